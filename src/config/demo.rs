@@ -1,0 +1,111 @@
+//! The secrets of `--demo`: made once, at random, and kept beside the data for the next start.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use serde::{Deserialize, Serialize};
+
+use super::value::{self, Secret};
+
+/// The file's name in the data directory.
+const FILE: &str = "demo-secrets.toml";
+
+/// What `--demo` signs and checks tokens with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DemoSecrets {
+    /// The secret of HS256 tokens.
+    pub jwt_secret: Secret,
+    /// The administrator's token.
+    pub admin_token: Secret,
+}
+
+/// Demo secrets that can't be had.
+#[derive(Debug, thiserror::Error)]
+pub enum DemoError {
+    /// The file can't be read or written.
+    #[error("the demo secrets in {path}: {source}")]
+    Io {
+        /// Which file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The file isn't one that was written here.
+    #[error("the demo secrets in {path} are damaged: remove the file to have new ones made")]
+    Damaged {
+        /// Which file.
+        path: PathBuf,
+    },
+    /// The system has no randomness.
+    #[error("the system gives no random bytes: {0}")]
+    Randomness(getrandom::Error),
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    jwt_secret: String,
+    admin_token: String,
+}
+
+/// Returns the secrets of the demonstration in `data_dir`; the first call makes them and writes
+/// `demo-secrets.toml`, which only its owner can read.
+///
+/// # Errors
+/// When the file or the directory can't be read or written, is damaged, or there is no randomness.
+pub fn demo_secrets(data_dir: &Path) -> Result<DemoSecrets, DemoError> {
+    let path = data_dir.join(FILE);
+    let failed = |source| DemoError::Io {
+        path: path.clone(),
+        source,
+    };
+    let file = match fs::read_to_string(&path) {
+        Ok(text) => toml::from_str(&text).map_err(|_| DemoError::Damaged { path: path.clone() })?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            fs::create_dir_all(data_dir).map_err(failed)?;
+            let file = File {
+                jwt_secret: random()?,
+                admin_token: random()?,
+            };
+            write(&path, &file).map_err(failed)?;
+            file
+        }
+        Err(error) => return Err(failed(error)),
+    };
+    let damaged = |_| DemoError::Damaged { path: path.clone() };
+    Ok(DemoSecrets {
+        jwt_secret: value::long_secret(&file.jwt_secret).map_err(damaged)?,
+        admin_token: value::long_secret(&file.admin_token).map_err(damaged)?,
+    })
+}
+
+/// Makes 256 random bits as 43 characters.
+fn random() -> Result<String, DemoError> {
+    use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes).map_err(DemoError::Randomness)?;
+    Ok(URL_SAFE_NO_PAD.encode(bytes))
+}
+
+/// Writes beside and renames, so that a start that was killed leaves no half of a file.
+fn write(path: &Path, file: &File) -> io::Result<()> {
+    let text = toml::to_string(file).map_err(io::Error::other)?;
+    let beside = path.with_extension("toml.new");
+    match fs::remove_file(&beside) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        Ok(()) | Err(_) => {}
+    }
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+        options.mode(0o600);
+    }
+    let mut out = options.open(&beside)?;
+    io::Write::write_all(&mut out, text.as_bytes())?;
+    out.sync_all()?;
+    fs::rename(&beside, path)
+}

@@ -1,0 +1,194 @@
+//! The table of settings: each stands here once, with its place in the file, unit, default, why,
+//! and how it is read. The structs, the flags, the variables, `--print-config` and the errors come
+//! from it.
+//!
+//! The variable of `a.b_c` is `ONSALE_A_B_C` and its flag `--a-b-c`.
+
+use super::{
+    ConfigError, Values,
+    value::{self, AddressRange, LogFormat, RateLimit, Retain, Secret},
+};
+use core::net::SocketAddr;
+use std::{collections::BTreeMap, path::PathBuf, sync::LazyLock};
+
+/// One row of the table.
+#[derive(Debug, Clone, Copy)]
+pub struct Setting {
+    /// The name in the settings file, with its table: `journal.retain`.
+    pub key: &'static str,
+    /// What a value counts, or its form; a few words.
+    pub unit: &'static str,
+    /// The text that holds where no source says anything; empty for none.
+    pub default: &'static str,
+    /// What it does and why the default is what it is.
+    pub help: &'static str,
+    /// Whether the value is never shown.
+    pub secret: bool,
+}
+
+macro_rules! settings {
+    ($(
+        $(#[doc = $group_doc:literal])+
+        $group:ident: $Group:ident {
+            $(
+                $(#[doc = $help:literal])+
+                $field:ident: $Type:ty = $key:literal, $unit:literal, $default:literal, $read:expr, $secret:literal;
+            )+
+        }
+    )+) => {
+        /// Every setting, in the order in which help and `--print-config` show them.
+        pub const SETTINGS: &[Setting] = &[$($(
+            Setting {
+                key: $key, unit: $unit, default: $default, secret: $secret,
+                help: concat!($($help),+).trim_ascii_start(),
+            },
+        )+)+];
+
+        $(
+            $(#[doc = $group_doc])+
+            #[derive(Debug, Clone, PartialEq, Eq)]
+            pub struct $Group {
+                $($(#[doc = $help])+ pub $field: $Type,)+
+            }
+        )+
+
+        /// Every setting of the process, checked.
+        #[derive(Debug, Clone, PartialEq, Eq)]
+        pub struct Config {
+            $($(#[doc = $group_doc])+ pub $group: $Group,)+
+            pub(super) values: Values,
+        }
+
+        impl Config {
+            /// Reads every value, and says of each one that can't be what is allowed.
+            pub(super) fn read(values: Values) -> Result<Self, Vec<ConfigError>> {
+                let mut errors = Vec::new();
+                $(let $group = {
+                    $(let $field = values.read($key, $read, &mut errors);)+
+                    move || Some($Group { $($field: $field?,)+ })
+                };)+
+                let config = move || Some(Self { $($group: $group()?,)+ values });
+                match config() {
+                    Some(config) if errors.is_empty() => Ok(config),
+                    _ => Err(errors),
+                }
+            }
+        }
+    };
+}
+
+settings! {
+    /// Where the process listens and keeps its data.
+    server: ServerConfig {
+        /// The address and port of the API. The default is reachable from this machine only, so that nothing is open by accident.
+        listen: SocketAddr = "listen", "address:port", "127.0.0.1:8080", value::address, false;
+        /// An address of its own for /metrics; the API's if unset.
+        metrics_listen: Option<SocketAddr> = "metrics_listen", "address:port", "", |t| value::optional(t, value::address), false;
+        /// The directory of the journal and the snapshots. One process at a time owns it.
+        data_dir: PathBuf = "data_dir", "path", "./data", value::path, false;
+        /// The threads that serve requests; as many as the machine has cores if unset.
+        worker_threads: Option<usize> = "worker_threads", "threads", "", |t| value::optional(t, |t| value::number(t, 1, 1024)), false;
+        /// How long a stop waits for requests under way before it drops their connections.
+        drain_seconds: u64 = "drain_seconds", "seconds", "20", |t| value::number(t, 0, 3600), false;
+        /// The web pages of other origins that may call; none if unset.
+        cors_origins: Vec<String> = "cors_origins", "origins between commas", "", value::origins, false;
+        /// The proxies whose X-Forwarded-For counts; nobody's if unset, since anyone can send that header.
+        trusted_proxies: Vec<AddressRange> = "trusted_proxies", "addresses or prefixes between commas", "", value::ranges, false;
+    }
+    /// How tokens are checked.
+    auth: AuthConfig {
+        /// The secret of HS256 tokens and of the built-in sign-in. A flag is seen by every process of the machine: prefer the variable or the file.
+        jwt_secret: Option<Secret> = "jwt_secret", "32 or more characters", "", |t| value::optional(t, value::long_secret), true;
+        /// The public keys (JWKS) of an identity provider for RS256, ES256 and Ed25519 tokens; read again when the file changes.
+        jwks_file: Option<PathBuf> = "jwks_file", "path", "", |t| value::optional(t, value::path), false;
+        /// The issuer that a token must name (`iss`); any if unset.
+        jwt_issuer: Option<String> = "jwt_issuer", "text", "", |t| value::optional(t, value::text), false;
+        /// The audience that a token must name (`aud`); any if unset.
+        jwt_audience: Option<String> = "jwt_audience", "text", "", |t| value::optional(t, value::text), false;
+        /// The administrator's token for scripts; if unset, only tokens with the role admin administrate.
+        admin_token: Option<Secret> = "admin_token", "32 or more characters", "", |t| value::optional(t, value::long_secret), true;
+        /// How long a token of the built-in sign-in is valid.
+        session_seconds: u64 = "session_seconds", "seconds", "3600", |t| value::number(t, 60, 2_592_000), false;
+    }
+    /// How much is taken in at once.
+    limits: LimitsConfig {
+        /// The changes that a user may make a second, or off; twice as many in a burst. A person clicks less often; a script should not win.
+        rate_limit: RateLimit = "rate_limit", "changes a second, or off", "20", value::rate_limit, false;
+        /// The largest body of a request.
+        body_bytes_max: usize = "limits.body_bytes_max", "bytes", "64KiB", |t| value::bytes(t, 1024, 16 << 20), false;
+        /// The largest body of an import or a venue.
+        large_body_bytes_max: usize = "limits.large_body_bytes_max", "bytes", "16MiB", |t| value::bytes(t, 1024, 1 << 30), false;
+        /// The largest request line and headers together.
+        header_bytes_max: usize = "limits.header_bytes_max", "bytes", "16KiB", |t| value::bytes(t, 2048, 1 << 20), false;
+        /// The open connections; one more is answered 503. Each needs a file descriptor.
+        connections_max: usize = "limits.connections_max", "connections", "20000", |t| value::number(t, 1, 1_000_000), false;
+        /// How long a request may take, its body included; imports and venues six times as long.
+        request_timeout_seconds: u64 = "limits.request_timeout_seconds", "seconds", "10", |t| value::number(t, 1, 600), false;
+        /// How long a connection may take to send the headers of its next request: the limit of idle connections, too.
+        header_read_timeout_seconds: u64 = "limits.header_read_timeout_seconds", "seconds", "30", |t| value::number(t, 1, 600), false;
+        /// The commands that wait for one schedule before the next is 503.
+        mailbox_len_max: usize = "limits.mailbox_len_max", "commands", "4096", |t| value::number(t, 1, 1_000_000), false;
+        /// The seat changes that an event stream may be behind before it gets a fresh snapshot.
+        event_buffer_len_max: usize = "limits.event_buffer_len_max", "events", "256", |t| value::number(t, 1, 1_000_000), false;
+        /// The idempotency keys that are kept; beyond it the oldest go, counted in a metric.
+        idempotency_keys_max: usize = "limits.idempotency_keys_max", "keys", "1000000", |t| value::number(t, 1, 1_000_000_000), false;
+        /// How long a reservation stays in memory after its end.
+        ended_retention_days: u64 = "limits.ended_retention_days", "days", "7", |t| value::number(t, 1, 3650), false;
+    }
+    /// How the journal is kept.
+    journal: JournalConfig {
+        /// How far back history, time travel and the event feed reach: snapshot (what recovery needs), a time, or forever.
+        retain: Retain = "journal.retain", "snapshot, forever, or a time such as 7d", "7d", value::retain, false;
+        /// The file that is given up first when the disk is full, so that the journal can still be opened.
+        reserve_bytes: usize = "journal.reserve_bytes", "bytes", "64MiB", |t| value::bytes(t, 0, 1 << 40), false;
+        /// The records that wait for the journal before a change is 503.
+        queue_len_max: usize = "journal.queue_len_max", "records", "16384", |t| value::number(t, 1, 1_000_000), false;
+    }
+    /// When snapshots are taken.
+    snapshots: SnapshotsConfig {
+        /// After how many events.
+        events_between: u64 = "snapshots.events_between", "events", "1000000", |t| value::number(t, 1, 1_000_000_000_000), false;
+        /// After what time, if there was any event.
+        seconds_between: u64 = "snapshots.seconds_between", "seconds", "600", |t| value::number(t, 1, 604_800), false;
+    }
+    /// How money comes in.
+    payments: PaymentsConfig {
+        /// Whether users charge their own balance without a gateway, as a demonstration does.
+        self_charge: bool = "self_charge", "on or off", "off", value::switch, false;
+        /// Where the Toss Payments gateway is; its methods are 422 if unset.
+        toss_url: Option<String> = "toss.url", "URL", "", |t| value::optional(t, value::url), false;
+        /// The gateway's secret key.
+        toss_secret: Option<Secret> = "toss.secret", "text", "", |t| value::optional(t, value::secret), true;
+    }
+    /// What is logged.
+    log: LogConfig {
+        /// One line for a person, or one JSON object a line.
+        format: LogFormat = "log.format", "human or json", "human", value::log_format, false;
+        /// Which events are logged, in tracing's words: level, or target=level, between commas.
+        filter: String = "log.filter", "filter", "info,kameo=warn,sled=warn", value::text, false;
+    }
+}
+
+impl Setting {
+    /// Returns the environment variable: `ONSALE_JOURNAL_RETAIN`.
+    pub fn variable(&self) -> String {
+        format!("ONSALE_{}", self.key.replace('.', "_").to_ascii_uppercase())
+    }
+
+    /// Returns the flag without its dashes: `journal-retain`.
+    pub fn flag(&self) -> &'static str {
+        /// clap keeps names for as long as the process lives.
+        static FLAGS: LazyLock<BTreeMap<&str, String>> = LazyLock::new(|| {
+            SETTINGS
+                .iter()
+                .map(|row| (row.key, row.key.replace(['.', '_'], "-")))
+                .collect()
+        });
+        FLAGS.get(self.key).map_or(self.key, String::as_str)
+    }
+
+    /// Finds the row of a name in the file.
+    pub(super) fn find(key: &str) -> Option<&'static Self> {
+        SETTINGS.iter().find(|setting| setting.key == key)
+    }
+}

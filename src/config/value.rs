@@ -1,0 +1,280 @@
+//! The types of settings that aren't plain numbers, and how each is read from text.
+//!
+//! Every reader takes the text of a setting and says, where it refuses, what is allowed: the
+//! message goes after the name of the setting and its source, and never repeats the text.
+
+use core::{fmt, net::IpAddr, num::NonZeroU32, str::FromStr};
+
+/// A text that is never shown: `Debug` says only that it is there.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(Box<str>);
+
+impl Secret {
+    /// Keeps a secret.
+    pub fn new(text: impl Into<Box<str>>) -> Self {
+        Self(text.into())
+    }
+
+    /// Returns the secret itself, for the one place that needs it.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(<set>)")
+    }
+}
+
+/// How far back the journal is kept beyond what the snapshots need.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Retain {
+    /// Only what the two newest snapshots need.
+    Snapshot,
+    /// So many seconds.
+    Seconds(u64),
+    /// Everything.
+    Forever,
+}
+
+/// How many changes a user may make.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RateLimit {
+    /// As many as they like.
+    Off,
+    /// So many a second, with a burst of twice as many.
+    PerSecond(NonZeroU32),
+}
+
+/// How log lines are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For a person.
+    Human,
+    /// One JSON object a line.
+    Json,
+}
+
+/// A range of addresses: one address, or a prefix such as `10.0.0.0/8`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AddressRange {
+    base: IpAddr,
+    prefix_len: u32,
+}
+
+impl AddressRange {
+    /// Says whether the address is in the range; an IPv4 address mapped to IPv6 is the former.
+    pub fn contains(&self, address: IpAddr) -> bool {
+        match (self.base, address.to_canonical()) {
+            (IpAddr::V4(base), IpAddr::V4(address)) => {
+                let differ = base.to_bits() ^ address.to_bits();
+                differ.leading_zeros() >= self.prefix_len
+            }
+            (IpAddr::V6(base), IpAddr::V6(address)) => {
+                let differ = base.to_bits() ^ address.to_bits();
+                differ.leading_zeros() >= self.prefix_len
+            }
+            (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => false,
+        }
+    }
+
+    /// Reads ranges between commas, as the setting `trusted_proxies` has them.
+    ///
+    /// # Errors
+    /// What is allowed, where an item is neither an address nor a prefix.
+    pub fn list_of(text: &str) -> Result<Vec<Self>, String> {
+        ranges(text)
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let (base, prefix_len) = match text.split_once('/') {
+            Some((base, prefix_len)) => (base, Some(prefix_len.parse().ok()?)),
+            None => (text, None),
+        };
+        let base: IpAddr = base.parse().ok()?;
+        let widest = if base.is_ipv4() { 32 } else { 128 };
+        let prefix_len = prefix_len.unwrap_or(widest);
+        (prefix_len <= widest).then_some(Self {
+            base: base.to_canonical(),
+            prefix_len,
+        })
+    }
+}
+
+pub(super) type Read<T> = Result<T, String>;
+
+/// Reads a setting that may be absent: an empty text is none.
+pub(super) fn optional<T>(text: &str, read: impl FnOnce(&str) -> Read<T>) -> Read<Option<T>> {
+    if text.is_empty() {
+        Ok(None)
+    } else {
+        read(text).map(Some)
+    }
+}
+
+/// Reads a whole number within bounds; `_` may group digits.
+pub(super) fn number<N>(text: &str, least: N, most: N) -> Read<N>
+where
+    N: FromStr + PartialOrd + fmt::Display + Copy,
+{
+    text.replace('_', "")
+        .parse()
+        .ok()
+        .filter(|number| (&least..=&most).contains(&number))
+        .ok_or_else(|| format!("must be a whole number from {least} to {most}"))
+}
+
+/// Reads bytes: a whole number, or one with `KiB`, `MiB` or `GiB`.
+pub(super) fn bytes(text: &str, least: usize, most: usize) -> Read<usize> {
+    let (digits, factor) = [("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30)]
+        .iter()
+        .find_map(|(unit, factor)| Some((text.strip_suffix(unit)?.trim_end(), *factor)))
+        .unwrap_or((text, 1));
+    digits
+        .replace('_', "")
+        .parse()
+        .ok()
+        .and_then(|number: usize| number.checked_mul(factor))
+        .filter(|bytes| (least..=most).contains(bytes))
+        .ok_or_else(|| {
+            format!("must be {least} to {most} bytes, as a whole number or with KiB, MiB or GiB")
+        })
+}
+
+pub(super) fn address(text: &str) -> Read<core::net::SocketAddr> {
+    text.parse().map_err(|_| {
+        "must be an address and a port, such as 127.0.0.1:8080, 0.0.0.0:8080 or [::1]:8080".into()
+    })
+}
+
+pub(super) fn path(text: &str) -> Read<std::path::PathBuf> {
+    if text.is_empty() || text.contains('\0') {
+        return Err("must be a path".into());
+    }
+    Ok(text.into())
+}
+
+pub(super) fn text(text: &str) -> Read<String> {
+    if text.is_empty() || text.chars().any(char::is_control) {
+        return Err("must be a text without control characters".into());
+    }
+    Ok(text.into())
+}
+
+/// The shortest key of HS256 (RFC 7518, section 3.2), and the shortest administrator's token.
+pub(super) const SECRET_LEN_MIN: usize = 32;
+
+pub(super) fn long_secret(text: &str) -> Read<Secret> {
+    let visible = text.bytes().all(|byte| byte.is_ascii_graphic());
+    if text.len() < SECRET_LEN_MIN || !visible {
+        return Err(format!(
+            "must have {SECRET_LEN_MIN} or more visible ASCII characters; `openssl rand -base64 48` makes one"
+        ));
+    }
+    Ok(Secret::new(text))
+}
+
+pub(super) fn secret(text: &str) -> Read<Secret> {
+    if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err("must be visible ASCII characters".into());
+    }
+    Ok(Secret::new(text))
+}
+
+pub(super) fn switch(text: &str) -> Read<bool> {
+    match text {
+        "on" | "true" => Ok(true),
+        "off" | "false" => Ok(false),
+        _ => Err("must be on or off".into()),
+    }
+}
+
+pub(super) fn rate_limit(text: &str) -> Read<RateLimit> {
+    if text == "off" {
+        return Ok(RateLimit::Off);
+    }
+    number(text, 1, 1_000_000)
+        .ok()
+        .and_then(NonZeroU32::new)
+        .map(RateLimit::PerSecond)
+        .ok_or_else(|| "must be a whole number from 1 to 1000000, or off".into())
+}
+
+pub(super) fn log_format(text: &str) -> Read<LogFormat> {
+    match text {
+        "human" => Ok(LogFormat::Human),
+        "json" => Ok(LogFormat::Json),
+        _ => Err("must be human or json".into()),
+    }
+}
+
+pub(super) fn retain(text: &str) -> Read<Retain> {
+    let seconds = || {
+        let unit = match text.bytes().last()? {
+            b's' => 1,
+            b'm' => 60,
+            b'h' => 3_600,
+            b'd' => 86_400,
+            b'w' => 604_800,
+            _ => return None,
+        };
+        let count: u64 = text[..text.len() - 1].parse().ok()?;
+        count
+            .checked_mul(unit)
+            .filter(|seconds| (1..=SECONDS_MAX).contains(seconds))
+    };
+    match text {
+        "snapshot" => Ok(Retain::Snapshot),
+        "forever" => Ok(Retain::Forever),
+        _ => seconds().map(Retain::Seconds).ok_or_else(|| {
+            "must be snapshot, forever, or a time such as 90m, 36h, 7d or 4w (up to 100 years)"
+                .into()
+        }),
+    }
+}
+
+/// A hundred years: what is longer means `forever`.
+const SECONDS_MAX: u64 = 100 * 365 * 86_400;
+
+/// Reads a list whose items stand between commas; an empty text is an empty list.
+fn list<T>(text: &str, read: impl Fn(&str) -> Option<T>) -> Option<Vec<T>> {
+    text.split(',')
+        .map(str::trim)
+        .filter(|item| !item.is_empty())
+        .map(read)
+        .collect()
+}
+
+pub(super) fn ranges(text: &str) -> Read<Vec<AddressRange>> {
+    list(text, AddressRange::parse).ok_or_else(|| {
+        "must be addresses or prefixes between commas, such as 10.0.0.0/8, ::1".into()
+    })
+}
+
+pub(super) fn origins(text: &str) -> Read<Vec<String>> {
+    let origin = |item: &str| {
+        let rest = item
+            .strip_prefix("https://")
+            .or_else(|| item.strip_prefix("http://"))?;
+        let plain =
+            |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'/' | b'?' | b'#' | b'*' | b'@');
+        (!rest.is_empty() && rest.bytes().all(plain)).then(|| item.to_ascii_lowercase())
+    };
+    list(text, origin).ok_or_else(|| {
+        "must be origins between commas, such as https://tickets.example.com, without a path or *"
+            .into()
+    })
+}
+
+pub(super) fn url(text: &str) -> Read<String> {
+    let rest = text
+        .strip_prefix("https://")
+        .or_else(|| text.strip_prefix("http://"));
+    match rest {
+        Some(rest) if !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_graphic()) => {
+            Ok(text.trim_end_matches('/').to_owned())
+        }
+        _ => Err("must be a URL that begins with https:// or http://".into()),
+    }
+}

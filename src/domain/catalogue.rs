@@ -1,0 +1,455 @@
+//! The catalogue: venues, concerts, and the list of schedules. One aggregate, changed by
+//! administrators only, whole documents at a time.
+//!
+//! A [`Draft`] is a copy that changes are tried on, one or (an import) many; what it collected is
+//! appended to the journal as one entry and then applied to the real one. Absent on purpose: what goes
+//! on in a schedule; the one fact that a decision needs from there (has a sale of this concert ever
+//! opened?) is given.
+//!
+//! Invariants: a concert's venue exists; a listed schedule's concert exists; numbers are never reused.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::concert::{Concert, GRADES_MAX};
+use super::ids::{ConcertId, ScheduleId, ScheduleNumber, VenueId};
+use super::keys::{KeyUse, Keys};
+use super::schedule::{Creation, Limits, Plan};
+use super::time::Timestamp;
+use super::venue::{BuiltVenue, Layout, Venue};
+
+/// The most idempotency keys that the catalogue keeps.
+pub const CATALOGUE_KEYS_MAX: u32 = 100_000;
+
+/// A fact about the catalogue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CatalogueEvent {
+    /// A venue was created or replaced.
+    VenuePut(Arc<Venue>),
+    /// A concert was created or replaced.
+    ConcertPut(Arc<Concert>),
+    /// A schedule was listed: its own stream begins beside this event.
+    ScheduleListed {
+        /// Its id.
+        id: ScheduleId,
+        /// Its number.
+        number: ScheduleNumber,
+        /// The concert that it performs.
+        concert: ConcertId,
+    },
+    /// A venue was removed.
+    VenueRemoved(VenueId),
+    /// A concert was removed.
+    ConcertRemoved(ConcertId),
+    /// A schedule was removed: its own stream ends beside this event.
+    ScheduleUnlisted(ScheduleId),
+}
+
+/// A schedule as the catalogue lists it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listing {
+    /// Its number.
+    pub number: ScheduleNumber,
+    /// The concert that it performs.
+    pub concert: ConcertId,
+}
+
+/// How many items an import named.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ImportCounts {
+    /// Venues.
+    pub venues: u32,
+    /// Concerts.
+    pub concerts: u32,
+    /// Schedules.
+    pub schedules: u32,
+}
+
+/// Venues, concerts and the list of schedules. Cloning it is cheap: items are shared.
+#[derive(Debug, Clone)]
+pub struct Catalogue {
+    venues: BTreeMap<VenueId, BuiltVenue>,
+    concerts: BTreeMap<ConcertId, Arc<Concert>>,
+    schedules: BTreeMap<ScheduleId, Listing>,
+    last_schedule: u32,
+    keys: Keys<()>,
+    version: u64,
+    last_instant: Timestamp,
+}
+
+impl Default for Catalogue {
+    fn default() -> Self {
+        Self {
+            venues: BTreeMap::new(),
+            concerts: BTreeMap::new(),
+            schedules: BTreeMap::new(),
+            last_schedule: 0,
+            keys: Keys::new(CATALOGUE_KEYS_MAX),
+            version: 0,
+            last_instant: Timestamp::ZERO,
+        }
+    }
+}
+
+impl Catalogue {
+    /// Finds a venue.
+    pub fn venue(&self, id: &str) -> Option<&BuiltVenue> {
+        self.venues.get(id)
+    }
+
+    /// Finds a concert.
+    pub fn concert(&self, id: &str) -> Option<&Arc<Concert>> {
+        self.concerts.get(id)
+    }
+
+    /// Finds a schedule.
+    pub fn schedule(&self, id: &str) -> Option<&Listing> {
+        self.schedules.get(id)
+    }
+
+    /// Returns the venues in order of their ids.
+    pub fn venues(&self) -> impl Iterator<Item = &BuiltVenue> {
+        self.venues.values()
+    }
+
+    /// Returns the concerts in order of their ids.
+    pub fn concerts(&self) -> impl Iterator<Item = &Arc<Concert>> {
+        self.concerts.values()
+    }
+
+    /// Returns the schedules in order of their ids.
+    pub fn schedules(&self) -> impl Iterator<Item = (&ScheduleId, &Listing)> {
+        self.schedules.iter()
+    }
+
+    /// Returns the number of events so far.
+    pub fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// Returns the instant of the last event.
+    pub fn last_instant(&self) -> Timestamp {
+        self.last_instant
+    }
+
+    /// Returns the idempotency keys that it has seen.
+    pub fn keys(&self) -> &Keys<()> {
+        &self.keys
+    }
+
+    /// Returns the highest number that a schedule ever had.
+    pub fn last_schedule(&self) -> u32 {
+        self.last_schedule
+    }
+
+    /// Applies an event that happened at `at`; `key` is the idempotency key whose effect it is.
+    ///
+    /// # Panics
+    /// When the event contradicts the state, which no decided event does.
+    pub fn apply(&mut self, event: &CatalogueEvent, at: Timestamp, key: Option<KeyUse>) {
+        assert!(at >= self.last_instant, "time never runs backwards for the catalogue");
+        self.version += 1;
+        self.last_instant = at;
+        match event {
+            CatalogueEvent::VenuePut(venue) => self.put_venue(venue),
+            CatalogueEvent::ConcertPut(concert) => {
+                self.concerts.insert(concert.id.clone(), Arc::clone(concert));
+            }
+            CatalogueEvent::ScheduleListed { id, number, concert } => {
+                assert!(number.0 > self.last_schedule, "numbers are never reused");
+                self.last_schedule = number.0;
+                let listing = Listing { number: *number, concert: concert.clone() };
+                self.schedules.insert(id.clone(), listing);
+            }
+            CatalogueEvent::VenueRemoved(id) => drop(self.venues.remove(id)),
+            CatalogueEvent::ConcertRemoved(id) => drop(self.concerts.remove(id)),
+            CatalogueEvent::ScheduleUnlisted(id) => drop(self.schedules.remove(id)),
+        }
+        match key {
+            Some(key) => self.keys.keep(key, self.version, at, ()),
+            None => self.keys.forget_old(at),
+        }
+    }
+
+    fn put_venue(&mut self, venue: &Arc<Venue>) {
+        let standing = self.venues.get(&venue.id);
+        let layout = match standing {
+            Some(standing) if standing.venue.sections == venue.sections => Arc::clone(&standing.layout),
+            Some(_) | None => {
+                Arc::new(Layout::new(&venue.sections).expect("a venue was checked when it was put"))
+            }
+        };
+        self.venues.insert(venue.id.clone(), BuiltVenue { venue: Arc::clone(venue), layout });
+    }
+
+    /// Restores the parts that no event of a snapshot brings back.
+    pub fn restore_counters(&mut self, version: u64, last_schedule: u32, last_instant: Timestamp) {
+        self.version = version;
+        self.last_schedule = last_schedule;
+        self.last_instant = last_instant;
+    }
+
+    /// Restores a key from a snapshot.
+    pub fn restore_key(&mut self, key: KeyUse, version: u64, at: Timestamp) {
+        self.keys.keep(key, version, at, ());
+    }
+
+    fn schedules_of<'a>(&'a self, concert: &'a ConcertId) -> impl Iterator<Item = &'a Listing> {
+        self.schedules.values().filter(move |listing| listing.concert == *concert)
+    }
+
+    fn venue_has_schedules(&self, venue: &VenueId) -> bool {
+        self.schedules
+            .values()
+            .any(|listing| self.concerts.get(&listing.concert).is_some_and(|concert| concert.venue == *venue))
+    }
+}
+
+impl PartialEq for Catalogue {
+    fn eq(&self, other: &Self) -> bool {
+        let venues = |catalogue: &Self| -> Vec<Arc<Venue>> {
+            catalogue.venues.values().map(|built| Arc::clone(&built.venue)).collect()
+        };
+        venues(self) == venues(other)
+            && self.concerts == other.concerts
+            && self.schedules == other.schedules
+            && self.last_schedule == other.last_schedule
+            && self.keys == other.keys
+            && self.version == other.version
+    }
+}
+
+/// Why the catalogue refuses a change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CatalogueRefusal {
+    /// What the document says can't be, and where.
+    Invalid(Vec<FieldError>),
+    /// Something uses what would change.
+    InUse(&'static str),
+    /// There is no such item.
+    NotFound,
+}
+
+/// What is wrong with a field of a document.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FieldError {
+    /// The path of the field, as in `grades[0].price`.
+    pub field: String,
+    /// A sentence for a person, without the value.
+    pub detail: String,
+}
+
+impl FieldError {
+    /// Makes a field error.
+    pub fn new(field: impl Into<String>, detail: impl Into<String>) -> Self {
+        Self { field: field.into(), detail: detail.into() }
+    }
+}
+
+fn invalid<T>(field: impl Into<String>, detail: impl Into<String>) -> Result<T, CatalogueRefusal> {
+    Err(CatalogueRefusal::Invalid(vec![FieldError::new(field, detail)]))
+}
+
+/// What a `PUT` found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Put {
+    /// The item is new.
+    Created,
+    /// The item was there, and has changed or is the same.
+    Replaced,
+}
+
+/// Changes tried on a copy of the catalogue: all are decided before any is appended.
+#[derive(Debug)]
+pub struct Draft {
+    catalogue: Catalogue,
+    now: Timestamp,
+    /// What the catalogue's stream gets, in order.
+    pub events: Vec<CatalogueEvent>,
+    /// The schedules that begin.
+    pub created: Vec<Creation>,
+    /// The schedules that were there already, with the plans that they shall follow.
+    pub replanned: Vec<(ScheduleId, ConcertId, Arc<Plan>)>,
+}
+
+impl Draft {
+    /// Begins a draft of changes at `now`.
+    pub fn new(catalogue: &Catalogue, now: Timestamp) -> Self {
+        Self {
+            catalogue: catalogue.clone(),
+            now,
+            events: Vec::new(),
+            created: Vec::new(),
+            replanned: Vec::new(),
+        }
+    }
+
+    /// Creates or replaces a venue.
+    ///
+    /// # Errors
+    /// When it isn't one, or a schedule uses it and more than its name or address would change.
+    pub fn put_venue(&mut self, venue: Venue) -> Result<Put, CatalogueRefusal> {
+        check_venue(&venue)?;
+        let Some(standing) = self.catalogue.venues.get(&venue.id) else {
+            self.push(CatalogueEvent::VenuePut(Arc::new(venue)));
+            return Ok(Put::Created);
+        };
+        let standing = &standing.venue;
+        if **standing == venue {
+            return Ok(Put::Replaced);
+        }
+        let same_place = standing.sections == venue.sections
+            && standing.time_zone == venue.time_zone
+            && standing.kind == venue.kind;
+        if !same_place && self.catalogue.venue_has_schedules(&venue.id) {
+            return Err(CatalogueRefusal::InUse(
+                "a schedule uses this venue: only its name and address can change",
+            ));
+        }
+        self.push(CatalogueEvent::VenuePut(Arc::new(venue)));
+        Ok(Put::Replaced)
+    }
+
+    /// Creates or replaces a concert; `opened` tells whether a sale of it has ever opened.
+    ///
+    /// # Errors
+    /// When it isn't one, or what stands by now would change.
+    pub fn put_concert(&mut self, concert: Concert, opened: bool) -> Result<Put, CatalogueRefusal> {
+        check_grades(&concert)?;
+        let Some(venue) = self.catalogue.venues.get(&concert.venue) else {
+            return invalid("venueId", "there is no such venue");
+        };
+        if let Err(grade) = concert.prices(&venue.layout) {
+            return invalid("grades", format!("the venue has rows of a grade without a price here: {grade}"));
+        }
+        let Some(standing) = self.catalogue.concerts.get(&concert.id) else {
+            self.push(CatalogueEvent::ConcertPut(Arc::new(concert)));
+            return Ok(Put::Created);
+        };
+        if **standing == concert {
+            return Ok(Put::Replaced);
+        }
+        let moved = standing.venue != concert.venue || standing.currency != concert.currency;
+        if moved && self.catalogue.schedules_of(&concert.id).next().is_some() {
+            return Err(CatalogueRefusal::InUse("the concert has a schedule: its venue and currency stand"));
+        }
+        let price = |concert: &Concert, name: &str| concert.grade(name).map(|grade| grade.price);
+        let repriced = standing.grades.iter().any(|grade| price(&concert, &grade.name) != Some(grade.price));
+        if repriced && opened {
+            return Err(CatalogueRefusal::InUse("a sale of this concert has opened: its prices stand"));
+        }
+        self.push(CatalogueEvent::ConcertPut(Arc::new(concert)));
+        Ok(Put::Replaced)
+    }
+
+    /// Creates a schedule, or gives a standing one a new plan.
+    ///
+    /// # Errors
+    /// When its plan can't be, its concert doesn't exist, or it performs another concert already.
+    pub fn put_schedule(
+        &mut self,
+        id: ScheduleId,
+        concert: ConcertId,
+        plan: Plan,
+        limits: Limits,
+    ) -> Result<Put, CatalogueRefusal> {
+        check_plan(&plan)?;
+        if let Some(listing) = self.catalogue.schedules.get(&id) {
+            if listing.concert != concert {
+                return Err(CatalogueRefusal::InUse("a schedule stays with its concert"));
+            }
+            self.replanned.push((id, concert, Arc::new(plan)));
+            return Ok(Put::Replaced);
+        }
+        let Some(performed) = self.catalogue.concerts.get(&concert) else {
+            return invalid("concertId", "there is no such concert");
+        };
+        let (venue, currency) = (performed.venue.clone(), performed.currency);
+        // The venue may have been replaced since the concert was checked against it.
+        let layout = self.catalogue.venues.get(&venue).map(|built| &built.layout);
+        if layout.is_none_or(|layout| performed.prices(layout).is_err()) {
+            return invalid("concertId", "the concert has no price for a grade of its venue");
+        }
+        let Some(number) = self.catalogue.last_schedule.checked_add(1).map(ScheduleNumber) else {
+            return Err(CatalogueRefusal::InUse("the log has no more schedule numbers"));
+        };
+        let listed = CatalogueEvent::ScheduleListed { id: id.clone(), number, concert: concert.clone() };
+        self.push(listed);
+        let plan = Arc::new(plan);
+        self.created.push(Creation { number, id, concert, venue, currency, plan, limits });
+        Ok(Put::Created)
+    }
+
+    /// Removes a venue.
+    ///
+    /// # Errors
+    /// When it isn't there, or a concert happens in it.
+    pub fn remove_venue(&mut self, id: &VenueId) -> Result<(), CatalogueRefusal> {
+        if !self.catalogue.venues.contains_key(id) {
+            return Err(CatalogueRefusal::NotFound);
+        }
+        if self.catalogue.concerts.values().any(|concert| concert.venue == *id) {
+            return Err(CatalogueRefusal::InUse("a concert happens in this venue"));
+        }
+        self.push(CatalogueEvent::VenueRemoved(id.clone()));
+        Ok(())
+    }
+
+    /// Removes a concert.
+    ///
+    /// # Errors
+    /// When it isn't there, or has a schedule.
+    pub fn remove_concert(&mut self, id: &ConcertId) -> Result<(), CatalogueRefusal> {
+        if !self.catalogue.concerts.contains_key(id) {
+            return Err(CatalogueRefusal::NotFound);
+        }
+        if self.catalogue.schedules_of(id).next().is_some() {
+            return Err(CatalogueRefusal::InUse("the concert has a schedule"));
+        }
+        self.push(CatalogueEvent::ConcertRemoved(id.clone()));
+        Ok(())
+    }
+
+    fn push(&mut self, event: CatalogueEvent) {
+        self.catalogue.apply(&event, self.now, None);
+        self.events.push(event);
+    }
+}
+
+fn check_venue(venue: &Venue) -> Result<(), CatalogueRefusal> {
+    if jiff::tz::TimeZone::get(&venue.time_zone).is_err() {
+        return invalid("timeZone", "not the name of an IANA time zone");
+    }
+    match Layout::new(&venue.sections) {
+        Ok(_) => Ok(()),
+        Err(wrong) => invalid(wrong.path, wrong.what),
+    }
+}
+
+fn check_grades(concert: &Concert) -> Result<(), CatalogueRefusal> {
+    if concert.grades.is_empty() || concert.grades.len() > GRADES_MAX {
+        return invalid("grades", "a concert has 1 to 64 grades");
+    }
+    for (index, grade) in concert.grades.iter().enumerate() {
+        if concert.grades[..index].iter().any(|other| other.name == grade.name) {
+            return invalid(format!("grades[{index}].grade"), "the grade comes twice");
+        }
+    }
+    Ok(())
+}
+
+fn check_plan(plan: &Plan) -> Result<(), CatalogueRefusal> {
+    if plan.ends_at <= plan.starts_at {
+        return invalid("endsAt", "must be later than startsAt");
+    }
+    if plan.sales_close_at.is_some_and(|close| close > plan.ends_at) {
+        return invalid("salesCloseAt", "must not be later than endsAt");
+    }
+    if plan.sales_open_at.is_some_and(|open| open >= plan.closes_at()) {
+        return invalid("salesOpenAt", "must be earlier than salesCloseAt (startsAt if absent)");
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,247 @@
+//! Names of things. Past the boundary an id is right by its type: it was checked when it was parsed.
+
+use core::{borrow::Borrow, fmt, ops::Deref};
+use std::sync::Arc;
+
+/// The longest id in characters (not bytes), of a catalogue item, a seat or a user.
+pub const ID_LEN_MAX: usize = 128;
+
+/// A text that can't be an id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidId {
+    /// The text is empty or longer than [`ID_LEN_MAX`] characters.
+    #[error("must have 1 to 128 characters")]
+    Length,
+    /// The text holds a character that this kind of id doesn't allow.
+    #[error("has a character that is not allowed here")]
+    Character,
+}
+
+fn check(text: &str, allowed: impl Fn(char) -> bool) -> Result<(), InvalidId> {
+    // Counting stops one past the limit, so that a huge text costs no more than a long one.
+    let count = text.chars().take(ID_LEN_MAX + 1).count();
+    if count == 0 || count > ID_LEN_MAX {
+        return Err(InvalidId::Length);
+    }
+    if text.chars().all(allowed) { Ok(()) } else { Err(InvalidId::Character) }
+}
+
+macro_rules! text_id {
+    ($(#[$doc:meta])* $name:ident, $allowed:expr) => {
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(Arc<str>);
+
+        impl $name {
+            /// Checks and takes an id.
+            ///
+            /// # Errors
+            /// When the text is empty, too long, or has a character that isn't allowed.
+            pub fn parse(text: &str) -> Result<Self, InvalidId> {
+                check(text, $allowed)?;
+                Ok(Self(text.into()))
+            }
+
+            /// Returns the id's text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl Deref for $name {
+            type Target = str;
+            fn deref(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl Borrow<str> for $name {
+            fn borrow(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{:?}", &*self.0)
+            }
+        }
+    };
+}
+
+fn catalogue_character(c: char) -> bool {
+    c.is_alphanumeric() || matches!(c, '-' | '_' | '.' | ':')
+}
+
+fn printable(c: char) -> bool {
+    !c.is_control()
+}
+
+text_id!(
+    /// The id of a venue, chosen by the administrator: 1–128 letters of any script, digits, `-_.:`.
+    VenueId,
+    catalogue_character
+);
+text_id!(
+    /// The id of a concert, chosen by the administrator: 1–128 letters of any script, digits, `-_.:`.
+    ConcertId,
+    catalogue_character
+);
+text_id!(
+    /// The id of a schedule, chosen by the administrator: 1–128 letters of any script, digits, `-_.:`.
+    ScheduleId,
+    catalogue_character
+);
+text_id!(
+    /// The id of a user, as the token's `sub` gives it: 1–128 printable characters.
+    UserId,
+    printable
+);
+text_id!(
+    /// The id of a seat, unique in its venue: 1–128 printable characters.
+    SeatId,
+    printable
+);
+text_id!(
+    /// The name of a grade, unique in its concert: 1–128 printable characters.
+    GradeName,
+    printable
+);
+
+/// The number of a schedule in its log: small, never used twice, part of its reservations' ids.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ScheduleNumber(pub u32);
+
+/// The number of a reservation in its schedule, from 1 in the order in which they were made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ReservationNumber(pub u32);
+
+/// The id of a reservation or payment: its schedule's number, its own, and 64 random bits.
+///
+/// Clients see 26 characters of base 32 (the alphabet of RFC 4648 in lower case, no padding) and
+/// nothing in them: the random bits make an id impossible to guess from another.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ReservationId {
+    /// The schedule that it belongs to.
+    pub schedule: ScheduleNumber,
+    /// Its number there.
+    pub number: ReservationNumber,
+    /// What keeps it from being guessed.
+    pub nonce: u64,
+}
+
+const BASE32: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
+
+impl ReservationId {
+    /// The length of the text form.
+    pub const TEXT_LEN: usize = 26;
+
+    fn bits(self) -> u128 {
+        (u128::from(self.schedule.0) << 96) | (u128::from(self.number.0) << 64) | u128::from(self.nonce)
+    }
+
+    /// Returns the text form.
+    pub fn to_text(self) -> [u8; Self::TEXT_LEN] {
+        // The numbers are mixed with the nonce so that ids of one schedule don't look alike.
+        let nonce = self.nonce;
+        let spread = u128::from(nonce.wrapping_mul(0x9e37_79b9_7f4a_7c15)) << 64;
+        let mut rest = self.bits() ^ spread;
+        let mut text = [0; Self::TEXT_LEN];
+        for slot in text.iter_mut().rev() {
+            let digit = usize::try_from(rest & 31).expect("five bits fit");
+            *slot = BASE32[digit];
+            rest >>= 5;
+        }
+        text
+    }
+
+    /// Reads the text form back.
+    ///
+    /// # Errors
+    /// When the text isn't one that [`ReservationId::to_text`] writes.
+    pub fn parse(text: &str) -> Result<Self, InvalidId> {
+        let text: &[u8; Self::TEXT_LEN] = text.as_bytes().try_into().map_err(|_| InvalidId::Length)?;
+        let mut bits: u128 = 0;
+        for (index, byte) in text.iter().enumerate() {
+            let digit = match byte {
+                b'a'..=b'z' => byte - b'a',
+                b'2'..=b'7' => byte - b'2' + 26,
+                _ => return Err(InvalidId::Character),
+            };
+            // 26 digits of five bits are 130: the first may only carry three.
+            if index == 0 && digit > 7 {
+                return Err(InvalidId::Character);
+            }
+            bits = (bits << 5) | u128::from(digit);
+        }
+        let low = |bits: u128| u64::try_from(bits & u128::from(u64::MAX)).expect("masked");
+        let nonce = low(bits);
+        let numbers = low(bits >> 64) ^ nonce.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let half = |bits: u64| u32::try_from(bits & u64::from(u32::MAX)).expect("masked");
+        Ok(Self {
+            schedule: ScheduleNumber(half(numbers >> 32)),
+            number: ReservationNumber(half(numbers)),
+            nonce,
+        })
+    }
+}
+
+impl fmt::Display for ReservationId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = self.to_text();
+        f.write_str(core::str::from_utf8(&text).expect("base 32 is ASCII"))
+    }
+}
+
+impl fmt::Debug for ReservationId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// The id of a payment, made like a reservation's: the schedule's number leads to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PaymentId(pub u128);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn a_reservation_id_survives_its_text_form(schedule: u32, number: u32, nonce: u64) {
+            let id = ReservationId {
+                schedule: ScheduleNumber(schedule),
+                number: ReservationNumber(number),
+                nonce,
+            };
+            prop_assert_eq!(ReservationId::parse(&id.to_string()), Ok(id));
+        }
+
+        #[test]
+        fn any_text_is_refused_or_read_as_the_one_id_that_writes_it(text in "[a-z2-7]{26}") {
+            if let Ok(id) = ReservationId::parse(&text) {
+                prop_assert_eq!(id.to_string(), text);
+            }
+        }
+    }
+
+    #[test]
+    fn a_catalogue_id_takes_letters_of_any_script_and_few_marks() {
+        for right in ["perf-kinky-1-2027-02-09-19:30", "샤롯데", "a_b.c", &"x".repeat(128)] {
+            assert!(ScheduleId::parse(right).is_ok(), "{right}");
+        }
+        assert_eq!(VenueId::parse(""), Err(InvalidId::Length));
+        assert_eq!(VenueId::parse(&"x".repeat(129)), Err(InvalidId::Length));
+        for wrong in ["a b", "a/b", "a\n", "a?b", "%"] {
+            assert_eq!(ConcertId::parse(wrong), Err(InvalidId::Character), "{wrong}");
+        }
+    }
+}

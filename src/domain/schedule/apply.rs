@@ -1,0 +1,311 @@
+//! What happened, done. The same code runs live and in recovery; it can't fail, reads no clock and
+//! sends nothing. An event that contradicts the state is a bug or damage: the assertions stop it.
+
+use std::sync::Arc;
+
+use super::command::{Answer, Event, SaleStatus, SeatStatus};
+use super::{BLOCKED, FREE, Owner, Reservation, ReservationStatus, Schedule, seat_status_of};
+use crate::domain::ids::{ReservationNumber, UserId};
+use crate::domain::keys::KeyUse;
+use crate::domain::time::{Seconds, Timestamp};
+use crate::domain::venue::Seat;
+
+impl Schedule {
+    /// Applies an event that happened at `at`; `key` is the idempotency key whose effect it is.
+    ///
+    /// # Panics
+    /// When the event contradicts the state, which no decided event does.
+    pub fn apply(&mut self, event: &Event, at: Timestamp, key: Option<KeyUse>) {
+        assert!(at >= self.last_instant, "S4: time never runs backwards for a schedule");
+        assert!(!self.deleted, "a removed schedule has no more events");
+        self.version += 1;
+        self.last_instant = at;
+        self.changed.clear();
+        let touched = self.change(event, at);
+        if !self.changed.is_empty() {
+            self.seats_version += 1;
+        }
+        if let Some(key) = key {
+            let answer = self.answer(touched);
+            self.keys.keep(key, self.version, at, answer);
+        } else {
+            self.keys.forget_old(at);
+        }
+        self.forget_ended(at);
+    }
+
+    /// Returns what a change answers: the reservation that it touched, or the schedule.
+    ///
+    /// # Panics
+    /// When the schedule has no such reservation.
+    pub fn answer(&self, touched: Option<ReservationNumber>) -> Answer {
+        match touched {
+            Some(number) => Answer::Reservation(self.reservations[&number.0].clone()),
+            None => Answer::Schedule(self.summary()),
+        }
+    }
+
+    /// Does the event and returns the reservation that it is about.
+    fn change(&mut self, event: &Event, at: Timestamp) -> Option<ReservationNumber> {
+        match event {
+            Event::Created(_) => unreachable!("a schedule is created once"),
+            Event::Replanned { plan } => self.plan = Arc::clone(plan),
+            Event::LimitsSet { limits } => {
+                self.limits = *limits;
+                self.keys.set_max(limits.keys_max);
+            }
+            Event::SalesOpened { prices } => {
+                self.sale = SaleStatus::Open;
+                if let Some(prices) = prices {
+                    assert!(self.prices.is_none(), "prices are bound once");
+                    self.prices = Some(Arc::clone(prices));
+                }
+                assert!(self.prices.is_some(), "an open sale has its prices");
+            }
+            Event::SalesClosed => self.sale = SaleStatus::Closed,
+            Event::ScheduleCancelled => self.cancel_schedule(at),
+            Event::Deleted => self.deleted = true,
+            Event::SeatsBlocked { seats } => self.give(seats, FREE, BLOCKED, SeatStatus::Blocked),
+            Event::SeatsUnblocked { seats } => self.give(seats, BLOCKED, FREE, SeatStatus::Available),
+            Event::SeatsHeld { number, nonce, user, seats, expires_at } => {
+                self.hold_seats(*number, *nonce, user, seats, at, *expires_at);
+                return Some(*number);
+            }
+            Event::SeatsExchanged { number, seats } => {
+                self.exchange_seats(*number, seats);
+                return Some(*number);
+            }
+            Event::HoldReleased { number } => {
+                self.end(*number, ReservationStatus::Released, at);
+                return Some(*number);
+            }
+            Event::HoldExpired { number } => {
+                self.end(*number, ReservationStatus::Expired, at);
+                return Some(*number);
+            }
+            Event::PaymentBegun { number, payment, expires_at } => {
+                let old = self.set_deadline(*number, ReservationStatus::Paying, *expires_at);
+                let reservation = self.get_mut(*number);
+                reservation.payment = Some(*payment);
+                reservation.deadline_moved |= *expires_at > old;
+                return Some(*number);
+            }
+            Event::PaymentFailed { number } => {
+                let reservation = self.get_mut(*number);
+                assert_eq!(reservation.status, ReservationStatus::Paying);
+                reservation.status = ReservationStatus::Held;
+                reservation.payment = None;
+                return Some(*number);
+            }
+            Event::ReservationConfirmed { number, payment } => {
+                self.confirm_reservation(*number, at);
+                assert_eq!(self.get_mut(*number).payment, Some(*payment), "M2: its own payment");
+                return Some(*number);
+            }
+            Event::ReservationCancelled { number } => {
+                self.end(*number, ReservationStatus::Cancelled, at);
+                return Some(*number);
+            }
+            Event::OutageBridged { down_since } => self.move_deadlines(*down_since, at),
+        }
+        None
+    }
+
+    fn hold_seats(
+        &mut self,
+        number: ReservationNumber,
+        nonce: u64,
+        user: &UserId,
+        seats: &Arc<[Seat]>,
+        at: Timestamp,
+        expires_at: Timestamp,
+    ) {
+        assert_eq!(number.0, self.last_reservation + 1, "reservations are numbered in order");
+        self.last_reservation = number.0;
+        self.give(seats, FREE, number.0, SeatStatus::Held);
+        let entry = self.users.entry(user.clone()).or_default();
+        entry.live += count(seats);
+        entry.reservations.push(number.0);
+        self.deadlines.insert((expires_at, number.0));
+        let reservation = Reservation {
+            number,
+            nonce,
+            user: user.clone(),
+            seats: Arc::clone(seats),
+            status: ReservationStatus::Held,
+            created_at: at,
+            expires_at,
+            confirmed_at: None,
+            cancelled_at: None,
+            ended_at: None,
+            payment: None,
+            deadline_moved: false,
+            recovered: false,
+        };
+        self.reservations.insert(number.0, reservation);
+    }
+
+    fn exchange_seats(&mut self, number: ReservationNumber, seats: &Arc<[Seat]>) {
+        let reservation = self.get_mut(number);
+        assert_eq!(reservation.status, ReservationStatus::Held);
+        let user = reservation.user.clone();
+        let old = core::mem::replace(&mut reservation.seats, Arc::clone(seats));
+        // A seat that stays changes nothing that anyone sees: only the others are passed on.
+        let gone: Vec<Seat> = old.iter().filter(|seat| !seats.contains(seat)).copied().collect();
+        let come: Vec<Seat> = seats.iter().filter(|seat| !old.contains(seat)).copied().collect();
+        self.give(&gone, number.0, FREE, SeatStatus::Available);
+        self.give(&come, FREE, number.0, SeatStatus::Held);
+        let live = &mut self.user_mut(&user).live;
+        *live = *live - count(&old) + count(seats);
+    }
+
+    fn confirm_reservation(&mut self, number: ReservationNumber, at: Timestamp) {
+        let reservation = self.get_mut(number);
+        let (seats, user) = (Arc::clone(&reservation.seats), reservation.user.clone());
+        let (was, expires_at) = (reservation.status, reservation.expires_at);
+        reservation.status = ReservationStatus::Confirmed;
+        reservation.confirmed_at = Some(at);
+        reservation.ended_at = None;
+        self.ever_confirmed = true;
+        match was {
+            ReservationStatus::Paying => {
+                self.deadlines.remove(&(expires_at, number.0));
+                self.give(&seats, number.0, number.0, SeatStatus::Reserved);
+            }
+            ReservationStatus::Expired => {
+                self.give(&seats, FREE, number.0, SeatStatus::Reserved);
+                self.user_mut(&user).live += count(&seats);
+            }
+            ReservationStatus::Held
+            | ReservationStatus::Confirmed
+            | ReservationStatus::Cancelled
+            | ReservationStatus::Released => unreachable!("only what is paying or expired is confirmed"),
+        }
+    }
+
+    /// Ends a live reservation: its seats go back on sale.
+    fn end(&mut self, number: ReservationNumber, ending: ReservationStatus, at: Timestamp) {
+        let reservation = self.get_mut(number);
+        assert!(reservation.status.is_live(), "only what lives can end");
+        let had_deadline = reservation.status.has_deadline();
+        reservation.status = ending;
+        reservation.ended_at = Some(at);
+        if ending == ReservationStatus::Cancelled {
+            reservation.cancelled_at = Some(at);
+        }
+        let (seats, user) = (Arc::clone(&reservation.seats), reservation.user.clone());
+        let deadline = (reservation.expires_at, number.0);
+        if had_deadline {
+            self.deadlines.remove(&deadline);
+        }
+        self.give(&seats, number.0, FREE, seat_status_of(ending));
+        self.user_mut(&user).live -= count(&seats);
+        self.ended.push_back((at, number.0));
+    }
+
+    fn cancel_schedule(&mut self, at: Timestamp) {
+        self.sale = SaleStatus::Cancelled;
+        let live = |reservation: &&Reservation| reservation.status.is_live();
+        let mut numbers: Vec<ReservationNumber> =
+            self.reservations.values().filter(live).map(|reservation| reservation.number).collect();
+        // A map has no order; what follows (the ended list) must have the same one in every replay.
+        numbers.sort_unstable();
+        for number in numbers {
+            let ending = match self.get_mut(number).status {
+                ReservationStatus::Confirmed => ReservationStatus::Cancelled,
+                ReservationStatus::Held
+                | ReservationStatus::Paying
+                | ReservationStatus::Cancelled
+                | ReservationStatus::Released
+                | ReservationStatus::Expired => ReservationStatus::Released,
+            };
+            self.end(number, ending, at);
+        }
+    }
+
+    /// Gives every hold that lived when the engine went down its time back: a deadline moves by the
+    /// downtime, and at least to the grace after readiness where it would have come meanwhile.
+    fn move_deadlines(&mut self, down_since: Timestamp, ready: Timestamp) {
+        let downtime = ready.millis_since(down_since);
+        let grace = ready.plus(self.plan.policy.recovery_grace);
+        let lived = self.deadlines.split_off(&(down_since.plus_millis(1), 0));
+        for (deadline, number) in lived {
+            let moved = deadline.plus_millis(downtime);
+            let moved = if deadline <= ready { moved.max(grace) } else { moved };
+            let reservation = self.get_mut(ReservationNumber(number));
+            reservation.expires_at = moved;
+            reservation.recovered = true;
+            self.deadlines.insert((moved, number));
+        }
+    }
+
+    /// Sets a hold's status and deadline; returns the old deadline.
+    fn set_deadline(
+        &mut self,
+        number: ReservationNumber,
+        status: ReservationStatus,
+        deadline: Timestamp,
+    ) -> Timestamp {
+        let reservation = self.get_mut(number);
+        assert_eq!(reservation.status, ReservationStatus::Held);
+        let old = core::mem::replace(&mut reservation.expires_at, deadline);
+        reservation.status = status;
+        self.deadlines.remove(&(old, number.0));
+        self.deadlines.insert((deadline, number.0));
+        old
+    }
+
+    /// Hands seats from one owner to another (S1: whoever takes a seat must find it with `from`).
+    fn give(&mut self, seats: &[Seat], from: Owner, to: Owner, status: SeatStatus) {
+        for seat in seats {
+            let index = seat.index();
+            let owner = core::mem::replace(&mut self.owners[index], to);
+            assert_eq!(owner, from, "S1: a seat passes only from its owner");
+            if (from == FREE) != (to == FREE) {
+                let free = &mut self.free_in_row[self.layout.row_index(*seat)];
+                *free = if to == FREE { *free + 1 } else { *free - 1 };
+            }
+            let old = core::mem::replace(&mut self.statuses[index], status);
+            if old != status {
+                *self.counts.of_mut(old) -= 1;
+                *self.counts.of_mut(status) += 1;
+                self.changed.push(*seat);
+            }
+        }
+    }
+
+    fn get_mut(&mut self, number: ReservationNumber) -> &mut Reservation {
+        self.reservations.get_mut(&number.0).expect("an event names a reservation that is kept")
+    }
+
+    fn user_mut(&mut self, user: &str) -> &mut super::UserSeats {
+        self.users.get_mut(user).expect("a user with a reservation is known")
+    }
+
+    /// Forgets ended reservations whose retention is over at `now`.
+    fn forget_ended(&mut self, now: Timestamp) {
+        let retention: Seconds = self.limits.ended_retention;
+        while let Some((at, number)) = self.ended.front().copied() {
+            if at.plus(retention) > now {
+                return;
+            }
+            self.ended.pop_front();
+            // One that was confirmed after its end, or ended again later, stays.
+            let Some(reservation) = self.reservations.get(&number) else { continue };
+            if reservation.ended_at != Some(at) {
+                continue;
+            }
+            let user = reservation.user.clone();
+            self.reservations.remove(&number);
+            let entry = self.user_mut(&user);
+            entry.reservations.retain(|kept| *kept != number);
+            if entry.reservations.is_empty() {
+                self.users.remove(user.as_str());
+            }
+        }
+    }
+}
+
+fn count(seats: &[Seat]) -> u32 {
+    u32::try_from(seats.len()).expect("bounded by the policy")
+}

@@ -1,0 +1,424 @@
+//! What may be asked of a schedule, what may happen to it, and why it may refuse.
+
+use std::sync::Arc;
+
+use super::Reservation;
+use super::policy::Plan;
+use crate::domain::concert::Prices;
+use crate::domain::ids::{
+    ConcertId, PaymentId, ReservationNumber, ScheduleId, ScheduleNumber, UserId, VenueId,
+};
+use crate::domain::money::Currency;
+use crate::domain::time::{Seconds, Timestamp};
+use crate::domain::venue::{Grade, Seat};
+
+/// What may be asked of a schedule. Seats are known to exist and to be distinct.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Command {
+    /// Hold seats for a user.
+    Hold {
+        /// Who asks.
+        user: UserId,
+        /// Which seats.
+        wish: Wish,
+        /// The random part of the reservation's id.
+        nonce: u64,
+    },
+    /// Exchange the seats of a hold for others.
+    Exchange {
+        /// Which hold.
+        reservation: ReservationRef,
+        /// Who asks.
+        caller: Caller,
+        /// The seats that it shall have.
+        seats: Arc<[Seat]>,
+    },
+    /// Give a hold or a confirmed reservation back.
+    Release {
+        /// Which reservation.
+        reservation: ReservationRef,
+        /// Who asks.
+        caller: Caller,
+    },
+    /// Begin to pay for a hold.
+    BeginPayment {
+        /// Which hold.
+        reservation: ReservationRef,
+        /// Who asks.
+        caller: Caller,
+        /// The payment.
+        payment: PaymentId,
+    },
+    /// Note that the payment failed: the hold lives on until its deadline.
+    FailPayment {
+        /// Which reservation.
+        reservation: ReservationRef,
+        /// The payment.
+        payment: PaymentId,
+    },
+    /// Confirm a reservation whose money was captured.
+    Confirm {
+        /// Which reservation.
+        reservation: ReservationRef,
+        /// The payment that stands for it.
+        payment: PaymentId,
+    },
+    /// Open the sale.
+    Open {
+        /// The prices to bind, where none are bound yet.
+        prices: Arc<Prices>,
+    },
+    /// Close the sale: no new holds or exchanges.
+    Close,
+    /// Cancel the performance: everyone's seats go back.
+    Cancel,
+    /// Take available seats off sale.
+    Block {
+        /// Which seats.
+        seats: Arc<[Seat]>,
+    },
+    /// Put blocked seats back on sale.
+    Unblock {
+        /// Which seats.
+        seats: Arc<[Seat]>,
+    },
+    /// Change times, policy or casting.
+    Replan {
+        /// The concert that the plan names, which can't change.
+        concert: ConcertId,
+        /// The plan to follow from now on.
+        plan: Arc<Plan>,
+    },
+    /// Change how long ended reservations and keys are kept.
+    SetLimits {
+        /// The limits to keep from now on.
+        limits: Limits,
+    },
+    /// Give every live hold the time back that the engine was down.
+    BridgeOutage {
+        /// The last instant at which the engine is known to have run.
+        down_since: Timestamp,
+    },
+    /// Remove the schedule.
+    Delete,
+}
+
+/// A reservation as a caller names it: its number, and the nonce that proves the id is a real one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReservationRef {
+    /// Its number in the schedule.
+    pub number: ReservationNumber,
+    /// The random part of its id.
+    pub nonce: u64,
+}
+
+/// Who asks: a user for what is theirs, or an administrator for anyone's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Caller {
+    /// A user.
+    User(UserId),
+    /// An administrator.
+    Admin,
+}
+
+/// The seats that a hold asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Wish {
+    /// These seats.
+    Seats(Arc<[Seat]>),
+    /// The best seats that are left.
+    Best {
+        /// Of this grade only, where one is named.
+        grade: Option<Grade>,
+        /// How many.
+        count: u32,
+    },
+}
+
+/// How much of the past a schedule keeps in memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// How long an ended reservation is kept.
+    pub ended_retention: Seconds,
+    /// How many idempotency keys are kept at most.
+    pub keys_max: u32,
+}
+
+/// A fact about a schedule. It already happened: applying it can't fail.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// The schedule was created: the first event of its stream.
+    Created(Box<Creation>),
+    /// Times, policy or casting changed.
+    Replanned {
+        /// The plan from now on.
+        plan: Arc<Plan>,
+    },
+    /// The limits changed.
+    LimitsSet {
+        /// The limits from now on.
+        limits: Limits,
+    },
+    /// The sale opened.
+    SalesOpened {
+        /// The prices that were bound, at the first opening.
+        prices: Option<Arc<Prices>>,
+    },
+    /// The sale closed.
+    SalesClosed,
+    /// The performance was cancelled: holds were released, confirmed reservations cancelled.
+    ScheduleCancelled,
+    /// The schedule was removed: the last event of its stream.
+    Deleted,
+    /// Seats were taken off sale.
+    SeatsBlocked {
+        /// Which seats.
+        seats: Arc<[Seat]>,
+    },
+    /// Blocked seats were put back on sale.
+    SeatsUnblocked {
+        /// Which seats.
+        seats: Arc<[Seat]>,
+    },
+    /// Seats were held: a reservation began.
+    SeatsHeld {
+        /// The reservation's number, one more than the last.
+        number: ReservationNumber,
+        /// The random part of its id.
+        nonce: u64,
+        /// Whose it is.
+        user: UserId,
+        /// Its seats.
+        seats: Arc<[Seat]>,
+        /// Its deadline.
+        expires_at: Timestamp,
+    },
+    /// A hold's seats were exchanged for others.
+    SeatsExchanged {
+        /// Which hold.
+        number: ReservationNumber,
+        /// The seats that it has now.
+        seats: Arc<[Seat]>,
+    },
+    /// A hold was given back.
+    HoldReleased {
+        /// Which hold.
+        number: ReservationNumber,
+    },
+    /// A hold (or a payment that took too long) ended at its deadline.
+    HoldExpired {
+        /// Which hold.
+        number: ReservationNumber,
+    },
+    /// A payment began.
+    PaymentBegun {
+        /// Which reservation.
+        number: ReservationNumber,
+        /// The payment.
+        payment: PaymentId,
+        /// The deadline from now on.
+        expires_at: Timestamp,
+    },
+    /// A payment failed: the reservation is a hold again.
+    PaymentFailed {
+        /// Which reservation.
+        number: ReservationNumber,
+    },
+    /// A reservation was confirmed. From `expired` it took its seats again.
+    ReservationConfirmed {
+        /// Which reservation.
+        number: ReservationNumber,
+        /// The payment that stands for it.
+        payment: PaymentId,
+    },
+    /// A confirmed reservation was given back.
+    ReservationCancelled {
+        /// Which reservation.
+        number: ReservationNumber,
+    },
+    /// The engine had been down: every live hold got its time back.
+    OutageBridged {
+        /// The last instant at which the engine is known to have run.
+        down_since: Timestamp,
+    },
+}
+
+/// What a schedule is made with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Creation {
+    /// Its number in the log.
+    pub number: ScheduleNumber,
+    /// Its id.
+    pub id: ScheduleId,
+    /// The concert that it performs.
+    pub concert: ConcertId,
+    /// Where.
+    pub venue: VenueId,
+    /// The currency of its prices.
+    pub currency: Currency,
+    /// Its times, policy and casting.
+    pub plan: Arc<Plan>,
+    /// How much of the past it keeps.
+    pub limits: Limits,
+}
+
+/// Why a schedule refuses. Each is one problem code of the API.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refusal {
+    /// A reservation has at least one seat.
+    NoSeats,
+    /// More seats than a reservation of this schedule may have.
+    TooManySeats {
+        /// How many it may have.
+        max: u32,
+    },
+    /// The sale isn't open.
+    NotOpen,
+    /// The user's live reservations would have more seats than allowed.
+    SeatLimitExceeded {
+        /// How many seats a user may have.
+        max: u32,
+    },
+    /// Seats are taken or blocked.
+    SeatsUnavailable {
+        /// Each of them.
+        seats: Vec<Seat>,
+    },
+    /// Fewer seats are left than asked for.
+    NotEnoughSeats,
+    /// Seats would be left alone between taken ones.
+    OrphanSeats {
+        /// Each of them.
+        seats: Vec<Seat>,
+    },
+    /// There is no such reservation, or it is another's.
+    NoSuchReservation,
+    /// The reservation isn't a hold.
+    NotHeld,
+    /// The deadline has passed.
+    Expired,
+    /// The payment isn't the one that is under way.
+    PaymentNotUnderWay,
+    /// The start is too near to cancel.
+    CancellationClosed,
+    /// The sale can't change that way.
+    InvalidTransition,
+    /// The schedule has or had reservations that forbid it.
+    InUse,
+    /// The plan names another concert.
+    ConcertFixed,
+}
+
+/// What a change answers: the thing as the change left it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// A reservation.
+    Reservation(Reservation),
+    /// The schedule.
+    Schedule(Summary),
+}
+
+/// A schedule in short.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Summary {
+    /// How far the sale is.
+    pub status: SaleStatus,
+    /// Its seats by status.
+    pub counts: Counts,
+    /// Its times, policy and casting.
+    pub plan: Arc<Plan>,
+    /// The version of its seat map.
+    pub seats_version: u64,
+}
+
+/// How far a sale is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SaleStatus {
+    /// Not open yet.
+    Upcoming,
+    /// Seats can be held.
+    Open,
+    /// No new holds.
+    Closed,
+    /// The performance won't happen.
+    Cancelled,
+}
+
+impl SaleStatus {
+    /// Returns the word that clients see.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Upcoming => "upcoming",
+            Self::Open => "open",
+            Self::Closed => "closed",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
+
+/// What a seat is, exactly one of these (S2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum SeatStatus {
+    /// Free to be held.
+    Available,
+    /// Held, or being paid.
+    Held,
+    /// Sold.
+    Reserved,
+    /// Off sale.
+    Blocked,
+}
+
+impl SeatStatus {
+    /// Every status.
+    pub const ALL: [Self; 4] = [Self::Available, Self::Held, Self::Reserved, Self::Blocked];
+
+    /// Returns the word that clients see.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Available => "available",
+            Self::Held => "held",
+            Self::Reserved => "reserved",
+            Self::Blocked => "blocked",
+        }
+    }
+}
+
+/// How many seats have each status; they add up to the schedule's seats (S2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counts {
+    /// Free to be held.
+    pub available: u32,
+    /// Held, or being paid.
+    pub held: u32,
+    /// Sold.
+    pub reserved: u32,
+    /// Off sale.
+    pub blocked: u32,
+}
+
+impl Counts {
+    /// Returns the count of a status.
+    pub const fn of(&self, status: SeatStatus) -> u32 {
+        match status {
+            SeatStatus::Available => self.available,
+            SeatStatus::Held => self.held,
+            SeatStatus::Reserved => self.reserved,
+            SeatStatus::Blocked => self.blocked,
+        }
+    }
+
+    pub(super) const fn of_mut(&mut self, status: SeatStatus) -> &mut u32 {
+        match status {
+            SeatStatus::Available => &mut self.available,
+            SeatStatus::Held => &mut self.held,
+            SeatStatus::Reserved => &mut self.reserved,
+            SeatStatus::Blocked => &mut self.blocked,
+        }
+    }
+
+    /// Returns the number of all seats.
+    pub const fn total(&self) -> u32 {
+        self.available + self.held + self.reserved + self.blocked
+    }
+}

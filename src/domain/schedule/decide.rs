@@ -1,0 +1,370 @@
+//! What a command would do, or why not. Nothing changes here.
+
+use std::sync::Arc;
+
+use super::command::{Caller, Command, Event, Limits, Refusal, ReservationRef, SaleStatus, Wish};
+use super::policy::Plan;
+use super::search::FreeSeats;
+use super::{BLOCKED, FREE, Reservation, ReservationStatus, Schedule};
+use crate::domain::concert::Prices;
+use crate::domain::ids::{ConcertId, PaymentId, ReservationNumber, UserId};
+use crate::domain::time::Timestamp;
+use crate::domain::venue::{Grade, Seat};
+
+/// One event, nothing to do (it is so already), or a refusal.
+pub(super) type Decision = Result<Option<Event>, Refusal>;
+
+impl Schedule {
+    /// Returns the next event that time alone has brought by `now`, if there is one.
+    ///
+    /// Call it and apply what it returns until it returns nothing; only then decide. `prices` are
+    /// bound where the sale opens by itself.
+    pub fn due(&self, now: Timestamp, prices: impl FnOnce() -> Arc<Prices>) -> Option<Event> {
+        let due = self.next_due()?;
+        if due > now {
+            return None;
+        }
+        if let Some((at, number)) = self.deadlines.first()
+            && *at == due
+        {
+            return Some(Event::HoldExpired { number: ReservationNumber(*number) });
+        }
+        match self.sale {
+            SaleStatus::Upcoming => Some(Event::SalesOpened { prices: self.prices.is_none().then(prices) }),
+            SaleStatus::Open => Some(Event::SalesClosed),
+            SaleStatus::Closed | SaleStatus::Cancelled => {
+                unreachable!("only a sale that can open or close by itself is due")
+            }
+        }
+    }
+
+    /// Decides a command at `now`, after everything due by then was applied.
+    ///
+    /// # Errors
+    /// A [`Refusal`], which changes nothing.
+    pub fn decide(&self, command: &Command, now: Timestamp) -> Decision {
+        // An outage is bridged before what came due meanwhile is brought, since it moves just that.
+        debug_assert!(
+            matches!(command, Command::BridgeOutage { .. }) || self.next_due().is_none_or(|due| due > now),
+            "what is due comes first"
+        );
+        if self.deleted {
+            return Err(Refusal::NoSuchReservation);
+        }
+        match command {
+            Command::Hold { user, wish, nonce } => self.hold(user, wish, *nonce, now),
+            Command::Exchange { reservation, caller, seats } => self.exchange(*reservation, caller, seats),
+            Command::Release { reservation, caller } => self.release(*reservation, caller, now),
+            Command::BeginPayment { reservation, caller, payment } => {
+                self.begin_payment(*reservation, caller, *payment, now)
+            }
+            Command::FailPayment { reservation, payment } => self.fail_payment(*reservation, *payment),
+            Command::Confirm { reservation, payment } => self.confirm(*reservation, *payment, now),
+            Command::Open { prices } => self.open(prices, now),
+            Command::Close => self.close(),
+            Command::Cancel => Ok((self.sale != SaleStatus::Cancelled).then_some(Event::ScheduleCancelled)),
+            Command::Block { seats } => self.block(seats),
+            Command::Unblock { seats } => self.unblock(seats),
+            Command::Replan { concert, plan } => self.replan(concert, plan),
+            Command::SetLimits { limits } => Ok(self.set_limits(*limits)),
+            Command::BridgeOutage { down_since } => Ok(self.bridge_outage(*down_since)),
+            Command::Delete => self.delete(),
+        }
+    }
+
+    /// Decides what the engine itself asks at start, when what is due meanwhile must wait for it: an
+    /// outage is bridged before any hold that it outlived could expire.
+    pub fn decide_at_start(&self, command: &Command) -> Option<Event> {
+        match command {
+            Command::SetLimits { limits } => self.set_limits(*limits),
+            Command::BridgeOutage { down_since } => self.bridge_outage(*down_since),
+            Command::Hold { .. }
+            | Command::Exchange { .. }
+            | Command::Release { .. }
+            | Command::BeginPayment { .. }
+            | Command::FailPayment { .. }
+            | Command::Confirm { .. }
+            | Command::Open { .. }
+            | Command::Close
+            | Command::Cancel
+            | Command::Block { .. }
+            | Command::Unblock { .. }
+            | Command::Replan { .. }
+            | Command::Delete => None,
+        }
+    }
+
+    fn hold(&self, user: &UserId, wish: &Wish, nonce: u64, now: Timestamp) -> Decision {
+        let (count, grade) = match wish {
+            Wish::Seats(seats) => (u32::try_from(seats.len()).unwrap_or(u32::MAX), None),
+            Wish::Best { count, grade } => (*count, *grade),
+        };
+        self.check_size(count)?;
+        self.check_open()?;
+        let live = self.users.get(user.as_str()).map_or(0, |user| user.live);
+        self.check_user_limit(live, count)?;
+        let seats = match wish {
+            Wish::Seats(seats) => {
+                self.check_free(seats, FREE)?;
+                self.check_orphans(&self.owners, seats)?;
+                Arc::clone(seats)
+            }
+            Wish::Best { .. } => self.best(grade, count)?,
+        };
+        assert!(self.last_reservation < BLOCKED - 1, "a schedule's reservation numbers suffice");
+        Ok(Some(Event::SeatsHeld {
+            number: ReservationNumber(self.last_reservation + 1),
+            nonce,
+            user: user.clone(),
+            seats,
+            expires_at: now.plus(self.plan.policy.hold),
+        }))
+    }
+
+    fn best(&self, grade: Option<Grade>, count: u32) -> Result<Arc<[Seat]>, Refusal> {
+        let ranked: Vec<Grade> = match grade {
+            Some(grade) => vec![grade],
+            None => self
+                .prices
+                .as_ref()
+                .expect("an open sale has its prices")
+                .best_first
+                .iter()
+                .map(|grade| Grade(*grade))
+                .collect(),
+        };
+        self.free_seats(&self.owners)
+            .best_available(&ranked, count, self.plan.policy.prevent_orphan_seats)
+            .map(Into::into)
+            .ok_or(Refusal::NotEnoughSeats)
+    }
+
+    fn free_seats<'a>(&'a self, owners: &'a [u32]) -> FreeSeats<'a> {
+        FreeSeats { layout: &self.layout, owners, free_in_row: &self.free_in_row }
+    }
+
+    fn exchange(&self, id: ReservationRef, caller: &Caller, seats: &Arc<[Seat]>) -> Decision {
+        let reservation = self.owned(id, caller)?;
+        match reservation.status {
+            ReservationStatus::Held => {}
+            ReservationStatus::Expired => return Err(Refusal::Expired),
+            ReservationStatus::Paying
+            | ReservationStatus::Confirmed
+            | ReservationStatus::Cancelled
+            | ReservationStatus::Released => return Err(Refusal::NotHeld),
+        }
+        let count = u32::try_from(seats.len()).unwrap_or(u32::MAX);
+        self.check_size(count)?;
+        self.check_open()?;
+        let own = u32::try_from(reservation.seats.len()).expect("bounded by the policy");
+        let live = self.users.get(reservation.user.as_str()).map_or(0, |user| user.live);
+        self.check_user_limit(live.saturating_sub(own), count)?;
+        self.check_free(seats, id.number.0)?;
+        if seats == &reservation.seats {
+            return Ok(None);
+        }
+        if self.plan.policy.prevent_orphan_seats {
+            // The old seats are free for this decision: they are given back in the same step.
+            let mut owners = self.owners.clone();
+            for seat in &*reservation.seats {
+                owners[seat.index()] = FREE;
+            }
+            self.check_orphans(&owners, seats)?;
+        }
+        Ok(Some(Event::SeatsExchanged { number: id.number, seats: Arc::clone(seats) }))
+    }
+
+    fn release(&self, id: ReservationRef, caller: &Caller, now: Timestamp) -> Decision {
+        let reservation = self.owned(id, caller)?;
+        match reservation.status {
+            ReservationStatus::Held => Ok(Some(Event::HoldReleased { number: id.number })),
+            ReservationStatus::Confirmed => {
+                let last = self.plan.starts_at.minus(self.plan.policy.cancel_until_before_start);
+                let admin = matches!(caller, Caller::Admin);
+                if !admin && now > last {
+                    return Err(Refusal::CancellationClosed);
+                }
+                Ok(Some(Event::ReservationCancelled { number: id.number }))
+            }
+            ReservationStatus::Released | ReservationStatus::Cancelled => Ok(None),
+            ReservationStatus::Paying | ReservationStatus::Expired => Err(Refusal::NotHeld),
+        }
+    }
+
+    fn begin_payment(
+        &self,
+        id: ReservationRef,
+        caller: &Caller,
+        payment: PaymentId,
+        now: Timestamp,
+    ) -> Decision {
+        let reservation = self.owned(id, caller)?;
+        match reservation.status {
+            ReservationStatus::Held => {}
+            ReservationStatus::Paying if reservation.payment == Some(payment) => return Ok(None),
+            ReservationStatus::Expired => return Err(Refusal::Expired),
+            ReservationStatus::Paying
+            | ReservationStatus::Confirmed
+            | ReservationStatus::Cancelled
+            | ReservationStatus::Released => return Err(Refusal::NotHeld),
+        }
+        let limit = now.plus(self.plan.policy.payment);
+        let expires_at = if reservation.deadline_moved {
+            reservation.expires_at
+        } else {
+            reservation.expires_at.max(limit)
+        };
+        Ok(Some(Event::PaymentBegun { number: id.number, payment, expires_at }))
+    }
+
+    fn fail_payment(&self, id: ReservationRef, payment: PaymentId) -> Decision {
+        let reservation = self.reservation(id).ok_or(Refusal::NoSuchReservation)?;
+        let under_way =
+            reservation.status == ReservationStatus::Paying && reservation.payment == Some(payment);
+        Ok(under_way.then_some(Event::PaymentFailed { number: id.number }))
+    }
+
+    fn confirm(&self, id: ReservationRef, payment: PaymentId, now: Timestamp) -> Decision {
+        let reservation = self.reservation(id).ok_or(Refusal::NoSuchReservation)?;
+        if reservation.payment != Some(payment) {
+            return Err(Refusal::PaymentNotUnderWay);
+        }
+        match reservation.status {
+            ReservationStatus::Paying => {}
+            ReservationStatus::Confirmed => return Ok(None),
+            ReservationStatus::Expired => {
+                // Captured too late: the same seats, if they are still free and there is a show to see.
+                if self.sale == SaleStatus::Cancelled || self.plan.starts_at <= now {
+                    return Err(Refusal::Expired);
+                }
+                self.check_free(&reservation.seats, FREE)?;
+            }
+            ReservationStatus::Held | ReservationStatus::Cancelled | ReservationStatus::Released => {
+                return Err(Refusal::NotHeld);
+            }
+        }
+        Ok(Some(Event::ReservationConfirmed { number: id.number, payment }))
+    }
+
+    fn open(&self, prices: &Arc<Prices>, now: Timestamp) -> Decision {
+        match self.sale {
+            SaleStatus::Open => return Ok(None),
+            SaleStatus::Cancelled => return Err(Refusal::InvalidTransition),
+            SaleStatus::Upcoming | SaleStatus::Closed => {}
+        }
+        if self.plan.closes_at() <= now {
+            return Err(Refusal::InvalidTransition);
+        }
+        let prices = self.prices.is_none().then(|| Arc::clone(prices));
+        Ok(Some(Event::SalesOpened { prices }))
+    }
+
+    fn close(&self) -> Decision {
+        match self.sale {
+            SaleStatus::Open => Ok(Some(Event::SalesClosed)),
+            SaleStatus::Closed => Ok(None),
+            SaleStatus::Upcoming | SaleStatus::Cancelled => Err(Refusal::InvalidTransition),
+        }
+    }
+
+    fn block(&self, seats: &[Seat]) -> Decision {
+        self.blocking(seats, FREE, BLOCKED, |seats| Event::SeatsBlocked { seats })
+    }
+
+    fn unblock(&self, seats: &[Seat]) -> Decision {
+        self.blocking(seats, BLOCKED, FREE, |seats| Event::SeatsUnblocked { seats })
+    }
+
+    /// Moves seats from one owner to another; those that are there already stay there.
+    fn blocking(
+        &self,
+        seats: &[Seat],
+        from: u32,
+        to: u32,
+        event: impl FnOnce(Arc<[Seat]>) -> Event,
+    ) -> Decision {
+        if seats.is_empty() {
+            return Err(Refusal::NoSeats);
+        }
+        if self.sale == SaleStatus::Cancelled {
+            return Err(Refusal::InvalidTransition);
+        }
+        let owner = |seat: &Seat| self.owners[seat.index()];
+        let others = |seat: &&Seat| ![from, to].contains(&owner(seat));
+        let taken: Vec<Seat> = seats.iter().filter(others).copied().collect();
+        if !taken.is_empty() {
+            return Err(Refusal::SeatsUnavailable { seats: taken });
+        }
+        let moved: Arc<[Seat]> = seats.iter().filter(|seat| owner(seat) == from).copied().collect();
+        Ok((!moved.is_empty()).then(|| event(moved)))
+    }
+
+    fn replan(&self, concert: &ConcertId, plan: &Arc<Plan>) -> Decision {
+        if *concert != self.concert {
+            return Err(Refusal::ConcertFixed);
+        }
+        Ok((*plan != self.plan).then(|| Event::Replanned { plan: Arc::clone(plan) }))
+    }
+
+    fn set_limits(&self, limits: Limits) -> Option<Event> {
+        (limits != self.limits).then_some(Event::LimitsSet { limits })
+    }
+
+    fn bridge_outage(&self, down_since: Timestamp) -> Option<Event> {
+        // A hold that was over before the engine went down lost no time to it (S4).
+        let lived = self.deadlines.last().is_some_and(|(deadline, _)| *deadline > down_since);
+        lived.then_some(Event::OutageBridged { down_since })
+    }
+
+    fn delete(&self) -> Decision {
+        let live = self.reservations.values().any(|reservation| reservation.status.is_live());
+        if self.ever_confirmed || live {
+            return Err(Refusal::InUse);
+        }
+        Ok(Some(Event::Deleted))
+    }
+
+    fn check_open(&self) -> Result<(), Refusal> {
+        if self.sale == SaleStatus::Open { Ok(()) } else { Err(Refusal::NotOpen) }
+    }
+
+    fn check_size(&self, count: u32) -> Result<(), Refusal> {
+        let max = self.plan.policy.seats_per_reservation_max;
+        if count == 0 {
+            Err(Refusal::NoSeats)
+        } else if count > max {
+            Err(Refusal::TooManySeats { max })
+        } else {
+            Ok(())
+        }
+    }
+
+    fn check_user_limit(&self, live: u32, more: u32) -> Result<(), Refusal> {
+        let max = self.plan.policy.seats_per_user_max;
+        if live.saturating_add(more) > max { Err(Refusal::SeatLimitExceeded { max }) } else { Ok(()) }
+    }
+
+    /// Refuses seats that are neither free nor `own`.
+    fn check_free(&self, seats: &[Seat], own: u32) -> Result<(), Refusal> {
+        let taken = |seat: &&Seat| ![FREE, own].contains(&self.owners[seat.index()]);
+        let taken: Vec<Seat> = seats.iter().filter(taken).copied().collect();
+        if taken.is_empty() { Ok(()) } else { Err(Refusal::SeatsUnavailable { seats: taken }) }
+    }
+
+    fn check_orphans(&self, owners: &[u32], seats: &[Seat]) -> Result<(), Refusal> {
+        if !self.plan.policy.prevent_orphan_seats {
+            return Ok(());
+        }
+        let orphans = self.free_seats(owners).avoidable_orphans(seats);
+        if orphans.is_empty() { Ok(()) } else { Err(Refusal::OrphanSeats { seats: orphans }) }
+    }
+
+    /// Finds a reservation that the caller may touch; another's is no reservation at all.
+    fn owned(&self, id: ReservationRef, caller: &Caller) -> Result<&Reservation, Refusal> {
+        let reservation = self.reservation(id).ok_or(Refusal::NoSuchReservation)?;
+        match caller {
+            Caller::User(user) if *user != reservation.user => Err(Refusal::NoSuchReservation),
+            Caller::User(_) | Caller::Admin => Ok(reservation),
+        }
+    }
+}

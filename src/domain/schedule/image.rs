@@ -1,0 +1,137 @@
+//! A schedule's state without what follows from it: what a snapshot keeps, and what two states are
+//! compared by.
+
+use std::sync::Arc;
+
+use super::command::{Answer, Creation, Limits, SaleStatus, SeatStatus};
+use super::{BLOCKED, Plan, Reservation, Schedule, seat_status_of};
+use crate::domain::concert::Prices;
+use crate::domain::ids::{ConcertId, ScheduleId, ScheduleNumber, VenueId};
+use crate::domain::keys::{KeyUse, Keys};
+use crate::domain::money::Currency;
+use crate::domain::time::Timestamp;
+use crate::domain::venue::{Layout, Seat};
+
+/// Everything of a schedule that doesn't follow from the rest, in a fixed order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the fields are those of `Schedule` and its getters")]
+pub struct Image {
+    pub number: ScheduleNumber,
+    pub id: ScheduleId,
+    pub concert: ConcertId,
+    pub venue: VenueId,
+    pub currency: Currency,
+    pub plan: Arc<Plan>,
+    pub limits: Limits,
+    pub sale: SaleStatus,
+    pub prices: Option<Arc<Prices>>,
+    pub ever_confirmed: bool,
+    pub blocked: Vec<Seat>,
+    /// By number.
+    pub reservations: Vec<Reservation>,
+    pub last_reservation: u32,
+    /// Ended reservations in the order in which they ended.
+    pub ended: Vec<(Timestamp, u32)>,
+    /// Keys in the order in which they came.
+    pub keys: Vec<(KeyUse, u64, Timestamp, Answer)>,
+    pub version: u64,
+    pub seats_version: u64,
+    pub last_instant: Timestamp,
+}
+
+impl Image {
+    /// Takes the image of a schedule.
+    pub fn of(schedule: &Schedule) -> Self {
+        let mut reservations: Vec<Reservation> = schedule.reservations.values().cloned().collect();
+        reservations.sort_unstable_by_key(|reservation| reservation.number);
+        let keys = schedule.keys.iter().map(|(key, version, at, answer)| (key, version, at, answer.clone()));
+        Self {
+            number: schedule.number,
+            id: schedule.id.clone(),
+            concert: schedule.concert.clone(),
+            venue: schedule.venue.clone(),
+            currency: schedule.currency,
+            plan: Arc::clone(&schedule.plan),
+            limits: schedule.limits,
+            sale: schedule.sale,
+            prices: schedule.prices.clone(),
+            ever_confirmed: schedule.ever_confirmed,
+            blocked: schedule
+                .layout
+                .seats()
+                .filter(|seat| schedule.owners[seat.index()] == BLOCKED)
+                .collect(),
+            reservations,
+            last_reservation: schedule.last_reservation,
+            ended: schedule.ended.iter().copied().collect(),
+            keys: keys.collect(),
+            version: schedule.version,
+            seats_version: schedule.seats_version,
+            last_instant: schedule.last_instant,
+        }
+    }
+
+    /// Makes the schedule again.
+    ///
+    /// # Panics
+    /// When the image contradicts itself or the layout, which a checked snapshot doesn't.
+    pub fn restore(self, layout: Arc<Layout>) -> Schedule {
+        let creation = Creation {
+            number: self.number,
+            id: self.id,
+            concert: self.concert,
+            venue: self.venue,
+            currency: self.currency,
+            plan: self.plan,
+            limits: self.limits,
+        };
+        let mut schedule = Schedule::create(creation, layout, self.last_instant);
+        schedule.sale = self.sale;
+        schedule.prices = self.prices;
+        schedule.ever_confirmed = self.ever_confirmed;
+        for seat in self.blocked {
+            schedule.place(seat, BLOCKED, SeatStatus::Blocked);
+        }
+        schedule.last_reservation = self.last_reservation;
+        for reservation in self.reservations {
+            schedule.restore_reservation(reservation);
+        }
+        schedule.ended = self.ended.into();
+        schedule.keys = Keys::new(self.limits.keys_max);
+        for (key, version, at, answer) in self.keys {
+            schedule.keys.keep(key, version, at, answer);
+        }
+        schedule.version = self.version;
+        schedule.seats_version = self.seats_version;
+        schedule
+    }
+}
+
+impl Schedule {
+    fn restore_reservation(&mut self, reservation: Reservation) {
+        let number = reservation.number.0;
+        let user = self.users.entry(reservation.user.clone()).or_default();
+        user.reservations.push(number);
+        if reservation.status.is_live() {
+            user.live += u32::try_from(reservation.seats.len()).expect("bounded by the policy");
+            for seat in &*reservation.seats {
+                self.place(*seat, number, seat_status_of(reservation.status));
+            }
+        }
+        if reservation.status.has_deadline() {
+            self.deadlines.insert((reservation.expires_at, number));
+        }
+        self.reservations.insert(number, reservation);
+    }
+
+    /// Gives a free seat to an owner, without telling anyone.
+    fn place(&mut self, seat: Seat, owner: u32, status: SeatStatus) {
+        let index = seat.index();
+        assert_eq!(self.statuses[index], SeatStatus::Available, "S1: a seat has one owner");
+        self.owners[index] = owner;
+        self.statuses[index] = status;
+        self.counts.available -= 1;
+        *self.counts.of_mut(status) += 1;
+        self.free_in_row[self.layout.row_index(seat)] -= 1;
+    }
+}

@@ -1,0 +1,406 @@
+//! A schedule: one performance of a concert, the unit of sale, and the state machine of its seats.
+//!
+//! [`Schedule::decide`] says what a command would do, or why not; [`Schedule::apply`] does what
+//! happened. Both are pure: the instant, the random part of an id and the prices are given.
+//! [`Schedule::due`] says what time alone has brought; every decision is preceded by it, so that a
+//! deadline is exact whether or not a timer has fired (S4).
+//!
+//! Absent on purpose: clocks, randomness, I/O, the wire, other aggregates.
+//!
+//! Invariants, checked by [`Schedule::check_invariants`]:
+//! - a seat has at most one owner, which is a live reservation that lists it (S1);
+//! - the counts are those of the seats (S2), in total, by row and by user;
+//! - the deadlines are exactly those of held and paying reservations.
+
+mod apply;
+mod command;
+mod decide;
+mod image;
+pub mod policy;
+mod reservation;
+pub mod search;
+
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use hashbrown::HashMap;
+
+pub use command::{
+    Answer, Caller, Command, Counts, Creation, Event, Limits, Refusal, ReservationRef, SaleStatus,
+    SeatStatus, Summary, Wish,
+};
+pub use image::Image;
+pub use policy::Plan;
+pub use reservation::{Reservation, ReservationStatus};
+
+use super::concert::Prices;
+use super::ids::{ConcertId, ReservationId, ScheduleId, ScheduleNumber, UserId, VenueId};
+use super::keys::{KeyFound, KeyUse, Keys};
+use super::money::{Currency, Money};
+use super::time::Timestamp;
+use super::venue::{Layout, Seat};
+
+/// The owner of a seat: nobody, a reservation by its number, or the administrator who blocked it.
+type Owner = u32;
+const FREE: Owner = 0;
+const BLOCKED: Owner = u32::MAX;
+
+/// One performance of a concert, with its seats and reservations.
+#[derive(Debug, Clone)]
+pub struct Schedule {
+    number: ScheduleNumber,
+    id: ScheduleId,
+    concert: ConcertId,
+    venue: VenueId,
+    currency: Currency,
+    plan: Arc<Plan>,
+    limits: Limits,
+    layout: Arc<Layout>,
+
+    sale: SaleStatus,
+    prices: Option<Arc<Prices>>,
+    deleted: bool,
+    ever_confirmed: bool,
+
+    owners: Vec<Owner>,
+    statuses: Vec<SeatStatus>,
+    counts: Counts,
+    free_in_row: Vec<u32>,
+
+    reservations: HashMap<u32, Reservation>,
+    last_reservation: u32,
+    users: HashMap<UserId, UserSeats>,
+    deadlines: BTreeSet<(Timestamp, u32)>,
+    ended: VecDeque<(Timestamp, u32)>,
+    keys: Keys<Answer>,
+
+    version: u64,
+    seats_version: u64,
+    last_instant: Timestamp,
+    /// The seats whose visible status the last event changed.
+    changed: Vec<Seat>,
+}
+
+/// What a user has in one schedule.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct UserSeats {
+    /// Seats of live reservations.
+    live: u32,
+    /// The numbers of all reservations that are kept, the oldest first.
+    reservations: Vec<u32>,
+}
+
+impl Schedule {
+    /// Makes the schedule that its first event describes.
+    pub fn create(creation: Creation, layout: Arc<Layout>, at: Timestamp) -> Self {
+        let seats = usize::try_from(layout.seat_count()).expect("a u32 fits");
+        Self {
+            number: creation.number,
+            id: creation.id,
+            concert: creation.concert,
+            venue: creation.venue,
+            currency: creation.currency,
+            plan: creation.plan,
+            keys: Keys::new(creation.limits.keys_max),
+            limits: creation.limits,
+            sale: SaleStatus::Upcoming,
+            prices: None,
+            deleted: false,
+            ever_confirmed: false,
+            owners: vec![FREE; seats],
+            statuses: vec![SeatStatus::Available; seats],
+            counts: Counts { available: layout.seat_count(), ..Counts::default() },
+            free_in_row: layout.rows().iter().map(|row| row.len).collect(),
+            layout,
+            reservations: HashMap::new(),
+            last_reservation: 0,
+            users: HashMap::new(),
+            deadlines: BTreeSet::new(),
+            ended: VecDeque::new(),
+            version: 1,
+            seats_version: 0,
+            last_instant: at,
+            changed: Vec::new(),
+        }
+    }
+
+    /// Returns its number in the log.
+    pub fn number(&self) -> ScheduleNumber {
+        self.number
+    }
+
+    /// Returns its id.
+    pub fn id(&self) -> &ScheduleId {
+        &self.id
+    }
+
+    /// Returns the concert that it performs.
+    pub fn concert(&self) -> &ConcertId {
+        &self.concert
+    }
+
+    /// Returns its venue.
+    pub fn venue(&self) -> &VenueId {
+        &self.venue
+    }
+
+    /// Returns the currency of its prices.
+    pub fn currency(&self) -> Currency {
+        self.currency
+    }
+
+    /// Returns its times, policy and casting.
+    pub fn plan(&self) -> &Arc<Plan> {
+        &self.plan
+    }
+
+    /// Returns how much of the past it keeps.
+    pub fn limits(&self) -> Limits {
+        self.limits
+    }
+
+    /// Returns its seats' layout.
+    pub fn layout(&self) -> &Arc<Layout> {
+        &self.layout
+    }
+
+    /// Returns the prices at which it sells, once its sale has opened.
+    pub fn prices(&self) -> Option<&Arc<Prices>> {
+        self.prices.as_ref()
+    }
+
+    /// Tells whether it was removed.
+    pub fn is_deleted(&self) -> bool {
+        self.deleted
+    }
+
+    /// Returns the number of events so far.
+    pub fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// Returns the version of the seat map: how many events have changed a seat's visible status.
+    pub fn seats_version(&self) -> u64 {
+        self.seats_version
+    }
+
+    /// Returns the instant of the last event.
+    pub fn last_instant(&self) -> Timestamp {
+        self.last_instant
+    }
+
+    /// Returns every seat's status, by the seat's index.
+    pub fn statuses(&self) -> &[SeatStatus] {
+        &self.statuses
+    }
+
+    /// Returns the seats whose visible status the last event changed.
+    pub fn changed(&self) -> &[Seat] {
+        &self.changed
+    }
+
+    /// Returns how many seats have each status.
+    pub fn counts(&self) -> Counts {
+        self.counts
+    }
+
+    /// Returns the idempotency keys that it has seen.
+    pub fn keys(&self) -> &Keys<Answer> {
+        &self.keys
+    }
+
+    /// Returns how far the sale is at `now`, whether or not the event that says so has come.
+    pub fn sale_at(&self, now: Timestamp) -> SaleStatus {
+        let opened = match self.sale {
+            SaleStatus::Upcoming => self.plan.sales_open_at.is_some_and(|at| at <= now),
+            SaleStatus::Open => true,
+            SaleStatus::Closed | SaleStatus::Cancelled => false,
+        };
+        if !opened {
+            self.sale
+        } else if self.plan.closes_at() <= now {
+            SaleStatus::Closed
+        } else {
+            SaleStatus::Open
+        }
+    }
+
+    /// Tells whether the sale has ever opened by `now`: from then on its prices stand.
+    pub fn has_opened_by(&self, now: Timestamp) -> bool {
+        self.prices.is_some() || self.sale_at(now) != self.sale
+    }
+
+    /// Returns the first instant at which time alone changes something, if there is one.
+    pub fn next_due(&self) -> Option<Timestamp> {
+        if self.deleted {
+            return None;
+        }
+        let sale = match self.sale {
+            SaleStatus::Upcoming => self.plan.sales_open_at,
+            SaleStatus::Open => Some(self.plan.closes_at()),
+            SaleStatus::Closed | SaleStatus::Cancelled => None,
+        };
+        let hold = self.deadlines.first().map(|(at, _)| *at);
+        match (sale, hold) {
+            (Some(sale), Some(hold)) => Some(sale.min(hold)),
+            (sale, hold) => sale.or(hold),
+        }
+    }
+
+    /// Finds a reservation by its id; a wrong nonce is no reservation.
+    pub fn reservation(&self, id: ReservationRef) -> Option<&Reservation> {
+        self.reservations.get(&id.number.0).filter(|reservation| reservation.nonce == id.nonce)
+    }
+
+    /// Returns a user's reservations that are kept, the newest first.
+    pub fn reservations_of<'a>(&'a self, user: &str) -> impl Iterator<Item = &'a Reservation> + use<'a> {
+        let numbers = self.users.get(user).map_or(&[][..], |user| &user.reservations);
+        numbers.iter().rev().filter_map(|number| self.reservations.get(number))
+    }
+
+    /// Returns every reservation that is kept, in no order.
+    pub fn reservations(&self) -> impl Iterator<Item = &Reservation> {
+        self.reservations.values()
+    }
+
+    /// Returns every user who has a reservation here that is kept.
+    pub fn users(&self) -> impl Iterator<Item = &UserId> {
+        self.users.keys()
+    }
+
+    /// Tells whether a user has a reservation here that is kept.
+    pub fn knows(&self, user: &UserId) -> bool {
+        self.users.contains_key(user.as_str())
+    }
+
+    /// Returns the reservation that has a seat, if one has.
+    pub fn owner(&self, seat: Seat) -> Option<&Reservation> {
+        self.reservations.get(&self.owners[seat.index()])
+    }
+
+    /// Returns how many live (held or paying) reservations have a deadline.
+    pub fn deadline_count(&self) -> usize {
+        self.deadlines.len()
+    }
+
+    /// Returns the full id of a reservation of this schedule.
+    pub fn full_id(&self, reservation: &Reservation) -> ReservationId {
+        ReservationId { schedule: self.number, number: reservation.number, nonce: reservation.nonce }
+    }
+
+    /// Returns the price of a seat, which is bound before the first seat is held.
+    pub fn price(&self, seat: Seat) -> Money {
+        let prices = self.prices.as_ref().expect("a seat is held only after the sale opened");
+        prices.by_grade[self.layout.grade_of(seat).index()]
+    }
+
+    /// Returns the price of several seats together.
+    pub fn amount(&self, seats: &[Seat]) -> Money {
+        seats.iter().fold(Money::ZERO, |sum, seat| {
+            sum.plus(self.price(*seat)).expect("100 seats at the highest price that is let in fit")
+        })
+    }
+
+    /// Returns the schedule in short.
+    pub fn summary(&self) -> Summary {
+        Summary {
+            status: self.sale,
+            counts: self.counts,
+            plan: Arc::clone(&self.plan),
+            seats_version: self.seats_version,
+        }
+    }
+
+    /// Looks an idempotency key up.
+    pub fn find_key(&self, key: KeyUse, now: Timestamp) -> Option<KeyFound<'_, Answer>> {
+        self.keys.find(key, now)
+    }
+
+    /// Checks every invariant of the module's documentation.
+    ///
+    /// # Panics
+    /// When one doesn't hold.
+    pub fn check_invariants(&self) {
+        self.check_seats();
+        self.check_reservations();
+    }
+
+    fn check_seats(&self) {
+        let mut counts = Counts::default();
+        let mut free_in_row = vec![0; self.layout.rows().len()];
+        for seat in self.layout.seats() {
+            let (owner, status) = (self.owners[seat.index()], self.statuses[seat.index()]);
+            let expected = match owner {
+                FREE => SeatStatus::Available,
+                BLOCKED => SeatStatus::Blocked,
+                number => {
+                    let reservation = &self.reservations[&number];
+                    assert!(reservation.status.is_live(), "S1: an ended reservation owns a seat");
+                    assert!(reservation.seats.contains(&seat), "S1: the owner doesn't list the seat");
+                    seat_status_of(reservation.status)
+                }
+            };
+            assert_eq!(status, expected, "S2: a seat's status is its owner's");
+            *counts.of_mut(status) += 1;
+            if owner == FREE {
+                free_in_row[self.layout.row_index(seat)] += 1;
+            }
+        }
+        assert_eq!(counts, self.counts, "S2: the counts add up");
+        assert_eq!(counts.total(), self.layout.seat_count(), "S2: no seat is lost");
+        assert_eq!(free_in_row, self.free_in_row, "S2: the rows' counts add up");
+    }
+
+    fn check_reservations(&self) {
+        let mut live: HashMap<&UserId, u32> = HashMap::new();
+        let mut deadlines = BTreeSet::new();
+        let mut kept = 0;
+        for (number, reservation) in &self.reservations {
+            assert_eq!(*number, reservation.number.0);
+            assert!(*number <= self.last_reservation);
+            if reservation.status.is_live() {
+                for seat in &*reservation.seats {
+                    assert_eq!(self.owners[seat.index()], *number, "S1: a live reservation owns its seats");
+                }
+                let count = u32::try_from(reservation.seats.len()).expect("bounded");
+                *live.entry(&reservation.user).or_default() += count;
+            }
+            if reservation.status.has_deadline() {
+                deadlines.insert((reservation.expires_at, *number));
+            }
+        }
+        assert_eq!(deadlines, self.deadlines, "S4: every hold has its deadline");
+        for (user, seats) in &self.users {
+            assert_eq!(live.get(user).copied().unwrap_or_default(), seats.live, "a user's live seats");
+            assert!(seats.reservations.is_sorted(), "a user's reservations are in order");
+            assert!(!seats.reservations.is_empty(), "a user without reservations is forgotten");
+            kept += seats.reservations.len();
+        }
+        assert_eq!(kept, self.reservations.len(), "every reservation is its user's");
+    }
+}
+
+impl PartialEq for Schedule {
+    /// Compares all that replay must bring back (R1).
+    fn eq(&self, other: &Self) -> bool {
+        Image::of(self) == Image::of(other)
+            && self.statuses == other.statuses
+            && self.counts == other.counts
+            && self.users == other.users
+            && self.deadlines == other.deadlines
+    }
+}
+
+/// Returns the status that a live reservation gives its seats.
+fn seat_status_of(status: ReservationStatus) -> SeatStatus {
+    match status {
+        ReservationStatus::Confirmed => SeatStatus::Reserved,
+        ReservationStatus::Held | ReservationStatus::Paying => SeatStatus::Held,
+        ReservationStatus::Cancelled | ReservationStatus::Released | ReservationStatus::Expired => {
+            SeatStatus::Available
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,119 @@
+//! What an administrator decides about a schedule: its times, its policy, who plays that day.
+
+use std::collections::BTreeMap;
+
+use crate::domain::time::{Seconds, Timestamp};
+
+/// The most seats that a policy can allow in one reservation.
+pub const RESERVATION_SEATS_MAX: u32 = 100;
+
+/// The times, policy and casting of a schedule: what `PUT` sets and may set again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan {
+    /// When the performance begins.
+    pub starts_at: Timestamp,
+    /// When it ends.
+    pub ends_at: Timestamp,
+    /// When an upcoming sale opens by itself.
+    pub sales_open_at: Option<Timestamp>,
+    /// When an open sale closes by itself; at [`Plan::starts_at`] if absent.
+    pub sales_close_at: Option<Timestamp>,
+    /// Who plays what in this performance.
+    pub casting: BTreeMap<String, Casting>,
+    /// The rules of the sale.
+    pub policy: Policy,
+}
+
+impl Plan {
+    /// Returns the instant from which nothing more is sold.
+    pub fn closes_at(&self) -> Timestamp {
+        self.sales_close_at.unwrap_or(self.starts_at)
+    }
+}
+
+/// Who plays a role: one name or several, as the administrator wrote it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Casting {
+    /// One name.
+    One(String),
+    /// Several names.
+    Many(Vec<String>),
+}
+
+/// The rules of a sale. All bounds are part of the type's check in the HTTP layer and the import.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Policy {
+    /// How long a hold lives.
+    pub hold: Seconds,
+    /// How many seats one reservation may have, 1 to [`RESERVATION_SEATS_MAX`].
+    pub seats_per_reservation_max: u32,
+    /// How many seats a user's live reservations of the schedule may have together.
+    pub seats_per_user_max: u32,
+    /// How long a payment may take once it is confirmed by the client.
+    pub payment: Seconds,
+    /// Until how long before the start a user may cancel.
+    pub cancel_until_before_start: Seconds,
+    /// Whether a hold is refused that leaves a single free seat where it could be avoided.
+    pub prevent_orphan_seats: bool,
+    /// How long, after an outage, a hold lives that would have ended meanwhile.
+    pub recovery_grace: Seconds,
+    /// The waiting room, where there is one.
+    pub queue: Option<QueuePolicy>,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            hold: Seconds::new(300),
+            seats_per_reservation_max: 4,
+            seats_per_user_max: 4,
+            payment: Seconds::new(60),
+            cancel_until_before_start: Seconds::DAY,
+            prevent_orphan_seats: false,
+            recovery_grace: Seconds::new(900),
+            queue: None,
+        }
+    }
+}
+
+/// The rules of a waiting room.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QueuePolicy {
+    /// How many users may be active at once.
+    pub active_max: u32,
+    /// How many users are admitted a minute at most, where that is limited.
+    pub admit_per_minute: Option<u32>,
+    /// How long a pass is active.
+    pub active: Seconds,
+    /// How soon after its admission a pass must show a sign of life.
+    pub claim: Seconds,
+    /// How long a place waits.
+    pub waiting: Seconds,
+    /// In which order people are admitted.
+    pub order: QueueOrder,
+    /// When the first is admitted; when the sale opens if absent.
+    pub opens_at: Option<Timestamp>,
+}
+
+impl Default for QueuePolicy {
+    fn default() -> Self {
+        Self {
+            active_max: 100,
+            admit_per_minute: None,
+            active: Seconds::new(1_800),
+            claim: Seconds::new(120),
+            waiting: Seconds::new(3_600),
+            order: QueueOrder::Fifo,
+            opens_at: None,
+        }
+    }
+}
+
+/// The order of a waiting room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum QueueOrder {
+    /// First come, first served.
+    Fifo,
+    /// A draw among all who joined before the room opened; first come, first served after them.
+    Shuffle,
+}

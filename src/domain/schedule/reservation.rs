@@ -1,0 +1,97 @@
+//! A reservation: seats of one schedule for one user, from hold to confirmation or end.
+
+use std::sync::Arc;
+
+use crate::domain::ids::{PaymentId, ReservationNumber, UserId};
+use crate::domain::time::Timestamp;
+use crate::domain::venue::Seat;
+
+/// What became of a reservation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ReservationStatus {
+    /// The seats are the user's until the deadline.
+    Held,
+    /// A payment is under way; the seats are the user's until the deadline.
+    Paying,
+    /// Paid: the seats are the user's.
+    Confirmed,
+    /// It was confirmed, and was given back.
+    Cancelled,
+    /// The hold was given back before its deadline.
+    Released,
+    /// The hold ended at its deadline.
+    Expired,
+}
+
+impl ReservationStatus {
+    /// Tells whether the reservation owns its seats.
+    pub const fn is_live(self) -> bool {
+        match self {
+            Self::Held | Self::Paying | Self::Confirmed => true,
+            Self::Cancelled | Self::Released | Self::Expired => false,
+        }
+    }
+
+    /// Tells whether the reservation ends by itself at its deadline.
+    pub const fn has_deadline(self) -> bool {
+        match self {
+            Self::Held | Self::Paying => true,
+            Self::Confirmed | Self::Cancelled | Self::Released | Self::Expired => false,
+        }
+    }
+
+    /// Returns the word that clients see.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Held => "held",
+            Self::Paying => "paying",
+            Self::Confirmed => "confirmed",
+            Self::Cancelled => "cancelled",
+            Self::Released => "released",
+            Self::Expired => "expired",
+        }
+    }
+}
+
+/// Seats of one schedule for one user.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reservation {
+    /// Its number in the schedule.
+    pub number: ReservationNumber,
+    /// The random part of its id.
+    pub nonce: u64,
+    /// Whose it is.
+    pub user: UserId,
+    /// Its seats, in the order asked for.
+    pub seats: Arc<[Seat]>,
+    /// What became of it.
+    pub status: ReservationStatus,
+    /// When it began.
+    pub created_at: Timestamp,
+    /// Its deadline: from this instant on a hold is over.
+    pub expires_at: Timestamp,
+    /// When it was confirmed.
+    pub confirmed_at: Option<Timestamp>,
+    /// When it was cancelled.
+    pub cancelled_at: Option<Timestamp>,
+    /// When it ended (released, expired or cancelled), from which its retention counts.
+    pub ended_at: Option<Timestamp>,
+    /// The payment that is under way, or that stands for it.
+    pub payment: Option<PaymentId>,
+    /// Whether a payment has moved the deadline, which one may do once.
+    pub deadline_moved: bool,
+    /// Whether its deadline was moved because the engine was down.
+    pub recovered: bool,
+}
+
+impl Reservation {
+    /// Returns the status at `now`: a hold whose deadline has come is expired, even before the event
+    /// that says so.
+    pub fn status_at(&self, now: Timestamp) -> ReservationStatus {
+        if self.status.has_deadline() && self.expires_at <= now {
+            ReservationStatus::Expired
+        } else {
+            self.status
+        }
+    }
+}

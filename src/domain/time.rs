@@ -1,0 +1,143 @@
+//! Instants and durations as the domain knows them: milliseconds since 1970 in UTC, never read
+//! from a clock here (`crate::clock` is the only place that does), always given.
+
+use core::fmt;
+
+/// An instant: whole milliseconds since 1970-01-01T00:00:00Z.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Timestamp(u64);
+
+impl Timestamp {
+    /// The beginning of time: before every instant that an event carries.
+    pub const ZERO: Self = Self(0);
+    /// The last instant of the year 9999, which is the last that RFC 3339 can write.
+    pub const MAX: Self = Self(253_402_300_799_999);
+
+    /// Makes an instant from milliseconds since 1970, capped at [`Timestamp::MAX`].
+    pub const fn from_millis(millis: u64) -> Self {
+        if millis > Self::MAX.0 { Self::MAX } else { Self(millis) }
+    }
+
+    /// Returns the milliseconds since 1970.
+    pub const fn as_millis(self) -> u64 {
+        self.0
+    }
+
+    /// Returns the instant `duration` later, at most [`Timestamp::MAX`].
+    #[must_use]
+    pub const fn plus(self, duration: Seconds) -> Self {
+        Self::from_millis(self.0.saturating_add(duration.as_millis()))
+    }
+
+    /// Returns the instant `millis` later, at most [`Timestamp::MAX`].
+    #[must_use]
+    pub const fn plus_millis(self, millis: u64) -> Self {
+        Self::from_millis(self.0.saturating_add(millis))
+    }
+
+    /// Returns the instant `duration` earlier, at least [`Timestamp::ZERO`].
+    #[must_use]
+    pub const fn minus(self, duration: Seconds) -> Self {
+        Self(self.0.saturating_sub(duration.as_millis()))
+    }
+
+    /// Returns the milliseconds from `earlier` to `self`, zero if `earlier` is later.
+    pub const fn millis_since(self, earlier: Self) -> u64 {
+        self.0.saturating_sub(earlier.0)
+    }
+
+    /// Parses an RFC 3339 instant with any offset; finer digits than milliseconds are cut.
+    ///
+    /// # Errors
+    /// When the text isn't an RFC 3339 instant, or lies before 1970.
+    pub fn parse(text: &str) -> Result<Self, InvalidTimestamp> {
+        let instant: jiff::Timestamp = text.parse().map_err(|_| InvalidTimestamp)?;
+        let millis = u64::try_from(instant.as_millisecond()).map_err(|_| InvalidTimestamp)?;
+        Ok(Self::from_millis(millis))
+    }
+}
+
+impl fmt::Display for Timestamp {
+    /// Writes RFC 3339 in UTC with milliseconds: `2026-11-20T12:00:00.000Z`.
+    ///
+    /// The date is computed with the days-from-civil algorithm run backwards (Howard Hinnant,
+    /// "chrono-compatible low-level date algorithms"), because this is on the path of every answer.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (days, millis) = (self.0 / 86_400_000, self.0 % 86_400_000);
+        let shifted = days + 719_468;
+        let era = shifted / 146_097;
+        let day_of_era = shifted % 146_097;
+        let year_of_era =
+            (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+        let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+        let shifted_month = (5 * day_of_year + 2) / 153;
+        let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
+        let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
+        let year = year_of_era + era * 400 + u64::from(month <= 2);
+        let (hour, minute) = (millis / 3_600_000, millis / 60_000 % 60);
+        let (second, milli) = (millis / 1_000 % 60, millis % 1_000);
+        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{milli:03}Z")
+    }
+}
+
+impl fmt::Debug for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// A text that isn't an RFC 3339 instant from 1970 on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not an RFC 3339 instant from 1970 on")]
+pub struct InvalidTimestamp;
+
+/// A duration in whole seconds, the unit of every policy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Seconds(u32);
+
+impl Seconds {
+    /// No time at all.
+    pub const ZERO: Self = Self(0);
+    /// One day.
+    pub const DAY: Self = Self(86_400);
+
+    /// Makes a duration of whole seconds.
+    pub const fn new(seconds: u32) -> Self {
+        Self(seconds)
+    }
+
+    /// Returns the whole seconds.
+    pub const fn get(self) -> u32 {
+        self.0
+    }
+
+    /// Returns the same duration in milliseconds.
+    pub const fn as_millis(self) -> u64 {
+        // A u32 of seconds is at most 4.3e12 milliseconds. `u64::from` isn't const yet.
+        #[expect(clippy::as_conversions, reason = "widening, in a const fn")]
+        let seconds = self.0 as u64;
+        seconds * 1_000
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn an_instant_survives_being_written_and_read(millis in 0..=Timestamp::MAX.as_millis()) {
+            let instant = Timestamp::from_millis(millis);
+            prop_assert_eq!(Timestamp::parse(&instant.to_string()), Ok(instant));
+        }
+    }
+
+    #[test]
+    fn an_instant_is_written_in_utc_with_milliseconds() {
+        let instant = Timestamp::parse("2027-02-09T19:30:00+09:00").unwrap();
+        assert_eq!(instant.to_string(), "2027-02-09T10:30:00.000Z");
+        assert_eq!(Timestamp::parse("1969-12-31T23:59:59Z"), Err(InvalidTimestamp));
+        assert_eq!(Timestamp::parse("tomorrow"), Err(InvalidTimestamp));
+    }
+}

@@ -1,0 +1,427 @@
+//! The actor of the catalogue, and the supervisor of the schedules.
+//!
+//! Administrators' changes are rare: the actor awaits each one's flush before it takes the next, so
+//! that its state is always the durable one, and the set of schedules stands still while it works.
+//! It asks schedules (to follow a plan, to be removed); no schedule asks it, so no circle exists. A
+//! snapshot is one of its messages: while it is taken, no schedule comes or goes.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use kameo::actor::{Actor, ActorId, ActorRef, Spawn, WeakActorRef};
+use kameo::error::{ActorStopReason, SendError};
+use kameo::mailbox;
+use kameo::message::{Context, Message};
+use kameo::supervision::RestartPolicy;
+use tokio::sync::oneshot;
+
+use super::error::EngineError;
+use super::schedule::ScheduleEntry;
+use super::schedule_actor::{Act, Acted, Remove, ScheduleActor};
+use super::shared::{CatalogueHappened, Shared};
+use super::snapshots;
+use crate::clock::Stopwatch;
+use crate::domain::catalogue::{CatalogueEvent, CatalogueRefusal, Draft, FieldError, ImportCounts, Put};
+use crate::domain::concert::Concert;
+use crate::domain::ids::{ConcertId, ScheduleId, VenueId};
+use crate::domain::keys::{KeyFound, KeyUse};
+use crate::domain::schedule::{Command, Creation, Event, Plan, Schedule};
+use crate::domain::time::{Seconds, Timestamp};
+use crate::domain::venue::Venue;
+use crate::journal::{Committed, Entry, Position, Records};
+use crate::record;
+
+/// How often a schedule's actor may panic within [`RESTART_WINDOW`] before it is left stopped.
+const RESTARTS_MAX: u32 = 5;
+const RESTART_WINDOW: Duration = Duration::from_secs(60);
+/// A sale that opens within this time counts as open where prices would change: the change must be
+/// durable before the first seat is sold.
+const REPRICE_MARGIN: Seconds = Seconds::new(5);
+
+/// Starts the schedules' actors, and starts them again.
+pub(super) struct Supervisor;
+
+impl Actor for Supervisor {
+    type Args = ();
+    type Error = Infallible;
+
+    async fn on_start((): (), _: ActorRef<Self>) -> Result<Self, Infallible> {
+        Ok(Self)
+    }
+
+    async fn on_link_died(
+        &mut self,
+        _: WeakActorRef<Self>,
+        _: ActorId,
+        reason: ActorStopReason,
+    ) -> Result<std::ops::ControlFlow<ActorStopReason>, Infallible> {
+        // One schedule that can't go on doesn't take the others with it.
+        if !reason.is_normal() {
+            tracing::error!("an actor's restarts are spent: it answers 503 until the process starts again");
+            metrics::counter!("onsale_actors_given_up_total").increment(1);
+        }
+        Ok(std::ops::ControlFlow::Continue(()))
+    }
+}
+
+/// Starts the actor of a schedule.
+pub(super) async fn start_schedule(
+    supervisor: &ActorRef<Supervisor>,
+    shared: &Arc<Shared>,
+    entry: &Arc<ScheduleEntry>,
+) {
+    let (args, room) = ((Arc::clone(entry), Arc::clone(shared)), shared.mailbox_len_max);
+    let actor = ScheduleActor::supervise_with(supervisor, move || args.clone())
+        .restart_policy(RestartPolicy::Transient)
+        .restart_limit(RESTARTS_MAX, RESTART_WINDOW)
+        .spawn_with_mailbox(mailbox::bounded(room))
+        .await;
+    entry.set_actor(actor);
+}
+
+/// The actor of the catalogue.
+pub(super) struct CatalogueActor {
+    supervisor: ActorRef<Supervisor>,
+    shared: Arc<Shared>,
+}
+
+impl Actor for CatalogueActor {
+    type Args = (ActorRef<Supervisor>, Arc<Shared>);
+    type Error = Infallible;
+
+    async fn on_start((supervisor, shared): Self::Args, _: ActorRef<Self>) -> Result<Self, Infallible> {
+        let _ = shared.journal.barrier().await;
+        for entry in shared.schedules() {
+            if entry.actor().is_none() {
+                start_schedule(&supervisor, &shared, &entry).await;
+            }
+        }
+        Ok(Self { supervisor, shared })
+    }
+}
+
+/// Whole documents, all or none.
+#[derive(Debug, Clone, Default)]
+pub struct Import {
+    /// Venues to put.
+    pub venues: Vec<Venue>,
+    /// Concerts to put.
+    pub concerts: Vec<Concert>,
+    /// Schedules to put.
+    pub schedules: Vec<(ScheduleId, ConcertId, Plan)>,
+}
+
+/// A change of the catalogue.
+#[derive(Debug, Clone)]
+pub enum CatalogueChange {
+    /// Create or replace a venue.
+    PutVenue(Venue),
+    /// Create or replace a concert.
+    PutConcert(Concert),
+    /// Create a schedule, or give it another plan.
+    PutSchedule(ScheduleId, ConcertId, Plan),
+    /// Many of these at once.
+    Import(Import),
+    /// Remove a venue.
+    RemoveVenue(VenueId),
+    /// Remove a concert.
+    RemoveConcert(ConcertId),
+    /// Remove a schedule.
+    RemoveSchedule(ScheduleId),
+    /// Open a schedule's sale.
+    OpenSchedule(ScheduleId),
+}
+
+/// What a change of the catalogue did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Changed {
+    /// An item was put.
+    Put(Put),
+    /// Many were.
+    Imported(ImportCounts),
+    /// An item was removed.
+    Removed {
+        /// Whether an earlier request with the same key did it.
+        replayed: bool,
+    },
+    /// A schedule did what was asked.
+    Acted(Acted),
+}
+
+/// A change, with the idempotency key whose effect it would be.
+pub(super) struct Change {
+    pub(super) change: CatalogueChange,
+    pub(super) key: Option<KeyUse>,
+}
+
+/// Takes a snapshot of everything.
+pub(super) struct TakeSnapshot;
+
+impl Message<Change> for CatalogueActor {
+    type Reply = Result<Changed, EngineError>;
+
+    async fn handle(
+        &mut self,
+        Change { change, key }: Change,
+        _: &mut Context<Self, Self::Reply>,
+    ) -> Self::Reply {
+        if self.shared.journal.failure().is_some() {
+            return Err(EngineError::JournalUnavailable);
+        }
+        let now = self.now();
+        if let Some(key) = key
+            && let Some(found) = self.shared.catalogue().keys().find(key, now)
+        {
+            return match found {
+                KeyFound::Reused => Err(EngineError::KeyReused),
+                KeyFound::Answered { .. } => Ok(repeated(&change)),
+            };
+        }
+        match change {
+            CatalogueChange::PutVenue(venue) => {
+                self.put(now, |draft, _| draft.put_venue(venue)).await.map(Changed::Put)
+            }
+            CatalogueChange::PutConcert(concert) => self
+                .put(now, |draft, shared| put_concert(draft, shared, concert, now))
+                .await
+                .map(Changed::Put),
+            CatalogueChange::PutSchedule(id, concert, plan) => self
+                .put(now, |draft, shared| draft.put_schedule(id, concert, plan, shared.limits))
+                .await
+                .map(Changed::Put),
+            CatalogueChange::Import(import) => self.import(import, key, now).await.map(Changed::Imported),
+            CatalogueChange::RemoveVenue(id) => self.remove(now, key, |draft| draft.remove_venue(&id)).await,
+            CatalogueChange::RemoveConcert(id) => {
+                self.remove(now, key, |draft| draft.remove_concert(&id)).await
+            }
+            CatalogueChange::RemoveSchedule(id) => self.remove_schedule(&id, key).await,
+            CatalogueChange::OpenSchedule(id) => {
+                let entry = self.shared.schedule(&id).ok_or(EngineError::NoSuchSchedule)?;
+                let prices = self.shared.prices(&entry);
+                ask(&entry, Command::Open { prices }, key).await.map(Changed::Acted)
+            }
+        }
+    }
+}
+
+impl Message<TakeSnapshot> for CatalogueActor {
+    type Reply = Result<Position, snapshots::SnapshotFailed>;
+
+    async fn handle(&mut self, _: TakeSnapshot, _: &mut Context<Self, Self::Reply>) -> Self::Reply {
+        snapshots::take(&self.shared).await
+    }
+}
+
+impl CatalogueActor {
+    fn now(&self) -> Timestamp {
+        self.shared.clock.now().max(self.shared.catalogue().last_instant())
+    }
+
+    async fn put(
+        &self,
+        now: Timestamp,
+        decide: impl FnOnce(&mut Draft, &Shared) -> Result<Put, CatalogueRefusal>,
+    ) -> Result<Put, EngineError> {
+        let mut draft = Draft::new(&self.shared.catalogue(), now);
+        let put = decide(&mut draft, &self.shared)?;
+        self.commit(draft, now, None).await?;
+        Ok(put)
+    }
+
+    async fn import(
+        &self,
+        import: Import,
+        key: Option<KeyUse>,
+        now: Timestamp,
+    ) -> Result<ImportCounts, EngineError> {
+        let mut draft = Draft::new(&self.shared.catalogue(), now);
+        let count = |len: usize| u32::try_from(len).unwrap_or(u32::MAX);
+        let counts = ImportCounts {
+            venues: count(import.venues.len()),
+            concerts: count(import.concerts.len()),
+            schedules: count(import.schedules.len()),
+        };
+        for (index, venue) in import.venues.into_iter().enumerate() {
+            draft.put_venue(venue).map_err(|refusal| at_item(refusal, "venues", index))?;
+        }
+        for (index, concert) in import.concerts.into_iter().enumerate() {
+            put_concert(&mut draft, &self.shared, concert, now)
+                .map_err(|refusal| at_item(refusal, "concerts", index))?;
+        }
+        for (index, (id, concert, plan)) in import.schedules.into_iter().enumerate() {
+            draft
+                .put_schedule(id, concert, plan, self.shared.limits)
+                .map_err(|refusal| at_item(refusal, "schedules", index))?;
+        }
+        self.commit(draft, now, key).await?;
+        Ok(counts)
+    }
+
+    async fn remove(
+        &self,
+        now: Timestamp,
+        key: Option<KeyUse>,
+        decide: impl FnOnce(&mut Draft) -> Result<(), CatalogueRefusal>,
+    ) -> Result<Changed, EngineError> {
+        let mut draft = Draft::new(&self.shared.catalogue(), now);
+        decide(&mut draft)?;
+        self.commit(draft, now, key).await?;
+        Ok(Changed::Removed { replayed: false })
+    }
+
+    async fn remove_schedule(&self, id: &ScheduleId, key: Option<KeyUse>) -> Result<Changed, EngineError> {
+        let entry = self.shared.schedule(id).ok_or(EngineError::NoSuchSchedule)?;
+        let actor = entry.actor().ok_or(EngineError::NotReady)?;
+        let catalogue_version = self.shared.catalogue().version();
+        // Without a time limit: the catalogue can't go on before it knows whether its stream has grown.
+        actor.ask(Remove { catalogue_version, key }).send().await.map_err(from_send_error)?;
+        let _ = actor.stop_gracefully().await;
+        Ok(Changed::Removed { replayed: false })
+    }
+
+    /// Makes a draft's changes durable, shows them, and starts and tells the schedules.
+    async fn commit(&self, draft: Draft, now: Timestamp, key: Option<KeyUse>) -> Result<(), EngineError> {
+        let Draft { events, created, replanned, .. } = draft;
+        if !events.is_empty() {
+            let started = self.append(events, created, now, key).await?;
+            for entry in started {
+                start_schedule(&self.supervisor, &self.shared, &entry).await;
+            }
+        }
+        for (id, concert, plan) in replanned {
+            let Some(entry) = self.shared.schedule(&id) else { continue };
+            ask(&entry, Command::Replan { concert, plan }, None).await?;
+        }
+        Ok(())
+    }
+
+    async fn append(
+        &self,
+        events: Vec<CatalogueEvent>,
+        created: Vec<Creation>,
+        now: Timestamp,
+        key: Option<KeyUse>,
+    ) -> Result<Vec<Arc<ScheduleEntry>>, EngineError> {
+        let happened = stamp(events, now, key);
+        let version = self.shared.catalogue().version();
+        let records = encode(version, &happened, &created, now).map_err(|error| {
+            let detail = error.to_string();
+            EngineError::CatalogueRefused(CatalogueRefusal::Invalid(vec![FieldError::new("", detail)]))
+        })?;
+        let (sender, receiver) = oneshot::channel();
+        let shared = Arc::clone(&self.shared);
+        let done = Box::new(move |committed: Result<Committed, _>| {
+            let shown = committed.map(|_| show(&shared, &happened, created, now));
+            drop(sender.send(shown));
+        });
+        self.shared.journal.reserve().await?.send(Entry { records, done });
+        // A writer that is gone without an answer leaves the outcome unknown.
+        Ok(receiver.await.map_err(|_| EngineError::OutcomeUnknown)??)
+    }
+}
+
+/// Shows what has just become durable. Runs on the journal's writer, in order.
+fn show(
+    shared: &Shared,
+    happened: &[CatalogueHappened],
+    created: Vec<Creation>,
+    at: Timestamp,
+) -> Vec<Arc<ScheduleEntry>> {
+    shared.publish_catalogue(happened);
+    let catalogue = shared.catalogue();
+    let schedule = |creation: Creation| {
+        let venue = catalogue.venue(&creation.venue).expect("a draft's schedule has its venue");
+        shared.insert(Schedule::create(creation, Arc::clone(&venue.layout), at))
+    };
+    created.into_iter().map(schedule).collect()
+}
+
+/// The key belongs to the last event: when that is there, all of them are.
+fn stamp(events: Vec<CatalogueEvent>, at: Timestamp, key: Option<KeyUse>) -> Vec<CatalogueHappened> {
+    let last = events.len().saturating_sub(1);
+    let stamped = |(index, event)| CatalogueHappened { event, at, key: key.filter(|_| index == last) };
+    events.into_iter().enumerate().map(stamped).collect()
+}
+
+fn encode(
+    version: u64,
+    happened: &[CatalogueHappened],
+    created: &[Creation],
+    now: Timestamp,
+) -> Result<Records, crate::journal::EntryTooLarge> {
+    let mut records = Records::new();
+    for (version, CatalogueHappened { event, at, key }) in (version + 1..).zip(happened) {
+        records.push_with(|bytes| {
+            record::encode_catalogue_event(bytes, version, *at, *key, event);
+            Ok::<(), crate::journal::EntryTooLarge>(())
+        })?;
+    }
+    for creation in created {
+        let event = Event::Created(Box::new(creation.clone()));
+        records.push_with(|bytes| {
+            record::encode_schedule_event(bytes, creation.number, 1, now, None, &event);
+            Ok::<(), crate::journal::EntryTooLarge>(())
+        })?;
+    }
+    Ok(records)
+}
+
+fn put_concert(
+    draft: &mut Draft,
+    shared: &Shared,
+    concert: Concert,
+    now: Timestamp,
+) -> Result<Put, CatalogueRefusal> {
+    let opened = shared.has_opened(&concert.id, now.plus(REPRICE_MARGIN));
+    draft.put_concert(concert, opened)
+}
+
+fn at_item(refusal: CatalogueRefusal, list: &str, index: usize) -> CatalogueRefusal {
+    match refusal {
+        CatalogueRefusal::Invalid(errors) => {
+            let placed = |error: FieldError| FieldError {
+                field: format!("{list}[{index}].{}", error.field),
+                detail: error.detail,
+            };
+            CatalogueRefusal::Invalid(errors.into_iter().map(placed).collect())
+        }
+        CatalogueRefusal::InUse(_) | CatalogueRefusal::NotFound => refusal,
+    }
+}
+
+fn repeated(change: &CatalogueChange) -> Changed {
+    match change {
+        CatalogueChange::Import(import) => {
+            let count = |len: usize| u32::try_from(len).unwrap_or(u32::MAX);
+            Changed::Imported(ImportCounts {
+                venues: count(import.venues.len()),
+                concerts: count(import.concerts.len()),
+                schedules: count(import.schedules.len()),
+            })
+        }
+        CatalogueChange::PutVenue(_) | CatalogueChange::PutConcert(_) | CatalogueChange::PutSchedule(..) => {
+            Changed::Put(Put::Replaced)
+        }
+        CatalogueChange::RemoveVenue(_)
+        | CatalogueChange::RemoveConcert(_)
+        | CatalogueChange::RemoveSchedule(_)
+        | CatalogueChange::OpenSchedule(_) => Changed::Removed { replayed: true },
+    }
+}
+
+async fn ask(entry: &ScheduleEntry, command: Command, key: Option<KeyUse>) -> Result<Acted, EngineError> {
+    let actor = entry.actor().ok_or(EngineError::NotReady)?;
+    let act = Act { command, key, queued: Stopwatch::start() };
+    actor.ask(act).send().await.map_err(from_send_error)
+}
+
+/// Maps what may happen to a message on its way.
+pub(super) fn from_send_error<M>(error: SendError<M, EngineError>) -> EngineError {
+    match error {
+        SendError::HandlerError(error) => error,
+        SendError::MailboxFull(_) => EngineError::Overloaded,
+        SendError::ActorNotRunning(_) | SendError::ActorRestarting(_) => EngineError::NotReady,
+        SendError::ActorStopped | SendError::Timeout(_) => EngineError::OutcomeUnknown,
+    }
+}

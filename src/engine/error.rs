@@ -1,0 +1,58 @@
+//! Why the engine didn't do what it was asked. The HTTP layer maps each to one problem code.
+
+use crate::domain::catalogue::CatalogueRefusal;
+use crate::domain::schedule::Refusal;
+use crate::journal::CommitError;
+
+/// Why the engine didn't do what it was asked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum EngineError {
+    /// The schedule refused: nothing changed.
+    #[error("the schedule refused: {0:?}")]
+    Refused(Refusal),
+    /// The catalogue refused: nothing changed.
+    #[error("the catalogue refused: {0:?}")]
+    CatalogueRefused(CatalogueRefusal),
+    /// There is no such schedule.
+    #[error("there is no such schedule")]
+    NoSuchSchedule,
+    /// The idempotency key had an effect with another body.
+    #[error("the idempotency key was used with another body")]
+    KeyReused,
+    /// The idempotency key's effect isn't durable yet.
+    #[error("the request with this idempotency key is still running")]
+    InProgress,
+    /// The mailbox is full.
+    #[error("too much is waiting already")]
+    Overloaded,
+    /// The schedule's actor isn't running, or is recovering.
+    #[error("the schedule is not ready")]
+    NotReady,
+    /// It may or may not have happened.
+    #[error("the outcome is unknown")]
+    OutcomeUnknown,
+    /// The journal has failed: nothing can change until a restart.
+    #[error("the journal takes no more entries")]
+    JournalUnavailable,
+}
+
+impl From<Refusal> for EngineError {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+impl From<CatalogueRefusal> for EngineError {
+    fn from(refusal: CatalogueRefusal) -> Self {
+        Self::CatalogueRefused(refusal)
+    }
+}
+
+impl From<CommitError> for EngineError {
+    fn from(error: CommitError) -> Self {
+        match error {
+            CommitError::OutcomeUnknown => Self::OutcomeUnknown,
+            CommitError::Unavailable => Self::JournalUnavailable,
+        }
+    }
+}

@@ -1,0 +1,251 @@
+//! The engine: actors over a journal. kameo lives only here.
+//!
+//! ```text
+//! write     Engine → actor: stamp → decide → apply → journal.append(reply) ⟶ flush + sync ⟶ published state → reply
+//! read      Engine → published state: durable only, never behind a reply that was given
+//! recovery  snapshot → replay → aggregates → bridge the outage → actors
+//! ```
+//!
+//! Absent on purpose: HTTP, tokens, JSON. An embedder uses [`Engine`] as the HTTP layer does.
+
+mod catalogue_actor;
+mod error;
+mod history;
+mod open;
+mod schedule;
+mod schedule_actor;
+mod shared;
+mod snapshots;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_lc_rs::hmac;
+use kameo::actor::ActorRef;
+
+pub use catalogue_actor::{CatalogueChange, Changed, Import};
+pub use error::EngineError;
+pub use history::{HistoryError, Moment};
+pub use open::EngineOpenError;
+pub use schedule::{DELTAS_MAX, Delta, ScheduleEntry};
+pub use schedule_actor::Acted;
+pub use snapshots::SnapshotFailed;
+
+use catalogue_actor::{CatalogueActor, Change, Supervisor, TakeSnapshot, from_send_error};
+use schedule_actor::{Act, Fail};
+use shared::Shared;
+
+use crate::clock::{Clock, Stopwatch, SystemClock};
+use crate::domain::catalogue::Catalogue;
+use crate::domain::concert::Prices;
+use crate::domain::ids::{ReservationId, ScheduleNumber};
+use crate::domain::keys::KeyUse;
+use crate::domain::schedule::{Command, Limits, Reservation, ReservationRef};
+use crate::domain::time::{Seconds, Timestamp};
+use crate::journal::{Journal, JournalConfig, Medium, Position};
+
+/// What an engine is opened with.
+#[derive(Clone)]
+pub struct EngineConfig {
+    /// The journal's settings; `journal.dir` is the data directory.
+    pub journal: JournalConfig,
+    /// How many messages may wait for one actor. Default: 4,096. Beyond it a request is refused at once.
+    pub mailbox_len_max: usize,
+    /// How long a caller waits for a reply before it is told that the outcome is unknown. Default: 10 s.
+    pub reply_timeout: Duration,
+    /// How long ended reservations are kept. Default: 7 days.
+    pub ended_retention: Seconds,
+    /// How many idempotency keys each schedule keeps at most. Default: 1,000,000.
+    pub keys_max: u32,
+    /// After how many events a snapshot is taken. Default: 1,000,000.
+    pub snapshot_every_events: u64,
+    /// After how much time a snapshot is taken, if anything happened. Default: 10 minutes.
+    pub snapshot_every: Duration,
+    /// The source of instants.
+    pub clock: Arc<dyn Clock>,
+    /// Where the journal lives instead of the disk, in tests.
+    pub medium: Option<Arc<dyn Medium>>,
+}
+
+impl EngineConfig {
+    /// Makes the default configuration for a data directory.
+    pub fn new(dir: impl Into<PathBuf>) -> Self {
+        Self {
+            journal: JournalConfig::new(dir),
+            mailbox_len_max: 4_096,
+            reply_timeout: Duration::from_secs(10),
+            ended_retention: Seconds::new(7 * Seconds::DAY.get()),
+            keys_max: 1_000_000,
+            snapshot_every_events: 1_000_000,
+            snapshot_every: Duration::from_secs(600),
+            clock: Arc::new(SystemClock::new()),
+            medium: None,
+        }
+    }
+
+    fn limits(&self) -> Limits {
+        Limits { ended_retention: self.ended_retention, keys_max: self.keys_max }
+    }
+}
+
+/// The booking engine. Clones share one.
+#[derive(Clone)]
+pub struct Engine {
+    shared: Arc<Shared>,
+    supervisor: ActorRef<Supervisor>,
+    catalogue: ActorRef<CatalogueActor>,
+    snapshots: Arc<tokio::task::JoinHandle<()>>,
+}
+
+impl Engine {
+    /// Opens the engine on its data directory: recovers what is durable, and starts the actors.
+    ///
+    /// Must be called within a tokio runtime.
+    ///
+    /// # Errors
+    /// When the directory is another process's, or what is in it can't be trusted.
+    pub async fn open(config: EngineConfig) -> Result<Self, EngineOpenError> {
+        open::open(config).await
+    }
+
+    /// Returns the present instant of the engine's clock.
+    pub fn now(&self) -> Timestamp {
+        self.shared.clock.now()
+    }
+
+    /// Returns the catalogue as it is durable.
+    pub fn catalogue(&self) -> Arc<Catalogue> {
+        self.shared.catalogue()
+    }
+
+    /// Finds a schedule by its id.
+    pub fn schedule(&self, id: &str) -> Option<Arc<ScheduleEntry>> {
+        self.shared.schedule(id)
+    }
+
+    /// Finds a schedule by its number, as a reservation's id carries it.
+    pub fn schedule_by_number(&self, number: ScheduleNumber) -> Option<Arc<ScheduleEntry>> {
+        self.shared.schedule_by_number(number)
+    }
+
+    /// Returns every schedule, in order of their numbers.
+    pub fn schedules(&self) -> Vec<Arc<ScheduleEntry>> {
+        self.shared.schedules()
+    }
+
+    /// Returns the schedules in which a user may have a reservation.
+    pub fn schedules_of_user(&self, user: &str) -> Vec<Arc<ScheduleEntry>> {
+        self.shared.schedules_of_user(user)
+    }
+
+    /// Finds a reservation as it is durable.
+    pub fn reservation(&self, id: ReservationId) -> Option<(Arc<ScheduleEntry>, Reservation)> {
+        let entry = self.schedule_by_number(id.schedule)?;
+        let reference = ReservationRef { number: id.number, nonce: id.nonce };
+        let reservation = entry.read().reservation(reference)?.clone();
+        Some((entry, reservation))
+    }
+
+    /// Returns the prices that a schedule sells at, or would if its sale opened now.
+    pub fn prices(&self, entry: &ScheduleEntry) -> Arc<Prices> {
+        let bound = entry.read().prices().cloned();
+        bound.unwrap_or_else(|| self.shared.prices(entry))
+    }
+
+    /// Asks a schedule; the answer is durable when it comes.
+    ///
+    /// # Errors
+    /// A refusal changed nothing. `Overloaded`, `NotReady` and `JournalUnavailable` neither.
+    /// After `OutcomeUnknown` it may have happened: the same key finds out.
+    pub async fn act(
+        &self,
+        entry: &ScheduleEntry,
+        command: Command,
+        key: Option<KeyUse>,
+    ) -> Result<Acted, EngineError> {
+        let actor = entry.actor().ok_or(EngineError::NotReady)?;
+        let act = Act { command, key, queued: Stopwatch::start() };
+        actor.ask(act).reply_timeout(self.shared.reply_timeout).try_send().await.map_err(from_send_error)
+    }
+
+    /// Changes the catalogue; durable when it returns.
+    ///
+    /// # Errors
+    /// As [`Engine::act`].
+    pub async fn change(&self, change: CatalogueChange, key: Option<KeyUse>) -> Result<Changed, EngineError> {
+        self.catalogue.ask(Change { change, key }).try_send().await.map_err(from_send_error)
+    }
+
+    /// Makes the digests by which an idempotency key and its body are known, under the log's own secret.
+    pub fn key(&self, caller: &str, route: &str, key: &str, body: &[u8]) -> KeyUse {
+        let digest = |parts: &[&[u8]]| {
+            let mut context = hmac::Context::with_key(&self.shared.fingerprint_key);
+            for part in parts {
+                // The lengths keep ("ab", "c") and ("a", "bc") apart.
+                context.update(&part.len().to_le_bytes());
+                context.update(part);
+            }
+            let tag = context.sign();
+            let (half, _) = tag.as_ref().split_first_chunk().expect("SHA-256 has 32 bytes");
+            u128::from_le_bytes(*half)
+        };
+        KeyUse {
+            digest: digest(&[caller.as_bytes(), route.as_bytes(), key.as_bytes()]),
+            fingerprint: digest(&[body]),
+        }
+    }
+
+    /// Returns the data directory.
+    pub fn data_dir(&self) -> &std::path::Path {
+        &self.shared.data_dir
+    }
+
+    /// Returns the journal, to read what is durable and to follow it.
+    pub fn journal(&self) -> &Journal {
+        &self.shared.journal
+    }
+
+    /// Takes a snapshot now, and returns the position that it stands for.
+    ///
+    /// # Errors
+    /// When the journal has failed or the file can't be written.
+    pub async fn snapshot(&self) -> Result<Position, SnapshotFailed> {
+        use kameo::error::SendError;
+        match self.catalogue.ask(TakeSnapshot).send().await {
+            Ok(position) => Ok(position),
+            Err(SendError::HandlerError(error)) => Err(error),
+            Err(
+                SendError::ActorNotRunning(_)
+                | SendError::ActorStopped
+                | SendError::ActorRestarting(_)
+                | SendError::MailboxFull(_)
+                | SendError::Timeout(_),
+            ) => Err(SnapshotFailed::Stopping),
+        }
+    }
+
+    /// Makes a schedule's actor panic, as a bug would: for the tests of supervision.
+    #[doc(hidden)]
+    pub async fn fail_actor(&self, entry: &ScheduleEntry) {
+        if let Some(actor) = entry.actor() {
+            drop(actor.tell(Fail).send().await);
+        }
+    }
+
+    /// Stops: what was accepted is answered, a snapshot is taken, the directory is let go.
+    ///
+    /// # Errors
+    /// When the journal had failed; what is durable is found at the next start.
+    pub async fn close(self) -> Result<(), EngineError> {
+        self.snapshots.abort();
+        if let Err(error) = self.snapshot().await {
+            tracing::warn!(%error, "no snapshot was taken at the end; the next start replays more");
+        }
+        let _ = self.catalogue.stop_gracefully().await;
+        self.catalogue.wait_for_shutdown().await;
+        let _ = self.supervisor.stop_gracefully().await;
+        self.supervisor.wait_for_shutdown().await;
+        self.shared.journal.clone().close().await.map(drop).map_err(EngineError::from)
+    }
+}

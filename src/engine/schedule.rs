@@ -1,0 +1,193 @@
+//! A schedule as everyone but its actor sees it: the durable state, and what follows from it.
+//!
+//! [`ScheduleEntry`] holds the schedule as it stands after the last flush. Its only writer is the
+//! journal, which applies each event once it is durable and before the reply to it is given; so a reader
+//! never sees what could be lost, and never less than what was acknowledged (V1). The actor runs ahead
+//! of it, and recovers from it. Readers hold its lock for a look-up or a copy, never over an await.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, RwLockReadGuard};
+
+use kameo::actor::ActorRef;
+use tokio::sync::watch;
+
+use super::schedule_actor::ScheduleActor;
+use crate::domain::ids::{ConcertId, ScheduleId, ScheduleNumber, UserId};
+use crate::domain::keys::KeyUse;
+use crate::domain::schedule::{Event, Schedule, SeatStatus};
+use crate::domain::time::Timestamp;
+use crate::domain::venue::{Layout, Seat};
+
+/// How many changes of a seat map are kept for those who follow it; who falls further behind starts anew.
+pub const DELTAS_MAX: usize = 1_024;
+
+/// One change of a seat map.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Delta {
+    /// The map's version with this change: one more than the last.
+    pub version: u64,
+    /// The seats whose status changed.
+    pub seats: Box<[(Seat, SeatStatus)]>,
+}
+
+/// An event with its instant and the idempotency key whose effect it is.
+#[derive(Debug, Clone)]
+pub(super) struct Happened {
+    /// What happened.
+    pub event: Event,
+    /// When.
+    pub at: Timestamp,
+    /// Whose effect it is.
+    pub key: Option<KeyUse>,
+}
+
+/// A schedule's durable state, and its actor.
+pub struct ScheduleEntry {
+    id: ScheduleId,
+    number: ScheduleNumber,
+    concert: ConcertId,
+    layout: Arc<Layout>,
+    durable: RwLock<Schedule>,
+    durable_version: AtomicU64,
+    deltas: Mutex<VecDeque<Arc<Delta>>>,
+    seats_version: watch::Sender<u64>,
+    actor: OnceLock<ActorRef<ScheduleActor>>,
+}
+
+impl ScheduleEntry {
+    /// Makes the entry of a schedule whose whole state is durable.
+    pub fn new(schedule: Schedule) -> Self {
+        Self {
+            id: schedule.id().clone(),
+            number: schedule.number(),
+            concert: schedule.concert().clone(),
+            layout: Arc::clone(schedule.layout()),
+            durable_version: AtomicU64::new(schedule.version()),
+            seats_version: watch::Sender::new(schedule.seats_version()),
+            durable: RwLock::new(schedule),
+            deltas: Mutex::new(VecDeque::new()),
+            actor: OnceLock::new(),
+        }
+    }
+
+    /// Returns its id.
+    pub fn id(&self) -> &ScheduleId {
+        &self.id
+    }
+
+    /// Returns its number in the log.
+    pub fn number(&self) -> ScheduleNumber {
+        self.number
+    }
+
+    /// Returns the concert that it performs.
+    pub fn concert(&self) -> &ConcertId {
+        &self.concert
+    }
+
+    /// Returns its seats' layout.
+    pub fn layout(&self) -> &Arc<Layout> {
+        &self.layout
+    }
+
+    /// Looks at the durable state. Don't keep the guard over an await: the journal waits for it.
+    pub fn read(&self) -> RwLockReadGuard<'_, Schedule> {
+        self.durable.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns the version of the durable state.
+    pub fn durable_version(&self) -> u64 {
+        self.durable_version.load(Ordering::Acquire)
+    }
+
+    /// Follows the version of the seat map.
+    pub fn watch_seats(&self) -> watch::Receiver<u64> {
+        self.seats_version.subscribe()
+    }
+
+    /// Tells whether anyone follows the seat map.
+    pub fn followers(&self) -> usize {
+        self.seats_version.receiver_count()
+    }
+
+    /// Returns the changes after `version`, in order and without a gap; `None` when they are no longer
+    /// kept, or `version` is one that this map hasn't reached.
+    pub fn deltas_after(&self, version: u64) -> Option<Vec<Arc<Delta>>> {
+        let deltas = self.deltas.lock().unwrap_or_else(PoisonError::into_inner);
+        let latest = deltas.back().map_or_else(|| *self.seats_version.borrow(), |delta| delta.version);
+        if version == latest {
+            return Some(Vec::new());
+        }
+        let oldest = deltas.front()?.version;
+        if version > latest || version + 1 < oldest {
+            return None;
+        }
+        let skipped = usize::try_from(version + 1 - oldest).expect("bounded by DELTAS_MAX");
+        Some(deltas.iter().skip(skipped).cloned().collect())
+    }
+
+    /// Copies the seat map: its version and every seat's status.
+    pub fn seats(&self) -> (u64, Box<[SeatStatus]>) {
+        let schedule = self.read();
+        (schedule.seats_version(), schedule.statuses().into())
+    }
+
+    /// Returns its actor, once it runs.
+    pub(super) fn actor(&self) -> Option<&ActorRef<ScheduleActor>> {
+        self.actor.get()
+    }
+
+    pub(super) fn set_actor(&self, actor: ActorRef<ScheduleActor>) {
+        assert!(self.actor.set(actor).is_ok(), "a schedule has one actor");
+    }
+
+    /// Applies events that have just become durable; returns the users who are new here.
+    ///
+    /// Called by the journal, in order.
+    pub(super) fn publish(&self, happened: &[Happened]) -> Vec<UserId> {
+        let mut newcomers = Vec::new();
+        let mut deltas = Vec::new();
+        let version = {
+            let mut schedule = self.durable.write().unwrap_or_else(PoisonError::into_inner);
+            for Happened { event, at, key } in happened {
+                if let Event::SeatsHeld { user, .. } = event
+                    && !schedule.knows(user)
+                {
+                    newcomers.push(user.clone());
+                }
+                schedule.apply(event, *at, *key);
+                if !schedule.changed().is_empty() {
+                    deltas.push(Arc::new(delta_of(&schedule)));
+                }
+            }
+            schedule.version()
+        };
+        if let Some(last) = deltas.last() {
+            let seats_version = last.version;
+            self.keep_deltas(deltas);
+            self.seats_version.send_replace(seats_version);
+        }
+        self.durable_version.store(version, Ordering::Release);
+        newcomers
+    }
+
+    fn keep_deltas(&self, new: Vec<Arc<Delta>>) {
+        let mut deltas = self.deltas.lock().unwrap_or_else(PoisonError::into_inner);
+        deltas.extend(new);
+        let surplus = deltas.len().saturating_sub(DELTAS_MAX);
+        deltas.drain(..surplus);
+    }
+}
+
+impl std::fmt::Debug for ScheduleEntry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ScheduleEntry").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+fn delta_of(schedule: &Schedule) -> Delta {
+    let statuses = schedule.statuses();
+    let seats = schedule.changed().iter().map(|seat| (*seat, statuses[seat.index()]));
+    Delta { version: schedule.seats_version(), seats: seats.collect() }
+}

@@ -1,0 +1,377 @@
+//! The actor of one schedule: stamp → decide → apply → append, and never a wait for the disk.
+//!
+//! Its state runs ahead of what is durable by the records that are on their way. A reply is parked with
+//! the entry that it rests on and given when that entry is durable; so is a refusal while the state is
+//! ahead, since "taken" must stay true after a crash (V1). When it panics, its supervisor starts it again: it
+//! waits until its former life's records are durable and continues from the durable state.
+//!
+//! The chain of permits is the whole backpressure: a full journal stops the actor, a stopped actor
+//! fills its mailbox, a full mailbox is refused at once.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use kameo::actor::{Actor, ActorRef, WeakActorRef};
+use kameo::error::{ActorStopReason, PanicError};
+use kameo::mailbox::{MailboxReceiver, Signal};
+use kameo::message::{Context, Message};
+use kameo::reply::{DelegatedReply, ReplySender};
+use tokio::sync::mpsc::error::TryRecvError;
+
+use super::error::EngineError;
+use super::schedule::{Happened, ScheduleEntry};
+use super::shared::{CatalogueHappened, Shared};
+use crate::clock::Stopwatch;
+use crate::domain::catalogue::CatalogueEvent;
+use crate::domain::keys::{KeyFound, KeyUse};
+use crate::domain::schedule::{Answer, Command, Event, Schedule};
+use crate::domain::time::Timestamp;
+use crate::journal::{Entry, EntryTooLarge, Records};
+use crate::record;
+
+/// The most events that time alone brings in one entry, so that a great expiry doesn't block the mailbox.
+const DUE_BATCH_MAX: usize = 256;
+/// The longest that an idle actor sleeps: a bound for what a step of the clock could do.
+const SLEEP_MAX: Duration = Duration::from_secs(60);
+
+/// A command, with the idempotency key whose effect it would be.
+pub(super) struct Act {
+    /// What is asked.
+    pub(super) command: Command,
+    /// The key, if the caller gave one.
+    pub(super) key: Option<KeyUse>,
+    /// Runs since the message was sent, for the metric of the mailbox's wait.
+    pub(super) queued: Stopwatch,
+}
+
+/// Removes the schedule: its stream ends, and the catalogue unlists it, in one entry.
+pub(super) struct Remove {
+    /// The catalogue's version before. Its actor waits for this one, so that it can't move.
+    pub(super) catalogue_version: u64,
+    /// The key, if the caller gave one. It is kept by the catalogue, which outlives the schedule.
+    pub(super) key: Option<KeyUse>,
+}
+
+/// Panics, as a bug would: for the tests of supervision.
+pub(super) struct Fail;
+
+/// What was done, and whether it had been done before (by the same key).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Acted {
+    /// The thing as the change left it.
+    pub answer: Answer,
+    /// Whether this is the answer of an earlier request with the same key.
+    pub replayed: bool,
+}
+
+type Reply<T> = Option<ReplySender<Result<T, EngineError>>>;
+
+/// The actor of one schedule.
+pub(super) struct ScheduleActor {
+    state: Schedule,
+    entry: Arc<ScheduleEntry>,
+    shared: Arc<Shared>,
+}
+
+impl Actor for ScheduleActor {
+    type Args = (Arc<ScheduleEntry>, Arc<Shared>);
+    type Error = Infallible;
+
+    async fn on_start((entry, shared): Self::Args, _: ActorRef<Self>) -> Result<Self, Infallible> {
+        // What a former life appended becomes durable first; on a failed journal nothing more will.
+        let _ = shared.journal.barrier().await;
+        let state = entry.read().clone();
+        Ok(Self { state, entry, shared })
+    }
+
+    async fn on_panic(
+        &mut self,
+        _: WeakActorRef<Self>,
+        error: PanicError,
+    ) -> Result<std::ops::ControlFlow<ActorStopReason>, Infallible> {
+        tracing::error!(
+            schedule = self.entry.number().0,
+            "a schedule's actor panicked; it recovers from the journal"
+        );
+        metrics::counter!("onsale_actor_panics_total").increment(1);
+        Ok(std::ops::ControlFlow::Break(ActorStopReason::Panicked(error)))
+    }
+
+    async fn next(
+        &mut self,
+        _: WeakActorRef<Self>,
+        mailbox: &mut MailboxReceiver<Self>,
+    ) -> Result<Option<Signal<Self>>, Infallible> {
+        loop {
+            let now = self.now();
+            let due = self.state.next_due().filter(|_| self.shared.journal.failure().is_none());
+            if due.is_some_and(|due| due <= now) {
+                self.expire(now).await;
+                continue;
+            }
+            match mailbox.try_recv() {
+                Ok(signal) => return Ok(Some(signal)),
+                Err(TryRecvError::Disconnected) => return Ok(None),
+                Err(TryRecvError::Empty) => {}
+            }
+            let Some(due) = due else { return Ok(mailbox.recv().await) };
+            let wait = Duration::from_millis(due.millis_since(now)).min(SLEEP_MAX);
+            tokio::select! {
+                signal = mailbox.recv() => return Ok(signal),
+                () = tokio::time::sleep(wait) => {}
+            }
+        }
+    }
+}
+
+impl Message<Act> for ScheduleActor {
+    type Reply = DelegatedReply<Result<Acted, EngineError>>;
+
+    async fn handle(&mut self, act: Act, ctx: &mut Context<Self, Self::Reply>) -> Self::Reply {
+        let (delegated, reply) = ctx.reply_sender();
+        metrics::histogram!("onsale_mailbox_wait_seconds").record(act.queued.elapsed());
+        let now = self.now();
+        let mut entry = Draft::default();
+        self.apply_due(now, &mut entry);
+        let outcome = self.act(&act, now, &mut entry);
+        count_decision(&act.command, &outcome);
+        self.append(entry, reply, outcome).await;
+        delegated
+    }
+}
+
+impl Message<Remove> for ScheduleActor {
+    type Reply = DelegatedReply<Result<(), EngineError>>;
+
+    async fn handle(&mut self, remove: Remove, ctx: &mut Context<Self, Self::Reply>) -> Self::Reply {
+        let (delegated, reply) = ctx.reply_sender();
+        let now = self.now();
+        let mut entry = Draft::default();
+        self.apply_due(now, &mut entry);
+        let outcome = match self.state.decide(&Command::Delete, now) {
+            Ok(Some(event)) => {
+                self.happen(event, now, None, &mut entry);
+                let event = CatalogueEvent::ScheduleUnlisted(self.entry.id().clone());
+                entry.catalogue = Some((remove.catalogue_version + 1, event, now, remove.key));
+                Ok(())
+            }
+            Ok(None) => Ok(()),
+            Err(refusal) => Err(refusal.into()),
+        };
+        self.append(entry, reply, outcome).await;
+        delegated
+    }
+}
+
+impl Message<Fail> for ScheduleActor {
+    type Reply = ();
+
+    async fn handle(&mut self, _: Fail, _: &mut Context<Self, Self::Reply>) {
+        panic!("asked to fail");
+    }
+}
+
+/// The events of one entry, before they are encoded.
+#[derive(Default)]
+struct Draft {
+    happened: Vec<Happened>,
+    /// The version of the first of them.
+    first_version: u64,
+    catalogue: Option<(u64, CatalogueEvent, Timestamp, Option<KeyUse>)>,
+}
+
+impl ScheduleActor {
+    /// Returns the present, never before the schedule's last event (S4).
+    fn now(&self) -> Timestamp {
+        self.shared.clock.now().max(self.state.last_instant())
+    }
+
+    /// Decides a command and applies what it brings.
+    fn act(&mut self, act: &Act, now: Timestamp, entry: &mut Draft) -> Result<Acted, EngineError> {
+        if let Some(failure) = self.shared.journal.failure() {
+            tracing::debug!(%failure, "a change was refused: the journal has failed");
+            return Err(EngineError::JournalUnavailable);
+        }
+        if self.state.is_deleted() {
+            return Err(EngineError::NoSuchSchedule);
+        }
+        if let Some(key) = act.key
+            && let Some(found) = self.state.find_key(key, now)
+        {
+            return match found {
+                KeyFound::Reused => Err(EngineError::KeyReused),
+                KeyFound::Answered { version, .. } if version > self.entry.durable_version() => {
+                    Err(EngineError::InProgress)
+                }
+                KeyFound::Answered { answer, .. } => Ok(Acted { answer: answer.clone(), replayed: true }),
+            };
+        }
+        if let Some(event) = self.state.decide(&act.command, now)? {
+            self.happen(event, now, act.key, entry);
+        }
+        let touched = touched(&act.command).or_else(|| match entry.happened.last() {
+            Some(Happened { event: Event::SeatsHeld { number, .. }, .. }) => Some(*number),
+            Some(_) | None => None,
+        });
+        Ok(Acted { answer: self.state.answer(touched), replayed: false })
+    }
+
+    fn apply_due(&mut self, now: Timestamp, entry: &mut Draft) {
+        while let Some(event) = self.state.due(now, || self.shared.prices(&self.entry)) {
+            if matches!(event, Event::HoldExpired { .. }) {
+                metrics::counter!("onsale_decisions_total", "command" => "expire", "outcome" => "done")
+                    .increment(1);
+            }
+            self.happen(event, now, None, entry);
+        }
+    }
+
+    fn happen(&mut self, event: Event, at: Timestamp, key: Option<KeyUse>, entry: &mut Draft) {
+        self.state.apply(&event, at, key);
+        if entry.happened.is_empty() {
+            entry.first_version = self.state.version();
+        }
+        entry.happened.push(Happened { event, at, key });
+    }
+
+    /// Appends what time alone has brought, at most [`DUE_BATCH_MAX`] events.
+    async fn expire(&mut self, now: Timestamp) {
+        let mut entry = Draft::default();
+        while entry.happened.len() < DUE_BATCH_MAX
+            && let Some(event) = self.state.due(now, || self.shared.prices(&self.entry))
+        {
+            self.happen(event, now, None, &mut entry);
+        }
+        self.append::<()>(entry, None, Ok(())).await;
+    }
+
+    /// Appends an entry and parks the reply with it. A reply that rests on nothing that could be lost
+    /// is given at once.
+    async fn append<T: Send + 'static>(
+        &self,
+        draft: Draft,
+        reply: Reply<T>,
+        outcome: Result<T, EngineError>,
+    ) {
+        let ahead = self.state.version() > self.entry.durable_version();
+        let settled = matches!(outcome, Err(EngineError::InProgress | EngineError::JournalUnavailable));
+        if draft.happened.is_empty() && (settled || !ahead) {
+            return answer(reply, outcome);
+        }
+        let records = match self.encode(&draft) {
+            Ok(records) => records,
+            Err(EntryTooLarge { bytes }) => {
+                panic!("an entry of {bytes} bytes: a schedule's events are bounded by its policy")
+            }
+        };
+        let permit = match self.shared.journal.reserve().await {
+            Ok(permit) => permit,
+            Err(error) => return answer(reply, Err(error.into())),
+        };
+        let (entry, shared) = (Arc::clone(&self.entry), Arc::clone(&self.shared));
+        let done = Box::new(move |committed: Result<_, _>| match committed {
+            Ok(_) => {
+                publish(&shared, &entry, draft);
+                answer(reply, outcome);
+            }
+            Err(error) => answer(reply, Err(EngineError::from(error))),
+        });
+        permit.send(Entry { records, done });
+    }
+
+    fn encode(&self, draft: &Draft) -> Result<Records, EntryTooLarge> {
+        let mut records = Records::with_capacity(128 * draft.happened.len());
+        let number = self.entry.number();
+        for (version, Happened { event, at, key }) in (draft.first_version..).zip(&draft.happened) {
+            records.push_with(|bytes| {
+                record::encode_schedule_event(bytes, number, version, *at, *key, event);
+                Ok::<(), EntryTooLarge>(())
+            })?;
+        }
+        if let Some((version, event, at, key)) = &draft.catalogue {
+            records.push_with(|bytes| {
+                record::encode_catalogue_event(bytes, *version, *at, *key, event);
+                Ok::<(), EntryTooLarge>(())
+            })?;
+        }
+        Ok(records)
+    }
+}
+
+/// Shows what has just become durable to everyone. Runs on the journal's writer, in order.
+fn publish(shared: &Shared, entry: &ScheduleEntry, draft: Draft) {
+    if draft.happened.is_empty() {
+        return;
+    }
+    for user in entry.publish(&draft.happened) {
+        shared.note_user(user, entry.number());
+    }
+    if let Some((_, event, at, key)) = draft.catalogue {
+        shared.remove(entry);
+        shared.publish_catalogue(&[CatalogueHappened { event, at, key }]);
+    }
+}
+
+fn answer<T: Send + 'static>(reply: Reply<T>, outcome: Result<T, EngineError>) {
+    if let Some(reply) = reply {
+        reply.send(outcome);
+    }
+}
+
+/// Returns the reservation that a command names.
+fn touched(command: &Command) -> Option<crate::domain::ids::ReservationNumber> {
+    match command {
+        Command::Exchange { reservation, .. }
+        | Command::Release { reservation, .. }
+        | Command::BeginPayment { reservation, .. }
+        | Command::FailPayment { reservation, .. }
+        | Command::Confirm { reservation, .. } => Some(reservation.number),
+        Command::Hold { .. }
+        | Command::Open { .. }
+        | Command::Close
+        | Command::Cancel
+        | Command::Block { .. }
+        | Command::Unblock { .. }
+        | Command::Replan { .. }
+        | Command::SetLimits { .. }
+        | Command::BridgeOutage { .. }
+        | Command::Delete => None,
+    }
+}
+
+fn count_decision(command: &Command, outcome: &Result<Acted, EngineError>) {
+    let command = match command {
+        Command::Hold { .. } => "hold",
+        Command::Exchange { .. } => "exchange",
+        Command::Release { .. } => "release",
+        Command::BeginPayment { .. } => "begin_payment",
+        Command::FailPayment { .. } => "fail_payment",
+        Command::Confirm { .. } => "confirm",
+        Command::Open { .. }
+        | Command::Close
+        | Command::Cancel
+        | Command::Block { .. }
+        | Command::Unblock { .. }
+        | Command::Replan { .. }
+        | Command::SetLimits { .. }
+        | Command::BridgeOutage { .. }
+        | Command::Delete => "administer",
+    };
+    let outcome = match outcome {
+        Ok(Acted { replayed: false, .. }) => "done",
+        Ok(Acted { replayed: true, .. }) => "replayed",
+        Err(EngineError::Refused(_)) => "refused",
+        Err(
+            EngineError::CatalogueRefused(_)
+            | EngineError::NoSuchSchedule
+            | EngineError::KeyReused
+            | EngineError::InProgress
+            | EngineError::Overloaded
+            | EngineError::NotReady
+            | EngineError::OutcomeUnknown
+            | EngineError::JournalUnavailable,
+        ) => "failed",
+    };
+    metrics::counter!("onsale_decisions_total", "command" => command, "outcome" => outcome).increment(1);
+}

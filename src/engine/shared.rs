@@ -1,0 +1,159 @@
+//! What every actor shares: the journal, the clock, the published catalogue, and the directory.
+
+use std::path::PathBuf;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use aws_lc_rs::hmac;
+use dashmap::DashMap;
+
+use super::schedule::ScheduleEntry;
+use crate::clock::Clock;
+use crate::domain::catalogue::{Catalogue, CatalogueEvent};
+use crate::domain::concert::Prices;
+use crate::domain::ids::{ConcertId, ScheduleId, ScheduleNumber, UserId};
+use crate::domain::keys::KeyUse;
+use crate::domain::schedule::{Limits, Schedule};
+use crate::domain::time::Timestamp;
+use crate::journal::Journal;
+
+/// What every actor shares.
+pub(super) struct Shared {
+    pub(super) journal: Journal,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) limits: Limits,
+    pub(super) mailbox_len_max: usize,
+    pub(super) reply_timeout: Duration,
+    pub(super) fingerprint_key: hmac::Key,
+    pub(super) data_dir: PathBuf,
+    catalogue: RwLock<Arc<Catalogue>>,
+    by_id: DashMap<ScheduleId, Arc<ScheduleEntry>>,
+    by_number: DashMap<ScheduleNumber, Arc<ScheduleEntry>>,
+    /// The schedules in which a user has had a reservation since start; some may have forgotten them.
+    by_user: DashMap<UserId, Vec<ScheduleNumber>>,
+}
+
+/// What [`Shared`] is made with.
+pub(super) struct SharedParts {
+    pub(super) journal: Journal,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) limits: Limits,
+    pub(super) mailbox_len_max: usize,
+    pub(super) reply_timeout: Duration,
+    pub(super) fingerprint_key: [u8; 32],
+    pub(super) catalogue: Catalogue,
+    pub(super) data_dir: PathBuf,
+}
+
+/// An event of the catalogue with its instant and the idempotency key whose effect it is.
+pub(super) struct CatalogueHappened {
+    pub(super) event: CatalogueEvent,
+    pub(super) at: Timestamp,
+    pub(super) key: Option<KeyUse>,
+}
+
+impl Shared {
+    pub(super) fn new(parts: SharedParts) -> Self {
+        Self {
+            journal: parts.journal,
+            clock: parts.clock,
+            limits: parts.limits,
+            mailbox_len_max: parts.mailbox_len_max,
+            reply_timeout: parts.reply_timeout,
+            fingerprint_key: hmac::Key::new(hmac::HMAC_SHA256, &parts.fingerprint_key),
+            data_dir: parts.data_dir,
+            catalogue: RwLock::new(Arc::new(parts.catalogue)),
+            by_id: DashMap::new(),
+            by_number: DashMap::new(),
+            by_user: DashMap::new(),
+        }
+    }
+
+    /// Returns the catalogue as it is durable.
+    pub(super) fn catalogue(&self) -> Arc<Catalogue> {
+        Arc::clone(&self.catalogue.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Applies events of the catalogue that have just become durable. Called by the journal, in order.
+    pub(super) fn publish_catalogue(&self, happened: &[CatalogueHappened]) {
+        let mut catalogue = self.catalogue.write().unwrap_or_else(PoisonError::into_inner);
+        let changed = Arc::make_mut(&mut catalogue);
+        for CatalogueHappened { event, at, key } in happened {
+            changed.apply(event, *at, *key);
+        }
+    }
+
+    /// Lists a schedule whose whole state is durable.
+    pub(super) fn insert(&self, schedule: Schedule) -> Arc<ScheduleEntry> {
+        for user in schedule.users() {
+            self.note_user(user.clone(), schedule.number());
+        }
+        let entry = Arc::new(ScheduleEntry::new(schedule));
+        self.by_number.insert(entry.number(), Arc::clone(&entry));
+        self.by_id.insert(entry.id().clone(), Arc::clone(&entry));
+        entry
+    }
+
+    pub(super) fn remove(&self, entry: &ScheduleEntry) {
+        self.by_id.remove(entry.id());
+        self.by_number.remove(&entry.number());
+    }
+
+    pub(super) fn schedule(&self, id: &str) -> Option<Arc<ScheduleEntry>> {
+        self.by_id.get(id).map(|entry| Arc::clone(&entry))
+    }
+
+    pub(super) fn schedule_by_number(&self, number: ScheduleNumber) -> Option<Arc<ScheduleEntry>> {
+        self.by_number.get(&number).map(|entry| Arc::clone(&entry))
+    }
+
+    /// Returns every schedule, in order of their numbers.
+    pub(super) fn schedules(&self) -> Vec<Arc<ScheduleEntry>> {
+        let mut entries: Vec<_> = self.by_number.iter().map(|entry| Arc::clone(&entry)).collect();
+        entries.sort_unstable_by_key(|entry| entry.number());
+        entries
+    }
+
+    /// Returns the schedules in which a user may have a reservation.
+    pub(super) fn schedules_of_user(&self, user: &str) -> Vec<Arc<ScheduleEntry>> {
+        let numbers = self.by_user.get(user).map(|numbers| numbers.clone()).unwrap_or_default();
+        numbers.into_iter().filter_map(|number| self.schedule_by_number(number)).collect()
+    }
+
+    pub(super) fn note_user(&self, user: UserId, number: ScheduleNumber) {
+        let mut numbers = self.by_user.entry(user).or_default();
+        if !numbers.contains(&number) {
+            numbers.push(number);
+        }
+    }
+
+    /// Forgets which users were where, as far as the schedules have forgotten them.
+    pub(super) fn forget_users(&self) {
+        self.by_user.retain(|user, numbers| {
+            numbers.retain(|number| {
+                self.schedule_by_number(*number).is_some_and(|entry| entry.read().knows(user))
+            });
+            !numbers.is_empty()
+        });
+    }
+
+    /// Returns the prices at which a schedule would open now.
+    pub(super) fn prices(&self, entry: &ScheduleEntry) -> Arc<Prices> {
+        let prices = prices_of(&self.catalogue(), entry.concert(), entry.layout());
+        prices.expect("a listed schedule's concert has a price for each of its grades")
+    }
+
+    /// Tells whether a sale of a concert has ever opened by `at`.
+    pub(super) fn has_opened(&self, concert: &ConcertId, at: Timestamp) -> bool {
+        self.by_number.iter().any(|entry| entry.concert() == concert && entry.read().has_opened_by(at))
+    }
+}
+
+/// Returns the prices of a layout's grades at a concert.
+pub(super) fn prices_of(
+    catalogue: &Catalogue,
+    concert: &ConcertId,
+    layout: &crate::domain::venue::Layout,
+) -> Option<Arc<Prices>> {
+    catalogue.concert(concert)?.prices(layout).ok().map(Arc::new)
+}

@@ -1,0 +1,75 @@
+//! Snapshots: the state of everything, written beside the journal so that recovery needn't replay it all.
+//!
+//! A snapshot is taken by the catalogue's actor, so no schedule comes or goes meanwhile; the schedules go
+//! on. It stands for the position that was durable when it began. Each schedule's section may be
+//! later than that, by events that replay recognises by their versions and skips. Only durable state
+//! is ever in it.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::shared::Shared;
+use crate::clock::Stopwatch;
+use crate::domain::schedule::Image;
+use crate::journal::snapshot::{SnapshotError, SnapshotWriter};
+use crate::journal::{CommitError, Position};
+use crate::record;
+
+/// Why no snapshot was taken. The journal is as it was.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum SnapshotFailed {
+    /// The journal has failed: no snapshot is taken after that.
+    #[error("the journal has failed")]
+    JournalUnavailable,
+    /// The file couldn't be written.
+    #[error("the snapshot could not be written: {0}")]
+    Io(Arc<SnapshotError>),
+    /// The task that wrote it panicked.
+    #[error("the snapshot's writer panicked")]
+    Panicked,
+    /// The engine is stopping.
+    #[error("the engine is stopping")]
+    Stopping,
+}
+
+impl From<CommitError> for SnapshotFailed {
+    fn from(_: CommitError) -> Self {
+        Self::JournalUnavailable
+    }
+}
+
+/// Takes a snapshot and lets the journal begin a new generation.
+pub(super) async fn take(shared: &Arc<Shared>) -> Result<Position, SnapshotFailed> {
+    if shared.journal.failure().is_some() {
+        return Err(SnapshotFailed::JournalUnavailable);
+    }
+    let started = Stopwatch::start();
+    let writer = Arc::clone(shared);
+    let written = tokio::task::spawn_blocking(move || write(&writer)).await;
+    let (position, path) = written
+        .map_err(|_| SnapshotFailed::Panicked)?
+        .map_err(|error| SnapshotFailed::Io(Arc::new(error)))?;
+    shared.journal.rotate().await?;
+    shared.forget_users();
+    let bytes = std::fs::metadata(&path).map_or(0, |file| file.len());
+    metrics::histogram!("onsale_snapshot_seconds").record(started.elapsed());
+    metrics::gauge!("onsale_snapshot_bytes").set(crate::telemetry::gauge(bytes));
+    metrics::gauge!("onsale_snapshot_position").set(crate::telemetry::gauge(position.get()));
+    tracing::info!(%position, bytes, "a snapshot was taken");
+    Ok(position)
+}
+
+fn write(shared: &Shared) -> Result<(Position, PathBuf), SnapshotError> {
+    let position = shared.journal.durable();
+    let instant = shared.clock.now().as_millis();
+    let dir = shared.data_dir.as_path();
+    let mut writer = SnapshotWriter::create(dir, shared.journal.log_id(), position, instant)?;
+    writer.section(&record::encode_catalogue(&shared.catalogue()))?;
+    for entry in shared.schedules() {
+        // The lock is held for the copy alone, not while it is encoded and written.
+        let image = Image::of(&entry.read());
+        writer.section(&record::encode_schedule(&image))?;
+    }
+    let path = writer.finish()?;
+    Ok((position, path))
+}

@@ -1,0 +1,85 @@
+//! The cache of verified tokens, which spares the hot path the signature check.
+//!
+//! A direct-mapped table: a token's keyed hash picks its one slot, and a newcomer takes the slot
+//! over. So the memory is bounded by construction, there is no eviction policy, and two requests
+//! meet at a lock only when they carry the same token. Only verified tokens are ever put in.
+//!
+//! Absent on purpose: time. An entry says until when its token is valid; whoever asks checks that.
+
+use std::{
+    hash::{BuildHasher, RandomState},
+    sync::{Mutex, PoisonError},
+};
+
+use super::Caller;
+
+/// The number of slots: 100,000 callers who are busy at once hit in seven of ten requests.
+const SLOTS: usize = 1 << 17;
+
+/// The longest token that is kept, in bytes; with [`SLOTS`] it bounds the memory to 150 MB.
+const TOKEN_LEN_MAX: usize = 1024;
+
+/// What a valid token says.
+#[derive(Debug, Clone)]
+pub(super) struct Verified {
+    /// Who calls.
+    pub(super) caller: Caller,
+    /// The first millisecond since 1970 at which the token is over.
+    pub(super) expires_at_ms: u64,
+    /// Which load of the keys verified it.
+    pub(super) generation: u64,
+}
+
+struct Entry {
+    token: Box<str>,
+    verified: Verified,
+}
+
+/// See the module.
+pub(super) struct TokenCache {
+    hasher: RandomState,
+    slots: Box<[Mutex<Option<Box<Entry>>>]>,
+}
+
+impl TokenCache {
+    pub(super) fn new() -> Self {
+        Self {
+            hasher: RandomState::new(),
+            slots: (0..SLOTS).map(|_| Mutex::new(None)).collect(),
+        }
+    }
+
+    fn slot(&self, token: &str) -> &Mutex<Option<Box<Entry>>> {
+        let hash = self.hasher.hash_one(token);
+        let mask = u64::try_from(SLOTS - 1).expect("the number of slots fits");
+        let index = usize::try_from(hash & mask).expect("masked below the number of slots");
+        &self.slots[index]
+    }
+
+    /// Returns what the token says, if the very same token was verified before.
+    pub(super) fn get(&self, token: &str) -> Option<Verified> {
+        let slot = self
+            .slot(token)
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let entry = slot.as_ref()?;
+        (*entry.token == *token).then(|| entry.verified.clone())
+    }
+
+    /// Keeps what a verified token says.
+    pub(super) fn put(&self, token: &str, verified: Verified) {
+        if token.len() > TOKEN_LEN_MAX {
+            return;
+        }
+        let entry = Box::new(Entry {
+            token: token.into(),
+            verified,
+        });
+        let old = self
+            .slot(token)
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .replace(entry);
+        drop(old);
+    }
+}

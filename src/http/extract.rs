@@ -1,0 +1,390 @@
+//! The extractors that turn a request into checked values, and what they refuse.
+//!
+//! Absent on purpose: axum's own `Json`, `Query` and `Path`, whose rejections are plain text.
+//!
+//! Invariants: every rejection is a [`Problem`]; no body is read beyond its limit; nothing that the
+//! client sent is repeated to it.
+
+use axum::{
+    extract::{
+        FromRequest, FromRequestParts, OptionalFromRequestParts, Request,
+        path::ErrorKind,
+        rejection::{PathRejection, QueryRejection},
+    },
+    http::{HeaderMap, HeaderName, Method, Uri, header, request::Parts},
+};
+use bytes::{Bytes, BytesMut};
+use futures_util::StreamExt;
+use serde::{Deserialize, de::DeserializeOwned};
+
+use super::{
+    HttpParts, json,
+    problem::{Code, Problem},
+    request::{Phase, RequestContext},
+};
+
+/// The longest idempotency key, in characters.
+pub const IDEMPOTENCY_KEY_LEN_MAX: usize = 255;
+
+/// The number of items that a list has at most, and if nothing is said.
+pub const PAGE_LEN_MAX: usize = 1000;
+/// The number of items in a page if nothing is said.
+pub const PAGE_LEN_DEFAULT: usize = 100;
+
+/// A body of `application/json`, read within its limit but not parsed: for routes that borrow from it.
+#[derive(Debug, Clone)]
+pub struct RawBody(pub Bytes);
+
+impl RawBody {
+    /// Parses the body; a type with references borrows from it.
+    ///
+    /// # Errors
+    /// 400 `malformed_request`, or 422 `invalid_request` with the field.
+    pub fn parse<'a, T: Deserialize<'a>>(&'a self) -> Result<T, Problem> {
+        json::parse(&self.0)
+    }
+}
+
+impl<S: AsRef<HttpParts> + Send + Sync> FromRequest<S> for RawBody {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let limit = state.as_ref().limits.body_bytes_max;
+        read_json(request, limit, Phase::Body).await.map(Self)
+    }
+}
+
+/// A JSON body of a known type, with the bytes that an idempotency key's fingerprint is made of.
+#[derive(Debug, Clone)]
+pub struct Body<T> {
+    /// What the body says.
+    pub value: T,
+    /// The body as it came.
+    pub raw: Bytes,
+}
+
+impl<T: DeserializeOwned, S: AsRef<HttpParts> + Send + Sync> FromRequest<S> for Body<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let RawBody(raw) = RawBody::from_request(request, state).await?;
+        Ok(Self {
+            value: json::parse(&raw)?,
+            raw,
+        })
+    }
+}
+
+/// The body of an import or a venue: like [`Body`], with the larger limits of size and time.
+#[derive(Debug, Clone)]
+pub struct LargeBody<T> {
+    /// What the body says.
+    pub value: T,
+    /// The body as it came.
+    pub raw: Bytes,
+}
+
+impl<T: DeserializeOwned, S: AsRef<HttpParts> + Send + Sync> FromRequest<S> for LargeBody<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let limit = state.as_ref().limits.large_body_bytes_max;
+        let raw = read_json(request, limit, Phase::LargeBody).await?;
+        Ok(Self {
+            value: json::parse(&raw)?,
+            raw,
+        })
+    }
+}
+
+/// Any body within the usual limit, whatever its type: for signed notices of gateways. An empty
+/// one is fine.
+#[derive(Debug, Clone)]
+pub struct AnyBody(pub Bytes);
+
+impl<S: AsRef<HttpParts> + Send + Sync> FromRequest<S> for AnyBody {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        read(request, state.as_ref().limits.body_bytes_max, Phase::Body)
+            .await
+            .map(Self)
+    }
+}
+
+async fn read_json(request: Request, limit: usize, phase: Phase) -> Result<Bytes, Problem> {
+    if !is_json(request.headers()) {
+        return Err(Problem::new(
+            Code::UnsupportedMediaType,
+            "The body must come with Content-Type: application/json.",
+        ));
+    }
+    read(request, limit, phase).await
+}
+
+/// Says whether the body is JSON, with no charset but UTF-8 named.
+fn is_json(headers: &HeaderMap) -> bool {
+    let Some(value) = headers.get(header::CONTENT_TYPE) else {
+        return false;
+    };
+    if value == "application/json" {
+        return true;
+    }
+    let Ok(value) = value.to_str() else {
+        return false;
+    };
+    let mut parts = value.split(';').map(str::trim);
+    parts
+        .next()
+        .is_some_and(|kind| kind.eq_ignore_ascii_case("application/json"))
+        && parts.all(|parameter| match parameter.split_once('=') {
+            Some((name, value)) if name.eq_ignore_ascii_case("charset") => {
+                value.trim_matches('"').eq_ignore_ascii_case("utf-8")
+            }
+            Some(_) | None => true,
+        })
+}
+
+/// Reads a body within its limit. The time for it is watched over by the request's layer, which
+/// learns of the phase here.
+async fn read(request: Request, limit: usize, phase: Phase) -> Result<Bytes, Problem> {
+    use axum::body::HttpBody;
+    let too_large = || {
+        Problem::new(
+            Code::BodyTooLarge,
+            format!("The body may have {limit} bytes at most."),
+        )
+    };
+    let (parts, body) = request.into_parts();
+    let expected = body.size_hint();
+    let limit_u64 = u64::try_from(limit).unwrap_or(u64::MAX);
+    if expected.lower() > limit_u64 {
+        return Err(too_large());
+    }
+    let context = parts.extensions.get::<RequestContext>();
+    if let Some(context) = context {
+        context.enter(phase);
+    }
+    let broken = |_| Problem::new(Code::MalformedRequest, "The body ended early or is broken.");
+    let mut chunks = body.into_data_stream();
+    let mut whole = match chunks.next().await {
+        None => Bytes::new(),
+        Some(first) => first.map_err(broken)?,
+    };
+    if whole.len() > limit {
+        return Err(too_large());
+    }
+    if let Some(second) = chunks.next().await {
+        let mut joined = BytesMut::from(whole);
+        let mut next = Some(second);
+        while let Some(chunk) = next {
+            let chunk = chunk.map_err(broken)?;
+            if joined.len() + chunk.len() > limit {
+                return Err(too_large());
+            }
+            joined.extend_from_slice(&chunk);
+            next = chunks.next().await;
+        }
+        whole = joined.freeze();
+    }
+    if let Some(context) = context {
+        context.enter(if phase == Phase::LargeBody {
+            Phase::LargeHandling
+        } else {
+            Phase::Handling
+        });
+    }
+    Ok(whole)
+}
+
+/// The query of a URL as a type; parameters that it doesn't know are ignored.
+///
+/// Refused are values that can't be read: 400 `malformed_request` for a field named `cursor`, 422
+/// `invalid_request` for any other.
+#[derive(Debug, Clone)]
+pub struct Query<T>(pub T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        Self::of(&parts.uri)
+    }
+}
+
+impl<T: DeserializeOwned> Query<T> {
+    fn of(uri: &Uri) -> Result<Self, Problem> {
+        match axum::extract::Query::<T>::try_from_uri(uri) {
+            Ok(axum::extract::Query(query)) => Ok(Self(query)),
+            Err(rejection) => Err(bad_query(&rejection)),
+        }
+    }
+}
+
+/// Names the field that is wrong. serde says the name, a colon and why; a name is one
+/// of our own type, since others are ignored, while the reason may hold the value.
+fn bad_query(rejection: &QueryRejection) -> Problem {
+    let text = rejection.body_text();
+    let text = text
+        .split_once(": ")
+        .map_or(text.as_str(), |(_, rest)| rest);
+    let is_name = |name: &&str| {
+        !name.is_empty()
+            && name.len() <= 64
+            && name.bytes().all(|byte| byte.is_ascii_alphanumeric())
+    };
+    let quoted = |start| text.strip_prefix(start)?.strip_suffix('`').filter(is_name);
+    if let Some(name) = quoted("missing field `") {
+        return Problem::invalid_field(name, "is required");
+    }
+    if let Some(name) = quoted("duplicate field `") {
+        return Problem::invalid_field(name, "is given twice");
+    }
+    match text.split_once(": ").map(|(name, _)| name).filter(is_name) {
+        Some("cursor") => bad_cursor(),
+        Some(name) => Problem::invalid_field(name, "has a value that is not allowed"),
+        None => Problem::invalid_field("", "the query has a value that is not allowed"),
+    }
+}
+
+/// Makes the 400 for a cursor that this server didn't give.
+pub fn bad_cursor() -> Problem {
+    Problem::new(
+        Code::MalformedRequest,
+        "The cursor isn't one that a list gave.",
+    )
+}
+
+/// Which part of a list is asked for: `?limit=` (1–1000, 100 if absent) and `?cursor=`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page {
+    /// The number of items at most.
+    pub limit: usize,
+    /// Where to go on, as an earlier answer said; the route reads it ([`bad_cursor`] if it can't).
+    pub cursor: Option<String>,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Page {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        #[derive(Deserialize)]
+        struct Raw {
+            limit: Option<String>,
+            cursor: Option<String>,
+        }
+        let Query(raw) = Query::<Raw>::of(&parts.uri)?;
+        let limit = match raw.limit {
+            None => PAGE_LEN_DEFAULT,
+            Some(text) => text
+                .parse()
+                .ok()
+                .filter(|limit| (1..=PAGE_LEN_MAX).contains(limit))
+                .ok_or_else(|| {
+                    Problem::invalid_field("limit", "must be a whole number from 1 to 1000")
+                })?,
+        };
+        Ok(Self {
+            limit,
+            cursor: raw.cursor,
+        })
+    }
+}
+
+/// The parameters of the path, decoded; 400 where the percent-encoding isn't UTF-8, 404 where a
+/// parameter isn't of its type (there can be nothing by that name).
+#[derive(Debug, Clone)]
+pub struct Path<T>(pub T);
+
+impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        match <axum::extract::Path<T> as FromRequestParts<S>>::from_request_parts(parts, state)
+            .await
+        {
+            Ok(axum::extract::Path(value)) => Ok(Self(value)),
+            Err(PathRejection::FailedToDeserializePathParams(error))
+                if !matches!(error.kind(), ErrorKind::InvalidUtf8InPathParam { .. }) =>
+            {
+                Err(Problem::not_found())
+            }
+            Err(_) => Err(Problem::new(
+                Code::MalformedRequest,
+                "The path isn't percent-encoded UTF-8.",
+            )),
+        }
+    }
+}
+
+/// The header `Idempotency-Key`: 1–255 visible ASCII characters. As `Option<IdempotencyKey>` where
+/// it may be absent; otherwise its absence is 400.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IdempotencyKey(Box<str>);
+
+impl IdempotencyKey {
+    /// The header's name.
+    pub const HEADER: HeaderName = HeaderName::from_static("idempotency-key");
+
+    /// Returns the key's text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    fn of(headers: &HeaderMap) -> Result<Option<Self>, Problem> {
+        let mut values = headers.get_all(Self::HEADER).iter();
+        let Some(value) = values.next() else {
+            return Ok(None);
+        };
+        value
+            .to_str()
+            .ok()
+            .filter(|key| (1..=IDEMPOTENCY_KEY_LEN_MAX).contains(&key.len()))
+            .filter(|key| key.bytes().all(|byte| byte.is_ascii_graphic()))
+            .filter(|_| values.next().is_none())
+            .map(|key| Some(Self(key.into())))
+            .ok_or_else(|| {
+                Problem::new(
+                    Code::MalformedRequest,
+                    "Idempotency-Key must be one header of 1 to 255 visible ASCII characters.",
+                )
+            })
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for IdempotencyKey {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        Self::of(&parts.headers)?.ok_or_else(|| {
+            Problem::new(
+                Code::MalformedRequest,
+                "This needs the header Idempotency-Key.",
+            )
+        })
+    }
+}
+
+impl<S: Send + Sync> OptionalFromRequestParts<S> for IdempotencyKey {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, Problem> {
+        Self::of(&parts.headers)
+    }
+}
+
+/// Answers for a path that no route has.
+pub async fn no_such_route() -> Problem {
+    Problem::new(Code::NotFound, "There is no such route.")
+}
+
+/// Answers for a method that a route doesn't have; axum adds `Allow`.
+pub async fn no_such_method(_: Method) -> Problem {
+    Problem::new(
+        Code::MethodNotAllowed,
+        "The route has other methods; see the header Allow.",
+    )
+}
+
+#[cfg(test)]
+mod tests;

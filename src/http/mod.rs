@@ -1,0 +1,151 @@
+//! The HTTP layer: axum and hyper live only here.
+//!
+//! ```text
+//! server (connections) → request (id, deadline, metrics) → cors → router → extract, auth → route
+//! ```
+//!
+//! [`HttpParts`] is what the extractors need; a router's state gives it by `AsRef<HttpParts>`.
+//!
+//! Invariants: every error leaves as a [`problem::Problem`]; every extractor of a route is one of
+//! [`extract`] or [`auth`]; time comes from the [`Clock`] alone.
+
+use core::num::NonZeroU32;
+use std::sync::Arc;
+
+use axum::{Router, extract::FromRequestParts, http::request::Parts};
+use tokio_util::sync::CancellationToken;
+
+pub mod auth;
+pub mod cors;
+pub mod extract;
+pub mod json;
+pub mod limits;
+pub mod problem;
+pub mod rate_limit;
+pub mod request;
+pub mod server;
+#[cfg(test)]
+pub(crate) mod tests_support;
+
+use self::{
+    auth::Authenticator,
+    limits::RequestLimits,
+    rate_limit::{AddressKey, AddressRateLimit, Limiter, UserRateLimit},
+};
+use crate::{
+    clock::Clock,
+    config::{AddressRange, Config},
+};
+
+/// The tries of signing up or in that an address has in a minute, and at once.
+const SIGN_IN_TRIES: NonZeroU32 = NonZeroU32::new(20).expect("twenty isn't zero");
+const MINUTE_SECONDS: NonZeroU32 = NonZeroU32::new(60).expect("sixty isn't zero");
+
+/// What the extractors and layers share. A clone is a counter.
+#[derive(Clone)]
+pub struct HttpParts(Arc<HttpPartsInner>);
+
+/// The fields of [`HttpParts`].
+pub struct HttpPartsInner {
+    /// Checks tokens.
+    pub authenticator: Arc<Authenticator>,
+    /// The limit of a user's changes.
+    pub rate_limit: UserRateLimit,
+    /// The limit of an address's tries to sign up or in.
+    pub sign_in_limit: AddressRateLimit,
+    /// The bounds of one request.
+    pub limits: RequestLimits,
+    /// Whose `X-Forwarded-For` counts.
+    pub trusted_proxies: Vec<AddressRange>,
+    /// The origins whose pages may call.
+    pub cors_origins: Vec<String>,
+    /// The only clock.
+    pub clock: Arc<dyn Clock>,
+    /// Ends the streams of events when the server stops.
+    pub shutdown: CancellationToken,
+}
+
+impl core::ops::Deref for HttpParts {
+    type Target = HttpPartsInner;
+
+    fn deref(&self) -> &HttpPartsInner {
+        &self.0
+    }
+}
+
+impl AsRef<Self> for HttpParts {
+    fn as_ref(&self) -> &Self {
+        self
+    }
+}
+
+impl core::fmt::Debug for HttpParts {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("HttpParts")
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
+    }
+}
+
+impl HttpParts {
+    /// Makes the parts of a configuration and reads the key file.
+    ///
+    /// # Errors
+    /// When the key file can't be used.
+    pub fn new(
+        config: &Config,
+        clock: Arc<dyn Clock>,
+        shutdown: CancellationToken,
+    ) -> Result<Self, auth::KeysError> {
+        Ok(Self(Arc::new(HttpPartsInner {
+            authenticator: Arc::new(Authenticator::new(&config.auth)?),
+            rate_limit: UserRateLimit::new(config.limits.rate_limit),
+            sign_in_limit: Limiter::new(SIGN_IN_TRIES, MINUTE_SECONDS, SIGN_IN_TRIES),
+            limits: RequestLimits::from(&config.limits),
+            trusted_proxies: config.server.trusted_proxies.clone(),
+            cors_origins: config.server.cors_origins.clone(),
+            clock,
+            shutdown,
+        })))
+    }
+
+    /// Adds what every route has: the answers for unknown routes and methods, CORS, and the
+    /// request's layer. Call it last, after all routes and the metrics recorder are there.
+    pub fn dress<S: Clone + Send + Sync + 'static>(&self, router: Router<S>) -> Router<S> {
+        let router = router
+            .fallback(extract::no_such_route)
+            .method_not_allowed_fallback(extract::no_such_method);
+        let router = match cors::layer(&self.cors_origins) {
+            Some(cors) => router.layer(cors),
+            None => router,
+        };
+        router.layer(request::RequestLayer::new(self.limits))
+    }
+
+    /// Starts what runs beside the requests: the look at the key file, the sweep of the limits.
+    /// Both end with `shutdown`.
+    pub fn spawn_upkeep(&self) {
+        let shutdown = self.shutdown.clone();
+        tokio::spawn(self.authenticator.clone().watch_keys(shutdown.clone()));
+        tokio::spawn(rate_limit::sweep_regularly(self.clone(), shutdown));
+    }
+}
+
+/// The address that a request came from, through trusted proxies, as a rate limit counts it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClientAddress(pub AddressKey);
+
+impl<S: AsRef<HttpParts> + Send + Sync> FromRequestParts<S> for ClientAddress {
+    type Rejection = core::convert::Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Self::Rejection> {
+        use axum::extract::ConnectInfo;
+        let peer = parts
+            .extensions
+            .get::<ConnectInfo<core::net::SocketAddr>>()
+            .map_or(rate_limit::UNKNOWN_PEER, |ConnectInfo(peer)| peer.ip());
+        let trusted = &state.as_ref().trusted_proxies;
+        let address = rate_limit::client_address(peer, &parts.headers, trusted);
+        Ok(Self(AddressKey::new(address)))
+    }
+}

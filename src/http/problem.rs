@@ -1,0 +1,420 @@
+//! Problem documents (RFC 9457): the one shape of every error that a client sees.
+//!
+//! Owns the catalogue of codes with their statuses and titles, and how a problem becomes a response.
+//! Absent on purpose: which refusal of the domain has which code (the routes map that), and any
+//! text that came from the client.
+//!
+//! Invariants: a code has one status; `type` is the code with dashes; a 401 carries
+//! `WWW-Authenticate: Bearer`; 429 and `overloaded` carry `Retry-After`.
+
+use std::borrow::Cow;
+
+use axum::{
+    body::Body,
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use serde::{
+    Serialize, Serializer,
+    ser::{SerializeMap, SerializeStruct},
+};
+use serde_json::Value;
+
+/// The media type of a problem document.
+pub const MEDIA_TYPE: &str = "application/problem+json";
+
+/// The seconds that an overloaded server asks a client to wait before it tries again.
+pub const OVERLOADED_RETRY_AFTER_SECONDS: u64 = 1;
+
+macro_rules! codes {
+    ($($(#[$doc:meta])* $name:ident = $status:ident, $code:literal, $title:literal;)+) => {
+        /// Every code that an error can carry; the API has no others.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum Code {
+            $($(#[$doc])* $name,)+
+        }
+
+        impl Code {
+            /// All codes in the order of the API's table, for tests and the API description.
+            pub const ALL: &[Self] = &[$(Self::$name,)+];
+
+            /// Returns the status, the code as clients read it, and the title.
+            const fn row(self) -> (StatusCode, &'static str, &'static str) {
+                match self {
+                    $(Self::$name => (StatusCode::$status, $code, $title),)+
+                }
+            }
+        }
+    };
+}
+
+codes! {
+    /// Not JSON, a bad header, a bad cursor.
+    MalformedRequest = BAD_REQUEST, "malformed_request", "Malformed request";
+    /// No token, or one that isn't valid.
+    Unauthenticated = UNAUTHORIZED, "unauthenticated", "Not signed in";
+    /// The token was valid until its `exp`.
+    TokenExpired = UNAUTHORIZED, "token_expired", "Token expired";
+    /// A gateway's notice whose signature is wrong.
+    BadSignature = UNAUTHORIZED, "bad_signature", "Bad signature";
+    /// A waiting-room pass that is forged, another's or another schedule's.
+    QueueTokenInvalid = UNAUTHORIZED, "queue_token_invalid", "Queue token not valid";
+    /// The balance is smaller than the amount; with `currentBalance` and `requiredAmount`.
+    InsufficientBalance = PAYMENT_REQUIRED, "insufficient_balance", "Insufficient balance";
+    /// The gateway said no; with its reason.
+    PaymentDeclined = PAYMENT_REQUIRED, "payment_declined", "Payment declined";
+    /// The caller may not do this.
+    Forbidden = FORBIDDEN, "forbidden", "Not allowed";
+    /// The caller's account is suspended.
+    UserSuspended = FORBIDDEN, "user_suspended", "User suspended";
+    /// The schedule has a waiting room and the request no pass.
+    QueueTokenRequired = FORBIDDEN, "queue_token_required", "Queue token required";
+    /// The pass is not, or no longer, active; with `position`.
+    QueueNotActive = FORBIDDEN, "queue_not_active", "Not admitted";
+    /// There is no such thing, or it isn't the caller's.
+    NotFound = NOT_FOUND, "not_found", "Not found";
+    /// The route has other methods.
+    MethodNotAllowed = METHOD_NOT_ALLOWED, "method_not_allowed", "Method not allowed";
+    /// The request's body did not arrive in time.
+    RequestTimeout = REQUEST_TIMEOUT, "request_timeout", "Request timed out";
+    /// What was asked for is no longer kept; with `oldestPosition`.
+    NotRetained = GONE, "not_retained", "No longer kept";
+    /// Another has the seats; with `seats`.
+    SeatUnavailable = CONFLICT, "seat_unavailable", "Seat unavailable";
+    /// There are fewer free seats than asked for.
+    NotEnoughSeats = CONFLICT, "not_enough_seats", "Not enough seats";
+    /// The schedule isn't on sale.
+    ScheduleNotOpen = CONFLICT, "schedule_not_open", "Schedule not open";
+    /// More seats than one user may have.
+    SeatLimitExceeded = CONFLICT, "seat_limit_exceeded", "Seat limit exceeded";
+    /// The choice would leave a single seat alone.
+    OrphanSeat = CONFLICT, "orphan_seat", "Orphan seat";
+    /// The reservation isn't in a state that allows this.
+    ReservationNotHeld = CONFLICT, "reservation_not_held", "Reservation not held";
+    /// The hold ended.
+    ReservationExpired = CONFLICT, "reservation_expired", "Reservation expired";
+    /// The payment isn't in a state that allows this.
+    PaymentNotReady = CONFLICT, "payment_not_ready", "Payment not ready";
+    /// Something else uses it.
+    InUse = CONFLICT, "in_use", "In use";
+    /// Another user has the address.
+    EmailTaken = CONFLICT, "email_taken", "Email taken";
+    /// The schedule has no waiting room.
+    NoWaitingRoom = CONFLICT, "no_waiting_room", "No waiting room";
+    /// Too late to cancel.
+    CancellationClosed = CONFLICT, "cancellation_closed", "Cancellation closed";
+    /// The state doesn't lead there.
+    InvalidTransition = CONFLICT, "invalid_transition", "Invalid transition";
+    /// The first request with this idempotency key is still running.
+    RequestInProgress = CONFLICT, "request_in_progress", "Request in progress";
+    /// The body is over the route's limit.
+    BodyTooLarge = PAYLOAD_TOO_LARGE, "body_too_large", "Body too large";
+    /// The headers are over the limit.
+    HeadersTooLarge = REQUEST_HEADER_FIELDS_TOO_LARGE, "headers_too_large", "Headers too large";
+    /// The body isn't `application/json`.
+    UnsupportedMediaType = UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", "Unsupported media type";
+    /// JSON of the wrong shape or with impossible values; with `errors`.
+    InvalidRequest = UNPROCESSABLE_ENTITY, "invalid_request", "Invalid request";
+    /// The schedule has no such seats; with `seats`.
+    UnknownSeat = UNPROCESSABLE_ENTITY, "unknown_seat", "Unknown seat";
+    /// The idempotency key came with another body before.
+    IdempotencyKeyReused = UNPROCESSABLE_ENTITY, "idempotency_key_reused", "Idempotency key reused";
+    /// The amount is below or above what is allowed.
+    AmountOutOfRange = UNPROCESSABLE_ENTITY, "amount_out_of_range", "Amount out of range";
+    /// The amounts are in different currencies.
+    CurrencyMismatch = UNPROCESSABLE_ENTITY, "currency_mismatch", "Currency mismatch";
+    /// Too many changes in too short a time; with `Retry-After`.
+    RateLimited = TOO_MANY_REQUESTS, "rate_limited", "Too many requests";
+    /// A bug; with the request id and nothing else.
+    Internal = INTERNAL_SERVER_ERROR, "internal", "Internal error";
+    /// A queue inside is full; with `Retry-After`.
+    Overloaded = SERVICE_UNAVAILABLE, "overloaded", "Overloaded";
+    /// It may or may not have happened.
+    OutcomeUnknown = SERVICE_UNAVAILABLE, "outcome_unknown", "Outcome unknown";
+    /// Not recovered yet, or one schedule's actor is gone.
+    NotReady = SERVICE_UNAVAILABLE, "not_ready", "Not ready";
+    /// The journal takes no more writes.
+    JournalUnavailable = SERVICE_UNAVAILABLE, "journal_unavailable", "Journal unavailable";
+    /// The payment gateway doesn't answer.
+    GatewayUnavailable = SERVICE_UNAVAILABLE, "gateway_unavailable", "Gateway unavailable";
+}
+
+impl Code {
+    /// Returns the status that goes with the code.
+    pub const fn status(self) -> StatusCode {
+        self.row().0
+    }
+
+    /// Returns the code as clients read it, in `snake_case`.
+    pub const fn as_str(self) -> &'static str {
+        self.row().1
+    }
+
+    /// Returns the few words that stand for the kind of problem.
+    pub const fn title(self) -> &'static str {
+        self.row().2
+    }
+
+    /// Returns the stable relative URI of the kind of problem: `/problems/<code with dashes>`.
+    pub fn type_uri(self) -> String {
+        format!("/problems/{}", self.as_str().replace('_', "-"))
+    }
+}
+
+/// One wrong field of a request: where it is and what is allowed there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FieldError {
+    /// The path of the field, such as `seats[2]` or `policy.holdSeconds`; empty for the whole.
+    pub field: String,
+    /// What is wrong with it, in words that don't repeat what the client sent.
+    pub detail: String,
+}
+
+impl Serialize for FieldError {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut out = serializer.serialize_struct("FieldError", 2)?;
+        out.serialize_field("field", &self.field)?;
+        out.serialize_field("detail", &self.detail)?;
+        out.end()
+    }
+}
+
+/// An answer that says no: a code, a sentence for a person, and the members that the code has.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Problem {
+    code: Code,
+    detail: Cow<'static, str>,
+    members: Vec<(&'static str, Value)>,
+    retry_after_seconds: Option<u64>,
+}
+
+impl Problem {
+    /// Makes a problem; `detail` is a sentence for a person, without internals and without what
+    /// the client sent.
+    pub fn new(code: Code, detail: impl Into<Cow<'static, str>>) -> Self {
+        let retry_after_seconds = match code.status() {
+            StatusCode::TOO_MANY_REQUESTS => Some(1),
+            _ if code == Code::Overloaded => Some(OVERLOADED_RETRY_AFTER_SECONDS),
+            _ => None,
+        };
+        Self {
+            code,
+            detail: detail.into(),
+            members: Vec::new(),
+            retry_after_seconds,
+        }
+    }
+
+    /// Adds a member of this problem alone, such as `seats` or `currentBalance`.
+    #[must_use]
+    pub fn with(mut self, name: &'static str, value: impl Into<Value>) -> Self {
+        debug_assert!(
+            !["type", "title", "status", "detail", "code"].contains(&name),
+            "a member of every problem isn't replaced"
+        );
+        self.members.push((name, value.into()));
+        self
+    }
+
+    /// Says when to try again, in whole seconds (`Retry-After`).
+    #[must_use]
+    pub fn retry_after(mut self, seconds: u64) -> Self {
+        self.retry_after_seconds = Some(seconds.max(1));
+        self
+    }
+
+    /// Makes a 422 `invalid_request` that names one field.
+    pub fn invalid_field(field: impl Into<String>, detail: impl Into<String>) -> Self {
+        Self::invalid(vec![FieldError {
+            field: field.into(),
+            detail: detail.into(),
+        }])
+    }
+
+    /// Makes a 422 `invalid_request` that names every wrong field.
+    pub fn invalid(errors: Vec<FieldError>) -> Self {
+        let errors: Vec<Value> = errors
+            .into_iter()
+            .map(|error| serde_json::json!({"field": error.field, "detail": error.detail}))
+            .collect();
+        Self::new(
+            Code::InvalidRequest,
+            "The request is well formed but not valid; see `errors`.",
+        )
+        .with("errors", errors)
+    }
+
+    /// Makes a 500 that says the request's id and nothing else.
+    pub fn internal(request_id: &str) -> Self {
+        Self::new(
+            Code::Internal,
+            "Something went wrong inside; the request id helps to find out what.",
+        )
+        .with("requestId", request_id)
+    }
+
+    /// Makes a 503 that asks the client to come back in a moment.
+    pub fn overloaded() -> Self {
+        Self::new(
+            Code::Overloaded,
+            "There is more to do than can be done just now; try again.",
+        )
+    }
+
+    /// Makes a 404.
+    pub fn not_found() -> Self {
+        Self::new(
+            Code::NotFound,
+            "There is nothing here by that name, or it isn't yours.",
+        )
+    }
+
+    /// Makes a 403.
+    pub fn forbidden() -> Self {
+        Self::new(Code::Forbidden, "You may not do this.")
+    }
+
+    /// Returns the problem's code.
+    pub fn code(&self) -> Code {
+        self.code
+    }
+
+    /// Returns the document as bytes of JSON.
+    pub fn to_json(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(256);
+        serde_json::to_writer(&mut bytes, self)
+            .expect("texts, numbers and JSON values can always be written to memory");
+        bytes
+    }
+}
+
+impl Serialize for Problem {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut out = serializer.serialize_map(Some(5 + self.members.len()))?;
+        out.serialize_entry("type", &self.code.type_uri())?;
+        out.serialize_entry("title", self.code.title())?;
+        out.serialize_entry("status", &self.code.status().as_u16())?;
+        out.serialize_entry("detail", &self.detail)?;
+        out.serialize_entry("code", self.code.as_str())?;
+        for (name, value) in &self.members {
+            out.serialize_entry(name, value)?;
+        }
+        out.end()
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let mut response = Response::new(Body::from(self.to_json()));
+        *response.status_mut() = self.code.status();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
+        if let Some(seconds) = self.retry_after_seconds {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if self.code.status() == StatusCode::UNAUTHORIZED {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        // For the log line of the request; it doesn't leave the process.
+        response.extensions_mut().insert(self.code);
+        response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    /// The table at the end of the API's contract, word for word.
+    const TABLE: &str = r#"
+| 400 | `malformed_request` (not JSON, bad header, bad cursor) |
+| 401 | `unauthenticated`, `token_expired`, `bad_signature`, `queue_token_invalid` |
+| 402 | `insufficient_balance` (with `currentBalance`, `requiredAmount`), `payment_declined` (with the gateway's reason) |
+| 403 | `forbidden`, `user_suspended`, `queue_token_required`, `queue_not_active` (with `position`) |
+| 404 | `not_found` |
+| 405 | `method_not_allowed` |
+| 408 · 410 | `request_timeout` · `not_retained` |
+| 409 | `seat_unavailable`, `not_enough_seats`, `schedule_not_open`, `seat_limit_exceeded`, `orphan_seat`, `reservation_not_held`, `reservation_expired`, `payment_not_ready`, `in_use`, `email_taken`, `no_waiting_room`, `cancellation_closed`, `invalid_transition`, `request_in_progress` |
+| 413 · 431 | `body_too_large` (over 64 KiB; 16 MiB for `/import` and venues) · `headers_too_large` |
+| 415 | `unsupported_media_type` |
+| 422 | `invalid_request` (with `errors: [{"field", "detail"}]`), `unknown_seat` (with `seats`), `idempotency_key_reused`, `amount_out_of_range`, `currency_mismatch` |
+| 429 | `rate_limited` (with `Retry-After`) |
+| 500 | `internal` (a bug: with the request id, nothing else) |
+| 503 | `overloaded` (a mailbox is full; `Retry-After`), `outcome_unknown` (it may or may not have happened: repeat with the same key), `not_ready`, `journal_unavailable`, `gateway_unavailable` |
+"#;
+
+    /// Reads the table: what stands between back quotes outside of parentheses is a code.
+    fn documented() -> BTreeSet<(u16, String)> {
+        let mut rows = BTreeSet::new();
+        for line in TABLE.lines().filter(|line| !line.is_empty()) {
+            let (statuses, codes) = line.trim_matches('|').split_once('|').unwrap();
+            let statuses: Vec<u16> = statuses
+                .split('·')
+                .map(|status| status.trim().parse().unwrap())
+                .collect();
+            let mut outside = String::new();
+            let mut depth = 0;
+            for character in codes.chars() {
+                match character {
+                    '(' => depth += 1,
+                    ')' => depth -= 1,
+                    _ if depth == 0 => outside.push(character),
+                    _ => {}
+                }
+            }
+            for (index, part) in outside.split('·').enumerate() {
+                for code in part.split('`').skip(1).step_by(2) {
+                    rows.insert((statuses[index], code.to_owned()));
+                }
+            }
+        }
+        rows
+    }
+
+    #[test]
+    fn the_codes_are_those_of_the_contract_one_to_one() {
+        let documented = documented();
+        let known: BTreeSet<(u16, String)> = Code::ALL
+            .iter()
+            .map(|code| (code.status().as_u16(), code.as_str().to_owned()))
+            .collect();
+        assert_eq!(known.len(), Code::ALL.len(), "no code stands twice");
+        assert_eq!(known, documented);
+    }
+
+    #[test]
+    fn a_problem_has_the_members_of_the_standard_and_its_own() {
+        let problem = Problem::new(Code::SeatUnavailable, "Taken.").with("seats", vec!["1-A-1"]);
+        let json: Value = serde_json::from_slice(&problem.to_json()).unwrap();
+        assert_eq!(
+            json,
+            serde_json::json!({
+                "type": "/problems/seat-unavailable", "title": "Seat unavailable", "status": 409,
+                "detail": "Taken.", "code": "seat_unavailable", "seats": ["1-A-1"],
+            })
+        );
+    }
+
+    #[test]
+    fn only_the_problems_that_ask_to_come_back_carry_retry_after() {
+        for code in Code::ALL {
+            let response = Problem::new(*code, "").into_response();
+            let asks = matches!(code, Code::Overloaded | Code::RateLimited);
+            assert_eq!(
+                response.headers().contains_key("retry-after"),
+                asks,
+                "{code:?}"
+            );
+            let unauthorized = response.status() == StatusCode::UNAUTHORIZED;
+            assert_eq!(
+                response.headers().contains_key("www-authenticate"),
+                unauthorized
+            );
+            assert_eq!(response.headers()["content-type"], MEDIA_TYPE);
+        }
+        let later = Problem::overloaded().retry_after(7).into_response();
+        assert_eq!(later.headers()["retry-after"], "7");
+    }
+}

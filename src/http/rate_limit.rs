@@ -1,0 +1,364 @@
+//! Rate limits: how many changes a user may make, how many tries an address has.
+//!
+//! The algorithm is GCRA (the leaky bucket as a meter, ITU-T I.371 annex A): for each key one
+//! instant is kept, at which its bucket will be empty again. It is written out here, on six lines, rather than
+//! taken from `governor`: that one has no bound on its keys and reads a clock of its own.
+//!
+//! Invariants: the number of keys is bounded; a key whose bucket is empty again costs nothing for
+//! long; where the table is full of busy keys, some are forgotten (which lets a little more
+//! through) rather than newcomers refused.
+
+use core::{hash::Hash, net::IpAddr, num::NonZeroU32, time::Duration};
+use std::{
+    collections::HashMap,
+    hash::{BuildHasher, RandomState},
+    net::{Ipv4Addr, Ipv6Addr},
+    sync::{Mutex, PoisonError},
+};
+
+use axum::http::HeaderMap;
+use tokio_util::sync::CancellationToken;
+
+use super::problem::{Code, Problem};
+use crate::{
+    config::{AddressRange, RateLimit},
+    domain::{ids::UserId, time::Timestamp},
+};
+
+const SHARDS: usize = 16;
+
+/// The keys of one limiter: about 100 bytes each.
+const KEYS_MAX: usize = 1 << 20;
+
+/// How often keys that no longer matter are removed.
+pub const SWEEP_SECONDS: u64 = 30;
+
+/// Counts what each key does, within bounds of time and memory.
+pub struct Limiter<K> {
+    /// The time that one action takes out of the bucket.
+    interval_us: u64,
+    /// How far the bucket may be filled ahead of now.
+    burst_us: u64,
+    shard_keys_max: usize,
+    hasher: RandomState,
+    shards: Box<[Mutex<HashMap<K, u64>>]>,
+}
+
+impl<K> core::fmt::Debug for Limiter<K> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Limiter")
+            .field("interval_us", &self.interval_us)
+            .field("burst_us", &self.burst_us)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<K: Eq + Hash + Clone> Limiter<K> {
+    /// Lets each key act `count` times in `period_seconds` in the long run, and up to `burst`
+    /// times at once.
+    pub fn new(count: NonZeroU32, period_seconds: NonZeroU32, burst: NonZeroU32) -> Self {
+        Self::bounded(count, period_seconds, burst, KEYS_MAX)
+    }
+
+    fn bounded(
+        count: NonZeroU32,
+        period_seconds: NonZeroU32,
+        burst: NonZeroU32,
+        keys_max: usize,
+    ) -> Self {
+        let interval_us =
+            (u64::from(period_seconds.get()) * 1_000_000 / u64::from(count.get())).max(1);
+        Self {
+            interval_us,
+            burst_us: interval_us * u64::from(burst.get()),
+            shard_keys_max: (keys_max / SHARDS).max(1),
+            hasher: RandomState::new(),
+            shards: (0..SHARDS).map(|_| Mutex::new(HashMap::new())).collect(),
+        }
+    }
+
+    /// Counts one action of `key` at `now`.
+    ///
+    /// # Errors
+    /// The time to wait when it is one too many; it isn't counted then.
+    pub fn check(&self, key: &K, now: Timestamp) -> Result<(), Duration> {
+        let now_us = now.as_millis().saturating_mul(1000);
+        let mut shard = self
+            .shard(key)
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let empty_at_us = shard.get(key).copied().unwrap_or(0).max(now_us) + self.interval_us;
+        let ahead_us = empty_at_us - now_us;
+        if ahead_us > self.burst_us {
+            return Err(Duration::from_micros(ahead_us - self.burst_us));
+        }
+        if let Some(known) = shard.get_mut(key) {
+            *known = empty_at_us;
+        } else {
+            if shard.len() >= self.shard_keys_max {
+                make_room(&mut shard, now_us, self.shard_keys_max);
+            }
+            shard.insert(key.clone(), empty_at_us);
+        }
+        Ok(())
+    }
+
+    /// Removes the keys whose bucket is empty again: to forget them changes nothing.
+    pub fn sweep(&self, now: Timestamp) {
+        let now_us = now.as_millis().saturating_mul(1000);
+        for shard in &self.shards {
+            let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
+            shard.retain(|_, empty_at_us| *empty_at_us > now_us);
+            if shard.capacity() > 4 * shard.len() + 64 {
+                shard.shrink_to_fit();
+            }
+        }
+    }
+
+    /// Returns the number of keys that are kept.
+    pub fn len(&self) -> usize {
+        let count = |shard: &Mutex<HashMap<K, u64>>| {
+            shard.lock().unwrap_or_else(PoisonError::into_inner).len()
+        };
+        self.shards.iter().map(count).sum()
+    }
+
+    /// Says whether no key is kept.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    fn shard(&self, key: &K) -> &Mutex<HashMap<K, u64>> {
+        let shards = u64::try_from(SHARDS).expect("sixteen fits");
+        let index = self.hasher.hash_one(key) % shards;
+        &self.shards[usize::try_from(index).expect("below the number of shards")]
+    }
+}
+
+/// Makes room in a full shard. If a sweep leaves it more than three quarters full, all of it is
+/// forgotten: so the cost of a sweep is spread over a quarter of the keys at least.
+fn make_room<K: Eq + Hash>(shard: &mut HashMap<K, u64>, now_us: u64, keys_max: usize) {
+    shard.retain(|_, empty_at_us| *empty_at_us > now_us);
+    if shard.len() >= keys_max - keys_max / 4 {
+        shard.clear();
+        metrics::counter!("onsale_rate_limit_forgotten_total").increment(1);
+    }
+}
+
+/// The limit of the changes that a user makes; administrators aren't asked.
+#[derive(Debug)]
+pub struct UserRateLimit(Option<Limiter<UserId>>);
+
+impl UserRateLimit {
+    /// Makes the limit of the configuration, with a burst of twice the rate.
+    pub fn new(rate: RateLimit) -> Self {
+        let limiter = match rate {
+            RateLimit::Off => None,
+            RateLimit::PerSecond(count) => Some(Limiter::new(
+                count,
+                NonZeroU32::MIN,
+                count.saturating_mul(NonZeroU32::MIN.saturating_add(1)),
+            )),
+        };
+        Self(limiter)
+    }
+
+    /// Counts one change of a user.
+    ///
+    /// # Errors
+    /// 429 `rate_limited` with `Retry-After`.
+    pub fn check(&self, user: &UserId, now: Timestamp) -> Result<(), Problem> {
+        match &self.0 {
+            None => Ok(()),
+            Some(limiter) => limiter.check(user, now).map_err(rate_limited),
+        }
+    }
+
+    fn sweep(&self, now: Timestamp) {
+        if let Some(limiter) = &self.0 {
+            limiter.sweep(now);
+        }
+    }
+}
+
+/// Makes the 429 of a limit from the time to wait.
+pub fn rate_limited(wait: Duration) -> Problem {
+    let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+    Problem::new(
+        Code::RateLimited,
+        "Too many requests in a short time; wait a moment.",
+    )
+    .retry_after(seconds)
+}
+
+/// What an address is counted as: an IPv4 address, or the /64 of an IPv6 address, which is the
+/// least that one customer has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct AddressKey(IpAddr);
+
+impl AddressKey {
+    /// Makes the key of an address.
+    pub fn new(address: IpAddr) -> Self {
+        match address.to_canonical() {
+            IpAddr::V4(address) => Self(IpAddr::V4(address)),
+            IpAddr::V6(address) => Self(IpAddr::V6(Ipv6Addr::from_bits(
+                address.to_bits() & (u128::MAX << 64),
+            ))),
+        }
+    }
+}
+
+/// The limit of what an address may try, such as signing up or in.
+pub type AddressRateLimit = Limiter<AddressKey>;
+
+/// Returns the client's address: the peer's, or, where that is a trusted proxy, the last address in
+/// `X-Forwarded-For` that isn't one. What stands before it anyone could have written.
+pub fn client_address(peer: IpAddr, headers: &HeaderMap, trusted: &[AddressRange]) -> IpAddr {
+    let is_trusted = |address| trusted.iter().any(|range| range.contains(address));
+    let mut client = peer.to_canonical();
+    if !is_trusted(client) {
+        return client;
+    }
+    let lines: Vec<&str> = headers
+        .get_all("x-forwarded-for")
+        .iter()
+        .filter_map(|line| line.to_str().ok())
+        .collect();
+    for hop in lines.iter().rev().flat_map(|line| line.rsplit(',')) {
+        let Some(address) = parse_hop(hop.trim()) else {
+            return client;
+        };
+        client = address;
+        if !is_trusted(client) {
+            return client;
+        }
+    }
+    client
+}
+
+/// Reads an address as proxies write them: bare, in brackets, with or without a port.
+fn parse_hop(hop: &str) -> Option<IpAddr> {
+    let address = hop
+        .parse::<IpAddr>()
+        .ok()
+        .or_else(|| Some(hop.parse::<core::net::SocketAddr>().ok()?.ip()))
+        .or_else(|| hop.strip_prefix('[')?.strip_suffix(']')?.parse().ok())?;
+    Some(address.to_canonical())
+}
+
+/// The address that stands for a peer that isn't known, as in tests without a connection.
+pub const UNKNOWN_PEER: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+
+/// Sweeps the limits of `http` until it shuts down. Spawn it once.
+pub async fn sweep_regularly(http: super::HttpParts, shutdown: CancellationToken) {
+    let mut rounds = tokio::time::interval(Duration::from_secs(SWEEP_SECONDS));
+    while shutdown.run_until_cancelled(rounds.tick()).await.is_some() {
+        let now = http.clock.now();
+        http.rate_limit.sweep(now);
+        http.sign_in_limit.sweep(now);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn count(number: u32) -> NonZeroU32 {
+        NonZeroU32::new(number).unwrap()
+    }
+
+    fn at(millis: u64) -> Timestamp {
+        Timestamp::from_millis(1_000_000 + millis)
+    }
+
+    #[test]
+    fn a_user_has_the_burst_at_once_and_then_the_rate() {
+        let limit = UserRateLimit::new(RateLimit::PerSecond(count(20)));
+        let user = UserId::parse("u").unwrap();
+        let passed = (0..100)
+            .filter(|_| limit.check(&user, at(0)).is_ok())
+            .count();
+        assert_eq!(passed, 40);
+        assert!(limit.check(&user, at(49)).is_err());
+        assert!(limit.check(&user, at(50)).is_ok());
+        assert!(limit.check(&user, at(50)).is_err());
+        assert!(limit.check(&UserId::parse("other").unwrap(), at(0)).is_ok());
+        let later = (0..100)
+            .filter(|_| limit.check(&user, at(10_000)).is_ok())
+            .count();
+        assert_eq!(later, 40, "a rest doesn't save up more than the burst");
+    }
+
+    #[test]
+    fn off_is_off() {
+        let limit = UserRateLimit::new(RateLimit::Off);
+        let user = UserId::parse("u").unwrap();
+        assert!((0..10_000).all(|_| limit.check(&user, at(0)).is_ok()));
+    }
+
+    #[test]
+    fn a_refusal_says_when_to_come_back_in_whole_seconds_rounded_up() {
+        let limiter = Limiter::new(count(1), count(60), count(1));
+        assert_eq!(limiter.check(&1, at(0)), Ok(()));
+        assert_eq!(
+            limiter.check(&1, at(500)),
+            Err(Duration::from_millis(59_500))
+        );
+        use axum::response::IntoResponse;
+        let response = rate_limited(Duration::from_millis(59_500)).into_response();
+        assert_eq!(response.headers()["retry-after"], "60");
+        assert_eq!(response.status(), 429);
+    }
+
+    #[test]
+    fn the_number_of_keys_is_bounded_whatever_comes() {
+        let limiter = Limiter::bounded(count(1), count(60), count(1), 1600);
+        for key in 0..100_000 {
+            let _ = limiter.check(&key, at(0));
+            debug_assert!(limiter.len() <= 1600);
+        }
+        assert!(limiter.len() <= 1600 && !limiter.is_empty());
+        limiter.sweep(at(59_999));
+        assert!(!limiter.is_empty(), "a bucket that isn't empty is kept");
+        limiter.sweep(at(60_000));
+        assert!(limiter.is_empty());
+    }
+
+    #[test]
+    fn x_forwarded_for_counts_only_from_a_trusted_peer_and_from_its_right_end() {
+        let trusted = AddressRange::list_of("10.0.0.0/8, ::1").unwrap();
+        let check = |peer: &str, lines: &[&'static str], client: &str| {
+            let mut headers = HeaderMap::new();
+            for line in lines {
+                headers.append("x-forwarded-for", line.parse().unwrap());
+            }
+            let found = client_address(peer.parse().unwrap(), &headers, &trusted);
+            assert_eq!(found, client.parse::<IpAddr>().unwrap(), "{peer} {lines:?}");
+        };
+        check("192.0.2.1", &["198.51.100.7"], "192.0.2.1");
+        check("10.0.0.1", &[], "10.0.0.1");
+        check("10.0.0.1", &["198.51.100.7"], "198.51.100.7");
+        check(
+            "10.0.0.1",
+            &["1.1.1.1, 198.51.100.7, 10.9.9.9"],
+            "198.51.100.7",
+        );
+        check(
+            "10.0.0.1",
+            &["1.1.1.1", "198.51.100.7:4711"],
+            "198.51.100.7",
+        );
+        check("::ffff:10.0.0.1", &["[2001:db8::1]:80"], "2001:db8::1");
+        check("10.0.0.1", &["1.1.1.1, nonsense"], "10.0.0.1");
+        check("11.0.0.1", &["1.1.1.1"], "11.0.0.1");
+    }
+
+    #[test]
+    fn the_addresses_of_one_ipv6_customer_are_one_key() {
+        let key = |text: &str| AddressKey::new(text.parse().unwrap());
+        assert_eq!(key("2001:db8::1"), key("2001:db8::ffff:2"));
+        assert_ne!(key("2001:db8::1"), key("2001:db8:0:1::1"));
+        assert_eq!(key("::ffff:1.2.3.4"), key("1.2.3.4"));
+        assert_ne!(key("1.2.3.4"), key("1.2.3.5"));
+    }
+}

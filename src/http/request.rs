@@ -1,0 +1,519 @@
+//! What every request gets, in one layer written by hand: an id, a deadline, a limit of its
+//! headers, a net under panics, metrics, a log line.
+//!
+//! One layer rather than five, since each of tower's costs a boxed future on the hot path. A
+//! request that is answered at once has no timer: the deadline is set when the answer is not ready
+//! at the first look. A stream of events is exempt once its headers are out.
+//!
+//! Absent on purpose: who calls, and raw paths or values in metrics and logs: a route is known by
+//! its template, and a client's text nowhere but for its request id, which is checked.
+
+use core::{
+    convert::Infallible,
+    future::Future,
+    panic::AssertUnwindSafe,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, PoisonError, RwLock,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+};
+
+use axum::{
+    body::Body,
+    extract::{FromRequestParts, MatchedPath},
+    http::{
+        HeaderName, HeaderValue, Method, Request, Response, StatusCode, header, request::Parts,
+    },
+    response::IntoResponse,
+};
+use tokio::time::{Instant, Sleep};
+use tower::{Layer, Service};
+use tracing::Span;
+
+use super::{
+    auth::changes,
+    limits::{LARGE_TIMEOUT_FACTOR, RequestLimits},
+    problem::{Code, Problem},
+};
+
+/// The header of the request's id.
+pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// The longest request id that is taken from a client, in characters.
+const REQUEST_ID_LEN_MAX: usize = 128;
+
+/// How far a request got, which decides what its deadline means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// Its body is on its way.
+    Body,
+    /// Its body, an import or a venue, is on its way.
+    LargeBody,
+    /// The route works on it.
+    Handling,
+    /// The route works on an import or a venue.
+    LargeHandling,
+}
+
+/// What the layer and the extractors know of one request together.
+#[derive(Debug, Clone)]
+pub struct RequestContext(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    id: HeaderValue,
+    reading: AtomicBool,
+    large: AtomicBool,
+}
+
+impl RequestContext {
+    fn new(id: HeaderValue) -> Self {
+        let (reading, large) = (AtomicBool::new(false), AtomicBool::new(false));
+        Self(Arc::new(Shared { id, reading, large }))
+    }
+
+    /// Says how far the request is.
+    pub fn enter(&self, phase: Phase) {
+        let (reading, large) = match phase {
+            Phase::Body => (true, false),
+            Phase::LargeBody => (true, true),
+            Phase::Handling => (false, false),
+            Phase::LargeHandling => (false, true),
+        };
+        self.0.reading.store(reading, Ordering::Relaxed);
+        self.0.large.store(large, Ordering::Relaxed);
+    }
+
+    /// Returns the request's id: 1–128 visible ASCII characters.
+    pub fn id(&self) -> &str {
+        self.0.id.to_str().unwrap_or_default()
+    }
+}
+
+/// Extracts the request's id, for [`Problem::internal`] and the journal's feed.
+impl<S: Send + Sync> FromRequestParts<S> for RequestContext {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(parts
+            .extensions
+            .get::<Self>()
+            .cloned()
+            .unwrap_or_else(|| Self::new(HeaderValue::from_static("none"))))
+    }
+}
+
+/// Makes ids that are unlike one another: `SplitMix64` from a random beginning, whose outputs are
+/// all different until 2^64 were made. They are names, not secrets.
+#[derive(Debug)]
+struct RequestIds(AtomicU64);
+
+impl RequestIds {
+    fn new() -> Self {
+        use std::hash::{BuildHasher, RandomState};
+        Self(AtomicU64::new(RandomState::new().hash_one(0)))
+    }
+
+    fn next(&self) -> HeaderValue {
+        const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
+        let mut z = self.0.fetch_add(STEP, Ordering::Relaxed);
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^= z >> 31;
+        let mut text = [0; 16];
+        for (index, byte) in z.to_be_bytes().into_iter().enumerate() {
+            const HEX: &[u8; 16] = b"0123456789abcdef";
+            text[2 * index] = HEX[usize::from(byte >> 4)];
+            text[2 * index + 1] = HEX[usize::from(byte & 15)];
+        }
+        HeaderValue::from_bytes(&text).expect("hexadecimal digits are a header's value")
+    }
+
+    /// Takes the client's id if it is one line of visible ASCII, else makes one.
+    fn of(&self, request: &Request<Body>) -> HeaderValue {
+        request
+            .headers()
+            .get(X_REQUEST_ID)
+            .filter(|id| (1..=REQUEST_ID_LEN_MAX).contains(&id.len()))
+            .filter(|id| id.as_bytes().iter().all(u8::is_ascii_graphic))
+            .cloned()
+            .unwrap_or_else(|| self.next())
+    }
+}
+
+#[derive(Clone)]
+struct Handles {
+    requests: metrics::Counter,
+    seconds: metrics::Histogram,
+}
+
+/// A method, a status, and what counts them on one route.
+type KnownHandles = (&'static str, u16, Handles);
+
+/// The metric handles of each (route, method, status), looked up without the recorder's registry.
+/// The number of entries is bounded: routes are templates, methods the known ones.
+struct RequestMetrics {
+    in_flight: metrics::Gauge,
+    by_route: RwLock<HashMap<Box<str>, Vec<KnownHandles>>>,
+}
+
+impl RequestMetrics {
+    fn new() -> Self {
+        Self {
+            in_flight: metrics::gauge!("onsale_http_requests_in_flight"),
+            by_route: RwLock::new(HashMap::new()),
+        }
+    }
+
+    fn record(&self, route: &str, method: &'static str, status: StatusCode, seconds: f64) {
+        let status = status.as_u16();
+        let record = |handles: &Handles| {
+            handles.requests.increment(1);
+            handles.seconds.record(seconds);
+        };
+        {
+            let by_route = self.by_route.read().unwrap_or_else(PoisonError::into_inner);
+            let known = by_route.get(route).and_then(|known| {
+                known
+                    .iter()
+                    .find(|(verb, code, _)| *verb == method && *code == status)
+            });
+            if let Some((_, _, handles)) = known {
+                return record(handles);
+            }
+        }
+        let (name, status_text) = (route.to_owned(), status.to_string());
+        let handles = Handles {
+            requests: metrics::counter!("onsale_http_requests_total",
+                "route" => name.clone(), "method" => method, "status" => status_text),
+            seconds: metrics::histogram!("onsale_http_request_seconds",
+                "route" => name, "method" => method),
+        };
+        record(&handles);
+        let mut by_route = self
+            .by_route
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        let known = by_route.entry(route.into()).or_default();
+        if !known
+            .iter()
+            .any(|(verb, code, _)| *verb == method && *code == status)
+        {
+            known.push((method, status, handles));
+        }
+    }
+}
+
+/// Says what the layer's metrics are, for `# HELP`.
+pub(crate) fn describe_metrics() {
+    metrics::describe_counter!(
+        "onsale_http_requests_total",
+        "Answered requests by route template, method and status"
+    );
+    metrics::describe_histogram!(
+        "onsale_http_request_seconds",
+        metrics::Unit::Seconds,
+        "The time from a request's headers to its answer's"
+    );
+    metrics::describe_gauge!(
+        "onsale_http_requests_in_flight",
+        "Requests whose answer hasn't begun"
+    );
+}
+
+fn method_label(method: &Method) -> &'static str {
+    const KNOWN: [(Method, &str); 7] = [
+        (Method::GET, "GET"),
+        (Method::POST, "POST"),
+        (Method::PUT, "PUT"),
+        (Method::PATCH, "PATCH"),
+        (Method::DELETE, "DELETE"),
+        (Method::HEAD, "HEAD"),
+        (Method::OPTIONS, "OPTIONS"),
+    ];
+    KNOWN
+        .iter()
+        .find(|(known, _)| known == method)
+        .map_or("other", |(_, label)| label)
+}
+
+/// The layer. Make it once, after the metrics recorder is installed, and put it outermost.
+#[derive(Clone)]
+pub struct RequestLayer(Arc<LayerState>);
+
+struct LayerState {
+    ids: RequestIds,
+    metrics: RequestMetrics,
+    limits: RequestLimits,
+}
+
+impl core::fmt::Debug for RequestLayer {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("RequestLayer")
+            .field("limits", &self.0.limits)
+            .finish_non_exhaustive()
+    }
+}
+
+impl RequestLayer {
+    /// Makes the layer with its limits.
+    pub fn new(limits: RequestLimits) -> Self {
+        Self(Arc::new(LayerState {
+            ids: RequestIds::new(),
+            metrics: RequestMetrics::new(),
+            limits,
+        }))
+    }
+}
+
+impl<S> Layer<S> for RequestLayer {
+    type Service = RequestService<S>;
+
+    fn layer(&self, inner: S) -> RequestService<S> {
+        RequestService {
+            inner,
+            layer: self.0.clone(),
+        }
+    }
+}
+
+/// The service that [`RequestLayer`] makes.
+#[derive(Clone)]
+pub struct RequestService<S> {
+    inner: S,
+    layer: Arc<LayerState>,
+}
+
+impl<S> core::fmt::Debug for RequestService<S> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("RequestService")
+    }
+}
+
+impl<S> Service<Request<Body>> for RequestService<S>
+where
+    S: Service<Request<Body>, Error = Infallible>,
+    S::Response: IntoResponse,
+    S::Future: Unpin,
+{
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = RequestFuture<S::Future>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
+        let started = Instant::now();
+        let context = RequestContext::new(self.layer.ids.of(&request));
+        let method = method_label(request.method());
+        let changes = changes(request.method());
+        let route = request.extensions().get::<MatchedPath>().cloned();
+        let span = tracing::info_span!(
+            "request",
+            request_id = context.id(),
+            method,
+            route = route.as_ref().map_or(UNMATCHED, MatchedPath::as_str)
+        );
+        let step = if header_bytes(&request) > self.layer.limits.header_bytes_max {
+            let limit = self.layer.limits.header_bytes_max;
+            let detail = format!("The request line and headers may have {limit} bytes at most.");
+            Step::Refuse(Some(Problem::new(Code::HeadersTooLarge, detail)))
+        } else {
+            request.extensions_mut().insert(context.clone());
+            let inner = &mut self.inner;
+            match std::panic::catch_unwind(AssertUnwindSafe(|| inner.call(request))) {
+                Ok(future) => Step::Run(future),
+                Err(_) => Step::Refuse(Some(Problem::internal(context.id()))),
+            }
+        };
+        self.layer.metrics.in_flight.increment(1.0);
+        RequestFuture {
+            step,
+            deadline: None,
+            flight: Flight {
+                layer: self.layer.clone(),
+                context,
+                method,
+                changes,
+                route,
+                started,
+            },
+            span,
+        }
+    }
+}
+
+const UNMATCHED: &str = "unmatched";
+
+/// Counts the bytes of the request line and headers as they came, about.
+fn header_bytes(request: &Request<Body>) -> usize {
+    let uri = request.uri();
+    let line = uri.path().len() + uri.query().map_or(0, str::len) + 16;
+    let headers = request.headers().iter();
+    line + headers
+        .map(|(name, value)| name.as_str().len() + value.len() + 4)
+        .sum::<usize>()
+}
+
+enum Step<F> {
+    Run(F),
+    Refuse(Option<Problem>),
+}
+
+/// A request under way; dropped (when the client leaves) it counts as no longer in flight.
+struct Flight {
+    layer: Arc<LayerState>,
+    context: RequestContext,
+    method: &'static str,
+    changes: bool,
+    route: Option<MatchedPath>,
+    started: Instant,
+}
+
+impl Drop for Flight {
+    fn drop(&mut self) {
+        self.layer.metrics.in_flight.decrement(1.0);
+    }
+}
+
+impl Flight {
+    fn route(&self) -> &str {
+        self.route.as_ref().map_or(UNMATCHED, MatchedPath::as_str)
+    }
+
+    /// Says when the request's time is up, as far as is known by now.
+    fn deadline(&self) -> Instant {
+        let limit = self.layer.limits.request_timeout;
+        let large = self.context.0.large.load(Ordering::Relaxed);
+        self.started
+            + if large {
+                limit * LARGE_TIMEOUT_FACTOR
+            } else {
+                limit
+            }
+    }
+
+    fn timed_out(&self) -> Problem {
+        if self.context.0.reading.load(Ordering::Relaxed) {
+            Problem::new(Code::RequestTimeout, "The body didn't arrive in time.")
+        } else if self.changes {
+            Problem::new(
+                Code::OutcomeUnknown,
+                "It took too long to say whether this happened: repeat it with the same Idempotency-Key.",
+            )
+        } else {
+            Problem::overloaded()
+        }
+    }
+
+    /// Adds what every answer carries, and counts and logs the request.
+    fn finish(&self, mut response: Response<Body>) -> Response<Body> {
+        let status = response.status();
+        let seconds = self.started.elapsed().as_secs_f64();
+        let headers = response.headers_mut();
+        headers.insert(X_REQUEST_ID, self.context.0.id.clone());
+        headers.insert(
+            header::X_CONTENT_TYPE_OPTIONS,
+            HeaderValue::from_static("nosniff"),
+        );
+        self.layer
+            .metrics
+            .record(self.route(), self.method, status, seconds);
+        if status.is_server_error() {
+            let code = response
+                .extensions()
+                .get::<Code>()
+                .map_or("", |code| code.as_str());
+            tracing::warn!(status = status.as_u16(), code, seconds, "request failed");
+        } else {
+            tracing::debug!(status = status.as_u16(), seconds, "request answered");
+        }
+        response
+    }
+}
+
+/// The future of [`RequestService`].
+pub struct RequestFuture<F> {
+    step: Step<F>,
+    deadline: Option<Pin<Box<Sleep>>>,
+    flight: Flight,
+    span: Span,
+}
+
+impl<F> core::fmt::Debug for RequestFuture<F> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("RequestFuture")
+    }
+}
+
+impl<F, R> Future for RequestFuture<F>
+where
+    F: Future<Output = Result<R, Infallible>> + Unpin,
+    R: IntoResponse,
+{
+    type Output = Result<Response<Body>, Infallible>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let Self {
+            step,
+            deadline,
+            flight,
+            span,
+        } = self.get_mut();
+        let _entered = span.enter();
+        let response = ready!(poll_step(step, deadline, flight, cx));
+        Poll::Ready(Ok(flight.finish(response)))
+    }
+}
+
+fn poll_step<F, R>(
+    step: &mut Step<F>,
+    deadline: &mut Option<Pin<Box<Sleep>>>,
+    flight: &Flight,
+    cx: &mut Context<'_>,
+) -> Poll<Response<Body>>
+where
+    F: Future<Output = Result<R, Infallible>> + Unpin,
+    R: IntoResponse,
+{
+    let inner = match step {
+        Step::Run(inner) => inner,
+        Step::Refuse(problem) => {
+            let problem = problem.take().expect("a future isn't polled after its end");
+            return Poll::Ready(problem.into_response());
+        }
+    };
+    // After a panic the handler's future is never touched again: only the answer goes on.
+    match std::panic::catch_unwind(AssertUnwindSafe(|| Pin::new(inner).poll(cx))) {
+        Ok(Poll::Ready(Ok(response))) => return Poll::Ready(response.into_response()),
+        Ok(Poll::Pending) => {}
+        Err(_) => {
+            tracing::error!("a handler panicked");
+            *step = Step::Refuse(None);
+            return Poll::Ready(Problem::internal(flight.context.id()).into_response());
+        }
+    }
+    let sleep =
+        deadline.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(flight.deadline())));
+    loop {
+        ready!(sleep.as_mut().poll(cx));
+        // A large body was announced after the timer was set: its time is longer.
+        let moved = flight.deadline();
+        if moved <= sleep.deadline() {
+            break;
+        }
+        sleep.as_mut().reset(moved);
+    }
+    *step = Step::Refuse(None);
+    Poll::Ready(flight.timed_out().into_response())
+}
+
+#[cfg(test)]
+mod tests;

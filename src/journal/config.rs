@@ -1,0 +1,100 @@
+//! The journal's settings, and what the engine hands in: its clock and an observer.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Says how long history is kept beyond what the two newest snapshots need.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Retain {
+    /// Nothing beyond what the two newest verified snapshots need.
+    Snapshot,
+    /// At least this long.
+    For(Duration),
+    /// Everything.
+    Forever,
+}
+
+/// Says what runs the writer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Driver {
+    /// A task; it hands its worker's other tasks over (`block_in_place`) while it writes and syncs.
+    Task,
+    /// A task that keeps its worker while it writes and syncs.
+    TaskInPlace,
+    /// A thread of its own.
+    Thread,
+}
+
+/// Holds the journal's settings.
+#[derive(Clone, Debug)]
+pub struct JournalConfig {
+    /// The data directory; created when missing.
+    pub dir: PathBuf,
+    /// How long history is kept. Default: 7 days.
+    pub retain: Retain,
+    /// How many entries may wait for the writer; callers wait beyond it. Default: 8,192.
+    pub queue_len_max: usize,
+    /// The size of the reserve file in bytes; 0 is none. Default: 64 MiB.
+    pub reserve_bytes: u64,
+    /// How often the high-water mark is rewritten while positions move. Default: 100 ms. It bounds what a damaged tail can
+    /// take without being noticed as a loss.
+    pub mark_interval: Duration,
+    /// How often the mark is rewritten while they do not, so that its instant stays fresh. Default: 1 s.
+    pub idle_mark_interval: Duration,
+    /// What runs the writer. Default: [`Driver::Task`].
+    pub driver: Driver,
+}
+
+impl JournalConfig {
+    /// Makes the default settings for a data directory.
+    pub fn new(dir: impl Into<PathBuf>) -> Self {
+        Self {
+            dir: dir.into(),
+            retain: Retain::For(Duration::from_hours(7 * 24)),
+            queue_len_max: 8192,
+            reserve_bytes: 64 << 20,
+            mark_interval: Duration::from_millis(100),
+            idle_mark_interval: Duration::from_secs(1),
+            driver: Driver::Task,
+        }
+    }
+}
+
+/// Describes one commit, for the caller's metrics: a frame, or the frames of one large entry.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CommitStats {
+    /// Entries made durable, barriers included.
+    pub entries: usize,
+    /// Records made durable.
+    pub records: u64,
+    /// Bytes of frames, headers included.
+    pub bytes: u64,
+    /// Frames, each synced once.
+    pub frames: u32,
+    /// Time spent handing bytes to the store, in µs.
+    pub write_us: u64,
+    /// Time spent syncing, in µs.
+    pub sync_us: u64,
+}
+
+/// Reads the engine's clock, in milliseconds.
+pub type Clock = Arc<dyn Fn() -> u64 + Send + Sync>;
+/// Sees every commit that succeeded, before its completions run.
+pub type Observer = Arc<dyn Fn(&CommitStats) + Send + Sync>;
+
+/// What the engine hands to a journal that starts.
+#[derive(Clone)]
+pub struct Hooks {
+    /// The engine's clock: its instants stand in the mark and in generations' headers.
+    pub clock: Clock,
+    /// Sees every commit.
+    pub observer: Observer,
+}
+
+impl Hooks {
+    /// Makes hooks that only read a clock.
+    pub fn with_clock(clock: Clock) -> Self {
+        Self { clock, observer: Arc::new(|_| {}) }
+    }
+}

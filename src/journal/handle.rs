@@ -1,0 +1,174 @@
+//! The journal as the engine holds it.
+
+use std::fmt;
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::config::{Clock, JournalConfig, Retain};
+use super::generations::Generations;
+use super::open::{self, OpenError, Recovering};
+use super::position::Position;
+use super::read::{ReadError, Reader, Runs, for_each};
+use super::records::Records;
+use super::retention;
+use super::store::Medium;
+use super::writer::{CommitError, Entry, Message, Progress, Rotated};
+
+/// Appends to the log and reads what is durable in it; clones share one journal.
+#[derive(Clone)]
+pub struct Journal {
+    queue: mpsc::Sender<Message>,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    progress: Arc<Progress>,
+    generations: Arc<Generations>,
+    clock: Clock,
+    retain: Retain,
+    log_id: u128,
+}
+
+pub(super) struct Parts {
+    pub(super) queue: mpsc::Sender<Message>,
+    pub(super) progress: Arc<Progress>,
+    pub(super) generations: Arc<Generations>,
+    pub(super) clock: Clock,
+    pub(super) retain: Retain,
+    pub(super) log_id: u128,
+}
+
+/// Stands for one place in the writer's queue: whoever has it can append without waiting.
+#[must_use = "a permit that is not used gives its place back"]
+pub struct Permit(mpsc::OwnedPermit<Message>);
+
+impl Permit {
+    /// Queues an entry; its completion is called once its fate is known.
+    pub fn send(self, entry: Entry) {
+        drop(self.0.send(Message::Entry(entry)));
+    }
+}
+
+impl fmt::Debug for Journal {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Journal").field("durable", &self.durable()).finish_non_exhaustive()
+    }
+}
+
+impl Journal {
+    pub(super) fn new(parts: Parts) -> Self {
+        let Parts { queue, progress, generations, clock, retain, log_id } = parts;
+        Self { queue, shared: Arc::new(Shared { progress, generations, clock, retain, log_id }) }
+    }
+
+    /// Opens the log in `config.dir`, or creates it. Blocks while it checks the newest generation.
+    pub fn open(config: JournalConfig) -> Result<Recovering, OpenError> {
+        open::open(config)
+    }
+
+    /// Opens a log on another medium: a [`super::MemoryDisk`] in tests. There is no reserve file.
+    pub fn open_in(config: JournalConfig, medium: Arc<dyn Medium>) -> Result<Recovering, OpenError> {
+        open::open_in(config, medium)
+    }
+
+    /// Waits for a place in the writer's queue.
+    pub async fn reserve(&self) -> Result<Permit, CommitError> {
+        self.queue.clone().reserve_owned().await.map(Permit).map_err(|_| CommitError::Unavailable)
+    }
+
+    /// Takes a place in the writer's queue if there is one now; `Ok(None)` when it is full.
+    pub fn try_reserve(&self) -> Result<Option<Permit>, CommitError> {
+        match self.queue.clone().try_reserve_owned() {
+            Ok(permit) => Ok(Some(Permit(permit))),
+            Err(mpsc::error::TrySendError::Full(_)) => Ok(None),
+            Err(mpsc::error::TrySendError::Closed(_)) => Err(CommitError::Unavailable),
+        }
+    }
+
+    /// Waits until everything that was queued before is durable, and returns the last durable position then.
+    pub async fn barrier(&self) -> Result<Position, CommitError> {
+        let (reply, answer) = oneshot::channel();
+        let done = Box::new(move |result| {
+            let _ = reply.send(result);
+        });
+        self.reserve().await?.send(Entry { records: Records::new(), done });
+        // The writer is gone only when the runtime is, and then nobody knows.
+        let committed = answer.await.map_err(|_| CommitError::OutcomeUnknown)??;
+        Ok(committed.last())
+    }
+
+    /// Returns the last position that is durable.
+    pub fn durable(&self) -> Position {
+        self.shared.progress.durable()
+    }
+
+    /// Follows the last durable position: never ahead of the sync, maybe ahead of the replies.
+    pub fn watch(&self) -> watch::Receiver<Position> {
+        self.shared.progress.watch.subscribe()
+    }
+
+    /// Returns why the journal takes no more entries, if it has failed.
+    pub fn failure(&self) -> Option<Arc<str>> {
+        self.shared.progress.failure.get().cloned()
+    }
+
+    /// Returns the oldest position that is retained.
+    pub fn oldest(&self) -> Position {
+        self.shared.generations.oldest()
+    }
+
+    /// Returns the log's random id.
+    pub fn log_id(&self) -> u128 {
+        self.shared.log_id
+    }
+
+    /// Walks the durable records behind `after`, up to what is durable now. Blocks while it opens older generations.
+    pub fn read(&self, after: Position) -> Reader {
+        Reader::new(self.runs(after), after)
+    }
+
+    /// Walks runs of durable records behind `after`; the first may begin before it.
+    pub fn runs(&self, after: Position) -> Runs {
+        Runs::new(Arc::clone(&self.shared.generations), after, self.durable())
+    }
+
+    /// Shows every durable record behind `after` to `visit`, in order and without copying it.
+    pub fn for_each<E: From<ReadError>>(
+        &self,
+        after: Position,
+        visit: impl FnMut(Position, &[u8]) -> Result<(), E>,
+    ) -> Result<(), E> {
+        for_each(self.runs(after), after, visit)
+    }
+
+    /// Begins a new generation behind everything that was queued before, and then deletes what is no longer retained.
+    ///
+    /// To be called once a snapshot was written. A deletion that fails is logged and tried again at the next rotation.
+    pub async fn rotate(&self) -> Result<Rotated, CommitError> {
+        let (reply, answer) = oneshot::channel();
+        let permit = self.reserve().await?;
+        drop(permit.0.send(Message::Rotate(reply)));
+        let rotated = answer.await.map_err(|_| CommitError::OutcomeUnknown)??;
+        let shared = Arc::clone(&self.shared);
+        let deleted = tokio::task::spawn_blocking(move || {
+            retention::apply(&shared.generations, shared.retain, (shared.clock)());
+        });
+        if deleted.await.is_err() {
+            tracing::error!("deleting old generations panicked");
+        }
+        Ok(rotated)
+    }
+
+    /// Writes everything that was queued, the mark and the clean-stop marker, and lets the directory go.
+    ///
+    /// Returns the last durable position. Whoever still holds a [`Permit`] is waited for; clones of the journal answer
+    /// [`CommitError::Unavailable`] from here on.
+    pub async fn close(self) -> Result<Position, CommitError> {
+        let (reply, answer) = oneshot::channel();
+        let permit = self.reserve().await?;
+        drop(permit.0.send(Message::Close(reply)));
+        drop(self);
+        answer.await.map_err(|_| CommitError::Unavailable)?
+    }
+}

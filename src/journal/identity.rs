@@ -1,0 +1,89 @@
+//! Who the log is: a random id, and the secret that fingerprints are keyed with. Created once, never changed.
+//!
+//! Invariant: where generations exist, a missing or damaged identity is refused, never made anew.
+
+use std::fmt;
+
+use super::frame::{u32_at, u128_at};
+use super::store::{Medium, StoreError};
+
+pub(super) const FILE: &str = "identity";
+const MAGIC: [u8; 4] = *b"OSID";
+const FORMAT: u8 = 1;
+const LEN: usize = 64;
+const CRC_AT: usize = 56;
+
+/// Holds the log's id and its secret.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct Identity {
+    pub(super) log_id: u128,
+    pub(super) fingerprint_key: [u8; 32],
+}
+
+impl fmt::Debug for Identity {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The key is a secret and never printed.
+        formatter.debug_struct("Identity").field("log_id", &self.log_id).finish_non_exhaustive()
+    }
+}
+
+impl Identity {
+    /// Draws a new identity and stores it.
+    pub(super) fn create(medium: &dyn Medium) -> Result<Self, StoreError> {
+        let mut random = [0; 48];
+        getrandom::fill(&mut random)
+            .map_err(|error| StoreError::io("draw a log id", std::io::Error::other(error.to_string())))?;
+        let mut fingerprint_key = [0; 32];
+        fingerprint_key.copy_from_slice(&random[16..]);
+        let identity = Self { log_id: u128_at(&random, 0).unwrap_or_default(), fingerprint_key };
+        medium.replace(FILE, &identity.encode())?;
+        Ok(identity)
+    }
+
+    fn encode(&self) -> [u8; LEN] {
+        let mut file = [0; LEN];
+        file[0..4].copy_from_slice(&MAGIC);
+        file[4] = FORMAT;
+        file[8..24].copy_from_slice(&self.log_id.to_le_bytes());
+        file[24..56].copy_from_slice(&self.fingerprint_key);
+        let crc = crc32fast::hash(&file[..CRC_AT]);
+        file[CRC_AT..CRC_AT + 4].copy_from_slice(&crc.to_le_bytes());
+        file
+    }
+
+    /// Reads an identity; nothing when the file is damaged.
+    pub(super) fn parse(file: &[u8]) -> Option<Self> {
+        let head = file.get(..CRC_AT)?;
+        let right = head[..4] == MAGIC && head[4] == FORMAT && u32_at(file, CRC_AT)? == crc32fast::hash(head);
+        right.then_some(())?;
+        Some(Self { log_id: u128_at(head, 8)?, fingerprint_key: *head.get(24..)?.first_chunk()? })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::store::MemoryDisk;
+    use super::*;
+
+    #[test]
+    fn an_identity_comes_back_and_damage_is_found() {
+        let disk = MemoryDisk::new();
+        let identity = Identity::create(&disk).unwrap();
+        let file = disk.read(FILE).unwrap().unwrap();
+        assert!(Identity::parse(&file) == Some(identity));
+        for at in 0..CRC_AT + 4 {
+            let mut damaged = file.clone();
+            damaged[at] ^= 1;
+            assert!(Identity::parse(&damaged).is_none(), "byte {at}");
+        }
+    }
+
+    #[test]
+    fn two_logs_differ_and_a_secret_is_not_printed() {
+        let one = Identity::create(&MemoryDisk::new()).unwrap();
+        let two = Identity::create(&MemoryDisk::new()).unwrap();
+        assert_ne!(one.log_id, two.log_id);
+        assert_ne!(one.fingerprint_key, two.fingerprint_key);
+        assert!(!format!("{one:?}").contains("fingerprint_key"));
+    }
+}

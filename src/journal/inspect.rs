@@ -1,0 +1,293 @@
+//! Looking at a stopped engine's log without changing anything: for `onsale verify` and `onsale replay`.
+//!
+//! The directory is locked, and each generation is copied to a scratch directory before it is opened, since a store may
+//! write when it is opened. A generation whose recovery did not succeed is looked at as that recovery found it.
+//!
+//! Absent on purpose: repair, and stopping at the first damage: every frame gets its verdict.
+//!
+//! Invariant: nothing below the data directory is written.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use thiserror::Error;
+
+use super::frame::Defect;
+use super::generations::Generation;
+use super::identity::{self, Identity};
+use super::mark::{self, Mark};
+use super::position::Position;
+use super::scan::{Run, Sequence, Walk, Walked};
+use super::store::{
+    Key, Store, StoreError, copy_dir, generation_dir, lock_read_only, numbers_with, open_copy, read_file,
+    remove_dir,
+};
+
+/// Says why a log cannot be looked at.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum InspectError {
+    /// The directory cannot be read: an engine runs on it, or an error of the operating system.
+    #[error("{0}")]
+    Store(#[from] StoreError),
+    /// There is no journal.
+    #[error("{0} holds no journal")]
+    Nothing(String),
+    /// A record that was asked for is damaged or not there.
+    #[error("generation {generation}, position {position}: {defect}")]
+    Damaged {
+        /// The generation's number.
+        generation: u64,
+        /// Where.
+        position: Position,
+        /// What is wrong.
+        defect: Defect,
+    },
+}
+
+/// Describes one frame, or what stands in the place of one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FrameReport {
+    /// The generation's number.
+    pub generation: u64,
+    /// The position of its first record, as its key says.
+    pub first: Position,
+    /// The number of its first chunk; 0 except inside a large entry.
+    pub chunk: u16,
+    /// How many records it completes; 0 inside a large entry and for what is damaged.
+    pub count: u32,
+    /// Its length in bytes.
+    pub bytes: usize,
+    /// What is wrong; nothing when it is right.
+    pub defect: Option<Defect>,
+}
+
+/// Looks at a stopped engine's log.
+pub struct Inspection {
+    dir: PathBuf,
+    scratch: PathBuf,
+    log_id: Option<u128>,
+    mark: Option<Mark>,
+    was_clean: bool,
+    numbers: Vec<u64>,
+    _lock: Option<File>,
+}
+
+impl Inspection {
+    /// Locks a data directory for looking at it; copies go below `scratch`, or the system's temporary directory.
+    pub fn open(dir: &Path, scratch: Option<&Path>) -> Result<Self, InspectError> {
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        let journal = dir.join("journal");
+        if !journal.is_dir() {
+            return Err(InspectError::Nothing(dir.display().to_string()));
+        }
+        let lock = lock_read_only(dir)?;
+        let mut numbers = numbers_with(&journal, "")?;
+        numbers.extend(numbers_with(&journal, ".recovering")?);
+        numbers.sort_unstable();
+        numbers.dedup();
+        let name = format!("onsale-inspect-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let scratch = scratch.map_or_else(std::env::temp_dir, Path::to_owned).join(name);
+        remove_dir(&scratch)?;
+        fs::create_dir_all(&scratch)
+            .map_err(|error| StoreError::io(format!("create {}", scratch.display()), error))?;
+        Ok(Self {
+            log_id: read_file(&dir.join(identity::FILE))?
+                .and_then(|file| Identity::parse(&file))
+                .map(|found| found.log_id),
+            mark: read_file(&dir.join(mark::FILE))?.and_then(|file| Mark::parse(&file)),
+            was_clean: dir.join(super::open::CLEAN).is_file(),
+            dir: dir.to_owned(),
+            scratch,
+            numbers,
+            _lock: lock,
+        })
+    }
+
+    /// Returns the log's id; nothing when `identity` is missing or damaged.
+    pub const fn log_id(&self) -> Option<u128> {
+        self.log_id
+    }
+
+    /// Returns the mark's position and instant; nothing when `mark` is missing or damaged.
+    pub fn mark(&self) -> Option<(Position, u64)> {
+        self.mark.map(|mark| (mark.position, mark.instant))
+    }
+
+    /// Says whether the engine stopped cleanly.
+    pub const fn was_clean(&self) -> bool {
+        self.was_clean
+    }
+
+    /// Lists the generations' numbers.
+    pub fn generations(&self) -> &[u64] {
+        &self.numbers
+    }
+
+    /// Reads a generation's header; nothing when it is missing or damaged.
+    pub fn header(&self, number: u64) -> Result<Option<Generation>, InspectError> {
+        let header = read_file(&self.source(number).join("generation"))?;
+        Ok(header.and_then(|header| Generation::decode(&header)))
+    }
+
+    fn source(&self, number: u64) -> PathBuf {
+        let dir = generation_dir(&self.dir, number);
+        let mut recovering = dir.clone().into_os_string();
+        recovering.push(".recovering");
+        let recovering = PathBuf::from(recovering);
+        if recovering.is_dir() { recovering } else { dir }
+    }
+
+    fn copy(&self, number: u64) -> Result<Scratch, InspectError> {
+        let dir = self.scratch.join(format!("gen-{number}"));
+        remove_dir(&dir)?;
+        copy_dir(&self.source(number), &dir, false)?;
+        let mut copy = Scratch { store: None, dir };
+        copy.store = Some(open_copy(&copy.dir)?);
+        Ok(copy)
+    }
+
+    /// Shows every frame of one generation with its verdict, the last one for a large entry that does not end.
+    pub fn frames(&self, number: u64, mut visit: impl FnMut(FrameReport)) -> Result<(), InspectError> {
+        self.walk(number, |_, report, _| {
+            visit(report);
+            Ok::<_, InspectError>(())
+        })
+    }
+
+    /// Shows every record behind `after`, in order, up to `until`; the first damage in between is an error.
+    pub fn for_each<E: From<InspectError>>(
+        &self,
+        after: Position,
+        until: Position,
+        mut visit: impl FnMut(Position, &[u8]) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut next = after.next();
+        let mut headers = Vec::new();
+        for &number in &self.numbers {
+            headers.push((number, self.header(number)?));
+        }
+        for (at, (number, header)) in headers.iter().enumerate() {
+            let end = headers.get(at + 1).and_then(|(_, header)| *header).map(|header| header.first);
+            if end.is_some_and(|end| end <= next) || header.is_none_or(|header| header.first > until) {
+                continue;
+            }
+            self.walk::<E>(*number, |generation, report, run| {
+                if let Some(defect) = report.defect
+                    && report.first <= until
+                    && report.first >= next
+                {
+                    return Err(InspectError::Damaged { generation, position: report.first, defect }.into());
+                }
+                let Some(run) = run else { return Ok(()) };
+                if run.last() < next || run.first > until {
+                    return Ok(());
+                }
+                for (position, record) in
+                    run.records(next.previous()).take_while(|(position, _)| *position <= until)
+                {
+                    visit(position, record)?;
+                }
+                next = run.last().next();
+                Ok(())
+            })?;
+        }
+        Ok(())
+    }
+
+    fn walk<E: From<InspectError>>(
+        &self,
+        number: u64,
+        mut visit: impl FnMut(u64, FrameReport, Option<&Run>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let header = self.header(number)?;
+        let copy = self.copy(number)?;
+        let Some(store) = &copy.store else { return Ok(()) };
+        let (log_id, first, epoch) = header
+            .map_or((self.log_id.unwrap_or_default(), Position::START.next(), 0), |header| {
+                (header.log_id, header.first, header.epoch)
+            });
+        if let Some(header) = header
+            && !header.is_in(&**store).map_err(InspectError::from)?
+        {
+            let lost = FrameReport {
+                generation: number,
+                first,
+                chunk: 0,
+                count: 0,
+                bytes: 0,
+                defect: Some(Defect::Gap(first)),
+            };
+            visit(number, lost, None)?;
+        }
+        let mut sequence = Sequence::new(log_id, first, epoch);
+        for walked in Walk::new(store.scan(Key::FIRST, Key::META)) {
+            match walked.map_err(InspectError::from)? {
+                Walked::Bad(bad) => {
+                    let report = FrameReport {
+                        generation: number,
+                        first: Position::new(bad.key.position),
+                        chunk: bad.key.chunk,
+                        count: 0,
+                        bytes: bad.bytes,
+                        defect: Some(bad.defect),
+                    };
+                    visit(number, report, None)?;
+                }
+                Walked::Frame(frame) => {
+                    let (head, bytes) = (frame.header, frame.bytes.len());
+                    let (run, defect) = match sequence.accept(frame) {
+                        Ok(run) => (run, None),
+                        Err(defect) => {
+                            sequence.resume_behind(&head);
+                            (None, Some(defect))
+                        }
+                    };
+                    let report = FrameReport {
+                        generation: number,
+                        first: head.first,
+                        chunk: head.chunk,
+                        count: if defect.is_none() { head.count } else { 0 },
+                        bytes,
+                        defect,
+                    };
+                    visit(number, report, run.as_ref())?;
+                }
+            }
+        }
+        if let Some(bytes) = sequence.unfinished() {
+            let defect = Some(Defect::Unfinished);
+            let report =
+                FrameReport { generation: number, first: sequence.next(), chunk: 0, count: 0, bytes, defect };
+            visit(number, report, None)?;
+        }
+        Ok(())
+    }
+}
+
+/// A copy that is removed when it is no longer needed.
+struct Scratch {
+    store: Option<Arc<dyn Store>>,
+    dir: PathBuf,
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        self.store = None;
+        discard(&self.dir);
+    }
+}
+
+impl Drop for Inspection {
+    fn drop(&mut self) {
+        discard(&self.scratch);
+    }
+}
+
+fn discard(dir: &Path) {
+    if let Err(error) = remove_dir(dir) {
+        tracing::warn!(%error, "a scratch directory cannot be removed");
+    }
+}

@@ -1,0 +1,51 @@
+//! The journal: an ordered log of opaque records, one writer, and nothing told before it is durable.
+//!
+//! ```text
+//! append   reserve → Permit::send(Entry) ⟶ writer: frame → store → flush → sync ⟶ completions, in order
+//! read     Journal::read / runs / for_each: durable records, across generations
+//! open     Journal::open → Recovering (read it, rebuild the state) → start → Journal
+//! ```
+//!
+//! Owns the data directory: `identity`, `lock`, `mark`, `clean`, `reserve`, `journal/`, `snapshots/`.
+//!
+//! Absent on purpose: the domain (records are bytes), time (the engine's clock is handed in), metrics (an observer is).
+//!
+//! Invariants:
+//!
+//! - Nothing is acknowledged before the sync of the frame that ends its entry; replies come in the order of the entries.
+//! - An entry is there after a restart wholly or not at all; what was acknowledged is there, or opening is refused.
+//! - After one error of the disk nothing is written any more; reads go on.
+
+mod config;
+mod frame;
+mod generations;
+mod handle;
+mod identity;
+mod inspect;
+mod mark;
+mod open;
+mod position;
+mod read;
+mod records;
+mod reserve;
+mod retention;
+mod scan;
+pub mod snapshot;
+mod store;
+mod writer;
+
+#[cfg(test)]
+mod tests;
+
+pub use self::config::{Clock, CommitStats, Driver, Hooks, JournalConfig, Observer, Retain};
+pub use self::frame::Defect;
+pub use self::generations::Generation;
+pub use self::handle::{Journal, Permit};
+pub use self::inspect::{FrameReport, InspectError, Inspection};
+pub use self::open::{OpenError, Recovering};
+pub use self::position::Position;
+pub use self::read::{ReadError, Reader, Runs};
+pub use self::records::{EntryTooLarge, Records};
+pub use self::scan::Run;
+pub use self::store::{Chunk, ChunkIter, DataDir, Key, Medium, MemoryDisk, Store, StoreError};
+pub use self::writer::{CommitError, Committed, Completion, Entry, Rotated};

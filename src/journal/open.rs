@@ -1,0 +1,518 @@
+//! Opening a log: what was durable is found, checked against the mark, and only a torn tail is cut.
+//!
+//! Owns the recovery rules. Two steps: [`open`] gives a [`Recovering`], which the caller reads from; [`Recovering::start`]
+//! gives the [`Journal`] with its writer running.
+//!
+//! Absent on purpose: repair. What is damaged where something may have been acknowledged is refused, with words that
+//! say what is wrong, where, and what to do; the directory is then as it was, or can be put back by the next opening.
+//!
+//! Invariants: nothing at or below the mark is ever cut; nothing is cut that a valid frame stands behind, since each frame
+//! was synced before the next was written; an opening never panics.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use thiserror::Error;
+use tokio::sync::mpsc;
+
+use super::config::{Driver, Hooks, JournalConfig};
+use super::frame::Defect;
+use super::generations::{Generation, Generations};
+use super::handle::{Journal, Parts};
+use super::identity::{self, Identity};
+use super::mark::{self, Mark};
+use super::position::Position;
+use super::read::{ReadError, Reader, Runs, for_each};
+use super::reserve;
+use super::scan::{Sequence, Walk, Walked};
+use super::snapshot;
+use super::store::{DataDir, Key, Medium, Store, StoreError, caught};
+use super::writer::{self, Progress, Writer, WriterParts};
+
+/// The clean-stop marker: there while everything is synced and the store is closed.
+pub(super) const CLEAN: &str = "clean";
+
+/// Says why a log was not opened.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// The directory cannot be used: locked, or an error of the operating system.
+    #[error("the journal in {dir} cannot be opened: {source}")]
+    Store {
+        /// The data directory.
+        dir: String,
+        /// What went wrong.
+        source: StoreError,
+    },
+    /// There is no room left on the disk, and no reserve to give up.
+    #[error(
+        "the journal in {dir} cannot be opened: {source}. What was acknowledged is kept, but the disk is full: free at least \
+         twice the size of the newest directory in {dir}/journal, and start again"
+    )]
+    Full {
+        /// The data directory.
+        dir: String,
+        /// What went wrong.
+        source: StoreError,
+    },
+    /// Something that was durable is damaged or gone.
+    #[error(
+        "the journal in {dir} is damaged: {what}. Nothing was changed on purpose; do not delete anything, keep a copy of the \
+         directory, and run `onsale verify --data-dir {dir}` to see all of it"
+    )]
+    Damaged {
+        /// The data directory.
+        dir: String,
+        /// What is wrong, and where.
+        what: String,
+    },
+    /// The writer's thread cannot be started.
+    #[error("the journal's writer cannot be started: {0}")]
+    Driver(std::io::Error),
+}
+
+/// Holds a log that has been opened and checked, and is not written yet.
+pub struct Recovering {
+    generations: Arc<Generations>,
+    store: Arc<dyn Store>,
+    identity: Identity,
+    mark: Mark,
+    config: JournalConfig,
+    last: Position,
+    was_clean: bool,
+    notes: Vec<String>,
+}
+
+/// Opens the log in `config.dir`, or creates it. Blocks: it reads everything in the newest generation.
+pub(super) fn open(config: JournalConfig) -> Result<Recovering, OpenError> {
+    let dir = config.dir.clone();
+    let failed = |source| store_error(dir.display().to_string(), source);
+    let medium = DataDir::open(&dir);
+    let medium = match medium {
+        Err(error) if error.is_full() && give_up_reserve(&config) => DataDir::open(&dir),
+        Ok(_) | Err(_) => medium,
+    };
+    let medium: Arc<dyn Medium> = Arc::new(medium.map_err(failed)?);
+    snapshot::remove_unfinished(&dir).map_err(failed)?;
+    let opened = match open_in(config.clone(), Arc::clone(&medium)) {
+        Err(OpenError::Full { .. }) if give_up_reserve(&config) => return open_in(config, medium),
+        opened => opened?,
+    };
+    reserve::ensure(&dir, opened.config.reserve_bytes).map_err(failed)?;
+    Ok(opened)
+}
+
+/// Gives up the reserve so that opening can be tried again; says whether there was one.
+fn give_up_reserve(config: &JournalConfig) -> bool {
+    let dir = config.dir.display();
+    match reserve::give_up(&config.dir) {
+        Ok(true) => {
+            tracing::error!(
+                %dir,
+                "the disk is full: the journal's reserve file was given up so that it can be opened; free space now, and the \
+                 reserve is made again at a later start"
+            );
+            true
+        }
+        Ok(false) => false,
+        Err(error) => {
+            tracing::error!(%dir, %error, "the disk is full and the journal's reserve file cannot be removed");
+            false
+        }
+    }
+}
+
+/// Opens the log on any medium, without a reserve file.
+pub(super) fn open_in(config: JournalConfig, medium: Arc<dyn Medium>) -> Result<Recovering, OpenError> {
+    let opening = Opening { dir: medium.place().display().to_string(), medium, notes: Vec::new() };
+    opening.open(config)
+}
+
+fn store_error(dir: String, source: StoreError) -> OpenError {
+    if source.is_full() {
+        return OpenError::Full { dir, source };
+    }
+    match source {
+        StoreError::Damaged(_) | StoreError::Panicked(_) => {
+            OpenError::Damaged { dir, what: source.to_string() }
+        }
+        StoreError::Io { .. } | StoreError::Locked(_) | StoreError::Injected(_) => {
+            OpenError::Store { dir, source }
+        }
+    }
+}
+
+struct Opening {
+    dir: String,
+    medium: Arc<dyn Medium>,
+    notes: Vec<String>,
+}
+
+impl Opening {
+    fn failed(&self, source: StoreError) -> OpenError {
+        store_error(self.dir.clone(), source)
+    }
+
+    fn damaged(&self, what: impl Into<String>) -> OpenError {
+        OpenError::Damaged { dir: self.dir.clone(), what: what.into() }
+    }
+
+    fn note(&mut self, text: String) {
+        tracing::warn!(dir = %self.dir, note = %text, "journal recovery");
+        self.notes.push(text);
+    }
+
+    fn open(mut self, config: JournalConfig) -> Result<Recovering, OpenError> {
+        let medium = Arc::clone(&self.medium);
+        let numbers = medium.generations().map_err(|error| self.failed(error))?;
+        let identity = self.identity(&numbers)?;
+        let mark = self.mark(&numbers, identity.log_id)?;
+        let was_clean = medium.read(CLEAN).map_err(|error| self.failed(error))?.is_some();
+        let list = self.generations(&numbers, identity.log_id)?;
+
+        let Some(newest) = list.back().copied() else {
+            return self.create(config, identity, mark);
+        };
+        if !was_clean {
+            medium.preserve(newest.number).map_err(|error| self.failed(error))?;
+        }
+        medium.remove(CLEAN).map_err(|error| self.failed(error))?;
+        let store = self.open_newest(newest, was_clean)?;
+        let recovered = self.check_newest(&*store, newest, &mark)?;
+        if !was_clean {
+            medium.keep_preserved(newest.number).map_err(|error| self.failed(error))?;
+        }
+        let mark = Mark { epoch: mark.epoch.max(recovered.epoch), ..mark };
+        Ok(Recovering {
+            generations: Arc::new(Generations::new(medium, list, Arc::clone(&store))),
+            store,
+            identity,
+            mark,
+            config,
+            last: recovered.last,
+            was_clean,
+            notes: self.notes,
+        })
+    }
+
+    fn identity(&self, numbers: &[u64]) -> Result<Identity, OpenError> {
+        match self.medium.read(identity::FILE).map_err(|error| self.failed(error))? {
+            Some(file) => {
+                Identity::parse(&file).ok_or_else(|| self.damaged("the file `identity` is damaged"))
+            }
+            None if numbers.is_empty() => Identity::create(&*self.medium).map_err(|error| self.failed(error)),
+            None => Err(self.damaged("there are generations, and the file `identity` is missing")),
+        }
+    }
+
+    fn mark(&self, numbers: &[u64], log_id: u128) -> Result<Mark, OpenError> {
+        match self.medium.read(mark::FILE).map_err(|error| self.failed(error))? {
+            Some(file) => {
+                let mark = Mark::parse(&file);
+                let mark = mark.ok_or_else(|| {
+                    self.damaged("the file `mark`, which says what has to be there, is damaged")
+                })?;
+                if mark.log_id != log_id {
+                    return Err(self.damaged("the file `mark` belongs to another log than `identity`"));
+                }
+                Ok(mark)
+            }
+            None if numbers.is_empty() => {
+                Mark::create(&*self.medium, log_id).map_err(|error| self.failed(error))
+            }
+            None => Err(self.damaged(
+                "there are generations, and the file `mark`, which says what has to be there, is missing",
+            )),
+        }
+    }
+
+    /// Reads the generations' headers; an unfinished newest one is put aside.
+    fn generations(&mut self, numbers: &[u64], log_id: u128) -> Result<VecDeque<Generation>, OpenError> {
+        let mut list: VecDeque<Generation> = VecDeque::new();
+        for (at, &number) in numbers.iter().enumerate() {
+            let header = self.medium.generation_header(number).map_err(|error| self.failed(error))?;
+            let Some(header) = header else {
+                if at + 1 < numbers.len() {
+                    return Err(self.damaged(format!("generation {number} has no header")));
+                }
+                self.medium.set_aside(number).map_err(|error| self.failed(error))?;
+                self.note(format!(
+                    "generation {number} was not finished when the process stopped; it was put aside"
+                ));
+                continue;
+            };
+            let generation = Generation::decode(&header)
+                .filter(|generation| generation.number == number && generation.log_id == log_id)
+                .ok_or_else(|| {
+                    self.damaged(format!("the header of generation {number} is damaged or of another log"))
+                })?;
+            if let Some(former) = list.back()
+                && (former.number + 1 != number || generation.first < former.first)
+            {
+                return Err(
+                    self.damaged(format!("generation {number} does not follow generation {}", former.number))
+                );
+            }
+            list.push_back(generation);
+        }
+        Ok(list)
+    }
+
+    /// Creates the first generation of a log that has none.
+    fn create(self, config: JournalConfig, identity: Identity, mark: Mark) -> Result<Recovering, OpenError> {
+        if mark.position > Position::START {
+            let position = mark.position;
+            return Err(self.damaged(format!(
+                "records up to position {position} were durable, and no generation is left"
+            )));
+        }
+        let first = Position::START.next();
+        let generation =
+            Generation { log_id: identity.log_id, number: 1, first, epoch: mark.epoch, created: 0 };
+        let store = caught(|| generation.create(&*self.medium)).map_err(|error| self.failed(error))?;
+        self.medium.remove(CLEAN).map_err(|error| self.failed(error))?;
+        Ok(Recovering {
+            generations: Arc::new(Generations::new(
+                self.medium,
+                VecDeque::from([generation]),
+                Arc::clone(&store),
+            )),
+            store,
+            identity,
+            mark,
+            config,
+            last: Position::START,
+            was_clean: true,
+            notes: self.notes,
+        })
+    }
+
+    fn open_newest(&mut self, newest: Generation, was_clean: bool) -> Result<Arc<dyn Store>, OpenError> {
+        let number = newest.number;
+        let opened = match self.medium.open_generation(number) {
+            Err(error @ (StoreError::Damaged(_) | StoreError::Panicked(_)))
+                if !was_clean && !error.is_full() =>
+            {
+                self.note(format!(
+                    "generation {number} could not be opened ({error}); trying again on a fresh copy without the store's snapshot"
+                ));
+                self.medium.retry_preserved(number).and_then(|()| self.medium.open_generation(number))
+            }
+            opened => opened,
+        };
+        let store = opened.map_err(|error| self.failed(error))?;
+        if newest.is_in(&*store).map_err(|error| self.failed(error))? {
+            Ok(store)
+        } else {
+            Err(self.damaged(format!(
+                "the store of generation {number} has lost its header record, and with it probably everything from position {} on",
+                newest.first
+            )))
+        }
+    }
+
+    /// Checks every frame of the newest generation, and cuts a torn tail above the mark.
+    fn check_newest(
+        &mut self,
+        store: &dyn Store,
+        newest: Generation,
+        mark: &Mark,
+    ) -> Result<Recovered, OpenError> {
+        let mut sequence = Sequence::new(newest.log_id, newest.first, newest.epoch);
+        let mut tail: Option<Tail> = None;
+        for walked in Walk::new(store.scan(Key::FIRST, Key::META)) {
+            let walked = walked.map_err(|error| self.failed(error))?;
+            if let Some(tail) = &mut tail {
+                self.extend_tail(tail, &walked, newest.number)?;
+                continue;
+            }
+            let (key, bytes, defect) = match walked {
+                Walked::Bad(bad) => (bad.key, bad.bytes, bad.defect),
+                Walked::Frame(frame) => {
+                    let key = Key { position: frame.header.first.get(), chunk: frame.header.chunk };
+                    let bytes = frame.bytes.len();
+                    match sequence.accept(frame) {
+                        Ok(_) => continue,
+                        Err(defect) => (key, bytes, defect),
+                    }
+                }
+            };
+            if !defect.can_be_torn() {
+                return Err(self.damaged(at(newest.number, key.position, defect)));
+            }
+            tail = Some(Tail { key, bytes, defect });
+        }
+        if let Some(bytes) = sequence.unfinished() {
+            // The frames before the torn one of a large entry go with it.
+            let key = Key { position: sequence.next().get(), chunk: 0 };
+            let torn = tail.take();
+            let bytes = bytes + torn.as_ref().map_or(0, |torn| torn.bytes);
+            tail = Some(Tail { key, bytes, defect: torn.map_or(Defect::Unfinished, |torn| torn.defect) });
+        }
+        if let Some(tail) = tail {
+            self.cut(store, &tail, newest, mark)?;
+        }
+        let last = sequence.next().previous();
+        if last < mark.position {
+            return Err(self.damaged(format!(
+                "records up to position {} were durable, and generation {} ends at position {last}",
+                mark.position, newest.number
+            )));
+        }
+        Ok(Recovered { last, epoch: sequence.epoch() })
+    }
+
+    /// Takes what stands behind damage into the tail, unless it proves that the damage is no torn write.
+    fn extend_tail(&self, tail: &mut Tail, walked: &Walked, generation: u64) -> Result<(), OpenError> {
+        let (position, bytes, whole) = match walked {
+            Walked::Bad(bad) => (bad.key.position, bad.bytes, false),
+            Walked::Frame(frame) => (frame.header.first.get(), frame.bytes.len(), true),
+        };
+        if whole || position != tail.key.position {
+            let what = at(generation, tail.key.position, tail.defect);
+            return Err(self.damaged(format!(
+                "{what}; a frame at position {position} was written later, so that this one had been durable"
+            )));
+        }
+        tail.bytes += bytes;
+        Ok(())
+    }
+
+    fn cut(
+        &mut self,
+        store: &dyn Store,
+        tail: &Tail,
+        newest: Generation,
+        mark: &Mark,
+    ) -> Result<(), OpenError> {
+        if tail.key.position <= mark.position.get() {
+            let what = at(newest.number, tail.key.position, tail.defect);
+            return Err(
+                self.damaged(format!("{what}; records up to position {} had been durable", mark.position))
+            );
+        }
+        let cut = caught(|| {
+            let keys: Result<Vec<Key>, StoreError> =
+                store.scan(tail.key, Key::META).map(|chunk| chunk.map(|(key, _)| key)).collect();
+            for key in keys? {
+                store.remove(key)?;
+            }
+            store.flush()?;
+            store.sync()
+        });
+        cut.map_err(|error| self.failed(error))?;
+        self.note(format!(
+            "cut {} bytes of an unfinished write from position {} on in generation {}: {}; none of it had been acknowledged as \
+             far as the mark (position {}) says",
+            tail.bytes, tail.key.position, newest.number, tail.defect, mark.position
+        ));
+        Ok(())
+    }
+}
+
+fn at(generation: u64, position: u64, defect: Defect) -> String {
+    format!("generation {generation}, position {position}: {defect}")
+}
+
+struct Recovered {
+    last: Position,
+    epoch: u64,
+}
+
+/// Bytes at the end that are no whole frame.
+struct Tail {
+    key: Key,
+    bytes: usize,
+    defect: Defect,
+}
+
+impl Recovering {
+    /// Returns the last record's position.
+    pub const fn last(&self) -> Position {
+        self.last
+    }
+
+    /// Returns the oldest position that is retained.
+    pub fn oldest(&self) -> Position {
+        self.generations.oldest()
+    }
+
+    /// Returns the last instant at which the engine was known to be alive, in its own milliseconds.
+    pub const fn last_alive_instant(&self) -> Option<u64> {
+        if self.mark.sequence == 0 { None } else { Some(self.mark.instant) }
+    }
+
+    /// Says whether the former life ended with [`Journal::close`]; a new log counts as clean.
+    pub const fn was_clean(&self) -> bool {
+        self.was_clean
+    }
+
+    /// Returns the log's random id.
+    pub const fn log_id(&self) -> u128 {
+        self.identity.log_id
+    }
+
+    /// Returns the log's secret, for keyed fingerprints; never to be printed.
+    pub const fn fingerprint_key(&self) -> [u8; 32] {
+        self.identity.fingerprint_key
+    }
+
+    /// Returns what recovery did that an operator should know; each has been logged.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
+    }
+
+    /// Walks the records behind `after`.
+    pub fn read(&self, after: Position) -> Reader {
+        Reader::new(self.runs(after), after)
+    }
+
+    /// Walks runs of records behind `after`; the first may begin before it.
+    pub fn runs(&self, after: Position) -> Runs {
+        Runs::new(Arc::clone(&self.generations), after, self.last)
+    }
+
+    /// Shows every record behind `after` to `visit`, in order and without copying it: the path for replay.
+    pub fn for_each<E: From<ReadError>>(
+        &self,
+        after: Position,
+        visit: impl FnMut(Position, &[u8]) -> Result<(), E>,
+    ) -> Result<(), E> {
+        for_each(self.runs(after), after, visit)
+    }
+
+    /// Begins a new life of the log and starts its writer; must be called within a tokio runtime with time enabled.
+    pub fn start(self, hooks: Hooks) -> Result<Journal, OpenError> {
+        let medium = Arc::clone(self.generations.medium());
+        let mut mark =
+            Mark { epoch: self.mark.epoch + 1, position: self.last, instant: (hooks.clock)(), ..self.mark };
+        mark.write(&*medium).map_err(|error| store_error(medium.place().display().to_string(), error))?;
+        let progress = Arc::new(Progress::new(self.last));
+        let writer = Writer::new(WriterParts {
+            generations: Arc::clone(&self.generations),
+            store: self.store,
+            progress: Arc::clone(&progress),
+            hooks: hooks.clone(),
+            mark,
+            idle_mark_interval: self.config.idle_mark_interval,
+        });
+        let (queue, received) = mpsc::channel(self.config.queue_len_max.max(1));
+        let work = writer::run(writer, received, self.config.mark_interval, self.config.driver);
+        match self.config.driver {
+            Driver::Task | Driver::TaskInPlace => drop(tokio::spawn(work)),
+            Driver::Thread => {
+                let runtime = tokio::runtime::Handle::current();
+                let thread = std::thread::Builder::new().name("journal".to_owned());
+                drop(thread.spawn(move || runtime.block_on(work)).map_err(OpenError::Driver)?);
+            }
+        }
+        Ok(Journal::new(Parts {
+            queue,
+            progress,
+            generations: self.generations,
+            clock: hooks.clock,
+            retain: self.config.retain,
+            log_id: self.identity.log_id,
+        }))
+    }
+}

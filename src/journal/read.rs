@@ -1,0 +1,204 @@
+//! Reading what is durable, in order, across generations.
+//!
+//! Absent on purpose: anything that changes the log. A reader sees the log as durable as it was when the reader was made.
+//!
+//! Invariants: nothing beyond the durable position is ever returned; a gap or damage is an error, never skipped.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use thiserror::Error;
+
+use super::frame::Defect;
+use super::generations::{Generations, Missing};
+use super::position::Position;
+use super::scan::{Run, Sequence, Walk, Walked};
+use super::store::{Key, Store, StoreError};
+
+/// Says why the log cannot be read here.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ReadError {
+    /// What was asked for is no longer retained.
+    #[error("records before position {oldest} are no longer retained")]
+    Gone {
+        /// The oldest position that is.
+        oldest: Position,
+    },
+    /// The log is damaged.
+    #[error(
+        "generation {generation} is damaged at position {position}: {defect}; run `onsale verify` on the data directory"
+    )]
+    Damaged {
+        /// The generation's number.
+        generation: u64,
+        /// Where the damage is.
+        position: Position,
+        /// What is wrong there.
+        defect: Defect,
+    },
+    /// A generation cannot be opened or read.
+    #[error("generation {generation} cannot be read: {source}")]
+    Store {
+        /// The generation's number.
+        generation: u64,
+        /// What the store says.
+        source: StoreError,
+    },
+    /// The journal has been closed.
+    #[error("the journal is closed")]
+    Closed,
+}
+
+/// Walks runs of records behind a position.
+pub struct Runs {
+    generations: Arc<Generations>,
+    /// The next record to return.
+    next: Position,
+    /// The last record to return.
+    until: Position,
+    open: Option<Open>,
+    failed: bool,
+}
+
+struct Open {
+    generation: u64,
+    end: Option<Position>,
+    walk: Walk,
+    sequence: Sequence,
+    /// Keeps the store open, and its generation from being deleted.
+    _store: Arc<dyn Store>,
+}
+
+impl Runs {
+    pub(super) fn new(generations: Arc<Generations>, after: Position, until: Position) -> Self {
+        Self { generations, next: after.next(), until, open: None, failed: false }
+    }
+
+    fn open(&self) -> Result<Open, ReadError> {
+        let found = self.generations.find(self.next).map_err(|missing| match missing {
+            Missing::Gone(oldest) => ReadError::Gone { oldest },
+            Missing::Closed => ReadError::Closed,
+            Missing::Store(generation, source) => ReadError::Store { generation, source },
+        })?;
+        let number = found.generation.number;
+        let failed = |source| ReadError::Store { generation: number, source };
+        let sought = Key { position: self.next.get(), chunk: u16::MAX };
+        let first = match found.store.floor(sought).map_err(failed)? {
+            Some(key) => Position::new(key.position),
+            None => found.generation.first,
+        };
+        let from = Key { position: first.get(), chunk: 0 };
+        let to = Key { position: self.until.next().get(), chunk: 0 };
+        Ok(Open {
+            generation: number,
+            end: found.end,
+            walk: Walk::new(found.store.scan(from, to)),
+            sequence: Sequence::new(found.generation.log_id, first, found.generation.epoch),
+            _store: found.store,
+        })
+    }
+
+    fn step(&mut self) -> Result<Option<Run>, ReadError> {
+        while self.next <= self.until {
+            let mut open = match self.open.take() {
+                Some(open) => open,
+                None => self.open()?,
+            };
+            let generation = open.generation;
+            let damaged = |position, defect| ReadError::Damaged { generation, position, defect };
+            let found = match open.walk.next().transpose() {
+                Ok(Some(Walked::Frame(frame))) => {
+                    let first = frame.header.first;
+                    open.sequence.accept(frame).map_err(|defect| damaged(first, defect))?
+                }
+                Ok(Some(Walked::Bad(bad))) => {
+                    return Err(damaged(Position::new(bad.key.position), bad.defect));
+                }
+                Ok(None) => {
+                    // The next generation begins where this one has to end; the newest ends behind `until`.
+                    let reached = open.sequence.next();
+                    if open.end != Some(reached) || self.next != reached {
+                        return Err(damaged(reached, Defect::Gap(reached)));
+                    }
+                    continue;
+                }
+                Err(source) => return Err(ReadError::Store { generation, source }),
+            };
+            self.open = Some(open);
+            if let Some(run) = found
+                && run.last() >= self.next
+            {
+                self.next = run.last().next();
+                return Ok(Some(run));
+            }
+        }
+        Ok(None)
+    }
+}
+
+impl Iterator for Runs {
+    type Item = Result<Run, ReadError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.failed {
+            return None;
+        }
+        let next = self.step();
+        self.failed = next.is_err();
+        next.transpose()
+    }
+}
+
+/// Walks single records behind a position; each shares its frame's bytes.
+pub struct Reader {
+    runs: Runs,
+    after: Position,
+    run: Option<(Run, Position, usize)>,
+}
+
+impl Reader {
+    pub(super) const fn new(runs: Runs, after: Position) -> Self {
+        Self { runs, after, run: None }
+    }
+}
+
+impl Iterator for Reader {
+    type Item = Result<(Position, Bytes), ReadError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            if let Some((run, position, at)) = self.run.take()
+                && let Some((record, next)) = run.record_at(at)
+            {
+                self.run = Some((run, position.next(), next));
+                if position > self.after {
+                    return Some(Ok((position, record)));
+                }
+                continue;
+            }
+            match self.runs.next()? {
+                Ok(run) => {
+                    let first = run.first;
+                    self.run = Some((run, first, 0));
+                }
+                Err(error) => return Some(Err(error)),
+            }
+        }
+    }
+}
+
+/// Shows every record behind `after` to `visit`, in order and without copying it; stops at the first error of either.
+pub(super) fn for_each<E: From<ReadError>>(
+    runs: Runs,
+    after: Position,
+    mut visit: impl FnMut(Position, &[u8]) -> Result<(), E>,
+) -> Result<(), E> {
+    for run in runs {
+        let run = run?;
+        for (position, record) in run.records(after) {
+            visit(position, record)?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,354 @@
+//! Snapshot files: opaque sections that stand for the state at a position.
+//!
+//! ```text
+//! header   magic "OSSN", format version u8, codec u8, zero u16, log id u128, position u64, instant u64, section count u32, crc32
+//! section  length u32, bytes, crc32 of length and bytes
+//! trailer  magic "OSSE", crc32 of everything before it, the trailer's magic excluded
+//! ```
+//!
+//! `<data>/snapshots/snapshot-<position, 20 digits>.onsale`, little-endian throughout. The section count stands in the
+//! header and is filled in at the end, so that sections can be streamed.
+//!
+//! Absent on purpose: what a section means, and when a snapshot may be given its name: the caller finishes it only once its
+//! highest position is durable.
+//!
+//! Invariants: a file has its name only after it was synced and read back; a damaged one is skipped and reported.
+
+use std::fs::{self, File};
+use std::io::{self, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+
+use super::frame::{u32_at, u64_at, u128_at};
+use super::position::Position;
+use super::store::{StoreError, create_dir_durably, sync_dir};
+
+const MAGIC: [u8; 4] = *b"OSSN";
+const END: [u8; 4] = *b"OSSE";
+const FORMAT: u8 = 1;
+const CODEC_PLAIN: u8 = 0;
+const HEADER_LEN: usize = 48;
+const COUNT_AT: usize = 40;
+const CRC_AT: usize = 44;
+/// The largest section in bytes: 1 GiB.
+pub const SECTION_LEN_MAX: usize = 1 << 30;
+
+/// Says why a snapshot cannot be written or read.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum SnapshotError {
+    /// The operating system refused.
+    #[error("{path}: {source}")]
+    Io {
+        /// The file.
+        path: String,
+        /// The error of the operating system.
+        source: io::Error,
+    },
+    /// The file is damaged.
+    #[error("{path} is damaged: {what}")]
+    Damaged {
+        /// The file.
+        path: String,
+        /// What is wrong.
+        what: &'static str,
+    },
+    /// A section exceeds [`SECTION_LEN_MAX`], or there are too many.
+    #[error("a snapshot's section of {0} bytes is too large")]
+    SectionTooLarge(usize),
+    /// The directory cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Describes a snapshot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SnapshotHeader {
+    /// The log that it belongs to.
+    pub log_id: u128,
+    /// The position that it stands for.
+    pub position: Position,
+    /// When it was taken, in the engine's milliseconds.
+    pub instant: u64,
+    /// How many sections there are.
+    pub sections: u32,
+}
+
+impl SnapshotHeader {
+    fn encode(&self) -> [u8; HEADER_LEN] {
+        let mut header = [0; HEADER_LEN];
+        header[0..4].copy_from_slice(&MAGIC);
+        header[4] = FORMAT;
+        header[5] = CODEC_PLAIN;
+        header[8..24].copy_from_slice(&self.log_id.to_le_bytes());
+        header[24..32].copy_from_slice(&self.position.get().to_le_bytes());
+        header[32..40].copy_from_slice(&self.instant.to_le_bytes());
+        header[COUNT_AT..CRC_AT].copy_from_slice(&self.sections.to_le_bytes());
+        let crc = crc32fast::hash(&header[..CRC_AT]);
+        header[CRC_AT..].copy_from_slice(&crc.to_le_bytes());
+        header
+    }
+
+    fn decode(header: &[u8; HEADER_LEN]) -> Result<Self, &'static str> {
+        if header[..4] != MAGIC {
+            return Err("it does not begin like a snapshot");
+        }
+        if u32_at(header, CRC_AT) != Some(crc32fast::hash(&header[..CRC_AT])) {
+            return Err("the header's checksum is wrong");
+        }
+        if header[4] != FORMAT || header[5] != CODEC_PLAIN {
+            return Err("it was written by a newer version");
+        }
+        Ok(Self {
+            log_id: u128_at(header, 8).unwrap_or_default(),
+            position: Position::new(u64_at(header, 24).unwrap_or_default()),
+            instant: u64_at(header, 32).unwrap_or_default(),
+            sections: u32_at(header, COUNT_AT).unwrap_or_default(),
+        })
+    }
+}
+
+/// Holds a snapshot that was read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Snapshot {
+    /// What it is.
+    pub header: SnapshotHeader,
+    /// The sections, in the order in which they were written.
+    pub sections: Vec<Vec<u8>>,
+}
+
+fn directory(data: &Path) -> PathBuf {
+    data.join("snapshots")
+}
+
+fn file_name(position: Position) -> String {
+    format!("snapshot-{:020}.onsale", position.get())
+}
+
+/// Writes a snapshot, section by section, under a name that nobody reads until it is finished.
+pub struct SnapshotWriter {
+    file: BufWriter<File>,
+    partial: PathBuf,
+    path: PathBuf,
+    header: SnapshotHeader,
+    /// Of everything behind the header.
+    body: crc32fast::Hasher,
+}
+
+impl SnapshotWriter {
+    /// Begins a snapshot in a data directory.
+    pub fn create(
+        data: &Path,
+        log_id: u128,
+        position: Position,
+        instant: u64,
+    ) -> Result<Self, SnapshotError> {
+        let dir = directory(data);
+        create_dir_durably(&dir)?;
+        let path = dir.join(file_name(position));
+        let partial = path.with_extension("partial");
+        let header = SnapshotHeader { log_id, position, instant, sections: 0 };
+        let file = File::create(&partial).map_err(|error| io_error(&partial, error))?;
+        let mut file = BufWriter::with_capacity(256 << 10, file);
+        file.write_all(&header.encode()).map_err(|error| io_error(&partial, error))?;
+        Ok(Self { file, partial, path, header, body: crc32fast::Hasher::new() })
+    }
+
+    /// Appends a section.
+    pub fn section(&mut self, bytes: &[u8]) -> Result<(), SnapshotError> {
+        let length = u32::try_from(bytes.len()).ok().filter(|_| bytes.len() <= SECTION_LEN_MAX);
+        let length = length.ok_or(SnapshotError::SectionTooLarge(bytes.len()))?.to_le_bytes();
+        let sections =
+            self.header.sections.checked_add(1).ok_or(SnapshotError::SectionTooLarge(bytes.len()))?;
+        let mut crc = crc32fast::Hasher::new();
+        crc.update(&length);
+        crc.update(bytes);
+        for part in [&length[..], bytes, &crc.finalize().to_le_bytes()] {
+            self.body.update(part);
+            self.file.write_all(part).map_err(|error| io_error(&self.partial, error))?;
+        }
+        self.header.sections = sections;
+        Ok(())
+    }
+
+    /// Syncs the file, reads it back, and gives it its name. To be called only once the position is durable.
+    pub fn finish(mut self) -> Result<PathBuf, SnapshotError> {
+        let header = self.header.encode();
+        let mut whole = crc32fast::Hasher::new();
+        whole.update(&header);
+        whole.combine(&self.body);
+        let write = |file: &mut BufWriter<File>| {
+            file.write_all(&END)?;
+            file.write_all(&whole.finalize().to_le_bytes())?;
+            file.seek(SeekFrom::Start(0))?;
+            file.write_all(&header)?;
+            file.flush()?;
+            file.get_ref().sync_all()
+        };
+        write(&mut self.file).map_err(|error| io_error(&self.partial, error))?;
+        let found = scan(&self.partial, |_| {})?;
+        assert!(found == self.header, "a snapshot reads back as it was written");
+        fs::rename(&self.partial, &self.path).map_err(|error| io_error(&self.path, error))?;
+        if let Some(dir) = self.path.parent() {
+            sync_dir(dir)?;
+        }
+        Ok(self.path)
+    }
+}
+
+fn io_error(path: &Path, source: io::Error) -> SnapshotError {
+    SnapshotError::Io { path: path.display().to_string(), source }
+}
+
+/// Reads a snapshot and checks all of it.
+pub fn read(path: &Path) -> Result<Snapshot, SnapshotError> {
+    let mut sections = Vec::new();
+    let header = scan(path, |section| sections.push(section))?;
+    Ok(Snapshot { header, sections })
+}
+
+/// Checks a whole snapshot and shows its sections.
+fn scan(path: &Path, mut section: impl FnMut(Vec<u8>)) -> Result<SnapshotHeader, SnapshotError> {
+    let damaged = |what| SnapshotError::Damaged { path: path.display().to_string(), what };
+    let file = File::open(path).map_err(|error| io_error(path, error))?;
+    let mut left = file.metadata().map_err(|error| io_error(path, error))?.len();
+    let mut input = BufReader::with_capacity(256 << 10, file);
+    let mut whole = crc32fast::Hasher::new();
+    let mut next = |bytes: &mut [u8], checked: bool| {
+        input.read_exact(bytes).map_err(|error| {
+            if error.kind() == io::ErrorKind::UnexpectedEof {
+                damaged("it stops early")
+            } else {
+                io_error(path, error)
+            }
+        })?;
+        if checked {
+            whole.update(bytes);
+        }
+        Ok::<_, SnapshotError>(whole.clone())
+    };
+
+    let mut header = [0; HEADER_LEN];
+    next(&mut header, true)?;
+    let header = SnapshotHeader::decode(&header).map_err(damaged)?;
+    left = left.saturating_sub(u64::try_from(HEADER_LEN).unwrap_or(u64::MAX));
+    for _ in 0..header.sections {
+        let mut length = [0; 4];
+        next(&mut length, true)?;
+        // The length is checked against the file before room is made for it.
+        left = left
+            .checked_sub(u64::from(u32::from_le_bytes(length)) + 8)
+            .ok_or_else(|| damaged("a section is cut"))?;
+        let mut bytes = vec![0; usize::try_from(u32::from_le_bytes(length)).unwrap_or(usize::MAX)];
+        next(&mut bytes, true)?;
+        let mut crc = [0; 4];
+        next(&mut crc, true)?;
+        let mut expected = crc32fast::Hasher::new();
+        expected.update(&length);
+        expected.update(&bytes);
+        if crc != expected.finalize().to_le_bytes() {
+            return Err(damaged("a section's checksum is wrong"));
+        }
+        section(bytes);
+    }
+    let mut trailer = [0; 8];
+    let whole = next(&mut trailer, false)?;
+    if trailer[..4] != END || trailer[4..] != whole.finalize().to_le_bytes() || left != 8 {
+        return Err(damaged("the trailer is wrong"));
+    }
+    Ok(header)
+}
+
+/// Lists the snapshots of a data directory by position, newest first; they have not been read.
+pub fn list(data: &Path) -> Result<Vec<(Position, PathBuf)>, SnapshotError> {
+    let dir = directory(data);
+    let entries = match fs::read_dir(&dir) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(io_error(&dir, error)),
+    };
+    let mut found = Vec::new();
+    for entry in entries {
+        let path = entry.map_err(|error| io_error(&dir, error))?.path();
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let position = name.strip_prefix("snapshot-").and_then(|name| name.strip_suffix(".onsale"));
+        if let Some(position) = position.and_then(|position| position.parse().ok()) {
+            found.push((Position::new(position), path));
+        }
+    }
+    found.sort_unstable_by(|one, other| other.cmp(one));
+    Ok(found)
+}
+
+/// Holds the newest snapshot that can be read, and why newer ones were skipped.
+#[derive(Debug, Default)]
+pub struct Loaded {
+    /// The snapshot; nothing when there is none that can be read.
+    pub snapshot: Option<Snapshot>,
+    /// The newer ones that cannot; each has been logged.
+    pub skipped: Vec<(PathBuf, SnapshotError)>,
+}
+
+/// Reads the newest snapshot of the log that is whole.
+pub fn load_newest(data: &Path, log_id: u128) -> Result<Loaded, SnapshotError> {
+    let mut loaded = Loaded::default();
+    for (position, path) in list(data)? {
+        let snapshot = read(&path).and_then(|snapshot| {
+            let expected = snapshot.header.log_id == log_id && snapshot.header.position == position;
+            let what = "it belongs to another log or another position";
+            if expected {
+                Ok(snapshot)
+            } else {
+                Err(SnapshotError::Damaged { path: path.display().to_string(), what })
+            }
+        });
+        match snapshot {
+            Ok(snapshot) => {
+                loaded.snapshot = Some(snapshot);
+                break;
+            }
+            Err(error) => {
+                tracing::error!(path = %path.display(), %error, "skipped a snapshot that cannot be used");
+                loaded.skipped.push((path, error));
+            }
+        }
+    }
+    Ok(loaded)
+}
+
+/// Lists the positions of the snapshots that are whole, newest first; each is read only when it is asked for.
+pub(super) fn readable(data: &Path) -> impl Iterator<Item = Position> {
+    let listed = list(data).unwrap_or_else(|error| {
+        tracing::warn!(%error, "snapshots cannot be listed");
+        Vec::new()
+    });
+    listed.into_iter().filter(|(_, path)| scan(path, drop).is_ok()).map(|(position, _)| position)
+}
+
+/// Removes the snapshots before `base`.
+pub(super) fn remove_before(data: &Path, base: Position) -> Result<(), SnapshotError> {
+    let old = list(data)?.into_iter().filter(|(position, _)| *position < base);
+    for (_, path) in old {
+        fs::remove_file(&path).map_err(|error| io_error(&path, error))?;
+    }
+    Ok(())
+}
+
+/// Removes snapshots that were not finished.
+pub(super) fn remove_unfinished(data: &Path) -> Result<(), StoreError> {
+    let dir = directory(data);
+    let failed = |error| StoreError::io(format!("clean {}", dir.display()), error);
+    let entries = match fs::read_dir(&dir) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(failed(error)),
+    };
+    for entry in entries {
+        let path = entry.map_err(failed)?.path();
+        if path.extension().is_some_and(|extension| extension == "partial") {
+            fs::remove_file(&path).map_err(failed)?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,221 @@
+//! The seam between the journal and what keeps its bytes: [`Medium`] (a data directory) and [`Store`] (one generation).
+//!
+//! Two implementations stand: [`DataDir`] with sled, and [`MemoryDisk`] for tests, which injects errors, blocks syncs
+//! and freezes durability.
+//!
+//! Absent on purpose: frames, positions' meaning, recovery rules. sled's names appear in `store/` and nowhere else.
+//!
+//! Invariants: nothing counts as durable before [`Store::sync`] returned; after any error of `put`, `remove`, `flush`
+//! or `sync` the caller never writes to that store again.
+
+mod data_dir;
+mod memory;
+mod sled_store;
+
+use std::io;
+use std::ops::Deref;
+use std::path::Path;
+use std::sync::Arc;
+
+use thiserror::Error;
+
+pub use self::data_dir::DataDir;
+pub(super) use self::data_dir::{
+    copy_dir, create_dir_durably, generation_dir, lock_read_only, numbers_with, read_file, remove_dir,
+    sync_dir,
+};
+pub use self::memory::MemoryDisk;
+
+/// Says why the medium could not do what it was asked.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// The operating system refused.
+    #[error("{action}: {source}")]
+    Io {
+        /// What was being done, with the path.
+        action: String,
+        /// The error of the operating system.
+        source: io::Error,
+    },
+    /// The store's own bytes are damaged.
+    #[error("the store is damaged: {0}")]
+    Damaged(String),
+    /// The store panicked; its message follows.
+    #[error("the store panicked: {0}")]
+    Panicked(String),
+    /// Another process has the directory.
+    #[error(
+        "{0} is in use by another onsale process (its lock file is held); stop that one first, or name another --data-dir"
+    )]
+    Locked(String),
+    /// A test asked for this error.
+    #[error("injected error: {0}")]
+    Injected(&'static str),
+}
+
+impl StoreError {
+    pub(super) fn io(action: impl Into<String>, source: io::Error) -> Self {
+        Self::Io { action: action.into(), source }
+    }
+
+    /// Says whether there is no room left on the disk.
+    pub fn is_full(&self) -> bool {
+        match self {
+            Self::Io { source, .. } => is_full(source),
+            Self::Damaged(text) | Self::Panicked(text) => {
+                text.contains("StorageFull") || text.contains("No space left")
+            }
+            Self::Locked(_) | Self::Injected(_) => false,
+        }
+    }
+}
+
+fn is_full(error: &io::Error) -> bool {
+    // sled hands some errors on as text.
+    error.kind() == io::ErrorKind::StorageFull
+        || error.kind() == io::ErrorKind::QuotaExceeded
+        || error.to_string().contains("No space left")
+}
+
+/// Names one chunk in a store; ordered by position, then by number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Key {
+    /// The first position of the frame.
+    pub position: u64,
+    /// The chunk's number.
+    pub chunk: u16,
+}
+
+impl Key {
+    /// Stands before every chunk.
+    pub const FIRST: Self = Self { position: 0, chunk: 0 };
+    /// Holds the generation's header; no frame reaches it, and it ends every scan.
+    pub const META: Self = Self { position: u64::MAX, chunk: u16::MAX };
+
+    pub(super) const LEN: usize = 10;
+
+    pub(super) fn to_bytes(self) -> [u8; Self::LEN] {
+        let mut bytes = [0; Self::LEN];
+        bytes[..8].copy_from_slice(&self.position.to_be_bytes());
+        bytes[8..].copy_from_slice(&self.chunk.to_be_bytes());
+        bytes
+    }
+
+    pub(super) fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (position, rest) = bytes.split_first_chunk::<8>()?;
+        let chunk = <[u8; 2]>::try_from(rest).ok()?;
+        Some(Self { position: u64::from_be_bytes(*position), chunk: u16::from_be_bytes(chunk) })
+    }
+}
+
+/// Holds the bytes of one chunk as the store keeps them, not copied.
+#[derive(Clone, Debug)]
+pub struct Chunk(ChunkBytes);
+
+#[derive(Clone, Debug)]
+enum ChunkBytes {
+    Sled(sled::IVec),
+    Memory(Arc<[u8]>),
+}
+
+impl Deref for Chunk {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match &self.0 {
+            ChunkBytes::Sled(bytes) => bytes,
+            ChunkBytes::Memory(bytes) => bytes,
+        }
+    }
+}
+
+/// Walks chunks in the order of their keys.
+pub type ChunkIter = Box<dyn Iterator<Item = Result<(Key, Chunk), StoreError>> + Send>;
+
+/// Keeps the chunks of one generation.
+///
+/// One thread writes; any number reads at the same time.
+pub trait Store: Send + Sync {
+    /// Writes one chunk; not durable before the next [`Store::flush`] and [`Store::sync`].
+    fn put(&self, key: Key, chunk: &[u8]) -> Result<(), StoreError>;
+    /// Removes one chunk, if it is there.
+    fn remove(&self, key: Key) -> Result<(), StoreError>;
+    /// Hands what was written to the operating system.
+    fn flush(&self) -> Result<(), StoreError>;
+    /// Makes what was flushed survive a power cut.
+    fn sync(&self) -> Result<(), StoreError>;
+    /// Finds one chunk.
+    fn get(&self, key: Key) -> Result<Option<Chunk>, StoreError>;
+    /// Finds the greatest key that is at most `key`.
+    fn floor(&self, key: Key) -> Result<Option<Key>, StoreError>;
+    /// Walks the chunks from `from` to `to`, which is excluded.
+    fn scan(&self, from: Key, to: Key) -> ChunkIter;
+}
+
+/// Keeps one log's generations and its few small files.
+///
+/// Every method that changes something returns when the change is durable, directories included.
+pub trait Medium: Send + Sync {
+    /// Returns where this is, for messages.
+    fn place(&self) -> &Path;
+
+    /// Reads a small file.
+    fn read(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError>;
+    /// Writes a small file as a whole: after a crash it is the old or the new one.
+    fn replace(&self, name: &str, bytes: &[u8]) -> Result<(), StoreError>;
+    /// Overwrites bytes of a small file in place.
+    fn overwrite(&self, name: &str, offset: u64, bytes: &[u8]) -> Result<(), StoreError>;
+    /// Removes a small file, if it is there.
+    fn remove(&self, name: &str) -> Result<(), StoreError>;
+
+    /// Lists the generations' numbers in order, unfinished ones included; a preserved one counts where only its copy is left.
+    fn generations(&self) -> Result<Vec<u64>, StoreError>;
+    /// Creates a generation's store; it counts only once it is sealed.
+    fn create_generation(&self, number: u64) -> Result<Arc<dyn Store>, StoreError>;
+    /// Seals a new generation: writes its header beside the store, and makes its files and directories durable.
+    fn seal_generation(&self, number: u64, header: &[u8]) -> Result<(), StoreError>;
+    /// Reads the header that seals a generation; nothing when its creation was not finished.
+    fn generation_header(&self, number: u64) -> Result<Option<Vec<u8>>, StoreError>;
+    /// Opens a sealed generation's store.
+    fn open_generation(&self, number: u64) -> Result<Arc<dyn Store>, StoreError>;
+    /// Removes a generation.
+    fn remove_generation(&self, number: u64) -> Result<(), StoreError>;
+    /// Puts an unsealed generation out of the way, without destroying it.
+    fn set_aside(&self, number: u64) -> Result<(), StoreError>;
+
+    /// Copies a generation before it is opened after an unclean stop; when an earlier recovery did not end, goes back to
+    /// the copy that one began with.
+    fn preserve(&self, number: u64) -> Result<(), StoreError>;
+    /// Goes back to the preserved copy, which stays, without what the store can rebuild by itself.
+    fn retry_preserved(&self, number: u64) -> Result<(), StoreError>;
+    /// Ends a recovery that succeeded; the copy stays as evidence until the next clean stop.
+    fn keep_preserved(&self, number: u64) -> Result<(), StoreError>;
+    /// Removes copies that are no longer needed.
+    fn discard_preserved(&self) -> Result<(), StoreError>;
+
+    /// Makes everything durable that a store wrote when it was closed.
+    fn settle(&self, number: u64) -> Result<(), StoreError>;
+    /// Lets another process have the directory.
+    fn release(&self);
+}
+
+/// Opens a copy of a generation, to look at it.
+pub(super) fn open_copy(dir: &Path) -> Result<Arc<dyn Store>, StoreError> {
+    sled_store::SledStore::open(dir, true)
+}
+
+/// Runs `work` and turns a panic into an error.
+pub(super) fn caught<T>(work: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
+    match std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)) {
+        Ok(done) => done,
+        Err(payload) => {
+            let text = payload
+                .downcast_ref::<&str>()
+                .map(ToString::to_string)
+                .or_else(|| payload.downcast_ref::<String>().cloned())
+                .unwrap_or_else(|| "no message".to_owned());
+            Err(StoreError::Panicked(text))
+        }
+    }
+}

@@ -1,0 +1,212 @@
+//! One generation as a sled database, with the guard rails that FACTS.md found necessary.
+//!
+//! sled's `flush` is not an fsync, so that [`Store::sync`] syncs `<dir>/db` through a descriptor of its own, which also
+//! keeps its own error state. No background flusher, since it swallows errors. Values stay within 4 KB, so that nothing
+//! goes to `blobs/`, which sled never syncs; this is checked.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use super::{Chunk, ChunkBytes, ChunkIter, Key, Store, StoreError, caught};
+use crate::journal::frame::CHUNK_LEN;
+
+const CACHE_BYTES: u64 = 64 << 20;
+/// Looking into `blobs/` costs some microseconds; at this rate it costs nothing.
+const SYNCS_BETWEEN_BLOB_CHECKS: u32 = 1024;
+/// sled gives its lock back a moment after it was dropped, when its last background write ends.
+const OPEN_TRIES: u32 = 100;
+const OPEN_TRY_INTERVAL: Duration = Duration::from_millis(20);
+
+pub(super) struct SledStore {
+    /// Dropped before `file`, which then syncs what sled wrote last.
+    db: sled::Db,
+    file: SyncedFile,
+    dir: PathBuf,
+    syncs: AtomicU32,
+}
+
+/// The descriptor on `<dir>/db` that syncs go through.
+struct SyncedFile {
+    file: File,
+    skip_sync: bool,
+}
+
+impl SyncedFile {
+    fn sync(&self) -> Result<(), StoreError> {
+        if self.skip_sync {
+            Ok(())
+        } else {
+            self.file.sync_data().map_err(|error| StoreError::io("sync the journal", error))
+        }
+    }
+}
+
+impl Drop for SyncedFile {
+    fn drop(&mut self) {
+        if let Err(error) = self.sync() {
+            tracing::error!(%error, "a generation's last sync failed");
+        }
+    }
+}
+
+impl SledStore {
+    /// Opens or creates the database in `dir`; never panics.
+    pub(super) fn open(dir: &Path, skip_sync: bool) -> Result<Arc<dyn Store>, StoreError> {
+        remove_unfinished_snapshots(dir)?;
+        let db = open_db(dir)?;
+        let path = dir.join("db");
+        let file =
+            File::open(&path).map_err(|error| StoreError::io(format!("open {}", path.display()), error))?;
+        let file = SyncedFile { file, skip_sync };
+        let store = Self { db, file, dir: dir.to_owned(), syncs: AtomicU32::new(0) };
+        store.check_blobs()?;
+        Ok(Arc::new(store))
+    }
+
+    fn check_blobs(&self) -> Result<(), StoreError> {
+        let blobs = self.dir.join("blobs");
+        match fs::read_dir(&blobs) {
+            Ok(mut entries) => match entries.next() {
+                None => Ok(()),
+                Some(_) => Err(StoreError::Damaged(format!(
+                    "{} is not empty: sled keeps values there that it never syncs",
+                    blobs.display()
+                ))),
+            },
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(StoreError::io(format!("list {}", blobs.display()), error)),
+        }
+    }
+}
+
+fn open_db(dir: &Path) -> Result<sled::Db, StoreError> {
+    let mut tries = 1;
+    loop {
+        let opened = caught(|| {
+            sled::Config::new()
+                .path(dir)
+                .cache_capacity(CACHE_BYTES)
+                .mode(sled::Mode::HighThroughput)
+                .flush_every_ms(None)
+                .open()
+                .map_err(|error| from_sled(&format!("open {}", dir.display()), error))
+        });
+        match opened {
+            Err(error) if tries < OPEN_TRIES && error.to_string().contains("could not acquire lock") => {
+                tries += 1;
+                thread::sleep(OPEN_TRY_INTERVAL);
+            }
+            Ok(_) | Err(_) => return opened,
+        }
+    }
+}
+
+/// Removes `snap.*.generating`, which a kill while opening leaves behind and over which the next opening fails (sled #1527).
+pub(super) fn remove_unfinished_snapshots(dir: &Path) -> Result<(), StoreError> {
+    remove_snapshots(dir, |name| name.ends_with(".generating"))
+}
+
+/// Removes sled's own snapshots, which it can rebuild.
+pub(super) fn remove_all_snapshots(dir: &Path) -> Result<(), StoreError> {
+    remove_snapshots(dir, |_| true)
+}
+
+fn remove_snapshots(dir: &Path, chosen: impl Fn(&str) -> bool) -> Result<(), StoreError> {
+    let failed = |error| StoreError::io(format!("clean {}", dir.display()), error);
+    let entries = match fs::read_dir(dir) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(failed(error)),
+    };
+    for entry in entries {
+        let entry = entry.map_err(failed)?;
+        let name = entry.file_name();
+        let Some(name) = name.to_str() else { continue };
+        if name.starts_with("snap.") && chosen(name) {
+            fs::remove_file(entry.path()).map_err(failed)?;
+        }
+    }
+    Ok(())
+}
+
+fn from_sled(action: &str, error: sled::Error) -> StoreError {
+    match error {
+        sled::Error::Io(source) => StoreError::io(action, source),
+        sled::Error::CollectionNotFound(_)
+        | sled::Error::Unsupported(_)
+        | sled::Error::ReportableBug(_)
+        | sled::Error::Corruption { .. } => StoreError::Damaged(format!("{action}: {error}")),
+    }
+}
+
+impl Store for SledStore {
+    fn put(&self, key: Key, chunk: &[u8]) -> Result<(), StoreError> {
+        assert!(chunk.len() <= CHUNK_LEN, "larger values go to blobs/, which sled never syncs");
+        self.db.insert(key.to_bytes(), chunk).map(drop).map_err(|error| from_sled("write", error))
+    }
+
+    fn remove(&self, key: Key) -> Result<(), StoreError> {
+        self.db.remove(key.to_bytes()).map(drop).map_err(|error| from_sled("remove", error))
+    }
+
+    fn flush(&self) -> Result<(), StoreError> {
+        self.db.flush().map(drop).map_err(|error| from_sled("flush", error))
+    }
+
+    fn sync(&self) -> Result<(), StoreError> {
+        self.file.sync()?;
+        if self.syncs.fetch_add(1, Ordering::Relaxed).is_multiple_of(SYNCS_BETWEEN_BLOB_CHECKS) {
+            self.check_blobs()?;
+        }
+        Ok(())
+    }
+
+    fn get(&self, key: Key) -> Result<Option<Chunk>, StoreError> {
+        caught(|| {
+            let found = self.db.get(key.to_bytes()).map_err(|error| from_sled("read", error))?;
+            Ok(found.map(|bytes| Chunk(ChunkBytes::Sled(bytes))))
+        })
+    }
+
+    fn floor(&self, key: Key) -> Result<Option<Key>, StoreError> {
+        caught(|| match self.db.range(..=key.to_bytes()).next_back() {
+            None => Ok(None),
+            Some(Ok((found, _))) => parse_key(&found).map(Some),
+            Some(Err(error)) => Err(from_sled("read", error)),
+        })
+    }
+
+    fn scan(&self, from: Key, to: Key) -> ChunkIter {
+        Box::new(Scan { chunks: self.db.range(from.to_bytes()..to.to_bytes()), failed: false })
+    }
+}
+
+fn parse_key(bytes: &[u8]) -> Result<Key, StoreError> {
+    Key::from_bytes(bytes).ok_or_else(|| StoreError::Damaged(format!("a key has {} bytes", bytes.len())))
+}
+
+struct Scan {
+    chunks: sled::Iter,
+    failed: bool,
+}
+
+impl Iterator for Scan {
+    type Item = Result<(Key, Chunk), StoreError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.failed {
+            return None;
+        }
+        let next = caught(|| match self.chunks.next() {
+            None => Ok(None),
+            Some(Ok((key, bytes))) => Ok(Some((parse_key(&key)?, Chunk(ChunkBytes::Sled(bytes))))),
+            Some(Err(error)) => Err(from_sled("read", error)),
+        });
+        self.failed = next.is_err();
+        next.transpose()
+    }
+}

@@ -1,0 +1,320 @@
+//! The sections of a snapshot: one aggregate each.
+
+use bincode::Options;
+use serde::{Deserialize, Serialize};
+
+use super::wire::{
+    ConcertWire, CreationWire, PlanWire, PricesWire, VenueWire, instant_in, instant_out, seats_in, seats_out,
+    user_id,
+};
+use super::{DecodeError, codec};
+use crate::domain::catalogue::{Catalogue, CatalogueEvent};
+use crate::domain::ids::{ConcertId, ScheduleId};
+use crate::domain::ids::{PaymentId, ReservationNumber, ScheduleNumber};
+use crate::domain::keys::KeyUse;
+use crate::domain::schedule::{
+    Answer, Counts, Creation, Image, Reservation, ReservationStatus, SaleStatus, Summary,
+};
+use crate::domain::time::Timestamp;
+use crate::domain::venue::Seat;
+use std::sync::Arc;
+
+type Read<T> = Result<T, DecodeError>;
+
+/// A section of a snapshot, read.
+#[derive(Debug)]
+pub enum Section {
+    /// The catalogue: the first section.
+    Catalogue(Box<Catalogue>),
+    /// A schedule.
+    Schedule(Box<Image>),
+}
+
+#[derive(Serialize, Deserialize)]
+enum SectionWire {
+    Catalogue(CatalogueImageWire),
+    Schedule(Box<ScheduleImageWire>),
+}
+
+type KeyWire<A> = (u128, u128, u64, u64, A);
+
+#[derive(Serialize, Deserialize)]
+struct CatalogueImageWire {
+    venues: Vec<VenueWire>,
+    concerts: Vec<ConcertWire>,
+    schedules: Vec<(String, u32, String)>,
+    last_schedule: u32,
+    keys: Vec<KeyWire<()>>,
+    version: u64,
+    last_instant: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+struct ScheduleImageWire {
+    creation: CreationWire,
+    sale: u8,
+    prices: Option<PricesWire>,
+    ever_confirmed: bool,
+    blocked: Vec<u32>,
+    reservations: Vec<ReservationWire>,
+    last_reservation: u32,
+    ended: Vec<(u64, u32)>,
+    keys: Vec<KeyWire<AnswerWire>>,
+    version: u64,
+    seats_version: u64,
+    last_instant: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+struct ReservationWire {
+    number: u32,
+    nonce: u64,
+    user: String,
+    seats: Vec<u32>,
+    status: u8,
+    created_at: u64,
+    expires_at: u64,
+    confirmed_at: Option<u64>,
+    cancelled_at: Option<u64>,
+    ended_at: Option<u64>,
+    payment: Option<u128>,
+    deadline_moved: bool,
+    recovered: bool,
+}
+
+#[derive(Serialize, Deserialize)]
+enum AnswerWire {
+    Reservation(ReservationWire),
+    Schedule { sale: u8, counts: [u32; 4], plan: Box<PlanWire>, seats_version: u64 },
+}
+
+/// Writes the catalogue's section.
+pub fn encode_catalogue(catalogue: &Catalogue) -> Vec<u8> {
+    let listed = catalogue
+        .schedules()
+        .map(|(id, listing)| (id.to_string(), listing.number.0, listing.concert.to_string()));
+    let keys = catalogue
+        .keys()
+        .iter()
+        .map(|(key, version, at, ())| (key.digest, key.fingerprint, version, at.as_millis(), ()));
+    let image = CatalogueImageWire {
+        venues: catalogue.venues().map(|built| VenueWire::from_domain(&built.venue)).collect(),
+        concerts: catalogue.concerts().map(|concert| ConcertWire::from_domain(concert)).collect(),
+        schedules: listed.collect(),
+        last_schedule: catalogue.last_schedule(),
+        keys: keys.collect(),
+        version: catalogue.version(),
+        last_instant: catalogue.last_instant().as_millis(),
+    };
+    encode(&SectionWire::Catalogue(image))
+}
+
+/// Writes a schedule's section.
+pub fn encode_schedule(image: &Image) -> Vec<u8> {
+    let creation = Creation {
+        number: image.number,
+        id: image.id.clone(),
+        concert: image.concert.clone(),
+        venue: image.venue.clone(),
+        currency: image.currency,
+        plan: Arc::clone(&image.plan),
+        limits: image.limits,
+    };
+    let key = |(key, version, at, answer): &(KeyUse, u64, Timestamp, Answer)| {
+        (key.digest, key.fingerprint, *version, at.as_millis(), AnswerWire::from_domain(answer))
+    };
+    let image = ScheduleImageWire {
+        creation: CreationWire::from_domain(&creation),
+        sale: sale_out(image.sale),
+        prices: image.prices.as_deref().map(PricesWire::from_domain),
+        ever_confirmed: image.ever_confirmed,
+        blocked: seats_out(&image.blocked),
+        reservations: image.reservations.iter().map(ReservationWire::from_domain).collect(),
+        last_reservation: image.last_reservation,
+        ended: image.ended.iter().map(|(at, number)| (at.as_millis(), *number)).collect(),
+        keys: image.keys.iter().map(key).collect(),
+        version: image.version,
+        seats_version: image.seats_version,
+        last_instant: image.last_instant.as_millis(),
+    };
+    encode(&SectionWire::Schedule(Box::new(image)))
+}
+
+fn encode(section: &SectionWire) -> Vec<u8> {
+    codec().serialize(section).expect("writing to memory doesn't fail")
+}
+
+/// Reads a section.
+///
+/// # Errors
+/// When the bytes are not exactly one section of this format.
+pub fn decode_section(bytes: &[u8]) -> Result<Section, DecodeError> {
+    match codec().deserialize(bytes)? {
+        SectionWire::Catalogue(image) => Ok(Section::Catalogue(Box::new(image.into_domain()?))),
+        SectionWire::Schedule(image) => Ok(Section::Schedule(Box::new(image.into_domain()?))),
+    }
+}
+
+impl CatalogueImageWire {
+    fn into_domain(self) -> Read<Catalogue> {
+        let mut catalogue = Catalogue::default();
+        let mut put = |event: CatalogueEvent| catalogue.apply(&event, Timestamp::ZERO, None);
+        for venue in self.venues {
+            put(CatalogueEvent::VenuePut(Arc::new(venue.into_domain()?)));
+        }
+        for concert in self.concerts {
+            put(CatalogueEvent::ConcertPut(Arc::new(concert.into_domain()?)));
+        }
+        let mut listed = self.schedules;
+        listed.sort_unstable_by_key(|(_, number, _)| *number);
+        for (id, number, concert) in listed {
+            put(CatalogueEvent::ScheduleListed {
+                id: ScheduleId::parse(&id).map_err(|_| DecodeError::Value("a schedule id"))?,
+                number: ScheduleNumber(number),
+                concert: ConcertId::parse(&concert).map_err(|_| DecodeError::Value("a concert id"))?,
+            });
+        }
+        for (digest, fingerprint, version, at, ()) in self.keys {
+            catalogue.restore_key(KeyUse { digest, fingerprint }, version, Timestamp::from_millis(at));
+        }
+        let last_instant = Timestamp::from_millis(self.last_instant);
+        catalogue.restore_counters(self.version, self.last_schedule, last_instant);
+        Ok(catalogue)
+    }
+}
+
+impl ScheduleImageWire {
+    fn into_domain(self) -> Read<Image> {
+        let creation = self.creation.into_domain()?;
+        let prices = self.prices.map(PricesWire::into_domain).transpose()?;
+        let reservations = self.reservations.into_iter().map(ReservationWire::into_domain);
+        let key = |(digest, fingerprint, version, at, answer): KeyWire<AnswerWire>| {
+            let key = KeyUse { digest, fingerprint };
+            Ok((key, version, Timestamp::from_millis(at), answer.into_domain()?))
+        };
+        let ended = self.ended.into_iter().map(|(at, number)| (Timestamp::from_millis(at), number));
+        Ok(Image {
+            number: creation.number,
+            id: creation.id,
+            concert: creation.concert,
+            venue: creation.venue,
+            currency: creation.currency,
+            plan: creation.plan,
+            limits: creation.limits,
+            sale: sale_in(self.sale)?,
+            prices: prices.map(Arc::new),
+            ever_confirmed: self.ever_confirmed,
+            blocked: self.blocked.into_iter().map(Seat).collect(),
+            reservations: reservations.collect::<Read<_>>()?,
+            last_reservation: self.last_reservation,
+            ended: ended.collect(),
+            keys: self.keys.into_iter().map(key).collect::<Read<_>>()?,
+            version: self.version,
+            seats_version: self.seats_version,
+            last_instant: Timestamp::from_millis(self.last_instant),
+        })
+    }
+}
+
+impl ReservationWire {
+    fn from_domain(reservation: &Reservation) -> Self {
+        Self {
+            number: reservation.number.0,
+            nonce: reservation.nonce,
+            user: reservation.user.to_string(),
+            seats: seats_out(&reservation.seats),
+            status: match reservation.status {
+                ReservationStatus::Held => 0,
+                ReservationStatus::Paying => 1,
+                ReservationStatus::Confirmed => 2,
+                ReservationStatus::Cancelled => 3,
+                ReservationStatus::Released => 4,
+                ReservationStatus::Expired => 5,
+            },
+            created_at: reservation.created_at.as_millis(),
+            expires_at: reservation.expires_at.as_millis(),
+            confirmed_at: instant_out(reservation.confirmed_at),
+            cancelled_at: instant_out(reservation.cancelled_at),
+            ended_at: instant_out(reservation.ended_at),
+            payment: reservation.payment.map(|payment| payment.0),
+            deadline_moved: reservation.deadline_moved,
+            recovered: reservation.recovered,
+        }
+    }
+
+    fn into_domain(self) -> Read<Reservation> {
+        Ok(Reservation {
+            number: ReservationNumber(self.number),
+            nonce: self.nonce,
+            user: user_id(&self.user)?,
+            seats: seats_in(self.seats),
+            status: match self.status {
+                0 => ReservationStatus::Held,
+                1 => ReservationStatus::Paying,
+                2 => ReservationStatus::Confirmed,
+                3 => ReservationStatus::Cancelled,
+                4 => ReservationStatus::Released,
+                5 => ReservationStatus::Expired,
+                _ => return Err(DecodeError::Value("a reservation's status")),
+            },
+            created_at: Timestamp::from_millis(self.created_at),
+            expires_at: Timestamp::from_millis(self.expires_at),
+            confirmed_at: instant_in(self.confirmed_at),
+            cancelled_at: instant_in(self.cancelled_at),
+            ended_at: instant_in(self.ended_at),
+            payment: self.payment.map(PaymentId),
+            deadline_moved: self.deadline_moved,
+            recovered: self.recovered,
+        })
+    }
+}
+
+impl AnswerWire {
+    fn from_domain(answer: &Answer) -> Self {
+        match answer {
+            Answer::Reservation(reservation) => Self::Reservation(ReservationWire::from_domain(reservation)),
+            Answer::Schedule(summary) => {
+                let counts = summary.counts;
+                Self::Schedule {
+                    sale: sale_out(summary.status),
+                    counts: [counts.available, counts.held, counts.reserved, counts.blocked],
+                    plan: Box::new(PlanWire::from_domain(&summary.plan)),
+                    seats_version: summary.seats_version,
+                }
+            }
+        }
+    }
+
+    fn into_domain(self) -> Read<Answer> {
+        Ok(match self {
+            Self::Reservation(reservation) => Answer::Reservation(reservation.into_domain()?),
+            Self::Schedule { sale, counts: [available, held, reserved, blocked], plan, seats_version } => {
+                Answer::Schedule(Summary {
+                    status: sale_in(sale)?,
+                    counts: Counts { available, held, reserved, blocked },
+                    plan: Arc::new(plan.into_domain()?),
+                    seats_version,
+                })
+            }
+        })
+    }
+}
+
+fn sale_out(sale: SaleStatus) -> u8 {
+    match sale {
+        SaleStatus::Upcoming => 0,
+        SaleStatus::Open => 1,
+        SaleStatus::Closed => 2,
+        SaleStatus::Cancelled => 3,
+    }
+}
+
+fn sale_in(sale: u8) -> Read<SaleStatus> {
+    match sale {
+        0 => Ok(SaleStatus::Upcoming),
+        1 => Ok(SaleStatus::Open),
+        2 => Ok(SaleStatus::Closed),
+        3 => Ok(SaleStatus::Cancelled),
+        _ => Err(DecodeError::Value("a sale's status")),
+    }
+}

@@ -1,0 +1,142 @@
+//! The wire format of the journal and of snapshots: bytes ⇄ facts.
+//!
+//! A record is one fact of one stream, with its place in the stream, its instant, and the idempotency
+//! key whose effect it is. Its place in the whole journal isn't in it: the frame knows. The types in
+//! [`wire`] are the format, apart from the domain's own, so that neither changes the other by accident;
+//! [`CODEC`] is the version that frames and snapshots carry, and `snapshots/` holds golden bytes.
+//!
+//! The codec is bincode 1.3 with fixed-width integers, which refuses trailing bytes; it is named in
+//! this folder only.
+
+mod image;
+mod wire;
+
+use bincode::Options;
+
+use crate::domain::catalogue::CatalogueEvent;
+use crate::domain::ids::ScheduleNumber;
+use crate::domain::keys::KeyUse;
+use crate::domain::schedule;
+use crate::domain::time::Timestamp;
+
+pub use image::{Section, decode_section, encode_catalogue, encode_schedule};
+
+/// The version of the format, in every frame and snapshot.
+pub const CODEC: u8 = 1;
+
+/// One aggregate's events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Stream {
+    /// The catalogue.
+    Catalogue,
+    /// A schedule, by its number.
+    Schedule(ScheduleNumber),
+}
+
+/// What happened to an aggregate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fact {
+    /// Something happened to the catalogue.
+    Catalogue(CatalogueEvent),
+    /// Something happened to a schedule.
+    Schedule(ScheduleNumber, schedule::Event),
+}
+
+/// One fact with its place in its stream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    /// The stream's version with this fact: 1 for its first.
+    pub version: u64,
+    /// When it happened.
+    pub at: Timestamp,
+    /// The idempotency key whose effect it is.
+    pub key: Option<KeyUse>,
+    /// What happened.
+    pub fact: Fact,
+}
+
+impl Record {
+    /// Returns the stream that the fact belongs to.
+    pub fn stream(&self) -> Stream {
+        match &self.fact {
+            Fact::Catalogue(_) => Stream::Catalogue,
+            Fact::Schedule(number, _) => Stream::Schedule(*number),
+        }
+    }
+}
+
+/// Bytes that aren't a record of this format.
+#[derive(Debug, thiserror::Error)]
+pub enum DecodeError {
+    /// The codec doesn't read them.
+    #[error("the bytes are not of this format: {0}")]
+    Codec(#[from] bincode::Error),
+    /// They hold a value that can't be.
+    #[error("a field holds a value that cannot be: {0}")]
+    Value(&'static str),
+}
+
+fn codec() -> impl Options {
+    // A record is cut into frames before it is decoded; the limit bounds what damage could allocate.
+    bincode::DefaultOptions::new().with_fixint_encoding().with_limit(64 << 20)
+}
+
+/// Appends a schedule's event to `bytes`.
+pub fn encode_schedule_event(
+    bytes: &mut Vec<u8>,
+    number: ScheduleNumber,
+    version: u64,
+    at: Timestamp,
+    key: Option<KeyUse>,
+    event: &schedule::Event,
+) {
+    let event = wire::FactWire::Schedule(number.0, wire::ScheduleEventWire::from_domain(event));
+    encode_record(bytes, version, at, key, event);
+}
+
+/// Appends an event of the catalogue to `bytes`.
+pub fn encode_catalogue_event(
+    bytes: &mut Vec<u8>,
+    version: u64,
+    at: Timestamp,
+    key: Option<KeyUse>,
+    event: &CatalogueEvent,
+) {
+    let event = wire::FactWire::Catalogue(wire::CatalogueEventWire::from_domain(event));
+    encode_record(bytes, version, at, key, event);
+}
+
+fn encode_record(
+    bytes: &mut Vec<u8>,
+    version: u64,
+    at: Timestamp,
+    key: Option<KeyUse>,
+    fact: wire::FactWire<'_>,
+) {
+    let key = key.map(|key| (key.digest, key.fingerprint));
+    let record = wire::RecordWire { version, at: at.as_millis(), key, fact };
+    codec().serialize_into(bytes, &record).expect("writing to memory doesn't fail");
+}
+
+/// Reads a record.
+///
+/// # Errors
+/// When the bytes are not exactly one record of this format.
+pub fn decode(bytes: &[u8]) -> Result<Record, DecodeError> {
+    let record: wire::RecordWire<'_> = codec().deserialize(bytes)?;
+    let fact = match record.fact {
+        wire::FactWire::Catalogue(event) => Fact::Catalogue(event.into_domain()?),
+        wire::FactWire::Schedule(number, event) => {
+            Fact::Schedule(ScheduleNumber(number), event.into_domain()?)
+        }
+    };
+    Ok(Record {
+        version: record.version,
+        at: Timestamp::from_millis(record.at),
+        key: record.key.map(|(digest, fingerprint)| KeyUse { digest, fingerprint }),
+        fact,
+    })
+}
+
+#[cfg(test)]
+mod tests;

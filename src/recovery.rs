@@ -1,0 +1,171 @@
+//! Snapshot → replay → aggregates: the state of everything, made again from what is durable.
+//!
+//! A [`World`] is all aggregates at one position. Recovery, `onsale replay`, `onsale verify` and the
+//! seat map of an earlier instant are all the same: a world restored from a snapshot's sections (or an
+//! empty one), and records applied in order. Damage that the journal's checksums can't see (a stream
+//! with a gap) is an error here, never a panic.
+
+use std::sync::Arc;
+
+use hashbrown::HashMap;
+
+use crate::domain::catalogue::Catalogue;
+use crate::domain::ids::ScheduleNumber;
+use crate::domain::schedule::{Event, Schedule};
+use crate::domain::time::Timestamp;
+use crate::domain::venue::Layout;
+use crate::record::{Fact, Record, Section, Stream};
+
+/// Every aggregate, as it is after some position of the journal.
+#[derive(Debug, Default, PartialEq)]
+pub struct World {
+    /// Venues, concerts and the list of schedules.
+    pub catalogue: Catalogue,
+    /// The schedules by number.
+    pub schedules: HashMap<ScheduleNumber, Schedule>,
+}
+
+/// A journal that doesn't continue what came before it.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum ReplayError {
+    /// A stream's next event isn't the one that follows.
+    #[error("{stream:?} is at version {standing}, and its next event has version {found}")]
+    Gap {
+        /// The stream.
+        stream: Stream,
+        /// Its version so far.
+        standing: u64,
+        /// The version of the event.
+        found: u64,
+    },
+    /// An event belongs to a schedule that was never created.
+    #[error("schedule number {0} has an event but was never created")]
+    NoSchedule(u32),
+    /// A schedule's concert or venue isn't in the catalogue.
+    #[error("schedule number {0} has no venue in the catalogue")]
+    NoVenue(u32),
+    /// The catalogue lists other schedules than there are.
+    #[error("the catalogue lists {listed} schedules, and {found} of them exist, of {existing} in all")]
+    Listing {
+        /// How many it lists.
+        listed: usize,
+        /// How many of these exist.
+        found: usize,
+        /// How many exist.
+        existing: usize,
+    },
+    /// A stream's instant is before the one that it followed.
+    #[error("{stream:?} goes back in time at version {version}")]
+    TimeRunsBackwards {
+        /// The stream.
+        stream: Stream,
+        /// The version of the event.
+        version: u64,
+    },
+}
+
+impl World {
+    /// Restores an aggregate from its section of a snapshot; the catalogue comes first.
+    ///
+    /// # Errors
+    /// When a schedule's venue isn't in the catalogue.
+    pub fn restore(&mut self, section: Section) -> Result<(), ReplayError> {
+        match section {
+            Section::Catalogue(catalogue) => self.catalogue = *catalogue,
+            Section::Schedule(image) => {
+                let layout = self.layout(&image.venue).ok_or(ReplayError::NoVenue(image.number.0))?;
+                self.schedules.insert(image.number, image.restore(layout));
+            }
+        }
+        Ok(())
+    }
+
+    /// Applies a record, unless the aggregate has it already (its image was taken later).
+    ///
+    /// Returns whether it was applied.
+    ///
+    /// # Errors
+    /// When the record doesn't follow what came before it.
+    pub fn apply(&mut self, record: &Record) -> Result<bool, ReplayError> {
+        match &record.fact {
+            Fact::Catalogue(event) => {
+                let (version, instant) = (self.catalogue.version(), self.catalogue.last_instant());
+                if !follows(record, version, instant)? {
+                    return Ok(false);
+                }
+                self.catalogue.apply(event, record.at, record.key);
+                Ok(true)
+            }
+            Fact::Schedule(number, event) => self.apply_to_schedule(*number, event, record),
+        }
+    }
+
+    fn apply_to_schedule(
+        &mut self,
+        number: ScheduleNumber,
+        event: &Event,
+        record: &Record,
+    ) -> Result<bool, ReplayError> {
+        if let Some(schedule) = self.schedules.get_mut(&number) {
+            if !follows(record, schedule.version(), schedule.last_instant())? {
+                return Ok(false);
+            }
+            schedule.apply(event, record.at, record.key);
+            if schedule.is_deleted() {
+                self.schedules.remove(&number);
+            }
+            return Ok(true);
+        }
+        let Event::Created(creation) = event else {
+            return Err(ReplayError::NoSchedule(number.0));
+        };
+        let layout = self.layout(&creation.venue).ok_or(ReplayError::NoVenue(number.0))?;
+        let schedule = Schedule::create((**creation).clone(), layout, record.at);
+        self.schedules.insert(number, schedule);
+        Ok(true)
+    }
+
+    /// Checks that the catalogue lists exactly the schedules that exist, and every invariant of each.
+    ///
+    /// # Errors
+    /// When the listing differs.
+    ///
+    /// # Panics
+    /// When a schedule's invariant doesn't hold.
+    pub fn check(&self) -> Result<(), ReplayError> {
+        let exists = |number: &ScheduleNumber| self.schedules.contains_key(number);
+        let listed = self.catalogue.schedules().count();
+        let found = self.catalogue.schedules().filter(|(_, listing)| exists(&listing.number)).count();
+        let existing = self.schedules.len();
+        if listed != found || found != existing {
+            return Err(ReplayError::Listing { listed, found, existing });
+        }
+        self.schedules.values().for_each(Schedule::check_invariants);
+        Ok(())
+    }
+
+    /// Returns the instant of the last event of any aggregate.
+    pub fn last_instant(&self) -> Timestamp {
+        let schedules = self.schedules.values().map(Schedule::last_instant);
+        schedules.fold(self.catalogue.last_instant(), Timestamp::max)
+    }
+
+    fn layout(&self, venue: &str) -> Option<Arc<Layout>> {
+        self.catalogue.venue(venue).map(|built| Arc::clone(&built.layout))
+    }
+}
+
+/// Tells whether the record is the stream's next (true) or one that it has already (false).
+fn follows(record: &Record, standing: u64, last_instant: Timestamp) -> Result<bool, ReplayError> {
+    if record.version <= standing {
+        return Ok(false);
+    }
+    if record.version > standing + 1 {
+        return Err(ReplayError::Gap { stream: record.stream(), standing, found: record.version });
+    }
+    if record.at < last_instant {
+        let (stream, version) = (record.stream(), record.version);
+        return Err(ReplayError::TimeRunsBackwards { stream, version });
+    }
+    Ok(true)
+}
