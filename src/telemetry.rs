@@ -17,8 +17,8 @@ use crate::config::{LogConfig, LogFormat};
 
 /// The buckets of latencies: 50 µs to 10 s, in steps of about 2.
 pub const SECONDS_BUCKETS: &[f64] = &[
-    0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5,
-    1.0, 2.5, 5.0, 10.0,
+    0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5,
+    5.0, 10.0,
 ];
 
 /// How often histograms are emptied into their buckets; without it they grow between two scrapes.
@@ -47,23 +47,14 @@ pub fn init_logs(config: &LogConfig) -> Result<(), TelemetryError> {
     let registry = tracing_subscriber::registry().with(filter);
     match config.format {
         LogFormat::Human => registry
-            .with(
-                fmt::layer()
-                    .with_writer(io::stderr)
-                    .with_ansi(io::IsTerminal::is_terminal(&io::stderr())),
-            )
+            .with(fmt::layer().with_writer(io::stderr).with_ansi(io::IsTerminal::is_terminal(&io::stderr())))
             .try_init()?,
         LogFormat::Json => {
-            registry
-                .with(fmt::layer().json().with_writer(io::stderr))
-                .try_init()?;
+            registry.with(fmt::layer().json().with_writer(io::stderr)).try_init()?;
         }
     }
     std::panic::set_hook(Box::new(|panic| {
-        let location = panic
-            .location()
-            .map(ToString::to_string)
-            .unwrap_or_default();
+        let location = panic.location().map(ToString::to_string).unwrap_or_default();
         let payload = panic.payload();
         let message = payload
             .downcast_ref::<&str>()

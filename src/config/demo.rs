@@ -57,18 +57,12 @@ struct File {
 /// When the file or the directory can't be read or written, is damaged, or there is no randomness.
 pub fn demo_secrets(data_dir: &Path) -> Result<DemoSecrets, DemoError> {
     let path = data_dir.join(FILE);
-    let failed = |source| DemoError::Io {
-        path: path.clone(),
-        source,
-    };
+    let failed = |source| DemoError::Io { path: path.clone(), source };
     let file = match fs::read_to_string(&path) {
         Ok(text) => toml::from_str(&text).map_err(|_| DemoError::Damaged { path: path.clone() })?,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             fs::create_dir_all(data_dir).map_err(failed)?;
-            let file = File {
-                jwt_secret: random()?,
-                admin_token: random()?,
-            };
+            let file = File { jwt_secret: random()?, admin_token: random()? };
             write(&path, &file).map_err(failed)?;
             file
         }

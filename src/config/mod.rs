@@ -19,8 +19,8 @@ use std::{collections::BTreeMap, fmt::Write, path::PathBuf};
 pub use self::{
     demo::{DemoError, DemoSecrets, demo_secrets},
     table::{
-        AuthConfig, Config, JournalConfig, LimitsConfig, LogConfig, PaymentsConfig, SETTINGS,
-        ServerConfig, Setting, SnapshotsConfig,
+        AuthConfig, Config, JournalConfig, LimitsConfig, LogConfig, PaymentsConfig, SETTINGS, ServerConfig,
+        Setting, SnapshotsConfig,
     },
     value::{AddressRange, LogFormat, RateLimit, Retain, Secret},
 };
@@ -98,9 +98,7 @@ pub enum ConfigError {
 }
 
 fn suggestion(nearest: Option<&str>) -> String {
-    nearest
-        .map(|nearest| format!("; did you mean {nearest}?"))
-        .unwrap_or_default()
+    nearest.map(|nearest| format!("; did you mean {nearest}?")).unwrap_or_default()
 }
 
 /// Everything that is wrong with the settings, one line each.
@@ -152,11 +150,7 @@ impl Values {
         let (text, source) = self.0.get(key)?;
         read(text)
             .map_err(|allowed| {
-                errors.push(ConfigError::Value {
-                    key,
-                    origin: source.clone(),
-                    allowed,
-                });
+                errors.push(ConfigError::Value { key, origin: source.clone(), allowed });
             })
             .ok()
     }
@@ -170,26 +164,16 @@ impl Config {
             .value_name("FILE")
             .value_parser(clap::value_parser!(PathBuf))
             .help("The settings file (TOML)")
-            .long_help(format!(
-                "The settings file (TOML) [variable: {FILE_VARIABLE}]"
-            ));
+            .long_help(format!("The settings file (TOML) [variable: {FILE_VARIABLE}]"));
         let rest = SETTINGS.iter().map(|setting| {
-            let default = if setting.default.is_empty() {
-                "unset"
-            } else {
-                setting.default
-            };
+            let default = if setting.default.is_empty() { "unset" } else { setting.default };
             clap::Arg::new(setting.key)
                 .long(setting.flag())
                 .value_name(setting.unit)
                 .help_heading("Settings")
                 .allow_hyphen_values(true)
                 .hide_short_help(setting.key.contains('.'))
-                .help(format!(
-                    "{} [default: {default}] [variable: {}]",
-                    setting.help,
-                    setting.variable()
-                ))
+                .help(format!("{} [default: {default}] [variable: {}]", setting.help, setting.variable()))
         });
         core::iter::once(file).chain(rest).collect()
     }
@@ -202,9 +186,8 @@ impl Config {
         matches: &clap::ArgMatches,
         environment: impl Iterator<Item = (String, String)>,
     ) -> Result<Self, ConfigErrors> {
-        let environment: BTreeMap<String, String> = environment
-            .filter(|(name, _)| name.starts_with("ONSALE_"))
-            .collect();
+        let environment: BTreeMap<String, String> =
+            environment.filter(|(name, _)| name.starts_with("ONSALE_")).collect();
         let mut values = Values::defaults();
         let mut errors = Vec::new();
         let file = matches
@@ -212,23 +195,14 @@ impl Config {
             .ok()
             .flatten()
             .cloned()
-            .or_else(|| {
-                environment
-                    .get(FILE_VARIABLE)
-                    .filter(|p| !p.is_empty())
-                    .map(Into::into)
-            });
+            .or_else(|| environment.get(FILE_VARIABLE).filter(|p| !p.is_empty()).map(Into::into));
         if let Some(path) = file {
             read_file(path, &mut values, &mut errors);
         }
         read_environment(environment, &mut values, &mut errors);
         for setting in SETTINGS {
             if let Ok(Some(text)) = matches.try_get_one::<String>(setting.key) {
-                values.set(
-                    setting,
-                    text.clone(),
-                    Source::Flag(setting.flag().to_owned()),
-                );
+                values.set(setting, text.clone(), Source::Flag(setting.flag().to_owned()));
             }
         }
         match Self::read(values) {
@@ -271,19 +245,14 @@ impl Config {
             self.auth.admin_token = Some(secrets.admin_token.clone());
         }
         if *self.source("self_charge") == Source::Default {
-            self.values
-                .0
-                .insert("self_charge", ("on".to_owned(), Source::Demo));
+            self.values.0.insert("self_charge", ("on".to_owned(), Source::Demo));
             self.payments.self_charge = true;
         }
     }
 
     /// Returns where a setting's value came from; the default for a name that isn't in the table.
     pub fn source(&self, key: &str) -> &Source {
-        self.values
-            .0
-            .get(key)
-            .map_or(&Source::Default, |(_, source)| source)
+        self.values.0.get(key).map_or(&Source::Default, |(_, source)| source)
     }
 
     /// Returns what `--print-config` prints: every setting with its value, source, unit and why,
@@ -292,9 +261,8 @@ impl Config {
         let mut out = String::new();
         let mut table = "";
         // In TOML, what belongs to no table stands before the first.
-        let (inside, outside): (Vec<&Setting>, Vec<&Setting>) = SETTINGS
-            .iter()
-            .partition(|setting| setting.key.contains('.'));
+        let (inside, outside): (Vec<&Setting>, Vec<&Setting>) =
+            SETTINGS.iter().partition(|setting| setting.key.contains('.'));
         for setting in outside.into_iter().chain(inside) {
             let (group, name) = setting.key.split_once('.').unwrap_or(("", setting.key));
             if group != table {
@@ -308,17 +276,10 @@ impl Config {
                 (false, true) => format!("# {name} = <unset>"),
                 (false, false) => format!("{name} = {}", toml::Value::String(text.clone())),
             };
-            let shown = if setting.secret {
-                format!("# {name} = {}", &shown[2..])
-            } else {
-                shown
-            };
+            let shown = if setting.secret { format!("# {name} = {}", &shown[2..]) } else { shown };
             let Setting { help, unit, .. } = setting;
             let variable = setting.variable();
-            let _ = writeln!(
-                out,
-                "# {help}\n# {unit}; {variable}; from: {source}\n{shown}\n"
-            );
+            let _ = writeln!(out, "# {help}\n# {unit}; {variable}; from: {source}\n{shown}\n");
         }
         out
     }
@@ -345,10 +306,7 @@ fn read_environment(
 }
 
 fn read_file(path: PathBuf, values: &mut Values, errors: &mut Vec<ConfigError>) {
-    let wrong = |reason: String| ConfigError::File {
-        path: path.clone(),
-        reason,
-    };
+    let wrong = |reason: String| ConfigError::File { path: path.clone(), reason };
     let text = match std::fs::read_to_string(&path) {
         Ok(text) => text,
         Err(error) => return errors.push(wrong(error.to_string())),
@@ -358,38 +316,23 @@ fn read_file(path: PathBuf, values: &mut Values, errors: &mut Vec<ConfigError>) 
         // The whole message shows the line, which may hold a secret.
         Err(error) => {
             let error: toml::de::Error = error;
-            let line = error.span().map_or(1, |span| {
-                1 + text
-                    .bytes()
-                    .take(span.start)
-                    .filter(|byte| *byte == b'\n')
-                    .count()
-            });
-            return errors.push(wrong(format!(
-                "line {line} isn't TOML: {}",
-                error.message()
-            )));
+            let line = error
+                .span()
+                .map_or(1, |span| 1 + text.bytes().take(span.start).filter(|byte| *byte == b'\n').count());
+            return errors.push(wrong(format!("line {line} isn't TOML: {}", error.message())));
         }
     };
     let source = Source::File(path);
     let mut queue: Vec<(String, toml::Value)> = table.into_iter().collect();
     while let Some((key, value)) = queue.pop() {
         if let toml::Value::Table(inner) = value {
-            queue.extend(
-                inner
-                    .into_iter()
-                    .map(|(name, value)| (format!("{key}.{name}"), value)),
-            );
+            queue.extend(inner.into_iter().map(|(name, value)| (format!("{key}.{name}"), value)));
             continue;
         }
         let Some(setting) = Setting::find(&key) else {
             let known = SETTINGS.iter().map(|setting| setting.key.to_owned());
             let nearest = nearest(&key, known);
-            errors.push(ConfigError::Unknown {
-                name: key,
-                origin: source.clone(),
-                nearest,
-            });
+            errors.push(ConfigError::Unknown { name: key, origin: source.clone(), nearest });
             continue;
         };
         match file_text(&value) {

@@ -179,10 +179,7 @@ impl Setting {
     pub fn flag(&self) -> &'static str {
         /// clap keeps names for as long as the process lives.
         static FLAGS: LazyLock<BTreeMap<&str, String>> = LazyLock::new(|| {
-            SETTINGS
-                .iter()
-                .map(|row| (row.key, row.key.replace(['.', '_'], "-")))
-                .collect()
+            SETTINGS.iter().map(|row| (row.key, row.key.replace(['.', '_'], "-"))).collect()
         });
         FLAGS.get(self.key).map_or(self.key, String::as_str)
     }

@@ -8,18 +8,12 @@ fn load(arguments: &[&str], environment: &[(&str, &str)]) -> Result<Config, Conf
         .args(Config::flags())
         .try_get_matches_from(core::iter::once("onsale").chain(arguments.iter().copied()))
         .unwrap();
-    let environment = environment
-        .iter()
-        .map(|(name, text)| ((*name).into(), (*text).into()));
+    let environment = environment.iter().map(|(name, text)| ((*name).into(), (*text).into()));
     Config::load(&matches, environment)
 }
 
 /// Loads with a settings file of this text.
-fn with_file(
-    text: &str,
-    arguments: &[&str],
-    environment: &[(&str, &str)],
-) -> Result<Config, String> {
+fn with_file(text: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Result<Config, String> {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("onsale.toml");
     std::fs::write(&path, text).unwrap();
@@ -67,23 +61,14 @@ fn every_variable_of_the_contract_is_a_setting() {
         "ONSALE_TRUSTED_PROXIES",
     ];
     for variable in variables {
-        assert!(
-            SETTINGS
-                .iter()
-                .any(|setting| setting.variable() == variable),
-            "{variable}"
-        );
+        assert!(SETTINGS.iter().any(|setting| setting.variable() == variable), "{variable}");
     }
 }
 
 #[test]
 fn names_are_unique_and_secrets_have_no_default() {
     for (index, setting) in SETTINGS.iter().enumerate() {
-        assert!(
-            !setting.secret || setting.default.is_empty(),
-            "{}",
-            setting.key
-        );
+        assert!(!setting.secret || setting.default.is_empty(), "{}", setting.key);
         assert!(!setting.help.is_empty() && !setting.unit.is_empty());
         for other in &SETTINGS[..index] {
             assert_ne!(setting.key, other.key);
@@ -96,19 +81,13 @@ fn names_are_unique_and_secrets_have_no_default() {
 #[test]
 fn a_flag_beats_the_environment_which_beats_the_file_which_beats_the_default() {
     let file = "drain_seconds = 1\n[journal]\nretain = \"1d\"\nqueue_len_max = 5\n[log]\nformat = \"json\"";
-    let environment = [
-        ("ONSALE_JOURNAL_RETAIN", "2d"),
-        ("ONSALE_JOURNAL_QUEUE_LEN_MAX", "6"),
-    ];
+    let environment = [("ONSALE_JOURNAL_RETAIN", "2d"), ("ONSALE_JOURNAL_QUEUE_LEN_MAX", "6")];
     let config = with_file(file, &["--journal-retain", "3d"], &environment).unwrap();
     assert_eq!(config.journal.retain, Retain::Seconds(3 * 86_400));
     assert_eq!(config.journal.queue_len_max, 6);
     assert_eq!(config.server.drain_seconds, 1);
     assert_eq!(config.log.format, LogFormat::Json);
-    assert_eq!(
-        config.source("journal.retain"),
-        &Source::Flag("journal-retain".into())
-    );
+    assert_eq!(config.source("journal.retain"), &Source::Flag("journal-retain".into()));
     assert_eq!(config.source("listen"), &Source::Default);
 }
 
@@ -127,11 +106,7 @@ fn all_errors_are_told_at_once_each_with_its_setting_source_and_what_is_allowed(
     let text = with_file(
         "listne = \"x\"\nlimits = { connections_max = 0 }\nlisten = 1.5",
         &["--rate-limit", "many"],
-        &[
-            ("ONSALE_JOURNAL_RETAIN", "soon"),
-            ("ONSALE_RATELIMIT", "5"),
-            ("ONSALE_ZZZZZZZZZZZZZ", "5"),
-        ],
+        &[("ONSALE_JOURNAL_RETAIN", "soon"), ("ONSALE_RATELIMIT", "5"), ("ONSALE_ZZZZZZZZZZZZZ", "5")],
     )
     .unwrap_err();
     let mut lines: Vec<&str> = text.lines().collect();
@@ -188,24 +163,15 @@ fn impossible_values_are_refused() {
 
 #[test]
 fn an_empty_variable_is_unset_where_a_setting_may_be() {
-    let config = load(
-        &[],
-        &[("ONSALE_JWT_SECRET", ""), ("ONSALE_CORS_ORIGINS", "")],
-    )
-    .unwrap();
+    let config = load(&[], &[("ONSALE_JWT_SECRET", ""), ("ONSALE_CORS_ORIGINS", "")]).unwrap();
     assert_eq!(config.auth.jwt_secret, None);
     assert!(config.server.cors_origins.is_empty());
 }
 
 #[test]
 fn a_file_that_cannot_be_read_or_is_not_toml_is_refused_without_showing_its_lines() {
-    let text = load(&["--config", "/nowhere/x.toml"], &[])
-        .unwrap_err()
-        .to_string();
-    assert!(
-        text.starts_with("the settings file /nowhere/x.toml: "),
-        "{text}"
-    );
+    let text = load(&["--config", "/nowhere/x.toml"], &[]).unwrap_err().to_string();
+    assert!(text.starts_with("the settings file /nowhere/x.toml: "), "{text}");
     let text = with_file("drain_seconds = 1\njwt_secret = \"hush", &[], &[]).unwrap_err();
     assert!(text.contains("line 2") && !text.contains("hush"), "{text}");
     assert_eq!(text.lines().count(), 1);
@@ -215,12 +181,7 @@ fn a_file_that_cannot_be_read_or_is_not_toml_is_refused_without_showing_its_line
 fn a_start_without_a_way_to_check_tokens_says_what_to_set() {
     let config = Config::defaults();
     let text = config.require_tokens().unwrap_err().to_string();
-    for part in [
-        "ONSALE_JWT_SECRET",
-        "ONSALE_JWKS_FILE",
-        "openssl rand",
-        "--demo",
-    ] {
+    for part in ["ONSALE_JWT_SECRET", "ONSALE_JWKS_FILE", "openssl rand", "--demo"] {
         assert!(text.contains(part), "{text}");
     }
     for variable in ["ONSALE_JWT_SECRET", "ONSALE_JWKS_FILE"] {
@@ -245,23 +206,15 @@ fn what_is_printed_shows_every_setting_and_no_secret_and_can_be_read_back() {
     }
     assert!(printed.contains("listen = \"[::1]:80\""), "{printed}");
     assert!(printed.contains("from: environment ONSALE_LISTEN"));
-    assert!(
-        printed.contains("# jwt_secret = <set>") && printed.contains("# toss.secret").eq(&false)
-    );
+    assert!(printed.contains("# jwt_secret = <set>") && printed.contains("# toss.secret").eq(&false));
     assert!(printed.contains("# secret = <unset>"));
     for text in [printed.clone(), format!("{config:?}")] {
-        assert!(
-            !text.contains(SECRET) && !text.contains(&admin_token),
-            "{text}"
-        );
+        assert!(!text.contains(SECRET) && !text.contains(&admin_token), "{text}");
     }
     let again = with_file(&printed, &[], &[]).unwrap();
     config.auth.jwt_secret = None;
     config.auth.admin_token = None;
-    assert_eq!(
-        (again.server, again.auth, again.journal),
-        (config.server, config.auth, config.journal)
-    );
+    assert_eq!((again.server, again.auth, again.journal), (config.server, config.auth, config.journal));
 }
 
 #[test]
@@ -277,18 +230,12 @@ fn demo_secrets_are_made_once_and_only_their_owner_reads_them() {
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
-        assert_eq!(
-            std::fs::metadata(&path).unwrap().permissions().mode() & 0o777,
-            0o600
-        );
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
     }
     let shown = format!("{secrets:?}");
     assert!(!shown.contains(secrets.jwt_secret.expose()), "{shown}");
     std::fs::write(&path, "jwt_secret = 1").unwrap();
-    assert!(matches!(
-        demo_secrets(&data_dir),
-        Err(DemoError::Damaged { .. })
-    ));
+    assert!(matches!(demo_secrets(&data_dir), Err(DemoError::Damaged { .. })));
 }
 
 #[test]
@@ -321,9 +268,7 @@ fn a_range_holds_its_addresses_and_no_others() {
 #[test]
 fn a_setting_is_found_by_its_name() {
     assert_eq!(
-        Setting::find("journal.retain")
-            .map(Setting::variable)
-            .as_deref(),
+        Setting::find("journal.retain").map(Setting::variable).as_deref(),
         Some("ONSALE_JOURNAL_RETAIN")
     );
     assert!(Setting::find("journal").is_none());

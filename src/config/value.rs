@@ -95,10 +95,7 @@ impl AddressRange {
         let base: IpAddr = base.parse().ok()?;
         let widest = if base.is_ipv4() { 32 } else { 128 };
         let prefix_len = prefix_len.unwrap_or(widest);
-        (prefix_len <= widest).then_some(Self {
-            base: base.to_canonical(),
-            prefix_len,
-        })
+        (prefix_len <= widest).then_some(Self { base: base.to_canonical(), prefix_len })
     }
 }
 
@@ -106,11 +103,7 @@ pub(super) type Read<T> = Result<T, String>;
 
 /// Reads a setting that may be absent: an empty text is none.
 pub(super) fn optional<T>(text: &str, read: impl FnOnce(&str) -> Read<T>) -> Read<Option<T>> {
-    if text.is_empty() {
-        Ok(None)
-    } else {
-        read(text).map(Some)
-    }
+    if text.is_empty() { Ok(None) } else { read(text).map(Some) }
 }
 
 /// Reads a whole number within bounds; `_` may group digits.
@@ -137,9 +130,7 @@ pub(super) fn bytes(text: &str, least: usize, most: usize) -> Read<usize> {
         .ok()
         .and_then(|number: usize| number.checked_mul(factor))
         .filter(|bytes| (least..=most).contains(bytes))
-        .ok_or_else(|| {
-            format!("must be {least} to {most} bytes, as a whole number or with KiB, MiB or GiB")
-        })
+        .ok_or_else(|| format!("must be {least} to {most} bytes, as a whole number or with KiB, MiB or GiB"))
 }
 
 pub(super) fn address(text: &str) -> Read<core::net::SocketAddr> {
@@ -220,16 +211,13 @@ pub(super) fn retain(text: &str) -> Read<Retain> {
             _ => return None,
         };
         let count: u64 = text[..text.len() - 1].parse().ok()?;
-        count
-            .checked_mul(unit)
-            .filter(|seconds| (1..=SECONDS_MAX).contains(seconds))
+        count.checked_mul(unit).filter(|seconds| (1..=SECONDS_MAX).contains(seconds))
     };
     match text {
         "snapshot" => Ok(Retain::Snapshot),
         "forever" => Ok(Retain::Forever),
         _ => seconds().map(Retain::Seconds).ok_or_else(|| {
-            "must be snapshot, forever, or a time such as 90m, 36h, 7d or 4w (up to 100 years)"
-                .into()
+            "must be snapshot, forever, or a time such as 90m, 36h, 7d or 4w (up to 100 years)".into()
         }),
     }
 }
@@ -239,38 +227,27 @@ const SECONDS_MAX: u64 = 100 * 365 * 86_400;
 
 /// Reads a list whose items stand between commas; an empty text is an empty list.
 fn list<T>(text: &str, read: impl Fn(&str) -> Option<T>) -> Option<Vec<T>> {
-    text.split(',')
-        .map(str::trim)
-        .filter(|item| !item.is_empty())
-        .map(read)
-        .collect()
+    text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(read).collect()
 }
 
 pub(super) fn ranges(text: &str) -> Read<Vec<AddressRange>> {
-    list(text, AddressRange::parse).ok_or_else(|| {
-        "must be addresses or prefixes between commas, such as 10.0.0.0/8, ::1".into()
-    })
+    list(text, AddressRange::parse)
+        .ok_or_else(|| "must be addresses or prefixes between commas, such as 10.0.0.0/8, ::1".into())
 }
 
 pub(super) fn origins(text: &str) -> Read<Vec<String>> {
     let origin = |item: &str| {
-        let rest = item
-            .strip_prefix("https://")
-            .or_else(|| item.strip_prefix("http://"))?;
-        let plain =
-            |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'/' | b'?' | b'#' | b'*' | b'@');
+        let rest = item.strip_prefix("https://").or_else(|| item.strip_prefix("http://"))?;
+        let plain = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'/' | b'?' | b'#' | b'*' | b'@');
         (!rest.is_empty() && rest.bytes().all(plain)).then(|| item.to_ascii_lowercase())
     };
     list(text, origin).ok_or_else(|| {
-        "must be origins between commas, such as https://tickets.example.com, without a path or *"
-            .into()
+        "must be origins between commas, such as https://tickets.example.com, without a path or *".into()
     })
 }
 
 pub(super) fn url(text: &str) -> Read<String> {
-    let rest = text
-        .strip_prefix("https://")
-        .or_else(|| text.strip_prefix("http://"));
+    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
     match rest {
         Some(rest) if !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_graphic()) => {
             Ok(text.trim_end_matches('/').to_owned())

@@ -11,7 +11,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::concert::{Concert, GRADES_MAX};
+use super::concert::{Concert, GRADES_MAX, PRICE_MAX};
 use super::ids::{ConcertId, ScheduleId, ScheduleNumber, VenueId};
 use super::keys::{KeyUse, Keys};
 use super::schedule::{Creation, Limits, Plan};
@@ -216,6 +216,7 @@ impl PartialEq for Catalogue {
             && self.last_schedule == other.last_schedule
             && self.keys == other.keys
             && self.version == other.version
+            && self.last_instant == other.last_instant
     }
 }
 
@@ -433,6 +434,9 @@ fn check_grades(concert: &Concert) -> Result<(), CatalogueRefusal> {
     for (index, grade) in concert.grades.iter().enumerate() {
         if concert.grades[..index].iter().any(|other| other.name == grade.name) {
             return invalid(format!("grades[{index}].grade"), "the grade comes twice");
+        }
+        if grade.price > PRICE_MAX {
+            return invalid(format!("grades[{index}].price"), "must be at most 10000000000000");
         }
     }
     Ok(())

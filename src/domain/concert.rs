@@ -4,10 +4,20 @@ use std::collections::BTreeMap;
 
 use super::ids::{ConcertId, GradeName, VenueId};
 use super::money::{Currency, Money};
+use super::schedule::policy::RESERVATION_SEATS_MAX;
 use super::venue::Layout;
 
 /// The most grades of a concert.
 pub const GRADES_MAX: usize = 64;
+/// The highest price of a seat: the amount of the largest reservation stays one that can be written.
+pub const PRICE_MAX: Money = match Money::new(10_000_000_000_000) {
+    Some(price) => price,
+    None => unreachable!(),
+};
+
+// A reservation's amount is added up where it can't be refused any more.
+#[expect(clippy::as_conversions, reason = "widening, in a const")]
+const _: () = assert!(PRICE_MAX.minor() * RESERVATION_SEATS_MAX as u64 <= Money::MAX.minor());
 
 /// A show at a venue, of which schedules are the performances.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -127,6 +127,11 @@ impl LayoutRow {
         let first = self.first.index();
         first..first + usize::try_from(self.len).expect("a u32 fits")
     }
+
+    /// Returns the row's seats in order.
+    pub fn seats(&self) -> impl Iterator<Item = Seat> + use<> {
+        (self.first.0..self.first.0 + self.len).map(Seat)
+    }
 }
 
 /// A section of the layout.

@@ -11,6 +11,7 @@
 mod catalogue_actor;
 mod error;
 mod history;
+mod numbers;
 mod open;
 mod schedule;
 mod schedule_actor;

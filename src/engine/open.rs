@@ -6,6 +6,7 @@ use kameo::actor::Spawn;
 use kameo::mailbox;
 
 use super::catalogue_actor::{CatalogueActor, Supervisor};
+use super::numbers;
 use super::shared::{Shared, SharedParts, prices_of};
 use super::{Engine, EngineConfig};
 use crate::clock::{Clock, Stopwatch};
@@ -19,7 +20,6 @@ use crate::journal::{
 };
 use crate::record::{self, DecodeError};
 use crate::recovery::{ReplayError, World};
-use crate::telemetry;
 
 /// How many messages may wait for the catalogue's actor.
 const CATALOGUE_MAILBOX_LEN: usize = 256;
@@ -179,9 +179,9 @@ fn hooks(clock: &Arc<dyn Clock>) -> Hooks {
         metrics::counter!("onsale_journal_events_total").increment(stats.records);
         metrics::counter!("onsale_journal_bytes_total").increment(stats.bytes);
         metrics::counter!("onsale_journal_syncs_total").increment(u64::from(stats.frames));
-        metrics::histogram!("onsale_journal_batch_entries").record(telemetry::gauge_len(stats.entries));
-        metrics::histogram!("onsale_journal_write_seconds").record(telemetry::micros(stats.write_us));
-        metrics::histogram!("onsale_journal_sync_seconds").record(telemetry::micros(stats.sync_us));
+        metrics::histogram!("onsale_journal_batch_entries").record(numbers::len(stats.entries));
+        metrics::histogram!("onsale_journal_write_seconds").record(numbers::seconds(stats.write_us));
+        metrics::histogram!("onsale_journal_sync_seconds").record(numbers::seconds(stats.sync_us));
     };
     Hooks { clock: Arc::new(move || clock.now().as_millis()), observer: Arc::new(observer) }
 }

@@ -9,6 +9,7 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, RwLockReadGuard};
 
+use bytes::Bytes;
 use kameo::actor::ActorRef;
 use tokio::sync::watch;
 
@@ -23,12 +24,21 @@ use crate::domain::venue::{Layout, Seat};
 pub const DELTAS_MAX: usize = 1_024;
 
 /// One change of a seat map.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Delta {
     /// The map's version with this change: one more than the last.
     pub version: u64,
     /// The seats whose status changed.
     pub seats: Box<[(Seat, SeatStatus)]>,
+    /// The change as it is sent, made by the first who sends it and shared by all.
+    frame: OnceLock<Bytes>,
+}
+
+impl Delta {
+    /// Returns the change as it is sent; `encode` runs once, whoever asks.
+    pub fn frame(&self, encode: impl FnOnce(&Self) -> Bytes) -> Bytes {
+        self.frame.get_or_init(|| encode(self)).clone()
+    }
 }
 
 /// An event with its instant and the idempotency key whose effect it is.
@@ -112,15 +122,16 @@ impl ScheduleEntry {
     }
 
     /// Returns the changes after `version`, in order and without a gap; `None` when they are no longer
-    /// kept, or `version` is one that this map hasn't reached.
+    /// kept.
     pub fn deltas_after(&self, version: u64) -> Option<Vec<Arc<Delta>>> {
         let deltas = self.deltas.lock().unwrap_or_else(PoisonError::into_inner);
         let latest = deltas.back().map_or_else(|| *self.seats_version.borrow(), |delta| delta.version);
-        if version == latest {
+        // A copy of the map may be a moment ahead of the changes that lead to it.
+        if version >= latest {
             return Some(Vec::new());
         }
         let oldest = deltas.front()?.version;
-        if version > latest || version + 1 < oldest {
+        if version + 1 < oldest {
             return None;
         }
         let skipped = usize::try_from(version + 1 - oldest).expect("bounded by DELTAS_MAX");
@@ -148,7 +159,7 @@ impl ScheduleEntry {
     pub(super) fn publish(&self, happened: &[Happened]) -> Vec<UserId> {
         let mut newcomers = Vec::new();
         let mut deltas = Vec::new();
-        let version = {
+        let (version, deleted) = {
             let mut schedule = self.durable.write().unwrap_or_else(PoisonError::into_inner);
             for Happened { event, at, key } in happened {
                 if let Event::SeatsHeld { user, .. } = event
@@ -161,8 +172,12 @@ impl ScheduleEntry {
                     deltas.push(Arc::new(delta_of(&schedule)));
                 }
             }
-            schedule.version()
+            (schedule.version(), schedule.is_deleted())
         };
+        if deleted {
+            // Whoever follows the map learns that there is no more to follow.
+            self.seats_version.send_modify(|_| ());
+        }
         if let Some(last) = deltas.last() {
             let seats_version = last.version;
             self.keep_deltas(deltas);
@@ -189,5 +204,5 @@ impl std::fmt::Debug for ScheduleEntry {
 fn delta_of(schedule: &Schedule) -> Delta {
     let statuses = schedule.statuses();
     let seats = schedule.changed().iter().map(|seat| (*seat, statuses[seat.index()]));
-    Delta { version: schedule.seats_version(), seats: seats.collect() }
+    Delta { version: schedule.seats_version(), seats: seats.collect(), frame: OnceLock::new() }
 }

@@ -8,6 +8,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::numbers;
 use super::shared::Shared;
 use crate::clock::Stopwatch;
 use crate::domain::schedule::Image;
@@ -53,8 +54,8 @@ pub(super) async fn take(shared: &Arc<Shared>) -> Result<Position, SnapshotFaile
     shared.forget_users();
     let bytes = std::fs::metadata(&path).map_or(0, |file| file.len());
     metrics::histogram!("onsale_snapshot_seconds").record(started.elapsed());
-    metrics::gauge!("onsale_snapshot_bytes").set(crate::telemetry::gauge(bytes));
-    metrics::gauge!("onsale_snapshot_position").set(crate::telemetry::gauge(position.get()));
+    metrics::gauge!("onsale_snapshot_bytes").set(numbers::value(bytes));
+    metrics::gauge!("onsale_snapshot_position").set(numbers::value(position.get()));
     tracing::info!(%position, bytes, "a snapshot was taken");
     Ok(position)
 }

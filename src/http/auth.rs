@@ -161,10 +161,8 @@ impl Authenticator {
     /// given is the configuration's to refuse; such an authenticator lets nobody in but the
     /// administrator's token.
     pub fn new(config: &AuthConfig) -> Result<Self, KeysError> {
-        let expectations = Expectations {
-            issuer: config.jwt_issuer.clone(),
-            audience: config.jwt_audience.clone(),
-        };
+        let expectations =
+            Expectations { issuer: config.jwt_issuer.clone(), audience: config.jwt_audience.clone() };
         let secret = config.jwt_secret.as_ref().map(|secret| {
             let bytes = secret.expose().as_bytes();
             (expectations.hs256(bytes), EncodingKey::from_secret(bytes))
@@ -173,20 +171,12 @@ impl Authenticator {
             None => None,
             Some(path) => {
                 let (set, stamp) = keys::load(path, &expectations)?;
-                Some(KeyFile {
-                    path: path.clone(),
-                    loaded: RwLock::new((Arc::new(set), stamp)),
-                })
+                Some(KeyFile { path: path.clone(), loaded: RwLock::new((Arc::new(set), stamp)) })
             }
         };
-        let admin_token = config
-            .admin_token
-            .as_ref()
-            .map(|token| token.expose().as_bytes().into());
-        let admin = Caller {
-            user_id: UserId::parse("admin").expect("a plain word is an id"),
-            role: Role::Admin,
-        };
+        let admin_token = config.admin_token.as_ref().map(|token| token.expose().as_bytes().into());
+        let admin =
+            Caller { user_id: UserId::parse("admin").expect("a plain word is an id"), role: Role::Admin };
         Ok(Self {
             secret,
             file,
@@ -209,9 +199,7 @@ impl Authenticator {
             return Ok(None);
         };
         if values.next().is_some() {
-            return Err(unauthenticated(
-                "There is more than one Authorization header.",
-            ));
+            return Err(unauthenticated("There is more than one Authorization header."));
         }
         let token = value
             .to_str()
@@ -232,10 +220,7 @@ impl Authenticator {
             return Ok(self.admin.clone());
         }
         let generation = self.generation.load(Ordering::Acquire);
-        let known = self
-            .cache
-            .get(token)
-            .filter(|known| known.generation == generation);
+        let known = self.cache.get(token).filter(|known| known.generation == generation);
         let verified = if let Some(known) = known {
             known
         } else {
@@ -244,10 +229,7 @@ impl Authenticator {
             fresh
         };
         if now.as_millis() >= verified.expires_at_ms {
-            return Err(Problem::new(
-                Code::TokenExpired,
-                "The token is no longer valid.",
-            ));
+            return Err(Problem::new(Code::TokenExpired, "The token is no longer valid."));
         }
         Ok(verified.caller)
     }
@@ -285,37 +267,18 @@ impl Authenticator {
             }
         }
         let user_id = UserId::parse(&claims.sub).map_err(|_| invalid())?;
-        let caller = Caller {
-            user_id,
-            role: claims.role,
-        };
-        Ok(Verified {
-            caller,
-            expires_at_ms,
-            generation,
-        })
+        let caller = Caller { user_id, role: claims.role };
+        Ok(Verified { caller, expires_at_ms, generation })
     }
 
     fn key_set(&self) -> Option<Arc<KeySet>> {
         let file = self.file.as_ref()?;
-        Some(
-            file.loaded
-                .read()
-                .unwrap_or_else(PoisonError::into_inner)
-                .0
-                .clone(),
-        )
+        Some(file.loaded.read().unwrap_or_else(PoisonError::into_inner).0.clone())
     }
 
     /// Issues a token that this server accepts for `ttl_seconds` from `now`; nothing when it only
     /// has public keys.
-    pub fn issue(
-        &self,
-        user_id: &UserId,
-        role: Role,
-        now: Timestamp,
-        ttl_seconds: u64,
-    ) -> Option<String> {
+    pub fn issue(&self, user_id: &UserId, role: Role, now: Timestamp, ttl_seconds: u64) -> Option<String> {
         let (_, key) = self.secret.as_ref()?;
         let now_seconds = now.as_millis() / 1000;
         let claims = IssuedClaims {
@@ -338,10 +301,8 @@ impl Authenticator {
         let Some(file) = &self.file else {
             return Ok(false);
         };
-        let stamp = keys::stamp(&file.path).map_err(|source| KeysError::Read {
-            path: file.path.clone(),
-            source,
-        })?;
+        let stamp =
+            keys::stamp(&file.path).map_err(|source| KeysError::Read { path: file.path.clone(), source })?;
         if file.loaded.read().unwrap_or_else(PoisonError::into_inner).1 == stamp {
             return Ok(false);
         }
@@ -384,19 +345,8 @@ pub fn issue(
 ) -> Result<String, jsonwebtoken::errors::Error> {
     let iat = now.as_millis() / 1000;
     let exp = iat.saturating_add(ttl_seconds);
-    let claims = IssuedClaims {
-        sub: user_id.as_str(),
-        exp,
-        iat,
-        role,
-        iss: None,
-        aud: None,
-    };
-    encode(
-        &Header::new(Algorithm::HS256),
-        &claims,
-        &EncodingKey::from_secret(secret),
-    )
+    let claims = IssuedClaims { sub: user_id.as_str(), exp, iat, role, iss: None, aud: None };
+    encode(&Header::new(Algorithm::HS256), &claims, &EncodingKey::from_secret(secret))
 }
 
 fn unauthenticated(detail: &'static str) -> Problem {

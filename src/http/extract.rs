@@ -68,10 +68,7 @@ impl<T: DeserializeOwned, S: AsRef<HttpParts> + Send + Sync> FromRequest<S> for 
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
         let RawBody(raw) = RawBody::from_request(request, state).await?;
-        Ok(Self {
-            value: json::parse(&raw)?,
-            raw,
-        })
+        Ok(Self { value: json::parse(&raw)?, raw })
     }
 }
 
@@ -90,10 +87,7 @@ impl<T: DeserializeOwned, S: AsRef<HttpParts> + Send + Sync> FromRequest<S> for 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
         let limit = state.as_ref().limits.large_body_bytes_max;
         let raw = read_json(request, limit, Phase::LargeBody).await?;
-        Ok(Self {
-            value: json::parse(&raw)?,
-            raw,
-        })
+        Ok(Self { value: json::parse(&raw)?, raw })
     }
 }
 
@@ -106,9 +100,7 @@ impl<S: AsRef<HttpParts> + Send + Sync> FromRequest<S> for AnyBody {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        read(request, state.as_ref().limits.body_bytes_max, Phase::Body)
-            .await
-            .map(Self)
+        read(request, state.as_ref().limits.body_bytes_max, Phase::Body).await.map(Self)
     }
 }
 
@@ -134,9 +126,7 @@ fn is_json(headers: &HeaderMap) -> bool {
         return false;
     };
     let mut parts = value.split(';').map(str::trim);
-    parts
-        .next()
-        .is_some_and(|kind| kind.eq_ignore_ascii_case("application/json"))
+    parts.next().is_some_and(|kind| kind.eq_ignore_ascii_case("application/json"))
         && parts.all(|parameter| match parameter.split_once('=') {
             Some((name, value)) if name.eq_ignore_ascii_case("charset") => {
                 value.trim_matches('"').eq_ignore_ascii_case("utf-8")
@@ -149,12 +139,7 @@ fn is_json(headers: &HeaderMap) -> bool {
 /// learns of the phase here.
 async fn read(request: Request, limit: usize, phase: Phase) -> Result<Bytes, Problem> {
     use axum::body::HttpBody;
-    let too_large = || {
-        Problem::new(
-            Code::BodyTooLarge,
-            format!("The body may have {limit} bytes at most."),
-        )
-    };
+    let too_large = || Problem::new(Code::BodyTooLarge, format!("The body may have {limit} bytes at most."));
     let (parts, body) = request.into_parts();
     let expected = body.size_hint();
     let limit_u64 = u64::try_from(limit).unwrap_or(u64::MAX);
@@ -188,11 +173,7 @@ async fn read(request: Request, limit: usize, phase: Phase) -> Result<Bytes, Pro
         whole = joined.freeze();
     }
     if let Some(context) = context {
-        context.enter(if phase == Phase::LargeBody {
-            Phase::LargeHandling
-        } else {
-            Phase::Handling
-        });
+        context.enter(if phase == Phase::LargeBody { Phase::LargeHandling } else { Phase::Handling });
     }
     Ok(whole)
 }
@@ -225,13 +206,9 @@ impl<T: DeserializeOwned> Query<T> {
 /// of our own type, since others are ignored, while the reason may hold the value.
 fn bad_query(rejection: &QueryRejection) -> Problem {
     let text = rejection.body_text();
-    let text = text
-        .split_once(": ")
-        .map_or(text.as_str(), |(_, rest)| rest);
+    let text = text.split_once(": ").map_or(text.as_str(), |(_, rest)| rest);
     let is_name = |name: &&str| {
-        !name.is_empty()
-            && name.len() <= 64
-            && name.bytes().all(|byte| byte.is_ascii_alphanumeric())
+        !name.is_empty() && name.len() <= 64 && name.bytes().all(|byte| byte.is_ascii_alphanumeric())
     };
     let quoted = |start| text.strip_prefix(start)?.strip_suffix('`').filter(is_name);
     if let Some(name) = quoted("missing field `") {
@@ -249,10 +226,7 @@ fn bad_query(rejection: &QueryRejection) -> Problem {
 
 /// Makes the 400 for a cursor that this server didn't give.
 pub fn bad_cursor() -> Problem {
-    Problem::new(
-        Code::MalformedRequest,
-        "The cursor isn't one that a list gave.",
-    )
+    Problem::new(Code::MalformedRequest, "The cursor isn't one that a list gave.")
 }
 
 /// Which part of a list is asked for: `?limit=` (1–1000, 100 if absent) and `?cursor=`.
@@ -280,14 +254,9 @@ impl<S: Send + Sync> FromRequestParts<S> for Page {
                 .parse()
                 .ok()
                 .filter(|limit| (1..=PAGE_LEN_MAX).contains(limit))
-                .ok_or_else(|| {
-                    Problem::invalid_field("limit", "must be a whole number from 1 to 1000")
-                })?,
+                .ok_or_else(|| Problem::invalid_field("limit", "must be a whole number from 1 to 1000"))?,
         };
-        Ok(Self {
-            limit,
-            cursor: raw.cursor,
-        })
+        Ok(Self { limit, cursor: raw.cursor })
     }
 }
 
@@ -300,19 +269,14 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T>
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        match <axum::extract::Path<T> as FromRequestParts<S>>::from_request_parts(parts, state)
-            .await
-        {
+        match <axum::extract::Path<T> as FromRequestParts<S>>::from_request_parts(parts, state).await {
             Ok(axum::extract::Path(value)) => Ok(Self(value)),
             Err(PathRejection::FailedToDeserializePathParams(error))
                 if !matches!(error.kind(), ErrorKind::InvalidUtf8InPathParam { .. }) =>
             {
                 Err(Problem::not_found())
             }
-            Err(_) => Err(Problem::new(
-                Code::MalformedRequest,
-                "The path isn't percent-encoded UTF-8.",
-            )),
+            Err(_) => Err(Problem::new(Code::MalformedRequest, "The path isn't percent-encoded UTF-8.")),
         }
     }
 }
@@ -356,12 +320,8 @@ impl<S: Send + Sync> FromRequestParts<S> for IdempotencyKey {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        Self::of(&parts.headers)?.ok_or_else(|| {
-            Problem::new(
-                Code::MalformedRequest,
-                "This needs the header Idempotency-Key.",
-            )
-        })
+        Self::of(&parts.headers)?
+            .ok_or_else(|| Problem::new(Code::MalformedRequest, "This needs the header Idempotency-Key."))
     }
 }
 
@@ -380,10 +340,7 @@ pub async fn no_such_route() -> Problem {
 
 /// Answers for a method that a route doesn't have; axum adds `Allow`.
 pub async fn no_such_method(_: Method) -> Problem {
-    Problem::new(
-        Code::MethodNotAllowed,
-        "The route has other methods; see the header Allow.",
-    )
+    Problem::new(Code::MethodNotAllowed, "The route has other methods; see the header Allow.")
 }
 
 #[cfg(test)]

@@ -39,20 +39,14 @@ pub fn parse<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, Problem> {
 }
 
 fn malformed() -> Problem {
-    Problem::new(
-        Code::MalformedRequest,
-        "The body isn't a JSON text in UTF-8.",
-    )
+    Problem::new(Code::MalformedRequest, "The body isn't a JSON text in UTF-8.")
 }
 
 /// Reads the text again with its path followed, which costs too much for what is right.
 fn explain<'a, T: Deserialize<'a>>(text: &'a str) -> FieldError {
     let mut reader = serde_json::Deserializer::from_str(text);
     match serde_path_to_error::deserialize::<_, T>(&mut reader) {
-        Ok(_) => FieldError {
-            field: String::new(),
-            detail: "isn't valid".to_owned(),
-        },
+        Ok(_) => FieldError { field: String::new(), detail: "isn't valid".to_owned() },
         Err(error) => {
             let path = error.path().to_string();
             let path = if path == "." { String::new() } else { path };
@@ -63,26 +57,14 @@ fn explain<'a, T: Deserialize<'a>>(text: &'a str) -> FieldError {
 
 /// Turns serde's message into one that doesn't repeat the input.
 fn describe(path: &str, message: &str) -> FieldError {
-    let message = message
-        .rsplit_once(" at line ")
-        .map_or(message, |(message, _)| message);
+    let message = message.rsplit_once(" at line ").map_or(message, |(message, _)| message);
     if let Some(name) = quoted_after(message, "missing field `") {
-        let field = if path.is_empty() {
-            name.to_owned()
-        } else {
-            format!("{path}.{name}")
-        };
-        return FieldError {
-            field: plain(&field),
-            detail: "is required".to_owned(),
-        };
+        let field = if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
+        return FieldError { field: plain(&field), detail: "is required".to_owned() };
     }
     if let Some(name) = quoted_after(message, "duplicate field `") {
         let field = if path.is_empty() { name } else { path };
-        return FieldError {
-            field: plain(field),
-            detail: "is given twice".to_owned(),
-        };
+        return FieldError { field: plain(field), detail: "is given twice".to_owned() };
     }
     let detail = if message.starts_with("unknown field `") {
         "is not known here".to_owned()
@@ -98,10 +80,7 @@ fn describe(path: &str, message: &str) -> FieldError {
         // A message of one of our own types, which never quotes its input.
         message.to_owned()
     };
-    FieldError {
-        field: plain(path),
-        detail,
-    }
+    FieldError { field: plain(path), detail }
 }
 
 fn quoted_after<'m>(message: &'m str, start: &str) -> Option<&'m str> {
@@ -127,13 +106,7 @@ fn words(expected: &str) -> String {
 fn plain(path: &str) -> String {
     path.chars()
         .take(FIELD_LEN_MAX)
-        .map(|c| {
-            if c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '[' | ']') {
-                c
-            } else {
-                '?'
-            }
-        })
+        .map(|c| if c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '[' | ']') { c } else { '?' })
         .collect()
 }
 
@@ -154,10 +127,7 @@ impl<T: Serialize> IntoResponse for Json<T> {
 pub fn json_bytes(status: StatusCode, bytes: impl Into<Body>) -> Response {
     let mut response = Response::new(bytes.into());
     *response.status_mut() = status;
-    response.headers_mut().insert(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static("application/json"),
-    );
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
 }
 
@@ -219,26 +189,10 @@ mod tests {
             "seats[1]",
             "must be a whole number, not negative",
         );
-        check(
-            r#"{"scheduleId": "a", "seats": [-1]}"#,
-            "seats[0]",
-            "must be a whole number, not negative",
-        );
-        check(
-            r#"{"scheduleId": "a", "seats": [], "seatz": 1}"#,
-            "seatz",
-            "is not known here",
-        );
-        check(
-            r#"{"scheduleId": "a", "seats": [], "<b>": 1}"#,
-            "?b?",
-            "is not known here",
-        );
-        check(
-            r#"{"scheduleId": "a", "seats": [], "seats": []}"#,
-            "seats",
-            "is given twice",
-        );
+        check(r#"{"scheduleId": "a", "seats": [-1]}"#, "seats[0]", "must be a whole number, not negative");
+        check(r#"{"scheduleId": "a", "seats": [], "seatz": 1}"#, "seatz", "is not known here");
+        check(r#"{"scheduleId": "a", "seats": [], "<b>": 1}"#, "?b?", "is not known here");
+        check(r#"{"scheduleId": "a", "seats": [], "seats": []}"#, "seats", "is given twice");
         check(
             r#"{"scheduleId": "a", "seats": [], "kind": "x, expected y"}"#,
             "kind",
@@ -251,16 +205,8 @@ mod tests {
 
     #[test]
     fn a_right_body_is_read_without_copying() {
-        let hold: Hold<'_> =
-            parse(br#"{"scheduleId": "a", "seats": [1], "kind": "fifo"}"#).unwrap();
-        assert_eq!(
-            hold,
-            Hold {
-                schedule_id: "a",
-                seats: vec![1],
-                kind: Some(Kind::Fifo)
-            }
-        );
+        let hold: Hold<'_> = parse(br#"{"scheduleId": "a", "seats": [1], "kind": "fifo"}"#).unwrap();
+        assert_eq!(hold, Hold { schedule_id: "a", seats: vec![1], kind: Some(Kind::Fifo) });
         assert_ne!(hold.kind, Some(Kind::Shuffle));
     }
 }

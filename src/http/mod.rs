@@ -15,6 +15,7 @@ use std::sync::Arc;
 use axum::{Router, extract::FromRequestParts, http::request::Parts};
 use tokio_util::sync::CancellationToken;
 
+pub mod app;
 pub mod auth;
 pub mod cors;
 pub mod extract;
@@ -22,10 +23,13 @@ pub mod json;
 pub mod limits;
 pub mod problem;
 pub mod rate_limit;
+pub mod refusal;
 pub mod request;
+pub mod routes;
 pub mod server;
 #[cfg(test)]
 pub(crate) mod tests_support;
+pub mod write;
 
 use self::{
     auth::Authenticator,
@@ -81,9 +85,7 @@ impl AsRef<Self> for HttpParts {
 
 impl core::fmt::Debug for HttpParts {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_struct("HttpParts")
-            .field("limits", &self.limits)
-            .finish_non_exhaustive()
+        f.debug_struct("HttpParts").field("limits", &self.limits).finish_non_exhaustive()
     }
 }
 
@@ -112,9 +114,8 @@ impl HttpParts {
     /// Adds what every route has: the answers for unknown routes and methods, CORS, and the
     /// request's layer. Call it last, after all routes and the metrics recorder are there.
     pub fn dress<S: Clone + Send + Sync + 'static>(&self, router: Router<S>) -> Router<S> {
-        let router = router
-            .fallback(extract::no_such_route)
-            .method_not_allowed_fallback(extract::no_such_method);
+        let router =
+            router.fallback(extract::no_such_route).method_not_allowed_fallback(extract::no_such_method);
         let router = match cors::layer(&self.cors_origins) {
             Some(cors) => router.layer(cors),
             None => router,

@@ -197,12 +197,7 @@ impl Problem {
             _ if code == Code::Overloaded => Some(OVERLOADED_RETRY_AFTER_SECONDS),
             _ => None,
         };
-        Self {
-            code,
-            detail: detail.into(),
-            members: Vec::new(),
-            retry_after_seconds,
-        }
+        Self { code, detail: detail.into(), members: Vec::new(), retry_after_seconds }
     }
 
     /// Adds a member of this problem alone, such as `seats` or `currentBalance`.
@@ -225,10 +220,7 @@ impl Problem {
 
     /// Makes a 422 `invalid_request` that names one field.
     pub fn invalid_field(field: impl Into<String>, detail: impl Into<String>) -> Self {
-        Self::invalid(vec![FieldError {
-            field: field.into(),
-            detail: detail.into(),
-        }])
+        Self::invalid(vec![FieldError { field: field.into(), detail: detail.into() }])
     }
 
     /// Makes a 422 `invalid_request` that names every wrong field.
@@ -237,36 +229,24 @@ impl Problem {
             .into_iter()
             .map(|error| serde_json::json!({"field": error.field, "detail": error.detail}))
             .collect();
-        Self::new(
-            Code::InvalidRequest,
-            "The request is well formed but not valid; see `errors`.",
-        )
-        .with("errors", errors)
+        Self::new(Code::InvalidRequest, "The request is well formed but not valid; see `errors`.")
+            .with("errors", errors)
     }
 
     /// Makes a 500 that says the request's id and nothing else.
     pub fn internal(request_id: &str) -> Self {
-        Self::new(
-            Code::Internal,
-            "Something went wrong inside; the request id helps to find out what.",
-        )
-        .with("requestId", request_id)
+        Self::new(Code::Internal, "Something went wrong inside; the request id helps to find out what.")
+            .with("requestId", request_id)
     }
 
     /// Makes a 503 that asks the client to come back in a moment.
     pub fn overloaded() -> Self {
-        Self::new(
-            Code::Overloaded,
-            "There is more to do than can be done just now; try again.",
-        )
+        Self::new(Code::Overloaded, "There is more to do than can be done just now; try again.")
     }
 
     /// Makes a 404.
     pub fn not_found() -> Self {
-        Self::new(
-            Code::NotFound,
-            "There is nothing here by that name, or it isn't yours.",
-        )
+        Self::new(Code::NotFound, "There is nothing here by that name, or it isn't yours.")
     }
 
     /// Makes a 403.
@@ -350,10 +330,8 @@ mod tests {
         let mut rows = BTreeSet::new();
         for line in TABLE.lines().filter(|line| !line.is_empty()) {
             let (statuses, codes) = line.trim_matches('|').split_once('|').unwrap();
-            let statuses: Vec<u16> = statuses
-                .split('·')
-                .map(|status| status.trim().parse().unwrap())
-                .collect();
+            let statuses: Vec<u16> =
+                statuses.split('·').map(|status| status.trim().parse().unwrap()).collect();
             let mut outside = String::new();
             let mut depth = 0;
             for character in codes.chars() {
@@ -376,10 +354,8 @@ mod tests {
     #[test]
     fn the_codes_are_those_of_the_contract_one_to_one() {
         let documented = documented();
-        let known: BTreeSet<(u16, String)> = Code::ALL
-            .iter()
-            .map(|code| (code.status().as_u16(), code.as_str().to_owned()))
-            .collect();
+        let known: BTreeSet<(u16, String)> =
+            Code::ALL.iter().map(|code| (code.status().as_u16(), code.as_str().to_owned())).collect();
         assert_eq!(known.len(), Code::ALL.len(), "no code stands twice");
         assert_eq!(known, documented);
     }
@@ -402,16 +378,9 @@ mod tests {
         for code in Code::ALL {
             let response = Problem::new(*code, "").into_response();
             let asks = matches!(code, Code::Overloaded | Code::RateLimited);
-            assert_eq!(
-                response.headers().contains_key("retry-after"),
-                asks,
-                "{code:?}"
-            );
+            assert_eq!(response.headers().contains_key("retry-after"), asks, "{code:?}");
             let unauthorized = response.status() == StatusCode::UNAUTHORIZED;
-            assert_eq!(
-                response.headers().contains_key("www-authenticate"),
-                unauthorized
-            );
+            assert_eq!(response.headers().contains_key("www-authenticate"), unauthorized);
             assert_eq!(response.headers()["content-type"], MEDIA_TYPE);
         }
         let later = Problem::overloaded().retry_after(7).into_response();

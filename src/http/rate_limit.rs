@@ -60,14 +60,8 @@ impl<K: Eq + Hash + Clone> Limiter<K> {
         Self::bounded(count, period_seconds, burst, KEYS_MAX)
     }
 
-    fn bounded(
-        count: NonZeroU32,
-        period_seconds: NonZeroU32,
-        burst: NonZeroU32,
-        keys_max: usize,
-    ) -> Self {
-        let interval_us =
-            (u64::from(period_seconds.get()) * 1_000_000 / u64::from(count.get())).max(1);
+    fn bounded(count: NonZeroU32, period_seconds: NonZeroU32, burst: NonZeroU32, keys_max: usize) -> Self {
+        let interval_us = (u64::from(period_seconds.get()) * 1_000_000 / u64::from(count.get())).max(1);
         Self {
             interval_us,
             burst_us: interval_us * u64::from(burst.get()),
@@ -83,10 +77,7 @@ impl<K: Eq + Hash + Clone> Limiter<K> {
     /// The time to wait when it is one too many; it isn't counted then.
     pub fn check(&self, key: &K, now: Timestamp) -> Result<(), Duration> {
         let now_us = now.as_millis().saturating_mul(1000);
-        let mut shard = self
-            .shard(key)
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut shard = self.shard(key).lock().unwrap_or_else(PoisonError::into_inner);
         let empty_at_us = shard.get(key).copied().unwrap_or(0).max(now_us) + self.interval_us;
         let ahead_us = empty_at_us - now_us;
         if ahead_us > self.burst_us {
@@ -117,9 +108,8 @@ impl<K: Eq + Hash + Clone> Limiter<K> {
 
     /// Returns the number of keys that are kept.
     pub fn len(&self) -> usize {
-        let count = |shard: &Mutex<HashMap<K, u64>>| {
-            shard.lock().unwrap_or_else(PoisonError::into_inner).len()
-        };
+        let count =
+            |shard: &Mutex<HashMap<K, u64>>| shard.lock().unwrap_or_else(PoisonError::into_inner).len();
         self.shards.iter().map(count).sum()
     }
 
@@ -184,11 +174,7 @@ impl UserRateLimit {
 /// Makes the 429 of a limit from the time to wait.
 pub fn rate_limited(wait: Duration) -> Problem {
     let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
-    Problem::new(
-        Code::RateLimited,
-        "Too many requests in a short time; wait a moment.",
-    )
-    .retry_after(seconds)
+    Problem::new(Code::RateLimited, "Too many requests in a short time; wait a moment.").retry_after(seconds)
 }
 
 /// What an address is counted as: an IPv4 address, or the /64 of an IPv6 address, which is the
@@ -201,9 +187,9 @@ impl AddressKey {
     pub fn new(address: IpAddr) -> Self {
         match address.to_canonical() {
             IpAddr::V4(address) => Self(IpAddr::V4(address)),
-            IpAddr::V6(address) => Self(IpAddr::V6(Ipv6Addr::from_bits(
-                address.to_bits() & (u128::MAX << 64),
-            ))),
+            IpAddr::V6(address) => {
+                Self(IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64))))
+            }
         }
     }
 }
@@ -219,11 +205,8 @@ pub fn client_address(peer: IpAddr, headers: &HeaderMap, trusted: &[AddressRange
     if !is_trusted(client) {
         return client;
     }
-    let lines: Vec<&str> = headers
-        .get_all("x-forwarded-for")
-        .iter()
-        .filter_map(|line| line.to_str().ok())
-        .collect();
+    let lines: Vec<&str> =
+        headers.get_all("x-forwarded-for").iter().filter_map(|line| line.to_str().ok()).collect();
     for hop in lines.iter().rev().flat_map(|line| line.rsplit(',')) {
         let Some(address) = parse_hop(hop.trim()) else {
             return client;
@@ -261,6 +244,8 @@ pub async fn sweep_regularly(http: super::HttpParts, shutdown: CancellationToken
 
 #[cfg(test)]
 mod tests {
+    use axum::response::IntoResponse;
+
     use super::*;
 
     fn count(number: u32) -> NonZeroU32 {
@@ -275,17 +260,13 @@ mod tests {
     fn a_user_has_the_burst_at_once_and_then_the_rate() {
         let limit = UserRateLimit::new(RateLimit::PerSecond(count(20)));
         let user = UserId::parse("u").unwrap();
-        let passed = (0..100)
-            .filter(|_| limit.check(&user, at(0)).is_ok())
-            .count();
+        let passed = (0..100).filter(|_| limit.check(&user, at(0)).is_ok()).count();
         assert_eq!(passed, 40);
         assert!(limit.check(&user, at(49)).is_err());
         assert!(limit.check(&user, at(50)).is_ok());
         assert!(limit.check(&user, at(50)).is_err());
         assert!(limit.check(&UserId::parse("other").unwrap(), at(0)).is_ok());
-        let later = (0..100)
-            .filter(|_| limit.check(&user, at(10_000)).is_ok())
-            .count();
+        let later = (0..100).filter(|_| limit.check(&user, at(10_000)).is_ok()).count();
         assert_eq!(later, 40, "a rest doesn't save up more than the burst");
     }
 
@@ -300,11 +281,7 @@ mod tests {
     fn a_refusal_says_when_to_come_back_in_whole_seconds_rounded_up() {
         let limiter = Limiter::new(count(1), count(60), count(1));
         assert_eq!(limiter.check(&1, at(0)), Ok(()));
-        assert_eq!(
-            limiter.check(&1, at(500)),
-            Err(Duration::from_millis(59_500))
-        );
-        use axum::response::IntoResponse;
+        assert_eq!(limiter.check(&1, at(500)), Err(Duration::from_millis(59_500)));
         let response = rate_limited(Duration::from_millis(59_500)).into_response();
         assert_eq!(response.headers()["retry-after"], "60");
         assert_eq!(response.status(), 429);
@@ -338,16 +315,8 @@ mod tests {
         check("192.0.2.1", &["198.51.100.7"], "192.0.2.1");
         check("10.0.0.1", &[], "10.0.0.1");
         check("10.0.0.1", &["198.51.100.7"], "198.51.100.7");
-        check(
-            "10.0.0.1",
-            &["1.1.1.1, 198.51.100.7, 10.9.9.9"],
-            "198.51.100.7",
-        );
-        check(
-            "10.0.0.1",
-            &["1.1.1.1", "198.51.100.7:4711"],
-            "198.51.100.7",
-        );
+        check("10.0.0.1", &["1.1.1.1, 198.51.100.7, 10.9.9.9"], "198.51.100.7");
+        check("10.0.0.1", &["1.1.1.1", "198.51.100.7:4711"], "198.51.100.7");
         check("::ffff:10.0.0.1", &["[2001:db8::1]:80"], "2001:db8::1");
         check("10.0.0.1", &["1.1.1.1, nonsense"], "10.0.0.1");
         check("11.0.0.1", &["1.1.1.1"], "11.0.0.1");

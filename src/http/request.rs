@@ -8,6 +8,8 @@
 //! Absent on purpose: who calls, and raw paths or values in metrics and logs: a route is known by
 //! its template, and a client's text nowhere but for its request id, which is checked.
 
+mod metrics;
+
 use core::{
     convert::Infallible,
     future::Future,
@@ -15,26 +17,23 @@ use core::{
     pin::Pin,
     task::{Context, Poll, ready},
 };
-use std::{
-    collections::HashMap,
-    sync::{
-        Arc, PoisonError, RwLock,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-    },
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
 use axum::{
     body::Body,
     extract::{FromRequestParts, MatchedPath},
-    http::{
-        HeaderName, HeaderValue, Method, Request, Response, StatusCode, header, request::Parts,
-    },
+    http::{HeaderName, HeaderValue, Request, Response, header, request::Parts},
     response::IntoResponse,
 };
 use tokio::time::{Instant, Sleep};
 use tower::{Layer, Service};
 use tracing::Span;
 
+pub(crate) use self::metrics::describe as describe_metrics;
+use self::metrics::{RequestMetrics, method_label};
 use super::{
     auth::changes,
     limits::{LARGE_TIMEOUT_FACTOR, RequestLimits},
@@ -146,102 +145,6 @@ impl RequestIds {
     }
 }
 
-#[derive(Clone)]
-struct Handles {
-    requests: metrics::Counter,
-    seconds: metrics::Histogram,
-}
-
-/// A method, a status, and what counts them on one route.
-type KnownHandles = (&'static str, u16, Handles);
-
-/// The metric handles of each (route, method, status), looked up without the recorder's registry.
-/// The number of entries is bounded: routes are templates, methods the known ones.
-struct RequestMetrics {
-    in_flight: metrics::Gauge,
-    by_route: RwLock<HashMap<Box<str>, Vec<KnownHandles>>>,
-}
-
-impl RequestMetrics {
-    fn new() -> Self {
-        Self {
-            in_flight: metrics::gauge!("onsale_http_requests_in_flight"),
-            by_route: RwLock::new(HashMap::new()),
-        }
-    }
-
-    fn record(&self, route: &str, method: &'static str, status: StatusCode, seconds: f64) {
-        let status = status.as_u16();
-        let record = |handles: &Handles| {
-            handles.requests.increment(1);
-            handles.seconds.record(seconds);
-        };
-        {
-            let by_route = self.by_route.read().unwrap_or_else(PoisonError::into_inner);
-            let known = by_route.get(route).and_then(|known| {
-                known
-                    .iter()
-                    .find(|(verb, code, _)| *verb == method && *code == status)
-            });
-            if let Some((_, _, handles)) = known {
-                return record(handles);
-            }
-        }
-        let (name, status_text) = (route.to_owned(), status.to_string());
-        let handles = Handles {
-            requests: metrics::counter!("onsale_http_requests_total",
-                "route" => name.clone(), "method" => method, "status" => status_text),
-            seconds: metrics::histogram!("onsale_http_request_seconds",
-                "route" => name, "method" => method),
-        };
-        record(&handles);
-        let mut by_route = self
-            .by_route
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
-        let known = by_route.entry(route.into()).or_default();
-        if !known
-            .iter()
-            .any(|(verb, code, _)| *verb == method && *code == status)
-        {
-            known.push((method, status, handles));
-        }
-    }
-}
-
-/// Says what the layer's metrics are, for `# HELP`.
-pub(crate) fn describe_metrics() {
-    metrics::describe_counter!(
-        "onsale_http_requests_total",
-        "Answered requests by route template, method and status"
-    );
-    metrics::describe_histogram!(
-        "onsale_http_request_seconds",
-        metrics::Unit::Seconds,
-        "The time from a request's headers to its answer's"
-    );
-    metrics::describe_gauge!(
-        "onsale_http_requests_in_flight",
-        "Requests whose answer hasn't begun"
-    );
-}
-
-fn method_label(method: &Method) -> &'static str {
-    const KNOWN: [(Method, &str); 7] = [
-        (Method::GET, "GET"),
-        (Method::POST, "POST"),
-        (Method::PUT, "PUT"),
-        (Method::PATCH, "PATCH"),
-        (Method::DELETE, "DELETE"),
-        (Method::HEAD, "HEAD"),
-        (Method::OPTIONS, "OPTIONS"),
-    ];
-    KNOWN
-        .iter()
-        .find(|(known, _)| known == method)
-        .map_or("other", |(_, label)| label)
-}
-
 /// The layer. Make it once, after the metrics recorder is installed, and put it outermost.
 #[derive(Clone)]
 pub struct RequestLayer(Arc<LayerState>);
@@ -254,20 +157,14 @@ struct LayerState {
 
 impl core::fmt::Debug for RequestLayer {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_struct("RequestLayer")
-            .field("limits", &self.0.limits)
-            .finish_non_exhaustive()
+        f.debug_struct("RequestLayer").field("limits", &self.0.limits).finish_non_exhaustive()
     }
 }
 
 impl RequestLayer {
     /// Makes the layer with its limits.
     pub fn new(limits: RequestLimits) -> Self {
-        Self(Arc::new(LayerState {
-            ids: RequestIds::new(),
-            metrics: RequestMetrics::new(),
-            limits,
-        }))
+        Self(Arc::new(LayerState { ids: RequestIds::new(), metrics: RequestMetrics::new(), limits }))
     }
 }
 
@@ -275,10 +172,7 @@ impl<S> Layer<S> for RequestLayer {
     type Service = RequestService<S>;
 
     fn layer(&self, inner: S) -> RequestService<S> {
-        RequestService {
-            inner,
-            layer: self.0.clone(),
-        }
+        RequestService { inner, layer: self.0.clone() }
     }
 }
 
@@ -315,7 +209,9 @@ where
         let method = method_label(request.method());
         let changes = changes(request.method());
         let route = request.extensions().get::<MatchedPath>().cloned();
-        let span = tracing::info_span!(
+        // At `debug`, since a live span costs 2 µs, a seventh of the request: at `info` the line of
+        // a failure says the same by itself.
+        let span = tracing::debug_span!(
             "request",
             request_id = context.id(),
             method,
@@ -337,14 +233,7 @@ where
         RequestFuture {
             step,
             deadline: None,
-            flight: Flight {
-                layer: self.layer.clone(),
-                context,
-                method,
-                changes,
-                route,
-                started,
-            },
+            flight: Flight { layer: self.layer.clone(), context, method, changes, route, started },
             span,
         }
     }
@@ -357,9 +246,7 @@ fn header_bytes(request: &Request<Body>) -> usize {
     let uri = request.uri();
     let line = uri.path().len() + uri.query().map_or(0, str::len) + 16;
     let headers = request.headers().iter();
-    line + headers
-        .map(|(name, value)| name.as_str().len() + value.len() + 4)
-        .sum::<usize>()
+    line + headers.map(|(name, value)| name.as_str().len() + value.len() + 4).sum::<usize>()
 }
 
 enum Step<F> {
@@ -392,12 +279,7 @@ impl Flight {
     fn deadline(&self) -> Instant {
         let limit = self.layer.limits.request_timeout;
         let large = self.context.0.large.load(Ordering::Relaxed);
-        self.started
-            + if large {
-                limit * LARGE_TIMEOUT_FACTOR
-            } else {
-                limit
-            }
+        self.started + if large { limit * LARGE_TIMEOUT_FACTOR } else { limit }
     }
 
     fn timed_out(&self) -> Problem {
@@ -419,19 +301,19 @@ impl Flight {
         let seconds = self.started.elapsed().as_secs_f64();
         let headers = response.headers_mut();
         headers.insert(X_REQUEST_ID, self.context.0.id.clone());
-        headers.insert(
-            header::X_CONTENT_TYPE_OPTIONS,
-            HeaderValue::from_static("nosniff"),
-        );
-        self.layer
-            .metrics
-            .record(self.route(), self.method, status, seconds);
+        headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        self.layer.metrics.record(self.route(), self.method, status, seconds);
         if status.is_server_error() {
-            let code = response
-                .extensions()
-                .get::<Code>()
-                .map_or("", |code| code.as_str());
-            tracing::warn!(status = status.as_u16(), code, seconds, "request failed");
+            let code = response.extensions().get::<Code>().map_or("", |code| code.as_str());
+            tracing::warn!(
+                request_id = self.context.id(),
+                method = self.method,
+                route = self.route(),
+                status = status.as_u16(),
+                code,
+                seconds,
+                "request failed"
+            );
         } else {
             tracing::debug!(status = status.as_u16(), seconds, "request answered");
         }
@@ -461,12 +343,7 @@ where
     type Output = Result<Response<Body>, Infallible>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let Self {
-            step,
-            deadline,
-            flight,
-            span,
-        } = self.get_mut();
+        let Self { step, deadline, flight, span } = self.get_mut();
         let _entered = span.enter();
         let response = ready!(poll_step(step, deadline, flight, cx));
         Poll::Ready(Ok(flight.finish(response)))
@@ -495,13 +372,12 @@ where
         Ok(Poll::Ready(Ok(response))) => return Poll::Ready(response.into_response()),
         Ok(Poll::Pending) => {}
         Err(_) => {
-            tracing::error!("a handler panicked");
+            tracing::error!(request_id = flight.context.id(), "a handler panicked");
             *step = Step::Refuse(None);
             return Poll::Ready(Problem::internal(flight.context.id()).into_response());
         }
     }
-    let sleep =
-        deadline.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(flight.deadline())));
+    let sleep = deadline.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(flight.deadline())));
     loop {
         ready!(sleep.as_mut().poll(cx));
         // A large body was announced after the timer was set: its time is longer.

@@ -67,11 +67,7 @@ pub struct DrainReport {
 /// # Errors
 /// When the address is taken or not allowed.
 pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = if address.is_ipv4() {
-        TcpSocket::new_v4()
-    } else {
-        TcpSocket::new_v6()
-    }?;
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
     // So that a restart doesn't wait for the old connections' last minute.
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
@@ -153,10 +149,7 @@ pub async fn serve(
 /// An error of one connection is over at once; one of the system (no file descriptors) needs time.
 async fn pause_after(error: &io::Error) {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
-    if matches!(
-        error.kind(),
-        ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted
-    ) {
+    if matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted) {
         return;
     }
     tracing::warn!(%error, "a connection can't be accepted");
@@ -176,11 +169,7 @@ async fn drain(mut connections: JoinSet<()>, shared: &Shared, limit: Duration) -
         Err(_) => connections.len(),
     };
     connections.shutdown().await;
-    DrainReport {
-        open,
-        dropped,
-        took: started.elapsed(),
-    }
+    DrainReport { open, dropped, took: started.elapsed() }
 }
 
 /// Counts an open connection until it is dropped.
@@ -197,10 +186,7 @@ async fn connection(stream: TcpStream, peer: SocketAddr, shared: Arc<Shared>) {
     let _open = Open(&shared.open);
     // An answer is written at once; Nagle's algorithm would hold back its second part.
     let _ = stream.set_nodelay(true);
-    let handler = Handler {
-        router: shared.router.clone(),
-        peer,
-    };
+    let handler = Handler { router: shared.router.clone(), peer };
     let mut connection = pin!(shared.http.serve_connection(TokioIo::new(stream), handler));
     let mut cancelled = pin!(shared.drain.cancelled());
     let (mut registered, mut told) = (false, false);

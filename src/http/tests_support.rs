@@ -12,16 +12,11 @@ pub(crate) const SECRET: &str = "0123456789abcdef0123456789abcdef";
 
 /// Makes the parts of a configuration of these variables, with a secret and a clock that stands.
 pub(crate) fn parts(variables: &[(&str, &str)]) -> HttpParts {
-    let matches = clap::Command::new("test")
-        .args(Config::flags())
-        .get_matches_from(["test"]);
+    let matches = clap::Command::new("test").args(Config::flags()).get_matches_from(["test"]);
     let environment = [("ONSALE_JWT_SECRET", SECRET)];
     let variables = environment.iter().chain(variables);
-    let config = Config::load(
-        &matches,
-        variables.map(|(name, text)| ((*name).into(), (*text).into())),
-    )
-    .unwrap();
+    let config =
+        Config::load(&matches, variables.map(|(name, text)| ((*name).into(), (*text).into()))).unwrap();
     let clock = ManualClock::at(Timestamp::from_millis(1_800_000_000_000));
     HttpParts::new(&config, Arc::new(clock), CancellationToken::new()).unwrap()
 }

@@ -3,11 +3,11 @@
 use bincode::Options;
 use serde::{Deserialize, Serialize};
 
+use super::DecodeError;
 use super::wire::{
     ConcertWire, CreationWire, PlanWire, PricesWire, VenueWire, instant_in, instant_out, seats_in, seats_out,
     user_id,
 };
-use super::{DecodeError, codec};
 use crate::domain::catalogue::{Catalogue, CatalogueEvent};
 use crate::domain::ids::{ConcertId, ScheduleId};
 use crate::domain::ids::{PaymentId, ReservationNumber, ScheduleNumber};
@@ -16,7 +16,7 @@ use crate::domain::schedule::{
     Answer, Counts, Creation, Image, Reservation, ReservationStatus, SaleStatus, Summary,
 };
 use crate::domain::time::Timestamp;
-use crate::domain::venue::Seat;
+use crate::domain::venue::{Layout, Seat};
 use std::sync::Arc;
 
 type Read<T> = Result<T, DecodeError>;
@@ -140,8 +140,14 @@ pub fn encode_schedule(image: &Image) -> Vec<u8> {
     encode(&SectionWire::Schedule(Box::new(image)))
 }
 
+/// The codec of records without their limit: a million keys with their answers are more than that. What
+/// is read is bounded by the bytes, which are all there.
+fn section_codec() -> impl Options {
+    bincode::DefaultOptions::new().with_fixint_encoding().with_no_limit()
+}
+
 fn encode(section: &SectionWire) -> Vec<u8> {
-    codec().serialize(section).expect("writing to memory doesn't fail")
+    section_codec().serialize(section).expect("writing to memory doesn't fail")
 }
 
 /// Reads a section.
@@ -149,7 +155,7 @@ fn encode(section: &SectionWire) -> Vec<u8> {
 /// # Errors
 /// When the bytes are not exactly one section of this format.
 pub fn decode_section(bytes: &[u8]) -> Result<Section, DecodeError> {
-    match codec().deserialize(bytes)? {
+    match section_codec().deserialize(bytes)? {
         SectionWire::Catalogue(image) => Ok(Section::Catalogue(Box::new(image.into_domain()?))),
         SectionWire::Schedule(image) => Ok(Section::Schedule(Box::new(image.into_domain()?))),
     }
@@ -160,13 +166,20 @@ impl CatalogueImageWire {
         let mut catalogue = Catalogue::default();
         let mut put = |event: CatalogueEvent| catalogue.apply(&event, Timestamp::ZERO, None);
         for venue in self.venues {
-            put(CatalogueEvent::VenuePut(Arc::new(venue.into_domain()?)));
+            let venue = venue.into_domain()?;
+            Layout::new(&venue.sections).map_err(|_| DecodeError::Value("the seats of a venue"))?;
+            put(CatalogueEvent::VenuePut(Arc::new(venue)));
         }
         for concert in self.concerts {
             put(CatalogueEvent::ConcertPut(Arc::new(concert.into_domain()?)));
         }
         let mut listed = self.schedules;
         listed.sort_unstable_by_key(|(_, number, _)| *number);
+        let numbers = [0].into_iter().chain(listed.iter().map(|(_, number, _)| *number));
+        let highest = numbers.clone().last().unwrap_or_default();
+        if highest > self.last_schedule || !numbers.is_sorted_by(|one, next| one < next) {
+            return Err(DecodeError::Value("a schedule's number"));
+        }
         for (id, number, concert) in listed {
             put(CatalogueEvent::ScheduleListed {
                 id: ScheduleId::parse(&id).map_err(|_| DecodeError::Value("a schedule id"))?,

@@ -1,1 +1,510 @@
+//! The format: whatever is written is read again, and whatever is damaged is refused or is another
+//! record, but never a panic. Golden bytes of every version are read in `tests/`.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::domain::catalogue::Catalogue;
+use crate::domain::concert::{Concert, PricedGrade, Prices};
+use crate::domain::ids::{
+    ConcertId, GradeName, PaymentId, ReservationNumber, ScheduleId, SeatId, UserId, VenueId,
+};
+use crate::domain::money::{Currency, Money};
+use crate::domain::schedule::policy::{Casting, Policy, QueueOrder, QueuePolicy};
+use crate::domain::schedule::{
+    Answer, Counts, Creation, Event, Image, Limits, Plan, Reservation, ReservationStatus, SaleStatus, Summary,
+};
+use crate::domain::time::Seconds;
+use crate::domain::venue::{Row, RowSeats, Seat, Section as VenueSection, Venue};
+
+const AT: Timestamp = Timestamp::from_millis(1_800_000_000_123);
+const KEY: KeyUse = KeyUse { digest: u128::MAX - 1, fingerprint: 7 };
+const NUMBER: ScheduleNumber = ScheduleNumber(7);
+
+fn venue() -> Venue {
+    let row = |id: &str, seats| Row { id: id.into(), grade: GradeName::parse("VIP").unwrap(), seats };
+    let listed = vec![(SeatId::parse("1층-B-8-24").unwrap(), 24), (SeatId::parse("x").unwrap(), 1)];
+    let rows = vec![row("7", RowSeats::Length(3)), row("8", RowSeats::Listed(listed))];
+    Venue {
+        id: VenueId::parse("샤롯데").unwrap(),
+        name: "샤롯데씨어터".into(),
+        address: String::new(),
+        kind: "theater".into(),
+        time_zone: "Asia/Seoul".into(),
+        sections: vec![VenueSection { id: "B".into(), floor: "1층".into(), rows }],
+    }
+}
+
+fn concert() -> Concert {
+    let grade = PricedGrade {
+        name: GradeName::parse("VIP").unwrap(),
+        price: Money::new(170_000).unwrap(),
+        color: "#FF0000".into(),
+        description: Some("front".into()),
+    };
+    let unused = PricedGrade { name: GradeName::parse("R").unwrap(), description: None, ..grade.clone() };
+    Concert {
+        id: ConcertId::parse("kinky").unwrap(),
+        title: "킹키부츠".into(),
+        artist: "CJ".into(),
+        description: Some("a show".into()),
+        venue: VenueId::parse("샤롯데").unwrap(),
+        poster_url: None,
+        currency: Currency::parse("KRW").unwrap(),
+        grades: vec![grade, unused],
+        cast: BTreeMap::from([
+            ("charlie".into(), vec!["김호영".into(), "이석훈".into()]),
+            ("lola".into(), vec![]),
+        ]),
+    }
+}
+
+fn plan() -> Plan {
+    Plan {
+        starts_at: AT,
+        ends_at: AT.plus(Seconds::DAY),
+        sales_open_at: Some(Timestamp::ZERO),
+        sales_close_at: None,
+        casting: BTreeMap::from([
+            ("charlie".into(), Casting::One("김호영".into())),
+            ("lola".into(), Casting::Many(vec!["강홍석".into(), "최재림".into()])),
+        ]),
+        policy: Policy {
+            prevent_orphan_seats: true,
+            hold: Seconds::new(11),
+            seats_per_reservation_max: 12,
+            seats_per_user_max: 13,
+            payment: Seconds::new(14),
+            cancel_until_before_start: Seconds::new(15),
+            recovery_grace: Seconds::new(16),
+            queue: Some(QueuePolicy {
+                active_max: 17,
+                admit_per_minute: Some(18),
+                active: Seconds::new(19),
+                claim: Seconds::new(20),
+                waiting: Seconds::new(21),
+                order: QueueOrder::Shuffle,
+                opens_at: Some(AT),
+            }),
+        },
+    }
+}
+
+/// A plan with everything left out that may be.
+fn bare_plan() -> Plan {
+    Plan {
+        sales_open_at: None,
+        sales_close_at: Some(AT),
+        casting: BTreeMap::new(),
+        policy: Policy { queue: Some(QueuePolicy::default()), ..Policy::default() },
+        ..plan()
+    }
+}
+
+fn creation() -> Creation {
+    Creation {
+        number: NUMBER,
+        id: ScheduleId::parse("perf-kinky-1-2027-02-09-19:30").unwrap(),
+        concert: concert().id,
+        venue: venue().id,
+        currency: concert().currency,
+        plan: Arc::new(plan()),
+        limits: Limits { ended_retention: Seconds::new(31), keys_max: 32 },
+    }
+}
+
+fn prices() -> Prices {
+    Prices { by_grade: [Money::MAX, Money::ZERO].into(), best_first: [1, 0].into() }
+}
+
+/// An event of every kind. A new variant is missing here until [`kind`] and this list know it.
+fn events() -> Vec<Event> {
+    let number = ReservationNumber(u32::MAX);
+    let payment = PaymentId(u128::MAX);
+    let seats: Arc<[Seat]> = [Seat(3), Seat(0), Seat(250_000)].into();
+    vec![
+        Event::Created(Box::new(creation())),
+        Event::Replanned { plan: Arc::new(bare_plan()) },
+        Event::LimitsSet { limits: creation().limits },
+        Event::SalesOpened { prices: Some(Arc::new(prices())) },
+        Event::SalesOpened { prices: None },
+        Event::SalesClosed,
+        Event::ScheduleCancelled,
+        Event::Deleted,
+        Event::SeatsBlocked { seats: Arc::clone(&seats) },
+        Event::SeatsUnblocked { seats: [].into() },
+        Event::SeatsHeld {
+            number,
+            nonce: 5,
+            user: UserId::parse("앤 <ann@example.org>").unwrap(),
+            seats: Arc::clone(&seats),
+            expires_at: AT,
+        },
+        Event::SeatsExchanged { number, seats },
+        Event::HoldReleased { number },
+        Event::HoldExpired { number },
+        Event::PaymentBegun { number, payment, expires_at: AT },
+        Event::PaymentFailed { number },
+        Event::ReservationConfirmed { number, payment },
+        Event::ReservationCancelled { number },
+        Event::OutageBridged { down_since: AT },
+    ]
+}
+
+fn kind(event: &Event) -> usize {
+    match event {
+        Event::Created(_) => 0,
+        Event::Replanned { .. } => 1,
+        Event::LimitsSet { .. } => 2,
+        Event::SalesOpened { .. } => 3,
+        Event::SalesClosed => 4,
+        Event::ScheduleCancelled => 5,
+        Event::Deleted => 6,
+        Event::SeatsBlocked { .. } => 7,
+        Event::SeatsUnblocked { .. } => 8,
+        Event::SeatsHeld { .. } => 9,
+        Event::SeatsExchanged { .. } => 10,
+        Event::HoldReleased { .. } => 11,
+        Event::HoldExpired { .. } => 12,
+        Event::PaymentBegun { .. } => 13,
+        Event::PaymentFailed { .. } => 14,
+        Event::ReservationConfirmed { .. } => 15,
+        Event::ReservationCancelled { .. } => 16,
+        Event::OutageBridged { .. } => 17,
+    }
+}
+
+fn catalogue_events() -> Vec<CatalogueEvent> {
+    vec![
+        CatalogueEvent::VenuePut(Arc::new(venue())),
+        CatalogueEvent::ConcertPut(Arc::new(concert())),
+        CatalogueEvent::ScheduleListed { id: creation().id, number: NUMBER, concert: concert().id },
+        CatalogueEvent::VenueRemoved(venue().id),
+        CatalogueEvent::ConcertRemoved(concert().id),
+        CatalogueEvent::ScheduleUnlisted(creation().id),
+    ]
+}
+
+fn catalogue_kind(event: &CatalogueEvent) -> usize {
+    match event {
+        CatalogueEvent::VenuePut(_) => 0,
+        CatalogueEvent::ConcertPut(_) => 1,
+        CatalogueEvent::ScheduleListed { .. } => 2,
+        CatalogueEvent::VenueRemoved(_) => 3,
+        CatalogueEvent::ConcertRemoved(_) => 4,
+        CatalogueEvent::ScheduleUnlisted(_) => 5,
+    }
+}
+
+fn encode(record: &Record) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let Record { version, at, key, fact } = record;
+    match fact {
+        Fact::Catalogue(event) => encode_catalogue_event(&mut bytes, *version, *at, *key, event),
+        Fact::Schedule(number, event) => {
+            encode_schedule_event(&mut bytes, *number, *version, *at, *key, event);
+        }
+    }
+    bytes
+}
+
+/// A record of every kind of fact, with and without a key.
+fn records() -> Vec<Record> {
+    let facts = events().into_iter().map(|event| Fact::Schedule(NUMBER, event));
+    let facts = facts.chain(catalogue_events().into_iter().map(Fact::Catalogue));
+    let keys = [Some(KEY), None].into_iter().cycle();
+    (1..).zip(facts).zip(keys).map(|((version, fact), key)| Record { version, at: AT, key, fact }).collect()
+}
+
+fn reservation(number: u32, status: ReservationStatus) -> Reservation {
+    let some = (number % 2 == 0).then_some(AT);
+    Reservation {
+        number: ReservationNumber(number),
+        nonce: u64::MAX - u64::from(number),
+        user: UserId::parse("ann").unwrap(),
+        seats: [Seat(number), Seat(0)].into(),
+        status,
+        created_at: AT,
+        expires_at: AT.plus(Seconds::new(1)),
+        confirmed_at: some,
+        cancelled_at: some.xor(Some(AT)),
+        ended_at: some,
+        payment: some.map(|_| PaymentId(u128::from(number))),
+        deadline_moved: number.is_multiple_of(3),
+        recovered: number.is_multiple_of(2),
+    }
+}
+
+fn image() -> Image {
+    let statuses = [
+        ReservationStatus::Held,
+        ReservationStatus::Paying,
+        ReservationStatus::Confirmed,
+        ReservationStatus::Cancelled,
+        ReservationStatus::Released,
+        ReservationStatus::Expired,
+    ];
+    let summary = Summary {
+        status: SaleStatus::Closed,
+        counts: Counts { available: 1, held: 2, reserved: 3, blocked: 4 },
+        plan: Arc::new(bare_plan()),
+        seats_version: 9,
+    };
+    let answered = Answer::Reservation(reservation(6, ReservationStatus::Held));
+    let Creation { number, id, concert, venue, currency, plan, limits } = creation();
+    Image {
+        number,
+        id,
+        concert,
+        venue,
+        currency,
+        plan,
+        limits,
+        sale: SaleStatus::Open,
+        prices: Some(Arc::new(prices())),
+        ever_confirmed: true,
+        blocked: vec![Seat(8), Seat(9)],
+        reservations: (1..).zip(statuses).map(|(number, status)| reservation(number, status)).collect(),
+        last_reservation: 11,
+        ended: vec![(AT, 4), (AT.plus(Seconds::new(1)), 5)],
+        keys: vec![
+            (KEY, 12, AT, answered),
+            (KeyUse { digest: 1, fingerprint: 2 }, 13, AT, Answer::Schedule(summary)),
+        ],
+        version: 14,
+        seats_version: 15,
+        last_instant: AT,
+    }
+}
+
+fn catalogue() -> Catalogue {
+    let mut catalogue = Catalogue::default();
+    let listed = |id: &str, number| CatalogueEvent::ScheduleListed {
+        id: ScheduleId::parse(id).unwrap(),
+        number: ScheduleNumber(number),
+        concert: concert().id,
+    };
+    catalogue.apply(&CatalogueEvent::VenuePut(Arc::new(venue())), AT, Some(KEY));
+    catalogue.apply(&CatalogueEvent::ConcertPut(Arc::new(concert())), AT, None);
+    // The order of ids isn't that of numbers, and the highest number is no longer listed.
+    for (id, number) in [("b", 1), ("a", 2), ("c", 3)] {
+        catalogue.apply(&listed(id, number), AT, None);
+    }
+    let removed = CatalogueEvent::ScheduleUnlisted(ScheduleId::parse("c").unwrap());
+    let key = KeyUse { digest: 3, fingerprint: 4 };
+    catalogue.apply(&removed, AT.plus(Seconds::new(1)), Some(key));
+    catalogue
+}
+
+/// Some ways in which a byte is read wrong.
+fn damaged(bytes: &[u8]) -> impl Iterator<Item = Vec<u8>> {
+    let flips = [0x01, 0x02, 0x10, 0x80, 0xff];
+    (0..bytes.len()).flat_map(move |index| {
+        flips.map(|flip| {
+            let mut bytes = bytes.to_vec();
+            bytes[index] ^= flip;
+            bytes
+        })
+    })
+}
+
+#[test]
+fn every_kind_of_fact_is_among_the_samples() {
+    let mut kinds: Vec<usize> = events().iter().map(kind).collect();
+    kinds.dedup();
+    assert_eq!(kinds, (0..=17).collect::<Vec<_>>());
+    let kinds: Vec<usize> = catalogue_events().iter().map(catalogue_kind).collect();
+    assert_eq!(kinds, (0..=5).collect::<Vec<_>>());
+}
+
+#[test]
+fn every_record_is_read_as_it_was_written() {
+    for record in records() {
+        assert_eq!(decode(&encode(&record)).unwrap(), record);
+    }
+}
+
+#[test]
+fn a_record_knows_its_stream() {
+    for record in records() {
+        let expected = match record.fact {
+            Fact::Catalogue(_) => Stream::Catalogue,
+            Fact::Schedule(..) => Stream::Schedule(NUMBER),
+        };
+        assert_eq!(record.stream(), expected);
+    }
+}
+
+#[test]
+fn writing_a_record_leaves_what_stands_before_it() {
+    let mut bytes = vec![1, 2, 3];
+    encode_schedule_event(&mut bytes, NUMBER, 1, AT, None, &Event::SalesClosed);
+    assert_eq!(bytes[..3], [1, 2, 3]);
+    assert!(decode(&bytes[3..]).is_ok());
+}
+
+#[test]
+fn a_record_that_is_cut_short_or_followed_by_anything_is_refused() {
+    for record in records() {
+        let bytes = encode(&record);
+        for length in 0..bytes.len() {
+            assert!(decode(&bytes[..length]).is_err(), "{record:?} cut at {length}");
+        }
+        assert!(decode(&[&bytes[..], &[0]].concat()).is_err(), "{record:?} with a byte too many");
+        assert!(decode(&[&bytes[..], &bytes[..]].concat()).is_err(), "{record:?} twice");
+    }
+}
+
+#[test]
+fn a_damaged_byte_is_refused_or_makes_another_record_and_never_a_panic() {
+    for record in records() {
+        for bytes in damaged(&encode(&record)) {
+            if let Ok(read) = decode(&bytes) {
+                assert_ne!(read, record);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_value_that_cannot_be_is_refused() {
+    let refuse = |record: &Record, from: &[u8], to: &[u8]| {
+        let mut bytes = encode(record);
+        let at = bytes.windows(from.len()).position(|window| window == from).expect("it is in there");
+        bytes[at..at + from.len()].copy_from_slice(to);
+        assert!(matches!(decode(&bytes), Err(DecodeError::Value(_))), "{record:?}");
+    };
+    let [created, .., removed] = &records()[..] else { panic!("there are samples") };
+    refuse(created, b"KRW", b"krw");
+    refuse(created, b"perf-", b"perf/");
+    refuse(created, b"kinky", b"k/nky");
+    refuse(removed, b"perf-", b"perf ");
+    let opened = records()
+        .into_iter()
+        .find(|record| matches!(record.fact, Fact::Schedule(_, Event::SalesOpened { .. })));
+    let max = Money::MAX.minor();
+    refuse(&opened.unwrap(), &max.to_le_bytes(), &(max + 1).to_le_bytes());
+}
+
+#[test]
+fn a_schedules_section_is_read_as_it_was_written() {
+    let closed = Image { sale: SaleStatus::Closed, prices: None, keys: vec![], ..image() };
+    let cancelled = Image { sale: SaleStatus::Cancelled, ever_confirmed: false, ..image() };
+    let upcoming = Image { sale: SaleStatus::Upcoming, ended: vec![], blocked: vec![], ..image() };
+    for image in [image(), closed, cancelled, upcoming] {
+        match decode_section(&encode_schedule(&image)).unwrap() {
+            Section::Schedule(read) => assert_eq!(*read, image),
+            Section::Catalogue(_) => panic!("another section"),
+        }
+    }
+}
+
+#[test]
+fn the_catalogues_section_is_read_as_it_was_written() {
+    for catalogue in [catalogue(), Catalogue::default()] {
+        match decode_section(&encode_catalogue(&catalogue)).unwrap() {
+            Section::Catalogue(read) => {
+                assert!(*read == catalogue);
+                assert_eq!(read.last_instant(), catalogue.last_instant());
+                assert_eq!(read.last_schedule(), catalogue.last_schedule(), "also when it isn't listed");
+                let seats =
+                    |catalogue: &Catalogue| catalogue.venues().map(|v| v.layout.seat_count()).sum::<u32>();
+                assert_eq!(seats(&read), seats(&catalogue));
+            }
+            Section::Schedule(_) => panic!("another section"),
+        }
+    }
+}
+
+#[test]
+fn a_section_that_is_cut_short_or_followed_by_anything_is_refused() {
+    for bytes in [encode_schedule(&image()), encode_catalogue(&catalogue())] {
+        for length in 0..bytes.len() {
+            assert!(decode_section(&bytes[..length]).is_err(), "cut at {length}");
+        }
+        assert!(decode_section(&[&bytes[..], &[0]].concat()).is_err());
+    }
+}
+
+#[test]
+fn a_damaged_section_is_refused_or_is_another_one_and_never_a_panic() {
+    for bytes in damaged(&encode_schedule(&image())) {
+        if let Ok(Section::Schedule(read)) = decode_section(&bytes) {
+            assert_ne!(*read, image());
+        }
+    }
+    let catalogue = catalogue();
+    for bytes in damaged(&encode_catalogue(&catalogue)) {
+        if let Ok(Section::Catalogue(read)) = decode_section(&bytes) {
+            assert!(*read != catalogue);
+        }
+    }
+}
+
+#[test]
+fn a_section_may_be_larger_than_any_record() {
+    // As much as a million keys with short answers: 100 answers that hold a megabyte each.
+    let name = Casting::One("x".repeat(1 << 20));
+    let plan = Plan { casting: BTreeMap::from([("charlie".into(), name)]), ..plan() };
+    let summary = Summary {
+        status: SaleStatus::Open,
+        counts: Counts::default(),
+        plan: Arc::new(plan),
+        seats_version: 1,
+    };
+    let key = |digest| (KeyUse { digest, fingerprint: 1 }, 1, AT, Answer::Schedule(summary.clone()));
+    let image = Image { keys: (0..100).map(key).collect(), ..image() };
+    let bytes = encode_schedule(&image);
+    assert!(bytes.len() > 100 << 20);
+    match decode_section(&bytes).unwrap() {
+        Section::Schedule(read) => assert!(*read == image),
+        Section::Catalogue(_) => panic!("another section"),
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_make_the_reader_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        let _ = decode(&bytes);
+        let _ = decode_section(&bytes);
+    }
+
+    #[test]
+    fn no_bytes_after_a_right_beginning_make_the_reader_panic(
+        which in any::<prop::sample::Index>(),
+        keep in any::<prop::sample::Index>(),
+        tail in prop::collection::vec(any::<u8>(), 0..100),
+    ) {
+        let mut samples: Vec<Vec<u8>> = records().iter().map(encode).collect();
+        samples.extend([encode_schedule(&image()), encode_catalogue(&catalogue())]);
+        let bytes = which.get(&samples);
+        let damaged = [&bytes[..keep.index(bytes.len())], &tail].concat();
+        let _ = decode(&damaged);
+        let _ = decode_section(&damaged);
+    }
+
+    #[test]
+    fn a_hold_of_anyone_with_any_seats_is_read_as_it_was_written(
+        numbers in (any::<u32>(), any::<u32>(), any::<u64>(), any::<u64>()),
+        key in any::<Option<(u128, u128)>>(),
+        user in "\\PC{1,128}",
+        seats in prop::collection::vec(any::<u32>(), 0..=100),
+        millis in 0..=Timestamp::MAX.as_millis(),
+    ) {
+        let (schedule, number, nonce, version) = numbers;
+        let event = Event::SeatsHeld {
+            number: ReservationNumber(number),
+            nonce,
+            user: UserId::parse(&user).unwrap(),
+            seats: seats.into_iter().map(Seat).collect(),
+            expires_at: Timestamp::from_millis(millis),
+        };
+        let key = key.map(|(digest, fingerprint)| KeyUse { digest, fingerprint });
+        let fact = Fact::Schedule(ScheduleNumber(schedule), event);
+        let record = Record { version, at: Timestamp::from_millis(millis / 2), key, fact };
+        prop_assert_eq!(decode(&encode(&record)).unwrap(), record);
+    }
+}

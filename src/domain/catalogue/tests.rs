@@ -1,1 +1,390 @@
+//! What administrators may and may not change. One helper, [`Books`], holds a catalogue: a change is
+//! tried on a draft and taken over whole or not at all.
 
+use std::collections::BTreeMap;
+
+use super::*;
+use crate::domain::concert::{PRICE_MAX, PricedGrade};
+use crate::domain::ids::GradeName;
+use crate::domain::keys::KeyFound;
+use crate::domain::money::{Currency, Money};
+use crate::domain::schedule::policy::Policy;
+use crate::domain::time::Seconds;
+use crate::domain::venue::{Row, RowSeats, Section};
+
+const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
+const LIMITS: Limits = Limits { ended_retention: Seconds::new(3_600), keys_max: 100 };
+
+fn venue_id(id: &str) -> VenueId {
+    VenueId::parse(id).unwrap()
+}
+
+fn concert_id(id: &str) -> ConcertId {
+    ConcertId::parse(id).unwrap()
+}
+
+fn schedule_id(id: &str) -> ScheduleId {
+    ScheduleId::parse(id).unwrap()
+}
+
+/// A venue with a row of each of these grades.
+fn venue_with(id: &str, grades: &[&str]) -> Venue {
+    let row = |grade: &&str| Row {
+        id: (*grade).into(),
+        grade: GradeName::parse(grade).unwrap(),
+        seats: RowSeats::Length(4),
+    };
+    let rows = grades.iter().map(row).collect();
+    Venue {
+        id: venue_id(id),
+        name: "샤롯데씨어터".into(),
+        address: "서울 송파구".into(),
+        kind: "theater".into(),
+        time_zone: "Asia/Seoul".into(),
+        sections: vec![Section { id: "B".into(), floor: "1층".into(), rows }],
+    }
+}
+
+fn venue() -> Venue {
+    venue_with("v", &["VIP", "R"])
+}
+
+fn priced(name: &str, price: u64) -> PricedGrade {
+    PricedGrade {
+        name: GradeName::parse(name).unwrap(),
+        price: Money::new(price).unwrap(),
+        color: "#FF0000".into(),
+        description: None,
+    }
+}
+
+fn concert() -> Concert {
+    Concert {
+        id: concert_id("c"),
+        title: "Kinky Boots".into(),
+        artist: "CJ".into(),
+        description: None,
+        venue: venue_id("v"),
+        poster_url: None,
+        currency: Currency::parse("KRW").unwrap(),
+        grades: vec![priced("VIP", 170_000), priced("R", 140_000)],
+        cast: BTreeMap::new(),
+    }
+}
+
+fn plan() -> Plan {
+    Plan {
+        starts_at: NOW.plus(Seconds::DAY),
+        ends_at: NOW.plus(Seconds::DAY).plus(Seconds::new(7_200)),
+        sales_open_at: None,
+        sales_close_at: None,
+        casting: BTreeMap::new(),
+        policy: Policy::default(),
+    }
+}
+
+fn put_schedule(draft: &mut Draft, id: &str) -> Result<Put, CatalogueRefusal> {
+    draft.put_schedule(schedule_id(id), concert_id("c"), plan(), LIMITS)
+}
+
+/// A catalogue, and the changes tried on it.
+#[derive(Default)]
+struct Books {
+    catalogue: Catalogue,
+}
+
+impl Books {
+    /// Given a venue `v` and a concert `c` in it.
+    fn with_concert() -> Self {
+        let mut books = Self::default();
+        books.change(|draft| draft.put_venue(venue())).unwrap();
+        books.change(|draft| draft.put_concert(concert(), false)).unwrap();
+        books
+    }
+
+    /// Given a schedule `s` of it too.
+    fn with_schedule() -> Self {
+        let mut books = Self::with_concert();
+        books.change(|draft| put_schedule(draft, "s")).unwrap();
+        books
+    }
+
+    /// When this is tried: all of it is taken over, or nothing.
+    fn change<T>(
+        &mut self,
+        change: impl FnOnce(&mut Draft) -> Result<T, CatalogueRefusal>,
+    ) -> Result<(T, usize), CatalogueRefusal> {
+        let before = self.catalogue.clone();
+        let mut draft = Draft::new(&self.catalogue, NOW);
+        let outcome = change(&mut draft);
+        assert!(self.catalogue == before, "a draft changes nothing");
+        let outcome = outcome?;
+        for event in &draft.events {
+            self.catalogue.apply(event, NOW, None);
+        }
+        assert!(self.catalogue == draft.catalogue, "what was tried is what happens");
+        Ok((outcome, draft.events.len()))
+    }
+
+    /// Then it is refused because something uses it.
+    fn in_use<T: core::fmt::Debug>(
+        &mut self,
+        change: impl FnOnce(&mut Draft) -> Result<T, CatalogueRefusal>,
+    ) {
+        let outcome = self.change(change);
+        assert!(matches!(outcome, Err(CatalogueRefusal::InUse(_))), "{outcome:?}");
+    }
+
+    /// Then it is refused because of this field.
+    fn invalid<T: core::fmt::Debug>(
+        &mut self,
+        field: &str,
+        change: impl FnOnce(&mut Draft) -> Result<T, CatalogueRefusal>,
+    ) {
+        match self.change(change) {
+            Err(CatalogueRefusal::Invalid(errors)) => {
+                let fields: Vec<&str> = errors.iter().map(|error| &*error.field).collect();
+                assert_eq!(fields, [field]);
+            }
+            outcome => panic!("{field}: {outcome:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_venue_is_created_then_replaced_and_an_equal_one_is_no_event() {
+    let mut books = Books::default();
+    assert_eq!(books.change(|draft| draft.put_venue(venue())), Ok((Put::Created, 1)));
+    assert_eq!(books.change(|draft| draft.put_venue(venue())), Ok((Put::Replaced, 0)));
+    let larger = venue_with("v", &["VIP", "R", "S"]);
+    assert_eq!(books.change(|draft| draft.put_venue(larger)), Ok((Put::Replaced, 1)));
+    assert_eq!(books.catalogue.venue("v").unwrap().layout.seat_count(), 12);
+}
+
+#[test]
+fn a_venue_needs_a_time_zone_and_seats() {
+    let mut books = Books::default();
+    books.invalid("timeZone", |draft| draft.put_venue(Venue { time_zone: "Mars/Base".into(), ..venue() }));
+    books.invalid("sections", |draft| draft.put_venue(Venue { sections: vec![], ..venue() }));
+    let mut twice = venue();
+    twice.sections[0].rows[1].id = "VIP".into();
+    books.invalid("sections[0].rows[1]", |draft| draft.put_venue(twice));
+}
+
+#[test]
+fn a_venue_with_a_schedule_changes_its_name_and_address_only() {
+    let mut books = Books::with_schedule();
+    let layout = Arc::clone(&books.catalogue.venue("v").unwrap().layout);
+    let renamed = Venue { name: "Charlotte".into(), address: "Seoul".into(), ..venue() };
+    assert_eq!(books.change(|draft| draft.put_venue(renamed)), Ok((Put::Replaced, 1)));
+    let standing = books.catalogue.venue("v").unwrap();
+    assert_eq!(standing.venue.name, "Charlotte");
+    assert!(Arc::ptr_eq(&standing.layout, &layout), "its seats are the same ones");
+    books.in_use(|draft| draft.put_venue(Venue { time_zone: "Asia/Tokyo".into(), ..venue() }));
+    books.in_use(|draft| draft.put_venue(Venue { kind: "hall".into(), ..venue() }));
+    books.in_use(|draft| draft.put_venue(venue_with("v", &["R", "VIP"])));
+    assert_eq!(books.catalogue.venue("v").unwrap().venue.name, "Charlotte");
+}
+
+#[test]
+fn a_venue_whose_concert_has_no_schedule_yet_can_be_rebuilt() {
+    let mut books = Books::with_concert();
+    assert_eq!(books.change(|draft| draft.put_venue(venue_with("v", &["R"]))), Ok((Put::Replaced, 1)));
+}
+
+#[test]
+fn a_concert_is_created_then_replaced_and_an_equal_one_is_no_event() {
+    let mut books = Books::with_concert();
+    assert_eq!(books.change(|draft| draft.put_concert(concert(), false)), Ok((Put::Replaced, 0)));
+    assert_eq!(books.change(|draft| draft.put_concert(concert(), true)), Ok((Put::Replaced, 0)));
+    let retitled = Concert { title: "Boots".into(), ..concert() };
+    assert_eq!(books.change(|draft| draft.put_concert(retitled, true)), Ok((Put::Replaced, 1)));
+    assert_eq!(books.catalogue.concert("c").unwrap().title, "Boots");
+}
+
+#[test]
+fn a_concert_needs_its_venue_and_a_price_for_each_of_its_grades() {
+    let mut books = Books::with_concert();
+    let with = |grades: Vec<PricedGrade>| Concert { grades, ..concert() };
+    books.invalid("venueId", |draft| {
+        draft.put_concert(Concert { venue: venue_id("nowhere"), ..concert() }, false)
+    });
+    books.invalid("grades", |draft| draft.put_concert(with(vec![]), false));
+    books.invalid("grades", |draft| draft.put_concert(with(vec![priced("VIP", 1)]), false));
+    let twice = vec![priced("VIP", 1), priced("R", 1), priced("VIP", 2)];
+    books.invalid("grades[2].grade", |draft| draft.put_concert(with(twice), false));
+    let many: Vec<PricedGrade> = (0..=GRADES_MAX).map(|grade| priced(&grade.to_string(), 1)).collect();
+    books.invalid("grades", |draft| draft.put_concert(with(many), false));
+    let free = vec![priced("VIP", 0), priced("R", 0), priced("unused", 5)];
+    assert!(books.change(|draft| draft.put_concert(with(free), false)).is_ok());
+}
+
+#[test]
+fn a_price_is_so_low_that_a_reservations_amount_can_be_written() {
+    let mut books = Books::with_concert();
+    let with = |price| Concert { grades: vec![priced("VIP", 1), priced("R", price)], ..concert() };
+    let max = PRICE_MAX.minor();
+    books.invalid("grades[1].price", |draft| draft.put_concert(with(max + 1), false));
+    assert!(books.change(|draft| draft.put_concert(with(max), false)).is_ok());
+}
+
+#[test]
+fn the_prices_of_a_concert_stand_once_a_sale_of_it_has_opened() {
+    let mut books = Books::with_schedule();
+    let with = |grades: Vec<PricedGrade>| Concert { grades, ..concert() };
+    let repriced = || with(vec![priced("VIP", 1), priced("R", 140_000)]);
+    books.in_use(|draft| draft.put_concert(repriced(), true));
+    let more = with(vec![priced("VIP", 170_000), priced("R", 140_000), priced("S", 9)]);
+    assert_eq!(books.change(|draft| draft.put_concert(more, true)), Ok((Put::Replaced, 1)));
+    books.in_use(|draft| draft.put_concert(concert(), true));
+    assert_eq!(books.change(|draft| draft.put_concert(repriced(), false)), Ok((Put::Replaced, 1)));
+}
+
+#[test]
+fn the_venue_and_currency_of_a_concert_stand_once_it_has_a_schedule() {
+    let moved = || Concert { venue: venue_id("w"), ..concert() };
+    let converted = || Concert { currency: Currency::parse("JPY").unwrap(), ..concert() };
+    let mut books = Books::with_schedule();
+    books.change(|draft| draft.put_venue(venue_with("w", &["VIP", "R"]))).unwrap();
+    books.in_use(|draft| draft.put_concert(moved(), false));
+    books.in_use(|draft| draft.put_concert(converted(), false));
+    books.catalogue.apply(&CatalogueEvent::ScheduleUnlisted(schedule_id("s")), NOW, None);
+    assert!(books.change(|draft| draft.put_concert(moved(), false)).is_ok());
+    assert!(books.change(|draft| draft.put_concert(converted(), false)).is_ok());
+}
+
+#[test]
+fn a_schedule_is_created_with_its_concerts_venue_and_currency() {
+    let books = Books::with_concert();
+    let mut draft = Draft::new(&books.catalogue, NOW);
+    assert_eq!(put_schedule(&mut draft, "s"), Ok(Put::Created));
+    let created = Creation {
+        number: ScheduleNumber(1),
+        id: schedule_id("s"),
+        concert: concert_id("c"),
+        venue: venue_id("v"),
+        currency: Currency::parse("KRW").unwrap(),
+        plan: Arc::new(plan()),
+        limits: LIMITS,
+    };
+    assert_eq!(draft.created, [created]);
+    assert_eq!(draft.events.len(), 1);
+    assert_eq!(draft.replanned, []);
+}
+
+#[test]
+fn a_schedule_that_is_there_is_given_its_plan_and_keeps_its_concert() {
+    let mut books = Books::with_schedule();
+    let mut draft = Draft::new(&books.catalogue, NOW);
+    assert_eq!(put_schedule(&mut draft, "s"), Ok(Put::Replaced));
+    assert_eq!(draft.replanned, [(schedule_id("s"), concert_id("c"), Arc::new(plan()))]);
+    assert_eq!((draft.events.len(), draft.created.len()), (0, 0), "its own stream says what changes");
+    books.change(|draft| draft.put_concert(Concert { id: concert_id("d"), ..concert() }, false)).unwrap();
+    books.in_use(|draft| draft.put_schedule(schedule_id("s"), concert_id("d"), plan(), LIMITS));
+}
+
+#[test]
+fn a_schedule_needs_a_concert_that_has_a_price_for_every_seat() {
+    let mut books = Books::with_concert();
+    books.invalid("concertId", |draft| {
+        draft.put_schedule(schedule_id("s"), concert_id("none"), plan(), LIMITS)
+    });
+    books.change(|draft| draft.put_venue(venue_with("v", &["VIP", "R", "S"]))).unwrap();
+    books.invalid("concertId", |draft| put_schedule(draft, "s"));
+}
+
+#[test]
+fn a_plan_goes_forward_in_time() {
+    let (start, end) = (plan().starts_at, plan().ends_at);
+    let second = Seconds::new(1);
+    let mut books = Books::with_schedule();
+    let mut refuse = |field: &str, plan: Plan| {
+        for id in ["s", "new"] {
+            let plan = plan.clone();
+            books.invalid(field, |draft| draft.put_schedule(schedule_id(id), concert_id("c"), plan, LIMITS));
+        }
+    };
+    refuse("endsAt", Plan { ends_at: start, ..plan() });
+    refuse("salesCloseAt", Plan { sales_close_at: Some(end.plus(second)), ..plan() });
+    refuse("salesOpenAt", Plan { sales_open_at: Some(start), ..plan() });
+    let close = start.minus(second);
+    refuse("salesOpenAt", Plan { sales_open_at: Some(close), sales_close_at: Some(close), ..plan() });
+    let close = Plan { sales_open_at: Some(start), sales_close_at: Some(end), ..plan() };
+    let put = |draft: &mut Draft| draft.put_schedule(schedule_id("late"), concert_id("c"), close, LIMITS);
+    assert!(books.change(put).is_ok(), "a sale may go on until the show ends");
+}
+
+#[test]
+fn only_what_nothing_uses_is_removed() {
+    let mut books = Books::with_schedule();
+    books.in_use(|draft| draft.remove_venue(&venue_id("v")));
+    books.in_use(|draft| draft.remove_concert(&concert_id("c")));
+    books.catalogue.apply(&CatalogueEvent::ScheduleUnlisted(schedule_id("s")), NOW, None);
+    books.in_use(|draft| draft.remove_venue(&venue_id("v")));
+    books.change(|draft| draft.remove_concert(&concert_id("c"))).unwrap();
+    books.change(|draft| draft.remove_venue(&venue_id("v"))).unwrap();
+    let gone = books.change(|draft| draft.remove_concert(&concert_id("c")));
+    assert_eq!(gone, Err(CatalogueRefusal::NotFound));
+    assert_eq!(books.change(|draft| draft.remove_venue(&venue_id("v"))), Err(CatalogueRefusal::NotFound));
+    let counts = (books.catalogue.venues().count(), books.catalogue.concerts().count());
+    assert_eq!((counts, books.catalogue.schedules().count()), ((0, 0), 0));
+}
+
+#[test]
+fn the_number_of_a_removed_schedule_is_never_used_again() {
+    let mut books = Books::with_schedule();
+    books.change(|draft| put_schedule(draft, "t")).unwrap();
+    for id in ["s", "t"] {
+        books.catalogue.apply(&CatalogueEvent::ScheduleUnlisted(schedule_id(id)), NOW, None);
+    }
+    books.change(|draft| put_schedule(draft, "s")).unwrap();
+    assert_eq!(books.catalogue.schedule("s").unwrap().number, ScheduleNumber(3));
+    books.catalogue.restore_counters(99, u32::MAX, NOW);
+    books.in_use(|draft| put_schedule(draft, "u"));
+}
+
+#[test]
+fn an_import_is_tried_whole_and_its_later_items_see_the_earlier_ones() {
+    let mut books = Books::default();
+    let import = |draft: &mut Draft| {
+        draft.put_venue(venue())?;
+        draft.put_concert(concert(), false)?;
+        put_schedule(draft, "s")?;
+        put_schedule(draft, "t")
+    };
+    assert_eq!(books.change(import), Ok((Put::Created, 4)));
+    assert_eq!(books.catalogue.last_schedule(), 2);
+    assert_eq!(books.change(import), Ok((Put::Replaced, 0)), "what is there and equal is left alone");
+}
+
+#[test]
+fn an_import_with_one_wrong_item_changes_nothing() {
+    let mut books = Books::default();
+    let outcome = books.change(|draft| {
+        draft.put_venue(venue())?;
+        draft.put_concert(concert(), false)?;
+        draft.put_schedule(schedule_id("s"), concert_id("none"), plan(), LIMITS)
+    });
+    assert!(outcome.is_err());
+    assert!(books.catalogue == Catalogue::default());
+}
+
+#[test]
+fn a_key_is_kept_with_the_event_that_is_its_effect() {
+    let mut books = Books::default();
+    let key = KeyUse { digest: 1, fingerprint: 7 };
+    books.catalogue.apply(&CatalogueEvent::VenuePut(Arc::new(venue())), NOW, Some(key));
+    let found = books.catalogue.keys().find(key, NOW);
+    assert_eq!(found, Some(KeyFound::Answered { answer: &(), version: 1 }));
+    let next_day = NOW.plus(Seconds::DAY);
+    books.catalogue.apply(&CatalogueEvent::VenueRemoved(venue_id("v")), next_day, None);
+    assert!(books.catalogue.keys().is_empty());
+}
+
+#[test]
+#[should_panic(expected = "never runs backwards")]
+fn time_never_runs_backwards_for_the_catalogue() {
+    let mut books = Books::with_concert();
+    let earlier = NOW.minus(Seconds::new(1));
+    books.catalogue.apply(&CatalogueEvent::ConcertRemoved(concert_id("c")), earlier, None);
+}

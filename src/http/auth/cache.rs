@@ -43,10 +43,7 @@ pub(super) struct TokenCache {
 
 impl TokenCache {
     pub(super) fn new() -> Self {
-        Self {
-            hasher: RandomState::new(),
-            slots: (0..SLOTS).map(|_| Mutex::new(None)).collect(),
-        }
+        Self { hasher: RandomState::new(), slots: (0..SLOTS).map(|_| Mutex::new(None)).collect() }
     }
 
     fn slot(&self, token: &str) -> &Mutex<Option<Box<Entry>>> {
@@ -58,10 +55,7 @@ impl TokenCache {
 
     /// Returns what the token says, if the very same token was verified before.
     pub(super) fn get(&self, token: &str) -> Option<Verified> {
-        let slot = self
-            .slot(token)
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let slot = self.slot(token).lock().unwrap_or_else(PoisonError::into_inner);
         let entry = slot.as_ref()?;
         (*entry.token == *token).then(|| entry.verified.clone())
     }
@@ -71,15 +65,8 @@ impl TokenCache {
         if token.len() > TOKEN_LEN_MAX {
             return;
         }
-        let entry = Box::new(Entry {
-            token: token.into(),
-            verified,
-        });
-        let old = self
-            .slot(token)
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .replace(entry);
+        let entry = Box::new(Entry { token: token.into(), verified });
+        let old = self.slot(token).lock().unwrap_or_else(PoisonError::into_inner).replace(entry);
         drop(old);
     }
 }

@@ -53,11 +53,7 @@ impl<S: AsRef<HttpParts> + Send + Sync> FromRequestParts<S> for Admin {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let User(caller) = User::from_request_parts(parts, state).await?;
-        if caller.is_admin() {
-            Ok(Self(caller))
-        } else {
-            Err(Problem::forbidden())
-        }
+        if caller.is_admin() { Ok(Self(caller)) } else { Err(Problem::forbidden()) }
     }
 }
 

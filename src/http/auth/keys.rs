@@ -107,23 +107,14 @@ impl KeySet {
             (None, [only]) => Some(only),
             (None, _) => None,
         }?;
-        key.validation
-            .algorithms
-            .contains(&header.alg)
-            .then_some(key)
+        key.validation.algorithms.contains(&header.alg).then_some(key)
     }
 
     /// Reads a JWK set. Keys for encryption and of other algorithms are passed over.
-    pub(super) fn parse(
-        bytes: &[u8],
-        path: &Path,
-        expectations: &Expectations,
-    ) -> Result<Self, KeysError> {
+    pub(super) fn parse(bytes: &[u8], path: &Path, expectations: &Expectations) -> Result<Self, KeysError> {
         let path = || path.to_owned();
-        let set: JwkSet = serde_json::from_slice(bytes).map_err(|source| KeysError::Format {
-            path: path(),
-            source,
-        })?;
+        let set: JwkSet =
+            serde_json::from_slice(bytes).map_err(|source| KeysError::Format { path: path(), source })?;
         let mut keys: Vec<Key> = Vec::new();
         for jwk in &set.keys {
             let Some(algorithm) = algorithm_of(jwk) else {
@@ -136,11 +127,7 @@ impl KeySet {
             if keys.iter().any(|key| key.id == id) {
                 return Err(KeysError::Ambiguous { path: path() });
             }
-            keys.push(Key {
-                id,
-                decoding,
-                validation: expectations.validation(algorithm),
-            });
+            keys.push(Key { id, decoding, validation: expectations.validation(algorithm) });
         }
         if keys.is_empty() {
             return Err(KeysError::Empty { path: path() });
@@ -182,10 +169,7 @@ pub(super) type Stamp = (Option<SystemTime>, u64);
 /// Reads a JWKS file with its stamp. The stamp is taken first: a file that changes meanwhile is
 /// read again at the next look.
 pub(super) fn load(path: &Path, expectations: &Expectations) -> Result<(KeySet, Stamp), KeysError> {
-    let unreadable = |source| KeysError::Read {
-        path: path.to_owned(),
-        source,
-    };
+    let unreadable = |source| KeysError::Read { path: path.to_owned(), source };
     let stamp = stamp(path).map_err(unreadable)?;
     let bytes = std::fs::read(path).map_err(unreadable)?;
     Ok((KeySet::parse(&bytes, path, expectations)?, stamp))

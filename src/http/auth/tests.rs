@@ -36,30 +36,14 @@ fn a_valid_token_says_who_calls_and_a_role_that_is_absent_is_user() {
     let auth = authenticator();
     let check = |claims: serde_json::Value, role| {
         let caller = auth.verify(&sign(&claims), now()).unwrap();
-        assert_eq!(
-            (caller.user_id.as_str(), caller.role),
-            ("u-1", role),
-            "{claims}"
-        );
+        assert_eq!((caller.user_id.as_str(), caller.role), ("u-1", role), "{claims}");
     };
     let exp = NOW_SECONDS + 1;
     check(json!({"sub": "u-1", "exp": exp}), Role::User);
-    check(
-        json!({"sub": "u-1", "exp": exp, "role": "user", "more": 1}),
-        Role::User,
-    );
-    check(
-        json!({"sub": "u-1", "exp": exp, "role": "admin"}),
-        Role::Admin,
-    );
-    check(
-        json!({"sub": "u-1", "exp": 1_800_000_000.5, "nbf": NOW_SECONDS}),
-        Role::User,
-    );
-    check(
-        json!({"sub": "u-1", "exp": exp, "aud": "anyone", "iss": "anyone"}),
-        Role::User,
-    );
+    check(json!({"sub": "u-1", "exp": exp, "role": "user", "more": 1}), Role::User);
+    check(json!({"sub": "u-1", "exp": exp, "role": "admin"}), Role::Admin);
+    check(json!({"sub": "u-1", "exp": 1_800_000_000.5, "nbf": NOW_SECONDS}), Role::User);
+    check(json!({"sub": "u-1", "exp": exp, "aud": "anyone", "iss": "anyone"}), Role::User);
 }
 
 #[test]
@@ -79,11 +63,7 @@ fn claims_that_are_missing_or_wrong_are_refused() {
         json!({"sub": "u", "exp": exp, "role": ["admin"]}),
         json!({"sub": "u", "exp": exp, "nbf": NOW_SECONDS + 1}),
     ] {
-        assert_eq!(
-            code(auth.verify(&sign(&claims), now())),
-            Code::Unauthenticated,
-            "{claims}"
-        );
+        assert_eq!(code(auth.verify(&sign(&claims), now())), Code::Unauthenticated, "{claims}");
     }
 }
 
@@ -95,10 +75,7 @@ fn a_token_ends_at_its_exp_to_the_millisecond_also_out_of_the_cache() {
     assert!(auth.verify(&token, at(0)).is_ok());
     assert!(auth.verify(&token, at(9_999)).is_ok());
     assert_eq!(code(auth.verify(&token, at(10_000))), Code::TokenExpired);
-    assert_eq!(
-        code(authenticator().verify(&token, at(10_000))),
-        Code::TokenExpired
-    );
+    assert_eq!(code(authenticator().verify(&token, at(10_000))), Code::TokenExpired);
 }
 
 #[test]
@@ -106,10 +83,7 @@ fn a_token_that_is_not_valid_yet_becomes_so() {
     let auth = authenticator();
     let token = sign(&json!({"sub": "u", "exp": NOW_SECONDS + 60, "nbf": NOW_SECONDS + 1}));
     assert_eq!(code(auth.verify(&token, now())), Code::Unauthenticated);
-    assert!(
-        auth.verify(&token, Timestamp::from_millis((NOW_SECONDS + 1) * 1000))
-            .is_ok()
-    );
+    assert!(auth.verify(&token, Timestamp::from_millis((NOW_SECONDS + 1) * 1000)).is_ok());
 }
 
 #[test]
@@ -127,40 +101,20 @@ fn what_was_tampered_with_or_has_another_algorithm_is_refused() {
     critical.crit = Some(vec!["b64".into()]);
     for (what, token) in [
         ("none", format!("{}.{body}.", header(r#"{"alg":"none"}"#))),
-        (
-            "none with a signature",
-            format!("{}.{body}.{signature}", header(r#"{"alg":"none"}"#)),
-        ),
-        (
-            "no signature",
-            good.rsplit_once('.').unwrap().0.to_owned() + ".",
-        ),
-        (
-            "another key",
-            encode(&Header::new(Algorithm::HS256), &claims, &other_key).unwrap(),
-        ),
-        (
-            "HS512",
-            encode(&Header::new(Algorithm::HS512), &claims, &hs512).unwrap(),
-        ),
-        (
-            "critical header",
-            encode(&critical, &claims, &hs512).unwrap(),
-        ),
+        ("none with a signature", format!("{}.{body}.{signature}", header(r#"{"alg":"none"}"#))),
+        ("no signature", good.rsplit_once('.').unwrap().0.to_owned() + "."),
+        ("another key", encode(&Header::new(Algorithm::HS256), &claims, &other_key).unwrap()),
+        ("HS512", encode(&Header::new(Algorithm::HS512), &claims, &hs512).unwrap()),
+        ("critical header", encode(&critical, &claims, &hs512).unwrap()),
         ("another body", {
-            let other =
-                URL_SAFE_NO_PAD.encode(json!({"sub": "v", "exp": NOW_SECONDS + 60}).to_string());
+            let other = URL_SAFE_NO_PAD.encode(json!({"sub": "v", "exp": NOW_SECONDS + 60}).to_string());
             format!("{}.{other}.{signature}", good.split('.').next().unwrap())
         }),
         ("a longer token", format!("{good}A")),
         ("two parts", "a.b".to_owned()),
         ("nothing", String::new()),
     ] {
-        assert_eq!(
-            code(auth.verify(&token, now())),
-            Code::Unauthenticated,
-            "{what}"
-        );
+        assert_eq!(code(auth.verify(&token, now())), Code::Unauthenticated, "{what}");
     }
 }
 
@@ -177,24 +131,9 @@ fn the_header_is_one_bearer_token_or_none() {
     let bearer = format!("Bearer {ADMIN_TOKEN}");
     assert_eq!(caller(&[]).unwrap(), None);
     assert!(caller(&[&bearer]).unwrap().unwrap().is_admin());
-    assert!(
-        caller(&[&bearer.replace("Bearer", "bearer")])
-            .unwrap()
-            .unwrap()
-            .is_admin()
-    );
-    for wrong in [
-        &["Basic eDp5"][..],
-        &["Bearer"],
-        &["Bearer "],
-        &[""],
-        &[&bearer, &bearer],
-    ] {
-        assert_eq!(
-            caller(wrong).unwrap_err().code(),
-            Code::Unauthenticated,
-            "{wrong:?}"
-        );
+    assert!(caller(&[&bearer.replace("Bearer", "bearer")]).unwrap().unwrap().is_admin());
+    for wrong in [&["Basic eDp5"][..], &["Bearer"], &["Bearer "], &[""], &[&bearer, &bearer]] {
+        assert_eq!(caller(wrong).unwrap_err().code(), Code::Unauthenticated, "{wrong:?}");
     }
 }
 
@@ -202,10 +141,7 @@ fn the_header_is_one_bearer_token_or_none() {
 fn the_administrators_token_counts_only_whole_and_only_if_it_is_set() {
     let auth = authenticator();
     let caller = auth.verify(ADMIN_TOKEN, now()).unwrap();
-    assert_eq!(
-        (caller.user_id.as_str(), caller.role),
-        ("admin", Role::Admin)
-    );
+    assert_eq!((caller.user_id.as_str(), caller.role), ("admin", Role::Admin));
     assert!(auth.verify(&ADMIN_TOKEN[1..], now()).is_err());
     assert!(auth.verify(&format!("{ADMIN_TOKEN}x"), now()).is_err());
     let none = Authenticator::new(&Config::defaults().auth).unwrap();
@@ -234,26 +170,13 @@ fn an_issuer_and_an_audience_that_are_set_are_required() {
     let auth = Authenticator::new(&config).unwrap();
     let exp = NOW_SECONDS + 60;
     let check = |claims: serde_json::Value| auth.verify(&sign(&claims), now()).is_ok();
-    assert!(check(
-        json!({"sub": "u", "exp": exp, "iss": "https://issuer", "aud": ["x", "onsale"]})
-    ));
-    assert!(!check(
-        json!({"sub": "u", "exp": exp, "iss": "https://issuer"})
-    ));
+    assert!(check(json!({"sub": "u", "exp": exp, "iss": "https://issuer", "aud": ["x", "onsale"]})));
+    assert!(!check(json!({"sub": "u", "exp": exp, "iss": "https://issuer"})));
     assert!(!check(json!({"sub": "u", "exp": exp, "aud": "onsale"})));
-    assert!(!check(
-        json!({"sub": "u", "exp": exp, "iss": "https://other", "aud": "onsale"})
-    ));
-    assert!(!check(
-        json!({"sub": "u", "exp": exp, "iss": "https://issuer", "aud": "other"})
-    ));
-    let issued = auth
-        .issue(&UserId::parse("u").unwrap(), Role::User, now(), 60)
-        .unwrap();
-    assert!(
-        auth.verify(&issued, now()).is_ok(),
-        "what is issued here is accepted here"
-    );
+    assert!(!check(json!({"sub": "u", "exp": exp, "iss": "https://other", "aud": "onsale"})));
+    assert!(!check(json!({"sub": "u", "exp": exp, "iss": "https://issuer", "aud": "other"})));
+    let issued = auth.issue(&UserId::parse("u").unwrap(), Role::User, now(), 60).unwrap();
+    assert!(auth.verify(&issued, now()).is_ok(), "what is issued here is accepted here");
 }
 
 /// A key pair made for one test, as the signer's key and the JWK that checks it.
@@ -267,13 +190,7 @@ fn key_pair(algorithm: Algorithm, kid: Option<&str>) -> (EncodingKey, serde_json
         let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap();
         EncodingKey::from_ec_der(pair.to_pkcs8v1().unwrap().as_ref())
     } else if algorithm == Algorithm::EdDSA {
-        EncodingKey::from_ed_der(
-            Ed25519KeyPair::generate()
-                .unwrap()
-                .to_pkcs8v1()
-                .unwrap()
-                .as_ref(),
-        )
+        EncodingKey::from_ed_der(Ed25519KeyPair::generate().unwrap().to_pkcs8v1().unwrap().as_ref())
     } else {
         let pair = KeyPair::generate(KeySize::Rsa2048).unwrap();
         let pkcs8: aws_lc_rs::encoding::Pkcs8V1Der<'_> = pair.as_der().unwrap();
@@ -311,33 +228,13 @@ fn a_key_file_checks_the_three_algorithms_by_kid() {
     let (_file, auth) = key_file(&pairs.clone().map(|(_, jwk)| jwk));
     for (algorithm, (key, _)) in algorithms.into_iter().zip(&pairs) {
         let kid = format!("{algorithm:?}");
-        assert!(
-            auth.verify(&token_of(key, algorithm, Some(&kid)), now())
-                .is_ok(),
-            "{kid}"
-        );
-        assert!(
-            auth.verify(&token_of(key, algorithm, Some("other")), now())
-                .is_err()
-        );
-        assert!(
-            auth.verify(&token_of(key, algorithm, None), now()).is_err(),
-            "ambiguous"
-        );
-        let wrong_kid = if algorithm == Algorithm::RS256 {
-            "ES256"
-        } else {
-            "RS256"
-        };
-        assert!(
-            auth.verify(&token_of(key, algorithm, Some(wrong_kid)), now())
-                .is_err()
-        );
+        assert!(auth.verify(&token_of(key, algorithm, Some(&kid)), now()).is_ok(), "{kid}");
+        assert!(auth.verify(&token_of(key, algorithm, Some("other")), now()).is_err());
+        assert!(auth.verify(&token_of(key, algorithm, None), now()).is_err(), "ambiguous");
+        let wrong_kid = if algorithm == Algorithm::RS256 { "ES256" } else { "RS256" };
+        assert!(auth.verify(&token_of(key, algorithm, Some(wrong_kid)), now()).is_err());
     }
-    assert!(
-        auth.issue(&UserId::parse("u").unwrap(), Role::User, now(), 60)
-            .is_none()
-    );
+    assert!(auth.issue(&UserId::parse("u").unwrap(), Role::User, now(), 60).is_none());
 }
 
 #[test]
@@ -358,10 +255,7 @@ fn a_public_key_is_never_taken_for_a_secret() {
 fn a_token_without_kid_is_checked_with_the_only_key() {
     let (key, jwk) = key_pair(Algorithm::ES256, None);
     let (_file, auth) = key_file(&[jwk]);
-    assert!(
-        auth.verify(&token_of(&key, Algorithm::ES256, None), now())
-            .is_ok()
-    );
+    assert!(auth.verify(&token_of(&key, Algorithm::ES256, None), now()).is_ok());
 }
 
 #[test]
@@ -375,16 +269,10 @@ fn keys_that_are_replaced_in_the_file_replace_those_in_use_and_in_the_cache() {
     assert!(!auth.reload_keys_if_changed().unwrap());
     std::fs::write(file.path(), "not a set").unwrap();
     assert!(auth.reload_keys_if_changed().is_err());
-    assert!(
-        auth.verify(&old_token, now()).is_ok(),
-        "a broken file leaves the keys"
-    );
+    assert!(auth.verify(&old_token, now()).is_ok(), "a broken file leaves the keys");
     std::fs::write(file.path(), json!({"keys": [new_jwk]}).to_string()).unwrap();
     assert!(auth.reload_keys_if_changed().unwrap());
-    assert!(
-        auth.verify(&old_token, now()).is_err(),
-        "the old key is gone, cached or not"
-    );
+    assert!(auth.verify(&old_token, now()).is_err(), "the old key is gone, cached or not");
     assert!(auth.verify(&new_token, now()).is_ok());
 }
 
@@ -402,14 +290,8 @@ fn a_key_file_without_a_usable_key_or_with_two_of_one_name_is_refused() {
         KeySet::parse(text.as_bytes(), std::path::Path::new("f"), &expectations).err()
     };
     for keys in [&[][..], &[secret], &[encryption], &[other]] {
-        assert!(
-            matches!(load(keys), Some(KeysError::Empty { .. })),
-            "{keys:?}"
-        );
+        assert!(matches!(load(keys), Some(KeysError::Empty { .. })), "{keys:?}");
     }
-    assert!(matches!(
-        load(&[jwk.clone(), jwk.clone()]),
-        Some(KeysError::Ambiguous { .. })
-    ));
+    assert!(matches!(load(&[jwk.clone(), jwk.clone()]), Some(KeysError::Ambiguous { .. })));
     assert!(load(&[jwk]).is_none());
 }

@@ -31,14 +31,8 @@ fn start(limits: ServerLimits) -> Server {
     let events = shutdown.clone();
     let router = Router::new()
         .route("/ok", get(async || "ok"))
-        .route(
-            "/peer",
-            get(async |ConnectInfo(peer): ConnectInfo<SocketAddr>| peer.ip().to_string()),
-        )
-        .route(
-            "/echo",
-            post(async |extract::AnyBody(bytes): extract::AnyBody| bytes),
-        )
+        .route("/peer", get(async |ConnectInfo(peer): ConnectInfo<SocketAddr>| peer.ip().to_string()))
+        .route("/echo", post(async |extract::AnyBody(bytes): extract::AnyBody| bytes))
         .route(
             "/wait",
             get(async move || {
@@ -59,12 +53,7 @@ fn start(limits: ServerLimits) -> Server {
         );
     let router = http.dress(router).with_state(http);
     let report = tokio::spawn(serve(listener, router, limits, shutdown.clone()));
-    Server {
-        address,
-        shutdown,
-        gate,
-        report,
-    }
+    Server { address, shutdown, gate, report }
 }
 
 impl Server {
@@ -103,11 +92,7 @@ async fn a_connection_is_kept_for_the_next_request_and_knows_its_peer() {
     let mut stream = server.connect().await;
     for _ in 0..3 {
         send(&mut stream, OK).await;
-        assert!(
-            read_until(&mut stream, "\r\n\r\nok")
-                .await
-                .starts_with("HTTP/1.1 200")
-        );
+        assert!(read_until(&mut stream, "\r\n\r\nok").await.starts_with("HTTP/1.1 200"));
     }
     send(&mut stream, "GET /peer HTTP/1.1\r\nhost: x\r\n\r\n").await;
     read_until(&mut stream, "\r\n\r\n127.0.0.1").await;
@@ -119,54 +104,33 @@ async fn headers_over_the_limit_are_a_problem_document_and_far_over_it_at_least_
     for bytes in [17_000, 60_000] {
         let mut stream = server.connect().await;
         let long = "x".repeat(bytes);
-        send(
-            &mut stream,
-            &format!("GET /ok HTTP/1.1\r\nhost: x\r\nx-long: {long}\r\n\r\n"),
-        )
-        .await;
+        send(&mut stream, &format!("GET /ok HTTP/1.1\r\nhost: x\r\nx-long: {long}\r\n\r\n")).await;
         let text = read_until(&mut stream, "headers_too_large").await;
         assert!(text.starts_with("HTTP/1.1 431") && text.contains("application/problem+json"));
     }
     let mut stream = server.connect().await;
     let long = "x".repeat(66_000);
-    send(
-        &mut stream,
-        &format!("GET /ok HTTP/1.1\r\nhost: x\r\nx-long: {long}"),
-    )
-    .await;
-    assert!(
-        read_until(&mut stream, "\r\n")
-            .await
-            .starts_with("HTTP/1.1 431")
-    );
+    send(&mut stream, &format!("GET /ok HTTP/1.1\r\nhost: x\r\nx-long: {long}")).await;
+    assert!(read_until(&mut stream, "\r\n").await.starts_with("HTTP/1.1 431"));
 }
 
 #[tokio::test]
 async fn one_connection_more_than_the_limit_is_told_503_and_a_place_that_is_free_is_given_again() {
-    let server = start(ServerLimits {
-        connections_max: 1,
-        ..limits()
-    });
+    let server = start(ServerLimits { connections_max: 1, ..limits() });
     let mut first = server.connect().await;
     send(&mut first, OK).await;
     read_until(&mut first, "\r\n\r\nok").await;
     let mut second = server.connect().await;
     send(&mut second, OK).await;
     let text = read_to_end(&mut second).await;
-    assert!(
-        text.starts_with("HTTP/1.1 503") && text.contains("retry-after: 1"),
-        "{text}"
-    );
+    assert!(text.starts_with("HTTP/1.1 503") && text.contains("retry-after: 1"), "{text}");
     assert!(text.contains("\"code\":\"overloaded\"") && text.contains("connection: close"));
     first.shutdown().await.unwrap();
     assert_eq!(read_to_end(&mut first).await, "");
     loop {
         let mut third = server.connect().await;
         send(&mut third, OK).await;
-        if read_until(&mut third, "\r\n\r\n")
-            .await
-            .starts_with("HTTP/1.1 200")
-        {
+        if read_until(&mut third, "\r\n\r\n").await.starts_with("HTTP/1.1 200") {
             break;
         }
     }
@@ -183,11 +147,7 @@ async fn a_stop_answers_what_is_under_way_closes_what_is_idle_and_ends_streams()
     read_until(&mut events, "data: 1").await;
     let mut busy = server.connect().await;
     // The echo is answered on the same connection first, so the wait is known to be accepted.
-    send(
-        &mut busy,
-        "GET /ok HTTP/1.1\r\nhost: x\r\n\r\nGET /wait HTTP/1.1\r\nhost: x\r\n\r\n",
-    )
-    .await;
+    send(&mut busy, "GET /ok HTTP/1.1\r\nhost: x\r\n\r\nGET /wait HTTP/1.1\r\nhost: x\r\n\r\n").await;
     read_until(&mut busy, "\r\n\r\nok").await;
     server.shutdown.cancel();
     assert_eq!(read_to_end(&mut idle).await, "");
@@ -201,16 +161,9 @@ async fn a_stop_answers_what_is_under_way_closes_what_is_idle_and_ends_streams()
 
 #[tokio::test]
 async fn what_does_not_end_by_the_deadline_is_dropped() {
-    let server = start(ServerLimits {
-        drain: Duration::from_millis(1),
-        ..limits()
-    });
+    let server = start(ServerLimits { drain: Duration::from_millis(1), ..limits() });
     let mut busy = server.connect().await;
-    send(
-        &mut busy,
-        "GET /ok HTTP/1.1\r\nhost: x\r\n\r\nGET /wait HTTP/1.1\r\nhost: x\r\n\r\n",
-    )
-    .await;
+    send(&mut busy, "GET /ok HTTP/1.1\r\nhost: x\r\n\r\nGET /wait HTTP/1.1\r\nhost: x\r\n\r\n").await;
     read_until(&mut busy, "\r\n\r\nok").await;
     server.shutdown.cancel();
     let report = server.report.await.unwrap();
@@ -220,10 +173,7 @@ async fn what_does_not_end_by_the_deadline_is_dropped() {
 
 #[tokio::test]
 async fn a_connection_that_sends_no_headers_is_closed() {
-    let server = start(ServerLimits {
-        header_read_timeout: Duration::from_millis(20),
-        ..limits()
-    });
+    let server = start(ServerLimits { header_read_timeout: Duration::from_millis(20), ..limits() });
     let mut slow = server.connect().await;
     send(&mut slow, "GET /ok HT").await;
     assert_eq!(read_to_end(&mut slow).await, "");

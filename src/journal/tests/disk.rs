@@ -91,8 +91,10 @@ async fn the_secret_is_for_the_owner_alone() {
 #[tokio::test]
 async fn a_snapshot_of_the_store_left_half_made_does_not_stop_the_opening() {
     let dir = stopped_hard(3).await;
-    fs::write(generation(dir.path()).join("snap.0000000000000ABC.generating"), b"half").unwrap();
-    assert_eq!(open(dir.path()).last(), Position::new(3));
+    fs::write(generation(dir.path()).join("snap.FFFFFFFFFFFFFFFF.generating"), b"half").unwrap();
+    let recovered = open(dir.path());
+    assert_eq!(recovered.last(), Position::new(3));
+    assert!(recovered.notes().is_empty(), "{:?}", recovered.notes());
 }
 
 #[tokio::test]
@@ -205,6 +207,21 @@ async fn retention_keeps_what_the_two_newest_snapshots_need() {
     assert!(matches!(gone, Err(ReadError::Gone { oldest }) if oldest == Position::new(31)));
     journal.close().await.unwrap();
     assert_eq!(all(open(dir.path()).read(Position::new(30))), numbered(50)[30..]);
+}
+
+#[tokio::test]
+async fn a_generation_with_one_record_behind_the_base_stays() {
+    let dir = tempfile::tempdir().unwrap();
+    let settings = JournalConfig { retain: Retain::Snapshot, ..config(dir.path()) };
+    let journal = Journal::open(settings).unwrap().start(TestClock::default().hooks()).unwrap();
+    append_numbered(&journal, 1, 10).await;
+    take_snapshot(dir.path(), journal.log_id(), 9);
+    take_snapshot(dir.path(), journal.log_id(), 10);
+    journal.rotate().await.unwrap();
+    assert_eq!(journal.oldest(), Position::new(1), "the snapshot at 9 needs the record at 10");
+    take_snapshot(dir.path(), journal.log_id(), 11);
+    journal.rotate().await.unwrap();
+    assert_eq!(journal.oldest(), Position::new(11));
 }
 
 #[tokio::test]

@@ -52,6 +52,7 @@ async fn a_torn_tail_at_the_mark_is_refused() {
     let disk = crashed(3, 3).await;
     disk.damage(1, key(3), |bytes| bytes.truncate(40));
     assert!(refusal(&disk).contains("position 3"));
+    assert_eq!(disk.chunks(1), [key(1), key(2), key(3)], "nothing was cut");
 }
 
 #[tokio::test]

@@ -151,12 +151,15 @@ async fn only_the_frame_that_failed_has_an_unknown_outcome() {
     for _ in 0..3 {
         answers.push(queue(&journal, records(&[&record])).await);
     }
+    answers.push(queue(&journal, records(&[b"small"])).await);
+    answers.push(queue(&journal, records(&[])).await);
+    answers.push(queue(&journal, records(&[&vec![7; PAYLOAD_LEN_MAX]])).await);
     let mut found = Vec::new();
     for answer in answers {
         found.push(answer.await.unwrap().map(Committed::last));
     }
-    let expected = [Ok(Position::new(1)), Err(CommitError::OutcomeUnknown), Err(CommitError::Unavailable)];
-    assert_eq!(found, expected);
+    assert_eq!(found[..2], [Ok(Position::new(1)), Err(CommitError::OutcomeUnknown)]);
+    assert_eq!(found[2..], [Err(CommitError::Unavailable); 4]);
 }
 
 #[tokio::test]

@@ -1,0 +1,193 @@
+//! Paying: the deadline that moves once, failing, confirming, and money that comes too late.
+
+use super::*;
+
+const P1: u128 = 1;
+const P2: u128 = 2;
+
+#[test]
+fn a_payment_moves_a_near_deadline_to_the_payments_own() {
+    let mut sale = Sale::open();
+    let hold = sale.hold("ann", "A1");
+    sale.wait(290_000).begin("ann", hold, P1).unwrap();
+    assert_eq!(sale.status(hold), ReservationStatus::Paying);
+    assert_eq!(sale.deadline(hold), after(START, 350_000));
+    assert_eq!(sale.that_are(SeatStatus::Held), "A1");
+    sale.at(after(START, 349_999));
+    assert_eq!(sale.try_hold("bob", "A1"), sale.unavailable("A1"));
+    assert!(sale.wait(1).try_hold("bob", "A1").is_ok());
+}
+
+#[test]
+fn a_payment_leaves_a_far_deadline_where_it_was() {
+    let mut sale = Sale::open();
+    let hold = sale.hold("ann", "A1");
+    sale.wait(240_000).begin("ann", hold, P1).unwrap();
+    assert_eq!(sale.deadline(hold), after(START, 300_000));
+}
+
+#[test]
+fn the_deadline_moves_only_once() {
+    let mut sale = Sale::open();
+    let hold = sale.hold("ann", "A1");
+    sale.wait(290_000).begin("ann", hold, P1).unwrap();
+    sale.wait(50_000).fail(hold, P1).unwrap();
+    sale.begin("ann", hold, P2).unwrap();
+    assert_eq!(sale.deadline(hold), after(START, 350_000));
+}
+
+#[test]
+fn a_payment_that_needed_no_more_time_leaves_the_move_to_the_next() {
+    let mut sale = Sale::open();
+    let hold = sale.hold("ann", "A1");
+    sale.begin("ann", hold, P1).unwrap();
+    sale.wait(290_000).fail(hold, P1).unwrap();
+    sale.begin("ann", hold, P2).unwrap();
+    assert_eq!(sale.deadline(hold), after(START, 350_000));
+}
+
+#[test]
+fn a_payment_that_began_already_begins_no_second_time() {
+    let mut sale = Sale::open();
+    let hold = sale.hold("ann", "A1");
+    sale.begin("ann", hold, P1).unwrap();
+    assert_eq!(sale.begin("ann", hold, P1), Ok(None));
+    assert_eq!(sale.begin("ann", hold, P2), Err(Refusal::NotHeld), "one payment at a time");
+}
+
+#[test]
+fn a_payment_begins_only_for_a_live_hold() {
+    let mut sale = Sale::open();
+    let (sold, released, expired) = (sale.sell("ann", "A1"), sale.hold("ann", "A2"), sale.hold("ann", "A3"));
+    sale.release("ann", released).unwrap();
+    assert_eq!(sale.begin("ann", sold, P1), Err(Refusal::NotHeld));
+    assert_eq!(sale.begin("ann", released, P1), Err(Refusal::NotHeld));
+    sale.wait(300_000);
+    assert_eq!(sale.begin("ann", expired, P1), Err(Refusal::Expired));
+}
+
+#[test]
+fn a_live_hold_is_paid_after_the_sale_has_closed() {
+    let mut sale = Sale::open();
+    let hold = sale.hold("ann", "A1");
+    sale.does(&Command::Close);
+    sale.begin("ann", hold, P1).unwrap();
+    sale.confirm(hold, P1).unwrap();
+    assert_eq!(sale.that_are(SeatStatus::Reserved), "A1");
+}
+
+#[test]
+fn a_failed_payment_leaves_the_hold_to_its_deadline() {
+    let mut sale = Sale::open();
+    let hold = sale.hold("ann", "A1");
+    sale.wait(270_000).begin("ann", hold, P1).unwrap();
+    assert_eq!(sale.fail(hold, P2), Ok(None), "another payment's failure is not this one's");
+    assert_eq!(sale.status(hold), ReservationStatus::Paying);
+    sale.fail(hold, P1).unwrap();
+    assert_eq!((sale.status(hold), sale.get(hold).payment), (ReservationStatus::Held, None));
+    assert_eq!(sale.deadline(hold), after(START, 330_000));
+    assert_eq!(sale.fail(hold, P1), Ok(None), "it fails once");
+    assert_eq!(sale.confirm(hold, P1), Err(Refusal::PaymentNotUnderWay));
+    assert!(sale.exchange("ann", hold, "A2").is_ok(), "it is a hold like any other");
+}
+
+#[test]
+fn a_paid_reservation_is_confirmed_for_good() {
+    let mut sale = Sale::open();
+    let hold = sale.hold("ann", "A1 A2");
+    sale.begin("ann", hold, P1).unwrap();
+    sale.wait(5_000).confirm(hold, P1).unwrap();
+    let reservation = sale.get(hold);
+    assert_eq!(reservation.status, ReservationStatus::Confirmed);
+    assert_eq!(reservation.confirmed_at, Some(after(START, 5_000)));
+    assert_eq!(reservation.payment, Some(PaymentId(P1)));
+    assert_eq!(sale.schedule.deadline_count(), 0, "its deadline is gone");
+    sale.at(SHOW).tick();
+    assert_eq!(sale.that_are(SeatStatus::Reserved), "A1 A2");
+}
+
+#[test]
+fn confirming_again_changes_nothing_and_another_payment_confirms_nothing() {
+    let mut sale = Sale::open();
+    let hold = sale.hold("ann", "A1");
+    assert_eq!(sale.confirm(hold, P1), Err(Refusal::PaymentNotUnderWay), "no payment has begun");
+    sale.begin("ann", hold, P1).unwrap();
+    assert_eq!(sale.confirm(hold, P2), Err(Refusal::PaymentNotUnderWay));
+    sale.confirm(hold, P1).unwrap();
+    assert_eq!(sale.confirm(hold, P1), Ok(None));
+    assert_eq!(sale.confirm(hold, P2), Err(Refusal::PaymentNotUnderWay));
+    assert_eq!(sale.fail(hold, P1), Ok(None), "what is confirmed no longer fails");
+    sale.release("ann", hold).unwrap();
+    assert_eq!(sale.confirm(hold, P1), Err(Refusal::NotHeld), "what was cancelled stays so");
+}
+
+/// Given a payment that was still under way at its deadline.
+fn too_late(sale: &mut Sale) -> ReservationRef {
+    let hold = sale.hold("ann", "A1 A2");
+    sale.begin("ann", hold, P1).unwrap();
+    let deadline = sale.deadline(hold);
+    sale.at(deadline).tick();
+    assert_eq!(sale.status(hold), ReservationStatus::Expired);
+    assert_eq!(sale.that_are(SeatStatus::Held), "");
+    hold
+}
+
+#[test]
+fn money_that_comes_too_late_takes_the_same_seats_if_they_are_still_free() {
+    let mut sale = Sale::open();
+    let late = too_late(&mut sale);
+    assert_eq!(sale.wait(60_000).confirm(late, P2), Err(Refusal::PaymentNotUnderWay));
+    sale.confirm(late, P1).unwrap();
+    assert_eq!(sale.that_are(SeatStatus::Reserved), "A1 A2");
+    assert_eq!(sale.get(late).ended_at, None);
+    assert_eq!(sale.try_hold("ann", "A3 A4 A5 A6 B1"), Err(Refusal::TooManySeats { max: 4 }));
+    assert_eq!(sale.try_hold("ann", "A3 A4 A5 A6").map(|_| ()), Ok(()));
+    assert_eq!(sale.try_hold("ann", "B1"), Err(Refusal::SeatLimitExceeded { max: 6 }), "its seats count");
+}
+
+#[test]
+fn money_that_comes_too_late_takes_nothing_when_a_seat_is_taken() {
+    let mut sale = Sale::open();
+    let late = too_late(&mut sale);
+    sale.hold("bob", "A2 A3");
+    assert_eq!(sale.confirm(late, P1), sale.unavailable("A2"));
+    assert_eq!(sale.status(late), ReservationStatus::Expired);
+    assert_eq!(sale.that_are(SeatStatus::Held), "A2 A3");
+    sale.block("A1").unwrap();
+    assert_eq!(sale.confirm(late, P1), sale.unavailable("A1 A2"));
+}
+
+#[test]
+fn money_that_comes_too_late_takes_its_seats_even_when_the_sale_has_closed() {
+    let mut sale = Sale::open();
+    let late = too_late(&mut sale);
+    sale.does(&Command::Close);
+    assert!(sale.confirm(late, P1).unwrap().is_some());
+}
+
+#[test]
+fn money_that_comes_too_late_takes_nothing_once_the_show_has_begun_or_is_cancelled() {
+    let keep = |plan: &mut Plan| plan.starts_at = after(START, 400_000);
+    let mut sale = Sale::open_with(keep);
+    let late = too_late(&mut sale);
+    sale.at(after(START, 400_000));
+    assert_eq!(sale.confirm(late, P1), Err(Refusal::Expired));
+    let mut sale = Sale::open_with(keep);
+    let late = too_late(&mut sale);
+    sale.at(after(START, 399_999));
+    assert!(sale.confirm(late, P1).unwrap().is_some(), "a millisecond before is in time");
+    let mut sale = Sale::open();
+    let late = too_late(&mut sale);
+    sale.does(&Command::Cancel);
+    assert_eq!(sale.confirm(late, P1), Err(Refusal::Expired));
+}
+
+#[test]
+fn a_hold_that_expired_unpaid_is_not_confirmed_by_any_payment() {
+    let mut sale = Sale::open();
+    let hold = sale.hold("ann", "A1");
+    sale.wait(300_000);
+    assert_eq!(sale.confirm(hold, P1), Err(Refusal::PaymentNotUnderWay));
+    assert_eq!(sale.fail(hold, P1), Ok(None));
+    assert_eq!(sale.status(hold), ReservationStatus::Expired);
+}

@@ -1,0 +1,44 @@
+//! The application: the engine behind the routes.
+
+use std::sync::Arc;
+
+use axum::Router;
+use utoipa_axum::router::OpenApiRouter;
+
+use super::HttpParts;
+use super::routes::{self, SeatBodies};
+use crate::engine::Engine;
+
+/// What every handler sees. A clone is a few counters.
+#[derive(Clone)]
+pub struct App {
+    /// The engine.
+    pub engine: Engine,
+    /// Tokens, limits, the clock, the end.
+    pub parts: HttpParts,
+    /// The newest body of each seat map.
+    pub seat_bodies: Arc<SeatBodies>,
+}
+
+impl AsRef<HttpParts> for App {
+    fn as_ref(&self) -> &HttpParts {
+        &self.parts
+    }
+}
+
+impl App {
+    /// Puts the engine behind the routes.
+    pub fn new(engine: Engine, parts: HttpParts) -> Self {
+        Self { engine, parts, seat_bodies: Arc::default() }
+    }
+
+    /// Makes the router of everything.
+    pub fn router(self) -> Router {
+        let (router, description) = OpenApiRouter::with_openapi(routes::docs::description())
+            .nest("/api/v1", routes::api())
+            .merge(routes::running::routes())
+            .split_for_parts();
+        let parts = self.parts.clone();
+        parts.dress(router.merge(routes::docs::pages(description)).with_state(self))
+    }
+}

@@ -1,0 +1,89 @@
+//! One exhaustive match from what the engine refuses to the problems of the API.
+
+use super::problem::{Code, FieldError, Problem};
+use crate::domain::catalogue::CatalogueRefusal;
+use crate::domain::schedule::Refusal;
+use crate::domain::venue::{Layout, Seat};
+use crate::engine::EngineError;
+
+/// Turns an error into its problem; `layout` names the seats of a refusal.
+pub fn problem(error: EngineError, layout: Option<&Layout>) -> Problem {
+    match error {
+        EngineError::Refused(refusal) => refused(refusal, layout),
+        EngineError::CatalogueRefused(refusal) => catalogue_refused(refusal),
+        EngineError::NoSuchSchedule => Problem::not_found(),
+        EngineError::KeyReused => Problem::new(
+            Code::IdempotencyKeyReused,
+            "This idempotency key was used for a request with another body.",
+        ),
+        EngineError::InProgress => Problem::new(
+            Code::RequestInProgress,
+            "The first request with this idempotency key is still running.",
+        ),
+        EngineError::Overloaded => Problem::overloaded(),
+        EngineError::NotReady => {
+            Problem::new(Code::NotReady, "This schedule is recovering; try again in a moment.").retry_after(1)
+        }
+        EngineError::OutcomeUnknown => Problem::new(
+            Code::OutcomeUnknown,
+            "It may or may not have happened; a retry with the same idempotency key finds it out.",
+        ),
+        EngineError::JournalUnavailable => Problem::new(
+            Code::JournalUnavailable,
+            "Nothing can be changed just now: the journal takes no more entries.",
+        ),
+    }
+}
+
+fn refused(refusal: Refusal, layout: Option<&Layout>) -> Problem {
+    let names = |seats: &[Seat]| -> Vec<String> {
+        let name = |layout: &Layout| seats.iter().map(|seat| layout.seat_id(*seat).to_owned()).collect();
+        layout.map(name).unwrap_or_default()
+    };
+    match refusal {
+        Refusal::NoSeats => Problem::invalid_field("seats", "at least one seat is needed"),
+        Refusal::TooManySeats { max } => {
+            Problem::invalid_field("seats", format!("a reservation of this schedule has at most {max} seats"))
+        }
+        Refusal::NotOpen => Problem::new(Code::ScheduleNotOpen, "This schedule is not on sale now."),
+        Refusal::SeatLimitExceeded { max } => Problem::new(
+            Code::SeatLimitExceeded,
+            format!("You may have at most {max} seats of this schedule."),
+        ),
+        Refusal::SeatsUnavailable { seats } => {
+            Problem::new(Code::SeatUnavailable, "At least one of the seats is taken; see `seats`.")
+                .with("seats", names(&seats))
+        }
+        Refusal::NotEnoughSeats => Problem::new(Code::NotEnoughSeats, "There are not as many seats left."),
+        Refusal::OrphanSeats { seats } => {
+            Problem::new(Code::OrphanSeat, "This choice would leave a single seat alone; see `seats`.")
+                .with("seats", names(&seats))
+        }
+        Refusal::NoSuchReservation => Problem::not_found(),
+        Refusal::NotHeld => {
+            Problem::new(Code::ReservationNotHeld, "The reservation is not in a state that allows this.")
+        }
+        Refusal::Expired => Problem::new(Code::ReservationExpired, "The hold has ended."),
+        Refusal::PaymentNotUnderWay => {
+            Problem::new(Code::PaymentNotReady, "This payment is not the one that is under way.")
+        }
+        Refusal::CancellationClosed => {
+            Problem::new(Code::CancellationClosed, "The performance is too near to cancel.")
+        }
+        Refusal::InvalidTransition => {
+            Problem::new(Code::InvalidTransition, "The sale cannot change that way from where it is.")
+        }
+        Refusal::InUse => Problem::new(Code::InUse, "The schedule has reservations."),
+        Refusal::ConcertFixed => Problem::new(Code::InUse, "A schedule stays with its concert."),
+    }
+}
+
+fn catalogue_refused(refusal: CatalogueRefusal) -> Problem {
+    match refusal {
+        CatalogueRefusal::Invalid(errors) => Problem::invalid(
+            errors.into_iter().map(|error| FieldError { field: error.field, detail: error.detail }).collect(),
+        ),
+        CatalogueRefusal::InUse(why) => Problem::new(Code::InUse, format!("{why}.")),
+        CatalogueRefusal::NotFound => Problem::not_found(),
+    }
+}
