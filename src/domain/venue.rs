@@ -460,7 +460,7 @@ mod tests {
         let sections: Vec<&str> = layout
             .rows_of(layout.grade("VIP").unwrap())
             .iter()
-            .map(|&row| &layout.rows()[row as usize])
+            .map(|&row| &layout.rows()[usize::try_from(row).unwrap()])
             .map(|row| &*layout.sections()[usize::from(row.section)].id)
             .collect();
         assert_eq!(sections, ["B", "A", "C"]);

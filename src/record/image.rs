@@ -305,7 +305,7 @@ impl AnswerWire {
                 Answer::Schedule(Summary {
                     status: sale_in(sale)?,
                     counts: Counts { available, held, reserved, blocked },
-                    plan: Arc::new(plan.into_domain()?),
+                    plan: Arc::new(plan.into_domain()),
                     seats_version,
                 })
             }

@@ -220,7 +220,7 @@ fn records() -> Vec<Record> {
 }
 
 fn reservation(number: u32, status: ReservationStatus) -> Reservation {
-    let some = (number % 2 == 0).then_some(AT);
+    let some = number.is_multiple_of(2).then_some(AT);
     Reservation {
         number: ReservationNumber(number),
         nonce: u64::MAX - u64::from(number),

@@ -319,7 +319,7 @@ impl<'a> ScheduleEventWire<'a> {
     pub(super) fn into_domain(self) -> Read<Event> {
         Ok(match self {
             Self::Created(creation) => Event::Created(Box::new(creation.into_domain()?)),
-            Self::Replanned(plan) => Event::Replanned { plan: Arc::new(plan.into_domain()?) },
+            Self::Replanned(plan) => Event::Replanned { plan: Arc::new(plan.into_domain()) },
             Self::LimitsSet(limits) => Event::LimitsSet { limits: limits.into_domain() },
             Self::SalesOpened(None) => Event::SalesOpened { prices: None },
             Self::SalesOpened(Some(prices)) => {
@@ -481,7 +481,7 @@ impl CreationWire {
             concert: concert_id(&self.concert)?,
             venue: venue_id(&self.venue)?,
             currency: currency(&self.currency)?,
-            plan: Arc::new(self.plan.into_domain()?),
+            plan: Arc::new(self.plan.into_domain()),
             limits: self.limits.into_domain(),
         })
     }
@@ -525,7 +525,7 @@ impl PlanWire {
         }
     }
 
-    pub(super) fn into_domain(self) -> Read<Plan> {
+    pub(super) fn into_domain(self) -> Plan {
         let casting = |(role, casting): (String, CastingWire)| {
             let casting = match casting {
                 CastingWire::One(name) => Casting::One(name),
@@ -543,7 +543,7 @@ impl PlanWire {
             opens_at: instant_in(queue.opens_at),
         };
         let policy = self.policy;
-        Ok(Plan {
+        Plan {
             starts_at: Timestamp::from_millis(self.starts_at),
             ends_at: Timestamp::from_millis(self.ends_at),
             sales_open_at: instant_in(self.sales_open_at),
@@ -559,7 +559,7 @@ impl PlanWire {
                 recovery_grace: Seconds::new(policy.recovery_grace),
                 queue: policy.queue.map(queue),
             },
-        })
+        }
     }
 }
 

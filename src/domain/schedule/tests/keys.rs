@@ -6,13 +6,15 @@ fn key(digest: u128, fingerprint: u128) -> KeyUse {
     KeyUse { digest, fingerprint }
 }
 
+fn ask_for(sale: &mut Sale, seats: &str) -> Command {
+    let wish = Wish::Seats(sale.seats(seats));
+    sale.wish("ann", wish)
+}
+
 #[test]
 fn a_key_keeps_its_first_answer_even_when_the_reservation_changes_later() {
     let mut sale = Sale::open();
-    let command = {
-        let wish = Wish::Seats(sale.seats("A1"));
-        sale.wish("ann", wish)
-    };
+    let command = ask_for(&mut sale, "A1");
     sale.ask_with(&command, Some(key(1, 7))).unwrap();
     let first = sale.schedule.reservations_of("ann").next().unwrap().clone();
     let version = sale.schedule.version();
@@ -29,10 +31,7 @@ fn a_key_keeps_its_first_answer_even_when_the_reservation_changes_later() {
 #[test]
 fn a_key_outlives_the_reservation_that_it_made() {
     let mut sale = Sale::open();
-    let command = {
-        let wish = Wish::Seats(sale.seats("A1"));
-        sale.wish("ann", wish)
-    };
+    let command = ask_for(&mut sale, "A1");
     sale.ask_with(&command, Some(key(1, 7))).unwrap();
     sale.wait(300_000).tick();
     sale.wait(3_600_000).hold("bob", "B1");
@@ -56,10 +55,7 @@ fn a_change_of_the_schedule_answers_with_the_schedule_as_it_was_then() {
 fn a_refusal_keeps_no_key() {
     let mut sale = Sale::open();
     sale.hold("bob", "A1");
-    let command = {
-        let wish = Wish::Seats(sale.seats("A1"));
-        sale.wish("ann", wish)
-    };
+    let command = ask_for(&mut sale, "A1");
     assert!(sale.ask_with(&command, Some(key(1, 7))).is_err());
     assert!(sale.schedule.keys().is_empty());
 }
@@ -68,10 +64,7 @@ fn a_refusal_keeps_no_key() {
 fn fewer_keys_are_kept_when_there_is_less_room() {
     let mut sale = Sale::open();
     for (digest, seat) in [(1, "A1"), (2, "A2"), (3, "A3")] {
-        let command = {
-            let wish = Wish::Seats(sale.seats(seat));
-            sale.wish("ann", wish)
-        };
+        let command = ask_for(&mut sale, seat);
         sale.ask_with(&command, Some(key(digest, 7))).unwrap();
     }
     sale.does(&Command::SetLimits { limits: Limits { keys_max: 2, ..LIMITS } });

@@ -537,8 +537,16 @@ impl Model {
 enum Pause {
     None,
     Millis(u64),
-    /// To one of the instants at which something is due, or a millisecond before or after it.
+    /// To one of the instants at which something changes, or a millisecond before or after it.
     Due(Index, i64),
+}
+
+/// Who asks about a reservation.
+#[derive(Debug, Clone, Copy)]
+enum Who {
+    Owner,
+    User(usize),
+    Admin,
 }
 
 /// What is asked, before it is known which reservations there are.
@@ -555,7 +563,7 @@ enum Ask {
     },
     Exchange {
         which: Index,
-        who: usize,
+        who: Who,
         seats: Vec<Seat>,
     },
     /// The seats that the reservation has, and some more.
@@ -565,11 +573,11 @@ enum Ask {
     },
     Release {
         which: Index,
-        who: usize,
+        who: Who,
     },
     Begin {
         which: Index,
-        who: usize,
+        who: Who,
         payment: u128,
     },
     Fail {
@@ -587,9 +595,10 @@ enum Ask {
     Unblock(Vec<Seat>),
     Replan(Box<Change>),
     SetLimits(Limits),
+    /// No timer fires for a while, then the engine is down.
     Outage {
-        late: u64,
-        down: u64,
+        late: Pause,
+        down: Pause,
     },
     Delete,
 }
@@ -622,8 +631,9 @@ fn seats(most: usize) -> impl Strategy<Value = Vec<Seat>> {
 }
 
 fn asks() -> impl Strategy<Value = Ask> {
-    // The last caller is an administrator.
-    let (who, which, payment) = (0..=USERS.len(), any::<Index>(), 1..=2_u128);
+    let who =
+        prop_oneof![4 => Just(Who::Owner), 2 => (0..USERS.len()).prop_map(Who::User), 1 => Just(Who::Admin)];
+    let (which, payment) = (any::<Index>(), prop_oneof![5 => Just(1_u128), 1 => Just(2)]);
     let closes = prop::option::weighted(0.5, 30..200_u64);
     let change = (any::<bool>(), 1..=4_u32, 2..=6_u32, closes, 90..200_u64).prop_map(
         |(prevent_orphan_seats, seats_per_reservation_max, seats_per_user_max, closes, starts)| {
@@ -642,28 +652,34 @@ fn asks() -> impl Strategy<Value = Ask> {
             .prop_map(|(which, who, seats)| Ask::Exchange { which, who, seats }),
         6 => (which.clone(), seats(2)).prop_map(|(which, seats)| Ask::Grow { which, seats }),
         12 => (which.clone(), who.clone()).prop_map(|(which, who)| Ask::Release { which, who }),
-        20 => (which.clone(), who, payment.clone())
+        24 => (which.clone(), who, payment.clone())
             .prop_map(|(which, who, payment)| Ask::Begin { which, who, payment }),
         6 => (which.clone(), payment.clone()).prop_map(|(which, payment)| Ask::Fail { which, payment }),
-        14 => (which, payment).prop_map(|(which, payment)| Ask::Confirm { which, payment }),
-        10 => Just(Ask::Open),
+        20 => (which, payment).prop_map(|(which, payment)| Ask::Confirm { which, payment }),
+        5 => Just(Ask::Open),
         2 => Just(Ask::Close),
         1 => Just(Ask::Cancel),
         4 => seats(3).prop_map(Ask::Block),
         3 => seats(3).prop_map(Ask::Unblock),
         3 => change.prop_map(|change| Ask::Replan(Box::new(change))),
         2 => limits.prop_map(Ask::SetLimits),
-        4 => (0..200_000_u64, 0..2_000_000_u64).prop_map(|(late, down)| Ask::Outage { late, down }),
+        6 => (pauses(20_000), pauses(2_000_000)).prop_map(|(late, down)| Ask::Outage { late, down }),
         1 => Just(Ask::Delete),
+    ]
+}
+
+fn pauses(longest: u64) -> impl Strategy<Value = Pause> {
+    prop_oneof![
+        8 => Just(Pause::None),
+        8 => (0..longest).prop_map(Pause::Millis),
+        6 => (any::<Index>(), -1..=1_i64).prop_map(|(which, off)| Pause::Due(which, off)),
     ]
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let pause = prop_oneof![
-        8 => Just(Pause::None),
-        8 => (0..40_000_u64).prop_map(Pause::Millis),
-        6 => (any::<Index>(), -1..=1_i64).prop_map(|(which, off)| Pause::Due(which, off)),
-        1 => (0..3_600_000_u64).prop_map(Pause::Millis),
+        22 => pauses(40_000),
+        1 => (0..1_800_000_u64).prop_map(Pause::Millis),
         // Past the day for which keys are kept; rarely, since it ends the sale too.
         1 => prop_oneof![9 => Just(0_u64), 1 => DAY - 10..DAY + 10].prop_map(Pause::Millis),
     ];
@@ -690,7 +706,7 @@ impl World {
         let mut plan = plan();
         plan.starts_at = after(START, 100 * 60_000);
         plan.ends_at = after(START, 1_000 * 60_000);
-        plan.sales_open_at = Some(after(START, 120_000));
+        plan.sales_open_at = Some(after(START, 10_000));
         plan.policy.seats_per_user_max = 5;
         plan.policy.cancel_until_before_start = Seconds::new(1_800);
         let sale = Sale::planned(plan.clone());
@@ -699,21 +715,43 @@ impl World {
         Self { sale, model: Model::new(plan), replayed, follower, references: Vec::new() }
     }
 
+    /// One of the last few reservations, or (seldom) an id that was never given.
     fn which(&self, index: Index) -> ReservationRef {
-        // One more than there are: an id that was never given.
         let unknown = ReservationRef { number: ReservationNumber(1), nonce: 1 };
-        self.references.get(index.index(self.references.len() + 1)).copied().unwrap_or(unknown)
+        let index = index.index(9) / 2;
+        self.references.iter().rev().chain([&unknown]).nth(index).copied().unwrap_or(unknown)
+    }
+
+    fn which_for(&self, index: Index, who: Who) -> (ReservationRef, Caller) {
+        let reservation = self.which(index);
+        let owner = || self.sale.schedule.reservation(reservation).map(|own| Caller::User(own.user.clone()));
+        let caller = match who {
+            Who::Owner => owner().unwrap_or(Caller::Admin),
+            Who::User(user) => by(USERS[user]),
+            Who::Admin => Caller::Admin,
+        };
+        (reservation, caller)
+    }
+
+    /// Mostly what is being paid or was paid too late: the rest is refused all alike.
+    fn which_paying(&self, index: Index, payment: u128) -> (ReservationRef, PaymentId) {
+        let pays = |booking: &Booking| Some((booking.reference, booking.payment?));
+        let paying: Vec<_> = self.model.bookings.iter().filter_map(pays).collect();
+        if payment == 1 && !paying.is_empty() {
+            return *index.get(&paying);
+        }
+        (self.which(index), PaymentId(payment))
     }
 
     fn command(&mut self, ask: &Ask) -> Command {
-        let caller = |who: usize| USERS.get(who).map_or(Caller::Admin, |name| by(name));
         match ask.clone() {
             Ask::Hold { user, seats } => self.sale.wish(USERS[user], Wish::Seats(seats.into())),
             Ask::Best { user, grade, count } => {
                 self.sale.wish(USERS[user], Wish::Best { grade: grade.map(Grade), count })
             }
             Ask::Exchange { which, who, seats } => {
-                Command::Exchange { reservation: self.which(which), caller: caller(who), seats: seats.into() }
+                let (reservation, caller) = self.which_for(which, who);
+                Command::Exchange { reservation, caller, seats: seats.into() }
             }
             Ask::Grow { which, mut seats } => {
                 let reservation = self.which(which);
@@ -724,17 +762,20 @@ impl World {
                 Command::Exchange { reservation, caller: Caller::Admin, seats }
             }
             Ask::Release { which, who } => {
-                Command::Release { reservation: self.which(which), caller: caller(who) }
+                let (reservation, caller) = self.which_for(which, who);
+                Command::Release { reservation, caller }
             }
             Ask::Begin { which, who, payment } => {
-                let payment = PaymentId(payment);
-                Command::BeginPayment { reservation: self.which(which), caller: caller(who), payment }
+                let (reservation, caller) = self.which_for(which, who);
+                Command::BeginPayment { reservation, caller, payment: PaymentId(payment) }
             }
             Ask::Fail { which, payment } => {
-                Command::FailPayment { reservation: self.which(which), payment: PaymentId(payment) }
+                let (reservation, payment) = self.which_paying(which, payment);
+                Command::FailPayment { reservation, payment }
             }
             Ask::Confirm { which, payment } => {
-                Command::Confirm { reservation: self.which(which), payment: PaymentId(payment) }
+                let (reservation, payment) = self.which_paying(which, payment);
+                Command::Confirm { reservation, payment }
             }
             Ask::Open => Command::Open { prices: prices(100) },
             Ask::Close => Command::Close,
@@ -752,23 +793,30 @@ impl World {
                 Command::Replan { concert, plan: Arc::new(plan) }
             }
             Ask::SetLimits(limits) => Command::SetLimits { limits },
-            Ask::Outage { late, .. } => Command::BridgeOutage { down_since: after(self.sale.now, late) },
+            Ask::Outage { late, .. } => {
+                Command::BridgeOutage { down_since: self.end_of(&late, self.sale.now) }
+            }
             Ask::Delete => Command::Delete,
         }
     }
 
-    fn pause(&mut self, pause: &Pause) {
-        let now = self.sale.now;
-        let next = match pause {
+    /// The instant at which a pause from `now` ends.
+    fn end_of(&self, pause: &Pause, now: Timestamp) -> Timestamp {
+        match pause {
             Pause::None => now,
             Pause::Millis(millis) => after(now, *millis),
             Pause::Due(which, off) => {
-                let due = self.model.due();
-                let at = if due.is_empty() { now } else { *which.get(&due) };
-                Timestamp::from_millis(at.as_millis().saturating_add_signed(*off))
+                let mut instants = self.model.due();
+                let plan = &self.model.plan;
+                instants
+                    .extend([plan.starts_at, plan.starts_at.minus(plan.policy.cancel_until_before_start)]);
+                let ended = self.model.bookings.iter().filter_map(|booking| booking.ended);
+                instants.extend(ended.map(|at| at.plus(self.model.limits.ended_retention)));
+                instants.retain(|at| *at >= now);
+                let at = if instants.is_empty() { now } else { *which.get(&instants) };
+                Timestamp::from_millis(at.as_millis().saturating_add_signed(*off)).max(now)
             }
-        };
-        self.sale.at(next.max(now));
+        }
     }
 
     /// Brings an event to everyone who follows, as the journal's bytes.
@@ -796,11 +844,11 @@ impl World {
     }
 
     fn step(&mut self, step: &Step) {
-        self.pause(&step.pause);
+        self.sale.at(self.end_of(&step.pause, self.sale.now));
         let command = self.command(&step.ask);
-        if let Ask::Outage { late, down } = step.ask {
-            // Nothing fires while the engine is down, nor what was due shortly before.
-            self.sale.wait(late + down);
+        if let (Ask::Outage { down, .. }, Command::BridgeOutage { down_since }) = (&step.ask, &command) {
+            // Nothing fires while the engine is down, nor did what was due shortly before.
+            self.sale.at(self.end_of(down, *down_since));
         } else {
             self.tick();
         }
@@ -910,6 +958,7 @@ impl World {
         assert_eq!(schedule.version(), model.events);
         assert_eq!(schedule.keys().len(), model.keys.len(), "I1: as many keys as there is room and time for");
         assert_eq!(schedule.is_deleted(), model.deleted);
+        assert_eq!(Image::of(schedule).ever_confirmed, model.ever_confirmed);
         if model.deleted {
             return;
         }
@@ -950,14 +999,14 @@ fn decode_creation(schedule: &Schedule) -> Creation {
     let event = Event::Created(Box::new(creation(Plan::clone(schedule.plan()))));
     let mut bytes = Vec::new();
     record::encode_schedule_event(&mut bytes, ScheduleNumber(7), 1, START, None, &event);
-    match record::decode(&bytes).unwrap().fact {
-        Fact::Schedule(_, Event::Created(creation)) => *creation,
-        other => panic!("{other:?} is no creation"),
-    }
+    let Fact::Schedule(_, Event::Created(creation)) = record::decode(&bytes).unwrap().fact else {
+        panic!("another event")
+    };
+    *creation
 }
 
 proptest! {
-    // About two seconds where nothing is optimised.
+    // A few seconds where nothing is optimised.
     #![proptest_config(ProptestConfig::with_cases(384))]
 
     #[test]

@@ -1,0 +1,214 @@
+//! The processes that a run starts: `onsale`, and the echo.
+//!
+//! Invariant: a child doesn't outlive its owner: dropped, it is killed. (If the load test itself is
+//! killed with SIGKILL, the echo ends by itself, since its input closes; `onsale` has to be stopped by hand.)
+
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    path::{Path, PathBuf},
+    process::Stdio,
+    time::Duration,
+};
+
+use anyhow::{Context, Result, bail, ensure};
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+use tokio::{
+    io::{AsyncBufReadExt, BufReader},
+    process::{Child, Command},
+    time::{sleep, timeout},
+};
+
+use crate::{setup::Client, target::Target};
+
+/// How long a server may take until it is ready; recovery included.
+const READY_SECONDS: u64 = 60;
+/// How long it may take to stop.
+const STOP_SECONDS: u64 = 60;
+/// How often a starting server is asked.
+const READY_PAUSE: Duration = Duration::from_millis(50);
+
+/// What a server is started with.
+#[derive(Debug, Clone)]
+pub(crate) struct Launch {
+    pub(crate) program: PathBuf,
+    pub(crate) workers: usize,
+    pub(crate) jwt_secret: String,
+    pub(crate) admin_token: String,
+    /// Settings of the server that the run wants otherwise: `ONSALE_…=…`.
+    pub(crate) settings: Vec<(String, String)>,
+    /// Where its temporary directory is made.
+    pub(crate) scratch: PathBuf,
+}
+
+/// A server that this run started.
+pub(crate) struct Server {
+    pub(crate) target: Target,
+    launch: Launch,
+    child: Child,
+    dir: TempDir,
+}
+
+impl Server {
+    /// Starts it on a free port with an empty data directory and waits until it is ready.
+    pub(crate) async fn start(launch: Launch) -> Result<Self> {
+        let dir = tempfile::Builder::new()
+            .prefix("onsale-loadtest-")
+            .tempdir_in(&launch.scratch)
+            .with_context(|| format!("making a directory in {}", launch.scratch.display()))?;
+        // Between this and the server's own bind another process could take the port; then the
+        // server doesn't start, and says so.
+        let free = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        let target = Target::new(free.local_addr()?).map_err(anyhow::Error::msg)?;
+        drop(free);
+        let child = spawn(&launch, target, dir.path())?;
+        let mut server = Self { target, launch, child, dir };
+        server.wait_until_ready().await?;
+        Ok(server)
+    }
+
+    /// Kills it with SIGKILL, starts it again on the same data and port, and waits until it is ready.
+    pub(crate) async fn restart(&mut self) -> Result<()> {
+        self.kill().await?;
+        self.child = spawn(&self.launch, self.target, self.dir.path())?;
+        self.wait_until_ready().await
+    }
+
+    pub(crate) async fn kill(&mut self) -> Result<()> {
+        self.child.kill().await.context("killing the server")
+    }
+
+    pub(crate) fn pid(&self) -> Option<u32> {
+        self.child.id()
+    }
+
+    async fn wait_until_ready(&mut self) -> Result<()> {
+        let ready = async {
+            loop {
+                if let Ok(mut client) = Client::connect(self.target, None).await
+                    && client.get("/readyz").await.is_ok_and(|(status, _)| status == 200)
+                {
+                    return Ok(());
+                }
+                if let Some(status) = self.child.try_wait()? {
+                    bail!("{} ended at once: {status}", self.launch.program.display());
+                }
+                sleep(READY_PAUSE).await;
+            }
+        };
+        let ready = timeout(Duration::from_secs(READY_SECONDS), ready).await;
+        ready.context("the server didn't become ready in time").flatten().map_err(|error| self.with_log(error))
+    }
+
+    /// Stops it with SIGTERM; it must end with code 0.
+    pub(crate) async fn stop(mut self) -> Result<()> {
+        let pid = self.pid().and_then(|pid| Pid::from_raw(pid.try_into().ok()?));
+        kill_process(pid.context("the server has ended before it was stopped")?, Signal::TERM)?;
+        let status = timeout(Duration::from_secs(STOP_SECONDS), self.child.wait())
+            .await
+            .map_err(|_| self.with_log(anyhow::anyhow!("the server didn't stop on SIGTERM in time")))??;
+        ensure!(
+            status.success(),
+            self.with_log(anyhow::anyhow!("the server stopped on SIGTERM with {status}, not with code 0"))
+        );
+        Ok(())
+    }
+
+    /// Keeps what the server left, for a person to look at.
+    pub(crate) fn keep(&mut self) -> PathBuf {
+        self.dir.disable_cleanup(true);
+        self.dir.path().to_owned()
+    }
+
+    fn with_log(&self, error: anyhow::Error) -> anyhow::Error {
+        let log = std::fs::read_to_string(log_path(self.dir.path())).unwrap_or_default();
+        let lines: Vec<&str> = log.lines().collect();
+        let tail = lines[lines.len().saturating_sub(20)..].join("\n");
+        error.context(format!("the last lines of its log:\n{tail}"))
+    }
+}
+
+fn log_path(dir: &Path) -> PathBuf {
+    dir.join("server.log")
+}
+
+fn spawn(launch: &Launch, target: Target, dir: &Path) -> Result<Child> {
+    let log = std::fs::File::options().create(true).append(true).open(log_path(dir))?;
+    Command::new(&launch.program)
+        .arg("serve")
+        // Nothing of the caller's environment is part of the measurement, or refused as unknown.
+        .env_clear()
+        .env("ONSALE_LISTEN", target.host())
+        .env("ONSALE_DATA_DIR", dir.join("data"))
+        .env("ONSALE_JWT_SECRET", &launch.jwt_secret)
+        .env("ONSALE_ADMIN_TOKEN", &launch.admin_token)
+        .env("ONSALE_RATE_LIMIT", "off")
+        .env("ONSALE_WORKER_THREADS", launch.workers.to_string())
+        .envs(launch.settings.iter().map(|(name, value)| (name, value)))
+        .current_dir(dir)
+        .stdin(Stdio::null())
+        .stdout(log.try_clone()?)
+        .stderr(log)
+        // Ctrl-C is for us: we stop the server when we are done with it.
+        .process_group(0)
+        .kill_on_drop(true)
+        .spawn()
+        .with_context(|| format!("starting {}", launch.program.display()))
+}
+
+/// The bare echo, a child of this same program.
+pub(crate) struct Echo {
+    pub(crate) target: Target,
+    child: Child,
+}
+
+impl Echo {
+    pub(crate) async fn start(workers: usize) -> Result<Self> {
+        let mut child = Command::new(std::env::current_exe()?)
+            .args(["echo", "--workers", &workers.to_string()])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .process_group(0)
+            .kill_on_drop(true)
+            .spawn()
+            .context("starting the echo")?;
+        let stdout = child.stdout.take().context("the echo has no output")?;
+        let mut line = String::new();
+        let read = BufReader::new(stdout).read_line(&mut line);
+        timeout(Duration::from_secs(READY_SECONDS), read).await.context("the echo doesn't start")??;
+        let address: SocketAddr = line.trim().parse().context("the echo says where it listens")?;
+        Ok(Self { target: Target::new(address).map_err(anyhow::Error::msg)?, child })
+    }
+
+    pub(crate) fn pid(&self) -> Option<u32> {
+        self.child.id()
+    }
+}
+
+/// Reads the CPU time that a process has used, in microseconds; nothing if it is gone.
+/// Source: proc(5), fields 14 and 15 of `/proc/<pid>/stat`, in clock ticks.
+pub(crate) fn cpu_micros(pid: u32) -> Option<u64> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let ticks = ticks(&stat)?;
+    Some(ticks * 1_000_000 / rustix::param::clock_ticks_per_second())
+}
+
+fn ticks(stat: &str) -> Option<u64> {
+    // The name, field 2, may hold spaces and parentheses; nothing after it does.
+    let (_, fields) = stat.rsplit_once(") ")?;
+    let mut fields = fields.split(' ').skip(11).map(str::parse::<u64>);
+    Some(fields.next()?.ok()? + fields.next()?.ok()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cpu_time_is_read_behind_the_strangest_name() {
+        let stat = "7 (a) b 1 2) S 1 7 7 0 -1 4194304 1 2 3 4 150 25 0 0 20 0 5 0 100 200";
+        assert_eq!(ticks(stat), Some(175));
+        assert_eq!(ticks("7 (a) S 1"), None);
+        assert!(cpu_micros(std::process::id()).is_some());
+    }
+}

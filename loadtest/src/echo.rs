@@ -1,0 +1,117 @@
+//! The bare echo: what axum and serde cost for a request of this size, with nothing behind them.
+//!
+//! It takes the same requests byte for byte, so that the generator costs the same at both: it reads
+//! the body of a hold as JSON and answers a reservation's JSON; a release has no body and gets the
+//! same answer. Absent on purpose: tokens, state, a journal.
+
+use std::net::Ipv4Addr;
+
+use axum::{
+    Json, Router,
+    extract::Path,
+    http::StatusCode,
+    routing::{delete, post},
+    serve::ListenerExt,
+};
+use serde::{Deserialize, Serialize};
+use tokio::{io::AsyncReadExt, net::TcpListener};
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Hold {
+    schedule_id: String,
+    seats: Vec<String>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Reservation {
+    reservation_id: String,
+    schedule_id: String,
+    concert_id: &'static str,
+    concert_title: &'static str,
+    venue: &'static str,
+    starts_at: &'static str,
+    user_id: &'static str,
+    status: &'static str,
+    seats: Vec<Seat>,
+    amount: u64,
+    currency: &'static str,
+    created_at: &'static str,
+    expires_at: &'static str,
+    confirmed_at: Option<&'static str>,
+    cancelled_at: Option<&'static str>,
+    payment_id: Option<&'static str>,
+    recovered: bool,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Seat {
+    seat_id: String,
+    grade: &'static str,
+    price: u64,
+}
+
+fn reservation(
+    id: String,
+    schedule_id: String,
+    seat_id: Option<String>,
+    status: &'static str,
+) -> Json<Reservation> {
+    Json(Reservation {
+        reservation_id: id,
+        schedule_id,
+        concert_id: "load-17636841061234",
+        concert_title: "Load test",
+        venue: "Load test",
+        starts_at: "2099-01-01T10:00:00.000Z",
+        user_id: "load-17636841061234-1999",
+        status,
+        seats: seat_id.into_iter().map(|seat_id| Seat { seat_id, grade: "R", price: 50_000 }).collect(),
+        amount: 50_000,
+        currency: "KRW",
+        created_at: "2026-11-20T12:00:00.000Z",
+        expires_at: "2026-11-20T13:00:00.000Z",
+        confirmed_at: None,
+        cancelled_at: None,
+        payment_id: None,
+        recovered: false,
+    })
+}
+
+async fn hold(Json(hold): Json<Hold>) -> (StatusCode, Json<Reservation>) {
+    let seat = hold.seats.into_iter().next();
+    let id = "abcdefghijklmnopqrstuvwxyz".to_owned();
+    (StatusCode::CREATED, reservation(id, hold.schedule_id, seat, "held"))
+}
+
+async fn release(Path(id): Path<String>) -> Json<Reservation> {
+    let (schedule, seat) = ("load-17636841061234".to_owned(), Some("1F-A-100-50".to_owned()));
+    reservation(id, schedule, seat, "released")
+}
+
+/// Serves until the input closes: until whoever started it ends, however that ends.
+#[expect(clippy::print_stdout, reason = "the parent reads where the echo listens")]
+pub(crate) async fn serve() -> anyhow::Result<()> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+    println!("{}", listener.local_addr()?);
+    let app = Router::new()
+        .route("/api/v1/reservations", post(hold))
+        .route("/api/v1/reservations/{id}", delete(release));
+    // As the server does.
+    let listener = listener.tap_io(|stream| {
+        let _ = stream.set_nodelay(true);
+    });
+    tokio::select! {
+        served = async { axum::serve(listener, app).await } => served?,
+        () = parent_ended() => {}
+    }
+    Ok(())
+}
+
+async fn parent_ended() {
+    let mut stdin = tokio::io::stdin();
+    let mut thrown_away = [0; 64];
+    while stdin.read(&mut thrown_away).await.is_ok_and(|read| read > 0) {}
+}

@@ -1,0 +1,101 @@
+//! The calls that aren't measured: making the venue, the concert and the schedule, and looking at them.
+
+use std::{future::Future, time::Duration};
+
+use anyhow::{Context, Result, bail};
+use serde_json::{Value, json};
+
+use crate::{
+    lane::shown,
+    script::Plan,
+    target::Target,
+    wire::{Connection, WireError},
+};
+
+/// How long one call may take; a venue of 250,000 seats is the largest.
+const CALL_SECONDS: u64 = 60;
+
+/// A connection for calls that aren't measured.
+pub(crate) struct Client {
+    connection: Connection,
+    host: String,
+    authorization: String,
+}
+
+impl Client {
+    pub(crate) async fn connect(target: Target, token: Option<&str>) -> Result<Self> {
+        let authorization = token.map(|token| format!("authorization: Bearer {token}\r\n")).unwrap_or_default();
+        Ok(Self { connection: Connection::open(target.address()).await?, host: target.host(), authorization })
+    }
+
+    pub(crate) async fn get(&mut self, path: &str) -> Result<(u16, Vec<u8>)> {
+        self.call("GET", path, "").await
+    }
+
+    async fn call(&mut self, method: &str, path: &str, body: &str) -> Result<(u16, Vec<u8>)> {
+        let (host, authorization, len) = (&self.host, &self.authorization, body.len());
+        let request = format!(
+            "{method} {path} HTTP/1.1\r\nhost: {host}\r\n{authorization}content-type: application/json\r\ncontent-length: {len}\r\n\r\n{body}"
+        );
+        let answer = in_time(self.connection.exchange(request.as_bytes())).await;
+        let answer = answer.with_context(|| format!("{method} {path}"))?;
+        Ok((answer.status, answer.body.to_vec()))
+    }
+
+    /// Calls and expects a success.
+    async fn must(&mut self, method: &str, path: &str, body: &Value) -> Result<()> {
+        let (status, answer) = self.call(method, path, &body.to_string()).await?;
+        if !(200..300).contains(&status) {
+            bail!("{method} {path}: {status} {}", shown(&answer));
+        }
+        Ok(())
+    }
+
+    /// Asks for JSON and expects a 200.
+    pub(crate) async fn json(&mut self, path: &str) -> Result<Value> {
+        let (status, answer) = self.get(path).await?;
+        if status != 200 {
+            bail!("GET {path}: {status} {}", shown(&answer));
+        }
+        serde_json::from_slice(&answer).with_context(|| format!("GET {path}: not JSON"))
+    }
+}
+
+/// Bounds a call that isn't measured.
+pub(crate) async fn in_time<T>(call: impl Future<Output = Result<T, WireError>>) -> Result<T> {
+    let call = tokio::time::timeout(Duration::from_secs(CALL_SECONDS), call).await;
+    Ok(call.context("no answer in time")??)
+}
+
+/// Makes one open schedule with the plan's seats, by the API.
+pub(crate) async fn open_schedule(target: Target, admin_token: &str, plan: &Plan) -> Result<()> {
+    let mut admin = Client::connect(target, Some(admin_token)).await?;
+    let id = &plan.schedule;
+    let rows: Vec<Value> = plan
+        .rows()
+        .zip(1..)
+        .map(|(length, row): (usize, u32)| json!({ "rowId": row.to_string(), "grade": "R", "length": length }))
+        .collect();
+    let venue = json!({
+        "name": "Load test", "address": "127.0.0.1", "type": "hall", "timeZone": "Asia/Seoul",
+        "sections": [{ "sectionId": "A", "floor": "1F", "rows": rows }],
+    });
+    admin.must("PUT", &format!("/api/v1/venues/{id}"), &venue).await?;
+    let concert = json!({
+        "title": "Load test", "artist": "Many connections", "venueId": id, "currency": "KRW",
+        "grades": [{ "grade": "R", "price": 50_000, "color": "#FF0000" }],
+    });
+    admin.must("PUT", &format!("/api/v1/concerts/{id}"), &concert).await?;
+    // Far away, so that the sale doesn't close by itself; holds outlive every run (`TOTAL_SECONDS_MAX`).
+    let schedule = json!({
+        "concertId": id, "startsAt": "2099-01-01T10:00:00.000Z", "endsAt": "2099-01-01T12:00:00.000Z",
+        "policy": { "holdSeconds": HOLD_SECONDS, "maxSeatsPerReservation": 4, "maxSeatsPerUser": USER_SEATS_MAX },
+    });
+    admin.must("PUT", &format!("/api/v1/schedules/{id}"), &schedule).await?;
+    admin.must("POST", &format!("/api/v1/schedules/{id}/open"), &json!({})).await
+}
+
+/// How long a hold lives.
+pub(crate) const HOLD_SECONDS: u64 = 3600;
+/// How many seats a user may hold.
+pub(crate) const USER_SEATS_MAX: usize = 100;

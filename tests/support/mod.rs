@@ -1,0 +1,142 @@
+//! A small theatre, and an engine that sells it: what the integration tests and the benchmarks share.
+#![allow(dead_code, unreachable_pub, reason = "shared by test crates, each of which uses what it needs")]
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use onsale::clock::{Clock, ManualClock};
+use onsale::domain::concert::{Concert, PricedGrade};
+use onsale::domain::ids::{ConcertId, GradeName, ReservationNumber, ScheduleId, UserId, VenueId};
+use onsale::domain::keys::KeyUse;
+use onsale::domain::money::{Currency, Money};
+use onsale::domain::schedule::policy::Policy;
+use onsale::domain::schedule::{Answer, Caller, Command, Plan, Reservation, ReservationRef, Wish};
+use onsale::domain::time::{Seconds, Timestamp};
+use onsale::domain::venue::{Row, RowSeats, Seat, Section, Venue};
+use onsale::engine::{Acted, CatalogueChange, Engine, EngineConfig, EngineError, ScheduleEntry};
+
+pub const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
+
+pub fn user(name: &str) -> UserId {
+    UserId::parse(name).unwrap()
+}
+
+/// A venue of `rows` rows of `len` seats, all of one grade.
+pub fn venue(rows: u32, len: u32) -> Venue {
+    let row = |row: u32| Row {
+        id: row.to_string(),
+        grade: GradeName::parse("R").unwrap(),
+        seats: RowSeats::Length(len),
+    };
+    Venue {
+        id: VenueId::parse("hall").unwrap(),
+        name: "Hall".into(),
+        address: String::new(),
+        kind: "hall".into(),
+        time_zone: "Asia/Seoul".into(),
+        sections: vec![Section { id: "A".into(), floor: "1".into(), rows: (1..=rows).map(row).collect() }],
+    }
+}
+
+pub fn concert() -> Concert {
+    Concert {
+        id: ConcertId::parse("show").unwrap(),
+        title: "Show".into(),
+        artist: "Someone".into(),
+        description: None,
+        venue: VenueId::parse("hall").unwrap(),
+        poster_url: None,
+        currency: Currency::parse("KRW").unwrap(),
+        grades: vec![PricedGrade {
+            name: GradeName::parse("R").unwrap(),
+            price: Money::new(50_000).unwrap(),
+            color: "#888888".into(),
+            description: None,
+        }],
+        cast: BTreeMap::new(),
+    }
+}
+
+/// A plan whose show begins a day after `now`.
+pub fn plan(now: Timestamp, policy: Policy) -> Plan {
+    Plan {
+        starts_at: now.plus(Seconds::DAY),
+        ends_at: now.plus(Seconds::new(2 * 86_400)),
+        sales_open_at: None,
+        sales_close_at: None,
+        casting: BTreeMap::new(),
+        policy,
+    }
+}
+
+/// The settings of an engine for a test: no reserve file.
+pub fn config(dir: &std::path::Path) -> EngineConfig {
+    let mut config = EngineConfig::new(dir);
+    config.journal.reserve_bytes = 0;
+    config
+}
+
+/// The same with a clock that stands at [`NOW`] until it is moved.
+pub fn config_at_now(dir: &std::path::Path) -> (EngineConfig, ManualClock) {
+    let clock = ManualClock::at(NOW);
+    (EngineConfig { clock: Arc::new(clock.clone()), ..config(dir) }, clock)
+}
+
+/// Opens an engine with one open schedule, `s0`, or more of them.
+pub async fn open_with(config: EngineConfig, rows: u32, schedules: u32) -> (Engine, Vec<Arc<ScheduleEntry>>) {
+    let engine = Engine::open(config).await.unwrap();
+    engine.change(CatalogueChange::PutVenue(venue(rows, 50)), None).await.unwrap();
+    engine.change(CatalogueChange::PutConcert(concert()), None).await.unwrap();
+    let plan = plan(engine.now(), Policy { seats_per_user_max: 1_000, ..Policy::default() });
+    let mut entries = Vec::new();
+    for index in 0..schedules {
+        let id = ScheduleId::parse(&format!("s{index}")).unwrap();
+        let change = CatalogueChange::PutSchedule(id.clone(), concert().id, plan.clone());
+        engine.change(change, None).await.unwrap();
+        engine.change(CatalogueChange::OpenSchedule(id.clone()), None).await.unwrap();
+        entries.push(engine.schedule(&id).unwrap());
+    }
+    (engine, entries)
+}
+
+pub fn hold_command(name: &str, seats: &[u32]) -> Command {
+    Command::Hold {
+        user: user(name),
+        wish: Wish::Seats(seats.iter().copied().map(Seat).collect()),
+        nonce: u64::from(seats[0]) + 7,
+    }
+}
+
+pub fn reservation(acted: Acted) -> Reservation {
+    match acted.answer {
+        Answer::Reservation(reservation) => reservation,
+        Answer::Schedule(_) => panic!("a reservation was expected"),
+    }
+}
+
+pub async fn hold(
+    engine: &Engine,
+    entry: &ScheduleEntry,
+    name: &str,
+    seats: &[u32],
+) -> Result<Reservation, EngineError> {
+    engine.act(entry, hold_command(name, seats), None).await.map(reservation)
+}
+
+pub fn release_command(name: &str, held: &Reservation) -> Command {
+    let reservation = ReservationRef { number: held.number, nonce: held.nonce };
+    Command::Release { reservation, caller: Caller::User(user(name)) }
+}
+
+pub fn key(digest: u128, fingerprint: u128) -> Option<KeyUse> {
+    Some(KeyUse { digest, fingerprint })
+}
+
+pub fn number(reservation: &Reservation) -> ReservationNumber {
+    reservation.number
+}
+
+pub fn pass_millis(clock: &ManualClock, millis: u64) {
+    clock.pass_millis(millis);
+    assert!(clock.now() > NOW);
+}
