@@ -112,6 +112,18 @@ async fn a_key_has_one_effect_and_one_answer_across_a_crash() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_whose_wish_was_so_already_has_no_effect_later_either() {
+    let dir = tempfile::tempdir().unwrap();
+    let (engine, entries) = open_with(config(dir.path()), 2, 1).await;
+    let open = || CatalogueChange::OpenSchedule(entries[0].id().clone());
+    engine.change(open(), key(5, 5)).await.unwrap();
+    engine.act(&entries[0], Command::Close, None).await.unwrap();
+    let Changed::Acted(again) = engine.change(open(), key(5, 5)).await.unwrap() else { panic!() };
+    assert!(again.replayed);
+    assert_eq!(entries[0].read().sale_at(engine.now()), SaleStatus::Closed);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn after_a_failed_sync_changes_are_refused_and_reads_go_on() {
     let dir = tempfile::tempdir().unwrap();
     let (config, disk) = on_memory(dir.path());

@@ -43,6 +43,8 @@ pub enum CatalogueEvent {
     ConcertRemoved(ConcertId),
     /// A schedule was removed: its own stream ends beside this event.
     ScheduleUnlisted(ScheduleId),
+    /// A change with an idempotency key asked for what was so already: only its key is new.
+    KeyKept,
 }
 
 /// A schedule as the catalogue lists it.
@@ -164,6 +166,7 @@ impl Catalogue {
             CatalogueEvent::VenueRemoved(id) => drop(self.venues.remove(id)),
             CatalogueEvent::ConcertRemoved(id) => drop(self.concerts.remove(id)),
             CatalogueEvent::ScheduleUnlisted(id) => drop(self.schedules.remove(id)),
+            CatalogueEvent::KeyKept => {}
         }
         match key {
             Some(key) => self.keys.keep(key, self.version, at, ()),

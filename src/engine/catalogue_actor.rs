@@ -282,7 +282,10 @@ impl CatalogueActor {
 
     /// Makes a draft's changes durable, shows them, and starts and tells the schedules.
     async fn commit(&self, draft: Draft, now: Timestamp, key: Option<KeyUse>) -> Result<(), EngineError> {
-        let Draft { events, created, replanned, .. } = draft;
+        let Draft { mut events, created, replanned, .. } = draft;
+        if events.is_empty() && key.is_some() {
+            events.push(CatalogueEvent::KeyKept);
+        }
         if !events.is_empty() {
             let started = self.append(events, created, now, key).await?;
             for entry in started {

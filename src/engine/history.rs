@@ -181,7 +181,8 @@ impl Owners {
             | Event::SalesClosed
             | Event::ScheduleCancelled
             | Event::Deleted
-            | Event::OutageBridged { .. } => false,
+            | Event::OutageBridged { .. }
+            | Event::KeyKept { .. } => false,
         }
     }
 }

@@ -207,7 +207,9 @@ impl ScheduleActor {
                 KeyFound::Answered { answer, .. } => Ok(Acted { answer: answer.clone(), replayed: true }),
             };
         }
-        if let Some(event) = self.state.decide(&act.command, now)? {
+        let event = self.state.decide(&act.command, now)?;
+        let kept = || act.key.map(|_| Event::KeyKept { number: touched(&act.command) });
+        if let Some(event) = event.or_else(kept) {
             self.happen(event, now, act.key, entry);
         }
         let touched = touched(&act.command).or_else(|| match entry.happened.last() {

@@ -151,6 +151,8 @@ fn events() -> Vec<Event> {
         Event::ReservationConfirmed { number, payment },
         Event::ReservationCancelled { number },
         Event::OutageBridged { down_since: AT },
+        Event::KeyKept { number: None },
+        Event::KeyKept { number: Some(ReservationNumber(7)) },
     ]
 }
 
@@ -174,6 +176,7 @@ fn kind(event: &Event) -> usize {
         Event::ReservationConfirmed { .. } => 15,
         Event::ReservationCancelled { .. } => 16,
         Event::OutageBridged { .. } => 17,
+        Event::KeyKept { .. } => 18,
     }
 }
 
@@ -185,6 +188,7 @@ fn catalogue_events() -> Vec<CatalogueEvent> {
         CatalogueEvent::VenueRemoved(venue().id),
         CatalogueEvent::ConcertRemoved(concert().id),
         CatalogueEvent::ScheduleUnlisted(creation().id),
+        CatalogueEvent::KeyKept,
     ]
 }
 
@@ -196,6 +200,7 @@ fn catalogue_kind(event: &CatalogueEvent) -> usize {
         CatalogueEvent::VenueRemoved(_) => 3,
         CatalogueEvent::ConcertRemoved(_) => 4,
         CatalogueEvent::ScheduleUnlisted(_) => 5,
+        CatalogueEvent::KeyKept => 6,
     }
 }
 
@@ -315,9 +320,9 @@ fn damaged(bytes: &[u8]) -> impl Iterator<Item = Vec<u8>> {
 fn every_kind_of_fact_is_among_the_samples() {
     let mut kinds: Vec<usize> = events().iter().map(kind).collect();
     kinds.dedup();
-    assert_eq!(kinds, (0..=17).collect::<Vec<_>>());
+    assert_eq!(kinds, (0..=18).collect::<Vec<_>>());
     let kinds: Vec<usize> = catalogue_events().iter().map(catalogue_kind).collect();
-    assert_eq!(kinds, (0..=5).collect::<Vec<_>>());
+    assert_eq!(kinds, (0..=6).collect::<Vec<_>>());
 }
 
 #[test]
@@ -377,7 +382,7 @@ fn a_value_that_cannot_be_is_refused() {
         bytes[at..at + from.len()].copy_from_slice(to);
         assert!(matches!(decode(&bytes), Err(DecodeError::Value(_))), "{record:?}");
     };
-    let [created, .., removed] = &records()[..] else { panic!("there are samples") };
+    let [created, .., removed, _] = &records()[..] else { panic!("there are samples") };
     refuse(created, b"KRW", b"krw");
     refuse(created, b"perf-", b"perf/");
     refuse(created, b"kinky", b"k/nky");

@@ -44,6 +44,7 @@ pub(super) enum CatalogueEventWire {
     VenueRemoved(String),
     ConcertRemoved(String),
     ScheduleUnlisted(String),
+    KeyKept,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -85,6 +86,7 @@ pub(super) enum ScheduleEventWire<'a> {
     OutageBridged {
         down_since: u64,
     },
+    KeyKept(Option<u32>),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -257,6 +259,7 @@ impl CatalogueEventWire {
             CatalogueEvent::VenueRemoved(id) => Self::VenueRemoved(id.to_string()),
             CatalogueEvent::ConcertRemoved(id) => Self::ConcertRemoved(id.to_string()),
             CatalogueEvent::ScheduleUnlisted(id) => Self::ScheduleUnlisted(id.to_string()),
+            CatalogueEvent::KeyKept => Self::KeyKept,
         }
     }
 
@@ -272,6 +275,7 @@ impl CatalogueEventWire {
             Self::VenueRemoved(id) => CatalogueEvent::VenueRemoved(venue_id(&id)?),
             Self::ConcertRemoved(id) => CatalogueEvent::ConcertRemoved(concert_id(&id)?),
             Self::ScheduleUnlisted(id) => CatalogueEvent::ScheduleUnlisted(schedule_id(&id)?),
+            Self::KeyKept => CatalogueEvent::KeyKept,
         })
     }
 }
@@ -313,6 +317,7 @@ impl<'a> ScheduleEventWire<'a> {
             }
             Event::ReservationCancelled { number } => Self::ReservationCancelled(number.0),
             Event::OutageBridged { down_since } => Self::OutageBridged { down_since: down_since.as_millis() },
+            Event::KeyKept { number } => Self::KeyKept(number.map(|number| number.0)),
         }
     }
 
@@ -357,6 +362,7 @@ impl<'a> ScheduleEventWire<'a> {
             Self::OutageBridged { down_since } => {
                 Event::OutageBridged { down_since: Timestamp::from_millis(down_since) }
             }
+            Self::KeyKept(number) => Event::KeyKept { number: number.map(ReservationNumber) },
         })
     }
 }

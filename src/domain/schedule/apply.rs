@@ -107,6 +107,7 @@ impl Schedule {
                 return Some(*number);
             }
             Event::OutageBridged { down_since } => self.move_deadlines(*down_since, at),
+            Event::KeyKept { number } => return *number,
         }
         None
     }

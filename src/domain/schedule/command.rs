@@ -241,6 +241,11 @@ pub enum Event {
         /// The last instant at which the engine is known to have run.
         down_since: Timestamp,
     },
+    /// A command with an idempotency key asked for what was so already: only its key is new.
+    KeyKept {
+        /// The reservation that it named, if it named one.
+        number: Option<ReservationNumber>,
+    },
 }
 
 /// What a schedule is made with.

@@ -303,7 +303,7 @@ async fn a_snapshot_that_was_not_finished_is_removed_at_the_next_opening() {
     let mut writer = SnapshotWriter::create(dir.path(), 7, Position::new(1), 0).unwrap();
     writer.section(b"half").unwrap();
     drop(writer);
-    assert_eq!(snapshots(dir.path()), []);
+    assert!(snapshots(dir.path()).is_empty());
     drop(open(dir.path()));
     assert_eq!(fs::read_dir(dir.path().join("snapshots")).unwrap().count(), 0);
 }

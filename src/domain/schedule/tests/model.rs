@@ -990,7 +990,8 @@ fn touched(event: &Event) -> Option<ReservationNumber> {
         | Event::Deleted
         | Event::SeatsBlocked { .. }
         | Event::SeatsUnblocked { .. }
-        | Event::OutageBridged { .. } => None,
+        | Event::OutageBridged { .. }
+        | Event::KeyKept { .. } => None,
     }
 }
 
