@@ -105,7 +105,8 @@ async fn ask(target: Target, plan: Arc<Plan>, script: Arc<Script>, entries: Vec<
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Reservation {
-    reservation_id: String,
+    #[serde(rename = "reservationId")]
+    id: String,
     schedule_id: String,
     user_id: String,
     status: String,
@@ -113,19 +114,19 @@ struct Reservation {
 }
 
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
 struct Seat {
-    seat_id: String,
+    #[serde(rename = "seatId")]
+    id: String,
 }
 
 impl From<Reservation> for Told {
     fn from(told: Reservation) -> Self {
         Self {
-            reservation: told.reservation_id,
+            reservation: told.id,
             schedule: told.schedule_id,
             user: told.user_id,
             status: told.status,
-            seats: told.seats.into_iter().map(|seat| seat.seat_id).collect(),
+            seats: told.seats.into_iter().map(|seat| seat.id).collect(),
         }
     }
 }
@@ -137,7 +138,8 @@ async fn seat_map(target: Target, plan: &Plan) -> Result<SeatMap> {
     let counts = counts(&schedule).context("the schedule has no counts of seats by status")?;
     let map = client.json(&format!("{path}/seats")).await?;
     let seats = map["seats"].as_array().context("the seat map has no seats")?;
-    let status = |seat: &Value| Some((seat["seatId"].as_str()?.to_owned(), seat["status"].as_str()?.to_owned()));
+    let status =
+        |seat: &Value| Some((seat["seatId"].as_str()?.to_owned(), seat["status"].as_str()?.to_owned()));
     let statuses = seats.iter().map(status).collect::<Option<_>>().context("a seat without id or status")?;
     Ok(SeatMap { statuses, counts })
 }

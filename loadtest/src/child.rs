@@ -97,7 +97,10 @@ impl Server {
             }
         };
         let ready = timeout(Duration::from_secs(READY_SECONDS), ready).await;
-        ready.context("the server didn't become ready in time").flatten().map_err(|error| self.with_log(error))
+        ready
+            .context("the server didn't become ready in time")
+            .flatten()
+            .map_err(|error| self.with_log(error))
     }
 
     /// Stops it with SIGTERM; it must end with code 0.
@@ -165,7 +168,7 @@ pub(crate) struct Echo {
 impl Echo {
     pub(crate) async fn start(workers: usize) -> Result<Self> {
         let mut child = Command::new(std::env::current_exe()?)
-            .args(["echo", "--workers", &workers.to_string()])
+            .args(["--workers", &workers.to_string(), "echo"])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .process_group(0)
@@ -174,8 +177,10 @@ impl Echo {
             .context("starting the echo")?;
         let stdout = child.stdout.take().context("the echo has no output")?;
         let mut line = String::new();
-        let read = BufReader::new(stdout).read_line(&mut line);
-        timeout(Duration::from_secs(READY_SECONDS), read).await.context("the echo doesn't start")??;
+        let mut stdout = BufReader::new(stdout);
+        timeout(Duration::from_secs(READY_SECONDS), stdout.read_line(&mut line))
+            .await
+            .context("the echo doesn't start")??;
         let address: SocketAddr = line.trim().parse().context("the echo says where it listens")?;
         Ok(Self { target: Target::new(address).map_err(anyhow::Error::msg)?, child })
     }

@@ -26,7 +26,8 @@ struct Hold {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Reservation {
-    reservation_id: String,
+    #[serde(rename = "reservationId")]
+    id: String,
     schedule_id: String,
     concert_id: &'static str,
     concert_title: &'static str,
@@ -46,9 +47,9 @@ struct Reservation {
 }
 
 #[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
 struct Seat {
-    seat_id: String,
+    #[serde(rename = "seatId")]
+    id: String,
     grade: &'static str,
     price: u64,
 }
@@ -60,7 +61,7 @@ fn reservation(
     status: &'static str,
 ) -> Json<Reservation> {
     Json(Reservation {
-        reservation_id: id,
+        id,
         schedule_id,
         concert_id: "load-17636841061234",
         concert_title: "Load test",
@@ -68,7 +69,7 @@ fn reservation(
         starts_at: "2099-01-01T10:00:00.000Z",
         user_id: "load-17636841061234-1999",
         status,
-        seats: seat_id.into_iter().map(|seat_id| Seat { seat_id, grade: "R", price: 50_000 }).collect(),
+        seats: seat_id.into_iter().map(|id| Seat { id, grade: "R", price: 50_000 }).collect(),
         amount: 50_000,
         currency: "KRW",
         created_at: "2026-11-20T12:00:00.000Z",

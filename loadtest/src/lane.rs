@@ -289,7 +289,8 @@ mod tests {
     #[test]
     fn a_lane_takes_its_own_seats_in_turn() {
         let mut lane = Driven::new(DIVISION);
-        let steps: Vec<_> = [HELD, RELEASED, HELD, RELEASED, HELD, RELEASED, HELD].map(|a| lane.step(a)).into();
+        let steps: Vec<_> =
+            [HELD, RELEASED, HELD, RELEASED, HELD, RELEASED, HELD].map(|a| lane.step(a)).into();
         assert_eq!(steps, ["POST 4", "DELETE ", "POST 5", "DELETE ", "POST 6", "DELETE ", "POST 4"]);
         let book = &lane.0.book;
         assert_eq!((book.count(State::Held), book.count(State::Released)), (1, 3));

@@ -1,2 +1,102 @@
-//! Load.
-fn main() {}
+//! Drives a started `onsale` over HTTP from many connections, compares it with a bare echo, and
+//! checks it against a book of everything that it acknowledged. Loopback only.
+//!
+//! `bench` makes a run, `round` drives one server for some seconds, a `lane` is one connection's
+//! part of it, `book` keeps what was acknowledged and knows what must follow, `audit` asks the
+//! server about it. `holds` and `open` are the commands.
+
+mod audit;
+mod bench;
+mod book;
+mod child;
+mod clock;
+mod echo;
+mod holds;
+mod lane;
+mod open;
+mod report;
+mod round;
+mod script;
+mod setup;
+mod stub;
+mod target;
+#[cfg(test)]
+mod tests;
+mod token;
+mod wire;
+
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use clap::{Parser, Subcommand};
+use tokio::signal::unix::{SignalKind, signal};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Drives a started onsale over HTTP and checks it against its own book.
+#[derive(Parser)]
+#[command(version)]
+struct Cli {
+    /// The generator's threads.
+    #[arg(long, global = true, default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=64))]
+    workers: u16,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Holds(Box<holds::Holds>),
+    Open(Box<open::Open>),
+    /// The bare echo; started by `holds`.
+    #[command(hide = true)]
+    Echo,
+    /// The test double of the server, for the negative control of the check.
+    #[command(hide = true)]
+    Serve,
+}
+
+#[expect(clippy::print_stderr, reason = "a command says why it failed")]
+fn main() -> ExitCode {
+    match try_main() {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("onsale-loadtest: {error:?}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn try_main() -> Result<bool> {
+    let cli = Cli::parse();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(cli.workers.into())
+        .enable_all()
+        .build()
+        .context("starting threads")?;
+    let done = runtime.block_on(async {
+        match cli.command {
+            Command::Echo => echo::serve().await.map(|()| true),
+            Command::Serve => stub::serve().await.map(|()| true),
+            Command::Holds(holds) => or_interrupted(holds::run(*holds)).await,
+            Command::Open(open) => or_interrupted(open::run(*open)).await,
+        }
+    });
+    // The echo's thread that reads its input may still wait; it needs no ending.
+    runtime.shutdown_background();
+    done
+}
+
+/// Runs a command until it ends, or until Ctrl-C or SIGTERM end it without its figures and its
+/// check: dropped, its connections close and its children are killed.
+async fn or_interrupted(run: impl Future<Output = Result<bool>>) -> Result<bool> {
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    tokio::select! {
+        done = run => return done,
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+    anyhow::bail!("stopped by a signal; nothing was checked")
+}

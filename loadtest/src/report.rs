@@ -28,7 +28,7 @@ impl Spread {
         values.sort_by(f64::total_cmp);
         let (&min, &max) = (values.first()?, values.last()?);
         let middle = values.len() / 2;
-        let median = if values.len() % 2 == 0 {
+        let median = if values.len().is_multiple_of(2) {
             f64::midpoint(values[middle - 1], values[middle])
         } else {
             values[middle]
@@ -81,7 +81,8 @@ impl Series {
     pub(crate) fn json(&self) -> Value {
         let total = self.total();
         let per = |micros: Option<u64>| micros.map(|micros| float(micros) / float(total.completed.max(1)));
-        let latencies = |histogram| percentiles(histogram).map(|(name, value)| json!({ "at": name, "ms": value }));
+        let latencies =
+            |histogram| percentiles(histogram).map(|(name, value)| json!({ "at": name, "ms": value }));
         json!({
             "connections": self.connections,
             "server": self.name,
@@ -140,10 +141,9 @@ fn percentiles(histogram: &Histogram<u64>) -> [(&'static str, f64); 5] {
 }
 
 fn per_request(micros: Option<u64>, requests: u64) -> String {
-    micros.filter(|_| requests > 0).map_or_else(
-        || "-".to_owned(),
-        |micros| format!("{:.1}", float(micros) / float(requests)),
-    )
+    micros
+        .filter(|_| requests > 0)
+        .map_or_else(|| "-".to_owned(), |micros| format!("{:.1}", float(micros) / float(requests)))
 }
 
 fn outcomes(total: &Measured) -> String {
@@ -194,7 +194,11 @@ pub(crate) fn findings(findings: &Findings) -> String {
 }
 
 /// A number for a ratio.
-#[expect(clippy::as_conversions, clippy::cast_precision_loss, reason = "for a person to read; exact below 2^53")]
+#[expect(
+    clippy::as_conversions,
+    clippy::cast_precision_loss,
+    reason = "for a person to read; exact below 2^53"
+)]
 fn float(number: u64) -> f64 {
     number as f64
 }
@@ -207,6 +211,6 @@ mod tests {
     fn a_spread_is_of_sorted_values() {
         assert_eq!(Spread::of(vec![]), None);
         assert_eq!(Spread::of(vec![3.0, 1.0, 9.0]), Some(Spread { median: 3.0, min: 1.0, max: 9.0 }));
-        assert_eq!(Spread::of(vec![4.0, 1.0, 2.0, 9.0]).unwrap().median, 3.0);
+        assert_eq!(Spread::of(vec![4.0, 1.0, 2.0, 9.0]), Some(Spread { median: 3.0, min: 1.0, max: 9.0 }));
     }
 }

@@ -258,7 +258,8 @@ async fn drive(
 ) -> (Lane, Measured) {
     let mut seen = Measured::new();
     let limit = span.clock.until(span.until) + GRACE;
-    let driven = timeout(limit, exchanges(&mut lane, &mut connection, script, arrivals, span, &mut seen)).await;
+    let driven =
+        timeout(limit, exchanges(&mut lane, &mut connection, script, arrivals, span, &mut seen)).await;
     if driven.is_err() {
         seen.lost.push(format!("no answer within {} s after the end", GRACE.as_secs()));
     }

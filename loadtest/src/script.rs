@@ -55,9 +55,11 @@ impl Script {
     pub(crate) fn new(plan: &Plan, host: &str) -> Self {
         let head = |user: &User| {
             let token = &user.token;
-            format!("POST {RESERVATIONS} HTTP/1.1\r\nhost: {host}\r\nauthorization: Bearer {token}\r\ncontent-type: application/json\r\n")
+            format!(
+                "POST {RESERVATIONS} HTTP/1.1\r\nhost: {host}\r\nauthorization: Bearer {token}\r\ncontent-type: application/json\r\n"
+            )
         };
-        let hold_tail = |seat: &Box<str>| {
+        let hold_tail = |seat: &str| {
             let body = serde_json::json!({ "scheduleId": plan.schedule, "seats": [seat] }).to_string();
             format!("content-length: {}\r\n\r\n{body}", body.len())
         };
@@ -123,8 +125,9 @@ mod tests {
         );
         assert_eq!(str::from_utf8(&request).unwrap(), expected);
         script.write_release(&mut request, 1, "x1");
-        let expected =
-            format!("DELETE /api/v1/reservations/x1 HTTP/1.1\r\nhost: h:1\r\nauthorization: Bearer {token}\r\n\r\n");
+        let expected = format!(
+            "DELETE /api/v1/reservations/x1 HTTP/1.1\r\nhost: h:1\r\nauthorization: Bearer {token}\r\n\r\n"
+        );
         assert_eq!(str::from_utf8(&request).unwrap(), expected);
     }
 

@@ -24,7 +24,8 @@ pub(crate) struct Client {
 
 impl Client {
     pub(crate) async fn connect(target: Target, token: Option<&str>) -> Result<Self> {
-        let authorization = token.map(|token| format!("authorization: Bearer {token}\r\n")).unwrap_or_default();
+        let authorization =
+            token.map(|token| format!("authorization: Bearer {token}\r\n")).unwrap_or_default();
         Ok(Self { connection: Connection::open(target.address()).await?, host: target.host(), authorization })
     }
 
@@ -74,7 +75,9 @@ pub(crate) async fn open_schedule(target: Target, admin_token: &str, plan: &Plan
     let rows: Vec<Value> = plan
         .rows()
         .zip(1..)
-        .map(|(length, row): (usize, u32)| json!({ "rowId": row.to_string(), "grade": "R", "length": length }))
+        .map(
+            |(length, row): (usize, u32)| json!({ "rowId": row.to_string(), "grade": "R", "length": length }),
+        )
         .collect();
     let venue = json!({
         "name": "Load test", "address": "127.0.0.1", "type": "hall", "timeZone": "Asia/Seoul",

@@ -22,7 +22,7 @@ use tokio::{
     signal::unix::{SignalKind, signal},
 };
 
-/// What the stub does wrong, to one hold in fifty.
+/// What the stub does wrong, to one hold or release in fifty.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum Fault {
     #[default]
@@ -55,6 +55,7 @@ struct Stub {
     seats: HashMap<String, u32>,
     reservations: HashMap<String, Reservation>,
     made: u64,
+    releases: u64,
 }
 
 #[derive(Clone)]
@@ -94,13 +95,13 @@ impl Stub {
         (StatusCode::OK, Json(told))
     }
 
-    /// Says whether this is one of the holds that go wrong.
-    fn goes_wrong(&self, fault: Fault) -> bool {
-        self.fault == fault && self.made % 50 == 49
+    /// Says whether the hold or release of this number goes wrong.
+    fn goes_wrong(&self, fault: Fault, number: u64) -> bool {
+        self.fault == fault && number % 50 == 49
     }
 
     fn hold(&mut self, user: String, seat: &str) -> Reply {
-        let wrong_owner = self.goes_wrong(Fault::DoubleOwner);
+        let wrong_owner = self.goes_wrong(Fault::DoubleOwner, self.made);
         match self.seats.get_mut(seat) {
             None => return refusal(StatusCode::UNPROCESSABLE_ENTITY, "unknown_seat"),
             Some(1..) if !wrong_owner => return refusal(StatusCode::CONFLICT, "seat_unavailable"),
@@ -109,7 +110,7 @@ impl Stub {
         let id = format!("r{}", self.made);
         self.reservations.insert(id.clone(), Reservation { user, seat: seat.to_owned(), status: "held" });
         let (_, told) = self.told(&id);
-        if self.goes_wrong(Fault::Missing) {
+        if self.goes_wrong(Fault::Missing, self.made) {
             self.reservations.remove(&id);
         }
         self.made += 1;
@@ -117,7 +118,8 @@ impl Stub {
     }
 
     fn release(&mut self, id: &str) -> Reply {
-        let skipped = self.goes_wrong(Fault::Unreleased);
+        let skipped = self.goes_wrong(Fault::Unreleased, self.releases);
+        self.releases += 1;
         if let Some(reservation) = self.reservations.get_mut(id)
             && reservation.status == "held"
             && !skipped

@@ -45,7 +45,9 @@ mod tests {
 
     #[test]
     fn only_this_machine_is_loaded() {
-        for url in ["http://127.0.0.1:8080", "http://localhost:8080/", "http://127.9.9.9:1", "http://[::1]:80"] {
+        for url in
+            ["http://127.0.0.1:8080", "http://localhost:8080/", "http://127.9.9.9:1", "http://[::1]:80"]
+        {
             assert!(Target::parse(url).is_ok(), "{url}");
         }
         for url in [

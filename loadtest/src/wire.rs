@@ -194,7 +194,10 @@ mod tests {
     use super::*;
 
     /// Serves the pieces, each in a write of its own, to one request.
-    async fn exchange(pieces: &'static [&'static str], close: bool) -> Result<(u16, String, bool), WireError> {
+    async fn exchange(
+        pieces: &'static [&'static str],
+        close: bool,
+    ) -> Result<(u16, String, bool), WireError> {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let server = tokio::spawn(async move {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use axum::Router;
+use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 
 use super::HttpParts;
@@ -34,11 +35,19 @@ impl App {
 
     /// Makes the router of everything.
     pub fn router(self) -> Router {
-        let (router, description) = OpenApiRouter::with_openapi(routes::docs::description())
-            .nest("/api/v1", routes::api())
-            .merge(routes::running::routes())
-            .split_for_parts();
+        let (router, description) = all_routes().split_for_parts();
         let parts = self.parts.clone();
         parts.dress(router.merge(routes::docs::pages(description)).with_state(self))
     }
+
+    /// Returns the description of every route. It needs no engine.
+    pub fn openapi() -> OpenApi {
+        all_routes().split_for_parts().1
+    }
+}
+
+fn all_routes() -> OpenApiRouter<App> {
+    OpenApiRouter::with_openapi(routes::docs::description())
+        .nest("/api/v1", routes::api())
+        .merge(routes::running::routes())
 }

@@ -1,0 +1,90 @@
+//! The rules alone: deciding and applying on a seat map, and the search for the best seats.
+#![allow(missing_docs, reason = "criterion's macros make what isn't documented")]
+
+#[path = "../tests/support/mod.rs"]
+mod support;
+
+use std::sync::Arc;
+
+use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
+use onsale::domain::ids::{ConcertId, ScheduleId, ScheduleNumber, VenueId};
+use onsale::domain::money::Currency;
+use onsale::domain::schedule::policy::Policy;
+use onsale::domain::schedule::{Caller, Command, Creation, Event, Limits, ReservationRef, Schedule, Wish};
+use onsale::domain::time::Seconds;
+use onsale::domain::venue::{Layout, Seat};
+use support::{NOW, concert, plan, user, venue};
+
+/// An open schedule of `rows` rows of 50 seats.
+fn schedule(rows: u32, seats_per_user_max: u32) -> Schedule {
+    let layout = Arc::new(Layout::new(&venue(rows, 50).sections).unwrap());
+    let prices = Arc::new(concert().prices(&layout).unwrap());
+    let policy = Policy { seats_per_user_max, seats_per_reservation_max: 100, ..Policy::default() };
+    let creation = Creation {
+        number: ScheduleNumber(1),
+        id: ScheduleId::parse("s").unwrap(),
+        concert: ConcertId::parse("show").unwrap(),
+        venue: VenueId::parse("hall").unwrap(),
+        currency: Currency::parse("KRW").unwrap(),
+        plan: Arc::new(plan(NOW, policy)),
+        limits: Limits { ended_retention: Seconds::new(1), keys_max: 1_000 },
+    };
+    let mut schedule = Schedule::create(creation, layout, NOW);
+    schedule.apply(&Event::SalesOpened { prices: Some(prices) }, NOW, None);
+    schedule
+}
+
+fn hold_and_release(bench: &mut Criterion) {
+    let mut schedule = schedule(200, 100);
+    let seats: Arc<[Seat]> = [Seat(77), Seat(78)].into();
+    let fan = user("user-1234567");
+    let mut now = NOW;
+    bench.bench_function("decide and apply: hold two seats and release them", |bencher| {
+        bencher.iter(|| {
+            now = now.plus_millis(1);
+            let hold = Command::Hold { user: fan.clone(), wish: Wish::Seats(Arc::clone(&seats)), nonce: 7 };
+            let held = schedule.decide(&hold, now).unwrap().unwrap();
+            schedule.apply(&held, now, None);
+            let Event::SeatsHeld { number, nonce, .. } = held else { unreachable!() };
+            let release = Command::Release {
+                reservation: ReservationRef { number, nonce },
+                caller: Caller::User(fan.clone()),
+            };
+            let released = schedule.decide(&release, now).unwrap().unwrap();
+            schedule.apply(&released, now, None);
+        });
+    });
+    let taken = Command::Hold { user: user("winner"), wish: Wish::Seats(Arc::clone(&seats)), nonce: 1 };
+    schedule.apply(&schedule.decide(&taken, now).unwrap().unwrap(), now, None);
+    let late = Command::Hold { user: fan, wish: Wish::Seats(seats), nonce: 2 };
+    bench.bench_function("decide: refuse two taken seats", |bencher| {
+        bencher.iter(|| schedule.decide(&late, now).unwrap_err());
+    });
+}
+
+fn best_available(bench: &mut Criterion) {
+    let mut group = bench.benchmark_group("decide: best four");
+    for (rows, name) in [(24, "1,200"), (1_000, "50,000")] {
+        let empty = schedule(rows, u32::MAX);
+        let ask =
+            |count| Command::Hold { user: user("u"), wish: Wish::Best { grade: None, count }, nonce: 1 };
+        let wish = ask(4);
+        group.bench_function(BenchmarkId::new("empty", name), |bencher| {
+            bencher.iter(|| empty.decide(&wish, NOW).unwrap());
+        });
+        let mut full = schedule(rows, u32::MAX);
+        let total = rows * 50;
+        for first in (0..total - 20).step_by(20) {
+            let seats = (first..first + 20).map(Seat).collect();
+            let hold = Command::Hold { user: user("u"), wish: Wish::Seats(seats), nonce: 1 };
+            full.apply(&full.decide(&hold, NOW).unwrap().unwrap(), NOW, None);
+        }
+        group.bench_function(BenchmarkId::new("the last twenty left", name), |bencher| {
+            bencher.iter(|| full.decide(&wish, NOW).unwrap());
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, hold_and_release, best_available);
+criterion_main!(benches);

@@ -1,0 +1,221 @@
+//! `--demo`: a theatre with shows in the weeks to come, and commands to paste.
+//!
+//! The document is the repository's `demo/charlotte.json`, moved in time when it is imported: by whole weeks, so that
+//! days of the week and times of day stay. Absent on purpose: the secrets (`config::demo_secrets`).
+
+use axum::Router;
+use onsale::config::Config;
+use onsale::domain::ids::UserId;
+use onsale::domain::time::{Seconds, Timestamp};
+use onsale::engine::Engine;
+use onsale::http::auth::Role;
+use serde_json::Value;
+
+use super::output::{Failure, count};
+use super::serve::Urls;
+use super::{stopped, target, token};
+
+const DOCUMENT: &str = include_str!("../../demo/charlotte.json");
+const USER: &str = "demo-1";
+const TOKEN_SECONDS: u64 = 12 * 3_600;
+const DAY_MS: u64 = 86_400_000;
+const WEEK_MS: u64 = 7 * DAY_MS;
+const HOUR_MS: u64 = 3_600_000;
+const MINUTE_MS: u64 = 60_000;
+/// How far ahead the first show is at least.
+const AHEAD_MS: u64 = 3 * DAY_MS;
+/// When the sales open that one can watch opening.
+const SOON_MINUTES: [u64; 3] = [2, 5, 10];
+
+/// Imports the theatre, unless there is a catalogue already.
+pub(super) async fn import_into_empty(
+    engine: &Engine,
+    router: Router,
+    config: &Config,
+) -> Result<(), Failure> {
+    if engine.catalogue().version() > 0 {
+        tracing::info!("the demonstration goes on with what is in the data directory");
+        return Ok(());
+    }
+    let mut document: Value = serde_json::from_str(DOCUMENT).map_err(Failure::failed)?;
+    move_dates(&mut document, engine.now())
+        .ok_or_else(|| Failure::Failed("the demonstration's document has no dates".to_owned()))?;
+    let admin = config.auth.admin_token.as_ref();
+    let admin = admin.ok_or_else(|| Failure::Failed("the demonstration has no administrator".to_owned()))?;
+    let body = document.to_string().into_bytes();
+    let answer = stopped::call(router, "/api/v1/import", admin, body).await?;
+    target::success(&answer).map(drop)
+}
+
+/// Returns what to try first.
+pub(super) fn greeting(engine: &Engine, config: &Config, urls: &Urls) -> Result<String, Failure> {
+    let user = UserId::parse(USER).map_err(Failure::failed)?;
+    let token = token::issue(config, &user, Role::User, TOKEN_SECONDS)?;
+    let admin = config.auth.admin_token.as_ref().map_or("", |token| token.expose());
+    let base = urls.base();
+    let api = format!("{base}/api/v1");
+    let warning = if urls.is_public() {
+        "\n  Others than this machine can reach this address, and everyone may charge their own balance: not for real sales.\n"
+    } else {
+        ""
+    };
+    let now = engine.now();
+    let schedules = engine.schedules();
+    let is_open = |status| status == onsale::domain::schedule::SaleStatus::Open;
+    let open: Vec<_> = schedules.iter().filter(|entry| is_open(entry.read().sale_at(now))).collect();
+    // The sale that is open longest, with the most seats left.
+    let Some(entry) = open.iter().max_by_key(|entry| {
+        let schedule = entry.read();
+        (schedule.counts().available, schedule.plan().starts_at)
+    }) else {
+        return Ok(format!(
+            "\nThe demonstration ({})\n  administrator's token  {admin}\n  user {USER}'s token, 12 hours  {token}\n{warning}\n\
+             No sale is open any more: empty {} to begin anew.\n",
+            count(0, "open sale"),
+            config.server.data_dir.display()
+        ));
+    };
+    let (id, concert) = (entry.id(), entry.concert());
+    let opens = count(u64::try_from(open.len()).unwrap_or(u64::MAX), "sale");
+    let all = count(u64::try_from(schedules.len()).unwrap_or(u64::MAX), "schedule");
+    Ok(format!(
+        "\nThe demonstration: {all}, {opens} open now, {soon} in a few minutes{warning}
+  seat map               {api}/schedules/{id}/seats
+  administrator's token  {admin}
+  user {USER}, 12 hours  {token}
+
+Try it (paste one after the other)
+
+  # the schedules of this show; those with \"status\":\"open\" are on sale
+  curl -s '{api}/concerts/{concert}/schedules'
+
+  # hold the two best seats
+  curl -s -X POST '{api}/reservations' -H 'Authorization: Bearer {token}' -H 'Content-Type: application/json' \\
+    -d '{{\"scheduleId\":\"{id}\",\"bestAvailable\":{{\"count\":2}}}}'
+
+  # see the reservation
+  curl -s '{api}/reservations' -H 'Authorization: Bearer {token}'
+
+Stop it with Ctrl-C; the next start goes on with the same data and tokens ({dir}).
+",
+        soon = schedules.iter().filter(|entry| opens_soon(&entry.read(), now)).count(),
+        dir = config.server.data_dir.display(),
+    ))
+}
+
+fn opens_soon(schedule: &onsale::domain::schedule::Schedule, now: Timestamp) -> bool {
+    let soon = now.plus(Seconds::new(900));
+    schedule.plan().sales_open_at.is_some_and(|at| at > now && at <= soon)
+}
+
+/// Moves every schedule by the same number of weeks, so that the first is at least three days ahead of `now`, and spreads
+/// the openings: every other sale is open, three open within minutes, the rest in the days after. An id that names
+/// its day names the new one.
+fn move_dates(document: &mut Value, now: Timestamp) -> Option<()> {
+    let now = now.as_millis();
+    let schedules = document.get_mut("schedules")?.as_array_mut()?;
+    let instant = |schedule: &Value, name: &str| Timestamp::parse(schedule.get(name)?.as_str()?).ok();
+    let starts: Option<Vec<_>> = schedules.iter().map(|schedule| instant(schedule, "startsAt")).collect();
+    let first = starts?.into_iter().min()?.as_millis();
+    // Weeks are added until it is late enough, from the same day of the week in this week on.
+    let weekday = first % WEEK_MS;
+    let earliest = now + AHEAD_MS;
+    let to = earliest - earliest % WEEK_MS + weekday;
+    let to = if to < earliest { to + WEEK_MS } else { to };
+    let moved = |at: Timestamp| Timestamp::from_millis((at.as_millis() + to).saturating_sub(first));
+    for (index, schedule) in schedules.iter_mut().enumerate() {
+        let (starts_at, ends_at) = (instant(schedule, "startsAt")?, instant(schedule, "endsAt")?);
+        let new_start = moved(starts_at);
+        let id = schedule.get("scheduleId")?.as_str()?.replace(&day(starts_at), &day(new_start));
+        let place = u64::try_from(index / 2).ok()?;
+        let opens_at = match (index % 2, SOON_MINUTES.get(index / 2)) {
+            (0, _) => now - DAY_MS,
+            (_, Some(minutes)) => now + minutes * MINUTE_MS,
+            (_, None) => (now + DAY_MS + place * HOUR_MS).min(new_start.as_millis() - DAY_MS),
+        };
+        let members = [
+            ("scheduleId", id),
+            ("startsAt", new_start.to_string()),
+            ("endsAt", moved(ends_at).to_string()),
+            ("salesOpenAt", Timestamp::from_millis(opens_at).to_string()),
+        ];
+        let schedule = schedule.as_object_mut()?;
+        for (name, text) in members {
+            schedule.insert(name.to_owned(), Value::String(text));
+        }
+    }
+    Some(())
+}
+
+/// Returns an instant's day in Seoul, where the theatre stands, as the ids write it; Korea has no summer time.
+fn day(at: Timestamp) -> String {
+    let text = at.plus(Seconds::new(9 * 3_600)).to_string();
+    text.split('T').next().unwrap_or_default().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    fn moved(now: &str) -> Vec<Value> {
+        let mut document: Value = serde_json::from_str(DOCUMENT).unwrap();
+        move_dates(&mut document, Timestamp::parse(now).unwrap()).unwrap();
+        document["schedules"].as_array().unwrap().clone()
+    }
+
+    fn instants(schedules: &[Value], name: &str) -> Vec<Timestamp> {
+        schedules.iter().map(|schedule| Timestamp::parse(schedule[name].as_str().unwrap()).unwrap()).collect()
+    }
+
+    #[test]
+    fn whenever_it_starts_the_shows_lie_ahead_and_keep_their_day_and_time() {
+        let before: Value = serde_json::from_str(DOCUMENT).unwrap();
+        let before = instants(before["schedules"].as_array().unwrap(), "startsAt");
+        for now in [
+            "2026-11-21T02:30:00Z",
+            "2027-02-07T00:00:00Z",
+            "2031-05-01T12:00:00.123Z",
+            "2040-02-29T23:59:59Z",
+        ] {
+            let schedules = moved(now);
+            let (starts, ends) = (instants(&schedules, "startsAt"), instants(&schedules, "endsAt"));
+            let now = Timestamp::parse(now).unwrap();
+            let first = starts.iter().min().unwrap();
+            assert!(*first >= now.plus_millis(AHEAD_MS) && *first < now.plus_millis(AHEAD_MS + WEEK_MS));
+            for ((start, end), before) in starts.iter().zip(&ends).zip(&before) {
+                assert_eq!(start.as_millis() % WEEK_MS, before.as_millis() % WEEK_MS);
+                assert!(end > start);
+            }
+        }
+    }
+
+    #[test]
+    fn half_of_the_sales_are_open_a_few_open_soon_and_the_rest_later() {
+        let schedules = moved("2026-11-21T02:30:00Z");
+        let now = Timestamp::parse("2026-11-21T02:30:00Z").unwrap();
+        let opens = instants(&schedules, "salesOpenAt");
+        let open = opens.iter().filter(|at| **at <= now).count();
+        let soon = opens.iter().filter(|at| **at > now && at.millis_since(now) <= 10 * MINUTE_MS).count();
+        assert_eq!((open, soon), (schedules.len().div_ceil(2), SOON_MINUTES.len()));
+        for (opens, starts) in opens.iter().zip(instants(&schedules, "startsAt")) {
+            assert!(*opens < starts);
+        }
+    }
+
+    #[test]
+    fn an_id_names_the_day_on_which_the_show_is_now() {
+        let schedules = moved("2026-11-21T02:30:00Z");
+        let ids: BTreeSet<&str> =
+            schedules.iter().map(|schedule| schedule["scheduleId"].as_str().unwrap()).collect();
+        assert_eq!(ids.len(), schedules.len());
+        for (id, starts) in ids.iter().zip(&schedules) {
+            assert!(id.contains("2026-1") || id.contains("2027-0"), "{id} {starts}");
+        }
+        for schedule in &schedules {
+            let start = Timestamp::parse(schedule["startsAt"].as_str().unwrap()).unwrap();
+            assert!(schedule["scheduleId"].as_str().unwrap().contains(&day(start)));
+        }
+    }
+}

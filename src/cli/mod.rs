@@ -1,0 +1,102 @@
+//! The command line: one file a command, each parse → do → print.
+//!
+//! What a command is asked for goes to standard output, everything else (logs, progress, errors) to standard
+//! error. Exit codes are the same everywhere: 0 done, 1 not done, 2 wrong usage or settings; `verify` gives
+//! 1 its own meaning (damaged), and a second signal to `serve` ends it with 130 or 143.
+//!
+//! Absent on purpose: rules of the domain and formats on disk. `import` goes through the same route as a
+//! client's, in this process or in a running one; `replay` and `verify` use the code of recovery.
+//!
+//! Invariants: nothing a user typed reaches a terminal with its control characters; no secret is printed but
+//! the demonstration's, and a token where a token was asked for.
+
+mod client;
+mod demo;
+mod import;
+mod map;
+mod openapi;
+mod output;
+mod past;
+mod replay;
+mod serve;
+mod snapshot;
+mod starting;
+mod stopped;
+mod target;
+mod token;
+mod verify;
+
+use std::process::ExitCode;
+
+use clap::{ArgMatches, Command};
+use onsale::config::{Config, LogConfig, Source};
+use onsale::telemetry;
+
+use self::output::Failure;
+
+/// Parses the command line, does what it says, and returns the exit code.
+pub(crate) fn main() -> ExitCode {
+    // clap prints help (0) and wrong usage (2) and exits by itself.
+    let matches = command().get_matches();
+    let done = match matches.subcommand() {
+        Some(("serve", matches)) => serve::run(matches),
+        Some(("import", matches)) => import::run(matches),
+        Some(("replay", matches)) => replay::run(matches),
+        Some(("verify", matches)) => verify::run(matches),
+        Some(("snapshot", matches)) => snapshot::run(matches),
+        Some(("openapi", _)) => openapi::run(),
+        Some(("token", matches)) => token::run(matches),
+        Some((_, _)) | None => Err(Failure::Usage("there is no such command".to_owned())),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            output::complain(&format!("onsale: {failure}\n"));
+            failure.exit_code()
+        }
+    }
+}
+
+fn command() -> Command {
+    Command::new("onsale")
+        .version(env!("CARGO_PKG_VERSION"))
+        .about("Sells the seats of shows that sell out in a minute")
+        .after_help(
+            "EXAMPLE\n  onsale serve --demo\n\n\
+             EXIT CODES\n  0  done\n  1  not done: the reason is on standard error\n  2  wrong usage or settings",
+        )
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .subcommand(serve::command())
+        .subcommand(import::command())
+        .subcommand(replay::command())
+        .subcommand(verify::command())
+        .subcommand(snapshot::command())
+        .subcommand(openapi::command())
+        .subcommand(token::command())
+}
+
+/// Returns the flags of these settings, and `--config`.
+fn settings(keys: &[&str]) -> impl Iterator<Item = clap::Arg> {
+    Config::flags().into_iter().filter(move |flag| {
+        let key = flag.get_id().as_str();
+        key == "config" || keys.contains(&key)
+    })
+}
+
+/// Reads the settings of a command.
+fn load(matches: &ArgMatches) -> Result<Config, Failure> {
+    // What isn't UTF-8 can't be a setting.
+    let environment = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    Config::load(matches, environment).map_err(Failure::settings)
+}
+
+/// Sends the logs of a command that isn't a server to standard error: warnings only, unless more was asked for.
+fn quiet_logs(config: &Config) -> Result<(), Failure> {
+    let mut log: LogConfig = config.log.clone();
+    if *config.source("log.filter") == Source::Default {
+        "warn".clone_into(&mut log.filter);
+    }
+    telemetry::init_logs(&log).map_err(Failure::settings)
+}

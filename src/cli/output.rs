@@ -1,0 +1,77 @@
+//! What a command prints, and how it fails.
+
+use core::fmt::Display;
+use std::io::{self, ErrorKind, Write};
+use std::process::ExitCode;
+
+/// Why a command didn't do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Failure {
+    /// The arguments or the settings are wrong: exit code 2.
+    #[error("{0}")]
+    Usage(String),
+    /// It was tried and didn't go: exit code 1.
+    #[error("{0}")]
+    Failed(String),
+}
+
+impl Failure {
+    /// Settings that can't be, one line each.
+    pub(super) fn settings(error: impl Display) -> Self {
+        Self::Usage(format!("the settings are wrong\n{error}"))
+    }
+
+    /// Something that didn't go.
+    pub(super) fn failed(error: impl Display) -> Self {
+        Self::Failed(error.to_string())
+    }
+
+    /// Returns the exit code of the process.
+    pub(super) fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Usage(_) => ExitCode::from(2),
+            Self::Failed(_) => ExitCode::from(1),
+        }
+    }
+}
+
+/// Writes to standard output. A reader that has left (`| head`) is no error.
+pub(super) fn print(text: &str) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            Err(Failure::Failed(format!("standard output can't be written: {error}")))
+        }
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+/// Writes to standard error; where even that fails there is nobody left to tell.
+pub(super) fn complain(text: &str) {
+    let _ = io::stderr().lock().write_all(text.as_bytes());
+}
+
+/// Returns the text without what a terminal would obey.
+pub(super) fn plain(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+}
+
+/// Returns a count with its word: `1 venue`, `2 venues`.
+pub(super) fn count(count: u64, word: &str) -> String {
+    format!("{count} {word}{}", if count == 1 { "" } else { "s" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_is_shown_without_what_a_terminal_would_obey() {
+        assert_eq!(plain("1층\u{1b}[31m\n"), "1층\u{fffd}[31m\u{fffd}");
+    }
+
+    #[test]
+    fn a_count_has_its_word() {
+        assert_eq!([count(0, "venue"), count(1, "venue")], ["0 venues", "1 venue"]);
+    }
+}

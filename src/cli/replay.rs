@@ -1,0 +1,188 @@
+//! `onsale replay`: the state as it was, from the journal of a stopped engine.
+//!
+//! What is shown is what the journal has: a hold whose deadline had come counts as held until the event that says so.
+
+use std::path::PathBuf;
+
+use clap::builder::PossibleValuesParser;
+use clap::{Arg, ArgGroup, ArgMatches, Command, value_parser};
+use onsale::domain::ids::ScheduleId;
+use onsale::domain::schedule::{Reservation, Schedule, SeatStatus};
+use onsale::domain::time::Timestamp;
+use onsale::journal::Position;
+use onsale::recovery::World;
+use serde_json::{Value, json};
+
+use super::output::{Failure, complain, plain, print};
+use super::past::{self, Rebuild, Rebuilt, Until};
+use super::{load, map, quiet_logs, settings};
+
+/// How many schedules an error lists.
+const LISTED_MAX: usize = 10;
+
+pub(super) fn command() -> Command {
+    let at = Arg::new("at")
+        .long("at")
+        .value_name("INSTANT")
+        .value_parser(|text: &str| Timestamp::parse(text))
+        .help("The state at this instant, such as 2026-11-20T12:00:00Z");
+    let position = Arg::new("position")
+        .long("position")
+        .value_name("P")
+        .value_parser(value_parser!(u64))
+        .help("The state after this position of the journal");
+    let schedule = Arg::new("schedule")
+        .long("schedule")
+        .value_name("ID")
+        .value_parser(|text: &str| ScheduleId::parse(text))
+        .help("This schedule alone");
+    let format = Arg::new("format")
+        .long("format")
+        .value_name("FORMAT")
+        .value_parser(PossibleValuesParser::new(["json", "map"]))
+        .default_value("json")
+        .help("JSON, or one schedule's seats as a map");
+    Command::new("replay")
+        .about("Show the state as it was, from a stopped engine's journal, without changing anything")
+        .args([at, position, schedule, format, scratch()])
+        .group(ArgGroup::new("until").args(["at", "position"]))
+        .args(settings(&["data_dir"]))
+        .after_help(
+            "EXAMPLE\n  onsale replay --data-dir ./data --at 2026-11-20T12:00:00Z --schedule evening-1 --format map\n\n\
+             PRINTS\n  the catalogue's counts, and each schedule with its status, seats and reservations; without --at and\n  \
+             --position the last state. A map has . for available, h for held, # for reserved, x for blocked\n\n\
+             EXIT CODES\n  0  shown\n  1  it is damaged, or no longer kept: where and since when is on standard error\n  \
+             2  wrong usage, or an engine runs on the directory",
+        )
+}
+
+/// Returns the flag for where copies go.
+pub(super) fn scratch() -> Arg {
+    Arg::new("scratch").long("scratch").value_name("DIR").value_parser(value_parser!(PathBuf)).help(
+        "Where each generation is copied to while it is read [default: the system's temporary directory]",
+    )
+}
+
+pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
+    let config = load(matches)?;
+    quiet_logs(&config)?;
+    past::catch_panics();
+    let dir = &config.server.data_dir;
+    let inspection = past::inspect(dir, matches.get_one::<PathBuf>("scratch").map(PathBuf::as_path))?;
+    let until = match (matches.get_one::<Timestamp>("at"), matches.get_one::<u64>("position")) {
+        (Some(at), _) => Until::Instant(*at),
+        (None, Some(position)) => Until::Position(Position::new(*position)),
+        (None, None) => Until::End,
+    };
+    let rebuilt = Rebuild::new(&inspection, dir, until).run()?;
+    for note in &rebuilt.notes {
+        complain(&format!("note: {note}\n"));
+    }
+    let wanted = matches.get_one::<ScheduleId>("schedule");
+    let schedules = select(&rebuilt.world, wanted)?;
+    if matches.get_one::<String>("format").is_some_and(|format| format == "map") {
+        return print(&draw(&rebuilt, one(&schedules)?));
+    }
+    let text =
+        serde_json::to_string_pretty(&describe(&rebuilt, until, &schedules)).map_err(Failure::failed)?;
+    print(&format!("{text}\n"))
+}
+
+/// Returns the schedules in order of their numbers, or the one that is wanted.
+fn select<'w>(world: &'w World, wanted: Option<&ScheduleId>) -> Result<Vec<&'w Schedule>, Failure> {
+    let mut schedules: Vec<&Schedule> = world.schedules.values().collect();
+    schedules.sort_unstable_by_key(|schedule| schedule.number());
+    let Some(wanted) = wanted else { return Ok(schedules) };
+    schedules.retain(|schedule| schedule.id() == wanted);
+    if schedules.is_empty() {
+        return Err(Failure::Failed(format!("there was no schedule {wanted} then")));
+    }
+    Ok(schedules)
+}
+
+fn one<'w>(schedules: &[&'w Schedule]) -> Result<&'w Schedule, Failure> {
+    if let [only] = schedules {
+        return Ok(only);
+    }
+    let mut ids: Vec<&str> =
+        schedules.iter().take(LISTED_MAX).map(|schedule| schedule.id().as_str()).collect();
+    if schedules.len() > LISTED_MAX {
+        ids.push("…");
+    }
+    Err(Failure::Usage(format!("a map is of one schedule: choose with --schedule ({})", ids.join(", "))))
+}
+
+fn draw(rebuilt: &Rebuilt, schedule: &Schedule) -> String {
+    let head = format!(
+        "{}, {} at position {}, {}\n",
+        plain(schedule.id()),
+        schedule.summary().status.as_str(),
+        rebuilt.position,
+        rebuilt.world.last_instant()
+    );
+    head + &map::draw(schedule, map::wants_colour())
+}
+
+fn describe(rebuilt: &Rebuilt, until: Until, schedules: &[&Schedule]) -> Value {
+    let Rebuilt { world, position, snapshot, applied, .. } = rebuilt;
+    let at = match until {
+        Until::Instant(at) => at,
+        Until::End | Until::Position(_) => world.last_instant(),
+    };
+    let described: Vec<Value> = schedules.iter().map(|schedule| describe_schedule(schedule)).collect();
+    json!({
+        "position": position.get(),
+        "at": at.to_string(),
+        "lastEventAt": world.last_instant().to_string(),
+        "replayed": {"fromSnapshot": snapshot.map(Position::get), "events": applied},
+        "catalogue": {
+            "venues": world.catalogue.venues().count(),
+            "concerts": world.catalogue.concerts().count(),
+            "schedules": world.catalogue.schedules().count(),
+        },
+        "schedules": described,
+    })
+}
+
+fn describe_schedule(schedule: &Schedule) -> Value {
+    let (plan, counts) = (schedule.plan(), schedule.counts());
+    let counts: serde_json::Map<String, Value> = SeatStatus::ALL
+        .iter()
+        .map(|status| (status.as_str().to_owned(), counts.of(*status).into()))
+        .collect();
+    let mut reservations: Vec<&Reservation> = schedule.reservations().collect();
+    reservations.sort_unstable_by_key(|reservation| reservation.number);
+    let reservations: Vec<Value> =
+        reservations.iter().map(|reservation| describe_reservation(schedule, reservation)).collect();
+    json!({
+        "scheduleId": schedule.id().as_str(),
+        "concertId": schedule.concert().as_str(),
+        "venueId": schedule.venue().as_str(),
+        "startsAt": plan.starts_at.to_string(),
+        "salesOpenAt": plan.sales_open_at.map(|at| at.to_string()),
+        "status": schedule.summary().status.as_str(),
+        "events": schedule.version(),
+        "seatsVersion": schedule.seats_version(),
+        "lastEventAt": schedule.last_instant().to_string(),
+        "seats": counts,
+        "reservations": reservations,
+    })
+}
+
+fn describe_reservation(schedule: &Schedule, reservation: &Reservation) -> Value {
+    let layout = schedule.layout();
+    let instant = |at: Option<Timestamp>| at.map(|at| at.to_string());
+    json!({
+        "reservationId": schedule.full_id(reservation).to_string(),
+        "userId": reservation.user.as_str(),
+        "status": reservation.status.as_str(),
+        "seats": reservation.seats.iter().map(|seat| layout.seat_id(*seat)).collect::<Vec<_>>(),
+        "amount": schedule.amount(&reservation.seats).minor(),
+        "currency": schedule.currency().as_str(),
+        "createdAt": reservation.created_at.to_string(),
+        "expiresAt": reservation.expires_at.to_string(),
+        "confirmedAt": instant(reservation.confirmed_at),
+        "cancelledAt": instant(reservation.cancelled_at),
+        "recovered": reservation.recovered,
+    })
+}

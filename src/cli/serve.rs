@@ -1,0 +1,341 @@
+//! `onsale serve`: bind → recover → serve → drain.
+//!
+//! The socket is bound first, so that a taken address is told at once and probes are answered (alive, not ready)
+//! while recovery runs. The URLs are printed when everything works, and not before.
+//!
+//! The stop: the first SIGTERM or SIGINT ends the accepting, requests under way are answered, streams of events end, a
+//! snapshot is taken. The second ends the process where it stands, which loses nothing either: what was
+//! acknowledged is durable.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::process;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::http::header;
+use axum::routing::get;
+use clap::{Arg, ArgAction, ArgMatches, Command};
+use metrics_exporter_prometheus::PrometheusHandle;
+use onsale::clock::{Clock, Stopwatch, SystemClock};
+use onsale::config::{Config, RateLimit, Secret, Source, demo_secrets};
+use onsale::engine::Engine;
+use onsale::http::HttpParts;
+use onsale::http::app::App;
+use onsale::http::limits::ServerLimits;
+use onsale::http::server;
+use onsale::telemetry;
+use tokio::net::TcpListener;
+use tokio::runtime::{Builder, Runtime};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use super::output::{Failure, print};
+use super::starting::Starting;
+use super::{demo, load, stopped};
+
+/// The histograms that aren't seconds: entries in one flush, in steps of four.
+const BUCKETS: &[(&str, &[f64])] =
+    &[("onsale_journal_batch_entries", &[1.0, 4.0, 16.0, 64.0, 256.0, 1024.0, 4096.0, 16384.0])];
+/// How often a recovery that takes long says that it goes on.
+const PROGRESS: Duration = Duration::from_secs(5);
+
+pub(super) fn command() -> Command {
+    let demo = Arg::new("demo").long("demo").action(ArgAction::SetTrue).help(
+        "Try it out: secrets and a theatre are made in the data directory, and commands to paste are printed",
+    );
+    let print_config = Arg::new("print-config")
+        .long("print-config")
+        .action(ArgAction::SetTrue)
+        .help("Print every setting with its value, source and meaning, and start nothing");
+    Command::new("serve")
+        .about("Run the engine and its HTTP API")
+        .args([demo, print_config])
+        .args(Config::flags())
+        .after_help(
+            "EXAMPLES\n  onsale serve --demo\n  ONSALE_JWT_SECRET=$(openssl rand -base64 48) onsale serve --listen 0.0.0.0:8080\n  \
+             onsale serve --config onsale.toml --print-config\n\n\
+             PRINTS\n  the URLs once it is ready (/readyz is 200); logs go to standard error. --help shows all settings\n\n\
+             EXIT CODES\n  0        stopped by SIGTERM or SIGINT, everything answered and kept\n  \
+             1        it can't start, or the journal failed: the reason is on standard error\n  \
+             2        wrong usage or settings\n  130/143  a second SIGINT/SIGTERM ended it at once",
+        )
+}
+
+pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
+    let mut config = load(matches)?;
+    let demo = matches.get_flag("demo");
+    if matches.get_flag("print-config") {
+        if demo {
+            // Secrets are never shown, and nothing shall be made.
+            let secret = || Secret::new("");
+            prepare_demo(
+                &mut config,
+                &onsale::config::DemoSecrets { jwt_secret: secret(), admin_token: secret() },
+            );
+        }
+        return print(&config.print());
+    }
+    if demo {
+        let secrets = demo_secrets(&config.server.data_dir).map_err(Failure::failed)?;
+        prepare_demo(&mut config, &secrets);
+    }
+    config.require_tokens().map_err(Failure::settings)?;
+    telemetry::init_logs(&config.log).map_err(Failure::settings)?;
+    let runtime = runtime(&config)?;
+    let done = runtime.block_on(serve(config, demo));
+    // A recovery that was interrupted is still reading.
+    runtime.shutdown_background();
+    done
+}
+
+fn prepare_demo(config: &mut Config, secrets: &onsale::config::DemoSecrets) {
+    config.apply_demo(secrets);
+    // Who tries it out with a script isn't to be slowed down.
+    if *config.source("rate_limit") == Source::Default {
+        config.limits.rate_limit = RateLimit::Off;
+    }
+}
+
+fn runtime(config: &Config) -> Result<Runtime, Failure> {
+    let mut builder = Builder::new_multi_thread();
+    builder.enable_all().thread_name("onsale");
+    if let Some(threads) = config.server.worker_threads {
+        builder.worker_threads(threads);
+    }
+    builder.build().map_err(|error| Failure::Failed(format!("the runtime can't be started: {error}")))
+}
+
+async fn serve(config: Config, demo: bool) -> Result<(), Failure> {
+    let shutdown = CancellationToken::new();
+    stop_on_signals(shutdown.clone())?;
+    let metrics = telemetry::init_metrics(BUCKETS, shutdown.clone()).map_err(Failure::failed)?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let parts = HttpParts::new(&config, Arc::clone(&clock), shutdown.clone()).map_err(Failure::settings)?;
+    warn_of_few_files(&config);
+
+    let (first, second) = bind_twice(config.server.listen)?;
+    let mut urls = Urls { api: address_of(&second)?, metrics: None };
+    let limits = ServerLimits::new(&config.server, &config.limits);
+    let mut servers = tokio::task::JoinSet::new();
+    if let Some(address) = config.server.metrics_listen {
+        let listener = bind(address)?;
+        urls.metrics = Some(address_of(&listener)?);
+        let router = parts.dress(metrics_router(metrics.clone()));
+        servers.spawn(server::serve(listener, router, limits, shutdown.clone()));
+    }
+
+    let starting = Starting::begin(first, &config, &parts);
+    let opened = open(&config, clock, &shutdown).await;
+    let engine = match opened {
+        Some(Ok(engine)) => engine,
+        Some(Err(failure)) => return Err(failure),
+        None => {
+            starting.end().await;
+            tracing::info!("stopped before recovery was done; nothing is lost");
+            return Ok(());
+        }
+    };
+    let served = async {
+        let router = application(&engine, &parts, &config, metrics).router();
+        if demo {
+            demo::import_into_empty(&engine, router.clone(), &config).await?;
+        }
+        parts.spawn_upkeep();
+        servers.spawn(server::serve(second, router, limits, shutdown.clone()));
+        starting.end().await;
+        print(&urls.ready())?;
+        if demo {
+            print(&demo::greeting(&engine, &config, &urls)?)?;
+        }
+        Ok(())
+    };
+    let served: Result<(), Failure> = served.await;
+    if served.is_err() {
+        shutdown.cancel();
+    }
+    drain(servers).await;
+    let closed = engine.close().await;
+    served?;
+    closed.map_err(|error| {
+        Failure::Failed(format!(
+            "the journal had failed: {error}. What was acknowledged is kept; look for the disk's error above, and start again"
+        ))
+    })?;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// Puts the engine behind the routes. Where `/metrics` has an address of its own, it isn't on the API's.
+fn application(engine: &Engine, parts: &HttpParts, _config: &Config, _metrics: PrometheusHandle) -> App {
+    App::new(engine.clone(), parts.clone())
+}
+
+/// Opens the engine, and says now and then that it goes on; nothing when it was stopped meanwhile.
+async fn open(
+    config: &Config,
+    clock: Arc<dyn Clock>,
+    shutdown: &CancellationToken,
+) -> Option<Result<Engine, Failure>> {
+    let watch = Stopwatch::start();
+    let data_dir = config.server.data_dir.display();
+    tracing::info!(%data_dir, "recovering what is durable");
+    let progress = async {
+        loop {
+            tokio::time::sleep(PROGRESS).await;
+            tracing::info!(elapsed = ?watch.elapsed(), "still recovering; /readyz is 503 until it is done");
+        }
+    };
+    tokio::select! {
+        opened = Engine::open(stopped::engine_config(config, clock)) => {
+            Some(opened.map_err(|error| stopped::not_opened(&error)))
+        }
+        () = progress => None,
+        () = shutdown.cancelled() => None,
+    }
+}
+
+async fn drain(mut servers: tokio::task::JoinSet<server::DrainReport>) {
+    while let Some(ended) = servers.join_next().await {
+        match ended {
+            Ok(report) => {
+                let server::DrainReport { open, dropped, took } = report;
+                tracing::info!(open, dropped, ?took, "the connections are drained");
+            }
+            Err(error) => tracing::error!(%error, "a server ended early"),
+        }
+    }
+}
+
+fn metrics_router(handle: PrometheusHandle) -> Router {
+    const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
+    let metrics = move || async move { ([(header::CONTENT_TYPE, TEXT)], handle.render()) };
+    Router::new().route("/metrics", get(metrics))
+}
+
+fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {
+    server::bind(address).map_err(|error| {
+        Failure::Failed(format!(
+            "{address} can't be listened on: {error}. Stop what listens there, or name another address (--listen, \
+             --metrics-listen)"
+        ))
+    })
+}
+
+/// Binds an address, and returns its one socket twice.
+fn bind_twice(address: SocketAddr) -> Result<(TcpListener, TcpListener), Failure> {
+    let socket = bind(address)?.into_std().map_err(Failure::failed)?;
+    let again = socket.try_clone().map_err(Failure::failed)?;
+    let listener = |socket| TcpListener::from_std(socket).map_err(Failure::failed);
+    Ok((listener(socket)?, listener(again)?))
+}
+
+fn address_of(listener: &TcpListener) -> Result<SocketAddr, Failure> {
+    listener.local_addr().map_err(Failure::failed)
+}
+
+/// Cancels `shutdown` at the first signal, and ends the process at the second.
+fn stop_on_signals(shutdown: CancellationToken) -> Result<(), Failure> {
+    let mut terminate = signal(SignalKind::terminate()).map_err(Failure::failed)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::failed)?;
+    tokio::spawn(async move {
+        let (name, _) = next(&mut terminate, &mut interrupt).await;
+        tracing::info!(signal = name, "stopping: requests under way are answered, then a snapshot is taken");
+        shutdown.cancel();
+        let (name, code) = next(&mut terminate, &mut interrupt).await;
+        tracing::warn!(signal = name, "stopped at once by a second signal; what was acknowledged is kept");
+        process::exit(code);
+    });
+    Ok(())
+}
+
+/// Waits for a signal; returns its name and the exit code that a shell gives a process it ended.
+async fn next(terminate: &mut Signal, interrupt: &mut Signal) -> (&'static str, i32) {
+    tokio::select! {
+        _ = terminate.recv() => ("SIGTERM", 128 + 15),
+        _ = interrupt.recv() => ("SIGINT", 128 + 2),
+    }
+}
+
+/// Each connection is a file: with too few of them allowed, the rush at an opening would be refused by the system.
+fn warn_of_few_files(config: &Config) {
+    let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
+    let Some(allowed) = files_max(&limits) else { return };
+    let connections = config.limits.connections_max;
+    if allowed < connections.saturating_add(256) {
+        tracing::warn!(
+            allowed,
+            connections_max = connections,
+            "fewer open files are allowed than connections may come: raise the limit (ulimit -n, LimitNOFILE)"
+        );
+    }
+}
+
+/// Reads the soft limit of open files from `/proc/self/limits`; nothing where there is none.
+fn files_max(limits: &str) -> Option<usize> {
+    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"))?;
+    line.split_whitespace().next()?.parse().ok()
+}
+
+/// Where the process listens.
+pub(super) struct Urls {
+    api: SocketAddr,
+    /// The address of `/metrics`, where that is another.
+    metrics: Option<SocketAddr>,
+}
+
+impl Urls {
+    /// Returns the URL of the API's address, without a slash at the end.
+    pub(super) fn base(&self) -> String {
+        url(self.api)
+    }
+
+    /// Tells whether others than this machine can reach it.
+    pub(super) fn is_public(&self) -> bool {
+        !self.api.ip().is_loopback()
+    }
+
+    fn ready(&self) -> String {
+        let base = self.base();
+        let metrics = url(self.metrics.unwrap_or(self.api));
+        format!(
+            "onsale {} is ready\n  API      {base}/api/v1\n  docs     {base}/docs\n  ready    {base}/readyz\n  metrics  {metrics}/metrics\n",
+            env!("CARGO_PKG_VERSION")
+        )
+    }
+}
+
+/// Returns the URL of an address; one that stands for all of the machine's is reached on the machine itself.
+fn url(address: SocketAddr) -> String {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        ip @ (IpAddr::V4(_) | IpAddr::V6(_)) => ip,
+    };
+    format!("http://{}", SocketAddr::new(ip, address.port()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_urls_can_be_opened_on_this_machine() {
+        let url = |address: &str| url(address.parse().unwrap());
+        assert_eq!(url("0.0.0.0:8080"), "http://127.0.0.1:8080");
+        assert_eq!(url("[::]:80"), "http://[::1]:80");
+        assert_eq!(url("10.0.0.7:8080"), "http://10.0.0.7:8080");
+    }
+
+    #[test]
+    fn the_limit_of_open_files_is_read_as_linux_writes_it() {
+        let limits = "Limit                     Soft Limit           Hard Limit           Units     \n\
+                      Max open files            1024                 524288               files     \n";
+        assert_eq!(files_max(limits), Some(1024));
+        assert_eq!(
+            files_max("Max open files            unlimited            unlimited            files"),
+            None
+        );
+        assert_eq!(files_max(""), None);
+    }
+}

@@ -1,0 +1,116 @@
+//! Work on the data directory of a stopped engine: open it here, use its own routes, close it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::{Request, header};
+use onsale::clock::{Clock, SystemClock};
+use onsale::config::{Config, Retain, Secret};
+use onsale::domain::time::Seconds;
+use onsale::engine::{Engine, EngineConfig, EngineOpenError};
+use onsale::http::HttpParts;
+use onsale::http::app::App;
+use onsale::journal;
+use tokio_util::sync::CancellationToken;
+use tower::ServiceExt;
+
+use super::client::Answer;
+use super::output::Failure;
+use super::quiet_logs;
+
+/// Opens the engine, sends a body to one of its routes as its administrator, and closes it, which takes a snapshot.
+pub(super) fn post(mut config: Config, path: &str, body: Vec<u8>) -> Result<Answer, Failure> {
+    quiet_logs(&config)?;
+    // Nobody else can call this engine: it doesn't listen.
+    config.auth.jwks_file = None;
+    let token = Secret::new(random_token()?);
+    config.auth.admin_token = Some(token.clone());
+    let runtime = tokio::runtime::Runtime::new().map_err(Failure::failed)?;
+    runtime.block_on(async {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        let parts = HttpParts::new(&config, Arc::clone(&clock), CancellationToken::new())
+            .map_err(Failure::settings)?;
+        let engine = Engine::open(engine_config(&config, clock)).await.map_err(|error| not_opened(&error))?;
+        let router = App::new(engine.clone(), parts).router();
+        let answer = call(router, path, &token, body).await;
+        engine.close().await.map_err(Failure::failed)?;
+        answer
+    })
+}
+
+/// Calls a route of this process.
+pub(super) async fn call(
+    router: Router,
+    path: &str,
+    token: &Secret,
+    body: Vec<u8>,
+) -> Result<Answer, Failure> {
+    let request = Request::post(path)
+        .header(header::AUTHORIZATION, format!("Bearer {}", token.expose()))
+        .header(header::CONTENT_TYPE, "application/json")
+        .header(header::CONTENT_LENGTH, body.len())
+        .body(Body::from(body))
+        .map_err(Failure::failed)?;
+    let Ok(response) = router.oneshot(request).await;
+    let status = response.status().as_u16();
+    let body = axum::body::to_bytes(response.into_body(), usize::MAX).await.map_err(Failure::failed)?;
+    Ok(Answer { status, body: body.into() })
+}
+
+/// Makes 256 random bits as text.
+fn random_token() -> Result<String, Failure> {
+    use base64::Engine;
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes)
+        .map_err(|error| Failure::Failed(format!("the system gives no random bytes: {error}")))?;
+    Ok(base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bytes))
+}
+
+/// Returns the engine's part of the settings.
+pub(super) fn engine_config(config: &Config, clock: Arc<dyn Clock>) -> EngineConfig {
+    let mut engine = EngineConfig::new(&config.server.data_dir);
+    engine.clock = clock;
+    engine.journal.retain = match config.journal.retain {
+        Retain::Snapshot => journal::Retain::Snapshot,
+        Retain::Seconds(seconds) => journal::Retain::For(Duration::from_secs(seconds)),
+        Retain::Forever => journal::Retain::Forever,
+    };
+    engine.journal.reserve_bytes = u64::try_from(config.journal.reserve_bytes).unwrap_or(u64::MAX);
+    engine.journal.queue_len_max = config.journal.queue_len_max;
+    engine.mailbox_len_max = config.limits.mailbox_len_max;
+    engine.reply_timeout = Duration::from_secs(config.limits.request_timeout_seconds);
+    let retention_seconds = config.limits.ended_retention_days.saturating_mul(u64::from(Seconds::DAY.get()));
+    engine.ended_retention = Seconds::new(u32::try_from(retention_seconds).unwrap_or(u32::MAX));
+    engine.keys_max = u32::try_from(config.limits.idempotency_keys_max).unwrap_or(u32::MAX);
+    engine.snapshot_every_events = config.snapshots.events_between;
+    engine.snapshot_every = Duration::from_secs(config.snapshots.seconds_between);
+    engine
+}
+
+/// Says in one paragraph why the engine can't be opened, and what to do.
+pub(super) fn not_opened(error: &EngineOpenError) -> Failure {
+    let what_to_do = match error {
+        // These say it themselves.
+        EngineOpenError::Journal(journal::OpenError::Full { .. } | journal::OpenError::Damaged { .. })
+        | EngineOpenError::Decode { .. }
+        | EngineOpenError::Replay { .. }
+        | EngineOpenError::Panicked => "",
+        EngineOpenError::Journal(journal::OpenError::Store {
+            source: journal::StoreError::Locked(_),
+            ..
+        }) => "",
+        EngineOpenError::Journal(_) | EngineOpenError::Snapshot(_) => {
+            ". Nothing was changed: check that the directory is on a healthy disk with room left, and that this user may \
+             read and write it, then start again"
+        }
+        EngineOpenError::Read(_) => {
+            ". Run `onsale verify` on the data directory to see what is wrong, and keep a copy of it"
+        }
+        EngineOpenError::Commit(_) => {
+            ". What was acknowledged is kept: look for the disk's error in the log, free space or repair it, then start again"
+        }
+    };
+    Failure::Failed(format!("the engine can't start: {error}{what_to_do}"))
+}

@@ -1,0 +1,132 @@
+//! Where `import` and `snapshot` do their work: in a running engine, or in the data directory of a stopped one.
+//!
+//! Both ways end at the same route, so that a document is checked and answered in the same way.
+
+use clap::parser::ValueSource;
+use clap::{Arg, ArgAction, ArgMatches};
+use onsale::config::{Config, Secret, demo_secrets};
+use serde_json::Value;
+
+use super::client::{Answer, Url};
+use super::output::{Failure, plain};
+use super::{load, settings, stopped};
+
+/// The settings that these commands take as flags.
+const SETTINGS: &[&str] = &["data_dir", "admin_token"];
+
+/// Returns the flags that say where.
+pub(super) fn flags() -> Vec<Arg> {
+    let url = Arg::new("url")
+        .long("url")
+        .value_name("URL")
+        .env("ONSALE_URL")
+        .value_parser(Url::parse)
+        .help("A running engine, such as http://127.0.0.1:8080 (http only); without it the data directory of a stopped one");
+    let mut flags = vec![url, demo_flag()];
+    flags.extend(settings(SETTINGS));
+    flags
+}
+
+/// Returns the flag that takes the demonstration's secrets.
+pub(super) fn demo_flag() -> Arg {
+    Arg::new("demo")
+        .long("demo")
+        .action(ArgAction::SetTrue)
+        .help("Use the secrets that `serve --demo` keeps in the data directory")
+}
+
+/// Reads the settings, and the demonstration's secrets where they are asked for.
+pub(super) fn load_with_secrets(matches: &ArgMatches) -> Result<Config, Failure> {
+    let mut config = load(matches)?;
+    if matches.get_flag("demo") {
+        let secrets = demo_secrets(&config.server.data_dir).map_err(Failure::failed)?;
+        config.apply_demo(&secrets);
+    }
+    Ok(config)
+}
+
+/// Sends a body to a route of the engine, wherever it is; what isn't a success is a failure with its reasons.
+pub(super) fn post(matches: &ArgMatches, path: &str, body: Vec<u8>) -> Result<Value, Failure> {
+    let config = load_with_secrets(matches)?;
+    let answer = match running(matches)? {
+        Some(url) => url.post(path, bearer(&config)?.expose(), &body)?,
+        None => stopped::post(config, path, body)?,
+    };
+    success(&answer)
+}
+
+/// Returns the running engine's address, if it is one that is meant: a flag goes before a variable, and with `--demo`
+/// the data directory only says where the secrets are.
+fn running(matches: &ArgMatches) -> Result<Option<&Url>, Failure> {
+    let is_flag = |name: &str| matches.value_source(name) == Some(ValueSource::CommandLine);
+    let names_directory = is_flag("data_dir") && !matches.get_flag("demo");
+    if names_directory && is_flag("url") {
+        return Err(Failure::Usage("--url and --data-dir name two engines: choose one".to_owned()));
+    }
+    Ok(matches.get_one::<Url>("url").filter(|_| !names_directory))
+}
+
+/// Returns the administrator's token: an administrator's JWT in `ONSALE_TOKEN`, or the setting.
+fn bearer(config: &Config) -> Result<Secret, Failure> {
+    let token = std::env::var("ONSALE_TOKEN").ok().filter(|token| !token.is_empty()).map(Secret::new);
+    let token = token.or_else(|| config.auth.admin_token.clone()).ok_or_else(|| {
+        Failure::Usage(
+            "a running engine wants an administrator: set ONSALE_ADMIN_TOKEN (or --admin-token) to its token, or \
+             ONSALE_TOKEN to a token with the role admin, or use --demo"
+                .to_owned(),
+        )
+    })?;
+    if token.expose().bytes().all(|byte| byte.is_ascii_graphic()) {
+        Ok(token)
+    } else {
+        Err(Failure::Usage("ONSALE_TOKEN must be visible ASCII characters".to_owned()))
+    }
+}
+
+/// Returns a success's document, or a failure that says what the problem says, field by field.
+pub(super) fn success(answer: &Answer) -> Result<Value, Failure> {
+    let document: Option<Value> = serde_json::from_slice(&answer.body).ok();
+    let Answer { status, .. } = answer;
+    match document {
+        Some(document) if (200..300).contains(status) => Ok(document),
+        Some(problem) => Err(Failure::Failed(explain(*status, &problem))),
+        None => Err(Failure::Failed(format!(
+            "the answer was {status}, and isn't JSON: is that an onsale engine?"
+        ))),
+    }
+}
+
+fn explain(status: u16, problem: &Value) -> String {
+    let member = |value: &Value, name: &str| value.get(name).and_then(Value::as_str).map(plain);
+    let code = member(problem, "code").unwrap_or_default();
+    let detail = member(problem, "detail").unwrap_or_default();
+    let mut text = format!("refused ({status} {code}): {detail}");
+    for error in problem.get("errors").and_then(Value::as_array).into_iter().flatten() {
+        let field = member(error, "field").filter(|field| !field.is_empty());
+        let field = field.unwrap_or_else(|| "(the whole)".to_owned());
+        text += &format!("\n  {field}: {}", member(error, "detail").unwrap_or_default());
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_problem_is_told_field_by_field() {
+        let body = br#"{"code": "invalid_request", "detail": "See `errors`.", "errors": [
+            {"field": "venues[0].timeZone", "detail": "not a zone"}, {"field": "", "detail": "must be an object"}]}"#;
+        let told = success(&Answer { status: 422, body: body.to_vec() }).unwrap_err().to_string();
+        assert_eq!(
+            told,
+            "refused (422 invalid_request): See `errors`.\n  venues[0].timeZone: not a zone\n  (the whole): must be an object"
+        );
+    }
+
+    #[test]
+    fn an_answer_that_is_not_the_engines_is_a_failure() {
+        let body = b"<html>".to_vec();
+        assert!(success(&Answer { status: 200, body }).unwrap_err().to_string().contains("isn't JSON"));
+    }
+}

@@ -1,0 +1,374 @@
+//! `onsale verify`: is what a stopped engine left sound?
+//!
+//! Every frame and snapshot is checked, everything that is retained is replayed once, and on the way each snapshot is
+//! compared with the replay (R1). A snapshot stands for a position, but its sections may be a little later; it is
+//! compared as soon as the replay has reached the last of them. Equal states stay equal, since applying is
+//! deterministic, so that once is enough.
+//!
+//! Absent on purpose: repair, and stopping at the first damage.
+
+mod report;
+
+use std::path::{Path, PathBuf};
+
+use clap::{ArgMatches, Command};
+use onsale::domain::time::Timestamp;
+use onsale::journal::{Defect, FrameReport, Generation, InspectError, Inspection, Position, snapshot};
+use onsale::record::{Record, Stream};
+use onsale::recovery::World;
+
+use self::report::{GenerationRow, Report, SnapshotRow};
+use super::output::{Failure, print};
+use super::past::{self, Contiguous, PastError, Start};
+use super::{load, quiet_logs, replay, settings};
+
+pub(super) fn command() -> Command {
+    Command::new("verify")
+        .about("Check everything in a stopped engine's data directory, without changing anything")
+        .arg(replay::scratch())
+        .args(settings(&["data_dir"]))
+        .after_help(
+            "EXAMPLE\n  onsale verify --data-dir ./data\n\n\
+             PRINTS\n  the generations and snapshots with what is wrong with each, then one line a check: frames, replay,\n  \
+             invariants, and that snapshot + replay = replay from the beginning, as far as that is retained\n\n\
+             EXIT CODES\n  0  sound\n  1  damaged: where is in the tables\n  \
+             2  wrong usage, no journal there, or an engine runs on the directory",
+        )
+}
+
+pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
+    let config = load(matches)?;
+    quiet_logs(&config)?;
+    past::catch_panics();
+    let dir = &config.server.data_dir;
+    let inspection = past::inspect(dir, matches.get_one::<PathBuf>("scratch").map(PathBuf::as_path))?;
+    let report = verify(&inspection, dir);
+    print(&report.to_string())?;
+    if report.is_sound() {
+        return Ok(());
+    }
+    Err(Failure::Failed(format!(
+        "{} is damaged; keep a copy of it as it is, and restore the newest copy that is sound",
+        dir.display()
+    )))
+}
+
+fn verify(inspection: &Inspection, dir: &Path) -> Report {
+    let mut report = Report::new(inspection, dir);
+    check_files(inspection, &mut report);
+    let headers = check_generations(inspection, &mut report);
+    let oldest = headers.first().map_or(Position::START.next(), |header| header.first);
+    let snapshots = check_snapshots(inspection, dir, &mut report);
+    Comparison::new(inspection, oldest, snapshots).run(&mut report);
+    report
+}
+
+fn check_files(inspection: &Inspection, report: &mut Report) {
+    if inspection.log_id().is_none() {
+        report.damage("the file `identity` is missing or damaged");
+    }
+    if inspection.mark().is_none() {
+        report.damage("the file `mark`, which says what has to be there, is missing or damaged");
+    }
+    if inspection.generations().is_empty()
+        && inspection.mark().is_some_and(|(position, _)| position > Position::START)
+    {
+        report.damage("records were durable, and no generation is left");
+    }
+}
+
+/// Checks every frame of every generation; returns the headers that can be read.
+fn check_generations(inspection: &Inspection, report: &mut Report) -> Vec<Generation> {
+    let mut headers: Vec<Generation> = Vec::new();
+    let mut end = None;
+    let last = inspection.generations().last().copied();
+    for &number in inspection.generations() {
+        let mut row = GenerationRow::new(number);
+        let header = match inspection.header(number) {
+            Ok(Some(header)) => header,
+            Ok(None) if Some(number) == last && !headers.is_empty() => {
+                report.note(format!("generation {number} was not finished when the process stopped; the next start puts it aside"));
+                continue;
+            }
+            Ok(None) => {
+                row.damage("its header is missing or damaged".to_owned());
+                report.generations.push(row);
+                continue;
+            }
+            Err(error) => {
+                row.damage(error.to_string());
+                report.generations.push(row);
+                continue;
+            }
+        };
+        if inspection.log_id().is_some_and(|log_id| log_id != header.log_id) || header.number != number {
+            row.damage("its header is another log's or another generation's".to_owned());
+        }
+        if headers.last().is_some_and(|former| former.number + 1 != number) {
+            row.damage("the generation before it is missing".to_owned());
+        }
+        if end.is_some_and(|end| end != header.first) {
+            row.damage(format!(
+                "it begins at position {}, and the one before it ends elsewhere",
+                header.first
+            ));
+        }
+        let mut frames = Frames::new(header.first);
+        match inspection.frames(number, |frame| frames.take(frame)) {
+            Ok(()) => {}
+            Err(error) => row.damage(error.to_string()),
+        }
+        end = Some(frames.next);
+        let torn = Some(number) == last && frames.is_torn(inspection);
+        frames.fill(&mut row, torn, report);
+        headers.push(header);
+        report.generations.push(row);
+    }
+    if let (Some((mark, _)), Some(end)) = (inspection.mark(), end)
+        && end.previous() < mark
+    {
+        report.damage(format!(
+            "records up to position {mark} were durable, and the log ends at position {}",
+            end.previous()
+        ));
+    }
+    headers
+}
+
+/// What the frames of a generation are.
+struct Frames {
+    first: Position,
+    /// Where the next record belongs.
+    next: Position,
+    frames: u64,
+    records: u64,
+    bytes: u64,
+    bad: Vec<FrameReport>,
+    /// Whether a whole frame stands behind a bad one.
+    whole_behind_bad: bool,
+}
+
+impl Frames {
+    fn new(first: Position) -> Self {
+        Self { first, next: first, frames: 0, records: 0, bytes: 0, bad: Vec::new(), whole_behind_bad: false }
+    }
+
+    fn take(&mut self, frame: FrameReport) {
+        self.bytes += u64::try_from(frame.bytes).unwrap_or(u64::MAX);
+        if frame.defect.is_some() {
+            self.bad.push(frame);
+            return;
+        }
+        self.whole_behind_bad |= !self.bad.is_empty();
+        self.frames += 1;
+        self.records += u64::from(frame.count);
+        self.next = frame.first.advance(frame.count);
+    }
+
+    /// Tells whether what is wrong is one unfinished write at the end that nobody was told of, which the next start cuts:
+    /// the rule of recovery.
+    fn is_torn(&self, inspection: &Inspection) -> bool {
+        let mark = inspection.mark().map_or(Position::START, |(position, _)| position);
+        let place = self.bad.first().map(|frame| frame.first);
+        let torn = |frame: &FrameReport| {
+            let can_be = matches!(
+                frame.defect,
+                Some(Defect::Malformed | Defect::Incomplete | Defect::Checksum | Defect::Unfinished)
+            );
+            can_be && Some(frame.first) == place && frame.first > mark
+        };
+        !self.bad.is_empty() && !self.whole_behind_bad && self.bad.iter().all(torn)
+    }
+
+    fn fill(self, row: &mut GenerationRow, torn: bool, report: &mut Report) {
+        row.first = Some(self.first);
+        row.last = (self.records > 0).then(|| self.next.previous());
+        (row.frames, row.records, row.bytes) = (self.frames, self.records, self.bytes);
+        for FrameReport { first, chunk, defect, .. } in self.bad {
+            let Some(defect) = defect else { continue };
+            let place = if chunk == 0 { String::new() } else { format!(", chunk {chunk}") };
+            let what = format!("position {first}{place}: {defect}");
+            if torn {
+                report.note(format!(
+                    "{what}: an unfinished write that nobody was told of; the next start cuts it"
+                ));
+            } else {
+                row.damage(what);
+            }
+        }
+    }
+}
+
+/// Reads every snapshot once; returns those that are whole, the oldest first.
+fn check_snapshots(inspection: &Inspection, dir: &Path, report: &mut Report) -> Vec<(Position, PathBuf)> {
+    let mut listed = match snapshot::list(dir) {
+        Ok(listed) => listed,
+        Err(error) => {
+            report.damage(error.to_string());
+            return Vec::new();
+        }
+    };
+    listed.reverse();
+    let mut whole = Vec::new();
+    for (position, path) in listed {
+        let mut row = SnapshotRow::new(position);
+        match past::read_snapshot(&path, position, inspection.log_id()) {
+            Ok(snapshot) => {
+                row.instant = Some(Timestamp::from_millis(snapshot.header.instant));
+                row.sections = snapshot.header.sections;
+                row.bytes = std::fs::metadata(&path).map_or(0, |file| file.len());
+                whole.push((position, path));
+            }
+            Err(error) => row.damage(error.to_string()),
+        }
+        report.snapshots.push(row);
+    }
+    whole
+}
+
+/// A snapshot that waits for the replay to reach the last of its sections.
+struct Waiting {
+    start: Start,
+}
+
+impl Waiting {
+    /// Tells whether the replay has everything that the snapshot has.
+    fn is_reached_by(&self, world: &World) -> bool {
+        self.start.versions.iter().all(|(stream, version)| version_of(world, *stream) >= *version)
+    }
+}
+
+fn version_of(world: &World, stream: Stream) -> u64 {
+    match stream {
+        Stream::Catalogue => world.catalogue.version(),
+        // A schedule that was removed has all its events behind it.
+        Stream::Schedule(number) => match world.schedules.get(&number) {
+            Some(schedule) => schedule.version(),
+            None if number.0 <= world.catalogue.last_schedule() => u64::MAX,
+            None => 0,
+        },
+    }
+}
+
+/// One replay of all that is retained, which meets each snapshot on its way.
+struct Comparison<'a> {
+    inspection: &'a Inspection,
+    /// The snapshots that are still ahead, the next one last.
+    ahead: Vec<(Position, PathBuf)>,
+    waiting: Vec<Waiting>,
+    /// What is replayed; nothing before a start is found.
+    world: Option<World>,
+    after: Position,
+    walk: Contiguous,
+    compared: u64,
+    records: u64,
+    instants: Option<(Timestamp, Timestamp)>,
+}
+
+impl<'a> Comparison<'a> {
+    fn new(inspection: &'a Inspection, oldest: Position, mut snapshots: Vec<(Position, PathBuf)>) -> Self {
+        let after = oldest.previous();
+        snapshots.retain(|(position, _)| *position >= after);
+        snapshots.reverse();
+        let world = (after == Position::START).then(World::default);
+        Self {
+            inspection,
+            ahead: snapshots,
+            waiting: Vec::new(),
+            world,
+            after,
+            walk: Contiguous { last: after },
+            compared: 0,
+            records: 0,
+            instants: None,
+        }
+    }
+
+    fn run(mut self, report: &mut Report) {
+        let inspection = self.inspection;
+        let bar = past::bar(inspection, self.after);
+        self.meet(report);
+        let walked = inspection.for_each(self.after, Position::new(u64::MAX), |position, bytes| {
+            past::move_bar(bar.as_ref(), position);
+            self.walk.step(position)?;
+            let record = past::decode(position, bytes)?;
+            self.take(position, &record, report)
+        });
+        if let Some(bar) = bar {
+            bar.finish_and_clear();
+        }
+        self.conclude(walked, report);
+    }
+
+    fn take(&mut self, position: Position, record: &Record, report: &mut Report) -> Result<(), PastError> {
+        self.records += 1;
+        let (first, last) = self.instants.unwrap_or((record.at, record.at));
+        self.instants = Some((first, last.max(record.at)));
+        if let Some(world) = &mut self.world {
+            past::apply(world, position, record)?;
+        }
+        for waiting in &mut self.waiting {
+            past::apply(&mut waiting.start.world, position, record)?;
+        }
+        self.meet(report);
+        Ok(())
+    }
+
+    /// Restores the snapshots of the present position, and compares those that the replay has reached.
+    fn meet(&mut self, report: &mut Report) {
+        while let Some((position, path)) = self.ahead.pop_if(|(position, _)| *position <= self.walk.last) {
+            let read = past::read_snapshot(&path, position, self.inspection.log_id());
+            match read.and_then(|snapshot| past::restore(&snapshot)) {
+                Ok(start) if self.world.is_none() => {
+                    report.begun_from(position);
+                    self.world = Some(start.world);
+                }
+                Ok(start) => self.waiting.push(Waiting { start }),
+                Err(error) => report.snapshot_damage(position, error.to_string()),
+            }
+        }
+        let Some(world) = &self.world else { return };
+        let mut at = 0;
+        while let Some(waiting) = self.waiting.get(at) {
+            if !waiting.is_reached_by(world) {
+                at += 1;
+                continue;
+            }
+            let Waiting { start } = self.waiting.swap_remove(at);
+            self.compared += 1;
+            if start.world != *world {
+                let what = format!("it differs from the replay at position {}", self.walk.last);
+                report.snapshot_damage(start.position, what);
+            }
+        }
+    }
+
+    fn conclude(mut self, walked: Result<(), PastError>, report: &mut Report) {
+        report.replayed(self.after, self.walk.last, self.records, self.instants);
+        let mark = self.inspection.mark().map_or(Position::START, |(position, _)| position);
+        match walked {
+            Ok(()) => {}
+            // The generations' table has it, and says whether it matters.
+            Err(PastError::Inspect(InspectError::Damaged { position, .. })) if self.walk.last >= mark => {
+                report.note(format!("the replay ends before position {position}"));
+            }
+            Err(error) => report.replay_damage(error.to_string()),
+        }
+        for Waiting { start } in self.waiting.drain(..) {
+            report.snapshot_damage(start.position, "it has events that the journal doesn't have".to_owned());
+        }
+        for (position, _) in self.ahead.drain(..) {
+            report.snapshot_damage(position, "it stands for more than the journal has".to_owned());
+        }
+        match &self.world {
+            Some(world) => match past::check(world, self.walk.last) {
+                Ok(()) => report.invariants_hold(world),
+                Err(error) => report.invariant_damage(error.to_string()),
+            },
+            None => report.replay_damage(
+                "the beginning is no longer retained, and there is no snapshot that can be used".to_owned(),
+            ),
+        }
+        report.compared(self.compared, self.after == Position::START);
+    }
+}
