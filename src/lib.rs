@@ -1,11 +1,39 @@
 //! `onsale` sells the seats of shows that sell out in a minute.
+//!
+//! An in-memory booking engine: each schedule (one performance of a concert) is an actor that owns
+//! its seats; what it decides is written to a journal and synced before anyone is told. The same
+//! crate is the engine for those who embed it and the server that speaks HTTP.
+//!
+//! ```no_run
+//! use onsale::engine::{Engine, EngineConfig};
+//!
+//! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+//! let engine = Engine::open(EngineConfig::new("./data")).await?;
+//! for schedule in engine.schedules() {
+//!     println!("{}: {:?}", schedule.id(), schedule.read().counts());
+//! }
+//! engine.close().await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! The map, in the order of the dependencies:
+//!
+//! - [`domain`]: the rules, pure;
+//! - [`record`]: facts as bytes; [`journal`]: bytes made durable, in order; [`recovery`]: the state made again;
+//! - [`engine`]: the actors;
+//! - [`http`]: the routes; [`config`], [`telemetry`], [`clock`]: what surrounds them.
 
-pub mod clock;
-pub mod config;
 pub mod domain;
-pub mod engine;
-pub mod http;
+
 pub mod journal;
 pub mod record;
 pub mod recovery;
+
+pub mod engine;
+
+pub mod http;
+
+pub mod clock;
+pub mod config;
 pub mod telemetry;

@@ -1,0 +1,176 @@
+//! The format as it was when each version of it shipped: data directories that every later version must
+//! read, and the state that they hold.
+//!
+//! `snapshots/v1/` was made by this test's own scenario, with `ONSALE_GOLDEN=write cargo test --test golden`.
+//! It is never made again: a change of the format gets a folder of its own.
+
+mod support;
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use onsale::clock::ManualClock;
+use onsale::domain::schedule::policy::Policy;
+use onsale::domain::schedule::{Command, ReservationRef, Wish};
+use onsale::domain::time::Seconds;
+use onsale::domain::venue::Seat;
+use onsale::engine::{CatalogueChange, Engine, EngineConfig};
+use onsale::journal::{InspectError, Inspection, JournalConfig, Position, snapshot};
+use onsale::record;
+use onsale::recovery::World;
+use support::{hold, hold_command, key, open_with, release_command, user};
+
+fn golden(version: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("snapshots").join(version)
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let to = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &to);
+        } else {
+            fs::copy(entry.path(), to).unwrap();
+        }
+    }
+}
+
+/// Everything that a state says, in a fixed order, as text that a person can read in a diff.
+fn describe(world: &World) -> String {
+    let mut text = String::new();
+    for built in world.catalogue.venues() {
+        writeln!(text, "venue {} {:?}", built.venue.id, built.layout).unwrap();
+    }
+    for concert in world.catalogue.concerts() {
+        writeln!(text, "concert {:?}", concert).unwrap();
+    }
+    for (id, listing) in world.catalogue.schedules() {
+        let schedule = &world.schedules[&listing.number];
+        writeln!(text, "schedule {id} {:#?}", onsale::domain::schedule::Image::of(schedule)).unwrap();
+    }
+    text
+}
+
+/// What the golden journal tells: something of every kind that the engine can do.
+async fn scenario(config: EngineConfig, clock: &ManualClock) {
+    let (engine, entries) = open_with(config, 2, 2).await;
+    let [first, second] = &entries[..] else { panic!("two schedules") };
+    let held = hold(&engine, first, "u1", &[1, 2]).await.unwrap();
+    engine.act(first, hold_command("u2", &[5]), key(7, 8)).await.unwrap();
+    let reservation = ReservationRef { number: held.number, nonce: held.nonce };
+    let caller = onsale::domain::schedule::Caller::User(user("u1"));
+    let seats: Arc<[Seat]> = [Seat(2), Seat(3)].into();
+    let exchange = Command::Exchange { reservation, caller: caller.clone(), seats };
+    engine.act(first, exchange, None).await.unwrap();
+    clock.pass_millis(1_000);
+    engine.snapshot().await.unwrap();
+    let payment = onsale::domain::ids::PaymentId(42);
+    let begin = Command::BeginPayment { reservation, caller, payment };
+    engine.act(first, begin, None).await.unwrap();
+    engine.act(first, Command::FailPayment { reservation, payment }, None).await.unwrap();
+    let caller = onsale::domain::schedule::Caller::User(user("u1"));
+    engine.act(first, Command::BeginPayment { reservation, caller, payment }, None).await.unwrap();
+    engine.act(first, Command::Confirm { reservation, payment }, None).await.unwrap();
+    let blocked: Arc<[Seat]> = [Seat(90), Seat(91)].into();
+    engine.act(first, Command::Block { seats: Arc::clone(&blocked) }, None).await.unwrap();
+    engine.act(first, Command::Unblock { seats: blocked[1..].into() }, None).await.unwrap();
+    let wish = Wish::Best { grade: None, count: 3 };
+    let best = Command::Hold { user: user("u3"), wish, nonce: 99 };
+    engine.act(second, best, None).await.unwrap();
+    let given_back = hold(&engine, second, "u4", &[60]).await.unwrap();
+    engine.act(second, release_command("u4", &given_back), None).await.unwrap();
+    clock.pass_millis(400_000);
+    engine.act(second, Command::Close, None).await.unwrap();
+    engine.act(second, Command::Cancel, None).await.unwrap();
+    let mut plan = support::plan(support::NOW, Policy { hold: Seconds::new(60), ..Policy::default() });
+    plan.sales_close_at = Some(support::NOW.plus(Seconds::new(50_000)));
+    let change = CatalogueChange::PutSchedule(first.id().clone(), support::concert().id, plan);
+    engine.change(change, None).await.unwrap();
+    hold(&engine, first, "관객", &[44]).await.unwrap();
+    engine.close().await.unwrap();
+}
+
+fn write(root: &Path) {
+    let data = root.join("data");
+    assert!(!data.exists(), "what has shipped is never made again");
+    let clock = ManualClock::at(support::NOW);
+    let config = EngineConfig { clock: Arc::new(clock.clone()), ..support::config(&data) };
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    runtime.block_on(scenario(config, &clock));
+    fs::remove_file(data.join("lock")).unwrap();
+    fs::write(root.join("state.txt"), describe(&replayed(&data))).unwrap();
+}
+
+/// The state from the journal alone, from its beginning.
+fn replayed(data: &Path) -> World {
+    let inspection = Inspection::open(data, None).unwrap();
+    let mut world = World::default();
+    let mut count = 0;
+    let visit = |_, bytes: &[u8]| {
+        let read = record::decode(bytes).unwrap();
+        let mut again = Vec::new();
+        match &read.fact {
+            record::Fact::Catalogue(event) => {
+                record::encode_catalogue_event(&mut again, read.version, read.at, read.key, event);
+            }
+            record::Fact::Schedule(number, event) => {
+                record::encode_schedule_event(&mut again, *number, read.version, read.at, read.key, event);
+            }
+        }
+        assert_eq!(again, bytes, "today's writer writes what the golden journal holds");
+        count += 1;
+        assert!(world.apply(&read).unwrap());
+        Ok::<(), InspectError>(())
+    };
+    inspection.for_each(Position::START, Position::new(u64::MAX), visit).unwrap();
+    assert!(count > 20);
+    world.check().unwrap();
+    world
+}
+
+#[test]
+fn the_golden_data_of_version_1_is_read_as_it_was_written() {
+    let root = golden("v1");
+    if std::env::var("ONSALE_GOLDEN").as_deref() == Ok("write") {
+        write(&root);
+    }
+    let dir = tempfile::tempdir().unwrap();
+    copy(&root.join("data"), dir.path());
+    let expected = fs::read_to_string(root.join("state.txt")).unwrap();
+    assert_eq!(describe(&replayed(dir.path())), expected, "the journal");
+
+    let snapshots = snapshot::list(dir.path()).unwrap();
+    assert!(snapshots.len() >= 2);
+    for (position, path) in snapshots {
+        let mut world = World::default();
+        for section in snapshot::read(&path).unwrap().sections {
+            world.restore(record::decode_section(&section).unwrap()).unwrap();
+        }
+        let inspection = Inspection::open(dir.path(), None).unwrap();
+        let visit = |_, bytes: &[u8]| {
+            world.apply(&record::decode(bytes).unwrap()).unwrap();
+            Ok::<(), InspectError>(())
+        };
+        inspection.for_each(position, Position::new(u64::MAX), visit).unwrap();
+        assert_eq!(describe(&world), expected, "the snapshot at {position} and what follows it");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_engine_goes_on_from_the_golden_data() {
+    let dir = tempfile::tempdir().unwrap();
+    copy(&golden("v1").join("data"), dir.path());
+    let mut config = support::config(dir.path());
+    config.clock = Arc::new(ManualClock::at(support::NOW.plus_millis(500_000)));
+    config.journal = JournalConfig { reserve_bytes: 0, ..config.journal };
+    let engine = Engine::open(config).await.unwrap();
+    let entry = engine.schedule("s0").unwrap();
+    assert_eq!(entry.read().counts().reserved, 2);
+    assert_eq!(entry.read().reservations_of("관객").count(), 1);
+    hold(&engine, &entry, "u9", &[70]).await.unwrap();
+    engine.close().await.unwrap();
+}
