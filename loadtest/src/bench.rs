@@ -167,6 +167,15 @@ impl Bench {
         self.onsale.lanes.iter().map(|lane| lane.book.entries.len()).sum::<usize>() < BOOK_LEN_MAX
     }
 
+    /// Adds to an error that ends the run what the server said last, and keeps what it leaves.
+    pub(crate) fn explain(&mut self, error: anyhow::Error) -> anyhow::Error {
+        let Some(server) = &mut self.server else {
+            return error;
+        };
+        let kept = server.keep();
+        server.with_log(&error).context(format!("what the server left is kept in {}", kept.display()))
+    }
+
     /// Checks the book and stops the server.
     pub(crate) async fn finish(mut self, options: &Options) -> Result<Findings> {
         let mut book = Book::default();
@@ -181,7 +190,12 @@ impl Bench {
         let failed = checked.as_ref().map_or(true, |findings| findings.faults.count > 0);
         let kept = failed.then(|| server.keep());
         let stopped = server.stop().await;
-        let mut findings = checked?;
+        let mut findings = match (checked, &kept) {
+            (Err(error), Some(kept)) => {
+                return Err(error.context(format!("what the server left is kept in {}", kept.display())));
+            }
+            (checked, _) => checked?,
+        };
         if let Err(error) = stopped {
             findings.faults.add(format!("{error:#}"));
         }

@@ -19,7 +19,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use crate::{setup::Client, target::Target};
+use crate::{lane::shown, setup::Client, target::Target};
 
 /// How long a server may take until it is ready; recovery included.
 const READY_SECONDS: u64 = 60;
@@ -83,12 +83,13 @@ impl Server {
     }
 
     async fn wait_until_ready(&mut self) -> Result<()> {
+        let mut last = "nothing".to_owned();
         let ready = async {
             loop {
-                if let Ok(mut client) = Client::connect(self.target, None).await
-                    && client.get("/readyz").await.is_ok_and(|(status, _)| status == 200)
-                {
-                    return Ok(());
+                match ask_ready(self.target).await {
+                    Ok((200, _)) => return Ok(()),
+                    Ok((status, body)) => last = format!("{status} {}", shown(&body)),
+                    Err(error) => last = format!("{error:#}"),
                 }
                 if let Some(status) = self.child.try_wait()? {
                     bail!("{} ended at once: {status}", self.launch.program.display());
@@ -97,10 +98,9 @@ impl Server {
             }
         };
         let ready = timeout(Duration::from_secs(READY_SECONDS), ready).await;
-        ready
-            .context("the server didn't become ready in time")
-            .flatten()
-            .map_err(|error| self.with_log(error))
+        let ready =
+            ready.with_context(|| format!("not ready in {READY_SECONDS} s; /readyz said last: {last}"));
+        ready.flatten().map_err(|error| self.with_log(&error))
     }
 
     /// Stops it with SIGTERM; it must end with code 0.
@@ -109,10 +109,10 @@ impl Server {
         kill_process(pid.context("the server has ended before it was stopped")?, Signal::TERM)?;
         let status = timeout(Duration::from_secs(STOP_SECONDS), self.child.wait())
             .await
-            .map_err(|_| self.with_log(anyhow::anyhow!("the server didn't stop on SIGTERM in time")))??;
+            .map_err(|_| self.with_log(&anyhow::anyhow!("the server didn't stop on SIGTERM in time")))??;
         ensure!(
             status.success(),
-            self.with_log(anyhow::anyhow!("the server stopped on SIGTERM with {status}, not with code 0"))
+            self.with_log(&anyhow::anyhow!("the server stopped on SIGTERM with {status}, not with code 0"))
         );
         Ok(())
     }
@@ -123,12 +123,17 @@ impl Server {
         self.dir.path().to_owned()
     }
 
-    fn with_log(&self, error: anyhow::Error) -> anyhow::Error {
+    /// Adds the end of the server's log to an error.
+    pub(crate) fn with_log(&self, error: &anyhow::Error) -> anyhow::Error {
         let log = std::fs::read_to_string(log_path(self.dir.path())).unwrap_or_default();
         let lines: Vec<&str> = log.lines().collect();
         let tail = lines[lines.len().saturating_sub(20)..].join("\n");
-        error.context(format!("the last lines of its log:\n{tail}"))
+        anyhow::anyhow!("{error:#}\nthe last lines of the server's log:\n{tail}")
     }
+}
+
+async fn ask_ready(target: Target) -> Result<(u16, Vec<u8>)> {
+    Client::connect(target, None).await?.get("/readyz").await
 }
 
 fn log_path(dir: &Path) -> PathBuf {

@@ -8,8 +8,9 @@ use serde_json::json;
 use crate::{
     bench::{BOOK_LEN_MAX, Bench, Options, side, write_json},
     child::Echo,
+    lane::Lane,
     report::{self, Series, ratio},
-    round::{Pace, round},
+    round::{Pace, Side, Timing, round},
 };
 
 /// Driven before each round's measurement: connections and caches get warm.
@@ -58,20 +59,16 @@ pub(crate) async fn run(holds: Holds) -> Result<bool> {
         connections.iter().map(series).collect::<Vec<_>>()
     };
     let (mut ours, mut theirs) = (series("onsale"), series("echo"));
-    for _ in 0..rounds {
+    for number in 1..=rounds {
         if !bench.has_room() {
             println!("fewer rounds: the book has {BOOK_LEN_MAX} acknowledged holds");
             break;
         }
         for (ours, theirs) in ours.iter_mut().zip(&mut theirs) {
-            let count = ours.connections;
-            let seen = round(&mut bench.onsale, count, &Pace::Closed, timing, bench.clock).await;
-            ours.rounds.push(seen.context("driving onsale")?);
-            if let Some(echo) = &mut echo_side {
-                let seen = round(echo, count, &Pace::Closed, timing, bench.clock).await;
-                theirs.rounds.push(seen.context("driving the echo")?);
-                echo.lanes.iter_mut().for_each(crate::lane::Lane::forget);
-            }
+            let driven = drive_both(&mut bench, &mut echo_side, ours, theirs, timing).await;
+            driven.map_err(|error| bench.explain(error))?;
+            let rates: Vec<_> = [&*ours, &*theirs].into_iter().filter_map(Series::last_rate).collect();
+            println!("round {number}, {} connections: {}", ours.connections, rates.join(", "));
         }
     }
     drop(echo);
@@ -92,7 +89,8 @@ pub(crate) async fn run(holds: Holds) -> Result<bool> {
     print!("{table}");
 
     if kill {
-        let killed = kill_midway(&mut bench, division.lanes, &options).await?;
+        let killed = kill_midway(&mut bench, division.lanes, &options).await;
+        let killed = killed.map_err(|error| bench.explain(error))?;
         println!("killed after {killed} more requests, and started again on the same data");
     }
     let findings = bench.finish(&options).await?;
@@ -106,6 +104,24 @@ pub(crate) async fn run(holds: Holds) -> Result<bool> {
         write_json(path, &run)?;
     }
     Ok(findings.faults.count == 0)
+}
+
+/// Drives `onsale`, then the echo, once.
+async fn drive_both(
+    bench: &mut Bench,
+    echo: &mut Option<Side>,
+    ours: &mut Series,
+    theirs: &mut Series,
+    timing: Timing,
+) -> Result<()> {
+    let seen = round(&mut bench.onsale, ours.connections, &Pace::Closed, timing, bench.clock).await;
+    ours.rounds.push(seen.context("driving onsale")?);
+    if let Some(echo) = echo {
+        let seen = round(echo, theirs.connections, &Pace::Closed, timing, bench.clock).await;
+        theirs.rounds.push(seen.context("driving the echo")?);
+        echo.lanes.iter_mut().for_each(Lane::forget);
+    }
+    Ok(())
 }
 
 /// Kills the server in the middle of a round and starts it again; returns the requests that were

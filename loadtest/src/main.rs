@@ -63,7 +63,7 @@ fn main() -> ExitCode {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
-            eprintln!("onsale-loadtest: {error:?}");
+            eprintln!("onsale-loadtest: {error:#}");
             ExitCode::from(2)
         }
     }

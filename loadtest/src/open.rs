@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use serde_json::json;
 
 use crate::{
@@ -39,11 +39,8 @@ pub(crate) async fn run(open: Open) -> Result<bool> {
     // A start in the past would make the first arrivals late.
     let timing = options.timing(Duration::from_millis(50));
     let seen = round(&mut bench.onsale, connections.into(), &pace, timing, bench.clock).await;
-    let series = Series {
-        connections: connections.into(),
-        name: "onsale",
-        rounds: vec![seen.context("driving onsale")?],
-    };
+    let seen = seen.map_err(|error| bench.explain(error))?;
+    let series = Series { connections: connections.into(), name: "onsale", rounds: vec![seen] };
     let mut table = report::head();
     series.line(&mut table);
     print!("{table}");

@@ -46,6 +46,11 @@ impl Series {
         self.rounds.iter().map(|round| float(round.completed) / round.seconds).collect()
     }
 
+    /// The last round in a few words.
+    pub(crate) fn last_rate(&self) -> Option<String> {
+        self.rates().last().map(|rate| format!("{} {rate:.0}/s", self.name))
+    }
+
     fn total(&self) -> Measured {
         let mut total = Measured::new();
         for round in &self.rounds {
@@ -93,6 +98,7 @@ impl Series {
             "generatorCpuMicrosPerRequest": per(total.own_cpu_micros),
             "latency": latencies(&total.latency),
             "latencyFromSending": (!total.service.is_empty()).then(|| latencies(&total.service)),
+            "bodyBytesPerAnswer": total.body_bytes / total.completed.max(1),
             "statuses": total.statuses,
             "contendedTaken": total.taken,
             "connectionsLost": total.lost,
@@ -149,6 +155,9 @@ fn per_request(micros: Option<u64>, requests: u64) -> String {
 fn outcomes(total: &Measured) -> String {
     let mut words: Vec<String> =
         total.statuses.iter().map(|(status, count)| format!("{status}: {count}")).collect();
+    if let Some(bytes) = total.body_bytes.checked_div(total.completed) {
+        words.push(format!("{bytes} bytes an answer"));
+    }
     if total.taken > 0 {
         words.push(format!("of the 409, {} for contended seats", total.taken));
     }

@@ -70,6 +70,8 @@ pub(crate) struct Measured {
     pub(crate) service: Histogram<u64>,
     /// Requests that ended in the measured time.
     pub(crate) completed: u64,
+    /// The bodies of their answers, so that a reader sees how alike the two servers answer.
+    pub(crate) body_bytes: u64,
     pub(crate) seconds: f64,
     pub(crate) statuses: BTreeMap<u16, u64>,
     /// Contended seats that were taken: the 409s that are right.
@@ -90,6 +92,7 @@ impl Measured {
             latency: histogram(),
             service: histogram(),
             completed: 0,
+            body_bytes: 0,
             seconds: 0.0,
             statuses: BTreeMap::new(),
             taken: 0,
@@ -106,6 +109,7 @@ impl Measured {
         self.latency.add(&other.latency).expect("histograms that grow");
         self.service.add(&other.service).expect("histograms that grow");
         self.completed += other.completed;
+        self.body_bytes += other.body_bytes;
         self.seconds += other.seconds;
         for (&status, count) in &other.statuses {
             *self.statuses.entry(status).or_default() += count;
@@ -302,6 +306,7 @@ async fn exchanges(
         let measured = span.from..span.until;
         if measured.contains(&now) {
             seen.completed += 1;
+            seen.body_bytes += u64::try_from(answer.body.len()).unwrap_or(u64::MAX);
         }
         if measured.contains(&intended) {
             record(&mut seen.latency, now - intended);

@@ -87,14 +87,14 @@ pub(super) fn greeting(engine: &Engine, config: &Config, urls: &Urls) -> Result<
 Try it (paste one after the other)
 
   # the schedules of this show; those with \"status\":\"open\" are on sale
-  curl -s '{api}/concerts/{concert}/schedules'
+  curl -sw '\\n' '{api}/concerts/{concert}/schedules'
 
   # hold the two best seats
-  curl -s -X POST '{api}/reservations' -H 'Authorization: Bearer {token}' -H 'Content-Type: application/json' \\
+  curl -sw '\\n' -X POST '{api}/reservations' -H 'Authorization: Bearer {token}' -H 'Content-Type: application/json' \\
     -d '{{\"scheduleId\":\"{id}\",\"bestAvailable\":{{\"count\":2}}}}'
 
   # see the reservation
-  curl -s '{api}/reservations' -H 'Authorization: Bearer {token}'
+  curl -sw '\\n' '{api}/reservations' -H 'Authorization: Bearer {token}'
 
 Stop it with Ctrl-C; the next start goes on with the same data and tokens ({dir}).
 ",

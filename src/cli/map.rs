@@ -1,9 +1,10 @@
 //! A seat map in the terminal: one character a seat, rows as they stand in the venue.
 
+use core::fmt::{self, Display, Formatter, Write};
 use std::io::IsTerminal;
 
 use onsale::domain::schedule::{Schedule, SeatStatus};
-use onsale::domain::venue::{Layout, Seat};
+use onsale::domain::venue::Seat;
 
 use super::output::plain;
 
@@ -23,59 +24,60 @@ const fn look(status: SeatStatus) -> (char, &'static str) {
     }
 }
 
-/// Draws the seats of a schedule.
-pub(super) fn draw(schedule: &Schedule, colour: bool) -> String {
-    let layout = schedule.layout();
-    let mut text = String::new();
-    let mut section = None;
-    let label_width = layout.rows().iter().map(|row| row.id.chars().count()).max().unwrap_or_default();
-    for row in layout.rows() {
-        if section != Some(row.section) {
-            section = Some(row.section);
-            text += &heading(layout, row.section);
-        }
-        let id = plain(&row.id);
-        text += &format!("  {id:>label_width$}  ");
-        let statuses = row.range().map(|seat| schedule.statuses()[seat]);
-        paint(&mut text, statuses, colour);
-        let first = layout.seat_number(row.first);
-        let grade = plain(layout.grades()[row.grade.index()].as_str());
-        let last = layout.seat_number(Seat(row.first.0 + row.len.saturating_sub(1)));
-        text += &format!("  {grade} {first}-{last}\n");
-    }
-    text += &legend(schedule, colour);
-    text
+/// The seats of a schedule, to be displayed.
+pub(super) struct Map<'a> {
+    /// Whose seats.
+    pub(super) schedule: &'a Schedule,
+    /// Whether a terminal shows it.
+    pub(super) colour: bool,
 }
 
-fn heading(layout: &Layout, section: u16) -> String {
-    let section = &layout.sections()[usize::from(section)];
-    format!("\n{} {}\n", plain(&section.floor), plain(&section.id))
+impl Display for Map<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let layout = self.schedule.layout();
+        let label_width = layout.rows().iter().map(|row| row.id.chars().count()).max().unwrap_or_default();
+        let mut section = None;
+        for row in layout.rows() {
+            if section != Some(row.section) {
+                section = Some(row.section);
+                let section = &layout.sections()[usize::from(row.section)];
+                writeln!(f, "\n{} {}", plain(&section.floor), plain(&section.id))?;
+            }
+            write!(f, "  {:>label_width$}  ", plain(&row.id))?;
+            let statuses = row.range().map(|seat| self.schedule.statuses()[seat]);
+            paint(f, statuses, self.colour)?;
+            let grade = plain(layout.grades()[row.grade.index()].as_str());
+            let last = Seat(row.first.0 + row.len.saturating_sub(1));
+            writeln!(f, "  {grade} {}-{}", layout.seat_number(row.first), layout.seat_number(last))?;
+        }
+        self.write_legend(f)
+    }
+}
+
+impl Map<'_> {
+    fn write_legend(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let counts = self.schedule.counts();
+        writeln!(f)?;
+        for status in SeatStatus::ALL {
+            paint(f, core::iter::once(status), self.colour)?;
+            writeln!(f, " {} {}", status.as_str(), counts.of(status))?;
+        }
+        Ok(())
+    }
 }
 
 /// Writes characters, with a change of colour where the status changes.
-fn paint(text: &mut String, statuses: impl Iterator<Item = SeatStatus>, colour: bool) {
+fn paint(f: &mut impl Write, statuses: impl Iterator<Item = SeatStatus>, colour: bool) -> fmt::Result {
     let mut standing = None;
     for status in statuses {
         let (character, sgr) = look(status);
         if colour && standing != Some(status) {
-            *text += &format!("\u{1b}[{sgr}m");
+            write!(f, "\u{1b}[{sgr}m")?;
             standing = Some(status);
         }
-        text.push(character);
+        f.write_char(character)?;
     }
-    if standing.is_some() {
-        *text += "\u{1b}[0m";
-    }
-}
-
-fn legend(schedule: &Schedule, colour: bool) -> String {
-    let counts = schedule.counts();
-    let mut text = "\n".to_owned();
-    for status in SeatStatus::ALL {
-        paint(&mut text, core::iter::once(status), colour);
-        text += &format!(" {} {}   ", status.as_str(), counts.of(status));
-    }
-    format!("{}\n", text.trim_end())
+    if standing.is_some() { f.write_str("\u{1b}[0m") } else { Ok(()) }
 }
 
 #[cfg(test)]
@@ -85,7 +87,7 @@ mod tests {
     fn painted(colour: bool) -> String {
         let mut text = String::new();
         let statuses = [SeatStatus::Available, SeatStatus::Available, SeatStatus::Held, SeatStatus::Reserved];
-        paint(&mut text, statuses.into_iter(), colour);
+        paint(&mut text, statuses.into_iter(), colour).unwrap();
         text
     }
 

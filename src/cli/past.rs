@@ -120,16 +120,14 @@ impl From<PastError> for Failure {
 /// # Errors
 /// Wrong usage: there is no journal, an engine runs on it, or it can't be read.
 pub(super) fn inspect(dir: &Path, scratch: Option<&Path>) -> Result<Inspection, Failure> {
-    Inspection::open(dir, scratch).map_err(|error| match error {
-        InspectError::Store(StoreError::Locked(_)) => {
+    Inspection::open(dir, scratch).map_err(|error| {
+        if matches!(error, InspectError::Store(StoreError::Locked(_))) {
             let dir = dir.display();
-            Failure::Usage(format!(
+            return Failure::Usage(format!(
                 "{dir} is in use by a running engine: stop that one first, or look at a copy of it"
-            ))
+            ));
         }
-        other => {
-            Failure::Usage(format!("{other}; name the data directory of a stopped engine with --data-dir"))
-        }
+        Failure::Usage(format!("{error}; name the data directory of a stopped engine with --data-dir"))
     })
 }
 
@@ -205,7 +203,7 @@ impl<'a> Rebuild<'a> {
         let read = read_snapshot(path, position, self.inspection.log_id())
             .and_then(|snapshot| Ok((restore(&snapshot)?, Timestamp::from_millis(snapshot.header.instant))));
         read.inspect_err(|error| {
-            self.notes.push(format!("the snapshot at position {position} is passed over: {error}"))
+            self.notes.push(format!("the snapshot at position {position} is passed over: {error}"));
         })
         .ok()
     }

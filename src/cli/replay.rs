@@ -13,9 +13,10 @@ use onsale::journal::Position;
 use onsale::recovery::World;
 use serde_json::{Value, json};
 
-use super::output::{Failure, complain, plain, print};
+use super::map::{self, Map};
+use super::output::{Failure, complain, print};
 use super::past::{self, Rebuild, Rebuilt, Until};
-use super::{load, map, quiet_logs, settings};
+use super::{load, quiet_logs, settings};
 
 /// How many schedules an error lists.
 const LISTED_MAX: usize = 10;
@@ -113,14 +114,14 @@ fn one<'w>(schedules: &[&'w Schedule]) -> Result<&'w Schedule, Failure> {
 }
 
 fn draw(rebuilt: &Rebuilt, schedule: &Schedule) -> String {
-    let head = format!(
-        "{}, {} at position {}, {}\n",
-        plain(schedule.id()),
+    format!(
+        "{}, {} at position {}, {}\n{}",
+        schedule.id(),
         schedule.summary().status.as_str(),
         rebuilt.position,
-        rebuilt.world.last_instant()
-    );
-    head + &map::draw(schedule, map::wants_colour())
+        rebuilt.world.last_instant(),
+        Map { schedule, colour: map::wants_colour() }
+    )
 }
 
 fn describe(rebuilt: &Rebuilt, until: Until, schedules: &[&Schedule]) -> Value {

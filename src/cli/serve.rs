@@ -137,7 +137,10 @@ async fn serve(config: Config, demo: bool) -> Result<(), Failure> {
         }
     };
     let served = async {
-        let router = application(&engine, &parts, &config, metrics).router();
+        let app = App::new(engine.clone(), parts.clone());
+        // Where the metrics have an address of their own, they aren't on the API's.
+        let app = if urls.metrics.is_none() { app.with_metrics(metrics) } else { app };
+        let router = app.router();
         if demo {
             demo::import_into_empty(&engine, router.clone(), &config).await?;
         }
@@ -164,11 +167,6 @@ async fn serve(config: Config, demo: bool) -> Result<(), Failure> {
     })?;
     tracing::info!("stopped");
     Ok(())
-}
-
-/// Puts the engine behind the routes. Where `/metrics` has an address of its own, it isn't on the API's.
-fn application(engine: &Engine, parts: &HttpParts, _config: &Config, _metrics: PrometheusHandle) -> App {
-    App::new(engine.clone(), parts.clone())
 }
 
 /// Opens the engine, and says now and then that it goes on; nothing when it was stopped meanwhile.

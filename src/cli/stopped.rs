@@ -91,16 +91,17 @@ pub(super) fn engine_config(config: &Config, clock: Arc<dyn Clock>) -> EngineCon
 
 /// Says in one paragraph why the engine can't be opened, and what to do.
 pub(super) fn not_opened(error: &EngineOpenError) -> Failure {
+    use journal::{OpenError, StoreError};
     let what_to_do = match error {
         // These say it themselves.
-        EngineOpenError::Journal(journal::OpenError::Full { .. } | journal::OpenError::Damaged { .. })
+        EngineOpenError::Journal(
+            OpenError::Full { .. }
+            | OpenError::Damaged { .. }
+            | OpenError::Store { source: StoreError::Locked(_), .. },
+        )
         | EngineOpenError::Decode { .. }
         | EngineOpenError::Replay { .. }
         | EngineOpenError::Panicked => "",
-        EngineOpenError::Journal(journal::OpenError::Store {
-            source: journal::StoreError::Locked(_),
-            ..
-        }) => "",
         EngineOpenError::Journal(_) | EngineOpenError::Snapshot(_) => {
             ". Nothing was changed: check that the directory is on a healthy disk with room left, and that this user may \
              read and write it, then start again"

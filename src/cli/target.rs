@@ -100,13 +100,13 @@ fn explain(status: u16, problem: &Value) -> String {
     let member = |value: &Value, name: &str| value.get(name).and_then(Value::as_str).map(plain);
     let code = member(problem, "code").unwrap_or_default();
     let detail = member(problem, "detail").unwrap_or_default();
-    let mut text = format!("refused ({status} {code}): {detail}");
-    for error in problem.get("errors").and_then(Value::as_array).into_iter().flatten() {
+    let errors = problem.get("errors").and_then(Value::as_array).into_iter().flatten();
+    let told = errors.map(|error| {
         let field = member(error, "field").filter(|field| !field.is_empty());
         let field = field.unwrap_or_else(|| "(the whole)".to_owned());
-        text += &format!("\n  {field}: {}", member(error, "detail").unwrap_or_default());
-    }
-    text
+        format!("\n  {field}: {}", member(error, "detail").unwrap_or_default())
+    });
+    format!("refused ({status} {code}): {detail}{}", told.collect::<String>())
 }
 
 #[cfg(test)]

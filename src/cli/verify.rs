@@ -58,7 +58,8 @@ fn verify(inspection: &Inspection, dir: &Path) -> Report {
     check_files(inspection, &mut report);
     let headers = check_generations(inspection, &mut report);
     let oldest = headers.first().map_or(Position::START.next(), |header| header.first);
-    let snapshots = check_snapshots(inspection, dir, &mut report);
+    let mut snapshots = check_snapshots(inspection, dir, &mut report);
+    leave_unreachable(&mut snapshots, oldest, &mut report);
     Comparison::new(inspection, oldest, snapshots).run(&mut report);
     report
 }
@@ -140,7 +141,7 @@ struct Frames {
     first: Position,
     /// Where the next record belongs.
     next: Position,
-    frames: u64,
+    whole: u64,
     records: u64,
     bytes: u64,
     bad: Vec<FrameReport>,
@@ -150,7 +151,7 @@ struct Frames {
 
 impl Frames {
     fn new(first: Position) -> Self {
-        Self { first, next: first, frames: 0, records: 0, bytes: 0, bad: Vec::new(), whole_behind_bad: false }
+        Self { first, next: first, whole: 0, records: 0, bytes: 0, bad: Vec::new(), whole_behind_bad: false }
     }
 
     fn take(&mut self, frame: FrameReport) {
@@ -160,7 +161,7 @@ impl Frames {
             return;
         }
         self.whole_behind_bad |= !self.bad.is_empty();
-        self.frames += 1;
+        self.whole += 1;
         self.records += u64::from(frame.count);
         self.next = frame.first.advance(frame.count);
     }
@@ -183,7 +184,7 @@ impl Frames {
     fn fill(self, row: &mut GenerationRow, torn: bool, report: &mut Report) {
         row.first = Some(self.first);
         row.last = (self.records > 0).then(|| self.next.previous());
-        (row.frames, row.records, row.bytes) = (self.frames, self.records, self.bytes);
+        (row.frames, row.records, row.bytes) = (self.whole, self.records, self.bytes);
         for FrameReport { first, chunk, defect, .. } in self.bad {
             let Some(defect) = defect else { continue };
             let place = if chunk == 0 { String::new() } else { format!(", chunk {chunk}") };
@@ -224,6 +225,28 @@ fn check_snapshots(inspection: &Inspection, dir: &Path, report: &mut Report) -> 
         report.snapshots.push(row);
     }
     whole
+}
+
+/// Leaves out the snapshots (the oldest first) that nothing can be replayed from. What the two newest need is always kept;
+/// an older one is left over from a deletion that was interrupted.
+fn leave_unreachable(snapshots: &mut Vec<(Position, PathBuf)>, oldest: Position, report: &mut Report) {
+    let needed = snapshots.len().saturating_sub(2);
+    for (index, (position, _)) in snapshots.iter().enumerate() {
+        if *position >= oldest.previous() {
+            break;
+        }
+        if index < needed {
+            report.note(format!(
+                "the snapshot at position {position} is no longer needed; the next one's taking removes it"
+            ));
+        } else {
+            report.snapshot_damage(
+                *position,
+                format!("the records behind it are gone: the oldest is {oldest}"),
+            );
+        }
+    }
+    snapshots.retain(|(position, _)| *position >= oldest.previous());
 }
 
 /// A snapshot that waits for the replay to reach the last of its sections.
@@ -268,7 +291,6 @@ struct Comparison<'a> {
 impl<'a> Comparison<'a> {
     fn new(inspection: &'a Inspection, oldest: Position, mut snapshots: Vec<(Position, PathBuf)>) -> Self {
         let after = oldest.previous();
-        snapshots.retain(|(position, _)| *position >= after);
         snapshots.reverse();
         let world = (after == Position::START).then(World::default);
         Self {
@@ -301,7 +323,7 @@ impl<'a> Comparison<'a> {
     }
 
     fn take(&mut self, position: Position, record: &Record, report: &mut Report) -> Result<(), PastError> {
-        self.records += 1;
+        self.records += u64::from(self.world.is_some());
         let (first, last) = self.instants.unwrap_or((record.at, record.at));
         self.instants = Some((first, last.max(record.at)));
         if let Some(world) = &mut self.world {

@@ -144,6 +144,15 @@ impl ScheduleEntry {
         (schedule.seats_version(), schedule.statuses().into())
     }
 
+    /// Returns how many messages wait for its actor: none where it doesn't run.
+    pub fn mailbox_depth(&self) -> usize {
+        let depth = |actor: &ActorRef<ScheduleActor>| {
+            let mailbox = actor.mailbox_sender();
+            Some(mailbox.max_capacity()?.saturating_sub(mailbox.capacity()?))
+        };
+        self.actor.get().and_then(depth).unwrap_or_default()
+    }
+
     /// Returns its actor, once it runs.
     pub(super) fn actor(&self) -> Option<&ActorRef<ScheduleActor>> {
         self.actor.get()

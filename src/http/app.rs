@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use axum::Router;
+use metrics_exporter_prometheus::PrometheusHandle;
 use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 
 use super::HttpParts;
-use super::routes::{self, SeatBodies};
+use super::routes::{self, Samples, SeatBodies};
 use crate::engine::Engine;
 
 /// What every handler sees. A clone is a few counters.
@@ -19,6 +20,10 @@ pub struct App {
     pub parts: HttpParts,
     /// The newest body of each seat map.
     pub seat_bodies: Arc<SeatBodies>,
+    /// Where the journal was when the operations page was looked at.
+    pub samples: Arc<Samples>,
+    /// What `/metrics` shows; nothing where it has an address of its own, or nobody records.
+    pub metrics: Option<PrometheusHandle>,
 }
 
 impl AsRef<HttpParts> for App {
@@ -30,7 +35,14 @@ impl AsRef<HttpParts> for App {
 impl App {
     /// Puts the engine behind the routes.
     pub fn new(engine: Engine, parts: HttpParts) -> Self {
-        Self { engine, parts, seat_bodies: Arc::default() }
+        Self { engine, parts, seat_bodies: Arc::default(), samples: Arc::default(), metrics: None }
+    }
+
+    /// Shows these metrics at `/metrics`.
+    #[must_use]
+    pub fn with_metrics(mut self, metrics: PrometheusHandle) -> Self {
+        self.metrics = Some(metrics);
+        self
     }
 
     /// Makes the router of everything.
@@ -42,7 +54,7 @@ impl App {
 
     /// Returns the description of every route. It needs no engine.
     pub fn openapi() -> OpenApi {
-        all_routes().split_for_parts().1
+        routes::docs::completed(all_routes().split_for_parts().1)
     }
 }
 

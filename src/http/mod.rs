@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 pub mod app;
 pub mod auth;
 pub mod cors;
+pub mod documents;
 pub mod extract;
 pub mod json;
 pub mod limits;

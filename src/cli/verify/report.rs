@@ -138,7 +138,7 @@ impl Report {
         self.range = Some((after.next(), last));
         self.instants = instants;
         let from = match self.start {
-            Some(start) => format!("from the snapshot at position {start}"),
+            Some(start) => format!("behind the snapshot at position {start}"),
             None if after == Position::START => "from the beginning".to_owned(),
             None => format!("from position {}", after.next()),
         };
@@ -178,7 +178,9 @@ impl Report {
         } else {
             "replay from the oldest snapshot; the beginning is no longer retained"
         };
-        let outcome = if wrong == 0 {
+        let outcome = if wrong == 0 && snapshots == 0 {
+            Ok("there is none to compare".to_owned())
+        } else if wrong == 0 {
             Ok(format!("{} + replay = {with}", count(snapshots, "snapshot")))
         } else {
             Err(format!(

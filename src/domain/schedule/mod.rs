@@ -34,7 +34,7 @@ pub use policy::Plan;
 pub use reservation::{Reservation, ReservationStatus};
 
 use super::concert::Prices;
-use super::ids::{ConcertId, ReservationId, ScheduleId, ScheduleNumber, UserId, VenueId};
+use super::ids::{ConcertId, ReservationId, ReservationNumber, ScheduleId, ScheduleNumber, UserId, VenueId};
 use super::keys::{KeyFound, KeyUse, Keys};
 use super::money::{Currency, Money};
 use super::time::Timestamp;
@@ -250,6 +250,11 @@ impl Schedule {
     /// Finds a reservation by its id; a wrong nonce is no reservation.
     pub fn reservation(&self, id: ReservationRef) -> Option<&Reservation> {
         self.reservations.get(&id.number.0).filter(|reservation| reservation.nonce == id.nonce)
+    }
+
+    /// Finds a reservation by its number alone: for what is told of events, never for a caller's wish.
+    pub fn reservation_numbered(&self, number: ReservationNumber) -> Option<&Reservation> {
+        self.reservations.get(&number.0)
     }
 
     /// Returns a user's reservations that are kept, the newest first.

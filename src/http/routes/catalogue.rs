@@ -1,6 +1,449 @@
-//! Stub.
+//! Venues, concerts, and the import of many at once.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::reservations::REPLAYED;
+use super::schedules::ScheduleView;
+use crate::domain::catalogue::{Catalogue, Put};
+use crate::domain::ids::{ConcertId, VenueId};
+use crate::domain::keys::KeyFound;
+use crate::domain::schedule::SaleStatus;
+use crate::domain::time::Timestamp;
+use crate::domain::venue::BuiltVenue;
+use crate::engine::{CatalogueChange, Changed, ScheduleEntry};
 use crate::http::app::App;
-/// Stub.
-pub fn routes() -> utoipa_axum::router::OpenApiRouter<App> {
-    utoipa_axum::router::OpenApiRouter::new()
+use crate::http::auth::Admin;
+use crate::http::documents::{ConcertDocument, ImportDocument, VenueDocument};
+use crate::http::extract::{Body, IdempotencyKey, LargeBody, Page, Path, Query, bad_cursor};
+use crate::http::json::Json;
+use crate::http::problem::Problem;
+use crate::http::refusal::problem;
+
+/// Makes the routes of the catalogue.
+pub fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(list_venues))
+        .routes(routes!(put_venue, read_venue, delete_venue))
+        .routes(routes!(list_concerts))
+        .routes(routes!(available_dates))
+        .routes(routes!(put_concert, read_concert, delete_concert))
+        .routes(routes!(list_schedules))
+        .routes(routes!(import))
+}
+
+/// A page of a list.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct List<T> {
+    /// The items.
+    pub items: Vec<T>,
+    /// Where the next page begins; null after the last.
+    pub next_cursor: Option<String>,
+}
+
+impl<T> List<T> {
+    /// Takes the page from items that begin where it does, each with what comes before its successor.
+    fn of<K: Cursor>(page: &Page, items: impl Iterator<Item = (K, T)>) -> Self {
+        let mut found: Vec<(K, T)> = items.take(page.limit + 1).collect();
+        let more = found.len() > page.limit;
+        found.truncate(page.limit);
+        let next_cursor = found.last().filter(|_| more).map(|(last, _)| URL_SAFE_NO_PAD.encode(last.write()));
+        Self { items: found.into_iter().map(|(_, item)| item).collect(), next_cursor }
+    }
+}
+
+/// The place of an item in a list: a page begins behind it.
+trait Cursor: Sized {
+    fn write(&self) -> String;
+    fn read(text: &str) -> Option<Self>;
+}
+
+impl Cursor for String {
+    fn write(&self) -> String {
+        self.clone()
+    }
+
+    fn read(text: &str) -> Option<Self> {
+        Some(text.to_owned())
+    }
+}
+
+/// The start of a performance, and its schedule's id where several start together.
+impl Cursor for (Timestamp, String) {
+    fn write(&self) -> String {
+        format!("{} {}", self.0.as_millis(), self.1)
+    }
+
+    fn read(text: &str) -> Option<Self> {
+        let (millis, id) = text.split_once(' ')?;
+        Some((Timestamp::from_millis(millis.parse().ok()?), id.to_owned()))
+    }
+}
+
+/// Reads where a page begins.
+fn behind<K: Cursor>(page: &Page) -> Result<Option<K>, Problem> {
+    let read = |cursor: &String| {
+        let bytes = URL_SAFE_NO_PAD.decode(cursor).ok()?;
+        K::read(core::str::from_utf8(&bytes).ok()?)
+    };
+    page.cursor.as_ref().map(|cursor| read(cursor).ok_or_else(bad_cursor)).transpose()
+}
+
+/// A venue in a list.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct VenueSummary {
+    venue_id: String,
+    name: String,
+    address: String,
+    #[serde(rename = "type")]
+    kind: String,
+    time_zone: String,
+    /// How many seats it has.
+    seats: u32,
+}
+
+impl From<&BuiltVenue> for VenueSummary {
+    fn from(built: &BuiltVenue) -> Self {
+        let venue = &built.venue;
+        Self {
+            venue_id: venue.id.to_string(),
+            name: venue.name.clone(),
+            address: venue.address.clone(),
+            kind: venue.kind.clone(),
+            time_zone: venue.time_zone.clone(),
+            seats: built.layout.seat_count(),
+        }
+    }
+}
+
+/// The status of an answer to a `PUT`.
+pub(super) fn put_status(put: Put) -> StatusCode {
+    match put {
+        Put::Created => StatusCode::CREATED,
+        Put::Replaced => StatusCode::OK,
+    }
+}
+
+/// Puts an item.
+async fn put(app: &App, change: CatalogueChange) -> Result<StatusCode, Problem> {
+    match app.engine.change(change, None).await.map_err(|error| problem(error, None))? {
+        Changed::Put(put) => Ok(put_status(put)),
+        other @ (Changed::Imported(_) | Changed::Removed { .. } | Changed::Acted(_)) => {
+            unreachable!("a put answers with what it found, not {other:?}")
+        }
+    }
+}
+
+/// Removes an item: 204, also when an earlier request with the same key did.
+pub(super) async fn remove(
+    app: &App,
+    caller: &Admin,
+    route: &str,
+    key: Option<IdempotencyKey>,
+    change: CatalogueChange,
+) -> Result<Response, Problem> {
+    let key = key.map(|key| app.engine.key(&caller.0.user_id, route, key.as_str(), &[]));
+    match app.engine.change(change, key).await.map_err(|error| problem(error, None))? {
+        Changed::Removed { replayed } => Ok(marked(StatusCode::NO_CONTENT, replayed)),
+        other @ (Changed::Put(_) | Changed::Imported(_) | Changed::Acted(_)) => {
+            unreachable!("a removal answers that it is done, not {other:?}")
+        }
+    }
+}
+
+/// Marks an answer that was given before.
+pub(super) fn marked(answer: impl IntoResponse, replayed: bool) -> Response {
+    let mut response = answer.into_response();
+    if replayed {
+        response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
+    }
+    response
+}
+
+/// Create or replace a venue
+///
+/// The whole is replaced. Once a schedule uses it, only its name and address can change. The body may
+/// have 16 MiB.
+#[utoipa::path(put, path = "/venues/{venueId}", tag = "Catalogue",
+    params(("venueId" = String, Path, description = "1–128 letters of any script, digits, `-_.:`")),
+    request_body = VenueDocument, security(("bearer" = [])),
+    responses((status = 200, description = "It was there, and is as the body says", body = VenueDocument),
+        (status = 201, description = "It is new", body = VenueDocument),
+        (status = 409, description = "`in_use`"),
+        (status = 413, description = "`body_too_large`"),
+        (status = 422, description = "`invalid_request` with `errors`")))]
+async fn put_venue(
+    State(app): State<App>,
+    _: Admin,
+    Path(id): Path<String>,
+    body: LargeBody<VenueDocument>,
+) -> Result<Json<VenueDocument>, Problem> {
+    let venue = body.value.into_domain(Some(&id)).map_err(Problem::invalid)?;
+    let document = VenueDocument::from(&venue);
+    let status = put(&app, CatalogueChange::PutVenue(venue)).await?;
+    Ok(Json(status, document))
+}
+
+/// Read a venue
+#[utoipa::path(get, path = "/venues/{venueId}", tag = "Catalogue", params(("venueId" = String, Path)),
+    responses((status = 200, description = "The venue with its sections", body = VenueDocument),
+        (status = 404, description = "`not_found`")))]
+async fn read_venue(State(app): State<App>, Path(id): Path<String>) -> Result<Json<VenueDocument>, Problem> {
+    let catalogue = app.engine.catalogue();
+    let built = catalogue.venue(&id).ok_or_else(Problem::not_found)?;
+    Ok(Json(StatusCode::OK, VenueDocument::from(&*built.venue)))
+}
+
+/// Remove a venue
+#[utoipa::path(delete, path = "/venues/{venueId}", tag = "Catalogue",
+    params(("venueId" = String, Path), ("Idempotency-Key" = Option<String>, Header)), security(("bearer" = [])),
+    responses((status = 204, description = "It is gone"), (status = 404, description = "`not_found`"),
+        (status = 409, description = "`in_use`: a concert happens there")))]
+async fn delete_venue(
+    State(app): State<App>,
+    admin: Admin,
+    Path(id): Path<String>,
+    key: Option<IdempotencyKey>,
+) -> Result<Response, Problem> {
+    let venue = VenueId::parse(&id).map_err(|_| Problem::not_found())?;
+    remove(&app, &admin, &format!("DELETE /venues/{id}"), key, CatalogueChange::RemoveVenue(venue)).await
+}
+
+/// List the venues
+///
+/// In order of their ids, without their sections.
+#[utoipa::path(get, path = "/venues", tag = "Catalogue",
+    params(("limit" = Option<u32>, Query, description = "1–1000, default 100"), ("cursor" = Option<String>, Query)),
+    responses((status = 200, description = "A page of them", body = List<VenueSummary>)))]
+async fn list_venues(State(app): State<App>, page: Page) -> Result<Json<List<VenueSummary>>, Problem> {
+    let behind: Option<String> = behind(&page)?;
+    let catalogue = app.engine.catalogue();
+    let venues = catalogue
+        .venues()
+        .map(|built| (built.venue.id.to_string(), VenueSummary::from(built)))
+        .filter(|(id, _)| behind.as_ref().is_none_or(|behind| id > behind));
+    Ok(Json(StatusCode::OK, List::of(&page, venues)))
+}
+
+/// Create or replace a concert
+///
+/// Every grade of its venue's rows has a price. Prices stand once a sale of it has opened; the venue and the
+/// currency once it has a schedule.
+#[utoipa::path(put, path = "/concerts/{concertId}", tag = "Catalogue",
+    params(("concertId" = String, Path, description = "1–128 letters of any script, digits, `-_.:`")),
+    request_body = ConcertDocument, security(("bearer" = [])),
+    responses((status = 200, description = "It was there, and is as the body says", body = ConcertDocument),
+        (status = 201, description = "It is new", body = ConcertDocument),
+        (status = 409, description = "`in_use`"), (status = 422, description = "`invalid_request` with `errors`")))]
+async fn put_concert(
+    State(app): State<App>,
+    _: Admin,
+    Path(id): Path<String>,
+    body: Body<ConcertDocument>,
+) -> Result<Json<ConcertDocument>, Problem> {
+    let concert = body.value.into_domain(Some(&id)).map_err(Problem::invalid)?;
+    let document = ConcertDocument::from(&concert);
+    let status = put(&app, CatalogueChange::PutConcert(concert)).await?;
+    Ok(Json(status, document))
+}
+
+/// Read a concert
+#[utoipa::path(get, path = "/concerts/{concertId}", tag = "Catalogue", params(("concertId" = String, Path)),
+    responses((status = 200, description = "The concert", body = ConcertDocument),
+        (status = 404, description = "`not_found`")))]
+async fn read_concert(
+    State(app): State<App>,
+    Path(id): Path<String>,
+) -> Result<Json<ConcertDocument>, Problem> {
+    let catalogue = app.engine.catalogue();
+    let concert = catalogue.concert(&id).ok_or_else(Problem::not_found)?;
+    Ok(Json(StatusCode::OK, ConcertDocument::from(&**concert)))
+}
+
+/// Remove a concert
+#[utoipa::path(delete, path = "/concerts/{concertId}", tag = "Catalogue",
+    params(("concertId" = String, Path), ("Idempotency-Key" = Option<String>, Header)), security(("bearer" = [])),
+    responses((status = 204, description = "It is gone"), (status = 404, description = "`not_found`"),
+        (status = 409, description = "`in_use`: it has a schedule")))]
+async fn delete_concert(
+    State(app): State<App>,
+    admin: Admin,
+    Path(id): Path<String>,
+    key: Option<IdempotencyKey>,
+) -> Result<Response, Problem> {
+    let concert = ConcertId::parse(&id).map_err(|_| Problem::not_found())?;
+    remove(&app, &admin, &format!("DELETE /concerts/{id}"), key, CatalogueChange::RemoveConcert(concert))
+        .await
+}
+
+/// List the concerts
+///
+/// In order of their ids.
+#[utoipa::path(get, path = "/concerts", tag = "Catalogue",
+    params(("limit" = Option<u32>, Query, description = "1–1000, default 100"), ("cursor" = Option<String>, Query)),
+    responses((status = 200, description = "A page of them", body = List<ConcertDocument>)))]
+async fn list_concerts(State(app): State<App>, page: Page) -> Result<Json<List<ConcertDocument>>, Problem> {
+    let behind: Option<String> = behind(&page)?;
+    let catalogue = app.engine.catalogue();
+    let concerts = catalogue
+        .concerts()
+        .filter(|concert| behind.as_ref().is_none_or(|behind| concert.id.as_str() > behind.as_str()))
+        .map(|concert| (concert.id.to_string(), ConcertDocument::from(&**concert)));
+    Ok(Json(StatusCode::OK, List::of(&page, concerts)))
+}
+
+/// Returns the schedules of a concert that the engine runs.
+fn schedules_of(app: &App, catalogue: &Catalogue, concert: &str) -> Vec<Arc<ScheduleEntry>> {
+    catalogue
+        .schedules()
+        .filter(|(_, listing)| listing.concert.as_str() == concert)
+        .filter_map(|(id, _)| app.engine.schedule(id))
+        .collect()
+}
+
+/// List a concert's schedules
+///
+/// In order of `startsAt`, with the counts of seats by status.
+#[utoipa::path(get, path = "/concerts/{concertId}/schedules", tag = "Catalogue",
+    params(("concertId" = String, Path), ("limit" = Option<u32>, Query, description = "1–1000, default 100"),
+           ("cursor" = Option<String>, Query)),
+    responses((status = 200, description = "A page of them", body = List<ScheduleView>),
+        (status = 404, description = "`not_found`: there is no such concert")))]
+async fn list_schedules(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    page: Page,
+) -> Result<Json<List<ScheduleView>>, Problem> {
+    let behind: Option<(Timestamp, String)> = behind(&page)?;
+    let catalogue = app.engine.catalogue();
+    catalogue.concert(&id).ok_or_else(Problem::not_found)?;
+    let place = |entry: Arc<ScheduleEntry>| {
+        let starts_at = entry.read().plan().starts_at;
+        ((starts_at, entry.id().to_string()), entry)
+    };
+    let mut found: Vec<((Timestamp, String), Arc<ScheduleEntry>)> = schedules_of(&app, &catalogue, &id)
+        .into_iter()
+        .map(place)
+        .filter(|(place, _)| behind.as_ref().is_none_or(|behind| place > behind))
+        .collect();
+    found.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+    let now = app.engine.now();
+    let shown = found.into_iter().map(|(place, entry)| (place, ScheduleView::now(&entry, now)));
+    Ok(Json(StatusCode::OK, List::of(&page, shown)))
+}
+
+/// What the dates are narrowed by.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct OfConcert {
+    concert_id: Option<String>,
+}
+
+/// Days on which seats can be had.
+#[derive(Debug, Serialize, ToSchema)]
+struct Dates {
+    /// In order, in the venue's time zone, as in `2026-06-01`.
+    #[schema(example = json!(["2026-06-01"]))]
+    dates: BTreeSet<String>,
+}
+
+/// List the days with an open schedule that has a seat left
+#[utoipa::path(get, path = "/concerts/available-dates", tag = "Catalogue",
+    params(("concertId" = Option<String>, Query, description = "Of this concert only")),
+    responses((status = 200, description = "The days, in the venue's time zone", body = Dates)))]
+async fn available_dates(State(app): State<App>, Query(narrow): Query<OfConcert>) -> Json<Dates> {
+    let catalogue = app.engine.catalogue();
+    let entries = match &narrow.concert_id {
+        Some(id) => schedules_of(&app, &catalogue, id),
+        None => app.engine.schedules(),
+    };
+    let now = app.engine.now();
+    let dates = entries.iter().filter_map(|entry| available_date(&catalogue, entry, now)).collect();
+    Json(StatusCode::OK, Dates { dates })
+}
+
+/// Returns the day of a schedule that is open and has a seat left.
+fn available_date(catalogue: &Catalogue, entry: &ScheduleEntry, now: Timestamp) -> Option<String> {
+    let (starts_at, venue) = {
+        let schedule = entry.read();
+        if schedule.sale_at(now) != SaleStatus::Open || schedule.counts().available == 0 {
+            return None;
+        }
+        (schedule.plan().starts_at, schedule.venue().clone())
+    };
+    let zone = jiff::tz::TimeZone::get(&catalogue.venue(&venue)?.venue.time_zone).ok()?;
+    let millis = i64::try_from(starts_at.as_millis()).ok()?;
+    let start = jiff::Timestamp::from_millisecond(millis).ok()?;
+    Some(start.to_zoned(zone).date().to_string())
+}
+
+/// How many items an import named.
+#[derive(Debug, Serialize, ToSchema)]
+struct Counts {
+    venues: u32,
+    concerts: u32,
+    schedules: u32,
+}
+
+/// Import venues, concerts and schedules
+///
+/// All or nothing; what is there already and equal is left alone. The body may have 16 MiB.
+#[utoipa::path(post, path = "/import", tag = "Catalogue", request_body = ImportDocument,
+    params(("Idempotency-Key" = Option<String>, Header)), security(("bearer" = [])),
+    responses((status = 200, description = "How many items the document named", body = Counts),
+        (status = 409, description = "`in_use`"), (status = 413, description = "`body_too_large`"),
+        (status = 422, description = "`invalid_request` with `errors`, `idempotency_key_reused`")))]
+async fn import(
+    State(app): State<App>,
+    Admin(caller): Admin,
+    key: Option<IdempotencyKey>,
+    body: LargeBody<ImportDocument>,
+) -> Result<Response, Problem> {
+    let key = key.map(|key| app.engine.key(&caller.user_id, "POST /import", key.as_str(), &body.raw));
+    let items = body.value.into_domain().map_err(Problem::invalid)?;
+    let replayed = key.is_some_and(|key| {
+        let catalogue = app.engine.catalogue();
+        matches!(catalogue.keys().find(key, app.engine.now()), Some(KeyFound::Answered { .. }))
+    });
+    let changed = app.engine.change(CatalogueChange::Import(items), key).await;
+    match changed.map_err(|error| problem(error, None))? {
+        Changed::Imported(counts) => {
+            let (venues, concerts, schedules) = (counts.venues, counts.concerts, counts.schedules);
+            Ok(marked(Json(StatusCode::OK, Counts { venues, concerts, schedules }), replayed))
+        }
+        other @ (Changed::Put(_) | Changed::Removed { .. } | Changed::Acted(_)) => {
+            unreachable!("an import answers with its counts, not {other:?}")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cursor_is_read_as_it_was_written_and_anything_else_is_malformed() {
+        let page = |cursor: &str| Page { limit: 1, cursor: Some(cursor.to_owned()) };
+        let items = || (1..=3).map(|index| ((Timestamp::from_millis(7), format!("샤 {index}")), index));
+        let list = List::of(&Page { limit: 2, cursor: None }, items());
+        assert_eq!(list.items, [1, 2]);
+        let cursor = list.next_cursor.unwrap();
+        assert_eq!(behind(&page(&cursor)), Ok(Some((Timestamp::from_millis(7), "샤 2".to_owned()))));
+        assert_eq!(List::of(&Page { limit: 3, cursor: None }, items()).next_cursor, None);
+        for wrong in ["", "*", "AAAA", "____"] {
+            assert!(behind::<(Timestamp, String)>(&page(wrong)).is_err(), "{wrong}");
+        }
+    }
 }

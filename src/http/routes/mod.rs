@@ -12,7 +12,10 @@ pub mod reservations;
 pub mod running;
 pub mod schedules;
 pub mod seats;
+#[cfg(test)]
+mod tests;
 
+pub use admin::Samples;
 pub use seats::SeatBodies;
 
 /// Makes the routes under `/api/v1`.

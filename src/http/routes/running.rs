@@ -1,6 +1,220 @@
-//! Stub.
+//! Whether the process lives, whether it takes work, and what it measures.
+//!
+//! Gauges of the engine's state are written from the state at each scrape, beside what the recorder has: a
+//! schedule whose sale ended leaves no stale series behind.
+
+use core::fmt::{self, Display, Write};
+
+use axum::extract::State;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use metrics_exporter_prometheus::PrometheusHandle;
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::schedules::SeatCounts;
+use crate::domain::schedule::{SaleStatus, Schedule, SeatStatus};
+use crate::engine::ScheduleEntry;
 use crate::http::app::App;
-/// Stub.
-pub fn routes() -> utoipa_axum::router::OpenApiRouter<App> {
-    utoipa_axum::router::OpenApiRouter::new()
+use crate::http::json::Json;
+use crate::http::problem::{Code, Problem};
+
+/// How many schedules on sale have series of their own; the others are summed as [`OTHER`].
+const LABELLED_MAX: usize = 100;
+const OTHER: &str = "other";
+const SALE_STATUSES: [SaleStatus; 4] =
+    [SaleStatus::Upcoming, SaleStatus::Open, SaleStatus::Closed, SaleStatus::Cancelled];
+
+/// Makes the routes of operation, which stand outside of `/api/v1`.
+pub fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(alive)).routes(routes!(ready)).routes(routes!(metrics))
+}
+
+/// What a probe is told.
+#[derive(Debug, Serialize, ToSchema)]
+struct Health {
+    status: &'static str,
+}
+
+/// Whether the process runs
+#[utoipa::path(get, path = "/healthz", tag = "Running it",
+    responses((status = 200, description = "It does", body = Health)))]
+async fn alive() -> Json<Health> {
+    Json(StatusCode::OK, Health { status: "ok" })
+}
+
+/// Whether it takes work
+///
+/// 200 once recovery is complete and the journal accepts writes.
+#[utoipa::path(get, path = "/readyz", tag = "Running it",
+    responses((status = 200, description = "It does", body = Health),
+        (status = 503, description = "`journal_unavailable` or `not_ready`, with the reason")))]
+async fn ready(State(app): State<App>) -> Result<Json<Health>, Problem> {
+    readiness(&app).map(|()| Json(StatusCode::OK, Health { status: "ready" }))
+}
+
+/// Says why the process takes no work, if it doesn't.
+fn readiness(app: &App) -> Result<(), Problem> {
+    if app.engine.journal().failure().is_some() {
+        return Err(Problem::new(
+            Code::JournalUnavailable,
+            "The journal has failed: nothing can be changed until the process starts again.",
+        ));
+    }
+    if app.parts.shutdown.is_cancelled() {
+        return Err(Problem::new(Code::NotReady, "The process is stopping: it takes no new work."));
+    }
+    Ok(())
+}
+
+/// The metrics
+///
+/// Prometheus text. On its own address where one is set, and then not here.
+#[utoipa::path(get, path = "/metrics", tag = "Running it",
+    responses((status = 200, description = "Prometheus text", content_type = "text/plain", body = String),
+        (status = 404, description = "`not_found`: they have an address of their own")))]
+async fn metrics(State(app): State<App>) -> Result<Response, Problem> {
+    let recorder = app.metrics.as_ref().ok_or_else(Problem::not_found)?;
+    let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+    Ok(([(header::CONTENT_TYPE, kind)], exposition(&app, recorder)).into_response())
+}
+
+/// Writes what is scraped: what the recorder has, and the state of the engine.
+pub fn exposition(app: &App, recorder: &PrometheusHandle) -> String {
+    let mut text = recorder.render();
+    Gauges::gather(app).write(&mut text).expect("writing to memory doesn't fail");
+    text
+}
+
+/// The engine's state in numbers.
+struct Gauges {
+    ready: bool,
+    journal_failed: bool,
+    journal_position: u64,
+    journal_oldest_position: u64,
+    schedules: [(SaleStatus, usize); SALE_STATUSES.len()],
+    /// Those that are on sale, by their ids; the last is [`OTHER`].
+    series: Vec<Series>,
+}
+
+/// The numbers of a schedule, or of several together.
+#[derive(Default)]
+struct Series {
+    schedule: String,
+    seats: SeatCounts,
+    live_holds: usize,
+    mailbox_depth: usize,
+    followers: usize,
+}
+
+impl Series {
+    fn named(schedule: &str) -> Self {
+        Self { schedule: schedule.to_owned(), ..Self::default() }
+    }
+
+    fn add(&mut self, entry: &ScheduleEntry, schedule: &Schedule) {
+        self.seats.add(schedule.counts());
+        self.live_holds += schedule.deadline_count();
+        self.mailbox_depth += entry.mailbox_depth();
+        self.followers += entry.followers();
+    }
+}
+
+impl Gauges {
+    fn gather(app: &App) -> Self {
+        let now = app.engine.now();
+        let journal = app.engine.journal();
+        let mut schedules = SALE_STATUSES.map(|status| (status, 0));
+        let mut series: Vec<Series> = Vec::new();
+        let mut other = Series::named(OTHER);
+        for entry in app.engine.schedules() {
+            let schedule = entry.read();
+            let status = schedule.sale_at(now);
+            for (of, count) in &mut schedules {
+                *count += usize::from(*of == status);
+            }
+            let labelled = status == SaleStatus::Open && series.len() < LABELLED_MAX;
+            if labelled && entry.id().as_str() != OTHER {
+                let mut own = Series::named(entry.id());
+                own.add(&entry, &schedule);
+                series.push(own);
+            } else {
+                other.add(&entry, &schedule);
+            }
+        }
+        series.push(other);
+        Self {
+            ready: readiness(app).is_ok(),
+            journal_failed: journal.failure().is_some(),
+            journal_position: journal.durable().get(),
+            journal_oldest_position: journal.oldest().get(),
+            schedules,
+            series,
+        }
+    }
+
+    fn write(&self, out: &mut String) -> fmt::Result {
+        let one = |value: u64| [("", "", value)];
+        gauge(out, "onsale_ready", "Whether the process takes work", one(self.ready.into()))?;
+        let failed = one(self.journal_failed.into());
+        gauge(out, "onsale_journal_failed", "Whether the journal takes no more entries", failed)?;
+        let position = one(self.journal_position);
+        gauge(out, "onsale_journal_position", "The last durable position", position)?;
+        let oldest = one(self.journal_oldest_position);
+        gauge(out, "onsale_journal_oldest_position", "The oldest position that is kept", oldest)?;
+        let schedules = self.schedules.iter().map(|(status, count)| ("status", status.as_str(), *count));
+        gauge(out, "onsale_schedules", "Schedules by how far their sale is", schedules)?;
+        self.write_seats(out)?;
+        let of = |value: fn(&Series) -> usize| {
+            self.series.iter().map(move |series| ("schedule", series.schedule.as_str(), value(series)))
+        };
+        gauge(out, "onsale_live_holds", "Holds with a deadline", of(|series| series.live_holds))?;
+        let depth = of(|series| series.mailbox_depth);
+        gauge(out, "onsale_mailbox_depth", "Messages that wait for a schedule's actor", depth)?;
+        let followers = of(|series| series.followers);
+        gauge(out, "onsale_seat_map_followers", "Clients that follow a seat map", followers)
+    }
+
+    fn write_seats(&self, out: &mut String) -> fmt::Result {
+        head(out, "onsale_seats", "Seats by status")?;
+        for Series { schedule, seats, .. } in &self.series {
+            for status in SeatStatus::ALL {
+                let count = match status {
+                    SeatStatus::Available => seats.available,
+                    SeatStatus::Held => seats.held,
+                    SeatStatus::Reserved => seats.reserved,
+                    SeatStatus::Blocked => seats.blocked,
+                };
+                let status = status.as_str();
+                writeln!(out, "onsale_seats{{schedule=\"{schedule}\",status=\"{status}\"}} {count}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn head(out: &mut String, name: &str, help: &str) -> fmt::Result {
+    writeln!(out, "# HELP {name} {help}")?;
+    writeln!(out, "# TYPE {name} gauge")
+}
+
+/// Writes a gauge with one label or none. A label's value is an id or one of our words: nothing in it
+/// needs escaping.
+fn gauge<'a, V: Display>(
+    out: &mut String,
+    name: &str,
+    help: &str,
+    series: impl IntoIterator<Item = (&'a str, &'a str, V)>,
+) -> fmt::Result {
+    head(out, name, help)?;
+    for (label, value, number) in series {
+        if label.is_empty() {
+            writeln!(out, "{name} {number}")?;
+        } else {
+            writeln!(out, "{name}{{{label}=\"{value}\"}} {number}")?;
+        }
+    }
+    Ok(())
 }

@@ -1,6 +1,361 @@
-//! Stub.
+//! Schedules: their times and policy, and how far their sale is.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::catalogue::{marked, put_status, remove};
+use crate::domain::ids::ScheduleId;
+use crate::domain::keys::KeyUse;
+use crate::domain::schedule::{Answer, Command, Counts, Summary};
+use crate::domain::time::Timestamp;
+use crate::domain::venue::{Layout, Seat};
+use crate::engine::{Acted, CatalogueChange, Changed, ScheduleEntry};
 use crate::http::app::App;
-/// Stub.
-pub fn routes() -> utoipa_axum::router::OpenApiRouter<App> {
-    utoipa_axum::router::OpenApiRouter::new()
+use crate::http::auth::Admin;
+use crate::http::documents::{PlanDocument, ScheduleDocument};
+use crate::http::extract::{AnyBody, Body, IdempotencyKey, Path};
+use crate::http::json::Json;
+use crate::http::problem::{Code, Problem};
+use crate::http::refusal::problem;
+
+/// Makes the routes of schedules.
+pub fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(put, read, delete))
+        .routes(routes!(open))
+        .routes(routes!(close))
+        .routes(routes!(cancel))
+        .routes(routes!(block))
+        .routes(routes!(unblock))
+}
+
+/// A schedule with the counts of its seats by status.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = Schedule)]
+pub struct ScheduleView {
+    schedule_id: String,
+    concert_id: String,
+    venue_id: String,
+    /// `upcoming`, `open`, `closed` or `cancelled`.
+    status: &'static str,
+    /// The currency of its prices.
+    currency: String,
+    /// Its seats by status.
+    seats: SeatCounts,
+    /// The version of its seat map.
+    version: u64,
+    #[serde(flatten)]
+    plan: PlanDocument,
+}
+
+/// How many seats have each status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, ToSchema)]
+pub struct SeatCounts {
+    /// Free to be held.
+    pub available: u64,
+    /// Held, or being paid.
+    pub held: u64,
+    /// Sold.
+    pub reserved: u64,
+    /// Off sale.
+    pub blocked: u64,
+    /// All of them.
+    pub total: u64,
+}
+
+impl SeatCounts {
+    /// Adds a schedule's counts.
+    pub fn add(&mut self, counts: Counts) {
+        self.available += u64::from(counts.available);
+        self.held += u64::from(counts.held);
+        self.reserved += u64::from(counts.reserved);
+        self.blocked += u64::from(counts.blocked);
+        self.total += u64::from(counts.total());
+    }
+}
+
+impl From<Counts> for SeatCounts {
+    fn from(counts: Counts) -> Self {
+        let mut sum = Self::default();
+        sum.add(counts);
+        sum
+    }
+}
+
+impl ScheduleView {
+    /// Shows a schedule as it is durable, with its sale as it is at `now`.
+    pub fn now(entry: &ScheduleEntry, now: Timestamp) -> Self {
+        let (summary, status) = {
+            let schedule = entry.read();
+            (schedule.summary(), schedule.sale_at(now))
+        };
+        Self::of(entry, &Summary { status, ..summary })
+    }
+
+    /// Shows a schedule as a change left it.
+    fn of(entry: &ScheduleEntry, summary: &Summary) -> Self {
+        let (venue_id, currency) = {
+            let schedule = entry.read();
+            (schedule.venue().to_string(), schedule.currency().as_str().to_owned())
+        };
+        let Summary { status, counts, plan, seats_version } = summary;
+        Self {
+            schedule_id: entry.id().to_string(),
+            concert_id: entry.concert().to_string(),
+            venue_id,
+            status: status.as_str(),
+            currency,
+            seats: SeatCounts::from(*counts),
+            version: *seats_version,
+            plan: PlanDocument::from(&**plan),
+        }
+    }
+}
+
+/// Create a schedule, or change its times, casting and policy
+///
+/// An upcoming schedule with `salesOpenAt` opens by itself at that instant, and an open one closes by itself at
+/// `salesCloseAt` (`startsAt` if absent). What the policy leaves out has its default.
+#[utoipa::path(put, path = "/schedules/{scheduleId}", tag = "Schedules",
+    params(("scheduleId" = String, Path, description = "1–128 letters of any script, digits, `-_.:`")),
+    request_body = ScheduleDocument, security(("bearer" = [])),
+    responses((status = 200, description = "It was there, and is as the body says", body = ScheduleView),
+        (status = 201, description = "It is new", body = ScheduleView),
+        (status = 409, description = "`in_use`: it stays with its concert"),
+        (status = 422, description = "`invalid_request` with `errors`")))]
+async fn put(
+    State(app): State<App>,
+    _: Admin,
+    Path(id): Path<String>,
+    body: Body<ScheduleDocument>,
+) -> Result<Json<ScheduleView>, Problem> {
+    let (schedule, concert, plan) = body.value.into_domain(Some(&id)).map_err(Problem::invalid)?;
+    let change = CatalogueChange::PutSchedule(schedule, concert, plan);
+    let status = match app.engine.change(change, None).await.map_err(|error| problem(error, None))? {
+        Changed::Put(put) => put_status(put),
+        other @ (Changed::Imported(_) | Changed::Removed { .. } | Changed::Acted(_)) => {
+            unreachable!("a put answers with what it found, not {other:?}")
+        }
+    };
+    // Another administrator may have removed it at once.
+    let entry = find(&app, &id)?;
+    Ok(Json(status, ScheduleView::now(&entry, app.engine.now())))
+}
+
+/// Read a schedule
+#[utoipa::path(get, path = "/schedules/{scheduleId}", tag = "Schedules", params(("scheduleId" = String, Path)),
+    responses((status = 200, description = "With the counts of seats by status and the policy", body = ScheduleView),
+        (status = 404, description = "`not_found`")))]
+async fn read(State(app): State<App>, Path(id): Path<String>) -> Result<Json<ScheduleView>, Problem> {
+    let entry = find(&app, &id)?;
+    Ok(Json(StatusCode::OK, ScheduleView::now(&entry, app.engine.now())))
+}
+
+/// Remove a schedule
+#[utoipa::path(delete, path = "/schedules/{scheduleId}", tag = "Schedules",
+    params(("scheduleId" = String, Path), ("Idempotency-Key" = Option<String>, Header)), security(("bearer" = [])),
+    responses((status = 204, description = "It is gone"), (status = 404, description = "`not_found`"),
+        (status = 409, description = "`in_use`: a reservation was confirmed once, or one is live")))]
+async fn delete(
+    State(app): State<App>,
+    admin: Admin,
+    Path(id): Path<String>,
+    key: Option<IdempotencyKey>,
+) -> Result<Response, Problem> {
+    let schedule = ScheduleId::parse(&id).map_err(|_| Problem::not_found())?;
+    let change = CatalogueChange::RemoveSchedule(schedule);
+    remove(&app, &admin, &format!("DELETE /schedules/{id}"), key, change).await
+}
+
+/// Open a sale
+///
+/// From `upcoming` or `closed`; doing it again is 200.
+#[utoipa::path(post, path = "/schedules/{scheduleId}/open", tag = "Schedules",
+    params(("scheduleId" = String, Path), ("Idempotency-Key" = Option<String>, Header)), security(("bearer" = [])),
+    responses((status = 200, description = "The schedule, open", body = ScheduleView),
+        (status = 404, description = "`not_found`"),
+        (status = 409, description = "`invalid_transition`: it is cancelled, or `salesCloseAt` has passed")))]
+async fn open(
+    State(app): State<App>,
+    admin: Admin,
+    Path(id): Path<String>,
+    key: Option<IdempotencyKey>,
+    body: AnyBody,
+) -> Result<Response, Problem> {
+    let body = no_fields(body)?;
+    let entry = find(&app, &id)?;
+    let key = used(&app, &admin, &format!("POST /schedules/{id}/open"), key, &body);
+    let change = CatalogueChange::OpenSchedule(entry.id().clone());
+    match app.engine.change(change, key).await.map_err(|error| problem(error, Some(entry.layout())))? {
+        Changed::Acted(acted) => Ok(shown(&entry, &acted)),
+        other @ (Changed::Put(_) | Changed::Imported(_) | Changed::Removed { .. }) => {
+            unreachable!("an opening answers with the schedule, not {other:?}")
+        }
+    }
+}
+
+/// Close a sale
+///
+/// No new holds or exchanges; live holds may still be paid. It can be opened again.
+#[utoipa::path(post, path = "/schedules/{scheduleId}/close", tag = "Schedules",
+    params(("scheduleId" = String, Path), ("Idempotency-Key" = Option<String>, Header)), security(("bearer" = [])),
+    responses((status = 200, description = "The schedule, closed", body = ScheduleView),
+        (status = 404, description = "`not_found`"),
+        (status = 409, description = "`invalid_transition`: it isn't open")))]
+async fn close(
+    State(app): State<App>,
+    admin: Admin,
+    Path(id): Path<String>,
+    key: Option<IdempotencyKey>,
+    body: AnyBody,
+) -> Result<Response, Problem> {
+    let body = no_fields(body)?;
+    let entry = find(&app, &id)?;
+    let key = used(&app, &admin, &format!("POST /schedules/{id}/close"), key, &body);
+    act(&app, &entry, Command::Close, key).await
+}
+
+/// Cancel a performance
+///
+/// Holds are released at once, confirmed reservations are cancelled and refunded. It can't be undone.
+#[utoipa::path(post, path = "/schedules/{scheduleId}/cancel", tag = "Schedules",
+    params(("scheduleId" = String, Path), ("Idempotency-Key" = Option<String>, Header)), security(("bearer" = [])),
+    responses((status = 200, description = "The schedule, cancelled", body = ScheduleView),
+        (status = 404, description = "`not_found`")))]
+async fn cancel(
+    State(app): State<App>,
+    admin: Admin,
+    Path(id): Path<String>,
+    key: Option<IdempotencyKey>,
+    body: AnyBody,
+) -> Result<Response, Problem> {
+    let body = no_fields(body)?;
+    let entry = find(&app, &id)?;
+    let key = used(&app, &admin, &format!("POST /schedules/{id}/cancel"), key, &body);
+    act(&app, &entry, Command::Cancel, key).await
+}
+
+/// Seats to take off sale or to put back.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"seats": ["1층-B-7-14", "1층-B-7-15"]}))]
+struct SeatsBody {
+    /// Each known, none twice, at least one.
+    #[schema(min_items = 1)]
+    seats: Vec<String>,
+}
+
+/// Take seats off sale
+///
+/// All or none: each must be available.
+#[utoipa::path(post, path = "/schedules/{scheduleId}/block", tag = "Schedules", request_body = SeatsBody,
+    params(("scheduleId" = String, Path), ("Idempotency-Key" = Option<String>, Header)), security(("bearer" = [])),
+    responses((status = 200, description = "The schedule; the seats are `blocked`", body = ScheduleView),
+        (status = 404, description = "`not_found`"),
+        (status = 409, description = "`seat_unavailable` with `seats`"),
+        (status = 422, description = "`invalid_request`, `unknown_seat` with `seats`")))]
+async fn block(
+    State(app): State<App>,
+    admin: Admin,
+    Path(id): Path<String>,
+    key: Option<IdempotencyKey>,
+    body: Body<SeatsBody>,
+) -> Result<Response, Problem> {
+    let entry = find(&app, &id)?;
+    let seats = known_seats(entry.layout(), &body.value.seats)?;
+    let key = used(&app, &admin, &format!("POST /schedules/{id}/block"), key, &body.raw);
+    act(&app, &entry, Command::Block { seats }, key).await
+}
+
+/// Put blocked seats back on sale
+///
+/// All or none: each must be blocked.
+#[utoipa::path(post, path = "/schedules/{scheduleId}/unblock", tag = "Schedules", request_body = SeatsBody,
+    params(("scheduleId" = String, Path), ("Idempotency-Key" = Option<String>, Header)), security(("bearer" = [])),
+    responses((status = 200, description = "The schedule; the seats are `available`", body = ScheduleView),
+        (status = 404, description = "`not_found`"),
+        (status = 409, description = "`seat_unavailable` with `seats`"),
+        (status = 422, description = "`invalid_request`, `unknown_seat` with `seats`")))]
+async fn unblock(
+    State(app): State<App>,
+    admin: Admin,
+    Path(id): Path<String>,
+    key: Option<IdempotencyKey>,
+    body: Body<SeatsBody>,
+) -> Result<Response, Problem> {
+    let entry = find(&app, &id)?;
+    let seats = known_seats(entry.layout(), &body.value.seats)?;
+    let key = used(&app, &admin, &format!("POST /schedules/{id}/unblock"), key, &body.raw);
+    act(&app, &entry, Command::Unblock { seats }, key).await
+}
+
+pub(super) fn find(app: &App, id: &str) -> Result<Arc<ScheduleEntry>, Problem> {
+    app.engine.schedule(id).ok_or_else(Problem::not_found)
+}
+
+fn used(
+    app: &App,
+    Admin(caller): &Admin,
+    route: &str,
+    key: Option<IdempotencyKey>,
+    body: &[u8],
+) -> Option<KeyUse> {
+    key.map(|key| app.engine.key(&caller.user_id, route, key.as_str(), body))
+}
+
+async fn act(
+    app: &App,
+    entry: &ScheduleEntry,
+    command: Command,
+    key: Option<KeyUse>,
+) -> Result<Response, Problem> {
+    let acted = app.engine.act(entry, command, key).await;
+    acted.map(|acted| shown(entry, &acted)).map_err(|error| problem(error, Some(entry.layout())))
+}
+
+fn shown(entry: &ScheduleEntry, acted: &Acted) -> Response {
+    let Answer::Schedule(summary) = &acted.answer else {
+        unreachable!("a command about a schedule answers with it");
+    };
+    marked(Json(StatusCode::OK, ScheduleView::of(entry, summary)), acted.replayed)
+}
+
+/// Takes the body of a route that has no fields: nothing, or an empty object.
+fn no_fields(AnyBody(body): AnyBody) -> Result<Bytes, Problem> {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Nothing {}
+    if !body.trim_ascii().is_empty() {
+        let Nothing {} = crate::http::json::parse(&body)?;
+    }
+    Ok(body)
+}
+
+/// Finds the seats that a body names: at least one, each known, none twice.
+fn known_seats(layout: &Layout, names: &[String]) -> Result<Arc<[Seat]>, Problem> {
+    if names.is_empty() {
+        return Err(Problem::invalid_field("seats", "at least one seat is needed"));
+    }
+    let unknown: Vec<&str> =
+        names.iter().map(String::as_str).filter(|name| layout.seat(name).is_none()).collect();
+    if !unknown.is_empty() {
+        return Err(Problem::new(Code::UnknownSeat, "The venue has no such seats; see `seats`.")
+            .with("seats", unknown));
+    }
+    let seats: Vec<Seat> = names.iter().filter_map(|name| layout.seat(name)).collect();
+    let mut named = HashSet::new();
+    match seats.iter().position(|seat| !named.insert(*seat)) {
+        Some(twice) => Err(Problem::invalid_field(format!("seats[{twice}]"), "the seat is named twice")),
+        None => Ok(seats.into()),
+    }
 }

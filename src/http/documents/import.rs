@@ -1,0 +1,89 @@
+//! Many documents in one, as `onsale import` and `data/charlotte.json` have them.
+
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use super::checks::Checks;
+use super::venue::all;
+use super::{ConcertDocument, ScheduleDocument, VenueDocument};
+use crate::engine::Import;
+use crate::http::problem::FieldError;
+
+/// Venues, concerts and schedules, each the body of its `PUT` with its id.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(as = Import, example = json!({
+    "venues": [{"venueId": "hall", "name": "Hall", "timeZone": "Asia/Seoul",
+        "sections": [{"sectionId": "A", "floor": "1", "rows": [{"rowId": "1", "grade": "R", "length": 10}]}]}],
+    "concerts": [{"concertId": "show", "title": "Show", "artist": "Someone", "venueId": "hall", "currency": "KRW",
+        "grades": [{"grade": "R", "price": 50_000, "color": "#1E90FF"}]}],
+    "schedules": [{"scheduleId": "show-1", "concertId": "show", "startsAt": "2027-02-09T10:30:00.000Z",
+        "endsAt": "2027-02-09T13:10:00.000Z"}]
+}))]
+pub struct ImportDocument {
+    /// Venues, with `venueId`.
+    #[serde(default)]
+    pub venues: Vec<VenueDocument>,
+    /// Concerts, with `concertId`.
+    #[serde(default)]
+    pub concerts: Vec<ConcertDocument>,
+    /// Schedules, with `scheduleId`.
+    #[serde(default)]
+    pub schedules: Vec<ScheduleDocument>,
+}
+
+impl ImportDocument {
+    /// Checks the document.
+    ///
+    /// # Errors
+    /// Every field that is wrong.
+    pub fn into_domain(self) -> Result<Import, Vec<FieldError>> {
+        let mut checks = Checks::default();
+        let venue = |(index, venue): (usize, VenueDocument)| {
+            checks.within(format_args!("venues[{index}]"), |checks| venue.check(None, checks))
+        };
+        let venues = all(self.venues.into_iter().enumerate().map(venue));
+        let concert = |(index, concert): (usize, ConcertDocument)| {
+            checks.within(format_args!("concerts[{index}]"), |checks| concert.check(None, checks))
+        };
+        let concerts = all(self.concerts.into_iter().enumerate().map(concert));
+        let schedule = |(index, schedule): (usize, ScheduleDocument)| {
+            checks.within(format_args!("schedules[{index}]"), |checks| schedule.check(None, checks))
+        };
+        let schedules = all(self.schedules.into_iter().enumerate().map(schedule));
+        let import = match (venues, concerts, schedules) {
+            (Some(venues), Some(concerts), Some(schedules)) => Some(Import { venues, concerts, schedules }),
+            _ => None,
+        };
+        checks.finish(import)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::json::parse;
+
+    #[test]
+    fn the_demonstration_file_is_read_whole() {
+        let file = include_bytes!("../../../demo/charlotte.json");
+        let document: ImportDocument = parse(file).unwrap();
+        let import = document.into_domain().unwrap();
+        assert_eq!((import.venues.len(), import.concerts.len(), import.schedules.len()), (1, 2, 44));
+    }
+
+    #[test]
+    fn an_item_without_its_id_or_with_a_wrong_field_is_named() {
+        let text = r#"{"venues": [{"name": "", "timeZone": "UTC", "sections": []}],
+            "schedules": [{"scheduleId": "a b", "concertId": "c", "startsAt": "x", "endsAt": "2027-02-09T13:10:00Z"}]}"#;
+        let document: ImportDocument = parse(text.as_bytes()).unwrap();
+        let errors = document.into_domain().unwrap_err();
+        let fields: Vec<&str> = errors.iter().map(|error| error.field.as_str()).collect();
+        let expected =
+            ["venues[0].venueId", "venues[0].name", "schedules[0].scheduleId", "schedules[0].startsAt"];
+        assert_eq!(fields, expected);
+        let empty: ImportDocument = parse(b"{}").unwrap();
+        assert!(empty.into_domain().is_ok());
+        assert!(parse::<ImportDocument>(br#"{"shows": []}"#).is_err());
+    }
+}

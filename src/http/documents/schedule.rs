@@ -1,0 +1,439 @@
+//! A schedule's times, policy and casting as its administrator writes them.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::checks::{Checks, NAMES_MAX};
+use super::concert::check_role;
+use crate::domain::ids::{ConcertId, ScheduleId};
+use crate::domain::schedule::Plan;
+use crate::domain::schedule::policy::{Casting, Policy, QueueOrder, QueuePolicy, RESERVATION_SEATS_MAX};
+use crate::domain::time::{Seconds, Timestamp};
+use crate::http::problem::FieldError;
+
+/// The longest hold, pass and grace: a day.
+const DAY: u32 = Seconds::DAY.get();
+/// The longest payment: an hour.
+const PAYMENT_SECONDS_MAX: u32 = 3_600;
+/// The most seats that a user can have in a schedule.
+const USER_SEATS_MAX: u32 = 10_000;
+/// How long before the start cancelling can end: a year.
+const CANCEL_SECONDS_MAX: u32 = 366 * DAY;
+/// The most users who can be active, or be admitted in a minute.
+const ACTIVE_MAX: u32 = 1_000_000;
+/// The longest wait: a week.
+const WAITING_SECONDS_MAX: u32 = 7 * DAY;
+
+/// A performance of a concert.
+#[derive(Debug, Clone, PartialEq, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(as = SchedulePut, example = json!({
+    "concertId": "perf-kinky-1", "startsAt": "2027-02-09T10:30:00.000Z", "endsAt": "2027-02-09T13:10:00.000Z",
+    "salesOpenAt": "2026-11-20T11:00:00.000Z", "casting": {"lola": "강홍석"},
+    "policy": {"holdSeconds": 300, "maxSeatsPerReservation": 4}
+}))]
+pub struct ScheduleDocument {
+    /// Its id: 1–128 letters of any script, digits, `-_.:`. In a `PUT` it is the path's and may be left out.
+    pub schedule_id: Option<String>,
+    /// The concert that it performs, which can't change.
+    pub concert_id: String,
+    /// When the performance begins.
+    #[schema(format = DateTime)]
+    pub starts_at: String,
+    /// When it ends.
+    #[schema(format = DateTime)]
+    pub ends_at: String,
+    /// When its sale opens by itself.
+    #[schema(format = DateTime)]
+    pub sales_open_at: Option<String>,
+    /// When its sale closes by itself; at `startsAt` if absent.
+    #[schema(format = DateTime)]
+    pub sales_close_at: Option<String>,
+    /// Who plays what in this performance.
+    #[serde(default)]
+    pub casting: BTreeMap<String, CastingDocument>,
+    /// The rules of the sale; what is left out has its default.
+    #[serde(default)]
+    pub policy: PolicyDocument,
+}
+
+/// A schedule's times, casting and policy, as they are given back.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = Plan)]
+pub struct PlanDocument {
+    /// When the performance begins.
+    #[schema(format = DateTime)]
+    pub starts_at: String,
+    /// When it ends.
+    #[schema(format = DateTime)]
+    pub ends_at: String,
+    /// When its sale opens by itself.
+    #[schema(format = DateTime)]
+    pub sales_open_at: Option<String>,
+    /// When its sale closes by itself; at `startsAt` if null.
+    #[schema(format = DateTime)]
+    pub sales_close_at: Option<String>,
+    /// Who plays what in this performance.
+    pub casting: BTreeMap<String, CastingDocument>,
+    /// The rules of the sale.
+    pub policy: PolicyDocument,
+}
+
+/// Who plays a role: one name, or several.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(untagged)]
+#[schema(as = Casting)]
+pub enum CastingDocument {
+    /// One name.
+    One(String),
+    /// Several names.
+    Many(Vec<String>),
+}
+
+/// The rules of a sale.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[schema(as = Policy)]
+pub struct PolicyDocument {
+    /// How long a hold lives.
+    #[schema(minimum = 1, maximum = 86_400)]
+    pub hold_seconds: u64,
+    /// How many seats one reservation may have.
+    #[schema(minimum = 1, maximum = 100)]
+    pub max_seats_per_reservation: u64,
+    /// How many seats a user's live reservations of the schedule may have together.
+    #[schema(minimum = 1, maximum = 10_000)]
+    pub max_seats_per_user: u64,
+    /// How long a payment may take once the client has confirmed it.
+    #[schema(minimum = 1, maximum = 3_600)]
+    pub payment_seconds: u64,
+    /// Until how long before the start a user may cancel.
+    #[schema(maximum = 31_622_400)]
+    pub cancel_until_seconds_before_start: u64,
+    /// Whether a hold is refused that leaves a single free seat alone.
+    pub prevent_orphan_seats: bool,
+    /// How long, after an outage, a hold lives that would have ended meanwhile.
+    #[schema(maximum = 86_400)]
+    pub recovery_grace_seconds: u64,
+    /// The waiting room, where there is one.
+    pub queue: Option<QueuePolicyDocument>,
+}
+
+/// The rules of a waiting room.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[schema(as = QueuePolicy)]
+pub struct QueuePolicyDocument {
+    /// How many users may be active at once.
+    #[schema(minimum = 1, maximum = 1_000_000)]
+    pub max_active: u64,
+    /// How many users are admitted a minute at most, where that is limited.
+    #[schema(minimum = 1, maximum = 1_000_000)]
+    pub admit_per_minute: Option<u64>,
+    /// How long a pass is active.
+    #[schema(minimum = 1, maximum = 86_400)]
+    pub active_seconds: u64,
+    /// How soon after its admission a pass must show a sign of life.
+    #[schema(minimum = 1, maximum = 86_400)]
+    pub claim_seconds: u64,
+    /// How long a place waits.
+    #[schema(minimum = 1, maximum = 604_800)]
+    pub waiting_seconds: u64,
+    /// In which order people are admitted.
+    pub order: OrderDocument,
+    /// When the first is admitted; when the sale opens if absent.
+    #[schema(format = DateTime)]
+    pub opens_at: Option<String>,
+}
+
+/// The order of a waiting room: first come, first served, or a draw among all who came before it opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = QueueOrder)]
+pub enum OrderDocument {
+    /// First come, first served.
+    Fifo,
+    /// A draw.
+    Shuffle,
+}
+
+impl ScheduleDocument {
+    /// Checks the document; `id` is the path's, or `None` where the document itself must have one.
+    ///
+    /// # Errors
+    /// Every field that is wrong.
+    pub fn into_domain(self, id: Option<&str>) -> Result<(ScheduleId, ConcertId, Plan), Vec<FieldError>> {
+        let mut checks = Checks::default();
+        let schedule = self.check(id, &mut checks);
+        checks.finish(schedule)
+    }
+
+    pub(super) fn check(
+        self,
+        id: Option<&str>,
+        checks: &mut Checks,
+    ) -> Option<(ScheduleId, ConcertId, Plan)> {
+        let id = checks.own_id("scheduleId", id, self.schedule_id.as_deref(), ScheduleId::parse);
+        let concert = checks.parsed(format_args!("concertId"), &self.concert_id, ConcertId::parse);
+        let plan = Plan {
+            starts_at: checks.instant(format_args!("startsAt"), &self.starts_at),
+            ends_at: checks.instant(format_args!("endsAt"), &self.ends_at),
+            sales_open_at: checks.instant_or_none(format_args!("salesOpenAt"), self.sales_open_at.as_deref()),
+            sales_close_at: checks
+                .instant_or_none(format_args!("salesCloseAt"), self.sales_close_at.as_deref()),
+            casting: check_casting(checks, self.casting),
+            policy: checks.within(format_args!("policy"), |checks| self.policy.check(checks)),
+        };
+        Some((id?, concert?, plan))
+    }
+}
+
+fn check_casting(
+    checks: &mut Checks,
+    casting: BTreeMap<String, CastingDocument>,
+) -> BTreeMap<String, Casting> {
+    if casting.len() > NAMES_MAX {
+        checks.wrong(format_args!("casting"), format!("must have at most {NAMES_MAX} roles"));
+        return BTreeMap::new();
+    }
+    let role = |(role, casting): (String, CastingDocument)| {
+        let names = match &casting {
+            CastingDocument::One(name) => core::slice::from_ref(name),
+            CastingDocument::Many(names) => names,
+        };
+        check_role(checks, "casting", &role, names);
+        let casting = match casting {
+            CastingDocument::One(name) => Casting::One(name),
+            CastingDocument::Many(names) => Casting::Many(names),
+        };
+        (role, casting)
+    };
+    casting.into_iter().map(role).collect()
+}
+
+impl PolicyDocument {
+    fn check(self, checks: &mut Checks) -> Policy {
+        let mut number = |field: &str, number, range| checks.number(format_args!("{field}"), number, range);
+        let hold = number("holdSeconds", self.hold_seconds, 1..=DAY);
+        let seats_per_reservation_max =
+            number("maxSeatsPerReservation", self.max_seats_per_reservation, 1..=RESERVATION_SEATS_MAX);
+        let seats_per_user_max = number("maxSeatsPerUser", self.max_seats_per_user, 1..=USER_SEATS_MAX);
+        let payment = number("paymentSeconds", self.payment_seconds, 1..=PAYMENT_SECONDS_MAX);
+        let cancel = number(
+            "cancelUntilSecondsBeforeStart",
+            self.cancel_until_seconds_before_start,
+            0..=CANCEL_SECONDS_MAX,
+        );
+        let recovery_grace = number("recoveryGraceSeconds", self.recovery_grace_seconds, 0..=DAY);
+        let queue =
+            |queue: QueuePolicyDocument| checks.within(format_args!("queue"), |checks| queue.check(checks));
+        Policy {
+            hold: Seconds::new(hold),
+            seats_per_reservation_max,
+            seats_per_user_max,
+            payment: Seconds::new(payment),
+            cancel_until_before_start: Seconds::new(cancel),
+            prevent_orphan_seats: self.prevent_orphan_seats,
+            recovery_grace: Seconds::new(recovery_grace),
+            queue: self.queue.map(queue),
+        }
+    }
+}
+
+impl QueuePolicyDocument {
+    fn check(self, checks: &mut Checks) -> QueuePolicy {
+        let mut number = |field: &str, number, range| checks.number(format_args!("{field}"), number, range);
+        QueuePolicy {
+            active_max: number("maxActive", self.max_active, 1..=ACTIVE_MAX),
+            admit_per_minute: self
+                .admit_per_minute
+                .map(|count| number("admitPerMinute", count, 1..=ACTIVE_MAX)),
+            active: Seconds::new(number("activeSeconds", self.active_seconds, 1..=DAY)),
+            claim: Seconds::new(number("claimSeconds", self.claim_seconds, 1..=DAY)),
+            waiting: Seconds::new(number("waitingSeconds", self.waiting_seconds, 1..=WAITING_SECONDS_MAX)),
+            order: match self.order {
+                OrderDocument::Fifo => QueueOrder::Fifo,
+                OrderDocument::Shuffle => QueueOrder::Shuffle,
+            },
+            opens_at: checks.instant_or_none(format_args!("opensAt"), self.opens_at.as_deref()),
+        }
+    }
+}
+
+fn written(at: Option<Timestamp>) -> Option<String> {
+    at.map(|at| at.to_string())
+}
+
+fn seconds(duration: Seconds) -> u64 {
+    u64::from(duration.get())
+}
+
+impl From<&Plan> for PlanDocument {
+    fn from(plan: &Plan) -> Self {
+        let casting = |(role, casting): (&String, &Casting)| {
+            let casting = match casting {
+                Casting::One(name) => CastingDocument::One(name.clone()),
+                Casting::Many(names) => CastingDocument::Many(names.clone()),
+            };
+            (role.clone(), casting)
+        };
+        Self {
+            starts_at: plan.starts_at.to_string(),
+            ends_at: plan.ends_at.to_string(),
+            sales_open_at: written(plan.sales_open_at),
+            sales_close_at: written(plan.sales_close_at),
+            casting: plan.casting.iter().map(casting).collect(),
+            policy: PolicyDocument::from(&plan.policy),
+        }
+    }
+}
+
+impl From<&Policy> for PolicyDocument {
+    fn from(policy: &Policy) -> Self {
+        Self {
+            hold_seconds: seconds(policy.hold),
+            max_seats_per_reservation: u64::from(policy.seats_per_reservation_max),
+            max_seats_per_user: u64::from(policy.seats_per_user_max),
+            payment_seconds: seconds(policy.payment),
+            cancel_until_seconds_before_start: seconds(policy.cancel_until_before_start),
+            prevent_orphan_seats: policy.prevent_orphan_seats,
+            recovery_grace_seconds: seconds(policy.recovery_grace),
+            queue: policy.queue.as_ref().map(QueuePolicyDocument::from),
+        }
+    }
+}
+
+impl From<&QueuePolicy> for QueuePolicyDocument {
+    fn from(queue: &QueuePolicy) -> Self {
+        Self {
+            max_active: u64::from(queue.active_max),
+            admit_per_minute: queue.admit_per_minute.map(u64::from),
+            active_seconds: seconds(queue.active),
+            claim_seconds: seconds(queue.claim),
+            waiting_seconds: seconds(queue.waiting),
+            order: match queue.order {
+                QueueOrder::Fifo => OrderDocument::Fifo,
+                QueueOrder::Shuffle => OrderDocument::Shuffle,
+            },
+            opens_at: written(queue.opens_at),
+        }
+    }
+}
+
+/// What a document leaves out is as the domain's default has it.
+impl Default for PolicyDocument {
+    fn default() -> Self {
+        Self::from(&Policy::default())
+    }
+}
+
+/// What a document leaves out is as the domain's default has it.
+impl Default for QueuePolicyDocument {
+    fn default() -> Self {
+        Self::from(&QueuePolicy::default())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::http::json::parse;
+
+    fn document() -> Value {
+        json!({
+            "concertId": "c", "startsAt": "2027-02-09T19:30:00+09:00", "endsAt": "2027-02-09T13:10:00Z",
+            "casting": {"lola": "강홍석", "charlie": ["김호영", "신재범"]},
+        })
+    }
+
+    fn read(value: &Value) -> Result<Plan, Vec<String>> {
+        let document: ScheduleDocument = parse(value.to_string().as_bytes()).unwrap();
+        let fields = |errors: Vec<FieldError>| errors.into_iter().map(|error| error.field).collect();
+        document.into_domain(Some("s")).map(|(_, _, plan)| plan).map_err(fields)
+    }
+
+    #[test]
+    fn what_a_policy_leaves_out_has_the_defaults_of_the_contract() {
+        let plan = read(&document()).unwrap();
+        let written = serde_json::to_value(PlanDocument::from(&plan)).unwrap();
+        let policy = json!({
+            "holdSeconds": 300, "maxSeatsPerReservation": 4, "maxSeatsPerUser": 4, "paymentSeconds": 60,
+            "cancelUntilSecondsBeforeStart": 86_400, "preventOrphanSeats": false, "recoveryGraceSeconds": 900,
+            "queue": null,
+        });
+        assert_eq!(written["policy"], policy);
+        let mut some = document();
+        some["policy"] = json!({"holdSeconds": 60, "queue": {"maxActive": 7}});
+        let written = serde_json::to_value(PlanDocument::from(&read(&some).unwrap())).unwrap();
+        let queue = json!({
+            "maxActive": 7, "admitPerMinute": null, "activeSeconds": 1800, "claimSeconds": 120,
+            "waitingSeconds": 3600, "order": "fifo", "opensAt": null,
+        });
+        assert_eq!((&written["policy"]["holdSeconds"], &written["policy"]["queue"]), (&json!(60), &queue));
+        assert_eq!(written["policy"]["maxSeatsPerUser"], 4);
+    }
+
+    #[test]
+    fn a_plan_is_given_back_as_it_was_written_with_its_instants_in_utc() {
+        let written = serde_json::to_value(PlanDocument::from(&read(&document()).unwrap())).unwrap();
+        assert_eq!(written["casting"], document()["casting"]);
+        assert_eq!(written["startsAt"], "2027-02-09T10:30:00.000Z");
+        assert_eq!(written["salesOpenAt"], Value::Null);
+        let mut again = written;
+        again["concertId"] = "c".into();
+        assert_eq!(read(&again), read(&document()));
+    }
+
+    #[test]
+    fn every_wrong_field_is_named_at_once() {
+        let wrong = json!({
+            "scheduleId": "other", "concertId": "", "startsAt": "tomorrow", "endsAt": "2027-02-09",
+            "salesOpenAt": "2027-02-09T10:30Z", "casting": {"": "x"},
+            "policy": {
+                "holdSeconds": 0, "maxSeatsPerReservation": 101, "maxSeatsPerUser": 0, "paymentSeconds": 3_601,
+                "cancelUntilSecondsBeforeStart": 99_999_999, "recoveryGraceSeconds": 86_401,
+                "queue": {"maxActive": 0, "admitPerMinute": 0, "claimSeconds": 0, "opensAt": "x"},
+            },
+        });
+        assert_eq!(
+            read(&wrong).unwrap_err(),
+            [
+                "scheduleId",
+                "concertId",
+                "startsAt",
+                "endsAt",
+                "salesOpenAt",
+                "casting",
+                "policy.holdSeconds",
+                "policy.maxSeatsPerReservation",
+                "policy.maxSeatsPerUser",
+                "policy.paymentSeconds",
+                "policy.cancelUntilSecondsBeforeStart",
+                "policy.recoveryGraceSeconds",
+                "policy.queue.maxActive",
+                "policy.queue.admitPerMinute",
+                "policy.queue.claimSeconds",
+                "policy.queue.opensAt",
+            ]
+        );
+    }
+
+    #[test]
+    fn an_unknown_field_is_refused_at_every_depth() {
+        for policy in [json!({"holdSecond": 1}), json!({"queue": {"active": 1}}), json!(null)] {
+            let mut value = document();
+            value["policy"] = policy;
+            assert!(parse::<ScheduleDocument>(value.to_string().as_bytes()).is_err(), "{value}");
+        }
+        for casting in [json!({"a": 1}), json!({"a": null}), json!({"a": [1]})] {
+            let mut value = document();
+            value["casting"] = casting;
+            assert!(parse::<ScheduleDocument>(value.to_string().as_bytes()).is_err(), "{value}");
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! The journal as server-sent `CloudEvents`: durable records only, in order, none left out.
+//!
+//! A client costs its position and one chunk: the next chunk is read, off the async threads, once the client
+//! took the last. Nothing grows for a slow client.
+
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+use axum::response::Response;
+use bytes::Bytes;
+use serde::Serialize;
+use serde_json::{Map, Value};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use super::names::Known;
+use crate::engine::HistoryError;
+use crate::http::app::App;
+use crate::http::documents::event::{self, EventDocument};
+use crate::http::problem::{Code, Problem};
+use crate::journal::Position;
+use crate::record::{self, Fact, Record};
+
+/// How often a stream says that it is alive when nothing happens.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// A chunk ends with the event that fills this many bytes: one event (a venue) can have more.
+const CHUNK_BYTES: usize = 64 << 10;
+const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+
+/// Reads the position that a client was at when its stream broke.
+pub(super) fn last_event_id(headers: &HeaderMap) -> Result<Option<Position>, Problem> {
+    let Some(value) = headers.get(LAST_EVENT_ID) else { return Ok(None) };
+    let position = value.to_str().ok().and_then(|text| text.parse().ok()).map(Position::new);
+    let wrong =
+        || Problem::new(Code::MalformedRequest, "Last-Event-ID isn't a position that this feed gave.");
+    position.map(Some).ok_or_else(wrong)
+}
+
+/// Answers with everything behind a position, and what comes.
+pub(super) fn follow(app: &App, after: Position) -> Response {
+    let feed = Feed {
+        source: format!("/logs/{:032x}", app.engine.journal().log_id()),
+        durable: app.engine.journal().watch(),
+        shutdown: app.parts.shutdown.clone(),
+        known: Some(Known::new(app.engine.clone())),
+        after,
+        greeted: false,
+        _subscriber: Subscriber::new(),
+    };
+    let stream = futures_util::stream::unfold(feed, |mut feed| async move {
+        feed.next().await.map(|chunk| (Ok::<_, core::convert::Infallible>(chunk), feed))
+    });
+    let mut response = Response::new(Body::from_stream(stream));
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    // Some proxies hold a stream back unless they are told.
+    headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
+    response
+}
+
+/// Counts a client for as long as it follows.
+struct Subscriber(metrics::Gauge);
+
+impl Subscriber {
+    fn new() -> Self {
+        let gauge = metrics::gauge!("onsale_event_subscribers", "stream" => "journal");
+        gauge.increment(1.0);
+        Self(gauge)
+    }
+}
+
+impl Drop for Subscriber {
+    fn drop(&mut self) {
+        self.0.decrement(1.0);
+    }
+}
+
+/// One client that follows the journal.
+struct Feed {
+    source: String,
+    durable: watch::Receiver<Position>,
+    shutdown: CancellationToken,
+    /// Away while a chunk is read.
+    known: Option<Known>,
+    /// The last position that the client has.
+    after: Position,
+    greeted: bool,
+    _subscriber: Subscriber,
+}
+
+impl Feed {
+    /// Returns what is sent next; `None` ends the stream. Asked only when the client took the last.
+    async fn next(&mut self) -> Option<Bytes> {
+        loop {
+            if self.shutdown.is_cancelled() {
+                return None;
+            }
+            let durable = *self.durable.borrow_and_update();
+            if durable > self.after {
+                return self.read().await;
+            }
+            if !self.greeted {
+                // A client that has everything learns that it is connected.
+                self.greeted = true;
+                return Some(Bytes::from_static(b": connected\n\n"));
+            }
+            tokio::select! {
+                changed = self.durable.changed() => if changed.is_err() { return None },
+                () = tokio::time::sleep(KEEP_ALIVE) => return Some(Bytes::from_static(b": still here\n\n")),
+                () = self.shutdown.cancelled() => return None,
+            }
+        }
+    }
+
+    /// Reads the next chunk. A stream that can't go on ends: who comes again learns why.
+    async fn read(&mut self) -> Option<Bytes> {
+        let (mut known, source, after) = (self.known.take()?, self.source.clone(), self.after);
+        let read = tokio::task::spawn_blocking(move || {
+            let chunk = chunk(&mut known, &source, after);
+            (known, chunk)
+        });
+        let (known, chunk) = read.await.ok()?;
+        self.known = Some(known);
+        match chunk {
+            Ok((bytes, last)) => {
+                self.after = last;
+                self.greeted = true;
+                Some(bytes.into())
+            }
+            Err(error) => {
+                tracing::warn!(%error, %after, "the journal's feed ends");
+                None
+            }
+        }
+    }
+}
+
+fn chunk(known: &mut Known, source: &str, after: Position) -> Result<(Vec<u8>, Position), HistoryError> {
+    let mut bytes = Vec::with_capacity(CHUNK_BYTES);
+    let mut last = after;
+    let records = known.engine().journal().read(after);
+    for item in records {
+        let (position, record) = item?;
+        write(&mut bytes, known, source, position, &record::decode(&record)?)?;
+        last = position;
+        if bytes.len() >= CHUNK_BYTES {
+            break;
+        }
+    }
+    Ok((bytes, last))
+}
+
+/// A `CloudEvent`, as <https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/formats/json-format.md>
+/// has it; `position` is an extension.
+#[derive(Serialize)]
+struct CloudEvent<'a> {
+    specversion: &'static str,
+    id: String,
+    source: &'a str,
+    #[serde(rename = "type")]
+    kind: &'static str,
+    subject: &'a str,
+    time: String,
+    datacontenttype: &'static str,
+    position: u64,
+    data: &'a Map<String, Value>,
+}
+
+fn write(
+    bytes: &mut Vec<u8>,
+    known: &mut Known,
+    source: &str,
+    position: Position,
+    record: &Record,
+) -> Result<(), HistoryError> {
+    let EventDocument { name, subject, data } = match &record.fact {
+        Fact::Catalogue(event) => event::of_catalogue(event),
+        Fact::Schedule(number, event) => event::of_schedule(event, &known.names(*number, event)?),
+    };
+    let event = CloudEvent {
+        specversion: "1.0",
+        id: position.to_string(),
+        source,
+        kind: name,
+        subject: &subject,
+        time: record.at.to_string(),
+        datacontenttype: "application/json",
+        position: position.get(),
+        data: &data,
+    };
+    bytes.extend_from_slice(format!("id: {position}\nevent: {name}\ndata: ").as_bytes());
+    // JSON without line breaks: serde escapes those in texts.
+    serde_json::to_writer(&mut *bytes, &event).expect("writing to memory doesn't fail");
+    bytes.extend_from_slice(b"\n\n");
+    Ok(())
+}

@@ -1,0 +1,155 @@
+//! By which names the numbers in an event are known: from the schedule that lives, from what was read just
+//! before, or from what the journal keeps of a schedule that is gone.
+//!
+//! Not async: it may read the journal.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::domain::catalogue::CatalogueEvent;
+use crate::domain::ids::{ReservationNumber, ScheduleId, ScheduleNumber, UserId, VenueId};
+use crate::domain::schedule::Event;
+use crate::domain::venue::{Layout, Venue};
+use crate::engine::{Engine, HistoryError, ScheduleEntry};
+use crate::http::documents::event::Names;
+use crate::record::{self, Fact};
+
+/// How many reservations that were read just before are remembered: a reader of the journal may be a moment
+/// ahead of the state that it would ask for them.
+const RECENT_MAX: usize = 10_000;
+/// How many schedules that are gone are remembered.
+const GONE_MAX: usize = 16;
+
+/// What one reader of the journal knows.
+pub(super) struct Known {
+    engine: Engine,
+    recent: HashMap<(ScheduleNumber, ReservationNumber), (u64, UserId)>,
+    gone: HashMap<ScheduleNumber, Arc<Gone>>,
+}
+
+/// A schedule that is gone, as far as the journal tells.
+#[derive(Default)]
+struct Gone {
+    id: Option<ScheduleId>,
+    layout: Option<Arc<Layout>>,
+    reservations: HashMap<ReservationNumber, (u64, UserId)>,
+}
+
+enum Source {
+    Live(Arc<ScheduleEntry>),
+    Gone(Arc<Gone>),
+}
+
+/// The names of one event's schedule.
+pub(super) struct NamesOf<'a> {
+    number: ScheduleNumber,
+    recent: &'a HashMap<(ScheduleNumber, ReservationNumber), (u64, UserId)>,
+    source: Source,
+}
+
+impl Known {
+    pub(super) fn new(engine: Engine) -> Self {
+        Self { engine, recent: HashMap::new(), gone: HashMap::new() }
+    }
+
+    /// Returns the engine.
+    pub(super) fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// Returns the names for an event, and notes what it says itself. Call it for the events in order.
+    pub(super) fn names(
+        &mut self,
+        number: ScheduleNumber,
+        event: &Event,
+    ) -> Result<NamesOf<'_>, HistoryError> {
+        if let Event::SeatsHeld { number: reservation, nonce, user, .. } = event {
+            if self.recent.len() >= RECENT_MAX {
+                self.recent.clear();
+            }
+            self.recent.insert((number, *reservation), (*nonce, user.clone()));
+        }
+        let source = match self.engine.schedule_by_number(number) {
+            Some(entry) => Source::Live(entry),
+            None => Source::Gone(self.gone(number)?),
+        };
+        Ok(NamesOf { number, recent: &self.recent, source })
+    }
+
+    fn gone(&mut self, number: ScheduleNumber) -> Result<Arc<Gone>, HistoryError> {
+        if let Some(gone) = self.gone.get(&number) {
+            return Ok(Arc::clone(gone));
+        }
+        let gone = Arc::new(look_back(&self.engine, number)?);
+        if self.gone.len() >= GONE_MAX {
+            self.gone.clear();
+        }
+        self.gone.insert(number, Arc::clone(&gone));
+        Ok(gone)
+    }
+}
+
+/// Reads what the journal keeps of a schedule that is no longer there.
+fn look_back(engine: &Engine, number: ScheduleNumber) -> Result<Gone, HistoryError> {
+    let mut gone = Gone::default();
+    let mut venues: HashMap<VenueId, Arc<Venue>> = HashMap::new();
+    let mut at_creation: Option<(VenueId, Option<Arc<Venue>>)> = None;
+    let journal = engine.journal();
+    journal.for_each(journal.oldest().previous(), |_, bytes| {
+        match record::decode(bytes)?.fact {
+            Fact::Catalogue(CatalogueEvent::VenuePut(venue)) => {
+                venues.insert(venue.id.clone(), venue);
+            }
+            Fact::Schedule(of, Event::Created(creation)) if of == number => {
+                gone.id = Some(creation.id.clone());
+                at_creation = Some((creation.venue.clone(), venues.get(&creation.venue).cloned()));
+            }
+            Fact::Schedule(of, Event::SeatsHeld { number: reservation, nonce, user, .. }) if of == number => {
+                gone.reservations.insert(reservation, (nonce, user));
+            }
+            Fact::Catalogue(_) | Fact::Schedule(..) => {}
+        }
+        Ok::<(), HistoryError>(())
+    })?;
+    gone.layout = match at_creation {
+        Some((_, Some(venue))) => Layout::new(&venue.sections).ok().map(Arc::new),
+        // Put before the journal begins, and not put since: it stands as it stood.
+        Some((id, None)) if !venues.contains_key(&id) => {
+            engine.catalogue().venue(&id).map(|built| Arc::clone(&built.layout))
+        }
+        Some((_, None)) | None => None,
+    };
+    Ok(gone)
+}
+
+impl Names for NamesOf<'_> {
+    fn number(&self) -> ScheduleNumber {
+        self.number
+    }
+
+    fn id(&self) -> Option<&ScheduleId> {
+        match &self.source {
+            Source::Live(entry) => Some(entry.id()),
+            Source::Gone(gone) => gone.id.as_ref(),
+        }
+    }
+
+    fn layout(&self) -> Option<&Layout> {
+        match &self.source {
+            Source::Live(entry) => Some(entry.layout()),
+            Source::Gone(gone) => gone.layout.as_deref(),
+        }
+    }
+
+    fn reservation(&self, number: ReservationNumber) -> Option<(u64, UserId)> {
+        let recent = self.recent.get(&(self.number, number)).cloned();
+        recent.or_else(|| match &self.source {
+            Source::Live(entry) => {
+                let schedule = entry.read();
+                let reservation = schedule.reservation_numbered(number)?;
+                Some((reservation.nonce, reservation.user.clone()))
+            }
+            Source::Gone(gone) => gone.reservations.get(&number).cloned(),
+        })
+    }
+}

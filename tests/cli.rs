@@ -1,0 +1,700 @@
+//! The `onsale` program as an operator meets it: started, asked, stopped, killed, and shown damaged files.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+const SECRET: &str = "0123456789abcdef0123456789abcdef";
+const ADMIN: &str = "administrator-administrator-administrator";
+
+/// The program with these arguments and no settings of whoever runs the test.
+fn onsale(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_onsale"));
+    command.args(arguments).env_clear().stdin(Stdio::null());
+    command
+}
+
+/// What a run printed, and how it ended.
+struct Ran {
+    code: Option<i32>,
+    out: String,
+    err: String,
+}
+
+impl Ran {
+    fn of(output: Output) -> Self {
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        Self { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
+    }
+
+    #[track_caller]
+    fn ended(self, code: i32) -> Self {
+        assert_eq!(self.code, Some(code), "stdout:\n{}\nstderr:\n{}", self.out, self.err);
+        assert!(!self.err.contains("panicked"), "{}", self.err);
+        self
+    }
+}
+
+fn run(arguments: &[&str]) -> Ran {
+    Ran::of(onsale(arguments).output().unwrap())
+}
+
+/// A started server, which is killed when the test lets it go.
+struct Server {
+    child: Child,
+    out: BufReader<ChildStdout>,
+    err: PathBuf,
+    address: String,
+    metrics: String,
+}
+
+/// The host and port of the URL in a line.
+fn host_of(line: &str) -> String {
+    line.split("//").nth(1).unwrap().split('/').next().unwrap().to_owned()
+}
+
+impl Server {
+    /// Starts on a free port, and waits for the line that says it is ready.
+    fn start(data_dir: &Path, arguments: &[&str]) -> Self {
+        let data_dir = data_dir.to_str().unwrap();
+        let mut all =
+            vec!["serve", "--listen", "127.0.0.1:0", "--data-dir", data_dir, "--journal-reserve-bytes", "0"];
+        all.extend(arguments);
+        let err = PathBuf::from(format!("{data_dir}.stderr"));
+        let mut command = onsale(&all);
+        if !arguments.contains(&"--demo") {
+            command.env("ONSALE_JWT_SECRET", SECRET).env("ONSALE_ADMIN_TOKEN", ADMIN);
+        }
+        let log = fs::File::create(&err).unwrap();
+        let mut child = command.stdout(Stdio::piped()).stderr(log).spawn().unwrap();
+        let out = BufReader::new(child.stdout.take().unwrap());
+        let mut server = Self { child, out, err, address: String::new(), metrics: String::new() };
+        let api = server.line_with("  API ");
+        server.address = host_of(&api);
+        server.metrics = host_of(&server.line_with("  metrics "));
+        server
+    }
+
+    /// Reads standard output up to the line that has `text`.
+    fn line_with(&mut self, text: &str) -> String {
+        loop {
+            let mut line = String::new();
+            let read = self.out.read_line(&mut line).unwrap();
+            assert!(read > 0, "no line with {text:?}; stderr:\n{}", self.log());
+            if line.contains(text) {
+                return line;
+            }
+        }
+    }
+
+    fn log(&self) -> String {
+        fs::read_to_string(&self.err).unwrap()
+    }
+
+    fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    fn signal(&self, name: &str) {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args([&format!("-{name}"), &pid]).status().unwrap().success());
+    }
+
+    /// Sends a signal, and returns the exit code and the log.
+    fn stop(mut self, name: &str) -> (Option<i32>, String) {
+        self.signal(name);
+        let code = self.child.wait().unwrap().code();
+        (code, self.log())
+    }
+
+    fn get(&self, path: &str) -> (u16, String) {
+        request(&self.address, &format!("GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"))
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn request(address: &str, text: &str) -> (u16, String) {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.write_all(text.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
+}
+
+/// A small house with two shows, as `import` takes it.
+fn season() -> Value {
+    let rows =
+        json!([{"rowId": "1", "grade": "VIP", "length": 4}, {"rowId": "2", "grade": "R", "length": 6}]);
+    let schedule = |id: &str, day: &str| {
+        json!({"scheduleId": id, "concertId": "hamlet", "startsAt": format!("2099-05-{day}T19:00:00.000Z"),
+               "endsAt": format!("2099-05-{day}T22:00:00.000Z"), "salesOpenAt": "2026-01-01T00:00:00.000Z"})
+    };
+    json!({
+        "venues": [{"venueId": "house", "name": "House", "address": "1 Street", "type": "theater",
+                    "timeZone": "Europe/London", "sections": [{"sectionId": "A", "floor": "1", "rows": rows}]}],
+        "concerts": [{"concertId": "hamlet", "title": "Hamlet", "artist": "Company", "venueId": "house",
+                      "currency": "KRW", "grades": [{"grade": "VIP", "price": 50000, "color": "#ff0000"},
+                                                    {"grade": "R", "price": 30000, "color": "#00ff00"}]}],
+        "schedules": [schedule("evening-1", "01"), schedule("evening-2", "02")],
+    })
+}
+
+/// A directory for data, and the season's file beside it.
+struct Stage {
+    temporary: TempDir,
+}
+
+impl Stage {
+    fn new() -> Self {
+        let stage = Self { temporary: TempDir::new().unwrap() };
+        fs::write(stage.file(), season().to_string()).unwrap();
+        stage
+    }
+
+    fn data(&self) -> PathBuf {
+        self.temporary.path().join("data")
+    }
+
+    fn data_text(&self) -> String {
+        self.data().to_str().unwrap().to_owned()
+    }
+
+    fn file(&self) -> PathBuf {
+        self.temporary.path().join("season.json")
+    }
+
+    fn file_text(&self) -> String {
+        self.file().to_str().unwrap().to_owned()
+    }
+
+    fn start(&self) -> Server {
+        Server::start(&self.data(), &[])
+    }
+
+    /// A stopped engine's directory with a season in it.
+    fn imported() -> Self {
+        let stage = Self::new();
+        let ran = stage.on_data("import", &[&stage.file_text()]).ended(0);
+        assert_eq!(ran.out, "imported 1 venue, 1 concert, 2 schedules\n");
+        stage
+    }
+
+    /// The same, with two seats held in the first show, by a server that was then stopped by a signal.
+    fn sold(signal: &str) -> Self {
+        let stage = Self::imported();
+        let server = stage.start();
+        assert_eq!(hold(&server, "alice", 2).0, 201);
+        let (code, log) = server.stop(signal);
+        assert_eq!(code, if signal == "KILL" { None } else { Some(0) }, "{log}");
+        stage
+    }
+
+    fn on_data(&self, command: &str, arguments: &[&str]) -> Ran {
+        let data = self.data_text();
+        let mut all = vec![command];
+        all.extend(arguments);
+        all.extend(["--data-dir", &data]);
+        let mut command = onsale(&all);
+        command.env("ONSALE_JOURNAL_RESERVE_BYTES", "0");
+        Ran::of(command.output().unwrap())
+    }
+
+    fn replay(&self, arguments: &[&str]) -> Value {
+        serde_json::from_str(&self.on_data("replay", arguments).ended(0).out).unwrap()
+    }
+}
+
+fn token(user: &str) -> String {
+    let ran = onsale(&["token", "--user", user]).env("ONSALE_JWT_SECRET", SECRET).output().unwrap();
+    Ran::of(ran).ended(0).out.trim().to_owned()
+}
+
+fn hold(server: &Server, user: &str, count: u32) -> (u16, String) {
+    let body = json!({"scheduleId": "evening-1", "bestAvailable": {"count": count}}).to_string();
+    request(
+        &server.address,
+        &format!(
+            "POST /api/v1/reservations HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {}\r\nContent-Type: application/json\r\n\
+             Content-Length: {}\r\nConnection: close\r\n\r\n{body}",
+            token(user),
+            body.len()
+        ),
+    )
+}
+
+/// Every file below a directory with its content.
+fn contents(dir: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(contents(&path));
+        } else {
+            let bytes = fs::read(&path).unwrap();
+            found.push((path, bytes));
+        }
+    }
+    found.sort();
+    found
+}
+
+#[test]
+fn every_help_shows_an_example_what_is_printed_and_the_exit_codes() {
+    let top = run(&["--help"]).ended(0).out;
+    for command in ["serve", "import", "replay", "verify", "snapshot", "openapi", "token"] {
+        assert!(top.contains(&format!("\n  {command} ")), "{top}");
+        for flag in ["-h", "--help"] {
+            let help = run(&[command, flag]).ended(0).out;
+            for part in ["EXAMPLE", "PRINTS", "EXIT CODES", &format!("onsale {command}")] {
+                assert!(help.contains(part), "{command} {flag}: {part}\n{help}");
+            }
+        }
+    }
+    assert_eq!(run(&["--version"]).ended(0).out, format!("onsale {}\n", env!("CARGO_PKG_VERSION")));
+}
+
+#[test]
+fn wrong_usage_is_told_with_exit_code_2() {
+    run(&[]).ended(2);
+    run(&["sell"]).ended(2);
+    run(&["replay", "--at", "tomorrow"]).ended(2);
+    run(&["replay", "--at", "2026-11-20T12:00:00Z", "--position", "7"]).ended(2);
+    run(&["import", "x.json", "--url", "https://example.com"]).ended(2);
+    let told = run(&["verify", "--data-dir", "/nonexistent"]).ended(2).err;
+    assert!(told.contains("/nonexistent holds no journal"), "{told}");
+}
+
+#[test]
+fn a_server_without_a_way_to_check_tokens_does_not_start_and_says_what_to_set() {
+    let told = run(&["serve"]).ended(2).err;
+    assert!(told.contains("ONSALE_JWT_SECRET") && told.contains("--demo"), "{told}");
+}
+
+#[test]
+fn everything_that_is_wrong_with_the_settings_is_told_at_once() {
+    let ran =
+        onsale(&["serve", "--listen", "here", "--drain-seconds", "long"]).env("ONSALE_LISTNE", "x").output();
+    let told = Ran::of(ran.unwrap()).ended(2).err;
+    for part in ["listen (flag --listen)", "drain_seconds", "ONSALE_LISTNE", "did you mean ONSALE_LISTEN"] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+}
+
+#[test]
+fn the_settings_are_printed_without_secrets_and_nothing_is_started_or_made() {
+    let stage = Stage::new();
+    for demo in [&["--demo"][..], &[]] {
+        let data = stage.data_text();
+        let mut command = onsale(&["serve", "--print-config", "--data-dir", &data]);
+        command.args(demo).env("ONSALE_JWT_SECRET", SECRET);
+        let printed = Ran::of(command.output().unwrap()).ended(0).out;
+        assert!(printed.contains("data_dir") && !printed.contains(SECRET), "{printed}");
+        assert!(!stage.data().exists());
+    }
+}
+
+#[test]
+fn a_token_is_issued_with_the_secret_and_refused_without() {
+    assert_eq!(token("alice").split('.').count(), 3);
+    let told = run(&["token", "--user", "alice"]).ended(2).err;
+    assert!(told.contains("ONSALE_JWT_SECRET"), "{told}");
+}
+
+#[test]
+fn the_description_of_the_api_needs_no_engine() {
+    let description: Value = serde_json::from_str(&run(&["openapi"]).ended(0).out).unwrap();
+    assert!(description["openapi"].as_str().unwrap().starts_with("3.1"));
+    assert!(description["paths"]["/api/v1/reservations"]["post"].is_object());
+}
+
+#[test]
+fn a_server_is_ready_when_it_says_so_and_a_signal_stops_it_cleanly() {
+    for signal in ["TERM", "INT"] {
+        let stage = Stage::new();
+        let server = stage.start();
+        assert_eq!(server.get("/healthz").0, 200);
+        assert_eq!(server.get("/readyz").0, 200);
+        let (code, log) = server.stop(signal);
+        assert_eq!(code, Some(0), "{log}");
+        assert!(log.contains("a snapshot was taken") && log.contains("stopped"), "{log}");
+        let report = stage.on_data("verify", &[]).ended(0).out;
+        assert!(report.contains("stopped cleanly"), "{report}");
+    }
+}
+
+#[test]
+fn metrics_can_have_an_address_of_their_own() {
+    let stage = Stage::new();
+    let server = Server::start(&stage.data(), &["--metrics-listen", "127.0.0.1:0"]);
+    assert_ne!(server.metrics, server.address);
+    let (status, text) =
+        request(&server.metrics, "GET /metrics HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    assert!(status == 200 && text.contains("\nonsale_"), "{status} {text}");
+    assert_eq!(server.get("/metrics").0, 404);
+    assert_eq!(server.stop("TERM").0, Some(0));
+}
+
+#[test]
+fn an_engine_whose_data_is_damaged_does_not_start_and_says_what_to_do() {
+    let stage = Stage::imported();
+    fs::remove_file(stage.data().join("mark")).unwrap();
+    let data = stage.data_text();
+    let mut command = onsale(&["serve", "--listen", "127.0.0.1:0", "--data-dir", &data]);
+    let ran = Ran::of(command.env("ONSALE_JWT_SECRET", SECRET).output().unwrap()).ended(1);
+    assert_eq!(ran.out, "");
+    let told = ran.err.lines().last().unwrap();
+    for part in ["can't start", &data, "`mark`", "onsale verify"] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+}
+
+#[test]
+fn what_is_no_longer_kept_is_told_with_what_is() {
+    let stage = Stage::imported();
+    for user in ["alice", "bob", "carol"] {
+        let server = Server::start(&stage.data(), &["--journal-retain", "snapshot"]);
+        assert_eq!(hold(&server, user, 1).0, 201);
+        assert_eq!(server.stop("TERM").0, Some(0));
+    }
+    let told = stage.on_data("replay", &["--position", "1"]).ended(1).err;
+    assert!(told.contains("no longer kept") && told.contains("retained from position"), "{told}");
+    let told = stage.on_data("replay", &["--at", "2020-01-01T00:00:00Z"]).ended(1).err;
+    assert!(told.contains("oldest snapshot to begin from"), "{told}");
+    assert_eq!(stage.replay(&["--schedule", "evening-1"])["schedules"][0]["seats"]["held"], 3);
+    let report = stage.on_data("verify", &[]).ended(0).out;
+    assert!(report.contains("the beginning is no longer retained"), "{report}");
+}
+
+/// Sends a hold up to the beginning of its body, which the server has begun to wait for when this returns.
+fn begin_hold(server: &Server) -> (TcpStream, String) {
+    let body = json!({"scheduleId": "evening-1", "bestAvailable": {"count": 1}}).to_string();
+    let mut stream = TcpStream::connect(&server.address).unwrap();
+    write!(
+        stream,
+        "POST /api/v1/reservations HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {}\r\nContent-Type: application/json\r\n\
+         Content-Length: {}\r\nExpect: 100-continue\r\n\r\n",
+        token("alice"),
+        body.len()
+    )
+    .unwrap();
+    let mut going_on = [0; 12];
+    stream.read_exact(&mut going_on).unwrap();
+    assert_eq!(&going_on, b"HTTP/1.1 100");
+    (stream, body)
+}
+
+/// Waits until nobody listens any more: the first signal has come.
+fn wait_until_refused(server: &Server) {
+    while TcpStream::connect(&server.address).is_ok() {
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn a_request_under_way_is_answered_before_a_stop() {
+    let stage = Stage::imported();
+    let mut server = stage.start();
+    let (mut stream, body) = begin_hold(&server);
+    server.signal("TERM");
+    wait_until_refused(&server);
+    stream.write_all(body.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.contains("HTTP/1.1 201"), "{answer}");
+    assert_eq!(server.child.wait().unwrap().code(), Some(0), "{}", server.log());
+    assert_eq!(stage.replay(&["--schedule", "evening-1"])["schedules"][0]["seats"]["held"], 1);
+}
+
+#[test]
+fn a_second_signal_ends_the_process_at_once() {
+    for (signal, code) in [("TERM", 143), ("INT", 130)] {
+        let stage = Stage::imported();
+        let mut server = stage.start();
+        let under_way = begin_hold(&server);
+        server.signal("TERM");
+        wait_until_refused(&server);
+        server.signal(signal);
+        assert_eq!(server.child.wait().unwrap().code(), Some(code), "{}", server.log());
+        drop(under_way);
+        assert!(stage.on_data("verify", &[]).ended(0).out.ends_with("sound\n"));
+    }
+}
+
+#[test]
+fn a_second_process_on_the_same_data_is_refused_and_the_first_goes_on() {
+    let stage = Stage::new();
+    let server = stage.start();
+    let data = stage.data_text();
+    let mut second = onsale(&["serve", "--listen", "127.0.0.1:0", "--data-dir", &data]);
+    let told = Ran::of(second.env("ONSALE_JWT_SECRET", SECRET).output().unwrap()).ended(1).err;
+    assert!(told.contains("in use by another onsale process") && told.contains(&data), "{told}");
+    for command in ["verify", "replay"] {
+        let told = stage.on_data(command, &[]).ended(2).err;
+        assert!(told.contains("in use by a running engine"), "{told}");
+    }
+    assert!(stage.on_data("snapshot", &[]).ended(1).err.contains("in use"));
+    assert_eq!(server.get("/readyz").0, 200);
+}
+
+#[test]
+fn a_taken_address_is_told() {
+    let stage = Stage::new();
+    let server = stage.start();
+    let data = stage.temporary.path().join("other");
+    let mut second = onsale(&["serve", "--listen", &server.address, "--data-dir", data.to_str().unwrap()]);
+    let told = Ran::of(second.env("ONSALE_JWT_SECRET", SECRET).output().unwrap()).ended(1).err;
+    assert!(told.contains(&server.address) && told.contains("--listen"), "{told}");
+}
+
+#[test]
+fn a_season_is_imported_into_a_running_engine_and_its_errors_are_told_field_by_field() {
+    let stage = Stage::new();
+    let server = stage.start();
+    let file = stage.file_text();
+    let import = || {
+        Ran::of(onsale(&["import", &file, "--url", &server.url(), "--admin-token", ADMIN]).output().unwrap())
+    };
+    assert_eq!(import().ended(0).out, "imported 1 venue, 1 concert, 2 schedules\n");
+    assert_eq!(import().ended(0).out, "imported 1 venue, 1 concert, 2 schedules\n");
+
+    let mut wrong = season();
+    wrong["venues"][0]["timeZone"] = json!("Europe/Nowhere");
+    fs::write(&file, wrong.to_string()).unwrap();
+    let told = import().ended(1).err;
+    assert!(told.contains("422") && told.contains("venues[0].timeZone: "), "{told}");
+
+    fs::write(&file, "{\"venues\": [").unwrap();
+    assert!(import().ended(1).err.contains("isn't JSON"));
+    fs::write(&file, season().to_string()).unwrap();
+    let stranger = onsale(&["import", &stage.file_text(), "--url", &server.url()]).output().unwrap();
+    assert!(Ran::of(stranger).ended(2).err.contains("ONSALE_ADMIN_TOKEN"));
+}
+
+#[test]
+fn a_season_is_imported_into_a_stopped_engine_in_the_same_way() {
+    let stage = Stage::imported();
+    let shown = stage.replay(&[]);
+    assert_eq!(shown["catalogue"], json!({"venues": 1, "concerts": 1, "schedules": 2}));
+    let mut wrong = season();
+    wrong["schedules"][1]["endsAt"] = wrong["schedules"][1]["startsAt"].clone();
+    fs::write(stage.file(), wrong.to_string()).unwrap();
+    let told = stage.on_data("import", &[&stage.file_text()]).ended(1).err;
+    assert!(told.contains("schedules[1].endsAt: "), "{told}");
+}
+
+#[test]
+fn a_snapshot_is_taken_in_a_running_engine_and_in_a_stopped_one() {
+    let stage = Stage::imported();
+    let server = stage.start();
+    let running = onsale(&["snapshot", "--url", &server.url(), "--admin-token", ADMIN]).output().unwrap();
+    assert!(Ran::of(running).ended(0).out.starts_with("a snapshot was taken at position "));
+    let (code, log) = server.stop("TERM");
+    assert_eq!(code, Some(0), "{log}");
+    assert!(stage.on_data("snapshot", &[]).ended(0).out.starts_with("a snapshot was taken at position "));
+    assert!(stage.on_data("verify", &[]).ended(0).out.ends_with("sound\n"));
+}
+
+#[test]
+fn an_engine_that_is_not_there_is_told() {
+    let stage = Stage::new();
+    let server = stage.start();
+    let url = server.url();
+    assert_eq!(server.stop("TERM").0, Some(0));
+    let told = run(&["snapshot", "--url", &url, "--admin-token", ADMIN]).ended(1).err;
+    assert!(told.contains("can't be reached") && !told.contains(ADMIN), "{told}");
+}
+
+#[test]
+fn the_state_is_shown_as_it_was_at_each_position_without_changing_anything() {
+    let stage = Stage::sold("TERM");
+    let before = contents(&stage.data());
+    let now = stage.replay(&["--schedule", "evening-1"]);
+    let schedule = &now["schedules"][0];
+    assert_eq!(schedule["seats"], json!({"available": 8, "held": 2, "reserved": 0, "blocked": 0}));
+    assert_eq!(schedule["reservations"][0]["userId"], "alice");
+    assert_eq!(schedule["reservations"][0]["amount"], 100_000);
+
+    let last = now["position"].as_u64().unwrap();
+    let mut held = Vec::new();
+    for position in 0..=last {
+        let shown = stage.replay(&["--position", &position.to_string()]);
+        assert_eq!(shown["position"], position);
+        let schedules = shown["schedules"].as_array().unwrap();
+        held.push(schedules.iter().filter_map(|schedule| schedule["seats"]["held"].as_u64()).sum::<u64>());
+    }
+    assert!(held.is_sorted() && held.first() == Some(&0) && held.last() == Some(&2), "{held:?}");
+
+    let told = stage.on_data("replay", &["--position", &(last + 1).to_string()]).ended(1).err;
+    assert!(told.contains(&format!("ends at position {last}")), "{told}");
+    let created = schedule["reservations"][0]["createdAt"].as_str().unwrap();
+    let at = stage.replay(&["--at", created, "--schedule", "evening-1"]);
+    assert_eq!(at["schedules"][0]["seats"]["held"], 2);
+    let long_ago = stage.replay(&["--at", "2020-01-01T00:00:00Z"]);
+    assert_eq!((&long_ago["position"], &long_ago["schedules"]), (&json!(0), &json!([])));
+    assert_eq!(contents(&stage.data()), before);
+}
+
+#[test]
+fn a_map_shows_one_character_a_seat_and_no_colour_in_a_pipe() {
+    let stage = Stage::sold("TERM");
+    let map = stage.on_data("replay", &["--schedule", "evening-1", "--format", "map"]).ended(0).out;
+    assert!(!map.contains('\u{1b}'), "{map}");
+    assert!(
+        map.contains("\n1 A\n")
+            && map.contains("  1  .hh.  VIP 1-4\n")
+            && map.contains("  2  ......  R 1-6\n"),
+        "{map}"
+    );
+    assert!(map.contains(". available 8\nh held 2\n"), "{map}");
+    let told = stage.on_data("replay", &["--format", "map"]).ended(2).err;
+    assert!(told.contains("--schedule") && told.contains("evening-2"), "{told}");
+}
+
+#[test]
+fn what_a_killed_engine_left_is_sound_and_goes_on() {
+    let stage = Stage::sold("KILL");
+    let report = stage.on_data("verify", &[]).ended(0).out;
+    assert!(report.contains("not stopped cleanly") && report.ends_with("sound\n"), "{report}");
+    assert_eq!(stage.replay(&["--schedule", "evening-1"])["schedules"][0]["seats"]["held"], 2);
+    let server = stage.start();
+    assert_eq!(hold(&server, "bob", 2).0, 201);
+    assert_eq!(server.stop("TERM").0, Some(0));
+    let report = stage.on_data("verify", &[]).ended(0).out;
+    assert!(report.contains("replay from the beginning"), "{report}");
+}
+
+/// Copies a directory, damages one file of the copy, and verifies it.
+#[track_caller]
+fn verify_damaged(stage: &Stage, damage: impl FnOnce(&Path)) -> String {
+    let copy = TempDir::new().unwrap();
+    for (path, bytes) in contents(&stage.data()) {
+        let to = copy.path().join(path.strip_prefix(stage.data()).unwrap());
+        fs::create_dir_all(to.parent().unwrap()).unwrap();
+        fs::write(to, bytes).unwrap();
+    }
+    damage(copy.path());
+    let before = contents(copy.path());
+    let ran = run(&["verify", "--data-dir", copy.path().to_str().unwrap()]).ended(1);
+    assert!(ran.out.ends_with("damaged\n") && ran.err.contains("is damaged"), "{}{}", ran.out, ran.err);
+    assert_eq!(contents(copy.path()), before, "looking changes nothing");
+    run(&["replay", "--data-dir", copy.path().to_str().unwrap(), "--position", "1"]).code.unwrap();
+    ran.out
+}
+
+fn flip(path: &Path, at: usize) {
+    let mut bytes = fs::read(path).unwrap();
+    bytes[at] ^= 0xff;
+    fs::write(path, bytes).unwrap();
+}
+
+fn entries(dir: &Path) -> Vec<PathBuf> {
+    let mut found: Vec<PathBuf> = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()).collect();
+    found.sort();
+    found
+}
+
+fn first_in(dir: &Path) -> PathBuf {
+    entries(dir).swap_remove(0)
+}
+
+#[test]
+fn damage_is_found_wherever_it_is_and_nothing_panics() {
+    let stage = Stage::sold("TERM");
+    let told = verify_damaged(&stage, |data| fs::remove_file(data.join("mark")).unwrap());
+    assert!(told.contains("`mark`"), "{told}");
+    let told = verify_damaged(&stage, |data| flip(&data.join("identity"), 20));
+    assert!(told.contains("`identity`"), "{told}");
+    verify_damaged(&stage, |data| flip(&first_in(&data.join("journal")).join("generation"), 30));
+    let told = verify_damaged(&stage, |data| {
+        let generations = entries(&data.join("journal"));
+        fs::remove_dir_all(&generations[generations.len() - 2]).unwrap();
+    });
+    assert!(told.contains("the generation before it is missing"), "{told}");
+    let told = verify_damaged(&stage, |data| flip(&first_in(&data.join("snapshots")), 60));
+    assert!(told.contains("checksum"), "{told}");
+}
+
+#[test]
+fn damage_in_the_stores_own_file_is_found_at_every_place_that_matters() {
+    let stage = Stage::sold("TERM");
+    let file = first_in(&stage.data().join("journal")).join("db");
+    let bytes = fs::read(&file).unwrap();
+    // The frames begin with this magic; what lies in between is the store's own.
+    let frames: Vec<usize> = (0..bytes.len() - 4).filter(|at| bytes[*at..].starts_with(b"OSJF")).collect();
+    assert!(!frames.is_empty());
+    for at in frames.into_iter().take(3) {
+        for offset in [4, 60] {
+            verify_damaged(&stage, |data| flip(&first_in(&data.join("journal")).join("db"), at + offset));
+        }
+    }
+}
+
+/// Takes a command of the greeting apart and sends what curl would.
+fn paste(command: &str) -> (u16, String) {
+    let words: Vec<&str> = command.split('\'').collect();
+    let url = words.iter().find(|word| word.starts_with("http://")).unwrap().strip_prefix("http://").unwrap();
+    let (address, path) = url.split_once('/').unwrap();
+    let headers = words.iter().filter(|word| word.contains(": ") && !word.starts_with('{'));
+    let headers: String = headers.flat_map(|header| [header, "\r\n"]).collect();
+    let body = words.iter().find(|word| word.starts_with('{')).unwrap_or(&"");
+    let method = if command.contains("-X POST") { "POST" } else { "GET" };
+    let length = body.len();
+    request(
+        address,
+        &format!(
+            "{method} /{path} HTTP/1.1\r\nHost: a\r\n{headers}Content-Length: {length}\r\nConnection: close\r\n\r\n{body}"
+        ),
+    )
+}
+
+/// Starts a demonstration; returns it with its commands and the administrator's token.
+fn demo(data: &Path) -> (Server, Vec<String>, String) {
+    let mut server = Server::start(data, &["--demo"]);
+    let admin = server.line_with("administrator's token").split_whitespace().last().unwrap().to_owned();
+    let mut commands = Vec::new();
+    while commands.len() < 3 {
+        let mut command = server.line_with("curl");
+        if command.trim_end().ends_with('\\') {
+            command += &server.line_with("-d");
+        }
+        commands.push(command);
+    }
+    (server, commands, admin)
+}
+
+#[test]
+fn the_demonstration_sells_seats_with_the_commands_that_it_prints_and_goes_on_at_the_next_start() {
+    let temporary = TempDir::new().unwrap();
+    let data = temporary.path().join("data");
+    let (server, commands, admin) = demo(&data);
+    let (status, schedules) = paste(&commands[0]);
+    assert_eq!(status, 200, "{schedules}");
+    assert!(schedules.contains("\"open\"") && schedules.contains("\"upcoming\""), "{schedules}");
+    let (status, held) = paste(&commands[1]);
+    assert_eq!(status, 201, "{held}");
+    let (status, mine) = paste(&commands[2]);
+    let mine: Value = serde_json::from_str(&mine).unwrap();
+    assert_eq!((status, mine["items"].as_array().unwrap().len()), (200, 1));
+    assert_eq!(server.stop("INT").0, Some(0));
+
+    let (again, commands, same_admin) = demo(&data);
+    assert_eq!(same_admin, admin);
+    let (_, mine) = paste(&commands[2]);
+    let mine: Value = serde_json::from_str(&mine).unwrap();
+    assert_eq!(mine["items"].as_array().unwrap().len(), 1);
+    assert!(!again.log().contains(&admin));
+}
