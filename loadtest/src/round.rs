@@ -34,7 +34,7 @@ use crate::{
 /// How long a round waits for answers after its end; then their outcome is unknown.
 const GRACE: Duration = Duration::from_secs(15);
 /// How often the scheduler of an open loop looks for due arrivals. Its delay counts as latency, so
-/// it is short; its cost is some 2 % of a core.
+/// it is short.
 const ARRIVALS_PAUSE: Duration = Duration::from_micros(100);
 
 /// One of the two servers of a run, with the lanes that drive it.

@@ -1,8 +1,8 @@
 //! HTTP/1.1 as a client needs it here, and no more.
 //!
 //! Written by hand because the generator shares its cores with the server it measures: a general
-//! client (hyper) spends about as much CPU on a request as the bare echo spends on the answer, and
-//! would measure itself. This one writes prepared bytes, reads once, and looks at the status line
+//! client keeps pools, header maps and bodies for each request, and all of that would be missing
+//! at the server. This one writes prepared bytes, reads once, and looks at the status line
 //! and three headers. Whatever it doesn't understand (chunks, 1xx, an answer without a length,
 //! bytes beyond the answer) ends the connection with an error that says so; nothing is guessed.
 

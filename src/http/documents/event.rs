@@ -167,8 +167,8 @@ fn price_list(prices: &Prices, names: &impl Names) -> Value {
     let amounts = prices.by_grade.iter().map(|price| Value::from(price.minor()));
     match names.layout() {
         Some(layout) => {
-            let named = layout.grades().iter().map(ToString::to_string).zip(amounts);
-            Value::Object(named.collect())
+            let grades = layout.grades().iter().map(ToString::to_string).zip(amounts);
+            Value::Object(grades.collect())
         }
         None => amounts.collect(),
     }

@@ -1,5 +1,6 @@
-//! The description of the API (OpenAPI 3.1), and a page to read and try it that needs no internet.
+//! The description of the API (`OpenAPI` 3.1), and a page to read and try it that needs no internet.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use axum::Router;
@@ -9,7 +10,6 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use bytes::Bytes;
 use serde::Serialize;
-use tower_http::compression::CompressionLayer;
 use utoipa::openapi::path::{Operation, PathItem};
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{ContentBuilder, OpenApi, Ref, RefOr, ResponseBuilder};
@@ -142,7 +142,8 @@ pub fn completed(mut openapi: OpenApi) -> OpenApi {
 /// # Panics
 /// When the description can't be written as JSON, which the tests would show.
 pub fn pages(openapi: OpenApi) -> Router<App> {
-    let json = serde_json::to_vec(&completed(openapi)).expect("a description has text keys and total serialisers");
+    let json =
+        serde_json::to_vec(&completed(openapi)).expect("a description has text keys and total serialisers");
     let json = Bytes::from(json);
     let config =
         Config::new(["openapi.json"]).validator_url("none").use_base_layout().try_it_out_enabled(true);
@@ -156,7 +157,6 @@ pub fn pages(openapi: OpenApi) -> Router<App> {
         .route("/openapi.json", get(description))
         .route("/docs", get(page))
         .route("/docs/{part}", get(part))
-        .layer(CompressionLayer::new())
 }
 
 fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
@@ -178,7 +178,13 @@ fn add_problem(operation: &mut Operation) {
 /// Finds a part of the page in what was built in.
 fn part_named(name: &str, config: Arc<Config<'static>>) -> Result<Response, Problem> {
     let file = utoipa_swagger_ui::serve(name, config).ok().flatten().ok_or_else(Problem::not_found)?;
-    let mut response = shown(&file.content_type, Bytes::from(file.bytes.into_owned()));
+    // What was built in is sent from where it lies, and changes with the program only.
+    let (body, cached) = match file.bytes {
+        Cow::Borrowed(bytes) => (Bytes::from_static(bytes), "max-age=86400"),
+        Cow::Owned(bytes) => (Bytes::from(bytes), "no-cache"),
+    };
+    let mut response = shown(&file.content_type, body);
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static(cached));
     if file.gzpipped {
         response.headers_mut().insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     }

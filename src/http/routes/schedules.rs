@@ -257,12 +257,12 @@ struct SeatsBody {
 
 /// Take seats off sale
 ///
-/// All or none: each must be available.
+/// All or none: each must be available, or blocked already.
 #[utoipa::path(post, path = "/schedules/{scheduleId}/block", tag = "Schedules", request_body = SeatsBody,
     params(("scheduleId" = String, Path), ("Idempotency-Key" = Option<String>, Header)), security(("bearer" = [])),
     responses((status = 200, description = "The schedule; the seats are `blocked`", body = ScheduleView),
         (status = 404, description = "`not_found`"),
-        (status = 409, description = "`seat_unavailable` with `seats`"),
+        (status = 409, description = "`seat_unavailable` with `seats`, `invalid_transition`: it is cancelled"),
         (status = 422, description = "`invalid_request`, `unknown_seat` with `seats`")))]
 async fn block(
     State(app): State<App>,
@@ -279,12 +279,12 @@ async fn block(
 
 /// Put blocked seats back on sale
 ///
-/// All or none: each must be blocked.
+/// All or none: each must be blocked, or available already.
 #[utoipa::path(post, path = "/schedules/{scheduleId}/unblock", tag = "Schedules", request_body = SeatsBody,
     params(("scheduleId" = String, Path), ("Idempotency-Key" = Option<String>, Header)), security(("bearer" = [])),
     responses((status = 200, description = "The schedule; the seats are `available`", body = ScheduleView),
         (status = 404, description = "`not_found`"),
-        (status = 409, description = "`seat_unavailable` with `seats`"),
+        (status = 409, description = "`seat_unavailable` with `seats`, `invalid_transition`: it is cancelled"),
         (status = 422, description = "`invalid_request`, `unknown_seat` with `seats`")))]
 async fn unblock(
     State(app): State<App>,
@@ -353,8 +353,8 @@ fn known_seats(layout: &Layout, names: &[String]) -> Result<Arc<[Seat]>, Problem
             .with("seats", unknown));
     }
     let seats: Vec<Seat> = names.iter().filter_map(|name| layout.seat(name)).collect();
-    let mut named = HashSet::new();
-    match seats.iter().position(|seat| !named.insert(*seat)) {
+    let mut seen = HashSet::new();
+    match seats.iter().position(|seat| !seen.insert(*seat)) {
         Some(twice) => Err(Problem::invalid_field(format!("seats[{twice}]"), "the seat is named twice")),
         None => Ok(seats.into()),
     }
