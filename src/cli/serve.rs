@@ -23,6 +23,7 @@ use onsale::engine::Engine;
 use onsale::http::HttpParts;
 use onsale::http::app::App;
 use onsale::http::limits::ServerLimits;
+use onsale::http::routes::running::exposition;
 use onsale::http::server;
 use onsale::telemetry;
 use tokio::net::TcpListener;
@@ -118,12 +119,9 @@ async fn serve(config: Config, demo: bool) -> Result<(), Failure> {
     let mut urls = Urls { api: address_of(&second)?, metrics: None };
     let limits = ServerLimits::new(&config.server, &config.limits);
     let mut servers = tokio::task::JoinSet::new();
-    if let Some(address) = config.server.metrics_listen {
-        let listener = bind(address)?;
-        urls.metrics = Some(address_of(&listener)?);
-        let router = parts.dress(metrics_router(metrics.clone()));
-        servers.spawn(server::serve(listener, router, limits, shutdown.clone()));
-    }
+    // Bound now, so that a taken address is told at once; served when there is an engine to tell of.
+    let metrics_listener = config.server.metrics_listen.map(bind).transpose()?;
+    urls.metrics = metrics_listener.as_ref().map(address_of).transpose()?;
 
     let starting = Starting::begin(first, &config, &parts);
     let opened = open(&config, clock, &shutdown).await;
@@ -137,9 +135,13 @@ async fn serve(config: Config, demo: bool) -> Result<(), Failure> {
         }
     };
     let served = async {
-        let app = App::new(engine.clone(), parts.clone());
         // Where the metrics have an address of their own, they aren't on the API's.
-        let app = if urls.metrics.is_none() { app.with_metrics(metrics) } else { app };
+        let shown = metrics_listener.is_none().then(|| metrics.clone());
+        let app = App::new(engine.clone(), parts.clone(), shown);
+        if let Some(listener) = metrics_listener {
+            let router = parts.dress(metrics_router(app.clone(), metrics));
+            servers.spawn(server::serve(listener, router, limits, shutdown.clone()));
+        }
         let router = app.router();
         if demo {
             demo::import_into_empty(&engine, router.clone(), &config).await?;
@@ -205,9 +207,9 @@ async fn drain(mut servers: tokio::task::JoinSet<server::DrainReport>) {
     }
 }
 
-fn metrics_router(handle: PrometheusHandle) -> Router {
+fn metrics_router(app: App, recorder: PrometheusHandle) -> Router {
     const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
-    let metrics = move || async move { ([(header::CONTENT_TYPE, TEXT)], handle.render()) };
+    let metrics = move || async move { ([(header::CONTENT_TYPE, TEXT)], exposition(&app, &recorder)) };
     Router::new().route("/metrics", get(metrics))
 }
 

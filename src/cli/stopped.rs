@@ -33,7 +33,7 @@ pub(super) fn post(mut config: Config, path: &str, body: Vec<u8>) -> Result<Answ
         let parts = HttpParts::new(&config, Arc::clone(&clock), CancellationToken::new())
             .map_err(Failure::settings)?;
         let engine = Engine::open(engine_config(&config, clock)).await.map_err(|error| not_opened(&error))?;
-        let router = App::new(engine.clone(), parts).router();
+        let router = App::new(engine.clone(), parts, None).router();
         let answer = call(router, path, &token, body).await;
         engine.close().await.map_err(Failure::failed)?;
         answer
@@ -80,7 +80,8 @@ pub(super) fn engine_config(config: &Config, clock: Arc<dyn Clock>) -> EngineCon
     engine.journal.reserve_bytes = u64::try_from(config.journal.reserve_bytes).unwrap_or(u64::MAX);
     engine.journal.queue_len_max = config.journal.queue_len_max;
     engine.mailbox_len_max = config.limits.mailbox_len_max;
-    engine.reply_timeout = Duration::from_secs(config.limits.request_timeout_seconds);
+    // Each request has a deadline of its own, and a second timer costs.
+    engine.reply_timeout = None;
     let retention_seconds = config.limits.ended_retention_days.saturating_mul(u64::from(Seconds::DAY.get()));
     engine.ended_retention = Seconds::new(u32::try_from(retention_seconds).unwrap_or(u32::MAX));
     engine.keys_max = u32::try_from(config.limits.idempotency_keys_max).unwrap_or(u32::MAX);

@@ -139,7 +139,12 @@ pub enum Changed {
     /// An item was put.
     Put(Put),
     /// Many were.
-    Imported(ImportCounts),
+    Imported {
+        /// How many the document named.
+        counts: ImportCounts,
+        /// Whether an earlier request with the same key did it.
+        replayed: bool,
+    },
     /// An item was removed.
     Removed {
         /// Whether an earlier request with the same key did it.
@@ -190,7 +195,10 @@ impl Message<Change> for CatalogueActor {
                 .put(now, |draft, shared| draft.put_schedule(id, concert, plan, shared.limits))
                 .await
                 .map(Changed::Put),
-            CatalogueChange::Import(import) => self.import(import, key, now).await.map(Changed::Imported),
+            CatalogueChange::Import(import) => {
+                let counts = self.import(import, key, now).await?;
+                Ok(Changed::Imported { counts, replayed: false })
+            }
             CatalogueChange::RemoveVenue(id) => self.remove(now, key, |draft| draft.remove_venue(&id)).await,
             CatalogueChange::RemoveConcert(id) => {
                 self.remove(now, key, |draft| draft.remove_concert(&id)).await
@@ -397,11 +405,12 @@ fn repeated(change: &CatalogueChange) -> Changed {
     match change {
         CatalogueChange::Import(import) => {
             let count = |len: usize| u32::try_from(len).unwrap_or(u32::MAX);
-            Changed::Imported(ImportCounts {
+            let counts = ImportCounts {
                 venues: count(import.venues.len()),
                 concerts: count(import.concerts.len()),
                 schedules: count(import.schedules.len()),
-            })
+            };
+            Changed::Imported { counts, replayed: true }
         }
         CatalogueChange::PutVenue(_) | CatalogueChange::PutConcert(_) | CatalogueChange::PutSchedule(..) => {
             Changed::Put(Put::Replaced)

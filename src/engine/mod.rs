@@ -53,8 +53,9 @@ pub struct EngineConfig {
     pub journal: JournalConfig,
     /// How many messages may wait for one actor. Default: 4,096. Beyond it a request is refused at once.
     pub mailbox_len_max: usize,
-    /// How long a caller waits for a reply before it is told that the outcome is unknown. Default: 10 s.
-    pub reply_timeout: Duration,
+    /// How long a caller waits for a reply before it is told that the outcome is unknown; without one, until
+    /// the journal answers. Default: 10 s. A server whose requests have a deadline of their own needs none.
+    pub reply_timeout: Option<Duration>,
     /// How long ended reservations are kept. Default: 7 days.
     pub ended_retention: Seconds,
     /// How many idempotency keys each schedule keeps at most. Default: 1,000,000.
@@ -75,7 +76,7 @@ impl EngineConfig {
         Self {
             journal: JournalConfig::new(dir),
             mailbox_len_max: 4_096,
-            reply_timeout: Duration::from_secs(10),
+            reply_timeout: Some(Duration::from_secs(10)),
             ended_retention: Seconds::new(7 * Seconds::DAY.get()),
             keys_max: 1_000_000,
             snapshot_every_events: 1_000_000,
@@ -167,7 +168,12 @@ impl Engine {
     ) -> Result<Acted, EngineError> {
         let actor = entry.actor().ok_or(EngineError::NotReady)?;
         let act = Act { command, key, queued: Stopwatch::start() };
-        actor.ask(act).reply_timeout(self.shared.reply_timeout).try_send().await.map_err(from_send_error)
+        let asked = actor.ask(act);
+        let answered = match self.shared.reply_timeout {
+            Some(timeout) => asked.reply_timeout(timeout).try_send().await,
+            None => asked.try_send().await,
+        };
+        answered.map_err(from_send_error)
     }
 
     /// Changes the catalogue; durable when it returns.

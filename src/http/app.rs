@@ -11,19 +11,30 @@ use super::HttpParts;
 use super::routes::{self, Samples, SeatBodies};
 use crate::engine::Engine;
 
-/// What every handler sees. A clone is a few counters.
+/// What every handler sees. A clone is one counter: the router makes several for each request.
 #[derive(Clone)]
-pub struct App {
+pub struct App(Arc<AppInner>);
+
+/// The fields of [`App`].
+pub struct AppInner {
     /// The engine.
     pub engine: Engine,
     /// Tokens, limits, the clock, the end.
     pub parts: HttpParts,
     /// The newest body of each seat map.
-    pub seat_bodies: Arc<SeatBodies>,
+    pub seat_bodies: SeatBodies,
     /// Where the journal was when the operations page was looked at.
-    pub samples: Arc<Samples>,
+    pub samples: Samples,
     /// What `/metrics` shows; nothing where it has an address of its own, or nobody records.
     pub metrics: Option<PrometheusHandle>,
+}
+
+impl core::ops::Deref for App {
+    type Target = AppInner;
+
+    fn deref(&self) -> &AppInner {
+        &self.0
+    }
 }
 
 impl AsRef<HttpParts> for App {
@@ -33,16 +44,10 @@ impl AsRef<HttpParts> for App {
 }
 
 impl App {
-    /// Puts the engine behind the routes.
-    pub fn new(engine: Engine, parts: HttpParts) -> Self {
-        Self { engine, parts, seat_bodies: Arc::default(), samples: Arc::default(), metrics: None }
-    }
-
-    /// Shows these metrics at `/metrics`.
-    #[must_use]
-    pub fn with_metrics(mut self, metrics: PrometheusHandle) -> Self {
-        self.metrics = Some(metrics);
-        self
+    /// Puts the engine behind the routes; `metrics` are shown at `/metrics`.
+    pub fn new(engine: Engine, parts: HttpParts, metrics: Option<PrometheusHandle>) -> Self {
+        let (seat_bodies, samples) = (SeatBodies::default(), Samples::default());
+        Self(Arc::new(AppInner { engine, parts, seat_bodies, samples, metrics }))
     }
 
     /// Makes the router of everything.
@@ -59,7 +64,8 @@ impl App {
 }
 
 fn all_routes() -> OpenApiRouter<App> {
+    // Paths are whole in each file: a nested router costs every request a copy of its URI.
     OpenApiRouter::with_openapi(routes::docs::description())
-        .nest("/api/v1", routes::api())
+        .merge(routes::api())
         .merge(routes::running::routes())
 }

@@ -6,6 +6,7 @@
 //! client sent is repeated to it.
 
 use axum::{
+    body::BodyDataStream,
     extract::{
         FromRequest, FromRequestParts, OptionalFromRequestParts, Request,
         path::ErrorKind,
@@ -143,12 +144,15 @@ async fn read(request: Request, limit: usize, phase: Phase) -> Result<Bytes, Pro
     let (parts, body) = request.into_parts();
     let expected = body.size_hint();
     let limit_u64 = u64::try_from(limit).unwrap_or(u64::MAX);
-    if expected.lower() > limit_u64 {
-        return Err(too_large());
-    }
     let context = parts.extensions.get::<RequestContext>();
     if let Some(context) = context {
         context.enter(phase);
+    }
+    if expected.lower() > limit_u64 {
+        if expected.lower() <= limit_u64.saturating_mul(2) {
+            throw_away(body.into_data_stream(), limit.saturating_mul(2)).await;
+        }
+        return Err(too_large());
     }
     let broken = |_| Problem::new(Code::MalformedRequest, "The body ended early or is broken.");
     let mut chunks = body.into_data_stream();
@@ -157,6 +161,7 @@ async fn read(request: Request, limit: usize, phase: Phase) -> Result<Bytes, Pro
         Some(first) => first.map_err(broken)?,
     };
     if whole.len() > limit {
+        throw_away(chunks, limit).await;
         return Err(too_large());
     }
     if let Some(second) = chunks.next().await {
@@ -165,6 +170,7 @@ async fn read(request: Request, limit: usize, phase: Phase) -> Result<Bytes, Pro
         while let Some(chunk) = next {
             let chunk = chunk.map_err(broken)?;
             if joined.len() + chunk.len() > limit {
+                throw_away(chunks, limit).await;
                 return Err(too_large());
             }
             joined.extend_from_slice(&chunk);
@@ -176,6 +182,17 @@ async fn read(request: Request, limit: usize, phase: Phase) -> Result<Bytes, Pro
         context.enter(if phase == Phase::LargeBody { Phase::LargeHandling } else { Phase::Handling });
     }
     Ok(whole)
+}
+
+/// Reads so many bytes on and keeps none: a connection that is closed with unread bytes is reset, mostly before the
+/// client has read why. A body of more than twice its limit is not worth it.
+async fn throw_away(mut chunks: BodyDataStream, at_most: usize) {
+    let mut read = 0_usize;
+    while read < at_most
+        && let Some(Ok(chunk)) = chunks.next().await
+    {
+        read = read.saturating_add(chunk.len());
+    }
 }
 
 /// The query of a URL as a type; parameters that it doesn't know are ignored.

@@ -43,7 +43,10 @@ impl JsonWriter {
 
     /// Writes an instant with its quotes.
     pub fn instant(&mut self, at: Timestamp) -> &mut Self {
-        self.raw("\"").display(at).raw("\"")
+        self.0.push(b'"');
+        self.0.extend_from_slice(&at.to_text());
+        self.0.push(b'"');
+        self
     }
 
     /// Writes an instant, or `null`.

@@ -18,10 +18,9 @@ pub enum Retain {
 /// Says what runs the writer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Driver {
-    /// A task; it hands its worker's other tasks over (`block_in_place`) while it writes and syncs.
+    /// A task. It keeps its worker while it writes and syncs, which wakes nobody, as long as the disk is quick; once a
+    /// commit was slow, it hands its worker's other tasks over (`block_in_place`) during the next.
     Task,
-    /// A task that keeps its worker while it writes and syncs.
-    TaskInPlace,
     /// A thread of its own.
     Thread,
 }

@@ -499,7 +499,7 @@ impl Recovering {
         let (queue, received) = mpsc::channel(self.config.queue_len_max.max(1));
         let work = writer::run(writer, received, self.config.mark_interval, self.config.driver);
         match self.config.driver {
-            Driver::Task | Driver::TaskInPlace => drop(tokio::spawn(work)),
+            Driver::Task => drop(tokio::spawn(work)),
             Driver::Thread => {
                 let runtime = tokio::runtime::Handle::current();
                 let thread = std::thread::Builder::new().name("journal".to_owned());

@@ -15,6 +15,8 @@ pub const ADMIN: &str = "an-administrators-token-for-the-tests";
 pub struct Server {
     child: Child,
     pub url: String,
+    /// Where its metrics are: the same, unless it was told another address.
+    pub metrics: String,
     pub client: Client,
 }
 
@@ -40,17 +42,23 @@ impl Server {
             .spawn()
             .unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let url = loop {
-            let line = lines.next().expect("it says its URL before it ends").unwrap();
+        let mut next_url = || loop {
+            let line = lines.next().expect("it says its URLs before it ends").unwrap();
             if let Some(start) = line.find("http://127.0.0.1:") {
                 let url = line[start..].split_whitespace().next().unwrap();
                 let end = url["http://".len()..].find('/').map_or(url.len(), |end| end + "http://".len());
-                break url[..end].to_owned();
+                break (line.contains("metrics"), url[..end].to_owned());
+            }
+        };
+        let (_, url) = next_url();
+        let metrics = loop {
+            if let (true, metrics) = next_url() {
+                break metrics;
             }
         };
         // What else it says is read, so that its pipe never fills.
         std::thread::spawn(move || lines.for_each(drop));
-        Self { child, url, client: Client::new() }
+        Self { child, url, metrics, client: Client::new() }
     }
 
     pub fn pid(&self) -> u32 {

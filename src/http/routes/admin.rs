@@ -172,7 +172,7 @@ impl Samples {
 }
 
 /// The operations page's data
-#[utoipa::path(get, path = "/admin/overview", tag = "Operations", security(("bearer" = [])),
+#[utoipa::path(get, path = "/api/v1/admin/overview", tag = "Operations", security(("bearer" = [])),
     responses((status = 200, description = "Schedules, seats by status, queue, journal, throughput", body = Overview)))]
 async fn overview(State(app): State<App>, _: Admin) -> Json<Overview> {
     let now = app.engine.now();
@@ -272,7 +272,7 @@ struct HistoryItem {
 /// What happened to a schedule, or to one seat
 ///
 /// Who, what, when and where in the journal; the newest first.
-#[utoipa::path(get, path = "/admin/schedules/{scheduleId}/history", tag = "Operations",
+#[utoipa::path(get, path = "/api/v1/admin/schedules/{scheduleId}/history", tag = "Operations",
     params(("scheduleId" = String, Path),
            ("seatId" = Option<String>, Query, description = "Only what concerns this seat"),
            ("limit" = Option<u32>, Query, description = "1–1000, default 100")),
@@ -324,7 +324,7 @@ struct At {
 /// The seat map as it was
 ///
 /// At an instant; one that is yet to come counts as the present, and `at` in the answer says which it is.
-#[utoipa::path(get, path = "/admin/schedules/{scheduleId}/seats", tag = "Operations",
+#[utoipa::path(get, path = "/api/v1/admin/schedules/{scheduleId}/seats", tag = "Operations",
     params(("scheduleId" = String, Path), ("at" = String, Query, description = "RFC 3339")),
     security(("bearer" = [])),
     responses((status = 200, description = "As `GET /schedules/{scheduleId}/seats`, and `at`"),
@@ -398,7 +398,7 @@ struct Resume {
 ///
 /// Server-sent `CloudEvents` 1.0 in JSON, one for every event, in order, none left out. `id` is the position: a
 /// consumer resumes with `after` or (which wins) `Last-Event-ID`. Without either, from the oldest that is kept.
-#[utoipa::path(get, path = "/events", tag = "Operations",
+#[utoipa::path(get, path = "/api/v1/events", tag = "Operations",
     params(("after" = Option<u64>, Query, description = "The position of the last event that the consumer has"),
            ("Last-Event-ID" = Option<String>, Header, description = "As `after`")),
     security(("bearer" = [])),
@@ -433,7 +433,7 @@ struct SnapshotTaken {
 }
 
 /// Take a snapshot now
-#[utoipa::path(post, path = "/admin/snapshots", tag = "Operations", security(("bearer" = [])),
+#[utoipa::path(post, path = "/api/v1/admin/snapshots", tag = "Operations", security(("bearer" = [])),
     responses((status = 200, description = "It was taken", body = SnapshotTaken),
         (status = 503, description = "`journal_unavailable`, `not_ready`")))]
 async fn take_snapshot(

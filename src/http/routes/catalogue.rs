@@ -17,7 +17,6 @@ use super::reservations::REPLAYED;
 use super::schedules::ScheduleView;
 use crate::domain::catalogue::{Catalogue, Put};
 use crate::domain::ids::{ConcertId, VenueId};
-use crate::domain::keys::KeyFound;
 use crate::domain::schedule::SaleStatus;
 use crate::domain::time::Timestamp;
 use crate::domain::venue::BuiltVenue;
@@ -140,7 +139,7 @@ pub(super) fn put_status(put: Put) -> StatusCode {
 async fn put(app: &App, change: CatalogueChange) -> Result<StatusCode, Problem> {
     match app.engine.change(change, None).await.map_err(|error| problem(error, None))? {
         Changed::Put(put) => Ok(put_status(put)),
-        other @ (Changed::Imported(_) | Changed::Removed { .. } | Changed::Acted(_)) => {
+        other @ (Changed::Imported { .. } | Changed::Removed { .. } | Changed::Acted(_)) => {
             unreachable!("a put answers with what it found, not {other:?}")
         }
     }
@@ -157,7 +156,7 @@ pub(super) async fn remove(
     let key = key.map(|key| app.engine.key(&caller.0.user_id, route, key.as_str(), &[]));
     match app.engine.change(change, key).await.map_err(|error| problem(error, None))? {
         Changed::Removed { replayed } => Ok(marked(StatusCode::NO_CONTENT, replayed)),
-        other @ (Changed::Put(_) | Changed::Imported(_) | Changed::Acted(_)) => {
+        other @ (Changed::Put(_) | Changed::Imported { .. } | Changed::Acted(_)) => {
             unreachable!("a removal answers that it is done, not {other:?}")
         }
     }
@@ -176,7 +175,7 @@ pub(super) fn marked(answer: impl IntoResponse, replayed: bool) -> Response {
 ///
 /// The whole is replaced. Once a schedule uses it, only its name and address can change. The body may
 /// have 16 MiB.
-#[utoipa::path(put, path = "/venues/{venueId}", tag = "Catalogue",
+#[utoipa::path(put, path = "/api/v1/venues/{venueId}", tag = "Catalogue",
     params(("venueId" = String, Path, description = "1–128 letters of any script, digits, `-_.:`")),
     request_body = VenueDocument, security(("bearer" = [])),
     responses((status = 200, description = "It was there, and is as the body says", body = VenueDocument),
@@ -197,7 +196,7 @@ async fn put_venue(
 }
 
 /// Read a venue
-#[utoipa::path(get, path = "/venues/{venueId}", tag = "Catalogue", params(("venueId" = String, Path)),
+#[utoipa::path(get, path = "/api/v1/venues/{venueId}", tag = "Catalogue", params(("venueId" = String, Path)),
     responses((status = 200, description = "The venue with its sections", body = VenueDocument),
         (status = 404, description = "`not_found`")))]
 async fn read_venue(State(app): State<App>, Path(id): Path<String>) -> Result<Json<VenueDocument>, Problem> {
@@ -207,7 +206,7 @@ async fn read_venue(State(app): State<App>, Path(id): Path<String>) -> Result<Js
 }
 
 /// Remove a venue
-#[utoipa::path(delete, path = "/venues/{venueId}", tag = "Catalogue",
+#[utoipa::path(delete, path = "/api/v1/venues/{venueId}", tag = "Catalogue",
     params(("venueId" = String, Path), ("Idempotency-Key" = Option<String>, Header)), security(("bearer" = [])),
     responses((status = 204, description = "It is gone"), (status = 404, description = "`not_found`"),
         (status = 409, description = "`in_use`: a concert happens there")))]
@@ -224,7 +223,7 @@ async fn delete_venue(
 /// List the venues
 ///
 /// In order of their ids, without their sections.
-#[utoipa::path(get, path = "/venues", tag = "Catalogue",
+#[utoipa::path(get, path = "/api/v1/venues", tag = "Catalogue",
     params(("limit" = Option<u32>, Query, description = "1–1000, default 100"), ("cursor" = Option<String>, Query)),
     responses((status = 200, description = "A page of them", body = List<VenueSummary>)))]
 async fn list_venues(State(app): State<App>, page: Page) -> Result<Json<List<VenueSummary>>, Problem> {
@@ -241,7 +240,7 @@ async fn list_venues(State(app): State<App>, page: Page) -> Result<Json<List<Ven
 ///
 /// Every grade of its venue's rows has a price. Prices stand once a sale of it has opened; the venue and the
 /// currency once it has a schedule.
-#[utoipa::path(put, path = "/concerts/{concertId}", tag = "Catalogue",
+#[utoipa::path(put, path = "/api/v1/concerts/{concertId}", tag = "Catalogue",
     params(("concertId" = String, Path, description = "1–128 letters of any script, digits, `-_.:`")),
     request_body = ConcertDocument, security(("bearer" = [])),
     responses((status = 200, description = "It was there, and is as the body says", body = ConcertDocument),
@@ -260,7 +259,7 @@ async fn put_concert(
 }
 
 /// Read a concert
-#[utoipa::path(get, path = "/concerts/{concertId}", tag = "Catalogue", params(("concertId" = String, Path)),
+#[utoipa::path(get, path = "/api/v1/concerts/{concertId}", tag = "Catalogue", params(("concertId" = String, Path)),
     responses((status = 200, description = "The concert", body = ConcertDocument),
         (status = 404, description = "`not_found`")))]
 async fn read_concert(
@@ -273,7 +272,7 @@ async fn read_concert(
 }
 
 /// Remove a concert
-#[utoipa::path(delete, path = "/concerts/{concertId}", tag = "Catalogue",
+#[utoipa::path(delete, path = "/api/v1/concerts/{concertId}", tag = "Catalogue",
     params(("concertId" = String, Path), ("Idempotency-Key" = Option<String>, Header)), security(("bearer" = [])),
     responses((status = 204, description = "It is gone"), (status = 404, description = "`not_found`"),
         (status = 409, description = "`in_use`: it has a schedule")))]
@@ -291,7 +290,7 @@ async fn delete_concert(
 /// List the concerts
 ///
 /// In order of their ids.
-#[utoipa::path(get, path = "/concerts", tag = "Catalogue",
+#[utoipa::path(get, path = "/api/v1/concerts", tag = "Catalogue",
     params(("limit" = Option<u32>, Query, description = "1–1000, default 100"), ("cursor" = Option<String>, Query)),
     responses((status = 200, description = "A page of them", body = List<ConcertDocument>)))]
 async fn list_concerts(State(app): State<App>, page: Page) -> Result<Json<List<ConcertDocument>>, Problem> {
@@ -316,7 +315,7 @@ fn schedules_of(app: &App, catalogue: &Catalogue, concert: &str) -> Vec<Arc<Sche
 /// List a concert's schedules
 ///
 /// In order of `startsAt`, with the counts of seats by status.
-#[utoipa::path(get, path = "/concerts/{concertId}/schedules", tag = "Catalogue",
+#[utoipa::path(get, path = "/api/v1/concerts/{concertId}/schedules", tag = "Catalogue",
     params(("concertId" = String, Path), ("limit" = Option<u32>, Query, description = "1–1000, default 100"),
            ("cursor" = Option<String>, Query)),
     responses((status = 200, description = "A page of them", body = List<ScheduleView>),
@@ -360,7 +359,7 @@ struct Dates {
 }
 
 /// List the days with an open schedule that has a seat left
-#[utoipa::path(get, path = "/concerts/available-dates", tag = "Catalogue",
+#[utoipa::path(get, path = "/api/v1/concerts/available-dates", tag = "Catalogue",
     params(("concertId" = Option<String>, Query, description = "Of this concert only")),
     responses((status = 200, description = "The days, in the venue's time zone", body = Dates)))]
 async fn available_dates(State(app): State<App>, Query(narrow): Query<OfConcert>) -> Json<Dates> {
@@ -400,7 +399,7 @@ struct Counts {
 /// Import venues, concerts and schedules
 ///
 /// All or nothing; what is there already and equal is left alone. The body may have 16 MiB.
-#[utoipa::path(post, path = "/import", tag = "Catalogue", request_body = ImportDocument,
+#[utoipa::path(post, path = "/api/v1/import", tag = "Catalogue", request_body = ImportDocument,
     params(("Idempotency-Key" = Option<String>, Header)), security(("bearer" = [])),
     responses((status = 200, description = "How many items the document named", body = Counts),
         (status = 409, description = "`in_use`"), (status = 413, description = "`body_too_large`"),
@@ -413,13 +412,9 @@ async fn import(
 ) -> Result<Response, Problem> {
     let key = key.map(|key| app.engine.key(&caller.user_id, "POST /import", key.as_str(), &body.raw));
     let items = body.value.into_domain().map_err(Problem::invalid)?;
-    let replayed = key.is_some_and(|key| {
-        let catalogue = app.engine.catalogue();
-        matches!(catalogue.keys().find(key, app.engine.now()), Some(KeyFound::Answered { .. }))
-    });
     let changed = app.engine.change(CatalogueChange::Import(items), key).await;
     match changed.map_err(|error| problem(error, None))? {
-        Changed::Imported(counts) => {
+        Changed::Imported { counts, replayed } => {
             let (venues, concerts, schedules) = (counts.venues, counts.concerts, counts.schedules);
             Ok(marked(Json(StatusCode::OK, Counts { venues, concerts, schedules }), replayed))
         }

@@ -1,5 +1,7 @@
 //! Reservations: hold, exchange, give back, look up.
 
+use std::cell::RefCell;
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use axum::extract::State;
@@ -15,9 +17,10 @@ use utoipa_axum::routes;
 use crate::domain::catalogue::Catalogue;
 use crate::domain::concert::Prices;
 use crate::domain::ids::{ReservationId, ReservationNumber, ScheduleNumber};
+use crate::domain::keys::KeyUse;
 use crate::domain::money::Money;
 use crate::domain::schedule::{
-    Answer, Caller, Command, Reservation, ReservationRef, ReservationStatus, Wish,
+    Answer, Caller, Command, Refusal, Reservation, ReservationRef, ReservationStatus, Wish,
 };
 use crate::domain::time::Timestamp;
 use crate::domain::venue::{Layout, Seat};
@@ -121,7 +124,7 @@ struct ReservationList {
 /// Hold seats
 ///
 /// One to `maxSeatsPerReservation` seats of one schedule, all or none, until `expiresAt`.
-#[utoipa::path(post, path = "/reservations", tag = "Reservations", request_body = HoldBody,
+#[utoipa::path(post, path = "/api/v1/reservations", tag = "Reservations", request_body = HoldBody,
     params(("Idempotency-Key" = Option<String>, Header, description = "1–255 visible ASCII characters"),
            ("Queue-Token" = Option<String>, Header, description = "The waiting room's pass, where there is one")),
     security(("bearer" = [])),
@@ -137,7 +140,8 @@ async fn hold(
 ) -> Result<Response, Problem> {
     let wanted: HoldBody = body.parse()?;
     let entry = app.engine.schedule(&wanted.schedule_id).ok_or_else(Problem::not_found)?;
-    check_pass(&entry, &headers)?;
+    let key = key.map(|key| app.engine.key(&caller.user_id, "POST /reservations", key.as_str(), &body.0));
+    check_pass(&app, &entry, &headers, key)?;
     let wish = match (&wanted.seats, &wanted.best_available) {
         (Some(seats), None) => Wish::Seats(known_seats(entry.layout(), seats)?),
         (None, Some(best)) => best_wish(entry.layout(), best)?,
@@ -146,9 +150,16 @@ async fn hold(
             return Err(Problem::invalid_field("bestAvailable", "either seats or bestAvailable, not both"));
         }
     };
-    let key = key.map(|key| app.engine.key(&caller.user_id, "POST /reservations", key.as_str(), &body.0));
     let command = Command::Hold { user: caller.user_id.clone(), wish, nonce: random() };
-    let acted = act(&app, &entry, command, key).await?;
+    let acted = app.engine.act(&entry, command, key).await.map_err(|error| {
+        if let EngineError::Refused(Refusal::TooManySeats { max }) = error
+            && wanted.best_available.is_some()
+        {
+            let detail = format!("a reservation of this schedule has at most {max} seats");
+            return Problem::invalid_field("bestAvailable.count", detail);
+        }
+        problem(error, Some(entry.layout()))
+    })?;
     let mut response = changed(&app, &entry, &acted, StatusCode::CREATED)?;
     if let Answer::Reservation(reservation) = &acted.answer {
         let location = format!("/api/v1/reservations/{}", full_id(&entry, reservation));
@@ -161,7 +172,7 @@ async fn hold(
 /// Exchange the seats of a hold
 ///
 /// The old seats are kept when any new one is taken. The deadline stays.
-#[utoipa::path(patch, path = "/reservations/{reservationId}", tag = "Reservations", request_body = ExchangeBody,
+#[utoipa::path(patch, path = "/api/v1/reservations/{reservationId}", tag = "Reservations", request_body = ExchangeBody,
     params(("reservationId" = String, Path), ("Idempotency-Key" = Option<String>, Header),
            ("Queue-Token" = Option<String>, Header)),
     security(("bearer" = [])),
@@ -179,10 +190,10 @@ async fn exchange(
 ) -> Result<Response, Problem> {
     let wanted: ExchangeBody = body.parse()?;
     let (entry, reservation) = find(&app, &caller, &id)?;
-    check_pass(&entry, &headers)?;
-    let seats = known_seats(entry.layout(), &wanted.seats)?;
     let route = format!("PATCH /reservations/{id}");
     let key = key.map(|key| app.engine.key(&caller.user_id, &route, key.as_str(), &body.0));
+    check_pass(&app, &entry, &headers, key)?;
+    let seats = known_seats(entry.layout(), &wanted.seats)?;
     let caller = Caller::User(caller.user_id);
     let acted = act(&app, &entry, Command::Exchange { reservation, caller, seats }, key).await?;
     changed(&app, &entry, &acted, StatusCode::OK)
@@ -191,7 +202,7 @@ async fn exchange(
 /// Give a reservation back
 ///
 /// A hold is released; a confirmed reservation is cancelled, until `cancelUntilSecondsBeforeStart`.
-#[utoipa::path(delete, path = "/reservations/{reservationId}", tag = "Reservations",
+#[utoipa::path(delete, path = "/api/v1/reservations/{reservationId}", tag = "Reservations",
     params(("reservationId" = String, Path), ("Idempotency-Key" = Option<String>, Header)),
     security(("bearer" = [])),
     responses((status = 200, description = "The reservation, released or cancelled; also when it was so before", body = ReservationDocument),
@@ -212,7 +223,7 @@ async fn release(
 }
 
 /// Read a reservation
-#[utoipa::path(get, path = "/reservations/{reservationId}", tag = "Reservations",
+#[utoipa::path(get, path = "/api/v1/reservations/{reservationId}", tag = "Reservations",
     params(("reservationId" = String, Path)), security(("bearer" = [])),
     responses((status = 200, description = "The owner's (or an administrator's) view", body = ReservationDocument),
         (status = 404, description = "`not_found`: none, or another's")))]
@@ -241,7 +252,7 @@ struct Narrow {
 }
 
 /// List the caller's reservations, newest first
-#[utoipa::path(get, path = "/reservations", tag = "Reservations",
+#[utoipa::path(get, path = "/api/v1/reservations", tag = "Reservations",
     params(("status" = Option<String>, Query), ("scheduleId" = Option<String>, Query),
            ("limit" = Option<u32>, Query, description = "1–1000, default 100"), ("cursor" = Option<String>, Query)),
     security(("bearer" = [])),
@@ -323,12 +334,13 @@ fn status_named(name: &str) -> Result<ReservationStatus, Problem> {
 pub(super) fn known_seats(layout: &Layout, names: &[String]) -> Result<Arc<[Seat]>, Problem> {
     let mut seats = Vec::with_capacity(names.len());
     let mut unknown = Vec::new();
+    let mut named = HashSet::with_capacity(names.len());
     for (index, name) in names.iter().enumerate() {
         match layout.seat(name) {
             Some(seat) => seats.push(seat),
             None => unknown.push(name.as_str()),
         }
-        if names[..index].contains(name) {
+        if !named.insert(name) {
             return Err(Problem::invalid_field(format!("seats[{index}]"), "the seat is named twice"));
         }
     }
@@ -352,9 +364,17 @@ fn best_wish(layout: &Layout, best: &BestAvailable) -> Result<Wish, Problem> {
     Ok(Wish::Best { grade, count: best.count })
 }
 
-/// Checks the pass where the schedule has a waiting room.
-fn check_pass(entry: &ScheduleEntry, headers: &HeaderMap) -> Result<(), Problem> {
-    if entry.read().plan().policy.queue.is_none() {
+/// Checks the pass where the schedule has a waiting room. What was answered before needs none any more: its key
+/// finds the answer.
+fn check_pass(
+    app: &App,
+    entry: &ScheduleEntry,
+    headers: &HeaderMap,
+    key: Option<KeyUse>,
+) -> Result<(), Problem> {
+    let schedule = entry.read();
+    let answered = |key| schedule.find_key(key, app.engine.now()).is_some();
+    if schedule.plan().policy.queue.is_none() || key.is_some_and(answered) {
         return Ok(());
     }
     if headers.contains_key(QUEUE_TOKEN) {
@@ -375,7 +395,7 @@ async fn act(
     app: &App,
     entry: &ScheduleEntry,
     command: Command,
-    key: Option<crate::domain::keys::KeyUse>,
+    key: Option<KeyUse>,
 ) -> Result<Acted, Problem> {
     app.engine.act(entry, command, key).await.map_err(|error| problem(error, Some(entry.layout())))
 }
@@ -453,9 +473,23 @@ impl<'a> Shown<'a> {
     }
 }
 
-/// Returns 64 random bits for an id that can't be guessed.
+/// Returns 64 random bits for an id that can't be guessed, from the operating system's generator; asked for 64 of them
+/// at a time, since the call costs more than the number.
 fn random() -> u64 {
-    getrandom::u64().expect("the operating system has random numbers")
+    const POOL: usize = 512;
+    thread_local! {
+        static UNUSED: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+    }
+    UNUSED.with_borrow_mut(|unused| {
+        if unused.is_empty() {
+            unused.resize(POOL, 0);
+            getrandom::fill(unused).expect("the operating system has random numbers");
+        }
+        let (rest, bytes) = unused.split_last_chunk().expect("a whole number of eight bytes is left");
+        let (number, rest) = (u64::from_le_bytes(*bytes), rest.len());
+        unused.truncate(rest);
+        number
+    })
 }
 
 #[cfg(test)]

@@ -126,7 +126,7 @@ impl ScheduleView {
 ///
 /// An upcoming schedule with `salesOpenAt` opens by itself at that instant, and an open one closes by itself at
 /// `salesCloseAt` (`startsAt` if absent). What the policy leaves out has its default.
-#[utoipa::path(put, path = "/schedules/{scheduleId}", tag = "Schedules",
+#[utoipa::path(put, path = "/api/v1/schedules/{scheduleId}", tag = "Schedules",
     params(("scheduleId" = String, Path, description = "1–128 letters of any script, digits, `-_.:`")),
     request_body = ScheduleDocument, security(("bearer" = [])),
     responses((status = 200, description = "It was there, and is as the body says", body = ScheduleView),
@@ -143,7 +143,7 @@ async fn put(
     let change = CatalogueChange::PutSchedule(schedule, concert, plan);
     let status = match app.engine.change(change, None).await.map_err(|error| problem(error, None))? {
         Changed::Put(put) => put_status(put),
-        other @ (Changed::Imported(_) | Changed::Removed { .. } | Changed::Acted(_)) => {
+        other @ (Changed::Imported { .. } | Changed::Removed { .. } | Changed::Acted(_)) => {
             unreachable!("a put answers with what it found, not {other:?}")
         }
     };
@@ -153,7 +153,7 @@ async fn put(
 }
 
 /// Read a schedule
-#[utoipa::path(get, path = "/schedules/{scheduleId}", tag = "Schedules", params(("scheduleId" = String, Path)),
+#[utoipa::path(get, path = "/api/v1/schedules/{scheduleId}", tag = "Schedules", params(("scheduleId" = String, Path)),
     responses((status = 200, description = "With the counts of seats by status and the policy", body = ScheduleView),
         (status = 404, description = "`not_found`")))]
 async fn read(State(app): State<App>, Path(id): Path<String>) -> Result<Json<ScheduleView>, Problem> {
@@ -162,7 +162,7 @@ async fn read(State(app): State<App>, Path(id): Path<String>) -> Result<Json<Sch
 }
 
 /// Remove a schedule
-#[utoipa::path(delete, path = "/schedules/{scheduleId}", tag = "Schedules",
+#[utoipa::path(delete, path = "/api/v1/schedules/{scheduleId}", tag = "Schedules",
     params(("scheduleId" = String, Path), ("Idempotency-Key" = Option<String>, Header)), security(("bearer" = [])),
     responses((status = 204, description = "It is gone"), (status = 404, description = "`not_found`"),
         (status = 409, description = "`in_use`: a reservation was confirmed once, or one is live")))]
@@ -180,7 +180,7 @@ async fn delete(
 /// Open a sale
 ///
 /// From `upcoming` or `closed`; doing it again is 200.
-#[utoipa::path(post, path = "/schedules/{scheduleId}/open", tag = "Schedules",
+#[utoipa::path(post, path = "/api/v1/schedules/{scheduleId}/open", tag = "Schedules",
     params(("scheduleId" = String, Path), ("Idempotency-Key" = Option<String>, Header)), security(("bearer" = [])),
     responses((status = 200, description = "The schedule, open", body = ScheduleView),
         (status = 404, description = "`not_found`"),
@@ -198,7 +198,7 @@ async fn open(
     let change = CatalogueChange::OpenSchedule(entry.id().clone());
     match app.engine.change(change, key).await.map_err(|error| problem(error, Some(entry.layout())))? {
         Changed::Acted(acted) => Ok(shown(&entry, &acted)),
-        other @ (Changed::Put(_) | Changed::Imported(_) | Changed::Removed { .. }) => {
+        other @ (Changed::Put(_) | Changed::Imported { .. } | Changed::Removed { .. }) => {
             unreachable!("an opening answers with the schedule, not {other:?}")
         }
     }
@@ -207,7 +207,7 @@ async fn open(
 /// Close a sale
 ///
 /// No new holds or exchanges; live holds may still be paid. It can be opened again.
-#[utoipa::path(post, path = "/schedules/{scheduleId}/close", tag = "Schedules",
+#[utoipa::path(post, path = "/api/v1/schedules/{scheduleId}/close", tag = "Schedules",
     params(("scheduleId" = String, Path), ("Idempotency-Key" = Option<String>, Header)), security(("bearer" = [])),
     responses((status = 200, description = "The schedule, closed", body = ScheduleView),
         (status = 404, description = "`not_found`"),
@@ -228,7 +228,7 @@ async fn close(
 /// Cancel a performance
 ///
 /// Holds are released at once, confirmed reservations are cancelled and refunded. It can't be undone.
-#[utoipa::path(post, path = "/schedules/{scheduleId}/cancel", tag = "Schedules",
+#[utoipa::path(post, path = "/api/v1/schedules/{scheduleId}/cancel", tag = "Schedules",
     params(("scheduleId" = String, Path), ("Idempotency-Key" = Option<String>, Header)), security(("bearer" = [])),
     responses((status = 200, description = "The schedule, cancelled", body = ScheduleView),
         (status = 404, description = "`not_found`")))]
@@ -258,7 +258,7 @@ struct SeatsBody {
 /// Take seats off sale
 ///
 /// All or none: each must be available, or blocked already.
-#[utoipa::path(post, path = "/schedules/{scheduleId}/block", tag = "Schedules", request_body = SeatsBody,
+#[utoipa::path(post, path = "/api/v1/schedules/{scheduleId}/block", tag = "Schedules", request_body = SeatsBody,
     params(("scheduleId" = String, Path), ("Idempotency-Key" = Option<String>, Header)), security(("bearer" = [])),
     responses((status = 200, description = "The schedule; the seats are `blocked`", body = ScheduleView),
         (status = 404, description = "`not_found`"),
@@ -280,7 +280,7 @@ async fn block(
 /// Put blocked seats back on sale
 ///
 /// All or none: each must be blocked, or available already.
-#[utoipa::path(post, path = "/schedules/{scheduleId}/unblock", tag = "Schedules", request_body = SeatsBody,
+#[utoipa::path(post, path = "/api/v1/schedules/{scheduleId}/unblock", tag = "Schedules", request_body = SeatsBody,
     params(("scheduleId" = String, Path), ("Idempotency-Key" = Option<String>, Header)), security(("bearer" = [])),
     responses((status = 200, description = "The schedule; the seats are `available`", body = ScheduleView),
         (status = 404, description = "`not_found`"),

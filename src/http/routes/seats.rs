@@ -133,7 +133,7 @@ struct Narrow {
 /// The seat map
 ///
 /// As it is durable. With a strong `ETag`; `If-None-Match` gives 304. It never says who holds a seat.
-#[utoipa::path(get, path = "/schedules/{scheduleId}/seats", tag = "Seats",
+#[utoipa::path(get, path = "/api/v1/schedules/{scheduleId}/seats", tag = "Seats",
     params(("scheduleId" = String, Path), ("status" = Option<String>, Query), ("grade" = Option<String>, Query)),
     responses((status = 200, description = "Every seat with its status", body = SeatMap),
         (status = 304, description = "It is as the caller has it"),
@@ -154,7 +154,7 @@ async fn seats(
     let (version, statuses) = entry.seats();
     let tag = tag_of(&entry, version, &prices);
     if has(&headers, &tag) {
-        return Ok(unchanged(&tag));
+        return Ok(unchanged(&tag, false));
     }
     let map = Map { entry: &entry, prices: &prices, version, statuses: &statuses };
     Ok(sent(&tag, map.write(status, grade).into(), false))
@@ -163,7 +163,7 @@ async fn seats(
 async fn whole(app: &App, entry: &ScheduleEntry, headers: &HeaderMap) -> Response {
     let body = app.seat_bodies.get(app, entry);
     if has(headers, &body.tag) {
-        return unchanged(&body.tag);
+        return unchanged(&body.tag, reads_gzip(headers));
     }
     if !reads_gzip(headers) {
         return sent(&body.tag, body.plain.clone(), false);
@@ -212,9 +212,10 @@ fn sent(tag: &str, body: Bytes, gzip: bool) -> Response {
     response
 }
 
-fn unchanged(tag: &str) -> Response {
+/// Says 304 with the headers that the 200 would have had (RFC 9110, section 15.4.5).
+fn unchanged(tag: &str, gzip: bool) -> Response {
     let mut response = StatusCode::NOT_MODIFIED.into_response();
-    tagged(response.headers_mut(), tag, false);
+    tagged(response.headers_mut(), tag, gzip);
     response
 }
 
@@ -298,7 +299,7 @@ fn text(json: JsonWriter) -> String {
 /// Server-sent events: first `snapshot` (every seat that isn't available), then `delta` for each
 /// version after it, without a gap; who falls too far behind gets a fresh `snapshot`. `id` is the version, and
 /// `Last-Event-ID` resumes.
-#[utoipa::path(get, path = "/schedules/{scheduleId}/seats/events", tag = "Seats",
+#[utoipa::path(get, path = "/api/v1/schedules/{scheduleId}/seats/events", tag = "Seats",
     params(("scheduleId" = String, Path), ("Last-Event-ID" = Option<String>, Header)),
     responses((status = 200, description = "`text/event-stream`"), (status = 404, description = "`not_found`")))]
 async fn events(

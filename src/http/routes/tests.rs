@@ -54,7 +54,7 @@ impl Served {
         config.journal.reserve_bytes = 0;
         config.clock = Arc::new(clock.clone());
         let engine = Engine::open(config).await.unwrap();
-        let app = App::new(engine, parts(&[("ONSALE_ADMIN_TOKEN", ADMIN)]));
+        let app = App::new(engine, parts(&[("ONSALE_ADMIN_TOKEN", ADMIN)]), None);
         Self { router: app.clone().router(), app, clock, _dir: dir }
     }
 

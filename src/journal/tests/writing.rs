@@ -28,7 +28,7 @@ async fn what_was_appended_is_read_back_in_order() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_answer_comes_before_the_sync() {
-    for driver in [Driver::Task, Driver::TaskInPlace, Driver::Thread] {
+    for driver in [Driver::Task, Driver::Thread] {
         let disk = MemoryDisk::new();
         let settings = JournalConfig { driver, ..config(std::path::Path::new("/nonexistent")) };
         let opened = Journal::open_in(settings, Arc::new(disk.clone())).unwrap();
@@ -221,7 +221,7 @@ async fn the_mark_follows_the_durable_position_and_the_clock() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn close_drains_what_was_queued_and_leaves_a_clean_stop() {
-    for driver in [Driver::Task, Driver::TaskInPlace, Driver::Thread] {
+    for driver in [Driver::Task, Driver::Thread] {
         let disk = MemoryDisk::new();
         let settings = JournalConfig { driver, ..config(std::path::Path::new("/nonexistent")) };
         let opened = Journal::open_in(settings, Arc::new(disk.clone())).unwrap();

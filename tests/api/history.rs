@@ -1,0 +1,129 @@
+//! Looking back: what happened to a schedule and its seats, and how they were at an instant.
+
+use serde_json::{Value, json};
+
+use crate::{Api, DELETE, GET, PATCH, POST, path_of, seat_ids, soon, text};
+
+async fn items(api: &Api, query: &str) -> Vec<Value> {
+    let path = format!("/admin/schedules/s/history{query}");
+    api.admin(GET, &path).await.ok(200)["items"].as_array().unwrap().clone()
+}
+
+fn kinds(items: &[Value]) -> Vec<String> {
+    items.iter().map(|item| text(&item["type"])).collect()
+}
+
+/// The statuses of all seats at an instant.
+async fn at(api: &Api, instant: &str) -> Vec<String> {
+    let map = api.admin(GET, &format!("/admin/schedules/s/seats?at={instant}")).await.ok(200);
+    assert_eq!(map["scheduleId"], "s");
+    map["seats"].as_array().unwrap().iter().map(|seat| text(&seat["status"])).collect()
+}
+
+#[tokio::test]
+async fn a_history_says_who_what_when_and_where_in_the_journal() {
+    let api = Api::with_hall(4, json!({})).await;
+    let held = api.hold("kim", &[1, 2]).await.ok(201);
+    let body = json!({"seats": seat_ids(&[2, 3])});
+    api.user("kim", PATCH, &path_of(&held)).json(&body).await.ok(200);
+    api.user("kim", DELETE, &path_of(&held)).await.ok(200);
+    api.hold("lee", &[3]).await.ok(201);
+    api.admin(POST, "/schedules/s/block").json(&json!({"seats": seat_ids(&[4])})).await.ok(200);
+    let all = items(&api, "").await;
+    assert_eq!(
+        kinds(&all),
+        [
+            "SeatsBlocked",
+            "SeatsHeld",
+            "HoldReleased",
+            "SeatsExchanged",
+            "SeatsHeld",
+            "SalesOpened",
+            "Created"
+        ],
+        "the newest first"
+    );
+    let positions: Vec<u64> = all.iter().map(|item| item["position"].as_u64().unwrap()).collect();
+    assert!(positions.is_sorted_by(|one, next| one > next), "{positions:?}");
+    for item in &all {
+        assert!(crate::is_instant(&item["at"]), "{item}");
+    }
+    for item in &all[2..5] {
+        assert_eq!(item["data"]["userId"], "kim", "{item}");
+        assert_eq!(item["data"]["reservationId"], held["reservationId"]);
+    }
+    assert_eq!(all[4]["at"], held["createdAt"]);
+    assert_eq!(all[4]["data"]["seats"], json!(seat_ids(&[1, 2])));
+    assert_eq!(items(&api, "?limit=2").await, all[..2]);
+    let of_seat = |seat: u32| format!("?seatId=1-A-1-{seat}");
+    assert_eq!(kinds(&items(&api, &of_seat(1)).await), ["SeatsExchanged", "SeatsHeld"]);
+    assert_eq!(kinds(&items(&api, &of_seat(3)).await), ["SeatsHeld", "HoldReleased", "SeatsExchanged"]);
+    assert_eq!(kinds(&items(&api, &of_seat(4)).await), ["SeatsBlocked"]);
+    let problem = api.admin(GET, "/admin/schedules/s/history?seatId=none").await.refused(422, "unknown_seat");
+    assert_eq!(problem["seats"], json!(["none"]));
+    api.admin(GET, "/admin/schedules/none/history").await.refused(404, "not_found");
+    api.admin(GET, "/admin/schedules/s/history?limit=0").await.names("limit");
+    let api = api.kill_and_restart();
+    let after = items(&api, "").await;
+    assert_eq!(after[after.len() - all.len()..], all, "what happened stays as it was");
+}
+
+#[tokio::test]
+async fn the_map_is_shown_as_it_was_at_an_instant() {
+    let api = Api::with_hall(4, json!({})).await;
+    let first = api.hold("kim", &[1, 2]).await.ok(201);
+    let held_at = text(&first["createdAt"]);
+    api.user("kim", DELETE, &path_of(&first)).await.ok(200);
+    // The release is later than the hold by a millisecond at least, so that an instant lies between.
+    let released_at = soon(async {
+        loop {
+            let next = api.hold("kim", &[4]).await.ok(201);
+            api.user("kim", DELETE, &path_of(&next)).await.ok(200);
+            if text(&next["createdAt"]) > held_at {
+                break text(&next["createdAt"]);
+            }
+        }
+    })
+    .await;
+    assert_eq!(at(&api, &released_at).await[..2], ["available", "available"]);
+    let before = held_at.parse::<jiff::Timestamp>().unwrap() - jiff::SignedDuration::from_secs(3600);
+    api.admin(GET, &format!("/admin/schedules/s/seats?at={before:.3}")).await.refused(404, "not_found");
+    api.admin(GET, "/admin/schedules/s/seats").await.names("at");
+    api.admin(GET, "/admin/schedules/s/seats?at=yesterday").await.names("at");
+    api.admin(GET, &format!("/admin/schedules/none/seats?at={held_at}")).await.refused(404, "not_found");
+}
+
+#[tokio::test]
+async fn a_hold_is_seen_in_the_past_until_its_deadline_and_not_from_it_on() {
+    let api = Api::with_hall(2, json!({"holdSeconds": 1})).await;
+    let held = api.hold("kim", &[1]).await.ok(201);
+    soon(async { while api.user("kim", GET, &path_of(&held)).await.ok(200)["status"] == "held" {} }).await;
+    let deadline: jiff::Timestamp = text(&held["expiresAt"]).parse().unwrap();
+    let last = deadline - jiff::SignedDuration::from_millis(1);
+    for instant in [text(&held["createdAt"]), format!("{last:.3}")] {
+        assert_eq!(at(&api, &instant).await, ["held", "available"], "{instant}");
+    }
+    assert_eq!(at(&api, &format!("{deadline:.3}")).await, ["available"; 2]);
+    api.admin(POST, "/admin/snapshots").await.ok(200);
+    assert_eq!(at(&api, &format!("{last:.3}")).await, ["held", "available"], "a snapshot changes no past");
+}
+
+#[tokio::test]
+async fn what_is_no_longer_kept_is_gone_and_says_what_is() {
+    let api = Api::start_with(&[("ONSALE_JOURNAL_RETAIN", "snapshot")]);
+    api.server.prepare(8, json!({"maxSeatsPerUser": 8})).await;
+    let long_ago = text(&api.hold("kim", &[1]).await.ok(201)["createdAt"]);
+    for seat in 2..=5 {
+        api.hold("kim", &[seat]).await.ok(201);
+        api.admin(POST, "/admin/snapshots").await.ok(200);
+    }
+    let problem = api.admin(GET, "/events?after=0").await.refused(410, "not_retained");
+    let oldest = problem["oldestPosition"].as_u64().unwrap();
+    assert!(oldest > 1);
+    let path = format!("/admin/schedules/s/seats?at={long_ago}");
+    let problem = api.admin(GET, &path).await.refused(410, "not_retained");
+    assert_eq!(problem["oldestPosition"], oldest);
+    let feed = api.admin(GET, &format!("/events?after={}", oldest - 1)).open().await;
+    assert_eq!(crate::events::Stream::new(feed).must().await.id, oldest);
+    assert_eq!(api.statuses().await[..6], ["held", "held", "held", "held", "held", "available"]);
+}
