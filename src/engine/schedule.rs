@@ -144,6 +144,11 @@ impl ScheduleEntry {
         (schedule.seats_version(), schedule.statuses().into())
     }
 
+    /// Tells whether its actor runs or is being started again; once its restarts are spent it doesn't.
+    pub fn is_running(&self) -> bool {
+        self.actor.get().is_some_and(ActorRef::is_alive)
+    }
+
     /// Returns how many messages wait for its actor: none where it doesn't run.
     pub fn mailbox_depth(&self) -> usize {
         let depth = |actor: &ActorRef<ScheduleActor>| {
