@@ -40,7 +40,11 @@ impl Schedule {
     /// When the schedule has no such reservation.
     pub fn answer(&self, touched: Option<ReservationNumber>) -> Answer {
         match touched {
-            Some(number) => Answer::Reservation(self.reservations[&number.0].clone()),
+            Some(number) => {
+                let kept =
+                    self.reservations.get(number.0).expect("a change names a reservation that is kept");
+                Answer::Reservation(kept.clone())
+            }
             None => Answer::Schedule(self.summary()),
         }
     }
@@ -143,7 +147,7 @@ impl Schedule {
             deadline_moved: false,
             recovered: false,
         };
-        self.reservations.insert(number.0, reservation);
+        self.reservations.insert(reservation);
     }
 
     fn exchange_seats(&mut self, number: ReservationNumber, seats: &Arc<[Seat]>) {
@@ -207,10 +211,8 @@ impl Schedule {
     fn cancel_schedule(&mut self, at: Timestamp) {
         self.sale = SaleStatus::Cancelled;
         let live = |reservation: &&Reservation| reservation.status.is_live();
-        let mut numbers: Vec<ReservationNumber> =
-            self.reservations.values().filter(live).map(|reservation| reservation.number).collect();
-        // A map has no order; what follows (the ended list) must have the same one in every replay.
-        numbers.sort_unstable();
+        let numbers: Vec<ReservationNumber> =
+            self.reservations.iter().filter(live).map(|reservation| reservation.number).collect();
         for number in numbers {
             let ending = match self.get_mut(number).status {
                 ReservationStatus::Confirmed => ReservationStatus::Cancelled,
@@ -276,7 +278,7 @@ impl Schedule {
     }
 
     fn get_mut(&mut self, number: ReservationNumber) -> &mut Reservation {
-        self.reservations.get_mut(&number.0).expect("an event names a reservation that is kept")
+        self.reservations.get_mut(number.0).expect("an event names a reservation that is kept")
     }
 
     fn user_mut(&mut self, user: &str) -> &mut super::UserSeats {
@@ -292,12 +294,12 @@ impl Schedule {
             }
             self.ended.pop_front();
             // One that was confirmed after its end, or ended again later, stays.
-            let Some(reservation) = self.reservations.get(&number) else { continue };
+            let Some(reservation) = self.reservations.get(number) else { continue };
             if reservation.ended_at != Some(at) {
                 continue;
             }
             let user = reservation.user.clone();
-            self.reservations.remove(&number);
+            self.reservations.remove(number);
             let entry = self.user_mut(&user);
             entry.reservations.retain(|kept| *kept != number);
             if entry.reservations.is_empty() {

@@ -317,7 +317,7 @@ impl Schedule {
     }
 
     fn delete(&self) -> Decision {
-        let live = self.reservations.values().any(|reservation| reservation.status.is_live());
+        let live = self.reservations.iter().any(|reservation| reservation.status.is_live());
         if self.ever_confirmed || live {
             return Err(Refusal::InUse);
         }

@@ -42,8 +42,7 @@ pub struct Image {
 impl Image {
     /// Takes the image of a schedule.
     pub fn of(schedule: &Schedule) -> Self {
-        let mut reservations: Vec<Reservation> = schedule.reservations.values().cloned().collect();
-        reservations.sort_unstable_by_key(|reservation| reservation.number);
+        let reservations = schedule.reservations.iter().cloned().collect();
         let keys = schedule.keys.iter().map(|(key, version, at, answer)| (key, version, at, answer.clone()));
         Self {
             number: schedule.number,
@@ -121,7 +120,7 @@ impl Schedule {
         if reservation.status.has_deadline() {
             self.deadlines.insert((reservation.expires_at, number));
         }
-        self.reservations.insert(number, reservation);
+        self.reservations.insert(reservation);
     }
 
     /// Gives a free seat to an owner, without telling anyone.

@@ -19,6 +19,7 @@ mod image;
 pub mod policy;
 mod reservation;
 pub mod search;
+mod table;
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -32,6 +33,7 @@ pub use command::{
 pub use image::Image;
 pub use policy::Plan;
 pub use reservation::{Reservation, ReservationStatus};
+use table::Table;
 
 use super::concert::Prices;
 use super::ids::{ConcertId, ReservationId, ReservationNumber, ScheduleId, ScheduleNumber, UserId, VenueId};
@@ -67,7 +69,7 @@ pub struct Schedule {
     counts: Counts,
     free_in_row: Vec<u32>,
 
-    reservations: HashMap<u32, Reservation>,
+    reservations: Table,
     last_reservation: u32,
     users: HashMap<UserId, UserSeats>,
     deadlines: BTreeSet<(Timestamp, u32)>,
@@ -112,7 +114,7 @@ impl Schedule {
             counts: Counts { available: layout.seat_count(), ..Counts::default() },
             free_in_row: layout.rows().iter().map(|row| row.len).collect(),
             layout,
-            reservations: HashMap::new(),
+            reservations: Table::default(),
             last_reservation: 0,
             users: HashMap::new(),
             deadlines: BTreeSet::new(),
@@ -249,23 +251,23 @@ impl Schedule {
 
     /// Finds a reservation by its id; a wrong nonce is no reservation.
     pub fn reservation(&self, id: ReservationRef) -> Option<&Reservation> {
-        self.reservations.get(&id.number.0).filter(|reservation| reservation.nonce == id.nonce)
+        self.reservations.get(id.number.0).filter(|reservation| reservation.nonce == id.nonce)
     }
 
     /// Finds a reservation by its number alone: for what is told of events, never for a caller's wish.
     pub fn reservation_numbered(&self, number: ReservationNumber) -> Option<&Reservation> {
-        self.reservations.get(&number.0)
+        self.reservations.get(number.0)
     }
 
     /// Returns a user's reservations that are kept, the newest first.
     pub fn reservations_of<'a>(&'a self, user: &str) -> impl Iterator<Item = &'a Reservation> + use<'a> {
         let numbers = self.users.get(user).map_or(&[][..], |user| &user.reservations);
-        numbers.iter().rev().filter_map(|number| self.reservations.get(number))
+        numbers.iter().rev().filter_map(|number| self.reservations.get(*number))
     }
 
-    /// Returns every reservation that is kept, in no order.
+    /// Returns every reservation that is kept, in order of their numbers.
     pub fn reservations(&self) -> impl Iterator<Item = &Reservation> {
-        self.reservations.values()
+        self.reservations.iter()
     }
 
     /// Returns every user who has a reservation here that is kept.
@@ -280,7 +282,7 @@ impl Schedule {
 
     /// Returns the reservation that has a seat, if one has.
     pub fn owner(&self, seat: Seat) -> Option<&Reservation> {
-        self.reservations.get(&self.owners[seat.index()])
+        self.reservations.get(self.owners[seat.index()])
     }
 
     /// Returns how many live (held or paying) reservations have a deadline.
@@ -339,7 +341,7 @@ impl Schedule {
                 FREE => SeatStatus::Available,
                 BLOCKED => SeatStatus::Blocked,
                 number => {
-                    let reservation = &self.reservations[&number];
+                    let reservation = self.reservations.get(number).expect("S1: the owner of a seat is kept");
                     assert!(reservation.status.is_live(), "S1: an ended reservation owns a seat");
                     assert!(reservation.seats.contains(&seat), "S1: the owner doesn't list the seat");
                     seat_status_of(reservation.status)
@@ -360,8 +362,9 @@ impl Schedule {
         let mut live: HashMap<&UserId, u32> = HashMap::new();
         let mut deadlines = BTreeSet::new();
         let mut kept = 0;
-        for (number, reservation) in &self.reservations {
-            assert_eq!(*number, reservation.number.0);
+        for reservation in self.reservations.iter() {
+            let number = &reservation.number.0;
+            assert_eq!(self.reservations.get(*number), Some(reservation));
             assert!(*number <= self.last_reservation);
             if reservation.status.is_live() {
                 for seat in &*reservation.seats {
