@@ -1,5 +1,11 @@
 //! The rules alone: deciding and applying on a seat map, and the search for the best seats.
-#![allow(missing_docs, reason = "criterion's macros make what isn't documented")]
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::as_conversions,
+    clippy::cast_precision_loss,
+    reason = "a benchmark fails loudly; criterion's macros make what isn't documented"
+)]
 
 #[path = "../tests/support/mod.rs"]
 mod support;
@@ -43,9 +49,9 @@ fn hold_and_release(bench: &mut Criterion) {
         bencher.iter(|| {
             now = now.plus_millis(1);
             let hold = Command::Hold { user: fan.clone(), wish: Wish::Seats(Arc::clone(&seats)), nonce: 7 };
-            let held = schedule.decide(&hold, now).unwrap().unwrap();
-            schedule.apply(&held, now, None);
-            let Event::SeatsHeld { number, nonce, .. } = held else { unreachable!() };
+            let event = schedule.decide(&hold, now).unwrap().unwrap();
+            schedule.apply(&event, now, None);
+            let Event::SeatsHeld { number, nonce, .. } = event else { unreachable!() };
             let release = Command::Release {
                 reservation: ReservationRef { number, nonce },
                 caller: Caller::User(fan.clone()),
@@ -54,8 +60,8 @@ fn hold_and_release(bench: &mut Criterion) {
             schedule.apply(&released, now, None);
         });
     });
-    let taken = Command::Hold { user: user("winner"), wish: Wish::Seats(Arc::clone(&seats)), nonce: 1 };
-    schedule.apply(&schedule.decide(&taken, now).unwrap().unwrap(), now, None);
+    let winner = Command::Hold { user: user("winner"), wish: Wish::Seats(Arc::clone(&seats)), nonce: 1 };
+    schedule.apply(&schedule.decide(&winner, now).unwrap().unwrap(), now, None);
     let late = Command::Hold { user: fan, wish: Wish::Seats(seats), nonce: 2 };
     bench.bench_function("decide: refuse two taken seats", |bencher| {
         bencher.iter(|| schedule.decide(&late, now).unwrap_err());
@@ -66,11 +72,11 @@ fn best_available(bench: &mut Criterion) {
     let mut group = bench.benchmark_group("decide: best four");
     for (rows, name) in [(24, "1,200"), (1_000, "50,000")] {
         let empty = schedule(rows, u32::MAX);
-        let ask =
+        let wish =
             |count| Command::Hold { user: user("u"), wish: Wish::Best { grade: None, count }, nonce: 1 };
-        let wish = ask(4);
+        let four = wish(4);
         group.bench_function(BenchmarkId::new("empty", name), |bencher| {
-            bencher.iter(|| empty.decide(&wish, NOW).unwrap());
+            bencher.iter(|| empty.decide(&four, NOW).unwrap());
         });
         let mut full = schedule(rows, u32::MAX);
         let total = rows * 50;
@@ -80,7 +86,7 @@ fn best_available(bench: &mut Criterion) {
             full.apply(&full.decide(&hold, NOW).unwrap().unwrap(), NOW, None);
         }
         group.bench_function(BenchmarkId::new("the last twenty left", name), |bencher| {
-            bencher.iter(|| full.decide(&wish, NOW).unwrap());
+            bencher.iter(|| full.decide(&four, NOW).unwrap());
         });
     }
     group.finish();

@@ -1,5 +1,11 @@
 //! The engine inside one process: asking an actor, and acknowledged (synced) changes on the real disk.
-#![allow(missing_docs, reason = "criterion's macros make what isn't documented")]
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::as_conversions,
+    clippy::cast_precision_loss,
+    reason = "a benchmark fails loudly; criterion's macros make what isn't documented"
+)]
 
 #[path = "../tests/support/mod.rs"]
 mod support;

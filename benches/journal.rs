@@ -1,5 +1,11 @@
 //! The journal on the real disk: what one commit costs, by the number of events that it makes durable.
-#![allow(missing_docs, reason = "criterion's macros make what isn't documented")]
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::as_conversions,
+    clippy::cast_precision_loss,
+    reason = "a benchmark fails loudly; criterion's macros make what isn't documented"
+)]
 
 use std::sync::Arc;
 

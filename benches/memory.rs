@@ -1,6 +1,12 @@
 //! What a schedule of 50,000 seats weighs, both copies of its state and its venue's layout: the growth of
 //! the process's resident memory over many of them, since an allocator's counters would need unsafe code.
-#![allow(missing_docs, reason = "a benchmark is a program")]
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::as_conversions,
+    clippy::cast_precision_loss,
+    reason = "a benchmark fails loudly; a benchmark is a program"
+)]
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
 #[path = "../tests/support/mod.rs"]

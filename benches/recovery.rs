@@ -1,5 +1,11 @@
 //! Recovery: a million events, read from the journal, decoded and applied.
-#![allow(missing_docs, reason = "criterion's macros make what isn't documented")]
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::as_conversions,
+    clippy::cast_precision_loss,
+    reason = "a benchmark fails loudly; criterion's macros make what isn't documented"
+)]
 
 #[path = "../tests/support/mod.rs"]
 mod support;
@@ -20,7 +26,7 @@ fn journal(dir: &std::path::Path) {
     runtime.block_on(async {
         let mut config = config(dir);
         config.snapshot_every_events = u64::MAX;
-        config.snapshot_every = Duration::from_secs(86_400);
+        config.snapshot_every = Duration::from_hours(24);
         let (engine, entries) = open_with(config, 21, 1).await;
         let mut callers = tokio::task::JoinSet::new();
         for caller in 0..1_000_u32 {

@@ -1,5 +1,10 @@
 //! `kill -9` under load, many times, on one data directory (S3, S1): whatever was acknowledged is found
 //! by asking, and no seat has two owners.
+#![allow(
+    clippy::unwrap_used,
+    clippy::as_conversions,
+    reason = "a test fails loudly, and its numbers are small"
+)]
 
 #[path = "support/server.rs"]
 mod server;
@@ -67,7 +72,7 @@ impl Fan {
             let id = held["reservationId"].as_str().unwrap().to_owned();
             let (user, seats) = (self.name.clone(), seats.to_vec());
             book.insert(id.clone(), Told::Held { user: user.clone(), seats: seats.clone() });
-            if turn % 4 == 0 {
+            if turn.is_multiple_of(4) {
                 continue;
             }
             book.insert(id.clone(), Told::MaybeReleased { user: user.clone(), seats });

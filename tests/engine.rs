@@ -1,5 +1,10 @@
 //! The engine as an embedder uses it: what is acknowledged is durable, what is refused is true, and
 //! what fails stays within its schedule.
+#![allow(
+    clippy::unwrap_used,
+    clippy::as_conversions,
+    reason = "a test fails loudly, and its numbers are small"
+)]
 
 mod support;
 

@@ -3,6 +3,11 @@
 //!
 //! `snapshots/v1/` was made by this test's own scenario, with `ONSALE_GOLDEN=write cargo test --test golden`.
 //! It is never made again: a change of the format gets a folder of its own.
+#![allow(
+    clippy::unwrap_used,
+    clippy::as_conversions,
+    reason = "a test fails loudly, and its numbers are small"
+)]
 
 mod support;
 
@@ -46,7 +51,7 @@ fn describe(world: &World) -> String {
         writeln!(text, "venue {} {:?}", built.venue.id, built.layout).unwrap();
     }
     for concert in world.catalogue.concerts() {
-        writeln!(text, "concert {:?}", concert).unwrap();
+        writeln!(text, "concert {concert:?}").unwrap();
     }
     for (id, listing) in world.catalogue.schedules() {
         let schedule = &world.schedules[&listing.number];

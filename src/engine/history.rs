@@ -36,7 +36,7 @@ impl From<ReadError> for HistoryError {
     fn from(error: ReadError) -> Self {
         match error {
             ReadError::Gone { oldest } => Self::NotRetained { oldest },
-            other => Self::Read(other),
+            ReadError::Damaged { .. } | ReadError::Store { .. } | ReadError::Closed => Self::Read(error),
         }
     }
 }

@@ -80,7 +80,7 @@ impl EngineConfig {
             ended_retention: Seconds::new(7 * Seconds::DAY.get()),
             keys_max: 1_000_000,
             snapshot_every_events: 1_000_000,
-            snapshot_every: Duration::from_secs(600),
+            snapshot_every: Duration::from_mins(10),
             clock: Arc::new(SystemClock::new()),
             medium: None,
         }

@@ -135,9 +135,8 @@ async fn snapshot_now_and_then(engine: Engine, config: EngineConfig) {
         let counted = async { durable.wait_for(enough).await.is_ok() };
         match tokio::time::timeout(config.snapshot_every, counted).await {
             Ok(false) => return,
-            Ok(true) => {}
             Err(_) if engine.journal().durable() == last => continue,
-            Err(_) => {}
+            Ok(true) | Err(_) => {}
         }
         match engine.snapshot().await {
             Ok(position) => last = position,
@@ -203,8 +202,8 @@ impl Bridge<'_> {
                     .expect("a listed schedule's concert has a price for each of its grades")
             };
             let prices: Arc<Prices> = schedule.prices().cloned().unwrap_or_else(prices);
-            let mut records = Records::new();
-            self.due(schedule, self.down_since, &prices, &mut records);
+            let mut entries = vec![Records::new()];
+            due(schedule, self.down_since, &prices, &mut entries);
             let ready = clock.now().max(self.down_since);
             for command in [
                 Command::BridgeOutage { down_since: self.down_since },
@@ -212,11 +211,11 @@ impl Bridge<'_> {
             ] {
                 // What time has brought meanwhile (a sale that opens) isn't due before the bridge.
                 if let Some(event) = schedule.decide_at_start(&command) {
-                    happen(schedule, &event, ready, &mut records);
+                    happen(schedule, &event, ready, &mut entries);
                 }
             }
-            self.due(schedule, ready, &prices, &mut records);
-            if !records.is_empty() {
+            due(schedule, ready, &prices, &mut entries);
+            for records in entries.into_iter().filter(|records| !records.is_empty()) {
                 let done = Box::new(|_| {});
                 self.journal.reserve().await?.send(Entry { records, done });
             }
@@ -224,23 +223,29 @@ impl Bridge<'_> {
         self.journal.barrier().await?;
         Ok(())
     }
+}
 
-    fn due(&self, schedule: &mut Schedule, at: Timestamp, prices: &Arc<Prices>, records: &mut Records) {
-        let at = at.max(schedule.last_instant());
-        while let Some(event) = schedule.due(at, || Arc::clone(prices)) {
-            happen(schedule, &event, at, records);
-        }
+fn due(schedule: &mut Schedule, at: Timestamp, prices: &Arc<Prices>, entries: &mut Vec<Records>) {
+    let at = at.max(schedule.last_instant());
+    while let Some(event) = schedule.due(at, || Arc::clone(prices)) {
+        happen(schedule, &event, at, entries);
     }
 }
 
-fn happen(schedule: &mut Schedule, event: &Event, at: Timestamp, records: &mut Records) {
+/// Applies an event and adds it to the last entry, or to a new one where that is large enough.
+fn happen(schedule: &mut Schedule, event: &Event, at: Timestamp, entries: &mut Vec<Records>) {
+    const ENTRY_BYTES: usize = 1 << 20;
     let at = at.max(schedule.last_instant());
     schedule.apply(event, at, None);
+    if entries.last().is_none_or(|records| records.bytes().len() > ENTRY_BYTES) {
+        entries.push(Records::new());
+    }
+    let records = entries.last_mut().expect("one was added if there was none");
     let (number, version) = (schedule.number(), schedule.version());
     records
         .push_with(|bytes| {
             record::encode_schedule_event(bytes, number, version, at, None, event);
             Ok::<(), EntryTooLarge>(())
         })
-        .expect("one schedule's due events fit in an entry of 32 MiB");
+        .expect("an event fits in what an entry of 32 MiB has left above 1 MiB");
 }

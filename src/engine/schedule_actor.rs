@@ -33,7 +33,7 @@ use crate::record;
 /// The most events that time alone brings in one entry, so that a great expiry doesn't block the mailbox.
 const DUE_BATCH_MAX: usize = 256;
 /// The longest that an idle actor sleeps: a bound for what a step of the clock could do.
-const SLEEP_MAX: Duration = Duration::from_secs(60);
+const SLEEP_MAX: Duration = Duration::from_mins(1);
 
 /// A command, with the idempotency key whose effect it would be.
 pub(super) struct Act {

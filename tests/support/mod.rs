@@ -1,5 +1,11 @@
 //! A small theatre, and an engine that sells it: what the integration tests and the benchmarks share.
-#![allow(dead_code, unreachable_pub, reason = "shared by test crates, each of which uses what it needs")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::unnecessary_wraps,
+    reason = "shared by test crates, each of which uses what it needs"
+)]
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,5 +1,12 @@
 //! The real binary, started for a test, on a free port of loopback, and stopped or killed by its pid.
-#![allow(dead_code, unreachable_pub, reason = "shared by test crates, each of which uses what it needs")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::zombie_processes,
+    reason = "shared by test crates, each of which uses what it needs"
+)]
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;

@@ -334,13 +334,13 @@ fn status_named(name: &str) -> Result<ReservationStatus, Problem> {
 pub(super) fn known_seats(layout: &Layout, names: &[String]) -> Result<Arc<[Seat]>, Problem> {
     let mut seats = Vec::with_capacity(names.len());
     let mut unknown = Vec::new();
-    let mut named = HashSet::with_capacity(names.len());
+    let mut seen = HashSet::with_capacity(names.len());
     for (index, name) in names.iter().enumerate() {
         match layout.seat(name) {
             Some(seat) => seats.push(seat),
             None => unknown.push(name.as_str()),
         }
-        if !named.insert(name) {
+        if !seen.insert(name) {
             return Err(Problem::invalid_field(format!("seats[{index}]"), "the seat is named twice"));
         }
     }
