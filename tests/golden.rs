@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use onsale::clock::ManualClock;
+use onsale::domain::cause::Cause;
 use onsale::domain::schedule::policy::Policy;
 use onsale::domain::schedule::{Command, ReservationRef, Wish};
 use onsale::domain::time::Seconds;
@@ -118,12 +119,13 @@ fn replayed(data: &Path) -> World {
     let visit = |_, bytes: &[u8]| {
         let read = record::decode(bytes).unwrap();
         let mut again = Vec::new();
+        let cause = Cause { by: read.by.clone(), key: read.key };
         match &read.fact {
             record::Fact::Catalogue(event) => {
-                record::encode_catalogue_event(&mut again, read.version, read.at, read.key, event);
+                record::encode_catalogue_event(&mut again, read.version, read.at, cause, event);
             }
             record::Fact::Schedule(number, event) => {
-                record::encode_schedule_event(&mut again, *number, read.version, read.at, read.key, event);
+                record::encode_schedule_event(&mut again, *number, read.version, read.at, cause, event);
             }
         }
         assert_eq!(again, bytes, "today's writer writes what the golden journal holds");

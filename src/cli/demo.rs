@@ -62,7 +62,9 @@ pub(super) fn greeting(engine: &Engine, config: &Config, urls: &Urls) -> Result<
     let now = engine.now();
     let schedules = engine.schedules();
     let is_open = |status| status == onsale::domain::schedule::SaleStatus::Open;
-    let open: Vec<_> = schedules.iter().filter(|entry| is_open(entry.read().sale_at(now))).collect();
+    let queues = |entry: &onsale::engine::ScheduleEntry| entry.read().plan().policy.queue.is_some();
+    let open: Vec<_> =
+        schedules.iter().filter(|entry| is_open(entry.read().sale_at(now)) && !queues(entry)).collect();
     // The sale that is open longest, with the most seats left.
     let Some(entry) = open.iter().max_by_key(|entry| {
         let schedule = entry.read();

@@ -18,7 +18,7 @@ use axum::routing::get;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use metrics_exporter_prometheus::PrometheusHandle;
 use onsale::clock::{Clock, Stopwatch, SystemClock};
-use onsale::config::{Config, RateLimit, Secret, Source, demo_secrets};
+use onsale::config::{Config, Secret, demo_secrets};
 use onsale::engine::Engine;
 use onsale::http::HttpParts;
 use onsale::http::app::App;
@@ -70,16 +70,13 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
         if demo {
             // Secrets are never shown, and nothing shall be made.
             let secret = || Secret::new("");
-            prepare_demo(
-                &mut config,
-                &onsale::config::DemoSecrets { jwt_secret: secret(), admin_token: secret() },
-            );
+            config.apply_demo(&onsale::config::DemoSecrets { jwt_secret: secret(), admin_token: secret() });
         }
         return print(&config.print());
     }
     if demo {
         let secrets = demo_secrets(&config.server.data_dir).map_err(Failure::failed)?;
-        prepare_demo(&mut config, &secrets);
+        config.apply_demo(&secrets);
     }
     config.require_tokens().map_err(Failure::settings)?;
     telemetry::init_logs(&config.log).map_err(Failure::settings)?;
@@ -88,14 +85,6 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
     // A recovery that was interrupted is still reading.
     runtime.shutdown_background();
     done
-}
-
-fn prepare_demo(config: &mut Config, secrets: &onsale::config::DemoSecrets) {
-    config.apply_demo(secrets);
-    // Who tries it out with a script isn't to be slowed down.
-    if *config.source("rate_limit") == Source::Default {
-        config.limits.rate_limit = RateLimit::Off;
-    }
 }
 
 fn runtime(config: &Config) -> Result<Runtime, Failure> {
@@ -262,10 +251,12 @@ fn warn_of_few_files(config: &Config) {
     let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
     let Some(allowed) = files_max(&limits) else { return };
     let connections = config.limits.connections_max;
-    if allowed < connections.saturating_add(256) {
+    // The journal, snapshots and logs are files too.
+    let needed = connections.saturating_add(256);
+    if allowed < needed {
         tracing::warn!(
             allowed,
-            connections_max = connections,
+            needed,
             "fewer open files are allowed than connections may come: raise the limit (ulimit -n, LimitNOFILE)"
         );
     }

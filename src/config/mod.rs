@@ -248,6 +248,11 @@ impl Config {
             self.values.0.insert("self_charge", ("on".to_owned(), Source::Demo));
             self.payments.self_charge = true;
         }
+        // Who tries it out with a script isn't to be slowed down.
+        if *self.source("rate_limit") == Source::Default {
+            self.values.0.insert("rate_limit", ("off".to_owned(), Source::Demo));
+            self.limits.rate_limit = RateLimit::Off;
+        }
     }
 
     /// Returns where a setting's value came from; the default for a name that isn't in the table.

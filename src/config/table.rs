@@ -121,16 +121,14 @@ settings! {
         /// The largest request line and headers together.
         header_bytes_max: usize = "limits.header_bytes_max", "bytes", "16KiB", |t| value::bytes(t, 2048, 1 << 20), false;
         /// The open connections; one more is answered 503. Each needs a file descriptor.
-        connections_max: usize = "limits.connections_max", "connections", "20000", |t| value::number(t, 1, 1_000_000), false;
+        connections_max: usize = "limits.connections_max", "connections", "10000", |t| value::number(t, 1, 1_000_000), false;
         /// How long a request may take, its body included; imports and venues six times as long.
         request_timeout_seconds: u64 = "limits.request_timeout_seconds", "seconds", "10", |t| value::number(t, 1, 600), false;
         /// How long a connection may take to send the headers of its next request: the limit of idle connections, too.
         header_read_timeout_seconds: u64 = "limits.header_read_timeout_seconds", "seconds", "30", |t| value::number(t, 1, 600), false;
         /// The commands that wait for one schedule before the next is 503.
         mailbox_len_max: usize = "limits.mailbox_len_max", "commands", "4096", |t| value::number(t, 1, 1_000_000), false;
-        /// The seat changes that an event stream may be behind before it gets a fresh snapshot.
-        event_buffer_len_max: usize = "limits.event_buffer_len_max", "events", "256", |t| value::number(t, 1, 1_000_000), false;
-        /// The idempotency keys that are kept; beyond it the oldest go, counted in a metric.
+        /// The idempotency keys that each schedule keeps; beyond it the oldest go, counted in a metric.
         idempotency_keys_max: usize = "limits.idempotency_keys_max", "keys", "1000000", |t| value::number(t, 1, 1_000_000_000), false;
         /// How long a reservation stays in memory after its end.
         ended_retention_days: u64 = "limits.ended_retention_days", "days", "7", |t| value::number(t, 1, 3650), false;

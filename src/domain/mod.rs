@@ -2,6 +2,7 @@
 //!
 //! Read it from top to bottom: names and units, the catalogue, then the schedule, where seats are sold.
 
+pub mod cause;
 pub mod ids;
 pub mod keys;
 pub mod money;

@@ -23,9 +23,10 @@ use super::shared::{CatalogueHappened, Shared};
 use super::snapshots;
 use crate::clock::Stopwatch;
 use crate::domain::catalogue::{CatalogueEvent, CatalogueRefusal, Draft, FieldError, ImportCounts, Put};
+use crate::domain::cause::{By, Cause};
 use crate::domain::concert::Concert;
 use crate::domain::ids::{ConcertId, ScheduleId, VenueId};
-use crate::domain::keys::{KeyFound, KeyUse};
+use crate::domain::keys::KeyFound;
 use crate::domain::schedule::{Command, Creation, Event, Plan, Schedule};
 use crate::domain::time::{Seconds, Timestamp};
 use crate::domain::venue::Venue;
@@ -154,10 +155,10 @@ pub enum Changed {
     Acted(Acted),
 }
 
-/// A change, with the idempotency key whose effect it would be.
+/// A change, with who asks and the idempotency key whose effect it would be.
 pub(super) struct Change {
     pub(super) change: CatalogueChange,
-    pub(super) key: Option<KeyUse>,
+    pub(super) cause: Cause,
 }
 
 /// Takes a snapshot of everything.
@@ -168,14 +169,14 @@ impl Message<Change> for CatalogueActor {
 
     async fn handle(
         &mut self,
-        Change { change, key }: Change,
+        Change { change, cause }: Change,
         _: &mut Context<Self, Self::Reply>,
     ) -> Self::Reply {
         if self.shared.journal.failure().is_some() {
             return Err(EngineError::JournalUnavailable);
         }
         let now = self.now();
-        if let Some(key) = key
+        if let Some(key) = cause.key
             && let Some(found) = self.shared.catalogue().keys().find(key, now)
         {
             return match found {
@@ -185,29 +186,31 @@ impl Message<Change> for CatalogueActor {
         }
         match change {
             CatalogueChange::PutVenue(venue) => {
-                self.put(now, |draft, _| draft.put_venue(venue)).await.map(Changed::Put)
+                self.put(now, cause, |draft, _| draft.put_venue(venue)).await.map(Changed::Put)
             }
             CatalogueChange::PutConcert(concert) => self
-                .put(now, |draft, shared| put_concert(draft, shared, concert, now))
+                .put(now, cause, |draft, shared| put_concert(draft, shared, concert, now))
                 .await
                 .map(Changed::Put),
             CatalogueChange::PutSchedule(id, concert, plan) => self
-                .put(now, |draft, shared| draft.put_schedule(id, concert, plan, shared.limits))
+                .put(now, cause, |draft, shared| draft.put_schedule(id, concert, plan, shared.limits))
                 .await
                 .map(Changed::Put),
             CatalogueChange::Import(import) => {
-                let counts = self.import(import, key, now).await?;
+                let counts = self.import(import, cause, now).await?;
                 Ok(Changed::Imported { counts, replayed: false })
             }
-            CatalogueChange::RemoveVenue(id) => self.remove(now, key, |draft| draft.remove_venue(&id)).await,
-            CatalogueChange::RemoveConcert(id) => {
-                self.remove(now, key, |draft| draft.remove_concert(&id)).await
+            CatalogueChange::RemoveVenue(id) => {
+                self.remove(now, cause, |draft| draft.remove_venue(&id)).await
             }
-            CatalogueChange::RemoveSchedule(id) => self.remove_schedule(&id, key).await,
+            CatalogueChange::RemoveConcert(id) => {
+                self.remove(now, cause, |draft| draft.remove_concert(&id)).await
+            }
+            CatalogueChange::RemoveSchedule(id) => self.remove_schedule(&id, cause).await,
             CatalogueChange::OpenSchedule(id) => {
                 let entry = self.shared.schedule(&id).ok_or(EngineError::NoSuchSchedule)?;
                 let prices = self.shared.prices(&entry);
-                ask(&entry, Command::Open { prices }, key).await.map(Changed::Acted)
+                ask(&entry, Command::Open { prices }, cause).await.map(Changed::Acted)
             }
         }
     }
@@ -229,18 +232,19 @@ impl CatalogueActor {
     async fn put(
         &self,
         now: Timestamp,
+        cause: Cause,
         decide: impl FnOnce(&mut Draft, &Shared) -> Result<Put, CatalogueRefusal>,
     ) -> Result<Put, EngineError> {
         let mut draft = Draft::new(&self.shared.catalogue(), now);
         let put = decide(&mut draft, &self.shared)?;
-        self.commit(draft, now, None).await?;
+        self.commit(draft, now, cause).await?;
         Ok(put)
     }
 
     async fn import(
         &self,
         import: Import,
-        key: Option<KeyUse>,
+        cause: Cause,
         now: Timestamp,
     ) -> Result<ImportCounts, EngineError> {
         let mut draft = Draft::new(&self.shared.catalogue(), now);
@@ -262,47 +266,48 @@ impl CatalogueActor {
                 .put_schedule(id, concert, plan, self.shared.limits)
                 .map_err(|refusal| at_item(refusal, "schedules", index))?;
         }
-        self.commit(draft, now, key).await?;
+        self.commit(draft, now, cause).await?;
         Ok(counts)
     }
 
     async fn remove(
         &self,
         now: Timestamp,
-        key: Option<KeyUse>,
+        cause: Cause,
         decide: impl FnOnce(&mut Draft) -> Result<(), CatalogueRefusal>,
     ) -> Result<Changed, EngineError> {
         let mut draft = Draft::new(&self.shared.catalogue(), now);
         decide(&mut draft)?;
-        self.commit(draft, now, key).await?;
+        self.commit(draft, now, cause).await?;
         Ok(Changed::Removed { replayed: false })
     }
 
-    async fn remove_schedule(&self, id: &ScheduleId, key: Option<KeyUse>) -> Result<Changed, EngineError> {
+    async fn remove_schedule(&self, id: &ScheduleId, cause: Cause) -> Result<Changed, EngineError> {
         let entry = self.shared.schedule(id).ok_or(EngineError::NoSuchSchedule)?;
         let actor = entry.actor().ok_or(EngineError::NotReady)?;
         let catalogue_version = self.shared.catalogue().version();
         // Without a time limit: the catalogue can't go on before it knows whether its stream has grown.
-        actor.ask(Remove { catalogue_version, key }).send().await.map_err(from_send_error)?;
+        actor.ask(Remove { catalogue_version, cause }).send().await.map_err(from_send_error)?;
         let _ = actor.stop_gracefully().await;
         Ok(Changed::Removed { replayed: false })
     }
 
     /// Makes a draft's changes durable, shows them, and starts and tells the schedules.
-    async fn commit(&self, draft: Draft, now: Timestamp, key: Option<KeyUse>) -> Result<(), EngineError> {
+    async fn commit(&self, draft: Draft, now: Timestamp, cause: Cause) -> Result<(), EngineError> {
         let Draft { mut events, created, replanned, .. } = draft;
-        if events.is_empty() && key.is_some() {
+        if events.is_empty() && cause.key.is_some() {
             events.push(CatalogueEvent::KeyKept);
         }
         if !events.is_empty() {
-            let started = self.append(events, created, now, key).await?;
+            let started = self.append(events, created, now, cause.clone()).await?;
             for entry in started {
                 start_schedule(&self.supervisor, &self.shared, &entry).await;
             }
         }
         for (id, concert, plan) in replanned {
             let Some(entry) = self.shared.schedule(&id) else { continue };
-            ask(&entry, Command::Replan { concert, plan }, None).await?;
+            let replanned = Cause { by: cause.by.clone(), key: None };
+            ask(&entry, Command::Replan { concert, plan }, replanned).await?;
         }
         Ok(())
     }
@@ -312,11 +317,12 @@ impl CatalogueActor {
         events: Vec<CatalogueEvent>,
         created: Vec<Creation>,
         now: Timestamp,
-        key: Option<KeyUse>,
+        cause: Cause,
     ) -> Result<Vec<Arc<ScheduleEntry>>, EngineError> {
-        let happened = stamp(events, now, key);
+        let by = cause.by.clone();
+        let happened = stamp(events, now, &cause);
         let version = self.shared.catalogue().version();
-        let records = encode(version, &happened, &created, now).map_err(|error| {
+        let records = encode(version, &happened, &created, now, &by).map_err(|error| {
             let detail = error.to_string();
             EngineError::CatalogueRefused(CatalogueRefusal::Invalid(vec![FieldError::new("", detail)]))
         })?;
@@ -349,9 +355,12 @@ fn show(
 }
 
 /// The key belongs to the last event: when that is there, all of them are.
-fn stamp(events: Vec<CatalogueEvent>, at: Timestamp, key: Option<KeyUse>) -> Vec<CatalogueHappened> {
+fn stamp(events: Vec<CatalogueEvent>, at: Timestamp, cause: &Cause) -> Vec<CatalogueHappened> {
     let last = events.len().saturating_sub(1);
-    let stamped = |(index, event)| CatalogueHappened { event, at, key: key.filter(|_| index == last) };
+    let stamped = |(index, event)| {
+        let key = cause.key.filter(|_| index == last);
+        CatalogueHappened { event, at, cause: Cause { by: cause.by.clone(), key } }
+    };
     events.into_iter().enumerate().map(stamped).collect()
 }
 
@@ -360,18 +369,20 @@ fn encode(
     happened: &[CatalogueHappened],
     created: &[Creation],
     now: Timestamp,
+    by: &By,
 ) -> Result<Records, crate::journal::EntryTooLarge> {
     let mut records = Records::new();
-    for (version, CatalogueHappened { event, at, key }) in (version + 1..).zip(happened) {
+    for (version, CatalogueHappened { event, at, cause }) in (version + 1..).zip(happened) {
         records.push_with(|bytes| {
-            record::encode_catalogue_event(bytes, version, *at, *key, event);
+            record::encode_catalogue_event(bytes, version, *at, cause.clone(), event);
             Ok::<(), crate::journal::EntryTooLarge>(())
         })?;
     }
     for creation in created {
         let event = Event::Created(Box::new(creation.clone()));
         records.push_with(|bytes| {
-            record::encode_schedule_event(bytes, creation.number, 1, now, None, &event);
+            let cause = Cause { by: by.clone(), key: None };
+            record::encode_schedule_event(bytes, creation.number, 1, now, cause, &event);
             Ok::<(), crate::journal::EntryTooLarge>(())
         })?;
     }
@@ -422,9 +433,9 @@ fn repeated(change: &CatalogueChange) -> Changed {
     }
 }
 
-async fn ask(entry: &ScheduleEntry, command: Command, key: Option<KeyUse>) -> Result<Acted, EngineError> {
+async fn ask(entry: &ScheduleEntry, command: Command, cause: Cause) -> Result<Acted, EngineError> {
     let actor = entry.actor().ok_or(EngineError::NotReady)?;
-    let act = Act { command, key, queued: Stopwatch::start() };
+    let act = Act { command, cause, queued: Stopwatch::start() };
     actor.ask(act).send().await.map_err(from_send_error)
 }
 

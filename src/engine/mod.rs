@@ -39,6 +39,7 @@ use shared::Shared;
 
 use crate::clock::{Clock, Stopwatch, SystemClock};
 use crate::domain::catalogue::Catalogue;
+use crate::domain::cause::{By, Cause};
 use crate::domain::concert::Prices;
 use crate::domain::ids::{ReservationId, ScheduleNumber};
 use crate::domain::keys::KeyUse;
@@ -111,6 +112,32 @@ impl Engine {
         open::open(config).await
     }
 
+    /// Says what the engine's metrics are; call it once a recorder is installed.
+    pub fn describe_metrics() {
+        use metrics::{describe_counter, describe_gauge, describe_histogram};
+        describe_counter!("onsale_decisions_total", "Commands that schedules decided, by outcome");
+        describe_histogram!(
+            "onsale_mailbox_wait_seconds",
+            "How long a command waited for its schedule's actor"
+        );
+        describe_counter!("onsale_journal_events_total", "Events made durable");
+        describe_counter!("onsale_journal_bytes_total", "Bytes of frames made durable");
+        describe_counter!("onsale_journal_syncs_total", "Syncs of the journal's file");
+        describe_histogram!("onsale_journal_batch_entries", "Decisions that one sync made durable");
+        describe_histogram!(
+            "onsale_journal_write_seconds",
+            "How long a flush took to hand its bytes to the disk"
+        );
+        describe_histogram!("onsale_journal_sync_seconds", "How long the disk took to sync them");
+        describe_gauge!("onsale_recovery_seconds", "How long the last start took to recover");
+        describe_histogram!("onsale_snapshot_seconds", "How long a snapshot took");
+        describe_gauge!("onsale_snapshot_bytes", "The size of the newest snapshot");
+        describe_gauge!("onsale_snapshot_position", "The position of the newest snapshot");
+        describe_counter!("onsale_snapshots_failed_total", "Snapshots that could not be taken");
+        describe_counter!("onsale_actor_panics_total", "Panics of schedules' actors, each a bug");
+        describe_counter!("onsale_actors_given_up_total", "Actors whose restarts were spent");
+    }
+
     /// Returns the present instant of the engine's clock.
     pub fn now(&self) -> Timestamp {
         self.shared.clock.now()
@@ -166,8 +193,38 @@ impl Engine {
         command: Command,
         key: Option<KeyUse>,
     ) -> Result<Acted, EngineError> {
+        let by = match &command {
+            Command::Hold { .. }
+            | Command::Exchange { .. }
+            | Command::Release { .. }
+            | Command::BeginPayment { .. } => By::User,
+            Command::FailPayment { .. }
+            | Command::Confirm { .. }
+            | Command::Open { .. }
+            | Command::Close
+            | Command::Cancel
+            | Command::Block { .. }
+            | Command::Unblock { .. }
+            | Command::Replan { .. }
+            | Command::SetLimits { .. }
+            | Command::BridgeOutage { .. }
+            | Command::Delete => By::Engine,
+        };
+        self.act_by(entry, command, Cause { by, key }).await
+    }
+
+    /// The same, with who asks: the journal keeps it.
+    ///
+    /// # Errors
+    /// As [`Engine::act`].
+    pub async fn act_by(
+        &self,
+        entry: &ScheduleEntry,
+        command: Command,
+        cause: Cause,
+    ) -> Result<Acted, EngineError> {
         let actor = entry.actor().ok_or(EngineError::NotReady)?;
-        let act = Act { command, key, queued: Stopwatch::start() };
+        let act = Act { command, cause, queued: Stopwatch::start() };
         let asked = actor.ask(act);
         let answered = match self.shared.reply_timeout {
             Some(timeout) => asked.reply_timeout(timeout).try_send().await,
@@ -180,8 +237,13 @@ impl Engine {
     ///
     /// # Errors
     /// As [`Engine::act`].
-    pub async fn change(&self, change: CatalogueChange, key: Option<KeyUse>) -> Result<Changed, EngineError> {
-        self.catalogue.ask(Change { change, key }).try_send().await.map_err(from_send_error)
+    pub async fn change(
+        &self,
+        change: CatalogueChange,
+        cause: impl Into<Cause>,
+    ) -> Result<Changed, EngineError> {
+        let cause = cause.into();
+        self.catalogue.ask(Change { change, cause }).try_send().await.map_err(from_send_error)
     }
 
     /// Makes the digests by which an idempotency key and its body are known, under the log's own secret.

@@ -66,6 +66,8 @@ pub enum EngineOpenError {
 
 struct Recovered {
     world: World,
+    /// The position of the snapshot that recovery began with.
+    snapshot: Option<Position>,
     journal: Recovering,
 }
 
@@ -79,7 +81,7 @@ pub(super) async fn open(config: EngineConfig) -> Result<Engine, EngineOpenError
         };
         recover(&journal.dir, opened)
     });
-    let Recovered { mut world, journal: recovering } =
+    let Recovered { mut world, snapshot, journal: recovering } =
         recovered.await.map_err(|_| EngineOpenError::Panicked)??;
     let alive = Timestamp::from_millis(recovering.last_alive_instant().unwrap_or_default());
     let down_since = alive.max(world.last_instant());
@@ -100,6 +102,7 @@ pub(super) async fn open(config: EngineConfig) -> Result<Engine, EngineOpenError
         fingerprint_key: key,
         catalogue,
         data_dir: config.journal.dir.clone(),
+        last_snapshot: snapshot.map_or(u64::MAX, Position::get),
     }));
     let count = schedules.len();
     for (_, schedule) in schedules {
@@ -142,6 +145,7 @@ async fn snapshot_now_and_then(engine: Engine, config: EngineConfig) {
             Ok(position) => last = position,
             Err(error) => {
                 tracing::warn!(%error, "no snapshot was taken");
+                metrics::counter!("onsale_snapshots_failed_total").increment(1);
                 if engine.journal().failure().is_some() {
                     return;
                 }
@@ -154,8 +158,10 @@ async fn snapshot_now_and_then(engine: Engine, config: EngineConfig) {
 fn recover(dir: &std::path::Path, journal: Recovering) -> Result<Recovered, EngineOpenError> {
     let mut world = World::default();
     let mut from = Position::default();
+    let mut newest = None;
     if let Some(loaded) = snapshot::load_newest(dir, journal.log_id())?.snapshot {
         from = loaded.header.position;
+        newest = Some(from);
         for section in &loaded.sections {
             let section = record::decode_section(section)
                 .map_err(|source| EngineOpenError::Decode { position: from, source })?;
@@ -169,7 +175,7 @@ fn recover(dir: &std::path::Path, journal: Recovering) -> Result<Recovered, Engi
     })?;
     let position = journal.last();
     world.check().map_err(|source| EngineOpenError::Replay { position, source })?;
-    Ok(Recovered { world, journal })
+    Ok(Recovered { world, snapshot: newest, journal })
 }
 
 fn hooks(clock: &Arc<dyn Clock>) -> Hooks {

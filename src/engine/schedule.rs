@@ -14,8 +14,8 @@ use kameo::actor::ActorRef;
 use tokio::sync::watch;
 
 use super::schedule_actor::ScheduleActor;
+use crate::domain::cause::Cause;
 use crate::domain::ids::{ConcertId, ScheduleId, ScheduleNumber, UserId};
-use crate::domain::keys::KeyUse;
 use crate::domain::schedule::{Event, Schedule, SeatStatus};
 use crate::domain::time::Timestamp;
 use crate::domain::venue::{Layout, Seat};
@@ -48,8 +48,8 @@ pub(super) struct Happened {
     pub event: Event,
     /// When.
     pub at: Timestamp,
-    /// Whose effect it is.
-    pub key: Option<KeyUse>,
+    /// Who asked, and with which key.
+    pub cause: Cause,
 }
 
 /// A schedule's durable state, and its actor.
@@ -175,13 +175,13 @@ impl ScheduleEntry {
         let mut deltas = Vec::new();
         let (version, deleted) = {
             let mut schedule = self.durable.write().unwrap_or_else(PoisonError::into_inner);
-            for Happened { event, at, key } in happened {
+            for Happened { event, at, cause } in happened {
                 if let Event::SeatsHeld { user, .. } = event
                     && !schedule.knows(user)
                 {
                     newcomers.push(user.clone());
                 }
-                schedule.apply(event, *at, *key);
+                schedule.apply(event, *at, cause.key);
                 if !schedule.changed().is_empty() {
                     deltas.push(Arc::new(delta_of(&schedule)));
                 }

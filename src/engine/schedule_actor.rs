@@ -24,7 +24,8 @@ use super::schedule::{Happened, ScheduleEntry};
 use super::shared::{CatalogueHappened, Shared};
 use crate::clock::Stopwatch;
 use crate::domain::catalogue::CatalogueEvent;
-use crate::domain::keys::{KeyFound, KeyUse};
+use crate::domain::cause::Cause;
+use crate::domain::keys::KeyFound;
 use crate::domain::schedule::{Answer, Command, Event, Schedule};
 use crate::domain::time::Timestamp;
 use crate::journal::{Entry, EntryTooLarge, Records};
@@ -39,8 +40,8 @@ const SLEEP_MAX: Duration = Duration::from_mins(1);
 pub(super) struct Act {
     /// What is asked.
     pub(super) command: Command,
-    /// The key, if the caller gave one.
-    pub(super) key: Option<KeyUse>,
+    /// Who asks, and with which key.
+    pub(super) cause: Cause,
     /// Runs since the message was sent, for the metric of the mailbox's wait.
     pub(super) queued: Stopwatch,
 }
@@ -49,8 +50,8 @@ pub(super) struct Act {
 pub(super) struct Remove {
     /// The catalogue's version before. Its actor waits for this one, so that it can't move.
     pub(super) catalogue_version: u64,
-    /// The key, if the caller gave one. It is kept by the catalogue, which outlives the schedule.
-    pub(super) key: Option<KeyUse>,
+    /// Who asks, and with which key. The key is kept by the catalogue, which outlives the schedule.
+    pub(super) cause: Cause,
 }
 
 /// Panics, as a bug would: for the tests of supervision.
@@ -151,9 +152,11 @@ impl Message<Remove> for ScheduleActor {
         self.apply_due(now, &mut entry);
         let outcome = match self.state.decide(&Command::Delete, now) {
             Ok(Some(event)) => {
-                self.happen(event, now, None, &mut entry);
+                let cause = Cause { by: remove.cause.by.clone(), key: None };
+                self.happen(event, now, cause, &mut entry);
                 let event = CatalogueEvent::ScheduleUnlisted(self.entry.id().clone());
-                entry.catalogue = Some((remove.catalogue_version + 1, event, now, remove.key));
+                let unlisted = CatalogueHappened { event, at: now, cause: remove.cause };
+                entry.catalogue = Some((remove.catalogue_version + 1, unlisted));
                 Ok(())
             }
             Ok(None) => Ok(()),
@@ -178,7 +181,7 @@ struct Draft {
     happened: Vec<Happened>,
     /// The version of the first of them.
     first_version: u64,
-    catalogue: Option<(u64, CatalogueEvent, Timestamp, Option<KeyUse>)>,
+    catalogue: Option<(u64, CatalogueHappened)>,
 }
 
 impl ScheduleActor {
@@ -196,7 +199,7 @@ impl ScheduleActor {
         if self.state.is_deleted() {
             return Err(EngineError::NoSuchSchedule);
         }
-        if let Some(key) = act.key
+        if let Some(key) = act.cause.key
             && let Some(found) = self.state.find_key(key, now)
         {
             return match found {
@@ -208,9 +211,9 @@ impl ScheduleActor {
             };
         }
         let event = self.state.decide(&act.command, now)?;
-        let kept = || act.key.map(|_| Event::KeyKept { number: touched(&act.command) });
+        let kept = || act.cause.key.map(|_| Event::KeyKept { number: touched(&act.command) });
         if let Some(event) = event.or_else(kept) {
-            self.happen(event, now, act.key, entry);
+            self.happen(event, now, act.cause.clone(), entry);
         }
         let touched = touched(&act.command).or_else(|| match entry.happened.last() {
             Some(Happened { event: Event::SeatsHeld { number, .. }, .. }) => Some(*number),
@@ -225,16 +228,16 @@ impl ScheduleActor {
                 metrics::counter!("onsale_decisions_total", "command" => "expire", "outcome" => "done")
                     .increment(1);
             }
-            self.happen(event, now, None, entry);
+            self.happen(event, now, Cause::default(), entry);
         }
     }
 
-    fn happen(&mut self, event: Event, at: Timestamp, key: Option<KeyUse>, entry: &mut Draft) {
-        self.state.apply(&event, at, key);
+    fn happen(&mut self, event: Event, at: Timestamp, cause: Cause, entry: &mut Draft) {
+        self.state.apply(&event, at, cause.key);
         if entry.happened.is_empty() {
             entry.first_version = self.state.version();
         }
-        entry.happened.push(Happened { event, at, key });
+        entry.happened.push(Happened { event, at, cause });
     }
 
     /// Appends what time alone has brought, at most [`DUE_BATCH_MAX`] events.
@@ -243,7 +246,7 @@ impl ScheduleActor {
         while entry.happened.len() < DUE_BATCH_MAX
             && let Some(event) = self.state.due(now, || self.shared.prices(&self.entry))
         {
-            self.happen(event, now, None, &mut entry);
+            self.happen(event, now, Cause::default(), &mut entry);
         }
         self.append::<()>(entry, None, Ok(())).await;
     }
@@ -285,15 +288,15 @@ impl ScheduleActor {
     fn encode(&self, draft: &Draft) -> Result<Records, EntryTooLarge> {
         let mut records = Records::with_capacity(128 * draft.happened.len());
         let number = self.entry.number();
-        for (version, Happened { event, at, key }) in (draft.first_version..).zip(&draft.happened) {
+        for (version, Happened { event, at, cause }) in (draft.first_version..).zip(&draft.happened) {
             records.push_with(|bytes| {
-                record::encode_schedule_event(bytes, number, version, *at, *key, event);
+                record::encode_schedule_event(bytes, number, version, *at, cause.clone(), event);
                 Ok::<(), EntryTooLarge>(())
             })?;
         }
-        if let Some((version, event, at, key)) = &draft.catalogue {
+        if let Some((version, CatalogueHappened { event, at, cause })) = &draft.catalogue {
             records.push_with(|bytes| {
-                record::encode_catalogue_event(bytes, *version, *at, *key, event);
+                record::encode_catalogue_event(bytes, *version, *at, cause.clone(), event);
                 Ok::<(), EntryTooLarge>(())
             })?;
         }
@@ -309,9 +312,9 @@ fn publish(shared: &Shared, entry: &ScheduleEntry, draft: Draft) {
     for user in entry.publish(&draft.happened) {
         shared.note_user(user, entry.number());
     }
-    if let Some((_, event, at, key)) = draft.catalogue {
+    if let Some((_, unlisted)) = draft.catalogue {
         shared.remove(entry);
-        shared.publish_catalogue(&[CatalogueHappened { event, at, key }]);
+        shared.publish_catalogue(&[unlisted]);
     }
 }
 

@@ -1,6 +1,7 @@
 //! What every actor shares: the journal, the clock, the published catalogue, and the directory.
 
 use std::path::PathBuf;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -10,9 +11,9 @@ use dashmap::DashMap;
 use super::schedule::ScheduleEntry;
 use crate::clock::Clock;
 use crate::domain::catalogue::{Catalogue, CatalogueEvent};
+use crate::domain::cause::Cause;
 use crate::domain::concert::Prices;
 use crate::domain::ids::{ConcertId, ScheduleId, ScheduleNumber, UserId};
-use crate::domain::keys::KeyUse;
 use crate::domain::schedule::{Limits, Schedule};
 use crate::domain::time::Timestamp;
 use crate::journal::Journal;
@@ -26,6 +27,8 @@ pub(super) struct Shared {
     pub(super) reply_timeout: Option<Duration>,
     pub(super) fingerprint_key: hmac::Key,
     pub(super) data_dir: PathBuf,
+    /// The position of the newest snapshot; before the first, one that no log reaches.
+    pub(super) last_snapshot: AtomicU64,
     catalogue: RwLock<Arc<Catalogue>>,
     by_id: DashMap<ScheduleId, Arc<ScheduleEntry>>,
     by_number: DashMap<ScheduleNumber, Arc<ScheduleEntry>>,
@@ -43,13 +46,14 @@ pub(super) struct SharedParts {
     pub(super) fingerprint_key: [u8; 32],
     pub(super) catalogue: Catalogue,
     pub(super) data_dir: PathBuf,
+    pub(super) last_snapshot: u64,
 }
 
 /// An event of the catalogue with its instant and the idempotency key whose effect it is.
 pub(super) struct CatalogueHappened {
     pub(super) event: CatalogueEvent,
     pub(super) at: Timestamp,
-    pub(super) key: Option<KeyUse>,
+    pub(super) cause: Cause,
 }
 
 impl Shared {
@@ -62,6 +66,7 @@ impl Shared {
             reply_timeout: parts.reply_timeout,
             fingerprint_key: hmac::Key::new(hmac::HMAC_SHA256, &parts.fingerprint_key),
             data_dir: parts.data_dir,
+            last_snapshot: AtomicU64::new(parts.last_snapshot),
             catalogue: RwLock::new(Arc::new(parts.catalogue)),
             by_id: DashMap::new(),
             by_number: DashMap::new(),
@@ -78,8 +83,8 @@ impl Shared {
     pub(super) fn publish_catalogue(&self, happened: &[CatalogueHappened]) {
         let mut catalogue = self.catalogue.write().unwrap_or_else(PoisonError::into_inner);
         let changed = Arc::make_mut(&mut catalogue);
-        for CatalogueHappened { event, at, key } in happened {
-            changed.apply(event, *at, *key);
+        for CatalogueHappened { event, at, cause } in happened {
+            changed.apply(event, *at, cause.key);
         }
     }
 

@@ -7,6 +7,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use super::numbers;
 use super::shared::Shared;
@@ -44,12 +45,18 @@ pub(super) async fn take(shared: &Arc<Shared>) -> Result<Position, SnapshotFaile
     if shared.journal.failure().is_some() {
         return Err(SnapshotFailed::JournalUnavailable);
     }
+    let durable = shared.journal.durable();
+    if durable.get() == shared.last_snapshot.load(Ordering::Relaxed) {
+        // Nothing has happened since the last: it still stands for the present.
+        return Ok(durable);
+    }
     let started = Stopwatch::start();
     let writer = Arc::clone(shared);
     let written = tokio::task::spawn_blocking(move || write(&writer)).await;
     let (position, path) = written
         .map_err(|_| SnapshotFailed::Panicked)?
         .map_err(|error| SnapshotFailed::Io(Arc::new(error)))?;
+    shared.last_snapshot.store(position.get(), Ordering::Relaxed);
     shared.journal.rotate().await?;
     shared.forget_users();
     let bytes = std::fs::metadata(&path).map_or(0, |file| file.len());

@@ -15,6 +15,10 @@ pub enum Retain {
     Forever,
 }
 
+/// The version of what the records say, in every frame and snapshot beside the version of the frame itself. The
+/// records' own module checks that it means the same by it.
+pub const CODEC: u8 = 0;
+
 /// Says what runs the writer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Driver {
@@ -32,7 +36,7 @@ pub struct JournalConfig {
     pub dir: PathBuf,
     /// How long history is kept. Default: 7 days.
     pub retain: Retain,
-    /// How many entries may wait for the writer; callers wait beyond it. Default: 8,192.
+    /// How many entries may wait for the writer; callers wait beyond it. Default: 16,384.
     pub queue_len_max: usize,
     /// The size of the reserve file in bytes; 0 is none. Default: 64 MiB.
     pub reserve_bytes: u64,
@@ -51,7 +55,7 @@ impl JournalConfig {
         Self {
             dir: dir.into(),
             retain: Retain::For(Duration::from_hours(7 * 24)),
-            queue_len_max: 8192,
+            queue_len_max: 16_384,
             reserve_bytes: 64 << 20,
             mark_interval: Duration::from_millis(100),
             idle_mark_interval: Duration::from_secs(1),

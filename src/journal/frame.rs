@@ -22,12 +22,13 @@
 
 use std::fmt;
 
+use super::config::CODEC;
 use super::position::Position;
 use super::records::{Records, holds_exactly};
 
 /// Bytes before the payload.
 pub(super) const HEADER_LEN: usize = 56;
-/// The largest value sled stores safely: larger ones go to `blobs/`, which it never syncs (FACTS.md).
+/// The largest value sled stores safely: larger ones go to `blobs/`, which it never syncs.
 pub(super) const CHUNK_LEN: usize = 4096;
 /// Chunks in the largest frame.
 pub(super) const FRAME_CHUNKS_MAX: usize = 31;
@@ -38,8 +39,6 @@ pub(super) const PAYLOAD_LEN_MAX: usize = FRAME_LEN_MAX - HEADER_LEN;
 
 const MAGIC: [u8; 4] = *b"OSJF";
 const FORMAT: u8 = 1;
-/// Codec 0: records as they were given, length-prefixed, not compressed.
-const CODEC_PLAIN: u8 = 0;
 const FLAG_MORE: u8 = 1;
 const CRC_AT: usize = 52;
 
@@ -116,7 +115,10 @@ impl fmt::Display for Defect {
             Self::Version(version) => {
                 write!(formatter, "frame format {version} is not known to this version")
             }
-            Self::Codec(codec) => write!(formatter, "codec {codec} is not known to this version"),
+            Self::Codec(codec) => write!(
+                formatter,
+                "codec {codec} is not known to this version: start the newer one that wrote it"
+            ),
             Self::Records => formatter.write_str("the payload is not the records that the header counts"),
             Self::Gap(expected) => write!(formatter, "a gap: position {expected} was expected"),
             Self::Misplaced => formatter.write_str("the frame stands in the wrong place"),
@@ -141,7 +143,7 @@ pub(super) fn seal(frame: &mut [u8], header: &Header) {
     let (head, payload) = frame.split_at_mut(HEADER_LEN);
     head[0..4].copy_from_slice(&MAGIC);
     head[4] = FORMAT;
-    head[5] = CODEC_PLAIN;
+    head[5] = CODEC;
     head[6] = if header.more { FLAG_MORE } else { 0 };
     head[7] = 0;
     head[8..24].copy_from_slice(&header.log_id.to_le_bytes());
@@ -178,7 +180,7 @@ pub(super) fn open(frame: &[u8]) -> Result<Header, Defect> {
     if u32_at(head, CRC_AT) != Some(checksum(&head[..CRC_AT], payload)) {
         return Err(Defect::Checksum);
     }
-    if head[5] != CODEC_PLAIN {
+    if head[5] != CODEC {
         return Err(Defect::Codec(head[5]));
     }
     let header = Header {

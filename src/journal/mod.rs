@@ -37,7 +37,7 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
-pub use self::config::{Clock, CommitStats, Driver, Hooks, JournalConfig, Observer, Retain};
+pub use self::config::{CODEC, Clock, CommitStats, Driver, Hooks, JournalConfig, Observer, Retain};
 pub use self::frame::Defect;
 pub use self::generations::Generation;
 pub use self::handle::{Journal, Permit};

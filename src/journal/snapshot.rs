@@ -20,6 +20,7 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
+use super::config::CODEC;
 use super::frame::{u32_at, u64_at, u128_at};
 use super::position::Position;
 use super::store::{StoreError, create_dir_durably, sync_dir};
@@ -27,7 +28,6 @@ use super::store::{StoreError, create_dir_durably, sync_dir};
 const MAGIC: [u8; 4] = *b"OSSN";
 const END: [u8; 4] = *b"OSSE";
 const FORMAT: u8 = 1;
-const CODEC_PLAIN: u8 = 0;
 const HEADER_LEN: usize = 48;
 const COUNT_AT: usize = 40;
 const CRC_AT: usize = 44;
@@ -80,7 +80,7 @@ impl SnapshotHeader {
         let mut header = [0; HEADER_LEN];
         header[0..4].copy_from_slice(&MAGIC);
         header[4] = FORMAT;
-        header[5] = CODEC_PLAIN;
+        header[5] = CODEC;
         header[8..24].copy_from_slice(&self.log_id.to_le_bytes());
         header[24..32].copy_from_slice(&self.position.get().to_le_bytes());
         header[32..40].copy_from_slice(&self.instant.to_le_bytes());
@@ -97,7 +97,7 @@ impl SnapshotHeader {
         if u32_at(header, CRC_AT) != Some(crc32fast::hash(&header[..CRC_AT])) {
             return Err("the header's checksum is wrong");
         }
-        if header[4] != FORMAT || header[5] != CODEC_PLAIN {
+        if header[4] != FORMAT || header[5] != CODEC {
             return Err("it was written by a newer version");
         }
         Ok(Self {

@@ -14,6 +14,7 @@ mod wire;
 use bincode::Options;
 
 use crate::domain::catalogue::CatalogueEvent;
+use crate::domain::cause::{By, Cause};
 use crate::domain::ids::ScheduleNumber;
 use crate::domain::keys::KeyUse;
 use crate::domain::schedule;
@@ -21,8 +22,9 @@ use crate::domain::time::Timestamp;
 
 pub use image::{Section, decode_section, encode_catalogue, encode_schedule};
 
-/// The version of the format, in every frame and snapshot.
-pub const CODEC: u8 = 1;
+/// The version of the format. It stands in every frame and snapshot, so a change of it is one of the journal's, too.
+pub const CODEC: u8 = 0;
+const _: () = assert!(CODEC == crate::journal::CODEC, "frames carry the version of the records in them");
 
 /// One aggregate's events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -49,6 +51,8 @@ pub struct Record {
     pub version: u64,
     /// When it happened.
     pub at: Timestamp,
+    /// Who asked for it.
+    pub by: By,
     /// The idempotency key whose effect it is.
     pub key: Option<KeyUse>,
     /// What happened.
@@ -87,11 +91,11 @@ pub fn encode_schedule_event(
     number: ScheduleNumber,
     version: u64,
     at: Timestamp,
-    key: Option<KeyUse>,
+    cause: impl Into<Cause>,
     event: &schedule::Event,
 ) {
     let event = wire::FactWire::Schedule(number.0, wire::ScheduleEventWire::from_domain(event));
-    encode_record(bytes, version, at, key, event);
+    encode_record(bytes, version, at, &cause.into(), event);
 }
 
 /// Appends an event of the catalogue to `bytes`.
@@ -99,22 +103,17 @@ pub fn encode_catalogue_event(
     bytes: &mut Vec<u8>,
     version: u64,
     at: Timestamp,
-    key: Option<KeyUse>,
+    cause: impl Into<Cause>,
     event: &CatalogueEvent,
 ) {
     let event = wire::FactWire::Catalogue(wire::CatalogueEventWire::from_domain(event));
-    encode_record(bytes, version, at, key, event);
+    encode_record(bytes, version, at, &cause.into(), event);
 }
 
-fn encode_record(
-    bytes: &mut Vec<u8>,
-    version: u64,
-    at: Timestamp,
-    key: Option<KeyUse>,
-    fact: wire::FactWire<'_>,
-) {
-    let key = key.map(|key| (key.digest, key.fingerprint));
-    let record = wire::RecordWire { version, at: at.as_millis(), key, fact };
+fn encode_record(bytes: &mut Vec<u8>, version: u64, at: Timestamp, cause: &Cause, fact: wire::FactWire<'_>) {
+    let key = cause.key.map(|key| (key.digest, key.fingerprint));
+    let by = wire::ByWire::from_domain(&cause.by);
+    let record = wire::RecordWire { version, at: at.as_millis(), by, key, fact };
     codec().serialize_into(bytes, &record).expect("writing to memory doesn't fail");
 }
 
@@ -133,6 +132,7 @@ pub fn decode(bytes: &[u8]) -> Result<Record, DecodeError> {
     Ok(Record {
         version: record.version,
         at: Timestamp::from_millis(record.at),
+        by: record.by.into_domain()?,
         key: record.key.map(|(digest, fingerprint)| KeyUse { digest, fingerprint }),
         fact,
     })

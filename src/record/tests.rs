@@ -206,11 +206,12 @@ fn catalogue_kind(event: &CatalogueEvent) -> usize {
 
 fn encode(record: &Record) -> Vec<u8> {
     let mut bytes = Vec::new();
-    let Record { version, at, key, fact } = record;
+    let Record { version, at, by, key, fact } = record;
+    let cause = Cause { by: by.clone(), key: *key };
     match fact {
-        Fact::Catalogue(event) => encode_catalogue_event(&mut bytes, *version, *at, *key, event),
+        Fact::Catalogue(event) => encode_catalogue_event(&mut bytes, *version, *at, cause, event),
         Fact::Schedule(number, event) => {
-            encode_schedule_event(&mut bytes, *number, *version, *at, *key, event);
+            encode_schedule_event(&mut bytes, *number, *version, *at, cause, event);
         }
     }
     bytes
@@ -221,7 +222,11 @@ fn records() -> Vec<Record> {
     let facts = events().into_iter().map(|event| Fact::Schedule(NUMBER, event));
     let facts = facts.chain(catalogue_events().into_iter().map(Fact::Catalogue));
     let keys = [Some(KEY), None].into_iter().cycle();
-    (1..).zip(facts).zip(keys).map(|((version, fact), key)| Record { version, at: AT, key, fact }).collect()
+    (1..)
+        .zip(facts)
+        .zip(keys)
+        .map(|((version, fact), key)| Record { version, at: AT, by: by(version), key, fact })
+        .collect()
 }
 
 fn reservation(number: u32, status: ReservationStatus) -> Reservation {
@@ -314,6 +319,15 @@ fn damaged(bytes: &[u8]) -> impl Iterator<Item = Vec<u8>> {
             bytes
         })
     })
+}
+
+/// Each way in which something can come about, in turn.
+fn by(version: u64) -> By {
+    match version % 3 {
+        0 => By::Engine,
+        1 => By::User,
+        _ => By::Admin(UserId::parse("operator").unwrap()),
+    }
 }
 
 #[test]
@@ -509,7 +523,7 @@ proptest! {
         };
         let key = key.map(|(digest, fingerprint)| KeyUse { digest, fingerprint });
         let fact = Fact::Schedule(ScheduleNumber(schedule), event);
-        let record = Record { version, at: Timestamp::from_millis(millis / 2), key, fact };
+        let record = Record { version, at: Timestamp::from_millis(millis / 2), by: by(version), key, fact };
         prop_assert_eq!(decode(&encode(&record)).unwrap(), record);
     }
 }

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::DecodeError;
 use crate::domain::catalogue::CatalogueEvent;
+use crate::domain::cause::By;
 use crate::domain::concert::{Concert, PricedGrade, Prices};
 use crate::domain::ids::{
     ConcertId, GradeName, PaymentId, ReservationNumber, ScheduleId, ScheduleNumber, SeatId, UserId, VenueId,
@@ -25,9 +26,37 @@ type Read<T> = Result<T, DecodeError>;
 pub(super) struct RecordWire<'a> {
     pub(super) version: u64,
     pub(super) at: u64,
+    #[serde(borrow)]
+    pub(super) by: ByWire<'a>,
     pub(super) key: Option<(u128, u128)>,
     #[serde(borrow)]
     pub(super) fact: FactWire<'a>,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) enum ByWire<'a> {
+    Engine,
+    User,
+    #[serde(borrow)]
+    Admin(Cow<'a, str>),
+}
+
+impl<'a> ByWire<'a> {
+    pub(super) fn from_domain(by: &'a By) -> Self {
+        match by {
+            By::Engine => Self::Engine,
+            By::User => Self::User,
+            By::Admin(id) => Self::Admin(Cow::Borrowed(id.as_str())),
+        }
+    }
+
+    pub(super) fn into_domain(self) -> Read<By> {
+        Ok(match self {
+            Self::Engine => By::Engine,
+            Self::User => By::User,
+            Self::Admin(id) => By::Admin(user_id(&id)?),
+        })
+    }
 }
 
 #[derive(Serialize, Deserialize)]

@@ -12,6 +12,7 @@ use serde_json::{Map, Value, json};
 
 use super::{ConcertDocument, PlanDocument, VenueDocument};
 use crate::domain::catalogue::CatalogueEvent;
+use crate::domain::cause::By;
 use crate::domain::concert::Prices;
 use crate::domain::ids::{ReservationId, ReservationNumber, ScheduleId, ScheduleNumber, UserId};
 use crate::domain::schedule::Event;
@@ -41,6 +42,19 @@ pub struct EventDocument {
     pub subject: String,
     /// Its fields.
     pub data: Map<String, Value>,
+}
+
+/// Writes who asked: `by` is `engine` (time, or the engine itself), `user` or `admin`, and then `adminId` says which.
+pub fn add_by(data: &mut Map<String, Value>, by: &By) {
+    let word = match by {
+        By::Engine => "engine",
+        By::User => "user",
+        By::Admin(id) => {
+            data.insert("adminId".into(), id.as_str().into());
+            "admin"
+        }
+    };
+    data.insert("by".into(), word.into());
 }
 
 /// Writes an event of a schedule.

@@ -264,7 +264,8 @@ struct HistoryItem {
     #[serde(rename = "type")]
     kind: &'static str,
     schedule_id: String,
-    /// What belongs to the event: `seats`, `reservationId`, `userId`, `expiresAt`, …
+    /// What belongs to the event: `seats`, `reservationId`, `userId`, `expiresAt`, …; and `by`: `engine`, `user`
+    /// or `admin` with its `adminId`.
     #[schema(value_type = Object)]
     data: Map<String, Value>,
 }
@@ -302,11 +303,12 @@ async fn history(
         let mut known = Known::new(engine.clone());
         let mut items = Vec::new();
         for moment in engine.history(&entry, seat, page.limit)?.into_iter().rev() {
-            let Record { at, fact: Fact::Schedule(number, event), .. } = &moment.record else { continue };
+            let Record { at, by, fact: Fact::Schedule(number, event), .. } = &moment.record else { continue };
             let document = event::of_schedule(event, &known.names(*number, event)?);
             let (position, at) = (moment.position.get(), at.to_string());
             let (kind, mut data) = (document.name, document.data);
             data.remove("scheduleId");
+            event::add_by(&mut data, by);
             items.push(HistoryItem { position, at, kind, schedule_id: entry.id().to_string(), data });
         }
         items.reverse();

@@ -15,6 +15,7 @@ use utoipa_axum::routes;
 
 use super::reservations::REPLAYED;
 use super::schedules::ScheduleView;
+use super::schedules::asked;
 use crate::domain::catalogue::{Catalogue, Put};
 use crate::domain::ids::{ConcertId, VenueId};
 use crate::domain::schedule::SaleStatus;
@@ -136,8 +137,9 @@ pub(super) fn put_status(put: Put) -> StatusCode {
 }
 
 /// Puts an item.
-async fn put(app: &App, change: CatalogueChange) -> Result<StatusCode, Problem> {
-    match app.engine.change(change, None).await.map_err(|error| problem(error, None))? {
+async fn put(app: &App, admin: &Admin, change: CatalogueChange) -> Result<StatusCode, Problem> {
+    let cause = asked(app, admin, "", None, &[]);
+    match app.engine.change(change, cause).await.map_err(|error| problem(error, None))? {
         Changed::Put(put) => Ok(put_status(put)),
         other @ (Changed::Imported { .. } | Changed::Removed { .. } | Changed::Acted(_)) => {
             unreachable!("a put answers with what it found, not {other:?}")
@@ -153,8 +155,8 @@ pub(super) async fn remove(
     key: Option<IdempotencyKey>,
     change: CatalogueChange,
 ) -> Result<Response, Problem> {
-    let key = key.map(|key| app.engine.key(&caller.0.user_id, route, key.as_str(), &[]));
-    match app.engine.change(change, key).await.map_err(|error| problem(error, None))? {
+    let cause = asked(app, caller, route, key, &[]);
+    match app.engine.change(change, cause).await.map_err(|error| problem(error, None))? {
         Changed::Removed { replayed } => Ok(marked(StatusCode::NO_CONTENT, replayed)),
         other @ (Changed::Put(_) | Changed::Imported { .. } | Changed::Acted(_)) => {
             unreachable!("a removal answers that it is done, not {other:?}")
@@ -185,13 +187,13 @@ pub(super) fn marked(answer: impl IntoResponse, replayed: bool) -> Response {
         (status = 422, description = "`invalid_request` with `errors`")))]
 async fn put_venue(
     State(app): State<App>,
-    _: Admin,
+    admin: Admin,
     Path(id): Path<String>,
     body: LargeBody<VenueDocument>,
 ) -> Result<Json<VenueDocument>, Problem> {
     let venue = body.value.into_domain(Some(&id)).map_err(Problem::invalid)?;
     let document = VenueDocument::from(&venue);
-    let status = put(&app, CatalogueChange::PutVenue(venue)).await?;
+    let status = put(&app, &admin, CatalogueChange::PutVenue(venue)).await?;
     Ok(Json(status, document))
 }
 
@@ -248,13 +250,13 @@ async fn list_venues(State(app): State<App>, page: Page) -> Result<Json<List<Ven
         (status = 409, description = "`in_use`"), (status = 422, description = "`invalid_request` with `errors`")))]
 async fn put_concert(
     State(app): State<App>,
-    _: Admin,
+    admin: Admin,
     Path(id): Path<String>,
     body: Body<ConcertDocument>,
 ) -> Result<Json<ConcertDocument>, Problem> {
     let concert = body.value.into_domain(Some(&id)).map_err(Problem::invalid)?;
     let document = ConcertDocument::from(&concert);
-    let status = put(&app, CatalogueChange::PutConcert(concert)).await?;
+    let status = put(&app, &admin, CatalogueChange::PutConcert(concert)).await?;
     Ok(Json(status, document))
 }
 
@@ -406,13 +408,13 @@ struct Counts {
         (status = 422, description = "`invalid_request` with `errors`, `idempotency_key_reused`")))]
 async fn import(
     State(app): State<App>,
-    Admin(caller): Admin,
+    admin: Admin,
     key: Option<IdempotencyKey>,
     body: LargeBody<ImportDocument>,
 ) -> Result<Response, Problem> {
-    let key = key.map(|key| app.engine.key(&caller.user_id, "POST /import", key.as_str(), &body.raw));
+    let cause = asked(&app, &admin, "POST /import", key, &body.raw);
     let items = body.value.into_domain().map_err(Problem::invalid)?;
-    let changed = app.engine.change(CatalogueChange::Import(items), key).await;
+    let changed = app.engine.change(CatalogueChange::Import(items), cause).await;
     match changed.map_err(|error| problem(error, None))? {
         Changed::Imported { counts, replayed } => {
             let (venues, concerts, schedules) = (counts.venues, counts.concerts, counts.schedules);

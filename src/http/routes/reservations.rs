@@ -15,6 +15,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::domain::catalogue::Catalogue;
+use crate::domain::cause::{By, Cause};
 use crate::domain::concert::Prices;
 use crate::domain::ids::{ReservationId, ReservationNumber, ScheduleNumber};
 use crate::domain::keys::KeyUse;
@@ -217,8 +218,14 @@ async fn release(
     let (entry, reservation) = find(&app, &caller, &id)?;
     let route = format!("DELETE /reservations/{id}");
     let key = key.map(|key| app.engine.key(&caller.user_id, &route, key.as_str(), &[]));
-    let caller = if caller.is_admin() { Caller::Admin } else { Caller::User(caller.user_id) };
-    let acted = act(&app, &entry, Command::Release { reservation, caller }, key).await?;
+    let (by, caller) = if caller.is_admin() {
+        (By::Admin(caller.user_id), Caller::Admin)
+    } else {
+        (By::User, Caller::User(caller.user_id))
+    };
+    let command = Command::Release { reservation, caller };
+    let acted = app.engine.act_by(&entry, command, Cause { by, key }).await;
+    let acted = acted.map_err(|error| problem(error, Some(entry.layout())))?;
     changed(&app, &entry, &acted, StatusCode::OK)
 }
 

@@ -94,6 +94,7 @@ struct Gauges {
     journal_failed: bool,
     journal_position: u64,
     journal_oldest_position: u64,
+    keys_dropped: u64,
     schedules: [(SaleStatus, usize); SALE_STATUSES.len()],
     /// Those that are on sale, by their ids; the last is [`OTHER`].
     series: Vec<Series>,
@@ -129,9 +130,11 @@ impl Gauges {
         let mut schedules = SALE_STATUSES.map(|status| (status, 0));
         let mut series: Vec<Series> = Vec::new();
         let mut other = Series::named(OTHER);
+        let mut keys_dropped = app.engine.catalogue().keys().dropped();
         for entry in app.engine.schedules() {
             let schedule = entry.read();
             let status = schedule.sale_at(now);
+            keys_dropped += schedule.keys().dropped();
             for (of, count) in &mut schedules {
                 *count += usize::from(*of == status);
             }
@@ -150,6 +153,7 @@ impl Gauges {
             journal_failed: journal.failure().is_some(),
             journal_position: journal.durable().get(),
             journal_oldest_position: journal.oldest().get(),
+            keys_dropped,
             schedules,
             series,
         }
@@ -164,6 +168,9 @@ impl Gauges {
         gauge(out, "onsale_journal_position", "The last durable position", position)?;
         let oldest = one(self.journal_oldest_position);
         gauge(out, "onsale_journal_oldest_position", "The oldest position that is kept", oldest)?;
+        let dropped = one(self.keys_dropped);
+        let what = "Idempotency keys that left before their day was over, for want of room, since start";
+        gauge(out, "onsale_idempotency_keys_dropped", what, dropped)?;
         let schedules = self.schedules.iter().map(|(status, count)| ("status", status.as_str(), *count));
         gauge(out, "onsale_schedules", "Schedules by how far their sale is", schedules)?;
         self.write_seats(out)?;

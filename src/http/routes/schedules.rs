@@ -13,8 +13,8 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::catalogue::{marked, put_status, remove};
+use crate::domain::cause::{By, Cause};
 use crate::domain::ids::ScheduleId;
-use crate::domain::keys::KeyUse;
 use crate::domain::schedule::{Answer, Command, Counts, Summary};
 use crate::domain::time::Timestamp;
 use crate::domain::venue::{Layout, Seat};
@@ -135,13 +135,14 @@ impl ScheduleView {
         (status = 422, description = "`invalid_request` with `errors`")))]
 async fn put(
     State(app): State<App>,
-    _: Admin,
+    admin: Admin,
     Path(id): Path<String>,
     body: Body<ScheduleDocument>,
 ) -> Result<Json<ScheduleView>, Problem> {
     let (schedule, concert, plan) = body.value.into_domain(Some(&id)).map_err(Problem::invalid)?;
     let change = CatalogueChange::PutSchedule(schedule, concert, plan);
-    let status = match app.engine.change(change, None).await.map_err(|error| problem(error, None))? {
+    let cause = asked(&app, &admin, "", None, &[]);
+    let status = match app.engine.change(change, cause).await.map_err(|error| problem(error, None))? {
         Changed::Put(put) => put_status(put),
         other @ (Changed::Imported { .. } | Changed::Removed { .. } | Changed::Acted(_)) => {
             unreachable!("a put answers with what it found, not {other:?}")
@@ -194,9 +195,9 @@ async fn open(
 ) -> Result<Response, Problem> {
     let body = no_fields(body)?;
     let entry = find(&app, &id)?;
-    let key = used(&app, &admin, &format!("POST /schedules/{id}/open"), key, &body);
+    let cause = asked(&app, &admin, &format!("POST /schedules/{id}/open"), key, &body);
     let change = CatalogueChange::OpenSchedule(entry.id().clone());
-    match app.engine.change(change, key).await.map_err(|error| problem(error, Some(entry.layout())))? {
+    match app.engine.change(change, cause).await.map_err(|error| problem(error, Some(entry.layout())))? {
         Changed::Acted(acted) => Ok(shown(&entry, &acted)),
         other @ (Changed::Put(_) | Changed::Imported { .. } | Changed::Removed { .. }) => {
             unreachable!("an opening answers with the schedule, not {other:?}")
@@ -221,8 +222,8 @@ async fn close(
 ) -> Result<Response, Problem> {
     let body = no_fields(body)?;
     let entry = find(&app, &id)?;
-    let key = used(&app, &admin, &format!("POST /schedules/{id}/close"), key, &body);
-    act(&app, &entry, Command::Close, key).await
+    let cause = asked(&app, &admin, &format!("POST /schedules/{id}/close"), key, &body);
+    act(&app, &entry, Command::Close, cause).await
 }
 
 /// Cancel a performance
@@ -241,8 +242,8 @@ async fn cancel(
 ) -> Result<Response, Problem> {
     let body = no_fields(body)?;
     let entry = find(&app, &id)?;
-    let key = used(&app, &admin, &format!("POST /schedules/{id}/cancel"), key, &body);
-    act(&app, &entry, Command::Cancel, key).await
+    let cause = asked(&app, &admin, &format!("POST /schedules/{id}/cancel"), key, &body);
+    act(&app, &entry, Command::Cancel, cause).await
 }
 
 /// Seats to take off sale or to put back.
@@ -273,8 +274,8 @@ async fn block(
 ) -> Result<Response, Problem> {
     let entry = find(&app, &id)?;
     let seats = known_seats(entry.layout(), &body.value.seats)?;
-    let key = used(&app, &admin, &format!("POST /schedules/{id}/block"), key, &body.raw);
-    act(&app, &entry, Command::Block { seats }, key).await
+    let cause = asked(&app, &admin, &format!("POST /schedules/{id}/block"), key, &body.raw);
+    act(&app, &entry, Command::Block { seats }, cause).await
 }
 
 /// Put blocked seats back on sale
@@ -295,31 +296,28 @@ async fn unblock(
 ) -> Result<Response, Problem> {
     let entry = find(&app, &id)?;
     let seats = known_seats(entry.layout(), &body.value.seats)?;
-    let key = used(&app, &admin, &format!("POST /schedules/{id}/unblock"), key, &body.raw);
-    act(&app, &entry, Command::Unblock { seats }, key).await
+    let cause = asked(&app, &admin, &format!("POST /schedules/{id}/unblock"), key, &body.raw);
+    act(&app, &entry, Command::Unblock { seats }, cause).await
 }
 
 pub(super) fn find(app: &App, id: &str) -> Result<Arc<ScheduleEntry>, Problem> {
     app.engine.schedule(id).ok_or_else(Problem::not_found)
 }
 
-fn used(
+/// Who asks, and with which key.
+pub(super) fn asked(
     app: &App,
     Admin(caller): &Admin,
     route: &str,
     key: Option<IdempotencyKey>,
     body: &[u8],
-) -> Option<KeyUse> {
-    key.map(|key| app.engine.key(&caller.user_id, route, key.as_str(), body))
+) -> Cause {
+    let key = key.map(|key| app.engine.key(&caller.user_id, route, key.as_str(), body));
+    Cause { by: By::Admin(caller.user_id.clone()), key }
 }
 
-async fn act(
-    app: &App,
-    entry: &ScheduleEntry,
-    command: Command,
-    key: Option<KeyUse>,
-) -> Result<Response, Problem> {
-    let acted = app.engine.act(entry, command, key).await;
+async fn act(app: &App, entry: &ScheduleEntry, command: Command, cause: Cause) -> Result<Response, Problem> {
+    let acted = app.engine.act_by(entry, command, cause).await;
     acted.map(|acted| shown(entry, &acted)).map_err(|error| problem(error, Some(entry.layout())))
 }
 

@@ -15,6 +15,7 @@
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
+use std::os::unix::fs::DirBuilderExt;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -156,7 +157,8 @@ pub(in crate::journal) fn create_dir_durably(dir: &Path) -> Result<(), StoreErro
     if let Some(parent) = parent {
         create_dir_durably(parent)?;
     }
-    match fs::create_dir(dir) {
+    // What is in it says who sits where: it is nobody else's business on a shared machine.
+    match fs::DirBuilder::new().mode(0o700).create(dir) {
         Ok(()) => {}
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
         Err(error) => return Err(StoreError::io(format!("create {}", dir.display()), error)),

@@ -1,4 +1,4 @@
-//! One generation as a sled database, with the guard rails that FACTS.md found necessary.
+//! One generation as a sled database, with the guard rails that power cuts showed to be necessary.
 //!
 //! sled's `flush` is not an fsync, so that [`Store::sync`] syncs `<dir>/db` through a descriptor of its own, which also
 //! keeps its own error state. No background flusher, since it swallows errors. Values stay within 4 KB, so that nothing
@@ -139,7 +139,11 @@ fn from_sled(action: &str, error: sled::Error) -> StoreError {
         sled::Error::CollectionNotFound(_)
         | sled::Error::Unsupported(_)
         | sled::Error::ReportableBug(_)
-        | sled::Error::Corruption { .. } => StoreError::Damaged(format!("{action}: {error}")),
+        | sled::Error::Corruption { .. } => {
+            // sled adds a backtrace that is empty unless it is built to have one.
+            let text = format!("{action}: {error}");
+            StoreError::Damaged(text.trim_end_matches(" backtrace ()").to_owned())
+        }
     }
 }
 

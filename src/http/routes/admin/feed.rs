@@ -175,10 +175,11 @@ fn write(
     position: Position,
     record: &Record,
 ) -> Result<(), HistoryError> {
-    let EventDocument { name, subject, data } = match &record.fact {
+    let EventDocument { name, subject, mut data } = match &record.fact {
         Fact::Catalogue(event) => event::of_catalogue(event),
         Fact::Schedule(number, event) => event::of_schedule(event, &known.names(*number, event)?),
     };
+    event::add_by(&mut data, &record.by);
     let event = CloudEvent {
         specversion: "1.0",
         id: position.to_string(),
