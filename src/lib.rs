@@ -37,3 +37,8 @@ pub mod http;
 pub mod clock;
 pub mod config;
 pub mod telemetry;
+
+/// The README's examples, so that they compile.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
