@@ -381,3 +381,27 @@ async fn hundreds_of_callers_on_the_same_seats_never_share_one() {
     let Command::Hold { .. } = hold_command("u", &[1]) else { unreachable!() };
     entries[0].read().check_invariants();
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_schedule_that_began_after_the_kept_snapshots_has_its_past_all_the_same() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut config, clock) = config_at_now(dir.path());
+    config.journal.retain = onsale::journal::Retain::Snapshot;
+    let (engine, entries) = open_with(config, 1, 1).await;
+    for seat in 0..4 {
+        hold(&engine, &entries[0], "u", &[seat]).await.unwrap();
+        support::pass_millis(&clock, 10);
+        engine.snapshot().await.unwrap();
+    }
+    assert!(engine.journal().oldest() > onsale::journal::Position::START.next(), "the beginning is gone");
+    let id = onsale::domain::ids::ScheduleId::parse("late").unwrap();
+    let plan = support::plan(engine.now(), Policy::default());
+    engine.change(CatalogueChange::PutSchedule(id.clone(), support::concert().id, plan), None).await.unwrap();
+    engine.change(CatalogueChange::OpenSchedule(id), None).await.unwrap();
+    let late = engine.schedule("late").unwrap();
+    hold(&engine, &late, "u", &[3]).await.unwrap();
+    let now = engine.schedule_at(&late, engine.now()).unwrap().unwrap();
+    assert_eq!(now.statuses(), late.read().statuses());
+    let gone = engine.schedule_at(&entries[0], support::NOW);
+    assert!(matches!(gone, Err(onsale::engine::HistoryError::NotRetained { .. })));
+}

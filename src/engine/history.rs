@@ -130,16 +130,23 @@ impl Engine {
             if snapshot.header.instant > at.as_millis() {
                 continue;
             }
+            let mut found = None;
             for section in &snapshot.sections {
-                let Section::Schedule(image) = record::decode_section(section)? else { continue };
-                if image.number != entry.number() {
-                    continue;
+                if let Section::Schedule(image) = record::decode_section(section)?
+                    && image.number == entry.number()
+                {
+                    found = Some(image);
                 }
-                if image.last_instant > at {
-                    break;
+            }
+            match found {
+                // Its section may have been written later than `at`: an older snapshot, then.
+                Some(image) if image.last_instant > at => {}
+                Some(image) => {
+                    let layout = std::sync::Arc::clone(entry.layout());
+                    return Ok((Some(image.restore(layout)), position));
                 }
-                let layout = std::sync::Arc::clone(entry.layout());
-                return Ok((Some(image.restore(layout)), position));
+                // The snapshot is older than the schedule, which begins behind it.
+                None => return Ok((None, position)),
             }
         }
         if beginning > Position::default() {
