@@ -63,10 +63,9 @@ pub(super) fn greeting(engine: &Engine, config: &Config, urls: &Urls) -> Result<
     let schedules = engine.schedules();
     let is_open = |status| status == onsale::domain::schedule::SaleStatus::Open;
     let queues = |entry: &onsale::engine::ScheduleEntry| entry.read().plan().policy.queue.is_some();
-    let open: Vec<_> =
-        schedules.iter().filter(|entry| is_open(entry.read().sale_at(now)) && !queues(entry)).collect();
-    // The sale that is open longest, with the most seats left.
-    let Some(entry) = open.iter().max_by_key(|entry| {
+    let open: Vec<_> = schedules.iter().filter(|entry| is_open(entry.read().sale_at(now))).collect();
+    // The sale that is open longest, with the most seats left, and no waiting room before it.
+    let Some(entry) = open.iter().filter(|entry| !queues(entry)).max_by_key(|entry| {
         let schedule = entry.read();
         (schedule.counts().available, schedule.plan().starts_at)
     }) else {
