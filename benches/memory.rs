@@ -48,12 +48,14 @@ fn schedule(number: u32, layout: &Arc<Layout>) -> Schedule {
     schedule
 }
 
-/// Sells every seat, four to a user.
-fn sell(schedule: &mut Schedule) {
+/// Holds every seat, four to a user: one copy decides, and both apply the event, as in the engine.
+fn hold_all(actor: &mut Schedule, published: &mut Schedule) {
     for first in (0..SEATS).step_by(4) {
         let seats = (first..first + 4).map(Seat).collect();
         let hold = Command::Hold { user: user(&format!("user-{first}")), wish: Wish::Seats(seats), nonce: 1 };
-        schedule.apply(&schedule.decide(&hold, NOW).unwrap().unwrap(), NOW, None);
+        let event = actor.decide(&hold, NOW).unwrap().unwrap();
+        actor.apply(&event, NOW, None);
+        published.apply(&event, NOW, None);
     }
 }
 
@@ -71,8 +73,9 @@ fn main() {
     let mut published = actors.clone();
     report("both copies of an empty schedule on it", only);
     report("all of that together", before);
-    actors.iter_mut().for_each(sell);
-    published.iter_mut().for_each(sell);
+    for (actor, published) in actors.iter_mut().zip(&mut published) {
+        hold_all(actor, published);
+    }
     report("the same with every seat held, four a reservation", before);
     drop((layouts, actors, published));
 }

@@ -2,7 +2,7 @@
 //!
 //! A record is one fact of one stream, with its place in the stream, its instant, and the idempotency
 //! key whose effect it is. Its place in the whole journal isn't in it: the frame knows. The types in
-//! [`wire`] are the format, apart from the domain's own, so that neither changes the other by accident;
+//! `wire` are the format, apart from the domain's own, so that neither changes the other by accident;
 //! [`CODEC`] is the version that frames and snapshots carry, and `snapshots/` holds golden bytes.
 //!
 //! The codec is bincode 1.3 with fixed-width integers, which refuses trailing bytes; it is named in
