@@ -405,3 +405,18 @@ async fn a_schedule_that_began_after_the_kept_snapshots_has_its_past_all_the_sam
     let gone = engine.schedule_at(&entries[0], support::NOW);
     assert!(matches!(gone, Err(onsale::engine::HistoryError::NotRetained { .. })));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_repeated_release_at_the_end_of_the_retention_is_answered_with_its_key() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut config, clock) = config_at_now(dir.path());
+    config.ended_retention = Seconds::new(1);
+    let (engine, entries) = open_with(config, 1, 1).await;
+    let held = hold(&engine, &entries[0], "u", &[1]).await.unwrap();
+    engine.act(&entries[0], release_command("u", &held), None).await.unwrap();
+    support::pass_millis(&clock, 5_000);
+    let again = engine.act(&entries[0], release_command("u", &held), key(1, 1)).await.unwrap();
+    assert_eq!(reservation(again).status, ReservationStatus::Released);
+    let third = engine.act(&entries[0], release_command("u", &held), key(1, 1)).await.unwrap();
+    assert!(third.replayed);
+}

@@ -193,23 +193,7 @@ impl Engine {
         command: Command,
         key: Option<KeyUse>,
     ) -> Result<Acted, EngineError> {
-        let by = match &command {
-            Command::Hold { .. }
-            | Command::Exchange { .. }
-            | Command::Release { .. }
-            | Command::BeginPayment { .. } => By::User,
-            Command::FailPayment { .. }
-            | Command::Confirm { .. }
-            | Command::Open { .. }
-            | Command::Close
-            | Command::Cancel
-            | Command::Block { .. }
-            | Command::Unblock { .. }
-            | Command::Replan { .. }
-            | Command::SetLimits { .. }
-            | Command::BridgeOutage { .. }
-            | Command::Delete => By::Engine,
-        };
+        let by = if command.is_a_users() { By::User } else { By::Engine };
         self.act_by(entry, command, Cause { by, key }).await
     }
 

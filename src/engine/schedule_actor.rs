@@ -210,15 +210,17 @@ impl ScheduleActor {
                 KeyFound::Answered { answer, .. } => Ok(Acted { answer: answer.clone(), replayed: true }),
             };
         }
-        let event = self.state.decide(&act.command, now)?;
-        let kept = || act.cause.key.map(|_| Event::KeyKept { number: touched(&act.command) });
-        if let Some(event) = event.or_else(kept) {
-            self.happen(event, now, act.cause.clone(), entry);
-        }
-        let touched = touched(&act.command).or_else(|| match entry.happened.last() {
-            Some(Happened { event: Event::SeatsHeld { number, .. }, .. }) => Some(*number),
-            Some(_) | None => None,
-        });
+        let named = act.command.reservation().map(|reservation| reservation.number);
+        let Some(event) = self.state.decide(&act.command, now)? else {
+            // It is so already. The answer comes first: keeping the key may be what ends a retention.
+            let answer = self.state.answer(named);
+            if act.cause.key.is_some() {
+                self.happen(Event::KeyKept { number: named }, now, act.cause.clone(), entry);
+            }
+            return Ok(Acted { answer, replayed: false });
+        };
+        let touched = if let Event::SeatsHeld { number, .. } = &event { Some(*number) } else { named };
+        self.happen(event, now, act.cause.clone(), entry);
         Ok(Acted { answer: self.state.answer(touched), replayed: false })
     }
 
@@ -324,45 +326,7 @@ fn answer<T: Send + 'static>(reply: Reply<T>, outcome: Result<T, EngineError>) {
     }
 }
 
-/// Returns the reservation that a command names.
-fn touched(command: &Command) -> Option<crate::domain::ids::ReservationNumber> {
-    match command {
-        Command::Exchange { reservation, .. }
-        | Command::Release { reservation, .. }
-        | Command::BeginPayment { reservation, .. }
-        | Command::FailPayment { reservation, .. }
-        | Command::Confirm { reservation, .. } => Some(reservation.number),
-        Command::Hold { .. }
-        | Command::Open { .. }
-        | Command::Close
-        | Command::Cancel
-        | Command::Block { .. }
-        | Command::Unblock { .. }
-        | Command::Replan { .. }
-        | Command::SetLimits { .. }
-        | Command::BridgeOutage { .. }
-        | Command::Delete => None,
-    }
-}
-
 fn count_decision(command: &Command, outcome: &Result<Acted, EngineError>) {
-    let command = match command {
-        Command::Hold { .. } => "hold",
-        Command::Exchange { .. } => "exchange",
-        Command::Release { .. } => "release",
-        Command::BeginPayment { .. } => "begin_payment",
-        Command::FailPayment { .. } => "fail_payment",
-        Command::Confirm { .. } => "confirm",
-        Command::Open { .. }
-        | Command::Close
-        | Command::Cancel
-        | Command::Block { .. }
-        | Command::Unblock { .. }
-        | Command::Replan { .. }
-        | Command::SetLimits { .. }
-        | Command::BridgeOutage { .. }
-        | Command::Delete => "administer",
-    };
     let outcome = match outcome {
         Ok(Acted { replayed: false, .. }) => "done",
         Ok(Acted { replayed: true, .. }) => "replayed",
@@ -378,5 +342,6 @@ fn count_decision(command: &Command, outcome: &Result<Acted, EngineError>) {
             | EngineError::JournalUnavailable,
         ) => "failed",
     };
-    metrics::counter!("onsale_decisions_total", "command" => command, "outcome" => outcome).increment(1);
+    metrics::counter!("onsale_decisions_total", "command" => command.name(), "outcome" => outcome)
+        .increment(1);
 }

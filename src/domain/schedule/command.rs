@@ -103,6 +103,58 @@ pub enum Command {
     Delete,
 }
 
+impl Command {
+    /// Returns the reservation that it names, if it names one.
+    pub fn reservation(&self) -> Option<ReservationRef> {
+        match self {
+            Self::Exchange { reservation, .. }
+            | Self::Release { reservation, .. }
+            | Self::BeginPayment { reservation, .. }
+            | Self::FailPayment { reservation, .. }
+            | Self::Confirm { reservation, .. } => Some(*reservation),
+            Self::Hold { .. }
+            | Self::Open { .. }
+            | Self::Close
+            | Self::Cancel
+            | Self::Block { .. }
+            | Self::Unblock { .. }
+            | Self::Replan { .. }
+            | Self::SetLimits { .. }
+            | Self::BridgeOutage { .. }
+            | Self::Delete => None,
+        }
+    }
+
+    /// Returns what it is called in metrics; what administrators ask is one.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Hold { .. } => "hold",
+            Self::Exchange { .. } => "exchange",
+            Self::Release { .. } => "release",
+            Self::BeginPayment { .. } => "begin_payment",
+            Self::FailPayment { .. } => "fail_payment",
+            Self::Confirm { .. } => "confirm",
+            Self::Open { .. }
+            | Self::Close
+            | Self::Cancel
+            | Self::Block { .. }
+            | Self::Unblock { .. }
+            | Self::Replan { .. }
+            | Self::SetLimits { .. }
+            | Self::BridgeOutage { .. }
+            | Self::Delete => "administer",
+        }
+    }
+
+    /// Tells whether a user asks it, for what is theirs.
+    pub const fn is_a_users(&self) -> bool {
+        matches!(
+            self,
+            Self::Hold { .. } | Self::Exchange { .. } | Self::Release { .. } | Self::BeginPayment { .. }
+        )
+    }
+}
+
 /// A reservation as a caller names it: its number, and the nonce that proves the id is a real one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ReservationRef {
