@@ -113,6 +113,18 @@ pub struct Import {
     pub schedules: Vec<(ScheduleId, ConcertId, Plan)>,
 }
 
+impl Import {
+    /// Counts the items that it names.
+    pub fn counts(&self) -> ImportCounts {
+        let count = |len: usize| u32::try_from(len).unwrap_or(u32::MAX);
+        ImportCounts {
+            venues: count(self.venues.len()),
+            concerts: count(self.concerts.len()),
+            schedules: count(self.schedules.len()),
+        }
+    }
+}
+
 /// A change of the catalogue.
 #[derive(Debug, Clone)]
 pub enum CatalogueChange {
@@ -248,12 +260,7 @@ impl CatalogueActor {
         now: Timestamp,
     ) -> Result<ImportCounts, EngineError> {
         let mut draft = Draft::new(&self.shared.catalogue(), now);
-        let count = |len: usize| u32::try_from(len).unwrap_or(u32::MAX);
-        let counts = ImportCounts {
-            venues: count(import.venues.len()),
-            concerts: count(import.concerts.len()),
-            schedules: count(import.schedules.len()),
-        };
+        let counts = import.counts();
         for (index, venue) in import.venues.into_iter().enumerate() {
             draft.put_venue(venue).map_err(|refusal| at_item(refusal, "venues", index))?;
         }
@@ -414,15 +421,7 @@ fn at_item(refusal: CatalogueRefusal, list: &str, index: usize) -> CatalogueRefu
 
 fn repeated(change: &CatalogueChange) -> Changed {
     match change {
-        CatalogueChange::Import(import) => {
-            let count = |len: usize| u32::try_from(len).unwrap_or(u32::MAX);
-            let counts = ImportCounts {
-                venues: count(import.venues.len()),
-                concerts: count(import.concerts.len()),
-                schedules: count(import.schedules.len()),
-            };
-            Changed::Imported { counts, replayed: true }
-        }
+        CatalogueChange::Import(import) => Changed::Imported { counts: import.counts(), replayed: true },
         CatalogueChange::PutVenue(_) | CatalogueChange::PutConcert(_) | CatalogueChange::PutSchedule(..) => {
             Changed::Put(Put::Replaced)
         }

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::http::{HeaderValue, StatusCode};
-use axum::response::{IntoResponse, Response};
+use axum::http::StatusCode;
+use axum::response::Response;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::reservations::REPLAYED;
+use super::marked;
 use super::schedules::ScheduleView;
 use super::schedules::asked;
 use crate::domain::catalogue::{Catalogue, Put};
@@ -162,15 +162,6 @@ pub(super) async fn remove(
             unreachable!("a removal answers that it is done, not {other:?}")
         }
     }
-}
-
-/// Marks an answer that was given before.
-pub(super) fn marked(answer: impl IntoResponse, replayed: bool) -> Response {
-    let mut response = answer.into_response();
-    if replayed {
-        response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
-    }
-    response
 }
 
 /// Create or replace a venue

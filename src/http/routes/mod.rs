@@ -1,6 +1,8 @@
 //! The routes, one file a resource. A handler checks who asks, turns the document into a command,
 //! asks the engine, and writes the answer; no rule lives here.
 
+use axum::http::{HeaderName, HeaderValue};
+use axum::response::{IntoResponse, Response};
 use utoipa_axum::router::OpenApiRouter;
 
 use super::app::App;
@@ -26,4 +28,16 @@ pub fn api() -> OpenApiRouter<App> {
         .merge(seats::routes())
         .merge(reservations::routes())
         .merge(admin::routes())
+}
+
+/// The header that says that an answer is an earlier one, given again.
+const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
+
+/// Marks an answer that was given before.
+fn marked(answer: impl IntoResponse, replayed: bool) -> Response {
+    let mut response = answer.into_response();
+    if replayed {
+        response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
+    }
+    response
 }

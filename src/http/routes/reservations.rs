@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
@@ -14,6 +14,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::marked;
 use crate::domain::catalogue::Catalogue;
 use crate::domain::cause::{By, Cause};
 use crate::domain::concert::Prices;
@@ -27,15 +28,13 @@ use crate::domain::time::Timestamp;
 use crate::domain::venue::{Layout, Seat};
 use crate::engine::{Acted, EngineError, ScheduleEntry};
 use crate::http::app::App;
-use crate::http::auth::{self, User};
+use crate::http::auth::User;
 use crate::http::extract::{IdempotencyKey, Page, Path, Query, RawBody, bad_cursor};
 use crate::http::json::json_bytes;
 use crate::http::problem::{Code, Problem};
 use crate::http::refusal::problem;
 use crate::http::write::JsonWriter;
 
-/// The header that says that an answer is an earlier one, given again.
-pub const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 /// The header of the waiting room's pass.
 const QUEUE_TOKEN: HeaderName = HeaderName::from_static("queue-token");
 
@@ -190,7 +189,7 @@ async fn exchange(
     body: RawBody,
 ) -> Result<Response, Problem> {
     let wanted: ExchangeBody = body.parse()?;
-    let (entry, reservation) = find(&app, &caller, &id)?;
+    let (entry, reservation) = find(&app, &id)?;
     let route = format!("PATCH /reservations/{id}");
     let key = key.map(|key| app.engine.key(&caller.user_id, &route, key.as_str(), &body.0));
     check_pass(&app, &entry, &headers, key)?;
@@ -215,7 +214,7 @@ async fn release(
     Path(id): Path<String>,
     key: Option<IdempotencyKey>,
 ) -> Result<Response, Problem> {
-    let (entry, reservation) = find(&app, &caller, &id)?;
+    let (entry, reservation) = find(&app, &id)?;
     let route = format!("DELETE /reservations/{id}");
     let key = key.map(|key| app.engine.key(&caller.user_id, &route, key.as_str(), &[]));
     let (by, caller) = if caller.is_admin() {
@@ -239,7 +238,7 @@ async fn read(
     User(caller): User,
     Path(id): Path<String>,
 ) -> Result<Response, Problem> {
-    let (entry, reference) = find(&app, &caller, &id)?;
+    let (entry, reference) = find(&app, &id)?;
     let reservation = entry.read().reservation(reference).cloned();
     let reservation = reservation.filter(|reservation| caller.may_see(&reservation.user));
     let mut reservation = reservation.ok_or_else(Problem::not_found)?;
@@ -391,10 +390,9 @@ fn check_pass(
 }
 
 /// Finds the schedule that a reservation's id names; the actor checks whose the reservation is.
-fn find(app: &App, caller: &auth::Caller, id: &str) -> Result<(Arc<ScheduleEntry>, ReservationRef), Problem> {
+fn find(app: &App, id: &str) -> Result<(Arc<ScheduleEntry>, ReservationRef), Problem> {
     let id = ReservationId::parse(id).map_err(|_| Problem::not_found())?;
     let entry = app.engine.schedule_by_number(id.schedule).ok_or_else(Problem::not_found)?;
-    tracing::trace!(admin = caller.is_admin(), "looking for a reservation");
     Ok((entry, ReservationRef { number: id.number, nonce: id.nonce }))
 }
 
@@ -413,11 +411,7 @@ fn changed(app: &App, entry: &ScheduleEntry, acted: &Acted, status: StatusCode) 
     };
     let mut json = JsonWriter::with_capacity(640);
     Shown::new(app, entry)?.write(&mut json, reservation);
-    let mut response = json_bytes(status, json.into_bytes());
-    if acted.replayed {
-        response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
-    }
-    Ok(response.into_response())
+    Ok(marked(json_bytes(status, json.into_bytes()), acted.replayed))
 }
 
 fn full_id(entry: &ScheduleEntry, reservation: &Reservation) -> ReservationId {

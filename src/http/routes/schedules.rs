@@ -1,6 +1,5 @@
 //! Schedules: their times and policy, and how far their sale is.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use axum::extract::State;
@@ -12,19 +11,20 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::catalogue::{marked, put_status, remove};
+use super::catalogue::{put_status, remove};
+use super::marked;
+use super::reservations::known_seats;
 use crate::domain::cause::{By, Cause};
 use crate::domain::ids::ScheduleId;
 use crate::domain::schedule::{Answer, Command, Counts, Summary};
 use crate::domain::time::Timestamp;
-use crate::domain::venue::{Layout, Seat};
 use crate::engine::{Acted, CatalogueChange, Changed, ScheduleEntry};
 use crate::http::app::App;
 use crate::http::auth::Admin;
 use crate::http::documents::{PlanDocument, ScheduleDocument};
 use crate::http::extract::{AnyBody, Body, IdempotencyKey, Path};
 use crate::http::json::Json;
-use crate::http::problem::{Code, Problem};
+use crate::http::problem::Problem;
 use crate::http::refusal::problem;
 
 /// Makes the routes of schedules.
@@ -337,23 +337,4 @@ fn no_fields(AnyBody(body): AnyBody) -> Result<Bytes, Problem> {
         let Nothing {} = crate::http::json::parse(&body)?;
     }
     Ok(body)
-}
-
-/// Finds the seats that a body names: at least one, each known, none twice.
-fn known_seats(layout: &Layout, names: &[String]) -> Result<Arc<[Seat]>, Problem> {
-    if names.is_empty() {
-        return Err(Problem::invalid_field("seats", "at least one seat is needed"));
-    }
-    let unknown: Vec<&str> =
-        names.iter().map(String::as_str).filter(|name| layout.seat(name).is_none()).collect();
-    if !unknown.is_empty() {
-        return Err(Problem::new(Code::UnknownSeat, "The venue has no such seats; see `seats`.")
-            .with("seats", unknown));
-    }
-    let seats: Vec<Seat> = names.iter().filter_map(|name| layout.seat(name)).collect();
-    let mut seen = HashSet::new();
-    match seats.iter().position(|seat| !seen.insert(*seat)) {
-        Some(twice) => Err(Problem::invalid_field(format!("seats[{twice}]"), "the seat is named twice")),
-        None => Ok(seats.into()),
-    }
 }
