@@ -13,3 +13,4 @@ pub mod concert;
 pub mod venue;
 
 pub mod schedule;
+pub mod waiting_room;

@@ -1,0 +1,221 @@
+//! What an event does. It already happened: nothing is refused here.
+
+use std::sync::Arc;
+
+use super::command::{Answer, Event, Gate, Place, PlaceStatus, Settings, Ticket};
+use super::draw::{self, Seed};
+use super::{Active, Drawn, WaitingRoom};
+use crate::domain::keys::KeyUse;
+use crate::domain::schedule::policy::QueueOrder;
+use crate::domain::time::Timestamp;
+
+impl WaitingRoom {
+    /// Applies an event; `key` is the idempotency key whose effect it is.
+    ///
+    /// # Panics
+    /// When the event doesn't follow from the state: it is another room's, or the journal was tampered with.
+    pub fn apply(&mut self, event: &Event, at: Timestamp, key: Option<KeyUse>) {
+        self.version += 1;
+        self.last_instant = self.last_instant.max(at);
+        self.people.sweep();
+        self.keys.forget_old(at);
+        let ended = self.happen(event, at);
+        if let Some(key) = key {
+            let answer = match ended {
+                Some(place) => Answer::Place(place),
+                None => self.answer(touched(event)),
+            };
+            self.keys.keep(key, self.version, at, answer);
+        }
+    }
+
+    /// Returns what a change answers that touched a place, or the room.
+    pub fn answer(&self, ticket: Option<Ticket>) -> Answer {
+        let place = ticket.and_then(|ticket| self.place(ticket, self.last_instant));
+        place.map_or_else(|| Answer::Room(self.overview()), Answer::Place)
+    }
+
+    /// Does what happened; returns the place that it ended, if one person's wish ended it.
+    fn happen(&mut self, event: &Event, at: Timestamp) -> Option<Place> {
+        match event {
+            Event::Configured { settings, seed } => self.configured_with(settings.as_deref(), *seed, at),
+            Event::Tuned { active_max, admit_per_minute, paused } => {
+                let settings = self.settings.as_mut().expect("a room that is tuned has settings");
+                settings.policy.active_max = *active_max;
+                settings.policy.admit_per_minute = *admit_per_minute;
+                self.paused = *paused;
+                self.pace.set(*admit_per_minute, at);
+            }
+            Event::GateMoved { gate } => {
+                self.gate = *gate;
+                if *gate == Gate::Cancelled {
+                    self.end_all();
+                }
+            }
+            Event::Joined { ticket, user, admitted } => {
+                let given = self.people.join(user, at);
+                assert_eq!(given, *ticket, "tickets are given in order");
+                if self.line.len() == 0 {
+                    self.oldest = ticket.0;
+                }
+                if *admitted {
+                    assert_eq!(self.line.len(), 0, "Q1: nobody passes those who wait");
+                    self.pace.spend(1, at);
+                    self.activate(*ticket, at);
+                } else {
+                    self.line.take(ticket.0);
+                }
+            }
+            Event::Drawn { seed } => self.draw(*seed),
+            Event::Admitted { tickets } => {
+                assert!(
+                    self.in_line().take(tickets.len()).eq(tickets.iter().copied()),
+                    "Q1: the first in line"
+                );
+                self.pace.spend(u32::try_from(tickets.len()).expect("few at once"), at);
+                for ticket in tickets {
+                    self.stop_waiting(*ticket);
+                    self.activate(*ticket, at);
+                }
+            }
+            Event::Claimed { tickets } => {
+                for ticket in tickets {
+                    self.set_claim(*ticket, |_| None);
+                }
+            }
+            Event::Left { ticket } | Event::Finished { ticket } => {
+                let place = self.place(*ticket, Timestamp::ZERO).expect("who leaves has a place");
+                self.end(*ticket);
+                self.done.add(*ticket);
+                let ended = Place { status: PlaceStatus::Done, position: None, expires_at: at, ..place };
+                return Some(ended);
+            }
+            Event::PassesExpired { tickets } => tickets.iter().for_each(|ticket| self.end(*ticket)),
+            Event::PlacesExpired { last } => {
+                for ticket in self.oldest..=last.0 {
+                    if self.is_waiting(Ticket(ticket)) {
+                        self.end(Ticket(ticket));
+                    }
+                }
+            }
+            Event::OutageBridged { down_since } => self.bridge(*down_since, at),
+            Event::KeyKept { .. } => {}
+        }
+        None
+    }
+
+    fn configured_with(&mut self, settings: Option<&Settings>, seed: Option<Seed>, at: Timestamp) {
+        self.settings = settings.cloned();
+        self.configured = settings.cloned();
+        let Some(settings) = settings else {
+            self.end_all();
+            (self.seed, self.drawn, self.paused) = (None, None, false);
+            return;
+        };
+        self.seed = match settings.policy.order {
+            QueueOrder::Shuffle => seed.or(self.seed),
+            QueueOrder::Fifo => None,
+        };
+        self.pace.set(settings.policy.admit_per_minute, at);
+        self.keys.set_max(settings.keys_max);
+    }
+
+    fn draw(&mut self, seed: Seed) {
+        assert!(self.drawn.is_none(), "Q1: a room is drawn once");
+        let slots: Vec<u32> = self.line.slots().collect();
+        let mut order = slots.clone();
+        draw::shuffle(&seed, &mut order);
+        let first = slots.first().copied().unwrap_or(self.joined_total() + 1);
+        let identity = || first..=slots.last().copied().unwrap_or(first - 1);
+        let mut ticket_of: Vec<u32> = identity().collect();
+        let mut slot_of = ticket_of.clone();
+        let at = |number: u32| usize::try_from(number - first).expect("a u32 fits");
+        for (slot, ticket) in slots.iter().zip(&order) {
+            ticket_of[at(*slot)] = *ticket;
+            slot_of[at(*ticket)] = *slot;
+        }
+        let count = u32::try_from(slots.len()).expect("bounded by the tickets");
+        let (ticket_of, slot_of): (Arc<[u32]>, Arc<[u32]>) = (ticket_of.into(), slot_of.into());
+        self.drawn = Some(Drawn { seed, count, first, ticket_of, slot_of });
+        self.seed = None;
+    }
+
+    fn activate(&mut self, ticket: Ticket, at: Timestamp) {
+        let policy = &self.settings.as_ref().expect("a room that admits has settings").policy;
+        let (claim_by, expires_at) = (at.plus(policy.claim), at.plus(policy.active));
+        let active = Active { activated_at: at, expires_at, claim_by: Some(claim_by) };
+        self.ends.insert((active.ends_at(), ticket.0));
+        self.active.insert(ticket.0, active);
+        self.admitted_total += 1;
+        assert!(self.active() <= self.overview().active_max, "Q1: no more than may be active");
+    }
+
+    fn set_claim(&mut self, ticket: Ticket, claim: impl FnOnce(&Active) -> Option<Timestamp>) {
+        let active = self.active.get_mut(&ticket.0).expect("only who is active shows up");
+        let before = active.ends_at();
+        active.claim_by = claim(active);
+        let after = active.ends_at();
+        self.ends.remove(&(before, ticket.0));
+        self.ends.insert((after, ticket.0));
+    }
+
+    fn bridge(&mut self, down_since: Timestamp, ready: Timestamp) {
+        let downtime = ready.millis_since(down_since);
+        let unclaimed = |active: &Active| active.claim_by.is_some_and(|claim_by| claim_by > down_since);
+        let tickets: Vec<u32> =
+            self.active.iter().filter(|(_, active)| unclaimed(active)).map(|(ticket, _)| *ticket).collect();
+        for ticket in tickets {
+            self.set_claim(Ticket(ticket), |active| active.claim_by.map(|by| by.plus_millis(downtime)));
+        }
+    }
+
+    fn stop_waiting(&mut self, ticket: Ticket) {
+        self.line.free(self.slot_of(ticket.0));
+        if self.line.len() == 0 {
+            self.oldest = self.joined_total() + 1;
+            return;
+        }
+        while !self.is_waiting(Ticket(self.oldest)) {
+            self.oldest += 1;
+        }
+    }
+
+    fn end(&mut self, ticket: Ticket) {
+        match self.active.remove(&ticket.0) {
+            Some(active) => {
+                self.ends.remove(&(active.ends_at(), ticket.0));
+            }
+            None => self.stop_waiting(ticket),
+        }
+        self.people.leave(ticket);
+    }
+
+    fn end_all(&mut self) {
+        let live: Vec<Ticket> =
+            self.in_line().chain(self.active.keys().map(|ticket| Ticket(*ticket))).collect();
+        self.line.clear();
+        self.active.clear();
+        self.ends.clear();
+        for ticket in live {
+            self.people.leave(ticket);
+        }
+        self.oldest = self.joined_total() + 1;
+    }
+}
+
+/// Returns the place that an event is about, if it is about one.
+fn touched(event: &Event) -> Option<Ticket> {
+    match event {
+        Event::Joined { ticket, .. } | Event::Left { ticket } | Event::Finished { ticket } => Some(*ticket),
+        Event::KeyKept { ticket } => *ticket,
+        Event::Configured { .. }
+        | Event::Tuned { .. }
+        | Event::GateMoved { .. }
+        | Event::Drawn { .. }
+        | Event::Admitted { .. }
+        | Event::Claimed { .. }
+        | Event::PassesExpired { .. }
+        | Event::PlacesExpired { .. }
+        | Event::OutageBridged { .. } => None,
+    }
+}

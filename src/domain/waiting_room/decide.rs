@@ -1,0 +1,152 @@
+//! What a command would do, or why not, and what time has brought. Nothing changes here.
+
+use super::command::{Command, Event, Gate, Refusal, Settings, Ticket, Tuning};
+use super::draw::Seed;
+use super::{BATCH_MAX, WAITING_MAX, WaitingRoom};
+use crate::domain::ids::UserId;
+use crate::domain::schedule::policy::QueueOrder;
+use crate::domain::time::Timestamp;
+
+/// One event, nothing to do (it is so already), or a refusal.
+type Decision = Result<Option<Event>, Refusal>;
+
+impl WaitingRoom {
+    /// Returns the next event that time and free places have brought by `now`, if there is one.
+    ///
+    /// Call it and apply what it returns until it returns nothing, before a decision and after it. `alive` tells
+    /// whether an admitted user has shown a sign of life that the room wasn't told of.
+    pub fn due(&self, now: Timestamp, alive: impl Fn(Ticket) -> bool) -> Option<Event> {
+        let settings = self.settings.as_ref()?;
+        if let Some(event) = self.passes_due(now, alive) {
+            return Some(event);
+        }
+        if let Some((_, until)) = self.oldest_waiting()
+            && until <= now
+        {
+            return Some(Event::PlacesExpired { last: self.last_expired(now) });
+        }
+        if self.draw_at().is_some_and(|at| at <= now) {
+            let seed = self.seed.expect("a draw that is to come has its seed");
+            return Some(Event::Drawn { seed });
+        }
+        if self.waiting() == 0 || !self.may_enter(now) {
+            return None;
+        }
+        let room = settings.policy.active_max - self.active();
+        let count = room.min(self.pace.allowance(now));
+        let count = usize::try_from(count).unwrap_or(BATCH_MAX).min(BATCH_MAX);
+        Some(Event::Admitted { tickets: self.in_line().take(count).collect() })
+    }
+
+    /// Decides a command at `now`, after everything due by then was applied.
+    ///
+    /// # Errors
+    /// A [`Refusal`], which changes nothing.
+    pub fn decide(&self, command: &Command, now: Timestamp) -> Decision {
+        match command {
+            Command::Configure { settings, seed } => self.configure(settings.as_deref(), *seed),
+            Command::Tune(tuning) => self.tune(*tuning),
+            Command::Follow(gate) => Ok(self.follow(*gate)),
+            Command::Join { user } => self.join(user, now),
+            Command::Leave { user, ticket } => Ok(self.leave(user, *ticket)),
+            Command::Claim { ticket } => Ok(self.claim(*ticket)),
+            Command::Finish { user } => Ok(self.finish(user)),
+            Command::BridgeOutage { down_since } => Ok(self.bridge_outage(*down_since)),
+        }
+    }
+
+    fn passes_due(&self, now: Timestamp, alive: impl Fn(Ticket) -> bool) -> Option<Event> {
+        let over = || self.ends.iter().take_while(|(at, _)| *at <= now).map(|(_, ticket)| Ticket(*ticket));
+        over().next()?;
+        let shown = |ticket: &Ticket| {
+            let active = &self.active[&ticket.0];
+            active.claim_by.is_some() && active.expires_at > now && alive(*ticket)
+        };
+        let claimed: Box<[Ticket]> = over().filter(shown).take(BATCH_MAX).collect();
+        if claimed.is_empty() {
+            return Some(Event::PassesExpired { tickets: over().take(BATCH_MAX).collect() });
+        }
+        Some(Event::Claimed { tickets: claimed })
+    }
+
+    /// Returns the last of those who have waited too long by `now`: whoever joined earlier has, too.
+    fn last_expired(&self, now: Timestamp) -> Ticket {
+        let waiting =
+            (self.oldest..=self.joined_total()).map(Ticket).filter(|ticket| self.is_waiting(*ticket));
+        let over = |ticket: &Ticket| {
+            let joined_at = self.joined_at(*ticket).expect("who waits is kept");
+            self.waiting_until(joined_at) <= now
+        };
+        waiting.take_while(over).last().expect("the oldest has waited too long")
+    }
+
+    fn configure(&self, settings: Option<&Settings>, seed: Seed) -> Decision {
+        let Some(settings) = settings else {
+            let shut = self.settings.is_none();
+            return Ok((!shut).then_some(Event::Configured { settings: None, seed: None }));
+        };
+        let order = settings.policy.order;
+        let reordered = self.settings.as_ref().is_some_and(|standing| standing.policy.order != order);
+        if reordered && self.drawn.is_none() && self.waiting() > 0 {
+            return Err(Refusal::OrderFixed);
+        }
+        if self.settings.as_ref() == Some(settings) && self.configured.as_ref() == Some(settings) {
+            return Ok(None);
+        }
+        let draws = order == QueueOrder::Shuffle && self.drawn.is_none() && self.seed.is_none();
+        let settings = Some(Box::new(settings.clone()));
+        Ok(Some(Event::Configured { settings, seed: draws.then_some(seed) }))
+    }
+
+    fn tune(&self, tuning: Tuning) -> Decision {
+        let policy = &self.settings.as_ref().ok_or(Refusal::NoRoom)?.policy;
+        let active_max = tuning.active_max.unwrap_or(policy.active_max);
+        let admit_per_minute = tuning.admit_per_minute.unwrap_or(policy.admit_per_minute);
+        let paused = tuning.paused.unwrap_or(self.paused);
+        let standing = (policy.active_max, policy.admit_per_minute, self.paused);
+        let changed = (active_max, admit_per_minute, paused) != standing;
+        Ok(changed.then_some(Event::Tuned { active_max, admit_per_minute, paused }))
+    }
+
+    fn follow(&self, gate: Gate) -> Option<Event> {
+        (gate != self.gate).then_some(Event::GateMoved { gate })
+    }
+
+    fn join(&self, user: &UserId, now: Timestamp) -> Decision {
+        let settings = self.settings.as_ref().ok_or(Refusal::NoRoom)?;
+        if self.standing(user).is_some() {
+            return Ok(None);
+        }
+        if self.gate == Gate::Cancelled || settings.closes_at <= now {
+            return Err(Refusal::NotOnSale);
+        }
+        if self.waiting() >= WAITING_MAX || self.joined_total() >= u32::MAX - 1 {
+            return Err(Refusal::Full);
+        }
+        let ticket = Ticket(self.joined_total() + 1);
+        // Who was due was admitted before: if anyone still waits, there is no room.
+        let admitted = self.waiting() == 0 && self.may_enter(now);
+        Ok(Some(Event::Joined { ticket, user: user.clone(), admitted }))
+    }
+
+    fn leave(&self, user: &UserId, ticket: Ticket) -> Option<Event> {
+        (self.standing(user) == Some(ticket)).then_some(Event::Left { ticket })
+    }
+
+    fn claim(&self, ticket: Ticket) -> Option<Event> {
+        let unclaimed = self.active.get(&ticket.0).is_some_and(|active| active.claim_by.is_some());
+        unclaimed.then(|| Event::Claimed { tickets: [ticket].into() })
+    }
+
+    fn finish(&self, user: &UserId) -> Option<Event> {
+        let ticket = self.standing(user).filter(|ticket| self.active.contains_key(&ticket.0))?;
+        Some(Event::Finished { ticket })
+    }
+
+    fn bridge_outage(&self, down_since: Timestamp) -> Option<Event> {
+        // Who had not shown up in time when the engine went down lost nothing to the outage.
+        let lived = |claim_by: Timestamp| claim_by > down_since;
+        let unclaimed = self.active.values().any(|active| active.claim_by.is_some_and(lived));
+        unclaimed.then_some(Event::OutageBridged { down_since })
+    }
+}
