@@ -14,6 +14,7 @@ use crate::domain::ids::ScheduleNumber;
 use crate::domain::schedule::{Event, Schedule};
 use crate::domain::time::Timestamp;
 use crate::domain::venue::Layout;
+use crate::domain::waiting_room::{Block, Event as RoomEvent, WaitingRoom};
 use crate::record::{Fact, Record, Section, Stream};
 
 /// Every aggregate, as it is after some position of the journal.
@@ -23,6 +24,10 @@ pub struct World {
     pub catalogue: Catalogue,
     /// The schedules by number.
     pub schedules: HashMap<ScheduleNumber, Schedule>,
+    /// The waiting rooms by their schedules' numbers: those that anything ever happened to.
+    pub rooms: HashMap<ScheduleNumber, WaitingRoom>,
+    /// Parts of a room that is being restored: its people come before it.
+    people: Vec<Option<Arc<Block>>>,
 }
 
 /// A journal that doesn't continue what came before it.
@@ -76,6 +81,11 @@ impl World {
                 let layout = self.layout(&image.venue).ok_or(ReplayError::NoVenue(image.number.0))?;
                 self.schedules.insert(image.number, image.restore(layout));
             }
+            Section::People(_, blocks) => self.people.extend(blocks),
+            Section::WaitingRoom(mut image) => {
+                image.people = core::mem::take(&mut self.people);
+                self.rooms.insert(image.number, image.restore());
+            }
         }
         Ok(())
     }
@@ -97,7 +107,27 @@ impl World {
                 Ok(true)
             }
             Fact::Schedule(number, event) => self.apply_to_schedule(*number, event, record),
+            Fact::WaitingRoom(number, event) => self.apply_to_room(*number, event, record),
         }
+    }
+
+    fn apply_to_room(
+        &mut self,
+        number: ScheduleNumber,
+        event: &RoomEvent,
+        record: &Record,
+    ) -> Result<bool, ReplayError> {
+        if !self.schedules.contains_key(&number) {
+            // What was still on its way when the schedule was removed went with it.
+            let removed = number.0 <= self.catalogue.last_schedule();
+            return if removed { Ok(false) } else { Err(ReplayError::NoSchedule(number.0)) };
+        }
+        let room = self.rooms.entry(number).or_insert_with(|| WaitingRoom::new(number));
+        if !follows(record, room.version(), room.last_instant())? {
+            return Ok(false);
+        }
+        room.apply(event, record.at, record.key);
+        Ok(true)
     }
 
     fn apply_to_schedule(
@@ -113,6 +143,7 @@ impl World {
             schedule.apply(event, record.at, record.key);
             if schedule.is_deleted() {
                 self.schedules.remove(&number);
+                self.rooms.remove(&number);
             }
             return Ok(true);
         }
@@ -125,7 +156,7 @@ impl World {
         Ok(true)
     }
 
-    /// Checks that the catalogue lists exactly the schedules that exist, and every invariant of each.
+    /// Checks that the catalogue lists exactly the schedules that exist, and every invariant of each and of their rooms.
     ///
     /// # Errors
     /// When the listing differs.
@@ -141,13 +172,15 @@ impl World {
             return Err(ReplayError::Listing { listed, found, existing });
         }
         self.schedules.values().for_each(Schedule::check_invariants);
+        self.rooms.values().for_each(WaitingRoom::check_invariants);
         Ok(())
     }
 
     /// Returns the instant of the last event of any aggregate.
     pub fn last_instant(&self) -> Timestamp {
         let schedules = self.schedules.values().map(Schedule::last_instant);
-        schedules.fold(self.catalogue.last_instant(), Timestamp::max)
+        let rooms = self.rooms.values().map(WaitingRoom::last_instant);
+        schedules.chain(rooms).fold(self.catalogue.last_instant(), Timestamp::max)
     }
 
     fn layout(&self, venue: &str) -> Option<Arc<Layout>> {

@@ -127,6 +127,9 @@ fn replayed(data: &Path) -> World {
             record::Fact::Schedule(number, event) => {
                 record::encode_schedule_event(&mut again, *number, read.version, read.at, cause, event);
             }
+            record::Fact::WaitingRoom(number, event) => {
+                record::encode_room_event(&mut again, *number, read.version, read.at, cause, event);
+            }
         }
         assert_eq!(again, bytes, "today's writer writes what the golden journal holds");
         count += 1;

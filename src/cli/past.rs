@@ -312,11 +312,14 @@ pub(super) fn restore(snapshot: &Snapshot) -> Result<Start, PastError> {
         caught(position, || {
             let section =
                 record::decode_section(section).map_err(|source| PastError::Decode { position, source })?;
-            let (stream, version) = match &section {
-                Section::Catalogue(catalogue) => (Stream::Catalogue, catalogue.version()),
-                Section::Schedule(image) => (Stream::Schedule(image.number), image.version),
+            let stands = match &section {
+                Section::Catalogue(catalogue) => Some((Stream::Catalogue, catalogue.version())),
+                Section::Schedule(image) => Some((Stream::Schedule(image.number), image.version)),
+                // A part of what comes next.
+                Section::People(..) => None,
+                Section::WaitingRoom(image) => Some((Stream::WaitingRoom(image.number), image.version)),
             };
-            start.versions.insert(stream, version);
+            start.versions.extend(stands);
             start.world.restore(section).map_err(|source| PastError::Replay { position, source })
         })?;
     }

@@ -270,6 +270,11 @@ fn version_of(world: &World, stream: Stream) -> u64 {
             None if number.0 <= world.catalogue.last_schedule() => u64::MAX,
             None => 0,
         },
+        Stream::WaitingRoom(number) => match world.rooms.get(&number) {
+            Some(room) => room.version(),
+            None if world.schedules.contains_key(&number) => 0,
+            None => version_of(world, Stream::Schedule(number)),
+        },
     }
 }
 

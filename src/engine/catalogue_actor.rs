@@ -1,8 +1,8 @@
-//! The actor of the catalogue, and the supervisor of the schedules.
+//! The actor of the catalogue, and the supervisor of the schedules and their waiting rooms.
 //!
 //! Administrators' changes are rare: the actor awaits each one's flush before it takes the next, so
 //! that its state is always the durable one, and the set of schedules stands still while it works.
-//! It asks schedules (to follow a plan, to be removed); no schedule asks it, so no circle exists. A
+//! It asks schedules and rooms (to follow a plan, to be removed); none of them asks it, so no circle exists. A
 //! snapshot is one of its messages: while it is taken, no schedule comes or goes.
 
 use std::convert::Infallible;
@@ -17,6 +17,8 @@ use kameo::supervision::RestartPolicy;
 use tokio::sync::oneshot;
 
 use super::error::EngineError;
+use super::open::random_seed;
+use super::room_actor::{ActInRoom, RoomActor};
 use super::schedule::ScheduleEntry;
 use super::schedule_actor::{Act, Acted, Remove, ScheduleActor};
 use super::shared::{CatalogueHappened, Shared};
@@ -30,6 +32,7 @@ use crate::domain::keys::KeyFound;
 use crate::domain::schedule::{Command, Creation, Event, Plan, Schedule};
 use crate::domain::time::{Seconds, Timestamp};
 use crate::domain::venue::Venue;
+use crate::domain::waiting_room::{self, Settings, WaitingRoom};
 use crate::journal::{Committed, Entry, Position, Records};
 use crate::record;
 
@@ -81,6 +84,20 @@ pub(super) async fn start_schedule(
     entry.set_actor(actor);
 }
 
+/// Starts the actor of a schedule's waiting room, where it doesn't run.
+async fn start_room(supervisor: &ActorRef<Supervisor>, shared: &Arc<Shared>, entry: &Arc<ScheduleEntry>) {
+    if entry.room().actor().is_some() {
+        return;
+    }
+    let (args, space) = ((Arc::clone(entry), Arc::clone(shared)), shared.mailbox_len_max);
+    let actor = RoomActor::supervise_with(supervisor, move || args.clone())
+        .restart_policy(RestartPolicy::Transient)
+        .restart_limit(RESTARTS_MAX, RESTART_WINDOW)
+        .spawn_with_mailbox(mailbox::bounded(space))
+        .await;
+    entry.room().set_actor(actor);
+}
+
 /// The actor of the catalogue.
 pub(super) struct CatalogueActor {
     supervisor: ActorRef<Supervisor>,
@@ -96,6 +113,9 @@ impl Actor for CatalogueActor {
         for entry in shared.schedules() {
             if entry.actor().is_none() {
                 start_schedule(&supervisor, &shared, &entry).await;
+            }
+            if entry.room().is_open() {
+                start_room(&supervisor, &shared, &entry).await;
             }
         }
         Ok(Self { supervisor, shared })
@@ -296,6 +316,9 @@ impl CatalogueActor {
         // Without a time limit: the catalogue can't go on before it knows whether its stream has grown.
         actor.ask(Remove { catalogue_version, cause }).send().await.map_err(from_send_error)?;
         let _ = actor.stop_gracefully().await;
+        if let Some(room) = entry.room().actor() {
+            let _ = room.stop_gracefully().await;
+        }
         Ok(Changed::Removed { replayed: false })
     }
 
@@ -309,14 +332,36 @@ impl CatalogueActor {
             let started = self.append(events, created, now, cause.clone()).await?;
             for entry in started {
                 start_schedule(&self.supervisor, &self.shared, &entry).await;
+                let plan = Arc::clone(entry.read().plan());
+                self.configure_room(&entry, &plan, &cause.by).await?;
             }
         }
         for (id, concert, plan) in replanned {
             let Some(entry) = self.shared.schedule(&id) else { continue };
+            // The room first: it may refuse another order.
+            self.configure_room(&entry, &plan, &cause.by).await?;
             let replanned = Cause { by: cause.by.clone(), key: None };
             ask(&entry, Command::Replan { concert, plan }, replanned).await?;
         }
         Ok(())
+    }
+
+    /// Has a schedule's waiting room run by the schedule's plan.
+    async fn configure_room(
+        &self,
+        entry: &Arc<ScheduleEntry>,
+        plan: &Plan,
+        by: &By,
+    ) -> Result<(), EngineError> {
+        let settings = Settings::of(plan, self.shared.limits.keys_max).map(Box::new);
+        if settings.is_some() {
+            start_room(&self.supervisor, &self.shared, entry).await;
+        }
+        let Some(actor) = entry.room().actor() else { return Ok(()) };
+        let command = waiting_room::Command::Configure { settings, seed: random_seed() };
+        let cause = Cause { by: by.clone(), key: None };
+        let act = ActInRoom { command, cause, queued: Stopwatch::start() };
+        actor.ask(act).send().await.map(drop).map_err(from_send_error)
     }
 
     async fn append(
@@ -356,7 +401,8 @@ fn show(
     let catalogue = shared.catalogue();
     let schedule = |creation: Creation| {
         let venue = catalogue.venue(&creation.venue).expect("a draft's schedule has its venue");
-        shared.insert(Schedule::create(creation, Arc::clone(&venue.layout), at))
+        let room = WaitingRoom::new(creation.number);
+        shared.insert(Schedule::create(creation, Arc::clone(&venue.layout), at), room)
     };
     created.into_iter().map(schedule).collect()
 }

@@ -2,6 +2,7 @@
 
 use crate::domain::catalogue::CatalogueRefusal;
 use crate::domain::schedule::Refusal;
+use crate::domain::waiting_room;
 use crate::journal::CommitError;
 
 /// Why the engine didn't do what it was asked.
@@ -13,6 +14,9 @@ pub enum EngineError {
     /// The catalogue refused: nothing changed.
     #[error("the catalogue refused: {0:?}")]
     CatalogueRefused(CatalogueRefusal),
+    /// The waiting room refused: nothing changed.
+    #[error("the waiting room refused: {0:?}")]
+    RoomRefused(waiting_room::Refusal),
     /// There is no such schedule.
     #[error("there is no such schedule")]
     NoSuchSchedule,
@@ -39,6 +43,12 @@ pub enum EngineError {
 impl From<Refusal> for EngineError {
     fn from(refusal: Refusal) -> Self {
         Self::Refused(refusal)
+    }
+}
+
+impl From<waiting_room::Refusal> for EngineError {
+    fn from(refusal: waiting_room::Refusal) -> Self {
+        Self::RoomRefused(refusal)
     }
 }
 

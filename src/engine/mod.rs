@@ -13,6 +13,11 @@ mod error;
 mod history;
 mod numbers;
 mod open;
+mod parking;
+mod passes;
+mod rate;
+mod room;
+mod room_actor;
 mod schedule;
 mod schedule_actor;
 mod shared;
@@ -29,11 +34,15 @@ pub use catalogue_actor::{CatalogueChange, Changed, Import};
 pub use error::EngineError;
 pub use history::{HistoryError, Moment};
 pub use open::EngineOpenError;
+pub use passes::Pass;
+pub use room::RoomEntry;
+pub use room_actor::RoomActed;
 pub use schedule::{DELTAS_MAX, Delta, ScheduleEntry};
 pub use schedule_actor::Acted;
 pub use snapshots::SnapshotFailed;
 
 use catalogue_actor::{CatalogueActor, Change, Supervisor, TakeSnapshot, from_send_error};
+use room_actor::{ActInRoom, FollowSchedule, standing};
 use schedule_actor::{Act, Fail};
 use shared::Shared;
 
@@ -41,10 +50,11 @@ use crate::clock::{Clock, Stopwatch, SystemClock};
 use crate::domain::catalogue::Catalogue;
 use crate::domain::cause::{By, Cause};
 use crate::domain::concert::Prices;
-use crate::domain::ids::{ReservationId, ScheduleNumber};
+use crate::domain::ids::{ReservationId, ScheduleNumber, UserId};
 use crate::domain::keys::KeyUse;
 use crate::domain::schedule::{Command, Limits, Reservation, ReservationRef};
 use crate::domain::time::{Seconds, Timestamp};
+use crate::domain::waiting_room::{self, Ticket};
 use crate::journal::{Journal, JournalConfig, Medium, Position};
 
 /// What an engine is opened with.
@@ -120,6 +130,10 @@ impl Engine {
             "onsale_mailbox_wait_seconds",
             "How long a command waited for its schedule's actor"
         );
+        describe_counter!("onsale_queue_joins_total", "Places taken in waiting rooms");
+        describe_counter!("onsale_queue_admissions_total", "Users let in from waiting rooms");
+        describe_counter!("onsale_queue_ends_total", "Places that ended, by reason");
+        describe_histogram!("onsale_queue_wait_seconds", "How long users waited until they were admitted");
         describe_counter!("onsale_journal_events_total", "Events made durable");
         describe_counter!("onsale_journal_bytes_total", "Bytes of frames made durable");
         describe_counter!("onsale_journal_syncs_total", "Syncs of the journal's file");
@@ -134,7 +148,7 @@ impl Engine {
         describe_gauge!("onsale_snapshot_bytes", "The size of the newest snapshot");
         describe_gauge!("onsale_snapshot_position", "The position of the newest snapshot");
         describe_counter!("onsale_snapshots_failed_total", "Snapshots that could not be taken");
-        describe_counter!("onsale_actor_panics_total", "Panics of schedules' actors, each a bug");
+        describe_counter!("onsale_actor_panics_total", "Panics of actors, each a bug");
         describe_counter!("onsale_actors_given_up_total", "Actors whose restarts were spent");
     }
 
@@ -208,13 +222,93 @@ impl Engine {
         cause: Cause,
     ) -> Result<Acted, EngineError> {
         let actor = entry.actor().ok_or(EngineError::NotReady)?;
+        let moves_sale = command.moves_sale();
         let act = Act { command, cause, queued: Stopwatch::start() };
         let asked = actor.ask(act);
         let answered = match self.shared.reply_timeout {
             Some(timeout) => asked.reply_timeout(timeout).try_send().await,
             None => asked.try_send().await,
         };
+        let acted = answered.map_err(from_send_error)?;
+        if moves_sale {
+            self.follow(entry).await;
+        }
+        Ok(acted)
+    }
+
+    /// Has the waiting room see what its schedule has become, before whoever changed it is told. It would
+    /// see it a moment later anyway.
+    async fn follow(&self, entry: &ScheduleEntry) {
+        if let Some(room) = entry.room().actor() {
+            let _ = room.ask(FollowSchedule).send().await;
+        }
+    }
+
+    /// Asks a schedule's waiting room; the answer is durable when it comes.
+    ///
+    /// # Errors
+    /// As [`Engine::act`]; `RoomRefused` where there is no room.
+    pub async fn act_in_room(
+        &self,
+        entry: &ScheduleEntry,
+        command: waiting_room::Command,
+        cause: Cause,
+    ) -> Result<RoomActed, EngineError> {
+        let no_room = EngineError::RoomRefused(waiting_room::Refusal::NoRoom);
+        let actor = entry.room().actor().ok_or(no_room)?;
+        let asked = actor.ask(ActInRoom { command, cause, queued: Stopwatch::start() });
+        let answered = match self.shared.reply_timeout {
+            Some(timeout) => asked.reply_timeout(timeout).try_send().await,
+            None => asked.try_send().await,
+        };
         answered.map_err(from_send_error)
+    }
+
+    /// Takes a place in a schedule's waiting room, or finds the one that the user has. Without a key, the
+    /// latter asks nobody.
+    ///
+    /// # Errors
+    /// As [`Engine::act_in_room`].
+    pub async fn join(
+        &self,
+        entry: &ScheduleEntry,
+        user: &UserId,
+        key: Option<KeyUse>,
+    ) -> Result<RoomActed, EngineError> {
+        if key.is_none()
+            && let Some(place) = standing(&entry.room().read(), user, self.now())
+        {
+            return Ok(RoomActed { answer: waiting_room::Answer::Standing(place), replayed: false });
+        }
+        let join = waiting_room::Command::Join { user: user.clone() };
+        self.act_in_room(entry, join, Cause { by: By::User, key }).await
+    }
+
+    /// Signs the pass of a place: the user shows it as the queue token.
+    pub fn sign_pass(&self, entry: &ScheduleEntry, user: &str, pass: Pass) -> String {
+        self.shared.passes.sign(entry.number(), user, pass)
+    }
+
+    /// Reads a pass; nothing, unless it was signed for this user and this schedule (Q2). A place that is active has
+    /// shown a sign of life with it.
+    pub fn read_pass(&self, entry: &ScheduleEntry, user: &str, text: &str) -> Option<Pass> {
+        let now = self.now();
+        let pass = self.shared.passes.read(entry.number(), user, text, now)?;
+        self.show_life(entry, pass.ticket);
+        Some(pass)
+    }
+
+    /// Notes that the holder of a place is there. The first sign of life of an active place goes to the actor; one that
+    /// finds its mailbox full is found when the time to show up is over.
+    pub fn show_life(&self, entry: &ScheduleEntry, ticket: Ticket) {
+        if entry.room().show_life(ticket, self.now())
+            && let Some(actor) = entry.room().actor()
+        {
+            let command = waiting_room::Command::Claim { ticket };
+            let cause = Cause { by: By::User, key: None };
+            let claim = ActInRoom { command, cause, queued: Stopwatch::start() };
+            drop(actor.tell(claim).try_send());
+        }
     }
 
     /// Changes the catalogue; durable when it returns.
@@ -227,7 +321,22 @@ impl Engine {
         cause: impl Into<Cause>,
     ) -> Result<Changed, EngineError> {
         let cause = cause.into();
-        self.catalogue.ask(Change { change, cause }).try_send().await.map_err(from_send_error)
+        let opened = match &change {
+            CatalogueChange::OpenSchedule(id) => self.schedule(id),
+            CatalogueChange::PutVenue(_)
+            | CatalogueChange::PutConcert(_)
+            | CatalogueChange::PutSchedule(..)
+            | CatalogueChange::Import(_)
+            | CatalogueChange::RemoveVenue(_)
+            | CatalogueChange::RemoveConcert(_)
+            | CatalogueChange::RemoveSchedule(_) => None,
+        };
+        let changed =
+            self.catalogue.ask(Change { change, cause }).try_send().await.map_err(from_send_error)?;
+        if let Some(entry) = opened {
+            self.follow(&entry).await;
+        }
+        Ok(changed)
     }
 
     /// Makes the digests by which an idempotency key and its body are known, under the log's own secret.

@@ -13,6 +13,8 @@ use crate::clock::{Clock, Stopwatch};
 use crate::domain::concert::Prices;
 use crate::domain::schedule::{Command, Event, Limits, Schedule};
 use crate::domain::time::Timestamp;
+use crate::domain::waiting_room::draw::Seed;
+use crate::domain::waiting_room::{self, Settings, WaitingRoom};
 use crate::journal::snapshot::{self, SnapshotError};
 use crate::journal::{
     CommitError, CommitStats, Entry, EntryTooLarge, Hooks, Journal, OpenError, Position, ReadError, Records,
@@ -92,7 +94,7 @@ pub(super) async fn open(config: EngineConfig) -> Result<Engine, EngineOpenError
     let bridged = Bridge { journal: &journal, limits: config.limits(), down_since };
     bridged.cross(&mut world, config.clock.as_ref()).await?;
 
-    let World { catalogue, schedules } = world;
+    let World { catalogue, schedules, mut rooms, .. } = world;
     let shared = Arc::new(Shared::new(SharedParts {
         journal,
         clock: Arc::clone(&config.clock),
@@ -105,8 +107,9 @@ pub(super) async fn open(config: EngineConfig) -> Result<Engine, EngineOpenError
         last_snapshot: snapshot.map_or(u64::MAX, Position::get),
     }));
     let count = schedules.len();
-    for (_, schedule) in schedules {
-        shared.insert(schedule);
+    for (number, schedule) in schedules {
+        let room = rooms.remove(&number).unwrap_or_else(|| WaitingRoom::new(number));
+        shared.insert(schedule, room);
     }
     let engine = start(&config, shared).await;
     metrics::gauge!("onsale_recovery_seconds").set(watch.elapsed().as_secs_f64());
@@ -201,7 +204,7 @@ struct Bridge<'a> {
 
 impl Bridge<'_> {
     async fn cross(&self, world: &mut World, clock: &dyn Clock) -> Result<(), EngineOpenError> {
-        let World { catalogue, schedules } = world;
+        let World { catalogue, schedules, rooms, .. } = world;
         for schedule in schedules.values_mut() {
             let prices = || {
                 prices_of(catalogue, schedule.concert(), schedule.layout())
@@ -221,6 +224,12 @@ impl Bridge<'_> {
                 }
             }
             due(schedule, ready, &prices, &mut entries);
+            let settings = Settings::of(schedule.plan(), self.limits.keys_max);
+            if settings.is_some() || rooms.contains_key(&schedule.number()) {
+                let number = schedule.number();
+                let room = rooms.entry(number).or_insert_with(|| WaitingRoom::new(number));
+                self.cross_room(room, settings, ready, &mut entries);
+            }
             for records in entries.into_iter().filter(|records| !records.is_empty()) {
                 let done = Box::new(|_| {});
                 self.journal.reserve().await?.send(Entry { records, done });
@@ -228,6 +237,38 @@ impl Bridge<'_> {
         }
         self.journal.barrier().await?;
         Ok(())
+    }
+
+    /// Who was just admitted gets the time back to show up, and the room follows what its schedule's plan has
+    /// become, where the engine went down between the two.
+    fn cross_room(
+        &self,
+        room: &mut WaitingRoom,
+        settings: Option<Settings>,
+        ready: Timestamp,
+        entries: &mut Vec<Records>,
+    ) {
+        let at = ready.max(room.last_instant());
+        let mut commands = vec![waiting_room::Command::BridgeOutage { down_since: self.down_since }];
+        if room.configured() != settings.as_ref() {
+            let settings = settings.map(Box::new);
+            commands.push(waiting_room::Command::Configure { settings, seed: random_seed() });
+        }
+        for command in commands {
+            match room.decide(&command, at) {
+                Ok(Some(event)) => {
+                    room.apply(&event, at, None);
+                    let (number, version) = (room.number(), room.version());
+                    push(entries, |bytes| {
+                        record::encode_room_event(bytes, number, version, at, None, &event);
+                    });
+                }
+                Ok(None) => {}
+                Err(refusal) => {
+                    tracing::warn!(schedule = room.number().0, ?refusal, "a waiting room keeps its settings");
+                }
+            }
+        }
     }
 }
 
@@ -238,20 +279,31 @@ fn due(schedule: &mut Schedule, at: Timestamp, prices: &Arc<Prices>, entries: &m
     }
 }
 
-/// Applies an event and adds it to the last entry, or to a new one where that is large enough.
 fn happen(schedule: &mut Schedule, event: &Event, at: Timestamp, entries: &mut Vec<Records>) {
-    const ENTRY_BYTES: usize = 1 << 20;
     let at = at.max(schedule.last_instant());
     schedule.apply(event, at, None);
+    let (number, version) = (schedule.number(), schedule.version());
+    push(entries, |bytes| record::encode_schedule_event(bytes, number, version, at, None, event));
+}
+
+/// Adds an event to the last entry, or to a new one where that is large enough.
+fn push(entries: &mut Vec<Records>, encode: impl FnOnce(&mut Vec<u8>)) {
+    const ENTRY_BYTES: usize = 1 << 20;
     if entries.last().is_none_or(|records| records.bytes().len() > ENTRY_BYTES) {
         entries.push(Records::new());
     }
     let records = entries.last_mut().expect("one was added if there was none");
-    let (number, version) = (schedule.number(), schedule.version());
     records
         .push_with(|bytes| {
-            record::encode_schedule_event(bytes, number, version, at, None, event);
+            encode(bytes);
             Ok::<(), EntryTooLarge>(())
         })
         .expect("an event fits in what an entry of 32 MiB has left above 1 MiB");
+}
+
+/// Draws the seed of a draw that is to come.
+pub(super) fn random_seed() -> Seed {
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed).expect("the system has randomness");
+    Seed(seed)
 }

@@ -13,12 +13,14 @@ use bytes::Bytes;
 use kameo::actor::ActorRef;
 use tokio::sync::watch;
 
+use super::room::RoomEntry;
 use super::schedule_actor::ScheduleActor;
 use crate::domain::cause::Cause;
 use crate::domain::ids::{ConcertId, ScheduleId, ScheduleNumber, UserId};
 use crate::domain::schedule::{Event, Schedule, SeatStatus};
 use crate::domain::time::Timestamp;
 use crate::domain::venue::{Layout, Seat};
+use crate::domain::waiting_room::{Gate, WaitingRoom};
 
 /// How many changes of a seat map are kept for those who follow it; who falls further behind starts anew.
 pub const DELTAS_MAX: usize = 1_024;
@@ -62,12 +64,14 @@ pub struct ScheduleEntry {
     durable_version: AtomicU64,
     deltas: Mutex<VecDeque<Arc<Delta>>>,
     seats_version: watch::Sender<u64>,
+    gate: watch::Sender<Gate>,
+    room: RoomEntry,
     actor: OnceLock<ActorRef<ScheduleActor>>,
 }
 
 impl ScheduleEntry {
-    /// Makes the entry of a schedule whose whole state is durable.
-    pub fn new(schedule: Schedule) -> Self {
+    /// Makes the entry of a schedule and its waiting room, whose whole state is durable.
+    pub fn new(schedule: Schedule, room: WaitingRoom) -> Self {
         Self {
             id: schedule.id().clone(),
             number: schedule.number(),
@@ -75,6 +79,8 @@ impl ScheduleEntry {
             layout: Arc::clone(schedule.layout()),
             durable_version: AtomicU64::new(schedule.version()),
             seats_version: watch::Sender::new(schedule.seats_version()),
+            gate: watch::Sender::new(gate_of(&schedule)),
+            room: RoomEntry::new(room),
             durable: RwLock::new(schedule),
             deltas: Mutex::new(VecDeque::new()),
             actor: OnceLock::new(),
@@ -114,6 +120,16 @@ impl ScheduleEntry {
     /// Follows the version of the seat map.
     pub fn watch_seats(&self) -> watch::Receiver<u64> {
         self.seats_version.subscribe()
+    }
+
+    /// Returns its waiting room, which is shut where the policy has none.
+    pub fn room(&self) -> &RoomEntry {
+        &self.room
+    }
+
+    /// Follows whether anyone should be let in from the waiting room.
+    pub(super) fn watch_gate(&self) -> watch::Receiver<Gate> {
+        self.gate.subscribe()
     }
 
     /// Tells whether anyone follows the seat map.
@@ -173,7 +189,7 @@ impl ScheduleEntry {
     pub(super) fn publish(&self, happened: &[Happened]) -> Vec<UserId> {
         let mut newcomers = Vec::new();
         let mut deltas = Vec::new();
-        let (version, deleted) = {
+        let (version, deleted, gate) = {
             let mut schedule = self.durable.write().unwrap_or_else(PoisonError::into_inner);
             for Happened { event, at, cause } in happened {
                 if let Event::SeatsHeld { user, .. } = event
@@ -186,8 +202,9 @@ impl ScheduleEntry {
                     deltas.push(Arc::new(delta_of(&schedule)));
                 }
             }
-            (schedule.version(), schedule.is_deleted())
+            (schedule.version(), schedule.is_deleted(), gate_of(&schedule))
         };
+        self.gate.send_if_modified(|standing| core::mem::replace(standing, gate) != gate);
         if deleted {
             // Whoever follows the map learns that there is no more to follow.
             self.seats_version.send_modify(|_| ());
@@ -213,6 +230,10 @@ impl std::fmt::Debug for ScheduleEntry {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("ScheduleEntry").field("id", &self.id).finish_non_exhaustive()
     }
+}
+
+fn gate_of(schedule: &Schedule) -> Gate {
+    Gate::of(schedule.sale_status(), schedule.counts())
 }
 
 fn delta_of(schedule: &Schedule) -> Delta {

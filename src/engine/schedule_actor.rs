@@ -16,10 +16,11 @@ use kameo::actor::{Actor, ActorRef, WeakActorRef};
 use kameo::error::{ActorStopReason, PanicError};
 use kameo::mailbox::{MailboxReceiver, Signal};
 use kameo::message::{Context, Message};
-use kameo::reply::{DelegatedReply, ReplySender};
+use kameo::reply::DelegatedReply;
 use tokio::sync::mpsc::error::TryRecvError;
 
 use super::error::EngineError;
+use super::parking::{Parked, Reply};
 use super::schedule::{Happened, ScheduleEntry};
 use super::shared::{CatalogueHappened, Shared};
 use crate::clock::Stopwatch;
@@ -28,7 +29,7 @@ use crate::domain::cause::Cause;
 use crate::domain::keys::KeyFound;
 use crate::domain::schedule::{Answer, Command, Event, Schedule};
 use crate::domain::time::Timestamp;
-use crate::journal::{Entry, EntryTooLarge, Records};
+use crate::journal::{EntryTooLarge, Records};
 use crate::record;
 
 /// The most events that time alone brings in one entry, so that a great expiry doesn't block the mailbox.
@@ -65,8 +66,6 @@ pub struct Acted {
     /// Whether this is the answer of an earlier request with the same key.
     pub replayed: bool,
 }
-
-type Reply<T> = Option<ReplySender<Result<T, EngineError>>>;
 
 /// The actor of one schedule.
 pub(super) struct ScheduleActor {
@@ -261,30 +260,21 @@ impl ScheduleActor {
         reply: Reply<T>,
         outcome: Result<T, EngineError>,
     ) {
-        let ahead = self.state.version() > self.entry.durable_version();
-        let settled = matches!(outcome, Err(EngineError::InProgress | EngineError::JournalUnavailable));
-        if draft.happened.is_empty() && (settled || !ahead) {
-            return answer(reply, outcome);
-        }
         let records = match self.encode(&draft) {
             Ok(records) => records,
             Err(EntryTooLarge { bytes }) => {
                 panic!("an entry of {bytes} bytes: a schedule's events are bounded by its policy")
             }
         };
-        let permit = match self.shared.journal.reserve().await {
-            Ok(permit) => permit,
-            Err(error) => return answer(reply, Err(error.into())),
-        };
         let (entry, shared) = (Arc::clone(&self.entry), Arc::clone(&self.shared));
-        let done = Box::new(move |committed: Result<_, _>| match committed {
-            Ok(_) => {
-                publish(&shared, &entry, draft);
-                answer(reply, outcome);
-            }
-            Err(error) => answer(reply, Err(EngineError::from(error))),
-        });
-        permit.send(Entry { records, done });
+        let parked = Parked {
+            records,
+            ahead: self.state.version() > self.entry.durable_version(),
+            publish: move || publish(&shared, &entry, draft),
+            reply,
+            outcome,
+        };
+        parked.append_to(&self.shared.journal).await;
     }
 
     fn encode(&self, draft: &Draft) -> Result<Records, EntryTooLarge> {
@@ -320,12 +310,6 @@ fn publish(shared: &Shared, entry: &ScheduleEntry, draft: Draft) {
     }
 }
 
-fn answer<T: Send + 'static>(reply: Reply<T>, outcome: Result<T, EngineError>) {
-    if let Some(reply) = reply {
-        reply.send(outcome);
-    }
-}
-
 fn count_decision(command: &Command, outcome: &Result<Acted, EngineError>) {
     let outcome = match outcome {
         Ok(Acted { replayed: false, .. }) => "done",
@@ -333,6 +317,7 @@ fn count_decision(command: &Command, outcome: &Result<Acted, EngineError>) {
         Err(EngineError::Refused(_)) => "refused",
         Err(
             EngineError::CatalogueRefused(_)
+            | EngineError::RoomRefused(_)
             | EngineError::NoSuchSchedule
             | EngineError::KeyReused
             | EngineError::InProgress

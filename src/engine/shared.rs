@@ -8,6 +8,7 @@ use std::time::Duration;
 use aws_lc_rs::hmac;
 use dashmap::DashMap;
 
+use super::passes::Passes;
 use super::schedule::ScheduleEntry;
 use crate::clock::Clock;
 use crate::domain::catalogue::{Catalogue, CatalogueEvent};
@@ -16,6 +17,7 @@ use crate::domain::concert::Prices;
 use crate::domain::ids::{ConcertId, ScheduleId, ScheduleNumber, UserId};
 use crate::domain::schedule::{Limits, Schedule};
 use crate::domain::time::Timestamp;
+use crate::domain::waiting_room::WaitingRoom;
 use crate::journal::Journal;
 
 /// What every actor shares.
@@ -26,6 +28,7 @@ pub(super) struct Shared {
     pub(super) mailbox_len_max: usize,
     pub(super) reply_timeout: Option<Duration>,
     pub(super) fingerprint_key: hmac::Key,
+    pub(super) passes: Passes,
     pub(super) data_dir: PathBuf,
     /// The position of the newest snapshot; before the first, one that no log reaches.
     pub(super) last_snapshot: AtomicU64,
@@ -64,6 +67,7 @@ impl Shared {
             limits: parts.limits,
             mailbox_len_max: parts.mailbox_len_max,
             reply_timeout: parts.reply_timeout,
+            passes: Passes::new(&parts.fingerprint_key),
             fingerprint_key: hmac::Key::new(hmac::HMAC_SHA256, &parts.fingerprint_key),
             data_dir: parts.data_dir,
             last_snapshot: AtomicU64::new(parts.last_snapshot),
@@ -88,12 +92,12 @@ impl Shared {
         }
     }
 
-    /// Lists a schedule whose whole state is durable.
-    pub(super) fn insert(&self, schedule: Schedule) -> Arc<ScheduleEntry> {
+    /// Lists a schedule with its waiting room, whose whole state is durable.
+    pub(super) fn insert(&self, schedule: Schedule, room: WaitingRoom) -> Arc<ScheduleEntry> {
         for user in schedule.users() {
             self.note_user(user.clone(), schedule.number());
         }
-        let entry = Arc::new(ScheduleEntry::new(schedule));
+        let entry = Arc::new(ScheduleEntry::new(schedule, room));
         self.by_number.insert(entry.number(), Arc::clone(&entry));
         self.by_id.insert(entry.id().clone(), Arc::clone(&entry));
         entry

@@ -13,6 +13,7 @@ use super::numbers;
 use super::shared::Shared;
 use crate::clock::Stopwatch;
 use crate::domain::schedule::Image;
+use crate::domain::waiting_room::RoomImage;
 use crate::journal::snapshot::{SnapshotError, SnapshotWriter};
 use crate::journal::{CommitError, Position};
 use crate::record;
@@ -77,6 +78,12 @@ fn write(shared: &Shared) -> Result<(Position, PathBuf), SnapshotError> {
         // The lock is held for the copy alone, not while it is encoded and written.
         let image = Image::of(&entry.read());
         writer.section(&record::encode_schedule(&image))?;
+        let room = RoomImage::of(&entry.room().read());
+        if room.version > 0 {
+            for section in record::encode_room(&room) {
+                writer.section(&section)?;
+            }
+        }
     }
     let path = writer.finish()?;
     Ok((position, path))

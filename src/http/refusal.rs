@@ -4,6 +4,7 @@ use super::problem::{Code, FieldError, Problem};
 use crate::domain::catalogue::CatalogueRefusal;
 use crate::domain::schedule::Refusal;
 use crate::domain::venue::{Layout, Seat};
+use crate::domain::waiting_room;
 use crate::engine::EngineError;
 
 /// Turns an error into its problem; `layout` names the seats of a refusal.
@@ -11,6 +12,7 @@ pub fn problem(error: EngineError, layout: Option<&Layout>) -> Problem {
     match error {
         EngineError::Refused(refusal) => refused(refusal, layout),
         EngineError::CatalogueRefused(refusal) => catalogue_refused(refusal),
+        EngineError::RoomRefused(refusal) => room_refused(refusal),
         EngineError::NoSuchSchedule => Problem::not_found(),
         EngineError::KeyReused => Problem::new(
             Code::IdempotencyKeyReused,
@@ -75,6 +77,24 @@ fn refused(refusal: Refusal, layout: Option<&Layout>) -> Problem {
         }
         Refusal::InUse => Problem::new(Code::InUse, "The schedule has reservations."),
         Refusal::ConcertFixed => Problem::new(Code::InUse, "A schedule stays with its concert."),
+    }
+}
+
+fn room_refused(refusal: waiting_room::Refusal) -> Problem {
+    match refusal {
+        waiting_room::Refusal::NoRoom => {
+            Problem::new(Code::NoWaitingRoom, "This schedule has no waiting room.")
+        }
+        waiting_room::Refusal::NotOnSale => {
+            Problem::new(Code::ScheduleNotOpen, "The sale is over: there is nothing to wait for.")
+        }
+        waiting_room::Refusal::Full => {
+            Problem::new(Code::Overloaded, "The waiting room is full; try again later.").retry_after(60)
+        }
+        waiting_room::Refusal::OrderFixed => Problem::new(
+            Code::InUse,
+            "People wait in the order that they were promised: it can change once nobody waits.",
+        ),
     }
 }
 

@@ -4,6 +4,7 @@ use bincode::Options;
 use serde::{Deserialize, Serialize};
 
 use super::DecodeError;
+use super::room::{PeopleWire, RoomImageWire};
 use super::wire::{
     ConcertWire, CreationWire, PlanWire, PricesWire, VenueWire, instant_in, instant_out, seats_in, seats_out,
     user_id,
@@ -17,6 +18,7 @@ use crate::domain::schedule::{
 };
 use crate::domain::time::Timestamp;
 use crate::domain::venue::{Layout, Seat};
+use crate::domain::waiting_room::{Block, RoomImage};
 use std::sync::Arc;
 
 type Read<T> = Result<T, DecodeError>;
@@ -28,12 +30,19 @@ pub enum Section {
     Catalogue(Box<Catalogue>),
     /// A schedule.
     Schedule(Box<Image>),
+    /// Blocks of a waiting room's people, which follow those before; the room comes after the last.
+    People(ScheduleNumber, Vec<Option<Arc<Block>>>),
+    /// A waiting room, without its people.
+    WaitingRoom(Box<RoomImage>),
 }
 
 #[derive(Serialize, Deserialize)]
-enum SectionWire {
+enum SectionWire<'a> {
     Catalogue(CatalogueImageWire),
     Schedule(Box<ScheduleImageWire>),
+    #[serde(borrow)]
+    People(PeopleWire<'a>),
+    WaitingRoom(Box<RoomImageWire>),
 }
 
 type KeyWire<A> = (u128, u128, u64, u64, A);
@@ -140,13 +149,20 @@ pub fn encode_schedule(image: &Image) -> Vec<u8> {
     encode(&SectionWire::Schedule(Box::new(image)))
 }
 
+/// Writes a waiting room's sections, one after the other: its people in parts, then the room.
+pub fn encode_room(image: &RoomImage) -> impl Iterator<Item = Vec<u8>> {
+    let people = PeopleWire::sections(image).map(SectionWire::People);
+    let room = || SectionWire::WaitingRoom(Box::new(RoomImageWire::from_domain(image)));
+    people.chain(std::iter::once_with(room)).map(|section| encode(&section))
+}
+
 /// The codec of records without their limit: a million keys with their answers are more than that. What
 /// is read is bounded by the bytes, which are all there.
 fn section_codec() -> impl Options {
     bincode::DefaultOptions::new().with_fixint_encoding().with_no_limit()
 }
 
-fn encode(section: &SectionWire) -> Vec<u8> {
+fn encode(section: &SectionWire<'_>) -> Vec<u8> {
     section_codec().serialize(section).expect("writing to memory doesn't fail")
 }
 
@@ -158,6 +174,10 @@ pub fn decode_section(bytes: &[u8]) -> Result<Section, DecodeError> {
     match section_codec().deserialize(bytes)? {
         SectionWire::Catalogue(image) => Ok(Section::Catalogue(Box::new(image.into_domain()?))),
         SectionWire::Schedule(image) => Ok(Section::Schedule(Box::new(image.into_domain()?))),
+        SectionWire::People(people) => {
+            people.into_domain().map(|(number, blocks)| Section::People(number, blocks))
+        }
+        SectionWire::WaitingRoom(image) => Ok(Section::WaitingRoom(Box::new(image.into_domain()?))),
     }
 }
 

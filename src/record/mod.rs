@@ -9,6 +9,7 @@
 //! this folder only.
 
 mod image;
+mod room;
 mod wire;
 
 use bincode::Options;
@@ -19,8 +20,9 @@ use crate::domain::ids::ScheduleNumber;
 use crate::domain::keys::KeyUse;
 use crate::domain::schedule;
 use crate::domain::time::Timestamp;
+use crate::domain::waiting_room;
 
-pub use image::{Section, decode_section, encode_catalogue, encode_schedule};
+pub use image::{Section, decode_section, encode_catalogue, encode_room, encode_schedule};
 
 /// The version of the format. It stands in every frame and snapshot, so a change of it is one of the journal's, too.
 pub const CODEC: u8 = 0;
@@ -33,6 +35,8 @@ pub enum Stream {
     Catalogue,
     /// A schedule, by its number.
     Schedule(ScheduleNumber),
+    /// A schedule's waiting room, by the schedule's number.
+    WaitingRoom(ScheduleNumber),
 }
 
 /// What happened to an aggregate.
@@ -42,6 +46,8 @@ pub enum Fact {
     Catalogue(CatalogueEvent),
     /// Something happened to a schedule.
     Schedule(ScheduleNumber, schedule::Event),
+    /// Something happened to a schedule's waiting room.
+    WaitingRoom(ScheduleNumber, waiting_room::Event),
 }
 
 /// One fact with its place in its stream.
@@ -65,6 +71,7 @@ impl Record {
         match &self.fact {
             Fact::Catalogue(_) => Stream::Catalogue,
             Fact::Schedule(number, _) => Stream::Schedule(*number),
+            Fact::WaitingRoom(number, _) => Stream::WaitingRoom(*number),
         }
     }
 }
@@ -98,6 +105,19 @@ pub fn encode_schedule_event(
     encode_record(bytes, version, at, &cause.into(), event);
 }
 
+/// Appends a waiting room's event to `bytes`.
+pub fn encode_room_event(
+    bytes: &mut Vec<u8>,
+    number: ScheduleNumber,
+    version: u64,
+    at: Timestamp,
+    cause: impl Into<Cause>,
+    event: &waiting_room::Event,
+) {
+    let event = wire::FactWire::WaitingRoom(number.0, room::RoomEventWire::from_domain(event));
+    encode_record(bytes, version, at, &cause.into(), event);
+}
+
 /// Appends an event of the catalogue to `bytes`.
 pub fn encode_catalogue_event(
     bytes: &mut Vec<u8>,
@@ -127,6 +147,9 @@ pub fn decode(bytes: &[u8]) -> Result<Record, DecodeError> {
         wire::FactWire::Catalogue(event) => Fact::Catalogue(event.into_domain()?),
         wire::FactWire::Schedule(number, event) => {
             Fact::Schedule(ScheduleNumber(number), event.into_domain()?)
+        }
+        wire::FactWire::WaitingRoom(number, event) => {
+            Fact::WaitingRoom(ScheduleNumber(number), event.into_domain()?)
         }
     };
     Ok(Record {

@@ -20,6 +20,8 @@ use crate::domain::schedule::{
 use crate::domain::time::Seconds;
 use crate::domain::venue::{Row, RowSeats, Seat, Section as VenueSection, Venue};
 
+mod room;
+
 const AT: Timestamp = Timestamp::from_millis(1_800_000_000_123);
 const KEY: KeyUse = KeyUse { digest: u128::MAX - 1, fingerprint: 7 };
 const NUMBER: ScheduleNumber = ScheduleNumber(7);
@@ -213,6 +215,9 @@ fn encode(record: &Record) -> Vec<u8> {
         Fact::Schedule(number, event) => {
             encode_schedule_event(&mut bytes, *number, *version, *at, cause, event);
         }
+        Fact::WaitingRoom(number, event) => {
+            encode_room_event(&mut bytes, *number, *version, *at, cause, event);
+        }
     }
     bytes
 }
@@ -220,6 +225,7 @@ fn encode(record: &Record) -> Vec<u8> {
 /// A record of every kind of fact, with and without a key.
 fn records() -> Vec<Record> {
     let facts = events().into_iter().map(|event| Fact::Schedule(NUMBER, event));
+    let facts = facts.chain(room::events().into_iter().map(|event| Fact::WaitingRoom(NUMBER, event)));
     let facts = facts.chain(catalogue_events().into_iter().map(Fact::Catalogue));
     let keys = [Some(KEY), None].into_iter().cycle();
     (1..)
@@ -337,6 +343,8 @@ fn every_kind_of_fact_is_among_the_samples() {
     assert_eq!(kinds, (0..=18).collect::<Vec<_>>());
     let kinds: Vec<usize> = catalogue_events().iter().map(catalogue_kind).collect();
     assert_eq!(kinds, (0..=6).collect::<Vec<_>>());
+    let kinds: Vec<usize> = room::events().iter().map(room::kind).collect();
+    assert_eq!(kinds, (0..=12).collect::<Vec<_>>());
 }
 
 #[test]
@@ -352,6 +360,7 @@ fn a_record_knows_its_stream() {
         let expected = match record.fact {
             Fact::Catalogue(_) => Stream::Catalogue,
             Fact::Schedule(..) => Stream::Schedule(NUMBER),
+            Fact::WaitingRoom(..) => Stream::WaitingRoom(NUMBER),
         };
         assert_eq!(record.stream(), expected);
     }
@@ -416,7 +425,9 @@ fn a_schedules_section_is_read_as_it_was_written() {
     for image in [image(), closed, cancelled, upcoming] {
         match decode_section(&encode_schedule(&image)).unwrap() {
             Section::Schedule(read) => assert_eq!(*read, image),
-            Section::Catalogue(_) => panic!("another section"),
+            Section::Catalogue(_) | Section::People(..) | Section::WaitingRoom(_) => {
+                panic!("another section")
+            }
         }
     }
 }
@@ -433,14 +444,16 @@ fn the_catalogues_section_is_read_as_it_was_written() {
                     |catalogue: &Catalogue| catalogue.venues().map(|v| v.layout.seat_count()).sum::<u32>();
                 assert_eq!(seats(&read), seats(&catalogue));
             }
-            Section::Schedule(_) => panic!("another section"),
+            Section::Schedule(_) | Section::People(..) | Section::WaitingRoom(_) => panic!("another section"),
         }
     }
 }
 
 #[test]
 fn a_section_that_is_cut_short_or_followed_by_anything_is_refused() {
-    for bytes in [encode_schedule(&image()), encode_catalogue(&catalogue())] {
+    let image_of_room = room::image();
+    let rooms = encode_room(&image_of_room);
+    for bytes in rooms.chain([encode_schedule(&image()), encode_catalogue(&catalogue())]) {
         for length in 0..bytes.len() {
             assert!(decode_section(&bytes[..length]).is_err(), "cut at {length}");
         }
@@ -480,7 +493,7 @@ fn a_section_may_be_larger_than_any_record() {
     assert!(bytes.len() > 100 << 20);
     match decode_section(&bytes).unwrap() {
         Section::Schedule(read) => assert!(*read == image),
-        Section::Catalogue(_) => panic!("another section"),
+        Section::Catalogue(_) | Section::People(..) | Section::WaitingRoom(_) => panic!("another section"),
     }
 }
 
@@ -499,6 +512,7 @@ proptest! {
     ) {
         let mut samples: Vec<Vec<u8>> = records().iter().map(encode).collect();
         samples.extend([encode_schedule(&image()), encode_catalogue(&catalogue())]);
+        samples.extend(encode_room(&room::image()));
         let bytes = which.get(&samples);
         let damaged = [&bytes[..keep.index(bytes.len())], &tail].concat();
         let _ = decode(&damaged);

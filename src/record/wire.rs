@@ -8,6 +8,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::DecodeError;
+use super::room::RoomEventWire;
 use crate::domain::catalogue::CatalogueEvent;
 use crate::domain::cause::By;
 use crate::domain::concert::{Concert, PricedGrade, Prices};
@@ -63,6 +64,7 @@ impl<'a> ByWire<'a> {
 pub(super) enum FactWire<'a> {
     Catalogue(CatalogueEventWire),
     Schedule(u32, #[serde(borrow)] ScheduleEventWire<'a>),
+    WaitingRoom(u32, #[serde(borrow)] RoomEventWire<'a>),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -209,7 +211,7 @@ struct PolicyWire {
 }
 
 #[derive(Serialize, Deserialize)]
-struct QueueWire {
+pub(super) struct QueueWire {
     active_max: u32,
     admit_per_minute: Option<u32>,
     active: u32,
@@ -532,15 +534,6 @@ impl PlanWire {
             (role.clone(), casting)
         };
         let policy = &plan.policy;
-        let queue = |queue: &QueuePolicy| QueueWire {
-            active_max: queue.active_max,
-            admit_per_minute: queue.admit_per_minute,
-            active: queue.active.get(),
-            claim: queue.claim.get(),
-            waiting: queue.waiting.get(),
-            shuffle: queue.order == QueueOrder::Shuffle,
-            opens_at: instant_out(queue.opens_at),
-        };
         Self {
             starts_at: plan.starts_at.as_millis(),
             ends_at: plan.ends_at.as_millis(),
@@ -555,7 +548,7 @@ impl PlanWire {
                 cancel_until_before_start: policy.cancel_until_before_start.get(),
                 prevent_orphan_seats: policy.prevent_orphan_seats,
                 recovery_grace: policy.recovery_grace.get(),
-                queue: policy.queue.as_ref().map(queue),
+                queue: policy.queue.as_ref().map(QueueWire::from_domain),
             },
         }
     }
@@ -567,15 +560,6 @@ impl PlanWire {
                 CastingWire::Many(names) => Casting::Many(names),
             };
             (role, casting)
-        };
-        let queue = |queue: QueueWire| QueuePolicy {
-            active_max: queue.active_max,
-            admit_per_minute: queue.admit_per_minute,
-            active: Seconds::new(queue.active),
-            claim: Seconds::new(queue.claim),
-            waiting: Seconds::new(queue.waiting),
-            order: if queue.shuffle { QueueOrder::Shuffle } else { QueueOrder::Fifo },
-            opens_at: instant_in(queue.opens_at),
         };
         let policy = self.policy;
         Plan {
@@ -592,8 +576,34 @@ impl PlanWire {
                 cancel_until_before_start: Seconds::new(policy.cancel_until_before_start),
                 prevent_orphan_seats: policy.prevent_orphan_seats,
                 recovery_grace: Seconds::new(policy.recovery_grace),
-                queue: policy.queue.map(queue),
+                queue: policy.queue.map(QueueWire::into_domain),
             },
+        }
+    }
+}
+
+impl QueueWire {
+    pub(super) fn from_domain(queue: &QueuePolicy) -> Self {
+        Self {
+            active_max: queue.active_max,
+            admit_per_minute: queue.admit_per_minute,
+            active: queue.active.get(),
+            claim: queue.claim.get(),
+            waiting: queue.waiting.get(),
+            shuffle: queue.order == QueueOrder::Shuffle,
+            opens_at: instant_out(queue.opens_at),
+        }
+    }
+
+    pub(super) fn into_domain(self) -> QueuePolicy {
+        QueuePolicy {
+            active_max: self.active_max,
+            admit_per_minute: self.admit_per_minute,
+            active: Seconds::new(self.active),
+            claim: Seconds::new(self.claim),
+            waiting: Seconds::new(self.waiting),
+            order: if self.shuffle { QueueOrder::Shuffle } else { QueueOrder::Fifo },
+            opens_at: instant_in(self.opens_at),
         }
     }
 }

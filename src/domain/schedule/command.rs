@@ -146,6 +146,11 @@ impl Command {
         }
     }
 
+    /// Tells whether it may open or end the sale.
+    pub const fn moves_sale(&self) -> bool {
+        matches!(self, Self::Open { .. } | Self::Close | Self::Cancel | Self::Replan { .. })
+    }
+
     /// Tells whether a user asks it, for what is theirs.
     pub const fn is_a_users(&self) -> bool {
         matches!(

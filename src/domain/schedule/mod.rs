@@ -206,6 +206,20 @@ impl Schedule {
         self.counts
     }
 
+    /// Returns how far the sale is, as its events say.
+    pub fn sale_status(&self) -> SaleStatus {
+        self.sale
+    }
+
+    /// Returns how many seats of each grade are free, by the grade's index.
+    pub fn free_by_grade(&self) -> Vec<u32> {
+        let mut free = vec![0; self.layout.grades().len()];
+        for (row, count) in self.layout.rows().iter().zip(&self.free_in_row) {
+            free[row.grade.index()] += count;
+        }
+        free
+    }
+
     /// Returns the idempotency keys that it has seen.
     pub fn keys(&self) -> &Keys<Answer> {
         &self.keys

@@ -6,6 +6,8 @@ use crate::domain::time::{Seconds, Timestamp};
 
 /// The most seats that a policy can allow in one reservation.
 pub const RESERVATION_SEATS_MAX: u32 = 100;
+/// The most users that a policy can have active, or admit a minute.
+pub const ACTIVE_MAX: u32 = 1_000_000;
 
 /// The times, policy and casting of a schedule: what `PUT` sets and may set again.
 #[derive(Debug, Clone, PartialEq, Eq)]

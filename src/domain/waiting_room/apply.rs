@@ -19,24 +19,45 @@ impl WaitingRoom {
         self.last_instant = self.last_instant.max(at);
         self.people.sweep();
         self.keys.forget_old(at);
-        let ended = self.happen(event, at);
+        self.happen(event, at);
         if let Some(key) = key {
-            let answer = match ended {
-                Some(place) => Answer::Place(place),
-                None => self.answer(touched(event)),
-            };
-            self.keys.keep(key, self.version, at, answer);
+            self.keys.keep(key, self.version, at, self.answer(event));
         }
     }
 
-    /// Returns what a change answers that touched a place, or the room.
-    pub fn answer(&self, ticket: Option<Ticket>) -> Answer {
-        let place = ticket.and_then(|ticket| self.place(ticket, self.last_instant));
-        place.map_or_else(|| Answer::Room(self.overview()), Answer::Place)
+    /// Returns what is answered to the wish that the last event, `event`, fulfilled.
+    pub fn answer(&self, event: &Event) -> Answer {
+        let place = |ticket: &Ticket| self.place(*ticket, self.last_instant);
+        let answer = match event {
+            Event::Joined { ticket, .. } => place(ticket).map(Answer::Place),
+            Event::KeyKept { ticket } => ticket.as_ref().and_then(place).map(Answer::Standing),
+            Event::Left { ticket } | Event::Finished { ticket } => Some(Answer::Place(self.ended(*ticket))),
+            Event::Configured { .. }
+            | Event::Tuned { .. }
+            | Event::GateMoved { .. }
+            | Event::Drawn { .. }
+            | Event::Admitted { .. }
+            | Event::Claimed { .. }
+            | Event::PassesExpired { .. }
+            | Event::PlacesExpired { .. }
+            | Event::OutageBridged { .. } => None,
+        };
+        answer.unwrap_or_else(|| Answer::Room(self.overview()))
     }
 
-    /// Does what happened; returns the place that it ended, if one person's wish ended it.
-    fn happen(&mut self, event: &Event, at: Timestamp) -> Option<Place> {
+    /// Returns a place that the last event ended: what is known of it stays until the next.
+    fn ended(&self, ticket: Ticket) -> Place {
+        Place {
+            ticket,
+            status: PlaceStatus::Done,
+            position: None,
+            issued_at: self.joined_at(ticket).expect("kept until the next event"),
+            activated_at: None,
+            expires_at: self.last_instant,
+        }
+    }
+
+    fn happen(&mut self, event: &Event, at: Timestamp) {
         match event {
             Event::Configured { settings, seed } => self.configured_with(settings.as_deref(), *seed, at),
             Event::Tuned { active_max, admit_per_minute, paused } => {
@@ -84,13 +105,14 @@ impl WaitingRoom {
                 }
             }
             Event::Left { ticket } | Event::Finished { ticket } => {
-                let place = self.place(*ticket, Timestamp::ZERO).expect("who leaves has a place");
                 self.end(*ticket);
                 self.done.add(*ticket);
-                let ended = Place { status: PlaceStatus::Done, position: None, expires_at: at, ..place };
-                return Some(ended);
             }
-            Event::PassesExpired { tickets } => tickets.iter().for_each(|ticket| self.end(*ticket)),
+            Event::PassesExpired { tickets } => {
+                for ticket in tickets {
+                    self.end(*ticket);
+                }
+            }
             Event::PlacesExpired { last } => {
                 for ticket in self.oldest..=last.0 {
                     if self.is_waiting(Ticket(ticket)) {
@@ -101,7 +123,6 @@ impl WaitingRoom {
             Event::OutageBridged { down_since } => self.bridge(*down_since, at),
             Event::KeyKept { .. } => {}
         }
-        None
     }
 
     fn configured_with(&mut self, settings: Option<&Settings>, seed: Option<Seed>, at: Timestamp) {
@@ -122,6 +143,7 @@ impl WaitingRoom {
 
     fn draw(&mut self, seed: Seed) {
         assert!(self.drawn.is_none(), "Q1: a room is drawn once");
+        assert_eq!(self.seed, Some(seed), "Q1: the draw is made with the seed whose hash was published");
         let slots: Vec<u32> = self.line.slots().collect();
         let mut order = slots.clone();
         draw::shuffle(&seed, &mut order);
@@ -200,22 +222,5 @@ impl WaitingRoom {
             self.people.leave(ticket);
         }
         self.oldest = self.joined_total() + 1;
-    }
-}
-
-/// Returns the place that an event is about, if it is about one.
-fn touched(event: &Event) -> Option<Ticket> {
-    match event {
-        Event::Joined { ticket, .. } | Event::Left { ticket } | Event::Finished { ticket } => Some(*ticket),
-        Event::KeyKept { ticket } => *ticket,
-        Event::Configured { .. }
-        | Event::Tuned { .. }
-        | Event::GateMoved { .. }
-        | Event::Drawn { .. }
-        | Event::Admitted { .. }
-        | Event::Claimed { .. }
-        | Event::PassesExpired { .. }
-        | Event::PlacesExpired { .. }
-        | Event::OutageBridged { .. } => None,
     }
 }

@@ -2,7 +2,7 @@
 
 use super::draw::Seed;
 use crate::domain::ids::UserId;
-use crate::domain::schedule::policy::QueuePolicy;
+use crate::domain::schedule::policy::{Plan, QueuePolicy};
 use crate::domain::schedule::{Counts, SaleStatus};
 use crate::domain::time::Timestamp;
 
@@ -21,6 +21,15 @@ pub struct Settings {
     pub closes_at: Timestamp,
     /// How many idempotency keys are kept at most.
     pub keys_max: u32,
+}
+
+impl Settings {
+    /// Returns the settings that a schedule's plan gives its waiting room, if it has one.
+    pub fn of(plan: &Plan, keys_max: u32) -> Option<Self> {
+        let policy = plan.policy.queue.clone()?;
+        let opens_at = policy.opens_at.or(plan.sales_open_at);
+        Some(Self { policy, opens_at, closes_at: plan.closes_at(), keys_max })
+    }
 }
 
 /// What a room knows of its schedule: whether anyone should be let in.
@@ -294,8 +303,10 @@ pub struct Overview {
 /// What a change answers: the thing as the change left it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Answer {
-    /// A place.
+    /// A place that was taken, or given up.
     Place(Place),
+    /// The place that the user had already.
+    Standing(Place),
     /// The room.
     Room(Overview),
 }

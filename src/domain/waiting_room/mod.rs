@@ -295,6 +295,18 @@ impl WaitingRoom {
         self.active.iter().map(|(ticket, active)| (Ticket(*ticket), active.expires_at, active.claim_by))
     }
 
+    /// Returns when an active place ends: by time, and until a sign of life came.
+    pub fn pass(&self, ticket: Ticket) -> Option<(Timestamp, Option<Timestamp>)> {
+        self.active.get(&ticket.0).map(|active| (active.expires_at, active.claim_by))
+    }
+
+    /// Tells whether people wait who are admitted as others go: not before the room opens, nor while it is paused.
+    pub fn is_moving(&self, now: Timestamp) -> bool {
+        let Some(settings) = &self.settings else { return false };
+        let open = settings.opens_at.is_none_or(|at| at <= now) && now < settings.closes_at;
+        open && !self.paused && self.gate == Gate::Open && self.waiting() > 0
+    }
+
     /// Returns those who wait, in the order in which they will be admitted (before a draw: in which they joined).
     pub fn in_line(&self) -> impl Iterator<Item = Ticket> {
         self.line.slots().map(|slot| Ticket(self.ticket_of(slot)))
@@ -305,12 +317,13 @@ impl WaitingRoom {
         self.keys.find(key, now)
     }
 
-    /// Returns the first instant at which time alone changes something, if there is one; it may have passed.
-    pub fn next_due(&self) -> Option<Timestamp> {
-        self.settings.as_ref()?;
+    /// Returns the first instant at which time alone changes something, if there is one; it may have passed by `now`.
+    pub fn next_due(&self, now: Timestamp) -> Option<Timestamp> {
+        let closes_at = self.settings.as_ref()?.closes_at;
         let pass = self.ends.first().map(|(at, _)| *at);
         let place = self.oldest_waiting().map(|(_, until)| until);
-        [pass, place, self.draw_at(), self.admission_at()].into_iter().flatten().min()
+        let admission = self.admission_at().filter(|_| now < closes_at);
+        [pass, place, self.draw_at(), admission].into_iter().flatten().min()
     }
 
     /// Takes the bytes of who waits from another copy of the same room, so that both have one.

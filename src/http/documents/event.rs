@@ -10,13 +10,15 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
-use super::{ConcertDocument, PlanDocument, VenueDocument};
+use super::{ConcertDocument, PlanDocument, QueuePolicyDocument, VenueDocument};
 use crate::domain::catalogue::CatalogueEvent;
 use crate::domain::cause::By;
 use crate::domain::concert::Prices;
 use crate::domain::ids::{ReservationId, ReservationNumber, ScheduleId, ScheduleNumber, UserId};
 use crate::domain::schedule::Event;
 use crate::domain::venue::{Layout, Seat};
+use crate::domain::waiting_room::{Event as RoomEvent, Ticket};
+use crate::http::routes::queue::hex;
 
 /// Says by which names a schedule's numbers are known. What isn't known any more is left to the numbers.
 pub trait Names {
@@ -68,6 +70,49 @@ pub fn of_schedule(event: &Event, names: &impl Names) -> EventDocument {
         None => format!("schedules/#{}", names.number().0),
     };
     EventDocument { name, subject, data }
+}
+
+/// Writes an event of a schedule's waiting room. A seed is told once its draw was made; before, its hash.
+pub fn of_room(event: &RoomEvent, number: ScheduleNumber, id: Option<&ScheduleId>) -> EventDocument {
+    let (name, fields) = describe_room(event);
+    let mut data = Map::new();
+    data.insert("scheduleId".into(), id.map(ToString::to_string).into());
+    data.extend(object(fields));
+    let subject = match id {
+        Some(id) => format!("schedules/{id}/queue"),
+        None => format!("schedules/#{}/queue", number.0),
+    };
+    EventDocument { name, subject, data }
+}
+
+fn describe_room(event: &RoomEvent) -> (&'static str, Value) {
+    let tickets = |tickets: &[Ticket]| -> Vec<u32> { tickets.iter().map(|ticket| ticket.0).collect() };
+    match event {
+        RoomEvent::Configured { settings, seed } => {
+            let queue = settings.as_ref().map(|settings| QueuePolicyDocument::from(&settings.policy));
+            let hash = seed.map(|seed| hex(&seed.commitment()));
+            ("RoomConfigured", json!({"queue": written(&queue), "seedSha256": hash}))
+        }
+        RoomEvent::Tuned { active_max, admit_per_minute, paused } => (
+            "RoomTuned",
+            json!({"maxActive": active_max, "admitPerMinute": admit_per_minute, "paused": paused}),
+        ),
+        RoomEvent::GateMoved { gate } => ("GateMoved", json!({"gate": gate.as_str()})),
+        RoomEvent::Joined { ticket, user, admitted } => {
+            ("Joined", json!({"ticket": ticket.0, "userId": user.as_str(), "admitted": admitted}))
+        }
+        RoomEvent::Drawn { seed } => ("Drawn", json!({"seed": hex(&seed.0)})),
+        RoomEvent::Admitted { tickets: admitted } => ("Admitted", json!({"tickets": tickets(admitted)})),
+        RoomEvent::Claimed { tickets: claimed } => ("Claimed", json!({"tickets": tickets(claimed)})),
+        RoomEvent::Left { ticket } => ("Left", json!({"ticket": ticket.0})),
+        RoomEvent::Finished { ticket } => ("Finished", json!({"ticket": ticket.0})),
+        RoomEvent::PassesExpired { tickets: over } => ("PassesExpired", json!({"tickets": tickets(over)})),
+        RoomEvent::PlacesExpired { last } => ("PlacesExpired", json!({"lastTicket": last.0})),
+        RoomEvent::OutageBridged { down_since } => {
+            ("OutageBridged", json!({"downSinceAt": down_since.to_string()}))
+        }
+        RoomEvent::KeyKept { ticket } => ("KeyKept", json!({"ticket": ticket.map(|ticket| ticket.0)})),
+    }
 }
 
 fn describe(event: &Event, names: &impl Names) -> (&'static str, Value) {

@@ -9,7 +9,9 @@ use super::checks::{Checks, NAMES_MAX};
 use super::concert::check_role;
 use crate::domain::ids::{ConcertId, ScheduleId};
 use crate::domain::schedule::Plan;
-use crate::domain::schedule::policy::{Casting, Policy, QueueOrder, QueuePolicy, RESERVATION_SEATS_MAX};
+use crate::domain::schedule::policy::{
+    ACTIVE_MAX, Casting, Policy, QueueOrder, QueuePolicy, RESERVATION_SEATS_MAX,
+};
 use crate::domain::time::{Seconds, Timestamp};
 use crate::http::problem::FieldError;
 
@@ -21,8 +23,6 @@ const PAYMENT_SECONDS_MAX: u32 = 3_600;
 const USER_SEATS_MAX: u32 = 10_000;
 /// How long before the start cancelling can end: a year.
 const CANCEL_SECONDS_MAX: u32 = 366 * DAY;
-/// The most users who can be active, or be admitted in a minute.
-const ACTIVE_MAX: u32 = 1_000_000;
 /// The longest wait: a week.
 const WAITING_SECONDS_MAX: u32 = 7 * DAY;
 

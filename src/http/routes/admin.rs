@@ -23,6 +23,7 @@ use super::schedules::{SeatCounts, find};
 use super::seats::Map as SeatMap;
 use crate::domain::schedule::{SaleStatus, Schedule};
 use crate::domain::time::Timestamp;
+use crate::domain::waiting_room;
 use crate::engine::{HistoryError, ScheduleEntry, SnapshotFailed};
 use crate::http::app::App;
 use crate::http::auth::Admin;
@@ -117,13 +118,66 @@ struct ScheduleOverview {
     version: u64,
     /// The instant of its last event.
     last_event_at: String,
+    /// Its waiting room, where it has one.
+    queue: Option<RoomOverview>,
 }
 
 /// The waiting rooms together.
 #[derive(Debug, Default, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
 struct QueueOverview {
     waiting: u64,
     active: u64,
+    /// How many were ever admitted.
+    admitted_total: u64,
+}
+
+impl QueueOverview {
+    fn add(&mut self, room: &waiting_room::Overview) {
+        self.waiting += u64::from(room.waiting);
+        self.active += u64::from(room.active);
+        self.admitted_total += room.admitted_total;
+    }
+}
+
+/// A schedule's waiting room in the overview.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct RoomOverview {
+    waiting: u32,
+    active: u32,
+    max_active: u32,
+    admit_per_minute: Option<u32>,
+    paused: bool,
+    admitted_total: u64,
+    /// How long a newcomer would wait, from the measured rate.
+    estimated_wait_seconds: Option<u64>,
+    /// `open`, or why nobody is let in: `not_on_sale`, `all_held`, `sold_out`, `cancelled`.
+    gate: &'static str,
+    /// Clients that follow their places.
+    followers: usize,
+}
+
+impl RoomOverview {
+    fn of(entry: &ScheduleEntry, now: Timestamp) -> Option<Self> {
+        let room = entry.room();
+        let overview = {
+            let room = room.read();
+            room.settings()?;
+            room.overview()
+        };
+        Some(Self {
+            waiting: overview.waiting,
+            active: overview.active,
+            max_active: overview.active_max,
+            admit_per_minute: overview.admit_per_minute,
+            paused: overview.paused,
+            admitted_total: overview.admitted_total,
+            estimated_wait_seconds: room.estimated_wait_seconds(overview.waiting.saturating_add(1), now),
+            gate: overview.gate.as_str(),
+            followers: room.followers(),
+        })
+    }
 }
 
 /// The journal.
@@ -181,7 +235,9 @@ async fn overview(State(app): State<App>, _: Admin) -> Json<Overview> {
     let failure = journal.failure().map(|failure| failure.to_string());
     let mut entries = app.engine.schedules();
     let (mut sales, mut seats) = (SaleCounts::default(), SeatCounts::default());
+    let mut queue = QueueOverview::default();
     for entry in &entries {
+        queue.add(&entry.room().read().overview());
         let schedule = entry.read();
         sales.add(schedule.sale_at(now));
         seats.add(schedule.counts());
@@ -204,7 +260,7 @@ async fn overview(State(app): State<App>, _: Admin) -> Json<Overview> {
             sales,
             seats,
             schedules: entries.iter().map(|entry| of_schedule(entry, title(entry), now)).collect(),
-            queue: QueueOverview::default(),
+            queue,
             journal: JournalOverview {
                 position: journal.durable().get(),
                 oldest_position: journal.oldest().get(),
@@ -231,6 +287,7 @@ fn of_schedule(entry: &ScheduleEntry, concert_title: String, now: Timestamp) -> 
         followers,
         version: schedule.seats_version(),
         last_event_at: schedule.last_instant().to_string(),
+        queue: RoomOverview::of(entry, now),
     }
 }
 

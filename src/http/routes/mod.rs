@@ -10,6 +10,7 @@ use super::app::App;
 pub mod admin;
 pub mod catalogue;
 pub mod docs;
+pub mod queue;
 pub mod reservations;
 pub mod running;
 pub mod schedules;
@@ -27,6 +28,7 @@ pub fn api() -> OpenApiRouter<App> {
         .merge(schedules::routes())
         .merge(seats::routes())
         .merge(reservations::routes())
+        .merge(queue::routes())
         .merge(admin::routes())
 }
 

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -15,10 +15,11 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::marked;
+use super::queue::{check_active, shown_pass};
 use crate::domain::catalogue::Catalogue;
 use crate::domain::cause::{By, Cause};
 use crate::domain::concert::Prices;
-use crate::domain::ids::{ReservationId, ReservationNumber, ScheduleNumber};
+use crate::domain::ids::{ReservationId, ReservationNumber, ScheduleNumber, UserId};
 use crate::domain::keys::KeyUse;
 use crate::domain::money::Money;
 use crate::domain::schedule::{
@@ -34,9 +35,6 @@ use crate::http::json::json_bytes;
 use crate::http::problem::{Code, Problem};
 use crate::http::refusal::problem;
 use crate::http::write::JsonWriter;
-
-/// The header of the waiting room's pass.
-const QUEUE_TOKEN: HeaderName = HeaderName::from_static("queue-token");
 
 /// Makes the routes of reservations.
 pub fn routes() -> OpenApiRouter<App> {
@@ -141,7 +139,7 @@ async fn hold(
     let wanted: HoldBody = body.parse()?;
     let entry = app.engine.schedule(&wanted.schedule_id).ok_or_else(Problem::not_found)?;
     let key = key.map(|key| app.engine.key(&caller.user_id, "POST /reservations", key.as_str(), &body.0));
-    check_pass(&app, &entry, &headers, key)?;
+    check_pass(&app, &entry, &caller.user_id, &headers, key)?;
     let wish = match (&wanted.seats, &wanted.best_available) {
         (Some(seats), None) => Wish::Seats(known_seats(entry.layout(), seats)?),
         (None, Some(best)) => best_wish(entry.layout(), best)?,
@@ -192,7 +190,7 @@ async fn exchange(
     let (entry, reservation) = find(&app, &id)?;
     let route = format!("PATCH /reservations/{id}");
     let key = key.map(|key| app.engine.key(&caller.user_id, &route, key.as_str(), &body.0));
-    check_pass(&app, &entry, &headers, key)?;
+    check_pass(&app, &entry, &caller.user_id, &headers, key)?;
     let seats = known_seats(entry.layout(), &wanted.seats)?;
     let caller = Caller::User(caller.user_id);
     let acted = act(&app, &entry, Command::Exchange { reservation, caller, seats }, key).await?;
@@ -375,18 +373,18 @@ fn best_wish(layout: &Layout, best: &BestAvailable) -> Result<Wish, Problem> {
 fn check_pass(
     app: &App,
     entry: &ScheduleEntry,
+    user: &UserId,
     headers: &HeaderMap,
     key: Option<KeyUse>,
 ) -> Result<(), Problem> {
-    let schedule = entry.read();
-    let answered = |key| schedule.find_key(key, app.engine.now()).is_some();
-    if schedule.plan().policy.queue.is_none() || key.is_some_and(answered) {
-        return Ok(());
+    {
+        let schedule = entry.read();
+        let answered = |key| schedule.find_key(key, app.engine.now()).is_some();
+        if schedule.plan().policy.queue.is_none() || key.is_some_and(answered) {
+            return Ok(());
+        }
     }
-    if headers.contains_key(QUEUE_TOKEN) {
-        return Err(Problem::new(Code::QueueTokenInvalid, "The queue token is not one for this schedule."));
-    }
-    Err(Problem::new(Code::QueueTokenRequired, "This schedule has a waiting room: a queue token is needed."))
+    check_active(app, entry, shown_pass(app, entry, user, headers)?)
 }
 
 /// Finds the schedule that a reservation's id names; the actor checks whose the reservation is.

@@ -109,6 +109,12 @@ impl ScheduleView {
             (schedule.venue().to_string(), schedule.currency().as_str().to_owned())
         };
         let Summary { status, counts, plan, seats_version } = summary;
+        let mut plan = PlanDocument::from(&**plan);
+        // What an administrator changed since, while the room runs.
+        if let (Some(queue), Some(room)) = (&mut plan.policy.queue, entry.room().read().settings()) {
+            queue.max_active = u64::from(room.policy.active_max);
+            queue.admit_per_minute = room.policy.admit_per_minute.map(u64::from);
+        }
         Self {
             schedule_id: entry.id().to_string(),
             concert_id: entry.concert().to_string(),
@@ -117,7 +123,7 @@ impl ScheduleView {
             currency,
             seats: SeatCounts::from(*counts),
             version: *seats_version,
-            plan: PlanDocument::from(&**plan),
+            plan,
         }
     }
 }

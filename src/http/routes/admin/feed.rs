@@ -178,6 +178,7 @@ fn write(
     let EventDocument { name, subject, mut data } = match &record.fact {
         Fact::Catalogue(event) => event::of_catalogue(event),
         Fact::Schedule(number, event) => event::of_schedule(event, &known.names(*number, event)?),
+        Fact::WaitingRoom(number, event) => event::of_room(event, *number, known.id(*number)?.as_ref()),
     };
     event::add_by(&mut data, &record.by);
     let event = CloudEvent {

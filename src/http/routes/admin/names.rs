@@ -76,6 +76,14 @@ impl Known {
         Ok(NamesOf { number, recent: &self.recent, source })
     }
 
+    /// Returns the id of a schedule, which may be gone.
+    pub(super) fn id(&mut self, number: ScheduleNumber) -> Result<Option<ScheduleId>, HistoryError> {
+        match self.engine.schedule_by_number(number) {
+            Some(entry) => Ok(Some(entry.id().clone())),
+            None => Ok(self.gone(number)?.id.clone()),
+        }
+    }
+
     fn gone(&mut self, number: ScheduleNumber) -> Result<Arc<Gone>, HistoryError> {
         if let Some(gone) = self.gone.get(&number) {
             return Ok(Arc::clone(gone));
@@ -107,7 +115,7 @@ fn look_back(engine: &Engine, number: ScheduleNumber) -> Result<Gone, HistoryErr
             Fact::Schedule(of, Event::SeatsHeld { number: reservation, nonce, user, .. }) if of == number => {
                 gone.reservations.insert(reservation, (nonce, user));
             }
-            Fact::Catalogue(_) | Fact::Schedule(..) => {}
+            Fact::Catalogue(_) | Fact::Schedule(..) | Fact::WaitingRoom(..) => {}
         }
         Ok::<(), HistoryError>(())
     })?;

@@ -1,0 +1,129 @@
+//! How fast a waiting room moves, as measured: what the wait is estimated from.
+//!
+//! An exponentially weighted mean of the admissions, with a time constant of [`MEMORY`], over the time in which people
+//! waited and might enter: `rate = Σ nᵢ·e^(-age/τ) ÷ ∫ e^(-age/τ)`, so that it is right from the first minute on and a single
+//! admission never makes it jump. Who fills seats that nobody had before (the first hundred at the opening, or
+//! a raised `maxActive`) says nothing about how fast the others will follow, and isn't counted.
+
+use std::time::Duration;
+
+use super::numbers;
+use crate::domain::time::Timestamp;
+
+const MEMORY: Duration = Duration::from_mins(2);
+/// Nothing is said before so much time was measured, and so many admissions.
+const KNOWN_AFTER_SECONDS: f64 = 5.0;
+const KNOWN_ADMISSIONS: f64 = 2.5;
+
+/// The measured rate of one room.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Rate {
+    admitted: f64,
+    seconds: f64,
+    as_of: Timestamp,
+    running: bool,
+    peak: u32,
+}
+
+impl Rate {
+    /// Brings the measure to `now`, with whether the room moves from here on.
+    pub(super) fn advance(&mut self, now: Timestamp, running: bool) {
+        *self = self.at(now);
+        self.running = running;
+    }
+
+    /// Counts admissions, after which `active` are active.
+    pub(super) fn admit(&mut self, count: u32, active: u32) {
+        let fresh = active.saturating_sub(self.peak).min(count);
+        self.peak = self.peak.max(active);
+        self.admitted += numbers::value(u64::from(count - fresh));
+    }
+
+    /// Returns how long it takes until so many are admitted, in whole seconds; nothing while it isn't known.
+    pub(super) fn wait_for(&self, position: u32, now: Timestamp) -> Option<u64> {
+        let Self { admitted, seconds, .. } = self.at(now);
+        if seconds < KNOWN_AFTER_SECONDS || admitted < KNOWN_ADMISSIONS {
+            return None;
+        }
+        let wait = Duration::try_from_secs_f64(numbers::value(u64::from(position)) * seconds / admitted);
+        Some(wait.ok()?.as_secs().max(1))
+    }
+
+    fn at(&self, now: Timestamp) -> Self {
+        if !self.running {
+            return Self { as_of: self.as_of.max(now), ..*self };
+        }
+        let memory = MEMORY.as_secs_f64();
+        let passed = numbers::value(now.millis_since(self.as_of)) / 1e3;
+        let kept = (-passed / memory).exp();
+        Self {
+            admitted: self.admitted * kept,
+            seconds: self.seconds * kept + memory * (1.0 - kept),
+            as_of: self.as_of.max(now),
+            ..*self
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: u64) -> Timestamp {
+        Timestamp::from_millis(1_000_000 + seconds * 1_000)
+    }
+
+    /// A room of 100 that is full, and lets one in each half second.
+    fn steady(seconds: u64) -> Rate {
+        let mut rate = Rate::default();
+        rate.advance(at(0), true);
+        rate.admit(100, 100);
+        for second in 1..=seconds {
+            rate.advance(at(second), true);
+            rate.admit(2, 100);
+        }
+        rate
+    }
+
+    #[test]
+    fn the_wait_is_unknown_at_first_and_then_what_was_measured() {
+        assert_eq!(steady(0).wait_for(600, at(0)), None);
+        assert_eq!(steady(4).wait_for(600, at(4)), None);
+        for seconds in [10, 60, 600] {
+            let wait = steady(seconds).wait_for(600, at(seconds)).unwrap();
+            assert!((290..=310).contains(&wait), "{wait} after {seconds} s");
+        }
+    }
+
+    #[test]
+    fn who_fills_new_room_says_nothing_about_the_pace() {
+        let mut rate = steady(600);
+        let before = rate.wait_for(600, at(600)).unwrap();
+        rate.admit(400, 500);
+        assert_eq!(rate.wait_for(600, at(600)), Some(before));
+    }
+
+    #[test]
+    fn no_second_makes_the_estimate_jump() {
+        let mut rate = steady(600);
+        let mut last = rate.wait_for(6_000, at(600)).unwrap();
+        for second in 601..900 {
+            rate.advance(at(second), true);
+            // Bursts: nothing for nine seconds, then twenty at once.
+            if second % 10 == 0 {
+                rate.admit(20, 100);
+            }
+            let wait = rate.wait_for(6_000, at(second)).unwrap();
+            assert!(wait.abs_diff(last) * 10 <= last, "{last} to {wait}");
+            last = wait;
+        }
+    }
+
+    #[test]
+    fn a_room_that_stands_still_by_order_keeps_its_pace() {
+        let mut rate = steady(600);
+        let before = rate.wait_for(600, at(600));
+        rate.advance(at(600), false);
+        assert_eq!(rate.wait_for(600, at(6_000)), before);
+    }
+}

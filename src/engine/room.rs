@@ -1,0 +1,246 @@
+//! A waiting room as everyone but its actor sees it: the durable state, and what follows from it.
+//!
+//! As with a schedule, the journal is the only writer: it applies each event once it is durable. Polls, ranks and
+//! streams read here and never reach the actor's mailbox. Whether a pass is active is in a concurrent table, which the
+//! journal changes in the same step; the routes of the seats look there and ask nobody.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, OnceLock, PoisonError, RwLock, RwLockReadGuard};
+
+use dashmap::DashMap;
+use kameo::actor::ActorRef;
+use tokio::sync::watch;
+
+use super::rate::Rate;
+use super::room_actor::RoomActor;
+use crate::domain::cause::Cause;
+use crate::domain::ids::ScheduleNumber;
+use crate::domain::time::Timestamp;
+use crate::domain::waiting_room::{Event, Gate, Ticket, WaitingRoom};
+
+/// A room has few active users; more shards would only cost memory.
+const SHARDS: usize = 4;
+
+/// An event of a room with its instant and the idempotency key whose effect it is.
+#[derive(Debug, Clone)]
+pub(super) struct RoomHappened {
+    pub(super) event: Event,
+    pub(super) at: Timestamp,
+    pub(super) cause: Cause,
+}
+
+/// A pass that is active, as the hot path sees it.
+#[derive(Debug)]
+struct ActivePass {
+    expires_at: Timestamp,
+    /// Until when a sign of life must come; none is awaited where it has.
+    claim_by: Option<Timestamp>,
+    /// Whether one came since.
+    alive: AtomicBool,
+}
+
+/// A waiting room's durable state, and its actor.
+pub struct RoomEntry {
+    durable: RwLock<WaitingRoom>,
+    durable_version: AtomicU64,
+    passes: DashMap<Ticket, ActivePass>,
+    rate: Mutex<Rate>,
+    version: watch::Sender<u64>,
+    actor: OnceLock<ActorRef<RoomActor>>,
+}
+
+impl RoomEntry {
+    /// Makes the entry of a room whose whole state is durable.
+    pub(super) fn new(room: WaitingRoom) -> Self {
+        let entry = Self {
+            durable_version: AtomicU64::new(room.version()),
+            version: watch::Sender::new(room.version()),
+            passes: DashMap::with_shard_amount(SHARDS),
+            rate: Mutex::new(Rate::default()),
+            actor: OnceLock::new(),
+            durable: RwLock::new(WaitingRoom::new(ScheduleNumber(0))),
+        };
+        entry.admit(room.actives());
+        *entry.durable.write().unwrap_or_else(PoisonError::into_inner) = room;
+        entry
+    }
+
+    /// Looks at the durable state. Don't keep the guard over an await: the journal waits for it.
+    pub fn read(&self) -> RwLockReadGuard<'_, WaitingRoom> {
+        self.durable.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells whether there is a waiting room.
+    pub fn is_open(&self) -> bool {
+        self.read().settings().is_some()
+    }
+
+    /// Follows the version of the room.
+    pub fn watch(&self) -> watch::Receiver<u64> {
+        self.version.subscribe()
+    }
+
+    /// Returns how many follow the room.
+    pub fn followers(&self) -> usize {
+        self.version.receiver_count()
+    }
+
+    /// Returns how long the holder of a position will wait, in seconds, as measured; nothing while it isn't known.
+    pub fn estimated_wait_seconds(&self, position: u32, now: Timestamp) -> Option<u64> {
+        self.rate.lock().unwrap_or_else(PoisonError::into_inner).wait_for(position, now)
+    }
+
+    /// Tells whether a place is at the seats at `now`.
+    pub fn is_active(&self, ticket: Ticket, now: Timestamp) -> bool {
+        self.passes.get(&ticket).is_some_and(|pass| pass.is_active(now))
+    }
+
+    /// Notes a sign of life of an active place; returns whether it is the first, which the actor is to be told.
+    pub(super) fn show_life(&self, ticket: Ticket, now: Timestamp) -> bool {
+        let Some(pass) = self.passes.get(&ticket) else { return false };
+        pass.claim_by.is_some() && pass.is_active(now) && !pass.alive.swap(true, Ordering::Relaxed)
+    }
+
+    /// Tells whether a place has shown a sign of life, as far as it was awaited.
+    pub(super) fn is_alive(&self, ticket: Ticket) -> bool {
+        self.passes.get(&ticket).is_some_and(|pass| pass.alive.load(Ordering::Relaxed))
+    }
+
+    /// Returns the version of the durable state.
+    pub(super) fn durable_version(&self) -> u64 {
+        self.durable_version.load(Ordering::Acquire)
+    }
+
+    /// Tells whether its actor runs or is being started again, where there is one to run.
+    pub fn is_running(&self) -> bool {
+        self.actor.get().is_none_or(ActorRef::is_alive)
+    }
+
+    pub(super) fn actor(&self) -> Option<&ActorRef<RoomActor>> {
+        self.actor.get()
+    }
+
+    pub(super) fn set_actor(&self, actor: ActorRef<RoomActor>) {
+        assert!(self.actor.set(actor).is_ok(), "a room has one actor");
+    }
+
+    /// Applies events that have just become durable. Called by the journal, in order.
+    pub(super) fn publish(&self, happened: &[RoomHappened]) {
+        let version = {
+            let mut room = self.durable.write().unwrap_or_else(PoisonError::into_inner);
+            for RoomHappened { event, at, cause } in happened {
+                self.end(&room, event);
+                room.apply(event, *at, cause.key);
+                self.begin(&room, event, *at);
+            }
+            room.version()
+        };
+        self.durable_version.store(version, Ordering::Release);
+        self.version.send_replace(version);
+    }
+
+    /// Ends the passes that an event ends, and counts what it ends. Before it is applied.
+    fn end(&self, room: &WaitingRoom, event: &Event) {
+        match event {
+            Event::Left { ticket } => self.close(room, &[*ticket], |_| "left"),
+            Event::Finished { ticket } => self.close(room, &[*ticket], |_| "finished"),
+            Event::PassesExpired { tickets } => self.close(room, tickets, |pass| match pass.claim_by {
+                Some(_) => "unclaimed",
+                None => "pass_expired",
+            }),
+            Event::PlacesExpired { last } => {
+                let over = room.in_line().filter(|ticket| ticket <= last).count();
+                count_ends("place_expired", over);
+            }
+            Event::Configured { settings: None, .. } | Event::GateMoved { gate: Gate::Cancelled } => {
+                self.passes.clear();
+                count_ends("shut", usize::try_from(room.waiting() + room.active()).unwrap_or_default());
+            }
+            Event::Configured { .. }
+            | Event::Tuned { .. }
+            | Event::GateMoved { .. }
+            | Event::Joined { .. }
+            | Event::Drawn { .. }
+            | Event::Admitted { .. }
+            | Event::Claimed { .. }
+            | Event::OutageBridged { .. }
+            | Event::KeyKept { .. } => {}
+        }
+    }
+
+    fn close(&self, room: &WaitingRoom, tickets: &[Ticket], why: impl Fn(&ActivePass) -> &'static str) {
+        for ticket in tickets {
+            let reason = match self.passes.remove(ticket) {
+                Some((_, pass)) => why(&pass),
+                None => "left",
+            };
+            debug_assert!(room.has(*ticket), "an event ends a place that is there");
+            count_ends(reason, 1);
+        }
+    }
+
+    /// Begins the passes that an event begins, and measures. After it was applied.
+    fn begin(&self, room: &WaitingRoom, event: &Event, at: Timestamp) {
+        let admitted = match event {
+            Event::Joined { ticket, admitted, .. } => {
+                metrics::counter!("onsale_queue_joins_total").increment(1);
+                if *admitted { core::slice::from_ref(ticket) } else { &[] }
+            }
+            Event::Admitted { tickets } => tickets,
+            Event::Claimed { tickets } => {
+                for ticket in tickets {
+                    if let Some(mut pass) = self.passes.get_mut(ticket) {
+                        pass.claim_by = None;
+                    }
+                }
+                &[]
+            }
+            Event::OutageBridged { .. } => {
+                self.admit(room.actives());
+                &[]
+            }
+            Event::Configured { .. }
+            | Event::Tuned { .. }
+            | Event::GateMoved { .. }
+            | Event::Drawn { .. }
+            | Event::Left { .. }
+            | Event::Finished { .. }
+            | Event::PassesExpired { .. }
+            | Event::PlacesExpired { .. }
+            | Event::KeyKept { .. } => &[],
+        };
+        self.admit(admitted.iter().filter_map(|ticket| {
+            let (expires_at, claim_by) = room.pass(*ticket)?;
+            Some((*ticket, expires_at, claim_by))
+        }));
+        for ticket in admitted {
+            let joined_at = room.joined_at(*ticket).expect("who was just admitted has a place");
+            let waited = std::time::Duration::from_millis(at.millis_since(joined_at));
+            metrics::histogram!("onsale_queue_wait_seconds").record(waited);
+        }
+        let count = u32::try_from(admitted.len()).expect("few at once");
+        metrics::counter!("onsale_queue_admissions_total").increment(u64::from(count));
+        let mut rate = self.rate.lock().unwrap_or_else(PoisonError::into_inner);
+        rate.advance(at, room.is_moving(at));
+        rate.admit(count, room.active());
+    }
+
+    fn admit(&self, passes: impl Iterator<Item = (Ticket, Timestamp, Option<Timestamp>)>) {
+        for (ticket, expires_at, claim_by) in passes {
+            let alive = AtomicBool::new(self.is_alive(ticket));
+            self.passes.insert(ticket, ActivePass { expires_at, claim_by, alive });
+        }
+    }
+}
+
+impl ActivePass {
+    fn is_active(&self, now: Timestamp) -> bool {
+        let claimed = || self.alive.load(Ordering::Relaxed);
+        now < self.expires_at && self.claim_by.is_none_or(|claim_by| now < claim_by || claimed())
+    }
+}
+
+fn count_ends(reason: &'static str, count: usize) {
+    let count = u64::try_from(count).unwrap_or(u64::MAX);
+    metrics::counter!("onsale_queue_ends_total", "reason" => reason).increment(count);
+}

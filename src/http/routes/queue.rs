@@ -1,0 +1,645 @@
+//! The waiting room: take a place, see where it stands, follow it, leave; and how the room is run.
+//!
+//! Reads are answered from the published room and reach no actor. A stream costs the room nothing: it bumps one
+//! number, and each client looks its own rank up, at most once a second.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body as HttpBody;
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use serde::Deserialize;
+use tokio::sync::watch;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::marked;
+use super::schedules::{asked, find};
+use crate::domain::cause::{By, Cause};
+use crate::domain::ids::UserId;
+use crate::domain::schedule::policy::ACTIVE_MAX;
+use crate::domain::time::Timestamp;
+use crate::domain::waiting_room::{Answer, Command, Gate, Place, PlaceStatus, Ticket, Tuning, WaitingRoom};
+use crate::engine::{Engine, EngineError, Pass, RoomActed, ScheduleEntry};
+use crate::http::app::App;
+use crate::http::auth::{Admin, User};
+use crate::http::extract::{Body, IdempotencyKey, Path, Query, RawBody};
+use crate::http::json::json_bytes;
+use crate::http::problem::{Code, FieldError, Problem};
+use crate::http::refusal::problem;
+use crate::http::write::JsonWriter;
+
+/// The header of the waiting room's pass.
+pub(super) const QUEUE_TOKEN: HeaderName = HeaderName::from_static("queue-token");
+/// How often a stream says that it is alive when nothing else is said.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// A stream tells a position at most so often.
+const POSITION_EVERY: Duration = Duration::from_secs(1);
+/// The bounds of the time after which a waiting client is asked to look again.
+const POLL_SECONDS_MIN: u64 = 2;
+const POLL_SECONDS_MAX: u64 = 30;
+
+/// Makes the routes of the waiting room.
+pub fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(join))
+        .routes(routes!(current, leave))
+        .routes(routes!(events))
+        .routes(routes!(room, tune))
+}
+
+/// A schedule to wait for.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(example = json!({"scheduleId": "perf-kinky-1-2027-02-09-19:30"}))]
+struct JoinBody {
+    schedule_id: String,
+}
+
+/// The schedule that a place is of.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Of {
+    schedule_id: String,
+}
+
+/// A place in a waiting room.
+#[derive(Debug, ToSchema)]
+#[schema(rename_all = "camelCase")]
+#[expect(dead_code, reason = "describes what `Shown::write` writes")]
+struct QueuePlace {
+    /// The pass: it goes in the header `Queue-Token`, beside the bearer token of the same user.
+    token: String,
+    schedule_id: String,
+    /// `waiting`, `active`, `expired` or `done` (paid, or given up).
+    status: String,
+    /// 1 is the next to be admitted; it never grows. Null before a draw, and once admitted.
+    position: Option<u32>,
+    /// Null before a draw, and once admitted.
+    people_ahead: Option<u32>,
+    /// From the measured rate of admission; null while that isn't known.
+    estimated_wait_seconds: Option<u64>,
+    issued_at: String,
+    activated_at: Option<String>,
+    /// When the place ends by time; null once it is over.
+    expires_at: Option<String>,
+    /// Whether nothing is left to wait for. Not in the answer to a request with an `Idempotency-Key`, as what follows.
+    sold_out: Option<bool>,
+    /// How many seats of each grade can be held now.
+    #[schema(value_type = Object)]
+    seats_left: Option<std::collections::BTreeMap<String, u32>>,
+}
+
+/// A waiting room.
+#[derive(Debug, ToSchema)]
+#[schema(rename_all = "camelCase")]
+#[expect(dead_code, reason = "describes what `write_room` writes")]
+struct WaitingRoomDocument {
+    schedule_id: String,
+    waiting: u32,
+    active: u32,
+    max_active: u32,
+    admit_per_minute: Option<u32>,
+    paused: bool,
+    admitted_total: u64,
+    /// How long a newcomer would wait, from the measured rate; null while that isn't known.
+    estimated_wait_seconds: Option<u64>,
+    sold_out: bool,
+    /// How many seats of each grade can be held now.
+    #[schema(value_type = Object)]
+    seats_left: std::collections::BTreeMap<String, u32>,
+    /// Why nobody is admitted, apart from a full room: `open`, `not_on_sale`, `all_held`, `sold_out`, `cancelled`.
+    gate: String,
+    /// When the first is admitted, where the policy or the sale says so.
+    opens_at: Option<String>,
+    /// The draw of a room whose order is `shuffle`.
+    draw: Option<DrawDocument>,
+}
+
+/// A draw: the hash of its seed is there before it, the seed after it.
+#[derive(Debug, ToSchema)]
+#[schema(rename_all = "camelCase")]
+#[expect(dead_code, reason = "describes what `write_room` writes")]
+struct DrawDocument {
+    /// SHA-256 of the seed, in hexadecimal.
+    seed_sha256: String,
+    /// The seed, once the draw was made.
+    seed: Option<String>,
+    /// How many were drawn.
+    drawn: Option<u32>,
+}
+
+/// Take a place
+///
+/// 201 with a new place, 200 with the one that the caller has. Where there is room, it is active at once.
+#[utoipa::path(post, path = "/api/v1/queue/tokens", tag = "Waiting room", request_body = JoinBody,
+    params(("Idempotency-Key" = Option<String>, Header, description = "1–255 visible ASCII characters")),
+    security(("bearer" = [])),
+    responses((status = 201, description = "A place in the queue", body = QueuePlace),
+        (status = 200, description = "The place that the caller has", body = QueuePlace),
+        (status = 404, description = "`not_found`"),
+        (status = 409, description = "`no_waiting_room`, `schedule_not_open` (the sale is over), `request_in_progress`"),
+        (status = 422, description = "`invalid_request`, `idempotency_key_reused`")))]
+async fn join(
+    State(app): State<App>,
+    User(caller): User,
+    key: Option<IdempotencyKey>,
+    body: RawBody,
+) -> Result<Response, Problem> {
+    let wanted: JoinBody = body.parse()?;
+    let entry = find(&app, &wanted.schedule_id)?;
+    let key = key.map(|key| app.engine.key(&caller.user_id, "POST /queue/tokens", key.as_str(), &body.0));
+    let acted = app.engine.join(&entry, &caller.user_id, key).await;
+    let RoomActed { answer, replayed } = acted.map_err(|error| problem(error, None))?;
+    let (place, status) = match answer {
+        Answer::Place(place) => (place, StatusCode::CREATED),
+        Answer::Standing(place) => (place, StatusCode::OK),
+        Answer::Room(_) => return Err(problem(EngineError::OutcomeUnknown, None)),
+    };
+    let now = app.engine.now();
+    let shown = Shown { engine: &app.engine, entry: &entry, user: &caller.user_id, now };
+    // What changes by itself would make the repeat of a keyed answer another.
+    Ok(marked(shown.answer(status, Stand::of(place), key.is_none()), replayed))
+}
+
+/// See where the caller's place stands
+///
+/// `Retry-After` says when it is worth looking again.
+#[utoipa::path(get, path = "/api/v1/queue/tokens/current", tag = "Waiting room",
+    params(("scheduleId" = String, Query), ("Queue-Token" = String, Header, description = "The pass")),
+    security(("bearer" = [])),
+    responses((status = 200, description = "The place as it stands", body = QueuePlace),
+        (status = 401, description = "`queue_token_invalid`: forged, another's, or another schedule's"),
+        (status = 403, description = "`queue_token_required`"),
+        (status = 404, description = "`not_found`")))]
+async fn current(
+    State(app): State<App>,
+    User(caller): User,
+    Query(of): Query<Of>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let entry = find(&app, &of.schedule_id)?;
+    let pass = shown_pass(&app, &entry, &caller.user_id, &headers)?;
+    let now = app.engine.now();
+    let stand = Stand::now(&entry.room().read(), pass, now);
+    let shown = Shown { engine: &app.engine, entry: &entry, user: &caller.user_id, now };
+    Ok(shown.answer(StatusCode::OK, stand, true))
+}
+
+/// Leave
+///
+/// The next in line moves up at once. Doing it again is 204.
+#[utoipa::path(delete, path = "/api/v1/queue/tokens/current", tag = "Waiting room",
+    params(("scheduleId" = String, Query), ("Queue-Token" = String, Header, description = "The pass"),
+           ("Idempotency-Key" = Option<String>, Header)),
+    security(("bearer" = [])),
+    responses((status = 204, description = "The place is given up"),
+        (status = 401, description = "`queue_token_invalid`"), (status = 403, description = "`queue_token_required`"),
+        (status = 404, description = "`not_found`")))]
+async fn leave(
+    State(app): State<App>,
+    User(caller): User,
+    Query(of): Query<Of>,
+    key: Option<IdempotencyKey>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let entry = find(&app, &of.schedule_id)?;
+    let pass = shown_pass(&app, &entry, &caller.user_id, &headers)?;
+    let route = format!("DELETE /queue/tokens/current {}", pass.ticket.0);
+    let key = key.map(|key| app.engine.key(&caller.user_id, &route, key.as_str(), &[]));
+    let command = Command::Leave { user: caller.user_id, ticket: pass.ticket };
+    let acted = app.engine.act_in_room(&entry, command, Cause { by: By::User, key }).await;
+    let acted = acted.map_err(|error| problem(error, None))?;
+    Ok(marked(StatusCode::NO_CONTENT, acted.replayed))
+}
+
+/// Follow the caller's place
+///
+/// Server-sent events: `position` as it changes (at most one a second), `active` with the place once it is admitted,
+/// `ended` with its `status`, which is the last. An open stream is a sign of life.
+#[utoipa::path(get, path = "/api/v1/queue/tokens/current/events", tag = "Waiting room",
+    params(("scheduleId" = String, Query), ("Queue-Token" = String, Header, description = "The pass")),
+    security(("bearer" = [])),
+    responses((status = 200, description = "`text/event-stream`"),
+        (status = 401, description = "`queue_token_invalid`"), (status = 403, description = "`queue_token_required`"),
+        (status = 404, description = "`not_found`")))]
+async fn events(
+    State(app): State<App>,
+    User(caller): User,
+    Query(of): Query<Of>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let entry = find(&app, &of.schedule_id)?;
+    let pass = shown_pass(&app, &entry, &caller.user_id, &headers)?;
+    let follower = Follower {
+        versions: entry.room().watch(),
+        engine: app.engine.clone(),
+        entry,
+        user: caller.user_id,
+        pass,
+        told: Told::Nothing,
+        quiet_until: Instant::now(),
+        shutdown: app.parts.shutdown.clone(),
+    };
+    let stream = futures_util::stream::unfold(follower, |mut follower| async move {
+        follower.next().await.map(|chunk| (Ok::<_, core::convert::Infallible>(chunk), follower))
+    });
+    let mut response = Response::new(HttpBody::from_stream(stream));
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    // Some proxies hold a stream back unless they are told.
+    headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
+    Ok(response)
+}
+
+/// The waiting room of a schedule
+#[utoipa::path(get, path = "/api/v1/schedules/{scheduleId}/queue", tag = "Waiting room",
+    params(("scheduleId" = String, Path)),
+    responses((status = 200, description = "How many wait, and how fast it goes", body = WaitingRoomDocument),
+        (status = 404, description = "`not_found`"), (status = 409, description = "`no_waiting_room`")))]
+async fn room(State(app): State<App>, Path(id): Path<String>) -> Result<Response, Problem> {
+    let entry = find(&app, &id)?;
+    shown_room(&app, &entry)
+}
+
+/// What may be changed while a room runs; what is absent stays.
+#[expect(clippy::option_option, reason = "null takes the limit away, and an absent field leaves it")]
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(example = json!({"maxActive": 200, "paused": false}))]
+struct TuneBody {
+    /// How many may be active. Lowered, it ends nobody's pass.
+    #[serde(default)]
+    max_active: Option<u64>,
+    /// How many are admitted a minute at most; null takes the limit away.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<u64>)]
+    admit_per_minute: Option<Option<u64>>,
+    /// Whether nobody is admitted.
+    #[serde(default)]
+    paused: Option<bool>,
+}
+
+/// Tells a field that is null from one that is absent.
+#[expect(clippy::option_option, reason = "an absent field isn't read at all")]
+fn given<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<Option<u64>>, D::Error> {
+    Option::deserialize(from).map(Some)
+}
+
+/// Run a waiting room
+#[utoipa::path(patch, path = "/api/v1/schedules/{scheduleId}/queue", tag = "Waiting room", request_body = TuneBody,
+    params(("scheduleId" = String, Path), ("Idempotency-Key" = Option<String>, Header)), security(("bearer" = [])),
+    responses((status = 200, description = "The room as it is now", body = WaitingRoomDocument),
+        (status = 404, description = "`not_found`"), (status = 409, description = "`no_waiting_room`"),
+        (status = 422, description = "`invalid_request`")))]
+async fn tune(
+    State(app): State<App>,
+    admin: Admin,
+    Path(id): Path<String>,
+    key: Option<IdempotencyKey>,
+    body: Body<TuneBody>,
+) -> Result<Response, Problem> {
+    let entry = find(&app, &id)?;
+    let tuning = body.value.check()?;
+    let cause = asked(&app, &admin, &format!("PATCH /schedules/{id}/queue"), key, &body.raw);
+    let acted = app.engine.act_in_room(&entry, Command::Tune(tuning), cause).await;
+    let acted = acted.map_err(|error| problem(error, None))?;
+    Ok(marked(shown_room(&app, &entry)?, acted.replayed))
+}
+
+impl TuneBody {
+    fn check(self) -> Result<Tuning, Problem> {
+        let mut errors = Vec::new();
+        let mut number = |field: &str, number: u64| {
+            let right = u32::try_from(number).ok().filter(|number| (1..=ACTIVE_MAX).contains(number));
+            if right.is_none() {
+                let detail = format!("must be from 1 to {ACTIVE_MAX}");
+                errors.push(FieldError { field: field.to_owned(), detail });
+            }
+            right.unwrap_or_default()
+        };
+        let tuning = Tuning {
+            active_max: self.max_active.map(|count| number("maxActive", count)),
+            admit_per_minute: self
+                .admit_per_minute
+                .map(|rate| rate.map(|count| number("admitPerMinute", count))),
+            paused: self.paused,
+        };
+        if errors.is_empty() { Ok(tuning) } else { Err(Problem::invalid(errors)) }
+    }
+}
+
+/// Reads the pass that a request shows.
+///
+/// # Errors
+/// 403 `queue_token_required` where it shows none, 401 `queue_token_invalid` where it isn't this user's for this
+/// schedule.
+pub(super) fn shown_pass(
+    app: &App,
+    entry: &ScheduleEntry,
+    user: &UserId,
+    headers: &HeaderMap,
+) -> Result<Pass, Problem> {
+    let mut shown = headers.get_all(QUEUE_TOKEN).iter();
+    let Some(token) = shown.next() else {
+        let detail = "This schedule has a waiting room: a queue token is needed.";
+        return Err(Problem::new(Code::QueueTokenRequired, detail));
+    };
+    let token = token.to_str().ok().filter(|_| shown.next().is_none());
+    token.and_then(|token| app.engine.read_pass(entry, user, token)).ok_or_else(|| {
+        Problem::new(Code::QueueTokenInvalid, "The queue token is not one of yours for this schedule.")
+    })
+}
+
+/// Refuses a pass that isn't active.
+///
+/// # Errors
+/// 403 `queue_not_active`, with the position of who still waits.
+pub(super) fn check_active(app: &App, entry: &ScheduleEntry, pass: Pass) -> Result<(), Problem> {
+    if entry.room().is_active(pass.ticket, app.engine.now()) {
+        return Ok(());
+    }
+    let position = entry.room().read().position(pass.ticket);
+    let detail = match position {
+        Some(_) => "It is not your turn yet; see `position`.",
+        None => "This queue token is not active.",
+    };
+    Err(Problem::new(Code::QueueNotActive, detail).with("position", position))
+}
+
+/// How a place stands, whether or not anyone has it any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Stand {
+    ticket: Ticket,
+    status: PlaceStatus,
+    position: Option<u32>,
+    issued_at: Timestamp,
+    activated_at: Option<Timestamp>,
+    expires_at: Option<Timestamp>,
+}
+
+impl Stand {
+    fn of(place: Place) -> Self {
+        let live = matches!(place.status, PlaceStatus::Waiting | PlaceStatus::Active);
+        Self {
+            ticket: place.ticket,
+            status: place.status,
+            position: place.position,
+            issued_at: place.issued_at,
+            activated_at: place.activated_at,
+            expires_at: Some(place.expires_at).filter(|_| live),
+        }
+    }
+
+    fn now(room: &WaitingRoom, pass: Pass, now: Timestamp) -> Self {
+        let ended = || Self {
+            ticket: pass.ticket,
+            status: room.ending(pass.ticket),
+            position: None,
+            issued_at: pass.issued_at,
+            activated_at: None,
+            expires_at: None,
+        };
+        room.place(pass.ticket, now).map_or_else(ended, Self::of)
+    }
+}
+
+/// A place as its user is shown it.
+struct Shown<'a> {
+    engine: &'a Engine,
+    entry: &'a ScheduleEntry,
+    user: &'a str,
+    now: Timestamp,
+}
+
+impl Shown<'_> {
+    fn answer(&self, status: StatusCode, stand: Stand, live: bool) -> Response {
+        let mut json = JsonWriter::with_capacity(512);
+        self.write(&mut json, stand, live);
+        let mut response = json_bytes(status, json.into_bytes());
+        let headers = response.headers_mut();
+        let vary = HeaderValue::from_static("authorization, queue-token");
+        headers.insert(header::VARY, vary);
+        let seconds = self.poll_seconds(stand);
+        let caching = match seconds {
+            Some(seconds) => format!("private, max-age={seconds}"),
+            None => "no-store".to_owned(),
+        };
+        headers.insert(header::CACHE_CONTROL, HeaderValue::try_from(caching).expect("plain characters"));
+        if let Some(seconds) = seconds {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response
+    }
+
+    /// Says when it is worth looking again: the sooner, the nearer the turn, and spread so that those who came together
+    /// don't come again together.
+    fn poll_seconds(&self, stand: Stand) -> Option<u64> {
+        if stand.status != PlaceStatus::Waiting {
+            return None;
+        }
+        let room = self.entry.room();
+        let wait = stand.position.and_then(|position| room.estimated_wait_seconds(position, self.now));
+        let near = stand.position.is_some_and(|position| position <= room.read().overview().active_max);
+        let base = match wait {
+            Some(wait) => (wait / 10).clamp(POLL_SECONDS_MIN, POLL_SECONDS_MAX),
+            None if near => POLL_SECONDS_MIN,
+            None => POLL_SECONDS_MAX / 3,
+        };
+        // Half the time, and up to as much again by a number that is the ticket's own (Knuth's multiplicative hash).
+        let own = u64::from(stand.ticket.0.wrapping_mul(2_654_435_769) >> 16);
+        Some((base / 2).max(1) + own % base)
+    }
+
+    fn write(&self, json: &mut JsonWriter, stand: Stand, live: bool) {
+        let pass = Pass { ticket: stand.ticket, issued_at: stand.issued_at };
+        let token = self.engine.sign_pass(self.entry, self.user, pass);
+        json.raw("{\"token\":\"").raw(&token);
+        json.raw("\",\"scheduleId\":").string(self.entry.id());
+        json.raw(",\"status\":\"").raw(stand.status.as_str()).raw("\"");
+        self.write_position(json, stand.position, live);
+        json.raw(",\"issuedAt\":").instant(stand.issued_at);
+        json.raw(",\"activatedAt\":").instant_or_null(stand.activated_at);
+        json.raw(",\"expiresAt\":").instant_or_null(stand.expires_at);
+        if live {
+            write_seats_left(json, self.entry);
+        }
+        json.raw("}");
+    }
+
+    fn write_position(&self, json: &mut JsonWriter, position: Option<u32>, live: bool) {
+        let wait = position
+            .filter(|_| live)
+            .and_then(|position| self.entry.room().estimated_wait_seconds(position, self.now));
+        number_or_null(json.raw(",\"position\":"), position.map(u64::from));
+        number_or_null(json.raw(",\"peopleAhead\":"), position.map(|position| u64::from(position - 1)));
+        number_or_null(json.raw(",\"estimatedWaitSeconds\":"), wait);
+    }
+}
+
+fn number_or_null(json: &mut JsonWriter, number: Option<u64>) {
+    match number {
+        Some(number) => json.display(number),
+        None => json.raw("null"),
+    };
+}
+
+fn write_seats_left(json: &mut JsonWriter, entry: &ScheduleEntry) {
+    let (free, gate) = {
+        let schedule = entry.read();
+        (schedule.free_by_grade(), Gate::of(schedule.sale_status(), schedule.counts()))
+    };
+    json.raw(",\"soldOut\":").display(gate == Gate::SoldOut).raw(",\"seatsLeft\":{");
+    for (index, (grade, free)) in entry.layout().grades().iter().zip(free).enumerate() {
+        json.raw(if index == 0 { "" } else { "," }).string(grade).raw(":").display(free);
+    }
+    json.raw("}");
+}
+
+fn shown_room(app: &App, entry: &ScheduleEntry) -> Result<Response, Problem> {
+    let (overview, opens_at, commitment, drawing) = {
+        let room = entry.room().read();
+        let settings = room.settings().ok_or_else(no_waiting_room)?;
+        (room.overview(), settings.opens_at, room.commitment(), room.drawing())
+    };
+    let newcomer = overview.waiting.saturating_add(1);
+    let wait = entry.room().estimated_wait_seconds(newcomer, app.engine.now());
+    let mut json = JsonWriter::with_capacity(512);
+    json.raw("{\"scheduleId\":").string(entry.id());
+    json.raw(",\"waiting\":").display(overview.waiting).raw(",\"active\":").display(overview.active);
+    json.raw(",\"maxActive\":").display(overview.active_max);
+    number_or_null(json.raw(",\"admitPerMinute\":"), overview.admit_per_minute.map(u64::from));
+    json.raw(",\"paused\":").display(overview.paused);
+    json.raw(",\"admittedTotal\":").display(overview.admitted_total);
+    number_or_null(json.raw(",\"estimatedWaitSeconds\":"), wait);
+    write_seats_left(&mut json, entry);
+    json.raw(",\"gate\":\"").raw(overview.gate.as_str());
+    json.raw("\",\"opensAt\":").instant_or_null(opens_at).raw(",\"draw\":");
+    match commitment {
+        Some(hash) => {
+            json.raw("{\"seedSha256\":\"").raw(&hex(&hash)).raw("\",\"seed\":");
+            match drawing {
+                Some((seed, count)) => {
+                    json.raw("\"").raw(&hex(&seed.0)).raw("\",\"drawn\":").display(count).raw("}")
+                }
+                None => json.raw("null,\"drawn\":null}"),
+            }
+        }
+        None => json.raw("null"),
+    };
+    json.raw("}");
+    let mut response = json_bytes(StatusCode::OK, json.into_bytes()).into_response();
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=1"));
+    Ok(response)
+}
+
+pub(super) fn no_waiting_room() -> Problem {
+    Problem::new(Code::NoWaitingRoom, "This schedule has no waiting room.")
+}
+
+/// Writes bytes in hexadecimal.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    use core::fmt::Write;
+    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
+        write!(text, "{byte:02x}").expect("writing to memory doesn't fail");
+        text
+    })
+}
+
+/// What a stream has told its client last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Told {
+    Nothing,
+    /// The position, and whether it is sold out.
+    Waiting(Option<u32>, bool),
+    Active,
+    Ended,
+}
+
+/// One client that follows its place.
+struct Follower {
+    engine: Engine,
+    entry: Arc<ScheduleEntry>,
+    user: UserId,
+    pass: Pass,
+    versions: watch::Receiver<u64>,
+    told: Told,
+    /// Until when nothing is looked up again.
+    quiet_until: Instant,
+    shutdown: CancellationToken,
+}
+
+impl Follower {
+    /// Returns what is sent next; `None` ends the stream. Asked only when the client took the last.
+    async fn next(&mut self) -> Option<Bytes> {
+        loop {
+            if self.told == Told::Ended || self.shutdown.is_cancelled() || self.entry.read().is_deleted() {
+                return None;
+            }
+            tokio::select! {
+                () = tokio::time::sleep_until(self.quiet_until) => {}
+                () = self.shutdown.cancelled() => return None,
+            }
+            self.versions.borrow_and_update();
+            self.quiet_until = Instant::now() + POSITION_EVERY;
+            if let Some(chunk) = self.tell() {
+                return Some(chunk);
+            }
+            tokio::select! {
+                changed = self.versions.changed() => if changed.is_err() { return None },
+                () = tokio::time::sleep(KEEP_ALIVE) => return Some(Bytes::from_static(b": still here\n\n")),
+                () = self.shutdown.cancelled() => return None,
+            }
+        }
+    }
+
+    /// Says what is new.
+    fn tell(&mut self) -> Option<Bytes> {
+        let now = self.engine.now();
+        let stand = Stand::now(&self.entry.room().read(), self.pass, now);
+        let shown = Shown { engine: &self.engine, entry: &self.entry, user: &self.user, now };
+        let mut json = JsonWriter::with_capacity(512);
+        let (name, told) = match stand.status {
+            PlaceStatus::Waiting => {
+                let sold_out = self.entry.room().read().gate() == Gate::SoldOut;
+                json.raw("event: position\ndata: {\"status\":\"waiting\"");
+                shown.write_position(&mut json, stand.position, true);
+                write_seats_left(&mut json, &self.entry);
+                json.raw("}\n\n");
+                ("position", Told::Waiting(stand.position, sold_out))
+            }
+            PlaceStatus::Active => {
+                self.engine.show_life(&self.entry, self.pass.ticket);
+                json.raw("event: active\ndata: ");
+                shown.write(&mut json, stand, true);
+                json.raw("\n\n");
+                ("active", Told::Active)
+            }
+            PlaceStatus::Expired | PlaceStatus::Done => {
+                json.raw("event: ended\ndata: {\"status\":\"").raw(stand.status.as_str()).raw("\"}\n\n");
+                ("ended", Told::Ended)
+            }
+        };
+        let first = self.told == Told::Nothing;
+        if told == self.told {
+            return None;
+        }
+        self.told = told;
+        metrics::counter!("onsale_queue_stream_events_total", "event" => name).increment(1);
+        if !first {
+            return Some(json.into_bytes().into());
+        }
+        // Those who come again after a restart are spread over some seconds.
+        let wait = 1_000 + self.pass.ticket.0.wrapping_mul(2_654_435_769) % 4_000;
+        let mut bytes = format!("retry: {wait}\n").into_bytes();
+        bytes.extend_from_slice(&json.into_bytes());
+        Some(bytes.into())
+    }
+}
