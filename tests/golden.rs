@@ -16,13 +16,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use onsale::clock::ManualClock;
+use onsale::clock::{Clock, ManualClock};
 use onsale::domain::cause::Cause;
-use onsale::domain::schedule::policy::Policy;
+use onsale::domain::schedule::policy::{Policy, QueueOrder, QueuePolicy};
 use onsale::domain::schedule::{Command, ReservationRef, Wish};
 use onsale::domain::time::Seconds;
 use onsale::domain::venue::Seat;
-use onsale::engine::{CatalogueChange, Engine, EngineConfig};
+use onsale::domain::waiting_room::{Command as RoomCommand, RoomImage, Ticket, Tuning};
+use onsale::engine::{CatalogueChange, Engine, EngineConfig, ScheduleEntry};
 use onsale::journal::{InspectError, Inspection, JournalConfig, Position, snapshot};
 use onsale::record;
 use onsale::recovery::World;
@@ -57,6 +58,9 @@ fn describe(world: &World) -> String {
     for (id, listing) in world.catalogue.schedules() {
         let schedule = &world.schedules[&listing.number];
         writeln!(text, "schedule {id} {:#?}", onsale::domain::schedule::Image::of(schedule)).unwrap();
+        if let Some(room) = world.rooms.get(&listing.number) {
+            writeln!(text, "waiting room of {id} {:#?}", RoomImage::of(room)).unwrap();
+        }
     }
     text
 }
@@ -100,9 +104,52 @@ async fn scenario(config: EngineConfig, clock: &ManualClock) {
     engine.close().await.unwrap();
 }
 
-fn write(root: &Path) {
+/// What the golden journal of waiting rooms tells: something of every kind that can happen in one.
+async fn scenario_of_rooms(config: EngineConfig, clock: &ManualClock) {
+    let (engine, entries) = open_with(config, 1, 2).await;
+    let [fifo, shuffled] = &entries[..] else { panic!("two schedules") };
+    let policy = |queue| Policy { queue: Some(queue), ..Policy::default() };
+    let queue = QueuePolicy { active_max: 2, ..QueuePolicy::default() };
+    put_policy(&engine, fifo, policy(queue.clone())).await;
+    for name in ["u1", "u2", "u3", "관객", "u5", "u6"] {
+        engine.join(fifo, &user(name), None).await.unwrap();
+    }
+    engine.join(fifo, &user("u7"), key(1, 2)).await.unwrap();
+    engine.join(fifo, &user("u7"), key(3, 4)).await.unwrap();
+    engine.show_life(fifo, Ticket(1));
+    let act = async |command| engine.act_in_room(fifo, command, Cause::default()).await.unwrap();
+    act(RoomCommand::Claim { ticket: Ticket(1) }).await;
+    engine.snapshot().await.unwrap();
+    act(RoomCommand::Leave { user: user("u5"), ticket: Ticket(5) }).await;
+    act(RoomCommand::Finish { user: user("u1") }).await;
+    let tuning = Tuning { admit_per_minute: Some(Some(30)), paused: Some(true), active_max: Some(3) };
+    act(RoomCommand::Tune(tuning)).await;
+    clock.pass_millis(130_000);
+    act(RoomCommand::Tune(Tuning { paused: Some(false), ..Tuning::default() })).await;
+    let opens_at = Some(clock.now().plus(Seconds::new(60)));
+    let queue = QueuePolicy { order: QueueOrder::Shuffle, opens_at, active_max: 1, ..queue };
+    put_policy(&engine, shuffled, policy(queue)).await;
+    for name in ["a", "b", "c", "d", "e"] {
+        engine.join(shuffled, &user(name), None).await.unwrap();
+    }
+    engine.snapshot().await.unwrap();
+    clock.pass_millis(61_000);
+    engine.join(shuffled, &user("late"), None).await.unwrap();
+    hold(&engine, shuffled, "someone", &[0, 1, 2, 3]).await.unwrap();
+    clock.pass_millis(3_500_000);
+    engine.act_in_room(fifo, RoomCommand::Finish { user: user("nobody") }, Cause::default()).await.unwrap();
+    engine.act(fifo, Command::Cancel, None).await.unwrap();
+    engine.close().await.unwrap();
+}
+
+async fn put_policy(engine: &Engine, entry: &ScheduleEntry, policy: Policy) {
+    let plan = support::plan(support::NOW, policy);
+    let change = CatalogueChange::PutSchedule(entry.id().clone(), support::concert().id, plan);
+    engine.change(change, None).await.unwrap();
+}
+
+fn write(root: &Path, scenario: impl AsyncFnOnce(EngineConfig, &ManualClock)) {
     let data = root.join("data");
-    assert!(!data.exists(), "what has shipped is never made again");
     let clock = ManualClock::at(support::NOW);
     let config = EngineConfig { clock: Arc::new(clock.clone()), ..support::config(&data) };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
@@ -144,9 +191,19 @@ fn replayed(data: &Path) -> World {
 
 #[test]
 fn the_golden_data_of_version_1_is_read_as_it_was_written() {
-    let root = golden("v1");
-    if std::env::var("ONSALE_GOLDEN").as_deref() == Ok("write") {
-        write(&root);
+    check("v1", scenario);
+}
+
+#[test]
+fn the_golden_data_of_waiting_rooms_is_read_as_it_was_written() {
+    check("v1-rooms", scenario_of_rooms);
+}
+
+/// Reads the data of a folder as it was written; writes what isn't there, where that is asked for.
+fn check(folder: &str, scenario: impl AsyncFnOnce(EngineConfig, &ManualClock)) {
+    let root = golden(folder);
+    if std::env::var("ONSALE_GOLDEN").as_deref() == Ok("write") && !root.exists() {
+        write(&root, scenario);
     }
     let dir = tempfile::tempdir().unwrap();
     copy(&root.join("data"), dir.path());

@@ -12,6 +12,7 @@
 
 mod client;
 mod demo;
+mod draw;
 mod import;
 mod map;
 mod openapi;

@@ -326,6 +326,13 @@ pub(super) fn restore(snapshot: &Snapshot) -> Result<Start, PastError> {
     Ok(start)
 }
 
+/// Returns the world of the snapshot at a position.
+pub(super) fn start_at(inspection: &Inspection, dir: &Path, position: Position) -> Result<World, PastError> {
+    let found = snapshot::list(dir)?.into_iter().find(|(at, _)| *at == position);
+    let (_, path) = found.ok_or(PastError::NotRetained { oldest: position.next(), usable: None })?;
+    Ok(restore(&read_snapshot(&path, position, inspection.log_id())?)?.world)
+}
+
 /// Reads a record.
 pub(super) fn decode(position: Position, bytes: &[u8]) -> Result<Record, PastError> {
     record::decode(bytes).map_err(|source| PastError::Decode { position, source })

@@ -5,14 +5,16 @@
 use std::path::PathBuf;
 
 use clap::builder::PossibleValuesParser;
-use clap::{Arg, ArgGroup, ArgMatches, Command, value_parser};
+use clap::{Arg, ArgAction, ArgGroup, ArgMatches, Command, value_parser};
 use onsale::domain::ids::ScheduleId;
 use onsale::domain::schedule::{Reservation, Schedule, SeatStatus};
 use onsale::domain::time::Timestamp;
+use onsale::domain::waiting_room::{Ticket, WaitingRoom};
 use onsale::journal::Position;
 use onsale::recovery::World;
 use serde_json::{Value, json};
 
+use super::draw;
 use super::map::{self, Map};
 use super::output::{Failure, complain, print};
 use super::past::{self, Rebuild, Rebuilt, Until};
@@ -43,13 +45,17 @@ pub(super) fn command() -> Command {
         .value_parser(PossibleValuesParser::new(["json", "map"]))
         .default_value("json")
         .help("JSON, or one schedule's seats as a map");
+    let audit = Arg::new("draw").long("draw").action(ArgAction::SetTrue).conflicts_with("format").help(
+        "Make the draw of the schedule's waiting room again, from the journal alone, and say whether it is the one that counted",
+    );
     Command::new("replay")
         .about("Show the state as it was, from a stopped engine's journal, without changing anything")
-        .args([at, position, schedule, format, scratch()])
+        .args([at, position, schedule, format, audit, scratch()])
         .group(ArgGroup::new("until").args(["at", "position"]))
         .args(settings(&["data_dir"]))
         .after_help(
-            "EXAMPLE\n  onsale replay --data-dir ./data --at 2026-11-20T12:00:00Z --schedule evening-1 --format map\n\n\
+            "EXAMPLE\n  onsale replay --data-dir ./data --at 2026-11-20T12:00:00Z --schedule evening-1 --format map\n  \
+             onsale replay --data-dir ./data --schedule evening-1 --draw\n\n\
              PRINTS\n  the catalogue's counts, and each schedule with its status, seats and reservations; without --at and\n  \
              --position the last state. A map has . for available, h for held, # for reserved, x for blocked\n\n\
              EXIT CODES\n  0  shown\n  1  it is damaged, or no longer kept: where and since when is on standard error\n  \
@@ -80,9 +86,14 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
         complain(&format!("note: {note}\n"));
     }
     let wanted = matches.get_one::<ScheduleId>("schedule");
+    if matches.get_flag("draw") {
+        let wanted =
+            wanted.ok_or_else(|| Failure::Usage("a draw is one schedule's: add --schedule".into()))?;
+        return draw::run(&inspection, dir, &rebuilt, wanted);
+    }
     let schedules = select(&rebuilt.world, wanted)?;
     if matches.get_one::<String>("format").is_some_and(|format| format == "map") {
-        return print(&draw(&rebuilt, one(&schedules)?));
+        return print(&map_of(&rebuilt, one(&schedules)?));
     }
     let text =
         serde_json::to_string_pretty(&describe(&rebuilt, until, &schedules)).map_err(Failure::failed)?;
@@ -113,7 +124,7 @@ fn one<'w>(schedules: &[&'w Schedule]) -> Result<&'w Schedule, Failure> {
     Err(Failure::Usage(format!("a map is of one schedule: choose with --schedule ({})", ids.join(", "))))
 }
 
-fn draw(rebuilt: &Rebuilt, schedule: &Schedule) -> String {
+fn map_of(rebuilt: &Rebuilt, schedule: &Schedule) -> String {
     format!(
         "{}, {} at position {}, {}\n{}",
         schedule.id(),
@@ -130,7 +141,16 @@ fn describe(rebuilt: &Rebuilt, until: Until, schedules: &[&Schedule]) -> Value {
         Until::Instant(at) => at,
         Until::End | Until::Position(_) => world.last_instant(),
     };
-    let described: Vec<Value> = schedules.iter().map(|schedule| describe_schedule(schedule)).collect();
+    let described: Vec<Value> = schedules
+        .iter()
+        .map(|schedule| {
+            let mut described = describe_schedule(schedule);
+            if let Some(room) = world.rooms.get(&schedule.number()) {
+                described["queue"] = describe_room(room, at);
+            }
+            described
+        })
+        .collect();
     json!({
         "position": position.get(),
         "at": at.to_string(),
@@ -167,6 +187,35 @@ fn describe_schedule(schedule: &Schedule) -> Value {
         "lastEventAt": schedule.last_instant().to_string(),
         "seats": counts,
         "reservations": reservations,
+    })
+}
+
+/// Those who wait, in order, and those who are at the seats.
+fn describe_room(room: &WaitingRoom, at: Timestamp) -> Value {
+    let place = |ticket: Ticket| {
+        let place = room.place(ticket, at);
+        json!({
+            "ticket": ticket.0,
+            "userId": room.user(ticket),
+            "position": place.and_then(|place| place.position),
+            "issuedAt": place.map(|place| place.issued_at.to_string()),
+            "activatedAt": place.and_then(|place| place.activated_at).map(|at| at.to_string()),
+            "expiresAt": place.map(|place| place.expires_at.to_string()),
+        })
+    };
+    let mut active: Vec<Ticket> = room.actives().map(|(ticket, ..)| ticket).collect();
+    active.sort_unstable();
+    let overview = room.overview();
+    json!({
+        "maxActive": overview.active_max,
+        "admitPerMinute": overview.admit_per_minute,
+        "paused": overview.paused,
+        "gate": overview.gate.as_str(),
+        "admittedTotal": overview.admitted_total,
+        "joinedTotal": room.joined_total(),
+        "events": room.version(),
+        "active": active.into_iter().map(place).collect::<Vec<_>>(),
+        "waiting": room.in_line().map(place).collect::<Vec<_>>(),
     })
 }
 

@@ -35,9 +35,14 @@ use super::output::{Failure, print};
 use super::starting::Starting;
 use super::{demo, load, stopped};
 
-/// The histograms that aren't seconds: entries in one flush, in steps of four.
-const BUCKETS: &[(&str, &[f64])] =
-    &[("onsale_journal_batch_entries", &[1.0, 4.0, 16.0, 64.0, 256.0, 1024.0, 4096.0, 16384.0])];
+/// The histograms with buckets of their own: entries in one flush, in steps of four; and waits, which take minutes.
+const BUCKETS: &[(&str, &[f64])] = &[
+    ("onsale_journal_batch_entries", &[1.0, 4.0, 16.0, 64.0, 256.0, 1024.0, 4096.0, 16384.0]),
+    (
+        "onsale_queue_wait_seconds",
+        &[0.1, 1.0, 5.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1200.0, 1800.0, 3600.0, 7200.0],
+    ),
+];
 /// How often a recovery that takes long says that it goes on.
 const PROGRESS: Duration = Duration::from_secs(5);
 

@@ -133,6 +133,7 @@ impl Engine {
         describe_counter!("onsale_queue_joins_total", "Places taken in waiting rooms");
         describe_counter!("onsale_queue_admissions_total", "Users let in from waiting rooms");
         describe_counter!("onsale_queue_ends_total", "Places that ended, by reason");
+        describe_counter!("onsale_queue_stream_events_total", "Events of places that streams sent, by name");
         describe_histogram!("onsale_queue_wait_seconds", "How long users waited until they were admitted");
         describe_counter!("onsale_journal_events_total", "Events made durable");
         describe_counter!("onsale_journal_bytes_total", "Bytes of frames made durable");

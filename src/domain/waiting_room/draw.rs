@@ -28,6 +28,16 @@ impl fmt::Debug for Seed {
     }
 }
 
+/// Writes a seed, or what is published of it, in hexadecimal.
+pub fn hex(bytes: &[u8; 32]) -> String {
+    bytes.iter().fold(String::with_capacity(64), |mut text, byte| {
+        for digit in [byte >> 4, byte & 15] {
+            text.push(char::from_digit(u32::from(digit), 16).expect("four bits are a digit"));
+        }
+        text
+    })
+}
+
 /// Shuffles with the seed's numbers: the first of the result is the first in line.
 pub fn shuffle<T>(seed: &Seed, items: &mut [T]) {
     let mut numbers = Numbers { seed, block: 0, left: [0; 4], used: 4 };

@@ -17,8 +17,8 @@ use crate::domain::concert::Prices;
 use crate::domain::ids::{ReservationId, ReservationNumber, ScheduleId, ScheduleNumber, UserId};
 use crate::domain::schedule::Event;
 use crate::domain::venue::{Layout, Seat};
+use crate::domain::waiting_room::draw::hex;
 use crate::domain::waiting_room::{Event as RoomEvent, Ticket};
-use crate::http::routes::queue::hex;
 
 /// Says by which names a schedule's numbers are known. What isn't known any more is left to the numbers.
 pub trait Names {

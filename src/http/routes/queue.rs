@@ -25,6 +25,7 @@ use crate::domain::cause::{By, Cause};
 use crate::domain::ids::UserId;
 use crate::domain::schedule::policy::ACTIVE_MAX;
 use crate::domain::time::Timestamp;
+use crate::domain::waiting_room::draw::hex;
 use crate::domain::waiting_room::{Answer, Command, Gate, Place, PlaceStatus, Ticket, Tuning, WaitingRoom};
 use crate::engine::{Engine, EngineError, Pass, RoomActed, ScheduleEntry};
 use crate::http::app::App;
@@ -542,15 +543,6 @@ fn shown_room(app: &App, entry: &ScheduleEntry) -> Result<Response, Problem> {
 
 pub(super) fn no_waiting_room() -> Problem {
     Problem::new(Code::NoWaitingRoom, "This schedule has no waiting room.")
-}
-
-/// Writes bytes in hexadecimal.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    use core::fmt::Write;
-    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
-        write!(text, "{byte:02x}").expect("writing to memory doesn't fail");
-        text
-    })
 }
 
 /// What a stream has told its client last.

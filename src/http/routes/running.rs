@@ -108,6 +108,11 @@ struct Series {
     live_holds: usize,
     mailbox_depth: usize,
     followers: usize,
+    /// Those that have a waiting room show it.
+    has_room: bool,
+    waiting: usize,
+    active: usize,
+    room_followers: usize,
 }
 
 impl Series {
@@ -120,6 +125,12 @@ impl Series {
         self.live_holds += schedule.deadline_count();
         self.mailbox_depth += entry.mailbox_depth();
         self.followers += entry.followers();
+        let room = entry.room().read();
+        self.has_room |= room.settings().is_some();
+        let count = |people: u32| usize::try_from(people).expect("a u32 fits");
+        self.waiting += count(room.waiting());
+        self.active += count(room.active());
+        self.room_followers += entry.room().followers();
     }
 }
 
@@ -134,7 +145,7 @@ impl Gauges {
         for entry in app.engine.schedules() {
             let schedule = entry.read();
             let status = schedule.sale_at(now);
-            keys_dropped += schedule.keys().dropped();
+            keys_dropped += schedule.keys().dropped() + entry.room().read().keys().dropped();
             for (of, count) in &mut schedules {
                 *count += usize::from(*of == status);
             }
@@ -181,7 +192,15 @@ impl Gauges {
         let depth = of(|series| series.mailbox_depth);
         gauge(out, "onsale_mailbox_depth", "Messages that wait for a schedule's actor", depth)?;
         let followers = of(|series| series.followers);
-        gauge(out, "onsale_seat_map_followers", "Clients that follow a seat map", followers)
+        gauge(out, "onsale_seat_map_followers", "Clients that follow a seat map", followers)?;
+        let rooms = |value: fn(&Series) -> usize| {
+            let rooms = self.series.iter().filter(|series| series.has_room);
+            rooms.map(move |series| ("schedule", series.schedule.as_str(), value(series)))
+        };
+        gauge(out, "onsale_queue_waiting", "Users who wait for a schedule", rooms(|series| series.waiting))?;
+        gauge(out, "onsale_queue_active", "Users who were admitted", rooms(|series| series.active))?;
+        let followers = rooms(|series| series.room_followers);
+        gauge(out, "onsale_queue_followers", "Clients that follow their places", followers)
     }
 
     fn write_seats(&self, out: &mut String) -> fmt::Result {
