@@ -121,7 +121,7 @@ settings! {
         /// The largest request line and headers together.
         header_bytes_max: usize = "limits.header_bytes_max", "bytes", "16KiB", |t| value::bytes(t, 2048, 1 << 20), false;
         /// The open connections; one more is answered 503. Each needs a file descriptor.
-        connections_max: usize = "limits.connections_max", "connections", "10000", |t| value::number(t, 1, 1_000_000), false;
+        connections_max: usize = "limits.connections_max", "connections", "20000", |t| value::number(t, 1, 1_000_000), false;
         /// How long a request may take, its body included; imports and venues six times as long.
         request_timeout_seconds: u64 = "limits.request_timeout_seconds", "seconds", "10", |t| value::number(t, 1, 600), false;
         /// How long a connection may take to send the headers of its next request: the limit of idle connections, too.
