@@ -78,7 +78,7 @@ async fn scenario(config: EngineConfig, clock: &ManualClock) {
     engine.act(first, exchange, None).await.unwrap();
     clock.pass_millis(1_000);
     engine.snapshot().await.unwrap();
-    let payment = onsale::domain::ids::PaymentId(42);
+    let payment = onsale::domain::ids::PaymentId::from_bits(42);
     let begin = Command::BeginPayment { reservation, caller, payment };
     engine.act(first, begin, None).await.unwrap();
     engine.act(first, Command::FailPayment { reservation, payment }, None).await.unwrap();

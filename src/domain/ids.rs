@@ -122,37 +122,24 @@ pub struct ScheduleNumber(pub u32);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ReservationNumber(pub u32);
 
-/// The id of a reservation or payment: its schedule's number, its own, and 64 random bits.
+/// What the ids that the engine makes have in common: where to look, a number there, and 64 random bits.
 ///
 /// Clients see 26 characters of base 32 (the alphabet of RFC 4648 in lower case, no padding) and
 /// nothing in them: the random bits make an id impossible to guess from another.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ReservationId {
-    /// The schedule that it belongs to.
-    pub schedule: ScheduleNumber,
-    /// Its number there.
-    pub number: ReservationNumber,
-    /// What keeps it from being guessed.
-    pub nonce: u64,
-}
+mod opaque {
+    use super::InvalidId;
 
-const BASE32: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
-
-impl ReservationId {
+    const BASE32: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
     /// The length of the text form.
-    pub const TEXT_LEN: usize = 26;
+    pub(super) const TEXT_LEN: usize = 26;
 
-    fn bits(self) -> u128 {
-        (u128::from(self.schedule.0) << 96) | (u128::from(self.number.0) << 64) | u128::from(self.nonce)
-    }
-
-    /// Returns the text form.
-    pub fn to_text(self) -> [u8; Self::TEXT_LEN] {
+    /// Writes the three numbers of an id.
+    pub(super) fn write(place: u32, number: u32, nonce: u64) -> [u8; TEXT_LEN] {
+        let bits = (u128::from(place) << 96) | (u128::from(number) << 64) | u128::from(nonce);
         // The numbers are mixed with the nonce so that ids of one schedule don't look alike.
-        let nonce = self.nonce;
         let spread = u128::from(nonce.wrapping_mul(0x9e37_79b9_7f4a_7c15)) << 64;
-        let mut rest = self.bits() ^ spread;
-        let mut text = [0; Self::TEXT_LEN];
+        let mut rest = bits ^ spread;
+        let mut text = [0; TEXT_LEN];
         for slot in text.iter_mut().rev() {
             let digit = usize::try_from(rest & 31).expect("five bits fit");
             *slot = BASE32[digit];
@@ -161,12 +148,9 @@ impl ReservationId {
         text
     }
 
-    /// Reads the text form back.
-    ///
-    /// # Errors
-    /// When the text isn't one that [`ReservationId::to_text`] writes.
-    pub fn parse(text: &str) -> Result<Self, InvalidId> {
-        let text: &[u8; Self::TEXT_LEN] = text.as_bytes().try_into().map_err(|_| InvalidId::Length)?;
+    /// Reads them back.
+    pub(super) fn read(text: &str) -> Result<(u32, u32, u64), InvalidId> {
+        let text: &[u8; TEXT_LEN] = text.as_bytes().try_into().map_err(|_| InvalidId::Length)?;
         let mut bits: u128 = 0;
         for (index, byte) in text.iter().enumerate() {
             let digit = match byte {
@@ -184,30 +168,116 @@ impl ReservationId {
         let nonce = low(bits);
         let numbers = low(bits >> 64) ^ nonce.wrapping_mul(0x9e37_79b9_7f4a_7c15);
         let half = |bits: u64| u32::try_from(bits & u64::from(u32::MAX)).expect("masked");
-        Ok(Self {
-            schedule: ScheduleNumber(half(numbers >> 32)),
-            number: ReservationNumber(half(numbers)),
-            nonce,
-        })
+        Ok((half(numbers >> 32), half(numbers), nonce))
     }
 }
 
-impl fmt::Display for ReservationId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let text = self.to_text();
-        f.write_str(core::str::from_utf8(&text).expect("base 32 is ASCII"))
-    }
+macro_rules! opaque_text {
+    ($name:ident, $place:expr, $number:expr, $make:expr) => {
+        impl $name {
+            /// The length of the text form.
+            pub const TEXT_LEN: usize = opaque::TEXT_LEN;
+
+            /// Returns the text form.
+            pub fn to_text(self) -> [u8; Self::TEXT_LEN] {
+                let (place, number): (fn(Self) -> u32, fn(Self) -> u32) = ($place, $number);
+                opaque::write(place(self), number(self), self.nonce)
+            }
+
+            /// Reads the text form back.
+            ///
+            /// # Errors
+            /// When the text isn't one that `to_text` writes.
+            pub fn parse(text: &str) -> Result<Self, InvalidId> {
+                let make: fn(u32, u32, u64) -> Result<Self, InvalidId> = $make;
+                let (place, number, nonce) = opaque::read(text)?;
+                make(place, number, nonce)
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                let text = self.to_text();
+                f.write_str(core::str::from_utf8(&text).expect("base 32 is ASCII"))
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Display::fmt(self, f)
+            }
+        }
+    };
 }
 
-impl fmt::Debug for ReservationId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
+/// The id of a reservation: its schedule's number, its own, and 64 random bits.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ReservationId {
+    /// The schedule that it belongs to.
+    pub schedule: ScheduleNumber,
+    /// Its number there.
+    pub number: ReservationNumber,
+    /// What keeps it from being guessed.
+    pub nonce: u64,
 }
+
+opaque_text!(ReservationId, |id| id.schedule.0, |id| id.number.0, |schedule, number, nonce| Ok(Self {
+    schedule: ScheduleNumber(schedule),
+    number: ReservationNumber(number),
+    nonce
+}));
+
+/// The number of a payment in its schedule, from 1 in the order in which they were made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PaymentNumber(pub u32);
 
 /// The id of a payment, made like a reservation's: the schedule's number leads to it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct PaymentId(pub u128);
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PaymentId {
+    /// The schedule that it belongs to.
+    pub schedule: ScheduleNumber,
+    /// Its number there.
+    pub number: PaymentNumber,
+    /// What keeps it from being guessed.
+    pub nonce: u64,
+}
+
+opaque_text!(PaymentId, |id| id.schedule.0, |id| id.number.0, |schedule, number, nonce| Ok(Self {
+    schedule: ScheduleNumber(schedule),
+    number: PaymentNumber(number),
+    nonce
+}));
+
+impl PaymentId {
+    /// Returns the id as one number: schedule, number and nonce, from the highest bits down.
+    pub fn bits(self) -> u128 {
+        (u128::from(self.schedule.0) << 96) | (u128::from(self.number.0) << 64) | u128::from(self.nonce)
+    }
+
+    /// Makes the id that [`PaymentId::bits`] returned.
+    pub fn from_bits(bits: u128) -> Self {
+        let part = |shift: u32| u32::try_from((bits >> shift) & u128::from(u32::MAX)).expect("masked");
+        let nonce = u64::try_from(bits & u128::from(u64::MAX)).expect("masked");
+        Self { schedule: ScheduleNumber(part(96)), number: PaymentNumber(part(64)), nonce }
+    }
+}
+
+/// The id of a movement of an account: the shard of accounts, a number there, and 64 random bits.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TransactionId {
+    /// The shard.
+    pub shard: u16,
+    /// Its number there, from 1 in the order in which they were made.
+    pub number: u32,
+    /// What keeps it from being guessed.
+    pub nonce: u64,
+}
+
+opaque_text!(TransactionId, |id| u32::from(id.shard), |id| id.number, |shard, number, nonce| Ok(Self {
+    shard: u16::try_from(shard).map_err(|_| InvalidId::Character)?,
+    number,
+    nonce
+}));
 
 #[cfg(test)]
 mod tests {

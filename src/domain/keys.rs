@@ -94,6 +94,18 @@ impl<A> Keys<A> {
         self.shrink();
     }
 
+    /// Returns how many keys there is room for.
+    pub fn max(&self) -> u32 {
+        u32::try_from(self.max).expect("made from a u32")
+    }
+
+    /// Lets a key go whose effect came to nothing: used again, it is new.
+    pub fn forget(&mut self, digest: u128) {
+        if self.kept.remove(&digest).is_some() {
+            self.order.retain(|other| *other != digest);
+        }
+    }
+
     /// Removes what is older than [`KEY_RETENTION`] at `now`.
     pub fn forget_old(&mut self, now: Timestamp) {
         while let Some(first) = self.order.front() {

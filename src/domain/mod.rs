@@ -12,5 +12,6 @@ pub mod catalogue;
 pub mod concert;
 pub mod venue;
 
+pub mod accounts;
 pub mod schedule;
 pub mod waiting_room;

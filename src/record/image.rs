@@ -269,7 +269,7 @@ impl ReservationWire {
             confirmed_at: instant_out(reservation.confirmed_at),
             cancelled_at: instant_out(reservation.cancelled_at),
             ended_at: instant_out(reservation.ended_at),
-            payment: reservation.payment.map(|payment| payment.0),
+            payment: reservation.payment.map(PaymentId::bits),
             deadline_moved: reservation.deadline_moved,
             recovered: reservation.recovered,
         }
@@ -295,7 +295,7 @@ impl ReservationWire {
             confirmed_at: instant_in(self.confirmed_at),
             cancelled_at: instant_in(self.cancelled_at),
             ended_at: instant_in(self.ended_at),
-            payment: self.payment.map(PaymentId),
+            payment: self.payment.map(PaymentId::from_bits),
             deadline_moved: self.deadline_moved,
             recovered: self.recovered,
         })

@@ -125,7 +125,7 @@ fn prices() -> Prices {
 /// An event of every kind. A new variant is missing here until [`kind`] and this list know it.
 fn events() -> Vec<Event> {
     let number = ReservationNumber(u32::MAX);
-    let payment = PaymentId(u128::MAX);
+    let payment = PaymentId::from_bits(u128::MAX);
     let seats: Arc<[Seat]> = [Seat(3), Seat(0), Seat(250_000)].into();
     vec![
         Event::Created(Box::new(creation())),
@@ -248,7 +248,7 @@ fn reservation(number: u32, status: ReservationStatus) -> Reservation {
         confirmed_at: some,
         cancelled_at: some.xor(Some(AT)),
         ended_at: some,
-        payment: some.map(|_| PaymentId(u128::from(number))),
+        payment: some.map(|_| PaymentId::from_bits(u128::from(number))),
         deadline_moved: number.is_multiple_of(3),
         recovered: number.is_multiple_of(2),
     }

@@ -339,12 +339,12 @@ impl<'a> ScheduleEventWire<'a> {
             Event::HoldExpired { number } => Self::HoldExpired(number.0),
             Event::PaymentBegun { number, payment, expires_at } => Self::PaymentBegun {
                 number: number.0,
-                payment: payment.0,
+                payment: payment.bits(),
                 expires_at: expires_at.as_millis(),
             },
             Event::PaymentFailed { number } => Self::PaymentFailed(number.0),
             Event::ReservationConfirmed { number, payment } => {
-                Self::ReservationConfirmed { number: number.0, payment: payment.0 }
+                Self::ReservationConfirmed { number: number.0, payment: payment.bits() }
             }
             Event::ReservationCancelled { number } => Self::ReservationCancelled(number.0),
             Event::OutageBridged { down_since } => Self::OutageBridged { down_since: down_since.as_millis() },
@@ -380,13 +380,14 @@ impl<'a> ScheduleEventWire<'a> {
             Self::HoldExpired(number) => Event::HoldExpired { number: ReservationNumber(number) },
             Self::PaymentBegun { number, payment, expires_at } => Event::PaymentBegun {
                 number: ReservationNumber(number),
-                payment: PaymentId(payment),
+                payment: PaymentId::from_bits(payment),
                 expires_at: Timestamp::from_millis(expires_at),
             },
             Self::PaymentFailed(number) => Event::PaymentFailed { number: ReservationNumber(number) },
-            Self::ReservationConfirmed { number, payment } => {
-                Event::ReservationConfirmed { number: ReservationNumber(number), payment: PaymentId(payment) }
-            }
+            Self::ReservationConfirmed { number, payment } => Event::ReservationConfirmed {
+                number: ReservationNumber(number),
+                payment: PaymentId::from_bits(payment),
+            },
             Self::ReservationCancelled(number) => {
                 Event::ReservationCancelled { number: ReservationNumber(number) }
             }

@@ -152,14 +152,14 @@ fn describe(event: &Event, names: &impl Names) -> (&'static str, Value) {
         Event::HoldExpired { number } => ("HoldExpired", reservation(*number, names)),
         Event::PaymentBegun { number, payment, expires_at } => {
             let mut fields = reservation(*number, names);
-            fields["paymentId"] = format!("{:032x}", payment.0).into();
+            fields["paymentId"] = payment.to_string().into();
             fields["expiresAt"] = expires_at.to_string().into();
             ("PaymentBegun", fields)
         }
         Event::PaymentFailed { number } => ("PaymentFailed", reservation(*number, names)),
         Event::ReservationConfirmed { number, payment } => {
             let mut fields = reservation(*number, names);
-            fields["paymentId"] = format!("{:032x}", payment.0).into();
+            fields["paymentId"] = payment.to_string().into();
             ("ReservationConfirmed", fields)
         }
         Event::ReservationCancelled { number } => ("ReservationCancelled", reservation(*number, names)),
@@ -351,9 +351,9 @@ mod tests {
         let opened = Event::SalesOpened { prices: Some(Arc::new(prices)) };
         check(&opened, "SalesOpened", &json!({"scheduleId": "s", "prices": {"VIP": 170_000, "R": 90_000}}));
         let confirmed = of_schedule(
-            &Event::ReservationConfirmed { number: ReservationNumber(1), payment: PaymentId(255) },
+            &Event::ReservationConfirmed { number: ReservationNumber(1), payment: PaymentId::from_bits(255) },
             &names(),
         );
-        assert_eq!(confirmed.data["paymentId"], "000000000000000000000000000000ff");
+        assert_eq!(confirmed.data["paymentId"], PaymentId::from_bits(255).to_string());
     }
 }

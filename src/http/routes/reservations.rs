@@ -465,7 +465,7 @@ impl<'a> Shown<'a> {
         json.raw(",\"cancelledAt\":").instant_or_null(reservation.cancelled_at);
         json.raw(",\"paymentId\":");
         match reservation.payment {
-            Some(payment) => json.raw("\"").display(format_args!("{:032x}", payment.0)).raw("\""),
+            Some(payment) => json.raw("\"").display(payment).raw("\""),
             None => json.raw("null"),
         };
         json.raw(",\"recovered\":").display(reservation.recovered).raw("}");

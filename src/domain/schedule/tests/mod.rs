@@ -209,16 +209,16 @@ impl Sale {
     }
 
     fn begin(&mut self, who: &str, reservation: ReservationRef, payment: u128) -> Outcome {
-        let payment = PaymentId(payment);
+        let payment = PaymentId::from_bits(payment);
         self.ask(&Command::BeginPayment { reservation, caller: by(who), payment })
     }
 
     fn fail(&mut self, reservation: ReservationRef, payment: u128) -> Outcome {
-        self.ask(&Command::FailPayment { reservation, payment: PaymentId(payment) })
+        self.ask(&Command::FailPayment { reservation, payment: PaymentId::from_bits(payment) })
     }
 
     fn confirm(&mut self, reservation: ReservationRef, payment: u128) -> Outcome {
-        self.ask(&Command::Confirm { reservation, payment: PaymentId(payment) })
+        self.ask(&Command::Confirm { reservation, payment: PaymentId::from_bits(payment) })
     }
 
     /// Given a reservation that was held and paid.

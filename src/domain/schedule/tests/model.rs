@@ -740,7 +740,7 @@ impl World {
         if payment == 1 && !paying.is_empty() {
             return *index.get(&paying);
         }
-        (self.which(index), PaymentId(payment))
+        (self.which(index), PaymentId::from_bits(payment))
     }
 
     fn command(&mut self, ask: &Ask) -> Command {
@@ -767,7 +767,7 @@ impl World {
             }
             Ask::Begin { which, who, payment } => {
                 let (reservation, caller) = self.which_for(which, who);
-                Command::BeginPayment { reservation, caller, payment: PaymentId(payment) }
+                Command::BeginPayment { reservation, caller, payment: PaymentId::from_bits(payment) }
             }
             Ask::Fail { which, payment } => {
                 let (reservation, payment) = self.which_paying(which, payment);

@@ -100,7 +100,7 @@ fn a_paid_reservation_is_confirmed_for_good() {
     let reservation = sale.get(hold);
     assert_eq!(reservation.status, ReservationStatus::Confirmed);
     assert_eq!(reservation.confirmed_at, Some(after(START, 5_000)));
-    assert_eq!(reservation.payment, Some(PaymentId(P1)));
+    assert_eq!(reservation.payment, Some(PaymentId::from_bits(P1)));
     assert_eq!(sale.schedule.deadline_count(), 0, "its deadline is gone");
     sale.at(SHOW).tick();
     assert_eq!(sale.that_are(SeatStatus::Reserved), "A1 A2");

@@ -117,7 +117,11 @@ fn a_cancelled_schedule_gives_all_seats_back() {
     assert_eq!(sale.schedule.counts(), Counts { available: 11, held: 0, reserved: 0, blocked: 1 });
     assert_eq!(sale.status(held), ReservationStatus::Released);
     assert_eq!(sale.status(paying), ReservationStatus::Released);
-    assert_eq!(sale.get(paying).payment, Some(PaymentId(1)), "whose money is to be given back is known");
+    assert_eq!(
+        sale.get(paying).payment,
+        Some(PaymentId::from_bits(1)),
+        "whose money is to be given back is known"
+    );
     assert_eq!(sale.status(sold), ReservationStatus::Cancelled);
     assert_eq!(sale.get(sold).cancelled_at, Some(after(START, 1_000)));
     assert_eq!(sale.get(released).ended_at, Some(START), "what had ended is left alone");

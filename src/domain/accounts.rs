@@ -1,0 +1,426 @@
+//! Accounts: what users have, and every movement of it.
+//!
+//! [`Accounts`] is one shard of them, one aggregate with one stream; a user's shard follows from the user's id. An account
+//! begins with its first charge. What a payment takes and what a refund gives back are keyed by the payment,
+//! so that the saga may ask again.
+//!
+//! Absent on purpose: limits of a charge (a setting of the front), gateways, reservations.
+//!
+//! Invariants, checked by [`Accounts::check_invariants`] (M1): a balance is the sum of the account's transactions and the
+//! last one's `balance_after`; it is never negative and never above [`Money::MAX`].
+
+mod image;
+
+use std::collections::VecDeque;
+
+use hashbrown::HashMap;
+
+pub use image::{AccountImage, AccountsImage};
+
+use super::ids::{PaymentId, TransactionId, UserId};
+use super::keys::{KeyFound, KeyUse, Keys};
+use super::money::{Currency, Money};
+use super::time::Timestamp;
+
+/// How many shards there are: the number of actors that share the accounts of a log. It is part of the format.
+pub const SHARDS: u16 = 16;
+
+/// The number of a shard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Shard(pub u16);
+
+impl Shard {
+    /// Every shard.
+    pub fn all() -> impl Iterator<Item = Self> {
+        (0..SHARDS).map(Self)
+    }
+
+    /// Returns the shard of a user: FNV-1a over the id's bytes (Fowler, Noll, Vo), which no version may change.
+    pub fn of(user: &str) -> Self {
+        let step = |hash: u32, byte: u8| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193);
+        let hash = user.bytes().fold(0x811c_9dc5, step);
+        Self(u16::try_from(hash % u32::from(SHARDS)).expect("below the number of shards"))
+    }
+}
+
+/// Why money moved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// It was put in.
+    Charge,
+    /// It paid for a reservation.
+    Payment(PaymentId),
+    /// It came back from a payment.
+    Refund(PaymentId),
+}
+
+impl Kind {
+    /// Returns the word that clients see.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Charge => "charge",
+            Self::Payment(_) => "payment",
+            Self::Refund(_) => "refund",
+        }
+    }
+}
+
+/// One movement of an account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Transaction {
+    /// Its id.
+    pub id: TransactionId,
+    /// Why.
+    pub kind: Kind,
+    /// How much, in the direction that the kind says.
+    pub amount: Money,
+    /// The balance with it.
+    pub balance_after: Money,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// What one user has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Account {
+    currency: Currency,
+    balance: Money,
+    /// The oldest first.
+    transactions: VecDeque<Transaction>,
+    paid: HashMap<PaymentId, Paid>,
+}
+
+/// What has become of a payment on an account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Paid {
+    Taken,
+    GivenBack,
+}
+
+impl Account {
+    /// Returns its currency.
+    pub fn currency(&self) -> Currency {
+        self.currency
+    }
+
+    /// Returns what is on it.
+    pub fn balance(&self) -> Money {
+        self.balance
+    }
+
+    /// Returns when it was last moved.
+    pub fn updated_at(&self) -> Option<Timestamp> {
+        self.transactions.back().map(|transaction| transaction.at)
+    }
+
+    /// Returns its movements, the newest first.
+    pub fn transactions(&self) -> impl Iterator<Item = &Transaction> {
+        self.transactions.iter().rev()
+    }
+}
+
+/// What may be asked of accounts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Command {
+    /// Put money in.
+    Charge {
+        /// Whose account.
+        user: UserId,
+        /// How much.
+        amount: Money,
+        /// In which currency, where the account has none yet.
+        currency: Currency,
+        /// The random part of the transaction's id.
+        nonce: u64,
+    },
+    /// Take what a payment costs. Asked again, it is done already.
+    Pay {
+        /// Whose account.
+        user: UserId,
+        /// For which payment.
+        payment: PaymentId,
+        /// How much.
+        amount: Money,
+        /// In which currency.
+        currency: Currency,
+        /// The random part of the transaction's id.
+        nonce: u64,
+    },
+    /// Give back what a payment took. Asked again, it is done already.
+    Refund {
+        /// Whose account.
+        user: UserId,
+        /// Of which payment.
+        payment: PaymentId,
+        /// How much.
+        amount: Money,
+        /// The random part of the transaction's id.
+        nonce: u64,
+    },
+}
+
+impl Command {
+    /// Returns whose account it is about.
+    pub fn user(&self) -> &UserId {
+        match self {
+            Self::Charge { user, .. } | Self::Pay { user, .. } | Self::Refund { user, .. } => user,
+        }
+    }
+
+    /// Returns what it is called in metrics.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Charge { .. } => "charge",
+            Self::Pay { .. } => "pay",
+            Self::Refund { .. } => "refund",
+        }
+    }
+}
+
+/// A fact about an account: money moved.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// Money moved.
+    Moved {
+        /// Whose.
+        user: UserId,
+        /// The account's currency.
+        currency: Currency,
+        /// The number of the transaction in the shard, one more than the last.
+        number: u32,
+        /// The random part of its id.
+        nonce: u64,
+        /// Why.
+        kind: Kind,
+        /// How much.
+        amount: Money,
+        /// The balance with it.
+        balance_after: Money,
+    },
+    /// A command with an idempotency key asked for what was so already: only its key is new.
+    KeyKept {
+        /// Whose account it was about.
+        user: UserId,
+    },
+}
+
+/// Why an account refuses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// There isn't as much.
+    Insufficient {
+        /// What there is.
+        balance: Money,
+        /// What was asked for.
+        required: Money,
+    },
+    /// The account has another currency.
+    OtherCurrency,
+    /// More than an account holds.
+    TooMuch,
+    /// The payment took nothing that could be given back.
+    NothingTaken,
+}
+
+/// What a change answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Answer {
+    /// Money moved.
+    Moved(Transaction),
+    /// It was so already.
+    Unchanged,
+}
+
+/// One shard of the accounts.
+#[derive(Debug, Clone)]
+pub struct Accounts {
+    shard: Shard,
+    accounts: HashMap<UserId, Account>,
+    last_transaction: u32,
+    keys: Keys<Answer>,
+    version: u64,
+    last_instant: Timestamp,
+}
+
+impl Accounts {
+    /// Makes a shard before its first event.
+    pub fn new(shard: Shard, keys_max: u32) -> Self {
+        Self {
+            shard,
+            accounts: HashMap::new(),
+            last_transaction: 0,
+            keys: Keys::new(keys_max),
+            version: 0,
+            last_instant: Timestamp::ZERO,
+        }
+    }
+
+    /// Returns which shard it is.
+    pub fn shard(&self) -> Shard {
+        self.shard
+    }
+
+    /// Finds a user's account.
+    pub fn account(&self, user: &str) -> Option<&Account> {
+        self.accounts.get(user)
+    }
+
+    /// Returns every account with its user, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = (&UserId, &Account)> {
+        self.accounts.iter()
+    }
+
+    /// Returns the number of events so far.
+    pub fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// Returns the instant of the last event.
+    pub fn last_instant(&self) -> Timestamp {
+        self.last_instant
+    }
+
+    /// Looks an idempotency key up.
+    pub fn find_key(&self, key: KeyUse, now: Timestamp) -> Option<KeyFound<'_, Answer>> {
+        self.keys.find(key, now)
+    }
+
+    /// Returns the idempotency keys that it has seen.
+    pub fn keys(&self) -> &Keys<Answer> {
+        &self.keys
+    }
+
+    /// Decides a command.
+    ///
+    /// # Errors
+    /// A [`Refusal`], which changes nothing.
+    pub fn decide(&self, command: &Command) -> Result<Option<Event>, Refusal> {
+        let account = self.accounts.get(command.user());
+        let balance = account.map_or(Money::ZERO, |account| account.balance);
+        let paid = |payment: &PaymentId| account.and_then(|account| account.paid.get(payment).copied());
+        let (currency, nonce, kind, amount, after) = match command {
+            Command::Charge { amount, currency, nonce, .. } => {
+                let after = balance.plus(*amount).ok_or(Refusal::TooMuch)?;
+                (*currency, *nonce, Kind::Charge, *amount, after)
+            }
+            Command::Pay { payment, amount, currency, nonce, .. } => {
+                if paid(payment).is_some() {
+                    return Ok(None);
+                }
+                let short = Refusal::Insufficient { balance, required: *amount };
+                let after = balance.minus(*amount).ok_or(short)?;
+                (*currency, *nonce, Kind::Payment(*payment), *amount, after)
+            }
+            Command::Refund { payment, amount, nonce, .. } => {
+                match paid(payment) {
+                    Some(Paid::Taken) => {}
+                    Some(Paid::GivenBack) => return Ok(None),
+                    None => return Err(Refusal::NothingTaken),
+                }
+                let after = balance.plus(*amount).ok_or(Refusal::TooMuch)?;
+                let currency = account.ok_or(Refusal::NothingTaken)?.currency;
+                (currency, *nonce, Kind::Refund(*payment), *amount, after)
+            }
+        };
+        if account.is_some_and(|account| account.currency != currency) {
+            return Err(Refusal::OtherCurrency);
+        }
+        let (user, number) = (command.user().clone(), self.last_transaction + 1);
+        Ok(Some(Event::Moved { user, currency, number, nonce, kind, amount, balance_after: after }))
+    }
+
+    /// Applies an event; `key` is the idempotency key whose effect it is.
+    ///
+    /// # Panics
+    /// When the event doesn't follow from the state.
+    pub fn apply(&mut self, event: &Event, at: Timestamp, key: Option<KeyUse>) {
+        self.version += 1;
+        self.last_instant = self.last_instant.max(at);
+        self.keys.forget_old(at);
+        if let Event::Moved { user, currency, number, nonce, kind, amount, balance_after } = event {
+            assert_eq!(*number, self.last_transaction + 1, "transactions are numbered in order");
+            self.last_transaction = *number;
+            let id = TransactionId { shard: self.shard.0, number: *number, nonce: *nonce };
+            let account = self.accounts.entry(user.clone()).or_insert_with(|| Account::new(*currency));
+            assert_eq!(account.currency, *currency, "M1: one currency an account");
+            let transaction =
+                Transaction { id, kind: *kind, amount: *amount, balance_after: *balance_after, at };
+            account.move_money(transaction);
+        }
+        if let Some(key) = key {
+            self.keys.keep(key, self.version, at, self.answer(event));
+        }
+    }
+
+    /// Returns what is answered to the wish that the last event, `event`, fulfilled.
+    pub fn answer(&self, event: &Event) -> Answer {
+        let (Event::Moved { user, .. } | Event::KeyKept { user }) = event;
+        let last = self.accounts.get(user).and_then(|account| account.transactions.back());
+        match (event, last) {
+            (Event::Moved { .. }, Some(last)) => Answer::Moved(*last),
+            (Event::Moved { .. } | Event::KeyKept { .. }, _) => Answer::Unchanged,
+        }
+    }
+
+    /// Changes how many idempotency keys are kept.
+    pub fn set_keys_max(&mut self, keys_max: u32) {
+        self.keys.set_max(keys_max);
+    }
+
+    /// Checks M1.
+    ///
+    /// # Panics
+    /// When it doesn't hold.
+    pub fn check_invariants(&self) {
+        for (user, account) in &self.accounts {
+            assert_eq!(Shard::of(user), self.shard, "an account is in its user's shard");
+            let mut balance = Money::ZERO;
+            for transaction in &account.transactions {
+                balance = with(balance, transaction).expect("M1: never negative, never too much");
+                assert_eq!(balance, transaction.balance_after, "M1: the sum of the transactions");
+            }
+            assert_eq!(balance, account.balance, "M1: the last balance");
+        }
+    }
+}
+
+impl Account {
+    fn new(currency: Currency) -> Self {
+        Self { currency, balance: Money::ZERO, transactions: VecDeque::new(), paid: HashMap::new() }
+    }
+
+    fn move_money(&mut self, transaction: Transaction) {
+        let after = with(self.balance, &transaction).expect("M1: never negative, never too much");
+        assert_eq!(after, transaction.balance_after, "M1: the balance is the sum");
+        match transaction.kind {
+            Kind::Charge => {}
+            Kind::Payment(payment) => {
+                assert_eq!(self.paid.insert(payment, Paid::Taken), None, "M2: a payment is taken once");
+            }
+            Kind::Refund(payment) => {
+                let before = self.paid.insert(payment, Paid::GivenBack);
+                assert_eq!(before, Some(Paid::Taken), "M3: a payment is given back once");
+            }
+        }
+        self.balance = after;
+        self.transactions.push_back(transaction);
+    }
+}
+
+/// Returns a balance with a movement.
+fn with(balance: Money, transaction: &Transaction) -> Option<Money> {
+    match transaction.kind {
+        Kind::Charge | Kind::Refund(_) => balance.plus(transaction.amount),
+        Kind::Payment(_) => balance.minus(transaction.amount),
+    }
+}
+
+impl PartialEq for Accounts {
+    /// Compares all that replay must bring back (R1).
+    fn eq(&self, other: &Self) -> bool {
+        AccountsImage::of(self) == AccountsImage::of(other)
+    }
+}
+
+#[cfg(test)]
+mod tests;
