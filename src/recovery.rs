@@ -9,13 +9,19 @@ use std::sync::Arc;
 
 use hashbrown::HashMap;
 
+use crate::domain::accounts::{Accounts, Shard};
 use crate::domain::catalogue::Catalogue;
 use crate::domain::ids::ScheduleNumber;
+use crate::domain::payments::Payments;
 use crate::domain::schedule::{Event, Schedule};
 use crate::domain::time::Timestamp;
 use crate::domain::venue::Layout;
 use crate::domain::waiting_room::{Block, Event as RoomEvent, WaitingRoom};
 use crate::record::{Fact, Record, Section, Stream};
+
+/// How many idempotency keys a shard of accounts, or a schedule's payments, keep: no setting of the past changes what
+/// replay finds.
+pub const KEYS_MAX: u32 = 1_000_000;
 
 /// Every aggregate, as it is after some position of the journal.
 #[derive(Debug, Default, PartialEq)]
@@ -26,6 +32,10 @@ pub struct World {
     pub schedules: HashMap<ScheduleNumber, Schedule>,
     /// The waiting rooms by their schedules' numbers: those that anything ever happened to.
     pub rooms: HashMap<ScheduleNumber, WaitingRoom>,
+    /// The accounts by their shards: those that anything ever happened to.
+    pub accounts: HashMap<Shard, Accounts>,
+    /// The payments by their schedules' numbers: those that anything ever happened to.
+    pub payments: HashMap<ScheduleNumber, Payments>,
     /// Parts of a room that is being restored: its people come before it.
     people: Vec<Option<Arc<Block>>>,
 }
@@ -86,6 +96,12 @@ impl World {
                 image.people = core::mem::take(&mut self.people);
                 self.rooms.insert(image.number, image.restore());
             }
+            Section::Accounts(image) => {
+                self.accounts.insert(image.shard, image.restore());
+            }
+            Section::Payments(image) => {
+                self.payments.insert(image.schedule, image.restore());
+            }
         }
         Ok(())
     }
@@ -108,6 +124,24 @@ impl World {
             }
             Fact::Schedule(number, event) => self.apply_to_schedule(*number, event, record),
             Fact::WaitingRoom(number, event) => self.apply_to_room(*number, event, record),
+            Fact::Accounts(shard, event) => {
+                let fresh = || Accounts::new(*shard, KEYS_MAX);
+                let accounts = self.accounts.entry(*shard).or_insert_with(fresh);
+                if !follows(record, accounts.version(), accounts.last_instant())? {
+                    return Ok(false);
+                }
+                accounts.apply(event, record.at, record.key);
+                Ok(true)
+            }
+            Fact::Payments(number, event) => {
+                let fresh = || Payments::new(*number, KEYS_MAX);
+                let payments = self.payments.entry(*number).or_insert_with(fresh);
+                if !follows(record, payments.version(), payments.last_instant())? {
+                    return Ok(false);
+                }
+                payments.apply(event, record.at, record.key);
+                Ok(true)
+            }
         }
     }
 
@@ -173,6 +207,8 @@ impl World {
         }
         self.schedules.values().for_each(Schedule::check_invariants);
         self.rooms.values().for_each(WaitingRoom::check_invariants);
+        self.accounts.values().for_each(Accounts::check_invariants);
+        self.payments.values().for_each(Payments::check_invariants);
         Ok(())
     }
 
@@ -180,7 +216,13 @@ impl World {
     pub fn last_instant(&self) -> Timestamp {
         let schedules = self.schedules.values().map(Schedule::last_instant);
         let rooms = self.rooms.values().map(WaitingRoom::last_instant);
-        schedules.chain(rooms).fold(self.catalogue.last_instant(), Timestamp::max)
+        let accounts = self.accounts.values().map(Accounts::last_instant);
+        let payments = self.payments.values().map(Payments::last_instant);
+        schedules
+            .chain(rooms)
+            .chain(accounts)
+            .chain(payments)
+            .fold(self.catalogue.last_instant(), Timestamp::max)
     }
 
     fn layout(&self, venue: &str) -> Option<Arc<Layout>> {

@@ -177,6 +177,12 @@ fn replayed(data: &Path) -> World {
             record::Fact::WaitingRoom(number, event) => {
                 record::encode_room_event(&mut again, *number, read.version, read.at, cause, event);
             }
+            record::Fact::Accounts(shard, event) => {
+                record::encode_accounts_event(&mut again, *shard, read.version, read.at, cause, event);
+            }
+            record::Fact::Payments(number, event) => {
+                record::encode_payments_event(&mut again, *number, read.version, read.at, cause, event);
+            }
         }
         assert_eq!(again, bytes, "today's writer writes what the golden journal holds");
         count += 1;

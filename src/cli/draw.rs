@@ -72,7 +72,11 @@ fn find(
         let record = past::decode(position, bytes)?;
         let event = match &record.fact {
             Fact::WaitingRoom(of, event) if *of == number => Some(event),
-            Fact::Catalogue(_) | Fact::Schedule(..) | Fact::WaitingRoom(..) => None,
+            Fact::Catalogue(_)
+            | Fact::Schedule(..)
+            | Fact::WaitingRoom(..)
+            | Fact::Accounts(..)
+            | Fact::Payments(..) => None,
         };
         let before = match event {
             Some(Event::Drawn { .. }) => world.rooms.get(&number).map(people),

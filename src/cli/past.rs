@@ -318,6 +318,8 @@ pub(super) fn restore(snapshot: &Snapshot) -> Result<Start, PastError> {
                 // A part of what comes next.
                 Section::People(..) => None,
                 Section::WaitingRoom(image) => Some((Stream::WaitingRoom(image.number), image.version)),
+                Section::Accounts(image) => Some((Stream::Accounts(image.shard), image.version)),
+                Section::Payments(image) => Some((Stream::Payments(image.schedule), image.version)),
             };
             start.versions.extend(stands);
             start.world.restore(section).map_err(|source| PastError::Replay { position, source })

@@ -12,6 +12,8 @@ mod report;
 use std::path::{Path, PathBuf};
 
 use clap::{ArgMatches, Command};
+use onsale::domain::accounts::Accounts;
+use onsale::domain::payments::Payments;
 use onsale::domain::time::Timestamp;
 use onsale::journal::{Defect, FrameReport, Generation, InspectError, Inspection, Position, snapshot};
 use onsale::record::{Record, Stream};
@@ -275,6 +277,8 @@ fn version_of(world: &World, stream: Stream) -> u64 {
             None if world.schedules.contains_key(&number) => 0,
             None => version_of(world, Stream::Schedule(number)),
         },
+        Stream::Accounts(shard) => world.accounts.get(&shard).map_or(0, Accounts::version),
+        Stream::Payments(number) => world.payments.get(&number).map_or(0, Payments::version),
     }
 }
 

@@ -8,6 +8,7 @@ use super::{
     ConfigError, Values,
     value::{self, AddressRange, LogFormat, RateLimit, Retain, Secret},
 };
+use crate::domain::money::Currency;
 use core::net::SocketAddr;
 use std::{collections::BTreeMap, path::PathBuf, sync::LazyLock};
 
@@ -153,6 +154,12 @@ settings! {
     payments: PaymentsConfig {
         /// Whether users charge their own balance without a gateway, as a demonstration does.
         self_charge: bool = "self_charge", "on or off", "off", value::switch, false;
+        /// The least that is put in at once, in minor units.
+        charge_min: u64 = "balance.charge_min", "minor units", "10000", |t| value::number(t, 1, 1_000_000_000_000), false;
+        /// The most that is put in at once, in minor units.
+        charge_max: u64 = "balance.charge_max", "minor units", "1000000", |t| value::number(t, 1, 1_000_000_000_000), false;
+        /// The currency of a new account, as ISO 4217 has it.
+        currency: Currency = "balance.currency", "three capital letters", "KRW", value::currency, false;
         /// Where the Toss Payments gateway is; its methods are 422 if unset.
         toss_url: Option<String> = "toss.url", "URL", "", |t| value::optional(t, value::url), false;
         /// The gateway's secret key.

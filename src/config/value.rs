@@ -3,6 +3,7 @@
 //! Every reader takes the text of a setting and says, where it refuses, what is allowed: the
 //! message goes after the name of the setting and its source, and never repeats the text.
 
+use crate::domain::money::Currency;
 use core::{fmt, net::IpAddr, num::NonZeroU32, str::FromStr};
 
 /// A text that is never shown: `Debug` says only that it is there.
@@ -179,6 +180,10 @@ pub(super) fn switch(text: &str) -> Read<bool> {
         "off" | "false" => Ok(false),
         _ => Err("must be on or off".into()),
     }
+}
+
+pub(super) fn currency(text: &str) -> Read<Currency> {
+    Currency::parse(text).map_err(|_| "must be three capital letters such as KRW".to_owned())
 }
 
 pub(super) fn rate_limit(text: &str) -> Read<RateLimit> {

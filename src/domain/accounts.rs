@@ -235,7 +235,7 @@ pub enum Answer {
 #[derive(Debug, Clone)]
 pub struct Accounts {
     shard: Shard,
-    accounts: HashMap<UserId, Account>,
+    by_user: HashMap<UserId, Account>,
     last_transaction: u32,
     keys: Keys<Answer>,
     version: u64,
@@ -247,7 +247,7 @@ impl Accounts {
     pub fn new(shard: Shard, keys_max: u32) -> Self {
         Self {
             shard,
-            accounts: HashMap::new(),
+            by_user: HashMap::new(),
             last_transaction: 0,
             keys: Keys::new(keys_max),
             version: 0,
@@ -262,12 +262,12 @@ impl Accounts {
 
     /// Finds a user's account.
     pub fn account(&self, user: &str) -> Option<&Account> {
-        self.accounts.get(user)
+        self.by_user.get(user)
     }
 
     /// Returns every account with its user, in no order.
     pub fn iter(&self) -> impl Iterator<Item = (&UserId, &Account)> {
-        self.accounts.iter()
+        self.by_user.iter()
     }
 
     /// Returns the number of events so far.
@@ -295,7 +295,7 @@ impl Accounts {
     /// # Errors
     /// A [`Refusal`], which changes nothing.
     pub fn decide(&self, command: &Command) -> Result<Option<Event>, Refusal> {
-        let account = self.accounts.get(command.user());
+        let account = self.by_user.get(command.user());
         let balance = account.map_or(Money::ZERO, |account| account.balance);
         let paid = |payment: &PaymentId| account.and_then(|account| account.paid.get(payment).copied());
         let (currency, nonce, kind, amount, after) = match command {
@@ -341,7 +341,7 @@ impl Accounts {
             assert_eq!(*number, self.last_transaction + 1, "transactions are numbered in order");
             self.last_transaction = *number;
             let id = TransactionId { shard: self.shard.0, number: *number, nonce: *nonce };
-            let account = self.accounts.entry(user.clone()).or_insert_with(|| Account::new(*currency));
+            let account = self.by_user.entry(user.clone()).or_insert_with(|| Account::new(*currency));
             assert_eq!(account.currency, *currency, "M1: one currency an account");
             let transaction =
                 Transaction { id, kind: *kind, amount: *amount, balance_after: *balance_after, at };
@@ -355,7 +355,7 @@ impl Accounts {
     /// Returns what is answered to the wish that the last event, `event`, fulfilled.
     pub fn answer(&self, event: &Event) -> Answer {
         let (Event::Moved { user, .. } | Event::KeyKept { user }) = event;
-        let last = self.accounts.get(user).and_then(|account| account.transactions.back());
+        let last = self.by_user.get(user).and_then(|account| account.transactions.back());
         match (event, last) {
             (Event::Moved { .. }, Some(last)) => Answer::Moved(*last),
             (Event::Moved { .. } | Event::KeyKept { .. }, _) => Answer::Unchanged,
@@ -372,7 +372,7 @@ impl Accounts {
     /// # Panics
     /// When it doesn't hold.
     pub fn check_invariants(&self) {
-        for (user, account) in &self.accounts {
+        for (user, account) in &self.by_user {
             assert_eq!(Shard::of(user), self.shard, "an account is in its user's shard");
             let mut balance = Money::ZERO;
             for transaction in &account.transactions {

@@ -13,5 +13,6 @@ pub mod concert;
 pub mod venue;
 
 pub mod accounts;
+pub mod payments;
 pub mod schedule;
 pub mod waiting_room;

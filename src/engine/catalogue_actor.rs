@@ -37,8 +37,8 @@ use crate::journal::{Committed, Entry, Position, Records};
 use crate::record;
 
 /// How often a schedule's actor may panic within [`RESTART_WINDOW`] before it is left stopped.
-const RESTARTS_MAX: u32 = 5;
-const RESTART_WINDOW: Duration = Duration::from_mins(1);
+pub(super) const RESTARTS_MAX: u32 = 5;
+pub(super) const RESTART_WINDOW: Duration = Duration::from_mins(1);
 /// A sale that opens within this time counts as open where prices would change: the change must be
 /// durable before the first seat is sold.
 const REPRICE_MARGIN: Seconds = Seconds::new(5);

@@ -1,6 +1,8 @@
 //! Why the engine didn't do what it was asked. The HTTP layer maps each to one problem code.
 
+use crate::domain::accounts;
 use crate::domain::catalogue::CatalogueRefusal;
+use crate::domain::payments;
 use crate::domain::schedule::Refusal;
 use crate::domain::waiting_room;
 use crate::journal::CommitError;
@@ -17,6 +19,12 @@ pub enum EngineError {
     /// The waiting room refused: nothing changed.
     #[error("the waiting room refused: {0:?}")]
     RoomRefused(waiting_room::Refusal),
+    /// The account refused: nothing changed.
+    #[error("the account refused: {0:?}")]
+    AccountRefused(accounts::Refusal),
+    /// The payment refused: nothing changed.
+    #[error("the payment refused: {0:?}")]
+    PaymentRefused(payments::Refusal),
     /// There is no such schedule.
     #[error("there is no such schedule")]
     NoSuchSchedule,
@@ -49,6 +57,18 @@ impl From<Refusal> for EngineError {
 impl From<waiting_room::Refusal> for EngineError {
     fn from(refusal: waiting_room::Refusal) -> Self {
         Self::RoomRefused(refusal)
+    }
+}
+
+impl From<accounts::Refusal> for EngineError {
+    fn from(refusal: accounts::Refusal) -> Self {
+        Self::AccountRefused(refusal)
+    }
+}
+
+impl From<payments::Refusal> for EngineError {
+    fn from(refusal: payments::Refusal) -> Self {
+        Self::PaymentRefused(refusal)
     }
 }
 

@@ -11,6 +11,8 @@
 mod catalogue_actor;
 mod error;
 mod history;
+mod keeper;
+mod money;
 mod numbers;
 mod open;
 mod parking;
@@ -33,6 +35,8 @@ use kameo::actor::ActorRef;
 pub use catalogue_actor::{CatalogueChange, Changed, Import};
 pub use error::EngineError;
 pub use history::{HistoryError, Moment};
+pub use keeper::Done;
+pub use money::Purchase;
 pub use open::EngineOpenError;
 pub use passes::Pass;
 pub use room::RoomEntry;
@@ -222,19 +226,32 @@ impl Engine {
         command: Command,
         cause: Cause,
     ) -> Result<Acted, EngineError> {
+        let (moves_sale, released) = (command.moves_sale(), command.released());
+        let acted = self.ask_schedule(entry, command, cause).await?;
+        if moves_sale {
+            self.follow(entry).await;
+            self.settle(entry.number());
+        }
+        if let Some(released) = released {
+            self.refund(entry, released).await;
+        }
+        Ok(acted)
+    }
+
+    /// Asks a schedule, and leaves what follows from it to the caller.
+    async fn ask_schedule(
+        &self,
+        entry: &ScheduleEntry,
+        command: Command,
+        cause: Cause,
+    ) -> Result<Acted, EngineError> {
         let actor = entry.actor().ok_or(EngineError::NotReady)?;
-        let moves_sale = command.moves_sale();
-        let act = Act { command, cause, queued: Stopwatch::start() };
-        let asked = actor.ask(act);
+        let asked = actor.ask(Act { command, cause, queued: Stopwatch::start() });
         let answered = match self.shared.reply_timeout {
             Some(timeout) => asked.reply_timeout(timeout).try_send().await,
             None => asked.try_send().await,
         };
-        let acted = answered.map_err(from_send_error)?;
-        if moves_sale {
-            self.follow(entry).await;
-        }
-        Ok(acted)
+        answered.map_err(from_send_error)
     }
 
     /// Has the waiting room see what its schedule has become, before whoever changed it is told. It would

@@ -6,6 +6,7 @@ use kameo::actor::Spawn;
 use kameo::mailbox;
 
 use super::catalogue_actor::{CatalogueActor, Supervisor};
+use super::money::Till;
 use super::numbers;
 use super::shared::{Shared, SharedParts, prices_of};
 use super::{Engine, EngineConfig};
@@ -94,7 +95,7 @@ pub(super) async fn open(config: EngineConfig) -> Result<Engine, EngineOpenError
     let bridged = Bridge { journal: &journal, limits: config.limits(), down_since };
     bridged.cross(&mut world, config.clock.as_ref()).await?;
 
-    let World { catalogue, schedules, mut rooms, .. } = world;
+    let World { catalogue, schedules, mut rooms, accounts, payments, .. } = world;
     let shared = Arc::new(Shared::new(SharedParts {
         journal,
         clock: Arc::clone(&config.clock),
@@ -105,6 +106,7 @@ pub(super) async fn open(config: EngineConfig) -> Result<Engine, EngineOpenError
         catalogue,
         data_dir: config.journal.dir.clone(),
         last_snapshot: snapshot.map_or(u64::MAX, Position::get),
+        till: Till::new(accounts, payments),
     }));
     let count = schedules.len();
     for (number, schedule) in schedules {
@@ -112,6 +114,11 @@ pub(super) async fn open(config: EngineConfig) -> Result<Engine, EngineOpenError
         shared.insert(schedule, room);
     }
     let engine = start(&config, shared).await;
+    // What a former life left unfinished goes on beside the first requests.
+    for payments in engine.shared.till.all_payments() {
+        let number = payments.read().schedule();
+        engine.settle(number);
+    }
     metrics::gauge!("onsale_recovery_seconds").set(watch.elapsed().as_secs_f64());
     tracing::info!(position = %last, schedules = count, elapsed = ?watch.elapsed(), "recovered");
     Ok(engine)
@@ -126,6 +133,7 @@ async fn start(config: &EngineConfig, shared: Arc<Shared>) -> Engine {
         .await;
     // Its start has started every schedule's actor.
     catalogue.wait_for_startup().await;
+    shared.till.start(&supervisor, &shared).await;
     let engine =
         Engine { shared, supervisor, catalogue, snapshots: Arc::new(tokio::spawn(std::future::ready(()))) };
     let snapshots = tokio::spawn(snapshot_now_and_then(engine.clone(), config.clone()));

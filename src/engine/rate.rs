@@ -3,7 +3,8 @@
 //! An exponentially weighted mean of the admissions, with a time constant of [`MEMORY`], over the time in which people
 //! waited and might enter: `rate = Σ nᵢ·e^(-age/τ) ÷ ∫ e^(-age/τ)`, so that it is right from the first minute on and a single
 //! admission never makes it jump. Who fills seats that nobody had before (the first hundred at the opening, or
-//! a raised `maxActive`) says nothing about how fast the others will follow, and isn't counted.
+//! a raised `maxActive`) says nothing about how fast the others will follow, and isn't counted, unless a pace is set: then
+//! that is how fast they follow.
 
 use std::time::Duration;
 
@@ -23,18 +24,19 @@ pub(super) struct Rate {
     as_of: Timestamp,
     running: bool,
     peak: u32,
+    over: bool,
 }
 
 impl Rate {
-    /// Brings the measure to `now`, with whether the room moves from here on.
-    pub(super) fn advance(&mut self, now: Timestamp, running: bool) {
+    /// Brings the measure to `now`, with whether the room moves from here on, and whether nobody will be let in any more.
+    pub(super) fn advance(&mut self, now: Timestamp, running: bool, over: bool) {
         *self = self.at(now);
-        self.running = running;
+        (self.running, self.over) = (running, over);
     }
 
-    /// Counts admissions, after which `active` are active.
-    pub(super) fn admit(&mut self, count: u32, active: u32) {
-        let fresh = active.saturating_sub(self.peak).min(count);
+    /// Counts admissions, after which `active` are active; `paced` where a limit a minute spreads them.
+    pub(super) fn admit(&mut self, count: u32, active: u32, paced: bool) {
+        let fresh = if paced { 0 } else { active.saturating_sub(self.peak).min(count) };
         self.peak = self.peak.max(active);
         self.admitted += numbers::value(u64::from(count - fresh));
     }
@@ -42,7 +44,7 @@ impl Rate {
     /// Returns how long it takes until so many are admitted, in whole seconds; nothing while it isn't known.
     pub(super) fn wait_for(&self, position: u32, now: Timestamp) -> Option<u64> {
         let Self { admitted, seconds, .. } = self.at(now);
-        if seconds < KNOWN_AFTER_SECONDS || admitted < KNOWN_ADMISSIONS {
+        if self.over || seconds < KNOWN_AFTER_SECONDS || admitted < KNOWN_ADMISSIONS {
             return None;
         }
         let wait = Duration::try_from_secs_f64(numbers::value(u64::from(position)) * seconds / admitted);
@@ -76,11 +78,11 @@ mod tests {
     /// A room of 100 that is full, and lets one in each half second.
     fn steady(seconds: u64) -> Rate {
         let mut rate = Rate::default();
-        rate.advance(at(0), true);
-        rate.admit(100, 100);
+        rate.advance(at(0), true, false);
+        rate.admit(100, 100, false);
         for second in 1..=seconds {
-            rate.advance(at(second), true);
-            rate.admit(2, 100);
+            rate.advance(at(second), true, false);
+            rate.admit(2, 100, false);
         }
         rate
     }
@@ -99,8 +101,26 @@ mod tests {
     fn who_fills_new_room_says_nothing_about_the_pace() {
         let mut rate = steady(600);
         let before = rate.wait_for(600, at(600)).unwrap();
-        rate.admit(400, 500);
+        rate.admit(400, 500, false);
         assert_eq!(rate.wait_for(600, at(600)), Some(before));
+    }
+
+    #[test]
+    fn a_pace_that_is_set_is_the_pace_also_while_the_room_fills() {
+        let mut rate = Rate::default();
+        for second in 0..=20 {
+            rate.advance(at(second), true, false);
+            rate.admit(5, 5 * u32::try_from(second + 1).unwrap(), true);
+        }
+        let wait = rate.wait_for(3_000, at(20)).unwrap();
+        assert!((540..=620).contains(&wait), "{wait}");
+    }
+
+    #[test]
+    fn where_nobody_will_be_let_in_any_more_no_wait_is_told() {
+        let mut rate = steady(600);
+        rate.advance(at(600), false, true);
+        assert_eq!(rate.wait_for(600, at(600)), None);
     }
 
     #[test]
@@ -108,10 +128,10 @@ mod tests {
         let mut rate = steady(600);
         let mut last = rate.wait_for(6_000, at(600)).unwrap();
         for second in 601..900 {
-            rate.advance(at(second), true);
+            rate.advance(at(second), true, false);
             // Bursts: nothing for nine seconds, then twenty at once.
             if second % 10 == 0 {
-                rate.admit(20, 100);
+                rate.admit(20, 100, false);
             }
             let wait = rate.wait_for(6_000, at(second)).unwrap();
             assert!(wait.abs_diff(last) * 10 <= last, "{last} to {wait}");
@@ -123,7 +143,7 @@ mod tests {
     fn a_room_that_stands_still_by_order_keeps_its_pace() {
         let mut rate = steady(600);
         let before = rate.wait_for(600, at(600));
-        rate.advance(at(600), false);
+        rate.advance(at(600), false, false);
         assert_eq!(rate.wait_for(600, at(6_000)), before);
     }
 }

@@ -221,8 +221,9 @@ impl RoomEntry {
         let count = u32::try_from(admitted.len()).expect("few at once");
         metrics::counter!("onsale_queue_admissions_total").increment(u64::from(count));
         let mut rate = self.rate.lock().unwrap_or_else(PoisonError::into_inner);
-        rate.advance(at, room.is_moving(at));
-        rate.admit(count, room.active());
+        let paced = room.overview().admit_per_minute.is_some();
+        rate.advance(at, room.is_moving(at), matches!(room.gate(), Gate::SoldOut | Gate::Cancelled));
+        rate.admit(count, room.active(), paced);
     }
 
     fn admit(&self, passes: impl Iterator<Item = (Ticket, Timestamp, Option<Timestamp>)>) {

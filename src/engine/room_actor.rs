@@ -308,6 +308,8 @@ fn count_decision(command: &Command, outcome: &Result<RoomActed, EngineError>) {
         Err(
             EngineError::Refused(_)
             | EngineError::CatalogueRefused(_)
+            | EngineError::AccountRefused(_)
+            | EngineError::PaymentRefused(_)
             | EngineError::NoSuchSchedule
             | EngineError::KeyReused
             | EngineError::InProgress

@@ -318,6 +318,8 @@ fn count_decision(command: &Command, outcome: &Result<Acted, EngineError>) {
         Err(
             EngineError::CatalogueRefused(_)
             | EngineError::RoomRefused(_)
+            | EngineError::AccountRefused(_)
+            | EngineError::PaymentRefused(_)
             | EngineError::NoSuchSchedule
             | EngineError::KeyReused
             | EngineError::InProgress

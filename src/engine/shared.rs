@@ -8,6 +8,7 @@ use std::time::Duration;
 use aws_lc_rs::hmac;
 use dashmap::DashMap;
 
+use super::money::Till;
 use super::passes::Passes;
 use super::schedule::ScheduleEntry;
 use crate::clock::Clock;
@@ -29,6 +30,7 @@ pub(super) struct Shared {
     pub(super) reply_timeout: Option<Duration>,
     pub(super) fingerprint_key: hmac::Key,
     pub(super) passes: Passes,
+    pub(super) till: Till,
     pub(super) data_dir: PathBuf,
     /// The position of the newest snapshot; before the first, one that no log reaches.
     pub(super) last_snapshot: AtomicU64,
@@ -50,6 +52,7 @@ pub(super) struct SharedParts {
     pub(super) catalogue: Catalogue,
     pub(super) data_dir: PathBuf,
     pub(super) last_snapshot: u64,
+    pub(super) till: Till,
 }
 
 /// An event of the catalogue with its instant and the idempotency key whose effect it is.
@@ -68,6 +71,7 @@ impl Shared {
             mailbox_len_max: parts.mailbox_len_max,
             reply_timeout: parts.reply_timeout,
             passes: Passes::new(&parts.fingerprint_key),
+            till: parts.till,
             fingerprint_key: hmac::Key::new(hmac::HMAC_SHA256, &parts.fingerprint_key),
             data_dir: parts.data_dir,
             last_snapshot: AtomicU64::new(parts.last_snapshot),

@@ -12,6 +12,8 @@ use std::sync::atomic::Ordering;
 use super::numbers;
 use super::shared::Shared;
 use crate::clock::Stopwatch;
+use crate::domain::accounts::AccountsImage;
+use crate::domain::payments::PaymentsImage;
 use crate::domain::schedule::Image;
 use crate::domain::waiting_room::RoomImage;
 use crate::journal::snapshot::{SnapshotError, SnapshotWriter};
@@ -83,6 +85,18 @@ fn write(shared: &Shared) -> Result<(Position, PathBuf), SnapshotError> {
             for section in record::encode_room(&room) {
                 writer.section(&section)?;
             }
+        }
+    }
+    for shard in shared.till.all_accounts() {
+        let image = AccountsImage::of(&shard.read());
+        if image.version > 0 {
+            writer.section(&record::encode_accounts(&image))?;
+        }
+    }
+    for payments in shared.till.all_payments() {
+        let image = PaymentsImage::of(&payments.read());
+        if image.version > 0 {
+            writer.section(&record::encode_payments(&image))?;
         }
     }
     let path = writer.finish()?;

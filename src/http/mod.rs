@@ -39,7 +39,8 @@ use self::{
 };
 use crate::{
     clock::Clock,
-    config::{AddressRange, Config},
+    config::{AddressRange, Config, PaymentsConfig},
+    domain::money::{Currency, Money},
 };
 
 /// The tries of signing up or in that an address has in a minute, and at once.
@@ -58,6 +59,8 @@ pub struct HttpPartsInner {
     pub rate_limit: UserRateLimit,
     /// The limit of an address's tries to sign up or in.
     pub sign_in_limit: AddressRateLimit,
+    /// Who puts money in, and how much.
+    pub payments: ChargeSettings,
     /// The bounds of one request.
     pub limits: RequestLimits,
     /// Whose `X-Forwarded-For` counts.
@@ -68,6 +71,31 @@ pub struct HttpPartsInner {
     pub clock: Arc<dyn Clock>,
     /// Ends the streams of events when the server stops.
     pub shutdown: CancellationToken,
+}
+
+/// Who puts money in, and how much at once.
+#[derive(Debug, Clone, Copy)]
+pub struct ChargeSettings {
+    /// Whether users charge their own balance.
+    pub self_charge: bool,
+    /// The least at once.
+    pub charge_min: Money,
+    /// The most at once.
+    pub charge_max: Money,
+    /// The currency of a new account.
+    pub currency: Currency,
+}
+
+impl From<&PaymentsConfig> for ChargeSettings {
+    fn from(config: &PaymentsConfig) -> Self {
+        let money = |minor| Money::new(minor).unwrap_or(Money::MAX);
+        Self {
+            self_charge: config.self_charge,
+            charge_min: money(config.charge_min),
+            charge_max: money(config.charge_max),
+            currency: config.currency,
+        }
+    }
 }
 
 impl core::ops::Deref for HttpParts {
@@ -104,6 +132,7 @@ impl HttpParts {
             authenticator: Arc::new(Authenticator::new(&config.auth)?),
             rate_limit: UserRateLimit::new(config.limits.rate_limit),
             sign_in_limit: Limiter::new(SIGN_IN_TRIES, MINUTE_SECONDS, SIGN_IN_TRIES),
+            payments: ChargeSettings::from(&config.payments),
             limits: RequestLimits::from(&config.limits),
             trusted_proxies: config.server.trusted_proxies.clone(),
             cors_origins: config.server.cors_origins.clone(),

@@ -1,7 +1,10 @@
 //! One exhaustive match from what the engine refuses to the problems of the API.
 
 use super::problem::{Code, FieldError, Problem};
+use crate::domain::accounts;
 use crate::domain::catalogue::CatalogueRefusal;
+use crate::domain::money::Money;
+use crate::domain::payments;
 use crate::domain::schedule::Refusal;
 use crate::domain::venue::{Layout, Seat};
 use crate::domain::waiting_room;
@@ -13,6 +16,8 @@ pub fn problem(error: EngineError, layout: Option<&Layout>) -> Problem {
         EngineError::Refused(refusal) => refused(refusal, layout),
         EngineError::CatalogueRefused(refusal) => catalogue_refused(refusal),
         EngineError::RoomRefused(refusal) => room_refused(refusal),
+        EngineError::AccountRefused(refusal) => account_refused(refusal),
+        EngineError::PaymentRefused(refusal) => payment_refused(refusal),
         EngineError::NoSuchSchedule => Problem::not_found(),
         EngineError::KeyReused => Problem::new(
             Code::IdempotencyKeyReused,
@@ -77,6 +82,40 @@ fn refused(refusal: Refusal, layout: Option<&Layout>) -> Problem {
         }
         Refusal::InUse => Problem::new(Code::InUse, "The schedule has reservations."),
         Refusal::ConcertFixed => Problem::new(Code::InUse, "A schedule stays with its concert."),
+    }
+}
+
+fn account_refused(refusal: accounts::Refusal) -> Problem {
+    match refusal {
+        accounts::Refusal::Insufficient { balance, required } => insufficient(balance, required),
+        accounts::Refusal::OtherCurrency => other_currency(),
+        accounts::Refusal::TooMuch => {
+            Problem::new(Code::AmountOutOfRange, "That is more than an account holds.")
+        }
+        accounts::Refusal::NothingTaken => {
+            Problem::new(Code::PaymentNotReady, "Nothing was taken that could be given back.")
+        }
+    }
+}
+
+/// Says that a balance is too small.
+pub fn insufficient(balance: Money, required: Money) -> Problem {
+    Problem::new(Code::InsufficientBalance, "The balance is too small for this.")
+        .with("currentBalance", balance.minor())
+        .with("requiredAmount", required.minor())
+}
+
+/// Says that an account has another currency.
+pub fn other_currency() -> Problem {
+    Problem::new(Code::CurrencyMismatch, "The account has another currency than the reservation.")
+}
+
+fn payment_refused(refusal: payments::Refusal) -> Problem {
+    match refusal {
+        payments::Refusal::NoSuchPayment => Problem::not_found(),
+        payments::Refusal::NotReady => {
+            Problem::new(Code::PaymentNotReady, "The payment is not in a state that allows this.")
+        }
     }
 }
 

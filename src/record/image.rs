@@ -4,15 +4,18 @@ use bincode::Options;
 use serde::{Deserialize, Serialize};
 
 use super::DecodeError;
+use super::money::{AccountsImageWire, PaymentsImageWire};
 use super::room::{PeopleWire, RoomImageWire};
 use super::wire::{
     ConcertWire, CreationWire, PlanWire, PricesWire, VenueWire, instant_in, instant_out, seats_in, seats_out,
     user_id,
 };
+use crate::domain::accounts::AccountsImage;
 use crate::domain::catalogue::{Catalogue, CatalogueEvent};
 use crate::domain::ids::{ConcertId, ScheduleId};
 use crate::domain::ids::{PaymentId, ReservationNumber, ScheduleNumber};
 use crate::domain::keys::KeyUse;
+use crate::domain::payments::PaymentsImage;
 use crate::domain::schedule::{
     Answer, Counts, Creation, Image, Reservation, ReservationStatus, SaleStatus, Summary,
 };
@@ -34,6 +37,10 @@ pub enum Section {
     People(ScheduleNumber, Vec<Option<Arc<Block>>>),
     /// A waiting room, without its people.
     WaitingRoom(Box<RoomImage>),
+    /// A shard of the accounts.
+    Accounts(Box<AccountsImage>),
+    /// A schedule's payments.
+    Payments(Box<PaymentsImage>),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -43,6 +50,8 @@ enum SectionWire<'a> {
     #[serde(borrow)]
     People(PeopleWire<'a>),
     WaitingRoom(Box<RoomImageWire>),
+    Accounts(Box<AccountsImageWire>),
+    Payments(Box<PaymentsImageWire>),
 }
 
 type KeyWire<A> = (u128, u128, u64, u64, A);
@@ -149,6 +158,16 @@ pub fn encode_schedule(image: &Image) -> Vec<u8> {
     encode(&SectionWire::Schedule(Box::new(image)))
 }
 
+/// Writes the section of a shard of the accounts.
+pub fn encode_accounts(image: &AccountsImage) -> Vec<u8> {
+    encode(&SectionWire::Accounts(Box::new(AccountsImageWire::from_domain(image))))
+}
+
+/// Writes the section of a schedule's payments.
+pub fn encode_payments(image: &PaymentsImage) -> Vec<u8> {
+    encode(&SectionWire::Payments(Box::new(PaymentsImageWire::from_domain(image))))
+}
+
 /// Writes a waiting room's sections, one after the other: its people in parts, then the room.
 pub fn encode_room(image: &RoomImage) -> impl Iterator<Item = Vec<u8>> {
     let people = PeopleWire::sections(image).map(SectionWire::People);
@@ -178,6 +197,8 @@ pub fn decode_section(bytes: &[u8]) -> Result<Section, DecodeError> {
             people.into_domain().map(|(number, blocks)| Section::People(number, blocks))
         }
         SectionWire::WaitingRoom(image) => Ok(Section::WaitingRoom(Box::new(image.into_domain()?))),
+        SectionWire::Accounts(image) => Ok(Section::Accounts(Box::new(image.into_domain()?))),
+        SectionWire::Payments(image) => Ok(Section::Payments(Box::new(image.into_domain()?))),
     }
 }
 

@@ -9,20 +9,25 @@
 //! this folder only.
 
 mod image;
+mod money;
 mod room;
 mod wire;
 
 use bincode::Options;
 
+use crate::domain::accounts::{self, Shard};
 use crate::domain::catalogue::CatalogueEvent;
 use crate::domain::cause::{By, Cause};
 use crate::domain::ids::ScheduleNumber;
 use crate::domain::keys::KeyUse;
+use crate::domain::payments;
 use crate::domain::schedule;
 use crate::domain::time::Timestamp;
 use crate::domain::waiting_room;
 
-pub use image::{Section, decode_section, encode_catalogue, encode_room, encode_schedule};
+pub use image::{
+    Section, decode_section, encode_accounts, encode_catalogue, encode_payments, encode_room, encode_schedule,
+};
 
 /// The version of the format. It stands in every frame and snapshot, so a change of it is one of the journal's, too.
 pub const CODEC: u8 = 0;
@@ -37,6 +42,10 @@ pub enum Stream {
     Schedule(ScheduleNumber),
     /// A schedule's waiting room, by the schedule's number.
     WaitingRoom(ScheduleNumber),
+    /// A shard of the accounts.
+    Accounts(Shard),
+    /// A schedule's payments, by the schedule's number.
+    Payments(ScheduleNumber),
 }
 
 /// What happened to an aggregate.
@@ -48,6 +57,10 @@ pub enum Fact {
     Schedule(ScheduleNumber, schedule::Event),
     /// Something happened to a schedule's waiting room.
     WaitingRoom(ScheduleNumber, waiting_room::Event),
+    /// Something happened to an account.
+    Accounts(Shard, accounts::Event),
+    /// Something happened to a payment.
+    Payments(ScheduleNumber, payments::Event),
 }
 
 /// One fact with its place in its stream.
@@ -72,6 +85,8 @@ impl Record {
             Fact::Catalogue(_) => Stream::Catalogue,
             Fact::Schedule(number, _) => Stream::Schedule(*number),
             Fact::WaitingRoom(number, _) => Stream::WaitingRoom(*number),
+            Fact::Accounts(shard, _) => Stream::Accounts(*shard),
+            Fact::Payments(number, _) => Stream::Payments(*number),
         }
     }
 }
@@ -118,6 +133,32 @@ pub fn encode_room_event(
     encode_record(bytes, version, at, &cause.into(), event);
 }
 
+/// Appends an account's event to `bytes`.
+pub fn encode_accounts_event(
+    bytes: &mut Vec<u8>,
+    shard: Shard,
+    version: u64,
+    at: Timestamp,
+    cause: impl Into<Cause>,
+    event: &accounts::Event,
+) {
+    let event = wire::FactWire::Accounts(shard.0, money::AccountsEventWire::from_domain(event));
+    encode_record(bytes, version, at, &cause.into(), event);
+}
+
+/// Appends a payment's event to `bytes`.
+pub fn encode_payments_event(
+    bytes: &mut Vec<u8>,
+    number: ScheduleNumber,
+    version: u64,
+    at: Timestamp,
+    cause: impl Into<Cause>,
+    event: &payments::Event,
+) {
+    let event = wire::FactWire::Payments(number.0, money::PaymentsEventWire::from_domain(event));
+    encode_record(bytes, version, at, &cause.into(), event);
+}
+
 /// Appends an event of the catalogue to `bytes`.
 pub fn encode_catalogue_event(
     bytes: &mut Vec<u8>,
@@ -150,6 +191,10 @@ pub fn decode(bytes: &[u8]) -> Result<Record, DecodeError> {
         }
         wire::FactWire::WaitingRoom(number, event) => {
             Fact::WaitingRoom(ScheduleNumber(number), event.into_domain()?)
+        }
+        wire::FactWire::Accounts(shard, event) => Fact::Accounts(money::shard(shard)?, event.into_domain()?),
+        wire::FactWire::Payments(number, event) => {
+            Fact::Payments(ScheduleNumber(number), event.into_domain()?)
         }
     };
     Ok(Record {

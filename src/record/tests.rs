@@ -20,6 +20,7 @@ use crate::domain::schedule::{
 use crate::domain::time::Seconds;
 use crate::domain::venue::{Row, RowSeats, Seat, Section as VenueSection, Venue};
 
+mod money;
 mod room;
 
 const AT: Timestamp = Timestamp::from_millis(1_800_000_000_123);
@@ -218,6 +219,12 @@ fn encode(record: &Record) -> Vec<u8> {
         Fact::WaitingRoom(number, event) => {
             encode_room_event(&mut bytes, *number, *version, *at, cause, event);
         }
+        Fact::Accounts(shard, event) => {
+            encode_accounts_event(&mut bytes, *shard, *version, *at, cause, event);
+        }
+        Fact::Payments(number, event) => {
+            encode_payments_event(&mut bytes, *number, *version, *at, cause, event);
+        }
     }
     bytes
 }
@@ -226,6 +233,7 @@ fn encode(record: &Record) -> Vec<u8> {
 fn records() -> Vec<Record> {
     let facts = events().into_iter().map(|event| Fact::Schedule(NUMBER, event));
     let facts = facts.chain(room::events().into_iter().map(|event| Fact::WaitingRoom(NUMBER, event)));
+    let facts = facts.chain(money::facts());
     let facts = facts.chain(catalogue_events().into_iter().map(Fact::Catalogue));
     let keys = [Some(KEY), None].into_iter().cycle();
     (1..)
@@ -345,6 +353,7 @@ fn every_kind_of_fact_is_among_the_samples() {
     assert_eq!(kinds, (0..=6).collect::<Vec<_>>());
     let kinds: Vec<usize> = room::events().iter().map(room::kind).collect();
     assert_eq!(kinds, (0..=12).collect::<Vec<_>>());
+    money::check_that_every_kind_is_there();
 }
 
 #[test]
@@ -361,6 +370,8 @@ fn a_record_knows_its_stream() {
             Fact::Catalogue(_) => Stream::Catalogue,
             Fact::Schedule(..) => Stream::Schedule(NUMBER),
             Fact::WaitingRoom(..) => Stream::WaitingRoom(NUMBER),
+            Fact::Accounts(..) => Stream::Accounts(money::SHARD),
+            Fact::Payments(..) => Stream::Payments(NUMBER),
         };
         assert_eq!(record.stream(), expected);
     }
@@ -423,29 +434,22 @@ fn a_schedules_section_is_read_as_it_was_written() {
     let cancelled = Image { sale: SaleStatus::Cancelled, ever_confirmed: false, ..image() };
     let upcoming = Image { sale: SaleStatus::Upcoming, ended: vec![], blocked: vec![], ..image() };
     for image in [image(), closed, cancelled, upcoming] {
-        match decode_section(&encode_schedule(&image)).unwrap() {
-            Section::Schedule(read) => assert_eq!(*read, image),
-            Section::Catalogue(_) | Section::People(..) | Section::WaitingRoom(_) => {
-                panic!("another section")
-            }
-        }
+        let section = decode_section(&encode_schedule(&image)).unwrap();
+        let Section::Schedule(read) = section else { panic!("another section") };
+        assert_eq!(*read, image);
     }
 }
 
 #[test]
 fn the_catalogues_section_is_read_as_it_was_written() {
     for catalogue in [catalogue(), Catalogue::default()] {
-        match decode_section(&encode_catalogue(&catalogue)).unwrap() {
-            Section::Catalogue(read) => {
-                assert!(*read == catalogue);
-                assert_eq!(read.last_instant(), catalogue.last_instant());
-                assert_eq!(read.last_schedule(), catalogue.last_schedule(), "also when it isn't listed");
-                let seats =
-                    |catalogue: &Catalogue| catalogue.venues().map(|v| v.layout.seat_count()).sum::<u32>();
-                assert_eq!(seats(&read), seats(&catalogue));
-            }
-            Section::Schedule(_) | Section::People(..) | Section::WaitingRoom(_) => panic!("another section"),
-        }
+        let section = decode_section(&encode_catalogue(&catalogue)).unwrap();
+        let Section::Catalogue(read) = section else { panic!("another section") };
+        assert!(*read == catalogue);
+        assert_eq!(read.last_instant(), catalogue.last_instant());
+        assert_eq!(read.last_schedule(), catalogue.last_schedule(), "also when it isn't listed");
+        let seats = |catalogue: &Catalogue| catalogue.venues().map(|v| v.layout.seat_count()).sum::<u32>();
+        assert_eq!(seats(&read), seats(&catalogue));
     }
 }
 
@@ -453,7 +457,8 @@ fn the_catalogues_section_is_read_as_it_was_written() {
 fn a_section_that_is_cut_short_or_followed_by_anything_is_refused() {
     let image_of_room = room::image();
     let rooms = encode_room(&image_of_room);
-    for bytes in rooms.chain([encode_schedule(&image()), encode_catalogue(&catalogue())]) {
+    let others = [encode_schedule(&image()), encode_catalogue(&catalogue())];
+    for bytes in rooms.chain(others).chain(money::sections()) {
         for length in 0..bytes.len() {
             assert!(decode_section(&bytes[..length]).is_err(), "cut at {length}");
         }
@@ -491,10 +496,8 @@ fn a_section_may_be_larger_than_any_record() {
     let image = Image { keys: (0..100).map(key).collect(), ..image() };
     let bytes = encode_schedule(&image);
     assert!(bytes.len() > 100 << 20);
-    match decode_section(&bytes).unwrap() {
-        Section::Schedule(read) => assert!(*read == image),
-        Section::Catalogue(_) | Section::People(..) | Section::WaitingRoom(_) => panic!("another section"),
-    }
+    let Section::Schedule(read) = decode_section(&bytes).unwrap() else { panic!("another section") };
+    assert!(*read == image);
 }
 
 proptest! {
@@ -513,6 +516,7 @@ proptest! {
         let mut samples: Vec<Vec<u8>> = records().iter().map(encode).collect();
         samples.extend([encode_schedule(&image()), encode_catalogue(&catalogue())]);
         samples.extend(encode_room(&room::image()));
+        samples.extend(money::sections());
         let bytes = which.get(&samples);
         let damaged = [&bytes[..keep.index(bytes.len())], &tail].concat();
         let _ = decode(&damaged);

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::DecodeError;
+use super::money::{AccountsEventWire, PaymentsEventWire};
 use super::room::RoomEventWire;
 use crate::domain::catalogue::CatalogueEvent;
 use crate::domain::cause::By;
@@ -65,6 +66,8 @@ pub(super) enum FactWire<'a> {
     Catalogue(CatalogueEventWire),
     Schedule(u32, #[serde(borrow)] ScheduleEventWire<'a>),
     WaitingRoom(u32, #[serde(borrow)] RoomEventWire<'a>),
+    Accounts(u16, #[serde(borrow)] AccountsEventWire<'a>),
+    Payments(u32, #[serde(borrow)] PaymentsEventWire<'a>),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -273,7 +276,7 @@ fn currency(text: &str) -> Read<Currency> {
     Currency::parse(text).map_err(|_| DecodeError::Value("a currency"))
 }
 
-fn money(minor: u64) -> Read<Money> {
+pub(super) fn money(minor: u64) -> Read<Money> {
     Money::new(minor).ok_or(DecodeError::Value("an amount"))
 }
 

@@ -39,7 +39,7 @@ impl AccountsImage {
             currency: account.currency,
             transactions: account.transactions.iter().copied().collect(),
         };
-        let mut images: Vec<_> = accounts.accounts.iter().map(account).collect();
+        let mut images: Vec<_> = accounts.by_user.iter().map(account).collect();
         images.sort_unstable_by(|one, other| one.user.cmp(&other.user));
         let keys = accounts.keys.iter().map(|(key, version, at, answer)| (key, version, at, *answer));
         Self {
@@ -64,7 +64,7 @@ impl AccountsImage {
             for transaction in transactions {
                 account.move_money(transaction);
             }
-            accounts.accounts.insert(user, account);
+            accounts.by_user.insert(user, account);
         }
         accounts.last_transaction = self.last_transaction;
         accounts.keys = Keys::new(self.keys_max);

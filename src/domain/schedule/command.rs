@@ -146,6 +146,11 @@ impl Command {
         }
     }
 
+    /// Returns the reservation that it gives back.
+    pub const fn released(&self) -> Option<ReservationRef> {
+        if let Self::Release { reservation, .. } = self { Some(*reservation) } else { None }
+    }
+
     /// Tells whether it may open or end the sale.
     pub const fn moves_sale(&self) -> bool {
         matches!(self, Self::Open { .. } | Self::Close | Self::Cancel | Self::Replan { .. })

@@ -15,6 +15,7 @@ mod checks;
 mod concert;
 pub mod event;
 mod import;
+pub mod money;
 mod schedule;
 mod venue;
 

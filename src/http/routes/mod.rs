@@ -8,8 +8,10 @@ use utoipa_axum::router::OpenApiRouter;
 use super::app::App;
 
 pub mod admin;
+pub mod balance;
 pub mod catalogue;
 pub mod docs;
+pub mod payments;
 pub mod queue;
 pub mod reservations;
 pub mod running;
@@ -29,6 +31,8 @@ pub fn api() -> OpenApiRouter<App> {
         .merge(seats::routes())
         .merge(reservations::routes())
         .merge(queue::routes())
+        .merge(payments::routes())
+        .merge(balance::routes())
         .merge(admin::routes())
 }
 

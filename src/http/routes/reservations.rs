@@ -474,7 +474,7 @@ impl<'a> Shown<'a> {
 
 /// Returns 64 random bits for an id that can't be guessed, from the operating system's generator; asked for 64 of them
 /// at a time, since the call costs more than the number.
-fn random() -> u64 {
+pub(super) fn random() -> u64 {
     const POOL: usize = 512;
     thread_local! {
         static UNUSED: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };

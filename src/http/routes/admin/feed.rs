@@ -18,6 +18,7 @@ use super::names::Known;
 use crate::engine::HistoryError;
 use crate::http::app::App;
 use crate::http::documents::event::{self, EventDocument};
+use crate::http::documents::money;
 use crate::http::problem::{Code, Problem};
 use crate::journal::Position;
 use crate::record::{self, Fact, Record};
@@ -179,6 +180,8 @@ fn write(
         Fact::Catalogue(event) => event::of_catalogue(event),
         Fact::Schedule(number, event) => event::of_schedule(event, &known.names(*number, event)?),
         Fact::WaitingRoom(number, event) => event::of_room(event, *number, known.id(*number)?.as_ref()),
+        Fact::Accounts(shard, event) => money::of_accounts(event, *shard),
+        Fact::Payments(number, event) => money::of_payments(event, *number, known.engine()),
     };
     event::add_by(&mut data, &record.by);
     let event = CloudEvent {

@@ -115,7 +115,11 @@ fn look_back(engine: &Engine, number: ScheduleNumber) -> Result<Gone, HistoryErr
             Fact::Schedule(of, Event::SeatsHeld { number: reservation, nonce, user, .. }) if of == number => {
                 gone.reservations.insert(reservation, (nonce, user));
             }
-            Fact::Catalogue(_) | Fact::Schedule(..) | Fact::WaitingRoom(..) => {}
+            Fact::Catalogue(_)
+            | Fact::Schedule(..)
+            | Fact::WaitingRoom(..)
+            | Fact::Accounts(..)
+            | Fact::Payments(..) => {}
         }
         Ok::<(), HistoryError>(())
     })?;

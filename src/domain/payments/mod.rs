@@ -1,0 +1,225 @@
+//! Payments of one schedule's reservations: each a saga, as data.
+//!
+//! ```text
+//! balance   Started ─▶ hold ─▶ take ─▶ confirm ─▶ end the pass ─▶ Completed
+//! gateway   Started = ready … Accepted ─▶ hold ─▶ capture ─▶ confirm ─▶ end the pass ─▶ Completed
+//! declined  … ─▶ let the hold go on ─▶ Failed
+//! too late  captured, and the confirmation is refused ─▶ refund ─▶ Refunded
+//! given back  Completed ─▶ refund ─▶ Refunded
+//! ```
+//!
+//! [`Payment::next`] says which step outside of this aggregate comes next. Each was announced by an event before it is
+//! taken, can be repeated, and what came of it is told as an [`Outcome`]. So recovery is: ask every payment for its next
+//! step. The pivot is the confirmation: before it a payment can fail, after it it completes.
+//!
+//! Absent on purpose: gateways, accounts and seats themselves, retries and their waiting times, clocks.
+//!
+//! Invariants, checked by [`Payments::check_invariants`]: a payment's amount never changes; what was captured and not
+//! confirmed is on its way back (M3); a reservation has at most one payment that stands for it (M2).
+
+mod image;
+mod saga;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+pub use image::PaymentsImage;
+pub use saga::{Command, Event, Failure, Outcome, Refusal, State, Step};
+
+use super::ids::{PaymentId, PaymentNumber, ScheduleNumber, UserId};
+use super::keys::{KeyFound, KeyUse, Keys};
+use super::money::{Currency, Money};
+use super::schedule::ReservationRef;
+use super::time::{Seconds, Timestamp};
+
+/// The longest key that a gateway gives a checkout, in bytes.
+pub const PAYMENT_KEY_LEN_MAX: usize = 200;
+
+/// How a payment is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Method {
+    /// From the user's balance.
+    Balance,
+    /// Through the gateway: a card.
+    Card,
+    /// Through the gateway.
+    KakaoPay,
+    /// Through the gateway.
+    NaverPay,
+    /// Through the gateway.
+    Toss,
+}
+
+impl Method {
+    /// Every method.
+    pub const ALL: [Self; 5] = [Self::Balance, Self::Card, Self::KakaoPay, Self::NaverPay, Self::Toss];
+
+    /// Returns the word that clients see.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Balance => "balance",
+            Self::Card => "card",
+            Self::KakaoPay => "kakao_pay",
+            Self::NaverPay => "naver_pay",
+            Self::Toss => "toss",
+        }
+    }
+
+    /// Tells whether a gateway takes the money.
+    pub const fn needs_gateway(self) -> bool {
+        match self {
+            Self::Balance => false,
+            Self::Card | Self::KakaoPay | Self::NaverPay | Self::Toss => true,
+        }
+    }
+}
+
+/// One payment of one reservation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Payment {
+    /// Its id.
+    pub id: PaymentId,
+    /// What it pays for.
+    pub reservation: ReservationRef,
+    /// Who pays.
+    pub user: UserId,
+    /// How.
+    pub method: Method,
+    /// How much.
+    pub amount: Money,
+    /// In which currency.
+    pub currency: Currency,
+    /// How far it is.
+    pub state: State,
+    /// The gateway's key of the checkout, once the client has brought it.
+    pub payment_key: Option<Arc<str>>,
+    /// Why it failed, or is refunded.
+    pub failure: Option<Failure>,
+    /// When it was started.
+    pub created_at: Timestamp,
+    /// When its state last changed.
+    pub updated_at: Timestamp,
+    /// When it completed.
+    pub completed_at: Option<Timestamp>,
+    /// When the money was back.
+    pub refunded_at: Option<Timestamp>,
+    /// The idempotency key that it was started with: a failed attempt lets it go.
+    pub(crate) key: Option<u128>,
+}
+
+/// The payments of one schedule.
+#[derive(Debug, Clone)]
+pub struct Payments {
+    schedule: ScheduleNumber,
+    /// By number.
+    by_number: BTreeMap<u32, Payment>,
+    last: u32,
+    /// Those that may still come to nothing, the oldest first, and others behind them.
+    attempts: VecDeque<u32>,
+    keys: Keys<PaymentNumber>,
+    version: u64,
+    last_instant: Timestamp,
+}
+
+impl Payments {
+    /// Makes the payments of a schedule before the first.
+    pub fn new(schedule: ScheduleNumber, keys_max: u32) -> Self {
+        Self {
+            schedule,
+            by_number: BTreeMap::new(),
+            last: 0,
+            attempts: VecDeque::new(),
+            keys: Keys::new(keys_max),
+            version: 0,
+            last_instant: Timestamp::ZERO,
+        }
+    }
+
+    /// Returns the schedule's number.
+    pub fn schedule(&self) -> ScheduleNumber {
+        self.schedule
+    }
+
+    /// Finds a payment by its id; a wrong nonce is no payment.
+    pub fn payment(&self, id: PaymentId) -> Option<&Payment> {
+        self.numbered(id.number).filter(|payment| payment.id == id)
+    }
+
+    /// Finds a payment by its number alone: for what is told of events, never for a caller's wish.
+    pub fn numbered(&self, number: PaymentNumber) -> Option<&Payment> {
+        self.by_number.get(&number.0)
+    }
+
+    /// Returns every payment that is kept, in order of their numbers.
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = &Payment> {
+        self.by_number.values()
+    }
+
+    /// Returns the number of events so far.
+    pub fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// Returns the instant of the last event.
+    pub fn last_instant(&self) -> Timestamp {
+        self.last_instant
+    }
+
+    /// Looks an idempotency key up.
+    pub fn find_key(&self, key: KeyUse, now: Timestamp) -> Option<KeyFound<'_, PaymentNumber>> {
+        self.keys.find(key, now)
+    }
+
+    /// Returns the idempotency keys that it has seen.
+    pub fn keys(&self) -> &Keys<PaymentNumber> {
+        &self.keys
+    }
+
+    /// Changes how many idempotency keys are kept.
+    pub fn set_keys_max(&mut self, keys_max: u32) {
+        self.keys.set_max(keys_max);
+    }
+
+    /// Checks every invariant of the module's documentation.
+    ///
+    /// # Panics
+    /// When one doesn't hold.
+    pub fn check_invariants(&self) {
+        let mut standing = hashbrown::HashSet::new();
+        for payment in self.iter() {
+            assert_eq!(payment.id.schedule, self.schedule, "a payment's id leads to it");
+            if payment.state.stands() {
+                let new = standing.insert(payment.reservation.number);
+                assert!(new, "M2: one payment stands for a reservation");
+            }
+            let keyed = payment.method.needs_gateway() && payment.state.is_begun();
+            assert!(!keyed || payment.payment_key.is_some(), "what a gateway is asked for has its key");
+        }
+    }
+
+    /// Forgets attempts that came to nothing once they are older than `retention`.
+    fn forget_old(&mut self, now: Timestamp, retention: Seconds) {
+        while let Some(oldest) = self.attempts.front().and_then(|number| self.by_number.get(number)) {
+            let nothing = matches!(oldest.state, State::Ready | State::Failed);
+            let old = oldest.updated_at.plus(retention) <= now;
+            if !oldest.state.is_settled() || (nothing && !old) {
+                return;
+            }
+            let number = oldest.id.number.0;
+            self.attempts.pop_front();
+            if nothing {
+                self.by_number.remove(&number);
+            }
+        }
+    }
+}
+
+impl PartialEq for Payments {
+    /// Compares all that replay must bring back (R1).
+    fn eq(&self, other: &Self) -> bool {
+        PaymentsImage::of(self) == PaymentsImage::of(other)
+    }
+}
+
+#[cfg(test)]
+mod tests;

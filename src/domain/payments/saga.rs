@@ -1,0 +1,540 @@
+//! The saga's state machine: what may be asked, what may happen, and which step comes next.
+
+use std::sync::Arc;
+
+use super::{Method, Payment, Payments};
+use crate::domain::ids::{PaymentId, PaymentNumber, UserId};
+use crate::domain::keys::KeyUse;
+use crate::domain::money::{Currency, Money};
+use crate::domain::schedule::ReservationRef;
+use crate::domain::time::{Seconds, Timestamp};
+
+/// How long an attempt that came to nothing is kept for its user to see.
+const RETENTION: Seconds = Seconds::new(7 * Seconds::DAY.get());
+/// The longest reason that is kept, in bytes.
+const REASON_LEN_MAX: usize = 300;
+
+/// How far a payment is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum State {
+    /// The client is at the gateway's checkout; nothing was asked of anyone.
+    Ready,
+    /// It is to be made: the reservation is to become `paying`.
+    Begun,
+    /// The reservation is `paying`: the money is to be taken, and perhaps was.
+    Capturing,
+    /// The money was surely not taken: the reservation is to be a hold again.
+    Declined,
+    /// The money was taken: the reservation is to be confirmed.
+    Captured,
+    /// The reservation is confirmed: the pass is to end.
+    Confirmed,
+    /// All is done.
+    Completed,
+    /// It came to nothing, and took nothing.
+    Failed,
+    /// The money is to be given back.
+    Refunding,
+    /// The money was given back.
+    Refunded,
+}
+
+impl State {
+    /// Every state.
+    pub const ALL: [Self; 10] = [
+        Self::Ready,
+        Self::Begun,
+        Self::Capturing,
+        Self::Declined,
+        Self::Captured,
+        Self::Confirmed,
+        Self::Completed,
+        Self::Failed,
+        Self::Refunding,
+        Self::Refunded,
+    ];
+
+    /// Returns the word that clients see.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ready => "ready",
+            Self::Begun | Self::Capturing | Self::Declined | Self::Captured | Self::Confirmed => "pending",
+            Self::Completed => "completed",
+            Self::Failed => "failed",
+            Self::Refunding => "refunding",
+            Self::Refunded => "refunded",
+        }
+    }
+
+    /// Tells whether the reservation was confirmed by it and not given back.
+    pub const fn stands(self) -> bool {
+        matches!(self, Self::Confirmed | Self::Completed)
+    }
+
+    /// Tells whether anything may have been asked of a gateway.
+    pub const fn is_begun(self) -> bool {
+        !matches!(self, Self::Ready | Self::Failed)
+    }
+
+    /// Tells whether nothing more happens by itself.
+    pub const fn is_settled(self) -> bool {
+        matches!(self, Self::Ready | Self::Completed | Self::Failed | Self::Refunded)
+    }
+}
+
+/// Why a payment failed, or why its money is given back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Failure {
+    /// The reservation was no hold any more when the payment began: nothing was taken.
+    NotHeld,
+    /// The deadline had passed when the payment began: nothing was taken.
+    TooLate,
+    /// The reservation's seats, and so its price, had changed since the payment was made ready.
+    OtherAmount,
+    /// The account hadn't enough.
+    Insufficient {
+        /// What there was.
+        balance: Money,
+    },
+    /// The account has another currency.
+    OtherCurrency,
+    /// The gateway declined.
+    Declined {
+        /// Its code.
+        code: Arc<str>,
+        /// Its reason.
+        reason: Arc<str>,
+    },
+    /// The money came too late: the seats were gone, or the performance was.
+    SeatsLost,
+    /// The reservation was given back after it was confirmed.
+    Cancelled,
+}
+
+impl Failure {
+    /// Returns a gateway's refusal, its texts cut to what is kept.
+    pub fn declined(code: &str, reason: &str) -> Self {
+        let cut = |text: &str| {
+            let end =
+                text.char_indices().map(|(at, c)| at + c.len_utf8()).take_while(|end| *end <= REASON_LEN_MAX);
+            Arc::from(&text[..end.last().unwrap_or_default()])
+        };
+        Self::Declined { code: cut(code), reason: cut(reason) }
+    }
+
+    /// Returns the word that clients see.
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::NotHeld => "reservation_not_held",
+            Self::TooLate => "reservation_expired",
+            Self::OtherAmount => "amount_changed",
+            Self::Insufficient { .. } => "insufficient_balance",
+            Self::OtherCurrency => "currency_mismatch",
+            Self::Declined { .. } => "payment_declined",
+            Self::SeatsLost => "seats_lost",
+            Self::Cancelled => "reservation_cancelled",
+        }
+    }
+}
+
+/// What may be asked of payments.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Command {
+    /// Make a payment of a hold: from the balance at once, through a gateway ready for its checkout.
+    Start {
+        /// What is paid for.
+        reservation: ReservationRef,
+        /// Who pays.
+        user: UserId,
+        /// How.
+        method: Method,
+        /// How much.
+        amount: Money,
+        /// In which currency.
+        currency: Currency,
+        /// The random part of the payment's id.
+        nonce: u64,
+    },
+    /// Go on with what the gateway's checkout gave.
+    Accept {
+        /// Which payment.
+        payment: PaymentId,
+        /// Whose it must be.
+        user: UserId,
+        /// The gateway's key.
+        payment_key: Arc<str>,
+    },
+    /// Note what came of a step.
+    Note {
+        /// Which payment.
+        payment: PaymentId,
+        /// What came of its step.
+        outcome: Outcome,
+    },
+    /// Give the money of a completed payment back, because its reservation was cancelled.
+    Refund {
+        /// Which payment.
+        payment: PaymentId,
+    },
+}
+
+impl Command {
+    /// Returns the number of the payment that it is about; of one that is to be made, none.
+    pub const fn number(&self) -> PaymentNumber {
+        match self {
+            Self::Start { .. } => PaymentNumber(0),
+            Self::Accept { payment, .. } | Self::Note { payment, .. } | Self::Refund { payment } => {
+                payment.number
+            }
+        }
+    }
+
+    /// Returns what it is called in metrics.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Start { .. } => "start_payment",
+            Self::Accept { .. } => "accept_payment",
+            Self::Note { .. } => "note_payment",
+            Self::Refund { .. } => "refund_payment",
+        }
+    }
+}
+
+/// A step outside of this aggregate. Each can be repeated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Step {
+    /// Make the reservation `paying`.
+    Hold,
+    /// Take the money: from the account, or through the gateway.
+    Capture,
+    /// Make the reservation a hold again.
+    LetGo,
+    /// Confirm the reservation.
+    Confirm,
+    /// End the user's pass.
+    EndPass,
+    /// Give the money back.
+    GiveBack,
+}
+
+/// What came of a step.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// The reservation is `paying`, at the price that the payment has.
+    Held,
+    /// It isn't: nothing was taken.
+    NotHeld(Failure),
+    /// The money was taken.
+    Captured,
+    /// The money was surely not taken.
+    Declined(Failure),
+    /// The reservation is a hold again, or has ended.
+    LetGo,
+    /// The reservation is confirmed.
+    Confirmed,
+    /// It can't be: the money goes back.
+    Lost,
+    /// The user has no pass any more.
+    PassEnded,
+    /// The money is back.
+    GivenBack,
+}
+
+/// A fact about a payment. It already happened: applying it can't fail.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// A payment was made; through a gateway it is ready for the checkout.
+    Started {
+        /// Its number, one more than the last.
+        number: PaymentNumber,
+        /// The random part of its id.
+        nonce: u64,
+        /// What is paid for.
+        reservation: ReservationRef,
+        /// Who pays.
+        user: UserId,
+        /// How.
+        method: Method,
+        /// How much.
+        amount: Money,
+        /// In which currency.
+        currency: Currency,
+    },
+    /// The client brought what the checkout gave.
+    Accepted {
+        /// Which payment.
+        number: PaymentNumber,
+        /// The gateway's key.
+        payment_key: Arc<str>,
+    },
+    /// The reservation is `paying`: the money is taken next.
+    CaptureBegun {
+        /// Which payment.
+        number: PaymentNumber,
+    },
+    /// The money was surely not taken.
+    Declined {
+        /// Which payment.
+        number: PaymentNumber,
+        /// Why.
+        failure: Failure,
+    },
+    /// The money was taken.
+    Captured {
+        /// Which payment.
+        number: PaymentNumber,
+    },
+    /// The reservation was confirmed by it.
+    Confirmed {
+        /// Which payment.
+        number: PaymentNumber,
+    },
+    /// All is done.
+    Completed {
+        /// Which payment.
+        number: PaymentNumber,
+    },
+    /// It came to nothing.
+    Failed {
+        /// Which payment.
+        number: PaymentNumber,
+        /// Why; as it was declined, if absent.
+        failure: Option<Failure>,
+    },
+    /// The money is to be given back.
+    RefundBegun {
+        /// Which payment.
+        number: PaymentNumber,
+        /// Why.
+        failure: Failure,
+    },
+    /// The money is back.
+    Refunded {
+        /// Which payment.
+        number: PaymentNumber,
+    },
+    /// A command with an idempotency key asked for what was so already: only its key is new.
+    KeyKept {
+        /// Which payment it was about.
+        number: PaymentNumber,
+    },
+}
+
+impl Event {
+    /// Returns the number of the payment that it is about.
+    pub const fn number(&self) -> PaymentNumber {
+        match self {
+            Self::Started { number, .. }
+            | Self::Accepted { number, .. }
+            | Self::CaptureBegun { number }
+            | Self::Declined { number, .. }
+            | Self::Captured { number }
+            | Self::Confirmed { number }
+            | Self::Completed { number }
+            | Self::Failed { number, .. }
+            | Self::RefundBegun { number, .. }
+            | Self::Refunded { number }
+            | Self::KeyKept { number } => *number,
+        }
+    }
+}
+
+/// Why a payment refuses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// There is no such payment, or it is another's.
+    NoSuchPayment,
+    /// The payment isn't one that can go on that way.
+    NotReady,
+}
+
+impl Payment {
+    /// Returns the step that comes next, if one comes by itself.
+    pub const fn next(&self) -> Option<Step> {
+        match self.state {
+            State::Begun => Some(Step::Hold),
+            State::Capturing => Some(Step::Capture),
+            State::Declined => Some(Step::LetGo),
+            State::Captured => Some(Step::Confirm),
+            State::Confirmed => Some(Step::EndPass),
+            State::Refunding => Some(Step::GiveBack),
+            State::Ready | State::Completed | State::Failed | State::Refunded => None,
+        }
+    }
+
+    /// Returns the event that an outcome means in the present state; none where it means nothing any more.
+    fn note(&self, outcome: &Outcome) -> Option<Event> {
+        let number = self.id.number;
+        match (self.state, outcome) {
+            (State::Begun, Outcome::Held) => Some(Event::CaptureBegun { number }),
+            (State::Begun, Outcome::NotHeld(Failure::OtherAmount)) => {
+                // The reservation is `paying` by this payment, and must become a hold again.
+                Some(Event::Declined { number, failure: Failure::OtherAmount })
+            }
+            (State::Begun, Outcome::NotHeld(failure)) => {
+                Some(Event::Failed { number, failure: Some(failure.clone()) })
+            }
+            (State::Capturing, Outcome::Captured) => Some(Event::Captured { number }),
+            (State::Capturing, Outcome::Declined(failure)) => {
+                Some(Event::Declined { number, failure: failure.clone() })
+            }
+            (State::Declined, Outcome::LetGo) => Some(Event::Failed { number, failure: None }),
+            (State::Captured, Outcome::Confirmed) => Some(Event::Confirmed { number }),
+            (State::Captured, Outcome::Lost) => {
+                Some(Event::RefundBegun { number, failure: Failure::SeatsLost })
+            }
+            (State::Confirmed, Outcome::PassEnded) => Some(Event::Completed { number }),
+            (State::Refunding, Outcome::GivenBack) => Some(Event::Refunded { number }),
+            (
+                State::Ready
+                | State::Begun
+                | State::Capturing
+                | State::Declined
+                | State::Captured
+                | State::Confirmed
+                | State::Completed
+                | State::Failed
+                | State::Refunding
+                | State::Refunded,
+                _,
+            ) => None,
+        }
+    }
+}
+
+impl Payments {
+    /// Decides a command.
+    ///
+    /// # Errors
+    /// A [`Refusal`], which changes nothing.
+    pub fn decide(&self, command: &Command) -> Result<Option<Event>, Refusal> {
+        match command {
+            Command::Start { reservation, user, method, amount, currency, nonce } => {
+                Ok(Some(Event::Started {
+                    number: PaymentNumber(self.last + 1),
+                    nonce: *nonce,
+                    reservation: *reservation,
+                    user: user.clone(),
+                    method: *method,
+                    amount: *amount,
+                    currency: *currency,
+                }))
+            }
+            Command::Accept { payment, user, payment_key } => {
+                let found = self.payment(*payment).filter(|found| found.user == *user);
+                let found = found.ok_or(Refusal::NoSuchPayment)?;
+                if found.state == State::Ready {
+                    let payment_key = Arc::clone(payment_key);
+                    return Ok(Some(Event::Accepted { number: payment.number, payment_key }));
+                }
+                // The same again is answered by how it stands; another key is another checkout.
+                let same = found.payment_key.as_ref() == Some(payment_key);
+                if same && found.state != State::Failed { Ok(None) } else { Err(Refusal::NotReady) }
+            }
+            Command::Note { payment, outcome } => {
+                let found = self.payment(*payment).ok_or(Refusal::NoSuchPayment)?;
+                Ok(found.note(outcome))
+            }
+            Command::Refund { payment } => {
+                let found = self.payment(*payment).ok_or(Refusal::NoSuchPayment)?;
+                let begun = Event::RefundBegun { number: payment.number, failure: Failure::Cancelled };
+                Ok((found.state == State::Completed).then_some(begun))
+            }
+        }
+    }
+
+    /// Applies an event; `key` is the idempotency key whose effect it is.
+    ///
+    /// # Panics
+    /// When the event doesn't follow from the state.
+    pub fn apply(&mut self, event: &Event, at: Timestamp, key: Option<KeyUse>) {
+        self.version += 1;
+        self.last_instant = self.last_instant.max(at);
+        self.keys.forget_old(at);
+        self.forget_old(at, RETENTION);
+        match event {
+            Event::Started { number, nonce, reservation, user, method, amount, currency } => {
+                assert_eq!(number.0, self.last + 1, "payments are numbered in order");
+                self.last = number.0;
+                self.attempts.push_back(number.0);
+                let payment = Payment {
+                    id: PaymentId { schedule: self.schedule, number: *number, nonce: *nonce },
+                    reservation: *reservation,
+                    user: user.clone(),
+                    method: *method,
+                    amount: *amount,
+                    currency: *currency,
+                    state: if method.needs_gateway() { State::Ready } else { State::Begun },
+                    payment_key: None,
+                    failure: None,
+                    created_at: at,
+                    updated_at: at,
+                    completed_at: None,
+                    refunded_at: None,
+                    key: key.map(|key| key.digest),
+                };
+                self.by_number.insert(number.0, payment);
+            }
+            Event::Accepted { number, payment_key } => {
+                let payment = self.go(*number, State::Ready, State::Begun, at);
+                payment.payment_key = Some(Arc::clone(payment_key));
+            }
+            Event::CaptureBegun { number } => {
+                self.go(*number, State::Begun, State::Capturing, at);
+            }
+            Event::Declined { number, failure } => {
+                let before = self.numbered(*number).map_or(State::Capturing, |payment| payment.state);
+                assert!(matches!(before, State::Begun | State::Capturing), "M3: nothing was taken");
+                self.go(*number, before, State::Declined, at).failure = Some(failure.clone());
+            }
+            Event::Captured { number } => {
+                self.go(*number, State::Capturing, State::Captured, at);
+            }
+            Event::Confirmed { number } => {
+                self.go(*number, State::Captured, State::Confirmed, at);
+            }
+            Event::Completed { number } => {
+                self.go(*number, State::Confirmed, State::Completed, at).completed_at = Some(at);
+            }
+            Event::Failed { number, failure } => {
+                let before = if failure.is_some() { State::Begun } else { State::Declined };
+                let payment = self.go(*number, before, State::Failed, at);
+                payment.failure = failure.clone().or_else(|| payment.failure.take());
+                // A refused attempt has no effect: its key may be used again.
+                let digest = payment.key.take();
+                if let Some(digest) = digest {
+                    self.keys.forget(digest);
+                }
+            }
+            Event::RefundBegun { number, failure } => {
+                let before = match failure {
+                    Failure::Cancelled => State::Completed,
+                    Failure::NotHeld
+                    | Failure::TooLate
+                    | Failure::OtherAmount
+                    | Failure::Insufficient { .. }
+                    | Failure::OtherCurrency
+                    | Failure::Declined { .. }
+                    | Failure::SeatsLost => State::Captured,
+                };
+                self.go(*number, before, State::Refunding, at).failure = Some(failure.clone());
+            }
+            Event::Refunded { number } => {
+                self.go(*number, State::Refunding, State::Refunded, at).refunded_at = Some(at);
+            }
+            Event::KeyKept { .. } => {}
+        }
+        if let Some(key) = key {
+            self.keys.keep(key, self.version, at, event.number());
+        }
+    }
+
+    /// Moves a payment from one state to another.
+    fn go(&mut self, number: PaymentNumber, from: State, to: State, at: Timestamp) -> &mut Payment {
+        let payment = self.by_number.get_mut(&number.0).expect("an event names a payment that is kept");
+        assert_eq!(payment.state, from, "a payment goes one step at a time");
+        payment.state = to;
+        payment.updated_at = at;
+        payment
+    }
+}

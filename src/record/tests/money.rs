@@ -1,0 +1,214 @@
+//! The part of the format that accounts and payments have.
+
+use std::sync::Arc;
+
+use super::*;
+use crate::domain::accounts::{self, AccountImage, AccountsImage, Kind, Shard, Transaction};
+use crate::domain::ids::{PaymentNumber, TransactionId};
+use crate::domain::payments::{self, Failure, Method, Payment, PaymentsImage, State};
+use crate::domain::schedule::ReservationRef;
+
+pub(super) const SHARD: Shard = Shard(3);
+const PAYMENT: PaymentId = PaymentId { schedule: NUMBER, number: PaymentNumber(5), nonce: u64::MAX };
+
+fn won(minor: u64) -> Money {
+    Money::new(minor).unwrap()
+}
+
+fn user() -> UserId {
+    UserId::parse("앤 <ann@example.org>").unwrap()
+}
+
+fn krw() -> Currency {
+    Currency::parse("KRW").unwrap()
+}
+
+fn accounts_events() -> Vec<accounts::Event> {
+    let moved = |kind| accounts::Event::Moved {
+        user: user(),
+        currency: krw(),
+        number: 4,
+        nonce: 5,
+        kind,
+        amount: won(6),
+        balance_after: Money::MAX,
+    };
+    vec![
+        moved(Kind::Charge),
+        moved(Kind::Payment(PAYMENT)),
+        moved(Kind::Refund(PAYMENT)),
+        accounts::Event::KeyKept { user: user() },
+    ]
+}
+
+fn failures() -> Vec<Failure> {
+    vec![
+        Failure::NotHeld,
+        Failure::TooLate,
+        Failure::OtherAmount,
+        Failure::Insufficient { balance: won(7) },
+        Failure::OtherCurrency,
+        Failure::declined("REJECT_CARD_COMPANY", "카드사 거절"),
+        Failure::SeatsLost,
+        Failure::Cancelled,
+    ]
+}
+
+fn reservation() -> ReservationRef {
+    ReservationRef { number: ReservationNumber(8), nonce: 9 }
+}
+
+fn payments_events() -> Vec<payments::Event> {
+    use payments::Event;
+    let number = PaymentNumber(5);
+    let started = |method| Event::Started {
+        number,
+        nonce: 3,
+        reservation: reservation(),
+        user: user(),
+        method,
+        amount: won(170_000),
+        currency: krw(),
+    };
+    let mut events: Vec<_> = Method::ALL.into_iter().map(started).collect();
+    events.extend([
+        Event::Accepted { number, payment_key: "tgen_20261121".into() },
+        Event::CaptureBegun { number },
+        Event::Captured { number },
+        Event::Confirmed { number },
+        Event::Completed { number },
+        Event::Failed { number, failure: None },
+        Event::Refunded { number },
+        Event::KeyKept { number },
+    ]);
+    for failure in failures() {
+        events.push(Event::Declined { number, failure: failure.clone() });
+        events.push(Event::Failed { number, failure: Some(failure.clone()) });
+        events.push(Event::RefundBegun { number, failure });
+    }
+    events
+}
+
+/// A fact of every kind.
+pub(super) fn facts() -> Vec<Fact> {
+    let accounts = accounts_events().into_iter().map(|event| Fact::Accounts(SHARD, event));
+    let payments = payments_events().into_iter().map(|event| Fact::Payments(NUMBER, event));
+    accounts.chain(payments).collect()
+}
+
+pub(super) fn check_that_every_kind_is_there() {
+    let kind = |event: &payments::Event| match event {
+        payments::Event::Started { .. } => 0,
+        payments::Event::Accepted { .. } => 1,
+        payments::Event::CaptureBegun { .. } => 2,
+        payments::Event::Declined { .. } => 3,
+        payments::Event::Captured { .. } => 4,
+        payments::Event::Confirmed { .. } => 5,
+        payments::Event::Completed { .. } => 6,
+        payments::Event::Failed { .. } => 7,
+        payments::Event::RefundBegun { .. } => 8,
+        payments::Event::Refunded { .. } => 9,
+        payments::Event::KeyKept { .. } => 10,
+    };
+    let kinds: std::collections::BTreeSet<_> = payments_events().iter().map(kind).collect();
+    assert_eq!(kinds, (0..=10).collect());
+}
+
+fn accounts_image() -> AccountsImage {
+    let transaction = |number, kind| Transaction {
+        id: TransactionId { shard: SHARD.0, number, nonce: 11 },
+        kind,
+        amount: won(12),
+        balance_after: won(13),
+        at: AT,
+    };
+    let transactions = vec![
+        transaction(1, Kind::Charge),
+        transaction(2, Kind::Payment(PAYMENT)),
+        transaction(3, Kind::Refund(PAYMENT)),
+    ];
+    let answers = [accounts::Answer::Moved(transactions[1]), accounts::Answer::Unchanged];
+    AccountsImage {
+        shard: SHARD,
+        accounts: vec![AccountImage { user: user(), currency: krw(), transactions }],
+        last_transaction: 3,
+        keys_max: 4,
+        keys: (1..).zip(answers).map(|(version, answer)| (KEY, version, AT, answer)).collect(),
+        version: 5,
+        last_instant: AT,
+    }
+}
+
+fn payments_image() -> PaymentsImage {
+    let payment = |number: u32, state, failure: Option<Failure>| {
+        let some = number.is_multiple_of(2).then_some(AT);
+        let payment = Payment {
+            id: PaymentId { number: PaymentNumber(number), ..PAYMENT },
+            reservation: reservation(),
+            user: user(),
+            method: Method::ALL[usize::try_from(number).unwrap() % 5],
+            amount: won(14),
+            currency: krw(),
+            state,
+            payment_key: some.map(|_| Arc::from("key")),
+            failure,
+            created_at: AT,
+            updated_at: AT,
+            completed_at: some,
+            refunded_at: some,
+            key: None,
+        };
+        (payment, some.map(|_| u128::from(number)))
+    };
+    let failures = failures().into_iter().map(Some).chain(std::iter::repeat(None));
+    let states = (1..).zip(State::ALL).zip(failures);
+    PaymentsImage {
+        schedule: NUMBER,
+        last: 20,
+        payments: states.map(|((number, state), failure)| payment(number, state, failure)).collect(),
+        keys_max: 6,
+        keys: vec![(KEY, 7, AT, PaymentNumber(8))],
+        version: 9,
+        last_instant: AT,
+    }
+}
+
+pub(super) fn sections() -> Vec<Vec<u8>> {
+    vec![encode_accounts(&accounts_image()), encode_payments(&payments_image())]
+}
+
+#[test]
+fn the_sections_of_money_are_read_as_they_were_written() {
+    let [accounts, payments] = &sections()[..] else { panic!("two sections") };
+    let Section::Accounts(read) = decode_section(accounts).unwrap() else { panic!("another section") };
+    assert_eq!(*read, accounts_image());
+    let Section::Payments(read) = decode_section(payments).unwrap() else { panic!("another section") };
+    assert_eq!(*read, payments_image());
+}
+
+#[test]
+fn a_damaged_section_of_money_is_refused_or_is_another_one_and_never_a_panic() {
+    for section in sections() {
+        for damaged in damaged(&section) {
+            match decode_section(&damaged) {
+                Ok(Section::Accounts(read)) => assert_ne!(*read, accounts_image()),
+                Ok(Section::Payments(read)) => assert_ne!(*read, payments_image()),
+                Ok(
+                    Section::Catalogue(_)
+                    | Section::Schedule(_)
+                    | Section::People(..)
+                    | Section::WaitingRoom(_),
+                )
+                | Err(_) => {}
+            }
+        }
+    }
+}
+
+#[test]
+fn a_shard_that_no_version_has_is_refused() {
+    let mut bytes = Vec::new();
+    let event = accounts::Event::KeyKept { user: user() };
+    encode_accounts_event(&mut bytes, Shard(16), 1, AT, None, &event);
+    assert!(matches!(decode(&bytes), Err(DecodeError::Value("a shard of accounts"))));
+}
