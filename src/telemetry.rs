@@ -43,14 +43,25 @@ pub enum TelemetryError {
 /// # Errors
 /// When the filter can't be read, or logs are set up already.
 pub fn init_logs(config: &LogConfig) -> Result<(), TelemetryError> {
+    init_logs_to(config, io::stderr)
+}
+
+/// The same, where something else stands between the logs and standard error.
+///
+/// # Errors
+/// As [`init_logs`].
+pub fn init_logs_to<W>(config: &LogConfig, writer: W) -> Result<(), TelemetryError>
+where
+    W: for<'a> fmt::MakeWriter<'a> + Send + Sync + 'static,
+{
     let filter = EnvFilter::try_new(&config.filter)?;
     let registry = tracing_subscriber::registry().with(filter);
     match config.format {
         LogFormat::Human => registry
-            .with(fmt::layer().with_writer(io::stderr).with_ansi(io::IsTerminal::is_terminal(&io::stderr())))
+            .with(fmt::layer().with_writer(writer).with_ansi(io::IsTerminal::is_terminal(&io::stderr())))
             .try_init()?,
         LogFormat::Json => {
-            registry.with(fmt::layer().json().with_writer(io::stderr)).try_init()?;
+            registry.with(fmt::layer().json().with_writer(writer)).try_init()?;
         }
     }
     std::panic::set_hook(Box::new(|panic| {

@@ -274,6 +274,9 @@ fn wrong_usage_is_told_with_exit_code_2() {
     run(&["replay", "--at", "tomorrow"]).ended(2);
     run(&["replay", "--at", "2026-11-20T12:00:00Z", "--position", "7"]).ended(2);
     run(&["import", "x.json", "--url", "https://example.com"]).ended(2);
+    let told = run(&["serve", "--crowd", "5000"]).ended(2).err;
+    assert!(told.contains("--demo"), "{told}");
+    run(&["serve", "--demo", "--crowd", "100001"]).ended(2);
     let told = run(&["verify", "--data-dir", "/nonexistent"]).ended(2).err;
     assert!(told.contains("/nonexistent holds no journal"), "{told}");
 }
@@ -697,4 +700,57 @@ fn the_demonstration_sells_seats_with_the_commands_that_it_prints_and_goes_on_at
     let mine: Value = serde_json::from_str(&mine).unwrap();
     assert_eq!(mine["items"].as_array().unwrap().len(), 1);
     assert!(!again.log().contains(&admin));
+}
+
+/// Starts a demonstration with a crowd; returns it with the path of the schedule that the crowd comes to.
+fn crowd(data: &Path, fans: &str) -> (Server, String) {
+    let mut server = Server::start(data, &["--demo", "--crowd", fans]);
+    let room = server.line_with("  waiting room ");
+    let schedule =
+        room.trim().strip_suffix("/queue").unwrap().split_once(&server.address).unwrap().1.to_owned();
+    (server, schedule)
+}
+
+#[test]
+fn a_crowd_goes_through_the_waiting_room_and_no_seat_is_sold_twice() {
+    let temporary = TempDir::new().unwrap();
+    let (mut server, schedule) = crowd(&temporary.path().join("data"), "200");
+    server.line_with("The crowd has gone home: 200 fans in ");
+    // `paid  145  for 334 seats`
+    let paid: Vec<String> = server.line_with("  paid ").split_whitespace().map(str::to_owned).collect();
+    assert_eq!(server.line_with("  oversold ").split_whitespace().nth(1), Some("0"));
+    let (status, room) = server.get(&format!("{schedule}/queue"));
+    let room: Value = serde_json::from_str(&room).unwrap();
+    assert_eq!((status, &room["admittedTotal"]), (200, &json!(200)), "{room}");
+    assert_eq!((&room["waiting"], &room["active"]), (&json!(0), &json!(0)));
+    let (status, map) = server.get(&format!("{schedule}/seats"));
+    let map: Value = serde_json::from_str(&map).unwrap();
+    let seats = map["seats"].as_array().unwrap();
+    let with = |status: &str| seats.iter().filter(|seat| seat["status"] == status).count();
+    let [available, held, reserved] = ["available", "held", "reserved"].map(with);
+    assert_eq!((status, available + held + reserved), (200, seats.len()));
+    assert_eq!(reserved.to_string(), paid[3], "{paid:?}");
+    assert!(reserved > 0, "{paid:?}");
+    let (code, log) = server.stop("TERM");
+    assert_eq!(code, Some(0), "{log}");
+    // Where nobody watches, the figures are lines of the log.
+    assert!(log.contains("gone_home=") && !log.contains('\u{1b}'), "{log}");
+    assert!(!log.contains("panicked") && !log.contains("ERROR"), "{log}");
+}
+
+#[test]
+fn a_signal_sends_the_crowd_home_and_nothing_is_left_of_it() {
+    let temporary = TempDir::new().unwrap();
+    let data = temporary.path().join("data");
+    let (mut server, schedule) = crowd(&data, "1000");
+    let mut changes = TcpStream::connect(&server.address).unwrap();
+    write!(changes, "GET {schedule}/seats/events HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+    assert!(BufReader::new(changes).lines().any(|line| line.unwrap() == "event: delta"));
+    server.signal("INT");
+    server.line_with("The crowd was sent home after ");
+    let (code, log) = (server.child.wait().unwrap().code(), server.log());
+    assert_eq!(code, Some(0), "{log}");
+    assert!(log.contains("a snapshot was taken") && !log.contains("panicked"), "{log}");
+    let data = data.to_str().unwrap();
+    assert!(run(&["verify", "--data-dir", data]).ended(0).out.contains("stopped cleanly"));
 }

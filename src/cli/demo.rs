@@ -11,12 +11,14 @@ use onsale::engine::Engine;
 use onsale::http::auth::Role;
 use serde_json::Value;
 
+use super::crowd::Crowd;
 use super::output::{Failure, count};
 use super::serve::Urls;
 use super::{stopped, target, token};
 
 const DOCUMENT: &str = include_str!("../../demo/charlotte.json");
-const USER: &str = "demo-1";
+/// Whose token is printed.
+pub(super) const USER: &str = "demo-1";
 const TOKEN_SECONDS: u64 = 12 * 3_600;
 const DAY_MS: u64 = 86_400_000;
 const WEEK_MS: u64 = 7 * DAY_MS;
@@ -48,7 +50,12 @@ pub(super) async fn import_into_empty(
 }
 
 /// Returns what to try first.
-pub(super) fn greeting(engine: &Engine, config: &Config, urls: &Urls) -> Result<String, Failure> {
+pub(super) fn greeting(
+    engine: &Engine,
+    config: &Config,
+    urls: &Urls,
+    crowd: Option<&Crowd>,
+) -> Result<String, Failure> {
     let user = UserId::parse(USER).map_err(Failure::failed)?;
     let token = token::issue(config, &user, Role::User, TOKEN_SECONDS)?;
     let admin = config.auth.admin_token.as_ref().map_or("", |token| token.expose());
@@ -59,6 +66,7 @@ pub(super) fn greeting(engine: &Engine, config: &Config, urls: &Urls) -> Result<
     } else {
         ""
     };
+    let crowd = crowd.map(|crowd| crowd.greeting(&base, &token, admin)).unwrap_or_default();
     let now = engine.now();
     let schedules = engine.schedules();
     let is_open = |status| status == onsale::domain::schedule::SaleStatus::Open;
@@ -71,7 +79,7 @@ pub(super) fn greeting(engine: &Engine, config: &Config, urls: &Urls) -> Result<
     }) else {
         return Ok(format!(
             "\nThe demonstration ({})\n  administrator's token  {admin}\n  user {USER}'s token, 12 hours  {token}\n{warning}\n\
-             No sale is open any more: empty {} to begin anew.\n",
+             {crowd}No sale is open any more that has no waiting room: empty {} to begin anew.\n",
             count(0, "open sale"),
             config.server.data_dir.display()
         ));
@@ -97,7 +105,7 @@ Try it (paste one after the other)
   # see the reservation
   curl -sw '\\n' '{api}/reservations' -H 'Authorization: Bearer {token}'
 
-Stop it with Ctrl-C; the next start goes on with the same data and tokens ({dir}).
+{crowd}Stop it with Ctrl-C; the next start goes on with the same data and tokens ({dir}).
 ",
         soon = schedules.iter().filter(|entry| opens_soon(&entry.read(), now)).count(),
         dir = config.server.data_dir.display(),

@@ -11,6 +11,7 @@
 //! the demonstration's, and a token where a token was asked for.
 
 mod client;
+mod crowd;
 mod demo;
 mod draw;
 mod import;

@@ -3,9 +3,9 @@
 //! The socket is bound first, so that a taken address is told at once and probes are answered (alive, not ready)
 //! while recovery runs. The URLs are printed when everything works, and not before.
 //!
-//! The stop: the first SIGTERM or SIGINT ends the accepting, requests under way are answered, streams of events end, a
-//! snapshot is taken. The second ends the process where it stands, which loses nothing either: what was
-//! acknowledged is durable.
+//! The stop: the first SIGTERM or SIGINT ends the accepting, requests under way are answered, streams of events end, the
+//! demonstration's crowd goes home, a snapshot is taken. The second ends the process where it stands, which loses
+//! nothing either: what was acknowledged is durable.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::process;
@@ -31,6 +31,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
+use super::crowd::{self, Wanted};
 use super::output::{Failure, print};
 use super::starting::Starting;
 use super::{demo, load, stopped};
@@ -56,10 +57,10 @@ pub(super) fn command() -> Command {
         .help("Print every setting with its value, source and meaning, and start nothing");
     Command::new("serve")
         .about("Run the engine and its HTTP API")
-        .args([demo, print_config])
+        .args([demo, crowd::flag(), print_config])
         .args(Config::flags())
         .after_help(
-            "EXAMPLES\n  onsale serve --demo\n  ONSALE_JWT_SECRET=$(openssl rand -base64 48) onsale serve --listen 0.0.0.0:8080\n  \
+            "EXAMPLES\n  onsale serve --demo\n  onsale serve --demo --crowd 5000\n  ONSALE_JWT_SECRET=$(openssl rand -base64 48) onsale serve --listen 0.0.0.0:8080\n  \
              onsale serve --config onsale.toml --print-config\n\n\
              PRINTS\n  the URLs once it is ready (/readyz is 200); logs go to standard error. --help shows all settings\n\n\
              EXIT CODES\n  0        stopped by SIGTERM or SIGINT, everything answered and kept\n  \
@@ -84,9 +85,14 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
         config.apply_demo(&secrets);
     }
     config.require_tokens().map_err(Failure::settings)?;
-    telemetry::init_logs(&config.log).map_err(Failure::settings)?;
+    let wanted = Wanted::read(matches);
+    let logs = match &wanted {
+        Some(wanted) => wanted.init_logs(&config.log),
+        None => telemetry::init_logs(&config.log),
+    };
+    logs.map_err(Failure::settings)?;
     let runtime = runtime(&config)?;
-    let done = runtime.block_on(serve(config, demo));
+    let done = runtime.block_on(serve(config, demo, wanted));
     // A recovery that was interrupted is still reading.
     runtime.shutdown_background();
     done
@@ -101,7 +107,7 @@ fn runtime(config: &Config) -> Result<Runtime, Failure> {
     builder.build().map_err(|error| Failure::Failed(format!("the runtime can't be started: {error}")))
 }
 
-async fn serve(config: Config, demo: bool) -> Result<(), Failure> {
+async fn serve(config: Config, demo: bool, wanted: Option<Wanted>) -> Result<(), Failure> {
     let shutdown = CancellationToken::new();
     stop_on_signals(shutdown.clone())?;
     let metrics = telemetry::init_metrics(BUCKETS, shutdown.clone()).map_err(Failure::failed)?;
@@ -128,6 +134,7 @@ async fn serve(config: Config, demo: bool) -> Result<(), Failure> {
             return Ok(());
         }
     };
+    let mut fans = None;
     let served = async {
         // Where the metrics have an address of their own, they aren't on the API's.
         let shown = metrics_listener.is_none().then(|| metrics.clone());
@@ -140,13 +147,18 @@ async fn serve(config: Config, demo: bool) -> Result<(), Failure> {
         if demo {
             demo::import_into_empty(&engine, router.clone(), &config).await?;
         }
+        let crowd = match wanted {
+            Some(wanted) => wanted.prepare(&engine).await?,
+            None => None,
+        };
         parts.spawn_upkeep();
         servers.spawn(server::serve(second, router, limits, shutdown.clone()));
         starting.end().await;
         print(&urls.ready())?;
         if demo {
-            print(&demo::greeting(&engine, &config, &urls)?)?;
+            print(&demo::greeting(&engine, &config, &urls, crowd.as_ref())?)?;
         }
+        fans = crowd.map(|crowd| tokio::spawn(crowd.run(engine.clone(), shutdown.clone())));
         Ok(())
     };
     let served: Result<(), Failure> = served.await;
@@ -154,6 +166,11 @@ async fn serve(config: Config, demo: bool) -> Result<(), Failure> {
         shutdown.cancel();
     }
     drain(servers).await;
+    if let Some(fans) = fans
+        && let Err(error) = fans.await
+    {
+        tracing::error!(%error, "the crowd ended early");
+    }
     let closed = engine.close().await;
     served?;
     closed.map_err(|error| {

@@ -1,0 +1,282 @@
+//! `serve --demo --crowd N`: fans who join a waiting room, wait, choose seats, and pay or give up.
+//!
+//! ```text
+//! pace    the crowd's size and speed: the room's policy, and when each fan comes
+//! dice    what a fan is like
+//! fan     what it does: the same calls of the engine as the HTTP layer's
+//! tally   what the fans saw, and the words for it
+//! screen  bars on a terminal, else lines of the log
+//! ```
+//!
+//! Absent on purpose: rules. A fan asks and believes the answer, so that the figures at the end are a second opinion
+//! on the engine's.
+//!
+//! Invariant: nobody of the crowd is left once [`Crowd::run`] has returned, which it does soon after the shutdown.
+
+mod dice;
+mod fan;
+mod pace;
+mod screen;
+mod tally;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::{Arg, ArgMatches, value_parser};
+use onsale::config::LogConfig;
+use onsale::domain::schedule::{Plan, SaleStatus};
+use onsale::domain::venue::Seat;
+use onsale::engine::{CatalogueChange, Engine, ScheduleEntry};
+use onsale::telemetry::TelemetryError;
+use tokio::task::{JoinError, JoinSet};
+use tokio::time::{Instant, MissedTickBehavior};
+use tokio_util::sync::CancellationToken;
+
+use self::fan::{Fan, World};
+use self::pace::Pace;
+use self::screen::{Screen, Shown};
+use self::tally::{Figures, grouped, spoken};
+use super::output::{Failure, print};
+
+/// The largest crowd: each of it is a task.
+const FANS_MAX: i64 = 100_000;
+/// How often the figures are looked up.
+const SHOW_EVERY: Duration = Duration::from_millis(250);
+/// Of what time the pace is measured.
+const PACE_OVER: Duration = Duration::from_secs(10);
+
+/// The flag that asks for a crowd.
+pub(super) fn flag() -> Arg {
+    Arg::new("crowd")
+        .long("crowd")
+        .value_name("FANS")
+        .requires("demo")
+        .value_parser(value_parser!(u32).range(0..=FANS_MAX))
+        .help("With --demo: so many fans come to one sale, wait, choose seats, pay or give up; watch them here and over HTTP")
+}
+
+/// A crowd that was asked for, and where it is shown.
+pub(super) struct Wanted {
+    pace: Pace,
+    screen: Screen,
+}
+
+impl Wanted {
+    /// Reads the flag; no fans are no crowd.
+    pub(super) fn read(matches: &ArgMatches) -> Option<Self> {
+        let fans = matches.get_one::<u32>("crowd").copied().filter(|fans| *fans > 0)?;
+        Some(Self { pace: Pace::of(fans), screen: Screen::new() })
+    }
+
+    /// Sets the logs up so that they and the crowd's bars don't write into each other.
+    pub(super) fn init_logs(&self, log: &LogConfig) -> Result<(), TelemetryError> {
+        self.screen.init_logs(log)
+    }
+
+    /// Chooses the sale that the crowd comes to, and gives it a waiting room of its size; nothing where no sale has seats.
+    pub(super) async fn prepare(self, engine: &Engine) -> Result<Option<Crowd>, Failure> {
+        let Self { pace, screen } = self;
+        let now = engine.now();
+        // The emptiest house; of these one that has a waiting room already, so that the others stay as they are.
+        let schedules = engine.schedules().into_iter().filter(|entry| {
+            let schedule = entry.read();
+            schedule.sale_at(now) == SaleStatus::Open && schedule.counts().available > 0
+        });
+        let entry = schedules.max_by_key(|entry| {
+            let schedule = entry.read();
+            let plan = schedule.plan();
+            (schedule.counts().available, plan.policy.queue.is_some(), plan.starts_at)
+        });
+        let Some(entry) = entry else {
+            tracing::warn!(
+                "no crowd comes: no sale is open that has seats left; empty the data directory to begin anew"
+            );
+            return Ok(None);
+        };
+        let plan = {
+            let plan = Arc::clone(entry.read().plan());
+            Plan { policy: pace.policy(&plan.policy), ..Plan::clone(&plan) }
+        };
+        let change = CatalogueChange::PutSchedule(entry.id().clone(), entry.concert().clone(), plan);
+        engine.change(change, None).await.map_err(Failure::failed)?;
+        Ok(Some(Crowd { pace, screen, entry }))
+    }
+}
+
+/// A crowd that is about to come.
+pub(super) struct Crowd {
+    pace: Pace,
+    screen: Screen,
+    entry: Arc<ScheduleEntry>,
+}
+
+impl Crowd {
+    /// Says where it comes, and how to be one of it. `user` and `admin` are tokens.
+    pub(super) fn greeting(&self, base: &str, user: &str, admin: &str) -> String {
+        let id = self.entry.id();
+        let seats = self.entry.read().counts().available;
+        format!(
+            r#"The crowd: {fans} fans come in {lead} and want the {seats} seats of {id}; at most {active} choose at a time
+  waiting room  {base}/api/v1/schedules/{id}/queue
+  seat map      {base}/api/v1/schedules/{id}/seats
+  every route   {base}/docs
+
+Be one of them, as {demo_user} (paste one after the other; the earlier, the better)
+
+  API='{base}/api/v1'; SHOW='{id}'
+  TOKEN='{user}'
+  ADMIN='{admin}'
+
+  # take a place, and keep its pass
+  PASS=$(curl -s -X POST "$API/queue/tokens" -H "Authorization: Bearer $TOKEN" -H 'Content-Type: application/json' \
+    -d '{{"scheduleId":"{id}"}}' | cut -d'"' -f4)
+
+  # see the line move until you are let in; leave it with Ctrl-C
+  curl -N "$API/queue/tokens/current/events?scheduleId=$SHOW" -H "Authorization: Bearer $TOKEN" -H "Queue-Token: $PASS"
+
+  # once it says "active": hold the two best seats that are left
+  curl -sw '\n' -X POST "$API/reservations" -H "Authorization: Bearer $TOKEN" -H "Queue-Token: $PASS" \
+    -H 'Content-Type: application/json' -d '{{"scheduleId":"{id}","bestAvailable":{{"count":2}}}}'
+
+Or watch, and let more in
+
+  curl -N "$API/schedules/$SHOW/seats/events"
+  curl -sw '\n' "$API/schedules/$SHOW/queue"
+  curl -sw '\n' "$API/admin/overview" -H "Authorization: Bearer $ADMIN"
+  curl -sw '\n' -X PATCH "$API/schedules/$SHOW/queue" -H "Authorization: Bearer $ADMIN" \
+    -H 'Content-Type: application/json' -d '{{"maxActive":300}}'
+
+"#,
+            fans = grouped(self.pace.fans()),
+            lead = spoken(self.pace.lead()),
+            seats = grouped(seats),
+            active = self.pace.active_max(),
+            demo_user = super::demo::USER,
+        )
+    }
+
+    /// Lets the fans come, shows how it goes, and says in the end how it went; at a shutdown it sends them home.
+    pub(super) async fn run(self, engine: Engine, shutdown: CancellationToken) {
+        let Self { pace, screen, entry } = self;
+        let world = Arc::new(World::new(engine, entry, pace));
+        let mut shown = Shown::on(&screen);
+        let mut watcher = Watcher::new(Arc::clone(&world));
+        // Who came in an earlier life keeps the name.
+        let before = world.entry.room().read().joined_total();
+        let mut fans = JoinSet::new();
+        let mut ticks = tokio::time::interval(SHOW_EVERY);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut came = 0;
+        loop {
+            let next = (came < pace.fans()).then(|| watcher.started + pace.arrival(came));
+            if next.is_none() && fans.is_empty() {
+                break;
+            }
+            tokio::select! {
+                () = shutdown.cancelled() => break,
+                () = tokio::time::sleep_until(next.unwrap_or(watcher.started)), if next.is_some() => {
+                    came += 1;
+                    fans.spawn(Fan::new(&world, before.saturating_add(came)).live());
+                }
+                Some(ended) = fans.join_next() => complain_of_panic(ended),
+                now = ticks.tick() => shown.show(&watcher.look(pace.fans() - came, now), now),
+            }
+        }
+        fans.shutdown().await;
+        let now = Instant::now();
+        let figures = watcher.look(pace.fans() - came, now);
+        shown.end();
+        let owner = |seat: Seat| world.entry.read().owner(seat).map(|reservation| reservation.user.clone());
+        let took = now.saturating_duration_since(watcher.started + pace.lead());
+        let mut summary = tally::summary(&world.tally(), &figures, took, owner);
+        if !shutdown.is_cancelled() {
+            summary.push_str("\nThe server runs on; stop it with Ctrl-C.\n");
+        }
+        if let Err(failure) = print(&summary) {
+            tracing::warn!(%failure, "the crowd's summary is lost");
+        }
+    }
+}
+
+fn complain_of_panic(ended: Result<(), JoinError>) {
+    if let Err(error) = ended {
+        tracing::error!(%error, "one of the crowd is missing");
+    }
+}
+
+/// Looks up what is shown.
+struct Watcher {
+    world: Arc<World>,
+    started: Instant,
+    /// How many had been let in at some instants of late.
+    admitted: VecDeque<(Instant, u64)>,
+}
+
+impl Watcher {
+    fn new(world: Arc<World>) -> Self {
+        Self { world, started: Instant::now(), admitted: VecDeque::new() }
+    }
+
+    fn look(&mut self, to_come: u32, now: Instant) -> Figures {
+        let World { entry, pace, .. } = &*self.world;
+        let counts = entry.read().counts();
+        let overview = entry.room().read().overview();
+        self.admitted.push_back((now, overview.admitted_total));
+        while self.admitted.front().is_some_and(|(at, _)| now.saturating_duration_since(*at) > PACE_OVER) {
+            self.admitted.pop_front();
+        }
+        let begins = self.started + pace.lead();
+        Figures {
+            to_come,
+            begins_in: (now < begins).then(|| begins - now),
+            waiting: overview.waiting,
+            active: overview.active,
+            active_max: overview.active_max,
+            per_minute: per_minute(&self.admitted),
+            ..Figures::of(&self.world.tally(), pace.fans(), counts)
+        }
+    }
+}
+
+/// Returns how many were let in a minute, from the first to the last of what was seen.
+fn per_minute(seen: &VecDeque<(Instant, u64)>) -> u32 {
+    let (Some((from, before)), Some((to, after))) = (seen.front(), seen.back()) else { return 0 };
+    let millis = (*to - *from).as_millis();
+    let admitted = u128::from(after.saturating_sub(*before));
+    (admitted * 60_000).checked_div(millis).and_then(|rate| u32::try_from(rate).ok()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_pace_is_that_of_the_last_seconds() {
+        let start = Instant::now();
+        let seen = |points: &[(u64, u64)]| {
+            points.iter().map(|(at, count)| (start + Duration::from_secs(*at), *count)).collect()
+        };
+        assert_eq!(per_minute(&seen(&[])), 0);
+        assert_eq!(per_minute(&seen(&[(0, 5)])), 0);
+        assert_eq!(per_minute(&seen(&[(0, 5), (3, 9), (10, 25)])), 120);
+    }
+
+    #[test]
+    fn no_fans_are_no_crowd_and_a_crowd_needs_the_demonstration() {
+        let read = |arguments: &[&str]| {
+            let serve = super::super::serve::command();
+            let all = ["serve"].iter().chain(arguments);
+            serve
+                .try_get_matches_from(all)
+                .map(|matches| Wanted::read(&matches).map(|wanted| wanted.pace.fans()))
+        };
+        assert_eq!(read(&["--demo"]).unwrap(), None);
+        assert_eq!(read(&["--demo", "--crowd", "0"]).unwrap(), None);
+        assert_eq!(read(&["--demo", "--crowd", "100000"]).unwrap(), Some(100_000));
+        for wrong in [&["--crowd", "5"][..], &["--demo", "--crowd", "100001"], &["--demo", "--crowd", "many"]]
+        {
+            assert!(read(wrong).is_err(), "{wrong:?}");
+        }
+    }
+}

@@ -1,0 +1,189 @@
+//! Pseudo-random numbers (splitmix64), so that the same fan always does the same, and what a fan is like.
+
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+use std::time::Duration;
+
+use onsale::domain::schedule::SeatStatus;
+use onsale::domain::venue::{Grade, Layout, Seat};
+
+/// A stream of numbers that look random.
+#[derive(Debug, Clone)]
+pub(super) struct Dice(u64);
+
+impl Dice {
+    /// Makes the dice of one fan.
+    pub(super) fn of(fan: u32) -> Self {
+        Self(u64::from(fan) << 32)
+    }
+
+    /// Returns 64 bits.
+    pub(super) fn bits(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    /// Returns a number below `bound`, or 0 where that is 0.
+    pub(super) fn below(&mut self, bound: u32) -> u32 {
+        // The upper half of a product with 32 random bits: below the bound, and even enough for a crowd.
+        u32::try_from(((self.bits() >> 32) * u64::from(bound)) >> 32).unwrap_or_default()
+    }
+
+    /// Returns a time of the range.
+    pub(super) fn within(&mut self, range: &RangeInclusive<Duration>) -> Duration {
+        let (shortest, longest) = (*range.start(), *range.end());
+        shortest + longest.saturating_sub(shortest) * self.below(1_001) / 1_000
+    }
+
+    /// Chooses one of the weighted.
+    pub(super) fn among<T: Copy>(&mut self, weighted: &[(u32, T)]) -> Option<T> {
+        let mut at = self.below(weighted.iter().map(|(weight, _)| weight).sum());
+        for (weight, item) in weighted {
+            match at.checked_sub(*weight) {
+                Some(rest) => at = rest,
+                None => return Some(*item),
+            }
+        }
+        None
+    }
+}
+
+/// What a fan will do once let in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Fate {
+    /// Holds seats, and pays for them.
+    Pays,
+    /// Holds seats, changes its mind, and gives everything back.
+    GivesUp,
+    /// Holds seats, and is never heard of again.
+    Vanishes,
+    /// Doesn't come when its turn is there.
+    NeverComes,
+}
+
+/// How often, in a hundred.
+const FATES: &[(u32, Fate)] =
+    &[(75, Fate::Pays), (10, Fate::GivesUp), (10, Fate::Vanishes), (5, Fate::NeverComes)];
+const COUNTS: &[(u32, u32)] = &[(20, 1), (50, 2), (15, 3), (15, 4)];
+
+/// What a fan is like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Character {
+    pub(super) fate: Fate,
+    /// How many seats it wants.
+    pub(super) count: u32,
+    /// Of which grade, where it cares.
+    pub(super) grade: Option<Grade>,
+    /// Whether it chooses seats on the map, and doesn't take the best.
+    pub(super) picks: bool,
+}
+
+impl Character {
+    pub(super) fn of(dice: &mut Dice, layout: &Layout, seats_max: u32) -> Self {
+        let fate = dice.among(FATES).unwrap_or(Fate::Pays);
+        let count = dice.among(COUNTS).unwrap_or(1).min(seats_max);
+        let grades = u32::try_from(layout.grades().len()).unwrap_or_default();
+        let grade = u16::try_from(dice.below(grades)).ok().map(Grade);
+        let grade = grade.filter(|_| dice.below(100) < 70);
+        Self { fate, count, grade, picks: dice.below(100) < 60 }
+    }
+}
+
+/// Chooses free seats beside each other on the map, of a grade where one is named, rather from the front; nothing where there are
+/// none.
+pub(super) fn pick(
+    dice: &mut Dice,
+    layout: &Layout,
+    statuses: &[SeatStatus],
+    grade: Option<Grade>,
+    count: u32,
+) -> Option<Arc<[Seat]>> {
+    let free = |seat: &Seat| statuses.get(seat.index()) == Some(&SeatStatus::Available);
+    let wanted = |seat: &Seat| free(seat) && grade.is_none_or(|grade| layout.grade_of(*seat) == grade);
+    let together = |first: &Seat| {
+        let row = layout.row_index(*first);
+        (first.0..first.0.saturating_add(count))
+            .map(Seat)
+            .all(|seat| seat.0 < layout.seat_count() && layout.row_index(seat) == row && wanted(&seat))
+    };
+    let firsts: Vec<Seat> = layout.seats().filter(wanted).filter(together).collect();
+    let most = u32::try_from(firsts.len()).unwrap_or(u32::MAX);
+    // The lower of two throws: everyone looks at the front first, and so they meet there.
+    let at = dice.below(most).min(dice.below(most));
+    let first = firsts.get(usize::try_from(at).ok()?)?;
+    Some((first.0..first.0 + count).map(Seat).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use onsale::domain::ids::GradeName;
+    use onsale::domain::venue::{Row, RowSeats, Section};
+
+    use super::*;
+
+    /// Two rows of six, VIP before R.
+    fn layout() -> Layout {
+        let row = |id: &str, grade: &str| Row {
+            id: id.to_owned(),
+            grade: GradeName::parse(grade).unwrap(),
+            seats: RowSeats::Length(6),
+        };
+        let rows = vec![row("1", "VIP"), row("2", "R")];
+        Layout::new(&[Section { id: "A".to_owned(), floor: "1".to_owned(), rows }]).unwrap()
+    }
+
+    #[test]
+    fn the_same_fan_always_does_the_same_and_another_does_not() {
+        let throws = |fan| {
+            let mut dice = Dice::of(fan);
+            (0..8).map(|_| dice.below(1_000)).collect::<Vec<_>>()
+        };
+        assert_eq!(throws(7), throws(7));
+        assert_ne!(throws(7), throws(8));
+        assert_eq!(Dice::of(1).below(0), 0);
+    }
+
+    #[test]
+    fn of_many_fans_so_many_do_each_as_is_said() {
+        let layout = layout();
+        let mut fates = BTreeMap::new();
+        let mut counts = BTreeSet::new();
+        let mut grades = BTreeSet::new();
+        for fan in 0..10_000 {
+            let character = Character::of(&mut Dice::of(fan), &layout, 4);
+            *fates.entry(character.fate).or_insert(0_u32) += 1;
+            counts.insert(character.count);
+            grades.insert(character.grade.map(|grade| grade.0));
+        }
+        for (percent, fate) in FATES {
+            assert!(fates[fate].abs_diff(percent * 100) < 150, "{fate:?}: {fates:?}");
+        }
+        assert_eq!(counts, BTreeSet::from([1, 2, 3, 4]));
+        assert_eq!(grades, BTreeSet::from([None, Some(0), Some(1)]));
+        assert!((0..100).all(|fan| Character::of(&mut Dice::of(fan), &layout, 2).count <= 2));
+    }
+
+    #[test]
+    fn seats_are_chosen_that_are_free_together_and_of_the_grade() {
+        let layout = layout();
+        let mut statuses = vec![SeatStatus::Available; 12];
+        statuses[2] = SeatStatus::Held;
+        let vip = layout.grade("VIP");
+        let mut seen = BTreeSet::new();
+        for fan in 0..200 {
+            let seats = pick(&mut Dice::of(fan), &layout, &statuses, vip, 2).unwrap();
+            seen.insert([seats[0].0, seats[1].0]);
+        }
+        assert_eq!(seen, BTreeSet::from([[0, 1], [3, 4], [4, 5]]));
+        // A row's end isn't beside the next one's beginning.
+        let four = (0..200).filter_map(|fan| pick(&mut Dice::of(fan), &layout, &statuses, None, 4));
+        let four: BTreeSet<u32> = four.map(|seats| seats[0].0).collect();
+        assert_eq!(four, BTreeSet::from([6, 7, 8]));
+        assert_eq!(pick(&mut Dice::of(1), &layout, &statuses, vip, 4), None);
+    }
+}
