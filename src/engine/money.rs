@@ -350,20 +350,32 @@ impl Engine {
         }
     }
 
+    /// Waits until no payment is under way and nothing is owed: what a gateway doesn't answer, it waits for.
+    pub async fn settled(&self) {
+        for payments in self.shared.till.all_payments() {
+            let number = payments.read().schedule();
+            for payment in self.unsettled(number) {
+                self.drive(payment).await;
+            }
+        }
+    }
+
+    /// Returns the payments of a schedule that are under way, and those whose money is to be given back.
+    fn unsettled(&self, number: ScheduleNumber) -> Vec<PaymentId> {
+        let Some(payments) = self.shared.till.payments(number) else { return Vec::new() };
+        let entry = self.schedule_by_number(number);
+        let payments = payments.read();
+        let due = payments.iter().filter(|payment| {
+            let owed = payment.state == State::Completed && is_cancelled(entry.as_deref(), payment);
+            !payment.state.is_settled() || owed
+        });
+        due.map(|payment| payment.id).collect()
+    }
+
     /// Gives the money of all cancelled reservations of a schedule back, and goes on with whatever isn't settled; a
     /// bounded number at once, beside everything else.
     pub(super) fn settle(&self, number: ScheduleNumber) {
-        let Some(payments) = self.shared.till.payments(number) else { return };
-        let unsettled: Vec<PaymentId> = {
-            let entry = self.schedule_by_number(number);
-            let payments = payments.read();
-            let due = payments.iter().filter(|payment| {
-                let owed = payment.state == State::Completed && is_cancelled(entry.as_deref(), payment);
-                !payment.state.is_settled() || owed
-            });
-            due.map(|payment| payment.id).collect()
-        };
-        for payment in unsettled {
+        for payment in self.unsettled(number) {
             let (engine, at_once) = (self.clone(), Arc::clone(&self.shared.till.at_once));
             tokio::spawn(async move {
                 let Ok(_permit) = at_once.acquire_owned().await else { return };

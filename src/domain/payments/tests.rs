@@ -1,1 +1,195 @@
+//! The saga: whatever comes of its steps, in whatever order and however often, the money adds up.
 
+use proptest::prelude::*;
+
+use super::*;
+use crate::domain::ids::ReservationNumber;
+
+const START: Timestamp = Timestamp::from_millis(1_800_000_000_000);
+const SCHEDULE: ScheduleNumber = ScheduleNumber(3);
+
+fn payments() -> Payments {
+    Payments::new(SCHEDULE, 100)
+}
+
+fn start(method: Method) -> Command {
+    Command::Start {
+        reservation: ReservationRef { number: ReservationNumber(1), nonce: 2 },
+        user: UserId::parse("kim").unwrap(),
+        method,
+        amount: Money::new(100).unwrap(),
+        currency: Currency::parse("KRW").unwrap(),
+        nonce: 9,
+    }
+}
+
+fn act(payments: &mut Payments, command: &Command, key: Option<KeyUse>) -> Result<bool, Refusal> {
+    let event = payments.decide(command)?;
+    if let Some(event) = &event {
+        payments.apply(event, START, key);
+    }
+    payments.check_invariants();
+    Ok(event.is_some())
+}
+
+fn only(payments: &Payments) -> Payment {
+    payments.iter().next_back().unwrap().clone()
+}
+
+fn note(payments: &mut Payments, outcome: Outcome) -> bool {
+    let payment = only(payments).id;
+    act(payments, &Command::Note { payment, outcome }, None).unwrap()
+}
+
+#[test]
+fn a_payment_from_the_balance_goes_step_by_step_to_its_end() {
+    let mut payments = payments();
+    act(&mut payments, &start(Method::Balance), None).unwrap();
+    let steps = [
+        (Step::Hold, Outcome::Held),
+        (Step::Capture, Outcome::Captured),
+        (Step::Confirm, Outcome::Confirmed),
+        (Step::EndPass, Outcome::PassEnded),
+    ];
+    for (step, outcome) in steps {
+        assert_eq!((only(&payments).next(), only(&payments).state.as_str()), (Some(step), "pending"));
+        assert!(note(&mut payments, outcome.clone()));
+        assert!(!note(&mut payments, outcome), "told again, it is known");
+    }
+    assert_eq!((only(&payments).next(), only(&payments).state.as_str()), (None, "completed"));
+    let refund = Command::Refund { payment: only(&payments).id };
+    assert_eq!(act(&mut payments, &refund, None), Ok(true));
+    assert_eq!(act(&mut payments, &refund, None), Ok(false));
+    assert_eq!(only(&payments).next(), Some(Step::GiveBack));
+    assert!(note(&mut payments, Outcome::GivenBack));
+    assert_eq!(only(&payments).state.as_str(), "refunded");
+}
+
+#[test]
+fn a_payment_through_the_gateway_waits_for_what_its_checkout_gives() {
+    let mut payments = payments();
+    act(&mut payments, &start(Method::Card), None).unwrap();
+    assert_eq!((only(&payments).next(), only(&payments).state.as_str()), (None, "ready"));
+    let accept = |user: &str, key: &str| Command::Accept {
+        payment: PaymentId { schedule: SCHEDULE, number: PaymentNumber(1), nonce: 9 },
+        user: UserId::parse(user).unwrap(),
+        payment_key: key.into(),
+    };
+    assert_eq!(act(&mut payments, &accept("lee", "k"), None), Err(Refusal::NoSuchPayment));
+    assert_eq!(act(&mut payments, &accept("kim", "k"), None), Ok(true));
+    assert_eq!(act(&mut payments, &accept("kim", "k"), None), Ok(false), "the same again is known");
+    assert_eq!(act(&mut payments, &accept("kim", "other"), None), Err(Refusal::NotReady));
+    assert_eq!(only(&payments).next(), Some(Step::Hold));
+}
+
+#[test]
+fn what_was_taken_for_seats_that_are_gone_goes_back() {
+    let mut payments = payments();
+    act(&mut payments, &start(Method::Balance), None).unwrap();
+    for outcome in [Outcome::Held, Outcome::Captured, Outcome::Lost] {
+        assert!(note(&mut payments, outcome));
+    }
+    assert_eq!((only(&payments).next(), only(&payments).state.as_str()), (Some(Step::GiveBack), "refunding"));
+    assert_eq!(only(&payments).failure, Some(Failure::SeatsLost));
+}
+
+#[test]
+fn a_refused_attempt_lets_its_key_go_and_keeps_its_reason() {
+    let mut payments = payments();
+    let key = KeyUse { digest: 1, fingerprint: 2 };
+    act(&mut payments, &start(Method::Balance), Some(key)).unwrap();
+    assert!(payments.find_key(key, START).is_some());
+    note(&mut payments, Outcome::Held);
+    let short = Failure::Insufficient { balance: Money::ZERO };
+    note(&mut payments, Outcome::Declined(short.clone()));
+    assert_eq!(only(&payments).next(), Some(Step::LetGo));
+    note(&mut payments, Outcome::LetGo);
+    assert_eq!((only(&payments).failure, only(&payments).state.as_str()), (Some(short), "failed"));
+    assert_eq!(payments.find_key(key, START), None);
+    // The second attempt may have the same key.
+    act(&mut payments, &start(Method::Balance), Some(key)).unwrap();
+    assert_eq!(only(&payments).id.number, PaymentNumber(2));
+}
+
+#[test]
+fn attempts_that_came_to_nothing_are_forgotten_after_a_week_and_paid_ones_never() {
+    let mut payments = payments();
+    act(&mut payments, &start(Method::Card), None).unwrap();
+    act(&mut payments, &start(Method::Balance), None).unwrap();
+    for outcome in [Outcome::Held, Outcome::Captured, Outcome::Confirmed, Outcome::PassEnded] {
+        note(&mut payments, outcome);
+    }
+    act(&mut payments, &start(Method::Balance), None).unwrap();
+    note(&mut payments, Outcome::NotHeld(Failure::NotHeld));
+    let later = START.plus(Seconds::new(7 * 86_400));
+    let event = payments.decide(&start(Method::Card)).unwrap().unwrap();
+    payments.apply(&event, later, None);
+    let kept: Vec<u32> = payments.iter().map(|payment| payment.id.number.0).collect();
+    assert_eq!(kept, [2, 4]);
+}
+
+fn outcomes() -> impl Strategy<Value = Outcome> {
+    prop_oneof![
+        Just(Outcome::Held),
+        Just(Outcome::NotHeld(Failure::TooLate)),
+        Just(Outcome::NotHeld(Failure::OtherAmount)),
+        Just(Outcome::Captured),
+        Just(Outcome::Declined(Failure::declined("NO", "no"))),
+        Just(Outcome::LetGo),
+        Just(Outcome::Confirmed),
+        Just(Outcome::Lost),
+        Just(Outcome::PassEnded),
+        Just(Outcome::GivenBack),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn whatever_is_told_money_is_taken_once_and_never_kept_without_a_seat(
+        told in prop::collection::vec((outcomes(), any::<bool>()), 0..60),
+        gateway: bool,
+        cut in 0usize..60,
+    ) {
+        let mut payments = payments();
+        let method = if gateway { Method::Toss } else { Method::Balance };
+        let mut events = Vec::new();
+        let mut happen = |payments: &mut Payments, command: &Command| {
+            if let Ok(Some(event)) = payments.decide(command) {
+                payments.apply(&event, START, None);
+                payments.check_invariants();
+                events.push(event);
+            }
+        };
+        happen(&mut payments, &start(method));
+        let payment = only(&payments).id;
+        let user = UserId::parse("kim").unwrap();
+        happen(&mut payments, &Command::Accept { payment, user, payment_key: "k".into() });
+        for (outcome, refund) in told {
+            happen(&mut payments, &Command::Note { payment, outcome });
+            if refund {
+                happen(&mut payments, &Command::Refund { payment });
+            }
+        }
+        let count = |wanted: fn(&Event) -> bool| events.iter().filter(|event| wanted(event)).count();
+        let captured = count(|event| matches!(event, Event::Captured { .. }));
+        let confirmed = count(|event| matches!(event, Event::Confirmed { .. }));
+        let refunded = count(|event| matches!(event, Event::Refunded { .. }));
+        prop_assert!(captured <= 1 && confirmed <= captured && refunded <= captured);
+        let end = only(&payments);
+        if end.state.is_settled() {
+            // M2, M3: what was taken stands for a reservation, or is back.
+            let stands = usize::from(end.state == State::Completed);
+            prop_assert_eq!(captured, stands + refunded);
+        } else {
+            prop_assert!(end.next().is_some(), "what isn't settled has a next step");
+        }
+        let mut again = Payments::new(SCHEDULE, 100);
+        for (index, event) in events.iter().enumerate() {
+            if index == cut {
+                again = PaymentsImage::of(&again).restore();
+            }
+            again.apply(event, START, None);
+        }
+        prop_assert!(again == payments);
+    }
+}
