@@ -127,12 +127,12 @@ impl WaitingRoom {
 
     fn configured_with(&mut self, settings: Option<&Settings>, seed: Option<Seed>, at: Timestamp) {
         self.settings = settings.cloned();
-        self.configured = settings.cloned();
         let Some(settings) = settings else {
             self.end_all();
             (self.seed, self.drawn, self.paused) = (None, None, false);
             return;
         };
+        self.configured = Some(settings.clone());
         self.seed = match settings.policy.order {
             QueueOrder::Shuffle => seed.or(self.seed),
             QueueOrder::Fifo => None,

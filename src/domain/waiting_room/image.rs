@@ -107,12 +107,12 @@ impl RoomImage {
     /// When the image contradicts itself, which a checked snapshot doesn't.
     pub fn restore(self) -> WaitingRoom {
         let mut room = WaitingRoom::new(self.number);
-        let keys_max = self.settings.as_ref().map_or(0, |settings| settings.keys_max);
+        let keys_max = self.configured.as_ref().map_or(0, |configured| configured.keys_max);
         room.keys = Keys::new(keys_max.max(u32::try_from(self.keys.len()).expect("bounded")));
         for (key, version, at, answer) in self.keys {
             room.keys.keep(key, version, at, answer);
         }
-        if self.settings.is_some() {
+        if self.configured.is_some() {
             room.keys.set_max(keys_max);
         }
         room.settings = self.settings;

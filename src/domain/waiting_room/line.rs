@@ -69,6 +69,8 @@ impl Line {
         self.head = if self.len == 0 { slot } else { self.head.min(slot) };
         self.len += 1;
         self.add(block, |count| count + 1);
+        // After a time without anyone in line, the slot may be far behind the blocks that are kept.
+        self.advance();
     }
 
     /// Frees a slot.

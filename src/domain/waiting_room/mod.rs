@@ -58,7 +58,7 @@ pub struct WaitingRoom {
     number: ScheduleNumber,
     /// What the room runs by: as configured, and tuned since.
     settings: Option<Settings>,
-    /// What it was last configured with.
+    /// What it was last configured with; it stays when the room is shut, which keeps as many keys as before.
     configured: Option<Settings>,
     paused: bool,
     gate: Gate,
@@ -165,9 +165,9 @@ impl WaitingRoom {
         self.settings.as_ref()
     }
 
-    /// Returns what it was last configured with, before any tuning.
+    /// Returns what it was last configured with, before any tuning; nothing when it is shut.
     pub fn configured(&self) -> Option<&Settings> {
-        self.configured.as_ref()
+        self.configured.as_ref().filter(|_| self.settings.is_some())
     }
 
     /// Returns what it knows of its schedule.
@@ -330,7 +330,7 @@ impl WaitingRoom {
     pub fn share_with(&mut self, other: &Self) {
         self.people.share(&other.people);
         if let (Some(mine), Some(other)) = (&mut self.drawn, &other.drawn)
-            && mine.first == other.first
+            && (mine.seed, mine.first, mine.count) == (other.seed, other.first, other.count)
         {
             *mine = other.clone();
         }

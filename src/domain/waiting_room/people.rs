@@ -165,7 +165,7 @@ impl People {
 
     /// Returns when the user of a ticket joined, as long as its block is kept.
     pub(super) fn joined_at(&self, ticket: Ticket) -> Option<Timestamp> {
-        let (block, at) = place(ticket);
+        let (block, at) = (ticket.0 > 0).then(|| place(ticket))?;
         self.block(block)?.joined.get(at).map(|millis| Timestamp::from_millis(*millis))
     }
 
