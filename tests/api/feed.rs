@@ -13,7 +13,7 @@ async fn follow(api: &Api, after: u64) -> Stream {
 }
 
 /// Reads from a position up to what is durable now.
-async fn read(api: &Api, after: u64) -> Vec<Event> {
+pub(crate) async fn read(api: &Api, after: u64) -> Vec<Event> {
     let last = api.admin(GET, "/admin/overview").await.ok(200)["journal"]["position"].as_u64().unwrap();
     let mut stream = follow(api, after).await;
     let mut events: Vec<Event> = Vec::new();

@@ -17,6 +17,7 @@ mod import;
 mod keys;
 mod limits;
 mod lists;
+mod payments;
 mod reservations;
 mod running;
 mod sale;
