@@ -114,7 +114,8 @@ impl Actor for CatalogueActor {
             if entry.actor().is_none() {
                 start_schedule(&supervisor, &shared, &entry).await;
             }
-            if entry.room().is_open() {
+            // One that was shut still answers repeated keys.
+            if entry.room().read().version() > 0 {
                 start_room(&supervisor, &shared, &entry).await;
             }
         }
@@ -325,6 +326,12 @@ impl CatalogueActor {
     /// Makes a draft's changes durable, shows them, and starts and tells the schedules.
     async fn commit(&self, draft: Draft, now: Timestamp, cause: Cause) -> Result<(), EngineError> {
         let Draft { mut events, created, replanned, .. } = draft;
+        // All or none: what a room would refuse is found before anything is changed.
+        for (id, _, plan) in &replanned {
+            let Some(entry) = self.shared.schedule(id) else { continue };
+            let room = entry.room().read();
+            room.decide(&self.configuration(plan), now.max(room.last_instant()))?;
+        }
         if events.is_empty() && cause.key.is_some() {
             events.push(CatalogueEvent::KeyKept);
         }
@@ -338,12 +345,24 @@ impl CatalogueActor {
         }
         for (id, concert, plan) in replanned {
             let Some(entry) = self.shared.schedule(&id) else { continue };
-            // The room first: it may refuse another order.
-            self.configure_room(&entry, &plan, &cause.by).await?;
+            let replan = Command::Replan { concert, plan: Arc::clone(&plan) };
             let replanned = Cause { by: cause.by.clone(), key: None };
-            ask(&entry, Command::Replan { concert, plan }, replanned).await?;
+            // A crash between the two loses no place: a room is shut last, and set up first, since it may refuse
+            // another order.
+            if plan.policy.queue.is_none() {
+                ask(&entry, replan, replanned).await?;
+                self.configure_room(&entry, &plan, &cause.by).await?;
+            } else {
+                self.configure_room(&entry, &plan, &cause.by).await?;
+                ask(&entry, replan, replanned).await?;
+            }
         }
         Ok(())
+    }
+
+    fn configuration(&self, plan: &Plan) -> waiting_room::Command {
+        let settings = Settings::of(plan, self.shared.limits.keys_max).map(Box::new);
+        waiting_room::Command::Configure { settings, seed: random_seed() }
     }
 
     /// Has a schedule's waiting room run by the schedule's plan.
@@ -353,12 +372,11 @@ impl CatalogueActor {
         plan: &Plan,
         by: &By,
     ) -> Result<(), EngineError> {
-        let settings = Settings::of(plan, self.shared.limits.keys_max).map(Box::new);
-        if settings.is_some() {
+        if plan.policy.queue.is_some() {
             start_room(&self.supervisor, &self.shared, entry).await;
         }
         let Some(actor) = entry.room().actor() else { return Ok(()) };
-        let command = waiting_room::Command::Configure { settings, seed: random_seed() };
+        let command = self.configuration(plan);
         let cause = Cause { by: by.clone(), key: None };
         let act = ActInRoom { command, cause, queued: Stopwatch::start() };
         actor.ask(act).send().await.map(drop).map_err(from_send_error)

@@ -15,7 +15,7 @@ use crate::domain::concert::Prices;
 use crate::domain::schedule::{Command, Event, Limits, Schedule};
 use crate::domain::time::Timestamp;
 use crate::domain::waiting_room::draw::Seed;
-use crate::domain::waiting_room::{self, Settings, WaitingRoom};
+use crate::domain::waiting_room::{self, Settings, Tuning, WaitingRoom};
 use crate::journal::snapshot::{self, SnapshotError};
 use crate::journal::{
     CommitError, CommitStats, Entry, EntryTooLarge, Hooks, Journal, OpenError, Position, ReadError, Records,
@@ -259,8 +259,19 @@ impl Bridge<'_> {
         let at = ready.max(room.last_instant());
         let mut commands = vec![waiting_room::Command::BridgeOutage { down_since: self.down_since }];
         if room.configured() != settings.as_ref() {
+            let policy = |settings: Option<&Settings>| settings.map(|settings| settings.policy.clone());
+            let same = policy(room.configured()) == policy(settings.as_ref());
             let settings = settings.map(Box::new);
             commands.push(waiting_room::Command::Configure { settings, seed: random_seed() });
+            // What was tuned stands where the plan is the same and only the limits are others.
+            if let (true, Some(tuned)) = (same, policy(room.settings())) {
+                let (active_max, admit_per_minute) = (Some(tuned.active_max), Some(tuned.admit_per_minute));
+                commands.push(waiting_room::Command::Tune(Tuning {
+                    active_max,
+                    admit_per_minute,
+                    paused: None,
+                }));
+            }
         }
         for command in commands {
             match room.decide(&command, at) {

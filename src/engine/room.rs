@@ -80,6 +80,11 @@ impl RoomEntry {
         self.version.subscribe()
     }
 
+    /// Has everyone who follows the room look again.
+    pub(super) fn wake_followers(&self) {
+        self.version.send_modify(|_| ());
+    }
+
     /// Returns how many follow the room.
     pub fn followers(&self) -> usize {
         self.version.receiver_count()

@@ -206,8 +206,9 @@ impl ScheduleEntry {
         };
         self.gate.send_if_modified(|standing| core::mem::replace(standing, gate) != gate);
         if deleted {
-            // Whoever follows the map learns that there is no more to follow.
+            // Whoever follows the map, or a place in the room, learns that there is no more to follow.
             self.seats_version.send_modify(|_| ());
+            self.room.wake_followers();
         }
         if let Some(last) = deltas.last() {
             let seats_version = last.version;

@@ -32,12 +32,18 @@ impl Stream {
     /// Returns the next event; nothing where the stream has ended in order.
     pub(crate) async fn next(&mut self) -> Option<Event> {
         loop {
+            if let Some(event) = Self::event(&self.block().await?) {
+                return Some(event);
+            }
+        }
+    }
+
+    /// Returns the next block of lines: an event, or a comment.
+    pub(crate) async fn block(&mut self) -> Option<String> {
+        loop {
             if let Some(end) = self.read.windows(2).position(|pair| pair == b"\n\n") {
                 let block: Vec<u8> = self.read.drain(..end + 2).collect();
-                if let Some(event) = Self::event(std::str::from_utf8(&block).unwrap()) {
-                    return Some(event);
-                }
-                continue;
+                return Some(String::from_utf8(block).unwrap());
             }
             let more = soon(self.response.chunk()).await.expect("a stream is never broken off");
             self.read.extend_from_slice(&more?);

@@ -9,7 +9,7 @@ use crate::{
 
 /// Fails unless it is the first answer again, and says so.
 #[track_caller]
-fn is_replay(answer: &Answer, first: &Answer) {
+pub(crate) fn is_replay(answer: &Answer, first: &Answer) {
     assert_eq!((answer.status, &answer.bytes), (first.status, &first.bytes));
     assert_eq!(answer.header("idempotent-replayed"), "true");
     assert_eq!(first.header("idempotent-replayed"), "");

@@ -18,6 +18,7 @@ mod keys;
 mod limits;
 mod lists;
 mod payments;
+mod queue;
 mod reservations;
 mod running;
 mod sale;

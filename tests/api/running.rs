@@ -10,7 +10,7 @@ use crate::server::token;
 use crate::{Answer, Api, GET, POST, hold_of, path_of, soon};
 
 /// The routes of the contract that exist by now.
-const ROUTES: [(&str, &[&str]); 27] = [
+const ROUTES: [(&str, &[&str]); 31] = [
     ("/api/v1/venues", &["get"]),
     ("/api/v1/venues/{venueId}", &["put", "get", "delete"]),
     ("/api/v1/concerts", &["get"]),
@@ -28,6 +28,10 @@ const ROUTES: [(&str, &[&str]); 27] = [
     ("/api/v1/schedules/{scheduleId}/seats/events", &["get"]),
     ("/api/v1/reservations", &["post", "get"]),
     ("/api/v1/reservations/{reservationId}", &["get", "patch", "delete"]),
+    ("/api/v1/queue/tokens", &["post"]),
+    ("/api/v1/queue/tokens/current", &["get", "delete"]),
+    ("/api/v1/queue/tokens/current/events", &["get"]),
+    ("/api/v1/schedules/{scheduleId}/queue", &["get", "patch"]),
     ("/api/v1/admin/overview", &["get"]),
     ("/api/v1/admin/schedules/{scheduleId}/history", &["get"]),
     ("/api/v1/admin/schedules/{scheduleId}/seats", &["get"]),

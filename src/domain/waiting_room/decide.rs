@@ -56,17 +56,16 @@ impl WaitingRoom {
     }
 
     fn passes_due(&self, now: Timestamp, alive: impl Fn(Ticket) -> bool) -> Option<Event> {
-        let over = || self.ends.iter().take_while(|(at, _)| *at <= now).map(|(_, ticket)| Ticket(*ticket));
-        over().next()?;
+        let over = self.ends.iter().take_while(|(at, _)| *at <= now).take(BATCH_MAX);
         let shown = |ticket: &Ticket| {
             let active = &self.active[&ticket.0];
             active.claim_by.is_some() && active.expires_at > now && alive(*ticket)
         };
-        let claimed: Box<[Ticket]> = over().filter(shown).take(BATCH_MAX).collect();
-        if claimed.is_empty() {
-            return Some(Event::PassesExpired { tickets: over().take(BATCH_MAX).collect() });
+        let (claimed, over): (Vec<_>, Vec<_>) = over.map(|(_, ticket)| Ticket(*ticket)).partition(shown);
+        if !claimed.is_empty() {
+            return Some(Event::Claimed { tickets: claimed.into() });
         }
-        Some(Event::Claimed { tickets: claimed })
+        (!over.is_empty()).then(|| Event::PassesExpired { tickets: over.into() })
     }
 
     /// Returns the last of those who have waited too long by `now`: whoever joined earlier has, too.

@@ -2,7 +2,7 @@
 //!
 //! Anyone can make it again. The seed's SHA-256 is published before the draw, the seed after it. A stream of numbers
 //! comes from the seed: block `i` is SHA-256(seed ‖ `i` as 8 bytes, big-endian), four big-endian 64-bit numbers.
-//! A number below `n` is the first of the stream below the greatest multiple of `n` that 64 bits hold, modulo `n`. The
+//! A number below `n` is the first of the stream below the greatest multiple of `n` that is at most 2^64, modulo `n`. The
 //! tickets of who waits, in order of joining, are shuffled by Fisher and Yates from the end (Donald E. Knuth, "The Art
 //! of Computer Programming", vol. 2, algorithm P): for `i` from the last down to 1, exchange the `i`-th and the one
 //! at a number below `i + 1`.

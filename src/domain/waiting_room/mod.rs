@@ -47,7 +47,7 @@ use super::time::Timestamp;
 
 /// The most that may wait in one room.
 pub const WAITING_MAX: u32 = 50_000_000;
-/// How many are admitted, or end, by one event at most.
+/// How many are admitted, or lose their passes, by one event at most.
 pub const BATCH_MAX: usize = 256;
 /// How many finished places are told from expired ones; older ones are said to have expired.
 const DONE_MAX: usize = 65_536;

@@ -53,8 +53,10 @@ impl Pace {
     /// Returns the first instant at which one may be admitted.
     pub(super) fn next_at(&self) -> Timestamp {
         match self.per_minute {
+            // At a rate of none, never.
+            Some(0) if self.credit < COST => Timestamp::MAX,
             Some(rate) if self.credit < COST => {
-                self.as_of.plus_millis((COST - self.credit).div_ceil(u64::from(rate.max(1))))
+                self.as_of.plus_millis((COST - self.credit).div_ceil(u64::from(rate)))
             }
             Some(_) | None => Timestamp::ZERO,
         }

@@ -26,7 +26,7 @@ use crate::domain::ids::UserId;
 use crate::domain::schedule::policy::ACTIVE_MAX;
 use crate::domain::time::Timestamp;
 use crate::domain::waiting_room::draw::hex;
-use crate::domain::waiting_room::{Answer, Command, Gate, Place, PlaceStatus, Ticket, Tuning, WaitingRoom};
+use crate::domain::waiting_room::{Answer, Command, Gate, Overview, Place, PlaceStatus, Ticket, Tuning};
 use crate::engine::{Engine, EngineError, Pass, RoomActed, ScheduleEntry};
 use crate::http::app::App;
 use crate::http::auth::{Admin, User};
@@ -111,12 +111,13 @@ struct WaitingRoomDocument {
     admitted_total: u64,
     /// How long a newcomer would wait, from the measured rate; null while that isn't known.
     estimated_wait_seconds: Option<u64>,
-    sold_out: bool,
-    /// How many seats of each grade can be held now.
-    #[schema(value_type = Object)]
-    seats_left: std::collections::BTreeMap<String, u32>,
     /// Why nobody is admitted, apart from a full room: `open`, `not_on_sale`, `all_held`, `sold_out`, `cancelled`.
     gate: String,
+    /// Not in the answer to a request with an `Idempotency-Key`, as what follows.
+    sold_out: Option<bool>,
+    /// How many seats of each grade can be held now.
+    #[schema(value_type = Object)]
+    seats_left: Option<std::collections::BTreeMap<String, u32>>,
     /// When the first is admitted, where the policy or the sale says so.
     opens_at: Option<String>,
     /// The draw of a room whose order is `shuffle`.
@@ -188,7 +189,7 @@ async fn current(
     let entry = find(&app, &of.schedule_id)?;
     let pass = shown_pass(&app, &entry, &caller.user_id, &headers)?;
     let now = app.engine.now();
-    let stand = Stand::now(&entry.room().read(), pass, now);
+    let stand = Stand::now(&entry, pass, now);
     let shown = Shown { engine: &app.engine, entry: &entry, user: &caller.user_id, now };
     Ok(shown.answer(StatusCode::OK, stand, true))
 }
@@ -309,10 +310,19 @@ async fn tune(
 ) -> Result<Response, Problem> {
     let entry = find(&app, &id)?;
     let tuning = body.value.check()?;
+    let keyed = key.is_some();
     let cause = asked(&app, &admin, &format!("PATCH /schedules/{id}/queue"), key, &body.raw);
     let acted = app.engine.act_in_room(&entry, Command::Tune(tuning), cause).await;
-    let acted = acted.map_err(|error| problem(error, None))?;
-    Ok(marked(shown_room(&app, &entry)?, acted.replayed))
+    let RoomActed { answer, replayed } = acted.map_err(|error| problem(error, None))?;
+    if !keyed {
+        return shown_room(&app, &entry);
+    }
+    // What changes by itself would make the repeat of a keyed answer another.
+    let Answer::Room(overview) = answer else { return Err(problem(EngineError::OutcomeUnknown, None)) };
+    let mut json = JsonWriter::with_capacity(512);
+    write_overview(&mut json, &entry, &overview, None);
+    json.raw("}");
+    Ok(marked(json_bytes(StatusCode::OK, json.into_bytes()), replayed))
 }
 
 impl TuneBody {
@@ -399,7 +409,8 @@ impl Stand {
         }
     }
 
-    fn now(room: &WaitingRoom, pass: Pass, now: Timestamp) -> Self {
+    fn now(entry: &ScheduleEntry, pass: Pass, now: Timestamp) -> Self {
+        let room = entry.room().read();
         let ended = || Self {
             ticket: pass.ticket,
             status: room.ending(pass.ticket),
@@ -408,7 +419,12 @@ impl Stand {
             activated_at: None,
             expires_at: None,
         };
-        room.place(pass.ticket, now).map_or_else(ended, Self::of)
+        let Some(mut place) = room.place(pass.ticket, now) else { return ended() };
+        // The sign of life that keeps it may be yet to be written.
+        if place.status == PlaceStatus::Expired && entry.room().is_active(pass.ticket, now) {
+            place.status = PlaceStatus::Active;
+        }
+        Self::of(place)
     }
 }
 
@@ -449,11 +465,15 @@ impl Shown<'_> {
         let room = self.entry.room();
         let wait = stand.position.and_then(|position| room.estimated_wait_seconds(position, self.now));
         let near = stand.position.is_some_and(|position| position <= room.read().overview().active_max);
+        let claim =
+            room.read().settings().map_or(u64::MAX, |settings| u64::from(settings.policy.claim.get()));
         let base = match wait {
             Some(wait) => (wait / 10).clamp(POLL_SECONDS_MIN, POLL_SECONDS_MAX),
             None if near => POLL_SECONDS_MIN,
             None => POLL_SECONDS_MAX / 3,
         };
+        // Whoever is admitted meanwhile shows up in time.
+        let base = base.min((claim / 2).max(1));
         // Half the time, and up to as much again by a number that is the ticket's own (Knuth's multiplicative hash).
         let own = u64::from(stand.ticket.0.wrapping_mul(2_654_435_769) >> 16);
         Some((base / 2).max(1) + own % base)
@@ -513,16 +533,9 @@ fn shown_room(app: &App, entry: &ScheduleEntry) -> Result<Response, Problem> {
     let newcomer = overview.waiting.saturating_add(1);
     let wait = entry.room().estimated_wait_seconds(newcomer, app.engine.now());
     let mut json = JsonWriter::with_capacity(512);
-    json.raw("{\"scheduleId\":").string(entry.id());
-    json.raw(",\"waiting\":").display(overview.waiting).raw(",\"active\":").display(overview.active);
-    json.raw(",\"maxActive\":").display(overview.active_max);
-    number_or_null(json.raw(",\"admitPerMinute\":"), overview.admit_per_minute.map(u64::from));
-    json.raw(",\"paused\":").display(overview.paused);
-    json.raw(",\"admittedTotal\":").display(overview.admitted_total);
-    number_or_null(json.raw(",\"estimatedWaitSeconds\":"), wait);
+    write_overview(&mut json, entry, &overview, wait);
     write_seats_left(&mut json, entry);
-    json.raw(",\"gate\":\"").raw(overview.gate.as_str());
-    json.raw("\",\"opensAt\":").instant_or_null(opens_at).raw(",\"draw\":");
+    json.raw(",\"opensAt\":").instant_or_null(opens_at).raw(",\"draw\":");
     match commitment {
         Some(hash) => {
             json.raw("{\"seedSha256\":\"").raw(&hex(&hash)).raw("\",\"seed\":");
@@ -539,6 +552,18 @@ fn shown_room(app: &App, entry: &ScheduleEntry) -> Result<Response, Problem> {
     let mut response = json_bytes(StatusCode::OK, json.into_bytes()).into_response();
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=1"));
     Ok(response)
+}
+
+/// Writes a room in short, and leaves the object open.
+fn write_overview(json: &mut JsonWriter, entry: &ScheduleEntry, overview: &Overview, wait: Option<u64>) {
+    json.raw("{\"scheduleId\":").string(entry.id());
+    json.raw(",\"waiting\":").display(overview.waiting).raw(",\"active\":").display(overview.active);
+    json.raw(",\"maxActive\":").display(overview.active_max);
+    number_or_null(json.raw(",\"admitPerMinute\":"), overview.admit_per_minute.map(u64::from));
+    json.raw(",\"paused\":").display(overview.paused);
+    json.raw(",\"admittedTotal\":").display(overview.admitted_total);
+    number_or_null(json.raw(",\"estimatedWaitSeconds\":"), wait);
+    json.raw(",\"gate\":\"").raw(overview.gate.as_str()).raw("\"");
 }
 
 pub(super) fn no_waiting_room() -> Problem {
@@ -572,7 +597,7 @@ impl Follower {
     /// Returns what is sent next; `None` ends the stream. Asked only when the client took the last.
     async fn next(&mut self) -> Option<Bytes> {
         loop {
-            if self.told == Told::Ended || self.shutdown.is_cancelled() || self.entry.read().is_deleted() {
+            if self.told == Told::Ended || self.shutdown.is_cancelled() {
                 return None;
             }
             tokio::select! {
@@ -595,7 +620,10 @@ impl Follower {
     /// Says what is new.
     fn tell(&mut self) -> Option<Bytes> {
         let now = self.engine.now();
-        let stand = Stand::now(&self.entry.room().read(), self.pass, now);
+        let mut stand = Stand::now(&self.entry, self.pass, now);
+        if self.entry.read().is_deleted() {
+            stand.status = PlaceStatus::Expired;
+        }
         let shown = Shown { engine: &self.engine, entry: &self.entry, user: &self.user, now };
         let mut json = JsonWriter::with_capacity(512);
         let (name, told) = match stand.status {

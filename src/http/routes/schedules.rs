@@ -99,7 +99,13 @@ impl ScheduleView {
             let schedule = entry.read();
             (schedule.summary(), schedule.sale_at(now))
         };
-        Self::of(entry, &Summary { status, ..summary })
+        let mut view = Self::of(entry, &Summary { status, ..summary });
+        // What an administrator changed since, while the room runs.
+        if let (Some(queue), Some(room)) = (&mut view.plan.policy.queue, entry.room().read().settings()) {
+            queue.max_active = u64::from(room.policy.active_max);
+            queue.admit_per_minute = room.policy.admit_per_minute.map(u64::from);
+        }
+        view
     }
 
     /// Shows a schedule as a change left it.
@@ -109,12 +115,7 @@ impl ScheduleView {
             (schedule.venue().to_string(), schedule.currency().as_str().to_owned())
         };
         let Summary { status, counts, plan, seats_version } = summary;
-        let mut plan = PlanDocument::from(&**plan);
-        // What an administrator changed since, while the room runs.
-        if let (Some(queue), Some(room)) = (&mut plan.policy.queue, entry.room().read().settings()) {
-            queue.max_active = u64::from(room.policy.active_max);
-            queue.admit_per_minute = room.policy.admit_per_minute.map(u64::from);
-        }
+        let plan = PlanDocument::from(&**plan);
         Self {
             schedule_id: entry.id().to_string(),
             concert_id: entry.concert().to_string(),
