@@ -6,20 +6,20 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
 use crate::{
     audit::{Findings, audit},
     book::Book,
-    child::{Launch, Server},
+    child::Server,
     clock::{Clock, unix_seconds},
     lane::Division,
     round::{Side, Timing},
     script::{Plan, Script},
     setup::{HOLD_SECONDS, USER_SEATS_MAX, open_schedule},
+    start::{ServerOptions, token_exp},
     target::Target,
-    token::Signer,
 };
 
 /// How long a run may drive: well below the life of a hold, so that none expires.
@@ -30,22 +30,8 @@ pub(crate) const BOOK_LEN_MAX: usize = 10_000_000;
 /// Where the load goes and how it is made.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct Options {
-    /// Drive a server that runs already on this machine, with its `ONSALE_JWT_SECRET` and
-    /// `ONSALE_ADMIN_TOKEN` in this environment and its rate limit off.
-    #[arg(long, conflicts_with = "start")]
-    pub(crate) url: Option<String>,
-    /// Start this server on a free port with an empty data directory, and stop it at the end.
-    #[arg(long, value_name = "PATH", default_value = "target/release/onsale")]
-    pub(crate) start: PathBuf,
-    /// Another setting for the started server; may be repeated.
-    #[arg(long, value_name = "NAME=VALUE", value_parser = setting)]
-    pub(crate) server_env: Vec<(String, String)>,
-    /// The started server's threads, and the echo's.
-    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=64))]
-    pub(crate) server_workers: u16,
-    /// Where the temporary data directory is made; the disk under it is part of the measurement.
-    #[arg(long, value_name = "DIR", default_value_os_t = std::env::temp_dir())]
-    pub(crate) scratch: PathBuf,
+    #[command(flatten)]
+    pub(crate) server: ServerOptions,
     /// The measured seconds of a round.
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=300))]
     pub(crate) seconds: u16,
@@ -70,11 +56,6 @@ pub(crate) struct Options {
     /// Write the figures as JSON.
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
-}
-
-fn setting(text: &str) -> Result<(String, String), String> {
-    let (name, value) = text.split_once('=').ok_or("expected NAME=VALUE")?;
-    Ok((name.to_owned(), value.to_owned()))
 }
 
 impl Options {
@@ -140,26 +121,17 @@ pub(crate) struct Bench {
 
 impl Bench {
     pub(crate) async fn start(options: &Options, division: Division) -> Result<Self> {
-        let (server, target, jwt_secret, admin_token) = if let Some(url) = &options.url {
-            let variable =
-                |name| std::env::var(name).with_context(|| format!("with --url, {name} must be set"));
-            let target = Target::parse(url).map_err(anyhow::Error::msg).context("--url")?;
-            (None, target, variable("ONSALE_JWT_SECRET")?, variable("ONSALE_ADMIN_TOKEN")?)
-        } else {
-            let launch = launch(options)?;
-            let (jwt_secret, admin_token) = (launch.jwt_secret.clone(), launch.admin_token.clone());
-            let server = Server::start(launch).await?;
-            let target = server.target;
-            (Some(server), target, jwt_secret, admin_token)
-        };
-        let now = unix_seconds();
-        let run = format!("{now}-{}", std::process::id());
-        let signer = Signer::new(jwt_secret.as_bytes());
-        let plan = Arc::new(Plan::new(&run, division.seats, division.users, &signer, now + 86_400));
-        open_schedule(target, &admin_token, &plan).await?;
-        let pid = server.as_ref().and_then(Server::pid);
-        let onsale = side(target, pid, &plan, division);
-        Ok(Self { clock: Clock::start(), plan, onsale, server })
+        let ready = options.server.ready().await?;
+        let plan = Plan::new(&run_name(), division.seats, division.users, &ready.signer(), token_exp());
+        open_schedule(ready.target, &ready.admin_token, &plan, &Value::Null).await?;
+        Ok(Self::of(ready.target, ready.server, plan, division))
+    }
+
+    /// Makes it of a schedule that is open.
+    pub(crate) fn of(target: Target, server: Option<Server>, plan: Plan, division: Division) -> Self {
+        let plan = Arc::new(plan);
+        let onsale = side(target, server.as_ref().and_then(Server::pid), &plan, division);
+        Self { clock: Clock::start(), plan, onsale, server }
     }
 
     /// Says whether the book has room for another round.
@@ -177,13 +149,14 @@ impl Bench {
     }
 
     /// Checks the book and stops the server.
-    pub(crate) async fn finish(mut self, options: &Options) -> Result<Findings> {
+    ///
+    /// `released_max` bounds how many released reservations are asked for.
+    pub(crate) async fn finish(mut self, released_max: u32) -> Result<Findings> {
         let mut book = Book::default();
         for lane in &mut self.onsale.lanes {
             book.merge(std::mem::take(&mut lane.book));
         }
-        let released_max = usize::try_from(options.check_released)?;
-        let checked = audit(self.onsale.target, &self.plan, book, released_max).await;
+        let checked = audit(self.onsale.target, &self.plan, book, usize::try_from(released_max)?).await;
         let Some(mut server) = self.server else {
             return checked;
         };
@@ -212,21 +185,9 @@ pub(crate) fn side(target: Target, pid: Option<u32>, plan: &Plan, division: Divi
     Side { target, pid, script, lanes: division.make() }
 }
 
-fn launch(options: &Options) -> Result<Launch> {
-    let program = std::path::absolute(&options.start)?;
-    if !program.is_file() {
-        bail!("{} isn't there: build it with `cargo build --release`, or say --start", program.display());
-    }
-    // Known secrets: the server is this machine's alone and lives as long as the run.
-    let secret = |name: &str| format!("onsale-loadtest-{name}-of-no-value-{}", std::process::id());
-    Ok(Launch {
-        program,
-        workers: options.server_workers.into(),
-        jwt_secret: secret("jwt-secret"),
-        admin_token: secret("admin-token"),
-        settings: options.server_env.clone(),
-        scratch: options.scratch.clone(),
-    })
+/// Names a run, apart from earlier ones on the same server.
+pub(crate) fn run_name() -> String {
+    format!("{}-{}", unix_seconds(), std::process::id())
 }
 
 /// Writes the figures.

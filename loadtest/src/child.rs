@@ -203,6 +203,14 @@ pub(crate) fn cpu_micros(pid: u32) -> Option<u64> {
     Some(ticks * 1_000_000 / rustix::param::clock_ticks_per_second())
 }
 
+/// Reads the memory of a process that is resident, in bytes; nothing if it is gone.
+/// Source: proc(5), field 2 of `/proc/<pid>/statm`, in pages.
+pub(crate) fn resident_bytes(pid: u32) -> Option<u64> {
+    let statm = std::fs::read_to_string(format!("/proc/{pid}/statm")).ok()?;
+    let pages: u64 = statm.split(' ').nth(1)?.parse().ok()?;
+    Some(pages * u64::try_from(rustix::param::page_size()).ok()?)
+}
+
 fn ticks(stat: &str) -> Option<u64> {
     // The name, field 2, may hold spaces and parentheses; nothing after it does.
     let (_, fields) = stat.rsplit_once(") ")?;
@@ -220,5 +228,6 @@ mod tests {
         assert_eq!(ticks(stat), Some(175));
         assert_eq!(ticks("7 (a) S 1"), None);
         assert!(cpu_micros(std::process::id()).is_some());
+        assert!(resident_bytes(std::process::id()).is_some_and(|bytes| bytes > 1 << 16));
     }
 }

@@ -24,7 +24,31 @@ impl Clock {
 }
 
 /// Reads the wall clock, for the end of tokens and for names.
-#[expect(clippy::disallowed_methods, reason = "this is the place")]
 pub(crate) fn unix_seconds() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
+    unix_millis() / 1000
+}
+
+/// Reads the wall clock, to compare it with the instants that the server tells.
+#[expect(clippy::disallowed_methods, reason = "this is the place")]
+pub(crate) fn unix_millis() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// The wall clock as it stood once, continued by ours.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Wall {
+    /// Milliseconds since 1970 when our clock began.
+    began: u64,
+}
+
+impl Wall {
+    pub(crate) fn of(clock: Clock) -> Self {
+        Self { began: unix_millis() - clock.nanos() / 1_000_000 }
+    }
+
+    /// Returns an instant of our clock in milliseconds since 1970.
+    pub(crate) fn millis(self, nanos: u64) -> i64 {
+        i64::try_from(self.began + nanos / 1_000_000).expect("not for 292 million years")
+    }
 }

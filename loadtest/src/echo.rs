@@ -2,15 +2,15 @@
 //!
 //! It takes the same requests byte for byte, so that the generator costs the same at both: it reads
 //! the body of a hold as JSON and answers a reservation's JSON; a release has no body and gets the
-//! same answer. Absent on purpose: tokens, state, a journal.
+//! same answer; a poll gets a place's JSON. Absent on purpose: tokens, state, a journal.
 
-use std::net::Ipv4Addr;
+use std::{collections::BTreeMap, net::Ipv4Addr};
 
 use axum::{
     Json, Router,
-    extract::Path,
+    extract::{Path, Query},
     http::StatusCode,
-    routing::{delete, post},
+    routing::{delete, get, post},
     serve::ListenerExt,
 };
 use serde::{Deserialize, Serialize};
@@ -92,6 +92,45 @@ async fn release(Path(id): Path<String>) -> Json<Reservation> {
     reservation(id, schedule, seat, "released")
 }
 
+/// A place in a waiting room, as the server tells it.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Place {
+    token: &'static str,
+    schedule_id: String,
+    status: &'static str,
+    position: u32,
+    people_ahead: u32,
+    estimated_wait_seconds: Option<u32>,
+    issued_at: &'static str,
+    activated_at: Option<&'static str>,
+    expires_at: &'static str,
+    sold_out: bool,
+    seats_left: BTreeMap<&'static str, u32>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Of {
+    schedule_id: String,
+}
+
+async fn place(Query(of): Query<Of>) -> Json<Place> {
+    Json(Place {
+        token: "AQAAUP8AAAABAAGGoAAAAaF5xk2AZm9yLXRoZS1lY2hvLW5vdGhpbmctaXMtc2lnbmVkLWhlcmU",
+        schedule_id: of.schedule_id,
+        status: "waiting",
+        position: 54_321,
+        people_ahead: 54_320,
+        estimated_wait_seconds: None,
+        issued_at: "2026-11-20T12:00:00.000Z",
+        activated_at: None,
+        expires_at: "2026-11-21T12:00:00.000Z",
+        sold_out: false,
+        seats_left: BTreeMap::from([("R", 1_936)]),
+    })
+}
+
 /// Serves until the input closes: until whoever started it ends, however that ends.
 #[expect(clippy::print_stdout, reason = "the parent reads where the echo listens")]
 pub(crate) async fn serve() -> anyhow::Result<()> {
@@ -99,7 +138,8 @@ pub(crate) async fn serve() -> anyhow::Result<()> {
     println!("{}", listener.local_addr()?);
     let app = Router::new()
         .route("/api/v1/reservations", post(hold))
-        .route("/api/v1/reservations/{id}", delete(release));
+        .route("/api/v1/reservations/{id}", delete(release))
+        .route("/api/v1/queue/tokens/current", get(place));
     // As the server does.
     let listener = listener.tap_io(|stream| {
         let _ = stream.set_nodelay(true);

@@ -46,7 +46,7 @@ pub(crate) async fn run(holds: Holds) -> Result<bool> {
     let timing = options.timing(WARM_UP);
 
     let mut bench = Bench::start(&options, division).await?;
-    let echo = if no_echo { None } else { Some(Echo::start(options.server_workers.into()).await?) };
+    let echo = if no_echo { None } else { Some(Echo::start(options.server.server_workers.into()).await?) };
     let mut echo_side = echo.as_ref().map(|echo| side(echo.target, echo.pid(), &bench.plan, division));
     println!(
         "{rounds} rounds of {} s each, onsale and echo in turns; {} seats, {} users, {} live holds a connection, {} ‰ of the holds contended",
@@ -93,7 +93,7 @@ pub(crate) async fn run(holds: Holds) -> Result<bool> {
         let killed = killed.map_err(|error| bench.explain(error))?;
         println!("killed after {killed} more requests, and started again on the same data");
     }
-    let findings = bench.finish(&options).await?;
+    let findings = bench.finish(options.check_released).await?;
     print!("{}", report::findings(&findings));
     if let Some(path) = &options.json {
         let run = json!({

@@ -3,7 +3,7 @@
 //!
 //! `bench` makes a run, `round` drives one server for some seconds, a `lane` is one connection's
 //! part of it, `book` keeps what was acknowledged and knows what must follow, `audit` asks the
-//! server about it. `holds` and `open` are the commands.
+//! server about it. `holds` and `open` are the commands that do that; `queue` adds a crowd before it.
 
 mod audit;
 mod bench;
@@ -11,13 +11,16 @@ mod book;
 mod child;
 mod clock;
 mod echo;
+mod files;
 mod holds;
 mod lane;
 mod open;
+mod queue;
 mod report;
 mod round;
 mod script;
 mod setup;
+mod start;
 mod stub;
 mod target;
 #[cfg(test)]
@@ -49,6 +52,7 @@ struct Cli {
 enum Command {
     Holds(Box<holds::Holds>),
     Open(Box<open::Open>),
+    Queue(Box<queue::Queue>),
     /// The bare echo; started by `holds`.
     #[command(hide = true)]
     Echo,
@@ -82,6 +86,7 @@ fn try_main() -> Result<bool> {
             Command::Serve => stub::serve().await.map(|()| true),
             Command::Holds(holds) => or_interrupted(holds::run(*holds)).await,
             Command::Open(open) => or_interrupted(open::run(*open)).await,
+            Command::Queue(queue) => or_interrupted(queue::run(*queue)).await,
         }
     });
     // The echo's thread that reads its input may still wait; it needs no ending.

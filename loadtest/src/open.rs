@@ -44,7 +44,7 @@ pub(crate) async fn run(open: Open) -> Result<bool> {
     let mut table = report::head();
     series.line(&mut table);
     print!("{table}");
-    let findings = bench.finish(&options).await?;
+    let findings = bench.finish(options.check_released).await?;
     print!("{}", report::findings(&findings));
     if let Some(path) = &options.json {
         let run = json!({

@@ -146,6 +146,24 @@ fn percentiles(histogram: &Histogram<u64>) -> [(&'static str, f64); 5] {
     PERCENTILES.map(|(name, at)| (name, float(histogram.value_at_percentile(at)) / 1000.0))
 }
 
+/// A line of percentiles, in milliseconds; none without values.
+pub(crate) fn percentile_line(what: &str, histogram: &Histogram<u64>) -> String {
+    if histogram.is_empty() {
+        return String::new();
+    }
+    let mut line = format!("{what} ({} values):", histogram.len());
+    for (name, value) in percentiles(histogram) {
+        let _ = write!(line, " {name} {value:.0} ms");
+    }
+    line.push('\n');
+    line
+}
+
+/// The same as JSON.
+pub(crate) fn percentiles_json(histogram: &Histogram<u64>) -> Value {
+    percentiles(histogram).map(|(name, value)| json!({ "at": name, "ms": value })).into()
+}
+
 fn per_request(micros: Option<u64>, requests: u64) -> String {
     micros
         .filter(|_| requests > 0)
@@ -208,7 +226,7 @@ pub(crate) fn findings(findings: &Findings) -> String {
     clippy::cast_precision_loss,
     reason = "for a person to read; exact below 2^53"
 )]
-fn float(number: u64) -> f64 {
+pub(crate) fn float(number: u64) -> f64 {
     number as f64
 }
 

@@ -127,12 +127,12 @@ fn sum(a: Option<u64>, b: Option<u64>) -> Option<u64> {
     Some(a? + b?)
 }
 
-fn difference(from: Option<u64>, until: Option<u64>) -> Option<u64> {
+pub(crate) fn difference(from: Option<u64>, until: Option<u64>) -> Option<u64> {
     until?.checked_sub(from?)
 }
 
 /// Three digits, and as much memory as the values need.
-fn histogram() -> Histogram<u64> {
+pub(crate) fn histogram() -> Histogram<u64> {
     Histogram::new(3).expect("three digits are allowed")
 }
 
@@ -152,6 +152,14 @@ impl Arrivals {
         self.from + u64::try_from(nanos).expect("a round is seconds")
     }
 
+    /// Returns how many arrivals have their intended instants at or before `now`.
+    fn due_by(&self, now: u64) -> u64 {
+        let Some(passed) = now.checked_sub(self.from) else { return 0 };
+        let intervals = u128::from(passed) * u128::from(self.rate) / 1_000_000_000;
+        // The first is due at once.
+        u64::try_from(intervals).unwrap_or(u64::MAX).saturating_add(1)
+    }
+
     /// Waits for an arrival and returns its intended instant; nothing after the last.
     async fn take(&self) -> Option<u64> {
         self.due.acquire().await.ok()?.forget();
@@ -167,9 +175,7 @@ impl Arrivals {
     fn run(&self, clock: Clock) {
         let mut given = 0;
         while given < self.total && !self.due.is_closed() {
-            let passed = u128::from(clock.nanos().saturating_sub(self.from));
-            let due = passed * u128::from(self.rate) / 1_000_000_000;
-            let due = u64::try_from(due).unwrap_or(u64::MAX).min(self.total);
+            let due = self.due_by(clock.nanos()).min(self.total);
             self.due.add_permits(usize::try_from(due - given).expect("bounded by the total"));
             given = due;
             std::thread::sleep(ARRIVALS_PAUSE);
@@ -323,7 +329,7 @@ async fn exchanges(
     }
 }
 
-fn record(histogram: &mut Histogram<u64>, nanos: u64) {
+pub(crate) fn record(histogram: &mut Histogram<u64>, nanos: u64) {
     // A histogram that grows takes every value that memory has room for; a round is minutes.
     histogram.record((nanos / 1000).max(1)).expect("a histogram that grows");
 }
@@ -331,6 +337,19 @@ fn record(histogram: &mut Histogram<u64>, nanos: u64) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_arrival_is_due_at_its_intended_instant_and_not_before() {
+        let due = Semaphore::new(0);
+        let arrivals = Arrivals { rate: 3, from: 1000, total: 9, next: AtomicU64::new(0), due };
+        assert_eq!(arrivals.due_by(999), 0);
+        for number in 0..9 {
+            // Rounded down, an intended instant is less than a nanosecond early.
+            let intended = arrivals.intended(number);
+            assert!(arrivals.due_by(intended + 1) > number, "{number}");
+            assert!(number == 0 || arrivals.due_by(intended - 1) <= number, "{number}");
+        }
+    }
 
     #[tokio::test]
     async fn arrivals_keep_their_intended_instants_however_late_they_are_taken() {

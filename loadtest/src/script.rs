@@ -17,6 +17,16 @@ pub(crate) struct Plan {
 pub(crate) struct User {
     pub(crate) id: String,
     pub(crate) token: String,
+    /// The pass of the schedule's waiting room, where there is one.
+    pub(crate) pass: Option<String>,
+}
+
+impl User {
+    /// Returns the lines of the head that say who asks.
+    fn fields(&self) -> String {
+        let pass = self.pass.as_ref().map(|pass| format!("queue-token: {pass}\r\n")).unwrap_or_default();
+        format!("authorization: Bearer {}\r\n{pass}", self.token)
+    }
 }
 
 impl Plan {
@@ -25,7 +35,7 @@ impl Plan {
         let seats = (0..seats).map(|n| format!("1F-A-{}-{}", n / ROW_LEN + 1, n % ROW_LEN + 1).into());
         let user = |n| {
             let id = format!("load-{run}-{n}");
-            User { token: signer.user(&id, token_exp), id }
+            User { token: signer.user(&id, token_exp), id, pass: None }
         };
         Self {
             schedule: format!("load-{run}"),
@@ -54,9 +64,9 @@ pub(crate) struct Script {
 impl Script {
     pub(crate) fn new(plan: &Plan, host: &str) -> Self {
         let head = |user: &User| {
-            let token = &user.token;
+            let fields = user.fields();
             format!(
-                "POST {RESERVATIONS} HTTP/1.1\r\nhost: {host}\r\nauthorization: Bearer {token}\r\ncontent-type: application/json\r\n"
+                "POST {RESERVATIONS} HTTP/1.1\r\nhost: {host}\r\n{fields}content-type: application/json\r\n"
             )
         };
         let hold_tail = |seat: &str| {
@@ -64,8 +74,8 @@ impl Script {
             format!("content-length: {}\r\n\r\n{body}", body.len())
         };
         let tail = |user: &User| {
-            let token = &user.token;
-            format!(" HTTP/1.1\r\nhost: {host}\r\nauthorization: Bearer {token}\r\n\r\n")
+            let fields = user.fields();
+            format!(" HTTP/1.1\r\nhost: {host}\r\n{fields}\r\n")
         };
         let bytes = |text: String| text.into_bytes().into_boxed_slice();
         Self {

@@ -44,7 +44,7 @@ impl Client {
     }
 
     /// Calls and expects a success.
-    async fn must(&mut self, method: &str, path: &str, body: &Value) -> Result<()> {
+    pub(crate) async fn must(&mut self, method: &str, path: &str, body: &Value) -> Result<()> {
         let (status, answer) = self.call(method, path, &body.to_string()).await?;
         if !(200..300).contains(&status) {
             bail!("{method} {path}: {status} {}", shown(&answer));
@@ -68,8 +68,13 @@ pub(crate) async fn in_time<T>(call: impl Future<Output = Result<T, WireError>>)
     Ok(call.context("no answer in time")??)
 }
 
-/// Makes one open schedule with the plan's seats, by the API.
-pub(crate) async fn open_schedule(target: Target, admin_token: &str, plan: &Plan) -> Result<()> {
+/// Makes one open schedule with the plan's seats, by the API; `queue` is its waiting room, or null.
+pub(crate) async fn open_schedule(
+    target: Target,
+    admin_token: &str,
+    plan: &Plan,
+    queue: &Value,
+) -> Result<()> {
     let mut admin = Client::connect(target, Some(admin_token)).await?;
     let id = &plan.schedule;
     let rows: Vec<Value> = plan
@@ -92,7 +97,8 @@ pub(crate) async fn open_schedule(target: Target, admin_token: &str, plan: &Plan
     // Far away, so that the sale doesn't close by itself; holds outlive every run (`TOTAL_SECONDS_MAX`).
     let schedule = json!({
         "concertId": id, "startsAt": "2099-01-01T10:00:00.000Z", "endsAt": "2099-01-01T12:00:00.000Z",
-        "policy": { "holdSeconds": HOLD_SECONDS, "maxSeatsPerReservation": 4, "maxSeatsPerUser": USER_SEATS_MAX },
+        "policy": { "holdSeconds": HOLD_SECONDS, "maxSeatsPerReservation": 4, "maxSeatsPerUser": USER_SEATS_MAX,
+            "queue": queue },
     });
     admin.must("PUT", &format!("/api/v1/schedules/{id}"), &schedule).await?;
     admin.must("POST", &format!("/api/v1/schedules/{id}/open"), &json!({})).await

@@ -33,6 +33,8 @@ pub(crate) enum Fault {
     Missing,
     /// Acknowledges a release and does nothing.
     Unreleased,
+    /// Gives a user in the waiting room the position of the one before.
+    SharedPlace,
 }
 
 impl Fault {
@@ -42,7 +44,8 @@ impl Fault {
             "double-owner" => Self::DoubleOwner,
             "missing" => Self::Missing,
             "unreleased" => Self::Unreleased,
-            _ => anyhow::bail!("ONSALE_STUB_FAULT: double-owner, missing or unreleased"),
+            "shared-place" => Self::SharedPlace,
+            _ => anyhow::bail!("ONSALE_STUB_FAULT: double-owner, missing, unreleased or shared-place"),
         })
     }
 }
@@ -56,6 +59,11 @@ struct Stub {
     reservations: HashMap<String, Reservation>,
     made: u64,
     releases: u64,
+    /// How many may be at the seats; the waiting room has no other rule.
+    active_max: u64,
+    joins: u64,
+    /// User → the position in the waiting room; 0 is at the seats.
+    places: HashMap<String, u64>,
 }
 
 #[derive(Clone)]
@@ -133,6 +141,31 @@ impl Stub {
     }
 }
 
+impl Stub {
+    fn join(&mut self, user: &str) -> Reply {
+        self.joins += 1;
+        let mut position = self.joins.saturating_sub(self.active_max);
+        if position > 1 && self.goes_wrong(Fault::SharedPlace, position) {
+            position -= 1;
+        }
+        self.places.insert(user.to_owned(), position);
+        let (_, told) = self.place(user);
+        (StatusCode::CREATED, told)
+    }
+
+    fn place(&self, user: &str) -> Reply {
+        let Some(&position) = self.places.get(user) else {
+            return refusal(StatusCode::FORBIDDEN, "queue_token_required");
+        };
+        let status = if position == 0 { "active" } else { "waiting" };
+        let told = json!({
+            "token": "a-pass", "scheduleId": self.schedule, "status": status,
+            "position": (position > 0).then_some(position), "issuedAt": "2026-11-20T12:00:00.000Z",
+        });
+        (StatusCode::OK, Json(told))
+    }
+}
+
 async fn put_venue(State(stub): State<Shared>, Json(venue): Json<Value>) -> StatusCode {
     let mut stub = lock(&stub);
     for row in venue["sections"][0]["rows"].as_array().into_iter().flatten() {
@@ -144,8 +177,14 @@ async fn put_venue(State(stub): State<Shared>, Json(venue): Json<Value>) -> Stat
     StatusCode::CREATED
 }
 
-async fn put_schedule(State(stub): State<Shared>, Path(id): Path<String>) -> StatusCode {
-    lock(&stub).schedule = id;
+async fn put_schedule(
+    State(stub): State<Shared>,
+    Path(id): Path<String>,
+    Json(plan): Json<Value>,
+) -> StatusCode {
+    let mut stub = lock(&stub);
+    stub.schedule = id;
+    stub.active_max = plan["policy"]["queue"]["maxActive"].as_u64().unwrap_or_default();
     StatusCode::CREATED
 }
 
@@ -178,6 +217,17 @@ async fn get_reservation(State(stub): State<Shared>, Path(id): Path<String>) -> 
     lock(&stub).told(&id)
 }
 
+async fn join(State(stub): State<Shared>, headers: HeaderMap) -> Reply {
+    match user(&headers) {
+        Some(user) => lock(&stub).join(&user),
+        None => refusal(StatusCode::UNAUTHORIZED, "unauthenticated"),
+    }
+}
+
+async fn get_place(State(stub): State<Shared>, headers: HeaderMap) -> Reply {
+    lock(&stub).place(&user(&headers).unwrap_or_default())
+}
+
 /// The routes, with an empty state.
 pub(crate) fn app(fault: Fault) -> Router {
     Router::new()
@@ -189,6 +239,8 @@ pub(crate) fn app(fault: Fault) -> Router {
         .route("/api/v1/schedules/{id}/seats", get(get_seats))
         .route("/api/v1/reservations", post(hold))
         .route("/api/v1/reservations/{id}", get(get_reservation).delete(release))
+        .route("/api/v1/queue/tokens", post(join))
+        .route("/api/v1/queue/tokens/current", get(get_place))
         .with_state(Arc::new(Mutex::new(Stub { fault, ..Stub::default() })))
 }
 

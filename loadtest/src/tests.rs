@@ -25,7 +25,7 @@ async fn drive(fault: Fault, contended_permille: u32, pace: &Pace) -> (Measured,
     let division =
         Division { lanes: 4, seats: 240, users: 8, live: 3, contended_seats: 4, contended_permille };
     let plan = Arc::new(Plan::new("t", division.seats, division.users, &Signer::new(&[1; 32]), 5));
-    open_schedule(target, "admin", &plan).await.unwrap();
+    open_schedule(target, "admin", &plan, &serde_json::Value::Null).await.unwrap();
     let mut driven = side(target, None, &plan, division);
     let timing = Timing { warm_up: Duration::from_millis(10), measured: Duration::from_millis(300) };
     let clock = Clock::start();

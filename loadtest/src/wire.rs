@@ -180,13 +180,24 @@ impl Connection {
 /// Finds the text value of a field in JSON without reading the rest: what an acknowledgement needs
 /// of an answer. Values with escapes are nobody's id and count as absent.
 pub(crate) fn text_field<'a>(json: &'a [u8], quoted_name: &str) -> Option<&'a str> {
-    let at = memchr::memmem::find(json, quoted_name.as_bytes())? + quoted_name.len();
-    let value = json[at..].trim_ascii_start().strip_prefix(b":")?.trim_ascii_start().strip_prefix(b"\"")?;
+    let value = value(json, quoted_name)?.strip_prefix(b"\"")?;
     let end = memchr::memchr2(b'"', b'\\', value)?;
     if value[end] != b'"' {
         return None;
     }
     str::from_utf8(&value[..end]).ok()
+}
+
+/// Finds the value of a field that is a whole number.
+pub(crate) fn number_field(json: &[u8], quoted_name: &str) -> Option<u32> {
+    let value = value(json, quoted_name)?;
+    let digits = value.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    str::from_utf8(&value[..digits]).ok()?.parse().ok()
+}
+
+fn value<'a>(json: &'a [u8], quoted_name: &str) -> Option<&'a [u8]> {
+    let at = memchr::memmem::find(json, quoted_name.as_bytes())? + quoted_name.len();
+    Some(json[at..].trim_ascii_start().strip_prefix(b":")?.trim_ascii_start())
 }
 
 #[cfg(test)]
@@ -288,5 +299,10 @@ mod tests {
         assert_eq!(field(r#"{"id":"a\"b"}"#), None);
         assert_eq!(field(r#"{"id":"cut"#), None);
         assert_eq!(field("{}"), None);
+        let number = |json: &'static str| number_field(json.as_bytes(), "\"id\"");
+        assert_eq!(number(r#"{"a":1,"id": 72,"b":2}"#), Some(72));
+        assert_eq!(number(r#"{"id":null}"#), None);
+        assert_eq!(number(r#"{"id":"7"}"#), None);
+        assert_eq!(number(r#"{"id":99999999999}"#), None);
     }
 }

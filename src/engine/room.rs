@@ -75,7 +75,7 @@ impl RoomEntry {
         self.read().settings().is_some()
     }
 
-    /// Follows the version of the room.
+    /// Follows the version of the room, as far as it concerns those who have a place.
     pub fn watch(&self) -> watch::Receiver<u64> {
         self.version.subscribe()
     }
@@ -134,14 +134,21 @@ impl RoomEntry {
         let version = {
             let mut room = self.durable.write().unwrap_or_else(PoisonError::into_inner);
             for RoomHappened { event, at, cause } in happened {
+                let waiting = room.waiting();
                 self.end(&room, event);
                 room.apply(event, *at, cause.key);
+                if let Event::PlacesExpired { .. } = event {
+                    let over = usize::try_from(waiting - room.waiting()).expect("a u32 fits");
+                    count_ends("place_expired", over);
+                }
                 self.begin(&room, event, *at);
             }
             room.version()
         };
         self.durable_version.store(version, Ordering::Release);
-        self.version.send_replace(version);
+        if happened.iter().any(|happened| moves_someone(&happened.event)) {
+            self.version.send_replace(version);
+        }
     }
 
     /// Ends the passes that an event ends, and counts what it ends. Before it is applied.
@@ -153,10 +160,6 @@ impl RoomEntry {
                 Some(_) => "unclaimed",
                 None => "pass_expired",
             }),
-            Event::PlacesExpired { last } => {
-                let over = room.in_line().filter(|ticket| ticket <= last).count();
-                count_ends("place_expired", over);
-            }
             Event::Configured { settings: None, .. } | Event::GateMoved { gate: Gate::Cancelled } => {
                 self.passes.clear();
                 count_ends("shut", usize::try_from(room.waiting() + room.active()).unwrap_or_default());
@@ -168,6 +171,7 @@ impl RoomEntry {
             | Event::Drawn { .. }
             | Event::Admitted { .. }
             | Event::Claimed { .. }
+            | Event::PlacesExpired { .. }
             | Event::OutageBridged { .. }
             | Event::KeyKept { .. } => {}
         }
@@ -243,6 +247,23 @@ impl ActivePass {
     fn is_active(&self, now: Timestamp) -> bool {
         let claimed = || self.alive.load(Ordering::Relaxed);
         now < self.expires_at && self.claim_by.is_none_or(|claim_by| now < claim_by || claimed())
+    }
+}
+
+/// Tells whether an event can change what a follower is told. Most events of a rush are joins, behind everyone who follows.
+fn moves_someone(event: &Event) -> bool {
+    match event {
+        Event::Joined { admitted, .. } => *admitted,
+        Event::Claimed { .. } | Event::OutageBridged { .. } | Event::KeyKept { .. } => false,
+        Event::Configured { .. }
+        | Event::Tuned { .. }
+        | Event::GateMoved { .. }
+        | Event::Drawn { .. }
+        | Event::Admitted { .. }
+        | Event::Left { .. }
+        | Event::Finished { .. }
+        | Event::PassesExpired { .. }
+        | Event::PlacesExpired { .. } => true,
     }
 }
 

@@ -63,6 +63,8 @@ pub(super) struct RoomActor {
     shared: Arc<Shared>,
     gates: watch::Receiver<Gate>,
     shared_at: u32,
+    /// Whether the draw's tables are those of the durable state.
+    draw_shared: bool,
 }
 
 impl Actor for RoomActor {
@@ -74,7 +76,8 @@ impl Actor for RoomActor {
         let _ = shared.journal.barrier().await;
         let state = entry.room().read().clone();
         let (gates, shared_at) = (entry.watch_gate(), state.joined_total());
-        Ok(Self { state, entry, shared, gates, shared_at })
+        let draw_shared = state.drawing().is_some();
+        Ok(Self { state, entry, shared, gates, shared_at, draw_shared })
     }
 
     async fn on_panic(
@@ -280,14 +283,19 @@ impl RoomActor {
         parked.append_to(&self.shared.journal).await;
     }
 
-    /// Takes the blocks of people from the durable state now and then, while there is nothing else to do.
+    /// Takes the blocks of people from the durable state now and then, and the tables of a draw once it is durable,
+    /// while there is nothing else to do.
     fn share(&mut self) {
         let joined = self.state.joined_total();
-        if joined - self.shared_at >= SHARE_EVERY {
-            self.shared_at = joined;
-            let entry = Arc::clone(&self.entry);
-            self.state.share_with(&entry.room().read());
+        let drawn = !self.draw_shared && self.state.drawing().is_some();
+        if joined - self.shared_at < SHARE_EVERY && !drawn {
+            return;
         }
+        let entry = Arc::clone(&self.entry);
+        let durable = entry.room().read();
+        self.shared_at = joined;
+        self.draw_shared = durable.drawing().is_some();
+        self.state.share_with(&durable);
     }
 }
 

@@ -624,33 +624,41 @@ impl Follower {
         if self.entry.read().is_deleted() {
             stand.status = PlaceStatus::Expired;
         }
+        let told = match stand.status {
+            PlaceStatus::Waiting => {
+                Told::Waiting(stand.position, self.entry.room().read().gate() == Gate::SoldOut)
+            }
+            PlaceStatus::Active => Told::Active,
+            PlaceStatus::Expired | PlaceStatus::Done => Told::Ended,
+        };
+        if told == Told::Active {
+            self.engine.show_life(&self.entry, self.pass.ticket);
+        }
+        if told == self.told {
+            return None;
+        }
         let shown = Shown { engine: &self.engine, entry: &self.entry, user: &self.user, now };
         let mut json = JsonWriter::with_capacity(512);
-        let (name, told) = match stand.status {
-            PlaceStatus::Waiting => {
-                let sold_out = self.entry.room().read().gate() == Gate::SoldOut;
+        let name = match told {
+            Told::Waiting(..) | Told::Nothing => {
                 json.raw("event: position\ndata: {\"status\":\"waiting\"");
                 shown.write_position(&mut json, stand.position, true);
                 write_seats_left(&mut json, &self.entry);
                 json.raw("}\n\n");
-                ("position", Told::Waiting(stand.position, sold_out))
+                "position"
             }
-            PlaceStatus::Active => {
-                self.engine.show_life(&self.entry, self.pass.ticket);
+            Told::Active => {
                 json.raw("event: active\ndata: ");
                 shown.write(&mut json, stand, true);
                 json.raw("\n\n");
-                ("active", Told::Active)
+                "active"
             }
-            PlaceStatus::Expired | PlaceStatus::Done => {
+            Told::Ended => {
                 json.raw("event: ended\ndata: {\"status\":\"").raw(stand.status.as_str()).raw("\"}\n\n");
-                ("ended", Told::Ended)
+                "ended"
             }
         };
         let first = self.told == Told::Nothing;
-        if told == self.told {
-            return None;
-        }
         self.told = told;
         metrics::counter!("onsale_queue_stream_events_total", "event" => name).increment(1);
         if !first {
