@@ -15,6 +15,7 @@ use crate::domain::ids::ScheduleNumber;
 use crate::domain::payments::Payments;
 use crate::domain::schedule::{Event, Schedule};
 use crate::domain::time::Timestamp;
+use crate::domain::users::{User, Users};
 use crate::domain::venue::Layout;
 use crate::domain::waiting_room::{Block, Event as RoomEvent, WaitingRoom};
 use crate::record::{Fact, Record, Section, Stream};
@@ -36,8 +37,12 @@ pub struct World {
     pub accounts: HashMap<Shard, Accounts>,
     /// The payments by their schedules' numbers: those that anything ever happened to.
     pub payments: HashMap<ScheduleNumber, Payments>,
+    /// Who signed up here, and who may no longer act.
+    pub users: Users,
     /// Parts of a room that is being restored: its people come before it.
     people: Vec<Option<Arc<Block>>>,
+    /// The same of the users.
+    users_parts: Vec<User>,
 }
 
 /// A journal that doesn't continue what came before it.
@@ -102,6 +107,11 @@ impl World {
             Section::Payments(image) => {
                 self.payments.insert(image.schedule, image.restore());
             }
+            Section::UsersPart(users) => self.users_parts.extend(users),
+            Section::Users(mut image) => {
+                image.users = core::mem::take(&mut self.users_parts);
+                self.users = image.restore();
+            }
         }
         Ok(())
     }
@@ -140,6 +150,13 @@ impl World {
                     return Ok(false);
                 }
                 payments.apply(event, record.at, record.key);
+                Ok(true)
+            }
+            Fact::User(event) => {
+                if !follows(record, self.users.version(), self.users.last_instant())? {
+                    return Ok(false);
+                }
+                self.users.apply(event, record.at, record.key);
                 Ok(true)
             }
         }
@@ -190,7 +207,7 @@ impl World {
         Ok(true)
     }
 
-    /// Checks that the catalogue lists exactly the schedules that exist, and every invariant of each and of their rooms.
+    /// Checks that the catalogue lists exactly the schedules that exist, and every invariant of each, of their rooms, and of the users.
     ///
     /// # Errors
     /// When the listing differs.
@@ -209,6 +226,7 @@ impl World {
         self.rooms.values().for_each(WaitingRoom::check_invariants);
         self.accounts.values().for_each(Accounts::check_invariants);
         self.payments.values().for_each(Payments::check_invariants);
+        self.users.check_invariants();
         Ok(())
     }
 
@@ -222,6 +240,7 @@ impl World {
             .chain(rooms)
             .chain(accounts)
             .chain(payments)
+            .chain([self.users.last_instant()])
             .fold(self.catalogue.last_instant(), Timestamp::max)
     }
 

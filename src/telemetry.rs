@@ -110,6 +110,8 @@ fn describe_metrics() {
     crate::engine::Engine::describe_metrics();
     crate::http::request::describe_metrics();
     crate::http::server::describe_metrics();
+    crate::http::passwords::describe_metrics();
+    crate::http::routes::users::describe_metrics();
     metrics::describe_counter!(
         "onsale_rate_limit_forgotten_total",
         "Times that a full table of rate limits was emptied"

@@ -316,7 +316,7 @@ fn records(config: &EngineConfig, disk: &MemoryDisk) -> Vec<bool> {
         match record::decode(bytes).unwrap().fact {
             Fact::Schedule(..) => kinds.push(false),
             Fact::WaitingRoom(..) => kinds.push(true),
-            Fact::Catalogue(_) | Fact::Accounts(..) | Fact::Payments(..) => {}
+            Fact::Catalogue(_) | Fact::Accounts(..) | Fact::Payments(..) | Fact::User(_) => {}
         }
         Ok::<(), ReadError>(())
     };

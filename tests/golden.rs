@@ -21,6 +21,7 @@ use onsale::domain::cause::Cause;
 use onsale::domain::schedule::policy::{Policy, QueueOrder, QueuePolicy};
 use onsale::domain::schedule::{Command, ReservationRef, Wish};
 use onsale::domain::time::Seconds;
+use onsale::domain::users::UsersImage;
 use onsale::domain::venue::Seat;
 use onsale::domain::waiting_room::{Command as RoomCommand, RoomImage, Ticket, Tuning};
 use onsale::engine::{CatalogueChange, Engine, EngineConfig, ScheduleEntry};
@@ -61,6 +62,9 @@ fn describe(world: &World) -> String {
         if let Some(room) = world.rooms.get(&listing.number) {
             writeln!(text, "waiting room of {id} {:#?}", RoomImage::of(room)).unwrap();
         }
+    }
+    if world.users.version() > 0 {
+        writeln!(text, "users {:#?}", UsersImage::of(&world.users)).unwrap();
     }
     text
 }
@@ -182,6 +186,9 @@ fn replayed(data: &Path) -> World {
             }
             record::Fact::Payments(number, event) => {
                 record::encode_payments_event(&mut again, *number, read.version, read.at, cause, event);
+            }
+            record::Fact::User(event) => {
+                record::encode_user_event(&mut again, read.version, read.at, cause, event);
             }
         }
         assert_eq!(again, bytes, "today's writer writes what the golden journal holds");

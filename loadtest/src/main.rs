@@ -3,7 +3,8 @@
 //!
 //! `bench` makes a run, `round` drives one server for some seconds, a `lane` is one connection's
 //! part of it, `book` keeps what was acknowledged and knows what must follow, `audit` asks the
-//! server about it. `holds` and `open` are the commands that do that; `queue` adds a crowd before it.
+//! server about it. `holds` and `open` are the commands that do that; a `flood` of sign-ins runs beside the latter, and
+//! `queue` adds a crowd before it.
 
 mod audit;
 mod bench;
@@ -12,6 +13,7 @@ mod child;
 mod clock;
 mod echo;
 mod files;
+mod flood;
 mod holds;
 mod lane;
 mod open;

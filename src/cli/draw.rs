@@ -76,7 +76,8 @@ fn find(
             | Fact::Schedule(..)
             | Fact::WaitingRoom(..)
             | Fact::Accounts(..)
-            | Fact::Payments(..) => None,
+            | Fact::Payments(..)
+            | Fact::User(_) => None,
         };
         let before = match event {
             Some(Event::Drawn { .. }) => world.rooms.get(&number).map(people),

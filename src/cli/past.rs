@@ -315,11 +315,12 @@ pub(super) fn restore(snapshot: &Snapshot) -> Result<Start, PastError> {
             let stands = match &section {
                 Section::Catalogue(catalogue) => Some((Stream::Catalogue, catalogue.version())),
                 Section::Schedule(image) => Some((Stream::Schedule(image.number), image.version)),
-                // A part of what comes next.
-                Section::People(..) => None,
+                // Parts of what comes next.
+                Section::People(..) | Section::UsersPart(_) => None,
                 Section::WaitingRoom(image) => Some((Stream::WaitingRoom(image.number), image.version)),
                 Section::Accounts(image) => Some((Stream::Accounts(image.shard), image.version)),
                 Section::Payments(image) => Some((Stream::Payments(image.schedule), image.version)),
+                Section::Users(image) => Some((Stream::Users, image.version)),
             };
             start.versions.extend(stands);
             start.world.restore(section).map_err(|source| PastError::Replay { position, source })

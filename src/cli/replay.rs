@@ -9,6 +9,7 @@ use clap::{Arg, ArgAction, ArgGroup, ArgMatches, Command, value_parser};
 use onsale::domain::ids::ScheduleId;
 use onsale::domain::schedule::{Reservation, Schedule, SeatStatus};
 use onsale::domain::time::Timestamp;
+use onsale::domain::users::{UserStatus, Users};
 use onsale::domain::waiting_room::{Ticket, WaitingRoom};
 use onsale::journal::Position;
 use onsale::recovery::World;
@@ -161,8 +162,17 @@ fn describe(rebuilt: &Rebuilt, until: Until, schedules: &[&Schedule]) -> Value {
             "concerts": world.catalogue.concerts().count(),
             "schedules": world.catalogue.schedules().count(),
         },
+        "users": describe_users(&world.users),
         "schedules": described,
     })
+}
+
+/// How many there are: who they are is nobody's business here.
+fn describe_users(users: &Users) -> Value {
+    let counts = UserStatus::ALL.map(|status| (status.as_str().to_owned(), users.counts().of(status).into()));
+    let mut described: serde_json::Map<String, Value> = counts.into_iter().collect();
+    described.insert("events".to_owned(), users.version().into());
+    described.into()
 }
 
 fn describe_schedule(schedule: &Schedule) -> Value {

@@ -279,6 +279,7 @@ fn version_of(world: &World, stream: Stream) -> u64 {
         },
         Stream::Accounts(shard) => world.accounts.get(&shard).map_or(0, Accounts::version),
         Stream::Payments(number) => world.payments.get(&number).map_or(0, Payments::version),
+        Stream::Users => world.users.version(),
     }
 }
 

@@ -13,7 +13,7 @@ mod table;
 mod tests;
 mod value;
 
-use core::fmt;
+use core::{fmt, num::NonZeroU32};
 use std::{collections::BTreeMap, fmt::Write, path::PathBuf};
 
 pub use self::{
@@ -27,6 +27,9 @@ pub use self::{
 
 /// The variable that names the settings file, as `--config` does.
 const FILE_VARIABLE: &str = "ONSALE_CONFIG";
+
+/// The tries of signing up or in that an address has a minute in the demonstration.
+const DEMO_SIGN_INS: NonZeroU32 = NonZeroU32::new(1_000).expect("a thousand isn't zero");
 
 /// Variables that begin like settings but are other parts' own: of the command line's clients and
 /// of the tests.
@@ -252,6 +255,10 @@ impl Config {
         if *self.source("rate_limit") == Source::Default {
             self.values.0.insert("rate_limit", ("off".to_owned(), Source::Demo));
             self.limits.rate_limit = RateLimit::Off;
+        }
+        if *self.source("limits.sign_ins_per_minute") == Source::Default {
+            self.values.0.insert("limits.sign_ins_per_minute", ("1000".to_owned(), Source::Demo));
+            self.limits.sign_ins_per_minute = DEMO_SIGN_INS;
         }
     }
 

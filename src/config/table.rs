@@ -9,8 +9,11 @@ use super::{
     value::{self, AddressRange, LogFormat, RateLimit, Retain, Secret},
 };
 use crate::domain::money::Currency;
-use core::net::SocketAddr;
+use core::{net::SocketAddr, num::NonZeroU32};
 use std::{collections::BTreeMap, path::PathBuf, sync::LazyLock};
+
+/// More than any limit of tries needs to be.
+const MILLION: NonZeroU32 = NonZeroU32::new(1_000_000).expect("a million isn't zero");
 
 /// One row of the table.
 #[derive(Debug, Clone, Copy)]
@@ -115,6 +118,8 @@ settings! {
     limits: LimitsConfig {
         /// The changes that a user may make a second, or off; twice as many in a burst. A person clicks less often; a script should not win.
         rate_limit: RateLimit = "rate_limit", "changes a second, or off", "20", value::rate_limit, false;
+        /// The tries of signing up or in that one address of the network has a minute, and at once. Each costs a password's hash; many people behind one address may need more. An account has ten wrong passwords a minute whatever this says.
+        sign_ins_per_minute: NonZeroU32 = "limits.sign_ins_per_minute", "tries a minute", "20", |t| value::number(t, NonZeroU32::MIN, MILLION), false;
         /// The largest body of a request.
         body_bytes_max: usize = "limits.body_bytes_max", "bytes", "64KiB", |t| value::bytes(t, 1024, 16 << 20), false;
         /// The largest body of an import or a venue.

@@ -16,3 +16,5 @@ pub mod accounts;
 pub mod payments;
 pub mod schedule;
 pub mod waiting_room;
+
+pub mod users;

@@ -4,6 +4,7 @@ use crate::domain::accounts;
 use crate::domain::catalogue::CatalogueRefusal;
 use crate::domain::payments;
 use crate::domain::schedule::Refusal;
+use crate::domain::users;
 use crate::domain::waiting_room;
 use crate::journal::CommitError;
 
@@ -46,6 +47,9 @@ pub enum EngineError {
     /// The journal has failed: nothing can change until a restart.
     #[error("the journal takes no more entries")]
     JournalUnavailable,
+    /// The users' actor refused: nothing changed.
+    #[error("what was asked of a user was refused: {0:?}")]
+    UsersRefused(users::Refusal),
 }
 
 impl From<Refusal> for EngineError {
@@ -69,6 +73,12 @@ impl From<accounts::Refusal> for EngineError {
 impl From<payments::Refusal> for EngineError {
     fn from(refusal: payments::Refusal) -> Self {
         Self::PaymentRefused(refusal)
+    }
+}
+
+impl From<users::Refusal> for EngineError {
+    fn from(refusal: users::Refusal) -> Self {
+        Self::UsersRefused(refusal)
     }
 }
 

@@ -1,6 +1,6 @@
 //! The actor of an aggregate that time alone doesn't change: decide → apply → append, and its published side.
 //!
-//! Accounts and payments are such. It runs ahead of the durable state, parks its replies, and recovers as a schedule's
+//! Accounts, payments and users are such. It runs ahead of the durable state, parks its replies, and recovers as a schedule's
 //! actor does; see `schedule_actor`.
 
 use std::convert::Infallible;
@@ -77,8 +77,12 @@ pub(super) struct Kept<A: Aggregate> {
     durable: RwLock<A>,
     durable_version: AtomicU64,
     version: watch::Sender<u64>,
+    /// Told of each event once it is durable, before its reply is given.
+    follower: Option<Follower<A>>,
     actor: OnceLock<ActorRef<Keeper<A>>>,
 }
+
+type Follower<A> = Box<dyn Fn(&<A as Aggregate>::Event) + Send + Sync>;
 
 impl<A: Aggregate> Kept<A> {
     /// Makes the entry of an aggregate whose whole state is durable.
@@ -88,8 +92,14 @@ impl<A: Aggregate> Kept<A> {
             durable: RwLock::new(aggregate),
             durable_version: AtomicU64::new(version),
             version: watch::Sender::new(version),
+            follower: None,
             actor: OnceLock::new(),
         }
+    }
+
+    /// Has someone told of each event once it is durable, before its reply is given.
+    pub(super) fn followed(self, follower: impl Fn(&A::Event) + Send + Sync + 'static) -> Self {
+        Self { follower: Some(Box::new(follower)), ..self }
     }
 
     /// Looks at the durable state. Don't keep the guard over an await: the journal waits for it.
@@ -113,6 +123,9 @@ impl<A: Aggregate> Kept<A> {
             aggregate.apply(event, at, key);
             aggregate.version()
         };
+        if let Some(follower) = &self.follower {
+            follower(event);
+        }
         self.durable_version.store(version, Ordering::Release);
         self.version.send_replace(version);
     }
@@ -166,7 +179,7 @@ impl<A: Aggregate> Actor for Keeper<A> {
         _: WeakActorRef<Self>,
         error: PanicError,
     ) -> Result<std::ops::ControlFlow<ActorStopReason>, Infallible> {
-        tracing::error!("an actor of money panicked; it recovers from the journal");
+        tracing::error!("an aggregate's actor panicked; it recovers from the journal");
         metrics::counter!("onsale_actor_panics_total").increment(1);
         Ok(std::ops::ControlFlow::Break(ActorStopReason::Panicked(error)))
     }
@@ -195,7 +208,7 @@ impl<A: Aggregate> Message<Act<A::Command>> for Keeper<A> {
                 self.state.encode(bytes, self.state.version(), now, cause.clone(), event);
                 Ok::<(), EntryTooLarge>(())
             });
-            encoded.expect("an event of money is small");
+            encoded.expect("an event of such an aggregate is small");
         }
         let entry = Arc::clone(&self.entry);
         let parked = Parked {

@@ -24,6 +24,7 @@ mod schedule;
 mod schedule_actor;
 mod shared;
 mod snapshots;
+mod users;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -134,6 +135,7 @@ impl Engine {
             "onsale_mailbox_wait_seconds",
             "How long a command waited for its schedule's actor"
         );
+        describe_counter!("onsale_sign_ups_total", "Users who signed up");
         describe_counter!("onsale_queue_joins_total", "Places taken in waiting rooms");
         describe_counter!("onsale_queue_admissions_total", "Users let in from waiting rooms");
         describe_counter!("onsale_queue_ends_total", "Places that ended, by reason");

@@ -95,7 +95,7 @@ pub(super) async fn open(config: EngineConfig) -> Result<Engine, EngineOpenError
     let bridged = Bridge { journal: &journal, limits: config.limits(), down_since };
     bridged.cross(&mut world, config.clock.as_ref()).await?;
 
-    let World { catalogue, schedules, mut rooms, accounts, payments, .. } = world;
+    let World { catalogue, schedules, mut rooms, accounts, payments, users, .. } = world;
     let shared = Arc::new(Shared::new(SharedParts {
         journal,
         clock: Arc::clone(&config.clock),
@@ -107,6 +107,7 @@ pub(super) async fn open(config: EngineConfig) -> Result<Engine, EngineOpenError
         data_dir: config.journal.dir.clone(),
         last_snapshot: snapshot.map_or(u64::MAX, Position::get),
         till: Till::new(accounts, payments),
+        users,
     }));
     let count = schedules.len();
     for (number, schedule) in schedules {
@@ -134,6 +135,7 @@ async fn start(config: &EngineConfig, shared: Arc<Shared>) -> Engine {
     // Its start has started every schedule's actor.
     catalogue.wait_for_startup().await;
     shared.till.start(&supervisor, &shared).await;
+    shared.users.start(&supervisor, &shared).await;
     let engine =
         Engine { shared, supervisor, catalogue, snapshots: Arc::new(tokio::spawn(std::future::ready(()))) };
     let snapshots = tokio::spawn(snapshot_now_and_then(engine.clone(), config.clone()));

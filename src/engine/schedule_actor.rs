@@ -326,7 +326,8 @@ fn count_decision(command: &Command, outcome: &Result<Acted, EngineError>) {
             | EngineError::Overloaded
             | EngineError::NotReady
             | EngineError::OutcomeUnknown
-            | EngineError::JournalUnavailable,
+            | EngineError::JournalUnavailable
+            | EngineError::UsersRefused(_),
         ) => "failed",
     };
     metrics::counter!("onsale_decisions_total", "command" => command.name(), "outcome" => outcome)

@@ -11,6 +11,7 @@ use dashmap::DashMap;
 use super::money::Till;
 use super::passes::Passes;
 use super::schedule::ScheduleEntry;
+use super::users::UsersEntry;
 use crate::clock::Clock;
 use crate::domain::catalogue::{Catalogue, CatalogueEvent};
 use crate::domain::cause::Cause;
@@ -18,6 +19,7 @@ use crate::domain::concert::Prices;
 use crate::domain::ids::{ConcertId, ScheduleId, ScheduleNumber, UserId};
 use crate::domain::schedule::{Limits, Schedule};
 use crate::domain::time::Timestamp;
+use crate::domain::users::Users;
 use crate::domain::waiting_room::WaitingRoom;
 use crate::journal::Journal;
 
@@ -34,6 +36,7 @@ pub(super) struct Shared {
     pub(super) data_dir: PathBuf,
     /// The position of the newest snapshot; before the first, one that no log reaches.
     pub(super) last_snapshot: AtomicU64,
+    pub(super) users: UsersEntry,
     catalogue: RwLock<Arc<Catalogue>>,
     by_id: DashMap<ScheduleId, Arc<ScheduleEntry>>,
     by_number: DashMap<ScheduleNumber, Arc<ScheduleEntry>>,
@@ -53,6 +56,7 @@ pub(super) struct SharedParts {
     pub(super) data_dir: PathBuf,
     pub(super) last_snapshot: u64,
     pub(super) till: Till,
+    pub(super) users: Users,
 }
 
 /// An event of the catalogue with its instant and the idempotency key whose effect it is.
@@ -75,6 +79,7 @@ impl Shared {
             fingerprint_key: hmac::Key::new(hmac::HMAC_SHA256, &parts.fingerprint_key),
             data_dir: parts.data_dir,
             last_snapshot: AtomicU64::new(parts.last_snapshot),
+            users: UsersEntry::new(parts.users),
             catalogue: RwLock::new(Arc::new(parts.catalogue)),
             by_id: DashMap::new(),
             by_number: DashMap::new(),

@@ -15,6 +15,7 @@ use crate::clock::Stopwatch;
 use crate::domain::accounts::AccountsImage;
 use crate::domain::payments::PaymentsImage;
 use crate::domain::schedule::Image;
+use crate::domain::users::UsersImage;
 use crate::domain::waiting_room::RoomImage;
 use crate::journal::snapshot::{SnapshotError, SnapshotWriter};
 use crate::journal::{CommitError, Position};
@@ -97,6 +98,13 @@ fn write(shared: &Shared) -> Result<(Position, PathBuf), SnapshotError> {
         let image = PaymentsImage::of(&payments.read());
         if image.version > 0 {
             writer.section(&record::encode_payments(&image))?;
+        }
+    }
+    // The guard is gone with this line: a clone shares the users, and the image is taken of it.
+    let users = shared.users.read().clone();
+    if users.version() > 0 {
+        for section in record::encode_users(&UsersImage::of(&users)) {
+            writer.section(&section)?;
         }
     }
     let path = writer.finish()?;

@@ -8,7 +8,9 @@ use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 
 use super::HttpParts;
+use super::auth::Standing;
 use super::routes::{self, Samples, SeatBodies};
+use crate::domain::ids::UserId;
 use crate::engine::Engine;
 
 /// What every handler sees. A clone is one counter: the router makes several for each request.
@@ -40,6 +42,12 @@ impl core::ops::Deref for App {
 impl AsRef<HttpParts> for App {
     fn as_ref(&self) -> &HttpParts {
         &self.parts
+    }
+}
+
+impl Standing for App {
+    fn is_barred(&self, user: &UserId) -> bool {
+        self.engine.is_barred(user)
     }
 }
 

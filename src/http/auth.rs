@@ -2,8 +2,8 @@
 //!
 //! Owns the check of tokens (HS256 with the secret, RS256/ES256/EdDSA with the keys of a file), the
 //! administrator's token, the cache of verified tokens, and the extractors of the routes. Absent on
-//! purpose: whether the user exists or is suspended (the engine knows), and every clock: `now` is
-//! given with each call.
+//! purpose: whether the user exists or is suspended (the engine knows, and the extractors ask it: [`Standing`]), and every
+//! clock: `now` is given with each call.
 //!
 //! Invariants: a key is used with its own algorithm alone; a token without `exp` is none; expiry is
 //! checked on every use, without leeway (zero seconds: the issuer's clock and ours are kept by
@@ -34,7 +34,7 @@ use self::{
     keys::{Expectations, Key, KeySet, Stamp},
 };
 pub use self::{
-    extractors::{Admin, MaybeUser, User},
+    extractors::{Admin, MaybeUser, Standing, User},
     keys::KeysError,
 };
 use super::problem::{Code, Problem};
@@ -269,6 +269,11 @@ impl Authenticator {
         let user_id = UserId::parse(&claims.sub).map_err(|_| invalid())?;
         let caller = Caller { user_id, role: claims.role };
         Ok(Verified { caller, expires_at_ms, generation })
+    }
+
+    /// Says whether this server can issue tokens: it has a secret, not only public keys.
+    pub fn issues_tokens(&self) -> bool {
+        self.secret.is_some()
     }
 
     fn key_set(&self) -> Option<Arc<KeySet>> {

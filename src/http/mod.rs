@@ -9,7 +9,6 @@
 //! Invariants: every error leaves as a [`problem::Problem`]; every extractor of a route is one of
 //! [`extract`] or [`auth`]; time comes from the [`Clock`] alone.
 
-use core::num::NonZeroU32;
 use std::sync::Arc;
 
 use axum::{Router, extract::FromRequestParts, http::request::Parts};
@@ -22,6 +21,7 @@ pub mod documents;
 pub mod extract;
 pub mod json;
 pub mod limits;
+pub mod passwords;
 pub mod problem;
 pub mod rate_limit;
 pub mod refusal;
@@ -35,17 +35,14 @@ pub mod write;
 use self::{
     auth::Authenticator,
     limits::RequestLimits,
-    rate_limit::{AddressKey, AddressRateLimit, Limiter, UserRateLimit},
+    passwords::Passwords,
+    rate_limit::{AccountRateLimit, AddressKey, AddressRateLimit, Limiter, MINUTE_SECONDS, UserRateLimit},
 };
 use crate::{
     clock::Clock,
     config::{AddressRange, Config, PaymentsConfig},
     domain::money::{Currency, Money},
 };
-
-/// The tries of signing up or in that an address has in a minute, and at once.
-const SIGN_IN_TRIES: NonZeroU32 = NonZeroU32::new(20).expect("twenty isn't zero");
-const MINUTE_SECONDS: NonZeroU32 = NonZeroU32::new(60).expect("sixty isn't zero");
 
 /// What the extractors and layers share. A clone is a counter.
 #[derive(Clone)]
@@ -61,6 +58,12 @@ pub struct HttpPartsInner {
     pub sign_in_limit: AddressRateLimit,
     /// Who puts money in, and how much.
     pub payments: ChargeSettings,
+    /// The limit of the wrong passwords that an account is tried with.
+    pub account_limit: AccountRateLimit,
+    /// Hashes and checks passwords.
+    pub passwords: Passwords,
+    /// How long a token of the built-in sign-in is valid.
+    pub session_seconds: u64,
     /// The bounds of one request.
     pub limits: RequestLimits,
     /// Whose `X-Forwarded-For` counts.
@@ -128,11 +131,15 @@ impl HttpParts {
         clock: Arc<dyn Clock>,
         shutdown: CancellationToken,
     ) -> Result<Self, auth::KeysError> {
+        let sign_ins = config.limits.sign_ins_per_minute;
         Ok(Self(Arc::new(HttpPartsInner {
             authenticator: Arc::new(Authenticator::new(&config.auth)?),
             rate_limit: UserRateLimit::new(config.limits.rate_limit),
-            sign_in_limit: Limiter::new(SIGN_IN_TRIES, MINUTE_SECONDS, SIGN_IN_TRIES),
             payments: ChargeSettings::from(&config.payments),
+            sign_in_limit: Limiter::new(sign_ins, MINUTE_SECONDS, sign_ins),
+            account_limit: AccountRateLimit::new(),
+            passwords: Passwords::default(),
+            session_seconds: config.auth.session_seconds,
             limits: RequestLimits::from(&config.limits),
             trusted_proxies: config.server.trusted_proxies.clone(),
             cors_origins: config.server.cors_origins.clone(),

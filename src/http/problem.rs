@@ -254,6 +254,11 @@ impl Problem {
         Self::new(Code::Forbidden, "You may not do this.")
     }
 
+    /// Makes the 403 of a user who is suspended or deleted.
+    pub fn user_suspended() -> Self {
+        Self::new(Code::UserSuspended, "This user may no longer act here.")
+    }
+
     /// Returns the problem's code.
     pub fn code(&self) -> Code {
         self.code

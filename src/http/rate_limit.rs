@@ -94,6 +94,14 @@ impl<K: Eq + Hash + Clone> Limiter<K> {
         Ok(())
     }
 
+    /// Takes an action of `key` back that was counted and turned out not to matter.
+    pub fn give_back(&self, key: &K) {
+        let mut shard = self.shard(key).lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = shard.get_mut(key) {
+            *known = known.saturating_sub(self.interval_us);
+        }
+    }
+
     /// Removes the keys whose bucket is empty again: to forget them changes nothing.
     pub fn sweep(&self, now: Timestamp) {
         let now_us = now.as_millis().saturating_mul(1000);
@@ -171,6 +179,60 @@ impl UserRateLimit {
     }
 }
 
+/// The tries of signing in that an account has in a minute, and at once.
+const ACCOUNT_TRIES: NonZeroU32 = NonZeroU32::new(10).expect("ten isn't zero");
+/// The time that tries of signing up and in are counted over.
+pub const MINUTE_SECONDS: NonZeroU32 = NonZeroU32::new(60).expect("sixty isn't zero");
+
+/// The limit of the wrong passwords that one account is tried with, from wherever. A try counts from its beginning, so
+/// that many at once are no way around it, and no longer once it was right: who knows the password isn't slowed down,
+/// and a right one gives nobody more tries either.
+///
+/// An account is known by a keyed digest of its address; one that nobody has is counted as well.
+#[derive(Debug)]
+pub struct AccountRateLimit {
+    limiter: Limiter<u64>,
+    hasher: RandomState,
+}
+
+/// A try of signing in, counted.
+#[derive(Debug)]
+pub struct Attempt<'a> {
+    limiter: &'a Limiter<u64>,
+    account: u64,
+}
+
+impl Attempt<'_> {
+    /// Takes it back: it was right, or was never looked at.
+    pub fn forgive(self) {
+        self.limiter.give_back(&self.account);
+    }
+}
+
+impl AccountRateLimit {
+    /// Makes the limit: 10 wrong tries a minute.
+    pub fn new() -> Self {
+        let limiter = Limiter::new(ACCOUNT_TRIES, MINUTE_SECONDS, ACCOUNT_TRIES);
+        Self { limiter, hasher: RandomState::new() }
+    }
+
+    /// Counts a try.
+    ///
+    /// # Errors
+    /// 429 `rate_limited` with `Retry-After`.
+    pub fn begin(&self, address: &str, now: Timestamp) -> Result<Attempt<'_>, Problem> {
+        let account = self.hasher.hash_one(address);
+        self.limiter.check(&account, now).map_err(rate_limited)?;
+        Ok(Attempt { limiter: &self.limiter, account })
+    }
+}
+
+impl Default for AccountRateLimit {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 /// Makes the 429 of a limit from the time to wait.
 pub fn rate_limited(wait: Duration) -> Problem {
     let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
@@ -239,6 +301,7 @@ pub async fn sweep_regularly(http: super::HttpParts, shutdown: CancellationToken
         let now = http.clock.now();
         http.rate_limit.sweep(now);
         http.sign_in_limit.sweep(now);
+        http.account_limit.limiter.sweep(now);
     }
 }
 
@@ -268,6 +331,22 @@ mod tests {
         assert!(limit.check(&UserId::parse("other").unwrap(), at(0)).is_ok());
         let later = (0..100).filter(|_| limit.check(&user, at(10_000)).is_ok()).count();
         assert_eq!(later, 40, "a rest doesn't save up more than the burst");
+    }
+
+    #[test]
+    fn an_account_has_ten_wrong_tries_a_minute_and_right_ones_are_not_counted() {
+        let limit = AccountRateLimit::new();
+        for _ in 0..100 {
+            limit.begin("ann@example.org", at(0)).unwrap().forgive();
+        }
+        // Ten at once, though none has ended yet.
+        let tries: Vec<_> = (0..20).filter_map(|_| limit.begin("ann@example.org", at(0)).ok()).collect();
+        assert_eq!(tries.len(), 10);
+        assert!(limit.begin("bob@example.org", at(0)).is_ok());
+        tries.into_iter().next().unwrap().forgive();
+        assert!(limit.begin("ann@example.org", at(0)).is_ok());
+        assert!(limit.begin("ann@example.org", at(5_999)).is_err());
+        assert!(limit.begin("ann@example.org", at(6_000)).is_ok(), "one more every six seconds");
     }
 
     #[test]

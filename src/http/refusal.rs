@@ -6,6 +6,7 @@ use crate::domain::catalogue::CatalogueRefusal;
 use crate::domain::money::Money;
 use crate::domain::payments;
 use crate::domain::schedule::Refusal;
+use crate::domain::users;
 use crate::domain::venue::{Layout, Seat};
 use crate::domain::waiting_room;
 use crate::engine::EngineError;
@@ -29,7 +30,8 @@ pub fn problem(error: EngineError, layout: Option<&Layout>) -> Problem {
         ),
         EngineError::Overloaded => Problem::overloaded(),
         EngineError::NotReady => {
-            Problem::new(Code::NotReady, "This schedule is recovering; try again in a moment.").retry_after(1)
+            Problem::new(Code::NotReady, "This part of the engine is recovering; try again in a moment.")
+                .retry_after(1)
         }
         EngineError::OutcomeUnknown => Problem::new(
             Code::OutcomeUnknown,
@@ -39,6 +41,7 @@ pub fn problem(error: EngineError, layout: Option<&Layout>) -> Problem {
             Code::JournalUnavailable,
             "Nothing can be changed just now: the journal takes no more entries.",
         ),
+        EngineError::UsersRefused(refusal) => users_refused(refusal),
     }
 }
 
@@ -134,6 +137,16 @@ fn room_refused(refusal: waiting_room::Refusal) -> Problem {
             Code::InUse,
             "People wait in the order that they were promised: it can change once nobody waits.",
         ),
+    }
+}
+
+fn users_refused(refusal: users::Refusal) -> Problem {
+    match refusal {
+        users::Refusal::EmailTaken => Problem::new(Code::EmailTaken, "Another user has this address."),
+        // The next try draws another one.
+        users::Refusal::IdTaken => Problem::overloaded(),
+        users::Refusal::NoSuchUser => Problem::not_found(),
+        users::Refusal::IsDeleted => Problem::new(Code::InvalidTransition, "A deleted user stays deleted."),
     }
 }
 

@@ -4,8 +4,19 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
-use super::HttpParts;
-use crate::{clock::ManualClock, config::Config, domain::time::Timestamp};
+use super::{HttpParts, auth::Standing};
+use crate::{
+    clock::ManualClock,
+    config::Config,
+    domain::{ids::UserId, time::Timestamp},
+};
+
+/// Without an engine nobody is suspended.
+impl Standing for HttpParts {
+    fn is_barred(&self, _: &UserId) -> bool {
+        false
+    }
+}
 
 /// The secret that the tests' tokens are signed with.
 pub(crate) const SECRET: &str = "0123456789abcdef0123456789abcdef";

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::DecodeError;
 use super::money::{AccountsImageWire, PaymentsImageWire};
 use super::room::{PeopleWire, RoomImageWire};
+use super::users::{UsersImageWire, UsersPartWire};
 use super::wire::{
     ConcertWire, CreationWire, PlanWire, PricesWire, VenueWire, instant_in, instant_out, seats_in, seats_out,
     user_id,
@@ -20,6 +21,7 @@ use crate::domain::schedule::{
     Answer, Counts, Creation, Image, Reservation, ReservationStatus, SaleStatus, Summary,
 };
 use crate::domain::time::Timestamp;
+use crate::domain::users::{User, UsersImage};
 use crate::domain::venue::{Layout, Seat};
 use crate::domain::waiting_room::{Block, RoomImage};
 use std::sync::Arc;
@@ -41,6 +43,10 @@ pub enum Section {
     Accounts(Box<AccountsImage>),
     /// A schedule's payments.
     Payments(Box<PaymentsImage>),
+    /// Some of the users, who follow those before; what they have in common comes after the last.
+    UsersPart(Vec<User>),
+    /// The users, without those that came before.
+    Users(Box<UsersImage>),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -52,6 +58,9 @@ enum SectionWire<'a> {
     WaitingRoom(Box<RoomImageWire>),
     Accounts(Box<AccountsImageWire>),
     Payments(Box<PaymentsImageWire>),
+    #[serde(borrow)]
+    UsersPart(UsersPartWire<'a>),
+    Users(Box<UsersImageWire>),
 }
 
 type KeyWire<A> = (u128, u128, u64, u64, A);
@@ -175,6 +184,13 @@ pub fn encode_room(image: &RoomImage) -> impl Iterator<Item = Vec<u8>> {
     people.chain(std::iter::once_with(room)).map(|section| encode(&section))
 }
 
+/// Writes the users' sections, one after the other: themselves in parts, then what they have in common.
+pub fn encode_users(image: &UsersImage) -> impl Iterator<Item = Vec<u8>> {
+    let parts = UsersPartWire::sections(image).map(SectionWire::UsersPart);
+    let rest = || SectionWire::Users(Box::new(UsersImageWire::from_domain(image)));
+    parts.chain(std::iter::once_with(rest)).map(|section| encode(&section))
+}
+
 /// The codec of records without their limit: a million keys with their answers are more than that. What
 /// is read is bounded by the bytes, which are all there.
 fn section_codec() -> impl Options {
@@ -199,6 +215,8 @@ pub fn decode_section(bytes: &[u8]) -> Result<Section, DecodeError> {
         SectionWire::WaitingRoom(image) => Ok(Section::WaitingRoom(Box::new(image.into_domain()?))),
         SectionWire::Accounts(image) => Ok(Section::Accounts(Box::new(image.into_domain()?))),
         SectionWire::Payments(image) => Ok(Section::Payments(Box::new(image.into_domain()?))),
+        SectionWire::UsersPart(part) => part.into_domain().map(Section::UsersPart),
+        SectionWire::Users(image) => Ok(Section::Users(Box::new(image.into_domain()?))),
     }
 }
 

@@ -11,6 +11,7 @@
 mod image;
 mod money;
 mod room;
+mod users;
 mod wire;
 
 use bincode::Options;
@@ -23,10 +24,12 @@ use crate::domain::keys::KeyUse;
 use crate::domain::payments;
 use crate::domain::schedule;
 use crate::domain::time::Timestamp;
+use crate::domain::users::Event as UserEvent;
 use crate::domain::waiting_room;
 
 pub use image::{
-    Section, decode_section, encode_accounts, encode_catalogue, encode_payments, encode_room, encode_schedule,
+    Section, decode_section, encode_accounts, encode_catalogue, encode_payments, encode_room,
+    encode_schedule, encode_users,
 };
 
 /// The version of the format. It stands in every frame and snapshot, so a change of it is one of the journal's, too.
@@ -46,6 +49,8 @@ pub enum Stream {
     Accounts(Shard),
     /// A schedule's payments, by the schedule's number.
     Payments(ScheduleNumber),
+    /// The users.
+    Users,
 }
 
 /// What happened to an aggregate.
@@ -61,6 +66,8 @@ pub enum Fact {
     Accounts(Shard, accounts::Event),
     /// Something happened to a payment.
     Payments(ScheduleNumber, payments::Event),
+    /// Something happened to a user.
+    User(UserEvent),
 }
 
 /// One fact with its place in its stream.
@@ -87,6 +94,7 @@ impl Record {
             Fact::WaitingRoom(number, _) => Stream::WaitingRoom(*number),
             Fact::Accounts(shard, _) => Stream::Accounts(*shard),
             Fact::Payments(number, _) => Stream::Payments(*number),
+            Fact::User(_) => Stream::Users,
         }
     }
 }
@@ -159,6 +167,18 @@ pub fn encode_payments_event(
     encode_record(bytes, version, at, &cause.into(), event);
 }
 
+/// Appends a user's event to `bytes`.
+pub fn encode_user_event(
+    bytes: &mut Vec<u8>,
+    version: u64,
+    at: Timestamp,
+    cause: impl Into<Cause>,
+    event: &UserEvent,
+) {
+    let event = wire::FactWire::User(users::UserEventWire::from_domain(event));
+    encode_record(bytes, version, at, &cause.into(), event);
+}
+
 /// Appends an event of the catalogue to `bytes`.
 pub fn encode_catalogue_event(
     bytes: &mut Vec<u8>,
@@ -196,6 +216,7 @@ pub fn decode(bytes: &[u8]) -> Result<Record, DecodeError> {
         wire::FactWire::Payments(number, event) => {
             Fact::Payments(ScheduleNumber(number), event.into_domain()?)
         }
+        wire::FactWire::User(event) => Fact::User(event.into_domain()?),
     };
     Ok(Record {
         version: record.version,

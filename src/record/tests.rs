@@ -22,6 +22,7 @@ use crate::domain::venue::{Row, RowSeats, Seat, Section as VenueSection, Venue};
 
 mod money;
 mod room;
+mod users;
 
 const AT: Timestamp = Timestamp::from_millis(1_800_000_000_123);
 const KEY: KeyUse = KeyUse { digest: u128::MAX - 1, fingerprint: 7 };
@@ -225,6 +226,7 @@ fn encode(record: &Record) -> Vec<u8> {
         Fact::Payments(number, event) => {
             encode_payments_event(&mut bytes, *number, *version, *at, cause, event);
         }
+        Fact::User(event) => encode_user_event(&mut bytes, *version, *at, cause, event),
     }
     bytes
 }
@@ -234,6 +236,7 @@ fn records() -> Vec<Record> {
     let facts = events().into_iter().map(|event| Fact::Schedule(NUMBER, event));
     let facts = facts.chain(room::events().into_iter().map(|event| Fact::WaitingRoom(NUMBER, event)));
     let facts = facts.chain(money::facts());
+    let facts = facts.chain(users::events().into_iter().map(Fact::User));
     let facts = facts.chain(catalogue_events().into_iter().map(Fact::Catalogue));
     let keys = [Some(KEY), None].into_iter().cycle();
     (1..)
@@ -354,6 +357,8 @@ fn every_kind_of_fact_is_among_the_samples() {
     let kinds: Vec<usize> = room::events().iter().map(room::kind).collect();
     assert_eq!(kinds, (0..=12).collect::<Vec<_>>());
     money::check_that_every_kind_is_there();
+    let kinds: Vec<usize> = users::events().iter().map(users::kind).collect();
+    assert_eq!(kinds, (0..=4).collect::<Vec<_>>());
 }
 
 #[test]
@@ -372,6 +377,7 @@ fn a_record_knows_its_stream() {
             Fact::WaitingRoom(..) => Stream::WaitingRoom(NUMBER),
             Fact::Accounts(..) => Stream::Accounts(money::SHARD),
             Fact::Payments(..) => Stream::Payments(NUMBER),
+            Fact::User(_) => Stream::Users,
         };
         assert_eq!(record.stream(), expected);
     }
@@ -457,6 +463,8 @@ fn the_catalogues_section_is_read_as_it_was_written() {
 fn a_section_that_is_cut_short_or_followed_by_anything_is_refused() {
     let image_of_room = room::image();
     let rooms = encode_room(&image_of_room);
+    let image_of_users = users::image();
+    let rooms = rooms.chain(encode_users(&image_of_users));
     let others = [encode_schedule(&image()), encode_catalogue(&catalogue())];
     for bytes in rooms.chain(others).chain(money::sections()) {
         for length in 0..bytes.len() {
@@ -517,6 +525,7 @@ proptest! {
         samples.extend([encode_schedule(&image()), encode_catalogue(&catalogue())]);
         samples.extend(encode_room(&room::image()));
         samples.extend(money::sections());
+        samples.extend(encode_users(&users::image()));
         let bytes = which.get(&samples);
         let damaged = [&bytes[..keep.index(bytes.len())], &tail].concat();
         let _ = decode(&damaged);

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::DecodeError;
 use super::money::{AccountsEventWire, PaymentsEventWire};
 use super::room::RoomEventWire;
+use super::users::UserEventWire;
 use crate::domain::catalogue::CatalogueEvent;
 use crate::domain::cause::By;
 use crate::domain::concert::{Concert, PricedGrade, Prices};
@@ -68,6 +69,7 @@ pub(super) enum FactWire<'a> {
     WaitingRoom(u32, #[serde(borrow)] RoomEventWire<'a>),
     Accounts(u16, #[serde(borrow)] AccountsEventWire<'a>),
     Payments(u32, #[serde(borrow)] PaymentsEventWire<'a>),
+    User(#[serde(borrow)] UserEventWire<'a>),
 }
 
 #[derive(Serialize, Deserialize)]

@@ -23,6 +23,7 @@ mod reservations;
 mod running;
 mod sale;
 mod seats;
+mod users;
 
 use std::fmt::Debug;
 use std::future::{Future, IntoFuture};

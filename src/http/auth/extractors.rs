@@ -1,6 +1,6 @@
 //! The extractors that say in a route's signature who may call it.
 //!
-//! Invariant: a change by a user passes the rate limit here, so that no route can forget it.
+//! Invariant: a suspended user is refused and a change by a user passes the rate limit here, so that no route can forget it.
 
 use axum::{
     extract::FromRequestParts,
@@ -8,9 +8,19 @@ use axum::{
 };
 
 use super::{Caller, unauthenticated};
-use crate::http::{HttpParts, problem::Problem};
+use crate::{
+    domain::ids::UserId,
+    http::{HttpParts, problem::Problem},
+};
 
-/// A signed-in caller of any role; 401 otherwise, 429 for too many changes.
+/// Says which users aren't let in, though their tokens are right: the application asks the engine, and the tests of this
+/// layer let everyone in.
+pub trait Standing {
+    /// Tells whether a user is suspended or deleted.
+    fn is_barred(&self, user: &UserId) -> bool;
+}
+
+/// A signed-in caller of any role; 401 otherwise, 403 for a suspended user, 429 for too many changes.
 #[derive(Debug, Clone)]
 pub struct User(pub Caller);
 
@@ -22,12 +32,20 @@ pub struct Admin(pub Caller);
 #[derive(Debug, Clone)]
 pub struct MaybeUser(pub Option<Caller>);
 
-fn authenticate(parts: &Parts, http: &HttpParts) -> Result<Option<Caller>, Problem> {
+fn authenticate<S: AsRef<HttpParts> + Standing>(parts: &Parts, state: &S) -> Result<Option<Caller>, Problem> {
+    let http = state.as_ref();
     let now = http.clock.now();
     let Some(caller) = http.authenticator.caller(&parts.headers, now)? else {
         return Ok(None);
     };
-    if changes(&parts.method) && !caller.is_admin() {
+    // Administrators are no users: neither a limit nor a suspension is theirs.
+    if caller.is_admin() {
+        return Ok(Some(caller));
+    }
+    if state.is_barred(&caller.user_id) {
+        return Err(Problem::user_suspended());
+    }
+    if changes(&parts.method) {
         http.rate_limit.check(&caller.user_id, now)?;
     }
     Ok(Some(caller))
@@ -38,17 +56,15 @@ pub(crate) fn changes(method: &Method) -> bool {
     !matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
 }
 
-impl<S: AsRef<HttpParts> + Send + Sync> FromRequestParts<S> for User {
+impl<S: AsRef<HttpParts> + Standing + Send + Sync> FromRequestParts<S> for User {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        authenticate(parts, state.as_ref())?
-            .map(Self)
-            .ok_or_else(|| unauthenticated("This needs a bearer token."))
+        authenticate(parts, state)?.map(Self).ok_or_else(|| unauthenticated("This needs a bearer token."))
     }
 }
 
-impl<S: AsRef<HttpParts> + Send + Sync> FromRequestParts<S> for Admin {
+impl<S: AsRef<HttpParts> + Standing + Send + Sync> FromRequestParts<S> for Admin {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
@@ -57,10 +73,10 @@ impl<S: AsRef<HttpParts> + Send + Sync> FromRequestParts<S> for Admin {
     }
 }
 
-impl<S: AsRef<HttpParts> + Send + Sync> FromRequestParts<S> for MaybeUser {
+impl<S: AsRef<HttpParts> + Standing + Send + Sync> FromRequestParts<S> for MaybeUser {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        authenticate(parts, state.as_ref()).map(Self)
+        authenticate(parts, state).map(Self)
     }
 }

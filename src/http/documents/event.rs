@@ -1,7 +1,8 @@
 //! What the journal's feed and a schedule's history say of an event: its name and its fields, with names
 //! where the domain has numbers.
 //!
-//! Absent on purpose: the idempotency key whose effect an event is, in any form, and anything of accounts.
+//! Absent on purpose: the idempotency key whose effect an event is, in any form; and of users everything but their ids: what
+//! they signed up with is asked of the users' route, which forgets it with them, as no reader's copy of a feed does.
 //!
 //! Invariant: every event of the domain has a name and a document here; one that is added to the domain
 //! doesn't compile without.
@@ -16,6 +17,7 @@ use crate::domain::cause::By;
 use crate::domain::concert::Prices;
 use crate::domain::ids::{ReservationId, ReservationNumber, ScheduleId, ScheduleNumber, UserId};
 use crate::domain::schedule::Event;
+use crate::domain::users::Event as UserEvent;
 use crate::domain::venue::{Layout, Seat};
 use crate::domain::waiting_room::draw::hex;
 use crate::domain::waiting_room::{Event as RoomEvent, Ticket};
@@ -40,7 +42,7 @@ pub trait Names {
 pub struct EventDocument {
     /// Its name: the domain's own.
     pub name: &'static str,
-    /// What it is about, as a path under the API's: `schedules/…`, `venues/…`, `concerts/…`.
+    /// What it is about, as a path under the API's: `schedules/…`, `venues/…`, `concerts/…`, `users/…`.
     pub subject: String,
     /// Its fields.
     pub data: Map<String, Value>,
@@ -198,6 +200,19 @@ pub fn of_catalogue(event: &CatalogueEvent) -> EventDocument {
         CatalogueEvent::KeyKept => ("KeyKept", "catalogue".to_owned(), json!({})),
     };
     EventDocument { name, subject, data: object(fields) }
+}
+
+/// Writes a user's event.
+pub fn of_user(event: &UserEvent) -> EventDocument {
+    let name = match event {
+        UserEvent::SignedUp { .. } => "UserSignedUp",
+        UserEvent::Suspended { .. } => "UserSuspended",
+        UserEvent::Reinstated { .. } => "UserReinstated",
+        UserEvent::Deleted { .. } => "UserDeleted",
+        UserEvent::KeyKept { .. } => "KeyKept",
+    };
+    let user = event.user();
+    EventDocument { name, subject: format!("users/{user}"), data: object(json!({"userId": user.as_str()})) }
 }
 
 /// Names the reservation that an event is about. Its number is always there; its id and user as long as the

@@ -100,6 +100,7 @@ struct FieldDocument {
         (name = "Schedules", description = "Performances and their sales"),
         (name = "Seats", description = "Seat maps, whole and as streams of changes"),
         (name = "Reservations", description = "Holding seats and giving them back"),
+        (name = "Users", description = "Signing up, signing in, and who may no longer act"),
         (name = "Operations", description = "For administrators: the present, the past, and the journal as a feed"),
         (name = "Running it", description = "For probes and scrapers")),
     components(schemas(ProblemDocument)),

@@ -19,6 +19,7 @@ pub mod schedules;
 pub mod seats;
 #[cfg(test)]
 mod tests;
+pub mod users;
 
 pub use admin::Samples;
 pub use seats::SeatBodies;
@@ -33,6 +34,7 @@ pub fn api() -> OpenApiRouter<App> {
         .merge(queue::routes())
         .merge(payments::routes())
         .merge(balance::routes())
+        .merge(users::routes())
         .merge(admin::routes())
 }
 

@@ -597,7 +597,8 @@ impl Follower {
     /// Returns what is sent next; `None` ends the stream. Asked only when the client took the last.
     async fn next(&mut self) -> Option<Bytes> {
         loop {
-            if self.told == Told::Ended || self.shutdown.is_cancelled() {
+            let barred = self.engine.is_barred(&self.user);
+            if self.told == Told::Ended || self.shutdown.is_cancelled() || barred {
                 return None;
             }
             tokio::select! {

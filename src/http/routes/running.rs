@@ -16,6 +16,7 @@ use utoipa_axum::routes;
 
 use super::schedules::SeatCounts;
 use crate::domain::schedule::{SaleStatus, Schedule, SeatStatus};
+use crate::domain::users::{UserCounts, UserStatus};
 use crate::engine::ScheduleEntry;
 use crate::http::app::App;
 use crate::http::json::Json;
@@ -96,6 +97,7 @@ struct Gauges {
     journal_oldest_position: u64,
     keys_dropped: u64,
     schedules: [(SaleStatus, usize); SALE_STATUSES.len()],
+    users: UserCounts,
     /// Those that are on sale, by their ids; the last is [`OTHER`].
     series: Vec<Series>,
 }
@@ -166,6 +168,7 @@ impl Gauges {
             journal_oldest_position: journal.oldest().get(),
             keys_dropped,
             schedules,
+            users: app.engine.user_counts(),
             series,
         }
     }
@@ -184,6 +187,8 @@ impl Gauges {
         gauge(out, "onsale_idempotency_keys_dropped", what, dropped)?;
         let schedules = self.schedules.iter().map(|(status, count)| ("status", status.as_str(), *count));
         gauge(out, "onsale_schedules", "Schedules by how far their sale is", schedules)?;
+        let users = UserStatus::ALL.map(|status| ("status", status.as_str(), self.users.of(status)));
+        gauge(out, "onsale_users", "Users who signed up here or were suspended once, by status", users)?;
         self.write_seats(out)?;
         let of = |value: fn(&Series) -> usize| {
             self.series.iter().map(move |series| ("schedule", series.schedule.as_str(), value(series)))

@@ -197,7 +197,9 @@ fn a_damaged_section_of_money_is_refused_or_is_another_one_and_never_a_panic() {
                     Section::Catalogue(_)
                     | Section::Schedule(_)
                     | Section::People(..)
-                    | Section::WaitingRoom(_),
+                    | Section::WaitingRoom(_)
+                    | Section::UsersPart(_)
+                    | Section::Users(_),
                 )
                 | Err(_) => {}
             }

@@ -124,9 +124,12 @@ fn read(sections: impl Iterator<Item = Vec<u8>>) -> RoomImage {
                 people.extend(blocks);
             }
             Section::WaitingRoom(image) => return RoomImage { people, ..*image },
-            Section::Catalogue(_) | Section::Schedule(_) | Section::Accounts(_) | Section::Payments(_) => {
-                panic!("another section")
-            }
+            Section::Catalogue(_)
+            | Section::Schedule(_)
+            | Section::Accounts(_)
+            | Section::Payments(_)
+            | Section::UsersPart(_)
+            | Section::Users(_) => panic!("another section"),
         }
     }
     panic!("the room is the last of its sections")

@@ -182,6 +182,7 @@ fn write(
         Fact::WaitingRoom(number, event) => event::of_room(event, *number, known.id(*number)?.as_ref()),
         Fact::Accounts(shard, event) => money::of_accounts(event, *shard),
         Fact::Payments(number, event) => money::of_payments(event, *number, known.engine()),
+        Fact::User(event) => event::of_user(event),
     };
     event::add_by(&mut data, &record.by);
     let event = CloudEvent {

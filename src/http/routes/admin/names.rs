@@ -119,7 +119,8 @@ fn look_back(engine: &Engine, number: ScheduleNumber) -> Result<Gone, HistoryErr
             | Fact::Schedule(..)
             | Fact::WaitingRoom(..)
             | Fact::Accounts(..)
-            | Fact::Payments(..) => {}
+            | Fact::Payments(..)
+            | Fact::User(_) => {}
         }
         Ok::<(), HistoryError>(())
     })?;

@@ -1,0 +1,110 @@
+//! What may be asked of the users, what may happen to them, and why it may be refused.
+
+use std::sync::Arc;
+
+use super::{Profile, UserStatus};
+use crate::domain::ids::UserId;
+
+/// What may be asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Command {
+    /// Take a new user in.
+    SignUp {
+        /// An id that nobody could guess.
+        id: UserId,
+        /// What they sign up with.
+        profile: Arc<Profile>,
+    },
+    /// Let a user act, or no longer.
+    SetStatus {
+        /// Who; they needn't have signed up here.
+        user: UserId,
+        /// What shall be so.
+        status: UserStatus,
+    },
+}
+
+impl Command {
+    /// Returns whom it is about.
+    pub const fn user(&self) -> &UserId {
+        match self {
+            Self::SignUp { id: user, .. } | Self::SetStatus { user, .. } => user,
+        }
+    }
+
+    /// Returns what it is called in metrics.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::SignUp { .. } => "sign_up",
+            Self::SetStatus { .. } => "set_user_status",
+        }
+    }
+}
+
+/// A fact about a user. It already happened: applying it can't fail.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// A user signed up.
+    SignedUp {
+        /// Who they are from now on.
+        id: UserId,
+        /// What they signed up with. Both copies of the state share it.
+        profile: Arc<Profile>,
+    },
+    /// An administrator no longer lets a user act.
+    Suspended {
+        /// Who.
+        user: UserId,
+    },
+    /// An administrator lets a suspended user act again.
+    Reinstated {
+        /// Who.
+        user: UserId,
+    },
+    /// An administrator deleted a user: what they signed up with is forgotten, the id never works again.
+    Deleted {
+        /// Who.
+        user: UserId,
+    },
+    /// A command with an idempotency key asked for what was so already: only its key is new.
+    KeyKept {
+        /// Whom it was about.
+        user: UserId,
+    },
+}
+
+impl Event {
+    /// Returns whom it is about.
+    pub const fn user(&self) -> &UserId {
+        match self {
+            Self::SignedUp { id, .. } => id,
+            Self::Suspended { user }
+            | Self::Reinstated { user }
+            | Self::Deleted { user }
+            | Self::KeyKept { user } => user,
+        }
+    }
+}
+
+/// Why something is refused. Each is one problem code of the API.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// Another user has the address.
+    EmailTaken,
+    /// Another user has the id, which random ones don't come to.
+    IdTaken,
+    /// Nothing is known of such a user, so that there is nothing to take back.
+    NoSuchUser,
+    /// The user is deleted, which is final.
+    IsDeleted,
+}
+
+/// What a change of a user's status answers: whom it was about, and what they were after it. What else is said of
+/// them is looked up, so that a key keeps nothing of who is deleted later.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// Who.
+    pub user: UserId,
+    /// Whether they could act after it.
+    pub status: UserStatus,
+}

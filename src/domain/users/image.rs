@@ -1,0 +1,46 @@
+//! The users' state without what follows from it: what a snapshot keeps, and what two states are compared by.
+
+use super::{Answer, User, Users};
+use crate::domain::keys::{KeyUse, Keys};
+use crate::domain::time::Timestamp;
+use crate::domain::users::USERS_KEYS_MAX;
+
+/// Everything of the users that doesn't follow from the rest, in a fixed order.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[expect(missing_docs, reason = "the fields are those of `Users` and its getters")]
+pub struct UsersImage {
+    /// In order of their ids.
+    pub users: Vec<User>,
+    /// Keys in the order in which they came.
+    pub keys: Vec<(KeyUse, u64, Timestamp, Answer)>,
+    pub version: u64,
+    pub last_instant: Timestamp,
+}
+
+impl UsersImage {
+    /// Takes the image of the users. A million take a while: take it of a clone, which costs nothing.
+    pub fn of(users: &Users) -> Self {
+        let mut all: Vec<User> = users.iter().cloned().collect();
+        all.sort_unstable_by(|one, other| one.id.cmp(&other.id));
+        let keys = users.keys.iter().map(|(key, version, at, answer)| (key, version, at, answer.clone()));
+        Self { users: all, keys: keys.collect(), version: users.version, last_instant: users.last_instant }
+    }
+
+    /// Makes the users again.
+    ///
+    /// # Panics
+    /// When the image contradicts itself, which a checked snapshot doesn't.
+    pub fn restore(self) -> Users {
+        let mut users = Users::default();
+        for user in self.users {
+            users.insert(user);
+        }
+        users.keys = Keys::new(USERS_KEYS_MAX);
+        for (key, version, at, answer) in self.keys {
+            users.keys.keep(key, version, at, answer);
+        }
+        users.version = self.version;
+        users.last_instant = self.last_instant;
+        users
+    }
+}

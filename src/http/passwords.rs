@@ -1,0 +1,342 @@
+//! Passwords: hashed and checked with argon2id, beside everything else and behind it.
+//!
+//! ```text
+//! handler → a line of WAITING_MAX → threads of their own, half as many as cores, of lower priority → handler
+//! ```
+//!
+//! A hash takes some 20 ms of a core on purpose. So it never runs on the threads that serve requests, there are fewer of these
+//! threads than cores, and the system lets them run when the others have nothing to do: a flood of sign-ins slows sign-ins.
+//! Each thread keeps its working memory (19 MiB): to map and clear it anew for each password would stop the
+//! other threads now and then. Whoever finds the line full is told to come back.
+//!
+//! Absent on purpose: who has which hash, rules of composition (NIST SP 800-63B, section 3.1.1.2: length alone), a pepper.
+//!
+//! Invariants: a check against no hash takes as long as one against a hash; a password is overwritten when it is
+//! dropped, and neither it nor a hash is ever shown or logged. (The bytes of the request's body are hyper's.)
+
+use core::fmt;
+use std::num::NonZero;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use argon2::password_hash::phc::{self, Output, ParamsString, Salt};
+use argon2::{ARGON2ID_IDENT, Algorithm, Argon2, Block, Params, Version};
+use aws_lc_rs::constant_time::verify_slices_are_equal;
+use serde::{Deserialize, Deserializer};
+use tokio::sync::{mpsc, oneshot};
+use unicode_normalization::{UnicodeNormalization, is_nfc};
+use zeroize::Zeroizing;
+
+use crate::clock::Stopwatch;
+use crate::domain::users::PasswordHash;
+
+/// The length of a password, in characters.
+pub const PASSWORD_LEN_MIN: usize = 10;
+/// The longest, in characters: enough for any phrase, and a bound for what is hashed.
+pub const PASSWORD_LEN_MAX: usize = 128;
+/// How many passwords wait at most; with 20 ms each, the last of them waits for a second or two.
+pub const WAITING_MAX: usize = 64;
+
+/// What a password costs: OWASP's "Password Storage Cheat Sheet" (argon2id with 19 MiB, two passes, one lane). A hash names
+/// the parameters that it was made with, so that a change of these touches new hashes only.
+const MEMORY_KIB: u32 = 19 * 1024;
+const PASSES: u32 = 2;
+const LANES: u32 = 1;
+const SALT_LEN: usize = 16;
+const OUTPUT_LEN: usize = 32;
+/// How much lower the threads' priority is: about a tenth of the time that another thread gets, where both want it.
+#[cfg(target_os = "linux")]
+const NICE: i32 = 10;
+
+/// A password as a client sent it, in normalisation form C of Unicode (RFC 8265, section 4.2.1), so that each keyboard's is the same.
+pub struct Password(Zeroizing<String>);
+
+impl Password {
+    /// Takes a password.
+    pub fn new(text: String) -> Self {
+        let text = Zeroizing::new(text);
+        if is_nfc(&text) {
+            return Self(text);
+        }
+        // As much room as it can need, so that no part is left behind by a string that grew: what grows most in this
+        // form triples.
+        let mut normal = Zeroizing::new(String::with_capacity(3 * text.len()));
+        normal.extend(text.nfc());
+        Self(normal)
+    }
+
+    /// Tells whether a new password may be this one.
+    pub fn has_right_length(&self) -> bool {
+        let count = self.0.chars().take(PASSWORD_LEN_MAX + 1).count();
+        (PASSWORD_LEN_MIN..=PASSWORD_LEN_MAX).contains(&count)
+    }
+
+    fn bytes(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
+}
+
+impl fmt::Debug for Password {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Password(..)")
+    }
+}
+
+impl<'de> Deserialize<'de> for Password {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        String::deserialize(from).map(Self::new)
+    }
+}
+
+/// Too many passwords wait already: this one was not looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LineFull;
+
+/// The threads that hash, and the line before them. They start with the first password, and end with this.
+#[derive(Debug, Default)]
+pub struct Passwords {
+    line: OnceLock<Option<mpsc::Sender<Job>>>,
+}
+
+/// A password in the line.
+#[derive(Debug)]
+enum Job {
+    Hash { password: Password, salt: [u8; SALT_LEN], reply: oneshot::Sender<PasswordHash> },
+    Check { password: Password, against: Option<PasswordHash>, reply: oneshot::Sender<bool> },
+}
+
+impl Passwords {
+    /// Hashes a password, with a salt of its own.
+    ///
+    /// # Errors
+    /// [`LineFull`].
+    pub async fn hash(&self, password: Password) -> Result<PasswordHash, LineFull> {
+        let mut salt = [0; SALT_LEN];
+        getrandom::fill(&mut salt).expect("the system has randomness");
+        self.ask(|reply| Job::Hash { password, salt, reply }).await
+    }
+
+    /// Tells whether a hash was made of this password. No password is right where there is no hash, which takes as long
+    /// to say.
+    ///
+    /// # Errors
+    /// [`LineFull`].
+    pub async fn check(&self, password: Password, against: Option<PasswordHash>) -> Result<bool, LineFull> {
+        self.ask(|reply| Job::Check { password, against, reply }).await
+    }
+
+    async fn ask<T>(&self, job: impl FnOnce(oneshot::Sender<T>) -> Job) -> Result<T, LineFull> {
+        let line = self.line.get_or_init(start).as_ref().ok_or(LineFull)?;
+        let (reply, answer) = oneshot::channel();
+        let waiting = waiting();
+        // Before it can be taken out of the line.
+        waiting.increment(1.0);
+        if line.try_send(job(reply)).is_err() {
+            waiting.decrement(1.0);
+            return Err(LineFull);
+        }
+        answer.await.map_err(|_| LineFull)
+    }
+}
+
+fn waiting() -> metrics::Gauge {
+    metrics::gauge!("onsale_passwords_waiting")
+}
+
+/// Starts the threads; nothing where the system has none left.
+fn start() -> Option<mpsc::Sender<Job>> {
+    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+    let (sender, receiver) = mpsc::channel(WAITING_MAX);
+    let line = Arc::new(Mutex::new(receiver));
+    let mut started = false;
+    for _ in 0..(cores / 2).max(1) {
+        let line = Arc::clone(&line);
+        let thread = std::thread::Builder::new().name("onsale-password".to_owned());
+        match thread.spawn(move || work(&line)) {
+            Ok(_) => started = true,
+            Err(error) => tracing::error!(%error, "a thread for passwords can't be started"),
+        }
+    }
+    started.then_some(sender)
+}
+
+fn work(line: &Mutex<mpsc::Receiver<Job>>) {
+    lower_priority();
+    let mut memory = Vec::new();
+    let next = || line.lock().unwrap_or_else(PoisonError::into_inner).blocking_recv();
+    while let Some(job) = next() {
+        waiting().decrement(1.0);
+        job.run(&mut memory);
+    }
+}
+
+/// On Linux a priority is one thread's (setpriority(2), "C library/kernel differences").
+#[cfg(target_os = "linux")]
+fn lower_priority() {
+    use rustix::process::{getpriority_process, setpriority_process};
+    let lowered = getpriority_process(None).and_then(|nice| setpriority_process(None, nice + NICE));
+    if let Err(error) = lowered {
+        tracing::warn!(%error, "passwords are hashed with the priority of everything else");
+    }
+}
+
+/// Elsewhere it would be the process's.
+#[cfg(not(target_os = "linux"))]
+fn lower_priority() {}
+
+impl Job {
+    /// Does it, unless whoever asked is gone.
+    fn run(self, memory: &mut Vec<Block>) {
+        match self {
+            Self::Hash { password, salt, reply } => answer(reply, || hash(&password, &salt, memory)),
+            Self::Check { password, against, reply } => {
+                answer(reply, || check(&password, against.as_ref(), memory));
+            }
+        }
+    }
+}
+
+/// Works for whoever still waits. Measured before it is told, so that who was told finds it in the metrics.
+fn answer<T>(reply: oneshot::Sender<T>, work: impl FnOnce() -> T) {
+    if reply.is_closed() {
+        return;
+    }
+    let watch = Stopwatch::start();
+    let done = work();
+    metrics::histogram!("onsale_password_hash_seconds").record(watch.elapsed());
+    let _ = reply.send(done);
+}
+
+fn params() -> Params {
+    Params::new(MEMORY_KIB, PASSES, LANES, Some(OUTPUT_LEN)).expect("argon2 allows what OWASP asks for")
+}
+
+fn hash(password: &Password, salt: &[u8; SALT_LEN], memory: &mut Vec<Block>) -> PasswordHash {
+    let mut output = [0; OUTPUT_LEN];
+    let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params());
+    let derived = derive(&argon2, password, salt, &mut output, memory);
+    derived.expect("a salt and an output of these lengths are allowed");
+    written(salt, &output)
+}
+
+/// Writes a hash as a PHC string.
+fn written(salt: &[u8; SALT_LEN], output: &[u8; OUTPUT_LEN]) -> PasswordHash {
+    let text = phc::PasswordHash {
+        algorithm: ARGON2ID_IDENT,
+        version: Some(Version::V0x13.into()),
+        params: ParamsString::try_from(&params()).expect("three numbers fit"),
+        salt: Some(Salt::new(salt).expect("16 bytes are a salt")),
+        hash: Some(Output::new(output).expect("32 bytes are a hash")),
+    };
+    PasswordHash::parse(&text.to_string()).expect("it is one of argon2")
+}
+
+fn check(password: &Password, against: Option<&PasswordHash>, memory: &mut Vec<Block>) -> bool {
+    static NOBODYS: OnceLock<PasswordHash> = OnceLock::new();
+    let nobodys = || NOBODYS.get_or_init(|| written(&[0; SALT_LEN], &[0; OUTPUT_LEN]));
+    let same = is_of(password, against.unwrap_or_else(nobodys), memory);
+    if same.is_none() {
+        tracing::error!("a password's hash can't be read: nobody can sign in with it");
+    }
+    same == Some(true) && against.is_some()
+}
+
+/// Tells whether a hash was made of this password, by the parameters that it names; nothing where it isn't one.
+fn is_of(password: &Password, hash: &PasswordHash, memory: &mut Vec<Block>) -> Option<bool> {
+    let hash = phc::PasswordHash::new(hash.expose()).ok()?;
+    let algorithm = Algorithm::try_from(hash.algorithm.as_str()).ok()?;
+    let version = hash.version.map_or(Ok(Version::default()), Version::try_from).ok()?;
+    let argon2 = Argon2::new(algorithm, version, Params::try_from(&hash).ok()?);
+    let (salt, expected) = (hash.salt?, hash.hash?);
+    let mut output = vec![0; expected.len()];
+    derive(&argon2, password, &salt, &mut output, memory)?;
+    Some(verify_slices_are_equal(&output, expected.as_bytes()).is_ok())
+}
+
+fn derive(
+    argon2: &Argon2<'_>,
+    password: &Password,
+    salt: &[u8],
+    output: &mut [u8],
+    memory: &mut Vec<Block>,
+) -> Option<()> {
+    if memory.len() < argon2.params().block_count() {
+        memory.resize(argon2.params().block_count(), Block::default());
+    }
+    argon2.hash_password_into_with_memory(password.bytes(), salt, output, &mut memory[..]).ok()
+}
+
+pub(crate) fn describe_metrics() {
+    use metrics::{describe_gauge, describe_histogram};
+    describe_gauge!("onsale_passwords_waiting", "Passwords that wait to be hashed");
+    describe_histogram!(
+        "onsale_password_hash_seconds",
+        "How long a password took to be hashed, without its wait"
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+
+    use super::*;
+
+    fn password(text: &str) -> Password {
+        Password::new(text.to_owned())
+    }
+
+    #[tokio::test]
+    async fn a_password_is_right_for_its_own_hash_alone() {
+        let passwords = Passwords::default();
+        let hash = passwords.hash(password("correct horse")).await.unwrap();
+        assert!(hash.expose().starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "OWASP's parameters are in it");
+        let other = passwords.hash(password("correct horse")).await.unwrap();
+        assert_ne!(hash.expose(), other.expose(), "each has a salt of its own");
+        for (text, against, right) in [
+            ("correct horse", Some(&hash), true),
+            ("correct horse", Some(&other), true),
+            ("correct horsf", Some(&hash), false),
+            ("", Some(&hash), false),
+            ("correct horse", None, false),
+        ] {
+            assert_eq!(passwords.check(password(text), against.cloned()).await, Ok(right), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_hash_of_other_parameters_is_checked_by_its_own() {
+        // From the reference implementation's own test (src/test.c of github.com/P-H-C/phc-winner-argon2).
+        let text = "$argon2id$v=19$m=256,t=2,p=2$c29tZXNhbHQ$bQk8UB/VmZZF4Oo79iDXuL5/0ttZwg2f/5U52iv1cDc";
+        let hash = PasswordHash::parse(text).unwrap();
+        let mut memory = Vec::new();
+        assert!(check(&password("password"), Some(&hash), &mut memory));
+        assert!(!check(&password("Password"), Some(&hash), &mut memory));
+        let broken = PasswordHash::parse("$argon2id$v=19$nonsense").unwrap();
+        assert!(!check(&password("password"), Some(&broken), &mut memory));
+    }
+
+    #[test]
+    fn a_password_has_10_to_128_characters_however_they_are_typed() {
+        for right in ["0123456789", "한국어 비밀번호 입니다", &"é".repeat(128), &"e\u{301}".repeat(128)]
+        {
+            assert!(password(right).has_right_length(), "{right}");
+        }
+        for wrong in ["", "012345678", &"e\u{301}".repeat(9), &"é".repeat(129), &"x".repeat(60_000)] {
+            assert!(!password(wrong).has_right_length());
+        }
+        assert_eq!(password("\u{1112}\u{1161}\u{11ab}").bytes(), "한".as_bytes());
+        assert_eq!(format!("{:?}", password("secret")), "Password(..)");
+    }
+
+    #[tokio::test]
+    async fn who_finds_the_line_full_is_told_at_once_and_who_left_it_costs_nothing() {
+        let (sender, mut line) = mpsc::channel(WAITING_MAX);
+        let passwords = Passwords { line: OnceLock::from(Some(sender)) };
+        for _ in 0..WAITING_MAX {
+            assert!(passwords.check(password("0123456789"), None).now_or_never().is_none());
+        }
+        assert_eq!(passwords.check(password("0123456789"), None).await, Err(LineFull));
+        let mut memory = Vec::new();
+        line.recv().await.unwrap().run(&mut memory);
+        assert!(memory.is_empty(), "nobody awaits the answer");
+    }
+}

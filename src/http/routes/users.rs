@@ -1,0 +1,324 @@
+//! Users: signing up, signing in, and who may no longer act.
+//!
+//! ```text
+//! sign-up  address' limit → checks → hash → the users' actor → 201
+//! sign-in  address' limit → account's limit → check of the password, or of nobody's → 201 with a token
+//! ```
+//!
+//! A wrong password and an address that nobody has are one answer, after the same work. Only whoever knows the password
+//! learns that a user is suspended. A deleted user has neither address nor password any more, and is nobody here.
+//!
+//! Absent on purpose: changes of an address or a password, and mails that would confirm them.
+
+use axum::extract::State;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::marked;
+use super::schedules::asked;
+use crate::domain::ids::UserId;
+use crate::domain::time::Timestamp;
+use crate::domain::users::{Email, Profile, Refusal, User as Known, UserName, UserStatus};
+use crate::engine::Done;
+use crate::http::ClientAddress;
+use crate::http::app::App;
+use crate::http::auth::{Admin, Role, User};
+use crate::http::extract::{Body, IdempotencyKey, Path, RawBody};
+use crate::http::json::Json;
+use crate::http::passwords::{LineFull, PASSWORD_LEN_MAX, PASSWORD_LEN_MIN, Password};
+use crate::http::problem::{Code, FieldError, Problem};
+use crate::http::rate_limit::rate_limited;
+use crate::http::refusal::problem;
+
+/// Makes the routes of users.
+pub fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(sign_up)).routes(routes!(sign_in)).routes(routes!(read, set_status))
+}
+
+/// Someone who signs up.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"email": "ann@example.org", "name": "Ann", "password": "correct horse battery"}))]
+struct SignUpBody {
+    /// Compared without white space around it, in Unicode's form C, with the domain in lower case; 254 characters at most.
+    email: String,
+    #[schema(min_length = 1, max_length = 100)]
+    name: String,
+    #[schema(value_type = String, format = Password, min_length = 10, max_length = 128)]
+    password: Password,
+}
+
+/// Someone who signs in.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"email": "ann@example.org", "password": "correct horse battery"}))]
+struct SignInBody {
+    email: String,
+    #[schema(value_type = String, format = Password)]
+    password: Password,
+}
+
+/// A token for who signed in.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct Session {
+    /// Goes into the header `Authorization`, behind `Bearer`.
+    access_token: String,
+    /// From when on it is no longer valid.
+    expires_at: String,
+    user_id: String,
+}
+
+/// A user.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = User)]
+struct UserDocument {
+    user_id: String,
+    /// Null for a user of an outside identity provider, and for one who is deleted.
+    email: Option<String>,
+    /// Null as `email`.
+    name: Option<String>,
+    /// `active`, `suspended` or `deleted`.
+    status: &'static str,
+    /// When they signed up, or when something of an outside provider's user was first remembered; else null.
+    created_at: Option<String>,
+}
+
+impl UserDocument {
+    fn of(user: &Known) -> Self {
+        let profile = user.profile.as_deref();
+        Self {
+            user_id: user.id.to_string(),
+            email: profile.map(|profile| profile.email.to_string()),
+            name: profile.map(|profile| profile.name.as_str().to_owned()),
+            status: user.status.as_str(),
+            created_at: Some(user.created_at.to_string()),
+        }
+    }
+
+    /// Shows a user of an outside provider, of whom nothing had to be remembered.
+    fn unknown(id: &UserId) -> Self {
+        let (user_id, status) = (id.to_string(), UserStatus::Active.as_str());
+        Self { user_id, email: None, name: None, status, created_at: None }
+    }
+}
+
+/// Whether a user may act.
+#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum StatusDocument {
+    /// They may.
+    Active,
+    /// Their calls are 403 `user_suspended`, with tokens that they have already, too.
+    Suspended,
+    /// The same for ever; name, address and password are forgotten.
+    Deleted,
+}
+
+/// What becomes of a user.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"status": "suspended"}))]
+struct StatusBody {
+    status: StatusDocument,
+}
+
+/// Sign up
+///
+/// Takes no `Idempotency-Key`: an address signs up once, and a repeat whose first answer was lost is 409 `email_taken`. An
+/// address of the network has some tries a minute, for signing up and in together.
+#[utoipa::path(post, path = "/api/v1/users", tag = "Users", request_body = SignUpBody,
+    responses((status = 201, description = "The new user, with `Location`", body = UserDocument),
+        (status = 404, description = "`not_found`: this server issues no tokens, since it has no secret to sign them with"),
+        (status = 409, description = "`email_taken`"),
+        (status = 422, description = "`invalid_request` with `errors`"),
+        (status = 429, description = "`rate_limited` with `Retry-After`"),
+        (status = 503, description = "`overloaded` with `Retry-After`")))]
+async fn sign_up(
+    State(app): State<App>,
+    ClientAddress(address): ClientAddress,
+    body: RawBody,
+) -> Result<Response, Problem> {
+    issues_tokens(&app)?;
+    let (email, name, password) = body.parse::<SignUpBody>()?.check()?;
+    app.parts.sign_in_limit.check(&address, app.parts.clock.now()).map_err(rate_limited)?;
+    if app.engine.user_by_email(&email).is_some() {
+        // It is durable, and needs no hash to be said.
+        return Err(problem(Refusal::EmailTaken.into(), None));
+    }
+    let password = app.parts.passwords.hash(password).await.map_err(overloaded)?;
+    let user = app.engine.sign_up(Profile { email, name, password }).await;
+    let user = user.map_err(|error| outcome_found_by_signing_in(problem(error, None)))?;
+    let location = HeaderValue::from_str(&format!("/api/v1/users/{}", user.id));
+    let location = location.expect("an id that was drawn here is letters and digits");
+    Ok(([(header::LOCATION, location)], Json(StatusCode::CREATED, UserDocument::of(&user))).into_response())
+}
+
+/// Sign in
+///
+/// Takes no `Idempotency-Key`. A wrong pair is 401 whichever half of it is wrong, and takes as long as a right one. An
+/// account has ten wrong ones a minute; a right one doesn't count.
+#[utoipa::path(post, path = "/api/v1/sessions", tag = "Users", request_body = SignInBody,
+    responses((status = 201, description = "A token", body = Session),
+        (status = 401, description = "`unauthenticated`: a wrong pair"),
+        (status = 403, description = "`user_suspended`: the right password of a suspended user"),
+        (status = 404, description = "`not_found`: this server issues no tokens, since it has no secret to sign them with"),
+        (status = 422, description = "`invalid_request`"),
+        (status = 429, description = "`rate_limited` with `Retry-After`"),
+        (status = 503, description = "`overloaded` with `Retry-After`")))]
+async fn sign_in(
+    State(app): State<App>,
+    ClientAddress(address): ClientAddress,
+    body: RawBody,
+) -> Result<Json<Session>, Problem> {
+    issues_tokens(&app)?;
+    let SignInBody { email, password } = body.parse()?;
+    let now = app.parts.clock.now();
+    let limited = |problem: Problem| count("rate_limited", problem);
+    app.parts.sign_in_limit.check(&address, now).map_err(rate_limited).map_err(limited)?;
+    // What can't be an address is one that nobody has.
+    let email = Email::parse(&email).map_err(|_| email);
+    let account = email.as_ref().map_or_else(String::as_str, Email::as_str);
+    let attempt = app.parts.account_limit.begin(account, now).map_err(limited)?;
+    let user = email.ok().and_then(|email| app.engine.user_by_email(&email));
+    let hash = user.as_ref().and_then(|user| user.profile.as_ref()).map(|profile| profile.password.clone());
+    let right = match app.parts.passwords.check(password, hash).await {
+        Ok(right) => right,
+        Err(full) => {
+            attempt.forgive();
+            return Err(count("overloaded", overloaded(full)));
+        }
+    };
+    let Some(user) = user.filter(|_| right) else {
+        return Err(count("wrong_pair", wrong_pair()));
+    };
+    attempt.forgive();
+    // As it is now: the check took a while.
+    if app.engine.is_barred(&user.id) {
+        return Err(count("suspended", Problem::user_suspended()));
+    }
+    let session = issue(&app, &user.id).ok_or_else(no_tokens)?;
+    metrics::counter!("onsale_sign_ins_total", "outcome" => "signed_in").increment(1);
+    Ok(Json(StatusCode::CREATED, session))
+}
+
+/// Read a user
+///
+/// Oneself, or (an administrator) anyone of whom something is known.
+#[utoipa::path(get, path = "/api/v1/users/{userId}", tag = "Users", params(("userId" = String, Path)),
+    security(("bearer" = [])),
+    responses((status = 200, description = "The user", body = UserDocument),
+        (status = 404, description = "`not_found`: another's, or nobody's")))]
+async fn read(
+    State(app): State<App>,
+    User(caller): User,
+    Path(id): Path<String>,
+) -> Result<Json<UserDocument>, Problem> {
+    let id = UserId::parse(&id).map_err(|_| Problem::not_found())?;
+    let oneself = caller.user_id == id && !caller.is_admin();
+    let user = app.engine.user(&id).filter(|_| caller.may_see(&id));
+    match user {
+        Some(user) => Ok(Json(StatusCode::OK, UserDocument::of(&user))),
+        None if oneself => Ok(Json(StatusCode::OK, UserDocument::unknown(&id))),
+        None => Err(Problem::not_found()),
+    }
+}
+
+/// Suspend a user, let them in again, or delete them
+///
+/// From the next call on, with tokens that they have already, too. A user of an outside identity provider is suspended by
+/// the `sub` of their tokens. Doing it again is 200. What they hold or have bought stays.
+#[utoipa::path(patch, path = "/api/v1/users/{userId}", tag = "Users", request_body = StatusBody,
+    params(("userId" = String, Path), ("Idempotency-Key" = Option<String>, Header)), security(("bearer" = [])),
+    responses((status = 200, description = "The user as they are now", body = UserDocument),
+        (status = 404, description = "`not_found`: nothing is known of such a user, so that `active` takes nothing back"),
+        (status = 409, description = "`invalid_transition`: who is deleted stays so"),
+        (status = 422, description = "`invalid_request`, `idempotency_key_reused`")))]
+async fn set_status(
+    State(app): State<App>,
+    admin: Admin,
+    Path(id): Path<String>,
+    key: Option<IdempotencyKey>,
+    body: Body<StatusBody>,
+) -> Result<Response, Problem> {
+    let user = UserId::parse(&id).map_err(|_| Problem::not_found())?;
+    let status = match body.value.status {
+        StatusDocument::Active => UserStatus::Active,
+        StatusDocument::Suspended => UserStatus::Suspended,
+        StatusDocument::Deleted => UserStatus::Deleted,
+    };
+    let cause = asked(&app, &admin, &format!("PATCH /users/{id}"), key, &body.raw);
+    let acted = app.engine.set_user_status(user, status, cause).await;
+    let Done { answer: user, replayed } = acted.map_err(|error| problem(error, None))?;
+    Ok(marked(Json(StatusCode::OK, UserDocument::of(&user)), replayed))
+}
+
+impl SignUpBody {
+    /// Checks every field.
+    fn check(self) -> Result<(Email, UserName, Password), Problem> {
+        let mut errors = Vec::new();
+        let mut wrong =
+            |field: &str, detail: String| errors.push(FieldError { field: field.to_owned(), detail });
+        let email = Email::parse(&self.email).map_err(|invalid| wrong("email", invalid.to_string()));
+        let name = UserName::parse(&self.name).map_err(|invalid| wrong("name", invalid.to_string()));
+        if !self.password.has_right_length() {
+            wrong("password", format!("must have {PASSWORD_LEN_MIN} to {PASSWORD_LEN_MAX} characters"));
+        }
+        match (email, name) {
+            (Ok(email), Ok(name)) if errors.is_empty() => Ok((email, name, self.password)),
+            (Ok(_) | Err(()), Ok(_) | Err(())) => Err(Problem::invalid(errors)),
+        }
+    }
+}
+
+/// Makes a user's token.
+fn issue(app: &App, user: &UserId) -> Option<Session> {
+    let (now, seconds) = (app.parts.clock.now(), app.parts.session_seconds);
+    let access_token = app.parts.authenticator.issue(user, Role::User, now, seconds)?;
+    // A token tells whole seconds.
+    let expires_at = Timestamp::from_millis((now.as_millis() / 1_000 + seconds) * 1_000);
+    Some(Session { access_token, expires_at: expires_at.to_string(), user_id: user.to_string() })
+}
+
+/// Refuses what leads to a token where none can be issued: these routes aren't there, then.
+fn issues_tokens(app: &App) -> Result<(), Problem> {
+    if app.parts.authenticator.issues_tokens() { Ok(()) } else { Err(no_tokens()) }
+}
+
+fn no_tokens() -> Problem {
+    Problem::new(Code::NotFound, "Users of this server sign up and in with its identity provider.")
+}
+
+fn wrong_pair() -> Problem {
+    Problem::new(Code::Unauthenticated, "The address or the password is wrong.")
+}
+
+fn overloaded(LineFull: LineFull) -> Problem {
+    Problem::overloaded()
+}
+
+/// Says how someone without an idempotency key finds out whether they signed up.
+fn outcome_found_by_signing_in(problem: Problem) -> Problem {
+    if problem.code() == Code::OutcomeUnknown {
+        return Problem::new(
+            Code::OutcomeUnknown,
+            "It may or may not have happened; signing in finds it out.",
+        );
+    }
+    problem
+}
+
+/// Counts a sign-in that came to nothing.
+fn count(outcome: &'static str, problem: Problem) -> Problem {
+    metrics::counter!("onsale_sign_ins_total", "outcome" => outcome).increment(1);
+    problem
+}
+
+pub(crate) fn describe_metrics() {
+    metrics::describe_counter!("onsale_sign_ins_total", "Tries of signing in, by outcome");
+}

@@ -1,0 +1,140 @@
+//! The users' part of the format.
+
+use super::super::users::USERS_PER_SECTION;
+use super::*;
+use crate::domain::users::{
+    Answer, Email, Event, PasswordHash, Profile, User, UserName, UserStatus, UsersImage,
+};
+
+fn profile(number: usize) -> Arc<Profile> {
+    Arc::new(Profile {
+        email: Email::parse(&format!("관객-{number}@example.org")).unwrap(),
+        name: UserName::parse("김철수").unwrap(),
+        password: PasswordHash::parse("$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHQ$aGFzaA").unwrap(),
+    })
+}
+
+fn id(text: &str) -> UserId {
+    UserId::parse(text).unwrap()
+}
+
+/// An event of every kind.
+pub(super) fn events() -> Vec<Event> {
+    vec![
+        Event::SignedUp { id: id("u_abc"), profile: profile(1) },
+        Event::Suspended { user: id("앤 <ann@example.org>") },
+        Event::Reinstated { user: id("kim") },
+        Event::Deleted { user: id("lee") },
+        Event::KeyKept { user: id("park") },
+    ]
+}
+
+pub(super) fn kind(event: &Event) -> usize {
+    match event {
+        Event::SignedUp { .. } => 0,
+        Event::Suspended { .. } => 1,
+        Event::Reinstated { .. } => 2,
+        Event::Deleted { .. } => 3,
+        Event::KeyKept { .. } => 4,
+    }
+}
+
+/// An image with something in every field.
+pub(super) fn image() -> UsersImage {
+    let user = |(text, status, profile)| User { id: id(text), status, profile, created_at: AT };
+    let statuses = UserStatus::ALL;
+    let users = [
+        ("a", UserStatus::Active, Some(profile(1))),
+        ("b", UserStatus::Suspended, Some(profile(2))),
+        ("c", UserStatus::Suspended, None),
+        ("d", UserStatus::Deleted, None),
+    ];
+    let keys = (1..).zip(statuses).map(|(version, status)| {
+        let key = KeyUse { digest: u128::from(version), fingerprint: 7 };
+        (key, version, AT, Answer { user: id("b"), status })
+    });
+    UsersImage { users: users.map(user).into(), keys: keys.collect(), version: 9, last_instant: AT }
+}
+
+/// Reads the users' sections as recovery does: themselves, and then the rest.
+fn read(sections: impl Iterator<Item = Vec<u8>>) -> UsersImage {
+    let mut users = Vec::new();
+    for section in sections {
+        match decode_section(&section).unwrap() {
+            Section::UsersPart(part) => users.extend(part),
+            Section::Users(image) => return UsersImage { users, ..*image },
+            Section::Catalogue(_)
+            | Section::Schedule(_)
+            | Section::People(..)
+            | Section::WaitingRoom(_)
+            | Section::Accounts(_)
+            | Section::Payments(_) => panic!("another section"),
+        }
+    }
+    panic!("what the users have in common is the last of their sections")
+}
+
+#[test]
+fn the_users_sections_are_read_as_they_were_written() {
+    let many = (0..=2 * USERS_PER_SECTION).map(|number| User {
+        id: id(&format!("u_{number:06}")),
+        status: UserStatus::Active,
+        profile: Some(profile(number)),
+        created_at: AT,
+    });
+    let many = UsersImage { users: many.collect(), ..image() };
+    assert_eq!(encode_users(&many).count(), 4);
+    for image in [image(), many, UsersImage::default()] {
+        let image_read = read(encode_users(&image));
+        assert_eq!(image_read, image);
+        image_read.restore().check_invariants();
+    }
+}
+
+#[test]
+fn a_user_that_cannot_be_is_refused() {
+    let refuse = |event: &Event, from: &[u8], to: &[u8]| {
+        let mut bytes = Vec::new();
+        encode_user_event(&mut bytes, 1, AT, None, event);
+        let at = bytes.windows(from.len()).position(|window| window == from).expect("it is in there");
+        bytes[at..at + from.len()].copy_from_slice(to);
+        assert!(matches!(decode(&bytes), Err(DecodeError::Value(_))), "{event:?}");
+    };
+    let [signed_up, suspended, ..] = &events()[..] else { panic!("there are samples") };
+    refuse(signed_up, b"@example", b".example");
+    refuse(signed_up, "김철수".as_bytes(), "김철\0\0\0".as_bytes());
+    refuse(signed_up, b"$argon2", b"$bcrypt");
+    refuse(signed_up, b"u_abc", b"u_a\nc");
+    refuse(suspended, b"<ann", b"\nann");
+    // A status that is none, and a profile of someone deleted.
+    let status = |number: u8| {
+        let image = image();
+        let mut bytes = encode_users(&image).next().unwrap();
+        // Of the first user: the section's kind, how many there are, the id's length and the id stand before it.
+        bytes[4 + 8 + 8 + 1] = number;
+        decode_section(&bytes)
+    };
+    assert!(status(1).is_ok());
+    for wrong in [2, 3] {
+        assert!(matches!(status(wrong), Err(DecodeError::Value(_))), "{wrong}");
+    }
+}
+
+#[test]
+fn a_damaged_section_of_users_is_refused_or_is_another_one_and_never_a_panic() {
+    let standing: Vec<_> = encode_users(&image()).collect();
+    for (which, bytes) in standing.iter().enumerate() {
+        for damaged in damaged(bytes) {
+            if decode_section(&damaged).is_err() {
+                continue;
+            }
+            let mut sections = standing.clone();
+            sections[which] = damaged;
+            // It may have become another kind of section: it isn't the users', then.
+            let whole: Vec<_> = sections.iter().map(|section| decode_section(section).unwrap()).collect();
+            if let [Section::UsersPart(users), Section::Users(rest)] = &whole[..] {
+                assert!(UsersImage { users: users.clone(), ..(**rest).clone() } != image());
+            }
+        }
+    }
+}

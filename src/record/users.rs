@@ -1,0 +1,186 @@
+//! The wire format of users: their events, and their sections of a snapshot.
+//!
+//! A million users are more than one section should hold: they come first, in sections of [`USERS_PER_SECTION`], and
+//! then what they have in common.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::DecodeError;
+use super::wire::user_id;
+use crate::domain::keys::KeyUse;
+use crate::domain::time::Timestamp;
+use crate::domain::users::{
+    Answer, Email, Event, PasswordHash, Profile, User, UserName, UserStatus, UsersImage,
+};
+
+type Read<T> = Result<T, DecodeError>;
+
+/// How many users one section holds: some megabytes.
+pub(super) const USERS_PER_SECTION: usize = 16_384;
+
+#[derive(Serialize, Deserialize)]
+pub(super) enum UserEventWire<'a> {
+    SignedUp {
+        #[serde(borrow)]
+        id: Cow<'a, str>,
+        #[serde(borrow)]
+        profile: ProfileWire<'a>,
+    },
+    Suspended(#[serde(borrow)] Cow<'a, str>),
+    Reinstated(#[serde(borrow)] Cow<'a, str>),
+    Deleted(#[serde(borrow)] Cow<'a, str>),
+    KeyKept(#[serde(borrow)] Cow<'a, str>),
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct ProfileWire<'a> {
+    #[serde(borrow)]
+    email: Cow<'a, str>,
+    #[serde(borrow)]
+    name: Cow<'a, str>,
+    #[serde(borrow)]
+    password: Cow<'a, str>,
+}
+
+/// Some of the users, in order of their ids.
+#[derive(Serialize, Deserialize)]
+pub(super) struct UsersPartWire<'a>(#[serde(borrow)] Vec<UserWire<'a>>);
+
+#[derive(Serialize, Deserialize)]
+struct UserWire<'a> {
+    #[serde(borrow)]
+    id: Cow<'a, str>,
+    status: u8,
+    #[serde(borrow)]
+    profile: Option<ProfileWire<'a>>,
+    created_at: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct UsersImageWire {
+    keys: Vec<(u128, u128, u64, u64, String, u8)>,
+    version: u64,
+    last_instant: u64,
+}
+
+impl<'a> UserEventWire<'a> {
+    pub(super) fn from_domain(event: &'a Event) -> Self {
+        let text = Cow::Borrowed(event.user().as_str());
+        match event {
+            Event::SignedUp { profile, .. } => {
+                Self::SignedUp { id: text, profile: ProfileWire::from_domain(profile) }
+            }
+            Event::Suspended { .. } => Self::Suspended(text),
+            Event::Reinstated { .. } => Self::Reinstated(text),
+            Event::Deleted { .. } => Self::Deleted(text),
+            Event::KeyKept { .. } => Self::KeyKept(text),
+        }
+    }
+
+    pub(super) fn into_domain(self) -> Read<Event> {
+        Ok(match self {
+            Self::SignedUp { id, profile } => {
+                Event::SignedUp { id: user_id(&id)?, profile: Arc::new(profile.into_domain()?) }
+            }
+            Self::Suspended(user) => Event::Suspended { user: user_id(&user)? },
+            Self::Reinstated(user) => Event::Reinstated { user: user_id(&user)? },
+            Self::Deleted(user) => Event::Deleted { user: user_id(&user)? },
+            Self::KeyKept(user) => Event::KeyKept { user: user_id(&user)? },
+        })
+    }
+}
+
+impl<'a> ProfileWire<'a> {
+    fn from_domain(profile: &'a Profile) -> Self {
+        Self {
+            email: Cow::Borrowed(profile.email.as_str()),
+            name: Cow::Borrowed(profile.name.as_str()),
+            password: Cow::Borrowed(profile.password.expose()),
+        }
+    }
+
+    fn into_domain(self) -> Read<Profile> {
+        Ok(Profile {
+            email: Email::kept(&self.email).map_err(|_| DecodeError::Value("a user's address"))?,
+            name: UserName::kept(&self.name).map_err(|_| DecodeError::Value("a user's name"))?,
+            password: PasswordHash::parse(&self.password)
+                .map_err(|_| DecodeError::Value("a user's password hash"))?,
+        })
+    }
+}
+
+impl<'a> UsersPartWire<'a> {
+    /// Cuts the users into sections.
+    pub(super) fn sections(image: &'a UsersImage) -> impl Iterator<Item = Self> {
+        let user = |user: &'a User| UserWire {
+            id: Cow::Borrowed(user.id.as_str()),
+            status: status_out(user.status),
+            profile: user.profile.as_deref().map(ProfileWire::from_domain),
+            created_at: user.created_at.as_millis(),
+        };
+        image.users.chunks(USERS_PER_SECTION).map(move |users| Self(users.iter().map(user).collect()))
+    }
+
+    pub(super) fn into_domain(self) -> Read<Vec<User>> {
+        let user = |user: UserWire<'_>| {
+            let profile = user.profile.map(ProfileWire::into_domain).transpose()?.map(Arc::new);
+            let status = status_in(user.status)?;
+            if status == UserStatus::Deleted && profile.is_some() {
+                return Err(DecodeError::Value("a deleted user's profile"));
+            }
+            let created_at = Timestamp::from_millis(user.created_at);
+            Ok(User { id: user_id(&user.id)?, status, profile, created_at })
+        };
+        self.0.into_iter().map(user).collect()
+    }
+}
+
+impl UsersImageWire {
+    /// Writes what the users have in common.
+    pub(super) fn from_domain(image: &UsersImage) -> Self {
+        let key = |(key, version, at, answer): &(KeyUse, u64, Timestamp, Answer)| {
+            let Answer { user, status } = answer;
+            let (at, status) = (at.as_millis(), status_out(*status));
+            (key.digest, key.fingerprint, *version, at, user.to_string(), status)
+        };
+        Self {
+            keys: image.keys.iter().map(key).collect(),
+            version: image.version,
+            last_instant: image.last_instant.as_millis(),
+        }
+    }
+
+    /// Reads an image, to which its users are given back.
+    pub(super) fn into_domain(self) -> Read<UsersImage> {
+        let key = |(digest, fingerprint, version, at, user, status): (_, _, _, _, String, _)| {
+            let answer = Answer { user: user_id(&user)?, status: status_in(status)? };
+            Ok((KeyUse { digest, fingerprint }, version, Timestamp::from_millis(at), answer))
+        };
+        Ok(UsersImage {
+            users: Vec::new(),
+            keys: self.keys.into_iter().map(key).collect::<Read<_>>()?,
+            version: self.version,
+            last_instant: Timestamp::from_millis(self.last_instant),
+        })
+    }
+}
+
+fn status_out(status: UserStatus) -> u8 {
+    match status {
+        UserStatus::Active => 0,
+        UserStatus::Suspended => 1,
+        UserStatus::Deleted => 2,
+    }
+}
+
+fn status_in(status: u8) -> Read<UserStatus> {
+    match status {
+        0 => Ok(UserStatus::Active),
+        1 => Ok(UserStatus::Suspended),
+        2 => Ok(UserStatus::Deleted),
+        _ => Err(DecodeError::Value("a user's status")),
+    }
+}
