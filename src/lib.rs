@@ -21,6 +21,7 @@
 //!
 //! - [`domain`]: the rules, pure;
 //! - [`record`]: facts as bytes; [`journal`]: bytes made durable, in order; [`recovery`]: the state made again;
+//! - [`gateway`]: payment gateways; [`mock_gateway`]: one to try and test with;
 //! - [`engine`]: the actors;
 //! - [`http`]: the routes; [`config`], [`telemetry`], [`clock`]: what surrounds them.
 
@@ -29,6 +30,9 @@ pub mod domain;
 pub mod journal;
 pub mod record;
 pub mod recovery;
+
+pub mod gateway;
+pub mod mock_gateway;
 
 pub mod engine;
 

@@ -16,6 +16,7 @@ mod demo;
 mod draw;
 mod import;
 mod map;
+mod mock_gateway;
 mod openapi;
 mod output;
 mod past;
@@ -48,6 +49,7 @@ pub(crate) fn main() -> ExitCode {
         Some(("snapshot", matches)) => snapshot::run(matches),
         Some(("openapi", _)) => openapi::run(),
         Some(("token", matches)) => token::run(matches),
+        Some(("mock-gateway", matches)) => mock_gateway::run(matches),
         Some((_, _)) | None => Err(Failure::Usage("there is no such command".to_owned())),
     };
     match done {
@@ -76,6 +78,7 @@ fn command() -> Command {
         .subcommand(snapshot::command())
         .subcommand(openapi::command())
         .subcommand(token::command())
+        .subcommand(mock_gateway::command())
 }
 
 /// Returns the flags of these settings, and `--config`.

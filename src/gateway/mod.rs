@@ -1,0 +1,320 @@
+//! Where money comes from: one trait for payment gateways, and what their answers mean to whoever pursues a payment.
+//!
+//! ```text
+//! the customer pays at the gateway's checkout ─▶ payment key ─▶ confirm ─┬─ Captured
+//!                                                                        ├─ Declined
+//!                                                                        └─ Unknown ─▶ find, with backoff, until it is final
+//! money that has to go back ─▶ cancel ─┬─ Cancelled
+//!                                      ├─ Refused ─▶ a person
+//!                                      └─ Unknown ─▶ cancel again, with backoff
+//! ```
+//!
+//! # What each answer means
+//!
+//! | answer | what is true | what follows |
+//! | --- | --- | --- |
+//! | [`CaptureOutcome::Captured`] | the gateway took exactly the amount asked, for the order asked | the seats are confirmed, or the money goes back |
+//! | [`CaptureOutcome::Declined`] | this request captured nothing and never will | the payment failed, unless an earlier request for it had no answer: then [`Gateway::find`] has the last word |
+//! | [`CaptureOutcome::Unknown`] | nothing | [`Gateway::find`] with backoff; [`Why::is_not_sent`] says that not even a request got there |
+//! | [`Found::Captured`] | the money is there, but for `cancelled_amount` | as after a capture; the amount is whatever the gateway has, so compare it |
+//! | [`Found::NotCaptured`] | nothing was captured up to now; for good where [`NotCaptured::is_final`] | final: the payment failed. [`NotCaptured::Open`]: ask again, or capture again under a new key |
+//! | [`Found::NoSuchOrder`] | the gateway knows of no such payment at this moment | not final while a request may still be on its way to it: ask again for as long as a checkout lives (Toss: 30 minutes) |
+//! | [`Found::Unknown`] | nothing | ask again, with backoff |
+//! | [`CancelOutcome::Cancelled`] | the amount went back, by this request or an earlier one | the payment is refunded |
+//! | [`CancelOutcome::Refused`] | this request gave nothing back, and the same request never will | a person has to give the money back another way |
+//! | [`CancelOutcome::Unknown`] | nothing | cancel again, with backoff and under a new key |
+//!
+//! A future of these calls that is dropped is an answer of `Unknown`: the request may be on its way.
+//!
+//! # Idempotency keys
+//!
+//! A key belongs to **one attempt**. Gateways answer the same key with the first answer, errors included and for days, whatever
+//! the body says: an attempt that met a passing error would meet it for ever. What makes a repeat safe isn't the key but the
+//! gateway's own rules: a payment key is captured at most once, and no more is given back than was captured. So a refund is
+//! of the whole payment; a part of it could be given back twice.
+//!
+//! # Payment keys
+//!
+//! A customer can go through the checkout of one order several times, and gets a payment key each time. Whoever calls holds on to the first
+//! that it tried to capture until its fate is final, and only then takes another: gateways capture a *payment key* once, not an order.
+//!
+//! # Invariants
+//!
+//! `Captured` is said only of an answer that names the payment key, the order, the amount and the currency that were
+//! asked for. What can't be read for certain is `Unknown`. Every text of a gateway's is bounded and printable ([`Said`]). No
+//! payment key and no secret is in a log, nor in what `Debug` writes.
+//!
+//! Absent on purpose: retries, timers and state (whoever calls keeps a durable record of what was asked), partial refunds, and
+//! belief in notices: [`Gateway::read_notice`] tells only which order to ask about.
+
+mod names;
+pub mod toss;
+
+use core::pin::Pin;
+
+pub use self::names::{
+    IDEMPOTENCY_KEY_LEN_MAX, IdempotencyKey, InvalidName, ORDER_ID_LEN, OrderId, PAYMENT_KEY_LEN_MAX,
+    PaymentKey, SAID_LEN_MAX, Said,
+};
+use crate::domain::money::{Currency, Money};
+use crate::domain::time::Timestamp;
+
+/// An answer that takes a while, usually seconds.
+pub type Answer<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// A payment gateway. Calls take seconds: no actor may wait for one.
+pub trait Gateway: Send + Sync + 'static {
+    /// Returns its name, as routes and metrics have it.
+    fn name(&self) -> &'static str;
+
+    /// Tells whether it takes this currency; a capture in another one is declined unsent.
+    fn takes(&self, currency: Currency) -> bool;
+
+    /// Captures what the customer agreed to at the checkout.
+    fn confirm(&self, capture: Capture) -> Answer<'_, CaptureOutcome>;
+
+    /// Asks what became of a payment.
+    fn find(&self, find: Find) -> Answer<'_, Found>;
+
+    /// Gives the whole of a captured payment back.
+    fn cancel(&self, cancel: Cancel) -> Answer<'_, CancelOutcome>;
+
+    /// Reads which order a notice is about. Anyone can send one: it is a hint to ask, and nothing else in it is believed.
+    fn read_notice(&self, body: &[u8]) -> Option<OrderId>;
+}
+
+/// What to capture.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Capture {
+    /// What the checkout gave the customer.
+    pub payment_key: PaymentKey,
+    /// Our name for the payment.
+    pub order_id: OrderId,
+    /// What the gateway shall take, and nothing else.
+    pub amount: Money,
+    /// In which currency.
+    pub currency: Currency,
+    /// A new one for each attempt.
+    pub idempotency_key: IdempotencyKey,
+}
+
+/// What came of a capture.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use]
+pub enum CaptureOutcome {
+    /// The gateway took the amount.
+    Captured {
+        /// As asked.
+        payment_key: PaymentKey,
+        /// The gateway's name for this movement of money.
+        transaction: Option<Said>,
+        /// When, by the gateway's clock.
+        approved_at: Option<Timestamp>,
+    },
+    /// This request took nothing and never will.
+    Declined {
+        /// The gateway's code, or one of ours.
+        code: Said,
+        /// The gateway's sentence for the customer.
+        reason: Said,
+    },
+    /// It may have taken the amount, or take it yet.
+    Unknown {
+        /// What happened instead of an answer.
+        why: Why,
+    },
+}
+
+/// Which payment to ask about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Find {
+    /// Our name for it.
+    pub order_id: OrderId,
+    /// The payment key of the capture whose answer is missing. With it exactly that capture is looked at; without it the
+    /// gateway chooses among the order's checkouts, of which a customer may have gone through several.
+    pub payment_key: Option<PaymentKey>,
+}
+
+/// What became of a payment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use]
+pub enum Found {
+    /// The gateway took money for this order.
+    Captured {
+        /// With which key it is given back.
+        payment_key: PaymentKey,
+        /// What it took.
+        amount: Money,
+        /// What of it went back.
+        cancelled_amount: Money,
+        /// When it took it, by its clock.
+        approved_at: Option<Timestamp>,
+    },
+    /// It took none up to now.
+    NotCaptured(NotCaptured),
+    /// It knows of no such payment now.
+    NoSuchOrder,
+    /// It didn't tell.
+    Unknown {
+        /// What happened instead of an answer.
+        why: Why,
+    },
+}
+
+/// Why a payment that the gateway knows of isn't captured.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NotCaptured {
+    /// The customer is at the checkout, or has agreed and nobody captured it, or a capture is under way.
+    Open,
+    /// A capture was tried and didn't go, or the customer gave up.
+    Declined {
+        /// The gateway's code, or one of ours.
+        code: Said,
+        /// The gateway's sentence for the customer.
+        reason: Said,
+    },
+    /// Nobody captured it in time.
+    Expired,
+}
+
+impl NotCaptured {
+    /// Tells whether no request that was sent up to now can capture anything any more.
+    pub const fn is_final(&self) -> bool {
+        match self {
+            Self::Open => false,
+            Self::Declined { .. } | Self::Expired => true,
+        }
+    }
+}
+
+/// What to give back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cancel {
+    /// Which capture.
+    pub payment_key: PaymentKey,
+    /// The whole of what was captured.
+    pub amount: Money,
+    /// Why; the customer may see it. Cut where the gateway takes less.
+    pub reason: String,
+    /// A new one for each attempt.
+    pub idempotency_key: IdempotencyKey,
+}
+
+/// What came of giving money back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use]
+pub enum CancelOutcome {
+    /// The amount went back, now or before.
+    Cancelled {
+        /// The gateway's name for this movement of money.
+        transaction: Option<Said>,
+    },
+    /// Nothing went back, and asking again won't help.
+    Refused {
+        /// The gateway's code.
+        code: Said,
+        /// The gateway's sentence.
+        reason: Said,
+    },
+    /// It may have gone back, or may go back yet.
+    Unknown {
+        /// What happened instead of an answer.
+        why: Why,
+    },
+}
+
+/// Why nothing is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Why {
+    /// No connection could be made: nothing was sent.
+    NotSent,
+    /// No answer came in time.
+    TimedOut,
+    /// The connection broke before the whole answer was there.
+    Broken,
+    /// The gateway, or who is behind it, says that it failed or has too much to do.
+    Failed,
+    /// The gateway is still at it.
+    UnderWay,
+    /// The gateway says that the payment was dealt with before.
+    AlreadyProcessed,
+    /// The gateway doesn't take our secret, or isn't where the settings say: an operator has to act.
+    Misconfigured,
+    /// The answer can't be read for certain.
+    NotUnderstood,
+}
+
+impl Why {
+    /// Tells whether surely nothing was sent.
+    pub const fn is_not_sent(self) -> bool {
+        match self {
+            Self::NotSent => true,
+            Self::TimedOut
+            | Self::Broken
+            | Self::Failed
+            | Self::UnderWay
+            | Self::AlreadyProcessed
+            | Self::Misconfigured
+            | Self::NotUnderstood => false,
+        }
+    }
+
+    /// Returns the label of a metric and the field of a log.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::NotSent => "not_sent",
+            Self::TimedOut => "timed_out",
+            Self::Broken => "broken",
+            Self::Failed => "failed",
+            Self::UnderWay => "under_way",
+            Self::AlreadyProcessed => "already_processed",
+            Self::Misconfigured => "misconfigured",
+            Self::NotUnderstood => "not_understood",
+        }
+    }
+}
+
+impl CaptureOutcome {
+    /// Returns the label of a metric.
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Captured { .. } => "captured",
+            Self::Declined { .. } => "declined",
+            Self::Unknown { why } => why.as_str(),
+        }
+    }
+}
+
+impl Found {
+    /// Returns the label of a metric.
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Captured { .. } => "captured",
+            Self::NotCaptured(NotCaptured::Open) => "open",
+            Self::NotCaptured(NotCaptured::Declined { .. }) => "declined",
+            Self::NotCaptured(NotCaptured::Expired) => "expired",
+            Self::NoSuchOrder => "no_such_order",
+            Self::Unknown { why } => why.as_str(),
+        }
+    }
+}
+
+impl CancelOutcome {
+    /// Returns the label of a metric.
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Cancelled { .. } => "cancelled",
+            Self::Refused { .. } => "refused",
+            Self::Unknown { why } => why.as_str(),
+        }
+    }
+}
+
+/// Says what the gateways' metrics are, for `# HELP`.
+pub(crate) fn describe_metrics() {
+    metrics::describe_histogram!(
+        "onsale_gateway_seconds",
+        metrics::Unit::Seconds,
+        "How long the payment gateway took to answer, by call and outcome"
+    );
+}

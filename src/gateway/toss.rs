@@ -1,0 +1,346 @@
+//! Toss Payments: its core API of version 2022-11-16 over HTTPS, in won.
+//!
+//! # How its answers are read
+//!
+//! By code first, since the status alone says little: a declined card is 403, a passing failure of the card company's is 400.
+//!
+//! | what came | confirm | cancel |
+//! | --- | --- | --- |
+//! | 200 that names what was asked, `DONE` (confirm), `CANCELED` or `PARTIAL_CANCELED` with the amount (cancel) | `Captured` | `Cancelled` |
+//! | 200 `ABORTED`, `EXPIRED`; a cancellation that is `ABORTED` | `Declined` | `Refused` |
+//! | 200 `READY`, `IN_PROGRESS`, `WAITING_FOR_DEPOSIT`; a cancellation that is `IN_PROGRESS` | `Unknown(UnderWay)` | `Unknown(UnderWay)` |
+//! | 200 of another key, order, amount or currency; unreadable, or over 64 KiB; a 4xx whose code isn't in this table | `Unknown(NotUnderstood)` | the same |
+//! | no connection: refused, no such name, TLS, 3 s over | `Unknown(NotSent)` | the same |
+//! | 30 s over; connection broken, answer cut off | `Unknown(TimedOut)`, `Unknown(Broken)` | the same |
+//! | 5xx, 408, 429; `PROVIDER_ERROR`, `CARD_PROCESSING_ERROR`, `COMMON_ERROR`, `UNKNOWN_…`, `FAILED_…` | `Unknown(Failed)` | the same, and `NOT_AVAILABLE_BANK`, `EXCEED_MAX_REFUND_AMOUNT` (a day's or month's limit) |
+//! | 409; `IDEMPOTENT_REQUEST_PROCESSING`, `ALREADY_PROCESSING_REQUEST`, `DUPLICATED_REQUEST` | `Unknown(UnderWay)` | the same, and `FORBIDDEN_CONSECUTIVE_REQUEST`, `ALREADY_REFUNDING_PAYMENT` |
+//! | `ALREADY_PROCESSED_PAYMENT`, `ALREADY_COMPLETED_PAYMENT`, `ALREADY_CANCELED_PAYMENT`, `ALREADY_REFUND_PAYMENT`, `DUPLICATED_ORDER_ID` | looks at the payment: `Captured`, `Declined`, or `Unknown(AlreadyProcessed)` | looks at the payment: `Cancelled`; `Refused` only where it still has the money after `NOT_CANCELABLE_…` |
+//! | `NOT_CANCELABLE_AMOUNT`, `NOT_CANCELABLE_PAYMENT` | (not said) | looks at the payment, as above |
+//! | 401; 3xx; 403, 404, 405 without a code; `UNAUTHORIZED_KEY`, `INVALID_API_KEY`, `INVALID_CLIENT_KEY`, `INCORRECT_BASIC_AUTH_FORMAT`, `INSECURE_KEY_USAGE`, `API_VERSION_UPDATE_NEEDED`, `NOT_FOUND_MERCHANT…`, `NOT_FOUND_HTTP_METHOD` | `Unknown(Misconfigured)`, and an error in the log | the same |
+//! | `FORBIDDEN_REQUEST` (the order or the secret isn't the checkout's) | `Declined`, and a warning in the log | `Unknown(Misconfigured)` |
+//! | 400, 402, 403, 404, 422 with `REJECT_…`, `INVALID_…`, `EXCEED…`, `BELOW_…`, `NOT_ALLOWED_…`, `NOT_AVAILABLE_…`, `NOT_SUPPORTED_…`, `NOT_REGISTERED_…`, `NOT_FOUND_…`, `NOT_ENOUGH_…`, `RESTRICTED_…`, `REQUIRED_…`, `UNAPPROVED_…`, `FDS_ERROR`, `MAINTAINED_METHOD`, `PAY_PROCESS_…`, `USER_ACCOUNT_ON_HOLD` | `Declined` | the first six, `NOT_SUPPORTED_…`, `NOT_FOUND_…`, `NOT_MATCHES_…`, `REFUND_REJECTED`, `FORBIDDEN_BANK_REFUND_REQUEST`: `Refused` |
+//!
+//! | find | |
+//! | --- | --- |
+//! | `DONE`, `PARTIAL_CANCELED`, `CANCELED` | `Captured`, with what went back |
+//! | `CANCELED` that was never approved, `ABORTED`; the payment key is another order's | `NotCaptured(Declined)` |
+//! | `EXPIRED` | `NotCaptured(Expired)` |
+//! | `READY`, `IN_PROGRESS`, `WAITING_FOR_DEPOSIT` | `NotCaptured(Open)` |
+//! | 404 `NOT_FOUND…`, `INVALID_PAYMENT_KEY`, `INVALID_ORDER_ID` | `NoSuchOrder` |
+//! | everything else | `Unknown`, as above |
+//!
+//! Invariants: one request a call (two where it looks at the payment), never repeated on the wire; no redirect is followed; no answer takes more
+//! than [`BODY_BYTES_MAX`] of memory.
+//!
+//! Absent on purpose: virtual accounts (a deposit takes days: leave them out of the checkout's methods), currencies other than won, proxies
+//! from the environment.
+
+mod answer;
+#[cfg(test)]
+mod tests;
+
+use core::error::Error;
+use core::fmt::Write;
+use core::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
+use reqwest::{Client, RequestBuilder, Response, Url, redirect, retry};
+use serde_json::{Value, json};
+
+use self::answer::Reply;
+use super::{
+    Answer, Cancel, CancelOutcome, Capture, CaptureOutcome, Find, Found, Gateway, NotCaptured, OrderId,
+    PaymentKey, Said, Why,
+};
+use crate::clock::Stopwatch;
+use crate::config::Secret;
+use crate::domain::money::{Currency, Money};
+
+/// The largest answer that is read.
+pub const BODY_BYTES_MAX: usize = 64 << 10;
+/// How long making a connection may take.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+/// How long a call may take as a whole; a capture by a card company takes seconds.
+pub const TIMEOUT: Duration = Duration::from_secs(30);
+/// How long an idle connection is kept: less than servers do, so that none is used while it is being closed.
+const IDLE: Duration = Duration::from_secs(15);
+/// The longest reason of a cancellation, in characters (Toss's own limit).
+const CANCEL_REASON_LEN_MAX: usize = 200;
+
+/// Where the gateway is, and how it knows us.
+#[derive(Debug, Clone)]
+pub struct TossConfig {
+    /// `https://api.tosspayments.com`, or where the mock gateway listens.
+    pub url: String,
+    /// The secret key.
+    pub secret: Secret,
+    /// How long making a connection may take.
+    pub connect_timeout: Duration,
+    /// How long a call may take as a whole, the connection and the answer's last byte included.
+    pub timeout: Duration,
+}
+
+impl TossConfig {
+    /// Takes the usual timeouts.
+    pub fn new(url: impl Into<String>, secret: Secret) -> Self {
+        Self { url: url.into(), secret, connect_timeout: CONNECT_TIMEOUT, timeout: TIMEOUT }
+    }
+}
+
+/// A client that can't be made.
+#[derive(Debug, thiserror::Error)]
+pub enum TossError {
+    /// The URL leads nowhere.
+    #[error("toss.url must be an http or https URL without user, query and fragment")]
+    Url,
+    /// The secret can't stand in a header.
+    #[error("toss.secret has characters that can't be sent")]
+    Secret,
+    /// TLS can't be set up; a system without root certificates, usually.
+    #[error("the gateway's client can't be made: {0}")]
+    Client(String),
+}
+
+/// The client. It is made once; its connections are shared.
+pub struct Toss {
+    client: Client,
+    /// Without a slash at the end.
+    base: String,
+    authorization: HeaderValue,
+}
+
+impl core::fmt::Debug for Toss {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Toss").field("base", &self.base).finish_non_exhaustive()
+    }
+}
+
+impl Toss {
+    /// Makes the client; nothing is sent.
+    ///
+    /// # Errors
+    /// When the URL or the secret can't be used, or TLS can't be set up.
+    pub fn new(config: &TossConfig) -> Result<Self, TossError> {
+        let url = Url::parse(&config.url).map_err(|_| TossError::Url)?;
+        let plain = match url.scheme() {
+            "https" => false,
+            "http" => true,
+            _ => return Err(TossError::Url),
+        };
+        let odd = !url.username().is_empty() || url.password().is_some();
+        if odd || url.query().is_some() || url.fragment().is_some() || url.host_str().is_none() {
+            return Err(TossError::Url);
+        }
+        let mut builder = Client::builder()
+            .connect_timeout(config.connect_timeout)
+            .timeout(config.timeout)
+            .pool_idle_timeout(IDLE)
+            .redirect(redirect::Policy::none())
+            .retry(retry::never())
+            .http1_only()
+            .no_gzip()
+            .user_agent(concat!("onsale/", env!("CARGO_PKG_VERSION")));
+        if plain {
+            if !is_loopback(&url) {
+                tracing::warn!("toss.url is plain http to another machine: the secret travels in the clear");
+            }
+            // The system's root certificates aren't needed, and a small container has none.
+            builder = builder.tls_certs_only([]);
+        }
+        let client = builder.build().map_err(|error| TossError::Client(chain(&error)))?;
+        let credentials = STANDARD.encode(format!("{}:", config.secret.expose()));
+        let mut authorization =
+            HeaderValue::from_str(&format!("Basic {credentials}")).map_err(|_| TossError::Secret)?;
+        authorization.set_sensitive(true);
+        Ok(Self { client, base: url.as_str().trim_end_matches('/').to_owned(), authorization })
+    }
+
+    async fn capture(&self, capture: Capture) -> CaptureOutcome {
+        if !self.takes(capture.currency) {
+            return answer::declined("UNSUPPORTED_CURRENCY", "The gateway takes won only.");
+        }
+        let body = json!({
+            "paymentKey": capture.payment_key.as_str(),
+            "orderId": capture.order_id.as_str(),
+            "amount": capture.amount.minor(),
+        });
+        let request = self.post("/v1/payments/confirm", capture.idempotency_key.as_str(), &body);
+        let reply = match self.send("confirm", request).await {
+            Ok(reply) => reply,
+            Err(why) => return CaptureOutcome::Unknown { why },
+        };
+        match answer::capture(&reply, &capture) {
+            answer::OrLook::Answered(outcome) => outcome,
+            answer::OrLook::Look { .. } => self.look_at_capture(capture).await,
+        }
+    }
+
+    /// Asks what the payment is, which the gateway says that it dealt with before.
+    async fn look_at_capture(&self, capture: Capture) -> CaptureOutcome {
+        let Capture { payment_key, order_id, amount: asked, .. } = capture;
+        match self.look(Find { order_id, payment_key: Some(payment_key) }).await {
+            Found::Captured { payment_key, amount, cancelled_amount: Money::ZERO, approved_at }
+                if amount == asked =>
+            {
+                CaptureOutcome::Captured { payment_key, transaction: None, approved_at }
+            }
+            Found::NotCaptured(NotCaptured::Declined { code, reason }) => {
+                CaptureOutcome::Declined { code, reason }
+            }
+            Found::NotCaptured(NotCaptured::Expired) => answer::expired(),
+            Found::Captured { .. }
+            | Found::NotCaptured(NotCaptured::Open)
+            | Found::NoSuchOrder
+            | Found::Unknown { .. } => CaptureOutcome::Unknown { why: Why::AlreadyProcessed },
+        }
+    }
+
+    async fn look(&self, find: Find) -> Found {
+        let path = match &find.payment_key {
+            Some(key) => format!("/v1/payments/{}", key.as_str()),
+            None => format!("/v1/payments/orders/{}", find.order_id),
+        };
+        match self.send("find", self.get(&path)).await {
+            Ok(reply) => answer::find(&reply, &find),
+            Err(why) => Found::Unknown { why },
+        }
+    }
+
+    async fn give_back(&self, cancel: Cancel) -> CancelOutcome {
+        let reason: String = cancel.reason.chars().take(CANCEL_REASON_LEN_MAX).collect();
+        let path = format!("/v1/payments/{}/cancel", cancel.payment_key.as_str());
+        let body = json!({"cancelReason": reason, "cancelAmount": cancel.amount.minor()});
+        let request = self.post(&path, cancel.idempotency_key.as_str(), &body);
+        let reply = match self.send("cancel", request).await {
+            Ok(reply) => reply,
+            Err(why) => return CancelOutcome::Unknown { why },
+        };
+        match answer::cancel(&reply, &cancel) {
+            answer::OrLook::Answered(outcome) => outcome,
+            answer::OrLook::Look { code, reason } => {
+                let request = self.get(&format!("/v1/payments/{}", cancel.payment_key.as_str()));
+                let looked = self.send("find", request).await;
+                answer::cancelled_before(looked.ok().as_ref(), &cancel, code, reason)
+            }
+        }
+    }
+
+    fn get(&self, path: &str) -> RequestBuilder {
+        self.client.get(format!("{}{path}", self.base)).header(AUTHORIZATION, self.authorization.clone())
+    }
+
+    fn post(&self, path: &str, idempotency_key: &str, body: &Value) -> RequestBuilder {
+        self.client
+            .post(format!("{}{path}", self.base))
+            .header(AUTHORIZATION, self.authorization.clone())
+            .header(CONTENT_TYPE, "application/json")
+            .header("idempotency-key", idempotency_key)
+            .body(body.to_string())
+    }
+
+    async fn send(&self, call: &'static str, request: RequestBuilder) -> Result<Reply, Why> {
+        let failed = |error: reqwest::Error| {
+            let why = why(&error);
+            // The URL holds the payment key.
+            let error = chain(&error.without_url());
+            tracing::warn!(call, why = why.as_str(), error, "the payment gateway gave no answer");
+            why
+        };
+        let response = request.send().await.map_err(failed)?;
+        read(response).await.map_err(|unread| match unread {
+            Unread::Error(error) => failed(error),
+            Unread::TooLarge => {
+                tracing::warn!(call, "the payment gateway's answer is too large to be one");
+                Why::NotUnderstood
+            }
+        })
+    }
+
+    /// Waits for an outcome and measures it.
+    async fn timed<T>(
+        call: &'static str,
+        label: fn(&T) -> &'static str,
+        answer: impl Future<Output = T>,
+    ) -> T {
+        let watch = Stopwatch::start();
+        let outcome = answer.await;
+        let seconds = watch.elapsed().as_secs_f64();
+        metrics::histogram!("onsale_gateway_seconds", "gateway" => "toss", "call" => call, "outcome" => label(&outcome))
+            .record(seconds);
+        outcome
+    }
+}
+
+impl Gateway for Toss {
+    fn name(&self) -> &'static str {
+        "toss"
+    }
+
+    fn takes(&self, currency: Currency) -> bool {
+        currency.as_str() == answer::CURRENCY
+    }
+
+    fn confirm(&self, capture: Capture) -> Answer<'_, CaptureOutcome> {
+        Box::pin(Self::timed("confirm", CaptureOutcome::as_str, self.capture(capture)))
+    }
+
+    fn find(&self, find: Find) -> Answer<'_, Found> {
+        Box::pin(Self::timed("find", Found::as_str, self.look(find)))
+    }
+
+    fn cancel(&self, cancel: Cancel) -> Answer<'_, CancelOutcome> {
+        Box::pin(Self::timed("cancel", CancelOutcome::as_str, self.give_back(cancel)))
+    }
+
+    fn read_notice(&self, body: &[u8]) -> Option<OrderId> {
+        answer::notice(body)
+    }
+}
+
+/// What kept an answer from being read to its end.
+enum Unread {
+    Error(reqwest::Error),
+    TooLarge,
+}
+
+async fn read(mut response: Response) -> Result<Reply, Unread> {
+    let status = response.status().as_u16();
+    let mut body = Vec::new();
+    while let Some(piece) = response.chunk().await.map_err(Unread::Error)? {
+        if body.len() + piece.len() > BODY_BYTES_MAX {
+            return Err(Unread::TooLarge);
+        }
+        body.extend_from_slice(&piece);
+    }
+    Ok(Reply { status, body })
+}
+
+/// Reads from an error whether anything was sent. A request's head goes out only on a connection that stands.
+fn why(error: &reqwest::Error) -> Why {
+    if error.is_connect() || error.is_builder() {
+        Why::NotSent
+    } else if error.is_timeout() {
+        Why::TimedOut
+    } else {
+        Why::Broken
+    }
+}
+
+/// Writes an error with its causes; its own text tells only that there was one.
+fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let _ = write!(text, ": {error}");
+        cause = error.source();
+    }
+    text
+}
+
+fn is_loopback(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default();
+    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<core::net::IpAddr>();
+    host == "localhost" || address.is_ok_and(|address| address.is_loopback())
+}

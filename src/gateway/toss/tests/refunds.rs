@@ -1,0 +1,70 @@
+//! Giving money back, row by row of the table.
+
+use super::*;
+
+#[tokio::test]
+async fn money_is_given_back_with_its_amount_and_a_reason_that_fits() {
+    let played = play([json(200, &cancelled())]).await;
+    let long = Cancel { reason: "이유".repeat(200), ..cancel() };
+    let outcome = played.toss.cancel(long).await;
+    assert_eq!(outcome, CancelOutcome::Cancelled { transaction: Some(Said::new("C1")) });
+    let requests = played.requests();
+    let (head, body) = requests[0].split_once("\r\n\r\n").unwrap();
+    assert!(head.starts_with(&format!("POST /v1/payments/{KEY}/cancel HTTP/1.1")), "{head}");
+    assert!(head.contains("idempotency-key: cancel-1"), "{head}");
+    let body: Value = serde_json::from_str(body).unwrap();
+    assert_eq!(body["cancelAmount"], 340_000);
+    assert_eq!(body["cancelReason"].as_str().unwrap().chars().count(), 200);
+}
+
+#[tokio::test]
+async fn what_was_cancelled_before_counts_as_cancelled() {
+    let again = async |first: Play, looked: Play| play([first, looked]).await.toss.cancel(cancel()).await;
+    let whole = CancelOutcome::Cancelled { transaction: Some(Said::new("C1")) };
+    for code in ["ALREADY_CANCELED_PAYMENT", "ALREADY_REFUND_PAYMENT", "NOT_CANCELABLE_AMOUNT"] {
+        assert_eq!(again(error(400, code), json(200, &cancelled())).await, whole);
+    }
+    let fails = || error(500, "COMMON_ERROR");
+    let unseen = again(error(400, "ALREADY_CANCELED_PAYMENT"), fails()).await;
+    assert_eq!(unseen, CancelOutcome::Cancelled { transaction: None });
+    let unseen = again(error(403, "NOT_CANCELABLE_PAYMENT"), fails()).await;
+    assert_eq!(unseen, CancelOutcome::Unknown { why: Why::Failed });
+    let still_there = again(error(403, "NOT_CANCELABLE_PAYMENT"), json(200, &payment(&json!({})))).await;
+    assert!(matches!(still_there, CancelOutcome::Refused { .. }), "{still_there:?}");
+}
+
+#[tokio::test]
+async fn a_cancellation_is_refused_only_where_asking_again_would_not_help() {
+    let answered = async |play: Play| self::play([play]).await.toss.cancel(cancel()).await;
+    for (status, code) in [
+        (403, "EXCEED_MAX_REFUND_DUE"),
+        (400, "REFUND_REJECTED"),
+        (404, "NOT_FOUND_PAYMENT"),
+        (400, "INVALID_REQUEST"),
+        (403, "NOT_ALLOWED_PARTIAL_REFUND"),
+    ] {
+        let outcome = answered(error(status, code)).await;
+        let CancelOutcome::Refused { code: said, .. } = outcome else { panic!("{code}: {outcome:?}") };
+        assert_eq!(said.as_str(), code);
+    }
+    let in_progress = payment(&json!({
+        "status": "PARTIAL_CANCELED", "balanceAmount": 340_000, "cancels": [{"cancelStatus": "IN_PROGRESS"}],
+    }));
+    let partly = payment(&json!({"status": "PARTIAL_CANCELED", "balanceAmount": 1}));
+    for (play, why) in [
+        (error(500, "FAILED_REFUND_PROCESS"), Why::Failed),
+        (error(400, "PROVIDER_ERROR"), Why::Failed),
+        (error(403, "NOT_AVAILABLE_BANK"), Why::Failed),
+        (error(403, "EXCEED_MAX_REFUND_AMOUNT"), Why::Failed),
+        (error(403, "FORBIDDEN_CONSECUTIVE_REQUEST"), Why::UnderWay),
+        (error(409, "IDEMPOTENT_REQUEST_PROCESSING"), Why::UnderWay),
+        (json(200, &in_progress), Why::UnderWay),
+        (error(401, "UNAUTHORIZED_KEY"), Why::Misconfigured),
+        (error(403, "FORBIDDEN_REQUEST"), Why::Misconfigured),
+        (json(200, &payment(&json!({}))), Why::NotUnderstood),
+        (json(200, &partly), Why::NotUnderstood),
+        (Play::Raw(Vec::new()), Why::Broken),
+    ] {
+        assert_eq!(answered(play).await, CancelOutcome::Unknown { why });
+    }
+}

@@ -1,0 +1,84 @@
+//! The mock's sockets: as the engine's server, but for one thing that no server should do: close a connection instead of answering.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::response::Response;
+use hyper::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tower::ServiceExt;
+
+/// The open connections; more wait in the system's queue.
+const CONNECTIONS_MAX: usize = 1024;
+/// How long a connection may take to send the head of its next request.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a stop waits for what is under way.
+const DRAIN: Duration = Duration::from_secs(5);
+/// The pause after an accept that failed.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Marks a response that isn't to be sent: the connection is closed instead.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Dropped;
+
+impl fmt::Display for Dropped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("closed on demand")
+    }
+}
+
+impl std::error::Error for Dropped {}
+
+/// Serves until `shutdown`, then answers what is under way.
+pub(super) async fn serve(listener: TcpListener, router: Router, shutdown: CancellationToken) {
+    let permits = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let mut connections = JoinSet::new();
+    while let Some(Ok(permit)) = shutdown.run_until_cancelled(permits.clone().acquire_owned()).await {
+        let Some(accepted) = shutdown.run_until_cancelled(listener.accept()).await else { break };
+        let Ok((stream, _)) = accepted else {
+            tokio::time::sleep(ACCEPT_PAUSE).await;
+            continue;
+        };
+        let (router, shutdown) = (router.clone(), shutdown.clone());
+        connections.spawn(async move {
+            connection(stream, router, shutdown).await;
+            drop(permit);
+        });
+        while connections.try_join_next().is_some() {}
+    }
+    drop(listener);
+    let all = async { while connections.join_next().await.is_some() {} };
+    // What isn't done by then was told to take long.
+    let _ = tokio::time::timeout(DRAIN, all).await;
+}
+
+async fn connection(stream: TcpStream, router: Router, shutdown: CancellationToken) {
+    let _ = stream.set_nodelay(true);
+    let service = service_fn(move |request: Request<Incoming>| answer(router.clone(), request));
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);
+    let mut connection = std::pin::pin!(http.serve_connection(TokioIo::new(stream), service));
+    // An error is a client that left, or a connection closed on demand.
+    if shutdown.run_until_cancelled(connection.as_mut()).await.is_none() {
+        connection.as_mut().graceful_shutdown();
+        let _ = connection.await;
+    }
+}
+
+async fn answer(router: Router, request: Request<Incoming>) -> Result<Response<Body>, Dropped> {
+    let response = match router.oneshot(request).await {
+        Ok(response) => response,
+        Err(never) => match never {},
+    };
+    if response.extensions().get::<Dropped>().is_some() { Err(Dropped) } else { Ok(response) }
+}
