@@ -108,6 +108,7 @@ pub fn init_metrics(
 
 fn describe_metrics() {
     crate::engine::Engine::describe_metrics();
+    crate::http::routes::payments::describe_metrics();
     crate::gateway::describe_metrics();
     crate::http::request::describe_metrics();
     crate::http::server::describe_metrics();

@@ -4,11 +4,12 @@
 //! days of the week and times of day stay. Absent on purpose: the secrets (`config::demo_secrets`).
 
 use axum::Router;
-use onsale::config::Config;
+use onsale::config::{Config, Secret};
 use onsale::domain::ids::UserId;
 use onsale::domain::time::{Seconds, Timestamp};
 use onsale::engine::Engine;
 use onsale::http::auth::Role;
+use onsale::mock_gateway::{DEMO_SECRET, MockConfig, MockGateway, Running};
 use serde_json::Value;
 
 use super::crowd::Crowd;
@@ -28,6 +29,20 @@ const MINUTE_MS: u64 = 60_000;
 const AHEAD_MS: u64 = 3 * DAY_MS;
 /// When the sales open that one can watch opening.
 const SOON_MINUTES: [u64; 3] = [2, 5, 10];
+
+/// Starts a mock gateway and has the engine use it, unless the settings name another one.
+pub(super) async fn start_gateway(config: &mut Config, urls: &Urls) -> Result<Option<Running>, Failure> {
+    if config.payments.toss_url.is_some() || config.payments.toss_secret.is_some() {
+        return Ok(None);
+    }
+    let webhook_url = format!("{}/api/v1/webhooks/payments/toss", urls.base());
+    let seed = getrandom::u64().map_err(Failure::failed)?;
+    let mock = MockConfig { webhook_url: Some(webhook_url), seed, ..MockConfig::default() };
+    let running = MockGateway::start(mock).await.map_err(Failure::failed)?;
+    config.payments.toss_url = Some(running.url().to_owned());
+    config.payments.toss_secret = Some(Secret::new(DEMO_SECRET));
+    Ok(Some(running))
+}
 
 /// Imports the theatre, unless there is a catalogue already.
 pub(super) async fn import_into_empty(
@@ -104,12 +119,29 @@ Try it (paste one after the other)
 
   # see the reservation
   curl -sw '\\n' '{api}/reservations' -H 'Authorization: Bearer {token}'
-
+{pay}
 {crowd}Stop it with Ctrl-C; the next start goes on with the same data and tokens ({dir}).
 ",
+        pay = urls.checkout().map(|checkout| pay_by_card(&api, checkout, &token)).unwrap_or_default(),
         soon = schedules.iter().filter(|entry| opens_soon(&entry.read(), now)).count(),
         dir = config.server.data_dir.display(),
     ))
+}
+
+/// Returns how to pay for the newest hold at the mock gateway: on its page, or without.
+fn pay_by_card(api: &str, checkout: &str, token: &str) -> String {
+    format!(
+        r#"
+  # pay for them by card: start a payment, agree at the checkout (or open the page that is printed, and click), confirm
+  api() {{ curl -s -H 'Authorization: Bearer {token}' -H 'Content-Type: application/json' "$@"; }}
+  of() {{ grep -o "\"$1\":\"*[^\",}}]*" | head -1 | sed 's/.*[:"]//'; }}
+  HELD=$(api '{api}/reservations?status=held&limit=1'); ID=$(echo "$HELD" | of reservationId); WON=$(echo "$HELD" | of amount)
+  ORDER=$(api '{api}/payments' -H "Idempotency-Key: $RANDOM" -d "{{\"reservationId\":\"$ID\",\"method\":\"card\"}}" | of orderId)
+  echo "{checkout}/checkout?orderId=$ORDER&amount=$WON"
+  KEY=$(api '{checkout}/checkout' -d "{{\"orderId\":\"$ORDER\",\"amount\":$WON}}" | of paymentKey)
+  api "{api}/payments/$ORDER/confirm" -d "{{\"paymentKey\":\"$KEY\"}}"; echo
+"#
+    )
 }
 
 fn opens_soon(schedule: &onsale::domain::schedule::Schedule, now: Timestamp) -> bool {

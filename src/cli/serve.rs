@@ -19,7 +19,9 @@ use clap::{Arg, ArgAction, ArgMatches, Command};
 use metrics_exporter_prometheus::PrometheusHandle;
 use onsale::clock::{Clock, Stopwatch, SystemClock};
 use onsale::config::{Config, Secret, demo_secrets};
-use onsale::engine::Engine;
+use onsale::engine::{Engine, EngineConfig};
+use onsale::gateway::Gateway;
+use onsale::gateway::toss::{Toss, TossConfig};
 use onsale::http::HttpParts;
 use onsale::http::app::App;
 use onsale::http::limits::ServerLimits;
@@ -38,6 +40,7 @@ use super::{demo, load, stopped};
 
 /// The histograms with buckets of their own: entries in one flush, in steps of four; and waits, which take minutes.
 const BUCKETS: &[(&str, &[f64])] = &[
+    ("onsale_gateway_seconds", &[0.01, 0.03, 0.1, 0.3, 1.0, 2.0, 3.0, 5.0, 10.0, 20.0, 60.0, 120.0]),
     ("onsale_journal_batch_entries", &[1.0, 4.0, 16.0, 64.0, 256.0, 1024.0, 4096.0, 16384.0]),
     (
         "onsale_queue_wait_seconds",
@@ -116,7 +119,11 @@ async fn serve(config: Config, demo: bool, wanted: Option<Wanted>) -> Result<(),
     warn_of_few_files(&config);
 
     let (first, second) = bind_twice(config.server.listen)?;
-    let mut urls = Urls { api: address_of(&second)?, metrics: None };
+    let mut urls = Urls { api: address_of(&second)?, metrics: None, checkout: None };
+    let mut config = config;
+    let mock = if demo { demo::start_gateway(&mut config, &urls).await? } else { None };
+    urls.checkout = mock.as_ref().map(|mock| mock.url().to_owned());
+    let gateway = gateway(&config)?;
     let limits = ServerLimits::new(&config.server, &config.limits);
     let mut servers = tokio::task::JoinSet::new();
     // Bound now, so that a taken address is told at once; served when there is an engine to tell of.
@@ -124,7 +131,7 @@ async fn serve(config: Config, demo: bool, wanted: Option<Wanted>) -> Result<(),
     urls.metrics = metrics_listener.as_ref().map(address_of).transpose()?;
 
     let starting = Starting::begin(first, &config, &parts);
-    let opened = open(&config, clock, &shutdown).await;
+    let opened = open(&config, clock, gateway, &shutdown).await;
     let engine = match opened {
         Some(Ok(engine)) => engine,
         Some(Err(failure)) => return Err(failure),
@@ -172,6 +179,9 @@ async fn serve(config: Config, demo: bool, wanted: Option<Wanted>) -> Result<(),
         tracing::error!(%error, "the crowd ended early");
     }
     let closed = engine.close().await;
+    if let Some(mock) = mock {
+        mock.stop().await;
+    }
     served?;
     closed.map_err(|error| {
         Failure::Failed(format!(
@@ -182,10 +192,28 @@ async fn serve(config: Config, demo: bool, wanted: Option<Wanted>) -> Result<(),
     Ok(())
 }
 
+/// Makes the gateway's client, where the settings name one.
+fn gateway(config: &Config) -> Result<Option<Arc<dyn Gateway>>, Failure> {
+    let (url, secret) = match (&config.payments.toss_url, &config.payments.toss_secret) {
+        (None, None) => return Ok(None),
+        (Some(url), Some(secret)) => (url, secret),
+        (None, Some(_)) => {
+            return Err(Failure::settings("toss.secret is set, and toss.url isn't: set both, or none"));
+        }
+        (Some(_), None) => {
+            return Err(Failure::settings("toss.url is set, and toss.secret isn't: set both, or none"));
+        }
+    };
+    let timeout = Duration::from_secs(config.payments.toss_timeout_seconds);
+    let toss = TossConfig { timeout, ..TossConfig::new(url.as_str(), secret.clone()) };
+    Ok(Some(Arc::new(Toss::new(&toss).map_err(Failure::settings)?)))
+}
+
 /// Opens the engine, and says now and then that it goes on; nothing when it was stopped meanwhile.
 async fn open(
     config: &Config,
     clock: Arc<dyn Clock>,
+    gateway: Option<Arc<dyn Gateway>>,
     shutdown: &CancellationToken,
 ) -> Option<Result<Engine, Failure>> {
     let watch = Stopwatch::start();
@@ -198,7 +226,7 @@ async fn open(
         }
     };
     tokio::select! {
-        opened = Engine::open(stopped::engine_config(config, clock)) => {
+        opened = Engine::open(EngineConfig { gateway, ..stopped::engine_config(config, clock) }) => {
             Some(opened.map_err(|error| stopped::not_opened(&error)))
         }
         () = progress => None,
@@ -295,6 +323,8 @@ pub(super) struct Urls {
     api: SocketAddr,
     /// The address of `/metrics`, where that is another.
     metrics: Option<SocketAddr>,
+    /// Where the demonstration's gateway is.
+    checkout: Option<String>,
 }
 
 impl Urls {
@@ -306,6 +336,11 @@ impl Urls {
     /// Tells whether others than this machine can reach it.
     pub(super) fn is_public(&self) -> bool {
         !self.api.ip().is_loopback()
+    }
+
+    /// Returns where the demonstration's gateway is, if it has one.
+    pub(super) fn checkout(&self) -> Option<&str> {
+        self.checkout.as_deref()
     }
 
     fn ready(&self) -> String {

@@ -169,6 +169,8 @@ settings! {
         toss_url: Option<String> = "toss.url", "URL", "", |t| value::optional(t, value::url), false;
         /// The gateway's secret key.
         toss_secret: Option<Secret> = "toss.secret", "text", "", |t| value::optional(t, value::secret), true;
+        /// How long the gateway may take to answer before it is asked again what became of the payment.
+        toss_timeout_seconds: u64 = "toss.timeout_seconds", "seconds", "10", |t| value::number(t, 1, 120), false;
     }
     /// What is logged.
     log: LogConfig {

@@ -50,6 +50,9 @@ pub enum EngineError {
     /// The users' actor refused: nothing changed.
     #[error("what was asked of a user was refused: {0:?}")]
     UsersRefused(users::Refusal),
+    /// No gateway is set up, and this needs one.
+    #[error("no payment gateway is set up")]
+    NoGateway,
 }
 
 impl From<Refusal> for EngineError {

@@ -9,6 +9,7 @@
 //! Absent on purpose: HTTP, tokens, JSON. An embedder uses [`Engine`] as the HTTP layer does.
 
 mod catalogue_actor;
+mod driving;
 mod error;
 mod history;
 mod keeper;
@@ -60,6 +61,7 @@ use crate::domain::keys::KeyUse;
 use crate::domain::schedule::{Command, Limits, Reservation, ReservationRef};
 use crate::domain::time::{Seconds, Timestamp};
 use crate::domain::waiting_room::{self, Ticket};
+use crate::gateway::Gateway;
 use crate::journal::{Journal, JournalConfig, Medium, Position};
 
 /// What an engine is opened with.
@@ -84,6 +86,8 @@ pub struct EngineConfig {
     pub clock: Arc<dyn Clock>,
     /// Where the journal lives instead of the disk, in tests.
     pub medium: Option<Arc<dyn Medium>>,
+    /// The payment gateway. Default: none, and payments through one are refused.
+    pub gateway: Option<Arc<dyn Gateway>>,
 }
 
 impl EngineConfig {
@@ -99,6 +103,7 @@ impl EngineConfig {
             snapshot_every: Duration::from_mins(10),
             clock: Arc::new(SystemClock::new()),
             medium: None,
+            gateway: None,
         }
     }
 
@@ -136,6 +141,15 @@ impl Engine {
             "How long a command waited for its schedule's actor"
         );
         describe_counter!("onsale_sign_ups_total", "Users who signed up");
+        describe_counter!("onsale_payments_total", "Payments, by what became of them");
+        describe_counter!(
+            "onsale_refunds_refused_total",
+            "Tries of giving money back that a gateway refused"
+        );
+        describe_counter!(
+            "onsale_gateway_surprises_total",
+            "Confirmed reservations whose money was given back at the gateway, not by this engine"
+        );
         describe_counter!("onsale_queue_joins_total", "Places taken in waiting rooms");
         describe_counter!("onsale_queue_admissions_total", "Users let in from waiting rooms");
         describe_counter!("onsale_queue_ends_total", "Places that ended, by reason");
@@ -421,6 +435,7 @@ impl Engine {
     /// When the journal had failed; what is durable is found at the next start.
     pub async fn close(self) -> Result<(), EngineError> {
         self.snapshots.abort();
+        self.shared.till.drives.close();
         if let Err(error) = self.snapshot().await {
             tracing::warn!(%error, "no snapshot was taken at the end; the next start replays more");
         }

@@ -1,20 +1,13 @@
-//! Accounts and payments as the engine keeps them, and the saga that runs between them.
-//!
-//! ```text
-//! pay → Started ─▶ drive: next step → take it outside → note what came of it ─▶ … ─▶ settled
-//! ```
-//!
-//! A payment is driven by one task at a time, whoever asks for it: the request that began it, a later one, a
-//! notice of the gateway, or recovery. Each step was announced by a durable event before it is taken (V1), and can be taken again.
+//! Accounts and payments as the engine keeps them, and what is asked of them. What then happens by itself is driven: see `driving`.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use dashmap::DashMap;
 use kameo::actor::ActorRef;
-use tokio::sync::{Semaphore, watch};
 
 use super::catalogue_actor::Supervisor;
+use super::driving::{Drives, Until};
 use super::error::EngineError;
 use super::keeper::{self, Aggregate, Done, Found, Kept};
 use super::shared::Shared;
@@ -24,18 +17,12 @@ use crate::domain::cause::{By, Cause};
 use crate::domain::ids::{PaymentId, PaymentNumber, ScheduleNumber, UserId};
 use crate::domain::keys::KeyUse;
 use crate::domain::money::{Currency, Money};
-use crate::domain::payments::{self, Failure, Method, Outcome, Payment, Payments, State, Step};
-use crate::domain::schedule::{self, Caller, Refusal, ReservationRef, ReservationStatus};
+use crate::domain::payments::{self, Method, Payment, Payments};
+use crate::domain::schedule::{Refusal, ReservationRef, ReservationStatus};
 use crate::domain::time::Timestamp;
-use crate::domain::waiting_room;
+use crate::gateway::{Gateway, PaymentKey};
 use crate::record;
 use crate::recovery::KEYS_MAX;
-
-/// How many refunds of a cancelled schedule, or payments that recovery goes on with, are under way at once.
-const AT_ONCE_MAX: usize = 32;
-/// The first and the longest wait before a step that couldn't be taken is tried again.
-const AGAIN_FIRST: Duration = Duration::from_millis(50);
-const AGAIN_LONGEST: Duration = Duration::from_mins(1);
 
 impl Aggregate for Accounts {
     type Command = accounts::Command;
@@ -126,25 +113,20 @@ impl Aggregate for Payments {
 pub(super) struct Till {
     accounts: Vec<Arc<Kept<Accounts>>>,
     payments: DashMap<ScheduleNumber, Arc<Kept<Payments>>>,
-    /// Whoever waits for a payment follows the task that drives it.
-    driven: DashMap<PaymentId, watch::Receiver<()>>,
-    at_once: Arc<Semaphore>,
+    pub(super) gateway: Option<Arc<dyn Gateway>>,
+    pub(super) drives: Drives,
 }
 
 impl Till {
     pub(super) fn new(
         mut accounts: hashbrown::HashMap<Shard, Accounts>,
         payments: hashbrown::HashMap<ScheduleNumber, Payments>,
+        gateway: Option<Arc<dyn Gateway>>,
     ) -> Self {
         let shard = |shard| accounts.remove(&shard).unwrap_or_else(|| Accounts::new(shard, KEYS_MAX));
         let accounts = Shard::all().map(shard).map(|shard| Arc::new(Kept::new(shard))).collect();
-        let payments = payments.into_iter().map(|(number, payments)| (number, Arc::new(Kept::new(payments))));
-        Self {
-            accounts,
-            payments: payments.collect(),
-            driven: DashMap::new(),
-            at_once: Arc::new(Semaphore::new(AT_ONCE_MAX)),
-        }
+        let payments = payments.into_iter().map(|(number, payments)| (number, kept(payments)));
+        Self { accounts, payments: payments.collect(), gateway, drives: Drives::default() }
     }
 
     /// Starts the actors of what is there.
@@ -178,9 +160,32 @@ impl Till {
     }
 
     fn payments_of_new(&self, number: ScheduleNumber) -> Arc<Kept<Payments>> {
-        let fresh = || Arc::new(Kept::new(Payments::new(number, KEYS_MAX)));
+        let fresh = || kept(Payments::new(number, KEYS_MAX));
         Arc::clone(&self.payments.entry(number).or_insert_with(fresh))
     }
+}
+
+fn kept(payments: Payments) -> Arc<Kept<Payments>> {
+    Arc::new(Kept::new(payments).followed(count))
+}
+
+/// Counts what has just become durable.
+fn count(event: &payments::Event) {
+    use payments::Event;
+    let outcome = match event {
+        Event::Started { .. } => "started",
+        Event::Completed { .. } => "completed",
+        Event::Failed { .. } => "failed",
+        Event::Refunded { .. } => "refunded",
+        Event::Accepted { .. }
+        | Event::CaptureBegun { .. }
+        | Event::Declined { .. }
+        | Event::Captured { .. }
+        | Event::Confirmed { .. }
+        | Event::RefundBegun { .. }
+        | Event::KeyKept { .. } => return,
+    };
+    metrics::counter!("onsale_payments_total", "outcome" => outcome).increment(1);
 }
 
 /// A payment to make.
@@ -263,13 +268,34 @@ impl Engine {
         self.shared.till.payments(schedule)?.read().numbered(number).cloned()
     }
 
+    /// Counts the payments of all schedules that are under way, which takes as long as there are such.
+    pub fn payments_under_way(&self) -> payments::Counts {
+        let mut counts = payments::Counts::default();
+        for entry in &self.shared.till.payments {
+            entry.read().under_way().for_each(|payment| counts.add(payment.state));
+        }
+        counts
+    }
+
+    /// Counts the payments of a schedule, which takes as long as there are any.
+    pub fn payments_of_schedule(&self, number: ScheduleNumber) -> payments::Counts {
+        let mut counts = payments::Counts::default();
+        if let Some(payments) = self.shared.till.payments(number) {
+            payments.read().iter().for_each(|payment| counts.add(payment.state));
+        }
+        counts
+    }
+
     /// Makes a payment of a hold. From the balance it is driven until it is settled; through a gateway it is ready for
     /// the checkout.
     ///
     /// # Errors
-    /// As [`Engine::act`]; the refusals of the reservation where it is no live hold of the user.
+    /// As [`Engine::act`]; the refusals of the reservation where it is no live hold of the user; `NoGateway`.
     pub async fn pay(&self, entry: &ScheduleEntry, purchase: Purchase) -> Result<Done<Payment>, EngineError> {
         let Purchase { user, reservation, method, nonce, key } = purchase;
+        if method.needs_gateway() && self.shared.till.gateway.is_none() {
+            return Err(EngineError::NoGateway);
+        }
         let payments = self.shared.till.payments_of_new(entry.number());
         keeper::start(&self.supervisor, &self.shared, &payments).await;
         if let Some(done) = self.paid_before(&payments, key)? {
@@ -282,9 +308,40 @@ impl Engine {
         if replayed || method.needs_gateway() {
             return Ok(Done { answer: started, replayed });
         }
-        self.drive(started.id).await;
+        self.drive(started.id, Until::Settled).await;
         let settled = self.payment(started.id).ok_or(EngineError::OutcomeUnknown)?;
         Ok(Done { answer: settled, replayed: false })
+    }
+
+    /// Goes on with a payment for which the gateway's checkout gave a key: captures it and confirms the reservation. It
+    /// returns once the payment is settled, as soon as the gateway gave no answer that says how it went, or after `patience`: the
+    /// payment goes on without whoever asked.
+    ///
+    /// # Errors
+    /// As [`Engine::act`]; `PaymentRefused` where there is no such payment of the user's or it has another key; `NoGateway`.
+    pub async fn confirm_payment(
+        &self,
+        id: PaymentId,
+        user: UserId,
+        payment_key: &PaymentKey,
+        key: Option<KeyUse>,
+        patience: Duration,
+    ) -> Result<Done<Payment>, EngineError> {
+        if self.shared.till.gateway.is_none() {
+            return Err(EngineError::NoGateway);
+        }
+        let payments = self.shared.till.payments(id.schedule).ok_or(payments::Refusal::NoSuchPayment)?;
+        let accept =
+            payments::Command::Accept { payment: id, user, payment_key: payment_key.as_str().into() };
+        let Done { replayed, .. } = payments.ask(accept, Cause { by: By::User, key }).await?;
+        drop(tokio::time::timeout(patience, self.drive(id, Until::InDoubt)).await);
+        let answer = self.payment(id).ok_or(EngineError::OutcomeUnknown)?;
+        Ok(Done { answer, replayed })
+    }
+
+    /// Returns the gateway, where one is set up.
+    pub fn gateway(&self) -> Option<&dyn Gateway> {
+        self.shared.till.gateway.as_deref()
     }
 
     /// Answers a key that has had its effect, before it is asked whether the hold still lives.
@@ -300,7 +357,7 @@ impl Engine {
             Some(Found::Reused) => Err(EngineError::KeyReused),
             Some(Found::Answered(_, Some(payment))) => {
                 let running = !payment.state.is_settled() && !payment.method.needs_gateway();
-                if running && self.shared.till.driven.contains_key(&payment.id) {
+                if running && self.shared.till.drives.has(payment.id) {
                     return Err(EngineError::InProgress);
                 }
                 Ok(Some(Done { answer: payment, replayed: true }))
@@ -328,237 +385,4 @@ impl Engine {
             | ReservationStatus::Released => Err(Refusal::NotHeld.into()),
         }
     }
-
-    /// Gives the money of a cancelled reservation back, if a payment stood for it; from a balance before this
-    /// returns.
-    pub(super) async fn refund(&self, entry: &ScheduleEntry, id: ReservationRef) {
-        let payment = {
-            let schedule = entry.read();
-            let reservation = schedule.reservation(id);
-            reservation
-                .filter(|reservation| reservation.status == ReservationStatus::Cancelled)
-                .and_then(|reservation| reservation.payment)
-        };
-        let Some(payment) = payment else { return };
-        let through_gateway = self.payment(payment).is_some_and(|payment| payment.method.needs_gateway());
-        if through_gateway {
-            // It follows when the gateway has done it; nobody waits for that.
-            let engine = self.clone();
-            tokio::spawn(async move { engine.drive(payment).await });
-        } else {
-            self.drive(payment).await;
-        }
-    }
-
-    /// Waits until no payment is under way and nothing is owed: what a gateway doesn't answer, it waits for.
-    pub async fn settled(&self) {
-        for payments in self.shared.till.all_payments() {
-            let number = payments.read().schedule();
-            for payment in self.unsettled(number) {
-                self.drive(payment).await;
-            }
-        }
-    }
-
-    /// Returns the payments of a schedule that are under way, and those whose money is to be given back.
-    fn unsettled(&self, number: ScheduleNumber) -> Vec<PaymentId> {
-        let Some(payments) = self.shared.till.payments(number) else { return Vec::new() };
-        let entry = self.schedule_by_number(number);
-        let payments = payments.read();
-        let due = payments.iter().filter(|payment| {
-            let owed = payment.state == State::Completed && is_cancelled(entry.as_deref(), payment);
-            !payment.state.is_settled() || owed
-        });
-        due.map(|payment| payment.id).collect()
-    }
-
-    /// Gives the money of all cancelled reservations of a schedule back, and goes on with whatever isn't settled; a
-    /// bounded number at once, beside everything else.
-    pub(super) fn settle(&self, number: ScheduleNumber) {
-        for payment in self.unsettled(number) {
-            let (engine, at_once) = (self.clone(), Arc::clone(&self.shared.till.at_once));
-            tokio::spawn(async move {
-                let Ok(_permit) = at_once.acquire_owned().await else { return };
-                engine.drive(payment).await;
-            });
-        }
-    }
-
-    /// Drives a payment until it is settled, or follows whoever does. A caller that goes away ends nothing.
-    async fn drive(&self, id: PaymentId) {
-        let mut follow = match self.shared.till.driven.entry(id) {
-            dashmap::Entry::Occupied(driven) => driven.get().clone(),
-            dashmap::Entry::Vacant(vacant) => {
-                let (done, follow) = watch::channel(());
-                vacant.insert(follow.clone());
-                let engine = self.clone();
-                tokio::spawn(async move {
-                    engine.drive_on(id).await;
-                    engine.shared.till.driven.remove(&id);
-                    drop(done);
-                });
-                follow
-            }
-        };
-        // It ends when the sender goes, at the latest when the task panics.
-        while follow.changed().await.is_ok() {}
-    }
-
-    async fn drive_on(&self, id: PaymentId) {
-        let Some(payments) = self.shared.till.payments(id.schedule) else { return };
-        let mut again = AGAIN_FIRST;
-        loop {
-            let Some(payment) = self.payment(id) else { return };
-            let command = match payment.next() {
-                Some(step) => match self.take(&payment, step).await {
-                    Ok(outcome) => payments::Command::Note { payment: id, outcome },
-                    Err(error) => {
-                        if !self.wait_again(&error, &mut again).await {
-                            return;
-                        }
-                        continue;
-                    }
-                },
-                // Given back after it was confirmed, and not refunded yet.
-                None if payment.state == State::Completed && self.is_cancelled(&payment) => {
-                    payments::Command::Refund { payment: id }
-                }
-                None => return,
-            };
-            match payments.ask(command, Cause::default()).await {
-                Ok(_) => again = AGAIN_FIRST,
-                Err(error) => {
-                    if !self.wait_again(&error, &mut again).await {
-                        return;
-                    }
-                }
-            }
-        }
-    }
-
-    /// Waits before a step is tried again; says no when nothing can change any more.
-    async fn wait_again(&self, error: &EngineError, again: &mut Duration) -> bool {
-        if self.shared.journal.failure().is_some() {
-            return false;
-        }
-        tracing::debug!(%error, "a payment's step is tried again");
-        tokio::time::sleep(*again).await;
-        *again = (*again * 2).min(AGAIN_LONGEST);
-        true
-    }
-
-    /// Takes a step outside of the payment.
-    async fn take(&self, payment: &Payment, step: Step) -> Result<Outcome, EngineError> {
-        match step {
-            Step::Hold => self.hold_for(payment).await,
-            Step::Capture => self.capture(payment).await,
-            Step::LetGo => {
-                let (reservation, payment_id) = (payment.reservation, payment.id);
-                let command = schedule::Command::FailPayment { reservation, payment: payment_id };
-                match self.ask_for(payment, command).await {
-                    Ok(()) | Err(EngineError::Refused(_) | EngineError::NoSuchSchedule) => Ok(Outcome::LetGo),
-                    Err(error) => Err(error),
-                }
-            }
-            Step::Confirm => {
-                let (reservation, payment_id) = (payment.reservation, payment.id);
-                let command = schedule::Command::Confirm { reservation, payment: payment_id };
-                match self.ask_for(payment, command).await {
-                    Ok(()) => Ok(Outcome::Confirmed),
-                    Err(EngineError::Refused(_) | EngineError::NoSuchSchedule) => Ok(Outcome::Lost),
-                    Err(error) => Err(error),
-                }
-            }
-            Step::EndPass => self.end_pass(payment).await,
-            Step::GiveBack => self.give_back(payment).await,
-        }
-    }
-
-    async fn hold_for(&self, payment: &Payment) -> Result<Outcome, EngineError> {
-        let caller = Caller::User(payment.user.clone());
-        let (reservation, payment_id) = (payment.reservation, payment.id);
-        let command = schedule::Command::BeginPayment { reservation, caller, payment: payment_id };
-        match self.ask_for(payment, command).await {
-            Ok(()) => {}
-            Err(EngineError::Refused(Refusal::Expired)) => return Ok(Outcome::NotHeld(Failure::TooLate)),
-            Err(EngineError::Refused(_) | EngineError::NoSuchSchedule) => {
-                return Ok(Outcome::NotHeld(Failure::NotHeld));
-            }
-            Err(error) => return Err(error),
-        }
-        // Its seats can't change any more: do they still cost what is paid?
-        let entry = self.schedule_by_number(payment.id.schedule).ok_or(EngineError::NoSuchSchedule)?;
-        let schedule = entry.read();
-        let amount = schedule.reservation(reservation).map(|reservation| schedule.amount(&reservation.seats));
-        Ok(match amount {
-            Some(amount) if amount == payment.amount => Outcome::Held,
-            Some(_) | None => Outcome::NotHeld(Failure::OtherAmount),
-        })
-    }
-
-    async fn capture(&self, payment: &Payment) -> Result<Outcome, EngineError> {
-        let command = accounts::Command::Pay {
-            user: payment.user.clone(),
-            payment: payment.id,
-            amount: payment.amount,
-            currency: payment.currency,
-            nonce: self.random(),
-        };
-        match self.shared.till.accounts(&payment.user).ask(command, Cause::default()).await {
-            Ok(_) => Ok(Outcome::Captured),
-            Err(EngineError::AccountRefused(refusal)) => Ok(Outcome::Declined(match refusal {
-                accounts::Refusal::Insufficient { balance, .. } => Failure::Insufficient { balance },
-                accounts::Refusal::OtherCurrency => Failure::OtherCurrency,
-                accounts::Refusal::TooMuch | accounts::Refusal::NothingTaken => Failure::NotHeld,
-            })),
-            Err(error) => Err(error),
-        }
-    }
-
-    async fn end_pass(&self, payment: &Payment) -> Result<Outcome, EngineError> {
-        let Some(entry) = self.schedule_by_number(payment.id.schedule) else { return Ok(Outcome::PassEnded) };
-        let finish = waiting_room::Command::Finish { user: payment.user.clone() };
-        match self.act_in_room(&entry, finish, Cause::default()).await {
-            Ok(_) | Err(EngineError::RoomRefused(_) | EngineError::NoSuchSchedule) => Ok(Outcome::PassEnded),
-            Err(error) => Err(error),
-        }
-    }
-
-    async fn give_back(&self, payment: &Payment) -> Result<Outcome, EngineError> {
-        let command = accounts::Command::Refund {
-            user: payment.user.clone(),
-            payment: payment.id,
-            amount: payment.amount,
-            nonce: self.random(),
-        };
-        self.shared.till.accounts(&payment.user).ask(command, Cause::default()).await?;
-        Ok(Outcome::GivenBack)
-    }
-
-    async fn ask_for(&self, payment: &Payment, command: schedule::Command) -> Result<(), EngineError> {
-        let entry = self.schedule_by_number(payment.id.schedule).ok_or(EngineError::NoSuchSchedule)?;
-        self.ask_schedule(&entry, command, Cause::default()).await.map(drop)
-    }
-
-    fn is_cancelled(&self, payment: &Payment) -> bool {
-        is_cancelled(self.schedule_by_number(payment.id.schedule).as_deref(), payment)
-    }
-
-    /// Returns 64 random bits for an id that can't be guessed.
-    #[expect(clippy::unused_self, reason = "the engine is where randomness comes from")]
-    fn random(&self) -> u64 {
-        let mut bytes = [0; 8];
-        getrandom::fill(&mut bytes).expect("the operating system has random numbers");
-        u64::from_le_bytes(bytes)
-    }
-}
-
-fn is_cancelled(entry: Option<&ScheduleEntry>, payment: &Payment) -> bool {
-    entry.is_some_and(|entry| {
-        let schedule = entry.read();
-        let reservation = schedule.reservation(payment.reservation);
-        reservation.is_some_and(|reservation| {
-            reservation.status == ReservationStatus::Cancelled && reservation.payment == Some(payment.id)
-        })
-    })
 }

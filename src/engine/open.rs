@@ -106,7 +106,7 @@ pub(super) async fn open(config: EngineConfig) -> Result<Engine, EngineOpenError
         catalogue,
         data_dir: config.journal.dir.clone(),
         last_snapshot: snapshot.map_or(u64::MAX, Position::get),
-        till: Till::new(accounts, payments),
+        till: Till::new(accounts, payments, config.gateway.clone()),
         users,
     }));
     let count = schedules.len();

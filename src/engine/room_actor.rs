@@ -325,7 +325,8 @@ fn count_decision(command: &Command, outcome: &Result<RoomActed, EngineError>) {
             | EngineError::NotReady
             | EngineError::OutcomeUnknown
             | EngineError::JournalUnavailable
-            | EngineError::UsersRefused(_),
+            | EngineError::UsersRefused(_)
+            | EngineError::NoGateway,
         ) => "failed",
     };
     metrics::counter!("onsale_decisions_total", "command" => command.name(), "outcome" => outcome)

@@ -327,7 +327,8 @@ fn count_decision(command: &Command, outcome: &Result<Acted, EngineError>) {
             | EngineError::NotReady
             | EngineError::OutcomeUnknown
             | EngineError::JournalUnavailable
-            | EngineError::UsersRefused(_),
+            | EngineError::UsersRefused(_)
+            | EngineError::NoGateway,
         ) => "failed",
     };
     metrics::counter!("onsale_decisions_total", "command" => command.name(), "outcome" => outcome)

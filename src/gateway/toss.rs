@@ -11,7 +11,7 @@
 //! | 200 `READY`, `IN_PROGRESS`, `WAITING_FOR_DEPOSIT`; a cancellation that is `IN_PROGRESS` | `Unknown(UnderWay)` | `Unknown(UnderWay)` |
 //! | 200 of another key, order, amount or currency; unreadable, or over 64 KiB; a 4xx whose code isn't in this table | `Unknown(NotUnderstood)` | the same |
 //! | no connection: refused, no such name, TLS, 3 s over | `Unknown(NotSent)` | the same |
-//! | 30 s over; connection broken, answer cut off | `Unknown(TimedOut)`, `Unknown(Broken)` | the same |
+//! | 10 s over (a setting); connection broken, answer cut off | `Unknown(TimedOut)`, `Unknown(Broken)` | the same |
 //! | 5xx, 408, 429; `PROVIDER_ERROR`, `CARD_PROCESSING_ERROR`, `COMMON_ERROR`, `UNKNOWN_…`, `FAILED_…` | `Unknown(Failed)` | the same, and `NOT_AVAILABLE_BANK`, `EXCEED_MAX_REFUND_AMOUNT` (a day's or month's limit) |
 //! | 409; `IDEMPOTENT_REQUEST_PROCESSING`, `ALREADY_PROCESSING_REQUEST`, `DUPLICATED_REQUEST` | `Unknown(UnderWay)` | the same, and `FORBIDDEN_CONSECUTIVE_REQUEST`, `ALREADY_REFUNDING_PAYMENT` |
 //! | `ALREADY_PROCESSED_PAYMENT`, `ALREADY_COMPLETED_PAYMENT`, `ALREADY_CANCELED_PAYMENT`, `ALREADY_REFUND_PAYMENT`, `DUPLICATED_ORDER_ID` | looks at the payment: `Captured`, `Declined`, or `Unknown(AlreadyProcessed)` | looks at the payment: `Cancelled`; `Refused` only where it still has the money after `NOT_CANCELABLE_…` |
@@ -62,8 +62,9 @@ use crate::domain::money::{Currency, Money};
 pub const BODY_BYTES_MAX: usize = 64 << 10;
 /// How long making a connection may take.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
-/// How long a call may take as a whole; a capture by a card company takes seconds.
-pub const TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a call may take as a whole, unless the settings say otherwise: a capture by a card company takes seconds, and one whose
+/// answer is late is found by asking.
+pub const TIMEOUT: Duration = Duration::from_secs(10);
 /// How long an idle connection is kept: less than servers do, so that none is used while it is being closed.
 const IDLE: Duration = Duration::from_secs(15);
 /// The longest reason of a cancellation, in characters (Toss's own limit).
@@ -197,13 +198,27 @@ impl Toss {
         }
     }
 
+    /// Asks for the payment by its key, which names one checkout exactly, and where that tells nothing by its order.
     async fn look(&self, find: Find) -> Found {
-        let path = match &find.payment_key {
-            Some(key) => format!("/v1/payments/{}", key.as_str()),
-            None => format!("/v1/payments/orders/{}", find.order_id),
-        };
-        match self.send("find", self.get(&path)).await {
-            Ok(reply) => answer::find(&reply, &find),
+        let by_order = format!("/v1/payments/orders/{}", find.order_id);
+        let Some(key) = &find.payment_key else { return self.ask(&by_order, &find).await };
+        let found = self.ask(&format!("/v1/payments/{}", key.as_str()), &find).await;
+        let tells = !matches!(
+            found,
+            Found::NoSuchOrder | Found::Unknown { why: Why::Misconfigured | Why::NotUnderstood }
+        );
+        if tells {
+            return found;
+        }
+        match self.ask(&by_order, &find).await {
+            told @ (Found::Captured { .. } | Found::NotCaptured(_)) => told,
+            Found::NoSuchOrder | Found::Unknown { .. } => found,
+        }
+    }
+
+    async fn ask(&self, path: &str, find: &Find) -> Found {
+        match self.send("find", self.get(path)).await {
+            Ok(reply) => answer::find(&reply, find),
             Err(why) => Found::Unknown { why },
         }
     }

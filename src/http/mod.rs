@@ -9,6 +9,7 @@
 //! Invariants: every error leaves as a [`problem::Problem`]; every extractor of a route is one of
 //! [`extract`] or [`auth`]; time comes from the [`Clock`] alone.
 
+use core::num::NonZeroU32;
 use std::sync::Arc;
 
 use axum::{Router, extract::FromRequestParts, http::request::Parts};
@@ -41,8 +42,15 @@ use self::{
 use crate::{
     clock::Clock,
     config::{AddressRange, Config, PaymentsConfig},
-    domain::money::{Currency, Money},
+    domain::{
+        ids::PaymentId,
+        money::{Currency, Money},
+    },
 };
+
+/// How many notices of one payment have its gateway asked, a second and at once.
+const NOTICES_PER_SECOND: NonZeroU32 = NonZeroU32::MIN;
+const NOTICES_AT_ONCE: NonZeroU32 = NonZeroU32::new(3).expect("three isn't zero");
 
 /// What the extractors and layers share. A clone is a counter.
 #[derive(Clone)]
@@ -60,6 +68,8 @@ pub struct HttpPartsInner {
     pub payments: ChargeSettings,
     /// The limit of the wrong passwords that an account is tried with.
     pub account_limit: AccountRateLimit,
+    /// How often a gateway's notices have it asked about one payment.
+    pub notice_limit: Limiter<PaymentId>,
     /// Hashes and checks passwords.
     pub passwords: Passwords,
     /// How long a token of the built-in sign-in is valid.
@@ -138,6 +148,7 @@ impl HttpParts {
             payments: ChargeSettings::from(&config.payments),
             sign_in_limit: Limiter::new(sign_ins, MINUTE_SECONDS, sign_ins),
             account_limit: AccountRateLimit::new(),
+            notice_limit: Limiter::new(NOTICES_PER_SECOND, NonZeroU32::MIN, NOTICES_AT_ONCE),
             passwords: Passwords::default(),
             session_seconds: config.auth.session_seconds,
             limits: RequestLimits::from(&config.limits),

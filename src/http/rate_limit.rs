@@ -302,6 +302,7 @@ pub async fn sweep_regularly(http: super::HttpParts, shutdown: CancellationToken
         http.rate_limit.sweep(now);
         http.sign_in_limit.sweep(now);
         http.account_limit.limiter.sweep(now);
+        http.notice_limit.sweep(now);
     }
 }
 

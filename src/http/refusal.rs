@@ -42,6 +42,10 @@ pub fn problem(error: EngineError, layout: Option<&Layout>) -> Problem {
             "Nothing can be changed just now: the journal takes no more entries.",
         ),
         EngineError::UsersRefused(refusal) => users_refused(refusal),
+        EngineError::NoGateway => Problem::new(
+            Code::GatewayUnavailable,
+            "The payment gateway is not set up just now; nothing was taken.",
+        ),
     }
 }
 

@@ -11,6 +11,7 @@ mod auth;
 mod catalogue;
 mod events;
 mod feed;
+mod gateway;
 mod general;
 mod history;
 mod import;
@@ -50,6 +51,7 @@ const PATIENCE: Duration = Duration::from_mins(1);
 pub(crate) struct Api {
     pub(crate) server: Server,
     data: TempDir,
+    environment: Vec<(String, String)>,
 }
 
 impl Api {
@@ -61,8 +63,15 @@ impl Api {
     /// The same with more of the environment.
     pub(crate) fn start_with(environment: &[(&str, &str)]) -> Self {
         let data = tempfile::tempdir().unwrap();
-        let server = Server::start_with(data.path(), &quiet(environment));
-        Self { server, data }
+        let environment =
+            environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        Self::on(data, environment)
+    }
+
+    fn on(data: TempDir, environment: Vec<(String, String)>) -> Self {
+        let set: Vec<_> = environment.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let server = Server::start_with(data.path(), &quiet(&set));
+        Self { server, data, environment }
     }
 
     /// Starts a server with one row of `seats` seats, `1-A-1-1` and so on, and an open schedule `s`.
@@ -74,10 +83,9 @@ impl Api {
 
     /// Kills the server where it stands, and starts one on the same directory.
     pub(crate) fn kill_and_restart(self) -> Self {
-        let Self { server, data } = self;
+        let Self { server, data, environment } = self;
         server.kill();
-        let server = Server::start_with(data.path(), &quiet(&[]));
-        Self { server, data }
+        Self::on(data, environment)
     }
 
     /// Calls a route under `/api/v1` without a token.

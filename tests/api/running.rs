@@ -207,7 +207,7 @@ async fn a_stop_answers_what_is_under_way_takes_nothing_new_and_ends_with_0() {
     soon(line.read_exact(&mut asked)).await.unwrap();
     assert_eq!(&asked, b"HTTP/1.1 100 Continue\r\n\r\n");
     line.write_all(begin.as_bytes()).await.unwrap();
-    let Api { server, data } = api;
+    let Api { server, data, environment } = api;
     let stopped = tokio::task::spawn_blocking(move || server.terminate());
     // A listener that is gone says that the stop has begun.
     soon(async { while TcpStream::connect(&address).await.is_ok() {} }).await;
@@ -217,7 +217,7 @@ async fn a_stop_answers_what_is_under_way_takes_nothing_new_and_ends_with_0() {
     assert!(answer.starts_with("HTTP/1.1 201 "), "{answer}");
     assert_eq!(soon(stopped).await.unwrap().code(), Some(0));
     let server = crate::server::Server::start_with(data.path(), &crate::quiet(&[]));
-    let api = Api { server, data };
+    let api = Api { server, data, environment };
     let again = api.user("kim", POST, "/reservations").key("k").json(&hold_of(&[1])).await;
     assert_eq!((again.status, again.header("idempotent-replayed")), (201, "true"));
     assert_eq!(api.user("kim", GET, &path_of(&again.body)).await.ok(200)["status"], "held");

@@ -45,9 +45,7 @@ impl PaymentsImage {
         payments.last = self.last;
         for (mut payment, key) in self.payments {
             payment.key = key;
-            let number = payment.id.number.0;
-            payments.attempts.push_back(number);
-            payments.by_number.insert(number, payment);
+            payments.insert(payment);
         }
         payments.keys = Keys::new(self.keys_max);
         for (key, version, at, number) in self.keys {

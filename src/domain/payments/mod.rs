@@ -20,7 +20,7 @@
 mod image;
 mod saga;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 pub use image::PaymentsImage;
@@ -107,6 +107,31 @@ pub struct Payment {
     pub(crate) key: Option<u128>,
 }
 
+/// How many payments there are of some kinds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counts {
+    /// Those that are being made.
+    pub pending: u64,
+    /// Those whose money is on its way back.
+    pub refunding: u64,
+    /// Those whose money is back.
+    pub refunded: u64,
+}
+
+impl Counts {
+    /// Counts one more.
+    pub const fn add(&mut self, state: State) {
+        match state {
+            State::Begun | State::Capturing | State::Declined | State::Captured | State::Confirmed => {
+                self.pending += 1;
+            }
+            State::Refunding => self.refunding += 1,
+            State::Refunded => self.refunded += 1,
+            State::Ready | State::Completed | State::Failed => {}
+        }
+    }
+}
+
 /// The payments of one schedule.
 #[derive(Debug, Clone)]
 pub struct Payments {
@@ -116,6 +141,8 @@ pub struct Payments {
     last: u32,
     /// Those that may still come to nothing, the oldest first, and others behind them.
     attempts: VecDeque<u32>,
+    /// Those that aren't settled.
+    under_way: BTreeSet<u32>,
     keys: Keys<PaymentNumber>,
     version: u64,
     last_instant: Timestamp,
@@ -129,6 +156,7 @@ impl Payments {
             by_number: BTreeMap::new(),
             last: 0,
             attempts: VecDeque::new(),
+            under_way: BTreeSet::new(),
             keys: Keys::new(keys_max),
             version: 0,
             last_instant: Timestamp::ZERO,
@@ -153,6 +181,11 @@ impl Payments {
     /// Returns every payment that is kept, in order of their numbers.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = &Payment> {
         self.by_number.values()
+    }
+
+    /// Returns the payments that aren't settled, in order of their numbers.
+    pub fn under_way(&self) -> impl Iterator<Item = &Payment> {
+        self.under_way.iter().filter_map(|number| self.by_number.get(number))
     }
 
     /// Returns the number of events so far.
@@ -194,7 +227,20 @@ impl Payments {
             }
             let keyed = payment.method.needs_gateway() && payment.state.is_begun();
             assert!(!keyed || payment.payment_key.is_some(), "what a gateway is asked for has its key");
+            let under_way = self.under_way.contains(&payment.id.number.0);
+            assert_eq!(under_way, !payment.state.is_settled(), "what isn't settled is under way");
         }
+        assert_eq!(self.under_way().count(), self.under_way.len(), "what is under way is kept");
+    }
+
+    /// Puts a payment among those that are kept.
+    fn insert(&mut self, payment: Payment) {
+        let number = payment.id.number.0;
+        if !payment.state.is_settled() {
+            self.under_way.insert(number);
+        }
+        self.attempts.push_back(number);
+        self.by_number.insert(number, payment);
     }
 
     /// Forgets attempts that came to nothing once they are older than `retention`.

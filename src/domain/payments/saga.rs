@@ -429,7 +429,7 @@ impl Payments {
                 }
                 // The same again is answered by how it stands; another key is another checkout.
                 let same = found.payment_key.as_ref() == Some(payment_key);
-                if same && found.state != State::Failed { Ok(None) } else { Err(Refusal::NotReady) }
+                if same { Ok(None) } else { Err(Refusal::NotReady) }
             }
             Command::Note { payment, outcome } => {
                 let found = self.payment(*payment).ok_or(Refusal::NoSuchPayment)?;
@@ -456,7 +456,6 @@ impl Payments {
             Event::Started { number, nonce, reservation, user, method, amount, currency } => {
                 assert_eq!(number.0, self.last + 1, "payments are numbered in order");
                 self.last = number.0;
-                self.attempts.push_back(number.0);
                 let payment = Payment {
                     id: PaymentId { schedule: self.schedule, number: *number, nonce: *nonce },
                     reservation: *reservation,
@@ -473,7 +472,7 @@ impl Payments {
                     refunded_at: None,
                     key: key.map(|key| key.digest),
                 };
-                self.by_number.insert(number.0, payment);
+                self.insert(payment);
             }
             Event::Accepted { number, payment_key } => {
                 let payment = self.go(*number, State::Ready, State::Begun, at);
@@ -535,6 +534,11 @@ impl Payments {
         assert_eq!(payment.state, from, "a payment goes one step at a time");
         payment.state = to;
         payment.updated_at = at;
+        if to.is_settled() {
+            self.under_way.remove(&number.0);
+        } else {
+            self.under_way.insert(number.0);
+        }
         payment
     }
 }

@@ -414,8 +414,22 @@ async fn a_payment_is_found_by_its_key_or_by_its_order() {
 }
 
 #[tokio::test]
+async fn where_the_key_tells_nothing_the_order_is_asked_for() {
+    for nothing in [error(404, "NOT_FOUND_PAYMENT"), Play::Answer(404, String::new())] {
+        let played = play([nothing, json(200, &payment(&json!({})))]).await;
+        let found = played.toss.find(find(Some(KEY))).await;
+        assert!(matches!(found, Found::Captured { .. }), "{found:?}");
+        assert!(played.requests()[1].starts_with(&format!("GET /v1/payments/orders/{ORDER} HTTP/1.1")));
+    }
+}
+
+#[tokio::test]
 async fn what_was_found_is_read_by_its_status() {
-    let found = async |play: Play| self::play([play]).await.toss.find(find(Some(KEY))).await;
+    // What the payment key doesn't tell, the order may: here it doesn't either.
+    let found = async |play: Play| {
+        let nothing = error(404, "NOT_FOUND_PAYMENT");
+        self::play([play, nothing]).await.toss.find(find(Some(KEY))).await
+    };
     let status = |status: &str| json(200, &payment(&json!({"status": status, "balanceAmount": 100_000})));
     let went_back = |found: Found| {
         let Found::Captured { amount, cancelled_amount, .. } = found else { panic!("{found:?}") };

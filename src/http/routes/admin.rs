@@ -21,6 +21,7 @@ use utoipa_axum::routes;
 use self::names::Known;
 use super::schedules::{SeatCounts, find};
 use super::seats::Map as SeatMap;
+use crate::domain::payments::Counts;
 use crate::domain::schedule::{SaleStatus, Schedule};
 use crate::domain::time::Timestamp;
 use crate::domain::waiting_room;
@@ -70,8 +71,29 @@ struct Overview {
     /// Schedules: those on sale first, then by their start; 200 at most.
     schedules: Vec<ScheduleOverview>,
     queue: QueueOverview,
+    /// The payments of all schedules that are under way.
+    payments: PaymentsUnderWay,
     journal: JournalOverview,
     throughput: Throughput,
+}
+
+/// Payments that aren't settled.
+#[derive(Debug, Serialize, ToSchema)]
+struct PaymentsUnderWay {
+    /// Being made; one that stays so waits for the gateway to tell how it went.
+    pending: u64,
+    /// Whose money is on its way back.
+    refunding: u64,
+}
+
+/// The payments of a schedule that are under way, and those that were given back.
+#[derive(Debug, Serialize, ToSchema)]
+struct PaymentsOverview {
+    pending: u64,
+    /// How many refunds are left.
+    refunding: u64,
+    /// How many are done.
+    refunded: u64,
 }
 
 /// Schedules by how far their sale is.
@@ -120,6 +142,7 @@ struct ScheduleOverview {
     last_event_at: String,
     /// Its waiting room, where it has one.
     queue: Option<RoomOverview>,
+    payments: PaymentsOverview,
 }
 
 /// The waiting rooms together.
@@ -236,6 +259,7 @@ async fn overview(State(app): State<App>, _: Admin) -> Json<Overview> {
     let mut entries = app.engine.schedules();
     let (mut sales, mut seats) = (SaleCounts::default(), SeatCounts::default());
     let mut queue = QueueOverview::default();
+    let Counts { pending, refunding, .. } = app.engine.payments_under_way();
     for entry in &entries {
         queue.add(&entry.room().read().overview());
         let schedule = entry.read();
@@ -259,8 +283,9 @@ async fn overview(State(app): State<App>, _: Admin) -> Json<Overview> {
             concerts: catalogue.concerts().count(),
             sales,
             seats,
-            schedules: entries.iter().map(|entry| of_schedule(entry, title(entry), now)).collect(),
+            schedules: entries.iter().map(|entry| of_schedule(&app, entry, title(entry), now)).collect(),
             queue,
+            payments: PaymentsUnderWay { pending, refunding },
             journal: JournalOverview {
                 position: journal.durable().get(),
                 oldest_position: journal.oldest().get(),
@@ -271,7 +296,8 @@ async fn overview(State(app): State<App>, _: Admin) -> Json<Overview> {
     )
 }
 
-fn of_schedule(entry: &ScheduleEntry, concert_title: String, now: Timestamp) -> ScheduleOverview {
+fn of_schedule(app: &App, entry: &ScheduleEntry, concert_title: String, now: Timestamp) -> ScheduleOverview {
+    let Counts { pending, refunding, refunded } = app.engine.payments_of_schedule(entry.number());
     let (mailbox_depth, followers) = (entry.mailbox_depth(), entry.followers());
     let schedule = entry.read();
     ScheduleOverview {
@@ -288,6 +314,7 @@ fn of_schedule(entry: &ScheduleEntry, concert_title: String, now: Timestamp) -> 
         version: schedule.seats_version(),
         last_event_at: schedule.last_instant().to_string(),
         queue: RoomOverview::of(entry, now),
+        payments: PaymentsOverview { pending, refunding, refunded },
     }
 }
 

@@ -15,6 +15,7 @@ use crate::domain::ids::{PaymentId, ReservationId};
 use crate::domain::payments::{Failure, Method, Payment, State as PaymentState};
 use crate::domain::schedule::{Refusal, ReservationRef};
 use crate::engine::{Done, EngineError, Purchase};
+use crate::gateway::PaymentKey;
 use crate::http::app::App;
 use crate::http::auth::User;
 use crate::http::documents::money::of_payment;
@@ -23,9 +24,16 @@ use crate::http::json::Json;
 use crate::http::problem::{Code, Problem};
 use crate::http::refusal::{insufficient, other_currency, problem};
 
+/// The part of a request's time that is waited for the gateway.
+const PATIENCE: f32 = 0.8;
+
 /// Makes the routes of payments.
 pub fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(pay, list)).routes(routes!(read))
+    OpenApiRouter::new()
+        .routes(routes!(pay, list))
+        .routes(routes!(read))
+        .routes(routes!(confirm))
+        .routes(routes!(notice))
 }
 
 /// A reservation to pay for.
@@ -94,11 +102,18 @@ async fn pay(
     let wanted: PayBody = body.parse()?;
     let method = Method::ALL.into_iter().find(|method| method.as_str() == wanted.method);
     let method = method.ok_or_else(|| Problem::invalid_field("method", "not a method of payment"))?;
-    if method.needs_gateway() {
+    if method.needs_gateway() && app.engine.gateway().is_none() {
         return Err(Problem::invalid_field("method", "no gateway is set up for this method"));
     }
     let id = ReservationId::parse(&wanted.reservation_id).map_err(|_| Problem::not_found())?;
     let entry = app.engine.schedule_by_number(id.schedule).ok_or_else(Problem::not_found)?;
+    let currency = entry.read().currency();
+    if method.needs_gateway() && !app.engine.gateway().is_some_and(|gateway| gateway.takes(currency)) {
+        return Err(Problem::new(
+            Code::CurrencyMismatch,
+            format!("The gateway of this method does not take {}.", currency.as_str()),
+        ));
+    }
     let key = app.engine.key(&caller.user_id, "POST /payments", key.as_str(), &body.0);
     let purchase = Purchase {
         user: caller.user_id,
@@ -110,6 +125,93 @@ async fn pay(
     let paid = app.engine.pay(&entry, purchase).await;
     let Done { answer, replayed } = paid.map_err(|error| problem(error, Some(entry.layout())))?;
     Ok(marked(shown(&answer, StatusCode::CREATED)?, replayed))
+}
+
+/// What the gateway's checkout gave.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(example = json!({"paymentKey": "tviva20261120210000abcd1"}))]
+struct ConfirmBody {
+    /// The key that the gateway's checkout handed to the client, as it is.
+    payment_key: String,
+}
+
+/// Confirm a payment with what the gateway's checkout gave
+///
+/// The reservation becomes `paying`, the gateway captures the amount, the reservation is confirmed. 202 where the gateway's outcome isn't known
+/// yet: the engine goes on asking until it is, and `GET` tells. The same `paymentKey` again is answered by how the payment stands.
+#[utoipa::path(post, path = "/api/v1/payments/{paymentId}/confirm", tag = "Payments", request_body = ConfirmBody,
+    params(("paymentId" = String, Path), ("Idempotency-Key" = Option<String>, Header)), security(("bearer" = [])),
+    responses((status = 200, description = "`completed`", body = PaymentDocument),
+        (status = 202, description = "`pending`: the gateway has not told yet how it went", body = PaymentDocument),
+        (status = 402, description = "`payment_declined`, with the gateway's `gatewayCode` and `reason`; the hold lives on until its deadline"),
+        (status = 404, description = "`not_found`: no such payment, or another's"),
+        (status = 409, description = "`reservation_expired`, `reservation_not_held`, `payment_not_ready`; nothing was captured, or the money is on its way back"),
+        (status = 422, description = "`invalid_request`, `idempotency_key_reused`"),
+        (status = 503, description = "`gateway_unavailable`: none is set up any more")))]
+async fn confirm(
+    State(app): State<App>,
+    User(caller): User,
+    Path(id): Path<String>,
+    key: Option<IdempotencyKey>,
+    body: RawBody,
+) -> Result<Response, Problem> {
+    let payment_key = PaymentKey::parse(&body.parse::<ConfirmBody>()?.payment_key);
+    let payment_key =
+        payment_key.map_err(|invalid| Problem::invalid_field("paymentKey", invalid.to_string()))?;
+    let parsed = PaymentId::parse(&id).map_err(|_| Problem::not_found())?;
+    let route = format!("POST /payments/{id}/confirm");
+    let key = key.map(|key| app.engine.key(&caller.user_id, &route, key.as_str(), &body.0));
+    // An answer that says what is known is better than none in time.
+    let patience = app.parts.limits.request_timeout.mul_f32(PATIENCE);
+    let confirmed = app.engine.confirm_payment(parsed, caller.user_id, &payment_key, key, patience).await;
+    let Done { answer, replayed } = confirmed.map_err(|error| problem(error, None))?;
+    Ok(marked(shown(&answer, StatusCode::OK)?, replayed))
+}
+
+/// Take a notice of the gateway's
+///
+/// Nothing in it is believed: it only has the engine ask the gateway now, about a payment that the engine knows. Anyone may send one; repeated and reordered
+/// ones change nothing. A payment is asked about once a second at most.
+#[utoipa::path(post, path = "/api/v1/webhooks/payments/{gateway}", tag = "Payments",
+    params(("gateway" = String, Path, description = "`toss`")), request_body = Object,
+    responses((status = 200, description = "It was read"),
+        (status = 400, description = "`malformed_request`: not JSON"),
+        (status = 404, description = "`not_found`: no such gateway is set up")))]
+async fn notice(
+    State(app): State<App>,
+    Path(name): Path<String>,
+    body: RawBody,
+) -> Result<Json<Value>, Problem> {
+    let gateway = app.engine.gateway().filter(|gateway| gateway.name() == name);
+    let gateway = gateway.ok_or_else(Problem::not_found)?;
+    let _: serde::de::IgnoredAny = serde_json::from_slice(&body.0)
+        .map_err(|_| Problem::new(Code::MalformedRequest, "A notice is a JSON object."))?;
+    let order = gateway.read_notice(&body.0);
+    let payment = order.and_then(|order| PaymentId::parse(order.as_str()).ok());
+    let payment = payment.and_then(|id| app.engine.payment(id));
+    let outcome = match payment {
+        None => "unknown",
+        Some(payment) if app.parts.notice_limit.check(&payment.id, app.parts.clock.now()).is_err() => {
+            "limited"
+        }
+        Some(payment) => {
+            if !app.engine.hint(payment.id) && payment.state == PaymentState::Completed {
+                let engine = app.engine.clone();
+                tokio::spawn(async move { engine.compare_with_gateway(payment.id).await });
+            }
+            "taken"
+        }
+    };
+    metrics::counter!("onsale_notices_total", "outcome" => outcome).increment(1);
+    Ok(Json(StatusCode::OK, json!({})))
+}
+
+pub(crate) fn describe_metrics() {
+    metrics::describe_counter!(
+        "onsale_notices_total",
+        "Notices of payment gateways, by what was made of them"
+    );
 }
 
 /// Shows a payment, or why it came to nothing.

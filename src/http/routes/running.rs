@@ -15,6 +15,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::schedules::SeatCounts;
+use crate::domain::payments::Counts;
 use crate::domain::schedule::{SaleStatus, Schedule, SeatStatus};
 use crate::domain::users::{UserCounts, UserStatus};
 use crate::engine::ScheduleEntry;
@@ -98,6 +99,7 @@ struct Gauges {
     keys_dropped: u64,
     schedules: [(SaleStatus, usize); SALE_STATUSES.len()],
     users: UserCounts,
+    payments: Counts,
     /// Those that are on sale, by their ids; the last is [`OTHER`].
     series: Vec<Series>,
 }
@@ -169,6 +171,7 @@ impl Gauges {
             keys_dropped,
             schedules,
             users: app.engine.user_counts(),
+            payments: app.engine.payments_under_way(),
             series,
         }
     }
@@ -189,6 +192,14 @@ impl Gauges {
         gauge(out, "onsale_schedules", "Schedules by how far their sale is", schedules)?;
         let users = UserStatus::ALL.map(|status| ("status", status.as_str(), self.users.of(status)));
         gauge(out, "onsale_users", "Users who signed up here or were suspended once, by status", users)?;
+        let under_way = [("pending", self.payments.pending), ("refunding", self.payments.refunding)];
+        let under_way = under_way.map(|(status, count)| ("status", status, count));
+        gauge(
+            out,
+            "onsale_payments_under_way",
+            "Payments that aren't settled, by what they wait for",
+            under_way,
+        )?;
         self.write_seats(out)?;
         let of = |value: fn(&Series) -> usize| {
             self.series.iter().map(move |series| ("schedule", series.schedule.as_str(), value(series)))

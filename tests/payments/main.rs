@@ -8,6 +8,8 @@
     reason = "a test fails loudly, and its numbers are small"
 )]
 
+mod gateway;
+#[path = "../support/mod.rs"]
 mod support;
 
 use std::sync::Arc;
@@ -61,7 +63,12 @@ fn status(entry: &ScheduleEntry, held: &Reservation) -> ReservationStatus {
 /// Everything that was put in is on an account, or stands for a confirmed reservation that has exactly one completed
 /// payment of its amount.
 fn check_money(engine: &Engine, users: &[&str]) {
-    let mut charged = 0;
+    check_money_with(engine, users, 0);
+}
+
+/// The same, where a gateway has `at_gateway`: what it captured less what it gave back.
+fn check_money_with(engine: &Engine, users: &[&str], at_gateway: u64) {
+    let mut charged = at_gateway;
     let mut on_accounts = 0;
     for name in users {
         let movements = engine.transactions(name, None, 1_000);
@@ -91,7 +98,7 @@ fn check_money(engine: &Engine, users: &[&str]) {
             }
         }
     }
-    assert_eq!(charged, on_accounts + confirmed, "what was put in is there, or stands for seats");
+    assert_eq!(charged, on_accounts + confirmed, "what was put in or captured is there, or stands for seats");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
