@@ -17,14 +17,21 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use onsale::clock::{Clock, ManualClock};
-use onsale::domain::cause::Cause;
+use onsale::domain::accounts::AccountsImage;
+use onsale::domain::cause::{By, Cause};
+use onsale::domain::money::{Currency, Money};
+use onsale::domain::payments::{Method, Payment, PaymentsImage};
 use onsale::domain::schedule::policy::{Policy, QueueOrder, QueuePolicy};
-use onsale::domain::schedule::{Command, ReservationRef, Wish};
+use onsale::domain::schedule::{Caller, Command, ReservationRef, Wish};
 use onsale::domain::time::Seconds;
-use onsale::domain::users::UsersImage;
+use onsale::domain::users::{Email, PasswordHash, Profile, UserName, UserStatus, UsersImage};
 use onsale::domain::venue::Seat;
 use onsale::domain::waiting_room::{Command as RoomCommand, RoomImage, Ticket, Tuning};
-use onsale::engine::{CatalogueChange, Engine, EngineConfig, ScheduleEntry};
+use onsale::engine::{CatalogueChange, Engine, EngineConfig, Purchase, ScheduleEntry};
+use onsale::gateway::{
+    self, Cancel, CancelOutcome, Capture, CaptureOutcome, Find, Found, Gateway, OrderId, PaymentKey, Said,
+    Why,
+};
 use onsale::journal::{InspectError, Inspection, JournalConfig, Position, snapshot};
 use onsale::record;
 use onsale::recovery::World;
@@ -62,6 +69,16 @@ fn describe(world: &World) -> String {
         if let Some(room) = world.rooms.get(&listing.number) {
             writeln!(text, "waiting room of {id} {:#?}", RoomImage::of(room)).unwrap();
         }
+    }
+    let mut shards: Vec<_> = world.accounts.values().map(AccountsImage::of).collect();
+    shards.sort_unstable_by_key(|image| image.shard);
+    for image in shards.iter().filter(|image| image.version > 0) {
+        writeln!(text, "accounts {image:#?}").unwrap();
+    }
+    let mut payments: Vec<_> = world.payments.values().map(PaymentsImage::of).collect();
+    payments.sort_unstable_by_key(|image| image.schedule);
+    for image in payments {
+        writeln!(text, "payments {image:#?}").unwrap();
     }
     if world.users.version() > 0 {
         writeln!(text, "users {:#?}", UsersImage::of(&world.users)).unwrap();
@@ -146,6 +163,104 @@ async fn scenario_of_rooms(config: EngineConfig, clock: &ManualClock) {
     engine.close().await.unwrap();
 }
 
+/// A gateway that does what the payment key says.
+struct Obedient;
+
+impl Gateway for Obedient {
+    fn name(&self) -> &'static str {
+        "obedient"
+    }
+
+    fn takes(&self, _: Currency) -> bool {
+        true
+    }
+
+    fn confirm(&self, capture: Capture) -> gateway::Answer<'_, CaptureOutcome> {
+        let payment_key = capture.payment_key;
+        Box::pin(std::future::ready(match payment_key.as_str() {
+            "declined" => CaptureOutcome::Declined { code: Said::new("REJECT"), reason: Said::new("No.") },
+            "silent" => CaptureOutcome::Unknown { why: Why::TimedOut },
+            _ => CaptureOutcome::Captured { payment_key, transaction: None, approved_at: None },
+        }))
+    }
+
+    fn find(&self, _: Find) -> gateway::Answer<'_, Found> {
+        Box::pin(std::future::ready(Found::Unknown { why: Why::Failed }))
+    }
+
+    fn cancel(&self, _: Cancel) -> gateway::Answer<'_, CancelOutcome> {
+        Box::pin(std::future::ready(CancelOutcome::Cancelled { transaction: None }))
+    }
+
+    fn read_notice(&self, _: &[u8]) -> Option<OrderId> {
+        None
+    }
+}
+
+/// What the golden journal of money and users tells: a payment of every fate, movements of every kind, a user of every standing.
+async fn scenario_of_money(config: EngineConfig, clock: &ManualClock) {
+    let config = EngineConfig { gateway: Some(Arc::new(Obedient)), ..config };
+    let (engine, entries) = open_with(config, 1, 2).await;
+    let [first, second] = &entries[..] else { panic!("two schedules") };
+    let won = |minor| Money::new(minor).unwrap();
+    let krw = Currency::parse("KRW").unwrap();
+    let pay = async |entry: &ScheduleEntry, name: &str, seats: &[u32], method, key| {
+        let held = hold(&engine, entry, name, seats).await.unwrap();
+        let reservation = ReservationRef { number: held.number, nonce: held.nonce };
+        let purchase = Purchase { user: user(name), reservation, method, nonce: u64::from(seats[0]), key };
+        (reservation, engine.pay(entry, purchase).await.unwrap().answer)
+    };
+    let confirm = async |payment: &Payment, payment_key: &str| {
+        let payment_key = PaymentKey::parse(payment_key).unwrap();
+        let patience = std::time::Duration::from_secs(60);
+        engine.confirm_payment(payment.id, payment.user.clone(), &payment_key, None, patience).await.unwrap()
+    };
+    for (name, amount, key) in [("u1", 500_000, key(1, 2)), ("관객", 60_000, None)] {
+        let cause = Cause { by: By::Admin(user("admin")), key };
+        engine.charge(&user(name), won(amount), krw, 5, cause).await.unwrap();
+    }
+    let (bought, _) = pay(first, "u1", &[1, 2], Method::Balance, key(3, 4)).await;
+    pay(first, "관객", &[4, 5], Method::Balance, key(5, 6)).await;
+    pay(first, "u1", &[9], Method::Card, key(7, 8)).await;
+    let (_, declined) = pay(first, "u2", &[11], Method::KakaoPay, None).await;
+    confirm(&declined, "declined").await;
+    let (given_back, captured) = pay(first, "u2", &[13], Method::NaverPay, None).await;
+    confirm(&captured, "taken").await;
+    engine.snapshot().await.unwrap();
+    for reservation in [bought, given_back] {
+        let release = Command::Release { reservation, caller: Caller::Admin };
+        engine.act(first, release, None).await.unwrap();
+    }
+    let (_, captured) = pay(second, "u3", &[20], Method::Toss, key(9, 9)).await;
+    confirm(&captured, "taken").await;
+    let (_, late) = pay(first, "u3", &[30], Method::Card, None).await;
+    engine.settled().await;
+    clock.pass_millis(400_000);
+    confirm(&late, "too-late").await;
+    engine.snapshot().await.unwrap();
+    let profile = |email: &str| Profile {
+        email: Email::parse(email).unwrap(),
+        name: UserName::parse("Ann 앤").unwrap(),
+        password: PasswordHash::parse("$argon2id$v=19$m=8,t=1,p=1$c2FsdHNhbHQ$aGFzaA").unwrap(),
+    };
+    let ann = engine.sign_up(profile("ann@example.org")).await.unwrap().id;
+    let bob = engine.sign_up(profile("bob@예시.kr")).await.unwrap().id;
+    for (who, status, key) in [
+        (&ann, UserStatus::Suspended, key(1, 1)),
+        (&ann, UserStatus::Active, None),
+        (&bob, UserStatus::Deleted, key(2, 2)),
+        (&user("outsider"), UserStatus::Suspended, None),
+        (&user("outsider"), UserStatus::Suspended, key(3, 3)),
+    ] {
+        let cause = Cause { by: By::Admin(user("admin")), key };
+        engine.set_user_status(who.clone(), status, cause).await.unwrap();
+    }
+    // The last is left as a crash would: nobody knows whether the money was taken.
+    let (_, silent) = pay(second, "u4", &[40], Method::Card, None).await;
+    confirm(&silent, "silent").await;
+    engine.close().await.unwrap();
+}
+
 async fn put_policy(engine: &Engine, entry: &ScheduleEntry, policy: Policy) {
     let plan = support::plan(support::NOW, policy);
     let change = CatalogueChange::PutSchedule(entry.id().clone(), support::concert().id, plan);
@@ -210,6 +325,11 @@ fn the_golden_data_of_version_1_is_read_as_it_was_written() {
 #[test]
 fn the_golden_data_of_waiting_rooms_is_read_as_it_was_written() {
     check("v1-rooms", scenario_of_rooms);
+}
+
+#[test]
+fn the_golden_data_of_money_and_users_is_read_as_it_was_written() {
+    check("v1-money", scenario_of_money);
 }
 
 /// Reads the data of a folder as it was written; writes what isn't there, where that is asked for.
