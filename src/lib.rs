@@ -21,12 +21,14 @@
 //!
 //! - [`domain`]: the rules, pure;
 //! - [`record`]: facts as bytes; [`journal`]: bytes made durable, in order; [`recovery`]: the state made again;
+//!   [`books`]: whether its money adds up;
 //! - [`gateway`]: payment gateways; [`mock_gateway`]: one to try and test with;
 //! - [`engine`]: the actors;
 //! - [`http`]: the routes; [`config`], [`telemetry`], [`clock`]: what surrounds them.
 
 pub mod domain;
 
+pub mod books;
 pub mod journal;
 pub mod record;
 pub mod recovery;

@@ -6,11 +6,13 @@ use std::path::PathBuf;
 
 use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgAction, ArgGroup, ArgMatches, Command, value_parser};
+use onsale::domain::accounts::Accounts;
 use onsale::domain::ids::ScheduleId;
 use onsale::domain::schedule::{Reservation, Schedule, SeatStatus};
 use onsale::domain::time::Timestamp;
 use onsale::domain::users::{UserStatus, Users};
 use onsale::domain::waiting_room::{Ticket, WaitingRoom};
+use onsale::http::documents::money::of_payment;
 use onsale::journal::Position;
 use onsale::recovery::World;
 use serde_json::{Value, json};
@@ -146,6 +148,9 @@ fn describe(rebuilt: &Rebuilt, until: Until, schedules: &[&Schedule]) -> Value {
         .iter()
         .map(|schedule| {
             let mut described = describe_schedule(schedule);
+            if let Some(payments) = world.payments.get(&schedule.number()) {
+                described["payments"] = payments.iter().map(of_payment).collect();
+            }
             if let Some(room) = world.rooms.get(&schedule.number()) {
                 described["queue"] = describe_room(room, at);
             }
@@ -162,9 +167,23 @@ fn describe(rebuilt: &Rebuilt, until: Until, schedules: &[&Schedule]) -> Value {
             "concerts": world.catalogue.concerts().count(),
             "schedules": world.catalogue.schedules().count(),
         },
+        "accounts": describe_accounts(world),
         "users": describe_users(&world.users),
         "schedules": described,
     })
+}
+
+/// What is on all accounts together, by currency, and how many there are.
+fn describe_accounts(world: &World) -> Value {
+    let mut balances = std::collections::BTreeMap::<String, u64>::new();
+    let (mut accounts, mut transactions) = (0_u64, 0_usize);
+    for (_, account) in world.accounts.values().flat_map(Accounts::iter) {
+        accounts += 1;
+        transactions += account.transactions().count();
+        let sum = balances.entry(account.currency().as_str().to_owned()).or_default();
+        *sum = sum.saturating_add(account.balance().minor());
+    }
+    json!({"accounts": accounts, "balances": balances, "transactions": transactions})
 }
 
 /// How many there are: who they are is nobody's business here.
@@ -243,6 +262,7 @@ fn describe_reservation(schedule: &Schedule, reservation: &Reservation) -> Value
         "expiresAt": reservation.expires_at.to_string(),
         "confirmedAt": instant(reservation.confirmed_at),
         "cancelledAt": instant(reservation.cancelled_at),
+        "paymentId": reservation.payment.map(|id| id.to_string()),
         "recovered": reservation.recovered,
     })
 }

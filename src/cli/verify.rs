@@ -12,6 +12,7 @@ mod report;
 use std::path::{Path, PathBuf};
 
 use clap::{ArgMatches, Command};
+use onsale::books;
 use onsale::domain::accounts::Accounts;
 use onsale::domain::payments::Payments;
 use onsale::domain::time::Timestamp;
@@ -32,7 +33,7 @@ pub(super) fn command() -> Command {
         .after_help(
             "EXAMPLE\n  onsale verify --data-dir ./data\n\n\
              PRINTS\n  the generations and snapshots with what is wrong with each, then one line a check: frames, replay,\n  \
-             invariants, and that snapshot + replay = replay from the beginning, as far as that is retained\n\n\
+             invariants, money (payments and reservations tell the same story), and that snapshot + replay = replay from the beginning, as far as that is retained\n\n\
              EXIT CODES\n  0  sound\n  1  damaged: where is in the tables\n  \
              2  wrong usage, no journal there, or an engine runs on the directory",
         )
@@ -394,7 +395,10 @@ impl<'a> Comparison<'a> {
         }
         match &self.world {
             Some(world) => match past::check(world, self.walk.last) {
-                Ok(()) => report.invariants_hold(world),
+                Ok(()) => {
+                    report.invariants_hold(world);
+                    report.books(books::check(world));
+                }
                 Err(error) => report.invariant_damage(error.to_string()),
             },
             None => report.replay_damage(

@@ -3,6 +3,7 @@
 use core::fmt;
 use std::path::{Path, PathBuf};
 
+use onsale::books::{Books, BooksError};
 use onsale::domain::time::Timestamp;
 use onsale::journal::{Inspection, Position};
 use onsale::recovery::World;
@@ -165,6 +166,21 @@ impl Report {
             count(reservations, "reservation")
         ));
         self.checks.push(Check { name: "invariants", outcome });
+    }
+
+    pub(super) fn books(&mut self, checked: Result<Books, BooksError>) {
+        let told = |books: Books| {
+            format!(
+                "{}, {}, {} ({} under way), {}",
+                count(books.accounts, "account"),
+                count(books.movements, "movement"),
+                count(books.payments, "payment"),
+                books.under_way,
+                count(books.paid_reservations, "paid reservation")
+            )
+        };
+        self.checks
+            .push(Check { name: "money", outcome: checked.map(told).map_err(|error| error.to_string()) });
     }
 
     pub(super) fn invariant_damage(&mut self, what: String) {
