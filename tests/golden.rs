@@ -93,7 +93,7 @@ async fn scenario(config: EngineConfig, clock: &ManualClock) {
     let held = hold(&engine, first, "u1", &[1, 2]).await.unwrap();
     engine.act(first, hold_command("u2", &[5]), key(7, 8)).await.unwrap();
     let reservation = ReservationRef { number: held.number, nonce: held.nonce };
-    let caller = onsale::domain::schedule::Caller::User(user("u1"));
+    let caller = Caller::User(user("u1"));
     let seats: Arc<[Seat]> = [Seat(2), Seat(3)].into();
     let exchange = Command::Exchange { reservation, caller: caller.clone(), seats };
     engine.act(first, exchange, None).await.unwrap();
@@ -103,7 +103,7 @@ async fn scenario(config: EngineConfig, clock: &ManualClock) {
     let begin = Command::BeginPayment { reservation, caller, payment };
     engine.act(first, begin, None).await.unwrap();
     engine.act(first, Command::FailPayment { reservation, payment }, None).await.unwrap();
-    let caller = onsale::domain::schedule::Caller::User(user("u1"));
+    let caller = Caller::User(user("u1"));
     engine.act(first, Command::BeginPayment { reservation, caller, payment }, None).await.unwrap();
     engine.act(first, Command::Confirm { reservation, payment }, None).await.unwrap();
     let blocked: Arc<[Seat]> = [Seat(90), Seat(91)].into();
@@ -212,7 +212,7 @@ async fn scenario_of_money(config: EngineConfig, clock: &ManualClock) {
     };
     let confirm = async |payment: &Payment, payment_key: &str| {
         let payment_key = PaymentKey::parse(payment_key).unwrap();
-        let patience = std::time::Duration::from_secs(60);
+        let patience = std::time::Duration::from_mins(1);
         engine.confirm_payment(payment.id, payment.user.clone(), &payment_key, None, patience).await.unwrap()
     };
     for (name, amount, key) in [("u1", 500_000, key(1, 2)), ("관객", 60_000, None)] {

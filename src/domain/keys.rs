@@ -7,7 +7,7 @@
 
 use std::collections::VecDeque;
 
-use hashbrown::HashMap;
+use hashbrown::HashTable;
 
 use super::time::{Seconds, Timestamp};
 
@@ -39,17 +39,27 @@ pub enum KeyFound<'a, A> {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Kept<A> {
-    fingerprint: u128,
+    key: KeyUse,
     version: u64,
     at: Timestamp,
     answer: A,
 }
 
+/// How many places of keys that were let go are kept beside as many as there are keys.
+const EMPTY_MAX: usize = 1_024;
+
 /// The keys that an aggregate has seen, with the answers that they got.
+///
+/// They stand in a ring in the order in which they came; a table of numbers leads there, so that a table that
+/// grows moves eight bytes a key.
 #[derive(Debug, Clone)]
 pub struct Keys<A> {
-    kept: HashMap<u128, Kept<A>>,
-    order: VecDeque<u128>,
+    /// The oldest first. The place of a key that was let go is empty.
+    ring: VecDeque<Option<Kept<A>>>,
+    /// The number of the ring's first place: places are numbered in the order in which they came.
+    first: u64,
+    /// The numbers of the keys' places, by their digests.
+    places: HashTable<u64>,
     max: usize,
     dropped: u64,
 }
@@ -58,8 +68,9 @@ impl<A> Keys<A> {
     /// Makes an empty table with room for `max` keys.
     pub fn new(max: u32) -> Self {
         Self {
-            kept: HashMap::new(),
-            order: VecDeque::new(),
+            ring: VecDeque::new(),
+            first: 0,
+            places: HashTable::new(),
             max: usize::try_from(max).expect("a u32 fits"),
             dropped: 0,
         }
@@ -67,11 +78,13 @@ impl<A> Keys<A> {
 
     /// Looks a key up.
     pub fn find(&self, key: KeyUse, now: Timestamp) -> Option<KeyFound<'_, A>> {
-        let kept = self.kept.get(&key.digest)?;
+        let Self { ring, first, .. } = self;
+        let number = self.places.find(hash(key.digest), |number| is_at(ring, *first, *number, key.digest))?;
+        let kept = at(ring, *first, *number)?;
         if kept.at.plus(KEY_RETENTION) <= now {
             return None;
         }
-        if kept.fingerprint != key.fingerprint {
+        if kept.key.fingerprint != key.fingerprint {
             return Some(KeyFound::Reused);
         }
         Some(KeyFound::Answered { answer: &kept.answer, version: kept.version })
@@ -81,10 +94,11 @@ impl<A> Keys<A> {
     pub fn keep(&mut self, key: KeyUse, version: u64, at: Timestamp, answer: A) {
         // A key whose day is over may come again: its old entry leaves here, first in order.
         self.forget_old(at);
-        debug_assert!(!self.kept.contains_key(&key.digest), "a key that answers has no new effect");
-        let kept = Kept { fingerprint: key.fingerprint, version, at, answer };
-        self.kept.insert(key.digest, kept);
-        self.order.push_back(key.digest);
+        debug_assert!(self.find(key, at).is_none(), "a key that answers has no new effect");
+        let number = self.first + u64::try_from(self.ring.len()).expect("a length fits");
+        self.ring.push_back(Some(Kept { key, version, at, answer }));
+        let Self { ring, first, places, .. } = self;
+        places.insert_unique(hash(key.digest), number, |number| hash_at(ring, *first, *number));
         self.shrink();
     }
 
@@ -101,16 +115,22 @@ impl<A> Keys<A> {
 
     /// Lets a key go whose effect came to nothing: used again, it is new.
     pub fn forget(&mut self, digest: u128) {
-        if self.kept.remove(&digest).is_some() {
-            self.order.retain(|other| *other != digest);
+        let Self { ring, first, places, .. } = self;
+        let found = places.find_entry(hash(digest), |number| is_at(ring, *first, *number, digest));
+        let Ok(entry) = found else { return };
+        let (number, _) = entry.remove();
+        if let Some(place) = index(*first, number).and_then(|index| ring.get_mut(index)) {
+            *place = None;
+        }
+        if self.ring.len() > 2 * self.places.len() + EMPTY_MAX {
+            self.close_up();
         }
     }
 
     /// Removes what is older than [`KEY_RETENTION`] at `now`.
     pub fn forget_old(&mut self, now: Timestamp) {
-        while let Some(first) = self.order.front() {
-            let old = self.kept.get(first).is_none_or(|kept| kept.at.plus(KEY_RETENTION) <= now);
-            if !old {
+        while let Some(first) = self.ring.front() {
+            if first.as_ref().is_some_and(|kept| kept.at.plus(KEY_RETENTION) > now) {
                 return;
             }
             self.drop_first();
@@ -119,12 +139,12 @@ impl<A> Keys<A> {
 
     /// Returns how many keys are kept.
     pub fn len(&self) -> usize {
-        self.order.len()
+        self.places.len()
     }
 
     /// Tells whether no key is kept.
     pub fn is_empty(&self) -> bool {
-        self.order.is_empty()
+        self.places.is_empty()
     }
 
     /// Returns how many keys left before their day was over, because the room was full, since start.
@@ -134,37 +154,74 @@ impl<A> Keys<A> {
 
     /// Returns every key with its version, instant and answer, the oldest first.
     pub fn iter(&self) -> impl Iterator<Item = (KeyUse, u64, Timestamp, &A)> {
-        self.order.iter().filter_map(|digest| {
-            let kept = self.kept.get(digest)?;
-            let key = KeyUse { digest: *digest, fingerprint: kept.fingerprint };
-            Some((key, kept.version, kept.at, &kept.answer))
-        })
+        self.ring.iter().flatten().map(|kept| (kept.key, kept.version, kept.at, &kept.answer))
     }
 
     fn shrink(&mut self) {
-        while self.order.len() > self.max {
-            self.drop_first();
-            self.dropped += 1;
+        while self.places.len() > self.max {
+            if self.drop_first() {
+                self.dropped += 1;
+            }
         }
     }
 
-    fn drop_first(&mut self) {
-        if let Some(first) = self.order.pop_front() {
-            self.kept.remove(&first);
+    /// Removes the ring's first place; returns whether a key stood there.
+    fn drop_first(&mut self) -> bool {
+        let (first, kept) = (self.first, self.ring.pop_front().flatten());
+        self.first += 1;
+        let Some(kept) = kept else { return false };
+        if let Ok(entry) = self.places.find_entry(hash(kept.key.digest), |number| *number == first) {
+            entry.remove();
+        }
+        true
+    }
+
+    /// Removes the empty places.
+    fn close_up(&mut self) {
+        self.ring.retain(Option::is_some);
+        self.first = 0;
+        self.places.clear();
+        let Self { ring, first, places, .. } = self;
+        for (number, kept) in (0..).zip(ring.iter().flatten()) {
+            places.insert_unique(hash(kept.key.digest), number, |number| hash_at(ring, *first, *number));
         }
     }
+}
+
+/// A digest is random already: any half of it is a hash. Those of tests are small numbers, so both halves count.
+fn hash(digest: u128) -> u64 {
+    let half = |bits: u128| u64::try_from(bits & u128::from(u64::MAX)).expect("64 bits fit");
+    half(digest) ^ half(digest >> 64).rotate_left(32)
+}
+
+fn index(first: u64, number: u64) -> Option<usize> {
+    usize::try_from(number.checked_sub(first)?).ok()
+}
+
+fn at<A>(ring: &VecDeque<Option<Kept<A>>>, first: u64, number: u64) -> Option<&Kept<A>> {
+    ring.get(index(first, number)?)?.as_ref()
+}
+
+fn is_at<A>(ring: &VecDeque<Option<Kept<A>>>, first: u64, number: u64, digest: u128) -> bool {
+    at(ring, first, number).is_some_and(|kept| kept.key.digest == digest)
+}
+
+fn hash_at<A>(ring: &VecDeque<Option<Kept<A>>>, first: u64, number: u64) -> u64 {
+    at(ring, first, number).map_or(0, |kept| hash(kept.key.digest))
 }
 
 impl<A: PartialEq> PartialEq for Keys<A> {
     /// Compares what is kept, in order, and the room; not what was dropped, which replay from a
     /// snapshot can't know.
     fn eq(&self, other: &Self) -> bool {
-        self.max == other.max && self.order == other.order && self.kept == other.kept
+        self.max == other.max && self.len() == other.len() && self.iter().eq(other.iter())
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     const START: Timestamp = Timestamp::from_millis(1_000_000);
@@ -206,5 +263,57 @@ mod tests {
         assert_eq!((keys.len(), keys.dropped()), (2, 1));
         keys.set_max(1);
         assert_eq!((keys.len(), keys.dropped()), (1, 2));
+    }
+
+    proptest! {
+        /// Against a list that is scanned.
+        #[test]
+        fn a_table_answers_as_a_list_does(
+            steps in prop::collection::vec((0u8..4, 0u128..40, 0u64..30_000_000), 1..300),
+            max in 1u32..30,
+        ) {
+            let mut keys = Keys::new(max);
+            let mut list: Vec<(u128, Timestamp, u64)> = Vec::new();
+            let mut now = START;
+            let mut version = 0;
+            for (step, digest, pass) in steps {
+                now = Timestamp::from_millis(now.as_millis() + pass);
+                list.retain(|(_, at, _)| at.plus(KEY_RETENTION) > now);
+                let known = list.iter().find(|(of, ..)| *of == digest).map(|(.., version)| *version);
+                let answered = known.as_ref().map(|version| KeyFound::Answered { answer: version, version: *version });
+                prop_assert_eq!(keys.find(key(digest), now), answered);
+                match step {
+                    0 => {
+                        keys.forget(digest);
+                        list.retain(|(of, ..)| *of != digest);
+                    }
+                    _ if known.is_none() => {
+                        version += 1;
+                        keys.keep(key(digest), version, now, version);
+                        list.push((digest, now, version));
+                        if list.len() > usize::try_from(max).unwrap() {
+                            list.remove(0);
+                        }
+                    }
+                    _ => {}
+                }
+                keys.forget_old(now);
+                let kept: Vec<_> = keys.iter().map(|(key, version, at, _)| (key.digest, at, version)).collect();
+                prop_assert_eq!(&kept, &list);
+                prop_assert_eq!(keys.len(), list.len());
+            }
+        }
+    }
+
+    #[test]
+    fn keys_that_are_let_go_leave_no_places_behind() {
+        let mut keys = Keys::new(10);
+        keys.keep(key(1), 1, START, ());
+        for digest in 2..100_000 {
+            keys.keep(key(digest), 1, START, ());
+            keys.forget(digest);
+        }
+        assert!(keys.ring.len() <= EMPTY_MAX + 2 && keys.len() == 1);
+        assert!(keys.find(key(1), START).is_some() && keys.find(key(99_999), START).is_none());
     }
 }
