@@ -22,6 +22,7 @@
 //! - [`domain`]: the rules, pure;
 //! - [`record`]: facts as bytes; [`journal`]: bytes made durable, in order; [`recovery`]: the state made again;
 //!   [`books`]: whether its money adds up;
+//! - [`export`]: the state as tables;
 //! - [`gateway`]: payment gateways; [`mock_gateway`]: one to try and test with;
 //! - [`engine`]: the actors;
 //! - [`http`]: the routes; [`config`], [`telemetry`], [`clock`]: what surrounds them.
@@ -32,6 +33,8 @@ pub mod books;
 pub mod journal;
 pub mod record;
 pub mod recovery;
+
+pub mod export;
 
 pub mod gateway;
 pub mod mock_gateway;

@@ -1,15 +1,17 @@
-//! A small HTTP/1.1 client for the commands that talk to a running engine: one request, one answer.
+//! A small HTTP/1.1 client for the commands that talk to a running engine: one request, one answer. An answer that has no
+//! bound is a download, which reqwest reads.
 //!
 //! Absent on purpose: TLS. An engine behind a proxy is reached on its own address, or through a tunnel.
 //!
-//! Invariants: waits have limits ([`CONNECT_TIMEOUT`], [`ANSWER_TIMEOUT`]), an answer has one ([`ANSWER_LEN_MAX`]); the
-//! token is never part of an error.
+//! Invariants: waits have limits ([`CONNECT_TIMEOUT`], [`ANSWER_TIMEOUT`]), an answer has one ([`ANSWER_LEN_MAX`]) unless it
+//! is a download; the token is never part of an error.
 
 use std::io::{Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
 use std::time::Duration;
 
 use super::output::{Failure, plain};
+use super::target::Taker;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// An import may take a minute (`limits::LARGE_TIMEOUT_FACTOR`); the engine's own limit comes first.
@@ -101,6 +103,52 @@ impl Url {
         )))
     }
 
+    /// Fetches a path and shows the bytes of a success as they come; returns what is no success.
+    ///
+    /// # Errors
+    /// When there is no connection, the answer isn't whole, or `take` fails.
+    pub(super) fn download(
+        &self,
+        path: &str,
+        bearer: &str,
+        take: &mut Taker<'_>,
+    ) -> Result<Option<Answer>, Failure> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        runtime.map_err(Failure::failed)?.block_on(async {
+            let client = reqwest::Client::builder()
+                .no_proxy()
+                .http1_only()
+                .redirect(reqwest::redirect::Policy::none())
+                .connect_timeout(CONNECT_TIMEOUT)
+                .read_timeout(ANSWER_TIMEOUT)
+                .build()
+                .map_err(Failure::failed)?;
+            let sent = client.get(format!("{self}{path}")).bearer_auth(bearer).send().await;
+            let mut response = sent.map_err(|error| {
+                let why = innermost(&error);
+                Failure::Failed(format!("{self} can't be reached: {why}. Is `onsale serve` running there?"))
+            })?;
+            let broken = |error: reqwest::Error| {
+                Failure::Failed(format!("{self} broke off its answer: {}", innermost(&error)))
+            };
+            if response.status().is_success() {
+                while let Some(bytes) = response.chunk().await.map_err(broken)? {
+                    take(&bytes)?;
+                }
+                return Ok(None);
+            }
+            let status = response.status().as_u16();
+            let mut body = Vec::new();
+            while let Some(bytes) = response.chunk().await.map_err(broken)? {
+                body.extend_from_slice(&bytes);
+                if u64::try_from(body.len()).is_ok_and(|length| length > ANSWER_LEN_MAX) {
+                    break;
+                }
+            }
+            Ok(Some(Answer { status, body }))
+        })
+    }
+
     fn connect(&self) -> Result<TcpStream, Failure> {
         let failed = |error: &dyn core::fmt::Display| {
             Failure::Failed(format!("{self} can't be reached: {error}. Is `onsale serve` running there?"))
@@ -125,6 +173,15 @@ impl core::fmt::Display for Url {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         write!(f, "http://{}{}", plain(&self.authority), plain(&self.prefix))
     }
+}
+
+/// Returns the first reason of an error, which is the one that a person can act on.
+fn innermost(error: &dyn core::error::Error) -> String {
+    let mut innermost = error;
+    while let Some(source) = innermost.source() {
+        innermost = source;
+    }
+    innermost.to_string()
 }
 
 /// Reads a whole answer; nothing when it isn't one.

@@ -4,7 +4,7 @@
 //! error. Exit codes are the same everywhere: 0 done, 1 not done, 2 wrong usage or settings; `verify` gives
 //! 1 its own meaning (damaged), and a second signal to `serve` ends it with 130 or 143.
 //!
-//! Absent on purpose: rules of the domain and formats on disk. `import` goes through the same route as a
+//! Absent on purpose: rules of the domain and formats on disk. `import` and `export` go through the same routes as a
 //! client's, in this process or in a running one; `replay` and `verify` use the code of recovery.
 //!
 //! Invariants: nothing a user typed reaches a terminal with its control characters; no secret is printed but
@@ -14,6 +14,7 @@ mod client;
 mod crowd;
 mod demo;
 mod draw;
+mod export;
 mod import;
 mod map;
 mod mock_gateway;
@@ -47,6 +48,7 @@ pub(crate) fn main() -> ExitCode {
         Some(("replay", matches)) => replay::run(matches),
         Some(("verify", matches)) => verify::run(matches),
         Some(("snapshot", matches)) => snapshot::run(matches),
+        Some(("export", matches)) => export::run(matches),
         Some(("openapi", _)) => openapi::run(),
         Some(("token", matches)) => token::run(matches),
         Some(("mock-gateway", matches)) => mock_gateway::run(matches),
@@ -76,6 +78,7 @@ fn command() -> Command {
         .subcommand(replay::command())
         .subcommand(verify::command())
         .subcommand(snapshot::command())
+        .subcommand(export::command())
         .subcommand(openapi::command())
         .subcommand(token::command())
         .subcommand(mock_gateway::command())

@@ -6,6 +6,8 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::http::{Request, header};
+use axum::response::Response;
+use futures_util::StreamExt;
 use onsale::clock::{Clock, SystemClock};
 use onsale::config::{Config, Retain, Secret};
 use onsale::domain::time::Seconds;
@@ -19,9 +21,37 @@ use tower::ServiceExt;
 use super::client::Answer;
 use super::output::Failure;
 use super::quiet_logs;
+use super::target::Taker;
 
 /// Opens the engine, sends a body to one of its routes as its administrator, and closes it, which takes a snapshot.
-pub(super) fn post(mut config: Config, path: &str, body: Vec<u8>) -> Result<Answer, Failure> {
+pub(super) fn post(config: Config, path: &str, body: Vec<u8>) -> Result<Answer, Failure> {
+    within(config, async |router, token| call(router, path, &token, body).await)
+}
+
+/// Opens the engine, shows what one of its routes answers as it comes, and closes it; returns what is no success.
+pub(super) fn download(config: Config, path: &str, take: &mut Taker<'_>) -> Result<Option<Answer>, Failure> {
+    within(config, async |router, token| {
+        let request = Request::get(path)
+            .header(header::AUTHORIZATION, format!("Bearer {}", token.expose()))
+            .body(Body::empty())
+            .map_err(Failure::failed)?;
+        let Ok(response) = router.oneshot(request).await;
+        if !response.status().is_success() {
+            return answer(response).await.map(Some);
+        }
+        let mut chunks = response.into_body().into_data_stream();
+        while let Some(chunk) = chunks.next().await {
+            take(&chunk.map_err(Failure::failed)?)?;
+        }
+        Ok(None)
+    })
+}
+
+/// Opens the engine of a data directory, works with its router and its administrator's token, and closes it.
+fn within<T>(
+    mut config: Config,
+    work: impl AsyncFnOnce(Router, Secret) -> Result<T, Failure>,
+) -> Result<T, Failure> {
     quiet_logs(&config)?;
     // Nobody else can call this engine: it doesn't listen.
     config.auth.jwks_file = None;
@@ -34,9 +64,9 @@ pub(super) fn post(mut config: Config, path: &str, body: Vec<u8>) -> Result<Answ
             .map_err(Failure::settings)?;
         let engine = Engine::open(engine_config(&config, clock)).await.map_err(|error| not_opened(&error))?;
         let router = App::new(engine.clone(), parts, None).router();
-        let answer = call(router, path, &token, body).await;
+        let done = work(router, token).await;
         engine.close().await.map_err(Failure::failed)?;
-        answer
+        done
     })
 }
 
@@ -54,6 +84,10 @@ pub(super) async fn call(
         .body(Body::from(body))
         .map_err(Failure::failed)?;
     let Ok(response) = router.oneshot(request).await;
+    answer(response).await
+}
+
+async fn answer(response: Response) -> Result<Answer, Failure> {
     let status = response.status().as_u16();
     let body = axum::body::to_bytes(response.into_body(), usize::MAX).await.map_err(Failure::failed)?;
     Ok(Answer { status, body: body.into() })

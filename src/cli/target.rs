@@ -1,4 +1,4 @@
-//! Where `import` and `snapshot` do their work: in a running engine, or in the data directory of a stopped one.
+//! Where `import`, `snapshot` and `export` do their work: in a running engine, or in the data directory of a stopped one.
 //!
 //! Both ways end at the same route, so that a document is checked and answered in the same way.
 
@@ -54,6 +54,23 @@ pub(super) fn post(matches: &ArgMatches, path: &str, body: Vec<u8>) -> Result<Va
     };
     success(&answer)
 }
+
+/// Fetches a route's answer of any length from the engine, wherever it is, and shows its bytes as they come; what isn't a
+/// success is a failure with its reasons.
+pub(super) fn download(matches: &ArgMatches, path: &str, take: &mut Taker<'_>) -> Result<(), Failure> {
+    let config = load_with_secrets(matches)?;
+    let refused = match running(matches)? {
+        Some(url) => url.download(path, bearer(&config)?.expose(), take)?,
+        None => stopped::download(config, path, take)?,
+    };
+    match refused {
+        None => Ok(()),
+        Some(answer) => success(&answer).map(drop),
+    }
+}
+
+/// Takes the next bytes of an answer.
+pub(super) type Taker<'t> = dyn FnMut(&[u8]) -> Result<(), Failure> + 't;
 
 /// Returns the running engine's address, if it is one that is meant: a flag goes before a variable, and with `--demo`
 /// the data directory only says where the secrets are.

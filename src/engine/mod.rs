@@ -9,6 +9,7 @@
 //! Absent on purpose: HTTP, tokens, JSON. An embedder uses [`Engine`] as the HTTP layer does.
 
 mod catalogue_actor;
+mod cut;
 mod driving;
 mod error;
 mod history;
@@ -35,6 +36,7 @@ use aws_lc_rs::hmac;
 use kameo::actor::ActorRef;
 
 pub use catalogue_actor::{CatalogueChange, Changed, Import};
+pub use cut::{Cut, CutError};
 pub use error::EngineError;
 pub use history::{HistoryError, Moment};
 pub use keeper::Done;

@@ -9,7 +9,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 use super::HttpParts;
 use super::auth::Standing;
-use super::routes::{self, Samples, SeatBodies};
+use super::routes::{self, Exports, Samples, SeatBodies};
 use crate::domain::ids::UserId;
 use crate::engine::Engine;
 
@@ -27,6 +27,8 @@ pub struct AppInner {
     pub seat_bodies: SeatBodies,
     /// Where the journal was when the operations page was looked at.
     pub samples: Samples,
+    /// Whether an export runs.
+    pub exports: Exports,
     /// What `/metrics` shows; nothing where it has an address of its own, or nobody records.
     pub metrics: Option<PrometheusHandle>,
 }
@@ -54,8 +56,8 @@ impl Standing for App {
 impl App {
     /// Puts the engine behind the routes; `metrics` are shown at `/metrics`.
     pub fn new(engine: Engine, parts: HttpParts, metrics: Option<PrometheusHandle>) -> Self {
-        let (seat_bodies, samples) = (SeatBodies::default(), Samples::default());
-        Self(Arc::new(AppInner { engine, parts, seat_bodies, samples, metrics }))
+        let (seat_bodies, samples, exports) = (SeatBodies::default(), Samples::default(), Exports::default());
+        Self(Arc::new(AppInner { engine, parts, seat_bodies, samples, exports, metrics }))
     }
 
     /// Makes the router of everything.

@@ -3,6 +3,7 @@
 //! Absent on purpose: anything secret (events carry no key, and there is no password in the journal's
 //! documents). What reads the journal or the snapshots runs off the async threads.
 
+mod export;
 mod feed;
 mod names;
 
@@ -18,6 +19,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+pub use self::export::Exports;
 use self::names::Known;
 use super::schedules::{SeatCounts, find};
 use super::seats::Map as SeatMap;
@@ -52,6 +54,7 @@ pub fn routes() -> OpenApiRouter<App> {
         .routes(routes!(seats_at))
         .routes(routes!(events))
         .routes(routes!(take_snapshot))
+        .routes(routes!(export::export))
 }
 
 /// What the operations page shows.

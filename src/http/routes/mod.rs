@@ -21,7 +21,7 @@ pub mod seats;
 mod tests;
 pub mod users;
 
-pub use admin::Samples;
+pub use admin::{Exports, Samples};
 pub use seats::SeatBodies;
 
 /// Makes the routes under `/api/v1`.

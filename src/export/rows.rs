@@ -1,0 +1,438 @@
+//! From state to rows.
+//!
+//! A schedule comes with all that belongs to it before the next one does, so that a source has to show each only once a
+//! walk: one that stands encoded elsewhere is never in memory together with another.
+//!
+//! Absent on purpose: where the state is. [`Sources`] holds closures that show it; a world is one source of each, and
+//! what was moved out of memory is another.
+//!
+//! Invariant: a row that a foreign key names comes before the row that names it.
+
+use hashbrown::HashSet;
+
+use super::{SCHEMA_VERSION, Table, Taken, Value};
+use crate::domain::accounts::{Account, Accounts, Kind, Transaction};
+use crate::domain::catalogue::Catalogue;
+use crate::domain::concert::{Concert, Prices};
+use crate::domain::ids::{ReservationId, UserId};
+use crate::domain::money::Currency;
+use crate::domain::payments::{Failure, Payment, Payments};
+use crate::domain::schedule::{Reservation, Schedule, SeatStatus};
+use crate::domain::users::{User, UserStatus, Users};
+use crate::domain::venue::{BuiltVenue, Seat};
+use crate::recovery::World;
+
+/// A schedule with its payments. Payments outlive a schedule that was removed.
+#[derive(Debug, Clone, Copy)]
+pub struct Sale<'a> {
+    /// The schedule, unless it was removed.
+    pub schedule: Option<&'a Schedule>,
+    /// Its payments, if there ever was one.
+    pub payments: Option<&'a Payments>,
+}
+
+/// A movement of a user's account.
+#[derive(Debug, Clone, Copy)]
+pub struct Movement<'a> {
+    /// Whose account.
+    pub user: &'a UserId,
+    /// The account's currency.
+    pub currency: Currency,
+    /// What moved.
+    pub transaction: &'a Transaction,
+}
+
+/// Shows sales, each once, in the same order whenever it is asked. `E` is why a walk stops early.
+pub type SaleSource<'a, E> = Box<dyn Fn(&mut SaleVisitor<'_, E>) -> Result<(), E> + 'a>;
+type SaleVisitor<'v, E> = dyn FnMut(Sale<'_>) -> Result<(), E> + 'v;
+
+/// Shows movements of accounts, each once, in the same order whenever it is asked.
+pub type MovementSource<'a, E> = Box<dyn Fn(&mut MovementVisitor<'_, E>) -> Result<(), E> + 'a>;
+type MovementVisitor<'v, E> = dyn FnMut(Movement<'_>) -> Result<(), E> + 'v;
+
+/// Takes rows, each with its table.
+pub type RowTaker<'t, E> = dyn FnMut(Table, &[Value<'_>]) -> Result<(), E> + 't;
+
+/// Where the rows come from. All of it is the state at one position.
+pub struct Sources<'a, E> {
+    taken: Taken,
+    catalogue: &'a Catalogue,
+    users: &'a Users,
+    accounts: Vec<(&'a UserId, &'a Account)>,
+    /// The schedules with their payments, from as many places as they stand in.
+    pub sales: Vec<SaleSource<'a, E>>,
+    /// The movements of accounts, from as many places as they stand in.
+    pub movements: Vec<MovementSource<'a, E>>,
+}
+
+impl<'a, E> Sources<'a, E> {
+    /// Takes everything from a world.
+    pub fn of(world: &'a World, taken: Taken) -> Self {
+        let mut accounts: Vec<_> = world.accounts.values().flat_map(Accounts::iter).collect();
+        accounts.sort_unstable_by_key(|(user, _)| *user);
+        let of_accounts = accounts.clone();
+        Self {
+            taken,
+            catalogue: &world.catalogue,
+            users: &world.users,
+            accounts,
+            sales: vec![Box::new(|visit| show_sales(world, visit))],
+            movements: vec![Box::new(move |visit| show_movements(&of_accounts, visit))],
+        }
+    }
+}
+
+fn show_sales<E>(world: &World, visit: &mut SaleVisitor<'_, E>) -> Result<(), E> {
+    let mut numbers: Vec<_> = world.schedules.keys().chain(world.payments.keys()).copied().collect();
+    numbers.sort_unstable();
+    numbers.dedup();
+    for number in numbers {
+        visit(Sale { schedule: world.schedules.get(&number), payments: world.payments.get(&number) })?;
+    }
+    Ok(())
+}
+
+fn show_movements<E>(accounts: &[(&UserId, &Account)], visit: &mut MovementVisitor<'_, E>) -> Result<(), E> {
+    for (user, account) in accounts {
+        let (user, currency) = (*user, account.currency());
+        // It shows the newest first; a reader of a table expects the oldest.
+        let newest_first: Vec<&Transaction> = account.transactions().collect();
+        for transaction in newest_first.into_iter().rev() {
+            visit(Movement { user, currency, transaction })?;
+        }
+    }
+    Ok(())
+}
+
+/// Counts the rows of each table, in the order of [`Table::ALL`].
+///
+/// # Errors
+/// A source's.
+pub fn count<E>(sources: &Sources<'_, E>) -> Result<[u64; Table::ALL.len()], E> {
+    let mut counts = [0; Table::ALL.len()];
+    walk(sources, &mut |table, _| {
+        counts[table.index()] += 1;
+        Ok(())
+    })?;
+    Ok(counts)
+}
+
+/// Shows every row with its table.
+///
+/// # Errors
+/// The first of a source or of `take`; nothing is shown after it.
+pub fn walk<E>(sources: &Sources<'_, E>, take: &mut RowTaker<'_, E>) -> Result<(), E> {
+    let Sources { taken, catalogue, users, .. } = sources;
+    take(
+        Table::Meta,
+        &[
+            taken.position.get().into(),
+            taken.at.into(),
+            taken.log().into(),
+            env!("CARGO_PKG_VERSION").into(),
+            SCHEMA_VERSION.into(),
+        ],
+    )?;
+    let mut rows = Rows { catalogue, users, strangers: HashSet::new(), take };
+    for built in catalogue.venues() {
+        rows.venue(built)?;
+    }
+    for concert in catalogue.concerts() {
+        rows.concert(concert)?;
+    }
+    let mut known: Vec<&User> = users.iter().collect();
+    known.sort_unstable_by(|one, other| one.id.cmp(&other.id));
+    for user in known {
+        rows.user(user)?;
+    }
+    for source in &sources.sales {
+        source(&mut |sale| rows.sale(sale))?;
+    }
+    for (user, account) in &sources.accounts {
+        rows.account(user, account)?;
+    }
+    for source in &sources.movements {
+        source(&mut |movement| rows.movement(movement))?;
+    }
+    Ok(())
+}
+
+struct Rows<'a, E> {
+    catalogue: &'a Catalogue,
+    users: &'a Users,
+    /// Users of whom nothing is known but that another table names them; each has a row by now.
+    strangers: HashSet<UserId>,
+    take: &'a mut RowTaker<'a, E>,
+}
+
+impl<E> Rows<'_, E> {
+    fn venue(&mut self, built: &BuiltVenue) -> Result<(), E> {
+        let venue = &*built.venue;
+        let id = venue.id.as_str();
+        let row = [
+            id.into(),
+            venue.name.as_str().into(),
+            venue.address.as_str().into(),
+            venue.kind.as_str().into(),
+            venue.time_zone.as_str().into(),
+        ];
+        (self.take)(Table::Venues, &row)?;
+        for (index, section) in venue.sections.iter().enumerate() {
+            let (floor, section_id) = (section.floor.as_str(), section.id.as_str());
+            let row = [id.into(), floor.into(), section_id.into(), (index + 1).into()];
+            (self.take)(Table::VenueSections, &row)?;
+            for (index, row) in section.rows.iter().enumerate() {
+                let row = [
+                    id.into(),
+                    floor.into(),
+                    section_id.into(),
+                    row.id.as_str().into(),
+                    (index + 1).into(),
+                    row.grade.as_str().into(),
+                    row.seats.count().into(),
+                ];
+                (self.take)(Table::VenueRows, &row)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn concert(&mut self, concert: &Concert) -> Result<(), E> {
+        let (id, currency) = (concert.id.as_str(), concert.currency.as_str());
+        let row = [
+            id.into(),
+            concert.venue.as_str().into(),
+            concert.title.as_str().into(),
+            concert.artist.as_str().into(),
+            concert.description.as_deref().into(),
+            concert.poster_url.as_deref().into(),
+            currency.into(),
+        ];
+        (self.take)(Table::Concerts, &row)?;
+        for (index, grade) in concert.grades.iter().enumerate() {
+            let row = [
+                id.into(),
+                grade.name.as_str().into(),
+                (index + 1).into(),
+                grade.price.minor().into(),
+                currency.into(),
+                grade.color.as_str().into(),
+                grade.description.as_deref().into(),
+            ];
+            (self.take)(Table::Grades, &row)?;
+        }
+        Ok(())
+    }
+
+    fn user(&mut self, user: &User) -> Result<(), E> {
+        let profile = user.profile.as_deref();
+        let row = [
+            user.id.as_str().into(),
+            user.status.as_str().into(),
+            profile.map(|profile| profile.email.as_str()).into(),
+            profile.map(|profile| profile.name.as_str()).into(),
+            user.created_at.into(),
+        ];
+        (self.take)(Table::Users, &row)
+    }
+
+    /// Makes sure that a user whom a row is about to name has one: of an identity provider's, nothing may be known.
+    fn named(&mut self, user: &UserId) -> Result<(), E> {
+        if self.users.find(user).is_some() || self.strangers.contains(user) {
+            return Ok(());
+        }
+        self.strangers.insert(user.clone());
+        let status = UserStatus::Active.as_str();
+        let row = [user.as_str().into(), status.into(), Value::Null, Value::Null, Value::Null];
+        (self.take)(Table::Users, &row)
+    }
+
+    fn sale(&mut self, sale: Sale<'_>) -> Result<(), E> {
+        if let Some(schedule) = sale.schedule {
+            self.schedule(schedule)?;
+            self.seats(schedule)?;
+        }
+        for payment in sale.payments.into_iter().flat_map(Payments::iter) {
+            self.payment(payment, sale.schedule)?;
+        }
+        if let Some(schedule) = sale.schedule {
+            for reservation in schedule.reservations() {
+                self.reservation(schedule, reservation, sale.payments)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn schedule(&mut self, schedule: &Schedule) -> Result<(), E> {
+        let (plan, counts) = (schedule.plan(), schedule.counts());
+        let currency = schedule.currency();
+        let row = [
+            schedule.id().as_str().into(),
+            schedule.concert().as_str().into(),
+            schedule.venue().as_str().into(),
+            schedule.sale_status().as_str().into(),
+            plan.starts_at.into(),
+            plan.ends_at.into(),
+            plan.sales_open_at.into(),
+            plan.sales_close_at.into(),
+            counts.total().into(),
+            counts.available.into(),
+            counts.held.into(),
+            counts.reserved.into(),
+            counts.blocked.into(),
+            currency.as_str().into(),
+        ];
+        (self.take)(Table::Schedules, &row)
+    }
+
+    fn seats(&mut self, schedule: &Schedule) -> Result<(), E> {
+        let (layout, currency) = (schedule.layout(), schedule.currency());
+        // Before a sale opens, the concert's prices are those that it would open with.
+        let concert = self.catalogue.concert(schedule.concert());
+        let standing = || concert.and_then(|concert| concert.prices(layout).ok());
+        let now: Option<Prices> = if schedule.prices().is_none() { standing() } else { None };
+        let prices = schedule.prices().map(AsRef::as_ref).or(now.as_ref());
+        let prices = prices.expect("a listed schedule's concert has a price for each of its grades");
+        for row in layout.rows() {
+            let section = &layout.sections()[usize::from(row.section)];
+            let (grade, price) = (&layout.grades()[row.grade.index()], prices.by_grade[row.grade.index()]);
+            for seat in row.seats() {
+                let status: SeatStatus = schedule.statuses()[seat.index()];
+                let row = [
+                    schedule.id().as_str().into(),
+                    layout.seat_id(seat).into(),
+                    (&*section.floor).into(),
+                    (&*section.id).into(),
+                    (&*row.id).into(),
+                    layout.seat_number(seat).into(),
+                    grade.as_str().into(),
+                    price.minor().into(),
+                    currency.as_str().into(),
+                    status.as_str().into(),
+                ];
+                (self.take)(Table::Seats, &row)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn payment(&mut self, payment: &Payment, schedule: Option<&Schedule>) -> Result<(), E> {
+        self.named(&payment.user)?;
+        let reservation = ReservationId {
+            schedule: payment.id.schedule,
+            number: payment.reservation.number,
+            nonce: payment.reservation.nonce,
+        };
+        let gateway_code = match &payment.failure {
+            Some(Failure::Declined { code, .. }) => Some(&**code),
+            Some(
+                Failure::NotHeld
+                | Failure::TooLate
+                | Failure::OtherAmount
+                | Failure::Insufficient { .. }
+                | Failure::OtherCurrency
+                | Failure::SeatsLost
+                | Failure::Cancelled,
+            )
+            | None => None,
+        };
+        let row = [
+            payment.id.to_string().into(),
+            schedule.map(|schedule| schedule.id().as_str()).into(),
+            reservation.to_string().into(),
+            payment.user.as_str().into(),
+            payment.method.as_str().into(),
+            payment.state.as_str().into(),
+            payment.amount.minor().into(),
+            payment.currency.as_str().into(),
+            payment.method.needs_gateway().then(|| payment.id.to_string()).into(),
+            payment.failure.as_ref().map(Failure::as_str).into(),
+            gateway_code.into(),
+            payment.created_at.into(),
+            payment.updated_at.into(),
+            payment.completed_at.into(),
+            payment.refunded_at.into(),
+        ];
+        (self.take)(Table::Payments, &row)
+    }
+
+    fn reservation(
+        &mut self,
+        schedule: &Schedule,
+        reservation: &Reservation,
+        payments: Option<&Payments>,
+    ) -> Result<(), E> {
+        self.named(&reservation.user)?;
+        let id = schedule.full_id(reservation).to_string();
+        let currency = schedule.currency();
+        // An attempt that came to nothing is forgotten, perhaps before the reservation that it was made for.
+        let kept = |id| payments.is_some_and(|payments| payments.payment(id).is_some());
+        let payment = reservation.payment.filter(|id| kept(*id));
+        let row = [
+            id.as_str().into(),
+            schedule.id().as_str().into(),
+            reservation.user.as_str().into(),
+            reservation.status.as_str().into(),
+            reservation.seats.len().into(),
+            schedule.amount(&reservation.seats).minor().into(),
+            currency.as_str().into(),
+            payment.map(|id| id.to_string()).into(),
+            reservation.created_at.into(),
+            reservation.expires_at.into(),
+            reservation.confirmed_at.into(),
+            reservation.cancelled_at.into(),
+            reservation.ended_at.into(),
+            u32::from(reservation.recovered).into(),
+        ];
+        (self.take)(Table::Reservations, &row)?;
+        for seat in &*reservation.seats {
+            self.reservation_seat(schedule, &id, *seat)?;
+        }
+        Ok(())
+    }
+
+    fn reservation_seat(&mut self, schedule: &Schedule, reservation: &str, seat: Seat) -> Result<(), E> {
+        let (layout, currency) = (schedule.layout(), schedule.currency());
+        let row = [
+            reservation.into(),
+            schedule.id().as_str().into(),
+            layout.seat_id(seat).into(),
+            layout.grades()[layout.grade_of(seat).index()].as_str().into(),
+            schedule.price(seat).minor().into(),
+            currency.as_str().into(),
+        ];
+        (self.take)(Table::ReservationSeats, &row)
+    }
+
+    fn account(&mut self, user: &UserId, account: &Account) -> Result<(), E> {
+        self.named(user)?;
+        let currency = account.currency();
+        let row = [
+            user.as_str().into(),
+            account.balance().minor().into(),
+            currency.as_str().into(),
+            account.updated_at().into(),
+        ];
+        (self.take)(Table::Accounts, &row)
+    }
+
+    fn movement(&mut self, movement: Movement<'_>) -> Result<(), E> {
+        let Movement { user, currency, transaction } = movement;
+        let payment = match transaction.kind {
+            Kind::Charge => None,
+            Kind::Payment(payment) | Kind::Refund(payment) => Some(payment.to_string()),
+        };
+        let row = [
+            transaction.id.to_string().into(),
+            user.as_str().into(),
+            transaction.id.number.into(),
+            transaction.kind.as_str().into(),
+            transaction.amount.minor().into(),
+            transaction.balance_after.minor().into(),
+            currency.as_str().into(),
+            payment.into(),
+            transaction.at.into(),
+        ];
+        (self.take)(Table::Transactions, &row)
+    }
+}

@@ -1,0 +1,427 @@
+//! The tables: their columns, keys, and what each means.
+//!
+//! Absent on purpose: how a database spells them; whoever writes one asks here.
+//!
+//! Invariants: [`Table::ALL`] is in an order in which whole tables can be loaded with their foreign keys checked; a foreign
+//! key names the primary key of its table.
+
+/// A table of an export.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[expect(missing_docs, reason = "each schema says what its table is")]
+pub enum Table {
+    Meta,
+    Venues,
+    VenueSections,
+    VenueRows,
+    Concerts,
+    Grades,
+    Schedules,
+    Seats,
+    Users,
+    Payments,
+    Reservations,
+    ReservationSeats,
+    Accounts,
+    Transactions,
+}
+
+/// What a column holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Whole numbers.
+    Integer,
+    /// Texts; instants and ids among them.
+    Text,
+}
+
+/// A column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Column {
+    /// Its name.
+    pub name: &'static str,
+    /// What it holds.
+    pub kind: Kind,
+    /// Whether a row may have nothing there.
+    pub nullable: bool,
+    /// What it means.
+    pub what: &'static str,
+}
+
+/// Columns that name a row of another table, or of none where one of them is null.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ForeignKey {
+    /// The columns here.
+    pub columns: &'static [&'static str],
+    /// The other table, whose primary key they are.
+    pub table: Table,
+}
+
+/// How a table is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Schema {
+    /// Its name.
+    pub name: &'static str,
+    /// What a row is.
+    pub what: &'static str,
+    /// Its columns, in order.
+    pub columns: &'static [Column],
+    /// The columns that no two rows share.
+    pub primary_key: &'static [&'static str],
+    /// What its rows refer to.
+    pub foreign_keys: &'static [ForeignKey],
+    /// What its rows are looked up by, beside the primary key.
+    pub indices: &'static [&'static [&'static str]],
+}
+
+impl Schema {
+    /// Returns the names of the columns, in order.
+    pub fn column_names(&self) -> impl Iterator<Item = &'static str> + use<> {
+        self.columns.iter().map(|column| column.name)
+    }
+}
+
+impl Table {
+    /// Every table, each behind those that it refers to.
+    pub const ALL: [Self; 14] = [
+        Self::Meta,
+        Self::Venues,
+        Self::VenueSections,
+        Self::VenueRows,
+        Self::Concerts,
+        Self::Grades,
+        Self::Schedules,
+        Self::Seats,
+        Self::Users,
+        Self::Payments,
+        Self::Reservations,
+        Self::ReservationSeats,
+        Self::Accounts,
+        Self::Transactions,
+    ];
+
+    /// Returns how it is made.
+    pub const fn schema(self) -> &'static Schema {
+        match self {
+            Self::Meta => &META,
+            Self::Venues => &VENUES,
+            Self::VenueSections => &VENUE_SECTIONS,
+            Self::VenueRows => &VENUE_ROWS,
+            Self::Concerts => &CONCERTS,
+            Self::Grades => &GRADES,
+            Self::Schedules => &SCHEDULES,
+            Self::Seats => &SEATS,
+            Self::Users => &USERS,
+            Self::Payments => &PAYMENTS,
+            Self::Reservations => &RESERVATIONS,
+            Self::ReservationSeats => &RESERVATION_SEATS,
+            Self::Accounts => &ACCOUNTS,
+            Self::Transactions => &TRANSACTIONS,
+        }
+    }
+
+    /// Returns its name.
+    pub const fn name(self) -> &'static str {
+        self.schema().name
+    }
+
+    /// Finds a table by its name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|table| table.name() == name)
+    }
+
+    /// Returns its place in [`Table::ALL`].
+    pub fn index(self) -> usize {
+        Self::ALL.iter().position(|table| *table == self).expect("every table is listed")
+    }
+}
+
+const fn text(name: &'static str, what: &'static str) -> Column {
+    Column { name, kind: Kind::Text, nullable: false, what }
+}
+
+const fn number(name: &'static str, what: &'static str) -> Column {
+    Column { name, kind: Kind::Integer, nullable: false, what }
+}
+
+const fn maybe(column: Column) -> Column {
+    Column { nullable: true, ..column }
+}
+
+const CURRENCY: Column = text("currency", "ISO 4217");
+const VENUE_ID: Column = text("venue_id", "the venue");
+const CONCERT_ID: Column = text("concert_id", "the concert");
+const SCHEDULE_ID: Column = text("schedule_id", "the schedule");
+const USER_ID: Column = text("user_id", "the user");
+
+const OF_VENUE: ForeignKey = ForeignKey { columns: &["venue_id"], table: Table::Venues };
+const OF_CONCERT: ForeignKey = ForeignKey { columns: &["concert_id"], table: Table::Concerts };
+const OF_SCHEDULE: ForeignKey = ForeignKey { columns: &["schedule_id"], table: Table::Schedules };
+const OF_USER: ForeignKey = ForeignKey { columns: &["user_id"], table: Table::Users };
+const OF_PAYMENT: ForeignKey = ForeignKey { columns: &["payment_id"], table: Table::Payments };
+
+static META: Schema = Schema {
+    name: "meta",
+    what: "what this export is of; one row",
+    columns: &[
+        number("position", "the position in the journal: every fact up to it is here, and none behind it"),
+        text("taken_at", "the engine's instant then"),
+        text("log_id", "the log that the position belongs to"),
+        text("onsale_version", "the version of the engine"),
+        number("schema_version", "the version of these tables"),
+    ],
+    primary_key: &["position"],
+    foreign_keys: &[],
+    indices: &[],
+};
+
+static VENUES: Schema = Schema {
+    name: "venues",
+    what: "a place where concerts happen",
+    columns: &[
+        VENUE_ID,
+        text("name", "for people"),
+        text("address", "for people"),
+        text("type", "theater, hall, …"),
+        text("time_zone", "the IANA name of the zone in which its days begin and end"),
+    ],
+    primary_key: &["venue_id"],
+    foreign_keys: &[],
+    indices: &[],
+};
+
+static VENUE_SECTIONS: Schema = Schema {
+    name: "venue_sections",
+    what: "a part of a venue, known by its floor and id together",
+    columns: &[
+        VENUE_ID,
+        text("floor", "the floor that it is on"),
+        text("section_id", "unique on its floor"),
+        number("ordinal", "its place in the plan, from 1"),
+    ],
+    primary_key: &["venue_id", "floor", "section_id"],
+    foreign_keys: &[OF_VENUE],
+    indices: &[],
+};
+
+static VENUE_ROWS: Schema = Schema {
+    name: "venue_rows",
+    what: "a row of a section",
+    columns: &[
+        VENUE_ID,
+        text("floor", "its section's floor"),
+        text("section_id", "its section"),
+        text("row_id", "unique in its section"),
+        number("ordinal", "its place in its section, from 1 in front"),
+        text("grade", "the grade of its seats"),
+        number("seats", "how many seats it has"),
+    ],
+    primary_key: &["venue_id", "floor", "section_id", "row_id"],
+    foreign_keys: &[ForeignKey {
+        columns: &["venue_id", "floor", "section_id"],
+        table: Table::VenueSections,
+    }],
+    indices: &[],
+};
+
+static CONCERTS: Schema = Schema {
+    name: "concerts",
+    what: "a show, of which schedules are the performances",
+    columns: &[
+        CONCERT_ID,
+        VENUE_ID,
+        text("title", "for people"),
+        text("artist", "for people"),
+        maybe(text("description", "for people")),
+        maybe(text("poster_url", "a picture of it")),
+        CURRENCY,
+    ],
+    primary_key: &["concert_id"],
+    foreign_keys: &[OF_VENUE],
+    indices: &[&["venue_id"]],
+};
+
+static GRADES: Schema = Schema {
+    name: "grades",
+    what: "a grade of a concert's seats, with its price now; a seat's own price is what it sells at",
+    columns: &[
+        CONCERT_ID,
+        text("grade", "its name, as the venue's rows know it"),
+        number("ordinal", "from 1, the best"),
+        number("price", "of one seat, in minor units"),
+        CURRENCY,
+        text("color", "in which seat maps draw it"),
+        maybe(text("description", "for people")),
+    ],
+    primary_key: &["concert_id", "grade"],
+    foreign_keys: &[OF_CONCERT],
+    indices: &[],
+};
+
+static SCHEDULES: Schema = Schema {
+    name: "schedules",
+    what: "a performance of a concert: the unit of sale",
+    columns: &[
+        SCHEDULE_ID,
+        CONCERT_ID,
+        VENUE_ID,
+        text("status", "upcoming, open, closed or cancelled"),
+        text("starts_at", "when the performance begins"),
+        text("ends_at", "when it ends"),
+        maybe(text("sales_open_at", "when the sale opens by itself")),
+        maybe(text("sales_close_at", "when it closes by itself; when the performance begins, where null")),
+        number("seats", "how many it has"),
+        number("seats_available", "of these, free to be held"),
+        number("seats_held", "of these, held or being paid"),
+        number("seats_reserved", "of these, sold"),
+        number("seats_blocked", "of these, off sale"),
+        CURRENCY,
+    ],
+    primary_key: &["schedule_id"],
+    foreign_keys: &[OF_CONCERT, OF_VENUE],
+    indices: &[&["concert_id"], &["starts_at"]],
+};
+
+static SEATS: Schema = Schema {
+    name: "seats",
+    what: "a seat of a schedule",
+    columns: &[
+        SCHEDULE_ID,
+        text("seat_id", "unique in its venue"),
+        text("floor", "its section's floor"),
+        text("section_id", "its section"),
+        text("row_id", "its row"),
+        number("number", "its number in its row"),
+        text("grade", "its grade"),
+        number("price", "what it sells at, in minor units"),
+        CURRENCY,
+        text("status", "available, held (or being paid), reserved or blocked"),
+    ],
+    primary_key: &["schedule_id", "seat_id"],
+    foreign_keys: &[OF_SCHEDULE],
+    indices: &[&["schedule_id", "status"]],
+};
+
+static USERS: Schema = Schema {
+    name: "users",
+    what: "everyone who signed up, and everyone whom another table names",
+    columns: &[
+        USER_ID,
+        text("status", "active, suspended or deleted"),
+        maybe(text("email", "null for an identity provider's user, and for one who was deleted")),
+        maybe(text("name", "null as the email")),
+        maybe(text("created_at", "null for a user of whom nothing had to be remembered")),
+    ],
+    primary_key: &["user_id"],
+    foreign_keys: &[],
+    indices: &[],
+};
+
+static PAYMENTS: Schema = Schema {
+    name: "payments",
+    what: "a payment, or an attempt that came to nothing",
+    columns: &[
+        text("payment_id", "its id"),
+        maybe(text("schedule_id", "the schedule; null where it was removed since")),
+        text("reservation_id", "what it pays for; an ended reservation may be forgotten before its payment"),
+        USER_ID,
+        text("method", "balance, card, kakao_pay, naver_pay or toss"),
+        text("status", "ready, pending, completed, failed, refunding or refunded"),
+        number("amount", "in minor units"),
+        CURRENCY,
+        maybe(text("order_id", "the gateway's number of the order")),
+        maybe(text("failure_code", "why it failed, or was given back")),
+        maybe(text("gateway_code", "the gateway's own code, where it declined")),
+        text("created_at", "when it was started"),
+        text("updated_at", "when it last changed"),
+        maybe(text("completed_at", "when it completed")),
+        maybe(text("refunded_at", "when the money was back")),
+    ],
+    primary_key: &["payment_id"],
+    foreign_keys: &[OF_SCHEDULE, OF_USER],
+    indices: &[
+        &["schedule_id"],
+        &["reservation_id"],
+        &["user_id"],
+        &["order_id"],
+        &["status", "completed_at"],
+    ],
+};
+
+static RESERVATIONS: Schema = Schema {
+    name: "reservations",
+    what: "seats of one schedule for one user; ended ones for as long as the engine keeps them",
+    columns: &[
+        text("reservation_id", "its id"),
+        SCHEDULE_ID,
+        USER_ID,
+        text("status", "held, paying, confirmed, cancelled, released or expired"),
+        number("seats", "how many it has, or had"),
+        number("amount", "what they cost together, in minor units"),
+        CURRENCY,
+        maybe(text(
+            "payment_id",
+            "the payment that is under way or stands for it; null where that came to nothing",
+        )),
+        text("created_at", "when it was held"),
+        text("expires_at", "the hold's deadline"),
+        maybe(text("confirmed_at", "when it was confirmed")),
+        maybe(text("cancelled_at", "when it was cancelled")),
+        maybe(text("ended_at", "when it was released, expired or cancelled")),
+        number("recovered", "1 where an outage moved its deadline, else 0"),
+    ],
+    primary_key: &["reservation_id"],
+    foreign_keys: &[OF_SCHEDULE, OF_USER, OF_PAYMENT],
+    indices: &[&["schedule_id", "status"], &["user_id"], &["payment_id"]],
+};
+
+static RESERVATION_SEATS: Schema = Schema {
+    name: "reservation_seats",
+    what: "a seat of a reservation",
+    columns: &[
+        text("reservation_id", "the reservation"),
+        SCHEDULE_ID,
+        text("seat_id", "the seat"),
+        text("grade", "its grade"),
+        number("price", "what it costs, in minor units"),
+        CURRENCY,
+    ],
+    primary_key: &["reservation_id", "seat_id"],
+    foreign_keys: &[
+        ForeignKey { columns: &["reservation_id"], table: Table::Reservations },
+        ForeignKey { columns: &["schedule_id", "seat_id"], table: Table::Seats },
+    ],
+    indices: &[&["schedule_id", "seat_id"]],
+};
+
+static ACCOUNTS: Schema = Schema {
+    name: "accounts",
+    what: "what a user has: the sum of the account's charges and refunds less its payments",
+    columns: &[
+        USER_ID,
+        number("balance", "in minor units"),
+        CURRENCY,
+        maybe(text("updated_at", "when money last moved")),
+    ],
+    primary_key: &["user_id"],
+    foreign_keys: &[OF_USER],
+    indices: &[],
+};
+
+static TRANSACTIONS: Schema = Schema {
+    name: "transactions",
+    what: "a movement of an account",
+    columns: &[
+        text("transaction_id", "its id"),
+        text("user_id", "whose account"),
+        number("ordinal", "grows with each movement of an account, not by one"),
+        text("type", "charge and refund put money in, payment takes it"),
+        number("amount", "in minor units, in the direction that the type says"),
+        number("balance_after", "the balance with it, in minor units"),
+        CURRENCY,
+        maybe(text("payment_id", "the payment that it belongs to")),
+        text("created_at", "when"),
+    ],
+    primary_key: &["transaction_id"],
+    foreign_keys: &[ForeignKey { columns: &["user_id"], table: Table::Accounts }, OF_PAYMENT],
+    indices: &[&["user_id", "ordinal"], &["payment_id"], &["created_at"]],
+};

@@ -1,0 +1,176 @@
+//! Everything at one position, as lines of JSON, given while it is made.
+//!
+//! ```text
+//! blocking thread: cut → rows ─▶ chunks, a few at most ─▶ body ─▶ client
+//! ```
+//!
+//! One at a time, since each holds a second world in memory for as long as it takes. A client that goes away, takes nothing
+//! for [`STALL`], or outlives the server's time ends the work with its next chunk.
+//!
+//! Absent on purpose: an answer other than 200 for what goes wrong once the work has begun; the last line says it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{HeaderName, HeaderValue, header};
+use axum::response::Response;
+use bytes::Bytes;
+use tokio::runtime::Handle;
+use tokio::sync::{Semaphore, mpsc};
+use tokio_util::sync::CancellationToken;
+
+use crate::engine::{CutError, Engine};
+use crate::export::{Sources, Taken, Writer, count, walk};
+use crate::http::app::App;
+use crate::http::auth::Admin;
+use crate::http::problem::{Code, Problem};
+use crate::http::request::RequestContext;
+
+/// A chunk ends with the row that fills this many bytes.
+const CHUNK_BYTES: usize = 64 << 10;
+/// The chunks that wait for the client.
+const CHUNKS: usize = 4;
+/// How often the stream says that it is alive while nothing can be given yet.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// How long a client may take nothing.
+const STALL: Duration = Duration::from_mins(1);
+/// When to ask again while another export runs.
+const RETRY_AFTER_SECONDS: u64 = 10;
+
+/// Lets one export run at a time.
+#[derive(Debug)]
+pub struct Exports(Arc<Semaphore>);
+
+impl Default for Exports {
+    fn default() -> Self {
+        Self(Arc::new(Semaphore::new(1)))
+    }
+}
+
+/// Export everything at one position
+///
+/// Venues, concerts, schedules, seats, users, payments, reservations, accounts and their movements, as they were after one
+/// event of the journal, without secrets: what `onsale export` makes files of. First a line with the position, the tables and how many
+/// rows each has, then a line a row, last a line with `"complete": true`; without that line it was cut off, and
+/// `{"failure": "…"}` in its place says why.
+#[utoipa::path(get, path = "/api/v1/admin/export", tag = "Operations", security(("bearer" = [])),
+    responses((status = 200, content_type = "application/x-ndjson",
+        description = "`{\"onsale\", \"schemaVersion\", \"position\", \"takenAt\", \"logId\", \"tables\": [{\"name\", \"columns\", \"rows\"}]}`, then `[\"<table>\", <value>, …]` a row, then `{\"complete\": true, \"tables\": {\"<table>\": <rows>}}`"),
+        (status = 503, description = "`overloaded` with `Retry-After`: another export is running")))]
+pub(super) async fn export(
+    State(app): State<App>,
+    _: Admin,
+    context: RequestContext,
+) -> Result<Response, Problem> {
+    let turn = Arc::clone(&app.exports.0).try_acquire_owned().map_err(|_| {
+        let detail = "An export is running already; there is one at a time.";
+        Problem::new(Code::Overloaded, detail).retry_after(RETRY_AFTER_SECONDS)
+    })?;
+    let (chunks, given) = mpsc::channel(CHUNKS);
+    let (engine, request_id) = (app.engine.clone(), context.id().to_owned());
+    tokio::task::spawn_blocking(move || {
+        let out = Out { chunks, runtime: Handle::current() };
+        match give(&engine, &out) {
+            Ok((taken, rows)) => {
+                tracing::info!(position = %taken.position, rows, request_id, "everything was exported");
+            }
+            Err(ExportError::Left | ExportError::Cut(CutError::Unwanted)) => {
+                tracing::info!(request_id, "an export ended early: its client went away");
+            }
+            Err(ExportError::Stalled) => {
+                tracing::warn!(request_id, "an export ended early: its client took nothing for a minute");
+            }
+            Err(ExportError::Cut(error)) => {
+                tracing::error!(%error, request_id, "nothing can be exported");
+                let why = format!("the engine's log has the reason, under the request id {request_id}");
+                // Whoever left needn't hear it.
+                let _ = out.send(Writer::failure(&why));
+            }
+        }
+        drop(turn);
+    });
+    let body = Given { chunks: given, shutdown: app.parts.shutdown.clone(), ended: false };
+    let stream = futures_util::stream::unfold(body, |mut body| async move {
+        body.next().await.map(|chunk| (Ok::<_, core::convert::Infallible>(chunk), body))
+    });
+    let mut response = Response::new(Body::from_stream(stream));
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/x-ndjson"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    // Some proxies hold a stream back unless they are told.
+    headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
+    Ok(response)
+}
+
+/// Why an export ended early.
+#[derive(Debug, thiserror::Error)]
+enum ExportError {
+    #[error("the client went away")]
+    Left,
+    #[error("the client took nothing for too long")]
+    Stalled,
+    #[error(transparent)]
+    Cut(#[from] CutError),
+}
+
+/// The blocking side of the stream.
+struct Out {
+    chunks: mpsc::Sender<Bytes>,
+    runtime: Handle,
+}
+
+impl Out {
+    /// Waits until there is room for a chunk of whole lines.
+    fn send(&self, chunk: Vec<u8>) -> Result<(), ExportError> {
+        let sent = async { tokio::time::timeout(STALL, self.chunks.send(chunk.into())).await };
+        match self.runtime.block_on(sent) {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) => Err(ExportError::Left),
+            Err(_) => Err(ExportError::Stalled),
+        }
+    }
+}
+
+/// Gives everything; returns what it was of, and how many rows.
+fn give(engine: &Engine, out: &Out) -> Result<(Taken, u64), ExportError> {
+    let cut = engine.cut(&|| !out.chunks.is_closed())?;
+    let taken = Taken { position: cut.position, at: cut.at, log_id: engine.journal().log_id() };
+    let sources = Sources::<ExportError>::of(&cut.world, taken);
+    let rows = count(&sources)?;
+    let mut writer = Writer::new(&taken, &rows);
+    walk(&sources, &mut |table, values| {
+        writer.row(table, values);
+        if writer.len() < CHUNK_BYTES { Ok(()) } else { out.send(writer.take()) }
+    })?;
+    writer.complete();
+    out.send(writer.take())?;
+    Ok((taken, rows.iter().sum()))
+}
+
+/// The client's side of the stream.
+struct Given {
+    chunks: mpsc::Receiver<Bytes>,
+    shutdown: CancellationToken,
+    ended: bool,
+}
+
+impl Given {
+    /// Returns what is sent next; `None` ends the stream. Asked only when the client took the last.
+    async fn next(&mut self) -> Option<Bytes> {
+        if self.ended {
+            return None;
+        }
+        tokio::select! {
+            biased;
+            () = self.shutdown.cancelled() => {
+                self.ended = true;
+                Some(Writer::failure("it is stopping").into())
+            }
+            chunk = self.chunks.recv() => chunk,
+            // An empty line: chunks are whole lines, so it never stands within one.
+            () = tokio::time::sleep(KEEP_ALIVE) => Some(Bytes::from_static(b"\n")),
+        }
+    }
+}
