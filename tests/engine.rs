@@ -307,6 +307,34 @@ async fn recovery_from_a_snapshot_equals_recovery_from_the_beginning() {
     world.check().unwrap();
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_snapshot_that_is_taken_under_load_lacks_nothing_up_to_its_position() {
+    let dir = tempfile::tempdir().unwrap();
+    let (config, _) = on_memory(dir.path());
+    let (engine, entries) = open_with(config, 2, 2).await;
+    let mut callers = tokio::task::JoinSet::new();
+    for seat in 0..64_u32 {
+        let (engine, entry) = (engine.clone(), Arc::clone(&entries[seat as usize % 2]));
+        callers.spawn(async move {
+            let name = format!("u{seat}");
+            for _ in 0..100 {
+                let held = hold(&engine, &entry, &name, &[seat]).await.unwrap();
+                engine.act(&entry, release_command(&name, &held), None).await.unwrap();
+            }
+        });
+    }
+    while !callers.is_empty() {
+        engine.snapshot().await.unwrap();
+        let reader = engine.clone();
+        // It begins from that snapshot, as recovery does.
+        tokio::task::spawn_blocking(move || reader.cut(&|| true).unwrap()).await.unwrap();
+        while let Some(done) = callers.try_join_next() {
+            done.unwrap();
+        }
+    }
+    engine.close().await.unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_seat_map_of_an_earlier_instant_is_the_one_that_was_shown() {
     let dir = tempfile::tempdir().unwrap();

@@ -1,7 +1,8 @@
 //! Snapshots: the state of everything, written beside the journal so that recovery needn't replay it all.
 //!
 //! A snapshot is taken by the catalogue's actor, so no schedule comes or goes meanwhile; the schedules go
-//! on. It stands for the position that was durable when it began. Each schedule's section may be
+//! on. It stands for the position of a barrier: what was durable before it has been published by then, and
+//! what is published is what is written. (The durable position alone is a little ahead of that.) Each schedule's section may be
 //! later than that, by events that replay recognises by their versions and skips. Only durable state
 //! is ever in it.
 
@@ -49,15 +50,15 @@ pub(super) async fn take(shared: &Arc<Shared>) -> Result<Position, SnapshotFaile
     if shared.journal.failure().is_some() {
         return Err(SnapshotFailed::JournalUnavailable);
     }
-    let durable = shared.journal.durable();
-    if durable.get() == shared.last_snapshot.load(Ordering::Relaxed) {
+    let position = shared.journal.barrier().await?;
+    if position.get() == shared.last_snapshot.load(Ordering::Relaxed) {
         // Nothing has happened since the last: it still stands for the present.
-        return Ok(durable);
+        return Ok(position);
     }
     let started = Stopwatch::start();
     let writer = Arc::clone(shared);
-    let written = tokio::task::spawn_blocking(move || write(&writer)).await;
-    let (position, path) = written
+    let written = tokio::task::spawn_blocking(move || write(&writer, position)).await;
+    let path = written
         .map_err(|_| SnapshotFailed::Panicked)?
         .map_err(|error| SnapshotFailed::Io(Arc::new(error)))?;
     shared.last_snapshot.store(position.get(), Ordering::Relaxed);
@@ -71,8 +72,7 @@ pub(super) async fn take(shared: &Arc<Shared>) -> Result<Position, SnapshotFaile
     Ok(position)
 }
 
-fn write(shared: &Shared) -> Result<(Position, PathBuf), SnapshotError> {
-    let position = shared.journal.durable();
+fn write(shared: &Shared, position: Position) -> Result<PathBuf, SnapshotError> {
     let instant = shared.clock.now().as_millis();
     let dir = shared.data_dir.as_path();
     let mut writer = SnapshotWriter::create(dir, shared.journal.log_id(), position, instant)?;
@@ -107,6 +107,5 @@ fn write(shared: &Shared) -> Result<(Position, PathBuf), SnapshotError> {
             writer.section(&section)?;
         }
     }
-    let path = writer.finish()?;
-    Ok((position, path))
+    writer.finish()
 }
