@@ -323,19 +323,10 @@ impl<E> Rows<'_, E> {
             number: payment.reservation.number,
             nonce: payment.reservation.nonce,
         };
-        let gateway_code = match &payment.failure {
-            Some(Failure::Declined { code, .. }) => Some(&**code),
-            Some(
-                Failure::NotHeld
-                | Failure::TooLate
-                | Failure::OtherAmount
-                | Failure::Insufficient { .. }
-                | Failure::OtherCurrency
-                | Failure::SeatsLost
-                | Failure::Cancelled,
-            )
-            | None => None,
-        };
+        let declined = payment.failure.as_ref();
+        let gateway_code = declined.and_then(|failure| {
+            if let Failure::Declined { code, .. } = failure { Some(&**code) } else { None }
+        });
         let row = [
             payment.id.to_string().into(),
             schedule.map(|schedule| schedule.id().as_str()).into(),

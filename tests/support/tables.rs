@@ -1,0 +1,219 @@
+//! An export in memory, and what must hold in each.
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used, clippy::as_conversions, reason = "shared by tests")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::convert::Infallible;
+
+use onsale::engine::Engine;
+use onsale::export::{Sources, Table, Taken, Value, count, walk};
+
+pub type Row = BTreeMap<&'static str, Value<'static>>;
+
+/// The rows of each table, in the order in which they came.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Tables(BTreeMap<Table, Vec<Row>>);
+
+fn owned(value: &Value<'_>) -> Value<'static> {
+    match value {
+        Value::Null => Value::Null,
+        Value::Integer(number) => Value::Integer(*number),
+        Value::Text(text) => text.clone().into_owned().into(),
+    }
+}
+
+pub fn text<'r>(row: &'r Row, name: &str) -> Option<&'r str> {
+    match &row[name] {
+        Value::Text(text) => Some(text),
+        Value::Null => None,
+        Value::Integer(_) => panic!("{name} is a number"),
+    }
+}
+
+pub fn number(row: &Row, name: &str) -> u64 {
+    match &row[name] {
+        Value::Integer(number) => *number,
+        Value::Null | Value::Text(_) => panic!("{name} is no number: {row:?}"),
+    }
+}
+
+fn key(row: &Row, columns: &[&str]) -> String {
+    let values: Vec<_> = columns.iter().map(|name| &row[name]).collect();
+    format!("{values:?}")
+}
+
+impl Tables {
+    /// Collects what sources show, and checks that every row fits its table, is there once, and names only rows before it.
+    pub fn of(sources: &Sources<'_, Infallible>) -> Self {
+        let mut tables = Self::default();
+        let mut keys: BTreeMap<Table, BTreeSet<String>> = BTreeMap::new();
+        let Ok(()) = walk(sources, &mut |table, values| {
+            let schema = table.schema();
+            assert_eq!(values.len(), schema.columns.len(), "{}", schema.name);
+            let row: Row = schema.column_names().zip(values.iter().map(owned)).collect();
+            for column in schema.columns {
+                assert!(
+                    column.nullable || row[column.name] != Value::Null,
+                    "{}.{}",
+                    schema.name,
+                    column.name
+                );
+            }
+            let new = keys.entry(table).or_default().insert(key(&row, schema.primary_key));
+            assert!(new, "{}: twice: {row:?}", schema.name);
+            for foreign in schema.foreign_keys {
+                let named = key(&row, foreign.columns);
+                let nothing = foreign.columns.iter().any(|name| row[name] == Value::Null);
+                let known = keys.get(&foreign.table).is_some_and(|keys| keys.contains(&named));
+                assert!(nothing || known, "{}: no row of {:?} before {row:?}", schema.name, foreign.table);
+            }
+            tables.0.entry(table).or_default().push(row);
+            Ok(())
+        });
+        let Ok(counts) = count(sources);
+        for (table, count) in Table::ALL.iter().zip(counts) {
+            assert_eq!(tables.rows(*table).len() as u64, count, "{}", table.name());
+        }
+        tables
+    }
+
+    /// Takes an export of an engine as it is now.
+    pub fn of_engine(engine: &Engine) -> Self {
+        let cut = engine.cut(&|| true).unwrap();
+        let taken = Taken { position: cut.position, at: cut.at, log_id: engine.journal().log_id() };
+        Self::of(&Sources::of(&cut.world, taken))
+    }
+
+    pub fn forget(&mut self, table: Table) {
+        self.0.remove(&table);
+    }
+
+    pub fn rows(&self, table: Table) -> &[Row] {
+        self.0.get(&table).map_or(&[], Vec::as_slice)
+    }
+
+    pub fn find(&self, table: Table, column: &str, value: &str) -> Vec<&Row> {
+        self.rows(table).iter().filter(|row| text(row, column) == Some(value)).collect()
+    }
+
+    /// Checks what holds at any position: M1, M2 as far as payments have come, S1 and S2.
+    pub fn check(&self) {
+        self.check_accounts();
+        self.check_payments();
+        self.check_seats();
+    }
+
+    /// M1: a balance is the sum of its movements, in their order.
+    fn check_accounts(&self) {
+        let mut total = 0;
+        for account in self.rows(Table::Accounts) {
+            let user = text(account, "user_id").unwrap();
+            let (mut balance, mut last) = (0, 0);
+            for moved in self.find(Table::Transactions, "user_id", user) {
+                let (amount, ordinal) = (number(moved, "amount"), number(moved, "ordinal"));
+                balance = match text(moved, "type").unwrap() {
+                    "charge" | "refund" => balance + amount,
+                    "payment" => balance - amount,
+                    other => panic!("{other}"),
+                };
+                assert_eq!(balance, number(moved, "balance_after"), "M1: {moved:?}");
+                assert!(ordinal > last, "in order");
+                last = ordinal;
+            }
+            assert_eq!(balance, number(account, "balance"), "M1: {account:?}");
+            total += balance;
+        }
+        let sum = |kind: &str| -> u64 {
+            self.find(Table::Transactions, "type", kind).iter().map(|row| number(row, "amount")).sum()
+        };
+        assert_eq!(sum("charge") + sum("refund") - sum("payment"), total, "M1, all together");
+    }
+
+    /// M2: who has a confirmed reservation has paid for it, once; and what was taken is on record.
+    fn check_payments(&self) {
+        for reservation in self.find(Table::Reservations, "status", "confirmed") {
+            let id = text(reservation, "reservation_id").unwrap();
+            let standing: Vec<_> = self
+                .find(Table::Payments, "reservation_id", id)
+                .into_iter()
+                .filter(|payment| matches!(text(payment, "status"), Some("completed" | "pending")))
+                .collect();
+            let [payment] = standing[..] else { panic!("M2: {reservation:?}: {standing:?}") };
+            assert_eq!(text(reservation, "payment_id"), text(payment, "payment_id"));
+            assert_eq!(number(reservation, "amount"), number(payment, "amount"), "M2");
+            let taken = self.moved(payment, "payment");
+            assert_eq!(taken, [number(payment, "amount")], "M2: the money was taken before: {payment:?}");
+            assert!(self.moved(payment, "refund").is_empty(), "M2: and not given back: {payment:?}");
+        }
+        for payment in self.rows(Table::Payments) {
+            let (taken, back) = (self.moved(payment, "payment"), self.moved(payment, "refund"));
+            let amount = number(payment, "amount");
+            match text(payment, "status").unwrap() {
+                "ready" | "failed" => assert_eq!((taken, back), (vec![], vec![]), "{payment:?}"),
+                "completed" => assert_eq!((taken, back), (vec![amount], vec![]), "{payment:?}"),
+                "refunded" => assert_eq!((taken, back), (vec![amount], vec![amount]), "M3: {payment:?}"),
+                // On its way: the movement comes before the payment says so.
+                "pending" | "refunding" => assert!(taken.len() <= 1 && back.len() <= 1, "{payment:?}"),
+                other => panic!("{other}"),
+            }
+            if text(payment, "status") == Some("completed") {
+                let reservation = text(payment, "reservation_id").unwrap();
+                let reservations = self.find(Table::Reservations, "reservation_id", reservation);
+                let [reservation] = reservations[..] else { panic!("kept: {payment:?}") };
+                // A cancelled one's refund begins a moment later.
+                let status = text(reservation, "status").unwrap();
+                assert!(matches!(status, "confirmed" | "cancelled"), "M2: {payment:?}: {status}");
+            }
+        }
+    }
+
+    /// What moved for a payment.
+    fn moved(&self, payment: &Row, kind: &str) -> Vec<u64> {
+        let id = text(payment, "payment_id").unwrap();
+        let moved = self.find(Table::Transactions, "payment_id", id);
+        let moved = moved.into_iter().filter(|row| text(row, "type") == Some(kind));
+        moved.map(|row| number(row, "amount")).collect()
+    }
+
+    /// S1 and S2: each seat has the status that its one live reservation gives it, and the counts add up.
+    fn check_seats(&self) {
+        let mut owners: BTreeMap<(String, String), &str> = BTreeMap::new();
+        for reservation in self.rows(Table::Reservations) {
+            let id = text(reservation, "reservation_id").unwrap();
+            let seats = self.find(Table::ReservationSeats, "reservation_id", id);
+            assert_eq!(seats.len() as u64, number(reservation, "seats"));
+            let amount: u64 = seats.iter().map(|seat| number(seat, "price")).sum();
+            assert_eq!(amount, number(reservation, "amount"));
+            let status = match text(reservation, "status").unwrap() {
+                "held" | "paying" => "held",
+                "confirmed" => "reserved",
+                _ => continue,
+            };
+            for seat in seats {
+                let place =
+                    (text(seat, "schedule_id").unwrap().into(), text(seat, "seat_id").unwrap().into());
+                assert_eq!(owners.insert(place, status), None, "S1: {seat:?}");
+            }
+        }
+        let mut counts: BTreeMap<(String, &str), u64> = BTreeMap::new();
+        for seat in self.rows(Table::Seats) {
+            let schedule = text(seat, "schedule_id").unwrap();
+            let place = (schedule.to_owned(), text(seat, "seat_id").unwrap().to_owned());
+            let status = text(seat, "status").unwrap();
+            match owners.get(&place) {
+                Some(owner) => assert_eq!(status, *owner, "S1: {seat:?}"),
+                None => assert!(matches!(status, "available" | "blocked"), "S1: {seat:?}"),
+            }
+            *counts.entry((schedule.to_owned(), status)).or_default() += 1;
+        }
+        for schedule in self.rows(Table::Schedules) {
+            let id = text(schedule, "schedule_id").unwrap();
+            let count = |status| counts.get(&(id.to_owned(), status)).copied().unwrap_or_default();
+            let mut total = 0;
+            for status in ["available", "held", "reserved", "blocked"] {
+                assert_eq!(number(schedule, &format!("seats_{status}")), count(status), "S2: {schedule:?}");
+                total += count(status);
+            }
+            assert_eq!(number(schedule, "seats"), total, "S2");
+        }
+    }
+}
