@@ -10,6 +10,7 @@ mod server;
 mod auth;
 mod catalogue;
 mod events;
+mod export;
 mod feed;
 mod gateway;
 mod general;
