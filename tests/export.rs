@@ -102,8 +102,8 @@ async fn an_export_under_load_is_one_cut() {
     let (mut cuts, mut payments) = (0, 0);
     while cuts < 12 || payments < 20 {
         cuts += 1;
-        let taker = engine.clone();
-        let cut = tokio::task::spawn_blocking(move || taker.cut(&|| true)).await.unwrap().unwrap();
+        let reader = engine.clone();
+        let cut = tokio::task::spawn_blocking(move || reader.cut(&|| true)).await.unwrap().unwrap();
         let checker = engine.clone();
         payments = tokio::task::spawn_blocking(move || {
             // R1, event for event: nothing is missing up to the position, and nothing behind it is in.
@@ -121,8 +121,8 @@ async fn an_export_under_load_is_one_cut() {
         done.unwrap();
     }
     snapshots.await.unwrap();
-    let engine_at_rest = engine.clone();
-    let tables = tokio::task::spawn_blocking(move || Tables::of_engine(&engine_at_rest)).await.unwrap();
+    let reader = engine.clone();
+    let tables = tokio::task::spawn_blocking(move || Tables::of_engine(&reader)).await.unwrap();
     tables.check();
     engine.close().await.unwrap();
 }
@@ -230,8 +230,8 @@ proptest! {
 /// The tables once no payment is under way.
 async fn settled(engine: &Engine) -> Tables {
     loop {
-        let taker = engine.clone();
-        let tables = tokio::task::spawn_blocking(move || Tables::of_engine(&taker)).await.unwrap();
+        let reader = engine.clone();
+        let tables = tokio::task::spawn_blocking(move || Tables::of_engine(&reader)).await.unwrap();
         let under_way = ["pending", "refunding"];
         if under_way.iter().all(|status| tables.find(Table::Payments, "status", status).is_empty()) {
             return tables;
@@ -315,8 +315,8 @@ async fn what_stands_elsewhere_is_exported_as_if_it_were_here() {
     let dir = tempfile::tempdir().unwrap();
     let (engine, _) = furnished(dir.path()).await;
     let expected = settled(&engine).await;
-    let taker = engine.clone();
-    let mut cut = tokio::task::spawn_blocking(move || taker.cut(&|| true)).await.unwrap().unwrap();
+    let reader = engine.clone();
+    let mut cut = tokio::task::spawn_blocking(move || reader.cut(&|| true)).await.unwrap().unwrap();
     let log_id = engine.journal().log_id();
     let number = ScheduleNumber(3);
     let (schedule, payments) =
@@ -360,8 +360,8 @@ async fn payments_outlive_a_schedule_that_was_removed() {
 async fn a_cut_that_nobody_wants_any_more_ends() {
     let dir = tempfile::tempdir().unwrap();
     let (engine, _) = furnished(dir.path()).await;
-    let taker = engine.clone();
-    let cut = tokio::task::spawn_blocking(move || taker.cut(&|| false)).await.unwrap();
+    let reader = engine.clone();
+    let cut = tokio::task::spawn_blocking(move || reader.cut(&|| false)).await.unwrap();
     assert!(matches!(cut, Err(CutError::Unwanted)), "{cut:?}");
     engine.close().await.unwrap();
 }
