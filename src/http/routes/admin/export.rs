@@ -174,3 +174,49 @@ impl Given {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stream_with_nothing_to_give_says_that_it_is_alive_and_a_stop_ends_it() {
+        let (chunks, given) = mpsc::channel(CHUNKS);
+        let shutdown = CancellationToken::new();
+        let mut body = Given { chunks: given, shutdown: shutdown.clone(), ended: false };
+        chunks.send(Bytes::from_static(b"[]\n")).await.unwrap();
+        assert_eq!(body.next().await.unwrap(), "[]\n");
+        assert_eq!(body.next().await.unwrap(), "\n");
+        shutdown.cancel();
+        assert_eq!(body.next().await.unwrap(), "{\"failure\":\"it is stopping\"}\n");
+        assert_eq!(body.next().await, None);
+    }
+
+    #[tokio::test]
+    async fn a_client_that_went_away_ends_the_work() {
+        let (chunks, given) = mpsc::channel(CHUNKS);
+        let out = Out { chunks, runtime: Handle::current() };
+        drop(given);
+        let sent = tokio::task::spawn_blocking(move || out.send(Vec::new())).await.unwrap();
+        assert!(matches!(sent, Err(ExportError::Left)), "{sent:?}");
+    }
+
+    #[tokio::test]
+    async fn a_client_that_takes_nothing_is_given_up_after_a_while() {
+        let (chunks, given) = mpsc::channel(1);
+        let out = Out { chunks, runtime: Handle::current() };
+        out.chunks.send(Bytes::new()).await.unwrap();
+        tokio::time::pause();
+        let sent = tokio::task::spawn_blocking(move || out.send(Vec::new()));
+        tokio::pin!(sent);
+        let sent = loop {
+            tokio::select! {
+                biased;
+                sent = &mut sent => break sent.unwrap(),
+                () = tokio::time::advance(STALL) => tokio::task::yield_now().await,
+            }
+        };
+        assert!(matches!(sent, Err(ExportError::Stalled)), "{sent:?}");
+        drop(given);
+    }
+}
