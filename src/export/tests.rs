@@ -112,6 +112,11 @@ fn what_is_no_line_of_an_export_is_refused_with_its_number() {
         2,
         "its values don't fit its table's columns",
     );
+    check(
+        format!("{header}\n[\"accounts\",\"kim\",\"1\",\"KRW\",null]\n"),
+        2,
+        "its values don't fit its table's columns",
+    );
     check(format!("{header}\n[\"secrets\",1]\n"), 2, "it names no table");
     check(format!("{header}\n[\"users\",-1]\n"), 2, "it isn't a row");
     check(format!("{header}\n\n{header}\n"), 3, "it is neither a row nor the last line");
