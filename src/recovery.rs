@@ -9,9 +9,9 @@ use std::sync::Arc;
 
 use hashbrown::HashMap;
 
-use crate::domain::accounts::{Accounts, Shard};
-use crate::domain::catalogue::Catalogue;
-use crate::domain::ids::ScheduleNumber;
+use crate::domain::accounts::{Accounts, CarriedImage, Shard};
+use crate::domain::catalogue::{Archived, Catalogue, CatalogueEvent};
+use crate::domain::ids::{ScheduleId, ScheduleNumber, UserId};
 use crate::domain::payments::Payments;
 use crate::domain::schedule::{Event, Schedule};
 use crate::domain::time::Timestamp;
@@ -43,6 +43,8 @@ pub struct World {
     people: Vec<Option<Arc<Block>>>,
     /// The same of the users.
     users_parts: Vec<User>,
+    /// The same of a shard's accounts: what they carry forward comes before it.
+    carried: HashMap<UserId, CarriedImage>,
 }
 
 /// A journal that doesn't continue what came before it.
@@ -65,15 +67,23 @@ pub enum ReplayError {
     #[error("schedule number {0} has no venue in the catalogue")]
     NoVenue(u32),
     /// The catalogue lists other schedules than there are.
-    #[error("the catalogue lists {listed} schedules, and {found} of them exist, of {existing} in all")]
+    #[error(
+        "the catalogue lists {listed} schedules outside of the archive, and {found} of them exist, of {existing} in all"
+    )]
     Listing {
-        /// How many it lists.
+        /// How many it lists that aren't in the archive.
         listed: usize,
         /// How many of these exist.
         found: usize,
         /// How many exist.
         existing: usize,
     },
+    /// A schedule is moved to the archive at another version than it has.
+    #[error("schedule number {0} is moved to the archive as it never was")]
+    Archived(u32),
+    /// The archive's part of a snapshot names a schedule or an account that isn't there.
+    #[error("the snapshot says that something is in the archive that it doesn't list")]
+    Unlisted,
     /// A stream's instant is before the one that it followed.
     #[error("{stream:?} goes back in time at version {version}")]
     TimeRunsBackwards {
@@ -92,6 +102,11 @@ impl World {
     pub fn restore(&mut self, section: Section) -> Result<(), ReplayError> {
         match section {
             Section::Catalogue(catalogue) => self.catalogue = *catalogue,
+            Section::Archived(archived) => {
+                if !self.catalogue.restore_archived(&archived) {
+                    return Err(ReplayError::Unlisted);
+                }
+            }
             Section::Schedule(image) => {
                 let layout = self.layout(&image.venue).ok_or(ReplayError::NoVenue(image.number.0))?;
                 self.schedules.insert(image.number, image.restore(layout));
@@ -101,7 +116,14 @@ impl World {
                 image.people = core::mem::take(&mut self.people);
                 self.rooms.insert(image.number, image.restore());
             }
-            Section::Accounts(image) => {
+            Section::Carried(_, accounts) => self.carried.extend(accounts),
+            Section::Accounts(mut image) => {
+                for account in &mut image.accounts {
+                    account.carried = self.carried.remove(&account.user);
+                }
+                if !self.carried.is_empty() {
+                    return Err(ReplayError::Unlisted);
+                }
                 self.accounts.insert(image.shard, image.restore());
             }
             Section::Payments(image) => {
@@ -128,6 +150,9 @@ impl World {
                 let (version, instant) = (self.catalogue.version(), self.catalogue.last_instant());
                 if !follows(record, version, instant)? {
                     return Ok(false);
+                }
+                if let CatalogueEvent::ScheduleArchived { id, archived } = event {
+                    self.let_go(id, *archived)?;
                 }
                 self.catalogue.apply(event, record.at, record.key);
                 Ok(true)
@@ -160,6 +185,19 @@ impl World {
                 Ok(true)
             }
         }
+    }
+
+    /// Drops a schedule that was moved to the archive, with its room and its payments.
+    fn let_go(&mut self, id: &ScheduleId, archived: Archived) -> Result<(), ReplayError> {
+        let number =
+            self.catalogue.schedule(id).map(|listing| listing.number).ok_or(ReplayError::Unlisted)?;
+        let version = self.schedules.remove(&number).map(|schedule| schedule.version());
+        let payments = self.payments.remove(&number).map_or(0, |payments| payments.version());
+        self.rooms.remove(&number);
+        if (version, payments) != (Some(archived.version), archived.payments) {
+            return Err(ReplayError::Archived(number.0));
+        }
+        Ok(())
     }
 
     fn apply_to_room(
@@ -207,7 +245,7 @@ impl World {
         Ok(true)
     }
 
-    /// Checks that the catalogue lists exactly the schedules that exist, and every invariant of each, of their rooms, and of the users.
+    /// Checks that the catalogue lists exactly the schedules that exist or are in the archive, and every invariant of each, of their rooms, and of the users.
     ///
     /// # Errors
     /// When the listing differs.
@@ -216,7 +254,7 @@ impl World {
     /// When a schedule's invariant doesn't hold.
     pub fn check(&self) -> Result<(), ReplayError> {
         let exists = |number: &ScheduleNumber| self.schedules.contains_key(number);
-        let listed = self.catalogue.schedules().count();
+        let listed = self.catalogue.schedules().count() - self.catalogue.archived_count();
         let found = self.catalogue.schedules().filter(|(_, listing)| exists(&listing.number)).count();
         let existing = self.schedules.len();
         if listed != found || found != existing {

@@ -315,8 +315,10 @@ pub(super) fn restore(snapshot: &Snapshot) -> Result<Start, PastError> {
             let stands = match &section {
                 Section::Catalogue(catalogue) => Some((Stream::Catalogue, catalogue.version())),
                 Section::Schedule(image) => Some((Stream::Schedule(image.number), image.version)),
-                // Parts of what comes next.
-                Section::People(..) | Section::UsersPart(_) => None,
+                // Parts of what comes before or next.
+                Section::People(..) | Section::UsersPart(_) | Section::Archived(_) | Section::Carried(..) => {
+                    None
+                }
                 Section::WaitingRoom(image) => Some((Stream::WaitingRoom(image.number), image.version)),
                 Section::Accounts(image) => Some((Stream::Accounts(image.shard), image.version)),
                 Section::Payments(image) => Some((Stream::Payments(image.schedule), image.version)),
@@ -393,13 +395,15 @@ pub(super) fn catch_panics() {
 
 /// Runs what trusts a checked journal on one that may be damaged: a failed assertion is an error.
 fn caught<T>(position: Position, work: impl FnOnce() -> Result<T, PastError>) -> Result<T, PastError> {
+    guarded(work).unwrap_or_else(|message| Err(PastError::Contradiction { position, message }))
+}
+
+/// Runs what trusts what it reads; where an assertion fails, returns what it says.
+pub(super) fn guarded<T>(work: impl FnOnce() -> T) -> Result<T, String> {
     CATCHING.set(true);
     let done = catch_unwind(AssertUnwindSafe(work));
     CATCHING.set(false);
-    done.unwrap_or_else(|_| {
-        let message = std::mem::take(&mut *PANIC.lock().unwrap_or_else(PoisonError::into_inner));
-        Err(PastError::Contradiction { position, message })
-    })
+    done.map_err(|_| std::mem::take(&mut *PANIC.lock().unwrap_or_else(PoisonError::into_inner)))
 }
 
 /// Makes a bar for what is behind `after`, where there is much of it and someone to see it.

@@ -4,10 +4,13 @@
 //! begins with its first charge. What a payment takes and what a refund gives back are keyed by the payment,
 //! so that the saga may ask again.
 //!
-//! Absent on purpose: limits of a charge (a setting of the front), gateways, reservations.
+//! What is old of a long account moves to the archive: an event says up to which transaction, and what those came to is carried
+//! forward ([`Carried`]).
 //!
-//! Invariants, checked by [`Accounts::check_invariants`] (M1): a balance is the sum of the account's transactions and the
-//! last one's `balance_after`; it is never negative and never above [`Money::MAX`].
+//! Absent on purpose: limits of a charge (a setting of the front), gateways, reservations, the archive itself.
+//!
+//! Invariants, checked by [`Accounts::check_invariants`] (M1): a balance is the sum of the account's transactions, those carried
+//! forward included, and the last one's `balance_after`; it is never negative and never above [`Money::MAX`].
 
 mod image;
 
@@ -15,7 +18,7 @@ use std::collections::VecDeque;
 
 use hashbrown::HashMap;
 
-pub use image::{AccountImage, AccountsImage};
+pub use image::{AccountImage, AccountsImage, CarriedImage};
 
 use super::ids::{PaymentId, TransactionId, UserId};
 use super::keys::{KeyFound, KeyUse, Keys};
@@ -24,6 +27,9 @@ use super::time::Timestamp;
 
 /// How many shards there are: the number of actors that share the accounts of a log. It is part of the format.
 pub const SHARDS: u16 = 16;
+
+/// How many movements of an account stay in memory, however old.
+pub const NEWEST_KEPT: usize = 100;
 
 /// The number of a shard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -80,12 +86,24 @@ pub struct Transaction {
     pub at: Timestamp,
 }
 
+/// What the transactions of an account that are in the archive come to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Carried {
+    /// The number of the last of them.
+    pub through: u32,
+    /// How many they are.
+    pub count: u64,
+    /// The balance with the last of them.
+    pub balance: Money,
+}
+
 /// What one user has.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Account {
     currency: Currency,
     balance: Money,
-    /// The oldest first.
+    carried: Option<Carried>,
+    /// Those that aren't in the archive, the oldest first.
     transactions: VecDeque<Transaction>,
     paid: HashMap<PaymentId, Paid>,
 }
@@ -113,9 +131,26 @@ impl Account {
         self.transactions.back().map(|transaction| transaction.at)
     }
 
-    /// Returns its movements, the newest first.
+    /// Returns its movements that aren't in the archive, the newest first.
     pub fn transactions(&self) -> impl Iterator<Item = &Transaction> {
         self.transactions.iter().rev()
+    }
+
+    /// Returns what its movements in the archive come to, if any are there.
+    pub fn carried(&self) -> Option<Carried> {
+        self.carried
+    }
+
+    /// Returns the movements that belong in the archive, the oldest first, at most `max`: those from before `before` that aren't
+    /// among the newest [`NEWEST_KEPT`].
+    pub fn old(&self, before: Timestamp, max: usize) -> impl Iterator<Item = &Transaction> {
+        let surplus = self.transactions.len().saturating_sub(NEWEST_KEPT);
+        self.transactions.iter().take(surplus.min(max)).take_while(move |transaction| transaction.at < before)
+    }
+
+    /// Returns the payments that it remembers, so that each takes money once and gives it back once.
+    pub fn payments(&self) -> impl Iterator<Item = PaymentId> {
+        self.paid.keys().copied()
     }
 }
 
@@ -157,13 +192,25 @@ pub enum Command {
         /// The random part of the transaction's id.
         nonce: u64,
     },
+    /// Drop old movements, which the archive has by now.
+    Archive {
+        /// Whose account.
+        user: UserId,
+        /// The number of the last of them: one of those that [`Account::old`] returned.
+        through: u32,
+        /// Payments whose schedules are in the archive, so that nobody asks for them again.
+        settled: Vec<PaymentId>,
+    },
 }
 
 impl Command {
     /// Returns whose account it is about.
     pub fn user(&self) -> &UserId {
         match self {
-            Self::Charge { user, .. } | Self::Pay { user, .. } | Self::Refund { user, .. } => user,
+            Self::Charge { user, .. }
+            | Self::Pay { user, .. }
+            | Self::Refund { user, .. }
+            | Self::Archive { user, .. } => user,
         }
     }
 
@@ -173,11 +220,12 @@ impl Command {
             Self::Charge { .. } => "charge",
             Self::Pay { .. } => "pay",
             Self::Refund { .. } => "refund",
+            Self::Archive { .. } => "archive",
         }
     }
 }
 
-/// A fact about an account: money moved.
+/// A fact about an account: money moved, or old movements did.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
     /// Money moved.
@@ -201,6 +249,15 @@ pub enum Event {
     KeyKept {
         /// Whose account it was about.
         user: UserId,
+    },
+    /// Old movements are in the archive, and no longer here.
+    Archived {
+        /// Whose.
+        user: UserId,
+        /// The number of the last of them.
+        through: u32,
+        /// Payments that need no longer be remembered.
+        settled: Vec<PaymentId>,
     },
 }
 
@@ -237,6 +294,8 @@ pub struct Accounts {
     shard: Shard,
     by_user: HashMap<UserId, Account>,
     last_transaction: u32,
+    /// How many transactions are in the archive.
+    archived: u64,
     keys: Keys<Answer>,
     version: u64,
     last_instant: Timestamp,
@@ -249,6 +308,7 @@ impl Accounts {
             shard,
             by_user: HashMap::new(),
             last_transaction: 0,
+            archived: 0,
             keys: Keys::new(keys_max),
             version: 0,
             last_instant: Timestamp::ZERO,
@@ -268,6 +328,11 @@ impl Accounts {
     /// Returns every account with its user, in no order.
     pub fn iter(&self) -> impl Iterator<Item = (&UserId, &Account)> {
         self.by_user.iter()
+    }
+
+    /// Returns how many transactions are in the archive.
+    pub fn archived(&self) -> u64 {
+        self.archived
     }
 
     /// Returns the number of events so far.
@@ -321,6 +386,9 @@ impl Accounts {
                 let currency = account.ok_or(Refusal::NothingTaken)?.currency;
                 (currency, *nonce, Kind::Refund(*payment), *amount, after)
             }
+            Command::Archive { user, through, settled } => {
+                return Ok(account.and_then(|account| account.archive(user, *through, settled)));
+            }
         };
         if account.is_some_and(|account| account.currency != currency) {
             return Err(Refusal::OtherCurrency);
@@ -337,15 +405,22 @@ impl Accounts {
         self.version += 1;
         self.last_instant = self.last_instant.max(at);
         self.keys.forget_old(at);
-        if let Event::Moved { user, currency, number, nonce, kind, amount, balance_after } = event {
-            assert_eq!(*number, self.last_transaction + 1, "transactions are numbered in order");
-            self.last_transaction = *number;
-            let id = TransactionId { shard: self.shard.0, number: *number, nonce: *nonce };
-            let account = self.by_user.entry(user.clone()).or_insert_with(|| Account::new(*currency));
-            assert_eq!(account.currency, *currency, "M1: one currency an account");
-            let transaction =
-                Transaction { id, kind: *kind, amount: *amount, balance_after: *balance_after, at };
-            account.move_money(transaction);
+        match event {
+            Event::Moved { user, currency, number, nonce, kind, amount, balance_after } => {
+                assert_eq!(*number, self.last_transaction + 1, "transactions are numbered in order");
+                self.last_transaction = *number;
+                let id = TransactionId { shard: self.shard.0, number: *number, nonce: *nonce };
+                let account = self.by_user.entry(user.clone()).or_insert_with(|| Account::new(*currency));
+                assert_eq!(account.currency, *currency, "M1: one currency an account");
+                let transaction =
+                    Transaction { id, kind: *kind, amount: *amount, balance_after: *balance_after, at };
+                account.move_money(transaction);
+            }
+            Event::KeyKept { .. } => {}
+            Event::Archived { user, through, settled } => {
+                let account = self.by_user.get_mut(user).expect("what is in the archive was an account's");
+                self.archived += account.carry(*through, settled);
+            }
         }
         if let Some(key) = key {
             self.keys.keep(key, self.version, at, self.answer(event));
@@ -354,12 +429,9 @@ impl Accounts {
 
     /// Returns what is answered to the wish that the last event, `event`, fulfilled.
     pub fn answer(&self, event: &Event) -> Answer {
-        let (Event::Moved { user, .. } | Event::KeyKept { user }) = event;
+        let Event::Moved { user, .. } = event else { return Answer::Unchanged };
         let last = self.by_user.get(user).and_then(|account| account.transactions.back());
-        match (event, last) {
-            (Event::Moved { .. }, Some(last)) => Answer::Moved(*last),
-            (Event::Moved { .. } | Event::KeyKept { .. }, _) => Answer::Unchanged,
-        }
+        last.map_or(Answer::Unchanged, |last| Answer::Moved(*last))
     }
 
     /// Changes how many idempotency keys are kept.
@@ -372,21 +444,61 @@ impl Accounts {
     /// # Panics
     /// When it doesn't hold.
     pub fn check_invariants(&self) {
+        let mut archived = 0;
         for (user, account) in &self.by_user {
             assert_eq!(Shard::of(user), self.shard, "an account is in its user's shard");
-            let mut balance = Money::ZERO;
+            let mut balance = account.carried.map_or(Money::ZERO, |carried| carried.balance);
+            let mut last = account.carried.map_or(0, |carried| carried.through);
             for transaction in &account.transactions {
                 balance = with(balance, transaction).expect("M1: never negative, never too much");
                 assert_eq!(balance, transaction.balance_after, "M1: the sum of the transactions");
+                assert!(last < transaction.id.number, "the archive has what is older than what is here");
+                last = transaction.id.number;
             }
             assert_eq!(balance, account.balance, "M1: the last balance");
+            archived += account.carried.map_or(0, |carried| carried.count);
         }
+        assert_eq!(archived, self.archived, "what is in the archive adds up");
     }
 }
 
 impl Account {
     fn new(currency: Currency) -> Self {
-        Self { currency, balance: Money::ZERO, transactions: VecDeque::new(), paid: HashMap::new() }
+        let (transactions, paid) = (VecDeque::new(), HashMap::new());
+        Self { currency, balance: Money::ZERO, carried: None, transactions, paid }
+    }
+
+    /// Returns the event that drops movements up to `through`; none where there is nothing to drop, or what is to stay
+    /// would go.
+    fn archive(&self, user: &UserId, through: u32, settled: &[PaymentId]) -> Option<Event> {
+        let dropped = self.transactions.partition_point(|moved| moved.id.number <= through);
+        let settled = settled.iter().filter(|payment| self.paid.contains_key(*payment));
+        let settled: Vec<PaymentId> = settled.copied().collect();
+        let is_whole = match dropped.checked_sub(1) {
+            Some(last) => {
+                let stays = self.transactions.len() - dropped;
+                stays >= NEWEST_KEPT && self.transactions[last].id.number == through
+            }
+            // Nothing moves this time, and more of what has moved before is settled.
+            None => !settled.is_empty() && self.carried.is_some_and(|carried| carried.through == through),
+        };
+        is_whole.then(|| Event::Archived { user: user.clone(), through, settled })
+    }
+
+    /// Carries movements up to `through` forward; returns how many.
+    fn carry(&mut self, through: u32, settled: &[PaymentId]) -> u64 {
+        let mut count = 0;
+        let mut carried = self.carried.unwrap_or(Carried { through: 0, count: 0, balance: Money::ZERO });
+        while let Some(moved) = self.transactions.pop_front_if(|moved| moved.id.number <= through) {
+            count += 1;
+            carried.balance = moved.balance_after;
+        }
+        (carried.through, carried.count) = (through, carried.count + count);
+        self.carried = Some(carried);
+        for payment in settled {
+            self.paid.remove(payment);
+        }
+        count
     }
 
     fn move_money(&mut self, transaction: Transaction) {

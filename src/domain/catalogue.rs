@@ -45,6 +45,25 @@ pub enum CatalogueEvent {
     ScheduleUnlisted(ScheduleId),
     /// A change with an idempotency key asked for what was so already: only its key is new.
     KeyKept,
+    /// A schedule that is long over was moved to the archive, with its payments: its own stream ends beside this event, and
+    /// its listing stays.
+    ScheduleArchived {
+        /// Its id.
+        id: ScheduleId,
+        /// What was moved.
+        archived: Archived,
+    },
+}
+
+/// What the archive has of a schedule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Archived {
+    /// The version of the schedule's stream.
+    pub version: u64,
+    /// The version of its payments' stream: zero where there never was one.
+    pub payments: u64,
+    /// Whether its sale ever opened, so that its concert's prices stand.
+    pub opened: bool,
 }
 
 /// A schedule as the catalogue lists it.
@@ -54,6 +73,8 @@ pub struct Listing {
     pub number: ScheduleNumber,
     /// The concert that it performs.
     pub concert: ConcertId,
+    /// What the archive has of it, once it was moved there.
+    pub archived: Option<Archived>,
 }
 
 /// How many items an import named.
@@ -73,6 +94,8 @@ pub struct Catalogue {
     venues: BTreeMap<VenueId, BuiltVenue>,
     concerts: BTreeMap<ConcertId, Arc<Concert>>,
     schedules: BTreeMap<ScheduleId, Listing>,
+    /// Those of the schedules that are in the archive, by number.
+    archived: BTreeMap<ScheduleNumber, ScheduleId>,
     last_schedule: u32,
     keys: Keys<()>,
     version: u64,
@@ -85,6 +108,7 @@ impl Default for Catalogue {
             venues: BTreeMap::new(),
             concerts: BTreeMap::new(),
             schedules: BTreeMap::new(),
+            archived: BTreeMap::new(),
             last_schedule: 0,
             keys: Keys::new(CATALOGUE_KEYS_MAX),
             version: 0,
@@ -124,6 +148,34 @@ impl Catalogue {
         self.schedules.iter()
     }
 
+    /// Returns the schedules that are in the archive, in order of their numbers.
+    pub fn archived(&self) -> impl Iterator<Item = (ScheduleNumber, &ScheduleId, Archived)> {
+        let of = |id| self.schedules.get(id).and_then(|listing| listing.archived);
+        self.archived.iter().filter_map(move |(number, id)| Some((*number, id, of(id)?)))
+    }
+
+    /// Finds what the archive has of a schedule, and its venue's layout.
+    pub fn find_archived(&self, number: ScheduleNumber) -> Option<(Archived, &Arc<Layout>)> {
+        let listing = self.schedules.get(self.archived.get(&number)?)?;
+        let concert = self.concerts.get(&listing.concert)?;
+        Some((listing.archived?, &self.venues.get(&concert.venue)?.layout))
+    }
+
+    /// Returns how many schedules are in the archive.
+    pub fn archived_count(&self) -> usize {
+        self.archived.len()
+    }
+
+    /// Tells whether the schedule of a number is in the archive.
+    pub fn is_archived(&self, number: ScheduleNumber) -> bool {
+        self.archived.contains_key(&number)
+    }
+
+    /// Tells whether a sale of a concert opened whose schedule is in the archive by now.
+    pub fn has_archived_sale(&self, concert: &ConcertId) -> bool {
+        self.schedules_of(concert).any(|listing| listing.archived.is_some_and(|archived| archived.opened))
+    }
+
     /// Returns the number of events so far.
     pub fn version(&self) -> u64 {
         self.version
@@ -160,13 +212,19 @@ impl Catalogue {
             CatalogueEvent::ScheduleListed { id, number, concert } => {
                 assert!(number.0 > self.last_schedule, "numbers are never reused");
                 self.last_schedule = number.0;
-                let listing = Listing { number: *number, concert: concert.clone() };
+                let listing = Listing { number: *number, concert: concert.clone(), archived: None };
                 self.schedules.insert(id.clone(), listing);
             }
             CatalogueEvent::VenueRemoved(id) => drop(self.venues.remove(id)),
             CatalogueEvent::ConcertRemoved(id) => drop(self.concerts.remove(id)),
             CatalogueEvent::ScheduleUnlisted(id) => drop(self.schedules.remove(id)),
             CatalogueEvent::KeyKept => {}
+            CatalogueEvent::ScheduleArchived { id, archived } => {
+                let listing = self.schedules.get_mut(id).expect("a schedule in the archive is listed");
+                assert_eq!(listing.archived, None, "a schedule is moved to the archive once");
+                listing.archived = Some(*archived);
+                self.archived.insert(listing.number, id.clone());
+            }
         }
         match key {
             Some(key) => self.keys.keep(key, self.version, at, ()),
@@ -190,6 +248,17 @@ impl Catalogue {
         self.version = version;
         self.last_schedule = last_schedule;
         self.last_instant = last_instant;
+    }
+
+    /// Restores which schedules are in the archive, by their numbers; says whether all of them are listed.
+    pub fn restore_archived(&mut self, archived: &BTreeMap<ScheduleNumber, Archived>) -> bool {
+        for (id, listing) in &mut self.schedules {
+            if let Some(archived) = archived.get(&listing.number) {
+                listing.archived = Some(*archived);
+                self.archived.insert(listing.number, id.clone());
+            }
+        }
+        self.archived.len() == archived.len()
     }
 
     /// Restores a key from a snapshot.
@@ -274,6 +343,8 @@ pub struct Draft {
     pub created: Vec<Creation>,
     /// The schedules that were there already, with the plans that they shall follow.
     pub replanned: Vec<(ScheduleId, ConcertId, Arc<Plan>)>,
+    /// The schedules that are in the archive, with the plans that they must have: nothing of them changes any more.
+    pub archived: Vec<(ScheduleNumber, Arc<Plan>)>,
 }
 
 impl Draft {
@@ -285,6 +356,7 @@ impl Draft {
             events: Vec::new(),
             created: Vec::new(),
             replanned: Vec::new(),
+            archived: Vec::new(),
         }
     }
 
@@ -361,6 +433,10 @@ impl Draft {
         if let Some(listing) = self.catalogue.schedules.get(&id) {
             if listing.concert != concert {
                 return Err(CatalogueRefusal::InUse("a schedule stays with its concert"));
+            }
+            if listing.archived.is_some() {
+                self.archived.push((listing.number, Arc::new(plan)));
+                return Ok(Put::Replaced);
             }
             self.replanned.push((id, concert, Arc::new(plan)));
             return Ok(Put::Replaced);

@@ -17,4 +17,6 @@ pub mod payments;
 pub mod schedule;
 pub mod waiting_room;
 
+pub mod archive;
+
 pub mod users;

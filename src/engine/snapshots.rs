@@ -76,7 +76,9 @@ fn write(shared: &Shared, position: Position) -> Result<PathBuf, SnapshotError> 
     let instant = shared.clock.now().as_millis();
     let dir = shared.data_dir.as_path();
     let mut writer = SnapshotWriter::create(dir, shared.journal.log_id(), position, instant)?;
-    writer.section(&record::encode_catalogue(&shared.catalogue()))?;
+    for section in record::encode_catalogue(&shared.catalogue()) {
+        writer.section(&section)?;
+    }
     for entry in shared.schedules() {
         // The lock is held for the copy alone, not while it is encoded and written.
         let image = Image::of(&entry.read());
@@ -91,7 +93,9 @@ fn write(shared: &Shared, position: Position) -> Result<PathBuf, SnapshotError> 
     for shard in shared.till.all_accounts() {
         let image = AccountsImage::of(&shard.read());
         if image.version > 0 {
-            writer.section(&record::encode_accounts(&image))?;
+            for section in record::encode_accounts(&image) {
+                writer.section(&section)?;
+            }
         }
     }
     for payments in shared.till.all_payments() {

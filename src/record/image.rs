@@ -4,17 +4,17 @@ use bincode::Options;
 use serde::{Deserialize, Serialize};
 
 use super::DecodeError;
-use super::money::{AccountsImageWire, PaymentsImageWire};
+use super::money::{AccountsImageWire, CarriedWire, PaymentsImageWire};
 use super::room::{PeopleWire, RoomImageWire};
 use super::users::{UsersImageWire, UsersPartWire};
 use super::wire::{
-    ConcertWire, CreationWire, PlanWire, PricesWire, VenueWire, instant_in, instant_out, seats_in, seats_out,
-    user_id,
+    ArchivedWire, ConcertWire, CreationWire, PlanWire, PricesWire, VenueWire, instant_in, instant_out,
+    seats_in, seats_out, user_id,
 };
-use crate::domain::accounts::AccountsImage;
-use crate::domain::catalogue::{Catalogue, CatalogueEvent};
+use crate::domain::accounts::{AccountsImage, CarriedImage, Shard};
+use crate::domain::catalogue::{Archived, Catalogue, CatalogueEvent};
 use crate::domain::ids::{ConcertId, ScheduleId};
-use crate::domain::ids::{PaymentId, ReservationNumber, ScheduleNumber};
+use crate::domain::ids::{PaymentId, ReservationNumber, ScheduleNumber, UserId};
 use crate::domain::keys::KeyUse;
 use crate::domain::payments::PaymentsImage;
 use crate::domain::schedule::{
@@ -24,6 +24,7 @@ use crate::domain::time::Timestamp;
 use crate::domain::users::{User, UsersImage};
 use crate::domain::venue::{Layout, Seat};
 use crate::domain::waiting_room::{Block, RoomImage};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 type Read<T> = Result<T, DecodeError>;
@@ -47,6 +48,10 @@ pub enum Section {
     UsersPart(Vec<User>),
     /// The users, without those that came before.
     Users(Box<UsersImage>),
+    /// Which of the catalogue's schedules are in the archive: it comes after the catalogue.
+    Archived(BTreeMap<ScheduleNumber, Archived>),
+    /// What the accounts of a shard carry forward from the archive; the shard comes after it.
+    Carried(Shard, Vec<(UserId, CarriedImage)>),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -61,6 +66,8 @@ enum SectionWire<'a> {
     #[serde(borrow)]
     UsersPart(UsersPartWire<'a>),
     Users(Box<UsersImageWire>),
+    Archived(Vec<(u32, ArchivedWire)>),
+    Carried(CarriedWire),
 }
 
 type KeyWire<A> = (u128, u128, u64, u64, A);
@@ -115,8 +122,17 @@ enum AnswerWire {
     Schedule { sale: u8, counts: [u32; 4], plan: Box<PlanWire>, seats_version: u64 },
 }
 
-/// Writes the catalogue's section.
-pub fn encode_catalogue(catalogue: &Catalogue) -> Vec<u8> {
+/// Writes the catalogue's sections, one after the other: itself, then which schedules are in the archive, where any are.
+pub fn encode_catalogue(catalogue: &Catalogue) -> impl Iterator<Item = Vec<u8>> + use<> {
+    let archived = catalogue.archived();
+    let archived: Vec<_> =
+        archived.map(|(number, _, archived)| (number.0, ArchivedWire::from_domain(archived))).collect();
+    let archived = (!archived.is_empty()).then_some(SectionWire::Archived(archived));
+    let listed = SectionWire::Catalogue(catalogue_image(catalogue));
+    std::iter::once(listed).chain(archived).map(|section| encode(&section))
+}
+
+fn catalogue_image(catalogue: &Catalogue) -> CatalogueImageWire {
     let listed = catalogue
         .schedules()
         .map(|(id, listing)| (id.to_string(), listing.number.0, listing.concert.to_string()));
@@ -124,7 +140,7 @@ pub fn encode_catalogue(catalogue: &Catalogue) -> Vec<u8> {
         .keys()
         .iter()
         .map(|(key, version, at, ())| (key.digest, key.fingerprint, version, at.as_millis(), ()));
-    let image = CatalogueImageWire {
+    CatalogueImageWire {
         venues: catalogue.venues().map(|built| VenueWire::from_domain(&built.venue)).collect(),
         concerts: catalogue.concerts().map(|concert| ConcertWire::from_domain(concert)).collect(),
         schedules: listed.collect(),
@@ -132,8 +148,7 @@ pub fn encode_catalogue(catalogue: &Catalogue) -> Vec<u8> {
         keys: keys.collect(),
         version: catalogue.version(),
         last_instant: catalogue.last_instant().as_millis(),
-    };
-    encode(&SectionWire::Catalogue(image))
+    }
 }
 
 /// Writes a schedule's section.
@@ -167,9 +182,11 @@ pub fn encode_schedule(image: &Image) -> Vec<u8> {
     encode(&SectionWire::Schedule(Box::new(image)))
 }
 
-/// Writes the section of a shard of the accounts.
-pub fn encode_accounts(image: &AccountsImage) -> Vec<u8> {
-    encode(&SectionWire::Accounts(Box::new(AccountsImageWire::from_domain(image))))
+/// Writes the sections of a shard of the accounts, one after the other: what they carry forward, where they do, then the shard.
+pub fn encode_accounts(image: &AccountsImage) -> impl Iterator<Item = Vec<u8>> {
+    let carried = CarriedWire::from_domain(image).map(SectionWire::Carried);
+    let shard = || SectionWire::Accounts(Box::new(AccountsImageWire::from_domain(image)));
+    carried.into_iter().chain(std::iter::once_with(shard)).map(|section| encode(&section))
 }
 
 /// Writes the section of a schedule's payments.
@@ -217,6 +234,14 @@ pub fn decode_section(bytes: &[u8]) -> Result<Section, DecodeError> {
         SectionWire::Payments(image) => Ok(Section::Payments(Box::new(image.into_domain()?))),
         SectionWire::UsersPart(part) => part.into_domain().map(Section::UsersPart),
         SectionWire::Users(image) => Ok(Section::Users(Box::new(image.into_domain()?))),
+        SectionWire::Archived(archived) => {
+            let archived = archived.into_iter();
+            let archived = archived.map(|(number, wire)| (ScheduleNumber(number), wire.into_domain()));
+            Ok(Section::Archived(archived.collect()))
+        }
+        SectionWire::Carried(carried) => {
+            carried.into_domain().map(|(shard, accounts)| Section::Carried(shard, accounts))
+        }
     }
 }
 

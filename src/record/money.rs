@@ -7,8 +7,12 @@ use serde::{Deserialize, Serialize};
 
 use super::DecodeError;
 use super::wire::{instant_in, instant_out, money, user_id};
-use crate::domain::accounts::{self, AccountImage, AccountsImage, Kind, SHARDS, Shard, Transaction};
-use crate::domain::ids::{PaymentId, PaymentNumber, ReservationNumber, ScheduleNumber, TransactionId};
+use crate::domain::accounts::{
+    self, AccountImage, AccountsImage, Carried, CarriedImage, Kind, SHARDS, Shard, Transaction,
+};
+use crate::domain::ids::{
+    PaymentId, PaymentNumber, ReservationNumber, ScheduleNumber, TransactionId, UserId,
+};
 use crate::domain::keys::KeyUse;
 use crate::domain::money::Currency;
 use crate::domain::payments::{self, Failure, Method, Payment, PaymentsImage, State};
@@ -32,6 +36,12 @@ pub(super) enum AccountsEventWire<'a> {
     KeyKept {
         #[serde(borrow)]
         user: Cow<'a, str>,
+    },
+    Archived {
+        #[serde(borrow)]
+        user: Cow<'a, str>,
+        through: u32,
+        settled: Vec<u128>,
     },
 }
 
@@ -63,6 +73,24 @@ pub(super) struct AccountsImageWire {
     version: u64,
     last_instant: u64,
 }
+
+/// What a shard's accounts carry forward: it comes before the shard, and only where there is any.
+#[derive(Serialize, Deserialize)]
+pub(super) struct CarriedWire {
+    shard: u16,
+    accounts: Vec<(String, CarriedAccountWire)>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct CarriedAccountWire {
+    through: u32,
+    count: u64,
+    balance: u64,
+    paid: Vec<(u128, bool)>,
+}
+
+/// A shard's accounts with what they carry forward.
+pub(super) type CarriedAccounts = (Shard, Vec<(UserId, CarriedImage)>);
 
 #[derive(Serialize, Deserialize)]
 pub(super) enum PaymentsEventWire<'a> {
@@ -199,6 +227,11 @@ impl<'a> AccountsEventWire<'a> {
                 }
             }
             accounts::Event::KeyKept { user } => Self::KeyKept { user: Cow::Borrowed(user) },
+            accounts::Event::Archived { user, through, settled } => Self::Archived {
+                user: Cow::Borrowed(user),
+                through: *through,
+                settled: settled.iter().map(|payment| payment.bits()).collect(),
+            },
         }
     }
 
@@ -216,6 +249,11 @@ impl<'a> AccountsEventWire<'a> {
                 }
             }
             Self::KeyKept { user } => accounts::Event::KeyKept { user: user_id(&user)? },
+            Self::Archived { user, through, settled } => accounts::Event::Archived {
+                user: user_id(&user)?,
+                through,
+                settled: settled.into_iter().map(PaymentId::from_bits).collect(),
+            },
         })
     }
 }
@@ -252,6 +290,7 @@ impl AccountsImageWire {
                 user: user_id(&user)?,
                 currency: currency_in(currency)?,
                 transactions: transactions.collect::<Read<_>>()?,
+                carried: None,
             })
         };
         let key = |(digest, fingerprint, version, at, answer): (_, _, _, _, Option<TransactionWire>)| {
@@ -270,6 +309,34 @@ impl AccountsImageWire {
             version: self.version,
             last_instant: Timestamp::from_millis(self.last_instant),
         })
+    }
+}
+
+impl CarriedWire {
+    /// Returns nothing where no account carries anything forward.
+    pub(super) fn from_domain(image: &AccountsImage) -> Option<Self> {
+        let account = |account: &AccountImage| {
+            let CarriedImage { carried, paid } = account.carried.as_ref()?;
+            let wire = CarriedAccountWire {
+                through: carried.through,
+                count: carried.count,
+                balance: carried.balance.minor(),
+                paid: paid.iter().map(|(payment, back)| (payment.bits(), *back)).collect(),
+            };
+            Some((account.user.to_string(), wire))
+        };
+        let accounts: Vec<_> = image.accounts.iter().filter_map(account).collect();
+        (!accounts.is_empty()).then_some(Self { shard: image.shard.0, accounts })
+    }
+
+    pub(super) fn into_domain(self) -> Read<CarriedAccounts> {
+        let account = |(user, wire): (String, CarriedAccountWire)| {
+            let CarriedAccountWire { through, count, balance, paid } = wire;
+            let carried = Carried { through, count, balance: money(balance)? };
+            let paid = paid.into_iter().map(|(bits, back)| (PaymentId::from_bits(bits), back)).collect();
+            Ok((user_id(&user)?, CarriedImage { carried, paid }))
+        };
+        Ok((shard(self.shard)?, self.accounts.into_iter().map(account).collect::<Read<_>>()?))
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use proptest::prelude::*;
 
 use super::*;
-use crate::domain::catalogue::Catalogue;
+use crate::domain::catalogue::{Archived, Catalogue};
 use crate::domain::concert::{Concert, PricedGrade, Prices};
 use crate::domain::ids::{
     ConcertId, GradeName, PaymentId, ReservationNumber, ScheduleId, SeatId, UserId, VenueId,
@@ -27,6 +27,7 @@ mod users;
 const AT: Timestamp = Timestamp::from_millis(1_800_000_000_123);
 const KEY: KeyUse = KeyUse { digest: u128::MAX - 1, fingerprint: 7 };
 const NUMBER: ScheduleNumber = ScheduleNumber(7);
+const ARCHIVED: Archived = Archived { version: u64::MAX, payments: 8, opened: true };
 
 fn venue() -> Venue {
     let row = |id: &str, seats| Row { id: id.into(), grade: GradeName::parse("VIP").unwrap(), seats };
@@ -189,6 +190,7 @@ fn catalogue_events() -> Vec<CatalogueEvent> {
         CatalogueEvent::VenuePut(Arc::new(venue())),
         CatalogueEvent::ConcertPut(Arc::new(concert())),
         CatalogueEvent::ScheduleListed { id: creation().id, number: NUMBER, concert: concert().id },
+        CatalogueEvent::ScheduleArchived { id: creation().id, archived: ARCHIVED },
         CatalogueEvent::VenueRemoved(venue().id),
         CatalogueEvent::ConcertRemoved(concert().id),
         CatalogueEvent::ScheduleUnlisted(creation().id),
@@ -205,6 +207,7 @@ fn catalogue_kind(event: &CatalogueEvent) -> usize {
         CatalogueEvent::ConcertRemoved(_) => 4,
         CatalogueEvent::ScheduleUnlisted(_) => 5,
         CatalogueEvent::KeyKept => 6,
+        CatalogueEvent::ScheduleArchived { .. } => 7,
     }
 }
 
@@ -326,6 +329,15 @@ fn catalogue() -> Catalogue {
     catalogue
 }
 
+/// The same, and the archive has the schedule `a`.
+fn catalogue_with_archive() -> Catalogue {
+    let mut catalogue = catalogue();
+    let id = ScheduleId::parse("a").unwrap();
+    let at = catalogue.last_instant();
+    catalogue.apply(&CatalogueEvent::ScheduleArchived { id, archived: ARCHIVED }, at, None);
+    catalogue
+}
+
 /// Some ways in which a byte is read wrong.
 fn damaged(bytes: &[u8]) -> impl Iterator<Item = Vec<u8>> {
     let flips = [0x01, 0x02, 0x10, 0x80, 0xff];
@@ -352,8 +364,9 @@ fn every_kind_of_fact_is_among_the_samples() {
     let mut kinds: Vec<usize> = events().iter().map(kind).collect();
     kinds.dedup();
     assert_eq!(kinds, (0..=18).collect::<Vec<_>>());
-    let kinds: Vec<usize> = catalogue_events().iter().map(catalogue_kind).collect();
-    assert_eq!(kinds, (0..=6).collect::<Vec<_>>());
+    let mut kinds: Vec<usize> = catalogue_events().iter().map(catalogue_kind).collect();
+    kinds.sort_unstable();
+    assert_eq!(kinds, (0..=7).collect::<Vec<_>>());
     let kinds: Vec<usize> = room::events().iter().map(room::kind).collect();
     assert_eq!(kinds, (0..=12).collect::<Vec<_>>());
     money::check_that_every_kind_is_there();
@@ -449,8 +462,9 @@ fn a_schedules_section_is_read_as_it_was_written() {
 #[test]
 fn the_catalogues_section_is_read_as_it_was_written() {
     for catalogue in [catalogue(), Catalogue::default()] {
-        let section = decode_section(&encode_catalogue(&catalogue)).unwrap();
-        let Section::Catalogue(read) = section else { panic!("another section") };
+        let sections: Vec<Vec<u8>> = encode_catalogue(&catalogue).collect();
+        let [section] = &sections[..] else { panic!("nothing is in the archive") };
+        let Section::Catalogue(read) = decode_section(section).unwrap() else { panic!("another section") };
         assert!(*read == catalogue);
         assert_eq!(read.last_instant(), catalogue.last_instant());
         assert_eq!(read.last_schedule(), catalogue.last_schedule(), "also when it isn't listed");
@@ -465,7 +479,7 @@ fn a_section_that_is_cut_short_or_followed_by_anything_is_refused() {
     let rooms = encode_room(&image_of_room);
     let image_of_users = users::image();
     let rooms = rooms.chain(encode_users(&image_of_users));
-    let others = [encode_schedule(&image()), encode_catalogue(&catalogue())];
+    let others = encode_catalogue(&catalogue_with_archive()).chain([encode_schedule(&image())]);
     for bytes in rooms.chain(others).chain(money::sections()) {
         for length in 0..bytes.len() {
             assert!(decode_section(&bytes[..length]).is_err(), "cut at {length}");
@@ -481,12 +495,38 @@ fn a_damaged_section_is_refused_or_is_another_one_and_never_a_panic() {
             assert_ne!(*read, image());
         }
     }
-    let catalogue = catalogue();
-    for bytes in damaged(&encode_catalogue(&catalogue)) {
+    let catalogue = catalogue_with_archive();
+    let sections: Vec<Vec<u8>> = encode_catalogue(&catalogue).collect();
+    let [listed, archived] = &sections[..] else { panic!("two sections") };
+    let listed_whole = decode_section(listed).unwrap();
+    let Section::Catalogue(listed_whole) = listed_whole else { panic!("another section") };
+    for bytes in damaged(listed) {
         if let Ok(Section::Catalogue(read)) = decode_section(&bytes) {
-            assert!(*read != catalogue);
+            assert!(*read != *listed_whole);
         }
     }
+    for bytes in damaged(archived) {
+        if let Ok(Section::Archived(read)) = decode_section(&bytes) {
+            assert_ne!(read, BTreeMap::from([(ScheduleNumber(2), ARCHIVED)]));
+        }
+    }
+}
+
+#[test]
+fn what_is_in_the_archive_is_read_as_it_was_written_and_is_listed() {
+    let catalogue = catalogue_with_archive();
+    let sections: Vec<Section> =
+        encode_catalogue(&catalogue).map(|section| decode_section(&section).unwrap()).collect();
+    let [Section::Catalogue(listed), Section::Archived(archived)] = &sections[..] else {
+        panic!("two sections");
+    };
+    let mut read = (**listed).clone();
+    assert!(read != catalogue && read.archived_count() == 0);
+    assert!(read.restore_archived(archived));
+    assert!(read == catalogue);
+    assert_eq!(read.archived().collect::<Vec<_>>(), catalogue.archived().collect::<Vec<_>>());
+    let unlisted = BTreeMap::from([(ScheduleNumber(3), ARCHIVED)]);
+    assert!(!(**listed).clone().restore_archived(&unlisted));
 }
 
 #[test]
@@ -522,7 +562,8 @@ proptest! {
         tail in prop::collection::vec(any::<u8>(), 0..100),
     ) {
         let mut samples: Vec<Vec<u8>> = records().iter().map(encode).collect();
-        samples.extend([encode_schedule(&image()), encode_catalogue(&catalogue())]);
+        samples.push(encode_schedule(&image()));
+        samples.extend(encode_catalogue(&catalogue_with_archive()));
         samples.extend(encode_room(&room::image()));
         samples.extend(money::sections());
         samples.extend(encode_users(&users::image()));

@@ -11,7 +11,7 @@ use super::DecodeError;
 use super::money::{AccountsEventWire, PaymentsEventWire};
 use super::room::RoomEventWire;
 use super::users::UserEventWire;
-use crate::domain::catalogue::CatalogueEvent;
+use crate::domain::catalogue::{Archived, CatalogueEvent};
 use crate::domain::cause::By;
 use crate::domain::concert::{Concert, PricedGrade, Prices};
 use crate::domain::ids::{
@@ -81,6 +81,21 @@ pub(super) enum CatalogueEventWire {
     ConcertRemoved(String),
     ScheduleUnlisted(String),
     KeyKept,
+    ScheduleArchived { id: String, archived: ArchivedWire },
+}
+
+/// The versions of the schedule and of its payments, and whether its sale ever opened.
+#[derive(Serialize, Deserialize)]
+pub(super) struct ArchivedWire(u64, u64, bool);
+
+impl ArchivedWire {
+    pub(super) fn from_domain(archived: Archived) -> Self {
+        Self(archived.version, archived.payments, archived.opened)
+    }
+
+    pub(super) fn into_domain(self) -> Archived {
+        Archived { version: self.0, payments: self.1, opened: self.2 }
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -296,6 +311,9 @@ impl CatalogueEventWire {
             CatalogueEvent::ConcertRemoved(id) => Self::ConcertRemoved(id.to_string()),
             CatalogueEvent::ScheduleUnlisted(id) => Self::ScheduleUnlisted(id.to_string()),
             CatalogueEvent::KeyKept => Self::KeyKept,
+            CatalogueEvent::ScheduleArchived { id, archived } => {
+                Self::ScheduleArchived { id: id.to_string(), archived: ArchivedWire::from_domain(*archived) }
+            }
         }
     }
 
@@ -312,6 +330,9 @@ impl CatalogueEventWire {
             Self::ConcertRemoved(id) => CatalogueEvent::ConcertRemoved(concert_id(&id)?),
             Self::ScheduleUnlisted(id) => CatalogueEvent::ScheduleUnlisted(schedule_id(&id)?),
             Self::KeyKept => CatalogueEvent::KeyKept,
+            Self::ScheduleArchived { id, archived } => {
+                CatalogueEvent::ScheduleArchived { id: schedule_id(&id)?, archived: archived.into_domain() }
+            }
         })
     }
 }

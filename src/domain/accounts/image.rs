@@ -1,19 +1,29 @@
 //! A shard's state without what follows from it: what a snapshot keeps.
 
-use super::{Account, Accounts, Answer, Shard, Transaction};
-use crate::domain::ids::UserId;
+use super::{Account, Accounts, Answer, Carried, Paid, Shard, Transaction};
+use crate::domain::ids::{PaymentId, UserId};
 use crate::domain::keys::{KeyUse, Keys};
 use crate::domain::money::Currency;
 use crate::domain::time::Timestamp;
 
-/// One account: the balance and what was paid follow from its movements.
+/// One account: the balance follows from its movements and what they are carried on from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the fields are those of `Account` and its getters")]
 pub struct AccountImage {
     pub user: UserId,
     pub currency: Currency,
-    /// The oldest first.
+    /// Those that aren't in the archive, the oldest first.
     pub transactions: Vec<Transaction>,
+    pub carried: Option<CarriedImage>,
+}
+
+/// What an account of which movements are in the archive can't tell from the others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CarriedImage {
+    /// What the movements in the archive come to.
+    pub carried: Carried,
+    /// Every payment that is remembered, in order, and whether its money was given back.
+    pub paid: Vec<(PaymentId, bool)>,
 }
 
 /// Everything of a shard that doesn't follow from the rest, in a fixed order.
@@ -34,12 +44,8 @@ pub struct AccountsImage {
 impl AccountsImage {
     /// Takes the image of a shard.
     pub fn of(accounts: &Accounts) -> Self {
-        let account = |(user, account): (&UserId, &Account)| AccountImage {
-            user: user.clone(),
-            currency: account.currency,
-            transactions: account.transactions.iter().copied().collect(),
-        };
-        let mut images: Vec<_> = accounts.by_user.iter().map(account).collect();
+        let mut images: Vec<_> =
+            accounts.by_user.iter().map(|(user, account)| AccountImage::of(user, account)).collect();
         images.sort_unstable_by(|one, other| one.user.cmp(&other.user));
         let keys = accounts.keys.iter().map(|(key, version, at, answer)| (key, version, at, *answer));
         Self {
@@ -59,11 +65,9 @@ impl AccountsImage {
     /// When the image contradicts itself, which a checked snapshot doesn't.
     pub fn restore(self) -> Accounts {
         let mut accounts = Accounts::new(self.shard, self.keys_max);
-        for AccountImage { user, currency, transactions } in self.accounts {
-            let mut account = Account::new(currency);
-            for transaction in transactions {
-                account.move_money(transaction);
-            }
+        for image in self.accounts {
+            accounts.archived += image.carried.as_ref().map_or(0, |carried| carried.carried.count);
+            let (user, account) = image.restore();
             accounts.by_user.insert(user, account);
         }
         accounts.last_transaction = self.last_transaction;
@@ -74,5 +78,37 @@ impl AccountsImage {
         accounts.version = self.version;
         accounts.last_instant = self.last_instant;
         accounts
+    }
+}
+
+impl AccountImage {
+    fn of(user: &UserId, account: &Account) -> Self {
+        let carried = account.carried.map(|carried| {
+            let mut paid: Vec<(PaymentId, bool)> =
+                account.paid.iter().map(|(payment, paid)| (*payment, *paid == Paid::GivenBack)).collect();
+            paid.sort_unstable();
+            CarriedImage { carried, paid }
+        });
+        let transactions = account.transactions.iter().copied().collect();
+        Self { user: user.clone(), currency: account.currency, transactions, carried }
+    }
+
+    fn restore(self) -> (UserId, Account) {
+        let mut account = Account::new(self.currency);
+        let Some(CarriedImage { carried, paid }) = self.carried else {
+            for transaction in self.transactions {
+                account.move_money(transaction);
+            }
+            return (self.user, account);
+        };
+        account.carried = Some(carried);
+        account.balance = carried.balance;
+        for transaction in self.transactions {
+            account.balance = transaction.balance_after;
+            account.transactions.push_back(transaction);
+        }
+        let state = |back| if back { Paid::GivenBack } else { Paid::Taken };
+        account.paid = paid.into_iter().map(|(payment, back)| (payment, state(back))).collect();
+        (self.user, account)
     }
 }

@@ -128,6 +128,7 @@ proptest! {
                 Command::Refund { payment, amount, .. } => (has("payment", payment.bits())
                     && !has("refund", payment.bits()))
                 .then(|| ("refund", payment.bits(), signed(*amount))),
+                Command::Archive { .. } => unreachable!("not of these"),
             };
             let event = accounts.decide(command).ok().flatten();
             prop_assert_eq!(event.is_some(), expected.is_some());
@@ -149,5 +150,164 @@ proptest! {
             again.apply(event, START, None);
         }
         prop_assert!(again == accounts);
+    }
+}
+
+/// An account of `count` charges, one a second from [`START`] on.
+fn long_account(count: u64) -> Accounts {
+    let mut accounts = shard();
+    for second in 0..count {
+        let event = accounts.decide(&charge(10)).unwrap().unwrap();
+        accounts.apply(&event, START.plus_millis(1_000 * second), None);
+    }
+    accounts
+}
+
+fn archive(through: u32, settled: &[PaymentId]) -> Command {
+    Command::Archive { user: user("kim"), through, settled: settled.to_vec() }
+}
+
+fn old(accounts: &Accounts, before: Timestamp, max: usize) -> Vec<u32> {
+    accounts.account("kim").unwrap().old(before, max).map(|moved| moved.id.number).collect()
+}
+
+#[test]
+fn what_is_old_is_what_is_not_among_the_newest_hundred_nor_young() {
+    let accounts = long_account(103);
+    let ever = Timestamp::MAX;
+    assert_eq!(old(&accounts, ever, 99), [1, 2, 3]);
+    assert_eq!(old(&accounts, ever, 2), [1, 2]);
+    assert_eq!(old(&accounts, START.plus_millis(1_001), 99), [1, 2]);
+    assert!(old(&accounts, START, 99).is_empty());
+    assert!(old(&long_account(100), ever, 99).is_empty());
+}
+
+#[test]
+fn what_moves_to_the_archive_is_carried_forward() {
+    let mut accounts = long_account(105);
+    assert_eq!(act(&mut accounts, &archive(3, &[])), Ok(true));
+    let account = accounts.account("kim").unwrap();
+    assert_eq!(account.carried(), Some(Carried { through: 3, count: 3, balance: won(30) }));
+    assert_eq!((account.transactions().count(), balance(&accounts), accounts.archived()), (102, 1_050, 3));
+    assert_eq!(act(&mut accounts, &archive(3, &[])), Ok(false), "asked again, it is so");
+    assert_eq!(act(&mut accounts, &archive(2, &[])), Ok(false));
+    assert_eq!(act(&mut accounts, &archive(6, &[])), Ok(false), "the newest hundred stay");
+    assert_eq!(act(&mut accounts, &archive(5, &[])), Ok(true));
+    let carried = Carried { through: 5, count: 5, balance: won(50) };
+    assert_eq!(accounts.account("kim").unwrap().carried(), Some(carried));
+    assert_eq!(act(&mut shard(), &archive(1, &[])), Ok(false), "nobody's");
+}
+
+#[test]
+fn only_a_movement_of_the_account_can_be_the_last_that_moves() {
+    let mut accounts = long_account(1);
+    // Another user of the same shard has the number 2.
+    let other =
+        ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l", "m", "n", "o", "p", "q", "r", "s"]
+            .into_iter()
+            .find(|name| Shard::of(name) == accounts.shard())
+            .unwrap();
+    let theirs = Command::Charge { user: user(other), amount: won(1), currency: krw(), nonce: 1 };
+    act(&mut accounts, &theirs).unwrap();
+    for _ in 0..110 {
+        act(&mut accounts, &charge(10)).unwrap();
+    }
+    assert_eq!(act(&mut accounts, &archive(2, &[])), Ok(false));
+    assert_eq!(act(&mut accounts, &archive(3, &[])), Ok(true));
+    assert_eq!(accounts.account("kim").unwrap().carried().unwrap().count, 2);
+}
+
+#[test]
+fn a_payment_is_remembered_in_the_archive_until_nobody_asks_for_it_again() {
+    let mut accounts = shard();
+    act(&mut accounts, &charge(1_000)).unwrap();
+    act(&mut accounts, &pay(1, 60)).unwrap();
+    act(&mut accounts, &pay(2, 60)).unwrap();
+    for _ in 0..110 {
+        act(&mut accounts, &charge(1)).unwrap();
+    }
+    let [first, second] = [1, 2].map(PaymentId::from_bits);
+    assert_eq!(act(&mut accounts, &archive(3, &[])), Ok(true));
+    assert_eq!(act(&mut accounts, &pay(1, 60)), Ok(false), "taken once");
+    assert_eq!(act(&mut accounts, &refund(1, 60)), Ok(true), "a refund may come late");
+    assert_eq!(act(&mut accounts, &refund(1, 60)), Ok(false));
+    let again = AccountsImage::of(&accounts).restore();
+    assert!(again == accounts);
+    assert_eq!(again.account("kim").unwrap().payments().count(), 2);
+    assert_eq!(act(&mut accounts, &archive(3, &[first])), Ok(true));
+    assert_eq!(act(&mut accounts, &archive(3, &[first])), Ok(false));
+    let kept: Vec<_> = accounts.account("kim").unwrap().payments().collect();
+    assert_eq!(kept, [second]);
+    // What still stands here would bring it back.
+    let mut short = shard();
+    act(&mut short, &charge(100)).unwrap();
+    act(&mut short, &pay(1, 60)).unwrap();
+    assert_eq!(act(&mut short, &archive(0, &[first])), Ok(false));
+}
+
+/// A step of the model: a command, or all that is old moves but this many movements at a time.
+#[derive(Debug, Clone)]
+enum Turn {
+    Ask(Command),
+    Archive(usize),
+}
+
+fn turns() -> impl Strategy<Value = Vec<Turn>> {
+    let many = prop::collection::vec((1u64..9).prop_map(charge), 40..80);
+    let some = prop::collection::vec(commands(), 0..20);
+    let asked =
+        (many, some).prop_map(|(many, some)| many.into_iter().chain(some).map(Turn::Ask).collect::<Vec<_>>());
+    let archived = (1usize..50).prop_map(|max| vec![Turn::Archive(max)]);
+    prop::collection::vec(prop_oneof![asked, archived], 1..8).prop_map(|turns| turns.concat())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+    #[test]
+    fn the_archive_and_the_memory_are_together_the_naive_list(
+        turns in turns(),
+        cut in any::<prop::sample::Index>(),
+    ) {
+        let (mut accounts, mut naive) = (shard(), shard());
+        let (mut archived, mut events) = (Vec::<Transaction>::new(), Vec::new());
+        for turn in &turns {
+            match turn {
+                Turn::Ask(command) => {
+                    let decided = accounts.decide(command);
+                    prop_assert_eq!(&decided, &naive.decide(command), "what moved changes no decision");
+                    let Ok(Some(event)) = decided else { continue };
+                    accounts.apply(&event, START, None);
+                    naive.apply(&event, START, None);
+                    events.push(event);
+                }
+                Turn::Archive(max) => {
+                    let Some(account) = accounts.account("kim") else { continue };
+                    let moved: Vec<_> = account.old(Timestamp::MAX, *max).copied().collect();
+                    let Some(last) = moved.last() else { continue };
+                    let event = accounts.decide(&archive(last.id.number, &[])).unwrap().unwrap();
+                    archived.extend(&moved);
+                    accounts.apply(&event, START, None);
+                    events.push(event);
+                }
+            }
+            accounts.check_invariants();
+        }
+        let list = |accounts: &Accounts| -> Vec<Transaction> {
+            accounts.account("kim").map(|account| account.transactions().copied().collect()).unwrap_or_default()
+        };
+        let whole: Vec<_> = list(&accounts).into_iter().chain(archived.iter().rev().copied()).collect();
+        prop_assert_eq!(whole, list(&naive));
+        prop_assert_eq!(balance(&accounts), balance(&naive));
+        prop_assert_eq!(accounts.archived(), u64::try_from(archived.len()).unwrap());
+        let cut = if events.is_empty() { 0 } else { cut.index(events.len()) };
+        let mut again = shard();
+        for (index, event) in events.iter().enumerate() {
+            if index == cut {
+                again = AccountsImage::of(&again).restore();
+            }
+            again.apply(event, START, None);
+        }
+        prop_assert!(again == accounts);
+        prop_assert_eq!(again.archived(), accounts.archived());
     }
 }

@@ -388,3 +388,34 @@ fn time_never_runs_backwards_for_the_catalogue() {
     let earlier = NOW.minus(Seconds::new(1));
     books.catalogue.apply(&CatalogueEvent::ConcertRemoved(concert_id("c")), earlier, None);
 }
+
+#[test]
+fn a_schedule_in_the_archive_stays_listed_and_takes_no_other_plan() {
+    let mut books = Books::with_schedule();
+    let archived = Archived { version: 3, payments: 4, opened: true };
+    assert_eq!(
+        (books.catalogue.archived_count(), books.catalogue.has_archived_sale(&concert().id)),
+        (0, false)
+    );
+    let event = CatalogueEvent::ScheduleArchived { id: schedule_id("s"), archived };
+    books.catalogue.apply(&event, NOW, None);
+    let number = books.catalogue.schedule("s").unwrap().number;
+    let listed: Vec<_> = books.catalogue.archived().collect();
+    assert_eq!(listed, [(number, &schedule_id("s"), archived)]);
+    assert!(books.catalogue.is_archived(number) && books.catalogue.has_archived_sale(&concert().id));
+    assert_eq!(books.catalogue.find_archived(number).unwrap().0, archived);
+    // Its id stays taken, its concert and venue stay in use.
+    books.in_use(|draft| draft.remove_concert(&concert().id));
+    books.in_use(|draft| draft.put_venue(venue_with("v", &["VIP"])));
+    let other = Concert { id: concert_id("d"), ..concert() };
+    books.change(|draft| draft.put_concert(other, false)).unwrap();
+    books.in_use(|draft| draft.put_schedule(schedule_id("s"), concert_id("d"), plan(), LIMITS));
+    let mut draft = Draft::new(&books.catalogue, NOW);
+    assert_eq!(put_schedule(&mut draft, "s"), Ok(Put::Replaced));
+    assert!(draft.replanned.is_empty() && draft.events.is_empty());
+    assert_eq!(
+        draft.archived,
+        [(number, Arc::new(plan()))],
+        "whether it is the same is for the archive to say"
+    );
+}

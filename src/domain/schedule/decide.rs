@@ -94,6 +94,31 @@ impl Schedule {
         }
     }
 
+    /// Decides a command to a schedule that is in the archive, where nothing happens any more.
+    ///
+    /// # Errors
+    /// What the schedule itself refuses, or else that it is over; what is so already is no refusal.
+    pub fn decide_archived(&self, command: &Command, now: Timestamp) -> Result<(), Refusal> {
+        let Some(_) = self.decide(command, now)? else { return Ok(()) };
+        Err(match command {
+            Command::Hold { .. } => Refusal::NotOpen,
+            Command::Exchange { .. }
+            | Command::BeginPayment { .. }
+            | Command::FailPayment { .. }
+            | Command::Confirm { .. } => Refusal::NotHeld,
+            Command::Release { .. } => Refusal::CancellationClosed,
+            Command::Open { .. }
+            | Command::Close
+            | Command::Cancel
+            | Command::Block { .. }
+            | Command::Unblock { .. }
+            | Command::Replan { .. }
+            | Command::SetLimits { .. }
+            | Command::BridgeOutage { .. } => Refusal::InvalidTransition,
+            Command::Delete => Refusal::InUse,
+        })
+    }
+
     fn hold(&self, user: &UserId, wish: &Wish, nonce: u64, now: Timestamp) -> Decision {
         let (count, grade) = match wish {
             Wish::Seats(seats) => (u32::try_from(seats.len()).unwrap_or(u32::MAX), None),

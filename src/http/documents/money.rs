@@ -27,6 +27,9 @@ pub fn of_accounts(event: &accounts::Event, shard: Shard) -> EventDocument {
             ("MoneyMoved", user, fields)
         }
         accounts::Event::KeyKept { user } => ("KeyKept", user, json!({"userId": user.as_str()})),
+        accounts::Event::Archived { user, .. } => {
+            ("TransactionsArchived", user, json!({"userId": user.as_str()}))
+        }
     };
     EventDocument { name, subject: format!("users/{user}/balance"), data: object(fields) }
 }

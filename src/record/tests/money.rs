@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::domain::accounts::{self, AccountImage, AccountsImage, Kind, Shard, Transaction};
+use crate::domain::accounts::{
+    self, AccountImage, AccountsImage, Carried, CarriedImage, Kind, Shard, Transaction,
+};
 use crate::domain::ids::{PaymentNumber, TransactionId};
 use crate::domain::payments::{self, Failure, Method, Payment, PaymentsImage, State};
 use crate::domain::schedule::ReservationRef;
@@ -38,6 +40,8 @@ fn accounts_events() -> Vec<accounts::Event> {
         moved(Kind::Payment(PAYMENT)),
         moved(Kind::Refund(PAYMENT)),
         accounts::Event::KeyKept { user: user() },
+        accounts::Event::Archived { user: user(), through: u32::MAX, settled: vec![PAYMENT, PAYMENT] },
+        accounts::Event::Archived { user: user(), through: 1, settled: vec![] },
     ]
 }
 
@@ -97,6 +101,13 @@ pub(super) fn facts() -> Vec<Fact> {
 }
 
 pub(super) fn check_that_every_kind_is_there() {
+    let kind = |event: &accounts::Event| match event {
+        accounts::Event::Moved { .. } => 0,
+        accounts::Event::KeyKept { .. } => 1,
+        accounts::Event::Archived { .. } => 2,
+    };
+    let kinds: std::collections::BTreeSet<_> = accounts_events().iter().map(kind).collect();
+    assert_eq!(kinds, (0..=2).collect());
     let kind = |event: &payments::Event| match event {
         payments::Event::Started { .. } => 0,
         payments::Event::Accepted { .. } => 1,
@@ -130,7 +141,7 @@ fn accounts_image() -> AccountsImage {
     let answers = [accounts::Answer::Moved(transactions[1]), accounts::Answer::Unchanged];
     AccountsImage {
         shard: SHARD,
-        accounts: vec![AccountImage { user: user(), currency: krw(), transactions }],
+        accounts: vec![AccountImage { user: user(), currency: krw(), transactions, carried: None }],
         last_transaction: 3,
         keys_max: 4,
         keys: (1..).zip(answers).map(|(version, answer)| (KEY, version, AT, answer)).collect(),
@@ -173,17 +184,36 @@ fn payments_image() -> PaymentsImage {
     }
 }
 
+/// The same where older movements are in the archive.
+fn carried_image() -> AccountsImage {
+    let carried = Carried { through: 7, count: 8, balance: won(9) };
+    let paid = vec![(PAYMENT, true), (PaymentId { nonce: 1, ..PAYMENT }, false)];
+    let mut image = accounts_image();
+    image.accounts[0].carried = Some(CarriedImage { carried, paid });
+    image
+}
+
 pub(super) fn sections() -> Vec<Vec<u8>> {
-    vec![encode_accounts(&accounts_image()), encode_payments(&payments_image())]
+    encode_accounts(&carried_image()).chain([encode_payments(&payments_image())]).collect()
 }
 
 #[test]
 fn the_sections_of_money_are_read_as_they_were_written() {
-    let [accounts, payments] = &sections()[..] else { panic!("two sections") };
+    let [carried, accounts, payments] = &sections()[..] else { panic!("three sections") };
     let Section::Accounts(read) = decode_section(accounts).unwrap() else { panic!("another section") };
-    assert_eq!(*read, accounts_image());
+    assert_eq!(*read, accounts_image(), "what is carried forward comes before");
+    let Section::Carried(shard, read) = decode_section(carried).unwrap() else { panic!("another section") };
+    assert_eq!((shard, read), carried_accounts());
+    let alone: Vec<Vec<u8>> = encode_accounts(&accounts_image()).collect();
+    assert!(matches!(&alone[..], [alone] if alone == accounts), "where nothing is, no section says so");
     let Section::Payments(read) = decode_section(payments).unwrap() else { panic!("another section") };
     assert_eq!(*read, payments_image());
+}
+
+fn carried_accounts() -> (Shard, Vec<(UserId, CarriedImage)>) {
+    let image = carried_image();
+    let account = |account: AccountImage| (account.user, account.carried.unwrap());
+    (image.shard, image.accounts.into_iter().map(account).collect())
 }
 
 #[test]
@@ -193,13 +223,15 @@ fn a_damaged_section_of_money_is_refused_or_is_another_one_and_never_a_panic() {
             match decode_section(&damaged) {
                 Ok(Section::Accounts(read)) => assert_ne!(*read, accounts_image()),
                 Ok(Section::Payments(read)) => assert_ne!(*read, payments_image()),
+                Ok(Section::Carried(shard, read)) => assert_ne!((shard, read), carried_accounts()),
                 Ok(
                     Section::Catalogue(_)
                     | Section::Schedule(_)
                     | Section::People(..)
                     | Section::WaitingRoom(_)
                     | Section::UsersPart(_)
-                    | Section::Users(_),
+                    | Section::Users(_)
+                    | Section::Archived(_),
                 )
                 | Err(_) => {}
             }

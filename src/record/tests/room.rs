@@ -129,7 +129,9 @@ fn read(sections: impl Iterator<Item = Vec<u8>>) -> RoomImage {
             | Section::Accounts(_)
             | Section::Payments(_)
             | Section::UsersPart(_)
-            | Section::Users(_) => panic!("another section"),
+            | Section::Users(_)
+            | Section::Archived(_)
+            | Section::Carried(..) => panic!("another section"),
         }
     }
     panic!("the room is the last of its sections")

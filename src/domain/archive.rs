@@ -1,0 +1,97 @@
+//! What belongs in the archive: schedules that are long over, with their payments.
+//!
+//! A schedule moves as it is, once nothing can happen to it any more but what an administrator would ask for; from then on it
+//! never changes. Its waiting room, in which nobody is by then, is forgotten. Which movements of accounts are old is
+//! `accounts`' to say.
+//!
+//! Absent on purpose: the archive itself, clocks.
+
+use super::catalogue::Archived;
+use super::keys::KEY_RETENTION;
+use super::payments::{Payment, Payments, PaymentsImage, State};
+use super::schedule::{Image, Plan, ReservationStatus, Schedule};
+use super::time::{Seconds, Timestamp};
+use super::waiting_room::WaitingRoom;
+use std::sync::Arc;
+
+/// Why a schedule stays in memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stays {
+    /// The show isn't over, or not for long enough.
+    NotOver,
+    /// Something happened to it within a day: an idempotency key may still ask for it.
+    NotQuiet,
+    /// A hold or a payment is under way, or time will change something yet.
+    Live,
+    /// Someone waits in its room, or is let in.
+    RoomInUse,
+    /// A payment is under way, or money is to be given back.
+    Unsettled,
+}
+
+/// Decides whether a schedule moves to the archive at `now`, `after` its show has ended.
+///
+/// # Errors
+/// Why it stays.
+pub fn belongs(
+    schedule: &Schedule,
+    room: &WaitingRoom,
+    payments: Option<&Payments>,
+    now: Timestamp,
+    after: Seconds,
+) -> Result<Archived, Stays> {
+    if schedule.plan().ends_at.plus(after) > now {
+        return Err(Stays::NotOver);
+    }
+    let last = payments.map_or(Timestamp::ZERO, Payments::last_instant).max(schedule.last_instant());
+    if last.plus(KEY_RETENTION) > now {
+        return Err(Stays::NotQuiet);
+    }
+    let moving = |status: ReservationStatus| status.has_deadline();
+    if schedule.next_due().is_some() || schedule.reservations().any(|kept| moving(kept.status)) {
+        return Err(Stays::Live);
+    }
+    if room.waiting() > 0 || room.active() > 0 {
+        return Err(Stays::RoomInUse);
+    }
+    if payments.is_some_and(|payments| payments.iter().any(|payment| !is_settled(schedule, payment))) {
+        return Err(Stays::Unsettled);
+    }
+    Ok(Archived {
+        version: schedule.version(),
+        payments: payments.map_or(0, Payments::version),
+        opened: schedule.prices().is_some(),
+    })
+}
+
+/// Tells whether nothing of a payment is under way, nor owed.
+fn is_settled(schedule: &Schedule, payment: &Payment) -> bool {
+    let is_owed = payment.state == State::Completed
+        && schedule.reservation(payment.reservation).is_some_and(|reservation| {
+            reservation.status == ReservationStatus::Cancelled && reservation.payment == Some(payment.id)
+        });
+    payment.state.is_settled() && !is_owed
+}
+
+/// Takes the image of a schedule as the archive keeps it: without its idempotency keys, whose day is over, and with what
+/// an administrator changed of its room meanwhile, as it was shown.
+pub fn image_of(schedule: &Schedule, room: &WaitingRoom) -> Image {
+    let mut image = Image { keys: Vec::new(), ..Image::of(schedule) };
+    if let (Some(queue), Some(tuned)) = (&image.plan.policy.queue, room.settings()) {
+        let mut queue = queue.clone();
+        queue.active_max = tuned.policy.active_max;
+        queue.admit_per_minute = tuned.policy.admit_per_minute;
+        let mut plan = Plan::clone(&image.plan);
+        plan.policy.queue = Some(queue);
+        image.plan = Arc::new(plan);
+    }
+    image
+}
+
+/// Takes the image of a schedule's payments as the archive keeps them: without their idempotency keys.
+pub fn image_of_payments(payments: &Payments) -> PaymentsImage {
+    PaymentsImage { keys: Vec::new(), ..PaymentsImage::of(payments) }
+}
+
+#[cfg(test)]
+mod tests;
