@@ -23,6 +23,7 @@
 //! - [`record`]: facts as bytes; [`journal`]: bytes made durable, in order; [`recovery`]: the state made again;
 //!   [`books`]: whether its money adds up;
 //! - [`export`]: the state as tables;
+//! - [`archive`]: what is long over, on disk alone;
 //! - [`gateway`]: payment gateways; [`mock_gateway`]: one to try and test with;
 //! - [`engine`]: the actors;
 //! - [`http`]: the routes; [`config`], [`telemetry`], [`clock`]: what surrounds them.
@@ -34,6 +35,7 @@ pub mod journal;
 pub mod record;
 pub mod recovery;
 
+pub mod archive;
 pub mod export;
 
 pub mod gateway;

@@ -491,7 +491,10 @@ fn a_season_is_imported_into_a_running_engine_and_its_errors_are_told_field_by_f
 fn a_season_is_imported_into_a_stopped_engine_in_the_same_way() {
     let stage = Stage::imported();
     let shown = stage.replay(&[]);
-    assert_eq!(shown["catalogue"], json!({"venues": 1, "concerts": 1, "schedules": 2}));
+    assert_eq!(
+        shown["catalogue"],
+        json!({"venues": 1, "concerts": 1, "schedules": 2, "archivedSchedules": 0})
+    );
     let mut wrong = season();
     wrong["schedules"][1]["endsAt"] = wrong["schedules"][1]["startsAt"].clone();
     fs::write(stage.file(), wrong.to_string()).unwrap();

@@ -1,11 +1,14 @@
 //! `onsale replay`: the state as it was, from the journal of a stopped engine.
 //!
-//! What is shown is what the journal has: a hold whose deadline had come counts as held until the event that says so.
+//! What is shown is what the journal has: a hold whose deadline had come counts as held until the event that says so. A schedule that
+//! was in the archive by then is read from there, where it is asked for by its id.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgAction, ArgGroup, ArgMatches, Command, value_parser};
+use onsale::archive::Archive;
 use onsale::domain::accounts::Accounts;
 use onsale::domain::ids::ScheduleId;
 use onsale::domain::schedule::{Reservation, Schedule, SeatStatus};
@@ -13,7 +16,7 @@ use onsale::domain::time::Timestamp;
 use onsale::domain::users::{UserStatus, Users};
 use onsale::domain::waiting_room::{Ticket, WaitingRoom};
 use onsale::http::documents::money::of_payment;
-use onsale::journal::Position;
+use onsale::journal::{Inspection, Position};
 use onsale::recovery::World;
 use serde_json::{Value, json};
 
@@ -94,13 +97,35 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
             wanted.ok_or_else(|| Failure::Usage("a draw is one schedule's: add --schedule".into()))?;
         return draw::run(&inspection, dir, &rebuilt, wanted);
     }
-    let schedules = select(&rebuilt.world, wanted)?;
+    let archived = wanted.map(|wanted| from_archive(&inspection, dir, &rebuilt.world, wanted)).transpose()?;
+    let archived = archived.flatten();
+    let schedules = match &archived {
+        Some(schedule) => vec![schedule],
+        None => select(&rebuilt.world, wanted)?,
+    };
     if matches.get_one::<String>("format").is_some_and(|format| format == "map") {
         return print(&map_of(&rebuilt, one(&schedules)?));
     }
     let text =
         serde_json::to_string_pretty(&describe(&rebuilt, until, &schedules)).map_err(Failure::failed)?;
     print(&format!("{text}\n"))
+}
+
+/// Reads a schedule that was in the archive by then.
+fn from_archive(
+    inspection: &Inspection,
+    dir: &Path,
+    world: &World,
+    wanted: &ScheduleId,
+) -> Result<Option<Schedule>, Failure> {
+    let number = world.catalogue.schedule(wanted).map(|listing| listing.number);
+    let found = number.and_then(|number| Some((number, world.catalogue.find_archived(number)?)));
+    let (Some((number, (archived, layout))), Some(log_id)) = (found, inspection.log_id()) else {
+        return Ok(None);
+    };
+    let archive = Archive::open_read_only(dir, log_id, inspection.scratch()).map_err(Failure::failed)?;
+    let restored = archive.schedule(number, archived, Arc::clone(layout)).map_err(Failure::failed)?;
+    Ok(Some(restored.schedule))
 }
 
 /// Returns the schedules in order of their numbers, or the one that is wanted.
@@ -166,6 +191,7 @@ fn describe(rebuilt: &Rebuilt, until: Until, schedules: &[&Schedule]) -> Value {
             "venues": world.catalogue.venues().count(),
             "concerts": world.catalogue.concerts().count(),
             "schedules": world.catalogue.schedules().count(),
+            "archivedSchedules": world.catalogue.archived_count(),
         },
         "accounts": describe_accounts(world),
         "users": describe_users(&world.users),

@@ -119,6 +119,8 @@ pub(super) fn engine_config(config: &Config, clock: Arc<dyn Clock>) -> EngineCon
     let retention_seconds = config.limits.ended_retention_days.saturating_mul(u64::from(Seconds::DAY.get()));
     engine.ended_retention = Seconds::new(u32::try_from(retention_seconds).unwrap_or(u32::MAX));
     engine.keys_max = u32::try_from(config.limits.idempotency_keys_max).unwrap_or(u32::MAX);
+    // A hundred years of seconds fit.
+    engine.archive_after = config.archive.after.and_then(|after| u32::try_from(after).ok()).map(Seconds::new);
     engine.snapshot_every_events = config.snapshots.events_between;
     engine.snapshot_every = Duration::from_secs(config.snapshots.seconds_between);
     engine
@@ -136,6 +138,7 @@ pub(super) fn not_opened(error: &EngineOpenError) -> Failure {
         )
         | EngineOpenError::Decode { .. }
         | EngineOpenError::Replay { .. }
+        | EngineOpenError::Archive(_)
         | EngineOpenError::Panicked => "",
         EngineOpenError::Journal(_) | EngineOpenError::Snapshot(_) => {
             ". Nothing was changed: check that the directory is on a healthy disk with room left, and that this user may \

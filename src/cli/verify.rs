@@ -3,7 +3,7 @@
 //! Every frame and snapshot is checked, everything that is retained is replayed once, and on the way each snapshot is
 //! compared with the replay (R1). A snapshot stands for a position, but its sections may be a little later; it is
 //! compared as soon as the replay has reached the last of them. Equal states stay equal, since applying is
-//! deterministic, so that once is enough.
+//! deterministic, so that once is enough. The archive is checked against what the replay comes to.
 //!
 //! Absent on purpose: repair, and stopping at the first damage.
 
@@ -12,6 +12,7 @@ mod report;
 use std::path::{Path, PathBuf};
 
 use clap::{ArgMatches, Command};
+use onsale::archive::Archive;
 use onsale::books;
 use onsale::domain::accounts::Accounts;
 use onsale::domain::payments::Payments;
@@ -33,7 +34,8 @@ pub(super) fn command() -> Command {
         .after_help(
             "EXAMPLE\n  onsale verify --data-dir ./data\n\n\
              PRINTS\n  the generations and snapshots with what is wrong with each, then one line a check: frames, replay,\n  \
-             invariants, money (payments and reservations tell the same story), and that snapshot + replay = replay from the beginning, as far as that is retained\n\n\
+             invariants, money (payments and reservations tell the same story), that snapshot + replay = replay from the beginning, as\n  \
+             far as that is retained, and the archive\n\n\
              EXIT CODES\n  0  sound\n  1  damaged: where is in the tables\n  \
              2  wrong usage, no journal there, or an engine runs on the directory",
         )
@@ -63,8 +65,27 @@ fn verify(inspection: &Inspection, dir: &Path) -> Report {
     let oldest = headers.first().map_or(Position::START.next(), |header| header.first);
     let mut snapshots = check_snapshots(inspection, dir, &mut report);
     leave_unreachable(&mut snapshots, oldest, &mut report);
-    Comparison::new(inspection, oldest, snapshots).run(&mut report);
+    if let Some(world) = Comparison::new(inspection, oldest, snapshots).run(&mut report) {
+        check_archive(inspection, dir, &world, &mut report);
+    }
     report
+}
+
+/// Checks that the archive has what the journal moved there, and that it is sound.
+fn check_archive(inspection: &Inspection, dir: &Path, world: &World, report: &mut Report) {
+    // Without an identity nothing belongs to the directory, which was said already.
+    let Some(log_id) = inspection.log_id() else { return };
+    let checked = past::guarded(|| {
+        let archive = Archive::open_read_only(dir, log_id, inspection.scratch())?;
+        archive.verify(world)
+    });
+    match checked {
+        Ok(Ok(checked)) => report.archive_is_sound(checked),
+        Ok(Err(error)) => report.archive_damage(error.to_string()),
+        Err(contradiction) => {
+            report.archive_damage(format!("what is in it contradicts itself: {contradiction}"));
+        }
+    }
 }
 
 fn check_files(inspection: &Inspection, report: &mut Report) {
@@ -267,7 +288,7 @@ impl Waiting {
 fn version_of(world: &World, stream: Stream) -> u64 {
     match stream {
         Stream::Catalogue => world.catalogue.version(),
-        // A schedule that was removed has all its events behind it.
+        // A schedule that was removed, or moved to the archive, has all its events behind it.
         Stream::Schedule(number) => match world.schedules.get(&number) {
             Some(schedule) => schedule.version(),
             None if number.0 <= world.catalogue.last_schedule() => u64::MAX,
@@ -279,6 +300,8 @@ fn version_of(world: &World, stream: Stream) -> u64 {
             None => version_of(world, Stream::Schedule(number)),
         },
         Stream::Accounts(shard) => world.accounts.get(&shard).map_or(0, Accounts::version),
+        // What was moved to the archive has all its events behind it.
+        Stream::Payments(number) if world.catalogue.is_archived(number) => u64::MAX,
         Stream::Payments(number) => world.payments.get(&number).map_or(0, Payments::version),
         Stream::Users => world.users.version(),
     }
@@ -317,7 +340,8 @@ impl<'a> Comparison<'a> {
         }
     }
 
-    fn run(mut self, report: &mut Report) {
+    /// Returns what the replay comes to, where it is sound.
+    fn run(mut self, report: &mut Report) -> Option<World> {
         let inspection = self.inspection;
         let bar = past::bar(inspection, self.after);
         self.meet(report);
@@ -330,7 +354,7 @@ impl<'a> Comparison<'a> {
         if let Some(bar) = bar {
             bar.finish_and_clear();
         }
-        self.conclude(walked, report);
+        self.conclude(walked, report)
     }
 
     fn take(&mut self, position: Position, record: &Record, report: &mut Report) -> Result<(), PastError> {
@@ -376,7 +400,7 @@ impl<'a> Comparison<'a> {
         }
     }
 
-    fn conclude(mut self, walked: Result<(), PastError>, report: &mut Report) {
+    fn conclude(mut self, walked: Result<(), PastError>, report: &mut Report) -> Option<World> {
         report.replayed(self.after, self.walk.last, self.records, self.instants);
         let mark = self.inspection.mark().map_or(Position::START, |(position, _)| position);
         match walked {
@@ -393,18 +417,18 @@ impl<'a> Comparison<'a> {
         for (position, _) in self.ahead.drain(..) {
             report.snapshot_damage(position, "it stands for more than the journal has".to_owned());
         }
-        match &self.world {
-            Some(world) => match past::check(world, self.walk.last) {
-                Ok(()) => {
-                    report.invariants_hold(world);
-                    report.books(books::check(world));
-                }
-                Err(error) => report.invariant_damage(error.to_string()),
-            },
-            None => report.replay_damage(
+        let checked = self.world.as_ref().map(|world| past::check(world, self.walk.last));
+        match (&self.world, &checked) {
+            (Some(world), Some(Ok(()))) => {
+                report.invariants_hold(world);
+                report.books(books::check(world));
+            }
+            (_, Some(Err(error))) => report.invariant_damage(error.to_string()),
+            (_, _) => report.replay_damage(
                 "the beginning is no longer retained, and there is no snapshot that can be used".to_owned(),
             ),
         }
         report.compared(self.compared, self.after == Position::START);
+        self.world.filter(|_| checked.is_some_and(|checked| checked.is_ok()))
     }
 }

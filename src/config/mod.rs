@@ -19,8 +19,8 @@ use std::{collections::BTreeMap, fmt::Write, path::PathBuf};
 pub use self::{
     demo::{DemoError, DemoSecrets, demo_secrets},
     table::{
-        AuthConfig, Config, JournalConfig, LimitsConfig, LogConfig, PaymentsConfig, SETTINGS, ServerConfig,
-        Setting, SnapshotsConfig,
+        ArchiveConfig, AuthConfig, Config, JournalConfig, LimitsConfig, LogConfig, PaymentsConfig, SETTINGS,
+        ServerConfig, Setting, SnapshotsConfig,
     },
     value::{AddressRange, LogFormat, RateLimit, Retain, Secret},
 };

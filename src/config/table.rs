@@ -155,6 +155,11 @@ settings! {
         /// After what time, if there was any event.
         seconds_between: u64 = "snapshots.seconds_between", "seconds", "600", |t| value::number(t, 1, 604_800), false;
     }
+    /// What leaves memory for the archive on disk.
+    archive: ArchiveConfig {
+        /// How long after its end a show's schedule moves to the archive, and from what age on the movements of an account do, but its newest hundred; or off. Until then they are looked up and changed in memory; later they are read from the disk, and stand.
+        after: Option<u64> = "archive.after", "a time such as 30d, or off", "30d", value::archive_after, false;
+    }
     /// How money comes in.
     payments: PaymentsConfig {
         /// Whether users charge their own balance without a gateway, as a demonstration does.

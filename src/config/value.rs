@@ -205,25 +205,37 @@ pub(super) fn log_format(text: &str) -> Read<LogFormat> {
     }
 }
 
-pub(super) fn retain(text: &str) -> Read<Retain> {
-    let seconds = || {
-        let unit = match text.bytes().last()? {
-            b's' => 1,
-            b'm' => 60,
-            b'h' => 3_600,
-            b'd' => 86_400,
-            b'w' => 604_800,
-            _ => return None,
-        };
-        let count: u64 = text[..text.len() - 1].parse().ok()?;
-        count.checked_mul(unit).filter(|seconds| (1..=SECONDS_MAX).contains(seconds))
+/// Reads a time with its unit, such as `90m` or `7d`.
+fn seconds(text: &str, least: u64) -> Option<u64> {
+    let unit = match text.bytes().last()? {
+        b's' => 1,
+        b'm' => 60,
+        b'h' => 3_600,
+        b'd' => 86_400,
+        b'w' => 604_800,
+        _ => return None,
     };
+    let count: u64 = text[..text.len() - 1].parse().ok()?;
+    count.checked_mul(unit).filter(|seconds| (least..=SECONDS_MAX).contains(seconds))
+}
+
+pub(super) fn retain(text: &str) -> Read<Retain> {
     match text {
         "snapshot" => Ok(Retain::Snapshot),
         "forever" => Ok(Retain::Forever),
-        _ => seconds().map(Retain::Seconds).ok_or_else(|| {
+        _ => seconds(text, 1).map(Retain::Seconds).ok_or_else(|| {
             "must be snapshot, forever, or a time such as 90m, 36h, 7d or 4w (up to 100 years)".into()
         }),
+    }
+}
+
+pub(super) fn archive_after(text: &str) -> Read<Option<u64>> {
+    const DAY: u64 = 86_400;
+    match text {
+        "off" => Ok(None),
+        _ => seconds(text, DAY)
+            .map(Some)
+            .ok_or_else(|| "must be off, or a time such as 36h, 30d or 8w (from a day to 100 years)".into()),
     }
 }
 

@@ -17,19 +17,23 @@ use kameo::supervision::RestartPolicy;
 use tokio::sync::oneshot;
 
 use super::error::EngineError;
+use super::keeper::Kept;
 use super::open::random_seed;
 use super::room_actor::{ActInRoom, RoomActor};
 use super::schedule::ScheduleEntry;
-use super::schedule_actor::{Act, Acted, Remove, ScheduleActor};
+use super::schedule_actor::{Act, Acted, Flush, Remove, ScheduleActor};
 use super::shared::{CatalogueHappened, Shared};
 use super::snapshots;
+use crate::archive::Archive;
 use crate::clock::Stopwatch;
+use crate::domain::archive;
 use crate::domain::catalogue::{CatalogueEvent, CatalogueRefusal, Draft, FieldError, ImportCounts, Put};
 use crate::domain::cause::{By, Cause};
 use crate::domain::concert::Concert;
-use crate::domain::ids::{ConcertId, ScheduleId, VenueId};
+use crate::domain::ids::{ConcertId, ScheduleId, ScheduleNumber, VenueId};
 use crate::domain::keys::KeyFound;
-use crate::domain::schedule::{Command, Creation, Event, Plan, Schedule};
+use crate::domain::payments::Payments;
+use crate::domain::schedule::{Command, Creation, Event, Plan, Refusal, Schedule};
 use crate::domain::time::{Seconds, Timestamp};
 use crate::domain::venue::Venue;
 use crate::domain::waiting_room::{self, Settings, WaitingRoom};
@@ -75,7 +79,7 @@ pub(super) async fn start_schedule(
     shared: &Arc<Shared>,
     entry: &Arc<ScheduleEntry>,
 ) {
-    let (args, room) = ((Arc::clone(entry), Arc::clone(shared)), shared.mailbox_len_max);
+    let (args, room) = ((Arc::downgrade(entry), Arc::clone(shared)), shared.mailbox_len_max);
     let actor = ScheduleActor::supervise_with(supervisor, move || args.clone())
         .restart_policy(RestartPolicy::Transient)
         .restart_limit(RESTARTS_MAX, RESTART_WINDOW)
@@ -89,7 +93,7 @@ async fn start_room(supervisor: &ActorRef<Supervisor>, shared: &Arc<Shared>, ent
     if entry.room().actor().is_some() {
         return;
     }
-    let (args, space) = ((Arc::clone(entry), Arc::clone(shared)), shared.mailbox_len_max);
+    let (args, space) = ((Arc::downgrade(entry), Arc::clone(shared)), shared.mailbox_len_max);
     let actor = RoomActor::supervise_with(supervisor, move || args.clone())
         .restart_policy(RestartPolicy::Transient)
         .restart_limit(RESTARTS_MAX, RESTART_WINDOW)
@@ -197,6 +201,14 @@ pub(super) struct Change {
 /// Takes a snapshot of everything.
 pub(super) struct TakeSnapshot;
 
+/// Moves a schedule to the archive, if it belongs there; answers whether it did.
+pub(super) struct MoveToArchive {
+    /// Which one.
+    pub(super) number: ScheduleNumber,
+    /// How long after its show's end it does.
+    pub(super) after: Seconds,
+}
+
 impl Message<Change> for CatalogueActor {
     type Reply = Result<Changed, EngineError>;
 
@@ -241,6 +253,9 @@ impl Message<Change> for CatalogueActor {
             }
             CatalogueChange::RemoveSchedule(id) => self.remove_schedule(&id, cause).await,
             CatalogueChange::OpenSchedule(id) => {
+                if self.is_archived(&id) {
+                    return Err(EngineError::Refused(Refusal::InvalidTransition));
+                }
                 let entry = self.shared.schedule(&id).ok_or(EngineError::NoSuchSchedule)?;
                 let prices = self.shared.prices(&entry);
                 ask(&entry, Command::Open { prices }, cause).await.map(Changed::Acted)
@@ -257,7 +272,73 @@ impl Message<TakeSnapshot> for CatalogueActor {
     }
 }
 
+impl Message<MoveToArchive> for CatalogueActor {
+    type Reply = Result<bool, EngineError>;
+
+    async fn handle(
+        &mut self,
+        MoveToArchive { number, after }: MoveToArchive,
+        _: &mut Context<Self, Self::Reply>,
+    ) -> Self::Reply {
+        let Some(entry) = self.shared.schedule_by_number(number) else { return Ok(false) };
+        let payments = self.shared.till.payments(number);
+        let set_closed = |closed| {
+            entry.set_closed(closed);
+            if let Some(payments) = &payments {
+                payments.set_closed(closed);
+            }
+        };
+        set_closed(true);
+        let moved = self.move_to_archive(&entry, payments.as_deref(), after).await;
+        if moved != Ok(true) {
+            set_closed(false);
+        }
+        moved
+    }
+}
+
 impl CatalogueActor {
+    /// Moves a schedule that takes no changes: what is durable of it once everything on its way is, stays so.
+    async fn move_to_archive(
+        &self,
+        entry: &Arc<ScheduleEntry>,
+        payments: Option<&Kept<Payments>>,
+        after: Seconds,
+    ) -> Result<bool, EngineError> {
+        let actor = entry.actor().ok_or(EngineError::NotReady)?;
+        actor.ask(Flush).send().await.map_err(|_| EngineError::NotReady)?;
+        if let Some(payments) = payments {
+            payments.flush().await?;
+        }
+        self.shared.journal.barrier().await?;
+        let now = self.now();
+        let (archived, image, counts, paid) = {
+            let (schedule, room) = (entry.read(), entry.room().read());
+            let payments = payments.map(Kept::read);
+            let archived = match archive::belongs(&schedule, &room, payments.as_deref(), now, after) {
+                Ok(archived) => archived,
+                Err(stays) => {
+                    tracing::debug!(schedule = entry.number().0, ?stays, "a schedule isn't archived yet");
+                    return Ok(false);
+                }
+            };
+            let paid = payments.as_deref().map(archive::image_of_payments);
+            (archived, archive::image_of(&schedule, &room), schedule.counts(), paid)
+        };
+        let written = move |archive: &Archive| archive.put_schedule(&image, counts, paid.as_ref());
+        self.shared.shelf.write(written).await?;
+        let event = CatalogueEvent::ScheduleArchived { id: entry.id().clone(), archived };
+        self.append(vec![event], Vec::new(), now, Cause::default()).await?;
+        let _ = actor.stop_gracefully().await;
+        if let Some(room) = entry.room().actor() {
+            let _ = room.stop_gracefully().await;
+        }
+        if let Some(payments) = payments {
+            payments.stop().await;
+        }
+        Ok(true)
+    }
+
     fn now(&self) -> Timestamp {
         self.shared.clock.now().max(self.shared.catalogue().last_instant())
     }
@@ -310,7 +391,14 @@ impl CatalogueActor {
         Ok(Changed::Removed { replayed: false })
     }
 
+    fn is_archived(&self, id: &str) -> bool {
+        self.shared.catalogue().schedule(id).is_some_and(|listing| listing.archived.is_some())
+    }
+
     async fn remove_schedule(&self, id: &ScheduleId, cause: Cause) -> Result<Changed, EngineError> {
+        if self.is_archived(id) {
+            return Err(CatalogueRefusal::InUse("the schedule is over and in the archive").into());
+        }
         let entry = self.shared.schedule(id).ok_or(EngineError::NoSuchSchedule)?;
         let actor = entry.actor().ok_or(EngineError::NotReady)?;
         let catalogue_version = self.shared.catalogue().version();
@@ -325,7 +413,14 @@ impl CatalogueActor {
 
     /// Makes a draft's changes durable, shows them, and starts and tells the schedules.
     async fn commit(&self, draft: Draft, now: Timestamp, cause: Cause) -> Result<(), EngineError> {
-        let Draft { mut events, created, replanned, .. } = draft;
+        let Draft { mut events, created, replanned, archived, .. } = draft;
+        for (number, plan) in archived {
+            let standing = self.shared.archived(number).await?;
+            if standing.is_none_or(|kept| **kept.entry.read().plan() != *plan) {
+                let what = "the schedule is over and in the archive: it stands as it is";
+                return Err(CatalogueRefusal::InUse(what).into());
+            }
+        }
         // All or none: what a room would refuse is found before anything is changed.
         for (id, _, plan) in &replanned {
             let Some(entry) = self.shared.schedule(id) else { continue };
@@ -416,6 +511,12 @@ fn show(
     at: Timestamp,
 ) -> Vec<Arc<ScheduleEntry>> {
     shared.publish_catalogue(happened);
+    // The catalogue comes first: who looks finds a schedule here, or that it is in the archive.
+    for CatalogueHappened { event, .. } in happened {
+        if let CatalogueEvent::ScheduleArchived { id, .. } = event {
+            shared.let_go(id);
+        }
+    }
     let catalogue = shared.catalogue();
     let schedule = |creation: Creation| {
         let venue = catalogue.venue(&creation.venue).expect("a draft's schedule has its venue");

@@ -93,7 +93,9 @@ impl Engine {
                     | Section::Accounts(_)
                     | Section::Payments(_)
                     | Section::UsersPart(_)
-                    | Section::Users(_) => {
+                    | Section::Users(_)
+                    | Section::Archived(_)
+                    | Section::Carried(..) => {
                         world.restore(section).map_err(|source| CutError::Replay { position, source })?;
                     }
                 }

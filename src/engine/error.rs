@@ -47,6 +47,9 @@ pub enum EngineError {
     /// The journal has failed: nothing can change until a restart.
     #[error("the journal takes no more entries")]
     JournalUnavailable,
+    /// The archive can't be read: nothing changed.
+    #[error("the archive can't be read")]
+    ArchiveUnavailable,
     /// The users' actor refused: nothing changed.
     #[error("what was asked of a user was refused: {0:?}")]
     UsersRefused(users::Refusal),

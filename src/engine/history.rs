@@ -90,6 +90,10 @@ impl Engine {
         entry: &ScheduleEntry,
         at: Timestamp,
     ) -> Result<Option<Schedule>, HistoryError> {
+        if entry.is_archived() && entry.read().last_instant() <= at {
+            // Nothing has happened since.
+            return Ok(Some(entry.read().clone()));
+        }
         let (mut schedule, after) = self.restore_before(entry, at)?;
         let stream = Stream::Schedule(entry.number());
         self.journal().for_each(after, |_, bytes| {

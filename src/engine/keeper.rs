@@ -3,9 +3,8 @@
 //! Accounts, payments and users are such. It runs ahead of the durable state, parks its replies, and recovers as a schedule's
 //! actor does; see `schedule_actor`.
 
-use std::convert::Infallible;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, Weak};
 
 use kameo::actor::{Actor, ActorRef, Spawn, WeakActorRef};
 use kameo::error::{ActorStopReason, PanicError};
@@ -17,7 +16,7 @@ use tokio::sync::watch;
 
 use super::catalogue_actor::{RESTART_WINDOW, RESTARTS_MAX, Supervisor, from_send_error};
 use super::error::EngineError;
-use super::parking::Parked;
+use super::parking::{Gone, Parked};
 use super::shared::Shared;
 use crate::domain::cause::Cause;
 use crate::domain::keys::{KeyFound, KeyUse};
@@ -80,6 +79,8 @@ pub(super) struct Kept<A: Aggregate> {
     /// Told of each event once it is durable, before its reply is given.
     follower: Option<Follower<A>>,
     actor: OnceLock<ActorRef<Keeper<A>>>,
+    /// Whether it takes no changes, since it is being moved to the archive.
+    closed: AtomicBool,
 }
 
 type Follower<A> = Box<dyn Fn(&<A as Aggregate>::Event) + Send + Sync>;
@@ -94,6 +95,7 @@ impl<A: Aggregate> Kept<A> {
             version: watch::Sender::new(version),
             follower: None,
             actor: OnceLock::new(),
+            closed: AtomicBool::new(false),
         }
     }
 
@@ -115,6 +117,24 @@ impl<A: Aggregate> Kept<A> {
     ) -> Result<Done<A::Answer>, EngineError> {
         let actor = self.actor.get().ok_or(EngineError::NotReady)?;
         actor.ask(Act { command, cause }).try_send().await.map_err(from_send_error)
+    }
+
+    /// Says whether it takes changes; while it doesn't, they are refused as not ready.
+    pub(super) fn set_closed(&self, closed: bool) {
+        self.closed.store(closed, Ordering::Release);
+    }
+
+    /// Waits until everything that was asked of the actor before is on its way to the journal.
+    pub(super) async fn flush(&self) -> Result<(), EngineError> {
+        let Some(actor) = self.actor.get() else { return Ok(()) };
+        actor.ask(Flush).send().await.map_err(|_| EngineError::NotReady)
+    }
+
+    /// Stops the actor, for good.
+    pub(super) async fn stop(&self) {
+        if let Some(actor) = self.actor.get() {
+            let _ = actor.stop_gracefully().await;
+        }
     }
 
     fn publish(&self, event: &A::Event, at: Timestamp, key: Option<KeyUse>) {
@@ -140,7 +160,7 @@ pub(super) async fn start<A: Aggregate>(
     if entry.actor.get().is_some() {
         return;
     }
-    let (args, space) = ((Arc::clone(entry), Arc::clone(shared)), shared.mailbox_len_max);
+    let (args, space) = ((Arc::downgrade(entry), Arc::clone(shared)), shared.mailbox_len_max);
     let actor = Keeper::supervise_with(supervisor, move || args.clone())
         .restart_policy(RestartPolicy::Transient)
         .restart_limit(RESTARTS_MAX, RESTART_WINDOW)
@@ -156,6 +176,9 @@ struct Act<C> {
     cause: Cause,
 }
 
+/// Answers once everything that came before is on its way to the journal.
+struct Flush;
+
 /// The actor of an aggregate.
 pub(super) struct Keeper<A: Aggregate> {
     state: A,
@@ -164,10 +187,11 @@ pub(super) struct Keeper<A: Aggregate> {
 }
 
 impl<A: Aggregate> Actor for Keeper<A> {
-    type Args = (Arc<Kept<A>>, Arc<Shared>);
-    type Error = Infallible;
+    type Args = (Weak<Kept<A>>, Arc<Shared>);
+    type Error = Gone;
 
-    async fn on_start((entry, shared): Self::Args, _: ActorRef<Self>) -> Result<Self, Infallible> {
+    async fn on_start((entry, shared): Self::Args, _: ActorRef<Self>) -> Result<Self, Gone> {
+        let entry = entry.upgrade().ok_or(Gone)?;
         // What a former life appended becomes durable first; on a failed journal nothing more will.
         let _ = shared.journal.barrier().await;
         let state = entry.read().clone();
@@ -178,7 +202,7 @@ impl<A: Aggregate> Actor for Keeper<A> {
         &mut self,
         _: WeakActorRef<Self>,
         error: PanicError,
-    ) -> Result<std::ops::ControlFlow<ActorStopReason>, Infallible> {
+    ) -> Result<std::ops::ControlFlow<ActorStopReason>, Gone> {
         tracing::error!("an aggregate's actor panicked; it recovers from the journal");
         metrics::counter!("onsale_actor_panics_total").increment(1);
         Ok(std::ops::ControlFlow::Break(ActorStopReason::Panicked(error)))
@@ -227,6 +251,12 @@ impl<A: Aggregate> Message<Act<A::Command>> for Keeper<A> {
     }
 }
 
+impl<A: Aggregate> Message<Flush> for Keeper<A> {
+    type Reply = ();
+
+    async fn handle(&mut self, _: Flush, _: &mut Context<Self, Self::Reply>) {}
+}
+
 type Happened<A> = Option<(<A as Aggregate>::Event, Cause)>;
 
 impl<A: Aggregate> Keeper<A> {
@@ -237,6 +267,9 @@ impl<A: Aggregate> Keeper<A> {
     ) -> Result<(Done<A::Answer>, Happened<A>), EngineError> {
         if self.shared.journal.failure().is_some() {
             return Err(EngineError::JournalUnavailable);
+        }
+        if self.entry.closed.load(Ordering::Acquire) {
+            return Err(EngineError::NotReady);
         }
         if let Some(found) = cause.key.and_then(|key| self.state.find(key, now)) {
             return match found {

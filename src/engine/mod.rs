@@ -8,6 +8,7 @@
 //!
 //! Absent on purpose: HTTP, tokens, JSON. An embedder uses [`Engine`] as the HTTP layer does.
 
+mod archived;
 mod catalogue_actor;
 mod cut;
 mod driving;
@@ -35,6 +36,7 @@ use std::time::Duration;
 use aws_lc_rs::hmac;
 use kameo::actor::ActorRef;
 
+pub use archived::{Found, Moved};
 pub use catalogue_actor::{CatalogueChange, Changed, Import};
 pub use cut::{Cut, CutError};
 pub use error::EngineError;
@@ -84,6 +86,9 @@ pub struct EngineConfig {
     pub snapshot_every_events: u64,
     /// After how much time a snapshot is taken, if anything happened. Default: 10 minutes.
     pub snapshot_every: Duration,
+    /// How long after its show a schedule moves to the archive, and from what age on movements of accounts do; nothing does
+    /// where it is unset. Default: 30 days.
+    pub archive_after: Option<Seconds>,
     /// The source of instants.
     pub clock: Arc<dyn Clock>,
     /// Where the journal lives instead of the disk, in tests.
@@ -103,6 +108,7 @@ impl EngineConfig {
             keys_max: 1_000_000,
             snapshot_every_events: 1_000_000,
             snapshot_every: Duration::from_mins(10),
+            archive_after: Some(Seconds::new(30 * Seconds::DAY.get())),
             clock: Arc::new(SystemClock::new()),
             medium: None,
             gateway: None,
@@ -120,7 +126,8 @@ pub struct Engine {
     shared: Arc<Shared>,
     supervisor: ActorRef<Supervisor>,
     catalogue: ActorRef<CatalogueActor>,
-    snapshots: Arc<tokio::task::JoinHandle<()>>,
+    /// What takes snapshots, and what moves to the archive, now and then.
+    tasks: Arc<[tokio::task::JoinHandle<()>]>,
 }
 
 impl Engine {
@@ -171,6 +178,7 @@ impl Engine {
         describe_gauge!("onsale_snapshot_bytes", "The size of the newest snapshot");
         describe_gauge!("onsale_snapshot_position", "The position of the newest snapshot");
         describe_counter!("onsale_snapshots_failed_total", "Snapshots that could not be taken");
+        describe_counter!("onsale_archive_failures_total", "Reads and writes of the archive that failed");
         describe_counter!("onsale_actor_panics_total", "Panics of actors, each a bug");
         describe_counter!("onsale_actors_given_up_total", "Actors whose restarts were spent");
     }
@@ -205,7 +213,7 @@ impl Engine {
         self.shared.schedules_of_user(user)
     }
 
-    /// Finds a reservation as it is durable.
+    /// Finds a reservation of a live schedule as it is durable.
     pub fn reservation(&self, id: ReservationId) -> Option<(Arc<ScheduleEntry>, Reservation)> {
         let entry = self.schedule_by_number(id.schedule)?;
         let reference = ReservationRef { number: id.number, nonce: id.nonce };
@@ -263,6 +271,9 @@ impl Engine {
         command: Command,
         cause: Cause,
     ) -> Result<Acted, EngineError> {
+        if entry.is_archived() {
+            return self.decide_archived(entry, &command);
+        }
         let actor = entry.actor().ok_or(EngineError::NotReady)?;
         let asked = actor.ask(Act { command, cause, queued: Stopwatch::start() });
         let answered = match self.shared.reply_timeout {
@@ -436,7 +447,7 @@ impl Engine {
     /// # Errors
     /// When the journal had failed; what is durable is found at the next start.
     pub async fn close(self) -> Result<(), EngineError> {
-        self.snapshots.abort();
+        self.tasks.iter().for_each(tokio::task::JoinHandle::abort);
         self.shared.till.drives.close();
         if let Err(error) = self.snapshot().await {
             tracing::warn!(%error, "no snapshot was taken at the end; the next start replays more");

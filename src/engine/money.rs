@@ -159,6 +159,11 @@ impl Till {
         all
     }
 
+    /// Forgets the payments of a schedule that is in the archive.
+    pub(super) fn forget(&self, number: ScheduleNumber) {
+        self.payments.remove(&number);
+    }
+
     fn payments_of_new(&self, number: ScheduleNumber) -> Arc<Kept<Payments>> {
         let fresh = || kept(Payments::new(number, KEYS_MAX));
         Arc::clone(&self.payments.entry(number).or_insert_with(fresh))
@@ -211,14 +216,6 @@ impl Engine {
         Some((account.balance(), account.currency(), account.updated_at()))
     }
 
-    /// Returns a user's movements, the newest first, those before a number of the shard if one is given; at most `limit`.
-    pub fn transactions(&self, user: &str, before: Option<u32>, limit: usize) -> Vec<accounts::Transaction> {
-        let shard = self.shared.till.accounts(user).read();
-        let Some(account) = shard.account(user) else { return Vec::new() };
-        let earlier = |moved: &&accounts::Transaction| before.is_none_or(|before| moved.id.number < before);
-        account.transactions().filter(earlier).take(limit).copied().collect()
-    }
-
     /// Puts money in an account; the answer is durable when it comes.
     ///
     /// # Errors
@@ -235,32 +232,9 @@ impl Engine {
         self.shared.till.accounts(user).ask(charge, cause).await
     }
 
-    /// Finds a payment as it is durable.
+    /// Finds a payment as it is durable, unless it is in the archive: there nothing is under way.
     pub fn payment(&self, id: PaymentId) -> Option<Payment> {
         self.shared.till.payments(id.schedule)?.read().payment(id).cloned()
-    }
-
-    /// Returns a user's payments, the newest first, those before one if it is given; at most `limit`.
-    pub fn payments_of(&self, user: &str, before: Option<PaymentId>, limit: usize) -> Vec<Payment> {
-        let place = |payment: &Payment| (payment.created_at, payment.id.schedule, payment.id.number);
-        // One that was forgotten meanwhile ends the list.
-        let before = match before.map(|id| self.payment(id)) {
-            Some(Some(payment)) => Some(place(&payment)),
-            Some(None) => return Vec::new(),
-            None => None,
-        };
-        let mut found = Vec::new();
-        for entry in self.schedules_of_user(user) {
-            let Some(payments) = self.shared.till.payments(entry.number()) else { continue };
-            let payments = payments.read();
-            let shown = |payment: &&Payment| {
-                *payment.user == *user && before.is_none_or(|before| place(payment) < before)
-            };
-            found.extend(payments.iter().rev().filter(shown).take(limit).cloned());
-        }
-        found.sort_unstable_by_key(|payment| core::cmp::Reverse(place(payment)));
-        found.truncate(limit);
-        found
     }
 
     /// Finds a payment by its number alone: for what is told of events, never for a caller's wish.
@@ -296,6 +270,14 @@ impl Engine {
         if method.needs_gateway() && self.shared.till.gateway.is_none() {
             return Err(EngineError::NoGateway);
         }
+        if entry.is_archived() {
+            // Nothing there is a live hold; payments of it would be a second truth.
+            self.price_of_hold(entry, reservation, &user)?;
+            return Err(Refusal::NotHeld.into());
+        }
+        if entry.has_moved() {
+            return Err(EngineError::NotReady);
+        }
         let payments = self.shared.till.payments_of_new(entry.number());
         keeper::start(&self.supervisor, &self.shared, &payments).await;
         if let Some(done) = self.paid_before(&payments, key)? {
@@ -330,13 +312,30 @@ impl Engine {
         if self.shared.till.gateway.is_none() {
             return Err(EngineError::NoGateway);
         }
-        let payments = self.shared.till.payments(id.schedule).ok_or(payments::Refusal::NoSuchPayment)?;
+        let Some(payments) = self.shared.till.payments(id.schedule) else {
+            return self.confirmed_long_ago(id, &user, payment_key).await;
+        };
         let accept =
             payments::Command::Accept { payment: id, user, payment_key: payment_key.as_str().into() };
         let Done { replayed, .. } = payments.ask(accept, Cause { by: By::User, key }).await?;
         drop(tokio::time::timeout(patience, self.drive(id, Until::InDoubt)).await);
         let answer = self.payment(id).ok_or(EngineError::OutcomeUnknown)?;
         Ok(Done { answer, replayed })
+    }
+
+    /// Answers the confirmation of a payment that is in the archive: nothing goes on there.
+    async fn confirmed_long_ago(
+        &self,
+        id: PaymentId,
+        user: &UserId,
+        payment_key: &PaymentKey,
+    ) -> Result<Done<Payment>, EngineError> {
+        let found = self.find_payment(id).await?.filter(|payment| payment.user == *user);
+        let payment = found.ok_or(payments::Refusal::NoSuchPayment)?;
+        if payment.payment_key.as_deref() != Some(payment_key.as_str()) {
+            return Err(payments::Refusal::NotReady.into());
+        }
+        Ok(Done { answer: payment, replayed: false })
     }
 
     /// Returns the gateway, where one is set up.

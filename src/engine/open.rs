@@ -5,11 +5,13 @@ use std::sync::Arc;
 use kameo::actor::Spawn;
 use kameo::mailbox;
 
+use super::archived::archive_now_and_then;
 use super::catalogue_actor::{CatalogueActor, Supervisor};
 use super::money::Till;
 use super::numbers;
 use super::shared::{Shared, SharedParts, prices_of};
 use super::{Engine, EngineConfig};
+use crate::archive::{Archive, ArchiveError};
 use crate::clock::{Clock, Stopwatch};
 use crate::domain::concert::Prices;
 use crate::domain::schedule::{Command, Event, Limits, Schedule};
@@ -59,6 +61,9 @@ pub enum EngineOpenError {
         /// What is wrong.
         source: ReplayError,
     },
+    /// The archive can't be used, or lacks what the journal moved there.
+    #[error(transparent)]
+    Archive(#[from] ArchiveError),
     /// The journal failed while the outage was bridged.
     #[error("the journal failed at start: {0}")]
     Commit(#[from] CommitError),
@@ -72,6 +77,7 @@ struct Recovered {
     /// The position of the snapshot that recovery began with.
     snapshot: Option<Position>,
     journal: Recovering,
+    archive: Archive,
 }
 
 pub(super) async fn open(config: EngineConfig) -> Result<Engine, EngineOpenError> {
@@ -84,7 +90,7 @@ pub(super) async fn open(config: EngineConfig) -> Result<Engine, EngineOpenError
         };
         recover(&journal.dir, opened)
     });
-    let Recovered { mut world, snapshot, journal: recovering } =
+    let Recovered { mut world, snapshot, journal: recovering, archive } =
         recovered.await.map_err(|_| EngineOpenError::Panicked)??;
     let alive = Timestamp::from_millis(recovering.last_alive_instant().unwrap_or_default());
     let down_since = alive.max(world.last_instant());
@@ -108,6 +114,8 @@ pub(super) async fn open(config: EngineConfig) -> Result<Engine, EngineOpenError
         last_snapshot: snapshot.map_or(u64::MAX, Position::get),
         till: Till::new(accounts, payments, config.gateway.clone()),
         users,
+        archive,
+        archive_after: config.archive_after,
     }));
     let count = schedules.len();
     for (number, schedule) in schedules {
@@ -136,10 +144,10 @@ async fn start(config: &EngineConfig, shared: Arc<Shared>) -> Engine {
     catalogue.wait_for_startup().await;
     shared.till.start(&supervisor, &shared).await;
     shared.users.start(&supervisor, &shared).await;
-    let engine =
-        Engine { shared, supervisor, catalogue, snapshots: Arc::new(tokio::spawn(std::future::ready(()))) };
+    let engine = Engine { shared, supervisor, catalogue, tasks: Arc::new([]) };
     let snapshots = tokio::spawn(snapshot_now_and_then(engine.clone(), config.clone()));
-    Engine { snapshots: Arc::new(snapshots), ..engine }
+    let archivist = tokio::spawn(archive_now_and_then(engine.clone()));
+    Engine { tasks: Arc::new([snapshots, archivist]), ..engine }
 }
 
 /// Takes a snapshot whenever enough has happened since the last, by count or by time.
@@ -188,7 +196,9 @@ fn recover(dir: &std::path::Path, journal: Recovering) -> Result<Recovered, Engi
     })?;
     let position = journal.last();
     world.check().map_err(|source| EngineOpenError::Replay { position, source })?;
-    Ok(Recovered { world, snapshot: newest, journal })
+    let archive = Archive::open(dir, journal.log_id())?;
+    archive.check(&world)?;
+    Ok(Recovered { world, snapshot: newest, journal, archive })
 }
 
 fn hooks(clock: &Arc<dyn Clock>) -> Hooks {

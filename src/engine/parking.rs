@@ -8,6 +8,11 @@ use kameo::reply::ReplySender;
 use super::error::EngineError;
 use crate::journal::{Entry, Journal, Records};
 
+/// What an actor was started for is gone, to the archive: it doesn't start again. A supervisor keeps what it starts its children
+/// with for as long as it lives, so that these are references that keep nothing alive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Gone;
+
 /// Where a reply goes, where one is awaited.
 pub(super) type Reply<T> = Option<ReplySender<Result<T, EngineError>>>;
 

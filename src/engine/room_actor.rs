@@ -5,8 +5,7 @@
 //! opens or closes, and when the last seat goes or comes back. What is due is applied before a decision and after it, so that who
 //! ends a pass admits the next in the same entry.
 
-use std::convert::Infallible;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use kameo::actor::{Actor, ActorRef, WeakActorRef};
@@ -18,7 +17,7 @@ use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::watch;
 
 use super::error::EngineError;
-use super::parking::{Parked, Reply};
+use super::parking::{Gone, Parked, Reply};
 use super::room::{RoomEntry, RoomHappened};
 use super::schedule::ScheduleEntry;
 use super::shared::Shared;
@@ -68,10 +67,11 @@ pub(super) struct RoomActor {
 }
 
 impl Actor for RoomActor {
-    type Args = (Arc<ScheduleEntry>, Arc<Shared>);
-    type Error = Infallible;
+    type Args = (Weak<ScheduleEntry>, Arc<Shared>);
+    type Error = Gone;
 
-    async fn on_start((entry, shared): Self::Args, _: ActorRef<Self>) -> Result<Self, Infallible> {
+    async fn on_start((entry, shared): Self::Args, _: ActorRef<Self>) -> Result<Self, Gone> {
+        let entry = entry.upgrade().ok_or(Gone)?;
         // What a former life appended becomes durable first; on a failed journal nothing more will.
         let _ = shared.journal.barrier().await;
         let state = entry.room().read().clone();
@@ -84,7 +84,7 @@ impl Actor for RoomActor {
         &mut self,
         _: WeakActorRef<Self>,
         error: PanicError,
-    ) -> Result<std::ops::ControlFlow<ActorStopReason>, Infallible> {
+    ) -> Result<std::ops::ControlFlow<ActorStopReason>, Gone> {
         tracing::error!(
             schedule = self.entry.number().0,
             "a waiting room's actor panicked; it recovers from the journal"
@@ -97,7 +97,7 @@ impl Actor for RoomActor {
         &mut self,
         _: WeakActorRef<Self>,
         mailbox: &mut MailboxReceiver<Self>,
-    ) -> Result<Option<Signal<Self>>, Infallible> {
+    ) -> Result<Option<Signal<Self>>, Gone> {
         loop {
             let now = self.now();
             let works = self.shared.journal.failure().is_none();
@@ -326,7 +326,8 @@ fn count_decision(command: &Command, outcome: &Result<RoomActed, EngineError>) {
             | EngineError::OutcomeUnknown
             | EngineError::JournalUnavailable
             | EngineError::UsersRefused(_)
-            | EngineError::NoGateway,
+            | EngineError::NoGateway
+            | EngineError::ArchiveUnavailable,
         ) => "failed",
     };
     metrics::counter!("onsale_decisions_total", "command" => command.name(), "outcome" => outcome)

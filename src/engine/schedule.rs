@@ -6,7 +6,7 @@
 //! of it, and recovers from it. Readers hold its lock for a look-up or a copy, never over an await.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, RwLockReadGuard};
 
 use bytes::Bytes;
@@ -54,7 +54,7 @@ pub(super) struct Happened {
     pub cause: Cause,
 }
 
-/// A schedule's durable state, and its actor.
+/// A schedule's durable state, and its actor. One that was read from the archive has none, and never changes.
 pub struct ScheduleEntry {
     id: ScheduleId,
     number: ScheduleNumber,
@@ -67,6 +67,11 @@ pub struct ScheduleEntry {
     gate: watch::Sender<Gate>,
     room: RoomEntry,
     actor: OnceLock<ActorRef<ScheduleActor>>,
+    /// Whether it takes no changes, since it is being moved to the archive.
+    closed: AtomicBool,
+    /// Whether it was moved there: this entry is on its way out.
+    moved: AtomicBool,
+    archived: bool,
 }
 
 impl ScheduleEntry {
@@ -84,7 +89,51 @@ impl ScheduleEntry {
             durable: RwLock::new(schedule),
             deltas: Mutex::new(VecDeque::new()),
             actor: OnceLock::new(),
+            closed: AtomicBool::new(false),
+            moved: AtomicBool::new(false),
+            archived: false,
         }
+    }
+
+    /// Makes the entry of a schedule that was read from the archive.
+    pub(super) fn from_archive(schedule: Schedule) -> Self {
+        let room = WaitingRoom::new(schedule.number());
+        Self { archived: true, ..Self::new(schedule, room) }
+    }
+
+    /// Tells whether it was read from the archive: nothing of it changes any more.
+    pub fn is_archived(&self) -> bool {
+        self.archived
+    }
+
+    /// Tells whether it is gone: removed, or moved to the archive. Whoever follows it has nothing more to follow.
+    pub fn is_gone(&self) -> bool {
+        self.has_moved() || self.read().is_deleted()
+    }
+
+    /// Tells whether it was moved to the archive since this entry was found: who looks again finds it there.
+    pub(super) fn has_moved(&self) -> bool {
+        self.moved.load(Ordering::Acquire)
+    }
+
+    /// Says whether it takes changes; while it doesn't, they are refused as not ready.
+    pub(super) fn set_closed(&self, closed: bool) {
+        self.closed.store(closed, Ordering::Release);
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
+    }
+
+    /// Ends what follows it, now that it is in the archive.
+    pub(super) fn let_go(&self) {
+        self.moved.store(true, Ordering::Release);
+        self.wake_followers();
+    }
+
+    fn wake_followers(&self) {
+        self.seats_version.send_modify(|_| ());
+        self.room.wake_followers();
     }
 
     /// Returns its id.
@@ -207,8 +256,7 @@ impl ScheduleEntry {
         self.gate.send_if_modified(|standing| core::mem::replace(standing, gate) != gate);
         if deleted {
             // Whoever follows the map, or a place in the room, learns that there is no more to follow.
-            self.seats_version.send_modify(|_| ());
-            self.room.wake_followers();
+            self.wake_followers();
         }
         if let Some(last) = deltas.last() {
             let seats_version = last.version;

@@ -8,8 +8,7 @@
 //! The chain of permits is the whole backpressure: a full journal stops the actor, a stopped actor
 //! fills its mailbox, a full mailbox is refused at once.
 
-use std::convert::Infallible;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use kameo::actor::{Actor, ActorRef, WeakActorRef};
@@ -20,7 +19,7 @@ use kameo::reply::DelegatedReply;
 use tokio::sync::mpsc::error::TryRecvError;
 
 use super::error::EngineError;
-use super::parking::{Parked, Reply};
+use super::parking::{Gone, Parked, Reply};
 use super::schedule::{Happened, ScheduleEntry};
 use super::shared::{CatalogueHappened, Shared};
 use crate::clock::Stopwatch;
@@ -55,6 +54,9 @@ pub(super) struct Remove {
     pub(super) cause: Cause,
 }
 
+/// Answers once everything that came before is on its way to the journal.
+pub(super) struct Flush;
+
 /// Panics, as a bug would: for the tests of supervision.
 pub(super) struct Fail;
 
@@ -75,10 +77,11 @@ pub(super) struct ScheduleActor {
 }
 
 impl Actor for ScheduleActor {
-    type Args = (Arc<ScheduleEntry>, Arc<Shared>);
-    type Error = Infallible;
+    type Args = (Weak<ScheduleEntry>, Arc<Shared>);
+    type Error = Gone;
 
-    async fn on_start((entry, shared): Self::Args, _: ActorRef<Self>) -> Result<Self, Infallible> {
+    async fn on_start((entry, shared): Self::Args, _: ActorRef<Self>) -> Result<Self, Gone> {
+        let entry = entry.upgrade().ok_or(Gone)?;
         // What a former life appended becomes durable first; on a failed journal nothing more will.
         let _ = shared.journal.barrier().await;
         let state = entry.read().clone();
@@ -89,7 +92,7 @@ impl Actor for ScheduleActor {
         &mut self,
         _: WeakActorRef<Self>,
         error: PanicError,
-    ) -> Result<std::ops::ControlFlow<ActorStopReason>, Infallible> {
+    ) -> Result<std::ops::ControlFlow<ActorStopReason>, Gone> {
         tracing::error!(
             schedule = self.entry.number().0,
             "a schedule's actor panicked; it recovers from the journal"
@@ -102,7 +105,7 @@ impl Actor for ScheduleActor {
         &mut self,
         _: WeakActorRef<Self>,
         mailbox: &mut MailboxReceiver<Self>,
-    ) -> Result<Option<Signal<Self>>, Infallible> {
+    ) -> Result<Option<Signal<Self>>, Gone> {
         loop {
             let now = self.now();
             let due = self.state.next_due().filter(|_| self.shared.journal.failure().is_none());
@@ -166,6 +169,12 @@ impl Message<Remove> for ScheduleActor {
     }
 }
 
+impl Message<Flush> for ScheduleActor {
+    type Reply = ();
+
+    async fn handle(&mut self, _: Flush, _: &mut Context<Self, Self::Reply>) {}
+}
+
 impl Message<Fail> for ScheduleActor {
     type Reply = ();
 
@@ -197,6 +206,9 @@ impl ScheduleActor {
         }
         if self.state.is_deleted() {
             return Err(EngineError::NoSuchSchedule);
+        }
+        if self.entry.is_closed() {
+            return Err(EngineError::NotReady);
         }
         if let Some(key) = act.cause.key
             && let Some(found) = self.state.find_key(key, now)
@@ -328,7 +340,8 @@ fn count_decision(command: &Command, outcome: &Result<Acted, EngineError>) {
             | EngineError::OutcomeUnknown
             | EngineError::JournalUnavailable
             | EngineError::UsersRefused(_)
-            | EngineError::NoGateway,
+            | EngineError::NoGateway
+            | EngineError::ArchiveUnavailable,
         ) => "failed",
     };
     metrics::counter!("onsale_decisions_total", "command" => command.name(), "outcome" => outcome)

@@ -8,17 +8,19 @@ use std::time::Duration;
 use aws_lc_rs::hmac;
 use dashmap::DashMap;
 
+use super::archived::Shelf;
 use super::money::Till;
 use super::passes::Passes;
 use super::schedule::ScheduleEntry;
 use super::users::UsersEntry;
+use crate::archive::Archive;
 use crate::clock::Clock;
 use crate::domain::catalogue::{Catalogue, CatalogueEvent};
 use crate::domain::cause::Cause;
 use crate::domain::concert::Prices;
 use crate::domain::ids::{ConcertId, ScheduleId, ScheduleNumber, UserId};
 use crate::domain::schedule::{Limits, Schedule};
-use crate::domain::time::Timestamp;
+use crate::domain::time::{Seconds, Timestamp};
 use crate::domain::users::Users;
 use crate::domain::waiting_room::WaitingRoom;
 use crate::journal::Journal;
@@ -37,6 +39,8 @@ pub(super) struct Shared {
     /// The position of the newest snapshot; before the first, one that no log reaches.
     pub(super) last_snapshot: AtomicU64,
     pub(super) users: UsersEntry,
+    pub(super) shelf: Shelf,
+    pub(super) archive_after: Option<Seconds>,
     catalogue: RwLock<Arc<Catalogue>>,
     by_id: DashMap<ScheduleId, Arc<ScheduleEntry>>,
     by_number: DashMap<ScheduleNumber, Arc<ScheduleEntry>>,
@@ -57,6 +61,8 @@ pub(super) struct SharedParts {
     pub(super) last_snapshot: u64,
     pub(super) till: Till,
     pub(super) users: Users,
+    pub(super) archive: Archive,
+    pub(super) archive_after: Option<Seconds>,
 }
 
 /// An event of the catalogue with its instant and the idempotency key whose effect it is.
@@ -80,6 +86,8 @@ impl Shared {
             data_dir: parts.data_dir,
             last_snapshot: AtomicU64::new(parts.last_snapshot),
             users: UsersEntry::new(parts.users),
+            shelf: Shelf::new(parts.archive),
+            archive_after: parts.archive_after,
             catalogue: RwLock::new(Arc::new(parts.catalogue)),
             by_id: DashMap::new(),
             by_number: DashMap::new(),
@@ -110,6 +118,15 @@ impl Shared {
         self.by_number.insert(entry.number(), Arc::clone(&entry));
         self.by_id.insert(entry.id().clone(), Arc::clone(&entry));
         entry
+    }
+
+    /// Takes a schedule that the catalogue says is in the archive off the directory, with its payments.
+    pub(super) fn let_go(&self, id: &ScheduleId) {
+        if let Some(entry) = self.schedule(id) {
+            self.remove(&entry);
+            self.till.forget(entry.number());
+            entry.let_go();
+        }
     }
 
     pub(super) fn remove(&self, entry: &ScheduleEntry) {
@@ -164,6 +181,7 @@ impl Shared {
     /// Tells whether a sale of a concert has ever opened by `at`.
     pub(super) fn has_opened(&self, concert: &ConcertId, at: Timestamp) -> bool {
         self.by_number.iter().any(|entry| entry.concert() == concert && entry.read().has_opened_by(at))
+            || self.catalogue().has_archived_sale(concert)
     }
 }
 

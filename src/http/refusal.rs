@@ -41,6 +41,10 @@ pub fn problem(error: EngineError, layout: Option<&Layout>) -> Problem {
             Code::JournalUnavailable,
             "Nothing can be changed just now: the journal takes no more entries.",
         ),
+        EngineError::ArchiveUnavailable => {
+            Problem::new(Code::NotReady, "The archive can't be read just now; try again in a moment.")
+                .retry_after(1)
+        }
         EngineError::UsersRefused(refusal) => users_refused(refusal),
         EngineError::NoGateway => Problem::new(
             Code::GatewayUnavailable,

@@ -111,6 +111,11 @@ impl Inspection {
         self.log_id
     }
 
+    /// Returns the directory for copies, which goes when this does.
+    pub fn scratch(&self) -> &Path {
+        &self.scratch
+    }
+
     /// Returns the mark's position and instant; nothing when `mark` is missing or damaged.
     pub fn mark(&self) -> Option<(Position, u64)> {
         self.mark.map(|mark| (mark.position, mark.instant))

@@ -99,7 +99,7 @@ impl Desk {
         let totals = self.totals().await;
         let of = |name: &str| totals[name].as_u64().unwrap();
         assert!(of("capturesOfOneOrderMax") <= 1, "{totals}");
-        check_money_with(engine, users, of("captured") - of("cancelled"));
+        check_money_with(engine, users, of("captured") - of("cancelled")).await;
     }
 }
 
@@ -457,8 +457,13 @@ async fn kill_everywhere(path: Path, fault: Option<&str>) {
         let entry = engine.schedule("s0").unwrap();
         let statuses: Vec<_> =
             entry.read().reservations().map(|reservation| reservation.status.as_str()).collect();
-        let payments: Vec<_> =
-            engine.payments_of("kim", None, 9).iter().map(|payment| payment.state.as_str()).collect();
+        let payments: Vec<_> = engine
+            .payments_of("kim", None, 9)
+            .await
+            .unwrap()
+            .iter()
+            .map(|payment| payment.state.as_str())
+            .collect();
         ends.insert(format!("{statuses:?} {payments:?}"));
         // And once more: what recovery did is durable.
         let again = left.crashed();

@@ -62,16 +62,16 @@ fn status(entry: &ScheduleEntry, held: &Reservation) -> ReservationStatus {
 
 /// Everything that was put in is on an account, or stands for a confirmed reservation that has exactly one completed
 /// payment of its amount.
-fn check_money(engine: &Engine, users: &[&str]) {
-    check_money_with(engine, users, 0);
+async fn check_money(engine: &Engine, users: &[&str]) {
+    check_money_with(engine, users, 0).await;
 }
 
 /// The same, where a gateway has `at_gateway`: what it captured less what it gave back.
-fn check_money_with(engine: &Engine, users: &[&str], at_gateway: u64) {
+async fn check_money_with(engine: &Engine, users: &[&str], at_gateway: u64) {
     let mut charged = at_gateway;
     let mut on_accounts = 0;
     for name in users {
-        let movements = engine.transactions(name, None, 1_000);
+        let movements = engine.transactions(name, None, 1_000).await.unwrap();
         charged += movements
             .iter()
             .filter(|moved| moved.kind.as_str() == "charge")
@@ -81,9 +81,9 @@ fn check_money_with(engine: &Engine, users: &[&str], at_gateway: u64) {
     }
     let mut confirmed = 0;
     for entry in engine.schedules() {
-        let schedule = entry.read();
+        let schedule = entry.read().clone();
         for reservation in schedule.reservations() {
-            let payments = engine.payments_of(&reservation.user, None, 1_000);
+            let payments = engine.payments_of(&reservation.user, None, 1_000).await.unwrap();
             let of_it = payments.iter().filter(|payment| {
                 payment.reservation.number == reservation.number && payment.id.schedule == entry.number()
             });
@@ -120,7 +120,7 @@ async fn a_balance_pays_for_a_hold_once_and_the_same_key_leads_to_the_same_payme
         Err(EngineError::Refused(Refusal::NotHeld)),
         "never paid twice"
     );
-    check_money(&engine, &["kim"]);
+    check_money(&engine, &["kim"]).await;
     engine.close().await.unwrap();
 }
 
@@ -136,7 +136,7 @@ async fn what_is_too_dear_is_refused_and_the_hold_lives_on() {
     charge(&engine, "kim", SEAT).await.unwrap();
     let paid = pay(&engine, entry, "kim", &held, key(1, 2)).await.unwrap();
     assert_eq!((paid.answer.state, paid.replayed), (State::Completed, false), "a new attempt");
-    check_money(&engine, &["kim"]);
+    check_money(&engine, &["kim"]).await;
     let too_much = engine.charge(&user("kim"), Money::MAX, krw(), 1, Cause::default()).await;
     assert!(too_much.is_ok(), "an empty account holds as much as a number can say");
     let more = charge(&engine, "kim", 1).await;
@@ -164,7 +164,7 @@ async fn of_sixteen_payments_of_one_hold_at_once_one_wins() {
     }
     assert_eq!(completed, 1);
     assert_eq!(balance(&engine, "kim"), 99 * SEAT);
-    check_money(&engine, &["kim"]);
+    check_money(&engine, &["kim"]).await;
     engine.close().await.unwrap();
 }
 
@@ -236,7 +236,7 @@ async fn kill_everywhere(path: Path) {
     let before = whole.syncs();
     go(&engine, path).await.unwrap();
     engine.settled().await;
-    check_money(&engine, &["kim", "lee"]);
+    check_money(&engine, &["kim", "lee"]).await;
     let syncs = whole.syncs() - before;
     assert!(syncs > 8, "{syncs} points to be killed at");
     let mut ends = std::collections::BTreeSet::new();
@@ -248,7 +248,7 @@ async fn kill_everywhere(path: Path) {
         drop(engine);
         let engine = Engine::open(on(&disk.crashed(), dir.path())).await.unwrap();
         engine.settled().await;
-        check_money(&engine, &["kim", "lee"]);
+        check_money(&engine, &["kim", "lee"]).await;
         let entry = engine.schedule("s0").unwrap();
         let statuses: Vec<_> =
             entry.read().reservations().map(|reservation| reservation.status.as_str()).collect();
@@ -258,7 +258,7 @@ async fn kill_everywhere(path: Path) {
         drop(engine);
         let engine = Engine::open(again).await.unwrap();
         engine.settled().await;
-        check_money(&engine, &["kim", "lee"]);
+        check_money(&engine, &["kim", "lee"]).await;
     }
     assert!(ends.len() > 3, "the points differ in what had happened: {ends:?}");
 }

@@ -3,6 +3,7 @@
 use core::fmt;
 use std::path::{Path, PathBuf};
 
+use onsale::archive::Checked;
 use onsale::books::{Books, BooksError};
 use onsale::domain::time::Timestamp;
 use onsale::journal::{Inspection, Position};
@@ -185,6 +186,25 @@ impl Report {
 
     pub(super) fn invariant_damage(&mut self, what: String) {
         self.checks.push(Check { name: "invariants", outcome: Err(what) });
+    }
+
+    /// Says what the archive has; nothing where nothing was ever moved there.
+    pub(super) fn archive_is_sound(&mut self, checked: Checked) {
+        if checked == Checked::default() {
+            return;
+        }
+        let outcome = Ok(format!(
+            "{}, {}, {}, {}",
+            count(checked.schedules, "schedule"),
+            count(checked.reservations, "reservation"),
+            count(checked.payments, "payment"),
+            count(checked.transactions, "transaction")
+        ));
+        self.checks.push(Check { name: "archive", outcome });
+    }
+
+    pub(super) fn archive_damage(&mut self, what: String) {
+        self.checks.push(Check { name: "archive", outcome: Err(what) });
     }
 
     pub(super) fn compared(&mut self, snapshots: u64, from_beginning: bool) {

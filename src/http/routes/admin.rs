@@ -377,7 +377,7 @@ async fn history(
     page: Page,
     context: RequestContext,
 ) -> Result<Json<History>, Problem> {
-    let entry = find(&app, &id)?;
+    let entry = find(&app, &id).await?;
     let unknown = |name: &String| {
         Problem::new(Code::UnknownSeat, "The venue has no such seat; see `seats`.")
             .with("seats", vec![name.as_str()])
@@ -429,7 +429,7 @@ async fn seats_at(
     let at = instant(&at)
         .ok_or_else(|| Problem::invalid_field("at", "must be an RFC 3339 instant from 1970 on"))?
         .min(app.engine.now());
-    let entry = find(&app, &id)?;
+    let entry = find(&app, &id).await?;
     let (engine, of) = (app.engine.clone(), Arc::clone(&entry));
     let schedule = off_thread(&context, move || {
         let mut schedule = engine.schedule_at(&of, at)?;

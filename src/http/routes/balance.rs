@@ -166,7 +166,8 @@ async fn transactions(
     let user = own(&caller, &user)?;
     let read = |cursor: &str| TransactionId::parse(cursor).map(|id| id.number).map_err(|_| bad_cursor());
     let before = page.cursor.as_deref().map(read).transpose()?;
-    let mut found = app.engine.transactions(&user, before, page.limit + 1);
+    let found = app.engine.transactions(&user, before, page.limit + 1).await;
+    let mut found = found.map_err(|error| problem(error, None))?;
     let more = found.len() > page.limit;
     found.truncate(page.limit);
     let next = found.last().filter(|_| more).map(|transaction| transaction.id.to_string());

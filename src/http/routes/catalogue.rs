@@ -16,6 +16,7 @@ use utoipa_axum::routes;
 use super::marked;
 use super::schedules::ScheduleView;
 use super::schedules::asked;
+use crate::archive::Head;
 use crate::domain::catalogue::{Catalogue, Put};
 use crate::domain::ids::{ConcertId, VenueId};
 use crate::domain::schedule::SaleStatus;
@@ -296,13 +297,19 @@ async fn list_concerts(State(app): State<App>, page: Page) -> Result<Json<List<C
     Ok(Json(StatusCode::OK, List::of(&page, concerts)))
 }
 
-/// Returns the schedules of a concert that the engine runs.
+/// Returns the live schedules of a concert.
 fn schedules_of(app: &App, catalogue: &Catalogue, concert: &str) -> Vec<Arc<ScheduleEntry>> {
     catalogue
         .schedules()
         .filter(|(_, listing)| listing.concert.as_str() == concert)
         .filter_map(|(id, _)| app.engine.schedule(id))
         .collect()
+}
+
+/// A schedule of a list, which is written only where the page shows it.
+enum Shown {
+    Live(Arc<ScheduleEntry>),
+    Archived(Box<Head>),
 }
 
 /// List a concert's schedules
@@ -321,18 +328,25 @@ async fn list_schedules(
     let behind: Option<(Timestamp, String)> = behind(&page)?;
     let catalogue = app.engine.catalogue();
     catalogue.concert(&id).ok_or_else(Problem::not_found)?;
-    let place = |entry: Arc<ScheduleEntry>| {
-        let starts_at = entry.read().plan().starts_at;
-        ((starts_at, entry.id().to_string()), entry)
-    };
-    let mut found: Vec<((Timestamp, String), Arc<ScheduleEntry>)> = schedules_of(&app, &catalogue, &id)
-        .into_iter()
-        .map(place)
+    let place = |entry: &Arc<ScheduleEntry>| (entry.read().plan().starts_at, entry.id().to_string());
+    let live = schedules_of(&app, &catalogue, &id);
+    let archived = app.engine.archived_schedules(&id, &live, behind.clone(), page.limit + 1).await;
+    let archived = archived.map_err(|error| problem(error, None))?;
+    let live = live.into_iter().map(|entry| (place(&entry), Shown::Live(entry)));
+    let archived = archived.into_iter().map(|head| {
+        let place = (head.image.plan.starts_at, head.image.id.to_string());
+        (place, Shown::Archived(Box::new(head)))
+    });
+    let mut found: Vec<((Timestamp, String), Shown)> = live
+        .chain(archived)
         .filter(|(place, _)| behind.as_ref().is_none_or(|behind| place > behind))
         .collect();
     found.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
     let now = app.engine.now();
-    let shown = found.into_iter().map(|(place, entry)| (place, ScheduleView::now(&entry, now)));
+    let shown = found.into_iter().map(|(place, schedule)| match schedule {
+        Shown::Live(entry) => (place, ScheduleView::now(&entry, now)),
+        Shown::Archived(head) => (place, ScheduleView::archived(&head)),
+    });
     Ok(Json(StatusCode::OK, List::of(&page, shown)))
 }
 

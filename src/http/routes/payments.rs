@@ -106,7 +106,8 @@ async fn pay(
         return Err(Problem::invalid_field("method", "no gateway is set up for this method"));
     }
     let id = ReservationId::parse(&wanted.reservation_id).map_err(|_| Problem::not_found())?;
-    let entry = app.engine.schedule_by_number(id.schedule).ok_or_else(Problem::not_found)?;
+    let found = app.engine.find_schedule_numbered(id.schedule).await;
+    let entry = found.map_err(|error| problem(error, None))?.ok_or_else(Problem::not_found)?;
     let currency = entry.read().currency();
     if method.needs_gateway() && !app.engine.gateway().is_some_and(|gateway| gateway.takes(currency)) {
         return Err(Problem::new(
@@ -257,8 +258,8 @@ async fn read(
     Path(id): Path<String>,
 ) -> Result<Json<Value>, Problem> {
     let id = PaymentId::parse(&id).map_err(|_| Problem::not_found())?;
-    let payment = app.engine.payment(id).filter(|payment| caller.may_see(&payment.user));
-    let payment = payment.ok_or_else(Problem::not_found)?;
+    let found = app.engine.find_payment(id).await.map_err(|error| problem(error, None))?;
+    let payment = found.filter(|payment| caller.may_see(&payment.user)).ok_or_else(Problem::not_found)?;
     Ok(Json(StatusCode::OK, of_payment(&payment)))
 }
 
@@ -270,7 +271,8 @@ async fn read(
 async fn list(State(app): State<App>, User(caller): User, page: Page) -> Result<Json<Value>, Problem> {
     let read = |cursor: &str| PaymentId::parse(cursor).map_err(|_| bad_cursor());
     let before = page.cursor.as_deref().map(read).transpose()?;
-    let mut found = app.engine.payments_of(&caller.user_id, before, page.limit + 1);
+    let found = app.engine.payments_of(&caller.user_id, before, page.limit + 1).await;
+    let mut found = found.map_err(|error| problem(error, None))?;
     let more = found.len() > page.limit;
     found.truncate(page.limit);
     let next = found.last().filter(|_| more).map(|payment| payment.id.to_string());

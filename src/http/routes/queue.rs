@@ -155,7 +155,7 @@ async fn join(
     body: RawBody,
 ) -> Result<Response, Problem> {
     let wanted: JoinBody = body.parse()?;
-    let entry = find(&app, &wanted.schedule_id)?;
+    let entry = find(&app, &wanted.schedule_id).await?;
     let key = key.map(|key| app.engine.key(&caller.user_id, "POST /queue/tokens", key.as_str(), &body.0));
     let acted = app.engine.join(&entry, &caller.user_id, key).await;
     let RoomActed { answer, replayed } = acted.map_err(|error| problem(error, None))?;
@@ -186,7 +186,7 @@ async fn current(
     Query(of): Query<Of>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let entry = find(&app, &of.schedule_id)?;
+    let entry = find(&app, &of.schedule_id).await?;
     let pass = shown_pass(&app, &entry, &caller.user_id, &headers)?;
     let now = app.engine.now();
     let stand = Stand::now(&entry, pass, now);
@@ -211,7 +211,7 @@ async fn leave(
     key: Option<IdempotencyKey>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let entry = find(&app, &of.schedule_id)?;
+    let entry = find(&app, &of.schedule_id).await?;
     let pass = shown_pass(&app, &entry, &caller.user_id, &headers)?;
     let route = format!("DELETE /queue/tokens/current {}", pass.ticket.0);
     let key = key.map(|key| app.engine.key(&caller.user_id, &route, key.as_str(), &[]));
@@ -237,7 +237,7 @@ async fn events(
     Query(of): Query<Of>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let entry = find(&app, &of.schedule_id)?;
+    let entry = find(&app, &of.schedule_id).await?;
     let pass = shown_pass(&app, &entry, &caller.user_id, &headers)?;
     let follower = Follower {
         versions: entry.room().watch(),
@@ -267,7 +267,7 @@ async fn events(
     responses((status = 200, description = "How many wait, and how fast it goes", body = WaitingRoomDocument),
         (status = 404, description = "`not_found`"), (status = 409, description = "`no_waiting_room`")))]
 async fn room(State(app): State<App>, Path(id): Path<String>) -> Result<Response, Problem> {
-    let entry = find(&app, &id)?;
+    let entry = find(&app, &id).await?;
     shown_room(&app, &entry)
 }
 
@@ -308,7 +308,7 @@ async fn tune(
     key: Option<IdempotencyKey>,
     body: Body<TuneBody>,
 ) -> Result<Response, Problem> {
-    let entry = find(&app, &id)?;
+    let entry = find(&app, &id).await?;
     let tuning = body.value.check()?;
     let keyed = key.is_some();
     let cause = asked(&app, &admin, &format!("PATCH /schedules/{id}/queue"), key, &body.raw);
@@ -622,7 +622,7 @@ impl Follower {
     fn tell(&mut self) -> Option<Bytes> {
         let now = self.engine.now();
         let mut stand = Stand::now(&self.entry, self.pass, now);
-        if self.entry.read().is_deleted() {
+        if self.entry.is_gone() {
             stand.status = PlaceStatus::Expired;
         }
         let told = match stand.status {

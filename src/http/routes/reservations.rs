@@ -16,6 +16,7 @@ use utoipa_axum::routes;
 
 use super::marked;
 use super::queue::{check_active, shown_pass};
+use crate::archive::ReservationPlace;
 use crate::domain::catalogue::Catalogue;
 use crate::domain::cause::{By, Cause};
 use crate::domain::concert::Prices;
@@ -137,7 +138,7 @@ async fn hold(
     body: RawBody,
 ) -> Result<Response, Problem> {
     let wanted: HoldBody = body.parse()?;
-    let entry = app.engine.schedule(&wanted.schedule_id).ok_or_else(Problem::not_found)?;
+    let entry = super::schedules::find(&app, &wanted.schedule_id).await?;
     let key = key.map(|key| app.engine.key(&caller.user_id, "POST /reservations", key.as_str(), &body.0));
     check_pass(&app, &entry, &caller.user_id, &headers, key)?;
     let wish = match (&wanted.seats, &wanted.best_available) {
@@ -187,7 +188,7 @@ async fn exchange(
     body: RawBody,
 ) -> Result<Response, Problem> {
     let wanted: ExchangeBody = body.parse()?;
-    let (entry, reservation) = find(&app, &id)?;
+    let (entry, reservation) = find(&app, &id).await?;
     let route = format!("PATCH /reservations/{id}");
     let key = key.map(|key| app.engine.key(&caller.user_id, &route, key.as_str(), &body.0));
     check_pass(&app, &entry, &caller.user_id, &headers, key)?;
@@ -212,7 +213,7 @@ async fn release(
     Path(id): Path<String>,
     key: Option<IdempotencyKey>,
 ) -> Result<Response, Problem> {
-    let (entry, reservation) = find(&app, &id)?;
+    let (entry, reservation) = find(&app, &id).await?;
     let route = format!("DELETE /reservations/{id}");
     let key = key.map(|key| app.engine.key(&caller.user_id, &route, key.as_str(), &[]));
     let (by, caller) = if caller.is_admin() {
@@ -236,7 +237,7 @@ async fn read(
     User(caller): User,
     Path(id): Path<String>,
 ) -> Result<Response, Problem> {
-    let (entry, reference) = find(&app, &id)?;
+    let (entry, reference) = find(&app, &id).await?;
     let reservation = entry.read().reservation(reference).cloned();
     let reservation = reservation.filter(|reservation| caller.may_see(&reservation.user));
     let mut reservation = reservation.ok_or_else(Problem::not_found)?;
@@ -269,23 +270,10 @@ async fn list(
 ) -> Result<Response, Problem> {
     let status = narrow.status.as_deref().map(status_named).transpose()?;
     let before = page.cursor.as_deref().map(read_cursor).transpose()?;
-    let entries = match &narrow.schedule_id {
-        Some(id) => app.engine.schedule(id).into_iter().collect(),
-        None => app.engine.schedules_of_user(&caller.user_id),
-    };
+    let (user, schedule, most) = (&caller.user_id, narrow.schedule_id.as_deref(), page.limit + 1);
+    let found = app.engine.reservations_of(user, schedule, status, before, most).await;
+    let mut found = found.map_err(|error| problem(error, None))?;
     let now = app.engine.now();
-    let mut found: Vec<(Place, Arc<ScheduleEntry>, Reservation)> = Vec::new();
-    for entry in entries {
-        let schedule = entry.read();
-        for reservation in schedule.reservations_of(&caller.user_id) {
-            let place = (reservation.created_at, entry.number(), reservation.number);
-            let shown = status.is_none_or(|status| reservation.status_at(now) == status);
-            if shown && before.is_none_or(|before| place < before) {
-                found.push((place, Arc::clone(&entry), reservation.clone()));
-            }
-        }
-    }
-    found.sort_unstable_by_key(|(place, ..)| core::cmp::Reverse(*place));
     let more = found.len() > page.limit;
     found.truncate(page.limit);
     let next = found.last().filter(|_| more).map(|(place, ..)| write_cursor(*place));
@@ -307,10 +295,7 @@ async fn list(
     Ok(json_bytes(StatusCode::OK, json.into_bytes()))
 }
 
-/// A reservation's place among a user's: the newest is the greatest.
-type Place = (Timestamp, ScheduleNumber, ReservationNumber);
-
-fn write_cursor((at, schedule, number): Place) -> String {
+fn write_cursor((at, schedule, number): ReservationPlace) -> String {
     let mut bytes = [0; 16];
     bytes[..8].copy_from_slice(&at.as_millis().to_be_bytes());
     bytes[8..12].copy_from_slice(&schedule.0.to_be_bytes());
@@ -318,7 +303,7 @@ fn write_cursor((at, schedule, number): Place) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
-fn read_cursor(text: &str) -> Result<Place, Problem> {
+fn read_cursor(text: &str) -> Result<ReservationPlace, Problem> {
     let bytes = URL_SAFE_NO_PAD.decode(text).ok().and_then(|bytes| <[u8; 16]>::try_from(bytes).ok());
     let bits = u128::from_be_bytes(bytes.ok_or_else(bad_cursor)?);
     let part = |shift: u32| u32::try_from((bits >> shift) & u128::from(u32::MAX)).expect("masked");
@@ -377,6 +362,10 @@ fn check_pass(
     headers: &HeaderMap,
     key: Option<KeyUse>,
 ) -> Result<(), Problem> {
+    if entry.is_archived() {
+        // There is nothing to queue for: the schedule says so itself.
+        return Ok(());
+    }
     {
         let schedule = entry.read();
         let answered = |key| schedule.find_key(key, app.engine.now()).is_some();
@@ -388,9 +377,10 @@ fn check_pass(
 }
 
 /// Finds the schedule that a reservation's id names; the actor checks whose the reservation is.
-fn find(app: &App, id: &str) -> Result<(Arc<ScheduleEntry>, ReservationRef), Problem> {
+async fn find(app: &App, id: &str) -> Result<(Arc<ScheduleEntry>, ReservationRef), Problem> {
     let id = ReservationId::parse(id).map_err(|_| Problem::not_found())?;
-    let entry = app.engine.schedule_by_number(id.schedule).ok_or_else(Problem::not_found)?;
+    let found = app.engine.find_schedule_numbered(id.schedule).await;
+    let entry = found.map_err(|error| problem(error, None))?.ok_or_else(Problem::not_found)?;
     Ok((entry, ReservationRef { number: id.number, nonce: id.nonce }))
 }
 

@@ -100,6 +100,8 @@ struct Gauges {
     schedules: [(SaleStatus, usize); SALE_STATUSES.len()],
     users: UserCounts,
     payments: Counts,
+    archived_schedules: usize,
+    archived_transactions: u64,
     /// Those that are on sale, by their ids; the last is [`OTHER`].
     series: Vec<Series>,
 }
@@ -172,6 +174,8 @@ impl Gauges {
             schedules,
             users: app.engine.user_counts(),
             payments: app.engine.payments_under_way(),
+            archived_schedules: app.engine.catalogue().archived_count(),
+            archived_transactions: app.engine.archived_transactions(),
             series,
         }
     }
@@ -200,6 +204,10 @@ impl Gauges {
             "Payments that aren't settled, by what they wait for",
             under_way,
         )?;
+        let (what, archived) = ("Schedules in the archive", [("", "", self.archived_schedules)]);
+        gauge(out, "onsale_archived_schedules", what, archived)?;
+        let (what, archived) = ("Movements of accounts in the archive", one(self.archived_transactions));
+        gauge(out, "onsale_archived_transactions", what, archived)?;
         self.write_seats(out)?;
         let of = |value: fn(&Series) -> usize| {
             self.series.iter().map(move |series| ("schedule", series.schedule.as_str(), value(series)))

@@ -14,8 +14,10 @@ use utoipa_axum::routes;
 use super::catalogue::{put_status, remove};
 use super::marked;
 use super::reservations::known_seats;
+use crate::archive::Head;
 use crate::domain::cause::{By, Cause};
-use crate::domain::ids::ScheduleId;
+use crate::domain::ids::{ConcertId, ScheduleId, VenueId};
+use crate::domain::money::Currency;
 use crate::domain::schedule::{Answer, Command, Counts, Summary};
 use crate::domain::time::Timestamp;
 use crate::engine::{Acted, CatalogueChange, Changed, ScheduleEntry};
@@ -110,21 +112,32 @@ impl ScheduleView {
 
     /// Shows a schedule as a change left it.
     fn of(entry: &ScheduleEntry, summary: &Summary) -> Self {
-        let (venue_id, currency) = {
-            let schedule = entry.read();
-            (schedule.venue().to_string(), schedule.currency().as_str().to_owned())
-        };
+        let schedule = entry.read();
+        Self::with(entry.id(), entry.concert(), schedule.venue(), schedule.currency(), summary)
+    }
+
+    /// Shows a schedule that is in the archive.
+    pub fn archived(Head { image, summary }: &Head) -> Self {
+        Self::with(&image.id, &image.concert, &image.venue, image.currency, summary)
+    }
+
+    fn with(
+        id: &ScheduleId,
+        concert: &ConcertId,
+        venue: &VenueId,
+        currency: Currency,
+        summary: &Summary,
+    ) -> Self {
         let Summary { status, counts, plan, seats_version } = summary;
-        let plan = PlanDocument::from(&**plan);
         Self {
-            schedule_id: entry.id().to_string(),
-            concert_id: entry.concert().to_string(),
-            venue_id,
+            schedule_id: id.to_string(),
+            concert_id: concert.to_string(),
+            venue_id: venue.to_string(),
             status: status.as_str(),
-            currency,
+            currency: currency.as_str().to_owned(),
             seats: SeatCounts::from(*counts),
             version: *seats_version,
-            plan,
+            plan: PlanDocument::from(&**plan),
         }
     }
 }
@@ -156,7 +169,7 @@ async fn put(
         }
     };
     // Another administrator may have removed it at once.
-    let entry = find(&app, &id)?;
+    let entry = find(&app, &id).await?;
     Ok(Json(status, ScheduleView::now(&entry, app.engine.now())))
 }
 
@@ -165,7 +178,7 @@ async fn put(
     responses((status = 200, description = "With the counts of seats by status and the policy", body = ScheduleView),
         (status = 404, description = "`not_found`")))]
 async fn read(State(app): State<App>, Path(id): Path<String>) -> Result<Json<ScheduleView>, Problem> {
-    let entry = find(&app, &id)?;
+    let entry = find(&app, &id).await?;
     Ok(Json(StatusCode::OK, ScheduleView::now(&entry, app.engine.now())))
 }
 
@@ -201,7 +214,7 @@ async fn open(
     body: AnyBody,
 ) -> Result<Response, Problem> {
     let body = no_fields(body)?;
-    let entry = find(&app, &id)?;
+    let entry = find(&app, &id).await?;
     let cause = asked(&app, &admin, &format!("POST /schedules/{id}/open"), key, &body);
     let change = CatalogueChange::OpenSchedule(entry.id().clone());
     match app.engine.change(change, cause).await.map_err(|error| problem(error, Some(entry.layout())))? {
@@ -228,7 +241,7 @@ async fn close(
     body: AnyBody,
 ) -> Result<Response, Problem> {
     let body = no_fields(body)?;
-    let entry = find(&app, &id)?;
+    let entry = find(&app, &id).await?;
     let cause = asked(&app, &admin, &format!("POST /schedules/{id}/close"), key, &body);
     act(&app, &entry, Command::Close, cause).await
 }
@@ -248,7 +261,7 @@ async fn cancel(
     body: AnyBody,
 ) -> Result<Response, Problem> {
     let body = no_fields(body)?;
-    let entry = find(&app, &id)?;
+    let entry = find(&app, &id).await?;
     let cause = asked(&app, &admin, &format!("POST /schedules/{id}/cancel"), key, &body);
     act(&app, &entry, Command::Cancel, cause).await
 }
@@ -279,7 +292,7 @@ async fn block(
     key: Option<IdempotencyKey>,
     body: Body<SeatsBody>,
 ) -> Result<Response, Problem> {
-    let entry = find(&app, &id)?;
+    let entry = find(&app, &id).await?;
     let seats = known_seats(entry.layout(), &body.value.seats)?;
     let cause = asked(&app, &admin, &format!("POST /schedules/{id}/block"), key, &body.raw);
     act(&app, &entry, Command::Block { seats }, cause).await
@@ -301,14 +314,16 @@ async fn unblock(
     key: Option<IdempotencyKey>,
     body: Body<SeatsBody>,
 ) -> Result<Response, Problem> {
-    let entry = find(&app, &id)?;
+    let entry = find(&app, &id).await?;
     let seats = known_seats(entry.layout(), &body.value.seats)?;
     let cause = asked(&app, &admin, &format!("POST /schedules/{id}/unblock"), key, &body.raw);
     act(&app, &entry, Command::Unblock { seats }, cause).await
 }
 
-pub(super) fn find(app: &App, id: &str) -> Result<Arc<ScheduleEntry>, Problem> {
-    app.engine.schedule(id).ok_or_else(Problem::not_found)
+/// Finds a schedule, live or archived.
+pub(super) async fn find(app: &App, id: &str) -> Result<Arc<ScheduleEntry>, Problem> {
+    let found = app.engine.find_schedule(id).await.map_err(|error| problem(error, None))?;
+    found.ok_or_else(Problem::not_found)
 }
 
 /// Who asks, and with which key.

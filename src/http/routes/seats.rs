@@ -14,6 +14,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::{Bytes, BytesMut};
+use futures_util::{Stream, StreamExt};
 use serde::Deserialize;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -21,6 +22,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::schedules::find;
 use crate::domain::concert::Prices;
 use crate::domain::ids::ScheduleNumber;
 use crate::domain::schedule::SeatStatus;
@@ -35,6 +37,8 @@ use crate::http::write::JsonWriter;
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// How many changes one write to a client carries at most; the rest follow once it was taken.
 const DELTAS_PER_WRITE: usize = 256;
+/// What a stream says then: a comment.
+const STILL_HERE: Bytes = Bytes::from_static(b": still here\n\n");
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
 /// Makes the routes of the seat map.
@@ -68,7 +72,7 @@ struct SeatDocument {
     status: String,
 }
 
-/// The newest body of each schedule's map.
+/// The newest body of each live schedule's map.
 #[derive(Default)]
 pub struct SeatBodies(Mutex<HashMap<ScheduleNumber, Arc<SeatBody>>>);
 
@@ -95,8 +99,13 @@ impl SeatBodies {
         let map = Map { entry, prices: &prices, version, statuses: &statuses };
         let plain = map.write(None, None).into();
         let body = Arc::new(SeatBody { tag: tag(version), plain, gzip: OnceLock::new() });
-        let mut bodies = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        bodies.insert(entry.number(), Arc::clone(&body));
+        if !entry.is_archived() {
+            let mut bodies = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            if bodies.insert(entry.number(), Arc::clone(&body)).is_none() {
+                // One more: those whose schedules are gone leave.
+                bodies.retain(|number, _| app.engine.schedule_by_number(*number).is_some());
+            }
+        }
         body
     }
 }
@@ -144,7 +153,7 @@ async fn seats(
     Query(narrow): Query<Narrow>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let entry = app.engine.schedule(&id).ok_or_else(Problem::not_found)?;
+    let entry = find(&app, &id).await?;
     let status = narrow.status.as_deref().map(status_named).transpose()?;
     let grade = narrow.grade.as_deref().map(|name| grade_named(entry.layout(), name)).transpose()?;
     if status.is_none() && grade.is_none() {
@@ -307,7 +316,13 @@ async fn events(
     Path(id): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let entry = app.engine.schedule(&id).ok_or_else(Problem::not_found)?;
+    let entry = find(&app, &id).await?;
+    if entry.is_archived() {
+        // Nothing changes any more: the client gets the map, and the connection keeps nothing in memory.
+        let (version, statuses) = entry.seats();
+        let first = snapshot(entry.layout(), version, &statuses);
+        return Ok(streamed(still(first, app.parts.shutdown.clone())));
+    }
     let resumed = headers.get(LAST_EVENT_ID).and_then(|id| id.to_str().ok()).and_then(|id| id.parse().ok());
     let now = entry.read().seats_version();
     let follower = Follower {
@@ -319,15 +334,33 @@ async fn events(
         entry,
     };
     let stream = futures_util::stream::unfold(follower, |mut follower| async move {
-        follower.next().await.map(|chunk| (Ok::<_, core::convert::Infallible>(chunk), follower))
+        follower.next().await.map(|chunk| (chunk, follower))
     });
-    let mut response = Response::new(Body::from_stream(stream));
+    Ok(streamed(stream))
+}
+
+/// Sends chunks as a stream of events.
+fn streamed(chunks: impl Stream<Item = Bytes> + Send + 'static) -> Response {
+    let mut response = Response::new(Body::from_stream(chunks.map(Ok::<_, core::convert::Infallible>)));
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     // Some proxies hold a stream back unless they are told.
     headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
-    Ok(response)
+    response
+}
+
+/// The stream of a map that stands still.
+fn still(first: Bytes, shutdown: CancellationToken) -> impl Stream<Item = Bytes> {
+    futures_util::stream::unfold((Some(first), shutdown), |(first, shutdown)| async move {
+        if let Some(first) = first {
+            return Some((first, (None, shutdown)));
+        }
+        tokio::select! {
+            () = tokio::time::sleep(KEEP_ALIVE) => Some((STILL_HERE, (None, shutdown))),
+            () = shutdown.cancelled() => None,
+        }
+    })
 }
 
 /// One client that follows a map.
@@ -345,7 +378,7 @@ impl Follower {
     async fn next(&mut self) -> Option<Bytes> {
         loop {
             self.versions.borrow_and_update();
-            if self.shutdown.is_cancelled() || self.entry.read().is_deleted() {
+            if self.shutdown.is_cancelled() || self.entry.is_gone() {
                 return None;
             }
             let Some(version) = self.version else { return Some(self.snapshot()) };
@@ -360,7 +393,7 @@ impl Follower {
             }
             tokio::select! {
                 changed = self.versions.changed() => if changed.is_err() { return None },
-                () = tokio::time::sleep(KEEP_ALIVE) => return Some(Bytes::from_static(b": still here\n\n")),
+                () = tokio::time::sleep(KEEP_ALIVE) => return Some(STILL_HERE),
                 () = self.shutdown.cancelled() => return None,
             }
         }
@@ -370,9 +403,7 @@ impl Follower {
         let (version, statuses) = self.entry.seats();
         self.version = Some(version);
         self.greeted = true;
-        let taken = self.entry.layout().seats().map(|seat| (seat, statuses[seat.index()]));
-        let taken = taken.filter(|(_, status)| *status != SeatStatus::Available);
-        frame("snapshot", version, self.entry.layout(), taken)
+        snapshot(self.entry.layout(), version, &statuses)
     }
 
     fn deltas(&mut self, deltas: &[Arc<Delta>]) -> Option<Bytes> {
@@ -394,6 +425,12 @@ impl Follower {
         }
         Some(chunk.freeze())
     }
+}
+
+fn snapshot(layout: &Layout, version: u64, statuses: &[SeatStatus]) -> Bytes {
+    let taken = layout.seats().map(|seat| (seat, statuses[seat.index()]));
+    let taken = taken.filter(|(_, status)| *status != SeatStatus::Available);
+    frame("snapshot", version, layout, taken)
 }
 
 fn frame(

@@ -1,7 +1,7 @@
-//! By which names the numbers in an event are known: from the schedule that lives, from what was read just
+//! By which names the numbers in an event are known: from the schedule that lives or is in the archive, from what was read just
 //! before, or from what the journal keeps of a schedule that is gone.
 //!
-//! Not async: it may read the journal.
+//! Not async: it may read the journal and the archive.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -36,6 +36,7 @@ struct Gone {
 }
 
 enum Source {
+    /// Or archived.
     Live(Arc<ScheduleEntry>),
     Gone(Arc<Gone>),
 }
@@ -69,7 +70,7 @@ impl Known {
             }
             self.recent.insert((number, *reservation), (*nonce, user.clone()));
         }
-        let source = match self.engine.schedule_by_number(number) {
+        let source = match self.find(number) {
             Some(entry) => Source::Live(entry),
             None => Source::Gone(self.gone(number)?),
         };
@@ -78,10 +79,15 @@ impl Known {
 
     /// Returns the id of a schedule, which may be gone.
     pub(super) fn id(&mut self, number: ScheduleNumber) -> Result<Option<ScheduleId>, HistoryError> {
-        match self.engine.schedule_by_number(number) {
+        match self.find(number) {
             Some(entry) => Ok(Some(entry.id().clone())),
             None => Ok(self.gone(number)?.id.clone()),
         }
+    }
+
+    /// Finds a schedule that lives or is in the archive; where that can't be read, the journal tells what it has.
+    fn find(&self, number: ScheduleNumber) -> Option<Arc<ScheduleEntry>> {
+        self.engine.find_schedule_blocking(number).ok().flatten()
     }
 
     fn gone(&mut self, number: ScheduleNumber) -> Result<Arc<Gone>, HistoryError> {

@@ -1,0 +1,326 @@
+//! What is read: one schedule whole, many in short, and where a user's things are.
+//!
+//! Rows whose event isn't durable may be there: who asks says what is archived, and the rest is passed over.
+
+use std::sync::Arc;
+
+use rusqlite::types::Type;
+use rusqlite::{OptionalExtension, Row, params};
+
+use super::write::checksum;
+use super::{Archive, ArchiveError, int, uint};
+use crate::domain::accounts::{Carried, Kind, Shard, Transaction};
+use crate::domain::catalogue::{Archived, Catalogue};
+use crate::domain::ids::{
+    PaymentId, PaymentNumber, ReservationNumber, ScheduleNumber, TransactionId, UserId,
+};
+use crate::domain::money::Money;
+use crate::domain::payments::{Payments, PaymentsImage};
+use crate::domain::schedule::{Counts, Image, Schedule, Summary};
+use crate::domain::time::Timestamp;
+use crate::domain::venue::Layout;
+use crate::record::{self, Section};
+use crate::recovery::KEYS_MAX;
+
+/// A schedule as it was moved to the archive, with its payments.
+#[derive(Debug)]
+pub struct Restored {
+    /// The schedule.
+    pub schedule: Schedule,
+    /// Its payments: none where there never was one.
+    pub payments: Payments,
+}
+
+/// A schedule in short: no seats, no reservations.
+#[derive(Debug, Clone)]
+pub struct Head {
+    /// The schedule, without what it had of reservations.
+    pub image: Image,
+    /// How its sale stood, and its seats by status.
+    pub summary: Summary,
+}
+
+/// Where a reservation is: the greatest is the newest.
+pub type ReservationPlace = (Timestamp, ScheduleNumber, ReservationNumber);
+/// Where a payment is: the greatest is the newest.
+pub type PaymentPlace = (Timestamp, ScheduleNumber, PaymentNumber);
+
+struct Stored {
+    archived: (u64, u64),
+    image: Vec<u8>,
+    payments: Option<Vec<u8>>,
+    checksum: u32,
+}
+
+impl Archive {
+    /// Reads a schedule that the catalogue says is here; `layout` is its venue's.
+    ///
+    /// # Errors
+    /// When it isn't there, or not as it was written.
+    pub fn schedule(
+        &self,
+        number: ScheduleNumber,
+        archived: Archived,
+        layout: Arc<Layout>,
+    ) -> Result<Restored, ArchiveError> {
+        let stored = self.read(|connection| {
+            let row = |row: &Row<'_>| {
+                Ok(Stored {
+                    archived: (uint(row.get(0)?)?, uint(row.get(1)?)?),
+                    image: row.get(2)?,
+                    payments: row.get(3)?,
+                    checksum: row.get(4)?,
+                })
+            };
+            let select =
+                "SELECT version, payments_version, image, payments, checksum FROM schedules WHERE number = ?1";
+            connection.query_row(select, [number.0], row).optional()
+        })?;
+        let name = || format!("schedule number {}", number.0);
+        let stored = stored.flatten().ok_or_else(|| self.missing(name()))?;
+        if stored.archived != (archived.version, archived.payments) {
+            return Err(self.missing(format!("{} as it was when it was moved", name())));
+        }
+        if checksum(&stored.image, stored.payments.as_deref()) != stored.checksum {
+            return Err(self.damaged(format!("{}: its checksum is another", name())));
+        }
+        let image = self.image(number, &stored.image)?;
+        let payments = match &stored.payments {
+            Some(bytes) => self.payments_image(number, bytes)?.restore(),
+            None => Payments::new(number, KEYS_MAX),
+        };
+        Ok(Restored { schedule: image.restore(layout), payments })
+    }
+
+    /// Visits every schedule that the catalogue says is here, in order of their numbers.
+    ///
+    /// # Errors
+    /// When one can't be read, and what `visit` returns.
+    pub fn for_each_schedule<E: From<ArchiveError>>(
+        &self,
+        catalogue: &Catalogue,
+        mut visit: impl FnMut(Restored) -> Result<(), E>,
+    ) -> Result<(), E> {
+        for (number, id, archived) in catalogue.archived() {
+            let (_, layout) = catalogue
+                .find_archived(number)
+                .ok_or_else(|| self.damaged(format!("schedule {id} has no venue")))?;
+            visit(self.schedule(number, archived, Arc::clone(layout))?)?;
+        }
+        Ok(())
+    }
+
+    /// Reads the schedules of a concert in short, in order of their starts, that `is_wanted` by their numbers: behind a start and
+    /// id if these are given, at most `limit`.
+    ///
+    /// # Errors
+    /// When they can't be read.
+    pub fn heads(
+        &self,
+        concert: &str,
+        behind: Option<&(Timestamp, String)>,
+        limit: usize,
+        is_wanted: impl Fn(ScheduleNumber) -> bool,
+    ) -> Result<Vec<Head>, ArchiveError> {
+        let found = self.read(|connection| {
+            let mut select = connection.prepare(
+                "SELECT number, head, available, held, reserved, blocked FROM schedules \
+                 WHERE concert = ?1 AND (starts_at, id) > (?2, ?3) ORDER BY starts_at, id",
+            )?;
+            let (start, id) = behind.map_or((-1, ""), |(start, id)| (int(start.as_millis()), id.as_str()));
+            let mut rows = select.query(params![concert, start, id])?;
+            let mut found = Vec::new();
+            while found.len() < limit
+                && let Some(row) = rows.next()?
+            {
+                let number = ScheduleNumber(row.get(0)?);
+                if is_wanted(number) {
+                    let counts = Counts {
+                        available: row.get(2)?,
+                        held: row.get(3)?,
+                        reserved: row.get(4)?,
+                        blocked: row.get(5)?,
+                    };
+                    found.push((number, row.get::<_, Vec<u8>>(1)?, counts));
+                }
+            }
+            Ok(found)
+        })?;
+        let head = |(number, bytes, counts): (_, Vec<u8>, _)| {
+            let image = self.image(number, &bytes)?;
+            let (status, seats_version) = (image.sale, image.seats_version);
+            let summary = Summary { status, counts, plan: Arc::clone(&image.plan), seats_version };
+            Ok(Head { image, summary })
+        };
+        found.unwrap_or_default().into_iter().map(head).collect()
+    }
+
+    /// Finds a user's reservations, the newest first, in the schedules that `is_wanted` by their numbers: before a place and of a
+    /// status if these are given, at most `limit`.
+    ///
+    /// # Errors
+    /// When they can't be read.
+    pub fn reservations_of(
+        &self,
+        user: &str,
+        before: Option<ReservationPlace>,
+        status: Option<&str>,
+        limit: usize,
+        is_wanted: impl Fn(ScheduleNumber) -> bool,
+    ) -> Result<Vec<ReservationPlace>, ArchiveError> {
+        let select = "SELECT created_at, schedule, number, status FROM reservations \
+                      WHERE user = ?1 AND (created_at, schedule, number) < (?2, ?3, ?4) \
+                      ORDER BY created_at DESC, schedule DESC, number DESC";
+        let before = before.map(|(at, schedule, number)| (at, schedule.0, number.0));
+        let wanted = |schedule, row: &Row<'_>| {
+            let of: String = row.get(3)?;
+            Ok(is_wanted(schedule) && status.is_none_or(|status| of == status))
+        };
+        let found = self.places(select, user, before, limit, wanted)?;
+        let place = |(at, schedule, number)| (at, schedule, ReservationNumber(number));
+        Ok(found.into_iter().map(place).collect())
+    }
+
+    /// Finds a user's payments, the newest first, in the schedules that `is_wanted` by their numbers: before a place if it is given,
+    /// at most `limit`.
+    ///
+    /// # Errors
+    /// When they can't be read.
+    pub fn payments_of(
+        &self,
+        user: &str,
+        before: Option<PaymentPlace>,
+        limit: usize,
+        is_wanted: impl Fn(ScheduleNumber) -> bool,
+    ) -> Result<Vec<PaymentPlace>, ArchiveError> {
+        let select = "SELECT created_at, schedule, number FROM payments \
+                      WHERE user = ?1 AND (created_at, schedule, number) < (?2, ?3, ?4) \
+                      ORDER BY created_at DESC, schedule DESC, number DESC";
+        let before = before.map(|(at, schedule, number)| (at, schedule.0, number.0));
+        let found = self.places(select, user, before, limit, |schedule, _| Ok(is_wanted(schedule)))?;
+        let place = |(at, schedule, number)| (at, schedule, PaymentNumber(number));
+        Ok(found.into_iter().map(place).collect())
+    }
+
+    fn places(
+        &self,
+        select: &str,
+        user: &str,
+        before: Option<(Timestamp, u32, u32)>,
+        limit: usize,
+        is_wanted: impl Fn(ScheduleNumber, &Row<'_>) -> rusqlite::Result<bool>,
+    ) -> Result<Vec<(Timestamp, ScheduleNumber, u32)>, ArchiveError> {
+        let (at, schedule, number) = before.unwrap_or((Timestamp::MAX, u32::MAX, u32::MAX));
+        let found = self.read(|connection| {
+            let mut select = connection.prepare(select)?;
+            let mut rows = select.query(params![user, int(at.as_millis()), schedule, number])?;
+            let mut found = Vec::new();
+            while found.len() < limit
+                && let Some(row) = rows.next()?
+            {
+                let schedule = ScheduleNumber(row.get(1)?);
+                if is_wanted(schedule, row)? {
+                    found.push((Timestamp::from_millis(uint(row.get(0)?)?), schedule, row.get(2)?));
+                }
+            }
+            Ok(found)
+        })?;
+        Ok(found.unwrap_or_default())
+    }
+
+    /// Reads movements of an account, the newest first, of those that it says are here: before a number if one is given, at most
+    /// `limit`.
+    ///
+    /// # Errors
+    /// When they can't be read.
+    pub fn transactions(
+        &self,
+        user: &str,
+        carried: Carried,
+        before: Option<u32>,
+        limit: usize,
+    ) -> Result<Vec<Transaction>, ArchiveError> {
+        let last = before.map_or(carried.through, |before| carried.through.min(before.saturating_sub(1)));
+        let found = self.read(|connection| {
+            let mut select = connection.prepare(
+                "SELECT number, nonce, kind, payment, amount, balance_after, at FROM transactions \
+                 WHERE user = ?1 AND number <= ?2 ORDER BY number DESC LIMIT ?3",
+            )?;
+            let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+            let rows = select.query_map(params![user, last, limit], |row| transaction(user, row))?;
+            rows.collect()
+        })?;
+        Ok(found.unwrap_or_default())
+    }
+
+    /// Visits every movement of an account that is here, the oldest first.
+    ///
+    /// # Errors
+    /// When one can't be read.
+    pub fn for_each_transaction(
+        &self,
+        user: &UserId,
+        carried: Carried,
+        mut visit: impl FnMut(u64, &Transaction),
+    ) -> Result<(), ArchiveError> {
+        let visited = self.read(|connection| {
+            let mut select = connection.prepare(
+                "SELECT number, nonce, kind, payment, amount, balance_after, at, ordinal FROM transactions \
+                 WHERE user = ?1 AND number <= ?2 ORDER BY number",
+            )?;
+            let mut rows = select.query(params![user.as_str(), carried.through])?;
+            while let Some(row) = rows.next()? {
+                visit(uint(row.get(7)?)?, &transaction(user, row)?);
+            }
+            Ok(())
+        })?;
+        visited.ok_or_else(|| self.missing("the file"))
+    }
+
+    fn image(&self, number: ScheduleNumber, bytes: &[u8]) -> Result<Image, ArchiveError> {
+        if let Section::Schedule(image) = self.section(number, bytes)?
+            && image.number == number
+        {
+            return Ok(*image);
+        }
+        Err(self.damaged(format!("schedule number {} is something else", number.0)))
+    }
+
+    fn payments_image(&self, number: ScheduleNumber, bytes: &[u8]) -> Result<PaymentsImage, ArchiveError> {
+        if let Section::Payments(image) = self.section(number, bytes)?
+            && image.schedule == number
+        {
+            return Ok(*image);
+        }
+        Err(self.damaged(format!("the payments of schedule number {} are something else", number.0)))
+    }
+
+    fn section(&self, number: ScheduleNumber, bytes: &[u8]) -> Result<Section, ArchiveError> {
+        record::decode_section(bytes).map_err(|source| {
+            let path = self.path.display().to_string();
+            ArchiveError::Decode { path, number, source }
+        })
+    }
+}
+
+fn transaction(user: &str, row: &Row<'_>) -> rusqlite::Result<Transaction> {
+    let payment = || row.get(3).map(|bits| PaymentId::from_bits(u128::from_be_bytes(bits)));
+    let kind = match row.get_ref(2)?.as_str()? {
+        "charge" => Kind::Charge,
+        "payment" => Kind::Payment(payment()?),
+        "refund" => Kind::Refund(payment()?),
+        _ => return Err(rusqlite::Error::InvalidColumnType(2, "kind".to_owned(), Type::Text)),
+    };
+    let money = |column| {
+        let minor: i64 = row.get(column)?;
+        Money::new(uint(minor)?).ok_or(rusqlite::Error::IntegralValueOutOfRange(column, minor))
+    };
+    let nonce: i64 = row.get(1)?;
+    Ok(Transaction {
+        id: TransactionId { shard: Shard::of(user).0, number: row.get(0)?, nonce: nonce.cast_unsigned() },
+        kind,
+        amount: money(4)?,
+        balance_after: money(5)?,
+        at: Timestamp::from_millis(uint(row.get(6)?)?),
+    })
+}
