@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use onsale::clock::{Clock, ManualClock};
-use onsale::domain::accounts::AccountsImage;
+use onsale::domain::accounts::{AccountsImage, Shard};
 use onsale::domain::cause::{By, Cause};
 use onsale::domain::money::{Currency, Money};
 use onsale::domain::payments::{Method, Payment, PaymentsImage};
@@ -32,7 +32,7 @@ use onsale::gateway::{
     self, Cancel, CancelOutcome, Capture, CaptureOutcome, Find, Found, Gateway, OrderId, PaymentKey, Said,
     Why,
 };
-use onsale::journal::{InspectError, Inspection, JournalConfig, Position, snapshot};
+use onsale::journal::{InspectError, Inspection, JournalConfig, Position, Retain, snapshot};
 use onsale::record;
 use onsale::recovery::World;
 use support::{hold, hold_command, key, open_with, release_command, user};
@@ -64,21 +64,23 @@ fn describe(world: &World) -> String {
         writeln!(text, "concert {concert:?}").unwrap();
     }
     for (id, listing) in world.catalogue.schedules() {
+        if let Some(archived) = listing.archived {
+            writeln!(text, "schedule {id} number {} is archived: {archived:?}", listing.number.0).unwrap();
+            continue;
+        }
         let schedule = &world.schedules[&listing.number];
         writeln!(text, "schedule {id} {:#?}", onsale::domain::schedule::Image::of(schedule)).unwrap();
         if let Some(room) = world.rooms.get(&listing.number) {
             writeln!(text, "waiting room of {id} {:#?}", RoomImage::of(room)).unwrap();
         }
     }
-    let mut shards: Vec<_> = world.accounts.values().map(AccountsImage::of).collect();
-    shards.sort_unstable_by_key(|image| image.shard);
-    for image in shards.iter().filter(|image| image.version > 0) {
-        writeln!(text, "accounts {image:#?}").unwrap();
+    let mut payments: Vec<_> = world.payments.values().collect();
+    payments.sort_unstable_by_key(|payments| payments.schedule());
+    for payments in payments {
+        writeln!(text, "payments {:#?}", PaymentsImage::of(payments)).unwrap();
     }
-    let mut payments: Vec<_> = world.payments.values().map(PaymentsImage::of).collect();
-    payments.sort_unstable_by_key(|image| image.schedule);
-    for image in payments {
-        writeln!(text, "payments {image:#?}").unwrap();
+    for accounts in Shard::all().filter_map(|shard| world.accounts.get(&shard)) {
+        writeln!(text, "accounts {:#?}", AccountsImage::of(accounts)).unwrap();
     }
     if world.users.version() > 0 {
         writeln!(text, "users {:#?}", UsersImage::of(&world.users)).unwrap();
@@ -261,6 +263,44 @@ async fn scenario_of_money(config: EngineConfig, clock: &ManualClock) {
     engine.close().await.unwrap();
 }
 
+/// What the golden journal of the archive tells: two schedules and old movements go there, one after the other.
+async fn scenario_of_archive(config: EngineConfig, clock: &ManualClock) {
+    let (engine, entries) = open_with(config, 1, 3).await;
+    let (krw, amount) = (support::concert().currency, Money::new(100_000).unwrap());
+    let put_in = async |name: &str| {
+        engine.charge(&user(name), amount, krw, 5, Cause::default()).await.unwrap();
+    };
+    for (entry, name) in entries.iter().zip(["u1", "관객", "u1"]) {
+        put_in(name).await;
+        let held = hold(&engine, entry, name, &[3, 4]).await.unwrap();
+        let reservation = ReservationRef { number: held.number, nonce: held.nonce };
+        let method = Method::Balance;
+        let purchase = Purchase { user: user(name), reservation, method, nonce: 6, key: key(1, 2) };
+        engine.pay(entry, purchase).await.unwrap();
+    }
+    for _ in 0..105 {
+        put_in("u1").await;
+    }
+    let mut later = support::plan(support::NOW, Policy::default());
+    (later.starts_at, later.ends_at) =
+        [300, 301].map(|days| clock.now().plus(Seconds::new(days * 86_400))).into();
+    let change = CatalogueChange::PutSchedule(entries[2].id().clone(), support::concert().id, later);
+    engine.change(change, None).await.unwrap();
+    clock.pass_millis(40 * 86_400_000);
+    engine.act(&entries[0], Command::Close, None).await.unwrap();
+    clock.pass_millis(86_400_000);
+    assert_eq!(engine.archive_old().await.unwrap().schedules, 1);
+    engine.snapshot().await.unwrap();
+    engine.act(&entries[1], Command::Close, None).await.unwrap();
+    for _ in 0..3 {
+        put_in("u1").await;
+    }
+    clock.pass_millis(31 * 86_400_000);
+    assert_eq!(engine.archive_old().await.unwrap().schedules, 1);
+    put_in("u1").await;
+    engine.close().await.unwrap();
+}
+
 async fn put_policy(engine: &Engine, entry: &ScheduleEntry, policy: Policy) {
     let plan = support::plan(support::NOW, policy);
     let change = CatalogueChange::PutSchedule(entry.id().clone(), support::concert().id, plan);
@@ -270,7 +310,9 @@ async fn put_policy(engine: &Engine, entry: &ScheduleEntry, policy: Policy) {
 fn write(root: &Path, scenario: impl AsyncFnOnce(EngineConfig, &ManualClock)) {
     let data = root.join("data");
     let clock = ManualClock::at(support::NOW);
-    let config = EngineConfig { clock: Arc::new(clock.clone()), ..support::config(&data) };
+    let mut config = EngineConfig { clock: Arc::new(clock.clone()), ..support::config(&data) };
+    // The journal is replayed from its beginning, however much time passes in it.
+    config.journal.retain = Retain::Forever;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(scenario(config, &clock));
     fs::remove_file(data.join("lock")).unwrap();
@@ -332,6 +374,11 @@ fn the_golden_data_of_money_and_users_is_read_as_it_was_written() {
     check("v1-money", scenario_of_money);
 }
 
+#[test]
+fn the_golden_data_of_the_archive_is_read_as_it_was_written() {
+    check("v1-archive", scenario_of_archive);
+}
+
 /// Reads the data of a folder as it was written; writes what isn't there, where that is asked for.
 fn check(folder: &str, scenario: impl AsyncFnOnce(EngineConfig, &ManualClock)) {
     let root = golden(folder);
@@ -340,6 +387,9 @@ fn check(folder: &str, scenario: impl AsyncFnOnce(EngineConfig, &ManualClock)) {
     }
     let dir = tempfile::tempdir().unwrap();
     copy(&root.join("data"), dir.path());
+    if std::env::var("ONSALE_GOLDEN").as_deref() == Ok("describe") {
+        fs::write(root.join("state.txt"), describe(&replayed(dir.path()))).unwrap();
+    }
     let expected = fs::read_to_string(root.join("state.txt")).unwrap();
     assert_eq!(describe(&replayed(dir.path())), expected, "the journal");
 
@@ -372,5 +422,27 @@ async fn an_engine_goes_on_from_the_golden_data() {
     assert_eq!(entry.read().counts().reserved, 2);
     assert_eq!(entry.read().reservations_of("관객").count(), 1);
     hold(&engine, &entry, "u9", &[70]).await.unwrap();
+    engine.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_engine_finds_what_is_in_the_golden_archive() {
+    let dir = tempfile::tempdir().unwrap();
+    copy(&golden("v1-archive").join("data"), dir.path());
+    let engine = Engine::open(support::config(dir.path())).await.unwrap();
+    assert_eq!(engine.schedules().len(), 1);
+    for (id, name) in [("s0", "u1"), ("s1", "관객")] {
+        let entry = engine.find_schedule(id).await.unwrap().unwrap();
+        assert!(entry.is_archived());
+        assert_eq!(entry.read().counts().reserved, 2);
+        let found = engine.reservations_of(name, Some(id), None, None, 9).await.unwrap();
+        assert_eq!(found.len(), 1);
+        let paid = found[0].2.payment.unwrap();
+        let payments = engine.payments_of(name, None, 9).await.unwrap();
+        assert!(payments.iter().any(|payment| payment.id == paid));
+    }
+    let moved = engine.transactions("u1", None, 1_000).await.unwrap();
+    assert_eq!((moved.len(), engine.archived_transactions()), (113, 12));
+    assert_eq!(moved.last().unwrap().kind.as_str(), "charge");
     engine.close().await.unwrap();
 }
