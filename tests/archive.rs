@@ -7,6 +7,8 @@
 )]
 
 mod support;
+#[path = "support/tables.rs"]
+mod tables;
 
 use std::path::Path;
 use std::process::Command as Process;
@@ -40,6 +42,7 @@ use onsale::record::{self, Fact, Record};
 use onsale::recovery::{ReplayError, World};
 use serde_json::{Value, json};
 use support::{concert, config_at_now, hold, open_with, plan, release_command, user};
+use tables::Tables;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
@@ -227,6 +230,29 @@ async fn what_moved_to_the_archive_answers_as_before_also_after_a_restart() {
     let engine = Engine::open(EngineConfig { archive_after: None, ..config }).await.unwrap();
     clock.pass_millis(1_000 * DAY);
     assert_eq!(engine.archive_old().await, Ok(Moved::default()), "switched off");
+    engine.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_export_has_what_moved_to_the_archive_as_it_was_before() {
+    let dir = tempfile::tempdir().unwrap();
+    let (config, clock) = settings(dir.path());
+    let engine = season(config, &clock).await;
+    for _ in 0..120 {
+        charge(&engine, "kim", 1).await;
+    }
+    // What is due by now has happened in both.
+    clock.pass_millis(40 * DAY);
+    let export = |engine: &Engine| {
+        let engine = engine.clone();
+        tokio::task::spawn_blocking(move || Tables::of_engine(&engine))
+    };
+    let before = export(&engine).await.unwrap();
+    let moved = engine.archive_old().await.unwrap();
+    assert!(moved.schedules > 0 && moved.transactions > 0, "{moved:?}");
+    let after = export(&engine).await.unwrap();
+    assert_eq!(after.sorted(), before.sorted());
+    after.check();
     engine.close().await.unwrap();
 }
 

@@ -109,7 +109,7 @@ async fn an_export_under_load_is_one_cut() {
             // R1, event for event: nothing is missing up to the position, and nothing behind it is in.
             assert!(cut.world == replayed(&checker, cut.position), "position {}", cut.position);
             let taken = Taken { position: cut.position, at: cut.at, log_id: 1 };
-            let tables = Tables::of(&Sources::of(&cut.world, taken));
+            let tables = Tables::of(&Sources::<Infallible>::of(&cut.world, taken));
             tables.check();
             tables.rows(Table::Payments).len()
         })

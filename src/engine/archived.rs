@@ -150,6 +150,11 @@ pub struct Moved {
 }
 
 impl Engine {
+    /// Returns the archive, for whoever may block.
+    pub fn archive(&self) -> &Archive {
+        &self.shared.shelf.archive
+    }
+
     /// Finds a schedule by its id, live or archived.
     ///
     /// # Errors

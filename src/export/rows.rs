@@ -4,13 +4,14 @@
 //! walk: one that stands encoded elsewhere is never in memory together with another.
 //!
 //! Absent on purpose: where the state is. [`Sources`] holds closures that show it; a world is one source of each, and
-//! what was moved out of memory is another.
+//! the archive is another.
 //!
 //! Invariant: a row that a foreign key names comes before the row that names it.
 
 use hashbrown::HashSet;
 
 use super::{SCHEMA_VERSION, Table, Taken, Value};
+use crate::archive::{Archive, ArchiveError, Restored};
 use crate::domain::accounts::{Account, Accounts, Kind, Transaction};
 use crate::domain::catalogue::Catalogue;
 use crate::domain::concert::{Concert, Prices};
@@ -79,6 +80,34 @@ impl<'a, E> Sources<'a, E> {
             sales: vec![Box::new(|visit| show_sales(world, visit))],
             movements: vec![Box::new(move |visit| show_movements(&of_accounts, visit))],
         }
+    }
+}
+
+impl<'a, E: From<ArchiveError>> Sources<'a, E> {
+    /// Adds what the world says is in the archive, which never changes there.
+    pub fn add_archive(&mut self, archive: &'a Archive, world: &'a World) {
+        let sales: SaleSource<'a, E> = Box::new(|visit| {
+            archive.for_each_schedule(&world.catalogue, |Restored { schedule, payments }| {
+                visit(Sale { schedule: Some(&schedule), payments: Some(&payments) })
+            })
+        });
+        let accounts = self.accounts.clone();
+        let movements: MovementSource<'a, E> = Box::new(move |visit| {
+            for (user, account) in &accounts {
+                let (user, currency) = (*user, account.currency());
+                let Some(carried) = account.carried() else { continue };
+                // Read first, and shown then: whoever takes the rows may be slow, and others read the archive, too.
+                let mut moved = Vec::new();
+                archive.for_each_transaction(user, carried, |_, transaction| moved.push(*transaction))?;
+                for transaction in &moved {
+                    visit(Movement { user, currency, transaction })?;
+                }
+            }
+            Ok(())
+        });
+        // An account's oldest movements come first.
+        self.sales.insert(0, sales);
+        self.movements.insert(0, movements);
     }
 }
 

@@ -2,8 +2,9 @@
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used, clippy::as_conversions, reason = "shared by tests")]
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::convert::Infallible;
+use std::fmt::Debug;
 
+use onsale::archive::ArchiveError;
 use onsale::engine::Engine;
 use onsale::export::{Sources, Table, Taken, Value, count, walk};
 
@@ -43,10 +44,10 @@ fn key(row: &Row, columns: &[&str]) -> String {
 
 impl Tables {
     /// Collects what sources show, and checks that every row fits its table, is there once, and names only rows before it.
-    pub fn of(sources: &Sources<'_, Infallible>) -> Self {
+    pub fn of<E: Debug>(sources: &Sources<'_, E>) -> Self {
         let mut tables = Self::default();
         let mut keys: BTreeMap<Table, BTreeSet<String>> = BTreeMap::new();
-        let Ok(()) = walk(sources, &mut |table, values| {
+        let walked = walk(sources, &mut |table, values| {
             let schema = table.schema();
             assert_eq!(values.len(), schema.columns.len(), "{}", schema.name);
             let row: Row = schema.column_names().zip(values.iter().map(owned)).collect();
@@ -69,7 +70,8 @@ impl Tables {
             tables.0.entry(table).or_default().push(row);
             Ok(())
         });
-        let Ok(counts) = count(sources);
+        walked.unwrap();
+        let counts = count(sources).unwrap();
         for (table, count) in Table::ALL.iter().zip(counts) {
             assert_eq!(tables.rows(*table).len() as u64, count, "{}", table.name());
         }
@@ -80,7 +82,20 @@ impl Tables {
     pub fn of_engine(engine: &Engine) -> Self {
         let cut = engine.cut(&|| true).unwrap();
         let taken = Taken { position: cut.position, at: cut.at, log_id: engine.journal().log_id() };
-        Self::of(&Sources::of(&cut.world, taken))
+        let mut sources = Sources::<ArchiveError>::of(&cut.world, taken);
+        sources.add_archive(engine.archive(), &cut.world);
+        Self::of(&sources)
+    }
+
+    /// Returns the rows of every table but `meta`, whatever their order.
+    pub fn sorted(&self) -> BTreeMap<&'static str, Vec<String>> {
+        let tables = Table::ALL.into_iter().filter(|table| *table != Table::Meta);
+        let rows = |table| {
+            let mut rows: Vec<String> = self.rows(table).iter().map(|row| format!("{row:?}")).collect();
+            rows.sort_unstable();
+            rows
+        };
+        tables.map(|table| (table.name(), rows(table))).collect()
     }
 
     pub fn forget(&mut self, table: Table) {

@@ -21,6 +21,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
+use crate::archive::ArchiveError;
 use crate::engine::{CutError, Engine};
 use crate::export::{Sources, Taken, Writer, count, walk};
 use crate::http::app::App;
@@ -82,7 +83,7 @@ pub(super) async fn export(
             Err(ExportError::Stalled) => {
                 tracing::warn!(request_id, "an export ended early: its client took nothing for a minute");
             }
-            Err(ExportError::Cut(error)) => {
+            Err(error @ (ExportError::Cut(_) | ExportError::Archive(_))) => {
                 tracing::error!(%error, request_id, "nothing can be exported");
                 let why = format!("the engine's log has the reason, under the request id {request_id}");
                 // Whoever left needn't hear it.
@@ -113,6 +114,8 @@ enum ExportError {
     Stalled,
     #[error(transparent)]
     Cut(#[from] CutError),
+    #[error(transparent)]
+    Archive(#[from] ArchiveError),
 }
 
 /// The blocking side of the stream.
@@ -137,7 +140,8 @@ impl Out {
 fn give(engine: &Engine, out: &Out) -> Result<(Taken, u64), ExportError> {
     let cut = engine.cut(&|| !out.chunks.is_closed())?;
     let taken = Taken { position: cut.position, at: cut.at, log_id: engine.journal().log_id() };
-    let sources = Sources::<ExportError>::of(&cut.world, taken);
+    let mut sources = Sources::<ExportError>::of(&cut.world, taken);
+    sources.add_archive(engine.archive(), &cut.world);
     let rows = count(&sources)?;
     let mut writer = Writer::new(&taken, &rows);
     walk(&sources, &mut |table, values| {
