@@ -5,9 +5,10 @@
 //! record, so the table is rebuilt by replay. Entries leave after a day, or when the room is full,
 //! the oldest first: both by the events' own time, so that replay agrees.
 
+use core::hash::BuildHasher;
 use std::collections::VecDeque;
 
-use hashbrown::HashTable;
+use hashbrown::{DefaultHashBuilder, HashTable};
 
 use super::time::{Seconds, Timestamp};
 
@@ -60,6 +61,8 @@ pub struct Keys<A> {
     first: u64,
     /// The numbers of the keys' places, by their digests.
     places: HashTable<u64>,
+    /// Another one in each table: only what is kept is state.
+    hasher: DefaultHashBuilder,
     max: usize,
     dropped: u64,
 }
@@ -71,6 +74,7 @@ impl<A> Keys<A> {
             ring: VecDeque::new(),
             first: 0,
             places: HashTable::new(),
+            hasher: DefaultHashBuilder::default(),
             max: usize::try_from(max).expect("a u32 fits"),
             dropped: 0,
         }
@@ -78,8 +82,10 @@ impl<A> Keys<A> {
 
     /// Looks a key up.
     pub fn find(&self, key: KeyUse, now: Timestamp) -> Option<KeyFound<'_, A>> {
-        let Self { ring, first, .. } = self;
-        let number = self.places.find(hash(key.digest), |number| is_at(ring, *first, *number, key.digest))?;
+        let Self { ring, first, hasher, .. } = self;
+        let number = self
+            .places
+            .find(hasher.hash_one(key.digest), |number| is_at(ring, *first, *number, key.digest))?;
         let kept = at(ring, *first, *number)?;
         if kept.at.plus(KEY_RETENTION) <= now {
             return None;
@@ -97,8 +103,10 @@ impl<A> Keys<A> {
         debug_assert!(self.find(key, at).is_none(), "a key that answers has no new effect");
         let number = self.first + u64::try_from(self.ring.len()).expect("a length fits");
         self.ring.push_back(Some(Kept { key, version, at, answer }));
-        let Self { ring, first, places, .. } = self;
-        places.insert_unique(hash(key.digest), number, |number| hash_at(ring, *first, *number));
+        let Self { ring, first, places, hasher, .. } = self;
+        places.insert_unique(hasher.hash_one(key.digest), number, |number| {
+            hash_at(ring, *first, *number, hasher)
+        });
         self.shrink();
     }
 
@@ -115,8 +123,8 @@ impl<A> Keys<A> {
 
     /// Lets a key go whose effect came to nothing: used again, it is new.
     pub fn forget(&mut self, digest: u128) {
-        let Self { ring, first, places, .. } = self;
-        let found = places.find_entry(hash(digest), |number| is_at(ring, *first, *number, digest));
+        let Self { ring, first, places, hasher, .. } = self;
+        let found = places.find_entry(hasher.hash_one(digest), |number| is_at(ring, *first, *number, digest));
         let Ok(entry) = found else { return };
         let (number, _) = entry.remove();
         if let Some(place) = index(*first, number).and_then(|index| ring.get_mut(index)) {
@@ -170,7 +178,8 @@ impl<A> Keys<A> {
         let (first, kept) = (self.first, self.ring.pop_front().flatten());
         self.first += 1;
         let Some(kept) = kept else { return false };
-        if let Ok(entry) = self.places.find_entry(hash(kept.key.digest), |number| *number == first) {
+        let hash = self.hasher.hash_one(kept.key.digest);
+        if let Ok(entry) = self.places.find_entry(hash, |number| *number == first) {
             entry.remove();
         }
         true
@@ -181,17 +190,12 @@ impl<A> Keys<A> {
         self.ring.retain(Option::is_some);
         self.first = 0;
         self.places.clear();
-        let Self { ring, first, places, .. } = self;
+        let Self { ring, first, places, hasher, .. } = self;
         for (number, kept) in (0..).zip(ring.iter().flatten()) {
-            places.insert_unique(hash(kept.key.digest), number, |number| hash_at(ring, *first, *number));
+            let hash = hasher.hash_one(kept.key.digest);
+            places.insert_unique(hash, number, |number| hash_at(ring, *first, *number, hasher));
         }
     }
-}
-
-/// A digest is random already: any half of it is a hash. Those of tests are small numbers, so both halves count.
-fn hash(digest: u128) -> u64 {
-    let half = |bits: u128| u64::try_from(bits & u128::from(u64::MAX)).expect("64 bits fit");
-    half(digest) ^ half(digest >> 64).rotate_left(32)
 }
 
 fn index(first: u64, number: u64) -> Option<usize> {
@@ -206,8 +210,8 @@ fn is_at<A>(ring: &VecDeque<Option<Kept<A>>>, first: u64, number: u64, digest: u
     at(ring, first, number).is_some_and(|kept| kept.key.digest == digest)
 }
 
-fn hash_at<A>(ring: &VecDeque<Option<Kept<A>>>, first: u64, number: u64) -> u64 {
-    at(ring, first, number).map_or(0, |kept| hash(kept.key.digest))
+fn hash_at<A>(ring: &VecDeque<Option<Kept<A>>>, first: u64, number: u64, hasher: &DefaultHashBuilder) -> u64 {
+    at(ring, first, number).map_or(0, |kept| hasher.hash_one(kept.key.digest))
 }
 
 impl<A: PartialEq> PartialEq for Keys<A> {
