@@ -91,7 +91,8 @@ async fn who_signs_up_is_shown_to_themselves_and_to_administrators_alone() {
     let oneself = api.public(GET, &path).bearer(&signed_in(&api).await).await.ok(200);
     assert_eq!(oneself, user);
     assert_eq!(api.admin(GET, &path).await.ok(200), user);
-    api.user("kim", GET, &path).await.refused(404, "not_found");
+    api.user("kim", GET, &path).await.refused(403, "forbidden");
+    api.user("kim", GET, "/users/nobody").await.refused(403, "forbidden");
     api.public(GET, &path).await.refused(401, "unauthenticated");
     api.admin(GET, "/users/nobody").await.refused(404, "not_found");
     api.admin(GET, "/users/%01").await.refused(404, "not_found");
@@ -105,6 +106,9 @@ async fn a_user_of_an_outside_provider_sees_themselves_though_nothing_is_known_o
         json!({"userId": "kim", "email": null, "name": null, "status": "active", "createdAt": null});
     assert_eq!(kim, expected);
     api.admin(GET, "/users/kim").await.refused(404, "not_found");
+    // Once they have something here, an administrator finds them.
+    api.admin(POST, "/users/kim/balance").json(&json!({"amount": 50_000})).await.ok(201);
+    assert_eq!(api.admin(GET, "/users/kim").await.ok(200), expected);
 }
 
 #[tokio::test]

@@ -209,23 +209,31 @@ async fn sign_in(
 
 /// Read a user
 ///
-/// Oneself, or (an administrator) anyone of whom something is known.
+/// Oneself, or (an administrator) anyone of whom something is known: who signed up, holds or has bought something, or was suspended.
 #[utoipa::path(get, path = "/api/v1/users/{userId}", tag = "Users", params(("userId" = String, Path)),
     security(("bearer" = [])),
     responses((status = 200, description = "The user", body = UserDocument),
-        (status = 404, description = "`not_found`: another's, or nobody's")))]
+        (status = 403, description = "`forbidden`: another's"),
+        (status = 404, description = "`not_found`: nothing is known of such a user")))]
 async fn read(
     State(app): State<App>,
     User(caller): User,
     Path(id): Path<String>,
 ) -> Result<Json<UserDocument>, Problem> {
     let id = UserId::parse(&id).map_err(|_| Problem::not_found())?;
+    if !caller.may_see(&id) {
+        return Err(Problem::forbidden());
+    }
+    if let Some(user) = app.engine.user(&id) {
+        return Ok(Json(StatusCode::OK, UserDocument::of(&user)));
+    }
+    // Of a user of an outside provider nothing may be kept here, and yet they are someone.
     let oneself = caller.user_id == id && !caller.is_admin();
-    let user = app.engine.user(&id).filter(|_| caller.may_see(&id));
-    match user {
-        Some(user) => Ok(Json(StatusCode::OK, UserDocument::of(&user))),
-        None if oneself => Ok(Json(StatusCode::OK, UserDocument::unknown(&id))),
-        None => Err(Problem::not_found()),
+    let acts = || app.engine.balance(&id).is_some() || !app.engine.schedules_of_user(&id).is_empty();
+    if oneself || acts() {
+        Ok(Json(StatusCode::OK, UserDocument::unknown(&id)))
+    } else {
+        Err(Problem::not_found())
     }
 }
 
