@@ -32,9 +32,6 @@ use super::money::{Currency, Money};
 use super::schedule::ReservationRef;
 use super::time::{Seconds, Timestamp};
 
-/// The longest key that a gateway gives a checkout, in bytes.
-pub const PAYMENT_KEY_LEN_MAX: usize = 200;
-
 /// How a payment is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Method {

@@ -1,0 +1,176 @@
+//! The two steps that a gateway takes: capture, and give back.
+//!
+//! A capture is sent at once where surely none was sent before. Else the gateway is asked first what became of the payment, and a
+//! capture is sent again only while the reservation is `paying`: from its deadline on, the gateway is only asked. A refusal counts
+//! for good where no earlier capture is without an answer, or where the gateway says so when it is asked once more.
+
+use std::sync::Arc;
+
+use super::{Drive, EngineError, NotYet};
+use crate::domain::money::Money;
+use crate::domain::payments::{Failure, Outcome, Payment};
+use crate::domain::schedule::ReservationStatus;
+use crate::domain::time::Seconds;
+use crate::gateway::{
+    Cancel, CancelOutcome, Capture, CaptureOutcome, Find, Found, Gateway, IdempotencyKey, NotCaptured,
+    OrderId, PaymentKey, Why,
+};
+
+/// How long a checkout lives at most: a payment that the gateway doesn't know that long after was never there.
+/// Toss Payments' session ends after 30 minutes.
+const CHECKOUT_LIFE: Seconds = Seconds::new(3_600);
+
+impl Drive<'_> {
+    /// Tells whether money may still be taken for the reservation: it is `paying` by this payment, and its deadline is ahead.
+    fn may_capture(&self, payment: &Payment) -> bool {
+        let Some(entry) = self.engine.schedule_by_number(payment.id.schedule) else { return false };
+        let (now, schedule) = (self.engine.now(), entry.read());
+        schedule.reservation(payment.reservation).is_some_and(|reservation| {
+            reservation.status_at(now) == ReservationStatus::Paying && reservation.payment == Some(payment.id)
+        })
+    }
+
+    pub(super) async fn capture_at_gateway(&mut self, payment: &Payment) -> Result<Outcome, NotYet> {
+        let gateway = self.gateway()?;
+        // What has no such name, no gateway ever gave: nothing was sent.
+        let Some((order_id, payment_key)) = names(payment) else {
+            return Ok(Outcome::Declined(Failure::declined(
+                "INVALID_PAYMENT_KEY",
+                "No gateway gave this key.",
+            )));
+        };
+        if !self.unanswered && !self.may_capture(payment) {
+            return Ok(Outcome::Declined(Failure::TooLate));
+        }
+        if self.unanswered {
+            let find = Find { order_id: order_id.clone(), payment_key: Some(payment_key.clone()) };
+            match self.found(payment, self.call(gateway.find(find)).await) {
+                Finding::Final(outcome) => return Ok(outcome),
+                Finding::Open(_) if self.may_capture(payment) => {}
+                Finding::Open(why) | Finding::Unknown(why) => return Err(NotYet::Gateway(why)),
+            }
+        }
+        let was_unanswered = self.unanswered;
+        self.unanswered = true;
+        let capture = Capture {
+            payment_key: payment_key.clone(),
+            order_id: order_id.clone(),
+            amount: payment.amount,
+            currency: payment.currency,
+            idempotency_key: self.attempt("confirm"),
+        };
+        match self.call(gateway.confirm(capture)).await {
+            CaptureOutcome::Captured { .. } => Ok(Outcome::Captured),
+            CaptureOutcome::Declined { code, reason } => {
+                let declined = Outcome::Declined(Failure::declined(code.as_str(), reason.as_str()));
+                if !was_unanswered {
+                    return Ok(declined);
+                }
+                // An earlier one may be on its way yet: the gateway has the last word.
+                let find = Find { order_id, payment_key: Some(payment_key) };
+                let found = self.call(gateway.find(find)).await;
+                if found == Found::NoSuchOrder {
+                    return Ok(declined);
+                }
+                match self.found(payment, found) {
+                    Finding::Final(outcome) => Ok(outcome),
+                    Finding::Open(why) | Finding::Unknown(why) => Err(NotYet::Gateway(why)),
+                }
+            }
+            CaptureOutcome::Unknown { why } => {
+                self.unanswered = was_unanswered || !why.is_not_sent();
+                Err(NotYet::Gateway(why))
+            }
+        }
+    }
+
+    /// Reads what the gateway found.
+    fn found(&self, payment: &Payment, found: Found) -> Finding {
+        let declined =
+            |code: &str, reason: &str| Finding::Final(Outcome::Declined(Failure::declined(code, reason)));
+        match found {
+            Found::Captured { amount, cancelled_amount: Money::ZERO, .. } if amount == payment.amount => {
+                Finding::Final(Outcome::Captured)
+            }
+            Found::Captured { amount, cancelled_amount, .. } if amount == cancelled_amount => {
+                declined("CANCELED", "The money was given back at the gateway.")
+            }
+            Found::Captured { amount, cancelled_amount, .. } => {
+                tracing::error!(
+                    payment = %self.id, amount = amount.minor(), cancelled = cancelled_amount.minor(),
+                    asked = payment.amount.minor(),
+                    "the gateway has another amount than the payment's: a person has to look at it there"
+                );
+                Finding::Unknown(Why::NotUnderstood)
+            }
+            Found::NotCaptured(NotCaptured::Declined { code, reason }) => {
+                declined(code.as_str(), reason.as_str())
+            }
+            Found::NotCaptured(NotCaptured::Expired) => {
+                declined("EXPIRED", "The payment was not confirmed in time.")
+            }
+            Found::NoSuchOrder if payment.updated_at.plus(CHECKOUT_LIFE) <= self.engine.now() => {
+                declined("NOT_FOUND_PAYMENT", "The gateway knows of no such payment.")
+            }
+            Found::NotCaptured(NotCaptured::Open) | Found::NoSuchOrder => Finding::Open(Why::UnderWay),
+            // It can't tell; what it takes of a payment key, it takes once.
+            Found::Unknown { why: why @ (Why::Misconfigured | Why::NotUnderstood) } => Finding::Open(why),
+            Found::Unknown { why } => Finding::Unknown(why),
+        }
+    }
+
+    pub(super) async fn give_back_at_gateway(&self, payment: &Payment) -> Result<Outcome, NotYet> {
+        let gateway = self.gateway()?;
+        // It was captured under these names.
+        let Some((_, payment_key)) = names(payment) else { return Ok(Outcome::GivenBack) };
+        let reason = match payment.failure {
+            Some(Failure::SeatsLost) => "The seats were gone when the payment arrived.",
+            _ => "The reservation was cancelled.",
+        };
+        let cancel = Cancel {
+            payment_key,
+            amount: payment.amount,
+            reason: reason.to_owned(),
+            idempotency_key: self.attempt("cancel"),
+        };
+        match self.call(gateway.cancel(cancel)).await {
+            CancelOutcome::Cancelled { .. } => Ok(Outcome::GivenBack),
+            CancelOutcome::Refused { code, reason } => Err(NotYet::RefundRefused { code, reason }),
+            CancelOutcome::Unknown { why } => Err(NotYet::Gateway(why)),
+        }
+    }
+
+    fn gateway(&self) -> Result<Arc<dyn Gateway>, EngineError> {
+        self.engine.shared.till.gateway.clone().ok_or(EngineError::NoGateway)
+    }
+
+    /// Waits for an answer of the gateway's, with a bounded number of others.
+    async fn call<T>(&self, answer: impl Future<Output = T>) -> T {
+        // It is never closed.
+        let _permit = self.engine.shared.till.drives.calls.acquire().await.ok();
+        answer.await
+    }
+
+    /// Makes the key of one attempt: gateways answer a key that they know with what they answered first, errors included.
+    fn attempt(&self, call: &str) -> IdempotencyKey {
+        let text = format!("{}-{call}-{:016x}", self.id, self.engine.random());
+        IdempotencyKey::parse(&text).expect("some fifty letters, digits and hyphens")
+    }
+}
+
+/// What is known of a payment at the gateway.
+enum Finding {
+    /// How it went, for good.
+    Final(Outcome),
+    /// Nothing was taken yet, as far as the gateway knows: it may be asked to.
+    Open(Why),
+    /// Nothing is known.
+    Unknown(Why),
+}
+
+/// Returns the names under which the gateway knows a payment.
+pub(super) fn names(payment: &Payment) -> Option<(OrderId, PaymentKey)> {
+    let order_id = OrderId::parse(&payment.id.to_string()).ok()?;
+    let payment_key = PaymentKey::parse(payment.payment_key.as_deref()?).ok()?;
+    Some((order_id, payment_key))
+}
