@@ -8,8 +8,9 @@
 
 use super::catalogue::Archived;
 use super::keys::KEY_RETENTION;
-use super::payments::{Payment, Payments, PaymentsImage, State};
+use super::payments::{Payments, PaymentsImage};
 use super::schedule::{Image, Plan, ReservationStatus, Schedule};
+use super::settlement;
 use super::time::{Seconds, Timestamp};
 use super::waiting_room::WaitingRoom;
 use std::sync::Arc;
@@ -54,7 +55,7 @@ pub fn belongs(
     if room.waiting() > 0 || room.active() > 0 {
         return Err(Stays::RoomInUse);
     }
-    if payments.is_some_and(|payments| payments.iter().any(|payment| !is_settled(schedule, payment))) {
+    if payments.is_some_and(|payments| payments.iter().any(|payment| !settlement::is_settled(payment, schedule))) {
         return Err(Stays::Unsettled);
     }
     Ok(Archived {
@@ -62,15 +63,6 @@ pub fn belongs(
         payments: payments.map_or(0, Payments::version),
         opened: schedule.prices().is_some(),
     })
-}
-
-/// Tells whether nothing of a payment is under way, nor owed.
-fn is_settled(schedule: &Schedule, payment: &Payment) -> bool {
-    let is_owed = payment.state == State::Completed
-        && schedule.reservation(payment.reservation).is_some_and(|reservation| {
-            reservation.status == ReservationStatus::Cancelled && reservation.payment == Some(payment.id)
-        });
-    payment.state.is_settled() && !is_owed
 }
 
 /// Takes the image of a schedule as the archive keeps it: without its idempotency keys, whose day is over, and with what

@@ -15,6 +15,7 @@ pub mod venue;
 pub mod accounts;
 pub mod payments;
 pub mod schedule;
+pub mod settlement;
 pub mod waiting_room;
 
 pub mod archive;

@@ -124,6 +124,18 @@ impl Shared {
         }
         Ok(read)
     }
+
+    /// Decides a command to a schedule that is in the archive: what is so already is answered, nothing else happens.
+    pub(super) fn decide_archived(
+        &self,
+        entry: &ScheduleEntry,
+        command: &Command,
+    ) -> Result<Acted, EngineError> {
+        let schedule = entry.read();
+        schedule.decide_archived(command, self.clock.now())?;
+        let named = command.reservation().map(|reservation| reservation.number);
+        Ok(Acted { answer: schedule.answer(named), replayed: false })
+    }
 }
 
 fn read_schedule(
@@ -295,12 +307,13 @@ impl Engine {
         (self.catalogue().archived_count() > 0).then_some(is_archived)
     }
 
-    /// Finds a payment, live or archived.
+    /// Finds a payment, live or archived. One that isn't settled goes on, should nobody drive it.
     ///
     /// # Errors
     /// `ArchiveUnavailable`.
     pub async fn find_payment(&self, id: PaymentId) -> Result<Option<Payment>, EngineError> {
         if let Some(payment) = self.payment(id) {
+            self.go_on(&payment);
             return Ok(Some(payment));
         }
         let kept = self.shared.archived(id.schedule).await?;
@@ -378,18 +391,6 @@ impl Engine {
     /// Returns how many movements of accounts are in the archive.
     pub fn archived_transactions(&self) -> u64 {
         self.shared.till.all_accounts().iter().map(|shard| shard.read().archived()).sum()
-    }
-
-    /// Decides a command to a schedule that is in the archive: what is so already is answered, nothing else happens.
-    pub(super) fn decide_archived(
-        &self,
-        entry: &ScheduleEntry,
-        command: &Command,
-    ) -> Result<Acted, EngineError> {
-        let schedule = entry.read();
-        schedule.decide_archived(command, self.now())?;
-        let named = command.reservation().map(|reservation| reservation.number);
-        Ok(Acted { answer: schedule.answer(named), replayed: false })
     }
 
     /// Moves what is long over to the archive, a bounded number at once; returns what moved.

@@ -5,11 +5,16 @@
 //!                      └─ not known, not possible now → wait (backoff, jitter; a notice ends it) → again
 //! ```
 //!
-//! A payment is driven by one task at a time, whoever asks for it: the request that began it, a later one, a
-//! cancelled reservation, or recovery. Each step was announced by a durable event before it is taken (V1), and can be
+//! **What starts a drive is an event** (E1): the journal's writer starts it as soon as the event is durable, before the reply is given,
+//! and recovery starts it again. No caller's future does; a caller only waits for what is driven, and may go away. Whoever finds a
+//! payment that isn't settled has it driven, too, and [`sweep`] looks for one that nobody drives: a second net, which
+//! says so loudly.
+//!
+//! A payment is driven by one task at a time. Each step was announced by a durable event before it is taken (V1), and can be
 //! taken again. There is no limit to how often: money whose fate isn't known is asked about until it is.
 //!
-//! Absent on purpose: which step comes next (`domain::payments`), what a gateway's answer means (`gateway`).
+//! Absent on purpose: which step comes next (`domain::payments`), what is owed (`domain::settlement`), what a gateway's answer means
+//! (`gateway`).
 
 mod at_gateway;
 
@@ -22,13 +27,15 @@ use tokio_util::sync::CancellationToken;
 
 use self::at_gateway::names;
 use super::error::EngineError;
+use super::shared::Shared;
 use super::{Engine, ScheduleEntry};
 use crate::domain::accounts;
 use crate::domain::cause::Cause;
-use crate::domain::ids::{PaymentId, ScheduleNumber};
+use crate::domain::ids::{PaymentId, PaymentNumber, ScheduleNumber};
 use crate::domain::money::Money;
 use crate::domain::payments::{self, Failure, Outcome, Payment, State, Step};
 use crate::domain::schedule::{self, Caller, Refusal, ReservationRef, ReservationStatus};
+use crate::domain::settlement;
 use crate::domain::waiting_room;
 use crate::gateway::{Find, Found, Said, Why};
 
@@ -39,6 +46,10 @@ const CALLS_MAX: usize = 1_024;
 /// The first and the longest wait before a step that couldn't be taken is tried again; each is twice the last, less up to a quarter.
 const AGAIN_FIRST: Duration = Duration::from_millis(100);
 const AGAIN_LONGEST: Duration = Duration::from_mins(1);
+/// How many payments are looked at before the journal's writer may have the lock.
+const PAGE: usize = 256;
+/// How often payments that nobody drives are looked for.
+const SWEEP_EVERY: Duration = Duration::from_mins(5);
 
 /// How far whoever waits for a payment waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,6 +58,15 @@ pub(super) enum Until {
     Settled,
     /// Until then, or until a gateway gave no answer that says how it went.
     InDoubt,
+}
+
+/// Whether a payment is one of many that are driven together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Pace {
+    /// Somebody waits for it.
+    AtOnce,
+    /// It takes its steps in turn with others, [`AT_ONCE_MAX`] at once.
+    InTurn,
 }
 
 /// The payments that are being driven.
@@ -76,11 +96,11 @@ impl Default for Drives {
 }
 
 impl Drives {
-    pub(super) fn has(&self, id: PaymentId) -> bool {
-        self.driven.contains_key(&id)
+    fn find(&self, id: PaymentId) -> Option<Driven> {
+        self.driven.get(&id).map(|driven| driven.clone())
     }
 
-    /// Lets every drive end where it stands: the next start goes on from there.
+    /// Lets every drive end where it stands, and no other begin: the next start goes on from there.
     pub(super) fn close(&self) {
         self.closing.cancel();
     }
@@ -97,10 +117,101 @@ enum NotYet {
     RefundRefused { code: Said, reason: Said },
 }
 
+impl Shared {
+    /// Has a payment driven, if it isn't. Never waits, so that the journal's writer can ask for it; needs a tokio runtime.
+    pub(super) fn drive(self: &Arc<Self>, id: PaymentId, pace: Pace) {
+        let drives = &self.till.drives;
+        if drives.closing.is_cancelled() {
+            return;
+        }
+        if let dashmap::Entry::Vacant(vacant) = drives.driven.entry(id) {
+            let (tell, in_doubt) = watch::channel(false);
+            let driven = Driven { in_doubt, hint: Arc::new(Notify::new()) };
+            vacant.insert(driven.clone());
+            let driving = Driving { shared: Arc::clone(self), id, tell, end: End::Broken };
+            tokio::spawn(driving.run(driven.hint, pace));
+        }
+    }
+
+    /// Goes on with all payments of a schedule that aren't settled, and gives the money of its cancelled reservations back; a
+    /// bounded number at once, beside everything else.
+    pub(super) fn settle(self: &Arc<Self>, number: ScheduleNumber) {
+        let shared = Arc::clone(self);
+        tokio::spawn(async move { shared.drive_unsettled(number).await });
+    }
+
+    /// Has every payment of a schedule that isn't settled driven; returns those that nobody drove.
+    async fn drive_unsettled(self: &Arc<Self>, number: ScheduleNumber) -> Vec<PaymentId> {
+        let mut found = Vec::new();
+        let mut after = Some(PaymentNumber(0));
+        while let Some(behind) = after {
+            let (page, next) = self.unsettled(number, behind);
+            for id in page {
+                if self.till.drives.find(id).is_none() {
+                    self.drive(id, Pace::InTurn);
+                    found.push(id);
+                }
+            }
+            after = next;
+            tokio::task::yield_now().await;
+        }
+        found
+    }
+
+    /// Looks through a page of a schedule's payments behind one: returns those with something left to do, and where the next page begins.
+    fn unsettled(
+        &self,
+        number: ScheduleNumber,
+        behind: PaymentNumber,
+    ) -> (Vec<PaymentId>, Option<PaymentNumber>) {
+        let Some(payments) = self.till.payments(number) else { return (Vec::new(), None) };
+        let page: Vec<Payment> = payments.read().behind(behind).take(PAGE).cloned().collect();
+        let next = page.last().filter(|_| page.len() == PAGE).map(|payment| payment.id.number);
+        let entry = self.schedule_by_number(number);
+        let left = page.iter().filter(|payment| has_work(entry.as_deref(), payment));
+        (left.map(|payment| payment.id).collect(), next)
+    }
+
+    /// Finds a payment as it is durable, if there is something left to do.
+    fn with_work(&self, id: PaymentId) -> Option<Payment> {
+        let payment = self.payment(id)?;
+        has_work(self.schedule_by_number(id.schedule).as_deref(), &payment).then_some(payment)
+    }
+
+    pub(super) fn payment(&self, id: PaymentId) -> Option<Payment> {
+        self.till.payments(id.schedule)?.read().payment(id).cloned()
+    }
+}
+
+/// Tells whether a payment has a next step, or was completed for a reservation that isn't confirmed any more.
+fn has_work(entry: Option<&ScheduleEntry>, payment: &Payment) -> bool {
+    payment.next().is_some() || entry.is_some_and(|entry| settlement::is_owed(payment, &entry.read()))
+}
+
+/// Looks now and then for payments that nobody drives, though something is left to do: there are none, unless a drive panicked.
+pub(super) async fn sweep(shared: Arc<Shared>) {
+    loop {
+        tokio::time::sleep(SWEEP_EVERY).await;
+        if shared.journal.failure().is_some() {
+            return;
+        }
+        for payments in shared.till.all_payments() {
+            let number = payments.read().schedule();
+            for id in shared.drive_unsettled(number).await {
+                // Without a gateway its drives end at once, and say so.
+                if shared.till.gateway.is_some() {
+                    metrics::counter!("onsale_drives_found_total").increment(1);
+                    tracing::error!(payment = %id, "a payment was driven by nobody: this is a bug; it goes on now");
+                }
+            }
+        }
+    }
+}
+
 impl Engine {
-    /// Gives the money of a cancelled reservation back, if a payment stood for it. When this returns, a balance has it back, and
-    /// a gateway's refund is durably begun.
-    pub(super) async fn refund(&self, entry: &ScheduleEntry, id: ReservationRef) {
+    /// Waits until a balance has the money of a cancelled reservation back, or until a gateway's refund is durably begun: the event
+    /// that cancelled it has started that, whoever waits.
+    pub(super) async fn refunded(&self, entry: &ScheduleEntry, id: ReservationRef) {
         let payment = {
             let schedule = entry.read();
             let reservation = schedule.reservation(id);
@@ -108,15 +219,18 @@ impl Engine {
                 .filter(|reservation| reservation.status == ReservationStatus::Cancelled)
                 .and_then(|reservation| reservation.payment)
         };
-        let Some(payment) = payment else { return };
-        let through_gateway = self.payment(payment).is_some_and(|payment| payment.method.needs_gateway());
-        if through_gateway && let Some(payments) = self.shared.till.payments(payment.schedule) {
-            // Where this doesn't go, the drive does it.
-            drop(payments.ask(payments::Command::Refund { payment }, Cause::default()).await);
-            // It follows when the gateway has done it; nobody waits for that.
-            self.begin(payment, false);
+        let Some(payment) = payment.and_then(|id| self.payment(id)) else { return };
+        let settled = self.driven(payment.id, Until::Settled);
+        let Some(payments) = self.shared.till.payments(payment.id.schedule) else { return };
+        if payment.method.needs_gateway() {
+            let stands = |payment: &Payment| payment.state == State::Completed;
+            let begun = payments.until(|all| !all.payment(payment.id).is_some_and(stands));
+            tokio::select! {
+                () = begun => {}
+                () = settled => {}
+            }
         } else {
-            self.drive(payment, Until::Settled).await;
+            settled.await;
         }
     }
 
@@ -124,39 +238,29 @@ impl Engine {
     pub async fn settled(&self) {
         for payments in self.shared.till.all_payments() {
             let number = payments.read().schedule();
-            for payment in self.unsettled(number) {
-                self.drive(payment, Until::Settled).await;
+            let mut after = Some(PaymentNumber(0));
+            while let Some(behind) = after {
+                let (page, next) = self.shared.unsettled(number, behind);
+                for payment in page {
+                    self.shared.drive(payment, Pace::AtOnce);
+                    self.driven(payment, Until::Settled).await;
+                }
+                after = next;
             }
         }
     }
 
-    /// Returns the payments of a schedule that are under way, and those whose money is to be given back.
-    fn unsettled(&self, number: ScheduleNumber) -> Vec<PaymentId> {
-        let Some(payments) = self.shared.till.payments(number) else { return Vec::new() };
-        let entry = self.schedule_by_number(number);
-        let payments = payments.read();
-        let due = payments.iter().filter(|payment| {
-            let owed = payment.state == State::Completed && is_cancelled(entry.as_deref(), payment);
-            !payment.state.is_settled() || owed
-        });
-        due.map(|payment| payment.id).collect()
-    }
-
-    /// Gives the money of all cancelled reservations of a schedule back, and goes on with whatever isn't settled; a
-    /// bounded number at once, beside everything else.
-    pub(super) fn settle(&self, number: ScheduleNumber) {
-        for payment in self.unsettled(number) {
-            self.begin(payment, true);
-        }
-    }
-
-    /// Has a payment's drive look again now, where it waits: the gateway says that something has changed.
+    /// Has a payment driven if something is left to do, and its drive look again now, where it waits: somebody asks for it, or the
+    /// gateway says that something has changed.
     ///
     /// Returns whether it is being driven.
     pub fn hint(&self, id: PaymentId) -> bool {
-        let driven = self.shared.till.drives.driven.get(&id).map(|driven| Arc::clone(&driven.hint));
-        if let Some(hint) = &driven {
-            hint.notify_one();
+        if self.shared.with_work(id).is_some() {
+            self.shared.drive(id, Pace::AtOnce);
+        }
+        let driven = self.shared.till.drives.find(id);
+        if let Some(driven) = &driven {
+            driven.hint.notify_one();
         }
         driven.is_some()
     }
@@ -187,86 +291,111 @@ impl Engine {
         }
     }
 
-    /// Drives a payment, or follows whoever does. A caller that goes away ends nothing.
-    pub(super) async fn drive(&self, id: PaymentId, until: Until) {
-        let Driven { mut in_doubt, .. } = self.begin(id, false);
-        loop {
-            if until == Until::InDoubt && *in_doubt.borrow_and_update() {
-                return;
-            }
-            // It ends when the sender goes, at the latest when the task panics.
-            if in_doubt.changed().await.is_err() {
-                return;
-            }
-        }
-    }
-
-    /// Has a payment driven, if nobody does; `behind` others, where it is one of many.
-    fn begin(&self, id: PaymentId, behind: bool) -> Driven {
-        match self.shared.till.drives.driven.entry(id) {
-            dashmap::Entry::Occupied(driven) => driven.get().clone(),
-            dashmap::Entry::Vacant(vacant) => {
-                let (tell, in_doubt) = watch::channel(false);
-                let driven = Driven { in_doubt, hint: Arc::new(Notify::new()) };
-                vacant.insert(driven.clone());
-                let (engine, hint) = (self.clone(), Arc::clone(&driven.hint));
-                tokio::spawn(async move {
-                    let all = &engine.shared.till.drives;
-                    let drive = Drive { engine: &engine, id, tell, hint, behind, unanswered: true };
-                    let tell = tokio::select! {
-                        tell = drive.run() => Some(tell),
-                        () = all.closing.cancelled() => None,
-                    };
-                    all.driven.remove(&id);
-                    drop(tell);
-                });
-                driven
+    /// Waits for whoever drives a payment. Dropping this doesn't stop the drive.
+    pub(super) async fn driven(&self, id: PaymentId, until: Until) {
+        while let Some(Driven { mut in_doubt, .. }) = self.shared.till.drives.find(id) {
+            loop {
+                if until == Until::InDoubt && *in_doubt.borrow_and_update() {
+                    return;
+                }
+                // It ends when the sender goes, at the latest when the task panics.
+                if in_doubt.changed().await.is_err() {
+                    break;
+                }
             }
         }
-    }
-
-    /// Returns 64 random bits for an id that can't be guessed.
-    #[expect(clippy::unused_self, reason = "the engine is where randomness comes from")]
-    fn random(&self) -> u64 {
-        let mut bytes = [0; 8];
-        getrandom::fill(&mut bytes).expect("the operating system has random numbers");
-        u64::from_le_bytes(bytes)
     }
 }
 
-/// The task that drives one payment.
-struct Drive<'a> {
-    engine: &'a Engine,
+/// A payment's entry among those that are driven. When it is dropped, however the task ended, the payment can be driven again.
+struct Driving {
+    shared: Arc<Shared>,
     id: PaymentId,
     tell: watch::Sender<bool>,
-    hint: Arc<Notify>,
-    behind: bool,
+    end: End,
+}
+
+/// How a drive ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// Nothing was left to do.
+    Settled,
+    /// Nothing can be done before the next start.
+    Stopped,
+    /// It panicked.
+    Broken,
+}
+
+impl Driving {
+    async fn run(mut self, hint: Arc<Notify>, pace: Pace) {
+        let shared = Arc::clone(&self.shared);
+        let drive = Drive {
+            shared: &shared,
+            id: self.id,
+            tell: &self.tell,
+            hint: &hint,
+            in_turn: pace == Pace::InTurn,
+            unanswered: true,
+        };
+        let end = tokio::select! {
+            biased;
+            () = shared.till.drives.closing.cancelled() => End::Stopped,
+            end = drive.run() => end,
+        };
+        self.end = end;
+    }
+}
+
+impl Drop for Driving {
+    fn drop(&mut self) {
+        self.shared.till.drives.driven.remove(&self.id);
+        match self.end {
+            // What became durable after the last look found this drive in its place, and began none: it looks again for it.
+            End::Settled => {
+                if self.shared.with_work(self.id).is_some() {
+                    self.shared.drive(self.id, Pace::AtOnce);
+                }
+            }
+            End::Stopped => {}
+            End::Broken => {
+                metrics::counter!("onsale_drives_broken_total").increment(1);
+                tracing::error!(payment = %self.id, "a payment's drive panicked: this is a bug; it goes on when it is next asked for");
+            }
+        }
+    }
+}
+
+/// What drives one payment.
+struct Drive<'a> {
+    shared: &'a Arc<Shared>,
+    id: PaymentId,
+    tell: &'a watch::Sender<bool>,
+    hint: &'a Notify,
+    in_turn: bool,
     /// Whether a capture may have been sent whose answer isn't known: so it is at first, as far as a new life knows.
     unanswered: bool,
 }
 
 impl Drive<'_> {
-    /// Drives until nothing more happens by itself, and returns what those who wait are told with.
-    async fn run(mut self) -> watch::Sender<bool> {
-        let Some(payments) = self.engine.shared.till.payments(self.id.schedule) else { return self.tell };
+    /// Drives until nothing more happens by itself.
+    async fn run(mut self) -> End {
+        let Some(payments) = self.shared.till.payments(self.id.schedule) else { return End::Settled };
         let mut again = AGAIN_FIRST;
-        while let Some(payment) = self.engine.payment(self.id) {
+        while let Some(payment) = self.shared.with_work(self.id) {
             let command = match payment.next() {
                 Some(step) => match self.take(&payment, step).await {
                     Ok(outcome) => payments::Command::Note { payment: self.id, outcome },
                     Err(reason) => {
                         if !self.wait(&reason, &mut again).await {
-                            break;
+                            return End::Stopped;
                         }
                         continue;
                     }
                 },
-                // Given back after it was confirmed, and not refunded yet.
-                None if payment.state == State::Completed && self.is_cancelled(&payment) => {
-                    payments::Command::Refund { payment: self.id }
-                }
-                None => break,
+                // Completed, and owed since.
+                None => payments::Command::Refund { payment: self.id },
             };
+
             let capture_is_next = matches!(command, payments::Command::Note { outcome: Outcome::Held, .. });
             match payments.ask(command, Cause::default()).await {
                 Ok(_) => {
@@ -278,17 +407,17 @@ impl Drive<'_> {
                 }
                 Err(error) => {
                     if !self.wait(&error.into(), &mut again).await {
-                        break;
+                        return End::Stopped;
                     }
                 }
             }
         }
-        self.tell
+        End::Settled
     }
 
     /// Waits before a step is tried again; says no when nothing can change any more.
     async fn wait(&self, reason: &NotYet, again: &mut Duration) -> bool {
-        if self.engine.shared.journal.failure().is_some() {
+        if self.shared.journal.failure().is_some() {
             return false;
         }
         match reason {
@@ -314,7 +443,7 @@ impl Drive<'_> {
             }
         }
         // Many that failed together don't come back together.
-        let sixteenths = 12 + u32::try_from(self.engine.random() % 5).unwrap_or_default();
+        let sixteenths = 12 + u32::try_from(random() % 5).unwrap_or_default();
         let wait = *again / 16 * sixteenths;
         tokio::select! {
             () = tokio::time::sleep(wait) => {}
@@ -326,13 +455,8 @@ impl Drive<'_> {
 
     /// Takes a step outside of the payment.
     async fn take(&mut self, payment: &Payment, step: Step) -> Result<Outcome, NotYet> {
-        let at_once =
-            if self.behind { Some(Arc::clone(&self.engine.shared.till.drives.at_once)) } else { None };
         // It is never closed.
-        let _permit = match &at_once {
-            Some(at_once) => at_once.acquire().await.ok(),
-            None => None,
-        };
+        let _turn = if self.in_turn { self.shared.till.drives.at_once.acquire().await.ok() } else { None };
         let through_gateway = payment.method.needs_gateway();
         match step {
             Step::Hold => Ok(self.hold(payment).await?),
@@ -374,7 +498,7 @@ impl Drive<'_> {
             Err(error) => return Err(error),
         }
         // Its seats can't change any more: do they still cost what is paid?
-        let entry = self.engine.schedule_by_number(payment.id.schedule).ok_or(EngineError::NoSuchSchedule)?;
+        let entry = self.shared.schedule_by_number(payment.id.schedule).ok_or(EngineError::NoSuchSchedule)?;
         let schedule = entry.read();
         let amount = schedule.reservation(reservation).map(|reservation| schedule.amount(&reservation.seats));
         Ok(match amount {
@@ -389,9 +513,9 @@ impl Drive<'_> {
             payment: payment.id,
             amount: payment.amount,
             currency: payment.currency,
-            nonce: self.engine.random(),
+            nonce: random(),
         };
-        match self.engine.shared.till.accounts(&payment.user).ask(command, Cause::default()).await {
+        match self.shared.till.accounts(&payment.user).ask(command, Cause::default()).await {
             Ok(_) => Ok(Outcome::Captured),
             Err(EngineError::AccountRefused(refusal)) => Ok(Outcome::Declined(match refusal {
                 accounts::Refusal::Insufficient { balance, .. } => Failure::Insufficient { balance },
@@ -403,10 +527,10 @@ impl Drive<'_> {
     }
 
     async fn end_pass(&self, payment: &Payment) -> Result<Outcome, EngineError> {
-        let entry = self.engine.schedule_by_number(payment.id.schedule);
+        let entry = self.shared.schedule_by_number(payment.id.schedule);
         let Some(entry) = entry else { return Ok(Outcome::PassEnded) };
         let finish = waiting_room::Command::Finish { user: payment.user.clone() };
-        match self.engine.act_in_room(&entry, finish, Cause::default()).await {
+        match self.shared.act_in_room(&entry, finish, Cause::default()).await {
             Ok(_) | Err(EngineError::RoomRefused(_) | EngineError::NoSuchSchedule) => Ok(Outcome::PassEnded),
             Err(error) => Err(error),
         }
@@ -417,29 +541,21 @@ impl Drive<'_> {
             user: payment.user.clone(),
             payment: payment.id,
             amount: payment.amount,
-            nonce: self.engine.random(),
+            nonce: random(),
         };
-        self.engine.shared.till.accounts(&payment.user).ask(command, Cause::default()).await?;
+        self.shared.till.accounts(&payment.user).ask(command, Cause::default()).await?;
         Ok(Outcome::GivenBack)
     }
 
     async fn ask_for(&self, payment: &Payment, command: schedule::Command) -> Result<(), EngineError> {
-        let entry = self.engine.schedule_by_number(payment.id.schedule).ok_or(EngineError::NoSuchSchedule)?;
-        self.engine.ask_schedule(&entry, command, Cause::default()).await.map(drop)
-    }
-
-    fn is_cancelled(&self, payment: &Payment) -> bool {
-        is_cancelled(self.engine.schedule_by_number(payment.id.schedule).as_deref(), payment)
+        let entry = self.shared.schedule_by_number(payment.id.schedule).ok_or(EngineError::NoSuchSchedule)?;
+        self.shared.ask_schedule(&entry, command, Cause::default()).await.map(drop)
     }
 }
 
-/// Tells whether a completed payment's reservation was given back. One that is confirmed is never forgotten, so one that is no longer
-/// there was.
-fn is_cancelled(entry: Option<&ScheduleEntry>, payment: &Payment) -> bool {
-    entry.is_some_and(|entry| {
-        let schedule = entry.read();
-        schedule.reservation(payment.reservation).is_none_or(|reservation| {
-            reservation.status == ReservationStatus::Cancelled && reservation.payment == Some(payment.id)
-        })
-    })
+/// Returns 64 random bits for an id that can't be guessed.
+fn random() -> u64 {
+    let mut bytes = [0; 8];
+    getrandom::fill(&mut bytes).expect("the operating system has random numbers");
+    u64::from_le_bytes(bytes)
 }

@@ -43,6 +43,9 @@ pub(super) trait Aggregate: Clone + Send + Sync + 'static {
     fn kept(&self, command: &Self::Command) -> Self::Event;
     fn answer(&self, event: &Self::Event) -> Self::Answer;
     fn encode(&self, bytes: &mut Vec<u8>, version: u64, at: Timestamp, cause: Cause, event: &Self::Event);
+    /// Starts what follows from an event that has just become durable (E1). Runs on the journal's writer, once the event is shown
+    /// and before its reply is given: it may start a task, and waits for nothing.
+    fn follow(entry: &Kept<Self>, event: &Self::Event, shared: &Arc<Shared>);
 }
 
 /// What a look at the keys finds.
@@ -76,14 +79,10 @@ pub(super) struct Kept<A: Aggregate> {
     durable: RwLock<A>,
     durable_version: AtomicU64,
     version: watch::Sender<u64>,
-    /// Told of each event once it is durable, before its reply is given.
-    follower: Option<Follower<A>>,
     actor: OnceLock<ActorRef<Keeper<A>>>,
     /// Whether it takes no changes, since it is being moved to the archive.
     closed: AtomicBool,
 }
-
-type Follower<A> = Box<dyn Fn(&<A as Aggregate>::Event) + Send + Sync>;
 
 impl<A: Aggregate> Kept<A> {
     /// Makes the entry of an aggregate whose whole state is durable.
@@ -93,15 +92,9 @@ impl<A: Aggregate> Kept<A> {
             durable: RwLock::new(aggregate),
             durable_version: AtomicU64::new(version),
             version: watch::Sender::new(version),
-            follower: None,
             actor: OnceLock::new(),
             closed: AtomicBool::new(false),
         }
-    }
-
-    /// Has someone told of each event once it is durable, before its reply is given.
-    pub(super) fn followed(self, follower: impl Fn(&A::Event) + Send + Sync + 'static) -> Self {
-        Self { follower: Some(Box::new(follower)), ..self }
     }
 
     /// Looks at the durable state. Don't keep the guard over an await: the journal waits for it.
@@ -117,6 +110,15 @@ impl<A: Aggregate> Kept<A> {
     ) -> Result<Done<A::Answer>, EngineError> {
         let actor = self.actor.get().ok_or(EngineError::NotReady)?;
         actor.ask(Act { command, cause }).try_send().await.map_err(from_send_error)
+    }
+
+    /// Waits until its durable state is so.
+    pub(super) async fn until(&self, is_so: impl Fn(&A) -> bool) {
+        let mut version = self.version.subscribe();
+        while !is_so(&self.read()) {
+            // The sender lives as long as this.
+            let _ = version.changed().await;
+        }
     }
 
     /// Says whether it takes changes; while it doesn't, they are refused as not ready.
@@ -137,15 +139,13 @@ impl<A: Aggregate> Kept<A> {
         }
     }
 
-    fn publish(&self, event: &A::Event, at: Timestamp, key: Option<KeyUse>) {
+    fn publish(&self, event: &A::Event, at: Timestamp, key: Option<KeyUse>, shared: &Arc<Shared>) {
         let version = {
             let mut aggregate = self.durable.write().unwrap_or_else(PoisonError::into_inner);
             aggregate.apply(event, at, key);
             aggregate.version()
         };
-        if let Some(follower) = &self.follower {
-            follower(event);
-        }
+        A::follow(self, event, shared);
         self.durable_version.store(version, Ordering::Release);
         self.version.send_replace(version);
     }
@@ -234,13 +234,13 @@ impl<A: Aggregate> Message<Act<A::Command>> for Keeper<A> {
             });
             encoded.expect("an event of such an aggregate is small");
         }
-        let entry = Arc::clone(&self.entry);
+        let (entry, shared) = (Arc::clone(&self.entry), Arc::clone(&self.shared));
         let parked = Parked {
             records,
             ahead: self.state.version() > self.entry.durable_version.load(Ordering::Acquire),
             publish: move || {
                 if let Some((event, cause)) = happened {
-                    entry.publish(&event, now, cause.key);
+                    entry.publish(&event, now, cause.key, &shared);
                 }
             },
             reply,

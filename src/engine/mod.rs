@@ -53,7 +53,7 @@ pub use snapshots::SnapshotFailed;
 
 use catalogue_actor::{CatalogueActor, Change, Supervisor, TakeSnapshot, from_send_error};
 use room_actor::{ActInRoom, FollowSchedule, standing};
-use schedule_actor::{Act, Fail};
+use schedule_actor::Fail;
 use shared::Shared;
 
 use crate::clock::{Clock, Stopwatch, SystemClock};
@@ -253,34 +253,16 @@ impl Engine {
         cause: Cause,
     ) -> Result<Acted, EngineError> {
         let (moves_sale, released) = (command.moves_sale(), command.released());
-        let acted = self.ask_schedule(entry, command, cause).await?;
+        let acted = self.shared.ask_schedule(entry, command, cause).await?;
+
+        // What follows has begun by now, and goes on without whoever waits here.
         if moves_sale {
             self.follow(entry).await;
-            self.settle(entry.number());
         }
         if let Some(released) = released {
-            self.refund(entry, released).await;
+            self.refunded(entry, released).await;
         }
         Ok(acted)
-    }
-
-    /// Asks a schedule, and leaves what follows from it to the caller.
-    async fn ask_schedule(
-        &self,
-        entry: &ScheduleEntry,
-        command: Command,
-        cause: Cause,
-    ) -> Result<Acted, EngineError> {
-        if entry.is_archived() {
-            return self.decide_archived(entry, &command);
-        }
-        let actor = entry.actor().ok_or(EngineError::NotReady)?;
-        let asked = actor.ask(Act { command, cause, queued: Stopwatch::start() });
-        let answered = match self.shared.reply_timeout {
-            Some(timeout) => asked.reply_timeout(timeout).try_send().await,
-            None => asked.try_send().await,
-        };
-        answered.map_err(from_send_error)
     }
 
     /// Has the waiting room see what its schedule has become, before whoever changed it is told. It would
@@ -301,14 +283,7 @@ impl Engine {
         command: waiting_room::Command,
         cause: Cause,
     ) -> Result<RoomActed, EngineError> {
-        let no_room = EngineError::RoomRefused(waiting_room::Refusal::NoRoom);
-        let actor = entry.room().actor().ok_or(no_room)?;
-        let asked = actor.ask(ActInRoom { command, cause, queued: Stopwatch::start() });
-        let answered = match self.shared.reply_timeout {
-            Some(timeout) => asked.reply_timeout(timeout).try_send().await,
-            None => asked.try_send().await,
-        };
-        answered.map_err(from_send_error)
+        self.shared.act_in_room(entry, command, cause).await
     }
 
     /// Takes a place in a schedule's waiting room, or finds the one that the user has. Without a key, the

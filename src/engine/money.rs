@@ -7,7 +7,7 @@ use dashmap::DashMap;
 use kameo::actor::ActorRef;
 
 use super::catalogue_actor::Supervisor;
-use super::driving::{Drives, Until};
+use super::driving::{Drives, Pace, Until};
 use super::error::EngineError;
 use super::keeper::{self, Aggregate, Done, Found, Kept};
 use super::shared::Shared;
@@ -64,6 +64,8 @@ impl Aggregate for Accounts {
     fn encode(&self, bytes: &mut Vec<u8>, version: u64, at: Timestamp, cause: Cause, event: &Self::Event) {
         record::encode_accounts_event(bytes, self.shard(), version, at, cause, event);
     }
+
+    fn follow(_: &Kept<Self>, _: &Self::Event, _: &Arc<Shared>) {}
 }
 
 impl Aggregate for Payments {
@@ -106,6 +108,19 @@ impl Aggregate for Payments {
 
     fn encode(&self, bytes: &mut Vec<u8>, version: u64, at: Timestamp, cause: Cause, event: &Self::Event) {
         record::encode_payments_event(bytes, self.schedule(), version, at, cause, event);
+    }
+
+    /// A payment that has a next step now is driven from now on.
+    fn follow(entry: &Kept<Self>, event: &Self::Event, shared: &Arc<Shared>) {
+        count(event);
+        let due = {
+            let payments = entry.read();
+            let payment = payments.numbered(event.number());
+            payment.filter(|payment| payment.next().is_some()).map(|payment| payment.id)
+        };
+        if let Some(id) = due {
+            shared.drive(id, Pace::AtOnce);
+        }
     }
 }
 
@@ -171,7 +186,7 @@ impl Till {
 }
 
 fn kept(payments: Payments) -> Arc<Kept<Payments>> {
-    Arc::new(Kept::new(payments).followed(count))
+    Arc::new(Kept::new(payments))
 }
 
 /// Counts what has just become durable.
@@ -234,7 +249,7 @@ impl Engine {
 
     /// Finds a payment as it is durable, unless it is in the archive: there nothing is under way.
     pub fn payment(&self, id: PaymentId) -> Option<Payment> {
-        self.shared.till.payments(id.schedule)?.read().payment(id).cloned()
+        self.shared.payment(id)
     }
 
     /// Finds a payment by its number alone: for what is told of events, never for a caller's wish.
@@ -287,10 +302,15 @@ impl Engine {
         let start = payments::Command::Start { reservation, user, method, amount, currency, nonce };
         let Done { answer, replayed } = payments.ask(start, Cause { by: By::User, key }).await?;
         let started = answer.ok_or(EngineError::OutcomeUnknown)?;
-        if replayed || method.needs_gateway() {
+        if replayed {
+            return self.found_before(started);
+        }
+        if method.needs_gateway() {
             return Ok(Done { answer: started, replayed });
         }
-        self.drive(started.id, Until::Settled).await;
+
+        // Its event has started it: it goes on without whoever asked.
+        self.driven(started.id, Until::Settled).await;
         let settled = self.payment(started.id).ok_or(EngineError::OutcomeUnknown)?;
         Ok(Done { answer: settled, replayed: false })
     }
@@ -318,7 +338,10 @@ impl Engine {
         let accept =
             payments::Command::Accept { payment: id, user, payment_key: payment_key.as_str().into() };
         let Done { replayed, .. } = payments.ask(accept, Cause { by: By::User, key }).await?;
-        drop(tokio::time::timeout(patience, self.drive(id, Until::InDoubt)).await);
+
+        // Its event has started it. One that was accepted before goes on, too, should nobody drive it.
+        self.hint(id);
+        drop(tokio::time::timeout(patience, self.driven(id, Until::InDoubt)).await);
         let answer = self.payment(id).ok_or(EngineError::OutcomeUnknown)?;
         Ok(Done { answer, replayed })
     }
@@ -354,13 +377,27 @@ impl Engine {
         match found {
             None | Some(Found::Answered(_, None)) => Ok(None),
             Some(Found::Reused) => Err(EngineError::KeyReused),
-            Some(Found::Answered(_, Some(payment))) => {
-                let running = !payment.state.is_settled() && !payment.method.needs_gateway();
-                if running && self.shared.till.drives.has(payment.id) {
-                    return Err(EngineError::InProgress);
-                }
-                Ok(Some(Done { answer: payment, replayed: true }))
-            }
+            Some(Found::Answered(_, Some(payment))) => self.found_before(payment).map(Some),
+        }
+    }
+
+    /// Answers with a payment that a key led to. From the balance it takes no longer than its caller waits for it, so that one that is
+    /// under way is still being made.
+    fn found_before(&self, payment: Payment) -> Result<Done<Payment>, EngineError> {
+        self.go_on(&payment);
+        if payment.state.is_settled() || payment.method.needs_gateway() {
+            return Ok(Done { answer: payment, replayed: true });
+        }
+        if self.shared.journal.failure().is_some() {
+            return Err(EngineError::JournalUnavailable);
+        }
+        Err(EngineError::InProgress)
+    }
+
+    /// Has a payment that somebody found driven, should something be left to do.
+    pub(super) fn go_on(&self, payment: &Payment) {
+        if payment.next().is_some() {
+            self.shared.drive(payment.id, Pace::AtOnce);
         }
     }
 

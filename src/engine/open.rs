@@ -7,6 +7,7 @@ use kameo::mailbox;
 
 use super::archived::archive_now_and_then;
 use super::catalogue_actor::{CatalogueActor, Supervisor};
+use super::driving::sweep;
 use super::money::Till;
 use super::numbers;
 use super::shared::{Shared, SharedParts, prices_of};
@@ -126,7 +127,7 @@ pub(super) async fn open(config: EngineConfig) -> Result<Engine, EngineOpenError
     // What a former life left unfinished goes on beside the first requests.
     for payments in engine.shared.till.all_payments() {
         let number = payments.read().schedule();
-        engine.settle(number);
+        engine.shared.settle(number);
     }
     metrics::gauge!("onsale_recovery_seconds").set(watch.elapsed().as_secs_f64());
     tracing::info!(position = %last, schedules = count, elapsed = ?watch.elapsed(), "recovered");
@@ -147,7 +148,8 @@ async fn start(config: &EngineConfig, shared: Arc<Shared>) -> Engine {
     let engine = Engine { shared, supervisor, catalogue, tasks: Arc::new([]) };
     let snapshots = tokio::spawn(snapshot_now_and_then(engine.clone(), config.clone()));
     let archivist = tokio::spawn(archive_now_and_then(engine.clone()));
-    Engine { tasks: Arc::new([snapshots, archivist]), ..engine }
+    let sweeper = tokio::spawn(sweep(Arc::clone(&engine.shared)));
+    Engine { tasks: Arc::new([snapshots, archivist, sweeper]), ..engine }
 }
 
 /// Takes a snapshot whenever enough has happened since the last, by count or by time.

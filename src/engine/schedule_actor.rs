@@ -18,6 +18,7 @@ use kameo::message::{Context, Message};
 use kameo::reply::DelegatedReply;
 use tokio::sync::mpsc::error::TryRecvError;
 
+use super::driving::Pace;
 use super::error::EngineError;
 use super::parking::{Gone, Parked, Reply};
 use super::schedule::{Happened, ScheduleEntry};
@@ -308,17 +309,32 @@ impl ScheduleActor {
     }
 }
 
-/// Shows what has just become durable to everyone. Runs on the journal's writer, in order.
-fn publish(shared: &Shared, entry: &ScheduleEntry, draft: Draft) {
+/// Shows what has just become durable to everyone, and starts what follows from it. Runs on the journal's writer, in order.
+fn publish(shared: &Arc<Shared>, entry: &ScheduleEntry, draft: Draft) {
     if draft.happened.is_empty() {
         return;
     }
     for user in entry.publish(&draft.happened) {
         shared.note_user(user, entry.number());
     }
+    for Happened { event, .. } in &draft.happened {
+        follow(shared, entry, event);
+    }
     if let Some((_, unlisted)) = draft.catalogue {
         shared.remove(entry);
         shared.publish_catalogue(&[unlisted]);
+    }
+}
+
+/// Starts what follows from an event that has just become durable (E1): whoever asked for it may be gone.
+fn follow(shared: &Arc<Shared>, entry: &ScheduleEntry, event: &Event) {
+    if let Event::ReservationCancelled { number } = event {
+        let payment = entry.read().reservation_numbered(*number).and_then(|reservation| reservation.payment);
+        if let Some(payment) = payment {
+            shared.drive(payment, Pace::AtOnce);
+        }
+    } else if matches!(event, Event::ScheduleCancelled) {
+        shared.settle(entry.number());
     }
 }
 

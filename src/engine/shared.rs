@@ -9,20 +9,24 @@ use aws_lc_rs::hmac;
 use dashmap::DashMap;
 
 use super::archived::Shelf;
+use super::catalogue_actor::from_send_error;
+use super::error::EngineError;
 use super::money::Till;
 use super::passes::Passes;
+use super::room_actor::{ActInRoom, RoomActed};
 use super::schedule::ScheduleEntry;
+use super::schedule_actor::{Act, Acted};
 use super::users::UsersEntry;
 use crate::archive::Archive;
-use crate::clock::Clock;
+use crate::clock::{Clock, Stopwatch};
 use crate::domain::catalogue::{Catalogue, CatalogueEvent};
 use crate::domain::cause::Cause;
 use crate::domain::concert::Prices;
 use crate::domain::ids::{ConcertId, ScheduleId, ScheduleNumber, UserId};
-use crate::domain::schedule::{Limits, Schedule};
+use crate::domain::schedule::{Command, Limits, Schedule};
 use crate::domain::time::{Seconds, Timestamp};
 use crate::domain::users::Users;
-use crate::domain::waiting_room::WaitingRoom;
+use crate::domain::waiting_room::{self, WaitingRoom};
 use crate::journal::Journal;
 
 /// What every actor shares.
@@ -170,6 +174,42 @@ impl Shared {
             });
             !numbers.is_empty()
         });
+    }
+
+    /// Asks a schedule; the answer is durable when it comes, and what follows from it has begun.
+    pub(super) async fn ask_schedule(
+        &self,
+        entry: &ScheduleEntry,
+        command: Command,
+        cause: Cause,
+    ) -> Result<Acted, EngineError> {
+        if entry.is_archived() {
+            return self.decide_archived(entry, &command);
+        }
+        let actor = entry.actor().ok_or(EngineError::NotReady)?;
+        let asked = actor.ask(Act { command, cause, queued: Stopwatch::start() });
+        let answered = match self.reply_timeout {
+            Some(timeout) => asked.reply_timeout(timeout).try_send().await,
+            None => asked.try_send().await,
+        };
+        answered.map_err(from_send_error)
+    }
+
+    /// Asks a schedule's waiting room; the answer is durable when it comes.
+    pub(super) async fn act_in_room(
+        &self,
+        entry: &ScheduleEntry,
+        command: waiting_room::Command,
+        cause: Cause,
+    ) -> Result<RoomActed, EngineError> {
+        let no_room = EngineError::RoomRefused(waiting_room::Refusal::NoRoom);
+        let actor = entry.room().actor().ok_or(no_room)?;
+        let asked = actor.ask(ActInRoom { command, cause, queued: Stopwatch::start() });
+        let answered = match self.reply_timeout {
+            Some(timeout) => asked.reply_timeout(timeout).try_send().await,
+            None => asked.try_send().await,
+        };
+        answered.map_err(from_send_error)
     }
 
     /// Returns the prices at which a schedule would open now.

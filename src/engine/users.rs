@@ -65,6 +65,10 @@ impl Aggregate for Users {
     fn encode(&self, bytes: &mut Vec<u8>, version: u64, at: Timestamp, cause: Cause, event: &Self::Event) {
         record::encode_user_event(bytes, version, at, cause, event);
     }
+
+    fn follow(_: &Kept<Self>, event: &Self::Event, shared: &Arc<Shared>) {
+        shared.users.barred.follow(event);
+    }
 }
 
 fn shown(users: &Users, answer: &Answer) -> User {
@@ -108,22 +112,20 @@ impl Barred {
 /// The users' durable state, their actor, and who may not act.
 pub(super) struct UsersEntry {
     kept: Arc<Kept<Users>>,
-    barred: Arc<Barred>,
+    barred: Barred,
 }
 
 impl UsersEntry {
     /// Makes the entry of users whose whole state is durable.
     pub(super) fn new(users: Users) -> Self {
-        let barred = Arc::new(Barred::default());
+        let barred = Barred::default();
         for user in users.iter() {
             match user.status {
                 UserStatus::Active => {}
                 UserStatus::Suspended | UserStatus::Deleted => barred.put(&user.id, true),
             }
         }
-        let follower = Arc::clone(&barred);
-        let kept = Kept::new(users).followed(move |event| follower.follow(event));
-        Self { kept: Arc::new(kept), barred }
+        Self { kept: Arc::new(Kept::new(users)), barred }
     }
 
     /// Looks at the durable state. Don't keep the guard over an await: the journal waits for it.

@@ -24,16 +24,16 @@ use super::support::{NOW, config, config_at_now, hold, key, open_with, user};
 use super::{SEAT, balance, charge, check_money_with, on, pay, status};
 
 /// How long the client waits for an answer: longer than the mock ever takes by itself.
-const PATIENCE: Duration = Duration::from_secs(5);
+pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A mock gateway, and what a customer and a test do there.
-struct Desk {
+pub(super) struct Desk {
     gateway: Running,
     client: reqwest::Client,
 }
 
 impl Desk {
-    async fn open() -> Self {
+    pub(super) async fn open() -> Self {
         Self {
             gateway: MockGateway::start(MockConfig::default()).await.unwrap(),
             client: reqwest::Client::new(),
@@ -47,7 +47,7 @@ impl Desk {
     }
 
     /// Has the engine use it.
-    fn with(&self, config: EngineConfig, timeout: Duration) -> EngineConfig {
+    pub(super) fn with(&self, config: EngineConfig, timeout: Duration) -> EngineConfig {
         let toss = TossConfig { timeout, ..TossConfig::new(self.gateway.url(), Secret::new(DEMO_SECRET)) };
         EngineConfig { gateway: Some(Arc::new(Toss::new(&toss).unwrap())), ..config }
     }
@@ -60,16 +60,16 @@ impl Desk {
     }
 
     /// Sets what goes wrong with the next calls.
-    async fn fault(&self, fault: &str, times: u32) {
+    pub(super) async fn fault(&self, fault: &str, times: u32) {
         self.post("/mock/faults", json!({"fault": fault, "times": times})).await;
     }
 
-    async fn mend(&self) {
+    pub(super) async fn mend(&self) {
         self.client.delete(format!("{}/mock/faults", self.gateway.url())).send().await.unwrap();
     }
 
     /// Agrees to a payment, as its customer does.
-    async fn agree(&self, payment: &Payment) -> PaymentKey {
+    pub(super) async fn agree(&self, payment: &Payment) -> PaymentKey {
         let body = json!({"orderId": payment.id.to_string(), "amount": payment.amount.minor()});
         PaymentKey::parse(self.post("/checkout", body).await["paymentKey"].as_str().unwrap()).unwrap()
     }
@@ -95,7 +95,7 @@ impl Desk {
     }
 
     /// Checks the whole sum, and that no order was ever captured twice.
-    async fn check(&self, engine: &Engine, users: &[&str]) {
+    pub(super) async fn check(&self, engine: &Engine, users: &[&str]) {
         let totals = self.totals().await;
         let of = |name: &str| totals[name].as_u64().unwrap();
         assert!(of("capturesOfOneOrderMax") <= 1, "{totals}");
@@ -103,12 +103,12 @@ impl Desk {
     }
 }
 
-fn reference(held: &Reservation) -> ReservationRef {
+pub(super) fn reference(held: &Reservation) -> ReservationRef {
     ReservationRef { number: held.number, nonce: held.nonce }
 }
 
 /// Makes a payment ready for the checkout.
-async fn start(
+pub(super) async fn start(
     engine: &Engine,
     entry: &ScheduleEntry,
     name: &str,
@@ -124,7 +124,7 @@ async fn start(
     engine.pay(entry, purchase).await.map(|done| done.answer)
 }
 
-async fn confirm(
+pub(super) async fn confirm(
     engine: &Engine,
     name: &str,
     payment: &Payment,

@@ -9,6 +9,7 @@
 )]
 
 mod gateway;
+mod vanish;
 #[path = "../support/mod.rs"]
 mod support;
 

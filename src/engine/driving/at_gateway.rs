@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use super::{Drive, EngineError, NotYet};
+use super::{Drive, EngineError, NotYet, random};
 use crate::domain::money::Money;
 use crate::domain::payments::{Failure, Outcome, Payment};
 use crate::domain::schedule::ReservationStatus;
@@ -23,8 +23,8 @@ const CHECKOUT_LIFE: Seconds = Seconds::new(3_600);
 impl Drive<'_> {
     /// Tells whether money may still be taken for the reservation: it is `paying` by this payment, and its deadline is ahead.
     fn may_capture(&self, payment: &Payment) -> bool {
-        let Some(entry) = self.engine.schedule_by_number(payment.id.schedule) else { return false };
-        let (now, schedule) = (self.engine.now(), entry.read());
+        let Some(entry) = self.shared.schedule_by_number(payment.id.schedule) else { return false };
+        let (now, schedule) = (self.shared.clock.now(), entry.read());
         schedule.reservation(payment.reservation).is_some_and(|reservation| {
             reservation.status_at(now) == ReservationStatus::Paying && reservation.payment == Some(payment.id)
         })
@@ -109,7 +109,7 @@ impl Drive<'_> {
             Found::NotCaptured(NotCaptured::Expired) => {
                 declined("EXPIRED", "The payment was not confirmed in time.")
             }
-            Found::NoSuchOrder if payment.updated_at.plus(CHECKOUT_LIFE) <= self.engine.now() => {
+            Found::NoSuchOrder if payment.updated_at.plus(CHECKOUT_LIFE) <= self.shared.clock.now() => {
                 declined("NOT_FOUND_PAYMENT", "The gateway knows of no such payment.")
             }
             Found::NotCaptured(NotCaptured::Open) | Found::NoSuchOrder => Finding::Open(Why::UnderWay),
@@ -141,19 +141,19 @@ impl Drive<'_> {
     }
 
     fn gateway(&self) -> Result<Arc<dyn Gateway>, EngineError> {
-        self.engine.shared.till.gateway.clone().ok_or(EngineError::NoGateway)
+        self.shared.till.gateway.clone().ok_or(EngineError::NoGateway)
     }
 
     /// Waits for an answer of the gateway's, with a bounded number of others.
     async fn call<T>(&self, answer: impl Future<Output = T>) -> T {
         // It is never closed.
-        let _permit = self.engine.shared.till.drives.calls.acquire().await.ok();
+        let _permit = self.shared.till.drives.calls.acquire().await.ok();
         answer.await
     }
 
     /// Makes the key of one attempt: gateways answer a key that they know with what they answered first, errors included.
     fn attempt(&self, call: &str) -> IdempotencyKey {
-        let text = format!("{}-{call}-{:016x}", self.id, self.engine.random());
+        let text = format!("{}-{call}-{:016x}", self.id, random());
         IdempotencyKey::parse(&text).expect("some fifty letters, digits and hyphens")
     }
 }
