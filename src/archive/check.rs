@@ -3,6 +3,7 @@
 use rusqlite::{OptionalExtension, Row, params};
 
 use super::{Archive, ArchiveError, uint};
+use crate::books::Owed;
 use crate::domain::accounts::{Accounts, Carried, Kind};
 use crate::domain::ids::{ScheduleNumber, UserId};
 use crate::domain::money::Money;
@@ -22,6 +23,8 @@ pub struct Checked {
     pub payments: u64,
     /// Movements of accounts.
     pub transactions: u64,
+    /// Payments that were moved here though their money is owed: nobody would give it back.
+    pub owed: Owed,
 }
 
 impl Archive {
@@ -75,6 +78,7 @@ impl Archive {
             checked.schedules += 1;
             checked.reservations += reservations;
             checked.payments += payments;
+            checked.owed.count(&restored.payments, &restored.schedule);
             Ok(())
         })?;
         for (user, carried) in carried(world) {

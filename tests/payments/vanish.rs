@@ -6,12 +6,18 @@
 use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
 use onsale::domain::payments::{self, Method, Payment, State};
 use onsale::domain::schedule::{Caller, Command, Reservation, ReservationStatus};
-use onsale::engine::{Done, Engine, EngineError, Purchase, ScheduleEntry};
+use onsale::domain::money::Currency;
+use onsale::engine::{Done, Engine, EngineConfig, EngineError, Purchase, ScheduleEntry};
+use onsale::gateway::{
+    Answer, Cancel, CancelOutcome, Capture, CaptureOutcome, Find, Found, Gateway, NotCaptured, OrderId,
+    PaymentKey,
+};
 
 use super::gateway::{Desk, PATIENCE, confirm, reference, start};
 use super::support::{config, hold, key, open_with, user};
@@ -237,5 +243,58 @@ async fn a_payment_without_a_gateway_goes_on_when_somebody_finds_it_with_one() {
     let engine = Engine::open(desk.with(config(dir.path()), PATIENCE)).await.unwrap();
     comes(&engine, "the confirmation", || state_of(&engine, &payment) == State::Completed).await;
     desk.check(&engine, &["kim"]).await;
+    engine.close().await.unwrap();
+}
+
+/// A gateway whose client panics at the first capture, before it has sent anything.
+#[derive(Default)]
+struct Broken {
+    captures: AtomicU32,
+}
+
+impl Gateway for Broken {
+    fn name(&self) -> &'static str {
+        "broken"
+    }
+
+    fn takes(&self, _: Currency) -> bool {
+        true
+    }
+
+    fn confirm(&self, capture: Capture) -> Answer<'_, CaptureOutcome> {
+        let first = self.captures.fetch_add(1, Ordering::SeqCst) == 0;
+        Box::pin(async move {
+            assert!(!first, "a bug in a gateway's client");
+            CaptureOutcome::Captured { payment_key: capture.payment_key, transaction: None, approved_at: None }
+        })
+    }
+
+    fn find(&self, _: Find) -> Answer<'_, Found> {
+        Box::pin(std::future::ready(Found::NotCaptured(NotCaptured::Open)))
+    }
+
+    fn cancel(&self, _: Cancel) -> Answer<'_, CancelOutcome> {
+        Box::pin(std::future::ready(CancelOutcome::Cancelled { transaction: None }))
+    }
+
+    fn read_notice(&self, _: &[u8]) -> Option<OrderId> {
+        None
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_payment_whose_drive_panicked_goes_on_when_somebody_asks_for_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let gateway = Arc::new(Broken::default());
+    let settings = EngineConfig { gateway: Some(gateway), ..config(dir.path()) };
+    let (engine, entries) = open_with(settings, 2, 1).await;
+    let held = hold(&engine, &entries[0], "kim", &[1]).await.unwrap();
+    let payment = start(&engine, &entries[0], "kim", &held).await.unwrap();
+    let payment_key = PaymentKey::parse("k").unwrap();
+    let answered = confirm(&engine, "kim", &payment, &payment_key).await.unwrap();
+    assert_eq!(answered.state, State::Capturing, "its drive is gone, and whoever waited for it was let go");
+    let found = engine.find_payment(payment.id).await.unwrap().unwrap();
+    assert_eq!(found.state, State::Capturing);
+    comes(&engine, "the confirmation", || state_of(&engine, &payment) == State::Completed).await;
     engine.close().await.unwrap();
 }

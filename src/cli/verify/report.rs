@@ -170,6 +170,11 @@ impl Report {
     }
 
     pub(super) fn books(&mut self, checked: Result<Books, BooksError>) {
+        if let Ok(books) = &checked
+            && books.owed.payments > 0
+        {
+            self.note(format!("{}; the next start gives it back", books.owed));
+        }
         let told = |books: Books| {
             format!(
                 "{}, {}, {} ({} under way), {}",
@@ -192,6 +197,9 @@ impl Report {
     pub(super) fn archive_is_sound(&mut self, checked: Checked) {
         if checked == Checked::default() {
             return;
+        }
+        if checked.owed.payments > 0 {
+            return self.archive_damage(format!("{}; nothing gives back what is in the archive", checked.owed));
         }
         let outcome = Ok(format!(
             "{}, {}, {}, {}",

@@ -189,6 +189,22 @@ fn money_that_is_under_way_or_owed_keeps_it() {
 }
 
 #[test]
+fn money_that_is_owed_for_a_reservation_that_is_forgotten_keeps_it() {
+    let mut show = Show::open();
+    let hold = show.holds(START);
+    let payment = show.pays(hold, &PAID);
+    let begin = Command::BeginPayment { reservation: hold, caller: Caller::User(user()), payment };
+    show.does(&begin, START);
+    show.does(&Command::Confirm { reservation: hold, payment }, START);
+    show.does(&Command::Release { reservation: hold, caller: Caller::Admin }, START);
+    show.comes(plan().closes_at());
+    // Whatever happens next forgets what ended a day ago.
+    show.does(&Command::Block { seats: [Seat(3)].into() }, START.plus(Seconds::new(2 * 86_400)));
+    assert_eq!(show.schedule.reservation(hold), None);
+    assert_eq!(show.belongs(OVER), Err(Stays::Unsettled), "no such reservation is no refund");
+}
+
+#[test]
 fn the_image_has_no_keys_and_the_rooms_settings_as_they_were_last() {
     let mut show = Show::closed();
     let tuning = Tuning { active_max: Some(7), admit_per_minute: Some(Some(8)), paused: None };
