@@ -107,6 +107,7 @@ impl World {
                     return Err(ReplayError::Unlisted);
                 }
             }
+            Section::Replans(replans) => self.catalogue.restore_replans(replans),
             Section::Schedule(image) => {
                 let layout = self.layout(&image.venue).ok_or(ReplayError::NoVenue(image.number.0))?;
                 self.schedules.insert(image.number, image.restore(layout));

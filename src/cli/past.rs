@@ -316,9 +316,11 @@ pub(super) fn restore(snapshot: &Snapshot) -> Result<Start, PastError> {
                 Section::Catalogue(catalogue) => Some((Stream::Catalogue, catalogue.version())),
                 Section::Schedule(image) => Some((Stream::Schedule(image.number), image.version)),
                 // Parts of what comes before or next.
-                Section::People(..) | Section::UsersPart(_) | Section::Archived(_) | Section::Carried(..) => {
-                    None
-                }
+                Section::People(..)
+                | Section::UsersPart(_)
+                | Section::Archived(_)
+                | Section::Carried(..)
+                | Section::Replans(_) => None,
                 Section::WaitingRoom(image) => Some((Stream::WaitingRoom(image.number), image.version)),
                 Section::Accounts(image) => Some((Stream::Accounts(image.shard), image.version)),
                 Section::Payments(image) => Some((Stream::Payments(image.schedule), image.version)),

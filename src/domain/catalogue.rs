@@ -53,6 +53,18 @@ pub enum CatalogueEvent {
         /// What was moved.
         archived: Archived,
     },
+    /// A schedule is to have another plan: announced, so that a start finds what was begun. Where it is one of many, they are told in
+    /// one entry of the journal.
+    ReplanBegun {
+        /// Which schedule.
+        id: ScheduleId,
+        /// The plan that it is to have.
+        plan: Arc<Plan>,
+        /// The idempotency key that is kept once all of them are done; with the last.
+        key: Option<KeyUse>,
+    },
+    /// Every schedule has the plan that it was to have.
+    ReplansDone,
 }
 
 /// What the archive has of a schedule.
@@ -97,9 +109,31 @@ pub struct Catalogue {
     /// Those of the schedules that are in the archive, by number.
     archived: BTreeMap<ScheduleNumber, ScheduleId>,
     last_schedule: u32,
+    replans: Replans,
     keys: Keys<()>,
     version: u64,
     last_instant: Timestamp,
+}
+
+/// Plans that schedules are to have, and perhaps have already: what was announced isn't done before all of them have.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Replans {
+    /// In the order in which they were announced.
+    pub plans: Vec<(ScheduleId, Arc<Plan>)>,
+    /// The idempotency key whose effect they are.
+    pub key: Option<KeyUse>,
+}
+
+impl Replans {
+    /// Tells whether nothing is to be done.
+    pub fn is_empty(&self) -> bool {
+        self.plans.is_empty()
+    }
+
+    /// Returns the plan that a schedule is to have.
+    pub fn plan(&self, id: &str) -> Option<&Arc<Plan>> {
+        self.plans.iter().rev().find(|(of, _)| **of == *id).map(|(_, plan)| plan)
+    }
 }
 
 impl Default for Catalogue {
@@ -110,6 +144,7 @@ impl Default for Catalogue {
             schedules: BTreeMap::new(),
             archived: BTreeMap::new(),
             last_schedule: 0,
+            replans: Replans::default(),
             keys: Keys::new(CATALOGUE_KEYS_MAX),
             version: 0,
             last_instant: Timestamp::ZERO,
@@ -225,6 +260,11 @@ impl Catalogue {
                 listing.archived = Some(*archived);
                 self.archived.insert(listing.number, id.clone());
             }
+            CatalogueEvent::ReplanBegun { id, plan, key } => {
+                self.replans.plans.push((id.clone(), Arc::clone(plan)));
+                self.replans.key = *key;
+            }
+            CatalogueEvent::ReplansDone => self.replans = Replans::default(),
         }
         match key {
             Some(key) => self.keys.keep(key, self.version, at, ()),
@@ -266,6 +306,16 @@ impl Catalogue {
         self.keys.keep(key, version, at, ());
     }
 
+    /// Returns the plans that schedules are to have: what was begun and isn't done yet.
+    pub fn replans(&self) -> &Replans {
+        &self.replans
+    }
+
+    /// Restores what was begun; for a snapshot's reader.
+    pub fn restore_replans(&mut self, replans: Replans) {
+        self.replans = replans;
+    }
+
     fn schedules_of<'a>(&'a self, concert: &'a ConcertId) -> impl Iterator<Item = &'a Listing> {
         self.schedules.values().filter(move |listing| listing.concert == *concert)
     }
@@ -286,6 +336,7 @@ impl PartialEq for Catalogue {
             && self.concerts == other.concerts
             && self.schedules == other.schedules
             && self.last_schedule == other.last_schedule
+            && self.replans == other.replans
             && self.keys == other.keys
             && self.version == other.version
             && self.last_instant == other.last_instant

@@ -220,6 +220,10 @@ impl Message<Change> for CatalogueActor {
         if self.shared.journal.failure().is_some() {
             return Err(EngineError::JournalUnavailable);
         }
+        // What an earlier change had begun comes first: its key answers once it is done.
+        if let Err(error) = self.finish_replans(&By::Engine).await {
+            tracing::warn!(%error, "schedules don't have the plans yet that they are to have");
+        }
         let now = self.now();
         if let Some(key) = cause.key
             && let Some(found) = self.shared.catalogue().keys().find(key, now)
@@ -228,6 +232,9 @@ impl Message<Change> for CatalogueActor {
                 KeyFound::Reused => Err(EngineError::KeyReused),
                 KeyFound::Answered { .. } => Ok(repeated(&change)),
             };
+        }
+        if cause.key.is_some() && cause.key == self.shared.catalogue().replans().key {
+            return Err(EngineError::InProgress);
         }
         match change {
             CatalogueChange::PutVenue(venue) => {
@@ -421,38 +428,109 @@ impl CatalogueActor {
                 return Err(CatalogueRefusal::InUse(what).into());
             }
         }
+        // What is so already is left alone: its room keeps what an operator has tuned.
+        let replanned: Vec<_> =
+            replanned.into_iter().filter(|(id, _, plan)| self.is_another_plan(id, plan)).collect();
         // All or none: what a room would refuse is found before anything is changed.
         for (id, _, plan) in &replanned {
             let Some(entry) = self.shared.schedule(id) else { continue };
             let room = entry.room().read();
             room.decide(&self.configuration(plan), now.max(room.last_instant()))?;
         }
-        if events.is_empty() && cause.key.is_some() {
+        if !replanned.is_empty() && !self.shared.catalogue().replans().is_empty() {
+            return Err(EngineError::NotReady);
+        }
+
+        // The key belongs to the last event: here to the announcement of what is done below, which keeps it when that is done.
+        let announced = self.announce(replanned, &mut events, cause.clone());
+        if events.is_empty() && announced.key.is_some() {
             events.push(CatalogueEvent::KeyKept);
         }
         if !events.is_empty() {
-            let started = self.append(events, created, now, cause.clone()).await?;
+            let started = self.append(events, created, now, announced).await?;
             for entry in started {
                 start_schedule(&self.supervisor, &self.shared, &entry).await;
                 let plan = Arc::clone(entry.read().plan());
                 self.configure_room(&entry, &plan, &cause.by).await?;
             }
         }
-        for (id, concert, plan) in replanned {
-            let Some(entry) = self.shared.schedule(&id) else { continue };
-            let replan = Command::Replan { concert, plan: Arc::clone(&plan) };
-            let replanned = Cause { by: cause.by.clone(), key: None };
-            // A crash between the two loses no place: a room is shut last, and set up first, since it may refuse
-            // another order.
-            if plan.policy.queue.is_none() {
-                ask(&entry, replan, replanned).await?;
-                self.configure_room(&entry, &plan, &cause.by).await?;
-            } else {
-                self.configure_room(&entry, &plan, &cause.by).await?;
-                ask(&entry, replan, replanned).await?;
+        self.finish_replans(&cause.by).await.map_err(|error| {
+            tracing::warn!(%error, "what was announced isn't done yet: the next change goes on with it, or the next start");
+            EngineError::OutcomeUnknown
+        })
+    }
+
+    fn is_another_plan(&self, id: &ScheduleId, plan: &Plan) -> bool {
+        self.shared.schedule(id).is_some_and(|entry| {
+            let settings = Settings::of(plan, self.shared.limits.keys_max);
+            **entry.read().plan() != *plan || entry.room().read().configured() != settings.as_ref()
+        })
+    }
+
+    /// Adds the announcements of new plans to what a change brings, and returns the cause of its events: without the key, where that is to
+    /// be kept once the plans are followed.
+    fn announce(
+        &self,
+        replanned: Vec<(ScheduleId, ConcertId, Arc<Plan>)>,
+        events: &mut Vec<CatalogueEvent>,
+        cause: Cause,
+    ) -> Cause {
+        if replanned.is_empty() {
+            return cause;
+        }
+        let last = replanned.len() - 1;
+        let begun = replanned.into_iter().enumerate().map(|(index, (id, _, plan))| {
+            let key = cause.key.filter(|_| index == last);
+            CatalogueEvent::ReplanBegun { id, plan, key }
+        });
+        events.extend(begun);
+        Cause { by: cause.by, key: None }
+    }
+
+    /// Gives every schedule the plan that it is to have, and says so. What is done already is done again and changes nothing; what can't
+    /// be done now is left for the next change, or the next start.
+    async fn finish_replans(&self, by: &By) -> Result<(), EngineError> {
+        let catalogue = self.shared.catalogue();
+        let replans = catalogue.replans();
+        if replans.is_empty() {
+            return Ok(());
+        }
+        for (id, plan) in &replans.plans {
+            // One that was removed or archived meanwhile has no plan to follow.
+            if let Some(entry) = self.shared.schedule(id) {
+                self.replan(&entry, plan, by).await?;
             }
         }
-        Ok(())
+        let done = vec![CatalogueEvent::ReplansDone];
+        let cause = Cause { by: by.clone(), key: replans.key };
+        self.append(done, Vec::new(), self.now(), cause).await.map(drop)
+    }
+
+    async fn replan(
+        &self,
+        entry: &Arc<ScheduleEntry>,
+        plan: &Arc<Plan>,
+        by: &By,
+    ) -> Result<(), EngineError> {
+        let replan = Command::Replan { concert: entry.concert().clone(), plan: Arc::clone(plan) };
+        let cause = Cause { by: by.clone(), key: None };
+        // A crash between the two loses no place: a room is shut last, and set up first.
+        let configured = if plan.policy.queue.is_none() {
+            ask(entry, replan, cause).await?;
+            self.configure_room(entry, plan, by).await
+        } else {
+            let configured = self.configure_room(entry, plan, by).await;
+            ask(entry, replan, cause).await?;
+            configured
+        };
+        match configured {
+            // Someone has come in since it was looked at, and the order of those who wait stands.
+            Err(EngineError::RoomRefused(refusal)) => {
+                tracing::warn!(schedule = entry.number().0, ?refusal, "a waiting room keeps its settings");
+                Ok(())
+            }
+            configured => configured,
+        }
     }
 
     fn configuration(&self, plan: &Plan) -> waiting_room::Command {

@@ -95,6 +95,7 @@ impl Engine {
                     | Section::UsersPart(_)
                     | Section::Users(_)
                     | Section::Archived(_)
+                    | Section::Replans(_)
                     | Section::Carried(..) => {
                         world.restore(section).map_err(|source| CutError::Replay { position, source })?;
                     }

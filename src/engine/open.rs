@@ -14,11 +14,13 @@ use super::shared::{Shared, SharedParts, prices_of};
 use super::{Engine, EngineConfig};
 use crate::archive::{Archive, ArchiveError};
 use crate::clock::{Clock, Stopwatch};
+use crate::domain::catalogue::CatalogueEvent;
+use crate::domain::cause::{By, Cause};
 use crate::domain::concert::Prices;
 use crate::domain::schedule::{Command, Event, Limits, Schedule};
 use crate::domain::time::Timestamp;
 use crate::domain::waiting_room::draw::Seed;
-use crate::domain::waiting_room::{self, Settings, Tuning, WaitingRoom};
+use crate::domain::waiting_room::{self, Settings, WaitingRoom};
 use crate::journal::snapshot::{self, SnapshotError};
 use crate::journal::{
     CommitError, CommitStats, Entry, EntryTooLarge, Hooks, Journal, OpenError, Position, ReadError, Records,
@@ -227,6 +229,7 @@ struct Bridge<'a> {
 impl Bridge<'_> {
     async fn cross(&self, world: &mut World, clock: &dyn Clock) -> Result<(), EngineOpenError> {
         let World { catalogue, schedules, rooms, .. } = world;
+        let replans = catalogue.replans().clone();
         for schedule in schedules.values_mut() {
             let prices = || {
                 prices_of(catalogue, schedule.concert(), schedule.layout())
@@ -246,6 +249,14 @@ impl Bridge<'_> {
                 }
             }
             due(schedule, ready, &prices, &mut entries);
+            // An import that was begun is finished before anyone asks.
+            if let Some(plan) = replans.plan(schedule.id()) {
+                let replan = Command::Replan { concert: schedule.concert().clone(), plan: Arc::clone(plan) };
+                if let Ok(Some(event)) = schedule.decide(&replan, ready.max(schedule.last_instant())) {
+                    happen(schedule, &event, ready, &mut entries);
+                }
+                due(schedule, ready, &prices, &mut entries);
+            }
             let settings = Settings::of(schedule.plan(), self.limits.keys_max);
             if settings.is_some() || rooms.contains_key(&schedule.number()) {
                 let number = schedule.number();
@@ -255,6 +266,18 @@ impl Bridge<'_> {
             for records in entries.into_iter().filter(|records| !records.is_empty()) {
                 let done = Box::new(|_| {});
                 self.journal.reserve().await?.send(Entry { records, done });
+            }
+        }
+        if !replans.is_empty() {
+            let (at, cause) = (clock.now().max(catalogue.last_instant()), Cause { by: By::Engine, key: replans.key });
+            catalogue.apply(&CatalogueEvent::ReplansDone, at, replans.key);
+            let mut entries = Vec::new();
+            push(&mut entries, |bytes| {
+                let done = &CatalogueEvent::ReplansDone;
+                record::encode_catalogue_event(bytes, catalogue.version(), at, cause, done);
+            });
+            for records in entries {
+                self.journal.reserve().await?.send(Entry { records, done: Box::new(|_| {}) });
             }
         }
         self.journal.barrier().await?;
@@ -273,19 +296,10 @@ impl Bridge<'_> {
         let at = ready.max(room.last_instant());
         let mut commands = vec![waiting_room::Command::BridgeOutage { down_since: self.down_since }];
         if room.configured() != settings.as_ref() {
-            let policy = |settings: Option<&Settings>| settings.map(|settings| settings.policy.clone());
-            let same = policy(room.configured()) == policy(settings.as_ref());
+            let kept = settings.as_ref().and_then(|settings| room.kept_tuning(settings));
             let settings = settings.map(Box::new);
             commands.push(waiting_room::Command::Configure { settings, seed: random_seed() });
-            // What was tuned stands where the plan is the same and only the limits are others.
-            if let (true, Some(tuned)) = (same, policy(room.settings())) {
-                let (active_max, admit_per_minute) = (Some(tuned.active_max), Some(tuned.admit_per_minute));
-                commands.push(waiting_room::Command::Tune(Tuning {
-                    active_max,
-                    admit_per_minute,
-                    paused: None,
-                }));
-            }
+            commands.extend(kept.map(waiting_room::Command::Tune));
         }
         for command in commands {
             match room.decide(&command, at) {

@@ -193,6 +193,17 @@ impl RoomActor {
                 KeyFound::Answered { answer, .. } => Ok(RoomActed { answer: *answer, replayed: true }),
             };
         }
+        let kept_tuning = match &act.command {
+            Command::Configure { settings: Some(settings), .. } => self.state.kept_tuning(settings),
+            Command::Configure { settings: None, .. }
+            | Command::Tune(_)
+            | Command::Follow(_)
+            | Command::Join { .. }
+            | Command::Leave { .. }
+            | Command::Claim { .. }
+            | Command::Finish { .. }
+            | Command::BridgeOutage { .. } => None,
+        };
         let Some(event) = self.state.decide(&act.command, now)? else {
             // It is so already: the key is all that is new.
             let kept = Event::KeyKept { ticket: self.named(&act.command) };
@@ -204,6 +215,12 @@ impl RoomActor {
         };
         self.happen(event.clone(), now, act.cause.clone(), draft);
         let answer = self.state.answer(&event);
+        // In the same entry, before anyone is let in by settings that nobody wanted.
+        if let Some(kept) = kept_tuning
+            && let Some(tuned) = self.state.decide(&Command::Tune(kept), now)?
+        {
+            self.happen(tuned, now, Cause { by: act.cause.by.clone(), key: None }, draft);
+        }
         // Whoever ends a pass admits the next in the same step.
         self.apply_due(now, draft);
         Ok(RoomActed { answer, replayed: false })

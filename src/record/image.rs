@@ -8,11 +8,11 @@ use super::money::{AccountsImageWire, CarriedWire, PaymentsImageWire};
 use super::room::{PeopleWire, RoomImageWire};
 use super::users::{UsersImageWire, UsersPartWire};
 use super::wire::{
-    ArchivedWire, ConcertWire, CreationWire, PlanWire, PricesWire, VenueWire, instant_in, instant_out,
-    seats_in, seats_out, user_id,
+    ArchivedWire, ConcertWire, CreationWire, PlanWire, PricesWire, VenueWire, instant_in, instant_out, key_in,
+    key_out, seats_in, seats_out, user_id,
 };
 use crate::domain::accounts::{AccountsImage, CarriedImage, Shard};
-use crate::domain::catalogue::{Archived, Catalogue, CatalogueEvent};
+use crate::domain::catalogue::{Archived, Catalogue, CatalogueEvent, Replans};
 use crate::domain::ids::{ConcertId, ScheduleId};
 use crate::domain::ids::{PaymentId, ReservationNumber, ScheduleNumber, UserId};
 use crate::domain::keys::KeyUse;
@@ -52,6 +52,8 @@ pub enum Section {
     Archived(BTreeMap<ScheduleNumber, Archived>),
     /// What the accounts of a shard carry forward from the archive; the shard comes after it.
     Carried(Shard, Vec<(UserId, CarriedImage)>),
+    /// Which plans schedules are to have: it comes after the catalogue.
+    Replans(Replans),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -68,6 +70,27 @@ enum SectionWire<'a> {
     Users(Box<UsersImageWire>),
     Archived(Vec<(u32, ArchivedWire)>),
     Carried(CarriedWire),
+    Replans(ReplansWire),
+}
+
+/// The plans that schedules are to have, by id, and the key whose effect they are.
+#[derive(Serialize, Deserialize)]
+struct ReplansWire(Vec<(String, PlanWire)>, Option<(u128, u128)>);
+
+impl ReplansWire {
+    fn from_domain(replans: &Replans) -> Self {
+        let plans = replans.plans.iter().map(|(id, plan)| (id.to_string(), PlanWire::from_domain(plan)));
+        Self(plans.collect(), replans.key.map(key_out))
+    }
+
+    fn into_domain(self) -> Read<Replans> {
+        let plan = |(id, plan): (String, PlanWire)| {
+            let id = ScheduleId::parse(&id).map_err(|_| DecodeError::Value("a schedule id"))?;
+            Ok((id, Arc::new(plan.into_domain())))
+        };
+        let plans = self.0.into_iter().map(plan).collect::<Read<Vec<_>>>()?;
+        Ok(Replans { plans, key: self.1.map(key_in) })
+    }
 }
 
 type KeyWire<A> = (u128, u128, u64, u64, A);
@@ -122,14 +145,18 @@ enum AnswerWire {
     Schedule { sale: u8, counts: [u32; 4], plan: Box<PlanWire>, seats_version: u64 },
 }
 
-/// Writes the catalogue's sections, one after the other: itself, then which schedules are in the archive, where any are.
+/// Writes the catalogue's sections, one after the other: itself, then which schedules are in the archive, where any are, and what
+/// was begun and isn't done.
 pub fn encode_catalogue(catalogue: &Catalogue) -> impl Iterator<Item = Vec<u8>> + use<> {
     let archived = catalogue.archived();
     let archived: Vec<_> =
         archived.map(|(number, _, archived)| (number.0, ArchivedWire::from_domain(archived))).collect();
     let archived = (!archived.is_empty()).then_some(SectionWire::Archived(archived));
+    let replans = catalogue.replans();
+    let replans =
+        (!replans.is_empty()).then(|| SectionWire::Replans(ReplansWire::from_domain(replans)));
     let listed = SectionWire::Catalogue(catalogue_image(catalogue));
-    std::iter::once(listed).chain(archived).map(|section| encode(&section))
+    std::iter::once(listed).chain(archived).chain(replans).map(|section| encode(&section))
 }
 
 fn catalogue_image(catalogue: &Catalogue) -> CatalogueImageWire {
@@ -242,6 +269,7 @@ pub fn decode_section(bytes: &[u8]) -> Result<Section, DecodeError> {
         SectionWire::Carried(carried) => {
             carried.into_domain().map(|(shard, accounts)| Section::Carried(shard, accounts))
         }
+        SectionWire::Replans(replans) => replans.into_domain().map(Section::Replans),
     }
 }
 

@@ -192,7 +192,7 @@ pub fn encode_catalogue_event(
 }
 
 fn encode_record(bytes: &mut Vec<u8>, version: u64, at: Timestamp, cause: &Cause, fact: wire::FactWire<'_>) {
-    let key = cause.key.map(|key| (key.digest, key.fingerprint));
+    let key = cause.key.map(wire::key_out);
     let by = wire::ByWire::from_domain(&cause.by);
     let record = wire::RecordWire { version, at: at.as_millis(), by, key, fact };
     codec().serialize_into(bytes, &record).expect("writing to memory doesn't fail");
@@ -222,7 +222,7 @@ pub fn decode(bytes: &[u8]) -> Result<Record, DecodeError> {
         version: record.version,
         at: Timestamp::from_millis(record.at),
         by: record.by.into_domain()?,
-        key: record.key.map(|(digest, fingerprint)| KeyUse { digest, fingerprint }),
+        key: record.key.map(wire::key_in),
         fact,
     })
 }

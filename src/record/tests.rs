@@ -7,6 +7,7 @@ use std::sync::Arc;
 use proptest::prelude::*;
 
 use super::*;
+use crate::recovery::World;
 use crate::domain::catalogue::{Archived, Catalogue};
 use crate::domain::concert::{Concert, PricedGrade, Prices};
 use crate::domain::ids::{
@@ -195,6 +196,9 @@ fn catalogue_events() -> Vec<CatalogueEvent> {
         CatalogueEvent::ConcertRemoved(concert().id),
         CatalogueEvent::ScheduleUnlisted(creation().id),
         CatalogueEvent::KeyKept,
+        CatalogueEvent::ReplanBegun { id: creation().id, plan: creation().plan, key: None },
+        CatalogueEvent::ReplanBegun { id: creation().id, plan: creation().plan, key: Some(KEY) },
+        CatalogueEvent::ReplansDone,
     ]
 }
 
@@ -208,6 +212,8 @@ fn catalogue_kind(event: &CatalogueEvent) -> usize {
         CatalogueEvent::ScheduleUnlisted(_) => 5,
         CatalogueEvent::KeyKept => 6,
         CatalogueEvent::ScheduleArchived { .. } => 7,
+        CatalogueEvent::ReplanBegun { .. } => 8,
+        CatalogueEvent::ReplansDone => 9,
     }
 }
 
@@ -366,7 +372,8 @@ fn every_kind_of_fact_is_among_the_samples() {
     assert_eq!(kinds, (0..=18).collect::<Vec<_>>());
     let mut kinds: Vec<usize> = catalogue_events().iter().map(catalogue_kind).collect();
     kinds.sort_unstable();
-    assert_eq!(kinds, (0..=7).collect::<Vec<_>>());
+    kinds.dedup();
+    assert_eq!(kinds, (0..=9).collect::<Vec<_>>());
     let kinds: Vec<usize> = room::events().iter().map(room::kind).collect();
     assert_eq!(kinds, (0..=12).collect::<Vec<_>>());
     money::check_that_every_kind_is_there();
@@ -527,6 +534,21 @@ fn what_is_in_the_archive_is_read_as_it_was_written_and_is_listed() {
     assert_eq!(read.archived().collect::<Vec<_>>(), catalogue.archived().collect::<Vec<_>>());
     let unlisted = BTreeMap::from([(ScheduleNumber(3), ARCHIVED)]);
     assert!(!(**listed).clone().restore_archived(&unlisted));
+}
+
+#[test]
+fn what_was_begun_and_is_not_done_is_read_as_it_was_written() {
+    let mut catalogue = catalogue_with_archive();
+    let (id, plan, key) = (creation().id, creation().plan, Some(KeyUse { digest: 77, fingerprint: 78 }));
+    catalogue.apply(&CatalogueEvent::ReplanBegun { id, plan, key }, catalogue.last_instant(), None);
+    let mut read = World::default();
+    for section in encode_catalogue(&catalogue) {
+        read.restore(decode_section(&section).unwrap()).unwrap();
+    }
+    assert!(read.catalogue == catalogue);
+    assert_eq!((read.catalogue.replans().plans.len(), read.catalogue.replans().key), (1, key));
+    catalogue.apply(&CatalogueEvent::ReplansDone, catalogue.last_instant(), key);
+    assert!(catalogue.replans().is_empty());
 }
 
 #[test]

@@ -17,6 +17,7 @@ use crate::domain::concert::{Concert, PricedGrade, Prices};
 use crate::domain::ids::{
     ConcertId, GradeName, PaymentId, ReservationNumber, ScheduleId, ScheduleNumber, SeatId, UserId, VenueId,
 };
+use crate::domain::keys::KeyUse;
 use crate::domain::money::{Currency, Money};
 use crate::domain::schedule::policy::{Casting, Plan, Policy, QueueOrder, QueuePolicy};
 use crate::domain::schedule::{Creation, Event, Limits};
@@ -82,6 +83,8 @@ pub(super) enum CatalogueEventWire {
     ScheduleUnlisted(String),
     KeyKept,
     ScheduleArchived { id: String, archived: ArchivedWire },
+    ReplanBegun { id: String, plan: Box<PlanWire>, key: Option<(u128, u128)> },
+    ReplansDone,
 }
 
 /// The versions of the schedule and of its payments, and whether its sale ever opened.
@@ -297,6 +300,14 @@ pub(super) fn money(minor: u64) -> Read<Money> {
     Money::new(minor).ok_or(DecodeError::Value("an amount"))
 }
 
+pub(super) fn key_out(key: KeyUse) -> (u128, u128) {
+    (key.digest, key.fingerprint)
+}
+
+pub(super) fn key_in((digest, fingerprint): (u128, u128)) -> KeyUse {
+    KeyUse { digest, fingerprint }
+}
+
 impl CatalogueEventWire {
     pub(super) fn from_domain(event: &CatalogueEvent) -> Self {
         match event {
@@ -314,6 +325,12 @@ impl CatalogueEventWire {
             CatalogueEvent::ScheduleArchived { id, archived } => {
                 Self::ScheduleArchived { id: id.to_string(), archived: ArchivedWire::from_domain(*archived) }
             }
+            CatalogueEvent::ReplanBegun { id, plan, key } => Self::ReplanBegun {
+                id: id.to_string(),
+                plan: Box::new(PlanWire::from_domain(plan)),
+                key: key.map(key_out),
+            },
+            CatalogueEvent::ReplansDone => Self::ReplansDone,
         }
     }
 
@@ -333,6 +350,12 @@ impl CatalogueEventWire {
             Self::ScheduleArchived { id, archived } => {
                 CatalogueEvent::ScheduleArchived { id: schedule_id(&id)?, archived: archived.into_domain() }
             }
+            Self::ReplanBegun { id, plan, key } => CatalogueEvent::ReplanBegun {
+                id: schedule_id(&id)?,
+                plan: Arc::new(plan.into_domain()),
+                key: key.map(key_in),
+            },
+            Self::ReplansDone => CatalogueEvent::ReplansDone,
         })
     }
 }

@@ -89,12 +89,26 @@ impl WaitingRoom {
         if reordered && self.drawn.is_none() && self.waiting() > 0 {
             return Err(Refusal::OrderFixed);
         }
-        if self.settings.as_ref() == Some(settings) && self.configured.as_ref() == Some(settings) {
+        // The same again says nothing new: what was tuned since stands.
+        if self.configured() == Some(settings) {
             return Ok(None);
         }
         let draws = order == QueueOrder::Shuffle && self.drawn.is_none() && self.seed.is_none();
         let settings = Some(Box::new(settings.clone()));
         Ok(Some(Event::Configured { settings, seed: draws.then_some(seed) }))
+    }
+
+    /// Returns what an administrator has tuned and new settings don't change: it is tuned again, right behind them.
+    pub fn kept_tuning(&self, settings: &Settings) -> Option<Tuning> {
+        let (tuned, before) = (&self.settings.as_ref()?.policy, &self.configured()?.policy);
+        let (new, mut kept) = (&settings.policy, Tuning::default());
+        if new.active_max == before.active_max && tuned.active_max != new.active_max {
+            kept.active_max = Some(tuned.active_max);
+        }
+        if new.admit_per_minute == before.admit_per_minute && tuned.admit_per_minute != new.admit_per_minute {
+            kept.admit_per_minute = Some(tuned.admit_per_minute);
+        }
+        (kept != Tuning::default()).then_some(kept)
     }
 
     fn tune(&self, tuning: Tuning) -> Decision {

@@ -198,6 +198,10 @@ pub fn of_catalogue(event: &CatalogueEvent) -> EventDocument {
             ("ScheduleUnlisted", format!("schedules/{id}"), json!({"scheduleId": id.as_str()}))
         }
         CatalogueEvent::KeyKept => ("KeyKept", "catalogue".to_owned(), json!({})),
+        CatalogueEvent::ReplanBegun { id, .. } => {
+            ("ScheduleReplanBegun", format!("schedules/{id}"), json!({"scheduleId": id.as_str()}))
+        }
+        CatalogueEvent::ReplansDone => ("ScheduleReplansDone", "catalogue".to_owned(), json!({})),
         CatalogueEvent::ScheduleArchived { id, .. } => {
             ("ScheduleArchived", format!("schedules/{id}"), json!({"scheduleId": id.as_str()}))
         }

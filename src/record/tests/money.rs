@@ -231,7 +231,8 @@ fn a_damaged_section_of_money_is_refused_or_is_another_one_and_never_a_panic() {
                     | Section::WaitingRoom(_)
                     | Section::UsersPart(_)
                     | Section::Users(_)
-                    | Section::Archived(_),
+                    | Section::Archived(_)
+                    | Section::Replans(_),
                 )
                 | Err(_) => {}
             }

@@ -131,6 +131,7 @@ fn read(sections: impl Iterator<Item = Vec<u8>>) -> RoomImage {
             | Section::UsersPart(_)
             | Section::Users(_)
             | Section::Archived(_)
+            | Section::Replans(_)
             | Section::Carried(..) => panic!("another section"),
         }
     }

@@ -70,6 +70,7 @@ fn read(sections: impl Iterator<Item = Vec<u8>>) -> UsersImage {
             | Section::Accounts(_)
             | Section::Payments(_)
             | Section::Archived(_)
+            | Section::Replans(_)
             | Section::Carried(..) => panic!("another section"),
         }
     }

@@ -452,7 +452,7 @@ impl Naive {
         {
             return Err(Refusal::OrderFixed);
         }
-        if self.settings.as_ref() == Some(settings) && self.configured.as_ref() == Some(settings) {
+        if self.settings.is_some() && self.configured.as_ref() == Some(settings) {
             return Ok(None);
         }
         let seed = Some(seed).filter(|_| shuffles && self.drawn.is_none() && self.seed.is_none());

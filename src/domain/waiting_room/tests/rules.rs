@@ -480,14 +480,29 @@ fn the_gate_says_whether_it_is_worth_entering_or_waiting() {
 }
 
 #[test]
-fn configuring_the_same_again_does_nothing_but_undo_a_tuning() {
+fn configuring_the_same_again_does_nothing_and_what_was_tuned_stands() {
     let mut foyer = Foyer::open_to("ann bob cat");
     assert_eq!(foyer.reconfigure(|_| ()), Ok(None));
     foyer.tune(only(3)).unwrap();
-    assert_eq!(foyer.room.overview().active_max, 3);
-    assert!(matches!(foyer.reconfigure(|_| ()), Ok(Some(Event::Configured { .. }))));
-    assert_eq!((foyer.room.overview().active_max, foyer.inside()), (2, "ann bob cat".to_owned()));
     assert_eq!(foyer.reconfigure(|_| ()), Ok(None));
+    assert_eq!((foyer.room.overview().active_max, foyer.inside()), (3, "ann bob cat".to_owned()));
+}
+
+#[test]
+fn what_was_tuned_is_kept_where_new_settings_do_not_change_it() {
+    let mut foyer = Foyer::open();
+    let settings = |foyer: &Foyer| foyer.room.configured().unwrap().clone();
+    let before = settings(&foyer);
+    assert_eq!(foyer.room.kept_tuning(&before), None, "nothing was tuned");
+    foyer.tune(Tuning { active_max: Some(7), admit_per_minute: Some(Some(5)), paused: Some(true) }).unwrap();
+    let kept = Tuning { active_max: Some(7), admit_per_minute: Some(Some(5)), paused: None };
+    assert_eq!(foyer.room.kept_tuning(&before), Some(kept), "a pause stands by itself");
+    let mut wider = before.clone();
+    wider.policy.active_max += 1;
+    assert_eq!(foyer.room.kept_tuning(&wider), Some(Tuning { active_max: None, ..kept }));
+    let mut paced = wider.clone();
+    paced.policy.admit_per_minute = Some(1);
+    assert_eq!(foyer.room.kept_tuning(&paced), None);
 }
 
 #[test]
