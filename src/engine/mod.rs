@@ -159,6 +159,11 @@ impl Engine {
             "onsale_gateway_surprises_total",
             "Confirmed reservations whose money was given back at the gateway, not by this engine"
         );
+        describe_counter!("onsale_drives_broken_total", "Payments whose drive panicked, each a bug");
+        describe_counter!(
+            "onsale_drives_found_total",
+            "Payments that nobody drove though something was left to do"
+        );
         describe_counter!("onsale_queue_joins_total", "Places taken in waiting rooms");
         describe_counter!("onsale_queue_admissions_total", "Users let in from waiting rooms");
         describe_counter!("onsale_queue_ends_total", "Places that ended, by reason");
