@@ -47,7 +47,7 @@ pub use open::EngineOpenError;
 pub use passes::Pass;
 pub use room::RoomEntry;
 pub use room_actor::RoomActed;
-pub use schedule::{DELTAS_MAX, Delta, ScheduleEntry};
+pub use schedule::{DELTAS_MAX, Delta, ScheduleEntry, SeatsMark};
 pub use schedule_actor::Acted;
 pub use snapshots::SnapshotFailed;
 
@@ -321,7 +321,9 @@ impl Engine {
     pub fn read_pass(&self, entry: &ScheduleEntry, user: &str, text: &str) -> Option<Pass> {
         let now = self.now();
         let pass = self.shared.passes.read(entry.number(), user, text, now)?;
-        self.show_life(entry, pass.ticket);
+        if entry.room().admits(pass, now) {
+            self.show_life(entry, pass.ticket);
+        }
         Some(pass)
     }
 

@@ -11,6 +11,7 @@ use dashmap::DashMap;
 use kameo::actor::ActorRef;
 use tokio::sync::watch;
 
+use super::passes::Pass;
 use super::rate::Rate;
 use super::room_actor::RoomActor;
 use crate::domain::cause::Cause;
@@ -32,6 +33,8 @@ pub(super) struct RoomHappened {
 /// A pass that is active, as the hot path sees it.
 #[derive(Debug)]
 struct ActivePass {
+    /// When the place was taken, as the pass says: a ticket's number alone may be another's after a backup was restored.
+    issued_at: Timestamp,
     expires_at: Timestamp,
     /// Until when a sign of life must come; none is awaited where it has.
     claim_by: Option<Timestamp>,
@@ -60,7 +63,7 @@ impl RoomEntry {
             actor: OnceLock::new(),
             durable: RwLock::new(WaitingRoom::new(ScheduleNumber(0))),
         };
-        entry.admit(room.actives());
+        entry.admit(&room, room.actives());
         *entry.durable.write().unwrap_or_else(PoisonError::into_inner) = room;
         entry
     }
@@ -98,6 +101,12 @@ impl RoomEntry {
     /// Tells whether a place is at the seats at `now`.
     pub fn is_active(&self, ticket: Ticket, now: Timestamp) -> bool {
         self.passes.get(&ticket).is_some_and(|pass| pass.is_active(now))
+    }
+
+    /// Tells whether a pass lets its holder to the seats at `now`.
+    pub fn admits(&self, pass: Pass, now: Timestamp) -> bool {
+        let active = self.passes.get(&pass.ticket);
+        active.is_some_and(|active| active.issued_at == pass.issued_at && active.is_active(now))
     }
 
     /// Notes a sign of life of an active place; returns whether it is the first, which the actor is to be told.
@@ -205,7 +214,7 @@ impl RoomEntry {
                 &[]
             }
             Event::OutageBridged { .. } => {
-                self.admit(room.actives());
+                self.admit(room, room.actives());
                 &[]
             }
             Event::Configured { .. }
@@ -218,10 +227,11 @@ impl RoomEntry {
             | Event::PlacesExpired { .. }
             | Event::KeyKept { .. } => &[],
         };
-        self.admit(admitted.iter().filter_map(|ticket| {
+        let passes = admitted.iter().filter_map(|ticket| {
             let (expires_at, claim_by) = room.pass(*ticket)?;
             Some((*ticket, expires_at, claim_by))
-        }));
+        });
+        self.admit(room, passes);
         for ticket in admitted {
             let joined_at = room.joined_at(*ticket).expect("who was just admitted has a place");
             let waited = std::time::Duration::from_millis(at.millis_since(joined_at));
@@ -235,10 +245,15 @@ impl RoomEntry {
         rate.admit(count, room.active(), paced);
     }
 
-    fn admit(&self, passes: impl Iterator<Item = (Ticket, Timestamp, Option<Timestamp>)>) {
+    fn admit(
+        &self,
+        room: &WaitingRoom,
+        passes: impl Iterator<Item = (Ticket, Timestamp, Option<Timestamp>)>,
+    ) {
         for (ticket, expires_at, claim_by) in passes {
+            let issued_at = room.joined_at(ticket).expect("who is active has a place");
             let alive = AtomicBool::new(self.is_alive(ticket));
-            self.passes.insert(ticket, ActivePass { expires_at, claim_by, alive });
+            self.passes.insert(ticket, ActivePass { issued_at, expires_at, claim_by, alive });
         }
     }
 }

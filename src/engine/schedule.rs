@@ -25,11 +25,27 @@ use crate::domain::waiting_room::{Gate, WaitingRoom};
 /// How many changes of a seat map are kept for those who follow it; who falls further behind starts anew.
 pub const DELTAS_MAX: usize = 1_024;
 
+/// What a seat map is known by: its version, and the sum of what it says. The version alone isn't enough, since an engine
+/// that began from a restored backup comes to the same versions with other seats.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SeatsMark {
+    /// The map's version.
+    pub version: u64,
+    /// The sum of its statuses.
+    pub sum: u64,
+}
+
+impl SeatsMark {
+    fn of(schedule: &Schedule) -> Self {
+        Self { version: schedule.seats_version(), sum: schedule.seats_sum() }
+    }
+}
+
 /// One change of a seat map.
 #[derive(Debug)]
 pub struct Delta {
-    /// The map's version with this change: one more than the last.
-    pub version: u64,
+    /// The map with this change: its version is one more than the last.
+    pub mark: SeatsMark,
     /// The seats whose status changed.
     pub seats: Box<[(Seat, SeatStatus)]>,
     /// The change as it is sent, made by the first who sends it and shared by all.
@@ -54,6 +70,27 @@ pub(super) struct Happened {
     pub cause: Cause,
 }
 
+/// The last changes of a seat map, without a gap.
+struct Trail {
+    /// The map before the first of them.
+    base: SeatsMark,
+    deltas: VecDeque<Arc<Delta>>,
+}
+
+impl Trail {
+    fn latest(&self) -> SeatsMark {
+        self.deltas.back().map_or(self.base, |delta| delta.mark)
+    }
+
+    /// Returns the map at a version, if the changes lead to it or away from it.
+    fn at(&self, version: u64) -> Option<SeatsMark> {
+        match usize::try_from(version.checked_sub(self.base.version)?).ok()?.checked_sub(1) {
+            None => Some(self.base),
+            Some(index) => self.deltas.get(index).map(|delta| delta.mark),
+        }
+    }
+}
+
 /// A schedule's durable state, and its actor. One that was read from the archive has none, and never changes.
 pub struct ScheduleEntry {
     id: ScheduleId,
@@ -62,7 +99,8 @@ pub struct ScheduleEntry {
     layout: Arc<Layout>,
     durable: RwLock<Schedule>,
     durable_version: AtomicU64,
-    deltas: Mutex<VecDeque<Arc<Delta>>>,
+    trail: Mutex<Trail>,
+    layout_sum: OnceLock<u32>,
     seats_version: watch::Sender<u64>,
     gate: watch::Sender<Gate>,
     room: RoomEntry,
@@ -86,8 +124,9 @@ impl ScheduleEntry {
             seats_version: watch::Sender::new(schedule.seats_version()),
             gate: watch::Sender::new(gate_of(&schedule)),
             room: RoomEntry::new(room),
+            trail: Mutex::new(Trail { base: SeatsMark::of(&schedule), deltas: VecDeque::new() }),
+            layout_sum: OnceLock::new(),
             durable: RwLock::new(schedule),
-            deltas: Mutex::new(VecDeque::new()),
             actor: OnceLock::new(),
             closed: AtomicBool::new(false),
             moved: AtomicBool::new(false),
@@ -186,27 +225,64 @@ impl ScheduleEntry {
         self.seats_version.receiver_count()
     }
 
-    /// Returns the changes after `version`, in order and without a gap; `None` when they are no longer
-    /// kept.
-    pub fn deltas_after(&self, version: u64) -> Option<Vec<Arc<Delta>>> {
-        let deltas = self.deltas.lock().unwrap_or_else(PoisonError::into_inner);
-        let latest = deltas.back().map_or_else(|| *self.seats_version.borrow(), |delta| delta.version);
+    /// Returns the changes after `version`, in order and without a gap, at most `max`; `None` when they are no longer kept.
+    pub fn deltas_after(&self, version: u64, max: usize) -> Option<Vec<Arc<Delta>>> {
+        let trail = self.trail.lock().unwrap_or_else(PoisonError::into_inner);
         // A copy of the map may be a moment ahead of the changes that lead to it.
-        if version >= latest {
+        if version >= trail.latest().version {
             return Some(Vec::new());
         }
-        let oldest = deltas.front()?.version;
-        if version + 1 < oldest {
-            return None;
+        let skipped = version.checked_sub(trail.base.version)?;
+        let skipped = usize::try_from(skipped).expect("bounded by DELTAS_MAX");
+        Some(trail.deltas.iter().skip(skipped).take(max).cloned().collect())
+    }
+
+    /// Returns what the map was known by at `version`, as far as its changes are kept.
+    pub fn mark_at(&self, version: u64) -> Option<SeatsMark> {
+        let now = self.seats_mark();
+        if now.version == version {
+            return Some(now);
         }
-        let skipped = usize::try_from(version + 1 - oldest).expect("bounded by DELTAS_MAX");
-        Some(deltas.iter().skip(skipped).cloned().collect())
+        self.trail.lock().unwrap_or_else(PoisonError::into_inner).at(version)
+    }
+
+    /// Returns what the map is known by now.
+    pub fn seats_mark(&self) -> SeatsMark {
+        SeatsMark::of(&self.read())
     }
 
     /// Copies the seat map: its version and every seat's status.
     pub fn seats(&self) -> (u64, Box<[SeatStatus]>) {
+        let (mark, statuses) = self.marked_seats();
+        (mark.version, statuses)
+    }
+
+    /// Copies the seat map: what it is known by, and every seat's status.
+    pub fn marked_seats(&self) -> (SeatsMark, Box<[SeatStatus]>) {
         let schedule = self.read();
-        (schedule.seats_version(), schedule.statuses().into())
+        (SeatsMark::of(&schedule), schedule.statuses().into())
+    }
+
+    /// Returns a checksum of where the seats are and what they are called, made at the first call.
+    pub fn layout_sum(&self) -> u32 {
+        *self.layout_sum.get_or_init(|| {
+            let mut sum = crc32fast::Hasher::new();
+            let mut text = |text: &str| {
+                sum.update(text.as_bytes());
+                // No id has a zero byte.
+                sum.update(&[0]);
+            };
+            for row in self.layout.rows() {
+                let section = &self.layout.sections()[usize::from(row.section)];
+                [&section.floor, &section.id, &row.id].into_iter().for_each(|name| text(name));
+                text(&self.layout.grades()[row.grade.index()]);
+                for seat in row.seats() {
+                    text(self.layout.seat_id(seat));
+                    text(&self.layout.seat_number(seat).to_string());
+                }
+            }
+            sum.finalize()
+        })
     }
 
     /// Tells whether its actor runs or is being started again; once its restarts are spent it doesn't.
@@ -259,7 +335,7 @@ impl ScheduleEntry {
             self.wake_followers();
         }
         if let Some(last) = deltas.last() {
-            let seats_version = last.version;
+            let seats_version = last.mark.version;
             self.keep_deltas(deltas);
             self.seats_version.send_replace(seats_version);
         }
@@ -268,10 +344,13 @@ impl ScheduleEntry {
     }
 
     fn keep_deltas(&self, new: Vec<Arc<Delta>>) {
-        let mut deltas = self.deltas.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut trail = self.trail.lock().unwrap_or_else(PoisonError::into_inner);
+        let Trail { base, deltas } = &mut *trail;
         deltas.extend(new);
         let surplus = deltas.len().saturating_sub(DELTAS_MAX);
-        deltas.drain(..surplus);
+        if let Some(last) = deltas.drain(..surplus).next_back() {
+            *base = last.mark;
+        }
     }
 }
 
@@ -288,5 +367,5 @@ fn gate_of(schedule: &Schedule) -> Gate {
 fn delta_of(schedule: &Schedule) -> Delta {
     let statuses = schedule.statuses();
     let seats = schedule.changed().iter().map(|seat| (*seat, statuses[seat.index()]));
-    Delta { version: schedule.seats_version(), seats: seats.collect(), frame: OnceLock::new() }
+    Delta { mark: SeatsMark::of(schedule), seats: seats.collect(), frame: OnceLock::new() }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use reqwest::Response;
 use serde_json::{Value, json};
 
-use crate::{Api, DELETE, GET, POST, path_of, seat_ids, soon, text};
+use crate::{Api, DELETE, GET, POST, PUT, path_of, seat_ids, soon, text};
 
 /// Server-sent events as they come.
 pub(crate) struct Stream {
@@ -16,7 +16,7 @@ pub(crate) struct Stream {
 /// One event.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Event {
-    pub(crate) id: u64,
+    pub(crate) id: String,
     pub(crate) kind: String,
     pub(crate) data: Value,
 }
@@ -55,7 +55,7 @@ impl Stream {
         let field = |name: &str| block.lines().find_map(|line| line.strip_prefix(name));
         let data = field("data: ")?;
         Some(Event {
-            id: field("id: ").expect("an event has an id").parse().unwrap(),
+            id: field("id: ").expect("an event has an id").to_owned(),
             kind: field("event: ").expect("an event has a kind").to_owned(),
             data: serde_json::from_str(data).unwrap(),
         })
@@ -71,14 +71,16 @@ async fn follow(api: &Api) -> Stream {
     Stream::new(api.public(GET, "/schedules/s/seats/events").open().await)
 }
 
-async fn resume(api: &Api, version: u64) -> Stream {
-    let call = api.public(GET, "/schedules/s/seats/events").header("last-event-id", &version.to_string());
+async fn resume(api: &Api, id: &str) -> Stream {
+    let call = api.public(GET, "/schedules/s/seats/events").header("last-event-id", id);
     Stream::new(call.open().await)
 }
 
 /// A seat map as a client of the stream has it.
-#[derive(Debug, Default, PartialEq)]
+#[derive(Debug, Default)]
 struct Map {
+    /// What the last event is known by.
+    id: String,
     version: u64,
     /// The seats that aren't available.
     seats: BTreeMap<String, String>,
@@ -87,7 +89,7 @@ struct Map {
 impl Map {
     /// Takes an event in; fails where a version is left out.
     fn take(&mut self, event: &Event) {
-        assert_eq!(event.data["version"], event.id);
+        let version = event.data["version"].as_u64().unwrap();
         assert_eq!(crate::keys_of(&event.data), ["seats", "version"]);
         let seats = event.data["seats"].as_object().unwrap();
         if event.kind == "snapshot" {
@@ -95,10 +97,12 @@ impl Map {
             assert!(seats.values().all(|status| status != "available"), "{event:?}");
         } else {
             assert_eq!(event.kind, "delta");
-            assert_eq!(event.id, self.version + 1, "no version is left out");
+            assert_eq!(version, self.version + 1, "no version is left out");
             assert!(!seats.is_empty());
         }
-        self.version = event.id;
+        assert_ne!(event.id, self.id, "each has an id of its own");
+        self.id.clone_from(&event.id);
+        self.version = version;
         for (seat, status) in seats {
             if status == "available" {
                 assert!(self.seats.remove(seat).is_some(), "only what changed is told: {event:?}");
@@ -114,7 +118,32 @@ impl Map {
         let taken = |seat: &&Value| seat["status"] != "available";
         let named = |seat: &Value| (text(&seat["seatId"]), text(&seat["status"]));
         let seats = map["seats"].as_array().unwrap().iter().filter(taken).map(named).collect();
-        Self { version: map["version"].as_u64().unwrap(), seats }
+        Self { id: String::new(), version: map["version"].as_u64().unwrap(), seats }
+    }
+
+    /// Takes events in until it is as new as a map.
+    async fn catch_up(&mut self, stream: &mut Stream, whole: &Self) {
+        while self.version < whole.version {
+            self.take(&stream.must().await);
+        }
+    }
+}
+
+impl PartialEq for Map {
+    fn eq(&self, other: &Self) -> bool {
+        (self.version, &self.seats) == (other.version, &other.seats)
+    }
+}
+
+impl Event {
+    /// The version of the seat map that it leads to.
+    fn version(&self) -> u64 {
+        self.data["version"].as_u64().unwrap()
+    }
+
+    /// The position in the journal.
+    pub(crate) fn position(&self) -> u64 {
+        self.data["position"].as_u64().unwrap()
     }
 }
 
@@ -129,8 +158,8 @@ async fn a_stream_begins_with_a_snapshot_and_tells_every_change_after_it() {
     assert_eq!(snapshot.data["seats"], json!({"1-A-1-1": "held", "1-A-1-2": "held", "1-A-1-6": "blocked"}));
     api.hold("lee", &[3]).await.ok(201);
     let delta = stream.must().await;
-    assert_eq!((delta.kind.as_str(), delta.id), ("delta", snapshot.id + 1));
-    assert_eq!(delta.data, json!({"version": snapshot.id + 1, "seats": {"1-A-1-3": "held"}}));
+    assert_eq!(delta.kind, "delta");
+    assert_eq!(delta.data, json!({"version": snapshot.version() + 1, "seats": {"1-A-1-3": "held"}}));
     let exchange = json!({"seats": seat_ids(&[2, 4])});
     api.user("kim", crate::PATCH, &path_of(&first)).json(&exchange).await.ok(200);
     let delta = stream.must().await;
@@ -163,9 +192,7 @@ async fn many_holds_at_once_leave_no_gap_in_any_stream() {
     assert_eq!(u32::try_from(whole.seats.len()), Ok(FANS), "half of the pairs are given back");
     for mut stream in streams {
         let mut map = Map::default();
-        while map.version < whole.version {
-            map.take(&stream.must().await);
-        }
+        map.catch_up(&mut stream, &whole).await;
         assert_eq!(map, whole);
     }
 }
@@ -179,33 +206,36 @@ async fn a_stream_resumes_behind_the_version_that_the_client_has() {
     api.hold("kim", &[1]).await.ok(201);
     seen.take(&stream.must().await);
     drop(stream);
-    let left_at = seen.version;
+    let left_at = seen.id.clone();
     api.hold("lee", &[2]).await.ok(201);
     api.hold("park", &[3]).await.ok(201);
-    let mut resumed = resume(&api, left_at).await;
+    let mut resumed = resume(&api, &left_at).await;
     for _ in 0..2 {
         let event = resumed.must().await;
         assert_eq!(event.kind, "delta");
         seen.take(&event);
     }
     assert_eq!(seen, Map::whole(&api).await);
-    let mut up_to_date = resume(&api, seen.version).await;
+    let mut up_to_date = resume(&api, &seen.id).await;
     api.hold("choi", &[4]).await.ok(201);
     let event = up_to_date.must().await;
-    assert_eq!((event.kind.as_str(), event.id), ("delta", seen.version + 1));
-    for unknown in [1_000_000, u64::MAX] {
+    assert_eq!((event.kind.as_str(), event.version()), ("delta", seen.version + 1));
+    let parts: Vec<&str> = seen.id.split('-').collect();
+    let [number, version, sum] = parts[..] else { panic!("{}", seen.id) };
+    let next = format!("{number}-1000000-{sum}");
+    for unknown in
+        [&next, "x", "", "1", version, "1-2-3-4", &format!("{number}-{version}"), &format!("-{sum}-")]
+    {
         let event = resume(&api, unknown).await.must().await;
-        assert_eq!(event.kind, "snapshot", "a version that was never given is answered with all there is");
+        assert_eq!(event.kind, "snapshot", "an id that was never given is answered with all there is");
     }
-    let odd = api.public(GET, "/schedules/s/seats/events").header("last-event-id", "x").open().await;
-    assert_eq!(Stream::new(odd).must().await.kind, "snapshot");
 }
 
 #[tokio::test]
 async fn a_client_that_fell_far_behind_gets_a_fresh_snapshot() {
     const FANS: u32 = 50;
     let api = Api::with_hall(FANS, json!({})).await;
-    let begun = Map::whole(&api).await;
+    let begun = follow(&api).await.must().await.id;
     // Each fan changes the map 22 times, and 1,100 changes are more than any stream may be behind.
     let rush = (1..=FANS).map(|fan| {
         let (api, user) = (&api, format!("fan-{fan}"));
@@ -218,7 +248,7 @@ async fn a_client_that_fell_far_behind_gets_a_fresh_snapshot() {
     });
     futures_util::future::join_all(rush).await;
     api.hold("kim", &[1]).await.ok(201);
-    let event = resume(&api, begun.version).await.must().await;
+    let event = resume(&api, &begun).await.must().await;
     assert_eq!(event.kind, "snapshot");
     let mut map = Map::default();
     map.take(&event);
@@ -235,14 +265,72 @@ async fn a_stream_of_the_process_before_goes_on_without_a_gap() {
     seen.take(&stream.must().await);
     api.hold("lee", &[2]).await.ok(201);
     let api = api.kill_and_restart();
-    let mut resumed = resume(&api, seen.version).await;
+    let mut resumed = resume(&api, &seen.id).await;
     api.hold("park", &[3]).await.ok(201);
     let whole = Map::whole(&api).await;
     assert_eq!(whole.seats.len(), 3);
-    while seen.version < whole.version {
+    seen.catch_up(&mut resumed, &whole).await;
+    assert_eq!(seen, whole);
+}
+
+#[tokio::test]
+async fn a_stream_of_a_schedule_that_was_made_again_under_its_id_begins_anew() {
+    let api = Api::with_hall(6, json!({})).await;
+    let held = api.hold("kim", &[1, 2]).await.ok(201);
+    let mut seen = Map::default();
+    seen.take(&follow(&api).await.must().await);
+    let tag = api.public(GET, "/schedules/s/seats").await.header("etag").to_owned();
+    api.user("kim", DELETE, &path_of(&held)).await.ok(200);
+    api.admin(DELETE, "/schedules/s").await.ok(204);
+    api.admin(PUT, "/schedules/s").json(&crate::schedule()).await.ok(201);
+    api.admin(POST, "/schedules/s/open").await.ok(200);
+    // The same version of the map, and one more: what was said of the old one fits neither.
+    for seat in [3, 4] {
+        api.hold("lee", &[seat]).await.ok(201);
+        let whole = Map::whole(&api).await;
+        let mut resumed = resume(&api, &seen.id).await;
+        let event = resumed.must().await;
+        assert_eq!(event.kind, "snapshot");
+        let mut map = Map::default();
+        map.take(&event);
+        assert_eq!(map, whole);
+        let other = api.public(GET, "/schedules/s/seats").header("if-none-match", &tag).await;
+        assert_ne!(other.header("etag"), tag);
+        other.ok(200);
+    }
+}
+
+/// What was told before a backup was restored is of a past that isn't this one: the same schedule, the same versions, other
+/// seats.
+#[tokio::test]
+async fn a_stream_that_saw_what_a_restored_backup_lacks_begins_anew() {
+    let api = Api::with_hall(6, json!({})).await;
+    api.hold("kim", &[1]).await.ok(201);
+    let mut seen = Map::default();
+    seen.take(&follow(&api).await.must().await);
+    let shared = seen.id.clone();
+    let backup = api.back_up();
+    let api = api.kill_and_restart();
+    api.hold("kim", &[2]).await.ok(201);
+    api.hold("kim", &[3]).await.ok(201);
+    let mut resumed = resume(&api, &shared).await;
+    for _ in 0..2 {
         seen.take(&resumed.must().await);
     }
-    assert_eq!(seen, whole);
+    let map_of_it = api.public(GET, "/schedules/s/seats").await.header("etag").to_owned();
+    let api = api.kill_and_restore(&backup);
+    for seat in [4, 5, 6] {
+        api.hold("lee", &[seat]).await.ok(201);
+        let event = resume(&api, &seen.id).await.must().await;
+        assert_eq!(event.kind, "snapshot", "at version {}", event.version());
+        api.public(GET, "/schedules/s/seats").header("if-none-match", &map_of_it).await.ok(200);
+    }
+    // What was told before the backup still holds.
+    let mut map = Map { id: shared.clone(), version: 1, seats: [("1-A-1-1".into(), "held".into())].into() };
+    let mut resumed = resume(&api, &shared).await;
+    let whole = Map::whole(&api).await;
+    map.catch_up(&mut resumed, &whole).await;
+    assert_eq!(map, whole);
 }
 
 #[tokio::test]

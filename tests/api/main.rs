@@ -89,6 +89,23 @@ impl Api {
         Self::on(data, environment)
     }
 
+    /// Copies the server's directory at one instant.
+    pub(crate) fn back_up(&self) -> TempDir {
+        let backup = tempfile::tempdir().unwrap();
+        self.server.pause(|| copy(self.data.path(), backup.path()));
+        backup
+    }
+
+    /// Kills the server, and starts one on what was backed up.
+    pub(crate) fn kill_and_restore(self, backup: &TempDir) -> Self {
+        let Self { server, data, environment } = self;
+        server.kill();
+        let restored = tempfile::tempdir().unwrap();
+        copy(backup.path(), restored.path());
+        drop(data);
+        Self::on(restored, environment)
+    }
+
     /// Calls a route under `/api/v1` without a token.
     pub(crate) fn public(&self, method: Method, path: &str) -> Call {
         self.root(method, &format!("/api/v1{path}"))
@@ -118,6 +135,20 @@ impl Api {
     pub(crate) async fn statuses(&self) -> Vec<String> {
         let map = self.public(GET, "/schedules/s/seats").await.ok(200);
         map["seats"].as_array().unwrap().iter().map(|seat| text(&seat["status"])).collect()
+    }
+}
+
+/// Copies a directory with all that is in it.
+fn copy(from: &std::path::Path, to: &std::path::Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let to = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &to);
+        } else {
+            std::fs::copy(entry.path(), to).unwrap();
+        }
     }
 }
 

@@ -85,6 +85,16 @@ impl Server {
         self.child.wait().unwrap()
     }
 
+    /// Does something while the process stands still.
+    pub fn pause(&self, what: impl FnOnce()) {
+        let pid = self.child.id().to_string();
+        let signal =
+            |name: &str| assert!(Command::new("kill").args([name, &pid]).status().unwrap().success());
+        signal("-STOP");
+        what();
+        signal("-CONT");
+    }
+
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
         self.client.request(method, format!("{}{path}", self.url))
     }

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::command::{Answer, Event, SaleStatus, SeatStatus};
-use super::{BLOCKED, FREE, Owner, Reservation, ReservationStatus, Schedule, seat_status_of};
+use super::{BLOCKED, FREE, Owner, Reservation, ReservationStatus, Schedule, mark_of, seat_status_of};
 use crate::domain::ids::{ReservationNumber, UserId};
 use crate::domain::keys::KeyUse;
 use crate::domain::time::{Seconds, Timestamp};
@@ -272,6 +272,7 @@ impl Schedule {
             if old != status {
                 *self.counts.of_mut(old) -= 1;
                 *self.counts.of_mut(status) += 1;
+                self.seats_sum ^= mark_of(*seat, old) ^ mark_of(*seat, status);
                 self.changed.push(*seat);
             }
         }

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::command::{Answer, Creation, Limits, SaleStatus, SeatStatus};
-use super::{BLOCKED, Plan, Reservation, Schedule, seat_status_of};
+use super::{BLOCKED, Plan, Reservation, Schedule, mark_of, seat_status_of};
 use crate::domain::concert::Prices;
 use crate::domain::ids::{ConcertId, ScheduleId, ScheduleNumber, VenueId};
 use crate::domain::keys::{KeyUse, Keys};
@@ -129,6 +129,7 @@ impl Schedule {
         assert_eq!(self.statuses[index], SeatStatus::Available, "S1: a seat has one owner");
         self.owners[index] = owner;
         self.statuses[index] = status;
+        self.seats_sum ^= mark_of(seat, status);
         self.counts.available -= 1;
         *self.counts.of_mut(status) += 1;
         self.free_in_row[self.layout.row_index(seat)] -= 1;

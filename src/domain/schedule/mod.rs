@@ -78,6 +78,8 @@ pub struct Schedule {
 
     version: u64,
     seats_version: u64,
+    /// The sum of what the seat map says: see [`Schedule::seats_sum`].
+    seats_sum: u64,
     last_instant: Timestamp,
     /// The seats whose visible status the last event changed.
     changed: Vec<Seat>,
@@ -121,6 +123,7 @@ impl Schedule {
             ended: VecDeque::new(),
             version: 1,
             seats_version: 0,
+            seats_sum: 0,
             last_instant: at,
             changed: Vec::new(),
         }
@@ -184,6 +187,12 @@ impl Schedule {
     /// Returns the version of the seat map: how many events have changed a seat's visible status.
     pub fn seats_version(&self) -> u64 {
         self.seats_version
+    }
+
+    /// Returns a sum of every seat's status: two maps of one layout that say the same have the same, and two that don't hardly
+    /// ever do. It follows from the statuses, and isn't part of the state.
+    pub fn seats_sum(&self) -> u64 {
+        self.seats_sum
     }
 
     /// Returns the instant of the last event.
@@ -348,6 +357,7 @@ impl Schedule {
 
     fn check_seats(&self) {
         let mut counts = Counts::default();
+        let mut sum = 0;
         let mut free_in_row = vec![0; self.layout.rows().len()];
         for seat in self.layout.seats() {
             let (owner, status) = (self.owners[seat.index()], self.statuses[seat.index()]);
@@ -363,11 +373,13 @@ impl Schedule {
             };
             assert_eq!(status, expected, "S2: a seat's status is its owner's");
             *counts.of_mut(status) += 1;
+            sum ^= mark_of(seat, status);
             if owner == FREE {
                 free_in_row[self.layout.row_index(seat)] += 1;
             }
         }
         assert_eq!(counts, self.counts, "S2: the counts add up");
+        assert_eq!(sum, self.seats_sum, "the sum is that of the statuses");
         assert_eq!(counts.total(), self.layout.seat_count(), "S2: no seat is lost");
         assert_eq!(free_in_row, self.free_in_row, "S2: the rows' counts add up");
     }
@@ -422,6 +434,22 @@ fn seat_status_of(status: ReservationStatus) -> SeatStatus {
             SeatStatus::Available
         }
     }
+}
+
+/// Returns what a seat adds to the sum of a map: nothing while it is available, else a number that looks drawn (`SplitMix64`'s
+/// finalizer; Steele, Lea, Flood, 2014).
+fn mark_of(seat: Seat, status: SeatStatus) -> u64 {
+    let status = match status {
+        SeatStatus::Available => return 0,
+        SeatStatus::Held => 1,
+        SeatStatus::Reserved => 2,
+        SeatStatus::Blocked => 3,
+    };
+    let seat = u64::try_from(seat.index()).expect("a usize fits");
+    let mut mixed = (4 * seat + status).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    mixed ^ (mixed >> 31)
 }
 
 #[cfg(test)]

@@ -374,10 +374,13 @@ pub(super) fn shown_pass(
 /// # Errors
 /// 403 `queue_not_active`, with the position of who still waits.
 pub(super) fn check_active(app: &App, entry: &ScheduleEntry, pass: Pass) -> Result<(), Problem> {
-    if entry.room().is_active(pass.ticket, app.engine.now()) {
+    if entry.room().admits(pass, app.engine.now()) {
         return Ok(());
     }
-    let position = entry.room().read().position(pass.ticket);
+    let position = {
+        let room = entry.room().read();
+        room.position(pass.ticket).filter(|_| room.joined_at(pass.ticket) == Some(pass.issued_at))
+    };
     let detail = match position {
         Some(_) => "It is not your turn yet; see `position`.",
         None => "This queue token is not active.",
@@ -419,9 +422,11 @@ impl Stand {
             activated_at: None,
             expires_at: None,
         };
-        let Some(mut place) = room.place(pass.ticket, now) else { return ended() };
+        // After a backup was restored the ticket may be another's, who came later.
+        let place = room.place(pass.ticket, now).filter(|place| place.issued_at == pass.issued_at);
+        let Some(mut place) = place else { return ended() };
         // The sign of life that keeps it may be yet to be written.
-        if place.status == PlaceStatus::Expired && entry.room().is_active(pass.ticket, now) {
+        if place.status == PlaceStatus::Expired && entry.room().admits(pass, now) {
             place.status = PlaceStatus::Active;
         }
         Self::of(place)

@@ -27,7 +27,7 @@ use crate::domain::concert::Prices;
 use crate::domain::ids::ScheduleNumber;
 use crate::domain::schedule::SeatStatus;
 use crate::domain::venue::{Grade, Layout};
-use crate::engine::{Delta, ScheduleEntry};
+use crate::engine::{Delta, ScheduleEntry, SeatsMark};
 use crate::http::app::App;
 use crate::http::extract::{Path, Query};
 use crate::http::problem::Problem;
@@ -87,18 +87,17 @@ impl SeatBodies {
     /// Returns the body of the map as it is now.
     fn get(&self, app: &App, entry: &ScheduleEntry) -> Arc<SeatBody> {
         let prices = app.engine.prices(entry);
-        let tag = |version: u64| tag_of(entry, version, &prices);
+        let tag = |mark: SeatsMark| tag_of(entry, mark, &prices);
         let standing = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&entry.number()).cloned();
-        let version = entry.read().seats_version();
         if let Some(body) = standing
-            && body.tag == tag(version)
+            && body.tag == tag(entry.seats_mark())
         {
             return body;
         }
-        let (version, statuses) = entry.seats();
-        let map = Map { entry, prices: &prices, version, statuses: &statuses };
+        let (mark, statuses) = entry.marked_seats();
+        let map = Map { entry, prices: &prices, version: mark.version, statuses: &statuses };
         let plain = map.write(None, None).into();
-        let body = Arc::new(SeatBody { tag: tag(version), plain, gzip: OnceLock::new() });
+        let body = Arc::new(SeatBody { tag: tag(mark), plain, gzip: OnceLock::new() });
         if !entry.is_archived() {
             let mut bodies = self.0.lock().unwrap_or_else(PoisonError::into_inner);
             if bodies.insert(entry.number(), Arc::clone(&body)).is_none() {
@@ -123,13 +122,32 @@ impl SeatBody {
     }
 }
 
-/// Names a map's content: the schedule, its version, and the prices, which may change before it opens.
-fn tag_of(entry: &ScheduleEntry, version: u64, prices: &Prices) -> String {
-    let mut sum = crc32fast::Hasher::new();
-    for price in &prices.by_grade {
-        sum.update(&price.minor().to_le_bytes());
-    }
-    format!("{}-{version}-{:08x}", entry.number().0, sum.finalize())
+/// Names a map's content: the schedule, its version, and a sum of what the map says, with the prices, which may change before it
+/// opens.
+fn tag_of(entry: &ScheduleEntry, mark: SeatsMark, prices: &Prices) -> String {
+    named(entry, mark, prices.by_grade.iter().map(|price| price.minor()))
+}
+
+/// Names what a stream has told: the schedule, the map's version, and a sum of what the map says.
+///
+/// The sum is of the content, so the name means the same in every life of the engine, and nothing in a life that began from a
+/// restored backup and came to the same version another way.
+fn id_of(entry: &ScheduleEntry, mark: SeatsMark) -> String {
+    named(entry, mark, core::iter::empty())
+}
+
+fn named(entry: &ScheduleEntry, mark: SeatsMark, more: impl Iterator<Item = u64>) -> String {
+    let mut sum = crc32fast::Hasher::new_with_initial(entry.layout_sum());
+    sum.update(&mark.sum.to_le_bytes());
+    more.for_each(|number| sum.update(&number.to_le_bytes()));
+    format!("{}-{}-{:08x}", entry.number().0, mark.version, sum.finalize())
+}
+
+/// Finds the version that a client has, as far as `id` is one that this map's stream would give for it.
+fn resumed_at(entry: &ScheduleEntry, id: &str) -> Option<u64> {
+    let version = id.split('-').nth(1)?.parse().ok()?;
+    let mark = entry.mark_at(version)?;
+    (id_of(entry, mark) == id).then_some(version)
 }
 
 /// What a map is narrowed by.
@@ -160,12 +178,12 @@ async fn seats(
         return Ok(whole(&app, &entry, &headers).await);
     }
     let prices = app.engine.prices(&entry);
-    let (version, statuses) = entry.seats();
-    let tag = tag_of(&entry, version, &prices);
+    let (mark, statuses) = entry.marked_seats();
+    let tag = tag_of(&entry, mark, &prices);
     if has(&headers, &tag) {
         return Ok(unchanged(&tag, false));
     }
-    let map = Map { entry: &entry, prices: &prices, version, statuses: &statuses };
+    let map = Map { entry: &entry, prices: &prices, version: mark.version, statuses: &statuses };
     Ok(sent(&tag, map.write(status, grade).into(), false))
 }
 
@@ -306,8 +324,8 @@ fn text(json: JsonWriter) -> String {
 /// Follow the seat map
 ///
 /// Server-sent events: first `snapshot` (every seat that isn't available), then `delta` for each
-/// version after it, without a gap; who falls too far behind gets a fresh `snapshot`. `id` is the version, and
-/// `Last-Event-ID` resumes.
+/// version after it, without a gap; who falls too far behind gets a fresh `snapshot`. `id` names the schedule's number, the version
+/// and what the map says; `Last-Event-ID` resumes, and gets a `snapshot` where it is another's or too old.
 #[utoipa::path(get, path = "/api/v1/schedules/{scheduleId}/seats/events", tag = "Seats",
     params(("scheduleId" = String, Path), ("Last-Event-ID" = Option<String>, Header)),
     responses((status = 200, description = "`text/event-stream`"), (status = 404, description = "`not_found`")))]
@@ -319,16 +337,14 @@ async fn events(
     let entry = find(&app, &id).await?;
     if entry.is_archived() {
         // Nothing changes any more: the client gets the map, and the connection keeps nothing in memory.
-        let (version, statuses) = entry.seats();
-        let first = snapshot(entry.layout(), version, &statuses);
+        let (mark, statuses) = entry.marked_seats();
+        let first = snapshot(&entry, mark, &statuses);
         return Ok(streamed(still(first, app.parts.shutdown.clone())));
     }
-    let resumed = headers.get(LAST_EVENT_ID).and_then(|id| id.to_str().ok()).and_then(|id| id.parse().ok());
-    let now = entry.read().seats_version();
+    let resumed = headers.get(LAST_EVENT_ID).and_then(|id| id.to_str().ok());
     let follower = Follower {
         versions: entry.watch_seats(),
-        // A version that this map hasn't reached is not one that it gave.
-        version: resumed.filter(|version| *version <= now),
+        version: resumed.and_then(|id| resumed_at(&entry, id)),
         greeted: false,
         shutdown: app.parts.shutdown.clone(),
         entry,
@@ -382,7 +398,9 @@ impl Follower {
                 return None;
             }
             let Some(version) = self.version else { return Some(self.snapshot()) };
-            let Some(deltas) = self.entry.deltas_after(version) else { return Some(self.snapshot()) };
+            let Some(deltas) = self.entry.deltas_after(version, DELTAS_PER_WRITE) else {
+                return Some(self.snapshot());
+            };
             if let Some(chunk) = self.deltas(&deltas) {
                 return Some(chunk);
             }
@@ -400,20 +418,17 @@ impl Follower {
     }
 
     fn snapshot(&mut self) -> Bytes {
-        let (version, statuses) = self.entry.seats();
-        self.version = Some(version);
+        let (mark, statuses) = self.entry.marked_seats();
+        self.version = Some(mark.version);
         self.greeted = true;
-        snapshot(self.entry.layout(), version, &statuses)
+        snapshot(&self.entry, mark, &statuses)
     }
 
     fn deltas(&mut self, deltas: &[Arc<Delta>]) -> Option<Bytes> {
-        let deltas = &deltas[..deltas.len().min(DELTAS_PER_WRITE)];
-        self.version = Some(deltas.last()?.version);
+        self.version = Some(deltas.last()?.mark.version);
         self.greeted = true;
         let encode = |delta: &Arc<Delta>| {
-            let seats = |delta: &Delta| {
-                frame("delta", delta.version, self.entry.layout(), delta.seats.iter().copied())
-            };
+            let seats = |delta: &Delta| frame("delta", &self.entry, delta.mark, delta.seats.iter().copied());
             delta.frame(seats)
         };
         if let [delta] = deltas {
@@ -427,26 +442,26 @@ impl Follower {
     }
 }
 
-fn snapshot(layout: &Layout, version: u64, statuses: &[SeatStatus]) -> Bytes {
-    let taken = layout.seats().map(|seat| (seat, statuses[seat.index()]));
+fn snapshot(entry: &ScheduleEntry, mark: SeatsMark, statuses: &[SeatStatus]) -> Bytes {
+    let taken = entry.layout().seats().map(|seat| (seat, statuses[seat.index()]));
     let taken = taken.filter(|(_, status)| *status != SeatStatus::Available);
-    frame("snapshot", version, layout, taken)
+    frame("snapshot", entry, mark, taken)
 }
 
 fn frame(
     event: &str,
-    version: u64,
-    layout: &Layout,
+    entry: &ScheduleEntry,
+    mark: SeatsMark,
     seats: impl Iterator<Item = (crate::domain::venue::Seat, SeatStatus)>,
 ) -> Bytes {
     let mut json = JsonWriter::with_capacity(128);
-    json.raw("id: ").display(version).raw("\nevent: ").raw(event);
-    json.raw("\ndata: {\"version\":").display(version).raw(",\"seats\":{");
+    json.raw("id: ").raw(&id_of(entry, mark)).raw("\nevent: ").raw(event);
+    json.raw("\ndata: {\"version\":").display(mark.version).raw(",\"seats\":{");
     for (index, (seat, status)) in seats.enumerate() {
         if index > 0 {
             json.raw(",");
         }
-        json.string(layout.seat_id(seat)).raw(":\"").raw(status.as_str()).raw("\"");
+        json.string(entry.layout().seat_id(seat)).raw(":\"").raw(status.as_str()).raw("\"");
     }
     json.raw("}}\n\n");
     json.into_bytes().into()

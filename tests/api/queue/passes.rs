@@ -267,3 +267,21 @@ async fn a_pass_is_the_same_after_kill_9_and_one_that_was_over_stays_over() {
     is_not_active(api.hold_with("lee", &lee, &[3]).await, None);
     api.hold_with("lee", &kim, &[3]).await.refused(401, "queue_token_invalid");
 }
+
+/// The tickets that a restored backup gives are others' than those that were given after it was made.
+#[tokio::test]
+async fn a_pass_of_a_past_that_was_undone_opens_nothing() {
+    let api = Api::start();
+    api.server.prepare(4, json!({"queue": {"maxActive": 10}})).await;
+    let backup = api.back_up();
+    let lost = enter(&api, "kim").await;
+    api.hold_with("kim", &lost, &[1]).await.ok(201);
+    let api = api.kill_and_restore(&backup);
+    api.hold_with("kim", &lost, &[1]).await.refused(403, "queue_not_active");
+    let lees = enter(&api, "lee").await;
+    let problem = api.hold_with("kim", &lost, &[1]).await.refused(403, "queue_not_active");
+    assert_eq!(problem["position"], Value::Null, "the ticket is another's");
+    assert_eq!(stand(&api, "kim", &lost).await, is("expired"));
+    api.leave("kim", &lost).await.ok(204);
+    api.hold_with("lee", &lees, &[1]).await.ok(201);
+}

@@ -230,3 +230,21 @@ fn seats_are_put_back_on_sale_all_or_none() {
     assert_eq!(sale.that_are(SeatStatus::Blocked), "");
     assert!(sale.try_hold("bob", "A3 A4").is_ok());
 }
+
+#[test]
+fn maps_that_say_the_same_have_the_same_sum_and_others_have_others() {
+    let mut sale = Sale::open();
+    let empty = sale.schedule.seats_sum();
+    let mut sums = BTreeSet::from([empty]);
+    for seats in ["A1", "A2", "B1", "A1 A2", "A1 B1", "A1 A2 B1"] {
+        let hold = sale.hold("ann", seats);
+        let held = sale.schedule.seats_sum();
+        assert!(sums.insert(held), "{seats}");
+        let restored = Image::of(&sale.schedule).restore(layout());
+        assert_eq!(restored.seats_sum(), held, "{seats}: a restart changes nothing");
+        sale.release("ann", hold).unwrap();
+        assert_eq!(sale.schedule.seats_sum(), empty, "{seats}: whatever the way there");
+    }
+    sale.block("A1").unwrap();
+    assert!(sums.insert(sale.schedule.seats_sum()), "blocked isn't held");
+}
