@@ -4,11 +4,17 @@
 use std::sync::Arc;
 
 use super::command::{Answer, Event, SaleStatus, SeatStatus};
-use super::{BLOCKED, FREE, Owner, Reservation, ReservationStatus, Schedule, mark_of, seat_status_of};
+use super::{
+    BLOCKED, ENDED_PER_USER_MAX, FREE, Owner, Reservation, ReservationStatus, Schedule, mark_of,
+    seat_status_of,
+};
 use crate::domain::ids::{ReservationNumber, UserId};
 use crate::domain::keys::KeyUse;
 use crate::domain::time::{Seconds, Timestamp};
 use crate::domain::venue::Seat;
+
+/// How many numbers of forgotten reservations are kept beside twice as many as there are reservations.
+const ENDED_SLACK: usize = 1_024;
 
 impl Schedule {
     /// Applies an event that happened at `at`; `key` is the idempotency key whose effect it is.
@@ -25,7 +31,9 @@ impl Schedule {
         if !self.changed.is_empty() {
             self.seats_version += 1;
         }
-        if let Some(key) = key {
+        // A journal of before `ENDED_PER_USER_MAX` may name one that is forgotten by now: there is no answer to keep.
+        let is_kept = touched.is_none_or(|number| self.reservations.get(number.0).is_some());
+        if let Some(key) = key.filter(|_| is_kept) {
             let answer = self.answer(touched);
             self.keys.keep(key, self.version, at, answer);
         } else {
@@ -206,6 +214,52 @@ impl Schedule {
         self.give(&seats, number.0, FREE, seat_status_of(ending));
         self.user_mut(&user).live -= count(&seats);
         self.ended.push_back((at, number.0));
+        self.forget_surplus(&user, Some(number));
+    }
+
+    /// Forgets the ended reservations that a user has too many, those that ended first; never `but`, which ended just now. One whose
+    /// money is still pursued stays: it may be confirmed yet.
+    pub(super) fn forget_surplus(&mut self, user: &str, but: Option<ReservationNumber>) {
+        while let Some(kept) = self.users.get(user)
+            && kept.reservations.len() > ENDED_PER_USER_MAX
+        {
+            let ended = kept.reservations.iter().filter_map(|number| self.reservations.get(*number));
+            let ended = ended.filter(|kept| {
+                let is_pursued = kept.status == ReservationStatus::Expired && kept.payment.is_some();
+                !kept.status.is_live() && !is_pursued
+            });
+            let (mut count, mut first) = (0, None);
+            for reservation in ended {
+                count += 1;
+                let place = (reservation.ended_at, reservation.number);
+                let is_first = first.is_none_or(|first| place < first);
+                if is_first && but != Some(reservation.number) {
+                    first = Some(place);
+                }
+            }
+
+            let Some((_, first)) = first.filter(|_| count > ENDED_PER_USER_MAX) else { break };
+            self.forget(first.0);
+        }
+
+        // The numbers of those that are gone are let go a batch at a time, so that each costs little.
+        if self.ended.len() > 2 * self.reservations.len() + ENDED_SLACK {
+            let reservations = &self.reservations;
+            self.ended.retain(|(at, number)| {
+                reservations.get(*number).is_some_and(|reservation| reservation.ended_at == Some(*at))
+            });
+        }
+    }
+
+    fn forget(&mut self, number: u32) {
+        let Some(reservation) = self.reservations.get(number) else { return };
+        let user = reservation.user.clone();
+        self.reservations.remove(number);
+        let entry = self.user_mut(&user);
+        entry.reservations.retain(|kept| *kept != number);
+        if entry.reservations.is_empty() {
+            self.users.remove(user.as_str());
+        }
     }
 
     fn cancel_schedule(&mut self, at: Timestamp) {
@@ -299,13 +353,7 @@ impl Schedule {
             if reservation.ended_at != Some(at) {
                 continue;
             }
-            let user = reservation.user.clone();
-            self.reservations.remove(number);
-            let entry = self.user_mut(&user);
-            entry.reservations.retain(|kept| *kept != number);
-            if entry.reservations.is_empty() {
-                self.users.remove(user.as_str());
-            }
+            self.forget(number);
         }
     }
 }

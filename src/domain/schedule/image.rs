@@ -4,9 +4,9 @@
 use std::sync::Arc;
 
 use super::command::{Answer, Creation, Limits, SaleStatus, SeatStatus};
-use super::{BLOCKED, Plan, Reservation, Schedule, mark_of, seat_status_of};
+use super::{BLOCKED, ENDED_PER_USER_MAX, Plan, Reservation, Schedule, mark_of, seat_status_of};
 use crate::domain::concert::Prices;
-use crate::domain::ids::{ConcertId, ScheduleId, ScheduleNumber, VenueId};
+use crate::domain::ids::{ConcertId, ScheduleId, ScheduleNumber, UserId, VenueId};
 use crate::domain::keys::{KeyUse, Keys};
 use crate::domain::money::Currency;
 use crate::domain::time::Timestamp;
@@ -43,6 +43,8 @@ impl Image {
     /// Takes the image of a schedule.
     pub fn of(schedule: &Schedule) -> Self {
         let reservations = schedule.reservations.iter().cloned().collect();
+        let is_kept =
+            |at, number| schedule.reservations.get(number).is_some_and(|kept| kept.ended_at == Some(at));
         let keys = schedule.keys.iter().map(|(key, version, at, answer)| (key, version, at, answer.clone()));
         Self {
             number: schedule.number,
@@ -62,7 +64,7 @@ impl Image {
                 .collect(),
             reservations,
             last_reservation: schedule.last_reservation,
-            ended: schedule.ended.iter().copied().collect(),
+            ended: schedule.ended.iter().copied().filter(|(at, number)| is_kept(*at, *number)).collect(),
             keys: keys.collect(),
             version: schedule.version,
             seats_version: schedule.seats_version,
@@ -100,6 +102,10 @@ impl Image {
         for (key, version, at, answer) in self.keys {
             schedule.keys.keep(key, version, at, answer);
         }
+        // An image of before this bound may have more.
+        let many = |user: &&UserId| schedule.users[*user].reservations.len() > ENDED_PER_USER_MAX;
+        let users: Vec<UserId> = schedule.users.keys().filter(many).cloned().collect();
+        users.iter().for_each(|user| schedule.forget_surplus(user, None));
         schedule.version = self.version;
         schedule.seats_version = self.seats_version;
         schedule

@@ -47,6 +47,10 @@ type Owner = u32;
 const FREE: Owner = 0;
 const BLOCKED: Owner = u32::MAX;
 
+/// How many ended reservations of one user are kept: a user who holds and gives back in a loop makes the schedule grow no
+/// further.
+pub const ENDED_PER_USER_MAX: usize = 100;
+
 /// One performance of a concert, with its seats and reservations.
 #[derive(Debug, Clone)]
 pub struct Schedule {
@@ -405,6 +409,9 @@ impl Schedule {
         }
         assert_eq!(deadlines, self.deadlines, "S4: every hold has its deadline");
         for (user, seats) in &self.users {
+            let own = seats.reservations.iter().filter_map(|number| self.reservations.get(*number));
+            let ended = own.filter(|own| !own.status.is_live() && own.payment.is_none()).count();
+            assert!(ended <= ENDED_PER_USER_MAX, "B1: a user has so many ended reservations");
             assert_eq!(live.get(user).copied().unwrap_or_default(), seats.live, "a user's live seats");
             assert!(seats.reservations.is_sorted(), "a user's reservations are in order");
             assert!(!seats.reservations.is_empty(), "a user without reservations is forgotten");

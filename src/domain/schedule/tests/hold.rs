@@ -232,6 +232,71 @@ fn seats_are_put_back_on_sale_all_or_none() {
 }
 
 #[test]
+fn of_a_users_ended_reservations_the_newest_hundred_are_kept() {
+    let mut sale = Sale::open();
+    let other = sale.hold("bob", "B1");
+    sale.release("bob", other).unwrap();
+    let pursued = sale.hold("ann", "A2");
+    sale.begin("ann", pursued, 7).unwrap();
+    sale.wait(300_000).tick();
+    assert_eq!(sale.status(pursued), ReservationStatus::Expired);
+
+    let mut ended = Vec::new();
+    for _ in 0..3 * ENDED_PER_USER_MAX {
+        let hold = sale.wait(1).hold("ann", "A1");
+        sale.release("ann", hold).unwrap();
+        assert_eq!(sale.status(hold), ReservationStatus::Released, "the last is kept");
+        ended.push(hold);
+    }
+
+    let (forgotten, kept) = ended.split_at(2 * ENDED_PER_USER_MAX);
+    assert!(forgotten.iter().all(|hold| sale.schedule.reservation(*hold).is_none()));
+    assert!(kept.iter().all(|hold| sale.schedule.reservation(*hold).is_some()));
+    assert_eq!(sale.release("ann", forgotten[0]), Err(Refusal::NoSuchReservation));
+    assert_eq!(sale.status(other), ReservationStatus::Released, "another user's are another's");
+    sale.confirm(pursued, 7).unwrap();
+    assert_eq!(sale.status(pursued), ReservationStatus::Confirmed, "money that comes late finds its seats");
+}
+
+#[test]
+fn what_is_forgotten_of_a_user_leaves_nothing_behind() {
+    let mut sale = Sale::open();
+    for _ in 0..5_000 {
+        let hold = sale.wait(1).hold("ann", "A1");
+        sale.release("ann", hold).unwrap();
+    }
+    assert_eq!(sale.schedule.reservations().count(), ENDED_PER_USER_MAX);
+    assert!(sale.schedule.ended.len() < 2_000, "{}", sale.schedule.ended.len());
+    let image = Image::of(&sale.schedule);
+    assert_eq!(image.ended.len(), ENDED_PER_USER_MAX);
+    assert!(image.restore(layout()) == sale.schedule);
+}
+
+/// The bound came with a version: what was written before names reservations that it forgets.
+#[test]
+fn a_journal_and_an_image_of_before_the_bound_are_read_all_the_same() {
+    let mut sale = Sale::open();
+    let first = sale.hold("ann", "A1");
+    sale.release("ann", first).unwrap();
+    let mut image = Image::of(&sale.schedule);
+    for number in 2..=200 {
+        let mut reservation = image.reservations[0].clone();
+        reservation.number = ReservationNumber(number);
+        image.ended.push((reservation.ended_at.unwrap(), number));
+        image.reservations.push(reservation);
+    }
+    image.last_reservation = 200;
+    let mut restored = image.restore(layout());
+    restored.check_invariants();
+    assert_eq!(restored.reservations().count(), ENDED_PER_USER_MAX);
+    assert!(restored.reservation_numbered(first.number).is_none());
+
+    let key = KeyUse { digest: 1, fingerprint: 1 };
+    restored.apply(&Event::KeyKept { number: Some(first.number) }, sale.now, Some(key));
+    assert!(restored.find_key(key, sale.now).is_none(), "there is nothing that it could answer");
+}
+
+#[test]
 fn maps_that_say_the_same_have_the_same_sum_and_others_have_others() {
     let mut sale = Sale::open();
     let empty = sale.schedule.seats_sum();
