@@ -257,22 +257,18 @@ impl Engine {
         self.shared.till.payments(schedule)?.read().numbered(number).cloned()
     }
 
-    /// Counts the payments of all schedules that are under way, which takes as long as there are such.
+    /// Counts the payments of all schedules that are under way, or were given back.
     pub fn payments_under_way(&self) -> payments::Counts {
         let mut counts = payments::Counts::default();
-        for entry in &self.shared.till.payments {
-            entry.read().under_way().for_each(|payment| counts.add(payment.state));
+        for entry in self.shared.till.all_payments() {
+            counts.merge(entry.read().counts());
         }
         counts
     }
 
-    /// Counts the payments of a schedule, which takes as long as there are any.
+    /// Counts the payments of a schedule.
     pub fn payments_of_schedule(&self, number: ScheduleNumber) -> payments::Counts {
-        let mut counts = payments::Counts::default();
-        if let Some(payments) = self.shared.till.payments(number) {
-            payments.read().iter().for_each(|payment| counts.add(payment.state));
-        }
-        counts
+        self.shared.till.payments(number).map(|payments| payments.read().counts()).unwrap_or_default()
     }
 
     /// Makes a payment of a hold. From the balance it is driven until it is settled; through a gateway it is ready for
@@ -299,6 +295,10 @@ impl Engine {
             return Ok(done);
         }
         let (amount, currency) = self.price_of_hold(entry, reservation, &user)?;
+        while method.needs_gateway() && payments.read().surplus_ready(reservation, &user).is_some() {
+            let supersede = payments::Command::Supersede { reservation, user: user.clone() };
+            payments.ask(supersede, Cause::default()).await?;
+        }
         let start = payments::Command::Start { reservation, user, method, amount, currency, nonce };
         let Done { answer, replayed } = payments.ask(start, Cause { by: By::User, key }).await?;
         let started = answer.ok_or(EngineError::OutcomeUnknown)?;

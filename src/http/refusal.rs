@@ -127,6 +127,11 @@ fn payment_refused(refusal: payments::Refusal) -> Problem {
         payments::Refusal::NotReady => {
             Problem::new(Code::PaymentNotReady, "The payment is not in a state that allows this.")
         }
+        payments::Refusal::TooManyReady => Problem::new(
+            Code::RateLimited,
+            "Too many payments of this reservation are being made ready at once; wait a moment.",
+        )
+        .retry_after(1),
     }
 }
 

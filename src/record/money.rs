@@ -130,6 +130,7 @@ pub(super) enum FailureWire {
     Declined { code: String, reason: String },
     SeatsLost,
     Cancelled,
+    Superseded,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -358,6 +359,7 @@ impl FailureWire {
             }
             Failure::SeatsLost => Self::SeatsLost,
             Failure::Cancelled => Self::Cancelled,
+            Failure::Superseded => Self::Superseded,
         }
     }
 
@@ -371,6 +373,7 @@ impl FailureWire {
             Self::Declined { code, reason } => Failure::Declined { code: code.into(), reason: reason.into() },
             Self::SeatsLost => Failure::SeatsLost,
             Self::Cancelled => Failure::Cancelled,
+            Self::Superseded => Failure::Superseded,
         })
     }
 }

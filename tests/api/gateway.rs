@@ -276,3 +276,33 @@ async fn without_a_gateway_its_methods_are_422() {
     }
     api.public(POST, "/webhooks/payments/toss").json(&json!({})).await.refused(404, "not_found");
 }
+
+#[tokio::test]
+async fn an_older_checkout_of_a_reservation_is_refused_with_nothing_captured_once_many_newer_ones_are_ready()
+{
+    let desk = Desk::open(json!({})).await;
+    let (held, oldest) = desk.ready("ann", 1).await;
+    let paid_at_gateway = desk.agree(&oldest).await;
+    let body = json!({"reservationId": held["reservationId"], "method": "card"});
+    let more =
+        |number: u32| desk.api.user("ann", POST, "/payments").key(&format!("more-{number}")).json(&body);
+    let mut newest = Value::Null;
+    for number in 0..40 {
+        newest = more(number).await.ok(201);
+        assert_eq!(newest["status"], "ready");
+    }
+    desk.confirm("ann", &oldest, &paid_at_gateway).await.refused(409, "payment_not_ready");
+    let over = desk.payment("ann", &oldest).await;
+    assert_eq!((&over["status"], &over["failure"]["code"]), (&json!("failed"), &json!("superseded")));
+    assert_eq!(desk.totals().await["captured"], json!(0), "{}", desk.totals().await);
+    let list = desk.api.user("ann", GET, "/payments?limit=1000").await.ok(200);
+    let ready =
+        list["items"].as_array().unwrap().iter().filter(|payment| payment["status"] == "ready").count();
+    assert_eq!(ready, 32);
+
+    let payment_key = desk.agree(&newest).await;
+    assert_eq!(desk.confirm("ann", &newest, &payment_key).await.ok(200)["status"], "completed");
+    assert_eq!(desk.reservation("ann", &held).await["status"], "confirmed");
+    // The key of one that ended had no effect: used again, it is a new attempt.
+    more(0).await.refused(409, "reservation_not_held");
+}

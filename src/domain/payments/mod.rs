@@ -18,19 +18,26 @@
 //! confirmed is on its way back (M3); a reservation has at most one payment that stands for it (M2).
 
 mod image;
+mod index;
 mod saga;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 pub use image::PaymentsImage;
+pub use index::{FAILED_PER_USER_MAX, READY_PER_RESERVATION_MAX, READY_PER_USER_MAX};
 pub use saga::{Command, Event, Failure, Outcome, Refusal, State, Step};
+
+use index::Index;
 
 use super::ids::{PaymentId, PaymentNumber, ScheduleNumber, UserId};
 use super::keys::{KeyFound, KeyUse, Keys};
 use super::money::{Currency, Money};
 use super::schedule::ReservationRef;
 use super::time::{Seconds, Timestamp};
+
+/// How many numbers of forgotten attempts are kept beside twice as many as there are payments.
+const ATTEMPTS_SLACK: usize = 1_024;
 
 /// How a payment is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -127,6 +134,25 @@ impl Counts {
             State::Ready | State::Completed | State::Failed => {}
         }
     }
+
+    /// Counts one less.
+    const fn remove(&mut self, state: State) {
+        match state {
+            State::Begun | State::Capturing | State::Declined | State::Captured | State::Confirmed => {
+                self.pending -= 1;
+            }
+            State::Refunding => self.refunding -= 1,
+            State::Refunded => self.refunded -= 1,
+            State::Ready | State::Completed | State::Failed => {}
+        }
+    }
+
+    /// Adds what another counts.
+    pub const fn merge(&mut self, other: Self) {
+        self.pending += other.pending;
+        self.refunding += other.refunding;
+        self.refunded += other.refunded;
+    }
 }
 
 /// The payments of one schedule.
@@ -140,6 +166,7 @@ pub struct Payments {
     attempts: VecDeque<u32>,
     /// Those that aren't settled.
     under_way: BTreeSet<u32>,
+    index: Index,
     keys: Keys<PaymentNumber>,
     version: u64,
     last_instant: Timestamp,
@@ -154,6 +181,7 @@ impl Payments {
             last: 0,
             attempts: VecDeque::new(),
             under_way: BTreeSet::new(),
+            index: Index::default(),
             keys: Keys::new(keys_max),
             version: 0,
             last_instant: Timestamp::ZERO,
@@ -233,6 +261,7 @@ impl Payments {
             assert_eq!(under_way, !payment.state.is_settled(), "what isn't settled is under way");
         }
         assert_eq!(self.under_way().count(), self.under_way.len(), "what is under way is kept");
+        self.index.check(self.iter());
     }
 
     /// Puts a payment among those that are kept.
@@ -242,12 +271,37 @@ impl Payments {
             self.under_way.insert(number);
         }
         self.attempts.push_back(number);
+        self.index.add(&payment);
+        let user = payment.user.clone();
         self.by_number.insert(number, payment);
+        self.forget_surplus(&user);
+    }
+
+    /// Forgets the failed payments that a user has too many. No event names a failed one any more, so a journal of before this bound
+    /// is replayed all the same.
+    fn forget_surplus(&mut self, user: &str) {
+        while let Some(number) = self.index.surplus_failed(user) {
+            self.forget(number);
+        }
+        if self.attempts.len() > 2 * self.by_number.len() + ATTEMPTS_SLACK {
+            self.attempts.retain(|number| self.by_number.contains_key(number));
+        }
+    }
+
+    fn forget(&mut self, number: u32) {
+        if let Some(payment) = self.by_number.remove(&number) {
+            self.index.remove(&payment);
+        }
     }
 
     /// Forgets attempts that came to nothing once they are older than `retention`.
     fn forget_old(&mut self, now: Timestamp, retention: Seconds) {
-        while let Some(oldest) = self.attempts.front().and_then(|number| self.by_number.get(number)) {
+        while let Some(number) = self.attempts.front() {
+            let Some(oldest) = self.by_number.get(number) else {
+                // It was one too many.
+                self.attempts.pop_front();
+                continue;
+            };
             let nothing = matches!(oldest.state, State::Ready | State::Failed);
             let old = oldest.updated_at.plus(retention) <= now;
             if !oldest.state.is_settled() || (nothing && !old) {
@@ -256,7 +310,7 @@ impl Payments {
             let number = oldest.id.number.0;
             self.attempts.pop_front();
             if nothing {
-                self.by_number.remove(&number);
+                self.forget(number);
             }
         }
     }

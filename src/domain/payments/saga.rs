@@ -109,6 +109,8 @@ pub enum Failure {
     SeatsLost,
     /// The reservation was given back after it was confirmed.
     Cancelled,
+    /// Newer payments of its reservation took its place at the checkout: nothing was asked of anyone.
+    Superseded,
 }
 
 impl Failure {
@@ -133,6 +135,7 @@ impl Failure {
             Self::Declined { .. } => "payment_declined",
             Self::SeatsLost => "seats_lost",
             Self::Cancelled => "reservation_cancelled",
+            Self::Superseded => "superseded",
         }
     }
 }
@@ -154,6 +157,13 @@ pub enum Command {
         currency: Currency,
         /// The random part of the payment's id.
         nonce: u64,
+    },
+    /// End the oldest payment that is ready, where one more for this reservation would be too many.
+    Supersede {
+        /// What is paid for.
+        reservation: ReservationRef,
+        /// Who pays.
+        user: UserId,
     },
     /// Go on with what the gateway's checkout gave.
     Accept {
@@ -182,7 +192,7 @@ impl Command {
     /// Returns the number of the payment that it is about; of one that is to be made, none.
     pub const fn number(&self) -> PaymentNumber {
         match self {
-            Self::Start { .. } => PaymentNumber(0),
+            Self::Start { .. } | Self::Supersede { .. } => PaymentNumber(0),
             Self::Accept { payment, .. } | Self::Note { payment, .. } | Self::Refund { payment } => {
                 payment.number
             }
@@ -193,6 +203,7 @@ impl Command {
     pub const fn name(&self) -> &'static str {
         match self {
             Self::Start { .. } => "start_payment",
+            Self::Supersede { .. } => "supersede_payment",
             Self::Accept { .. } => "accept_payment",
             Self::Note { .. } => "note_payment",
             Self::Refund { .. } => "refund_payment",
@@ -346,6 +357,8 @@ pub enum Refusal {
     NoSuchPayment,
     /// The payment isn't one that can go on that way.
     NotReady,
+    /// As many are ready as may be: the oldest ends first.
+    TooManyReady,
 }
 
 impl Payment {
@@ -410,6 +423,9 @@ impl Payments {
     pub fn decide(&self, command: &Command) -> Result<Option<Event>, Refusal> {
         match command {
             Command::Start { reservation, user, method, amount, currency, nonce } => {
+                if method.needs_gateway() && self.surplus_ready(*reservation, user).is_some() {
+                    return Err(Refusal::TooManyReady);
+                }
                 Ok(Some(Event::Started {
                     number: PaymentNumber(self.last + 1),
                     nonce: *nonce,
@@ -419,6 +435,11 @@ impl Payments {
                     amount: *amount,
                     currency: *currency,
                 }))
+            }
+            Command::Supersede { reservation, user } => {
+                let surplus = self.surplus_ready(*reservation, user).map(PaymentNumber);
+                let failure = Some(Failure::Superseded);
+                Ok(surplus.map(|number| Event::Failed { number, failure }))
             }
             Command::Accept { payment, user, payment_key } => {
                 let found = self.payment(*payment).filter(|found| found.user == *user);
@@ -496,14 +517,20 @@ impl Payments {
                 self.go(*number, State::Confirmed, State::Completed, at).completed_at = Some(at);
             }
             Event::Failed { number, failure } => {
-                let before = if failure.is_some() { State::Begun } else { State::Declined };
+                let before = match failure {
+                    Some(Failure::Superseded) => State::Ready,
+                    Some(_) => State::Begun,
+                    None => State::Declined,
+                };
                 let payment = self.go(*number, before, State::Failed, at);
+                let user = payment.user.clone();
                 payment.failure = failure.clone().or_else(|| payment.failure.take());
                 // A refused attempt has no effect: its key may be used again.
                 let digest = payment.key.take();
                 if let Some(digest) = digest {
                     self.keys.forget(digest);
                 }
+                self.forget_surplus(&user);
             }
             Event::RefundBegun { number, failure } => {
                 let before = match failure {
@@ -514,6 +541,7 @@ impl Payments {
                     | Failure::Insufficient { .. }
                     | Failure::OtherCurrency
                     | Failure::Declined { .. }
+                    | Failure::Superseded
                     | Failure::SeatsLost => State::Captured,
                 };
                 self.go(*number, before, State::Refunding, at).failure = Some(failure.clone());
@@ -532,8 +560,10 @@ impl Payments {
     fn go(&mut self, number: PaymentNumber, from: State, to: State, at: Timestamp) -> &mut Payment {
         let payment = self.by_number.get_mut(&number.0).expect("an event names a payment that is kept");
         assert_eq!(payment.state, from, "a payment goes one step at a time");
+        self.index.remove(payment);
         payment.state = to;
         payment.updated_at = at;
+        self.index.add(payment);
         if to.is_settled() {
             self.under_way.remove(&number.0);
         } else {

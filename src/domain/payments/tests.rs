@@ -193,3 +193,63 @@ proptest! {
         prop_assert!(again == payments);
     }
 }
+
+/// Makes a payment through the gateway ready, for a reservation of kim's; ends the oldest first where that is needed.
+fn make_ready(payments: &mut Payments, reservation: u32) -> PaymentId {
+    let reservation = ReservationRef { number: ReservationNumber(reservation), nonce: 2 };
+    let user = UserId::parse("kim").unwrap();
+    let supersede = Command::Supersede { reservation, user };
+    while act(payments, &supersede, None).unwrap() {}
+    let Command::Start { user, method, amount, currency, nonce, .. } = start(Method::Card) else {
+        unreachable!()
+    };
+    act(payments, &Command::Start { reservation, user, method, amount, currency, nonce }, None).unwrap();
+    only(payments).id
+}
+
+#[test]
+fn of_a_reservations_payments_so_many_are_ready_and_one_more_ends_the_oldest() {
+    let mut payments = payments();
+    let other = make_ready(&mut payments, 2);
+    let ready: Vec<PaymentId> =
+        (0..READY_PER_RESERVATION_MAX).map(|_| make_ready(&mut payments, 1)).collect();
+    assert_eq!(
+        act(&mut payments, &start(Method::Card), None),
+        Err(Refusal::TooManyReady),
+        "the oldest ends first"
+    );
+    assert_eq!(act(&mut payments, &start(Method::Balance), None), Ok(true), "a balance has no checkout");
+
+    let last = make_ready(&mut payments, 1);
+    let state = |payments: &Payments, id| payments.payment(id).map(|payment| payment.state);
+    assert_eq!(state(&payments, ready[0]), Some(State::Failed));
+    assert_eq!(payments.payment(ready[0]).unwrap().failure, Some(Failure::Superseded));
+    for id in ready[1..].iter().chain([&last, &other]) {
+        assert_eq!(state(&payments, *id), Some(State::Ready));
+    }
+    let accept = Command::Accept {
+        payment: ready[0],
+        user: UserId::parse("kim").unwrap(),
+        payment_key: Arc::from("checkout"),
+    };
+    assert_eq!(act(&mut payments, &accept, None), Err(Refusal::NotReady), "nothing is captured for it");
+}
+
+#[test]
+fn what_a_user_tries_in_vain_is_bounded() {
+    let mut payments = payments();
+    for reservation in 0..400 {
+        for _ in 0..3 {
+            make_ready(&mut payments, reservation);
+        }
+    }
+    for _ in 0..300 {
+        act(&mut payments, &start(Method::Balance), None).unwrap();
+        note(&mut payments, Outcome::NotHeld(Failure::NotHeld));
+    }
+    let of = |state| payments.iter().filter(|payment| payment.state == state).count();
+    assert_eq!((of(State::Ready), of(State::Failed)), (READY_PER_USER_MAX, FAILED_PER_USER_MAX));
+    assert_eq!(only(&payments).state, State::Failed, "the newest is kept");
+    assert!(payments.attempts.len() < 2_000 && payments.of_user("kim").count() == payments.iter().count());
+    assert!(PaymentsImage::of(&payments).restore() == payments);
+}

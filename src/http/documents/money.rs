@@ -89,7 +89,8 @@ pub fn of_failure(failure: &Failure) -> Value {
         | Failure::OtherAmount
         | Failure::OtherCurrency
         | Failure::SeatsLost
-        | Failure::Cancelled => {}
+        | Failure::Cancelled
+        | Failure::Superseded => {}
     }
     fields
 }

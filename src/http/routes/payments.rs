@@ -10,8 +10,8 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::marked;
-use super::reservations::random;
-use crate::domain::ids::{PaymentId, ReservationId};
+use super::reservations::{random, read_place, write_place};
+use crate::domain::ids::{PaymentId, PaymentNumber, ReservationId};
 use crate::domain::payments::{Failure, Method, Payment, State as PaymentState};
 use crate::domain::schedule::{Refusal, ReservationRef};
 use crate::engine::{Done, EngineError, Purchase};
@@ -19,7 +19,7 @@ use crate::gateway::PaymentKey;
 use crate::http::app::App;
 use crate::http::auth::User;
 use crate::http::documents::money::of_payment;
-use crate::http::extract::{IdempotencyKey, Page, Path, RawBody, bad_cursor};
+use crate::http::extract::{IdempotencyKey, Page, Path, RawBody};
 use crate::http::json::Json;
 use crate::http::problem::{Code, Problem};
 use crate::http::refusal::{insufficient, other_currency, problem};
@@ -83,7 +83,8 @@ struct PaymentList {
 ///
 /// From the balance: 201 `completed`, once the confirmation and the end of the pass are durable; or refused, and the
 /// reservation is `held` again. Through the gateway: 201 `ready`, with the `orderId` for its checkout. The same key leads to the same
-/// payment, also after a crash; after a refusal it is a new attempt.
+/// payment, also after a crash; after a refusal it is a new attempt. 32 payments of a reservation are ready at once: one more ends the
+/// oldest, whose confirmation is then refused with nothing captured.
 #[utoipa::path(post, path = "/api/v1/payments", tag = "Payments", request_body = PayBody,
     params(("Idempotency-Key" = String, Header, description = "Required: 1–255 visible ASCII characters")),
     security(("bearer" = [])),
@@ -241,6 +242,10 @@ fn refused(payment: &Payment) -> Problem {
             Code::PaymentNotReady,
             "The price of the reservation has changed: start a new payment.",
         ),
+        Some(Failure::Superseded) => Problem::new(
+            Code::PaymentNotReady,
+            "Newer payments of this reservation took its place: go on with one of them.",
+        ),
         Some(Failure::NotHeld) => problem(EngineError::Refused(Refusal::NotHeld), None),
         Some(Failure::TooLate | Failure::SeatsLost) => problem(EngineError::Refused(Refusal::Expired), None),
         Some(Failure::Cancelled) | None => Problem::new(Code::PaymentNotReady, "The payment was given back."),
@@ -269,13 +274,17 @@ async fn read(
     security(("bearer" = [])),
     responses((status = 200, description = "A page of them", body = PaymentList)))]
 async fn list(State(app): State<App>, User(caller): User, page: Page) -> Result<Json<Value>, Problem> {
-    let read = |cursor: &str| PaymentId::parse(cursor).map_err(|_| bad_cursor());
+    let read = |cursor: &str| {
+        let (at, schedule, number) = read_place(cursor)?;
+        Ok((at, schedule, PaymentNumber(number)))
+    };
     let before = page.cursor.as_deref().map(read).transpose()?;
     let found = app.engine.payments_of(&caller.user_id, before, page.limit + 1).await;
     let mut found = found.map_err(|error| problem(error, None))?;
     let more = found.len() > page.limit;
     found.truncate(page.limit);
-    let next = found.last().filter(|_| more).map(|payment| payment.id.to_string());
+    let place = |payment: &Payment| write_place(payment.created_at, payment.id.schedule, payment.id.number.0);
+    let next = found.last().filter(|_| more).map(place);
     let items: Vec<Value> = found.iter().map(of_payment).collect();
     Ok(Json(StatusCode::OK, json!({"items": items, "nextCursor": next})))
 }

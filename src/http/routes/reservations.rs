@@ -257,6 +257,8 @@ struct Narrow {
 }
 
 /// List the caller's reservations, newest first
+///
+/// Of those that ended (released, expired, cancelled), the newest 100 of a schedule, for 7 days as a rule.
 #[utoipa::path(get, path = "/api/v1/reservations", tag = "Reservations",
     params(("status" = Option<String>, Query), ("scheduleId" = Option<String>, Query),
            ("limit" = Option<u32>, Query, description = "1–1000, default 100"), ("cursor" = Option<String>, Query)),
@@ -296,19 +298,32 @@ async fn list(
 }
 
 fn write_cursor((at, schedule, number): ReservationPlace) -> String {
-    let mut bytes = [0; 16];
-    bytes[..8].copy_from_slice(&at.as_millis().to_be_bytes());
-    bytes[8..12].copy_from_slice(&schedule.0.to_be_bytes());
-    bytes[12..].copy_from_slice(&number.0.to_be_bytes());
-    URL_SAFE_NO_PAD.encode(bytes)
+    write_place(at, schedule, number.0)
 }
 
 fn read_cursor(text: &str) -> Result<ReservationPlace, Problem> {
+    read_place(text).map(|(at, schedule, number)| (at, schedule, ReservationNumber(number)))
+}
+
+/// Writes a place in a list that goes by instant, schedule and number.
+pub(super) fn write_place(at: Timestamp, schedule: ScheduleNumber, number: u32) -> String {
+    let mut bytes = [0; 16];
+    bytes[..8].copy_from_slice(&at.as_millis().to_be_bytes());
+    bytes[8..12].copy_from_slice(&schedule.0.to_be_bytes());
+    bytes[12..].copy_from_slice(&number.to_be_bytes());
+    URL_SAFE_NO_PAD.encode(bytes)
+}
+
+/// Reads a place in such a list.
+///
+/// # Errors
+/// 400 `malformed_request` for a cursor that no list gave.
+pub(super) fn read_place(text: &str) -> Result<(Timestamp, ScheduleNumber, u32), Problem> {
     let bytes = URL_SAFE_NO_PAD.decode(text).ok().and_then(|bytes| <[u8; 16]>::try_from(bytes).ok());
     let bits = u128::from_be_bytes(bytes.ok_or_else(bad_cursor)?);
     let part = |shift: u32| u32::try_from((bits >> shift) & u128::from(u32::MAX)).expect("masked");
     let at = u64::try_from(bits >> 64).expect("shifted");
-    Ok((Timestamp::from_millis(at), ScheduleNumber(part(32)), ReservationNumber(part(0))))
+    Ok((Timestamp::from_millis(at), ScheduleNumber(part(32)), part(0)))
 }
 
 fn status_named(name: &str) -> Result<ReservationStatus, Problem> {

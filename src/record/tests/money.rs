@@ -55,6 +55,7 @@ fn failures() -> Vec<Failure> {
         Failure::declined("REJECT_CARD_COMPANY", "카드사 거절"),
         Failure::SeatsLost,
         Failure::Cancelled,
+        Failure::Superseded,
     ]
 }
 
