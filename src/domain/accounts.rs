@@ -136,6 +136,12 @@ impl Account {
         self.transactions.iter().rev()
     }
 
+    /// Returns its movements that aren't in the archive and come before a number of the shard, the newest first.
+    pub fn transactions_before(&self, number: u32) -> impl Iterator<Item = &Transaction> {
+        let end = self.transactions.partition_point(|transaction| transaction.id.number < number);
+        self.transactions.range(..end).rev()
+    }
+
     /// Returns what its movements in the archive come to, if any are there.
     pub fn carried(&self) -> Option<Carried> {
         self.carried

@@ -254,7 +254,7 @@ impl Engine {
             Some(id) => self.find_schedule(id).await?.into_iter().collect(),
             None => self.schedules_of_user(user),
         };
-        let mut found = self.reservations_in(&looked_at, user, status, before);
+        let mut found = self.reservations_in(&looked_at, user, status, before, limit);
         if let Some(archived) = self.archived_outside(&looked_at)
             && schedule.is_none()
         {
@@ -273,25 +273,30 @@ impl Engine {
         Ok(found)
     }
 
-    /// Returns a user's reservations in some schedules, in no order.
+    /// Returns a user's reservations in some schedules, in no order: of each schedule the newest that are asked for.
     fn reservations_in(
         &self,
         entries: &[Arc<ScheduleEntry>],
         user: &str,
         status: Option<ReservationStatus>,
         before: Option<ReservationPlace>,
+        limit: usize,
     ) -> Vec<Found> {
         let now = self.now();
         let mut found = Vec::new();
         for entry in entries {
+            let place =
+                |reservation: &Reservation| (reservation.created_at, entry.number(), reservation.number);
+            let shown = |reservation: &&Reservation| {
+                status.is_none_or(|status| reservation.status_at(now) == status)
+                    && before.is_none_or(|before| place(reservation) < before)
+            };
+            // A user has few in one schedule (`ENDED_PER_USER_MAX`), and no more of them are copied than are shown.
             let schedule = entry.read();
-            for reservation in schedule.reservations_of(user) {
-                let place = (reservation.created_at, entry.number(), reservation.number);
-                let shown = status.is_none_or(|status| reservation.status_at(now) == status);
-                if shown && before.is_none_or(|before| place < before) {
-                    found.push((place, Arc::clone(entry), reservation.clone()));
-                }
-            }
+            let of_user = schedule.reservations_of(user).filter(shown).take(limit);
+            found.extend(
+                of_user.map(|reservation| (place(reservation), Arc::clone(entry), reservation.clone())),
+            );
         }
         found
     }
@@ -320,34 +325,24 @@ impl Engine {
         Ok(kept.and_then(|kept| kept.payments.payment(id).cloned()))
     }
 
-    /// Returns a user's payments, live and archived, the newest first, those before one if it is given; at most `limit`.
+    /// Returns a user's payments, live and archived, the newest first, those before a place if it is given; at most `limit`.
     ///
     /// # Errors
     /// `ArchiveUnavailable`.
     pub async fn payments_of(
         &self,
         user: &str,
-        before: Option<PaymentId>,
+        before: Option<PaymentPlace>,
         limit: usize,
     ) -> Result<Vec<Payment>, EngineError> {
-        // One that was forgotten meanwhile ends the list.
-        let before = match before {
-            Some(id) => match self.find_payment(id).await? {
-                Some(payment) => Some(place_of(&payment)),
-                None => return Ok(Vec::new()),
-            },
-            None => None,
-        };
         let (mut live, mut found) = (Vec::new(), Vec::new());
         for entry in self.schedules_of_user(user) {
             // None there: it has none, or it has just moved.
             let Some(payments) = self.shared.till.payments(entry.number()) else { continue };
             live.push(entry);
             let payments = payments.read();
-            let shown = |payment: &&Payment| {
-                *payment.user == *user && before.is_none_or(|before| place_of(payment) < before)
-            };
-            found.extend(payments.iter().rev().filter(shown).take(limit).cloned());
+            let shown = |payment: &&Payment| before.is_none_or(|before| place_of(payment) < before);
+            found.extend(payments.of_user(user).rev().filter(shown).take(limit).cloned());
         }
         if let Some(archived) = self.archived_outside(&live) {
             let user = user.to_owned();
@@ -373,11 +368,11 @@ impl Engine {
         before: Option<u32>,
         limit: usize,
     ) -> Result<Vec<Transaction>, EngineError> {
-        let earlier = |moved: &&Transaction| before.is_none_or(|before| moved.id.number < before);
         let (mut found, carried): (Vec<Transaction>, Option<Carried>) = {
             let shard = self.shared.till.accounts(user).read();
             let Some(account) = shard.account(user) else { return Ok(Vec::new()) };
-            (account.transactions().filter(earlier).take(limit).copied().collect(), account.carried())
+            let earlier = account.transactions_before(before.unwrap_or(u32::MAX));
+            (earlier.take(limit).copied().collect(), account.carried())
         };
         let rest = limit - found.len();
         if let Some(carried) = carried.filter(|_| rest > 0) {

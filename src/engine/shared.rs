@@ -29,6 +29,10 @@ use crate::domain::users::Users;
 use crate::domain::waiting_room::{self, WaitingRoom};
 use crate::journal::Journal;
 
+/// In how many tables the users stand who have a reservation somewhere. Whoever looks through all of them keeps one at a time from
+/// the journal: with a million users, 250 of them.
+const USER_SHARDS: usize = 4_096;
+
 /// What every actor shares.
 pub(super) struct Shared {
     pub(super) journal: Journal,
@@ -95,7 +99,7 @@ impl Shared {
             catalogue: RwLock::new(Arc::new(parts.catalogue)),
             by_id: DashMap::new(),
             by_number: DashMap::new(),
-            by_user: DashMap::new(),
+            by_user: DashMap::with_shard_amount(USER_SHARDS),
         }
     }
 
@@ -220,7 +224,8 @@ impl Shared {
 
     /// Tells whether a sale of a concert has ever opened by `at`.
     pub(super) fn has_opened(&self, concert: &ConcertId, at: Timestamp) -> bool {
-        self.by_number.iter().any(|entry| entry.concert() == concert && entry.read().has_opened_by(at))
+        // The list first: no shard of the directory is kept while a schedule is waited for.
+        self.schedules().iter().any(|entry| entry.concert() == concert && entry.read().has_opened_by(at))
             || self.catalogue().has_archived_sale(concert)
     }
 }
