@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use hashbrown::HashMap;
 
 use super::{Counts, Payment, State};
-use crate::domain::ids::UserId;
+use crate::domain::ids::{PaymentNumber, UserId};
 use crate::domain::schedule::ReservationRef;
 use crate::domain::time::Timestamp;
 
@@ -121,9 +121,9 @@ impl super::Payments {
     }
 
     /// Returns the payments behind a number, in order.
-    pub fn behind(&self, number: u32) -> impl Iterator<Item = &Payment> {
+    pub fn behind(&self, number: PaymentNumber) -> impl Iterator<Item = &Payment> {
         use core::ops::Bound::{Excluded, Unbounded};
-        self.by_number.range((Excluded(number), Unbounded)).map(|(_, payment)| payment)
+        self.by_number.range((Excluded(number.0), Unbounded)).map(|(_, payment)| payment)
     }
 
     /// Returns how many there are of some kinds.

@@ -208,11 +208,6 @@ impl Payments {
         self.by_number.values()
     }
 
-    /// Returns the payments with higher numbers, in order.
-    pub fn behind(&self, number: PaymentNumber) -> impl Iterator<Item = &Payment> {
-        self.by_number.range(number.0.saturating_add(1)..).map(|(_, payment)| payment)
-    }
-
     /// Returns the payments that aren't settled, in order of their numbers.
     pub fn under_way(&self) -> impl Iterator<Item = &Payment> {
         self.under_way.iter().filter_map(|number| self.by_number.get(number))
