@@ -121,11 +121,15 @@ impl<A> Keys<A> {
         u32::try_from(self.max).expect("made from a u32")
     }
 
-    /// Lets a key go whose effect came to nothing: used again, it is new.
-    pub fn forget(&mut self, digest: u128) {
+    /// Lets a key go whose effect came to nothing: used again, it is new. A key whose answer `is_its` says is another's stays:
+    /// its day was over meanwhile, and it came again.
+    pub fn forget(&mut self, digest: u128, is_its: impl FnOnce(&A) -> bool) {
         let Self { ring, first, places, hasher, .. } = self;
         let found = places.find_entry(hasher.hash_one(digest), |number| is_at(ring, *first, *number, digest));
         let Ok(entry) = found else { return };
+        if !at(ring, *first, *entry.get()).is_some_and(|kept| is_its(&kept.answer)) {
+            return;
+        }
         let (number, _) = entry.remove();
         if let Some(place) = index(*first, number).and_then(|index| ring.get_mut(index)) {
             *place = None;
@@ -195,6 +199,21 @@ impl<A> Keys<A> {
             let hash = hasher.hash_one(kept.key.digest);
             places.insert_unique(hash, number, |number| hash_at(ring, *first, *number, hasher));
         }
+    }
+}
+
+#[cfg(test)]
+impl<A: core::fmt::Debug> Keys<A> {
+    /// Says what is inside: the keys in order, and which of them the table leads to.
+    pub(crate) fn inside(&self) -> String {
+        let Self { ring, first, places, hasher: _, max, dropped: _ } = self;
+        let kept: Vec<_> = ring.iter().flatten().collect();
+        let mut led: Vec<u128> = places
+            .iter()
+            .map(|number| at(ring, *first, *number).expect("it leads to a key").key.digest)
+            .collect();
+        led.sort_unstable();
+        format!("{max} {led:?} {kept:?}")
     }
 }
 
@@ -288,8 +307,9 @@ mod tests {
                 prop_assert_eq!(keys.find(key(digest), now), answered);
                 match step {
                     0 => {
-                        keys.forget(digest);
-                        list.retain(|(of, ..)| *of != digest);
+                        // Of an odd version, it is another's.
+                        keys.forget(digest, |version| version % 2 == 0);
+                        list.retain(|(of, _, version)| *of != digest || version % 2 == 1);
                     }
                     _ if known.is_none() => {
                         version += 1;
@@ -315,7 +335,7 @@ mod tests {
         keys.keep(key(1), 1, START, ());
         for digest in 2..100_000 {
             keys.keep(key(digest), 1, START, ());
-            keys.forget(digest);
+            keys.forget(digest, |()| true);
         }
         assert!(keys.ring.len() <= EMPTY_MAX + 2 && keys.len() == 1);
         assert!(keys.find(key(1), START).is_some() && keys.find(key(99_999), START).is_none());

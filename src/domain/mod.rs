@@ -21,3 +21,6 @@ pub mod waiting_room;
 pub mod archive;
 
 pub mod users;
+
+#[cfg(test)]
+mod inside;

@@ -96,6 +96,15 @@ impl Index {
     }
 }
 
+#[cfg(test)]
+impl Index {
+    /// Says what is inside: each user's numbers in order of the users, and the counts.
+    pub(super) fn inside(&self) -> String {
+        let Self { by_user, counts } = self;
+        format!("{:?} {counts:?}", by_user.iter().collect::<std::collections::BTreeMap<_, _>>())
+    }
+}
+
 impl OfUser {
     fn sort_in(&mut self, payment: &Payment) {
         let number = payment.id.number.0;

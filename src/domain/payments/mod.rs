@@ -16,12 +16,16 @@
 //!
 //! Invariants, checked by [`Payments::check_invariants`]: a payment's amount never changes; what was captured and not
 //! confirmed is on its way back (M3); a reservation has at most one payment that stands for it (M2).
+//!
+//! **What is forgotten.** An attempt that came to nothing is kept for a week, and for as long as a payment before it is kept that
+//! isn't settled, or came to nothing later. That follows from the payments alone, so that replay forgets the same whenever the
+//! process was restarted (R1). What an event is about isn't forgotten by it.
 
 mod image;
 mod index;
 mod saga;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 pub use image::PaymentsImage;
@@ -36,8 +40,6 @@ use super::money::{Currency, Money};
 use super::schedule::ReservationRef;
 use super::time::{Seconds, Timestamp};
 
-/// How many numbers of forgotten attempts are kept beside twice as many as there are payments.
-const ATTEMPTS_SLACK: usize = 1_024;
 
 /// How a payment is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -162,8 +164,8 @@ pub struct Payments {
     /// By number.
     by_number: BTreeMap<u32, Payment>,
     last: u32,
-    /// Those that may still come to nothing, the oldest first, and others behind them.
-    attempts: VecDeque<u32>,
+    /// Those that nothing has come of: one day they are forgotten.
+    idle: BTreeSet<u32>,
     /// Those that aren't settled.
     under_way: BTreeSet<u32>,
     index: Index,
@@ -179,7 +181,7 @@ impl Payments {
             schedule,
             by_number: BTreeMap::new(),
             last: 0,
-            attempts: VecDeque::new(),
+            idle: BTreeSet::new(),
             under_way: BTreeSet::new(),
             index: Index::default(),
             keys: Keys::new(keys_max),
@@ -254,22 +256,35 @@ impl Payments {
             assert!(!keyed || payment.payment_key.is_some(), "what a gateway is asked for has its key");
             let under_way = self.under_way.contains(&payment.id.number.0);
             assert_eq!(under_way, !payment.state.is_settled(), "what isn't settled is under way");
+            let idle = self.idle.contains(&payment.id.number.0);
+            assert_eq!(idle, !payment.state.is_begun(), "what nothing has come of is idle");
         }
+        let kept = |number: &u32| self.by_number.contains_key(number);
+        assert!(self.idle.iter().all(kept), "what is idle is kept");
         assert_eq!(self.under_way().count(), self.under_way.len(), "what is under way is kept");
         self.index.check(self.iter());
     }
 
     /// Puts a payment among those that are kept.
     fn insert(&mut self, payment: Payment) {
-        let number = payment.id.number.0;
-        if !payment.state.is_settled() {
-            self.under_way.insert(number);
-        }
-        self.attempts.push_back(number);
+        let (number, user) = (payment.id.number.0, payment.user.clone());
+        self.file(number, payment.state);
         self.index.add(&payment);
-        let user = payment.user.clone();
         self.by_number.insert(number, payment);
         self.forget_surplus(&user);
+    }
+
+    /// Notes in the indexes which state a payment has.
+    fn file(&mut self, number: u32, state: State) {
+        let put = |index: &mut BTreeSet<u32>, belongs| {
+            if belongs {
+                index.insert(number)
+            } else {
+                index.remove(&number)
+            };
+        };
+        put(&mut self.under_way, !state.is_settled());
+        put(&mut self.idle, !state.is_begun());
     }
 
     /// Forgets the failed payments that a user has too many. No event names a failed one any more, so a journal of before this bound
@@ -278,35 +293,25 @@ impl Payments {
         while let Some(number) = self.index.surplus_failed(user) {
             self.forget(number);
         }
-        if self.attempts.len() > 2 * self.by_number.len() + ATTEMPTS_SLACK {
-            self.attempts.retain(|number| self.by_number.contains_key(number));
-        }
     }
 
     fn forget(&mut self, number: u32) {
+        self.idle.remove(&number);
         if let Some(payment) = self.by_number.remove(&number) {
             self.index.remove(&payment);
         }
     }
 
-    /// Forgets attempts that came to nothing once they are older than `retention`.
-    fn forget_old(&mut self, now: Timestamp, retention: Seconds) {
-        while let Some(number) = self.attempts.front() {
-            let Some(oldest) = self.by_number.get(number) else {
-                // It was one too many.
-                self.attempts.pop_front();
-                continue;
-            };
-            let nothing = matches!(oldest.state, State::Ready | State::Failed);
-            let old = oldest.updated_at.plus(retention) <= now;
-            if !oldest.state.is_settled() || (nothing && !old) {
+    /// Forgets attempts that came to nothing once they are older than `retention`, in order of their numbers, up to one that
+    /// stays; `named` is what the present event is about.
+    fn forget_old(&mut self, now: Timestamp, retention: Seconds, named: PaymentNumber) {
+        while let Some(first) = self.idle.first().copied() {
+            let is_behind = self.under_way.first().is_some_and(|number| *number < first);
+            let kept = self.by_number.get(&first).expect("what is idle is kept");
+            if is_behind || kept.updated_at.plus(retention) > now || first == named.0 {
                 return;
             }
-            let number = oldest.id.number.0;
-            self.attempts.pop_front();
-            if nothing {
-                self.forget(number);
-            }
+            self.forget(first);
         }
     }
 }

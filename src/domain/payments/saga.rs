@@ -472,7 +472,7 @@ impl Payments {
         self.version += 1;
         self.last_instant = self.last_instant.max(at);
         self.keys.forget_old(at);
-        self.forget_old(at, RETENTION);
+        self.forget_old(at, RETENTION, event.number());
         match event {
             Event::Started { number, nonce, reservation, user, method, amount, currency } => {
                 assert_eq!(number.0, self.last + 1, "payments are numbered in order");
@@ -528,7 +528,7 @@ impl Payments {
                 // A refused attempt has no effect: its key may be used again.
                 let digest = payment.key.take();
                 if let Some(digest) = digest {
-                    self.keys.forget(digest);
+                    self.keys.forget(digest, |answer| answer == number);
                 }
                 self.forget_surplus(&user);
             }
@@ -552,6 +552,8 @@ impl Payments {
             Event::KeyKept { .. } => {}
         }
         if let Some(key) = key {
+            // An earlier version let keys of other payments go, too: in its journals a key may come again within its day.
+            self.keys.forget(key.digest, |_| true);
             self.keys.keep(key, self.version, at, event.number());
         }
     }
@@ -564,11 +566,7 @@ impl Payments {
         payment.state = to;
         payment.updated_at = at;
         self.index.add(payment);
-        if to.is_settled() {
-            self.under_way.remove(&number.0);
-        } else {
-            self.under_way.insert(number.0);
-        }
-        payment
+        self.file(number.0, to);
+        self.by_number.get_mut(&number.0).expect("it was found")
     }
 }

@@ -4,6 +4,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::domain::ids::ReservationNumber;
+use crate::domain::inside::{Inside, reread, said};
+use crate::record;
 
 const START: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 const SCHEDULE: ScheduleNumber = ScheduleNumber(3);
@@ -128,6 +130,66 @@ fn attempts_that_came_to_nothing_are_forgotten_after_a_week_and_paid_ones_never(
     assert_eq!(kept, [2, 4]);
 }
 
+/// A day, and the week for which attempts that came to nothing are kept.
+const DAY: u64 = 86_400_000;
+const WEEK: u64 = 7 * DAY;
+
+fn act_at(payments: &mut Payments, command: &Command, after: u64, key: Option<KeyUse>) {
+    let event = payments.decide(command).unwrap().expect("something happens");
+    payments.apply(&event, START.plus_millis(after), key);
+    payments.check_invariants();
+}
+
+fn accept(payment: PaymentId) -> Command {
+    Command::Accept { payment, user: UserId::parse("kim").unwrap(), payment_key: "k".into() }
+}
+
+#[test]
+fn an_attempt_behind_a_refund_that_is_refused_for_a_week_is_kept_whether_or_not_the_process_was_restarted() {
+    let mut payments = payments();
+    act(&mut payments, &start(Method::Balance), None).unwrap();
+    for outcome in [Outcome::Held, Outcome::Captured, Outcome::Confirmed, Outcome::PassEnded] {
+        note(&mut payments, outcome);
+    }
+    let first = only(&payments).id;
+    act(&mut payments, &start(Method::Card), None).unwrap();
+    let attempt = only(&payments).id;
+    act(&mut payments, &Command::Refund { payment: first }, None).unwrap();
+    let mut restarted = PaymentsImage::of(&payments).restore();
+    for payments in [&mut payments, &mut restarted] {
+        act_at(payments, &start(Method::Card), WEEK + 1, None);
+        act_at(payments, &accept(attempt), WEEK + 2, None);
+    }
+    assert!(restarted == payments);
+    assert_eq!(restarted.payment(attempt).unwrap().state, State::Begun);
+}
+
+#[test]
+fn an_attempt_that_is_confirmed_after_more_than_a_quiet_week_goes_on() {
+    let mut payments = payments();
+    act(&mut payments, &start(Method::Card), None).unwrap();
+    let attempt = only(&payments).id;
+    act_at(&mut payments, &accept(attempt), WEEK + 1, None);
+    assert_eq!(payments.payment(attempt).unwrap().state, State::Begun);
+}
+
+#[test]
+fn a_payment_that_fails_leaves_a_key_alone_that_leads_to_another_by_now() {
+    let mut payments = payments();
+    let key = KeyUse { digest: 1, fingerprint: 2 };
+    act(&mut payments, &start(Method::Balance), Some(key)).unwrap();
+    let slow = only(&payments).id;
+    note(&mut payments, Outcome::Held);
+    // The key's day is over, and the same key begins another payment.
+    act_at(&mut payments, &start(Method::Card), DAY, Some(key));
+    let second = only(&payments).id.number;
+    for outcome in [Outcome::Declined(Failure::OtherCurrency), Outcome::LetGo] {
+        act_at(&mut payments, &Command::Note { payment: slow, outcome }, DAY + 1, None);
+    }
+    let found = payments.find_key(key, START.plus_millis(DAY + 2));
+    assert!(matches!(found, Some(KeyFound::Answered { answer, .. }) if *answer == second), "I1: {found:?}");
+}
+
 fn outcomes() -> impl Strategy<Value = Outcome> {
     prop_oneof![
         Just(Outcome::Held),
@@ -250,6 +312,102 @@ fn what_a_user_tries_in_vain_is_bounded() {
     let of = |state| payments.iter().filter(|payment| payment.state == state).count();
     assert_eq!((of(State::Ready), of(State::Failed)), (READY_PER_USER_MAX, FAILED_PER_USER_MAX));
     assert_eq!(only(&payments).state, State::Failed, "the newest is kept");
-    assert!(payments.attempts.len() < 2_000 && payments.of_user("kim").count() == payments.iter().count());
+    assert!(payments.of_user("kim").count() == payments.iter().count());
     assert!(PaymentsImage::of(&payments).restore() == payments);
+}
+
+/// Says what is in each field of the payments.
+fn inside(payments: &Payments) -> Inside {
+    let Payments { schedule, by_number, last, idle, under_way, index, keys, version, last_instant } = payments;
+    let keys = keys.inside();
+    let index = index.inside();
+    said![schedule, by_number, last, idle, under_way, index, keys, version, last_instant]
+}
+
+/// Brings an event as the journal's bytes.
+fn follow(payments: &mut Payments, event: &Event, at: Timestamp, key: Option<KeyUse>) {
+    let mut bytes = Vec::new();
+    record::encode_payments_event(&mut bytes, SCHEDULE, payments.version() + 1, at, key, event);
+    let record = record::decode(&bytes).unwrap();
+    let record::Fact::Payments(SCHEDULE, event) = record.fact else { panic!("another stream's") };
+    payments.apply(&event, record.at, record.key);
+    payments.check_invariants();
+}
+
+fn restarted(payments: &Payments) -> Payments {
+    let bytes = record::encode_payments(&PaymentsImage::of(payments));
+    let mut world = reread(crate::recovery::World::default(), [bytes]);
+    world.payments.remove(&SCHEDULE).unwrap()
+}
+
+/// What is asked, before it is known which payments there are.
+#[derive(Debug, Clone)]
+enum Ask {
+    Start(Method),
+    Accept(prop::sample::Index),
+    Note(prop::sample::Index, Outcome),
+    Refund(prop::sample::Index),
+}
+
+fn asks() -> impl Strategy<Value = Ask> {
+    let which = any::<prop::sample::Index>;
+    prop_oneof![
+        4 => prop::sample::select(vec![Method::Balance, Method::Card]).prop_map(Ask::Start),
+        2 => which().prop_map(Ask::Accept),
+        12 => (which(), outcomes()).prop_map(|(which, outcome)| Ask::Note(which, outcome)),
+        1 => which().prop_map(Ask::Refund),
+    ]
+}
+
+fn command(payments: &Payments, ask: &Ask) -> Command {
+    let which = |which: &prop::sample::Index| {
+        let ids: Vec<PaymentId> = payments.iter().map(|payment| payment.id).collect();
+        if ids.is_empty() { PaymentId::from_bits(1) } else { *which.get(&ids) }
+    };
+    match ask {
+        Ask::Start(method) => {
+            let mut start = start(*method);
+            if let Command::Start { reservation, .. } = &mut start {
+                reservation.number = ReservationNumber(payments.last + 1);
+            }
+            start
+        }
+        Ask::Accept(payment) => accept(which(payment)),
+        Ask::Note(payment, outcome) => Command::Note { payment: which(payment), outcome: outcome.clone() },
+        Ask::Refund(payment) => Command::Refund { payment: which(payment) },
+    }
+}
+
+proptest! {
+    // Weeks go by, so that what is kept for a week, and for a day, is forgotten.
+    #[test]
+    fn whenever_the_process_was_restarted_what_comes_is_as_if_it_never_was(
+        steps in prop::collection::vec(
+            (asks(), 0..WEEK / 3, prop::option::weighted(0.3, 0..4_u128), prop::bool::weighted(0.3)),
+            1..100,
+        ),
+    ) {
+        let mut payments = Payments::new(SCHEDULE, 6);
+        let mut follower = payments.clone();
+        let mut now = START;
+        for (ask, pause, digest, restart) in steps {
+            now = now.plus_millis(pause);
+            let command = command(&payments, &ask);
+            let key = digest.map(|digest| KeyUse { digest, fingerprint: 7 });
+            let key = key.filter(|key| payments.find_key(*key, now).is_none());
+            let decided = payments.decide(&command);
+            prop_assert_eq!(&follower.decide(&command), &decided);
+            let number = command.number();
+            let kept = key.filter(|_| number.0 > 0).map(|_| Event::KeyKept { number });
+            if let Some(event) = decided.ok().and_then(|decided| decided.or(kept)) {
+                follow(&mut payments, &event, now, key);
+                follow(&mut follower, &event, now, key);
+            }
+            prop_assert_eq!(inside(&follower), inside(&payments), "R1");
+            if restart {
+                follower = restarted(&follower);
+                prop_assert_eq!(inside(&follower), inside(&payments), "R1: an image is the state");
+            }
+        }
+    }
 }
