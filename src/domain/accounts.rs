@@ -1,8 +1,9 @@
 //! Accounts: what users have, and every movement of it.
 //!
 //! [`Accounts`] is one shard of them, one aggregate with one stream; a user's shard follows from the user's id. An account
-//! begins with its first charge. What a payment takes and what a refund gives back are keyed by the payment,
-//! so that the saga may ask again.
+//! begins with its first charge, which says its currency. What a payment takes and what a refund gives back are keyed by the
+//! payment, so that the saga may ask again. Nothing, of whatever currency, is taken from any account and given back to any: a
+//! free ticket leaves no trace here.
 //!
 //! What is old of a long account moves to the archive: an event says up to which transaction, and what those came to is carried
 //! forward ([`Carried`]).
@@ -154,6 +155,12 @@ impl Account {
         self.transactions.iter().take(surplus.min(max)).take_while(move |transaction| transaction.at < before)
     }
 
+    /// Tells whether money was ever on it, so that its currency stands. In journals of an earlier version free tickets moved
+    /// nothing on accounts that had none.
+    pub fn has_begun(&self) -> bool {
+        self.carried.is_some() || self.transactions.iter().any(|moved| moved.amount > Money::ZERO)
+    }
+
     /// Returns the payments that it remembers, so that each takes money once and gives it back once.
     pub fn payments(&self) -> impl Iterator<Item = PaymentId> {
         self.paid.keys().copied()
@@ -217,6 +224,16 @@ impl Command {
             | Self::Pay { user, .. }
             | Self::Refund { user, .. }
             | Self::Archive { user, .. } => user,
+        }
+    }
+
+    /// Returns how much money it would move; of one that moves none, nothing.
+    const fn amount(&self) -> Option<Money> {
+        match self {
+            Self::Charge { amount, .. } | Self::Pay { amount, .. } | Self::Refund { amount, .. } => {
+                Some(*amount)
+            }
+            Self::Archive { .. } => None,
         }
     }
 
@@ -326,9 +343,9 @@ impl Accounts {
         self.shard
     }
 
-    /// Finds a user's account.
+    /// Finds a user's account, once anything was ever put in.
     pub fn account(&self, user: &str) -> Option<&Account> {
-        self.by_user.get(user)
+        self.by_user.get(user).filter(|account| account.has_begun())
     }
 
     /// Returns every account with its user, in no order.
@@ -366,6 +383,9 @@ impl Accounts {
     /// # Errors
     /// A [`Refusal`], which changes nothing.
     pub fn decide(&self, command: &Command) -> Result<Option<Event>, Refusal> {
+        if command.amount() == Some(Money::ZERO) {
+            return Ok(None);
+        }
         let account = self.by_user.get(command.user());
         let balance = account.map_or(Money::ZERO, |account| account.balance);
         let paid = |payment: &PaymentId| account.and_then(|account| account.paid.get(payment).copied());
@@ -396,7 +416,7 @@ impl Accounts {
                 return Ok(account.and_then(|account| account.archive(user, *through, settled)));
             }
         };
-        if account.is_some_and(|account| account.currency != currency) {
+        if account.is_some_and(|account| account.has_begun() && account.currency != currency) {
             return Err(Refusal::OtherCurrency);
         }
         let (user, number) = (command.user().clone(), self.last_transaction + 1);
@@ -417,6 +437,9 @@ impl Accounts {
                 self.last_transaction = *number;
                 let id = TransactionId { shard: self.shard.0, number: *number, nonce: *nonce };
                 let account = self.by_user.entry(user.clone()).or_insert_with(|| Account::new(*currency));
+                if !account.has_begun() {
+                    account.currency = *currency;
+                }
                 assert_eq!(account.currency, *currency, "M1: one currency an account");
                 let transaction =
                     Transaction { id, kind: *kind, amount: *amount, balance_after: *balance_after, at };

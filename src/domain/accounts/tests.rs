@@ -3,6 +3,8 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::domain::inside::{Inside, reread, said};
+use crate::record;
 
 const START: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 
@@ -93,6 +95,53 @@ fn an_account_keeps_its_currency_and_holds_no_more_than_a_number_can_say() {
 }
 
 #[test]
+fn a_payment_of_nothing_moves_nothing_and_begins_no_account() {
+    let mut accounts = shard();
+    let usd = Currency::parse("USD").unwrap();
+    let free = |id: u128| Command::Pay {
+        user: user("kim"),
+        payment: PaymentId::from_bits(id),
+        amount: Money::ZERO,
+        currency: usd,
+        nonce: 8,
+    };
+    assert_eq!(act(&mut accounts, &free(1)), Ok(false));
+    assert_eq!(act(&mut accounts, &refund(1, 0)), Ok(false), "and gives nothing back");
+    assert_eq!(accounts.account("kim"), None);
+    act(&mut accounts, &charge(50_000)).unwrap();
+    assert_eq!(accounts.account("kim").unwrap().currency(), krw(), "it begins with its first charge");
+    assert_eq!(act(&mut accounts, &free(2)), Ok(false), "nothing of any currency is on every account");
+    assert_eq!(accounts.account("kim").unwrap().transactions().count(), 1);
+}
+
+#[test]
+fn a_journal_in_which_nothing_was_moved_is_replayed() {
+    let mut accounts = shard();
+    let moved = |number, kind| Event::Moved {
+        user: user("kim"),
+        currency: krw(),
+        number,
+        nonce: 1,
+        kind,
+        amount: Money::ZERO,
+        balance_after: Money::ZERO,
+    };
+    accounts.apply(&moved(1, Kind::Payment(PaymentId::from_bits(1))), START, None);
+    accounts.apply(&moved(2, Kind::Refund(PaymentId::from_bits(1))), START, None);
+    accounts.check_invariants();
+    assert!(AccountsImage::of(&accounts).restore() == accounts);
+    assert_eq!(act(&mut accounts, &refund(1, 0)), Ok(false));
+    // Nothing of one currency is no account of that currency.
+    assert_eq!(accounts.account("kim"), None);
+    let usd = Currency::parse("USD").unwrap();
+    let first = Command::Charge { user: user("kim"), amount: won(500), currency: usd, nonce: 1 };
+    assert_eq!(act(&mut accounts, &first), Ok(true));
+    assert_eq!(accounts.account("kim").unwrap().currency(), usd);
+    assert_eq!(act(&mut accounts, &charge(50_000)), Err(Refusal::OtherCurrency));
+    assert!(AccountsImage::of(&accounts).restore() == accounts);
+}
+
+#[test]
 fn a_user_stays_in_the_shard_that_a_former_version_found() {
     let shards = ["kim", "lee", "u-1", "관객", ""].map(|user| Shard::of(user).0);
     assert_eq!(shards, [12, 13, 2, 10, 5]);
@@ -130,6 +179,8 @@ proptest! {
                 .then(|| ("refund", payment.bits(), signed(*amount))),
                 Command::Archive { .. } => unreachable!("not of these"),
             };
+            // Nothing moves nothing.
+            let expected = expected.filter(|(.., amount)| *amount != 0);
             let event = accounts.decide(command).ok().flatten();
             prop_assert_eq!(event.is_some(), expected.is_some());
             moved.extend(expected);
@@ -309,5 +360,81 @@ proptest! {
         }
         prop_assert!(again == accounts);
         prop_assert_eq!(again.archived(), accounts.archived());
+    }
+}
+
+/// Says what is in each field of a shard.
+fn inside(accounts: &Accounts) -> Inside {
+    let Accounts { shard, by_user, last_transaction, archived, keys, version, last_instant } = accounts;
+    let fields = |account: &Account| {
+        let Account { currency, balance, carried, transactions, paid } = account;
+        let paid: std::collections::BTreeMap<_, _> = paid.iter().collect();
+        said![currency, balance, carried, transactions, paid]
+    };
+    let by_user: std::collections::BTreeMap<_, _> =
+        by_user.iter().map(|(user, account)| (user, fields(account))).collect();
+    let keys = keys.inside();
+    said![shard, by_user, last_transaction, archived, keys, version, last_instant]
+}
+
+/// Brings an event as the journal's bytes.
+fn follow(accounts: &mut Accounts, event: &Event, at: Timestamp, key: Option<KeyUse>) {
+    let mut bytes = Vec::new();
+    let (shard, version) = (accounts.shard(), accounts.version() + 1);
+    record::encode_accounts_event(&mut bytes, shard, version, at, key, event);
+    let record = record::decode(&bytes).unwrap();
+    let record::Fact::Accounts(_, event) = record.fact else { panic!("another stream's") };
+    accounts.apply(&event, record.at, record.key);
+    accounts.check_invariants();
+}
+
+fn restarted(accounts: &Accounts) -> Accounts {
+    let image = AccountsImage::of(accounts);
+    let mut world = reread(crate::recovery::World::default(), record::encode_accounts(&image));
+    world.accounts.remove(&accounts.shard()).unwrap()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+    // Days go by, so that keys are forgotten.
+    #[test]
+    fn whenever_the_process_was_restarted_what_comes_is_as_if_it_never_was(
+        turns in turns(),
+        beside in prop::collection::vec(
+            (0..40_000_000_u64, prop::option::weighted(0.3, 0..4_u128), prop::bool::weighted(0.1), any::<bool>()),
+            50,
+        ),
+    ) {
+        let mut accounts = Accounts::new(Shard::of("kim"), 3);
+        let mut follower = accounts.clone();
+        let mut now = START;
+        for (turn, (pause, digest, restart, settles)) in turns.iter().zip(beside.iter().cycle()) {
+            now = now.plus_millis(*pause);
+            let command = match turn {
+                Turn::Ask(command) => command.clone(),
+                Turn::Archive(max) => {
+                    let Some(account) = accounts.account("kim") else { continue };
+                    let last = account.old(Timestamp::MAX, *max).last();
+                    let carried = account.carried().map_or(0, |carried| carried.through);
+                    let settled: Vec<_> = account.payments().filter(|_| *settles).take(2).collect();
+                    archive(last.map_or(carried, |last| last.id.number), &settled)
+                }
+            };
+            let key = digest.map(|digest| KeyUse { digest, fingerprint: 7 });
+            let key = key.filter(|key| accounts.find_key(*key, now).is_none());
+            let decided = accounts.decide(&command);
+            prop_assert_eq!(&follower.decide(&command), &decided);
+            let kept = key.map(|_| Event::KeyKept { user: command.user().clone() });
+            if let Some(event) = decided.ok().and_then(|decided| decided.or(kept)) {
+                follow(&mut accounts, &event, now, key);
+                follow(&mut follower, &event, now, key);
+            }
+            if *restart && accounts.version() > 0 {
+                prop_assert_eq!(inside(&follower), inside(&accounts), "R1");
+                follower = restarted(&follower);
+                prop_assert_eq!(inside(&follower), inside(&accounts), "R1: an image is the state");
+            }
+        }
+        prop_assert_eq!(inside(&follower), inside(&accounts), "R1");
     }
 }
