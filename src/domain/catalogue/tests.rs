@@ -3,14 +3,18 @@
 
 use std::collections::BTreeMap;
 
+use proptest::prelude::*;
+
 use super::*;
 use crate::domain::concert::{PRICE_MAX, PricedGrade};
 use crate::domain::ids::GradeName;
+use crate::domain::inside::{Inside, reread, said};
 use crate::domain::keys::KeyFound;
 use crate::domain::money::{Currency, Money};
 use crate::domain::schedule::policy::Policy;
 use crate::domain::time::Seconds;
 use crate::domain::venue::{Row, RowSeats, Section};
+use crate::record;
 
 const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 const LIMITS: Limits = Limits { ended_retention: Seconds::new(3_600), keys_max: 100 };
@@ -418,4 +422,108 @@ fn a_schedule_in_the_archive_stays_listed_and_takes_no_other_plan() {
         [(number, Arc::new(plan()))],
         "whether it is the same is for the archive to say"
     );
+}
+
+/// Says what is in each field of a catalogue.
+fn inside(catalogue: &Catalogue) -> Inside {
+    let Catalogue { venues, concerts, schedules, archived, last_schedule, keys, version, last_instant } =
+        catalogue;
+    let venues: Vec<_> =
+        venues.iter().map(|(id, built)| (id, &built.venue, built.layout.seat_count())).collect();
+    let keys = keys.inside();
+    said![venues, concerts, schedules, archived, last_schedule, keys, version, last_instant]
+}
+
+/// What is asked, each of one of three things.
+#[derive(Debug, Clone, Copy)]
+enum Ask {
+    Venue(usize, bool),
+    Concert(usize, usize),
+    Schedule(usize, usize),
+    RemoveVenue(usize),
+    RemoveConcert(usize),
+    Unlist(usize),
+    Archive(usize),
+    Nothing,
+}
+
+fn asks() -> impl Strategy<Value = Ask> {
+    let one = || 0..3_usize;
+    prop_oneof![
+        2 => (one(), any::<bool>()).prop_map(|(which, other)| Ask::Venue(which, other)),
+        2 => (one(), one()).prop_map(|(which, venue)| Ask::Concert(which, venue)),
+        3 => (one(), one()).prop_map(|(which, concert)| Ask::Schedule(which, concert)),
+        1 => one().prop_map(Ask::RemoveVenue),
+        1 => one().prop_map(Ask::RemoveConcert),
+        1 => one().prop_map(Ask::Unlist),
+        1 => one().prop_map(Ask::Archive),
+        1 => Just(Ask::Nothing),
+    ]
+}
+
+/// The events that come of what is asked.
+fn events(catalogue: &Catalogue, ask: Ask, now: Timestamp) -> Vec<CatalogueEvent> {
+    const NAMES: [&str; 3] = ["one", "two", "three"];
+    let mut draft = Draft::new(catalogue, now);
+    let done = match ask {
+        Ask::Venue(which, other) => {
+            let grades: &[&str] = if other { &["VIP"] } else { &["VIP", "R"] };
+            draft.put_venue(venue_with(NAMES[which], grades)).map(drop)
+        }
+        Ask::Concert(which, venue) => {
+            let concert =
+                Concert { id: concert_id(NAMES[which]), venue: venue_id(NAMES[venue]), ..concert() };
+            draft.put_concert(concert, false).map(drop)
+        }
+        Ask::Schedule(which, concert) => draft
+            .put_schedule(schedule_id(NAMES[which]), concert_id(NAMES[concert]), plan(), LIMITS)
+            .map(drop),
+        Ask::RemoveVenue(which) => draft.remove_venue(&venue_id(NAMES[which])),
+        Ask::RemoveConcert(which) => draft.remove_concert(&concert_id(NAMES[which])),
+        Ask::Unlist(which) | Ask::Archive(which) => {
+            let id = schedule_id(NAMES[which]);
+            let live = catalogue.schedule(&id).is_some_and(|listing| listing.archived.is_none());
+            let archived = Archived { version: 3, payments: 4, opened: true };
+            return match ask {
+                _ if !live => Vec::new(),
+                Ask::Archive(_) => vec![CatalogueEvent::ScheduleArchived { id, archived }],
+                _ => vec![CatalogueEvent::ScheduleUnlisted(id)],
+            };
+        }
+        Ask::Nothing => return vec![CatalogueEvent::KeyKept],
+    };
+    if done.is_ok() { draft.events } else { Vec::new() }
+}
+
+proptest! {
+    // Days go by, so that keys are forgotten.
+    #[test]
+    fn whenever_the_process_was_restarted_what_comes_is_as_if_it_never_was(
+        steps in prop::collection::vec(
+            (asks(), 0..40_000_u32, prop::option::weighted(0.5, 0..4_u128), prop::bool::weighted(0.3)),
+            1..80,
+        ),
+    ) {
+        let (mut catalogue, mut follower, mut now) = (Catalogue::default(), Catalogue::default(), NOW);
+        for (ask, pause, digest, restart) in &steps {
+            now = now.plus(Seconds::new(*pause));
+            let key = digest.map(|digest| KeyUse { digest, fingerprint: 7 });
+            let mut key = key.filter(|key| catalogue.keys().find(*key, now).is_none());
+            for event in events(&catalogue, *ask, now) {
+                let mut bytes = Vec::new();
+                let version = catalogue.version() + 1;
+                record::encode_catalogue_event(&mut bytes, version, now, key.take(), &event);
+                let read = record::decode(&bytes).unwrap();
+                let record::Fact::Catalogue(event) = read.fact else { panic!("another stream's") };
+                catalogue.apply(&event, read.at, read.key);
+                follower.apply(&event, read.at, read.key);
+            }
+            prop_assert_eq!(inside(&follower), inside(&catalogue), "R1");
+            if *restart {
+                let sections = record::encode_catalogue(&follower);
+                follower = reread(crate::recovery::World::default(), sections).catalogue;
+                prop_assert_eq!(inside(&follower), inside(&catalogue), "R1: an image is the state");
+            }
+        }
+    }
 }

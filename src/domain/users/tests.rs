@@ -3,8 +3,12 @@
 use proptest::prelude::*;
 use proptest::sample::Index;
 
+use std::collections::BTreeMap;
+
 use super::*;
+use crate::domain::inside::{Inside, reread, said};
 use crate::domain::time::Seconds;
+use crate::record;
 
 const AT: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 const IDS: [&str; 4] = ["u_a", "u_b", "kim", "lee"];
@@ -304,6 +308,55 @@ proptest! {
             if let Ok(email) = Email::parse(&text) {
                 prop_assert_eq!(Email::parse(&email), Ok(email.clone()));
                 prop_assert_eq!(Email::kept(&email), Ok(email));
+            }
+        }
+    }
+}
+
+/// Says what is in each field of the users; which table one stands in is each process's own.
+fn inside(users: &Users) -> Inside {
+    let Users { shards, hasher: _, counts, keys, version, last_instant } = users;
+    let (mut known, mut addresses) = (BTreeMap::new(), BTreeMap::new());
+    for shard in shards {
+        let Shard { users, by_email } = &**shard;
+        known.extend(users);
+        addresses.extend(by_email.iter().map(|(email, id)| (email.as_str(), id)));
+    }
+    let keys = keys.inside();
+    said![known, addresses, counts, keys, version, last_instant]
+}
+
+proptest! {
+    // Days go by, so that keys are forgotten.
+    #[test]
+    fn whenever_the_process_was_restarted_what_comes_is_as_if_it_never_was(
+        steps in prop::collection::vec(
+            (wish(), 0..40_000_u32, prop::option::weighted(0.5, 0..4_u128), prop::bool::weighted(0.3)),
+            1..80,
+        ),
+    ) {
+        let (mut users, mut follower, mut now) = (Users::default(), Users::default(), AT);
+        for (wish, pause, digest, restart) in &steps {
+            now = now.plus(Seconds::new(*pause));
+            let command = command(wish);
+            let key = digest.map(|digest| KeyUse { digest, fingerprint: 7 });
+            let key = key.filter(|key| users.find_key(*key, now).is_none());
+            let decided = users.decide(&command);
+            prop_assert_eq!(&follower.decide(&command), &decided);
+            let kept = key.map(|_| Event::KeyKept { user: command.user().clone() });
+            if let Some(event) = decided.ok().and_then(|decided| decided.or(kept)) {
+                let mut bytes = Vec::new();
+                record::encode_user_event(&mut bytes, users.version() + 1, now, key, &event);
+                let read = record::decode(&bytes).unwrap();
+                let record::Fact::User(event) = read.fact else { panic!("another stream's") };
+                users.apply(&event, read.at, read.key);
+                follower.apply(&event, read.at, read.key);
+            }
+            prop_assert_eq!(inside(&follower), inside(&users), "R1");
+            if *restart {
+                let image = UsersImage::of(&follower);
+                follower = reread(crate::recovery::World::default(), record::encode_users(&image)).users;
+                prop_assert_eq!(inside(&follower), inside(&users), "R1: an image is the state");
             }
         }
     }
