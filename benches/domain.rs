@@ -12,8 +12,8 @@ mod support;
 
 use std::sync::Arc;
 
-use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
-use onsale::domain::ids::{ConcertId, ScheduleId, ScheduleNumber, VenueId};
+use criterion::{BatchSize, BenchmarkId, Criterion, criterion_group, criterion_main};
+use onsale::domain::ids::{ConcertId, ReservationNumber, ScheduleId, ScheduleNumber, VenueId};
 use onsale::domain::money::Currency;
 use onsale::domain::schedule::policy::Policy;
 use onsale::domain::schedule::{Caller, Command, Creation, Event, Limits, ReservationRef, Schedule, Wish};
@@ -92,5 +92,36 @@ fn best_available(bench: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, hold_and_release, best_available);
+/// One user who held and released a hundred thousand times: all of it falls out of retention at one event.
+fn forget(bench: &mut Criterion) {
+    let mut group = bench.benchmark_group("apply: forget ended reservations");
+    group.sample_size(10);
+    for ended in [10_000_u32, 100_000] {
+        let mut kept = schedule(24, 100);
+        let fan = user("user-1234567");
+        for number in 1..=ended {
+            let held = Event::SeatsHeld {
+                number: ReservationNumber(number),
+                nonce: 7,
+                user: fan.clone(),
+                seats: [Seat(77)].into(),
+                expires_at: NOW.plus(Seconds::new(300)),
+            };
+            kept.apply(&held, NOW, None);
+            kept.apply(&Event::HoldReleased { number: ReservationNumber(number) }, NOW, None);
+        }
+        let later = NOW.plus(Seconds::new(1));
+        group.bench_function(BenchmarkId::new("all of one user", ended), |bencher| {
+            let forget = |mut schedule: Schedule| {
+                schedule.apply(&Event::KeyKept { number: None }, later, None);
+                assert_eq!(schedule.reservations().count(), 0);
+                schedule
+            };
+            bencher.iter_batched(|| kept.clone(), forget, BatchSize::PerIteration);
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, hold_and_release, best_available, forget);
 criterion_main!(benches);

@@ -102,11 +102,12 @@ async fn scenario(config: EngineConfig, clock: &ManualClock) {
     clock.pass_millis(1_000);
     engine.snapshot().await.unwrap();
     let payment = onsale::domain::ids::PaymentId::from_bits(42);
-    let begin = Command::BeginPayment { reservation, caller, payment };
+    let begin = Command::BeginPayment { reservation, caller, payment, takes_time: true };
     engine.act(first, begin, None).await.unwrap();
     engine.act(first, Command::FailPayment { reservation, payment }, None).await.unwrap();
     let caller = Caller::User(user("u1"));
-    engine.act(first, Command::BeginPayment { reservation, caller, payment }, None).await.unwrap();
+    let begin = Command::BeginPayment { reservation, caller, payment, takes_time: true };
+    engine.act(first, begin, None).await.unwrap();
     engine.act(first, Command::Confirm { reservation, payment }, None).await.unwrap();
     let blocked: Arc<[Seat]> = [Seat(90), Seat(91)].into();
     engine.act(first, Command::Block { seats: Arc::clone(&blocked) }, None).await.unwrap();

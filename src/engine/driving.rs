@@ -488,7 +488,9 @@ impl Drive<'_> {
     async fn hold(&self, payment: &Payment) -> Result<Outcome, EngineError> {
         let caller = Caller::User(payment.user.clone());
         let (reservation, payment_id) = (payment.reservation, payment.id);
-        let command = schedule::Command::BeginPayment { reservation, caller, payment: payment_id };
+        let takes_time = payment.method.needs_gateway();
+        let command =
+            schedule::Command::BeginPayment { reservation, caller, payment: payment_id, takes_time };
         match self.ask_for(payment, command).await {
             Ok(()) => {}
             Err(EngineError::Refused(Refusal::Expired)) => return Ok(Outcome::NotHeld(Failure::TooLate)),

@@ -181,7 +181,7 @@ impl Owners {
             Event::HoldReleased { number }
             | Event::HoldExpired { number }
             | Event::PaymentBegun { number, .. }
-            | Event::PaymentFailed { number }
+            | Event::PaymentFailed { number, .. }
             | Event::ReservationConfirmed { number, .. }
             | Event::ReservationCancelled { number } => self.0.contains(number),
             Event::SeatsBlocked { seats } | Event::SeatsUnblocked { seats } => seats.contains(&seat),

@@ -71,6 +71,7 @@ enum SectionWire<'a> {
     Archived(Vec<(u32, ArchivedWire)>),
     Carried(CarriedWire),
     Replans(ReplansWire),
+    ScheduleWithDeadlines(Box<ScheduleImageWire>, Vec<(u32, u64)>),
 }
 
 /// The plans that schedules are to have, by id, and the key whose effect they are.
@@ -192,7 +193,7 @@ pub fn encode_schedule(image: &Image) -> Vec<u8> {
     let key = |(key, version, at, answer): &(KeyUse, u64, Timestamp, Answer)| {
         (key.digest, key.fingerprint, *version, at.as_millis(), AnswerWire::from_domain(answer))
     };
-    let image = ScheduleImageWire {
+    let wire = ScheduleImageWire {
         creation: CreationWire::from_domain(&creation),
         sale: sale_out(image.sale),
         prices: image.prices.as_deref().map(PricesWire::from_domain),
@@ -206,7 +207,12 @@ pub fn encode_schedule(image: &Image) -> Vec<u8> {
         seats_version: image.seats_version,
         last_instant: image.last_instant.as_millis(),
     };
-    encode(&SectionWire::Schedule(Box::new(image)))
+    let deadlines = image.other_deadlines.iter().map(|(number, at)| (*number, at.as_millis()));
+    let deadlines: Vec<_> = deadlines.collect();
+    encode(&match deadlines.is_empty() {
+        true => SectionWire::Schedule(Box::new(wire)),
+        false => SectionWire::ScheduleWithDeadlines(Box::new(wire), deadlines),
+    })
 }
 
 /// Writes the sections of a shard of the accounts, one after the other: what they carry forward, where they do, then the shard.
@@ -253,6 +259,12 @@ pub fn decode_section(bytes: &[u8]) -> Result<Section, DecodeError> {
     match section_codec().deserialize(bytes)? {
         SectionWire::Catalogue(image) => Ok(Section::Catalogue(Box::new(image.into_domain()?))),
         SectionWire::Schedule(image) => Ok(Section::Schedule(Box::new(image.into_domain()?))),
+        SectionWire::ScheduleWithDeadlines(image, deadlines) => {
+            let deadlines = deadlines.into_iter();
+            let other_deadlines = deadlines.map(|(number, at)| (number, Timestamp::from_millis(at)));
+            let other_deadlines = other_deadlines.collect();
+            Ok(Section::Schedule(Box::new(Image { other_deadlines, ..image.into_domain()? })))
+        }
         SectionWire::People(people) => {
             people.into_domain().map(|(number, blocks)| Section::People(number, blocks))
         }
@@ -333,6 +345,7 @@ impl ScheduleImageWire {
             reservations: reservations.collect::<Read<_>>()?,
             last_reservation: self.last_reservation,
             ended: ended.collect(),
+            other_deadlines: Vec::new(),
             keys: self.keys.into_iter().map(key).collect::<Read<_>>()?,
             version: self.version,
             seats_version: self.seats_version,

@@ -152,8 +152,10 @@ fn events() -> Vec<Event> {
         Event::SeatsExchanged { number, seats },
         Event::HoldReleased { number },
         Event::HoldExpired { number },
-        Event::PaymentBegun { number, payment, expires_at: AT },
-        Event::PaymentFailed { number },
+        Event::PaymentBegun { number, payment, expires_at: AT, held_until: None },
+        Event::PaymentBegun { number, payment, expires_at: AT, held_until: Some(Timestamp::ZERO) },
+        Event::PaymentFailed { number, expires_at: None },
+        Event::PaymentFailed { number, expires_at: Some(AT) },
         Event::ReservationConfirmed { number, payment },
         Event::ReservationCancelled { number },
         Event::OutageBridged { down_since: AT },
@@ -306,6 +308,7 @@ fn image() -> Image {
         reservations: (1..).zip(statuses).map(|(number, status)| reservation(number, status)).collect(),
         last_reservation: 11,
         ended: vec![(AT, 4), (AT.plus(Seconds::new(1)), 5)],
+        other_deadlines: vec![(1, AT), (2, AT.plus(Seconds::new(2)))],
         keys: vec![
             (KEY, 12, AT, answered),
             (KeyUse { digest: 1, fingerprint: 2 }, 13, AT, Answer::Schedule(summary)),
@@ -459,7 +462,8 @@ fn a_schedules_section_is_read_as_it_was_written() {
     let closed = Image { sale: SaleStatus::Closed, prices: None, keys: vec![], ..image() };
     let cancelled = Image { sale: SaleStatus::Cancelled, ever_confirmed: false, ..image() };
     let upcoming = Image { sale: SaleStatus::Upcoming, ended: vec![], blocked: vec![], ..image() };
-    for image in [image(), closed, cancelled, upcoming] {
+    let unmoved = Image { other_deadlines: vec![], ..image() };
+    for image in [image(), closed, cancelled, upcoming, unmoved] {
         let section = decode_section(&encode_schedule(&image)).unwrap();
         let Section::Schedule(read) = section else { panic!("another section") };
         assert_eq!(*read, image);

@@ -141,6 +141,18 @@ pub(super) enum ScheduleEventWire<'a> {
         down_since: u64,
     },
     KeyKept(Option<u32>),
+    /// A payment began and moved the deadline, and the old one is back if it fails.
+    DeadlineMoved {
+        number: u32,
+        payment: u128,
+        expires_at: u64,
+        held_until: u64,
+    },
+    /// A payment failed, and the deadline from before it is back.
+    DeadlineBack {
+        number: u32,
+        expires_at: u64,
+    },
 }
 
 #[derive(Serialize, Deserialize)]
@@ -386,12 +398,17 @@ impl<'a> ScheduleEventWire<'a> {
             }
             Event::HoldReleased { number } => Self::HoldReleased(number.0),
             Event::HoldExpired { number } => Self::HoldExpired(number.0),
-            Event::PaymentBegun { number, payment, expires_at } => Self::PaymentBegun {
-                number: number.0,
-                payment: payment.bits(),
-                expires_at: expires_at.as_millis(),
-            },
-            Event::PaymentFailed { number } => Self::PaymentFailed(number.0),
+            Event::PaymentBegun { number, payment, expires_at, held_until } => {
+                let (number, payment, expires_at) = (number.0, payment.bits(), expires_at.as_millis());
+                match held_until.map(Timestamp::as_millis) {
+                    None => Self::PaymentBegun { number, payment, expires_at },
+                    Some(held_until) => Self::DeadlineMoved { number, payment, expires_at, held_until },
+                }
+            }
+            Event::PaymentFailed { number, expires_at: None } => Self::PaymentFailed(number.0),
+            Event::PaymentFailed { number, expires_at: Some(expires_at) } => {
+                Self::DeadlineBack { number: number.0, expires_at: expires_at.as_millis() }
+            }
             Event::ReservationConfirmed { number, payment } => {
                 Self::ReservationConfirmed { number: number.0, payment: payment.bits() }
             }
@@ -431,8 +448,21 @@ impl<'a> ScheduleEventWire<'a> {
                 number: ReservationNumber(number),
                 payment: PaymentId::from_bits(payment),
                 expires_at: Timestamp::from_millis(expires_at),
+                held_until: None,
             },
-            Self::PaymentFailed(number) => Event::PaymentFailed { number: ReservationNumber(number) },
+            Self::DeadlineMoved { number, payment, expires_at, held_until } => Event::PaymentBegun {
+                number: ReservationNumber(number),
+                payment: PaymentId::from_bits(payment),
+                expires_at: Timestamp::from_millis(expires_at),
+                held_until: Some(Timestamp::from_millis(held_until)),
+            },
+            Self::PaymentFailed(number) => {
+                Event::PaymentFailed { number: ReservationNumber(number), expires_at: None }
+            }
+            Self::DeadlineBack { number, expires_at } => Event::PaymentFailed {
+                number: ReservationNumber(number),
+                expires_at: Some(Timestamp::from_millis(expires_at)),
+            },
             Self::ReservationConfirmed { number, payment } => Event::ReservationConfirmed {
                 number: ReservationNumber(number),
                 payment: PaymentId::from_bits(payment),

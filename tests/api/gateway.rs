@@ -99,6 +99,26 @@ impl Desk {
 }
 
 #[tokio::test]
+async fn payments_that_fail_leave_the_hold_its_deadline_however_many_there_are() {
+    // A payment has more time than a hold, so each of them moves the deadline while it lasts.
+    let desk = Desk::open(json!({"holdSeconds": 100, "paymentSeconds": 600})).await;
+    let (held, ready) = desk.ready("ann", 1).await;
+    desk.confirm("ann", &ready, &json!("made-up-1")).await.refused(402, "payment_declined");
+    for number in 2..5 {
+        let body = json!({"reservationId": held["reservationId"], "method": "card"});
+        let key = format!("again-{number}");
+        let ready = desk.api.user("ann", POST, "/payments").key(&key).json(&body).await.ok(201);
+        let payment_key = json!(format!("made-up-{number}"));
+        desk.confirm("ann", &ready, &payment_key).await.refused(402, "payment_declined");
+    }
+    let body = json!({"reservationId": held["reservationId"], "method": "balance"});
+    let empty = desk.api.user("ann", POST, "/payments").key("empty").json(&body).await;
+    empty.refused(402, "insufficient_balance");
+    let still = desk.reservation("ann", &held).await;
+    assert_eq!((&still["status"], &still["expiresAt"]), (&json!("held"), &held["expiresAt"]));
+}
+
+#[tokio::test]
 async fn a_card_is_taken_to_the_checkout_and_captured_when_the_client_comes_back() {
     let desk = Desk::open(json!({"cancelUntilSecondsBeforeStart": 0})).await;
     let (held, ready) = desk.ready("ann", 1).await;

@@ -171,7 +171,8 @@ fn money_that_is_under_way_or_owed_keeps_it() {
     let mut show = Show::open();
     let hold = show.holds(START);
     let payment = show.pays(hold, &PAID);
-    let begin = Command::BeginPayment { reservation: hold, caller: Caller::User(user()), payment };
+    let begin =
+        Command::BeginPayment { reservation: hold, caller: Caller::User(user()), payment, takes_time: false };
     show.does(&begin, START);
     show.does(&Command::Confirm { reservation: hold, payment }, START);
     show.comes(plan().closes_at());
@@ -225,7 +226,13 @@ fn a_schedule_in_the_archive_answers_what_is_so_and_refuses_the_rest() {
     let hold = show.holds(START);
     let payment = PaymentId::from_bits(9);
     let caller = Caller::User(user());
-    show.does(&Command::BeginPayment { reservation: hold, caller: caller.clone(), payment }, START);
+    let begin = |caller: &Caller| Command::BeginPayment {
+        reservation: hold,
+        caller: caller.clone(),
+        payment,
+        takes_time: true,
+    };
+    show.does(&begin(&caller), START);
     show.does(&Command::Confirm { reservation: hold, payment }, START);
     show.comes(plan().closes_at());
     let wish = Wish::Seats([Seat(1)].into());
@@ -239,7 +246,7 @@ fn a_schedule_in_the_archive_answers_what_is_so_and_refuses_the_rest() {
         (release(&caller), Err(Refusal::CancellationClosed)),
         (release(&Caller::Admin), Err(Refusal::CancellationClosed)),
         (release(&other), Err(Refusal::NoSuchReservation)),
-        (Command::BeginPayment { reservation: hold, caller, payment }, Err(Refusal::NotHeld)),
+        (begin(&caller), Err(Refusal::NotHeld)),
         (Command::Confirm { reservation: hold, payment }, Ok(())),
         (Command::Close, Ok(())),
         (Command::Cancel, Err(Refusal::InvalidTransition)),

@@ -8,7 +8,7 @@ use super::{
     BLOCKED, ENDED_PER_USER_MAX, FREE, Owner, Reservation, ReservationStatus, Schedule, mark_of,
     seat_status_of,
 };
-use crate::domain::ids::{ReservationNumber, UserId};
+use crate::domain::ids::{PaymentId, ReservationNumber, UserId};
 use crate::domain::keys::KeyUse;
 use crate::domain::time::{Seconds, Timestamp};
 use crate::domain::venue::Seat;
@@ -95,18 +95,12 @@ impl Schedule {
                 self.end(*number, ReservationStatus::Expired, at);
                 return Some(*number);
             }
-            Event::PaymentBegun { number, payment, expires_at } => {
-                let old = self.set_deadline(*number, ReservationStatus::Paying, *expires_at);
-                let reservation = self.get_mut(*number);
-                reservation.payment = Some(*payment);
-                reservation.deadline_moved |= *expires_at > old;
+            Event::PaymentBegun { number, payment, expires_at, held_until } => {
+                self.begin_payment_of(*number, *payment, *expires_at, *held_until);
                 return Some(*number);
             }
-            Event::PaymentFailed { number } => {
-                let reservation = self.get_mut(*number);
-                assert_eq!(reservation.status, ReservationStatus::Paying);
-                reservation.status = ReservationStatus::Held;
-                reservation.payment = None;
+            Event::PaymentFailed { number, expires_at } => {
+                self.fail_payment_of(*number, *expires_at);
                 return Some(*number);
             }
             Event::ReservationConfirmed { number, payment } => {
@@ -138,7 +132,7 @@ impl Schedule {
         self.give(seats, FREE, number.0, SeatStatus::Held);
         let entry = self.users.entry(user.clone()).or_default();
         entry.live += count(seats);
-        entry.reservations.push(number.0);
+        entry.reservations.push_back(number.0);
         self.deadlines.insert((expires_at, number.0));
         let reservation = Reservation {
             number,
@@ -172,6 +166,38 @@ impl Schedule {
         *live = *live - count(&old) + count(seats);
     }
 
+    fn begin_payment_of(
+        &mut self,
+        number: ReservationNumber,
+        payment: PaymentId,
+        expires_at: Timestamp,
+        held_until: Option<Timestamp>,
+    ) {
+        let reservation = self.get_mut(number);
+        assert_eq!(reservation.status, ReservationStatus::Held);
+        reservation.status = ReservationStatus::Paying;
+        reservation.payment = Some(payment);
+        reservation.deadline_moved |= expires_at > reservation.expires_at;
+
+        let old = self.set_deadline(number, expires_at);
+        if let Some(held_until) = held_until {
+            assert_eq!(held_until, old, "S4: what is back is what there was");
+            self.other_deadlines.insert(number.0, held_until);
+        }
+    }
+
+    fn fail_payment_of(&mut self, number: ReservationNumber, expires_at: Option<Timestamp>) {
+        let reservation = self.get_mut(number);
+        assert_eq!(reservation.status, ReservationStatus::Paying);
+        reservation.status = ReservationStatus::Held;
+        reservation.payment = None;
+
+        let Some(expires_at) = expires_at else { return };
+        let paid_until = self.set_deadline(number, expires_at);
+        let own = self.other_deadlines.insert(number.0, paid_until);
+        assert_eq!(own, Some(expires_at), "S4: the hold's own deadline is back");
+    }
+
     fn confirm_reservation(&mut self, number: ReservationNumber, at: Timestamp) {
         let reservation = self.get_mut(number);
         let (seats, user) = (Arc::clone(&reservation.seats), reservation.user.clone());
@@ -183,6 +209,7 @@ impl Schedule {
         match was {
             ReservationStatus::Paying => {
                 self.deadlines.remove(&(expires_at, number.0));
+                self.other_deadlines.remove(&number.0);
                 self.give(&seats, number.0, number.0, SeatStatus::Reserved);
             }
             ReservationStatus::Expired => {
@@ -210,6 +237,7 @@ impl Schedule {
         let deadline = (reservation.expires_at, number.0);
         if had_deadline {
             self.deadlines.remove(&deadline);
+            self.other_deadlines.remove(&number.0);
         }
         self.give(&seats, number.0, FREE, seat_status_of(ending));
         self.user_mut(&user).live -= count(&seats);
@@ -285,10 +313,19 @@ impl Schedule {
     fn move_deadlines(&mut self, down_since: Timestamp, ready: Timestamp) {
         let downtime = ready.millis_since(down_since);
         let grace = ready.plus(self.plan.policy.recovery_grace);
+        let moved_from = |deadline: Timestamp| {
+            let moved = deadline.plus_millis(downtime);
+            if deadline <= ready { moved.max(grace) } else { moved }
+        };
+
         let lived = self.deadlines.split_off(&(down_since.plus_millis(1), 0));
         for (deadline, number) in lived {
-            let moved = deadline.plus_millis(downtime);
-            let moved = if deadline <= ready { moved.max(grace) } else { moved };
+            let moved = moved_from(deadline);
+            // A hold's own deadline that a payment outlived before the engine went down has passed for good.
+            let other = self.other_deadlines.get_mut(&number).filter(|other| **other > down_since);
+            if let Some(other) = other {
+                *other = moved_from(*other);
+            }
             let reservation = self.get_mut(ReservationNumber(number));
             reservation.expires_at = moved;
             reservation.recovered = true;
@@ -296,17 +333,9 @@ impl Schedule {
         }
     }
 
-    /// Sets a hold's status and deadline; returns the old deadline.
-    fn set_deadline(
-        &mut self,
-        number: ReservationNumber,
-        status: ReservationStatus,
-        deadline: Timestamp,
-    ) -> Timestamp {
-        let reservation = self.get_mut(number);
-        assert_eq!(reservation.status, ReservationStatus::Held);
-        let old = core::mem::replace(&mut reservation.expires_at, deadline);
-        reservation.status = status;
+    /// Sets a reservation's deadline; returns the old one.
+    fn set_deadline(&mut self, number: ReservationNumber, deadline: Timestamp) -> Timestamp {
+        let old = core::mem::replace(&mut self.get_mut(number).expires_at, deadline);
         self.deadlines.remove(&(old, number.0));
         self.deadlines.insert((deadline, number.0));
         old

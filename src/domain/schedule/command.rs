@@ -48,8 +48,10 @@ pub enum Command {
         caller: Caller,
         /// The payment.
         payment: PaymentId,
+        /// Whether it takes its time, so that it may move the deadline: a gateway is asked.
+        takes_time: bool,
     },
-    /// Note that the payment failed: the hold lives on until its deadline.
+    /// Note that the payment failed: the hold lives on until its own deadline.
     FailPayment {
         /// Which reservation.
         reservation: ReservationRef,
@@ -280,11 +282,15 @@ pub enum Event {
         payment: PaymentId,
         /// The deadline from now on.
         expires_at: Timestamp,
+        /// The deadline that is back if it fails, where it moved that. Of an earlier version none was back.
+        held_until: Option<Timestamp>,
     },
     /// A payment failed: the reservation is a hold again.
     PaymentFailed {
         /// Which reservation.
         number: ReservationNumber,
+        /// The deadline that is back, where the payment had moved it. It may have passed.
+        expires_at: Option<Timestamp>,
     },
     /// A reservation was confirmed. From `expired` it took its seats again.
     ReservationConfirmed {

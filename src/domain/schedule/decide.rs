@@ -55,8 +55,8 @@ impl Schedule {
             Command::Hold { user, wish, nonce } => self.hold(user, wish, *nonce, now),
             Command::Exchange { reservation, caller, seats } => self.exchange(*reservation, caller, seats),
             Command::Release { reservation, caller } => self.release(*reservation, caller, now),
-            Command::BeginPayment { reservation, caller, payment } => {
-                self.begin_payment(*reservation, caller, *payment, now)
+            Command::BeginPayment { reservation, caller, payment, takes_time } => {
+                self.begin_payment(*reservation, caller, *payment, takes_time.then_some(now))
             }
             Command::FailPayment { reservation, payment } => self.fail_payment(*reservation, *payment),
             Command::Confirm { reservation, payment } => self.confirm(*reservation, *payment, now),
@@ -221,7 +221,7 @@ impl Schedule {
         id: ReservationRef,
         caller: &Caller,
         payment: PaymentId,
-        now: Timestamp,
+        takes_time_from: Option<Timestamp>,
     ) -> Decision {
         let reservation = self.owned(id, caller)?;
         match reservation.status {
@@ -233,20 +233,28 @@ impl Schedule {
             | ReservationStatus::Cancelled
             | ReservationStatus::Released => return Err(Refusal::NotHeld),
         }
-        let limit = now.plus(self.plan.policy.payment);
-        let expires_at = if reservation.deadline_moved {
-            reservation.expires_at
-        } else {
-            reservation.expires_at.max(limit)
+        let held_until = reservation.expires_at;
+        let moved_before = self.other_deadlines.get(&id.number.0).copied();
+        let limit = match takes_time_from {
+            // An earlier version let no deadline come back: it is moved for good.
+            Some(_) if reservation.deadline_moved => moved_before.unwrap_or(held_until),
+            Some(now) => now.plus(self.plan.policy.payment),
+            None => held_until,
         };
-        Ok(Some(Event::PaymentBegun { number: id.number, payment, expires_at }))
+
+        let expires_at = held_until.max(limit);
+        let held_until = (expires_at > held_until).then_some(held_until);
+        Ok(Some(Event::PaymentBegun { number: id.number, payment, expires_at, held_until }))
     }
 
     fn fail_payment(&self, id: ReservationRef, payment: PaymentId) -> Decision {
         let reservation = self.reservation(id).ok_or(Refusal::NoSuchReservation)?;
         let under_way =
             reservation.status == ReservationStatus::Paying && reservation.payment == Some(payment);
-        Ok(under_way.then_some(Event::PaymentFailed { number: id.number }))
+        // A payment that moved the deadline stands at the later of the two.
+        let other = self.other_deadlines.get(&id.number.0).copied();
+        let expires_at = other.filter(|other| *other < reservation.expires_at);
+        Ok(under_way.then_some(Event::PaymentFailed { number: id.number, expires_at }))
     }
 
     fn confirm(&self, id: ReservationRef, payment: PaymentId, now: Timestamp) -> Decision {

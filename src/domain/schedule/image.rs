@@ -32,6 +32,8 @@ pub struct Image {
     pub last_reservation: u32,
     /// Ended reservations in the order in which they ended.
     pub ended: Vec<(Timestamp, u32)>,
+    /// The deadlines that don't count at present of holds of which a payment has moved it, by number.
+    pub other_deadlines: Vec<(u32, Timestamp)>,
     /// Keys in the order in which they came.
     pub keys: Vec<(KeyUse, u64, Timestamp, Answer)>,
     pub version: u64,
@@ -65,6 +67,7 @@ impl Image {
             reservations,
             last_reservation: schedule.last_reservation,
             ended: schedule.ended.iter().copied().filter(|(at, number)| is_kept(*at, *number)).collect(),
+            other_deadlines: schedule.other_deadlines.iter().map(|(number, at)| (*number, *at)).collect(),
             keys: keys.collect(),
             version: schedule.version,
             seats_version: schedule.seats_version,
@@ -98,6 +101,7 @@ impl Image {
             schedule.restore_reservation(reservation);
         }
         schedule.ended = self.ended.into();
+        schedule.other_deadlines = self.other_deadlines.into_iter().collect();
         schedule.keys = Keys::new(self.limits.keys_max);
         for (key, version, at, answer) in self.keys {
             schedule.keys.keep(key, version, at, answer);
@@ -116,7 +120,7 @@ impl Schedule {
     fn restore_reservation(&mut self, reservation: Reservation) {
         let number = reservation.number.0;
         let user = self.users.entry(reservation.user.clone()).or_default();
-        user.reservations.push(number);
+        user.reservations.push_back(number);
         if reservation.status.is_live() {
             user.live += u32::try_from(reservation.seats.len()).expect("bounded by the policy");
             for seat in &*reservation.seats {

@@ -11,6 +11,11 @@
 //! - a seat has at most one owner, which is a live reservation that lists it (S1);
 //! - the counts are those of the seats (S2), in total, by row and by user;
 //! - the deadlines are exactly those of held and paying reservations.
+//!
+//! **The deadline of a payment.** Money through a gateway takes its time, so a payment may move a hold's deadline to its own, once.
+//! If it fails, the hold's own deadline is back, also where it has passed meanwhile: then the hold expires. A later payment has the
+//! deadline that the first one had. So whatever fails, and however often, seats are held until the hold's deadline, and paid for
+//! by the first payment's at the latest.
 
 mod apply;
 mod command;
@@ -21,7 +26,7 @@ mod reservation;
 pub mod search;
 mod table;
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use hashbrown::HashMap;
@@ -77,6 +82,9 @@ pub struct Schedule {
     last_reservation: u32,
     users: HashMap<UserId, UserSeats>,
     deadlines: BTreeSet<(Timestamp, u32)>,
+    /// The holds of which a payment has moved the deadline, by number, with the deadline that doesn't count at present: while such a
+    /// payment is under way the hold's own, which is back if it fails, and else the payment's, which the next one has again.
+    other_deadlines: BTreeMap<u32, Timestamp>,
     ended: VecDeque<(Timestamp, u32)>,
     keys: Keys<Answer>,
 
@@ -94,8 +102,9 @@ pub struct Schedule {
 struct UserSeats {
     /// Seats of live reservations.
     live: u32,
-    /// The numbers of all reservations that are kept, the oldest first.
-    reservations: Vec<u32>,
+    /// The numbers of all reservations that are kept, the oldest first. They end about in the order in which they began, so the
+    /// one that is forgotten stands near the front: behind those that lived longer, which are few.
+    reservations: VecDeque<u32>,
 }
 
 impl Schedule {
@@ -124,6 +133,7 @@ impl Schedule {
             last_reservation: 0,
             users: HashMap::new(),
             deadlines: BTreeSet::new(),
+            other_deadlines: BTreeMap::new(),
             ended: VecDeque::new(),
             version: 1,
             seats_version: 0,
@@ -286,10 +296,26 @@ impl Schedule {
         self.reservations.get(number.0)
     }
 
-    /// Returns a user's reservations that are kept, the newest first.
-    pub fn reservations_of<'a>(&'a self, user: &str) -> impl Iterator<Item = &'a Reservation> + use<'a> {
-        let numbers = self.users.get(user).map_or(&[][..], |user| &user.reservations);
-        numbers.iter().rev().filter_map(|number| self.reservations.get(*number))
+    /// Returns a user's reservations that are kept, in order of their numbers; from either end, one step each.
+    pub fn reservations_of<'a>(
+        &'a self,
+        user: &str,
+    ) -> impl DoubleEndedIterator<Item = &'a Reservation> + use<'a> {
+        self.reservations_of_before(user, |_| true)
+    }
+
+    /// Returns the first of a user's reservations, in order of their numbers: those of which `is_before` is true, as it must be of
+    /// none behind one of which it isn't. The place is found in O(log n).
+    pub fn reservations_of_before<'a, F: Fn(&Reservation) -> bool>(
+        &'a self,
+        user: &str,
+        is_before: F,
+    ) -> impl DoubleEndedIterator<Item = &'a Reservation> + use<'a, F> {
+        let kept =
+            move |number: &u32| self.reservations.get(*number).expect("a user's reservations are kept");
+        let numbers = self.users.get(user).map(|user| &user.reservations);
+        let end = numbers.map_or(0, |numbers| numbers.partition_point(|number| is_before(kept(number))));
+        numbers.into_iter().flat_map(move |numbers| numbers.range(..end)).map(kept)
     }
 
     /// Returns every reservation that is kept, in order of their numbers.
@@ -408,12 +434,16 @@ impl Schedule {
             }
         }
         assert_eq!(deadlines, self.deadlines, "S4: every hold has its deadline");
+        for number in self.other_deadlines.keys() {
+            let reservation = self.reservations.get(*number).expect("what has another deadline is kept");
+            assert!(reservation.status.has_deadline() && reservation.deadline_moved, "S4: it was moved");
+        }
         for (user, seats) in &self.users {
             let own = seats.reservations.iter().filter_map(|number| self.reservations.get(*number));
             let ended = own.filter(|own| !own.status.is_live() && own.payment.is_none()).count();
             assert!(ended <= ENDED_PER_USER_MAX, "B1: a user has so many ended reservations");
             assert_eq!(live.get(user).copied().unwrap_or_default(), seats.live, "a user's live seats");
-            assert!(seats.reservations.is_sorted(), "a user's reservations are in order");
+            assert!(seats.reservations.iter().is_sorted(), "a user's reservations are in order");
             assert!(!seats.reservations.is_empty(), "a user without reservations is forgotten");
             kept += seats.reservations.len();
         }

@@ -74,6 +74,16 @@ impl Table {
     }
 }
 
+#[cfg(test)]
+impl Table {
+    /// Says what is inside: each page with its place and its count.
+    pub(super) fn inside(&self) -> String {
+        let Self { pages, len } = self;
+        let pages: Vec<_> = pages.iter().enumerate().filter(|(_, page)| page.is_some()).collect();
+        format!("{len} {pages:?}")
+    }
+}
+
 fn place(number: u32) -> (usize, usize) {
     let number = usize::try_from(number).expect("a u32 fits");
     (number / PAGE_LEN, number % PAGE_LEN)

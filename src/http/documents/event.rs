@@ -152,13 +152,19 @@ fn describe(event: &Event, names: &impl Names) -> (&'static str, Value) {
         }
         Event::HoldReleased { number } => ("HoldReleased", reservation(*number, names)),
         Event::HoldExpired { number } => ("HoldExpired", reservation(*number, names)),
-        Event::PaymentBegun { number, payment, expires_at } => {
+        Event::PaymentBegun { number, payment, expires_at, .. } => {
             let mut fields = reservation(*number, names);
             fields["paymentId"] = payment.to_string().into();
             fields["expiresAt"] = expires_at.to_string().into();
             ("PaymentBegun", fields)
         }
-        Event::PaymentFailed { number } => ("PaymentFailed", reservation(*number, names)),
+        Event::PaymentFailed { number, expires_at } => {
+            let mut fields = reservation(*number, names);
+            if let Some(expires_at) = expires_at {
+                fields["expiresAt"] = expires_at.to_string().into();
+            }
+            ("PaymentFailed", fields)
+        }
         Event::ReservationConfirmed { number, payment } => {
             let mut fields = reservation(*number, names);
             fields["paymentId"] = payment.to_string().into();

@@ -197,7 +197,7 @@ impl Hall {
         let payment = PaymentId::from_bits(u128::from(id.nonce));
         let caller = Caller::User(onsale::domain::ids::UserId::parse(user).unwrap());
         let entry = self.entry();
-        let begin = Command::BeginPayment { reservation, caller, payment };
+        let begin = Command::BeginPayment { reservation, caller, payment, takes_time: false };
         self.engine.act(&entry, begin, None).await.unwrap();
         self.engine.act(&entry, Command::Confirm { reservation, payment }, None).await.unwrap();
     }

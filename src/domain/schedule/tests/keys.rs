@@ -16,7 +16,7 @@ fn a_key_keeps_its_first_answer_even_when_the_reservation_changes_later() {
     let mut sale = Sale::open();
     let command = ask_for(&mut sale, "A1");
     sale.ask_with(&command, Some(key(1, 7))).unwrap();
-    let first = sale.schedule.reservations_of("ann").next().unwrap().clone();
+    let first = sale.schedule.reservations_of("ann").next_back().unwrap().clone();
     let version = sale.schedule.version();
     let hold = ReservationRef { number: first.number, nonce: first.nonce };
     sale.exchange("ann", hold, "A2").unwrap();

@@ -5,6 +5,7 @@
 //! independent model, at random, and replays everything through the record codec.
 
 mod hold;
+mod inside;
 mod keys;
 mod model;
 mod pay;
@@ -210,7 +211,13 @@ impl Sale {
 
     fn begin(&mut self, who: &str, reservation: ReservationRef, payment: u128) -> Outcome {
         let payment = PaymentId::from_bits(payment);
-        self.ask(&Command::BeginPayment { reservation, caller: by(who), payment })
+        self.ask(&Command::BeginPayment { reservation, caller: by(who), payment, takes_time: true })
+    }
+
+    /// When a payment begins that needs no gateway.
+    fn begin_at_once(&mut self, who: &str, reservation: ReservationRef, payment: u128) -> Outcome {
+        let payment = PaymentId::from_bits(payment);
+        self.ask(&Command::BeginPayment { reservation, caller: by(who), payment, takes_time: false })
     }
 
     fn fail(&mut self, reservation: ReservationRef, payment: u128) -> Outcome {

@@ -27,13 +27,113 @@ fn a_payment_leaves_a_far_deadline_where_it_was() {
 }
 
 #[test]
-fn the_deadline_moves_only_once() {
+fn a_payment_from_the_balance_moves_no_deadline() {
+    let mut sale = Sale::open();
+    let hold = sale.hold("ann", "A1");
+    sale.wait(290_000).begin_at_once("ann", hold, P1).unwrap();
+    assert_eq!(sale.deadline(hold), after(START, 300_000));
+    sale.fail(hold, P1).unwrap();
+    assert_eq!(sale.deadline(hold), after(START, 300_000));
+    // One that fails between two that take their time changes nothing for these.
+    sale.begin("ann", hold, P2).unwrap();
+    sale.wait(1_000).fail(hold, P2).unwrap();
+    sale.begin_at_once("ann", hold, P1).unwrap();
+    assert_eq!(sale.deadline(hold), after(START, 300_000));
+    sale.fail(hold, P1).unwrap();
+    assert_eq!(sale.deadline(hold), after(START, 300_000));
+    sale.begin("ann", hold, P2).unwrap();
+    assert_eq!(sale.deadline(hold), after(START, 350_000));
+}
+
+#[test]
+fn a_later_payment_has_the_deadline_that_the_first_one_had() {
     let mut sale = Sale::open();
     let hold = sale.hold("ann", "A1");
     sale.wait(290_000).begin("ann", hold, P1).unwrap();
-    sale.wait(50_000).fail(hold, P1).unwrap();
+    sale.wait(5_000).fail(hold, P1).unwrap();
     sale.begin("ann", hold, P2).unwrap();
     assert_eq!(sale.deadline(hold), after(START, 350_000));
+    sale.wait(30_000).confirm(hold, P2).unwrap();
+    assert_eq!(sale.status(hold), ReservationStatus::Confirmed);
+}
+
+#[test]
+fn an_outage_gives_its_time_back_to_both_deadlines_of_a_payment() {
+    let mut sale = Sale::open_with(|plan| plan.policy.recovery_grace = Seconds::new(0));
+    let hold = sale.hold("ann", "A1");
+    sale.wait(290_000).begin("ann", hold, P1).unwrap();
+    let down_since = sale.now;
+    sale.wait(1_000_000).bridge(down_since).unwrap();
+    assert_eq!(sale.deadline(hold), after(START, 1_350_000));
+    sale.fail(hold, P1).unwrap();
+    assert_eq!(sale.deadline(hold), after(START, 1_300_000));
+    sale.begin("ann", hold, P2).unwrap();
+    assert_eq!(sale.deadline(hold), after(START, 1_350_000));
+}
+
+#[test]
+fn an_outage_after_the_holds_own_deadline_brings_that_no_time() {
+    let mut sale = Sale::open();
+    let hold = sale.hold("ann", "A1");
+    sale.wait(290_000).begin("ann", hold, P1).unwrap();
+    sale.wait(20_000);
+    let down_since = sale.now;
+    sale.wait(1_000).bridge(down_since).unwrap();
+    assert_eq!(sale.deadline(hold), after(START, 351_000));
+    sale.fail(hold, P1).unwrap();
+    sale.tick();
+    assert_eq!(sale.status(hold), ReservationStatus::Expired);
+}
+
+#[test]
+fn a_journal_of_an_earlier_version_keeps_the_deadlines_that_it_had() {
+    let mut sale = Sale::open();
+    let hold = sale.hold("ann", "A1");
+    let (number, payment) = (hold.number, PaymentId::from_bits(P1));
+    sale.wait(290_000);
+    let begun = |at| Event::PaymentBegun { number, payment, expires_at: at, held_until: None };
+    sale.apply(&begun(after(START, 350_000)), None);
+    sale.wait(20_000).apply(&Event::PaymentFailed { number, expires_at: None }, None);
+    assert_eq!(sale.deadline(hold), after(START, 350_000));
+    sale.begin("ann", hold, P2).unwrap();
+    assert_eq!(sale.deadline(hold), after(START, 350_000), "it is moved once");
+    sale.fail(hold, P2).unwrap();
+    assert_eq!(sale.deadline(hold), after(START, 350_000));
+}
+
+#[test]
+fn a_payment_that_fails_gives_the_old_deadline_back() {
+    let mut sale = Sale::open();
+    let hold = sale.hold("ann", "A1");
+    sale.wait(290_000).begin("ann", hold, P1).unwrap();
+    sale.wait(5_000).fail(hold, P1).unwrap();
+    assert_eq!((sale.status(hold), sale.deadline(hold)), (ReservationStatus::Held, after(START, 300_000)));
+    assert_eq!(sale.wait(5_000).try_hold("bob", "A1").map(|_| ()), Ok(()));
+    assert_eq!(sale.status(hold), ReservationStatus::Expired);
+}
+
+#[test]
+fn a_hold_whose_deadline_passed_while_a_payment_failed_expires() {
+    let mut sale = Sale::open();
+    let hold = sale.hold("ann", "A1");
+    sale.wait(290_000).begin("ann", hold, P1).unwrap();
+    sale.wait(20_000).fail(hold, P1).unwrap();
+    assert_eq!(sale.get(hold).status_at(sale.now), ReservationStatus::Expired);
+    sale.tick();
+    assert_eq!((sale.status(hold), sale.get(hold).payment), (ReservationStatus::Expired, None));
+    assert_eq!(sale.confirm(hold, P1), Err(Refusal::PaymentNotUnderWay));
+}
+
+#[test]
+fn however_often_payments_fail_the_deadline_is_never_later_than_the_first_of_them_made_it() {
+    let mut sale = Sale::open();
+    let hold = sale.hold("ann", "A1");
+    for payment in 0..30 {
+        sale.wait(9_900).begin("ann", hold, payment).unwrap();
+        assert!(sale.deadline(hold) <= after(START, 300_000 + 60_000));
+        sale.fail(hold, payment).unwrap();
+    }
+    assert_eq!(sale.deadline(hold), after(START, 300_000));
 }
 
 #[test]
@@ -85,7 +185,7 @@ fn a_failed_payment_leaves_the_hold_to_its_deadline() {
     assert_eq!(sale.status(hold), ReservationStatus::Paying);
     sale.fail(hold, P1).unwrap();
     assert_eq!((sale.status(hold), sale.get(hold).payment), (ReservationStatus::Held, None));
-    assert_eq!(sale.deadline(hold), after(START, 330_000));
+    assert_eq!(sale.deadline(hold), after(START, 300_000));
     assert_eq!(sale.fail(hold, P1), Ok(None), "it fails once");
     assert_eq!(sale.confirm(hold, P1), Err(Refusal::PaymentNotUnderWay));
     assert!(sale.exchange("ann", hold, "A2").is_ok(), "it is a hold like any other");

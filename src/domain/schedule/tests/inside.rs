@@ -1,0 +1,67 @@
+//! What is inside of a schedule.
+
+use super::*;
+use crate::domain::inside::{Inside, said};
+
+/// Says what is in each field of a schedule.
+pub(super) fn inside(schedule: &Schedule) -> Inside {
+    let Schedule {
+        number,
+        id,
+        concert,
+        venue,
+        currency,
+        plan,
+        limits,
+        layout: _,
+        sale,
+        prices,
+        deleted,
+        ever_confirmed,
+        owners,
+        statuses,
+        counts,
+        free_in_row,
+        reservations,
+        last_reservation,
+        users,
+        deadlines,
+        other_deadlines,
+        ended,
+        keys,
+        version,
+        seats_version,
+        last_instant,
+        // What the last event changed is told once.
+        changed: _,
+    } = schedule;
+    let users: BTreeMap<_, _> = users.iter().collect();
+    let (reservations, keys) = (reservations.inside(), keys.inside());
+    said![
+        number,
+        id,
+        concert,
+        venue,
+        currency,
+        plan,
+        limits,
+        sale,
+        prices,
+        deleted,
+        ever_confirmed,
+        owners,
+        statuses,
+        counts,
+        free_in_row,
+        reservations,
+        last_reservation,
+        users,
+        deadlines,
+        other_deadlines,
+        ended,
+        keys,
+        version,
+        seats_version,
+        last_instant,
+    ]
+}
