@@ -4,7 +4,7 @@
 //! Configured (the seed, whose hash was published) → Joined, Left, … → Drawn (the seed, published)
 //! ```
 //!
-//! The input and the outcome come from the journal's own records; the shuffle is made here from the tickets alone, by the
+//! Where the opening was moved after a draw, the room draws again, those who joined since: the last draw is made. The input and the outcome come from the journal's own records; the shuffle is made here from the tickets alone, by the
 //! algorithm that `domain::waiting_room::draw` describes, and needs nothing of the room's state but who waited.
 
 use std::path::Path;
@@ -29,7 +29,7 @@ struct Draw {
     seed: Seed,
     /// Where the seed's hash was published, if the journal still has it.
     committed: Option<(Position, Timestamp, [u8; 32])>,
-    /// Who waited, in the order of joining.
+    /// Who waited without a position, in the order of joining.
     input: Vec<(Ticket, String)>,
     /// In which order they stood behind it.
     outcome: Vec<Ticket>,
@@ -88,7 +88,9 @@ fn find(
             committed = Some((position, record.at, seed.commitment()));
         }
         if let (Some(Event::Drawn { seed }), Some(input)) = (event, before) {
-            let outcome = world.rooms.get(&number).map(|room| room.in_line().collect()).unwrap_or_default();
+            let drawn = |ticket: &Ticket| input.binary_search_by_key(ticket, |(ticket, _)| *ticket).is_ok();
+            let room = world.rooms.get(&number);
+            let outcome = room.map(|room| room.in_line().filter(drawn).collect()).unwrap_or_default();
             draw = Some(Draw { position, at: record.at, seed: *seed, committed, input, outcome });
         }
         Ok::<(), PastError>(())
@@ -97,7 +99,7 @@ fn find(
 }
 
 fn people(room: &WaitingRoom) -> Vec<(Ticket, String)> {
-    room.in_line().map(|ticket| (ticket, room.user(ticket).unwrap_or_default().to_owned())).collect()
+    room.undrawn().map(|ticket| (ticket, room.user(ticket).unwrap_or_default().to_owned())).collect()
 }
 
 fn judge(draw: &Draw) -> (Value, bool) {

@@ -25,6 +25,7 @@ use crate::clock::Stopwatch;
 use crate::domain::cause::Cause;
 use crate::domain::keys::KeyFound;
 use crate::domain::time::Timestamp;
+use crate::domain::waiting_room::draw::Seed;
 use crate::domain::waiting_room::{Answer, Command, Event, Gate, Place, Refusal, Ticket, WaitingRoom};
 use crate::journal::Records;
 use crate::record;
@@ -62,8 +63,8 @@ pub(super) struct RoomActor {
     shared: Arc<Shared>,
     gates: watch::Receiver<Gate>,
     shared_at: u32,
-    /// Whether the draw's tables are those of the durable state.
-    draw_shared: bool,
+    /// The draw whose tables are those of the durable state.
+    draw_shared: Option<(Seed, u32)>,
 }
 
 impl Actor for RoomActor {
@@ -76,7 +77,7 @@ impl Actor for RoomActor {
         let _ = shared.journal.barrier().await;
         let state = entry.room().read().clone();
         let (gates, shared_at) = (entry.watch_gate(), state.joined_total());
-        let draw_shared = state.drawing().is_some();
+        let draw_shared = state.drawing();
         Ok(Self { state, entry, shared, gates, shared_at, draw_shared })
     }
 
@@ -304,14 +305,15 @@ impl RoomActor {
     /// while there is nothing else to do.
     fn share(&mut self) {
         let joined = self.state.joined_total();
-        let drawn = !self.draw_shared && self.state.drawing().is_some();
+        let drawing = self.state.drawing();
+        let drawn = drawing.is_some() && drawing != self.draw_shared;
         if joined - self.shared_at < SHARE_EVERY && !drawn {
             return;
         }
         let entry = Arc::clone(&self.entry);
         let durable = entry.room().read();
         self.shared_at = joined;
-        self.draw_shared = durable.drawing().is_some();
+        self.draw_shared = durable.drawing();
         self.state.share_with(&durable);
     }
 }

@@ -76,14 +76,15 @@ impl WaitingRoom {
             Event::Joined { ticket, user, admitted } => {
                 let given = self.people.join(user, at);
                 assert_eq!(given, *ticket, "tickets are given in order");
-                if self.line.len() == 0 {
-                    self.oldest = ticket.0;
-                }
                 if *admitted {
                     assert_eq!(self.line.len(), 0, "Q1: nobody passes those who wait");
+                    self.oldest = ticket.0 + 1;
                     self.pace.spend(1, at);
                     self.activate(*ticket, at);
                 } else {
+                    if self.line.len() == 0 {
+                        self.oldest = ticket.0;
+                    }
                     self.line.take(ticket.0);
                 }
             }
@@ -133,24 +134,53 @@ impl WaitingRoom {
             return;
         };
         self.configured = Some(settings.clone());
+        if seed.is_some() {
+            self.keep_positions();
+        }
         self.seed = match settings.policy.order {
             QueueOrder::Shuffle => seed.or(self.seed),
-            QueueOrder::Fifo => None,
+            QueueOrder::Fifo => {
+                // The order changes only where nobody waits for the draw.
+                if self.draw_pending() {
+                    self.drawn = None;
+                }
+                None
+            }
         };
         self.pace.set(settings.policy.admit_per_minute, at);
         self.keys.set_max(settings.keys_max);
     }
 
+    /// Before another draw is to come: who waits with a position keeps it.
+    fn keep_positions(&mut self) {
+        if self.line.len() == 0 {
+            self.drawn = None;
+        }
+        let joined = self.joined_total();
+        if let Some(drawn) = &mut self.drawn {
+            // Who came after the draw stands behind it, each in the own slot.
+            let behind = drawn.end()..=joined;
+            drawn.ticket_of = drawn.ticket_of.iter().copied().chain(behind.clone()).collect();
+            drawn.slot_of = drawn.slot_of.iter().copied().chain(behind).collect();
+        }
+    }
+
     fn draw(&mut self, seed: Seed) {
-        assert!(self.drawn.is_none(), "Q1: a room is drawn once");
         assert_eq!(self.seed, Some(seed), "Q1: the draw is made with the seed whose hash was published");
-        let slots: Vec<u32> = self.line.slots().collect();
+        let slots: Vec<u32> = self.undrawn().map(|ticket| ticket.0).collect();
         let mut order = slots.clone();
         draw::shuffle(&seed, &mut order);
+
+        // Who has a position already is led through the same tables; where nobody has, they begin with the first who is drawn.
+        let standing = self.drawn.take().filter(|drawn| self.line.slots().any(|slot| slot < drawn.end()));
         let first = slots.first().copied().unwrap_or(self.joined_total() + 1);
-        let identity = || first..=slots.last().copied().unwrap_or(first - 1);
-        let mut ticket_of: Vec<u32> = identity().collect();
-        let mut slot_of = ticket_of.clone();
+        let first = standing.as_ref().map_or(first, |drawn| drawn.first);
+        let known = standing.map(|drawn| (drawn.ticket_of, drawn.slot_of)).unwrap_or_default();
+        let behind = first + u32::try_from(known.0.len()).expect("there are fewer than tickets");
+        let drawn = || behind..=slots.last().copied().unwrap_or(behind - 1);
+        let mut ticket_of: Vec<u32> = known.0.iter().copied().chain(drawn()).collect();
+        let mut slot_of: Vec<u32> = known.1.iter().copied().chain(drawn()).collect();
+
         let at = |number: u32| usize::try_from(number - first).expect("a u32 fits");
         for (slot, ticket) in slots.iter().zip(&order) {
             ticket_of[at(*slot)] = *ticket;

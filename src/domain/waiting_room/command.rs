@@ -153,7 +153,8 @@ pub enum Event {
     Configured {
         /// The settings.
         settings: Option<Box<Settings>>,
-        /// The seed of a draw that is to come, a secret until then: its hash is published now.
+        /// The seed of a draw that is to come, a secret until then: its hash is published now. After a draw, the opening was moved:
+        /// whoever joins from now on has no position until the next.
         seed: Option<Seed>,
     },
     /// An administrator changed what may be changed while it runs.
@@ -179,7 +180,7 @@ pub enum Event {
         /// Whether there was room, so that they entered at once.
         admitted: bool,
     },
-    /// Everyone who waited was put in the order that the seed gives.
+    /// Everyone who waited without a position was put in the order that the seed gives.
     Drawn {
         /// The seed, no longer a secret.
         seed: Seed,

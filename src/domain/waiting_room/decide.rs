@@ -44,7 +44,7 @@ impl WaitingRoom {
     /// A [`Refusal`], which changes nothing.
     pub fn decide(&self, command: &Command, now: Timestamp) -> Decision {
         match command {
-            Command::Configure { settings, seed } => self.configure(settings.as_deref(), *seed),
+            Command::Configure { settings, seed } => self.configure(settings.as_deref(), *seed, now),
             Command::Tune(tuning) => self.tune(*tuning),
             Command::Follow(gate) => Ok(self.follow(*gate)),
             Command::Join { user } => self.join(user, now),
@@ -79,21 +79,24 @@ impl WaitingRoom {
         waiting.take_while(over).last().expect("the oldest has waited too long")
     }
 
-    fn configure(&self, settings: Option<&Settings>, seed: Seed) -> Decision {
+    fn configure(&self, settings: Option<&Settings>, seed: Seed, now: Timestamp) -> Decision {
         let Some(settings) = settings else {
             let shut = self.settings.is_none();
             return Ok((!shut).then_some(Event::Configured { settings: None, seed: None }));
         };
         let order = settings.policy.order;
         let reordered = self.settings.as_ref().is_some_and(|standing| standing.policy.order != order);
-        if reordered && self.drawn.is_none() && self.waiting() > 0 {
+        let drawn = self.drawn.is_some() && !self.draw_pending();
+        if reordered && !drawn && self.waiting() > 0 {
             return Err(Refusal::OrderFixed);
         }
         // The same again says nothing new: what was tuned since stands.
         if self.configured() == Some(settings) {
             return Ok(None);
         }
-        let draws = order == QueueOrder::Shuffle && self.drawn.is_none() && self.seed.is_none();
+
+        let draws = !drawn || self.opens_again(settings, now);
+        let draws = order == QueueOrder::Shuffle && !self.draw_pending() && draws;
         let settings = Some(Box::new(settings.clone()));
         Ok(Some(Event::Configured { settings, seed: draws.then_some(seed) }))
     }
@@ -109,6 +112,12 @@ impl WaitingRoom {
             kept.admit_per_minute = Some(tuned.admit_per_minute);
         }
         (kept != Tuning::default()).then_some(kept)
+    }
+
+    /// Tells whether other settings move the opening ahead of `now`.
+    fn opens_again(&self, settings: &Settings, now: Timestamp) -> bool {
+        let moved = self.settings.as_ref().is_some_and(|standing| standing.opens_at != settings.opens_at);
+        moved && settings.opens_at.map_or(!self.on_sale(), |at| at > now)
     }
 
     fn tune(&self, tuning: Tuning) -> Decision {

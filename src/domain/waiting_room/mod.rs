@@ -5,8 +5,19 @@
 //! whoever ends a pass admits the next in the same step.
 //!
 //! Everyone who joins gets the next ticket. The line's order is that of the tickets; a draw, where the policy
-//! asks for one, exchanges once who stands in which slot of it. A slot is never taken twice and nobody is put before
-//! another, so a position never grows (Q1).
+//! asks for one, exchanges who stands in which slot of it, among those who have no position yet. A slot is never taken twice and
+//! nobody is put before one who has a position, so a position never grows (Q1).
+//!
+//! **When a room draws.** At its opening: whoever joined before has no position until then. If the opening is moved to an instant
+//! ahead (or to a sale that isn't open yet) after a draw, the room draws again at the new opening, by another seed whose hash is
+//! published when the opening is moved:
+//! - nobody waits: the first draw is as if it had never been made. A wrong instant, or a rehearsal, costs the later fans nothing;
+//! - people wait who have positions, drawn or behind a draw: they keep them. Whoever joins from then on has none until the next
+//!   draw, which puts them in order behind those;
+//! - people were admitted: they stay at the seats. It makes no difference.
+//!
+//! The opening moved while the draw is ahead, there is still one draw, by the seed whose hash is out. Moved to an instant that has
+//! passed, or not moved, it brings no draw.
 //!
 //! Absent on purpose: clocks, randomness, I/O, the wire, the schedule (what the room must know of it is told: [`Gate`]).
 //!
@@ -82,11 +93,13 @@ pub struct WaitingRoom {
     last_instant: Timestamp,
 }
 
-/// The draw that was made: who stands in whose slot.
+/// The draws that were made: who stands in whose slot. The tables lead through everyone who has a position by a draw, or got one
+/// behind it before the opening was moved.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Drawn {
+    /// The last draw's.
     seed: Seed,
-    /// How many were drawn.
+    /// How many were drawn by it.
     count: u32,
     /// The first ticket (and slot) of the two tables.
     first: u32,
@@ -94,6 +107,13 @@ struct Drawn {
     ticket_of: Arc<[u32]>,
     /// By ticket, the slot that it stands in.
     slot_of: Arc<[u32]>,
+}
+
+impl Drawn {
+    /// Returns the ticket behind the tables' last.
+    fn end(&self) -> u32 {
+        self.first + u32::try_from(self.ticket_of.len()).expect("there are fewer than tickets")
+    }
 }
 
 /// One who is at the seats.
@@ -210,9 +230,17 @@ impl WaitingRoom {
         self.seed.or_else(|| self.drawn.as_ref().map(|drawn| drawn.seed)).map(|seed| seed.commitment())
     }
 
-    /// Returns the seed of the draw that was made, and how many were drawn.
+    /// Returns the seed of the last draw, and how many were drawn by it; nothing as long as one is to come.
     pub fn drawing(&self) -> Option<(Seed, u32)> {
-        self.drawn.as_ref().map(|drawn| (drawn.seed, drawn.count))
+        let made = self.drawn.as_ref().filter(|_| !self.draw_pending());
+        made.map(|drawn| (drawn.seed, drawn.count))
+    }
+
+    /// Returns those who wait for a draw to give them a position, in order of joining.
+    pub fn undrawn(&self) -> impl Iterator<Item = Ticket> {
+        let from = if self.draw_pending() { self.undrawn_from() } else { u32::MAX };
+        // Their slots are their tickets.
+        self.line.slots_from(from).map(Ticket)
     }
 
     /// Returns the room in short.
@@ -251,7 +279,8 @@ impl WaitingRoom {
 
     /// Returns how many are admitted before a waiting user and with them: 1 is the next. None before the draw.
     pub fn position(&self, ticket: Ticket) -> Option<u32> {
-        let known = self.is_waiting(ticket) && !self.draw_pending();
+        let drawn = !self.draw_pending() || ticket.0 < self.undrawn_from();
+        let known = self.is_waiting(ticket) && drawn;
         known.then(|| self.line.rank(self.slot_of(ticket.0)))
     }
 
@@ -331,6 +360,7 @@ impl WaitingRoom {
         self.people.share(&other.people);
         if let (Some(mine), Some(other)) = (&mut self.drawn, &other.drawn)
             && (mine.seed, mine.first, mine.count) == (other.seed, other.first, other.count)
+            && mine.ticket_of.len() == other.ticket_of.len()
         {
             *mine = other.clone();
         }
@@ -358,9 +388,13 @@ impl WaitingRoom {
         let ends: BTreeSet<_> =
             self.active.iter().map(|(ticket, active)| (active.ends_at(), *ticket)).collect();
         assert_eq!(ends, self.ends, "every pass has its end");
-        if self.settings.is_none() {
-            assert!(live.is_empty(), "nobody is in a room that is shut");
-        }
+        let Some(settings) = &self.settings else {
+            assert!(live.is_empty() && self.seed.is_none(), "nobody is in a room that is shut");
+            return;
+        };
+        let shuffles = settings.policy.order == QueueOrder::Shuffle;
+        assert!(shuffles || self.seed.is_none(), "Q1: a draw is to come only where one is asked for");
+        assert!(!shuffles || self.seed.is_some() || self.drawn.is_some(), "Q1: a shuffled room has its draw");
     }
 
     fn is_waiting(&self, ticket: Ticket) -> bool {
@@ -375,10 +409,14 @@ impl WaitingRoom {
         self.drawn.as_ref().map_or(slot, |drawn| looked_up(&drawn.ticket_of, drawn.first, slot))
     }
 
-    /// Tells whether those who wait have no order yet.
+    /// Tells whether a draw is to come: its seed is there, and still a secret.
     fn draw_pending(&self) -> bool {
-        let shuffled = |settings: &Settings| settings.policy.order == QueueOrder::Shuffle;
-        self.drawn.is_none() && self.settings.as_ref().is_some_and(shuffled)
+        self.seed.is_some()
+    }
+
+    /// Returns the first ticket that no draw has given a position, nor a place behind one.
+    fn undrawn_from(&self) -> u32 {
+        self.drawn.as_ref().map_or(0, Drawn::end)
     }
 
     /// Returns until when one waits who joined at an instant. Nobody loses time before the room opens.

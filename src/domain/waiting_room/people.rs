@@ -221,6 +221,21 @@ impl People {
         blocks + self.tail.heap_bytes() + table + self.full.capacity() * 8 + self.live.capacity() * 4
     }
 
+    /// Says what is inside: of the blocks that nobody has a place in, those that are kept until the next change.
+    #[cfg(test)]
+    pub(super) fn inside(&self) -> String {
+        let Self { first, full, tail, live, table, hasher: _, emptied } = self;
+        let mut tickets: Vec<u32> = table.iter().flat_map(HashTable::iter).copied().collect();
+        tickets.sort_unstable();
+        let goes = |block: &&u32| {
+            let at = index(**block - first);
+            full.get(at).is_some_and(Option::is_some) && live[at] == 0
+        };
+        let mut emptied: Vec<&u32> = emptied.iter().filter(goes).collect();
+        emptied.sort_unstable();
+        format!("{first} {full:?} {tail:?} {live:?} {tickets:?} {emptied:?}")
+    }
+
     /// Checks that the table and the counts are those of `live`.
     pub(super) fn check(&self, live: &[Ticket]) {
         let entries: usize = self.table.iter().map(HashTable::len).sum();

@@ -5,6 +5,7 @@
 //! against an independent model ([`naive`]), at random, and replays everything; [`blocks`] does it with a crowd.
 
 mod blocks;
+mod inside;
 mod model;
 mod naive;
 mod rules;

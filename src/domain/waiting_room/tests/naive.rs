@@ -16,6 +16,8 @@ pub(super) struct Waiter {
     pub(super) user: UserId,
     pub(super) ticket: Ticket,
     pub(super) joined: Timestamp,
+    /// Whether they were ever told a position.
+    pub(super) placed: bool,
 }
 
 /// One who is at the seats.
@@ -158,11 +160,9 @@ impl Naive {
         waiting.or(inside)
     }
 
+    /// Whether a draw is to come.
     fn undrawn(&self) -> bool {
-        let shuffled = |settings: &Settings| {
-            matches!(settings.policy.order, QueueOrder::Shuffle) && self.drawn.is_none()
-        };
-        self.settings.as_ref().is_some_and(shuffled)
+        self.seed.is_some()
     }
 
     fn waits_until(&self, joined: Timestamp) -> Timestamp {
@@ -264,8 +264,12 @@ impl Naive {
         }
         if self.draws(now) {
             let seed = self.seed.take().unwrap();
-            draw(&seed, &mut self.line);
-            self.drawn = Some((seed, u32::try_from(self.line.len()).unwrap()));
+            // Who was told a position stands in front, and stays there.
+            let placed = self.line.iter().take_while(|waiter| waiter.placed).count();
+            assert!(self.line[placed..].iter().all(|waiter| !waiter.placed));
+            draw(&seed, &mut self.line[placed..]);
+            self.drawn = Some((seed, u32::try_from(self.line.len() - placed).unwrap()));
+            self.line.iter_mut().for_each(|waiter| waiter.placed = true);
             return Some(Event::Drawn { seed });
         }
         let count = self.admits(now).min(self.line.len());
@@ -281,7 +285,7 @@ impl Naive {
         Some(Event::Admitted { tickets })
     }
 
-    fn activate(&mut self, Waiter { user, ticket, joined }: Waiter, now: Timestamp) {
+    fn activate(&mut self, Waiter { user, ticket, joined, .. }: Waiter, now: Timestamp) {
         let policy = &self.settings.as_ref().unwrap().policy;
         let ends = after(now, 1_000 * u64::from(policy.active.get()));
         let claim_by = Some(after(now, 1_000 * u64::from(policy.claim.get())));
@@ -447,7 +451,7 @@ impl Naive {
         let shuffles = settings.policy.order == QueueOrder::Shuffle;
         if let Some(standing) = &self.settings
             && standing.policy.order != settings.policy.order
-            && self.drawn.is_none()
+            && (self.drawn.is_none() || self.seed.is_some())
             && !self.line.is_empty()
         {
             return Err(Refusal::OrderFixed);
@@ -455,7 +459,16 @@ impl Naive {
         if self.settings.is_some() && self.configured.as_ref() == Some(settings) {
             return Ok(None);
         }
-        let seed = Some(seed).filter(|_| shuffles && self.drawn.is_none() && self.seed.is_none());
+        let was = self.settings.as_ref().and_then(|standing| standing.opens_at);
+        let is_ahead = match settings.opens_at {
+            Some(at) => at > now,
+            None => matches!(self.gate, Gate::NotOnSale | Gate::Cancelled),
+        };
+        let anew = self.drawn.is_none() || (was != settings.opens_at && is_ahead);
+        let seed = Some(seed).filter(|_| shuffles && self.seed.is_none() && anew);
+        if seed.is_some() {
+            self.drawn = None;
+        }
         self.seed = if shuffles { self.seed.or(seed) } else { None };
         self.bucket.set(settings.policy.admit_per_minute, now);
         self.keys_max = settings.keys_max;
@@ -489,7 +502,7 @@ impl Naive {
         let admitted = self.line.is_empty() && self.admits(now) > 0;
         self.tickets += 1;
         let ticket = Ticket(self.tickets);
-        let waiter = Waiter { user: user.clone(), ticket, joined: now };
+        let waiter = Waiter { user: user.clone(), ticket, joined: now, placed: !self.undrawn() };
         if admitted {
             self.bucket.spend(1, now);
             self.activate(waiter, now);
@@ -519,7 +532,7 @@ impl Naive {
         Some(Place {
             ticket,
             status: if over { PlaceStatus::Expired } else { PlaceStatus::Waiting },
-            position: Some(position).filter(|_| !over && !self.undrawn()),
+            position: Some(position).filter(|_| !over && self.line[index].placed),
             issued_at: joined,
             activated_at: None,
             expires_at,

@@ -432,7 +432,7 @@ fn a_seed_stands_once_its_hash_is_published() {
 }
 
 #[test]
-fn a_room_is_drawn_once_however_its_settings_change_afterwards() {
+fn who_was_drawn_keeps_the_place_however_the_settings_change_afterwards() {
     let mut foyer = shuffled("ann bob cat");
     foyer.at(after(START, MINUTE)).tick();
     let line = foyer.line();
@@ -442,6 +442,113 @@ fn a_room_is_drawn_once_however_its_settings_change_afterwards() {
     assert_eq!(foyer.line(), format!("{line} dan"));
     foyer.reconfigure(|settings| settings.policy.order = QueueOrder::Fifo).unwrap();
     assert_eq!(foyer.line(), format!("{line} dan"));
+}
+
+#[test]
+fn a_room_that_was_drawn_while_it_was_empty_draws_again_at_a_later_opening() {
+    let mut foyer = shuffled("");
+    foyer.at(after(START, MINUTE)).tick();
+    assert_eq!(foyer.room.drawing(), Some((seed(7), 0)));
+    let later = after(START, 2 * MINUTE);
+    let mut settings = foyer.room.settings().unwrap().clone();
+    settings.opens_at = Some(later);
+    foyer.ask(&Command::Configure { settings: Some(Box::new(settings)), seed: seed(8) }).unwrap();
+    assert_eq!(foyer.room.commitment(), Some(sha256(&[8; 32])), "another hash is published");
+    assert_eq!(foyer.room.drawing(), None);
+    foyer.join_all("ann bob cat dan");
+    assert_eq!(foyer.position("ann"), None, "nobody has a position before the draw");
+    assert_eq!(foyer.at(later).tick()[0], Event::Drawn { seed: seed(8) });
+    let mut order = vec!["ann", "bob", "cat", "dan"];
+    draw(&seed(8), &mut order);
+    assert_ne!(order, ["ann", "bob", "cat", "dan"]);
+    assert_eq!((foyer.inside(), foyer.line()), (order[0].to_owned(), order[1..].join(" ")));
+    assert_eq!(foyer.room.drawing(), Some((seed(8), 4)));
+}
+
+/// When the room is to open at another instant, by this seed where a draw comes of it.
+fn open_at(foyer: &mut Foyer, opens_at: Option<Timestamp>, byte: u8) -> Option<Seed> {
+    let mut settings = foyer.room.settings().unwrap().clone();
+    settings.opens_at = opens_at;
+    let command = Command::Configure { settings: Some(Box::new(settings)), seed: seed(byte) };
+    let Ok(Some(Event::Configured { seed, .. })) = foyer.ask(&command) else { panic!("it is changed") };
+    seed
+}
+
+#[test]
+fn who_has_a_position_when_the_opening_is_moved_keeps_it_and_the_next_are_drawn_behind() {
+    let mut foyer = shuffled("ann bob cat");
+    foyer.follow(Gate::AllHeld);
+    foyer.at(after(START, MINUTE)).join("dan");
+    let line = foyer.line();
+    assert!(line.ends_with(" dan"), "{line}");
+    let later = after(START, 5 * MINUTE);
+    assert_eq!(open_at(&mut foyer, Some(later), 8), Some(seed(8)));
+    assert_eq!(foyer.position("dan"), Some(4), "a position is never lost");
+    foyer.join_all("eve fay gus hal");
+    assert_eq!((foyer.position("eve"), foyer.position("hal")), (None, None));
+    assert_eq!(foyer.room.undrawn().count(), 4);
+    let image = restored(&foyer.room);
+    let from = foyer.journal.len();
+    foyer.at(later).tick();
+    let mut order = vec!["eve", "fay", "gus", "hal"];
+    draw(&seed(8), &mut order);
+    assert_ne!(order, ["eve", "fay", "gus", "hal"]);
+    assert_eq!(foyer.line(), format!("{line} {}", order.join(" ")));
+    assert_eq!((foyer.position("dan"), foyer.room.drawing()), (Some(4), Some((seed(8), 4))));
+    assert!(foyer.replay(image, from) == foyer.room, "R1");
+    // And once more, with people at the seats.
+    foyer.follow(Gate::Open);
+    assert_eq!(foyer.inside(), line.split(' ').next().unwrap());
+    let last = after(START, 9 * MINUTE);
+    assert_eq!(open_at(&mut foyer, Some(last), 9), Some(seed(9)));
+    foyer.join_all("ida jan");
+    foyer.at(last).tick();
+    assert_eq!((foyer.room.drawing(), foyer.position("dan")), (Some((seed(9), 2)), Some(2)));
+}
+
+#[test]
+fn a_rehearsal_before_the_opening_is_moved_costs_nobody_the_draw() {
+    let mut foyer = shuffled("staff");
+    foyer.at(after(START, MINUTE)).tick();
+    assert_eq!(foyer.inside(), "staff");
+    foyer.finish("staff").unwrap();
+    assert!(open_at(&mut foyer, Some(after(START, HOUR)), 8).is_some());
+    foyer.join_all("a b c d e f g h i j");
+    let mut order = vec!["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"];
+    draw(&seed(8), &mut order);
+    foyer.at(after(START, HOUR)).tick();
+    assert_eq!(format!("{} {}", foyer.inside(), foyer.line()), order.join(" "));
+}
+
+#[test]
+fn an_opening_that_isnt_ahead_brings_no_draw_and_one_that_is_moved_twice_brings_one() {
+    let mut foyer = shuffled("");
+    assert_eq!(open_at(&mut foyer, Some(after(START, 2 * MINUTE)), 8), None, "the hash is out");
+    foyer.at(after(START, 2 * MINUTE)).tick();
+    assert_eq!(open_at(&mut foyer, Some(after(START, MINUTE)), 8), None);
+    assert_eq!(open_at(&mut foyer, None, 8), None, "the sale is open");
+    foyer.reconfigure(|settings| settings.policy.active_max = 7).unwrap();
+    foyer.follow(Gate::NotOnSale);
+    foyer.reconfigure(|settings| settings.policy.active_max = 1).unwrap();
+    assert_eq!(foyer.room.drawing(), Some((seed(7), 0)), "a break of the sale is no other opening");
+    assert_eq!(open_at(&mut foyer, Some(after(START, 3 * MINUTE)), 8), Some(seed(8)));
+    assert_eq!(open_at(&mut foyer, None, 9), None);
+    foyer.join_all("ann bob");
+    foyer.follow(Gate::AllHeld);
+    assert_eq!(foyer.room.drawing(), Some((seed(8), 2)), "it opens with the sale");
+}
+
+#[test]
+fn the_order_cant_change_while_someone_waits_for_another_draw() {
+    let mut foyer = shuffled("");
+    foyer.at(after(START, MINUTE)).tick();
+    open_at(&mut foyer, Some(after(START, HOUR)), 8);
+    foyer.join("ann");
+    let fifo = |settings: &mut Settings| settings.policy.order = QueueOrder::Fifo;
+    assert_eq!(foyer.reconfigure(fifo), Err(Refusal::OrderFixed));
+    foyer.leave("ann").unwrap();
+    foyer.reconfigure(fifo).unwrap();
+    assert_eq!((foyer.room.drawing(), foyer.room.commitment()), (None, None));
 }
 
 // Settings, and what the room is told of its schedule.
