@@ -95,12 +95,11 @@ pub(super) async fn open(config: EngineConfig) -> Result<Engine, EngineOpenError
     });
     let Recovered { mut world, snapshot, journal: recovering, archive } =
         recovered.await.map_err(|_| EngineOpenError::Panicked)??;
-    let alive = Timestamp::from_millis(recovering.last_alive_instant().unwrap_or_default());
-    let down_since = alive.max(world.last_instant());
-    config.clock.advance_to(down_since);
+    let down_since = down_since(&recovering, &world);
+    config.clock.advance_to(down_since.max(world.last_instant()));
 
     let (last, key) = (recovering.last(), recovering.fingerprint_key());
-    let journal = recovering.start(hooks(&config.clock))?;
+    let journal = recovering.start_down_since(hooks(&config.clock), down_since.as_millis())?;
     let bridged = Bridge { journal: &journal, limits: config.limits(), down_since };
     bridged.cross(&mut world, config.clock.as_ref()).await?;
 
@@ -134,6 +133,18 @@ pub(super) async fn open(config: EngineConfig) -> Result<Engine, EngineOpenError
     metrics::gauge!("onsale_recovery_seconds").set(watch.elapsed().as_secs_f64());
     tracing::info!(position = %last, schedules = count, elapsed = ?watch.elapsed(), "recovered");
     Ok(engine)
+}
+
+/// Returns the last instant at which the engine is known to have run.
+fn down_since(journal: &Recovering, world: &World) -> Timestamp {
+    // What a start that died had begun to write says nothing of when the engine ran.
+    match journal.unbridged_since() {
+        Some(instant) => Timestamp::from_millis(instant),
+        None => {
+            let alive = journal.last_alive_instant().unwrap_or_default();
+            Timestamp::from_millis(alive).max(world.last_instant())
+        }
+    }
 }
 
 async fn start(config: &EngineConfig, shared: Arc<Shared>) -> Engine {
@@ -220,6 +231,10 @@ fn hooks(clock: &Arc<dyn Clock>) -> Hooks {
 
 /// Crosses the time in which the engine was down: what ended before it ends, what lived through it gets
 /// its time back, and new limits are told to everyone. All of it is durable before the first request.
+///
+/// A start may die anywhere in it. The mark keeps `down_since` until all of it is durable, so the next start crosses the same
+/// outage; a schedule or a room that has an event behind that instant was crossed by the one that died, and lost
+/// only the time since. So nothing else may happen to them before they are crossed.
 struct Bridge<'a> {
     journal: &'a Journal,
     limits: Limits,
@@ -237,12 +252,11 @@ impl Bridge<'_> {
             };
             let prices: Arc<Prices> = schedule.prices().cloned().unwrap_or_else(prices);
             let mut entries = vec![Records::new()];
-            due(schedule, self.down_since, &prices, &mut entries);
-            let ready = clock.now().max(self.down_since);
-            for command in [
-                Command::BridgeOutage { down_since: self.down_since },
-                Command::SetLimits { limits: self.limits },
-            ] {
+            let down_since = self.down_since.max(schedule.last_instant());
+            due(schedule, down_since, &prices, &mut entries);
+            let ready = clock.now().max(down_since);
+            for command in [Command::BridgeOutage { down_since }, Command::SetLimits { limits: self.limits }]
+            {
                 // What time has brought meanwhile (a sale that opens) isn't due before the bridge.
                 if let Some(event) = schedule.decide_at_start(&command) {
                     happen(schedule, &event, ready, &mut entries);
@@ -280,7 +294,7 @@ impl Bridge<'_> {
                 self.journal.reserve().await?.send(Entry { records, done: Box::new(|_| {}) });
             }
         }
-        self.journal.barrier().await?;
+        self.journal.bridged().await?;
         Ok(())
     }
 
@@ -294,7 +308,8 @@ impl Bridge<'_> {
         entries: &mut Vec<Records>,
     ) {
         let at = ready.max(room.last_instant());
-        let mut commands = vec![waiting_room::Command::BridgeOutage { down_since: self.down_since }];
+        let down_since = self.down_since.max(room.last_instant());
+        let mut commands = vec![waiting_room::Command::BridgeOutage { down_since }];
         if room.configured() != settings.as_ref() {
             let kept = settings.as_ref().and_then(|settings| room.kept_tuning(settings));
             let settings = settings.map(Box::new);

@@ -142,6 +142,16 @@ impl Journal {
         for_each(self.runs(after), after, visit)
     }
 
+    /// Says that the outage is crossed, by what was queued before; see [`Recovering::start_down_since`].
+    ///
+    /// When it returns, all of that is durable, and so is the mark that says that the engine is alive.
+    pub async fn bridged(&self) -> Result<(), CommitError> {
+        let (reply, answer) = oneshot::channel();
+        let permit = self.reserve().await?;
+        drop(permit.0.send(Message::Bridged(reply)));
+        answer.await.map_err(|_| CommitError::OutcomeUnknown)?
+    }
+
     /// Begins a new generation behind everything that was queued before, and then deletes what is no longer retained.
     ///
     /// To be called once a snapshot was written. A deletion that fails is logged and tried again at the next rotation.

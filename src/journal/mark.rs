@@ -3,6 +3,9 @@
 //! It is what catches a store that lost everything and opens as if it were new. Two slots, a page apart, are written in
 //! turn, so that a torn write leaves the other.
 //!
+//! A start first writes since when the engine was down, and keeps that instant in the mark until the outage is crossed: a
+//! start that dies before leaves the outage as long as it is.
+//!
 //! Invariants: a mark is written only after what it names was synced; a log without a readable mark is refused.
 
 use super::frame::{u32_at, u64_at, u128_at};
@@ -15,6 +18,9 @@ const FORMAT: u8 = 1;
 const SLOT_LEN: usize = 64;
 const SLOT_STRIDE: usize = 4096;
 const CRC_AT: usize = 56;
+/// The bit of a slot's byte [`FLAGS_AT`] that says [`Mark::bridging`]; the other bits are zero.
+const BRIDGING: u8 = 1;
+const FLAGS_AT: usize = 5;
 
 /// Says how far the log was durable, and when.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +32,8 @@ pub(super) struct Mark {
     pub(super) position: Position,
     /// When the engine was last known to be alive, in its own milliseconds.
     pub(super) instant: u64,
+    /// Whether a start is under way that hasn't crossed the outage which began at `instant`.
+    pub(super) bridging: bool,
     /// Counts the writes; the higher of two slots is the newer one.
     pub(super) sequence: u64,
 }
@@ -35,6 +43,7 @@ impl Mark {
         let mut slot = [0; SLOT_LEN];
         slot[0..4].copy_from_slice(&MAGIC);
         slot[4] = FORMAT;
+        slot[FLAGS_AT] = if self.bridging { BRIDGING } else { 0 };
         slot[8..24].copy_from_slice(&self.log_id.to_le_bytes());
         slot[24..32].copy_from_slice(&self.epoch.to_le_bytes());
         slot[32..40].copy_from_slice(&self.position.get().to_le_bytes());
@@ -54,13 +63,15 @@ impl Mark {
             epoch: u64_at(slot, 24)?,
             position: Position::new(u64_at(slot, 32)?),
             instant: u64_at(slot, 40)?,
+            bridging: head[FLAGS_AT] & BRIDGING != 0,
             sequence: u64_at(slot, 48)?,
         })
     }
 
     /// Creates the file of a new log.
     pub(super) fn create(medium: &dyn Medium, log_id: u128) -> Result<Self, StoreError> {
-        let mark = Self { log_id, epoch: 0, position: Position::START, instant: 0, sequence: 0 };
+        let mark =
+            Self { log_id, epoch: 0, position: Position::START, instant: 0, bridging: false, sequence: 0 };
         let mut file = [0; SLOT_STRIDE + SLOT_LEN];
         file[..SLOT_LEN].copy_from_slice(&mark.encode());
         medium.replace(FILE, &file)?;
@@ -99,6 +110,7 @@ mod tests {
             let before = mark;
             mark.position = Position::new(position);
             mark.instant = position * 10;
+            mark.bridging = position % 2 == 0;
             mark.write(&disk).unwrap();
             let file = stored(&disk);
             assert_eq!(Mark::parse(&file), Some(mark));

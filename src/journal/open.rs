@@ -442,6 +442,13 @@ impl Recovering {
         if self.mark.sequence == 0 { None } else { Some(self.mark.instant) }
     }
 
+    /// Returns since when the engine was down, where a former start died before it had crossed that outage.
+    ///
+    /// Records may then stand behind that instant: those with which the start that died began to cross it.
+    pub const fn unbridged_since(&self) -> Option<u64> {
+        if self.mark.bridging { Some(self.mark.instant) } else { None }
+    }
+
     /// Says whether the former life ended with [`Journal::close`]; a new log counts as clean.
     pub const fn was_clean(&self) -> bool {
         self.was_clean
@@ -483,9 +490,21 @@ impl Recovering {
 
     /// Begins a new life of the log and starts its writer; must be called within a tokio runtime with time enabled.
     pub fn start(self, hooks: Hooks) -> Result<Journal, OpenError> {
+        let instant = (hooks.clock)();
+        let mark = Mark { instant, bridging: false, ..self.mark };
+        self.start_with(hooks, mark)
+    }
+
+    /// The same for an engine that has been down since `instant` and has an outage to cross: until [`Journal::bridged`], the
+    /// mark says so.
+    pub fn start_down_since(self, hooks: Hooks, instant: u64) -> Result<Journal, OpenError> {
+        let mark = Mark { instant, bridging: true, ..self.mark };
+        self.start_with(hooks, mark)
+    }
+
+    fn start_with(self, hooks: Hooks, mark: Mark) -> Result<Journal, OpenError> {
         let medium = Arc::clone(self.generations.medium());
-        let mut mark =
-            Mark { epoch: self.mark.epoch + 1, position: self.last, instant: (hooks.clock)(), ..self.mark };
+        let mut mark = Mark { epoch: self.mark.epoch + 1, position: self.last, ..mark };
         mark.write(&*medium).map_err(|error| store_error(medium.place().display().to_string(), error))?;
         let progress = Arc::new(Progress::new(self.last));
         let writer = Writer::new(WriterParts {

@@ -81,6 +81,7 @@ pub struct Rotated {
 pub(super) enum Message {
     Entry(Entry),
     Rotate(oneshot::Sender<Result<Rotated, CommitError>>),
+    Bridged(oneshot::Sender<Result<(), CommitError>>),
     Close(oneshot::Sender<Result<Position, CommitError>>),
 }
 
@@ -335,11 +336,21 @@ impl Writer {
             return;
         }
         self.mark.position = self.progress.durable();
-        self.mark.instant = (self.hooks.clock)();
+        // Before the outage is crossed, the engine isn't alive: the mark still says since when it was down.
+        if !self.mark.bridging {
+            self.mark.instant = (self.hooks.clock)();
+        }
         self.marked_at = Instant::now();
         if let Err(error) = self.mark.write(&**self.generations.medium()) {
             self.fail("write the mark", &error);
         }
+    }
+
+    /// Ends the crossing of the outage: from now on the mark says that the engine is alive.
+    fn bridged(&mut self) -> Result<(), CommitError> {
+        self.mark.bridging = false;
+        self.write_mark();
+        if self.failed() { Err(CommitError::Unavailable) } else { Ok(()) }
     }
 
     /// Works through what has been received, in order; returns who wants the journal closed.
@@ -352,6 +363,10 @@ impl Writer {
                     self.commit(entries);
                     // Whoever asked may have gone; the rotation stands.
                     let _ = reply.send(self.rotate());
+                }
+                Message::Bridged(reply) => {
+                    self.commit(entries);
+                    let _ = reply.send(self.bridged());
                 }
                 Message::Close(reply) => closing.push(reply),
             }

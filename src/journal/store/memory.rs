@@ -1,7 +1,8 @@
 //! A disk in memory, for tests: it tells what is durable from what is only written, and fails when asked.
 //!
 //! Owns two images, the live one and the durable one. A chunk reaches the durable image at its store's sync; a small file
-//! reaches it at once, as [`Medium`] promises. After [`MemoryDisk::freeze_after_syncs`] the durable image changes no more,
+//! reaches it at once, as [`Medium`] promises. After [`MemoryDisk::freeze_after_syncs`] or
+//! [`MemoryDisk::freeze_after_steps`] the durable image changes no more,
 //! whatever the live one is told, so that [`MemoryDisk::crashed`] is what a power cut would leave.
 //!
 //! Absent on purpose: the preserved copies, since nothing damages a generation when it is opened.
@@ -39,6 +40,8 @@ struct State {
     pending: Vec<Change>,
     frozen: bool,
     syncs_until_frozen: Option<u64>,
+    steps_until_frozen: Option<u64>,
+    steps_done: u64,
     writes_until_error: Option<u64>,
     flushes_until_error: Option<u64>,
     syncs_until_error: Option<u64>,
@@ -111,6 +114,19 @@ impl MemoryDisk {
         let mut state = self.state();
         state.syncs_until_frozen = Some(n);
         state.frozen = n == 0;
+    }
+
+    /// Lets `n` more steps take effect, which are syncs and changes of small files and of generations; after them nothing
+    /// becomes durable, though everything seems to succeed.
+    pub fn freeze_after_steps(&self, n: u64) {
+        let mut state = self.state();
+        state.steps_until_frozen = Some(n);
+        state.frozen = n == 0;
+    }
+
+    /// Returns how many such steps there have been.
+    pub fn steps(&self) -> u64 {
+        self.state().steps_done
     }
 
     /// Returns the disk that a power cut would leave now.
@@ -217,6 +233,18 @@ impl State {
                 self.frozen = *left == 0;
             }
         }
+        self.step();
+    }
+
+    /// Counts a step that may have become durable, and freezes durability behind the last that shall.
+    fn step(&mut self) {
+        self.steps_done += 1;
+        if !self.frozen
+            && let Some(left) = &mut self.steps_until_frozen
+        {
+            *left -= 1;
+            self.frozen = *left == 0;
+        }
     }
 
     /// Changes both images, or the live one alone once durability is frozen.
@@ -225,6 +253,7 @@ impl State {
         if !self.frozen {
             change(&mut self.durable);
         }
+        self.step();
     }
 }
 

@@ -219,6 +219,23 @@ async fn the_mark_follows_the_durable_position_and_the_clock() {
     assert_eq!(recover(&disk.crashed()).unwrap().last_alive_instant(), Some(90));
 }
 
+#[tokio::test(start_paused = true)]
+async fn until_the_outage_is_crossed_the_mark_says_since_when_the_engine_was_down() {
+    let (disk, clock) = (MemoryDisk::new(), TestClock::default());
+    clock.set(90);
+    let journal = recover(&disk).unwrap().start_down_since(clock.hooks(), 40).unwrap();
+    append_numbered(&journal, 1, 3).await;
+    tokio::time::sleep(std::time::Duration::from_secs(3)).await;
+    let crashed = recover(&disk.crashed()).unwrap();
+    assert_eq!((crashed.last(), crashed.unbridged_since()), (Position::new(3), Some(40)));
+    let queued = queue(&journal, records(&[b"4"])).await;
+    journal.bridged().await.unwrap();
+    let crashed = recover(&disk.crashed()).unwrap();
+    assert!(queued.await.unwrap().is_ok());
+    assert_eq!((crashed.last(), crashed.unbridged_since()), (Position::new(4), None));
+    assert_eq!(crashed.last_alive_instant(), Some(90));
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn close_drains_what_was_queued_and_leaves_a_clean_stop() {
     for driver in [Driver::Task, Driver::Thread] {
