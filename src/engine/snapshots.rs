@@ -18,7 +18,7 @@ use crate::domain::payments::PaymentsImage;
 use crate::domain::schedule::Image;
 use crate::domain::users::UsersImage;
 use crate::domain::waiting_room::RoomImage;
-use crate::journal::snapshot::{SnapshotError, SnapshotWriter};
+use crate::journal::snapshot::SnapshotError;
 use crate::journal::{CommitError, Position};
 use crate::record;
 
@@ -39,6 +39,19 @@ pub enum SnapshotFailed {
     Stopping,
 }
 
+impl SnapshotFailed {
+    /// Names the reason in a metric.
+    fn reason(&self) -> &'static str {
+        match self {
+            Self::JournalUnavailable => "journal",
+            Self::Io(error) if matches!(**error, SnapshotError::NoRoom { .. }) => "no_room",
+            Self::Io(_) => "disk",
+            Self::Panicked => "bug",
+            Self::Stopping => "stopping",
+        }
+    }
+}
+
 impl From<CommitError> for SnapshotFailed {
     fn from(_: CommitError) -> Self {
         Self::JournalUnavailable
@@ -47,6 +60,14 @@ impl From<CommitError> for SnapshotFailed {
 
 /// Takes a snapshot and lets the journal begin a new generation.
 pub(super) async fn take(shared: &Arc<Shared>) -> Result<Position, SnapshotFailed> {
+    let taken = try_take(shared).await;
+    if let Err(error) = &taken {
+        metrics::counter!("onsale_snapshots_failed_total", "reason" => error.reason()).increment(1);
+    }
+    taken
+}
+
+async fn try_take(shared: &Arc<Shared>) -> Result<Position, SnapshotFailed> {
     if shared.journal.failure().is_some() {
         return Err(SnapshotFailed::JournalUnavailable);
     }
@@ -75,7 +96,7 @@ pub(super) async fn take(shared: &Arc<Shared>) -> Result<Position, SnapshotFaile
 fn write(shared: &Shared, position: Position) -> Result<PathBuf, SnapshotError> {
     let instant = shared.clock.now().as_millis();
     let dir = shared.data_dir.as_path();
-    let mut writer = SnapshotWriter::create(dir, shared.journal.log_id(), position, instant)?;
+    let mut writer = shared.journal.begin_snapshot(dir, position, instant)?;
     for section in record::encode_catalogue(&shared.catalogue()) {
         writer.section(&section)?;
     }

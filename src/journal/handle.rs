@@ -1,6 +1,7 @@
 //! The journal as the engine holds it.
 
 use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot, watch};
@@ -12,7 +13,9 @@ use super::position::Position;
 use super::read::{ReadError, Reader, Runs, for_each};
 use super::records::Records;
 use super::retention;
-use super::store::Medium;
+use super::room;
+use super::snapshot::{self, SnapshotError, SnapshotWriter};
+use super::store::{Medium, generation_dir};
 use super::writer::{CommitError, Entry, Message, Progress, Rotated};
 
 /// Appends to the log and reads what is durable in it; clones share one journal.
@@ -27,6 +30,7 @@ struct Shared {
     generations: Arc<Generations>,
     clock: Clock,
     retain: Retain,
+    reserve_bytes: u64,
     log_id: u128,
 }
 
@@ -36,6 +40,7 @@ pub(super) struct Parts {
     pub(super) generations: Arc<Generations>,
     pub(super) clock: Clock,
     pub(super) retain: Retain,
+    pub(super) reserve_bytes: u64,
     pub(super) log_id: u128,
 }
 
@@ -58,8 +63,9 @@ impl fmt::Debug for Journal {
 
 impl Journal {
     pub(super) fn new(parts: Parts) -> Self {
-        let Parts { queue, progress, generations, clock, retain, log_id } = parts;
-        Self { queue, shared: Arc::new(Shared { progress, generations, clock, retain, log_id }) }
+        let Parts { queue, progress, generations, clock, retain, reserve_bytes, log_id } = parts;
+        let shared = Shared { progress, generations, clock, retain, reserve_bytes, log_id };
+        Self { queue, shared: Arc::new(shared) }
     }
 
     /// Opens the log in `config.dir`, or creates it. Blocks while it checks the newest generation.
@@ -116,6 +122,27 @@ impl Journal {
     /// Returns the oldest position that is retained.
     pub fn oldest(&self) -> Position {
         self.shared.generations.oldest()
+    }
+
+    /// Begins a snapshot of a position in a data directory.
+    ///
+    /// # Errors
+    /// [`SnapshotError::NoRoom`] when it is not expected to fit beside what the journal needs; nothing was written then.
+    pub fn begin_snapshot(
+        &self,
+        data: &Path,
+        position: Position,
+        instant: u64,
+    ) -> Result<SnapshotWriter, SnapshotError> {
+        let kept = self.kept_free();
+        let newest = generation_dir(data, self.shared.generations.newest().number);
+        snapshot::check_begin(data, snapshot::expected_len(data, &newest), kept)?;
+        SnapshotWriter::create(data, self.shared.log_id, position, instant, kept)
+    }
+
+    /// Returns how many bytes others have to leave free on the disk, for the journal's next entries and generation.
+    pub fn kept_free(&self) -> u64 {
+        room::kept_free(self.shared.reserve_bytes)
     }
 
     /// Returns the log's random id.

@@ -29,6 +29,7 @@ mod read;
 mod records;
 mod reserve;
 mod retention;
+pub mod room;
 mod scan;
 pub mod snapshot;
 mod store;

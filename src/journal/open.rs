@@ -531,6 +531,7 @@ impl Recovering {
             generations: self.generations,
             clock: hooks.clock,
             retain: self.config.retain,
+            reserve_bytes: self.config.reserve_bytes,
             log_id: self.identity.log_id,
         }))
     }

@@ -6,7 +6,7 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::Path;
 
-use super::store::{StoreError, sync_dir};
+use super::store::{StoreError, is_full, sync_dir};
 
 pub(super) const FILE: &str = "reserve";
 static BLOCK: [u8; 64 << 10] = [0; 64 << 10];
@@ -24,12 +24,15 @@ pub(super) fn ensure(dir: &Path, bytes: u64) -> Result<(), StoreError> {
     }
     match write(&path, bytes) {
         Ok(()) => sync_dir(dir),
-        Err(error) if error.kind() == io::ErrorKind::StorageFull => {
+        Err(error) if is_full(&error) => {
             give_up(dir)?;
             tracing::warn!(bytes, "no room for the journal's reserve file: free space on the disk soon");
             Ok(())
         }
-        Err(error) => Err(StoreError::io(format!("write {}", path.display()), error)),
+        Err(error) => {
+            give_up(dir)?;
+            Err(StoreError::io(format!("write {}", path.display()), error))
+        }
     }
 }
 

@@ -12,7 +12,8 @@
 //! Absent on purpose: what a section means, and when a snapshot may be given its name: the caller finishes it only once its
 //! highest position is durable.
 //!
-//! Invariants: a file has its name only after it was synced and read back; a damaged one is skipped and reported.
+//! Invariants: a file has its name only after it was synced and read back; a damaged one is skipped and reported; one that
+//! could not be finished is removed at once, since it may have taken the journal's last room.
 
 use std::fs::{self, File};
 use std::io::{self, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
@@ -23,6 +24,7 @@ use thiserror::Error;
 use super::config::CODEC;
 use super::frame::{u32_at, u64_at, u128_at};
 use super::position::Position;
+use super::room::{self, Looks};
 use super::store::{StoreError, create_dir_durably, sync_dir};
 
 const MAGIC: [u8; 4] = *b"OSSN";
@@ -57,6 +59,19 @@ pub enum SnapshotError {
     /// A section exceeds [`SECTION_LEN_MAX`], or there are too many.
     #[error("a snapshot's section of {0} bytes is too large")]
     SectionTooLarge(usize),
+    /// It would take the room that the journal needs.
+    #[error(
+        "there is no room for a snapshot: it takes about {needed} bytes, {free} are free, and {kept} of them are kept for the \
+         journal; free space on the disk"
+    )]
+    NoRoom {
+        /// How many bytes are still to be written.
+        needed: u64,
+        /// How many are free.
+        free: u64,
+        /// How many of these are the journal's.
+        kept: u64,
+    },
     /// The directory cannot be used.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -129,30 +144,53 @@ fn file_name(position: Position) -> String {
 /// Writes a snapshot, section by section, under a name that nobody reads until it is finished.
 pub struct SnapshotWriter {
     file: BufWriter<File>,
-    partial: PathBuf,
+    /// Behind the file, so that it is removed once that is closed.
+    partial: Partial,
+    /// What it leaves free on the disk.
+    kept: u64,
+    looks: Looks,
     path: PathBuf,
     header: SnapshotHeader,
     /// Of everything behind the header.
     body: crc32fast::Hasher,
 }
 
+/// A file that isn't finished: whatever ends its writer, it goes.
+struct Partial(PathBuf);
+
+impl Drop for Partial {
+    fn drop(&mut self) {
+        match fs::remove_file(&self.0) {
+            Ok(()) => {}
+            // It has got its name.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => {
+                let path = self.0.display();
+                tracing::error!(%path, %error, "an unfinished snapshot cannot be removed; the next start removes it");
+            }
+        }
+    }
+}
+
 impl SnapshotWriter {
-    /// Begins a snapshot in a data directory.
+    /// Begins a snapshot in a data directory; it ends early where it would leave less than `kept` bytes free.
     pub fn create(
         data: &Path,
         log_id: u128,
         position: Position,
         instant: u64,
+        kept: u64,
     ) -> Result<Self, SnapshotError> {
         let dir = directory(data);
         create_dir_durably(&dir)?;
         let path = dir.join(file_name(position));
-        let partial = path.with_extension("partial");
+        let partial = Partial(path.with_extension("partial"));
         let header = SnapshotHeader { log_id, position, instant, sections: 0 };
-        let file = File::create(&partial).map_err(|error| io_error(&partial, error))?;
+        let file = File::create(&partial.0).map_err(|error| io_error(&partial.0, error))?;
         let mut file = BufWriter::with_capacity(256 << 10, file);
-        file.write_all(&header.encode()).map_err(|error| io_error(&partial, error))?;
-        Ok(Self { file, partial, path, header, body: crc32fast::Hasher::new() })
+        file.write_all(&header.encode()).map_err(|error| io_error(&partial.0, error))?;
+        let looks = Looks::new();
+        Ok(Self { file, partial, kept, looks, path, header, body: crc32fast::Hasher::new() })
     }
 
     /// Appends a section.
@@ -161,15 +199,21 @@ impl SnapshotWriter {
         let length = length.ok_or(SnapshotError::SectionTooLarge(bytes.len()))?.to_le_bytes();
         let sections =
             self.header.sections.checked_add(1).ok_or(SnapshotError::SectionTooLarge(bytes.len()))?;
+        self.look_at_room(u64::from(u32::from_le_bytes(length)))?;
         let mut crc = crc32fast::Hasher::new();
         crc.update(&length);
         crc.update(bytes);
         for part in [&length[..], bytes, &crc.finalize().to_le_bytes()] {
             self.body.update(part);
-            self.file.write_all(part).map_err(|error| io_error(&self.partial, error))?;
+            self.file.write_all(part).map_err(|error| io_error(&self.partial.0, error))?;
         }
         self.header.sections = sections;
         Ok(())
+    }
+
+    /// Refuses to go on where so many bytes more would take what is kept free.
+    fn look_at_room(&mut self, needed: u64) -> Result<(), SnapshotError> {
+        if self.looks.due(needed) { check_room(&self.path, needed, self.kept) } else { Ok(()) }
     }
 
     /// Syncs the file, reads it back, and gives it its name. To be called only once the position is durable.
@@ -186,15 +230,45 @@ impl SnapshotWriter {
             file.flush()?;
             file.get_ref().sync_all()
         };
-        write(&mut self.file).map_err(|error| io_error(&self.partial, error))?;
-        let found = scan(&self.partial, |_| {})?;
+        write(&mut self.file).map_err(|error| io_error(&self.partial.0, error))?;
+        let found = scan(&self.partial.0, |_| {})?;
         assert!(found == self.header, "a snapshot reads back as it was written");
-        fs::rename(&self.partial, &self.path).map_err(|error| io_error(&self.path, error))?;
+        fs::rename(&self.partial.0, &self.path).map_err(|error| io_error(&self.path, error))?;
         if let Some(dir) = self.path.parent() {
             sync_dir(dir)?;
         }
         Ok(self.path)
     }
+}
+
+/// Says whether `needed` bytes more fit on the disk of a file that is to be, and leave `kept` free.
+fn check_room(path: &Path, needed: u64, kept: u64) -> Result<(), SnapshotError> {
+    let dir = path.parent().unwrap_or(path);
+    match room::free(dir).map_err(|error| io_error(dir, error))? {
+        Some(free) if free < needed.saturating_add(kept) => Err(SnapshotError::NoRoom { needed, free, kept }),
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// Estimates the size of the next snapshot from the last one's and from what the journal's newest generation has taken since;
+/// where there is no snapshot, everything is in the journal.
+pub(super) fn expected_len(data: &Path, newest_generation: &Path) -> u64 {
+    let last = list(data).unwrap_or_default().into_iter().next();
+    let last = last.and_then(|(_, path)| fs::metadata(path).ok()).map_or(0, |file| file.len());
+    last.saturating_add(dir_len(newest_generation))
+}
+
+/// Returns the bytes of the plain files in a directory; what can't be looked at counts nothing.
+fn dir_len(dir: &Path) -> u64 {
+    let files = fs::read_dir(dir).into_iter().flatten().flatten();
+    files.filter_map(|entry| entry.metadata().ok()).filter(fs::Metadata::is_file).map(|file| file.len()).sum()
+}
+
+/// Refuses to begin a snapshot of about `expected` bytes where it would take what is kept free.
+pub(super) fn check_begin(data: &Path, expected: u64, kept: u64) -> Result<(), SnapshotError> {
+    let dir = directory(data);
+    create_dir_durably(&dir)?;
+    check_room(&dir.join("snapshot"), expected, kept)
 }
 
 fn io_error(path: &Path, source: io::Error) -> SnapshotError {
@@ -326,6 +400,13 @@ pub(super) fn readable(data: &Path) -> impl Iterator<Item = Position> {
     listed.into_iter().filter(|(_, path)| scan(path, drop).is_ok()).map(|(position, _)| position)
 }
 
+/// Returns when a snapshot was taken, in the engine's milliseconds; nothing where its header can't be read.
+pub(super) fn instant_of(path: &Path) -> Option<u64> {
+    let mut header = [0; HEADER_LEN];
+    File::open(path).and_then(|mut file| file.read_exact(&mut header)).ok()?;
+    SnapshotHeader::decode(&header).ok().map(|header| header.instant)
+}
+
 /// Removes the snapshots before `base`.
 pub(super) fn remove_before(data: &Path, base: Position) -> Result<(), SnapshotError> {
     let old = list(data)?.into_iter().filter(|(position, _)| *position < base);
@@ -333,6 +414,12 @@ pub(super) fn remove_before(data: &Path, base: Position) -> Result<(), SnapshotE
         fs::remove_file(&path).map_err(|error| io_error(&path, error))?;
     }
     Ok(())
+}
+
+/// Removes one snapshot.
+pub(super) fn remove(data: &Path, position: Position) -> Result<(), SnapshotError> {
+    let path = directory(data).join(file_name(position));
+    fs::remove_file(&path).map_err(|error| io_error(&path, error))
 }
 
 /// Removes snapshots that were not finished.

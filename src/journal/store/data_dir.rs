@@ -224,8 +224,11 @@ impl Medium for DataDir {
             .mode(0o600)
             .open(&partial)
             .map_err(failed)?;
-        file.write_all(bytes).and_then(|()| file.sync_all()).map_err(failed)?;
-        fs::rename(&partial, &path).map_err(failed)?;
+        let written = file.write_all(bytes).and_then(|()| file.sync_all());
+        written.and_then(|()| fs::rename(&partial, &path)).map_err(failed).inspect_err(|_| {
+            // What did not fit must not take the room that others need.
+            drop(fs::remove_file(&partial));
+        })?;
         sync_dir(&self.dir)
     }
 

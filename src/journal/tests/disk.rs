@@ -6,7 +6,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use super::*;
-use crate::journal::snapshot::SnapshotWriter;
+use crate::journal::snapshot::{SnapshotError, SnapshotWriter};
 
 fn open(dir: &Path) -> Recovering {
     Journal::open(config(dir)).unwrap()
@@ -171,7 +171,7 @@ async fn a_generation_that_was_not_finished_is_put_aside() {
 }
 
 fn take_snapshot(dir: &Path, log_id: u128, position: u64) {
-    let mut writer = SnapshotWriter::create(dir, log_id, Position::new(position), position * 10).unwrap();
+    let mut writer = SnapshotWriter::create(dir, log_id, Position::new(position), position * 10, 0).unwrap();
     writer.section(format!("state at {position}").as_bytes()).unwrap();
     writer.section(b"").unwrap();
     writer.finish().unwrap();
@@ -231,6 +231,68 @@ async fn retention_by_time_keeps_the_snapshot_that_its_history_begins_from() {
     let journal = five_generations(dir.path(), Retain::For(Duration::from_millis(1500))).await;
     assert_eq!(snapshots(dir.path()), [40, 30, 20]);
     assert_eq!(journal.oldest(), Position::new(21));
+}
+
+#[test]
+fn a_snapshot_that_is_not_finished_is_gone_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let files = || fs::read_dir(dir.path().join("snapshots")).unwrap().count();
+    let mut given_up = SnapshotWriter::create(dir.path(), 7, Position::new(1), 0, 0).unwrap();
+    given_up.section(b"state").unwrap();
+    assert_eq!(files(), 1);
+    drop(given_up);
+    assert_eq!(files(), 0);
+
+    // No disk has so much room.
+    let mut too_large = SnapshotWriter::create(dir.path(), 7, Position::new(1), 0, u64::MAX).unwrap();
+    let refused = too_large.section(b"state");
+    assert!(matches!(refused, Err(SnapshotError::NoRoom { kept: u64::MAX, .. })), "{refused:?}");
+    drop(too_large);
+    assert_eq!(files(), 0);
+}
+
+#[tokio::test]
+async fn a_snapshot_is_not_begun_where_the_journal_needs_the_room() {
+    let dir = tempfile::tempdir().unwrap();
+    let begin = async |reserve_bytes| {
+        // In memory there is no reserve file, whatever its size.
+        let settings = JournalConfig { reserve_bytes, ..config(dir.path()) };
+        let opened = Journal::open_in(settings, Arc::new(MemoryDisk::new())).unwrap();
+        let journal = opened.start(TestClock::default().hooks()).unwrap();
+        journal.begin_snapshot(dir.path(), Position::new(1), 0).map(drop)
+    };
+    assert!(begin(0).await.is_ok());
+    let refused = begin(u64::MAX).await;
+    assert!(matches!(refused, Err(SnapshotError::NoRoom { .. })), "{refused:?}");
+    assert_eq!(fs::read_dir(dir.path().join("snapshots")).unwrap().count(), 0);
+}
+
+#[tokio::test]
+async fn old_snapshots_are_thinned_out_and_the_history_reaches_as_far() {
+    const HOUR: u64 = 3_600_000;
+    let dir = tempfile::tempdir().unwrap();
+    let clock = TestClock::default();
+    let settings = JournalConfig { retain: Retain::For(Duration::from_hours(72)), ..config(dir.path()) };
+    let journal = Journal::open(settings).unwrap().start(clock.hooks()).unwrap();
+    // Five days, and a snapshot every twenty minutes: the position tells the time.
+    for turn in 1..=360 {
+        let now = turn * HOUR / 3;
+        clock.set(now);
+        append_numbered(&journal, turn, turn).await;
+        let log_id = journal.log_id();
+        let writer = SnapshotWriter::create(dir.path(), log_id, Position::new(turn), now, 0).unwrap();
+        writer.finish().unwrap();
+        journal.rotate().await.unwrap();
+    }
+
+    let hourly = (96..=120).map(|hour| hour * 3);
+    let daily = [72, 144, 216];
+    let expected: std::collections::BTreeSet<u64> =
+        [357, 358, 359, 360].into_iter().chain(hourly).chain(daily).collect();
+    assert_eq!(snapshots(dir.path()), expected.into_iter().rev().collect::<Vec<_>>());
+    // Three days back is position 144; what stood then is found from the snapshot before.
+    assert_eq!(journal.oldest(), Position::new(73));
+    journal.close().await.unwrap();
 }
 
 #[tokio::test]
@@ -300,7 +362,7 @@ async fn a_damaged_newest_snapshot_falls_back_to_the_one_before_at_every_byte() 
 #[tokio::test]
 async fn a_snapshot_that_was_not_finished_is_removed_at_the_next_opening() {
     let dir = stopped_hard(1).await;
-    let mut writer = SnapshotWriter::create(dir.path(), 7, Position::new(1), 0).unwrap();
+    let mut writer = SnapshotWriter::create(dir.path(), 7, Position::new(1), 0, 0).unwrap();
     writer.section(b"half").unwrap();
     drop(writer);
     assert!(snapshots(dir.path()).is_empty());

@@ -1,0 +1,65 @@
+//! The room on the disk: what everyone else has to leave to the journal.
+//!
+//! The journal ends with its first write that doesn't fit. So whoever writes something large beside it, which can wait or
+//! be left out, looks here first, and stops early.
+
+use std::io;
+use std::path::Path;
+
+/// What a generation takes when it begins, in bytes: what sled makes its files with, and as much again.
+const GENERATION_BYTES: u64 = 2 << 20;
+/// How many bytes are written between two looks at the room.
+const LOOK_EVERY: u64 = 16 << 20;
+
+/// Returns how much must stay free beside a journal whose reserve has `reserve_bytes`: as much again for its next entries, and
+/// what its next generation begins with.
+pub(super) fn kept_free(reserve_bytes: u64) -> u64 {
+    reserve_bytes.saturating_add(GENERATION_BYTES)
+}
+
+/// Returns the bytes that an ordinary user may still write to the disk of a directory; nothing where the system doesn't say.
+#[cfg(target_os = "linux")]
+pub fn free(dir: &Path) -> io::Result<Option<u64>> {
+    let disk = rustix::fs::statvfs(dir)?;
+    Ok(Some(disk.f_bavail.saturating_mul(disk.f_frsize)))
+}
+
+/// Returns the bytes that an ordinary user may still write to the disk of a directory; nothing where the system doesn't say.
+#[cfg(not(target_os = "linux"))]
+pub fn free(_: &Path) -> io::Result<Option<u64>> {
+    Ok(None)
+}
+
+/// Counts what is written, and says when the room is to be looked at again.
+pub(super) struct Looks {
+    left: u64,
+}
+
+impl Looks {
+    pub(super) const fn new() -> Self {
+        Self { left: 0 }
+    }
+
+    /// Says whether to look before so many bytes more are written.
+    pub(super) fn due(&mut self, bytes: u64) -> bool {
+        if let Some(left) = self.left.checked_sub(bytes) {
+            self.left = left;
+            return false;
+        }
+        self.left = LOOK_EVERY;
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_room_is_looked_at_before_the_first_byte_and_then_now_and_then() {
+        let mut looks = Looks::new();
+        assert!(looks.due(1));
+        assert!(!looks.due(LOOK_EVERY) && looks.due(1), "once as much was written");
+        assert!(looks.due(u64::MAX), "before a large piece");
+    }
+}
