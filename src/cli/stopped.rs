@@ -11,7 +11,7 @@ use futures_util::StreamExt;
 use onsale::clock::{Clock, SystemClock};
 use onsale::config::{Config, Retain, Secret};
 use onsale::domain::time::Seconds;
-use onsale::engine::{Engine, EngineConfig, EngineOpenError};
+use onsale::engine::{ClockLimit, Engine, EngineConfig, EngineOpenError};
 use onsale::http::HttpParts;
 use onsale::http::app::App;
 use onsale::journal;
@@ -106,6 +106,8 @@ fn random_token() -> Result<String, Failure> {
 pub(super) fn engine_config(config: &Config, clock: Arc<dyn Clock>) -> EngineConfig {
     let mut engine = EngineConfig::new(&config.server.data_dir);
     engine.clock = clock;
+    let ahead_max = config.clock.ahead_max.and_then(|max| u32::try_from(max).ok()).map(Seconds::new);
+    engine.clock_limit = ClockLimit { ahead_max, today: config.clock.accept };
     engine.journal.retain = match config.journal.retain {
         Retain::Snapshot => journal::Retain::Snapshot,
         Retain::Seconds(seconds) => journal::Retain::For(Duration::from_secs(seconds)),
@@ -139,6 +141,7 @@ pub(super) fn not_opened(error: &EngineOpenError) -> Failure {
         | EngineOpenError::Decode { .. }
         | EngineOpenError::Replay { .. }
         | EngineOpenError::Archive(_)
+        | EngineOpenError::Clock { .. }
         | EngineOpenError::Panicked => "",
         EngineOpenError::Journal(_) | EngineOpenError::Snapshot(_) => {
             ". Nothing was changed: check that the directory is on a healthy disk with room left, and that this user may \

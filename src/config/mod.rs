@@ -19,8 +19,8 @@ use std::{collections::BTreeMap, fmt::Write, path::PathBuf};
 pub use self::{
     demo::{DemoError, DemoSecrets, demo_secrets},
     table::{
-        ArchiveConfig, AuthConfig, Config, JournalConfig, LimitsConfig, LogConfig, PaymentsConfig, SETTINGS,
-        ServerConfig, Setting, SnapshotsConfig,
+        ArchiveConfig, AuthConfig, ClockConfig, Config, JournalConfig, LimitsConfig, LogConfig,
+        PaymentsConfig, SETTINGS, ServerConfig, Setting, SnapshotsConfig,
     },
     value::{AddressRange, LogFormat, RateLimit, Retain, Secret},
 };
@@ -255,6 +255,11 @@ impl Config {
         if *self.source("rate_limit") == Source::Default {
             self.values.0.insert("rate_limit", ("off".to_owned(), Source::Demo));
             self.limits.rate_limit = RateLimit::Off;
+        }
+        // Whoever tries it out again after a month sells nothing in earnest.
+        if *self.source("clock.ahead_max") == Source::Default {
+            self.values.0.insert("clock.ahead_max", ("off".to_owned(), Source::Demo));
+            self.clock.ahead_max = None;
         }
         if *self.source("limits.sign_ins_per_minute") == Source::Default {
             self.values.0.insert("limits.sign_ins_per_minute", ("1000".to_owned(), Source::Demo));

@@ -8,7 +8,7 @@ use super::{
     ConfigError, Values,
     value::{self, AddressRange, LogFormat, RateLimit, Retain, Secret},
 };
-use crate::domain::money::Currency;
+use crate::domain::{money::Currency, time::Timestamp};
 use core::{net::SocketAddr, num::NonZeroU32};
 use std::{collections::BTreeMap, path::PathBuf, sync::LazyLock};
 
@@ -176,6 +176,13 @@ settings! {
         toss_secret: Option<Secret> = "toss.secret", "text", "", |t| value::optional(t, value::secret), true;
         /// How long the gateway may take to answer before it is asked again what became of the payment.
         toss_timeout_seconds: u64 = "toss.timeout_seconds", "seconds", "10", |t| value::number(t, 1, 120), false;
+    }
+    /// Whether the clock is believed at a start.
+    clock: ClockConfig {
+        /// How far the clock may be ahead of the last instant at which the engine is known to have run; or off. Beyond it a start is refused, since a wrong clock would close sales and end tokens for good. A week is longer than a weekend or a move of the machine takes, and shorter than most wrong dates are.
+        ahead_max: Option<u64> = "clock.ahead_max", "a time such as 7d, or off", "7d", value::clock_ahead_max, false;
+        /// Today's date in UTC, as you know it from another source: with it a start after a longer outage is allowed, where the clock agrees to a day. What is left of it in the settings allows nothing later.
+        accept: Option<Timestamp> = "clock.accept", "a date such as 2027-01-31", "", |t| value::optional(t, value::date), false;
     }
     /// What is logged.
     log: LogConfig {

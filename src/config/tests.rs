@@ -66,6 +66,17 @@ fn every_variable_of_the_contract_is_a_setting() {
 }
 
 #[test]
+fn a_clock_is_accepted_by_a_date_and_limited_by_a_time() {
+    let config = load(&["--clock-accept", "2027-01-31"], &[("ONSALE_CLOCK_AHEAD_MAX", "off")]).unwrap();
+    assert_eq!(config.clock.accept.unwrap().as_millis(), 1_801_353_600_000);
+    assert_eq!(config.clock.ahead_max, None);
+    assert_eq!(Config::defaults().clock, ClockConfig { ahead_max: Some(7 * 86_400), accept: None });
+    for wrong in ["yes", "2027-02-31", "2027-01-31T00:00:00Z", "31.1.2027"] {
+        assert!(refused(&[("ONSALE_CLOCK_ACCEPT", wrong)]).contains("must be a date such as"), "{wrong}");
+    }
+}
+
+#[test]
 fn names_are_unique_and_secrets_have_no_default() {
     for (index, setting) in SETTINGS.iter().enumerate() {
         assert!(!setting.secret || setting.default.is_empty(), "{}", setting.key);

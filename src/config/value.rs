@@ -4,6 +4,7 @@
 //! message goes after the name of the setting and its source, and never repeats the text.
 
 use crate::domain::money::Currency;
+use crate::domain::time::Timestamp;
 use core::{fmt, net::IpAddr, num::NonZeroU32, str::FromStr};
 
 /// A text that is never shown: `Debug` says only that it is there.
@@ -237,6 +238,22 @@ pub(super) fn archive_after(text: &str) -> Read<Option<u64>> {
             .map(Some)
             .ok_or_else(|| "must be off, or a time such as 36h, 30d or 8w (from a day to 100 years)".into()),
     }
+}
+
+pub(super) fn clock_ahead_max(text: &str) -> Read<Option<u64>> {
+    const HOUR: u64 = 3_600;
+    match text {
+        "off" => Ok(None),
+        _ => seconds(text, HOUR)
+            .map(Some)
+            .ok_or_else(|| "must be off, or a time such as 36h, 7d or 4w (from an hour to 100 years)".into()),
+    }
+}
+
+/// Reads a day; returns its beginning in UTC.
+pub(super) fn date(text: &str) -> Read<Timestamp> {
+    let begins = |text: &str| Timestamp::parse(&format!("{text}T00:00:00.000Z"));
+    begins(text).map_err(|_| "must be a date such as 2027-01-31".into())
 }
 
 /// A hundred years: what is longer means `forever`.

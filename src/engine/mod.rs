@@ -28,6 +28,7 @@ mod schedule_actor;
 mod shared;
 mod snapshots;
 mod users;
+mod wall;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -50,6 +51,7 @@ pub use room_actor::RoomActed;
 pub use schedule::{DELTAS_MAX, Delta, ScheduleEntry, SeatsMark};
 pub use schedule_actor::Acted;
 pub use snapshots::SnapshotFailed;
+pub use wall::ClockLimit;
 
 use catalogue_actor::{CatalogueActor, Change, Supervisor, TakeSnapshot, from_send_error};
 use room_actor::{ActInRoom, FollowSchedule, standing};
@@ -91,6 +93,8 @@ pub struct EngineConfig {
     pub archive_after: Option<Seconds>,
     /// The source of instants.
     pub clock: Arc<dyn Clock>,
+    /// How far it may be ahead of the log at the start. Default: no limit.
+    pub clock_limit: ClockLimit,
     /// Where the journal lives instead of the disk, in tests.
     pub medium: Option<Arc<dyn Medium>>,
     /// The payment gateway. Default: none, and payments through one are refused.
@@ -110,6 +114,7 @@ impl EngineConfig {
             snapshot_every: Duration::from_mins(10),
             archive_after: Some(Seconds::new(30 * Seconds::DAY.get())),
             clock: Arc::new(SystemClock::new()),
+            clock_limit: ClockLimit::default(),
             medium: None,
             gateway: None,
         }

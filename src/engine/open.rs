@@ -67,6 +67,18 @@ pub enum EngineOpenError {
     /// The archive can't be used, or lacks what the journal moved there.
     #[error(transparent)]
     Archive(#[from] ArchiveError),
+    /// The clock is implausibly far ahead of the log.
+    #[error(
+        "the clock says {now}, and the engine last ran at {known}: a wrong clock would close sales and end holds and tokens for \
+         good. Nothing was changed. Look at the date from another source; if the clock is wrong, set it; if it is right, start \
+         once with --clock-accept and today's date, such as --clock-accept 2027-01-31"
+    )]
+    Clock {
+        /// What the clock says.
+        now: Timestamp,
+        /// The last instant that the log knows.
+        known: Timestamp,
+    },
     /// The journal failed while the outage was bridged.
     #[error("the journal failed at start: {0}")]
     Commit(#[from] CommitError),
@@ -96,7 +108,9 @@ pub(super) async fn open(config: EngineConfig) -> Result<Engine, EngineOpenError
     let Recovered { mut world, snapshot, journal: recovering, archive } =
         recovered.await.map_err(|_| EngineOpenError::Panicked)??;
     let down_since = down_since(&recovering, &world);
-    config.clock.advance_to(down_since.max(world.last_instant()));
+    let known = down_since.max(world.last_instant());
+    config.clock_limit.check(config.clock.now(), known, &world)?;
+    config.clock.advance_to(known);
 
     let (last, key) = (recovering.last(), recovering.fingerprint_key());
     let journal = recovering.start_down_since(hooks(&config.clock), down_since.as_millis())?;
