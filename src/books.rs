@@ -52,8 +52,13 @@ impl Owed {
 impl core::fmt::Display for Owed {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         let Some(first) = self.first else { return f.write_str("no payment is owed") };
-        let payments = if self.payments == 1 { "payment's reservation is" } else { "payments' reservations are" };
-        write!(f, "{} completed {payments} cancelled or gone, and the money is owed: the first is {first}", self.payments)
+        let payments =
+            if self.payments == 1 { "payment's reservation is" } else { "payments' reservations are" };
+        write!(
+            f,
+            "{} completed {payments} cancelled or gone, and the money is owed: the first is {first}",
+            self.payments
+        )
     }
 }
 
@@ -167,8 +172,11 @@ mod tests {
             let mut all = schedule.reservations();
             all.find(|reservation| reservation.status == ReservationStatus::Confirmed).cloned()
         };
-        let (schedule, reservation) =
-            world.schedules.values_mut().find_map(|schedule| confirmed(schedule).map(|it| (schedule, it))).unwrap();
+        let (schedule, reservation) = world
+            .schedules
+            .values_mut()
+            .find_map(|schedule| confirmed(schedule).map(|it| (schedule, it)))
+            .unwrap();
         let cancelled = Event::ReservationCancelled { number: reservation.number };
         schedule.apply(&cancelled, schedule.last_instant(), None);
         let owed = Owed { payments: 1, first: reservation.payment };

@@ -26,9 +26,8 @@ fn document(standing: &Plan) -> Import {
     let queue = Some(QueuePolicy { active_max: 7, ..QueuePolicy::default() });
     let ends_at = standing.ends_at.plus(Seconds::new(60));
     let plan = Plan { ends_at, policy: Policy { queue, ..standing.policy.clone() }, ..standing.clone() };
-    let schedule = |index: u32| {
-        (ScheduleId::parse(&format!("s{index}")).unwrap(), concert().id, plan.clone())
-    };
+    let schedule =
+        |index: u32| (ScheduleId::parse(&format!("s{index}")).unwrap(), concert().id, plan.clone());
     Import {
         venues: vec![onsale::domain::venue::Venue { address: "elsewhere".into(), ..venue(2, 50) }],
         concerts: Vec::new(),
@@ -80,7 +79,8 @@ async fn an_import_that_is_killed_anywhere_has_happened_wholly_or_not_at_all() {
         drop(engine);
 
         let engine = Engine::open(on(&disk.crashed(), dir.path())).await.unwrap();
-        let (done, address) = (followed(&engine, &document), engine.catalogue().venue("hall").unwrap().venue.address.clone());
+        let (done, address) =
+            (followed(&engine, &document), engine.catalogue().venue("hall").unwrap().venue.address.clone());
         assert!(engine.catalogue().replans().is_empty(), "what was begun is done");
         assert_eq!(done > 0, address == "elsewhere", "point {point}");
         assert!(done == 0 || done == document.schedules.len(), "point {point}: {done} schedules");

@@ -55,7 +55,9 @@ pub fn belongs(
     if room.waiting() > 0 || room.active() > 0 {
         return Err(Stays::RoomInUse);
     }
-    if payments.is_some_and(|payments| payments.iter().any(|payment| !settlement::is_settled(payment, schedule))) {
+    if payments
+        .is_some_and(|payments| payments.iter().any(|payment| !settlement::is_settled(payment, schedule)))
+    {
         return Err(Stays::Unsettled);
     }
     Ok(Archived {

@@ -506,12 +506,7 @@ impl CatalogueActor {
         self.append(done, Vec::new(), self.now(), cause).await.map(drop)
     }
 
-    async fn replan(
-        &self,
-        entry: &Arc<ScheduleEntry>,
-        plan: &Arc<Plan>,
-        by: &By,
-    ) -> Result<(), EngineError> {
+    async fn replan(&self, entry: &Arc<ScheduleEntry>, plan: &Arc<Plan>, by: &By) -> Result<(), EngineError> {
         let replan = Command::Replan { concert: entry.concert().clone(), plan: Arc::clone(plan) };
         let cause = Cause { by: by.clone(), key: None };
         // A crash between the two loses no place: a room is shut last, and set up first.

@@ -297,7 +297,8 @@ impl Bridge<'_> {
             }
         }
         if !replans.is_empty() {
-            let (at, cause) = (clock.now().max(catalogue.last_instant()), Cause { by: By::Engine, key: replans.key });
+            let (at, cause) =
+                (clock.now().max(catalogue.last_instant()), Cause { by: By::Engine, key: replans.key });
             catalogue.apply(&CatalogueEvent::ReplansDone, at, replans.key);
             let mut entries = Vec::new();
             push(&mut entries, |bytes| {

@@ -8,8 +8,8 @@ use super::money::{AccountsImageWire, CarriedWire, PaymentsImageWire};
 use super::room::{PeopleWire, RoomImageWire};
 use super::users::{UsersImageWire, UsersPartWire};
 use super::wire::{
-    ArchivedWire, ConcertWire, CreationWire, PlanWire, PricesWire, VenueWire, instant_in, instant_out, key_in,
-    key_out, seats_in, seats_out, user_id,
+    ArchivedWire, ConcertWire, CreationWire, PlanWire, PricesWire, VenueWire, instant_in, instant_out,
+    key_in, key_out, seats_in, seats_out, user_id,
 };
 use crate::domain::accounts::{AccountsImage, CarriedImage, Shard};
 use crate::domain::catalogue::{Archived, Catalogue, CatalogueEvent, Replans};
@@ -154,8 +154,7 @@ pub fn encode_catalogue(catalogue: &Catalogue) -> impl Iterator<Item = Vec<u8>> 
         archived.map(|(number, _, archived)| (number.0, ArchivedWire::from_domain(archived))).collect();
     let archived = (!archived.is_empty()).then_some(SectionWire::Archived(archived));
     let replans = catalogue.replans();
-    let replans =
-        (!replans.is_empty()).then(|| SectionWire::Replans(ReplansWire::from_domain(replans)));
+    let replans = (!replans.is_empty()).then(|| SectionWire::Replans(ReplansWire::from_domain(replans)));
     let listed = SectionWire::Catalogue(catalogue_image(catalogue));
     std::iter::once(listed).chain(archived).chain(replans).map(|section| encode(&section))
 }

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use proptest::prelude::*;
 
 use super::*;
-use crate::recovery::World;
 use crate::domain::catalogue::{Archived, Catalogue};
 use crate::domain::concert::{Concert, PricedGrade, Prices};
 use crate::domain::ids::{
@@ -20,6 +19,7 @@ use crate::domain::schedule::{
 };
 use crate::domain::time::Seconds;
 use crate::domain::venue::{Row, RowSeats, Seat, Section as VenueSection, Venue};
+use crate::recovery::World;
 
 mod money;
 mod room;

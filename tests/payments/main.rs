@@ -9,9 +9,9 @@
 )]
 
 mod gateway;
-mod vanish;
 #[path = "../support/mod.rs"]
 mod support;
+mod vanish;
 
 use std::sync::Arc;
 

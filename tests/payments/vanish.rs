@@ -10,9 +10,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
+use onsale::domain::money::Currency;
 use onsale::domain::payments::{self, Method, Payment, State};
 use onsale::domain::schedule::{Caller, Command, Reservation, ReservationStatus};
-use onsale::domain::money::Currency;
 use onsale::engine::{Done, Engine, EngineConfig, EngineError, Purchase, ScheduleEntry};
 use onsale::gateway::{
     Answer, Cancel, CancelOutcome, Capture, CaptureOutcome, Find, Found, Gateway, NotCaptured, OrderId,
@@ -90,7 +90,8 @@ async fn who_cancels_and_goes_away_leaves_a_refund_that_comes() {
             break;
         }
         comes(&engine, "the refund", || {
-            status(entry, &held) == ReservationStatus::Cancelled && state_of(&engine, &paid) == State::Refunded
+            status(entry, &held) == ReservationStatus::Cancelled
+                && state_of(&engine, &paid) == State::Refunded
         })
         .await;
     }
@@ -112,7 +113,11 @@ async fn who_cancels_a_card_payment_and_goes_away_leaves_a_refund_that_comes() {
         assert_eq!(paid.state, State::Completed);
         let answered = vanish(polls, engine.act(entry, give_back(&held), None)).await.is_some();
         if answered {
-            assert_ne!(state_of(&engine, &paid), State::Completed, "its refund is durably begun before the answer");
+            assert_ne!(
+                state_of(&engine, &paid),
+                State::Completed,
+                "its refund is durably begun before the answer"
+            );
         }
         comes(&engine, "the refund", || state_of(&engine, &paid) == State::Refunded).await;
         if answered {
@@ -265,7 +270,11 @@ impl Gateway for Broken {
         let first = self.captures.fetch_add(1, Ordering::SeqCst) == 0;
         Box::pin(async move {
             assert!(!first, "a bug in a gateway's client");
-            CaptureOutcome::Captured { payment_key: capture.payment_key, transaction: None, approved_at: None }
+            CaptureOutcome::Captured {
+                payment_key: capture.payment_key,
+                transaction: None,
+                approved_at: None,
+            }
         })
     }
 

@@ -199,7 +199,8 @@ impl Report {
             return;
         }
         if checked.owed.payments > 0 {
-            return self.archive_damage(format!("{}; nothing gives back what is in the archive", checked.owed));
+            return self
+                .archive_damage(format!("{}; nothing gives back what is in the archive", checked.owed));
         }
         let outcome = Ok(format!(
             "{}, {}, {}, {}",

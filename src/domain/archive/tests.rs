@@ -194,7 +194,8 @@ fn money_that_is_owed_for_a_reservation_that_is_forgotten_keeps_it() {
     let mut show = Show::open();
     let hold = show.holds(START);
     let payment = show.pays(hold, &PAID);
-    let begin = Command::BeginPayment { reservation: hold, caller: Caller::User(user()), payment };
+    let begin =
+        Command::BeginPayment { reservation: hold, caller: Caller::User(user()), payment, takes_time: false };
     show.does(&begin, START);
     show.does(&Command::Confirm { reservation: hold, payment }, START);
     show.does(&Command::Release { reservation: hold, caller: Caller::Admin }, START);

@@ -426,12 +426,21 @@ fn a_schedule_in_the_archive_stays_listed_and_takes_no_other_plan() {
 
 /// Says what is in each field of a catalogue.
 fn inside(catalogue: &Catalogue) -> Inside {
-    let Catalogue { venues, concerts, schedules, archived, last_schedule, keys, version, last_instant } =
-        catalogue;
+    let Catalogue {
+        venues,
+        concerts,
+        schedules,
+        archived,
+        last_schedule,
+        replans,
+        keys,
+        version,
+        last_instant,
+    } = catalogue;
     let venues: Vec<_> =
         venues.iter().map(|(id, built)| (id, &built.venue, built.layout.seat_count())).collect();
     let keys = keys.inside();
-    said![venues, concerts, schedules, archived, last_schedule, keys, version, last_instant]
+    said![venues, concerts, schedules, archived, last_schedule, replans, keys, version, last_instant]
 }
 
 /// What is asked, each of one of three things.

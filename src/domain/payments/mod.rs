@@ -40,7 +40,6 @@ use super::money::{Currency, Money};
 use super::schedule::ReservationRef;
 use super::time::{Seconds, Timestamp};
 
-
 /// How a payment is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Method {

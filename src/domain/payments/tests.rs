@@ -318,7 +318,8 @@ fn what_a_user_tries_in_vain_is_bounded() {
 
 /// Says what is in each field of the payments.
 fn inside(payments: &Payments) -> Inside {
-    let Payments { schedule, by_number, last, idle, under_way, index, keys, version, last_instant } = payments;
+    let Payments { schedule, by_number, last, idle, under_way, index, keys, version, last_instant } =
+        payments;
     let keys = keys.inside();
     let index = index.inside();
     said![schedule, by_number, last, idle, under_way, index, keys, version, last_instant]

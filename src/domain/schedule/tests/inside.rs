@@ -31,6 +31,7 @@ pub(super) fn inside(schedule: &Schedule) -> Inside {
         keys,
         version,
         seats_version,
+        seats_sum,
         last_instant,
         // What the last event changed is told once.
         changed: _,
@@ -62,6 +63,7 @@ pub(super) fn inside(schedule: &Schedule) -> Inside {
         keys,
         version,
         seats_version,
+        seats_sum,
         last_instant,
     ]
 }
