@@ -146,7 +146,7 @@ async fn an_import_of_what_is_so_already_leaves_alone_what_an_operator_has_tuned
     let mut wider = later.clone();
     wider.policy.queue.as_mut().unwrap().active_max = 9;
     engine.change(put(&wider), None).await.unwrap();
-    assert_eq!(tuned(&engine), (9, Some(3), true), "the limit that the document changes is the document's");
+    assert_eq!(tuned(&engine), (9, None, true), "another policy of the room is followed as it is");
     let entry = engine.schedule("s0").unwrap();
     engine.act(&entry, Command::Close, None).await.unwrap();
     engine.close().await.unwrap();

@@ -293,7 +293,7 @@ impl Engine {
             };
             // A user has few in one schedule (`ENDED_PER_USER_MAX`), and no more of them are copied than are shown.
             let schedule = entry.read();
-            let of_user = schedule.reservations_of(user).filter(shown).take(limit);
+            let of_user = schedule.reservations_of(user).rev().filter(shown).take(limit);
             found.extend(
                 of_user.map(|reservation| (place(reservation), Arc::clone(entry), reservation.clone())),
             );

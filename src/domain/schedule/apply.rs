@@ -234,40 +234,30 @@ impl Schedule {
             reservation.cancelled_at = Some(at);
         }
         let (seats, user) = (Arc::clone(&reservation.seats), reservation.user.clone());
+        let for_good = reservation.has_ended_for_good();
         let deadline = (reservation.expires_at, number.0);
         if had_deadline {
             self.deadlines.remove(&deadline);
             self.other_deadlines.remove(&number.0);
         }
         self.give(&seats, number.0, FREE, seat_status_of(ending));
-        self.user_mut(&user).live -= count(&seats);
+        let entry = self.user_mut(&user);
+        entry.live -= count(&seats);
+        if for_good {
+            entry.ended.insert((at, number.0));
+        }
         self.ended.push_back((at, number.0));
         self.forget_surplus(&user, Some(number));
     }
 
-    /// Forgets the ended reservations that a user has too many, those that ended first; never `but`, which ended just now. One whose
-    /// money is still pursued stays: it may be confirmed yet.
+    /// Forgets the ended reservations that a user has too many, those that ended first; never `but`, which ended just now.
     pub(super) fn forget_surplus(&mut self, user: &str, but: Option<ReservationNumber>) {
         while let Some(kept) = self.users.get(user)
-            && kept.reservations.len() > ENDED_PER_USER_MAX
+            && kept.ended.len() > ENDED_PER_USER_MAX
         {
-            let ended = kept.reservations.iter().filter_map(|number| self.reservations.get(*number));
-            let ended = ended.filter(|kept| {
-                let is_pursued = kept.status == ReservationStatus::Expired && kept.payment.is_some();
-                !kept.status.is_live() && !is_pursued
-            });
-            let (mut count, mut first) = (0, None);
-            for reservation in ended {
-                count += 1;
-                let place = (reservation.ended_at, reservation.number);
-                let is_first = first.is_none_or(|first| place < first);
-                if is_first && but != Some(reservation.number) {
-                    first = Some(place);
-                }
-            }
-
-            let Some((_, first)) = first.filter(|_| count > ENDED_PER_USER_MAX) else { break };
-            self.forget(first.0);
+            let mut others = kept.ended.iter().filter(|(_, number)| but.is_none_or(|but| but.0 != *number));
+            let Some((_, first)) = others.next().copied() else { break };
+            self.forget(first);
         }
 
         // The numbers of those that are gone are let go a batch at a time, so that each costs little.
@@ -280,13 +270,15 @@ impl Schedule {
     }
 
     fn forget(&mut self, number: u32) {
-        let Some(reservation) = self.reservations.get(number) else { return };
-        let user = reservation.user.clone();
-        self.reservations.remove(number);
-        let entry = self.user_mut(&user);
-        entry.reservations.retain(|kept| *kept != number);
+        let Some(reservation) = self.reservations.remove(number) else { return };
+        let entry = self.user_mut(&reservation.user);
+        let at = entry.reservations.binary_search(&number).expect("a reservation is its user's");
+        entry.reservations.remove(at);
+        if let Some(ended_at) = reservation.ended_at {
+            entry.ended.remove(&(ended_at, number));
+        }
         if entry.reservations.is_empty() {
-            self.users.remove(user.as_str());
+            self.users.remove(reservation.user.as_str());
         }
     }
 

@@ -107,7 +107,7 @@ impl Image {
             schedule.keys.keep(key, version, at, answer);
         }
         // An image of before this bound may have more.
-        let many = |user: &&UserId| schedule.users[*user].reservations.len() > ENDED_PER_USER_MAX;
+        let many = |user: &&UserId| schedule.users[*user].ended.len() > ENDED_PER_USER_MAX;
         let users: Vec<UserId> = schedule.users.keys().filter(many).cloned().collect();
         users.iter().for_each(|user| schedule.forget_surplus(user, None));
         schedule.version = self.version;
@@ -121,6 +121,9 @@ impl Schedule {
         let number = reservation.number.0;
         let user = self.users.entry(reservation.user.clone()).or_default();
         user.reservations.push_back(number);
+        if let Some(ended_at) = reservation.ended_at.filter(|_| reservation.has_ended_for_good()) {
+            user.ended.insert((ended_at, number));
+        }
         if reservation.status.is_live() {
             user.live += u32::try_from(reservation.seats.len()).expect("bounded by the policy");
             for seat in &*reservation.seats {

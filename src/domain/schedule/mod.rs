@@ -53,8 +53,8 @@ const FREE: Owner = 0;
 const BLOCKED: Owner = u32::MAX;
 
 /// How many ended reservations of one user are kept: a user who holds and gives back in a loop makes the schedule grow no
-/// further.
-pub const ENDED_PER_USER_MAX: usize = 100;
+/// further. Some 400 bytes each, in both copies.
+pub const ENDED_PER_USER_MAX: usize = 1_000;
 
 /// One performance of a concert, with its seats and reservations.
 #[derive(Debug, Clone)]
@@ -105,6 +105,8 @@ struct UserSeats {
     /// The numbers of all reservations that are kept, the oldest first. They end about in the order in which they began, so the
     /// one that is forgotten stands near the front: behind those that lived longer, which are few.
     reservations: VecDeque<u32>,
+    /// Those that ended for good, by when they did: not one whose money is still pursued, since that may be confirmed yet.
+    ended: BTreeSet<(Timestamp, u32)>,
 }
 
 impl Schedule {
@@ -440,8 +442,11 @@ impl Schedule {
         }
         for (user, seats) in &self.users {
             let own = seats.reservations.iter().filter_map(|number| self.reservations.get(*number));
-            let ended = own.filter(|own| !own.status.is_live() && own.payment.is_none()).count();
-            assert!(ended <= ENDED_PER_USER_MAX, "B1: a user has so many ended reservations");
+            let ended = own.filter(|own| own.has_ended_for_good());
+            let ended: BTreeSet<_> =
+                ended.map(|own| (own.ended_at.expect("it ended"), own.number.0)).collect();
+            assert_eq!(ended, seats.ended, "those that ended are known by when they did");
+            assert!(ended.len() <= ENDED_PER_USER_MAX, "B1: a user has so many ended reservations");
             assert_eq!(live.get(user).copied().unwrap_or_default(), seats.live, "a user's live seats");
             assert!(seats.reservations.iter().is_sorted(), "a user's reservations are in order");
             assert!(!seats.reservations.is_empty(), "a user without reservations is forgotten");

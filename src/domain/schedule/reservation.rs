@@ -85,6 +85,12 @@ pub struct Reservation {
 }
 
 impl Reservation {
+    /// Tells whether it has ended and stays so: one that expired while its payment's fate isn't known may be confirmed yet.
+    pub const fn has_ended_for_good(&self) -> bool {
+        let is_pursued = matches!(self.status, ReservationStatus::Expired) && self.payment.is_some();
+        !self.status.is_live() && !is_pursued
+    }
+
     /// Returns the status at `now`: a hold whose deadline has come is expired, even before the event
     /// that says so.
     pub fn status_at(&self, now: Timestamp) -> ReservationStatus {

@@ -54,18 +54,18 @@ impl Table {
         self.len += 1;
     }
 
-    /// Removes one.
-    pub(super) fn remove(&mut self, number: u32) {
+    /// Takes one out.
+    pub(super) fn remove(&mut self, number: u32) -> Option<Reservation> {
         let (index, slot) = place(number);
-        let Some(entry) = self.pages.get_mut(index) else { return };
-        let Some((page, used)) = entry else { return };
-        if page[slot].take().is_some() {
-            *used -= 1;
-            self.len -= 1;
-        }
+        let entry = self.pages.get_mut(index)?;
+        let (page, used) = entry.as_mut()?;
+        let removed = page[slot].take()?;
+        *used -= 1;
+        self.len -= 1;
         if *used == 0 {
             *entry = None;
         }
+        Some(removed)
     }
 
     /// Returns all of them, in order of their numbers.

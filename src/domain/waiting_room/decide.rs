@@ -101,17 +101,17 @@ impl WaitingRoom {
         Ok(Some(Event::Configured { settings, seed: draws.then_some(seed) }))
     }
 
-    /// Returns what an administrator has tuned and new settings don't change: it is tuned again, right behind them.
+    /// Returns what an administrator has tuned, where new settings run the room by the same policy: it is tuned again, right behind
+    /// them. Another policy is followed as it is.
     pub fn kept_tuning(&self, settings: &Settings) -> Option<Tuning> {
         let (tuned, before) = (&self.settings.as_ref()?.policy, &self.configured()?.policy);
-        let (new, mut kept) = (&settings.policy, Tuning::default());
-        if new.active_max == before.active_max && tuned.active_max != new.active_max {
-            kept.active_max = Some(tuned.active_max);
-        }
-        if new.admit_per_minute == before.admit_per_minute && tuned.admit_per_minute != new.admit_per_minute {
-            kept.admit_per_minute = Some(tuned.admit_per_minute);
-        }
-        (kept != Tuning::default()).then_some(kept)
+        let was_tuned =
+            tuned.active_max != before.active_max || tuned.admit_per_minute != before.admit_per_minute;
+        (settings.policy == *before && was_tuned).then_some(Tuning {
+            active_max: Some(tuned.active_max),
+            admit_per_minute: Some(tuned.admit_per_minute),
+            paused: None,
+        })
     }
 
     /// Tells whether other settings move the opening ahead of `now`.
