@@ -51,4 +51,9 @@ impl Wall {
     pub(crate) fn millis(self, nanos: u64) -> i64 {
         i64::try_from(self.began + nanos / 1_000_000).expect("not for 292 million years")
     }
+
+    /// Returns an instant given in milliseconds since 1970 by our clock; its beginning, if it is earlier.
+    pub(crate) fn nanos(self, millis: u64) -> u64 {
+        millis.saturating_sub(self.began) * 1_000_000
+    }
 }

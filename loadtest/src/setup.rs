@@ -75,6 +75,19 @@ pub(crate) async fn open_schedule(
     plan: &Plan,
     queue: &Value,
 ) -> Result<()> {
+    // Holds outlive every run (`TOTAL_SECONDS_MAX`).
+    let policy = json!({ "holdSeconds": HOLD_SECONDS, "maxSeatsPerReservation": 4, "maxSeatsPerUser": USER_SEATS_MAX,
+        "queue": queue });
+    open_schedule_of(target, admin_token, plan, &policy).await
+}
+
+/// The same with another policy.
+pub(crate) async fn open_schedule_of(
+    target: Target,
+    admin_token: &str,
+    plan: &Plan,
+    policy: &Value,
+) -> Result<()> {
     let mut admin = Client::connect(target, Some(admin_token)).await?;
     let id = &plan.schedule;
     let rows: Vec<Value> = plan
@@ -94,11 +107,10 @@ pub(crate) async fn open_schedule(
         "grades": [{ "grade": "R", "price": 50_000, "color": "#FF0000" }],
     });
     admin.must("PUT", &format!("/api/v1/concerts/{id}"), &concert).await?;
-    // Far away, so that the sale doesn't close by itself; holds outlive every run (`TOTAL_SECONDS_MAX`).
+    // Far away, so that the sale doesn't close by itself.
     let schedule = json!({
         "concertId": id, "startsAt": "2099-01-01T10:00:00.000Z", "endsAt": "2099-01-01T12:00:00.000Z",
-        "policy": { "holdSeconds": HOLD_SECONDS, "maxSeatsPerReservation": 4, "maxSeatsPerUser": USER_SEATS_MAX,
-            "queue": queue },
+        "policy": policy,
     });
     admin.must("PUT", &format!("/api/v1/schedules/{id}"), &schedule).await?;
     admin.must("POST", &format!("/api/v1/schedules/{id}/open"), &json!({})).await

@@ -145,6 +145,11 @@ impl Connection {
         Ok(Self { stream, input: vec![0; INPUT_LEN] })
     }
 
+    /// Sends the bytes of one request, for a client that won't wait for its answer. The connection is not to be used again.
+    pub(crate) async fn send(mut self, request: &[u8]) -> Result<(), WireError> {
+        Ok(self.stream.write_all(request).await?)
+    }
+
     /// Sends the bytes of one request and waits for its answer. After an error, or when the future
     /// is dropped before its end, the connection is not to be used again.
     pub(crate) async fn exchange(&mut self, request: &[u8]) -> Result<Answer<'_>, WireError> {

@@ -2,8 +2,8 @@
 
 use anyhow::{Context, Result, ensure};
 
-use super::instant;
 use crate::{
+    instant,
     lane::shown,
     token::Signer,
     wire::{Answer, number_field, text_field},

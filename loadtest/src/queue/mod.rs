@@ -7,7 +7,6 @@
 mod crowd;
 mod drive;
 mod events;
-mod instant;
 mod joins;
 mod order;
 mod polls;

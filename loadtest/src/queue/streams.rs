@@ -22,11 +22,11 @@ use tokio::{
 use super::{
     crowd::Crowd,
     events::{Decoder, Event},
-    instant,
 };
 use crate::{
     book::Faults,
     clock::Clock,
+    instant,
     target::Target,
     wire::{WireError, number_field, text_field},
 };

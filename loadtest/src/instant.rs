@@ -1,7 +1,7 @@
 //! Instants as the server writes them.
 
 /// Reads `2026-11-21T03:28:18.345Z` as milliseconds since 1970; nothing if it is written otherwise.
-pub(super) fn millis(text: &str) -> Option<u64> {
+pub(crate) fn millis(text: &str) -> Option<u64> {
     let bytes = text.as_bytes();
     let marks = [(4, b'-'), (7, b'-'), (10, b'T'), (13, b':'), (16, b':'), (19, b'.'), (23, b'Z')];
     if bytes.len() != 24 || marks.iter().any(|(at, mark)| bytes[*at] != *mark) {
