@@ -4,7 +4,8 @@
 //! `bench` makes a run, `round` drives one server for some seconds, a `lane` is one connection's
 //! part of it, `book` keeps what was acknowledged and knows what must follow, `audit` asks the
 //! server about it. `holds` and `open` are the commands that do that; a `flood` of sign-ins runs beside the latter, and
-//! `queue` adds a crowd before it.
+//! `queue` adds a crowd before it. `histories` is of another kind: it measures nothing, kills the server again and again, and has
+//! what everyone was told checked for linearizability.
 
 mod audit;
 mod bench;
@@ -14,7 +15,9 @@ mod clock;
 mod echo;
 mod files;
 mod flood;
+mod histories;
 mod holds;
+mod instant;
 mod lane;
 mod open;
 mod queue;
@@ -55,6 +58,7 @@ enum Command {
     Holds(Box<holds::Holds>),
     Open(Box<open::Open>),
     Queue(Box<queue::Queue>),
+    Histories(Box<histories::Histories>),
     /// The bare echo; started by `holds`.
     #[command(hide = true)]
     Echo,
@@ -89,6 +93,7 @@ fn try_main() -> Result<bool> {
             Command::Holds(holds) => or_interrupted(holds::run(*holds)).await,
             Command::Open(open) => or_interrupted(open::run(*open)).await,
             Command::Queue(queue) => or_interrupted(queue::run(*queue)).await,
+            Command::Histories(histories) => or_interrupted(histories::run(*histories)).await,
         }
     });
     // The echo's thread that reads its input may still wait; it needs no ending.
