@@ -25,6 +25,7 @@ use crate::domain::ids::{PaymentId, ScheduleNumber, UserId};
 use crate::domain::payments::{Payment, Payments};
 use crate::domain::schedule::{Command, Reservation, ReservationStatus};
 use crate::domain::time::{Seconds, Timestamp};
+use crate::journal::Driver;
 
 /// How many schedules that were read from the archive are kept.
 const RECENT_MAX: usize = 8;
@@ -48,15 +49,16 @@ pub(super) struct Kept {
 /// The archive, and what was read from it last.
 pub(super) struct Shelf {
     archive: Arc<Archive>,
+    driver: Driver,
     reads: Semaphore,
     /// The last used comes first.
     recent: Mutex<VecDeque<Arc<Kept>>>,
 }
 
 impl Shelf {
-    pub(super) fn new(archive: Archive) -> Self {
+    pub(super) fn new(archive: Archive, driver: Driver) -> Self {
         let (reads, recent) = (Semaphore::new(READS_AT_ONCE), Mutex::new(VecDeque::new()));
-        Self { archive: Arc::new(archive), reads, recent }
+        Self { archive: Arc::new(archive), driver, reads, recent }
     }
 
     /// Reads on a blocking thread, as soon as it is this caller's turn.
@@ -82,7 +84,7 @@ impl Shelf {
         work: impl FnOnce(&Archive) -> Result<T, ArchiveError> + Send + 'static,
     ) -> Result<T, EngineError> {
         let archive = Arc::clone(&self.archive);
-        let done = tokio::task::spawn_blocking(move || work(&archive)).await;
+        let done = self.driver.run_blocking(move || work(&archive)).await;
         done.map_err(|_| failed(what, &"it panicked"))?.map_err(|error| failed(what, &error))
     }
 

@@ -98,7 +98,7 @@ struct Recovered {
 pub(super) async fn open(config: EngineConfig) -> Result<Engine, EngineOpenError> {
     let watch = Stopwatch::start();
     let (journal, medium) = (config.journal.clone(), config.medium.clone());
-    let recovered = tokio::task::spawn_blocking(move || {
+    let recovered = config.journal.driver.run_blocking(move || {
         let opened = match medium {
             Some(medium) => Journal::open_in(journal.clone(), medium)?,
             None => Journal::open(journal.clone())?,

@@ -83,6 +83,8 @@ pub(super) struct CatalogueHappened {
 impl Shared {
     pub(super) fn new(parts: SharedParts) -> Self {
         Self {
+            // It asks the journal how it blocks, before that is moved.
+            shelf: Shelf::new(parts.archive, parts.journal.driver()),
             journal: parts.journal,
             clock: parts.clock,
             limits: parts.limits,
@@ -94,7 +96,6 @@ impl Shared {
             data_dir: parts.data_dir,
             last_snapshot: AtomicU64::new(parts.last_snapshot),
             users: UsersEntry::new(parts.users),
-            shelf: Shelf::new(parts.archive),
             archive_after: parts.archive_after,
             catalogue: RwLock::new(Arc::new(parts.catalogue)),
             by_id: DashMap::new(),

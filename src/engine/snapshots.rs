@@ -78,7 +78,7 @@ async fn try_take(shared: &Arc<Shared>) -> Result<Position, SnapshotFailed> {
     }
     let started = Stopwatch::start();
     let writer = Arc::clone(shared);
-    let written = tokio::task::spawn_blocking(move || write(&writer, position)).await;
+    let written = shared.journal.driver().run_blocking(move || write(&writer, position)).await;
     let path = written
         .map_err(|_| SnapshotFailed::Panicked)?
         .map_err(|error| SnapshotFailed::Io(Arc::new(error)))?;

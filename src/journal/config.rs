@@ -1,5 +1,6 @@
 //! The journal's settings, and what the engine hands in: its clock and an observer.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,7 +28,29 @@ pub enum Driver {
     Task,
     /// A thread of its own.
     Thread,
+    /// A task, on a runtime of one thread; whatever else would block runs there, too. So a simulation does the same each time.
+    Alone,
 }
+
+impl Driver {
+    /// Runs work that blocks: off the async threads, but for [`Driver::Alone`].
+    ///
+    /// # Errors
+    /// When it panicked.
+    pub(crate) async fn run_blocking<T: Send + 'static>(
+        self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, WorkPanicked> {
+        match self {
+            Self::Task | Self::Thread => tokio::task::spawn_blocking(work).await.map_err(|_| WorkPanicked),
+            Self::Alone => catch_unwind(AssertUnwindSafe(work)).map_err(|_| WorkPanicked),
+        }
+    }
+}
+
+/// Work that blocks panicked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct WorkPanicked;
 
 /// Holds the journal's settings.
 #[derive(Clone, Debug)]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::config::{Clock, JournalConfig, Retain};
+use super::config::{Clock, Driver, JournalConfig, Retain};
 use super::generations::Generations;
 use super::open::{self, OpenError, Recovering};
 use super::position::Position;
@@ -31,6 +31,7 @@ struct Shared {
     clock: Clock,
     retain: Retain,
     reserve_bytes: u64,
+    driver: Driver,
     log_id: u128,
 }
 
@@ -41,6 +42,7 @@ pub(super) struct Parts {
     pub(super) clock: Clock,
     pub(super) retain: Retain,
     pub(super) reserve_bytes: u64,
+    pub(super) driver: Driver,
     pub(super) log_id: u128,
 }
 
@@ -63,8 +65,8 @@ impl fmt::Debug for Journal {
 
 impl Journal {
     pub(super) fn new(parts: Parts) -> Self {
-        let Parts { queue, progress, generations, clock, retain, reserve_bytes, log_id } = parts;
-        let shared = Shared { progress, generations, clock, retain, reserve_bytes, log_id };
+        let Parts { queue, progress, generations, clock, retain, reserve_bytes, driver, log_id } = parts;
+        let shared = Shared { progress, generations, clock, retain, reserve_bytes, driver, log_id };
         Self { queue, shared: Arc::new(shared) }
     }
 
@@ -117,6 +119,11 @@ impl Journal {
     /// Returns why the journal takes no more entries, if it has failed.
     pub fn failure(&self) -> Option<Arc<str>> {
         self.shared.progress.failure.get().cloned()
+    }
+
+    /// Returns what runs the writer, and so whatever else blocks.
+    pub(crate) fn driver(&self) -> Driver {
+        self.shared.driver
     }
 
     /// Returns the oldest position that is retained.
@@ -188,10 +195,8 @@ impl Journal {
         drop(permit.0.send(Message::Rotate(reply)));
         let rotated = answer.await.map_err(|_| CommitError::OutcomeUnknown)??;
         let shared = Arc::clone(&self.shared);
-        let deleted = tokio::task::spawn_blocking(move || {
-            retention::apply(&shared.generations, shared.retain, (shared.clock)());
-        });
-        if deleted.await.is_err() {
+        let delete = move || retention::apply(&shared.generations, shared.retain, (shared.clock)());
+        if self.driver().run_blocking(delete).await.is_err() {
             tracing::error!("deleting old generations panicked");
         }
         Ok(rotated)

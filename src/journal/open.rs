@@ -518,7 +518,7 @@ impl Recovering {
         let (queue, received) = mpsc::channel(self.config.queue_len_max.max(1));
         let work = writer::run(writer, received, self.config.mark_interval, self.config.driver);
         match self.config.driver {
-            Driver::Task => drop(tokio::spawn(work)),
+            Driver::Task | Driver::Alone => drop(tokio::spawn(work)),
             Driver::Thread => {
                 let runtime = tokio::runtime::Handle::current();
                 let thread = std::thread::Builder::new().name("journal".to_owned());
@@ -532,6 +532,7 @@ impl Recovering {
             clock: hooks.clock,
             retain: self.config.retain,
             reserve_bytes: self.config.reserve_bytes,
+            driver: self.config.driver,
             log_id: self.identity.log_id,
         }))
     }

@@ -1,0 +1,508 @@
+//! The model's own book: what was asked, what was acknowledged, and what was seen. It shares no code with the engine.
+//!
+//! The promises are checked by two rules. What is acknowledged is visible at that moment; and what was ever visible never
+//! unhappens, in this life or after a crash. The rest (one key, one effect; nothing appears that nobody asked for) is counted by
+//! the random parts that each attempt carries: each of them is the mark of one attempt, so the book knows which attempt had
+//! an effect without knowing how.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use onsale::domain::accounts;
+use onsale::domain::ids::{PaymentId, ScheduleId, ScheduleNumber, UserId};
+use onsale::domain::keys::KeyUse;
+use onsale::domain::money::Currency;
+use onsale::domain::payments::{Payment, State};
+use onsale::domain::schedule::policy::QueuePolicy;
+use onsale::domain::schedule::{Plan, Refusal, Reservation, ReservationStatus, SaleStatus, SeatStatus};
+use onsale::domain::time::Timestamp;
+use onsale::domain::users::UserStatus;
+use onsale::domain::venue::Seat;
+use onsale::engine::{Engine, EngineError, ScheduleEntry};
+
+use crate::calls::{Answered, Call, No, Outcome, Reply};
+
+/// How long a key is promised to answer.
+const KEY_LIFE: u64 = 86_400_000;
+
+/// A promise that was broken.
+#[derive(Debug, Clone)]
+pub(crate) struct Violation {
+    /// Which, and how: `M3 refund-stuck`.
+    pub(crate) promise: &'static str,
+    pub(crate) text: String,
+}
+
+/// What an effect made: the same key must lead to the same again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Effect {
+    Reservation(u32, u64),
+    Payment(PaymentId),
+    Moved(u32, u64),
+    Place(u32),
+    Done,
+}
+
+/// One request of a client, however often it was sent.
+#[derive(Debug, Clone)]
+pub(crate) struct Op {
+    pub(crate) call: Call,
+    pub(crate) key: Option<KeyUse>,
+    /// One for each attempt, with the instant at which it was sent.
+    pub(crate) nonces: Vec<(u64, u64)>,
+    /// What was first acknowledged.
+    effect: Option<Effect>,
+    /// When it was first sent, by the engine's clock.
+    sent_at: u64,
+}
+
+/// A reservation as it was last seen.
+#[derive(Debug, Clone)]
+pub(crate) struct SeenReservation {
+    pub(crate) kept: Reservation,
+    /// Whether it may have left memory by now.
+    pub(crate) gone: bool,
+}
+
+/// A payment as it was last seen.
+#[derive(Debug, Clone)]
+pub(crate) struct SeenPayment {
+    pub(crate) kept: Payment,
+    pub(crate) gone: bool,
+}
+
+/// A place in a waiting room as it was last seen.
+#[derive(Debug, Clone)]
+pub(crate) struct SeenPlace {
+    pub(crate) user: UserId,
+    pub(crate) active: bool,
+    pub(crate) position: Option<u32>,
+    /// When it ends by time.
+    pub(crate) ends_at: u64,
+}
+
+/// A schedule as it was last seen.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct SeenSchedule {
+    pub(crate) reservations: BTreeMap<u32, SeenReservation>,
+    pub(crate) payments: BTreeMap<u32, SeenPayment>,
+    pub(crate) places: BTreeMap<u32, SeenPlace>,
+    pub(crate) last_place: u32,
+    pub(crate) version: u64,
+}
+
+/// What of a plan configures the schedule's waiting room.
+type RoomPlan = (Option<QueuePolicy>, Option<Timestamp>, Timestamp);
+
+/// The requests that could change one thing; only the last of them says what it is.
+#[derive(Debug, Clone, Copy, Default)]
+struct Latest(Option<usize>);
+
+impl Latest {
+    /// A request is sent, for the first time or again.
+    fn send(&mut self, op: usize, first: bool) {
+        // An older one that is sent again may have its effect now, or have had it before: nobody knows.
+        if first || self.0 != Some(op) {
+            self.0 = first.then_some(op);
+        }
+    }
+}
+
+/// What is known of how a schedule is to be run; nothing where requests are under way, or came to an unknown end.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Wanted {
+    planning: Latest,
+    pub(crate) plan: Option<Plan>,
+    room: Option<RoomPlan>,
+    tuning: Latest,
+    /// How many may be active, and enter a minute, as it was tuned.
+    pub(crate) tuned: Option<(u32, Option<u32>)>,
+}
+
+/// An outage: what lived when the engine died.
+#[derive(Debug, Clone)]
+pub(crate) struct Outage {
+    pub(crate) died_at: u64,
+    pub(crate) lived: Vec<(u32, Reservation)>,
+}
+
+/// The book.
+#[derive(Debug, Default)]
+pub(crate) struct Book {
+    pub(crate) ops: Vec<Op>,
+    pub(crate) schedules: BTreeMap<u32, SeenSchedule>,
+    pub(crate) wanted: BTreeMap<ScheduleId, Wanted>,
+    /// The number of acknowledged movements of each user.
+    pub(crate) movements: BTreeMap<UserId, usize>,
+    /// In which currencies each user's money was acknowledged.
+    pub(crate) currencies: BTreeMap<UserId, BTreeSet<Currency>>,
+    pub(crate) users: BTreeSet<UserId>,
+    /// Whether a user may act, where nothing about that is under way.
+    pub(crate) barred: BTreeMap<UserId, Option<bool>>,
+    pub(crate) outage: Option<Outage>,
+    /// What isn't checked, by name.
+    pub(crate) unchecked: Vec<String>,
+    /// The first promise that was broken.
+    pub(crate) broken: Option<Violation>,
+    pub(crate) asked: BTreeMap<&'static str, u64>,
+    pub(crate) vanished: u64,
+    pub(crate) lost: u64,
+}
+
+/// Where a request went wrong by no fault of its own, it may be made again.
+fn is_passing(error: &EngineError) -> bool {
+    matches!(
+        error,
+        EngineError::InProgress
+            | EngineError::Overloaded
+            | EngineError::NotReady
+            | EngineError::OutcomeUnknown
+            | EngineError::JournalUnavailable
+            | EngineError::ArchiveUnavailable
+    )
+}
+
+impl Book {
+    /// Notes that a promise was broken; the first counts.
+    pub(crate) fn broken(&mut self, promise: &'static str, text: impl Into<String>) {
+        if self.unchecked.iter().any(|name| promise.ends_with(name.as_str())) {
+            return;
+        }
+        self.broken.get_or_insert(Violation { promise, text: text.into() });
+    }
+
+    pub(crate) fn check(&mut self, promise: &'static str, right: bool, text: impl FnOnce() -> String) {
+        if !right {
+            self.broken(promise, text());
+        }
+    }
+
+    /// Notes a new request; returns its number.
+    pub(crate) fn ask(&mut self, call: Call, key: Option<KeyUse>, now: u64) -> usize {
+        self.ops.push(Op { call, key, nonces: Vec::new(), effect: None, sent_at: now });
+        self.ops.len() - 1
+    }
+
+    /// Notes that a request is being sent.
+    pub(crate) fn send(&mut self, op: usize, nonce: u64, now: u64) {
+        let asked = &mut self.ops[op];
+        let first = asked.nonces.is_empty();
+        asked.nonces.push((nonce, now));
+        *self.asked.entry(asked.call.route()).or_default() += 1;
+        let call = asked.call.clone();
+        for (schedule, plan) in call.plans() {
+            self.send_plan(op, first, schedule, plan);
+        }
+        if let Call::Tune { schedule, .. } = &call {
+            let wanted = self.wanted.entry(schedule.clone()).or_default();
+            wanted.tuning.send(op, first);
+            wanted.tuned = None;
+        }
+        if let Call::SetStatus { user, .. } = &call {
+            self.barred.insert(user.clone(), None);
+        }
+    }
+
+    fn send_plan(&mut self, op: usize, first: bool, id: &ScheduleId, plan: Option<&Plan>) {
+        let wanted = self.wanted.entry(id.clone()).or_default();
+        wanted.planning.send(op, first);
+        wanted.plan = None;
+        // What was tuned stays where the document's room is the one that stands.
+        if wanted.room.is_none() || wanted.room != plan.map(room_of) {
+            (wanted.room, wanted.tuned, wanted.tuning) = (None, None, Latest::default());
+        }
+    }
+
+    /// Learns how a call ended, at the moment at which its caller does.
+    pub(crate) fn learn(&mut self, engine: &Engine, op: usize, outcome: &Outcome) {
+        let reply = match outcome {
+            Outcome::Unknown => return self.vanished += 1,
+            Outcome::Answered(Ok(reply)) => reply,
+            Outcome::Answered(Err(no)) => return self.refused(engine, op, no),
+        };
+        let now = engine.now().as_millis();
+        self.see_answer(engine, op, reply);
+        let effect = effect_of(reply);
+        let asked = &self.ops[op];
+        let promised = asked.key.is_some() && now < asked.sent_at + KEY_LIFE;
+        if let Some(first) = asked.effect.clone().filter(|first| promised && *first != effect) {
+            // A failed payment has no effect: the same key makes a new one.
+            let failed = self.is_failed(&first) || self.was_remade(&self.ops[op].call);
+            self.check("I1 key-answer", failed, || format!("a key was answered with {first:?}, and now with {effect:?}"));
+        }
+        self.ops[op].effect = Some(effect);
+        self.settle_wishes(op);
+    }
+
+    fn is_failed(&self, effect: &Effect) -> bool {
+        let Effect::Payment(id) = effect else { return false };
+        let seen = self.schedules.get(&id.schedule.0).and_then(|seen| seen.payments.get(&id.number.0));
+        seen.is_some_and(|seen| seen.kept.state == State::Failed)
+    }
+
+    /// What was acknowledged is visible now (V1, S3).
+    fn see_answer(&mut self, engine: &Engine, op: usize, reply: &Reply) {
+        let call = self.ops[op].call.clone();
+        match &reply.answer {
+            Answered::Reservation(answer) => self.see_reservation(engine, &call, answer, reply.replayed),
+            Answered::Payment(payment) => {
+                let id = payment.id;
+                let visible = engine.payment(id);
+                let archived = engine.catalogue().is_archived(id.schedule);
+                let right = archived
+                    || visible.as_ref().is_some_and(|visible| visible.reservation == payment.reservation);
+                self.check("V1 payment-unseen", right, || format!("payment {id} was answered, and nobody sees it"));
+            }
+            Answered::Moved(moved) => {
+                let Call::Charge { user, currency, amount } = &call else { return };
+                let found = engine.balance(user);
+                let right = found.is_some_and(|(_, of, _)| of == *currency);
+                let text = format!("{} {amount:?} were charged, and the account is {found:?}", currency.as_str());
+                self.check("M1 charge-unseen", right && moved.amount == *amount, || text);
+                if amount.minor() > 0 {
+                    self.currencies.entry(user.clone()).or_default().insert(*currency);
+                }
+            }
+            Answered::Place(place) => {
+                let (Call::Join { schedule, user } | Call::Leave { schedule, user, .. }) = &call else { return };
+                let is_join = matches!(call, Call::Join { .. });
+                let Some(entry) = engine.schedule(schedule) else { return };
+                let room = entry.room().read();
+                let has = room.standing(user) == Some(place.ticket);
+                let text = format!("{user}'s place {:?} in {schedule} was answered ({place:?})", place.ticket);
+                if is_join && !reply.replayed {
+                    drop(room);
+                    self.check("V1 place-unseen", has, || format!("{text}, and nobody sees it"));
+                }
+            }
+            Answered::User(id) => {
+                if matches!(call, Call::SignUp { .. }) {
+                    self.users.insert(id.clone());
+                }
+                let seen = engine.user(id).is_some();
+                self.check("V1 user-unseen", seen, || format!("user {id} was answered, and nobody knows them"));
+            }
+            Answered::Done => self.see_done(engine, &call, reply.replayed),
+        }
+    }
+
+    fn see_reservation(&mut self, engine: &Engine, call: &Call, answer: &Reservation, replayed: bool) {
+        let (Call::Hold { schedule, .. } | Call::Exchange { schedule, .. } | Call::Release { schedule, .. }) = call
+        else {
+            return;
+        };
+        let Some(entry) = engine.schedule(schedule) else { return };
+        let visible = entry.read().reservation_numbered(answer.number).cloned();
+        let Some(visible) = visible else {
+            let ended = answer.ended_at.is_some() || replayed;
+            return self.check("V1 reservation-unseen", ended, || format!("{answer:?} was answered, and nobody sees it"));
+        };
+        let same = (visible.nonce, &visible.user) == (answer.nonce, &answer.user);
+        let ended = !visible.status.is_live();
+        let done = match call {
+            Call::Exchange { seats, .. } => replayed || visible.seats == *seats || ended,
+            Call::Release { .. } => ended,
+            other => matches!(other, Call::Hold { .. }),
+        };
+        let right = same && done;
+        let text = format!("{} was answered with {answer:?}, and what is seen is {visible:?}", call.route());
+        self.check("V1 reservation-unseen", right, || text);
+        let seen = self.schedules.entry(entry.number().0).or_default();
+        seen.reservations.entry(answer.number.0).or_insert(SeenReservation { kept: visible, gone: false });
+    }
+
+    fn see_done(&mut self, engine: &Engine, call: &Call, replayed: bool) {
+        if replayed {
+            return;
+        }
+        if let Call::Put { schedule, .. } = call {
+            let listed = engine.catalogue().schedule(schedule).is_some();
+            self.check("V1 put-unseen", listed, || format!("{schedule} was put, and isn't listed"));
+        }
+        if let Call::Cancel { schedule } = call {
+            let is_cancelled =
+                |entry: Arc<ScheduleEntry>| entry.read().sale_status() == SaleStatus::Cancelled;
+            let cancelled = engine.schedule(schedule).is_none_or(is_cancelled);
+            self.check("V1 cancel-unseen", cancelled, || {
+                format!("{schedule} was cancelled, and is still sold")
+            });
+        }
+    }
+
+    /// What was acknowledged last is how it shall be.
+    fn settle_wishes(&mut self, op: usize) {
+        let call = self.ops[op].call.clone();
+        for (schedule, plan) in call.plans() {
+            if let Some(plan) = plan {
+                self.wish_plan(op, schedule, plan);
+            }
+        }
+        if let Call::Tune { schedule, tuning } = &call {
+            let latest = |wanted: &&mut Wanted| wanted.tuning.0 == Some(op) && wanted.plan.is_some();
+            if let Some(wanted) = self.wanted.get_mut(schedule).filter(latest)
+                && let (Some(active), Some(per_minute)) = (tuning.active_max, tuning.admit_per_minute)
+            {
+                wanted.tuned = Some((active, per_minute));
+            }
+        }
+        if let Call::SetStatus { user, status } = &call {
+            self.barred.insert(user.clone(), Some(*status != UserStatus::Active));
+        }
+    }
+
+    fn wish_plan(&mut self, op: usize, id: &ScheduleId, plan: &Plan) {
+        if let Some(wanted) = self.wanted.get_mut(id).filter(|wanted| wanted.planning.0 == Some(op)) {
+            (wanted.plan, wanted.room) = (Some(plan.clone()), Some(room_of(plan)));
+        }
+    }
+
+    /// A refusal is true, and one key has one answer.
+    fn refused(&mut self, engine: &Engine, op: usize, no: &No) {
+        let No::Engine(error) = no else { return };
+        if is_passing(error) {
+            return;
+        }
+        let asked = self.ops[op].clone();
+        let now = engine.now().as_millis();
+        if let (Some(_), Some(first)) = (asked.key, &asked.effect)
+            && now < asked.sent_at + KEY_LIFE
+            && !self.is_failed(first)
+            && !self.was_remade(&asked.call)
+        {
+            let text = format!("a key was answered with {first:?}, and now with \"{error}\"");
+            self.broken("I1 key-refused", text);
+        }
+        if let (Call::Charge { user, currency, .. }, EngineError::AccountRefused(refusal)) = (&asked.call, error) {
+            let others = self.currencies.get(user).is_some_and(|of| of.iter().any(|of| of != currency));
+            let other_currency = *refusal == accounts::Refusal::OtherCurrency;
+            self.check("M1 other-currency", others || !other_currency, || {
+                format!(
+                    "{user} was refused {}, and never had money in another currency",
+                    currency.as_str()
+                )
+            });
+        }
+        if let (Call::Hold { schedule, .. }, EngineError::Refused(Refusal::SeatsUnavailable { seats })) =
+            (&asked.call, error)
+        {
+            self.check_taken(engine, schedule, seats);
+        }
+    }
+
+    /// Seats that were refused as taken are so, or were a moment ago (V1).
+    fn check_taken(&mut self, engine: &Engine, id: &ScheduleId, seats: &[Seat]) {
+        let Some(entry) = engine.schedule(id) else { return };
+        let lie = {
+            let schedule = entry.read();
+            let had = |seat: &Seat| {
+                schedule.statuses()[seat.index()] != SeatStatus::Available
+                    || schedule.reservations().any(|kept| kept.seats.contains(seat))
+            };
+            seats.iter().find(|seat| !had(seat)).copied()
+        };
+        let Some(seat) = lie else { return };
+        // A block leaves no trace once it is lifted, nor does an exchange.
+        let lifted =
+            self.ever_asked(|call| matches!(call, Call::Block { free: true, .. } | Call::Exchange { .. }));
+        self.check("V1 refusal-untrue", lifted, || {
+            format!("{seat:?} of {id} was refused as taken, and nobody had it")
+        });
+    }
+
+    /// Tells whether what a call is about may be another schedule by now, under the same id.
+    fn was_remade(&self, call: &Call) -> bool {
+        let about = call.schedule();
+        about.is_some_and(|about| {
+            self.ever_asked(|call| matches!(call, Call::Remove { schedule } if schedule == about))
+        })
+    }
+
+    /// Finds requests of a user and a route with a key, the newest first.
+    pub(crate) fn keyed(&self, user: Option<&str>, route: Option<&str>) -> Vec<usize> {
+        let fits = |op: &Op| {
+            op.key.is_some()
+                && user.is_none_or(|user| op.call.user().is_some_and(|of| **of == *user))
+                && route.is_none_or(|route| op.call.route() == route)
+        };
+        (0..self.ops.len()).rev().filter(|op| fits(&self.ops[*op])).collect()
+    }
+
+    /// Tells whether an attempt with this nonce was ever made by a call that `fits`.
+    pub(crate) fn was_asked(&self, nonce: u64, fits: impl Fn(&Call) -> bool) -> bool {
+        self.ops.iter().any(|op| op.nonces.iter().any(|(of, _)| *of == nonce) && fits(&op.call))
+    }
+
+    /// Tells whether anyone ever asked for what `fits`.
+    pub(crate) fn ever_asked(&self, fits: impl Fn(&Call) -> bool) -> bool {
+        self.ops.iter().any(|op| !op.nonces.is_empty() && fits(&op.call))
+    }
+
+    /// Notes what lived when the engine died.
+    pub(crate) fn died(&mut self, now: u64) {
+        if self.outage.is_some() {
+            return;
+        }
+        let mut lived = Vec::new();
+        for (number, seen) in &self.schedules {
+            for kept in seen.reservations.values() {
+                let deadline = kept.kept.expires_at.as_millis();
+                if !kept.gone && kept.kept.status.has_deadline() && deadline > now {
+                    lived.push((*number, kept.kept.clone()));
+                }
+            }
+        }
+        self.outage = Some(Outage { died_at: now, lived });
+    }
+
+    /// A hold that lived when the engine died gets its time back (S4).
+    pub(crate) fn check_outage(&mut self, engine: &Engine) {
+        let Some(Outage { died_at, lived }) = self.outage.take() else { return };
+        let ready = engine.now().as_millis();
+        for (number, before) in lived {
+            let Some(entry) = engine.schedule_by_number(ScheduleNumber(number)) else { continue };
+            let schedule = entry.read();
+            let Some(now) = schedule.reservation_numbered(before.number).cloned() else { continue };
+            let grace = schedule.plan().policy.recovery_grace.as_millis();
+            drop(schedule);
+            let ended_at = now.ended_at.map_or(0, Timestamp::as_millis);
+            if now.status == ReservationStatus::Expired && ended_at > died_at {
+                self.broken(
+                    "S4 outage-expired",
+                    format!(
+                        "{}'s hold {} lived when the engine died at {died_at} (until {}), and expired at {ended_at}, before the \
+                         engine was ready at {ready}: an outage took its time",
+                        now.user,
+                        now.number.0,
+                        before.expires_at.as_millis()
+                    ),
+                );
+            }
+            if now.status == before.status && now.status.has_deadline() {
+                let (old, new) = (before.expires_at.as_millis(), now.expires_at.as_millis());
+                let back = old + ready.saturating_sub(died_at);
+                let least = if old <= ready { back.max(ready + grace) } else { back };
+                self.check("S4 outage-expired", new + 50 >= least, || {
+                    format!("hold {} had until {old}, the engine was away from {died_at} to {ready}, and it has until {new}", now.number.0)
+                });
+            }
+        }
+    }
+}
+
+/// What of a plan configures the schedule's waiting room.
+fn room_of(plan: &Plan) -> RoomPlan {
+    (plan.policy.queue.clone(), plan.sales_open_at, plan.closes_at())
+}
+
+fn effect_of(reply: &Reply) -> Effect {
+    match &reply.answer {
+        Answered::Reservation(reservation) => Effect::Reservation(reservation.number.0, reservation.nonce),
+        Answered::Payment(payment) => Effect::Payment(payment.id),
+        Answered::Moved(moved) => Effect::Moved(moved.id.number, moved.id.nonce),
+        Answered::Place(place) => Effect::Place(place.ticket.0),
+        Answered::User(_) | Answered::Done => Effect::Done,
+    }
+}
+
+/// The book as the clients of a world share it.
+pub(crate) type Shared = Arc<std::sync::Mutex<Book>>;

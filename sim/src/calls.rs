@@ -1,0 +1,358 @@
+//! Calls of the engine, as clients and administrators make them, and callers who vanish.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use onsale::domain::accounts;
+use onsale::domain::cause::{By, Cause};
+use onsale::domain::ids::{ConcertId, PaymentId, ScheduleId, UserId};
+use onsale::domain::keys::KeyUse;
+use onsale::domain::money::{Currency, Money};
+use onsale::domain::payments::{Method, Payment};
+use onsale::domain::schedule::{Answer, Caller, Command, Plan, Reservation, ReservationRef, Wish};
+use onsale::domain::users::{Profile, UserStatus};
+use onsale::domain::venue::Seat;
+use onsale::domain::waiting_room::{self, Place, Ticket, Tuning};
+use onsale::engine::{
+    Acted, CatalogueChange, Changed, Done, Engine, EngineError, Import, Purchase, RoomActed,
+};
+use onsale::gateway::PaymentKey;
+
+use crate::plan::Fate;
+
+/// How long a client has a confirmation wait for the gateway.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// One request with all that it names.
+#[derive(Debug, Clone)]
+pub(crate) enum Call {
+    Hold { user: UserId, schedule: ScheduleId, wish: Wish },
+    Exchange { user: UserId, schedule: ScheduleId, reservation: ReservationRef, seats: Arc<[Seat]> },
+    Release { user: UserId, admin: bool, schedule: ScheduleId, reservation: ReservationRef },
+    Pay { user: UserId, schedule: ScheduleId, reservation: ReservationRef, card: bool },
+    Confirm { user: UserId, payment: PaymentId, payment_key: PaymentKey },
+    Charge { user: UserId, amount: Money, currency: Currency },
+    Join { user: UserId, schedule: ScheduleId },
+    Leave { user: UserId, schedule: ScheduleId, ticket: Ticket },
+    Tune { schedule: ScheduleId, tuning: Tuning },
+    Put { schedule: ScheduleId, concert: ConcertId, plan: Plan },
+    Import { schedules: Vec<(ScheduleId, ConcertId, Plan)> },
+    Open { schedule: ScheduleId },
+    Close { schedule: ScheduleId },
+    Cancel { schedule: ScheduleId },
+    Remove { schedule: ScheduleId },
+    Block { schedule: ScheduleId, seats: Arc<[Seat]>, free: bool },
+    SignUp { profile: Box<Profile> },
+    SetStatus { user: UserId, status: UserStatus },
+    Snapshot,
+    Archive,
+}
+
+/// What a call was answered with.
+#[derive(Debug, Clone)]
+pub(crate) enum Answered {
+    Reservation(Box<Reservation>),
+    Payment(Box<Payment>),
+    Moved(accounts::Transaction),
+    Place(Place),
+    User(UserId),
+    Done,
+}
+
+/// An answer, and whether it is that of an earlier request with the same key.
+#[derive(Debug, Clone)]
+pub(crate) struct Reply {
+    pub(crate) answer: Answered,
+    pub(crate) replayed: bool,
+}
+
+/// Why a call has no answer.
+#[derive(Debug, Clone)]
+pub(crate) enum No {
+    Engine(EngineError),
+    Snapshot(String),
+}
+
+impl From<EngineError> for No {
+    fn from(error: EngineError) -> Self {
+        Self::Engine(error)
+    }
+}
+
+/// How a call ended for its caller.
+#[derive(Debug, Clone)]
+pub(crate) enum Outcome {
+    Answered(Result<Reply, No>),
+    /// The caller was gone before there was an answer, or it never arrived.
+    Unknown,
+}
+
+impl Call {
+    /// Returns the route, within which a key is one key.
+    pub(crate) const fn route(&self) -> &'static str {
+        match self {
+            Self::Hold { .. } => "hold",
+            Self::Exchange { .. } => "exchange",
+            Self::Release { .. } => "release",
+            Self::Pay { .. } => "pay",
+            Self::Confirm { .. } => "confirm",
+            Self::Charge { .. } => "charge",
+            Self::Join { .. } => "join",
+            Self::Leave { .. } => "leave",
+            Self::Tune { .. } => "tune",
+            Self::Put { .. } => "put",
+            Self::Import { .. } => "import",
+            Self::Open { .. } => "open",
+            Self::Close { .. } => "close",
+            Self::Cancel { .. } => "cancel",
+            Self::Remove { .. } => "remove",
+            Self::Block { .. } => "block",
+            Self::SignUp { .. } => "sign up",
+            Self::SetStatus { .. } => "set status",
+            Self::Snapshot => "snapshot",
+            Self::Archive => "archive",
+        }
+    }
+
+    /// Returns who asks; an administrator is nobody in particular.
+    pub(crate) const fn user(&self) -> Option<&UserId> {
+        match self {
+            Self::Hold { user, .. }
+            | Self::Exchange { user, .. }
+            | Self::Release { user, .. }
+            | Self::Pay { user, .. }
+            | Self::Confirm { user, .. }
+            | Self::Charge { user, .. }
+            | Self::Join { user, .. }
+            | Self::Leave { user, .. } => Some(user),
+            Self::Tune { .. }
+            | Self::Put { .. }
+            | Self::Import { .. }
+            | Self::Open { .. }
+            | Self::Close { .. }
+            | Self::Cancel { .. }
+            | Self::Remove { .. }
+            | Self::Block { .. }
+            | Self::SignUp { .. }
+            | Self::SetStatus { .. }
+            | Self::Snapshot
+            | Self::Archive => None,
+        }
+    }
+
+    /// Returns the one schedule that it is about.
+    pub(crate) const fn schedule(&self) -> Option<&ScheduleId> {
+        match self {
+            Self::Hold { schedule, .. }
+            | Self::Exchange { schedule, .. }
+            | Self::Release { schedule, .. }
+            | Self::Pay { schedule, .. }
+            | Self::Join { schedule, .. }
+            | Self::Leave { schedule, .. }
+            | Self::Tune { schedule, .. }
+            | Self::Put { schedule, .. }
+            | Self::Open { schedule }
+            | Self::Close { schedule }
+            | Self::Cancel { schedule }
+            | Self::Remove { schedule }
+            | Self::Block { schedule, .. } => Some(schedule),
+            Self::Confirm { .. }
+            | Self::Charge { .. }
+            | Self::Import { .. }
+            | Self::SignUp { .. }
+            | Self::SetStatus { .. }
+            | Self::Snapshot
+            | Self::Archive => None,
+        }
+    }
+
+    /// Returns the schedules that it gives a plan, with the plan; one that it removes gets none.
+    pub(crate) fn plans(&self) -> Vec<(&ScheduleId, Option<&Plan>)> {
+        match self {
+            Self::Put { schedule, plan, .. } => vec![(schedule, Some(plan))],
+            Self::Import { schedules } => schedules.iter().map(|(id, _, plan)| (id, Some(plan))).collect(),
+            Self::Remove { schedule } => vec![(schedule, None)],
+            Self::Hold { .. }
+            | Self::Exchange { .. }
+            | Self::Release { .. }
+            | Self::Pay { .. }
+            | Self::Confirm { .. }
+            | Self::Charge { .. }
+            | Self::Join { .. }
+            | Self::Leave { .. }
+            | Self::Tune { .. }
+            | Self::Open { .. }
+            | Self::Close { .. }
+            | Self::Cancel { .. }
+            | Self::Block { .. }
+            | Self::SignUp { .. }
+            | Self::SetStatus { .. }
+            | Self::Snapshot
+            | Self::Archive => Vec::new(),
+        }
+    }
+}
+
+/// Makes a call. `nonce` is the random part of what it would make.
+pub(crate) async fn make(
+    engine: &Engine,
+    call: &Call,
+    key: Option<KeyUse>,
+    nonce: u64,
+) -> Result<Reply, No> {
+    // A key is looked for where the effect is; who asks is only noted.
+    let user = |key| Cause { by: By::User, key };
+    let admin = || Cause { by: By::Admin(UserId::parse("admin").expect("an id")), key };
+    let find = |id: &ScheduleId| engine.schedule(id).ok_or(EngineError::NoSuchSchedule);
+    match call {
+        Call::Hold { user: who, schedule, wish } => {
+            let command = Command::Hold { user: who.clone(), wish: wish.clone(), nonce };
+            acted(engine.act_by(&*find(schedule)?, command, user(key)).await?)
+        }
+        Call::Exchange { user: who, schedule, reservation, seats } => {
+            let (caller, seats) = (Caller::User(who.clone()), Arc::clone(seats));
+            let command = Command::Exchange { reservation: *reservation, caller, seats };
+            acted(engine.act_by(&*find(schedule)?, command, user(key)).await?)
+        }
+        Call::Release { user: who, admin: by_admin, schedule, reservation } => {
+            let caller = if *by_admin { Caller::Admin } else { Caller::User(who.clone()) };
+            let cause = if *by_admin { admin() } else { user(key) };
+            let command = Command::Release { reservation: *reservation, caller };
+            acted(engine.act_by(&*find(schedule)?, command, cause).await?)
+        }
+        Call::Close { schedule } => {
+            acted(engine.act_by(&*find(schedule)?, Command::Close, admin()).await?)
+        }
+        Call::Cancel { schedule } => {
+            acted(engine.act_by(&*find(schedule)?, Command::Cancel, admin()).await?)
+        }
+        Call::Block { schedule, seats, free } => {
+            let seats = Arc::clone(seats);
+            let command = if *free { Command::Unblock { seats } } else { Command::Block { seats } };
+            acted(engine.act_by(&*find(schedule)?, command, admin()).await?)
+        }
+        Call::Pay { user, schedule, reservation, card } => {
+            let method = if *card { Method::Card } else { Method::Balance };
+            let purchase = Purchase { user: user.clone(), reservation: *reservation, method, nonce, key };
+            paid(engine.pay(&*find(schedule)?, purchase).await?)
+        }
+        Call::Confirm { user, payment, payment_key } => {
+            paid(engine.confirm_payment(*payment, user.clone(), payment_key, key, PATIENCE).await?)
+        }
+        Call::Charge { user: who, amount, currency } => {
+            let done = engine.charge(who, *amount, *currency, nonce, user(key)).await?;
+            let answer = match done.answer {
+                accounts::Answer::Moved(moved) => Answered::Moved(moved),
+                accounts::Answer::Unchanged => Answered::Done,
+            };
+            Ok(Reply { answer, replayed: done.replayed })
+        }
+        Call::Join { user, schedule } => placed(engine.join(&*find(schedule)?, user, key).await?),
+        Call::Leave { user: who, schedule, ticket } => {
+            let command = waiting_room::Command::Leave { user: who.clone(), ticket: *ticket };
+            placed(engine.act_in_room(&*find(schedule)?, command, user(key)).await?)
+        }
+        Call::Tune { schedule, tuning } => {
+            let command = waiting_room::Command::Tune(*tuning);
+            placed(engine.act_in_room(&*find(schedule)?, command, admin()).await?)
+        }
+        Call::Put { schedule, concert, plan } => {
+            let change = CatalogueChange::PutSchedule(schedule.clone(), concert.clone(), plan.clone());
+            changed(engine.change(change, admin()).await?)
+        }
+        Call::Import { schedules } => {
+            let import = Import { schedules: schedules.clone(), ..Import::default() };
+            changed(engine.change(CatalogueChange::Import(import), admin()).await?)
+        }
+        Call::Open { schedule } => {
+            changed(engine.change(CatalogueChange::OpenSchedule(schedule.clone()), admin()).await?)
+        }
+        Call::Remove { schedule } => {
+            changed(engine.change(CatalogueChange::RemoveSchedule(schedule.clone()), admin()).await?)
+        }
+        Call::SignUp { profile } => {
+            let signed_up = engine.sign_up((**profile).clone()).await?;
+            Ok(Reply { answer: Answered::User(signed_up.id), replayed: false })
+        }
+        Call::SetStatus { user: who, status } => {
+            let done = engine.set_user_status(who.clone(), *status, admin()).await?;
+            Ok(Reply { answer: Answered::User(done.answer.id), replayed: done.replayed })
+        }
+        Call::Snapshot => {
+            let taken = engine.snapshot().await.map_err(|error| No::Snapshot(error.to_string()));
+            taken.map(|_| Reply { answer: Answered::Done, replayed: false })
+        }
+        Call::Archive => {
+            engine.archive_old().await?;
+            Ok(Reply { answer: Answered::Done, replayed: false })
+        }
+    }
+}
+
+fn acted(Acted { answer, replayed }: Acted) -> Result<Reply, No> {
+    let answer = match answer {
+        Answer::Reservation(reservation) => Answered::Reservation(Box::new(reservation)),
+        Answer::Schedule(_) => Answered::Done,
+    };
+    Ok(Reply { answer, replayed })
+}
+
+fn paid(done: Done<Payment>) -> Result<Reply, No> {
+    Ok(Reply { answer: Answered::Payment(Box::new(done.answer)), replayed: done.replayed })
+}
+
+fn placed(acted: RoomActed) -> Result<Reply, No> {
+    let answer = match acted.answer {
+        waiting_room::Answer::Place(place) | waiting_room::Answer::Standing(place) => Answered::Place(place),
+        waiting_room::Answer::Room(_) => Answered::Done,
+    };
+    Ok(Reply { answer, replayed: acted.replayed })
+}
+
+fn changed(changed: Changed) -> Result<Reply, No> {
+    let replayed = match changed {
+        Changed::Imported { replayed, .. } | Changed::Removed { replayed } => replayed,
+        Changed::Acted(acted) => acted.replayed,
+        // Whether a put was one isn't said.
+        Changed::Put(_) => false,
+    };
+    Ok(Reply { answer: Answered::Done, replayed })
+}
+
+/// Makes a call for a caller with a fate.
+pub(crate) async fn with_fate<T>(fate: Fate, call: impl Future<Output = T>) -> Option<T> {
+    match fate {
+        Fate::Waits | Fate::Beside => Some(call.await),
+        Fate::Polls(left) => Polled { call: Some(Box::pin(call)), left }.await,
+        Fate::Deadline(millis) => tokio::time::timeout(Duration::from_millis(millis), call).await.ok(),
+        Fate::ReplyLost => {
+            call.await;
+            None
+        }
+    }
+}
+
+/// A future that is dropped after some polls.
+struct Polled<F> {
+    call: Option<Pin<Box<F>>>,
+    left: u64,
+}
+
+impl<F: Future> Future for Polled<F> {
+    type Output = Option<F::Output>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let Some(call) = &mut self.call else { return Poll::Ready(None) };
+        if let Poll::Ready(done) = call.as_mut().poll(context) {
+            return Poll::Ready(Some(done));
+        }
+        self.left -= 1;
+        if self.left == 0 {
+            self.call = None;
+            return Poll::Ready(None);
+        }
+        Poll::Pending
+    }
+}

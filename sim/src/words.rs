@@ -1,0 +1,131 @@
+//! A run in words, one line a step.
+
+use crate::calls::Call;
+use crate::disk::{Death, Trouble};
+use crate::gateway::{Lie, Weather};
+use crate::plan::{Fate, Restart};
+use crate::world::death_word;
+
+pub(crate) fn time(millis: u64) -> String {
+    match millis {
+        0..1_000 => format!("{millis} ms"),
+        1_000..120_000 => format!("{:.1} s", seconds(millis)),
+        120_000..7_200_000 => format!("{:.1} min", seconds(millis) / 60.0),
+        7_200_000..172_800_000 => format!("{:.1} h", seconds(millis) / 3_600.0),
+        _ => format!("{:.1} days", seconds(millis) / 86_400.0),
+    }
+}
+
+fn seconds(millis: u64) -> f64 {
+    f64::from(u32::try_from(millis / 100).unwrap_or(u32::MAX)) / 10.0
+}
+
+pub(crate) fn dies(at: Option<(u64, Death)>) -> String {
+    at.map_or_else(
+        || "in the middle of a file".to_owned(),
+        |(points, how)| format!("{} operation {points} of the disk from then", death_word(how)),
+    )
+}
+
+pub(crate) fn restart(restart: &Restart) -> String {
+    let mut text = format!("after {} it is started again", time(restart.down));
+    if restart.unsynced > 0 {
+        text.push_str(&format!(", with {} % of what wasn't synced", restart.unsynced));
+    }
+    if restart.skew != 0 {
+        let side = if restart.skew > 0 { "ahead" } else { "behind" };
+        text.push_str(&format!(", with a clock that is {} {side}", time(restart.skew.unsigned_abs())));
+    }
+    if restart.dies_at.is_some() {
+        text.push_str(&format!("; that start is to be killed {}", dies(restart.dies_at)));
+    }
+    text
+}
+
+pub(crate) fn trouble(trouble: Trouble) -> String {
+    match trouble {
+        Trouble::Write(n) => format!("write {n} of the disk from now is going to fail"),
+        Trouble::Sync(n) => format!("sync {n} of the disk from now is going to fail"),
+        Trouble::Full(n) => format!("from write {n} on the disk is going to be full"),
+    }
+}
+
+pub(crate) fn lie(lie: Lie) -> String {
+    let what = match lie {
+        Lie::Slow(millis) => format!("answers after {}", time(millis)),
+        Lie::LostBefore => "does nothing, and doesn't answer".to_owned(),
+        Lie::LostAfter => "does it, and doesn't answer".to_owned(),
+        Lie::Late(millis) => format!("doesn't answer, and does it {} later", time(millis)),
+        Lie::Decline => "declines".to_owned(),
+        Lie::Panic => "is called by a client that panics".to_owned(),
+    };
+    format!("the gateway's next call: it {what}")
+}
+
+pub(crate) fn weather(weather: Weather, millis: u64) -> String {
+    let what = match weather {
+        Weather::Silent => "doesn't answer",
+        Weather::RefusesRefunds => "refuses to give money back",
+        Weather::Forgetful => "knows nothing of what isn't captured",
+    };
+    format!("for {} the gateway {what}", time(millis))
+}
+
+fn fate(fate: Fate) -> String {
+    match fate {
+        Fate::Waits => "waits for the answer".to_owned(),
+        Fate::Beside => "doesn't wait for the answer".to_owned(),
+        Fate::Polls(polls) => format!("is gone after {polls} polls"),
+        Fate::Deadline(millis) => format!("is gone after {}", time(millis)),
+        Fate::ReplyLost => "loses the answer".to_owned(),
+    }
+}
+
+pub(crate) fn call(op: usize, call: &Call, keyed: bool, again: bool, how: Fate) -> String {
+    let who = call.user().map_or_else(|| "the administrator".to_owned(), |user| user.to_string());
+    let what = match call {
+        Call::Hold { schedule, wish, .. } => format!("holds {wish:?} of {schedule}"),
+        Call::Exchange { schedule, reservation, seats, .. } => {
+            format!("exchanges hold {} of {schedule} for {seats:?}", reservation.number.0)
+        }
+        Call::Release { schedule, reservation, admin, .. } => {
+            let by = if *admin { ", by the administrator" } else { "" };
+            format!("gives reservation {} of {schedule} back{by}", reservation.number.0)
+        }
+        Call::Pay { schedule, reservation, card, .. } => {
+            let from = if *card { "by card" } else { "from the balance" };
+            format!("pays for hold {} of {schedule} {from}", reservation.number.0)
+        }
+        Call::Confirm { payment, payment_key, .. } => format!(
+            "confirms payment {} of schedule number {} with {}",
+            payment.number.0,
+            payment.schedule.0,
+            if payment_key.as_str().starts_with("made-up") { "a made-up key" } else { "the checkout's key" }
+        ),
+        Call::Charge { amount, currency, .. } => format!("charges {} {}", amount.minor(), currency.as_str()),
+        Call::Join { schedule, .. } => format!("joins the room of {schedule}"),
+        Call::Leave { schedule, ticket, .. } => format!("leaves place {} in the room of {schedule}", ticket.0),
+        Call::Tune { schedule, tuning } => format!("tunes the room of {schedule}: {tuning:?}"),
+        Call::Put { schedule, plan, .. } => {
+            format!("puts {schedule}: casting {:?}, room {:?}", plan.casting, plan.policy.queue)
+        }
+        Call::Import { schedules } => {
+            let ids: Vec<_> = schedules.iter().map(|(id, _, plan)| format!("{id} {:?}", plan.casting)).collect();
+            format!("imports {}", ids.join(", "))
+        }
+        Call::Open { schedule } => format!("opens {schedule}"),
+        Call::Close { schedule } => format!("closes {schedule}"),
+        Call::Cancel { schedule } => format!("cancels {schedule}"),
+        Call::Remove { schedule } => format!("removes {schedule}"),
+        Call::Block { schedule, seats, free } => {
+            format!("{} {seats:?} of {schedule}", if *free { "unblocks" } else { "blocks" })
+        }
+        Call::SignUp { profile } => format!("signs {} up", profile.email.as_str()),
+        Call::SetStatus { user, status } => format!("makes {user} {status:?}"),
+        Call::Snapshot => "takes a snapshot".to_owned(),
+        Call::Archive => "archives what is over".to_owned(),
+    };
+    let key = if keyed { format!(", key {op}") } else { String::new() };
+    let again = if again { "again: " } else { "" };
+    format!("{again}{who} {what}{key}; {}", fate(how))
+}
