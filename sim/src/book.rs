@@ -87,7 +87,8 @@ pub(crate) struct SeenSchedule {
     pub(crate) reservations: BTreeMap<u32, SeenReservation>,
     pub(crate) payments: BTreeMap<u32, SeenPayment>,
     pub(crate) places: BTreeMap<u32, SeenPlace>,
-    pub(crate) last_place: u32,
+    /// How many could be active.
+    pub(crate) active_max: u32,
     pub(crate) version: u64,
 }
 
@@ -435,6 +436,22 @@ impl Book {
     /// Tells whether anyone ever asked for what `fits`.
     pub(crate) fn ever_asked(&self, fits: impl Fn(&Call) -> bool) -> bool {
         self.ops.iter().any(|op| !op.nonces.is_empty() && fits(&op.call))
+    }
+
+    /// Returns how many at most anyone ever asked to be active in a schedule's room.
+    pub(crate) fn active_asked(&self, id: &ScheduleId) -> u32 {
+        let of = |op: &Op| {
+            let tuned = match &op.call {
+                Call::Tune { schedule, tuning } if schedule == id => tuning.active_max,
+                call => {
+                    let plan = call.plans().into_iter().find(|(schedule, _)| *schedule == id);
+                    let queue = plan.and_then(|(_, plan)| plan?.policy.queue.clone());
+                    queue.map(|queue| queue.active_max)
+                }
+            };
+            tuned.unwrap_or_default()
+        };
+        self.ops.iter().map(of).max().unwrap_or_default()
     }
 
     /// Notes what lived when the engine died.

@@ -72,7 +72,7 @@ pub(crate) struct Reply {
 #[derive(Debug, Clone)]
 pub(crate) enum No {
     Engine(EngineError),
-    Snapshot(String),
+    Snapshot,
 }
 
 impl From<EngineError> for No {
@@ -209,37 +209,37 @@ pub(crate) async fn make(
     match call {
         Call::Hold { user: who, schedule, wish } => {
             let command = Command::Hold { user: who.clone(), wish: wish.clone(), nonce };
-            acted(engine.act_by(&*find(schedule)?, command, user(key)).await?)
+            Ok(acted(engine.act_by(&*find(schedule)?, command, user(key)).await?))
         }
         Call::Exchange { user: who, schedule, reservation, seats } => {
             let (caller, seats) = (Caller::User(who.clone()), Arc::clone(seats));
             let command = Command::Exchange { reservation: *reservation, caller, seats };
-            acted(engine.act_by(&*find(schedule)?, command, user(key)).await?)
+            Ok(acted(engine.act_by(&*find(schedule)?, command, user(key)).await?))
         }
         Call::Release { user: who, admin: by_admin, schedule, reservation } => {
             let caller = if *by_admin { Caller::Admin } else { Caller::User(who.clone()) };
             let cause = if *by_admin { admin() } else { user(key) };
             let command = Command::Release { reservation: *reservation, caller };
-            acted(engine.act_by(&*find(schedule)?, command, cause).await?)
+            Ok(acted(engine.act_by(&*find(schedule)?, command, cause).await?))
         }
         Call::Close { schedule } => {
-            acted(engine.act_by(&*find(schedule)?, Command::Close, admin()).await?)
+            Ok(acted(engine.act_by(&*find(schedule)?, Command::Close, admin()).await?))
         }
         Call::Cancel { schedule } => {
-            acted(engine.act_by(&*find(schedule)?, Command::Cancel, admin()).await?)
+            Ok(acted(engine.act_by(&*find(schedule)?, Command::Cancel, admin()).await?))
         }
         Call::Block { schedule, seats, free } => {
             let seats = Arc::clone(seats);
             let command = if *free { Command::Unblock { seats } } else { Command::Block { seats } };
-            acted(engine.act_by(&*find(schedule)?, command, admin()).await?)
+            Ok(acted(engine.act_by(&*find(schedule)?, command, admin()).await?))
         }
         Call::Pay { user, schedule, reservation, card } => {
             let method = if *card { Method::Card } else { Method::Balance };
             let purchase = Purchase { user: user.clone(), reservation: *reservation, method, nonce, key };
-            paid(engine.pay(&*find(schedule)?, purchase).await?)
+            Ok(paid(engine.pay(&*find(schedule)?, purchase).await?))
         }
         Call::Confirm { user, payment, payment_key } => {
-            paid(engine.confirm_payment(*payment, user.clone(), payment_key, key, PATIENCE).await?)
+            Ok(paid(engine.confirm_payment(*payment, user.clone(), payment_key, key, PATIENCE).await?))
         }
         Call::Charge { user: who, amount, currency } => {
             let done = engine.charge(who, *amount, *currency, nonce, user(key)).await?;
@@ -249,28 +249,28 @@ pub(crate) async fn make(
             };
             Ok(Reply { answer, replayed: done.replayed })
         }
-        Call::Join { user, schedule } => placed(engine.join(&*find(schedule)?, user, key).await?),
+        Call::Join { user, schedule } => Ok(placed(engine.join(&*find(schedule)?, user, key).await?)),
         Call::Leave { user: who, schedule, ticket } => {
             let command = waiting_room::Command::Leave { user: who.clone(), ticket: *ticket };
-            placed(engine.act_in_room(&*find(schedule)?, command, user(key)).await?)
+            Ok(placed(engine.act_in_room(&*find(schedule)?, command, user(key)).await?))
         }
         Call::Tune { schedule, tuning } => {
             let command = waiting_room::Command::Tune(*tuning);
-            placed(engine.act_in_room(&*find(schedule)?, command, admin()).await?)
+            Ok(placed(engine.act_in_room(&*find(schedule)?, command, admin()).await?))
         }
         Call::Put { schedule, concert, plan } => {
             let change = CatalogueChange::PutSchedule(schedule.clone(), concert.clone(), plan.clone());
-            changed(engine.change(change, admin()).await?)
+            Ok(changed(&engine.change(change, admin()).await?))
         }
         Call::Import { schedules } => {
             let import = Import { schedules: schedules.clone(), ..Import::default() };
-            changed(engine.change(CatalogueChange::Import(import), admin()).await?)
+            Ok(changed(&engine.change(CatalogueChange::Import(import), admin()).await?))
         }
         Call::Open { schedule } => {
-            changed(engine.change(CatalogueChange::OpenSchedule(schedule.clone()), admin()).await?)
+            Ok(changed(&engine.change(CatalogueChange::OpenSchedule(schedule.clone()), admin()).await?))
         }
         Call::Remove { schedule } => {
-            changed(engine.change(CatalogueChange::RemoveSchedule(schedule.clone()), admin()).await?)
+            Ok(changed(&engine.change(CatalogueChange::RemoveSchedule(schedule.clone()), admin()).await?))
         }
         Call::SignUp { profile } => {
             let signed_up = engine.sign_up((**profile).clone()).await?;
@@ -281,7 +281,7 @@ pub(crate) async fn make(
             Ok(Reply { answer: Answered::User(done.answer.id), replayed: done.replayed })
         }
         Call::Snapshot => {
-            let taken = engine.snapshot().await.map_err(|error| No::Snapshot(error.to_string()));
+            let taken = engine.snapshot().await.map_err(|_| No::Snapshot);
             taken.map(|_| Reply { answer: Answered::Done, replayed: false })
         }
         Call::Archive => {
@@ -291,34 +291,34 @@ pub(crate) async fn make(
     }
 }
 
-fn acted(Acted { answer, replayed }: Acted) -> Result<Reply, No> {
+fn acted(Acted { answer, replayed }: Acted) -> Reply {
     let answer = match answer {
         Answer::Reservation(reservation) => Answered::Reservation(Box::new(reservation)),
         Answer::Schedule(_) => Answered::Done,
     };
-    Ok(Reply { answer, replayed })
+    Reply { answer, replayed }
 }
 
-fn paid(done: Done<Payment>) -> Result<Reply, No> {
-    Ok(Reply { answer: Answered::Payment(Box::new(done.answer)), replayed: done.replayed })
+fn paid(done: Done<Payment>) -> Reply {
+    Reply { answer: Answered::Payment(Box::new(done.answer)), replayed: done.replayed }
 }
 
-fn placed(acted: RoomActed) -> Result<Reply, No> {
+fn placed(acted: RoomActed) -> Reply {
     let answer = match acted.answer {
         waiting_room::Answer::Place(place) | waiting_room::Answer::Standing(place) => Answered::Place(place),
         waiting_room::Answer::Room(_) => Answered::Done,
     };
-    Ok(Reply { answer, replayed: acted.replayed })
+    Reply { answer, replayed: acted.replayed }
 }
 
-fn changed(changed: Changed) -> Result<Reply, No> {
+fn changed(changed: &Changed) -> Reply {
     let replayed = match changed {
-        Changed::Imported { replayed, .. } | Changed::Removed { replayed } => replayed,
+        Changed::Imported { replayed, .. } | Changed::Removed { replayed } => *replayed,
         Changed::Acted(acted) => acted.replayed,
         // Whether a put was one isn't said.
         Changed::Put(_) => false,
     };
-    Ok(Reply { answer: Answered::Done, replayed })
+    Reply { answer: Answered::Done, replayed }
 }
 
 /// Makes a call for a caller with a fate.

@@ -40,7 +40,7 @@ impl Told {
     }
 }
 
-fn numbers(report: &Report) -> [(&'static str, u64); 19] {
+fn numbers(report: &Report) -> [(&'static str, u64); 20] {
     [
         ("trace", report.trace),
         ("steps", report.steps),
@@ -50,6 +50,7 @@ fn numbers(report: &Report) -> [(&'static str, u64); 19] {
         ("lives", report.lives),
         ("crashes", report.deaths),
         ("crashes during a start", report.deaths_at_start),
+        ("starts that a disk refused", report.refused_starts),
         ("crashes in a file", report.deaths_in_files),
         ("torn writes", report.torn),
         ("failed writes and syncs", report.failed),

@@ -41,11 +41,16 @@ impl TrueTime {
         *self.0.origin.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
     }
 
-    /// The life ends, and `outage` milliseconds pass.
-    pub(crate) fn end(&self, outage: u64) {
+    /// The life ends. To be called while its runtime still shows its time.
+    pub(crate) fn end(&self) {
         let now = self.now();
         *self.0.origin.lock().unwrap_or_else(PoisonError::into_inner) = None;
-        self.0.base.store(now + outage, Ordering::Relaxed);
+        self.0.base.store(now, Ordering::Relaxed);
+    }
+
+    /// Time passes between two lives.
+    pub(crate) fn pass(&self, millis: u64) {
+        self.0.base.fetch_add(millis, Ordering::Relaxed);
     }
 }
 

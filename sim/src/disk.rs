@@ -62,6 +62,13 @@ pub(crate) struct DiskCounts {
     pub(crate) full: u64,
 }
 
+impl DiskCounts {
+    /// Returns how often an operation failed or found no room.
+    pub(crate) const fn failures(&self) -> u64 {
+        self.failed + self.full
+    }
+}
+
 struct State {
     memory: MemoryDisk,
     life: Arc<Life>,

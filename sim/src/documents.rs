@@ -11,7 +11,7 @@ use onsale::domain::time::{Seconds, Timestamp};
 use onsale::domain::venue::{Row, RowSeats, Section, Venue};
 
 use crate::clock::BEGIN;
-use crate::plan::{DocChange, HOLD_SECONDS, SCHEDULES, Setup};
+use crate::plan::{CLAIM_SECONDS, DocChange, HOLD_SECONDS, SCHEDULES, Setup};
 
 const DAY: u64 = 86_400_000;
 
@@ -101,7 +101,7 @@ fn queue(active: u32, shuffle: bool, opens_at: Option<Timestamp>) -> QueuePolicy
         active_max: active,
         admit_per_minute: None,
         active: Seconds::new(600),
-        claim: Seconds::new(120),
+        claim: Seconds::new(CLAIM_SECONDS),
         waiting: Seconds::new(3_600),
         order: if shuffle { QueueOrder::Shuffle } else { QueueOrder::Fifo },
         opens_at,

@@ -80,7 +80,16 @@ fn restart(dice: &mut Dice) -> Restart {
         _ => 0,
     };
     let dies_at = dice.percent(25).then(|| (dice.between(1, 9), death(dice)));
-    Restart { unsynced: *dice.one(&[0, 0, 50, 100]), down, skew, dies_at }
+    let trouble = dice.percent(6).then(|| trouble(dice));
+    Restart { unsynced: *dice.one(&[0, 0, 50, 100]), down, skew, dies_at, trouble }
+}
+
+fn trouble(dice: &mut Dice) -> Trouble {
+    match dice.below(3) {
+        0 => Trouble::Write(dice.between(1, 8)),
+        1 => Trouble::Sync(dice.between(1, 8)),
+        _ => Trouble::Full(dice.between(1, 8)),
+    }
 }
 
 fn death(dice: &mut Dice) -> Death {
@@ -114,7 +123,8 @@ fn hold(dice: &mut Dice, user: usize, schedule: usize) -> Ask {
 /// Something small, anywhere.
 fn noise(dice: &mut Dice, setup: &Setup) -> Step {
     let (user, schedule) = (user(dice, setup), schedule(dice));
-    match dice.below(40) {
+    match dice.below(41) {
+        40 => Step::FailActor(schedule),
         0..=5 => Step::Pass(dice.between(1, 2_000)),
         6..=7 => Step::Pass(dice.between(2_000, 6 * MINUTE)),
         8 => Step::Jump(dice.between(1, HOUR)),
@@ -125,11 +135,7 @@ fn noise(dice: &mut Dice, setup: &Setup) -> Step {
             ask(dice, Ask::Repeat { pick })
         }
         19 => ask(dice, Ask::Snapshot),
-        20 => Step::Disk(match dice.below(3) {
-            0 => Trouble::Write(dice.between(1, 8)),
-            1 => Trouble::Sync(dice.between(1, 8)),
-            _ => Trouble::Full(dice.between(1, 8)),
-        }),
+        20 => Step::Disk(trouble(dice)),
         21 => Step::Lie(lie(dice)),
         22 => {
             let number = dice.below(8);
@@ -263,6 +269,7 @@ fn import(dice: &mut Dice) -> Vec<Step> {
 fn tuned_room(dice: &mut Dice, setup: &Setup) -> Vec<Step> {
     let schedule = *dice.one(&[0, 1]);
     let active = u32::try_from(dice.between(1, 3)).expect("small");
+    let per_minute = dice.percent(30).then_some(6);
     let mut steps = vec![
         surely(Ask::Put { schedule, change: DocChange::Room { active, shuffle: false, opens: None } }),
         ask(
@@ -270,7 +277,7 @@ fn tuned_room(dice: &mut Dice, setup: &Setup) -> Vec<Step> {
             Ask::Tune {
                 schedule,
                 active: active + 1,
-                per_minute: None,
+                per_minute,
                 paused: false,
             },
         ),
@@ -354,7 +361,7 @@ fn long_outage(dice: &mut Dice, setup: &Setup) -> Vec<Step> {
     let wish = hold(dice, user, schedule);
     let down = dice.between(2 * MINUTE, 2 * HOUR);
     let dies_at = dice.percent(70).then(|| (dice.between(1, 7), death(dice)));
-    let then = Restart { unsynced: *dice.one(&[0, 100]), down, skew: 0, dies_at };
+    let then = Restart { unsynced: *dice.one(&[0, 100]), down, skew: 0, dies_at, trouble: None };
     vec![
         surely(wish),
         Step::Pass(dice.between(1, 2 * MINUTE)),
@@ -368,7 +375,8 @@ fn wrong_clock(dice: &mut Dice, setup: &Setup) -> Vec<Step> {
     let (user, schedule) = (user(dice, setup), schedule(dice));
     let wish = hold(dice, user, schedule);
     let ahead = if dice.percent(30) { YEAR } else { i64::try_from(dice.between(HOUR, 3 * DAY)).expect("small") };
-    let wrong = Restart { unsynced: 0, down: dice.between(1, MINUTE), skew: ahead, dies_at: None };
+    let down = dice.between(1, MINUTE);
+    let wrong = Restart { unsynced: 0, down, skew: ahead, dies_at: None, trouble: None };
     let right = Restart { skew: 0, down: dice.between(1, 2_000), ..wrong };
     vec![surely(wish), Step::Crash(wrong), Step::Pass(dice.between(1, 1_000)), Step::Crash(right)]
 }

@@ -15,6 +15,8 @@ pub(crate) const SCHEDULES: [&str; 3] = ["s0", "s1", "gift"];
 
 /// How long a hold lives, in every plan.
 pub(crate) const HOLD_SECONDS: u32 = 300;
+/// How soon whoever enters from a waiting room must show a sign of life, in every plan.
+pub(crate) const CLAIM_SECONDS: u32 = 120;
 
 /// How a caller leaves a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,6 +100,8 @@ pub(crate) struct Restart {
     pub(crate) skew: i64,
     /// The start itself is killed at this point; then it is started once more, after `down` again.
     pub(crate) dies_at: Option<(u64, Death)>,
+    /// The disk fails during the start, which may be refused then; and it is started once more.
+    pub(crate) trouble: Option<Trouble>,
 }
 
 /// One step of a run.
@@ -117,6 +121,8 @@ pub(crate) enum Step {
     /// It is stopped, and started again.
     Stop(Restart),
     Disk(Trouble),
+    /// A schedule's actor panics.
+    FailActor(usize),
     /// The next snapshot finds room for so many bytes.
     SnapshotRoom(u64),
     Lie(Lie),

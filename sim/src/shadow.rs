@@ -38,24 +38,23 @@ impl Shadow {
             return book.broken("S3 journal-short", text);
         }
         let after = self.at;
-        let (records, trace) = (&mut self.records, &mut self.trace);
         let mut new = Vec::new();
         let read = engine.journal().for_each(after, |position, bytes| {
-            trace.add(bytes);
             new.push((position, bytes.to_vec()));
             Ok::<(), ReadError>(())
         });
         if let Err(error) = read {
             return book.broken("R1 journal-unread", format!("the journal can't be read: {error}"));
         }
-        for (position, bytes) in &new {
-            let world = &mut self.world;
-            if let Err(text) = apply(world, bytes) {
-                return book.broken("R1 replay-fails", format!("the replay from the beginning fails at {position}: {text}"));
+        for (position, bytes) in new {
+            if let Err(text) = apply(&mut self.world, &bytes) {
+                let text = format!("the replay from the beginning fails at {position}: {text}");
+                return book.broken("R1 replay-fails", text);
             }
-            self.at = *position;
+            self.trace.add(&bytes);
+            self.at = position;
+            self.records.push((position, bytes));
         }
-        records.append(&mut new);
     }
 
     /// Compares what is published with the replay.

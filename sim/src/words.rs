@@ -4,7 +4,6 @@ use crate::calls::Call;
 use crate::disk::{Death, Trouble};
 use crate::gateway::{Lie, Weather};
 use crate::plan::{Fate, Restart};
-use crate::world::death_word;
 
 pub(crate) fn time(millis: u64) -> String {
     match millis {
@@ -18,6 +17,14 @@ pub(crate) fn time(millis: u64) -> String {
 
 fn seconds(millis: u64) -> f64 {
     f64::from(u32::try_from(millis / 100).unwrap_or(u32::MAX)) / 10.0
+}
+
+const fn death_word(how: Death) -> &'static str {
+    match how {
+        Death::Before => "before",
+        Death::Torn => "in the middle of",
+        Death::After => "right after",
+    }
 }
 
 pub(crate) fn dies(at: Option<(u64, Death)>) -> String {
@@ -35,6 +42,9 @@ pub(crate) fn restart(restart: &Restart) -> String {
     if restart.skew != 0 {
         let side = if restart.skew > 0 { "ahead" } else { "behind" };
         text.push_str(&format!(", with a clock that is {} {side}", time(restart.skew.unsigned_abs())));
+    }
+    if let Some(trouble) = restart.trouble {
+        text.push_str(&format!("; meanwhile {}", self::trouble(trouble)));
     }
     if restart.dies_at.is_some() {
         text.push_str(&format!("; that start is to be killed {}", dies(restart.dies_at)));

@@ -16,7 +16,7 @@ use crate::book::{self, Violation};
 use crate::calls::{self, Outcome};
 use crate::clock::{LifeClock, TrueTime};
 use crate::dice::Dice;
-use crate::disk::{Death, Disk, Life};
+use crate::disk::{Disk, Life};
 use crate::gateway::Desk;
 use crate::plan::{Ask, Fate, Plan, Restart, Step};
 use crate::shadow::Shadow;
@@ -25,7 +25,7 @@ use crate::{checks, documents, panics, resolve, settle, shim, words};
 /// How long a step waits for an answer before it goes on without it.
 const WAITS: Duration = Duration::from_secs(15);
 /// A restart that nobody planned: after a failure of the disk, and at the end.
-const PLAIN: Restart = Restart { unsynced: 100, down: 3_000, skew: 0, dies_at: None };
+const PLAIN: Restart = Restart { unsynced: 100, down: 3_000, skew: 0, dies_at: None, trouble: None };
 /// How many steps a world goes on without a journal, until someone starts it again.
 const PATIENCE: u32 = 2;
 
@@ -36,6 +36,7 @@ pub(crate) struct Report {
     pub(crate) steps: u64,
     pub(crate) lives: u64,
     pub(crate) deaths_at_start: u64,
+    pub(crate) refused_starts: u64,
     pub(crate) clock_steps: u64,
     pub(crate) simulated_millis: u64,
     pub(crate) calls: u64,
@@ -125,12 +126,16 @@ impl World {
             self.report.lives += 1;
             let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
             let runtime = runtime.expect("a runtime without threads");
-            let end = runtime.block_on(self.live(restart));
+            let end = runtime.block_on(async {
+                let end = self.live(restart).await;
+                self.time.end();
+                end
+            });
             // Every task stops where it waits. What is dropped then has no effect on the disk: that life is over.
             drop(runtime);
             match end {
                 End::Again(next) if !self.is_broken() && self.report.lives < 200 => {
-                    self.time.end(next.down);
+                    self.time.pass(next.down);
                     restart = next;
                 }
                 End::Again(_) | End::Done => break,
@@ -207,13 +212,22 @@ impl World {
         if let Some((points, how)) = restart.dies_at {
             self.disk.die_at(points, how);
         }
+        if let Some(trouble) = restart.trouble {
+            self.disk.trouble(trouble);
+        }
+        let failed = self.disk.counts().failures();
         let opened = Engine::open(self.config(&clock, &life)).await;
         if life.is_over() {
             self.report.deaths_at_start += 1;
             self.tell(format!("  … and is killed during the start, {}", words::dies(restart.dies_at)));
-            return End::Again(Restart { dies_at: None, ..restart });
+            return End::Again(Restart { dies_at: None, trouble: None, ..restart });
         }
         self.disk.mend();
+        if opened.is_err() && self.disk.counts().failures() > failed {
+            self.report.refused_starts += 1;
+            self.tell("  … and the start is refused: the disk fails; it is mended, and started again".to_owned());
+            return End::Again(Restart { dies_at: None, trouble: None, ..restart });
+        }
         let engine = match opened {
             Ok(engine) => engine,
             Err(error) => {
@@ -342,6 +356,14 @@ impl World {
                 living.life.end();
                 return Some(End::Again(restart));
             }
+            Step::FailActor(schedule) => {
+                let id = documents::schedule_id(schedule);
+                self.tell(format!("the actor of {id} panics"));
+                if let Some(entry) = living.engine.schedule(&id) {
+                    living.engine.fail_actor(&entry).await;
+                }
+                self.pass(living, 1).await;
+            }
             Step::Disk(trouble) => {
                 self.tell(words::trouble(trouble));
                 self.disk.trouble(trouble);
@@ -449,17 +471,8 @@ impl World {
         if self.settled == 1 && !self.is_broken() {
             self.tell("it is started again".to_owned());
             living.life.end();
-            return End::Again(Restart { dies_at: None, unsynced: 0, ..PLAIN });
+            return End::Again(Restart { unsynced: 0, ..PLAIN });
         }
         End::Done
-    }
-}
-
-/// Used by words.
-pub(crate) const fn death_word(how: Death) -> &'static str {
-    match how {
-        Death::Before => "before",
-        Death::Torn => "in the middle of",
-        Death::After => "right after",
     }
 }
