@@ -229,7 +229,9 @@ impl Book {
         if let Some(first) = asked.effect.clone().filter(|first| promised && *first != effect) {
             // A failed payment has no effect: the same key makes a new one.
             let failed = self.is_failed(&first) || self.was_remade(&self.ops[op].call);
-            self.check("I1 key-answer", failed, || format!("a key was answered with {first:?}, and now with {effect:?}"));
+            self.check("I1 key-answer", failed, || {
+                format!("a key was answered with {first:?}, and now with {effect:?}")
+            });
         }
         self.ops[op].effect = Some(effect);
         self.settle_wishes(op);
@@ -252,25 +254,31 @@ impl Book {
                 let archived = engine.catalogue().is_archived(id.schedule);
                 let right = archived
                     || visible.as_ref().is_some_and(|visible| visible.reservation == payment.reservation);
-                self.check("V1 payment-unseen", right, || format!("payment {id} was answered, and nobody sees it"));
+                self.check("V1 payment-unseen", right, || {
+                    format!("payment {id} was answered, and nobody sees it")
+                });
             }
             Answered::Moved(moved) => {
                 let Call::Charge { user, currency, amount } = &call else { return };
                 let found = engine.balance(user);
                 let right = found.is_some_and(|(_, of, _)| of == *currency);
-                let text = format!("{} {amount:?} were charged, and the account is {found:?}", currency.as_str());
+                let text =
+                    format!("{} {amount:?} were charged, and the account is {found:?}", currency.as_str());
                 self.check("M1 charge-unseen", right && moved.amount == *amount, || text);
                 if amount.minor() > 0 {
                     self.currencies.entry(user.clone()).or_default().insert(*currency);
                 }
             }
             Answered::Place(place) => {
-                let (Call::Join { schedule, user } | Call::Leave { schedule, user, .. }) = &call else { return };
+                let (Call::Join { schedule, user } | Call::Leave { schedule, user, .. }) = &call else {
+                    return;
+                };
                 let is_join = matches!(call, Call::Join { .. });
                 let Some(entry) = engine.schedule(schedule) else { return };
                 let room = entry.room().read();
                 let has = room.standing(user) == Some(place.ticket);
-                let text = format!("{user}'s place {:?} in {schedule} was answered ({place:?})", place.ticket);
+                let text =
+                    format!("{user}'s place {:?} in {schedule} was answered ({place:?})", place.ticket);
                 if is_join && !reply.replayed {
                     drop(room);
                     self.check("V1 place-unseen", has, || format!("{text}, and nobody sees it"));
@@ -281,14 +289,17 @@ impl Book {
                     self.users.insert(id.clone());
                 }
                 let seen = engine.user(id).is_some();
-                self.check("V1 user-unseen", seen, || format!("user {id} was answered, and nobody knows them"));
+                self.check("V1 user-unseen", seen, || {
+                    format!("user {id} was answered, and nobody knows them")
+                });
             }
             Answered::Done => self.see_done(engine, &call, reply.replayed),
         }
     }
 
     fn see_reservation(&mut self, engine: &Engine, call: &Call, answer: &Reservation, replayed: bool) {
-        let (Call::Hold { schedule, .. } | Call::Exchange { schedule, .. } | Call::Release { schedule, .. }) = call
+        let (Call::Hold { schedule, .. } | Call::Exchange { schedule, .. } | Call::Release { schedule, .. }) =
+            call
         else {
             return;
         };
@@ -296,7 +307,9 @@ impl Book {
         let visible = entry.read().reservation_numbered(answer.number).cloned();
         let Some(visible) = visible else {
             let ended = answer.ended_at.is_some() || replayed;
-            return self.check("V1 reservation-unseen", ended, || format!("{answer:?} was answered, and nobody sees it"));
+            return self.check("V1 reservation-unseen", ended, || {
+                format!("{answer:?} was answered, and nobody sees it")
+            });
         };
         let same = (visible.nonce, &visible.user) == (answer.nonce, &answer.user);
         let ended = !visible.status.is_live();
@@ -373,14 +386,13 @@ impl Book {
             let text = format!("a key was answered with {first:?}, and now with \"{error}\"");
             self.broken("I1 key-refused", text);
         }
-        if let (Call::Charge { user, currency, .. }, EngineError::AccountRefused(refusal)) = (&asked.call, error) {
+        if let (Call::Charge { user, currency, .. }, EngineError::AccountRefused(refusal)) =
+            (&asked.call, error)
+        {
             let others = self.currencies.get(user).is_some_and(|of| of.iter().any(|of| of != currency));
             let other_currency = *refusal == accounts::Refusal::OtherCurrency;
             self.check("M1 other-currency", others || !other_currency, || {
-                format!(
-                    "{user} was refused {}, and never had money in another currency",
-                    currency.as_str()
-                )
+                format!("{user} was refused {}, and never had money in another currency", currency.as_str())
             });
         }
         if let (Call::Hold { schedule, .. }, EngineError::Refused(Refusal::SeatsUnavailable { seats })) =

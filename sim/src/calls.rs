@@ -196,12 +196,7 @@ impl Call {
 }
 
 /// Makes a call. `nonce` is the random part of what it would make.
-pub(crate) async fn make(
-    engine: &Engine,
-    call: &Call,
-    key: Option<KeyUse>,
-    nonce: u64,
-) -> Result<Reply, No> {
+pub(crate) async fn make(engine: &Engine, call: &Call, key: Option<KeyUse>, nonce: u64) -> Result<Reply, No> {
     // A key is looked for where the effect is; who asks is only noted.
     let user = |key| Cause { by: By::User, key };
     let admin = || Cause { by: By::Admin(UserId::parse("admin").expect("an id")), key };

@@ -5,12 +5,12 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use onsale::domain::accounts::Transaction;
 use onsale::domain::ids::{PaymentNumber, UserId};
 use onsale::domain::payments::{Method, Payment, State};
 use onsale::domain::schedule::{Reservation, ReservationStatus, Schedule, SeatStatus};
 use onsale::domain::venue::Seat;
 use onsale::domain::waiting_room::{PlaceStatus, Ticket, WaitingRoom};
-use onsale::domain::accounts::Transaction;
 use onsale::engine::{Engine, EngineError, ScheduleEntry};
 
 use crate::book::{Book, SeenPayment, SeenPlace, SeenReservation, SeenSchedule};
@@ -54,7 +54,12 @@ fn see_schedule(engine: &Engine, entry: &ScheduleEntry, seen: &mut SeenSchedule,
     {
         let schedule = entry.read();
         book.check("R1 version-back", schedule.version() >= seen.version, || {
-            format!("schedule {} was at version {}, and is at {}", entry.id(), seen.version, schedule.version())
+            format!(
+                "schedule {} was at version {}, and is at {}",
+                entry.id(),
+                seen.version,
+                schedule.version()
+            )
         });
         seen.version = schedule.version();
         check_seats(&schedule, book);
@@ -63,7 +68,11 @@ fn see_schedule(engine: &Engine, entry: &ScheduleEntry, seen: &mut SeenSchedule,
         if let Some(wanted) = wanted {
             let right = **schedule.plan() == wanted;
             book.check("I1 other-plan", right, || {
-                format!("a plan of {} was acknowledged, and another one stands: casting {:?}", entry.id(), schedule.plan().casting)
+                format!(
+                    "a plan of {} was acknowledged, and another one stands: casting {:?}",
+                    entry.id(),
+                    schedule.plan().casting
+                )
             });
         }
     }
@@ -79,11 +88,16 @@ fn check_seats(schedule: &Schedule, book: &mut Book) {
         let status = match reservation.status {
             ReservationStatus::Held | ReservationStatus::Paying => SeatStatus::Held,
             ReservationStatus::Confirmed => SeatStatus::Reserved,
-            ReservationStatus::Cancelled | ReservationStatus::Released | ReservationStatus::Expired => continue,
+            ReservationStatus::Cancelled | ReservationStatus::Released | ReservationStatus::Expired => {
+                continue;
+            }
         };
         for seat in &*reservation.seats {
             if let Some((other, _)) = owners.insert(seat.0, (reservation, status)) {
-                book.broken("S1 seat-twice", format!("seat {} belongs to {other:?} and {reservation:?}", seat.0));
+                book.broken(
+                    "S1 seat-twice",
+                    format!("seat {} belongs to {other:?} and {reservation:?}", seat.0),
+                );
             }
         }
     }
@@ -94,12 +108,19 @@ fn check_seats(schedule: &Schedule, book: &mut Book) {
             Some((_, expected)) => status == expected,
             None => matches!(status, SeatStatus::Available | SeatStatus::Blocked),
         };
-        book.check("S2 seat-status", right, || format!("seat {index} of {} is {}", schedule.id(), status.as_str()));
+        book.check("S2 seat-status", right, || {
+            format!("seat {index} of {} is {}", schedule.id(), status.as_str())
+        });
     }
     for status in SeatStatus::ALL {
         let counted = counts.get(status.as_str()).copied().unwrap_or_default();
         book.check("S2 seat-counts", schedule.counts().of(status) == counted, || {
-            format!("{} counts {:?}, and has {counted} that are {}", schedule.id(), schedule.counts(), status.as_str())
+            format!(
+                "{} counts {:?}, and has {counted} that are {}",
+                schedule.id(),
+                schedule.counts(),
+                status.as_str()
+            )
         });
     }
 }
@@ -113,7 +134,10 @@ fn see_reservations(schedule: &Schedule, seen: &mut SeenSchedule, book: &mut Boo
             Some(before) => {
                 check_change(&before.kept, now, book);
                 if before.gone {
-                    book.broken("S3 reservation-back", format!("reservation {} was forgotten, and is back", now.number.0));
+                    book.broken(
+                        "S3 reservation-back",
+                        format!("reservation {} was forgotten, and is back", now.number.0),
+                    );
                 }
                 before.kept = now.clone();
             }
@@ -155,19 +179,27 @@ fn check_change(before: &Reservation, now: &Reservation, book: &mut Book) {
     };
     book.check("S3 reservation-back", right, || format!("{before:?} has become {now:?}"));
     if before.seats != now.seats {
-        let exchanged = book.ever_asked(|call| matches!(call, Call::Exchange { seats, .. } if *seats == now.seats));
-        book.check("S5 seats-unasked", exchanged, || format!("{before:?} has become {now:?}, and nobody asked for these seats"));
+        let exchanged =
+            book.ever_asked(|call| matches!(call, Call::Exchange { seats, .. } if *seats == now.seats));
+        book.check("S5 seats-unasked", exchanged, || {
+            format!("{before:?} has become {now:?}, and nobody asked for these seats")
+        });
     }
     if now.status == Expired && before.status != Expired {
         let ended = now.ended_at.map_or(0, |at| at.as_millis());
-        book.check("S4 expired-early", ended >= now.expires_at.as_millis(), || format!("{now:?} ended before its deadline"));
+        book.check("S4 expired-early", ended >= now.expires_at.as_millis(), || {
+            format!("{now:?} ended before its deadline")
+        });
     }
 }
 
 /// A payment moves a deadline only while it is under way.
 fn check_deadline(now: &Reservation, book: &mut Book) {
     if now.status == ReservationStatus::Held && is_moved(now) {
-        book.broken("S4 deadline-moved", format!("no payment is under way, and the deadline was moved: {now:?}"));
+        book.broken(
+            "S4 deadline-moved",
+            format!("no payment is under way, and the deadline was moved: {now:?}"),
+        );
     }
 }
 
@@ -194,7 +226,12 @@ fn rank(state: State) -> u8 {
 }
 
 fn may_become(before: State, now: State) -> bool {
-    let taken = |state| matches!(state, State::Captured | State::Confirmed | State::Completed | State::Refunding | State::Refunded);
+    let taken = |state| {
+        matches!(
+            state,
+            State::Captured | State::Confirmed | State::Completed | State::Refunding | State::Refunded
+        )
+    };
     match before {
         State::Failed | State::Refunded => now == before,
         State::Declined => matches!(now, State::Declined | State::Failed),
@@ -230,9 +267,12 @@ fn see_payments(engine: &Engine, entry: &ScheduleEntry, seen: &mut SeenSchedule,
                 before.kept = found;
             }
             (Some(before), None) => {
-                let nothing = !matches!(before.kept.state, State::Completed | State::Refunding | State::Refunded);
+                let nothing =
+                    !matches!(before.kept.state, State::Completed | State::Refunding | State::Refunded);
                 let old = before.kept.updated_at.as_millis() + PAYMENT_RETENTION <= now;
-                book.check("S3 payment-gone", before.gone || nothing && old, || format!("{:?} is gone", before.kept));
+                book.check("S3 payment-gone", before.gone || nothing && old, || {
+                    format!("{:?} is gone", before.kept)
+                });
                 before.gone = true;
             }
         }
@@ -243,9 +283,8 @@ fn see_payments(engine: &Engine, entry: &ScheduleEntry, seen: &mut SeenSchedule,
 fn check_confirmed(engine: &Engine, entry: &ScheduleEntry, book: &mut Book) {
     let seen: Vec<Payment> = (1..=1_000)
         .map_while(|number| {
-            let any = (number..number + 9).any(|number| {
-                engine.payment_numbered(entry.number(), PaymentNumber(number)).is_some()
-            });
+            let any = (number..number + 9)
+                .any(|number| engine.payment_numbered(entry.number(), PaymentNumber(number)).is_some());
             any.then(|| engine.payment_numbered(entry.number(), PaymentNumber(number)))
         })
         .flatten()
@@ -264,7 +303,9 @@ fn check_confirmed(engine: &Engine, entry: &ScheduleEntry, book: &mut Book) {
                 let right = standing.iter().filter(its).count() == 1
                     && standing.iter().filter(its).all(|payment| payment.amount.minor() == amount)
                     && standing.iter().filter(|payment| payment.state != State::Captured).count() <= 1;
-                book.check("M2 confirmed-unpaid", right, || format!("{reservation:?} is confirmed, and its payments are {standing:?}"));
+                book.check("M2 confirmed-unpaid", right, || {
+                    format!("{reservation:?} is confirmed, and its payments are {standing:?}")
+                });
             }
             ReservationStatus::Held => {
                 let taken = standing.iter().any(|payment| payment.state != State::Captured);
@@ -276,7 +317,10 @@ fn check_confirmed(engine: &Engine, entry: &ScheduleEntry, book: &mut Book) {
                     Some(payment.id) == reservation.payment && payment.method == Method::Balance
                 });
                 if by_balance && is_moved(reservation) {
-                    book.broken("S4 balance-moved", format!("a payment from a balance moved the deadline of {reservation:?}"));
+                    book.broken(
+                        "S4 balance-moved",
+                        format!("a payment from a balance moved the deadline of {reservation:?}"),
+                    );
                 }
             }
             ReservationStatus::Cancelled | ReservationStatus::Released | ReservationStatus::Expired => {}
@@ -292,10 +336,14 @@ fn price(schedule: &Schedule, seat: Seat) -> u64 {
 fn see_room(entry: &ScheduleEntry, seen: &mut SeenSchedule, book: &mut Book, now: u64) {
     let room = entry.room().read();
     let id = entry.id();
-    if let (Some(wanted), Some(settings)) = (book.wanted.get(id).and_then(|wanted| wanted.tuned), room.settings()) {
+    if let (Some(wanted), Some(settings)) =
+        (book.wanted.get(id).and_then(|wanted| wanted.tuned), room.settings())
+    {
         let stands = (settings.policy.active_max, settings.policy.admit_per_minute);
         book.check("I1 tuning-undone", stands == wanted, || {
-            format!("the room of {id} was tuned to {wanted:?}, nobody changed that, and it runs by {stands:?}")
+            format!(
+                "the room of {id} was tuned to {wanted:?}, nobody changed that, and it runs by {stands:?}"
+            )
         });
     }
     let active_before = seen.places.values().filter(|place| place.active).count();
@@ -348,21 +396,28 @@ fn check_places(
                 });
                 // An active place that was extended by an outage, or claimed, is seen so before it ends.
                 let right = ended || before.ends_at <= now || asked;
-                book.check("S3 place-gone", right, || format!("place {number} in {id} is gone at {now}: {before:?}"));
+                book.check("S3 place-gone", right, || {
+                    format!("place {number} in {id} is gone at {now}: {before:?}")
+                });
             }
             Some(place) => {
                 let same = place.user == before.user && (!before.active || place.active);
-                book.check("S3 place-back", same, || format!("place {number} in {id} was {before:?}, and is {place:?}"));
+                book.check("S3 place-back", same, || {
+                    format!("place {number} in {id} was {before:?}, and is {place:?}")
+                });
                 if let (Some(was), Some(is)) = (before.position, place.position) {
-                    book.check("Q1 position-grew", is <= was, || format!("position of place {number} in {id} grew from {was} to {is}"));
+                    book.check("Q1 position-grew", is <= was, || {
+                        format!("position of place {number} in {id} grew from {was} to {is}")
+                    });
                 }
             }
         }
     }
     // Whoever was let in was before everyone who was in line then and still is.
-    let entered = seen.places.iter().filter(|(number, before)| {
-        !before.active && places.get(number).is_some_and(|place| place.active)
-    });
+    let entered = seen
+        .places
+        .iter()
+        .filter(|(number, before)| !before.active && places.get(number).is_some_and(|place| place.active));
     for (number, entered) in entered {
         let Some(position) = entered.position else { continue };
         for (other, waits) in places.iter().filter(|(_, place)| !place.active) {
@@ -401,7 +456,9 @@ fn see_account((name, movements, has): Account, book: &mut Book) {
     let user = UserId::parse(name).expect("an id");
     let movements = match movements {
         Ok(movements) => movements,
-        Err(error) => return book.broken("B1 movements-unread", format!("{name}'s movements can't be read: {error}")),
+        Err(error) => {
+            return book.broken("B1 movements-unread", format!("{name}'s movements can't be read: {error}"));
+        }
     };
     let mut balance: u64 = 0;
     let mut charges = Vec::new();
@@ -422,7 +479,9 @@ fn see_account((name, movements, has): Account, book: &mut Book) {
             charges.push((moved.id.nonce, moved.at.as_millis()));
         }
     }
-    book.check("M1 balance-other", has == balance, || format!("{name} has {has}, and the movements come to {balance}"));
+    book.check("M1 balance-other", has == balance, || {
+        format!("{name} has {has}, and the movements come to {balance}")
+    });
     let before = book.movements.insert(user, movements.len()).unwrap_or_default();
     book.check("S3 movements-gone", before <= movements.len(), || {
         format!("{name} had {before} movements, and has {}", movements.len())
@@ -432,7 +491,9 @@ fn see_account((name, movements, has): Account, book: &mut Book) {
 
 fn see_users(engine: &Engine, book: &mut Book) {
     for id in book.users.clone() {
-        book.check("S3 user-gone", engine.user(&id).is_some(), || format!("user {id} signed up, and is unknown"));
+        book.check("S3 user-gone", engine.user(&id).is_some(), || {
+            format!("user {id} signed up, and is unknown")
+        });
     }
     for (user, barred) in book.barred.clone() {
         if let Some(barred) = barred {
@@ -461,7 +522,8 @@ fn check_keys(book: &mut Book) {
 fn check_one_effect(book: &mut Book, route: &'static str, user: &str, effects: &[(u64, u64)]) {
     let mut twice = None;
     for op in &book.ops {
-        let fits = op.call.route() == route && (user.is_empty() || op.call.user().is_some_and(|of| **of == *user));
+        let fits =
+            op.call.route() == route && (user.is_empty() || op.call.user().is_some_and(|of| **of == *user));
         let Some((_, first)) = op.nonces.first().filter(|_| fits && op.key.is_some()) else { continue };
         // A message can wait for as long as the process isn't scheduled: what counts is when it was done.
         let within = effects.iter().filter(|(_, at)| at < &(first + KEY_LIFE));

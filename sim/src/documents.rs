@@ -48,7 +48,11 @@ pub(crate) fn venue(setup: &Setup) -> Venue {
         address: String::new(),
         kind: "hall".into(),
         time_zone: "Asia/Seoul".into(),
-        sections: vec![Section { id: "A".into(), floor: "1".into(), rows: (1..=setup.rows).map(row).collect() }],
+        sections: vec![Section {
+            id: "A".into(),
+            floor: "1".into(),
+            rows: (1..=setup.rows).map(row).collect(),
+        }],
     }
 }
 

@@ -272,15 +272,7 @@ fn tuned_room(dice: &mut Dice, setup: &Setup) -> Vec<Step> {
     let per_minute = dice.percent(30).then_some(6);
     let mut steps = vec![
         surely(Ask::Put { schedule, change: DocChange::Room { active, shuffle: false, opens: None } }),
-        ask(
-            dice,
-            Ask::Tune {
-                schedule,
-                active: active + 1,
-                per_minute,
-                paused: false,
-            },
-        ),
+        ask(dice, Ask::Tune { schedule, active: active + 1, per_minute, paused: false }),
     ];
     let user = user(dice, setup);
     steps.push(ask(dice, Ask::Join { user, schedule }));
@@ -374,7 +366,8 @@ fn long_outage(dice: &mut Dice, setup: &Setup) -> Vec<Step> {
 fn wrong_clock(dice: &mut Dice, setup: &Setup) -> Vec<Step> {
     let (user, schedule) = (user(dice, setup), schedule(dice));
     let wish = hold(dice, user, schedule);
-    let ahead = if dice.percent(30) { YEAR } else { i64::try_from(dice.between(HOUR, 3 * DAY)).expect("small") };
+    let ahead =
+        if dice.percent(30) { YEAR } else { i64::try_from(dice.between(HOUR, 3 * DAY)).expect("small") };
     let down = dice.between(1, MINUTE);
     let wrong = Restart { unsynced: 0, down, skew: ahead, dies_at: None, trouble: None };
     let right = Restart { skew: 0, down: dice.between(1, 2_000), ..wrong };
@@ -438,11 +431,7 @@ fn key_after_a_day(dice: &mut Dice, setup: &Setup) -> Vec<Step> {
     let wish = hold(dice, user, schedule);
     steps.push(surely(wish));
     let card = dice.percent(50);
-    steps.push(Step::Ask {
-        ask: Ask::Pay { user, pick: 0, card },
-        key: KeyUse::Again(0),
-        fate: Fate::Waits,
-    });
+    steps.push(Step::Ask { ask: Ask::Pay { user, pick: 0, card }, key: KeyUse::Again(0), fate: Fate::Waits });
     // The newest is ready, too, where it is for a card.
     steps.push(ask(dice, Ask::Confirm { user, pick: usize::from(card), made_up: false }));
     steps.push(Step::Pass(dice.between(1, 2_000)));

@@ -62,32 +62,100 @@ pub(crate) enum DocChange {
 /// What a client or an administrator asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ask {
-    Hold { user: usize, schedule: usize, seats: u64, first: usize, best: bool },
-    Exchange { user: usize, pick: usize, first: usize, seats: u64 },
+    Hold {
+        user: usize,
+        schedule: usize,
+        seats: u64,
+        first: usize,
+        best: bool,
+    },
+    Exchange {
+        user: usize,
+        pick: usize,
+        first: usize,
+        seats: u64,
+    },
     /// Of a hold or of what was paid, as `paid` says.
-    Release { user: usize, pick: usize, paid: bool, admin: bool },
-    Pay { user: usize, pick: usize, card: bool },
+    Release {
+        user: usize,
+        pick: usize,
+        paid: bool,
+        admin: bool,
+    },
+    Pay {
+        user: usize,
+        pick: usize,
+        card: bool,
+    },
     /// Goes through the checkout of a payment that is ready; the newest, or a picked one.
-    Confirm { user: usize, pick: usize, made_up: bool },
-    Charge { user: usize, thousands: u64, dollars: bool },
-    Join { user: usize, schedule: usize },
-    Leave { user: usize, schedule: usize },
-    ShowLife { user: usize, schedule: usize },
-    Tune { schedule: usize, active: u32, per_minute: Option<u32>, paused: bool },
-    Put { schedule: usize, change: DocChange },
-    Import { change: DocChange },
-    Open { schedule: usize },
-    Close { schedule: usize },
-    Cancel { schedule: usize },
-    Remove { schedule: usize },
-    Block { schedule: usize, first: usize, free: bool },
-    SignUp { number: u64 },
-    Suspend { user: usize, back: bool },
+    Confirm {
+        user: usize,
+        pick: usize,
+        made_up: bool,
+    },
+    Charge {
+        user: usize,
+        thousands: u64,
+        dollars: bool,
+    },
+    Join {
+        user: usize,
+        schedule: usize,
+    },
+    Leave {
+        user: usize,
+        schedule: usize,
+    },
+    ShowLife {
+        user: usize,
+        schedule: usize,
+    },
+    Tune {
+        schedule: usize,
+        active: u32,
+        per_minute: Option<u32>,
+        paused: bool,
+    },
+    Put {
+        schedule: usize,
+        change: DocChange,
+    },
+    Import {
+        change: DocChange,
+    },
+    Open {
+        schedule: usize,
+    },
+    Close {
+        schedule: usize,
+    },
+    Cancel {
+        schedule: usize,
+    },
+    Remove {
+        schedule: usize,
+    },
+    Block {
+        schedule: usize,
+        first: usize,
+        free: bool,
+    },
+    SignUp {
+        number: u64,
+    },
+    Suspend {
+        user: usize,
+        back: bool,
+    },
     Snapshot,
     Archive,
-    Hint { pick: usize },
+    Hint {
+        pick: usize,
+    },
     /// The same request as an earlier one with a key, again: the newest, or a picked one.
-    Repeat { pick: usize },
+    Repeat {
+        pick: usize,
+    },
 }
 
 /// What goes wrong with a start, or around it.
@@ -107,7 +175,11 @@ pub(crate) struct Restart {
 /// One step of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Step {
-    Ask { ask: Ask, key: KeyUse, fate: Fate },
+    Ask {
+        ask: Ask,
+        key: KeyUse,
+        fate: Fate,
+    },
     /// Time passes, and everything runs.
     Pass(u64),
     /// The process isn't scheduled for so long.
@@ -115,9 +187,16 @@ pub(crate) enum Step {
     /// The process dies now.
     Crash(Restart),
     /// It will die at an operation of the disk to come.
-    CrashAt { points: u64, how: Death, then: Restart },
+    CrashAt {
+        points: u64,
+        how: Death,
+        then: Restart,
+    },
     /// The same, at an operation on another file (a snapshot, the archive).
-    CrashAtFile { points: u64, then: Restart },
+    CrashAtFile {
+        points: u64,
+        then: Restart,
+    },
     /// It is stopped, and started again.
     Stop(Restart),
     Disk(Trouble),

@@ -77,9 +77,8 @@ fn call(world: &World, living: &Living, ask: Ask) -> Option<Call> {
             Call::Hold { user: user(who), schedule: id, wish }
         }
         Ask::Exchange { user: who, pick, first, seats } => {
-            let (schedule, reservation) = reservation_of(living, &book, who, pick, |status| {
-                status == ReservationStatus::Held
-            })?;
+            let (schedule, reservation) =
+                reservation_of(living, &book, who, pick, |status| status == ReservationStatus::Held)?;
             Call::Exchange { user: user(who), schedule, reservation, seats: some_seats(world, first, seats) }
         }
         Ask::Release { user: who, pick, paid, admin } => {
@@ -98,7 +97,8 @@ fn call(world: &World, living: &Living, ask: Ask) -> Option<Call> {
             let any = payments_of(&book, who, |_| true);
             let among = if ready.is_empty() { any } else { ready };
             let payment = among.get(pick % among.len().max(1))?.clone();
-            let text = if made_up { format!("made-up-{}", payment.id) } else { format!("agreed-{}", payment.id) };
+            let text =
+                if made_up { format!("made-up-{}", payment.id) } else { format!("agreed-{}", payment.id) };
             if !made_up {
                 let order = OrderId::parse(&payment.id.to_string()).expect("a payment's id is an order's");
                 world.desk.agree(&order, payment.amount, &text);
@@ -138,16 +138,19 @@ fn call(world: &World, living: &Living, ask: Ask) -> Option<Call> {
             Call::Put { schedule, concert, plan }
         }
         Ask::Import { change } => {
-            let schedules = (0..SCHEDULES.len()).map(|index| document(world, living, index, change)).collect();
+            let schedules =
+                (0..SCHEDULES.len()).map(|index| document(world, living, index, change)).collect();
             Call::Import { schedules }
         }
         Ask::Open { schedule } => Call::Open { schedule: documents::schedule_id(schedule) },
         Ask::Close { schedule } => Call::Close { schedule: documents::schedule_id(schedule) },
         Ask::Cancel { schedule } => Call::Cancel { schedule: documents::schedule_id(schedule) },
         Ask::Remove { schedule } => Call::Remove { schedule: documents::schedule_id(schedule) },
-        Ask::Block { schedule, first, free } => {
-            Call::Block { schedule: documents::schedule_id(schedule), seats: some_seats(world, first, 1), free }
-        }
+        Ask::Block { schedule, first, free } => Call::Block {
+            schedule: documents::schedule_id(schedule),
+            seats: some_seats(world, first, 1),
+            free,
+        },
         Ask::SignUp { number } => Call::SignUp { profile: Box::new(profile(number)) },
         Ask::Suspend { user: who, back } => {
             let status = if back { UserStatus::Active } else { UserStatus::Suspended };
@@ -198,11 +201,7 @@ fn reservation_of(
     Some((schedule, ReservationRef { number: id.number, nonce: id.nonce }))
 }
 
-fn payments_of(
-    book: &Book,
-    who: usize,
-    fits: impl Fn(State) -> bool,
-) -> Vec<Payment> {
+fn payments_of(book: &Book, who: usize, fits: impl Fn(State) -> bool) -> Vec<Payment> {
     let user = user(who);
     let all = book.schedules.values().flat_map(|seen| seen.payments.values());
     let mut found: Vec<_> = all
@@ -241,7 +240,9 @@ fn show_pass(living: &Living, book: &mut Book, user: &UserId, schedule: &Schedul
     });
     for other in USERS.iter().filter(|other| **other != &**user) {
         let read = living.engine.read_pass(&entry, other, &text);
-        book.check("Q2 pass-shared", read.is_none(), || format!("{user}'s pass for {schedule} works for {other}"));
+        book.check("Q2 pass-shared", read.is_none(), || {
+            format!("{user}'s pass for {schedule} works for {other}")
+        });
     }
     for other in living.engine.schedules().iter().filter(|other| other.number() != entry.number()) {
         let read = living.engine.read_pass(other, user, &text);
@@ -255,6 +256,7 @@ fn profile(number: u64) -> Profile {
     Profile {
         email: Email::parse(&format!("fan{number}@example.org")).expect("an address"),
         name: UserName::parse("Fan").expect("a name"),
-        password: PasswordHash::parse("$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHQ$aGFzaGhhc2g").expect("a hash"),
+        password: PasswordHash::parse("$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHQ$aGFzaGhhc2g")
+            .expect("a hash"),
     }
 }

@@ -39,7 +39,8 @@ pub(crate) fn check(world: &World, living: &Living) {
                 });
                 let reservation = schedule.reservation(payment.reservation);
                 let stands = reservation.is_some_and(|reservation| {
-                    reservation.status == ReservationStatus::Confirmed && reservation.payment == Some(payment.id)
+                    reservation.status == ReservationStatus::Confirmed
+                        && reservation.payment == Some(payment.id)
                 });
                 if payment.state == State::Completed {
                     book.check("M3 refund-stuck", stands, || {
@@ -53,14 +54,18 @@ pub(crate) fn check(world: &World, living: &Living) {
                 let found = finds.iter().any(|found| found.number() == entry.number());
                 book.check("R1 user-index", found, || format!("its user doesn't find {reservation:?}"));
                 let over = reservation.status.has_deadline() && reservation.expires_at <= now;
-                book.check("S4 hold-stuck", !over, || format!("{reservation:?} is over at {now}, and nobody has noticed"));
+                book.check("S4 hold-stuck", !over, || {
+                    format!("{reservation:?} is over at {now}, and nobody has noticed")
+                });
             }
             let room = entry.room().read();
             let overview = room.overview();
             let stuck = room.is_moving(now)
                 && overview.active < overview.active_max
                 && overview.admit_per_minute.is_none();
-            book.check("E1 room-stuck", !stuck, || format!("there is room at the seats of {}, and people wait: {overview:?}", entry.id()));
+            book.check("E1 room-stuck", !stuck, || {
+                format!("there is room at the seats of {}, and people wait: {overview:?}", entry.id())
+            });
         }
     }
     check_ledger(world, &payments);
@@ -91,7 +96,9 @@ fn check_ledger(world: &World, payments: &[Payment]) {
             format!("the gateway took {captured} for {order} and gave {cancelled} back, and {stands} stands for it")
         });
     }
-    book.check("M2 ledger-unknown", standing.is_empty(), || format!("payments that the gateway knows nothing of: {standing:?}"));
+    book.check("M2 ledger-unknown", standing.is_empty(), || {
+        format!("payments that the gateway knows nothing of: {standing:?}")
+    });
 }
 
 fn is_archived(world: &World, number: u32) -> bool {

@@ -27,11 +27,17 @@ pub(crate) struct Shadow {
     pub(crate) trace: Trace,
     /// Records of the whole run, for comparisons with what snapshots come to: each with its position.
     records: Vec<(Position, Vec<u8>)>,
+    /// Whether snapshots let records go before they were read here: two of them while the process wasn't scheduled for a day. What comes
+    /// after them can't be compared any more.
+    lost: bool,
 }
 
 impl Shadow {
     /// Takes in what has become durable since.
     pub(crate) fn follow(&mut self, engine: &Engine, book: &mut Book) {
+        if self.lost {
+            return;
+        }
         let durable = engine.journal().durable();
         if durable < self.at {
             let text = format!("records up to {} were durable, and the journal ends at {durable}", self.at);
@@ -43,6 +49,10 @@ impl Shadow {
             new.push((position, bytes.to_vec()));
             Ok::<(), ReadError>(())
         });
+        if let Err(ReadError::Gone { .. }) = read {
+            self.lost = true;
+            return;
+        }
         if let Err(error) = read {
             return book.broken("R1 journal-unread", format!("the journal can't be read: {error}"));
         }
@@ -59,14 +69,21 @@ impl Shadow {
 
     /// Compares what is published with the replay.
     pub(crate) fn compare(&self, engine: &Engine, book: &mut Book) {
+        if self.lost {
+            return;
+        }
         let world = &self.world;
         let catalogue = *engine.catalogue() == world.catalogue;
-        book.check("R1 catalogue-differs", catalogue, || "the catalogue isn't what the replay comes to".to_owned());
+        book.check("R1 catalogue-differs", catalogue, || {
+            "the catalogue isn't what the replay comes to".to_owned()
+        });
         let live = engine.schedules();
         let numbers: Vec<ScheduleNumber> = live.iter().map(|entry| entry.number()).collect();
         let mut replayed: Vec<ScheduleNumber> = world.schedules.keys().copied().collect();
         replayed.sort_unstable();
-        book.check("R1 schedules-differ", numbers == replayed, || format!("schedules {numbers:?} live, and the replay has {replayed:?}"));
+        book.check("R1 schedules-differ", numbers == replayed, || {
+            format!("schedules {numbers:?} live, and the replay has {replayed:?}")
+        });
         for entry in live {
             let Some(schedule) = world.schedules.get(&entry.number()) else { continue };
             let (published, replayed) = (Image::of(&entry.read()), Image::of(schedule));
@@ -85,29 +102,44 @@ impl Shadow {
                 let published = engine.payment_numbered(entry.number(), PaymentNumber(number));
                 let replayed = payments.numbered(PaymentNumber(number)).cloned();
                 book.check("R1 payment-differs", published == replayed, || {
-                    format!("payment {number} of {} is {published:?}, and the replay has {replayed:?}", entry.id())
+                    format!(
+                        "payment {number} of {} is {published:?}, and the replay has {replayed:?}",
+                        entry.id()
+                    )
                 });
             }
         }
         for (user, account) in world.accounts.values().flat_map(onsale::domain::accounts::Accounts::iter) {
             let published = engine.balance(user).map(|(balance, currency, _)| (balance, currency));
             let replayed = Some((account.balance(), account.currency()));
-            book.check("R1 account-differs", published == replayed, || format!("{user} has {published:?}, by the replay {replayed:?}"));
+            book.check("R1 account-differs", published == replayed, || {
+                format!("{user} has {published:?}, by the replay {replayed:?}")
+            });
         }
         for user in world.users.iter() {
-            book.check("R1 user-differs", engine.user(&user.id).as_ref() == Some(user), || format!("user {} differs", user.id));
+            book.check("R1 user-differs", engine.user(&user.id).as_ref() == Some(user), || {
+                format!("user {} differs", user.id)
+            });
         }
     }
 
     /// Compares every snapshot, with the records behind it, with the replay.
     pub(crate) fn compare_snapshots(&self, dir: &Path, log_id: u128, book: &mut Book) {
+        if self.lost {
+            return;
+        }
         let listed = match snapshot::list(dir) {
             Ok(listed) => listed,
-            Err(error) => return book.broken("R1 snapshots-unread", format!("the snapshots can't be listed: {error}")),
+            Err(error) => {
+                return book.broken("R1 snapshots-unread", format!("the snapshots can't be listed: {error}"));
+            }
         };
         for (position, path) in listed {
             if position > self.at {
-                book.broken("R1 snapshot-ahead", format!("a snapshot stands for {position}, and {} is durable", self.at));
+                book.broken(
+                    "R1 snapshot-ahead",
+                    format!("a snapshot stands for {position}, and {} is durable", self.at),
+                );
             }
             match self.from_snapshot(&path, position, log_id) {
                 Ok(world) if world == self.world => {}
@@ -115,7 +147,9 @@ impl Shadow {
                     let what = self.difference(&world);
                     book.broken("R1 snapshot-differs", format!("the snapshot of {position} and the records behind it differ from the replay: {what}"));
                 }
-                Err(error) => book.broken("R1 snapshot-unread", format!("the snapshot of {position}: {error}")),
+                Err(error) => {
+                    book.broken("R1 snapshot-unread", format!("the snapshot of {position}: {error}"))
+                }
             }
         }
     }
@@ -158,7 +192,12 @@ impl Shadow {
                 let of = |payments: &onsale::domain::payments::Payments| {
                     payments.iter().map(|payment| (payment.id.number.0, payment.state)).collect::<Vec<_>>()
                 };
-                parts.push(format!("the payments of schedule {}: {:?} and {:?}", number.0, theirs.map(of), of(payments)));
+                parts.push(format!(
+                    "the payments of schedule {}: {:?} and {:?}",
+                    number.0,
+                    theirs.map(of),
+                    of(payments)
+                ));
             }
         }
         if mine.accounts != other.accounts {
@@ -172,6 +211,9 @@ impl Shadow {
 
     /// Checks every aggregate's own invariants, and the books, as `onsale verify` does.
     pub(crate) fn verify(&self, book: &mut Book) {
+        if self.lost {
+            return;
+        }
         match guarded(|| self.world.check()) {
             Ok(Ok(())) => {}
             Ok(Err(error)) => book.broken("R1 world-check", error.to_string()),

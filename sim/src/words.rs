@@ -114,13 +114,16 @@ pub(crate) fn call(op: usize, call: &Call, keyed: bool, again: bool, how: Fate) 
         ),
         Call::Charge { amount, currency, .. } => format!("charges {} {}", amount.minor(), currency.as_str()),
         Call::Join { schedule, .. } => format!("joins the room of {schedule}"),
-        Call::Leave { schedule, ticket, .. } => format!("leaves place {} in the room of {schedule}", ticket.0),
+        Call::Leave { schedule, ticket, .. } => {
+            format!("leaves place {} in the room of {schedule}", ticket.0)
+        }
         Call::Tune { schedule, tuning } => format!("tunes the room of {schedule}: {tuning:?}"),
         Call::Put { schedule, plan, .. } => {
             format!("puts {schedule}: casting {:?}, room {:?}", plan.casting, plan.policy.queue)
         }
         Call::Import { schedules } => {
-            let ids: Vec<_> = schedules.iter().map(|(id, _, plan)| format!("{id} {:?}", plan.casting)).collect();
+            let ids: Vec<_> =
+                schedules.iter().map(|(id, _, plan)| format!("{id} {:?}", plan.casting)).collect();
             format!("imports {}", ids.join(", "))
         }
         Call::Open { schedule } => format!("opens {schedule}"),

@@ -124,7 +124,8 @@ impl World {
         let mut restart = Restart { down: 0, ..PLAIN };
         loop {
             self.report.lives += 1;
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
+            let runtime =
+                tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
             let runtime = runtime.expect("a runtime without threads");
             let end = runtime.block_on(async {
                 let end = self.live(restart).await;
@@ -225,7 +226,9 @@ impl World {
         self.disk.mend();
         if opened.is_err() && self.disk.counts().failures() > failed {
             self.report.refused_starts += 1;
-            self.tell("  … and the start is refused: the disk fails; it is mended, and started again".to_owned());
+            self.tell(
+                "  … and the start is refused: the disk fails; it is mended, and started again".to_owned(),
+            );
             return End::Again(Restart { dies_at: None, trouble: None, ..restart });
         }
         let engine = match opened {
@@ -350,7 +353,8 @@ impl World {
             }
             Step::Stop(restart) => {
                 self.tell(format!("it is stopped; {}", words::restart(&restart)));
-                self.shadow.follow(&living.engine, &mut self.book.lock().unwrap_or_else(PoisonError::into_inner));
+                self.shadow
+                    .follow(&living.engine, &mut self.book.lock().unwrap_or_else(PoisonError::into_inner));
                 let closed = living.engine.clone().close();
                 let _ = tokio::time::timeout(Duration::from_mins(2), closed).await;
                 living.life.end();
@@ -435,7 +439,9 @@ impl World {
             let mut book = book.lock().unwrap_or_else(PoisonError::into_inner);
             if let (calls::Call::Snapshot, Some(Err(_))) = (&call, &answered) {
                 let left = checks::unfinished_snapshots(&dir);
-                book.check("B1 partial-left", left.is_empty(), || format!("a snapshot that didn't fit is left behind: {left:?}"));
+                book.check("B1 partial-left", left.is_empty(), || {
+                    format!("a snapshot that didn't fit is left behind: {left:?}")
+                });
             }
             let outcome = answered.map_or(Outcome::Unknown, Outcome::Answered);
             if fate == Fate::ReplyLost {

@@ -442,7 +442,7 @@ impl CatalogueActor {
         }
 
         // The key belongs to the last event: here to the announcement of what is done below, which keeps it when that is done.
-        let announced = self.announce(replanned, &mut events, cause.clone());
+        let announced = announce(replanned, &mut events, cause.clone());
         if events.is_empty() && announced.key.is_some() {
             events.push(CatalogueEvent::KeyKept);
         }
@@ -465,26 +465,6 @@ impl CatalogueActor {
             let settings = Settings::of(plan, self.shared.limits.keys_max);
             **entry.read().plan() != *plan || entry.room().read().configured() != settings.as_ref()
         })
-    }
-
-    /// Adds the announcements of new plans to what a change brings, and returns the cause of its events: without the key, where that is to
-    /// be kept once the plans are followed.
-    fn announce(
-        &self,
-        replanned: Vec<(ScheduleId, ConcertId, Arc<Plan>)>,
-        events: &mut Vec<CatalogueEvent>,
-        cause: Cause,
-    ) -> Cause {
-        if replanned.is_empty() {
-            return cause;
-        }
-        let last = replanned.len() - 1;
-        let begun = replanned.into_iter().enumerate().map(|(index, (id, _, plan))| {
-            let key = cause.key.filter(|_| index == last);
-            CatalogueEvent::ReplanBegun { id, plan, key }
-        });
-        events.extend(begun);
-        Cause { by: cause.by, key: None }
     }
 
     /// Gives every schedule the plan that it is to have, and says so. What is done already is done again and changes nothing; what can't
@@ -574,6 +554,25 @@ impl CatalogueActor {
         // A writer that is gone without an answer leaves the outcome unknown.
         Ok(receiver.await.map_err(|_| EngineError::OutcomeUnknown)??)
     }
+}
+
+/// Adds the announcements of new plans to what a change brings, and returns the cause of its events: without the key, where that is to
+/// be kept once the plans are followed.
+fn announce(
+    replanned: Vec<(ScheduleId, ConcertId, Arc<Plan>)>,
+    events: &mut Vec<CatalogueEvent>,
+    cause: Cause,
+) -> Cause {
+    if replanned.is_empty() {
+        return cause;
+    }
+    let last = replanned.len() - 1;
+    let begun = replanned.into_iter().enumerate().map(|(index, (id, _, plan))| {
+        let key = cause.key.filter(|_| index == last);
+        CatalogueEvent::ReplanBegun { id, plan, key }
+    });
+    events.extend(begun);
+    Cause { by: cause.by, key: None }
 }
 
 /// Shows what has just become durable. Runs on the journal's writer, in order.

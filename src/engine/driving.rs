@@ -120,11 +120,11 @@ enum NotYet {
 impl Shared {
     /// Has a payment driven, if it isn't. Never waits, so that the journal's writer can ask for it; needs a tokio runtime.
     pub(super) fn drive(self: &Arc<Self>, id: PaymentId, pace: Pace) {
-        let drives = &self.till.drives;
-        if drives.closing.is_cancelled() {
+        let Drives { driven: all, closing, .. } = &self.till.drives;
+        if closing.is_cancelled() {
             return;
         }
-        if let dashmap::Entry::Vacant(vacant) = drives.driven.entry(id) {
+        if let dashmap::Entry::Vacant(vacant) = all.entry(id) {
             let (tell, in_doubt) = watch::channel(false);
             let driven = Driven { in_doubt, hint: Arc::new(Notify::new()) };
             vacant.insert(driven.clone());

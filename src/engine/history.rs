@@ -193,6 +193,7 @@ impl Owners {
             | Event::ScheduleCancelled
             | Event::Deleted
             | Event::OutageBridged { .. }
+            | Event::OutageContinued { .. }
             | Event::KeyKept { .. } => false,
         }
     }

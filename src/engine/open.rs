@@ -152,13 +152,11 @@ pub(super) async fn open(config: EngineConfig) -> Result<Engine, EngineOpenError
 /// Returns the last instant at which the engine is known to have run.
 fn down_since(journal: &Recovering, world: &World) -> Timestamp {
     // What a start that died had begun to write says nothing of when the engine ran.
-    match journal.unbridged_since() {
-        Some(instant) => Timestamp::from_millis(instant),
-        None => {
-            let alive = journal.last_alive_instant().unwrap_or_default();
-            Timestamp::from_millis(alive).max(world.last_instant())
-        }
+    if let Some(instant) = journal.unbridged_since() {
+        return Timestamp::from_millis(instant);
     }
+    let alive = journal.last_alive_instant().unwrap_or_default();
+    Timestamp::from_millis(alive).max(world.last_instant())
 }
 
 async fn start(config: &EngineConfig, shared: Arc<Shared>) -> Engine {
@@ -269,8 +267,8 @@ impl Bridge<'_> {
             let down_since = self.down_since.max(schedule.last_instant());
             due(schedule, down_since, &prices, &mut entries);
             let ready = clock.now().max(down_since);
-            for command in [Command::BridgeOutage { down_since }, Command::SetLimits { limits: self.limits }]
-            {
+            let bridge = Command::BridgeOutage { began: self.down_since, down_since };
+            for command in [bridge, Command::SetLimits { limits: self.limits }] {
                 // What time has brought meanwhile (a sale that opens) isn't due before the bridge.
                 if let Some(event) = schedule.decide_at_start(&command) {
                     happen(schedule, &event, ready, &mut entries);

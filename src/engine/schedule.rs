@@ -274,7 +274,9 @@ impl ScheduleEntry {
             };
             for row in self.layout.rows() {
                 let section = &self.layout.sections()[usize::from(row.section)];
-                [&section.floor, &section.id, &row.id].into_iter().for_each(|name| text(name));
+                for name in [&section.floor, &section.id, &row.id] {
+                    text(name);
+                }
                 text(&self.layout.grades()[row.grade.index()]);
                 for seat in row.seats() {
                     text(self.layout.seat_id(seat));

@@ -208,9 +208,10 @@ pub fn encode_schedule(image: &Image) -> Vec<u8> {
     };
     let deadlines = image.other_deadlines.iter().map(|(number, at)| (*number, at.as_millis()));
     let deadlines: Vec<_> = deadlines.collect();
-    encode(&match deadlines.is_empty() {
-        true => SectionWire::Schedule(Box::new(wire)),
-        false => SectionWire::ScheduleWithDeadlines(Box::new(wire), deadlines),
+    encode(&if deadlines.is_empty() {
+        SectionWire::Schedule(Box::new(wire))
+    } else {
+        SectionWire::ScheduleWithDeadlines(Box::new(wire), deadlines)
     })
 }
 

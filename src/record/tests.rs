@@ -159,6 +159,7 @@ fn events() -> Vec<Event> {
         Event::ReservationConfirmed { number, payment },
         Event::ReservationCancelled { number },
         Event::OutageBridged { down_since: AT },
+        Event::OutageContinued { began: AT, down_since: AT },
         Event::KeyKept { number: None },
         Event::KeyKept { number: Some(ReservationNumber(7)) },
     ]
@@ -185,6 +186,7 @@ fn kind(event: &Event) -> usize {
         Event::ReservationCancelled { .. } => 16,
         Event::OutageBridged { .. } => 17,
         Event::KeyKept { .. } => 18,
+        Event::OutageContinued { .. } => 19,
     }
 }
 
@@ -372,7 +374,7 @@ fn by(version: u64) -> By {
 fn every_kind_of_fact_is_among_the_samples() {
     let mut kinds: Vec<usize> = events().iter().map(kind).collect();
     kinds.dedup();
-    assert_eq!(kinds, (0..=18).collect::<Vec<_>>());
+    assert_eq!(kinds, (0..=19).collect::<Vec<_>>());
     let mut kinds: Vec<usize> = catalogue_events().iter().map(catalogue_kind).collect();
     kinds.sort_unstable();
     kinds.dedup();

@@ -153,6 +153,11 @@ pub(super) enum ScheduleEventWire<'a> {
         number: u32,
         expires_at: u64,
     },
+    /// A start died that had bridged an outage.
+    OutageContinued {
+        began: u64,
+        down_since: u64,
+    },
 }
 
 #[derive(Serialize, Deserialize)]
@@ -414,6 +419,9 @@ impl<'a> ScheduleEventWire<'a> {
             }
             Event::ReservationCancelled { number } => Self::ReservationCancelled(number.0),
             Event::OutageBridged { down_since } => Self::OutageBridged { down_since: down_since.as_millis() },
+            Event::OutageContinued { began, down_since } => {
+                Self::OutageContinued { began: began.as_millis(), down_since: down_since.as_millis() }
+            }
             Event::KeyKept { number } => Self::KeyKept(number.map(|number| number.0)),
         }
     }
@@ -473,6 +481,10 @@ impl<'a> ScheduleEventWire<'a> {
             Self::OutageBridged { down_since } => {
                 Event::OutageBridged { down_since: Timestamp::from_millis(down_since) }
             }
+            Self::OutageContinued { began, down_since } => Event::OutageContinued {
+                began: Timestamp::from_millis(began),
+                down_since: Timestamp::from_millis(down_since),
+            },
             Self::KeyKept(number) => Event::KeyKept { number: number.map(ReservationNumber) },
         })
     }

@@ -112,7 +112,8 @@ impl Schedule {
                 self.end(*number, ReservationStatus::Cancelled, at);
                 return Some(*number);
             }
-            Event::OutageBridged { down_since } => self.move_deadlines(*down_since, at),
+            Event::OutageBridged { down_since } => self.move_deadlines(*down_since, *down_since, at),
+            Event::OutageContinued { began, down_since } => self.move_deadlines(*began, *down_since, at),
             Event::KeyKept { number } => return *number,
         }
         None
@@ -302,12 +303,14 @@ impl Schedule {
 
     /// Gives every hold that lived when the engine went down its time back: a deadline moves by the
     /// downtime, and at least to the grace after readiness where it would have come meanwhile.
-    fn move_deadlines(&mut self, down_since: Timestamp, ready: Timestamp) {
+    fn move_deadlines(&mut self, began: Timestamp, down_since: Timestamp, ready: Timestamp) {
         let downtime = ready.millis_since(down_since);
         let grace = ready.plus(self.plan.policy.recovery_grace);
+        // By how much a start that died has moved them: without that, they would have come by then.
+        let come_by = ready.plus_millis(down_since.millis_since(began));
         let moved_from = |deadline: Timestamp| {
             let moved = deadline.plus_millis(downtime);
-            if deadline <= ready { moved.max(grace) } else { moved }
+            if deadline <= come_by { moved.max(grace) } else { moved }
         };
 
         let lived = self.deadlines.split_off(&(down_since.plus_millis(1), 0));

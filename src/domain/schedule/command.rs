@@ -99,6 +99,8 @@ pub enum Command {
     /// Give every live hold the time back that the engine was down.
     BridgeOutage {
         /// The last instant at which the engine is known to have run.
+        began: Timestamp,
+        /// Up to when holds have their time back: the same, unless a start died that had given it to this schedule.
         down_since: Timestamp,
     },
     /// Remove the schedule.
@@ -307,6 +309,13 @@ pub enum Event {
     /// The engine had been down: every live hold got its time back.
     OutageBridged {
         /// The last instant at which the engine is known to have run.
+        down_since: Timestamp,
+    },
+    /// A start died that had bridged the outage, and the next one gave every live hold the time since.
+    OutageContinued {
+        /// The last instant at which the engine is known to have run.
+        began: Timestamp,
+        /// When it was bridged before.
         down_since: Timestamp,
     },
     /// A command with an idempotency key asked for what was so already: only its key is new.

@@ -67,7 +67,7 @@ impl Schedule {
             Command::Unblock { seats } => self.unblock(seats),
             Command::Replan { concert, plan } => self.replan(concert, plan),
             Command::SetLimits { limits } => Ok(self.set_limits(*limits)),
-            Command::BridgeOutage { down_since } => Ok(self.bridge_outage(*down_since)),
+            Command::BridgeOutage { began, down_since } => Ok(self.bridge_outage(*began, *down_since)),
             Command::Delete => self.delete(),
         }
     }
@@ -77,7 +77,7 @@ impl Schedule {
     pub fn decide_at_start(&self, command: &Command) -> Option<Event> {
         match command {
             Command::SetLimits { limits } => self.set_limits(*limits),
-            Command::BridgeOutage { down_since } => self.bridge_outage(*down_since),
+            Command::BridgeOutage { began, down_since } => self.bridge_outage(*began, *down_since),
             Command::Hold { .. }
             | Command::Exchange { .. }
             | Command::Release { .. }
@@ -343,10 +343,15 @@ impl Schedule {
         (limits != self.limits).then_some(Event::LimitsSet { limits })
     }
 
-    fn bridge_outage(&self, down_since: Timestamp) -> Option<Event> {
+    fn bridge_outage(&self, began: Timestamp, down_since: Timestamp) -> Option<Event> {
         // A hold that was over before the engine went down lost no time to it (S4).
         let lived = self.deadlines.last().is_some_and(|(deadline, _)| *deadline > down_since);
-        lived.then_some(Event::OutageBridged { down_since })
+        let bridged = if began < down_since {
+            Event::OutageContinued { began, down_since }
+        } else {
+            Event::OutageBridged { down_since }
+        };
+        lived.then_some(bridged)
     }
 
     fn delete(&self) -> Decision {

@@ -109,7 +109,9 @@ impl Image {
         // An image of before this bound may have more.
         let many = |user: &&UserId| schedule.users[*user].ended.len() > ENDED_PER_USER_MAX;
         let users: Vec<UserId> = schedule.users.keys().filter(many).cloned().collect();
-        users.iter().for_each(|user| schedule.forget_surplus(user, None));
+        for user in &users {
+            schedule.forget_surplus(user, None);
+        }
         schedule.version = self.version;
         schedule.seats_version = self.seats_version;
         schedule

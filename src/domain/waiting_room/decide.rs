@@ -95,10 +95,10 @@ impl WaitingRoom {
             return Ok(None);
         }
 
-        let draws = !drawn || self.opens_again(settings, now);
-        let draws = order == QueueOrder::Shuffle && !self.draw_pending() && draws;
+        let wants_draw = !drawn || self.opens_again(settings, now);
+        let to_draw = order == QueueOrder::Shuffle && !self.draw_pending() && wants_draw;
         let settings = Some(Box::new(settings.clone()));
-        Ok(Some(Event::Configured { settings, seed: draws.then_some(seed) }))
+        Ok(Some(Event::Configured { settings, seed: to_draw.then_some(seed) }))
     }
 
     /// Returns what an administrator has tuned, where new settings run the room by the same policy: it is tuned again, right behind

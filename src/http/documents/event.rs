@@ -171,7 +171,7 @@ fn describe(event: &Event, names: &impl Names) -> (&'static str, Value) {
             ("ReservationConfirmed", fields)
         }
         Event::ReservationCancelled { number } => ("ReservationCancelled", reservation(*number, names)),
-        Event::OutageBridged { down_since } => {
+        Event::OutageBridged { down_since } | Event::OutageContinued { began: down_since, .. } => {
             ("OutageBridged", json!({"downSinceAt": down_since.to_string()}))
         }
         Event::KeyKept { number } => {

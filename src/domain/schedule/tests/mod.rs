@@ -255,7 +255,12 @@ impl Sale {
 
     /// When the engine was down from `down_since` until now.
     fn bridge(&mut self, down_since: Timestamp) -> Outcome {
-        let outcome = self.schedule.decide(&Command::BridgeOutage { down_since }, self.now);
+        self.bridge_on(down_since, down_since)
+    }
+
+    /// When it was down from `began` until now, and a start that died had bridged that up to `down_since`.
+    fn bridge_on(&mut self, began: Timestamp, down_since: Timestamp) -> Outcome {
+        let outcome = self.schedule.decide(&Command::BridgeOutage { began, down_since }, self.now);
         if let Ok(Some(event)) = &outcome {
             self.apply(event, None);
         }

@@ -316,7 +316,7 @@ impl Model {
                 Ok(changes)
             }
             Command::SetLimits { limits } => Ok(core::mem::replace(&mut self.limits, *limits) != *limits),
-            Command::BridgeOutage { down_since } => Ok(self.bridge(*down_since, now)),
+            Command::BridgeOutage { down_since, .. } => Ok(self.bridge(*down_since, now)),
             Command::Delete => {
                 if self.ever_confirmed || self.bookings.iter().any(Booking::lives) {
                     return Err(Refusal::InUse);
@@ -815,7 +815,8 @@ impl World {
             }
             Ask::SetLimits(limits) => Command::SetLimits { limits },
             Ask::Outage { late, .. } => {
-                Command::BridgeOutage { down_since: self.end_of(&late, self.sale.now) }
+                let down_since = self.end_of(&late, self.sale.now);
+                Command::BridgeOutage { began: down_since, down_since }
             }
             Ask::Delete => Command::Delete,
         }
@@ -868,7 +869,7 @@ impl World {
     fn step(&mut self, step: &Step) {
         self.sale.at(self.end_of(&step.pause, self.sale.now));
         let command = self.command(&step.ask);
-        if let (Ask::Outage { down, .. }, Command::BridgeOutage { down_since }) = (&step.ask, &command) {
+        if let (Ask::Outage { down, .. }, Command::BridgeOutage { down_since, .. }) = (&step.ask, &command) {
             // Nothing fires while the engine is down, nor did what was due shortly before.
             self.sale.at(self.end_of(down, *down_since));
         } else {
@@ -1015,6 +1016,7 @@ fn touched(event: &Event) -> Option<ReservationNumber> {
         | Event::SeatsBlocked { .. }
         | Event::SeatsUnblocked { .. }
         | Event::OutageBridged { .. }
+        | Event::OutageContinued { .. }
         | Event::KeyKept { .. } => None,
     }
 }

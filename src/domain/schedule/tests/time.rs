@@ -99,6 +99,25 @@ fn a_hold_that_would_have_ended_during_an_outage_gets_the_grace_after_readiness(
 }
 
 #[test]
+fn an_outage_that_is_bridged_twice_gives_what_one_bridge_would_have_given() {
+    // What ends before the first start was ready, between the two, and after the second.
+    for (pause, first, second) in [(0, 250_000, 400_000), (0, 310_000, 400_000), (0, 200_000, 250_000)] {
+        let began = after(START, 100_000);
+        let deadline = |starts: &[u64]| {
+            let mut sale = Sale::open();
+            let hold = sale.wait(pause).hold("ann", "A1");
+            let mut crossed = began;
+            for start in starts {
+                sale.at(after(START, *start)).bridge_on(began, crossed).unwrap();
+                crossed = sale.now;
+            }
+            sale.get(hold).expires_at
+        };
+        assert_eq!(deadline(&[first, second]), deadline(&[second]), "{first} {second}");
+    }
+}
+
+#[test]
 fn a_hold_that_outlives_an_outage_gets_the_downtime_and_no_grace() {
     let mut sale = Sale::open();
     let hold = sale.hold("ann", "A1");
