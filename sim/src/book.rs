@@ -313,10 +313,10 @@ impl Book {
         };
         let same = (visible.nonce, &visible.user) == (answer.nonce, &answer.user);
         let ended = !visible.status.is_live();
-        let done = match call {
-            Call::Exchange { seats, .. } => replayed || visible.seats == *seats || ended,
-            Call::Release { .. } => ended,
-            other => matches!(other, Call::Hold { .. }),
+        let done = if let Call::Exchange { seats, .. } = call {
+            replayed || visible.seats == *seats || ended
+        } else {
+            ended || matches!(call, Call::Hold { .. })
         };
         let right = same && done;
         let text = format!("{} was answered with {answer:?}, and what is seen is {visible:?}", call.route());
@@ -453,15 +453,16 @@ impl Book {
     /// Returns how many at most anyone ever asked to be active in a schedule's room.
     pub(crate) fn active_asked(&self, id: &ScheduleId) -> u32 {
         let of = |op: &Op| {
-            let tuned = match &op.call {
-                Call::Tune { schedule, tuning } if schedule == id => tuning.active_max,
-                call => {
-                    let plan = call.plans().into_iter().find(|(schedule, _)| *schedule == id);
-                    let queue = plan.and_then(|(_, plan)| plan?.policy.queue.clone());
-                    queue.map(|queue| queue.active_max)
-                }
+            let asked = if let Call::Tune { schedule, tuning } = &op.call
+                && schedule == id
+            {
+                tuning.active_max
+            } else {
+                let plan = op.call.plans().into_iter().find(|(schedule, _)| *schedule == id);
+                let queue = plan.and_then(|(_, plan)| plan?.policy.queue.clone());
+                queue.map(|queue| queue.active_max)
             };
-            tuned.unwrap_or_default()
+            asked.unwrap_or_default()
         };
         self.ops.iter().map(of).max().unwrap_or_default()
     }

@@ -9,6 +9,7 @@ use onsale::domain::accounts::Transaction;
 use onsale::domain::ids::{PaymentNumber, UserId};
 use onsale::domain::payments::{Method, Payment, State};
 use onsale::domain::schedule::{Reservation, ReservationStatus, Schedule, SeatStatus};
+use onsale::domain::time::Timestamp;
 use onsale::domain::venue::Seat;
 use onsale::domain::waiting_room::{PlaceStatus, Ticket, WaitingRoom};
 use onsale::engine::{Engine, EngineError, ScheduleEntry};
@@ -130,24 +131,21 @@ fn see_reservations(schedule: &Schedule, seen: &mut SeenSchedule, book: &mut Boo
     let mut present = Vec::new();
     for now in schedule.reservations() {
         present.push(now.number.0);
-        match seen.reservations.get_mut(&now.number.0) {
-            Some(before) => {
-                check_change(&before.kept, now, book);
-                if before.gone {
-                    book.broken(
-                        "S3 reservation-back",
-                        format!("reservation {} was forgotten, and is back", now.number.0),
-                    );
-                }
-                before.kept = now.clone();
+        if let Some(before) = seen.reservations.get_mut(&now.number.0) {
+            check_change(&before.kept, now, book);
+            if before.gone {
+                book.broken(
+                    "S3 reservation-back",
+                    format!("reservation {} was forgotten, and is back", now.number.0),
+                );
             }
-            None => {
-                let asked = book.was_asked(now.nonce, |call| {
-                    matches!(call, Call::Hold { user, schedule, .. } if *user == now.user && *schedule == id)
-                });
-                book.check("S3 reservation-unasked", asked, || format!("nobody asked for {now:?}"));
-                seen.reservations.insert(now.number.0, SeenReservation { kept: now.clone(), gone: false });
-            }
+            before.kept = now.clone();
+        } else {
+            let asked = book.was_asked(now.nonce, |call| {
+                matches!(call, Call::Hold { user, schedule, .. } if *user == now.user && *schedule == id)
+            });
+            book.check("S3 reservation-unasked", asked, || format!("nobody asked for {now:?}"));
+            seen.reservations.insert(now.number.0, SeenReservation { kept: now.clone(), gone: false });
         }
         check_deadline(now, book);
     }
@@ -157,7 +155,7 @@ fn see_reservations(schedule: &Schedule, seen: &mut SeenSchedule, book: &mut Boo
             continue;
         }
         // It may have ended since it was last seen.
-        let ended_at = before.kept.ended_at.map_or(before.kept.expires_at.as_millis(), |at| at.as_millis());
+        let ended_at = before.kept.ended_at.unwrap_or(before.kept.expires_at).as_millis();
         let may = before.kept.status != ReservationStatus::Confirmed && ended_at + retention <= last
             || before.kept.status.is_live() && before.kept.created_at.as_millis() + retention <= last;
         book.check("S3 reservation-gone", may, || format!("{:?} is gone at {last}", before.kept));
@@ -186,7 +184,7 @@ fn check_change(before: &Reservation, now: &Reservation, book: &mut Book) {
         });
     }
     if now.status == Expired && before.status != Expired {
-        let ended = now.ended_at.map_or(0, |at| at.as_millis());
+        let ended = now.ended_at.map_or(0, Timestamp::as_millis);
         book.check("S4 expired-early", ended >= now.expires_at.as_millis(), || {
             format!("{now:?} ended before its deadline")
         });

@@ -6,6 +6,7 @@
 //! ! promise<TAB>what broke it
 //! ```
 
+use std::fmt::Write;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
@@ -80,13 +81,13 @@ pub(crate) fn run_here(job: Job) {
     drop(std::fs::remove_dir_all(&dir));
     let mut text = String::new();
     for line in &report.story {
-        text.push_str(&format!("| {}\n", line.replace('\n', " ")));
+        let _ = writeln!(text, "| {}", line.replace('\n', " "));
     }
     for (name, number) in numbers(&report) {
-        text.push_str(&format!("= {name} {number}\n"));
+        let _ = writeln!(text, "= {name} {number}");
     }
     if let Some(Violation { promise, text: what }) = &report.violation {
-        text.push_str(&format!("! {promise}\t{}\n", what.replace('\n', " ")));
+        let _ = writeln!(text, "! {promise}\t{}", what.replace('\n', " "));
     }
     print!("{text}");
 }

@@ -159,7 +159,7 @@ fn noise(dice: &mut Dice, setup: &Setup) -> Step {
         }
         31 => ask(dice, Ask::Close { schedule }),
         32..=33 => ask(dice, Ask::Open { schedule }),
-        34 => Step::ClockStep(dice.between(1, 10 * MINUTE)),
+        34 => Step::ClockJumps(dice.between(1, 10 * MINUTE)),
         35 => Step::ClockStands(dice.between(1, 10 * MINUTE)),
         36 => Step::SnapshotRoom(dice.between(0, 600)),
         37 => {

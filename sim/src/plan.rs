@@ -207,7 +207,7 @@ pub(crate) enum Step {
     Lie(Lie),
     Weather(Weather, u64),
     /// The engine's clock steps forward.
-    ClockStep(u64),
+    ClockJumps(u64),
     /// It stands still for so long, while everything else goes on.
     ClockStands(u64),
 }

@@ -92,20 +92,7 @@ fn call(world: &World, living: &Living, ask: Ask) -> Option<Call> {
                 reservation_of(living, &book, who, pick, |status| status == ReservationStatus::Held)?;
             Call::Pay { user: user(who), schedule, reservation, card }
         }
-        Ask::Confirm { user: who, pick, made_up } => {
-            let ready = payments_of(&book, who, |state| state == State::Ready);
-            let any = payments_of(&book, who, |_| true);
-            let among = if ready.is_empty() { any } else { ready };
-            let payment = among.get(pick % among.len().max(1))?.clone();
-            let text =
-                if made_up { format!("made-up-{}", payment.id) } else { format!("agreed-{}", payment.id) };
-            if !made_up {
-                let order = OrderId::parse(&payment.id.to_string()).expect("a payment's id is an order's");
-                world.desk.agree(&order, payment.amount, &text);
-            }
-            let payment_key = PaymentKey::parse(&text).expect("letters, digits and hyphens");
-            Call::Confirm { user: user(who), payment: payment.id, payment_key }
-        }
+        Ask::Confirm { user: who, pick, made_up } => confirm(world, &book, who, pick, made_up)?,
         Ask::Charge { user: who, thousands, dollars } => Call::Charge {
             user: user(who),
             amount: Money::new(thousands * 1_000)?,
@@ -166,6 +153,21 @@ fn call(world: &World, living: &Living, ask: Ask) -> Option<Call> {
         }
         Ask::Repeat { .. } => unreachable!("it makes no new request"),
     })
+}
+
+/// Goes through the checkout of a payment that is ready; of any, where none is.
+fn confirm(world: &World, book: &Book, who: usize, pick: usize, made_up: bool) -> Option<Call> {
+    let ready = payments_of(book, who, |state| state == State::Ready);
+    let any = payments_of(book, who, |_| true);
+    let among = if ready.is_empty() { any } else { ready };
+    let payment = among.get(pick % among.len().max(1))?.clone();
+    let text = if made_up { format!("made-up-{}", payment.id) } else { format!("agreed-{}", payment.id) };
+    if !made_up {
+        let order = OrderId::parse(&payment.id.to_string()).expect("a payment's id is an order's");
+        world.desk.agree(&order, payment.amount, &text);
+    }
+    let payment_key = PaymentKey::parse(&text).expect("letters, digits and hyphens");
+    Some(Call::Confirm { user: user(who), payment: payment.id, payment_key })
 }
 
 fn some_seats(world: &World, first: usize, count: u64) -> Arc<[Seat]> {

@@ -141,20 +141,20 @@ impl Shadow {
                     format!("a snapshot stands for {position}, and {} is durable", self.at),
                 );
             }
-            match self.from_snapshot(&path, position, log_id) {
+            match self.restored_from(&path, position, log_id) {
                 Ok(world) if world == self.world => {}
                 Ok(world) => {
                     let what = self.difference(&world);
                     book.broken("R1 snapshot-differs", format!("the snapshot of {position} and the records behind it differ from the replay: {what}"));
                 }
                 Err(error) => {
-                    book.broken("R1 snapshot-unread", format!("the snapshot of {position}: {error}"))
+                    book.broken("R1 snapshot-unread", format!("the snapshot of {position}: {error}"));
                 }
             }
         }
     }
 
-    fn from_snapshot(&self, path: &Path, position: Position, log_id: u128) -> Result<World, String> {
+    fn restored_from(&self, path: &Path, position: Position, log_id: u128) -> Result<World, String> {
         let snapshot = snapshot::read(path).map_err(|error| error.to_string())?;
         if snapshot.header.log_id != log_id || snapshot.header.position != position {
             return Err("it is another log's".to_owned());

@@ -1,5 +1,7 @@
 //! A run in words, one line a step.
 
+use std::fmt::Write;
+
 use crate::calls::Call;
 use crate::disk::{Death, Trouble};
 use crate::gateway::{Lie, Weather};
@@ -37,17 +39,17 @@ pub(crate) fn dies(at: Option<(u64, Death)>) -> String {
 pub(crate) fn restart(restart: &Restart) -> String {
     let mut text = format!("after {} it is started again", time(restart.down));
     if restart.unsynced > 0 {
-        text.push_str(&format!(", with {} % of what wasn't synced", restart.unsynced));
+        let _ = write!(text, ", with {} % of what wasn't synced", restart.unsynced);
     }
     if restart.skew != 0 {
         let side = if restart.skew > 0 { "ahead" } else { "behind" };
-        text.push_str(&format!(", with a clock that is {} {side}", time(restart.skew.unsigned_abs())));
+        let _ = write!(text, ", with a clock that is {} {side}", time(restart.skew.unsigned_abs()));
     }
     if let Some(trouble) = restart.trouble {
-        text.push_str(&format!("; meanwhile {}", self::trouble(trouble)));
+        let _ = write!(text, "; meanwhile {}", self::trouble(trouble));
     }
     if restart.dies_at.is_some() {
-        text.push_str(&format!("; that start is to be killed {}", dies(restart.dies_at)));
+        let _ = write!(text, "; that start is to be killed {}", dies(restart.dies_at));
     }
     text
 }
@@ -92,7 +94,7 @@ fn fate(fate: Fate) -> String {
 }
 
 pub(crate) fn call(op: usize, call: &Call, keyed: bool, again: bool, how: Fate) -> String {
-    let who = call.user().map_or_else(|| "the administrator".to_owned(), |user| user.to_string());
+    let who = call.user().map_or_else(|| "the administrator".to_owned(), ToString::to_string);
     let what = match call {
         Call::Hold { schedule, wish, .. } => format!("holds {wish:?} of {schedule}"),
         Call::Exchange { schedule, reservation, seats, .. } => {

@@ -153,7 +153,7 @@ impl World {
         let mut report = std::mem::take(&mut self.report);
         {
             let book = self.book();
-            report.violation = book.broken.clone();
+            report.violation.clone_from(&book.broken);
             report.calls = book.asked.values().sum();
             (report.vanished, report.lost) = (book.vanished, book.lost);
         }
@@ -384,7 +384,7 @@ impl World {
                 self.tell(words::weather(weather, millis));
                 self.desk.weather(weather, millis);
             }
-            Step::ClockStep(millis) => {
+            Step::ClockJumps(millis) => {
                 self.tell(format!("the clock steps forward by {}", words::time(millis)));
                 self.report.clock_steps += 1;
                 living.clock.step(millis);

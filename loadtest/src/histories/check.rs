@@ -73,6 +73,9 @@ fn leaves(step: &Step) -> Option<Is> {
     }
 }
 
+/// Where a search has been: which operations were done, and what the seat is after them.
+type Place = (Vec<u64>, Seat);
+
 /// The specification, with a memory of where the search has been: the same operations done, in whatever order, and the same seat.
 ///
 /// The search tries orders one after another and remembers nothing, so that a refusal takes time that grows with the factorial of what overlaps. From a
@@ -81,7 +84,7 @@ fn leaves(step: &Step) -> Option<Is> {
 struct Remembering {
     seat: Seat,
     done: Vec<u64>,
-    been: Rc<RefCell<HashSet<(Vec<u64>, Seat)>>>,
+    been: Rc<RefCell<HashSet<Place>>>,
 }
 
 impl SequentialSpec for Remembering {

@@ -134,8 +134,8 @@ async fn drive(sale: &Arc<Sale>, server: &mut Server, shape: Shape) -> Result<Hi
         history.lives.push(life);
 
         // The last life ends when all has been asked for; the others somewhere in their share.
-        let share = shape.operations / lives;
-        let until = share * number - if number < lives { dice.below(share.max(2) / 2) } else { 0 };
+        let per_life = shape.operations / lives;
+        let until = per_life * number - if number < lives { dice.below(per_life.max(2) / 2) } else { 0 };
         while sale.begun.load(Ordering::Relaxed) < until && !customers.is_empty() {
             sleep(LOOK_PAUSE).await;
         }

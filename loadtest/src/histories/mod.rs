@@ -19,6 +19,8 @@ mod seat;
 mod tests;
 mod words;
 
+use std::fmt::Write;
+
 use anyhow::{Context, Result};
 
 use crate::{clock::Clock, report::float, start::ServerOptions};
@@ -37,8 +39,13 @@ pub(crate) struct Histories {
     #[command(flatten)]
     server: ServerOptions,
     /// How many histories, each with a server and a data directory of its own.
-    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=10_000))]
-    histories: u32,
+    #[arg(
+        long = "histories",
+        value_name = "HISTORIES",
+        default_value_t = 10,
+        value_parser = clap::value_parser!(u32).range(1..=10_000)
+    )]
+    count: u32,
     /// The operations of a history.
     #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(10..=100_000))]
     operations: u64,
@@ -79,10 +86,8 @@ impl Verdict {
             words.push('\n');
         }
         if let Some((seat, offence)) = self.offences.iter().min_by_key(|(_, offence)| offence.steps.len()) {
-            words.push_str(&format!(
-                "{} seats aren't linearizable; the shortest story of them:\n",
-                self.offences.len()
-            ));
+            let count = self.offences.len();
+            let _ = writeln!(words, "{count} seats aren't linearizable; the shortest story of them:");
             words.push_str(&words::tell(history, *seat, offence));
         }
         words
@@ -108,7 +113,7 @@ fn judge(history: &History) -> Result<Verdict> {
 /// Runs the command; returns whether every history is one story.
 #[expect(clippy::print_stdout, reason = "what the command is for")]
 pub(crate) async fn run(histories: Histories) -> Result<bool> {
-    let Histories { server, histories, operations, clients, seats, kills, seed } = histories;
+    let Histories { server, count: histories, operations, clients, seats, kills, seed } = histories;
     let clock = Clock::start();
     let (mut counts, mut steps, mut hang_ups) = (Counts::default(), 0, 0);
     let (mut record_nanos, mut check_nanos) = (0, 0);

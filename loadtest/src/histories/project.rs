@@ -127,7 +127,7 @@ impl<'a> Projection<'a> {
                     match self.lost_hold(user, told) {
                         Some(owner) => self.name(owner, told),
                         None => {
-                            self.fault(format!("reservation {} is there, and nobody asked for it", told.id))
+                            self.fault(format!("reservation {} is there, and nobody asked for it", told.id));
                         }
                     }
                 }

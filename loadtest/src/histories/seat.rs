@@ -122,11 +122,11 @@ fn revived(is: Is) -> [Option<Is>; 2] {
 /// What an acknowledged change makes of a seat.
 fn done(is: Is, op: Op) -> Option<Is> {
     match (op, is) {
-        (Op::Hold(owner), Is::Available | Is::Due(_)) => Some(Is::Held(owner)),
-        (Op::Exchange(owner), Is::Available) => Some(Is::Held(owner)),
+        (Op::Hold(owner), Is::Available | Is::Due(_)) | (Op::Exchange(owner), Is::Available) => {
+            Some(Is::Held(owner))
+        }
         (Op::Exchange(owner), Is::Held(holder)) if holder == owner => Some(is),
         (Op::Exchange(owner), Is::Due(holder)) if holder != owner => Some(Is::Held(owner)),
-        (Op::Hold(_) | Op::Exchange(_), _) => None,
 
         // S4: a hold that is due can't be given back, nor paid for.
         (Op::Leave(owner) | Op::Pay(owner), Is::Due(holder)) if holder == owner => None,
@@ -137,7 +137,8 @@ fn done(is: Is, op: Op) -> Option<Is> {
         // An earlier one of the same kind, or another seat of the reservation's.
         (Op::Leave(_) | Op::Pay(_) | Op::Deadline(_), _) => Some(is),
 
-        (Op::Restart | Op::Map | Op::Look(_), _) => None,
+        // Another has the seat; or it is nothing that is done to a seat.
+        (Op::Hold(_) | Op::Exchange(_) | Op::Restart | Op::Map | Op::Look(_), _) => None,
     }
 }
 

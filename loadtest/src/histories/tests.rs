@@ -84,10 +84,10 @@ fn survivor(history: &History) -> (usize, Told) {
         let Asked::Hold { owner, .. } = hold.asked else { return None };
         let life = hold.life + 1;
         let listed = history.lives.get(life)?;
-        let live = listed.list.iter().flatten().find(|of| of.id == told.id && of.stands == Stands::Held)?;
+        let found = listed.list.iter().flatten().find(|of| of.id == told.id && of.stands == Stands::Held)?;
         let in_time =
             listed.listed.1 + CLOCKS_APART < told.expires && hold.returned < history.lives[hold.life].killed;
-        (in_time && !touched(owner)).then(|| (life, live.clone()))
+        (in_time && !touched(owner)).then(|| (life, found.clone()))
     };
     acknowledged(history).find_map(survives).expect("one of many")
 }
@@ -119,9 +119,9 @@ async fn falsified_histories_are_refused() {
         let mut history = history.clone();
         let (hold, told) = acknowledged(&history).next().unwrap();
         let is_before = |operation: &&Operation| operation.returned < hold.invoked;
-        let free = |operation: &Operation| match &operation.answered {
-            Answered::Map(map) if map[told.seats[0]] == Status::Available => Some(map.clone()),
-            _ => None,
+        let free = |operation: &Operation| {
+            let Answered::Map(map) = &operation.answered else { return None };
+            (map[told.seats[0]] == Status::Available).then(|| map.clone())
         };
         let map = history.operations.iter().filter(is_before).find_map(free).unwrap();
         let (invoked, returned) = at_once(hold);
