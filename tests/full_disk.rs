@@ -38,8 +38,9 @@ fn free(at: &Path) -> u64 {
 fn fill(at: &Path, left: u64) -> PathBuf {
     let path = at.join("filler");
     let mut file = File::create(&path).unwrap();
+    let bytes = vec![7; 64 << 10];
     while free(at) > left {
-        file.write_all(&[7; 64 << 10]).unwrap();
+        file.write_all(&bytes).unwrap();
     }
     path
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use onsale::domain::payments::{Payment, State};
 use onsale::domain::schedule::ReservationStatus;
+use onsale::engine::Engine;
 
 use crate::world::{Living, World};
 
@@ -68,14 +69,14 @@ pub(crate) fn check(world: &World, living: &Living) {
             });
         }
     }
-    check_ledger(world, &payments);
+    check_ledger(world, engine, &payments);
     let mut book = world.book();
     world.shadow.verify(&mut book);
     world.shadow.compare_snapshots(&world.dir, engine.journal().log_id(), &mut book);
 }
 
 /// What the gateway has taken and not given back stands for completed payments (M2, M3), each once.
-fn check_ledger(world: &World, payments: &[Payment]) {
+fn check_ledger(world: &World, engine: &Engine, payments: &[Payment]) {
     let ledger = world.desk.ledger();
     let mut standing: BTreeMap<String, u64> = BTreeMap::new();
     for payment in payments {
@@ -83,24 +84,19 @@ fn check_ledger(world: &World, payments: &[Payment]) {
             standing.insert(payment.id.to_string(), payment.amount.minor());
         }
     }
-    let archived: Vec<String> = Vec::new();
+    let catalogue = engine.catalogue();
     let mut book = world.book();
     for (order, (captured, cancelled)) in &ledger {
-        if archived.contains(order) {
-            continue;
-        }
         let stands = standing.remove(order).unwrap_or_default();
         let number = onsale::domain::ids::PaymentId::parse(order).expect("an order is a payment");
-        let moved = !book.schedules.contains_key(&number.schedule.0);
-        book.check("M3 ledger", moved || captured - cancelled == stands || is_archived(world, number.schedule.0), || {
+        // What is in the archive stands there; a move is refused while anything is owed.
+        let moved =
+            !book.schedules.contains_key(&number.schedule.0) || catalogue.is_archived(number.schedule);
+        book.check("M3 ledger", moved || captured - cancelled == stands, || {
             format!("the gateway took {captured} for {order} and gave {cancelled} back, and {stands} stands for it")
         });
     }
     book.check("M2 ledger-unknown", standing.is_empty(), || {
         format!("payments that the gateway knows nothing of: {standing:?}")
     });
-}
-
-fn is_archived(world: &World, number: u32) -> bool {
-    world.shadow.world().catalogue.is_archived(onsale::domain::ids::ScheduleNumber(number))
 }

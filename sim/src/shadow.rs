@@ -228,11 +228,6 @@ impl Shadow {
     pub(crate) fn count(&self) -> u64 {
         u64::try_from(self.records.len()).expect("a length fits")
     }
-
-    /// Returns what it comes to.
-    pub(crate) fn world(&self) -> &World {
-        &self.world
-    }
 }
 
 fn apply(world: &mut World, bytes: &[u8]) -> Result<(), String> {

@@ -17,7 +17,7 @@ pub(crate) async fn read(api: &Api, after: u64) -> Vec<Event> {
     let last = api.admin(GET, "/admin/overview").await.ok(200)["journal"]["position"].as_u64().unwrap();
     let mut stream = follow(api, after).await;
     let mut events: Vec<Event> = Vec::new();
-    while events.last().map_or(after, |event| event.position()) < last {
+    while events.last().map_or(after, Event::position) < last {
         events.push(stream.must().await);
     }
     events

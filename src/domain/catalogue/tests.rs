@@ -493,11 +493,13 @@ fn events(catalogue: &Catalogue, ask: Ask, now: Timestamp) -> Vec<CatalogueEvent
             let id = schedule_id(NAMES[which]);
             let live = catalogue.schedule(&id).is_some_and(|listing| listing.archived.is_none());
             let archived = Archived { version: 3, payments: 4, opened: true };
-            return match ask {
-                _ if !live => Vec::new(),
-                Ask::Archive(_) => vec![CatalogueEvent::ScheduleArchived { id, archived }],
-                _ => vec![CatalogueEvent::ScheduleUnlisted(id)],
+            let moves = matches!(ask, Ask::Archive(_));
+            let event = if moves {
+                CatalogueEvent::ScheduleArchived { id, archived }
+            } else {
+                CatalogueEvent::ScheduleUnlisted(id)
             };
+            return live.then_some(event).into_iter().collect();
         }
         Ask::Nothing => return vec![CatalogueEvent::KeyKept],
     };

@@ -303,10 +303,10 @@ fn maps_that_say_the_same_have_the_same_sum_and_others_have_others() {
     let mut sums = BTreeSet::from([empty]);
     for seats in ["A1", "A2", "B1", "A1 A2", "A1 B1", "A1 A2 B1"] {
         let hold = sale.hold("ann", seats);
-        let held = sale.schedule.seats_sum();
-        assert!(sums.insert(held), "{seats}");
+        let taken = sale.schedule.seats_sum();
+        assert!(sums.insert(taken), "{seats}");
         let restored = Image::of(&sale.schedule).restore(layout());
-        assert_eq!(restored.seats_sum(), held, "{seats}: a restart changes nothing");
+        assert_eq!(restored.seats_sum(), taken, "{seats}: a restart changes nothing");
         sale.release("ann", hold).unwrap();
         assert_eq!(sale.schedule.seats_sum(), empty, "{seats}: whatever the way there");
     }
