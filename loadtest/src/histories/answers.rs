@@ -30,11 +30,10 @@ pub(super) fn read(sale: &Sale, asked: &Asked, status: u16, body: &[u8]) -> Read
             told(sale, &body).map_or(Read::Wrong, |told| Read::Answered(Answered::Done(Some(told))))
         }
         (Asked::Pay { .. }, 201, _) if body["status"] == "completed" => Read::Answered(Answered::Done(None)),
-
         (Asked::Hold { .. } | Asked::Exchange { .. }, 409, Some("seat_unavailable")) => {
             taken(sale, &body).map_or(Read::Wrong, |seats| Read::Answered(Answered::Taken(seats)))
         }
-        // A payment that isn't completed is a repeat after its reservation was cancelled.
+        // A payment may be repeated after its reservation was cancelled.
         (Asked::Pay { .. }, 201, _)
         | (
             Asked::Exchange { .. } | Asked::Release { .. } | Asked::Pay { .. },

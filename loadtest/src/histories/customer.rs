@@ -2,9 +2,9 @@
 //! down what it was told.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
@@ -62,6 +62,9 @@ pub(super) struct Sale {
     pub(super) tokens: Vec<String>,
     /// By user: reservations that may be live.
     pub(super) known: Vec<Mutex<Vec<Known>>>,
+    /// By user: the seats of holds that are under way or whose outcome nobody knows. No second hold asks for the same ones, so that such a hold is known
+    /// again by its seats.
+    pub(super) wanted: Vec<Mutex<HashSet<Vec<usize>>>>,
     pub(super) owners: AtomicUsize,
     /// How many operations have begun, and how many may.
     pub(super) begun: AtomicU64,
@@ -164,7 +167,7 @@ impl Customer {
                 self.request("GET", &path, "", "", Asked::Map)
             }
             (_, _) => {
-                let seats = self.some_seats();
+                let seats = self.seats_to_hold();
                 let owner = self.sale.owners.fetch_add(1, Ordering::Relaxed);
                 let body = json!({ "scheduleId": self.sale.schedule, "seats": self.ids(&seats) }).to_string();
                 self.change("POST", "/api/v1/reservations", &body, Asked::Hold { owner, seats })
@@ -195,6 +198,19 @@ impl Customer {
         seats.sort_unstable();
         seats.dedup();
         seats
+    }
+
+    fn seats_to_hold(&mut self) -> Vec<usize> {
+        loop {
+            let seats = self.some_seats();
+            if self.wanted().insert(seats.clone()) {
+                return seats;
+            }
+        }
+    }
+
+    fn wanted(&self) -> MutexGuard<'_, HashSet<Vec<usize>>> {
+        self.sale.wanted[self.user].lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn ids(&self, seats: &[usize]) -> Vec<&str> {
@@ -231,7 +247,10 @@ impl Customer {
                         }
                         // It hasn't happened by this sending.
                         answers::Read::Later => sleep(Duration::from_millis(3)).await,
-                        answers::Read::Unknown => lost = Some(life),
+                        answers::Read::Unknown => {
+                            lost = Some(life);
+                            sleep(Duration::from_millis(3)).await;
+                        }
                         answers::Read::Wrong => {
                             self.notes
                                 .faults
@@ -254,6 +273,8 @@ impl Customer {
         // A refusal of the repeat is no answer to what was sent before: that may still come.
         if let (Some(invoked), Some(life)) = (first, lost) {
             self.note(&asked, (invoked, u64::MAX), life, Answered::Unknown);
+        } else if let Asked::Hold { seats, .. } = &asked {
+            self.wanted().remove(seats);
         }
         Ok(goes_on)
     }

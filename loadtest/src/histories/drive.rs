@@ -26,8 +26,6 @@ use crate::{
     start::{Ready, ServerOptions, token_exp},
 };
 
-/// How long a hold lives: short, so that many end by themselves.
-const HOLD_SECONDS: u64 = 1;
 /// What each user has at first: more than the seats cost, however often they are bought.
 const BALANCE: u64 = 100_000_000_000;
 /// How often it is looked whether it is time to kill.
@@ -42,6 +40,7 @@ pub(super) struct Shape {
     pub(super) clients: usize,
     pub(super) seats: u32,
     pub(super) kills: usize,
+    pub(super) hold_seconds: u64,
     pub(super) seed: u64,
 }
 
@@ -56,7 +55,7 @@ pub(super) async fn record(options: &ServerOptions, shape: Shape) -> Result<Hist
     let mut server = ready.server.context("a server that was started here")?;
 
     let history = async {
-        prepare(&sale, &ready.admin_token, &plan).await?;
+        prepare(&sale, &ready.admin_token, &plan, shape).await?;
         drive(&sale, &mut server, shape).await
     };
     match history.await {
@@ -87,6 +86,7 @@ fn sale(ready: &Ready, shape: Shape) -> (Plan, Arc<Sale>) {
         places: places.collect::<HashMap<_, _>>(),
         tokens: plan.users.iter().map(|user| user.token.clone()).collect(),
         known: plan.users.iter().map(|_| Mutex::default()).collect(),
+        wanted: plan.users.iter().map(|_| Mutex::default()).collect(),
         owners: AtomicUsize::new(0),
         begun: AtomicU64::new(0),
         operations_max: shape.operations,
@@ -96,8 +96,8 @@ fn sale(ready: &Ready, shape: Shape) -> (Plan, Arc<Sale>) {
 }
 
 /// Makes the schedule, and gives everyone money.
-async fn prepare(sale: &Sale, admin_token: &str, plan: &Plan) -> Result<()> {
-    let policy = json!({ "holdSeconds": HOLD_SECONDS, "maxSeatsPerReservation": 4, "maxSeatsPerUser": 10_000,
+async fn prepare(sale: &Sale, admin_token: &str, plan: &Plan, shape: Shape) -> Result<()> {
+    let policy = json!({ "holdSeconds": shape.hold_seconds, "maxSeatsPerReservation": 4, "maxSeatsPerUser": 10_000,
         "recoveryGraceSeconds": 1, "queue": null });
     open_schedule_of(sale.target, admin_token, plan, &policy).await?;
     let mut admin = Client::connect(sale.target, Some(admin_token)).await?;
@@ -111,8 +111,11 @@ async fn prepare(sale: &Sale, admin_token: &str, plan: &Plan) -> Result<()> {
 /// Lets the clients ask, and the server die, until the history is long enough.
 async fn drive(sale: &Arc<Sale>, server: &mut Server, shape: Shape) -> Result<History> {
     let mut dice = Dice(shape.seed);
-    let mut history =
-        History { seats: sale.seats.clone(), hold_nanos: HOLD_SECONDS * 1_000_000_000, ..History::default() };
+    let mut history = History {
+        seats: sale.seats.clone(),
+        hold_nanos: shape.hold_seconds * 1_000_000_000,
+        ..History::default()
+    };
     let mut customers = JoinSet::new();
     for number in 0..shape.clients {
         let customer = Customer {
@@ -134,8 +137,8 @@ async fn drive(sale: &Arc<Sale>, server: &mut Server, shape: Shape) -> Result<Hi
         history.lives.push(life);
 
         // The last life ends when all has been asked for; the others somewhere in their share.
-        let per_life = shape.operations / lives;
-        let until = per_life * number - if number < lives { dice.below(per_life.max(2) / 2) } else { 0 };
+        let in_a_life = shape.operations / lives;
+        let until = in_a_life * number - if number < lives { dice.below(in_a_life.max(2) / 2) } else { 0 };
         while sale.begun.load(Ordering::Relaxed) < until && !customers.is_empty() {
             sleep(LOOK_PAUSE).await;
         }

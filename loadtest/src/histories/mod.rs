@@ -19,7 +19,7 @@ mod seat;
 mod tests;
 mod words;
 
-use std::fmt::Write;
+use std::fmt::Write as _;
 
 use anyhow::{Context, Result};
 
@@ -39,12 +39,7 @@ pub(crate) struct Histories {
     #[command(flatten)]
     server: ServerOptions,
     /// How many histories, each with a server and a data directory of its own.
-    #[arg(
-        long = "histories",
-        value_name = "HISTORIES",
-        default_value_t = 10,
-        value_parser = clap::value_parser!(u32).range(1..=10_000)
-    )]
+    #[arg(long = "histories", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     count: u32,
     /// The operations of a history.
     #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(10..=100_000))]
@@ -57,6 +52,9 @@ pub(crate) struct Histories {
     /// How often the server is killed in a history, the last time at its end.
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=100))]
     kills: u16,
+    /// How long a hold lives: short, so that many end by themselves.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    hold_seconds: u64,
     /// The same seed makes the same choices, though not the same history.
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -113,13 +111,15 @@ fn judge(history: &History) -> Result<Verdict> {
 /// Runs the command; returns whether every history is one story.
 #[expect(clippy::print_stdout, reason = "what the command is for")]
 pub(crate) async fn run(histories: Histories) -> Result<bool> {
-    let Histories { server, count: histories, operations, clients, seats, kills, seed } = histories;
+    let Histories { server, count: histories, operations, clients, seats, kills, hold_seconds, seed } =
+        histories;
     let clock = Clock::start();
     let (mut counts, mut steps, mut hang_ups) = (Counts::default(), 0, 0);
     let (mut record_nanos, mut check_nanos) = (0, 0);
     for number in 0..histories {
         let seed = seed.wrapping_mul(1_000_003).wrapping_add(number.into());
-        let shape = Shape { operations, clients: clients.into(), seats, kills: kills.into(), seed };
+        let shape =
+            Shape { operations, clients: clients.into(), seats, kills: kills.into(), hold_seconds, seed };
         let began = clock.nanos();
         let history = drive::record(&server, shape).await?;
         let recorded = clock.nanos();

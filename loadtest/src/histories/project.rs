@@ -124,11 +124,10 @@ impl<'a> Projection<'a> {
                     if self.owners.contains_key(&*told.id) {
                         continue;
                     }
-                    match self.lost_hold(user, told) {
-                        Some(owner) => self.name(owner, told),
-                        None => {
-                            self.fault(format!("reservation {} is there, and nobody asked for it", told.id));
-                        }
+                    if let Some(owner) = self.lost_hold(user, told) {
+                        self.name(owner, told);
+                    } else {
+                        self.fault(format!("reservation {} is there, and nobody asked for it", told.id));
                     }
                 }
             }
@@ -175,10 +174,17 @@ impl<'a> Projection<'a> {
                     self.push(seat, op, ret, within);
                 }
             }
-            (Asked::Hold { owner, seats }, Answered::Unknown | Answered::Done(_)) => {
+            (Asked::Hold { owner, seats }, Answered::Unknown) => {
+                if let Some(within) = self.made(*owner, within) {
+                    for &seat in seats {
+                        self.push(seat, Op::Hold(*owner), Ret::Done, within);
+                    }
+                }
+            }
+            (Asked::Hold { owner, seats }, Answered::Done(_)) => {
                 self.check_told(operation, seats);
                 for &seat in seats {
-                    self.push(seat, Op::Hold(*owner), ret, within);
+                    self.push(seat, Op::Hold(*owner), Ret::Done, within);
                 }
             }
             (Asked::Exchange { owner, seats }, Answered::Unknown | Answered::Done(_)) => {
@@ -201,6 +207,13 @@ impl<'a> Projection<'a> {
             // A refusal for another reason says nothing of seats; a read without an answer, nothing at all.
             (_, _) => {}
         }
+    }
+
+    /// When a hold was made that had no answer: the lists tell. They have all reservations, over or not, so what is in none of them never was; had
+    /// it been there all the same, then its seats would have been taken by nobody.
+    fn made(&self, owner: Owner, (invoked, killed): (u64, u64)) -> Option<(u64, u64)> {
+        let created = self.reservations.get(&owner)?.created?;
+        Some((invoked.max(created.saturating_sub(CLOCKS_APART)), killed.min(created + CLOCKS_APART)))
     }
 
     /// S5: what is acknowledged is what was asked for, all of it.
@@ -282,29 +295,17 @@ impl<'a> Projection<'a> {
         }
     }
 
-    /// What isn't in a list isn't there: a hold of unknown outcome had none; an acknowledged one is missing (S3).
+    /// An acknowledged hold that isn't in a list is missing (S3).
     fn missing(&mut self, life: usize, listed: &BTreeSet<Owner>) {
         let history = self.history;
-        let (killed, within) = (history.lives[life - 1].killed, history.lives[life].listed);
+        let killed = history.lives[life - 1].killed;
         for operation in &history.operations {
-            let Asked::Hold { owner, seats } = &operation.asked else { continue };
-            if listed.contains(owner) {
-                continue;
-            }
-            match &operation.answered {
-                Answered::Done(Some(told)) if operation.returned < killed => {
-                    self.fault(format!("S3: {} was acknowledged and is missing after a crash", told.id));
-                }
-                Answered::Unknown if operation.life == life - 1 => {
-                    for &seat in seats {
-                        self.push(seat, Op::Look(*owner), Ret::Gone, within);
-                    }
-                }
-                Answered::Unknown
-                | Answered::Done(_)
-                | Answered::Taken(_)
-                | Answered::Refused
-                | Answered::Map(_) => {}
+            if let Asked::Hold { owner, .. } = &operation.asked
+                && let Answered::Done(Some(told)) = &operation.answered
+                && operation.returned < killed
+                && !listed.contains(owner)
+            {
+                self.fault(format!("S3: {} was acknowledged and is missing after a crash", told.id));
             }
         }
     }
@@ -313,10 +314,7 @@ impl<'a> Projection<'a> {
         let history = self.history;
         let owners: Vec<Owner> = self.reservations.keys().copied().collect();
         for owner in owners {
-            let Some(created) = self.reservations[&owner].created else {
-                self.unknown_deadline(owner);
-                continue;
-            };
+            let Some(created) = self.reservations[&owner].created else { continue };
             let lives = history.lives.iter().zip(history.lives.iter().skip(1));
             let before = |(life, next): &(&Life, &Life)| u64::midpoint(life.killed, next.listed.0) < created;
             let first = lives.take_while(before).count();
@@ -325,20 +323,6 @@ impl<'a> Projection<'a> {
             for life in first + 1..history.lives.len() {
                 deadline = self.deadline_after_restart(owner, life, deadline);
             }
-        }
-    }
-
-    /// A hold that nobody knows of: it may have been made at any instant from its request on.
-    fn unknown_deadline(&mut self, owner: Owner) {
-        let lost = |operation: &&Operation| {
-            matches!(&operation.asked, Asked::Hold { owner: of, .. } if *of == owner)
-                && operation.answered == Answered::Unknown
-        };
-        let Some(operation) = self.history.operations.iter().find(lost) else { return };
-        let begin = (operation.invoked + self.history.hold_nanos).saturating_sub(CLOCKS_APART);
-        let end = self.history.lives[operation.life].killed;
-        if begin <= end {
-            self.push_all(owner, Op::Deadline(owner), Ret::Unknown, (begin, end));
         }
     }
 

@@ -7,7 +7,7 @@
 //! Time enters as an operation like any other: a hold's [`Op::Deadline`] takes place within what two clocks can differ. From then on the
 //! seat is [`Is::Due`]: whoever asks for it gets it and nobody can use the old hold, but the published map may go on saying `held` until
 //! the server has made the end durable. After a crash a hold that was due is over or has been given its time back; only an end that
-//! nobody was told can be undone so.
+//! the map hasn't shown can be undone so. (The reservation itself says `expired` by the clock, before that is durable, so nothing follows from it.)
 
 use std::collections::BTreeSet;
 
@@ -62,6 +62,16 @@ pub(super) enum Ret {
     Gone,
     /// No answer: it takes effect within its interval, or never.
     Unknown,
+}
+
+impl Ret {
+    /// Says whether the operation changed nothing, whatever it asked for.
+    pub(super) fn only_looks(self) -> bool {
+        match self {
+            Self::Taken | Self::Free | Self::Shown(_) | Self::Holds | Self::Owns | Self::Gone => true,
+            Self::Done | Self::Unknown => false,
+        }
+    }
 }
 
 /// A seat's status in the map.
@@ -122,7 +132,7 @@ fn revived(is: Is) -> [Option<Is>; 2] {
 /// What an acknowledged change makes of a seat.
 fn done(is: Is, op: Op) -> Option<Is> {
     match (op, is) {
-        (Op::Hold(owner), Is::Available | Is::Due(_)) | (Op::Exchange(owner), Is::Available) => {
+        (Op::Hold(owner), Is::Due(_)) | (Op::Hold(owner) | Op::Exchange(owner), Is::Available) => {
             Some(Is::Held(owner))
         }
         (Op::Exchange(owner), Is::Held(holder)) if holder == owner => Some(is),
@@ -137,7 +147,6 @@ fn done(is: Is, op: Op) -> Option<Is> {
         // An earlier one of the same kind, or another seat of the reservation's.
         (Op::Leave(_) | Op::Pay(_) | Op::Deadline(_), _) => Some(is),
 
-        // Another has the seat; or it is nothing that is done to a seat.
         (Op::Hold(_) | Op::Exchange(_) | Op::Restart | Op::Map | Op::Look(_), _) => None,
     }
 }
@@ -160,17 +169,9 @@ fn seen(is: Is, op: Op, ret: Ret) -> Option<Is> {
         _ => false,
     };
 
-    // Who was told that a hold is over was told what is durable: it can't come back.
-    let over = match (op, ret) {
-        (Op::Map, Ret::Shown(Status::Available)) => true,
-        (Op::Look(owner), Ret::Gone) => is == Is::Due(owner),
-        _ => false,
-    };
-    fits.then_some(if over { gone(is) } else { is })
-}
-
-fn gone(is: Is) -> Is {
-    if matches!(is, Is::Due(_)) { Is::Available } else { is }
+    // The map shows what is durable: a hold that it no longer has can't come back.
+    let over = ret == Ret::Shown(Status::Available);
+    fits.then_some(if over { Is::Available } else { is })
 }
 
 #[cfg(test)]
@@ -238,12 +239,13 @@ mod tests {
     }
 
     #[test]
-    fn an_outage_gives_time_back_only_where_nobody_was_told_of_the_end() {
+    fn an_outage_gives_time_back_only_where_the_map_has_not_shown_the_end() {
         let restart = (Op::Restart, Ret::Done);
         assert_eq!(run(&[HELD, DUE, restart]), Ok(vec![Is::Available, Is::Held(1)]));
         assert_eq!(run(&[HELD, DUE, restart, (Op::Look(1), Ret::Holds)]), Ok(vec![Is::Held(1)]));
-        let told = (Op::Look(1), Ret::Gone);
-        assert_eq!(run(&[HELD, DUE, told, restart, (Op::Look(1), Ret::Holds)]), Err(4));
+        let shown = (Op::Map, Ret::Shown(Status::Available));
+        assert_eq!(run(&[HELD, DUE, shown, restart, (Op::Look(1), Ret::Holds)]), Err(4));
+        assert_eq!(run(&[HELD, (Op::Look(1), Ret::Gone)]), Err(1), "not before its deadline");
         assert_eq!(run(&[HELD, restart, (Op::Map, Ret::Shown(Status::Available))]), Err(2), "S3");
     }
 
