@@ -125,6 +125,8 @@ pub(crate) struct Wanted {
 pub(crate) struct Outage {
     pub(crate) died_at: u64,
     pub(crate) lived: Vec<(u32, Reservation)>,
+    /// Whether a start died, too.
+    died_again: bool,
 }
 
 /// The book.
@@ -469,7 +471,8 @@ impl Book {
 
     /// Notes what lived when the engine died.
     pub(crate) fn died(&mut self, now: u64) {
-        if self.outage.is_some() {
+        if let Some(outage) = &mut self.outage {
+            outage.died_again = true;
             return;
         }
         let mut lived = Vec::new();
@@ -481,12 +484,12 @@ impl Book {
                 }
             }
         }
-        self.outage = Some(Outage { died_at: now, lived });
+        self.outage = Some(Outage { died_at: now, died_again: false, lived });
     }
 
     /// A hold that lived when the engine died gets its time back (S4).
     pub(crate) fn check_outage(&mut self, engine: &Engine) {
-        let Some(Outage { died_at, lived }) = self.outage.take() else { return };
+        let Some(Outage { died_at, died_again, lived }) = self.outage.take() else { return };
         let ready = engine.now().as_millis();
         for (number, before) in lived {
             let Some(entry) = engine.schedule_by_number(ScheduleNumber(number)) else { continue };
@@ -510,7 +513,9 @@ impl Book {
             if now.status == before.status && now.status.has_deadline() {
                 let (old, new) = (before.expires_at.as_millis(), now.expires_at.as_millis());
                 let back = old + ready.saturating_sub(died_at);
-                let least = if old <= ready { back.max(ready + grace) } else { back };
+                // A start that died may have been ready for a moment: then there were two outages, neither of which the hold may have
+                // outlasted by itself. Its time it gets back in any case.
+                let least = if old <= ready && !died_again { back.max(ready + grace) } else { back };
                 self.check("S4 outage-expired", new + 50 >= least, || {
                     format!("hold {} had until {old}, the engine was away from {died_at} to {ready}, and it has until {new}", now.number.0)
                 });
