@@ -471,8 +471,7 @@ impl Book {
 
     /// Notes what lived when the engine died.
     pub(crate) fn died(&mut self, now: u64) {
-        if let Some(outage) = &mut self.outage {
-            outage.died_again = true;
+        if self.outage.is_some() {
             return;
         }
         let mut lived = Vec::new();
@@ -485,6 +484,13 @@ impl Book {
             }
         }
         self.outage = Some(Outage { died_at: now, died_again: false, lived });
+    }
+
+    /// Notes that a start died, too.
+    pub(crate) fn start_died(&mut self) {
+        if let Some(outage) = &mut self.outage {
+            outage.died_again = true;
+        }
     }
 
     /// A hold that lived when the engine died gets its time back (S4).

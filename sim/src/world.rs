@@ -220,6 +220,7 @@ impl World {
         let opened = Engine::open(self.config(&clock, &life)).await;
         if life.is_over() {
             self.report.deaths_at_start += 1;
+            self.book().start_died();
             self.tell(format!("  … and is killed during the start, {}", words::dies(restart.dies_at)));
             return End::Again(Restart { dies_at: None, trouble: None, ..restart });
         }

@@ -15,7 +15,7 @@ use tokio::{sync::watch, task::JoinSet, time::sleep};
 
 use super::{
     customer::{Customer, Dice, Notes, Phase, Sale},
-    history::{Answered, Asked, History, Life, Operation, Stands},
+    history::{Answered, Asked, History, Life, Operation, Stands, Told},
 };
 use crate::{
     bench::run_name,
@@ -166,16 +166,18 @@ async fn drive(sale: &Arc<Sale>, server: &mut Server, shape: Shape) -> Result<Hi
 /// under way.
 async fn begin(sale: &Sale, history: &mut History) -> Result<Life> {
     let ready = sale.clock.nanos();
+    let mut reason = anyhow::anyhow!("payments are under way");
     for _ in 0..LISTS_MAX {
         let began = sale.clock.nanos();
-        let mut list = Vec::new();
-        for user in 0..sale.tokens.len() {
-            list.push(sale.list(user).await?);
-        }
-        if list.iter().flatten().any(|told| told.stands == Stands::Paying) {
-            sleep(Duration::from_millis(10)).await;
-            continue;
-        }
+        let list = match lists(sale).await {
+            Ok(list) if !list.iter().flatten().any(|told| told.stands == Stands::Paying) => list,
+            listed => {
+                // A connection may still be told that the server isn't ready, a moment after `/readyz` was 200 on another.
+                reason = listed.err().unwrap_or(reason);
+                sleep(Duration::from_millis(10)).await;
+                continue;
+            }
+        };
         let listed = (began, sale.clock.nanos());
 
         let mut client = Client::connect(sale.target, None).await?;
@@ -191,7 +193,15 @@ async fn begin(sale: &Sale, history: &mut History) -> Result<Life> {
         });
         return Ok(Life { ready, list, listed, killed: 0 });
     }
-    anyhow::bail!("payments are under way for too long after a restart")
+    Err(reason.context("the lists after a restart"))
+}
+
+async fn lists(sale: &Sale) -> Result<Vec<Vec<Told>>> {
+    let mut lists = Vec::new();
+    for user in 0..sale.tokens.len() {
+        lists.push(sale.list(user).await?);
+    }
+    Ok(lists)
 }
 
 /// Counts what a history has of everything, for a person who wants to know what was tried.

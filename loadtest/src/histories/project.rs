@@ -33,6 +33,8 @@ struct Reservation {
     settled: Option<u64>,
     /// When payments were first asked for.
     paying: Vec<u64>,
+    /// When releases and exchanges that were done were asked for, and acknowledged.
+    uses: Vec<(u64, u64)>,
 }
 
 impl Reservation {
@@ -76,6 +78,12 @@ impl<'a> Projection<'a> {
 
     fn find_reservations(&mut self) {
         for operation in &self.history.operations {
+            if let Asked::Exchange { owner, .. } | Asked::Release { owner } = &operation.asked
+                && matches!(operation.answered, Answered::Done(_))
+            {
+                let uses = &mut self.reservations.entry(*owner).or_default().uses;
+                uses.push((operation.invoked, operation.returned));
+            }
             match &operation.asked {
                 Asked::Hold { owner, seats } | Asked::Exchange { owner, seats } => {
                     if matches!(operation.answered, Answered::Done(_) | Answered::Unknown) {
@@ -340,9 +348,13 @@ impl<'a> Projection<'a> {
         let moved = end >= killed || reservation.paying.iter().any(|&paying| paying < end);
         if moved {
             self.push_all(owner, Op::Deadline(owner), Ret::Unknown, (begin, next.max(begin)));
-        } else {
-            self.push_all(owner, Op::Deadline(owner), Ret::Done, (begin, end));
+            return;
         }
+
+        // What was decided before the deadline is seen when it is durable, which may be later: the deadline then finds it done.
+        let uses = reservation.uses.iter().filter(|(invoked, _)| *invoked < end);
+        let end = uses.map(|&(_, returned)| returned).fold(end, u64::max);
+        self.push_all(owner, Op::Deadline(owner), Ret::Done, (begin, end));
     }
 
     /// An outage moves deadlines, and only on: the list after it tells, or that the hold has ended by then.
