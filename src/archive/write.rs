@@ -5,6 +5,8 @@ use rusqlite::{Transaction as Rows, params};
 use super::{Archive, ArchiveError, int};
 use crate::domain::accounts::{Kind, Transaction};
 use crate::domain::ids::UserId;
+use crate::domain::keys::KeyList;
+use crate::domain::pages::Pages;
 use crate::domain::payments::PaymentsImage;
 use crate::domain::schedule::{Counts, Image};
 use crate::record;
@@ -97,7 +99,7 @@ impl Archive {
 
 fn index_reservations(rows: &Rows<'_>, image: &Image) -> rusqlite::Result<()> {
     let mut insert = rows.prepare("INSERT INTO reservations VALUES (?1, ?2, ?3, ?4, ?5)")?;
-    for reservation in &image.reservations {
+    for reservation in image.reservations.iter() {
         insert.execute(params![
             image.number.0,
             reservation.number.0,
@@ -111,7 +113,7 @@ fn index_reservations(rows: &Rows<'_>, image: &Image) -> rusqlite::Result<()> {
 
 fn index_payments(rows: &Rows<'_>, image: &PaymentsImage) -> rusqlite::Result<()> {
     let mut insert = rows.prepare("INSERT INTO payments VALUES (?1, ?2, ?3, ?4)")?;
-    for (payment, _) in &image.payments {
+    for payment in image.payments.iter() {
         insert.execute(params![
             image.schedule.0,
             payment.id.number.0,
@@ -124,8 +126,8 @@ fn index_payments(rows: &Rows<'_>, image: &PaymentsImage) -> rusqlite::Result<()
 
 /// What a list shows of a schedule: all but its seats and reservations, whose counts are columns.
 fn head_of(image: &Image) -> Image {
-    let (blocked, reservations, ended) = (Vec::new(), Vec::new(), Vec::new());
-    Image { blocked, reservations, ended, keys: Vec::new(), ..image.clone() }
+    let (blocked, reservations, ended) = (Vec::new(), Pages::default(), Vec::new());
+    Image { blocked, reservations, ended, keys: KeyList::default(), ..image.clone() }
 }
 
 /// Sums a schedule's bytes up.

@@ -159,8 +159,9 @@ async fn serve(config: Config, demo: bool, wanted: Option<Wanted>) -> Result<(),
             None => None,
         };
         parts.spawn_upkeep();
-        servers.spawn(server::serve(second, router, limits, shutdown.clone()));
+        // The one ends before the other begins: a caller never hears that it is ready, and then that it isn't.
         starting.end().await;
+        servers.spawn(server::serve(second, router, limits, shutdown.clone()));
         print(&urls.ready())?;
         if demo {
             print(&demo::greeting(&engine, &config, &urls, crowd.as_ref())?)?;

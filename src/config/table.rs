@@ -136,7 +136,7 @@ settings! {
         mailbox_len_max: usize = "limits.mailbox_len_max", "commands", "4096", |t| value::number(t, 1, 1_000_000), false;
         /// The idempotency keys that each schedule keeps; beyond it the oldest go, counted in a metric.
         idempotency_keys_max: usize = "limits.idempotency_keys_max", "keys", "1000000", |t| value::number(t, 1, 1_000_000_000), false;
-        /// How long a reservation stays in memory after its end; of one user's in a schedule, the newest 100.
+        /// How long a reservation stays in memory after its end; of one user's in a schedule, the newest 1,000.
         ended_retention_days: u64 = "limits.ended_retention_days", "days", "7", |t| value::number(t, 1, 3650), false;
     }
     /// How the journal is kept.

@@ -16,6 +16,7 @@
 mod image;
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use hashbrown::HashMap;
 
@@ -315,7 +316,8 @@ pub enum Answer {
 #[derive(Debug, Clone)]
 pub struct Accounts {
     shard: Shard,
-    by_user: HashMap<UserId, Account>,
+    /// A copy shares them, until one of the two changes one.
+    by_user: HashMap<UserId, Arc<Account>>,
     last_transaction: u32,
     /// How many transactions are in the archive.
     archived: u64,
@@ -345,12 +347,12 @@ impl Accounts {
 
     /// Finds a user's account, once anything was ever put in.
     pub fn account(&self, user: &str) -> Option<&Account> {
-        self.by_user.get(user).filter(|account| account.has_begun())
+        self.by_user.get(user).map(|account| &**account).filter(|account| account.has_begun())
     }
 
     /// Returns every account with its user, in no order.
     pub fn iter(&self) -> impl Iterator<Item = (&UserId, &Account)> {
-        self.by_user.iter()
+        self.by_user.iter().map(|(user, account)| (user, &**account))
     }
 
     /// Returns how many transactions are in the archive.
@@ -436,7 +438,8 @@ impl Accounts {
                 assert_eq!(*number, self.last_transaction + 1, "transactions are numbered in order");
                 self.last_transaction = *number;
                 let id = TransactionId { shard: self.shard.0, number: *number, nonce: *nonce };
-                let account = self.by_user.entry(user.clone()).or_insert_with(|| Account::new(*currency));
+                let account = self.by_user.entry(user.clone());
+                let account = Arc::make_mut(account.or_insert_with(|| Arc::new(Account::new(*currency))));
                 if !account.has_begun() {
                     account.currency = *currency;
                 }
@@ -448,7 +451,7 @@ impl Accounts {
             Event::KeyKept { .. } => {}
             Event::Archived { user, through, settled } => {
                 let account = self.by_user.get_mut(user).expect("what is in the archive was an account's");
-                self.archived += account.carry(*through, settled);
+                self.archived += Arc::make_mut(account).carry(*through, settled);
             }
         }
         if let Some(key) = key {

@@ -7,7 +7,7 @@
 //! Absent on purpose: the archive itself, clocks.
 
 use super::catalogue::Archived;
-use super::keys::KEY_RETENTION;
+use super::keys::{KEY_RETENTION, KeyList};
 use super::payments::{Payments, PaymentsImage};
 use super::schedule::{Image, Plan, ReservationStatus, Schedule};
 use super::settlement;
@@ -70,7 +70,7 @@ pub fn belongs(
 /// Takes the image of a schedule as the archive keeps it: without its idempotency keys, whose day is over, and with what
 /// an administrator changed of its room meanwhile, as it was shown.
 pub fn image_of(schedule: &Schedule, room: &WaitingRoom) -> Image {
-    let mut image = Image { keys: Vec::new(), ..Image::of(schedule) };
+    let mut image = Image { keys: KeyList::default(), ..Image::of(schedule) };
     if let (Some(queue), Some(tuned)) = (&image.plan.policy.queue, room.settings()) {
         let mut queue = queue.clone();
         queue.active_max = tuned.policy.active_max;
@@ -84,7 +84,7 @@ pub fn image_of(schedule: &Schedule, room: &WaitingRoom) -> Image {
 
 /// Takes the image of a schedule's payments as the archive keeps them: without their idempotency keys.
 pub fn image_of_payments(payments: &Payments) -> PaymentsImage {
-    PaymentsImage { keys: Vec::new(), ..PaymentsImage::of(payments) }
+    PaymentsImage { keys: KeyList::default(), ..PaymentsImage::of(payments) }
 }
 
 #[cfg(test)]

@@ -6,10 +6,9 @@
 //! the oldest first: both by the events' own time, so that replay agrees.
 
 use core::hash::BuildHasher;
-use std::collections::VecDeque;
-
 use hashbrown::{DefaultHashBuilder, HashTable};
 
+use super::pages::Pages;
 use super::time::{Seconds, Timestamp};
 
 /// How long a key is kept.
@@ -46,47 +45,60 @@ struct Kept<A> {
     answer: A,
 }
 
-/// How many places of keys that were let go are kept beside as many as there are keys.
-const EMPTY_MAX: usize = 1_024;
-
 /// The keys that an aggregate has seen, with the answers that they got.
 ///
-/// They stand in a ring in the order in which they came; a table of numbers leads there, so that a table that
-/// grows moves eight bytes a key.
+/// They are numbered in the order in which they came; a table of numbers leads there, so that a table that grows moves eight
+/// bytes a key.
 #[derive(Debug, Clone)]
 pub struct Keys<A> {
-    /// The oldest first. The place of a key that was let go is empty.
-    ring: VecDeque<Option<Kept<A>>>,
-    /// The number of the ring's first place: places are numbered in the order in which they came.
-    first: u64,
-    /// The numbers of the keys' places, by their digests.
-    places: HashTable<u64>,
+    kept: Pages<Kept<A>>,
+    /// The number of the next that comes.
+    next: u64,
+    /// The numbers of the keys, by their digests.
+    numbers: HashTable<u64>,
     /// Another one in each table: only what is kept is state.
     hasher: DefaultHashBuilder,
     max: usize,
     dropped: u64,
 }
 
-impl<A> Keys<A> {
+/// Keys in the order in which they came, each with its version, instant and answer: what an image has of [`Keys`]. It shares
+/// what it was made from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyList<A>(Pages<Kept<A>>);
+
+impl<A: Clone> Keys<A> {
     /// Makes an empty table with room for `max` keys.
     pub fn new(max: u32) -> Self {
         Self {
-            ring: VecDeque::new(),
-            first: 0,
-            places: HashTable::new(),
+            kept: Pages::default(),
+            next: 0,
+            numbers: HashTable::new(),
             hasher: DefaultHashBuilder::default(),
             max: usize::try_from(max).expect("a u32 fits"),
             dropped: 0,
         }
     }
 
+    /// Makes a table of the keys of a list, with room for `max`.
+    pub fn restore(max: u32, list: KeyList<A>) -> Self {
+        let mut keys = Self { kept: list.0, ..Self::new(max) };
+        keys.numbers.reserve(keys.kept.len(), |_| unreachable!("an empty table moves nothing"));
+        for (number, kept) in keys.kept.numbered() {
+            let hash = keys.hasher.hash_one(kept.key.digest);
+            keys.numbers.insert_unique(hash, number, |_| unreachable!("there is room for all of them"));
+            keys.next = number + 1;
+        }
+        keys.shrink();
+        keys
+    }
+
     /// Looks a key up.
     pub fn find(&self, key: KeyUse, now: Timestamp) -> Option<KeyFound<'_, A>> {
-        let Self { ring, first, hasher, .. } = self;
-        let number = self
-            .places
-            .find(hasher.hash_one(key.digest), |number| is_at(ring, *first, *number, key.digest))?;
-        let kept = at(ring, *first, *number)?;
+        let Self { kept, hasher, .. } = self;
+        let number =
+            self.numbers.find(hasher.hash_one(key.digest), |number| is_at(kept, *number, key.digest))?;
+        let kept = kept.get(*number)?;
         if kept.at.plus(KEY_RETENTION) <= now {
             return None;
         }
@@ -101,12 +113,12 @@ impl<A> Keys<A> {
         // A key whose day is over may come again: its old entry leaves here, first in order.
         self.forget_old(at);
         debug_assert!(self.find(key, at).is_none(), "a key that answers has no new effect");
-        let number = self.first + u64::try_from(self.ring.len()).expect("a length fits");
-        self.ring.push_back(Some(Kept { key, version, at, answer }));
-        let Self { ring, first, places, hasher, .. } = self;
-        places.insert_unique(hasher.hash_one(key.digest), number, |number| {
-            hash_at(ring, *first, *number, hasher)
+        self.kept.insert(self.next, Kept { key, version, at, answer });
+        let Self { kept, numbers, hasher, .. } = self;
+        numbers.insert_unique(hasher.hash_one(key.digest), self.next, |number| {
+            kept.get(*number).map_or(0, |kept| hasher.hash_one(kept.key.digest))
         });
+        self.next += 1;
         self.shrink();
     }
 
@@ -124,39 +136,31 @@ impl<A> Keys<A> {
     /// Lets a key go whose effect came to nothing: used again, it is new. A key whose answer `is_its` says is another's stays:
     /// its day was over meanwhile, and it came again.
     pub fn forget(&mut self, digest: u128, is_its: impl FnOnce(&A) -> bool) {
-        let Self { ring, first, places, hasher, .. } = self;
-        let found = places.find_entry(hasher.hash_one(digest), |number| is_at(ring, *first, *number, digest));
+        let Self { kept, numbers, hasher, .. } = self;
+        let found = numbers.find_entry(hasher.hash_one(digest), |number| is_at(kept, *number, digest));
         let Ok(entry) = found else { return };
-        if !at(ring, *first, *entry.get()).is_some_and(|kept| is_its(&kept.answer)) {
+        if !kept.get(*entry.get()).is_some_and(|kept| is_its(&kept.answer)) {
             return;
         }
         let (number, _) = entry.remove();
-        if let Some(place) = index(*first, number).and_then(|index| ring.get_mut(index)) {
-            *place = None;
-        }
-        if self.ring.len() > 2 * self.places.len() + EMPTY_MAX {
-            self.close_up();
-        }
+        kept.remove(number);
     }
 
     /// Removes what is older than [`KEY_RETENTION`] at `now`.
     pub fn forget_old(&mut self, now: Timestamp) {
-        while let Some(first) = self.ring.front() {
-            if first.as_ref().is_some_and(|kept| kept.at.plus(KEY_RETENTION) > now) {
-                return;
-            }
+        while self.kept.first().is_some_and(|(_, kept)| kept.at.plus(KEY_RETENTION) <= now) {
             self.drop_first();
         }
     }
 
     /// Returns how many keys are kept.
     pub fn len(&self) -> usize {
-        self.places.len()
+        self.kept.len()
     }
 
     /// Tells whether no key is kept.
     pub fn is_empty(&self) -> bool {
-        self.places.is_empty()
+        self.kept.is_empty()
     }
 
     /// Returns how many keys left before their day was over, because the room was full, since start.
@@ -164,41 +168,55 @@ impl<A> Keys<A> {
         self.dropped
     }
 
-    /// Returns every key with its version, instant and answer, the oldest first.
-    pub fn iter(&self) -> impl Iterator<Item = (KeyUse, u64, Timestamp, &A)> {
-        self.ring.iter().flatten().map(|kept| (kept.key, kept.version, kept.at, &kept.answer))
+    /// Returns the keys for an image.
+    pub fn list(&self) -> KeyList<A> {
+        KeyList(self.kept.clone())
     }
 
     fn shrink(&mut self) {
-        while self.places.len() > self.max {
-            if self.drop_first() {
-                self.dropped += 1;
-            }
+        while self.len() > self.max {
+            self.drop_first();
+            self.dropped += 1;
         }
     }
 
-    /// Removes the ring's first place; returns whether a key stood there.
-    fn drop_first(&mut self) -> bool {
-        let (first, kept) = (self.first, self.ring.pop_front().flatten());
-        self.first += 1;
-        let Some(kept) = kept else { return false };
+    fn drop_first(&mut self) {
+        let Some((first, kept)) = self.kept.first() else { return };
         let hash = self.hasher.hash_one(kept.key.digest);
-        if let Ok(entry) = self.places.find_entry(hash, |number| *number == first) {
+        if let Ok(entry) = self.numbers.find_entry(hash, |number| *number == first) {
             entry.remove();
         }
-        true
+        self.kept.remove(first);
+    }
+}
+
+impl<A> KeyList<A> {
+    /// Returns every key with its version, instant and answer, the oldest first.
+    pub fn iter(&self) -> impl Iterator<Item = (KeyUse, u64, Timestamp, &A)> {
+        self.0.iter().map(|kept| (kept.key, kept.version, kept.at, &kept.answer))
     }
 
-    /// Removes the empty places.
-    fn close_up(&mut self) {
-        self.ring.retain(Option::is_some);
-        self.first = 0;
-        self.places.clear();
-        let Self { ring, first, places, hasher, .. } = self;
-        for (number, kept) in (0..).zip(ring.iter().flatten()) {
-            let hash = hasher.hash_one(kept.key.digest);
-            places.insert_unique(hash, number, |number| hash_at(ring, *first, *number, hasher));
-        }
+    /// Returns how many there are.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Tells whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl<A> Default for KeyList<A> {
+    fn default() -> Self {
+        Self(Pages::default())
+    }
+}
+
+impl<A: Clone> FromIterator<(KeyUse, u64, Timestamp, A)> for KeyList<A> {
+    fn from_iter<I: IntoIterator<Item = (KeyUse, u64, Timestamp, A)>>(all: I) -> Self {
+        let kept = |(key, version, at, answer)| Kept { key, version, at, answer };
+        Self((0_u64..).zip(all.into_iter().map(kept)).collect())
     }
 }
 
@@ -206,38 +224,23 @@ impl<A> Keys<A> {
 impl<A: core::fmt::Debug> Keys<A> {
     /// Says what is inside: the keys in order, and which of them the table leads to.
     pub(crate) fn inside(&self) -> String {
-        let Self { ring, first, places, hasher: _, max, dropped: _ } = self;
-        let kept: Vec<_> = ring.iter().flatten().collect();
-        let mut led: Vec<u128> = places
-            .iter()
-            .map(|number| at(ring, *first, *number).expect("it leads to a key").key.digest)
-            .collect();
+        let Self { kept, next: _, numbers, hasher: _, max, dropped: _ } = self;
+        let mut led: Vec<u128> =
+            numbers.iter().map(|number| kept.get(*number).expect("it leads to a key").key.digest).collect();
         led.sort_unstable();
-        format!("{max} {led:?} {kept:?}")
+        format!("{max} {led:?} {:?}", kept.iter().collect::<Vec<_>>())
     }
 }
 
-fn index(first: u64, number: u64) -> Option<usize> {
-    usize::try_from(number.checked_sub(first)?).ok()
-}
-
-fn at<A>(ring: &VecDeque<Option<Kept<A>>>, first: u64, number: u64) -> Option<&Kept<A>> {
-    ring.get(index(first, number)?)?.as_ref()
-}
-
-fn is_at<A>(ring: &VecDeque<Option<Kept<A>>>, first: u64, number: u64, digest: u128) -> bool {
-    at(ring, first, number).is_some_and(|kept| kept.key.digest == digest)
-}
-
-fn hash_at<A>(ring: &VecDeque<Option<Kept<A>>>, first: u64, number: u64, hasher: &DefaultHashBuilder) -> u64 {
-    at(ring, first, number).map_or(0, |kept| hasher.hash_one(kept.key.digest))
+fn is_at<A>(kept: &Pages<Kept<A>>, number: u64, digest: u128) -> bool {
+    kept.get(number).is_some_and(|kept| kept.key.digest == digest)
 }
 
 impl<A: PartialEq> PartialEq for Keys<A> {
     /// Compares what is kept, in order, and the room; not what was dropped, which replay from a
     /// snapshot can't know.
     fn eq(&self, other: &Self) -> bool {
-        self.max == other.max && self.len() == other.len() && self.iter().eq(other.iter())
+        self.max == other.max && self.kept == other.kept
     }
 }
 
@@ -322,7 +325,7 @@ mod tests {
                     _ => {}
                 }
                 keys.forget_old(now);
-                let kept: Vec<_> = keys.iter().map(|(key, version, at, _)| (key.digest, at, version)).collect();
+                let kept: Vec<_> = keys.list().iter().map(|(key, version, at, _)| (key.digest, at, version)).collect();
                 prop_assert_eq!(&kept, &list);
                 prop_assert_eq!(keys.len(), list.len());
             }
@@ -337,7 +340,7 @@ mod tests {
             keys.keep(key(digest), 1, START, ());
             keys.forget(digest, |()| true);
         }
-        assert!(keys.ring.len() <= EMPTY_MAX + 2 && keys.len() == 1);
+        assert_eq!((keys.len(), keys.numbers.len()), (1, 1));
         assert!(keys.find(key(1), START).is_some() && keys.find(key(99_999), START).is_none());
     }
 }

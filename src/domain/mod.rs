@@ -6,6 +6,7 @@ pub mod cause;
 pub mod ids;
 pub mod keys;
 pub mod money;
+pub mod pages;
 pub mod time;
 
 pub mod catalogue;

@@ -256,7 +256,8 @@ impl Engine {
             Some(id) => self.find_schedule(id).await?.into_iter().collect(),
             None => self.schedules_of_user(user),
         };
-        let mut found = self.reservations_in(&looked_at, user, status, before, limit);
+        self.end_holds_of(user, &looked_at).await;
+        let mut found = Self::reservations_in(&looked_at, user, status, before, limit);
         if let Some(archived) = self.archived_outside(&looked_at)
             && schedule.is_none()
         {
@@ -275,22 +276,33 @@ impl Engine {
         Ok(found)
     }
 
+    /// Has the schedules end those of a user's holds whose time is over, as [`Engine::read_reservation`] does.
+    async fn end_holds_of(&self, user: &str, entries: &[Arc<ScheduleEntry>]) {
+        let now = self.now();
+        for entry in entries {
+            let is_behind = |kept: &Reservation| kept.status_at(now) != kept.status;
+            // No lock is held while a schedule is waited for.
+            let behind = entry.read().reservations_of(user).any(is_behind);
+            if behind {
+                self.catch_up(entry).await;
+            }
+        }
+    }
+
     /// Returns a user's reservations in some schedules, in no order: of each schedule the newest that are asked for.
     fn reservations_in(
-        &self,
         entries: &[Arc<ScheduleEntry>],
         user: &str,
         status: Option<ReservationStatus>,
         before: Option<ReservationPlace>,
         limit: usize,
     ) -> Vec<Found> {
-        let now = self.now();
         let mut found = Vec::new();
         for entry in entries {
             let place =
                 |reservation: &Reservation| (reservation.created_at, entry.number(), reservation.number);
             let shown = |reservation: &&Reservation| {
-                status.is_none_or(|status| reservation.status_at(now) == status)
+                status.is_none_or(|status| reservation.status == status)
                     && before.is_none_or(|before| place(reservation) < before)
             };
             // A user has few in one schedule (`ENDED_PER_USER_MAX`), and no more of them are copied than are shown.

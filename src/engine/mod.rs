@@ -55,7 +55,7 @@ pub use wall::ClockLimit;
 
 use catalogue_actor::{CatalogueActor, Change, Supervisor, TakeSnapshot, from_send_error};
 use room_actor::{ActInRoom, FollowSchedule, standing};
-use schedule_actor::Fail;
+use schedule_actor::{Fail, Flush};
 use shared::Shared;
 
 use crate::clock::{Clock, Stopwatch, SystemClock};
@@ -229,6 +229,31 @@ impl Engine {
         let reference = ReservationRef { number: id.number, nonce: id.nonce };
         let reservation = entry.read().reservation(reference)?.clone();
         Some((entry, reservation))
+    }
+
+    /// Reads a reservation as it is durable. A hold whose time is over has ended by then.
+    ///
+    /// The clock alone isn't told: an end that isn't kept yet would be undone by an outage, which gives holds their time back. So
+    /// the schedule does first what time has brought; where it can't, as on a failed journal, the hold is shown as it is kept.
+    pub async fn read_reservation(&self, entry: &ScheduleEntry, id: ReservationRef) -> Option<Reservation> {
+        let now = self.now();
+        let kept = entry.read().reservation(id)?.clone();
+        if kept.status_at(now) == kept.status {
+            return Some(kept);
+        }
+        self.catch_up(entry).await;
+        entry.read().reservation(id).cloned()
+    }
+
+    /// Has a schedule do what time alone has brought, and waits until that is durable.
+    async fn catch_up(&self, entry: &ScheduleEntry) {
+        if self.shared.journal.failure().is_some() {
+            return;
+        }
+        let Some(actor) = entry.actor() else { return };
+        if actor.ask(Flush).try_send().await.is_ok() {
+            let _ = self.shared.journal.barrier().await;
+        }
     }
 
     /// Returns the prices that a schedule sells at, or would if its sale opened now.

@@ -283,7 +283,7 @@ impl Engine {
         }
         if entry.is_archived() {
             // Nothing there is a live hold; payments of it would be a second truth.
-            self.price_of_hold(entry, reservation, &user)?;
+            self.price_of_hold(entry, reservation, &user).await?;
             return Err(Refusal::NotHeld.into());
         }
         if entry.has_moved() {
@@ -294,7 +294,7 @@ impl Engine {
         if let Some(done) = self.paid_before(&payments, key)? {
             return Ok(done);
         }
-        let (amount, currency) = self.price_of_hold(entry, reservation, &user)?;
+        let (amount, currency) = self.price_of_hold(entry, reservation, &user).await?;
         while method.needs_gateway() && payments.read().surplus_ready(reservation, &user).is_some() {
             let supersede = payments::Command::Supersede { reservation, user: user.clone() };
             payments.ask(supersede, Cause::default()).await?;
@@ -402,18 +402,20 @@ impl Engine {
     }
 
     /// Returns the price of a live hold of a user's.
-    fn price_of_hold(
+    async fn price_of_hold(
         &self,
         entry: &ScheduleEntry,
         id: ReservationRef,
         user: &UserId,
     ) -> Result<(Money, Currency), EngineError> {
-        let now = self.now();
-        let schedule = entry.read();
-        let reservation = schedule.reservation(id).filter(|reservation| reservation.user == *user);
+        let reservation = self.read_reservation(entry, id).await;
+        let reservation = reservation.filter(|reservation| reservation.user == *user);
         let reservation = reservation.ok_or(Refusal::NoSuchReservation)?;
-        match reservation.status_at(now) {
-            ReservationStatus::Held => Ok((schedule.amount(&reservation.seats), schedule.currency())),
+        match reservation.status {
+            ReservationStatus::Held => {
+                let schedule = entry.read();
+                Ok((schedule.amount(&reservation.seats), schedule.currency()))
+            }
             ReservationStatus::Expired => Err(Refusal::Expired.into()),
             ReservationStatus::Paying
             | ReservationStatus::Confirmed

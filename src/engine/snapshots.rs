@@ -101,7 +101,7 @@ fn write(shared: &Shared, position: Position) -> Result<PathBuf, SnapshotError> 
         writer.section(&section)?;
     }
     for entry in shared.schedules() {
-        // The lock is held for the copy alone, not while it is encoded and written.
+        // The lock is held for a copy that shares almost all, not while that is read, encoded and written.
         let image = Image::of(&entry.read());
         writer.section(&record::encode_schedule(&image))?;
         let room = RoomImage::of(&entry.room().read());
@@ -112,7 +112,8 @@ fn write(shared: &Shared, position: Position) -> Result<PathBuf, SnapshotError> 
         }
     }
     for shard in shared.till.all_accounts() {
-        let image = AccountsImage::of(&shard.read());
+        let accounts = shard.read().clone();
+        let image = AccountsImage::of(&accounts);
         if image.version > 0 {
             for section in record::encode_accounts(&image) {
                 writer.section(&section)?;

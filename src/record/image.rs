@@ -9,7 +9,7 @@ use super::room::{PeopleWire, RoomImageWire};
 use super::users::{UsersImageWire, UsersPartWire};
 use super::wire::{
     ArchivedWire, ConcertWire, CreationWire, PlanWire, PricesWire, VenueWire, instant_in, instant_out,
-    key_in, key_out, seats_in, seats_out, user_id,
+    key_in, key_out, pages, seats_in, seats_out, user_id,
 };
 use crate::domain::accounts::{AccountsImage, CarriedImage, Shard};
 use crate::domain::catalogue::{Archived, Catalogue, CatalogueEvent, Replans};
@@ -163,10 +163,9 @@ fn catalogue_image(catalogue: &Catalogue) -> CatalogueImageWire {
     let listed = catalogue
         .schedules()
         .map(|(id, listing)| (id.to_string(), listing.number.0, listing.concert.to_string()));
-    let keys = catalogue
-        .keys()
-        .iter()
-        .map(|(key, version, at, ())| (key.digest, key.fingerprint, version, at.as_millis(), ()));
+    let keys = catalogue.keys().list();
+    let keys =
+        keys.iter().map(|(key, version, at, ())| (key.digest, key.fingerprint, version, at.as_millis(), ()));
     CatalogueImageWire {
         venues: catalogue.venues().map(|built| VenueWire::from_domain(&built.venue)).collect(),
         concerts: catalogue.concerts().map(|concert| ConcertWire::from_domain(concert)).collect(),
@@ -189,8 +188,8 @@ pub fn encode_schedule(image: &Image) -> Vec<u8> {
         plan: Arc::clone(&image.plan),
         limits: image.limits,
     };
-    let key = |(key, version, at, answer): &(KeyUse, u64, Timestamp, Answer)| {
-        (key.digest, key.fingerprint, *version, at.as_millis(), AnswerWire::from_domain(answer))
+    let key = |(key, version, at, answer): (KeyUse, u64, Timestamp, &Answer)| {
+        (key.digest, key.fingerprint, version, at.as_millis(), AnswerWire::from_domain(answer))
     };
     let wire = ScheduleImageWire {
         creation: CreationWire::from_domain(&creation),
@@ -324,7 +323,7 @@ impl ScheduleImageWire {
     fn into_domain(self) -> Read<Image> {
         let creation = self.creation.into_domain()?;
         let prices = self.prices.map(PricesWire::into_domain).transpose()?;
-        let reservations = self.reservations.into_iter().map(ReservationWire::into_domain);
+        let reservations = self.reservations.into_iter().map(|kept| Ok((kept.number, kept.into_domain()?)));
         let key = |(digest, fingerprint, version, at, answer): KeyWire<AnswerWire>| {
             let key = KeyUse { digest, fingerprint };
             Ok((key, version, Timestamp::from_millis(at), answer.into_domain()?))
@@ -342,7 +341,7 @@ impl ScheduleImageWire {
             prices: prices.map(Arc::new),
             ever_confirmed: self.ever_confirmed,
             blocked: self.blocked.into_iter().map(Seat).collect(),
-            reservations: reservations.collect::<Read<_>>()?,
+            reservations: pages(reservations)?,
             last_reservation: self.last_reservation,
             ended: ended.collect(),
             other_deadlines: Vec::new(),

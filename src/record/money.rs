@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::DecodeError;
-use super::wire::{instant_in, instant_out, money, user_id};
+use super::wire::{instant_in, instant_out, money, pages, user_id};
 use crate::domain::accounts::{
     self, AccountImage, AccountsImage, Carried, CarriedImage, Kind, SHARDS, Shard, Transaction,
 };
@@ -265,12 +265,12 @@ impl AccountsImageWire {
             let transactions = account.transactions.iter().map(TransactionWire::from_domain).collect();
             (account.user.to_string(), currency_out(account.currency), transactions)
         };
-        let key = |(key, version, at, answer): &(KeyUse, u64, Timestamp, accounts::Answer)| {
+        let key = |(key, version, at, answer): (KeyUse, u64, Timestamp, &accounts::Answer)| {
             let transaction = match answer {
                 accounts::Answer::Moved(transaction) => Some(TransactionWire::from_domain(transaction)),
                 accounts::Answer::Unchanged => None,
             };
-            (key.digest, key.fingerprint, *version, at.as_millis(), transaction)
+            (key.digest, key.fingerprint, version, at.as_millis(), transaction)
         };
         Self {
             shard: image.shard.0,
@@ -449,8 +449,8 @@ impl<'a> PaymentsEventWire<'a> {
 
 impl PaymentsImageWire {
     pub(super) fn from_domain(image: &PaymentsImage) -> Self {
-        let key = |(key, version, at, number): &(KeyUse, u64, Timestamp, PaymentNumber)| {
-            (key.digest, key.fingerprint, *version, at.as_millis(), number.0)
+        let key = |(key, version, at, number): (KeyUse, u64, Timestamp, &PaymentNumber)| {
+            (key.digest, key.fingerprint, version, at.as_millis(), number.0)
         };
         Self {
             schedule: image.schedule.0,
@@ -472,7 +472,7 @@ impl PaymentsImageWire {
         Ok(PaymentsImage {
             schedule,
             last: self.last,
-            payments: payments.collect::<Read<_>>()?,
+            payments: pages(payments)?,
             keys_max: self.keys_max,
             keys: self.keys.into_iter().map(key).collect(),
             version: self.version,
@@ -482,7 +482,7 @@ impl PaymentsImageWire {
 }
 
 impl PaymentWire {
-    fn from_domain((payment, key): &(Payment, Option<u128>)) -> Self {
+    fn from_domain(payment: &Payment) -> Self {
         Self {
             number: payment.id.number.0,
             nonce: payment.id.nonce,
@@ -498,11 +498,11 @@ impl PaymentWire {
             updated_at: payment.updated_at.as_millis(),
             completed_at: instant_out(payment.completed_at),
             refunded_at: instant_out(payment.refunded_at),
-            key: *key,
+            key: payment.key,
         }
     }
 
-    fn into_domain(self, schedule: ScheduleNumber) -> Read<(Payment, Option<u128>)> {
+    fn into_domain(self, schedule: ScheduleNumber) -> Read<(u32, Payment)> {
         let payment = Payment {
             id: PaymentId { schedule, number: PaymentNumber(self.number), nonce: self.nonce },
             reservation: reservation_in(self.reservation),
@@ -517,9 +517,9 @@ impl PaymentWire {
             updated_at: Timestamp::from_millis(self.updated_at),
             completed_at: instant_in(self.completed_at),
             refunded_at: instant_in(self.refunded_at),
-            key: None,
+            key: self.key,
         };
-        Ok((payment, self.key))
+        Ok((self.number, payment))
     }
 }
 

@@ -238,8 +238,8 @@ impl RoomImageWire {
             let (activated_at, expires_at): (&Timestamp, &Timestamp) = (activated_at, expires_at);
             (ticket.0, activated_at.as_millis(), expires_at.as_millis(), instant_out(*claim_by))
         };
-        let key = |(key, version, at, answer): &(KeyUse, u64, Timestamp, Answer)| {
-            (key.digest, key.fingerprint, *version, at.as_millis(), RoomAnswerWire::from_domain(answer))
+        let key = |(key, version, at, answer): (KeyUse, u64, Timestamp, &Answer)| {
+            (key.digest, key.fingerprint, version, at.as_millis(), RoomAnswerWire::from_domain(answer))
         };
         let (rate, credit, as_of) = image.pace;
         Self {

@@ -12,6 +12,7 @@ use crate::domain::concert::{Concert, PricedGrade, Prices};
 use crate::domain::ids::{
     ConcertId, GradeName, PaymentId, ReservationNumber, ScheduleId, SeatId, UserId, VenueId,
 };
+use crate::domain::keys::KeyList;
 use crate::domain::money::{Currency, Money};
 use crate::domain::schedule::policy::{Casting, Policy, QueueOrder, QueuePolicy};
 use crate::domain::schedule::{
@@ -294,6 +295,8 @@ fn image() -> Image {
         seats_version: 9,
     };
     let answered = Answer::Reservation(reservation(6, ReservationStatus::Held));
+    let keys =
+        [(KEY, 12, AT, answered), (KeyUse { digest: 1, fingerprint: 2 }, 13, AT, Answer::Schedule(summary))];
     let Creation { number, id, concert, venue, currency, plan, limits } = creation();
     Image {
         number,
@@ -307,14 +310,14 @@ fn image() -> Image {
         prices: Some(Arc::new(prices())),
         ever_confirmed: true,
         blocked: vec![Seat(8), Seat(9)],
-        reservations: (1..).zip(statuses).map(|(number, status)| reservation(number, status)).collect(),
+        reservations: (1..)
+            .zip(statuses)
+            .map(|(number, status)| (number, reservation(number, status)))
+            .collect(),
         last_reservation: 11,
         ended: vec![(AT, 4), (AT.plus(Seconds::new(1)), 5)],
         other_deadlines: vec![(1, AT), (2, AT.plus(Seconds::new(2)))],
-        keys: vec![
-            (KEY, 12, AT, answered),
-            (KeyUse { digest: 1, fingerprint: 2 }, 13, AT, Answer::Schedule(summary)),
-        ],
+        keys: keys.into_iter().collect(),
         version: 14,
         seats_version: 15,
         last_instant: AT,
@@ -462,7 +465,7 @@ fn a_value_that_cannot_be_is_refused() {
 
 #[test]
 fn a_schedules_section_is_read_as_it_was_written() {
-    let closed = Image { sale: SaleStatus::Closed, prices: None, keys: vec![], ..image() };
+    let closed = Image { sale: SaleStatus::Closed, prices: None, keys: KeyList::default(), ..image() };
     let cancelled = Image { sale: SaleStatus::Cancelled, ever_confirmed: false, ..image() };
     let upcoming = Image { sale: SaleStatus::Upcoming, ended: vec![], blocked: vec![], ..image() };
     let unmoved = Image { other_deadlines: vec![], ..image() };

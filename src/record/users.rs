@@ -141,10 +141,10 @@ impl<'a> UsersPartWire<'a> {
 impl UsersImageWire {
     /// Writes what the users have in common.
     pub(super) fn from_domain(image: &UsersImage) -> Self {
-        let key = |(key, version, at, answer): &(KeyUse, u64, Timestamp, Answer)| {
+        let key = |(key, version, at, answer): (KeyUse, u64, Timestamp, &Answer)| {
             let Answer { user, status } = answer;
             let (at, status) = (at.as_millis(), status_out(*status));
-            (key.digest, key.fingerprint, *version, at, user.to_string(), status)
+            (key.digest, key.fingerprint, version, at, user.to_string(), status)
         };
         Self {
             keys: image.keys.iter().map(key).collect(),

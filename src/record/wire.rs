@@ -19,6 +19,7 @@ use crate::domain::ids::{
 };
 use crate::domain::keys::KeyUse;
 use crate::domain::money::{Currency, Money};
+use crate::domain::pages::Pages;
 use crate::domain::schedule::policy::{Casting, Plan, Policy, QueueOrder, QueuePolicy};
 use crate::domain::schedule::{Creation, Event, Limits};
 use crate::domain::time::{Seconds, Timestamp};
@@ -722,4 +723,19 @@ impl PricesWire {
         let by_grade = self.by_grade.into_iter().map(money).collect::<Read<_>>()?;
         Ok(Prices { by_grade, best_first: self.best_first.into() })
     }
+}
+
+/// Reads what is numbered, in order of the numbers.
+pub(super) fn pages<T: Clone>(all: impl Iterator<Item = Read<(u32, T)>>) -> Read<Pages<T>> {
+    let mut pages = Pages::default();
+    let mut next = 0;
+    for one in all {
+        let (number, value) = one?;
+        if u64::from(number) < next {
+            return Err(DecodeError::Value("the order of numbers"));
+        }
+        next = u64::from(number) + 1;
+        pages.insert(number, value);
+    }
+    Ok(pages)
 }

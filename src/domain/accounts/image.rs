@@ -1,8 +1,10 @@
 //! A shard's state without what follows from it: what a snapshot keeps.
 
+use std::sync::Arc;
+
 use super::{Account, Accounts, Answer, Carried, Paid, Shard, Transaction};
 use crate::domain::ids::{PaymentId, UserId};
-use crate::domain::keys::{KeyUse, Keys};
+use crate::domain::keys::{KeyList, Keys};
 use crate::domain::money::Currency;
 use crate::domain::time::Timestamp;
 
@@ -35,25 +37,23 @@ pub struct AccountsImage {
     pub accounts: Vec<AccountImage>,
     pub last_transaction: u32,
     pub keys_max: u32,
-    /// Keys in the order in which they came.
-    pub keys: Vec<(KeyUse, u64, Timestamp, Answer)>,
+    pub keys: KeyList<Answer>,
     pub version: u64,
     pub last_instant: Timestamp,
 }
 
 impl AccountsImage {
-    /// Takes the image of a shard.
+    /// Takes the image of a shard. Many take a while: take it of a clone, which shares the accounts.
     pub fn of(accounts: &Accounts) -> Self {
         let mut images: Vec<_> =
             accounts.by_user.iter().map(|(user, account)| AccountImage::of(user, account)).collect();
         images.sort_unstable_by(|one, other| one.user.cmp(&other.user));
-        let keys = accounts.keys.iter().map(|(key, version, at, answer)| (key, version, at, *answer));
         Self {
             shard: accounts.shard,
             accounts: images,
             last_transaction: accounts.last_transaction,
             keys_max: accounts.keys.max(),
-            keys: keys.collect(),
+            keys: accounts.keys.list(),
             version: accounts.version,
             last_instant: accounts.last_instant,
         }
@@ -68,13 +68,10 @@ impl AccountsImage {
         for image in self.accounts {
             accounts.archived += image.carried.as_ref().map_or(0, |carried| carried.carried.count);
             let (user, account) = image.restore();
-            accounts.by_user.insert(user, account);
+            accounts.by_user.insert(user, Arc::new(account));
         }
         accounts.last_transaction = self.last_transaction;
-        accounts.keys = Keys::new(self.keys_max);
-        for (key, version, at, answer) in self.keys {
-            accounts.keys.keep(key, version, at, answer);
-        }
+        accounts.keys = Keys::restore(self.keys_max, self.keys);
         accounts.version = self.version;
         accounts.last_instant = self.last_instant;
         accounts

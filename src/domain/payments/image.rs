@@ -1,8 +1,9 @@
-//! The payments' state without what follows from it: what a snapshot keeps.
+//! The payments' state without what follows from it: what a snapshot keeps. It shares the payments and the keys themselves.
 
 use super::{Payment, Payments};
 use crate::domain::ids::{PaymentNumber, ScheduleNumber};
-use crate::domain::keys::{KeyUse, Keys};
+use crate::domain::keys::{KeyList, Keys};
+use crate::domain::pages::Pages;
 use crate::domain::time::Timestamp;
 
 /// Everything of a schedule's payments that doesn't follow from the rest, in a fixed order.
@@ -12,11 +13,9 @@ pub struct PaymentsImage {
     pub schedule: ScheduleNumber,
     /// The number of the last that was made.
     pub last: u32,
-    /// By number; each with the digest of the idempotency key that it holds.
-    pub payments: Vec<(Payment, Option<u128>)>,
+    pub payments: Pages<Payment>,
     pub keys_max: u32,
-    /// Keys in the order in which they came.
-    pub keys: Vec<(KeyUse, u64, Timestamp, PaymentNumber)>,
+    pub keys: KeyList<PaymentNumber>,
     pub version: u64,
     pub last_instant: Timestamp,
 }
@@ -24,13 +23,12 @@ pub struct PaymentsImage {
 impl PaymentsImage {
     /// Takes the image of a schedule's payments.
     pub fn of(payments: &Payments) -> Self {
-        let keys = payments.keys.iter().map(|(key, version, at, number)| (key, version, at, *number));
         Self {
             schedule: payments.schedule,
             last: payments.last,
-            payments: payments.iter().map(|payment| (payment.clone(), payment.key)).collect(),
+            payments: payments.by_number.clone(),
             keys_max: payments.keys.max(),
-            keys: keys.collect(),
+            keys: payments.keys.list(),
             version: payments.version,
             last_instant: payments.last_instant,
         }
@@ -43,14 +41,10 @@ impl PaymentsImage {
     pub fn restore(self) -> Payments {
         let mut payments = Payments::new(self.schedule, self.keys_max);
         payments.last = self.last;
-        for (mut payment, key) in self.payments {
-            payment.key = key;
-            payments.insert(payment);
+        for payment in self.payments.iter() {
+            payments.insert(payment.clone());
         }
-        payments.keys = Keys::new(self.keys_max);
-        for (key, version, at, number) in self.keys {
-            payments.keys.keep(key, version, at, number);
-        }
+        payments.keys = Keys::restore(self.keys_max, self.keys);
         payments.version = self.version;
         payments.last_instant = self.last_instant;
         payments

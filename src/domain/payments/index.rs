@@ -126,13 +126,12 @@ impl OfUser {
 impl super::Payments {
     /// Returns a user's payments, in order of their numbers.
     pub fn of_user<'a>(&'a self, user: &str) -> impl DoubleEndedIterator<Item = &'a Payment> + use<'a> {
-        self.index.of_user(user).filter_map(|number| self.by_number.get(&number))
+        self.index.of_user(user).filter_map(|number| self.by_number.get(number))
     }
 
     /// Returns the payments behind a number, in order.
     pub fn behind(&self, number: PaymentNumber) -> impl Iterator<Item = &Payment> {
-        use core::ops::Bound::{Excluded, Unbounded};
-        self.by_number.range((Excluded(number.0), Unbounded)).map(|(_, payment)| payment)
+        self.by_number.after(number.0)
     }
 
     /// Returns how many there are of some kinds.
@@ -143,7 +142,8 @@ impl super::Payments {
     /// Returns the number of the payment that ends before a user has another made ready for a reservation, where there are as many
     /// as may be.
     pub fn surplus_ready(&self, reservation: ReservationRef, user: &str) -> Option<u32> {
-        let is_of = |number| self.by_number.get(&number).is_some_and(|kept| kept.reservation == reservation);
+        let is_of =
+            |number: u32| self.by_number.get(number).is_some_and(|kept| kept.reservation == reservation);
         self.index.surplus_ready(user, is_of)
     }
 }

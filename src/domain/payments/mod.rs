@@ -25,7 +25,7 @@ mod image;
 mod index;
 mod saga;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 pub use image::PaymentsImage;
@@ -37,6 +37,7 @@ use index::Index;
 use super::ids::{PaymentId, PaymentNumber, ScheduleNumber, UserId};
 use super::keys::{KeyFound, KeyUse, Keys};
 use super::money::{Currency, Money};
+use super::pages::Pages;
 use super::schedule::ReservationRef;
 use super::time::{Seconds, Timestamp};
 
@@ -161,7 +162,7 @@ impl Counts {
 pub struct Payments {
     schedule: ScheduleNumber,
     /// By number.
-    by_number: BTreeMap<u32, Payment>,
+    by_number: Pages<Payment>,
     last: u32,
     /// Those that nothing has come of: one day they are forgotten.
     idle: BTreeSet<u32>,
@@ -178,7 +179,7 @@ impl Payments {
     pub fn new(schedule: ScheduleNumber, keys_max: u32) -> Self {
         Self {
             schedule,
-            by_number: BTreeMap::new(),
+            by_number: Pages::default(),
             last: 0,
             idle: BTreeSet::new(),
             under_way: BTreeSet::new(),
@@ -201,17 +202,17 @@ impl Payments {
 
     /// Finds a payment by its number alone: for what is told of events, never for a caller's wish.
     pub fn numbered(&self, number: PaymentNumber) -> Option<&Payment> {
-        self.by_number.get(&number.0)
+        self.by_number.get(number.0)
     }
 
     /// Returns every payment that is kept, in order of their numbers.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = &Payment> {
-        self.by_number.values()
+        self.by_number.iter()
     }
 
     /// Returns the payments that aren't settled, in order of their numbers.
     pub fn under_way(&self) -> impl Iterator<Item = &Payment> {
-        self.under_way.iter().filter_map(|number| self.by_number.get(number))
+        self.under_way.iter().filter_map(|number| self.by_number.get(*number))
     }
 
     /// Returns the number of events so far.
@@ -258,7 +259,7 @@ impl Payments {
             let idle = self.idle.contains(&payment.id.number.0);
             assert_eq!(idle, !payment.state.is_begun(), "what nothing has come of is idle");
         }
-        let kept = |number: &u32| self.by_number.contains_key(number);
+        let kept = |number: &u32| self.by_number.get(*number).is_some();
         assert!(self.idle.iter().all(kept), "what is idle is kept");
         assert_eq!(self.under_way().count(), self.under_way.len(), "what is under way is kept");
         self.index.check(self.iter());
@@ -296,7 +297,7 @@ impl Payments {
 
     fn forget(&mut self, number: u32) {
         self.idle.remove(&number);
-        if let Some(payment) = self.by_number.remove(&number) {
+        if let Some(payment) = self.by_number.remove(number) {
             self.index.remove(&payment);
         }
     }
@@ -306,7 +307,7 @@ impl Payments {
     fn forget_old(&mut self, now: Timestamp, retention: Seconds, named: PaymentNumber) {
         while let Some(first) = self.idle.first().copied() {
             let is_behind = self.under_way.first().is_some_and(|number| *number < first);
-            let kept = self.by_number.get(&first).expect("what is idle is kept");
+            let kept = self.by_number.get(first).expect("what is idle is kept");
             if is_behind || kept.updated_at.plus(retention) > now || first == named.0 {
                 return;
             }

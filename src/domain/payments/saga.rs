@@ -560,13 +560,13 @@ impl Payments {
 
     /// Moves a payment from one state to another.
     fn go(&mut self, number: PaymentNumber, from: State, to: State, at: Timestamp) -> &mut Payment {
-        let payment = self.by_number.get_mut(&number.0).expect("an event names a payment that is kept");
+        let payment = self.by_number.get_mut(number.0).expect("an event names a payment that is kept");
         assert_eq!(payment.state, from, "a payment goes one step at a time");
         self.index.remove(payment);
         payment.state = to;
         payment.updated_at = at;
         self.index.add(payment);
         self.file(number.0, to);
-        self.by_number.get_mut(&number.0).expect("it was found")
+        self.by_number.get_mut(number.0).expect("it was found")
     }
 }

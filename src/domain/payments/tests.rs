@@ -322,6 +322,7 @@ fn inside(payments: &Payments) -> Inside {
         payments;
     let keys = keys.inside();
     let index = index.inside();
+    let by_number = by_number.inside();
     said![schedule, by_number, last, idle, under_way, index, keys, version, last_instant]
 }
 

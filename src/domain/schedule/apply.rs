@@ -150,7 +150,7 @@ impl Schedule {
             deadline_moved: false,
             recovered: false,
         };
-        self.reservations.insert(reservation);
+        self.reservations.insert(reservation.number.0, reservation);
     }
 
     fn exchange_seats(&mut self, number: ReservationNumber, seats: &Arc<[Seat]>) {

@@ -1,5 +1,7 @@
 //! A schedule's state without what follows from it: what a snapshot keeps, and what two states are
 //! compared by.
+//!
+//! It shares the reservations and the keys with the schedule, so that taking it holds a schedule still for a moment only.
 
 use std::sync::Arc;
 
@@ -7,8 +9,9 @@ use super::command::{Answer, Creation, Limits, SaleStatus, SeatStatus};
 use super::{BLOCKED, ENDED_PER_USER_MAX, Plan, Reservation, Schedule, mark_of, seat_status_of};
 use crate::domain::concert::Prices;
 use crate::domain::ids::{ConcertId, ScheduleId, ScheduleNumber, UserId, VenueId};
-use crate::domain::keys::{KeyUse, Keys};
+use crate::domain::keys::{KeyList, Keys};
 use crate::domain::money::Currency;
+use crate::domain::pages::Pages;
 use crate::domain::time::Timestamp;
 use crate::domain::venue::{Layout, Seat};
 
@@ -28,14 +31,13 @@ pub struct Image {
     pub ever_confirmed: bool,
     pub blocked: Vec<Seat>,
     /// By number.
-    pub reservations: Vec<Reservation>,
+    pub reservations: Pages<Reservation>,
     pub last_reservation: u32,
     /// Ended reservations in the order in which they ended.
     pub ended: Vec<(Timestamp, u32)>,
     /// The deadlines that don't count at present of holds of which a payment has moved it, by number.
     pub other_deadlines: Vec<(u32, Timestamp)>,
-    /// Keys in the order in which they came.
-    pub keys: Vec<(KeyUse, u64, Timestamp, Answer)>,
+    pub keys: KeyList<Answer>,
     pub version: u64,
     pub seats_version: u64,
     pub last_instant: Timestamp,
@@ -44,10 +46,8 @@ pub struct Image {
 impl Image {
     /// Takes the image of a schedule.
     pub fn of(schedule: &Schedule) -> Self {
-        let reservations = schedule.reservations.iter().cloned().collect();
         let is_kept =
             |at, number| schedule.reservations.get(number).is_some_and(|kept| kept.ended_at == Some(at));
-        let keys = schedule.keys.iter().map(|(key, version, at, answer)| (key, version, at, answer.clone()));
         Self {
             number: schedule.number,
             id: schedule.id.clone(),
@@ -64,11 +64,11 @@ impl Image {
                 .seats()
                 .filter(|seat| schedule.owners[seat.index()] == BLOCKED)
                 .collect(),
-            reservations,
+            reservations: schedule.reservations.clone(),
             last_reservation: schedule.last_reservation,
             ended: schedule.ended.iter().copied().filter(|(at, number)| is_kept(*at, *number)).collect(),
             other_deadlines: schedule.other_deadlines.iter().map(|(number, at)| (*number, *at)).collect(),
-            keys: keys.collect(),
+            keys: schedule.keys.list(),
             version: schedule.version,
             seats_version: schedule.seats_version,
             last_instant: schedule.last_instant,
@@ -97,15 +97,13 @@ impl Image {
             schedule.place(seat, BLOCKED, SeatStatus::Blocked);
         }
         schedule.last_reservation = self.last_reservation;
-        for reservation in self.reservations {
+        for reservation in self.reservations.iter() {
             schedule.restore_reservation(reservation);
         }
+        schedule.reservations = self.reservations;
         schedule.ended = self.ended.into();
         schedule.other_deadlines = self.other_deadlines.into_iter().collect();
-        schedule.keys = Keys::new(self.limits.keys_max);
-        for (key, version, at, answer) in self.keys {
-            schedule.keys.keep(key, version, at, answer);
-        }
+        schedule.keys = Keys::restore(self.limits.keys_max, self.keys);
         // An image of before this bound may have more.
         let many = |user: &&UserId| schedule.users[*user].ended.len() > ENDED_PER_USER_MAX;
         let users: Vec<UserId> = schedule.users.keys().filter(many).cloned().collect();
@@ -119,7 +117,8 @@ impl Image {
 }
 
 impl Schedule {
-    fn restore_reservation(&mut self, reservation: Reservation) {
+    /// Makes what follows from a reservation.
+    fn restore_reservation(&mut self, reservation: &Reservation) {
         let number = reservation.number.0;
         let user = self.users.entry(reservation.user.clone()).or_default();
         user.reservations.push_back(number);
@@ -135,7 +134,6 @@ impl Schedule {
         if reservation.status.has_deadline() {
             self.deadlines.insert((reservation.expires_at, number));
         }
-        self.reservations.insert(reservation);
     }
 
     /// Gives a free seat to an owner, without telling anyone.

@@ -24,7 +24,6 @@ mod image;
 pub mod policy;
 mod reservation;
 pub mod search;
-mod table;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -38,12 +37,12 @@ pub use command::{
 pub use image::Image;
 pub use policy::Plan;
 pub use reservation::{Reservation, ReservationStatus};
-use table::Table;
 
 use super::concert::Prices;
 use super::ids::{ConcertId, ReservationId, ReservationNumber, ScheduleId, ScheduleNumber, UserId, VenueId};
 use super::keys::{KeyFound, KeyUse, Keys};
 use super::money::{Currency, Money};
+use super::pages::Pages;
 use super::time::Timestamp;
 use super::venue::{Layout, Seat};
 
@@ -78,7 +77,7 @@ pub struct Schedule {
     counts: Counts,
     free_in_row: Vec<u32>,
 
-    reservations: Table,
+    reservations: Pages<Reservation>,
     last_reservation: u32,
     users: HashMap<UserId, UserSeats>,
     deadlines: BTreeSet<(Timestamp, u32)>,
@@ -131,7 +130,7 @@ impl Schedule {
             counts: Counts { available: layout.seat_count(), ..Counts::default() },
             free_in_row: layout.rows().iter().map(|row| row.len).collect(),
             layout,
-            reservations: Table::default(),
+            reservations: Pages::default(),
             last_reservation: 0,
             users: HashMap::new(),
             deadlines: BTreeSet::new(),

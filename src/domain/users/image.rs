@@ -1,7 +1,7 @@
 //! The users' state without what follows from it: what a snapshot keeps, and what two states are compared by.
 
 use super::{Answer, User, Users};
-use crate::domain::keys::{KeyUse, Keys};
+use crate::domain::keys::{KeyList, Keys};
 use crate::domain::time::Timestamp;
 use crate::domain::users::USERS_KEYS_MAX;
 
@@ -11,8 +11,7 @@ use crate::domain::users::USERS_KEYS_MAX;
 pub struct UsersImage {
     /// In order of their ids.
     pub users: Vec<User>,
-    /// Keys in the order in which they came.
-    pub keys: Vec<(KeyUse, u64, Timestamp, Answer)>,
+    pub keys: KeyList<Answer>,
     pub version: u64,
     pub last_instant: Timestamp,
 }
@@ -22,8 +21,8 @@ impl UsersImage {
     pub fn of(users: &Users) -> Self {
         let mut all: Vec<User> = users.iter().cloned().collect();
         all.sort_unstable_by(|one, other| one.id.cmp(&other.id));
-        let keys = users.keys.iter().map(|(key, version, at, answer)| (key, version, at, answer.clone()));
-        Self { users: all, keys: keys.collect(), version: users.version, last_instant: users.last_instant }
+        let keys = users.keys.list();
+        Self { users: all, keys, version: users.version, last_instant: users.last_instant }
     }
 
     /// Makes the users again.
@@ -35,10 +34,7 @@ impl UsersImage {
         for user in self.users {
             users.insert(user);
         }
-        users.keys = Keys::new(USERS_KEYS_MAX);
-        for (key, version, at, answer) in self.keys {
-            users.keys.keep(key, version, at, answer);
-        }
+        users.keys = Keys::restore(USERS_KEYS_MAX, self.keys);
         users.version = self.version;
         users.last_instant = self.last_instant;
         users

@@ -1,6 +1,6 @@
 //! A room's state without what follows from it: what a snapshot keeps, and what two states are compared by.
 //!
-//! It costs a copy of the bits, not of the people: their blocks are shared until one of the two lets them go.
+//! It costs a copy of the bits, not of the people and the keys: those are shared until one of the two lets them go.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use super::pace::Pace;
 use super::people::{Block, People, TICKETS};
 use super::{Active, Done, Drawn, WaitingRoom};
 use crate::domain::ids::ScheduleNumber;
-use crate::domain::keys::{KeyUse, Keys};
+use crate::domain::keys::{KeyList, Keys};
 use crate::domain::time::Timestamp;
 
 /// A block of slots, a bit each.
@@ -51,8 +51,7 @@ pub struct RoomImage {
     pub active: Vec<(Ticket, Timestamp, Timestamp, Option<Timestamp>)>,
     pub done: Vec<u32>,
     pub admitted_total: u64,
-    /// Keys in the order in which they came.
-    pub keys: Vec<(KeyUse, u64, Timestamp, Answer)>,
+    pub keys: KeyList<Answer>,
     pub version: u64,
     pub last_instant: Timestamp,
 }
@@ -78,7 +77,6 @@ impl RoomImage {
             first: drawn.first,
             ticket_of: Arc::clone(&drawn.ticket_of),
         });
-        let keys = room.keys.iter().map(|(key, version, at, answer)| (key, version, at, *answer));
         Self {
             number: room.number,
             settings: room.settings.clone(),
@@ -95,7 +93,7 @@ impl RoomImage {
             active,
             done: room.done.order.iter().copied().collect(),
             admitted_total: room.admitted_total,
-            keys: keys.collect(),
+            keys: room.keys.list(),
             version: room.version,
             last_instant: room.last_instant,
         }
@@ -108,10 +106,7 @@ impl RoomImage {
     pub fn restore(self) -> WaitingRoom {
         let mut room = WaitingRoom::new(self.number);
         let keys_max = self.configured.as_ref().map_or(0, |configured| configured.keys_max);
-        room.keys = Keys::new(keys_max.max(u32::try_from(self.keys.len()).expect("bounded")));
-        for (key, version, at, answer) in self.keys {
-            room.keys.keep(key, version, at, answer);
-        }
+        room.keys = Keys::restore(keys_max.max(u32::try_from(self.keys.len()).expect("bounded")), self.keys);
         if self.configured.is_some() {
             room.keys.set_max(keys_max);
         }

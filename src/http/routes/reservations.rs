@@ -238,10 +238,9 @@ async fn read(
     Path(id): Path<String>,
 ) -> Result<Response, Problem> {
     let (entry, reference) = find(&app, &id).await?;
-    let reservation = entry.read().reservation(reference).cloned();
+    let reservation = app.engine.read_reservation(&entry, reference).await;
     let reservation = reservation.filter(|reservation| caller.may_see(&reservation.user));
-    let mut reservation = reservation.ok_or_else(Problem::not_found)?;
-    reservation.status = reservation.status_at(app.engine.now());
+    let reservation = reservation.ok_or_else(Problem::not_found)?;
     let shown = Shown::new(&app, &entry)?;
     let mut json = JsonWriter::with_capacity(640);
     shown.write(&mut json, &reservation);
@@ -258,7 +257,7 @@ struct Narrow {
 
 /// List the caller's reservations, newest first
 ///
-/// Of those that ended (released, expired, cancelled), the newest 100 of a schedule, for 7 days as a rule.
+/// Of those that ended (released, expired, cancelled), the newest 1,000 of a schedule, for 7 days as a rule.
 #[utoipa::path(get, path = "/api/v1/reservations", tag = "Reservations",
     params(("status" = Option<String>, Query), ("scheduleId" = Option<String>, Query),
            ("limit" = Option<u32>, Query, description = "1–1000, default 100"), ("cursor" = Option<String>, Query)),
@@ -275,17 +274,15 @@ async fn list(
     let (user, schedule, most) = (&caller.user_id, narrow.schedule_id.as_deref(), page.limit + 1);
     let found = app.engine.reservations_of(user, schedule, status, before, most).await;
     let mut found = found.map_err(|error| problem(error, None))?;
-    let now = app.engine.now();
     let more = found.len() > page.limit;
     found.truncate(page.limit);
     let next = found.last().filter(|_| more).map(|(place, ..)| write_cursor(*place));
     let mut json = JsonWriter::with_capacity(640 * found.len() + 64);
     json.raw("{\"items\":[");
-    for (index, (_, entry, mut reservation)) in found.into_iter().enumerate() {
+    for (index, (_, entry, reservation)) in found.into_iter().enumerate() {
         if index > 0 {
             json.raw(",");
         }
-        reservation.status = reservation.status_at(now);
         Shown::new(&app, &entry)?.write(&mut json, &reservation);
     }
     json.raw("],\"nextCursor\":");

@@ -168,9 +168,9 @@ fn payments_image() -> PaymentsImage {
             updated_at: AT,
             completed_at: some,
             refunded_at: some,
-            key: None,
+            key: some.map(|_| u128::from(number)),
         };
-        (payment, some.map(|_| u128::from(number)))
+        (number, payment)
     };
     let failures = failures().into_iter().map(Some).chain(std::iter::repeat(None));
     let states = (1..).zip(State::ALL).zip(failures);
@@ -179,7 +179,7 @@ fn payments_image() -> PaymentsImage {
         last: 20,
         payments: states.map(|((number, state), failure)| payment(number, state, failure)).collect(),
         keys_max: 6,
-        keys: vec![(KEY, 7, AT, PaymentNumber(8))],
+        keys: [(KEY, 7, AT, PaymentNumber(8))].into_iter().collect(),
         version: 9,
         last_instant: AT,
     }
