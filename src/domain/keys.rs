@@ -64,7 +64,7 @@ pub struct Keys<A> {
 
 /// Keys in the order in which they came, each with its version, instant and answer: what an image has of [`Keys`]. It shares
 /// what it was made from.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct KeyList<A>(Pages<Kept<A>>);
 
 impl<A: Clone> Keys<A> {
@@ -204,6 +204,12 @@ impl<A> KeyList<A> {
     /// Tells whether there are none.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+}
+
+impl<A: core::fmt::Debug> core::fmt::Debug for KeyList<A> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_list().entries(self.iter()).finish()
     }
 }
 

@@ -15,7 +15,7 @@ const PAGE_LEN: usize = 256;
 const LEN: u64 = 256;
 
 /// Things by number.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Pages<T> {
     /// From the first that isn't empty to the last that isn't.
     kept: VecDeque<Option<Arc<Page<T>>>>,
@@ -186,6 +186,12 @@ impl<T> Default for Pages<T> {
 impl<T> Default for Page<T> {
     fn default() -> Self {
         Self { slots: Vec::new(), used: 0, lowest: 0 }
+    }
+}
+
+impl<T: core::fmt::Debug> core::fmt::Debug for Pages<T> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_list().entries(self.iter()).finish()
     }
 }
 
