@@ -7,8 +7,11 @@
 //! ```
 
 use std::fmt::Write;
-use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::{Context, Result, bail};
 
@@ -66,19 +69,15 @@ fn numbers(report: &Report) -> [(&'static str, u64); 20] {
     ]
 }
 
-/// Runs a seed in this process and writes its report.
+/// Runs a seed in this process, in a directory that isn't there yet, and writes its report.
 #[expect(clippy::print_stdout, reason = "the report goes to the process that asked for it")]
-pub(crate) fn run_here(job: Job) {
+pub(crate) fn run_here(job: Job, dir: PathBuf) {
     panics::note();
     let mut plan = Plan::of(job.seed);
     if let Some(steps) = &job.steps {
         plan.keep(steps);
     }
-    // The same length in each process, so that every address is the same.
-    let dir = PathBuf::from(format!("{}{:020}", shim::PLACE, std::process::id()));
-    let report = World::new(plan, dir.clone(), job.unchecked).run();
-    shim::alive();
-    drop(std::fs::remove_dir_all(&dir));
+    let report = World::new(plan, dir, job.unchecked).run();
     let mut text = String::new();
     for line in &report.story {
         let _ = writeln!(text, "| {}", line.replace('\n', " "));
@@ -92,8 +91,36 @@ pub(crate) fn run_here(job: Job) {
     print!("{text}");
 }
 
+/// Names the directory of a run, which no other run of a living process has.
+fn fresh_place() -> Result<PathBuf> {
+    static RUNS: AtomicU64 = AtomicU64::new(0);
+    // The same length in each run, so that every address is the same.
+    let run = RUNS.fetch_add(1, Ordering::Relaxed);
+    let dir = PathBuf::from(format!("{}{:010}{run:010}", shim::PLACE, std::process::id()));
+    // A process that was killed had the same number, maybe.
+    clear(&dir)?;
+    Ok(dir)
+}
+
+fn clear(dir: &Path) -> Result<()> {
+    match fs::remove_dir_all(dir) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("{} can't be removed", dir.display()))
+        }
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
 /// Runs a seed in a fresh process.
 pub(crate) fn run(job: &Job) -> Result<Told> {
+    let dir = fresh_place()?;
+    let output = run_in(job, &dir);
+    // Whatever ended it: not the process itself, which a run that is killed couldn't.
+    clear(&dir)?;
+    told(job, &output?)
+}
+
+fn run_in(job: &Job, dir: &Path) -> Result<Output> {
     let program = std::env::current_exe().context("this program's own path")?;
     let mut command = Command::new(program);
     // Nothing of the environment reaches it: what it says shifts the stack.
@@ -106,8 +133,12 @@ pub(crate) fn run(job: &Job) -> Result<Told> {
         || "all".to_owned(),
         |steps| steps.iter().map(ToString::to_string).collect::<Vec<_>>().join(","),
     );
-    command.arg(steps).arg(job.unchecked.join(","));
-    let output = command.stdin(Stdio::null()).output().context("a run can't be started")?;
+    command.arg(steps).arg(job.unchecked.join(",")).arg(dir);
+    command.stdin(Stdio::null()).output().context("a run can't be started")
+}
+
+/// Reads what a run wrote.
+fn told(job: &Job, output: &Output) -> Result<Told> {
     let text = String::from_utf8_lossy(&output.stdout);
     let mut told = Told::default();
     for line in text.lines() {

@@ -1,5 +1,6 @@
 //! The command line.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -46,15 +47,15 @@ pub(crate) struct Cli {
 enum Command {
     /// One run in this process; started by the others.
     #[command(hide = true)]
-    Run { seed: u64, steps: String, unchecked: String },
+    Run { seed: u64, steps: String, unchecked: String, dir: PathBuf },
 }
 
 /// Runs what is asked for.
 pub(crate) fn run() -> Result<ExitCode> {
     let cli = Cli::parse();
-    if let Some(Command::Run { seed, steps, unchecked }) = cli.command {
+    if let Some(Command::Run { seed, steps, unchecked, dir }) = cli.command {
         let steps = (steps != "all").then(|| steps.split(',').filter_map(|step| step.parse().ok()).collect());
-        child::run_here(Job { seed, steps, unchecked: names(&unchecked) });
+        child::run_here(Job { seed, steps, unchecked: names(&unchecked) }, dir);
         return Ok(ExitCode::SUCCESS);
     }
     if let Some(seed) = cli.seed {
