@@ -93,7 +93,6 @@ pub(super) fn open(config: JournalConfig) -> Result<Recovering, OpenError> {
         Ok(_) | Err(_) => medium,
     };
     let medium: Arc<dyn Medium> = Arc::new(medium.map_err(failed)?);
-    snapshot::remove_unfinished(&dir).map_err(failed)?;
     let opened = match open_in(config.clone(), Arc::clone(&medium)) {
         Err(OpenError::Full { .. }) if give_up_reserve(&config) => return open_in(config, medium),
         opened => opened?,
@@ -125,6 +124,8 @@ fn give_up_reserve(config: &JournalConfig) -> bool {
 /// Opens the log on any medium, without a reserve file.
 pub(super) fn open_in(config: JournalConfig, medium: Arc<dyn Medium>) -> Result<Recovering, OpenError> {
     let opening = Opening { dir: medium.place().display().to_string(), medium, notes: Vec::new() };
+    // Snapshots are files, whatever the log is on.
+    snapshot::remove_unfinished(&config.dir).map_err(|error| opening.failed(error))?;
     opening.open(config)
 }
 
