@@ -15,12 +15,14 @@ use onsale::domain::money::Currency;
 use onsale::domain::payments::{Payment, State};
 use onsale::domain::schedule::policy::QueuePolicy;
 use onsale::domain::schedule::{Plan, Refusal, Reservation, ReservationStatus, SaleStatus, SeatStatus};
-use onsale::domain::time::Timestamp;
+use onsale::domain::time::{Seconds, Timestamp};
 use onsale::domain::users::UserStatus;
 use onsale::domain::venue::Seat;
+use onsale::domain::waiting_room::Place;
 use onsale::engine::{Engine, EngineError, ScheduleEntry};
 
 use crate::calls::{Answered, Call, No, Outcome, Reply};
+use crate::plan::CLAIM_SECONDS;
 
 /// How long a key is promised to answer.
 const KEY_LIFE: u64 = 86_400_000;
@@ -81,6 +83,20 @@ pub(crate) struct SeenPlace {
     pub(crate) ends_at: u64,
 }
 
+impl SeenPlace {
+    /// As its user was told. Where it stood in line is compared only between places that were seen at one moment.
+    fn of(user: &UserId, answer: &Place) -> Self {
+        // Whoever waits may be let in at any moment, and then has to show up.
+        let claim_by = answer.activated_at.unwrap_or(answer.issued_at).plus(Seconds::new(CLAIM_SECONDS));
+        Self {
+            user: user.clone(),
+            active: answer.activated_at.is_some(),
+            position: None,
+            ends_at: answer.expires_at.min(claim_by).as_millis(),
+        }
+    }
+}
+
 /// A schedule as it was last seen.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct SeenSchedule {
@@ -120,6 +136,13 @@ pub(crate) struct Wanted {
     pub(crate) tuned: Option<(u32, Option<u32>)>,
 }
 
+/// Whether a user is kept from acting; nothing where requests are under way, or came to an unknown end.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Barred {
+    asking: Latest,
+    pub(crate) is: Option<bool>,
+}
+
 /// An outage: what lived when the engine died.
 #[derive(Debug, Clone)]
 pub(crate) struct Outage {
@@ -140,8 +163,7 @@ pub(crate) struct Book {
     /// In which currencies each user's money was acknowledged.
     pub(crate) currencies: BTreeMap<UserId, BTreeSet<Currency>>,
     pub(crate) users: BTreeSet<UserId>,
-    /// Whether a user may act, where nothing about that is under way.
-    pub(crate) barred: BTreeMap<UserId, Option<bool>>,
+    pub(crate) barred: BTreeMap<UserId, Barred>,
     pub(crate) outage: Option<Outage>,
     /// What isn't checked, by name.
     pub(crate) unchecked: Vec<String>,
@@ -202,7 +224,9 @@ impl Book {
             wanted.tuned = None;
         }
         if let Call::SetStatus { user, .. } = &call {
-            self.barred.insert(user.clone(), None);
+            let barred = self.barred.entry(user.clone()).or_default();
+            barred.asking.send(op, first);
+            barred.is = None;
         }
     }
 
@@ -249,7 +273,7 @@ impl Book {
     fn see_answer(&mut self, engine: &Engine, op: usize, reply: &Reply) {
         let call = self.ops[op].call.clone();
         match &reply.answer {
-            Answered::Reservation(answer) => self.see_reservation(engine, &call, answer, reply.replayed),
+            Answered::Reservation(answer) => self.see_reservation(engine, op, answer, reply.replayed),
             Answered::Payment(payment) => {
                 let id = payment.id;
                 let visible = engine.payment(id);
@@ -259,6 +283,13 @@ impl Book {
                 self.check("V1 payment-unseen", right, || {
                     format!("payment {id} was answered, and nobody sees it")
                 });
+                let seen = self.schedules.entry(id.schedule.0).or_default();
+                if let Some(visible) = visible
+                    && !seen.payments.contains_key(&id.number.0)
+                {
+                    seen.payments.insert(id.number.0, SeenPayment { kept: visible.clone(), gone: false });
+                    self.check_paid(&visible);
+                }
             }
             Answered::Moved(moved) => {
                 let Call::Charge { user, currency, amount } = &call else { return };
@@ -272,18 +303,10 @@ impl Book {
                 }
             }
             Answered::Place(place) => {
-                let (Call::Join { schedule, user } | Call::Leave { schedule, user, .. }) = &call else {
-                    return;
-                };
-                let is_join = matches!(call, Call::Join { .. });
-                let Some(entry) = engine.schedule(schedule) else { return };
-                let room = entry.room().read();
-                let has = room.standing(user) == Some(place.ticket);
-                let text =
-                    format!("{user}'s place {:?} in {schedule} was answered ({place:?})", place.ticket);
-                if is_join && !reply.replayed {
-                    drop(room);
-                    self.check("V1 place-unseen", has, || format!("{text}, and nobody sees it"));
+                if let Call::Join { schedule, user } = &call
+                    && !reply.replayed
+                {
+                    self.see_place(engine, schedule, user, place);
                 }
             }
             Answered::User(id) => {
@@ -295,13 +318,14 @@ impl Book {
                     format!("user {id} was answered, and nobody knows them")
                 });
             }
-            Answered::Done => self.see_done(engine, &call, reply.replayed),
+            Answered::Done => self.see_done(engine, op, reply.replayed),
         }
     }
 
-    fn see_reservation(&mut self, engine: &Engine, call: &Call, answer: &Reservation, replayed: bool) {
+    fn see_reservation(&mut self, engine: &Engine, op: usize, answer: &Reservation, replayed: bool) {
+        let call = self.ops[op].call.clone();
         let (Call::Hold { schedule, .. } | Call::Exchange { schedule, .. } | Call::Release { schedule, .. }) =
-            call
+            &call
         else {
             return;
         };
@@ -315,8 +339,8 @@ impl Book {
         };
         let same = (visible.nonce, &visible.user) == (answer.nonce, &answer.user);
         let ended = !visible.status.is_live();
-        let done = if let Call::Exchange { seats, .. } = call {
-            replayed || visible.seats == *seats || ended
+        let done = if let Call::Exchange { seats, .. } = &call {
+            replayed || visible.seats == *seats || ended || self.is_exchanged_again(op, &visible)
         } else {
             ended || matches!(call, Call::Hold { .. })
         };
@@ -324,18 +348,69 @@ impl Book {
         let text = format!("{} was answered with {answer:?}, and what is seen is {visible:?}", call.route());
         self.check("V1 reservation-unseen", right, || text);
         let seen = self.schedules.entry(entry.number().0).or_default();
-        seen.reservations.entry(answer.number.0).or_insert(SeenReservation { kept: visible, gone: false });
+        if !seen.reservations.contains_key(&answer.number.0) {
+            seen.reservations.insert(answer.number.0, SeenReservation { kept: visible.clone(), gone: false });
+            self.check_asked(schedule, &visible);
+        }
     }
 
-    fn see_done(&mut self, engine: &Engine, call: &Call, replayed: bool) {
+    /// Nothing is paid that nobody asked to pay.
+    pub(crate) fn check_paid(&mut self, kept: &Payment) {
+        let asked = self.was_asked(kept.id.nonce, |call| {
+            matches!(call, Call::Pay { user, reservation, .. } if *user == kept.user && *reservation == kept.reservation)
+        });
+        self.check("M2 payment-unasked", asked, || format!("nobody asked for {kept:?}"));
+    }
+
+    /// Nothing is held that nobody asked for.
+    pub(crate) fn check_asked(&mut self, id: &ScheduleId, kept: &Reservation) {
+        let asked = self.was_asked(
+            kept.nonce,
+            |call| matches!(call, Call::Hold { user, schedule, .. } if *user == kept.user && schedule == id),
+        );
+        self.check("S3 reservation-unasked", asked, || format!("nobody asked for {kept:?}"));
+    }
+
+    /// Tells whether an exchange that may have come after `op` asked for the seats that a reservation has: both may have become durable
+    /// in the same moment.
+    fn is_exchanged_again(&self, op: usize, visible: &Reservation) -> bool {
+        let asks = |other: &Op| {
+            matches!(&other.call, Call::Exchange { reservation, seats, .. }
+                if reservation.nonce == visible.nonce && *seats == visible.seats)
+        };
+        let mut others = self.ops.iter().enumerate();
+        others.any(|(number, other)| (number > op || other.effect.is_none()) && asks(other))
+    }
+
+    /// What was answered of a place is published by now, and maybe more: it may have ended in the same moment. From here on it counts
+    /// as seen, so that it doesn't go without a reason.
+    fn see_place(&mut self, engine: &Engine, schedule: &ScheduleId, user: &UserId, answer: &Place) {
+        let Some(entry) = engine.schedule(schedule) else { return };
+        let right = {
+            let room = entry.room().read();
+            let given = answer.ticket.0 <= room.joined_total();
+            room.user(answer.ticket).map_or(given, |standing| *standing == **user)
+        };
+        self.check("V1 place-unseen", right, || {
+            format!("{user}'s place in {schedule} was answered ({answer:?}), and nobody sees it")
+        });
+        let seen = self.schedules.entry(entry.number().0).or_default();
+        seen.places.entry(answer.ticket.0).or_insert_with(|| SeenPlace::of(user, answer));
+    }
+
+    fn see_done(&mut self, engine: &Engine, op: usize, replayed: bool) {
         if replayed {
             return;
         }
-        if let Call::Put { schedule, .. } = call {
+        let call = self.ops[op].call.clone();
+        // Whether a put was done before isn't said; one that is sent again may have been, and the schedule removed since.
+        if let Call::Put { schedule, .. } = &call
+            && self.wanted.get(schedule).is_some_and(|wanted| wanted.planning.0 == Some(op))
+        {
             let listed = engine.catalogue().schedule(schedule).is_some();
             self.check("V1 put-unseen", listed, || format!("{schedule} was put, and isn't listed"));
         }
-        if let Call::Cancel { schedule } = call {
+        if let Call::Cancel { schedule } = &call {
             let is_cancelled =
                 |entry: Arc<ScheduleEntry>| entry.read().sale_status() == SaleStatus::Cancelled;
             let cancelled = engine.schedule(schedule).is_none_or(is_cancelled);
@@ -362,7 +437,10 @@ impl Book {
             }
         }
         if let Call::SetStatus { user, status } = &call {
-            self.barred.insert(user.clone(), Some(*status != UserStatus::Active));
+            let latest = |barred: &&mut Barred| barred.asking.0 == Some(op);
+            if let Some(barred) = self.barred.get_mut(user).filter(latest) {
+                barred.is = Some(*status != UserStatus::Active);
+            }
         }
     }
 

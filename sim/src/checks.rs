@@ -141,10 +141,7 @@ fn see_reservations(schedule: &Schedule, seen: &mut SeenSchedule, book: &mut Boo
             }
             before.kept = now.clone();
         } else {
-            let asked = book.was_asked(now.nonce, |call| {
-                matches!(call, Call::Hold { user, schedule, .. } if *user == now.user && *schedule == id)
-            });
-            book.check("S3 reservation-unasked", asked, || format!("nobody asked for {now:?}"));
+            book.check_asked(&id, now);
             seen.reservations.insert(now.number.0, SeenReservation { kept: now.clone(), gone: false });
         }
         check_deadline(now, book);
@@ -248,10 +245,7 @@ fn see_payments(engine: &Engine, entry: &ScheduleEntry, seen: &mut SeenSchedule,
         match (seen.payments.get_mut(&number), found) {
             (None, None) => {}
             (None, Some(found)) => {
-                let asked = book.was_asked(found.id.nonce, |call| {
-                    matches!(call, Call::Pay { user, reservation, .. } if *user == found.user && *reservation == found.reservation)
-                });
-                book.check("M2 payment-unasked", asked, || format!("nobody asked for {found:?}"));
+                book.check_paid(&found);
                 seen.payments.insert(number, SeenPayment { kept: found, gone: false });
             }
             (Some(before), Some(found)) => {
@@ -383,6 +377,14 @@ fn check_places(
     book: &mut Book,
     now: u64,
 ) {
+    for (number, place) in places.iter().filter(|(number, _)| !seen.places.contains_key(number)) {
+        let asked = book.ever_asked(
+            |call| matches!(call, Call::Join { user, schedule } if *user == place.user && schedule == id),
+        );
+        book.check("Q1 place-unasked", asked, || {
+            format!("nobody asked for place {number} in {id}: {place:?}")
+        });
+    }
     for (number, before) in &seen.places {
         match places.get(number) {
             None => {
@@ -494,7 +496,7 @@ fn see_users(engine: &Engine, book: &mut Book) {
         });
     }
     for (user, barred) in book.barred.clone() {
-        if let Some(barred) = barred {
+        if let Some(barred) = barred.is {
             book.check("S3 barred-other", engine.is_barred(&user) == barred, || {
                 format!("that {user} is barred: {barred}, was acknowledged")
             });
@@ -502,18 +504,19 @@ fn see_users(engine: &Engine, book: &mut Book) {
     }
 }
 
-/// I1: one key has one effect. Each attempt carries another nonce, so effects tell which attempt had them.
+/// I1: one key has one effect. Each attempt carries another nonce, so effects tell which attempt had them. A schedule that was removed
+/// and made again is another one, and knows nothing of the first one's keys.
 fn check_keys(book: &mut Book) {
-    let mut reservations = Vec::new();
-    let mut payments = Vec::new();
+    let mut made: Vec<(&str, Vec<(u64, u64)>)> = Vec::new();
     for seen in book.schedules.values() {
         let held = seen.reservations.values().map(|seen| &seen.kept);
-        reservations.extend(held.map(|kept| (kept.nonce, kept.created_at.as_millis())));
-        let made = seen.payments.values().map(|seen| &seen.kept).filter(|kept| kept.state != State::Failed);
-        payments.extend(made.map(|kept| (kept.id.nonce, kept.created_at.as_millis())));
+        made.push(("hold", held.map(|kept| (kept.nonce, kept.created_at.as_millis())).collect()));
+        let paid = seen.payments.values().map(|seen| &seen.kept).filter(|kept| kept.state != State::Failed);
+        made.push(("pay", paid.map(|kept| (kept.id.nonce, kept.created_at.as_millis())).collect()));
     }
-    check_one_effect(book, "hold", "", &reservations);
-    check_one_effect(book, "pay", "", &payments);
+    for (route, effects) in made {
+        check_one_effect(book, route, "", &effects);
+    }
 }
 
 /// `effects` are the random parts of what was made, with the instants at which it was.
