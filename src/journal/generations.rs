@@ -204,9 +204,10 @@ impl Generations {
         Ok(store)
     }
 
-    /// Deletes the oldest generation, unless it is the only one or is being read; says whether it did.
+    /// Deletes the oldest generation, unless it is the only one or is being read; says whether it did. After an error it is the oldest
+    /// still: a younger one that went before it would be a gap. Whoever deletes is alone.
     pub(super) fn remove_oldest(&self, number: u64) -> Result<bool, StoreError> {
-        {
+        let oldest = {
             let mut inner = self.inner();
             let is_oldest = inner.list.front().is_some_and(|oldest| oldest.number == number);
             if !is_oldest || inner.list.len() == 1 {
@@ -216,9 +217,13 @@ impl Generations {
             if inner.seen.iter().any(|(seen, store)| *seen == number && store.strong_count() > 0) {
                 return Ok(false);
             }
-            inner.list.pop_front();
+            // Nobody begins to read it any more.
+            inner.list.pop_front().expect("there are two")
+        };
+        if let Err(error) = self.medium.remove_generation(number) {
+            self.inner().list.push_front(oldest);
+            return Err(error);
         }
-        self.medium.remove_generation(number)?;
         Ok(true)
     }
 

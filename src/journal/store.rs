@@ -179,7 +179,7 @@ pub trait Medium: Send + Sync {
     fn generation_header(&self, number: u64) -> Result<Option<Vec<u8>>, StoreError>;
     /// Opens a sealed generation's store.
     fn open_generation(&self, number: u64) -> Result<Arc<dyn Store>, StoreError>;
-    /// Removes a generation.
+    /// Removes a generation. After an error it is there, or a second try finishes what the first began.
     fn remove_generation(&self, number: u64) -> Result<(), StoreError>;
     /// Puts an unsealed generation out of the way, without destroying it.
     fn set_aside(&self, number: u64) -> Result<(), StoreError>;

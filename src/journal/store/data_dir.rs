@@ -296,10 +296,19 @@ impl Medium for DataDir {
     }
 
     fn remove_generation(&self, number: u64) -> Result<(), StoreError> {
-        let removed = self.sibling(number, ".removed");
+        let (dir, removed) = (self.generation(number), self.sibling(number, ".removed"));
         remove_dir(&removed)?;
-        self.rename(&self.generation(number), &removed)?;
-        remove_dir(&removed)
+        if dir.is_dir() {
+            self.rename(&dir, &removed)?;
+        } else {
+            // An earlier try came so far.
+            sync_dir(&self.journal)?;
+        }
+        // It is gone by its name.
+        if let Err(error) = remove_dir(&removed) {
+            tracing::warn!(number, %error, "what is left of a deleted generation stays until the next start");
+        }
+        Ok(())
     }
 
     fn set_aside(&self, number: u64) -> Result<(), StoreError> {

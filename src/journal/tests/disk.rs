@@ -268,6 +268,43 @@ async fn a_snapshot_is_not_begun_where_the_journal_needs_the_room() {
 }
 
 #[tokio::test]
+async fn a_generation_that_cannot_be_deleted_stays_the_oldest_and_leaves_no_gap() {
+    let dir = tempfile::tempdir().unwrap();
+    let journal = five_generations(dir.path(), Retain::Snapshot).await;
+    let oldest = journal.oldest();
+    let numbers = || store::numbers_with(&dir.path().join("journal"), "").unwrap();
+    let in_the_way = dir.path().join("journal").join(format!("gen-{:010}.removed", numbers()[0]));
+    fs::write(&in_the_way, b"not a directory").unwrap();
+    for last in [60, 70] {
+        append_numbered(&journal, last - 9, last).await;
+        take_snapshot(dir.path(), journal.log_id(), last);
+        journal.rotate().await.unwrap();
+        assert_eq!(journal.oldest(), oldest);
+    }
+    journal.close().await.unwrap();
+
+    fs::remove_file(&in_the_way).unwrap();
+    let settings = JournalConfig { retain: Retain::Snapshot, ..config(dir.path()) };
+    let journal = Journal::open(settings).unwrap().start(TestClock::default().hooks()).unwrap();
+    assert_eq!(all(journal.read(oldest)), numbered(70)[usize::try_from(oldest.get()).unwrap()..]);
+    journal.rotate().await.unwrap();
+    assert_eq!(journal.oldest(), Position::new(61));
+    assert_eq!(numbers().len(), 3, "those from 61 on, and two without a record");
+    journal.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_deletion_that_was_cut_short_is_finished() {
+    let dir = tempfile::tempdir().unwrap();
+    run(dir.path()).close().await.unwrap();
+    let medium = DataDir::open(dir.path()).unwrap();
+    fs::rename(generation(dir.path()), generation(dir.path()).with_extension("removed")).unwrap();
+    medium.remove_generation(1).unwrap();
+    assert!(medium.generations().unwrap().is_empty());
+    assert!(!generation(dir.path()).with_extension("removed").exists());
+}
+
+#[tokio::test]
 async fn old_snapshots_are_thinned_out_and_the_history_reaches_as_far() {
     const HOUR: u64 = 3_600_000;
     let dir = tempfile::tempdir().unwrap();
