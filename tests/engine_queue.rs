@@ -10,6 +10,7 @@ mod support;
 
 use std::path::Path;
 use std::sync::Arc;
+use std::task::Poll;
 
 use onsale::clock::ManualClock;
 use onsale::domain::cause::{By, Cause};
@@ -371,6 +372,41 @@ async fn a_room_follows_its_schedules_plan_wherever_a_crash_cut_a_change_of_it()
             }
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_plan_is_followed_in_all_but_the_order_where_someone_comes_in_meanwhile() {
+    let dir = tempfile::tempdir().unwrap();
+    let (config, disk) = on_memory(dir.path());
+    let opens_at = Some(NOW.plus(Seconds::new(9 * 365 * 86_400)));
+    let drawn = QueuePolicy { order: QueueOrder::Shuffle, opens_at, ..one_at_a_time() };
+    let (engine, entry) = open_with(config.clone(), Some(drawn)).await;
+    settle(&engine, &entry).await;
+    let policy = |entry: &ScheduleEntry| entry.room().read().settings().unwrap().policy.clone();
+
+    // The plan is announced, since nobody waits, and not yet followed.
+    disk.hold_syncs();
+    let three = planned(Some(QueuePolicy { active_max: 3, opens_at, ..one_at_a_time() }));
+    let (putting, change) = (engine.clone(), three.clone());
+    let put = tokio::spawn(async move { putting.change(change, None).await });
+    tokio::task::block_in_place(|| disk.wait_for_held_sync());
+    let kim = user("kim");
+    let mut joins = std::pin::pin!(engine.join(&entry, &kim, None));
+    let waits = std::future::poll_fn(|context| Poll::Ready(joins.as_mut().poll(context).is_pending())).await;
+    assert!(waits, "kim's place isn't durable");
+    disk.release_syncs();
+    let kim = place(joins.await);
+    put.await.unwrap().unwrap();
+    assert_eq!((policy(&entry).order, policy(&entry).active_max), (QueueOrder::Shuffle, 3));
+    let again = engine.change(three, None).await;
+    assert!(matches!(again, Err(EngineError::RoomRefused(Refusal::OrderFixed))), "{again:?}");
+
+    // What is left of it is followed by the next start, and undoes nothing.
+    let tuning = Tuning { active_max: Some(4), ..Tuning::default() };
+    act(&engine, &entry, Command::Tune(tuning), None).await.unwrap();
+    leave(&engine, &entry, "kim", kim.ticket).await;
+    let (_engine, entry) = reopen(on(&config, &disk.crashed())).await;
+    assert_eq!((policy(&entry).order, policy(&entry).active_max), (QueueOrder::Fifo, 4));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

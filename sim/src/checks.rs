@@ -8,6 +8,7 @@ use std::path::Path;
 use onsale::domain::accounts::Transaction;
 use onsale::domain::ids::{PaymentNumber, UserId};
 use onsale::domain::payments::{Method, Payment, State};
+use onsale::domain::schedule::policy::QueuePolicy;
 use onsale::domain::schedule::{Reservation, ReservationStatus, Schedule, SeatStatus};
 use onsale::domain::time::Timestamp;
 use onsale::domain::venue::Seat;
@@ -335,6 +336,21 @@ fn see_room(entry: &ScheduleEntry, seen: &mut SeenSchedule, book: &mut Book, now
         book.check("I1 tuning-undone", stands == wanted, || {
             format!(
                 "the room of {id} was tuned to {wanted:?}, nobody changed that, and it runs by {stands:?}"
+            )
+        });
+    }
+    if let Some(plan) = book.wanted.get(id).and_then(|wanted| wanted.plan.clone()) {
+        let configured = room.configured().map(|settings| settings.policy.clone());
+        // Whoever waits in an order keeps it; what was tuned stands beside what was configured.
+        let follows = match (&configured, &plan.policy.queue) {
+            (Some(runs), Some(asked)) => *runs == QueuePolicy { order: runs.order, ..asked.clone() },
+            (None, None) => true,
+            (Some(_), None) | (None, Some(_)) => false,
+        };
+        book.check("I1 other-room", follows, || {
+            format!(
+                "a plan of {id} was acknowledged, and its room runs by {configured:?}: {:?}",
+                plan.policy.queue
             )
         });
     }

@@ -433,9 +433,11 @@ impl CatalogueActor {
             replanned.into_iter().filter(|(id, _, plan)| self.is_another_plan(id, plan)).collect();
         // All or none: what a room would refuse is found before anything is changed.
         for (id, _, plan) in &replanned {
-            let Some(entry) = self.shared.schedule(id) else { continue };
-            let room = entry.room().read();
-            room.decide(&self.configuration(plan), now.max(room.last_instant()))?;
+            if let Some(entry) = self.shared.schedule(id)
+                && let Some(settings) = Settings::of(plan, self.shared.limits.keys_max)
+            {
+                entry.room().read().check_order(&settings)?;
+            }
         }
         if !replanned.is_empty() && !self.shared.catalogue().replans().is_empty() {
             return Err(EngineError::NotReady);
@@ -490,21 +492,12 @@ impl CatalogueActor {
         let replan = Command::Replan { concert: entry.concert().clone(), plan: Arc::clone(plan) };
         let cause = Cause { by: by.clone(), key: None };
         // A crash between the two loses no place: a room is shut last, and set up first.
-        let configured = if plan.policy.queue.is_none() {
+        if plan.policy.queue.is_none() {
             ask(entry, replan, cause).await?;
             self.configure_room(entry, plan, by).await
         } else {
-            let configured = self.configure_room(entry, plan, by).await;
-            ask(entry, replan, cause).await?;
-            configured
-        };
-        match configured {
-            // Someone has come in since it was looked at, and the order of those who wait stands.
-            Err(EngineError::RoomRefused(refusal)) => {
-                tracing::warn!(schedule = entry.number().0, ?refusal, "a waiting room keeps its settings");
-                Ok(())
-            }
-            configured => configured,
+            self.configure_room(entry, plan, by).await?;
+            ask(entry, replan, cause).await.map(drop)
         }
     }
 

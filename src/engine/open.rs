@@ -330,18 +330,13 @@ impl Bridge<'_> {
             commands.extend(kept.map(waiting_room::Command::Tune));
         }
         for command in commands {
-            match room.decide(&command, at) {
-                Ok(Some(event)) => {
-                    room.apply(&event, at, None);
-                    let (number, version) = (room.number(), room.version());
-                    push(entries, |bytes| {
-                        record::encode_room_event(bytes, number, version, at, None, &event);
-                    });
-                }
-                Ok(None) => {}
-                Err(refusal) => {
-                    tracing::warn!(schedule = room.number().0, ?refusal, "a waiting room keeps its settings");
-                }
+            // None of these is refused.
+            if let Ok(Some(event)) = room.decide(&command, at) {
+                room.apply(&event, at, None);
+                let (number, version) = (room.number(), room.version());
+                push(entries, |bytes| {
+                    record::encode_room_event(bytes, number, version, at, None, &event);
+                });
             }
         }
     }

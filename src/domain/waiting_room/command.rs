@@ -86,7 +86,8 @@ pub struct Tuning {
 /// What may be asked of a waiting room.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
-    /// Run the room by these settings, or shut it: everyone's place ends.
+    /// Run the room by these settings, or shut it: everyone's place ends. It isn't refused, since it follows a plan that stands: where
+    /// people wait in another order, they keep it, and all else is followed ([`super::WaitingRoom::check_order`]).
     Configure {
         /// The settings, if there shall be a room.
         settings: Option<Box<Settings>>,

@@ -4,7 +4,7 @@ use super::command::{Command, Event, Gate, Refusal, Settings, Ticket, Tuning};
 use super::draw::Seed;
 use super::{BATCH_MAX, WAITING_MAX, WaitingRoom};
 use crate::domain::ids::UserId;
-use crate::domain::schedule::policy::QueueOrder;
+use crate::domain::schedule::policy::{QueueOrder, QueuePolicy};
 use crate::domain::time::Timestamp;
 
 /// One event, nothing to do (it is so already), or a refusal.
@@ -44,7 +44,7 @@ impl WaitingRoom {
     /// A [`Refusal`], which changes nothing.
     pub fn decide(&self, command: &Command, now: Timestamp) -> Decision {
         match command {
-            Command::Configure { settings, seed } => self.configure(settings.as_deref(), *seed, now),
+            Command::Configure { settings, seed } => Ok(self.configure(settings.as_deref(), *seed, now)),
             Command::Tune(tuning) => self.tune(*tuning),
             Command::Follow(gate) => Ok(self.follow(*gate)),
             Command::Join { user } => self.join(user, now),
@@ -79,35 +79,49 @@ impl WaitingRoom {
         waiting.take_while(over).last().expect("the oldest has waited too long")
     }
 
-    fn configure(&self, settings: Option<&Settings>, seed: Seed, now: Timestamp) -> Decision {
+    /// Says whether new settings can be followed in all: their order can't, while someone waits in another one.
+    ///
+    /// # Errors
+    /// [`Refusal::OrderFixed`].
+    pub fn check_order(&self, settings: &Settings) -> Result<(), Refusal> {
+        let drawn = self.drawn.is_some() && !self.draw_pending();
+        let reordered = self.order().is_some_and(|standing| standing != settings.policy.order);
+        if reordered && !drawn && self.waiting() > 0 { Err(Refusal::OrderFixed) } else { Ok(()) }
+    }
+
+    fn order(&self) -> Option<QueueOrder> {
+        self.settings.as_ref().map(|standing| standing.policy.order)
+    }
+
+    /// Follows a plan that is decided already: where someone has come in meanwhile, in all but the order.
+    fn configure(&self, settings: Option<&Settings>, seed: Seed, now: Timestamp) -> Option<Event> {
         let Some(settings) = settings else {
             let shut = self.settings.is_none();
-            return Ok((!shut).then_some(Event::Configured { settings: None, seed: None }));
+            return (!shut).then_some(Event::Configured { settings: None, seed: None });
         };
-        let order = settings.policy.order;
-        let reordered = self.settings.as_ref().is_some_and(|standing| standing.policy.order != order);
-        let drawn = self.drawn.is_some() && !self.draw_pending();
-        if reordered && !drawn && self.waiting() > 0 {
-            return Err(Refusal::OrderFixed);
+        let mut settings = settings.clone();
+        if let (Err(_), Some(standing)) = (self.check_order(&settings), self.order()) {
+            settings.policy.order = standing;
         }
         // The same again says nothing new: what was tuned since stands.
-        if self.configured() == Some(settings) {
-            return Ok(None);
+        if self.configured() == Some(&settings) {
+            return None;
         }
 
-        let wants_draw = !drawn || self.opens_again(settings, now);
-        let to_draw = order == QueueOrder::Shuffle && !self.draw_pending() && wants_draw;
-        let settings = Some(Box::new(settings.clone()));
-        Ok(Some(Event::Configured { settings, seed: to_draw.then_some(seed) }))
+        let drawn = self.drawn.is_some() && !self.draw_pending();
+        let wants_draw = !drawn || self.opens_again(&settings, now);
+        let to_draw = settings.policy.order == QueueOrder::Shuffle && !self.draw_pending() && wants_draw;
+        Some(Event::Configured { settings: Some(Box::new(settings)), seed: to_draw.then_some(seed) })
     }
 
     /// Returns what an administrator has tuned, where new settings run the room by the same policy: it is tuned again, right behind
-    /// them. Another policy is followed as it is.
+    /// them. Another policy is followed as it is; its order alone makes it none, since that may be followed later than the rest.
     pub fn kept_tuning(&self, settings: &Settings) -> Option<Tuning> {
         let (tuned, before) = (&self.settings.as_ref()?.policy, &self.configured()?.policy);
         let was_tuned =
             tuned.active_max != before.active_max || tuned.admit_per_minute != before.admit_per_minute;
-        (settings.policy == *before && was_tuned).then_some(Tuning {
+        let in_order = QueuePolicy { order: before.order, ..settings.policy.clone() };
+        (in_order == *before && was_tuned).then_some(Tuning {
             active_max: Some(tuned.active_max),
             admit_per_minute: Some(tuned.admit_per_minute),
             paused: None,

@@ -448,14 +448,15 @@ impl Naive {
             (self.seed, self.drawn) = (None, None);
             return Ok(Some(Event::Configured { settings: None, seed: None }));
         };
-        let shuffles = settings.policy.order == QueueOrder::Shuffle;
+        let mut settings = settings.clone();
         if let Some(standing) = &self.settings
-            && standing.policy.order != settings.policy.order
             && (self.drawn.is_none() || self.seed.is_some())
             && !self.line.is_empty()
         {
-            return Err(Refusal::OrderFixed);
+            settings.policy.order = standing.policy.order;
         }
+        let settings = &settings;
+        let shuffles = settings.policy.order == QueueOrder::Shuffle;
         if self.settings.is_some() && self.configured.as_ref() == Some(settings) {
             return Ok(None);
         }

@@ -408,13 +408,31 @@ fn a_room_without_an_instant_to_open_is_drawn_once_the_sale_is_open() {
 #[test]
 fn the_order_cant_change_while_someone_waits_undrawn() {
     let mut foyer = shuffled("ann");
-    let fifo = |settings: &mut Settings| settings.policy.order = QueueOrder::Fifo;
-    assert_eq!(foyer.reconfigure(fifo), Err(Refusal::OrderFixed));
+    assert_order_is_fixed(&mut foyer, QueueOrder::Fifo);
     foyer.leave("ann").unwrap();
-    assert!(matches!(foyer.reconfigure(fifo), Ok(Some(_))));
+    assert!(matches!(foyer.reconfigure(in_order(QueueOrder::Fifo)), Ok(Some(_))));
     foyer.join("bob");
-    let shuffle = |settings: &mut Settings| settings.policy.order = QueueOrder::Shuffle;
-    assert_eq!(foyer.reconfigure(shuffle), Err(Refusal::OrderFixed));
+    assert_order_is_fixed(&mut foyer, QueueOrder::Shuffle);
+}
+
+fn in_order(order: QueueOrder) -> impl Fn(&mut Settings) {
+    move |settings| settings.policy.order = order
+}
+
+/// Another order is refused; a plan that says so all the same is followed in all else.
+fn assert_order_is_fixed(foyer: &mut Foyer, order: QueueOrder) {
+    let (standing, commitment) = (foyer.room.configured().unwrap().clone(), foyer.room.commitment());
+    let mut other = standing.clone();
+    in_order(order)(&mut other);
+    assert_eq!(foyer.room.check_order(&other), Err(Refusal::OrderFixed));
+    assert_eq!(foyer.configure(Some(other.clone())), Ok(None));
+
+    other.policy.active_max += 1;
+    foyer.configure(Some(other.clone())).unwrap().unwrap();
+    let followed = foyer.room.configured().unwrap();
+    assert_eq!(followed.policy.order, standing.policy.order);
+    assert_eq!(followed.policy.active_max, other.policy.active_max);
+    assert_eq!(foyer.room.commitment(), commitment);
 }
 
 #[test]
@@ -544,10 +562,9 @@ fn the_order_cant_change_while_someone_waits_for_another_draw() {
     foyer.at(after(START, MINUTE)).tick();
     open_at(&mut foyer, Some(after(START, HOUR)), 8);
     foyer.join("ann");
-    let fifo = |settings: &mut Settings| settings.policy.order = QueueOrder::Fifo;
-    assert_eq!(foyer.reconfigure(fifo), Err(Refusal::OrderFixed));
+    assert_order_is_fixed(&mut foyer, QueueOrder::Fifo);
     foyer.leave("ann").unwrap();
-    foyer.reconfigure(fifo).unwrap();
+    foyer.reconfigure(in_order(QueueOrder::Fifo)).unwrap();
     assert_eq!((foyer.room.drawing(), foyer.room.commitment()), (None, None));
 }
 
@@ -604,9 +621,11 @@ fn what_was_tuned_is_kept_where_new_settings_have_the_same_policy() {
     let kept = Tuning { active_max: Some(7), admit_per_minute: Some(Some(5)), paused: None };
     let later = Settings { closes_at: before.closes_at.plus(Seconds::new(60)), ..before.clone() };
     assert_eq!(foyer.room.kept_tuning(&later), Some(kept), "a pause stands by itself");
-    let mut wider = before.clone();
-    wider.policy.active_max += 1;
-    assert_eq!(foyer.room.kept_tuning(&wider), None, "another policy is followed");
+    let mut other = before.clone();
+    other.policy.order = QueueOrder::Shuffle;
+    assert_eq!(foyer.room.kept_tuning(&other), Some(kept), "an order tunes nothing");
+    other.policy.active_max += 1;
+    assert_eq!(foyer.room.kept_tuning(&other), None, "another policy is followed");
 }
 
 #[test]
