@@ -5,6 +5,7 @@
 //! the random parts that each attempt carries: each of them is the mark of one attempt, so the book knows which attempt had
 //! an effect without knowing how.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -285,9 +286,9 @@ impl Book {
                 });
                 let seen = self.schedules.entry(id.schedule.0).or_default();
                 if let Some(visible) = visible
-                    && !seen.payments.contains_key(&id.number.0)
+                    && let Entry::Vacant(first) = seen.payments.entry(id.number.0)
                 {
-                    seen.payments.insert(id.number.0, SeenPayment { kept: visible.clone(), gone: false });
+                    first.insert(SeenPayment { kept: visible.clone(), gone: false });
                     self.check_paid(&visible);
                 }
             }
@@ -348,8 +349,8 @@ impl Book {
         let text = format!("{} was answered with {answer:?}, and what is seen is {visible:?}", call.route());
         self.check("V1 reservation-unseen", right, || text);
         let seen = self.schedules.entry(entry.number().0).or_default();
-        if !seen.reservations.contains_key(&answer.number.0) {
-            seen.reservations.insert(answer.number.0, SeenReservation { kept: visible.clone(), gone: false });
+        if let Entry::Vacant(first) = seen.reservations.entry(answer.number.0) {
+            first.insert(SeenReservation { kept: visible.clone(), gone: false });
             self.check_asked(schedule, &visible);
         }
     }

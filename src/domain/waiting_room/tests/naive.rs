@@ -393,7 +393,7 @@ impl Naive {
 
     fn decide(&mut self, command: &Command, now: Timestamp) -> Outcome {
         match command {
-            Command::Configure { settings, seed } => self.configure(settings.as_deref(), *seed, now),
+            Command::Configure { settings, seed } => Ok(self.configure(settings.as_deref(), *seed, now)),
             Command::Tune(tuning) => self.tune(*tuning, now),
             Command::Follow(gate) => {
                 if self.gate == *gate {
@@ -438,15 +438,13 @@ impl Naive {
         }
     }
 
-    fn configure(&mut self, settings: Option<&Settings>, seed: Seed, now: Timestamp) -> Outcome {
+    fn configure(&mut self, settings: Option<&Settings>, seed: Seed, now: Timestamp) -> Option<Event> {
         let Some(settings) = settings else {
-            if self.settings.is_none() {
-                return Ok(None);
-            }
+            self.settings.as_ref()?;
             self.end_all();
             (self.settings, self.configured, self.paused) = (None, None, false);
             (self.seed, self.drawn) = (None, None);
-            return Ok(Some(Event::Configured { settings: None, seed: None }));
+            return Some(Event::Configured { settings: None, seed: None });
         };
         let mut settings = settings.clone();
         if let Some(standing) = &self.settings
@@ -458,7 +456,7 @@ impl Naive {
         let settings = &settings;
         let shuffles = settings.policy.order == QueueOrder::Shuffle;
         if self.settings.is_some() && self.configured.as_ref() == Some(settings) {
-            return Ok(None);
+            return None;
         }
         let was = self.settings.as_ref().and_then(|standing| standing.opens_at);
         let is_ahead = match settings.opens_at {
@@ -474,7 +472,7 @@ impl Naive {
         self.bucket.set(settings.policy.admit_per_minute, now);
         self.keys_max = settings.keys_max;
         (self.settings, self.configured) = (Some(settings.clone()), Some(settings.clone()));
-        Ok(Some(Event::Configured { settings: Some(Box::new(settings.clone())), seed }))
+        Some(Event::Configured { settings: Some(Box::new(settings.clone())), seed })
     }
 
     fn tune(&mut self, tuning: Tuning, now: Timestamp) -> Outcome {
