@@ -25,6 +25,7 @@ mod reservations;
 mod running;
 mod sale;
 mod seats;
+mod security;
 mod users;
 
 use std::fmt::Debug;
