@@ -101,7 +101,7 @@ fn admit_batches(room: &mut WaitingRoom, count: u64) -> Duration {
     let now = opens_at();
     let watch = Stopwatch::start();
     for _ in 0..count {
-        let event = room.due(now, |_| false).unwrap();
+        let event = room.due(now, |_| None).unwrap();
         room.apply(&event, now, None);
     }
     watch.elapsed()
@@ -147,7 +147,7 @@ fn everyone(bench: &mut Criterion) {
     for (people, name) in SIZES {
         group.throughput(Throughput::Elements(people.into()));
         let mut room = full_room(people, QueueOrder::Shuffle);
-        let drawn = room.due(opens_at(), |_| false).unwrap();
+        let drawn = room.due(opens_at(), |_| None).unwrap();
         group.bench_function(BenchmarkId::new("draw", name), |bencher| {
             let copy = || room.clone();
             let draw = |mut room: WaitingRoom| {
@@ -168,7 +168,7 @@ fn everyone(bench: &mut Criterion) {
         group.bench_function(BenchmarkId::new("have waited too long", name), |bencher| {
             let copy = || room.clone();
             let expire = |mut room: WaitingRoom| {
-                let event = room.due(over, |_| false).unwrap();
+                let event = room.due(over, |_| None).unwrap();
                 room.apply(&event, over, None);
                 room
             };

@@ -73,7 +73,7 @@ fn measure(case: &str, people: u32, id_len: u32) {
         }
         "shuffled" => {
             let mut actor = actor;
-            let drawn = actor.due(opens_at(), |_| false).unwrap();
+            let drawn = actor.due(opens_at(), |_| None).unwrap();
             actor.apply(&drawn, opens_at(), None);
             published.apply(&drawn, opens_at(), None);
             report("both copies, drawn", heap_of_both(&actor, &published));

@@ -18,8 +18,8 @@ pub trait Clock: Send + Sync + 'static {
     /// Makes sure that no later instant is before `at`.
     fn advance_to(&self, at: Timestamp);
 
-    /// Waits until `at`, or longer; a caller looks at the clock again.
-    fn sleep_until(&self, at: Timestamp) -> Duration {
+    /// Returns how long it is until `at`: nothing, once it has passed.
+    fn time_until(&self, at: Timestamp) -> Duration {
         Duration::from_millis(at.millis_since(self.now()))
     }
 }

@@ -321,7 +321,7 @@ async fn a_line_survives_being_killed_again_and_again() {
     let clock = Arc::new(AtomicU64::new(0));
     let dir = tempfile::tempdir().unwrap();
     let mut server = start(dir.path());
-    let queue = json!({"maxActive": MOST, "claimSeconds": 86_400, "activeSeconds": 86_400, "waitingSeconds": 604_800});
+    let queue = json!({"maxActive": MOST, "claimSeconds": 86_400, "idleSeconds": 86_400, "activeSeconds": 86_400, "waitingSeconds": 604_800});
     server.prepare(4, json!({"queue": queue})).await;
     let mut places = Vec::new();
     for life in 0..LIVES {

@@ -37,7 +37,7 @@ fn on(config: &EngineConfig, disk: &MemoryDisk) -> EngineConfig {
 }
 
 fn one_at_a_time() -> QueuePolicy {
-    QueuePolicy { active_max: 1, ..QueuePolicy::default() }
+    QueuePolicy { active_max: 1, idle: None, ..QueuePolicy::default() }
 }
 
 /// Gives the schedule `s0` this waiting room, or none.
@@ -267,7 +267,7 @@ async fn a_restart_brings_the_room_back_as_it_was() {
         let dir = tempfile::tempdir().unwrap();
         let (config, clock) = config_at_now(dir.path());
         let opens_at = Some(NOW.plus(Seconds::new(60)));
-        let queue = QueuePolicy { active_max: 3, order, opens_at, ..QueuePolicy::default() };
+        let queue = QueuePolicy { active_max: 3, idle: None, order, opens_at, ..QueuePolicy::default() };
         let (engine, entry) = open_with(config.clone(), Some(queue)).await;
         let mut tickets = Vec::new();
         for number in 0..40 {

@@ -43,6 +43,7 @@ fn policy(order: QueueOrder) -> QueuePolicy {
         admit_per_minute: Some(60_000),
         active: Seconds::DAY,
         claim: Seconds::DAY,
+        idle: None,
         waiting: Seconds::DAY,
         order,
         opens_at: Some(opens_at()),
@@ -77,7 +78,7 @@ pub fn act(room: &mut WaitingRoom, command: &Command, now: Timestamp) -> Event {
 /// Applies what time and free places have brought; returns how many events that were.
 pub fn apply_due(room: &mut WaitingRoom, now: Timestamp) -> u32 {
     let mut events = 0;
-    while let Some(event) = room.due(now, |_| false) {
+    while let Some(event) = room.due(now, |_| None) {
         room.apply(&event, now, None);
         events += 1;
     }

@@ -106,6 +106,7 @@ fn queue(active: u32, shuffle: bool, opens_at: Option<Timestamp>) -> QueuePolicy
         admit_per_minute: None,
         active: Seconds::new(600),
         claim: Seconds::new(CLAIM_SECONDS),
+        idle: None,
         waiting: Seconds::new(3_600),
         order: if shuffle { QueueOrder::Shuffle } else { QueueOrder::Fifo },
         opens_at,

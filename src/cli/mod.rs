@@ -21,6 +21,7 @@ mod mock_gateway;
 mod openapi;
 mod output;
 mod past;
+mod reload;
 mod replay;
 mod serve;
 mod snapshot;

@@ -36,7 +36,7 @@ use tokio_util::sync::CancellationToken;
 use super::crowd::{self, Wanted};
 use super::output::{Failure, print};
 use super::starting::Starting;
-use super::{demo, load, stopped};
+use super::{demo, load, reload, stopped};
 
 /// The histograms with buckets of their own: entries in one flush, in steps of four; and waits, which take minutes.
 const BUCKETS: &[(&str, &[f64])] = &[
@@ -66,6 +66,7 @@ pub(super) fn command() -> Command {
             "EXAMPLES\n  onsale serve --demo\n  onsale serve --demo --crowd 5000\n  ONSALE_JWT_SECRET=$(openssl rand -base64 48) onsale serve --listen 0.0.0.0:8080\n  \
              onsale serve --config onsale.toml --print-config\n\n\
              PRINTS\n  the URLs once it is ready (/readyz is 200); logs go to standard error. --help shows all settings\n\n\
+             SIGNALS\n  SIGTERM or SIGINT stops it; SIGHUP has secrets, administrators' tokens and the key file read again\n\n\
              EXIT CODES\n  0        stopped by SIGTERM or SIGINT, everything answered and kept\n  \
              1        it can't start, or the journal failed: the reason is on standard error\n  \
              2        wrong usage or settings\n  130/143  a second SIGINT/SIGTERM ended it at once",
@@ -95,7 +96,7 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
     };
     logs.map_err(Failure::settings)?;
     let runtime = runtime(&config)?;
-    let done = runtime.block_on(serve(config, demo, wanted));
+    let done = runtime.block_on(serve(config, matches.clone(), demo, wanted));
     // A recovery that was interrupted is still reading.
     runtime.shutdown_background();
     done
@@ -110,13 +111,20 @@ fn runtime(config: &Config) -> Result<Runtime, Failure> {
     builder.build().map_err(|error| Failure::Failed(format!("the runtime can't be started: {error}")))
 }
 
-async fn serve(config: Config, demo: bool, wanted: Option<Wanted>) -> Result<(), Failure> {
+async fn serve(
+    config: Config,
+    matches: ArgMatches,
+    demo: bool,
+    wanted: Option<Wanted>,
+) -> Result<(), Failure> {
     let shutdown = CancellationToken::new();
     stop_on_signals(shutdown.clone())?;
     let metrics = telemetry::init_metrics(BUCKETS, shutdown.clone()).map_err(Failure::failed)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let parts = HttpParts::new(&config, Arc::clone(&clock), shutdown.clone()).map_err(Failure::settings)?;
+    reload::on_hangup(matches, Arc::clone(&parts.authenticator), shutdown.clone())?;
     warn_of_few_files(&config);
+    warn_of_foreign_tokens(&config);
 
     let (first, second) = bind_twice(config.server.listen)?;
     let mut urls = Urls { api: address_of(&second)?, metrics: None, checkout: None };
@@ -294,6 +302,16 @@ async fn next(terminate: &mut Signal, interrupt: &mut Signal) -> (&'static str, 
     tokio::select! {
         _ = terminate.recv() => ("SIGTERM", 128 + 15),
         _ = interrupt.recv() => ("SIGINT", 128 + 2),
+    }
+}
+
+/// A provider signs the tokens of all its applications with the same keys: only the audience tells them apart.
+fn warn_of_foreign_tokens(config: &Config) {
+    if config.auth.jwks_file.is_some() && config.auth.jwt_audience.is_none() {
+        tracing::warn!(
+            "jwt_audience isn't set: tokens that the identity provider made for any other application are taken, too. Set it to \
+             what your tokens have in `aud`"
+        );
     }
 }
 

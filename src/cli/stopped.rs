@@ -120,6 +120,7 @@ pub(super) fn engine_config(config: &Config, clock: Arc<dyn Clock>) -> EngineCon
     engine.reply_timeout = None;
     let retention_seconds = config.limits.ended_retention_days.saturating_mul(u64::from(Seconds::DAY.get()));
     engine.ended_retention = Seconds::new(u32::try_from(retention_seconds).unwrap_or(u32::MAX));
+    engine.unpaid_holds_max = config.limits.unpaid_holds_per_hour;
     engine.keys_max = u32::try_from(config.limits.idempotency_keys_max).unwrap_or(u32::MAX);
     // A hundred years of seconds fit.
     engine.archive_after = config.archive.after.and_then(|after| u32::try_from(after).ok()).map(Seconds::new);

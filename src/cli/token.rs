@@ -19,7 +19,13 @@ pub(super) fn command() -> Command {
         .required(true)
         .value_parser(|text: &str| UserId::parse(text))
         .help("Whose token: its `sub`");
-    let admin = Arg::new("admin").long("admin").action(ArgAction::SetTrue).help("Give it the role admin");
+    let admin = Arg::new("admin").long("admin").action(ArgAction::SetTrue).help("The same as --role admin");
+    let role = Arg::new("role")
+        .long("role")
+        .value_name("ROLE")
+        .value_parser(Role::ALL.map(Role::as_str))
+        .conflicts_with("admin")
+        .help("What it may be used for [default: user]");
     let ttl = Arg::new("ttl-seconds")
         .long("ttl-seconds")
         .value_name("SECONDS")
@@ -27,7 +33,7 @@ pub(super) fn command() -> Command {
         .help("How long it is valid [default: the setting session_seconds]");
     Command::new("token")
         .about("Issue a bearer token (HS256) with the configured secret")
-        .args([user, admin, ttl, target::demo_flag()])
+        .args([user, role, admin, ttl, target::demo_flag()])
         .args(settings(&["data_dir", "jwt_secret", "jwt_issuer", "jwt_audience"]))
         .after_help(
             "EXAMPLE\n  curl -H \"Authorization: Bearer $(onsale token --user alice)\" http://127.0.0.1:8080/api/v1/reservations\n\n\
@@ -40,7 +46,9 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
     let config = target::load_with_secrets(matches)?;
     let user =
         matches.get_one::<UserId>("user").ok_or_else(|| Failure::Usage("--user is needed".to_owned()))?;
-    let role = if matches.get_flag("admin") { Role::Admin } else { Role::User };
+    let named = matches.get_one::<String>("role");
+    let named = named.and_then(|name| Role::ALL.into_iter().find(|role| role.as_str() == name));
+    let role = if matches.get_flag("admin") { Role::Admin } else { named.unwrap_or(Role::User) };
     let ttl = matches.get_one::<u64>("ttl-seconds").copied();
     let token = issue(&config, user, role, ttl.unwrap_or(config.auth.session_seconds))?;
     print(&format!("{token}\n"))

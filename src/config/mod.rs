@@ -19,7 +19,7 @@ use std::{collections::BTreeMap, fmt::Write, path::PathBuf};
 pub use self::{
     demo::{DemoError, DemoSecrets, demo_secrets},
     table::{
-        ArchiveConfig, AuthConfig, ClockConfig, Config, JournalConfig, LimitsConfig, LogConfig,
+        ArchiveConfig, AuthConfig, ClockConfig, Config, JournalConfig, LimitsConfig, LogConfig, MailConfig,
         PaymentsConfig, SETTINGS, ServerConfig, Setting, SnapshotsConfig,
     },
     value::{AddressRange, LogFormat, RateLimit, Retain, Secret},

@@ -103,14 +103,22 @@ settings! {
     auth: AuthConfig {
         /// The secret of HS256 tokens and of the built-in sign-in. A flag is seen by every process of the machine: prefer the variable or the file.
         jwt_secret: Option<Secret> = "jwt_secret", "32 or more characters", "", |t| value::optional(t, value::long_secret), true;
+        /// The secret before it, while it is being replaced: tokens that it signed are still taken, and none is signed with it.
+        jwt_secret_before: Option<Secret> = "jwt_secret_before", "32 or more characters", "", |t| value::optional(t, value::long_secret), true;
         /// The public keys (JWKS) of an identity provider for RS256, ES256 and Ed25519 tokens; read again when the file changes.
         jwks_file: Option<PathBuf> = "jwks_file", "path", "", |t| value::optional(t, value::path), false;
         /// The issuer that a token must name (`iss`); any if unset.
         jwt_issuer: Option<String> = "jwt_issuer", "text", "", |t| value::optional(t, value::text), false;
-        /// The audience that a token must name (`aud`); any if unset.
+        /// The audience that a token must name (`aud`); any if unset, so that tokens which the provider made for another application are taken, too.
         jwt_audience: Option<String> = "jwt_audience", "text", "", |t| value::optional(t, value::text), false;
+        /// The claim that says which person a token's user is, such as a verified telephone number's hash that the provider puts there: all accounts of one person are one user then, and share the limits, the place in the line and the balance. Users' tokens without it are refused, and nobody signs up here; `sub` if unset.
+        jwt_person_claim: Option<String> = "jwt_person_claim", "a claim's name", "", |t| value::optional(t, value::text), false;
         /// The administrator's token for scripts; if unset, only tokens with the role admin administrate.
         admin_token: Option<Secret> = "admin_token", "32 or more characters", "", |t| value::optional(t, value::long_secret), true;
+        /// The administrator's token before it, while it is being replaced: it is still taken.
+        admin_token_before: Option<Secret> = "admin_token_before", "32 or more characters", "", |t| value::optional(t, value::long_secret), true;
+        /// How far the clock of who issues tokens may be ahead: a token's `nbf` may be later by so much. Its `exp` has no leeway.
+        jwt_nbf_leeway_seconds: u64 = "jwt_nbf_leeway_seconds", "seconds", "10", |t| value::number(t, 0, 300), false;
         /// How long a token of the built-in sign-in is valid.
         session_seconds: u64 = "session_seconds", "seconds", "3600", |t| value::number(t, 60, 2_592_000), false;
     }
@@ -118,8 +126,10 @@ settings! {
     limits: LimitsConfig {
         /// The changes that a user may make a second, or off; twice as many in a burst. A person clicks less often; a script should not win.
         rate_limit: RateLimit = "rate_limit", "changes a second, or off", "20", value::rate_limit, false;
-        /// The tries of signing up or in that one address of the network has a minute, and at once. Each costs a password's hash; many people behind one address may need more. An account has ten wrong passwords a minute whatever this says.
+        /// The tries of signing up or in that one address of the network has a minute, and at once (IPv4, or an IPv6 /64; a whole /48 has four times as many). Each costs a password's hash; many people behind one address may need more. An account has ten wrong passwords a minute whatever this says.
         sign_ins_per_minute: NonZeroU32 = "limits.sign_ins_per_minute", "tries a minute", "20", |t| value::number(t, NonZeroU32::MIN, MILLION), false;
+        /// How many holds of one schedule a user may let end unpaid (expired, or given back) within an hour before the next is 429; or off. Three leave a person room to change their mind, and keep nobody's seats for an evening.
+        unpaid_holds_per_hour: Option<NonZeroU32> = "limits.unpaid_holds_per_hour", "holds an hour, or off", "off", value::unpaid_holds, false;
         /// The largest body of a request.
         body_bytes_max: usize = "limits.body_bytes_max", "bytes", "64KiB", |t| value::bytes(t, 1024, 16 << 20), false;
         /// The largest body of an import or a venue.
@@ -176,6 +186,13 @@ settings! {
         toss_secret: Option<Secret> = "toss.secret", "text", "", |t| value::optional(t, value::secret), true;
         /// How long the gateway may take to answer before it is asked again what became of the payment.
         toss_timeout_seconds: u64 = "toss.timeout_seconds", "seconds", "10", |t| value::number(t, 1, 120), false;
+    }
+    /// How mails are sent.
+    mail: MailConfig {
+        /// Where your platform takes the order to send a mail. With it, signing up is answered alike whether or not the address has an account, and the account is there once its mail was answered; without it, nobody proves that an address is theirs.
+        hook_url: Option<String> = "mail.hook_url", "URL", "", |t| value::optional(t, value::url), false;
+        /// What these orders are signed with.
+        hook_secret: Option<Secret> = "mail.hook_secret", "32 or more characters", "", |t| value::optional(t, value::long_secret), true;
     }
     /// Whether the clock is believed at a start.
     clock: ClockConfig {

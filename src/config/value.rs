@@ -198,6 +198,16 @@ pub(super) fn rate_limit(text: &str) -> Read<RateLimit> {
         .ok_or_else(|| "must be a whole number from 1 to 1000000, or off".into())
 }
 
+pub(super) fn unpaid_holds(text: &str) -> Read<Option<NonZeroU32>> {
+    if text == "off" {
+        return Ok(None);
+    }
+    number(text, NonZeroU32::MIN, UNPAID_HOLDS_MAX).map(Some).map_err(|allowed| format!("{allowed}, or off"))
+}
+
+/// More in an hour than anyone counts; a schedule remembers a thousand of a user's ended reservations.
+const UNPAID_HOLDS_MAX: NonZeroU32 = NonZeroU32::new(100).expect("a hundred isn't zero");
+
 pub(super) fn log_format(text: &str) -> Read<LogFormat> {
     match text {
         "human" => Ok(LogFormat::Human),

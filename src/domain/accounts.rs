@@ -22,7 +22,7 @@ use hashbrown::HashMap;
 
 pub use image::{AccountImage, AccountsImage, CarriedImage};
 
-use super::ids::{PaymentId, TransactionId, UserId};
+use super::ids::{PaymentId, TransactionId, UserId, count_of};
 use super::keys::{KeyFound, KeyUse, Keys};
 use super::money::{Currency, Money};
 use super::time::Timestamp;
@@ -435,8 +435,12 @@ impl Accounts {
         self.keys.forget_old(at);
         match event {
             Event::Moved { user, currency, number, nonce, kind, amount, balance_after } => {
-                assert_eq!(*number, self.last_transaction + 1, "transactions are numbered in order");
-                self.last_transaction = *number;
+                assert_eq!(
+                    count_of(*number),
+                    self.last_transaction + 1,
+                    "transactions are numbered in order"
+                );
+                self.last_transaction = count_of(*number);
                 let id = TransactionId { shard: self.shard.0, number: *number, nonce: *nonce };
                 let account = self.by_user.entry(user.clone());
                 let account = Arc::make_mut(account.or_insert_with(|| Arc::new(Account::new(*currency))));

@@ -118,16 +118,32 @@ text_id!(
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ScheduleNumber(pub u32);
 
-/// The number of a reservation in its schedule, from 1 in the order in which they were made.
+/// The bit of a number that says that its id is sealed: the text shows no number, and the nonce leads to it for whoever has the log's
+/// secret. An id that was made before there were such shows its number.
+pub const SEALED: u32 = 1 << 31;
+
+/// Returns what a number counts, sealed or not: from 1 in the order in which they were made.
+pub const fn count_of(number: u32) -> u32 {
+    number & !SEALED
+}
+
+/// The number of a reservation in its schedule: its [`ReservationNumber::count`], and whether its id is [`SEALED`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ReservationNumber(pub u32);
 
-/// What the ids that the engine makes have in common: where to look, a number there, and 64 random bits.
+impl ReservationNumber {
+    /// Returns which it is, from 1 in the order in which they were made.
+    pub const fn count(self) -> u32 {
+        count_of(self.0)
+    }
+}
+
+/// What the ids that the engine makes have in common: where to look, a number there, and 64 bits that nobody guesses.
 ///
-/// Clients see 26 characters of base 32 (the alphabet of RFC 4648 in lower case, no padding) and
-/// nothing in them: the random bits make an id impossible to guess from another.
+/// Clients see 26 characters of base 32 (the alphabet of RFC 4648 in lower case, no padding), in which stand the place and
+/// the nonce; a number stands there only in ids that aren't [`SEALED`].
 mod opaque {
-    use super::InvalidId;
+    use super::{InvalidId, SEALED};
 
     const BASE32: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
     /// The length of the text form.
@@ -135,6 +151,7 @@ mod opaque {
 
     /// Writes the three numbers of an id.
     pub(super) fn write(place: u32, number: u32, nonce: u64) -> [u8; TEXT_LEN] {
+        let number = if number & SEALED == 0 { number } else { 0 };
         let bits = (u128::from(place) << 96) | (u128::from(number) << 64) | u128::from(nonce);
         // The numbers are mixed with the nonce so that ids of one schedule don't look alike.
         let spread = u128::from(nonce.wrapping_mul(0x9e37_79b9_7f4a_7c15)) << 64;
@@ -148,7 +165,7 @@ mod opaque {
         text
     }
 
-    /// Reads them back.
+    /// Reads them back; of a sealed number, that it is one.
     pub(super) fn read(text: &str) -> Result<(u32, u32, u64), InvalidId> {
         let text: &[u8; TEXT_LEN] = text.as_bytes().try_into().map_err(|_| InvalidId::Length)?;
         let mut bits: u128 = 0;
@@ -168,7 +185,12 @@ mod opaque {
         let nonce = low(bits);
         let numbers = low(bits >> 64) ^ nonce.wrapping_mul(0x9e37_79b9_7f4a_7c15);
         let half = |bits: u64| u32::try_from(bits & u64::from(u32::MAX)).expect("masked");
-        Ok((half(numbers >> 32), half(numbers), nonce))
+        match (half(numbers >> 32), half(numbers)) {
+            // Numbers begin with 1.
+            (place, 0) => Ok((place, SEALED, nonce)),
+            (_, number) if number & SEALED != 0 => Err(InvalidId::Character),
+            (place, number) => Ok((place, number, nonce)),
+        }
     }
 }
 
@@ -184,7 +206,7 @@ macro_rules! opaque_text {
                 opaque::write(place(self), number(self), self.nonce)
             }
 
-            /// Reads the text form back.
+            /// Reads the text form back; of a sealed id without its number, which only the engine finds.
             ///
             /// # Errors
             /// When the text isn't one that `to_text` writes.
@@ -210,7 +232,7 @@ macro_rules! opaque_text {
     };
 }
 
-/// The id of a reservation: its schedule's number, its own, and 64 random bits.
+/// The id of a reservation: its schedule's number, its own, and 64 bits that nobody guesses.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ReservationId {
     /// The schedule that it belongs to.
@@ -227,9 +249,16 @@ opaque_text!(ReservationId, |id| id.schedule.0, |id| id.number.0, |schedule, num
     nonce
 }));
 
-/// The number of a payment in its schedule, from 1 in the order in which they were made.
+/// The number of a payment in its schedule: its [`PaymentNumber::count`], and whether its id is [`SEALED`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PaymentNumber(pub u32);
+
+impl PaymentNumber {
+    /// Returns which it is, from 1 in the order in which they were made.
+    pub const fn count(self) -> u32 {
+        count_of(self.0)
+    }
+}
 
 /// The id of a payment, made like a reservation's: the schedule's number leads to it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -262,12 +291,12 @@ impl PaymentId {
     }
 }
 
-/// The id of a movement of an account: the shard of accounts, a number there, and 64 random bits.
+/// The id of a movement of an account: the shard of accounts, a number there, and 64 bits that nobody guesses.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TransactionId {
     /// The shard.
     pub shard: u16,
-    /// Its number there, from 1 in the order in which they were made.
+    /// Its number there: which it is ([`count_of`]), and whether the id is [`SEALED`].
     pub number: u32,
     /// What keeps it from being guessed.
     pub nonce: u64,
@@ -286,7 +315,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_reservation_id_survives_its_text_form(schedule: u32, number: u32, nonce: u64) {
+        fn a_reservation_id_survives_its_text_form(schedule: u32, number in 1..SEALED, nonce: u64) {
             let id = ReservationId {
                 schedule: ScheduleNumber(schedule),
                 number: ReservationNumber(number),

@@ -3,10 +3,16 @@
 //! A key is known by a keyed digest of who called, what was called and the key itself; beside it
 //! stands a fingerprint of the body and the answer that the effect gave. Both are part of the effect's
 //! record, so the table is rebuilt by replay. Entries leave after a day, or when the room is full,
-//! the oldest first: both by the events' own time, so that replay agrees.
+//! the oldest first: both by the events' own time, so that replay agrees. Of one owner's keys the oldest go long before
+//! ([`OWNER_KEYS_MAX`]), so that few push out what is another's.
+
+mod owners;
 
 use core::hash::BuildHasher;
 use hashbrown::{DefaultHashBuilder, HashTable};
+
+pub use owners::OWNER_KEYS_MAX;
+use owners::Owners;
 
 use super::pages::Pages;
 use super::time::{Seconds, Timestamp};
@@ -19,8 +25,30 @@ pub const KEY_RETENTION: Seconds = Seconds::DAY;
 pub struct KeyUse {
     /// The digest of caller, route and key.
     pub digest: u128,
-    /// The digest of the body.
+    /// The digest of the body in the lower 96 bits, and above them whose the key is: [`KeyUse::owned_by`].
     pub fingerprint: u128,
+}
+
+/// How many of a fingerprint's bits are the body's.
+const BODY_BITS: u32 = 96;
+
+impl KeyUse {
+    /// Says whose key it is: some digest of the owner, or 0 for whoever runs the sale. (A key of a former version has
+    /// bits of its body there, and so an owner of its own.)
+    #[must_use]
+    pub fn owned_by(self, owner: u32) -> Self {
+        let body = self.fingerprint & ((1 << BODY_BITS) - 1);
+        Self { fingerprint: (u128::from(owner) << BODY_BITS) | body, ..self }
+    }
+
+    fn owner(self) -> u32 {
+        u32::try_from(self.fingerprint >> BODY_BITS).expect("shifted")
+    }
+
+    /// Tells whether it came with the body that another came with.
+    fn has_body_of(self, other: Self) -> bool {
+        (self.fingerprint ^ other.fingerprint).trailing_zeros() >= BODY_BITS
+    }
 }
 
 /// What the table says about a key.
@@ -56,6 +84,8 @@ pub struct Keys<A> {
     next: u64,
     /// The numbers of the keys, by their digests.
     numbers: HashTable<u64>,
+    /// Whose the keys are.
+    owners: Owners,
     /// Another one in each table: only what is kept is state.
     hasher: DefaultHashBuilder,
     max: usize,
@@ -74,6 +104,7 @@ impl<A: Clone> Keys<A> {
             kept: Pages::default(),
             next: 0,
             numbers: HashTable::new(),
+            owners: Owners::default(),
             hasher: DefaultHashBuilder::default(),
             max: usize::try_from(max).expect("a u32 fits"),
             dropped: 0,
@@ -84,10 +115,16 @@ impl<A: Clone> Keys<A> {
     pub fn restore(max: u32, list: KeyList<A>) -> Self {
         let mut keys = Self { kept: list.0, ..Self::new(max) };
         keys.numbers.reserve(keys.kept.len(), |_| unreachable!("an empty table moves nothing"));
+        // Of a list of a version that kept more.
+        let mut surplus = Vec::new();
         for (number, kept) in keys.kept.numbered() {
             let hash = keys.hasher.hash_one(kept.key.digest);
             keys.numbers.insert_unique(hash, number, |_| unreachable!("there is room for all of them"));
+            surplus.extend(keys.owners.add(kept.key.owner(), number));
             keys.next = number + 1;
+        }
+        for number in surplus {
+            keys.let_go(number);
         }
         keys.shrink();
         keys
@@ -102,7 +139,7 @@ impl<A: Clone> Keys<A> {
         if kept.at.plus(KEY_RETENTION) <= now {
             return None;
         }
-        if kept.key.fingerprint != key.fingerprint {
+        if !kept.key.has_body_of(key) {
             return Some(KeyFound::Reused);
         }
         Some(KeyFound::Answered { answer: &kept.answer, version: kept.version })
@@ -118,7 +155,12 @@ impl<A: Clone> Keys<A> {
         numbers.insert_unique(hasher.hash_one(key.digest), self.next, |number| {
             kept.get(*number).map_or(0, |kept| hasher.hash_one(kept.key.digest))
         });
+        let surplus = self.owners.add(key.owner(), self.next);
         self.next += 1;
+        if let Some(oldest) = surplus {
+            self.let_go(oldest);
+            self.dropped += 1;
+        }
         self.shrink();
     }
 
@@ -142,8 +184,18 @@ impl<A: Clone> Keys<A> {
         if !kept.get(*entry.get()).is_some_and(|kept| is_its(&kept.answer)) {
             return;
         }
-        let (number, _) = entry.remove();
-        kept.remove(number);
+        let number = *entry.get();
+        self.owners.remove(kept.get(number).map_or(0, |kept| kept.key.owner()), number);
+        self.let_go(number);
+    }
+
+    /// Lets a key go that its owner has no more.
+    fn let_go(&mut self, number: u64) {
+        let Some(kept) = self.kept.remove(number) else { return };
+        let hash = self.hasher.hash_one(kept.key.digest);
+        if let Ok(entry) = self.numbers.find_entry(hash, |other| *other == number) {
+            entry.remove();
+        }
     }
 
     /// Removes what is older than [`KEY_RETENTION`] at `now`.
@@ -182,11 +234,8 @@ impl<A: Clone> Keys<A> {
 
     fn drop_first(&mut self) {
         let Some((first, kept)) = self.kept.first() else { return };
-        let hash = self.hasher.hash_one(kept.key.digest);
-        if let Ok(entry) = self.numbers.find_entry(hash, |number| *number == first) {
-            entry.remove();
-        }
-        self.kept.remove(first);
+        self.owners.remove(kept.key.owner(), first);
+        self.let_go(first);
     }
 }
 
@@ -230,7 +279,7 @@ impl<A: Clone> FromIterator<(KeyUse, u64, Timestamp, A)> for KeyList<A> {
 impl<A: core::fmt::Debug> Keys<A> {
     /// Says what is inside: the keys in order, and which of them the table leads to.
     pub(crate) fn inside(&self) -> String {
-        let Self { kept, next: _, numbers, hasher: _, max, dropped: _ } = self;
+        let Self { kept, next: _, numbers, owners: _, hasher: _, max, dropped: _ } = self;
         let mut led: Vec<u128> =
             numbers.iter().map(|number| kept.get(*number).expect("it leads to a key").key.digest).collect();
         led.sort_unstable();
@@ -282,6 +331,51 @@ mod tests {
         keys.keep(key(1), 3, START, ());
         let other = KeyUse { digest: 1, fingerprint: 8 };
         assert_eq!(keys.find(other, START), Some(KeyFound::Reused));
+    }
+
+    #[test]
+    fn whoever_uses_many_keys_loses_their_own_oldest_and_nobody_elses() {
+        let most = u128::try_from(OWNER_KEYS_MAX).unwrap();
+        let mut keys = Keys::new(100_000);
+        let of = |owner: u32, digest: u128| key((u128::from(owner) << 64) | digest).owned_by(owner);
+        keys.keep(of(7, 0), 1, START, 1);
+        keys.keep(of(0, 0), 1, START, 1);
+        for digest in 0..20 * most {
+            keys.keep(of(8, digest), 1, START, 1);
+            // Whoever runs the sale has no bound of their own.
+            keys.keep(of(0, 1 + digest), 1, START, 1);
+        }
+        for (owner, digest, kept) in
+            [(7, 0, true), (0, 0, true), (8, 19 * most - 1, false), (8, 19 * most, true)]
+        {
+            assert_eq!(keys.find(of(owner, digest), START).is_some(), kept, "{owner} {digest}");
+        }
+        assert_eq!(keys.len(), 1 + 1 + usize::try_from(21 * most).unwrap());
+        // Made again from what is kept, the table goes on as before.
+        let mut again = Keys::restore(100_000, keys.list());
+        assert!(again == keys);
+        for keys in [&mut again, &mut keys] {
+            keys.forget(of(8, 20 * most - 1).digest, |_| true);
+            keys.keep(of(8, 20 * most), 1, START, 1);
+            keys.keep(of(8, 20 * most + 1), 1, START, 1);
+            assert!(
+                keys.find(of(8, 19 * most), START).is_none()
+                    && keys.find(of(8, 19 * most + 1), START).is_some()
+            );
+        }
+        assert!(again == keys);
+        keys.forget_old(START.plus(KEY_RETENTION));
+        assert_eq!(keys.owners, Owners::default(), "nothing is left of who has no key");
+    }
+
+    #[test]
+    fn a_key_of_a_former_version_is_known_by_its_body_alone() {
+        let mut keys = Keys::new(10);
+        let former = KeyUse { digest: 1, fingerprint: u128::MAX };
+        keys.keep(former, 1, START, 1);
+        assert!(matches!(keys.find(former.owned_by(9), START), Some(KeyFound::Answered { .. })));
+        let other = KeyUse { fingerprint: u128::MAX - 1, ..former };
+        assert_eq!(keys.find(other.owned_by(9), START), Some(KeyFound::Reused));
     }
 
     #[test]

@@ -10,6 +10,8 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use super::ids::count_of;
+
 /// How many numbers a page has.
 const PAGE_LEN: usize = 256;
 const LEN: u64 = 256;
@@ -22,6 +24,25 @@ pub struct Pages<T> {
     /// The number of the first page.
     first: u64,
     len: usize,
+}
+
+/// What things are numbered by.
+pub trait Number {
+    /// Returns its place in the order in which the things came.
+    fn place(self) -> u64;
+}
+
+impl Number for u64 {
+    fn place(self) -> u64 {
+        self
+    }
+}
+
+impl Number for u32 {
+    /// What it counts: whether an id is sealed doesn't move it.
+    fn place(self) -> u64 {
+        count_of(self).into()
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -46,8 +67,8 @@ impl<T> Pages<T> {
     }
 
     /// Finds one.
-    pub fn get(&self, number: impl Into<u64>) -> Option<&T> {
-        let (index, slot) = self.place(number.into())?;
+    pub fn get(&self, number: impl Number) -> Option<&T> {
+        let (index, slot) = self.place(number.place())?;
         self.kept.get(index)?.as_ref()?.slots.get(slot)?.as_ref()
     }
 
@@ -57,8 +78,8 @@ impl<T> Pages<T> {
     }
 
     /// Returns those behind a number, in order of their numbers.
-    pub fn after(&self, number: impl Into<u64>) -> impl Iterator<Item = &T> {
-        let (first, slot) = self.place(number.into() + 1).unwrap_or_default();
+    pub fn after(&self, number: impl Number) -> impl Iterator<Item = &T> {
+        let (first, slot) = self.place(number.place() + 1).unwrap_or_default();
         let pages = self
             .kept
             .iter()
@@ -95,8 +116,8 @@ impl<T> Pages<T> {
 
 impl<T: Clone> Pages<T> {
     /// Finds one, to change it.
-    pub fn get_mut(&mut self, number: impl Into<u64>) -> Option<&mut T> {
-        let (index, slot) = self.place(number.into())?;
+    pub fn get_mut(&mut self, number: impl Number) -> Option<&mut T> {
+        let (index, slot) = self.place(number.place())?;
         let page = self.kept.get_mut(index)?.as_mut()?;
         // What isn't there isn't worth a copy of the page.
         page.slots.get(slot)?.as_ref()?;
@@ -107,8 +128,8 @@ impl<T: Clone> Pages<T> {
     ///
     /// # Panics
     /// When the number is taken.
-    pub fn insert(&mut self, number: impl Into<u64>, value: T) {
-        let number = number.into();
+    pub fn insert(&mut self, number: impl Number, value: T) {
+        let number = number.place();
         let page = number / LEN;
         if self.kept.is_empty() {
             self.first = page;
@@ -126,8 +147,8 @@ impl<T: Clone> Pages<T> {
     }
 
     /// Takes one out.
-    pub fn remove(&mut self, number: impl Into<u64>) -> Option<T> {
-        let (index, slot) = self.place(number.into())?;
+    pub fn remove(&mut self, number: impl Number) -> Option<T> {
+        let (index, slot) = self.place(number.place())?;
         let entry = self.kept.get_mut(index)?;
         let page = entry.as_mut()?;
         page.slots.get(slot)?.as_ref()?;
@@ -204,7 +225,7 @@ impl<T: PartialEq> PartialEq for Pages<T> {
 
 impl<T: Eq> Eq for Pages<T> {}
 
-impl<T: Clone, N: Into<u64>> FromIterator<(N, T)> for Pages<T> {
+impl<T: Clone, N: Number> FromIterator<(N, T)> for Pages<T> {
     /// # Panics
     /// When a number comes twice.
     fn from_iter<I: IntoIterator<Item = (N, T)>>(all: I) -> Self {

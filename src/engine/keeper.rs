@@ -17,6 +17,7 @@ use tokio::sync::watch;
 use super::catalogue_actor::{RESTART_WINDOW, RESTARTS_MAX, Supervisor, from_send_error};
 use super::error::EngineError;
 use super::parking::{Gone, Parked};
+use super::seal::Seal;
 use super::shared::Shared;
 use crate::domain::cause::Cause;
 use crate::domain::keys::{KeyFound, KeyUse};
@@ -39,6 +40,8 @@ pub(super) trait Aggregate: Clone + Send + Sync + 'static {
     fn find(&self, key: KeyUse, now: Timestamp) -> Option<Found<Self::Answer>>;
     fn decide(&self, command: &Self::Command) -> Result<Option<Self::Event>, EngineError>;
     fn apply(&mut self, event: &Self::Event, at: Timestamp, key: Option<KeyUse>);
+    /// Hides the number of what an event makes, where it makes something that has an id.
+    fn seal(&self, event: &mut Self::Event, seal: &Seal);
     /// The event that keeps the key of a command that changes nothing.
     fn kept(&self, command: &Self::Command) -> Self::Event;
     fn answer(&self, event: &Self::Event) -> Self::Answer;
@@ -284,7 +287,8 @@ impl<A: Aggregate> Keeper<A> {
         }
         let decided = self.state.decide(&command)?;
         let changes = decided.is_some();
-        let event = decided.unwrap_or_else(|| self.state.kept(&command));
+        let mut event = decided.unwrap_or_else(|| self.state.kept(&command));
+        self.state.seal(&mut event, &self.shared.seal);
         if changes || cause.key.is_some() {
             self.state.apply(&event, now, cause.key);
             let answer = self.state.answer(&event);

@@ -25,11 +25,13 @@ mod room;
 mod room_actor;
 mod schedule;
 mod schedule_actor;
+mod seal;
 mod shared;
 mod snapshots;
 mod users;
 mod wall;
 
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -62,7 +64,7 @@ use crate::clock::{Clock, Stopwatch, SystemClock};
 use crate::domain::catalogue::Catalogue;
 use crate::domain::cause::{By, Cause};
 use crate::domain::concert::Prices;
-use crate::domain::ids::{ReservationId, ScheduleNumber, UserId};
+use crate::domain::ids::{PaymentId, ReservationId, ScheduleNumber, TransactionId, UserId};
 use crate::domain::keys::KeyUse;
 use crate::domain::schedule::{Command, Limits, Reservation, ReservationRef};
 use crate::domain::time::{Seconds, Timestamp};
@@ -82,6 +84,8 @@ pub struct EngineConfig {
     pub reply_timeout: Option<Duration>,
     /// How long ended reservations are kept. Default: 7 days.
     pub ended_retention: Seconds,
+    /// How many holds of one schedule a user may let end unpaid within an hour before the next is refused; any number if absent.
+    pub unpaid_holds_max: Option<NonZeroU32>,
     /// How many idempotency keys each schedule keeps at most. Default: 1,000,000.
     pub keys_max: u32,
     /// After how many events a snapshot is taken. Default: 1,000,000.
@@ -109,6 +113,7 @@ impl EngineConfig {
             mailbox_len_max: 4_096,
             reply_timeout: Some(Duration::from_secs(10)),
             ended_retention: Seconds::new(7 * Seconds::DAY.get()),
+            unpaid_holds_max: None,
             keys_max: 1_000_000,
             snapshot_every_events: 1_000_000,
             snapshot_every: Duration::from_mins(10),
@@ -221,6 +226,31 @@ impl Engine {
     /// Returns the schedules in which a user may have a reservation.
     pub fn schedules_of_user(&self, user: &str) -> Vec<Arc<ScheduleEntry>> {
         self.shared.schedules_of_user(user)
+    }
+
+    /// Reads the text of a reservation's id; nothing where it can't be one.
+    pub fn reservation_id(&self, text: &str) -> Option<ReservationId> {
+        ReservationId::parse(text).ok().map(|id| self.shared.seal.open_reservation(id))
+    }
+
+    /// Reads the text of a payment's id; nothing where it can't be one.
+    pub fn payment_id(&self, text: &str) -> Option<PaymentId> {
+        PaymentId::parse(text).ok().map(|id| self.shared.seal.open_payment(id))
+    }
+
+    /// Reads the text of a movement's id; nothing where it can't be one.
+    pub fn transaction_id(&self, text: &str) -> Option<TransactionId> {
+        TransactionId::parse(text).ok().map(|id| self.shared.seal.open_transaction(id))
+    }
+
+    /// Hides a number, so that it may stand in the cursor of a list.
+    pub fn close_cursor(&self, schedule: ScheduleNumber, number: u32) -> u32 {
+        self.shared.seal.close_cursor(schedule, number)
+    }
+
+    /// Reads a number that was hidden so; of another's making, it is any.
+    pub fn open_cursor(&self, schedule: ScheduleNumber, number: u32) -> u32 {
+        self.shared.seal.open_cursor(schedule, number)
     }
 
     /// Finds a reservation of a live schedule as it is durable.
@@ -411,10 +441,18 @@ impl Engine {
             let (half, _) = tag.as_ref().split_first_chunk().expect("SHA-256 has 32 bytes");
             u128::from_le_bytes(*half)
         };
-        KeyUse {
+        let made = KeyUse {
             digest: digest(&[caller.as_bytes(), route.as_bytes(), key.as_bytes()]),
             fingerprint: digest(&[body]),
-        }
+        };
+        let owner = u32::try_from(digest(&[caller.as_bytes()]) >> 96).expect("shifted");
+        // 0 is nobody's.
+        made.owned_by(owner.max(1))
+    }
+
+    /// Returns a secret of the log's for one purpose, which stays the same for as long as the log is there.
+    pub fn secret(&self, purpose: &str) -> [u8; 32] {
+        shared::secret_for(&self.shared.fingerprint_key, purpose)
     }
 
     /// Returns the data directory.

@@ -10,6 +10,7 @@ use super::catalogue_actor::Supervisor;
 use super::driving::{Drives, Pace, Until};
 use super::error::EngineError;
 use super::keeper::{self, Aggregate, Done, Found, Kept};
+use super::seal::Seal;
 use super::shared::Shared;
 use super::{Engine, ScheduleEntry};
 use crate::domain::accounts::{self, Accounts, Shard};
@@ -51,6 +52,12 @@ impl Aggregate for Accounts {
 
     fn apply(&mut self, event: &Self::Event, at: Timestamp, key: Option<KeyUse>) {
         self.apply(event, at, key);
+    }
+
+    fn seal(&self, event: &mut Self::Event, seal: &Seal) {
+        if let accounts::Event::Moved { number, nonce, .. } = event {
+            seal.transaction(self.shard().0, number, nonce);
+        }
     }
 
     fn kept(&self, command: &Self::Command) -> Self::Event {
@@ -96,6 +103,12 @@ impl Aggregate for Payments {
 
     fn apply(&mut self, event: &Self::Event, at: Timestamp, key: Option<KeyUse>) {
         self.apply(event, at, key);
+    }
+
+    fn seal(&self, event: &mut Self::Event, seal: &Seal) {
+        if let payments::Event::Started { number, nonce, .. } = event {
+            seal.payment(self.schedule(), number, nonce);
+        }
     }
 
     fn kept(&self, command: &Self::Command) -> Self::Event {

@@ -122,6 +122,7 @@ pub(super) async fn open(config: EngineConfig) -> Result<Engine, EngineOpenError
         journal,
         clock: Arc::clone(&config.clock),
         limits: config.limits(),
+        unpaid_holds_max: config.unpaid_holds_max,
         mailbox_len_max: config.mailbox_len_max,
         reply_timeout: config.reply_timeout,
         fingerprint_key: key,

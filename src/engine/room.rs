@@ -4,7 +4,7 @@
 //! streams read here and never reach the actor's mailbox. Whether a pass is active is in a concurrent table, which the
 //! journal changes in the same step; the routes of the seats look there and ask nobody.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError, RwLock, RwLockReadGuard};
 
 use dashmap::DashMap;
@@ -16,7 +16,7 @@ use super::rate::Rate;
 use super::room_actor::RoomActor;
 use crate::domain::cause::Cause;
 use crate::domain::ids::ScheduleNumber;
-use crate::domain::time::Timestamp;
+use crate::domain::time::{Seconds, Timestamp};
 use crate::domain::waiting_room::{Event, Gate, Ticket, WaitingRoom};
 
 /// A room has few active users; more shards would only cost memory.
@@ -36,10 +36,12 @@ struct ActivePass {
     /// When the place was taken, as the pass says: a ticket's number alone may be another's after a backup was restored.
     issued_at: Timestamp,
     expires_at: Timestamp,
-    /// Until when a sign of life must come; none is awaited where it has.
+    /// Until when a sign of life must come, or the next one; nothing where none is awaited any more.
     claim_by: Option<Timestamp>,
-    /// Whether one came since.
-    alive: AtomicBool,
+    /// How long it stays from each sign on; where one is enough, nothing.
+    idle: Option<Seconds>,
+    /// When the last one came in this process's life, in milliseconds since 1970; 0 as long as none has.
+    seen_ms: AtomicU64,
 }
 
 /// A waiting room's durable state, and its actor.
@@ -109,15 +111,19 @@ impl RoomEntry {
         active.is_some_and(|active| active.issued_at == pass.issued_at && active.is_active(now))
     }
 
-    /// Notes a sign of life of an active place; returns whether it is the first, which the actor is to be told.
+    /// Notes a sign of life of an active place; returns whether it is the first, which the actor is to be told. It asks for later
+    /// ones itself, once another is due.
     pub(super) fn show_life(&self, ticket: Ticket, now: Timestamp) -> bool {
         let Some(pass) = self.passes.get(&ticket) else { return false };
-        pass.claim_by.is_some() && pass.is_active(now) && !pass.alive.swap(true, Ordering::Relaxed)
+        if pass.claim_by.is_none() || !pass.is_active(now) {
+            return false;
+        }
+        pass.seen_ms.fetch_max(now.as_millis(), Ordering::Relaxed) == 0
     }
 
-    /// Tells whether a place has shown a sign of life, as far as it was awaited.
-    pub(super) fn is_alive(&self, ticket: Ticket) -> bool {
-        self.passes.get(&ticket).is_some_and(|pass| pass.alive.load(Ordering::Relaxed))
+    /// Returns when a place has shown its last sign of life, as far as one was awaited.
+    pub(super) fn last_seen(&self, ticket: Ticket) -> Option<Timestamp> {
+        self.passes.get(&ticket)?.last_seen()
     }
 
     /// Returns the version of the durable state.
@@ -166,8 +172,9 @@ impl RoomEntry {
             Event::Left { ticket } => self.close(room, &[*ticket], |_| "left"),
             Event::Finished { ticket } => self.close(room, &[*ticket], |_| "finished"),
             Event::PassesExpired { tickets } => self.close(room, tickets, |pass| match pass.claim_by {
-                Some(_) => "unclaimed",
-                None => "pass_expired",
+                Some(by) if by < pass.expires_at && pass.last_seen().is_none() => "unclaimed",
+                Some(by) if by < pass.expires_at => "idle",
+                Some(_) | None => "pass_expired",
             }),
             Event::Configured { settings: None, .. } | Event::GateMoved { gate: Gate::Cancelled } => {
                 self.passes.clear();
@@ -180,6 +187,7 @@ impl RoomEntry {
             | Event::Drawn { .. }
             | Event::Admitted { .. }
             | Event::Claimed { .. }
+            | Event::Stayed { .. }
             | Event::PlacesExpired { .. }
             | Event::OutageBridged { .. }
             | Event::KeyKept { .. } => {}
@@ -206,11 +214,11 @@ impl RoomEntry {
             }
             Event::Admitted { tickets } => tickets,
             Event::Claimed { tickets } => {
-                for ticket in tickets {
-                    if let Some(mut pass) = self.passes.get_mut(ticket) {
-                        pass.claim_by = None;
-                    }
-                }
+                tickets.iter().for_each(|ticket| self.await_sign(room, *ticket));
+                &[]
+            }
+            Event::Stayed { until } => {
+                until.iter().for_each(|(ticket, _)| self.await_sign(room, *ticket));
                 &[]
             }
             Event::OutageBridged { .. } => {
@@ -252,16 +260,38 @@ impl RoomEntry {
     ) {
         for (ticket, expires_at, claim_by) in passes {
             let issued_at = room.joined_at(ticket).expect("who is active has a place");
-            let alive = AtomicBool::new(self.is_alive(ticket));
-            self.passes.insert(ticket, ActivePass { issued_at, expires_at, claim_by, alive });
+            let seen_ms = AtomicU64::new(self.last_seen(ticket).map_or(0, Timestamp::as_millis));
+            let idle = idle_of(room);
+            self.passes.insert(ticket, ActivePass { issued_at, expires_at, claim_by, idle, seen_ms });
+        }
+    }
+
+    /// Takes over until when the next sign of life of a place must come.
+    fn await_sign(&self, room: &WaitingRoom, ticket: Ticket) {
+        if let Some(mut pass) = self.passes.get_mut(&ticket) {
+            pass.claim_by = room.pass(ticket).and_then(|(_, claim_by)| claim_by);
+            pass.idle = idle_of(room);
         }
     }
 }
 
+fn idle_of(room: &WaitingRoom) -> Option<Seconds> {
+    room.settings().and_then(|settings| settings.policy.idle)
+}
+
 impl ActivePass {
     fn is_active(&self, now: Timestamp) -> bool {
-        let claimed = || self.alive.load(Ordering::Relaxed);
-        now < self.expires_at && self.claim_by.is_none_or(|claim_by| now < claim_by || claimed())
+        // What came after the sign that the room knows of counts, though it is yet to be written.
+        let stays = || {
+            let seen = self.last_seen();
+            seen.is_some_and(|seen| self.idle.is_none_or(|idle| now < seen.plus(idle)))
+        };
+        now < self.expires_at && self.claim_by.is_none_or(|claim_by| now < claim_by || stays())
+    }
+
+    fn last_seen(&self) -> Option<Timestamp> {
+        let seen_ms = self.seen_ms.load(Ordering::Relaxed);
+        (seen_ms > 0).then(|| Timestamp::from_millis(seen_ms))
     }
 }
 
@@ -269,7 +299,10 @@ impl ActivePass {
 fn moves_someone(event: &Event) -> bool {
     match event {
         Event::Joined { admitted, .. } => *admitted,
-        Event::Claimed { .. } | Event::OutageBridged { .. } | Event::KeyKept { .. } => false,
+        Event::Claimed { .. }
+        | Event::Stayed { .. }
+        | Event::OutageBridged { .. }
+        | Event::KeyKept { .. } => false,
         Event::Configured { .. }
         | Event::Tuned { .. }
         | Event::GateMoved { .. }

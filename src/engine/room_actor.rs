@@ -209,10 +209,12 @@ impl RoomActor {
             // It is so already: the key is all that is new.
             let kept = Event::KeyKept { ticket: self.named(&act.command) };
             let answer = self.state.answer(&kept);
-            if act.cause.key.is_some() {
+            let keyed = act.cause.key.is_some();
+            if keyed && !act.command.stays_so() {
                 self.happen(kept, now, act.cause.clone(), draft);
+                return Ok(RoomActed { answer, replayed: false });
             }
-            return Ok(RoomActed { answer, replayed: false });
+            return Ok(RoomActed { answer, replayed: keyed });
         };
         self.happen(event.clone(), now, act.cause.clone(), draft);
         let answer = self.state.answer(&event);
@@ -250,7 +252,7 @@ impl RoomActor {
             self.happen(Event::GateMoved { gate }, now, Cause::default(), draft);
         }
         while draft.happened.len() < most
-            && let Some(event) = self.state.due(now, |ticket| self.room().is_alive(ticket))
+            && let Some(event) = self.state.due(now, |ticket| self.room().last_seen(ticket))
         {
             self.happen(event, now, Cause::default(), draft);
         }

@@ -222,16 +222,26 @@ impl ScheduleActor {
                 KeyFound::Answered { answer, .. } => Ok(Acted { answer: answer.clone(), replayed: true }),
             };
         }
+        if let (Command::Hold { user, .. }, Some(max)) = (&act.command, self.shared.unpaid_holds_max) {
+            self.state.check_unpaid(user, max.get(), now)?;
+        }
         let named = act.command.reservation().map(|reservation| reservation.number);
-        let Some(event) = self.state.decide(&act.command, now)? else {
+        let Some(mut event) = self.state.decide(&act.command, now)? else {
             // It is so already. The answer comes first: keeping the key may be what ends a retention.
             let answer = self.state.answer(named);
-            if act.cause.key.is_some() {
+            let keyed = act.cause.key.is_some();
+            if keyed && !act.command.stays_so() {
                 self.happen(Event::KeyKept { number: named }, now, act.cause.clone(), entry);
+                return Ok(Acted { answer, replayed: false });
             }
-            return Ok(Acted { answer, replayed: false });
+            return Ok(Acted { answer, replayed: keyed });
         };
-        let touched = if let Event::SeatsHeld { number, .. } = &event { Some(*number) } else { named };
+        let touched = if let Event::SeatsHeld { number, nonce, .. } = &mut event {
+            self.shared.seal.reservation(self.entry.number(), number, nonce);
+            Some(*number)
+        } else {
+            named
+        };
         self.happen(event, now, act.cause.clone(), entry);
         Ok(Acted { answer: self.state.answer(touched), replayed: false })
     }

@@ -1,5 +1,6 @@
 //! What every actor shares: the journal, the clock, the published catalogue, and the directory.
 
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -16,6 +17,7 @@ use super::passes::Passes;
 use super::room_actor::{ActInRoom, RoomActed};
 use super::schedule::ScheduleEntry;
 use super::schedule_actor::{Act, Acted};
+use super::seal::Seal;
 use super::users::UsersEntry;
 use crate::archive::Archive;
 use crate::clock::{Clock, Stopwatch};
@@ -38,10 +40,12 @@ pub(super) struct Shared {
     pub(super) journal: Journal,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) limits: Limits,
+    pub(super) unpaid_holds_max: Option<NonZeroU32>,
     pub(super) mailbox_len_max: usize,
     pub(super) reply_timeout: Option<Duration>,
     pub(super) fingerprint_key: hmac::Key,
     pub(super) passes: Passes,
+    pub(super) seal: Seal,
     pub(super) till: Till,
     pub(super) data_dir: PathBuf,
     /// The position of the newest snapshot; before the first, one that no log reaches.
@@ -61,6 +65,7 @@ pub(super) struct SharedParts {
     pub(super) journal: Journal,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) limits: Limits,
+    pub(super) unpaid_holds_max: Option<NonZeroU32>,
     pub(super) mailbox_len_max: usize,
     pub(super) reply_timeout: Option<Duration>,
     pub(super) fingerprint_key: [u8; 32],
@@ -73,6 +78,12 @@ pub(super) struct SharedParts {
     pub(super) archive_after: Option<Seconds>,
 }
 
+/// Makes the log's secret for one purpose.
+pub(super) fn secret_for(log: &hmac::Key, purpose: &str) -> [u8; 32] {
+    let tag = hmac::sign(log, purpose.as_bytes());
+    *tag.as_ref().first_chunk().expect("SHA-256 has 32 bytes")
+}
+
 /// An event of the catalogue with its instant and the idempotency key whose effect it is.
 pub(super) struct CatalogueHappened {
     pub(super) event: CatalogueEvent,
@@ -82,17 +93,20 @@ pub(super) struct CatalogueHappened {
 
 impl Shared {
     pub(super) fn new(parts: SharedParts) -> Self {
+        let fingerprint_key = hmac::Key::new(hmac::HMAC_SHA256, &parts.fingerprint_key);
         Self {
             // It asks the journal how it blocks, before that is moved.
             shelf: Shelf::new(parts.archive, parts.journal.driver()),
             journal: parts.journal,
             clock: parts.clock,
             limits: parts.limits,
+            unpaid_holds_max: parts.unpaid_holds_max,
             mailbox_len_max: parts.mailbox_len_max,
             reply_timeout: parts.reply_timeout,
             passes: Passes::new(&parts.fingerprint_key),
+            seal: Seal::new(&secret_for(&fingerprint_key, "onsale: numbers of ids")),
             till: parts.till,
-            fingerprint_key: hmac::Key::new(hmac::HMAC_SHA256, &parts.fingerprint_key),
+            fingerprint_key,
             data_dir: parts.data_dir,
             last_snapshot: AtomicU64::new(parts.last_snapshot),
             users: UsersEntry::new(parts.users),

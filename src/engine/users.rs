@@ -14,13 +14,15 @@ use super::Engine;
 use super::catalogue_actor::Supervisor;
 use super::error::EngineError;
 use super::keeper::{self, Aggregate, Done, Found, Kept};
+use super::seal::Seal;
 use super::shared::Shared;
 use crate::domain::cause::{By, Cause};
 use crate::domain::ids::UserId;
 use crate::domain::keys::KeyUse;
 use crate::domain::time::Timestamp;
 use crate::domain::users::{
-    Answer, Command, Email, Event, Profile, USER_ID_RANDOM_LEN, User, UserCounts, UserStatus, Users, drawn_id,
+    Answer, Command, Email, Event, PasswordHash, Profile, USER_ID_RANDOM_LEN, User, UserCounts, UserStatus,
+    Users, drawn_id,
 };
 use crate::record;
 
@@ -53,6 +55,8 @@ impl Aggregate for Users {
     fn apply(&mut self, event: &Self::Event, at: Timestamp, key: Option<KeyUse>) {
         self.apply(event, at, key);
     }
+
+    fn seal(&self, _: &mut Self::Event, _: &Seal) {}
 
     fn kept(&self, command: &Self::Command) -> Self::Event {
         Event::KeyKept { user: command.user().clone() }
@@ -104,7 +108,7 @@ impl Barred {
             Event::SignedUp { .. } => metrics::counter!("onsale_sign_ups_total").increment(1),
             Event::Suspended { user } | Event::Deleted { user } => self.put(user, true),
             Event::Reinstated { user } => self.put(user, false),
-            Event::KeyKept { .. } => {}
+            Event::PasswordReplaced { .. } | Event::KeyKept { .. } => {}
         }
     }
 }
@@ -168,6 +172,16 @@ impl Engine {
         let mut random = [0; USER_ID_RANDOM_LEN];
         getrandom::fill(&mut random).expect("the system has randomness");
         let command = Command::SignUp { id: drawn_id(&random), profile: Arc::new(profile) };
+        let done = self.shared.users.kept.ask(command, Cause { by: By::User, key: None }).await?;
+        Ok(done.answer)
+    }
+
+    /// Gives a user who signed up here another password; durable when it returns.
+    ///
+    /// # Errors
+    /// `UsersRefused`, where nobody such signed up; else as [`Engine::act`].
+    pub async fn replace_password(&self, user: UserId, password: PasswordHash) -> Result<User, EngineError> {
+        let command = Command::ReplacePassword { user, password };
         let done = self.shared.users.kept.ask(command, Cause { by: By::User, key: None }).await?;
         Ok(done.answer)
     }

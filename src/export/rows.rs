@@ -15,7 +15,7 @@ use crate::archive::{Archive, ArchiveError, Restored};
 use crate::domain::accounts::{Account, Accounts, Kind, Transaction};
 use crate::domain::catalogue::Catalogue;
 use crate::domain::concert::{Concert, Prices};
-use crate::domain::ids::{ReservationId, UserId};
+use crate::domain::ids::{ReservationId, UserId, count_of};
 use crate::domain::money::Currency;
 use crate::domain::payments::{Failure, Payment, Payments};
 use crate::domain::schedule::{Reservation, Schedule, SeatStatus};
@@ -445,7 +445,7 @@ impl<E> Rows<'_, E> {
         let row = [
             transaction.id.to_string().into(),
             user.as_str().into(),
-            transaction.id.number.into(),
+            count_of(transaction.id.number).into(),
             transaction.kind.as_str().into(),
             transaction.amount.minor().into(),
             transaction.balance_after.minor().into(),

@@ -39,14 +39,12 @@ mod answer;
 #[cfg(test)]
 mod tests;
 
-use core::error::Error;
-use core::fmt::Write;
 use core::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
-use reqwest::{Client, RequestBuilder, Response, Url, redirect, retry};
+use reqwest::{Client, RequestBuilder, Response};
 use serde_json::{Value, json};
 
 use self::answer::Reply;
@@ -57,6 +55,7 @@ use super::{
 use crate::clock::Stopwatch;
 use crate::config::Secret;
 use crate::domain::money::{Currency, Money};
+use crate::outbound::{self, OutboundError};
 
 /// The largest answer that is read.
 pub const BODY_BYTES_MAX: usize = 64 << 10;
@@ -65,8 +64,6 @@ pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long a call may take as a whole, unless the settings say otherwise: a capture by a card company takes seconds, and one whose
 /// answer is late is found by asking.
 pub const TIMEOUT: Duration = Duration::from_secs(10);
-/// How long an idle connection is kept: less than servers do, so that none is used while it is being closed.
-const IDLE: Duration = Duration::from_secs(15);
 /// The longest reason of a cancellation, in characters (Toss's own limit).
 const CANCEL_REASON_LEN_MAX: usize = 200;
 
@@ -124,38 +121,16 @@ impl Toss {
     /// # Errors
     /// When the URL or the secret can't be used, or TLS can't be set up.
     pub fn new(config: &TossConfig) -> Result<Self, TossError> {
-        let url = Url::parse(&config.url).map_err(|_| TossError::Url)?;
-        let plain = match url.scheme() {
-            "https" => false,
-            "http" => true,
-            _ => return Err(TossError::Url),
-        };
-        let odd = !url.username().is_empty() || url.password().is_some();
-        if odd || url.query().is_some() || url.fragment().is_some() || url.host_str().is_none() {
-            return Err(TossError::Url);
-        }
-        let mut builder = Client::builder()
-            .connect_timeout(config.connect_timeout)
-            .timeout(config.timeout)
-            .pool_idle_timeout(IDLE)
-            .redirect(redirect::Policy::none())
-            .retry(retry::never())
-            .http1_only()
-            .no_gzip()
-            .user_agent(concat!("onsale/", env!("CARGO_PKG_VERSION")));
-        if plain {
-            if !is_loopback(&url) {
-                tracing::warn!("toss.url is plain http to another machine: the secret travels in the clear");
-            }
-            // The system's root certificates aren't needed, and a small container has none.
-            builder = builder.tls_certs_only([]);
-        }
-        let client = builder.build().map_err(|error| TossError::Client(chain(&error)))?;
+        let made = outbound::client("toss.url", &config.url, config.connect_timeout, config.timeout);
+        let (client, base) = made.map_err(|error| match error {
+            OutboundError::Url => TossError::Url,
+            OutboundError::Client(reason) => TossError::Client(reason),
+        })?;
         let credentials = STANDARD.encode(format!("{}:", config.secret.expose()));
         let mut authorization =
             HeaderValue::from_str(&format!("Basic {credentials}")).map_err(|_| TossError::Secret)?;
         authorization.set_sensitive(true);
-        Ok(Self { client, base: url.as_str().trim_end_matches('/').to_owned(), authorization })
+        Ok(Self { client, base, authorization })
     }
 
     async fn capture(&self, capture: Capture) -> CaptureOutcome {
@@ -259,7 +234,7 @@ impl Toss {
         let failed = |error: reqwest::Error| {
             let why = why(&error);
             // The URL holds the payment key.
-            let error = chain(&error.without_url());
+            let error = outbound::chain(&error.without_url());
             tracing::warn!(call, why = why.as_str(), error, "the payment gateway gave no answer");
             why
         };
@@ -341,21 +316,4 @@ fn why(error: &reqwest::Error) -> Why {
     } else {
         Why::Broken
     }
-}
-
-/// Writes an error with its causes; its own text tells only that there was one.
-fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let _ = write!(text, ": {error}");
-        cause = error.source();
-    }
-    text
-}
-
-fn is_loopback(url: &Url) -> bool {
-    let host = url.host_str().unwrap_or_default();
-    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<core::net::IpAddr>();
-    host == "localhost" || address.is_ok_and(|address| address.is_loopback())
 }

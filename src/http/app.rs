@@ -8,8 +8,9 @@ use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 
 use super::HttpParts;
-use super::auth::Standing;
+use super::auth::{Caller, Standing};
 use super::routes::{self, Exports, Samples, SeatBodies};
+use super::sign_ups::SignUps;
 use crate::domain::ids::UserId;
 use crate::engine::Engine;
 
@@ -29,6 +30,8 @@ pub struct AppInner {
     pub samples: Samples,
     /// Whether an export runs.
     pub exports: Exports,
+    /// Seals sign-ups that wait for their mail.
+    pub sign_ups: SignUps,
     /// What `/metrics` shows; nothing where it has an address of its own, or nobody records.
     pub metrics: Option<PrometheusHandle>,
 }
@@ -57,7 +60,16 @@ impl App {
     /// Puts the engine behind the routes; `metrics` are shown at `/metrics`.
     pub fn new(engine: Engine, parts: HttpParts, metrics: Option<PrometheusHandle>) -> Self {
         let (seat_bodies, samples, exports) = (SeatBodies::default(), Samples::default(), Exports::default());
-        Self(Arc::new(AppInner { engine, parts, seat_bodies, samples, exports, metrics }))
+        let sign_ups = SignUps::new(&engine);
+        Self(Arc::new(AppInner { engine, parts, seat_bodies, samples, exports, sign_ups, metrics }))
+    }
+
+    /// Waits until a caller's token is over, or about that long: whoever waits looks at the clock again.
+    pub(super) async fn token_over(&self, caller: &Caller) {
+        match caller.expires_at {
+            Some(at) => tokio::time::sleep(self.parts.clock.time_until(at)).await,
+            None => core::future::pending().await,
+        }
     }
 
     /// Makes the router of everything.

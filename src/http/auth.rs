@@ -1,9 +1,9 @@
 //! Who calls: from the `Authorization` header to a [`Caller`].
 //!
-//! Owns the check of tokens (HS256 with the secret, RS256/ES256/EdDSA with the keys of a file), the
-//! administrator's token, the cache of verified tokens, and the extractors of the routes. Absent on
-//! purpose: whether the user exists or is suspended (the engine knows, and the extractors ask it: [`Standing`]), and every
-//! clock: `now` is given with each call.
+//! Owns the check of tokens (HS256 with the secrets, RS256/ES256/EdDSA with the keys of a file), the
+//! administrators' tokens for scripts, the cache of verified tokens, the table of who may do what ([`Role`]), and the extractors of the
+//! routes. Absent on purpose: whether the user exists or is suspended (the engine knows, and the extractors ask it: [`Standing`]), and
+//! every clock: `now` is given with each call.
 //!
 //! Invariants: a key is used with its own algorithm alone; a token without `exp` is none; expiry is
 //! checked on every use, without leeway (zero seconds: the issuer's clock and ours are kept by
@@ -12,13 +12,10 @@
 mod cache;
 mod extractors;
 mod keys;
+mod roles;
 
 use std::{
-    path::PathBuf,
-    sync::{
-        Arc, PoisonError, RwLock,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard},
     time::Duration,
 };
 
@@ -31,11 +28,12 @@ use tokio_util::sync::CancellationToken;
 pub(crate) use self::extractors::changes;
 use self::{
     cache::{TokenCache, Verified},
-    keys::{Expectations, Key, KeySet, Stamp},
+    keys::{Expectations, Key, KeyFile},
 };
 pub use self::{
-    extractors::{Admin, MaybeUser, Standing, User},
+    extractors::{Admin, Auditor, Follower, Operator, Reader, Standing, User, Watcher},
     keys::KeysError,
+    roles::{Right, Role},
 };
 use super::problem::{Code, Problem};
 use crate::{
@@ -46,34 +44,34 @@ use crate::{
 /// How often the JWKS file is looked at.
 const JWKS_LOOK_SECONDS: u64 = 3;
 
-/// What a caller may do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Role {
-    /// Buys seats.
-    User,
-    /// Runs the sale.
-    Admin,
-}
+/// Who an administrator's token for scripts is: a name that no token may have as its `sub`, so that scripts and a user are never one.
+pub const SCRIPTS: &str = "onsale:scripts";
 
 /// Who calls, as the token says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Caller {
-    /// The token's `sub`, or `admin` for the administrator's token.
+    /// Who the token is about, or [`SCRIPTS`].
     pub user_id: UserId,
     /// What the caller may do.
     pub role: Role,
+    /// From when on the token is no longer valid; the scripts' has no end.
+    pub expires_at: Option<Timestamp>,
 }
 
 impl Caller {
     /// Says whether the caller is an administrator.
     pub fn is_admin(&self) -> bool {
-        self.role == Role::Admin
+        self.role.may(Right::Administer)
     }
 
-    /// Says whether the caller may see what belongs to `owner`: its own, or an administrator.
+    /// Says whether the caller may see what belongs to `owner`: its own, or whoever reads everything.
     pub fn may_see(&self, owner: &UserId) -> bool {
-        self.is_admin() || self.user_id == *owner
+        self.role.may(Right::ReadAll) || self.user_id == *owner
+    }
+
+    /// Says whether the caller's token is over.
+    fn is_over(&self, now: Timestamp) -> bool {
+        self.expires_at.is_some_and(|expires_at| expires_at <= now)
     }
 }
 
@@ -85,11 +83,25 @@ struct Claims {
     nbf: Option<NumericDate>,
     #[serde(default = "Claims::role_if_absent")]
     role: Role,
+    #[serde(flatten)]
+    others: serde_json::Map<String, serde_json::Value>,
 }
 
 impl Claims {
     fn role_if_absent() -> Role {
         Role::User
+    }
+
+    /// Returns who the token is about: its `sub`, or what another claim says of the person. Whoever has a role beside buying may have no such claim.
+    fn user(&self, person_claim: Option<&str>) -> Option<UserId> {
+        let person = person_claim.map(|name| self.others.get(name).and_then(serde_json::Value::as_str));
+        let text = match person {
+            None => &self.sub,
+            Some(Some(person)) => person,
+            Some(None) if self.role != Role::User => &self.sub,
+            Some(None) => return None,
+        };
+        UserId::parse(text).ok().filter(|user| user.as_str() != SCRIPTS)
     }
 }
 
@@ -125,30 +137,93 @@ struct IssuedClaims<'a> {
     aud: Option<&'a str>,
 }
 
-/// A file of public keys and what is known of its present content.
-struct KeyFile {
-    path: PathBuf,
-    loaded: RwLock<(Arc<KeySet>, Stamp)>,
+/// What tokens are checked with, as it was read last.
+struct Trusted {
+    config: AuthConfig,
+    /// Grows with every reading, so that what an earlier one verified is verified anew.
+    generation: u64,
+    /// The present secret, and the one before it.
+    secrets: Vec<Key>,
+    /// What is signed with: the present secret.
+    signing: Option<EncodingKey>,
+    file: Option<KeyFile>,
+    /// The administrators' tokens for scripts: the present one, and the one before it.
+    admin_tokens: Vec<Box<[u8]>>,
+}
+
+impl Trusted {
+    fn read(config: &AuthConfig, generation: u64) -> Result<Self, KeysError> {
+        let expectations = Expectations::of(config);
+        let secrets = [&config.jwt_secret, &config.jwt_secret_before];
+        let secrets = secrets.into_iter().flatten();
+        let admin_tokens = [&config.admin_token, &config.admin_token_before].into_iter().flatten();
+        let file = config.jwks_file.as_deref().map(|path| KeyFile::load(path, &expectations)).transpose()?;
+        Ok(Self {
+            generation,
+            secrets: secrets.map(|secret| expectations.hs256(secret.expose().as_bytes())).collect(),
+            signing: config
+                .jwt_secret
+                .as_ref()
+                .map(|secret| EncodingKey::from_secret(secret.expose().as_bytes())),
+            file,
+            admin_tokens: admin_tokens.map(|token| token.expose().as_bytes().into()).collect(),
+            config: config.clone(),
+        })
+    }
+
+    /// Compares with the scripts' tokens, each in a time that only depends on the lengths.
+    fn is_admin_token(&self, token: &str) -> bool {
+        let is = |admin: &[u8]| verify_slices_are_equal(admin, token.as_bytes()).is_ok();
+        // All are looked at, whichever it is.
+        self.admin_tokens.iter().fold(false, |found, admin| is(admin) | found)
+    }
+
+    /// Checks the signature and the claims, except for `exp`.
+    fn check(&self, token: &str, now: Timestamp) -> Result<Caller, Problem> {
+        let invalid = || unauthenticated("The token is not valid.");
+        let header = decode_header(token).map_err(|_| invalid())?;
+        // RFC 7515, section 4.1.11: what is critical and not understood makes the token invalid.
+        if header.crit.is_some() {
+            return Err(invalid());
+        }
+        let read = |key: &Key| decode::<Claims>(token, &key.decoding, &key.validation).ok();
+        let claims = if header.alg == Algorithm::HS256 {
+            self.secrets.iter().find_map(read)
+        } else {
+            self.file.as_ref().and_then(|file| file.keys().select(&header)).and_then(read)
+        };
+        let claims = claims.ok_or_else(invalid)?.claims;
+
+        let millis = |date: NumericDate| date.millis().ok_or_else(invalid);
+        let expires_at = Timestamp::from_millis(millis(claims.exp)?);
+        if let Some(nbf) = claims.nbf {
+            // It isn't kept, so that a token which isn't valid yet becomes so in time.
+            let leeway = self.config.jwt_nbf_leeway_seconds.saturating_mul(1000);
+            if now.as_millis().saturating_add(leeway) < millis(nbf)? {
+                return Err(unauthenticated("The token is not valid yet."));
+            }
+        }
+        let user_id = claims.user(self.config.jwt_person_claim.as_deref()).ok_or_else(invalid)?;
+        Ok(Caller { user_id, role: claims.role, expires_at: Some(expires_at) })
+    }
 }
 
 /// Checks and issues tokens; shared by every request.
 pub struct Authenticator {
-    secret: Option<(Key, EncodingKey)>,
-    file: Option<KeyFile>,
-    admin_token: Option<Box<[u8]>>,
-    admin: Caller,
-    expectations: Expectations,
+    trusted: RwLock<Arc<Trusted>>,
+    /// Who changes what is trusted, one at a time.
+    changing: Mutex<()>,
+    scripts: Caller,
     cache: TokenCache,
-    /// Grows with every load of the key file, so that what an older load verified is verified anew.
-    generation: AtomicU64,
 }
 
 impl core::fmt::Debug for Authenticator {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let trusted = self.trusted();
         f.debug_struct("Authenticator")
-            .field("secret", &self.secret.is_some())
-            .field("file", &self.file.as_ref().map(|file| &file.path))
-            .field("admin_token", &self.admin_token.is_some())
+            .field("secrets", &trusted.secrets.len())
+            .field("file", &trusted.config.jwks_file)
+            .field("admin_tokens", &trusted.admin_tokens.len())
             .finish_non_exhaustive()
     }
 }
@@ -161,31 +236,17 @@ impl Authenticator {
     /// given is the configuration's to refuse; such an authenticator lets nobody in but the
     /// administrator's token.
     pub fn new(config: &AuthConfig) -> Result<Self, KeysError> {
-        let expectations =
-            Expectations { issuer: config.jwt_issuer.clone(), audience: config.jwt_audience.clone() };
-        let secret = config.jwt_secret.as_ref().map(|secret| {
-            let bytes = secret.expose().as_bytes();
-            (expectations.hs256(bytes), EncodingKey::from_secret(bytes))
-        });
-        let file = match &config.jwks_file {
-            None => None,
-            Some(path) => {
-                let (set, stamp) = keys::load(path, &expectations)?;
-                Some(KeyFile { path: path.clone(), loaded: RwLock::new((Arc::new(set), stamp)) })
-            }
-        };
-        let admin_token = config.admin_token.as_ref().map(|token| token.expose().as_bytes().into());
-        let admin =
-            Caller { user_id: UserId::parse("admin").expect("a plain word is an id"), role: Role::Admin };
+        let user_id = UserId::parse(SCRIPTS).expect("plain words are an id");
         Ok(Self {
-            secret,
-            file,
-            admin_token,
-            admin,
-            expectations,
+            trusted: RwLock::new(Arc::new(Trusted::read(config, 0)?)),
+            changing: Mutex::new(()),
+            scripts: Caller { user_id, role: Role::Admin, expires_at: None },
             cache: TokenCache::new(),
-            generation: AtomicU64::new(0),
         })
+    }
+
+    fn trusted(&self) -> RwLockReadGuard<'_, Arc<Trusted>> {
+        self.trusted.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Says who calls, or nothing when there is no `Authorization` header.
@@ -216,114 +277,76 @@ impl Authenticator {
     /// # Errors
     /// 401 `unauthenticated` or `token_expired`.
     pub fn verify(&self, token: &str, now: Timestamp) -> Result<Caller, Problem> {
-        if self.is_admin_token(token) {
-            return Ok(self.admin.clone());
+        let trusted = Arc::clone(&self.trusted());
+        if trusted.is_admin_token(token) {
+            return Ok(self.scripts.clone());
         }
-        let generation = self.generation.load(Ordering::Acquire);
+        let generation = trusted.generation;
         let known = self.cache.get(token).filter(|known| known.generation == generation);
-        let verified = if let Some(known) = known {
-            known
+        let caller = if let Some(known) = known {
+            known.caller
         } else {
-            let fresh = self.check(token, generation, now)?;
-            self.cache.put(token, fresh.clone());
-            fresh
+            let caller = trusted.check(token, now)?;
+            self.cache.put(token, Verified { caller: caller.clone(), generation });
+            caller
         };
-        if now.as_millis() >= verified.expires_at_ms {
-            return Err(Problem::new(Code::TokenExpired, "The token is no longer valid."));
-        }
-        Ok(verified.caller)
+        if caller.is_over(now) { Err(token_expired()) } else { Ok(caller) }
     }
 
-    /// Compares with the administrator's token in a time that only depends on the lengths.
-    fn is_admin_token(&self, token: &str) -> bool {
-        self.admin_token
-            .as_ref()
-            .is_some_and(|admin| verify_slices_are_equal(admin, token.as_bytes()).is_ok())
-    }
-
-    /// Checks the signature and the claims, except for `exp`.
-    fn check(&self, token: &str, generation: u64, now: Timestamp) -> Result<Verified, Problem> {
-        let invalid = || unauthenticated("The token is not valid.");
-        let header = decode_header(token).map_err(|_| invalid())?;
-        // RFC 7515, section 4.1.11: what is critical and not understood makes the token invalid.
-        if header.crit.is_some() {
-            return Err(invalid());
-        }
-        let claims: Claims = if header.alg == Algorithm::HS256 {
-            let (key, _) = self.secret.as_ref().ok_or_else(invalid)?;
-            decode(token, &key.decoding, &key.validation)
-        } else {
-            let set = self.key_set().ok_or_else(invalid)?;
-            let key = set.select(&header).ok_or_else(invalid)?;
-            decode(token, &key.decoding, &key.validation)
-        }
-        .map_err(|_| invalid())?
-        .claims;
-        let expires_at_ms = claims.exp.millis().ok_or_else(invalid)?;
-        if let Some(nbf) = claims.nbf {
-            // It isn't kept, so that a token which isn't valid yet becomes so in time.
-            if now.as_millis() < nbf.millis().ok_or_else(invalid)? {
-                return Err(unauthenticated("The token is not valid yet."));
-            }
-        }
-        let user_id = UserId::parse(&claims.sub).map_err(|_| invalid())?;
-        let caller = Caller { user_id, role: claims.role };
-        Ok(Verified { caller, expires_at_ms, generation })
-    }
-
-    /// Says whether this server can issue tokens: it has a secret, not only public keys.
+    /// Says whether users sign up here: the server has a secret to sign tokens with, and no provider says who is one person.
     pub fn issues_tokens(&self) -> bool {
-        self.secret.is_some()
-    }
-
-    fn key_set(&self) -> Option<Arc<KeySet>> {
-        let file = self.file.as_ref()?;
-        Some(file.loaded.read().unwrap_or_else(PoisonError::into_inner).0.clone())
+        let trusted = self.trusted();
+        trusted.signing.is_some() && trusted.config.jwt_person_claim.is_none()
     }
 
     /// Issues a token that this server accepts for `ttl_seconds` from `now`; nothing when it only
     /// has public keys.
     pub fn issue(&self, user_id: &UserId, role: Role, now: Timestamp, ttl_seconds: u64) -> Option<String> {
-        let (_, key) = self.secret.as_ref()?;
+        let trusted = Arc::clone(&self.trusted());
         let now_seconds = now.as_millis() / 1000;
         let claims = IssuedClaims {
             sub: user_id.as_str(),
             exp: now_seconds.saturating_add(ttl_seconds),
             iat: now_seconds,
             role,
-            iss: self.expectations.issuer.as_deref(),
-            aud: self.expectations.audience.as_deref(),
+            iss: trusted.config.jwt_issuer.as_deref(),
+            aud: trusted.config.jwt_audience.as_deref(),
         };
-        encode(&Header::new(Algorithm::HS256), &claims, key).ok()
+        encode(&Header::new(Algorithm::HS256), &claims, trusted.signing.as_ref()?).ok()
     }
 
-    /// Reads the key file again if it changed, and says whether it did. A file that can't be used
+    /// Takes other secrets, tokens, keys and expectations from now on; what they don't accept is refused from the next call on.
+    ///
+    /// # Errors
+    /// When the key file can't be read or has no usable key: then nothing changes.
+    pub fn replace(&self, config: &AuthConfig) -> Result<(), KeysError> {
+        let _alone = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        self.replace_alone(config)
+    }
+
+    fn replace_alone(&self, config: &AuthConfig) -> Result<(), KeysError> {
+        let generation = self.trusted().generation + 1;
+        let fresh = Arc::new(Trusted::read(config, generation)?);
+        *self.trusted.write().unwrap_or_else(PoisonError::into_inner) = fresh;
+        Ok(())
+    }
+
+    /// Reads the key file again if its content changed, and says whether it did. A file that can't be used
     /// leaves the keys as they are.
     ///
     /// # Errors
     /// When the file can't be read or has no usable key.
     pub fn reload_keys_if_changed(&self) -> Result<bool, KeysError> {
-        let Some(file) = &self.file else {
-            return Ok(false);
-        };
-        let stamp =
-            keys::stamp(&file.path).map_err(|source| KeysError::Read { path: file.path.clone(), source })?;
-        if file.loaded.read().unwrap_or_else(PoisonError::into_inner).1 == stamp {
-            return Ok(false);
+        let _alone = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let trusted = Arc::clone(&self.trusted());
+        match &trusted.file {
+            Some(file) if file.changed()? => self.replace_alone(&trusted.config).map(|()| true),
+            Some(_) | None => Ok(false),
         }
-        let (set, stamp) = keys::load(&file.path, &self.expectations)?;
-        *file.loaded.write().unwrap_or_else(PoisonError::into_inner) = (Arc::new(set), stamp);
-        // After the keys: a token that is verified in between stands under the old number.
-        self.generation.fetch_add(1, Ordering::AcqRel);
-        Ok(true)
     }
 
-    /// Looks at the key file every few seconds until the token is cancelled; ends at once when
-    /// there is none. Spawn it once.
+    /// Looks at the key file every few seconds until the token is cancelled. Spawn it once.
     pub async fn watch_keys(self: Arc<Self>, shutdown: CancellationToken) {
-        if self.file.is_none() {
-            return;
-        }
         let mut looks = tokio::time::interval(Duration::from_secs(JWKS_LOOK_SECONDS));
         while shutdown.run_until_cancelled(looks.tick()).await.is_some() {
             let this = Arc::clone(&self);
@@ -337,25 +360,12 @@ impl Authenticator {
     }
 }
 
-/// Issues an HS256 token for the command line and the demo, without a running server.
-///
-/// # Errors
-/// What jsonwebtoken says, which for a secret of bytes and these claims is nothing.
-pub fn issue(
-    secret: &[u8],
-    user_id: &UserId,
-    role: Role,
-    now: Timestamp,
-    ttl_seconds: u64,
-) -> Result<String, jsonwebtoken::errors::Error> {
-    let iat = now.as_millis() / 1000;
-    let exp = iat.saturating_add(ttl_seconds);
-    let claims = IssuedClaims { sub: user_id.as_str(), exp, iat, role, iss: None, aud: None };
-    encode(&Header::new(Algorithm::HS256), &claims, &EncodingKey::from_secret(secret))
-}
-
 fn unauthenticated(detail: &'static str) -> Problem {
     Problem::new(Code::Unauthenticated, detail)
+}
+
+fn token_expired() -> Problem {
+    Problem::new(Code::TokenExpired, "The token is no longer valid.")
 }
 
 #[cfg(test)]

@@ -22,6 +22,7 @@ pub mod documents;
 pub mod extract;
 pub mod json;
 pub mod limits;
+pub mod mail_hook;
 pub mod passwords;
 pub mod problem;
 pub mod rate_limit;
@@ -29,6 +30,7 @@ pub mod refusal;
 pub mod request;
 pub mod routes;
 pub mod server;
+pub mod sign_ups;
 #[cfg(test)]
 pub(crate) mod tests_support;
 pub mod write;
@@ -36,8 +38,12 @@ pub mod write;
 use self::{
     auth::Authenticator,
     limits::RequestLimits,
+    mail_hook::{MailHook, MailHookError},
     passwords::Passwords,
-    rate_limit::{AccountRateLimit, AddressKey, AddressRateLimit, Limiter, MINUTE_SECONDS, UserRateLimit},
+    rate_limit::{
+        AccountRateLimit, AddressKey, AddressRateLimit, HOUR_SECONDS, Limiter, MAILS_AN_HOUR, MINUTE_SECONDS,
+        UserRateLimit,
+    },
 };
 use crate::{
     clock::Clock,
@@ -51,6 +57,17 @@ use crate::{
 /// How many notices of one payment have its gateway asked, a second and at once.
 const NOTICES_PER_SECOND: NonZeroU32 = NonZeroU32::MIN;
 const NOTICES_AT_ONCE: NonZeroU32 = NonZeroU32::new(3).expect("three isn't zero");
+
+/// Settings that can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum SetupError {
+    /// The key file.
+    #[error(transparent)]
+    Keys(#[from] auth::KeysError),
+    /// The mail hook.
+    #[error(transparent)]
+    Mail(#[from] MailHookError),
+}
 
 /// What the extractors and layers share. A clone is a counter.
 #[derive(Clone)]
@@ -68,6 +85,10 @@ pub struct HttpPartsInner {
     pub payments: ChargeSettings,
     /// The limit of the wrong passwords that an account is tried with.
     pub account_limit: AccountRateLimit,
+    /// The limit of the mails that an address gets.
+    pub mail_limit: AccountRateLimit,
+    /// Who is told to send them, where that is configured.
+    pub mail_hook: Option<MailHook>,
     /// How often a gateway's notices have it asked about one payment.
     pub notice_limit: Limiter<PaymentId>,
     /// Hashes and checks passwords.
@@ -135,19 +156,21 @@ impl HttpParts {
     /// Makes the parts of a configuration and reads the key file.
     ///
     /// # Errors
-    /// When the key file can't be used.
+    /// When the key file or the mail hook can't be used.
     pub fn new(
         config: &Config,
         clock: Arc<dyn Clock>,
         shutdown: CancellationToken,
-    ) -> Result<Self, auth::KeysError> {
+    ) -> Result<Self, SetupError> {
         let sign_ins = config.limits.sign_ins_per_minute;
         Ok(Self(Arc::new(HttpPartsInner {
             authenticator: Arc::new(Authenticator::new(&config.auth)?),
             rate_limit: UserRateLimit::new(config.limits.rate_limit),
             payments: ChargeSettings::from(&config.payments),
-            sign_in_limit: Limiter::new(sign_ins, MINUTE_SECONDS, sign_ins),
+            sign_in_limit: AddressRateLimit::new(sign_ins, MINUTE_SECONDS),
             account_limit: AccountRateLimit::new(),
+            mail_limit: AccountRateLimit::of(MAILS_AN_HOUR, HOUR_SECONDS),
+            mail_hook: MailHook::of(&config.mail)?,
             notice_limit: Limiter::new(NOTICES_PER_SECOND, NonZeroU32::MIN, NOTICES_AT_ONCE),
             passwords: Passwords::default(),
             session_seconds: config.auth.session_seconds,

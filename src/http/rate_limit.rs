@@ -181,6 +181,10 @@ impl UserRateLimit {
 
 /// The tries of signing in that an account has in a minute, and at once.
 const ACCOUNT_TRIES: NonZeroU32 = NonZeroU32::new(10).expect("ten isn't zero");
+/// The mails that one address gets in an hour, and at once: whoever signs up with another's doesn't fill their mailbox.
+pub const MAILS_AN_HOUR: NonZeroU32 = NonZeroU32::new(5).expect("five isn't zero");
+/// The time that mails are counted over.
+pub const HOUR_SECONDS: NonZeroU32 = NonZeroU32::new(3_600).expect("an hour isn't zero");
 /// The time that tries of signing up and in are counted over.
 pub const MINUTE_SECONDS: NonZeroU32 = NonZeroU32::new(60).expect("sixty isn't zero");
 
@@ -212,8 +216,12 @@ impl Attempt<'_> {
 impl AccountRateLimit {
     /// Makes the limit: 10 wrong tries a minute.
     pub fn new() -> Self {
-        let limiter = Limiter::new(ACCOUNT_TRIES, MINUTE_SECONDS, ACCOUNT_TRIES);
-        Self { limiter, hasher: RandomState::new() }
+        Self::of(ACCOUNT_TRIES, MINUTE_SECONDS)
+    }
+
+    /// Makes a limit of as many tries in a time, and at once.
+    pub fn of(count: NonZeroU32, period_seconds: NonZeroU32) -> Self {
+        Self { limiter: Limiter::new(count, period_seconds, count), hasher: RandomState::new() }
     }
 
     /// Counts a try.
@@ -239,25 +247,67 @@ pub fn rate_limited(wait: Duration) -> Problem {
     Problem::new(Code::RateLimited, "Too many requests in a short time; wait a moment.").retry_after(seconds)
 }
 
-/// What an address is counted as: an IPv4 address, or the /64 of an IPv6 address, which is the
-/// least that one customer has.
+/// What an address is counted as: an IPv4 address, or the network of an IPv6 address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct AddressKey(IpAddr);
 
 impl AddressKey {
-    /// Makes the key of an address.
+    /// Makes the key of an address: of IPv6 its /64, the least that one customer has.
     pub fn new(address: IpAddr) -> Self {
         match address.to_canonical() {
             IpAddr::V4(address) => Self(IpAddr::V4(address)),
-            IpAddr::V6(address) => {
-                Self(IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64))))
-            }
+            IpAddr::V6(address) => Self(IpAddr::V6(network(address, 64))),
+        }
+    }
+
+    /// Returns the key of the /48 that an IPv6 network belongs to: the most that one customer has as a rule (RIPE-690, section 4.2).
+    fn site(self) -> Option<Self> {
+        match self.0 {
+            IpAddr::V4(_) => None,
+            IpAddr::V6(address) => Some(Self(IpAddr::V6(network(address, 48)))),
         }
     }
 }
 
-/// The limit of what an address may try, such as signing up or in.
-pub type AddressRateLimit = Limiter<AddressKey>;
+fn network(address: Ipv6Addr, prefix_len: u32) -> Ipv6Addr {
+    Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << (128 - prefix_len)))
+}
+
+/// How many times as much as one network a whole /48 may: some are a provider's, with a customer in each /64.
+const SITE_FACTOR: NonZeroU32 = NonZeroU32::new(4).expect("four isn't zero");
+
+/// The limit of what an address may try, such as signing up or in: counted by the address or its /64, and by its /48.
+#[derive(Debug)]
+pub struct AddressRateLimit {
+    networks: Limiter<AddressKey>,
+    sites: Limiter<AddressKey>,
+}
+
+impl AddressRateLimit {
+    /// Lets each address try `count` times in `period_seconds`, and as often at once; a /48 four times as often.
+    pub fn new(count: NonZeroU32, period_seconds: NonZeroU32) -> Self {
+        let of_site = count.saturating_mul(SITE_FACTOR);
+        Self {
+            networks: Limiter::new(count, period_seconds, count),
+            sites: Limiter::new(of_site, period_seconds, of_site),
+        }
+    }
+
+    /// Counts one try.
+    ///
+    /// # Errors
+    /// The time to wait when it is one too many; it isn't counted then.
+    pub fn check(&self, address: &AddressKey, now: Timestamp) -> Result<(), Duration> {
+        self.networks.check(address, now)?;
+        let Some(site) = address.site() else { return Ok(()) };
+        self.sites.check(&site, now).inspect_err(|_| self.networks.give_back(address))
+    }
+
+    fn sweep(&self, now: Timestamp) {
+        self.networks.sweep(now);
+        self.sites.sweep(now);
+    }
+}
 
 /// Returns the client's address: the peer's, or, where that is a trusted proxy, the last address in
 /// `X-Forwarded-For` that isn't one. What stands before it anyone could have written.
@@ -302,6 +352,7 @@ pub async fn sweep_regularly(http: super::HttpParts, shutdown: CancellationToken
         http.rate_limit.sweep(now);
         http.sign_in_limit.sweep(now);
         http.account_limit.limiter.sweep(now);
+        http.mail_limit.limiter.sweep(now);
         http.notice_limit.sweep(now);
     }
 }
@@ -400,6 +451,20 @@ mod tests {
         check("::ffff:10.0.0.1", &["[2001:db8::1]:80"], "2001:db8::1");
         check("10.0.0.1", &["1.1.1.1, nonsense"], "10.0.0.1");
         check("11.0.0.1", &["1.1.1.1"], "11.0.0.1");
+    }
+
+    #[test]
+    fn sixty_networks_of_one_ipv6_customer_have_four_times_the_tries_of_one_and_not_sixty() {
+        let limit = AddressRateLimit::new(count(20), MINUTE_SECONDS);
+        let key = |text: String| AddressKey::new(text.parse().unwrap());
+        let tries =
+            |key: AddressKey, millis| (0..100).filter(|_| limit.check(&key, at(millis)).is_ok()).count();
+        let of_site: usize = (0..60).map(|net| tries(key(format!("2001:db8:7:{net:x}::1")), 0)).sum();
+        assert_eq!(of_site, 80);
+        assert_eq!(tries(key("2001:db8:8::1".to_owned()), 0), 20, "another customer");
+        assert_eq!(tries(key("198.51.100.7".to_owned()), 0), 20);
+        // What the whole network was refused isn't counted against a part of it.
+        assert_eq!(tries(key("2001:db8:7:3b::1".to_owned()), 60_000), 20);
     }
 
     #[test]

@@ -93,6 +93,11 @@ fn refused(refusal: Refusal, layout: Option<&Layout>) -> Problem {
         }
         Refusal::InUse => Problem::new(Code::InUse, "The schedule has reservations."),
         Refusal::ConcertFixed => Problem::new(Code::InUse, "A schedule stays with its concert."),
+        Refusal::TooManyUnpaid { wait } => Problem::new(
+            Code::RateLimited,
+            "Too many of your holds of this schedule ended unpaid; wait a while.",
+        )
+        .retry_after(u64::from(wait.get())),
     }
 }
 

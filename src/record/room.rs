@@ -52,6 +52,7 @@ pub(super) enum RoomEventWire<'a> {
         down_since: u64,
     },
     KeyKept(Option<u32>),
+    Stayed(Vec<(u32, u64)>),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -152,6 +153,9 @@ impl<'a> RoomEventWire<'a> {
             Event::PlacesExpired { last } => Self::PlacesExpired(last.0),
             Event::OutageBridged { down_since } => Self::OutageBridged { down_since: down_since.as_millis() },
             Event::KeyKept { ticket } => Self::KeyKept(ticket.map(|ticket| ticket.0)),
+            Event::Stayed { until } => {
+                Self::Stayed(until.iter().map(|(ticket, until)| (ticket.0, until.as_millis())).collect())
+            }
         }
     }
 
@@ -179,6 +183,11 @@ impl<'a> RoomEventWire<'a> {
                 Event::OutageBridged { down_since: Timestamp::from_millis(down_since) }
             }
             Self::KeyKept(ticket) => Event::KeyKept { ticket: ticket.map(Ticket) },
+            Self::Stayed(until) => {
+                let until = until.into_iter();
+                let until = until.map(|(ticket, until)| (Ticket(ticket), Timestamp::from_millis(until)));
+                Event::Stayed { until: until.collect() }
+            }
         })
     }
 }

@@ -92,6 +92,7 @@ fn plan() -> Plan {
                 admit_per_minute: Some(18),
                 active: Seconds::new(19),
                 claim: Seconds::new(20),
+                idle: Some(Seconds::new(22)),
                 waiting: Seconds::new(21),
                 order: QueueOrder::Shuffle,
                 opens_at: Some(AT),
@@ -384,10 +385,10 @@ fn every_kind_of_fact_is_among_the_samples() {
     kinds.dedup();
     assert_eq!(kinds, (0..=9).collect::<Vec<_>>());
     let kinds: Vec<usize> = room::events().iter().map(room::kind).collect();
-    assert_eq!(kinds, (0..=12).collect::<Vec<_>>());
+    assert_eq!(kinds, (0..=13).collect::<Vec<_>>());
     money::check_that_every_kind_is_there();
     let kinds: Vec<usize> = users::events().iter().map(users::kind).collect();
-    assert_eq!(kinds, (0..=4).collect::<Vec<_>>());
+    assert_eq!(kinds, (0..=5).collect::<Vec<_>>());
 }
 
 #[test]

@@ -33,6 +33,7 @@ pub(super) enum UserEventWire<'a> {
     Reinstated(#[serde(borrow)] Cow<'a, str>),
     Deleted(#[serde(borrow)] Cow<'a, str>),
     KeyKept(#[serde(borrow)] Cow<'a, str>),
+    PasswordReplaced(#[serde(borrow)] Cow<'a, str>, #[serde(borrow)] Cow<'a, str>),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -77,6 +78,9 @@ impl<'a> UserEventWire<'a> {
             Event::Reinstated { .. } => Self::Reinstated(text),
             Event::Deleted { .. } => Self::Deleted(text),
             Event::KeyKept { .. } => Self::KeyKept(text),
+            Event::PasswordReplaced { password, .. } => {
+                Self::PasswordReplaced(text, Cow::Borrowed(password.expose()))
+            }
         }
     }
 
@@ -89,6 +93,9 @@ impl<'a> UserEventWire<'a> {
             Self::Reinstated(user) => Event::Reinstated { user: user_id(&user)? },
             Self::Deleted(user) => Event::Deleted { user: user_id(&user)? },
             Self::KeyKept(user) => Event::KeyKept { user: user_id(&user)? },
+            Self::PasswordReplaced(user, password) => {
+                Event::PasswordReplaced { user: user_id(&user)?, password: password_hash(&password)? }
+            }
         })
     }
 }
@@ -106,10 +113,13 @@ impl<'a> ProfileWire<'a> {
         Ok(Profile {
             email: Email::kept(&self.email).map_err(|_| DecodeError::Value("a user's address"))?,
             name: UserName::kept(&self.name).map_err(|_| DecodeError::Value("a user's name"))?,
-            password: PasswordHash::parse(&self.password)
-                .map_err(|_| DecodeError::Value("a user's password hash"))?,
+            password: password_hash(&self.password)?,
         })
     }
+}
+
+fn password_hash(text: &str) -> Read<PasswordHash> {
+    PasswordHash::parse(text).map_err(|_| DecodeError::Value("a user's password hash"))
 }
 
 impl<'a> UsersPartWire<'a> {

@@ -5,7 +5,9 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use serde::de::{Error as _, SeqAccess, Visitor};
+use serde::ser::SerializeTuple;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::DecodeError;
 use super::money::{AccountsEventWire, PaymentsEventWire};
@@ -259,7 +261,70 @@ pub(super) struct QueueWire {
     claim: u32,
     waiting: u32,
     shuffle: bool,
+    end: QueueEndWire,
+}
+
+/// The end of a waiting room's rules: a byte says which of them follow. Its bits were an option's tag before there was more than one, so
+/// that what was written then is read as it was.
+struct QueueEndWire {
     opens_at: Option<u64>,
+    idle: Option<u32>,
+}
+
+impl QueueEndWire {
+    const OPENS_AT: u8 = 1;
+    const IDLE: u8 = 2;
+
+    fn which(&self) -> u8 {
+        let bit = |there: bool, bit: u8| if there { bit } else { 0 };
+        bit(self.opens_at.is_some(), Self::OPENS_AT) | bit(self.idle.is_some(), Self::IDLE)
+    }
+}
+
+impl Serialize for QueueEndWire {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let mut parts = to.serialize_tuple(3)?;
+        parts.serialize_element(&self.which())?;
+        if let Some(opens_at) = &self.opens_at {
+            parts.serialize_element(opens_at)?;
+        }
+        if let Some(idle) = &self.idle {
+            parts.serialize_element(idle)?;
+        }
+        parts.end()
+    }
+}
+
+impl<'de> Deserialize<'de> for QueueEndWire {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Parts;
+
+        impl<'de> Visitor<'de> for Parts {
+            type Value = QueueEndWire;
+
+            fn expecting(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+                f.write_str("a byte, and what it says")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut parts: A) -> Result<QueueEndWire, A::Error> {
+                let missing = || A::Error::custom("the end of a waiting room's rules is missing");
+                let which: u8 = parts.next_element()?.ok_or_else(missing)?;
+                if which > QueueEndWire::OPENS_AT | QueueEndWire::IDLE {
+                    return Err(A::Error::custom("a waiting room has rules that aren't known"));
+                }
+                let mut end = QueueEndWire { opens_at: None, idle: None };
+                if which & QueueEndWire::OPENS_AT != 0 {
+                    end.opens_at = Some(parts.next_element()?.ok_or_else(missing)?);
+                }
+                if which & QueueEndWire::IDLE != 0 {
+                    end.idle = Some(parts.next_element()?.ok_or_else(missing)?);
+                }
+                Ok(end)
+            }
+        }
+
+        from.deserialize_tuple(3, Parts)
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -684,7 +749,7 @@ impl QueueWire {
             claim: queue.claim.get(),
             waiting: queue.waiting.get(),
             shuffle: queue.order == QueueOrder::Shuffle,
-            opens_at: instant_out(queue.opens_at),
+            end: QueueEndWire { opens_at: instant_out(queue.opens_at), idle: queue.idle.map(Seconds::get) },
         }
     }
 
@@ -695,8 +760,9 @@ impl QueueWire {
             active: Seconds::new(self.active),
             claim: Seconds::new(self.claim),
             waiting: Seconds::new(self.waiting),
+            idle: self.end.idle.map(Seconds::new),
             order: if self.shuffle { QueueOrder::Shuffle } else { QueueOrder::Fifo },
-            opens_at: instant_in(self.opens_at),
+            opens_at: instant_in(self.end.opens_at),
         }
     }
 }

@@ -19,9 +19,11 @@ mod import;
 mod keys;
 mod limits;
 mod lists;
+mod mails;
 mod payments;
 mod queue;
 mod reservations;
+mod roles;
 mod running;
 mod sale;
 mod seats;
@@ -88,6 +90,14 @@ impl Api {
         let Self { server, data, environment } = self;
         server.kill();
         Self::on(data, environment)
+    }
+
+    /// The same with another environment.
+    pub(crate) fn kill_and_restart_with(self, environment: &[(&str, &str)]) -> Self {
+        let Self { server, data, environment: _ } = self;
+        server.kill();
+        let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        Self::on(data, environment.iter().map(own).collect())
     }
 
     /// Copies the server's directory at one instant.

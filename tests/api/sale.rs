@@ -37,7 +37,7 @@ async fn a_schedule_is_put_with_the_policys_defaults_and_shows_its_counts() {
     }
     put_schedule(&api, &[("policy", json!({"queue": {}}))]).await.ok(200);
     let queue = json!({"maxActive": 100, "admitPerMinute": null, "activeSeconds": 1800, "claimSeconds": 120,
-        "waitingSeconds": 3600, "order": "fifo", "opensAt": null});
+        "idleSeconds": 120, "waitingSeconds": 3600, "order": "fifo", "opensAt": null});
     assert_eq!(api.public(GET, "/schedules/s").await.ok(200)["policy"], with(defaults, "queue", queue));
 }
 

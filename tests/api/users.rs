@@ -115,8 +115,17 @@ async fn a_user_of_an_outside_provider_sees_themselves_though_nothing_is_known_o
 async fn a_sign_up_that_is_not_right_names_each_wrong_field() {
     let api = start();
     let refused = |name: &str, value: Value| sign_up(&api, &crate::with(ann(), name, value));
-    for wrong in ["", "ann", "ann@", "@example.org", "ann@localhost", "a b@example.org", "ann@example.org\n,"]
-    {
+    for wrong in [
+        "",
+        "ann",
+        "ann@",
+        "@example.org",
+        "ann@localhost",
+        "a b@example.org",
+        "ann@example.org\n,",
+        "ann(at work)@example.org",
+        "ann(work)@example.org",
+    ] {
         refused("email", json!(wrong)).await.names("email");
     }
     refused("email", json!(format!("{}@example.org", "x".repeat(243)))).await.names("email");
@@ -161,14 +170,24 @@ async fn passwords_and_names_may_be_of_any_script_and_the_shortest_and_longest_a
 async fn an_address_signs_up_once_however_it_is_written() {
     let api = start();
     signed_up(&api).await;
-    for same in ["ann@example.org", "ann@EXAMPLE.org", " ann@example.org "] {
+    for same in [
+        "ann@example.org",
+        "ann@EXAMPLE.org",
+        " ann@example.org ",
+        "Ann@example.org",
+        "\u{ff21}NN@example.org",
+        "\"ann\"@example.org",
+        "an\u{200b}n@example.org",
+    ] {
         let body = crate::with(ann(), "email", json!(same));
         sign_up(&api, &body).await.refused(409, "email_taken");
         sign_in(&api, same, PASSWORD).await.ok(201);
     }
     // Neither route takes a key: the repeat is no replay.
     sign_up(&api, &ann()).key("k").await.refused(409, "email_taken");
-    sign_up(&api, &crate::with(ann(), "email", json!("Ann@example.org"))).await.ok(201);
+    let bob = crate::with(ann(), "email", json!("Bob.Lee@Example.org"));
+    assert_eq!(sign_up(&api, &bob).await.ok(201)["email"], "Bob.Lee@Example.org", "as it was written");
+    sign_in(&api, "bob.lee@example.org", PASSWORD).await.ok(201);
 }
 
 #[tokio::test]
@@ -270,9 +289,9 @@ async fn a_user_of_an_outside_provider_is_suspended_and_deleted_by_their_sub() {
     );
     api.user("kim", GET, "/reservations").await.refused(403, "user_suspended");
     api.user("kin", GET, "/reservations").await.ok(200);
-    // An administrator is no user, whatever the name.
+    // Whatever the role.
     let admin = signed(&json!({"sub": "kim", "exp": 4_102_444_800_u64, "role": "admin"}));
-    api.public(GET, "/admin/overview").bearer(&admin).await.ok(200);
+    api.public(GET, "/admin/overview").bearer(&admin).await.refused(403, "user_suspended");
     assert_eq!(api.admin(GET, "/users/kim").await.ok(200), kim);
     set(&api, "kim", "active").await.ok(200);
     api.user("kim", GET, "/reservations").await.ok(200);
@@ -372,10 +391,11 @@ async fn an_account_has_ten_wrong_passwords_a_minute_and_right_ones_are_not_coun
         signed_in(&api).await;
     }
     // One that nobody has is limited as well: the limit tells nobody which there are.
-    for email in ["ann@EXAMPLE.org", "nobody@example.org"] {
+    // Each way to write an address is a try of the same account.
+    for email in [["ann@EXAMPLE.org", "ANN@example.org"], ["nobody@example.org", "Nobody@example.org"]] {
         let mut passed = 0;
         let refused = loop {
-            let answer = sign_in(&api, email, "correct horse batterz").await;
+            let answer = sign_in(&api, email[passed % 2], "correct horse batterz").await;
             if answer.status == 429 {
                 break answer;
             }
@@ -383,7 +403,7 @@ async fn an_account_has_ten_wrong_passwords_a_minute_and_right_ones_are_not_coun
             passed += 1;
             assert!(passed < 1_000, "a thousand tries are more than ten a minute");
         };
-        assert!(passed >= 10, "{email}: {passed}");
+        assert!((10..20).contains(&passed), "{email:?}: {passed}");
         assert!(refused.header("retry-after").parse::<u64>().unwrap() >= 1);
         refused.refused(429, "rate_limited");
     }

@@ -11,8 +11,8 @@ const SECONDS: u32 = 86_400;
 /// What a schedule's policy says of its room, in which so many may be active.
 pub(super) fn policy(active_max: u32) -> Value {
     json!({
-        "maxActive": active_max, "activeSeconds": SECONDS, "claimSeconds": SECONDS, "waitingSeconds": SECONDS,
-        "order": "fifo",
+        "maxActive": active_max, "activeSeconds": SECONDS, "claimSeconds": SECONDS, "idleSeconds": SECONDS,
+        "waitingSeconds": SECONDS, "order": "fifo",
     })
 }
 

@@ -327,6 +327,7 @@ fn from_error(error: &EngineError) -> Outcome {
         | Refusal::CancellationClosed
         | Refusal::InvalidTransition
         | Refusal::InUse
-        | Refusal::ConcertFixed => Outcome::TurnedAway,
+        | Refusal::ConcertFixed
+        | Refusal::TooManyUnpaid { .. } => Outcome::TurnedAway,
     }
 }

@@ -48,6 +48,7 @@ impl Pace {
             admit_per_minute: Some(self.active_max() * 600 / self.percent),
             active: seconds(60, 10),
             claim: seconds(20, 5),
+            idle: None,
             waiting: Seconds::new(3_600),
             order: QueueOrder::Fifo,
             opens_at: None,

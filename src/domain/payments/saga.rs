@@ -475,8 +475,8 @@ impl Payments {
         self.forget_old(at, RETENTION, event.number());
         match event {
             Event::Started { number, nonce, reservation, user, method, amount, currency } => {
-                assert_eq!(number.0, self.last + 1, "payments are numbered in order");
-                self.last = number.0;
+                assert_eq!(number.count(), self.last + 1, "payments are numbered in order");
+                self.last = number.count();
                 let payment = Payment {
                     id: PaymentId { schedule: self.schedule, number: *number, nonce: *nonce },
                     reservation: *reservation,

@@ -128,8 +128,8 @@ impl Schedule {
         at: Timestamp,
         expires_at: Timestamp,
     ) {
-        assert_eq!(number.0, self.last_reservation + 1, "reservations are numbered in order");
-        self.last_reservation = number.0;
+        assert_eq!(number.count(), self.last_reservation + 1, "reservations are numbered in order");
+        self.last_reservation = number.count();
         self.give(seats, FREE, number.0, SeatStatus::Held);
         let entry = self.users.entry(user.clone()).or_default();
         entry.live += count(seats);

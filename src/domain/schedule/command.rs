@@ -129,6 +129,12 @@ impl Command {
         }
     }
 
+    /// Tells whether what it asks for, where it is so already, stays so for good. Such a repeat is answered from what is, and no key has to
+    /// be remembered for it.
+    pub const fn stays_so(&self) -> bool {
+        matches!(self, Self::Release { .. })
+    }
+
     /// Returns what it is called in metrics; what administrators ask is one.
     pub const fn name(&self) -> &'static str {
         match self {
@@ -389,6 +395,11 @@ pub enum Refusal {
     InUse,
     /// The plan names another concert.
     ConcertFixed,
+    /// The user has let too many holds end unpaid in a short time.
+    TooManyUnpaid {
+        /// How long it is until the first of them no longer counts.
+        wait: Seconds,
+    },
 }
 
 /// What a change answers: the thing as the change left it.

@@ -7,9 +7,12 @@ use super::policy::Plan;
 use super::search::FreeSeats;
 use super::{BLOCKED, FREE, Reservation, ReservationStatus, Schedule};
 use crate::domain::concert::Prices;
-use crate::domain::ids::{ConcertId, PaymentId, ReservationNumber, UserId};
-use crate::domain::time::Timestamp;
+use crate::domain::ids::{ConcertId, PaymentId, ReservationNumber, UserId, count_of};
+use crate::domain::time::{Seconds, Timestamp};
 use crate::domain::venue::{Grade, Seat};
+
+/// The time over which holds that end unpaid are counted.
+const UNPAID_WINDOW: Seconds = Seconds::new(3_600);
 
 /// One event, nothing to do (it is so already), or a refusal.
 pub(super) type Decision = Result<Option<Event>, Refusal>;
@@ -136,7 +139,7 @@ impl Schedule {
             }
             Wish::Best { .. } => self.best(grade, count)?,
         };
-        assert!(self.last_reservation < BLOCKED - 1, "a schedule's reservation numbers suffice");
+        assert!(self.last_reservation < count_of(BLOCKED) - 1, "a schedule's reservation numbers suffice");
         Ok(Some(Event::SeatsHeld {
             number: ReservationNumber(self.last_reservation + 1),
             nonce,
@@ -144,6 +147,28 @@ impl Schedule {
             seats,
             expires_at: now.plus(self.plan.policy.hold),
         }))
+    }
+
+    /// Refuses another hold to a user of whose holds `max` have ended unpaid within an hour: whoever holds again at each
+    /// deadline would keep the seats from others for as long as they like. What they gave back counts as what expired, since that is
+    /// how one would go around it.
+    ///
+    /// # Errors
+    /// [`Refusal::TooManyUnpaid`].
+    pub fn check_unpaid(&self, user: &UserId, max: u32, now: Timestamp) -> Result<(), Refusal> {
+        let since = now.minus(UNPAID_WINDOW);
+        let Some(user) = self.users.get(user.as_str()) else { return Ok(()) };
+        let unpaid = |number: u32| {
+            let status = self.reservations.get(number).map(|reservation| reservation.status);
+            matches!(status, Some(ReservationStatus::Expired | ReservationStatus::Released))
+        };
+        // One that ended just when the window begins no longer counts.
+        let recent = user.ended.iter().rev().take_while(|(at, _)| *at > since);
+        let mut recent = recent.filter(|(_, number)| unpaid(*number));
+        let max = usize::try_from(max).unwrap_or(usize::MAX);
+        let Some((oldest, _)) = recent.nth(max.saturating_sub(1)) else { return Ok(()) };
+        let wait = oldest.plus(UNPAID_WINDOW).millis_since(now).div_ceil(1_000);
+        Err(Refusal::TooManyUnpaid { wait: Seconds::new(u32::try_from(wait).unwrap_or(u32::MAX)) })
     }
 
     fn best(&self, grade: Option<Grade>, count: u32) -> Result<Arc<[Seat]>, Refusal> {

@@ -289,7 +289,8 @@ impl Schedule {
 
     /// Finds a reservation by its id; a wrong nonce is no reservation.
     pub fn reservation(&self, id: ReservationRef) -> Option<&Reservation> {
-        self.reservations.get(id.number.0).filter(|reservation| reservation.nonce == id.nonce)
+        let found = self.reservations.get(id.number.0);
+        found.filter(|reservation| reservation.nonce == id.nonce && reservation.number == id.number)
     }
 
     /// Finds a reservation by its number alone: for what is told of events, never for a caller's wish.
@@ -422,7 +423,7 @@ impl Schedule {
         for reservation in self.reservations.iter() {
             let number = &reservation.number.0;
             assert_eq!(self.reservations.get(*number), Some(reservation));
-            assert!(*number <= self.last_reservation);
+            assert!(reservation.number.count() <= self.last_reservation);
             if reservation.status.is_live() {
                 for seat in &*reservation.seats {
                     assert_eq!(self.owners[seat.index()], *number, "S1: a live reservation owns its seats");

@@ -89,6 +89,8 @@ pub struct QueuePolicy {
     pub active: Seconds,
     /// How soon after its admission a pass must show a sign of life.
     pub claim: Seconds,
+    /// How long a pass stays without another sign of life; as long as it is active, where there is no such limit.
+    pub idle: Option<Seconds>,
     /// How long a place waits.
     pub waiting: Seconds,
     /// In which order people are admitted.
@@ -104,6 +106,7 @@ impl Default for QueuePolicy {
             admit_per_minute: None,
             active: Seconds::new(1_800),
             claim: Seconds::new(120),
+            idle: Some(Seconds::new(120)),
             waiting: Seconds::new(3_600),
             order: QueueOrder::Fifo,
             opens_at: None,

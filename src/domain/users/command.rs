@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Profile, UserStatus};
+use super::{PasswordHash, Profile, UserStatus};
 use crate::domain::ids::UserId;
 
 /// What may be asked.
@@ -22,13 +22,22 @@ pub enum Command {
         /// What shall be so.
         status: UserStatus,
     },
+    /// Give a user who signed up here another password.
+    ReplacePassword {
+        /// Who.
+        user: UserId,
+        /// What it is checked against.
+        password: PasswordHash,
+    },
 }
 
 impl Command {
     /// Returns whom it is about.
     pub const fn user(&self) -> &UserId {
         match self {
-            Self::SignUp { id: user, .. } | Self::SetStatus { user, .. } => user,
+            Self::SignUp { id: user, .. }
+            | Self::SetStatus { user, .. }
+            | Self::ReplacePassword { user, .. } => user,
         }
     }
 
@@ -37,6 +46,7 @@ impl Command {
         match self {
             Self::SignUp { .. } => "sign_up",
             Self::SetStatus { .. } => "set_user_status",
+            Self::ReplacePassword { .. } => "replace_password",
         }
     }
 }
@@ -71,6 +81,13 @@ pub enum Event {
         /// Whom it was about.
         user: UserId,
     },
+    /// Whoever reads the mail of a user's address chose another password.
+    PasswordReplaced {
+        /// Who.
+        user: UserId,
+        /// What it is checked against from now on.
+        password: PasswordHash,
+    },
 }
 
 impl Event {
@@ -81,7 +98,8 @@ impl Event {
             Self::Suspended { user }
             | Self::Reinstated { user }
             | Self::Deleted { user }
-            | Self::KeyKept { user } => user,
+            | Self::KeyKept { user }
+            | Self::PasswordReplaced { user, .. } => user,
         }
     }
 }
@@ -93,7 +111,7 @@ pub enum Refusal {
     EmailTaken,
     /// Another user has the id, which random ones don't come to.
     IdTaken,
-    /// Nothing is known of such a user, so that there is nothing to take back.
+    /// Nothing is known of such a user, so that there is nothing to take back, or no password.
     NoSuchUser,
     /// The user is deleted, which is final.
     IsDeleted,

@@ -16,8 +16,9 @@
 //! and users of whom nothing must be remembered.
 //!
 //! Invariants, checked by [`Users::check_invariants`]:
-//! - two users never have the same address;
-//! - each address leads to its user, and no other does;
+//! - nobody signs up with the mailbox of another; of a former version, which compared addresses as they were written, some share one,
+//!   and each of these is found by the address as they wrote it;
+//! - each mailbox leads to its users, and no other does;
 //! - who is deleted has no profile; the counts are those of the users.
 
 mod command;
@@ -32,8 +33,8 @@ use hashbrown::{DefaultHashBuilder, HashMap};
 pub use command::{Answer, Command, Event, Refusal};
 pub use image::UsersImage;
 pub use profile::{
-    EMAIL_LEN_MAX, Email, InvalidProfile, NAME_LEN_MAX, PasswordHash, Profile, USER_ID_RANDOM_LEN, UserName,
-    drawn_id,
+    EMAIL_LEN_MAX, Email, InvalidProfile, Mailbox, NAME_LEN_MAX, PasswordHash, Profile, USER_ID_RANDOM_LEN,
+    UserName, drawn_id,
 };
 
 use super::ids::UserId;
@@ -117,7 +118,43 @@ impl UserCounts {
 #[derive(Debug, Clone, Default)]
 struct Shard {
     users: HashMap<UserId, User>,
-    by_email: HashMap<Email, UserId>,
+    by_mailbox: HashMap<Mailbox, Owners>,
+}
+
+/// Whose a mailbox is.
+#[derive(Debug, Clone)]
+enum Owners {
+    /// One user's.
+    One(UserId),
+    /// Several users', who signed up when addresses were compared as they were written.
+    Several(Vec<UserId>),
+}
+
+impl Owners {
+    fn add(&mut self, user: UserId) {
+        match self {
+            Self::One(one) => *self = Self::Several(vec![one.clone(), user]),
+            Self::Several(users) => users.push(user),
+        }
+    }
+
+    /// Takes one out; returns whether nobody is left.
+    fn remove(&mut self, user: &UserId) -> bool {
+        match self {
+            Self::One(_) => true,
+            Self::Several(users) => {
+                users.retain(|other| other != user);
+                users.is_empty()
+            }
+        }
+    }
+
+    fn as_slice(&self) -> &[UserId] {
+        match self {
+            Self::One(user) => core::slice::from_ref(user),
+            Self::Several(users) => users,
+        }
+    }
 }
 
 /// All users of whom something is known. A clone shares them until one of the two changes.
@@ -155,9 +192,17 @@ impl Users {
         self.shards[self.shard_of(id)].users.get(id)
     }
 
-    /// Finds who has an address.
+    /// Finds who has an address, however it is written. Of several who share its mailbox: who wrote it so, or who signed up first.
     pub fn find_by_email(&self, email: &Email) -> Option<&User> {
-        self.find(self.shards[self.shard_of(email)].by_email.get(email)?)
+        let users = || self.owners(&email.mailbox()).iter().filter_map(|id| self.find(id));
+        let wrote_so =
+            |user: &&User| user.profile.as_ref().is_some_and(|profile| profile.email.is_written_as(email));
+        users().find(wrote_so).or_else(|| users().min_by_key(|user| (user.created_at, user.id.clone())))
+    }
+
+    fn owners(&self, mailbox: &Mailbox) -> &[UserId] {
+        let owners = self.shards[self.shard_of(mailbox)].by_mailbox.get(mailbox);
+        owners.map_or(&[], Owners::as_slice)
     }
 
     /// Returns the users in no particular order.
@@ -198,7 +243,14 @@ impl Users {
         match command {
             Command::SignUp { id, profile } => self.sign_up(id, profile),
             Command::SetStatus { user, status } => self.set_status(user, *status),
+            Command::ReplacePassword { user, password } => self.replace_password(user, password),
         }
+    }
+
+    fn replace_password(&self, user: &UserId, password: &PasswordHash) -> Decision {
+        let known = self.find(user).and_then(|user| user.profile.as_ref()).ok_or(Refusal::NoSuchUser)?;
+        let replaced = || Event::PasswordReplaced { user: user.clone(), password: password.clone() };
+        Ok((known.password != *password).then(replaced))
     }
 
     fn sign_up(&self, id: &UserId, profile: &Arc<Profile>) -> Decision {
@@ -241,6 +293,12 @@ impl Users {
             Event::Suspended { user } => self.put_status(user, UserStatus::Suspended, at),
             Event::Reinstated { user } => self.put_status(user, UserStatus::Active, at),
             Event::Deleted { user } => self.put_status(user, UserStatus::Deleted, at),
+            Event::PasswordReplaced { user, password } => {
+                let user = self.shard_mut(user).users.get_mut(user);
+                let profile =
+                    user.and_then(|user| user.profile.as_mut()).expect("who has a password has a profile");
+                *profile = Arc::new(Profile { password: password.clone(), ..Profile::clone(profile) });
+            }
             Event::KeyKept { .. } => {}
         }
         match key {
@@ -265,18 +323,25 @@ impl Users {
         let before = core::mem::replace(&mut user.status, status);
         assert_ne!(before, UserStatus::Deleted, "who is deleted stays so");
         let forgotten = if status == UserStatus::Deleted { user.profile.take() } else { None };
-        if let Some(profile) = forgotten {
-            self.shard_mut(&profile.email).by_email.remove(&profile.email);
-        }
         *self.counts.of_mut(before) -= 1;
         *self.counts.of_mut(status) += 1;
+        if let Some(profile) = forgotten {
+            let mailbox = profile.email.mailbox();
+            let by_mailbox = &mut self.shard_mut(&mailbox).by_mailbox;
+            if by_mailbox.get_mut(&mailbox).is_some_and(|owners| owners.remove(id)) {
+                by_mailbox.remove(&mailbox);
+            }
+        }
     }
 
     fn insert(&mut self, user: User) {
         if let Some(profile) = &user.profile {
-            let taken =
-                self.shard_mut(&profile.email).by_email.insert(profile.email.clone(), user.id.clone());
-            assert_eq!(taken, None, "two users never have the same address");
+            let mailbox = profile.email.mailbox();
+            let shard = self.shard_mut(&mailbox);
+            match shard.by_mailbox.get_mut(&mailbox) {
+                Some(owners) => owners.add(user.id.clone()),
+                None => drop(shard.by_mailbox.insert(mailbox, Owners::One(user.id.clone()))),
+            }
         }
         *self.counts.of_mut(user.status) += 1;
         let known = self.shard_mut(&user.id).users.insert(user.id.clone(), user);
@@ -313,8 +378,9 @@ impl Users {
             assert_eq!(self.find(&user.id), Some(user), "an id leads to its user");
         }
         assert_eq!(counts, self.counts, "the counts are those of the users");
-        let leading: usize = self.shards.iter().map(|shard| shard.by_email.len()).sum();
-        assert_eq!(leading, addresses, "no address leads to anyone else");
+        let owners = self.shards.iter().flat_map(|shard| shard.by_mailbox.values());
+        let leading: usize = owners.map(|owners| owners.as_slice().len()).sum();
+        assert_eq!(leading, addresses, "no mailbox leads to anyone else");
     }
 }
 

@@ -1,9 +1,10 @@
 //! What a user signs up with. Past the boundary each part is right by its type.
 //!
-//! Addresses, names and what a password is made from are compared as people see them: in normalisation form C of
-//! Unicode (UAX #15), since one keyboard writes `é` and `한` as one character and another as several.
+//! Names and what a password is made from are compared as people see them: in normalisation form C of Unicode (UAX #15), since one
+//! keyboard writes `é` and `한` as one character and another as several. Addresses are kept as they are written and
+//! compared by the [`Mailbox`] that they lead to.
 
-use core::{borrow::Borrow, fmt, ops::Deref};
+use core::{fmt, ops::Deref};
 use std::sync::Arc;
 
 use unicode_normalization::UnicodeNormalization;
@@ -33,13 +34,12 @@ pub enum InvalidProfile {
     Hash,
 }
 
-/// An address to sign in with.
+/// An address to sign in with, as it was written: in normalisation form C, without white space around it.
 ///
-/// Two texts are the same address when they are equal without white space around them, in normalisation form C, and with
-/// the domain in lower case. What stands before the `@` is the domain's own business (RFC 5321, section 2.4) and compared as it is.
 /// Refused is only what surely is no address: it has one `@`, something without spaces before it, and behind it two or more
-/// labels of letters, digits and hyphens of any script. Whether mail arrives is not known here.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// labels of letters, digits and hyphens of any script. Whether mail arrives is not known here. Whose it is tells its
+/// [`Mailbox`], not its text.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Email(Arc<str>);
 
 impl Email {
@@ -52,11 +52,18 @@ impl Email {
         if text.len() > 16 * EMAIL_LEN_MAX {
             return Err(InvalidProfile::Email);
         }
-        let text: String = text.trim().nfc().collect();
-        let (local, domain) = text.split_once('@').ok_or(InvalidProfile::Email)?;
-        // Lower case may take a form apart that was together.
-        let domain: String = domain.to_lowercase().nfc().collect();
-        Self::kept(&format!("{local}@{domain}"))
+        Self::kept(&text.trim().nfc().collect::<String>())
+    }
+
+    /// Refuses an address that no mail server takes: marks that only a name in quotation marks may have (RFC 5321, section 4.1.2).
+    /// Who signed up with one before that was asked still signs in with it.
+    ///
+    /// # Errors
+    /// When it has one.
+    pub fn deliverable(self) -> Result<Self, InvalidProfile> {
+        let (local, _) = self.parts();
+        let plain = local.len() > 2 && unquoted(local).is_some() || !local.contains(SPECIALS);
+        if plain { Ok(self) } else { Err(InvalidProfile::Email) }
     }
 
     /// Takes an address that was kept as [`Email::parse`] made it, whatever Unicode's tables said then.
@@ -83,6 +90,88 @@ impl Email {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// Returns what stands before the `@` and behind it.
+    fn parts(&self) -> (&str, &str) {
+        self.0.split_once('@').expect("it was checked when it was read")
+    }
+
+    /// Returns the mailbox that it leads to.
+    pub fn mailbox(&self) -> Mailbox {
+        let (local, domain) = self.parts();
+        let local = unquoted(local).map_or_else(|| folded(local), |local| folded(&local));
+        // What no domain name can be is compared as text.
+        let domain = idna::domain_to_ascii(domain).unwrap_or_else(|_| folded(domain));
+        Mailbox(format!("{local}@{domain}").into())
+    }
+
+    /// Tells whether two addresses differ in the case of their domains at most: a former version took all others for different.
+    pub fn is_written_as(&self, other: &Self) -> bool {
+        let ((local, domain), (other_local, other_domain)) = (self.parts(), other.parts());
+        local == other_local && domain.to_lowercase().nfc().eq(other_domain.to_lowercase().nfc())
+    }
+}
+
+/// The mailbox of an address: the same for every text that can be written for it.
+///
+/// These don't count: the case of letters, Unicode's forms that look the same (NFKC: full width, ligatures, composed or not) and its characters
+/// that don't show, quotation marks that nothing needs, and whether a domain is written in its script or in ASCII (`xn--…`, UTS #46). The domain
+/// alone may say what case means before its `@` (RFC 5321, section 2.4); no provider that matters tells `Ann` from `ann`, and an
+/// account for each would be two people's. What looks alike in different scripts, dots, and what stands behind a `+` are other mailboxes:
+/// some providers think otherwise, and only they know.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Mailbox(Box<str>);
+
+impl Deref for Mailbox {
+    type Target = str;
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Mailbox {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", &*self.0)
+    }
+}
+
+/// What the name of a mailbox may only have within quotation marks.
+const SPECIALS: [char; 11] = ['(', ')', '<', '>', '[', ']', ':', ';', ',', '\\', '"'];
+
+/// Returns what stands in quotation marks, without the marks and without the backslashes that quote a character; nothing where the
+/// text isn't one in quotation marks.
+fn unquoted(local: &str) -> Option<String> {
+    let inside = local.strip_prefix('"')?.strip_suffix('"')?;
+    let mut plain = String::with_capacity(inside.len());
+    let mut characters = inside.chars();
+    while let Some(c) = characters.next() {
+        match c {
+            '"' => return None,
+            '\\' => plain.push(characters.next()?),
+            _ => plain.push(c),
+        }
+    }
+    Some(plain)
+}
+
+/// Returns a text without what doesn't show and without the difference of cases and of forms that look the same.
+fn folded(text: &str) -> String {
+    let once = |text: &str| -> String {
+        let shown = text.nfkc().filter(|c| !is_ignorable(*c));
+        // Upper and then lower case: so `ß` is `ss`, and each of the Greek sigmas is one.
+        shown.flat_map(char::to_uppercase).flat_map(char::to_lowercase).nfkc().collect()
+    };
+    // What one step brings forth the next may fold again.
+    once(&once(text))
+}
+
+/// Tells whether a character doesn't show by itself: `Default_Ignorable_Code_Point` of Unicode 16.
+fn is_ignorable(c: char) -> bool {
+    matches!(c,
+        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}' | '\u{180b}'..='\u{180f}'
+        | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}'
+        | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fff8}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}'
+        | '\u{e0000}'..='\u{e0fff}')
 }
 
 /// Tells whether a character belongs to the one before it, as in many scripts' vowels.
@@ -90,16 +179,9 @@ fn is_mark(c: char) -> bool {
     unicode_normalization::char::is_combining_mark(c)
 }
 
-impl Deref for Email {
-    type Target = str;
-    fn deref(&self) -> &str {
-        &self.0
-    }
-}
-
-impl Borrow<str> for Email {
-    fn borrow(&self) -> &str {
-        &self.0
+impl fmt::Display for Email {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
     }
 }
 

@@ -12,7 +12,14 @@ use crate::record;
 
 const AT: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 const IDS: [&str; 4] = ["u_a", "u_b", "kim", "lee"];
-const EMAILS: [&str; 3] = ["ann@example.org", "bob@example.org", "관객@예시.kr"];
+const EMAILS: [&str; 5] =
+    ["ann@example.org", "Ann@Example.org", "bob@example.org", "관객@예시.kr", "관객@xn--vv4b11d.kr"];
+/// Which mailbox each of them leads to.
+const MAILBOXES: [u32; 5] = [0, 0, 1, 2, 2];
+
+fn mailbox_of(email: &str) -> u32 {
+    MAILBOXES[EMAILS.iter().position(|other| *other == email).unwrap()]
+}
 
 fn id(text: &str) -> UserId {
     UserId::parse(text).unwrap()
@@ -52,10 +59,10 @@ fn an_address_is_one_users() {
     let ann = sign_up("u_a", "ann@example.org");
     assert_eq!(asked(&[], &ann), Ok(true));
     let again = |email| asked(core::slice::from_ref(&ann), &sign_up("u_b", email));
-    for same in ["ann@example.org", "ann@Example.ORG", "  ann@example.org\n"] {
+    for same in ["ann@example.org", "ann@Example.ORG", "  ann@example.org\n", "Ann@example.org"] {
         assert_eq!(again(same), Err(Refusal::EmailTaken), "{same:?}");
     }
-    for other in ["Ann@example.org", "ann@example.com", "ann+1@example.org"] {
+    for other in ["ann@example.com", "ann+1@example.org", "a.nn@example.org"] {
         assert_eq!(again(other), Ok(true), "{other}");
     }
     assert_eq!(asked(&[ann], &sign_up("u_a", "bob@example.org")), Err(Refusal::IdTaken));
@@ -159,10 +166,96 @@ fn an_address_is_refused_only_where_it_surely_is_none() {
 }
 
 #[test]
-fn texts_that_look_the_same_are_the_same() {
-    let composed = Email::parse("é@BÜCHER.example").unwrap();
-    assert_eq!(Email::parse("e\u{301}@bu\u{308}cher.example").unwrap(), composed);
-    assert_eq!(Email::kept(&composed).unwrap(), composed);
+fn an_address_is_kept_as_it_is_written_and_one_mailbox_however_that_is() {
+    for (written, others) in [
+        (
+            "Ann.Lee@Example.org",
+            &[
+                "ann.lee@example.org",
+                "ANN.LEE@EXAMPLE.ORG",
+                "\"Ann.Lee\"@example.org",
+                "\"ann\\.lee\"@example.org",
+                "\u{ff21}nn.lee@example.org",
+                "ann.lee@\u{ff45}xample.org",
+                "a\u{200b}nn.l\u{ad}ee@example.org",
+                "ann.lee\u{feff}@example.org",
+                "ann\u{ff0e}lee@example.org",
+            ][..],
+        ),
+        (
+            "é@BÜCHER.example",
+            &["e\u{301}@bu\u{308}cher.example", "É@xn--bcher-kva.example", "é@XN--BCHER-KVA.example"],
+        ),
+        ("Straße@example.org", &["STRASSE@example.org", "straße@example.org", "STRAẞE@example.org"]),
+        ("ΟΔΟΣ@example.org", &["οδος@example.org", "οδοσ@example.org"]),
+        ("ofﬁce@example.org", &["office@example.org", "OFFICE@example.org"]),
+        ("한@예시.한국", &["\u{1112}\u{1161}\u{11ab}@예시.한국", "한@xn--vv4b11d.xn--3e0b707e"]),
+    ] {
+        let email = Email::parse(&format!(" {written}")).unwrap();
+        assert_eq!(email.as_str(), written, "as it is written");
+        for other in others {
+            assert_eq!(Email::parse(other).unwrap().mailbox(), email.mailbox(), "{other:?}");
+        }
+    }
+    // These are others', for all that is known here.
+    let ann = Email::parse("ann.lee@example.org").unwrap().mailbox();
+    for other in
+        ["annlee@example.org", "ann.lee+1@example.org", "\u{430}nn.lee@example.org", "ann.lee@examp1e.org"]
+    {
+        assert_ne!(Email::parse(other).unwrap().mailbox(), ann, "{other:?}");
+    }
+}
+
+#[test]
+fn what_no_mail_server_takes_signs_up_no_more() {
+    let deliverable = |text: &str| Email::parse(text).unwrap().deliverable().is_ok();
+    for right in ["ann@example.org", "o'neil_%$#!&*@example.org", "\"ann,lee\"@example.org", "관객@예시.한국"]
+    {
+        assert!(deliverable(right), "{right}");
+    }
+    for wrong in [
+        "ann(work)@example.org",
+        "mailto:ann@example.org",
+        "ann,lee@example.org",
+        "an\"n@example.org",
+        "\"\"@example.org",
+    ] {
+        assert!(!deliverable(wrong), "{wrong}");
+    }
+}
+
+#[test]
+fn of_those_who_share_a_mailbox_since_before_each_is_found_by_what_they_wrote() {
+    let mut users = Users::default();
+    let emails = ["ann@example.org", "Ann@example.org", "ANN@example.org"];
+    for (number, (user, email)) in (0..).zip(IDS.into_iter().zip(emails)) {
+        // A journal of a former version says so, whatever would be decided now.
+        let event = Event::SignedUp { id: id(user), profile: profile(email) };
+        users.apply(&event, AT.plus(Seconds::new(number)), None);
+        users.check_invariants();
+    }
+    let find =
+        |users: &Users, email| users.find_by_email(&Email::parse(email).unwrap()).map(|user| user.id.clone());
+    for (user, email) in IDS.into_iter().zip(emails) {
+        assert_eq!(find(&users, email), Some(id(user)), "{email}");
+    }
+    assert_eq!(find(&users, "Ann@EXAMPLE.org"), Some(id("u_b")), "a domain's case never counted");
+    assert_eq!(find(&users, "aNN@example.org"), Some(id("u_a")), "who signed up first");
+    assert_eq!(users.decide(&sign_up("lee", "aNN@example.org")), Err(Refusal::EmailTaken));
+
+    let restored = UsersImage::of(&users).restore();
+    restored.check_invariants();
+    assert_eq!(find(&restored, "aNN@example.org"), Some(id("u_a")));
+    for (user, left) in [("u_a", Some("u_b")), ("kim", Some("u_b")), ("u_b", None)] {
+        users.apply(&Event::Deleted { user: id(user) }, AT, None);
+        users.check_invariants();
+        assert_eq!(find(&users, "aNN@example.org"), left.map(id), "without {user}");
+    }
+    assert!(users.decide(&sign_up("lee", "aNN@example.org")).is_ok());
+}
+
+#[test]
+fn names_that_look_the_same_are_the_same() {
     // Hangul as macOS writes it, letter by letter.
     let name = UserName::parse("\u{1112}\u{1161}\u{11ab}").unwrap();
     assert_eq!(name.as_str(), "한");
@@ -219,7 +312,8 @@ fn judge(people: &mut Vec<Person>, wish: &Wish, now: Timestamp) -> Result<bool, 
     match wish {
         Wish::SignUp(id, email) => {
             let (id, email) = (*id.get(&IDS), *email.get(&EMAILS));
-            if people.iter().any(|person| person.email == Some(email)) {
+            let mailbox = |person: &Person| person.email.map(mailbox_of);
+            if people.iter().any(|person| mailbox(person) == Some(mailbox_of(email))) {
                 return Err(Refusal::EmailTaken);
             }
             if people.iter().any(|person| person.id == id) {
@@ -289,7 +383,8 @@ proptest! {
             }
             prop_assert_eq!(users.iter().count(), people.len());
             for email in EMAILS {
-                let expected = people.iter().find(|person| person.email == Some(email)).map(|person| person.id);
+                let mailbox = |person: &&Person| person.email.map(mailbox_of) == Some(mailbox_of(email));
+                let expected = people.iter().find(mailbox).map(|person| person.id);
                 let found = users.find_by_email(&Email::parse(email).unwrap());
                 prop_assert_eq!(found.map(|user| user.id.as_str()), expected);
             }
@@ -306,8 +401,16 @@ proptest! {
     fn any_text_is_refused_or_is_an_address_that_is_read_as_itself(text: String, tail in "[a-zA-Z가-힣\u{300}-\u{310}.@ -]{0,20}") {
         for text in [text.clone(), format!("{text}@{tail}.org")] {
             if let Ok(email) = Email::parse(&text) {
-                prop_assert_eq!(Email::parse(&email), Ok(email.clone()));
-                prop_assert_eq!(Email::kept(&email), Ok(email));
+                prop_assert_eq!(Email::parse(email.as_str()), Ok(email.clone()));
+                prop_assert_eq!(Email::kept(email.as_str()), Ok(email.clone()));
+                let (upper, lower) = (text.to_uppercase(), text.to_lowercase());
+                for same in [Email::parse(&upper), Email::parse(&lower)].into_iter().flatten() {
+                    prop_assert_eq!(same.mailbox(), email.mailbox());
+                }
+                // What a mailbox is written as leads to itself.
+                if let Ok(again) = Email::kept(&email.mailbox()) {
+                    prop_assert_eq!(again.mailbox(), email.mailbox());
+                }
             }
         }
     }
@@ -318,9 +421,9 @@ fn inside(users: &Users) -> Inside {
     let Users { shards, hasher: _, counts, keys, version, last_instant } = users;
     let (mut known, mut addresses) = (BTreeMap::new(), BTreeMap::new());
     for shard in shards {
-        let Shard { users, by_email } = &**shard;
+        let Shard { users, by_mailbox } = &**shard;
         known.extend(users);
-        addresses.extend(by_email.iter().map(|(email, id)| (email.as_str(), id)));
+        addresses.extend(by_mailbox.iter().map(|(mailbox, owners)| (&**mailbox, owners)));
     }
     let keys = keys.inside();
     said![known, addresses, counts, keys, version, last_instant]

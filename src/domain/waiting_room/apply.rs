@@ -38,6 +38,7 @@ impl WaitingRoom {
             | Event::Drawn { .. }
             | Event::Admitted { .. }
             | Event::Claimed { .. }
+            | Event::Stayed { .. }
             | Event::PassesExpired { .. }
             | Event::PlacesExpired { .. }
             | Event::OutageBridged { .. } => None,
@@ -101,8 +102,15 @@ impl WaitingRoom {
                 }
             }
             Event::Claimed { tickets } => {
+                // Where one sign is enough, none is awaited any more.
+                let idle = self.settings.as_ref().and_then(|settings| settings.policy.idle);
                 for ticket in tickets {
-                    self.set_claim(*ticket, |_| None);
+                    self.set_claim(*ticket, |_| idle.map(|idle| at.plus(idle)));
+                }
+            }
+            Event::Stayed { until } => {
+                for (ticket, until) in until {
+                    self.set_claim(*ticket, |_| Some(*until));
                 }
             }
             Event::Left { ticket } | Event::Finished { ticket } => {

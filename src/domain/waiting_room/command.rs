@@ -141,6 +141,12 @@ impl Command {
         }
     }
 
+    /// Tells whether what it asks for, where it is so already, stays so for good: a ticket is never used twice. Such a repeat is answered
+    /// from what is, and no key has to be remembered for it.
+    pub const fn stays_so(&self) -> bool {
+        matches!(self, Self::Leave { .. })
+    }
+
     /// Tells whether a user asks it, for what is theirs.
     pub const fn is_a_users(&self) -> bool {
         matches!(self, Self::Join { .. } | Self::Leave { .. } | Self::Claim { .. })
@@ -206,7 +212,7 @@ pub enum Event {
         /// Which.
         ticket: Ticket,
     },
-    /// Passes ended: their time was over, or no sign of life came.
+    /// Passes ended: their time was over, or no sign of life came any more.
     PassesExpired {
         /// Which.
         tickets: Box<[Ticket]>,
@@ -225,6 +231,11 @@ pub enum Event {
     KeyKept {
         /// The place that it was about, if it was about one.
         ticket: Option<Ticket>,
+    },
+    /// Admitted users had gone on showing signs of life: each stays so long without another.
+    Stayed {
+        /// Whose place, and until when.
+        until: Box<[(Ticket, Timestamp)]>,
     },
 }
 

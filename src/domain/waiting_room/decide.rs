@@ -5,7 +5,7 @@ use super::draw::Seed;
 use super::{BATCH_MAX, WAITING_MAX, WaitingRoom};
 use crate::domain::ids::UserId;
 use crate::domain::schedule::policy::{QueueOrder, QueuePolicy};
-use crate::domain::time::Timestamp;
+use crate::domain::time::{Seconds, Timestamp};
 
 /// One event, nothing to do (it is so already), or a refusal.
 type Decision = Result<Option<Event>, Refusal>;
@@ -13,11 +13,11 @@ type Decision = Result<Option<Event>, Refusal>;
 impl WaitingRoom {
     /// Returns the next event that time and free places have brought by `now`, if there is one.
     ///
-    /// Call it and apply what it returns until it returns nothing, before a decision and after it. `alive` tells
-    /// whether an admitted user has shown a sign of life that the room wasn't told of.
-    pub fn due(&self, now: Timestamp, alive: impl Fn(Ticket) -> bool) -> Option<Event> {
+    /// Call it and apply what it returns until it returns nothing, before a decision and after it. `last_seen` tells
+    /// when an admitted user has shown a sign of life that the room wasn't told of, the last one.
+    pub fn due(&self, now: Timestamp, last_seen: impl Fn(Ticket) -> Option<Timestamp>) -> Option<Event> {
         let settings = self.settings.as_ref()?;
-        if let Some(event) = self.passes_due(now, alive) {
+        if let Some(event) = self.passes_due(settings.policy.idle, now, last_seen) {
             return Some(event);
         }
         if let Some((_, until)) = self.oldest_waiting()
@@ -55,15 +55,28 @@ impl WaitingRoom {
         }
     }
 
-    fn passes_due(&self, now: Timestamp, alive: impl Fn(Ticket) -> bool) -> Option<Event> {
-        let over = self.ends.iter().take_while(|(at, _)| *at <= now).take(BATCH_MAX);
-        let shown = |ticket: &Ticket| {
+    fn passes_due(
+        &self,
+        idle: Option<Seconds>,
+        now: Timestamp,
+        last_seen: impl Fn(Ticket) -> Option<Timestamp>,
+    ) -> Option<Event> {
+        let due = self.ends.iter().take_while(|(at, _)| *at <= now).take(BATCH_MAX);
+        let (mut claimed, mut stayed, mut over) = (Vec::new(), Vec::new(), Vec::new());
+        for ticket in due.map(|(_, ticket)| Ticket(*ticket)) {
             let active = &self.active[&ticket.0];
-            active.claim_by.is_some() && active.expires_at > now && alive(*ticket)
-        };
-        let (claimed, over): (Vec<_>, Vec<_>) = over.map(|(_, ticket)| Ticket(*ticket)).partition(shown);
+            let awaited = active.claim_by.is_some() && active.expires_at > now;
+            match (last_seen(ticket).filter(|_| awaited), idle) {
+                (Some(_), None) => claimed.push(ticket),
+                (Some(at), Some(idle)) if at.plus(idle) > now => stayed.push((ticket, at.plus(idle))),
+                (Some(_), Some(_)) | (None, _) => over.push(ticket),
+            }
+        }
         if !claimed.is_empty() {
             return Some(Event::Claimed { tickets: claimed.into() });
+        }
+        if !stayed.is_empty() {
+            return Some(Event::Stayed { until: stayed.into() });
         }
         (!over.is_empty()).then(|| Event::PassesExpired { tickets: over.into() })
     }

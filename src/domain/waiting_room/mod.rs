@@ -121,7 +121,7 @@ impl Drawn {
 struct Active {
     activated_at: Timestamp,
     expires_at: Timestamp,
-    /// Until when a sign of life must come, as long as none has.
+    /// Until when a sign of life must come, or the next one; nothing where none is awaited any more.
     claim_by: Option<Timestamp>,
 }
 
@@ -319,12 +319,12 @@ impl WaitingRoom {
         if self.done.tickets.contains(&ticket.0) { PlaceStatus::Done } else { PlaceStatus::Expired }
     }
 
-    /// Returns the active with the instants at which they end: by time, and until a sign of life came.
+    /// Returns the active with the instants at which they end: by time, and unless a sign of life comes.
     pub fn actives(&self) -> impl Iterator<Item = (Ticket, Timestamp, Option<Timestamp>)> {
         self.active.iter().map(|(ticket, active)| (Ticket(*ticket), active.expires_at, active.claim_by))
     }
 
-    /// Returns when an active place ends: by time, and until a sign of life came.
+    /// Returns when an active place ends: by time, and unless a sign of life comes.
     pub fn pass(&self, ticket: Ticket) -> Option<(Timestamp, Option<Timestamp>)> {
         self.active.get(&ticket.0).map(|active| (active.expires_at, active.claim_by))
     }

@@ -10,6 +10,8 @@ mod model;
 mod naive;
 mod rules;
 
+use std::collections::BTreeMap;
+
 use super::*;
 use crate::domain::ids::UserId;
 use crate::domain::schedule::policy::QueuePolicy;
@@ -24,9 +26,9 @@ const CLOSE: Timestamp = Timestamp::from_millis(1_800_000_000_000 + 10 * HOUR);
 
 type Outcome = Result<Option<Event>, Refusal>;
 
-/// Two may be active, half an hour each; a sign of life must come within two minutes; a place waits for an hour.
+/// Two may be active, half an hour each; one sign of life must come, within two minutes; a place waits for an hour.
 fn settings() -> Settings {
-    let policy = QueuePolicy { active_max: 2, ..QueuePolicy::default() };
+    let policy = QueuePolicy { active_max: 2, idle: None, ..QueuePolicy::default() };
     Settings { policy, opens_at: None, closes_at: CLOSE, keys_max: 8 }
 }
 
@@ -62,8 +64,8 @@ struct Entry {
 struct Foyer {
     room: WaitingRoom,
     now: Timestamp,
-    /// Whose sign of life the room isn't told of until it asks.
-    alive: BTreeSet<Ticket>,
+    /// Whose sign of life the room isn't told of until it asks, and when the last one came.
+    seen: BTreeMap<Ticket, Timestamp>,
     journal: Vec<Entry>,
 }
 
@@ -71,7 +73,7 @@ impl Foyer {
     /// Given a room that was never configured.
     fn new() -> Self {
         let room = WaitingRoom::new(ScheduleNumber(7));
-        Self { room, now: START, alive: BTreeSet::new(), journal: Vec::new() }
+        Self { room, now: START, seen: BTreeMap::new(), journal: Vec::new() }
     }
 
     /// Given a room whose settings differ from the usual ones as `change` says, before the sale.
@@ -128,7 +130,7 @@ impl Foyer {
     /// Brings what time and free places have brought by now, in order.
     fn tick(&mut self) -> Vec<Event> {
         let mut came = Vec::new();
-        while let Some(event) = self.room.due(self.now, |ticket| self.alive.contains(&ticket)) {
+        while let Some(event) = self.room.due(self.now, |ticket| self.seen.get(&ticket).copied()) {
             assert!(came.len() < 1_000, "what is due ends");
             self.apply(&event, None);
             came.push(event);
@@ -194,6 +196,12 @@ impl Foyer {
     fn claim(&mut self, who: &str) -> Outcome {
         let ticket = self.ticket(who);
         self.ask(&Command::Claim { ticket })
+    }
+
+    /// When someone at the seats does something that the room isn't told of.
+    fn show(&mut self, who: &str) {
+        let ticket = self.ticket(who);
+        self.seen.insert(ticket, self.now);
     }
 
     fn finish(&mut self, who: &str) -> Outcome {

@@ -22,11 +22,9 @@ const TOKEN_LEN_MAX: usize = 1024;
 /// What a valid token says.
 #[derive(Debug, Clone)]
 pub(super) struct Verified {
-    /// Who calls.
+    /// Who calls, and until when.
     pub(super) caller: Caller,
-    /// The first millisecond since 1970 at which the token is over.
-    pub(super) expires_at_ms: u64,
-    /// Which load of the keys verified it.
+    /// Which reading of the keys verified it.
     pub(super) generation: u64,
 }
 

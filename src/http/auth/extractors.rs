@@ -1,4 +1,4 @@
-//! The extractors that say in a route's signature who may call it.
+//! The extractors that say in a route's signature what its caller must have the right to.
 //!
 //! Invariant: a suspended user is refused and a change by a user passes the rate limit here, so that no route can forget it.
 
@@ -7,9 +7,9 @@ use axum::{
     http::{Method, request::Parts},
 };
 
-use super::{Caller, unauthenticated};
+use super::{Caller, Right, Role, token_expired, unauthenticated};
 use crate::{
-    domain::ids::UserId,
+    domain::{ids::UserId, time::Timestamp},
     http::{HttpParts, problem::Problem},
 };
 
@@ -18,37 +18,33 @@ use crate::{
 pub trait Standing {
     /// Tells whether a user is suspended or deleted.
     fn is_barred(&self, user: &UserId) -> bool;
+
+    /// Refuses a caller whose token is over or who is suspended by `now`, whatever the role. Each request asks it once, and a
+    /// stream each time before it says more.
+    ///
+    /// # Errors
+    /// 401 `token_expired`, 403 `user_suspended`. The scripts' token has no end, and is nobody who could be suspended.
+    fn still_stands(&self, caller: &Caller, now: Timestamp) -> Result<(), Problem> {
+        let Some(expires_at) = caller.expires_at else { return Ok(()) };
+        if expires_at <= now {
+            return Err(token_expired());
+        }
+        if self.is_barred(&caller.user_id) { Err(Problem::user_suspended()) } else { Ok(()) }
+    }
 }
 
-/// A signed-in caller of any role; 401 otherwise, 403 for a suspended user, 429 for too many changes.
-#[derive(Debug, Clone)]
-pub struct User(pub Caller);
-
-/// An administrator; 401 without a valid token, 403 for anyone else.
-#[derive(Debug, Clone)]
-pub struct Admin(pub Caller);
-
-/// The caller if there is a token; a token that isn't valid is 401 all the same.
-#[derive(Debug, Clone)]
-pub struct MaybeUser(pub Option<Caller>);
-
-fn authenticate<S: AsRef<HttpParts> + Standing>(parts: &Parts, state: &S) -> Result<Option<Caller>, Problem> {
+/// Lets a caller in who has a right: 401 without a valid token, 403 for a suspended user and for a role without the right, 429 for
+/// too many changes of a user.
+fn let_in<S: AsRef<HttpParts> + Standing>(parts: &Parts, state: &S, right: Right) -> Result<Caller, Problem> {
     let http = state.as_ref();
     let now = http.clock.now();
-    let Some(caller) = http.authenticator.caller(&parts.headers, now)? else {
-        return Ok(None);
-    };
-    // Administrators are no users: neither a limit nor a suspension is theirs.
-    if caller.is_admin() {
-        return Ok(Some(caller));
-    }
-    if state.is_barred(&caller.user_id) {
-        return Err(Problem::user_suspended());
-    }
-    if changes(&parts.method) {
+    let caller = http.authenticator.caller(&parts.headers, now)?;
+    let caller = caller.ok_or_else(|| unauthenticated("This needs a bearer token."))?;
+    state.still_stands(&caller, now)?;
+    if caller.role == Role::User && changes(&parts.method) {
         http.rate_limit.check(&caller.user_id, now)?;
     }
-    Ok(Some(caller))
+    if caller.role.may(right) { Ok(caller) } else { Err(Problem::forbidden()) }
 }
 
 /// Says whether a method changes anything.
@@ -56,27 +52,43 @@ pub(crate) fn changes(method: &Method) -> bool {
     !matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
 }
 
-impl<S: AsRef<HttpParts> + Standing + Send + Sync> FromRequestParts<S> for User {
-    type Rejection = Problem;
+macro_rules! extractors {
+    ($($(#[$doc:meta])+ $name:ident: $right:ident;)+) => {$(
+        $(#[$doc])+
+        #[derive(Debug, Clone)]
+        pub struct $name(pub Caller);
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        authenticate(parts, state)?.map(Self).ok_or_else(|| unauthenticated("This needs a bearer token."))
-    }
+        impl core::ops::Deref for $name {
+            type Target = Caller;
+
+            fn deref(&self) -> &Caller {
+                &self.0
+            }
+        }
+
+        impl<S: AsRef<HttpParts> + Standing + Send + Sync> FromRequestParts<S> for $name {
+            type Rejection = Problem;
+
+            async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+                let_in(parts, state, Right::$right).map(Self)
+            }
+        }
+    )+};
 }
 
-impl<S: AsRef<HttpParts> + Standing + Send + Sync> FromRequestParts<S> for Admin {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let User(caller) = User::from_request_parts(parts, state).await?;
-        if caller.is_admin() { Ok(Self(caller)) } else { Err(Problem::forbidden()) }
-    }
-}
-
-impl<S: AsRef<HttpParts> + Standing + Send + Sync> FromRequestParts<S> for MaybeUser {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        authenticate(parts, state).map(Self)
-    }
+extractors! {
+    /// Someone who buys.
+    User: Buy;
+    /// Someone who reads what is theirs, or anyone's: [`Caller::may_see`].
+    Reader: ReadOwn;
+    /// Someone who reads everything.
+    Auditor: ReadAll;
+    /// Someone who sees how sales and rooms go.
+    Watcher: WatchSales;
+    /// Someone who runs sales and rooms.
+    Operator: RunSales;
+    /// Someone who follows the journal.
+    Follower: FollowEvents;
+    /// Someone who does everything else.
+    Admin: Administer;
 }

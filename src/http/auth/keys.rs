@@ -1,18 +1,24 @@
-//! The keys that tokens are checked with: one HS256 secret, and the public keys of a JWKS file.
+//! The keys that tokens are checked with: HS256 secrets, and the public keys of a JWKS file.
 //!
 //! Invariant: a key is used with its own algorithm alone. The token's header only selects among
 //! keys; a header whose algorithm isn't the selected key's is refused, so a public key can't be
 //! taken for a secret, and `none` can't be said at all.
 
 use std::{
+    fs::File,
+    io::{self, Read},
     path::{Path, PathBuf},
-    time::SystemTime,
 };
 
 use jsonwebtoken::{
     Algorithm, DecodingKey, Header, Validation,
     jwk::{AlgorithmParameters, EllipticCurve, Jwk, JwkSet, KeyAlgorithm, PublicKeyUse},
 };
+
+use crate::config::AuthConfig;
+
+/// The largest key file, in bytes: a provider's has a few thousand.
+const FILE_LEN_MAX: u64 = 1 << 20;
 
 /// A JWKS file that can't be used.
 #[derive(Debug, thiserror::Error)]
@@ -23,7 +29,7 @@ pub enum KeysError {
         /// Where it should be.
         path: PathBuf,
         /// What the system says.
-        source: std::io::Error,
+        source: io::Error,
     },
     /// The file isn't a JWK set.
     #[error("the key file {path} isn't a JWK set (RFC 7517): {source}")]
@@ -62,6 +68,11 @@ pub(super) struct Expectations {
 }
 
 impl Expectations {
+    /// Takes them from the settings.
+    pub(super) fn of(config: &AuthConfig) -> Self {
+        Self { issuer: config.jwt_issuer.clone(), audience: config.jwt_audience.clone() }
+    }
+
     /// Makes the rules for one algorithm. `exp` and `nbf` aren't among them: jsonwebtoken would
     /// read the clock of the system, so they are checked against the clock that is given.
     fn validation(&self, algorithm: Algorithm) -> Validation {
@@ -163,20 +174,41 @@ fn algorithm_of(jwk: &Jwk) -> Option<Algorithm> {
     }
 }
 
-/// What tells that a file was replaced: its time of change and its length.
-pub(super) type Stamp = (Option<SystemTime>, u64);
-
-/// Reads a JWKS file with its stamp. The stamp is taken first: a file that changes meanwhile is
-/// read again at the next look.
-pub(super) fn load(path: &Path, expectations: &Expectations) -> Result<(KeySet, Stamp), KeysError> {
-    let unreadable = |source| KeysError::Read { path: path.to_owned(), source };
-    let stamp = stamp(path).map_err(unreadable)?;
-    let bytes = std::fs::read(path).map_err(unreadable)?;
-    Ok((KeySet::parse(&bytes, path, expectations)?, stamp))
+/// A JWKS file as it was read last.
+pub(super) struct KeyFile {
+    path: PathBuf,
+    /// By which a change is found: a file that is replaced may have the same length and time.
+    content: Vec<u8>,
+    keys: KeySet,
 }
 
-/// Looks at a file's stamp without reading it.
-pub(super) fn stamp(path: &Path) -> std::io::Result<Stamp> {
-    let metadata = std::fs::metadata(path)?;
-    Ok((metadata.modified().ok(), metadata.len()))
+impl KeyFile {
+    /// Reads the file.
+    pub(super) fn load(path: &Path, expectations: &Expectations) -> Result<Self, KeysError> {
+        let content = read(path)?;
+        let keys = KeySet::parse(&content, path, expectations)?;
+        Ok(Self { path: path.to_owned(), content, keys })
+    }
+
+    /// Returns the keys in it.
+    pub(super) fn keys(&self) -> &KeySet {
+        &self.keys
+    }
+
+    /// Says whether the file has another content by now.
+    pub(super) fn changed(&self) -> Result<bool, KeysError> {
+        Ok(read(&self.path)? != self.content)
+    }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, KeysError> {
+    let unreadable = |source| KeysError::Read { path: path.to_owned(), source };
+    let mut content = Vec::new();
+    let file = File::open(path).map_err(unreadable)?;
+    file.take(FILE_LEN_MAX + 1).read_to_end(&mut content).map_err(unreadable)?;
+    if u64::try_from(content.len()).is_ok_and(|len| len > FILE_LEN_MAX) {
+        let source = io::Error::other(format!("it has more than {FILE_LEN_MAX} bytes"));
+        return Err(unreadable(source));
+    }
+    Ok(content)
 }

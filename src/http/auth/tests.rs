@@ -61,7 +61,9 @@ fn claims_that_are_missing_or_wrong_are_refused() {
         json!({"sub": "u", "exp": -1}),
         json!({"sub": "u", "exp": exp, "role": "root"}),
         json!({"sub": "u", "exp": exp, "role": ["admin"]}),
-        json!({"sub": "u", "exp": exp, "nbf": NOW_SECONDS + 1}),
+        json!({"sub": "u", "exp": exp, "role": "Operator"}),
+        json!({"sub": SCRIPTS, "exp": exp}),
+        json!({"sub": "u", "exp": exp, "nbf": NOW_SECONDS + 11}),
     ] {
         assert_eq!(code(auth.verify(&sign(&claims), now())), Code::Unauthenticated, "{claims}");
     }
@@ -81,9 +83,28 @@ fn a_token_ends_at_its_exp_to_the_millisecond_also_out_of_the_cache() {
 #[test]
 fn a_token_that_is_not_valid_yet_becomes_so() {
     let auth = authenticator();
-    let token = sign(&json!({"sub": "u", "exp": NOW_SECONDS + 60, "nbf": NOW_SECONDS + 1}));
-    assert_eq!(code(auth.verify(&token, now())), Code::Unauthenticated);
-    assert!(auth.verify(&token, Timestamp::from_millis((NOW_SECONDS + 1) * 1000)).is_ok());
+    let token = sign(&json!({"sub": "u", "exp": NOW_SECONDS + 60, "nbf": NOW_SECONDS + 20}));
+    let at = |millis: u64| Timestamp::from_millis(NOW_SECONDS * 1000 + millis);
+    assert_eq!(code(auth.verify(&token, at(9_999))), Code::Unauthenticated);
+    assert!(auth.verify(&token, at(10_000)).is_ok(), "the issuer's clock may be ten seconds ahead");
+}
+
+#[test]
+fn an_issuers_clock_may_be_ahead_as_far_as_the_settings_say_and_exp_has_no_leeway() {
+    let mut config = Config::defaults().auth;
+    config.jwt_secret = Some(Secret::new(SECRET));
+    for (leeway, accepted) in [(0, [true, false, false]), (1, [true, true, false]), (10, [true, true, true])]
+    {
+        config.jwt_nbf_leeway_seconds = leeway;
+        let auth = Authenticator::new(&config).unwrap();
+        let with_nbf = |ahead: u64| {
+            let claims = json!({"sub": "u", "exp": NOW_SECONDS + 60, "nbf": NOW_SECONDS + ahead});
+            auth.verify(&sign(&claims), now()).is_ok()
+        };
+        assert_eq!([0, 1, 10].map(with_nbf), accepted, "{leeway}");
+        let over = sign(&json!({"sub": "u", "exp": NOW_SECONDS}));
+        assert_eq!(code(auth.verify(&over, now())), Code::TokenExpired);
+    }
 }
 
 #[test]
@@ -141,7 +162,7 @@ fn the_header_is_one_bearer_token_or_none() {
 fn the_administrators_token_counts_only_whole_and_only_if_it_is_set() {
     let auth = authenticator();
     let caller = auth.verify(ADMIN_TOKEN, now()).unwrap();
-    assert_eq!((caller.user_id.as_str(), caller.role), ("admin", Role::Admin));
+    assert_eq!((caller.user_id.as_str(), caller.role, caller.expires_at), (SCRIPTS, Role::Admin, None));
     assert!(auth.verify(&ADMIN_TOKEN[1..], now()).is_err());
     assert!(auth.verify(&format!("{ADMIN_TOKEN}x"), now()).is_err());
     let none = Authenticator::new(&Config::defaults().auth).unwrap();
@@ -157,8 +178,71 @@ fn an_issued_token_is_accepted_and_ends() {
     assert_eq!(auth.verify(&token, now()).unwrap().user_id, user);
     let end = Timestamp::from_millis((NOW_SECONDS + 60) * 1000);
     assert_eq!(code(auth.verify(&token, end)), Code::TokenExpired);
-    let token = issue(SECRET.as_bytes(), &user, Role::Admin, now(), 60).unwrap();
-    assert!(auth.verify(&token, now()).unwrap().is_admin());
+    for role in Role::ALL {
+        let token = auth.issue(&user, role, now(), 60).unwrap();
+        assert_eq!(auth.verify(&token, now()).unwrap().role, role);
+    }
+}
+
+#[test]
+fn all_accounts_of_a_person_are_one_user_where_a_claim_says_so() {
+    let mut config = Config::defaults().auth;
+    config.jwt_secret = Some(Secret::new(SECRET));
+    config.jwt_person_claim = Some("phone_hash".into());
+    let auth = Authenticator::new(&config).unwrap();
+    let exp = NOW_SECONDS + 60;
+    let user = |claims: serde_json::Value| {
+        auth.verify(&sign(&claims), now()).map(|caller| caller.user_id.to_string())
+    };
+    for sub in ["account-1", "account-2"] {
+        let claims = json!({"sub": sub, "exp": exp, "phone_hash": "2c26b46b"});
+        assert_eq!(user(claims), Ok("2c26b46b".to_owned()));
+    }
+    for wrong in [json!(null), json!(7), json!(""), json!("a\nb"), json!(SCRIPTS), json!("x".repeat(129))] {
+        let claims = json!({"sub": "account-1", "exp": exp, "phone_hash": wrong});
+        assert_eq!(code(auth.verify(&sign(&claims), now())), Code::Unauthenticated, "{claims}");
+    }
+    assert_eq!(
+        code(auth.verify(&sign(&json!({"sub": "account-1", "exp": exp})), now())),
+        Code::Unauthenticated
+    );
+    // Those who run the sale needn't be anyone who buys.
+    assert_eq!(user(json!({"sub": "boss", "exp": exp, "role": "operator"})), Ok("boss".to_owned()));
+    assert!(!auth.issues_tokens(), "nobody signs up beside the provider");
+    assert!(authenticator().issues_tokens());
+}
+
+#[test]
+fn two_secrets_and_two_scripts_tokens_are_taken_while_one_replaces_the_other() {
+    const NEXT: &str = "the next secret, of thirty-two bytes";
+    const NEXT_TOKEN: &str = "the-next-token-of-the-administrator";
+    let auth = authenticator();
+    let user = UserId::parse("u").unwrap();
+    let old = auth.issue(&user, Role::User, now(), 60).unwrap();
+    assert!(auth.verify(&old, now()).is_ok());
+
+    let mut config = Config::defaults().auth;
+    config.jwt_secret = Some(Secret::new(NEXT));
+    config.jwt_secret_before = Some(Secret::new(SECRET));
+    config.admin_token = Some(Secret::new(NEXT_TOKEN));
+    config.admin_token_before = Some(Secret::new(ADMIN_TOKEN));
+    auth.replace(&config).unwrap();
+    let new = auth.issue(&user, Role::User, now(), 60).unwrap();
+    for token in [&old, &new, ADMIN_TOKEN, NEXT_TOKEN] {
+        assert!(auth.verify(token, now()).is_ok());
+    }
+
+    config.jwt_secret_before = None;
+    config.admin_token_before = None;
+    auth.replace(&config).unwrap();
+    assert_eq!(code(auth.verify(&old, now())), Code::Unauthenticated, "out of the cache, too");
+    assert_eq!(code(auth.verify(ADMIN_TOKEN, now())), Code::Unauthenticated);
+    assert!(auth.verify(&new, now()).is_ok() && auth.verify(NEXT_TOKEN, now()).is_ok());
+
+    config.jwks_file = Some("/nowhere".into());
+    config.jwt_secret = None;
+    assert!(auth.replace(&config).is_err());
+    assert!(auth.verify(&new, now()).is_ok(), "what can't be used changes nothing");
 }
 
 #[test]
@@ -277,6 +361,21 @@ fn keys_that_are_replaced_in_the_file_replace_those_in_use_and_in_the_cache() {
 }
 
 #[test]
+fn keys_that_are_replaced_by_others_of_the_same_length_and_time_are_seen() {
+    let (old, old_jwk) = key_pair(Algorithm::EdDSA, Some("k"));
+    let (new, new_jwk) = key_pair(Algorithm::EdDSA, Some("k"));
+    let (file, auth) = key_file(&[old_jwk]);
+    let before = std::fs::metadata(file.path()).unwrap();
+    std::fs::write(file.path(), json!({"keys": [new_jwk]}).to_string()).unwrap();
+    let written = std::fs::File::options().write(true).open(file.path()).unwrap();
+    written.set_modified(before.modified().unwrap()).unwrap();
+    assert_eq!(std::fs::metadata(file.path()).unwrap().len(), before.len());
+    assert!(auth.reload_keys_if_changed().unwrap());
+    assert!(auth.verify(&token_of(&new, Algorithm::EdDSA, Some("k")), now()).is_ok());
+    assert!(auth.verify(&token_of(&old, Algorithm::EdDSA, Some("k")), now()).is_err());
+}
+
+#[test]
 fn a_key_file_without_a_usable_key_or_with_two_of_one_name_is_refused() {
     let (_, jwk) = key_pair(Algorithm::ES256, Some("k"));
     let secret = json!({"kty": "oct", "k": "AAAA", "kid": "s"});
@@ -287,7 +386,7 @@ fn a_key_file_without_a_usable_key_or_with_two_of_one_name_is_refused() {
     let load = |keys: &[serde_json::Value]| {
         let text = json!({"keys": keys}).to_string();
         let expectations = Expectations::default();
-        KeySet::parse(text.as_bytes(), std::path::Path::new("f"), &expectations).err()
+        keys::KeySet::parse(text.as_bytes(), std::path::Path::new("f"), &expectations).err()
     };
     for keys in [&[][..], &[secret], &[encryption], &[other]] {
         assert!(matches!(load(keys), Some(KeysError::Empty { .. })), "{keys:?}");

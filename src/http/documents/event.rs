@@ -113,6 +113,10 @@ fn describe_room(event: &RoomEvent) -> (&'static str, Value) {
         RoomEvent::OutageBridged { down_since } => {
             ("OutageBridged", json!({"downSinceAt": down_since.to_string()}))
         }
+        RoomEvent::Stayed { until } => {
+            let tickets: Vec<u32> = until.iter().map(|(ticket, _)| ticket.0).collect();
+            ("Stayed", json!({"tickets": tickets}))
+        }
         RoomEvent::KeyKept { ticket } => ("KeyKept", json!({"ticket": ticket.map(|ticket| ticket.0)})),
     }
 }
@@ -223,6 +227,7 @@ pub fn of_user(event: &UserEvent) -> EventDocument {
         UserEvent::Reinstated { .. } => "UserReinstated",
         UserEvent::Deleted { .. } => "UserDeleted",
         UserEvent::KeyKept { .. } => "KeyKept",
+        UserEvent::PasswordReplaced { .. } => "UserPasswordReplaced",
     };
     let user = event.user();
     EventDocument { name, subject: format!("users/{user}"), data: object(json!({"userId": user.as_str()})) }
@@ -237,7 +242,7 @@ fn reservation(number: ReservationNumber, names: &impl Names) -> Value {
 fn known(number: ReservationNumber, found: Option<(u64, UserId)>, schedule: ScheduleNumber) -> Value {
     let id = found.as_ref().map(|(nonce, _)| ReservationId { schedule, number, nonce: *nonce }.to_string());
     let user = found.map(|(_, user)| user.to_string());
-    json!({"reservationNumber": number.0, "reservationId": id, "userId": user})
+    json!({"reservationNumber": number.count(), "reservationId": id, "userId": user})
 }
 
 /// Adds seats by their ids, or by their places in the venue where the layout isn't known any more.

@@ -64,7 +64,7 @@ pub fn of_payments(event: &payments::Event, schedule: ScheduleNumber, engine: &E
         Event::KeyKept { .. } => ("KeyKept", json!({})),
     };
     let mut data = Map::new();
-    data.insert("paymentNumber".into(), number.0.into());
+    data.insert("paymentNumber".into(), number.count().into());
     data.insert("paymentId".into(), id.clone().into());
     data.extend(object(fields));
     let subject = id.map_or_else(|| unnamed(schedule, number), |id| format!("payments/{id}"));
@@ -72,7 +72,7 @@ pub fn of_payments(event: &payments::Event, schedule: ScheduleNumber, engine: &E
 }
 
 fn unnamed(schedule: ScheduleNumber, number: PaymentNumber) -> String {
-    format!("payments/#{}-{}", schedule.0, number.0)
+    format!("payments/#{}-{}", schedule.0, number.count())
 }
 
 /// Writes why a payment failed.

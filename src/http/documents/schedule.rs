@@ -17,6 +17,8 @@ use crate::http::problem::FieldError;
 
 /// The longest hold, pass and grace: a day.
 const DAY: u32 = Seconds::DAY.get();
+/// The shortest idle time: an open stream shows a sign of life in each half of it.
+const IDLE_SECONDS_MIN: u32 = 5;
 /// The longest payment: an hour.
 const PAYMENT_SECONDS_MAX: u32 = 3_600;
 /// The most seats that a user can have in a schedule.
@@ -139,6 +141,9 @@ pub struct QueuePolicyDocument {
     /// How soon after its admission a pass must show a sign of life.
     #[schema(minimum = 1, maximum = 86_400)]
     pub claim_seconds: u64,
+    /// How long a pass stays without another sign of life (a request that shows it, or an open stream); null: as long as it is active.
+    #[schema(minimum = 5, maximum = 86_400)]
+    pub idle_seconds: Option<u64>,
     /// How long a place waits.
     #[schema(minimum = 1, maximum = 604_800)]
     pub waiting_seconds: u64,
@@ -253,6 +258,9 @@ impl QueuePolicyDocument {
                 .map(|count| number("admitPerMinute", count, 1..=ACTIVE_MAX)),
             active: Seconds::new(number("activeSeconds", self.active_seconds, 1..=DAY)),
             claim: Seconds::new(number("claimSeconds", self.claim_seconds, 1..=DAY)),
+            idle: self
+                .idle_seconds
+                .map(|idle| Seconds::new(number("idleSeconds", idle, IDLE_SECONDS_MIN..=DAY))),
             waiting: Seconds::new(number("waitingSeconds", self.waiting_seconds, 1..=WAITING_SECONDS_MAX)),
             order: match self.order {
                 OrderDocument::Fifo => QueueOrder::Fifo,
@@ -313,6 +321,7 @@ impl From<&QueuePolicy> for QueuePolicyDocument {
             admit_per_minute: queue.admit_per_minute.map(u64::from),
             active_seconds: seconds(queue.active),
             claim_seconds: seconds(queue.claim),
+            idle_seconds: queue.idle.map(seconds),
             waiting_seconds: seconds(queue.waiting),
             order: match queue.order {
                 QueueOrder::Fifo => OrderDocument::Fifo,
@@ -372,7 +381,7 @@ mod tests {
         let written = serde_json::to_value(PlanDocument::from(&read(&some).unwrap())).unwrap();
         let queue = json!({
             "maxActive": 7, "admitPerMinute": null, "activeSeconds": 1800, "claimSeconds": 120,
-            "waitingSeconds": 3600, "order": "fifo", "opensAt": null,
+            "idleSeconds": 120, "waitingSeconds": 3600, "order": "fifo", "opensAt": null,
         });
         assert_eq!((&written["policy"]["holdSeconds"], &written["policy"]["queue"]), (&json!(60), &queue));
         assert_eq!(written["policy"]["maxSeatsPerUser"], 4);
@@ -397,7 +406,7 @@ mod tests {
             "policy": {
                 "holdSeconds": 0, "maxSeatsPerReservation": 101, "maxSeatsPerUser": 0, "paymentSeconds": 3_601,
                 "cancelUntilSecondsBeforeStart": 99_999_999, "recoveryGraceSeconds": 86_401,
-                "queue": {"maxActive": 0, "admitPerMinute": 0, "claimSeconds": 0, "opensAt": "x"},
+                "queue": {"maxActive": 0, "admitPerMinute": 0, "claimSeconds": 0, "idleSeconds": 86_401, "opensAt": "x"},
             },
         });
         assert_eq!(
@@ -418,6 +427,7 @@ mod tests {
                 "policy.queue.maxActive",
                 "policy.queue.admitPerMinute",
                 "policy.queue.claimSeconds",
+                "policy.queue.idleSeconds",
                 "policy.queue.opensAt",
             ]
         );

@@ -29,7 +29,7 @@ use crate::domain::time::Timestamp;
 use crate::domain::waiting_room;
 use crate::engine::{HistoryError, ScheduleEntry, SnapshotFailed};
 use crate::http::app::App;
-use crate::http::auth::Admin;
+use crate::http::auth::{Admin, Follower, Watcher};
 use crate::http::documents::{event, instant};
 use crate::http::extract::{Page, Path, Query};
 use crate::http::json::{Json, json_bytes};
@@ -254,7 +254,7 @@ impl Samples {
 /// The operations page's data
 #[utoipa::path(get, path = "/api/v1/admin/overview", tag = "Operations", security(("bearer" = [])),
     responses((status = 200, description = "Schedules, seats by status, queue, journal, throughput", body = Overview)))]
-async fn overview(State(app): State<App>, _: Admin) -> Json<Overview> {
+async fn overview(State(app): State<App>, _: Watcher) -> Json<Overview> {
     let now = app.engine.now();
     let catalogue = app.engine.catalogue();
     let journal = app.engine.journal();
@@ -371,7 +371,7 @@ struct HistoryItem {
         (status = 422, description = "`unknown_seat` with `seats`")))]
 async fn history(
     State(app): State<App>,
-    _: Admin,
+    _: Watcher,
     Path(id): Path<String>,
     Query(narrow): Query<OfSeat>,
     page: Page,
@@ -421,7 +421,7 @@ struct At {
         (status = 410, description = "`not_retained` with `oldestPosition`")))]
 async fn seats_at(
     State(app): State<App>,
-    _: Admin,
+    _: Watcher,
     Path(id): Path<String>,
     Query(At { at }): Query<At>,
     context: RequestContext,
@@ -497,7 +497,7 @@ struct Resume {
         (status = 422, description = "`invalid_request`: a position that the journal hasn't reached")))]
 async fn events(
     State(app): State<App>,
-    _: Admin,
+    Follower(caller): Follower,
     Query(Resume { after }): Query<Resume>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
@@ -511,7 +511,7 @@ async fn events(
         }
         Some(after) => after,
     };
-    Ok(feed::follow(&app, after))
+    Ok(feed::follow(&app, caller, after))
 }
 
 /// A snapshot that was taken.

@@ -9,15 +9,15 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::marked;
 use super::reservations::random;
+use super::{key_of, marked};
 use crate::domain::accounts::{Answer, Kind, Transaction};
 use crate::domain::cause::{By, Cause};
-use crate::domain::ids::{TransactionId, UserId};
+use crate::domain::ids::UserId;
 use crate::domain::money::Money;
 use crate::engine::Done;
 use crate::http::app::App;
-use crate::http::auth::{Caller, User};
+use crate::http::auth::{Caller, Reader, User};
 use crate::http::extract::{Body, IdempotencyKey, Page, Path, bad_cursor};
 use crate::http::json::Json;
 use crate::http::problem::{Code, Problem};
@@ -93,7 +93,7 @@ struct TransactionList {
         (status = 403, description = "`forbidden`: another's")))]
 async fn read(
     State(app): State<App>,
-    User(caller): User,
+    Reader(caller): Reader,
     Path(user): Path<String>,
 ) -> Result<Json<Value>, Problem> {
     let user = own(&caller, &user)?;
@@ -134,7 +134,7 @@ async fn charge(
         Problem::new(Code::AmountOutOfRange, detail)
     })?;
     let route = format!("POST /users/{user}/balance");
-    let key = key.map(|key| app.engine.key(&caller.user_id, &route, key.as_str(), &body.raw));
+    let key = key.map(|key| key_of(&app, &caller, &route, key.as_str(), &body.raw));
     let by = if caller.is_admin() { By::Admin(caller.user_id) } else { By::User };
     let currency = app.engine.balance(&user).map_or(settings.currency, |(_, currency, _)| currency);
     let charged = app.engine.charge(&user, amount, currency, random(), Cause { by, key }).await;
@@ -159,12 +159,12 @@ async fn charge(
         (status = 403, description = "`forbidden`: another's")))]
 async fn transactions(
     State(app): State<App>,
-    User(caller): User,
+    Reader(caller): Reader,
     Path(user): Path<String>,
     page: Page,
 ) -> Result<Json<Value>, Problem> {
     let user = own(&caller, &user)?;
-    let read = |cursor: &str| TransactionId::parse(cursor).map(|id| id.number).map_err(|_| bad_cursor());
+    let read = |cursor: &str| app.engine.transaction_id(cursor).map(|id| id.number).ok_or_else(bad_cursor);
     let before = page.cursor.as_deref().map(read).transpose()?;
     let found = app.engine.transactions(&user, before, page.limit + 1).await;
     let mut found = found.map_err(|error| problem(error, None))?;

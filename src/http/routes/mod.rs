@@ -6,6 +6,8 @@ use axum::response::{IntoResponse, Response};
 use utoipa_axum::router::OpenApiRouter;
 
 use super::app::App;
+use super::auth::{Caller, Role};
+use crate::domain::keys::KeyUse;
 
 pub mod admin;
 pub mod balance;
@@ -36,6 +38,12 @@ pub fn api() -> OpenApiRouter<App> {
         .merge(balance::routes())
         .merge(users::routes())
         .merge(admin::routes())
+}
+
+/// Makes a caller's idempotency key. A user has room for some of their own; who runs the sale has everyone's.
+fn key_of(app: &App, caller: &Caller, route: &str, key: &str, body: &[u8]) -> KeyUse {
+    let made = app.engine.key(&caller.user_id, route, key, body);
+    if caller.role == Role::User { made } else { made.owned_by(0) }
 }
 
 /// The header that says that an answer is an earlier one, given again.

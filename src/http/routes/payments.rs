@@ -9,15 +9,15 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::marked;
 use super::reservations::{random, read_place, write_place};
-use crate::domain::ids::{PaymentId, PaymentNumber, ReservationId};
+use super::{key_of, marked};
+use crate::domain::ids::PaymentNumber;
 use crate::domain::payments::{Failure, Method, Payment, State as PaymentState};
 use crate::domain::schedule::{Refusal, ReservationRef};
 use crate::engine::{Done, EngineError, Purchase};
 use crate::gateway::PaymentKey;
 use crate::http::app::App;
-use crate::http::auth::User;
+use crate::http::auth::{Reader, User};
 use crate::http::documents::money::of_payment;
 use crate::http::extract::{IdempotencyKey, Page, Path, RawBody};
 use crate::http::json::Json;
@@ -106,7 +106,7 @@ async fn pay(
     if method.needs_gateway() && app.engine.gateway().is_none() {
         return Err(Problem::invalid_field("method", "no gateway is set up for this method"));
     }
-    let id = ReservationId::parse(&wanted.reservation_id).map_err(|_| Problem::not_found())?;
+    let id = app.engine.reservation_id(&wanted.reservation_id).ok_or_else(Problem::not_found)?;
     let found = app.engine.find_schedule_numbered(id.schedule).await;
     let entry = found.map_err(|error| problem(error, None))?.ok_or_else(Problem::not_found)?;
     let currency = entry.read().currency();
@@ -116,7 +116,7 @@ async fn pay(
             format!("The gateway of this method does not take {}.", currency.as_str()),
         ));
     }
-    let key = app.engine.key(&caller.user_id, "POST /payments", key.as_str(), &body.0);
+    let key = key_of(&app, &caller, "POST /payments", key.as_str(), &body.0);
     let purchase = Purchase {
         user: caller.user_id,
         reservation: ReservationRef { number: id.number, nonce: id.nonce },
@@ -161,9 +161,9 @@ async fn confirm(
     let payment_key = PaymentKey::parse(&body.parse::<ConfirmBody>()?.payment_key);
     let payment_key =
         payment_key.map_err(|invalid| Problem::invalid_field("paymentKey", invalid.to_string()))?;
-    let parsed = PaymentId::parse(&id).map_err(|_| Problem::not_found())?;
+    let parsed = app.engine.payment_id(&id).ok_or_else(Problem::not_found)?;
     let route = format!("POST /payments/{id}/confirm");
-    let key = key.map(|key| app.engine.key(&caller.user_id, &route, key.as_str(), &body.0));
+    let key = key.map(|key| key_of(&app, &caller, &route, key.as_str(), &body.0));
     // An answer that says what is known is better than none in time.
     let patience = app.parts.limits.request_timeout.mul_f32(PATIENCE);
     let confirmed = app.engine.confirm_payment(parsed, caller.user_id, &payment_key, key, patience).await;
@@ -190,7 +190,7 @@ async fn notice(
     let _: serde::de::IgnoredAny = serde_json::from_slice(&body.0)
         .map_err(|_| Problem::new(Code::MalformedRequest, "A notice is a JSON object."))?;
     let order = gateway.read_notice(&body.0);
-    let payment = order.and_then(|order| PaymentId::parse(order.as_str()).ok());
+    let payment = order.and_then(|order| app.engine.payment_id(order.as_str()));
     let payment = payment.and_then(|id| app.engine.payment(id));
     let outcome = match payment {
         None => "unknown",
@@ -259,10 +259,10 @@ fn refused(payment: &Payment) -> Problem {
         (status = 404, description = "`not_found`: none, or another's")))]
 async fn read(
     State(app): State<App>,
-    User(caller): User,
+    Reader(caller): Reader,
     Path(id): Path<String>,
 ) -> Result<Json<Value>, Problem> {
-    let id = PaymentId::parse(&id).map_err(|_| Problem::not_found())?;
+    let id = app.engine.payment_id(&id).ok_or_else(Problem::not_found)?;
     let found = app.engine.find_payment(id).await.map_err(|error| problem(error, None))?;
     let payment = found.filter(|payment| caller.may_see(&payment.user)).ok_or_else(Problem::not_found)?;
     Ok(Json(StatusCode::OK, of_payment(&payment)))
@@ -273,17 +273,20 @@ async fn read(
     params(("limit" = Option<u32>, Query, description = "1–1000, default 100"), ("cursor" = Option<String>, Query)),
     security(("bearer" = [])),
     responses((status = 200, description = "A page of them", body = PaymentList)))]
-async fn list(State(app): State<App>, User(caller): User, page: Page) -> Result<Json<Value>, Problem> {
+async fn list(State(app): State<App>, Reader(caller): Reader, page: Page) -> Result<Json<Value>, Problem> {
     let read = |cursor: &str| {
         let (at, schedule, number) = read_place(cursor)?;
-        Ok((at, schedule, PaymentNumber(number)))
+        Ok((at, schedule, PaymentNumber(app.engine.open_cursor(schedule, number))))
     };
     let before = page.cursor.as_deref().map(read).transpose()?;
     let found = app.engine.payments_of(&caller.user_id, before, page.limit + 1).await;
     let mut found = found.map_err(|error| problem(error, None))?;
     let more = found.len() > page.limit;
     found.truncate(page.limit);
-    let place = |payment: &Payment| write_place(payment.created_at, payment.id.schedule, payment.id.number.0);
+    let place = |payment: &Payment| {
+        let schedule = payment.id.schedule;
+        write_place(payment.created_at, schedule, app.engine.close_cursor(schedule, payment.id.number.0))
+    };
     let next = found.last().filter(|_| more).map(place);
     let items: Vec<Value> = found.iter().map(of_payment).collect();
     Ok(Json(StatusCode::OK, json!({"items": items, "nextCursor": next})))

@@ -14,13 +14,12 @@ use bytes::Bytes;
 use serde::Deserialize;
 use tokio::sync::watch;
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::marked;
 use super::schedules::{asked, find};
+use super::{key_of, marked};
 use crate::domain::cause::{By, Cause};
 use crate::domain::ids::UserId;
 use crate::domain::schedule::policy::ACTIVE_MAX;
@@ -29,7 +28,7 @@ use crate::domain::waiting_room::draw::hex;
 use crate::domain::waiting_room::{Answer, Command, Gate, Overview, Place, PlaceStatus, Ticket, Tuning};
 use crate::engine::{Engine, EngineError, Pass, RoomActed, ScheduleEntry};
 use crate::http::app::App;
-use crate::http::auth::{Admin, User};
+use crate::http::auth::{Caller, Operator, Standing, User};
 use crate::http::extract::{Body, IdempotencyKey, Path, Query, RawBody};
 use crate::http::json::json_bytes;
 use crate::http::problem::{Code, FieldError, Problem};
@@ -156,7 +155,7 @@ async fn join(
 ) -> Result<Response, Problem> {
     let wanted: JoinBody = body.parse()?;
     let entry = find(&app, &wanted.schedule_id).await?;
-    let key = key.map(|key| app.engine.key(&caller.user_id, "POST /queue/tokens", key.as_str(), &body.0));
+    let key = key.map(|key| key_of(&app, &caller, "POST /queue/tokens", key.as_str(), &body.0));
     let acted = app.engine.join(&entry, &caller.user_id, key).await;
     let RoomActed { answer, replayed } = acted.map_err(|error| problem(error, None))?;
     let (place, status) = match answer {
@@ -214,7 +213,7 @@ async fn leave(
     let entry = find(&app, &of.schedule_id).await?;
     let pass = shown_pass(&app, &entry, &caller.user_id, &headers)?;
     let route = format!("DELETE /queue/tokens/current {}", pass.ticket.0);
-    let key = key.map(|key| app.engine.key(&caller.user_id, &route, key.as_str(), &[]));
+    let key = key.map(|key| key_of(&app, &caller, &route, key.as_str(), &[]));
     let command = Command::Leave { user: caller.user_id, ticket: pass.ticket };
     let acted = app.engine.act_in_room(&entry, command, Cause { by: By::User, key }).await;
     let acted = acted.map_err(|error| problem(error, None))?;
@@ -241,13 +240,12 @@ async fn events(
     let pass = shown_pass(&app, &entry, &caller.user_id, &headers)?;
     let follower = Follower {
         versions: entry.room().watch(),
-        engine: app.engine.clone(),
+        app,
         entry,
-        user: caller.user_id,
+        caller,
         pass,
         told: Told::Nothing,
         quiet_until: Instant::now(),
-        shutdown: app.parts.shutdown.clone(),
     };
     let stream = futures_util::stream::unfold(follower, |mut follower| async move {
         follower.next().await.map(|chunk| (Ok::<_, core::convert::Infallible>(chunk), follower))
@@ -303,7 +301,7 @@ fn given<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<Option<u64>
         (status = 422, description = "`invalid_request`")))]
 async fn tune(
     State(app): State<App>,
-    admin: Admin,
+    operator: Operator,
     Path(id): Path<String>,
     key: Option<IdempotencyKey>,
     body: Body<TuneBody>,
@@ -311,7 +309,7 @@ async fn tune(
     let entry = find(&app, &id).await?;
     let tuning = body.value.check()?;
     let keyed = key.is_some();
-    let cause = asked(&app, &admin, &format!("PATCH /schedules/{id}/queue"), key, &body.raw);
+    let cause = asked(&app, &operator, &format!("PATCH /schedules/{id}/queue"), key, &body.raw);
     let acted = app.engine.act_in_room(&entry, Command::Tune(tuning), cause).await;
     let RoomActed { answer, replayed } = acted.map_err(|error| problem(error, None))?;
     if !keyed {
@@ -587,45 +585,55 @@ enum Told {
 
 /// One client that follows its place.
 struct Follower {
-    engine: Engine,
+    app: App,
     entry: Arc<ScheduleEntry>,
-    user: UserId,
+    caller: Caller,
     pass: Pass,
     versions: watch::Receiver<u64>,
     told: Told,
     /// Until when nothing is looked up again.
     quiet_until: Instant,
-    shutdown: CancellationToken,
 }
 
 impl Follower {
     /// Returns what is sent next; `None` ends the stream. Asked only when the client took the last.
     async fn next(&mut self) -> Option<Bytes> {
         loop {
-            let barred = self.engine.is_barred(&self.user);
-            if self.told == Told::Ended || self.shutdown.is_cancelled() || barred {
+            let shutdown = self.app.parts.shutdown.clone();
+            let over = self.app.still_stands(&self.caller, self.app.engine.now()).is_err();
+            if self.told == Told::Ended || shutdown.is_cancelled() || over {
                 return None;
             }
             tokio::select! {
                 () = tokio::time::sleep_until(self.quiet_until) => {}
-                () = self.shutdown.cancelled() => return None,
+                () = shutdown.cancelled() => return None,
             }
             self.versions.borrow_and_update();
             self.quiet_until = Instant::now() + POSITION_EVERY;
             if let Some(chunk) = self.tell() {
                 return Some(chunk);
             }
+            let keep_alive = self.keep_alive();
             tokio::select! {
                 changed = self.versions.changed() => if changed.is_err() { return None },
-                () = tokio::time::sleep(KEEP_ALIVE) => return Some(Bytes::from_static(b": still here\n\n")),
-                () = self.shutdown.cancelled() => return None,
+                () = tokio::time::sleep(keep_alive) => return Some(Bytes::from_static(b": still here\n\n")),
+                () = self.app.token_over(&self.caller) => {}
+                () = shutdown.cancelled() => return None,
             }
         }
     }
 
+    /// Returns when the stream is looked at again, though nothing has changed: in time to be a sign of life.
+    fn keep_alive(&self) -> Duration {
+        let room = self.entry.room().read();
+        let idle = room.settings().and_then(|settings| settings.policy.idle);
+        idle.map_or(KEEP_ALIVE, |idle| KEEP_ALIVE.min(Duration::from_millis(idle.as_millis() / 2)))
+    }
+
     /// Says what is new.
     fn tell(&mut self) -> Option<Bytes> {
-        let now = self.engine.now();
+        let engine = &self.app.engine;
+        let now = engine.now();
         let mut stand = Stand::now(&self.entry, self.pass, now);
         if self.entry.is_gone() {
             stand.status = PlaceStatus::Expired;
@@ -638,12 +646,12 @@ impl Follower {
             PlaceStatus::Expired | PlaceStatus::Done => Told::Ended,
         };
         if told == Told::Active {
-            self.engine.show_life(&self.entry, self.pass.ticket);
+            engine.show_life(&self.entry, self.pass.ticket);
         }
         if told == self.told {
             return None;
         }
-        let shown = Shown { engine: &self.engine, entry: &self.entry, user: &self.user, now };
+        let shown = Shown { engine, entry: &self.entry, user: &self.caller.user_id, now };
         let mut json = JsonWriter::with_capacity(512);
         let name = match told {
             Told::Waiting(..) | Told::Nothing => {

@@ -14,8 +14,8 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::marked;
 use super::queue::{check_active, shown_pass};
+use super::{key_of, marked};
 use crate::archive::ReservationPlace;
 use crate::domain::catalogue::Catalogue;
 use crate::domain::cause::{By, Cause};
@@ -30,7 +30,7 @@ use crate::domain::time::Timestamp;
 use crate::domain::venue::{Layout, Seat};
 use crate::engine::{Acted, EngineError, ScheduleEntry};
 use crate::http::app::App;
-use crate::http::auth::User;
+use crate::http::auth::{Reader, User};
 use crate::http::extract::{IdempotencyKey, Page, Path, Query, RawBody, bad_cursor};
 use crate::http::json::json_bytes;
 use crate::http::problem::{Code, Problem};
@@ -139,7 +139,7 @@ async fn hold(
 ) -> Result<Response, Problem> {
     let wanted: HoldBody = body.parse()?;
     let entry = super::schedules::find(&app, &wanted.schedule_id).await?;
-    let key = key.map(|key| app.engine.key(&caller.user_id, "POST /reservations", key.as_str(), &body.0));
+    let key = key.map(|key| key_of(&app, &caller, "POST /reservations", key.as_str(), &body.0));
     check_pass(&app, &entry, &caller.user_id, &headers, key)?;
     let wish = match (&wanted.seats, &wanted.best_available) {
         (Some(seats), None) => Wish::Seats(known_seats(entry.layout(), seats)?),
@@ -190,7 +190,7 @@ async fn exchange(
     let wanted: ExchangeBody = body.parse()?;
     let (entry, reservation) = find(&app, &id).await?;
     let route = format!("PATCH /reservations/{id}");
-    let key = key.map(|key| app.engine.key(&caller.user_id, &route, key.as_str(), &body.0));
+    let key = key.map(|key| key_of(&app, &caller, &route, key.as_str(), &body.0));
     check_pass(&app, &entry, &caller.user_id, &headers, key)?;
     let seats = known_seats(entry.layout(), &wanted.seats)?;
     let caller = Caller::User(caller.user_id);
@@ -215,7 +215,7 @@ async fn release(
 ) -> Result<Response, Problem> {
     let (entry, reservation) = find(&app, &id).await?;
     let route = format!("DELETE /reservations/{id}");
-    let key = key.map(|key| app.engine.key(&caller.user_id, &route, key.as_str(), &[]));
+    let key = key.map(|key| key_of(&app, &caller, &route, key.as_str(), &[]));
     let (by, caller) = if caller.is_admin() {
         (By::Admin(caller.user_id), Caller::Admin)
     } else {
@@ -234,7 +234,7 @@ async fn release(
         (status = 404, description = "`not_found`: none, or another's")))]
 async fn read(
     State(app): State<App>,
-    User(caller): User,
+    Reader(caller): Reader,
     Path(id): Path<String>,
 ) -> Result<Response, Problem> {
     let (entry, reference) = find(&app, &id).await?;
@@ -265,18 +265,18 @@ struct Narrow {
     responses((status = 200, description = "A page of them", body = ReservationList)))]
 async fn list(
     State(app): State<App>,
-    User(caller): User,
+    Reader(caller): Reader,
     Query(narrow): Query<Narrow>,
     page: Page,
 ) -> Result<Response, Problem> {
     let status = narrow.status.as_deref().map(status_named).transpose()?;
-    let before = page.cursor.as_deref().map(read_cursor).transpose()?;
+    let before = page.cursor.as_deref().map(|cursor| read_cursor(&app, cursor)).transpose()?;
     let (user, schedule, most) = (&caller.user_id, narrow.schedule_id.as_deref(), page.limit + 1);
     let found = app.engine.reservations_of(user, schedule, status, before, most).await;
     let mut found = found.map_err(|error| problem(error, None))?;
     let more = found.len() > page.limit;
     found.truncate(page.limit);
-    let next = found.last().filter(|_| more).map(|(place, ..)| write_cursor(*place));
+    let next = found.last().filter(|_| more).map(|(place, ..)| write_cursor(&app, *place));
     let mut json = JsonWriter::with_capacity(640 * found.len() + 64);
     json.raw("{\"items\":[");
     for (index, (_, entry, reservation)) in found.into_iter().enumerate() {
@@ -294,15 +294,16 @@ async fn list(
     Ok(json_bytes(StatusCode::OK, json.into_bytes()))
 }
 
-fn write_cursor((at, schedule, number): ReservationPlace) -> String {
-    write_place(at, schedule, number.0)
+fn write_cursor(app: &App, (at, schedule, number): ReservationPlace) -> String {
+    write_place(at, schedule, app.engine.close_cursor(schedule, number.0))
 }
 
-fn read_cursor(text: &str) -> Result<ReservationPlace, Problem> {
-    read_place(text).map(|(at, schedule, number)| (at, schedule, ReservationNumber(number)))
+fn read_cursor(app: &App, text: &str) -> Result<ReservationPlace, Problem> {
+    let (at, schedule, number) = read_place(text)?;
+    Ok((at, schedule, ReservationNumber(app.engine.open_cursor(schedule, number))))
 }
 
-/// Writes a place in a list that goes by instant, schedule and number.
+/// Writes a place in a list that goes by instant, schedule and number; the number is hidden already.
 pub(super) fn write_place(at: Timestamp, schedule: ScheduleNumber, number: u32) -> String {
     let mut bytes = [0; 16];
     bytes[..8].copy_from_slice(&at.as_millis().to_be_bytes());
@@ -390,7 +391,7 @@ fn check_pass(
 
 /// Finds the schedule that a reservation's id names; the actor checks whose the reservation is.
 async fn find(app: &App, id: &str) -> Result<(Arc<ScheduleEntry>, ReservationRef), Problem> {
-    let id = ReservationId::parse(id).map_err(|_| Problem::not_found())?;
+    let id = app.engine.reservation_id(id).ok_or_else(Problem::not_found)?;
     let found = app.engine.find_schedule_numbered(id.schedule).await;
     let entry = found.map_err(|error| problem(error, None))?.ok_or_else(Problem::not_found)?;
     Ok((entry, ReservationRef { number: id.number, nonce: id.nonce }))
@@ -499,10 +500,10 @@ mod tests {
 
     #[test]
     fn a_cursor_is_read_as_it_was_written_and_anything_else_is_malformed() {
-        let place = (Timestamp::from_millis(1_700_000_000_123), ScheduleNumber(7), ReservationNumber(9));
-        assert_eq!(read_cursor(&write_cursor(place)), Ok(place));
+        let (at, schedule, number) = (Timestamp::from_millis(1_700_000_000_123), ScheduleNumber(7), 9);
+        assert_eq!(read_place(&write_place(at, schedule, number)), Ok((at, schedule, number)));
         for wrong in ["", "x", "AAAA", "****"] {
-            assert_eq!(read_cursor(wrong).unwrap_err().code(), Code::MalformedRequest, "{wrong}");
+            assert_eq!(read_place(wrong).unwrap_err().code(), Code::MalformedRequest, "{wrong}");
         }
     }
 }

@@ -12,8 +12,8 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::catalogue::{put_status, remove};
-use super::marked;
 use super::reservations::known_seats;
+use super::{key_of, marked};
 use crate::archive::Head;
 use crate::domain::cause::{By, Cause};
 use crate::domain::ids::{ConcertId, ScheduleId, VenueId};
@@ -22,7 +22,7 @@ use crate::domain::schedule::{Answer, Command, Counts, Summary};
 use crate::domain::time::Timestamp;
 use crate::engine::{Acted, CatalogueChange, Changed, ScheduleEntry};
 use crate::http::app::App;
-use crate::http::auth::Admin;
+use crate::http::auth::{Admin, Caller, Operator};
 use crate::http::documents::{PlanDocument, ScheduleDocument};
 use crate::http::extract::{AnyBody, Body, IdempotencyKey, Path};
 use crate::http::json::Json;
@@ -208,14 +208,14 @@ async fn delete(
         (status = 409, description = "`invalid_transition`: it is cancelled, or `salesCloseAt` has passed")))]
 async fn open(
     State(app): State<App>,
-    admin: Admin,
+    operator: Operator,
     Path(id): Path<String>,
     key: Option<IdempotencyKey>,
     body: AnyBody,
 ) -> Result<Response, Problem> {
     let body = no_fields(body)?;
     let entry = find(&app, &id).await?;
-    let cause = asked(&app, &admin, &format!("POST /schedules/{id}/open"), key, &body);
+    let cause = asked(&app, &operator, &format!("POST /schedules/{id}/open"), key, &body);
     let change = CatalogueChange::OpenSchedule(entry.id().clone());
     match app.engine.change(change, cause).await.map_err(|error| problem(error, Some(entry.layout())))? {
         Changed::Acted(acted) => Ok(shown(&entry, &acted)),
@@ -235,14 +235,14 @@ async fn open(
         (status = 409, description = "`invalid_transition`: it isn't open")))]
 async fn close(
     State(app): State<App>,
-    admin: Admin,
+    operator: Operator,
     Path(id): Path<String>,
     key: Option<IdempotencyKey>,
     body: AnyBody,
 ) -> Result<Response, Problem> {
     let body = no_fields(body)?;
     let entry = find(&app, &id).await?;
-    let cause = asked(&app, &admin, &format!("POST /schedules/{id}/close"), key, &body);
+    let cause = asked(&app, &operator, &format!("POST /schedules/{id}/close"), key, &body);
     act(&app, &entry, Command::Close, cause).await
 }
 
@@ -255,14 +255,14 @@ async fn close(
         (status = 404, description = "`not_found`")))]
 async fn cancel(
     State(app): State<App>,
-    admin: Admin,
+    operator: Operator,
     Path(id): Path<String>,
     key: Option<IdempotencyKey>,
     body: AnyBody,
 ) -> Result<Response, Problem> {
     let body = no_fields(body)?;
     let entry = find(&app, &id).await?;
-    let cause = asked(&app, &admin, &format!("POST /schedules/{id}/cancel"), key, &body);
+    let cause = asked(&app, &operator, &format!("POST /schedules/{id}/cancel"), key, &body);
     act(&app, &entry, Command::Cancel, cause).await
 }
 
@@ -287,14 +287,14 @@ struct SeatsBody {
         (status = 422, description = "`invalid_request`, `unknown_seat` with `seats`")))]
 async fn block(
     State(app): State<App>,
-    admin: Admin,
+    operator: Operator,
     Path(id): Path<String>,
     key: Option<IdempotencyKey>,
     body: Body<SeatsBody>,
 ) -> Result<Response, Problem> {
     let entry = find(&app, &id).await?;
     let seats = known_seats(entry.layout(), &body.value.seats)?;
-    let cause = asked(&app, &admin, &format!("POST /schedules/{id}/block"), key, &body.raw);
+    let cause = asked(&app, &operator, &format!("POST /schedules/{id}/block"), key, &body.raw);
     act(&app, &entry, Command::Block { seats }, cause).await
 }
 
@@ -309,14 +309,14 @@ async fn block(
         (status = 422, description = "`invalid_request`, `unknown_seat` with `seats`")))]
 async fn unblock(
     State(app): State<App>,
-    admin: Admin,
+    operator: Operator,
     Path(id): Path<String>,
     key: Option<IdempotencyKey>,
     body: Body<SeatsBody>,
 ) -> Result<Response, Problem> {
     let entry = find(&app, &id).await?;
     let seats = known_seats(entry.layout(), &body.value.seats)?;
-    let cause = asked(&app, &admin, &format!("POST /schedules/{id}/unblock"), key, &body.raw);
+    let cause = asked(&app, &operator, &format!("POST /schedules/{id}/unblock"), key, &body.raw);
     act(&app, &entry, Command::Unblock { seats }, cause).await
 }
 
@@ -329,12 +329,12 @@ pub(super) async fn find(app: &App, id: &str) -> Result<Arc<ScheduleEntry>, Prob
 /// Who asks, and with which key.
 pub(super) fn asked(
     app: &App,
-    Admin(caller): &Admin,
+    caller: &Caller,
     route: &str,
     key: Option<IdempotencyKey>,
     body: &[u8],
 ) -> Cause {
-    let key = key.map(|key| app.engine.key(&caller.user_id, route, key.as_str(), body));
+    let key = key.map(|key| key_of(app, caller, route, key.as_str(), body));
     Cause { by: By::Admin(caller.user_id.clone()), key }
 }
 

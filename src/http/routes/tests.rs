@@ -310,7 +310,7 @@ async fn the_past_is_shown_by_event_and_by_instant() {
     let kinds: Vec<&str> =
         history["items"].as_array().unwrap().iter().map(|i| i["type"].as_str().unwrap()).collect();
     assert_eq!(kinds, ["SeatsUnblocked", "SeatsBlocked"]);
-    let data = json!({"seats": ["1층-B-7-1"], "by": "admin", "adminId": "admin"});
+    let data = json!({"seats": ["1층-B-7-1"], "by": "admin", "adminId": "onsale:scripts"});
     assert_eq!(history["items"][1]["data"], data);
     assert_eq!(history["items"][1]["scheduleId"], "show-1");
     let last = served.send("GET", &format!("{path}/history?limit=1"), Value::Null).await.json();
@@ -369,7 +369,7 @@ async fn the_feed_tells_every_event_in_order_goes_on_live_and_ends_with_the_serv
         (&last["specversion"], &last["id"], &last["subject"]),
         (&json!("1.0"), &json!("5"), &json!("schedules/show-1"))
     );
-    let by = json!({"scheduleId": "show-1", "prices": {"VIP": 170_000}, "by": "admin", "adminId": "admin"});
+    let by = json!({"scheduleId": "show-1", "prices": {"VIP": 170_000}, "by": "admin", "adminId": "onsale:scripts"});
     assert_eq!(last["data"], by);
     assert!(text.contains("id: 5\nevent: SalesOpened\ndata: {"), "{text}");
 

@@ -2,13 +2,18 @@
 //!
 //! ```text
 //! sign-up  address' limit → checks → hash → the users' actor → 201
+//!          with a mail hook: … → hash → token → hook → 202; token and password → the users' actor → 201, or 200 for a new password
 //! sign-in  address' limit → account's limit → check of the password, or of nobody's → 201 with a token
 //! ```
 //!
 //! A wrong password and an address that nobody has are one answer, after the same work. Only whoever knows the password
 //! learns that a user is suspended. A deleted user has neither address nor password any more, and is nobody here.
 //!
-//! Absent on purpose: changes of an address or a password, and mails that would confirm them.
+//! With a mail hook nobody learns from a sign-up whether an address has an account: answer, work and time are the same, and only who reads
+//! the mail is told. Whoever reads it and shows the password that they signed up with has the account, also one that another
+//! took before the hook was there.
+//!
+//! Absent on purpose: changes of an address, and other changes of a password.
 
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
@@ -23,20 +28,29 @@ use super::schedules::asked;
 use crate::domain::ids::UserId;
 use crate::domain::time::Timestamp;
 use crate::domain::users::{Email, Profile, Refusal, User as Known, UserName, UserStatus};
-use crate::engine::Done;
+use crate::engine::{Done, EngineError};
 use crate::http::ClientAddress;
 use crate::http::app::App;
-use crate::http::auth::{Admin, Role, User};
+use crate::http::auth::{Admin, Reader, Right, Role};
 use crate::http::extract::{Body, IdempotencyKey, Path, RawBody};
 use crate::http::json::Json;
+use crate::http::mail_hook::{self, Mail, MailHook, Purpose};
 use crate::http::passwords::{LineFull, PASSWORD_LEN_MAX, PASSWORD_LEN_MIN, Password};
 use crate::http::problem::{Code, FieldError, Problem};
 use crate::http::rate_limit::rate_limited;
 use crate::http::refusal::problem;
+use crate::http::sign_ups;
+
+/// How long whoever signs up waits before the next try, when no mail could be sent.
+const MAIL_RETRY_SECONDS: u64 = 10;
 
 /// Makes the routes of users.
 pub fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(sign_up)).routes(routes!(sign_in)).routes(routes!(read, set_status))
+    OpenApiRouter::new()
+        .routes(routes!(sign_up))
+        .routes(routes!(verify))
+        .routes(routes!(sign_in))
+        .routes(routes!(read, set_status))
 }
 
 /// Someone who signs up.
@@ -44,11 +58,33 @@ pub fn routes() -> OpenApiRouter<App> {
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"email": "ann@example.org", "name": "Ann", "password": "correct horse battery"}))]
 struct SignUpBody {
-    /// Compared without white space around it, in Unicode's form C, with the domain in lower case; 254 characters at most.
+    /// Kept as it is written, and compared by the mailbox that it leads to: without case, in Unicode's form KC, without quotation marks that nothing
+    /// needs, with the domain in ASCII; 254 characters at most.
     email: String,
     #[schema(min_length = 1, max_length = 100)]
     name: String,
     #[schema(value_type = String, format = Password, min_length = 10, max_length = 128)]
+    password: Password,
+}
+
+/// A sign-up that waits for its mail to be answered.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct SignUpPending {
+    /// Where the mail goes, as it was written.
+    email: String,
+    /// Until when the mail may be answered.
+    expires_at: String,
+}
+
+/// Someone who answers the mail of a sign-up.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct VerifyBody {
+    /// The token that the mail's link carries.
+    token: String,
+    /// The password of the sign-up: who reads the mail and who signed up are one.
+    #[schema(value_type = String, format = Password)]
     password: Password,
 }
 
@@ -132,10 +168,14 @@ struct StatusBody {
 ///
 /// Takes no `Idempotency-Key`: an address signs up once, and a repeat whose first answer was lost is 409 `email_taken`. An
 /// address of the network has some tries a minute, for signing up and in together.
+///
+/// Where the server has a mail hook, every sign-up is answered with 202, whether or not the address has an account, and is completed by
+/// `POST /users/verifications`.
 #[utoipa::path(post, path = "/api/v1/users", tag = "Users", request_body = SignUpBody,
     responses((status = 201, description = "The new user, with `Location`", body = UserDocument),
+        (status = 202, description = "With a mail hook: a mail is on its way", body = SignUpPending),
         (status = 404, description = "`not_found`: this server issues no tokens, since it has no secret to sign them with"),
-        (status = 409, description = "`email_taken`"),
+        (status = 409, description = "`email_taken`; never with a mail hook"),
         (status = 422, description = "`invalid_request` with `errors`"),
         (status = 429, description = "`rate_limited` with `Retry-After`"),
         (status = 503, description = "`overloaded` with `Retry-After`")))]
@@ -147,6 +187,9 @@ async fn sign_up(
     issues_tokens(&app)?;
     let (email, name, password) = body.parse::<SignUpBody>()?.check()?;
     app.parts.sign_in_limit.check(&address, app.parts.clock.now()).map_err(rate_limited)?;
+    if let Some(hook) = &app.parts.mail_hook {
+        return ask_by_mail(&app, hook, email, name, password).await;
+    }
     if app.engine.user_by_email(&email).is_some() {
         // It is durable, and needs no hash to be said.
         return Err(problem(Refusal::EmailTaken.into(), None));
@@ -154,9 +197,105 @@ async fn sign_up(
     let password = app.parts.passwords.hash(password).await.map_err(overloaded)?;
     let user = app.engine.sign_up(Profile { email, name, password }).await;
     let user = user.map_err(|error| outcome_found_by_signing_in(problem(error, None)))?;
+    Ok(created(&user))
+}
+
+fn created(user: &Known) -> Response {
     let location = HeaderValue::from_str(&format!("/api/v1/users/{}", user.id));
     let location = location.expect("an id that was drawn here is letters and digits");
-    Ok(([(header::LOCATION, location)], Json(StatusCode::CREATED, UserDocument::of(&user))).into_response())
+    ([(header::LOCATION, location)], Json(StatusCode::CREATED, UserDocument::of(user))).into_response()
+}
+
+/// Has a mail sent to whoever signs up, with the same work and the same answer whether or not the address has an account.
+async fn ask_by_mail(
+    app: &App,
+    hook: &MailHook,
+    email: Email,
+    name: UserName,
+    password: Password,
+) -> Result<Response, Problem> {
+    let now = app.parts.clock.now();
+    let mail = app.parts.mail_limit.begin(&email.mailbox(), now)?;
+    let profile = match app.parts.passwords.hash(password).await {
+        Ok(password) => Profile { email, name, password },
+        Err(full) => {
+            mail.forgive();
+            return Err(overloaded(full));
+        }
+    };
+
+    let expires_at = now.plus(sign_ups::VALID);
+    let token = app.sign_ups.seal(&profile, expires_at);
+    let known = app.engine.user_by_email(&profile.email);
+    let purpose = if known.is_some() { Purpose::HasAccount } else { Purpose::SignUp };
+    let (email, expires_at) = (profile.email.as_str(), expires_at.to_string());
+    let order = Mail { purpose, email, token: &token, expires_at: expires_at.clone() };
+    if hook.send(&order, now).await.is_err() {
+        mail.forgive();
+        return Err(Problem::new(Code::Overloaded, "No mail can be sent now; try again in a while.")
+            .retry_after(MAIL_RETRY_SECONDS));
+    }
+    let pending = SignUpPending { email: email.to_owned(), expires_at };
+    Ok(Json(StatusCode::ACCEPTED, pending).into_response())
+}
+
+/// Answer the mail of a sign-up
+///
+/// With the token that the mail carried and the password of the sign-up. 201 with the new user; 200 where the address had an account, which has the
+/// password of this sign-up from now on. Doing it again is 200.
+#[utoipa::path(post, path = "/api/v1/users/verifications", tag = "Users", request_body = VerifyBody,
+    responses((status = 201, description = "The new user, with `Location`", body = UserDocument),
+        (status = 200, description = "The user who had the address already", body = UserDocument),
+        (status = 401, description = "`unauthenticated`: not the password of the sign-up"),
+        (status = 403, description = "`user_suspended`"),
+        (status = 404, description = "`not_found`: this server has no mail hook, or issues no tokens"),
+        (status = 422, description = "`invalid_request`: not a token that a mail carried, or one that is over"),
+        (status = 429, description = "`rate_limited` with `Retry-After`"),
+        (status = 503, description = "`overloaded` with `Retry-After`")))]
+async fn verify(
+    State(app): State<App>,
+    ClientAddress(address): ClientAddress,
+    body: RawBody,
+) -> Result<Response, Problem> {
+    issues_tokens(&app)?;
+    if app.parts.mail_hook.is_none() {
+        return Err(Problem::new(
+            Code::NotFound,
+            "This server sends no mails: signing up completes at once.",
+        ));
+    }
+    let VerifyBody { token, password } = body.parse()?;
+    let now = app.parts.clock.now();
+    app.parts.sign_in_limit.check(&address, now).map_err(rate_limited)?;
+    let profile = app.sign_ups.open(&token, now);
+    let profile = profile.ok_or_else(|| {
+        Problem::invalid_field("token", "must be what a mail of the last hour carried; sign up again")
+    })?;
+    let attempt = app.parts.account_limit.begin(&profile.email.mailbox(), now)?;
+    match app.parts.passwords.check(password, Some(profile.password.clone())).await {
+        Ok(true) => attempt.forgive(),
+        Ok(false) => return Err(wrong_pair()),
+        Err(full) => {
+            attempt.forgive();
+            return Err(overloaded(full));
+        }
+    }
+
+    let again = |error| outcome_found_by_signing_in(problem(error, None));
+    if app.engine.user_by_email(&profile.email).is_none() {
+        match app.engine.sign_up(profile.clone()).await {
+            Ok(user) => return Ok(created(&user)),
+            // Another mail of the same address was answered meanwhile.
+            Err(EngineError::UsersRefused(Refusal::EmailTaken)) => {}
+            Err(error) => return Err(again(error)),
+        }
+    }
+    let user = app.engine.user_by_email(&profile.email).ok_or_else(Problem::not_found)?;
+    if app.engine.is_barred(&user.id) {
+        return Err(Problem::user_suspended());
+    }
+    let user = app.engine.replace_password(user.id, profile.password).await.map_err(again)?;
+    Ok(Json(StatusCode::OK, UserDocument::of(&user)).into_response())
 }
 
 /// Sign in
@@ -182,10 +321,11 @@ async fn sign_in(
     let limited = |problem: Problem| count("rate_limited", problem);
     app.parts.sign_in_limit.check(&address, now).map_err(rate_limited).map_err(limited)?;
     // What can't be an address is one that nobody has.
-    let email = Email::parse(&email).map_err(|_| email);
-    let account = email.as_ref().map_or_else(String::as_str, Email::as_str);
+    let address = Email::parse(&email).ok();
+    let mailbox = address.as_ref().map(Email::mailbox);
+    let account = mailbox.as_deref().unwrap_or(&email);
     let attempt = app.parts.account_limit.begin(account, now).map_err(limited)?;
-    let user = email.ok().and_then(|email| app.engine.user_by_email(&email));
+    let user = address.and_then(|address| app.engine.user_by_email(&address));
     let hash = user.as_ref().and_then(|user| user.profile.as_ref()).map(|profile| profile.password.clone());
     let right = match app.parts.passwords.check(password, hash).await {
         Ok(right) => right,
@@ -217,7 +357,7 @@ async fn sign_in(
         (status = 404, description = "`not_found`: nothing is known of such a user")))]
 async fn read(
     State(app): State<App>,
-    User(caller): User,
+    Reader(caller): Reader,
     Path(id): Path<String>,
 ) -> Result<Json<UserDocument>, Problem> {
     let id = UserId::parse(&id).map_err(|_| Problem::not_found())?;
@@ -228,7 +368,7 @@ async fn read(
         return Ok(Json(StatusCode::OK, UserDocument::of(&user)));
     }
     // Of a user of an outside provider nothing may be kept here, and yet they are someone.
-    let oneself = caller.user_id == id && !caller.is_admin();
+    let oneself = caller.user_id == id && !caller.role.may(Right::ReadAll);
     let acts = || app.engine.balance(&id).is_some() || !app.engine.schedules_of_user(&id).is_empty();
     if oneself || acts() {
         Ok(Json(StatusCode::OK, UserDocument::unknown(&id)))
@@ -272,7 +412,8 @@ impl SignUpBody {
         let mut errors = Vec::new();
         let mut wrong =
             |field: &str, detail: String| errors.push(FieldError { field: field.to_owned(), detail });
-        let email = Email::parse(&self.email).map_err(|invalid| wrong("email", invalid.to_string()));
+        let email = Email::parse(&self.email).and_then(Email::deliverable);
+        let email = email.map_err(|invalid| wrong("email", invalid.to_string()));
         let name = UserName::parse(&self.name).map_err(|invalid| wrong("name", invalid.to_string()));
         if !self.password.has_right_length() {
             wrong("password", format!("must have {PASSWORD_LEN_MIN} to {PASSWORD_LEN_MAX} characters"));
@@ -329,4 +470,5 @@ fn count(outcome: &'static str, problem: Problem) -> Problem {
 
 pub(crate) fn describe_metrics() {
     metrics::describe_counter!("onsale_sign_ins_total", "Tries of signing in, by outcome");
+    mail_hook::describe_metrics();
 }

@@ -35,6 +35,7 @@ pub(super) fn events() -> Vec<Event> {
         Event::PlacesExpired { last: Ticket(6) },
         Event::OutageBridged { down_since: AT },
         Event::KeyKept { ticket: Some(Ticket(8)) },
+        Event::Stayed { until: [(Ticket(3), AT), (Ticket(9), AT)].into() },
     ]
 }
 
@@ -53,6 +54,7 @@ pub(super) fn kind(event: &Event) -> usize {
         Event::PlacesExpired { .. } => 10,
         Event::OutageBridged { .. } => 11,
         Event::KeyKept { .. } => 12,
+        Event::Stayed { .. } => 13,
     }
 }
 

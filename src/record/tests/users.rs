@@ -26,6 +26,7 @@ pub(super) fn events() -> Vec<Event> {
         Event::Reinstated { user: id("kim") },
         Event::Deleted { user: id("lee") },
         Event::KeyKept { user: id("park") },
+        Event::PasswordReplaced { user: id("u_abc"), password: profile(1).password.clone() },
     ]
 }
 
@@ -36,6 +37,7 @@ pub(super) fn kind(event: &Event) -> usize {
         Event::Reinstated { .. } => 2,
         Event::Deleted { .. } => 3,
         Event::KeyKept { .. } => 4,
+        Event::PasswordReplaced { .. } => 5,
     }
 }
 

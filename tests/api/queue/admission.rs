@@ -267,7 +267,7 @@ async fn another_users_request_is_no_sign_of_life() {
 
 #[tokio::test]
 async fn an_open_stream_is_a_sign_of_life() {
-    let hall = Hall::open(json!({"maxActive": 1, "claimSeconds": 30})).await;
+    let hall = Hall::open(json!({"maxActive": 1, "claimSeconds": 30, "idleSeconds": null})).await;
     let kim = enter(&hall, "kim").await;
     let lee = queue_up(&hall, "lee").await;
     let mut told = Told::of(&hall, "lee", &lee).await;
@@ -277,6 +277,57 @@ async fn an_open_stream_is_a_sign_of_life() {
     hall.pass(30_000).await;
     hall.pass(600_000).await;
     assert_eq!(stand(&hall, "lee", &lee).await, is("active"));
+}
+
+#[tokio::test]
+async fn who_has_shown_one_sign_of_life_and_does_nothing_more_makes_room_for_the_next() {
+    let hall = Hall::open(json!({"maxActive": 1, "idleSeconds": 60})).await;
+    let kim = enter(&hall, "kim").await;
+    let lee = queue_up(&hall, "lee").await;
+    assert_eq!(stand(&hall, "kim", &kim).await, is("active"));
+    hall.pass(30_000).await;
+    hall.hold_with("kim", &kim, &[1]).await.ok(201);
+    hall.pass(59_999).await;
+    assert_eq!(stand(&hall, "lee", &lee).await, waits_at(1), "the time goes from the last sign on");
+    hall.advance(1);
+    hall.hold_with("kim", &kim, &[2]).await.refused(403, "queue_not_active");
+    assert_eq!(stand(&hall, "kim", &kim).await, is("expired"));
+    hall.settle().await;
+    assert_eq!(stand(&hall, "lee", &lee).await, is("active"));
+    assert_eq!(hall.room().await.ok(200)["admittedTotal"], 2);
+}
+
+#[tokio::test]
+async fn who_goes_on_showing_signs_of_life_stays() {
+    let hall = Hall::open(json!({"maxActive": 1, "idleSeconds": 60, "activeSeconds": 600})).await;
+    let kim = enter(&hall, "kim").await;
+    let lee = queue_up(&hall, "lee").await;
+    for _ in 0..11 {
+        assert_eq!(stand(&hall, "kim", &kim).await, is("active"));
+        // No timer fires: that the room is yet to be told changes nothing.
+        hall.advance(50_000);
+    }
+    hall.settle().await;
+    assert_eq!(stand(&hall, "kim", &kim).await, is("active"));
+    hall.pass(50_000).await;
+    assert_eq!(stand(&hall, "kim", &kim).await, is("expired"), "and not beyond the pass");
+    assert_eq!(stand(&hall, "lee", &lee).await, is("active"));
+}
+
+#[tokio::test]
+async fn an_open_stream_keeps_a_pass_from_being_idle_and_one_that_is_gone_does_not() {
+    let api = Api::with_hall(4, json!({"queue": {"maxActive": 1, "idleSeconds": 5}})).await;
+    let kim = enter(&api, "kim").await;
+    let lee = queue_up(&api, "lee").await;
+    let mut to_kim = crate::events::Stream::new(api.follow("kim", &kim).open().await);
+    let mut to_lee = Told::of(&api, "lee", &lee).await;
+    to_lee.must("position").await;
+    for _ in 0..4 {
+        to_kim.block().await.unwrap();
+    }
+    assert_eq!(stand(&api, "lee", &lee).await, waits_at(1));
+    drop(to_kim);
+    to_lee.reach("active").await;
 }
 
 #[tokio::test]

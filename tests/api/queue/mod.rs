@@ -17,7 +17,7 @@ use std::sync::Arc;
 use onsale::clock::ManualClock;
 use onsale::config::Config;
 use onsale::domain::cause::Cause;
-use onsale::domain::ids::{PaymentId, ReservationId};
+use onsale::domain::ids::PaymentId;
 use onsale::domain::schedule::{Caller, Command, ReservationRef};
 use onsale::domain::time::Timestamp;
 use onsale::domain::waiting_room::{self, Tuning};
@@ -192,7 +192,7 @@ impl Hall {
 
     /// Pays for a hold.
     async fn confirm(&self, user: &str, held: &Value) {
-        let id = ReservationId::parse(&text(&held["reservationId"])).unwrap();
+        let id = self.engine.reservation_id(&text(&held["reservationId"])).unwrap();
         let reservation = ReservationRef { number: id.number, nonce: id.nonce };
         let payment = PaymentId::from_bits(u128::from(id.nonce));
         let caller = Caller::User(onsale::domain::ids::UserId::parse(user).unwrap());

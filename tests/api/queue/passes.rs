@@ -191,7 +191,7 @@ async fn a_pass_that_was_given_up_opens_nothing_any_more() {
 
 #[tokio::test]
 async fn a_pass_ends_at_its_very_instant_whether_or_not_anyone_looks() {
-    let hall = Hall::open(json!({"maxActive": 1, "activeSeconds": 600})).await;
+    let hall = Hall::open(json!({"maxActive": 1, "activeSeconds": 600, "idleSeconds": null})).await;
     let (pass, held) = at_the_seats(&hall, "kim").await;
     hall.advance(299_999);
     exchange(&hall, "kim", &pass, &held, 2).await.ok(200);

@@ -97,7 +97,9 @@ async fn a_wrong_setting_is_named_and_changes_nothing() {
     }
     let both = hall.tune(&json!({"maxActive": 0, "admitPerMinute": 0})).await.refused(422, "invalid_request");
     assert_eq!(both["errors"].as_array().unwrap().len(), 2);
-    for unknown in ["activeSeconds", "claimSeconds", "waitingSeconds", "order", "opensAt", "max_active"] {
+    for unknown in
+        ["activeSeconds", "claimSeconds", "idleSeconds", "waitingSeconds", "order", "opensAt", "max_active"]
+    {
         hall.tune(&json!({unknown: 60})).await.names(unknown);
     }
     let broken = hall.as_admin(PATCH, ROOM).bytes("application/json", "{\"paused\"");

@@ -1,6 +1,7 @@
 //! Holding, exchanging and giving back (S1, S2, S5), and who may.
 
 use super::*;
+use crate::domain::ids::SEALED;
 
 #[test]
 fn seats_are_held_all_or_none_and_every_taken_one_is_named() {
@@ -294,6 +295,65 @@ fn a_journal_and_an_image_of_before_the_bound_are_read_all_the_same() {
     let key = KeyUse { digest: 1, fingerprint: 1 };
     restored.apply(&Event::KeyKept { number: Some(first.number) }, sale.now, Some(key));
     assert!(restored.find_key(key, sale.now).is_none(), "there is nothing that it could answer");
+}
+
+#[test]
+fn whoever_lets_holds_end_unpaid_again_and_again_waits_until_the_first_of_them_was_an_hour_ago() {
+    const SECOND: u64 = 1_000;
+    let mut sale = Sale::open();
+    let check = |sale: &Sale, who: &str| sale.schedule.check_unpaid(&user(who), 3, sale.now);
+    // One that was paid and given back took nothing from anyone.
+    let paid = sale.hold("ann", "B1");
+    sale.begin("ann", paid, 7).unwrap();
+    sale.confirm(paid, 7).unwrap();
+    sale.release("ann", paid).unwrap();
+    assert_eq!(sale.status(paid), ReservationStatus::Cancelled);
+
+    sale.hold("ann", "A1");
+    sale.wait(300 * SECOND).tick();
+    let given_back = sale.hold("ann", "A1");
+    sale.wait(SECOND).release("ann", given_back).unwrap();
+    sale.hold("ann", "A1");
+    assert_eq!(check(&sale, "ann"), Ok(()), "two");
+    sale.wait(300 * SECOND).tick();
+    let wait = |seconds| Err(Refusal::TooManyUnpaid { wait: Seconds::new(seconds) });
+    assert_eq!(check(&sale, "ann"), wait(3_299));
+    assert_eq!(check(&sale, "bob"), Ok(()));
+    sale.wait(3_299 * SECOND - 1);
+    assert_eq!(check(&sale, "ann"), wait(1));
+    sale.wait(1);
+    assert_eq!(check(&sale, "ann"), Ok(()), "the first of them is an hour ago");
+    // The one that was given back a second later is the first of three again.
+    let again = sale.hold("ann", "A1");
+    sale.release("ann", again).unwrap();
+    assert_eq!(check(&sale, "ann"), wait(1));
+}
+
+#[test]
+fn numbers_go_on_where_their_ids_are_sealed_from_now_on() {
+    let mut sale = Sale::open();
+    let plain = sale.hold("ann", "A1");
+    let sealed = ReservationNumber(SEALED | 2);
+    let held = |number, seat: &str, sale: &Sale| Event::SeatsHeld {
+        number,
+        nonce: 5,
+        user: user("bob"),
+        seats: sale.seats(seat),
+        expires_at: after(sale.now, 300_000),
+    };
+    let event = held(sealed, "A2", &sale);
+    sale.apply(&event, None);
+    assert_eq!(sale.schedule.reservation(plain).unwrap().number.count(), 1);
+    let bobs = ReservationRef { number: sealed, nonce: 5 };
+    assert_eq!(sale.schedule.reservation(bobs).unwrap().number.count(), 2);
+    let unsealed = ReservationRef { number: ReservationNumber(2), nonce: 5 };
+    assert!(sale.schedule.reservation(unsealed).is_none(), "an id is written in one way");
+    assert_eq!(sale.hold("cat", "A3").number, ReservationNumber(3));
+    let restored = Image::of(&sale.schedule).restore(layout());
+    restored.check_invariants();
+    assert!(restored == sale.schedule);
+    sale.release("bob", bobs).unwrap();
+    assert_eq!(sale.status(bobs), ReservationStatus::Released);
 }
 
 #[test]

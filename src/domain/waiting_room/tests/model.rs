@@ -32,6 +32,7 @@ struct Shape {
     admit_per_minute: Option<u32>,
     active: u32,
     claim: u32,
+    idle: Option<u32>,
     waiting: u32,
     keys_max: u32,
     seed: u8,
@@ -63,8 +64,8 @@ enum Ask {
 #[derive(Debug, Clone)]
 struct Step {
     pause: Pause,
-    /// Whose sign of life the room isn't told of until it asks.
-    alive: Vec<usize>,
+    /// Whose last sign of life the room isn't told of until it asks, and how many milliseconds ago it came.
+    seen: Vec<(usize, u64)>,
     ask: Ask,
     key: Option<KeyUse>,
     /// Whether the follower forgets all but an image after this step.
@@ -77,13 +78,26 @@ fn shapes() -> impl Strategy<Value = Shape> {
     let order = prop_oneof![Just(QueueOrder::Fifo), Just(QueueOrder::Shuffle)];
     let opens = prop::option::weighted(0.6, prop_oneof![1 => -20_000..0_i64, 4 => 0..60_000_i64]);
     let closes = prop_oneof![12 => Just(36_000_000_i64), 1 => -5_000..300_000_i64];
-    let times = (5..120_u32, 1..40_u32, prop_oneof![1 => 1..60_u32, 2 => 60..3_600_u32]);
+    let idle = prop::option::weighted(0.6, 1..40_u32);
+    let times = (5..120_u32, 1..40_u32, idle, prop_oneof![1 => 1..60_u32, 2 => 60..3_600_u32]);
     let active_max = prop_oneof![6 => 1..=3_u32, 1 => Just(0), 1 => 4..=9_u32];
     let rest = (active_max, rates(), 0..6_u32, any::<u8>());
     (order, opens, closes, times, rest).prop_map(|(order, opens, closes, times, rest)| {
-        let (active, claim, waiting) = times;
+        let (active, claim, idle, waiting) = times;
         let (active_max, admit_per_minute, keys_max, seed) = rest;
-        Shape { order, opens, closes, active_max, admit_per_minute, active, claim, waiting, keys_max, seed }
+        Shape {
+            order,
+            opens,
+            closes,
+            active_max,
+            admit_per_minute,
+            active,
+            claim,
+            idle,
+            waiting,
+            keys_max,
+            seed,
+        }
     })
 }
 
@@ -138,13 +152,14 @@ fn asks() -> impl Strategy<Value = Ask> {
 fn step(pause: impl Strategy<Value = Pause>, ask: impl Strategy<Value = Ask>) -> impl Strategy<Value = Step> {
     let key = (0..8_u128, prop_oneof![4 => Just(7_u128), 1 => Just(8_u128)])
         .prop_map(|(digest, fingerprint)| KeyUse { digest, fingerprint });
-    let alive = prop_oneof![
+    let ago = prop_oneof![2 => Just(0), 1 => 0..60_000_u64];
+    let seen = prop_oneof![
         3 => Just(Vec::new()),
-        1 => prop::sample::subsequence((0..USERS.len()).collect::<Vec<_>>(), 0..=USERS.len()),
+        1 => prop::collection::vec((0..USERS.len(), ago), 0..=USERS.len()),
     ];
     let copies = (any::<bool>(), prop::bool::weighted(0.1));
-    (pause, alive, ask, prop::option::weighted(0.3, key), copies).prop_map(
-        |(pause, alive, ask, key, (restart, catch_up))| Step { pause, alive, ask, key, restart, catch_up },
+    (pause, seen, ask, prop::option::weighted(0.3, key), copies).prop_map(
+        |(pause, seen, ask, key, (restart, catch_up))| Step { pause, seen, ask, key, restart, catch_up },
     )
 }
 
@@ -225,6 +240,7 @@ impl World {
                     admit_per_minute: shape.admit_per_minute,
                     active: Seconds::new(shape.active),
                     claim: Seconds::new(shape.claim),
+                    idle: shape.idle.map(Seconds::new),
                     waiting: Seconds::new(shape.waiting),
                     order: shape.order,
                     // What the policy says of it became the settings' own.
@@ -271,14 +287,14 @@ impl World {
             // Nothing fires while the engine is down, nor did what was due shortly before.
             self.foyer.at(self.end_of(down, *down_since));
         } else {
-            self.tick(&step.alive);
+            self.tick(&step.seen);
         }
         // Nobody asks for an outage.
         let key = step.key.filter(|_| !matches!(command, Command::BridgeOutage { .. }));
         if !self.answered_before(key) {
             self.decide(&command, key);
         }
-        self.tick(&step.alive);
+        self.tick(&step.seen);
         let inside_of = inside(&self.foyer.room);
         assert_eq!(inside(&self.follower), inside_of, "R1: an image and replay are what happened");
         if step.catch_up {
@@ -291,19 +307,20 @@ impl World {
     }
 
     /// Brings what is due, one event at a time.
-    fn tick(&mut self, alive: &[usize]) {
+    fn tick(&mut self, seen: &[(usize, u64)]) {
         let now = self.foyer.now;
         for count in 0.. {
             assert!(count < 50, "what is due ends");
             let model = self.model.clone();
-            let alive = |ticket| {
+            let seen = |ticket| {
                 let guest = model.guests.iter().find(|guest| guest.ticket == ticket).unwrap();
-                alive.iter().any(|who| *guest.user == *USERS[*who])
+                let (_, ago) = seen.iter().find(|(who, _)| *guest.user == *USERS[*who])?;
+                Some(before(now, *ago))
             };
-            let due = self.foyer.room.due(now, alive);
-            assert_eq!(due, self.model.come(now, alive), "what time and free places bring");
-            assert_eq!(due, self.follower.due(now, alive), "R1: a copy goes on as the room does");
-            assert_eq!(due, self.replayed.due(now, alive), "R1: a copy goes on as the room does");
+            let due = self.foyer.room.due(now, seen);
+            assert_eq!(due, self.model.come(now, seen), "what time and free places bring");
+            assert_eq!(due, self.follower.due(now, seen), "R1: a copy goes on as the room does");
+            assert_eq!(due, self.replayed.due(now, seen), "R1: a copy goes on as the room does");
             let Some(event) = due else { break };
             self.happen(&event, None, &model.order());
         }
@@ -463,7 +480,7 @@ impl World {
         let next = room.next_due(now);
         assert_eq!(next, self.model.next_due(now));
         assert!(next.is_none_or(|next| next > now), "what is due has come");
-        let due = |room: &WaitingRoom, at: Timestamp| room.due(at, |_| false);
+        let due = |room: &WaitingRoom, at: Timestamp| room.due(at, |_| None);
         let instants = self.model.instants(now).into_iter().flat_map(|at| [before(at, 1), at, after(at, 1)]);
         let last = next.map_or(Timestamp::MAX, |next| before(next, 1));
         for at in instants.chain([now, last]).filter(|at| (now..=last).contains(at)) {

@@ -228,24 +228,48 @@ impl Naive {
     }
 
     /// Does the next thing that time and free places have brought.
-    pub(super) fn come(&mut self, now: Timestamp, alive: impl Fn(Ticket) -> bool) -> Option<Event> {
-        let event = self.next_come(now, alive)?;
+    pub(super) fn come(
+        &mut self,
+        now: Timestamp,
+        last_seen: impl Fn(Ticket) -> Option<Timestamp>,
+    ) -> Option<Event> {
+        let event = self.next_come(now, last_seen)?;
         self.happened(now);
         Some(event)
     }
 
-    fn next_come(&mut self, now: Timestamp, alive: impl Fn(Ticket) -> bool) -> Option<Event> {
+    /// How long a pass stays without another sign of life.
+    fn idle(&self) -> Option<u64> {
+        self.settings.as_ref()?.policy.idle.map(|idle| 1_000 * u64::from(idle.get()))
+    }
+
+    fn next_come(
+        &mut self,
+        now: Timestamp,
+        last_seen: impl Fn(Ticket) -> Option<Timestamp>,
+    ) -> Option<Event> {
         self.settings.as_ref()?;
         let mut late: Vec<Guest> =
             self.guests.iter().filter(|guest| guest.over_at() <= now).cloned().collect();
         late.sort_unstable_by_key(|guest| (guest.over_at(), guest.ticket));
-        let shown = |guest: &&Guest| guest.claim_by.is_some() && guest.ends > now && alive(guest.ticket);
-        let claimed: Box<[Ticket]> = late.iter().filter(shown).map(|guest| guest.ticket).collect();
-        if !claimed.is_empty() {
-            for guest in self.guests.iter_mut().filter(|guest| claimed.contains(&guest.ticket)) {
-                guest.claim_by = None;
-            }
-            return Some(Event::Claimed { tickets: claimed });
+        let idle = self.idle();
+        // Until when each stays who has shown something: for good, where one sign is enough.
+        let stays = |guest: &Guest| {
+            let awaited = guest.claim_by.is_some() && guest.ends > now;
+            let until = |seen| idle.map(|idle| after(seen, idle));
+            let until = last_seen(guest.ticket).filter(|_| awaited).map(until)?;
+            until.is_none_or(|until| until > now).then_some((guest.ticket, until))
+        };
+        let stayed: Vec<(Ticket, Option<Timestamp>)> = late.iter().filter_map(stays).collect();
+        for (ticket, until) in &stayed {
+            self.guests.iter_mut().find(|guest| guest.ticket == *ticket).unwrap().claim_by = *until;
+        }
+        if !stayed.is_empty() {
+            let untils = stayed.iter().filter_map(|(ticket, until)| Some((*ticket, (*until)?)));
+            return Some(match idle {
+                Some(_) => Event::Stayed { until: untils.collect() },
+                None => Event::Claimed { tickets: stayed.iter().map(|(ticket, _)| *ticket).collect() },
+            });
         }
         if !late.is_empty() {
             let tickets: Box<[Ticket]> = late.iter().map(|guest| guest.ticket).collect();
@@ -414,9 +438,11 @@ impl Naive {
                 Ok(Some(Event::Left { ticket: *ticket }))
             }
             Command::Claim { ticket } => {
+                let idle = self.idle();
                 let guest = self.guests.iter_mut().find(|guest| guest.ticket == *ticket);
-                let claimed = guest.and_then(|guest| guest.claim_by.take());
-                Ok(claimed.map(|_| Event::Claimed { tickets: [*ticket].into() }))
+                let Some(guest) = guest.filter(|guest| guest.claim_by.is_some()) else { return Ok(None) };
+                guest.claim_by = idle.map(|idle| after(now, idle));
+                Ok(Some(Event::Claimed { tickets: [*ticket].into() }))
             }
             Command::Finish { user } => {
                 let guest = self.guests.iter().find(|guest| guest.user == *user);

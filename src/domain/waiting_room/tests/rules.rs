@@ -139,18 +139,86 @@ fn a_claimed_pass_lives_to_its_end_and_no_longer() {
 fn a_sign_of_life_that_the_room_hears_of_at_the_deadline_counts() {
     let mut foyer = Foyer::open_to("ann bob cat");
     let ann = foyer.ticket("ann");
-    foyer.alive.insert(ann);
+    foyer.show("ann");
     foyer.wait(2 * MINUTE);
     assert_eq!(foyer.tick()[0], Event::Claimed { tickets: [ann].into() });
     assert_eq!(foyer.inside(), "ann cat", "bob showed none");
     assert_eq!(foyer.room.pass(ann), Some((after(START, 30 * MINUTE), None)));
 }
 
+fn idle_for(seconds: u32) -> Foyer {
+    let mut foyer = Foyer::open_with(|settings| settings.policy.idle = Some(Seconds::new(seconds)));
+    foyer.join_all("ann bob cat dan");
+    foyer
+}
+
+#[test]
+fn who_shows_one_sign_of_life_and_then_none_makes_room_after_the_idle_time() {
+    let mut foyer = idle_for(60);
+    foyer.wait(30_000).claim("ann").unwrap();
+    foyer.claim("bob").unwrap();
+    foyer.wait(MINUTE - 1);
+    assert_eq!((foyer.tick(), foyer.inside()), (vec![], "ann bob".to_owned()));
+    let ann = foyer.ticket("ann");
+    foyer.show("bob");
+    foyer.wait(1);
+    assert_eq!(foyer.place("ann").status, PlaceStatus::Expired, "told before any timer fires");
+    let events = foyer.tick();
+    let bob = (foyer.ticket("bob"), after(START, 30_000 + 2 * MINUTE - 1));
+    assert_eq!(events[0], Event::Stayed { until: [bob].into() }, "from the very sign on");
+    assert_eq!(events[1], Event::PassesExpired { tickets: [ann].into() });
+    assert_eq!((foyer.inside(), foyer.line()), ("bob cat".to_owned(), "dan".to_owned()));
+    // Bob does nothing more, and Cat never shows up.
+    foyer.at(before(bob.1, 1));
+    assert_eq!((foyer.tick(), foyer.inside()), (vec![], "bob cat".to_owned()));
+    foyer.wait(1).tick();
+    assert_eq!(foyer.inside(), "cat dan");
+}
+
+#[test]
+fn who_goes_on_showing_signs_of_life_stays_to_the_end_of_the_pass_and_no_longer() {
+    let mut foyer = idle_for(60);
+    foyer.claim("ann").unwrap();
+    for _ in 0..36 {
+        foyer.show("ann");
+        foyer.wait(50_000).tick();
+    }
+    assert_eq!(foyer.now, after(START, 30 * MINUTE));
+    assert!(!foyer.inside().contains("ann"));
+    // Written once in an idle time, however often it is shown.
+    let stayed = foyer.journal.iter().filter(|entry| matches!(entry.event, Event::Stayed { .. })).count();
+    assert!((25..=35).contains(&stayed), "{stayed}");
+}
+
+#[test]
+fn a_sign_of_life_of_long_ago_is_none() {
+    let mut foyer = idle_for(60);
+    foyer.show("ann");
+    // The room was never told, and the time to show up is longer.
+    foyer.wait(2 * MINUTE).tick();
+    assert_eq!(foyer.inside(), "cat dan");
+}
+
+#[test]
+fn an_outage_counts_as_no_idle_time() {
+    let mut foyer = idle_for(60);
+    foyer.claim("ann").unwrap();
+    let down_since = after(START, 30_000);
+    foyer.at(after(START, 10 * MINUTE));
+    assert_eq!(foyer.bridge(down_since), Ok(Some(Event::OutageBridged { down_since })));
+    let until = after(START, 10 * MINUTE + 30_000);
+    assert_eq!(foyer.room.pass(foyer.ticket("ann")), Some((after(START, 30 * MINUTE), Some(until))));
+    foyer.at(before(until, 1)).tick();
+    assert!(foyer.inside().contains("ann"));
+    foyer.at(until).tick();
+    assert!(!foyer.inside().contains("ann"));
+}
+
 #[test]
 fn a_sign_of_life_lengthens_no_pass() {
     let mut foyer = Foyer::open_with(|settings| settings.policy.active = Seconds::new(60));
     let ann = foyer.join("ann");
-    foyer.alive.insert(ann);
+    foyer.show("ann");
     foyer.wait(MINUTE);
     assert_eq!(foyer.tick(), [Event::PassesExpired { tickets: [ann].into() }]);
 }

@@ -25,7 +25,7 @@ use crate::archive::ArchiveError;
 use crate::engine::{CutError, Engine};
 use crate::export::{Sources, Taken, Writer, count, walk};
 use crate::http::app::App;
-use crate::http::auth::Admin;
+use crate::http::auth::Auditor;
 use crate::http::problem::{Code, Problem};
 use crate::http::request::RequestContext;
 
@@ -62,7 +62,7 @@ impl Default for Exports {
         (status = 503, description = "`overloaded` with `Retry-After`: another export is running")))]
 pub(super) async fn export(
     State(app): State<App>,
-    _: Admin,
+    _: Auditor,
     context: RequestContext,
 ) -> Result<Response, Problem> {
     let turn = Arc::clone(&app.exports.0).try_acquire_owned().map_err(|_| {

@@ -12,11 +12,11 @@ use bytes::Bytes;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use tokio::sync::watch;
-use tokio_util::sync::CancellationToken;
 
 use super::names::Known;
 use crate::engine::HistoryError;
 use crate::http::app::App;
+use crate::http::auth::{Caller, Standing};
 use crate::http::documents::event::{self, EventDocument};
 use crate::http::documents::money;
 use crate::http::problem::{Code, Problem};
@@ -39,11 +39,12 @@ pub(super) fn last_event_id(headers: &HeaderMap) -> Result<Option<Position>, Pro
 }
 
 /// Answers with everything behind a position, and what comes.
-pub(super) fn follow(app: &App, after: Position) -> Response {
+pub(super) fn follow(app: &App, caller: Caller, after: Position) -> Response {
     let feed = Feed {
+        app: app.clone(),
+        caller,
         source: format!("/logs/{:032x}", app.engine.journal().log_id()),
         durable: app.engine.journal().watch(),
-        shutdown: app.parts.shutdown.clone(),
         known: Some(Known::new(app.engine.clone())),
         after,
         greeted: false,
@@ -80,9 +81,10 @@ impl Drop for Subscriber {
 
 /// One client that follows the journal.
 struct Feed {
+    app: App,
+    caller: Caller,
     source: String,
     durable: watch::Receiver<Position>,
-    shutdown: CancellationToken,
     /// Away while a chunk is read.
     known: Option<Known>,
     /// The last position that the client has.
@@ -95,7 +97,9 @@ impl Feed {
     /// Returns what is sent next; `None` ends the stream. Asked only when the client took the last.
     async fn next(&mut self) -> Option<Bytes> {
         loop {
-            if self.shutdown.is_cancelled() {
+            let shutdown = &self.app.parts.shutdown;
+            if shutdown.is_cancelled() || self.app.still_stands(&self.caller, self.app.engine.now()).is_err()
+            {
                 return None;
             }
             let durable = *self.durable.borrow_and_update();
@@ -110,7 +114,8 @@ impl Feed {
             tokio::select! {
                 changed = self.durable.changed() => if changed.is_err() { return None },
                 () = tokio::time::sleep(KEEP_ALIVE) => return Some(Bytes::from_static(b": still here\n\n")),
-                () = self.shutdown.cancelled() => return None,
+                () = self.app.token_over(&self.caller) => {}
+                () = shutdown.cancelled() => return None,
             }
         }
     }

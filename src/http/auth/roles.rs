@@ -1,0 +1,78 @@
+//! Who may do what: the one table. Every route asks it by the extractor that stands in its signature.
+
+use serde::{Deserialize, Serialize};
+
+/// What a token is for, as its claim `role` says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// Buys seats.
+    User,
+    /// Does everything.
+    Admin,
+    /// Runs sales and waiting rooms.
+    Operator,
+    /// Reads everything and changes nothing.
+    Auditor,
+    /// Reads the feed of events and nothing else.
+    Feed,
+}
+
+/// Something that a role may do or not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Right {
+    /// Be a customer: wait, hold, pay, give back, put money in.
+    Buy,
+    /// Read what is one's own.
+    ReadOwn,
+    /// Read what is anyone's, and export it.
+    ReadAll,
+    /// See how sales and rooms go, and went.
+    WatchSales,
+    /// Open, close and cancel a sale, take seats off it, and run its room.
+    RunSales,
+    /// Follow the journal as a feed.
+    FollowEvents,
+    /// All else: catalogue, users, others' money and reservations, snapshots.
+    Administer,
+}
+
+impl Role {
+    /// Every role.
+    pub const ALL: [Self; 5] = [Self::User, Self::Admin, Self::Operator, Self::Auditor, Self::Feed];
+
+    /// Returns what the role may do.
+    pub const fn rights(self) -> &'static [Right] {
+        match self {
+            Self::User => &[Right::Buy, Right::ReadOwn],
+            Self::Admin => &[
+                Right::Buy,
+                Right::ReadOwn,
+                Right::ReadAll,
+                Right::WatchSales,
+                Right::RunSales,
+                Right::FollowEvents,
+                Right::Administer,
+            ],
+            Self::Operator => &[Right::WatchSales, Right::RunSales],
+            Self::Auditor => &[Right::ReadOwn, Right::ReadAll, Right::WatchSales, Right::FollowEvents],
+            Self::Feed => &[Right::FollowEvents],
+        }
+    }
+
+    /// Says whether the role may do something.
+    pub fn may(self, right: Right) -> bool {
+        self.rights().contains(&right)
+    }
+
+    /// Returns the word that the claim has.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::User => "user",
+            Self::Admin => "admin",
+            Self::Operator => "operator",
+            Self::Auditor => "auditor",
+            Self::Feed => "feed",
+        }
+    }
+}

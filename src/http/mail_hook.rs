@@ -1,0 +1,174 @@
+//! Orders to send a mail: a signed call to the platform, which knows how mails look and who delivers them.
+//!
+//! ```text
+//! POST <mail.hook_url>
+//! webhook-id: msg_…, webhook-timestamp: <seconds since 1970>, webhook-signature: v1,<base64 of HMAC-SHA-256>
+//! {"purpose": "sign_up" | "has_account", "email", "token", "expiresAt"}
+//! ```
+//!
+//! Headers and signature are those of Standard Webhooks 1.0.0: what is signed is `<id>.<timestamp>.<body>`. Any 2xx means that
+//! the order was taken.
+//!
+//! Absent on purpose: mails themselves, repeats (whoever signs up tries again), and the name that somebody signed up with: a mail to
+//! a stranger is no place for a text of anyone's choice.
+//!
+//! Invariants: a bounded number of calls at once, each of a bounded time; neither an address nor a token is logged.
+
+use core::time::Duration;
+
+use aws_lc_rs::hmac;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use reqwest::Client;
+use serde::Serialize;
+use tokio::sync::Semaphore;
+
+use crate::config::MailConfig;
+use crate::domain::time::Timestamp;
+use crate::outbound;
+
+/// How many calls are under way at most; one more is told to come back.
+const CALLS_MAX: usize = 64;
+/// How long making a connection, and a call as a whole, may take: less than a request may.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What a mail is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Purpose {
+    /// Someone wants an account for the address; the mail leads them on.
+    SignUp,
+    /// The same, of an address that has one: the mail says so, and leads to a new password.
+    HasAccount,
+}
+
+/// An order to send a mail.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Mail<'a> {
+    /// What it is for.
+    pub purpose: Purpose,
+    /// To whom, as they wrote it.
+    pub email: &'a str,
+    /// What the mail's link carries to the page that completes the sign-up.
+    pub token: &'a str,
+    /// When the token is over.
+    pub expires_at: String,
+}
+
+/// A hook that can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum MailHookError {
+    /// One setting without the other.
+    #[error("mail.hook_url and mail.hook_secret: set both, or none")]
+    Half,
+    /// A URL or a client that can't be.
+    #[error("mail.hook_url {0}")]
+    Client(String),
+}
+
+/// The order wasn't taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NotSent;
+
+/// Where orders go.
+#[derive(Debug)]
+pub struct MailHook {
+    client: Client,
+    url: String,
+    key: hmac::Key,
+    calls: Semaphore,
+}
+
+impl MailHook {
+    /// Makes the hook of the settings, where they name one.
+    ///
+    /// # Errors
+    /// When one setting is there without the other, the URL can't be used, or TLS can't be set up.
+    pub fn of(config: &MailConfig) -> Result<Option<Self>, MailHookError> {
+        let (url, secret) = match (&config.hook_url, &config.hook_secret) {
+            (None, None) => return Ok(None),
+            (Some(url), Some(secret)) => (url, secret),
+            (None, Some(_)) | (Some(_), None) => return Err(MailHookError::Half),
+        };
+        let made = outbound::client("mail.hook_url", url, CONNECT_TIMEOUT, TIMEOUT);
+        let (client, url) = made.map_err(|error| MailHookError::Client(error.to_string()))?;
+        let key = hmac::Key::new(hmac::HMAC_SHA256, secret.expose().as_bytes());
+        Ok(Some(Self { client, url, key, calls: Semaphore::new(CALLS_MAX) }))
+    }
+
+    /// Has a mail sent.
+    ///
+    /// # Errors
+    /// [`NotSent`], where too many are on their way, or the platform didn't take it; the log says why.
+    pub async fn send(&self, mail: &Mail<'_>, now: Timestamp) -> Result<(), NotSent> {
+        let outcome = self.call(mail, now).await;
+        let label = if outcome.is_ok() { "taken" } else { "failed" };
+        metrics::counter!("onsale_mail_orders_total", "outcome" => label).increment(1);
+        outcome.map_err(|reason| {
+            tracing::warn!(reason, "an order to send a mail wasn't taken");
+            NotSent
+        })
+    }
+
+    async fn call(&self, mail: &Mail<'_>, now: Timestamp) -> Result<(), String> {
+        let _call = self.calls.try_acquire().map_err(|_| "too many are on their way".to_owned())?;
+        let body = serde_json::to_string(mail).expect("an order is JSON");
+        let mut random = [0; 16];
+        getrandom::fill(&mut random).expect("the system has randomness");
+        let id = format!("msg_{:032x}", u128::from_le_bytes(random));
+        let seconds = now.as_millis() / 1_000;
+
+        let request = self
+            .client
+            .post(&self.url)
+            .header("content-type", "application/json")
+            .header("webhook-id", &id)
+            .header("webhook-timestamp", seconds)
+            .header("webhook-signature", signature(&self.key, &id, seconds, &body))
+            .body(body);
+        let answer = request.send().await.map_err(|error| outbound::chain(&error.without_url()))?;
+        let status = answer.status();
+        if status.is_success() { Ok(()) } else { Err(format!("it was answered with {status}")) }
+    }
+}
+
+fn signature(key: &hmac::Key, id: &str, seconds: u64, body: &str) -> String {
+    let tag = hmac::sign(key, format!("{id}.{seconds}.{body}").as_bytes());
+    format!("v1,{}", STANDARD.encode(tag))
+}
+
+pub(crate) fn describe_metrics() {
+    metrics::describe_counter!("onsale_mail_orders_total", "Orders to send a mail, by outcome");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Config, Secret};
+
+    #[test]
+    fn an_order_is_signed_as_standard_webhooks_has_it() {
+        // The example of the specification: the key is what `whsec_…` says in base 64.
+        let secret = STANDARD.decode("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap();
+        let key = hmac::Key::new(hmac::HMAC_SHA256, &secret);
+        let body = r#"{"test": 2432232314}"#;
+        let signed = signature(&key, "msg_p5jXN8AQM9LWM0D4loKWxJek", 1_614_265_330, body);
+        assert_eq!(signed, "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
+    }
+
+    #[test]
+    fn a_hook_has_a_url_and_a_secret_or_neither() {
+        let mut config = Config::defaults().mail;
+        assert!(MailHook::of(&config).unwrap().is_none());
+        config.hook_url = Some("http://127.0.0.1:1/mails".into());
+        assert!(matches!(MailHook::of(&config), Err(MailHookError::Half)));
+        config.hook_secret = Some(Secret::new("x".repeat(32)));
+        assert!(MailHook::of(&config).unwrap().is_some());
+        config.hook_url = Some("http://user:password@127.0.0.1/".into());
+        assert!(matches!(MailHook::of(&config), Err(MailHookError::Client(_))));
+        config.hook_url = None;
+        assert!(matches!(MailHook::of(&config), Err(MailHookError::Half)));
+    }
+}

@@ -1,0 +1,121 @@
+//! Sign-ups that wait for their mail to be answered. Nothing is kept of them: the mail's token is the sign-up, sealed.
+//!
+//! ```text
+//! token  base64url of: nonce 12 bytes, ciphertext and tag of AES-256-GCM
+//! key    the log's own for this purpose
+//! ```
+//!
+//! A token says which password it was asked for with, as a hash: whoever completes it shows that password, too. So neither who
+//! reads another's mail nor who signs up with another's address gets anywhere alone.
+
+use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::{Deserialize, Serialize};
+
+use crate::domain::time::{Seconds, Timestamp};
+use crate::domain::users::{Email, PasswordHash, Profile, UserName};
+use crate::engine::Engine;
+
+/// How long a mail may be answered.
+pub const VALID: Seconds = Seconds::new(3_600);
+/// The longest token: a profile has at most some 1,700 bytes, and escaped as JSON a few more.
+const TOKEN_LEN_MAX: usize = 8 << 10;
+
+/// Seals sign-ups.
+pub struct SignUps(RandomizedNonceKey);
+
+impl core::fmt::Debug for SignUps {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("SignUps(..)")
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct Content {
+    email: String,
+    name: String,
+    password: String,
+    expires_at: u64,
+}
+
+impl SignUps {
+    /// Makes what seals the sign-ups of an engine.
+    pub fn new(engine: &Engine) -> Self {
+        Self::with_key(&engine.secret("onsale: sign-ups"))
+    }
+
+    fn with_key(key: &[u8; 32]) -> Self {
+        Self(RandomizedNonceKey::new(&AES_256_GCM, key).expect("the key has the algorithm's length"))
+    }
+
+    /// Returns the token of a sign-up.
+    pub fn seal(&self, profile: &Profile, expires_at: Timestamp) -> String {
+        let content = Content {
+            email: profile.email.as_str().to_owned(),
+            name: profile.name.as_str().to_owned(),
+            password: profile.password.expose().to_owned(),
+            expires_at: expires_at.as_millis(),
+        };
+        let mut bytes = serde_json::to_vec(&content).expect("texts and a number are JSON");
+        let nonce = self.0.seal_in_place_append_tag(Aad::empty(), &mut bytes).expect("it is short");
+        let mut token = nonce.as_ref().to_vec();
+        token.append(&mut bytes);
+        URL_SAFE_NO_PAD.encode(token)
+    }
+
+    /// Reads a token; nothing, unless it was made here and isn't over at `now`.
+    pub fn open(&self, token: &str, now: Timestamp) -> Option<Profile> {
+        if token.len() > TOKEN_LEN_MAX {
+            return None;
+        }
+        let mut bytes = URL_SAFE_NO_PAD.decode(token).ok()?;
+        let (nonce, sealed) = bytes.split_at_mut_checked(NONCE_LEN)?;
+        let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
+        let content = self.0.open_in_place(nonce, Aad::empty(), sealed).ok()?;
+        let content: Content = serde_json::from_slice(content).ok()?;
+        if Timestamp::from_millis(content.expires_at) <= now {
+            return None;
+        }
+        Some(Profile {
+            email: Email::kept(&content.email).ok()?,
+            name: UserName::kept(&content.name).ok()?,
+            password: PasswordHash::parse(&content.password).ok()?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
+
+    #[test]
+    fn a_token_says_what_was_sealed_until_it_is_over_and_no_other_does() {
+        let sign_ups = SignUps::with_key(&[7; 32]);
+        let profile = Profile {
+            email: Email::parse("Ann@example.org").unwrap(),
+            name: UserName::parse("앤").unwrap(),
+            password: PasswordHash::parse("$argon2id$v=19$m=8,t=1,p=1$c2FsdHNhbHQ$aGFzaA").unwrap(),
+        };
+        let until = NOW.plus(VALID);
+        let token = sign_ups.seal(&profile, until);
+        assert_eq!(sign_ups.open(&token, NOW), Some(profile.clone()));
+        assert_eq!(
+            sign_ups.open(&token, Timestamp::from_millis(until.as_millis() - 1)),
+            Some(profile.clone())
+        );
+        assert_eq!(sign_ups.open(&token, until), None);
+        assert_eq!(SignUps::with_key(&[8; 32]).open(&token, NOW), None, "another log's");
+        assert_ne!(sign_ups.seal(&profile, until), token);
+        for at in 0..token.len() {
+            let mut forged = token.clone().into_bytes();
+            forged[at] = if forged[at] == b'A' { b'B' } else { b'A' };
+            assert_eq!(sign_ups.open(core::str::from_utf8(&forged).unwrap(), NOW), None, "{at}");
+        }
+        for odd in ["", "A", "not a token", &token[..20], &"A".repeat(1 << 20)] {
+            assert_eq!(sign_ups.open(odd, NOW), None);
+        }
+    }
+}
