@@ -69,7 +69,7 @@ impl Server {
         all.extend(arguments);
         let err = PathBuf::from(format!("{data_dir}.stderr"));
         let mut command = onsale(&all);
-        if !arguments.contains(&"--demo") {
+        if !arguments.contains(&"--demo") && !arguments.contains(&"--config") {
             command.env("ONSALE_JWT_SECRET", SECRET).env("ONSALE_ADMIN_TOKEN", ADMIN);
         }
         let log = fs::File::create(&err).unwrap();
@@ -315,6 +315,71 @@ fn a_token_is_issued_with_the_secret_and_refused_without() {
     assert_eq!(token("alice").split('.').count(), 3);
     let told = run(&["token", "--user", "alice"]).ended(2).err;
     assert!(told.contains("ONSALE_JWT_SECRET"), "{told}");
+}
+
+#[test]
+fn a_token_has_the_role_that_is_asked_for() {
+    use base64::Engine as _;
+    let role = |arguments: &[&str]| {
+        let mut command = onsale(&[&["token", "--user", "alice"], arguments].concat());
+        let token = Ran::of(command.env("ONSALE_JWT_SECRET", SECRET).output().unwrap()).ended(0).out;
+        let claims = token.split('.').nth(1).unwrap();
+        let claims = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(claims).unwrap();
+        serde_json::from_slice::<Value>(&claims).unwrap()["role"].as_str().unwrap().to_owned()
+    };
+    assert_eq!((role(&[]), role(&["--admin"])), ("user".to_owned(), "admin".to_owned()));
+    for name in ["user", "admin", "operator", "auditor", "feed"] {
+        assert_eq!(role(&["--role", name]), name);
+    }
+    run(&["token", "--user", "alice", "--role", "root"]).ended(2);
+    run(&["token", "--user", "alice", "--role", "feed", "--admin"]).ended(2);
+}
+
+#[test]
+fn a_hangup_has_secrets_read_again_and_stops_nothing() {
+    const NEXT: &str = "the-next-token-of-the-administrator-of-the-tests";
+    let dir = tempfile::tempdir().unwrap();
+    let settings = dir.path().join("onsale.toml");
+    let write = |admin_token: &str| {
+        fs::write(&settings, format!("jwt_secret = \"{SECRET}\"\nadmin_token = \"{admin_token}\"\n"))
+            .unwrap();
+    };
+    write(ADMIN);
+    let data = dir.path().join("data");
+    let server = Server::start(&data, &["--config", settings.to_str().unwrap()]);
+    let snapshot = |token: &str| {
+        Ran::of(onsale(&["snapshot", "--url", &server.url(), "--admin-token", token]).output().unwrap()).code
+    };
+    assert_eq!((snapshot(ADMIN), snapshot(NEXT)), (Some(0), Some(1)));
+
+    write(NEXT);
+    server.signal("HUP");
+    let taken = (0..1_000).any(|_| snapshot(NEXT) == Some(0));
+    assert!(taken && snapshot(ADMIN) == Some(1), "{}", server.log());
+
+    // Settings that can't be used change nothing, and are told.
+    fs::write(&settings, "jwt_secret = \"short\"\n").unwrap();
+    server.signal("HUP");
+    let told = (0..1_000).any(|_| snapshot(NEXT) == Some(0) && server.log().contains("nothing changed"));
+    assert!(told, "{}", server.log());
+    assert!(!server.log().contains(NEXT) && !server.log().contains(SECRET), "no secret is logged");
+    let (code, log) = server.stop("TERM");
+    assert_eq!(code, Some(0), "{log}");
+}
+
+#[test]
+fn a_start_with_a_providers_keys_and_no_audience_says_whose_tokens_it_takes() {
+    let dir = tempfile::tempdir().unwrap();
+    let keys = dir.path().join("keys.json");
+    // The public key of RFC 8037, appendix A.2.
+    let key = json!({"kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"});
+    fs::write(&keys, json!({"keys": [key]}).to_string()).unwrap();
+    let log =
+        |name: &str, arguments: &[&str]| Server::start(&dir.path().join(name), arguments).stop("TERM").1;
+    let file = keys.to_str().unwrap();
+    assert!(log("a", &["--jwks-file", file]).contains("jwt_audience isn't set"));
+    assert!(!log("b", &["--jwks-file", file, "--jwt-audience", "onsale"]).contains("jwt_audience isn't set"));
+    assert!(!log("c", &[]).contains("jwt_audience isn't set"), "a secret is the operator's own");
 }
 
 #[test]

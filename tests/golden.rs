@@ -19,6 +19,7 @@ use std::sync::Arc;
 use onsale::clock::{Clock, ManualClock};
 use onsale::domain::accounts::{AccountsImage, Shard};
 use onsale::domain::cause::{By, Cause};
+use onsale::domain::ids::SEALED;
 use onsale::domain::money::{Currency, Money};
 use onsale::domain::payments::{Method, Payment, PaymentsImage};
 use onsale::domain::schedule::policy::{Policy, QueueOrder, QueuePolicy};
@@ -422,7 +423,17 @@ async fn an_engine_goes_on_from_the_golden_data() {
     let entry = engine.schedule("s0").unwrap();
     assert_eq!(entry.read().counts().reserved, 2);
     assert_eq!(entry.read().reservations_of("관객").count(), 1);
+    // An id that was given before there were sealed ones is what it was, and still leads there.
+    let given = entry.read().reservations().map(|kept| entry.read().full_id(kept)).collect::<Vec<_>>();
+    assert!(!given.is_empty() && given.iter().all(|id| id.number.0 & SEALED == 0));
+    for id in given {
+        assert_eq!(engine.reservation_id(&id.to_string()), Some(id));
+        assert_eq!(engine.reservation(id).unwrap().1.number, id.number);
+    }
     hold(&engine, &entry, "u9", &[70]).await.unwrap();
+    let new = entry.read().reservations_of("u9").map(|kept| entry.read().full_id(kept)).next().unwrap();
+    assert_eq!(engine.reservation_id(&new.to_string()), Some(new));
+    assert!(new.number.0 & SEALED != 0);
     engine.close().await.unwrap();
 }
 

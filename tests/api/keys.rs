@@ -94,7 +94,50 @@ async fn every_change_of_a_reservation_takes_a_key() {
     let so_already = || api.user("kim", DELETE, &path).key("another");
     let repeated = so_already().await;
     assert_eq!((repeated.status, &repeated.body), (200, &released.body));
-    is_replay(&so_already().await, &repeated);
+    // It is so for good: what was done before is told, and no key is kept for it.
+    for _ in 0..2 {
+        let again = so_already().await;
+        assert_eq!((again.header("idempotent-replayed"), &again.bytes), ("true", &repeated.bytes));
+    }
+}
+
+#[tokio::test]
+async fn repeats_of_what_is_done_for_good_cost_neither_journal_nor_memory() {
+    let api = Api::with_hall(6, json!({"queue": {"maxActive": 10}})).await;
+    let place = api.user("kim", POST, "/queue/tokens").json(&json!({"scheduleId": "s"})).await.ok(201);
+    let pass = crate::text(&place["token"]);
+    let held = api.user("kim", POST, "/reservations").header("queue-token", &pass).json(&hold_of(&[1]));
+    let path = path_of(&held.await.ok(201));
+    let release = |key: &str| api.user("kim", DELETE, &path).key(key);
+    let leave = |key: &str| {
+        api.user("kim", DELETE, "/queue/tokens/current?scheduleId=s").header("queue-token", &pass).key(key)
+    };
+    let released = release("first").await.ok(200);
+    leave("first").await.ok(204);
+    let position =
+        || async { api.admin(GET, "/admin/overview").await.ok(200)["journal"]["position"].as_u64().unwrap() };
+    let before = position().await;
+    for number in 0..20 {
+        let key = format!("key-{number}");
+        assert_eq!(release(&key).await.ok(200), released);
+        leave(&key).await.ok(204);
+    }
+    assert_eq!(position().await, before);
+}
+
+#[tokio::test]
+async fn whoever_uses_many_keys_pushes_out_nobody_elses() {
+    let api = Api::start_with(&[("ONSALE_LIMITS_IDEMPOTENCY_KEYS_MAX", "1100")]);
+    api.server.prepare(6, json!({})).await;
+    let kims = hold(&api, "kim", "kim's", &[1]).await;
+    let lees = api.hold("lee", &[2]).await.ok(201);
+    let path = path_of(&lees);
+    // Each exchange and each change back is an effect with a key of its own.
+    for number in 0..1_200 {
+        let body = json!({"seats": seat_ids(&[2 + number % 2])});
+        api.user("lee", PATCH, &path).key(&format!("key-{number}")).json(&body).await.ok(200);
+    }
+    is_replay(&hold(&api, "kim", "kim's", &[1]).await, &kims);
 }
 
 #[tokio::test]

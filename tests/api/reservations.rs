@@ -309,3 +309,69 @@ async fn of_many_who_want_the_same_seats_at_once_each_seat_has_one_owner() {
     held.sort_unstable();
     assert_eq!(held, owned.into_keys().collect::<Vec<_>>());
 }
+
+#[tokio::test]
+async fn ids_and_cursors_say_nothing_of_how_many_were_made() {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    use onsale::domain::ids::{PaymentId, ReservationId, SEALED, TransactionId};
+
+    let api = Api::with_hall(6, json!({"maxSeatsPerUser": 6})).await;
+    let charge = json!({"amount": 1_000_000});
+    let charged = api.admin(POST, "/users/kim/balance").json(&charge).await.ok(201);
+    let transaction = TransactionId::parse(&text(&charged["transactionId"])).unwrap();
+    assert_eq!(transaction.number, SEALED, "all that the text says without the log's secret");
+    let mut held = Vec::new();
+    for seat in 1..=3 {
+        let reservation = api.hold("kim", &[seat]).await.ok(201);
+        let id = text(&reservation["reservationId"]);
+        assert_eq!(ReservationId::parse(&id).unwrap().number.0, SEALED);
+        assert_eq!(api.user("kim", GET, &path_of(&reservation)).await.ok(200), reservation);
+        let body = json!({"reservationId": id, "method": "balance"});
+        let paid = api.user("kim", POST, "/payments").key(&id).json(&body).await.ok(201);
+        let payment = text(&paid["paymentId"]);
+        assert_eq!(PaymentId::parse(&payment).unwrap().number.0, SEALED);
+        api.user("kim", GET, &format!("/payments/{payment}")).await.ok(200);
+        held.push(id);
+    }
+    // The lists go on where they were, and their cursors tell as little.
+    for (path, name) in [("/reservations", "reservationId"), ("/payments", "paymentId")] {
+        let mut cursor = String::new();
+        let mut found = Vec::new();
+        loop {
+            let page = api.user("kim", GET, &format!("{path}?limit=1{cursor}")).await.ok(200);
+            found.extend(page["items"].as_array().unwrap().iter().map(|item| text(&item[name])));
+            let Some(next) = page["nextCursor"].as_str() else { break };
+            let bytes = URL_SAFE_NO_PAD.decode(next).unwrap();
+            let number = u32::from_be_bytes(*bytes.last_chunk().unwrap());
+            assert!(!(1..=100).contains(&(number & !SEALED)), "{number}");
+            cursor = format!("&cursor={next}");
+        }
+        assert_eq!(found.len(), 3, "{path}");
+        if name == "reservationId" {
+            found.reverse();
+            assert_eq!(found, held);
+        }
+    }
+    // An id with another number, or none, leads nowhere.
+    let id = ReservationId::parse(&held[0]).unwrap();
+    let plain = ReservationId { number: onsale::domain::ids::ReservationNumber(1), ..id };
+    api.user("kim", GET, &format!("/reservations/{plain}")).await.refused(404, "not_found");
+}
+
+#[tokio::test]
+async fn whoever_lets_holds_end_unpaid_again_and_again_is_told_to_wait() {
+    let api = Api::start_with(&[("ONSALE_LIMITS_UNPAID_HOLDS_PER_HOUR", "2")]);
+    api.server.prepare(6, json!({})).await;
+    let keyed = || api.user("kim", POST, "/reservations").key("k").json(&hold_of(&[1]));
+    let first = keyed().await.ok(201);
+    api.user("kim", DELETE, &path_of(&first)).await.ok(200);
+    let second = api.hold("kim", &[1]).await.ok(201);
+    api.user("kim", DELETE, &path_of(&second)).await.ok(200);
+    let refused = api.hold("kim", &[2]).await;
+    let wait: u64 = refused.header("retry-after").parse().unwrap();
+    assert!((3_000..=3_600).contains(&wait), "{wait}");
+    refused.refused(429, "rate_limited");
+    assert_eq!(keyed().await.ok(201), first, "what was answered stays answered");
+    api.hold("lee", &[2]).await.ok(201);
+}
