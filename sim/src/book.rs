@@ -52,7 +52,7 @@ pub(crate) struct Op {
     pub(crate) call: Call,
     pub(crate) key: Option<KeyUse>,
     /// One for each attempt, with the instant at which it was sent.
-    pub(crate) nonces: Vec<(u64, u64)>,
+    pub(crate) nonces: Vec<(u32, u64)>,
     /// What was first acknowledged.
     effect: Option<Effect>,
     /// When it was first sent, by the engine's clock.
@@ -188,6 +188,11 @@ fn is_passing(error: &EngineError) -> bool {
     )
 }
 
+/// Returns the half of a nonce that an id keeps as it was asked for: the other hides its number.
+pub(crate) fn asked_for(nonce: u64) -> u32 {
+    u32::try_from(nonce & u64::from(u32::MAX)).expect("masked")
+}
+
 impl Book {
     /// Notes that a promise was broken; the first counts.
     pub(crate) fn broken(&mut self, promise: &'static str, text: impl Into<String>) {
@@ -213,7 +218,7 @@ impl Book {
     pub(crate) fn send(&mut self, op: usize, nonce: u64, now: u64) {
         let asked = &mut self.ops[op];
         let first = asked.nonces.is_empty();
-        asked.nonces.push((nonce, now));
+        asked.nonces.push((asked_for(nonce), now));
         *self.asked.entry(asked.call.route()).or_default() += 1;
         let call = asked.call.clone();
         for (schedule, plan) in call.plans() {
@@ -266,7 +271,7 @@ impl Book {
 
     fn is_failed(&self, effect: &Effect) -> bool {
         let Effect::Payment(id) = effect else { return false };
-        let seen = self.schedules.get(&id.schedule.0).and_then(|seen| seen.payments.get(&id.number.0));
+        let seen = self.schedules.get(&id.schedule.0).and_then(|seen| seen.payments.get(&id.number.count()));
         seen.is_some_and(|seen| seen.kept.state == State::Failed)
     }
 
@@ -286,7 +291,7 @@ impl Book {
                 });
                 let seen = self.schedules.entry(id.schedule.0).or_default();
                 if let Some(visible) = visible
-                    && let Entry::Vacant(first) = seen.payments.entry(id.number.0)
+                    && let Entry::Vacant(first) = seen.payments.entry(id.number.count())
                 {
                     first.insert(SeenPayment { kept: visible.clone(), gone: false });
                     self.check_paid(&visible);
@@ -523,6 +528,7 @@ impl Book {
 
     /// Tells whether an attempt with this nonce was ever made by a call that `fits`.
     pub(crate) fn was_asked(&self, nonce: u64, fits: impl Fn(&Call) -> bool) -> bool {
+        let nonce = asked_for(nonce);
         self.ops.iter().any(|op| op.nonces.iter().any(|(of, _)| *of == nonce) && fits(&op.call))
     }
 

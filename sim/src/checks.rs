@@ -15,7 +15,7 @@ use onsale::domain::venue::Seat;
 use onsale::domain::waiting_room::{PlaceStatus, Ticket, WaitingRoom};
 use onsale::engine::{Engine, EngineError, ScheduleEntry};
 
-use crate::book::{Book, SeenPayment, SeenPlace, SeenReservation, SeenSchedule};
+use crate::book::{Book, SeenPayment, SeenPlace, SeenReservation, SeenSchedule, asked_for};
 use crate::calls::Call;
 use crate::plan::{CLAIM_SECONDS, HOLD_SECONDS, USERS};
 
@@ -492,7 +492,7 @@ fn see_account((name, movements, has): Account, book: &mut Book) {
                 matches!(call, Call::Charge { user: of, amount, .. } if *of == user && *amount == moved.amount)
             });
             book.check("M1 charge-unasked", asked, || format!("nobody asked for {moved:?}"));
-            charges.push((moved.id.nonce, moved.at.as_millis()));
+            charges.push((asked_for(moved.id.nonce), moved.at.as_millis()));
         }
     }
     book.check("M1 balance-other", has == balance, || {
@@ -523,12 +523,15 @@ fn see_users(engine: &Engine, book: &mut Book) {
 /// I1: one key has one effect. Each attempt carries another nonce, so effects tell which attempt had them. A schedule that was removed
 /// and made again is another one, and knows nothing of the first one's keys.
 fn check_keys(book: &mut Book) {
-    let mut made: Vec<(&str, Vec<(u64, u64)>)> = Vec::new();
+    let mut made: Vec<(&str, Vec<(u32, u64)>)> = Vec::new();
     for seen in book.schedules.values() {
         let held = seen.reservations.values().map(|seen| &seen.kept);
-        made.push(("hold", held.map(|kept| (kept.nonce, kept.created_at.as_millis())).collect()));
+        made.push(("hold", held.map(|kept| (asked_for(kept.nonce), kept.created_at.as_millis())).collect()));
         let paid = seen.payments.values().map(|seen| &seen.kept).filter(|kept| kept.state != State::Failed);
-        made.push(("pay", paid.map(|kept| (kept.id.nonce, kept.created_at.as_millis())).collect()));
+        made.push((
+            "pay",
+            paid.map(|kept| (asked_for(kept.id.nonce), kept.created_at.as_millis())).collect(),
+        ));
     }
     for (route, effects) in made {
         check_one_effect(book, route, "", &effects);
@@ -536,7 +539,7 @@ fn check_keys(book: &mut Book) {
 }
 
 /// `effects` are the random parts of what was made, with the instants at which it was.
-fn check_one_effect(book: &mut Book, route: &'static str, user: &str, effects: &[(u64, u64)]) {
+fn check_one_effect(book: &mut Book, route: &'static str, user: &str, effects: &[(u32, u64)]) {
     let mut twice = None;
     for op in &book.ops {
         let fits =

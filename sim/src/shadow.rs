@@ -97,7 +97,7 @@ impl Shadow {
                 });
             }
             let Some(payments) = world.payments.get(&entry.number()) else { continue };
-            let last = payments.iter().next_back().map_or(0, |payment| payment.id.number.0);
+            let last = payments.iter().next_back().map_or(0, |payment| payment.id.number.count());
             for number in 1..=last + 8 {
                 let published = engine.payment_numbered(entry.number(), PaymentNumber(number));
                 let replayed = payments.numbered(PaymentNumber(number)).cloned();
