@@ -16,7 +16,9 @@ use criterion::{BatchSize, BenchmarkId, Criterion, criterion_group, criterion_ma
 use onsale::domain::ids::{ConcertId, ReservationNumber, ScheduleId, ScheduleNumber, VenueId};
 use onsale::domain::money::Currency;
 use onsale::domain::schedule::policy::Policy;
-use onsale::domain::schedule::{Caller, Command, Creation, Event, Limits, ReservationRef, Schedule, Wish};
+use onsale::domain::schedule::{
+    AnyCommand, Caller, Command, Creation, Event, Limits, ReservationRef, Schedule, Wish,
+};
 use onsale::domain::time::Seconds;
 use onsale::domain::venue::{Layout, Seat};
 use support::{NOW, concert, plan, user, venue};
@@ -49,20 +51,20 @@ fn hold_and_release(bench: &mut Criterion) {
         bencher.iter(|| {
             now = now.plus_millis(1);
             let hold = Command::Hold { user: fan.clone(), wish: Wish::Seats(Arc::clone(&seats)), nonce: 7 };
-            let event = schedule.decide(&hold, now).unwrap().unwrap();
+            let event = schedule.decide(&hold.into(), now).unwrap().unwrap();
             schedule.apply(&event, now, None);
             let Event::SeatsHeld { number, nonce, .. } = event else { unreachable!() };
             let release = Command::Release {
                 reservation: ReservationRef { number, nonce },
                 caller: Caller::User(fan.clone()),
             };
-            let released = schedule.decide(&release, now).unwrap().unwrap();
+            let released = schedule.decide(&release.into(), now).unwrap().unwrap();
             schedule.apply(&released, now, None);
         });
     });
     let winner = Command::Hold { user: user("winner"), wish: Wish::Seats(Arc::clone(&seats)), nonce: 1 };
-    schedule.apply(&schedule.decide(&winner, now).unwrap().unwrap(), now, None);
-    let late = Command::Hold { user: fan, wish: Wish::Seats(seats), nonce: 2 };
+    schedule.apply(&schedule.decide(&winner.into(), now).unwrap().unwrap(), now, None);
+    let late = AnyCommand::from(Command::Hold { user: fan, wish: Wish::Seats(seats), nonce: 2 });
     bench.bench_function("decide: refuse two taken seats", |bencher| {
         bencher.iter(|| schedule.decide(&late, now).unwrap_err());
     });
@@ -72,9 +74,8 @@ fn best_available(bench: &mut Criterion) {
     let mut group = bench.benchmark_group("decide: best four");
     for (rows, name) in [(24, "1,200"), (1_000, "50,000")] {
         let empty = schedule(rows, u32::MAX);
-        let wish =
-            |count| Command::Hold { user: user("u"), wish: Wish::Best { grade: None, count }, nonce: 1 };
-        let four = wish(4);
+        let wish = Wish::Best { grade: None, count: 4 };
+        let four = AnyCommand::from(Command::Hold { user: user("u"), wish, nonce: 1 });
         group.bench_function(BenchmarkId::new("empty", name), |bencher| {
             bencher.iter(|| empty.decide(&four, NOW).unwrap());
         });
@@ -83,7 +84,7 @@ fn best_available(bench: &mut Criterion) {
         for first in (0..total - 20).step_by(20) {
             let seats = (first..first + 20).map(Seat).collect();
             let hold = Command::Hold { user: user("u"), wish: Wish::Seats(seats), nonce: 1 };
-            full.apply(&full.decide(&hold, NOW).unwrap().unwrap(), NOW, None);
+            full.apply(&full.decide(&hold.into(), NOW).unwrap().unwrap(), NOW, None);
         }
         group.bench_function(BenchmarkId::new("the last twenty left", name), |bencher| {
             bencher.iter(|| full.decide(&four, NOW).unwrap());

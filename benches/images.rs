@@ -78,6 +78,7 @@ fn payments() -> Payments {
             method: Method::Card,
             amount: Money::new(100_000).unwrap(),
             currency: Currency::parse("KRW").unwrap(),
+            ready: true,
         };
         payments.apply(&started, NOW, Some(key(number)));
     }

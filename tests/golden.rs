@@ -27,7 +27,7 @@ use onsale::domain::schedule::{Caller, Command, ReservationRef, Wish};
 use onsale::domain::time::Seconds;
 use onsale::domain::users::{Email, PasswordHash, Profile, UserName, UserStatus, UsersImage};
 use onsale::domain::venue::Seat;
-use onsale::domain::waiting_room::{Command as RoomCommand, RoomImage, Ticket, Tuning};
+use onsale::domain::waiting_room::{RoomImage, Ticket, Tuning};
 use onsale::engine::{CatalogueChange, Engine, EngineConfig, Purchase, ScheduleEntry};
 use onsale::gateway::{
     self, Cancel, CancelOutcome, Capture, CaptureOutcome, Find, Found, Gateway, OrderId, PaymentKey, Said,
@@ -98,18 +98,17 @@ async fn scenario(config: EngineConfig, clock: &ManualClock) {
     let reservation = ReservationRef { number: held.number, nonce: held.nonce };
     let caller = Caller::User(user("u1"));
     let seats: Arc<[Seat]> = [Seat(2), Seat(3)].into();
-    let exchange = Command::Exchange { reservation, caller: caller.clone(), seats };
+    let exchange = Command::Exchange { reservation, caller, seats };
     engine.act(first, exchange, None).await.unwrap();
     clock.pass_millis(1_000);
     engine.snapshot().await.unwrap();
-    let payment = onsale::domain::ids::PaymentId::from_bits(42);
-    let begin = Command::BeginPayment { reservation, caller, payment, takes_time: true };
-    engine.act(first, begin, None).await.unwrap();
-    engine.act(first, Command::FailPayment { reservation, payment }, None).await.unwrap();
-    let caller = Caller::User(user("u1"));
-    let begin = Command::BeginPayment { reservation, caller, payment, takes_time: true };
-    engine.act(first, begin, None).await.unwrap();
-    engine.act(first, Command::Confirm { reservation, payment }, None).await.unwrap();
+    // One fails, for want of money, and the next succeeds.
+    for nonce in [42, 43] {
+        let purchase = Purchase { user: user("u1"), reservation, method: Method::Balance, nonce, key: None };
+        engine.pay(first, purchase).await.unwrap();
+        let (amount, krw) = (Money::new(500_000).unwrap(), Currency::parse("KRW").unwrap());
+        engine.charge(&user("u1"), amount, krw, nonce, Cause::default()).await.unwrap();
+    }
     let blocked: Arc<[Seat]> = [Seat(90), Seat(91)].into();
     engine.act(first, Command::Block { seats: Arc::clone(&blocked) }, None).await.unwrap();
     engine.act(first, Command::Unblock { seats: blocked[1..].into() }, None).await.unwrap();
@@ -142,15 +141,20 @@ async fn scenario_of_rooms(config: EngineConfig, clock: &ManualClock) {
     engine.join(fifo, &user("u7"), key(1, 2)).await.unwrap();
     engine.join(fifo, &user("u7"), key(3, 4)).await.unwrap();
     engine.show_life(fifo, Ticket(1));
-    let act = async |command| engine.act_in_room(fifo, command, Cause::default()).await.unwrap();
-    act(RoomCommand::Claim { ticket: Ticket(1) }).await;
+    let tune = async |tuning| engine.tune(fifo, tuning, None).await.unwrap();
+    tune(Tuning::default()).await;
     engine.snapshot().await.unwrap();
-    act(RoomCommand::Leave { user: user("u5"), ticket: Ticket(5) }).await;
-    act(RoomCommand::Finish { user: user("u1") }).await;
+    engine.leave(fifo, &user("u5"), Ticket(5), None).await.unwrap();
+    let (paid, currency) = (Money::new(50_000).unwrap(), support::concert().currency);
+    engine.charge(&user("u1"), paid, currency, 1, Cause::default()).await.unwrap();
+    let held = hold(&engine, fifo, "u1", &[9]).await.unwrap();
+    let reservation = ReservationRef { number: held.number, nonce: held.nonce };
+    let purchase = Purchase { user: user("u1"), reservation, method: Method::Balance, nonce: 1, key: None };
+    engine.pay(fifo, purchase).await.unwrap();
     let tuning = Tuning { admit_per_minute: Some(Some(30)), paused: Some(true), active_max: Some(3) };
-    act(RoomCommand::Tune(tuning)).await;
+    tune(tuning).await;
     clock.pass_millis(130_000);
-    act(RoomCommand::Tune(Tuning { paused: Some(false), ..Tuning::default() })).await;
+    tune(Tuning { paused: Some(false), ..Tuning::default() }).await;
     let opens_at = Some(clock.now().plus(Seconds::new(60)));
     let queue = QueuePolicy { order: QueueOrder::Shuffle, opens_at, active_max: 1, ..queue };
     put_policy(&engine, shuffled, policy(queue)).await;
@@ -162,7 +166,7 @@ async fn scenario_of_rooms(config: EngineConfig, clock: &ManualClock) {
     engine.join(shuffled, &user("late"), None).await.unwrap();
     hold(&engine, shuffled, "someone", &[0, 1, 2, 3]).await.unwrap();
     clock.pass_millis(3_500_000);
-    engine.act_in_room(fifo, RoomCommand::Finish { user: user("nobody") }, Cause::default()).await.unwrap();
+    tune(Tuning::default()).await;
     engine.act(fifo, Command::Cancel, None).await.unwrap();
     engine.close().await.unwrap();
 }

@@ -10,7 +10,7 @@ use onsale::domain::ids::ScheduleId;
 use onsale::domain::schedule::policy::{Policy, QueuePolicy};
 use onsale::domain::schedule::{Command, Plan};
 use onsale::domain::time::Seconds;
-use onsale::domain::waiting_room::{self, Tuning};
+use onsale::domain::waiting_room::Tuning;
 use onsale::engine::{CatalogueChange, Changed, Engine, EngineConfig, EngineError, Import};
 use onsale::journal::MemoryDisk;
 use support::{concert, config, key, open_with, venue};
@@ -120,8 +120,7 @@ async fn an_import_of_what_is_so_already_leaves_alone_what_an_operator_has_tuned
     let document = document(entries[0].read().plan());
     engine.change(CatalogueChange::Import(document.clone()), None).await.unwrap();
     let tuning = Tuning { active_max: Some(1), admit_per_minute: Some(Some(3)), paused: Some(true) };
-    let tune = waiting_room::Command::Tune(tuning);
-    engine.act_in_room(&entries[0], tune, Cause::default()).await.unwrap();
+    engine.tune(&entries[0], tuning, None).await.unwrap();
     let tuned = |engine: &Engine| {
         let entry = engine.schedule("s0").unwrap();
         let room = entry.room().read();

@@ -246,12 +246,10 @@ pub(crate) async fn make(engine: &Engine, call: &Call, key: Option<KeyUse>, nonc
         }
         Call::Join { user, schedule } => Ok(placed(engine.join(&*find(schedule)?, user, key).await?)),
         Call::Leave { user: who, schedule, ticket } => {
-            let command = waiting_room::Command::Leave { user: who.clone(), ticket: *ticket };
-            Ok(placed(engine.act_in_room(&*find(schedule)?, command, user(key)).await?))
+            Ok(placed(engine.leave(&*find(schedule)?, who, *ticket, key).await?))
         }
         Call::Tune { schedule, tuning } => {
-            let command = waiting_room::Command::Tune(*tuning);
-            Ok(placed(engine.act_in_room(&*find(schedule)?, command, admin()).await?))
+            Ok(placed(engine.tune(&*find(schedule)?, *tuning, admin()).await?))
         }
         Call::Put { schedule, concert, plan } => {
             let change = CatalogueChange::PutSchedule(schedule.clone(), concert.clone(), plan.clone());

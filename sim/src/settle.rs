@@ -80,7 +80,7 @@ fn check_ledger(world: &World, engine: &Engine, payments: &[Payment]) {
     let ledger = world.desk.ledger();
     let mut standing: BTreeMap<String, u64> = BTreeMap::new();
     for payment in payments {
-        if payment.method.needs_gateway() && payment.state == State::Completed {
+        if payment.needs_gateway() && payment.state == State::Completed {
             standing.insert(payment.id.to_string(), payment.amount.minor());
         }
     }

@@ -24,9 +24,8 @@ mod check;
 mod read;
 mod write;
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -34,6 +33,7 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags};
 
 use crate::domain::ids::ScheduleNumber;
+use crate::files;
 use crate::record::DecodeError;
 
 pub use check::Checked;
@@ -250,8 +250,8 @@ impl Archive {
     /// Makes an empty file, its owner's alone.
     fn create(&self) -> Result<(), ArchiveError> {
         let dir = self.path.parent().unwrap_or_else(|| Path::new("."));
-        let made = fs::create_dir_all(dir)
-            .and_then(|()| OpenOptions::new().create(true).append(true).mode(0o600).open(&self.path))
+        let made = files::create_dir_all(dir)
+            .and_then(|()| files::open_or_create(&self.path))
             .and_then(|file| file.sync_all())
             .and_then(|()| File::open(dir)?.sync_all());
         made.map_err(|source| self.io(source))

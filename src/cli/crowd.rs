@@ -112,8 +112,8 @@ pub(super) struct Crowd {
 }
 
 impl Crowd {
-    /// Says where it comes, and how to be one of it. `user` and `admin` are tokens.
-    pub(super) fn greeting(&self, base: &str, user: &str, admin: &str) -> String {
+    /// Says where it comes, and how to be one of it, with the variables that are pasted first.
+    pub(super) fn greeting(&self, base: &str) -> String {
         let id = self.entry.id();
         let seats = self.entry.read().counts().available;
         format!(
@@ -124,20 +124,18 @@ impl Crowd {
 
 Be one of them, as {demo_user} (paste one after the other; the earlier, the better)
 
-  API='{base}/api/v1'; SHOW='{id}'
-  TOKEN='{user}'
-  ADMIN='{admin}'
+  SHOW='{id}'
 
   # take a place, and keep its pass
   PASS=$(curl -s -X POST "$API/queue/tokens" -H "Authorization: Bearer $TOKEN" -H 'Content-Type: application/json' \
-    -d '{{"scheduleId":"{id}"}}' | cut -d'"' -f4)
+    -d "{{\"scheduleId\":\"$SHOW\"}}" | cut -d'"' -f4)
 
   # see the line move until you are let in; leave it with Ctrl-C
   curl -N "$API/queue/tokens/current/events?scheduleId=$SHOW" -H "Authorization: Bearer $TOKEN" -H "Queue-Token: $PASS"
 
   # once it says "active": hold the two best seats that are left
   curl -sw '\n' -X POST "$API/reservations" -H "Authorization: Bearer $TOKEN" -H "Queue-Token: $PASS" \
-    -H 'Content-Type: application/json' -d '{{"scheduleId":"{id}","bestAvailable":{{"count":2}}}}'
+    -H 'Content-Type: application/json' -d "{{\"scheduleId\":\"$SHOW\",\"bestAvailable\":{{\"count\":2}}}}"
 
 Or watch, and let more in
 

@@ -81,65 +81,73 @@ pub(super) fn greeting(
     } else {
         ""
     };
-    let crowd = crowd.map(|crowd| crowd.greeting(&base, &token, admin)).unwrap_or_default();
+    let crowd = crowd.map(|crowd| crowd.greeting(&base)).unwrap_or_default();
     let now = engine.now();
     let schedules = engine.schedules();
     let is_open = |status| status == onsale::domain::schedule::SaleStatus::Open;
     let queues = |entry: &onsale::engine::ScheduleEntry| entry.read().plan().policy.queue.is_some();
     let open: Vec<_> = schedules.iter().filter(|entry| is_open(entry.read().sale_at(now))).collect();
     // The sale that is open longest, with the most seats left, and no waiting room before it.
-    let Some(entry) = open.iter().filter(|entry| !queues(entry)).max_by_key(|entry| {
+    let shown = open.iter().filter(|entry| !queues(entry)).max_by_key(|entry| {
         let schedule = entry.read();
         (schedule.counts().available, schedule.plan().starts_at)
-    }) else {
-        return Ok(format!(
-            "\nThe demonstration ({})\n  administrator's token  {admin}\n  user {USER}'s token, 12 hours  {token}\n{warning}\n\
-             {crowd}No sale is open any more that has no waiting room: empty {} to begin anew.\n",
-            count(0, "open sale"),
-            config.server.data_dir.display()
-        ));
-    };
-    let (id, concert) = (entry.id(), entry.concert());
+    });
+    let shown = shown.map(|entry| (entry.id(), entry.concert()));
+
     let opens = count(u64::try_from(open.len()).unwrap_or(u64::MAX), "sale");
     let all = count(u64::try_from(schedules.len()).unwrap_or(u64::MAX), "schedule");
+    let soon = schedules.iter().filter(|entry| opens_soon(&entry.read(), now)).count();
+    let dir = config.server.data_dir.display();
+    let show = shown.map(|(id, _)| format!("  SHOW='{id}'\n")).unwrap_or_default();
+    let hold = match shown {
+        Some((_, concert)) => hold_and_pay(concert, urls),
+        None => format!("  No sale is open any more that has no waiting room: empty {dir} to begin anew.\n"),
+    };
     Ok(format!(
         "\nThe demonstration: {all}, {opens} open now, {soon} in a few minutes{warning}
-  seat map               {api}/schedules/{id}/seats
-  administrator's token  {admin}
-  user {USER}, 12 hours  {token}
 
-Try it (paste one after the other)
+Try it in another terminal: paste this first, and then one after the other
 
-  # the schedules of this show; those with \"status\":\"open\" are on sale
-  curl -sw '\\n' '{api}/concerts/{concert}/schedules'
+  API='{api}'; SERVER={server}
+{show}  ADMIN='{admin}'
+  TOKEN='{token}'    # user {USER}, for 12 hours
 
-  # hold the two best seats
-  curl -sw '\\n' -X POST '{api}/reservations' -H 'Authorization: Bearer {token}' -H 'Content-Type: application/json' \\
-    -d '{{\"scheduleId\":\"{id}\",\"bestAvailable\":{{\"count\":2}}}}'
-
-  # see the reservation
-  curl -sw '\\n' '{api}/reservations' -H 'Authorization: Bearer {token}'
-{pay}
+{hold}
 {crowd}Stop it with Ctrl-C; the next start goes on with the same data and tokens ({dir}).
 ",
-        pay = urls.checkout().map(|checkout| pay_by_card(&api, checkout, &token)).unwrap_or_default(),
-        soon = schedules.iter().filter(|entry| opens_soon(&entry.read(), now)).count(),
-        dir = config.server.data_dir.display(),
+        server = std::process::id(),
     ))
 }
 
+/// Returns how to look, hold and pay.
+fn hold_and_pay(concert: &str, urls: &Urls) -> String {
+    let pay = urls.checkout().map(pay_by_card).unwrap_or_default();
+    format!(
+        r#"  # the schedules of this show; those with "status":"open" are on sale
+  curl -sw '\n' "$API/concerts/{concert}/schedules"
+
+  # hold the two best seats
+  curl -sw '\n' -X POST "$API/reservations" -H "Authorization: Bearer $TOKEN" -H 'Content-Type: application/json' \
+    -d "{{\"scheduleId\":\"$SHOW\",\"bestAvailable\":{{\"count\":2}}}}"
+
+  # see the reservation
+  curl -sw '\n' "$API/reservations" -H "Authorization: Bearer $TOKEN"
+{pay}"#
+    )
+}
+
 /// Returns how to pay for the newest hold at the mock gateway: on its page, or without.
-fn pay_by_card(api: &str, checkout: &str, token: &str) -> String {
+fn pay_by_card(checkout: &str) -> String {
     format!(
         r#"
   # pay for them by card: start a payment, agree at the checkout (or open the page that is printed, and click), confirm
-  api() {{ curl -s -H 'Authorization: Bearer {token}' -H 'Content-Type: application/json' "$@"; }}
+  api() {{ curl -s -H "Authorization: Bearer $TOKEN" -H 'Content-Type: application/json' "$@"; }}
   of() {{ grep -o "\"$1\":\"*[^\",}}]*" | head -1 | sed 's/.*[:"]//'; }}
-  HELD=$(api '{api}/reservations?status=held&limit=1'); ID=$(echo "$HELD" | of reservationId); WON=$(echo "$HELD" | of amount)
-  ORDER=$(api '{api}/payments' -H "Idempotency-Key: $RANDOM" -d "{{\"reservationId\":\"$ID\",\"method\":\"card\"}}" | of orderId)
+  HELD=$(api "$API/reservations?status=held&limit=1"); ID=$(echo "$HELD" | of reservationId); WON=$(echo "$HELD" | of amount)
+  ORDER=$(api "$API/payments" -H "Idempotency-Key: $RANDOM" -d "{{\"reservationId\":\"$ID\",\"method\":\"card\"}}" | of orderId)
   echo "{checkout}/checkout?orderId=$ORDER&amount=$WON"
   KEY=$(api '{checkout}/checkout' -d "{{\"orderId\":\"$ORDER\",\"amount\":$WON}}" | of paymentKey)
-  api "{api}/payments/$ORDER/confirm" -d "{{\"paymentKey\":\"$KEY\"}}"; echo
+  api "$API/payments/$ORDER/confirm" -d "{{\"paymentKey\":\"$KEY\"}}"; echo
 "#
     )
 }

@@ -20,7 +20,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use indicatif::{ProgressBar, ProgressStyle};
 use onsale::export::{Announced, Line, Reader, StreamError, Table};
 
-use self::csv::CsvFiles;
+use self::csv::{CsvFiles, For};
 use self::place::Place;
 use self::sqlite::SqliteFile;
 use super::output::{Failure, count, plain, print};
@@ -35,15 +35,21 @@ pub(super) fn command() -> Command {
         .long("overwrite")
         .action(ArgAction::SetTrue)
         .help("Replace the export that the directory holds; other files in it stay");
+    let raw = Arg::new("raw-csv").long("raw-csv").action(ArgAction::SetTrue).help(
+        "Write the CSV files for a program: texts exactly as they are, and no byte order mark. A spreadsheet would run names that are formulas",
+    );
     Command::new("export")
         .about("Export everything as CSV files and one SQLite file, of a running engine or a stopped one's data directory")
         .arg(to.help("The directory of the files; it is made if it isn't there"))
         .arg(overwrite)
+        .arg(raw)
         .args(target::flags())
         .after_help(
-            "EXAMPLES\n  onsale export --to books --url http://127.0.0.1:8080 --admin-token \"$ONSALE_ADMIN_TOKEN\"\n  \
+            "EXAMPLES\n  onsale export --to books --url http://127.0.0.1:8080 \\\n    \
+             --admin-token \"$ONSALE_ADMIN_TOKEN\"\n  \
              onsale export --to books --data-dir ./data\n  \
-             sqlite3 books/onsale.sqlite 'SELECT status, count(*), sum(amount), currency FROM payments GROUP BY status, currency'\n\n\
+             sqlite3 books/onsale.sqlite \\\n    \
+             'SELECT status, count(*), sum(amount) FROM payments GROUP BY status'\n\n\
              PRINTS\n  the position and the instant that the export is of, and how many rows it has; a bar on standard \
              error, where that is a terminal\n\n\
              FILES\n  onsale.sqlite, and a CSV file for each of its tables. All are of one position of the journal, and without \
@@ -58,7 +64,8 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
         .get_one::<PathBuf>("to")
         .ok_or_else(|| Failure::Usage("a directory is needed: --to DIR".to_owned()))?;
     let place = Place::prepare(dir, matches.get_flag("overwrite"))?;
-    let mut export = Export::begin(&place)?;
+    let reader = if matches.get_flag("raw-csv") { For::Program } else { For::Spreadsheet };
+    let mut export = Export::begin(&place, reader)?;
     target::download(matches, "/api/v1/admin/export", &mut |bytes| export.take(bytes))?;
     let Announced { position, taken_at, rows } = export.finish()?;
     place.finish()?;
@@ -93,8 +100,9 @@ impl From<StreamError> for Failure {
 }
 
 impl Export {
-    fn begin(place: &Place) -> Result<Self, Failure> {
-        let (csv, sqlite) = (CsvFiles::create(place.partial())?, SqliteFile::create(place.partial())?);
+    fn begin(place: &Place, reader: For) -> Result<Self, Failure> {
+        let (csv, sqlite) =
+            (CsvFiles::create(place.partial(), reader)?, SqliteFile::create(place.partial())?);
         let files = Files { csv, sqlite, bar: None, rows: 0, announced: None };
         Ok(Self { reader: Reader::default(), files })
     }

@@ -61,7 +61,7 @@ pub(super) fn command() -> Command {
         .about("Run a payment gateway to try the engine with: it speaks Toss Payments' protocol and moves no money")
         .args([listen, secret, webhook_url, fault, seed, session])
         .after_help(
-            "EXAMPLES\n  onsale mock-gateway --webhook-url http://127.0.0.1:8080/api/v1/webhooks/payments/toss\n  \
+            "EXAMPLES\n  onsale mock-gateway \\\n    --webhook-url http://127.0.0.1:8080/api/v1/webhooks/payments/toss\n  \
              onsale mock-gateway --fault decline@10 --fault drop-after@5 --seed 7\n\n\
              FAULTS (CALL is confirm, cancel or find; confirm if it isn't named)\n  \
              delay-before:MS  delay-after:MS    it waits before or after the money moves\n  \

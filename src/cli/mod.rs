@@ -21,6 +21,7 @@ mod mock_gateway;
 mod openapi;
 mod output;
 mod past;
+mod reconcile;
 mod reload;
 mod replay;
 mod serve;
@@ -50,6 +51,7 @@ pub(crate) fn main() -> ExitCode {
         Some(("verify", matches)) => verify::run(matches),
         Some(("snapshot", matches)) => snapshot::run(matches),
         Some(("export", matches)) => export::run(matches),
+        Some(("reconcile", matches)) => reconcile::run(matches),
         Some(("openapi", _)) => openapi::run(),
         Some(("token", matches)) => token::run(matches),
         Some(("mock-gateway", matches)) => mock_gateway::run(matches),
@@ -57,10 +59,7 @@ pub(crate) fn main() -> ExitCode {
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => {
-            output::complain(&format!("onsale: {failure}\n"));
-            failure.exit_code()
-        }
+        Err(failure) => failure.tell(),
     }
 }
 
@@ -80,6 +79,7 @@ fn command() -> Command {
         .subcommand(verify::command())
         .subcommand(snapshot::command())
         .subcommand(export::command())
+        .subcommand(reconcile::command())
         .subcommand(openapi::command())
         .subcommand(token::command())
         .subcommand(mock_gateway::command())

@@ -13,6 +13,9 @@ pub(super) enum Failure {
     /// It was tried and didn't go: exit code 1.
     #[error("{0}")]
     Failed(String),
+    /// Either of them, and the log has it: nothing more is printed.
+    #[error("exit code {0}")]
+    Logged(u8),
 }
 
 impl Failure {
@@ -26,11 +29,27 @@ impl Failure {
         Self::Failed(error.to_string())
     }
 
-    /// Returns the exit code of the process.
-    pub(super) fn exit_code(&self) -> ExitCode {
+    /// Writes it to the log, where that is what a program reads.
+    pub(super) fn logged(self) -> Self {
+        let code = self.code();
+        tracing::error!(reason = %self, code, "onsale can't go on");
+        Self::Logged(code)
+    }
+
+    /// Returns the exit code of the process, after saying why on standard error.
+    pub(super) fn tell(&self) -> ExitCode {
         match self {
-            Self::Usage(_) => ExitCode::from(2),
-            Self::Failed(_) => ExitCode::from(1),
+            Self::Usage(_) | Self::Failed(_) => complain(&format!("onsale: {self}\n")),
+            Self::Logged(_) => {}
+        }
+        ExitCode::from(self.code())
+    }
+
+    const fn code(&self) -> u8 {
+        match self {
+            Self::Usage(_) => 2,
+            Self::Failed(_) => 1,
+            Self::Logged(code) => *code,
         }
     }
 }

@@ -60,7 +60,8 @@ pub(super) fn command() -> Command {
         .group(ArgGroup::new("until").args(["at", "position"]))
         .args(settings(&["data_dir"]))
         .after_help(
-            "EXAMPLE\n  onsale replay --data-dir ./data --at 2026-11-20T12:00:00Z --schedule evening-1 --format map\n  \
+            "EXAMPLES\n  onsale replay --data-dir ./data --schedule evening-1 --format map\n  \
+             onsale replay --data-dir ./data --at 2026-11-20T12:00:00Z\n  \
              onsale replay --data-dir ./data --schedule evening-1 --draw\n\n\
              PRINTS\n  the catalogue's counts, and each schedule with its status, seats and reservations; without --at and\n  \
              --position the last state. A map has . for available, h for held, # for reserved, x for blocked\n\n\

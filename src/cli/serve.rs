@@ -18,8 +18,9 @@ use axum::routing::get;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use metrics_exporter_prometheus::PrometheusHandle;
 use onsale::clock::{Clock, Stopwatch, SystemClock};
-use onsale::config::{Config, Secret, demo_secrets};
+use onsale::config::{Config, LogFormat, Secret, demo_secrets};
 use onsale::engine::{Engine, EngineConfig};
+use onsale::files;
 use onsale::gateway::Gateway;
 use onsale::gateway::toss::{Toss, TossConfig};
 use onsale::http::HttpParts;
@@ -27,7 +28,7 @@ use onsale::http::app::App;
 use onsale::http::limits::ServerLimits;
 use onsale::http::routes::running::exposition;
 use onsale::http::server;
-use onsale::telemetry;
+use onsale::telemetry::{self, Process};
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -63,7 +64,8 @@ pub(super) fn command() -> Command {
         .args([demo, crowd::flag(), print_config])
         .args(Config::flags())
         .after_help(
-            "EXAMPLES\n  onsale serve --demo\n  onsale serve --demo --crowd 5000\n  ONSALE_JWT_SECRET=$(openssl rand -base64 48) onsale serve --listen 0.0.0.0:8080\n  \
+            "EXAMPLES\n  onsale serve --demo\n  onsale serve --demo --crowd 5000\n  ONSALE_JWT_SECRET=$(openssl rand -base64 48) \\\n    \
+             onsale serve --listen 0.0.0.0:8080\n  \
              onsale serve --config onsale.toml --print-config\n\n\
              PRINTS\n  the URLs once it is ready (/readyz is 200); logs go to standard error. --help shows all settings\n\n\
              SIGNALS\n  SIGTERM or SIGINT stops it; SIGHUP has secrets, administrators' tokens and the key file read again\n\n\
@@ -96,10 +98,11 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
     };
     logs.map_err(Failure::settings)?;
     let runtime = runtime(&config)?;
+    let is_json = config.log.format == LogFormat::Json;
     let done = runtime.block_on(serve(config, matches.clone(), demo, wanted));
     // A recovery that was interrupted is still reading.
     runtime.shutdown_background();
-    done
+    done.map_err(|failure| if is_json { failure.logged() } else { failure })
 }
 
 fn runtime(config: &Config) -> Result<Runtime, Failure> {
@@ -119,11 +122,14 @@ async fn serve(
 ) -> Result<(), Failure> {
     let shutdown = CancellationToken::new();
     stop_on_signals(shutdown.clone())?;
-    let metrics = telemetry::init_metrics(BUCKETS, shutdown.clone()).map_err(Failure::failed)?;
+    let recorder = telemetry::init_metrics(BUCKETS, shutdown.clone()).map_err(Failure::failed)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let started = Duration::from_millis(clock.now().as_millis());
+    metrics::gauge!("onsale_process_start_time_seconds").set(started.as_secs_f64());
     let parts = HttpParts::new(&config, Arc::clone(&clock), shutdown.clone()).map_err(Failure::settings)?;
     reload::on_hangup(matches, Arc::clone(&parts.authenticator), shutdown.clone())?;
-    warn_of_few_files(&config);
+    allow_files(&config);
+    warn_of_open_secrets(&config);
     warn_of_foreign_tokens(&config);
 
     let (first, second) = bind_twice(config.server.listen)?;
@@ -131,7 +137,7 @@ async fn serve(
     let mut config = config;
     let mock = if demo { demo::start_gateway(&mut config, &urls).await? } else { None };
     urls.checkout = mock.as_ref().map(|mock| mock.url().to_owned());
-    let gateway = gateway(&config)?;
+    let gateway = gateway(&config)?.map(|gateway| -> Arc<dyn Gateway> { gateway });
     let limits = ServerLimits::new(&config.server, &config.limits);
     let mut servers = tokio::task::JoinSet::new();
     // Bound now, so that a taken address is told at once; served when there is an engine to tell of.
@@ -152,10 +158,10 @@ async fn serve(
     let mut fans = None;
     let served = async {
         // Where the metrics have an address of their own, they aren't on the API's.
-        let shown = metrics_listener.is_none().then(|| metrics.clone());
+        let shown = metrics_listener.is_none().then(|| recorder.clone());
         let app = App::new(engine.clone(), parts.clone(), shown);
         if let Some(listener) = metrics_listener {
-            let router = parts.dress(metrics_router(app.clone(), metrics));
+            let router = parts.dress(metrics_router(app.clone(), recorder));
             servers.spawn(server::serve(listener, router, limits, shutdown.clone()));
         }
         let router = app.router();
@@ -170,7 +176,7 @@ async fn serve(
         // The one ends before the other begins: a caller never hears that it is ready, and then that it isn't.
         starting.end().await;
         servers.spawn(server::serve(second, router, limits, shutdown.clone()));
-        print(&urls.ready())?;
+        urls.tell_ready(&config)?;
         if demo {
             print(&demo::greeting(&engine, &config, &urls, crowd.as_ref())?)?;
         }
@@ -202,7 +208,7 @@ async fn serve(
 }
 
 /// Makes the gateway's client, where the settings name one.
-fn gateway(config: &Config) -> Result<Option<Arc<dyn Gateway>>, Failure> {
+pub(super) fn gateway(config: &Config) -> Result<Option<Arc<Toss>>, Failure> {
     let (url, secret) = match (&config.payments.toss_url, &config.payments.toss_secret) {
         (None, None) => return Ok(None),
         (Some(url), Some(secret)) => (url, secret),
@@ -231,7 +237,8 @@ async fn open(
     let progress = async {
         loop {
             tokio::time::sleep(PROGRESS).await;
-            tracing::info!(elapsed = ?watch.elapsed(), "still recovering; /readyz is 503 until it is done");
+            let seconds = watch.elapsed().as_secs_f64();
+            tracing::info!(seconds, "still recovering; /readyz is 503 until it is done");
         }
     };
     tokio::select! {
@@ -248,7 +255,7 @@ async fn drain(mut servers: tokio::task::JoinSet<server::DrainReport>) {
         match ended {
             Ok(report) => {
                 let server::DrainReport { open, dropped, took } = report;
-                tracing::info!(open, dropped, ?took, "the connections are drained");
+                tracing::info!(open, dropped, seconds = took.as_secs_f64(), "the connections are drained");
             }
             Err(error) => tracing::error!(%error, "a server ended early"),
         }
@@ -315,13 +322,25 @@ fn warn_of_foreign_tokens(config: &Config) {
     }
 }
 
-/// Each connection is a file: with too few of them allowed, the rush at an opening would be refused by the system.
-fn warn_of_few_files(config: &Config) {
-    let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
-    let Some(allowed) = files_max(&limits) else { return };
-    let connections = config.limits.connections_max;
+/// Whoever can read a secret can be anyone. The engine's own is in the data directory's `identity`.
+fn warn_of_open_secrets(config: &Config) {
+    let identity = config.server.data_dir.join("identity");
+    for path in config.secret_files().into_iter().chain([identity]) {
+        if files::is_open_to_others(&path) {
+            let path = path.display();
+            tracing::warn!(%path, "everyone on this machine can read or write a file that holds secrets: chmod 600");
+        }
+    }
+}
+
+/// Each connection is a file: with too few of them allowed, the rush at an opening would be refused by the system. The soft limit is
+/// ours to raise; where the hard one is too low, an operator has to know.
+fn allow_files(config: &Config) {
+    let connections = u64::try_from(config.limits.connections_max).unwrap_or(u64::MAX);
     // The journal, snapshots and logs are files too.
     let needed = connections.saturating_add(256);
+    raise_soft_limit(needed);
+    let Some(allowed) = Process::now().open_files_max else { return };
     if allowed < needed {
         tracing::warn!(
             allowed,
@@ -331,11 +350,22 @@ fn warn_of_few_files(config: &Config) {
     }
 }
 
-/// Reads the soft limit of open files from `/proc/self/limits`; nothing where there is none.
-fn files_max(limits: &str) -> Option<usize> {
-    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"))?;
-    line.split_whitespace().next()?.parse().ok()
+/// Raises the soft limit of open files as far as it is needed and the hard one lets it.
+#[cfg(target_os = "linux")]
+fn raise_soft_limit(needed: u64) {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    let wanted = maximum.map_or(needed, |maximum| needed.min(maximum));
+    if current.is_none_or(|current| current >= wanted) {
+        return;
+    }
+    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), maximum }) {
+        tracing::debug!(%error, "the limit of open files can't be raised");
+    }
 }
+
+#[cfg(not(target_os = "linux"))]
+fn raise_soft_limit(_: u64) {}
 
 /// Where the process listens.
 pub(super) struct Urls {
@@ -362,13 +392,27 @@ impl Urls {
         self.checkout.as_deref()
     }
 
-    fn ready(&self) -> String {
+    /// Says that it is ready: to whoever reads the log, and to a person, unless the log is a program's to read.
+    fn tell_ready(&self, config: &Config) -> Result<(), Failure> {
         let base = self.base();
         let metrics = url(self.metrics.unwrap_or(self.api));
-        format!(
-            "onsale {} is ready\n  API      {base}/api/v1\n  docs     {base}/docs\n  ready    {base}/readyz\n  metrics  {metrics}/metrics\n",
-            env!("CARGO_PKG_VERSION")
-        )
+        let (api, version) = (format!("{base}/api/v1"), env!("CARGO_PKG_VERSION"));
+        tracing::info!(
+            api,
+            metrics = format!("{metrics}/metrics"),
+            version,
+            process = process::id(),
+            "ready"
+        );
+        if config.log.format == LogFormat::Json {
+            return Ok(());
+        }
+        print(&format!(
+            "onsale {} is ready\n  API      {base}/api/v1\n  docs     {base}/docs\n  ready    {base}/readyz\n  \
+             metrics  {metrics}/metrics\n  process  {}\n",
+            env!("CARGO_PKG_VERSION"),
+            process::id()
+        ))
     }
 }
 
@@ -392,17 +436,5 @@ mod tests {
         assert_eq!(url("0.0.0.0:8080"), "http://127.0.0.1:8080");
         assert_eq!(url("[::]:80"), "http://[::1]:80");
         assert_eq!(url("10.0.0.7:8080"), "http://10.0.0.7:8080");
-    }
-
-    #[test]
-    fn the_limit_of_open_files_is_read_as_linux_writes_it() {
-        let limits = "Limit                     Soft Limit           Hard Limit           Units     \n\
-                      Max open files            1024                 524288               files     \n";
-        assert_eq!(files_max(limits), Some(1024));
-        assert_eq!(
-            files_max("Max open files            unlimited            unlimited            files"),
-            None
-        );
-        assert_eq!(files_max(""), None);
     }
 }

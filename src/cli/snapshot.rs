@@ -4,14 +4,15 @@ use clap::{ArgMatches, Command};
 use serde_json::Value;
 
 use super::output::{Failure, print};
-use super::target;
+use super::target::{self, Dir};
 
 pub(super) fn command() -> Command {
     Command::new("snapshot")
         .about("Take a snapshot now, in a running engine or in a stopped one's data directory")
         .args(target::flags())
         .after_help(
-            "EXAMPLES\n  onsale snapshot --url http://127.0.0.1:8080 --admin-token \"$ONSALE_ADMIN_TOKEN\"\n  \
+            "EXAMPLES\n  onsale snapshot --url http://127.0.0.1:8080 \\\n    \
+             --admin-token \"$ONSALE_ADMIN_TOKEN\"\n  \
              onsale snapshot --data-dir ./data\n\n\
              PRINTS\n  the position in the journal that the snapshot stands for\n\n\
              EXIT CODES\n  0  taken\n  1  not taken: the reason is on standard error\n  2  wrong usage or settings",
@@ -19,7 +20,7 @@ pub(super) fn command() -> Command {
 }
 
 pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
-    let taken = target::post(matches, "/api/v1/admin/snapshots", Vec::new())?;
+    let taken = target::post(matches, "/api/v1/admin/snapshots", Vec::new(), Dir::Standing)?;
     // A position is opaque: whatever the engine calls it is what is printed.
     let position = match taken.get("position") {
         Some(Value::String(text)) => super::output::plain(text),

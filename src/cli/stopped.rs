@@ -19,18 +19,18 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 use super::client::Answer;
-use super::output::Failure;
+use super::output::{Failure, plain};
 use super::quiet_logs;
-use super::target::Taker;
+use super::target::{Dir, Taker};
 
 /// Opens the engine, sends a body to one of its routes as its administrator, and closes it, which takes a snapshot.
-pub(super) fn post(config: Config, path: &str, body: Vec<u8>) -> Result<Answer, Failure> {
-    within(config, async |router, token| call(router, path, &token, body).await)
+pub(super) fn post(config: Config, path: &str, body: Vec<u8>, dir: Dir) -> Result<Answer, Failure> {
+    within(config, dir, async |router, token| call(router, path, &token, body).await)
 }
 
 /// Opens the engine, shows what one of its routes answers as it comes, and closes it; returns what is no success.
 pub(super) fn download(config: Config, path: &str, take: &mut Taker<'_>) -> Result<Option<Answer>, Failure> {
-    within(config, async |router, token| {
+    within(config, Dir::Standing, async |router, token| {
         let request = Request::get(path)
             .header(header::AUTHORIZATION, format!("Bearer {}", token.expose()))
             .body(Body::empty())
@@ -50,9 +50,13 @@ pub(super) fn download(config: Config, path: &str, take: &mut Taker<'_>) -> Resu
 /// Opens the engine of a data directory, works with its router and its administrator's token, and closes it.
 fn within<T>(
     mut config: Config,
+    dir: Dir,
     work: impl AsyncFnOnce(Router, Secret) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
     quiet_logs(&config)?;
+    if dir == Dir::Standing {
+        check_standing(&config)?;
+    }
     // Nobody else can call this engine: it doesn't listen.
     config.auth.jwks_file = None;
     let token = Secret::new(random_token()?);
@@ -68,6 +72,18 @@ fn within<T>(
         engine.close().await.map_err(Failure::failed)?;
         done
     })
+}
+
+/// Refuses a data directory in which no engine has run: opening it would make an empty one there.
+fn check_standing(config: &Config) -> Result<(), Failure> {
+    let dir = &config.server.data_dir;
+    if journal::is_data_dir(dir) {
+        return Ok(());
+    }
+    Err(Failure::Usage(format!(
+        "no engine has run in {}: name its data directory with --data-dir, or a running engine with --url",
+        plain(&dir.display().to_string())
+    )))
 }
 
 /// Calls a route of this process.

@@ -1,10 +1,11 @@
 //! Where `import`, `snapshot` and `export` do their work: in a running engine, or in the data directory of a stopped one.
 //!
-//! Both ways end at the same route, so that a document is checked and answered in the same way.
+//! Both ways end at the same route, so that a document is checked and answered in the same way. Invariant: a directory that holds
+//! no engine is made one by an import alone; a typing error in a nightly backup is an error.
 
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches};
-use onsale::config::{Config, Secret, demo_secrets};
+use onsale::config::{Config, DemoError, Secret, standing_demo_secrets};
 use serde_json::Value;
 
 use super::client::{Answer, Url};
@@ -16,6 +17,11 @@ const SETTINGS: &[&str] = &["data_dir", "admin_token"];
 
 /// Returns the flags that say where.
 pub(super) fn flags() -> Vec<Arg> {
+    flags_and(&[])
+}
+
+/// Returns the flags that say where, and those of more settings.
+pub(super) fn flags_and(more: &[&str]) -> Vec<Arg> {
     let url = Arg::new("url")
         .long("url")
         .value_name("URL")
@@ -23,7 +29,7 @@ pub(super) fn flags() -> Vec<Arg> {
         .value_parser(Url::parse)
         .help("A running engine, such as http://127.0.0.1:8080 (http only); without it the data directory of a stopped one");
     let mut flags = vec![url, demo_flag()];
-    flags.extend(settings(SETTINGS));
+    flags.extend(settings(&[SETTINGS, more].concat()));
     flags
 }
 
@@ -35,22 +41,27 @@ pub(super) fn demo_flag() -> Arg {
         .help("Use the secrets that `serve --demo` keeps in the data directory")
 }
 
-/// Reads the settings, and the demonstration's secrets where they are asked for.
+/// Reads the settings, and the demonstration's secrets where they are asked for: those that are there.
 pub(super) fn load_with_secrets(matches: &ArgMatches) -> Result<Config, Failure> {
     let mut config = load(matches)?;
     if matches.get_flag("demo") {
-        let secrets = demo_secrets(&config.server.data_dir).map_err(Failure::failed)?;
+        let secrets = standing_demo_secrets(&config.server.data_dir).map_err(|error| match error {
+            DemoError::Missing { .. } => Failure::Usage(error.to_string()),
+            DemoError::Io { .. } | DemoError::Damaged { .. } | DemoError::Randomness(_) => {
+                Failure::failed(error)
+            }
+        })?;
         config.apply_demo(&secrets);
     }
     Ok(config)
 }
 
 /// Sends a body to a route of the engine, wherever it is; what isn't a success is a failure with its reasons.
-pub(super) fn post(matches: &ArgMatches, path: &str, body: Vec<u8>) -> Result<Value, Failure> {
+pub(super) fn post(matches: &ArgMatches, path: &str, body: Vec<u8>, dir: Dir) -> Result<Value, Failure> {
     let config = load_with_secrets(matches)?;
     let answer = match running(matches)? {
         Some(url) => url.post(path, bearer(&config)?.expose(), &body)?,
-        None => stopped::post(config, path, body)?,
+        None => stopped::post(config, path, body, dir)?,
     };
     success(&answer)
 }
@@ -67,6 +78,15 @@ pub(super) fn download(matches: &ArgMatches, path: &str, take: &mut Taker<'_>) -
         None => Ok(()),
         Some(answer) => success(&answer).map(drop),
     }
+}
+
+/// Whether the data directory of a stopped engine has to be one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Dir {
+    /// It is made where it isn't there.
+    Made,
+    /// An engine has run there.
+    Standing,
 }
 
 /// Takes the next bytes of an answer.

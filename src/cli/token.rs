@@ -36,7 +36,7 @@ pub(super) fn command() -> Command {
         .args([user, role, admin, ttl, target::demo_flag()])
         .args(settings(&["data_dir", "jwt_secret", "jwt_issuer", "jwt_audience"]))
         .after_help(
-            "EXAMPLE\n  curl -H \"Authorization: Bearer $(onsale token --user alice)\" http://127.0.0.1:8080/api/v1/reservations\n\n\
+            "EXAMPLE\n  curl -H \"Authorization: Bearer $(onsale token --user alice)\" \\\n    http://127.0.0.1:8080/api/v1/reservations\n\n\
              PRINTS\n  the token on one line\n\n\
              EXIT CODES\n  0  printed\n  2  no secret is set, or wrong usage",
         )

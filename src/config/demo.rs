@@ -8,9 +8,10 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::value::{self, Secret};
+use crate::files;
 
 /// The file's name in the data directory.
-const FILE: &str = "demo-secrets.toml";
+pub(super) const FILE: &str = "demo-secrets.toml";
 
 /// What `--demo` signs and checks tokens with.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +32,14 @@ pub enum DemoError {
         path: PathBuf,
         /// What the system says.
         source: io::Error,
+    },
+    /// There is no file.
+    #[error(
+        "there is no {path}: `onsale serve --demo` makes it; name the data directory of that one with --data-dir"
+    )]
+    Missing {
+        /// Which file.
+        path: PathBuf,
     },
     /// The file isn't one that was written here.
     #[error("the demo secrets in {path} are damaged: remove the file to have new ones made")]
@@ -56,22 +65,37 @@ struct File {
 /// # Errors
 /// When the file or the directory can't be read or written, is damaged, or there is no randomness.
 pub fn demo_secrets(data_dir: &Path) -> Result<DemoSecrets, DemoError> {
-    let path = data_dir.join(FILE);
-    let failed = |source| DemoError::Io { path: path.clone(), source };
-    let file = match fs::read_to_string(&path) {
-        Ok(text) => toml::from_str(&text).map_err(|_| DemoError::Damaged { path: path.clone() })?,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            fs::create_dir_all(data_dir).map_err(failed)?;
+    match standing_demo_secrets(data_dir) {
+        Err(DemoError::Missing { path }) => {
+            let failed = |source| DemoError::Io { path: path.clone(), source };
+            files::create_dir_all(data_dir).map_err(failed)?;
             let file = File { jwt_secret: random()?, admin_token: random()? };
             write(&path, &file).map_err(failed)?;
-            file
+            Ok(DemoSecrets {
+                jwt_secret: Secret::new(file.jwt_secret),
+                admin_token: Secret::new(file.admin_token),
+            })
         }
-        Err(error) => return Err(failed(error)),
+        found => found,
+    }
+}
+
+/// Returns the secrets that a demonstration in `data_dir` has made; nothing is made here.
+///
+/// # Errors
+/// When there are none, or the file can't be read or is damaged.
+pub fn standing_demo_secrets(data_dir: &Path) -> Result<DemoSecrets, DemoError> {
+    let path = data_dir.join(FILE);
+    let text = match fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(DemoError::Missing { path }),
+        Err(source) => return Err(DemoError::Io { path, source }),
     };
-    let damaged = |_| DemoError::Damaged { path: path.clone() };
+    let damaged = || DemoError::Damaged { path: path.clone() };
+    let file: File = toml::from_str(&text).map_err(|_| damaged())?;
     Ok(DemoSecrets {
-        jwt_secret: value::long_secret(&file.jwt_secret).map_err(damaged)?,
-        admin_token: value::long_secret(&file.admin_token).map_err(damaged)?,
+        jwt_secret: value::long_secret(&file.jwt_secret).map_err(|_| damaged())?,
+        admin_token: value::long_secret(&file.admin_token).map_err(|_| damaged())?,
     })
 }
 
@@ -87,18 +111,7 @@ fn random() -> Result<String, DemoError> {
 fn write(path: &Path, file: &File) -> io::Result<()> {
     let text = toml::to_string(file).map_err(io::Error::other)?;
     let beside = path.with_extension("toml.new");
-    match fs::remove_file(&beside) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        Ok(()) | Err(_) => {}
-    }
-    let mut options = fs::OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::OpenOptionsExt;
-        options.mode(0o600);
-    }
-    let mut out = options.open(&beside)?;
+    let mut out = files::replace(&beside)?;
     io::Write::write_all(&mut out, text.as_bytes())?;
     out.sync_all()?;
     fs::rename(&beside, path)

@@ -17,7 +17,7 @@ use core::{fmt, num::NonZeroU32};
 use std::{collections::BTreeMap, fmt::Write, path::PathBuf};
 
 pub use self::{
-    demo::{DemoError, DemoSecrets, demo_secrets},
+    demo::{DemoError, DemoSecrets, demo_secrets, standing_demo_secrets},
     table::{
         ArchiveConfig, AuthConfig, ClockConfig, Config, JournalConfig, LimitsConfig, LogConfig, MailConfig,
         PaymentsConfig, SETTINGS, ServerConfig, Setting, SnapshotsConfig,
@@ -272,6 +272,21 @@ impl Config {
         self.values.0.get(key).map_or(&Source::Default, |(_, source)| source)
     }
 
+    /// Returns the files that hold secrets of these settings: the settings file, where one stands in it, and what `--demo` keeps.
+    pub fn secret_files(&self) -> Vec<PathBuf> {
+        let secrets = SETTINGS.iter().filter(|setting| setting.secret);
+        let mut files = Vec::new();
+        for setting in secrets {
+            if let Source::File(path) = self.source(setting.key)
+                && !files.contains(path)
+            {
+                files.push(path.clone());
+            }
+        }
+        files.push(self.server.data_dir.join(demo::FILE));
+        files
+    }
+
     /// Returns what `--print-config` prints: every setting with its value, source, unit and why,
     /// as a settings file that could be used as it is, but for the secrets.
     pub fn print(&self) -> String {
@@ -310,7 +325,7 @@ fn read_environment(
     for (name, text) in environment {
         if let Some(setting) = SETTINGS.iter().find(|setting| setting.variable() == name) {
             values.set(setting, text, Source::Environment(name));
-        } else if !OTHER_VARIABLES.contains(&name.as_str()) {
+        } else if !OTHER_VARIABLES.contains(&name.as_str()) && !is_a_services(&name, &text) {
             let known = SETTINGS.iter().map(Setting::variable);
             let known = known.chain(OTHER_VARIABLES.iter().map(|&name| name.to_owned()));
             errors.push(ConfigError::Unknown {
@@ -319,6 +334,40 @@ fn read_environment(
                 name,
             });
         }
+    }
+}
+
+/// Tells whether a variable is one of those that Kubernetes and Docker's links set for a service whose name begins with `onsale`:
+/// `ONSALE_SERVICE_HOST`, `ONSALE_SERVICE_PORT`, `ONSALE_SERVICE_PORT_HTTP`, `ONSALE_PORT=tcp://10.0.0.1:80`, `ONSALE_PORT_80_TCP` and
+/// `ONSALE_PORT_80_TCP_ADDR`, `_PORT`, `_PROTO`. The value must be of that shape, too, so that a mistyped setting is told.
+fn is_a_services(name: &str, text: &str) -> bool {
+    const PROTOCOLS: [&str; 3] = ["tcp", "udp", "sctp"];
+    let is_address = || text.parse::<core::net::IpAddr>().is_ok();
+    let is_port = || text.parse::<u16>().is_ok();
+    let is_url = || PROTOCOLS.iter().any(|protocol| text.starts_with(&format!("{protocol}://")));
+    if name.ends_with("_SERVICE_HOST") {
+        return is_address();
+    }
+    if name.ends_with("_SERVICE_PORT") || name.contains("_SERVICE_PORT_") {
+        return is_port();
+    }
+    if name.ends_with("_PORT") && is_url() {
+        return true;
+    }
+
+    let Some((_, of_port)) = name.split_once("_PORT_") else { return false };
+    let mut words = of_port.split('_');
+    let numbered = words.next().is_some_and(|port| port.parse::<u16>().is_ok());
+    let protocol = words.next().map(str::to_ascii_lowercase);
+    if !numbered || !protocol.is_some_and(|protocol| PROTOCOLS.contains(&protocol.as_str())) {
+        return false;
+    }
+    match (words.next(), words.next()) {
+        (None, _) => is_url(),
+        (Some("ADDR"), None) => is_address(),
+        (Some("PORT"), None) => is_port(),
+        (Some("PROTO"), None) => PROTOCOLS.contains(&text),
+        (Some(_), _) => false,
     }
 }
 

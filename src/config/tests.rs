@@ -77,6 +77,38 @@ fn a_clock_is_accepted_by_a_date_and_limited_by_a_time() {
 }
 
 #[test]
+fn variables_of_services_are_ignored_and_mistyped_settings_are_not() {
+    let services = [
+        ("ONSALE_SERVICE_HOST", "10.96.0.17"),
+        ("ONSALE_SERVICE_PORT", "80"),
+        ("ONSALE_SERVICE_PORT_HTTP", "80"),
+        ("ONSALE_PORT", "tcp://10.96.0.17:80"),
+        ("ONSALE_PORT_80_TCP", "tcp://10.96.0.17:80"),
+        ("ONSALE_PORT_80_TCP_PROTO", "tcp"),
+        ("ONSALE_PORT_80_TCP_PORT", "80"),
+        ("ONSALE_PORT_80_TCP_ADDR", "fd00::17"),
+        ("ONSALE_METRICS_SERVICE_HOST", "10.96.0.18"),
+        ("ONSALE_METRICS_PORT_9100_UDP", "udp://10.96.0.18:9100"),
+    ];
+    assert_eq!(load(&[], &services).unwrap(), Config::defaults());
+    for (name, text) in [
+        ("ONSALE_PORT", "8080"),
+        ("ONSALE_SERVICE_HOST", "tickets"),
+        ("ONSALE_LISTEN_PORT", "8080"),
+        ("ONSALE_PORT_HTTP_TCP", "tcp://10.96.0.17:80"),
+        ("ONSALE_PORT_80_TCP_NAME", "tcp"),
+    ] {
+        assert!(refused(&[(name, text)]).contains("there is no such setting"), "{name}={text}");
+    }
+    // A setting of that shape would be taken from a service.
+    for setting in SETTINGS {
+        let name = setting.variable();
+        let texts = ["10.0.0.1", "80", "tcp://10.0.0.1:80"];
+        assert!(!texts.iter().any(|text| is_a_services(&name, text)), "{name}");
+    }
+}
+
+#[test]
 fn names_are_unique_and_secrets_have_no_default() {
     for (index, setting) in SETTINGS.iter().enumerate() {
         assert!(!setting.secret || setting.default.is_empty(), "{}", setting.key);

@@ -291,11 +291,15 @@ pub(super) fn origins(text: &str) -> Read<Vec<String>> {
 }
 
 pub(super) fn url(text: &str) -> Read<String> {
+    // A user's password would be shown wherever the URL is.
+    let plain = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'@' | b'?' | b'#');
     let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
     match rest {
-        Some(rest) if !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_graphic()) => {
+        Some(rest) if !rest.is_empty() && rest.bytes().all(plain) => {
             Ok(text.trim_end_matches('/').to_owned())
         }
-        _ => Err("must be a URL that begins with https:// or http://".into()),
+        _ => {
+            Err("must be a URL that begins with https:// or http://, without user, query and fragment".into())
+        }
     }
 }

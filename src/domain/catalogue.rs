@@ -9,13 +9,18 @@
 //! Invariants: a concert's venue exists; a listed schedule's concert exists; numbers are never reused.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use super::concert::{Concert, GRADES_MAX, PRICE_MAX};
 use super::ids::{ConcertId, ScheduleId, ScheduleNumber, VenueId};
 use super::keys::{KeyUse, Keys};
+use super::schedule::policy::{
+    ACTIVE_MAX, CANCEL_SECONDS_MAX, CASTING_BYTES_MAX, Casting, PAYMENT_SECONDS_MAX, Policy,
+    RESERVATION_SEATS_MAX, USER_SEATS_MAX, WAITING_SECONDS_MAX,
+};
 use super::schedule::{Creation, Limits, Plan};
-use super::time::Timestamp;
+use super::time::{Seconds, Timestamp};
 use super::venue::{BuiltVenue, Layout, Venue};
 
 /// The most idempotency keys that the catalogue keeps.
@@ -349,7 +354,7 @@ pub enum CatalogueRefusal {
     /// What the document says can't be, and where.
     Invalid(Vec<FieldError>),
     /// Something uses what would change.
-    InUse(&'static str),
+    InUse(String),
     /// There is no such item.
     NotFound,
 }
@@ -372,6 +377,10 @@ impl FieldError {
 
 fn invalid<T>(field: impl Into<String>, detail: impl Into<String>) -> Result<T, CatalogueRefusal> {
     Err(CatalogueRefusal::Invalid(vec![FieldError::new(field, detail)]))
+}
+
+fn in_use<T>(why: &str) -> Result<T, CatalogueRefusal> {
+    Err(CatalogueRefusal::InUse(why.to_owned()))
 }
 
 /// What a `PUT` found.
@@ -429,9 +438,7 @@ impl Draft {
             && standing.time_zone == venue.time_zone
             && standing.kind == venue.kind;
         if !same_place && self.catalogue.venue_has_schedules(&venue.id) {
-            return Err(CatalogueRefusal::InUse(
-                "a schedule uses this venue: only its name and address can change",
-            ));
+            return in_use("a schedule uses this venue: only its name and address can change");
         }
         self.push(CatalogueEvent::VenuePut(Arc::new(venue)));
         Ok(Put::Replaced)
@@ -458,12 +465,12 @@ impl Draft {
         }
         let moved = standing.venue != concert.venue || standing.currency != concert.currency;
         if moved && self.catalogue.schedules_of(&concert.id).next().is_some() {
-            return Err(CatalogueRefusal::InUse("the concert has a schedule: its venue and currency stand"));
+            return in_use("the concert has a schedule: its venue and currency stand");
         }
         let price = |concert: &Concert, name: &str| concert.grade(name).map(|grade| grade.price);
         let repriced = standing.grades.iter().any(|grade| price(&concert, &grade.name) != Some(grade.price));
         if repriced && opened {
-            return Err(CatalogueRefusal::InUse("a sale of this concert has opened: its prices stand"));
+            return in_use("a sale of this concert has opened: its prices stand");
         }
         self.push(CatalogueEvent::ConcertPut(Arc::new(concert)));
         Ok(Put::Replaced)
@@ -483,7 +490,7 @@ impl Draft {
         check_plan(&plan)?;
         if let Some(listing) = self.catalogue.schedules.get(&id) {
             if listing.concert != concert {
-                return Err(CatalogueRefusal::InUse("a schedule stays with its concert"));
+                return in_use("a schedule stays with its concert");
             }
             if listing.archived.is_some() {
                 self.archived.push((listing.number, Arc::new(plan)));
@@ -502,7 +509,7 @@ impl Draft {
             return invalid("concertId", "the concert has no price for a grade of its venue");
         }
         let Some(number) = self.catalogue.last_schedule.checked_add(1).map(ScheduleNumber) else {
-            return Err(CatalogueRefusal::InUse("the log has no more schedule numbers"));
+            return in_use("the log has no more schedule numbers");
         };
         let listed = CatalogueEvent::ScheduleListed { id: id.clone(), number, concert: concert.clone() };
         self.push(listed);
@@ -520,7 +527,7 @@ impl Draft {
             return Err(CatalogueRefusal::NotFound);
         }
         if self.catalogue.concerts.values().any(|concert| concert.venue == *id) {
-            return Err(CatalogueRefusal::InUse("a concert happens in this venue"));
+            return in_use("a concert happens in this venue");
         }
         self.push(CatalogueEvent::VenueRemoved(id.clone()));
         Ok(())
@@ -535,7 +542,7 @@ impl Draft {
             return Err(CatalogueRefusal::NotFound);
         }
         if self.catalogue.schedules_of(id).next().is_some() {
-            return Err(CatalogueRefusal::InUse("the concert has a schedule"));
+            return in_use("the concert has a schedule");
         }
         self.push(CatalogueEvent::ConcertRemoved(id.clone()));
         Ok(())
@@ -582,7 +589,35 @@ fn check_plan(plan: &Plan) -> Result<(), CatalogueRefusal> {
     if plan.sales_open_at.is_some_and(|open| open >= plan.closes_at()) {
         return invalid("salesOpenAt", "must be earlier than salesCloseAt (startsAt if absent)");
     }
-    Ok(())
+    let names = plan.casting.values().flat_map(Casting::names);
+    if plan.casting.keys().chain(names).map(String::len).sum::<usize>() > CASTING_BYTES_MAX {
+        return invalid("casting", "must have at most 1 MiB of text");
+    }
+    check_policy(&plan.policy)
+}
+
+/// The bounds of a policy: what follows from them, such as the size of an entry or of an amount, is relied on.
+fn check_policy(policy: &Policy) -> Result<(), CatalogueRefusal> {
+    let day = Seconds::DAY.get();
+    let within = |field: &str, number: u32, range: RangeInclusive<u32>| {
+        if range.contains(&number) {
+            return Ok(());
+        }
+        invalid(format!("policy.{field}"), format!("must be from {} to {}", range.start(), range.end()))
+    };
+    within("holdSeconds", policy.hold.get(), 1..=day)?;
+    within("maxSeatsPerReservation", policy.seats_per_reservation_max, 1..=RESERVATION_SEATS_MAX)?;
+    within("maxSeatsPerUser", policy.seats_per_user_max, 1..=USER_SEATS_MAX)?;
+    within("paymentSeconds", policy.payment.get(), 1..=PAYMENT_SECONDS_MAX)?;
+    within("cancelUntilSecondsBeforeStart", policy.cancel_until_before_start.get(), 0..=CANCEL_SECONDS_MAX)?;
+    within("recoveryGraceSeconds", policy.recovery_grace.get(), 0..=day)?;
+
+    let Some(queue) = &policy.queue else { return Ok(()) };
+    within("queue.maxActive", queue.active_max, 1..=ACTIVE_MAX)?;
+    within("queue.admitPerMinute", queue.admit_per_minute.unwrap_or(1), 1..=ACTIVE_MAX)?;
+    within("queue.activeSeconds", queue.active.get(), 1..=day)?;
+    within("queue.claimSeconds", queue.claim.get(), 1..=day)?;
+    within("queue.waitingSeconds", queue.waiting.get(), 1..=WAITING_SECONDS_MAX)
 }
 
 #[cfg(test)]

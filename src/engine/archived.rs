@@ -23,7 +23,7 @@ use crate::domain::catalogue::Catalogue;
 use crate::domain::cause::Cause;
 use crate::domain::ids::{PaymentId, ScheduleNumber, UserId};
 use crate::domain::payments::{Payment, Payments};
-use crate::domain::schedule::{Command, Reservation, ReservationStatus};
+use crate::domain::schedule::{AnyCommand, Reservation, ReservationStatus};
 use crate::domain::time::{Seconds, Timestamp};
 use crate::journal::Driver;
 
@@ -131,7 +131,7 @@ impl Shared {
     pub(super) fn decide_archived(
         &self,
         entry: &ScheduleEntry,
-        command: &Command,
+        command: &AnyCommand,
     ) -> Result<Acted, EngineError> {
         let schedule = entry.read();
         schedule.decide_archived(command, self.clock.now())?;

@@ -33,7 +33,7 @@ use crate::domain::concert::Concert;
 use crate::domain::ids::{ConcertId, ScheduleId, ScheduleNumber, VenueId};
 use crate::domain::keys::KeyFound;
 use crate::domain::payments::Payments;
-use crate::domain::schedule::{Command, Creation, Event, Plan, Refusal, Schedule};
+use crate::domain::schedule::{AnyCommand, Creation, Event, Plan, Refusal, Schedule};
 use crate::domain::time::{Seconds, Timestamp};
 use crate::domain::venue::Venue;
 use crate::domain::waiting_room::{self, Settings, WaitingRoom};
@@ -265,7 +265,7 @@ impl Message<Change> for CatalogueActor {
                 }
                 let entry = self.shared.schedule(&id).ok_or(EngineError::NoSuchSchedule)?;
                 let prices = self.shared.prices(&entry);
-                ask(&entry, Command::Open { prices }, cause).await.map(Changed::Acted)
+                ask(&entry, AnyCommand::Open { prices }, cause).await.map(Changed::Acted)
             }
         }
     }
@@ -371,16 +371,18 @@ impl CatalogueActor {
         let mut draft = Draft::new(&self.shared.catalogue(), now);
         let counts = import.counts();
         for (index, venue) in import.venues.into_iter().enumerate() {
-            draft.put_venue(venue).map_err(|refusal| at_item(refusal, "venues", index))?;
+            let id = venue.id.clone();
+            draft.put_venue(venue).map_err(|refusal| at_item(refusal, "venues", index, &id))?;
         }
         for (index, concert) in import.concerts.into_iter().enumerate() {
+            let id = concert.id.clone();
             put_concert(&mut draft, &self.shared, concert, now)
-                .map_err(|refusal| at_item(refusal, "concerts", index))?;
+                .map_err(|refusal| at_item(refusal, "concerts", index, &id))?;
         }
         for (index, (id, concert, plan)) in import.schedules.into_iter().enumerate() {
             draft
-                .put_schedule(id, concert, plan, self.shared.limits)
-                .map_err(|refusal| at_item(refusal, "schedules", index))?;
+                .put_schedule(id.clone(), concert, plan, self.shared.limits)
+                .map_err(|refusal| at_item(refusal, "schedules", index, &id))?;
         }
         self.commit(draft, now, cause).await?;
         Ok(counts)
@@ -404,7 +406,7 @@ impl CatalogueActor {
 
     async fn remove_schedule(&self, id: &ScheduleId, cause: Cause) -> Result<Changed, EngineError> {
         if self.is_archived(id) {
-            return Err(CatalogueRefusal::InUse("the schedule is over and in the archive").into());
+            return Err(CatalogueRefusal::InUse("the schedule is over and in the archive".to_owned()).into());
         }
         let entry = self.shared.schedule(id).ok_or(EngineError::NoSuchSchedule)?;
         let actor = entry.actor().ok_or(EngineError::NotReady)?;
@@ -423,9 +425,11 @@ impl CatalogueActor {
         let Draft { mut events, created, replanned, archived, .. } = draft;
         for (number, plan) in archived {
             let standing = self.shared.archived(number).await?;
-            if standing.is_none_or(|kept| **kept.entry.read().plan() != *plan) {
-                let what = "the schedule is over and in the archive: it stands as it is";
-                return Err(CatalogueRefusal::InUse(what).into());
+            let Some(kept) = standing else { return Err(EngineError::NoSuchSchedule) };
+            if **kept.entry.read().plan() != *plan {
+                let id = kept.entry.id();
+                let why = format!("the schedule {id} is over and in the archive: it stands as it is");
+                return Err(CatalogueRefusal::InUse(why).into());
             }
         }
         // What is so already is left alone: its room keeps what an operator has tuned.
@@ -435,8 +439,10 @@ impl CatalogueActor {
         for (id, _, plan) in &replanned {
             if let Some(entry) = self.shared.schedule(id)
                 && let Some(settings) = Settings::of(plan, self.shared.limits.keys_max)
+                && entry.room().read().check_order(&settings).is_err()
             {
-                entry.room().read().check_order(&settings)?;
+                let why = "people wait in the order that they were promised: it can change once nobody waits";
+                return Err(CatalogueRefusal::InUse(format!("the schedule {id}: {why}")).into());
             }
         }
         if !replanned.is_empty() && !self.shared.catalogue().replans().is_empty() {
@@ -489,7 +495,7 @@ impl CatalogueActor {
     }
 
     async fn replan(&self, entry: &Arc<ScheduleEntry>, plan: &Arc<Plan>, by: &By) -> Result<(), EngineError> {
-        let replan = Command::Replan { concert: entry.concert().clone(), plan: Arc::clone(plan) };
+        let replan = AnyCommand::Replan { concert: entry.concert().clone(), plan: Arc::clone(plan) };
         let cause = Cause { by: by.clone(), key: None };
         // A crash between the two loses no place: a room is shut last, and set up first.
         if plan.policy.queue.is_none() {
@@ -636,7 +642,8 @@ fn put_concert(
     draft.put_concert(concert, opened)
 }
 
-fn at_item(refusal: CatalogueRefusal, list: &str, index: usize) -> CatalogueRefusal {
+/// Says which item of an import is refused.
+fn at_item(refusal: CatalogueRefusal, list: &str, index: usize, id: &str) -> CatalogueRefusal {
     match refusal {
         CatalogueRefusal::Invalid(errors) => {
             let placed = |error: FieldError| FieldError {
@@ -645,7 +652,8 @@ fn at_item(refusal: CatalogueRefusal, list: &str, index: usize) -> CatalogueRefu
             };
             CatalogueRefusal::Invalid(errors.into_iter().map(placed).collect())
         }
-        CatalogueRefusal::InUse(_) | CatalogueRefusal::NotFound => refusal,
+        CatalogueRefusal::InUse(why) => CatalogueRefusal::InUse(format!("{list}[{index}] ({id}): {why}")),
+        CatalogueRefusal::NotFound => refusal,
     }
 }
 
@@ -662,7 +670,7 @@ fn repeated(change: &CatalogueChange) -> Changed {
     }
 }
 
-async fn ask(entry: &ScheduleEntry, command: Command, cause: Cause) -> Result<Acted, EngineError> {
+async fn ask(entry: &ScheduleEntry, command: AnyCommand, cause: Cause) -> Result<Acted, EngineError> {
     let actor = entry.actor().ok_or(EngineError::NotReady)?;
     let act = Act { command, cause, queued: Stopwatch::start() };
     actor.ask(act).send().await.map_err(from_send_error)

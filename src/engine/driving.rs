@@ -37,12 +37,18 @@ use crate::domain::payments::{self, Failure, Outcome, Payment, State, Step};
 use crate::domain::schedule::{self, Caller, Refusal, ReservationRef, ReservationStatus};
 use crate::domain::settlement;
 use crate::domain::waiting_room;
-use crate::gateway::{Find, Found, Said, Why};
+use crate::gateway::{Find, Found, Gateway, OrderId, Said, Why};
 
 /// How many refunds of a cancelled schedule, or payments that recovery goes on with, take a step at once.
 const AT_ONCE_MAX: usize = 32;
-/// How many calls of the gateway are under way at once, all in all.
-const CALLS_MAX: usize = 1_024;
+/// How many captures are under way at the gateway at once. Nothing else takes their room: a customer waits for each.
+const CAPTURES_MAX: usize = 1_024;
+/// How many refunds are.
+const REFUNDS_MAX: usize = 256;
+/// How often at once the gateway is asked what became of a payment.
+const LOOKS_MAX: usize = 256;
+/// How often at once it is asked about a payment that is done, since a notice hinted at it. Anyone can send those.
+const HINTED_MAX: usize = 64;
 /// The first and the longest wait before a step that couldn't be taken is tried again; each is twice the last, less up to a quarter.
 const AGAIN_FIRST: Duration = Duration::from_millis(100);
 const AGAIN_LONGEST: Duration = Duration::from_mins(1);
@@ -73,8 +79,27 @@ pub(super) enum Pace {
 pub(super) struct Drives {
     driven: DashMap<PaymentId, Driven>,
     at_once: Arc<Semaphore>,
-    calls: Semaphore,
+    calls: Calls,
     closing: CancellationToken,
+}
+
+/// The room for calls of the gateway, for each kind its own: however long those of one kind hang, the others go on.
+pub(super) struct Calls {
+    captures: Semaphore,
+    refunds: Semaphore,
+    looks: Semaphore,
+    hinted: Semaphore,
+}
+
+impl Default for Calls {
+    fn default() -> Self {
+        Self {
+            captures: Semaphore::new(CAPTURES_MAX),
+            refunds: Semaphore::new(REFUNDS_MAX),
+            looks: Semaphore::new(LOOKS_MAX),
+            hinted: Semaphore::new(HINTED_MAX),
+        }
+    }
 }
 
 /// A payment that a task drives. The task ends its side of the watch when it ends.
@@ -89,7 +114,7 @@ impl Default for Drives {
         Self {
             driven: DashMap::new(),
             at_once: Arc::new(Semaphore::new(AT_ONCE_MAX)),
-            calls: Semaphore::new(CALLS_MAX),
+            calls: Calls::default(),
             closing: CancellationToken::new(),
         }
     }
@@ -222,7 +247,7 @@ impl Engine {
         let Some(payment) = payment.and_then(|id| self.payment(id)) else { return };
         let settled = self.driven(payment.id, Until::Settled);
         let Some(payments) = self.shared.till.payments(payment.id.schedule) else { return };
-        if payment.method.needs_gateway() {
+        if payment.needs_gateway() {
             let stands = |payment: &Payment| payment.state == State::Completed;
             let begun = payments.until(|all| !all.payment(payment.id).is_some_and(stands));
             tokio::select! {
@@ -265,17 +290,19 @@ impl Engine {
         driven.is_some()
     }
 
-    /// Asks the gateway whether it still has the money of a completed payment, and says loudly where it hasn't: nothing else gives
-    /// it back but this engine, so a person has to decide what becomes of the seats.
+    /// Asks the gateway whether it has the money that this engine thinks it has, and says loudly where it hasn't. Of a completed payment
+    /// nothing else gives it back but this engine, so a person has to decide what becomes of the seats. Of a payment that isn't known
+    /// here, as after a backup was restored, nobody else would ever give it back.
     pub async fn compare_with_gateway(&self, id: PaymentId) {
-        let (Some(gateway), Some(payment)) = (self.shared.till.gateway.clone(), self.payment(id)) else {
-            return;
-        };
+        let Some(gateway) = self.shared.till.gateway.clone() else { return };
+        let Ok(known) = self.find_payment(id).await else { return };
+        let Some(payment) = known else { return self.look_for_a_stranger(id, &*gateway).await };
         let Some((order_id, payment_key)) = names(&payment) else { return };
         if payment.state != State::Completed {
             return;
         }
-        let Ok(_permit) = self.shared.till.drives.calls.acquire().await else { return };
+        // A notice is a hint: where too many come, another one will.
+        let Ok(_permit) = self.shared.till.drives.calls.hinted.try_acquire() else { return };
         let found = gateway.find(Find { order_id, payment_key: Some(payment_key) }).await;
         if let Found::Captured { cancelled_amount, .. } = found
             && cancelled_amount > Money::ZERO
@@ -287,6 +314,23 @@ impl Engine {
                 cancelled = cancelled_amount.minor(),
                 "money of a confirmed reservation was given back at the gateway, not by this engine: cancel the reservation, or \
                  have it paid again"
+            );
+        }
+    }
+
+    /// Asks the gateway for money of an order that nothing is known of here.
+    async fn look_for_a_stranger(&self, id: PaymentId, gateway: &dyn Gateway) {
+        let Ok(order_id) = OrderId::parse(&id.to_string()) else { return };
+        let Ok(_permit) = self.shared.till.drives.calls.hinted.try_acquire() else { return };
+        let found = gateway.find(Find { order_id, payment_key: None }).await;
+        if let Found::Captured { amount, cancelled_amount, .. } = found
+            && amount > cancelled_amount
+        {
+            metrics::counter!("onsale_gateway_surprises_total").increment(1);
+            tracing::error!(
+                order = %id, captured = amount.minor(), cancelled = cancelled_amount.minor(),
+                "the gateway has money of an order that the journal doesn't know, as after a backup was restored: `onsale reconcile` \
+                 lists all such orders; give it back at the gateway"
             );
         }
     }
@@ -430,7 +474,8 @@ impl Drive<'_> {
             }
             NotYet::Engine(error) => tracing::debug!(%error, "a payment's step is tried again"),
             NotYet::Gateway(_) => {
-                tracing::info!(payment = %self.id, %reason, next = ?again, "a payment's outcome isn't known yet");
+                let again_seconds = again.as_secs_f64();
+                tracing::info!(payment = %self.id, %reason, again_seconds, "a payment's outcome isn't known yet");
                 self.tell.send_replace(true);
             }
             NotYet::RefundRefused { .. } => {
@@ -457,14 +502,14 @@ impl Drive<'_> {
     async fn take(&mut self, payment: &Payment, step: Step) -> Result<Outcome, NotYet> {
         // It is never closed.
         let _turn = if self.in_turn { self.shared.till.drives.at_once.acquire().await.ok() } else { None };
-        let through_gateway = payment.method.needs_gateway();
+        let through_gateway = payment.needs_gateway();
         match step {
             Step::Hold => Ok(self.hold(payment).await?),
             Step::Capture if through_gateway => self.capture_at_gateway(payment).await,
             Step::Capture => Ok(self.capture(payment).await?),
             Step::LetGo => {
                 let (reservation, payment_id) = (payment.reservation, payment.id);
-                let command = schedule::Command::FailPayment { reservation, payment: payment_id };
+                let command = schedule::AnyCommand::FailPayment { reservation, payment: payment_id };
                 match self.ask_for(payment, command).await {
                     Ok(()) | Err(EngineError::Refused(_) | EngineError::NoSuchSchedule) => Ok(Outcome::LetGo),
                     Err(error) => Err(error.into()),
@@ -472,7 +517,7 @@ impl Drive<'_> {
             }
             Step::Confirm => {
                 let (reservation, payment_id) = (payment.reservation, payment.id);
-                let command = schedule::Command::Confirm { reservation, payment: payment_id };
+                let command = schedule::AnyCommand::Confirm { reservation, payment: payment_id };
                 match self.ask_for(payment, command).await {
                     Ok(()) => Ok(Outcome::Confirmed),
                     Err(EngineError::Refused(_) | EngineError::NoSuchSchedule) => Ok(Outcome::Lost),
@@ -488,9 +533,9 @@ impl Drive<'_> {
     async fn hold(&self, payment: &Payment) -> Result<Outcome, EngineError> {
         let caller = Caller::User(payment.user.clone());
         let (reservation, payment_id) = (payment.reservation, payment.id);
-        let takes_time = payment.method.needs_gateway();
+        let takes_time = payment.needs_gateway();
         let command =
-            schedule::Command::BeginPayment { reservation, caller, payment: payment_id, takes_time };
+            schedule::AnyCommand::BeginPayment { reservation, caller, payment: payment_id, takes_time };
         match self.ask_for(payment, command).await {
             Ok(()) => {}
             Err(EngineError::Refused(Refusal::Expired)) => return Ok(Outcome::NotHeld(Failure::TooLate)),
@@ -549,7 +594,7 @@ impl Drive<'_> {
         Ok(Outcome::GivenBack)
     }
 
-    async fn ask_for(&self, payment: &Payment, command: schedule::Command) -> Result<(), EngineError> {
+    async fn ask_for(&self, payment: &Payment, command: schedule::AnyCommand) -> Result<(), EngineError> {
         let entry = self.shared.schedule_by_number(payment.id.schedule).ok_or(EngineError::NoSuchSchedule)?;
         self.shared.ask_schedule(&entry, command, Cause::default()).await.map(drop)
     }

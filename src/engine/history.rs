@@ -32,6 +32,17 @@ pub enum HistoryError {
     Snapshot(#[from] SnapshotError),
 }
 
+impl HistoryError {
+    /// Says whether it is for want of room on the disk.
+    pub fn is_full(&self) -> bool {
+        match self {
+            Self::Read(error) => error.is_full(),
+            Self::Snapshot(error) => error.is_full(),
+            Self::NotRetained { .. } | Self::Decode(_) => false,
+        }
+    }
+}
+
 impl From<ReadError> for HistoryError {
     fn from(error: ReadError) -> Self {
         match error {

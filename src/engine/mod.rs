@@ -68,9 +68,9 @@ use crate::domain::ids::{PaymentId, ReservationId, ScheduleNumber, TransactionId
 use crate::domain::keys::KeyUse;
 use crate::domain::schedule::{Command, Limits, Reservation, ReservationRef};
 use crate::domain::time::{Seconds, Timestamp};
-use crate::domain::waiting_room::{self, Ticket};
+use crate::domain::waiting_room::{self, Ticket, Tuning};
 use crate::gateway::Gateway;
-use crate::journal::{Journal, JournalConfig, Medium, Position};
+use crate::journal::{JournalConfig, Log, Medium, Position};
 
 /// What an engine is opened with.
 #[derive(Clone)]
@@ -149,53 +149,6 @@ impl Engine {
     /// When the directory is another process's, or what is in it can't be trusted.
     pub async fn open(config: EngineConfig) -> Result<Self, EngineOpenError> {
         open::open(config).await
-    }
-
-    /// Says what the engine's metrics are; call it once a recorder is installed.
-    pub fn describe_metrics() {
-        use metrics::{describe_counter, describe_gauge, describe_histogram};
-        describe_counter!("onsale_decisions_total", "Commands that schedules decided, by outcome");
-        describe_histogram!(
-            "onsale_mailbox_wait_seconds",
-            "How long a command waited for its schedule's actor"
-        );
-        describe_counter!("onsale_sign_ups_total", "Users who signed up");
-        describe_counter!("onsale_payments_total", "Payments, by what became of them");
-        describe_counter!(
-            "onsale_refunds_refused_total",
-            "Tries of giving money back that a gateway refused"
-        );
-        describe_counter!(
-            "onsale_gateway_surprises_total",
-            "Confirmed reservations whose money was given back at the gateway, not by this engine"
-        );
-        describe_counter!("onsale_drives_broken_total", "Payments whose drive panicked, each a bug");
-        describe_counter!(
-            "onsale_drives_found_total",
-            "Payments that nobody drove though something was left to do"
-        );
-        describe_counter!("onsale_queue_joins_total", "Places taken in waiting rooms");
-        describe_counter!("onsale_queue_admissions_total", "Users let in from waiting rooms");
-        describe_counter!("onsale_queue_ends_total", "Places that ended, by reason");
-        describe_counter!("onsale_queue_stream_events_total", "Events of places that streams sent, by name");
-        describe_histogram!("onsale_queue_wait_seconds", "How long users waited until they were admitted");
-        describe_counter!("onsale_journal_events_total", "Events made durable");
-        describe_counter!("onsale_journal_bytes_total", "Bytes of frames made durable");
-        describe_counter!("onsale_journal_syncs_total", "Syncs of the journal's file");
-        describe_histogram!("onsale_journal_batch_entries", "Decisions that one sync made durable");
-        describe_histogram!(
-            "onsale_journal_write_seconds",
-            "How long a flush took to hand its bytes to the disk"
-        );
-        describe_histogram!("onsale_journal_sync_seconds", "How long the disk took to sync them");
-        describe_gauge!("onsale_recovery_seconds", "How long the last start took to recover");
-        describe_histogram!("onsale_snapshot_seconds", "How long a snapshot took");
-        describe_gauge!("onsale_snapshot_bytes", "The size of the newest snapshot");
-        describe_gauge!("onsale_snapshot_position", "The position of the newest snapshot");
-        describe_counter!("onsale_snapshots_failed_total", "Snapshots that could not be taken");
-        describe_counter!("onsale_archive_failures_total", "Reads and writes of the archive that failed");
-        describe_counter!("onsale_actor_panics_total", "Panics of actors, each a bug");
-        describe_counter!("onsale_actors_given_up_total", "Actors whose restarts were spent");
     }
 
     /// Returns the present instant of the engine's clock.
@@ -292,7 +245,8 @@ impl Engine {
         bound.unwrap_or_else(|| self.shared.prices(entry))
     }
 
-    /// Asks a schedule; the answer is durable when it comes.
+    /// Asks a schedule; the answer is durable when it comes. Whatever is asked, nothing but a refusal comes of what can't be: what rests
+    /// on other state (payments, prices, plans) can only be asked by the methods for it.
     ///
     /// # Errors
     /// A refusal changed nothing. `Overloaded`, `NotReady` and `JournalUnavailable` neither.
@@ -318,7 +272,7 @@ impl Engine {
         cause: Cause,
     ) -> Result<Acted, EngineError> {
         let (moves_sale, released) = (command.moves_sale(), command.released());
-        let acted = self.shared.ask_schedule(entry, command, cause).await?;
+        let acted = self.shared.ask_schedule(entry, command.into(), cause).await?;
 
         // What follows has begun by now, and goes on without whoever waits here.
         if moves_sale {
@@ -338,24 +292,11 @@ impl Engine {
         }
     }
 
-    /// Asks a schedule's waiting room; the answer is durable when it comes.
-    ///
-    /// # Errors
-    /// As [`Engine::act`]; `RoomRefused` where there is no room.
-    pub async fn act_in_room(
-        &self,
-        entry: &ScheduleEntry,
-        command: waiting_room::Command,
-        cause: Cause,
-    ) -> Result<RoomActed, EngineError> {
-        self.shared.act_in_room(entry, command, cause).await
-    }
-
     /// Takes a place in a schedule's waiting room, or finds the one that the user has. Without a key, the
     /// latter asks nobody.
     ///
     /// # Errors
-    /// As [`Engine::act_in_room`].
+    /// As [`Engine::act`]; `RoomRefused` where there is no room.
     pub async fn join(
         &self,
         entry: &ScheduleEntry,
@@ -368,7 +309,38 @@ impl Engine {
             return Ok(RoomActed { answer: waiting_room::Answer::Standing(place), replayed: false });
         }
         let join = waiting_room::Command::Join { user: user.clone() };
-        self.act_in_room(entry, join, Cause { by: By::User, key }).await
+        self.shared.act_in_room(entry, join, Cause { by: By::User, key }).await
+    }
+
+    /// Gives a user's place up, waiting or active; durable when the answer comes. Another's place stays.
+    ///
+    /// # Errors
+    /// As [`Engine::join`].
+    pub async fn leave(
+        &self,
+        entry: &ScheduleEntry,
+        user: &UserId,
+        ticket: Ticket,
+        key: Option<KeyUse>,
+    ) -> Result<RoomActed, EngineError> {
+        let leave = waiting_room::Command::Leave { user: user.clone(), ticket };
+        self.shared.act_in_room(entry, leave, Cause { by: By::User, key }).await
+    }
+
+    /// Changes how a waiting room is run while it runs; durable when the answer comes.
+    ///
+    /// # Errors
+    /// As [`Engine::join`].
+    pub async fn tune(
+        &self,
+        entry: &ScheduleEntry,
+        tuning: Tuning,
+        cause: impl Into<Cause>,
+    ) -> Result<RoomActed, EngineError> {
+        if !tuning.is_in_range() {
+            return Err(waiting_room::Refusal::OutOfRange.into());
+        }
+        self.shared.act_in_room(entry, waiting_room::Command::Tune(tuning), cause.into()).await
     }
 
     /// Signs the pass of a place: the user shows it as the queue token.
@@ -460,8 +432,8 @@ impl Engine {
         &self.shared.data_dir
     }
 
-    /// Returns the journal, to read what is durable and to follow it.
-    pub fn journal(&self) -> &Journal {
+    /// Returns the log, to read what is durable and to follow it.
+    pub fn journal(&self) -> &Log {
         &self.shared.journal
     }
 

@@ -284,7 +284,7 @@ impl Engine {
         self.shared.till.payments(number).map(|payments| payments.read().counts()).unwrap_or_default()
     }
 
-    /// Makes a payment of a hold. From the balance it is driven until it is settled; through a gateway it is ready for
+    /// Makes a payment of a hold. From the balance, or of nothing, it is driven until it is settled; through a gateway it is ready for
     /// the checkout.
     ///
     /// # Errors
@@ -308,7 +308,8 @@ impl Engine {
             return Ok(done);
         }
         let (amount, currency) = self.price_of_hold(entry, reservation, &user).await?;
-        while method.needs_gateway() && payments.read().surplus_ready(reservation, &user).is_some() {
+        let at_checkout = payments::needs_gateway(method, amount);
+        while at_checkout && payments.read().surplus_ready(reservation, &user).is_some() {
             let supersede = payments::Command::Supersede { reservation, user: user.clone() };
             payments.ask(supersede, Cause::default()).await?;
         }
@@ -318,7 +319,7 @@ impl Engine {
         if replayed {
             return self.found_before(started);
         }
-        if method.needs_gateway() {
+        if at_checkout {
             return Ok(Done { answer: started, replayed });
         }
 
@@ -398,7 +399,7 @@ impl Engine {
     /// under way is still being made.
     fn found_before(&self, payment: Payment) -> Result<Done<Payment>, EngineError> {
         self.go_on(&payment);
-        if payment.state.is_settled() || payment.method.needs_gateway() {
+        if payment.state.is_settled() || payment.needs_gateway() {
             return Ok(Done { answer: payment, replayed: true });
         }
         if self.shared.journal.failure().is_some() {

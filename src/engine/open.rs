@@ -17,7 +17,7 @@ use crate::clock::{Clock, Stopwatch};
 use crate::domain::catalogue::CatalogueEvent;
 use crate::domain::cause::{By, Cause};
 use crate::domain::concert::Prices;
-use crate::domain::schedule::{Command, Event, Limits, Schedule};
+use crate::domain::schedule::{AnyCommand, Event, Limits, Schedule};
 use crate::domain::time::Timestamp;
 use crate::domain::waiting_room::draw::Seed;
 use crate::domain::waiting_room::{self, Settings, WaitingRoom};
@@ -145,8 +145,13 @@ pub(super) async fn open(config: EngineConfig) -> Result<Engine, EngineOpenError
         let number = payments.read().schedule();
         engine.shared.settle(number);
     }
+    let newest = snapshot.unwrap_or(Position::START);
+    let bytes = snapshot::len(&config.journal.dir, newest);
+    metrics::gauge!("onsale_snapshot_position").set(numbers::value(newest.get()));
+    metrics::gauge!("onsale_snapshot_bytes").set(numbers::value(bytes));
     metrics::gauge!("onsale_recovery_seconds").set(watch.elapsed().as_secs_f64());
-    tracing::info!(position = %last, schedules = count, elapsed = ?watch.elapsed(), "recovered");
+    let seconds = watch.elapsed().as_secs_f64();
+    tracing::info!(position = last.get(), schedules = count, seconds, "recovered");
     Ok(engine)
 }
 
@@ -194,7 +199,6 @@ async fn snapshot_now_and_then(engine: Engine, config: EngineConfig) {
             Ok(position) => last = position,
             Err(error) => {
                 tracing::warn!(%error, "no snapshot was taken");
-                metrics::counter!("onsale_snapshots_failed_total").increment(1);
                 if engine.journal().failure().is_some() {
                     return;
                 }
@@ -268,8 +272,8 @@ impl Bridge<'_> {
             let down_since = self.down_since.max(schedule.last_instant());
             due(schedule, down_since, &prices, &mut entries);
             let ready = clock.now().max(down_since);
-            let bridge = Command::BridgeOutage { began: self.down_since, down_since };
-            for command in [bridge, Command::SetLimits { limits: self.limits }] {
+            let bridge = AnyCommand::BridgeOutage { began: self.down_since, down_since };
+            for command in [bridge, AnyCommand::SetLimits { limits: self.limits }] {
                 // What time has brought meanwhile (a sale that opens) isn't due before the bridge.
                 if let Some(event) = schedule.decide_at_start(&command) {
                     happen(schedule, &event, ready, &mut entries);
@@ -278,7 +282,8 @@ impl Bridge<'_> {
             due(schedule, ready, &prices, &mut entries);
             // An import that was begun is finished before anyone asks.
             if let Some(plan) = replans.plan(schedule.id()) {
-                let replan = Command::Replan { concert: schedule.concert().clone(), plan: Arc::clone(plan) };
+                let replan =
+                    AnyCommand::Replan { concert: schedule.concert().clone(), plan: Arc::clone(plan) };
                 if let Ok(Some(event)) = schedule.decide(&replan, ready.max(schedule.last_instant())) {
                     happen(schedule, &event, ready, &mut entries);
                 }

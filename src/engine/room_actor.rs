@@ -332,7 +332,7 @@ fn count_decision(command: &Command, outcome: &Result<RoomActed, EngineError>) {
         Ok(RoomActed { replayed: false, .. }) => "done",
         Ok(RoomActed { replayed: true, .. }) => "replayed",
         Err(EngineError::RoomRefused(
-            Refusal::NoRoom | Refusal::NotOnSale | Refusal::Full | Refusal::OrderFixed,
+            Refusal::NoRoom | Refusal::NotOnSale | Refusal::Full | Refusal::OrderFixed | Refusal::OutOfRange,
         )) => "refused",
         Err(
             EngineError::Refused(_)

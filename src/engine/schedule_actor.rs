@@ -27,7 +27,7 @@ use crate::clock::Stopwatch;
 use crate::domain::catalogue::CatalogueEvent;
 use crate::domain::cause::Cause;
 use crate::domain::keys::KeyFound;
-use crate::domain::schedule::{Answer, Command, Event, Schedule};
+use crate::domain::schedule::{Answer, AnyCommand, Command, Event, Schedule};
 use crate::domain::time::Timestamp;
 use crate::journal::{EntryTooLarge, Records};
 use crate::record;
@@ -40,7 +40,7 @@ const SLEEP_MAX: Duration = Duration::from_mins(1);
 /// A command, with the idempotency key whose effect it would be.
 pub(super) struct Act {
     /// What is asked.
-    pub(super) command: Command,
+    pub(super) command: AnyCommand,
     /// Who asks, and with which key.
     pub(super) cause: Cause,
     /// Runs since the message was sent, for the metric of the mailbox's wait.
@@ -153,7 +153,7 @@ impl Message<Remove> for ScheduleActor {
         let now = self.now();
         let mut entry = Draft::default();
         self.apply_due(now, &mut entry);
-        let outcome = match self.state.decide(&Command::Delete, now) {
+        let outcome = match self.state.decide(&AnyCommand::Delete, now) {
             Ok(Some(event)) => {
                 let cause = Cause { by: remove.cause.by.clone(), key: None };
                 self.happen(event, now, cause, &mut entry);
@@ -222,7 +222,9 @@ impl ScheduleActor {
                 KeyFound::Answered { answer, .. } => Ok(Acted { answer: answer.clone(), replayed: true }),
             };
         }
-        if let (Command::Hold { user, .. }, Some(max)) = (&act.command, self.shared.unpaid_holds_max) {
+        if let (AnyCommand::Callers(Command::Hold { user, .. }), Some(max)) =
+            (&act.command, self.shared.unpaid_holds_max)
+        {
             self.state.check_unpaid(user, max.get(), now)?;
         }
         let named = act.command.reservation().map(|reservation| reservation.number);
@@ -348,7 +350,7 @@ fn follow(shared: &Arc<Shared>, entry: &ScheduleEntry, event: &Event) {
     }
 }
 
-fn count_decision(command: &Command, outcome: &Result<Acted, EngineError>) {
+fn count_decision(command: &AnyCommand, outcome: &Result<Acted, EngineError>) {
     let outcome = match outcome {
         Ok(Acted { replayed: false, .. }) => "done",
         Ok(Acted { replayed: true, .. }) => "replayed",

@@ -25,7 +25,7 @@ use crate::domain::catalogue::{Catalogue, CatalogueEvent};
 use crate::domain::cause::Cause;
 use crate::domain::concert::Prices;
 use crate::domain::ids::{ConcertId, ScheduleId, ScheduleNumber, UserId};
-use crate::domain::schedule::{Command, Limits, Schedule};
+use crate::domain::schedule::{AnyCommand, Limits, Schedule};
 use crate::domain::time::{Seconds, Timestamp};
 use crate::domain::users::Users;
 use crate::domain::waiting_room::{self, WaitingRoom};
@@ -199,7 +199,7 @@ impl Shared {
     pub(super) async fn ask_schedule(
         &self,
         entry: &ScheduleEntry,
-        command: Command,
+        command: AnyCommand,
         cause: Cause,
     ) -> Result<Acted, EngineError> {
         if entry.is_archived() {

@@ -40,11 +40,19 @@ pub enum SnapshotFailed {
 }
 
 impl SnapshotFailed {
+    /// Says whether it is for want of room on the disk.
+    pub fn is_full(&self) -> bool {
+        match self {
+            Self::Io(error) => error.is_full(),
+            Self::JournalUnavailable | Self::Panicked | Self::Stopping => false,
+        }
+    }
+
     /// Names the reason in a metric.
     fn reason(&self) -> &'static str {
         match self {
             Self::JournalUnavailable => "journal",
-            Self::Io(error) if matches!(**error, SnapshotError::NoRoom { .. }) => "no_room",
+            Self::Io(error) if error.is_full() => "no_room",
             Self::Io(_) => "disk",
             Self::Panicked => "bug",
             Self::Stopping => "stopping",
@@ -89,7 +97,7 @@ async fn try_take(shared: &Arc<Shared>) -> Result<Position, SnapshotFailed> {
     metrics::histogram!("onsale_snapshot_seconds").record(started.elapsed());
     metrics::gauge!("onsale_snapshot_bytes").set(numbers::value(bytes));
     metrics::gauge!("onsale_snapshot_position").set(numbers::value(position.get()));
-    tracing::info!(%position, bytes, "a snapshot was taken");
+    tracing::info!(position = position.get(), bytes, "a snapshot was taken");
     Ok(position)
 }
 

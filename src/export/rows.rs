@@ -365,7 +365,7 @@ impl<E> Rows<'_, E> {
             payment.state.as_str().into(),
             payment.amount.minor().into(),
             payment.currency.as_str().into(),
-            payment.method.needs_gateway().then(|| payment.id.to_string()).into(),
+            payment.needs_gateway().then(|| payment.id.to_string()).into(),
             payment.failure.as_ref().map(Failure::as_str).into(),
             gateway_code.into(),
             payment.created_at.into(),

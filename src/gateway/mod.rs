@@ -309,12 +309,3 @@ impl CancelOutcome {
         }
     }
 }
-
-/// Says what the gateways' metrics are, for `# HELP`.
-pub(crate) fn describe_metrics() {
-    metrics::describe_histogram!(
-        "onsale_gateway_seconds",
-        metrics::Unit::Seconds,
-        "How long the payment gateway took to answer, by call and outcome"
-    );
-}

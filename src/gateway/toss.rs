@@ -39,7 +39,9 @@ mod answer;
 #[cfg(test)]
 mod tests;
 
+use core::fmt::Write;
 use core::time::Duration;
+use std::collections::BTreeMap;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -55,6 +57,7 @@ use super::{
 use crate::clock::Stopwatch;
 use crate::config::Secret;
 use crate::domain::money::{Currency, Money};
+use crate::domain::time::Timestamp;
 use crate::outbound::{self, OutboundError};
 
 /// The largest answer that is read.
@@ -87,6 +90,59 @@ impl TossConfig {
     }
 }
 
+/// How many movements of money are asked for at once.
+const PAGE: usize = 100;
+/// The most movements that are listed.
+pub const MOVEMENTS_MAX: usize = 1_000_000;
+
+/// The orders of which money moved.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Orders {
+    /// Each with the payment keys that money moved by, and whether any went back.
+    pub ours: BTreeMap<OrderId, Moved>,
+    /// Movements of orders that can't be ours.
+    pub others: u64,
+}
+
+/// How money of an order moved.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Moved {
+    /// The keys of its checkouts; of an order there is one, as a rule.
+    pub payment_keys: Vec<PaymentKey>,
+    /// Whether any money went back.
+    pub went_back: bool,
+}
+
+impl Orders {
+    /// Adds a page; returns the name of its last movement, behind which the next page begins.
+    fn add(&mut self, page: &[answer::Movement]) -> Option<String> {
+        for movement in page {
+            let names = (OrderId::parse(&movement.order_id), PaymentKey::parse(&movement.payment_key));
+            let (Ok(order_id), Ok(payment_key)) = names else {
+                self.others += 1;
+                continue;
+            };
+            let moved = self.ours.entry(order_id).or_default();
+            moved.went_back |= movement.went_back();
+            if !moved.payment_keys.contains(&payment_key) {
+                moved.payment_keys.push(payment_key);
+            }
+        }
+        page.last().map(|movement| movement.transaction_key.clone())
+    }
+}
+
+/// Why the orders can't be listed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum OrdersError {
+    /// The gateway doesn't tell.
+    #[error("the gateway doesn't list its orders: {}", .0.as_str())]
+    NotTold(Why),
+    /// It has too much to tell.
+    #[error("the gateway has more than a million movements of that time: ask for less of it")]
+    TooMany,
+}
+
 /// A client that can't be made.
 #[derive(Debug, thiserror::Error)]
 pub enum TossError {
@@ -104,6 +160,8 @@ pub enum TossError {
 /// The client. It is made once; its connections are shared.
 pub struct Toss {
     client: Client,
+    /// For captures alone, so that they share no connection with calls that hang.
+    captures: Client,
     /// Without a slash at the end.
     base: String,
     authorization: HeaderValue,
@@ -121,16 +179,48 @@ impl Toss {
     /// # Errors
     /// When the URL or the secret can't be used, or TLS can't be set up.
     pub fn new(config: &TossConfig) -> Result<Self, TossError> {
-        let made = outbound::client("toss.url", &config.url, config.connect_timeout, config.timeout);
-        let (client, base) = made.map_err(|error| match error {
-            OutboundError::Url => TossError::Url,
-            OutboundError::Client(reason) => TossError::Client(reason),
-        })?;
+        let made = || {
+            let made = outbound::client("toss.url", &config.url, config.connect_timeout, config.timeout);
+            made.map_err(|error| match error {
+                OutboundError::Url => TossError::Url,
+                OutboundError::Client(reason) => TossError::Client(reason),
+            })
+        };
+        let (client, base) = made()?;
+        // Captures have connections of their own.
+        let (captures, _) = made()?;
         let credentials = STANDARD.encode(format!("{}:", config.secret.expose()));
         let mut authorization =
             HeaderValue::from_str(&format!("Basic {credentials}")).map_err(|_| TossError::Secret)?;
         authorization.set_sensitive(true);
-        Ok(Self { client, base, authorization })
+        Ok(Self { client, captures, base, authorization })
+    }
+
+    /// Lists the orders of which money moved in a time, each with the keys of its checkouts: for a comparison with the journal. What has
+    /// no such name as ours isn't ours, and is only counted.
+    ///
+    /// # Errors
+    /// When the gateway doesn't tell, or has more to tell than [`MOVEMENTS_MAX`].
+    pub async fn orders(&self, from: Timestamp, to: Timestamp) -> Result<Orders, OrdersError> {
+        let mut orders = Orders::default();
+        let mut after: Option<String> = None;
+        for _ in 0..MOVEMENTS_MAX / PAGE {
+            let mut path = format!(
+                "/v1/transactions?startDate={}&endDate={}&limit={PAGE}",
+                answer::local_time(from),
+                answer::local_time(to)
+            );
+            if let Some(after) = &after {
+                let _ = write!(path, "&startingAfter={after}");
+            }
+            let reply = self.send("list", self.get(&path)).await.map_err(OrdersError::NotTold)?;
+            let page = answer::movements(&reply).ok_or(OrdersError::NotTold(Why::NotUnderstood))?;
+            after = orders.add(&page);
+            if page.len() < PAGE {
+                return Ok(orders);
+            }
+        }
+        Err(OrdersError::TooMany)
     }
 
     async fn capture(&self, capture: Capture) -> CaptureOutcome {
@@ -142,7 +232,8 @@ impl Toss {
             "orderId": capture.order_id.as_str(),
             "amount": capture.amount.minor(),
         });
-        let request = self.post("/v1/payments/confirm", capture.idempotency_key.as_str(), &body);
+        let request =
+            self.post(&self.captures, "/v1/payments/confirm", capture.idempotency_key.as_str(), &body);
         let reply = match self.send("confirm", request).await {
             Ok(reply) => reply,
             Err(why) => return CaptureOutcome::Unknown { why },
@@ -202,7 +293,7 @@ impl Toss {
         let reason: String = cancel.reason.chars().take(CANCEL_REASON_LEN_MAX).collect();
         let path = format!("/v1/payments/{}/cancel", cancel.payment_key.as_str());
         let body = json!({"cancelReason": reason, "cancelAmount": cancel.amount.minor()});
-        let request = self.post(&path, cancel.idempotency_key.as_str(), &body);
+        let request = self.post(&self.client, &path, cancel.idempotency_key.as_str(), &body);
         let reply = match self.send("cancel", request).await {
             Ok(reply) => reply,
             Err(why) => return CancelOutcome::Unknown { why },
@@ -221,8 +312,8 @@ impl Toss {
         self.client.get(format!("{}{path}", self.base)).header(AUTHORIZATION, self.authorization.clone())
     }
 
-    fn post(&self, path: &str, idempotency_key: &str, body: &Value) -> RequestBuilder {
-        self.client
+    fn post(&self, client: &Client, path: &str, idempotency_key: &str, body: &Value) -> RequestBuilder {
+        client
             .post(format!("{}{path}", self.base))
             .header(AUTHORIZATION, self.authorization.clone())
             .header(CONTENT_TYPE, "application/json")

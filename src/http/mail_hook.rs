@@ -139,10 +139,6 @@ fn signature(key: &hmac::Key, id: &str, seconds: u64, body: &str) -> String {
     format!("v1,{}", STANDARD.encode(tag))
 }
 
-pub(crate) fn describe_metrics() {
-    metrics::describe_counter!("onsale_mail_orders_total", "Orders to send a mail, by outcome");
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -265,15 +265,6 @@ fn derive(
     argon2.hash_password_into_with_memory(password.bytes(), salt, output, &mut memory[..]).ok()
 }
 
-pub(crate) fn describe_metrics() {
-    use metrics::{describe_gauge, describe_histogram};
-    describe_gauge!("onsale_passwords_waiting", "Passwords that wait to be hashed");
-    describe_histogram!(
-        "onsale_password_hash_seconds",
-        "How long a password took to be hashed, without its wait"
-    );
-}
-
 #[cfg(test)]
 mod tests {
     use futures_util::FutureExt;

@@ -6,6 +6,7 @@ use crate::domain::catalogue::CatalogueRefusal;
 use crate::domain::money::Money;
 use crate::domain::payments;
 use crate::domain::schedule::Refusal;
+use crate::domain::schedule::policy::ACTIVE_MAX;
 use crate::domain::users;
 use crate::domain::venue::{Layout, Seat};
 use crate::domain::waiting_room;
@@ -63,6 +64,9 @@ fn refused(refusal: Refusal, layout: Option<&Layout>) -> Problem {
         Refusal::TooManySeats { max } => {
             Problem::invalid_field("seats", format!("a reservation of this schedule has at most {max} seats"))
         }
+        Refusal::UnknownSeats { .. } => Problem::new(Code::UnknownSeat, "The venue has no such seats."),
+        Refusal::RepeatedSeats { .. } => Problem::invalid_field("seats", "a seat is named twice"),
+        Refusal::UnknownGrade => Problem::invalid_field("bestAvailable.grade", "the venue has no such grade"),
         Refusal::NotOpen => Problem::new(Code::ScheduleNotOpen, "This schedule is not on sale now."),
         Refusal::SeatLimitExceeded { max } => Problem::new(
             Code::SeatLimitExceeded,
@@ -151,6 +155,10 @@ fn room_refused(refusal: waiting_room::Refusal) -> Problem {
         waiting_room::Refusal::Full => {
             Problem::new(Code::Overloaded, "The waiting room is full; try again later.").retry_after(60)
         }
+        waiting_room::Refusal::OutOfRange => Problem::invalid_field(
+            "maxActive",
+            format!("maxActive and admitPerMinute must be from 1 to {ACTIVE_MAX}"),
+        ),
         waiting_room::Refusal::OrderFixed => Problem::new(
             Code::InUse,
             "People wait in the order that they were promised: it can change once nobody waits.",

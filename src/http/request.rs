@@ -32,7 +32,6 @@ use tokio::time::{Instant, Sleep};
 use tower::{Layer, Service};
 use tracing::Span;
 
-pub(crate) use self::metrics::describe as describe_metrics;
 use self::metrics::{RequestMetrics, method_label};
 use super::{
     auth::changes,

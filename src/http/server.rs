@@ -74,15 +74,6 @@ pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(BACKLOG)
 }
 
-/// Says what the server's metrics are, for `# HELP`.
-pub(crate) fn describe_metrics() {
-    metrics::describe_gauge!("onsale_http_connections", "Open connections");
-    metrics::describe_counter!(
-        "onsale_http_connections_refused_total",
-        "Connections that were refused because there were too many"
-    );
-}
-
 /// What all connections share.
 struct Shared {
     http: http1::Builder,

@@ -1,6 +1,7 @@
 //! The journal as the engine holds it.
 
 use std::fmt;
+use std::ops::Deref;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -19,8 +20,12 @@ use super::store::{Medium, generation_dir};
 use super::writer::{CommitError, Entry, Message, Progress, Rotated};
 
 /// Appends to the log and reads what is durable in it; clones share one journal.
+#[derive(Debug, Clone)]
+pub struct Journal(Log);
+
+/// Reads what is durable in the log and follows it: a journal without its pen. Clones share one.
 #[derive(Clone)]
-pub struct Journal {
+pub struct Log {
     queue: mpsc::Sender<Message>,
     shared: Arc<Shared>,
 }
@@ -57,9 +62,17 @@ impl Permit {
     }
 }
 
-impl fmt::Debug for Journal {
+impl Deref for Journal {
+    type Target = Log;
+
+    fn deref(&self) -> &Log {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Log {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("Journal").field("durable", &self.durable()).finish_non_exhaustive()
+        formatter.debug_struct("Log").field("durable", &self.durable()).finish_non_exhaustive()
     }
 }
 
@@ -67,7 +80,7 @@ impl Journal {
     pub(super) fn new(parts: Parts) -> Self {
         let Parts { queue, progress, generations, clock, retain, reserve_bytes, driver, log_id } = parts;
         let shared = Shared { progress, generations, clock, retain, reserve_bytes, driver, log_id };
-        Self { queue, shared: Arc::new(shared) }
+        Self(Log { queue, shared: Arc::new(shared) })
     }
 
     /// Opens the log in `config.dir`, or creates it. Blocks while it checks the newest generation.
@@ -94,43 +107,6 @@ impl Journal {
         }
     }
 
-    /// Waits until everything that was queued before is durable, and returns the last durable position then.
-    pub async fn barrier(&self) -> Result<Position, CommitError> {
-        let (reply, answer) = oneshot::channel();
-        let done = Box::new(move |result| {
-            let _ = reply.send(result);
-        });
-        self.reserve().await?.send(Entry { records: Records::new(), done });
-        // The writer is gone only when the runtime is, and then nobody knows.
-        let committed = answer.await.map_err(|_| CommitError::OutcomeUnknown)??;
-        Ok(committed.last())
-    }
-
-    /// Returns the last position that is durable.
-    pub fn durable(&self) -> Position {
-        self.shared.progress.durable()
-    }
-
-    /// Follows the last durable position: never ahead of the sync, maybe ahead of the replies.
-    pub fn watch(&self) -> watch::Receiver<Position> {
-        self.shared.progress.watch.subscribe()
-    }
-
-    /// Returns why the journal takes no more entries, if it has failed.
-    pub fn failure(&self) -> Option<Arc<str>> {
-        self.shared.progress.failure.get().cloned()
-    }
-
-    /// Returns what runs the writer, and so whatever else blocks.
-    pub(crate) fn driver(&self) -> Driver {
-        self.shared.driver
-    }
-
-    /// Returns the oldest position that is retained.
-    pub fn oldest(&self) -> Position {
-        self.shared.generations.oldest()
-    }
-
     /// Begins a snapshot of a position in a data directory.
     ///
     /// # Errors
@@ -145,35 +121,6 @@ impl Journal {
         let newest = generation_dir(data, self.shared.generations.newest().number);
         snapshot::check_begin(data, snapshot::expected_len(data, &newest), kept)?;
         SnapshotWriter::create(data, self.shared.log_id, position, instant, kept)
-    }
-
-    /// Returns how many bytes others have to leave free on the disk, for the journal's next entries and generation.
-    pub fn kept_free(&self) -> u64 {
-        room::kept_free(self.shared.reserve_bytes)
-    }
-
-    /// Returns the log's random id.
-    pub fn log_id(&self) -> u128 {
-        self.shared.log_id
-    }
-
-    /// Walks the durable records behind `after`, up to what is durable now. Blocks while it opens older generations.
-    pub fn read(&self, after: Position) -> Reader {
-        Reader::new(self.runs(after), after)
-    }
-
-    /// Walks runs of durable records behind `after`; the first may begin before it.
-    pub fn runs(&self, after: Position) -> Runs {
-        Runs::new(Arc::clone(&self.shared.generations), after, self.durable())
-    }
-
-    /// Shows every durable record behind `after` to `visit`, in order and without copying it.
-    pub fn for_each<E: From<ReadError>>(
-        &self,
-        after: Position,
-        visit: impl FnMut(Position, &[u8]) -> Result<(), E>,
-    ) -> Result<(), E> {
-        for_each(self.runs(after), after, visit)
     }
 
     /// Says that the outage is crossed, by what was queued before; see [`Recovering::start_down_since`].
@@ -212,5 +159,74 @@ impl Journal {
         drop(permit.0.send(Message::Close(reply)));
         drop(self);
         answer.await.map_err(|_| CommitError::Unavailable)?
+    }
+}
+
+impl Log {
+    /// Waits until everything that was queued before is durable, and returns the last durable position then.
+    pub async fn barrier(&self) -> Result<Position, CommitError> {
+        let (reply, answer) = oneshot::channel();
+        let done = Box::new(move |result| {
+            let _ = reply.send(result);
+        });
+        let entry = Message::Entry(Entry { records: Records::new(), done });
+        self.queue.send(entry).await.map_err(|_| CommitError::Unavailable)?;
+        // The writer is gone only when the runtime is, and then nobody knows.
+        let committed = answer.await.map_err(|_| CommitError::OutcomeUnknown)??;
+        Ok(committed.last())
+    }
+
+    /// Returns the last position that is durable.
+    pub fn durable(&self) -> Position {
+        self.shared.progress.durable()
+    }
+
+    /// Follows the last durable position: never ahead of the sync, maybe ahead of the replies.
+    pub fn watch(&self) -> watch::Receiver<Position> {
+        self.shared.progress.watch.subscribe()
+    }
+
+    /// Returns why the journal takes no more entries, if it has failed.
+    pub fn failure(&self) -> Option<Arc<str>> {
+        self.shared.progress.failure.get().cloned()
+    }
+
+    /// Returns what runs the writer, and so whatever else blocks.
+    pub(crate) fn driver(&self) -> Driver {
+        self.shared.driver
+    }
+
+    /// Returns the oldest position that is retained.
+    pub fn oldest(&self) -> Position {
+        self.shared.generations.oldest()
+    }
+
+    /// Returns how many bytes others have to leave free on the disk, for the journal's next entries and generation.
+    pub fn kept_free(&self) -> u64 {
+        room::kept_free(self.shared.reserve_bytes)
+    }
+
+    /// Returns the log's random id.
+    pub fn log_id(&self) -> u128 {
+        self.shared.log_id
+    }
+
+    /// Walks the durable records behind `after`, up to what is durable now. Blocks while it opens older generations.
+    pub fn read(&self, after: Position) -> Reader {
+        Reader::new(self.runs(after), after)
+    }
+
+    /// Walks runs of durable records behind `after`; the first may begin before it.
+    pub fn runs(&self, after: Position) -> Runs {
+        Runs::new(Arc::clone(&self.shared.generations), after, self.durable())
+    }
+
+    /// Shows every durable record behind `after` to `visit`, in order and without copying it.
+    pub fn for_each<E: From<ReadError>>(
+        &self,
+        after: Position,
+        visit: impl FnMut(Position, &[u8]) -> Result<(), E>,
+    ) -> Result<(), E> {
+        for_each(self.runs(after), after, visit)
     }
 }

@@ -7,10 +7,9 @@
 //!
 //! Invariant: nothing below the data directory is written.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use thiserror::Error;
 
@@ -24,6 +23,7 @@ use super::store::{
     Key, Store, StoreError, copy_dir, generation_dir, lock_read_only, numbers_with, open_copy, read_file,
     remove_dir,
 };
+use crate::files;
 
 /// Says why a log cannot be looked at.
 #[derive(Debug, Error)]
@@ -64,6 +64,11 @@ pub struct FrameReport {
     pub defect: Option<Defect>,
 }
 
+/// Tells whether a directory is an engine's: whoever opens another makes it one.
+pub fn is_data_dir(dir: &Path) -> bool {
+    dir.join("journal").is_dir()
+}
+
 /// Looks at a stopped engine's log.
 pub struct Inspection {
     dir: PathBuf,
@@ -78,9 +83,8 @@ pub struct Inspection {
 impl Inspection {
     /// Locks a data directory for looking at it; copies go below `scratch`, or the system's temporary directory.
     pub fn open(dir: &Path, scratch: Option<&Path>) -> Result<Self, InspectError> {
-        static COUNT: AtomicU64 = AtomicU64::new(0);
         let journal = dir.join("journal");
-        if !journal.is_dir() {
+        if !is_data_dir(dir) {
             return Err(InspectError::Nothing(dir.display().to_string()));
         }
         let lock = lock_read_only(dir)?;
@@ -88,10 +92,10 @@ impl Inspection {
         numbers.extend(numbers_with(&journal, ".recovering")?);
         numbers.sort_unstable();
         numbers.dedup();
-        let name = format!("onsale-inspect-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-        let scratch = scratch.map_or_else(std::env::temp_dir, Path::to_owned).join(name);
-        remove_dir(&scratch)?;
-        fs::create_dir_all(&scratch)
+        let parent = scratch.map_or_else(std::env::temp_dir, Path::to_owned);
+        let scratch = parent.join(files::unguessable("onsale-inspect-"));
+        files::create_dir_all(&parent)
+            .and_then(|()| files::create_dir(&scratch))
             .map_err(|error| StoreError::io(format!("create {}", scratch.display()), error))?;
         Ok(Self {
             log_id: read_file(&dir.join(identity::FILE))?

@@ -50,6 +50,16 @@ pub enum ReadError {
     Closed,
 }
 
+impl ReadError {
+    /// Says whether it is for want of room on the disk: a store must write in order to open.
+    pub fn is_full(&self) -> bool {
+        match self {
+            Self::Store { source, .. } => source.is_full(),
+            Self::Gone { .. } | Self::Damaged { .. } | Self::Closed => false,
+        }
+    }
+}
+
 /// Walks runs of records behind a position.
 pub struct Runs {
     generations: Arc<Generations>,

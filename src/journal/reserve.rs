@@ -2,11 +2,12 @@
 //!
 //! A store that must write in order to open (sled must) would otherwise be locked out of what it holds.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, Write};
 use std::path::Path;
 
 use super::store::{StoreError, is_full, sync_dir};
+use crate::files;
 
 pub(super) const FILE: &str = "reserve";
 static BLOCK: [u8; 64 << 10] = [0; 64 << 10];
@@ -37,7 +38,7 @@ pub(super) fn ensure(dir: &Path, bytes: u64) -> Result<(), StoreError> {
 }
 
 fn write(path: &Path, bytes: u64) -> io::Result<()> {
-    let mut file = File::create(path)?;
+    let mut file = files::replace(path)?;
     let mut left = bytes;
     while left > 0 {
         let block = usize::try_from(left).unwrap_or(usize::MAX).min(BLOCK.len());

@@ -25,7 +25,8 @@ use super::config::CODEC;
 use super::frame::{u32_at, u64_at, u128_at};
 use super::position::Position;
 use super::room::{self, Looks};
-use super::store::{StoreError, create_dir_durably, sync_dir};
+use super::store::{StoreError, create_dir_durably, is_full, sync_dir};
+use crate::files;
 
 const MAGIC: [u8; 4] = *b"OSSN";
 const END: [u8; 4] = *b"OSSE";
@@ -75,6 +76,18 @@ pub enum SnapshotError {
     /// The directory cannot be used.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+impl SnapshotError {
+    /// Says whether it is for want of room on the disk.
+    pub fn is_full(&self) -> bool {
+        match self {
+            Self::NoRoom { .. } => true,
+            Self::Io { source, .. } => is_full(source),
+            Self::Store(error) => error.is_full(),
+            Self::Damaged { .. } | Self::SectionTooLarge(_) => false,
+        }
+    }
 }
 
 /// Describes a snapshot.
@@ -186,7 +199,7 @@ impl SnapshotWriter {
         let path = dir.join(file_name(position));
         let partial = Partial(path.with_extension("partial"));
         let header = SnapshotHeader { log_id, position, instant, sections: 0 };
-        let file = File::create(&partial.0).map_err(|error| io_error(&partial.0, error))?;
+        let file = files::replace(&partial.0).map_err(|error| io_error(&partial.0, error))?;
         let mut file = BufWriter::with_capacity(256 << 10, file);
         file.write_all(&header.encode()).map_err(|error| io_error(&partial.0, error))?;
         let looks = Looks::new();
@@ -405,6 +418,11 @@ pub(super) fn instant_of(path: &Path) -> Option<u64> {
     let mut header = [0; HEADER_LEN];
     File::open(path).and_then(|mut file| file.read_exact(&mut header)).ok()?;
     SnapshotHeader::decode(&header).ok().map(|header| header.instant)
+}
+
+/// Returns how many bytes the snapshot at a position has; none where there is none.
+pub fn len(data: &Path, position: Position) -> u64 {
+    fs::metadata(directory(data).join(file_name(position))).map_or(0, |file| file.len())
 }
 
 /// Removes the snapshots before `base`.

@@ -296,7 +296,7 @@ impl Writer {
         };
         let reason: Arc<str> = format!("{action}: {error}; {advice}").into();
         if self.progress.failure.set(Arc::clone(&reason)).is_ok() {
-            tracing::error!(%reason, durable = %self.progress.durable(), "the journal failed and takes no more changes");
+            tracing::error!(%reason, durable = self.progress.durable().get(), "the journal failed and takes no more changes");
         }
         self.store = None;
     }

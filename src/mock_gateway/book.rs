@@ -4,6 +4,7 @@
 //! was captured; at most `orders_max` orders are kept (the oldest finished go first), and what they moved stays in the totals.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::RangeInclusive;
 
 use super::codes::Refusal;
 use super::random::Random;
@@ -84,6 +85,40 @@ impl Payment {
 
     fn captured(&self) -> u64 {
         if self.status.is_captured() { self.amount } else { 0 }
+    }
+}
+
+/// Money that moved, as the list of movements has it.
+#[derive(Debug, Clone)]
+pub(super) struct Movement {
+    pub(super) transaction: String,
+    pub(super) key: String,
+    pub(super) order_id: String,
+    pub(super) amount: u64,
+    pub(super) status: Status,
+    pub(super) at: Timestamp,
+}
+
+impl Payment {
+    /// Returns the capture, if there was one, and what went back.
+    fn movements(&self) -> impl Iterator<Item = Movement> {
+        let movement = |transaction: String, amount, status, at| Movement {
+            transaction,
+            key: self.key.clone(),
+            order_id: self.order_id.clone(),
+            amount,
+            status,
+            at,
+        };
+        let captured = self.approved_at.filter(|_| self.status.is_captured()).map(|at| {
+            // The payment's own is that of its last movement.
+            movement(format!("captured-{}", self.key), self.amount, Status::Done, at)
+        });
+        let back = self
+            .cancellations
+            .iter()
+            .map(move |back| movement(back.transaction.clone(), back.amount, Status::Cancelled, back.at));
+        captured.into_iter().chain(back)
     }
 }
 
@@ -336,6 +371,15 @@ impl Book {
             self.expire(number, at);
         }
         self.orders.values()
+    }
+
+    /// Returns what moved in a time, the oldest first.
+    pub(super) fn movements(&self, times: &RangeInclusive<Timestamp>) -> Vec<Movement> {
+        let payments = self.orders.values().flat_map(|order| &order.payments);
+        let mut moved: Vec<Movement> =
+            payments.flat_map(Payment::movements).filter(|movement| times.contains(&movement.at)).collect();
+        moved.sort_by_key(|movement| movement.at);
+        moved
     }
 
     pub(super) const fn totals(&self) -> Totals {

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::book::Payment;
+use super::book::{Movement, Payment};
 use crate::domain::time::Timestamp;
 
 /// Toss writes times in Korea's, which has no summer time.
@@ -45,6 +45,23 @@ pub(super) fn payment(payment: &Payment) -> Value {
         "cultureExpense": false,
         "cancels": if cancels.is_empty() { Value::Null } else { cancels.into() },
         "failure": payment.failure.as_ref().map(super::codes::Refusal::to_json),
+    })
+}
+
+/// Writes a movement of money, as the list of them has it.
+pub(super) fn movement(movement: &Movement) -> Value {
+    json!({
+        "mId": "mock",
+        "transactionKey": movement.transaction,
+        "paymentKey": movement.key,
+        "orderId": movement.order_id,
+        "currency": "KRW",
+        "method": "카드",
+        "customerKey": null,
+        "useEscrow": false,
+        "amount": movement.amount,
+        "status": movement.status.as_str(),
+        "transactionAt": korean(movement.at),
     })
 }
 

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::rejection::BytesRejection;
-use axum::extract::{Path, State as AxumState};
+use axum::extract::rejection::{BytesRejection, QueryRejection};
+use axum::extract::{Path, Query, State as AxumState};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -28,6 +28,8 @@ use crate::domain::time::Timestamp;
 
 /// The longest idempotency key.
 const IDEMPOTENCY_KEY_LEN_MAX: usize = 300;
+/// The most movements that are listed at once.
+const LIST_MAX: usize = 5_000;
 /// The longest reason of a cancellation, in characters.
 const REASON_LEN_MAX: usize = 200;
 
@@ -37,6 +39,7 @@ pub(super) fn routes() -> Router<MockGateway> {
         .route("/v1/payments/orders/{orderId}", get(find_order))
         .route("/v1/payments/{paymentKey}", get(find_payment))
         .route("/v1/payments/{paymentKey}/cancel", post(cancel))
+        .route("/v1/transactions", get(list))
 }
 
 pub(super) async fn no_such_route() -> Response {
@@ -192,6 +195,41 @@ async fn find_order(
 ) -> Served {
     let found = Some(order_id.clone());
     gateway.find(found, &headers, move |state, at| state.book.order(&order_id, at)?.present().cloned()).await
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ListQuery {
+    start_date: String,
+    end_date: String,
+    starting_after: Option<String>,
+    limit: Option<usize>,
+}
+
+async fn list(
+    AxumState(gateway): AxumState<MockGateway>,
+    query: Result<Query<ListQuery>, QueryRejection>,
+    headers: HeaderMap,
+) -> Served {
+    if !gateway.is_authorized(&headers) {
+        return Served::refused(&Refusal::new("UNAUTHORIZED_KEY"));
+    }
+    // Without an offset it is Korea's time.
+    let instant = |text: &str| Timestamp::parse(&format!("{text}+09:00")).ok();
+    let asked = query.ok().and_then(|Query(asked)| {
+        let times = instant(&asked.start_date)?..=instant(&asked.end_date)?;
+        Some((times, asked.starting_after, asked.limit.unwrap_or(100).min(LIST_MAX)))
+    });
+    let Some((times, after, limit)) = asked else {
+        return Served::refused(&Refusal::new("INVALID_REQUEST"));
+    };
+    let movements = gateway.state().book.movements(&times);
+    let behind = after.map_or(Some(0), |after| {
+        movements.iter().position(|movement| movement.transaction == after).map(|at| at + 1)
+    });
+    let Some(behind) = behind else { return Served::refused(&Refusal::new("INVALID_TRANSACTION_KEY")) };
+    let page = movements.iter().skip(behind).take(limit).map(document::movement).collect();
+    Served::Whole(Answer::new(200, &Value::Array(page)))
 }
 
 fn parse<T: for<'a> Deserialize<'a>>(body: AnyBody) -> Option<T> {

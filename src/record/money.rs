@@ -14,7 +14,7 @@ use crate::domain::ids::{
     PaymentId, PaymentNumber, ReservationNumber, ScheduleNumber, TransactionId, UserId,
 };
 use crate::domain::keys::KeyUse;
-use crate::domain::money::Currency;
+use crate::domain::money::{Currency, Money};
 use crate::domain::payments::{self, Failure, Method, Payment, PaymentsImage, State};
 use crate::domain::schedule::ReservationRef;
 use crate::domain::time::Timestamp;
@@ -118,6 +118,16 @@ pub(super) enum PaymentsEventWire<'a> {
     RefundBegun(u32, FailureWire),
     Refunded(u32),
     KeyKept(u32),
+    /// As `Started`, by a gateway's method, of nothing: there is no checkout. Earlier versions had one.
+    StartedFree {
+        number: u32,
+        nonce: u64,
+        reservation: (u32, u64),
+        #[serde(borrow)]
+        user: Cow<'a, str>,
+        method: u8,
+        currency: [u8; 3],
+    },
 }
 
 #[derive(Serialize, Deserialize)]
@@ -382,15 +392,29 @@ impl<'a> PaymentsEventWire<'a> {
     pub(super) fn from_domain(event: &'a payments::Event) -> Self {
         use payments::Event;
         match event {
-            Event::Started { number, nonce, reservation, user, method, amount, currency } => Self::Started {
-                number: number.0,
-                nonce: *nonce,
-                reservation: (reservation.number.0, reservation.nonce),
-                user: Cow::Borrowed(user),
-                method: method_out(*method),
-                amount: amount.minor(),
-                currency: currency_out(*currency),
-            },
+            Event::Started { number, nonce, reservation, user, method, currency, ready: false, .. }
+                if method.needs_gateway() =>
+            {
+                Self::StartedFree {
+                    number: number.0,
+                    nonce: *nonce,
+                    reservation: (reservation.number.0, reservation.nonce),
+                    user: Cow::Borrowed(user),
+                    method: method_out(*method),
+                    currency: currency_out(*currency),
+                }
+            }
+            Event::Started { number, nonce, reservation, user, method, amount, currency, .. } => {
+                Self::Started {
+                    number: number.0,
+                    nonce: *nonce,
+                    reservation: (reservation.number.0, reservation.nonce),
+                    user: Cow::Borrowed(user),
+                    method: method_out(*method),
+                    amount: amount.minor(),
+                    currency: currency_out(*currency),
+                }
+            }
             Event::Accepted { number, payment_key } => {
                 Self::Accepted { number: number.0, payment_key: Cow::Borrowed(payment_key) }
             }
@@ -415,14 +439,28 @@ impl<'a> PaymentsEventWire<'a> {
     pub(super) fn into_domain(self) -> Read<payments::Event> {
         use payments::Event;
         Ok(match self {
-            Self::Started { number, nonce, reservation, user, method, amount, currency } => Event::Started {
+            Self::Started { number, nonce, reservation, user, method, amount, currency } => {
+                let method = method_in(method)?;
+                Event::Started {
+                    number: PaymentNumber(number),
+                    nonce,
+                    reservation: reservation_in(reservation),
+                    user: user_id(&user)?,
+                    method,
+                    amount: money(amount)?,
+                    currency: currency_in(currency)?,
+                    ready: method.needs_gateway(),
+                }
+            }
+            Self::StartedFree { number, nonce, reservation, user, method, currency } => Event::Started {
                 number: PaymentNumber(number),
                 nonce,
                 reservation: reservation_in(reservation),
                 user: user_id(&user)?,
                 method: method_in(method)?,
-                amount: money(amount)?,
+                amount: Money::ZERO,
                 currency: currency_in(currency)?,
+                ready: false,
             },
             Self::Accepted { number, payment_key } => {
                 Event::Accepted { number: PaymentNumber(number), payment_key: payment_key.into() }

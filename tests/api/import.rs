@@ -102,7 +102,9 @@ async fn an_import_that_changes_what_is_in_use_is_refused_whole() {
     let mut dearer = document();
     dearer["concerts"][0]["grades"][0]["price"] = json!(1);
     dearer["venues"][0]["name"] = json!("Another name");
-    api.admin(POST, "/import").json(&dearer).await.refused(409, "in_use");
+    let problem = api.admin(POST, "/import").json(&dearer).await.refused(409, "in_use");
+    let detail = text(&problem["detail"]);
+    assert!(detail.starts_with("concerts[0] (c): a sale"), "the item is named: {detail}");
     assert_eq!(api.public(GET, "/venues/v").await.ok(200)["name"], "Hall");
     api.admin(POST, "/import").json(&document()).await.ok(200);
     assert_eq!(api.public(GET, "/schedules/s").await.ok(200)["status"], "open", "a sale under way goes on");

@@ -2,6 +2,7 @@
 //! gateway's own ledger is in the sum.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use onsale::config::Secret;
 use onsale::domain::money::Currency;
 use onsale::domain::payments::{Failure, Method, Payment, State};
 use onsale::domain::schedule::{Caller, Command, Reservation, ReservationRef, ReservationStatus};
-use onsale::engine::{Engine, EngineConfig, EngineError, Purchase, ScheduleEntry};
+use onsale::engine::{CatalogueChange, Engine, EngineConfig, EngineError, Purchase, ScheduleEntry};
 use onsale::gateway::toss::{Toss, TossConfig};
 use onsale::gateway::{
     Answer, Cancel, CancelOutcome, Capture, CaptureOutcome, Find, Found, Gateway, NotCaptured, OrderId,
@@ -673,4 +674,137 @@ async fn a_new_life_asks_what_became_of_a_capture_before_it_sends_another() {
     assert_eq!(engine.payment(payment.id).unwrap().state, State::Completed);
     assert_eq!(after.calls(), ["find"]);
     engine.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_free_ticket_by_card_completes_at_once_and_the_gateway_hears_nothing_of_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let (desk, disk) = (Desk::open().await, MemoryDisk::new());
+    let opened = async || Engine::open(desk.with(on(&disk, dir.path()), PATIENCE)).await.unwrap();
+    let engine = opened().await;
+    let mut free = super::concert();
+    free.grades[0].price = onsale::domain::money::Money::ZERO;
+    let id = onsale::domain::ids::ScheduleId::parse("s0").unwrap();
+    let plan = super::plan(engine.now(), onsale::domain::schedule::policy::Policy::default());
+    for change in [
+        CatalogueChange::PutVenue(super::support::venue(1, 50)),
+        CatalogueChange::PutConcert(free.clone()),
+        CatalogueChange::PutSchedule(id.clone(), free.id, plan),
+        CatalogueChange::OpenSchedule(id),
+    ] {
+        engine.change(change, None).await.unwrap();
+    }
+    // Whatever is asked of it would fail.
+    desk.fault("confirm/error:INVALID_REQUEST", 9).await;
+    let entry = engine.schedule("s0").unwrap();
+    let held = hold(&engine, &entry, "kim", &[1, 2]).await.unwrap();
+    let paid = start(&engine, &entry, "kim", &held).await.unwrap();
+    assert_eq!((paid.state, paid.method), (State::Completed, Method::Card));
+    assert_eq!(status(&entry, &held), ReservationStatus::Confirmed);
+    let given_back = hold(&engine, &entry, "lee", &[3]).await.unwrap();
+    let back = start(&engine, &entry, "lee", &given_back).await.unwrap();
+    let release = Command::Release { reservation: reference(&given_back), caller: Caller::Admin };
+    engine.act(&entry, release, None).await.unwrap();
+    engine.settled().await;
+    assert_eq!(engine.payment(back.id).unwrap().state, State::Refunded);
+    desk.check(&engine, &["kim", "lee"]).await;
+    assert_eq!(desk.totals().await["captured"], 0);
+
+    let (paid, refunded) = (engine.payment(paid.id), engine.payment(back.id));
+    drop(engine);
+    let engine = opened().await;
+    assert_eq!((engine.payment(back.id), engine.payment(paid.clone().unwrap().id)), (refunded, paid));
+    desk.check(&engine, &["kim", "lee"]).await;
+}
+
+/// A gateway whose every answer but that to an honest capture never comes.
+#[derive(Default)]
+struct Hanging {
+    looks: AtomicUsize,
+    looks_most: AtomicUsize,
+}
+
+/// A look that is under way.
+struct Looking<'a>(&'a AtomicUsize);
+
+impl Drop for Looking<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+impl Gateway for Hanging {
+    fn name(&self) -> &'static str {
+        "hanging"
+    }
+
+    fn takes(&self, _: Currency) -> bool {
+        true
+    }
+
+    fn confirm(&self, capture: Capture) -> Answer<'_, CaptureOutcome> {
+        let payment_key = capture.payment_key;
+        Box::pin(std::future::ready(if payment_key.as_str() == "honest" {
+            CaptureOutcome::Captured { payment_key, transaction: None, approved_at: None }
+        } else {
+            unknown()
+        }))
+    }
+
+    fn find(&self, _: Find) -> Answer<'_, Found> {
+        Box::pin(async {
+            let under_way = 1 + self.looks.fetch_add(1, Ordering::SeqCst);
+            self.looks_most.fetch_max(under_way, Ordering::SeqCst);
+            let _until_it_is_given_up = Looking(&self.looks);
+            std::future::pending().await
+        })
+    }
+
+    fn cancel(&self, _: Cancel) -> Answer<'_, CancelOutcome> {
+        Box::pin(std::future::pending())
+    }
+
+    fn read_notice(&self, _: &[u8]) -> Option<OrderId> {
+        None
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn looks_and_refunds_that_hang_delay_no_capture() {
+    let (dir, gateway) = (tempfile::tempdir().unwrap(), Arc::new(Hanging::default()));
+    let settings = EngineConfig {
+        gateway: Some(Arc::<Hanging>::clone(&gateway)),
+        medium: Some(Arc::new(MemoryDisk::new())),
+        ..config(dir.path())
+    };
+    let (engine, entries) = open_with(settings, 60, 1).await;
+    let entry = &entries[0];
+    let buy = async |name: &str, seat: u32, payment_key: &str| {
+        let held = hold(&engine, entry, name, &[seat]).await.unwrap();
+        let payment = start(&engine, entry, name, &held).await.unwrap();
+        let payment_key = PaymentKey::parse(payment_key).unwrap();
+        (held, confirm(&engine, name, &payment, &payment_key).await.unwrap())
+    };
+
+    // More refunds than all calls together once were.
+    for seat in 0..1_100 {
+        let (held, payment) = buy("mal", seat, "honest").await;
+        assert_eq!(payment.state, State::Completed);
+        let release = Command::Release { reservation: reference(&held), caller: Caller::Admin };
+        engine.act(entry, release, None).await.unwrap();
+    }
+    // Captures whose outcome isn't known, each asked about; and notices of payments that are done.
+    for seat in 1_100..2_300 {
+        // Each has so many seats at once.
+        let name = format!("mal{}", seat % 4);
+        assert_eq!(buy(&name, seat, "silent").await.1.state, State::Capturing);
+    }
+    let (_, done) = buy("mal", 2_300, "honest").await;
+    for _ in 0..1_100 {
+        let engine = engine.clone();
+        tokio::spawn(async move { engine.compare_with_gateway(done.id).await });
+    }
+    let (_, honest) = buy("kim", 2_400, "honest").await;
+    assert_eq!(honest.state, State::Completed, "it waits for none of them");
+    assert!(gateway.looks_most.load(Ordering::SeqCst) <= 256 + 64, "looks are bounded");
 }

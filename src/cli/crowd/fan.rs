@@ -254,8 +254,9 @@ impl Fan {
     }
 
     async fn leave(&mut self, ticket: Ticket) {
-        let leave = waiting_room::Command::Leave { user: self.user.clone(), ticket };
-        let _ = self.ask_room(leave, By::User).await;
+        let world = Arc::clone(&self.world);
+        let user = self.user.clone();
+        let _ = self.insist(|| world.engine.leave(&world.entry, &user, ticket, None)).await;
     }
 
     /// Does nothing until time has ended the place.
@@ -273,15 +274,6 @@ impl Fan {
         let world = Arc::clone(&self.world);
         let acted = self.insist(|| world.engine.act(&world.entry, command.clone(), None)).await;
         acted.map(|acted| acted.answer)
-    }
-
-    async fn ask_room(&mut self, command: waiting_room::Command, by: By) -> Result<(), EngineError> {
-        let world = Arc::clone(&self.world);
-        let ask = || {
-            let cause = Cause { by: by.clone(), key: None };
-            world.engine.act_in_room(&world.entry, command.clone(), cause)
-        };
-        self.insist(ask).await.map(drop)
     }
 
     /// Asks, and comes again later where the engine is too busy, as a client does after a 503.
@@ -322,6 +314,9 @@ fn from_error(error: &EngineError) -> Outcome {
             Outcome::EmptyHanded
         }
         Refusal::NoSeats
+        | Refusal::UnknownSeats { .. }
+        | Refusal::RepeatedSeats { .. }
+        | Refusal::UnknownGrade
         | Refusal::TooManySeats { .. }
         | Refusal::SeatLimitExceeded { .. }
         | Refusal::CancellationClosed

@@ -1,7 +1,7 @@
 //! How large and how quick a crowd is: the policy of its waiting room, and when each fan does what.
 //!
 //! The times are those of a crowd of 5,000, which passes in three to four minutes. A smaller one is quicker in proportion, down
-//! to a tenth; policies count whole seconds, and leave a person the time to try it by hand.
+//! to a tenth, once the first has come; policies count whole seconds, and leave a person the time to try it by hand.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use onsale::domain::time::Seconds;
 
 /// The crowd for which the times are as they stand here.
 const FULL: u32 = 5_000;
-/// How long nobody comes, so that one can read what to try, and be the first.
+/// How long nobody comes, however few they are, so that one can read what to try, and be the first.
 const LEAD: Duration = Duration::from_secs(10);
 /// From the first fan to the last.
 const ARRIVALS: Duration = Duration::from_mins(1);
@@ -62,8 +62,9 @@ impl Pace {
     }
 
     /// Returns when the first fan comes.
+    #[expect(clippy::unused_self, reason = "asked as the other times are")]
     pub(super) fn lead(self) -> Duration {
-        self.time(LEAD)
+        LEAD
     }
 
     /// Returns when a fan comes, counted from 0: a steep burst and a long tail (by the cube of the fan's share).

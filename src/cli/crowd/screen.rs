@@ -8,7 +8,7 @@ use onsale::config::LogConfig;
 use onsale::telemetry::{self, TelemetryError};
 use tokio::time::Instant;
 
-use super::tally::{Figures, grouped, spoken};
+use super::tally::{Figures, grouped};
 
 /// How often a line of the log tells the figures.
 const LINE_EVERY: Duration = Duration::from_secs(5);
@@ -154,7 +154,8 @@ impl Bars {
 
 fn line(figures: &Figures) {
     if let Some(begins_in) = figures.begins_in {
-        tracing::info!(fans = figures.fans, "the crowd: the first fans come in {}", spoken(begins_in));
+        let seconds = begins_in.as_secs();
+        tracing::info!(fans = figures.fans, seconds, "the crowd is about to come");
         return;
     }
     let (median, longest) = figures.waited.unwrap_or_default();
@@ -165,8 +166,8 @@ fn line(figures: &Figures) {
         sold = figures.seats.reserved,
         free = figures.seats.available,
         per_minute = figures.per_minute,
-        median_wait = spoken(median),
-        longest_wait = spoken(longest),
+        median_wait_seconds = median.as_secs(),
+        longest_wait_seconds = longest.as_secs(),
         gone_home = figures.gone,
         fans = figures.fans,
         "the crowd"

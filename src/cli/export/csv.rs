@@ -1,38 +1,65 @@
 //! One CSV file a table: RFC 4180, UTF-8, a line of names first, an empty field for null.
+//!
+//! A spreadsheet opens such a file and runs each text in it that begins like a formula. Names and ids are chosen by people, so an
+//! apostrophe stands before such a text, which has a spreadsheet take it as one (OWASP, "CSV Injection"); and a byte order mark stands
+//! before the first line, without which Excel doesn't take the file for UTF-8. A program that reads the files wants neither.
 
+use std::borrow::Cow;
 use std::fs::File;
-use std::io::BufWriter;
+use std::io::{BufWriter, Write as _};
 use std::path::Path;
 
 use csv::{Terminator, Writer, WriterBuilder};
 use onsale::export::{Table, Value};
+use onsale::files;
 
 use super::csv_name;
 use crate::cli::output::Failure;
 
+/// What a formula begins with, in the eyes of one spreadsheet or another; the wide ones are of East Asian keyboards.
+const FORMULA: [char; 11] = ['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠'];
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
+
+/// Who is to read the files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum For {
+    /// A person, in a spreadsheet.
+    Spreadsheet,
+    /// A program: every text is as it is.
+    Program,
+}
+
 /// The files, in the order of [`Table::ALL`].
-pub(super) struct CsvFiles(Vec<Writer<BufWriter<File>>>);
+pub(super) struct CsvFiles {
+    writers: Vec<Writer<BufWriter<File>>>,
+    reader: For,
+}
 
 impl CsvFiles {
     /// Makes each file with its first line.
-    pub(super) fn create(dir: &Path) -> Result<Self, Failure> {
+    pub(super) fn create(dir: &Path, reader: For) -> Result<Self, Failure> {
         let create = |table: Table| {
-            let file = File::create_new(dir.join(csv_name(table)))?;
+            let mut file = files::create_new(&dir.join(csv_name(table)))?;
+            if reader == For::Spreadsheet {
+                file.write_all(BYTE_ORDER_MARK)?;
+            }
             let mut writer =
                 WriterBuilder::new().terminator(Terminator::CRLF).from_writer(BufWriter::new(file));
             writer.write_record(table.schema().column_names())?;
             Ok::<_, csv::Error>(writer)
         };
-        let files = Table::ALL.into_iter().map(create).collect::<Result<_, _>>();
-        files.map(Self).map_err(|error| failed(&error))
+        let writers = Table::ALL.into_iter().map(create).collect::<Result<_, _>>();
+        let writers = writers.map_err(|error| failed(&error))?;
+        Ok(Self { writers, reader })
     }
 
     pub(super) fn row(&mut self, table: Table, values: &[Value<'_>]) -> Result<(), Failure> {
-        let file = &mut self.0[table.index()];
+        let (file, reader) = (&mut self.writers[table.index()], self.reader);
         let write = |value: &Value<'_>| match value {
             Value::Null => file.write_field(""),
             Value::Integer(number) => file.write_field(number.to_string()),
-            Value::Text(text) => file.write_field(&**text),
+            Value::Text(text) if reader == For::Program => file.write_field(&**text),
+            Value::Text(text) => file.write_field(&*harmless(text)),
         };
         values.iter().try_for_each(write).map_err(|error| failed(&error))?;
         // Ends the record.
@@ -41,7 +68,7 @@ impl CsvFiles {
 
     /// Puts every file on disk.
     pub(super) fn finish(self) -> Result<(), Failure> {
-        for file in self.0 {
+        for file in self.writers {
             let file = file.into_inner().map_err(|error| failed(error.error()))?;
             let file = file.into_inner().map_err(|error| failed(error.error()))?;
             file.sync_all().map_err(|error| failed(&error))?;
@@ -50,6 +77,40 @@ impl CsvFiles {
     }
 }
 
+/// Returns a text that no spreadsheet takes for a formula.
+fn harmless(text: &str) -> Cow<'_, str> {
+    let is_formula = text.trim_start_matches(' ').starts_with(FORMULA);
+    if is_formula { Cow::Owned(format!("'{text}")) } else { Cow::Borrowed(text) }
+}
+
 fn failed(error: &dyn core::fmt::Display) -> Failure {
     Failure::Failed(format!("a CSV file can't be written: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_begins_like_a_formula_is_a_text_and_all_else_is_as_it_is() {
+        for formula in [
+            "=1+1",
+            "+1",
+            "-1층-B-7-14",
+            "@SUM(A1)",
+            "\t=1",
+            "\r=1",
+            "\n=1",
+            " =1",
+            "＝1",
+            "－1",
+            "＋1",
+            "＠1",
+        ] {
+            assert_eq!(harmless(formula), format!("'{formula}"));
+        }
+        for text in ["", "김호영", "1층-B-7-14", "a=b", "'=1", "2026-11-21T15:16:50.151Z"] {
+            assert_eq!(harmless(text), text);
+        }
+    }
 }

@@ -1,20 +1,21 @@
 //! The directory of an export: nothing in it looks like one before all of it is there.
 //!
-//! The files are written into a directory of their own inside of it, and get their names once each is whole and synced.
+//! The files are written into a directory of their own inside of it, whose name nobody can foretell, and get their names once each is
+//! whole and synced. They are their owner's alone, whoever may look into the directory.
 //! Invariant: `meta.csv` is removed first and put there last, so that a stop of the machine in between is seen.
 
-use std::fs::{self, DirBuilder, File};
+use std::fs::{self, File};
 use std::io::{self, ErrorKind};
-use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use onsale::export::Table;
+use onsale::files;
 
 use super::{csv_name, sqlite};
 use crate::cli::output::{Failure, plain};
 
-/// The directory of what isn't whole yet.
-const PARTIAL: &str = "onsale-export.partial";
+/// How the name of the directory begins that holds what isn't whole yet.
+const PARTIAL: &str = "onsale-export.partial-";
 
 /// Where an export goes.
 pub(super) struct Place {
@@ -30,18 +31,18 @@ impl Place {
     /// # Errors
     /// Wrong usage when the directory holds one that isn't to be replaced.
     pub(super) fn prepare(dir: &Path, overwrite: bool) -> Result<Self, Failure> {
-        let (dir, partial, made) = (dir.to_owned(), dir.join(PARTIAL), !dir.exists());
+        let (dir, made) = (dir.to_owned(), !dir.exists());
+        let partial = dir.join(files::unguessable(PARTIAL));
         let failed = |error: io::Error| failed(&dir, &error);
-        // What is in it are people's names and addresses: its owner's alone, unless it was there before.
-        DirBuilder::new().recursive(true).mode(0o700).create(&dir).map_err(failed)?;
+        files::create_dir_all(&dir).map_err(failed)?;
         if !overwrite && let Some(name) = names().find(|name| dir.join(name).exists()) {
             let shown = plain(&dir.display().to_string());
             return Err(Failure::Usage(format!(
                 "{shown} holds an export already ({name}): take another directory, or replace it with --overwrite"
             )));
         }
-        remove_if_there(fs::remove_dir_all(&partial)).map_err(failed)?;
-        DirBuilder::new().mode(0o700).create(&partial).map_err(failed)?;
+        remove_unfinished(&dir).map_err(failed)?;
+        files::create_dir(&partial).map_err(failed)?;
         Ok(Self { dir, partial, made })
     }
 
@@ -76,6 +77,17 @@ impl Drop for Place {
             let _ = fs::remove_dir(&self.dir);
         }
     }
+}
+
+/// Removes what an export left that was killed.
+fn remove_unfinished(dir: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
+        if entry.file_name().to_string_lossy().starts_with(PARTIAL) && entry.file_type()?.is_dir() {
+            remove_if_there(fs::remove_dir_all(entry.path()))?;
+        }
+    }
+    Ok(())
 }
 
 /// Returns the names of an export's files.

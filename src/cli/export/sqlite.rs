@@ -8,6 +8,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use onsale::export::{Kind, SCHEMA_VERSION, Schema, Table, Value};
+use onsale::files;
 use rusqlite::types::{ToSqlOutput, Value as SqlValue, ValueRef};
 use rusqlite::{Connection, ToSql, params_from_iter};
 
@@ -28,6 +29,8 @@ impl SqliteFile {
     /// Makes the file with its tables.
     pub(super) fn create(dir: &Path) -> Result<Self, Failure> {
         let path = dir.join(FILE_NAME);
+        let made = files::create_new(&path);
+        made.map_err(|error| Failure::Failed(format!("{FILE_NAME} can't be made: {error}")))?;
         let database = Connection::open(&path).map_err(failed)?;
         let prepare = || {
             database.pragma_update(None, "journal_mode", "OFF")?;

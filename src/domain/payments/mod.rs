@@ -3,6 +3,7 @@
 //! ```text
 //! balance   Started ─▶ hold ─▶ take ─▶ confirm ─▶ end the pass ─▶ Completed
 //! gateway   Started = ready … Accepted ─▶ hold ─▶ capture ─▶ confirm ─▶ end the pass ─▶ Completed
+//! of nothing  as from the balance, by whatever method: there is nothing that a gateway could take
 //! declined  … ─▶ let the hold go on ─▶ Failed
 //! too late  captured, and the confirmation is refused ─▶ refund ─▶ Refunded
 //! given back  Completed ─▶ refund ─▶ Refunded
@@ -71,7 +72,7 @@ impl Method {
         }
     }
 
-    /// Tells whether a gateway takes the money.
+    /// Tells whether a gateway takes the money, where there is any.
     pub const fn needs_gateway(self) -> bool {
         match self {
             Self::Balance => false,
@@ -111,6 +112,18 @@ pub struct Payment {
     pub refunded_at: Option<Timestamp>,
     /// The idempotency key that it was started with: a failed attempt lets it go.
     pub(crate) key: Option<u128>,
+}
+
+impl Payment {
+    /// Tells whether a gateway takes the money: of nothing there is none to take.
+    pub fn needs_gateway(&self) -> bool {
+        needs_gateway(self.method, self.amount)
+    }
+}
+
+/// Tells whether a gateway takes an amount.
+pub fn needs_gateway(method: Method, amount: Money) -> bool {
+    method.needs_gateway() && amount > Money::ZERO
 }
 
 /// How many payments there are of some kinds.
@@ -252,7 +265,7 @@ impl Payments {
                 let new = standing.insert(payment.reservation.number);
                 assert!(new, "M2: one payment stands for a reservation");
             }
-            let keyed = payment.method.needs_gateway() && payment.state.is_begun();
+            let keyed = payment.needs_gateway() && payment.state.is_begun();
             assert!(!keyed || payment.payment_key.is_some(), "what a gateway is asked for has its key");
             let under_way = self.under_way.contains(&payment.id.number.0);
             assert_eq!(under_way, !payment.state.is_settled(), "what isn't settled is under way");

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Method, Payment, Payments};
+use super::{Method, Payment, Payments, needs_gateway};
 use crate::domain::ids::{PaymentId, PaymentNumber, UserId};
 use crate::domain::keys::KeyUse;
 use crate::domain::money::{Currency, Money};
@@ -270,6 +270,8 @@ pub enum Event {
         amount: Money,
         /// In which currency.
         currency: Currency,
+        /// Whether the client is at the gateway's checkout first.
+        ready: bool,
     },
     /// The client brought what the checkout gave.
     Accepted {
@@ -423,7 +425,8 @@ impl Payments {
     pub fn decide(&self, command: &Command) -> Result<Option<Event>, Refusal> {
         match command {
             Command::Start { reservation, user, method, amount, currency, nonce } => {
-                if method.needs_gateway() && self.surplus_ready(*reservation, user).is_some() {
+                let ready = needs_gateway(*method, *amount);
+                if ready && self.surplus_ready(*reservation, user).is_some() {
                     return Err(Refusal::TooManyReady);
                 }
                 Ok(Some(Event::Started {
@@ -434,6 +437,7 @@ impl Payments {
                     method: *method,
                     amount: *amount,
                     currency: *currency,
+                    ready,
                 }))
             }
             Command::Supersede { reservation, user } => {
@@ -474,7 +478,7 @@ impl Payments {
         self.keys.forget_old(at);
         self.forget_old(at, RETENTION, event.number());
         match event {
-            Event::Started { number, nonce, reservation, user, method, amount, currency } => {
+            Event::Started { number, nonce, reservation, user, method, amount, currency, ready } => {
                 assert_eq!(number.count(), self.last + 1, "payments are numbered in order");
                 self.last = number.count();
                 let payment = Payment {
@@ -484,7 +488,7 @@ impl Payments {
                     method: *method,
                     amount: *amount,
                     currency: *currency,
-                    state: if method.needs_gateway() { State::Ready } else { State::Begun },
+                    state: if *ready { State::Ready } else { State::Begun },
                     payment_key: None,
                     failure: None,
                     created_at: at,

@@ -12,7 +12,7 @@ use crate::domain::money::Currency;
 use crate::domain::time::{Seconds, Timestamp};
 use crate::domain::venue::{Grade, Seat};
 
-/// What may be asked of a schedule. Seats are known to exist and to be distinct.
+/// What callers may ask of a schedule: an embedder of the engine, or the HTTP layer for a user or an administrator.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
     /// Hold seats for a user.
@@ -40,6 +40,45 @@ pub enum Command {
         /// Who asks.
         caller: Caller,
     },
+    /// Close the sale: no new holds or exchanges.
+    Close,
+    /// Cancel the performance: everyone's seats go back.
+    Cancel,
+    /// Take available seats off sale.
+    Block {
+        /// Which seats.
+        seats: Arc<[Seat]>,
+    },
+    /// Put blocked seats back on sale.
+    Unblock {
+        /// Which seats.
+        seats: Arc<[Seat]>,
+    },
+}
+
+impl Command {
+    /// Returns the reservation that it gives back.
+    pub const fn released(&self) -> Option<ReservationRef> {
+        if let Self::Release { reservation, .. } = self { Some(*reservation) } else { None }
+    }
+
+    /// Tells whether it may end the sale.
+    pub const fn moves_sale(&self) -> bool {
+        matches!(self, Self::Close | Self::Cancel)
+    }
+
+    /// Tells whether a user asks it, for what is theirs.
+    pub const fn is_a_users(&self) -> bool {
+        matches!(self, Self::Hold { .. } | Self::Exchange { .. } | Self::Release { .. })
+    }
+}
+
+/// All that a schedule decides: what callers may ask, and what is the engine's own, since it rests on what stands elsewhere. Money was
+/// captured, the catalogue lists the schedule, a concert has these prices, the engine was down.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AnyCommand {
+    /// What a caller asks.
+    Callers(Command),
     /// Begin to pay for a hold.
     BeginPayment {
         /// Which hold.
@@ -70,20 +109,6 @@ pub enum Command {
         /// The prices to bind, where none are bound yet.
         prices: Arc<Prices>,
     },
-    /// Close the sale: no new holds or exchanges.
-    Close,
-    /// Cancel the performance: everyone's seats go back.
-    Cancel,
-    /// Take available seats off sale.
-    Block {
-        /// Which seats.
-        seats: Arc<[Seat]>,
-    },
-    /// Put blocked seats back on sale.
-    Unblock {
-        /// Which seats.
-        seats: Arc<[Seat]>,
-    },
     /// Change times, policy or casting.
     Replan {
         /// The concert that the plan names, which can't change.
@@ -107,21 +132,28 @@ pub enum Command {
     Delete,
 }
 
-impl Command {
+impl From<Command> for AnyCommand {
+    fn from(command: Command) -> Self {
+        Self::Callers(command)
+    }
+}
+
+impl AnyCommand {
     /// Returns the reservation that it names, if it names one.
     pub fn reservation(&self) -> Option<ReservationRef> {
         match self {
-            Self::Exchange { reservation, .. }
-            | Self::Release { reservation, .. }
+            Self::Callers(Command::Exchange { reservation, .. } | Command::Release { reservation, .. })
             | Self::BeginPayment { reservation, .. }
             | Self::FailPayment { reservation, .. }
             | Self::Confirm { reservation, .. } => Some(*reservation),
-            Self::Hold { .. }
+            Self::Callers(
+                Command::Hold { .. }
+                | Command::Close
+                | Command::Cancel
+                | Command::Block { .. }
+                | Command::Unblock { .. },
+            )
             | Self::Open { .. }
-            | Self::Close
-            | Self::Cancel
-            | Self::Block { .. }
-            | Self::Unblock { .. }
             | Self::Replan { .. }
             | Self::SetLimits { .. }
             | Self::BridgeOutage { .. }
@@ -132,46 +164,27 @@ impl Command {
     /// Tells whether what it asks for, where it is so already, stays so for good. Such a repeat is answered from what is, and no key has to
     /// be remembered for it.
     pub const fn stays_so(&self) -> bool {
-        matches!(self, Self::Release { .. })
+        matches!(self, Self::Callers(Command::Release { .. }))
     }
 
     /// Returns what it is called in metrics; what administrators ask is one.
     pub const fn name(&self) -> &'static str {
         match self {
-            Self::Hold { .. } => "hold",
-            Self::Exchange { .. } => "exchange",
-            Self::Release { .. } => "release",
+            Self::Callers(Command::Hold { .. }) => "hold",
+            Self::Callers(Command::Exchange { .. }) => "exchange",
+            Self::Callers(Command::Release { .. }) => "release",
             Self::BeginPayment { .. } => "begin_payment",
             Self::FailPayment { .. } => "fail_payment",
             Self::Confirm { .. } => "confirm",
-            Self::Open { .. }
-            | Self::Close
-            | Self::Cancel
-            | Self::Block { .. }
-            | Self::Unblock { .. }
+            Self::Callers(
+                Command::Close | Command::Cancel | Command::Block { .. } | Command::Unblock { .. },
+            )
+            | Self::Open { .. }
             | Self::Replan { .. }
             | Self::SetLimits { .. }
             | Self::BridgeOutage { .. }
             | Self::Delete => "administer",
         }
-    }
-
-    /// Returns the reservation that it gives back.
-    pub const fn released(&self) -> Option<ReservationRef> {
-        if let Self::Release { reservation, .. } = self { Some(*reservation) } else { None }
-    }
-
-    /// Tells whether it may open or end the sale.
-    pub const fn moves_sale(&self) -> bool {
-        matches!(self, Self::Open { .. } | Self::Close | Self::Cancel | Self::Replan { .. })
-    }
-
-    /// Tells whether a user asks it, for what is theirs.
-    pub const fn is_a_users(&self) -> bool {
-        matches!(
-            self,
-            Self::Hold { .. } | Self::Exchange { .. } | Self::Release { .. } | Self::BeginPayment { .. }
-        )
     }
 }
 
@@ -367,6 +380,18 @@ pub enum Refusal {
         /// How many seats a user may have.
         max: u32,
     },
+    /// The venue has no such seats.
+    UnknownSeats {
+        /// Each of them.
+        seats: Vec<Seat>,
+    },
+    /// Seats are named more than once.
+    RepeatedSeats {
+        /// Each of them, once.
+        seats: Vec<Seat>,
+    },
+    /// The venue has no such grade.
+    UnknownGrade,
     /// Seats are taken or blocked.
     SeatsUnavailable {
         /// Each of them.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::command::{Caller, Command, Event, Limits, Refusal, ReservationRef, SaleStatus, Wish};
+use super::command::{AnyCommand, Caller, Command, Event, Limits, Refusal, ReservationRef, SaleStatus, Wish};
 use super::policy::Plan;
 use super::search::FreeSeats;
 use super::{BLOCKED, FREE, Reservation, ReservationStatus, Schedule};
@@ -45,55 +45,55 @@ impl Schedule {
     ///
     /// # Errors
     /// A [`Refusal`], which changes nothing.
-    pub fn decide(&self, command: &Command, now: Timestamp) -> Decision {
+    pub fn decide(&self, command: &AnyCommand, now: Timestamp) -> Decision {
         // An outage is bridged before what came due meanwhile is brought, since it moves just that.
         debug_assert!(
-            matches!(command, Command::BridgeOutage { .. }) || self.next_due().is_none_or(|due| due > now),
+            matches!(command, AnyCommand::BridgeOutage { .. }) || self.next_due().is_none_or(|due| due > now),
             "what is due comes first"
         );
         if self.deleted {
             return Err(Refusal::NoSuchReservation);
         }
         match command {
+            AnyCommand::Callers(command) => self.decide_callers(command, now),
+            AnyCommand::BeginPayment { reservation, caller, payment, takes_time } => {
+                self.begin_payment(*reservation, caller, *payment, takes_time.then_some(now))
+            }
+            AnyCommand::FailPayment { reservation, payment } => self.fail_payment(*reservation, *payment),
+            AnyCommand::Confirm { reservation, payment } => self.confirm(*reservation, *payment, now),
+            AnyCommand::Open { prices } => self.open(prices, now),
+            AnyCommand::Replan { concert, plan } => self.replan(concert, plan),
+            AnyCommand::SetLimits { limits } => Ok(self.set_limits(*limits)),
+            AnyCommand::BridgeOutage { began, down_since } => Ok(self.bridge_outage(*began, *down_since)),
+            AnyCommand::Delete => self.delete(),
+        }
+    }
+
+    fn decide_callers(&self, command: &Command, now: Timestamp) -> Decision {
+        match command {
             Command::Hold { user, wish, nonce } => self.hold(user, wish, *nonce, now),
             Command::Exchange { reservation, caller, seats } => self.exchange(*reservation, caller, seats),
             Command::Release { reservation, caller } => self.release(*reservation, caller, now),
-            Command::BeginPayment { reservation, caller, payment, takes_time } => {
-                self.begin_payment(*reservation, caller, *payment, takes_time.then_some(now))
-            }
-            Command::FailPayment { reservation, payment } => self.fail_payment(*reservation, *payment),
-            Command::Confirm { reservation, payment } => self.confirm(*reservation, *payment, now),
-            Command::Open { prices } => self.open(prices, now),
             Command::Close => self.close(),
             Command::Cancel => Ok((self.sale != SaleStatus::Cancelled).then_some(Event::ScheduleCancelled)),
             Command::Block { seats } => self.block(seats),
             Command::Unblock { seats } => self.unblock(seats),
-            Command::Replan { concert, plan } => self.replan(concert, plan),
-            Command::SetLimits { limits } => Ok(self.set_limits(*limits)),
-            Command::BridgeOutage { began, down_since } => Ok(self.bridge_outage(*began, *down_since)),
-            Command::Delete => self.delete(),
         }
     }
 
     /// Decides what the engine itself asks at start, when what is due meanwhile must wait for it: an
     /// outage is bridged before any hold that it outlived could expire.
-    pub fn decide_at_start(&self, command: &Command) -> Option<Event> {
+    pub fn decide_at_start(&self, command: &AnyCommand) -> Option<Event> {
         match command {
-            Command::SetLimits { limits } => self.set_limits(*limits),
-            Command::BridgeOutage { began, down_since } => self.bridge_outage(*began, *down_since),
-            Command::Hold { .. }
-            | Command::Exchange { .. }
-            | Command::Release { .. }
-            | Command::BeginPayment { .. }
-            | Command::FailPayment { .. }
-            | Command::Confirm { .. }
-            | Command::Open { .. }
-            | Command::Close
-            | Command::Cancel
-            | Command::Block { .. }
-            | Command::Unblock { .. }
-            | Command::Replan { .. }
-            | Command::Delete => None,
+            AnyCommand::SetLimits { limits } => self.set_limits(*limits),
+            AnyCommand::BridgeOutage { began, down_since } => self.bridge_outage(*began, *down_since),
+            AnyCommand::Callers(_)
+            | AnyCommand::BeginPayment { .. }
+            | AnyCommand::FailPayment { .. }
+            | AnyCommand::Confirm { .. }
+            | AnyCommand::Open { .. }
+            | AnyCommand::Replan { .. }
+            | AnyCommand::Delete => None,
         }
     }
 
@@ -101,24 +101,23 @@ impl Schedule {
     ///
     /// # Errors
     /// What the schedule itself refuses, or else that it is over; what is so already is no refusal.
-    pub fn decide_archived(&self, command: &Command, now: Timestamp) -> Result<(), Refusal> {
+    pub fn decide_archived(&self, command: &AnyCommand, now: Timestamp) -> Result<(), Refusal> {
         let Some(_) = self.decide(command, now)? else { return Ok(()) };
         Err(match command {
-            Command::Hold { .. } => Refusal::NotOpen,
-            Command::Exchange { .. }
-            | Command::BeginPayment { .. }
-            | Command::FailPayment { .. }
-            | Command::Confirm { .. } => Refusal::NotHeld,
-            Command::Release { .. } => Refusal::CancellationClosed,
-            Command::Open { .. }
-            | Command::Close
-            | Command::Cancel
-            | Command::Block { .. }
-            | Command::Unblock { .. }
-            | Command::Replan { .. }
-            | Command::SetLimits { .. }
-            | Command::BridgeOutage { .. } => Refusal::InvalidTransition,
-            Command::Delete => Refusal::InUse,
+            AnyCommand::Callers(Command::Hold { .. }) => Refusal::NotOpen,
+            AnyCommand::Callers(Command::Exchange { .. })
+            | AnyCommand::BeginPayment { .. }
+            | AnyCommand::FailPayment { .. }
+            | AnyCommand::Confirm { .. } => Refusal::NotHeld,
+            AnyCommand::Callers(Command::Release { .. }) => Refusal::CancellationClosed,
+            AnyCommand::Callers(
+                Command::Close | Command::Cancel | Command::Block { .. } | Command::Unblock { .. },
+            )
+            | AnyCommand::Open { .. }
+            | AnyCommand::Replan { .. }
+            | AnyCommand::SetLimits { .. }
+            | AnyCommand::BridgeOutage { .. } => Refusal::InvalidTransition,
+            AnyCommand::Delete => Refusal::InUse,
         })
     }
 
@@ -133,6 +132,7 @@ impl Schedule {
         self.check_user_limit(live, count)?;
         let seats = match wish {
             Wish::Seats(seats) => {
+                self.check_named(seats)?;
                 self.check_free(seats, FREE)?;
                 self.check_orphans(&self.owners, seats)?;
                 Arc::clone(seats)
@@ -173,6 +173,7 @@ impl Schedule {
 
     fn best(&self, grade: Option<Grade>, count: u32) -> Result<Arc<[Seat]>, Refusal> {
         let ranked: Vec<Grade> = match grade {
+            Some(grade) if grade.index() >= self.layout.grades().len() => return Err(Refusal::UnknownGrade),
             Some(grade) => vec![grade],
             None => self
                 .prices
@@ -209,6 +210,7 @@ impl Schedule {
         let own = u32::try_from(reservation.seats.len()).expect("bounded by the policy");
         let live = self.users.get(reservation.user.as_str()).map_or(0, |user| user.live);
         self.check_user_limit(live.saturating_sub(own), count)?;
+        self.check_named(seats)?;
         self.check_free(seats, id.number.0)?;
         if seats == &reservation.seats {
             return Ok(None);
@@ -347,6 +349,7 @@ impl Schedule {
         if self.sale == SaleStatus::Cancelled {
             return Err(Refusal::InvalidTransition);
         }
+        self.check_named(seats)?;
         let owner = |seat: &Seat| self.owners[seat.index()];
         let others = |seat: &&Seat| ![from, to].contains(&owner(seat));
         let taken: Vec<Seat> = seats.iter().filter(others).copied().collect();
@@ -405,6 +408,26 @@ impl Schedule {
     fn check_user_limit(&self, live: u32, more: u32) -> Result<(), Refusal> {
         let max = self.plan.policy.seats_per_user_max;
         if live.saturating_add(more) > max { Err(Refusal::SeatLimitExceeded { max }) } else { Ok(()) }
+    }
+
+    /// Refuses seats that the venue doesn't have, and seats that are named twice: they are indexes that a caller chose.
+    fn check_named(&self, seats: &[Seat]) -> Result<(), Refusal> {
+        let unknown = |seat: &&Seat| seat.index() >= self.owners.len();
+        let unknown: Vec<Seat> = seats.iter().filter(unknown).copied().collect();
+        if !unknown.is_empty() {
+            return Err(Refusal::UnknownSeats { seats: unknown });
+        }
+
+        // As clients send them as a rule.
+        if seats.is_sorted_by(|one, next| one < next) {
+            return Ok(());
+        }
+        let mut sorted = seats.to_vec();
+        sorted.sort_unstable();
+        let twice = sorted.windows(2).filter(|pair| pair[0] == pair[1]);
+        let mut repeated: Vec<Seat> = twice.map(|pair| pair[0]).collect();
+        repeated.dedup();
+        if repeated.is_empty() { Ok(()) } else { Err(Refusal::RepeatedSeats { seats: repeated }) }
     }
 
     /// Refuses seats that are neither free nor `own`.

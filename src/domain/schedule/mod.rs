@@ -31,8 +31,8 @@ use std::sync::Arc;
 use hashbrown::HashMap;
 
 pub use command::{
-    Answer, Caller, Command, Counts, Creation, Event, Limits, Refusal, ReservationRef, SaleStatus,
-    SeatStatus, Summary, Wish,
+    Answer, AnyCommand, Caller, Command, Counts, Creation, Event, Limits, Refusal, ReservationRef,
+    SaleStatus, SeatStatus, Summary, Wish,
 };
 pub use image::Image;
 pub use policy::Plan;
@@ -337,7 +337,7 @@ impl Schedule {
 
     /// Returns the reservation that has a seat, if one has.
     pub fn owner(&self, seat: Seat) -> Option<&Reservation> {
-        self.reservations.get(self.owners[seat.index()])
+        self.reservations.get(*self.owners.get(seat.index())?)
     }
 
     /// Returns how many live (held or paying) reservations have a deadline.

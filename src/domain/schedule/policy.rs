@@ -6,6 +6,16 @@ use crate::domain::time::{Seconds, Timestamp};
 
 /// The most seats that a policy can allow in one reservation.
 pub const RESERVATION_SEATS_MAX: u32 = 100;
+/// The most seats that a policy can allow a user in a schedule.
+pub const USER_SEATS_MAX: u32 = 10_000;
+/// The longest payment: an hour.
+pub const PAYMENT_SECONDS_MAX: u32 = 3_600;
+/// How long before the start cancelling can end: a year.
+pub const CANCEL_SECONDS_MAX: u32 = 366 * Seconds::DAY.get();
+/// The longest wait in a waiting room: a week.
+pub const WAITING_SECONDS_MAX: u32 = 7 * Seconds::DAY.get();
+/// The longest casting, in bytes of its roles and names: a plan is told in one entry of the journal.
+pub const CASTING_BYTES_MAX: usize = 1 << 20;
 /// The most users that a policy can have active, or admit a minute.
 pub const ACTIVE_MAX: u32 = 1_000_000;
 
@@ -33,6 +43,16 @@ impl Plan {
     }
 }
 
+impl Casting {
+    /// Returns the names.
+    pub fn names(&self) -> &[String] {
+        match self {
+            Self::One(name) => core::slice::from_ref(name),
+            Self::Many(names) => names,
+        }
+    }
+}
+
 /// Who plays a role: one name or several, as the administrator wrote it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Casting {
@@ -42,7 +62,7 @@ pub enum Casting {
     Many(Vec<String>),
 }
 
-/// The rules of a sale. All bounds are part of the type's check in the HTTP layer and the import.
+/// The rules of a sale. The catalogue lets none in that is out of its bounds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy {
     /// How long a hold lives.

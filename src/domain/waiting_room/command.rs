@@ -2,7 +2,7 @@
 
 use super::draw::Seed;
 use crate::domain::ids::UserId;
-use crate::domain::schedule::policy::{Plan, QueuePolicy};
+use crate::domain::schedule::policy::{ACTIVE_MAX, Plan, QueuePolicy};
 use crate::domain::schedule::{Counts, SaleStatus};
 use crate::domain::time::Timestamp;
 
@@ -81,6 +81,14 @@ pub struct Tuning {
     pub admit_per_minute: Option<Option<u32>>,
     /// Whether nobody is admitted.
     pub paused: Option<bool>,
+}
+
+impl Tuning {
+    /// Tells whether a policy could say the same: nobody lets none in, or more than a million.
+    pub fn is_in_range(&self) -> bool {
+        let in_range = |count: u32| (1..=ACTIVE_MAX).contains(&count);
+        self.active_max.is_none_or(in_range) && self.admit_per_minute.flatten().is_none_or(in_range)
+    }
 }
 
 /// What may be asked of a waiting room.
@@ -250,6 +258,8 @@ pub enum Refusal {
     Full,
     /// The order can't change once someone waits in it.
     OrderFixed,
+    /// More users than a room may have active, or admit a minute; or none.
+    OutOfRange,
 }
 
 /// How a place stands.

@@ -6,7 +6,9 @@
 
 use std::sync::Arc;
 
-use super::{Drive, EngineError, NotYet, random};
+use tokio::sync::Semaphore;
+
+use super::{Calls, Drive, EngineError, NotYet, random};
 use crate::domain::money::Money;
 use crate::domain::payments::{Failure, Outcome, Payment};
 use crate::domain::schedule::ReservationStatus;
@@ -44,7 +46,7 @@ impl Drive<'_> {
         }
         if self.unanswered {
             let find = Find { order_id: order_id.clone(), payment_key: Some(payment_key.clone()) };
-            match self.found(payment, self.call(gateway.find(find)).await) {
+            match self.found(payment, self.call(&self.calls().looks, gateway.find(find)).await) {
                 Finding::Final(outcome) => return Ok(outcome),
                 Finding::Open(_) if self.may_capture(payment) => {}
                 Finding::Open(why) | Finding::Unknown(why) => return Err(NotYet::Gateway(why)),
@@ -59,7 +61,7 @@ impl Drive<'_> {
             currency: payment.currency,
             idempotency_key: self.attempt("confirm"),
         };
-        match self.call(gateway.confirm(capture)).await {
+        match self.call(&self.calls().captures, gateway.confirm(capture)).await {
             CaptureOutcome::Captured { .. } => Ok(Outcome::Captured),
             CaptureOutcome::Declined { code, reason } => {
                 let declined = Outcome::Declined(Failure::declined(code.as_str(), reason.as_str()));
@@ -68,7 +70,7 @@ impl Drive<'_> {
                 }
                 // An earlier one may be on its way yet: the gateway has the last word.
                 let find = Find { order_id, payment_key: Some(payment_key) };
-                let found = self.call(gateway.find(find)).await;
+                let found = self.call(&self.calls().looks, gateway.find(find)).await;
                 if found == Found::NoSuchOrder {
                     return Ok(declined);
                 }
@@ -133,7 +135,7 @@ impl Drive<'_> {
             reason: reason.to_owned(),
             idempotency_key: self.attempt("cancel"),
         };
-        match self.call(gateway.cancel(cancel)).await {
+        match self.call(&self.calls().refunds, gateway.cancel(cancel)).await {
             CancelOutcome::Cancelled { .. } => Ok(Outcome::GivenBack),
             CancelOutcome::Refused { code, reason } => Err(NotYet::RefundRefused { code, reason }),
             CancelOutcome::Unknown { why } => Err(NotYet::Gateway(why)),
@@ -144,10 +146,14 @@ impl Drive<'_> {
         self.shared.till.gateway.clone().ok_or(EngineError::NoGateway)
     }
 
-    /// Waits for an answer of the gateway's, with a bounded number of others.
-    async fn call<T>(&self, answer: impl Future<Output = T>) -> T {
+    fn calls(&self) -> &Calls {
+        &self.shared.till.drives.calls
+    }
+
+    /// Waits for an answer of the gateway's, with a bounded number of others of its kind.
+    async fn call<T>(&self, room: &Semaphore, answer: impl Future<Output = T>) -> T {
         // It is never closed.
-        let _permit = self.shared.till.drives.calls.acquire().await.ok();
+        let _permit = room.acquire().await.ok();
         answer.await
     }
 

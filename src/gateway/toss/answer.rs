@@ -7,7 +7,7 @@ use super::{
     Cancel, CancelOutcome, Capture, CaptureOutcome, Find, Found, Money, NotCaptured, OrderId, PaymentKey,
     Said, Why,
 };
-use crate::domain::time::Timestamp;
+use crate::domain::time::{Seconds, Timestamp};
 
 /// What Toss takes at home: won, which have no smaller unit.
 pub(super) const CURRENCY: &str = "KRW";
@@ -307,6 +307,35 @@ pub(super) fn notice(body: &[u8]) -> Option<OrderId> {
     let notice: Named = serde_json::from_slice(body).ok()?;
     let order_id = notice.data.and_then(|data| data.order_id).or(notice.order_id)?;
     OrderId::parse(&order_id).ok()
+}
+
+/// A movement of money: a capture, or a part of one that went back.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Movement {
+    pub(super) transaction_key: String,
+    pub(super) payment_key: String,
+    pub(super) order_id: String,
+    status: String,
+}
+
+impl Movement {
+    pub(super) fn went_back(&self) -> bool {
+        self.status != "DONE"
+    }
+}
+
+/// Reads a page of movements.
+pub(super) fn movements(reply: &Reply) -> Option<Vec<Movement>> {
+    let page: Vec<Movement> = serde_json::from_slice(&reply.body).ok().filter(|_| is_success(reply))?;
+    // It stands in the next request's path.
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '~');
+    page.iter().all(|movement| movement.transaction_key.chars().all(plain)).then_some(page)
+}
+
+/// Writes an instant as the list of movements wants it: Korea's time, without saying so.
+pub(super) fn local_time(at: Timestamp) -> String {
+    at.plus(Seconds::new(9 * 3_600)).to_string().trim_end_matches('Z').to_owned()
 }
 
 const fn is_success(reply: &Reply) -> bool {

@@ -110,7 +110,7 @@ pub fn of_payment(payment: &Payment) -> Value {
         "status": payment.state.as_str(),
         "amount": payment.amount.minor(),
         "currency": payment.currency.as_str(),
-        "orderId": payment.method.needs_gateway().then(|| payment.id.to_string()),
+        "orderId": payment.needs_gateway().then(|| payment.id.to_string()),
         "createdAt": payment.created_at.to_string(),
         "updatedAt": payment.updated_at.to_string(),
         "completedAt": payment.completed_at.map(|at| at.to_string()),

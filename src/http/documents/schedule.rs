@@ -10,7 +10,8 @@ use super::concert::check_role;
 use crate::domain::ids::{ConcertId, ScheduleId};
 use crate::domain::schedule::Plan;
 use crate::domain::schedule::policy::{
-    ACTIVE_MAX, Casting, Policy, QueueOrder, QueuePolicy, RESERVATION_SEATS_MAX,
+    ACTIVE_MAX, CANCEL_SECONDS_MAX, Casting, PAYMENT_SECONDS_MAX, Policy, QueueOrder, QueuePolicy,
+    RESERVATION_SEATS_MAX, USER_SEATS_MAX, WAITING_SECONDS_MAX,
 };
 use crate::domain::time::{Seconds, Timestamp};
 use crate::http::problem::FieldError;
@@ -19,14 +20,6 @@ use crate::http::problem::FieldError;
 const DAY: u32 = Seconds::DAY.get();
 /// The shortest idle time: an open stream shows a sign of life in each half of it.
 const IDLE_SECONDS_MIN: u32 = 5;
-/// The longest payment: an hour.
-const PAYMENT_SECONDS_MAX: u32 = 3_600;
-/// The most seats that a user can have in a schedule.
-const USER_SEATS_MAX: u32 = 10_000;
-/// How long before the start cancelling can end: a year.
-const CANCEL_SECONDS_MAX: u32 = 366 * DAY;
-/// The longest wait: a week.
-const WAITING_SECONDS_MAX: u32 = 7 * DAY;
 
 /// A performance of a concert.
 #[derive(Debug, Clone, PartialEq, Deserialize, ToSchema)]

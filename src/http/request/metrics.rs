@@ -62,20 +62,6 @@ impl RequestMetrics {
     }
 }
 
-/// Says what the layer's metrics are, for `# HELP`.
-pub(crate) fn describe() {
-    metrics::describe_counter!(
-        "onsale_http_requests_total",
-        "Answered requests by route template, method and status"
-    );
-    metrics::describe_histogram!(
-        "onsale_http_request_seconds",
-        metrics::Unit::Seconds,
-        "The time from a request's headers to its answer's"
-    );
-    metrics::describe_gauge!("onsale_http_requests_in_flight", "Requests whose answer hasn't begun");
-}
-
 /// Names a method in a label; what isn't known is `other`, so that clients can't make labels.
 pub(super) fn method_label(method: &Method) -> &'static str {
     const KNOWN: [(Method, &str); 7] = [

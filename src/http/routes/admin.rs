@@ -464,12 +464,22 @@ async fn off_thread<T: Send + 'static>(
     match tokio::task::spawn_blocking(work).await {
         Ok(Ok(value)) => Ok(value),
         Ok(Err(HistoryError::NotRetained { oldest })) => Err(not_retained(oldest)),
+        Ok(Err(error)) if error.is_full() => {
+            tracing::warn!(%error, request_id = context.id(), "the past can't be read");
+            Err(no_room())
+        }
         Ok(Err(error)) => {
             tracing::error!(%error, request_id = context.id(), "the past can't be read");
             Err(Problem::internal(context.id()))
         }
         Err(_) => Err(Problem::internal(context.id())),
     }
+}
+
+/// Says that the disk is full, which is an operator's to mend and nobody's bug.
+fn no_room() -> Problem {
+    let detail = "There is no room for it on the engine's disk: free space there. The log has the figures.";
+    Problem::new(Code::NotReady, detail).retry_after(60)
 }
 
 fn not_retained(oldest: Position) -> Problem {
@@ -524,7 +534,7 @@ struct SnapshotTaken {
 /// Take a snapshot now
 #[utoipa::path(post, path = "/api/v1/admin/snapshots", tag = "Operations", security(("bearer" = [])),
     responses((status = 200, description = "It was taken", body = SnapshotTaken),
-        (status = 503, description = "`journal_unavailable`, `not_ready`")))]
+        (status = 503, description = "`journal_unavailable`; `not_ready`: the engine stops, or its disk is full")))]
 async fn take_snapshot(
     State(app): State<App>,
     _: Admin,
@@ -537,6 +547,10 @@ async fn take_snapshot(
         }
         Err(SnapshotFailed::Stopping) => {
             Err(Problem::new(Code::NotReady, "No snapshot is taken: the engine is stopping."))
+        }
+        Err(error) if error.is_full() => {
+            tracing::warn!(%error, request_id = context.id(), "no snapshot was taken");
+            Err(no_room())
         }
         Err(error @ (SnapshotFailed::Io(_) | SnapshotFailed::Panicked)) => {
             tracing::error!(%error, request_id = context.id(), "no snapshot was taken");

@@ -11,7 +11,7 @@ use utoipa_axum::routes;
 
 use super::reservations::{random, read_place, write_place};
 use super::{key_of, marked};
-use crate::domain::ids::PaymentNumber;
+use crate::domain::ids::{PaymentId, PaymentNumber, ScheduleNumber};
 use crate::domain::payments::{Failure, Method, Payment, State as PaymentState};
 use crate::domain::schedule::{Refusal, ReservationRef};
 use crate::engine::{Done, EngineError, Purchase};
@@ -24,6 +24,8 @@ use crate::http::json::Json;
 use crate::http::problem::{Code, Problem};
 use crate::http::refusal::{insufficient, other_currency, problem};
 
+/// Stands in the limit of notices for all payments that aren't known here: no schedule has the number 0.
+const STRANGERS: PaymentId = PaymentId { schedule: ScheduleNumber(0), number: PaymentNumber(0), nonce: 0 };
 /// The part of a request's time that is waited for the gateway.
 const PATIENCE: f32 = 0.8;
 
@@ -82,7 +84,7 @@ struct PaymentList {
 /// Pay for a hold
 ///
 /// From the balance: 201 `completed`, once the confirmation and the end of the pass are durable; or refused, and the
-/// reservation is `held` again. Through the gateway: 201 `ready`, with the `orderId` for its checkout. The same key leads to the same
+/// reservation is `held` again; so is what costs nothing, by whatever method. Through the gateway: 201 `ready`, with the `orderId` for its checkout. The same key leads to the same
 /// payment, also after a crash; after a refusal it is a new attempt. 32 payments of a reservation are ready at once: one more ends the
 /// oldest, whose confirmation is then refused with nothing captured.
 #[utoipa::path(post, path = "/api/v1/payments", tag = "Payments", request_body = PayBody,
@@ -190,30 +192,33 @@ async fn notice(
     let _: serde::de::IgnoredAny = serde_json::from_slice(&body.0)
         .map_err(|_| Problem::new(Code::MalformedRequest, "A notice is a JSON object."))?;
     let order = gateway.read_notice(&body.0);
-    let payment = order.and_then(|order| app.engine.payment_id(order.as_str()));
-    let payment = payment.and_then(|id| app.engine.payment(id));
+    let id = order.and_then(|order| app.engine.payment_id(order.as_str()));
+    let payment = id.and_then(|id| app.engine.payment(id));
+    let limit = |id| app.parts.notice_limit.check(&id, app.parts.clock.now()).is_ok();
+    let compare = |id| {
+        let engine = app.engine.clone();
+        tokio::spawn(async move { engine.compare_with_gateway(id).await });
+    };
     let outcome = match payment {
-        None => "unknown",
-        Some(payment) if app.parts.notice_limit.check(&payment.id, app.parts.clock.now()).is_err() => {
-            "limited"
+        None => {
+            // Anyone can make an id up: all of them share what one payment has.
+            if let Some(id) = id
+                && limit(STRANGERS)
+            {
+                compare(id);
+            }
+            "unknown"
         }
+        Some(payment) if !limit(payment.id) => "limited",
         Some(payment) => {
             if !app.engine.hint(payment.id) && payment.state == PaymentState::Completed {
-                let engine = app.engine.clone();
-                tokio::spawn(async move { engine.compare_with_gateway(payment.id).await });
+                compare(payment.id);
             }
             "taken"
         }
     };
     metrics::counter!("onsale_notices_total", "outcome" => outcome).increment(1);
     Ok(Json(StatusCode::OK, json!({})))
-}
-
-pub(crate) fn describe_metrics() {
-    metrics::describe_counter!(
-        "onsale_notices_total",
-        "Notices of payment gateways, by what was made of them"
-    );
 }
 
 /// Shows a payment, or why it came to nothing.

@@ -20,12 +20,11 @@ use utoipa_axum::routes;
 
 use super::schedules::{asked, find};
 use super::{key_of, marked};
-use crate::domain::cause::{By, Cause};
 use crate::domain::ids::UserId;
 use crate::domain::schedule::policy::ACTIVE_MAX;
 use crate::domain::time::Timestamp;
 use crate::domain::waiting_room::draw::hex;
-use crate::domain::waiting_room::{Answer, Command, Gate, Overview, Place, PlaceStatus, Ticket, Tuning};
+use crate::domain::waiting_room::{Answer, Gate, Overview, Place, PlaceStatus, Ticket, Tuning};
 use crate::engine::{Engine, EngineError, Pass, RoomActed, ScheduleEntry};
 use crate::http::app::App;
 use crate::http::auth::{Caller, Operator, Standing, User};
@@ -214,8 +213,7 @@ async fn leave(
     let pass = shown_pass(&app, &entry, &caller.user_id, &headers)?;
     let route = format!("DELETE /queue/tokens/current {}", pass.ticket.0);
     let key = key.map(|key| key_of(&app, &caller, &route, key.as_str(), &[]));
-    let command = Command::Leave { user: caller.user_id, ticket: pass.ticket };
-    let acted = app.engine.act_in_room(&entry, command, Cause { by: By::User, key }).await;
+    let acted = app.engine.leave(&entry, &caller.user_id, pass.ticket, key).await;
     let acted = acted.map_err(|error| problem(error, None))?;
     Ok(marked(StatusCode::NO_CONTENT, acted.replayed))
 }
@@ -310,7 +308,7 @@ async fn tune(
     let tuning = body.value.check()?;
     let keyed = key.is_some();
     let cause = asked(&app, &operator, &format!("PATCH /schedules/{id}/queue"), key, &body.raw);
-    let acted = app.engine.act_in_room(&entry, Command::Tune(tuning), cause).await;
+    let acted = app.engine.tune(&entry, tuning, cause).await;
     let RoomActed { answer, replayed } = acted.map_err(|error| problem(error, None))?;
     if !keyed {
         return shown_room(&app, &entry);

@@ -22,6 +22,7 @@ use crate::engine::ScheduleEntry;
 use crate::http::app::App;
 use crate::http::json::Json;
 use crate::http::problem::{Code, Problem};
+use crate::telemetry::Process;
 
 /// How many schedules on sale have series of their own; the others are summed as [`OTHER`].
 const LABELLED_MAX: usize = 100;
@@ -102,6 +103,7 @@ struct Gauges {
     payments: Counts,
     archived_schedules: usize,
     archived_transactions: u64,
+    process: Process,
     /// Those that are on sale, by their ids; the last is [`OTHER`].
     series: Vec<Series>,
 }
@@ -118,6 +120,7 @@ struct Series {
     has_room: bool,
     waiting: usize,
     active: usize,
+    admitted: u64,
     room_followers: usize,
 }
 
@@ -136,6 +139,7 @@ impl Series {
         let count = |people: u32| usize::try_from(people).expect("a u32 fits");
         self.waiting += count(room.waiting());
         self.active += count(room.active());
+        self.admitted += room.overview().admitted_total;
         self.room_followers += entry.room().followers();
     }
 }
@@ -176,6 +180,7 @@ impl Gauges {
             payments: app.engine.payments_under_way(),
             archived_schedules: app.engine.catalogue().archived_count(),
             archived_transactions: app.engine.archived_transactions(),
+            process: Process::now(),
             series,
         }
     }
@@ -208,6 +213,7 @@ impl Gauges {
         gauge(out, "onsale_archived_schedules", what, archived)?;
         let (what, archived) = ("Movements of accounts in the archive", one(self.archived_transactions));
         gauge(out, "onsale_archived_transactions", what, archived)?;
+        self.write_process(out)?;
         self.write_seats(out)?;
         let of = |value: fn(&Series) -> usize| {
             self.series.iter().map(move |series| ("schedule", series.schedule.as_str(), value(series)))
@@ -224,7 +230,28 @@ impl Gauges {
         gauge(out, "onsale_queue_waiting", "Users who wait for a schedule", rooms(|series| series.waiting))?;
         gauge(out, "onsale_queue_active", "Users who were admitted", rooms(|series| series.active))?;
         let followers = rooms(|series| series.room_followers);
-        gauge(out, "onsale_queue_followers", "Clients that follow their places", followers)
+        gauge(out, "onsale_queue_followers", "Clients that follow their places", followers)?;
+        let rooms = self.series.iter().filter(|series| series.has_room);
+        let admitted = rooms.map(|series| ("schedule", series.schedule.as_str(), series.admitted));
+        gauge(out, "onsale_queue_admitted", "Users who were ever admitted, by schedule", admitted)
+    }
+
+    fn write_process(&self, out: &mut String) -> fmt::Result {
+        let Process { resident_bytes, open_files, open_files_max } = self.process;
+        for (name, help, value) in [
+            (
+                "onsale_process_resident_memory_bytes",
+                "The memory of the process that is resident",
+                resident_bytes,
+            ),
+            ("onsale_process_open_files", "The open files of the process, connections included", open_files),
+            ("onsale_process_open_files_max", "How many files the process may have open", open_files_max),
+        ] {
+            if let Some(value) = value {
+                gauge(out, name, help, [("", "", value)])?;
+            }
+        }
+        Ok(())
     }
 
     fn write_seats(&self, out: &mut String) -> fmt::Result {

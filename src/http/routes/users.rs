@@ -34,7 +34,7 @@ use crate::http::app::App;
 use crate::http::auth::{Admin, Reader, Right, Role};
 use crate::http::extract::{Body, IdempotencyKey, Path, RawBody};
 use crate::http::json::Json;
-use crate::http::mail_hook::{self, Mail, MailHook, Purpose};
+use crate::http::mail_hook::{Mail, MailHook, Purpose};
 use crate::http::passwords::{LineFull, PASSWORD_LEN_MAX, PASSWORD_LEN_MIN, Password};
 use crate::http::problem::{Code, FieldError, Problem};
 use crate::http::rate_limit::rate_limited;
@@ -466,9 +466,4 @@ fn outcome_found_by_signing_in(problem: Problem) -> Problem {
 fn count(outcome: &'static str, problem: Problem) -> Problem {
     metrics::counter!("onsale_sign_ins_total", "outcome" => outcome).increment(1);
     problem
-}
-
-pub(crate) fn describe_metrics() {
-    metrics::describe_counter!("onsale_sign_ins_total", "Tries of signing in, by outcome");
-    mail_hook::describe_metrics();
 }

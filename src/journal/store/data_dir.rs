@@ -13,15 +13,15 @@
 //! Invariants: what a method changed is durable when it returns; a generation that a recovery has touched can be put back
 //! as it was until that recovery has succeeded.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, File, TryLockError};
 use std::io::{self, Write};
-use std::os::unix::fs::DirBuilderExt;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::sled_store::{SledStore, remove_all_snapshots};
 use super::{Medium, Store, StoreError};
+use crate::files;
 
 const HEADER: &str = "generation";
 
@@ -97,12 +97,11 @@ pub(in crate::journal) fn generation_dir(data: &Path, number: u64) -> PathBuf {
 /// Takes the lock of a data directory; a lock file that does not exist is created.
 fn lock(dir: &Path) -> Result<File, StoreError> {
     let path = dir.join("lock");
-    let file = OpenOptions::new()
-        .create(true)
-        .write(true)
-        .truncate(false)
-        .open(&path)
-        .map_err(|error| StoreError::io(format!("open {}", path.display()), error))?;
+    let opened = files::open_or_create(&path).and_then(|file| {
+        // Whoever can open it can take it. Earlier versions made it for everyone.
+        file.set_permissions(fs::Permissions::from_mode(0o600)).map(|()| file)
+    });
+    let file = opened.map_err(|error| StoreError::io(format!("open {}", path.display()), error))?;
     try_lock(dir, file)
 }
 
@@ -157,8 +156,7 @@ pub(in crate::journal) fn create_dir_durably(dir: &Path) -> Result<(), StoreErro
     if let Some(parent) = parent {
         create_dir_durably(parent)?;
     }
-    // What is in it says who sits where: it is nobody else's business on a shared machine.
-    match fs::DirBuilder::new().mode(0o700).create(dir) {
+    match files::create_dir(dir) {
         Ok(()) => {}
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
         Err(error) => return Err(StoreError::io(format!("create {}", dir.display()), error)),
@@ -169,7 +167,7 @@ pub(in crate::journal) fn create_dir_durably(dir: &Path) -> Result<(), StoreErro
 /// Copies a directory of plain files and directories.
 pub(in crate::journal) fn copy_dir(from: &Path, to: &Path, durably: bool) -> Result<(), StoreError> {
     let failed = |error| StoreError::io(format!("copy {} to {}", from.display(), to.display()), error);
-    fs::create_dir(to).map_err(failed)?;
+    files::create_dir(to).map_err(failed)?;
     for entry in fs::read_dir(from).map_err(failed)? {
         let entry = entry.map_err(failed)?;
         let target = to.join(entry.file_name());
@@ -216,14 +214,7 @@ impl Medium for DataDir {
         let path = self.dir.join(name);
         let partial = self.dir.join(format!("{name}.partial"));
         let failed = |error| StoreError::io(format!("write {}", path.display()), error);
-        // 0600, since one of these files holds a secret and none is for others.
-        let mut file = OpenOptions::new()
-            .create(true)
-            .write(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(&partial)
-            .map_err(failed)?;
+        let mut file = files::replace(&partial).map_err(failed)?;
         let written = file.write_all(bytes).and_then(|()| file.sync_all());
         written.and_then(|()| fs::rename(&partial, &path)).map_err(failed).inspect_err(|_| {
             // What did not fit must not take the room that others need.
@@ -235,7 +226,7 @@ impl Medium for DataDir {
     fn overwrite(&self, name: &str, offset: u64, bytes: &[u8]) -> Result<(), StoreError> {
         let path = self.dir.join(name);
         let failed = |error| StoreError::io(format!("write {}", path.display()), error);
-        let file = OpenOptions::new().write(true).open(&path).map_err(failed)?;
+        let file = files::open(&path).map_err(failed)?;
         file.write_all_at(bytes, offset).map_err(failed)?;
         file.sync_data().map_err(failed)
     }
@@ -262,7 +253,8 @@ impl Medium for DataDir {
 
     fn create_generation(&self, number: u64) -> Result<Arc<dyn Store>, StoreError> {
         let dir = self.generation(number);
-        fs::create_dir(&dir).map_err(|error| StoreError::io(format!("create {}", dir.display()), error))?;
+        files::create_dir(&dir)
+            .map_err(|error| StoreError::io(format!("create {}", dir.display()), error))?;
         SledStore::open(&dir, self.skip_commit_sync)
     }
 
@@ -271,7 +263,7 @@ impl Medium for DataDir {
         sync_files(&dir)?;
         let path = dir.join(HEADER);
         let failed = |error| StoreError::io(format!("write {}", path.display()), error);
-        let mut file = File::create_new(&path).map_err(failed)?;
+        let mut file = files::create_new(&path).map_err(failed)?;
         file.write_all(header).and_then(|()| file.sync_all()).map_err(failed)?;
         sync_dir(&dir)?;
         sync_dir(&self.journal)

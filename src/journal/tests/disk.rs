@@ -536,3 +536,57 @@ async fn a_full_disk_stops_the_writer_and_the_reserve_lets_it_open_again() {
     drop(Journal::open(JournalConfig { reserve_bytes: 1 << 20, ..settings }).unwrap());
     assert!(dir.join("reserve").exists(), "the reserve is made again");
 }
+
+#[tokio::test]
+async fn links_in_the_places_of_its_files_are_not_written_through() {
+    use std::os::unix::fs::symlink;
+    let dir = tempfile::tempdir().unwrap();
+    let (data, other) = (dir.path().join("data"), dir.path().join("other"));
+    fs::create_dir(&data).unwrap();
+    fs::write(&other, "another's").unwrap();
+    for name in ["identity.partial", "mark.partial", "clean.partial", "reserve"] {
+        symlink(&other, data.join(name)).unwrap();
+    }
+    fs::create_dir(data.join("snapshots")).unwrap();
+    let partial = format!("snapshots/snapshot-{:020}.partial", 1);
+    symlink(&other, data.join(partial)).unwrap();
+    let journal = run(&data);
+    append_numbered(&journal, 1, 2).await;
+    SnapshotWriter::create(&data, journal.log_id(), Position::new(1), 1, 0).unwrap().finish().unwrap();
+    journal.close().await.unwrap();
+    assert_eq!(fs::read_to_string(&other).unwrap(), "another's");
+
+    // What isn't replaced is refused.
+    for name in ["lock", "mark"] {
+        let (file, aside) = (data.join(name), dir.path().join(name));
+        fs::rename(&file, &aside).unwrap();
+        symlink(&aside, &file).unwrap();
+        let before = fs::read(&aside).unwrap();
+        let config = JournalConfig { reserve_bytes: 0, ..JournalConfig::new(&data) };
+        let opened = Journal::open(config).and_then(|opened| opened.start(TestClock::default().hooks()));
+        let refused = opened.err().map(|error| error.to_string()).unwrap_or_default();
+        assert!(refused.contains("a link stands in its place"), "{name}: {refused:?}");
+        assert_eq!(fs::read(&aside).unwrap(), before);
+        fs::rename(&aside, &file).unwrap();
+    }
+}
+
+#[test]
+fn copies_to_look_at_are_their_owners_alone_in_a_place_that_nobody_can_foretell() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = tempfile::tempdir().unwrap();
+    fs::create_dir(dir.path().join("journal")).unwrap();
+    let scratch = tempfile::tempdir().unwrap();
+    let places: Vec<_> = (0..2)
+        .map(|_| {
+            let inspection = Inspection::open(dir.path(), Some(scratch.path())).unwrap();
+            let place = inspection.scratch().to_owned();
+            let mode = fs::metadata(&place).unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o700);
+            place
+        })
+        .collect();
+    assert_ne!(places[0], places[1]);
+    let pid = std::process::id().to_string();
+    assert!(!places[0].file_name().unwrap().to_str().unwrap().contains(&format!("-{pid}-")));
+}

@@ -74,9 +74,20 @@ fn payments_events() -> Vec<payments::Event> {
         method,
         amount: won(170_000),
         currency: krw(),
+        ready: method != Method::Balance,
     };
     let mut events: Vec<_> = Method::ALL.into_iter().map(started).collect();
     events.extend([
+        Event::Started {
+            number,
+            nonce: 3,
+            reservation: reservation(),
+            user: user(),
+            method: Method::Card,
+            amount: won(0),
+            currency: krw(),
+            ready: false,
+        },
         Event::Accepted { number, payment_key: "tgen_20261121".into() },
         Event::CaptureBegun { number },
         Event::Captured { number },

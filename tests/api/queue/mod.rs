@@ -17,11 +17,12 @@ use std::sync::Arc;
 use onsale::clock::ManualClock;
 use onsale::config::Config;
 use onsale::domain::cause::Cause;
-use onsale::domain::ids::PaymentId;
-use onsale::domain::schedule::{Caller, Command, ReservationRef};
+use onsale::domain::money::Money;
+use onsale::domain::payments::{self, State};
+use onsale::domain::schedule::{Command, ReservationRef};
 use onsale::domain::time::Timestamp;
-use onsale::domain::waiting_room::{self, Tuning};
-use onsale::engine::{Engine, EngineConfig, ScheduleEntry};
+use onsale::domain::waiting_room::Tuning;
+use onsale::engine::{Engine, EngineConfig, Purchase, ScheduleEntry};
 use onsale::http::HttpParts;
 use onsale::http::app::App;
 use onsale::http::limits::ServerLimits;
@@ -186,20 +187,22 @@ impl Hall {
     async fn settle(&self) {
         let entry = self.entry();
         drop(self.engine.act(&entry, Command::Unblock { seats: Arc::new([]) }, None).await);
-        let nothing = waiting_room::Command::Tune(Tuning::default());
-        drop(self.engine.act_in_room(&entry, nothing, Cause::default()).await);
+        drop(self.engine.tune(&entry, Tuning::default(), None).await);
     }
 
     /// Pays for a hold.
     async fn confirm(&self, user: &str, held: &Value) {
         let id = self.engine.reservation_id(&text(&held["reservationId"])).unwrap();
         let reservation = ReservationRef { number: id.number, nonce: id.nonce };
-        let payment = PaymentId::from_bits(u128::from(id.nonce));
-        let caller = Caller::User(onsale::domain::ids::UserId::parse(user).unwrap());
+        let user = onsale::domain::ids::UserId::parse(user).unwrap();
         let entry = self.entry();
-        let begin = Command::BeginPayment { reservation, caller, payment, takes_time: false };
-        self.engine.act(&entry, begin, None).await.unwrap();
-        self.engine.act(&entry, Command::Confirm { reservation, payment }, None).await.unwrap();
+        let amount = Money::new(held["amount"].as_u64().unwrap()).unwrap();
+        let currency = entry.read().currency();
+        self.engine.charge(&user, amount, currency, id.nonce, Cause::default()).await.unwrap();
+        let method = payments::Method::Balance;
+        let purchase = Purchase { user, reservation, method, nonce: id.nonce, key: None };
+        let paid = self.engine.pay(&entry, purchase).await.unwrap().answer;
+        assert_eq!(paid.state, State::Completed);
     }
 
     /// How many wait, and how many are active.

@@ -44,7 +44,7 @@ fn a_change_of_the_schedule_answers_with_the_schedule_as_it_was_then() {
     let mut sale = Sale::open();
     sale.ask_with(&Command::Close, Some(key(1, 7))).unwrap();
     let then = Answer::Schedule(sale.schedule.summary());
-    sale.does(&Command::Open { prices: prices(100) });
+    sale.does(&AnyCommand::Open { prices: prices(100) });
     sale.hold("ann", "A1");
     let version = sale.schedule.version() - 2;
     let found = sale.schedule.find_key(key(1, 7), sale.now);
@@ -67,7 +67,7 @@ fn fewer_keys_are_kept_when_there_is_less_room() {
         let command = ask_for(&mut sale, seat);
         sale.ask_with(&command, Some(key(digest, 7))).unwrap();
     }
-    sale.does(&Command::SetLimits { limits: Limits { keys_max: 2, ..LIMITS } });
+    sale.does(&AnyCommand::SetLimits { limits: Limits { keys_max: 2, ..LIMITS } });
     let is_kept = |digest| sale.schedule.find_key(key(digest, 7), sale.now).is_some();
     assert_eq!([1, 2, 3].map(is_kept), [false, true, true]);
 }

@@ -107,7 +107,7 @@ impl Sale {
         let mut plan = plan();
         change(&mut plan);
         let mut sale = Self::planned(plan);
-        sale.does(&Command::Open { prices: prices(100) });
+        sale.does(&AnyCommand::Open { prices: prices(100) });
         sale
     }
 
@@ -146,13 +146,13 @@ impl Sale {
     }
 
     /// When it is asked this, after what was due.
-    fn ask(&mut self, command: &Command) -> Outcome {
+    fn ask(&mut self, command: &(impl Clone + Into<AnyCommand>)) -> Outcome {
         self.ask_with(command, None)
     }
 
-    fn ask_with(&mut self, command: &Command, key: Option<KeyUse>) -> Outcome {
+    fn ask_with(&mut self, command: &(impl Clone + Into<AnyCommand>), key: Option<KeyUse>) -> Outcome {
         self.tick();
-        let outcome = self.schedule.decide(command, self.now);
+        let outcome = self.schedule.decide(&command.clone().into(), self.now);
         if let Ok(Some(event)) = &outcome {
             self.apply(event, key);
         }
@@ -160,7 +160,7 @@ impl Sale {
     }
 
     /// Then it happens.
-    fn does(&mut self, command: &Command) -> Event {
+    fn does(&mut self, command: &(impl Clone + Into<AnyCommand>)) -> Event {
         self.ask(command).expect("it is granted").expect("it changes something")
     }
 
@@ -211,21 +211,21 @@ impl Sale {
 
     fn begin(&mut self, who: &str, reservation: ReservationRef, payment: u128) -> Outcome {
         let payment = PaymentId::from_bits(payment);
-        self.ask(&Command::BeginPayment { reservation, caller: by(who), payment, takes_time: true })
+        self.ask(&AnyCommand::BeginPayment { reservation, caller: by(who), payment, takes_time: true })
     }
 
     /// When a payment begins that needs no gateway.
     fn begin_at_once(&mut self, who: &str, reservation: ReservationRef, payment: u128) -> Outcome {
         let payment = PaymentId::from_bits(payment);
-        self.ask(&Command::BeginPayment { reservation, caller: by(who), payment, takes_time: false })
+        self.ask(&AnyCommand::BeginPayment { reservation, caller: by(who), payment, takes_time: false })
     }
 
     fn fail(&mut self, reservation: ReservationRef, payment: u128) -> Outcome {
-        self.ask(&Command::FailPayment { reservation, payment: PaymentId::from_bits(payment) })
+        self.ask(&AnyCommand::FailPayment { reservation, payment: PaymentId::from_bits(payment) })
     }
 
     fn confirm(&mut self, reservation: ReservationRef, payment: u128) -> Outcome {
-        self.ask(&Command::Confirm { reservation, payment: PaymentId::from_bits(payment) })
+        self.ask(&AnyCommand::Confirm { reservation, payment: PaymentId::from_bits(payment) })
     }
 
     /// Given a reservation that was held and paid.
@@ -250,7 +250,7 @@ impl Sale {
         let mut plan = Plan::clone(self.schedule.plan());
         change(&mut plan);
         let concert = self.schedule.concert().clone();
-        self.ask(&Command::Replan { concert, plan: Arc::new(plan) })
+        self.ask(&AnyCommand::Replan { concert, plan: Arc::new(plan) })
     }
 
     /// When the engine was down from `down_since` until now.
@@ -260,7 +260,7 @@ impl Sale {
 
     /// When it was down from `began` until now, and a start that died had bridged that up to `down_since`.
     fn bridge_on(&mut self, began: Timestamp, down_since: Timestamp) -> Outcome {
-        let outcome = self.schedule.decide(&Command::BridgeOutage { began, down_since }, self.now);
+        let outcome = self.schedule.decide(&AnyCommand::BridgeOutage { began, down_since }, self.now);
         if let Ok(Some(event)) = &outcome {
             self.apply(event, None);
         }

@@ -258,7 +258,7 @@ impl Model {
     }
 
     /// Does a command and says what comes of it; `chosen` are the seats that the search found.
-    fn run(&mut self, command: &Command, now: Timestamp, chosen: Option<&[Seat]>) -> Verdict {
+    fn run(&mut self, command: &AnyCommand, now: Timestamp, chosen: Option<&[Seat]>) -> Verdict {
         if self.deleted {
             return Err(Refusal::NoSuchReservation);
         }
@@ -270,15 +270,21 @@ impl Model {
         verdict
     }
 
-    fn decide(&mut self, command: &Command, now: Timestamp, chosen: Option<&[Seat]>) -> Verdict {
+    fn decide(&mut self, command: &AnyCommand, now: Timestamp, chosen: Option<&[Seat]>) -> Verdict {
         match command {
-            Command::Hold { user, wish, nonce } => self.hold(user, wish, *nonce, now, chosen),
-            Command::Exchange { reservation, caller, seats } => self.exchange(*reservation, caller, seats),
-            Command::Release { reservation, caller } => self.release(*reservation, caller, now),
-            Command::BeginPayment { reservation, caller, payment, takes_time } => {
+            AnyCommand::Callers(Command::Hold { user, wish, nonce }) => {
+                self.hold(user, wish, *nonce, now, chosen)
+            }
+            AnyCommand::Callers(Command::Exchange { reservation, caller, seats }) => {
+                self.exchange(*reservation, caller, seats)
+            }
+            AnyCommand::Callers(Command::Release { reservation, caller }) => {
+                self.release(*reservation, caller, now)
+            }
+            AnyCommand::BeginPayment { reservation, caller, payment, takes_time } => {
                 self.begin(*reservation, caller, *payment, *takes_time, now)
             }
-            Command::FailPayment { reservation, payment } => {
+            AnyCommand::FailPayment { reservation, payment } => {
                 let index = self.find(*reservation)?;
                 let booking = &mut self.bookings[index];
                 if booking.status != ReservationStatus::Paying || booking.payment != Some(*payment) {
@@ -288,8 +294,8 @@ impl Model {
                 booking.deadline = booking.own;
                 Ok(true)
             }
-            Command::Confirm { reservation, payment } => self.confirm(*reservation, *payment, now),
-            Command::Open { .. } => {
+            AnyCommand::Confirm { reservation, payment } => self.confirm(*reservation, *payment, now),
+            AnyCommand::Open { .. } => {
                 if self.sale == SaleStatus::Open {
                     return Ok(false);
                 }
@@ -299,7 +305,7 @@ impl Model {
                 (self.sale, self.priced) = (SaleStatus::Open, true);
                 Ok(true)
             }
-            Command::Close => match self.sale {
+            AnyCommand::Callers(Command::Close) => match self.sale {
                 SaleStatus::Upcoming | SaleStatus::Cancelled => Err(Refusal::InvalidTransition),
                 SaleStatus::Closed => Ok(false),
                 SaleStatus::Open => {
@@ -307,17 +313,17 @@ impl Model {
                     Ok(true)
                 }
             },
-            Command::Cancel => Ok(self.cancel(now)),
-            Command::Block { seats } => self.block(seats, true),
-            Command::Unblock { seats } => self.block(seats, false),
-            Command::Replan { plan, .. } => {
+            AnyCommand::Callers(Command::Cancel) => Ok(self.cancel(now)),
+            AnyCommand::Callers(Command::Block { seats }) => self.block(seats, true),
+            AnyCommand::Callers(Command::Unblock { seats }) => self.block(seats, false),
+            AnyCommand::Replan { plan, .. } => {
                 let changes = **plan != self.plan;
                 self.plan = Plan::clone(plan);
                 Ok(changes)
             }
-            Command::SetLimits { limits } => Ok(core::mem::replace(&mut self.limits, *limits) != *limits),
-            Command::BridgeOutage { down_since, .. } => Ok(self.bridge(*down_since, now)),
-            Command::Delete => {
+            AnyCommand::SetLimits { limits } => Ok(core::mem::replace(&mut self.limits, *limits) != *limits),
+            AnyCommand::BridgeOutage { down_since, .. } => Ok(self.bridge(*down_since, now)),
+            AnyCommand::Delete => {
                 if self.ever_confirmed || self.bookings.iter().any(Booking::lives) {
                     return Err(Refusal::InUse);
                 }
@@ -763,15 +769,15 @@ impl World {
         (self.which(index), PaymentId::from_bits(payment))
     }
 
-    fn command(&mut self, ask: &Ask) -> Command {
+    fn command(&mut self, ask: &Ask) -> AnyCommand {
         match ask.clone() {
-            Ask::Hold { user, seats } => self.sale.wish(USERS[user], Wish::Seats(seats.into())),
+            Ask::Hold { user, seats } => self.sale.wish(USERS[user], Wish::Seats(seats.into())).into(),
             Ask::Best { user, grade, count } => {
-                self.sale.wish(USERS[user], Wish::Best { grade: grade.map(Grade), count })
+                self.sale.wish(USERS[user], Wish::Best { grade: grade.map(Grade), count }).into()
             }
             Ask::Exchange { which, who, seats } => {
                 let (reservation, caller) = self.which_for(which, who);
-                Command::Exchange { reservation, caller, seats: seats.into() }
+                Command::Exchange { reservation, caller, seats: seats.into() }.into()
             }
             Ask::Grow { which, mut seats } => {
                 let reservation = self.which(which);
@@ -779,30 +785,30 @@ impl World {
                 let own = own.unwrap_or_default();
                 seats.retain(|seat| !own.contains(seat));
                 let seats = own.into_iter().skip(seats.len() % 2).chain(seats).collect();
-                Command::Exchange { reservation, caller: Caller::Admin, seats }
+                Command::Exchange { reservation, caller: Caller::Admin, seats }.into()
             }
             Ask::Release { which, who } => {
                 let (reservation, caller) = self.which_for(which, who);
-                Command::Release { reservation, caller }
+                Command::Release { reservation, caller }.into()
             }
             Ask::Begin { which, who, payment, takes_time } => {
                 let (reservation, caller) = self.which_for(which, who);
                 let payment = PaymentId::from_bits(payment);
-                Command::BeginPayment { reservation, caller, payment, takes_time }
+                AnyCommand::BeginPayment { reservation, caller, payment, takes_time }
             }
             Ask::Fail { which, payment } => {
                 let (reservation, payment) = self.which_paying(which, payment);
-                Command::FailPayment { reservation, payment }
+                AnyCommand::FailPayment { reservation, payment }
             }
             Ask::Confirm { which, payment } => {
                 let (reservation, payment) = self.which_paying(which, payment);
-                Command::Confirm { reservation, payment }
+                AnyCommand::Confirm { reservation, payment }
             }
-            Ask::Open => Command::Open { prices: prices(100) },
-            Ask::Close => Command::Close,
-            Ask::Cancel => Command::Cancel,
-            Ask::Block(seats) => Command::Block { seats: seats.into() },
-            Ask::Unblock(seats) => Command::Unblock { seats: seats.into() },
+            Ask::Open => AnyCommand::Open { prices: prices(100) },
+            Ask::Close => Command::Close.into(),
+            Ask::Cancel => Command::Cancel.into(),
+            Ask::Block(seats) => Command::Block { seats: seats.into() }.into(),
+            Ask::Unblock(seats) => Command::Unblock { seats: seats.into() }.into(),
             Ask::Replan(change) => {
                 let mut plan = self.model.plan.clone();
                 plan.sales_close_at = change.closes.map(|minutes| after(START, minutes * 60_000));
@@ -811,14 +817,14 @@ impl World {
                 plan.policy.seats_per_reservation_max = change.seats_per_reservation_max;
                 plan.policy.seats_per_user_max = change.seats_per_user_max;
                 let concert = self.sale.schedule.concert().clone();
-                Command::Replan { concert, plan: Arc::new(plan) }
+                AnyCommand::Replan { concert, plan: Arc::new(plan) }
             }
-            Ask::SetLimits(limits) => Command::SetLimits { limits },
+            Ask::SetLimits(limits) => AnyCommand::SetLimits { limits },
             Ask::Outage { late, .. } => {
                 let down_since = self.end_of(&late, self.sale.now);
-                Command::BridgeOutage { began: down_since, down_since }
+                AnyCommand::BridgeOutage { began: down_since, down_since }
             }
-            Ask::Delete => Command::Delete,
+            Ask::Delete => AnyCommand::Delete,
         }
     }
 
@@ -869,14 +875,15 @@ impl World {
     fn step(&mut self, step: &Step) {
         self.sale.at(self.end_of(&step.pause, self.sale.now));
         let command = self.command(&step.ask);
-        if let (Ask::Outage { down, .. }, Command::BridgeOutage { down_since, .. }) = (&step.ask, &command) {
+        if let (Ask::Outage { down, .. }, AnyCommand::BridgeOutage { down_since, .. }) = (&step.ask, &command)
+        {
             // Nothing fires while the engine is down, nor did what was due shortly before.
             self.sale.at(self.end_of(down, *down_since));
         } else {
             self.tick();
         }
         // A removal's key is the catalogue's, and nobody asks for an outage.
-        let internal = matches!(command, Command::Delete | Command::BridgeOutage { .. });
+        let internal = matches!(command, AnyCommand::Delete | AnyCommand::BridgeOutage { .. });
         let key = step.key.filter(|_| !internal);
         if !self.answered_before(key) {
             self.decide(&command, key);
@@ -904,7 +911,7 @@ impl World {
         found.is_some()
     }
 
-    fn decide(&mut self, command: &Command, key: Option<KeyUse>) {
+    fn decide(&mut self, command: &AnyCommand, key: Option<KeyUse>) {
         let (schedule, now) = (&self.sale.schedule, self.sale.now);
         let decided = schedule.decide(command, now);
         assert_eq!(

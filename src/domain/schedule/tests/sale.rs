@@ -55,7 +55,7 @@ fn a_hold_that_ends_as_the_sale_closes_ends_first() {
 
 #[test]
 fn an_administrator_opens_and_closes_at_will() {
-    let open = Command::Open { prices: prices(100) };
+    let open = AnyCommand::Open { prices: prices(100) };
     let mut sale = Sale::planned(plan());
     assert_eq!(sale.ask(&Command::Close), Err(Refusal::InvalidTransition), "it hasn't opened yet");
     sale.does(&open);
@@ -73,7 +73,7 @@ fn an_administrator_opens_and_closes_at_will() {
 
 #[test]
 fn a_sale_whose_closing_instant_has_come_opens_no_more() {
-    let open = Command::Open { prices: prices(100) };
+    let open = AnyCommand::Open { prices: prices(100) };
     let mut sale = Sale::planned(plan());
     assert_eq!(sale.at(SHOW).ask(&open), Err(Refusal::InvalidTransition));
     let mut sale = Sale::planned(plan());
@@ -85,7 +85,7 @@ fn a_sale_whose_closing_instant_has_come_opens_no_more() {
 #[test]
 fn a_sale_that_was_closed_by_hand_does_not_open_by_itself() {
     let mut sale = Sale::planned(timed());
-    sale.does(&Command::Open { prices: prices(100) });
+    sale.does(&AnyCommand::Open { prices: prices(100) });
     sale.does(&Command::Close);
     assert_eq!(sale.schedule.next_due(), None);
     assert_eq!(sale.wait(60_000).try_hold("ann", "A1"), Err(Refusal::NotOpen));
@@ -95,9 +95,9 @@ fn a_sale_that_was_closed_by_hand_does_not_open_by_itself() {
 fn the_prices_are_those_of_the_first_opening() {
     let mut sale = Sale::planned(plan());
     assert_eq!(sale.schedule.prices(), None);
-    sale.does(&Command::Open { prices: prices(250) });
+    sale.does(&AnyCommand::Open { prices: prices(250) });
     sale.does(&Command::Close);
-    assert_eq!(sale.does(&Command::Open { prices: prices(999) }), Event::SalesOpened { prices: None });
+    assert_eq!(sale.does(&AnyCommand::Open { prices: prices(999) }), Event::SalesOpened { prices: None });
     let hold = sale.hold("ann", "A1 B1");
     assert_eq!(sale.schedule.amount(&sale.get(hold).seats).minor(), 320);
     let mut sale = Sale::planned(timed());
@@ -148,7 +148,7 @@ fn an_equal_plan_is_no_event_and_another_concert_is_refused() {
     let mut sale = Sale::open();
     assert_eq!(sale.replan(|_| ()), Ok(None));
     let (concert, plan) = (ConcertId::parse("other").unwrap(), Arc::clone(sale.schedule.plan()));
-    assert_eq!(sale.ask(&Command::Replan { concert, plan }), Err(Refusal::ConcertFixed));
+    assert_eq!(sale.ask(&AnyCommand::Replan { concert, plan }), Err(Refusal::ConcertFixed));
 }
 
 #[test]
@@ -171,7 +171,7 @@ fn a_new_plan_holds_from_its_event_on() {
     assert_eq!(sale.at(soon).try_hold("cat", "B1"), Err(Refusal::NotOpen));
     sale.replan(|plan| plan.sales_close_at = None).unwrap();
     assert_eq!(sale.try_hold("cat", "B1"), Err(Refusal::NotOpen), "what has closed opens only by hand");
-    sale.does(&Command::Open { prices: prices(100) });
+    sale.does(&AnyCommand::Open { prices: prices(100) });
     assert!(sale.try_hold("cat", "B1").is_ok());
 }
 
@@ -187,26 +187,26 @@ fn a_sale_whose_closing_is_moved_into_the_past_closes_with_the_next_request() {
 fn a_schedule_is_removed_while_nothing_is_live_and_nothing_was_ever_confirmed() {
     let mut sale = Sale::open();
     let held = sale.hold("ann", "A1");
-    assert_eq!(sale.ask(&Command::Delete), Err(Refusal::InUse));
+    assert_eq!(sale.ask(&AnyCommand::Delete), Err(Refusal::InUse));
     sale.begin("ann", held, 1).unwrap();
-    assert_eq!(sale.ask(&Command::Delete), Err(Refusal::InUse));
+    assert_eq!(sale.ask(&AnyCommand::Delete), Err(Refusal::InUse));
     let mut sold = Sale::open();
     let reservation = sold.sell("ann", "A1");
-    assert_eq!(sold.ask(&Command::Delete), Err(Refusal::InUse));
+    assert_eq!(sold.ask(&AnyCommand::Delete), Err(Refusal::InUse));
     sold.release("ann", reservation).unwrap();
-    assert_eq!(sold.ask(&Command::Delete), Err(Refusal::InUse), "it was confirmed once");
+    assert_eq!(sold.ask(&AnyCommand::Delete), Err(Refusal::InUse), "it was confirmed once");
     sale.fail(held, 1).unwrap();
     sale.release("ann", held).unwrap();
-    sale.does(&Command::Delete);
+    sale.does(&AnyCommand::Delete);
     assert!(sale.schedule.is_deleted());
 }
 
 #[test]
 fn a_removed_schedule_refuses_everything_and_has_nothing_due() {
     let mut sale = Sale::planned(timed());
-    sale.does(&Command::Delete);
+    sale.does(&AnyCommand::Delete);
     assert_eq!(sale.wait(60_000).tick(), [], "it doesn't open any more");
     assert_eq!(sale.schedule.next_due(), None);
-    assert_eq!(sale.ask(&Command::Delete), Err(Refusal::NoSuchReservation));
+    assert_eq!(sale.ask(&AnyCommand::Delete), Err(Refusal::NoSuchReservation));
     assert_eq!(sale.try_hold("ann", "A1"), Err(Refusal::NoSuchReservation));
 }

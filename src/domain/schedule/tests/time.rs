@@ -193,9 +193,9 @@ fn shorter_limits_forget_at_once_and_equal_ones_are_no_event() {
     let mut sale = Sale::open();
     let hold = sale.hold("ann", "A1");
     sale.release("ann", hold).unwrap();
-    assert_eq!(sale.ask(&Command::SetLimits { limits: LIMITS }), Ok(None));
+    assert_eq!(sale.ask(&AnyCommand::SetLimits { limits: LIMITS }), Ok(None));
     let limits = Limits { ended_retention: Seconds::new(10), ..LIMITS };
-    sale.wait(10_000).does(&Command::SetLimits { limits });
+    sale.wait(10_000).does(&AnyCommand::SetLimits { limits });
     assert!(sale.schedule.reservation(hold).is_none());
     assert_eq!(sale.schedule.limits(), limits);
 }

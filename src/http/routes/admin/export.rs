@@ -75,7 +75,7 @@ pub(super) async fn export(
         let out = Out { chunks, runtime: Handle::current() };
         match give(&engine, &out) {
             Ok((taken, rows)) => {
-                tracing::info!(position = %taken.position, rows, request_id, "everything was exported");
+                tracing::info!(position = taken.position.get(), rows, request_id, "everything was exported");
             }
             Err(ExportError::Left | ExportError::Cut(CutError::Unwanted)) => {
                 tracing::info!(request_id, "an export ended early: its client went away");

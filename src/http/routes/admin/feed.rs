@@ -136,7 +136,7 @@ impl Feed {
                 Some(bytes.into())
             }
             Err(error) => {
-                tracing::warn!(%error, %after, "the journal's feed ends");
+                tracing::warn!(%error, after = after.get(), "the journal's feed ends");
                 None
             }
         }

@@ -1,0 +1,287 @@
+//! `onsale reconcile`: the gateway's list of orders beside the journal's payments.
+//!
+//! After a backup was restored, the gateway may have money of payments that the journal doesn't know, or knows as they were. The engine
+//! can't see those: it asks a gateway about payments that it has. So the gateway lists, and what doesn't fit is told; a person gives it
+//! back there.
+//!
+//! The gateway is asked first, and the journal after it: each capture was begun in the journal before it was sent, so that one that is under
+//! way meanwhile is known. What the list says is only where to look: of each order that doesn't fit, the gateway is asked what it has.
+//!
+//! Absent on purpose: giving anything back. Nothing is changed, here or there.
+
+use std::collections::BTreeMap;
+
+use clap::{Arg, ArgMatches, Command};
+use onsale::clock::{Clock, SystemClock};
+use onsale::domain::ids::PaymentId;
+use onsale::domain::money::Money;
+use onsale::domain::time::{Seconds, Timestamp};
+use onsale::export::{Line, Reader, Table, Value};
+use onsale::gateway::toss::{Moved, Toss};
+use onsale::gateway::{Find, Found, Gateway, OrderId, PaymentKey};
+
+use super::output::{Failure, count, plain, print};
+use super::target;
+
+/// How far back it looks, unless told.
+const SINCE: Seconds = Seconds::new(7 * Seconds::DAY.get());
+/// How far the gateway's clock may be from ours.
+const CLOCKS_DIFFER: Seconds = Seconds::new(300);
+
+pub(super) fn command() -> Command {
+    let since = Arg::new("since")
+        .long("since")
+        .value_name("INSTANT")
+        .value_parser(|text: &str| Timestamp::parse(text))
+        .help("The earliest movement of money that counts, as in 2026-11-20T12:00:00Z [default: a week ago]");
+    Command::new("reconcile")
+        .about("Compare the payment gateway's orders with the journal's payments, and say what to give back")
+        .arg(since)
+        .args(target::flags_and(&["toss.url", "toss.secret", "toss.timeout_seconds"]))
+        .after_help(
+            "EXAMPLES\n  onsale reconcile --url http://127.0.0.1:8080 \\\n    \
+             --admin-token \"$ONSALE_ADMIN_TOKEN\"\n  \
+             onsale reconcile --data-dir ./data --since 2026-11-20T12:00:00Z\n\n\
+             PRINTS\n  a line for each order whose money isn't where the journal has it: `give back`, with the amount that the gateway \
+             still has, or `no money`, for a payment that is completed here and was given back there; then the sums. The gateway is \
+             toss.url and toss.secret. Nothing is changed\n\n\
+             EXIT CODES\n  0  they agree\n  1  they don't, or can't be compared: the reason is on standard error\n  2  wrong usage or \
+             settings",
+        )
+}
+
+pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
+    let config = super::load(matches)?;
+    let toss = super::serve::gateway(&config)?;
+    let toss =
+        toss.ok_or_else(|| Failure::Usage("no gateway is set up: set toss.url and toss.secret".to_owned()))?;
+    let now = SystemClock::new().now();
+    let since = matches.get_one::<Timestamp>("since").copied().unwrap_or_else(|| now.minus(SINCE));
+
+    let runtime = tokio::runtime::Runtime::new().map_err(Failure::failed)?;
+    let listed = runtime.block_on(toss.orders(since, now)).map_err(Failure::failed)?;
+    let known = payments(matches)?;
+    let suspects = suspects(&listed.ours, &known, since, now);
+    let mut found = Vec::new();
+    for suspect in suspects {
+        found.extend(runtime.block_on(look(&toss, suspect))?);
+    }
+    let ours = u64::try_from(listed.ours.len()).unwrap_or(u64::MAX);
+    print(&report(since, ours, &found))?;
+    if found.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::Failed("the gateway and the journal don't agree".to_owned()))
+}
+
+/// A payment as the journal has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Known {
+    status: String,
+    amount: u64,
+    completed_at: Option<Timestamp>,
+}
+
+/// Reads the payments of the engine that have an order at a gateway.
+fn payments(matches: &ArgMatches) -> Result<BTreeMap<OrderId, Known>, Failure> {
+    let schema = Table::Payments.schema();
+    let at =
+        |name: &str| schema.column_names().position(|column| column == name).expect("a column of payments");
+    let (order_id, status, amount, completed_at) =
+        (at("order_id"), at("status"), at("amount"), at("completed_at"));
+    let mut known = BTreeMap::new();
+    let mut reader = Reader::default();
+    let text = |value: &Value<'_>| match value {
+        Value::Text(text) => Some(text.clone().into_owned()),
+        Value::Integer(_) | Value::Null => None,
+    };
+    target::download(matches, "/api/v1/admin/export", &mut |bytes| {
+        reader.push(bytes, &mut |line| {
+            let Line::Row(Table::Payments, values) = line else { return Ok::<(), Failure>(()) };
+            let order = text(&values[order_id]).and_then(|order| OrderId::parse(&order).ok());
+            let (Some(order), Value::Integer(amount)) = (order, &values[amount]) else { return Ok(()) };
+            let completed_at = text(&values[completed_at]).and_then(|at| Timestamp::parse(&at).ok());
+            let status = text(&values[status]).unwrap_or_default();
+            known.insert(order, Known { status, amount: *amount, completed_at });
+            Ok(())
+        })
+    })?;
+    reader.finish()?;
+    Ok(known)
+}
+
+/// An order of which the gateway is to be asked what it has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Suspect {
+    order: OrderId,
+    /// Every checkout of which money moved; none where the list has none.
+    payment_keys: Vec<PaymentKey>,
+    known: Option<Known>,
+}
+
+/// Chooses the orders that may not fit.
+fn suspects(
+    listed: &BTreeMap<OrderId, Moved>,
+    known: &BTreeMap<OrderId, Known>,
+    since: Timestamp,
+    now: Timestamp,
+) -> Vec<Suspect> {
+    let mut suspects = Vec::new();
+    for (order, moved) in listed {
+        let known = known.get(order);
+        let status = known.map(|known| known.status.as_str());
+        let fits = match status {
+            // The engine pursues these by itself.
+            Some("pending" | "refunding") => true,
+            Some("completed") => !moved.went_back && moved.payment_keys.len() == 1,
+            // What another program ordered isn't ours to judge.
+            None => PaymentId::parse(order.as_str()).is_err(),
+            Some(_) => false,
+        };
+        if !fits {
+            let payment_keys = moved.payment_keys.clone();
+            suspects.push(Suspect { order: order.clone(), payment_keys, known: known.cloned() });
+        }
+    }
+    // Completed in that time, and the gateway has no movement of it.
+    let surely = since.plus(CLOCKS_DIFFER)..=now.minus(CLOCKS_DIFFER);
+    for (order, payment) in known {
+        let within = payment.completed_at.is_some_and(|at| surely.contains(&at));
+        if within && payment.status == "completed" && !listed.contains_key(order) {
+            let known = Some(payment.clone());
+            suspects.push(Suspect { order: order.clone(), payment_keys: Vec::new(), known });
+        }
+    }
+    suspects
+}
+
+/// What doesn't fit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Misfit {
+    /// The gateway has money that stands for nothing here.
+    GiveBack { order: OrderId, amount: u64, why: String },
+    /// A completed payment's money isn't there.
+    NoMoney { order: OrderId, amount: u64 },
+}
+
+/// Asks the gateway what it has of an order.
+async fn look(toss: &Toss, suspect: Suspect) -> Result<Option<Misfit>, Failure> {
+    let Suspect { order, payment_keys, known } = suspect;
+    let mut has = 0;
+    let keys: Vec<Option<PaymentKey>> =
+        if payment_keys.is_empty() { vec![None] } else { payment_keys.into_iter().map(Some).collect() };
+    for payment_key in keys {
+        match toss.find(Find { order_id: order.clone(), payment_key }).await {
+            Found::Captured { amount, cancelled_amount, .. } => {
+                has += amount.minus(cancelled_amount).unwrap_or(Money::ZERO).minor();
+            }
+            Found::NotCaptured(_) | Found::NoSuchOrder => {}
+            Found::Unknown { why } => {
+                return Err(Failure::Failed(format!(
+                    "the gateway doesn't tell of {order}: {}",
+                    why.as_str()
+                )));
+            }
+        }
+    }
+    Ok(judge(order, has, known.as_ref()))
+}
+
+/// Compares what the gateway has of an order with what stands for it here.
+fn judge(order: OrderId, has: u64, known: Option<&Known>) -> Option<Misfit> {
+    let stands = known.filter(|known| known.status == "completed").map_or(0, |known| known.amount);
+    if has > stands {
+        let why = match known {
+            None => "the journal doesn't know it".to_owned(),
+            Some(known) if known.status == "ready" => {
+                "ready here: its client may confirm it yet, else it".to_owned()
+            }
+            Some(known) => format!("{} here", plain(&known.status)),
+        };
+        return Some(Misfit::GiveBack { order, amount: has - stands, why });
+    }
+    (has < stands).then_some(Misfit::NoMoney { order, amount: stands - has })
+}
+
+fn report(since: Timestamp, ours: u64, found: &[Misfit]) -> String {
+    let mut text = format!("since {since} the gateway moved money of {}\n", count(ours, "order"));
+    let (mut back, mut back_sum, mut missing, mut missing_sum) = (0, 0, 0, 0);
+    for misfit in found {
+        let line = match misfit {
+            Misfit::GiveBack { order, amount, why } => {
+                (back, back_sum) = (back + 1, back_sum + amount);
+                format!("give back  {order}  {amount} KRW  {why}\n")
+            }
+            Misfit::NoMoney { order, amount } => {
+                (missing, missing_sum) = (missing + 1, missing_sum + amount);
+                format!("no money   {order}  {amount} KRW  completed here\n")
+            }
+        };
+        text.push_str(&line);
+    }
+    let sums = if found.is_empty() {
+        "the journal agrees\n".to_owned()
+    } else {
+        format!(
+            "to give back: {}, {back_sum} KRW; completed without money: {}, {missing_sum} KRW\n",
+            count(back, "order"),
+            count(missing, "order")
+        )
+    };
+    text + &sums
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
+
+    fn order(number: u32) -> OrderId {
+        let id = PaymentId::from_bits(u128::from(number) << 64 | 7);
+        OrderId::parse(&id.to_string()).unwrap()
+    }
+
+    fn known(status: &str) -> Known {
+        let completed_at = (status == "completed").then(|| NOW.minus(Seconds::DAY));
+        Known { status: status.to_owned(), amount: 100, completed_at }
+    }
+
+    fn moved(went_back: bool) -> Moved {
+        Moved { payment_keys: vec![PaymentKey::parse("k").unwrap()], went_back }
+    }
+
+    #[test]
+    fn the_gateway_is_asked_about_what_may_not_fit_and_nothing_else() {
+        let words = ["completed", "pending", "refunding", "ready", "failed", "refunded", "completed"];
+        let journal: BTreeMap<_, _> = (1..).map(order).zip(words.map(known)).collect();
+        let mut gateway: BTreeMap<_, _> = (1..=6).map(|number| (order(number), moved(false))).collect();
+        // Number 7 is completed, and the gateway has nothing of it; 8 is the gateway's alone; the last is another program's.
+        gateway.insert(order(8), moved(false));
+        gateway.insert(OrderId::parse("invoice-2026-17").unwrap(), moved(false));
+        let asked = suspects(&gateway, &journal, NOW.minus(SINCE), NOW);
+        let asked: Vec<_> = asked.into_iter().map(|suspect| suspect.order).collect();
+        let mut expected: Vec<_> = [4, 5, 6, 8].map(order).into();
+        expected.sort();
+        expected.push(order(7));
+        assert_eq!(asked, expected);
+        let gone = BTreeMap::from([(order(1), moved(true))]);
+        assert_eq!(suspects(&gone, &journal, NOW, NOW).len(), 1, "what went back is looked at");
+    }
+
+    #[test]
+    fn what_the_gateway_has_beyond_what_stands_is_to_be_given_back() {
+        let judged = |has, status: Option<&str>| match judge(order(1), has, status.map(known).as_ref()) {
+            Some(Misfit::GiveBack { amount, .. }) => Some((true, amount)),
+            Some(Misfit::NoMoney { amount, .. }) => Some((false, amount)),
+            None => None,
+        };
+        assert_eq!(judged(100, None), Some((true, 100)));
+        assert_eq!(judged(100, Some("ready")), Some((true, 100)));
+        assert_eq!(judged(100, Some("failed")), Some((true, 100)));
+        assert_eq!(judged(100, Some("completed")), None);
+        assert_eq!(judged(200, Some("completed")), Some((true, 100)));
+        assert_eq!(judged(0, Some("completed")), Some((false, 100)));
+        assert_eq!(judged(0, Some("refunded")), None);
+    }
+}
