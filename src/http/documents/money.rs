@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::event::EventDocument;
 use crate::domain::accounts::{self, Kind, Shard};
-use crate::domain::ids::{PaymentNumber, ReservationId, ScheduleNumber, TransactionId};
+use crate::domain::ids::{PaymentId, PaymentNumber, ReservationId, ScheduleNumber, TransactionId};
 use crate::domain::payments::{self, Failure, Payment};
 use crate::engine::Engine;
 
@@ -38,8 +38,13 @@ pub fn of_accounts(event: &accounts::Event, shard: Shard) -> EventDocument {
 pub fn of_payments(event: &payments::Event, schedule: ScheduleNumber, engine: &Engine) -> EventDocument {
     use payments::Event;
     let number = event.number();
-    let payment = engine.payment_numbered(schedule, number);
-    let id = payment.as_ref().map(|payment| payment.id.to_string());
+    // The feed may be a moment ahead of what is shown: who is started says its id itself.
+    let id = if let Event::Started { nonce, .. } = event {
+        Some(PaymentId { schedule, number, nonce: *nonce })
+    } else {
+        engine.payment_numbered(schedule, number).map(|payment| payment.id)
+    };
+    let id = id.map(|id| id.to_string());
     let (name, fields) = match event {
         Event::Started { reservation, user, method, amount, currency, .. } => {
             let reservation =
