@@ -117,6 +117,11 @@ impl Journal {
         position: Position,
         instant: u64,
     ) -> Result<SnapshotWriter, SnapshotError> {
+        let is_ours = self.shared.generations.medium().check_place();
+        is_ours.map_err(|error| SnapshotError::Io {
+            path: data.display().to_string(),
+            source: std::io::Error::other(error.to_string()),
+        })?;
         let kept = self.kept_free();
         let newest = generation_dir(data, self.shared.generations.newest().number);
         snapshot::check_begin(data, snapshot::expected_len(data, &newest), kept)?;

@@ -137,7 +137,7 @@ fn store_error(dir: String, source: StoreError) -> OpenError {
         StoreError::Damaged(_) | StoreError::Panicked(_) => {
             OpenError::Damaged { dir, what: source.to_string() }
         }
-        StoreError::Io { .. } | StoreError::Locked(_) | StoreError::Injected(_) => {
+        StoreError::Io { .. } | StoreError::Locked(_) | StoreError::Replaced(_) | StoreError::Injected(_) => {
             OpenError::Store { dir, source }
         }
     }

@@ -49,6 +49,9 @@ pub enum StoreError {
         "{0} is in use by another onsale process (its lock file is held); stop that one first, or name another --data-dir"
     )]
     Locked(String),
+    /// What was opened is no longer where it was: moved, or replaced by another directory.
+    #[error("{0} was moved or replaced while the engine ran; stop it before a backup is restored")]
+    Replaced(String),
     /// A test asked for this error.
     #[error("injected error: {0}")]
     Injected(&'static str),
@@ -66,7 +69,7 @@ impl StoreError {
             Self::Damaged(text) | Self::Panicked(text) => {
                 text.contains("StorageFull") || text.contains("No space left")
             }
-            Self::Locked(_) | Self::Injected(_) => false,
+            Self::Locked(_) | Self::Replaced(_) | Self::Injected(_) => false,
         }
     }
 }
@@ -159,6 +162,10 @@ pub trait Store: Send + Sync {
 pub trait Medium: Send + Sync {
     /// Returns where this is, for messages.
     fn place(&self) -> &Path;
+    /// Refuses where what stands there now isn't what was opened.
+    fn check_place(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
 
     /// Reads a small file.
     fn read(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError>;

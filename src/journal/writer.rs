@@ -240,6 +240,8 @@ impl Writer {
 
     fn seal_and_sync(&mut self, header: &Header) -> Result<(), StoreError> {
         frame::seal(&mut self.frame, header);
+        // What would be acknowledged must be where the next start looks for it.
+        self.generations.medium().check_place()?;
         let Self { store: Some(store), frame, .. } = self else { return Err(StoreError::Injected("closed")) };
         let started = stopwatch();
         let mut flushed = started;
@@ -311,7 +313,11 @@ impl Writer {
             return Err(CommitError::Unavailable);
         }
         let (first, created) = (self.next, (self.hooks.clock)());
-        match caught(|| self.generations.rotate(first, self.epoch, created)) {
+        let medium = self.generations.medium();
+        match medium
+            .check_place()
+            .and_then(|()| caught(|| self.generations.rotate(first, self.epoch, created)))
+        {
             Ok(store) => {
                 self.store = Some(store);
                 Ok(Rotated { generation: self.generations.newest().number, first })
@@ -341,7 +347,8 @@ impl Writer {
             self.mark.instant = (self.hooks.clock)();
         }
         self.marked_at = Instant::now();
-        if let Err(error) = self.mark.write(&**self.generations.medium()) {
+        let medium = self.generations.medium();
+        if let Err(error) = medium.check_place().and_then(|()| self.mark.write(&**medium)) {
             self.fail("write the mark", &error);
         }
     }

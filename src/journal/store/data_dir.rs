@@ -15,7 +15,7 @@
 
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Write};
-use std::os::unix::fs::{FileExt, PermissionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -204,6 +204,21 @@ pub(in crate::journal) fn read_file(path: &Path) -> Result<Option<Vec<u8>>, Stor
 impl Medium for DataDir {
     fn place(&self) -> &Path {
         &self.dir
+    }
+
+    fn check_place(&self) -> Result<(), StoreError> {
+        let path = self.dir.join("lock");
+        let held = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(held) = held.as_ref() else { return Ok(()) };
+        let which = |found: io::Result<fs::Metadata>| found.map(|found| (found.dev(), found.ino())).ok();
+        // Whoever can't be looked at is told by what comes next.
+        match (which(held.metadata()), which(fs::symlink_metadata(&path))) {
+            (Some(held), Some(there)) if held != there => {
+                Err(StoreError::Replaced(self.dir.display().to_string()))
+            }
+            (Some(_), None) => Err(StoreError::Replaced(self.dir.display().to_string())),
+            (Some(_) | None, Some(_)) | (None, None) => Ok(()),
+        }
     }
 
     fn read(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {

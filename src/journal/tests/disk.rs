@@ -82,6 +82,26 @@ async fn a_second_opening_is_refused_and_names_the_directory() {
 }
 
 #[tokio::test]
+async fn a_directory_that_was_replaced_gets_nothing_and_nothing_more_is_acknowledged() {
+    let parent = tempfile::tempdir().unwrap();
+    let (dir, moved) = (parent.path().join("data"), parent.path().join("data.old"));
+    let journal = run(&dir);
+    append_numbered(&journal, 1, 3).await;
+    let backup = copy(&dir);
+    fs::rename(&dir, &moved).unwrap();
+    fs::rename(backup.path(), &dir).unwrap();
+    let snapshot = journal.begin_snapshot(&dir, Position::new(3), 1);
+    assert!(snapshot.err().unwrap().to_string().contains("replaced"));
+    let entry = queue(&journal, records(&[&[4]])).await.await.unwrap();
+    assert_eq!(entry.unwrap_err(), CommitError::OutcomeUnknown);
+    assert!(journal.failure().unwrap().contains("was moved or replaced"));
+    drop(journal);
+    // Another engine may have it, as it was.
+    let restored = open(&dir);
+    assert_eq!(restored.last(), Position::new(3));
+}
+
+#[tokio::test]
 async fn the_secret_is_for_the_owner_alone() {
     use std::os::unix::fs::PermissionsExt;
     let dir = stopped_hard(1).await;
