@@ -350,10 +350,11 @@ impl Engine {
         limit: usize,
     ) -> Result<Vec<Payment>, EngineError> {
         let (mut live, mut found) = (Vec::new(), Vec::new());
-        for entry in self.schedules_of_user(user) {
+        for number in self.shared.numbers_of_user(user) {
             // None there: it has none, or it has just moved.
-            let Some(payments) = self.shared.till.payments(entry.number()) else { continue };
-            live.push(entry);
+            let Some(payments) = self.shared.till.payments(number) else { continue };
+            // Those of a schedule that was deleted stay: their money may be under way.
+            live.extend(self.shared.schedule_by_number(number));
             let payments = payments.read();
             let shown = |payment: &&Payment| before.is_none_or(|before| place_of(payment) < before);
             found.extend(payments.of_user(user).rev().filter(shown).take(limit).cloned());

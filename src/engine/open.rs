@@ -143,6 +143,13 @@ pub(super) async fn open(config: EngineConfig) -> Result<Engine, EngineOpenError
     // What a former life left unfinished goes on beside the first requests.
     for payments in engine.shared.till.all_payments() {
         let number = payments.read().schedule();
+        if engine.shared.schedule_by_number(number).is_none() {
+            // Of a schedule that was deleted: its users find their payments all the same.
+            let users: Vec<_> = payments.read().iter().map(|payment| payment.user.clone()).collect();
+            for user in users {
+                engine.shared.note_user(user, number);
+            }
+        }
         engine.shared.settle(number);
     }
     let newest = snapshot.unwrap_or(Position::START);

@@ -174,8 +174,13 @@ impl Shared {
 
     /// Returns the schedules in which a user may have a reservation.
     pub(super) fn schedules_of_user(&self, user: &str) -> Vec<Arc<ScheduleEntry>> {
-        let numbers = self.by_user.get(user).map(|numbers| numbers.clone()).unwrap_or_default();
-        numbers.into_iter().filter_map(|number| self.schedule_by_number(number)).collect()
+        let numbers = self.numbers_of_user(user).into_iter();
+        numbers.filter_map(|number| self.schedule_by_number(number)).collect()
+    }
+
+    /// Returns the numbers of the schedules in which a user may have a reservation, or had one that was paid: such a one may be gone.
+    pub(super) fn numbers_of_user(&self, user: &str) -> Vec<ScheduleNumber> {
+        self.by_user.get(user).map(|numbers| numbers.clone()).unwrap_or_default()
     }
 
     pub(super) fn note_user(&self, user: UserId, number: ScheduleNumber) {
@@ -190,9 +195,14 @@ impl Shared {
         self.by_user.retain(|user, numbers| {
             numbers.retain(|number| {
                 self.schedule_by_number(*number).is_some_and(|entry| entry.read().knows(user))
+                    || self.has_payments(user, *number)
             });
             !numbers.is_empty()
         });
+    }
+
+    fn has_payments(&self, user: &str, number: ScheduleNumber) -> bool {
+        self.till.payments(number).is_some_and(|payments| payments.read().of_user(user).next().is_some())
     }
 
     /// Asks a schedule; the answer is durable when it comes, and what follows from it has begun.

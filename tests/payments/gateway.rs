@@ -679,8 +679,8 @@ async fn a_new_life_asks_what_became_of_a_capture_before_it_sends_another() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_free_ticket_by_card_completes_at_once_and_the_gateway_hears_nothing_of_it() {
     let dir = tempfile::tempdir().unwrap();
-    let (desk, disk) = (Desk::open().await, MemoryDisk::new());
-    let opened = async || Engine::open(desk.with(on(&disk, dir.path()), PATIENCE)).await.unwrap();
+    let (desk, medium) = (Desk::open().await, MemoryDisk::new());
+    let opened = async || Engine::open(desk.with(on(&medium, dir.path()), PATIENCE)).await.unwrap();
     let engine = opened().await;
     let mut free = super::concert();
     free.grades[0].price = onsale::domain::money::Money::ZERO;
@@ -715,6 +715,25 @@ async fn a_free_ticket_by_card_completes_at_once_and_the_gateway_hears_nothing_o
     let engine = opened().await;
     assert_eq!((engine.payment(back.id), engine.payment(paid.clone().unwrap().id)), (refunded, paid));
     desk.check(&engine, &["kim", "lee"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_paid_for_a_schedule_that_was_deleted_finds_the_payment_in_the_list() {
+    let dir = tempfile::tempdir().unwrap();
+    let (desk, medium) = (Desk::open().await, MemoryDisk::new());
+    let settings = || desk.with(on(&medium, dir.path()), PATIENCE);
+    let (engine, entries) = open_with(settings(), 60, 1).await;
+    let held = hold(&engine, &entries[0], "kim", &[1]).await.unwrap();
+    let payment = start(&engine, &entries[0], "kim", &held).await.unwrap();
+    let release = Command::Release { reservation: reference(&held), caller: Caller::Admin };
+    engine.act(&entries[0], release, None).await.unwrap();
+    engine.change(CatalogueChange::RemoveSchedule(entries[0].id().clone()), None).await.unwrap();
+    engine.snapshot().await.unwrap();
+    let listed = async |engine: &Engine| engine.payments_of("kim", None, 9).await.unwrap();
+    assert_eq!(listed(&engine).await, std::slice::from_ref(&payment));
+    drop(engine);
+    let engine = Engine::open(settings()).await.unwrap();
+    assert_eq!((engine.payment(payment.id), listed(&engine).await), (Some(payment.clone()), vec![payment]));
 }
 
 /// A gateway whose every answer but that to an honest capture never comes.
