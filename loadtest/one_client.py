@@ -1,13 +1,18 @@
 #!/usr/bin/env python3
-"""What one client can do to the others, and to the memory: bounded in count, loopback only, Python's library alone.
+"""What a few clients can do to the others, and to the memory: bounded in count and time, loopback only, Python's library alone.
 
   one_client.py stall  <onsale>  [--ended 20000] [--holds 2000]   holds of one user while another lists its own reservations in a loop
   one_client.py memory <onsale>  [--requests 20000]               the server's memory while one user makes payments ready, then holds and gives back
+  one_client.py unread <onsale>  [--clients 10000] [--seats 250000] [--mib-max 4096]   the server's memory while clients ask for maps, each of
+                                                                  another version, and never read; it stops where the memory is reached
+  one_client.py reads  <onsale>  [--holds 500] [--seats 250000]   holds, and the server's cores, beside four strangers who read maps in a loop;
+                                                                  once with the limit of reads by address, and once without
+  one_client.py follow <onsale>  [--clients 10000] [--seconds 20] the server's cores while one user holds and gives back beside so many followers
 
 <onsale> is a built binary; it is started on a directory and a port of its own, and stopped at the end.
 """
 
-import argparse, base64, hashlib, hmac, http.client, json, multiprocessing, os, re, signal, subprocess, tempfile, threading, time
+import argparse, base64, hashlib, hmac, http.client, json, multiprocessing, os, re, resource, select, signal, socket, subprocess, tempfile, threading, time
 
 SECRET = b"a-secret-for-a-measurement-of-32-bytes-or-more"
 ADMIN = "an-administrators-token-for-a-measurement"
@@ -47,11 +52,15 @@ class Client:
 
 
 class Server:
-    def __init__(self, binary, seats):
+    def __init__(self, binary, seats, limited=False):
         self.data = tempfile.TemporaryDirectory()
         env = dict(os.environ, ONSALE_LISTEN="127.0.0.1:0", ONSALE_DATA_DIR=self.data.name, ONSALE_JWT_SECRET=SECRET.decode(),
                    ONSALE_ADMIN_TOKEN=ADMIN, ONSALE_RATE_LIMIT="off", ONSALE_JOURNAL_RESERVE_BYTES="0", ONSALE_LOG_FILTER="error",
                    ONSALE_TOSS_URL="http://127.0.0.1:9", ONSALE_TOSS_SECRET="test_sk_nothing_is_asked_of_it")
+        # An older binary has no such limit, and knows no such setting.
+        settings = subprocess.run([binary, "serve", "--print-config"], env=env, capture_output=True, text=True).stdout
+        if not limited and "ONSALE_LIMITS_READS_PER_SECOND" in settings:
+            env["ONSALE_LIMITS_READS_PER_SECOND"] = "off"
         self.process = subprocess.Popen([binary, "serve"], env=env, stdout=subprocess.PIPE, text=True)
         for line in self.process.stdout:
             if found := re.search(r"http://127\.0\.0\.1:(\d+)", line):
@@ -70,6 +79,16 @@ class Server:
     def memory_kib(self):
         with open(f"/proc/{self.process.pid}/status") as status:
             return next(int(line.split()[1]) for line in status if line.startswith("VmRSS"))
+
+    def cpu_seconds(self):
+        with open(f"/proc/{self.process.pid}/stat") as stat:
+            fields = stat.read().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def connections(self):
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        connection.request("GET", "/metrics")
+        return int(float(re.search(r"^onsale_http_connections (\S+)", connection.getresponse().read().decode(), re.M)[1]))
 
     def stop(self):
         self.process.send_signal(signal.SIGKILL)
@@ -105,7 +124,7 @@ def measure(port, holds):
         took.append((time.perf_counter() - start) * 1000)
         client.must("DELETE", f"/reservations/{held}")
     took.sort()
-    return f"p50 {took[len(took) // 2]:.2f} ms, p99 {took[len(took) * 99 // 100]:.2f} ms, max {took[-1]:.2f} ms"
+    return f"p50 {took[len(took) // 2]:.2f} ms, p95 {took[len(took) * 95 // 100]:.2f} ms, p99 {took[len(took) * 99 // 100]:.2f} ms, max {took[-1]:.2f} ms"
 
 
 def stall(server, args):
@@ -133,17 +152,129 @@ def memory(server, args):
         print(f"{args.requests} {name}: {before} → {after} KiB, {(after - before) * 1024 / args.requests:.0f} bytes each, {time.monotonic() - start:.0f} s")
 
 
+def ask_and_never_read(port, path):
+    """Opens a connection whose client takes nothing: its window is as small as the system lets it be."""
+    client = socket.socket()
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    client.connect(("127.0.0.1", port))
+    client.sendall(f"GET /api/v1{path} HTTP/1.1\r\nhost: localhost\r\n\r\n".encode())
+    return client
+
+
+def unread(server, args):
+    holder, clients, start = Client(server.port, token("kim")), [], time.monotonic()
+    before = peak = server.memory_kib()
+    while len(clients) < args.clients and peak < args.mib_max << 10:
+        held = holder.hold(40)
+        clients += [ask_and_never_read(server.port, "/schedules/s/seats?status=available") for _ in range(10)]
+        holder.must("DELETE", f"/reservations/{held}")
+        peak = max(peak, server.memory_kib())
+        if len(clients) % 1000 == 0:
+            print(f"  {len(clients)} clients: {server.memory_kib() >> 10} MiB, {server.connections()} connections, {time.monotonic() - start:.0f} s", flush=True)
+    print(f"{len(clients)} clients that never read, in {time.monotonic() - start:.0f} s: {before >> 10} → {peak >> 10} MiB at most, "
+          f"{(peak - before) / len(clients):.0f} KiB each")
+    time.sleep(45)
+    print(f"45 s later: {server.connections()} connections, {server.memory_kib() >> 10} MiB")
+
+
+def read_in_a_loop(port, path, headers, stop, count):
+    while not stop.is_set():
+        try:
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+            connection.request("GET", "/api/v1" + path, headers=headers)
+            response = connection.getresponse()
+            if response.status == 429:
+                time.sleep(0.1)
+            # A stream has no end: its beginning is what costs.
+            elif path.endswith("/events"):
+                response.read(65536)
+            else:
+                while response.read(1 << 20):
+                    pass
+            count.value += response.status == 200
+            connection.close()
+        except OSError:
+            pass
+
+
+def reads(args):
+    for limited in (False, True):
+        server = Server(args.binary, args.seats, limited)
+        try:
+            print("with" if limited else "without", "the limit by address; alone:", measure(server.port, args.holds))
+            for name, path, headers in [
+                ("narrowed maps", "/schedules/s/seats?status=available", {}),
+                ("whole maps", "/schedules/s/seats", {}),
+                ("compressed maps", "/schedules/s/seats", {"accept-encoding": "gzip"}),
+                ("streams begun", "/schedules/s/seats/events", {}),
+            ]:
+                stop = multiprocessing.Event()
+                counts = [multiprocessing.Value("q", 0) for _ in range(4)]
+                jobs = [multiprocessing.Process(target=read_in_a_loop, args=(server.port, path, headers, stop, count)) for count in counts]
+                [job.start() for job in jobs]
+                time.sleep(2)
+                cpu, start = server.cpu_seconds(), time.monotonic()
+                took = measure(server.port, args.holds)
+                cores = (server.cpu_seconds() - cpu) / (time.monotonic() - start)
+                stop.set()
+                [job.join() for job in jobs]
+                print(f"  beside four strangers, {name}: {took}, {cores:.2f} cores, {sum(count.value for count in counts)} read", flush=True)
+        finally:
+            server.stop()
+
+
+def follow_and_throw_away(port, count, ready, stop):
+    poll, clients = select.epoll(), {}
+    for _ in range(count):
+        client = socket.create_connection(("127.0.0.1", port))
+        client.sendall(b"GET /api/v1/schedules/s/seats/events HTTP/1.1\r\nhost: localhost\r\n\r\n")
+        client.setblocking(False)
+        clients[client.fileno()] = client
+        poll.register(client, select.EPOLLIN)
+    ready.set()
+    while not stop.is_set():
+        for number, _ in poll.poll(0.1):
+            clients[number].recv(65536)
+
+
+def follow(server, args):
+    ready, stop = multiprocessing.Event(), multiprocessing.Event()
+    job = multiprocessing.Process(target=follow_and_throw_away, args=(server.port, args.clients, ready, stop))
+    job.start()
+    ready.wait()
+    time.sleep(2)
+    client, count, cpu, start = Client(server.port, token("kim")), 0, server.cpu_seconds(), time.monotonic()
+    while time.monotonic() - start < args.seconds:
+        # As much as one account may do.
+        client.must("DELETE", f"/reservations/{client.hold(40)}")
+        count += 2
+        time.sleep(max(0, start + count / 20 - time.monotonic()))
+    cores = (server.cpu_seconds() - cpu) / (time.monotonic() - start)
+    print(f"{args.clients} followers, {count / args.seconds:.0f} changes a second: {cores:.2f} cores")
+    stop.set()
+    job.join()
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["stall", "memory"])
+    parser.add_argument("what", choices=["stall", "memory", "unread", "reads", "follow"])
     parser.add_argument("binary")
     parser.add_argument("--ended", type=int, default=20_000)
     parser.add_argument("--holds", type=int, default=2_000)
     parser.add_argument("--requests", type=int, default=20_000)
+    parser.add_argument("--clients", type=int, default=10_000)
+    parser.add_argument("--seats", type=int, default=250_000)
+    parser.add_argument("--mib-max", type=int, default=4096)
+    parser.add_argument("--seconds", type=int, default=20)
     args = parser.parse_args()
-    server = Server(args.binary, 64)
+    # The server is a child, and has as many files.
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    if args.what == "reads":
+        return reads(args)
+    server = Server(args.binary, args.seats if args.what == "unread" else 64)
     try:
-        {"stall": stall, "memory": memory}[args.what](server, args)
+        {"stall": stall, "memory": memory, "unread": unread, "follow": follow}[args.what](server, args)
     finally:
         server.stop()
 

@@ -118,7 +118,10 @@ impl Server {
     }
 
     fn get(&self, path: &str) -> (u16, String) {
-        request(&self.address, &format!("GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"))
+        request(
+            &self.address,
+            &format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"),
+        )
     }
 }
 
@@ -231,7 +234,7 @@ fn hold(server: &Server, user: &str, count: u32) -> (u16, String) {
     request(
         &server.address,
         &format!(
-            "POST /api/v1/reservations HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {}\r\nContent-Type: application/json\r\n\
+            "POST /api/v1/reservations HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {}\r\nContent-Type: application/json\r\n\
              Content-Length: {}\r\nConnection: close\r\n\r\n{body}",
             token(user),
             body.len()
@@ -413,7 +416,7 @@ fn metrics_can_have_an_address_of_their_own() {
     let server = Server::start(&stage.data(), &["--metrics-listen", "127.0.0.1:0"]);
     assert_ne!(server.metrics, server.address);
     let (status, text) =
-        request(&server.metrics, "GET /metrics HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+        request(&server.metrics, "GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
     assert!(status == 200 && text.contains("\nonsale_"), "{status} {text}");
     assert_eq!(server.get("/metrics").0, 404);
     assert_eq!(server.stop("TERM").0, Some(0));
@@ -456,7 +459,7 @@ fn begin_hold(server: &Server) -> (TcpStream, String) {
     let mut stream = TcpStream::connect(&server.address).unwrap();
     write!(
         stream,
-        "POST /api/v1/reservations HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {}\r\nContent-Type: application/json\r\n\
+        "POST /api/v1/reservations HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {}\r\nContent-Type: application/json\r\n\
          Content-Length: {}\r\nExpect: 100-continue\r\n\r\n",
         token("alice"),
         body.len()
@@ -865,7 +868,7 @@ fn a_signal_sends_the_crowd_home_and_nothing_is_left_of_it() {
     let data = temporary.path().join("data");
     let (mut server, schedule) = crowd(&data, "1000");
     let mut changes = TcpStream::connect(&server.address).unwrap();
-    write!(changes, "GET {schedule}/seats/events HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+    write!(changes, "GET {schedule}/seats/events HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
     assert!(BufReader::new(changes).lines().any(|line| line.unwrap() == "event: delta"));
     server.signal("INT");
     server.line_with("The crowd was sent home after ");
@@ -884,7 +887,7 @@ fn buy(server: &Server, gateway: &str, user: &str, seat: &str) -> String {
         let (status, answer) = request(
             address,
             &format!(
-                "POST {path} HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {token}\r\nContent-Type: application/json\r\n\
+                "POST {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\nContent-Type: application/json\r\n\
                  Idempotency-Key: {key}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
             ),
         );
@@ -972,4 +975,59 @@ fn after_a_restored_backup_the_gateways_money_is_told_and_what_to_give_back() {
     assert!(run(&[&stopped[..], &toss].concat()).ended(1).out.contains(&lost));
     gateway.kill().unwrap();
     gateway.wait().unwrap();
+}
+
+#[test]
+fn what_trusts_too_much_is_said_aloud_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let own = [
+        "--demo",
+        "--jwt-secret",
+        SECRET,
+        "--toss-url",
+        "http://127.0.0.1:9",
+        "--toss-secret",
+        "live_sk_of_mine",
+    ];
+    let server = Server::start(&directory.path().join("demo"), &own);
+    // A page that gave its own name this machine's address is no caller of a demonstration.
+    let ask = |host: &str| {
+        request(
+            &server.address,
+            &format!("GET /readyz HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"),
+        )
+        .0
+    };
+    assert_eq!((ask("localhost"), ask("[::1]:80"), ask("evil.example")), (200, 200, 403));
+    let (code, log) = server.stop("TERM");
+    assert_eq!(code, Some(0));
+    assert_eq!(log.matches("--demo runs with secrets of your own").count(), 1, "{log}");
+    assert!(
+        log.contains("jwt_secret, toss.secret") && !log.contains(SECRET) && !log.contains("live_sk"),
+        "{log}"
+    );
+
+    let server =
+        Server::start(&directory.path().join("real"), &["--trusted-proxies", "10.0.0.0/8, 0.0.0.0/1"]);
+    let forwarded = |server: &Server| {
+        let text = "GET /api/v1/venues HTTP/1.1\r\nHost: shop.example\r\nX-Forwarded-For: 192.0.2.7\r\nConnection: close\r\n\r\n";
+        assert_eq!(request(&server.address, text).0, 200);
+    };
+    forwarded(&server);
+    let (_, log) = server.stop("TERM");
+    assert_eq!(log.matches("trusted_proxies names more than any private network").count(), 1, "{log}");
+    assert!(!log.contains("--demo") && !log.contains("X-Forwarded-For came from"), "{log}");
+
+    let server = Server::start(&directory.path().join("stranger"), &["--trusted-proxies", "10.0.0.0/8"]);
+    (0..3).for_each(|_| forwarded(&server));
+    let (_, log) = server.stop("TERM");
+    assert_eq!(
+        log.matches("X-Forwarded-For came from an address that isn't in trusted_proxies").count(),
+        1,
+        "{log}"
+    );
+    assert!(
+        log.contains("from=127.0.0.1") && !log.contains("192.0.2.7") && !log.contains("names more than"),
+        "{log}"
+    );
 }

@@ -18,16 +18,18 @@ use axum::routing::get;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use metrics_exporter_prometheus::PrometheusHandle;
 use onsale::clock::{Clock, Stopwatch, SystemClock};
-use onsale::config::{Config, LogFormat, Secret, demo_secrets};
+use onsale::config::{AddressRange, Config, LogFormat, Secret, Source, demo_secrets};
 use onsale::engine::{Engine, EngineConfig};
 use onsale::files;
 use onsale::gateway::Gateway;
 use onsale::gateway::toss::{Toss, TossConfig};
 use onsale::http::HttpParts;
 use onsale::http::app::App;
+use onsale::http::hosts::Hosts;
 use onsale::http::limits::ServerLimits;
 use onsale::http::routes::running::exposition;
 use onsale::http::server;
+use onsale::mock_gateway::DEMO_SECRET;
 use onsale::telemetry::{self, Process};
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
@@ -131,6 +133,7 @@ async fn serve(
     allow_files(&config);
     warn_of_open_secrets(&config);
     warn_of_foreign_tokens(&config);
+    warn_of_trust(&config, demo);
 
     let (first, second) = bind_twice(config.server.listen)?;
     let mut urls = Urls { api: address_of(&second)?, metrics: None, checkout: None };
@@ -138,13 +141,16 @@ async fn serve(
     let mock = if demo { demo::start_gateway(&mut config, &urls).await? } else { None };
     urls.checkout = mock.as_ref().map(|mock| mock.url().to_owned());
     let gateway = gateway(&config)?.map(|gateway| -> Arc<dyn Gateway> { gateway });
-    let limits = ServerLimits::new(&config.server, &config.limits);
+    let mut limits = ServerLimits::new(&config.server, &config.limits);
+    if demo {
+        limits.hosts = Hosts::Loopback(urls.api.ip());
+    }
     let mut servers = tokio::task::JoinSet::new();
     // Bound now, so that a taken address is told at once; served when there is an engine to tell of.
     let metrics_listener = config.server.metrics_listen.map(bind).transpose()?;
     urls.metrics = metrics_listener.as_ref().map(address_of).transpose()?;
 
-    let starting = Starting::begin(first, &config, &parts);
+    let starting = Starting::begin(first, limits, &parts);
     let opened = open(&config, clock, gateway, &shutdown).await;
     let engine = match opened {
         Some(Ok(engine)) => engine,
@@ -348,6 +354,37 @@ fn allow_files(config: &Config) {
             "fewer open files are allowed than connections may come: raise the limit (ulimit -n, LimitNOFILE)"
         );
     }
+}
+
+/// Says aloud what trusts more than somebody may have meant.
+fn warn_of_trust(config: &Config, demo: bool) {
+    let secrets = own_secrets(config).join(", ");
+    if demo && !secrets.is_empty() {
+        tracing::warn!(
+            %secrets,
+            "--demo runs with secrets of your own: everyone may charge a balance and nobody is slowed down, on what may be your \
+             real users and money; start without --demo, or without these"
+        );
+    }
+    if config.server.trusted_proxies.iter().any(AddressRange::is_vast) {
+        tracing::warn!(
+            "trusted_proxies names more than any private network: whoever is in it can write any address into X-Forwarded-For, and \
+             no limit by address holds; name your proxies alone"
+        );
+    }
+}
+
+/// Returns the settings that hold secrets, or say whose keys are believed, and that `--demo` didn't make.
+fn own_secrets(config: &Config) -> Vec<&'static str> {
+    let is_own = |key: &&str| !matches!(config.source(key), Source::Default | Source::Demo);
+    let mocks = config.payments.toss_secret.as_ref().is_some_and(|secret| secret.expose() == DEMO_SECRET);
+    let set = [
+        ("jwt_secret", config.auth.jwt_secret.is_some()),
+        ("jwks_file", config.auth.jwks_file.is_some()),
+        ("admin_token", config.auth.admin_token.is_some()),
+        ("toss.secret", config.payments.toss_secret.is_some() && !mocks),
+    ];
+    set.into_iter().filter(|(_, set)| *set).map(|(key, _)| key).filter(is_own).collect()
 }
 
 /// Raises the soft limit of open files as far as it is needed and the hard one lets it.

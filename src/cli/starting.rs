@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::routing::{any, get};
-use onsale::config::Config;
 use onsale::http::HttpParts;
 use onsale::http::limits::ServerLimits;
 use onsale::http::problem::{Code, Problem};
@@ -30,9 +29,9 @@ pub(super) struct Starting {
 
 impl Starting {
     /// Begins to answer on `listener`.
-    pub(super) fn begin(listener: TcpListener, config: &Config, parts: &HttpParts) -> Self {
+    pub(super) fn begin(listener: TcpListener, limits: ServerLimits, parts: &HttpParts) -> Self {
         let end = CancellationToken::new();
-        let limits = ServerLimits { drain: DRAIN, ..ServerLimits::new(&config.server, &config.limits) };
+        let limits = ServerLimits { drain: DRAIN, ..limits };
         let server = tokio::spawn(server::serve(listener, router(parts), limits, end.clone()));
         Self { end, server }
     }
@@ -67,6 +66,7 @@ mod tests {
     use axum::body::Body;
     use axum::http::Request;
     use onsale::clock::ManualClock;
+    use onsale::config::Config;
     use tower::ServiceExt;
 
     use super::*;

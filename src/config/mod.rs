@@ -256,6 +256,10 @@ impl Config {
             self.values.0.insert("rate_limit", ("off".to_owned(), Source::Demo));
             self.limits.rate_limit = RateLimit::Off;
         }
+        if *self.source("limits.reads_per_second") == Source::Default {
+            self.values.0.insert("limits.reads_per_second", ("off".to_owned(), Source::Demo));
+            self.limits.reads_per_second = RateLimit::Off;
+        }
         // Whoever tries it out again after a month sells nothing in earnest.
         if *self.source("clock.ahead_max") == Source::Default {
             self.values.0.insert("clock.ahead_max", ("off".to_owned(), Source::Demo));

@@ -130,6 +130,8 @@ settings! {
         sign_ins_per_minute: NonZeroU32 = "limits.sign_ins_per_minute", "tries a minute", "20", |t| value::number(t, NonZeroU32::MIN, MILLION), false;
         /// How many holds of one schedule a user may let end unpaid (expired, or given back) within an hour before the next is 429; or off. Three leave a person room to change their mind, and keep nobody's seats for an evening.
         unpaid_holds_per_hour: Option<NonZeroU32> = "limits.unpaid_holds_per_hour", "holds an hour, or off", "off", value::unpaid_holds, false;
+        /// The reads that one address of the network may make a second, or off; ten times as many at once. A seat map counts once more for each 2,000 seats. Many people stand behind one address: a thousand who look once a second are fine.
+        reads_per_second: RateLimit = "limits.reads_per_second", "reads a second, or off", "1000", value::rate_limit, false;
         /// The largest body of a request.
         body_bytes_max: usize = "limits.body_bytes_max", "bytes", "64KiB", |t| value::bytes(t, 1024, 16 << 20), false;
         /// The largest body of an import or a venue.
@@ -140,8 +142,12 @@ settings! {
         connections_max: usize = "limits.connections_max", "connections", "20000", |t| value::number(t, 1, 1_000_000), false;
         /// How long a request may take, its body included; imports and venues six times as long.
         request_timeout_seconds: u64 = "limits.request_timeout_seconds", "seconds", "10", |t| value::number(t, 1, 600), false;
-        /// How long a connection may take to send the headers of its next request: the limit of idle connections, too.
+        /// How long a connection may take to send a request's headers, from their first byte on.
         header_read_timeout_seconds: u64 = "limits.header_read_timeout_seconds", "seconds", "30", |t| value::number(t, 1, 600), false;
+        /// How long a connection may wait for its next request. A load balancer should give up its connections before: most keep them for 60 seconds.
+        idle_timeout_seconds: u64 = "limits.idle_timeout_seconds", "seconds", "75", |t| value::number(t, 1, 3600), false;
+        /// How long a client may take nothing of its answer before the connection ends, streams of events included.
+        write_timeout_seconds: u64 = "limits.write_timeout_seconds", "seconds", "30", |t| value::number(t, 1, 600), false;
         /// The commands that wait for one schedule before the next is 503.
         mailbox_len_max: usize = "limits.mailbox_len_max", "commands", "4096", |t| value::number(t, 1, 1_000_000), false;
         /// The idempotency keys that each schedule keeps; beyond it the oldest go, counted in a metric.

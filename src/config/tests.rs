@@ -306,6 +306,9 @@ fn a_range_holds_its_addresses_and_no_others() {
     assert!(holds(0, "10.1.255.255") && holds(0, "::ffff:10.1.2.3") && !holds(0, "10.2.0.0"));
     assert!(holds(1, "2001:db8:ffff::1") && !holds(1, "2001:db9::") && !holds(1, "10.1.0.0"));
     assert!(holds(2, "255.0.0.1") && !holds(2, "2001:db8::"));
+    let vast = |text: &str| AddressRange::list_of(text).unwrap()[0].is_vast();
+    assert!(["0.0.0.0/0", "::/0", "128.0.0.0/1", "2000::/3"].into_iter().all(vast));
+    assert!(!["10.0.0.0/8", "fc00::/7", "192.0.2.1", "::1"].into_iter().any(vast));
 }
 
 #[test]

@@ -81,6 +81,11 @@ impl AddressRange {
         }
     }
 
+    /// Says whether it is wider than any private network: `10.0.0.0/8` and `fc00::/7` are the widest.
+    pub fn is_vast(&self) -> bool {
+        self.prefix_len < if self.base.is_ipv4() { 8 } else { 7 }
+    }
+
     /// Reads ranges between commas, as the setting `trusted_proxies` has them.
     ///
     /// # Errors

@@ -6,7 +6,6 @@
 //! client sent is repeated to it.
 
 use axum::{
-    body::BodyDataStream,
     extract::{
         FromRequest, FromRequestParts, OptionalFromRequestParts, Request,
         path::ErrorKind,
@@ -116,7 +115,7 @@ async fn read_json(request: Request, limit: usize, phase: Phase) -> Result<Bytes
 }
 
 /// Says whether the body is JSON, with no charset but UTF-8 named.
-fn is_json(headers: &HeaderMap) -> bool {
+pub(crate) fn is_json(headers: &HeaderMap) -> bool {
     let Some(value) = headers.get(header::CONTENT_TYPE) else {
         return false;
     };
@@ -136,22 +135,17 @@ fn is_json(headers: &HeaderMap) -> bool {
         })
 }
 
-/// Reads a body within its limit. The time for it is watched over by the request's layer, which
-/// learns of the phase here.
+/// Reads a body within its limit; the server deals with what is left of one that is too large. The time for it is watched
+/// over by the request's layer, which learns of the phase here.
 async fn read(request: Request, limit: usize, phase: Phase) -> Result<Bytes, Problem> {
     use axum::body::HttpBody;
     let too_large = || Problem::new(Code::BodyTooLarge, format!("The body may have {limit} bytes at most."));
     let (parts, body) = request.into_parts();
-    let expected = body.size_hint();
-    let limit_u64 = u64::try_from(limit).unwrap_or(u64::MAX);
     let context = parts.extensions.get::<RequestContext>();
     if let Some(context) = context {
         context.enter(phase);
     }
-    if expected.lower() > limit_u64 {
-        if expected.lower() <= limit_u64.saturating_mul(2) {
-            throw_away(body.into_data_stream(), limit.saturating_mul(2)).await;
-        }
+    if body.size_hint().lower() > u64::try_from(limit).unwrap_or(u64::MAX) {
         return Err(too_large());
     }
     let broken = |_| Problem::new(Code::MalformedRequest, "The body ended early or is broken.");
@@ -161,7 +155,6 @@ async fn read(request: Request, limit: usize, phase: Phase) -> Result<Bytes, Pro
         Some(first) => first.map_err(broken)?,
     };
     if whole.len() > limit {
-        throw_away(chunks, limit).await;
         return Err(too_large());
     }
     if let Some(second) = chunks.next().await {
@@ -170,7 +163,6 @@ async fn read(request: Request, limit: usize, phase: Phase) -> Result<Bytes, Pro
         while let Some(chunk) = next {
             let chunk = chunk.map_err(broken)?;
             if joined.len() + chunk.len() > limit {
-                throw_away(chunks, limit).await;
                 return Err(too_large());
             }
             joined.extend_from_slice(&chunk);
@@ -182,17 +174,6 @@ async fn read(request: Request, limit: usize, phase: Phase) -> Result<Bytes, Pro
         context.enter(if phase == Phase::LargeBody { Phase::LargeHandling } else { Phase::Handling });
     }
     Ok(whole)
-}
-
-/// Reads so many bytes on and keeps none: a connection that is closed with unread bytes is reset, mostly before the
-/// client has read why. A body of more than twice its limit is not worth it.
-async fn throw_away(mut chunks: BodyDataStream, at_most: usize) {
-    let mut read = 0_usize;
-    while read < at_most
-        && let Some(Ok(chunk)) = chunks.next().await
-    {
-        read = read.saturating_add(chunk.len());
-    }
 }
 
 /// The query of a URL as a type; parameters that it doesn't know are ignored.

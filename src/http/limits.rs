@@ -2,10 +2,16 @@
 
 use core::time::Duration;
 
+use super::hosts::Hosts;
 use crate::config::{LimitsConfig, ServerConfig};
 
 /// How much longer a request with a large body (an import, a venue) may take.
 pub const LARGE_TIMEOUT_FACTOR: u32 = 6;
+
+/// A body of more than so many times the largest isn't read to its end for the sake of its answer.
+const REST_FACTOR: usize = 2;
+/// Nor is one that takes longer.
+const REST_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The bounds of one request.
 #[derive(Debug, Clone, Copy)]
@@ -37,22 +43,38 @@ pub struct ServerLimits {
     /// The open connections; one more is answered 503.
     pub connections_max: usize,
     /// The largest request line and headers together, in bytes; up to four times as much is read
-    /// so that it can be answered with a problem document.
+    /// so that it can be answered with the request's id.
     pub header_bytes_max: usize,
-    /// How long a connection may take to send the next request's headers.
+    /// How long a request's headers may take, from their first byte on.
     pub header_read_timeout: Duration,
+    /// How long a connection may wait for its next request.
+    pub idle_timeout: Duration,
+    /// How long a client may take nothing of its answer.
+    pub write_timeout: Duration,
+    /// The bytes of a body that are still read after its request was answered.
+    pub rest_bytes_max: u64,
+    /// How long that goes on.
+    pub rest_timeout: Duration,
     /// How long a stop waits for requests under way.
     pub drain: Duration,
+    /// The names by which the server may be called.
+    pub hosts: Hosts,
 }
 
 impl ServerLimits {
-    /// Takes the bounds from the configuration.
+    /// Takes the bounds from the configuration; the server may be called by any name.
     pub fn new(server: &ServerConfig, limits: &LimitsConfig) -> Self {
+        let rest_bytes_max = limits.large_body_bytes_max.saturating_mul(REST_FACTOR);
         Self {
             connections_max: limits.connections_max,
             header_bytes_max: limits.header_bytes_max,
             header_read_timeout: Duration::from_secs(limits.header_read_timeout_seconds),
+            idle_timeout: Duration::from_secs(limits.idle_timeout_seconds),
+            write_timeout: Duration::from_secs(limits.write_timeout_seconds),
+            rest_bytes_max: u64::try_from(rest_bytes_max).unwrap_or(u64::MAX),
+            rest_timeout: REST_TIMEOUT,
             drain: Duration::from_secs(server.drain_seconds),
+            hosts: Hosts::Any,
         }
     }
 }

@@ -9,17 +9,23 @@
 //! Invariants: every error leaves as a [`problem::Problem`]; every extractor of a route is one of
 //! [`extract`] or [`auth`]; time comes from the [`Clock`] alone.
 
-use core::num::NonZeroU32;
-use std::sync::Arc;
+use core::{net::SocketAddr, num::NonZeroU32};
+use std::sync::{Arc, Once};
 
-use axum::{Router, extract::FromRequestParts, http::request::Parts};
+use axum::{
+    Router,
+    extract::{ConnectInfo, FromRequestParts},
+    http::{Extensions, HeaderMap, request::Parts},
+};
 use tokio_util::sync::CancellationToken;
 
 pub mod app;
 pub mod auth;
+mod background;
 pub mod cors;
 pub mod documents;
 pub mod extract;
+pub mod hosts;
 pub mod json;
 pub mod limits;
 pub mod mail_hook;
@@ -42,7 +48,7 @@ use self::{
     passwords::Passwords,
     rate_limit::{
         AccountRateLimit, AddressKey, AddressRateLimit, HOUR_SECONDS, Limiter, MAILS_AN_HOUR, MINUTE_SECONDS,
-        UserRateLimit,
+        ReadLimit, UserRateLimit,
     },
 };
 use crate::{
@@ -79,6 +85,8 @@ pub struct HttpPartsInner {
     pub authenticator: Arc<Authenticator>,
     /// The limit of a user's changes.
     pub rate_limit: UserRateLimit,
+    /// The limit of what an address reads.
+    pub read_limit: ReadLimit,
     /// The limit of an address's tries to sign up or in.
     pub sign_in_limit: AddressRateLimit,
     /// Who puts money in, and how much.
@@ -99,6 +107,8 @@ pub struct HttpPartsInner {
     pub limits: RequestLimits,
     /// Whose `X-Forwarded-For` counts.
     pub trusted_proxies: Vec<AddressRange>,
+    /// Whether it was said that a proxy isn't trusted.
+    stranger_told: Once,
     /// The origins whose pages may call.
     pub cors_origins: Vec<String>,
     /// The only clock.
@@ -166,6 +176,7 @@ impl HttpParts {
         Ok(Self(Arc::new(HttpPartsInner {
             authenticator: Arc::new(Authenticator::new(&config.auth)?),
             rate_limit: UserRateLimit::new(config.limits.rate_limit),
+            read_limit: ReadLimit::new(config.limits.reads_per_second),
             payments: ChargeSettings::from(&config.payments),
             sign_in_limit: AddressRateLimit::new(sign_ins, MINUTE_SECONDS),
             account_limit: AccountRateLimit::new(),
@@ -176,6 +187,7 @@ impl HttpParts {
             session_seconds: config.auth.session_seconds,
             limits: RequestLimits::from(&config.limits),
             trusted_proxies: config.server.trusted_proxies.clone(),
+            stranger_told: Once::new(),
             cors_origins: config.server.cors_origins.clone(),
             clock,
             shutdown,
@@ -191,7 +203,28 @@ impl HttpParts {
             Some(cors) => router.layer(cors),
             None => router,
         };
-        router.layer(request::RequestLayer::new(self.limits))
+        router.layer(request::RequestLayer::new(self.clone()))
+    }
+
+    /// Returns the address that a request came from, through trusted proxies, as a limit counts it.
+    ///
+    /// A proxy that nobody said is trusted makes all its clients one, and they would share one client's limits: that is said
+    /// aloud, once.
+    pub fn client_address(&self, extensions: &Extensions, headers: &HeaderMap) -> AddressKey {
+        let peer = extensions
+            .get::<ConnectInfo<SocketAddr>>()
+            .map_or(rate_limit::UNKNOWN_PEER, |ConnectInfo(peer)| peer.ip());
+        let is_stranger = || !self.trusted_proxies.iter().any(|range| range.contains(peer));
+        if headers.contains_key(rate_limit::X_FORWARDED_FOR) && is_stranger() {
+            self.stranger_told.call_once(|| {
+                tracing::warn!(
+                    from = %peer,
+                    "X-Forwarded-For came from an address that isn't in trusted_proxies, and doesn't count: if this is your \
+                     proxy, all its clients share the limits of one address; set trusted_proxies"
+                );
+            });
+        }
+        AddressKey::new(rate_limit::client_address(peer, headers, &self.trusted_proxies))
     }
 
     /// Starts what runs beside the requests: the look at the key file, the sweep of the limits.
@@ -211,13 +244,6 @@ impl<S: AsRef<HttpParts> + Send + Sync> FromRequestParts<S> for ClientAddress {
     type Rejection = core::convert::Infallible;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Self::Rejection> {
-        use axum::extract::ConnectInfo;
-        let peer = parts
-            .extensions
-            .get::<ConnectInfo<core::net::SocketAddr>>()
-            .map_or(rate_limit::UNKNOWN_PEER, |ConnectInfo(peer)| peer.ip());
-        let trusted = &state.as_ref().trusted_proxies;
-        let address = rate_limit::client_address(peer, &parts.headers, trusted);
-        Ok(Self(AddressKey::new(address)))
+        Ok(Self(state.as_ref().client_address(&parts.extensions, &parts.headers)))
     }
 }

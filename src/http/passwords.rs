@@ -26,6 +26,7 @@ use tokio::sync::{mpsc, oneshot};
 use unicode_normalization::{UnicodeNormalization, is_nfc};
 use zeroize::Zeroizing;
 
+use super::background;
 use crate::clock::Stopwatch;
 use crate::domain::users::PasswordHash;
 
@@ -43,9 +44,6 @@ const PASSES: u32 = 2;
 const LANES: u32 = 1;
 const SALT_LEN: usize = 16;
 const OUTPUT_LEN: usize = 32;
-/// How much lower the threads' priority is: about a tenth of the time that another thread gets, where both want it.
-#[cfg(target_os = "linux")]
-const NICE: i32 = 10;
 
 /// A password as a client sent it, in normalisation form C of Unicode (RFC 8265, section 4.2.1), so that each keyboard's is the same.
 pub struct Password(Zeroizing<String>);
@@ -160,7 +158,7 @@ fn start() -> Option<mpsc::Sender<Job>> {
 }
 
 fn work(line: &Mutex<mpsc::Receiver<Job>>) {
-    lower_priority();
+    background::lower_priority();
     let mut memory = Vec::new();
     let next = || line.lock().unwrap_or_else(PoisonError::into_inner).blocking_recv();
     while let Some(job) = next() {
@@ -168,20 +166,6 @@ fn work(line: &Mutex<mpsc::Receiver<Job>>) {
         job.run(&mut memory);
     }
 }
-
-/// On Linux a priority is one thread's (setpriority(2), "C library/kernel differences").
-#[cfg(target_os = "linux")]
-fn lower_priority() {
-    use rustix::process::{getpriority_process, setpriority_process};
-    let lowered = getpriority_process(None).and_then(|nice| setpriority_process(None, nice + NICE));
-    if let Err(error) = lowered {
-        tracing::warn!(%error, "passwords are hashed with the priority of everything else");
-    }
-}
-
-/// Elsewhere it would be the process's.
-#[cfg(not(target_os = "linux"))]
-fn lower_priority() {}
 
 impl Job {
     /// Does it, unless whoever asked is gone.

@@ -244,6 +244,12 @@ impl Problem {
         Self::new(Code::Overloaded, "There is more to do than can be done just now; try again.")
     }
 
+    /// Makes the 431 of headers over the limit.
+    pub fn headers_too_large(bytes_max: usize) -> Self {
+        let detail = format!("The request line and headers may have {bytes_max} bytes at most.");
+        Self::new(Code::HeadersTooLarge, detail)
+    }
+
     /// Makes a 404.
     pub fn not_found() -> Self {
         Self::new(Code::NotFound, "There is nothing here by that name, or it isn't yours.")

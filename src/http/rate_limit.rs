@@ -76,9 +76,18 @@ impl<K: Eq + Hash + Clone> Limiter<K> {
     /// # Errors
     /// The time to wait when it is one too many; it isn't counted then.
     pub fn check(&self, key: &K, now: Timestamp) -> Result<(), Duration> {
+        self.check_many(key, 1, now)
+    }
+
+    /// Counts what is worth so many actions of `key` at `now`, or the whole burst where it is worth more.
+    ///
+    /// # Errors
+    /// The time to wait when it is too much; it isn't counted then.
+    pub fn check_many(&self, key: &K, count: u32, now: Timestamp) -> Result<(), Duration> {
         let now_us = now.as_millis().saturating_mul(1000);
         let mut shard = self.shard(key).lock().unwrap_or_else(PoisonError::into_inner);
-        let empty_at_us = shard.get(key).copied().unwrap_or(0).max(now_us) + self.interval_us;
+        let added_us = (self.interval_us * u64::from(count)).min(self.burst_us);
+        let empty_at_us = shard.get(key).copied().unwrap_or(0).max(now_us) + added_us;
         let ahead_us = empty_at_us - now_us;
         if ahead_us > self.burst_us {
             return Err(Duration::from_micros(ahead_us - self.burst_us));
@@ -309,6 +318,47 @@ impl AddressRateLimit {
     }
 }
 
+/// How many times the reads of a second an address may make at once.
+const READ_BURST: NonZeroU32 = NonZeroU32::new(10).expect("ten isn't zero");
+
+/// The limit of what an address reads: its requests, and more for what is large. One address may be a thousand people, so
+/// it is for machines that it is small.
+#[derive(Debug)]
+pub struct ReadLimit(Option<Limiter<AddressKey>>);
+
+impl ReadLimit {
+    /// Makes the limit of the configuration.
+    pub fn new(rate: RateLimit) -> Self {
+        let limiter = match rate {
+            RateLimit::Off => None,
+            RateLimit::PerSecond(count) => {
+                Some(Limiter::new(count, NonZeroU32::MIN, count.saturating_mul(READ_BURST)))
+            }
+        };
+        Self(limiter)
+    }
+
+    /// Counts so many reads of an address.
+    ///
+    /// # Errors
+    /// 429 `rate_limited` with `Retry-After`.
+    pub fn check(&self, address: &AddressKey, reads: u32, now: Timestamp) -> Result<(), Problem> {
+        match &self.0 {
+            None => Ok(()),
+            Some(limiter) => limiter.check_many(address, reads, now).map_err(rate_limited),
+        }
+    }
+
+    fn sweep(&self, now: Timestamp) {
+        if let Some(limiter) = &self.0 {
+            limiter.sweep(now);
+        }
+    }
+}
+
+/// The header in which proxies say whose request it was.
+pub const X_FORWARDED_FOR: &str = "x-forwarded-for";
+
 /// Returns the client's address: the peer's, or, where that is a trusted proxy, the last address in
 /// `X-Forwarded-For` that isn't one. What stands before it anyone could have written.
 pub fn client_address(peer: IpAddr, headers: &HeaderMap, trusted: &[AddressRange]) -> IpAddr {
@@ -318,7 +368,7 @@ pub fn client_address(peer: IpAddr, headers: &HeaderMap, trusted: &[AddressRange
         return client;
     }
     let lines: Vec<&str> =
-        headers.get_all("x-forwarded-for").iter().filter_map(|line| line.to_str().ok()).collect();
+        headers.get_all(X_FORWARDED_FOR).iter().filter_map(|line| line.to_str().ok()).collect();
     for hop in lines.iter().rev().flat_map(|line| line.rsplit(',')) {
         let Some(address) = parse_hop(hop.trim()) else {
             return client;
@@ -350,6 +400,7 @@ pub async fn sweep_regularly(http: super::HttpParts, shutdown: CancellationToken
     while shutdown.run_until_cancelled(rounds.tick()).await.is_some() {
         let now = http.clock.now();
         http.rate_limit.sweep(now);
+        http.read_limit.sweep(now);
         http.sign_in_limit.sweep(now);
         http.account_limit.limiter.sweep(now);
         http.mail_limit.limiter.sweep(now);
@@ -402,7 +453,25 @@ mod tests {
     }
 
     #[test]
+    fn what_counts_for_many_takes_as_much_of_the_burst_and_never_more_than_all_of_it() {
+        let limit = ReadLimit::new(RateLimit::PerSecond(count(100)));
+        let address = AddressKey::new("192.0.2.1".parse().unwrap());
+        assert!(limit.check(&address, 600, at(0)).is_ok());
+        assert!(limit.check(&address, 600, at(0)).is_err(), "it isn't counted");
+        assert!(limit.check(&address, 400, at(0)).is_ok());
+        assert!(limit.check(&address, 1, at(0)).is_err());
+        assert!(limit.check(&address, 5_000, at(9_999)).is_err());
+        assert!(
+            limit.check(&address, 5_000, at(10_000)).is_ok(),
+            "what is too large for any burst takes a whole one"
+        );
+    }
+
+    #[test]
     fn off_is_off() {
+        let limit = ReadLimit::new(RateLimit::Off);
+        let address = AddressKey::new("192.0.2.1".parse().unwrap());
+        assert!((0..10_000).all(|_| limit.check(&address, 1_000, at(0)).is_ok()));
         let limit = UserRateLimit::new(RateLimit::Off);
         let user = UserId::parse("u").unwrap();
         assert!((0..10_000).all(|_| limit.check(&user, at(0)).is_ok()));

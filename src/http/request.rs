@@ -1,5 +1,5 @@
 //! What every request gets, in one layer written by hand: an id, a deadline, a limit of its
-//! headers, a net under panics, metrics, a log line.
+//! headers and of what its address reads, a net under panics, headers of safety, metrics, a log line.
 //!
 //! One layer rather than five, since each of tower's costs a boxed future on the hot path. A
 //! request that is answered at once has no timer: the deadline is set when the answer is not ready
@@ -25,7 +25,7 @@ use std::sync::{
 use axum::{
     body::Body,
     extract::{FromRequestParts, MatchedPath},
-    http::{HeaderName, HeaderValue, Request, Response, header, request::Parts},
+    http::{HeaderName, HeaderValue, Method, Request, Response, header, request::Parts},
     response::IntoResponse,
 };
 use tokio::time::{Instant, Sleep};
@@ -34,8 +34,9 @@ use tracing::Span;
 
 use self::metrics::{RequestMetrics, method_label};
 use super::{
+    HttpParts,
     auth::changes,
-    limits::{LARGE_TIMEOUT_FACTOR, RequestLimits},
+    limits::LARGE_TIMEOUT_FACTOR,
     problem::{Code, Problem},
 };
 
@@ -109,15 +110,15 @@ impl<S: Send + Sync> FromRequestParts<S> for RequestContext {
 /// Makes ids that are unlike one another: `SplitMix64` from a random beginning, whose outputs are
 /// all different until 2^64 were made. They are names, not secrets.
 #[derive(Debug)]
-struct RequestIds(AtomicU64);
+pub(super) struct RequestIds(AtomicU64);
 
 impl RequestIds {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         use std::hash::{BuildHasher, RandomState};
         Self(AtomicU64::new(RandomState::new().hash_one(0)))
     }
 
-    fn next(&self) -> HeaderValue {
+    pub(super) fn next(&self) -> HeaderValue {
         const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
         let mut z = self.0.fetch_add(STEP, Ordering::Relaxed);
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -151,19 +152,45 @@ pub struct RequestLayer(Arc<LayerState>);
 struct LayerState {
     ids: RequestIds,
     metrics: RequestMetrics,
-    limits: RequestLimits,
+    parts: HttpParts,
+}
+
+/// Marks a request that the server found not to be answered, with what it is told instead.
+#[derive(Debug, Clone)]
+pub(super) struct Unanswerable(pub(super) Problem);
+
+/// What isn't counted as a read: who probes shall never be told to wait.
+const PROBES: [&str; 2] = ["/healthz", "/readyz"];
+
+impl LayerState {
+    /// Says why a request doesn't come to its route, if it doesn't.
+    fn refusal(&self, request: &mut Request<Body>) -> Option<Problem> {
+        if let Some(Unanswerable(problem)) = request.extensions_mut().remove() {
+            return Some(problem);
+        }
+        let limit = self.parts.limits.header_bytes_max;
+        if header_bytes(request) > limit {
+            return Some(Problem::headers_too_large(limit));
+        }
+        let reads = matches!(*request.method(), Method::GET | Method::HEAD);
+        if reads && !PROBES.contains(&request.uri().path()) {
+            let address = self.parts.client_address(request.extensions(), request.headers());
+            return self.parts.read_limit.check(&address, 1, self.parts.clock.now()).err();
+        }
+        None
+    }
 }
 
 impl core::fmt::Debug for RequestLayer {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_struct("RequestLayer").field("limits", &self.0.limits).finish_non_exhaustive()
+        f.debug_struct("RequestLayer").field("parts", &self.0.parts).finish_non_exhaustive()
     }
 }
 
 impl RequestLayer {
-    /// Makes the layer with its limits.
-    pub fn new(limits: RequestLimits) -> Self {
-        Self(Arc::new(LayerState { ids: RequestIds::new(), metrics: RequestMetrics::new(), limits }))
+    /// Makes the layer.
+    pub fn new(parts: HttpParts) -> Self {
+        Self(Arc::new(LayerState { ids: RequestIds::new(), metrics: RequestMetrics::new(), parts }))
     }
 }
 
@@ -216,10 +243,8 @@ where
             method,
             route = route.as_ref().map_or(UNMATCHED, MatchedPath::as_str)
         );
-        let step = if header_bytes(&request) > self.layer.limits.header_bytes_max {
-            let limit = self.layer.limits.header_bytes_max;
-            let detail = format!("The request line and headers may have {limit} bytes at most.");
-            Step::Refuse(Some(Problem::new(Code::HeadersTooLarge, detail)))
+        let step = if let Some(problem) = self.layer.refusal(&mut request) {
+            Step::Refuse(Some(problem))
         } else {
             request.extensions_mut().insert(context.clone());
             let inner = &mut self.inner;
@@ -276,7 +301,7 @@ impl Flight {
 
     /// Says when the request's time is up, as far as is known by now.
     fn deadline(&self) -> Instant {
-        let limit = self.layer.limits.request_timeout;
+        let limit = self.layer.parts.limits.request_timeout;
         let large = self.context.0.large.load(Ordering::Relaxed);
         self.started + if large { limit * LARGE_TIMEOUT_FACTOR } else { limit }
     }
@@ -295,12 +320,11 @@ impl Flight {
     }
 
     /// Adds what every answer carries, and counts and logs the request.
-    fn finish(&self, mut response: Response<Body>) -> Response<Body> {
+    fn finish(&self, response: Response<Body>) -> Response<Body> {
+        let mut response = dress(response);
         let status = response.status();
         let seconds = self.started.elapsed().as_secs_f64();
-        let headers = response.headers_mut();
-        headers.insert(X_REQUEST_ID, self.context.0.id.clone());
-        headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        response.headers_mut().insert(X_REQUEST_ID, self.context.0.id.clone());
         self.layer.metrics.record(self.route(), self.method, status, seconds);
         if status.is_server_error() {
             let code = response.extensions().get::<Code>().map_or("", |code| code.as_str());
@@ -318,6 +342,22 @@ impl Flight {
         }
         response
     }
+}
+
+/// What a browser may do with an answer that is no page: nothing.
+const POLICY: HeaderValue = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
+
+/// Adds the headers of safety: an answer is of the type that it says and loads nothing unless it is a page with a policy of
+/// its own, and no error is kept for the next who asks.
+pub(crate) fn dress(mut response: Response<Body>) -> Response<Body> {
+    let failed = response.status().is_client_error() || response.status().is_server_error();
+    let headers = response.headers_mut();
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.entry(header::CONTENT_SECURITY_POLICY).or_insert(POLICY);
+    if failed {
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    }
+    response
 }
 
 /// The future of [`RequestService`].

@@ -1,17 +1,22 @@
 //! The accept loop: connections in, requests to the router, and an orderly end.
 //!
-//! Owns the sockets and what is said before there is a request: too many connections. Absent on
-//! purpose: anything about a request's content, and TLS (a proxy's work).
+//! Owns the sockets, what is said before there is a request (too many connections, a head that can't be
+//! read), and whether a request's head can be believed. Absent on purpose: anything about a request's
+//! content, and TLS (a proxy's work).
 //!
 //! Invariants: at most `connections_max` connections are served and [`REFUSALS_MAX`] refused at a
-//! time; after a stop nothing is accepted, what is under way is answered, and at the deadline
-//! nothing is left.
+//! time; each has a deadline ([`watch`]); a connection that we close is read on for a moment, since what
+//! is unread would reset it before the client has its answer; after a stop nothing is accepted, what is
+//! under way is answered, and at the deadline nothing is left.
+
+mod watch;
 
 use core::{
     convert::Infallible,
     future::{Future, poll_fn},
     net::SocketAddr,
-    pin::pin,
+    pin::{Pin, pin},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 use std::{
@@ -22,9 +27,21 @@ use std::{
     },
 };
 
-use axum::{Router, extract::ConnectInfo, routing::future::RouteFuture};
-use hyper::{Request, Response, body::Incoming, server::conn::http1, service::Service};
-use hyper_util::rt::{TokioIo, TokioTimer};
+use axum::{
+    Router,
+    body::Body,
+    extract::ConnectInfo,
+    http::{HeaderValue, StatusCode, header},
+    response::IntoResponse,
+    routing::future::RouteFuture,
+};
+use hyper::{
+    Request, Response,
+    body::{Body as _, Incoming},
+    server::conn::http1,
+    service::Service,
+};
+use hyper_util::rt::TokioIo;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpSocket, TcpStream},
@@ -34,13 +51,19 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{limits::ServerLimits, problem::Problem};
+use self::watch::{Answer, Guarded, Taken, Verdict, Watch};
+use super::{
+    hosts,
+    limits::ServerLimits,
+    problem::{Code, Problem},
+    request::{RequestIds, Unanswerable, X_REQUEST_ID, dress},
+};
 
 /// The connections over the limit that are told so at a time; more are closed without a word.
 pub const REFUSALS_MAX: usize = 256;
 
-/// How long a connection over the limit may take to hear that it is.
-const REFUSAL_SECONDS: u64 = 2;
+/// How long a connection that we close is read on, and a last word may take.
+const LINGER: Duration = Duration::from_secs(2);
 
 /// The pause after an accept that failed for want of file descriptors or memory.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -78,6 +101,8 @@ pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 struct Shared {
     http: http1::Builder,
     router: Router,
+    limits: ServerLimits,
+    ids: RequestIds,
     drain: CancellationToken,
     draining: AtomicBool,
     open: metrics::Gauge,
@@ -93,12 +118,14 @@ pub async fn serve(
     shutdown: CancellationToken,
 ) -> DrainReport {
     let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new())
-        .header_read_timeout(limits.header_read_timeout)
+    // The times are the watch's.
+    http.header_read_timeout(None::<Duration>)
         .max_buf_size((4 * limits.header_bytes_max).max(HYPER_BUFFER_BYTES_MIN));
     let shared = Arc::new(Shared {
         http,
         router,
+        limits,
+        ids: RequestIds::new(),
         drain: CancellationToken::new(),
         draining: AtomicBool::new(false),
         open: metrics::gauge!("onsale_http_connections"),
@@ -126,8 +153,9 @@ pub async fn serve(
         } else {
             refused.increment(1);
             if let Ok(permit) = refusals.clone().try_acquire_owned() {
+                let shared = shared.clone();
                 tokio::spawn(async move {
-                    refuse(stream).await;
+                    say(stream, Problem::overloaded(), &shared).await;
                     drop(permit);
                 });
             }
@@ -172,70 +200,201 @@ impl Drop for Open<'_> {
     }
 }
 
+/// How a connection ended.
+enum End {
+    /// hyper is done with it.
+    Served(Result<(), hyper::Error>),
+    /// Its time was up.
+    Late(Verdict),
+}
+
 async fn connection(stream: TcpStream, peer: SocketAddr, shared: Arc<Shared>) {
     shared.open.increment(1.0);
     let _open = Open(&shared.open);
     // An answer is written at once; Nagle's algorithm would hold back its second part.
     let _ = stream.set_nodelay(true);
-    let handler = Handler { router: shared.router.clone(), peer };
-    let mut connection = pin!(shared.http.serve_connection(TokioIo::new(stream), handler));
+    let watch = Watch::new(shared.limits);
+    let handler = Handler { shared: shared.clone(), peer, watch: watch.clone() };
+    let io = TokioIo::new(Guarded::new(stream, watch.clone()));
+    let mut http = shared.http.serve_connection(io, handler);
     let mut cancelled = pin!(shared.drain.cancelled());
+    let mut timer = pin!(tokio::time::sleep(shared.limits.idle_timeout));
     let (mut registered, mut told) = (false, false);
     // A select over the token would take its lock at every look. The token needs to be asked once,
     // to know whom to wake; after that the flag says whether it was the token that woke us.
-    let served: Result<(), hyper::Error> = poll_fn(|cx| {
+    let end = poll_fn(|cx| {
         if !told && (!registered || shared.draining.load(Ordering::Acquire)) {
             registered = true;
             if cancelled.as_mut().poll(cx).is_ready() {
                 told = true;
-                connection.as_mut().graceful_shutdown();
+                Pin::new(&mut http).graceful_shutdown();
             }
         }
-        connection.as_mut().poll(cx)
+        loop {
+            if let Poll::Ready(served) = Pin::new(&mut http).poll(cx) {
+                return Poll::Ready(End::Served(served));
+            }
+            watch.poll_rest(cx);
+            // A timer that is early costs a look later on; to move it with each request would cost more.
+            if let Some(deadline) = watch.deadline()
+                && deadline < timer.deadline()
+            {
+                timer.as_mut().reset(deadline);
+            }
+            ready!(timer.as_mut().poll(cx));
+            let now = Instant::now();
+            match watch.judge(now) {
+                Verdict::GoOn => {
+                    let next = watch.deadline().unwrap_or(now + shared.limits.idle_timeout);
+                    timer.as_mut().reset(next);
+                }
+                verdict @ (Verdict::Close | Verdict::BreakOff) => return Poll::Ready(End::Late(verdict)),
+            }
+        }
     })
     .await;
-    if let Err(error) = served {
-        // Clients that leave and garbage that isn't HTTP; hyper's words hold none of it.
-        tracing::debug!(%error, "a connection ended early");
+
+    let stream = http.into_parts().io.into_inner().into_stream();
+    match end {
+        End::Served(served) => {
+            if let Err(error) = served {
+                // Clients that leave and garbage that isn't HTTP; hyper's words hold none of it.
+                tracing::debug!(%error, "a connection ended early");
+            }
+            finish(stream, &watch, &shared).await;
+        }
+        End::Late(verdict) => {
+            tracing::debug!(?verdict, "a connection's time was up");
+            if verdict == Verdict::BreakOff {
+                // What the system would go on offering the client is dropped with it.
+                let _ = stream.set_zero_linger();
+            }
+        }
     }
 }
+
+/// Says the last word on a connection, and closes it.
+async fn finish(stream: TcpStream, watch: &Watch, shared: &Shared) {
+    let problem = match watch.refused() {
+        None if watch.has_ended() || shared.draining.load(Ordering::Acquire) => return,
+        None => return linger(stream, &[], shared.limits.rest_bytes_max).await,
+        Some(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE | StatusCode::URI_TOO_LONG) => {
+            Problem::headers_too_large(shared.limits.header_bytes_max)
+        }
+        Some(_) => Problem::new(Code::MalformedRequest, "The request isn't HTTP/1.1 as it is written."),
+    };
+    say(stream, problem, shared).await;
+}
+
+/// Answers what is no request, and closes.
+async fn say(stream: TcpStream, problem: Problem, shared: &Shared) {
+    let body = problem.to_json();
+    let mut response = dress(problem.into_response());
+    let headers = response.headers_mut();
+    headers.insert(X_REQUEST_ID, shared.ids.next());
+    headers.insert(header::CONTENT_LENGTH, body.len().into());
+    headers.insert(header::CONNECTION, CLOSE);
+    let mut answer = format!("HTTP/1.1 {}\r\n", response.status()).into_bytes();
+    for (name, value) in response.headers() {
+        answer.extend_from_slice(&[name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"].concat());
+    }
+    answer.extend_from_slice(b"\r\n");
+    answer.extend_from_slice(&body);
+    linger(stream, &answer, shared.limits.rest_bytes_max).await;
+}
+
+/// Writes the last bytes and closes. What the client sends meanwhile is read and thrown away, since closing
+/// with unread bytes would reset the connection before the answer is read.
+async fn linger(mut stream: TcpStream, last: &[u8], bytes_max: u64) {
+    let closed = async {
+        stream.write_all(last).await?;
+        stream.shutdown().await?;
+        tokio::io::copy(&mut stream.take(bytes_max), &mut tokio::io::sink()).await
+    };
+    let _ = tokio::time::timeout(LINGER, closed).await;
+}
+
+const CLOSE: HeaderValue = HeaderValue::from_static("close");
 
 /// Hands a connection's requests to the router.
 struct Handler {
-    router: Router,
+    shared: Arc<Shared>,
     peer: SocketAddr,
+    watch: Arc<Watch>,
 }
 
-impl Service<Request<Incoming>> for Handler {
-    type Response = Response<axum::body::Body>;
-    type Error = Infallible;
-    type Future = RouteFuture<Infallible>;
-
-    fn call(&self, mut request: Request<Incoming>) -> Self::Future {
-        request.extensions_mut().insert(ConnectInfo(self.peer));
-        // A router is always ready, and its clone is a counter.
-        tower::Service::call(&mut self.router.clone(), request)
+impl Handler {
+    /// Says why a request isn't answered, and whether its connection closes with that: where its head can be read in two
+    /// ways, what follows may be another's request (RFC 9112, sections 3.2 and 6.3).
+    fn fault(&self, request: &Request<Incoming>, fragment: bool) -> Option<(Problem, bool)> {
+        let malformed = |what| Some((Problem::new(Code::MalformedRequest, what), true));
+        if let Some(what) = hosts::fault(request.version(), request.headers()) {
+            return malformed(what);
+        }
+        if fragment {
+            return malformed("The request's target has a fragment, which only the client's side knows.");
+        }
+        let mut codings = request.headers().get_all(header::TRANSFER_ENCODING).iter();
+        let coding = codings.next();
+        if coding.is_some_and(|coding| !coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked"))
+            || codings.next().is_some()
+        {
+            return malformed("Transfer-Encoding may be chunked, once, and nothing else.");
+        }
+        if !self.shared.limits.hosts.allow(request) {
+            let what =
+                "A demonstration is called by names of this machine alone, such as localhost: see Host.";
+            return Some((Problem::new(Code::Forbidden, what), false));
+        }
+        None
     }
 }
 
-/// Says 503 and closes. What the client sends meanwhile is read and thrown away, since closing
-/// with unread bytes would reset the connection before the answer is read.
-async fn refuse(mut stream: TcpStream) {
-    let body = Problem::overloaded().to_json();
-    let head = format!(
-        "HTTP/1.1 503 Service Unavailable\r\ncontent-type: {}\r\ncontent-length: {}\r\nretry-after: {}\r\nx-content-type-options: nosniff\r\nconnection: close\r\n\r\n",
-        super::problem::MEDIA_TYPE,
-        body.len(),
-        super::problem::OVERLOADED_RETRY_AFTER_SECONDS,
-    );
-    let answer = async {
-        stream.write_all(&[head.as_bytes(), &body].concat()).await?;
-        stream.shutdown().await?;
-        let mut thrown_away = [0; 1024];
-        while stream.read(&mut thrown_away).await? > 0 {}
-        Ok::<(), io::Error>(())
-    };
-    let _ = tokio::time::timeout(Duration::from_secs(REFUSAL_SECONDS), answer).await;
+impl Service<Request<Incoming>> for Handler {
+    type Response = Response<Answer>;
+    type Error = Infallible;
+    type Future = Answering;
+
+    fn call(&self, request: Request<Incoming>) -> Self::Future {
+        let fragment = self.watch.begin(request.body().size_hint().exact());
+        let fault = self.fault(&request, fragment);
+        let close = fault.as_ref().is_some_and(|(_, close)| *close);
+        let expects = request.headers().contains_key(header::EXPECT);
+        let mut request = request.map(|body| {
+            if body.is_end_stream() { Body::empty() } else { Body::new(Taken::new(body, self.watch.clone())) }
+        });
+        let extensions = request.extensions_mut();
+        extensions.insert(ConnectInfo(self.peer));
+        if let Some((problem, _)) = fault {
+            extensions.insert(Unanswerable(problem));
+        }
+        // A router is always ready, and its clone is a counter.
+        let answer = tower::Service::call(&mut self.shared.router.clone(), request);
+        Answering { answer, watch: self.watch.clone(), expects, close }
+    }
+}
+
+/// An answer on its way from the router to hyper.
+struct Answering {
+    answer: RouteFuture<Infallible>,
+    watch: Arc<Watch>,
+    /// Whether the client waits to be told to send its body.
+    expects: bool,
+    close: bool,
+}
+
+impl Future for Answering {
+    type Output = Result<Response<Answer>, Infallible>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut response = ready!(Pin::new(&mut self.answer).poll(cx))?;
+        let close = self.watch.answered(self.expects) || self.close;
+        // A body that didn't come in time isn't waited for.
+        if close || response.status() == StatusCode::REQUEST_TIMEOUT {
+            response.headers_mut().insert(header::CONNECTION, CLOSE);
+        }
+        Poll::Ready(Ok(response.map(|body| Answer::new(body, self.watch.clone()))))
+    }
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@
 use axum::Router;
 use axum::extract::rejection::{BytesRejection, QueryRejection};
 use axum::extract::{Query, State as AxumState};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
+use axum::http::{HeaderMap, HeaderValue, Request, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use bytes::Bytes;
@@ -19,6 +19,7 @@ use super::page::{self, Shown};
 use super::{MockGateway, State};
 use crate::domain::money::Money;
 use crate::gateway::OrderId;
+use crate::http::extract::is_json;
 
 /// The longest name of an order, in characters (Toss's own limit).
 const ORDER_NAME_LEN_MAX: usize = 100;
@@ -31,6 +32,7 @@ pub(super) fn routes() -> Router<MockGateway> {
 /// What a link or a form says.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[expect(clippy::struct_field_names, reason = "the names are those of the page's fields")]
 struct Form {
     order_id: String,
     amount: u64,
@@ -39,6 +41,7 @@ struct Form {
     fail_url: Option<String>,
     fault: Option<String>,
     decision: Option<Decision>,
+    form: Option<String>,
 }
 
 #[derive(Deserialize, Clone, Copy, PartialEq, Eq)]
@@ -123,7 +126,17 @@ impl Checkout {
     }
 }
 
-async fn show(form: Result<Query<Form>, QueryRejection>) -> Response {
+/// Says whether a request is the page's form, which is known by its one-time name and not by its type.
+pub(super) fn is_form<B>(request: &Request<B>) -> bool {
+    let kind = request.headers().get(header::CONTENT_TYPE);
+    request.uri().path() == "/checkout"
+        && kind.is_some_and(|kind| kind.as_bytes().eq_ignore_ascii_case(b"application/x-www-form-urlencoded"))
+}
+
+async fn show(
+    AxumState(gateway): AxumState<MockGateway>,
+    form: Result<Query<Form>, QueryRejection>,
+) -> Response {
     let Ok(Query(form)) = form else {
         return wrong("A link to the checkout names orderId and amount.");
     };
@@ -138,6 +151,7 @@ async fn show(form: Result<Query<Form>, QueryRejection>) -> Response {
         ("successUrl", checkout.success_url.as_ref().map_or("", Url::as_str)),
         ("failUrl", checkout.fail_url.as_ref().map_or("", Url::as_str)),
         ("fault", form.fault.as_deref().unwrap_or_default()),
+        ("form", &gateway.state().forms.issue()),
     ]
     .map(|(name, value)| page::hidden(name, value))
     .concat();
@@ -153,20 +167,25 @@ async fn decide(
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Response {
-    let kind = headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
     let body = body.unwrap_or_default();
-    if kind.starts_with(b"application/json") {
+    if is_json(&headers) {
         return decide_for_program(&gateway, &body);
     }
     // A form's body is written as a query is.
     let query = [b"/?", body.as_ref()].concat();
     let form = Uri::try_from(query).ok().and_then(|uri| Query::<Form>::try_from_uri(&uri).ok());
     let Some(Query(form)) = form else { return wrong("A form names orderId, amount and decision.") };
-    match (form.check(), form.decision) {
-        (Err(what), _) => wrong(what),
-        (Ok(_), None) => wrong("decision must be pay or decline."),
-        (Ok(checkout), Some(Decision::Decline)) => declined(&gateway, &checkout),
-        (Ok(checkout), Some(Decision::Pay)) => paid(&gateway, &checkout),
+    let (checkout, decision) = match (form.check(), form.decision) {
+        (Err(what), _) => return wrong(what),
+        (Ok(_), None) => return wrong("decision must be pay or decline."),
+        (Ok(checkout), Some(decision)) => (checkout, decision),
+    };
+    if !gateway.state().forms.take(form.form.as_deref().unwrap_or_default()) {
+        return wrong("This form was sent before, or isn't from here: open the link to the checkout again.");
+    }
+    match decision {
+        Decision::Decline => declined(&gateway, &checkout),
+        Decision::Pay => paid(&gateway, &checkout),
     }
 }
 
@@ -179,8 +198,16 @@ fn decide_for_program(gateway: &MockGateway, body: &[u8]) -> Response {
         Err(_) => return invalid("The body must be {\"orderId\", \"amount\", \"orderName\"?, \"fault\"?}."),
     };
     let Document { order_id, amount, order_name, fault } = document;
-    let form =
-        Form { order_id, amount, order_name, fault, success_url: None, fail_url: None, decision: None };
+    let form = Form {
+        order_id,
+        amount,
+        order_name,
+        fault,
+        success_url: None,
+        fail_url: None,
+        decision: None,
+        form: None,
+    };
     let checkout = match form.check() {
         Ok(checkout) => checkout,
         Err(what) => return invalid(what),

@@ -16,14 +16,19 @@
 //!
 //! # The checkout
 //!
-//! `GET /checkout?orderId=&amount=&orderName=&successUrl=&failUrl=&fault=` is a page where a person pays or declines. `POST /checkout` with a JSON object
-//! `{"orderId", "amount", "orderName"?, "fault"?}` is the same for programs: `{"paymentKey", "orderId", "amount"}`.
+//! `GET /checkout?orderId=&amount=&orderName=&successUrl=&failUrl=&fault=` is a page where a person pays or declines; its form can be sent once.
+//! `POST /checkout` with a JSON object `{"orderId", "amount", "orderName"?, "fault"?}` is the same for programs: `{"paymentKey", "orderId", "amount"}`.
 //!
 //! # Faults and the truth
 //!
 //! `POST /mock/faults` takes `{"fault": "drop-after", "orderId"?: "…", "times"?: 1}` (without an order: for all; without times: until cleared),
 //! `GET` shows what is set, `DELETE` clears it. [`Fault`] lists what there is. `GET /mock/ledger` (`?orderId=` for one) tells of every order what was
 //! captured, what was given back, how often a capture was asked for and how often money was taken (once at most), and the totals.
+//!
+//! # Web pages
+//!
+//! It may run where somebody's browser can reach it. So a change comes as `application/json`, which a page of another site can't send, or in a form
+//! of its own; and where it listens on loopback, it is called by names of loopback alone.
 //!
 //! Invariants: of an order at most one payment is captured; memory is bounded ([`ORDERS_MAX`], keys, faults, notices, connections, bodies of 64 KiB); the same seed
 //! and requests give the same keys and faults.
@@ -36,6 +41,7 @@ mod codes;
 mod control;
 mod document;
 mod faults;
+mod forms;
 mod keys;
 mod notices;
 mod page;
@@ -60,6 +66,7 @@ use tokio_util::sync::CancellationToken;
 use self::book::Book;
 use self::faults::Faults;
 pub use self::faults::{DELAY_MILLIS_MAX, FAULTS_MAX, Fault, InvalidFault};
+use self::forms::Forms;
 use self::keys::{KEYS_MAX, Keys};
 use self::notices::Notices;
 use self::random::Random;
@@ -143,6 +150,7 @@ struct State {
     faults: Faults,
     keys: Keys,
     random: Random,
+    forms: Forms,
 }
 
 impl MockGateway {
@@ -165,6 +173,7 @@ impl MockGateway {
                 faults,
                 keys: Keys::new(KEYS_MAX),
                 random: Random::seeded(config.seed),
+                forms: Forms::default(),
             }),
             notices,
             calls: Arc::new(Semaphore::new(CALLS_MAX)),

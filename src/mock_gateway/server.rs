@@ -1,4 +1,6 @@
 //! The mock's sockets: as the engine's server, but for one thing that no server should do: close a connection instead of answering.
+//!
+//! Invariant: a request that a web page of another site could send in its visitor's name changes nothing.
 
 use std::fmt;
 use std::sync::Arc;
@@ -6,7 +8,8 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::response::Response;
+use axum::http::{Method, StatusCode};
+use axum::response::{IntoResponse, Response};
 use hyper::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -17,6 +20,11 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
+
+use super::checkout;
+use crate::http::extract::is_json;
+use crate::http::hosts::{self, Hosts};
+use crate::http::request::dress;
 
 /// The open connections; more wait in the system's queue.
 const CONNECTIONS_MAX: usize = 1024;
@@ -41,6 +49,10 @@ impl std::error::Error for Dropped {}
 
 /// Serves until `shutdown`, then answers what is under way.
 pub(super) async fn serve(listener: TcpListener, router: Router, shutdown: CancellationToken) {
+    let hosts = match listener.local_addr() {
+        Ok(own) if own.ip().is_loopback() => Hosts::Loopback(own.ip()),
+        Ok(_) | Err(_) => Hosts::Any,
+    };
     let permits = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let mut connections = JoinSet::new();
     while let Some(Ok(permit)) = shutdown.run_until_cancelled(permits.clone().acquire_owned()).await {
@@ -51,7 +63,7 @@ pub(super) async fn serve(listener: TcpListener, router: Router, shutdown: Cance
         };
         let (router, shutdown) = (router.clone(), shutdown.clone());
         connections.spawn(async move {
-            connection(stream, router, shutdown).await;
+            connection(stream, router, hosts, shutdown).await;
             drop(permit);
         });
         while connections.try_join_next().is_some() {}
@@ -62,9 +74,9 @@ pub(super) async fn serve(listener: TcpListener, router: Router, shutdown: Cance
     let _ = tokio::time::timeout(DRAIN, all).await;
 }
 
-async fn connection(stream: TcpStream, router: Router, shutdown: CancellationToken) {
+async fn connection(stream: TcpStream, router: Router, hosts: Hosts, shutdown: CancellationToken) {
     let _ = stream.set_nodelay(true);
-    let service = service_fn(move |request: Request<Incoming>| answer(router.clone(), request));
+    let service = service_fn(move |request: Request<Incoming>| answer(router.clone(), hosts, request));
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);
     let mut connection = std::pin::pin!(http.serve_connection(TokioIo::new(stream), service));
@@ -75,10 +87,34 @@ async fn connection(stream: TcpStream, router: Router, shutdown: CancellationTok
     }
 }
 
-async fn answer(router: Router, request: Request<Incoming>) -> Result<Response<Body>, Dropped> {
+async fn answer(router: Router, hosts: Hosts, request: Request<Incoming>) -> Result<Response<Body>, Dropped> {
+    if let Some((status, what)) = fault(hosts, &request) {
+        let body = serde_json::json!({"code": "INVALID_REQUEST", "message": what});
+        return Ok(dress((status, axum::Json(body)).into_response()));
+    }
     let response = match router.oneshot(request).await {
         Ok(response) => response,
         Err(never) => match never {},
     };
-    if response.extensions().get::<Dropped>().is_some() { Err(Dropped) } else { Ok(response) }
+    if response.extensions().get::<Dropped>().is_some() { Err(Dropped) } else { Ok(dress(response)) }
+}
+
+/// Says why a request isn't looked at, if it isn't.
+fn fault(hosts: Hosts, request: &Request<Incoming>) -> Option<(StatusCode, &'static str)> {
+    if let Some(what) = hosts::fault(request.version(), request.headers()) {
+        return Some((StatusCode::BAD_REQUEST, what));
+    }
+    if !hosts.allow(request) {
+        return Some((StatusCode::FORBIDDEN, "Host must be a name of this machine, such as localhost."));
+    }
+    // Other methods than these a page of another site can't send without being asked first, which gets it a no.
+    let is_change =
+        !matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS | Method::DELETE);
+    if is_change && !is_json(request.headers()) && !checkout::is_form(request) {
+        return Some((
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "The body must come with Content-Type: application/json.",
+        ));
+    }
+    None
 }

@@ -1,7 +1,7 @@
 //! The HTTP API over real sockets, against its contract: routes, codes, headers, documents.
 //!
 //! Written from the contract and not from the code. Every answer that any test gets is also checked for what
-//! holds everywhere: the request id, `nosniff`, instants, and the shape of a problem document.
+//! holds everywhere: the request id, `nosniff`, a policy, that no error is kept, instants, and the shape of a problem document.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 #[path = "../support/server.rs"]
@@ -233,6 +233,7 @@ impl Answer {
 
     fn check(&self) {
         assert_eq!(self.header("x-content-type-options"), "nosniff");
+        assert!(self.header("content-security-policy").starts_with("default-src 'none'; "), "{self:?}");
         let id = self.header("x-request-id");
         assert!((1..=128).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic()), "{id}");
         if self.status >= 400 {
@@ -244,6 +245,7 @@ impl Answer {
 
     fn check_problem(&self) {
         assert_eq!(self.header("content-type"), "application/problem+json", "{self:?}");
+        assert_eq!(self.header("cache-control"), "no-store", "{self:?}");
         let code = self.code();
         assert!(code.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'), "{code}");
         assert_eq!(self.body["type"], format!("/problems/{}", code.replace('_', "-")));

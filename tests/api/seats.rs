@@ -86,10 +86,25 @@ async fn a_client_that_reads_gzip_gets_the_same_map_compressed() {
     let client = reqwest::Client::builder().no_gzip().build().unwrap();
     let url = format!("{}/api/v1{MAP}", api.server.url);
     let get = |coding: &'static str| client.get(&url).header("accept-encoding", coding).send();
-    for refused in ["identity", "gzip;q=0", "br"] {
+    for refused in [
+        "identity",
+        "br",
+        "gzip;q=0",
+        "gzip; q=0.000",
+        "gzip;q=0, *",
+        "*, gzip;q=0",
+        "GZIP;Q=0, *;q=1",
+        "x-gzip;q=0, *",
+        "*;q=0",
+        "br, *;q=0.0",
+        "identity;q=0.5, *;q=0",
+    ] {
         let response = get(refused).await.unwrap();
         assert!(!response.headers().contains_key("content-encoding"), "{refused}");
         assert_eq!(response.bytes().await.unwrap(), plain.bytes);
+    }
+    for wanted in ["gzip;q=0.001, *;q=0", "*", "br;q=1.0, *;q=0.1", "x-gzip", "gzip;q=1"] {
+        assert_eq!(get(wanted).await.unwrap().headers()["content-encoding"], "gzip", "{wanted}");
     }
     let response = get("br, gzip").await.unwrap();
     assert_eq!(response.headers()["content-encoding"], "gzip");

@@ -254,3 +254,51 @@ async fn pages_of_the_named_origins_may_call_and_others_not() {
         .unwrap();
     assert!(!off.headers().contains_key(allowed));
 }
+
+#[tokio::test]
+async fn no_error_is_kept_and_nothing_is_loaded_by_an_answer() {
+    for (path, status) in [("/ok/1", 200), ("/none", 404), ("/panic", 500), ("/read", 405)] {
+        let response = ask(get_request(path)).await;
+        assert_eq!(response.status(), status);
+        let headers = response.headers();
+        let kept = headers.get("cache-control").map(|value| value.to_str().unwrap());
+        assert_eq!(kept, (status >= 400).then_some("no-store"), "{path}");
+        assert_eq!(headers["content-security-policy"], "default-src 'none'; frame-ancestors 'none'");
+        assert_eq!(headers["x-content-type-options"], "nosniff");
+    }
+}
+
+#[tokio::test]
+async fn an_address_reads_so_much_and_probes_are_always_answered() {
+    let http = tests_support::parts(&[
+        ("ONSALE_LIMITS_READS_PER_SECOND", "2"),
+        ("ONSALE_TRUSTED_PROXIES", "0.0.0.0"),
+    ]);
+    let router = http.dress(
+        Router::new()
+            .route("/ok/{id}", get(async || "ok").post(async || "ok"))
+            .route("/healthz", get(async || "ok"))
+            .route("/readyz", get(async || "ok")),
+    );
+    let ask = async |method: &str, path: &str, address: &str| {
+        let request = Request::builder().method(method).uri(path).header("x-forwarded-for", address);
+        router.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap()
+    };
+    for number in 0..20 {
+        let method = if number % 2 == 0 { "GET" } else { "HEAD" };
+        assert_eq!(ask(method, "/ok/1", "192.0.2.1").await.status(), 200, "ten seconds' worth at once");
+    }
+    for path in ["/ok/1", "/none"] {
+        let refused = ask("GET", path, "192.0.2.1").await;
+        assert_eq!(refused.headers()["retry-after"], "1");
+        assert_eq!(code_of(refused).await, (429, "rate_limited".into()));
+    }
+    for (method, path, address) in [
+        ("POST", "/ok/1", "192.0.2.1"),
+        ("GET", "/healthz", "192.0.2.1"),
+        ("GET", "/readyz", "192.0.2.1"),
+        ("GET", "/ok/1", "192.0.2.2"),
+    ] {
+        assert_eq!(ask(method, path, address).await.status(), 200, "{method} {path} {address}");
+    }
+}

@@ -22,7 +22,7 @@ use utoipa_axum::routes;
 pub use self::export::Exports;
 use self::names::Known;
 use super::schedules::{SeatCounts, find};
-use super::seats::Map as SeatMap;
+use super::seats::Seats;
 use crate::domain::payments::Counts;
 use crate::domain::schedule::{SaleStatus, Schedule};
 use crate::domain::time::Timestamp;
@@ -451,7 +451,7 @@ fn seat_map(app: &App, entry: &ScheduleEntry, schedule: &Schedule, at: Timestamp
     let mut json = JsonWriter::with_capacity(statuses.len() * 160 + 128);
     json.raw("{\"scheduleId\":").string(entry.id()).raw(",\"at\":").instant(at);
     json.raw(",\"version\":").display(version).raw(",\"seats\":[");
-    SeatMap { entry, prices: &prices, version, statuses }.write_seats(&mut json, None, None);
+    Seats { layout: entry.layout(), prices: &prices, statuses }.write_all(&mut json);
     json.raw("]}");
     json.into_bytes()
 }

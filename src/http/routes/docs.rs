@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::State;
 use axum::http::{HeaderValue, header};
-use axum::response::{IntoResponse, Response};
+use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
 use bytes::Bytes;
 use serde::Serialize;
@@ -157,6 +157,8 @@ pub fn pages(openapi: OpenApi) -> Router<App> {
     Router::new()
         .route("/openapi.json", get(description))
         .route("/docs", get(page))
+        // Relative, since a proxy may put a prefix before it; and its parts are named from `/docs`.
+        .route("/docs/", get(async || Redirect::permanent("../docs")))
         .route("/docs/{part}", get(part))
 }
 

@@ -474,3 +474,172 @@ async fn the_description_covers_every_route_and_the_page_needs_nothing_from_else
     assert!(!initializer.contains("http"), "{initializer}");
     assert_eq!(served.get("/docs/none").await.status, StatusCode::NOT_FOUND);
 }
+
+#[tokio::test]
+async fn the_page_is_found_with_a_slash_at_its_end_behind_any_prefix() {
+    let served = Served::new().await;
+    let answer = served.get("/docs/").await;
+    assert_eq!((answer.status.as_u16(), &answer.headers["location"]), (308, &"../docs".parse().unwrap()));
+}
+
+impl Served {
+    /// Makes a hall of so many seats in rows of 50, all VIP but for every tenth row, and a schedule `show-1` on sale.
+    async fn with_seats(rows: usize) -> Self {
+        let served = Self::new().await;
+        let row = |row: usize| {
+            let grade = if row % 10 == 9 { "R" } else { "VIP" };
+            json!({"rowId": row.to_string(), "grade": grade, "length": 50})
+        };
+        let rows: Vec<Value> = (0..rows).map(row).collect();
+        let mut import = import();
+        import["venues"][0]["sections"][0]["rows"] = rows.into();
+        import["concerts"][0]["grades"] = json!([
+            {"grade": "VIP", "price": 170_000, "color": "#FF0000"}, {"grade": "R", "price": 9, "color": "#FF0000"}]);
+        assert_eq!(served.send("POST", "/api/v1/import", import).await.status, StatusCode::OK);
+        served.send("POST", "/api/v1/schedules/show-1/open", Value::Null).await;
+        served
+    }
+
+    /// Opens a body that is read piece by piece.
+    async fn open(&self, path: &str, resume: Option<&str>) -> axum::body::BodyDataStream {
+        let request = Request::builder().uri(path);
+        let request = resume.into_iter().fold(request, |request, id| request.header("last-event-id", id));
+        let response = self.router.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+        assert_eq!(response.status(), StatusCode::OK);
+        response.into_body().into_data_stream()
+    }
+
+    async fn block(&self, seats: &[&str], what: &str) {
+        let path = format!("/api/v1/schedules/show-1/{what}");
+        assert_eq!(self.send("POST", &path, json!({"seats": seats})).await.status, StatusCode::OK);
+    }
+}
+
+const MAP: &str = "/api/v1/schedules/show-1/seats";
+
+#[tokio::test]
+async fn a_large_map_comes_in_pieces_of_one_version_and_says_its_length() {
+    let served = Served::with_seats(40).await;
+    served.block(&["1층-B-0-1", "1층-B-9-2", "1층-B-39-50"], "block").await;
+    let whole = served.get(MAP).await;
+    assert_eq!(whole.headers["content-length"], whole.body.len().to_string());
+    let seats = whole.json()["seats"].as_array().unwrap().clone();
+    let ids: Vec<&str> = seats.iter().map(|seat| seat["seatId"].as_str().unwrap()).collect();
+    assert_eq!((ids.len(), ids[0], ids[1999]), (2_000, "1층-B-0-1", "1층-B-39-50"));
+
+    // A reader who is slow, and a version that is over, change nothing of what is read.
+    let mut slow = served.open(MAP, None).await;
+    let mut read = slow.next().await.unwrap().unwrap().to_vec();
+    assert!(read.len() < whole.body.len() / 4, "a piece is no map");
+    served.block(&["1층-B-39-49"], "block").await;
+    assert_ne!(served.get(MAP).await.body, whole.body);
+    while let Some(piece) = slow.next().await {
+        read.extend_from_slice(&piece.unwrap());
+    }
+    assert_eq!(read, whole.body);
+
+    let map = served.get(MAP).await.json()["seats"].as_array().unwrap().clone();
+    for (query, status, grade) in [
+        ("status=blocked", Some("blocked"), None),
+        ("grade=R", None, Some("R")),
+        ("status=available&grade=VIP", Some("available"), Some("VIP")),
+        ("status=held", Some("held"), None),
+    ] {
+        let is = |seat: &&Value| {
+            status.is_none_or(|status| seat["status"] == status)
+                && grade.is_none_or(|grade| seat["grade"] == grade)
+        };
+        let expected: Vec<&Value> = map.iter().filter(is).collect();
+        let narrowed = served.get(&format!("{MAP}?{query}")).await.json();
+        assert_eq!(narrowed["seats"].as_array().unwrap().iter().collect::<Vec<_>>(), expected, "{query}");
+    }
+    let mut events = served.open(&format!("{MAP}/events"), None).await;
+    let mut text = String::new();
+    while !text.ends_with("}}\n\n") {
+        text.push_str(core::str::from_utf8(&events.next().await.unwrap().unwrap()).unwrap());
+    }
+    let data = text.lines().find_map(|line| line.strip_prefix("data: ")).unwrap();
+    let blocked = ["1층-B-0-1", "1층-B-9-2", "1층-B-39-49", "1층-B-39-50"];
+    let blocked: serde_json::Map<_, _> =
+        blocked.map(|id| (id.to_owned(), json!("blocked"))).into_iter().collect();
+    assert_eq!(serde_json::from_str::<Value>(data).unwrap(), json!({"version": 2, "seats": blocked}));
+}
+
+#[tokio::test]
+async fn readers_of_one_version_share_what_was_written_of_it_and_of_an_older_one_nothing_is_kept() {
+    let served = Served::with_seats(40).await;
+    let piece = async |body: &mut axum::body::BodyDataStream| body.next().await.unwrap().unwrap();
+    let (mut one, mut other) = (served.open(MAP, None).await, served.open(MAP, None).await);
+    let first = piece(&mut one).await;
+    assert_eq!(first.as_ptr(), piece(&mut other).await.as_ptr(), "it is one copy");
+    served.block(&["1층-B-0-1"], "block").await;
+    served.get(MAP).await;
+    assert!(first.is_unique(), "who still has it has it alone");
+    let (one, other) = (piece(&mut one).await, piece(&mut other).await);
+    assert!(one == other && one.is_unique() && other.is_unique());
+}
+
+#[tokio::test]
+async fn a_map_counts_for_as_many_reads_as_it_is_large() {
+    let served = Served::with_seats(1_000).await;
+    let settings = [("ONSALE_ADMIN_TOKEN", ADMIN), ("ONSALE_LIMITS_READS_PER_SECOND", "10")];
+    let app = App::new(served.app.engine.clone(), parts(&settings), None);
+    let router = app.router();
+    let ask = async |path: &str, tag: Option<&str>| {
+        let request = Request::builder().uri(path);
+        let request = tag.into_iter().fold(request, |request, tag| request.header("if-none-match", tag));
+        router.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap()
+    };
+    // A hundred at once; a map of 50,000 seats is 26 of them, and what the caller has already is one.
+    let first = ask(MAP, None).await;
+    let tag = first.headers()["etag"].to_str().unwrap().to_owned();
+    assert_eq!(ask(&format!("{MAP}?status=held"), None).await.status(), 200);
+    assert_eq!(ask(&format!("{MAP}/events"), None).await.status(), 200);
+    for _ in 0..10 {
+        assert_eq!(ask(MAP, Some(&tag)).await.status(), 304);
+    }
+    for path in [MAP, &format!("{MAP}?grade=R"), &format!("{MAP}/events")] {
+        assert_eq!(ask(path, None).await.status(), 429, "{path}");
+    }
+    assert_eq!(ask("/api/v1/schedules/show-1", None).await.status(), 200);
+}
+
+#[tokio::test]
+async fn changes_of_a_map_are_told_without_a_gap_in_few_writes() {
+    const CHANGES: u64 = 300;
+    let served = Served::with_seats(1).await;
+    let events = format!("{MAP}/events");
+    let first = served.open(&events, None).await.next().await.unwrap().unwrap();
+    let id = core::str::from_utf8(&first)
+        .unwrap()
+        .lines()
+        .next()
+        .unwrap()
+        .strip_prefix("id: ")
+        .unwrap()
+        .to_owned();
+    for number in 0..CHANGES {
+        served.block(&["1층-B-0-1"], if number % 2 == 0 { "block" } else { "unblock" }).await;
+    }
+    tokio::time::pause();
+    let mut stream = served.open(&events, Some(&id)).await;
+    let mut versions = Vec::new();
+    let mut take = |bytes: bytes::Bytes| {
+        let text = core::str::from_utf8(&bytes).unwrap().to_owned();
+        for data in text.lines().filter_map(|line| line.strip_prefix("data: ")) {
+            versions.push(serde_json::from_str::<Value>(data).unwrap()["version"].as_u64().unwrap());
+        }
+    };
+    let core::task::Poll::Ready(Some(Ok(bytes))) = futures_util::poll!(stream.next()) else {
+        panic!("the first write doesn't wait")
+    };
+    take(bytes);
+    let mut polled = core::pin::pin!(stream.next());
+    assert!(futures_util::poll!(polled.as_mut()).is_pending(), "the next one does");
+    tokio::time::advance(core::time::Duration::from_millis(101)).await;
+    let core::task::Poll::Ready(Some(Ok(bytes))) = futures_util::poll!(polled.as_mut()) else {
+        panic!("the pause is over")
+    };
+    take(bytes);
+    assert_eq!(versions, (1..=CHANGES).collect::<Vec<_>>());
+}

@@ -8,8 +8,15 @@ async fn page(shop: &Shop, query: &str) -> (u16, String, String) {
     (response.status().as_u16(), policy, response.text().await.unwrap())
 }
 
-/// Sends the form, and returns the status, where it leads, and the page.
+/// Opens the page and sends its form, and returns the status, where it leads, and the page.
 async fn submit(shop: &Shop, form: &str) -> (u16, Option<String>, String) {
+    let (_, _, page) = page(shop, form).await;
+    let name =
+        page.split_once("name=\"form\" value=\"").map_or("", |(_, rest)| rest.split('"').next().unwrap());
+    send(shop, &format!("{form}&form={name}")).await
+}
+
+async fn send(shop: &Shop, form: &str) -> (u16, Option<String>, String) {
     let request = shop.client.post(shop.url("/checkout"));
     let request = request.header("Content-Type", "application/x-www-form-urlencoded").body(form.to_owned());
     let response = request.send().await.unwrap();
@@ -143,4 +150,55 @@ async fn a_checkout_that_says_nonsense_is_refused() {
         assert_eq!(code(answer), refused(400, "INVALID_REQUEST"));
     }
     assert_eq!(shop.get("/mock/ledger").await.1["orders"], json!([]));
+}
+
+#[tokio::test]
+async fn a_form_is_sent_once_by_who_was_shown_it_and_changes_of_other_types_are_refused() {
+    let shop = Shop::open().await;
+    let form = "orderId=order-1&amount=100&decision=pay";
+    for forged in [form.to_owned(), format!("{form}&form="), format!("{form}&form={:032x}", 1)] {
+        let (status, location, page) = send(&shop, &forged).await;
+        assert!(
+            status == 400 && location.is_none() && page.contains("open the link to the checkout again"),
+            "{page}"
+        );
+    }
+    let (_, _, shown) = page(&shop, form).await;
+    let name = shown.split_once("name=\"form\" value=\"").unwrap().1.split('"').next().unwrap().to_owned();
+    let named = format!("{form}&form={name}");
+    assert_eq!(send(&shop, &named).await.0, 200);
+    assert_eq!(send(&shop, &named).await.0, 400, "it was sent");
+
+    // What a page of another site can send without being asked first.
+    let simple = async |path: &str, kind: &str, body: &str| {
+        let request = shop.client.post(shop.url(path)).basic_auth(DEMO_SECRET, Some(""));
+        let request = request.header("Content-Type", kind).body(body.to_owned());
+        request.send().await.unwrap().status().as_u16()
+    };
+    for kind in
+        ["text/plain", "text/plain; application/json", "multipart/form-data; boundary=a", "application/jsonx"]
+    {
+        assert_eq!(simple("/mock/faults", kind, r#"{"fault": "decline"}"#).await, 415, "{kind}");
+        assert_eq!(simple("/checkout", kind, r#"{"orderId": "order-2", "amount": 1}"#).await, 415, "{kind}");
+        assert_eq!(simple("/v1/payments/confirm", kind, "{}").await, 415, "{kind}");
+    }
+    assert_eq!(simple("/mock/faults", "application/x-www-form-urlencoded", "fault=decline").await, 415);
+    assert_eq!(shop.get("/mock/faults").await.1["faults"], json!([]));
+    assert_eq!(shop.ledger("order-2").await, Value::Null);
+}
+
+#[tokio::test]
+async fn on_loopback_it_is_called_by_names_of_loopback_alone() {
+    let shop = Shop::open().await;
+    let ask = async |host: &str| {
+        let answer = shop.client.get(shop.url("/mock/ledger")).header("Host", host).send().await.unwrap();
+        assert!(answer.headers().contains_key("content-security-policy"));
+        answer.status().as_u16()
+    };
+    for here in ["localhost", "LOCALHOST:9090", "127.0.0.1:1", "[::1]:9090"] {
+        assert_eq!(ask(here).await, 200, "{here}");
+    }
+    for elsewhere in ["evil.example", "127.0.0.1.evil.example", "localhost.evil.example:9090"] {
+        assert_eq!(ask(elsewhere).await, 403, "{elsewhere}");
+    }
 }

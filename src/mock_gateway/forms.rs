@@ -1,0 +1,52 @@
+//! The checkout's forms: each can be sent once, and only by who was shown it.
+//!
+//! A page of another site can send a form here in its visitor's name, but can't read the page that names the form.
+
+use std::collections::VecDeque;
+
+/// The forms that wait to be sent; the oldest ends for one more.
+const FORMS_MAX: usize = 10_000;
+
+/// The forms that were shown and not sent.
+#[derive(Debug, Default)]
+pub(super) struct Forms(VecDeque<u128>);
+
+impl Forms {
+    /// Names a new form.
+    pub(super) fn issue(&mut self) -> String {
+        let mut name = [0; 16];
+        getrandom::fill(&mut name).expect("the system has randomness");
+        let name = u128::from_be_bytes(name);
+        if self.0.len() == FORMS_MAX {
+            self.0.pop_front();
+        }
+        self.0.push_back(name);
+        format!("{name:032x}")
+    }
+
+    /// Takes a form in; says whether it was shown, and wasn't sent before.
+    pub(super) fn take(&mut self, name: &str) -> bool {
+        let name = u128::from_str_radix(name, 16).ok();
+        let place = self.0.iter().position(|known| Some(*known) == name);
+        place.and_then(|place| self.0.remove(place)).is_some()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_form_is_taken_once_and_only_so_many_wait() {
+        let mut forms = Forms::default();
+        let oldest = forms.issue();
+        assert!(!forms.take("") && !forms.take("0") && !forms.take("nonsense"));
+        let form = forms.issue();
+        assert!(forms.take(&form) && !forms.take(&form));
+        for _ in 0..FORMS_MAX {
+            forms.issue();
+        }
+        assert_eq!(forms.0.len(), FORMS_MAX);
+        assert!(!forms.take(&oldest));
+    }
+}
