@@ -33,7 +33,8 @@ use onsale::domain::schedule::{
 use onsale::domain::time::Seconds;
 use onsale::domain::waiting_room::Tuning;
 use onsale::engine::{
-    CatalogueChange, Engine, EngineConfig, EngineError, EngineOpenError, Moved, Purchase, ScheduleEntry,
+    CatalogueChange, Engine, EngineConfig, EngineError, EngineOpenError, Moved, Narrow, Purchase,
+    ScheduleEntry,
 };
 use onsale::http::HttpParts;
 use onsale::http::app::App;
@@ -630,7 +631,7 @@ async fn an_id_with_a_wrong_random_part_leads_to_nothing_in_the_archive() {
     let engine = season(config, &clock).await;
     engine.archive_old().await.unwrap();
     let api = Api::of(&engine, &clock);
-    let payment = engine.payments_of("kim", None, 9).await.unwrap().pop().unwrap();
+    let payment = engine.list_payments(Narrow::of("kim"), None, 9).await.unwrap().items.pop().unwrap();
     assert!(engine.catalogue().is_archived(payment.id.schedule));
     let guessed = PaymentId { nonce: payment.id.nonce ^ 1, ..payment.id };
     assert_eq!(engine.find_payment(guessed).await, Ok(None));

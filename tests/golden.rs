@@ -28,7 +28,7 @@ use onsale::domain::time::Seconds;
 use onsale::domain::users::{Email, PasswordHash, Profile, UserName, UserStatus, UsersImage};
 use onsale::domain::venue::Seat;
 use onsale::domain::waiting_room::{RoomImage, Ticket, Tuning};
-use onsale::engine::{CatalogueChange, Engine, EngineConfig, Purchase, ScheduleEntry};
+use onsale::engine::{CatalogueChange, Engine, EngineConfig, Narrow, Purchase, ScheduleEntry};
 use onsale::gateway::{
     self, Cancel, CancelOutcome, Capture, CaptureOutcome, Find, Found, Gateway, OrderId, PaymentKey, Said,
     Why,
@@ -454,7 +454,7 @@ async fn an_engine_finds_what_is_in_the_golden_archive() {
         let found = engine.reservations_of(name, Some(id), None, None, 9).await.unwrap();
         assert_eq!(found.len(), 1);
         let paid = found[0].2.payment.unwrap();
-        let payments = engine.payments_of(name, None, 9).await.unwrap();
+        let payments = engine.list_payments(Narrow::of(name), None, 9).await.unwrap().items;
         assert!(payments.iter().any(|payment| payment.id == paid));
     }
     let moved = engine.transactions("u1", None, 1_000).await.unwrap();

@@ -37,7 +37,7 @@ use crate::files;
 use crate::record::DecodeError;
 
 pub use check::Checked;
-pub use read::{Head, PaymentPlace, ReservationPlace, Restored};
+pub use read::{Head, PaymentPlace, Places, ReservationPlace, Restored};
 
 /// The file's name in the data directory.
 pub const FILE: &str = "archive.sqlite";
@@ -97,6 +97,12 @@ CREATE TABLE transactions (
     at INTEGER NOT NULL,
     PRIMARY KEY (user, number)
 ) STRICT, WITHOUT ROWID;
+";
+
+/// What the lists of everyone's are read by. Files that were made before these lists get them with the first start.
+const INDICES: &str = "
+CREATE INDEX IF NOT EXISTS reservations_by_time ON reservations (created_at, schedule, number, status);
+CREATE INDEX IF NOT EXISTS payments_by_time ON payments (created_at, schedule, number);
 ";
 
 /// Why the archive can't be read or written. Nothing was changed.
@@ -306,6 +312,7 @@ fn prepare(connection: &Connection, log_id: u128, flags: OpenFlags) -> rusqlite:
     if version == 0 && flags.contains(OpenFlags::SQLITE_OPEN_READ_WRITE) {
         let transaction = connection.unchecked_transaction()?;
         transaction.execute_batch(SCHEMA)?;
+        transaction.execute_batch(INDICES)?;
         transaction.execute("INSERT INTO log (id) VALUES (?1)", [own])?;
         transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
         transaction.commit()?;
@@ -315,7 +322,13 @@ fn prepare(connection: &Connection, log_id: u128, flags: OpenFlags) -> rusqlite:
         return Ok(Found::Newer(version));
     }
     let log: [u8; 16] = connection.query_row("SELECT id FROM log", [], |row| row.get(0))?;
-    Ok(if log == own { Found::Ours } else { Found::OtherLog })
+    if log != own {
+        return Ok(Found::OtherLog);
+    }
+    if flags.contains(OpenFlags::SQLITE_OPEN_READ_WRITE) {
+        connection.execute_batch(INDICES)?;
+    }
+    Ok(Found::Ours)
 }
 
 /// Returns a number as `SQLite` stores it. Versions, instants and amounts are far below the half of 64 bits.

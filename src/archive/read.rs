@@ -42,8 +42,19 @@ pub struct Head {
 
 /// Where a reservation is: the greatest is the newest.
 pub type ReservationPlace = (Timestamp, ScheduleNumber, ReservationNumber);
+/// Where something is among what a table has of all schedules.
+type Place = (Timestamp, ScheduleNumber, u32);
 /// Where a payment is: the greatest is the newest.
 pub type PaymentPlace = (Timestamp, ScheduleNumber, PaymentNumber);
+
+/// Where things are, the newest first.
+#[derive(Debug, Clone)]
+pub struct Places<P> {
+    /// The places.
+    pub found: Vec<P>,
+    /// The last row that was looked at, where there may be more behind it.
+    pub reached: Option<P>,
+}
 
 struct Stored {
     archived: (u64, u64),
@@ -169,63 +180,100 @@ impl Archive {
         is_wanted: impl Fn(ScheduleNumber) -> bool,
     ) -> Result<Vec<ReservationPlace>, ArchiveError> {
         let select = "SELECT created_at, schedule, number, status FROM reservations \
-                      WHERE user = ?1 AND (created_at, schedule, number) < (?2, ?3, ?4) \
+                      WHERE (created_at, schedule, number) < (?1, ?2, ?3) AND user = ?4 \
                       ORDER BY created_at DESC, schedule DESC, number DESC";
-        let before = before.map(|(at, schedule, number)| (at, schedule.0, number.0));
-        let wanted = |schedule, row: &Row<'_>| {
-            let of: String = row.get(3)?;
-            Ok(is_wanted(schedule) && status.is_none_or(|status| of == status))
-        };
-        let found = self.places(select, user, before, limit, wanted)?;
+        let wanted = |schedule, row: &Row<'_>| Ok(is_wanted(schedule) && has_status(row, status)?);
+        let before = before.map(|(at, schedule, number)| (at, schedule, number.0));
+        let found = self.places(select, Some(user), before, (limit, usize::MAX), wanted)?.found;
         let place = |(at, schedule, number)| (at, schedule, ReservationNumber(number));
         Ok(found.into_iter().map(place).collect())
     }
 
-    /// Finds a user's payments, the newest first, in the schedules that `is_wanted` by their numbers: before a place if it is given,
-    /// at most `limit`.
+    /// Finds everyone's reservations likewise; at most `rows_max` rows are looked at.
     ///
     /// # Errors
     /// When they can't be read.
-    pub fn payments_of(
+    pub fn reservations_before(
         &self,
-        user: &str,
+        before: Option<ReservationPlace>,
+        status: Option<&str>,
+        limit: usize,
+        rows_max: usize,
+        is_wanted: impl Fn(ScheduleNumber) -> bool,
+    ) -> Result<Places<ReservationPlace>, ArchiveError> {
+        let select = "SELECT created_at, schedule, number, status FROM reservations \
+                      WHERE (created_at, schedule, number) < (?1, ?2, ?3) \
+                      ORDER BY created_at DESC, schedule DESC, number DESC";
+        let wanted = |schedule, row: &Row<'_>| Ok(is_wanted(schedule) && has_status(row, status)?);
+        let before = before.map(|(at, schedule, number)| (at, schedule, number.0));
+        let places = self.places(select, None, before, (limit, rows_max), wanted)?;
+        Ok(places.map(|(at, schedule, number)| (at, schedule, ReservationNumber(number))))
+    }
+
+    /// Finds a user's or everyone's payments, the newest first, in the schedules that `is_wanted` by their numbers: before a place if it
+    /// is given, at most `limit`, and at most `rows_max` rows are looked at.
+    ///
+    /// # Errors
+    /// When they can't be read.
+    pub fn payments_before(
+        &self,
+        user: Option<&str>,
         before: Option<PaymentPlace>,
         limit: usize,
+        rows_max: usize,
         is_wanted: impl Fn(ScheduleNumber) -> bool,
-    ) -> Result<Vec<PaymentPlace>, ArchiveError> {
-        let select = "SELECT created_at, schedule, number FROM payments \
-                      WHERE user = ?1 AND (created_at, schedule, number) < (?2, ?3, ?4) \
-                      ORDER BY created_at DESC, schedule DESC, number DESC";
-        let before = before.map(|(at, schedule, number)| (at, schedule.0, number.0));
-        let found = self.places(select, user, before, limit, |schedule, _| Ok(is_wanted(schedule)))?;
-        let place = |(at, schedule, number)| (at, schedule, PaymentNumber(number));
-        Ok(found.into_iter().map(place).collect())
+    ) -> Result<Places<PaymentPlace>, ArchiveError> {
+        let select = match user {
+            Some(_) => {
+                "SELECT created_at, schedule, number FROM payments \
+                 WHERE (created_at, schedule, number) < (?1, ?2, ?3) AND user = ?4 \
+                 ORDER BY created_at DESC, schedule DESC, number DESC"
+            }
+            None => {
+                "SELECT created_at, schedule, number FROM payments \
+                 WHERE (created_at, schedule, number) < (?1, ?2, ?3) \
+                 ORDER BY created_at DESC, schedule DESC, number DESC"
+            }
+        };
+        let before = before.map(|(at, schedule, number)| (at, schedule, number.0));
+        let places =
+            self.places(select, user, before, (limit, rows_max), |schedule, _| Ok(is_wanted(schedule)))?;
+        Ok(places.map(|(at, schedule, number)| (at, schedule, PaymentNumber(number))))
     }
 
     fn places(
         &self,
         select: &str,
-        user: &str,
-        before: Option<(Timestamp, u32, u32)>,
-        limit: usize,
+        user: Option<&str>,
+        before: Option<Place>,
+        (limit, rows_max): (usize, usize),
         is_wanted: impl Fn(ScheduleNumber, &Row<'_>) -> rusqlite::Result<bool>,
-    ) -> Result<Vec<(Timestamp, ScheduleNumber, u32)>, ArchiveError> {
-        let (at, schedule, number) = before.unwrap_or((Timestamp::MAX, u32::MAX, u32::MAX));
-        let found = self.read(|connection| {
+    ) -> Result<Places<Place>, ArchiveError> {
+        let (at, schedule, number) = before.unwrap_or((Timestamp::MAX, ScheduleNumber(u32::MAX), u32::MAX));
+        let places = self.read(|connection| {
             let mut select = connection.prepare(select)?;
-            let mut rows = select.query(params![user, int(at.as_millis()), schedule, number])?;
-            let mut found = Vec::new();
+            let at = int(at.as_millis());
+            let mut rows = match user {
+                Some(user) => select.query(params![at, schedule.0, number, user])?,
+                None => select.query(params![at, schedule.0, number])?,
+            };
+            let (mut found, mut looked) = (Vec::new(), 0);
             while found.len() < limit
                 && let Some(row) = rows.next()?
             {
-                let schedule = ScheduleNumber(row.get(1)?);
-                if is_wanted(schedule, row)? {
-                    found.push((Timestamp::from_millis(uint(row.get(0)?)?), schedule, row.get(2)?));
+                let place =
+                    (Timestamp::from_millis(uint(row.get(0)?)?), ScheduleNumber(row.get(1)?), row.get(2)?);
+                if is_wanted(place.1, row)? {
+                    found.push(place);
+                }
+                looked += 1;
+                if looked == rows_max {
+                    return Ok(Places { found, reached: Some(place) });
                 }
             }
-            Ok(found)
+            Ok(Places { found, reached: None })
         })?;
-        Ok(found.unwrap_or_default())
+        Ok(places.unwrap_or(Places { found: Vec::new(), reached: None }))
     }
 
     /// Reads movements of an account, the newest first, of those that it says are here: before a number if one is given, at most
@@ -301,6 +349,19 @@ impl Archive {
             ArchiveError::Decode { path, number, source }
         })
     }
+}
+
+impl<P> Places<P> {
+    fn map<Q>(self, mut map: impl FnMut(P) -> Q) -> Places<Q> {
+        Places { reached: self.reached.map(&mut map), found: self.found.into_iter().map(map).collect() }
+    }
+}
+
+fn has_status(row: &Row<'_>, status: Option<&str>) -> rusqlite::Result<bool> {
+    Ok(match status {
+        Some(status) => row.get_ref(3)?.as_str()? == status,
+        None => true,
+    })
 }
 
 fn transaction(user: &str, row: &Row<'_>) -> rusqlite::Result<Transaction> {

@@ -15,7 +15,7 @@ use onsale::domain::schedule::{Reservation, Schedule, SeatStatus};
 use onsale::domain::time::Timestamp;
 use onsale::domain::users::{UserStatus, Users};
 use onsale::domain::waiting_room::{Ticket, WaitingRoom};
-use onsale::http::documents::money::of_payment;
+use onsale::http::documents::money::PaymentDocument;
 use onsale::journal::{Inspection, Position};
 use onsale::recovery::World;
 use serde_json::{Value, json};
@@ -175,6 +175,7 @@ fn describe(rebuilt: &Rebuilt, until: Until, schedules: &[&Schedule]) -> Value {
         .map(|schedule| {
             let mut described = describe_schedule(schedule);
             if let Some(payments) = world.payments.get(&schedule.number()) {
+                let of_payment = |payment| json!(PaymentDocument::of(payment, true));
                 described["payments"] = payments.iter().map(of_payment).collect();
             }
             if let Some(room) = world.rooms.get(&schedule.number()) {

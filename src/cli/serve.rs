@@ -29,6 +29,7 @@ use onsale::http::hosts::Hosts;
 use onsale::http::limits::ServerLimits;
 use onsale::http::routes::running::exposition;
 use onsale::http::server;
+use onsale::http::shape::Shapes;
 use onsale::mock_gateway::DEMO_SECRET;
 use onsale::telemetry::{self, Process};
 use tokio::net::TcpListener;
@@ -167,7 +168,7 @@ async fn serve(
         let shown = metrics_listener.is_none().then(|| recorder.clone());
         let app = App::new(engine.clone(), parts.clone(), shown);
         if let Some(listener) = metrics_listener {
-            let router = parts.dress(metrics_router(app.clone(), recorder));
+            let router = parts.dress_described(metrics_router(app.clone(), recorder), Shapes::default());
             servers.spawn(server::serve(listener, router, limits, shutdown.clone()));
         }
         let router = app.router();

@@ -92,6 +92,27 @@ impl<T> Pages<T> {
         })
     }
 
+    /// Returns the first ones, the last of them first: those of which `is_before` is true, as it must be of none behind one of
+    /// which it isn't. The place is found in O(log n), but for pages that have left.
+    pub fn before<F: Fn(&T) -> bool>(&self, is_before: F) -> impl Iterator<Item = &T> + use<'_, T, F> {
+        let (mut low, mut high) = (0, self.kept.len());
+        while low < high {
+            let middle = usize::midpoint(low, high);
+            let first = |index: usize| {
+                let page = self.kept[index].as_ref()?;
+                Some((index, page.slots[page.lowest].as_ref()?))
+            };
+            match (low..=middle).rev().find_map(first) {
+                Some((index, first)) if !is_before(first) => high = index,
+                Some(_) | None => low = middle + 1,
+            }
+        }
+        let pages = self.kept.range(..high).rev().flatten();
+        pages
+            .flat_map(|page| page.slots[page.lowest..].iter().rev().flatten())
+            .skip_while(move |one| !is_before(one))
+    }
+
     /// Returns all of them with their numbers, in order of these.
     pub fn numbered(&self) -> impl Iterator<Item = (u64, &T)> {
         let pages = (self.first..).zip(&self.kept).filter_map(|(place, page)| Some((place, page.as_ref()?)));
@@ -270,12 +291,13 @@ mod tests {
             for (index, (step, number)) in steps.into_iter().enumerate() {
                 match (step, map.contains_key(&number)) {
                     (0 | 1, false) => {
-                        pages.insert(number, number);
-                        map.insert(number, number);
+                        pages.insert(number, 2 * number);
+                        map.insert(number, 2 * number);
                     }
                     (0, true) => {
-                        *pages.get_mut(number).unwrap() += 1;
-                        *map.get_mut(&number).unwrap() += 1;
+                        // Whatever is changed, the order stays.
+                        *pages.get_mut(number).unwrap() = 2 * number + 1;
+                        map.insert(number, 2 * number + 1);
                     }
                     _ => prop_assert_eq!(pages.remove(number), map.remove(&number)),
                 }
@@ -290,6 +312,11 @@ mod tests {
             prop_assert_eq!(pages.len(), map.len());
             prop_assert!(pages.iter().eq(map.values()), "all of them, in order");
             prop_assert!(pages.iter().rev().eq(map.values().rev()), "and from behind");
+            for end in [0, 1, 511, 512, 513, 5_000, 10_002] {
+                let before = pages.before(|value| *value < end);
+                let expected = map.values().rev().filter(|value| **value < end);
+                prop_assert!(before.eq(expected), "those before, the last first");
+            }
             if let Some((copy, of_map)) = copies {
                 prop_assert!(copy.iter().eq(of_map.values()), "a copy shares what isn't changed");
             }

@@ -62,7 +62,7 @@ impl Shelf {
     }
 
     /// Reads on a blocking thread, as soon as it is this caller's turn.
-    async fn read<T: Send + 'static>(
+    pub(super) async fn read<T: Send + 'static>(
         &self,
         read: impl FnOnce(&Archive) -> Result<T, ArchiveError> + Send + 'static,
     ) -> Result<T, EngineError> {
@@ -316,7 +316,7 @@ impl Engine {
     }
 
     /// Tells which schedules are in the archive and aren't among these; nothing where none is there.
-    fn archived_outside(
+    pub(super) fn archived_outside(
         &self,
         live: &[Arc<ScheduleEntry>],
     ) -> Option<impl Fn(ScheduleNumber) -> bool + use<>> {
@@ -337,39 +337,6 @@ impl Engine {
         }
         let kept = self.shared.archived(id.schedule).await?;
         Ok(kept.and_then(|kept| kept.payments.payment(id).cloned()))
-    }
-
-    /// Returns a user's payments, live and archived, the newest first, those before a place if it is given; at most `limit`.
-    ///
-    /// # Errors
-    /// `ArchiveUnavailable`.
-    pub async fn payments_of(
-        &self,
-        user: &str,
-        before: Option<PaymentPlace>,
-        limit: usize,
-    ) -> Result<Vec<Payment>, EngineError> {
-        let (mut live, mut found) = (Vec::new(), Vec::new());
-        for number in self.shared.numbers_of_user(user) {
-            // None there: it has none, or it has just moved.
-            let Some(payments) = self.shared.till.payments(number) else { continue };
-            // Those of a schedule that was deleted stay: their money may be under way.
-            live.extend(self.shared.schedule_by_number(number));
-            let payments = payments.read();
-            let shown = |payment: &&Payment| before.is_none_or(|before| place_of(payment) < before);
-            found.extend(payments.of_user(user).rev().filter(shown).take(limit).cloned());
-        }
-        if let Some(archived) = self.archived_outside(&live) {
-            let user = user.to_owned();
-            let read = move |archive: &Archive| archive.payments_of(&user, before, limit, &archived);
-            for (_, schedule, number) in self.shared.shelf.read(read).await? {
-                let kept = self.shared.archived(schedule).await?;
-                found.extend(kept.and_then(|kept| kept.payments.numbered(number).cloned()));
-            }
-        }
-        found.sort_unstable_by_key(|payment| core::cmp::Reverse(place_of(payment)));
-        found.truncate(limit);
-        Ok(found)
     }
 
     /// Returns a user's movements, in memory and in the archive, the newest first, those before a number of the shard if one is
@@ -504,7 +471,7 @@ impl Engine {
     }
 }
 
-fn place_of(payment: &Payment) -> PaymentPlace {
+pub(super) fn place_of(payment: &Payment) -> PaymentPlace {
     (payment.created_at, payment.id.schedule, payment.id.number)
 }
 

@@ -15,6 +15,7 @@ mod driving;
 mod error;
 mod history;
 mod keeper;
+mod lists;
 mod money;
 mod numbers;
 mod open;
@@ -45,6 +46,7 @@ pub use cut::{Cut, CutError};
 pub use error::EngineError;
 pub use history::{HistoryError, Moment};
 pub use keeper::Done;
+pub use lists::{Listed, Narrow};
 pub use money::Purchase;
 pub use open::EngineOpenError;
 pub use passes::Pass;
@@ -194,16 +196,6 @@ impl Engine {
     /// Reads the text of a movement's id; nothing where it can't be one.
     pub fn transaction_id(&self, text: &str) -> Option<TransactionId> {
         TransactionId::parse(text).ok().map(|id| self.shared.seal.open_transaction(id))
-    }
-
-    /// Hides a number, so that it may stand in the cursor of a list.
-    pub fn close_cursor(&self, schedule: ScheduleNumber, number: u32) -> u32 {
-        self.shared.seal.close_cursor(schedule, number)
-    }
-
-    /// Reads a number that was hidden so; of another's making, it is any.
-    pub fn open_cursor(&self, schedule: ScheduleNumber, number: u32) -> u32 {
-        self.shared.seal.open_cursor(schedule, number)
     }
 
     /// Finds a reservation of a live schedule as it is durable.

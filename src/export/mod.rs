@@ -7,8 +7,8 @@
 //! [`Table`] says which tables there are, with their keys and what each column means; [`walk`] turns state into rows, in
 //! an order in which every foreign key's row comes first; [`Writer`] and [`Reader`] carry them as lines.
 //!
-//! Absent on purpose: HTTP, files, and every secret: no password's hash, no token, no idempotency key, no gateway's key of
-//! a payment has a column. Waiting rooms aren't here either: who waits is nobody's turnover.
+//! Absent on purpose: HTTP, files, and every secret: no password's hash, no token, no idempotency key has a column. (A gateway's
+//! id of a payment is none: it does nothing without the gateway's secret.) Waiting rooms aren't here either: who waits is nobody's turnover.
 //!
 //! Invariants: money is an integer in minor units beside its currency; an instant is RFC 3339 text in UTC with
 //! milliseconds; an id is what the API shows; walking the same sources twice gives the same rows.
@@ -29,7 +29,7 @@ use crate::domain::time::Timestamp;
 use crate::journal::Position;
 
 /// The version of the tables: it goes up with each change of a table or a column.
-pub const SCHEMA_VERSION: u32 = 1;
+pub const SCHEMA_VERSION: u32 = 2;
 
 /// What an export is of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -352,10 +352,11 @@ impl<E> Rows<'_, E> {
             number: payment.reservation.number,
             nonce: payment.reservation.nonce,
         };
-        let declined = payment.failure.as_ref();
-        let gateway_code = declined.and_then(|failure| {
-            if let Failure::Declined { code, .. } = failure { Some(&**code) } else { None }
-        });
+        let declined = match &payment.failure {
+            Some(Failure::Declined { code, reason }) => Some((&**code, &**reason)),
+            _ => None,
+        };
+        let answer = payment.gateway.as_deref();
         let row = [
             payment.id.to_string().into(),
             schedule.map(|schedule| schedule.id().as_str()).into(),
@@ -367,7 +368,12 @@ impl<E> Rows<'_, E> {
             payment.currency.as_str().into(),
             payment.needs_gateway().then(|| payment.id.to_string()).into(),
             payment.failure.as_ref().map(Failure::as_str).into(),
-            gateway_code.into(),
+            declined.map(|(code, _)| code).into(),
+            declined.map(|(_, reason)| reason).into(),
+            payment.payment_key.as_deref().into(),
+            answer.and_then(|answer| answer.transaction.as_deref()).into(),
+            answer.and_then(|answer| answer.approved_at).into(),
+            answer.and_then(|answer| answer.refund.as_deref()).into(),
             payment.created_at.into(),
             payment.updated_at.into(),
             payment.completed_at.into(),

@@ -140,7 +140,8 @@ fn an_engine_of_other_tables_and_one_that_cannot_go_on_are_told() {
     let whole = String::from_utf8(written(&[])).unwrap();
     let other = whole.replace("\"balance_after\"", "\"balance\"");
     assert!(matches!(read(other.as_bytes(), 64), Err(StreamError::OtherVersion { .. })));
-    let other = whole.replace("\"schemaVersion\":1", "\"schemaVersion\":2");
+    let version = |version: u32| format!("\"schemaVersion\":{version}");
+    let other = whole.replace(&version(SCHEMA_VERSION), &version(SCHEMA_VERSION + 1));
     assert!(matches!(read(other.as_bytes(), 64), Err(StreamError::OtherVersion { .. })));
     let header = whole.lines().next().unwrap();
     let mut failed = format!("{header}\n").into_bytes();

@@ -10,6 +10,7 @@ use utoipa_axum::router::OpenApiRouter;
 use super::HttpParts;
 use super::auth::{Caller, Standing};
 use super::routes::{self, Exports, Samples, SeatBodies};
+use super::shape::Shapes;
 use super::sign_ups::SignUps;
 use crate::domain::ids::UserId;
 use crate::engine::Engine;
@@ -75,8 +76,8 @@ impl App {
     /// Makes the router of everything.
     pub fn router(self) -> Router {
         let (router, description) = all_routes().split_for_parts();
-        let parts = self.parts.clone();
-        parts.dress(router.merge(routes::docs::pages(description)).with_state(self))
+        let (parts, shapes) = (self.parts.clone(), Shapes::of(&description));
+        parts.dress_described(router.merge(routes::docs::pages(description)).with_state(self), shapes)
     }
 
     /// Returns the description of every route. It needs no engine.

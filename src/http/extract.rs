@@ -6,6 +6,7 @@
 //! client sent is repeated to it.
 
 use axum::{
+    body::{Body as WireBody, HttpBody},
     extract::{
         FromRequest, FromRequestParts, OptionalFromRequestParts, Request,
         path::ErrorKind,
@@ -19,17 +20,13 @@ use serde::{Deserialize, de::DeserializeOwned};
 
 use super::{
     HttpParts, json,
+    page::bad_cursor,
     problem::{Code, Problem},
     request::{Phase, RequestContext},
 };
 
 /// The longest idempotency key, in characters.
 pub const IDEMPOTENCY_KEY_LEN_MAX: usize = 255;
-
-/// The number of items that a list has at most, and if nothing is said.
-pub const PAGE_LEN_MAX: usize = 1000;
-/// The number of items in a page if nothing is said.
-pub const PAGE_LEN_DEFAULT: usize = 100;
 
 /// A body of `application/json`, read within its limit but not parsed: for routes that borrow from it.
 #[derive(Debug, Clone)]
@@ -100,7 +97,8 @@ impl<S: AsRef<HttpParts> + Send + Sync> FromRequest<S> for AnyBody {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        read(request, state.as_ref().limits.body_bytes_max, Phase::Body).await.map(Self)
+        let (parts, body) = request.into_parts();
+        read(&parts, body, state.as_ref().limits.body_bytes_max, Phase::Body).await.map(Self)
     }
 }
 
@@ -111,7 +109,8 @@ async fn read_json(request: Request, limit: usize, phase: Phase) -> Result<Bytes
             "The body must come with Content-Type: application/json.",
         ));
     }
-    read(request, limit, phase).await
+    let (parts, body) = request.into_parts();
+    read(&parts, body, limit, phase).await
 }
 
 /// Says whether the body is JSON, with no charset but UTF-8 named.
@@ -137,10 +136,13 @@ pub(crate) fn is_json(headers: &HeaderMap) -> bool {
 
 /// Reads a body within its limit; the server deals with what is left of one that is too large. The time for it is watched
 /// over by the request's layer, which learns of the phase here.
-async fn read(request: Request, limit: usize, phase: Phase) -> Result<Bytes, Problem> {
-    use axum::body::HttpBody;
+pub(super) async fn read(
+    parts: &Parts,
+    body: WireBody,
+    limit: usize,
+    phase: Phase,
+) -> Result<Bytes, Problem> {
     let too_large = || Problem::new(Code::BodyTooLarge, format!("The body may have {limit} bytes at most."));
-    let (parts, body) = request.into_parts();
     let context = parts.extensions.get::<RequestContext>();
     if let Some(context) = context {
         context.enter(phase);
@@ -176,7 +178,8 @@ async fn read(request: Request, limit: usize, phase: Phase) -> Result<Bytes, Pro
     Ok(whole)
 }
 
-/// The query of a URL as a type; parameters that it doesn't know are ignored.
+/// The query of a URL as a type. Parameters that it doesn't know are another extractor's: what the route doesn't know was
+/// refused before ([`super::shape`]).
 ///
 /// Refused are values that can't be read: 400 `malformed_request` for a field named `cursor`, 422
 /// `invalid_request` for any other.
@@ -192,7 +195,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
 }
 
 impl<T: DeserializeOwned> Query<T> {
-    fn of(uri: &Uri) -> Result<Self, Problem> {
+    pub(super) fn of(uri: &Uri) -> Result<Self, Problem> {
         match axum::extract::Query::<T>::try_from_uri(uri) {
             Ok(axum::extract::Query(query)) => Ok(Self(query)),
             Err(rejection) => Err(bad_query(&rejection)),
@@ -201,7 +204,7 @@ impl<T: DeserializeOwned> Query<T> {
 }
 
 /// Names the field that is wrong. serde says the name, a colon and why; a name is one
-/// of our own type, since others are ignored, while the reason may hold the value.
+/// of our own type, while the reason may hold the value.
 fn bad_query(rejection: &QueryRejection) -> Problem {
     let text = rejection.body_text();
     let text = text.split_once(": ").map_or(text.as_str(), |(_, rest)| rest);
@@ -219,42 +222,6 @@ fn bad_query(rejection: &QueryRejection) -> Problem {
         Some("cursor") => bad_cursor(),
         Some(name) => Problem::invalid_field(name, "has a value that is not allowed"),
         None => Problem::invalid_field("", "the query has a value that is not allowed"),
-    }
-}
-
-/// Makes the 400 for a cursor that this server didn't give.
-pub fn bad_cursor() -> Problem {
-    Problem::new(Code::MalformedRequest, "The cursor isn't one that a list gave.")
-}
-
-/// Which part of a list is asked for: `?limit=` (1–1000, 100 if absent) and `?cursor=`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Page {
-    /// The number of items at most.
-    pub limit: usize,
-    /// Where to go on, as an earlier answer said; the route reads it ([`bad_cursor`] if it can't).
-    pub cursor: Option<String>,
-}
-
-impl<S: Send + Sync> FromRequestParts<S> for Page {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        #[derive(Deserialize)]
-        struct Raw {
-            limit: Option<String>,
-            cursor: Option<String>,
-        }
-        let Query(raw) = Query::<Raw>::of(&parts.uri)?;
-        let limit = match raw.limit {
-            None => PAGE_LEN_DEFAULT,
-            Some(text) => text
-                .parse()
-                .ok()
-                .filter(|limit| (1..=PAGE_LEN_MAX).contains(limit))
-                .ok_or_else(|| Problem::invalid_field("limit", "must be a whole number from 1 to 1000"))?,
-        };
-        Ok(Self { limit, cursor: raw.cursor })
     }
 }
 

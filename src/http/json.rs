@@ -15,6 +15,8 @@ use super::problem::{Code, FieldError, Problem};
 
 /// The longest path of a field that an error shows, in characters.
 const FIELD_LEN_MAX: usize = 100;
+/// What is said of a field or a parameter that isn't known.
+pub(super) const UNKNOWN: &str = "is not known here";
 
 /// Reads a value from JSON text; borrows from it where the type does.
 ///
@@ -67,7 +69,7 @@ fn describe(path: &str, message: &str) -> FieldError {
         return FieldError { field: plain(field), detail: "is given twice".to_owned() };
     }
     let detail = if message.starts_with("unknown field `") {
-        "is not known here".to_owned()
+        UNKNOWN.to_owned()
     } else if message.starts_with("data did not match any variant") {
         "has none of the shapes that are known here".to_owned()
     } else if message.starts_with("unknown variant `") || message.starts_with("invalid ") {
@@ -103,7 +105,7 @@ fn words(expected: &str) -> String {
 }
 
 /// Keeps what a field's path may be made of; a client can put anything into a key.
-fn plain(path: &str) -> String {
+pub(super) fn plain(path: &str) -> String {
     path.chars()
         .take(FIELD_LEN_MAX)
         .map(|c| if c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '[' | ']') { c } else { '?' })

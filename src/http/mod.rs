@@ -1,7 +1,7 @@
 //! The HTTP layer: axum and hyper live only here.
 //!
 //! ```text
-//! server (connections) → request (id, deadline, metrics) → cors → router → extract, auth → route
+//! server (connections) → request (id, deadline, metrics) → cors → router → shape → extract, auth → route
 //! ```
 //!
 //! [`HttpParts`] is what the extractors need; a router's state gives it by `AsRef<HttpParts>`.
@@ -18,6 +18,7 @@ use axum::{
     http::{Extensions, HeaderMap, request::Parts},
 };
 use tokio_util::sync::CancellationToken;
+use tower::layer::util::Stack;
 
 pub mod app;
 pub mod auth;
@@ -29,6 +30,7 @@ pub mod hosts;
 pub mod json;
 pub mod limits;
 pub mod mail_hook;
+pub mod page;
 pub mod passwords;
 pub mod problem;
 pub mod rate_limit;
@@ -36,6 +38,7 @@ pub mod refusal;
 pub mod request;
 pub mod routes;
 pub mod server;
+pub mod shape;
 pub mod sign_ups;
 #[cfg(test)]
 pub(crate) mod tests_support;
@@ -50,6 +53,7 @@ use self::{
         AccountRateLimit, AddressKey, AddressRateLimit, HOUR_SECONDS, Limiter, MAILS_AN_HOUR, MINUTE_SECONDS,
         ReadLimit, UserRateLimit,
     },
+    shape::{ShapeLayer, Shapes},
 };
 use crate::{
     clock::Clock,
@@ -197,13 +201,32 @@ impl HttpParts {
     /// Adds what every route has: the answers for unknown routes and methods, CORS, and the
     /// request's layer. Call it last, after all routes and the metrics recorder are there.
     pub fn dress<S: Clone + Send + Sync + 'static>(&self, router: Router<S>) -> Router<S> {
+        self.finish(router, None)
+    }
+
+    /// The same where a description says what each route takes: what it doesn't take is refused.
+    pub fn dress_described<S: Clone + Send + Sync + 'static>(
+        &self,
+        router: Router<S>,
+        shapes: Shapes,
+    ) -> Router<S> {
+        self.finish(router, Some(shapes))
+    }
+
+    fn finish<S: Clone + Send + Sync + 'static>(
+        &self,
+        router: Router<S>,
+        shapes: Option<Shapes>,
+    ) -> Router<S> {
         let router =
             router.fallback(extract::no_such_route).method_not_allowed_fallback(extract::no_such_method);
-        let router = match cors::layer(&self.cors_origins) {
-            Some(cors) => router.layer(cors),
-            None => router,
-        };
-        router.layer(request::RequestLayer::new(self.clone()))
+        let shape = ShapeLayer::new(shapes, self.clone());
+        let request = request::RequestLayer::new(self.clone());
+        // axum boxes a future for each call of `layer`: layers are stacked where nothing comes in between.
+        match cors::layer(&self.cors_origins) {
+            Some(cors) => router.layer(Stack::new(shape, cors)).layer(request),
+            None => router.layer(Stack::new(shape, request)),
+        }
     }
 
     /// Returns the address that a request came from, through trusted proxies, as a limit counts it.

@@ -14,11 +14,15 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use serde::{
-    Serialize, Serializer,
-    ser::{SerializeMap, SerializeStruct},
-};
+use serde::{Serialize, Serializer, ser::SerializeMap};
 use serde_json::Value;
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{
+        Ref, RefOr,
+        schema::{ArrayBuilder, ObjectBuilder, Schema, SchemaType, Type},
+    },
+};
 
 /// The media type of a problem document.
 pub const MEDIA_TYPE: &str = "application/problem+json";
@@ -162,21 +166,12 @@ impl Code {
 }
 
 /// One wrong field of a request: where it is and what is allowed there.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct FieldError {
     /// The path of the field, such as `seats[2]` or `policy.holdSeconds`; empty for the whole.
     pub field: String,
     /// What is wrong with it, in words that don't repeat what the client sent.
     pub detail: String,
-}
-
-impl Serialize for FieldError {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut out = serializer.serialize_struct("FieldError", 2)?;
-        out.serialize_field("field", &self.field)?;
-        out.serialize_field("detail", &self.detail)?;
-        out.end()
-    }
 }
 
 /// An answer that says no: a code, a sentence for a person, and the members that the code has.
@@ -225,10 +220,7 @@ impl Problem {
 
     /// Makes a 422 `invalid_request` that names every wrong field.
     pub fn invalid(errors: Vec<FieldError>) -> Self {
-        let errors: Vec<Value> = errors
-            .into_iter()
-            .map(|error| serde_json::json!({"field": error.field, "detail": error.detail}))
-            .collect();
+        let errors = serde_json::to_value(errors).expect("texts and nothing else");
         Self::new(Code::InvalidRequest, "The request is well formed but not valid; see `errors`.")
             .with("errors", errors)
     }
@@ -291,6 +283,68 @@ impl Serialize for Problem {
             out.serialize_entry(name, value)?;
         }
         out.end()
+    }
+}
+
+impl PartialSchema for Problem {
+    fn schema() -> RefOr<Schema> {
+        let text = |what: &str| ObjectBuilder::new().schema_type(Type::String).description(Some(what));
+        let number = |what: &str| {
+            ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(0)).description(Some(what))
+        };
+        let array = |items: RefOr<Schema>, what: &str| {
+            ArrayBuilder::new().items(items).description(Some(what)).build()
+        };
+        let codes = text("For programs: stable. Each has one status")
+            .enum_values(Some(Code::ALL.iter().map(|code| code.as_str())));
+        let position = number("With `queue_not_active`: the place in the line, where there is one")
+            .schema_type(SchemaType::from_iter([Type::Integer, Type::Null]));
+        ObjectBuilder::new()
+            .schema_type(Type::Object)
+            .description(Some("An error (RFC 9457), as every route gives it"))
+            .property("type", text("A stable relative URI: `/problems/<code with dashes>`"))
+            .property("title", text("A few words for the kind of problem"))
+            .property("status", number("The status of the answer").minimum(Some(400)).maximum(Some(599)))
+            .property("detail", text("A sentence for a person"))
+            .property("code", codes)
+            .property(
+                "errors",
+                array(
+                    Ref::from_schema_name(FieldError::name()).into(),
+                    "With `invalid_request`: the wrong fields",
+                ),
+            )
+            .property(
+                "seats",
+                array(
+                    String::schema(),
+                    "With `seat_unavailable`, `orphan_seat` and `unknown_seat`: which seats",
+                ),
+            )
+            .property("position", position)
+            .property("currentBalance", number("With `insufficient_balance`: what there is"))
+            .property("requiredAmount", number("With `insufficient_balance`: what it takes"))
+            .property("gatewayCode", text("With `payment_declined`: the gateway's own code"))
+            .property("reason", text("With `payment_declined`: what the gateway said"))
+            .property("oldestPosition", number("With `not_retained`: the oldest position that is kept"))
+            .property("requestId", text("With `internal`: the request's id"))
+            .required("type")
+            .required("title")
+            .required("status")
+            .required("detail")
+            .required("code")
+            .examples([serde_json::json!({
+                "type": "/problems/seat-unavailable", "title": "Seat unavailable", "status": 409,
+                "detail": "At least one of the seats is taken; see `seats`.", "code": "seat_unavailable",
+                "seats": ["1층-B-7-14"],
+            })])
+            .into()
+    }
+}
+
+impl ToSchema for Problem {
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        schemas.push((FieldError::name().into_owned(), FieldError::schema()));
     }
 }
 

@@ -4,7 +4,7 @@ use bincode::Options;
 use serde::{Deserialize, Serialize};
 
 use super::DecodeError;
-use super::money::{AccountsImageWire, CarriedWire, PaymentsImageWire};
+use super::money::{AccountsImageWire, CarriedWire, GatewayAnswerWire, PaymentsImageWire};
 use super::room::{PeopleWire, RoomImageWire};
 use super::users::{UsersImageWire, UsersPartWire};
 use super::wire::{
@@ -72,6 +72,7 @@ enum SectionWire<'a> {
     Carried(CarriedWire),
     Replans(ReplansWire),
     ScheduleWithDeadlines(Box<ScheduleImageWire>, Vec<(u32, u64)>),
+    PaymentsWithAnswers(Box<PaymentsImageWire>, Vec<GatewayAnswerWire>),
 }
 
 /// The plans that schedules are to have, by id, and the key whose effect they are.
@@ -223,7 +224,12 @@ pub fn encode_accounts(image: &AccountsImage) -> impl Iterator<Item = Vec<u8>> {
 
 /// Writes the section of a schedule's payments.
 pub fn encode_payments(image: &PaymentsImage) -> Vec<u8> {
-    encode(&SectionWire::Payments(Box::new(PaymentsImageWire::from_domain(image))))
+    let payments = Box::new(PaymentsImageWire::from_domain(image));
+    let answers = GatewayAnswerWire::all_of(image);
+    if answers.is_empty() {
+        return encode(&SectionWire::Payments(payments));
+    }
+    encode(&SectionWire::PaymentsWithAnswers(payments, answers))
 }
 
 /// Writes a waiting room's sections, one after the other: its people in parts, then the room.
@@ -270,6 +276,11 @@ pub fn decode_section(bytes: &[u8]) -> Result<Section, DecodeError> {
         SectionWire::WaitingRoom(image) => Ok(Section::WaitingRoom(Box::new(image.into_domain()?))),
         SectionWire::Accounts(image) => Ok(Section::Accounts(Box::new(image.into_domain()?))),
         SectionWire::Payments(image) => Ok(Section::Payments(Box::new(image.into_domain()?))),
+        SectionWire::PaymentsWithAnswers(image, answers) => {
+            let mut image = image.into_domain()?;
+            GatewayAnswerWire::add_all(answers, &mut image)?;
+            Ok(Section::Payments(Box::new(image)))
+        }
         SectionWire::UsersPart(part) => part.into_domain().map(Section::UsersPart),
         SectionWire::Users(image) => Ok(Section::Users(Box::new(image.into_domain()?))),
         SectionWire::Archived(archived) => {

@@ -228,4 +228,4 @@ pub fn decode(bytes: &[u8]) -> Result<Record, DecodeError> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

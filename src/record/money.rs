@@ -15,7 +15,7 @@ use crate::domain::ids::{
 };
 use crate::domain::keys::KeyUse;
 use crate::domain::money::{Currency, Money};
-use crate::domain::payments::{self, Failure, Method, Payment, PaymentsImage, State};
+use crate::domain::payments::{self, Failure, GatewayAnswer, Method, Payment, PaymentsImage, State};
 use crate::domain::schedule::ReservationRef;
 use crate::domain::time::Timestamp;
 
@@ -128,6 +128,17 @@ pub(super) enum PaymentsEventWire<'a> {
         method: u8,
         currency: [u8; 3],
     },
+    CapturedAtGateway {
+        number: u32,
+        #[serde(borrow)]
+        transaction: Option<Cow<'a, str>>,
+        approved_at: Option<u64>,
+    },
+    RefundedAtGateway {
+        number: u32,
+        #[serde(borrow)]
+        transaction: Option<Cow<'a, str>>,
+    },
 }
 
 #[derive(Serialize, Deserialize)]
@@ -152,6 +163,15 @@ pub(super) struct PaymentsImageWire {
     keys: Vec<(u128, u128, u64, u64, u32)>,
     version: u64,
     last_instant: u64,
+}
+
+/// What a gateway said of a payment, by the payment's number.
+#[derive(Serialize, Deserialize)]
+pub(super) struct GatewayAnswerWire {
+    number: u32,
+    transaction: Option<String>,
+    approved_at: Option<u64>,
+    refund: Option<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -433,6 +453,15 @@ impl<'a> PaymentsEventWire<'a> {
             }
             Event::Refunded { number } => Self::Refunded(number.0),
             Event::KeyKept { number } => Self::KeyKept(number.0),
+            Event::CapturedAtGateway { number, transaction, approved_at } => Self::CapturedAtGateway {
+                number: number.0,
+                transaction: transaction.as_deref().map(Cow::Borrowed),
+                approved_at: instant_out(*approved_at),
+            },
+            Event::RefundedAtGateway { number, transaction } => Self::RefundedAtGateway {
+                number: number.0,
+                transaction: transaction.as_deref().map(Cow::Borrowed),
+            },
         }
     }
 
@@ -481,6 +510,15 @@ impl<'a> PaymentsEventWire<'a> {
             }
             Self::Refunded(number) => Event::Refunded { number: PaymentNumber(number) },
             Self::KeyKept(number) => Event::KeyKept { number: PaymentNumber(number) },
+            Self::CapturedAtGateway { number, transaction, approved_at } => Event::CapturedAtGateway {
+                number: PaymentNumber(number),
+                transaction: transaction.map(|transaction| Arc::from(&*transaction)),
+                approved_at: instant_in(approved_at),
+            },
+            Self::RefundedAtGateway { number, transaction } => Event::RefundedAtGateway {
+                number: PaymentNumber(number),
+                transaction: transaction.map(|transaction| Arc::from(&*transaction)),
+            },
         })
     }
 }
@@ -519,6 +557,36 @@ impl PaymentsImageWire {
     }
 }
 
+impl GatewayAnswerWire {
+    /// Returns what gateways said of a schedule's payments.
+    pub(super) fn all_of(image: &PaymentsImage) -> Vec<Self> {
+        let answer = |payment: &Payment| {
+            let answer = payment.gateway.as_deref()?;
+            Some(Self {
+                number: payment.id.number.0,
+                transaction: answer.transaction.as_deref().map(str::to_owned),
+                approved_at: instant_out(answer.approved_at),
+                refund: answer.refund.as_deref().map(str::to_owned),
+            })
+        };
+        image.payments.iter().filter_map(answer).collect()
+    }
+
+    /// Gives the payments what gateways said of them.
+    pub(super) fn add_all(answers: Vec<Self>, image: &mut PaymentsImage) -> Read<()> {
+        for Self { number, transaction, approved_at, refund } in answers {
+            let payment = image.payments.get_mut(number).filter(|payment| payment.id.number.0 == number);
+            let payment = payment.ok_or(DecodeError::Value("the payment of a gateway's answer"))?;
+            payment.gateway = Some(Arc::new(GatewayAnswer {
+                transaction: transaction.map(Arc::from),
+                approved_at: instant_in(approved_at),
+                refund: refund.map(Arc::from),
+            }));
+        }
+        Ok(())
+    }
+}
+
 impl PaymentWire {
     fn from_domain(payment: &Payment) -> Self {
         Self {
@@ -550,6 +618,7 @@ impl PaymentWire {
             currency: currency_in(self.currency)?,
             state: state_in(self.state)?,
             payment_key: self.payment_key.map(Arc::from),
+            gateway: None,
             failure: self.failure.map(FailureWire::into_domain).transpose()?,
             created_at: Timestamp::from_millis(self.created_at),
             updated_at: Timestamp::from_millis(self.updated_at),

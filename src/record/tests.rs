@@ -246,16 +246,20 @@ fn encode(record: &Record) -> Vec<u8> {
     bytes
 }
 
-/// A record of every kind of fact, with and without a key.
-fn records() -> Vec<Record> {
+/// A fact of every kind.
+pub(crate) fn facts() -> impl Iterator<Item = Fact> {
     let facts = events().into_iter().map(|event| Fact::Schedule(NUMBER, event));
     let facts = facts.chain(room::events().into_iter().map(|event| Fact::WaitingRoom(NUMBER, event)));
     let facts = facts.chain(money::facts());
     let facts = facts.chain(users::events().into_iter().map(Fact::User));
-    let facts = facts.chain(catalogue_events().into_iter().map(Fact::Catalogue));
+    facts.chain(catalogue_events().into_iter().map(Fact::Catalogue))
+}
+
+/// A record of every kind of fact, with and without a key.
+fn records() -> Vec<Record> {
     let keys = [Some(KEY), None].into_iter().cycle();
     (1..)
-        .zip(facts)
+        .zip(facts())
         .zip(keys)
         .map(|((version, fact), key)| Record { version, at: AT, by: by(version), key, fact })
         .collect()

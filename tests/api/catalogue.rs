@@ -212,3 +212,36 @@ async fn a_venue_that_gets_a_grade_without_a_price_sells_no_seat_of_it() {
         api.admin(PUT, "/schedules/s").json(&schedule()).await.ok(201);
     }
 }
+
+#[tokio::test]
+async fn what_get_gives_of_a_schedule_can_be_put_again_and_imported() {
+    let api = Api::with_hall(4, json!({"queue": {"maxActive": 7}})).await;
+    api.admin(POST, "/schedules/s/block").json(&json!({"seats": ["1-A-1-1"]})).await.ok(200);
+    let schedule = api.public(GET, "/schedules/s").await.ok(200);
+    assert_eq!((&schedule["status"], &schedule["seats"]["blocked"]), (&json!("open"), &json!(1)));
+    assert_eq!(api.admin(PUT, "/schedules/s").json(&schedule).await.ok(200), schedule);
+    let mut changed = schedule.clone();
+    changed["policy"]["holdSeconds"] = 60.into();
+    assert_eq!(api.admin(PUT, "/schedules/s").json(&changed).await.ok(200), changed, "with changes, too");
+    api.admin(POST, "/import").json(&json!({"schedules": [changed]})).await.ok(200);
+
+    let read_only = ["currency", "seats", "status", "venueId", "version"];
+    let others = [json!("USD"), json!({"available": 4, "held": 0, "reserved": 0, "blocked": 0, "total": 4})];
+    let others = [&others[..], &[json!("closed"), json!("w"), json!(99)]].concat();
+    let mut wrong = changed.clone();
+    for (name, value) in read_only.iter().zip(others) {
+        wrong[name] = value.clone();
+        api.admin(PUT, "/schedules/s").json(&with(changed.clone(), name, value)).await.names(name);
+    }
+    wrong["endsAt"] = "tomorrow".into();
+    let refused = api.admin(PUT, "/schedules/s").json(&wrong).await;
+    let errors = refused.body["errors"].as_array().unwrap();
+    let mut named: Vec<&str> = errors.iter().map(|error| error["field"].as_str().unwrap()).collect();
+    named.sort_unstable();
+    assert_eq!(named, ["currency", "endsAt", "seats", "status", "venueId", "version"], "all at once");
+    let imported = api.admin(POST, "/import").json(&json!({"schedules": [wrong]})).await;
+    imported.names("schedules[0].version");
+    // Of one that isn't there yet nothing is true.
+    let fresh = with(changed, "scheduleId", json!("t"));
+    api.admin(PUT, "/schedules/t").json(&fresh).await.names("status");
+}

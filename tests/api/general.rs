@@ -164,3 +164,83 @@ async fn without_configured_origins_no_page_is_let_in() {
     assert_eq!(answer.header("access-control-allow-origin"), "");
     answer.ok(200);
 }
+
+/// Calls `check` for every described operation, and for the pages, with a path that leads to it.
+async fn on_every_route(api: &Api, check: impl AsyncFn(reqwest::Method, &str, &serde_json::Value)) {
+    let openapi = api.root(GET, "/openapi.json").await.ok(200);
+    let mut count = 0;
+    for (path, item) in openapi["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            check(method.to_uppercase().parse().unwrap(), &path.replace(['{', '}'], ""), operation).await;
+            count += 1;
+        }
+    }
+    for page in ["/openapi.json", "/docs", "/docs/swagger-ui.css"] {
+        check(GET, page, &json!({})).await;
+    }
+    assert!(count > 50, "{count}");
+}
+
+#[tokio::test]
+async fn a_query_parameter_that_a_route_does_not_know_is_refused_and_named_on_every_route() {
+    let api = Api::start();
+    let call = |method, path: &str| api.root(method, path).bearer(crate::server::ADMIN);
+    on_every_route(&api, async |method, path, _| {
+        for query in ["colour=1", "Limit=1", "scheduleId%5B%5D=s", "colour"] {
+            let name = query.split('=').next().unwrap().replace("%5B%5D", "[]");
+            call(method.clone(), &format!("{path}?{query}")).await.names(&name);
+        }
+    })
+    .await;
+    let both = call(GET, "/api/v1/venues?limit=1&color=1&colour=2").await;
+    assert_eq!(both.body["errors"].as_array().unwrap().len(), 2, "all of them are named");
+    both.names("color");
+    call(GET, "/api/v1/venues?%3Cb%3E=1").await.names("?b?");
+    call(GET, "/api/v1/venues?").await.ok(200);
+    call(GET, "/api/v1/nothing?colour=1").await.refused(404, "not_found");
+    call(POST, "/api/v1/venues?colour=1").await.refused(405, "method_not_allowed");
+}
+
+#[tokio::test]
+async fn a_body_with_members_is_refused_on_every_route_that_takes_none() {
+    let api = Api::start();
+    let call = |method, path: &str| api.root(method, path).bearer(crate::server::ADMIN);
+    on_every_route(&api, async |method, path, operation| {
+        if operation["requestBody"].is_null() {
+            call(method.clone(), path).json(&json!({"colour": 1})).await.names("colour");
+            call(method.clone(), path).bytes("text/plain", "{\"colour\": 1}").await.names("colour");
+            call(method.clone(), path).bytes("text/plain", "colour").await.refused(400, "malformed_request");
+            let large = " ".repeat((64 << 10) + 1);
+            call(method, path).bytes("text/plain", large).await.refused(413, "body_too_large");
+        }
+    })
+    .await;
+    call(POST, "/api/v1/venues").json(&json!({"colour": 1})).await.refused(405, "method_not_allowed");
+    for empty in ["", " ", "{}", " {\n} "] {
+        call(GET, "/api/v1/venues").bytes("application/json", empty).await.ok(200);
+    }
+}
+
+#[tokio::test]
+async fn a_reservation_is_not_given_back_by_a_request_that_names_some_of_its_seats() {
+    let api = Api::with_hall(4, json!({})).await;
+    let hold = api.hold("kim", &[1, 2]).await.ok(201);
+    let path = crate::path_of(&hold);
+    api.user("kim", DELETE, &path).json(&json!({"seats": ["1-A-1-1"]})).await.names("seats");
+    assert_eq!(api.user("kim", GET, &path).await.ok(200), hold);
+    api.user("kim", DELETE, &path).json(&json!({})).await.ok(200);
+    assert_eq!(api.statuses().await, ["available"; 4]);
+}
+
+#[tokio::test]
+async fn who_needs_a_token_and_has_none_is_told_that_first() {
+    let api = Api::start();
+    let body = json!({"colour": 1});
+    for (method, path) in [(DELETE, "/reservations/r"), (POST, "/schedules/s/open"), (GET, "/admin/overview")]
+    {
+        api.public(method.clone(), path).json(&body).await.refused(401, "unauthenticated");
+        let query = format!("{path}?colour=1");
+        api.public(method.clone(), &query).await.refused(401, "unauthenticated");
+        api.public(method, &query).bearer("x").await.refused(401, "unauthenticated");
+    }
+}

@@ -121,3 +121,22 @@ async fn an_import_may_build_on_what_is_there_and_survives_kill_9() {
     let api = api.kill_and_restart();
     assert_eq!(api.public(GET, "/schedules/s").await.ok(200), shown);
 }
+
+#[tokio::test]
+async fn an_id_that_no_path_could_lead_to_is_refused() {
+    let api = Api::start();
+    for (list, field, id) in [
+        ("concerts", "concertId", "available-dates"),
+        ("concerts", "concertId", ".."),
+        ("venues", "venueId", "."),
+        ("schedules", "scheduleId", ".."),
+    ] {
+        let mut document = document();
+        document[list][0][field] = id.into();
+        let refused = api.admin(POST, "/import").json(&document).await;
+        refused.names(&format!("{list}[0].{field}"));
+    }
+    assert_eq!((count(&api, "/venues").await, count(&api, "/concerts").await), (0, 0));
+    let put = api.admin(PUT, "/concerts/available-dates").json(&concert()).await;
+    put.refused(405, "method_not_allowed");
+}

@@ -95,3 +95,160 @@ async fn a_page_has_1_to_1000_items() {
     api.admin(PUT, "/schedules/s").json(&document).await.ok(201);
     api.public(GET, "/concerts/c/schedules?limit=0").await.names("limit");
 }
+
+/// All pages of a list, one after the other.
+async fn pages(call: impl AsyncFn(&str) -> Value, limit: usize) -> Vec<Value> {
+    let (mut items, mut query) = (Vec::new(), format!("limit={limit}"));
+    loop {
+        let page = call(&query).await;
+        let shown = page["items"].as_array().unwrap();
+        assert!(shown.len() <= limit);
+        items.extend(shown.iter().cloned());
+        let Some(cursor) = page["nextCursor"].as_str() else { return items };
+        query = format!("limit={limit}&cursor={cursor}");
+    }
+}
+
+/// Two schedules, `s` and `t`, with what three users have there; returns the reservations, the newest first.
+async fn sold(api: &Api) -> Vec<Value> {
+    api.admin(PUT, "/schedules/t").json(&schedule()).await.ok(201);
+    api.admin(crate::POST, "/schedules/t/open").await.ok(200);
+    let mut made = Vec::new();
+    for seat in 1..=9 {
+        let schedule = if seat % 3 == 0 { "t" } else { "s" };
+        let user = ["kim", "lee", "park"][seat % 3];
+        let body = json!({"scheduleId": schedule, "seats": [format!("1-A-1-{seat}")]});
+        made.push(api.user(user, crate::POST, "/reservations").json(&body).await.ok(201));
+    }
+    made[3] = api.user("lee", DELETE, &path_of(&made[3])).await.ok(200);
+    made.reverse();
+    made
+}
+
+/// Instants are whole milliseconds: two of one millisecond may come either way round.
+fn same_but_for_moments(one: &[Value], other: &[Value]) {
+    let by_id = |items: &[Value]| {
+        let mut items = items.to_vec();
+        items.sort_by_key(|item| text(&item["reservationId"]));
+        items
+    };
+    assert!(one.is_sorted_by(|one, next| text(&one["createdAt"]) >= text(&next["createdAt"])));
+    assert_eq!(by_id(one), by_id(other));
+}
+
+#[tokio::test]
+async fn administrators_list_everyones_reservations_by_user_schedule_and_status_and_nobody_else_anothers() {
+    let api = Api::with_hall(10, json!({"maxSeatsPerUser": 10})).await;
+    let made = sold(&api).await;
+    for limit in [1, 2, 4, 1000] {
+        let all = async |narrow: &str| {
+            pages(
+                async |query| api.admin(GET, &format!("/reservations?{query}{narrow}")).await.ok(200),
+                limit,
+            )
+            .await
+        };
+        let of =
+            |keep: &dyn Fn(&&Value) -> bool| -> Vec<Value> { made.iter().filter(keep).cloned().collect() };
+        same_but_for_moments(&all("").await, &made);
+        same_but_for_moments(&all("&userId=lee").await, &of(&|one| one["userId"] == "lee"));
+        same_but_for_moments(&all("&scheduleId=t").await, &of(&|one| one["scheduleId"] == "t"));
+        same_but_for_moments(&all("&status=released").await, &of(&|one| one["status"] == "released"));
+        let held = of(&|one| one["scheduleId"] == "s" && one["status"] == "held");
+        same_but_for_moments(&all("&scheduleId=s&status=held").await, &held);
+        assert!(all("&scheduleId=none").await.is_empty() && all("&status=paying").await.is_empty());
+    }
+    api.user("lee", GET, "/reservations?userId=kim").await.refused(403, "forbidden");
+    let own = api.user("lee", GET, "/reservations?userId=lee").await.ok(200);
+    assert_eq!(own["items"].as_array().unwrap().len(), 3);
+    for wrong in ["status=free", "status="] {
+        api.admin(GET, &format!("/reservations?{wrong}")).await.names("status");
+    }
+    api.admin(GET, "/reservations?status=held&status=held").await.names("status");
+}
+
+#[tokio::test]
+async fn a_schedules_list_has_everyone_who_has_something_there_with_the_name_that_is_known() {
+    let api = Api::with_hall(10, json!({})).await;
+    let ann = json!({"email": "ann@example.org", "name": "Ann", "password": "correct horse battery"});
+    api.public(crate::POST, "/users").json(&ann).await.ok(201);
+    let session = json!({"email": "ann@example.org", "password": "correct horse battery"});
+    let session = api.public(crate::POST, "/sessions").json(&session).await.ok(201);
+    let anns = api.public(crate::POST, "/reservations").bearer(&text(&session["accessToken"]));
+    let anns = anns.json(&crate::hold_of(&[1])).await.ok(201);
+    let kims = api.hold("kim", &[2]).await.ok(201);
+    api.user("kim", DELETE, &path_of(&kims)).await.ok(200);
+    let list = async |query: &str| {
+        let list = api.admin(GET, &format!("/schedules/s/reservations?{query}")).await.ok(200);
+        list["items"].as_array().unwrap().clone()
+    };
+    let all = list("").await;
+    assert_eq!(all.len(), 2);
+    let names: Vec<(&Value, &Value)> = all.iter().map(|item| (&item["userId"], &item["userName"])).collect();
+    assert!(
+        names.contains(&(&anns["userId"], &json!("Ann"))) && names.contains(&(&json!("kim"), &Value::Null))
+    );
+    let held = list("status=held").await;
+    assert_eq!(held.len(), 1);
+    assert_eq!(
+        with(held[0].clone(), "userName", Value::Null),
+        anns,
+        "the rest is the reservation's document"
+    );
+    api.admin(GET, "/schedules/none/reservations").await.refused(404, "not_found");
+    api.user("kim", GET, "/schedules/s/reservations").await.refused(403, "forbidden");
+    api.public(GET, "/schedules/s/reservations").await.refused(401, "unauthenticated");
+}
+
+#[tokio::test]
+async fn payments_are_listed_by_user_schedule_and_status() {
+    let api = Api::with_hall(10, json!({"maxSeatsPerUser": 10})).await;
+    let made = sold(&api).await;
+    let charge = |user: &str| {
+        api.admin(crate::POST, &format!("/users/{user}/balance")).json(&json!({"amount": 100_000}))
+    };
+    charge("kim").await.ok(201);
+    charge("park").await.ok(201);
+    let mut paid = Vec::new();
+    for (index, one) in made.iter().rev().enumerate() {
+        if one["status"] == "held" && one["userId"] != "lee" {
+            let body = json!({"reservationId": one["reservationId"], "method": "balance"});
+            let user = text(&one["userId"]);
+            let payment =
+                api.user(&user, crate::POST, "/payments").key(&format!("k{index}")).json(&body).await;
+            // The third of each finds too little left.
+            if payment.status == 201 {
+                paid.push(payment.body);
+            } else {
+                payment.refused(402, "insufficient_balance");
+            }
+        }
+    }
+    paid.reverse();
+    for limit in [1, 3, 1000] {
+        let all = async |narrow: &str| -> Vec<Value> {
+            pages(async |query| api.admin(GET, &format!("/payments?{query}{narrow}")).await.ok(200), limit)
+                .await
+        };
+        let completed = all("&status=completed").await;
+        let ids = |items: &[Value]| -> std::collections::BTreeSet<String> {
+            items.iter().map(|item| text(&item["paymentId"])).collect()
+        };
+        assert_eq!(ids(&completed), ids(&paid));
+        assert_eq!(all("").await.len(), paid.len() + all("&status=failed").await.len());
+        let kims: Vec<Value> = paid.iter().filter(|one| one["userId"] == "kim").cloned().collect();
+        assert_eq!(ids(&all("&userId=kim&status=completed").await), ids(&kims));
+        let in_t = all("&scheduleId=t").await;
+        assert!(!in_t.is_empty() && in_t.iter().all(|one| one["userId"] == "kim"));
+    }
+    let own = api.user("park", GET, "/payments?status=completed").await.ok(200);
+    assert!(
+        own["items"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .all(|one| one["userId"] == "park" && one["gateway"].is_null())
+    );
+    api.user("lee", GET, "/payments?userId=kim").await.refused(403, "forbidden");
+    api.admin(GET, "/payments?status=paid").await.names("status");
+}

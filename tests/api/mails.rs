@@ -78,7 +78,7 @@ fn sign_up(api: &Api, email: &str, password: &str) -> Call {
 }
 
 fn verify(api: &Api, token: &Value, password: &str) -> Call {
-    api.public(POST, "/users/verifications").json(&json!({"token": token, "password": password}))
+    api.public(POST, "/verifications").json(&json!({"token": token, "password": password}))
 }
 
 fn sign_in(api: &Api, email: &str, password: &str) -> Call {

@@ -1,7 +1,8 @@
 //! The HTTP API over real sockets, against its contract: routes, codes, headers, documents.
 //!
 //! Written from the contract and not from the code. Every answer that any test gets is also checked for what
-//! holds everywhere: the request id, `nosniff`, a policy, that no error is kept, instants, and the shape of a problem document.
+//! holds everywhere: the request id, `nosniff`, a policy, that no error is kept, instants, the shape of a problem document; and
+//! against the description that the server gives of itself.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 #[path = "../support/server.rs"]
@@ -9,6 +10,7 @@ mod server;
 
 mod auth;
 mod catalogue;
+mod described;
 mod events;
 mod export;
 mod feed;
@@ -206,7 +208,14 @@ impl IntoFuture for Call {
     type IntoFuture = Pin<Box<dyn Future<Output = Answer> + Send>>;
 
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async { Answer::read(self.open().await).await })
+        Box::pin(async {
+            let (client, request) = self.0.build_split();
+            let request = request.unwrap();
+            let (method, path) = (request.method().clone(), request.url().path().to_owned());
+            let answer = Answer::read(soon(client.execute(request)).await.unwrap()).await;
+            described::check(&method, &path, &answer);
+            answer
+        })
     }
 }
 

@@ -146,7 +146,6 @@ async fn a_sign_up_that_is_not_right_names_each_wrong_field() {
     let bytes = |kind, body: &'static str| api.public(POST, "/users").bytes(kind, body);
     bytes("application/json", "{").await.refused(400, "malformed_request");
     bytes("text/plain", "{}").await.refused(415, "unsupported_media_type");
-    api.public(GET, "/users").await.refused(405, "method_not_allowed");
     api.public(GET, "/sessions").await.refused(405, "method_not_allowed");
     sign_in(&api, "ann@example.org", PASSWORD).await.refused(401, "unauthenticated");
 }
@@ -515,4 +514,18 @@ async fn what_is_kept_of_users_is_sound_and_replayed_without_anything_secret() {
     let users = serde_json::from_str::<Value>(&state).unwrap()["users"].take();
     assert_eq!(users, json!({"active": 3, "suspended": 0, "deleted": 0, "events": 4}));
     assert!(!state.contains("argon2") && !state.contains("ann@example.org"), "{state}");
+}
+
+#[tokio::test]
+async fn an_administrator_finds_a_user_by_the_address_and_nobody_else_does() {
+    let api = start();
+    let ann = sign_up(&api, &ann()).await.ok(201);
+    let found = api.admin(GET, "/users?email=ann%40EXAMPLE.org").await.ok(200);
+    assert_eq!(found, json!({"items": [ann], "nextCursor": null}));
+    let none = api.admin(GET, "/users?email=bob%40example.org").await.ok(200);
+    assert_eq!(none, json!({"items": [], "nextCursor": null}));
+    api.admin(GET, "/users").await.names("email");
+    api.admin(GET, "/users?email=ann").await.names("email");
+    api.user("kim", GET, "/users?email=ann%40example.org").await.refused(403, "forbidden");
+    api.public(GET, "/users?email=ann%40example.org").await.refused(401, "unauthenticated");
 }

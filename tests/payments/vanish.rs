@@ -13,7 +13,7 @@ use std::time::Duration;
 use onsale::domain::money::Currency;
 use onsale::domain::payments::{self, Method, Payment, State};
 use onsale::domain::schedule::{Caller, Command, Reservation, ReservationStatus};
-use onsale::engine::{Done, Engine, EngineConfig, EngineError, Purchase, ScheduleEntry};
+use onsale::engine::{Done, Engine, EngineConfig, EngineError, Narrow, Purchase, ScheduleEntry};
 use onsale::gateway::{
     Answer, Cancel, CancelOutcome, Capture, CaptureOutcome, Find, Found, Gateway, NotCaptured, OrderId,
     PaymentKey,
@@ -58,7 +58,7 @@ async fn comes(engine: &Engine, what: &str, mut is_so: impl FnMut() -> bool) {
 
 /// Returns the only payment of a reservation, if there is one.
 async fn payment_of(engine: &Engine, held: &Reservation) -> Option<Payment> {
-    let payments = engine.payments_of(&held.user, None, 100).await.unwrap();
+    let payments = engine.list_payments(Narrow::of(&held.user), None, 100).await.unwrap().items;
     let mut of_it = payments.into_iter().filter(|payment| payment.reservation == reference(held));
     let payment = of_it.next();
     assert!(of_it.next().is_none(), "one payment of each reservation");

@@ -31,7 +31,7 @@ use std::sync::Arc;
 
 pub use image::PaymentsImage;
 pub use index::{FAILED_PER_USER_MAX, READY_PER_RESERVATION_MAX, READY_PER_USER_MAX};
-pub use saga::{Command, Event, Failure, Outcome, Refusal, State, Step};
+pub use saga::{Command, Event, Failure, GatewayAnswer, Outcome, Refusal, State, Step};
 
 use index::Index;
 
@@ -100,6 +100,8 @@ pub struct Payment {
     pub state: State,
     /// The gateway's key of the checkout, once the client has brought it.
     pub payment_key: Option<Arc<str>>,
+    /// What the gateway said, once it took the money.
+    pub gateway: Option<Arc<GatewayAnswer>>,
     /// Why it failed, or is refunded.
     pub failure: Option<Failure>,
     /// When it was started.
@@ -221,6 +223,15 @@ impl Payments {
     /// Returns every payment that is kept, in order of their numbers.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = &Payment> {
         self.by_number.iter()
+    }
+
+    /// Returns the first of the payments that are kept, the newest of them first: those of which `is_before` is true, as it must be
+    /// of none behind one of which it isn't.
+    pub fn before<F: Fn(&Payment) -> bool>(
+        &self,
+        is_before: F,
+    ) -> impl Iterator<Item = &Payment> + use<'_, F> {
+        self.by_number.before(is_before)
     }
 
     /// Returns the payments that aren't settled, in order of their numbers.

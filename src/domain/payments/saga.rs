@@ -228,6 +228,17 @@ pub enum Step {
     GiveBack,
 }
 
+/// What a gateway said of a payment that it took: its own names for what it did, for whoever looks it up there.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct GatewayAnswer {
+    /// Its name for the capture, where it told one.
+    pub transaction: Option<Arc<str>>,
+    /// When it captured, by its own clock.
+    pub approved_at: Option<Timestamp>,
+    /// Its name for the refund, where it told one.
+    pub refund: Option<Arc<str>>,
+}
+
 /// What came of a step.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
@@ -249,6 +260,18 @@ pub enum Outcome {
     PassEnded,
     /// The money is back.
     GivenBack,
+    /// A gateway took the money.
+    CapturedAtGateway {
+        /// Its name for that.
+        transaction: Option<Arc<str>>,
+        /// When, by its clock.
+        approved_at: Option<Timestamp>,
+    },
+    /// A gateway gave the money back.
+    GivenBackAtGateway {
+        /// Its name for that.
+        transaction: Option<Arc<str>>,
+    },
 }
 
 /// A fact about a payment. It already happened: applying it can't fail.
@@ -331,6 +354,22 @@ pub enum Event {
         /// Which payment it was about.
         number: PaymentNumber,
     },
+    /// A gateway took the money.
+    CapturedAtGateway {
+        /// Which payment.
+        number: PaymentNumber,
+        /// The gateway's name for that.
+        transaction: Option<Arc<str>>,
+        /// When, by its clock.
+        approved_at: Option<Timestamp>,
+    },
+    /// A gateway gave the money back.
+    RefundedAtGateway {
+        /// Which payment.
+        number: PaymentNumber,
+        /// The gateway's name for that.
+        transaction: Option<Arc<str>>,
+    },
 }
 
 impl Event {
@@ -347,7 +386,9 @@ impl Event {
             | Self::Failed { number, .. }
             | Self::RefundBegun { number, .. }
             | Self::Refunded { number }
-            | Self::KeyKept { number } => *number,
+            | Self::KeyKept { number }
+            | Self::CapturedAtGateway { number, .. }
+            | Self::RefundedAtGateway { number, .. } => *number,
         }
     }
 }
@@ -390,6 +431,10 @@ impl Payment {
                 Some(Event::Failed { number, failure: Some(failure.clone()) })
             }
             (State::Capturing, Outcome::Captured) => Some(Event::Captured { number }),
+            (State::Capturing, Outcome::CapturedAtGateway { transaction, approved_at }) => {
+                let (transaction, approved_at) = (transaction.clone(), *approved_at);
+                Some(Event::CapturedAtGateway { number, transaction, approved_at })
+            }
             (State::Capturing, Outcome::Declined(failure)) => {
                 Some(Event::Declined { number, failure: failure.clone() })
             }
@@ -400,6 +445,9 @@ impl Payment {
             }
             (State::Confirmed, Outcome::PassEnded) => Some(Event::Completed { number }),
             (State::Refunding, Outcome::GivenBack) => Some(Event::Refunded { number }),
+            (State::Refunding, Outcome::GivenBackAtGateway { transaction }) => {
+                Some(Event::RefundedAtGateway { number, transaction: transaction.clone() })
+            }
             (
                 State::Ready
                 | State::Begun
@@ -490,6 +538,7 @@ impl Payments {
                     currency: *currency,
                     state: if *ready { State::Ready } else { State::Begun },
                     payment_key: None,
+                    gateway: None,
                     failure: None,
                     created_at: at,
                     updated_at: at,
@@ -513,6 +562,11 @@ impl Payments {
             }
             Event::Captured { number } => {
                 self.go(*number, State::Capturing, State::Captured, at);
+            }
+            Event::CapturedAtGateway { number, transaction, approved_at } => {
+                let payment = self.go(*number, State::Capturing, State::Captured, at);
+                let (transaction, approved_at) = (transaction.clone(), *approved_at);
+                payment.gateway = Some(Arc::new(GatewayAnswer { transaction, approved_at, refund: None }));
             }
             Event::Confirmed { number } => {
                 self.go(*number, State::Captured, State::Confirmed, at);
@@ -552,6 +606,12 @@ impl Payments {
             }
             Event::Refunded { number } => {
                 self.go(*number, State::Refunding, State::Refunded, at).refunded_at = Some(at);
+            }
+            Event::RefundedAtGateway { number, transaction } => {
+                let payment = self.go(*number, State::Refunding, State::Refunded, at);
+                payment.refunded_at = Some(at);
+                let answer = payment.gateway.get_or_insert_default();
+                Arc::make_mut(answer).refund.clone_from(transaction);
             }
             Event::KeyKept { .. } => {}
         }

@@ -202,6 +202,8 @@ fn outcomes() -> impl Strategy<Value = Outcome> {
         Just(Outcome::Lost),
         Just(Outcome::PassEnded),
         Just(Outcome::GivenBack),
+        Just(Outcome::CapturedAtGateway { transaction: Some("t".into()), approved_at: None }),
+        Just(Outcome::GivenBackAtGateway { transaction: Some("r".into()) }),
     ]
 }
 
@@ -233,9 +235,9 @@ proptest! {
             }
         }
         let count = |wanted: fn(&Event) -> bool| events.iter().filter(|event| wanted(event)).count();
-        let captured = count(|event| matches!(event, Event::Captured { .. }));
+        let captured = count(|event| matches!(event, Event::Captured { .. } | Event::CapturedAtGateway { .. }));
         let confirmed = count(|event| matches!(event, Event::Confirmed { .. }));
-        let refunded = count(|event| matches!(event, Event::Refunded { .. }));
+        let refunded = count(|event| matches!(event, Event::Refunded { .. } | Event::RefundedAtGateway { .. }));
         prop_assert!(captured <= 1 && confirmed <= captured && refunded <= captured);
         let end = only(&payments);
         if end.state.is_settled() {

@@ -325,6 +325,15 @@ impl Schedule {
         self.reservations.iter()
     }
 
+    /// Returns the first of the reservations that are kept, the newest of them first: those of which `is_before` is true, as it must
+    /// be of none behind one of which it isn't.
+    pub fn reservations_before<F: Fn(&Reservation) -> bool>(
+        &self,
+        is_before: F,
+    ) -> impl Iterator<Item = &Reservation> + use<'_, F> {
+        self.reservations.before(is_before)
+    }
+
     /// Returns every user who has a reservation here that is kept.
     pub fn users(&self) -> impl Iterator<Item = &UserId> {
         self.users.keys()

@@ -62,7 +62,10 @@ impl Drive<'_> {
             idempotency_key: self.attempt("confirm"),
         };
         match self.call(&self.calls().captures, gateway.confirm(capture)).await {
-            CaptureOutcome::Captured { .. } => Ok(Outcome::Captured),
+            CaptureOutcome::Captured { transaction, approved_at, .. } => {
+                let transaction = transaction.map(|transaction| transaction.as_str().into());
+                Ok(Outcome::CapturedAtGateway { transaction, approved_at })
+            }
             CaptureOutcome::Declined { code, reason } => {
                 let declined = Outcome::Declined(Failure::declined(code.as_str(), reason.as_str()));
                 if !was_unanswered {
@@ -91,8 +94,10 @@ impl Drive<'_> {
         let declined =
             |code: &str, reason: &str| Finding::Final(Outcome::Declined(Failure::declined(code, reason)));
         match found {
-            Found::Captured { amount, cancelled_amount: Money::ZERO, .. } if amount == payment.amount => {
-                Finding::Final(Outcome::Captured)
+            Found::Captured { amount, cancelled_amount: Money::ZERO, approved_at, .. }
+                if amount == payment.amount =>
+            {
+                Finding::Final(Outcome::CapturedAtGateway { transaction: None, approved_at })
             }
             Found::Captured { amount, cancelled_amount, .. } if amount == cancelled_amount => {
                 declined("CANCELED", "The money was given back at the gateway.")
@@ -136,7 +141,10 @@ impl Drive<'_> {
             idempotency_key: self.attempt("cancel"),
         };
         match self.call(&self.calls().refunds, gateway.cancel(cancel)).await {
-            CancelOutcome::Cancelled { .. } => Ok(Outcome::GivenBack),
+            CancelOutcome::Cancelled { transaction } => {
+                let transaction = transaction.map(|transaction| transaction.as_str().into());
+                Ok(Outcome::GivenBackAtGateway { transaction })
+            }
             CancelOutcome::Refused { code, reason } => Err(NotYet::RefundRefused { code, reason }),
             CancelOutcome::Unknown { why } => Err(NotYet::Gateway(why)),
         }

@@ -13,6 +13,8 @@ pub const NAME_LEN_MAX: usize = 500;
 pub const LINES_LEN_MAX: usize = 10_000;
 /// The most names in a list, and the most roles of a cast.
 pub const NAMES_MAX: usize = 1_000;
+/// The words that stand in the path of another route where an item's id would.
+const ROUTES_WORDS: [(&str, &str); 1] = [("concertId", "available-dates")];
 /// How many wrong fields are noted; whoever sent more learns of the others once these are right.
 const ERRORS_MAX: usize = 100;
 
@@ -72,15 +74,22 @@ impl Checks {
         document: Option<&str>,
         parse: impl FnOnce(&str) -> Result<T, InvalidId>,
     ) -> Option<T> {
-        let field = format_args!("{field}");
+        let name = format_args!("{field}");
         match (path, document) {
             (Some(path), Some(document)) if path != document => {
-                self.wrong(field, "must be the id that the path names, or be left out");
+                self.wrong(name, "must be the id that the path names, or be left out");
                 None
             }
-            (Some(id), _) | (None, Some(id)) => self.parsed(field, id, parse),
+            (Some(id), _) | (None, Some(id)) if !is_reachable(field, id) => {
+                self.wrong(
+                    name,
+                    "has a meaning of its own in a path, so that nothing could be reached by it",
+                );
+                None
+            }
+            (Some(id), _) | (None, Some(id)) => self.parsed(name, id, parse),
             (None, None) => {
-                self.wrong(field, "is required");
+                self.wrong(name, "is required");
                 None
             }
         }
@@ -137,6 +146,12 @@ impl Checks {
     pub(super) fn instant_or_none(&mut self, field: Arguments<'_>, text: Option<&str>) -> Option<Timestamp> {
         text.map(|text| self.instant(field, text))
     }
+}
+
+/// Tells whether every route of an item leads to it by an id.
+pub(crate) fn is_reachable(field: &str, id: &str) -> bool {
+    // Clients resolve dots as parts of a path, percent-encoded ones, too (WHATWG URL, section 4.1).
+    !matches!(id, "." | "..") && !ROUTES_WORDS.contains(&(field, id))
 }
 
 /// Reads an instant of RFC 3339 and nothing else: no missing seconds, no other separators, no name of

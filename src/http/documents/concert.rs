@@ -7,6 +7,7 @@ use utoipa::ToSchema;
 
 use super::checks::{Checks, NAME_LEN_MAX, NAMES_MAX};
 use super::venue::all;
+use super::words::{CatalogueId, CurrencyText, GradeText, NameText, Names, by_role};
 use crate::domain::concert::{Concert, PRICE_MAX, PricedGrade};
 use crate::domain::ids::{ConcertId, GradeName, VenueId};
 use crate::domain::money::{Currency, Money};
@@ -32,9 +33,10 @@ const COLOR_LEN_MAX: usize = 32;
 pub struct ConcertDocument {
     /// Its id: 1–128 letters of any script, digits, `-_.:`. In a `PUT` it is the path's and may be left out.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<CatalogueId>)]
     pub concert_id: Option<String>,
     /// Its title, for people.
-    #[schema(max_length = 500)]
+    #[schema(value_type = NameText)]
     pub title: String,
     /// Who performs, for people.
     #[schema(max_length = 500)]
@@ -44,18 +46,21 @@ pub struct ConcertDocument {
     #[schema(max_length = 10_000)]
     pub description: Option<String>,
     /// Where it happens.
+    #[schema(value_type = CatalogueId)]
     pub venue_id: String,
     /// A picture of it: an `http`, `https` or relative URL.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(max_length = 2_000)]
+    #[schema(min_length = 1, max_length = 2_000)]
     pub poster_url: Option<String>,
     /// The ISO 4217 currency of its prices.
-    #[schema(example = "KRW")]
+    #[schema(value_type = CurrencyText)]
     pub currency: String,
     /// Its grades from best to least, 1 to 64; every grade of the venue's rows is among them.
+    #[schema(min_items = 1, max_items = 64)]
     pub grades: Vec<GradeDocument>,
     /// Who plays what.
     #[serde(default)]
+    #[schema(schema_with = by_role::<Names>)]
     pub cast: BTreeMap<String, Vec<String>>,
 }
 
@@ -65,14 +70,17 @@ pub struct ConcertDocument {
 #[schema(as = Grade)]
 pub struct GradeDocument {
     /// The name by which the venue's rows know it.
+    #[schema(value_type = GradeText)]
     pub grade: String,
     /// The price of one seat, in the currency's minor unit.
     #[schema(maximum = 1_000_000_000_000_u64)]
     pub price: u64,
     /// The colour in which seat maps draw it: `#RRGGBB`, or a colour's name.
+    #[schema(pattern = "^(#([0-9A-Fa-f]{3,4}|[0-9A-Fa-f]{6}|[0-9A-Fa-f]{8})|[A-Za-z]{1,32})$")]
     pub color: String,
     /// What it offers, for people.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 10_000)]
     pub description: Option<String>,
 }
 

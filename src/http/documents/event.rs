@@ -11,11 +11,13 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
+use super::kinds::{self, Kind};
 use super::{ConcertDocument, PlanDocument, QueuePolicyDocument, VenueDocument};
 use crate::domain::catalogue::CatalogueEvent;
 use crate::domain::cause::By;
 use crate::domain::concert::Prices;
 use crate::domain::ids::{ReservationId, ReservationNumber, ScheduleId, ScheduleNumber, UserId};
+use crate::domain::money::{Currency, Money};
 use crate::domain::schedule::Event;
 use crate::domain::users::Event as UserEvent;
 use crate::domain::venue::{Layout, Seat};
@@ -33,19 +35,43 @@ pub trait Names {
     /// Returns the schedule's layout, which names its seats.
     fn layout(&self) -> Option<&Layout>;
 
-    /// Returns a reservation's random part and its user.
-    fn reservation(&self, number: ReservationNumber) -> Option<(u64, UserId)>;
+    /// Returns what is known of a reservation.
+    fn reservation(&self, number: ReservationNumber) -> Option<Reserved>;
+
+    /// Returns what seats cost together.
+    fn amount(&self, seats: &[Seat]) -> Option<(Money, Currency)>;
+}
+
+/// What is known of a reservation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reserved {
+    /// The random part of its id.
+    pub nonce: u64,
+    /// Whose it is.
+    pub user: UserId,
+    /// Its seats, once it has no others any more.
+    pub seats: Arc<[Seat]>,
 }
 
 /// An event as a document.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct EventDocument {
-    /// Its name: the domain's own.
-    pub name: &'static str,
+    /// Its type.
+    pub kind: &'static Kind,
     /// What it is about, as a path under the API's: `schedules/…`, `venues/…`, `concerts/…`, `users/…`.
     pub subject: String,
     /// Its fields.
     pub data: Map<String, Value>,
+}
+
+impl EventDocument {
+    /// Makes the document of an event of a type.
+    pub(super) fn new(kind: &'static Kind, subject: String, data: Map<String, Value>) -> Self {
+        if cfg!(debug_assertions) {
+            kind.check(&data);
+        }
+        Self { kind, subject, data }
+    }
 }
 
 /// Writes who asked: `by` is `engine` (time, or the engine itself), `user` or `admin`, and then `adminId` says which.
@@ -63,7 +89,7 @@ pub fn add_by(data: &mut Map<String, Value>, by: &By) {
 
 /// Writes an event of a schedule.
 pub fn of_schedule(event: &Event, names: &impl Names) -> EventDocument {
-    let (name, fields) = describe(event, names);
+    let (kind, fields) = describe(event, names);
     let mut data = Map::new();
     data.insert("scheduleId".into(), names.id().map(ToString::to_string).into());
     data.extend(object(fields));
@@ -71,12 +97,12 @@ pub fn of_schedule(event: &Event, names: &impl Names) -> EventDocument {
         Some(id) => format!("schedules/{id}"),
         None => format!("schedules/#{}", names.number().0),
     };
-    EventDocument { name, subject, data }
+    EventDocument::new(kind, subject, data)
 }
 
 /// Writes an event of a schedule's waiting room. A seed is told once its draw was made; before, its hash.
 pub fn of_room(event: &RoomEvent, number: ScheduleNumber, id: Option<&ScheduleId>) -> EventDocument {
-    let (name, fields) = describe_room(event);
+    let (kind, fields) = describe_room(event);
     let mut data = Map::new();
     data.insert("scheduleId".into(), id.map(ToString::to_string).into());
     data.extend(object(fields));
@@ -84,44 +110,50 @@ pub fn of_room(event: &RoomEvent, number: ScheduleNumber, id: Option<&ScheduleId
         Some(id) => format!("schedules/{id}/queue"),
         None => format!("schedules/#{}/queue", number.0),
     };
-    EventDocument { name, subject, data }
+    EventDocument::new(kind, subject, data)
 }
 
-fn describe_room(event: &RoomEvent) -> (&'static str, Value) {
+fn describe_room(event: &RoomEvent) -> (&'static Kind, Value) {
     let tickets = |tickets: &[Ticket]| -> Vec<u32> { tickets.iter().map(|ticket| ticket.0).collect() };
     match event {
         RoomEvent::Configured { settings, seed } => {
             let queue = settings.as_ref().map(|settings| QueuePolicyDocument::from(&settings.policy));
             let hash = seed.map(|seed| hex(&seed.commitment()));
-            ("RoomConfigured", json!({"queue": written(&queue), "seedSha256": hash}))
+            (&kinds::ROOM_CONFIGURED, json!({"queue": written(&queue), "seedSha256": hash}))
         }
         RoomEvent::Tuned { active_max, admit_per_minute, paused } => (
-            "RoomTuned",
+            &kinds::ROOM_TUNED,
             json!({"maxActive": active_max, "admitPerMinute": admit_per_minute, "paused": paused}),
         ),
-        RoomEvent::GateMoved { gate } => ("GateMoved", json!({"gate": gate.as_str()})),
+        RoomEvent::GateMoved { gate } => (&kinds::GATE_MOVED, json!({"gate": gate.as_str()})),
         RoomEvent::Joined { ticket, user, admitted } => {
-            ("Joined", json!({"ticket": ticket.0, "userId": user.as_str(), "admitted": admitted}))
+            (&kinds::JOINED, json!({"ticket": ticket.0, "userId": user.as_str(), "admitted": admitted}))
         }
-        RoomEvent::Drawn { seed } => ("Drawn", json!({"seed": hex(&seed.0)})),
-        RoomEvent::Admitted { tickets: admitted } => ("Admitted", json!({"tickets": tickets(admitted)})),
-        RoomEvent::Claimed { tickets: claimed } => ("Claimed", json!({"tickets": tickets(claimed)})),
-        RoomEvent::Left { ticket } => ("Left", json!({"ticket": ticket.0})),
-        RoomEvent::Finished { ticket } => ("Finished", json!({"ticket": ticket.0})),
-        RoomEvent::PassesExpired { tickets: over } => ("PassesExpired", json!({"tickets": tickets(over)})),
-        RoomEvent::PlacesExpired { last } => ("PlacesExpired", json!({"lastTicket": last.0})),
+        RoomEvent::Drawn { seed } => (&kinds::DRAWN, json!({"seed": hex(&seed.0)})),
+        RoomEvent::Admitted { tickets: admitted } => {
+            (&kinds::ADMITTED, json!({"tickets": tickets(admitted)}))
+        }
+        RoomEvent::Claimed { tickets: claimed } => (&kinds::CLAIMED, json!({"tickets": tickets(claimed)})),
+        RoomEvent::Left { ticket } => (&kinds::LEFT, json!({"ticket": ticket.0})),
+        RoomEvent::Finished { ticket } => (&kinds::FINISHED, json!({"ticket": ticket.0})),
+        RoomEvent::PassesExpired { tickets: over } => {
+            (&kinds::PASSES_EXPIRED, json!({"tickets": tickets(over)}))
+        }
+        RoomEvent::PlacesExpired { last } => (&kinds::PLACES_EXPIRED, json!({"lastTicket": last.0})),
         RoomEvent::OutageBridged { down_since } => {
-            ("OutageBridged", json!({"downSinceAt": down_since.to_string()}))
+            (&kinds::ROOM_OUTAGE_BRIDGED, json!({"downSinceAt": down_since.to_string()}))
+        }
+        RoomEvent::KeyKept { ticket } => {
+            (&kinds::ROOM_KEY_KEPT, json!({"ticket": ticket.map(|ticket| ticket.0)}))
         }
         RoomEvent::Stayed { until } => {
-            let tickets: Vec<u32> = until.iter().map(|(ticket, _)| ticket.0).collect();
-            ("Stayed", json!({"tickets": tickets}))
+            let stayed: Vec<u32> = until.iter().map(|(ticket, _)| ticket.0).collect();
+            (&kinds::STAYED, json!({"tickets": stayed}))
         }
-        RoomEvent::KeyKept { ticket } => ("KeyKept", json!({"ticket": ticket.map(|ticket| ticket.0)})),
     }
 }
 
-fn describe(event: &Event, names: &impl Names) -> (&'static str, Value) {
+fn describe(event: &Event, names: &impl Names) -> (&'static Kind, Value) {
     match event {
         Event::Created(creation) => {
             let mut fields = json!({
@@ -129,118 +161,136 @@ fn describe(event: &Event, names: &impl Names) -> (&'static str, Value) {
                 "currency": creation.currency.as_str(),
             });
             fields["plan"] = written(&PlanDocument::from(&*creation.plan));
-            ("Created", fields)
+            (&kinds::CREATED, fields)
         }
-        Event::Replanned { plan } => ("Replanned", json!({"plan": written(&PlanDocument::from(&**plan))})),
+        Event::Replanned { plan } => {
+            (&kinds::REPLANNED, json!({"plan": written(&PlanDocument::from(&**plan))}))
+        }
         Event::LimitsSet { limits } => (
-            "LimitsSet",
+            &kinds::LIMITS_SET,
             json!({
                 "endedRetentionSeconds": limits.ended_retention.get(), "idempotencyKeysMax": limits.keys_max,
             }),
         ),
         Event::SalesOpened { prices } => {
-            ("SalesOpened", json!({"prices": prices.as_ref().map(|prices| price_list(prices, names))}))
+            let prices = prices.as_ref().and_then(|prices| Some(price_list(prices, names.layout()?)));
+            (&kinds::SALES_OPENED, json!({"prices": prices}))
         }
-        Event::SalesClosed => ("SalesClosed", json!({})),
-        Event::ScheduleCancelled => ("ScheduleCancelled", json!({})),
-        Event::Deleted => ("Deleted", json!({})),
-        Event::SeatsBlocked { seats } => ("SeatsBlocked", seats_of(json!({}), seats, names)),
-        Event::SeatsUnblocked { seats } => ("SeatsUnblocked", seats_of(json!({}), seats, names)),
+        Event::SalesClosed => (&kinds::SALES_CLOSED, json!({})),
+        Event::ScheduleCancelled => (&kinds::SCHEDULE_CANCELLED, json!({})),
+        Event::Deleted => (&kinds::DELETED, json!({})),
+        Event::SeatsBlocked { seats } => (&kinds::SEATS_BLOCKED, seats_of(json!({}), seats, names)),
+        Event::SeatsUnblocked { seats } => (&kinds::SEATS_UNBLOCKED, seats_of(json!({}), seats, names)),
         Event::SeatsHeld { number, nonce, user, seats, expires_at } => {
-            let mut fields = known(*number, Some((*nonce, user.clone())), names.number());
+            let mut fields = known(*number, Some((*nonce, user)), names.number());
             fields["expiresAt"] = expires_at.to_string().into();
-            ("SeatsHeld", seats_of(fields, seats, names))
+            (&kinds::SEATS_HELD, seats_of(fields, seats, names))
         }
         Event::SeatsExchanged { number, seats } => {
-            ("SeatsExchanged", seats_of(reservation(*number, names), seats, names))
+            (&kinds::SEATS_EXCHANGED, seats_of(reservation(*number, names), seats, names))
         }
-        Event::HoldReleased { number } => ("HoldReleased", reservation(*number, names)),
-        Event::HoldExpired { number } => ("HoldExpired", reservation(*number, names)),
+        Event::HoldReleased { number } => (&kinds::HOLD_RELEASED, reservation(*number, names)),
+        Event::HoldExpired { number } => (&kinds::HOLD_EXPIRED, reservation(*number, names)),
         Event::PaymentBegun { number, payment, expires_at, .. } => {
             let mut fields = reservation(*number, names);
             fields["paymentId"] = payment.to_string().into();
             fields["expiresAt"] = expires_at.to_string().into();
-            ("PaymentBegun", fields)
+            (&kinds::PAYMENT_BEGUN, fields)
         }
         Event::PaymentFailed { number, expires_at } => {
             let mut fields = reservation(*number, names);
             if let Some(expires_at) = expires_at {
                 fields["expiresAt"] = expires_at.to_string().into();
             }
-            ("PaymentFailed", fields)
+            (&kinds::HOLD_RESUMED, fields)
         }
         Event::ReservationConfirmed { number, payment } => {
-            let mut fields = reservation(*number, names);
+            let reserved = names.reservation(*number);
+            let by = reserved.as_ref().map(|reserved| (reserved.nonce, &reserved.user));
+            let mut fields = known(*number, by, names.number());
             fields["paymentId"] = payment.to_string().into();
-            ("ReservationConfirmed", fields)
+            let seats = reserved.as_ref().map(|reserved| &*reserved.seats);
+            let seat_ids = seats.zip(names.layout()).map(|(seats, layout)| -> Vec<&str> {
+                seats.iter().map(|seat| layout.seat_id(*seat)).collect()
+            });
+            let (amount, currency) = seats.and_then(|seats| names.amount(seats)).unzip();
+            fields["seats"] = seat_ids.into();
+            fields["amount"] = amount.map(Money::minor).into();
+            fields["currency"] = currency.map(|currency| currency.as_str().to_owned()).into();
+            (&kinds::RESERVATION_CONFIRMED, fields)
         }
-        Event::ReservationCancelled { number } => ("ReservationCancelled", reservation(*number, names)),
+        Event::ReservationCancelled { number } => {
+            (&kinds::RESERVATION_CANCELLED, reservation(*number, names))
+        }
         Event::OutageBridged { down_since } | Event::OutageContinued { began: down_since, .. } => {
-            ("OutageBridged", json!({"downSinceAt": down_since.to_string()}))
+            (&kinds::OUTAGE_BRIDGED, json!({"downSinceAt": down_since.to_string()}))
         }
         Event::KeyKept { number } => {
-            ("KeyKept", number.map_or_else(|| json!({}), |number| reservation(number, names)))
+            (&kinds::KEY_KEPT, number.map_or_else(|| json!({}), |number| reservation(number, names)))
         }
     }
 }
 
 /// Writes an event of the catalogue.
 pub fn of_catalogue(event: &CatalogueEvent) -> EventDocument {
-    let (name, subject, fields) = match event {
+    let (kind, subject, fields): (&'static Kind, _, _) = match event {
         CatalogueEvent::VenuePut(venue) => {
-            ("VenuePut", format!("venues/{}", venue.id), written(&VenueDocument::from(&**venue)))
+            (&kinds::VENUE_PUT, format!("venues/{}", venue.id), written(&VenueDocument::from(&**venue)))
         }
-        CatalogueEvent::ConcertPut(concert) => {
-            ("ConcertPut", format!("concerts/{}", concert.id), written(&ConcertDocument::from(&**concert)))
-        }
+        CatalogueEvent::ConcertPut(concert) => (
+            &kinds::CONCERT_PUT,
+            format!("concerts/{}", concert.id),
+            written(&ConcertDocument::from(&**concert)),
+        ),
         CatalogueEvent::ScheduleListed { id, concert, .. } => (
-            "ScheduleListed",
+            &kinds::SCHEDULE_LISTED,
             format!("schedules/{id}"),
             json!({"scheduleId": id.as_str(), "concertId": concert.as_str()}),
         ),
         CatalogueEvent::VenueRemoved(id) => {
-            ("VenueRemoved", format!("venues/{id}"), json!({"venueId": id.as_str()}))
+            (&kinds::VENUE_REMOVED, format!("venues/{id}"), json!({"venueId": id.as_str()}))
         }
         CatalogueEvent::ConcertRemoved(id) => {
-            ("ConcertRemoved", format!("concerts/{id}"), json!({"concertId": id.as_str()}))
+            (&kinds::CONCERT_REMOVED, format!("concerts/{id}"), json!({"concertId": id.as_str()}))
         }
         CatalogueEvent::ScheduleUnlisted(id) => {
-            ("ScheduleUnlisted", format!("schedules/{id}"), json!({"scheduleId": id.as_str()}))
+            (&kinds::SCHEDULE_UNLISTED, format!("schedules/{id}"), json!({"scheduleId": id.as_str()}))
         }
-        CatalogueEvent::KeyKept => ("KeyKept", "catalogue".to_owned(), json!({})),
+        CatalogueEvent::KeyKept => (&kinds::CATALOGUE_KEY_KEPT, "catalogue".to_owned(), json!({})),
         CatalogueEvent::ReplanBegun { id, .. } => {
-            ("ScheduleReplanBegun", format!("schedules/{id}"), json!({"scheduleId": id.as_str()}))
+            (&kinds::SCHEDULE_REPLAN_BEGUN, format!("schedules/{id}"), json!({"scheduleId": id.as_str()}))
         }
-        CatalogueEvent::ReplansDone => ("ScheduleReplansDone", "catalogue".to_owned(), json!({})),
+        CatalogueEvent::ReplansDone => (&kinds::SCHEDULE_REPLANS_DONE, "catalogue".to_owned(), json!({})),
         CatalogueEvent::ScheduleArchived { id, .. } => {
-            ("ScheduleArchived", format!("schedules/{id}"), json!({"scheduleId": id.as_str()}))
+            (&kinds::SCHEDULE_ARCHIVED, format!("schedules/{id}"), json!({"scheduleId": id.as_str()}))
         }
     };
-    EventDocument { name, subject, data: object(fields) }
+    EventDocument::new(kind, subject, object(fields))
 }
 
 /// Writes a user's event.
 pub fn of_user(event: &UserEvent) -> EventDocument {
-    let name = match event {
-        UserEvent::SignedUp { .. } => "UserSignedUp",
-        UserEvent::Suspended { .. } => "UserSuspended",
-        UserEvent::Reinstated { .. } => "UserReinstated",
-        UserEvent::Deleted { .. } => "UserDeleted",
-        UserEvent::KeyKept { .. } => "KeyKept",
-        UserEvent::PasswordReplaced { .. } => "UserPasswordReplaced",
+    let kind: &'static Kind = match event {
+        UserEvent::SignedUp { .. } => &kinds::USER_SIGNED_UP,
+        UserEvent::Suspended { .. } => &kinds::USER_SUSPENDED,
+        UserEvent::Reinstated { .. } => &kinds::USER_REINSTATED,
+        UserEvent::Deleted { .. } => &kinds::USER_DELETED,
+        UserEvent::KeyKept { .. } => &kinds::USER_KEY_KEPT,
+        UserEvent::PasswordReplaced { .. } => &kinds::USER_PASSWORD_REPLACED,
     };
     let user = event.user();
-    EventDocument { name, subject: format!("users/{user}"), data: object(json!({"userId": user.as_str()})) }
+    EventDocument::new(kind, format!("users/{user}"), object(json!({"userId": user.as_str()})))
 }
 
 /// Names the reservation that an event is about. Its number is always there; its id and user as long as the
 /// schedule keeps it.
 fn reservation(number: ReservationNumber, names: &impl Names) -> Value {
-    known(number, names.reservation(number), names.number())
+    let found = names.reservation(number);
+    known(number, found.as_ref().map(|found| (found.nonce, &found.user)), names.number())
 }
 
-fn known(number: ReservationNumber, found: Option<(u64, UserId)>, schedule: ScheduleNumber) -> Value {
-    let id = found.as_ref().map(|(nonce, _)| ReservationId { schedule, number, nonce: *nonce }.to_string());
+fn known(number: ReservationNumber, found: Option<(u64, &UserId)>, schedule: ScheduleNumber) -> Value {
+    let id = found.map(|(nonce, _)| ReservationId { schedule, number, nonce }.to_string());
     let user = found.map(|(_, user)| user.to_string());
     json!({"reservationNumber": number.count(), "reservationId": id, "userId": user})
 }
@@ -255,15 +305,11 @@ fn seats_of(mut fields: Value, seats: &Arc<[Seat]>, names: &impl Names) -> Value
     fields
 }
 
-fn price_list(prices: &Prices, names: &impl Names) -> Value {
+/// Returns prices by the names of their grades.
+fn price_list(prices: &Prices, layout: &Layout) -> Value {
     let amounts = prices.by_grade.iter().map(|price| Value::from(price.minor()));
-    match names.layout() {
-        Some(layout) => {
-            let grades = layout.grades().iter().map(ToString::to_string).zip(amounts);
-            Value::Object(grades.collect())
-        }
-        None => amounts.collect(),
-    }
+    let grades = layout.grades().iter().map(ToString::to_string);
+    Value::Object(grades.zip(amounts).collect())
 }
 
 fn written(document: &impl serde::Serialize) -> Value {
@@ -283,9 +329,10 @@ fn object(fields: Value) -> Map<String, Value> {
 mod tests {
     use super::*;
     use crate::domain::ids::{GradeName, PaymentId};
-    use crate::domain::money::Money;
     use crate::domain::time::Timestamp;
     use crate::domain::venue::{Row, RowSeats, Section};
+    use crate::http::documents::money;
+    use crate::record::{Fact, tests::facts};
 
     struct Known {
         id: ScheduleId,
@@ -305,8 +352,14 @@ mod tests {
             Some(&self.layout)
         }
 
-        fn reservation(&self, number: ReservationNumber) -> Option<(u64, UserId)> {
-            (number.0 == 1).then(|| (9, UserId::parse("kim").unwrap()))
+        fn reservation(&self, number: ReservationNumber) -> Option<Reserved> {
+            let (user, seats) = (UserId::parse("kim").unwrap(), [Seat(0), Seat(3)].into());
+            (number.0 == 1).then_some(Reserved { nonce: 9, user, seats })
+        }
+
+        fn amount(&self, seats: &[Seat]) -> Option<(Money, Currency)> {
+            let amount = 100_000 * u64::try_from(seats.len()).unwrap();
+            Some((Money::new(amount).unwrap(), Currency::parse("KRW").unwrap()))
         }
     }
 
@@ -325,7 +378,11 @@ mod tests {
             None
         }
 
-        fn reservation(&self, _: ReservationNumber) -> Option<(u64, UserId)> {
+        fn reservation(&self, _: ReservationNumber) -> Option<Reserved> {
+            None
+        }
+
+        fn amount(&self, _: &[Seat]) -> Option<(Money, Currency)> {
             None
         }
     }
@@ -342,7 +399,7 @@ mod tests {
 
     fn check(event: &Event, name: &str, data: &Value) {
         let document = of_schedule(event, &names());
-        assert_eq!((document.name, document.subject.as_str()), (name, "schedules/s"));
+        assert_eq!((document.kind.name, document.subject.as_str()), (name, "schedules/s"));
         assert_eq!(&Value::Object(document.data), data);
     }
 
@@ -388,5 +445,45 @@ mod tests {
             &names(),
         );
         assert_eq!(confirmed.data["paymentId"], PaymentId::from_bits(255).to_string());
+        assert_eq!(confirmed.data["seats"], json!(["1-A-VIP-1", "1-A-R-2"]));
+        assert_eq!(
+            (&confirmed.data["amount"], &confirmed.data["currency"]),
+            (&json!(200_000), &json!("KRW"))
+        );
+        let forgotten =
+            Event::ReservationConfirmed { number: ReservationNumber(2), payment: PaymentId::from_bits(1) };
+        let forgotten = of_schedule(&forgotten, &Forgotten).data;
+        assert!(["seats", "amount", "currency"].iter().all(|name| forgotten[*name].is_null()));
+    }
+
+    #[test]
+    fn every_event_has_a_type_and_says_what_the_type_does() {
+        let document = |fact: Fact| match &fact {
+            Fact::Catalogue(event) => of_catalogue(event),
+            Fact::Schedule(_, event) => of_schedule(event, &Forgotten),
+            Fact::WaitingRoom(number, event) => of_room(event, *number, None),
+            Fact::Accounts(shard, event) => money::of_accounts(event, *shard),
+            Fact::Payments(number, event) => money::of_payment_event(event, *number, None),
+            Fact::User(event) => of_user(event),
+        };
+        let written: Vec<EventDocument> = facts().map(document).collect();
+        for EventDocument { kind, data, .. } in &written {
+            kind.check(data);
+        }
+        for kind in kinds::KINDS {
+            let is_written = written.iter().any(|document| core::ptr::eq(document.kind, *kind));
+            assert!(is_written, "nothing is written with the type {} ({:?})", kind.name, kind.about);
+        }
+    }
+
+    #[test]
+    fn the_document_of_the_events_is_made_from_the_types() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/EVENTS.md");
+        let made = kinds::document();
+        if std::env::var_os("ONSALE_DOCS").is_some_and(|value| value == "write") {
+            std::fs::write(path, &made).unwrap();
+        }
+        let standing = std::fs::read_to_string(path).unwrap_or_default();
+        assert!(standing == made, "docs/EVENTS.md isn't of this code: run this test with ONSALE_DOCS=write");
     }
 }

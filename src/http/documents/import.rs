@@ -1,11 +1,13 @@
 //! Many documents in one, as `onsale import` and `data/charlotte.json` have them.
 
+use std::collections::HashMap;
+
 use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::checks::Checks;
 use super::venue::all;
-use super::{ConcertDocument, ScheduleDocument, VenueDocument};
+use super::{ConcertDocument, ScheduleDocument, ScheduleState, VenueDocument};
 use crate::engine::Import;
 use crate::http::problem::FieldError;
 
@@ -33,11 +35,11 @@ pub struct ImportDocument {
 }
 
 impl ImportDocument {
-    /// Checks the document.
+    /// Checks the document; `standing` is what is true of schedules that are there, by their ids.
     ///
     /// # Errors
     /// Every field that is wrong.
-    pub fn into_domain(self) -> Result<Import, Vec<FieldError>> {
+    pub fn into_domain(self, standing: &HashMap<String, ScheduleState>) -> Result<Import, Vec<FieldError>> {
         let mut checks = Checks::default();
         let venue = |(index, venue): (usize, VenueDocument)| {
             checks.within(format_args!("venues[{index}]"), |checks| venue.check(None, checks))
@@ -48,7 +50,8 @@ impl ImportDocument {
         };
         let concerts = all(self.concerts.into_iter().enumerate().map(concert));
         let schedule = |(index, schedule): (usize, ScheduleDocument)| {
-            checks.within(format_args!("schedules[{index}]"), |checks| schedule.check(None, checks))
+            let standing = schedule.schedule_id.as_ref().and_then(|id| standing.get(id));
+            checks.within(format_args!("schedules[{index}]"), |checks| schedule.check(None, standing, checks))
         };
         let schedules = all(self.schedules.into_iter().enumerate().map(schedule));
         let import = match (venues, concerts, schedules) {
@@ -68,7 +71,7 @@ mod tests {
     fn the_demonstration_file_is_read_whole() {
         let file = include_bytes!("../../../demo/charlotte.json");
         let document: ImportDocument = parse(file).unwrap();
-        let import = document.into_domain().unwrap();
+        let import = document.into_domain(&HashMap::new()).unwrap();
         assert_eq!((import.venues.len(), import.concerts.len(), import.schedules.len()), (1, 2, 44));
     }
 
@@ -77,13 +80,13 @@ mod tests {
         let text = r#"{"venues": [{"name": "", "timeZone": "UTC", "sections": []}],
             "schedules": [{"scheduleId": "a b", "concertId": "c", "startsAt": "x", "endsAt": "2027-02-09T13:10:00Z"}]}"#;
         let document: ImportDocument = parse(text.as_bytes()).unwrap();
-        let errors = document.into_domain().unwrap_err();
+        let errors = document.into_domain(&HashMap::new()).unwrap_err();
         let fields: Vec<&str> = errors.iter().map(|error| error.field.as_str()).collect();
         let expected =
             ["venues[0].venueId", "venues[0].name", "schedules[0].scheduleId", "schedules[0].startsAt"];
         assert_eq!(fields, expected);
         let empty: ImportDocument = parse(b"{}").unwrap();
-        assert!(empty.into_domain().is_ok());
+        assert!(empty.into_domain(&HashMap::new()).is_ok());
         assert!(parse::<ImportDocument>(br#"{"shows": []}"#).is_err());
     }
 }

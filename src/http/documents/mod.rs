@@ -15,16 +15,28 @@ mod checks;
 mod concert;
 pub mod event;
 mod import;
+pub mod kinds;
 pub mod money;
+mod reservation;
 mod schedule;
 mod venue;
+mod words;
 
 pub use concert::{ConcertDocument, GradeDocument, PRICE_MINOR_MAX};
 pub use import::ImportDocument;
+pub use reservation::{GuestDocument, ReservationDocument, Surroundings, full_id};
 pub use schedule::{
     CastingDocument, OrderDocument, PlanDocument, PolicyDocument, QueuePolicyDocument, ScheduleDocument,
+    ScheduleState, SeatCounts,
 };
 pub use venue::{RowDocument, SeatDocument, SectionDocument, VenueDocument};
+pub use words::{
+    At, CatalogueId, CurrencyText, EmailText, GateWord, GradeText, InstantText, MethodWord, NameText,
+    OpaqueId, PaymentWord, PlaceText, PlaceWord, ReservationWord, SaleWord, SeatName, SeatWord,
+    TransactionWord, UserNameText, UserText, UserWord,
+};
 
 pub(crate) use checks::instant;
+#[cfg(test)]
+pub(crate) use checks::is_reachable;
 pub use checks::{LINES_LEN_MAX, NAME_LEN_MAX, NAMES_MAX};

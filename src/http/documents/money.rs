@@ -1,10 +1,14 @@
-//! What the journal's feed says of accounts and payments, and how a payment is shown.
+//! What the journal's feed says of accounts and payments, and how they are answered.
 //!
-//! Absent on purpose: the gateway's keys of checkouts.
+//! Absent on purpose: the gateway's ids in the feed, and in what others than administrators are shown.
 
+use serde::Serialize;
 use serde_json::{Map, Value, json};
+use utoipa::ToSchema;
 
 use super::event::EventDocument;
+use super::kinds;
+use super::words::{At, MethodWord, OpaqueId, PaymentWord, TransactionWord};
 use crate::domain::accounts::{self, Kind, Shard};
 use crate::domain::ids::{PaymentId, PaymentNumber, ReservationId, ScheduleNumber, TransactionId};
 use crate::domain::payments::{self, Failure, Payment};
@@ -12,7 +16,7 @@ use crate::engine::Engine;
 
 /// Writes an event of an account.
 pub fn of_accounts(event: &accounts::Event, shard: Shard) -> EventDocument {
-    let (name, user, fields) = match event {
+    let (kind, user, fields): (&'static kinds::Kind, _, _) = match event {
         accounts::Event::Moved { user, currency, number, nonce, kind, amount, balance_after } => {
             let id = TransactionId { shard: shard.0, number: *number, nonce: *nonce };
             let payment = match kind {
@@ -24,28 +28,39 @@ pub fn of_accounts(event: &accounts::Event, shard: Shard) -> EventDocument {
                 "amount": amount.minor(), "currency": currency.as_str(), "balanceAfter": balance_after.minor(),
                 "paymentId": payment,
             });
-            ("MoneyMoved", user, fields)
+            (&kinds::MONEY_MOVED, user, fields)
         }
-        accounts::Event::KeyKept { user } => ("KeyKept", user, json!({"userId": user.as_str()})),
+        accounts::Event::KeyKept { user } => {
+            (&kinds::ACCOUNT_KEY_KEPT, user, json!({"userId": user.as_str()}))
+        }
         accounts::Event::Archived { user, .. } => {
-            ("TransactionsArchived", user, json!({"userId": user.as_str()}))
+            (&kinds::TRANSACTIONS_ARCHIVED, user, json!({"userId": user.as_str()}))
         }
     };
-    EventDocument { name, subject: format!("users/{user}/balance"), data: object(fields) }
+    EventDocument::new(kind, format!("users/{user}/balance"), object(fields))
 }
 
-/// Writes an event of a payment; its id and user as long as it is kept.
+/// Writes an event of a payment; its id as long as it is kept.
 pub fn of_payments(event: &payments::Event, schedule: ScheduleNumber, engine: &Engine) -> EventDocument {
+    let payment = engine.payment_numbered(schedule, event.number());
+    of_payment_event(event, schedule, payment.map(|payment| payment.id))
+}
+
+pub(super) fn of_payment_event(
+    event: &payments::Event,
+    schedule: ScheduleNumber,
+    payment: Option<PaymentId>,
+) -> EventDocument {
     use payments::Event;
     let number = event.number();
     // The feed may be a moment ahead of what is shown: who is started says its id itself.
     let id = if let Event::Started { nonce, .. } = event {
         Some(PaymentId { schedule, number, nonce: *nonce })
     } else {
-        engine.payment_numbered(schedule, number).map(|payment| payment.id)
+        payment
     };
     let id = id.map(|id| id.to_string());
-    let (name, fields) = match event {
+    let (kind, fields): (&'static kinds::Kind, _) = match event {
         Event::Started { reservation, user, method, amount, currency, .. } => {
             let reservation =
                 ReservationId { schedule, number: reservation.number, nonce: reservation.nonce };
@@ -53,75 +68,260 @@ pub fn of_payments(event: &payments::Event, schedule: ScheduleNumber, engine: &E
                 "reservationId": reservation.to_string(), "userId": user.as_str(), "method": method.as_str(),
                 "amount": amount.minor(), "currency": currency.as_str(),
             });
-            ("PaymentStarted", fields)
+            (&kinds::PAYMENT_STARTED, fields)
         }
-        Event::Accepted { .. } => ("PaymentAccepted", json!({})),
-        Event::CaptureBegun { .. } => ("CaptureBegun", json!({})),
-        Event::Declined { failure, .. } => ("PaymentDeclined", json!({"failure": of_failure(failure)})),
-        Event::Captured { .. } => ("PaymentCaptured", json!({})),
-        Event::Confirmed { .. } => ("PaymentConfirmed", json!({})),
-        Event::Completed { .. } => ("PaymentCompleted", json!({})),
+        Event::Accepted { .. } => (&kinds::PAYMENT_ACCEPTED, json!({})),
+        Event::CaptureBegun { .. } => (&kinds::CAPTURE_BEGUN, json!({})),
+        Event::Declined { failure, .. } => {
+            (&kinds::PAYMENT_DECLINED, json!({"failure": of_failure(failure)}))
+        }
+        Event::Captured { .. } | Event::CapturedAtGateway { .. } => (&kinds::PAYMENT_CAPTURED, json!({})),
+        Event::Confirmed { .. } => (&kinds::PAYMENT_CONFIRMED, json!({})),
+        Event::Completed { .. } => (&kinds::PAYMENT_COMPLETED, json!({})),
         Event::Failed { failure, .. } => {
-            ("PaymentFailed", json!({"failure": failure.as_ref().map(of_failure)}))
+            (&kinds::PAYMENT_FAILED, json!({"failure": failure.as_ref().map(of_failure)}))
         }
-        Event::RefundBegun { failure, .. } => ("RefundBegun", json!({"failure": of_failure(failure)})),
-        Event::Refunded { .. } => ("PaymentRefunded", json!({})),
-        Event::KeyKept { .. } => ("KeyKept", json!({})),
+        Event::RefundBegun { failure, .. } => (&kinds::REFUND_BEGUN, json!({"failure": of_failure(failure)})),
+        Event::Refunded { .. } | Event::RefundedAtGateway { .. } => (&kinds::PAYMENT_REFUNDED, json!({})),
+        Event::KeyKept { .. } => (&kinds::PAYMENT_KEY_KEPT, json!({})),
     };
     let mut data = Map::new();
     data.insert("paymentNumber".into(), number.count().into());
     data.insert("paymentId".into(), id.clone().into());
     data.extend(object(fields));
     let subject = id.map_or_else(|| unnamed(schedule, number), |id| format!("payments/{id}"));
-    EventDocument { name, subject, data }
+    EventDocument::new(kind, subject, data)
 }
 
 fn unnamed(schedule: ScheduleNumber, number: PaymentNumber) -> String {
     format!("payments/#{}-{}", schedule.0, number.count())
 }
 
-/// Writes why a payment failed.
-pub fn of_failure(failure: &Failure) -> Value {
-    let mut fields = json!({"code": failure.as_str()});
-    match failure {
-        Failure::Declined { code, reason } => {
-            fields["gatewayCode"] = (&**code).into();
-            fields["reason"] = (&**reason).into();
-        }
-        Failure::Insufficient { balance } => fields["currentBalance"] = balance.minor().into(),
-        Failure::NotHeld
-        | Failure::TooLate
-        | Failure::OtherAmount
-        | Failure::OtherCurrency
-        | Failure::SeatsLost
-        | Failure::Cancelled
-        | Failure::Superseded => {}
-    }
-    fields
+/// Why a payment failed, or was given back.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = PaymentFailure)]
+pub struct FailureDocument<'a> {
+    code: FailureWord,
+    /// With `payment_declined`: the gateway's own code.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    gateway_code: Option<&'a str>,
+    /// With `payment_declined`: what the gateway said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'a str>,
+    /// With `insufficient_balance`: what there was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    current_balance: Option<u64>,
 }
 
-/// Writes a payment as its user is shown it.
-pub fn of_payment(payment: &Payment) -> Value {
-    let reservation = ReservationId {
-        schedule: payment.id.schedule,
-        number: payment.reservation.number,
-        nonce: payment.reservation.nonce,
-    };
-    json!({
-        "paymentId": payment.id.to_string(),
-        "reservationId": reservation.to_string(),
-        "userId": payment.user.as_str(),
-        "method": payment.method.as_str(),
-        "status": payment.state.as_str(),
-        "amount": payment.amount.minor(),
-        "currency": payment.currency.as_str(),
-        "orderId": payment.needs_gateway().then(|| payment.id.to_string()),
-        "createdAt": payment.created_at.to_string(),
-        "updatedAt": payment.updated_at.to_string(),
-        "completedAt": payment.completed_at.map(|at| at.to_string()),
-        "refundedAt": payment.refunded_at.map(|at| at.to_string()),
-        "failure": payment.failure.as_ref().map(of_failure),
-    })
+/// The word for why a payment failed, or was given back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = PaymentFailureCode)]
+enum FailureWord {
+    ReservationNotHeld,
+    ReservationExpired,
+    AmountChanged,
+    InsufficientBalance,
+    CurrencyMismatch,
+    PaymentDeclined,
+    SeatsLost,
+    ReservationCancelled,
+    Superseded,
+}
+
+impl From<&Failure> for FailureWord {
+    fn from(failure: &Failure) -> Self {
+        match failure {
+            Failure::NotHeld => Self::ReservationNotHeld,
+            Failure::TooLate => Self::ReservationExpired,
+            Failure::OtherAmount => Self::AmountChanged,
+            Failure::Insufficient { .. } => Self::InsufficientBalance,
+            Failure::OtherCurrency => Self::CurrencyMismatch,
+            Failure::Declined { .. } => Self::PaymentDeclined,
+            Failure::SeatsLost => Self::SeatsLost,
+            Failure::Cancelled => Self::ReservationCancelled,
+            Failure::Superseded => Self::Superseded,
+        }
+    }
+}
+
+impl<'a> From<&'a Failure> for FailureDocument<'a> {
+    fn from(failure: &'a Failure) -> Self {
+        let mut document =
+            Self { code: failure.into(), gateway_code: None, reason: None, current_balance: None };
+        match failure {
+            Failure::Declined { code, reason } => {
+                document.gateway_code = Some(code);
+                document.reason = Some(reason);
+            }
+            Failure::Insufficient { balance } => document.current_balance = Some(balance.minor()),
+            Failure::NotHeld
+            | Failure::TooLate
+            | Failure::OtherAmount
+            | Failure::OtherCurrency
+            | Failure::SeatsLost
+            | Failure::Cancelled
+            | Failure::Superseded => {}
+        }
+        document
+    }
+}
+
+/// What the gateway knows a payment by, and what it answered.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct GatewayDocument<'a> {
+    /// The gateway's id of the payment, as its checkout gave it; null before.
+    #[schema(required)]
+    payment_key: Option<&'a str>,
+    /// The gateway's id of the capture, where it told one.
+    #[schema(required)]
+    transaction_id: Option<&'a str>,
+    /// When it captured, by its own clock.
+    #[schema(required)]
+    approved_at: Option<At>,
+    /// The gateway's id of the refund, where it told one.
+    #[schema(required)]
+    refund_id: Option<&'a str>,
+    /// The gateway's code where it declined.
+    #[schema(required)]
+    code: Option<&'a str>,
+    /// What it said then.
+    #[schema(required)]
+    reason: Option<&'a str>,
+}
+
+impl<'a> GatewayDocument<'a> {
+    fn of(payment: &'a Payment) -> Option<Self> {
+        let (code, reason) = match &payment.failure {
+            Some(Failure::Declined { code, reason }) => (Some(&**code), Some(&**reason)),
+            _ => (None, None),
+        };
+        let answer = payment.gateway.as_deref();
+        payment.needs_gateway().then(|| Self {
+            payment_key: payment.payment_key.as_deref(),
+            transaction_id: answer.and_then(|answer| answer.transaction.as_deref()),
+            approved_at: answer.and_then(|answer| answer.approved_at).map(At),
+            refund_id: answer.and_then(|answer| answer.refund.as_deref()),
+            code,
+            reason,
+        })
+    }
+}
+
+/// A payment.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = Payment)]
+pub struct PaymentDocument<'a> {
+    payment_id: OpaqueId,
+    reservation_id: OpaqueId,
+    user_id: &'a str,
+    method: MethodWord,
+    status: PaymentWord,
+    /// In the currency's minor unit.
+    amount: u64,
+    currency: &'a str,
+    /// The gateway's number of the order, where there is a gateway.
+    #[schema(required)]
+    order_id: Option<OpaqueId>,
+    created_at: At,
+    updated_at: At,
+    #[schema(required)]
+    completed_at: Option<At>,
+    #[schema(required)]
+    refunded_at: Option<At>,
+    /// Why it failed or was given back.
+    #[schema(required)]
+    failure: Option<FailureDocument<'a>>,
+    /// For administrators, where there is a gateway: what it knows the payment by, and what it answered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    gateway: Option<GatewayDocument<'a>>,
+}
+
+impl<'a> PaymentDocument<'a> {
+    /// Shows a payment as its user sees it, or (`with_gateway`) as an administrator does.
+    pub fn of(payment: &'a Payment, with_gateway: bool) -> Self {
+        let reservation = ReservationId {
+            schedule: payment.id.schedule,
+            number: payment.reservation.number,
+            nonce: payment.reservation.nonce,
+        };
+        Self {
+            payment_id: payment.id.into(),
+            reservation_id: reservation.into(),
+            user_id: &payment.user,
+            method: payment.method.into(),
+            status: payment.state.into(),
+            amount: payment.amount.minor(),
+            currency: payment.currency.as_str(),
+            order_id: payment.needs_gateway().then(|| payment.id.into()),
+            created_at: At(payment.created_at),
+            updated_at: At(payment.updated_at),
+            completed_at: payment.completed_at.map(At),
+            refunded_at: payment.refunded_at.map(At),
+            failure: payment.failure.as_ref().map(FailureDocument::from),
+            gateway: if with_gateway { GatewayDocument::of(payment) } else { None },
+        }
+    }
+}
+
+/// A balance.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = Balance)]
+pub struct BalanceDocument<'a> {
+    /// Whose.
+    pub user_id: &'a str,
+    /// What there is, in the currency's minor unit.
+    pub balance: u64,
+    /// ISO 4217.
+    pub currency: &'a str,
+    /// When money last moved; null where it never did.
+    #[schema(required)]
+    pub updated_at: Option<At>,
+}
+
+/// One movement of an account.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = Transaction)]
+pub struct TransactionDocument {
+    transaction_id: OpaqueId,
+    #[serde(rename = "type")]
+    kind: TransactionWord,
+    amount: u64,
+    balance_after: u64,
+    /// For people.
+    description: String,
+    /// The payment that it belongs to, if it belongs to one.
+    #[schema(required)]
+    payment_id: Option<OpaqueId>,
+    created_at: At,
+}
+
+impl From<&accounts::Transaction> for TransactionDocument {
+    fn from(transaction: &accounts::Transaction) -> Self {
+        let (description, payment) = match transaction.kind {
+            Kind::Charge => ("Charged".to_owned(), None),
+            Kind::Payment(payment) => (format!("Payment {payment}"), Some(payment)),
+            Kind::Refund(payment) => (format!("Refund of payment {payment}"), Some(payment)),
+        };
+        Self {
+            transaction_id: transaction.id.into(),
+            kind: transaction.kind.into(),
+            amount: transaction.amount.minor(),
+            balance_after: transaction.balance_after.minor(),
+            description,
+            payment_id: payment.map(OpaqueId::from),
+            created_at: At(transaction.at),
+        }
+    }
+}
+
+fn of_failure(failure: &Failure) -> Value {
+    serde_json::to_value(FailureDocument::from(failure)).expect("texts and numbers")
 }
 
 fn object(fields: Value) -> Map<String, Value> {
@@ -129,6 +329,30 @@ fn object(fields: Value) -> Map<String, Value> {
         Value::Object(fields) => fields,
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
             unreachable!("an event's fields are an object")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::money::Money;
+
+    #[test]
+    fn the_words_for_failures_are_the_domains_own() {
+        let all = [
+            Failure::NotHeld,
+            Failure::TooLate,
+            Failure::OtherAmount,
+            Failure::Insufficient { balance: Money::ZERO },
+            Failure::OtherCurrency,
+            Failure::declined("c", "r"),
+            Failure::SeatsLost,
+            Failure::Cancelled,
+            Failure::Superseded,
+        ];
+        for failure in all {
+            assert_eq!(of_failure(&failure)["code"], failure.as_str());
         }
     }
 }

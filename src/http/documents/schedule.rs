@@ -4,16 +4,18 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+use utoipa::openapi::{RefOr, Schema};
 
 use super::checks::{Checks, NAMES_MAX};
 use super::concert::check_role;
+use super::words::{At, CatalogueId, InstantText, SaleWord, by_role, one_name_or_several};
 use crate::domain::ids::{ConcertId, ScheduleId};
-use crate::domain::schedule::Plan;
 use crate::domain::schedule::policy::{
     ACTIVE_MAX, CANCEL_SECONDS_MAX, Casting, PAYMENT_SECONDS_MAX, Policy, QueueOrder, QueuePolicy,
     RESERVATION_SEATS_MAX, USER_SEATS_MAX, WAITING_SECONDS_MAX,
 };
-use crate::domain::time::{Seconds, Timestamp};
+use crate::domain::schedule::{Counts, Plan};
+use crate::domain::time::Seconds;
 use crate::http::problem::FieldError;
 
 /// The longest hold, pass and grace: a day.
@@ -31,27 +33,96 @@ const IDLE_SECONDS_MIN: u32 = 5;
 }))]
 pub struct ScheduleDocument {
     /// Its id: 1–128 letters of any script, digits, `-_.:`. In a `PUT` it is the path's and may be left out.
+    #[schema(value_type = Option<CatalogueId>)]
     pub schedule_id: Option<String>,
     /// The concert that it performs, which can't change.
+    #[schema(value_type = CatalogueId)]
     pub concert_id: String,
     /// When the performance begins.
-    #[schema(format = DateTime)]
+    #[schema(value_type = InstantText)]
     pub starts_at: String,
-    /// When it ends.
-    #[schema(format = DateTime)]
+    /// When it ends: later than it begins.
+    #[schema(value_type = InstantText)]
     pub ends_at: String,
-    /// When its sale opens by itself.
-    #[schema(format = DateTime)]
+    /// When its sale opens by itself: before it closes.
+    #[schema(value_type = Option<InstantText>)]
     pub sales_open_at: Option<String>,
-    /// When its sale closes by itself; at `startsAt` if absent.
-    #[schema(format = DateTime)]
+    /// When its sale closes by itself, not after the performance; at `startsAt` if absent.
+    #[schema(value_type = Option<InstantText>)]
     pub sales_close_at: Option<String>,
     /// Who plays what in this performance.
     #[serde(default)]
+    #[schema(schema_with = by_role::<CastingDocument>)]
     pub casting: BTreeMap<String, CastingDocument>,
     /// The rules of the sale; what is left out has its default.
     #[serde(default)]
     pub policy: PolicyDocument,
+    /// Read only: taken where it is what `GET` gives, as are the following.
+    #[schema(read_only)]
+    pub venue_id: Option<String>,
+    /// Read only.
+    #[schema(read_only)]
+    pub status: Option<SaleWord>,
+    /// Read only.
+    #[schema(read_only)]
+    pub currency: Option<String>,
+    /// Read only.
+    #[schema(read_only)]
+    pub seats: Option<SeatCounts>,
+    /// Read only.
+    #[schema(read_only)]
+    pub version: Option<u64>,
+}
+
+/// What the engine says of a schedule beside its plan.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ScheduleState {
+    /// The venue of its concert.
+    pub venue_id: String,
+    /// How far its sale is.
+    pub status: SaleWord,
+    /// The currency of its prices.
+    pub currency: String,
+    /// Its seats by status.
+    pub seats: SeatCounts,
+    /// The version of its seat map.
+    pub version: u64,
+}
+
+/// How many seats have each status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SeatCounts {
+    /// Free to be held.
+    pub available: u64,
+    /// Held, or being paid.
+    pub held: u64,
+    /// Sold.
+    pub reserved: u64,
+    /// Off sale.
+    pub blocked: u64,
+    /// All of them.
+    pub total: u64,
+}
+
+impl SeatCounts {
+    /// Adds a schedule's counts.
+    pub fn add(&mut self, counts: Counts) {
+        self.available += u64::from(counts.available);
+        self.held += u64::from(counts.held);
+        self.reserved += u64::from(counts.reserved);
+        self.blocked += u64::from(counts.blocked);
+        self.total += u64::from(counts.total());
+    }
+}
+
+impl From<Counts> for SeatCounts {
+    fn from(counts: Counts) -> Self {
+        let mut sum = Self::default();
+        sum.add(counts);
+        sum
+    }
 }
 
 /// A schedule's times, casting and policy, as they are given back.
@@ -60,17 +131,15 @@ pub struct ScheduleDocument {
 #[schema(as = Plan)]
 pub struct PlanDocument {
     /// When the performance begins.
-    #[schema(format = DateTime)]
-    pub starts_at: String,
+    pub starts_at: At,
     /// When it ends.
-    #[schema(format = DateTime)]
-    pub ends_at: String,
+    pub ends_at: At,
     /// When its sale opens by itself.
-    #[schema(format = DateTime)]
-    pub sales_open_at: Option<String>,
+    #[schema(required)]
+    pub sales_open_at: Option<At>,
     /// When its sale closes by itself; at `startsAt` if null.
-    #[schema(format = DateTime)]
-    pub sales_close_at: Option<String>,
+    #[schema(required)]
+    pub sales_close_at: Option<At>,
     /// Who plays what in this performance.
     pub casting: BTreeMap<String, CastingDocument>,
     /// The rules of the sale.
@@ -78,15 +147,22 @@ pub struct PlanDocument {
 }
 
 /// Who plays a role: one name, or several.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
-#[schema(as = Casting)]
 pub enum CastingDocument {
     /// One name.
     One(String),
     /// Several names.
     Many(Vec<String>),
 }
+
+impl utoipa::PartialSchema for CastingDocument {
+    fn schema() -> RefOr<Schema> {
+        one_name_or_several()
+    }
+}
+
+impl ToSchema for CastingDocument {}
 
 /// The rules of a sale.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -143,7 +219,7 @@ pub struct QueuePolicyDocument {
     /// In which order people are admitted.
     pub order: OrderDocument,
     /// When the first is admitted; when the sale opens if absent.
-    #[schema(format = DateTime)]
+    #[schema(value_type = Option<InstantText>)]
     pub opens_at: Option<String>,
 }
 
@@ -159,21 +235,37 @@ pub enum OrderDocument {
 }
 
 impl ScheduleDocument {
-    /// Checks the document; `id` is the path's, or `None` where the document itself must have one.
+    /// Checks the document; `id` is the path's, or `None` where the document itself must have one, and `standing` what is true of
+    /// the schedule, where it is there.
     ///
     /// # Errors
     /// Every field that is wrong.
-    pub fn into_domain(self, id: Option<&str>) -> Result<(ScheduleId, ConcertId, Plan), Vec<FieldError>> {
+    pub fn into_domain(
+        self,
+        id: Option<&str>,
+        standing: Option<&ScheduleState>,
+    ) -> Result<(ScheduleId, ConcertId, Plan), Vec<FieldError>> {
         let mut checks = Checks::default();
-        let schedule = self.check(id, &mut checks);
+        let schedule = self.check(id, standing, &mut checks);
         checks.finish(schedule)
+    }
+
+    /// Tells whether it says what only the engine can.
+    pub fn has_read_only(&self) -> bool {
+        self.venue_id.is_some()
+            || self.status.is_some()
+            || self.currency.is_some()
+            || self.seats.is_some()
+            || self.version.is_some()
     }
 
     pub(super) fn check(
         self,
         id: Option<&str>,
+        standing: Option<&ScheduleState>,
         checks: &mut Checks,
     ) -> Option<(ScheduleId, ConcertId, Plan)> {
+        self.check_read_only(standing, checks);
         let id = checks.own_id("scheduleId", id, self.schedule_id.as_deref(), ScheduleId::parse);
         let concert = checks.parsed(format_args!("concertId"), &self.concert_id, ConcertId::parse);
         let plan = Plan {
@@ -186,6 +278,23 @@ impl ScheduleDocument {
             policy: checks.within(format_args!("policy"), |checks| self.policy.check(checks)),
         };
         Some((id?, concert?, plan))
+    }
+
+    fn check_read_only(&self, standing: Option<&ScheduleState>, checks: &mut Checks) {
+        let mut check = |field: &str, is_same: bool| {
+            if !is_same {
+                let detail = "is read only: leave it out, or send what GET gives now";
+                checks.wrong(format_args!("{field}"), detail);
+            }
+        };
+        let text = |given: &Option<String>, is: fn(&ScheduleState) -> &str| {
+            given.is_none() || given.as_deref() == standing.map(is)
+        };
+        check("venueId", text(&self.venue_id, |standing| &standing.venue_id));
+        check("status", self.status.is_none() || self.status == standing.map(|standing| standing.status));
+        check("currency", text(&self.currency, |standing| &standing.currency));
+        check("seats", self.seats.is_none() || self.seats == standing.map(|standing| standing.seats));
+        check("version", self.version.is_none() || self.version == standing.map(|standing| standing.version));
     }
 }
 
@@ -264,10 +373,6 @@ impl QueuePolicyDocument {
     }
 }
 
-fn written(at: Option<Timestamp>) -> Option<String> {
-    at.map(|at| at.to_string())
-}
-
 fn seconds(duration: Seconds) -> u64 {
     u64::from(duration.get())
 }
@@ -282,10 +387,10 @@ impl From<&Plan> for PlanDocument {
             (role.clone(), casting)
         };
         Self {
-            starts_at: plan.starts_at.to_string(),
-            ends_at: plan.ends_at.to_string(),
-            sales_open_at: written(plan.sales_open_at),
-            sales_close_at: written(plan.sales_close_at),
+            starts_at: At(plan.starts_at),
+            ends_at: At(plan.ends_at),
+            sales_open_at: plan.sales_open_at.map(At),
+            sales_close_at: plan.sales_close_at.map(At),
             casting: plan.casting.iter().map(casting).collect(),
             policy: PolicyDocument::from(&plan.policy),
         }
@@ -320,7 +425,7 @@ impl From<&QueuePolicy> for QueuePolicyDocument {
                 QueueOrder::Fifo => OrderDocument::Fifo,
                 QueueOrder::Shuffle => OrderDocument::Shuffle,
             },
-            opens_at: written(queue.opens_at),
+            opens_at: queue.opens_at.map(|at| at.to_string()),
         }
     }
 }
@@ -356,7 +461,7 @@ mod tests {
     fn read(value: &Value) -> Result<Plan, Vec<String>> {
         let document: ScheduleDocument = parse(value.to_string().as_bytes()).unwrap();
         let fields = |errors: Vec<FieldError>| errors.into_iter().map(|error| error.field).collect();
-        document.into_domain(Some("s")).map(|(_, _, plan)| plan).map_err(fields)
+        document.into_domain(Some("s"), None).map(|(_, _, plan)| plan).map_err(fields)
     }
 
     #[test]

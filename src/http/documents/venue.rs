@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::checks::{Checks, NAME_LEN_MAX};
+use super::words::{CatalogueId, GradeText, NameText, PlaceText, SeatName};
 use crate::domain::ids::{GradeName, ID_LEN_MAX, SeatId, VenueId};
 use crate::domain::venue::{Row, RowSeats, Section, VENUE_SEATS_MAX, Venue};
 use crate::http::problem::FieldError;
@@ -21,9 +22,10 @@ const SEAT_NUMBER_MAX: u32 = 1_000_000;
 pub struct VenueDocument {
     /// Its id: 1–128 letters of any script, digits, `-_.:`. In a `PUT` it is the path's and may be left out.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<CatalogueId>)]
     pub venue_id: Option<String>,
     /// Its name, for people.
-    #[schema(max_length = 500)]
+    #[schema(value_type = NameText)]
     pub name: String,
     /// Where it stands, for people.
     #[serde(default)]
@@ -34,7 +36,7 @@ pub struct VenueDocument {
     #[schema(max_length = 500)]
     pub kind: String,
     /// The IANA name of its time zone.
-    #[schema(example = "Asia/Seoul")]
+    #[schema(example = "Asia/Seoul", min_length = 1, max_length = 500)]
     pub time_zone: String,
     /// Its sections in the order of the plan; at most 250,000 seats in all.
     pub sections: Vec<SectionDocument>,
@@ -46,8 +48,10 @@ pub struct VenueDocument {
 #[schema(as = Section)]
 pub struct SectionDocument {
     /// Its id, unique on its floor.
+    #[schema(value_type = PlaceText)]
     pub section_id: String,
     /// The floor that it is on.
+    #[schema(max_length = 128)]
     pub floor: String,
     /// Its rows, from the front to the back.
     pub rows: Vec<RowDocument>,
@@ -59,12 +63,14 @@ pub struct SectionDocument {
 #[schema(as = Row)]
 pub struct RowDocument {
     /// Its id, unique in its section.
+    #[schema(value_type = PlaceText)]
     pub row_id: String,
     /// The grade of its seats.
+    #[schema(value_type = GradeText)]
     pub grade: String,
     /// How many seats it has, numbered from 1, with ids `{floor}-{sectionId}-{rowId}-{seatNumber}`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(minimum = 1)]
+    #[schema(minimum = 1, maximum = 250_000)]
     pub length: Option<u64>,
     /// Its seats with ids of their own; order is adjacency.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -77,6 +83,7 @@ pub struct RowDocument {
 #[schema(as = ListedSeat)]
 pub struct SeatDocument {
     /// Its id, unique in the venue.
+    #[schema(value_type = SeatName)]
     pub seat_id: String,
     /// Its number in the row.
     #[schema(maximum = 1_000_000)]

@@ -13,6 +13,7 @@ use super::*;
 use crate::http::{
     auth::{Admin, Role, User},
     json::Json,
+    page::Page,
     tests_support,
 };
 

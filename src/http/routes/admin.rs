@@ -21,8 +21,8 @@ use utoipa_axum::routes;
 
 pub use self::export::Exports;
 use self::names::Known;
-use super::schedules::{SeatCounts, find};
-use super::seats::Seats;
+use super::schedules::find;
+use super::seats::{MapAtDocument, Seats};
 use crate::domain::payments::Counts;
 use crate::domain::schedule::{SaleStatus, Schedule};
 use crate::domain::time::Timestamp;
@@ -30,9 +30,10 @@ use crate::domain::waiting_room;
 use crate::engine::{HistoryError, ScheduleEntry, SnapshotFailed};
 use crate::http::app::App;
 use crate::http::auth::{Admin, Follower, Watcher};
-use crate::http::documents::{event, instant};
-use crate::http::extract::{Page, Path, Query};
+use crate::http::documents::{At, GateWord, InstantText, SaleWord, SeatCounts, SeatName, event, instant};
+use crate::http::extract::{Path, Query};
 use crate::http::json::{Json, json_bytes};
+use crate::http::page::Limit;
 use crate::http::problem::{Code, Problem};
 use crate::http::request::RequestContext;
 use crate::http::write::JsonWriter;
@@ -62,7 +63,7 @@ pub fn routes() -> OpenApiRouter<App> {
 #[serde(rename_all = "camelCase")]
 struct Overview {
     /// The engine's present instant.
-    at: String,
+    at: At,
     /// Whether changes are taken.
     ready: bool,
     venues: usize,
@@ -129,9 +130,10 @@ struct ScheduleOverview {
     schedule_id: String,
     concert_id: String,
     concert_title: String,
-    status: &'static str,
-    starts_at: String,
-    sales_open_at: Option<String>,
+    status: SaleWord,
+    starts_at: At,
+    #[schema(required)]
+    sales_open_at: Option<At>,
     seats: SeatCounts,
     /// Reservations that are held or being paid.
     live_holds: usize,
@@ -142,8 +144,9 @@ struct ScheduleOverview {
     /// The version of its seat map.
     version: u64,
     /// The instant of its last event.
-    last_event_at: String,
+    last_event_at: At,
     /// Its waiting room, where it has one.
+    #[schema(required)]
     queue: Option<RoomOverview>,
     payments: PaymentsOverview,
 }
@@ -173,13 +176,14 @@ struct RoomOverview {
     waiting: u32,
     active: u32,
     max_active: u32,
+    #[schema(required)]
     admit_per_minute: Option<u32>,
     paused: bool,
     admitted_total: u64,
     /// How long a newcomer would wait, from the measured rate.
+    #[schema(required)]
     estimated_wait_seconds: Option<u64>,
-    /// `open`, or why nobody is let in: `not_on_sale`, `all_held`, `sold_out`, `cancelled`.
-    gate: &'static str,
+    gate: GateWord,
     /// Clients that follow their places.
     followers: usize,
 }
@@ -200,7 +204,7 @@ impl RoomOverview {
             paused: overview.paused,
             admitted_total: overview.admitted_total,
             estimated_wait_seconds: room.estimated_wait_seconds(overview.waiting.saturating_add(1), now),
-            gate: overview.gate.as_str(),
+            gate: overview.gate.into(),
             followers: room.followers(),
         })
     }
@@ -215,6 +219,7 @@ struct JournalOverview {
     /// The oldest position that is kept.
     oldest_position: u64,
     /// Why it takes no more entries, if it has failed.
+    #[schema(required)]
     failure: Option<String>,
 }
 
@@ -252,7 +257,7 @@ impl Samples {
 }
 
 /// The operations page's data
-#[utoipa::path(get, path = "/api/v1/admin/overview", tag = "Operations", security(("bearer" = [])),
+#[utoipa::path(get, path = "/api/v1/admin/overview", operation_id = "readOverview", tag = "Operations", security(("bearer" = [])),
     responses((status = 200, description = "Schedules, seats by status, queue, journal, throughput", body = Overview)))]
 async fn overview(State(app): State<App>, _: Watcher) -> Json<Overview> {
     let now = app.engine.now();
@@ -280,7 +285,7 @@ async fn overview(State(app): State<App>, _: Watcher) -> Json<Overview> {
     Json(
         StatusCode::OK,
         Overview {
-            at: now.to_string(),
+            at: At(now),
             ready: failure.is_none() && !app.parts.shutdown.is_cancelled(),
             venues: catalogue.venues().count(),
             concerts: catalogue.concerts().count(),
@@ -307,24 +312,27 @@ fn of_schedule(app: &App, entry: &ScheduleEntry, concert_title: String, now: Tim
         schedule_id: entry.id().to_string(),
         concert_id: entry.concert().to_string(),
         concert_title,
-        status: schedule.sale_at(now).as_str(),
-        starts_at: schedule.plan().starts_at.to_string(),
-        sales_open_at: schedule.plan().sales_open_at.map(|at| at.to_string()),
+        status: schedule.sale_at(now).into(),
+        starts_at: At(schedule.plan().starts_at),
+        sales_open_at: schedule.plan().sales_open_at.map(At),
         seats: SeatCounts::from(schedule.counts()),
         live_holds: schedule.deadline_count(),
         mailbox_depth,
         followers,
         version: schedule.seats_version(),
-        last_event_at: schedule.last_instant().to_string(),
+        last_event_at: At(schedule.last_instant()),
         queue: RoomOverview::of(entry, now),
         payments: PaymentsOverview { pending, refunding, refunded },
     }
 }
 
 /// What a history is narrowed by.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[serde(rename_all = "camelCase")]
+#[into_params(parameter_in = Query)]
 struct OfSeat {
+    /// Only what concerns this seat.
+    #[param(value_type = Option<SeatName>)]
     seat_id: Option<String>,
 }
 
@@ -334,6 +342,7 @@ struct OfSeat {
 struct History {
     items: Vec<HistoryItem>,
     /// Always null: a history isn't paged.
+    #[schema(required)]
     next_cursor: Option<String>,
     /// The oldest position that the journal keeps: what happened before it isn't shown.
     oldest_position: u64,
@@ -346,7 +355,7 @@ struct HistoryItem {
     /// Its place in the journal.
     position: u64,
     /// When it happened.
-    at: String,
+    at: At,
     /// What happened: `SeatsHeld`, `SalesOpened`, …
     #[serde(rename = "type")]
     kind: &'static str,
@@ -360,10 +369,8 @@ struct HistoryItem {
 /// What happened to a schedule, or to one seat
 ///
 /// Who, what, when and where in the journal; the newest first.
-#[utoipa::path(get, path = "/api/v1/admin/schedules/{scheduleId}/history", tag = "Operations",
-    params(("scheduleId" = String, Path),
-           ("seatId" = Option<String>, Query, description = "Only what concerns this seat"),
-           ("limit" = Option<u32>, Query, description = "1–1000, default 100")),
+#[utoipa::path(get, path = "/api/v1/admin/schedules/{scheduleId}/history", operation_id = "readHistory", tag = "Operations",
+    params(("scheduleId" = String, Path), OfSeat, Limit),
     security(("bearer" = [])),
     responses((status = 200, description = "The last events", body = History),
         (status = 404, description = "`not_found`"),
@@ -374,7 +381,7 @@ async fn history(
     _: Watcher,
     Path(id): Path<String>,
     Query(narrow): Query<OfSeat>,
-    page: Page,
+    Limit { limit }: Limit,
     context: RequestContext,
 ) -> Result<Json<History>, Problem> {
     let entry = find(&app, &id).await?;
@@ -389,11 +396,11 @@ async fn history(
     let items = off_thread(&context, move || {
         let mut known = Known::new(engine.clone());
         let mut items = Vec::new();
-        for moment in engine.history(&entry, seat, page.limit)?.into_iter().rev() {
+        for moment in engine.history(&entry, seat, limit)?.into_iter().rev() {
             let Record { at, by, fact: Fact::Schedule(number, event), .. } = &moment.record else { continue };
             let document = event::of_schedule(event, &known.names(*number, event)?);
-            let (position, at) = (moment.position.get(), at.to_string());
-            let (kind, mut data) = (document.name, document.data);
+            let (position, at) = (moment.position.get(), At(*at));
+            let (kind, mut data) = (document.kind.name, document.data);
             data.remove("scheduleId");
             event::add_by(&mut data, by);
             items.push(HistoryItem { position, at, kind, schedule_id: entry.id().to_string(), data });
@@ -405,25 +412,28 @@ async fn history(
 }
 
 /// At which instant the seat map is wanted.
-#[derive(Debug, Deserialize)]
-struct At {
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+struct AsAt {
+    /// RFC 3339, from 1970 on.
+    #[param(value_type = InstantText)]
     at: String,
 }
 
 /// The seat map as it was
 ///
 /// At an instant; one that is yet to come counts as the present, and `at` in the answer says which it is.
-#[utoipa::path(get, path = "/api/v1/admin/schedules/{scheduleId}/seats", tag = "Operations",
-    params(("scheduleId" = String, Path), ("at" = String, Query, description = "RFC 3339")),
+#[utoipa::path(get, path = "/api/v1/admin/schedules/{scheduleId}/seats", operation_id = "readSeatMapAt", tag = "Operations",
+    params(("scheduleId" = String, Path), AsAt),
     security(("bearer" = [])),
-    responses((status = 200, description = "As `GET /schedules/{scheduleId}/seats`, and `at`"),
+    responses((status = 200, description = "As `GET /schedules/{scheduleId}/seats`, and `at`", body = MapAtDocument),
         (status = 404, description = "`not_found`: no such schedule, or not yet at that instant"),
         (status = 410, description = "`not_retained` with `oldestPosition`")))]
 async fn seats_at(
     State(app): State<App>,
     _: Watcher,
     Path(id): Path<String>,
-    Query(At { at }): Query<At>,
+    Query(AsAt { at }): Query<AsAt>,
     context: RequestContext,
 ) -> Result<Response, Problem> {
     let at = instant(&at)
@@ -488,8 +498,11 @@ fn not_retained(oldest: Position) -> Problem {
 }
 
 /// Where the feed begins.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 struct Resume {
+    /// The position of the last event that the consumer has.
+    #[param(maximum = 9_007_199_254_740_991_u64)]
     after: Option<u64>,
 }
 
@@ -497,9 +510,8 @@ struct Resume {
 ///
 /// Server-sent `CloudEvents` 1.0 in JSON, one for every event, in order, none left out. `id` is the position: a
 /// consumer resumes with `after` or (which wins) `Last-Event-ID`. Without either, from the oldest that is kept.
-#[utoipa::path(get, path = "/api/v1/events", tag = "Operations",
-    params(("after" = Option<u64>, Query, description = "The position of the last event that the consumer has"),
-           ("Last-Event-ID" = Option<String>, Header, description = "As `after`")),
+#[utoipa::path(get, path = "/api/v1/events", operation_id = "followJournal", tag = "Operations",
+    params(Resume, ("Last-Event-ID" = Option<String>, Header, pattern = "^[0-9]{1,15}$", description = "As `after`")),
     security(("bearer" = [])),
     responses((status = 200, content_type = "text/event-stream",
         description = "`id`: the position; `event`: the type; `data`: `{\"specversion\": \"1.0\", \"id\", \"source\", \"type\", \"subject\", \"time\", \"datacontenttype\", \"position\", \"data\": {…}}`"),
@@ -532,7 +544,7 @@ struct SnapshotTaken {
 }
 
 /// Take a snapshot now
-#[utoipa::path(post, path = "/api/v1/admin/snapshots", tag = "Operations", security(("bearer" = [])),
+#[utoipa::path(post, path = "/api/v1/admin/snapshots", operation_id = "takeSnapshot", tag = "Operations", security(("bearer" = [])),
     responses((status = 200, description = "It was taken", body = SnapshotTaken),
         (status = 503, description = "`journal_unavailable`; `not_ready`: the engine stops, or its disk is full")))]
 async fn take_snapshot(

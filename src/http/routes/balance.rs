@@ -2,42 +2,32 @@
 
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::response::Response;
-use serde::Deserialize;
-use serde_json::{Value, json};
+use axum::response::{IntoResponse, Response};
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::reservations::random;
 use super::{key_of, marked};
-use crate::domain::accounts::{Answer, Kind, Transaction};
+use crate::domain::accounts::Answer;
 use crate::domain::cause::{By, Cause};
 use crate::domain::ids::UserId;
 use crate::domain::money::Money;
 use crate::engine::Done;
 use crate::http::app::App;
 use crate::http::auth::{Caller, Reader, User};
-use crate::http::extract::{Body, IdempotencyKey, Page, Path, bad_cursor};
+use crate::http::documents::money::{BalanceDocument, TransactionDocument};
+use crate::http::documents::{At, OpaqueId};
+use crate::http::extract::{Body, IdempotencyKey, Path};
 use crate::http::json::Json;
+use crate::http::page::{List, Page, bad_cursor};
 use crate::http::problem::{Code, Problem};
 use crate::http::refusal::problem;
 
 /// Makes the routes of balances.
 pub fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(read, charge)).routes(routes!(transactions))
-}
-
-/// A balance.
-#[derive(Debug, ToSchema)]
-#[schema(rename_all = "camelCase")]
-#[expect(dead_code, reason = "describes what `read` writes")]
-struct AccountView {
-    user_id: String,
-    balance: u64,
-    currency: String,
-    /// When money last moved; null where it never did.
-    updated_at: Option<String>,
 }
 
 /// An amount to put in.
@@ -50,68 +40,41 @@ struct ChargeBody {
 }
 
 /// What a charge did.
-#[derive(Debug, ToSchema)]
-#[schema(rename_all = "camelCase")]
-#[expect(dead_code, reason = "describes what `charge` writes")]
-struct TopUp {
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = Charged)]
+struct ChargedDocument {
     current_balance: u64,
     charged_amount: u64,
-    transaction_id: String,
-}
-
-/// One movement of an account.
-#[derive(Debug, ToSchema)]
-#[schema(rename_all = "camelCase")]
-#[expect(dead_code, reason = "describes what `transactions` writes")]
-struct TransactionDocument {
-    transaction_id: String,
-    /// `charge`, `payment` or `refund`.
-    r#type: String,
-    amount: u64,
-    balance_after: u64,
-    description: String,
-    /// The payment that it belongs to, if it belongs to one.
-    payment_id: Option<String>,
-    created_at: String,
-}
-
-/// A page of movements.
-#[derive(Debug, ToSchema)]
-#[schema(rename_all = "camelCase")]
-#[expect(dead_code, reason = "describes what `transactions` writes")]
-struct TransactionList {
-    items: Vec<TransactionDocument>,
-    next_cursor: Option<String>,
+    transaction_id: OpaqueId,
 }
 
 /// Read a balance
 ///
 /// The caller's own, or an administrator. A user whom nothing was ever put in for has nothing.
-#[utoipa::path(get, path = "/api/v1/users/{userId}/balance", tag = "Balance",
+#[utoipa::path(get, path = "/api/v1/users/{userId}/balance", operation_id = "readBalance", tag = "Balance",
     params(("userId" = String, Path)), security(("bearer" = [])),
-    responses((status = 200, description = "What there is", body = AccountView),
+    responses((status = 200, description = "What there is", body = BalanceDocument<'static>),
         (status = 403, description = "`forbidden`: another's")))]
 async fn read(
     State(app): State<App>,
     Reader(caller): Reader,
     Path(user): Path<String>,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Response, Problem> {
     let user = own(&caller, &user)?;
     let currency = app.parts.payments.currency;
     let (balance, currency, at) = app.engine.balance(&user).unwrap_or((Money::ZERO, currency, None));
-    let document = json!({
-        "userId": user.as_str(), "balance": balance.minor(), "currency": currency.as_str(),
-        "updatedAt": at.map(|at| at.to_string()),
-    });
-    Ok(Json(StatusCode::OK, document))
+    let (balance, currency, updated_at) = (balance.minor(), currency.as_str(), at.map(At));
+    let document = BalanceDocument { user_id: &user, balance, currency, updated_at };
+    Ok(Json(StatusCode::OK, document).into_response())
 }
 
 /// Put money in
 ///
 /// Administrators for anyone; users for themselves where the server lets them (`self_charge`).
-#[utoipa::path(post, path = "/api/v1/users/{userId}/balance", tag = "Balance", request_body = ChargeBody,
+#[utoipa::path(post, path = "/api/v1/users/{userId}/balance", operation_id = "chargeBalance", tag = "Balance", request_body = ChargeBody,
     params(("userId" = String, Path), ("Idempotency-Key" = Option<String>, Header)), security(("bearer" = [])),
-    responses((status = 201, description = "It is there", body = TopUp),
+    responses((status = 201, description = "It is there", body = ChargedDocument),
         (status = 403, description = "`forbidden`: another's, or users don't charge their own balance here"),
         (status = 422, description = "`amount_out_of_range`, `invalid_request`, `idempotency_key_reused`")))]
 async fn charge(
@@ -142,54 +105,33 @@ async fn charge(
     let Answer::Moved(transaction) = answer else {
         unreachable!("a charge always moves money");
     };
-    let document = json!({
-        "currentBalance": transaction.balance_after.minor(),
-        "chargedAmount": transaction.amount.minor(),
-        "transactionId": transaction.id.to_string(),
-    });
+    let document = ChargedDocument {
+        current_balance: transaction.balance_after.minor(),
+        charged_amount: transaction.amount.minor(),
+        transaction_id: transaction.id.into(),
+    };
     Ok(marked(Json(StatusCode::CREATED, document), replayed))
 }
 
 /// List an account's movements, newest first
-#[utoipa::path(get, path = "/api/v1/users/{userId}/balance/transactions", tag = "Balance",
-    params(("userId" = String, Path), ("limit" = Option<u32>, Query, description = "1–1000, default 100"),
-           ("cursor" = Option<String>, Query)),
+#[utoipa::path(get, path = "/api/v1/users/{userId}/balance/transactions", operation_id = "listTransactions", tag = "Balance",
+    params(("userId" = String, Path), Page),
     security(("bearer" = [])),
-    responses((status = 200, description = "A page of them", body = TransactionList),
+    responses((status = 200, description = "A page of them", body = List<TransactionDocument>),
         (status = 403, description = "`forbidden`: another's")))]
 async fn transactions(
     State(app): State<App>,
     Reader(caller): Reader,
     Path(user): Path<String>,
     page: Page,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Json<List<TransactionDocument>>, Problem> {
     let user = own(&caller, &user)?;
-    let read = |cursor: &str| app.engine.transaction_id(cursor).map(|id| id.number).ok_or_else(bad_cursor);
-    let before = page.cursor.as_deref().map(read).transpose()?;
-    let found = app.engine.transactions(&user, before, page.limit + 1).await;
-    let mut found = found.map_err(|error| problem(error, None))?;
-    let more = found.len() > page.limit;
-    found.truncate(page.limit);
-    let next = found.last().filter(|_| more).map(|transaction| transaction.id.to_string());
-    let items: Vec<Value> = found.iter().map(of_transaction).collect();
-    Ok(Json(StatusCode::OK, json!({"items": items, "nextCursor": next})))
-}
-
-fn of_transaction(transaction: &Transaction) -> Value {
-    let (description, payment) = match transaction.kind {
-        Kind::Charge => ("Charged".to_owned(), None),
-        Kind::Payment(payment) => (format!("Payment {payment}"), Some(payment.to_string())),
-        Kind::Refund(payment) => (format!("Refund of payment {payment}"), Some(payment.to_string())),
-    };
-    json!({
-        "transactionId": transaction.id.to_string(),
-        "type": transaction.kind.as_str(),
-        "amount": transaction.amount.minor(),
-        "balanceAfter": transaction.balance_after.minor(),
-        "description": description,
-        "paymentId": payment,
-        "createdAt": transaction.at.to_string(),
-    })
+    let read = |cursor: String| app.engine.transaction_id(&cursor).ok_or_else(bad_cursor);
+    let before = page.behind()?.map(read).transpose()?;
+    let found = app.engine.transactions(&user, before.map(|id| id.number), page.limit + 1).await;
+    let found = found.map_err(|error| problem(error, None))?;
+    let items = found.iter().map(|transaction| (transaction.id.to_string(), transaction.into()));
+    Ok(Json(StatusCode::OK, List::of(&page, items)))
 }
 
 /// Lets the user and administrators through.

@@ -6,16 +6,13 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::marked;
-use super::schedules::ScheduleView;
-use super::schedules::asked;
+use super::schedules::{ScheduleView, asked, standing};
 use crate::archive::Head;
 use crate::domain::catalogue::{Catalogue, Put};
 use crate::domain::ids::{ConcertId, VenueId};
@@ -25,9 +22,10 @@ use crate::domain::venue::BuiltVenue;
 use crate::engine::{CatalogueChange, Changed, ScheduleEntry};
 use crate::http::app::App;
 use crate::http::auth::Admin;
-use crate::http::documents::{ConcertDocument, ImportDocument, VenueDocument};
-use crate::http::extract::{Body, IdempotencyKey, LargeBody, Page, Path, Query, bad_cursor};
+use crate::http::documents::{CatalogueId, ConcertDocument, ImportDocument, VenueDocument};
+use crate::http::extract::{Body, IdempotencyKey, LargeBody, Path, Query};
 use crate::http::json::Json;
+use crate::http::page::{List, Page};
 use crate::http::problem::Problem;
 use crate::http::refusal::problem;
 
@@ -41,64 +39,6 @@ pub fn routes() -> OpenApiRouter<App> {
         .routes(routes!(put_concert, read_concert, delete_concert))
         .routes(routes!(list_schedules))
         .routes(routes!(import))
-}
-
-/// A page of a list.
-#[derive(Debug, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct List<T> {
-    /// The items.
-    pub items: Vec<T>,
-    /// Where the next page begins; null after the last.
-    pub next_cursor: Option<String>,
-}
-
-impl<T> List<T> {
-    /// Takes the page from items that begin where it does, each with what comes before its successor.
-    fn of<K: Cursor>(page: &Page, items: impl Iterator<Item = (K, T)>) -> Self {
-        let mut found: Vec<(K, T)> = items.take(page.limit + 1).collect();
-        let more = found.len() > page.limit;
-        found.truncate(page.limit);
-        let next_cursor = found.last().filter(|_| more).map(|(last, _)| URL_SAFE_NO_PAD.encode(last.write()));
-        Self { items: found.into_iter().map(|(_, item)| item).collect(), next_cursor }
-    }
-}
-
-/// The place of an item in a list: a page begins behind it.
-trait Cursor: Sized {
-    fn write(&self) -> String;
-    fn read(text: &str) -> Option<Self>;
-}
-
-impl Cursor for String {
-    fn write(&self) -> String {
-        self.clone()
-    }
-
-    fn read(text: &str) -> Option<Self> {
-        Some(text.to_owned())
-    }
-}
-
-/// The start of a performance, and its schedule's id where several start together.
-impl Cursor for (Timestamp, String) {
-    fn write(&self) -> String {
-        format!("{} {}", self.0.as_millis(), self.1)
-    }
-
-    fn read(text: &str) -> Option<Self> {
-        let (millis, id) = text.split_once(' ')?;
-        Some((Timestamp::from_millis(millis.parse().ok()?), id.to_owned()))
-    }
-}
-
-/// Reads where a page begins.
-fn behind<K: Cursor>(page: &Page) -> Result<Option<K>, Problem> {
-    let read = |cursor: &String| {
-        let bytes = URL_SAFE_NO_PAD.decode(cursor).ok()?;
-        K::read(core::str::from_utf8(&bytes).ok()?)
-    };
-    page.cursor.as_ref().map(|cursor| read(cursor).ok_or_else(bad_cursor)).transpose()
 }
 
 /// A venue in a list.
@@ -169,8 +109,8 @@ pub(super) async fn remove(
 ///
 /// The whole is replaced. Once a schedule uses it, only its name and address can change. The body may
 /// have 16 MiB.
-#[utoipa::path(put, path = "/api/v1/venues/{venueId}", tag = "Catalogue",
-    params(("venueId" = String, Path, description = "1–128 letters of any script, digits, `-_.:`")),
+#[utoipa::path(put, path = "/api/v1/venues/{venueId}", operation_id = "putVenue", tag = "Catalogue",
+    params(("venueId" = String, Path)),
     request_body = VenueDocument, security(("bearer" = [])),
     responses((status = 200, description = "It was there, and is as the body says", body = VenueDocument),
         (status = 201, description = "It is new", body = VenueDocument),
@@ -190,7 +130,7 @@ async fn put_venue(
 }
 
 /// Read a venue
-#[utoipa::path(get, path = "/api/v1/venues/{venueId}", tag = "Catalogue", params(("venueId" = String, Path)),
+#[utoipa::path(get, path = "/api/v1/venues/{venueId}", operation_id = "readVenue", tag = "Catalogue", params(("venueId" = String, Path)),
     responses((status = 200, description = "The venue with its sections", body = VenueDocument),
         (status = 404, description = "`not_found`")))]
 async fn read_venue(State(app): State<App>, Path(id): Path<String>) -> Result<Json<VenueDocument>, Problem> {
@@ -200,7 +140,7 @@ async fn read_venue(State(app): State<App>, Path(id): Path<String>) -> Result<Js
 }
 
 /// Remove a venue
-#[utoipa::path(delete, path = "/api/v1/venues/{venueId}", tag = "Catalogue",
+#[utoipa::path(delete, path = "/api/v1/venues/{venueId}", operation_id = "removeVenue", tag = "Catalogue",
     params(("venueId" = String, Path), ("Idempotency-Key" = Option<String>, Header)), security(("bearer" = [])),
     responses((status = 204, description = "It is gone"), (status = 404, description = "`not_found`"),
         (status = 409, description = "`in_use`: a concert happens there")))]
@@ -217,11 +157,11 @@ async fn delete_venue(
 /// List the venues
 ///
 /// In order of their ids, without their sections.
-#[utoipa::path(get, path = "/api/v1/venues", tag = "Catalogue",
-    params(("limit" = Option<u32>, Query, description = "1–1000, default 100"), ("cursor" = Option<String>, Query)),
+#[utoipa::path(get, path = "/api/v1/venues", operation_id = "listVenues", tag = "Catalogue",
+    params(Page),
     responses((status = 200, description = "A page of them", body = List<VenueSummary>)))]
 async fn list_venues(State(app): State<App>, page: Page) -> Result<Json<List<VenueSummary>>, Problem> {
-    let behind: Option<String> = behind(&page)?;
+    let behind: Option<String> = page.behind()?;
     let catalogue = app.engine.catalogue();
     let venues = catalogue
         .venues()
@@ -234,8 +174,8 @@ async fn list_venues(State(app): State<App>, page: Page) -> Result<Json<List<Ven
 ///
 /// Every grade of its venue's rows has a price. Prices stand once a sale of it has opened; the venue and the
 /// currency once it has a schedule.
-#[utoipa::path(put, path = "/api/v1/concerts/{concertId}", tag = "Catalogue",
-    params(("concertId" = String, Path, description = "1–128 letters of any script, digits, `-_.:`")),
+#[utoipa::path(put, path = "/api/v1/concerts/{concertId}", operation_id = "putConcert", tag = "Catalogue",
+    params(("concertId" = String, Path)),
     request_body = ConcertDocument, security(("bearer" = [])),
     responses((status = 200, description = "It was there, and is as the body says", body = ConcertDocument),
         (status = 201, description = "It is new", body = ConcertDocument),
@@ -253,7 +193,7 @@ async fn put_concert(
 }
 
 /// Read a concert
-#[utoipa::path(get, path = "/api/v1/concerts/{concertId}", tag = "Catalogue", params(("concertId" = String, Path)),
+#[utoipa::path(get, path = "/api/v1/concerts/{concertId}", operation_id = "readConcert", tag = "Catalogue", params(("concertId" = String, Path)),
     responses((status = 200, description = "The concert", body = ConcertDocument),
         (status = 404, description = "`not_found`")))]
 async fn read_concert(
@@ -266,7 +206,7 @@ async fn read_concert(
 }
 
 /// Remove a concert
-#[utoipa::path(delete, path = "/api/v1/concerts/{concertId}", tag = "Catalogue",
+#[utoipa::path(delete, path = "/api/v1/concerts/{concertId}", operation_id = "removeConcert", tag = "Catalogue",
     params(("concertId" = String, Path), ("Idempotency-Key" = Option<String>, Header)), security(("bearer" = [])),
     responses((status = 204, description = "It is gone"), (status = 404, description = "`not_found`"),
         (status = 409, description = "`in_use`: it has a schedule")))]
@@ -284,11 +224,11 @@ async fn delete_concert(
 /// List the concerts
 ///
 /// In order of their ids.
-#[utoipa::path(get, path = "/api/v1/concerts", tag = "Catalogue",
-    params(("limit" = Option<u32>, Query, description = "1–1000, default 100"), ("cursor" = Option<String>, Query)),
+#[utoipa::path(get, path = "/api/v1/concerts", operation_id = "listConcerts", tag = "Catalogue",
+    params(Page),
     responses((status = 200, description = "A page of them", body = List<ConcertDocument>)))]
 async fn list_concerts(State(app): State<App>, page: Page) -> Result<Json<List<ConcertDocument>>, Problem> {
-    let behind: Option<String> = behind(&page)?;
+    let behind: Option<String> = page.behind()?;
     let catalogue = app.engine.catalogue();
     let concerts = catalogue
         .concerts()
@@ -315,9 +255,8 @@ enum Shown {
 /// List a concert's schedules
 ///
 /// In order of `startsAt`, with the counts of seats by status.
-#[utoipa::path(get, path = "/api/v1/concerts/{concertId}/schedules", tag = "Catalogue",
-    params(("concertId" = String, Path), ("limit" = Option<u32>, Query, description = "1–1000, default 100"),
-           ("cursor" = Option<String>, Query)),
+#[utoipa::path(get, path = "/api/v1/concerts/{concertId}/schedules", operation_id = "listSchedules", tag = "Catalogue",
+    params(("concertId" = String, Path), Page),
     responses((status = 200, description = "A page of them", body = List<ScheduleView>),
         (status = 404, description = "`not_found`: there is no such concert")))]
 async fn list_schedules(
@@ -325,7 +264,7 @@ async fn list_schedules(
     Path(id): Path<String>,
     page: Page,
 ) -> Result<Json<List<ScheduleView>>, Problem> {
-    let behind: Option<(Timestamp, String)> = behind(&page)?;
+    let behind: Option<(Timestamp, String)> = page.behind()?;
     let catalogue = app.engine.catalogue();
     catalogue.concert(&id).ok_or_else(Problem::not_found)?;
     let place = |entry: &Arc<ScheduleEntry>| (entry.read().plan().starts_at, entry.id().to_string());
@@ -351,9 +290,12 @@ async fn list_schedules(
 }
 
 /// What the dates are narrowed by.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[serde(rename_all = "camelCase")]
+#[into_params(parameter_in = Query)]
 struct OfConcert {
+    /// Of this concert only.
+    #[param(value_type = Option<CatalogueId>)]
     concert_id: Option<String>,
 }
 
@@ -366,8 +308,8 @@ struct Dates {
 }
 
 /// List the days with an open schedule that has a seat left
-#[utoipa::path(get, path = "/api/v1/concerts/available-dates", tag = "Catalogue",
-    params(("concertId" = Option<String>, Query, description = "Of this concert only")),
+#[utoipa::path(get, path = "/api/v1/concerts/available-dates", operation_id = "listAvailableDates", tag = "Catalogue",
+    params(OfConcert),
     responses((status = 200, description = "The days, in the venue's time zone", body = Dates)))]
 async fn available_dates(State(app): State<App>, Query(narrow): Query<OfConcert>) -> Json<Dates> {
     let catalogue = app.engine.catalogue();
@@ -406,7 +348,7 @@ struct Counts {
 /// Import venues, concerts and schedules
 ///
 /// All or nothing; what is there already and equal is left alone. The body may have 16 MiB.
-#[utoipa::path(post, path = "/api/v1/import", tag = "Catalogue", request_body = ImportDocument,
+#[utoipa::path(post, path = "/api/v1/import", operation_id = "importCatalogue", tag = "Catalogue", request_body = ImportDocument,
     params(("Idempotency-Key" = Option<String>, Header)), security(("bearer" = [])),
     responses((status = 200, description = "How many items the document named", body = Counts),
         (status = 409, description = "`in_use`"), (status = 413, description = "`body_too_large`"),
@@ -418,7 +360,10 @@ async fn import(
     body: LargeBody<ImportDocument>,
 ) -> Result<Response, Problem> {
     let cause = asked(&app, &admin, "POST /import", key, &body.raw);
-    let items = body.value.into_domain().map_err(Problem::invalid)?;
+    let named = body.value.schedules.iter();
+    let named = named.filter_map(|schedule| Some((schedule.schedule_id.as_deref()?, schedule)));
+    let standing = standing(&app, named).await?;
+    let items = body.value.into_domain(&standing).map_err(Problem::invalid)?;
     let changed = app.engine.change(CatalogueChange::Import(items), cause).await;
     match changed.map_err(|error| problem(error, None))? {
         Changed::Imported { counts, replayed } => {
@@ -427,25 +372,6 @@ async fn import(
         }
         other @ (Changed::Put(_) | Changed::Removed { .. } | Changed::Acted(_)) => {
             unreachable!("an import answers with its counts, not {other:?}")
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_cursor_is_read_as_it_was_written_and_anything_else_is_malformed() {
-        let page = |cursor: &str| Page { limit: 1, cursor: Some(cursor.to_owned()) };
-        let items = || (1..=3).map(|index| ((Timestamp::from_millis(7), format!("샤 {index}")), index));
-        let list = List::of(&Page { limit: 2, cursor: None }, items());
-        assert_eq!(list.items, [1, 2]);
-        let cursor = list.next_cursor.unwrap();
-        assert_eq!(behind(&page(&cursor)), Ok(Some((Timestamp::from_millis(7), "샤 2".to_owned()))));
-        assert_eq!(List::of(&Page { limit: 3, cursor: None }, items()).next_cursor, None);
-        for wrong in ["", "*", "AAAA", "____"] {
-            assert!(behind::<(Timestamp, String)>(&page(wrong)).is_err(), "{wrong}");
         }
     }
 }

@@ -6,7 +6,8 @@ use axum::response::{IntoResponse, Response};
 use utoipa_axum::router::OpenApiRouter;
 
 use super::app::App;
-use super::auth::{Caller, Role};
+use super::auth::{Caller, Right, Role};
+use super::problem::Problem;
 use crate::domain::keys::KeyUse;
 
 pub mod admin;
@@ -56,4 +57,17 @@ fn marked(answer: impl IntoResponse, replayed: bool) -> Response {
         response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
     }
     response
+}
+
+/// Says whose things a list shows: who reads everything sees everyone's, or whose were asked for; others see their own.
+///
+/// # Errors
+/// 403 `forbidden` where another's are asked for.
+fn narrowed<'a>(caller: &'a Caller, user: Option<&'a str>) -> Result<Option<&'a str>, Problem> {
+    match user {
+        _ if caller.role.may(Right::ReadAll) => Ok(user),
+        None => Ok(Some(&caller.user_id)),
+        Some(user) if *caller.user_id == *user => Ok(Some(user)),
+        Some(_) => Err(Problem::forbidden()),
+    }
 }

@@ -2,25 +2,26 @@
 
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::response::Response;
-use serde::Deserialize;
-use serde_json::{Value, json};
+use axum::response::{IntoResponse, Response};
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::reservations::{random, read_place, write_place};
-use super::{key_of, marked};
+use super::reservations::random;
+use super::{key_of, marked, narrowed};
 use crate::domain::ids::{PaymentId, PaymentNumber, ScheduleNumber};
 use crate::domain::payments::{Failure, Method, Payment, State as PaymentState};
 use crate::domain::schedule::{Refusal, ReservationRef};
-use crate::engine::{Done, EngineError, Purchase};
+use crate::engine::{Done, EngineError, Narrow, Purchase};
 use crate::gateway::PaymentKey;
 use crate::http::app::App;
-use crate::http::auth::{Reader, User};
-use crate::http::documents::money::of_payment;
-use crate::http::extract::{IdempotencyKey, Page, Path, RawBody};
+use crate::http::auth::{Reader, Right, User};
+use crate::http::documents::money::PaymentDocument;
+use crate::http::documents::{CatalogueId, MethodWord, OpaqueId, PaymentWord};
+use crate::http::extract::{IdempotencyKey, Path, Query, RawBody};
 use crate::http::json::Json;
+use crate::http::page::{List, Page};
 use crate::http::problem::{Code, Problem};
 use crate::http::refusal::{insufficient, other_currency, problem};
 
@@ -43,42 +44,9 @@ pub fn routes() -> OpenApiRouter<App> {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(example = json!({"reservationId": "gnodh3azvbdamtxgaqhrlv3bny", "method": "balance"}))]
 struct PayBody {
+    #[schema(value_type = OpaqueId)]
     reservation_id: String,
-    /// `balance`, or through the gateway: `card`, `kakao_pay`, `naver_pay`, `toss`.
-    method: String,
-}
-
-/// A payment.
-#[derive(Debug, ToSchema)]
-#[schema(rename_all = "camelCase")]
-#[expect(dead_code, reason = "describes what `of_payment` writes")]
-pub(super) struct PaymentDocument {
-    payment_id: String,
-    reservation_id: String,
-    user_id: String,
-    method: String,
-    /// `ready`, `pending`, `completed`, `failed`, `refunding` or `refunded`.
-    status: String,
-    amount: u64,
-    currency: String,
-    /// The gateway's number of the order, where there is a gateway.
-    order_id: Option<String>,
-    created_at: String,
-    updated_at: String,
-    completed_at: Option<String>,
-    refunded_at: Option<String>,
-    /// Why it failed or was given back: a `code`, and what belongs to it.
-    #[schema(value_type = Option<Object>)]
-    failure: Option<Value>,
-}
-
-/// A page of payments.
-#[derive(Debug, ToSchema)]
-#[schema(rename_all = "camelCase")]
-#[expect(dead_code, reason = "describes what `list` writes")]
-struct PaymentList {
-    items: Vec<PaymentDocument>,
-    next_cursor: Option<String>,
+    method: MethodWord,
 }
 
 /// Pay for a hold
@@ -87,10 +55,10 @@ struct PaymentList {
 /// reservation is `held` again; so is what costs nothing, by whatever method. Through the gateway: 201 `ready`, with the `orderId` for its checkout. The same key leads to the same
 /// payment, also after a crash; after a refusal it is a new attempt. 32 payments of a reservation are ready at once: one more ends the
 /// oldest, whose confirmation is then refused with nothing captured.
-#[utoipa::path(post, path = "/api/v1/payments", tag = "Payments", request_body = PayBody,
+#[utoipa::path(post, path = "/api/v1/payments", operation_id = "startPayment", tag = "Payments", request_body = PayBody,
     params(("Idempotency-Key" = String, Header, description = "Required: 1–255 visible ASCII characters")),
     security(("bearer" = [])),
-    responses((status = 201, description = "Paid, or ready for the checkout", body = PaymentDocument),
+    responses((status = 201, description = "Paid, or ready for the checkout", body = PaymentDocument<'static>),
         (status = 400, description = "`malformed_request`: no Idempotency-Key"),
         (status = 402, description = "`insufficient_balance` (with `currentBalance`, `requiredAmount`), `payment_declined`"),
         (status = 404, description = "`not_found`: no such reservation, or another's"),
@@ -103,8 +71,7 @@ async fn pay(
     body: RawBody,
 ) -> Result<Response, Problem> {
     let wanted: PayBody = body.parse()?;
-    let method = Method::ALL.into_iter().find(|method| method.as_str() == wanted.method);
-    let method = method.ok_or_else(|| Problem::invalid_field("method", "not a method of payment"))?;
+    let method = Method::from(wanted.method);
     if method.needs_gateway() && app.engine.gateway().is_none() {
         return Err(Problem::invalid_field("method", "no gateway is set up for this method"));
     }
@@ -119,6 +86,7 @@ async fn pay(
         ));
     }
     let key = key_of(&app, &caller, "POST /payments", key.as_str(), &body.0);
+    let with_gateway = caller.role.may(Right::ReadAll);
     let purchase = Purchase {
         user: caller.user_id,
         reservation: ReservationRef { number: id.number, nonce: id.nonce },
@@ -128,7 +96,7 @@ async fn pay(
     };
     let paid = app.engine.pay(&entry, purchase).await;
     let Done { answer, replayed } = paid.map_err(|error| problem(error, Some(entry.layout())))?;
-    Ok(marked(shown(&answer, StatusCode::CREATED)?, replayed))
+    Ok(marked(shown(&answer, StatusCode::CREATED, with_gateway)?, replayed))
 }
 
 /// What the gateway's checkout gave.
@@ -137,6 +105,7 @@ async fn pay(
 #[schema(example = json!({"paymentKey": "tviva20261120210000abcd1"}))]
 struct ConfirmBody {
     /// The key that the gateway's checkout handed to the client, as it is.
+    #[schema(min_length = 1, max_length = 200, pattern = r"^\.*[A-Za-z0-9_~-][A-Za-z0-9._~-]*$")]
     payment_key: String,
 }
 
@@ -144,10 +113,10 @@ struct ConfirmBody {
 ///
 /// The reservation becomes `paying`, the gateway captures the amount, the reservation is confirmed. 202 where the gateway's outcome isn't known
 /// yet: the engine goes on asking until it is, and `GET` tells. The same `paymentKey` again is answered by how the payment stands.
-#[utoipa::path(post, path = "/api/v1/payments/{paymentId}/confirm", tag = "Payments", request_body = ConfirmBody,
+#[utoipa::path(post, path = "/api/v1/payments/{paymentId}/confirm", operation_id = "confirmPayment", tag = "Payments", request_body = ConfirmBody,
     params(("paymentId" = String, Path), ("Idempotency-Key" = Option<String>, Header)), security(("bearer" = [])),
-    responses((status = 200, description = "`completed`", body = PaymentDocument),
-        (status = 202, description = "`pending`: the gateway has not told yet how it went", body = PaymentDocument),
+    responses((status = 200, description = "`completed`", body = PaymentDocument<'static>),
+        (status = 202, description = "`pending`: the gateway has not told yet how it went", body = PaymentDocument<'static>),
         (status = 402, description = "`payment_declined`, with the gateway's `gatewayCode` and `reason`; the hold lives on until its deadline"),
         (status = 404, description = "`not_found`: no such payment, or another's"),
         (status = 409, description = "`reservation_expired`, `reservation_not_held`, `payment_not_ready`; nothing was captured, or the money is on its way back"),
@@ -168,25 +137,31 @@ async fn confirm(
     let key = key.map(|key| key_of(&app, &caller, &route, key.as_str(), &body.0));
     // An answer that says what is known is better than none in time.
     let patience = app.parts.limits.request_timeout.mul_f32(PATIENCE);
+    let with_gateway = caller.role.may(Right::ReadAll);
     let confirmed = app.engine.confirm_payment(parsed, caller.user_id, &payment_key, key, patience).await;
     let Done { answer, replayed } = confirmed.map_err(|error| problem(error, None))?;
-    Ok(marked(shown(&answer, StatusCode::OK)?, replayed))
+    Ok(marked(shown(&answer, StatusCode::OK, with_gateway)?, replayed))
 }
+
+/// That a notice was read.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = NoticeTaken)]
+struct Taken {}
 
 /// Take a notice of the gateway's
 ///
 /// Nothing in it is believed: it only has the engine ask the gateway now, about a payment that the engine knows. Anyone may send one; repeated and reordered
 /// ones change nothing. A payment is asked about once a second at most.
-#[utoipa::path(post, path = "/api/v1/webhooks/payments/{gateway}", tag = "Payments",
-    params(("gateway" = String, Path, description = "`toss`")), request_body = Object,
-    responses((status = 200, description = "It was read"),
+#[utoipa::path(post, path = "/api/v1/webhooks/payments/{gateway}", operation_id = "takeNotice", tag = "Payments",
+    params(("gateway" = String, Path, max_length = 32, pattern = "^[a-z]+$", description = "`toss`")), request_body = Object,
+    responses((status = 200, description = "It was read", body = Taken),
         (status = 400, description = "`malformed_request`: not JSON"),
         (status = 404, description = "`not_found`: no such gateway is set up")))]
 async fn notice(
     State(app): State<App>,
     Path(name): Path<String>,
     body: RawBody,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Json<Taken>, Problem> {
     let gateway = app.engine.gateway().filter(|gateway| gateway.name() == name);
     let gateway = gateway.ok_or_else(Problem::not_found)?;
     let _: serde::de::IgnoredAny = serde_json::from_slice(&body.0)
@@ -218,19 +193,24 @@ async fn notice(
         }
     };
     metrics::counter!("onsale_notices_total", "outcome" => outcome).increment(1);
-    Ok(Json(StatusCode::OK, json!({})))
+    Ok(Json(StatusCode::OK, Taken {}))
 }
 
 /// Shows a payment, or why it came to nothing.
-fn shown(payment: &Payment, success: StatusCode) -> Result<Json<Value>, Problem> {
+fn shown(
+    payment: &Payment,
+    success: StatusCode,
+    with_gateway: bool,
+) -> Result<Json<PaymentDocument<'_>>, Problem> {
+    let document = PaymentDocument::of(payment, with_gateway);
     match payment.state {
-        PaymentState::Ready | PaymentState::Completed => Ok(Json(success, of_payment(payment))),
+        PaymentState::Ready | PaymentState::Completed => Ok(Json(success, document)),
         PaymentState::Failed | PaymentState::Refunding | PaymentState::Refunded => Err(refused(payment)),
         PaymentState::Begun
         | PaymentState::Capturing
         | PaymentState::Declined
         | PaymentState::Captured
-        | PaymentState::Confirmed => Ok(Json(StatusCode::ACCEPTED, of_payment(payment))),
+        | PaymentState::Confirmed => Ok(Json(StatusCode::ACCEPTED, document)),
     }
 }
 
@@ -258,41 +238,55 @@ fn refused(payment: &Payment) -> Problem {
 }
 
 /// Read a payment
-#[utoipa::path(get, path = "/api/v1/payments/{paymentId}", tag = "Payments",
+#[utoipa::path(get, path = "/api/v1/payments/{paymentId}", operation_id = "readPayment", tag = "Payments",
     params(("paymentId" = String, Path)), security(("bearer" = [])),
-    responses((status = 200, description = "The payer's (or an administrator's) view", body = PaymentDocument),
+    responses((status = 200, description = "The payer's (or an administrator's) view", body = PaymentDocument<'static>),
         (status = 404, description = "`not_found`: none, or another's")))]
 async fn read(
     State(app): State<App>,
     Reader(caller): Reader,
     Path(id): Path<String>,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Response, Problem> {
     let id = app.engine.payment_id(&id).ok_or_else(Problem::not_found)?;
     let found = app.engine.find_payment(id).await.map_err(|error| problem(error, None))?;
     let payment = found.filter(|payment| caller.may_see(&payment.user)).ok_or_else(Problem::not_found)?;
-    Ok(Json(StatusCode::OK, of_payment(&payment)))
+    Ok(Json(StatusCode::OK, PaymentDocument::of(&payment, caller.role.may(Right::ReadAll))).into_response())
 }
 
-/// List the caller's payments, newest first
-#[utoipa::path(get, path = "/api/v1/payments", tag = "Payments",
-    params(("limit" = Option<u32>, Query, description = "1–1000, default 100"), ("cursor" = Option<String>, Query)),
-    security(("bearer" = [])),
-    responses((status = 200, description = "A page of them", body = PaymentList)))]
-async fn list(State(app): State<App>, Reader(caller): Reader, page: Page) -> Result<Json<Value>, Problem> {
-    let read = |cursor: &str| {
-        let (at, schedule, number) = read_place(cursor)?;
-        Ok((at, schedule, PaymentNumber(app.engine.open_cursor(schedule, number))))
-    };
-    let before = page.cursor.as_deref().map(read).transpose()?;
-    let found = app.engine.payments_of(&caller.user_id, before, page.limit + 1).await;
-    let mut found = found.map_err(|error| problem(error, None))?;
-    let more = found.len() > page.limit;
-    found.truncate(page.limit);
-    let place = |payment: &Payment| {
-        let schedule = payment.id.schedule;
-        write_place(payment.created_at, schedule, app.engine.close_cursor(schedule, payment.id.number.0))
-    };
-    let next = found.last().filter(|_| more).map(place);
-    let items: Vec<Value> = found.iter().map(of_payment).collect();
-    Ok(Json(StatusCode::OK, json!({"items": items, "nextCursor": next})))
+/// What a list of payments is narrowed by.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(rename_all = "camelCase")]
+#[into_params(parameter_in = Query)]
+struct Narrowing {
+    /// Whose: for administrators. Others may name themselves, which changes nothing.
+    #[param(min_length = 1, max_length = 128)]
+    user_id: Option<String>,
+    /// Of this schedule only.
+    #[param(value_type = Option<CatalogueId>)]
+    schedule_id: Option<String>,
+    /// In this state only.
+    status: Option<PaymentWord>,
+}
+
+/// List payments, newest first
+///
+/// The caller's own; for administrators everyone's, or one user's.
+#[utoipa::path(get, path = "/api/v1/payments", operation_id = "listPayments", tag = "Payments",
+    params(Narrowing, Page), security(("bearer" = [])),
+    responses((status = 200, description = "A page of them", body = List<PaymentDocument<'static>>),
+        (status = 403, description = "`forbidden`: another's")))]
+async fn list(
+    State(app): State<App>,
+    Reader(caller): Reader,
+    Query(narrowing): Query<Narrowing>,
+    page: Page,
+) -> Result<Response, Problem> {
+    let user = narrowed(&caller, narrowing.user_id.as_deref())?;
+    let (schedule, status) = (narrowing.schedule_id.as_deref(), narrowing.status.map(PaymentWord::as_str));
+    let listed =
+        app.engine.list_payments(Narrow { user, schedule, status }, page.behind()?, page.limit).await;
+    let listed = listed.map_err(|error| problem(error, None))?;
+    let with_gateway = caller.role.may(Right::ReadAll);
+    let items = listed.items.iter().map(|payment| PaymentDocument::of(payment, with_gateway)).collect();
+    Ok(Json(StatusCode::OK, List::new(items, listed.next.as_ref())).into_response())
 }

@@ -3,6 +3,7 @@
 //! Reads are answered from the published room and reach no actor. A stream costs the room nothing: it bumps one
 //! number, and each client looks its own rank up, at most once a second.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,16 +12,18 @@ use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize, Serializer};
 use tokio::sync::watch;
 use tokio::time::Instant;
 use utoipa::ToSchema;
+use utoipa::openapi::{RefOr, Schema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::docs::add_schema;
 use super::schedules::{asked, find};
 use super::{key_of, marked};
-use crate::domain::ids::UserId;
+use crate::domain::ids::{GradeName, UserId};
 use crate::domain::schedule::policy::ACTIVE_MAX;
 use crate::domain::time::Timestamp;
 use crate::domain::waiting_room::draw::hex;
@@ -28,11 +31,11 @@ use crate::domain::waiting_room::{Answer, Gate, Overview, Place, PlaceStatus, Ti
 use crate::engine::{Engine, EngineError, Pass, RoomActed, ScheduleEntry};
 use crate::http::app::App;
 use crate::http::auth::{Caller, Operator, Standing, User};
+use crate::http::documents::{At, CatalogueId, GateWord, PlaceWord};
 use crate::http::extract::{Body, IdempotencyKey, Path, Query, RawBody};
-use crate::http::json::json_bytes;
+use crate::http::json::Json;
 use crate::http::problem::{Code, FieldError, Problem};
 use crate::http::refusal::problem;
-use crate::http::write::JsonWriter;
 
 /// The header of the waiting room's pass.
 pub(super) const QUEUE_TOKEN: HeaderName = HeaderName::from_static("queue-token");
@@ -46,11 +49,14 @@ const POLL_SECONDS_MAX: u64 = 30;
 
 /// Makes the routes of the waiting room.
 pub fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new()
+    let mut router = OpenApiRouter::new()
         .routes(routes!(join))
         .routes(routes!(current, leave))
         .routes(routes!(events))
-        .routes(routes!(room, tune))
+        .routes(routes!(room, tune));
+    add_schema::<PositionDocument<'static>>(router.get_openapi_mut());
+    add_schema::<EndDocument>(router.get_openapi_mut());
+    router
 }
 
 /// A schedule to wait for.
@@ -58,91 +64,175 @@ pub fn routes() -> OpenApiRouter<App> {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(example = json!({"scheduleId": "perf-kinky-1-2027-02-09-19:30"}))]
 struct JoinBody {
+    #[schema(value_type = CatalogueId)]
     schedule_id: String,
 }
 
 /// The schedule that a place is of.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[serde(rename_all = "camelCase")]
+#[into_params(parameter_in = Query)]
 struct Of {
+    /// The schedule whose waiting room it is.
+    #[param(value_type = CatalogueId)]
     schedule_id: String,
 }
 
 /// A place in a waiting room.
-#[derive(Debug, ToSchema)]
-#[schema(rename_all = "camelCase")]
-#[expect(dead_code, reason = "describes what `Shown::write` writes")]
-struct QueuePlace {
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = QueuePlace)]
+struct PlaceDocument<'a> {
     /// The pass: it goes in the header `Queue-Token`, beside the bearer token of the same user.
     token: String,
-    schedule_id: String,
-    /// `waiting`, `active`, `expired` or `done` (paid, or given up).
-    status: String,
+    schedule_id: &'a str,
+    status: PlaceWord,
     /// 1 is the next to be admitted; it never grows. Null before a draw, and once admitted.
+    #[schema(required, minimum = 1)]
     position: Option<u32>,
     /// Null before a draw, and once admitted.
+    #[schema(required)]
     people_ahead: Option<u32>,
     /// From the measured rate of admission; null while that isn't known.
+    #[schema(required)]
     estimated_wait_seconds: Option<u64>,
-    issued_at: String,
-    activated_at: Option<String>,
+    issued_at: At,
+    #[schema(required)]
+    activated_at: Option<At>,
     /// When the place ends by time; null once it is over.
-    expires_at: Option<String>,
+    #[schema(required)]
+    expires_at: Option<At>,
     /// Whether nothing is left to wait for. Not in the answer to a request with an `Idempotency-Key`, as what follows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     sold_out: Option<bool>,
     /// How many seats of each grade can be held now.
-    #[schema(value_type = Object)]
-    seats_left: Option<std::collections::BTreeMap<String, u32>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    seats_left: Option<SeatsLeft<'a>>,
 }
 
+/// What a stream tells of a place that waits.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = QueuePosition)]
+struct PositionDocument<'a> {
+    /// Always `waiting`.
+    status: PlaceWord,
+    /// 1 is the next to be admitted; it never grows. Null before a draw.
+    #[schema(required, minimum = 1)]
+    position: Option<u32>,
+    /// Null before a draw.
+    #[schema(required)]
+    people_ahead: Option<u32>,
+    /// From the measured rate of admission; null while that isn't known.
+    #[schema(required)]
+    estimated_wait_seconds: Option<u64>,
+    /// Whether nothing is left to wait for.
+    sold_out: bool,
+    seats_left: SeatsLeft<'a>,
+}
+
+/// The last that a stream tells of a place.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = QueueEnd)]
+struct EndDocument {
+    status: PlaceWord,
+}
+
+/// How many seats of each grade can be held now.
+#[derive(Debug)]
+struct SeatsLeft<'a> {
+    grades: &'a [GradeName],
+    free: Vec<u32>,
+}
+
+impl SeatsLeft<'_> {
+    /// Counts them; tells also whether nothing is left to wait for.
+    fn of(entry: &ScheduleEntry) -> (bool, SeatsLeft<'_>) {
+        let (free, gate) = {
+            let schedule = entry.read();
+            (schedule.free_by_grade(), Gate::of(schedule.sale_status(), schedule.counts()))
+        };
+        (gate == Gate::SoldOut, SeatsLeft { grades: entry.layout().grades(), free })
+    }
+}
+
+impl Serialize for SeatsLeft<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.grades.iter().map(GradeName::as_str).zip(&self.free))
+    }
+}
+
+impl utoipa::PartialSchema for SeatsLeft<'_> {
+    fn schema() -> RefOr<Schema> {
+        BTreeMap::<String, u32>::schema()
+    }
+}
+
+impl ToSchema for SeatsLeft<'_> {}
+
 /// A waiting room.
-#[derive(Debug, ToSchema)]
-#[schema(rename_all = "camelCase")]
-#[expect(dead_code, reason = "describes what `write_room` writes")]
-struct WaitingRoomDocument {
-    schedule_id: String,
+#[expect(clippy::option_option, reason = "null says that there is none, and an absent field nothing")]
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = WaitingRoom)]
+struct RoomDocument<'a> {
+    schedule_id: &'a str,
     waiting: u32,
     active: u32,
     max_active: u32,
+    /// Null where that isn't limited.
+    #[schema(required)]
     admit_per_minute: Option<u32>,
     paused: bool,
     admitted_total: u64,
     /// How long a newcomer would wait, from the measured rate; null while that isn't known.
+    #[schema(required)]
     estimated_wait_seconds: Option<u64>,
-    /// Why nobody is admitted, apart from a full room: `open`, `not_on_sale`, `all_held`, `sold_out`, `cancelled`.
-    gate: String,
+    gate: GateWord,
     /// Not in the answer to a request with an `Idempotency-Key`, as what follows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     sold_out: Option<bool>,
     /// How many seats of each grade can be held now.
-    #[schema(value_type = Object)]
-    seats_left: Option<std::collections::BTreeMap<String, u32>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    seats_left: Option<SeatsLeft<'a>>,
     /// When the first is admitted, where the policy or the sale says so.
-    opens_at: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<At>)]
+    opens_at: Option<Option<At>>,
     /// The draw of a room whose order is `shuffle`.
-    draw: Option<DrawDocument>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<DrawDocument>)]
+    draw: Option<Option<DrawDocument>>,
 }
 
 /// A draw: the hash of its seed is there before it, the seed after it.
-#[derive(Debug, ToSchema)]
-#[schema(rename_all = "camelCase")]
-#[expect(dead_code, reason = "describes what `write_room` writes")]
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = Draw)]
 struct DrawDocument {
     /// SHA-256 of the seed, in hexadecimal.
+    #[schema(pattern = "^[0-9a-f]{64}$")]
     seed_sha256: String,
     /// The seed, once the draw was made.
+    #[schema(required)]
     seed: Option<String>,
     /// How many were drawn.
+    #[schema(required)]
     drawn: Option<u32>,
 }
 
 /// Take a place
 ///
 /// 201 with a new place, 200 with the one that the caller has. Where there is room, it is active at once.
-#[utoipa::path(post, path = "/api/v1/queue/tokens", tag = "Waiting room", request_body = JoinBody,
+#[utoipa::path(post, path = "/api/v1/queue/tokens", operation_id = "takePlace", tag = "Waiting room", request_body = JoinBody,
     params(("Idempotency-Key" = Option<String>, Header, description = "1–255 visible ASCII characters")),
     security(("bearer" = [])),
-    responses((status = 201, description = "A place in the queue", body = QueuePlace),
-        (status = 200, description = "The place that the caller has", body = QueuePlace),
+    responses((status = 201, description = "A place in the queue", body = PlaceDocument<'static>),
+        (status = 200, description = "The place that the caller has", body = PlaceDocument<'static>),
         (status = 404, description = "`not_found`"),
         (status = 409, description = "`no_waiting_room`, `schedule_not_open` (the sale is over), `request_in_progress`"),
         (status = 422, description = "`invalid_request`, `idempotency_key_reused`")))]
@@ -171,10 +261,10 @@ async fn join(
 /// See where the caller's place stands
 ///
 /// `Retry-After` says when it is worth looking again.
-#[utoipa::path(get, path = "/api/v1/queue/tokens/current", tag = "Waiting room",
-    params(("scheduleId" = String, Query), ("Queue-Token" = String, Header, description = "The pass")),
+#[utoipa::path(get, path = "/api/v1/queue/tokens/current", operation_id = "readPlace", tag = "Waiting room",
+    params(Of, ("Queue-Token" = String, Header, description = "The pass")),
     security(("bearer" = [])),
-    responses((status = 200, description = "The place as it stands", body = QueuePlace),
+    responses((status = 200, description = "The place as it stands", body = PlaceDocument<'static>),
         (status = 401, description = "`queue_token_invalid`: forged, another's, or another schedule's"),
         (status = 403, description = "`queue_token_required`"),
         (status = 404, description = "`not_found`")))]
@@ -195,8 +285,8 @@ async fn current(
 /// Leave
 ///
 /// The next in line moves up at once. Doing it again is 204.
-#[utoipa::path(delete, path = "/api/v1/queue/tokens/current", tag = "Waiting room",
-    params(("scheduleId" = String, Query), ("Queue-Token" = String, Header, description = "The pass"),
+#[utoipa::path(delete, path = "/api/v1/queue/tokens/current", operation_id = "leavePlace", tag = "Waiting room",
+    params(Of, ("Queue-Token" = String, Header, description = "The pass"),
            ("Idempotency-Key" = Option<String>, Header)),
     security(("bearer" = [])),
     responses((status = 204, description = "The place is given up"),
@@ -222,10 +312,11 @@ async fn leave(
 ///
 /// Server-sent events: `position` as it changes (at most one a second), `active` with the place once it is admitted,
 /// `ended` with its `status`, which is the last. An open stream is a sign of life.
-#[utoipa::path(get, path = "/api/v1/queue/tokens/current/events", tag = "Waiting room",
-    params(("scheduleId" = String, Query), ("Queue-Token" = String, Header, description = "The pass")),
+#[utoipa::path(get, path = "/api/v1/queue/tokens/current/events", operation_id = "followPlace", tag = "Waiting room",
+    params(Of, ("Queue-Token" = String, Header, description = "The pass")),
     security(("bearer" = [])),
-    responses((status = 200, description = "`text/event-stream`"),
+    responses((status = 200, content_type = "text/event-stream", body = String,
+        description = "The `data` of `position` is a `QueuePosition`, of `active` a `QueuePlace`, of `ended` a `QueueEnd`"),
         (status = 401, description = "`queue_token_invalid`"), (status = 403, description = "`queue_token_required`"),
         (status = 404, description = "`not_found`")))]
 async fn events(
@@ -258,9 +349,9 @@ async fn events(
 }
 
 /// The waiting room of a schedule
-#[utoipa::path(get, path = "/api/v1/schedules/{scheduleId}/queue", tag = "Waiting room",
+#[utoipa::path(get, path = "/api/v1/schedules/{scheduleId}/queue", operation_id = "readWaitingRoom", tag = "Waiting room",
     params(("scheduleId" = String, Path)),
-    responses((status = 200, description = "How many wait, and how fast it goes", body = WaitingRoomDocument),
+    responses((status = 200, description = "How many wait, and how fast it goes", body = RoomDocument<'static>),
         (status = 404, description = "`not_found`"), (status = 409, description = "`no_waiting_room`")))]
 async fn room(State(app): State<App>, Path(id): Path<String>) -> Result<Response, Problem> {
     let entry = find(&app, &id).await?;
@@ -275,10 +366,11 @@ async fn room(State(app): State<App>, Path(id): Path<String>) -> Result<Response
 struct TuneBody {
     /// How many may be active. Lowered, it ends nobody's pass.
     #[serde(default)]
+    #[schema(minimum = 1, maximum = 1_000_000)]
     max_active: Option<u64>,
     /// How many are admitted a minute at most; null takes the limit away.
     #[serde(default, deserialize_with = "given")]
-    #[schema(value_type = Option<u64>)]
+    #[schema(value_type = Option<u64>, minimum = 1, maximum = 1_000_000)]
     admit_per_minute: Option<Option<u64>>,
     /// Whether nobody is admitted.
     #[serde(default)]
@@ -292,9 +384,9 @@ fn given<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<Option<u64>
 }
 
 /// Run a waiting room
-#[utoipa::path(patch, path = "/api/v1/schedules/{scheduleId}/queue", tag = "Waiting room", request_body = TuneBody,
+#[utoipa::path(patch, path = "/api/v1/schedules/{scheduleId}/queue", operation_id = "tuneWaitingRoom", tag = "Waiting room", request_body = TuneBody,
     params(("scheduleId" = String, Path), ("Idempotency-Key" = Option<String>, Header)), security(("bearer" = [])),
-    responses((status = 200, description = "The room as it is now", body = WaitingRoomDocument),
+    responses((status = 200, description = "The room as it is now", body = RoomDocument<'static>),
         (status = 404, description = "`not_found`"), (status = 409, description = "`no_waiting_room`"),
         (status = 422, description = "`invalid_request`")))]
 async fn tune(
@@ -315,10 +407,8 @@ async fn tune(
     }
     // What changes by itself would make the repeat of a keyed answer another.
     let Answer::Room(overview) = answer else { return Err(problem(EngineError::OutcomeUnknown, None)) };
-    let mut json = JsonWriter::with_capacity(512);
-    write_overview(&mut json, &entry, &overview, None);
-    json.raw("}");
-    Ok(marked(json_bytes(StatusCode::OK, json.into_bytes()), replayed))
+    let room = RoomDocument::of(&entry, &overview);
+    Ok(marked(Json(StatusCode::OK, room), replayed))
 }
 
 impl TuneBody {
@@ -439,9 +529,7 @@ struct Shown<'a> {
 
 impl Shown<'_> {
     fn answer(&self, status: StatusCode, stand: Stand, live: bool) -> Response {
-        let mut json = JsonWriter::with_capacity(512);
-        self.write(&mut json, stand, live);
-        let mut response = json_bytes(status, json.into_bytes());
+        let mut response = Json(status, self.document(stand, live)).into_response();
         let headers = response.headers_mut();
         let vary = HeaderValue::from_static("authorization, queue-token");
         headers.insert(header::VARY, vary);
@@ -480,49 +568,40 @@ impl Shown<'_> {
         Some((base / 2).max(1) + own % base)
     }
 
-    fn write(&self, json: &mut JsonWriter, stand: Stand, live: bool) {
+    fn document(&self, stand: Stand, live: bool) -> PlaceDocument<'_> {
         let pass = Pass { ticket: stand.ticket, issued_at: stand.issued_at };
-        let token = self.engine.sign_pass(self.entry, self.user, pass);
-        json.raw("{\"token\":\"").raw(&token);
-        json.raw("\",\"scheduleId\":").string(self.entry.id());
-        json.raw(",\"status\":\"").raw(stand.status.as_str()).raw("\"");
-        self.write_position(json, stand.position, live);
-        json.raw(",\"issuedAt\":").instant(stand.issued_at);
-        json.raw(",\"activatedAt\":").instant_or_null(stand.activated_at);
-        json.raw(",\"expiresAt\":").instant_or_null(stand.expires_at);
-        if live {
-            write_seats_left(json, self.entry);
+        let left = live.then(|| SeatsLeft::of(self.entry));
+        let (sold_out, seats_left) = left.unzip();
+        PlaceDocument {
+            token: self.engine.sign_pass(self.entry, self.user, pass),
+            schedule_id: self.entry.id(),
+            status: stand.status.into(),
+            position: stand.position,
+            people_ahead: stand.position.map(|position| position - 1),
+            estimated_wait_seconds: stand.position.filter(|_| live).and_then(|position| self.wait(position)),
+            issued_at: At(stand.issued_at),
+            activated_at: stand.activated_at.map(At),
+            expires_at: stand.expires_at.map(At),
+            sold_out,
+            seats_left,
         }
-        json.raw("}");
     }
 
-    fn write_position(&self, json: &mut JsonWriter, position: Option<u32>, live: bool) {
-        let wait = position
-            .filter(|_| live)
-            .and_then(|position| self.entry.room().estimated_wait_seconds(position, self.now));
-        number_or_null(json.raw(",\"position\":"), position.map(u64::from));
-        number_or_null(json.raw(",\"peopleAhead\":"), position.map(|position| u64::from(position - 1)));
-        number_or_null(json.raw(",\"estimatedWaitSeconds\":"), wait);
+    fn waiting(&self, position: Option<u32>) -> PositionDocument<'_> {
+        let (sold_out, seats_left) = SeatsLeft::of(self.entry);
+        PositionDocument {
+            status: PlaceWord::Waiting,
+            position,
+            people_ahead: position.map(|position| position - 1),
+            estimated_wait_seconds: position.and_then(|position| self.wait(position)),
+            sold_out,
+            seats_left,
+        }
     }
-}
 
-fn number_or_null(json: &mut JsonWriter, number: Option<u64>) {
-    match number {
-        Some(number) => json.display(number),
-        None => json.raw("null"),
-    };
-}
-
-fn write_seats_left(json: &mut JsonWriter, entry: &ScheduleEntry) {
-    let (free, gate) = {
-        let schedule = entry.read();
-        (schedule.free_by_grade(), Gate::of(schedule.sale_status(), schedule.counts()))
-    };
-    json.raw(",\"soldOut\":").display(gate == Gate::SoldOut).raw(",\"seatsLeft\":{");
-    for (index, (grade, free)) in entry.layout().grades().iter().zip(free).enumerate() {
-        json.raw(if index == 0 { "" } else { "," }).string(grade).raw(":").display(free);
+    fn wait(&self, position: u32) -> Option<u64> {
+        self.entry.room().estimated_wait_seconds(position, self.now)
     }
-    json.raw("}");
 }
 
 fn shown_room(app: &App, entry: &ScheduleEntry) -> Result<Response, Problem> {
@@ -533,38 +612,43 @@ fn shown_room(app: &App, entry: &ScheduleEntry) -> Result<Response, Problem> {
     };
     let newcomer = overview.waiting.saturating_add(1);
     let wait = entry.room().estimated_wait_seconds(newcomer, app.engine.now());
-    let mut json = JsonWriter::with_capacity(512);
-    write_overview(&mut json, entry, &overview, wait);
-    write_seats_left(&mut json, entry);
-    json.raw(",\"opensAt\":").instant_or_null(opens_at).raw(",\"draw\":");
-    match commitment {
-        Some(hash) => {
-            json.raw("{\"seedSha256\":\"").raw(&hex(&hash)).raw("\",\"seed\":");
-            match drawing {
-                Some((seed, count)) => {
-                    json.raw("\"").raw(&hex(&seed.0)).raw("\",\"drawn\":").display(count).raw("}")
-                }
-                None => json.raw("null,\"drawn\":null}"),
-            }
-        }
-        None => json.raw("null"),
+    let draw = commitment.map(|hash| {
+        let (seed, drawn) = drawing.map(|(seed, count)| (hex(&seed.0), count)).unzip();
+        DrawDocument { seed_sha256: hex(&hash), seed, drawn }
+    });
+    let (sold_out, seats_left) = SeatsLeft::of(entry);
+    let room = RoomDocument {
+        estimated_wait_seconds: wait,
+        sold_out: Some(sold_out),
+        seats_left: Some(seats_left),
+        opens_at: Some(opens_at.map(At)),
+        draw: Some(draw),
+        ..RoomDocument::of(entry, &overview)
     };
-    json.raw("}");
-    let mut response = json_bytes(StatusCode::OK, json.into_bytes()).into_response();
+    let mut response = Json(StatusCode::OK, room).into_response();
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=1"));
     Ok(response)
 }
 
-/// Writes a room in short, and leaves the object open.
-fn write_overview(json: &mut JsonWriter, entry: &ScheduleEntry, overview: &Overview, wait: Option<u64>) {
-    json.raw("{\"scheduleId\":").string(entry.id());
-    json.raw(",\"waiting\":").display(overview.waiting).raw(",\"active\":").display(overview.active);
-    json.raw(",\"maxActive\":").display(overview.active_max);
-    number_or_null(json.raw(",\"admitPerMinute\":"), overview.admit_per_minute.map(u64::from));
-    json.raw(",\"paused\":").display(overview.paused);
-    json.raw(",\"admittedTotal\":").display(overview.admitted_total);
-    number_or_null(json.raw(",\"estimatedWaitSeconds\":"), wait);
-    json.raw(",\"gate\":\"").raw(overview.gate.as_str()).raw("\"");
+impl<'a> RoomDocument<'a> {
+    /// Says what doesn't change by itself.
+    fn of(entry: &'a ScheduleEntry, overview: &Overview) -> Self {
+        Self {
+            schedule_id: entry.id(),
+            waiting: overview.waiting,
+            active: overview.active,
+            max_active: overview.active_max,
+            admit_per_minute: overview.admit_per_minute,
+            paused: overview.paused,
+            admitted_total: overview.admitted_total,
+            estimated_wait_seconds: None,
+            gate: overview.gate.into(),
+            sold_out: None,
+            seats_left: None,
+            opens_at: None,
+            draw: None,
+        }
+    }
 }
 
 pub(super) fn no_waiting_room() -> Problem {
@@ -650,36 +734,25 @@ impl Follower {
             return None;
         }
         let shown = Shown { engine, entry: &self.entry, user: &self.caller.user_id, now };
-        let mut json = JsonWriter::with_capacity(512);
-        let name = match told {
-            Told::Waiting(..) | Told::Nothing => {
-                json.raw("event: position\ndata: {\"status\":\"waiting\"");
-                shown.write_position(&mut json, stand.position, true);
-                write_seats_left(&mut json, &self.entry);
-                json.raw("}\n\n");
-                "position"
-            }
-            Told::Active => {
-                json.raw("event: active\ndata: ");
-                shown.write(&mut json, stand, true);
-                json.raw("\n\n");
-                "active"
-            }
-            Told::Ended => {
-                json.raw("event: ended\ndata: {\"status\":\"").raw(stand.status.as_str()).raw("\"}\n\n");
-                "ended"
-            }
+        let (name, data) = match told {
+            Told::Waiting(..) | Told::Nothing => ("position", written(&shown.waiting(stand.position))),
+            Told::Active => ("active", written(&shown.document(stand, true))),
+            Told::Ended => ("ended", written(&EndDocument { status: stand.status.into() })),
         };
         let first = self.told == Told::Nothing;
         self.told = told;
         metrics::counter!("onsale_queue_stream_events_total", "event" => name).increment(1);
+        let event = format!("event: {name}\ndata: {data}\n\n");
         if !first {
-            return Some(json.into_bytes().into());
+            return Some(event.into());
         }
         // Those who come again after a restart are spread over some seconds.
         let wait = 1_000 + self.pass.ticket.0.wrapping_mul(2_654_435_769) % 4_000;
-        let mut bytes = format!("retry: {wait}\n").into_bytes();
-        bytes.extend_from_slice(&json.into_bytes());
-        Some(bytes.into())
+        Some(format!("retry: {wait}\n{event}").into())
     }
+}
+
+/// Writes what an event of a stream says, on one line.
+fn written(document: &impl Serialize) -> String {
+    serde_json::to_string(document).expect("an event's type has text keys and total serialisers")
 }

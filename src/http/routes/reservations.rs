@@ -6,40 +6,41 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
-use axum::response::Response;
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::queue::{check_active, shown_pass};
-use super::{key_of, marked};
+use super::{key_of, marked, narrowed};
 use crate::archive::ReservationPlace;
-use crate::domain::catalogue::Catalogue;
 use crate::domain::cause::{By, Cause};
-use crate::domain::concert::Prices;
-use crate::domain::ids::{ReservationId, ReservationNumber, ScheduleNumber, UserId};
+use crate::domain::ids::UserId;
 use crate::domain::keys::KeyUse;
-use crate::domain::money::Money;
 use crate::domain::schedule::{
     Answer, Caller, Command, Refusal, Reservation, ReservationRef, ReservationStatus, Wish,
 };
-use crate::domain::time::Timestamp;
 use crate::domain::venue::{Layout, Seat};
-use crate::engine::{Acted, EngineError, ScheduleEntry};
+use crate::engine::{Acted, EngineError, Found, Listed, Narrow, ScheduleEntry};
 use crate::http::app::App;
-use crate::http::auth::{Reader, User};
-use crate::http::extract::{IdempotencyKey, Page, Path, Query, RawBody, bad_cursor};
-use crate::http::json::json_bytes;
+use crate::http::auth::{Auditor, Reader, User};
+use crate::http::documents::{
+    CatalogueId, GradeText, GuestDocument, ReservationDocument, ReservationWord, SeatName, Surroundings,
+    full_id,
+};
+use crate::http::extract::{IdempotencyKey, Path, Query, RawBody};
+use crate::http::json::Json;
+use crate::http::page::{List, Page};
 use crate::http::problem::{Code, Problem};
 use crate::http::refusal::problem;
-use crate::http::write::JsonWriter;
 
 /// Makes the routes of reservations.
 pub fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(hold, list)).routes(routes!(read, exchange, release))
+    OpenApiRouter::new()
+        .routes(routes!(hold, list))
+        .routes(routes!(read, exchange, release))
+        .routes(routes!(of_schedule))
 }
 
 /// A hold to make: seats by their ids, or the best that are left.
@@ -47,8 +48,10 @@ pub fn routes() -> OpenApiRouter<App> {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(example = json!({"scheduleId": "perf-kinky-1-2027-02-09-19:30", "seats": ["1층-B-7-14"]}))]
 struct HoldBody {
+    #[schema(value_type = CatalogueId)]
     schedule_id: String,
-    /// The seats, 1 to `maxSeatsPerReservation`.
+    /// The seats, 1 to `maxSeatsPerReservation`, each once.
+    #[schema(value_type = Option<Vec<SeatName>>, min_items = 1, max_items = 100)]
     seats: Option<Vec<String>>,
     /// Instead of seats: the best that are left.
     best_available: Option<BestAvailable>,
@@ -59,9 +62,10 @@ struct HoldBody {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct BestAvailable {
     /// Of this grade only.
+    #[schema(value_type = Option<GradeText>)]
     grade: Option<String>,
-    /// How many, side by side in one row where a row has room.
-    #[schema(minimum = 1)]
+    /// How many, side by side in one row where a row has room; at most `maxSeatsPerReservation`.
+    #[schema(minimum = 1, maximum = 100)]
     count: u32,
 }
 
@@ -70,64 +74,19 @@ struct BestAvailable {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(example = json!({"seats": ["1층-B-7-15"]}))]
 struct ExchangeBody {
+    /// 1 to `maxSeatsPerReservation`, each once.
+    #[schema(value_type = Vec<SeatName>, min_items = 1, max_items = 100)]
     seats: Vec<String>,
-}
-
-/// A reservation: seats of one schedule for one user.
-#[derive(Debug, ToSchema)]
-#[schema(rename_all = "camelCase")]
-#[expect(dead_code, reason = "describes what `write_reservation` writes")]
-struct ReservationDocument {
-    reservation_id: String,
-    schedule_id: String,
-    concert_id: String,
-    concert_title: String,
-    /// The venue's name.
-    venue: String,
-    starts_at: String,
-    user_id: String,
-    /// `held`, `paying`, `confirmed`, `cancelled`, `released` or `expired`.
-    status: String,
-    seats: Vec<ReservedSeat>,
-    amount: u64,
-    currency: String,
-    created_at: String,
-    /// From this instant on a hold is over.
-    expires_at: String,
-    confirmed_at: Option<String>,
-    cancelled_at: Option<String>,
-    payment_id: Option<String>,
-    /// Whether the deadline was moved because the engine was down.
-    recovered: bool,
-}
-
-/// A seat of a reservation.
-#[derive(Debug, ToSchema)]
-#[schema(rename_all = "camelCase")]
-#[expect(dead_code, reason = "describes what `write_reservation` writes")]
-struct ReservedSeat {
-    seat_id: String,
-    grade: String,
-    price: u64,
-}
-
-/// A page of reservations.
-#[derive(Debug, ToSchema)]
-#[schema(rename_all = "camelCase")]
-#[expect(dead_code, reason = "describes what `list` writes")]
-struct ReservationList {
-    items: Vec<ReservationDocument>,
-    next_cursor: Option<String>,
 }
 
 /// Hold seats
 ///
 /// One to `maxSeatsPerReservation` seats of one schedule, all or none, until `expiresAt`.
-#[utoipa::path(post, path = "/api/v1/reservations", tag = "Reservations", request_body = HoldBody,
+#[utoipa::path(post, path = "/api/v1/reservations", operation_id = "holdSeats", tag = "Reservations", request_body = HoldBody,
     params(("Idempotency-Key" = Option<String>, Header, description = "1–255 visible ASCII characters"),
            ("Queue-Token" = Option<String>, Header, description = "The waiting room's pass, where there is one")),
     security(("bearer" = [])),
-    responses((status = 201, description = "The seats are held", body = ReservationDocument),
+    responses((status = 201, description = "The seats are held", body = ReservationDocument<'static>),
         (status = 409, description = "`seat_unavailable` (with `seats`), `not_enough_seats`, `schedule_not_open`, `seat_limit_exceeded`, `orphan_seat`, `request_in_progress`"),
         (status = 422, description = "`invalid_request`, `unknown_seat` (with `seats`), `idempotency_key_reused`")))]
 async fn hold(
@@ -171,11 +130,11 @@ async fn hold(
 /// Exchange the seats of a hold
 ///
 /// The old seats are kept when any new one is taken. The deadline stays.
-#[utoipa::path(patch, path = "/api/v1/reservations/{reservationId}", tag = "Reservations", request_body = ExchangeBody,
+#[utoipa::path(patch, path = "/api/v1/reservations/{reservationId}", operation_id = "exchangeSeats", tag = "Reservations", request_body = ExchangeBody,
     params(("reservationId" = String, Path), ("Idempotency-Key" = Option<String>, Header),
            ("Queue-Token" = Option<String>, Header)),
     security(("bearer" = [])),
-    responses((status = 200, description = "The hold with its new seats", body = ReservationDocument),
+    responses((status = 200, description = "The hold with its new seats", body = ReservationDocument<'static>),
         (status = 404, description = "`not_found`: none, or another's"),
         (status = 409, description = "`seat_unavailable`, `reservation_not_held`, `reservation_expired`, `schedule_not_open`, `seat_limit_exceeded`, `orphan_seat`"),
         (status = 422, description = "`invalid_request`, `unknown_seat`")))]
@@ -201,10 +160,10 @@ async fn exchange(
 /// Give a reservation back
 ///
 /// A hold is released; a confirmed reservation is cancelled, until `cancelUntilSecondsBeforeStart`.
-#[utoipa::path(delete, path = "/api/v1/reservations/{reservationId}", tag = "Reservations",
+#[utoipa::path(delete, path = "/api/v1/reservations/{reservationId}", operation_id = "giveReservationBack", tag = "Reservations",
     params(("reservationId" = String, Path), ("Idempotency-Key" = Option<String>, Header)),
     security(("bearer" = [])),
-    responses((status = 200, description = "The reservation, released or cancelled; also when it was so before", body = ReservationDocument),
+    responses((status = 200, description = "The reservation, released or cancelled; also when it was so before", body = ReservationDocument<'static>),
         (status = 404, description = "`not_found`: none, or another's"),
         (status = 409, description = "`reservation_not_held` (paying or expired), `cancellation_closed`")))]
 async fn release(
@@ -228,9 +187,9 @@ async fn release(
 }
 
 /// Read a reservation
-#[utoipa::path(get, path = "/api/v1/reservations/{reservationId}", tag = "Reservations",
+#[utoipa::path(get, path = "/api/v1/reservations/{reservationId}", operation_id = "readReservation", tag = "Reservations",
     params(("reservationId" = String, Path)), security(("bearer" = [])),
-    responses((status = 200, description = "The owner's (or an administrator's) view", body = ReservationDocument),
+    responses((status = 200, description = "The owner's (or an administrator's) view", body = ReservationDocument<'static>),
         (status = 404, description = "`not_found`: none, or another's")))]
 async fn read(
     State(app): State<App>,
@@ -241,95 +200,98 @@ async fn read(
     let reservation = app.engine.read_reservation(&entry, reference).await;
     let reservation = reservation.filter(|reservation| caller.may_see(&reservation.user));
     let reservation = reservation.ok_or_else(Problem::not_found)?;
-    let shown = Shown::new(&app, &entry)?;
-    let mut json = JsonWriter::with_capacity(640);
-    shown.write(&mut json, &reservation);
-    Ok(json_bytes(StatusCode::OK, json.into_bytes()))
+    let surroundings = Surroundings::of(&app.engine, &entry).map_err(|error| problem(error, None))?;
+    Ok(Json(StatusCode::OK, surroundings.show(&reservation)).into_response())
 }
 
 /// What a list of reservations is narrowed by.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[serde(rename_all = "camelCase")]
-struct Narrow {
-    status: Option<String>,
+#[into_params(parameter_in = Query)]
+struct Narrowing {
+    /// Whose: for administrators. Others may name themselves, which changes nothing.
+    #[param(min_length = 1, max_length = 128)]
+    user_id: Option<String>,
+    /// Of this schedule only.
+    #[param(value_type = Option<CatalogueId>)]
     schedule_id: Option<String>,
+    /// In this state only.
+    status: Option<ReservationWord>,
 }
 
-/// List the caller's reservations, newest first
+/// List reservations, newest first
 ///
-/// Of those that ended (released, expired, cancelled), the newest 1,000 of a schedule, for 7 days as a rule.
-#[utoipa::path(get, path = "/api/v1/reservations", tag = "Reservations",
-    params(("status" = Option<String>, Query), ("scheduleId" = Option<String>, Query),
-           ("limit" = Option<u32>, Query, description = "1–1000, default 100"), ("cursor" = Option<String>, Query)),
-    security(("bearer" = [])),
-    responses((status = 200, description = "A page of them", body = ReservationList)))]
+/// The caller's own; for administrators everyone's, or one user's. Of those that ended (released, expired, cancelled), a schedule
+/// keeps the newest 1,000 of a user, for 7 days as a rule.
+#[utoipa::path(get, path = "/api/v1/reservations", operation_id = "listReservations", tag = "Reservations",
+    params(Narrowing, Page), security(("bearer" = [])),
+    responses((status = 200, description = "A page of them", body = List<ReservationDocument<'static>>),
+        (status = 403, description = "`forbidden`: another's")))]
 async fn list(
     State(app): State<App>,
     Reader(caller): Reader,
-    Query(narrow): Query<Narrow>,
+    Query(narrowing): Query<Narrowing>,
     page: Page,
 ) -> Result<Response, Problem> {
-    let status = narrow.status.as_deref().map(status_named).transpose()?;
-    let before = page.cursor.as_deref().map(|cursor| read_cursor(&app, cursor)).transpose()?;
-    let (user, schedule, most) = (&caller.user_id, narrow.schedule_id.as_deref(), page.limit + 1);
-    let found = app.engine.reservations_of(user, schedule, status, before, most).await;
-    let mut found = found.map_err(|error| problem(error, None))?;
-    let more = found.len() > page.limit;
-    found.truncate(page.limit);
-    let next = found.last().filter(|_| more).map(|(place, ..)| write_cursor(&app, *place));
-    let mut json = JsonWriter::with_capacity(640 * found.len() + 64);
-    json.raw("{\"items\":[");
-    for (index, (_, entry, reservation)) in found.into_iter().enumerate() {
-        if index > 0 {
-            json.raw(",");
-        }
-        Shown::new(&app, &entry)?.write(&mut json, &reservation);
-    }
-    json.raw("],\"nextCursor\":");
-    match next {
-        Some(next) => json.string(&next),
-        None => json.raw("null"),
-    };
-    json.raw("}");
-    Ok(json_bytes(StatusCode::OK, json.into_bytes()))
+    let user = narrowed(&caller, narrowing.user_id.as_deref())?;
+    let (schedule, status) = (narrowing.schedule_id.as_deref(), narrowing.status.map(Into::into));
+    let listed = listed(&app, Narrow { user, schedule, status }, &page).await?;
+    let shown = shown(&app, &listed.items)?;
+    let items = shown.iter().map(|(surroundings, reservation)| surroundings.show(reservation)).collect();
+    Ok(Json(StatusCode::OK, List::new(items, listed.next.as_ref())).into_response())
 }
 
-fn write_cursor(app: &App, (at, schedule, number): ReservationPlace) -> String {
-    write_place(at, schedule, app.engine.close_cursor(schedule, number.0))
+/// What a schedule's list is narrowed by.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+struct InState {
+    /// In this state only.
+    status: Option<ReservationWord>,
 }
 
-fn read_cursor(app: &App, text: &str) -> Result<ReservationPlace, Problem> {
-    let (at, schedule, number) = read_place(text)?;
-    Ok((at, schedule, ReservationNumber(app.engine.open_cursor(schedule, number))))
-}
-
-/// Writes a place in a list that goes by instant, schedule and number; the number is hidden already.
-pub(super) fn write_place(at: Timestamp, schedule: ScheduleNumber, number: u32) -> String {
-    let mut bytes = [0; 16];
-    bytes[..8].copy_from_slice(&at.as_millis().to_be_bytes());
-    bytes[8..12].copy_from_slice(&schedule.0.to_be_bytes());
-    bytes[12..].copy_from_slice(&number.to_be_bytes());
-    URL_SAFE_NO_PAD.encode(bytes)
-}
-
-/// Reads a place in such a list.
+/// List a schedule's reservations, newest first
 ///
-/// # Errors
-/// 400 `malformed_request` for a cursor that no list gave.
-pub(super) fn read_place(text: &str) -> Result<(Timestamp, ScheduleNumber, u32), Problem> {
-    let bytes = URL_SAFE_NO_PAD.decode(text).ok().and_then(|bytes| <[u8; 16]>::try_from(bytes).ok());
-    let bits = u128::from_be_bytes(bytes.ok_or_else(bad_cursor)?);
-    let part = |shift: u32| u32::try_from((bits >> shift) & u128::from(u32::MAX)).expect("masked");
-    let at = u64::try_from(bits >> 64).expect("shifted");
-    Ok((Timestamp::from_millis(at), ScheduleNumber(part(32)), part(0)))
+/// With `status=confirmed` the list of who comes. Of those that ended, a schedule keeps the newest 1,000 of a user, for 7 days as a rule.
+#[utoipa::path(get, path = "/api/v1/schedules/{scheduleId}/reservations", operation_id = "listReservationsOfSchedule",
+    tag = "Reservations", params(("scheduleId" = String, Path), InState, Page), security(("bearer" = [])),
+    responses((status = 200, description = "A page of them", body = List<GuestDocument<'static>>),
+        (status = 404, description = "`not_found`")))]
+async fn of_schedule(
+    State(app): State<App>,
+    _: Auditor,
+    Path(id): Path<String>,
+    Query(narrowing): Query<InState>,
+    page: Page,
+) -> Result<Response, Problem> {
+    super::schedules::find(&app, &id).await?;
+    let narrow = Narrow { user: None, schedule: Some(&*id), status: narrowing.status.map(Into::into) };
+    let listed = listed(&app, narrow, &page).await?;
+    let shown = shown(&app, &listed.items)?;
+    let name = |user: &UserId| {
+        let profile = app.engine.user(user)?.profile?;
+        Some(profile.name.as_str().to_owned())
+    };
+    let guests = shown.iter().map(|(surroundings, reservation)| GuestDocument {
+        user_name: name(&reservation.user),
+        reservation: surroundings.show(reservation),
+    });
+    Ok(Json(StatusCode::OK, List::new(guests.collect(), listed.next.as_ref())).into_response())
 }
 
-fn status_named(name: &str) -> Result<ReservationStatus, Problem> {
-    use ReservationStatus::{Cancelled, Confirmed, Expired, Held, Paying, Released};
-    [Held, Paying, Confirmed, Cancelled, Released, Expired]
-        .into_iter()
-        .find(|status| status.as_str() == name)
-        .ok_or_else(|| Problem::invalid_field("status", "not a status of a reservation"))
+/// Finds a page of reservations.
+async fn listed(
+    app: &App,
+    narrow: Narrow<'_, ReservationStatus>,
+    page: &Page,
+) -> Result<Listed<Found, ReservationPlace>, Problem> {
+    let listed = app.engine.list_reservations(narrow, page.behind()?, page.limit).await;
+    listed.map_err(|error| problem(error, None))
+}
+
+/// Puts each reservation beside what its document says, too.
+fn shown<'a>(app: &App, found: &'a [Found]) -> Result<Vec<(Surroundings<'a>, &'a Reservation)>, Problem> {
+    let one = |(_, entry, reservation): &'a Found| Ok((Surroundings::of(&app.engine, entry)?, reservation));
+    found.iter().map(one).collect::<Result<_, _>>().map_err(|error| problem(error, None))
 }
 
 /// Finds the seats that a body names: each known, none twice.
@@ -410,69 +372,8 @@ fn changed(app: &App, entry: &ScheduleEntry, acted: &Acted, status: StatusCode) 
     let Answer::Reservation(reservation) = &acted.answer else {
         unreachable!("a command about a reservation answers with one");
     };
-    let mut json = JsonWriter::with_capacity(640);
-    Shown::new(app, entry)?.write(&mut json, reservation);
-    Ok(marked(json_bytes(status, json.into_bytes()), acted.replayed))
-}
-
-fn full_id(entry: &ScheduleEntry, reservation: &Reservation) -> ReservationId {
-    ReservationId { schedule: entry.number(), number: reservation.number, nonce: reservation.nonce }
-}
-
-/// What a reservation's document says beside the reservation: the show, the place, the prices.
-struct Shown<'a> {
-    entry: &'a ScheduleEntry,
-    catalogue: Arc<Catalogue>,
-    prices: Arc<Prices>,
-    starts_at: Timestamp,
-}
-
-impl<'a> Shown<'a> {
-    fn new(app: &App, entry: &'a ScheduleEntry) -> Result<Self, Problem> {
-        let (prices, starts_at) = {
-            let schedule = entry.read();
-            (schedule.prices().cloned(), schedule.plan().starts_at)
-        };
-        // A reservation exists only once prices are bound.
-        let prices = prices.ok_or_else(|| problem(EngineError::NoSuchSchedule, None))?;
-        Ok(Self { entry, catalogue: app.engine.catalogue(), prices, starts_at })
-    }
-
-    fn write(&self, json: &mut JsonWriter, reservation: &Reservation) {
-        let concert = self.catalogue.concert(self.entry.concert());
-        let venue = concert.and_then(|concert| self.catalogue.venue(&concert.venue));
-        let layout = self.entry.layout();
-        json.raw("{\"reservationId\":\"").display(full_id(self.entry, reservation));
-        json.raw("\",\"scheduleId\":").string(self.entry.id());
-        json.raw(",\"concertId\":").string(self.entry.concert());
-        json.raw(",\"concertTitle\":").string(concert.map_or("", |concert| &concert.title));
-        json.raw(",\"venue\":").string(venue.map_or("", |built| &built.venue.name));
-        json.raw(",\"startsAt\":").instant(self.starts_at);
-        json.raw(",\"userId\":").string(&reservation.user);
-        json.raw(",\"status\":\"").raw(reservation.status.as_str());
-        json.raw("\",\"seats\":[");
-        let mut amount = Money::ZERO;
-        for (index, seat) in reservation.seats.iter().enumerate() {
-            let grade = layout.grade_of(*seat);
-            let price = self.prices.by_grade[grade.index()];
-            amount = amount.plus(price).expect("the seats of one reservation cost less than 2^53");
-            json.raw(if index == 0 { "{\"seatId\":" } else { ",{\"seatId\":" }).string(layout.seat_id(*seat));
-            json.raw(",\"grade\":").string(&layout.grades()[grade.index()]);
-            json.raw(",\"price\":").display(price.minor()).raw("}");
-        }
-        json.raw("],\"amount\":").display(amount.minor());
-        json.raw(",\"currency\":").string(concert.map_or("", |concert| concert.currency.as_str()));
-        json.raw(",\"createdAt\":").instant(reservation.created_at);
-        json.raw(",\"expiresAt\":").instant(reservation.expires_at);
-        json.raw(",\"confirmedAt\":").instant_or_null(reservation.confirmed_at);
-        json.raw(",\"cancelledAt\":").instant_or_null(reservation.cancelled_at);
-        json.raw(",\"paymentId\":");
-        match reservation.payment {
-            Some(payment) => json.raw("\"").display(payment).raw("\""),
-            None => json.raw("null"),
-        };
-        json.raw(",\"recovered\":").display(reservation.recovered).raw("}");
-    }
+    let surroundings = Surroundings::of(&app.engine, entry).map_err(|error| problem(error, None))?;
+    Ok(marked(Json(status, surroundings.show(reservation)), acted.replayed))
 }
 
 /// Returns 64 random bits for an id that can't be guessed, from the operating system's generator; asked for 64 of them
@@ -492,18 +393,4 @@ pub(super) fn random() -> u64 {
         unused.truncate(rest);
         number
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_cursor_is_read_as_it_was_written_and_anything_else_is_malformed() {
-        let (at, schedule, number) = (Timestamp::from_millis(1_700_000_000_123), ScheduleNumber(7), 9);
-        assert_eq!(read_place(&write_place(at, schedule, number)), Ok((at, schedule, number)));
-        for wrong in ["", "x", "AAAA", "****"] {
-            assert_eq!(read_place(wrong).unwrap_err().code(), Code::MalformedRequest, "{wrong}");
-        }
-    }
 }

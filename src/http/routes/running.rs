@@ -14,12 +14,12 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::schedules::SeatCounts;
 use crate::domain::payments::Counts;
 use crate::domain::schedule::{SaleStatus, Schedule, SeatStatus};
 use crate::domain::users::{UserCounts, UserStatus};
 use crate::engine::ScheduleEntry;
 use crate::http::app::App;
+use crate::http::documents::SeatCounts;
 use crate::http::json::Json;
 use crate::http::problem::{Code, Problem};
 use crate::telemetry::Process;
@@ -42,7 +42,7 @@ struct Health {
 }
 
 /// Whether the process runs
-#[utoipa::path(get, path = "/healthz", tag = "Running it",
+#[utoipa::path(get, path = "/healthz", operation_id = "readHealth", tag = "Running it",
     responses((status = 200, description = "It does", body = Health)))]
 async fn alive() -> Json<Health> {
     Json(StatusCode::OK, Health { status: "ok" })
@@ -51,7 +51,7 @@ async fn alive() -> Json<Health> {
 /// Whether it takes work
 ///
 /// 200 once recovery is complete and the journal accepts writes.
-#[utoipa::path(get, path = "/readyz", tag = "Running it",
+#[utoipa::path(get, path = "/readyz", operation_id = "readReadiness", tag = "Running it",
     responses((status = 200, description = "It does", body = Health),
         (status = 503, description = "`journal_unavailable` or `not_ready`, with the reason")))]
 async fn ready(State(app): State<App>) -> Result<Json<Health>, Problem> {
@@ -75,7 +75,7 @@ fn readiness(app: &App) -> Result<(), Problem> {
 /// The metrics
 ///
 /// Prometheus text. On its own address where one is set, and then not here.
-#[utoipa::path(get, path = "/metrics", tag = "Running it",
+#[utoipa::path(get, path = "/metrics", operation_id = "readMetrics", tag = "Running it",
     responses((status = 200, description = "Prometheus text", content_type = "text/plain", body = String),
         (status = 404, description = "`not_found`: they have an address of their own")))]
 async fn metrics(State(app): State<App>) -> Result<Response, Problem> {

@@ -1,11 +1,11 @@
 //! Schedules: their times and policy, and how far their sale is.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -18,13 +18,13 @@ use crate::archive::Head;
 use crate::domain::cause::{By, Cause};
 use crate::domain::ids::{ConcertId, ScheduleId, VenueId};
 use crate::domain::money::Currency;
-use crate::domain::schedule::{Answer, Command, Counts, Summary};
+use crate::domain::schedule::{Answer, Command, Summary};
 use crate::domain::time::Timestamp;
 use crate::engine::{Acted, CatalogueChange, Changed, ScheduleEntry};
 use crate::http::app::App;
 use crate::http::auth::{Admin, Caller, Operator};
-use crate::http::documents::{PlanDocument, ScheduleDocument};
-use crate::http::extract::{AnyBody, Body, IdempotencyKey, Path};
+use crate::http::documents::{PlanDocument, ScheduleDocument, ScheduleState, SeatCounts, SeatName};
+use crate::http::extract::{Body, IdempotencyKey, Path};
 use crate::http::json::Json;
 use crate::http::problem::Problem;
 use crate::http::refusal::problem;
@@ -47,51 +47,10 @@ pub fn routes() -> OpenApiRouter<App> {
 pub struct ScheduleView {
     schedule_id: String,
     concert_id: String,
-    venue_id: String,
-    /// `upcoming`, `open`, `closed` or `cancelled`.
-    status: &'static str,
-    /// The currency of its prices.
-    currency: String,
-    /// Its seats by status.
-    seats: SeatCounts,
-    /// The version of its seat map.
-    version: u64,
+    #[serde(flatten)]
+    state: ScheduleState,
     #[serde(flatten)]
     plan: PlanDocument,
-}
-
-/// How many seats have each status.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, ToSchema)]
-pub struct SeatCounts {
-    /// Free to be held.
-    pub available: u64,
-    /// Held, or being paid.
-    pub held: u64,
-    /// Sold.
-    pub reserved: u64,
-    /// Off sale.
-    pub blocked: u64,
-    /// All of them.
-    pub total: u64,
-}
-
-impl SeatCounts {
-    /// Adds a schedule's counts.
-    pub fn add(&mut self, counts: Counts) {
-        self.available += u64::from(counts.available);
-        self.held += u64::from(counts.held);
-        self.reserved += u64::from(counts.reserved);
-        self.blocked += u64::from(counts.blocked);
-        self.total += u64::from(counts.total());
-    }
-}
-
-impl From<Counts> for SeatCounts {
-    fn from(counts: Counts) -> Self {
-        let mut sum = Self::default();
-        sum.add(counts);
-        sum
-    }
 }
 
 impl ScheduleView {
@@ -132,11 +91,13 @@ impl ScheduleView {
         Self {
             schedule_id: id.to_string(),
             concert_id: concert.to_string(),
-            venue_id: venue.to_string(),
-            status: status.as_str(),
-            currency: currency.as_str().to_owned(),
-            seats: SeatCounts::from(*counts),
-            version: *seats_version,
+            state: ScheduleState {
+                venue_id: venue.to_string(),
+                status: (*status).into(),
+                currency: currency.as_str().to_owned(),
+                seats: SeatCounts::from(*counts),
+                version: *seats_version,
+            },
             plan: PlanDocument::from(&**plan),
         }
     }
@@ -145,9 +106,10 @@ impl ScheduleView {
 /// Create a schedule, or change its times, casting and policy
 ///
 /// An upcoming schedule with `salesOpenAt` opens by itself at that instant, and an open one closes by itself at
-/// `salesCloseAt` (`startsAt` if absent). What the policy leaves out has its default.
-#[utoipa::path(put, path = "/api/v1/schedules/{scheduleId}", tag = "Schedules",
-    params(("scheduleId" = String, Path, description = "1–128 letters of any script, digits, `-_.:`")),
+/// `salesCloseAt` (`startsAt` if absent). What the policy leaves out has its default. What `GET` gives can be sent back, with changes:
+/// what is read only in it is taken where it is still so.
+#[utoipa::path(put, path = "/api/v1/schedules/{scheduleId}", operation_id = "putSchedule", tag = "Schedules",
+    params(("scheduleId" = String, Path)),
     request_body = ScheduleDocument, security(("bearer" = [])),
     responses((status = 200, description = "It was there, and is as the body says", body = ScheduleView),
         (status = 201, description = "It is new", body = ScheduleView),
@@ -159,7 +121,9 @@ async fn put(
     Path(id): Path<String>,
     body: Body<ScheduleDocument>,
 ) -> Result<Json<ScheduleView>, Problem> {
-    let (schedule, concert, plan) = body.value.into_domain(Some(&id)).map_err(Problem::invalid)?;
+    let standing = standing(&app, core::iter::once((id.as_str(), &body.value))).await?;
+    let checked = body.value.into_domain(Some(&id), standing.get(&id));
+    let (schedule, concert, plan) = checked.map_err(Problem::invalid)?;
     let change = CatalogueChange::PutSchedule(schedule, concert, plan);
     let cause = asked(&app, &admin, "", None, &[]);
     let status = match app.engine.change(change, cause).await.map_err(|error| problem(error, None))? {
@@ -174,7 +138,7 @@ async fn put(
 }
 
 /// Read a schedule
-#[utoipa::path(get, path = "/api/v1/schedules/{scheduleId}", tag = "Schedules", params(("scheduleId" = String, Path)),
+#[utoipa::path(get, path = "/api/v1/schedules/{scheduleId}", operation_id = "readSchedule", tag = "Schedules", params(("scheduleId" = String, Path)),
     responses((status = 200, description = "With the counts of seats by status and the policy", body = ScheduleView),
         (status = 404, description = "`not_found`")))]
 async fn read(State(app): State<App>, Path(id): Path<String>) -> Result<Json<ScheduleView>, Problem> {
@@ -183,7 +147,7 @@ async fn read(State(app): State<App>, Path(id): Path<String>) -> Result<Json<Sch
 }
 
 /// Remove a schedule
-#[utoipa::path(delete, path = "/api/v1/schedules/{scheduleId}", tag = "Schedules",
+#[utoipa::path(delete, path = "/api/v1/schedules/{scheduleId}", operation_id = "removeSchedule", tag = "Schedules",
     params(("scheduleId" = String, Path), ("Idempotency-Key" = Option<String>, Header)), security(("bearer" = [])),
     responses((status = 204, description = "It is gone"), (status = 404, description = "`not_found`"),
         (status = 409, description = "`in_use`: a reservation was confirmed once, or one is live")))]
@@ -201,7 +165,7 @@ async fn delete(
 /// Open a sale
 ///
 /// From `upcoming` or `closed`; doing it again is 200.
-#[utoipa::path(post, path = "/api/v1/schedules/{scheduleId}/open", tag = "Schedules",
+#[utoipa::path(post, path = "/api/v1/schedules/{scheduleId}/open", operation_id = "openSale", tag = "Schedules",
     params(("scheduleId" = String, Path), ("Idempotency-Key" = Option<String>, Header)), security(("bearer" = [])),
     responses((status = 200, description = "The schedule, open", body = ScheduleView),
         (status = 404, description = "`not_found`"),
@@ -211,11 +175,9 @@ async fn open(
     operator: Operator,
     Path(id): Path<String>,
     key: Option<IdempotencyKey>,
-    body: AnyBody,
 ) -> Result<Response, Problem> {
-    let body = no_fields(body)?;
     let entry = find(&app, &id).await?;
-    let cause = asked(&app, &operator, &format!("POST /schedules/{id}/open"), key, &body);
+    let cause = asked(&app, &operator, &format!("POST /schedules/{id}/open"), key, &[]);
     let change = CatalogueChange::OpenSchedule(entry.id().clone());
     match app.engine.change(change, cause).await.map_err(|error| problem(error, Some(entry.layout())))? {
         Changed::Acted(acted) => Ok(shown(&entry, &acted)),
@@ -228,7 +190,7 @@ async fn open(
 /// Close a sale
 ///
 /// No new holds or exchanges; live holds may still be paid. It can be opened again.
-#[utoipa::path(post, path = "/api/v1/schedules/{scheduleId}/close", tag = "Schedules",
+#[utoipa::path(post, path = "/api/v1/schedules/{scheduleId}/close", operation_id = "closeSale", tag = "Schedules",
     params(("scheduleId" = String, Path), ("Idempotency-Key" = Option<String>, Header)), security(("bearer" = [])),
     responses((status = 200, description = "The schedule, closed", body = ScheduleView),
         (status = 404, description = "`not_found`"),
@@ -238,18 +200,16 @@ async fn close(
     operator: Operator,
     Path(id): Path<String>,
     key: Option<IdempotencyKey>,
-    body: AnyBody,
 ) -> Result<Response, Problem> {
-    let body = no_fields(body)?;
     let entry = find(&app, &id).await?;
-    let cause = asked(&app, &operator, &format!("POST /schedules/{id}/close"), key, &body);
+    let cause = asked(&app, &operator, &format!("POST /schedules/{id}/close"), key, &[]);
     act(&app, &entry, Command::Close, cause).await
 }
 
 /// Cancel a performance
 ///
 /// Holds are released at once, confirmed reservations are cancelled and refunded. It can't be undone.
-#[utoipa::path(post, path = "/api/v1/schedules/{scheduleId}/cancel", tag = "Schedules",
+#[utoipa::path(post, path = "/api/v1/schedules/{scheduleId}/cancel", operation_id = "cancelSchedule", tag = "Schedules",
     params(("scheduleId" = String, Path), ("Idempotency-Key" = Option<String>, Header)), security(("bearer" = [])),
     responses((status = 200, description = "The schedule, cancelled", body = ScheduleView),
         (status = 404, description = "`not_found`")))]
@@ -258,11 +218,9 @@ async fn cancel(
     operator: Operator,
     Path(id): Path<String>,
     key: Option<IdempotencyKey>,
-    body: AnyBody,
 ) -> Result<Response, Problem> {
-    let body = no_fields(body)?;
     let entry = find(&app, &id).await?;
-    let cause = asked(&app, &operator, &format!("POST /schedules/{id}/cancel"), key, &body);
+    let cause = asked(&app, &operator, &format!("POST /schedules/{id}/cancel"), key, &[]);
     act(&app, &entry, Command::Cancel, cause).await
 }
 
@@ -272,14 +230,14 @@ async fn cancel(
 #[schema(example = json!({"seats": ["1층-B-7-14", "1층-B-7-15"]}))]
 struct SeatsBody {
     /// Each known, none twice, at least one.
-    #[schema(min_items = 1)]
+    #[schema(value_type = Vec<SeatName>, min_items = 1)]
     seats: Vec<String>,
 }
 
 /// Take seats off sale
 ///
 /// All or none: each must be available, or blocked already.
-#[utoipa::path(post, path = "/api/v1/schedules/{scheduleId}/block", tag = "Schedules", request_body = SeatsBody,
+#[utoipa::path(post, path = "/api/v1/schedules/{scheduleId}/block", operation_id = "blockSeats", tag = "Schedules", request_body = SeatsBody,
     params(("scheduleId" = String, Path), ("Idempotency-Key" = Option<String>, Header)), security(("bearer" = [])),
     responses((status = 200, description = "The schedule; the seats are `blocked`", body = ScheduleView),
         (status = 404, description = "`not_found`"),
@@ -301,7 +259,7 @@ async fn block(
 /// Put blocked seats back on sale
 ///
 /// All or none: each must be blocked, or available already.
-#[utoipa::path(post, path = "/api/v1/schedules/{scheduleId}/unblock", tag = "Schedules", request_body = SeatsBody,
+#[utoipa::path(post, path = "/api/v1/schedules/{scheduleId}/unblock", operation_id = "unblockSeats", tag = "Schedules", request_body = SeatsBody,
     params(("scheduleId" = String, Path), ("Idempotency-Key" = Option<String>, Header)), security(("bearer" = [])),
     responses((status = 200, description = "The schedule; the seats are `available`", body = ScheduleView),
         (status = 404, description = "`not_found`"),
@@ -326,6 +284,21 @@ pub(super) async fn find(app: &App, id: &str) -> Result<Arc<ScheduleEntry>, Prob
     found.ok_or_else(Problem::not_found)
 }
 
+/// Returns what is true of the schedules of those documents that say it, too, by their ids.
+pub(super) async fn standing<'a>(
+    app: &App,
+    documents: impl Iterator<Item = (&'a str, &'a ScheduleDocument)>,
+) -> Result<HashMap<String, ScheduleState>, Problem> {
+    let mut standing = HashMap::new();
+    for (id, _) in documents.filter(|(_, document)| document.has_read_only()) {
+        let found = app.engine.find_schedule(id).await.map_err(|error| problem(error, None))?;
+        if let Some(entry) = found {
+            standing.insert(id.to_owned(), ScheduleView::now(&entry, app.engine.now()).state);
+        }
+    }
+    Ok(standing)
+}
+
 /// Who asks, and with which key.
 pub(super) fn asked(
     app: &App,
@@ -348,15 +321,4 @@ fn shown(entry: &ScheduleEntry, acted: &Acted) -> Response {
         unreachable!("a command about a schedule answers with it");
     };
     marked(Json(StatusCode::OK, ScheduleView::of(entry, summary)), acted.replayed)
-}
-
-/// Takes the body of a route that has no fields: nothing, or an empty object.
-fn no_fields(AnyBody(body): AnyBody) -> Result<Bytes, Problem> {
-    #[derive(Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct Nothing {}
-    if !body.trim_ascii().is_empty() {
-        let Nothing {} = crate::http::json::parse(&body)?;
-    }
-    Ok(body)
 }

@@ -1,5 +1,7 @@
 //! The seat map: whole, as it is durable, and as a stream of its changes.
 
+use std::collections::BTreeMap;
+
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
@@ -9,12 +11,14 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::docs::add_schema;
 use super::schedules::find;
 use crate::domain::schedule::SeatStatus;
 use crate::domain::venue::{Grade, Layout};
 use crate::engine::ScheduleEntry;
 use crate::http::ClientAddress;
 use crate::http::app::App;
+use crate::http::documents::{At, GradeText, SeatWord};
 use crate::http::extract::{Path, Query};
 use crate::http::problem::Problem;
 
@@ -31,33 +35,64 @@ const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
 /// Makes the routes of the seat map.
 pub fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(seats)).routes(routes!(events))
+    let mut router = OpenApiRouter::new().routes(routes!(seats)).routes(routes!(events));
+    add_schema::<ChangesDocument>(router.get_openapi_mut());
+    router
 }
 
-/// A seat map.
+/// A seat map. It is written by [`Seats`], since what a row's seats share is written once and copied; a test holds the two together.
 #[derive(Debug, ToSchema)]
-#[schema(rename_all = "camelCase")]
-#[expect(dead_code, reason = "describes what `write_seats` writes")]
-struct SeatMap {
+#[schema(as = SeatMap, rename_all = "camelCase")]
+#[expect(dead_code, reason = "describes what `Seats` writes")]
+struct MapDocument {
     schedule_id: String,
+    /// The map's version.
     version: u64,
+    /// In the order of the plan.
+    seats: Vec<SeatDocument>,
+}
+
+/// A seat map as it was.
+#[derive(Debug, ToSchema)]
+#[schema(as = SeatMapAt, rename_all = "camelCase")]
+#[expect(dead_code, reason = "describes what `Seats` writes")]
+pub(super) struct MapAtDocument {
+    schedule_id: String,
+    at: At,
+    /// The map's version then.
+    version: u64,
+    /// In the order of the plan.
     seats: Vec<SeatDocument>,
 }
 
 /// A seat of a map.
 #[derive(Debug, ToSchema)]
-#[schema(rename_all = "camelCase")]
-#[expect(dead_code, reason = "describes what `write_seats` writes")]
+#[schema(as = MapSeat, rename_all = "camelCase")]
+#[expect(dead_code, reason = "describes what `Seats` writes")]
 struct SeatDocument {
     seat_id: String,
+    /// Its section's id.
     section: String,
     floor: String,
+    /// Its row's id.
     row: String,
+    /// Its number in the row.
     number: u32,
     grade: String,
+    /// In the currency's minor unit.
     price: u64,
-    /// `available`, `held`, `reserved` or `blocked`.
-    status: String,
+    status: SeatWord,
+}
+
+/// What an event of a map's stream says: of a `snapshot` every seat that isn't available, of a `delta` what changed.
+#[derive(Debug, ToSchema)]
+#[schema(as = SeatChanges)]
+#[expect(dead_code, reason = "describes what `frame` writes")]
+struct ChangesDocument {
+    /// The map's version with it.
+    version: u64,
+    /// By the seats' ids.
+    seats: BTreeMap<String, SeatWord>,
 }
 
 /// Finds the version that a client has, as far as `id` is one that this map's stream would give for it.
@@ -68,9 +103,13 @@ fn resumed_at(entry: &ScheduleEntry, id: &str) -> Option<u64> {
 }
 
 /// What a map is narrowed by.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 struct NarrowQuery {
-    status: Option<String>,
+    /// Seats in this state only.
+    status: Option<SeatWord>,
+    /// Seats of this grade only, which the venue has.
+    #[param(value_type = Option<GradeText>)]
     grade: Option<String>,
 }
 
@@ -78,9 +117,9 @@ struct NarrowQuery {
 ///
 /// As it is durable. With a strong `ETag`; `If-None-Match` gives 304. It never says who holds a seat. A map counts as one read of its
 /// address, and one more for each 2,000 seats; 429 `rate_limited` where there were too many.
-#[utoipa::path(get, path = "/api/v1/schedules/{scheduleId}/seats", tag = "Seats",
-    params(("scheduleId" = String, Path), ("status" = Option<String>, Query), ("grade" = Option<String>, Query)),
-    responses((status = 200, description = "Every seat with its status", body = SeatMap),
+#[utoipa::path(get, path = "/api/v1/schedules/{scheduleId}/seats", operation_id = "readSeatMap", tag = "Seats",
+    params(("scheduleId" = String, Path), NarrowQuery, ("If-None-Match" = Option<String>, Header, max_length = 1_000, pattern = r"^[\x20-\x7e]*$")),
+    responses((status = 200, description = "Every seat with its status", body = MapDocument),
         (status = 304, description = "It is as the caller has it"),
         (status = 404, description = "`not_found`")))]
 async fn seats(
@@ -91,7 +130,7 @@ async fn seats(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let entry = find(&app, &id).await?;
-    let status = query.status.as_deref().map(status_named).transpose()?;
+    let status = query.status.map(SeatStatus::from);
     let grade = query.grade.as_deref().map(|name| grade_named(entry.layout(), name)).transpose()?;
     let body = app.seat_bodies.get(&app, &entry);
     let is_whole = status.is_none() && grade.is_none();
@@ -177,13 +216,6 @@ fn tagged(headers: &mut HeaderMap, tag: &str, gzip: bool) {
     headers.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
 }
 
-fn status_named(name: &str) -> Result<SeatStatus, Problem> {
-    SeatStatus::ALL
-        .into_iter()
-        .find(|status| status.as_str() == name)
-        .ok_or_else(|| Problem::invalid_field("status", "not a status of a seat"))
-}
-
 fn grade_named(layout: &Layout, name: &str) -> Result<Grade, Problem> {
     let unknown = || Problem::invalid_field("grade", "the venue has no seats of this grade");
     layout.grade(name).ok_or_else(unknown)
@@ -194,9 +226,11 @@ fn grade_named(layout: &Layout, name: &str) -> Result<Grade, Problem> {
 /// Server-sent events: first `snapshot` (every seat that isn't available), then `delta` for each
 /// version after it, without a gap; who falls too far behind gets a fresh `snapshot`. `id` names the schedule's number, the version
 /// and what the map says; `Last-Event-ID` resumes, and gets a `snapshot` where it is another's or too old.
-#[utoipa::path(get, path = "/api/v1/schedules/{scheduleId}/seats/events", tag = "Seats",
-    params(("scheduleId" = String, Path), ("Last-Event-ID" = Option<String>, Header)),
-    responses((status = 200, description = "`text/event-stream`"), (status = 404, description = "`not_found`")))]
+#[utoipa::path(get, path = "/api/v1/schedules/{scheduleId}/seats/events", operation_id = "followSeatMap", tag = "Seats",
+    params(("scheduleId" = String, Path), ("Last-Event-ID" = Option<String>, Header, max_length = 1_000, pattern = r"^[\x20-\x7e]*$")),
+    responses((status = 200, content_type = "text/event-stream", body = String,
+        description = "The `data` of `snapshot` and `delta` is a `SeatChanges`"),
+        (status = 404, description = "`not_found`")))]
 async fn events(
     State(app): State<App>,
     Path(id): Path<String>,

@@ -14,6 +14,7 @@ use crate::clock::ManualClock;
 use crate::domain::time::Timestamp;
 use crate::engine::{Engine, EngineConfig};
 use crate::http::app::App;
+use crate::http::documents::is_reachable;
 use crate::http::tests_support::parts;
 
 const ADMIN: &str = "an-administrator-token-of-32-bytes";
@@ -642,4 +643,25 @@ async fn changes_of_a_map_are_told_without_a_gap_in_few_writes() {
     };
     take(bytes);
     assert_eq!(versions, (1..=CHANGES).collect::<Vec<_>>());
+}
+
+#[test]
+fn an_id_that_the_word_of_another_route_hides_is_refused() {
+    let openapi = App::openapi();
+    let paths: Vec<Vec<&str>> = openapi.paths.paths.keys().map(|path| path.split('/').collect()).collect();
+    let mut hidden = Vec::new();
+    for (path, other) in paths.iter().flat_map(|path| paths.iter().map(move |other| (path, other))) {
+        // The first part in which the two differ: there one has an id, and the other a word.
+        let Some((part, word)) = path.iter().zip(other).find(|(part, word)| part != word) else { continue };
+        if let Some(name) = part.strip_prefix('{')
+            && !word.starts_with('{')
+        {
+            hidden.push((name.trim_end_matches('}'), *word));
+        }
+    }
+    assert!(hidden.contains(&("concertId", "available-dates")), "{hidden:?}");
+    for (name, word) in hidden {
+        assert!(!is_reachable(name, word), "{name}: {word}");
+    }
+    assert!(is_reachable("concertId", "available-date") && !is_reachable("venueId", ".."));
 }

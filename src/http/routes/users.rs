@@ -31,10 +31,12 @@ use crate::domain::users::{Email, Profile, Refusal, User as Known, UserName, Use
 use crate::engine::{Done, EngineError};
 use crate::http::ClientAddress;
 use crate::http::app::App;
-use crate::http::auth::{Admin, Reader, Right, Role};
-use crate::http::extract::{Body, IdempotencyKey, Path, RawBody};
+use crate::http::auth::{Admin, Auditor, Reader, Right, Role};
+use crate::http::documents::{At, EmailText, UserNameText, UserWord};
+use crate::http::extract::{Body, IdempotencyKey, Path, Query, RawBody};
 use crate::http::json::Json;
 use crate::http::mail_hook::{Mail, MailHook, Purpose};
+use crate::http::page::List;
 use crate::http::passwords::{LineFull, PASSWORD_LEN_MAX, PASSWORD_LEN_MIN, Password};
 use crate::http::problem::{Code, FieldError, Problem};
 use crate::http::rate_limit::rate_limited;
@@ -47,7 +49,7 @@ const MAIL_RETRY_SECONDS: u64 = 10;
 /// Makes the routes of users.
 pub fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
-        .routes(routes!(sign_up))
+        .routes(routes!(sign_up, find))
         .routes(routes!(verify))
         .routes(routes!(sign_in))
         .routes(routes!(read, set_status))
@@ -58,10 +60,9 @@ pub fn routes() -> OpenApiRouter<App> {
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"email": "ann@example.org", "name": "Ann", "password": "correct horse battery"}))]
 struct SignUpBody {
-    /// Kept as it is written, and compared by the mailbox that it leads to: without case, in Unicode's form KC, without quotation marks that nothing
-    /// needs, with the domain in ASCII; 254 characters at most.
+    #[schema(value_type = EmailText)]
     email: String,
-    #[schema(min_length = 1, max_length = 100)]
+    #[schema(value_type = UserNameText)]
     name: String,
     #[schema(value_type = String, format = Password, min_length = 10, max_length = 128)]
     password: Password,
@@ -74,7 +75,7 @@ struct SignUpPending {
     /// Where the mail goes, as it was written.
     email: String,
     /// Until when the mail may be answered.
-    expires_at: String,
+    expires_at: At,
 }
 
 /// Someone who answers the mail of a sign-up.
@@ -84,7 +85,7 @@ struct VerifyBody {
     /// The token that the mail's link carries.
     token: String,
     /// The password of the sign-up: who reads the mail and who signed up are one.
-    #[schema(value_type = String, format = Password)]
+    #[schema(value_type = String, format = Password, max_length = 128)]
     password: Password,
 }
 
@@ -94,7 +95,7 @@ struct VerifyBody {
 #[schema(example = json!({"email": "ann@example.org", "password": "correct horse battery"}))]
 struct SignInBody {
     email: String,
-    #[schema(value_type = String, format = Password)]
+    #[schema(value_type = String, format = Password, max_length = 128)]
     password: Password,
 }
 
@@ -105,7 +106,7 @@ struct Session {
     /// Goes into the header `Authorization`, behind `Bearer`.
     access_token: String,
     /// From when on it is no longer valid.
-    expires_at: String,
+    expires_at: At,
     user_id: String,
 }
 
@@ -116,13 +117,15 @@ struct Session {
 struct UserDocument {
     user_id: String,
     /// Null for a user of an outside identity provider, and for one who is deleted.
+    #[schema(required)]
     email: Option<String>,
     /// Null as `email`.
+    #[schema(required)]
     name: Option<String>,
-    /// `active`, `suspended` or `deleted`.
-    status: &'static str,
+    status: UserWord,
     /// When they signed up, or when something of an outside provider's user was first remembered; else null.
-    created_at: Option<String>,
+    #[schema(required)]
+    created_at: Option<At>,
 }
 
 impl UserDocument {
@@ -132,28 +135,16 @@ impl UserDocument {
             user_id: user.id.to_string(),
             email: profile.map(|profile| profile.email.to_string()),
             name: profile.map(|profile| profile.name.as_str().to_owned()),
-            status: user.status.as_str(),
-            created_at: Some(user.created_at.to_string()),
+            status: user.status.into(),
+            created_at: Some(At(user.created_at)),
         }
     }
 
     /// Shows a user of an outside provider, of whom nothing had to be remembered.
     fn unknown(id: &UserId) -> Self {
-        let (user_id, status) = (id.to_string(), UserStatus::Active.as_str());
+        let (user_id, status) = (id.to_string(), UserWord::Active);
         Self { user_id, email: None, name: None, status, created_at: None }
     }
-}
-
-/// Whether a user may act.
-#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
-enum StatusDocument {
-    /// They may.
-    Active,
-    /// Their calls are 403 `user_suspended`, with tokens that they have already, too.
-    Suspended,
-    /// The same for ever; name, address and password are forgotten.
-    Deleted,
 }
 
 /// What becomes of a user.
@@ -161,7 +152,9 @@ enum StatusDocument {
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"status": "suspended"}))]
 struct StatusBody {
-    status: StatusDocument,
+    /// Who is suspended is answered 403 `user_suspended`, with tokens that they have already, too; who is deleted the same for
+    /// ever, and their name, address and password are forgotten.
+    status: UserWord,
 }
 
 /// Sign up
@@ -170,8 +163,8 @@ struct StatusBody {
 /// address of the network has some tries a minute, for signing up and in together.
 ///
 /// Where the server has a mail hook, every sign-up is answered with 202, whether or not the address has an account, and is completed by
-/// `POST /users/verifications`.
-#[utoipa::path(post, path = "/api/v1/users", tag = "Users", request_body = SignUpBody,
+/// `POST /verifications`.
+#[utoipa::path(post, path = "/api/v1/users", operation_id = "signUp", tag = "Users", request_body = SignUpBody,
     responses((status = 201, description = "The new user, with `Location`", body = UserDocument),
         (status = 202, description = "With a mail hook: a mail is on its way", body = SignUpPending),
         (status = 404, description = "`not_found`: this server issues no tokens, since it has no secret to sign them with"),
@@ -228,14 +221,14 @@ async fn ask_by_mail(
     let token = app.sign_ups.seal(&profile, expires_at);
     let known = app.engine.user_by_email(&profile.email);
     let purpose = if known.is_some() { Purpose::HasAccount } else { Purpose::SignUp };
-    let (email, expires_at) = (profile.email.as_str(), expires_at.to_string());
-    let order = Mail { purpose, email, token: &token, expires_at: expires_at.clone() };
+    let email = profile.email.as_str();
+    let order = Mail { purpose, email, token: &token, expires_at: expires_at.to_string() };
     if hook.send(&order, now).await.is_err() {
         mail.forgive();
         return Err(Problem::new(Code::Overloaded, "No mail can be sent now; try again in a while.")
             .retry_after(MAIL_RETRY_SECONDS));
     }
-    let pending = SignUpPending { email: email.to_owned(), expires_at };
+    let pending = SignUpPending { email: email.to_owned(), expires_at: At(expires_at) };
     Ok(Json(StatusCode::ACCEPTED, pending).into_response())
 }
 
@@ -243,7 +236,7 @@ async fn ask_by_mail(
 ///
 /// With the token that the mail carried and the password of the sign-up. 201 with the new user; 200 where the address had an account, which has the
 /// password of this sign-up from now on. Doing it again is 200.
-#[utoipa::path(post, path = "/api/v1/users/verifications", tag = "Users", request_body = VerifyBody,
+#[utoipa::path(post, path = "/api/v1/verifications", operation_id = "verifySignUp", tag = "Users", request_body = VerifyBody,
     responses((status = 201, description = "The new user, with `Location`", body = UserDocument),
         (status = 200, description = "The user who had the address already", body = UserDocument),
         (status = 401, description = "`unauthenticated`: not the password of the sign-up"),
@@ -302,7 +295,7 @@ async fn verify(
 ///
 /// Takes no `Idempotency-Key`. A wrong pair is 401 whichever half of it is wrong, and takes as long as a right one. An
 /// account has ten wrong ones a minute; a right one doesn't count.
-#[utoipa::path(post, path = "/api/v1/sessions", tag = "Users", request_body = SignInBody,
+#[utoipa::path(post, path = "/api/v1/sessions", operation_id = "signIn", tag = "Users", request_body = SignInBody,
     responses((status = 201, description = "A token", body = Session),
         (status = 401, description = "`unauthenticated`: a wrong pair"),
         (status = 403, description = "`user_suspended`: the right password of a suspended user"),
@@ -347,10 +340,38 @@ async fn sign_in(
     Ok(Json(StatusCode::CREATED, session))
 }
 
+/// Whom a list of users is narrowed to.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+struct ByEmail {
+    /// The address that they signed up with, compared as at sign-in.
+    #[param(value_type = EmailText)]
+    email: String,
+}
+
+/// Find a user by their address
+///
+/// One item, or none: an address has one user. Those of an outside identity provider have none here.
+#[utoipa::path(get, path = "/api/v1/users", operation_id = "findUsers", tag = "Users", params(ByEmail),
+    security(("bearer" = [])),
+    responses((status = 200, description = "Who has it", body = List<UserDocument>),
+        (status = 422, description = "`invalid_request`: not an address")))]
+async fn find(
+    State(app): State<App>,
+    _: Auditor,
+    Query(ByEmail { email }): Query<ByEmail>,
+) -> Result<Json<List<UserDocument>>, Problem> {
+    let email =
+        Email::parse(&email).map_err(|invalid| Problem::invalid_field("email", invalid.to_string()))?;
+    let found = app.engine.user_by_email(&email);
+    let items = found.iter().map(UserDocument::of).collect();
+    Ok(Json(StatusCode::OK, List::new(items, None::<&String>)))
+}
+
 /// Read a user
 ///
 /// Oneself, or (an administrator) anyone of whom something is known: who signed up, holds or has bought something, or was suspended.
-#[utoipa::path(get, path = "/api/v1/users/{userId}", tag = "Users", params(("userId" = String, Path)),
+#[utoipa::path(get, path = "/api/v1/users/{userId}", operation_id = "readUser", tag = "Users", params(("userId" = String, Path)),
     security(("bearer" = [])),
     responses((status = 200, description = "The user", body = UserDocument),
         (status = 403, description = "`forbidden`: another's"),
@@ -381,7 +402,7 @@ async fn read(
 ///
 /// From the next call on, with tokens that they have already, too. A user of an outside identity provider is suspended by
 /// the `sub` of their tokens. Doing it again is 200. What they hold or have bought stays.
-#[utoipa::path(patch, path = "/api/v1/users/{userId}", tag = "Users", request_body = StatusBody,
+#[utoipa::path(patch, path = "/api/v1/users/{userId}", operation_id = "setUserStatus", tag = "Users", request_body = StatusBody,
     params(("userId" = String, Path), ("Idempotency-Key" = Option<String>, Header)), security(("bearer" = [])),
     responses((status = 200, description = "The user as they are now", body = UserDocument),
         (status = 404, description = "`not_found`: nothing is known of such a user, so that `active` takes nothing back"),
@@ -395,11 +416,7 @@ async fn set_status(
     body: Body<StatusBody>,
 ) -> Result<Response, Problem> {
     let user = UserId::parse(&id).map_err(|_| Problem::not_found())?;
-    let status = match body.value.status {
-        StatusDocument::Active => UserStatus::Active,
-        StatusDocument::Suspended => UserStatus::Suspended,
-        StatusDocument::Deleted => UserStatus::Deleted,
-    };
+    let status = UserStatus::from(body.value.status);
     let cause = asked(&app, &admin, &format!("PATCH /users/{id}"), key, &body.raw);
     let acted = app.engine.set_user_status(user, status, cause).await;
     let Done { answer: user, replayed } = acted.map_err(|error| problem(error, None))?;
@@ -431,7 +448,7 @@ fn issue(app: &App, user: &UserId) -> Option<Session> {
     let access_token = app.parts.authenticator.issue(user, Role::User, now, seconds)?;
     // A token tells whole seconds.
     let expires_at = Timestamp::from_millis((now.as_millis() / 1_000 + seconds) * 1_000);
-    Some(Session { access_token, expires_at: expires_at.to_string(), user_id: user.to_string() })
+    Some(Session { access_token, expires_at: At(expires_at), user_id: user.to_string() })
 }
 
 /// Refuses what leads to a token where none can be issued: these routes aren't there, then.

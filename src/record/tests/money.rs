@@ -7,7 +7,7 @@ use crate::domain::accounts::{
     self, AccountImage, AccountsImage, Carried, CarriedImage, Kind, Shard, Transaction,
 };
 use crate::domain::ids::{PaymentNumber, TransactionId};
-use crate::domain::payments::{self, Failure, Method, Payment, PaymentsImage, State};
+use crate::domain::payments::{self, Failure, GatewayAnswer, Method, Payment, PaymentsImage, State};
 use crate::domain::schedule::ReservationRef;
 
 pub(super) const SHARD: Shard = Shard(3);
@@ -96,6 +96,10 @@ fn payments_events() -> Vec<payments::Event> {
         Event::Failed { number, failure: None },
         Event::Refunded { number },
         Event::KeyKept { number },
+        Event::CapturedAtGateway { number, transaction: Some("txn".into()), approved_at: Some(AT) },
+        Event::CapturedAtGateway { number, transaction: None, approved_at: None },
+        Event::RefundedAtGateway { number, transaction: Some("refund".into()) },
+        Event::RefundedAtGateway { number, transaction: None },
     ]);
     for failure in failures() {
         events.push(Event::Declined { number, failure: failure.clone() });
@@ -132,9 +136,11 @@ pub(super) fn check_that_every_kind_is_there() {
         payments::Event::RefundBegun { .. } => 8,
         payments::Event::Refunded { .. } => 9,
         payments::Event::KeyKept { .. } => 10,
+        payments::Event::CapturedAtGateway { .. } => 11,
+        payments::Event::RefundedAtGateway { .. } => 12,
     };
     let kinds: std::collections::BTreeSet<_> = payments_events().iter().map(kind).collect();
-    assert_eq!(kinds, (0..=10).collect());
+    assert_eq!(kinds, (0..=12).collect());
 }
 
 fn accounts_image() -> AccountsImage {
@@ -174,6 +180,7 @@ fn payments_image() -> PaymentsImage {
             currency: krw(),
             state,
             payment_key: some.map(|_| Arc::from("key")),
+            gateway: None,
             failure,
             created_at: AT,
             updated_at: AT,
@@ -196,6 +203,19 @@ fn payments_image() -> PaymentsImage {
     }
 }
 
+/// The same where gateways have said something of some payments.
+fn answered_image() -> PaymentsImage {
+    let mut image = payments_image();
+    let answers =
+        [(1_u32, Some("txn"), None, None), (4, None, Some(AT), None), (6, Some("a"), Some(AT), Some("b"))];
+    for (number, transaction, approved_at, refund) in answers {
+        let (transaction, refund) = (transaction.map(Arc::from), refund.map(Arc::from));
+        let payment = image.payments.get_mut(number).unwrap();
+        payment.gateway = Some(Arc::new(GatewayAnswer { transaction, approved_at, refund }));
+    }
+    image
+}
+
 /// The same where older movements are in the archive.
 fn carried_image() -> AccountsImage {
     let carried = Carried { through: 7, count: 8, balance: won(9) };
@@ -206,7 +226,7 @@ fn carried_image() -> AccountsImage {
 }
 
 pub(super) fn sections() -> Vec<Vec<u8>> {
-    encode_accounts(&carried_image()).chain([encode_payments(&payments_image())]).collect()
+    encode_accounts(&carried_image()).chain([encode_payments(&answered_image())]).collect()
 }
 
 #[test]
@@ -219,7 +239,10 @@ fn the_sections_of_money_are_read_as_they_were_written() {
     let alone: Vec<Vec<u8>> = encode_accounts(&accounts_image()).collect();
     assert!(matches!(&alone[..], [alone] if alone == accounts), "where nothing is, no section says so");
     let Section::Payments(read) = decode_section(payments).unwrap() else { panic!("another section") };
-    assert_eq!(*read, payments_image());
+    assert_eq!(*read, answered_image());
+    let before = encode_payments(&payments_image());
+    let Section::Payments(read) = decode_section(&before).unwrap() else { panic!("another section") };
+    assert_eq!(*read, payments_image(), "as it was before answers were kept");
 }
 
 fn carried_accounts() -> (Shard, Vec<(UserId, CarriedImage)>) {
@@ -234,7 +257,7 @@ fn a_damaged_section_of_money_is_refused_or_is_another_one_and_never_a_panic() {
         for damaged in damaged(&section) {
             match decode_section(&damaged) {
                 Ok(Section::Accounts(read)) => assert_ne!(*read, accounts_image()),
-                Ok(Section::Payments(read)) => assert_ne!(*read, payments_image()),
+                Ok(Section::Payments(read)) => assert_ne!(*read, answered_image()),
                 Ok(Section::Carried(shard, read)) => assert_ne!((shard, read), carried_accounts()),
                 Ok(
                     Section::Catalogue(_)

@@ -56,7 +56,7 @@ impl Default for Exports {
 /// event of the journal, without secrets: what `onsale export` makes files of. First a line with the position, the tables and how many
 /// rows each has, then a line a row, last a line with `"complete": true`; without that line it was cut off, and
 /// `{"failure": "…"}` in its place says why.
-#[utoipa::path(get, path = "/api/v1/admin/export", tag = "Operations", security(("bearer" = [])),
+#[utoipa::path(get, path = "/api/v1/admin/export", operation_id = "exportAll", tag = "Operations", security(("bearer" = [])),
     responses((status = 200, content_type = "application/x-ndjson",
         description = "`{\"onsale\", \"schemaVersion\", \"position\", \"takenAt\", \"logId\", \"tables\": [{\"name\", \"columns\", \"rows\"}]}`, then `[\"<table>\", <value>, …]` a row, then `{\"complete\": true, \"tables\": {\"<table>\": <rows>}}`"),
         (status = 503, description = "`overloaded` with `Retry-After`: another export is running")))]

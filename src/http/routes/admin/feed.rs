@@ -181,7 +181,7 @@ fn write(
     position: Position,
     record: &Record,
 ) -> Result<(), HistoryError> {
-    let EventDocument { name, subject, mut data } = match &record.fact {
+    let EventDocument { kind, subject, mut data } = match &record.fact {
         Fact::Catalogue(event) => event::of_catalogue(event),
         Fact::Schedule(number, event) => event::of_schedule(event, &known.names(*number, event)?),
         Fact::WaitingRoom(number, event) => event::of_room(event, *number, known.id(*number)?.as_ref()),
@@ -194,14 +194,14 @@ fn write(
         specversion: "1.0",
         id: position.to_string(),
         source,
-        kind: name,
+        kind: kind.name,
         subject: &subject,
         time: record.at.to_string(),
         datacontenttype: "application/json",
         position: position.get(),
         data: &data,
     };
-    bytes.extend_from_slice(format!("id: {position}\nevent: {name}\ndata: ").as_bytes());
+    bytes.extend_from_slice(format!("id: {position}\nevent: {}\ndata: ", kind.name).as_bytes());
     // JSON without line breaks: serde escapes those in texts.
     serde_json::to_writer(&mut *bytes, &event).expect("writing to memory doesn't fail");
     bytes.extend_from_slice(b"\n\n");

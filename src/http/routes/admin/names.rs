@@ -7,11 +7,13 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::domain::catalogue::CatalogueEvent;
-use crate::domain::ids::{ReservationNumber, ScheduleId, ScheduleNumber, UserId, VenueId};
+use crate::domain::concert::Prices;
+use crate::domain::ids::{ReservationNumber, ScheduleId, ScheduleNumber, VenueId};
+use crate::domain::money::{Currency, Money};
 use crate::domain::schedule::Event;
-use crate::domain::venue::{Layout, Venue};
+use crate::domain::venue::{Layout, Seat, Venue};
 use crate::engine::{Engine, HistoryError, ScheduleEntry};
-use crate::http::documents::event::Names;
+use crate::http::documents::event::{Names, Reserved};
 use crate::record::{self, Fact};
 
 /// How many reservations that were read just before are remembered: a reader of the journal may be a moment
@@ -23,7 +25,7 @@ const GONE_MAX: usize = 16;
 /// What one reader of the journal knows.
 pub(super) struct Known {
     engine: Engine,
-    recent: HashMap<(ScheduleNumber, ReservationNumber), (u64, UserId)>,
+    recent: HashMap<(ScheduleNumber, ReservationNumber), Reserved>,
     gone: HashMap<ScheduleNumber, Arc<Gone>>,
 }
 
@@ -32,7 +34,9 @@ pub(super) struct Known {
 struct Gone {
     id: Option<ScheduleId>,
     layout: Option<Arc<Layout>>,
-    reservations: HashMap<ReservationNumber, (u64, UserId)>,
+    currency: Option<Currency>,
+    prices: Option<Arc<Prices>>,
+    reservations: HashMap<ReservationNumber, Reserved>,
 }
 
 enum Source {
@@ -44,7 +48,7 @@ enum Source {
 /// The names of one event's schedule.
 pub(super) struct NamesOf<'a> {
     number: ScheduleNumber,
-    recent: &'a HashMap<(ScheduleNumber, ReservationNumber), (u64, UserId)>,
+    recent: &'a HashMap<(ScheduleNumber, ReservationNumber), Reserved>,
     source: Source,
 }
 
@@ -64,11 +68,17 @@ impl Known {
         number: ScheduleNumber,
         event: &Event,
     ) -> Result<NamesOf<'_>, HistoryError> {
-        if let Event::SeatsHeld { number: reservation, nonce, user, .. } = event {
+        if let Event::SeatsHeld { number: reservation, nonce, user, seats, .. } = event {
             if self.recent.len() >= RECENT_MAX {
                 self.recent.clear();
             }
-            self.recent.insert((number, *reservation), (*nonce, user.clone()));
+            let reserved = Reserved { nonce: *nonce, user: user.clone(), seats: Arc::clone(seats) };
+            self.recent.insert((number, *reservation), reserved);
+        }
+        if let Event::SeatsExchanged { number: reservation, seats } = event
+            && let Some(reserved) = self.recent.get_mut(&(number, *reservation))
+        {
+            reserved.seats = Arc::clone(seats);
         }
         let source = match self.find(number) {
             Some(entry) => Source::Live(entry),
@@ -116,10 +126,21 @@ fn look_back(engine: &Engine, number: ScheduleNumber) -> Result<Gone, HistoryErr
             }
             Fact::Schedule(of, Event::Created(creation)) if of == number => {
                 gone.id = Some(creation.id.clone());
+                gone.currency = Some(creation.currency);
                 at_creation = Some((creation.venue.clone(), venues.get(&creation.venue).cloned()));
             }
-            Fact::Schedule(of, Event::SeatsHeld { number: reservation, nonce, user, .. }) if of == number => {
-                gone.reservations.insert(reservation, (nonce, user));
+            Fact::Schedule(of, Event::SalesOpened { prices: Some(prices) }) if of == number => {
+                gone.prices = Some(prices);
+            }
+            Fact::Schedule(of, Event::SeatsHeld { number: reservation, nonce, user, seats, .. })
+                if of == number =>
+            {
+                gone.reservations.insert(reservation, Reserved { nonce, user, seats });
+            }
+            Fact::Schedule(of, Event::SeatsExchanged { number: reservation, seats }) if of == number => {
+                if let Some(reserved) = gone.reservations.get_mut(&reservation) {
+                    reserved.seats = seats;
+                }
             }
             Fact::Catalogue(_)
             | Fact::Schedule(..)
@@ -160,15 +181,32 @@ impl Names for NamesOf<'_> {
         }
     }
 
-    fn reservation(&self, number: ReservationNumber) -> Option<(u64, UserId)> {
+    fn reservation(&self, number: ReservationNumber) -> Option<Reserved> {
         let recent = self.recent.get(&(self.number, number)).cloned();
         recent.or_else(|| match &self.source {
             Source::Live(entry) => {
                 let schedule = entry.read();
                 let reservation = schedule.reservation_numbered(number)?;
-                Some((reservation.nonce, reservation.user.clone()))
+                let (user, seats) = (reservation.user.clone(), Arc::clone(&reservation.seats));
+                Some(Reserved { nonce: reservation.nonce, user, seats })
             }
             Source::Gone(gone) => gone.reservations.get(&number).cloned(),
         })
+    }
+
+    fn amount(&self, seats: &[Seat]) -> Option<(Money, Currency)> {
+        match &self.source {
+            Source::Live(entry) => {
+                let schedule = entry.read();
+                schedule.prices()?;
+                Some((schedule.amount(seats), schedule.currency()))
+            }
+            Source::Gone(gone) => {
+                let (layout, prices) = (gone.layout.as_deref()?, gone.prices.as_deref()?);
+                let price = |seat: &Seat| prices.by_grade.get(layout.grade_of(*seat).index());
+                let add = |sum: Money, seat: &Seat| sum.plus(*price(seat)?);
+                Some((seats.iter().try_fold(Money::ZERO, add)?, gone.currency?))
+            }
+        }
     }
 }

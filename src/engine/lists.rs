@@ -1,0 +1,448 @@
+//! Lists of everyone's reservations and payments, for administrators: the newest first, of all schedules or one.
+//!
+//! Each schedule gives its own newest first, a chunk at a time under its lock; the archive gives places in the order of all; and
+//! both are merged. What one call looks at is bounded ([`ROWS_MAX`], [`ARCHIVED_MAX`]), so that a filter that hardly anything
+//! passes costs no more than one that everything does: it then gives fewer than were asked for, and says where to go on.
+//!
+//! A user's own are found by the user, in `archived`.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashSet, VecDeque};
+use std::sync::Arc;
+
+use super::archived::{Found, Kept as Archived, place_of};
+use super::error::EngineError;
+use super::keeper::Kept;
+use super::{Engine, ScheduleEntry};
+use crate::archive::{Archive, PaymentPlace, Places, ReservationPlace};
+use crate::domain::ids::{PaymentNumber, ReservationNumber, ScheduleNumber};
+use crate::domain::payments::{Payment, Payments};
+use crate::domain::schedule::{Reservation, ReservationStatus};
+
+/// How many rows one call looks at in memory, and how many in the archive's tables.
+const ROWS_MAX: usize = 20_000;
+/// How many schedules one call reads from the archive.
+const ARCHIVED_MAX: usize = 16;
+/// How many rows are copied under a schedule's lock at once.
+const CHUNK_MAX: usize = 128;
+
+/// What a list is narrowed by.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Narrow<'a, S> {
+    /// Whose.
+    pub user: Option<&'a str>,
+    /// Of which schedule.
+    pub schedule: Option<&'a str>,
+    /// In which state.
+    pub status: Option<S>,
+}
+
+impl<'a, S> Narrow<'a, S> {
+    /// A user's own.
+    pub const fn of(user: &'a str) -> Self {
+        Self { user: Some(user), schedule: None, status: None }
+    }
+}
+
+/// A part of a list.
+#[derive(Debug)]
+pub struct Listed<T, P> {
+    /// The items, the newest first.
+    pub items: Vec<T>,
+    /// The place behind which the list goes on, unless this is its end. Its number is encrypted, so that it tells nobody how many there are.
+    pub next: Option<P>,
+}
+
+/// What was found, the newest first.
+struct Looked<P, T> {
+    rows: Vec<(P, T)>,
+    /// What is older than this wasn't looked at.
+    reached: Option<P>,
+}
+
+impl<P: Ord + Copy, T> Looked<P, T> {
+    /// Joins what was found in two places: what only one of the two looked at isn't said yet.
+    fn join(mut self, other: Self) -> Self {
+        let reached = self.reached.max(other.reached);
+        self.rows.extend(other.rows);
+        self.rows.retain(|(place, _)| reached.is_none_or(|reached| *place >= reached));
+        self.rows.sort_unstable_by_key(|(place, _)| Reverse(*place));
+        Self { rows: self.rows, reached }
+    }
+
+    fn listed(mut self, limit: usize) -> Listed<T, P> {
+        let more = self.rows.len() > limit;
+        self.rows.truncate(limit);
+        let last = self.rows.last().map(|(place, _)| *place);
+        let next = if more { last } else { self.reached };
+        Listed { items: self.rows.into_iter().map(|(_, item)| item).collect(), next }
+    }
+}
+
+/// The rows of one source that were copied and not merged yet.
+struct Ahead<P, T> {
+    rows: VecDeque<(P, Option<T>)>,
+    /// How many are copied next.
+    step: usize,
+}
+
+/// Merges the rows of so many sources up to `wanted` that pass. `look` copies the rows of a source that come before a place, the
+/// newest first, at most as many as it is told; one that doesn't pass has no item.
+fn merge<P: Ord + Copy, T>(
+    sources: usize,
+    before: Option<P>,
+    wanted: usize,
+    look: impl Fn(usize, Option<P>, usize) -> Vec<(P, Option<T>)>,
+) -> Looked<P, T> {
+    let mut newest = BinaryHeap::with_capacity(sources);
+    let mut ahead = Vec::with_capacity(sources);
+    for source in 0..sources {
+        let rows = VecDeque::from(look(source, before, 1));
+        newest.extend(rows.front().map(|(place, _)| (*place, source)));
+        ahead.push(Ahead { rows, step: 1 });
+    }
+
+    let (mut rows, mut looked) = (Vec::new(), 0);
+    while let Some((place, source)) = newest.pop() {
+        let Ahead { rows: copied, step } = &mut ahead[source];
+        rows.extend(copied.pop_front().and_then(|(place, item)| Some((place, item?))));
+        looked += 1;
+        if rows.len() >= wanted {
+            return Looked { rows, reached: None };
+        }
+        if looked >= ROWS_MAX {
+            return Looked { rows, reached: Some(place) };
+        }
+        if copied.is_empty() {
+            *step = (*step * 2).min(CHUNK_MAX);
+            copied.extend(look(source, Some(place), *step));
+        }
+        newest.extend(copied.front().map(|(place, _)| (*place, source)));
+    }
+    Looked { rows, reached: None }
+}
+
+/// Leaves the places of so many schedules as one call reads from the archive.
+fn bounded<P: Copy>(places: &Places<P>, schedule: impl Fn(P) -> ScheduleNumber) -> Places<P> {
+    let mut seen = HashSet::new();
+    let few = |place: &&P| {
+        seen.insert(schedule(**place));
+        seen.len() <= ARCHIVED_MAX
+    };
+    let found: Vec<P> = places.found.iter().take_while(few).copied().collect();
+    let cut = found.len() < places.found.len();
+    let reached = if cut { found.last().copied() } else { places.reached };
+    Places { found, reached }
+}
+
+fn reservation_place(schedule: ScheduleNumber, reservation: &Reservation) -> ReservationPlace {
+    (reservation.created_at, schedule, reservation.number)
+}
+
+/// The payments of a schedule, wherever they are.
+enum Source {
+    Live(Arc<Kept<Payments>>),
+    Archived(Arc<Archived>),
+}
+
+impl Source {
+    fn with<T>(&self, with: impl FnOnce(&Payments) -> T) -> T {
+        match self {
+            Self::Live(entry) => with(&entry.read()),
+            Self::Archived(kept) => with(&kept.payments),
+        }
+    }
+}
+
+impl Engine {
+    /// Lists reservations, live and archived, the newest first: those before a place that an earlier part gave, if one is given, at most `limit`.
+    ///
+    /// # Errors
+    /// `ArchiveUnavailable`.
+    pub async fn list_reservations(
+        &self,
+        narrow: Narrow<'_, ReservationStatus>,
+        before: Option<ReservationPlace>,
+        limit: usize,
+    ) -> Result<Listed<Found, ReservationPlace>, EngineError> {
+        let before = before.map(|(at, schedule, number)| {
+            (at, schedule, ReservationNumber(self.shared.seal.open_cursor(schedule, number.0)))
+        });
+        let mut listed = self.reservations_before(narrow, before, limit).await?;
+        if let Some((_, schedule, number)) = &mut listed.next {
+            number.0 = self.shared.seal.close_cursor(*schedule, number.0);
+        }
+        Ok(listed)
+    }
+
+    async fn reservations_before(
+        &self,
+        narrow: Narrow<'_, ReservationStatus>,
+        before: Option<ReservationPlace>,
+        limit: usize,
+    ) -> Result<Listed<Found, ReservationPlace>, EngineError> {
+        let Narrow { user, schedule, status } = narrow;
+        if let Some(user) = user {
+            let found = self.reservations_of(user, schedule, status, before, limit + 1).await?;
+            let rows = found.into_iter().map(|found| (found.0, found)).collect();
+            return Ok(Looked { rows, reached: None }.listed(limit));
+        }
+        // What lives is looked at first: what moves meanwhile is found there, and passed over behind it.
+        let entries: Vec<Arc<ScheduleEntry>> = match schedule {
+            Some(id) => self.find_schedule(id).await?.into_iter().collect(),
+            None => self.schedules(),
+        };
+        self.end_holds(&entries).await;
+        let found = merge(entries.len(), before, limit + 1, |source, before, most| {
+            let entry = &entries[source];
+            let place = |reservation: &Reservation| reservation_place(entry.number(), reservation);
+            let is_before =
+                |reservation: &Reservation| before.is_none_or(|before| place(reservation) < before);
+            let schedule = entry.read();
+            let rows = schedule.reservations_before(is_before).take(most);
+            rows.map(|reservation| {
+                let place = place(reservation);
+                let passes = status.is_none_or(|status| reservation.status == status);
+                (place, passes.then(|| (place, Arc::clone(entry), reservation.clone())))
+            })
+            .collect()
+        });
+        // What has a deadline doesn't move to the archive.
+        let may_be_archived = !status.is_some_and(ReservationStatus::has_deadline);
+        let Some(archived) = self.archived_outside(&entries) else { return Ok(found.listed(limit)) };
+        if schedule.is_some() || !may_be_archived {
+            return Ok(found.listed(limit));
+        }
+        let word = status.map(ReservationStatus::as_str);
+        let read = move |archive: &Archive| {
+            archive.reservations_before(before, word, limit + 1, ROWS_MAX, &archived)
+        };
+        let places = bounded(&self.shared.shelf.read(read).await?, |(_, schedule, _)| schedule);
+        let rows = self.reservations_at(&places.found).await?;
+        Ok(found.join(Looked { rows, reached: places.reached }).listed(limit))
+    }
+
+    /// Has the schedules end those holds whose time is over, as [`Engine::read_reservation`] does.
+    async fn end_holds(&self, entries: &[Arc<ScheduleEntry>]) {
+        let now = self.now();
+        for entry in entries {
+            // No lock is held while a schedule is waited for.
+            let is_behind = entry.read().next_due().is_some_and(|due| due <= now);
+            if is_behind {
+                self.catch_up(entry).await;
+            }
+        }
+    }
+
+    /// Reads reservations of the archive, a schedule after the other.
+    async fn reservations_at(
+        &self,
+        places: &[ReservationPlace],
+    ) -> Result<Vec<(ReservationPlace, Found)>, EngineError> {
+        let mut in_order = places.to_vec();
+        in_order.sort_unstable_by_key(|(_, schedule, number): &ReservationPlace| (*schedule, *number));
+        let mut rows = Vec::with_capacity(places.len());
+        for of_one in in_order.chunk_by(|(_, one, _), (_, other, _)| one == other) {
+            let Some(kept) = self.shared.archived(of_one[0].1).await? else { continue };
+            let schedule = kept.entry.read();
+            for place in of_one {
+                let reservation = schedule.reservation_numbered(place.2).cloned();
+                rows.extend(
+                    reservation.map(|reservation| (*place, (*place, Arc::clone(&kept.entry), reservation))),
+                );
+            }
+        }
+        Ok(rows)
+    }
+
+    /// Lists payments, live and archived, the newest first: those before a place that an earlier part gave, if one is given, at most `limit`. The status is
+    /// the word that clients see.
+    ///
+    /// # Errors
+    /// `ArchiveUnavailable`.
+    pub async fn list_payments(
+        &self,
+        narrow: Narrow<'_, &str>,
+        before: Option<PaymentPlace>,
+        limit: usize,
+    ) -> Result<Listed<Payment, PaymentPlace>, EngineError> {
+        let before = before.map(|(at, schedule, number)| {
+            (at, schedule, PaymentNumber(self.shared.seal.open_cursor(schedule, number.0)))
+        });
+        let mut listed = self.payments_before(narrow, before, limit).await?;
+        if let Some((_, schedule, number)) = &mut listed.next {
+            number.0 = self.shared.seal.close_cursor(*schedule, number.0);
+        }
+        Ok(listed)
+    }
+
+    async fn payments_before(
+        &self,
+        narrow: Narrow<'_, &str>,
+        before: Option<PaymentPlace>,
+        limit: usize,
+    ) -> Result<Listed<Payment, PaymentPlace>, EngineError> {
+        let Narrow { user, schedule, status } = narrow;
+        let (entries, sources) = self.payment_sources(user, schedule).await?;
+        let passes = |payment: &Payment| {
+            status.is_none_or(|status| payment.state.as_str() == status)
+                && user.is_none_or(|user| *payment.user == *user)
+        };
+        let found = merge(sources.len(), before, limit + 1, |source, before, most| {
+            let is_before = |payment: &Payment| before.is_none_or(|before| place_of(payment) < before);
+            let row = |payment: &Payment| (place_of(payment), passes(payment).then(|| payment.clone()));
+            sources[source].with(|payments| match user {
+                Some(user) => payments
+                    .of_user(user)
+                    .rev()
+                    .filter(|payment| is_before(payment))
+                    .take(most)
+                    .map(row)
+                    .collect(),
+                None => payments.before(is_before).take(most).map(row).collect(),
+            })
+        });
+        let Some(archived) = self.archived_outside(&entries) else { return Ok(found.listed(limit)) };
+        if schedule.is_some() {
+            return Ok(found.listed(limit));
+        }
+        let owner = user.map(str::to_owned);
+        let read = move |archive: &Archive| {
+            archive.payments_before(owner.as_deref(), before, limit + 1, ROWS_MAX, &archived)
+        };
+        let asked = limit + 1;
+        let mut places = self.shared.shelf.read(read).await?;
+        // The tables don't know a payment's state: behind a full batch there may be more.
+        if places.found.len() == asked {
+            places.reached = places.found.last().copied();
+        }
+        let places = bounded(&places, |(_, schedule, _)| schedule);
+        let mut rows = self.payments_at(&places.found).await?;
+        rows.retain(|(_, payment)| passes(payment));
+        Ok(found.join(Looked { rows, reached: places.reached }).listed(limit))
+    }
+
+    /// Finds where payments are looked for in memory, with the schedules that they are of. Those of a schedule that was deleted stay:
+    /// their money may be under way.
+    async fn payment_sources(
+        &self,
+        user: Option<&str>,
+        schedule: Option<&str>,
+    ) -> Result<(Vec<Arc<ScheduleEntry>>, Vec<Source>), EngineError> {
+        let till = &self.shared.till;
+        let live: Vec<Arc<Kept<Payments>>> = match (schedule, user) {
+            (Some(id), _) => {
+                let Some(entry) = self.find_schedule(id).await? else { return Ok((Vec::new(), Vec::new())) };
+                let Some(payments) = till.payments(entry.number()) else {
+                    // It has none, it has just moved, or it had before.
+                    let kept = self.shared.archived(entry.number()).await?;
+                    return Ok((vec![entry], kept.into_iter().map(Source::Archived).collect()));
+                };
+                vec![payments]
+            }
+            (None, Some(user)) => {
+                let numbers = self.shared.numbers_of_user(user);
+                numbers.into_iter().filter_map(|number| till.payments(number)).collect()
+            }
+            (None, None) => till.all_payments(),
+        };
+        let numbers = live.iter().map(|payments| payments.read().schedule());
+        let looked_at = numbers.filter_map(|number| self.shared.schedule_by_number(number)).collect();
+        Ok((looked_at, live.into_iter().map(Source::Live).collect()))
+    }
+
+    /// Reads payments of the archive, a schedule after the other.
+    async fn payments_at(
+        &self,
+        places: &[PaymentPlace],
+    ) -> Result<Vec<(PaymentPlace, Payment)>, EngineError> {
+        let mut in_order = places.to_vec();
+        in_order.sort_unstable_by_key(|(_, schedule, number): &PaymentPlace| (*schedule, *number));
+        let mut rows = Vec::with_capacity(places.len());
+        for of_one in in_order.chunk_by(|(_, one, _), (_, other, _)| one == other) {
+            let Some(kept) = self.shared.archived(of_one[0].1).await? else { continue };
+            let payments = of_one.iter().filter_map(|place| Some((*place, kept.payments.numbered(place.2)?)));
+            rows.extend(payments.map(|(place, payment)| (place, payment.clone())));
+        }
+        Ok(rows)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Rows of some sources: every number is in one of them, and the even ones pass.
+    fn rows(sources: usize, count: u32) -> Vec<Vec<u32>> {
+        let of = |source| {
+            let own = |number: &u32| usize::try_from(number * number % 7).unwrap() % sources == source;
+            (0..count).rev().filter(own).collect()
+        };
+        (0..sources).map(of).collect()
+    }
+
+    fn look(rows: &[Vec<u32>], source: usize, before: Option<u32>, most: usize) -> Vec<(u32, Option<u32>)> {
+        let older = rows[source].iter().filter(|row| before.is_none_or(|before| **row < before));
+        older.take(most).map(|row| (*row, (row % 2 == 0).then_some(*row))).collect()
+    }
+
+    #[test]
+    fn sources_are_merged_into_one_list_with_the_newest_first_whatever_the_page() {
+        for sources in 1..4 {
+            let rows = rows(sources, 500);
+            let expected: Vec<u32> = (0..500).rev().filter(|row| row % 2 == 0).collect();
+            for limit in [1, 7, 100, 1_000] {
+                let (mut all, mut before) = (Vec::new(), None);
+                loop {
+                    let found =
+                        merge(sources, before, limit + 1, |at, before, most| look(&rows, at, before, most));
+                    let page = found.listed(limit);
+                    assert!(page.items.len() <= limit);
+                    all.extend(page.items);
+                    before = page.next;
+                    if before.is_none() {
+                        break;
+                    }
+                }
+                assert_eq!(all, expected, "{sources} {limit}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_filter_that_nothing_passes_looks_at_so_many_rows_and_says_where_to_go_on() {
+        let last = u32::try_from(3 * ROWS_MAX).unwrap();
+        let none = |_: usize, before: Option<u32>, most: usize| -> Vec<(u32, Option<u32>)> {
+            (0..before.unwrap_or(last)).rev().take(most).map(|row| (row, None)).collect()
+        };
+        let mut before = None;
+        for _ in 0..3 {
+            let page = merge(1, before, 10, none).listed(9);
+            assert!(page.items.is_empty());
+            before = page.next;
+        }
+        assert_eq!(before, Some(0));
+        assert_eq!(merge(1, before, 10, none).listed(9).next, None);
+    }
+
+    #[test]
+    fn what_only_one_of_two_places_looked_at_is_not_said_yet() {
+        let looked =
+            |rows: &[u32], reached| Looked { rows: rows.iter().map(|row| (*row, *row)).collect(), reached };
+        let joined = looked(&[9, 7, 3], None).join(looked(&[8, 6], Some(6))).listed(10);
+        assert_eq!((joined.items, joined.next), (vec![9, 8, 7, 6], Some(6)));
+        let joined = looked(&[9, 7, 3], None).join(looked(&[8, 6], None)).listed(3);
+        assert_eq!((joined.items, joined.next), (vec![9, 8, 7], Some(7)));
+    }
+
+    #[test]
+    fn a_page_reads_so_many_schedules_from_the_archive() {
+        let places: Vec<(u32, u32)> = (0..40).rev().map(|place| (place, place / 2)).collect();
+        let schedule = |(_, schedule): (u32, u32)| ScheduleNumber(schedule);
+        let kept = bounded(&Places { found: places.clone(), reached: None }, schedule);
+        assert_eq!(kept.found, places[..2 * ARCHIVED_MAX]);
+        assert_eq!(kept.reached, Some(places[2 * ARCHIVED_MAX - 1]));
+        let few = bounded(&Places { found: places[..5].to_vec(), reached: Some(places[6]) }, schedule);
+        assert_eq!((few.found.len(), few.reached), (5, Some(places[6])));
+    }
+}

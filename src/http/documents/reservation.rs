@@ -1,0 +1,137 @@
+//! A reservation as it is answered.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::words::{At, OpaqueId, ReservationWord};
+use crate::domain::catalogue::Catalogue;
+use crate::domain::concert::Prices;
+use crate::domain::ids::ReservationId;
+use crate::domain::money::{Currency, Money};
+use crate::domain::schedule::Reservation;
+use crate::domain::time::Timestamp;
+use crate::domain::venue::Seat;
+use crate::engine::{Engine, EngineError, ScheduleEntry};
+
+/// A reservation: seats of one schedule for one user.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = Reservation)]
+pub struct ReservationDocument<'a> {
+    reservation_id: OpaqueId,
+    schedule_id: &'a str,
+    concert_id: &'a str,
+    concert_title: &'a str,
+    /// The venue's name.
+    venue: &'a str,
+    starts_at: At,
+    user_id: &'a str,
+    status: ReservationWord,
+    seats: Vec<ReservedSeat<'a>>,
+    /// What the seats cost together, in the currency's minor unit.
+    amount: u64,
+    currency: &'a str,
+    created_at: At,
+    /// From this instant on a hold is over.
+    expires_at: At,
+    #[schema(required)]
+    confirmed_at: Option<At>,
+    #[schema(required)]
+    cancelled_at: Option<At>,
+    #[schema(required)]
+    payment_id: Option<OpaqueId>,
+    /// Whether the deadline was moved because the engine was down.
+    recovered: bool,
+}
+
+/// A seat of a reservation.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct ReservedSeat<'a> {
+    seat_id: &'a str,
+    grade: &'a str,
+    /// In the currency's minor unit.
+    price: u64,
+}
+
+/// A reservation on the list of who comes.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct GuestDocument<'a> {
+    /// The name that the user signed up with; null for a user of an outside identity provider, and for one who is deleted.
+    #[schema(required)]
+    pub user_name: Option<String>,
+    /// The reservation.
+    #[serde(flatten)]
+    pub reservation: ReservationDocument<'a>,
+}
+
+/// Returns the id of a reservation of a schedule.
+pub fn full_id(entry: &ScheduleEntry, reservation: &Reservation) -> ReservationId {
+    ReservationId { schedule: entry.number(), number: reservation.number, nonce: reservation.nonce }
+}
+
+/// What a reservation's document says beside the reservation: the show, the place, the prices.
+pub struct Surroundings<'a> {
+    entry: &'a ScheduleEntry,
+    catalogue: Arc<Catalogue>,
+    prices: Arc<Prices>,
+    currency: Currency,
+    starts_at: Timestamp,
+}
+
+impl<'a> Surroundings<'a> {
+    /// Gathers them.
+    ///
+    /// # Errors
+    /// `NoSuchSchedule` before prices are bound, when there is no reservation either.
+    pub fn of(engine: &Engine, entry: &'a ScheduleEntry) -> Result<Self, EngineError> {
+        let (prices, currency, starts_at) = {
+            let schedule = entry.read();
+            (schedule.prices().cloned(), schedule.currency(), schedule.plan().starts_at)
+        };
+        let prices = prices.ok_or(EngineError::NoSuchSchedule)?;
+        Ok(Self { entry, catalogue: engine.catalogue(), prices, currency, starts_at })
+    }
+
+    /// Shows a reservation.
+    pub fn show<'s>(&'s self, reservation: &'s Reservation) -> ReservationDocument<'s> {
+        let concert = self.catalogue.concert(self.entry.concert());
+        let venue = concert.and_then(|concert| self.catalogue.venue(&concert.venue));
+        let seats: Vec<ReservedSeat<'_>> = reservation.seats.iter().map(|seat| self.seat(*seat)).collect();
+        let add = |sum: Money, seat: &Seat| {
+            sum.plus(self.price(*seat)).expect("the seats of one reservation cost less than 2^53")
+        };
+        ReservationDocument {
+            reservation_id: full_id(self.entry, reservation).into(),
+            schedule_id: self.entry.id(),
+            concert_id: self.entry.concert(),
+            concert_title: concert.map_or("", |concert| &concert.title),
+            venue: venue.map_or("", |built| &built.venue.name),
+            starts_at: At(self.starts_at),
+            user_id: &reservation.user,
+            status: reservation.status.into(),
+            seats,
+            amount: reservation.seats.iter().fold(Money::ZERO, add).minor(),
+            currency: self.currency.as_str(),
+            created_at: At(reservation.created_at),
+            expires_at: At(reservation.expires_at),
+            confirmed_at: reservation.confirmed_at.map(At),
+            cancelled_at: reservation.cancelled_at.map(At),
+            payment_id: reservation.payment.map(OpaqueId::from),
+            recovered: reservation.recovered,
+        }
+    }
+
+    fn price(&self, seat: Seat) -> Money {
+        self.prices.by_grade[self.entry.layout().grade_of(seat).index()]
+    }
+
+    fn seat(&self, seat: Seat) -> ReservedSeat<'_> {
+        let layout = self.entry.layout();
+        let grade = &layout.grades()[layout.grade_of(seat).index()];
+        ReservedSeat { seat_id: layout.seat_id(seat), grade, price: self.price(seat).minor() }
+    }
+}

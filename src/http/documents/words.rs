@@ -1,0 +1,342 @@
+//! The small parts that answers are made of: instants, ids and words, each written as it is described.
+
+use serde::{Deserialize, Serialize, Serializer};
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{
+    ArrayBuilder, KnownFormat, Object, ObjectBuilder, OneOfBuilder, Schema, SchemaFormat, Type,
+};
+use utoipa::{PartialSchema, ToSchema};
+
+use super::checks::NAMES_MAX;
+use crate::domain::accounts::Kind;
+use crate::domain::ids::{ID_LEN_MAX, PaymentId, ReservationId, TransactionId};
+use crate::domain::payments::{Method, State};
+use crate::domain::schedule::{ReservationStatus, SaleStatus, SeatStatus};
+use crate::domain::time::Timestamp;
+use crate::domain::users::{EMAIL_LEN_MAX, NAME_LEN_MAX, UserStatus};
+use crate::domain::waiting_room::{Gate, PlaceStatus};
+
+/// What has no control character.
+const PRINTABLE: &str = r"^[^\x00-\x1f\x7f-\x9f]+$";
+/// The same, with something else than white space in it.
+const NAME: &str = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*$";
+/// One `@`, no space before it, and behind it two or more labels of letters, digits and hyphens.
+const EMAIL: &str = concat!(
+    r"^[^\s\x00-\x1f\x7f-\x9f@]+",
+    r"@[\p{L}\p{N}]([\p{L}\p{N}-]*[\p{L}\p{N}])?(\.[\p{L}\p{N}]([\p{L}\p{N}-]*[\p{L}\p{N}])?)+$"
+);
+
+/// An instant as answers write it: RFC 3339 in UTC with milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct At(pub Timestamp);
+
+impl Serialize for At {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(core::str::from_utf8(&self.0.to_text()).expect("digits and marks are ASCII"))
+    }
+}
+
+impl PartialSchema for At {
+    fn schema() -> RefOr<Schema> {
+        let text = ObjectBuilder::new().schema_type(Type::String);
+        text.format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)))
+            .pattern(Some(r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z$"))
+            .description(Some("RFC 3339 in UTC with milliseconds"))
+            .examples(["2026-11-20T12:00:00.000Z"])
+            .into()
+    }
+}
+
+impl ToSchema for At {
+    fn name() -> std::borrow::Cow<'static, str> {
+        "Instant".into()
+    }
+}
+
+/// Describes an instant as requests may write it.
+#[derive(Debug)]
+pub struct InstantText;
+
+impl PartialSchema for InstantText {
+    fn schema() -> RefOr<Schema> {
+        let text = ObjectBuilder::new().schema_type(Type::String);
+        text.format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)))
+            .pattern(Some(concat!(
+                r"^(19[7-9]\d|[2-9]\d{3})-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(\.\d{1,9})?",
+                r"([Zz]|[+-]\d{2}:\d{2})$"
+            )))
+            .description(Some(
+                "RFC 3339 with any offset, from 1970 on; finer digits than milliseconds are cut",
+            ))
+            .examples(["2026-11-20T12:00:00.000Z"])
+            .into()
+    }
+}
+
+impl ToSchema for InstantText {}
+
+/// An id that the engine made: 26 characters of base 32.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OpaqueId([u8; ReservationId::TEXT_LEN]);
+
+impl From<ReservationId> for OpaqueId {
+    fn from(id: ReservationId) -> Self {
+        Self(id.to_text())
+    }
+}
+
+impl From<PaymentId> for OpaqueId {
+    fn from(id: PaymentId) -> Self {
+        Self(id.to_text())
+    }
+}
+
+impl From<TransactionId> for OpaqueId {
+    fn from(id: TransactionId) -> Self {
+        Self(id.to_text())
+    }
+}
+
+impl Serialize for OpaqueId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(core::str::from_utf8(&self.0).expect("base 32 is ASCII"))
+    }
+}
+
+impl PartialSchema for OpaqueId {
+    fn schema() -> RefOr<Schema> {
+        let text = ObjectBuilder::new().schema_type(Type::String);
+        text.pattern(Some("^[a-h][a-z2-7]{25}$"))
+            .description(Some(
+                "An id that the engine made: nothing can be read in it or guessed from another",
+            ))
+            .examples(["gnodh3azvbdamtxgaqhrlv3bny"])
+            .into()
+    }
+}
+
+impl ToSchema for OpaqueId {}
+
+/// Describes the texts that clients choose. Nothing is written by these types: a text is written as it is.
+macro_rules! texts {
+    ($($(#[$doc:meta])* $name:ident: $length_max:expr, $pattern:expr, $description:literal;)+) => {$(
+        $(#[$doc])*
+        #[derive(Debug)]
+        pub struct $name;
+
+        impl PartialSchema for $name {
+            fn schema() -> RefOr<Schema> {
+                let text = ObjectBuilder::new().schema_type(Type::String);
+                let text = text.min_length(Some(1)).max_length(Some($length_max)).pattern(Some($pattern));
+                text.description(Some($description)).into()
+            }
+        }
+
+        impl ToSchema for $name {}
+    )+};
+}
+
+texts! {
+    /// The id of a venue, a concert or a schedule.
+    CatalogueId: ID_LEN_MAX, r"^[\p{Alphabetic}\p{N}_.:-]{1,128}$", "1–128 letters of any script, digits, `-_.:`";
+    /// The id of a user.
+    UserText: ID_LEN_MAX, PRINTABLE, "1–128 printable characters";
+    /// The id of a seat.
+    SeatName: ID_LEN_MAX, PRINTABLE, "1–128 printable characters, unique in the venue";
+    /// The name of a grade.
+    GradeText: ID_LEN_MAX, PRINTABLE, "1–128 printable characters";
+    /// The id of a section or a row.
+    PlaceText: ID_LEN_MAX, PRINTABLE, "1–128 printable characters";
+    /// An address to sign in with.
+    EmailText: EMAIL_LEN_MAX, EMAIL,
+        "Kept as it is written, and compared by the mailbox that it leads to: without case, in Unicode's form KC, without quotation marks that nothing needs, with the domain in ASCII";
+    /// How a user is called.
+    UserNameText: NAME_LEN_MAX, NAME, "1–100 printable characters, without white space around them";
+    /// A name for people.
+    NameText: 500, PRINTABLE, "1–500 printable characters";
+    /// An ISO 4217 currency.
+    CurrencyText: 3, "^[A-Z]{3}$", "ISO 4217, as in KRW";
+}
+
+/// Describes the names of those who play a role.
+#[derive(Debug)]
+pub(super) struct Names;
+
+impl PartialSchema for Names {
+    fn schema() -> RefOr<Schema> {
+        ArrayBuilder::new().items(NameText::schema()).max_items(Some(NAMES_MAX)).into()
+    }
+}
+
+impl ToSchema for Names {}
+
+/// Describes who plays a role: one name, or several.
+pub(super) fn one_name_or_several() -> RefOr<Schema> {
+    OneOfBuilder::new().item(NameText::schema()).item(Names::schema()).into()
+}
+
+/// Describes what is known of roles by their names.
+pub(super) fn by_role<T: PartialSchema>() -> Object {
+    // A role's name is as any other.
+    let role = match NameText::schema() {
+        RefOr::T(role) => Some(role),
+        RefOr::Ref(_) => None,
+    };
+    ObjectBuilder::new()
+        .schema_type(Type::Object)
+        .property_names(role)
+        .additional_properties(Some(T::schema()))
+        .max_properties(Some(NAMES_MAX))
+        .build()
+}
+
+/// Makes the words of a document out of the domain's, one to one.
+macro_rules! words {
+    ($($(#[$doc:meta])* $name:ident as $shown:ident of $domain:ident { $($variant:ident)+ })+) => {$(
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+        #[serde(rename_all = "snake_case")]
+        #[schema(as = $shown)]
+        #[expect(missing_docs, reason = "the words are the domain's")]
+        pub enum $name {
+            $($variant,)+
+        }
+
+        impl $name {
+            /// Every word.
+            pub const ALL: &[Self] = &[$(Self::$variant,)+];
+        }
+
+        impl From<$domain> for $name {
+            fn from(of: $domain) -> Self {
+                match of {
+                    $($domain::$variant => Self::$variant,)+
+                }
+            }
+        }
+
+        impl From<$name> for $domain {
+            fn from(of: $name) -> Self {
+                match of {
+                    $($name::$variant => Self::$variant,)+
+                }
+            }
+        }
+    )+};
+}
+
+words! {
+    /// How far a sale is.
+    SaleWord as SaleStatus of SaleStatus { Upcoming Open Closed Cancelled }
+    /// Whether a seat can be had: held is also what is being paid, reserved what is sold.
+    SeatWord as SeatStatus of SeatStatus { Available Held Reserved Blocked }
+    /// How far a reservation is.
+    ReservationWord as ReservationStatus of ReservationStatus { Held Paying Confirmed Cancelled Released Expired }
+    /// How a payment is made: from the balance, or through the gateway.
+    MethodWord as PaymentMethod of Method { Balance Card KakaoPay NaverPay Toss }
+    /// Whether a user may act.
+    UserWord as UserStatus of UserStatus { Active Suspended Deleted }
+    /// How a place in a waiting room stands; done is paid, or given up.
+    PlaceWord as PlaceStatus of PlaceStatus { Waiting Active Expired Done }
+    /// Open, or why nobody is let in.
+    GateWord as Gate of Gate { Open NotOnSale AllHeld SoldOut Cancelled }
+}
+
+/// How far a payment is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = PaymentStatus)]
+pub enum PaymentWord {
+    /// The client is at the gateway's checkout.
+    Ready,
+    /// It is being made.
+    Pending,
+    /// It is paid.
+    Completed,
+    /// It came to nothing, and took nothing.
+    Failed,
+    /// The money is on its way back.
+    Refunding,
+    /// The money is back.
+    Refunded,
+}
+
+impl PaymentWord {
+    /// Every word.
+    pub const ALL: &[Self] =
+        &[Self::Ready, Self::Pending, Self::Completed, Self::Failed, Self::Refunding, Self::Refunded];
+
+    /// Returns the word.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ready => "ready",
+            Self::Pending => "pending",
+            Self::Completed => "completed",
+            Self::Failed => "failed",
+            Self::Refunding => "refunding",
+            Self::Refunded => "refunded",
+        }
+    }
+}
+
+impl From<State> for PaymentWord {
+    fn from(state: State) -> Self {
+        match state {
+            State::Ready => Self::Ready,
+            State::Begun | State::Capturing | State::Declined | State::Captured | State::Confirmed => {
+                Self::Pending
+            }
+            State::Completed => Self::Completed,
+            State::Failed => Self::Failed,
+            State::Refunding => Self::Refunding,
+            State::Refunded => Self::Refunded,
+        }
+    }
+}
+
+/// Which way money moved: charges and refunds come in, payments go out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = TransactionType)]
+#[expect(missing_docs, reason = "the words are the domain's")]
+pub enum TransactionWord {
+    Charge,
+    Payment,
+    Refund,
+}
+
+impl From<Kind> for TransactionWord {
+    fn from(kind: Kind) -> Self {
+        match kind {
+            Kind::Charge => Self::Charge,
+            Kind::Payment(_) => Self::Payment,
+            Kind::Refund(_) => Self::Refund,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(word: impl Serialize) -> String {
+        serde_json::to_value(word).unwrap().as_str().unwrap().to_owned()
+    }
+
+    #[test]
+    fn the_words_are_the_domains_own() {
+        macro_rules! check {
+            ($($word:ident: $domain:ident),+) => {$(
+                for word in $word::ALL {
+                    assert_eq!(written(word), $domain::from(*word).as_str());
+                }
+            )+};
+        }
+        check!(SaleWord: SaleStatus, SeatWord: SeatStatus, ReservationWord: ReservationStatus, MethodWord: Method);
+        check!(UserWord: UserStatus, PlaceWord: PlaceStatus, GateWord: Gate);
+        for state in State::ALL {
+            assert_eq!(written(PaymentWord::from(state)), state.as_str());
+            assert_eq!(PaymentWord::from(state).as_str(), state.as_str());
+        }
+    }
+}

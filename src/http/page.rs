@@ -1,0 +1,220 @@
+//! Lists in pages: which part is asked for, where a page goes on, and how it is written.
+//!
+//! Absent on purpose: which items there are; a cursor's text is nobody's to read but the list's that gave it.
+
+use axum::{extract::FromRequestParts, http::request::Parts};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::extract::Query;
+use super::problem::{Code, Problem};
+use crate::domain::ids::{PaymentNumber, ReservationNumber, ScheduleNumber};
+use crate::domain::time::Timestamp;
+
+/// The number of items that a page has at most.
+pub const PAGE_LEN_MAX: usize = 1000;
+/// The number of items in a page if nothing is said.
+pub const PAGE_LEN_DEFAULT: usize = 100;
+
+/// Which part of a list is asked for: `?limit=` (1–1000, 100 if absent) and `?cursor=`.
+#[derive(Debug, Clone, PartialEq, Eq, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct Page {
+    /// How many items at most.
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 1000, default = 100)]
+    pub limit: usize,
+    /// The `nextCursor` of the page before; absent for the first page.
+    #[param(max_length = 1000)]
+    pub cursor: Option<String>,
+}
+
+/// How many items are asked for, where a list has one page only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct Limit {
+    /// How many items at most.
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 1000, default = 100)]
+    pub limit: usize,
+}
+
+#[derive(Deserialize)]
+struct Raw {
+    limit: Option<String>,
+    cursor: Option<String>,
+}
+
+impl Raw {
+    fn of(parts: &Parts) -> Result<Self, Problem> {
+        Query::of(&parts.uri).map(|Query(raw)| raw)
+    }
+
+    fn limit(&self) -> Result<usize, Problem> {
+        let Some(text) = &self.limit else { return Ok(PAGE_LEN_DEFAULT) };
+        let limit = text.parse().ok().filter(|limit| (1..=PAGE_LEN_MAX).contains(limit));
+        limit.ok_or_else(|| Problem::invalid_field("limit", "must be a whole number from 1 to 1000"))
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Page {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let raw = Raw::of(parts)?;
+        Ok(Self { limit: raw.limit()?, cursor: raw.cursor })
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Limit {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        Ok(Self { limit: Raw::of(parts)?.limit()? })
+    }
+}
+
+impl Page {
+    /// Reads where the page begins.
+    ///
+    /// # Errors
+    /// 400 `malformed_request` for a cursor that no list gave.
+    pub fn behind<K: Cursor>(&self) -> Result<Option<K>, Problem> {
+        let read = |cursor: &String| K::read(&URL_SAFE_NO_PAD.decode(cursor).ok()?);
+        self.cursor.as_ref().map(|cursor| read(cursor).ok_or_else(bad_cursor)).transpose()
+    }
+}
+
+/// Makes the 400 for a cursor that this server didn't give.
+pub fn bad_cursor() -> Problem {
+    Problem::new(Code::MalformedRequest, "The cursor isn't one that a list gave.")
+}
+
+/// A page of a list.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct List<T> {
+    /// The items.
+    pub items: Vec<T>,
+    /// The `cursor` of the next page; null after the last. A page may have fewer items than its limit, even none, and be followed
+    /// by another.
+    #[schema(required)]
+    pub next_cursor: Option<String>,
+}
+
+impl<T> List<T> {
+    /// Writes a page that goes on behind `next`, unless it is the last.
+    pub fn new<K: Cursor>(items: Vec<T>, next: Option<&K>) -> Self {
+        Self { items, next_cursor: next.map(|next| URL_SAFE_NO_PAD.encode(next.write())) }
+    }
+
+    /// Takes the page from items that begin where it does, each with its place.
+    pub fn of<K: Cursor>(page: &Page, items: impl Iterator<Item = (K, T)>) -> Self {
+        let mut found: Vec<(K, T)> = items.take(page.limit + 1).collect();
+        let more = found.len() > page.limit;
+        found.truncate(page.limit);
+        let (places, items): (Vec<K>, Vec<T>) = found.into_iter().unzip();
+        Self::new(items, places.last().filter(|_| more))
+    }
+}
+
+/// The place of an item in a list: a page begins behind it.
+pub trait Cursor: Sized {
+    /// Writes it.
+    fn write(&self) -> Vec<u8>;
+
+    /// Reads what [`Cursor::write`] wrote; nothing for any other bytes.
+    fn read(bytes: &[u8]) -> Option<Self>;
+}
+
+impl Cursor for String {
+    fn write(&self) -> Vec<u8> {
+        self.clone().into_bytes()
+    }
+
+    fn read(bytes: &[u8]) -> Option<Self> {
+        Self::from_utf8(bytes.to_vec()).ok()
+    }
+}
+
+/// The start of a performance, and its schedule's id where several start together.
+impl Cursor for (Timestamp, String) {
+    fn write(&self) -> Vec<u8> {
+        format!("{} {}", self.0.as_millis(), self.1).into_bytes()
+    }
+
+    fn read(bytes: &[u8]) -> Option<Self> {
+        let (millis, id) = core::str::from_utf8(bytes).ok()?.split_once(' ')?;
+        Some((Timestamp::from_millis(millis.parse().ok()?), id.to_owned()))
+    }
+}
+
+/// The instant at which something was made, its schedule's number, and its own there.
+impl Cursor for (Timestamp, ScheduleNumber, u32) {
+    fn write(&self) -> Vec<u8> {
+        let (at, schedule, number) = self;
+        [&at.as_millis().to_be_bytes()[..], &schedule.0.to_be_bytes(), &number.to_be_bytes()].concat()
+    }
+
+    fn read(bytes: &[u8]) -> Option<Self> {
+        let (at, rest) = bytes.split_first_chunk()?;
+        let (schedule, rest) = rest.split_first_chunk()?;
+        let number = u32::from_be_bytes(rest.try_into().ok()?);
+        let at = Timestamp::from_millis(u64::from_be_bytes(*at));
+        Some((at, ScheduleNumber(u32::from_be_bytes(*schedule)), number))
+    }
+}
+
+impl Cursor for (Timestamp, ScheduleNumber, ReservationNumber) {
+    fn write(&self) -> Vec<u8> {
+        (self.0, self.1, self.2.0).write()
+    }
+
+    fn read(bytes: &[u8]) -> Option<Self> {
+        Cursor::read(bytes).map(|(at, schedule, number)| (at, schedule, ReservationNumber(number)))
+    }
+}
+
+impl Cursor for (Timestamp, ScheduleNumber, PaymentNumber) {
+    fn write(&self) -> Vec<u8> {
+        (self.0, self.1, self.2.0).write()
+    }
+
+    fn read(bytes: &[u8]) -> Option<Self> {
+        Cursor::read(bytes).map(|(at, schedule, number)| (at, schedule, PaymentNumber(number)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn page(cursor: &str) -> Page {
+        Page { limit: 1, cursor: Some(cursor.to_owned()) }
+    }
+
+    #[test]
+    fn a_cursor_is_read_as_it_was_written_and_anything_else_is_malformed() {
+        let items = || (1..=3).map(|index| ((Timestamp::from_millis(7), format!("샤 {index}")), index));
+        let list = List::of(&Page { limit: 2, cursor: None }, items());
+        assert_eq!(list.items, [1, 2]);
+        let cursor = list.next_cursor.unwrap();
+        assert_eq!(page(&cursor).behind(), Ok(Some((Timestamp::from_millis(7), "샤 2".to_owned()))));
+        assert_eq!(List::of(&Page { limit: 3, cursor: None }, items()).next_cursor, None);
+        for wrong in ["", "*", "AAAA", "____"] {
+            assert!(page(wrong).behind::<(Timestamp, String)>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn the_place_of_a_reservation_is_read_as_it_was_written() {
+        let place = (Timestamp::from_millis(1_700_000_000_123), ScheduleNumber(7), ReservationNumber(9));
+        let cursor = List::<()>::new(Vec::new(), Some(&place)).next_cursor.unwrap();
+        assert_eq!(page(&cursor).behind(), Ok(Some(place)));
+        for wrong in ["", "x", "AAAA", "****", &cursor[1..], &format!("{cursor}AAAA")] {
+            let code =
+                page(wrong).behind::<(Timestamp, ScheduleNumber, ReservationNumber)>().unwrap_err().code();
+            assert_eq!(code, Code::MalformedRequest, "{wrong}");
+        }
+    }
+}
