@@ -55,7 +55,8 @@ pub(crate) struct Op {
     pub(crate) nonces: Vec<(u32, u64)>,
     /// What was first acknowledged.
     effect: Option<Effect>,
-    /// When it was first sent, by the engine's clock.
+    /// From when on its key counts, by the engine's clock: when the key was first sent, by this request or by an earlier one of the same
+    /// body.
     sent_at: u64,
 }
 
@@ -210,7 +211,9 @@ impl Book {
 
     /// Notes a new request; returns its number.
     pub(crate) fn ask(&mut self, call: Call, key: Option<KeyUse>, now: u64) -> usize {
-        self.ops.push(Op { call, key, nonces: Vec::new(), effect: None, sent_at: now });
+        let same = |asked: &&Op| asked.key.is_some() && asked.key == key && now < asked.sent_at + KEY_LIFE;
+        let sent_at = self.ops.iter().find(same).map_or(now, |asked| asked.sent_at);
+        self.ops.push(Op { call, key, nonces: Vec::new(), effect: None, sent_at });
         self.ops.len() - 1
     }
 
