@@ -7,7 +7,7 @@
 //! Time enters as an operation like any other: a hold's [`Op::Deadline`] takes place within what two clocks can differ. From then on the
 //! seat is [`Is::Due`]: whoever asks for it gets it and nobody can use the old hold, but the published map may go on saying `held` until
 //! the server has made the end durable. After a crash a hold that was due is over or has been given its time back; only an end that
-//! the map hasn't shown can be undone so. (The reservation itself says `expired` by the clock, before that is durable, so nothing follows from it.)
+//! nobody was told can be undone so: by the map, or by the reservation itself.
 
 use std::collections::BTreeSet;
 
@@ -169,9 +169,13 @@ fn seen(is: Is, op: Op, ret: Ret) -> Option<Is> {
         _ => false,
     };
 
-    // The map shows what is durable: a hold that it no longer has can't come back.
-    let over = ret == Ret::Shown(Status::Available);
-    fits.then_some(if over { Is::Available } else { is })
+    // What is told is durable: a hold whose end was told can't come back.
+    let told = match (op, ret) {
+        (Op::Map, Ret::Shown(Status::Available)) => true,
+        (Op::Look(owner), Ret::Gone) => is == Is::Due(owner),
+        _ => false,
+    };
+    fits.then_some(if told { Is::Available } else { is })
 }
 
 #[cfg(test)]
@@ -239,12 +243,14 @@ mod tests {
     }
 
     #[test]
-    fn an_outage_gives_time_back_only_where_the_map_has_not_shown_the_end() {
+    fn an_outage_gives_time_back_only_where_nobody_was_told_of_the_end() {
         let restart = (Op::Restart, Ret::Done);
         assert_eq!(run(&[HELD, DUE, restart]), Ok(vec![Is::Available, Is::Held(1)]));
         assert_eq!(run(&[HELD, DUE, restart, (Op::Look(1), Ret::Holds)]), Ok(vec![Is::Held(1)]));
         let shown = (Op::Map, Ret::Shown(Status::Available));
         assert_eq!(run(&[HELD, DUE, shown, restart, (Op::Look(1), Ret::Holds)]), Err(4));
+        assert_eq!(run(&[HELD, DUE, (Op::Look(1), Ret::Gone), restart, (Op::Look(1), Ret::Holds)]), Err(4));
+        assert_eq!(run(&[HELD, DUE, (Op::Look(1), Ret::Gone), (Op::Map, Ret::Shown(Status::Held))]), Err(3));
         assert_eq!(run(&[HELD, (Op::Look(1), Ret::Gone)]), Err(1), "not before its deadline");
         assert_eq!(run(&[HELD, restart, (Op::Map, Ret::Shown(Status::Available))]), Err(2), "S3");
     }
