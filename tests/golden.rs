@@ -28,7 +28,9 @@ use onsale::domain::time::Seconds;
 use onsale::domain::users::{Email, PasswordHash, Profile, UserName, UserStatus, UsersImage};
 use onsale::domain::venue::Seat;
 use onsale::domain::waiting_room::{RoomImage, Ticket, Tuning};
-use onsale::engine::{CatalogueChange, Engine, EngineConfig, Narrow, Purchase, ScheduleEntry};
+use onsale::engine::{
+    CatalogueChange, Engine, EngineConfig, EngineOpenError, Narrow, Purchase, ScheduleEntry,
+};
 use onsale::gateway::{
     self, Cancel, CancelOutcome, Capture, CaptureOutcome, Find, Found, Gateway, OrderId, PaymentKey, Said,
     Why,
@@ -439,6 +441,28 @@ async fn an_engine_goes_on_from_the_golden_data() {
     assert_eq!(engine.reservation_id(&new.to_string()), Some(new));
     assert!(new.number.0 & SEALED != 0);
     engine.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_engine_does_not_start_where_files_of_two_copies_were_mixed() {
+    let (dir, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let open = async |dir: &Path| {
+        copy(&golden("v1").join("data"), dir);
+        let mut config = support::config(dir);
+        config.journal = JournalConfig { reserve_bytes: 0, ..config.journal };
+        Engine::open(config).await
+    };
+    let engine = open(dir.path()).await.unwrap();
+    hold(&engine, &engine.schedule("s0").unwrap(), "u9", &[70]).await.unwrap();
+    let ahead = engine.snapshot().await.unwrap();
+    engine.close().await.unwrap();
+
+    copy(&dir.path().join("snapshots"), &other.path().join("snapshots"));
+    let refused = open(other.path()).await.map(drop).unwrap_err();
+    assert!(
+        matches!(refused, EngineOpenError::SnapshotAhead { snapshot, journal } if snapshot == ahead && journal < ahead),
+        "{refused}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

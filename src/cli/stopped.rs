@@ -157,6 +157,7 @@ pub(super) fn not_opened(error: &EngineOpenError) -> Failure {
         )
         | EngineOpenError::Decode { .. }
         | EngineOpenError::Replay { .. }
+        | EngineOpenError::SnapshotAhead { .. }
         | EngineOpenError::Archive(_)
         | EngineOpenError::Clock { .. }
         | EngineOpenError::Panicked => "",

@@ -44,6 +44,19 @@ pub enum EngineOpenError {
     /// The snapshots can't be listed.
     #[error(transparent)]
     Snapshot(#[from] SnapshotError),
+    /// A snapshot stands for more than the journal has: it would bring back what the journal doesn't know, and what is appended next
+    /// would stand where other records did.
+    #[error(
+        "the snapshot at position {snapshot} stands for more than the journal, which ends at {journal}: either the journal has lost \
+         its end, or files of two copies of the directory were mixed. Nothing was changed. Restore one copy whole, into an empty \
+         directory"
+    )]
+    SnapshotAhead {
+        /// The snapshot's position.
+        snapshot: Position,
+        /// The journal's last.
+        journal: Position,
+    },
     /// A record can't be decoded: it was written by a newer version, or damaged before its checksum was made.
     #[error(
         "the record at position {position} can't be read: {source}; run `onsale verify` on the data directory"
@@ -221,6 +234,9 @@ fn recover(dir: &std::path::Path, journal: Recovering) -> Result<Recovered, Engi
     let mut newest = None;
     if let Some(loaded) = snapshot::load_newest(dir, journal.log_id())?.snapshot {
         from = loaded.header.position;
+        if from > journal.last() {
+            return Err(EngineOpenError::SnapshotAhead { snapshot: from, journal: journal.last() });
+        }
         newest = Some(from);
         for section in &loaded.sections {
             let section = record::decode_section(section)
