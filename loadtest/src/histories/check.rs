@@ -331,7 +331,7 @@ mod tests {
             for _ in 0..6 {
                 begin += below(4);
                 let owner = usize::try_from(below(3)).unwrap();
-                let (op, ret) = match below(14) {
+                let (op, ret) = match below(16) {
                     0..4 => (Op::Hold(owner), Ret::Done),
                     4 => (Op::Hold(owner), Ret::Taken),
                     5 => (Op::Map, AVAILABLE),
@@ -340,6 +340,8 @@ mod tests {
                     10 => (Op::Leave(owner), Ret::Unknown),
                     11 => (Op::Deadline(owner), Ret::Done),
                     12 => (Op::Look(owner), Ret::Holds),
+                    13 => (Op::Look(owner), Ret::Gone),
+                    14 => (Op::DeadlinePaying(owner), Ret::Unknown),
                     _ => (Op::Pay(owner), Ret::Done),
                 };
                 steps.push(step(begin, begin + below(4), op, ret));

@@ -345,9 +345,10 @@ impl<'a> Projection<'a> {
         }
 
         // A payment moves the deadline, and a crash may.
-        let moved = end >= killed || reservation.paying.iter().any(|&paying| paying < end);
-        if moved {
-            self.push_all(owner, Op::Deadline(owner), Ret::Unknown, (begin, next.max(begin)));
+        let is_paying = reservation.paying.iter().any(|&paying| paying < end);
+        if is_paying || end >= killed {
+            let deadline = if is_paying { Op::DeadlinePaying(owner) } else { Op::Deadline(owner) };
+            self.push_all(owner, deadline, Ret::Unknown, (begin, next.max(begin)));
             return;
         }
 
@@ -368,7 +369,9 @@ impl<'a> Projection<'a> {
             Some(told) if told.stands == Stands::Ended => {
                 let (begin, end) = (before.saturating_sub(CLOCKS_APART), history.lives[life].listed.1);
                 if history.lives[life - 1].killed < begin && begin <= end {
-                    self.push_all(owner, Op::Deadline(owner), Ret::Unknown, (begin, end));
+                    let is_paying = self.reservations[&owner].paying.iter().any(|&paying| paying < end);
+                    let deadline = if is_paying { Op::DeadlinePaying(owner) } else { Op::Deadline(owner) };
+                    self.push_all(owner, deadline, Ret::Unknown, (begin, end));
                 }
                 before
             }

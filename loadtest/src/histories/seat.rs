@@ -8,6 +8,8 @@
 //! seat is [`Is::Due`]: whoever asks for it gets it and nobody can use the old hold, but the published map may go on saying `held` until
 //! the server has made the end durable. After a crash a hold that was due is over or has been given its time back; only an end that
 //! nobody was told can be undone so: by the map, or by the reservation itself.
+//!
+//! A payment that was begun before the deadline may have its money after it. Then it takes the seats again if they are still free.
 
 use std::collections::BTreeSet;
 
@@ -23,7 +25,35 @@ pub(super) enum Is {
     Held(Owner),
     /// Held until a deadline that has come.
     Due(Owner),
+    /// The same, where a payment was begun before.
+    DuePaying(Owner),
+    /// Available, since such a hold ended.
+    Lapsed(Owner),
     Reserved(Owner),
+}
+
+impl Is {
+    /// Says whether whoever asks for the seat gets it.
+    fn is_to_be_had(self) -> bool {
+        match self {
+            Self::Available | Self::Due(_) | Self::DuePaying(_) | Self::Lapsed(_) => true,
+            Self::Held(_) | Self::Reserved(_) => false,
+        }
+    }
+
+    /// Says whether a hold has the seat whose deadline has come.
+    fn is_due(self, owner: Owner) -> bool {
+        self == Self::Due(owner) || self == Self::DuePaying(owner)
+    }
+
+    /// What it is once the end of a due hold is durable.
+    fn ended(self) -> Self {
+        match self {
+            Self::Due(_) => Self::Available,
+            Self::DuePaying(owner) => Self::Lapsed(owner),
+            Self::Available | Self::Held(_) | Self::Lapsed(_) | Self::Reserved(_) => self,
+        }
+    }
 }
 
 /// What is asked of a seat, or happens to it.
@@ -40,6 +70,8 @@ pub(super) enum Op {
     /// The reservation is read.
     Look(Owner),
     Deadline(Owner),
+    /// The deadline of one that a payment was begun for before.
+    DeadlinePaying(Owner),
     /// The server is killed and comes back.
     Restart,
 }
@@ -124,28 +156,32 @@ fn after(is: Is, op: Op, ret: Ret) -> [Option<Is>; 2] {
 /// A hold that was due when the server died has ended, or lives on with a later deadline.
 fn revived(is: Is) -> [Option<Is>; 2] {
     match is {
-        Is::Due(owner) => [Some(Is::Available), Some(Is::Held(owner))],
-        Is::Available | Is::Held(_) | Is::Reserved(_) => [Some(is), None],
+        Is::Due(owner) | Is::DuePaying(owner) => [Some(is.ended()), Some(Is::Held(owner))],
+        Is::Available | Is::Held(_) | Is::Lapsed(_) | Is::Reserved(_) => [Some(is), None],
     }
 }
 
 /// What an acknowledged change makes of a seat.
 fn done(is: Is, op: Op) -> Option<Is> {
     match (op, is) {
-        (Op::Hold(owner), Is::Due(_)) | (Op::Hold(owner) | Op::Exchange(owner), Is::Available) => {
-            Some(Is::Held(owner))
-        }
         (Op::Exchange(owner), Is::Held(holder)) if holder == owner => Some(is),
-        (Op::Exchange(owner), Is::Due(holder)) if holder != owner => Some(Is::Held(owner)),
+        (Op::Exchange(owner), _) if is.is_due(owner) => None,
+        (Op::Hold(owner) | Op::Exchange(owner), _) if is.is_to_be_had() => Some(Is::Held(owner)),
 
-        // S4: a hold that is due can't be given back, nor paid for.
-        (Op::Leave(owner) | Op::Pay(owner), Is::Due(holder)) if holder == owner => None,
+        // In time, or with money that came too late.
+        (Op::Pay(owner), Is::Held(holder) | Is::DuePaying(holder) | Is::Lapsed(holder))
+            if holder == owner =>
+        {
+            Some(Is::Reserved(owner))
+        }
+        // S4: a hold that is due can't be given back, nor can its payment be begun.
+        (Op::Leave(owner) | Op::Pay(owner), _) if is.is_due(owner) => None,
         (Op::Leave(owner), Is::Held(holder) | Is::Reserved(holder)) if holder == owner => Some(Is::Available),
-        (Op::Pay(owner), Is::Held(holder)) if holder == owner => Some(Is::Reserved(owner)),
         (Op::Pay(owner), Is::Reserved(holder)) if holder == owner => None,
         (Op::Deadline(owner), Is::Held(holder)) if holder == owner => Some(Is::Due(owner)),
+        (Op::DeadlinePaying(owner), Is::Held(holder)) if holder == owner => Some(Is::DuePaying(owner)),
         // An earlier one of the same kind, or another seat of the reservation's.
-        (Op::Leave(_) | Op::Pay(_) | Op::Deadline(_), _) => Some(is),
+        (Op::Leave(_) | Op::Pay(_) | Op::Deadline(_) | Op::DeadlinePaying(_), _) => Some(is),
 
         (Op::Hold(_) | Op::Exchange(_) | Op::Restart | Op::Map | Op::Look(_), _) => None,
     }
@@ -155,15 +191,14 @@ fn done(is: Is, op: Op) -> Option<Is> {
 fn seen(is: Is, op: Op, ret: Ret) -> Option<Is> {
     let fits = match (op, ret) {
         (Op::Hold(_), Ret::Taken) => matches!(is, Is::Held(_) | Is::Reserved(_)),
-        (Op::Hold(_), Ret::Free) => matches!(is, Is::Available | Is::Due(_)),
+        (Op::Hold(_), Ret::Free) | (Op::Map, Ret::Shown(Status::Available)) => is.is_to_be_had(),
         (Op::Exchange(owner), Ret::Taken) => {
             matches!(is, Is::Held(holder) | Is::Reserved(holder) if holder != owner)
         }
-        (Op::Exchange(owner), Ret::Free) => matches!(is, Is::Available | Is::Due(_)) || is == Is::Held(owner),
-        (Op::Map, Ret::Shown(Status::Available)) => matches!(is, Is::Available | Is::Due(_)),
-        (Op::Map, Ret::Shown(Status::Held)) => matches!(is, Is::Held(_) | Is::Due(_)),
+        (Op::Exchange(owner), Ret::Free) => is.is_to_be_had() || is == Is::Held(owner),
+        (Op::Map, Ret::Shown(Status::Held)) => matches!(is, Is::Held(_) | Is::Due(_) | Is::DuePaying(_)),
         (Op::Map, Ret::Shown(Status::Reserved)) => matches!(is, Is::Reserved(_)),
-        (Op::Look(owner), Ret::Holds) => is == Is::Held(owner) || is == Is::Due(owner),
+        (Op::Look(owner), Ret::Holds) => is == Is::Held(owner) || is.is_due(owner),
         (Op::Look(owner), Ret::Owns) => is == Is::Reserved(owner),
         (Op::Look(owner), Ret::Gone) => is != Is::Held(owner) && is != Is::Reserved(owner),
         _ => false,
@@ -172,10 +207,10 @@ fn seen(is: Is, op: Op, ret: Ret) -> Option<Is> {
     // What is told is durable: a hold whose end was told can't come back.
     let told = match (op, ret) {
         (Op::Map, Ret::Shown(Status::Available)) => true,
-        (Op::Look(owner), Ret::Gone) => is == Is::Due(owner),
+        (Op::Look(owner), Ret::Gone) => is.is_due(owner),
         _ => false,
     };
-    fits.then_some(if told { Is::Available } else { is })
+    fits.then_some(if told { is.ended() } else { is })
 }
 
 #[cfg(test)]
@@ -232,6 +267,18 @@ mod tests {
         assert_eq!(run(&[HELD, DUE, (Op::Pay(1), Ret::Done)]), Err(2));
         assert_eq!(run(&[HELD, DUE, (Op::Exchange(1), Ret::Done)]), Err(2));
         assert_eq!(run(&[HELD, (Op::Hold(2), Ret::Done), DUE]), Err(1), "not before its deadline");
+    }
+
+    #[test]
+    fn money_that_comes_too_late_takes_the_seat_again_if_it_is_free_and_was_asked_for_in_time() {
+        let paid = (Op::Pay(1), Ret::Done);
+        let due = (Op::DeadlinePaying(1), Ret::Done);
+        let shown = (Op::Map, Ret::Shown(Status::Available));
+        assert_eq!(run(&[HELD, due, paid]), Ok(vec![Is::Reserved(1)]));
+        assert_eq!(run(&[HELD, due, shown, paid]), Ok(vec![Is::Reserved(1)]));
+        assert_eq!(run(&[HELD, due, shown, (Op::Hold(2), Ret::Done), paid]), Ok(vec![Is::Held(2)]));
+        assert_eq!(run(&[HELD, due, (Op::Leave(1), Ret::Done)]), Err(2));
+        assert_eq!(run(&[HELD, due, shown, (Op::Map, Ret::Shown(Status::Held))]), Err(3));
     }
 
     #[test]

@@ -32,7 +32,10 @@ fn is(history: &History, is: Is) -> String {
     match is {
         Is::Available => "available".to_owned(),
         Is::Held(owner) => format!("held by {}", name(history, owner)),
-        Is::Due(owner) => format!("held by {}, whose deadline has come", name(history, owner)),
+        Is::Due(owner) | Is::DuePaying(owner) => {
+            format!("held by {}, whose deadline has come", name(history, owner))
+        }
+        Is::Lapsed(owner) => format!("available, unless {} is paid late", name(history, owner)),
         Is::Reserved(owner) => format!("reserved by {}", name(history, owner)),
     }
 }
@@ -67,11 +70,13 @@ fn what(history: &History, step: &Step) -> String {
         Op::Pay(owner) => format!("a payment, {}", name(owner)),
         Op::Map => "the map".to_owned(),
         Op::Look(owner) => format!("a look at {}", name(owner)),
-        Op::Deadline(owner) => format!("the deadline of {}", name(owner)),
+        Op::Deadline(owner) | Op::DeadlinePaying(owner) => format!("the deadline of {}", name(owner)),
         Op::Restart => "the server is killed and comes back".to_owned(),
     };
     let answered = match step.ret {
-        Ret::Done if matches!(step.op, Op::Deadline(_) | Op::Restart) => return asked,
+        Ret::Done if matches!(step.op, Op::Deadline(_) | Op::DeadlinePaying(_) | Op::Restart) => {
+            return asked;
+        }
         Ret::Done => "acknowledged",
         Ret::Taken => "refused, the seat is taken",
         Ret::Free => "refused, others of the seats are taken and this one isn't",
