@@ -3,7 +3,9 @@
 use core::fmt::{Arguments, Write};
 use core::ops::RangeInclusive;
 
-use crate::domain::ids::InvalidId;
+use serde::de::{Deserialize, Deserializer, Error};
+
+use crate::domain::ids::{InvalidId, ScheduleId, UserId};
 use crate::domain::time::Timestamp;
 use crate::http::problem::FieldError;
 
@@ -152,6 +154,26 @@ impl Checks {
 pub(crate) fn is_reachable(field: &str, id: &str) -> bool {
     // Clients resolve dots as parts of a path, percent-encoded ones, too (WHATWG URL, section 4.1).
     !matches!(id, "." | "..") && !ROUTES_WORDS.contains(&(field, id))
+}
+
+/// Reads a user's id of a query.
+///
+/// # Errors
+/// When it can't be one.
+pub(crate) fn user_id<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
+    let text = String::deserialize(from)?;
+    UserId::parse(&text).map_err(D::Error::custom)?;
+    Ok(Some(text))
+}
+
+/// Reads a concert's or a schedule's id of a query.
+///
+/// # Errors
+/// When it can't be one.
+pub(crate) fn catalogue_id<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
+    let text = String::deserialize(from)?;
+    ScheduleId::parse(&text).map_err(D::Error::custom)?;
+    Ok(Some(text))
 }
 
 /// Reads an instant of RFC 3339 and nothing else: no missing seconds, no other separators, no name of

@@ -40,3 +40,4 @@ pub(crate) use checks::instant;
 #[cfg(test)]
 pub(crate) use checks::is_reachable;
 pub use checks::{LINES_LEN_MAX, NAME_LEN_MAX, NAMES_MAX};
+pub(crate) use checks::{catalogue_id, user_id};

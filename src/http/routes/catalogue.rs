@@ -22,7 +22,7 @@ use crate::domain::venue::BuiltVenue;
 use crate::engine::{CatalogueChange, Changed, ScheduleEntry};
 use crate::http::app::App;
 use crate::http::auth::Admin;
-use crate::http::documents::{CatalogueId, ConcertDocument, ImportDocument, VenueDocument};
+use crate::http::documents::{self, CatalogueId, ConcertDocument, ImportDocument, VenueDocument};
 use crate::http::extract::{Body, IdempotencyKey, LargeBody, Path, Query};
 use crate::http::json::Json;
 use crate::http::page::{List, Page};
@@ -295,6 +295,7 @@ async fn list_schedules(
 #[into_params(parameter_in = Query)]
 struct OfConcert {
     /// Of this concert only.
+    #[serde(default, deserialize_with = "documents::catalogue_id")]
     #[param(value_type = Option<CatalogueId>)]
     concert_id: Option<String>,
 }

@@ -18,7 +18,7 @@ use crate::gateway::PaymentKey;
 use crate::http::app::App;
 use crate::http::auth::{Reader, Right, User};
 use crate::http::documents::money::PaymentDocument;
-use crate::http::documents::{CatalogueId, MethodWord, OpaqueId, PaymentWord};
+use crate::http::documents::{self, CatalogueId, MethodWord, OpaqueId, PaymentWord, UserText};
 use crate::http::extract::{IdempotencyKey, Path, Query, RawBody};
 use crate::http::json::Json;
 use crate::http::page::{List, Page};
@@ -259,9 +259,11 @@ async fn read(
 #[into_params(parameter_in = Query)]
 struct Narrowing {
     /// Whose: for administrators. Others may name themselves, which changes nothing.
-    #[param(min_length = 1, max_length = 128)]
+    #[serde(default, deserialize_with = "documents::user_id")]
+    #[param(value_type = Option<UserText>)]
     user_id: Option<String>,
     /// Of this schedule only.
+    #[serde(default, deserialize_with = "documents::catalogue_id")]
     #[param(value_type = Option<CatalogueId>)]
     schedule_id: Option<String>,
     /// In this state only.

@@ -26,8 +26,8 @@ use crate::engine::{Acted, EngineError, Found, Listed, Narrow, ScheduleEntry};
 use crate::http::app::App;
 use crate::http::auth::{Auditor, Reader, User};
 use crate::http::documents::{
-    CatalogueId, GradeText, GuestDocument, ReservationDocument, ReservationWord, SeatName, Surroundings,
-    full_id,
+    self, CatalogueId, GradeText, GuestDocument, ReservationDocument, ReservationWord, SeatName,
+    Surroundings, UserText, full_id,
 };
 use crate::http::extract::{IdempotencyKey, Path, Query, RawBody};
 use crate::http::json::Json;
@@ -210,9 +210,11 @@ async fn read(
 #[into_params(parameter_in = Query)]
 struct Narrowing {
     /// Whose: for administrators. Others may name themselves, which changes nothing.
-    #[param(min_length = 1, max_length = 128)]
+    #[serde(default, deserialize_with = "documents::user_id")]
+    #[param(value_type = Option<UserText>)]
     user_id: Option<String>,
     /// Of this schedule only.
+    #[serde(default, deserialize_with = "documents::catalogue_id")]
     #[param(value_type = Option<CatalogueId>)]
     schedule_id: Option<String>,
     /// In this state only.
