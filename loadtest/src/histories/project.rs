@@ -218,10 +218,11 @@ impl<'a> Projection<'a> {
     }
 
     /// When a hold was made that had no answer: the lists tell. They have all reservations, over or not, so what is in none of them never was; had
-    /// it been there all the same, then its seats would have been taken by nobody.
+    /// it been there all the same, then its seats would have been taken by nobody. It is seen once it is durable, which nobody was told either:
+    /// at the latest when the life ends.
     fn made(&self, owner: Owner, (invoked, killed): (u64, u64)) -> Option<(u64, u64)> {
         let created = self.reservations.get(&owner)?.created?;
-        Some((invoked.max(created.saturating_sub(CLOCKS_APART)), killed.min(created + CLOCKS_APART)))
+        Some((invoked.max(created.saturating_sub(CLOCKS_APART)), killed))
     }
 
     /// S5: what is acknowledged is what was asked for, all of it.
