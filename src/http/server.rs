@@ -5,7 +5,7 @@
 //! content, and TLS (a proxy's work).
 //!
 //! Invariants: at most `connections_max` connections are served and [`REFUSALS_MAX`] refused at a
-//! time; each has a deadline ([`watch`]); a connection that we close is read on for a moment, since what
+//! time; each has a deadline (`watch.rs`); a connection that we close is read on for a moment, since what
 //! is unread would reset it before the client has its answer; after a stop nothing is accepted, what is
 //! under way is answered, and at the deadline nothing is left.
 
