@@ -40,6 +40,7 @@ pub mod routes;
 pub mod server;
 pub mod shape;
 pub mod sign_ups;
+pub mod stream;
 #[cfg(test)]
 pub(crate) mod tests_support;
 pub mod write;

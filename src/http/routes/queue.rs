@@ -7,7 +7,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::Body as HttpBody;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -36,11 +35,10 @@ use crate::http::extract::{Body, IdempotencyKey, Path, Query, RawBody};
 use crate::http::json::Json;
 use crate::http::problem::{Code, FieldError, Problem};
 use crate::http::refusal::problem;
+use crate::http::stream::{self, KEEP_ALIVE, STILL_HERE};
 
 /// The header of the waiting room's pass.
 pub(super) const QUEUE_TOKEN: HeaderName = HeaderName::from_static("queue-token");
-/// How often a stream says that it is alive when nothing else is said.
-const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// A stream tells a position at most so often.
 const POSITION_EVERY: Duration = Duration::from_secs(1);
 /// The bounds of the time after which a waiting client is asked to look again.
@@ -336,16 +334,9 @@ async fn events(
         told: Told::Nothing,
         quiet_until: Instant::now(),
     };
-    let stream = futures_util::stream::unfold(follower, |mut follower| async move {
-        follower.next().await.map(|chunk| (Ok::<_, core::convert::Infallible>(chunk), follower))
-    });
-    let mut response = Response::new(HttpBody::from_stream(stream));
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    // Some proxies hold a stream back unless they are told.
-    headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
-    Ok(response)
+    Ok(stream::of_events(futures_util::stream::unfold(follower, |mut follower| async move {
+        follower.next().await.map(|chunk| (chunk, follower))
+    })))
 }
 
 /// The waiting room of a schedule
@@ -698,7 +689,7 @@ impl Follower {
             let keep_alive = self.keep_alive();
             tokio::select! {
                 changed = self.versions.changed() => if changed.is_err() { return None },
-                () = tokio::time::sleep(keep_alive) => return Some(Bytes::from_static(b": still here\n\n")),
+                () = tokio::time::sleep(keep_alive) => return Some(STILL_HERE),
                 () = self.app.token_over(&self.caller) => {}
                 () = shutdown.cancelled() => return None,
             }

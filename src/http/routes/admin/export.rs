@@ -12,9 +12,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderName, HeaderValue, header};
+use axum::http::HeaderValue;
 use axum::response::Response;
 use bytes::Bytes;
 use tokio::runtime::Handle;
@@ -28,6 +27,7 @@ use crate::http::app::App;
 use crate::http::auth::Auditor;
 use crate::http::problem::{Code, Problem};
 use crate::http::request::RequestContext;
+use crate::http::stream;
 
 /// A chunk ends with the row that fills this many bytes.
 const CHUNK_BYTES: usize = 64 << 10;
@@ -93,16 +93,12 @@ pub(super) async fn export(
         drop(turn);
     });
     let body = Given { chunks: given, shutdown: app.parts.shutdown.clone(), ended: false };
-    let stream = futures_util::stream::unfold(body, |mut body| async move {
-        body.next().await.map(|chunk| (Ok::<_, core::convert::Infallible>(chunk), body))
-    });
-    let mut response = Response::new(Body::from_stream(stream));
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/x-ndjson"));
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    // Some proxies hold a stream back unless they are told.
-    headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
-    Ok(response)
+    let chunks =
+        futures_util::stream::unfold(
+            body,
+            |mut body| async move { body.next().await.map(|chunk| (chunk, body)) },
+        );
+    Ok(stream::of(HeaderValue::from_static("application/x-ndjson"), chunks))
 }
 
 /// Why an export ended early.

@@ -3,10 +3,7 @@
 //! A client costs its position and one chunk: the next chunk is read, off the async threads, once the client
 //! took the last. Nothing grows for a slow client.
 
-use std::time::Duration;
-
-use axum::body::Body;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+use axum::http::{HeaderMap, HeaderName};
 use axum::response::Response;
 use bytes::Bytes;
 use serde::Serialize;
@@ -20,11 +17,10 @@ use crate::http::auth::{Caller, Standing};
 use crate::http::documents::event::{self, EventDocument};
 use crate::http::documents::money;
 use crate::http::problem::{Code, Problem};
+use crate::http::stream::{self, KEEP_ALIVE, STILL_HERE};
 use crate::journal::Position;
 use crate::record::{self, Fact, Record};
 
-/// How often a stream says that it is alive when nothing happens.
-const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// A chunk ends with the event that fills this many bytes: one event (a venue) can have more.
 const CHUNK_BYTES: usize = 64 << 10;
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
@@ -50,16 +46,9 @@ pub(super) fn follow(app: &App, caller: Caller, after: Position) -> Response {
         greeted: false,
         _subscriber: Subscriber::new(),
     };
-    let stream = futures_util::stream::unfold(feed, |mut feed| async move {
-        feed.next().await.map(|chunk| (Ok::<_, core::convert::Infallible>(chunk), feed))
-    });
-    let mut response = Response::new(Body::from_stream(stream));
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    // Some proxies hold a stream back unless they are told.
-    headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
-    response
+    stream::of_events(futures_util::stream::unfold(feed, |mut feed| async move {
+        feed.next().await.map(|chunk| (chunk, feed))
+    }))
 }
 
 /// Counts a client for as long as it follows.
@@ -113,7 +102,7 @@ impl Feed {
             }
             tokio::select! {
                 changed = self.durable.changed() => if changed.is_err() { return None },
-                () = tokio::time::sleep(KEEP_ALIVE) => return Some(Bytes::from_static(b": still here\n\n")),
+                () = tokio::time::sleep(KEEP_ALIVE) => return Some(STILL_HERE),
                 () = self.app.token_over(&self.caller) => {}
                 () = shutdown.cancelled() => return None,
             }

@@ -9,8 +9,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::Body;
-use axum::http::{HeaderName, HeaderValue, header};
 use axum::response::Response;
 use bytes::{Bytes, BytesMut};
 use futures_util::{Stream, StreamExt};
@@ -21,14 +19,11 @@ use tokio_util::sync::CancellationToken;
 use super::map::{Snapshot, id_of};
 use crate::engine::{Delta, ScheduleEntry};
 use crate::http::app::App;
+use crate::http::stream::{self, KEEP_ALIVE, STILL_HERE};
 use crate::http::write::JsonWriter;
 
-/// How often a stream says that it is alive when nothing else is said.
-const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// How many changes one write to a client carries at most; the rest follow once it was taken.
 const DELTAS_PER_WRITE: usize = 256;
-/// What a stream says then: a comment.
-const STILL_HERE: Bytes = Bytes::from_static(b": still here\n\n");
 /// The least and the longest time between two writes of changes to one client.
 const PAUSE_MIN: Duration = Duration::from_millis(100);
 const PAUSE_MAX: Duration = Duration::from_secs(1);
@@ -46,7 +41,7 @@ pub(super) fn follow(app: App, entry: Arc<ScheduleEntry>, version: Option<u64>) 
         app,
         entry,
     };
-    streamed(futures_util::stream::unfold(follower, |mut follower| async move {
+    stream::of_events(futures_util::stream::unfold(follower, |mut follower| async move {
         follower.next().await.map(|chunk| (chunk, follower))
     }))
 }
@@ -54,7 +49,7 @@ pub(super) fn follow(app: App, entry: Arc<ScheduleEntry>, version: Option<u64>) 
 /// Follows the map of a schedule in the archive: nothing changes any more.
 pub(super) fn stand_still(app: &App, entry: &ScheduleEntry) -> Response {
     let snapshot = Snapshot::new(app.seat_bodies.get(app, entry));
-    streamed(futures_util::stream::iter(snapshot).chain(silence(app.parts.shutdown.clone())))
+    stream::of_events(futures_util::stream::iter(snapshot).chain(silence(app.parts.shutdown.clone())))
 }
 
 fn silence(shutdown: CancellationToken) -> impl Stream<Item = Bytes> {
@@ -64,17 +59,6 @@ fn silence(shutdown: CancellationToken) -> impl Stream<Item = Bytes> {
             () = shutdown.cancelled() => None,
         }
     })
-}
-
-/// Sends chunks as a stream of events.
-fn streamed(chunks: impl Stream<Item = Bytes> + Send + 'static) -> Response {
-    let mut response = Response::new(Body::from_stream(chunks.map(Ok::<_, core::convert::Infallible>)));
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    // Some proxies hold a stream back unless they are told.
-    headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
-    response
 }
 
 /// How long a client is left alone after a write, where so many follow.

@@ -1,0 +1,32 @@
+//! Answers that go on for as long as their client follows: made chunk by chunk, each once the client took the last.
+
+use core::{convert::Infallible, time::Duration};
+
+use axum::{
+    body::Body,
+    http::{HeaderName, HeaderValue, header},
+    response::Response,
+};
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt};
+
+/// How often a stream of events says that it is alive when nothing else is said.
+pub const KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// What it says then: a comment.
+pub const STILL_HERE: Bytes = Bytes::from_static(b": still here\n\n");
+
+/// Answers with server-sent events.
+pub fn of_events(chunks: impl Stream<Item = Bytes> + Send + 'static) -> Response {
+    of(HeaderValue::from_static("text/event-stream"), chunks)
+}
+
+/// Answers with chunks of a content type.
+pub fn of(content_type: HeaderValue, chunks: impl Stream<Item = Bytes> + Send + 'static) -> Response {
+    let mut response = Response::new(Body::from_stream(chunks.map(Ok::<_, Infallible>)));
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, content_type);
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    // Some proxies hold a stream back unless they are told.
+    headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
+    response
+}
