@@ -166,52 +166,27 @@ impl Archive {
         found.unwrap_or_default().into_iter().map(head).collect()
     }
 
-    /// Finds a user's reservations, the newest first, in the schedules that `is_wanted` by their numbers: before a place and of a
-    /// status if these are given, at most `limit`.
-    ///
-    /// # Errors
-    /// When they can't be read.
-    pub fn reservations_of(
-        &self,
-        user: &str,
-        before: Option<ReservationPlace>,
-        status: Option<&str>,
-        limit: usize,
-        is_wanted: impl Fn(ScheduleNumber) -> bool,
-    ) -> Result<Vec<ReservationPlace>, ArchiveError> {
-        let select = "SELECT created_at, schedule, number, status FROM reservations \
-                      WHERE (created_at, schedule, number) < (?1, ?2, ?3) AND user = ?4 \
-                      ORDER BY created_at DESC, schedule DESC, number DESC";
-        let wanted = |schedule, row: &Row<'_>| Ok(is_wanted(schedule) && has_status(row, status)?);
-        let before = before.map(|(at, schedule, number)| (at, schedule, number.0));
-        let found = self.places(select, Some(user), before, (limit, usize::MAX), wanted)?.found;
-        let place = |(at, schedule, number)| (at, schedule, ReservationNumber(number));
-        Ok(found.into_iter().map(place).collect())
-    }
-
-    /// Finds everyone's reservations likewise; at most `rows_max` rows are looked at.
+    /// Finds a user's or everyone's reservations, the newest first, in the schedules that `is_wanted` by their numbers: before a place
+    /// and of a status if these are given, at most `limit`, and at most `rows_max` rows are looked at.
     ///
     /// # Errors
     /// When they can't be read.
     pub fn reservations_before(
         &self,
+        user: Option<&str>,
         before: Option<ReservationPlace>,
         status: Option<&str>,
         limit: usize,
         rows_max: usize,
         is_wanted: impl Fn(ScheduleNumber) -> bool,
     ) -> Result<Places<ReservationPlace>, ArchiveError> {
-        let select = "SELECT created_at, schedule, number, status FROM reservations \
-                      WHERE (created_at, schedule, number) < (?1, ?2, ?3) \
-                      ORDER BY created_at DESC, schedule DESC, number DESC";
         let wanted = |schedule, row: &Row<'_>| Ok(is_wanted(schedule) && has_status(row, status)?);
         let before = before.map(|(at, schedule, number)| (at, schedule, number.0));
-        let places = self.places(select, None, before, (limit, rows_max), wanted)?;
+        let places = self.places("reservations", "status", user, before, (limit, rows_max), wanted)?;
         Ok(places.map(|(at, schedule, number)| (at, schedule, ReservationNumber(number))))
     }
 
-    /// Finds a user's or everyone's payments, the newest first, in the schedules that `is_wanted` by their numbers: before a place if it
-    /// is given, at most `limit`, and at most `rows_max` rows are looked at.
+    /// Finds a user's or everyone's payments likewise.
     ///
     /// # Errors
     /// When they can't be read.
@@ -223,35 +198,31 @@ impl Archive {
         rows_max: usize,
         is_wanted: impl Fn(ScheduleNumber) -> bool,
     ) -> Result<Places<PaymentPlace>, ArchiveError> {
-        let select = match user {
-            Some(_) => {
-                "SELECT created_at, schedule, number FROM payments \
-                 WHERE (created_at, schedule, number) < (?1, ?2, ?3) AND user = ?4 \
-                 ORDER BY created_at DESC, schedule DESC, number DESC"
-            }
-            None => {
-                "SELECT created_at, schedule, number FROM payments \
-                 WHERE (created_at, schedule, number) < (?1, ?2, ?3) \
-                 ORDER BY created_at DESC, schedule DESC, number DESC"
-            }
-        };
+        let wanted = |schedule, _: &Row<'_>| Ok(is_wanted(schedule));
         let before = before.map(|(at, schedule, number)| (at, schedule, number.0));
-        let places =
-            self.places(select, user, before, (limit, rows_max), |schedule, _| Ok(is_wanted(schedule)))?;
+        let places = self.places("payments", "NULL", user, before, (limit, rows_max), wanted)?;
         Ok(places.map(|(at, schedule, number)| (at, schedule, PaymentNumber(number))))
     }
 
+    /// Finds the places of a table's rows; `is_wanted` sees of each its schedule, and `more` as the fourth column.
     fn places(
         &self,
-        select: &str,
+        table: &str,
+        more: &str,
         user: Option<&str>,
         before: Option<Place>,
         (limit, rows_max): (usize, usize),
         is_wanted: impl Fn(ScheduleNumber, &Row<'_>) -> rusqlite::Result<bool>,
     ) -> Result<Places<Place>, ArchiveError> {
         let (at, schedule, number) = before.unwrap_or((Timestamp::MAX, ScheduleNumber(u32::MAX), u32::MAX));
+        let whose = if user.is_some() { "AND user = ?4" } else { "" };
+        let select = format!(
+            "SELECT created_at, schedule, number, {more} FROM {table} \
+             WHERE (created_at, schedule, number) < (?1, ?2, ?3) {whose} \
+             ORDER BY created_at DESC, schedule DESC, number DESC"
+        );
         let places = self.read(|connection| {
-            let mut select = connection.prepare(select)?;
+            let mut select = connection.prepare(&select)?;
             let at = int(at.as_millis());
             let mut rows = match user {
                 Some(user) => select.query(params![at, schedule.0, number, user])?,

@@ -256,37 +256,23 @@ impl Engine {
             Some(id) => self.find_schedule(id).await?.into_iter().collect(),
             None => self.schedules_of_user(user),
         };
-        self.end_holds_of(user, &looked_at).await;
+        let now = self.now();
+        let is_behind = |kept: &Reservation| kept.status_at(now) != kept.status;
+        self.end_holds(&looked_at, |schedule| schedule.reservations_of(user).any(is_behind)).await;
         let mut found = Self::reservations_in(&looked_at, user, status, before, limit);
         if let Some(archived) = self.archived_outside(&looked_at)
             && schedule.is_none()
         {
             let (user, word) = (user.to_owned(), status.map(ReservationStatus::as_str));
-            let read =
-                move |archive: &Archive| archive.reservations_of(&user, before, word, limit, &archived);
-            for place in self.shared.shelf.read(read).await? {
-                let (_, schedule, number) = place;
-                let Some(kept) = self.shared.archived(schedule).await? else { continue };
-                let reservation = kept.entry.read().reservation_numbered(number).cloned();
-                found.extend(reservation.map(|reservation| (place, Arc::clone(&kept.entry), reservation)));
-            }
+            let read = move |archive: &Archive| {
+                archive.reservations_before(Some(&user), before, word, limit, usize::MAX, &archived)
+            };
+            let places = self.shared.shelf.read(read).await?;
+            found.extend(self.reservations_at(&places.found).await?);
         }
         found.sort_unstable_by_key(|(place, ..)| core::cmp::Reverse(*place));
         found.truncate(limit);
         Ok(found)
-    }
-
-    /// Has the schedules end those of a user's holds whose time is over, as [`Engine::read_reservation`] does.
-    async fn end_holds_of(&self, user: &str, entries: &[Arc<ScheduleEntry>]) {
-        let now = self.now();
-        for entry in entries {
-            let is_behind = |kept: &Reservation| kept.status_at(now) != kept.status;
-            // No lock is held while a schedule is waited for.
-            let behind = entry.read().reservations_of(user).any(is_behind);
-            if behind {
-                self.catch_up(entry).await;
-            }
-        }
     }
 
     /// Returns a user's reservations in some schedules, in no order: of each schedule the newest that are asked for.

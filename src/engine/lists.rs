@@ -17,7 +17,7 @@ use super::{Engine, ScheduleEntry};
 use crate::archive::{Archive, PaymentPlace, Places, ReservationPlace};
 use crate::domain::ids::{PaymentNumber, ReservationNumber, ScheduleNumber};
 use crate::domain::payments::{Payment, Payments};
-use crate::domain::schedule::{Reservation, ReservationStatus};
+use crate::domain::schedule::{Reservation, ReservationStatus, Schedule};
 
 /// How many rows one call looks at in memory, and how many in the archive's tables.
 const ROWS_MAX: usize = 20_000;
@@ -192,7 +192,8 @@ impl Engine {
             Some(id) => self.find_schedule(id).await?.into_iter().collect(),
             None => self.schedules(),
         };
-        self.end_holds(&entries).await;
+        let now = self.now();
+        self.end_holds(&entries, |schedule| schedule.next_due().is_some_and(|due| due <= now)).await;
         let found = merge(entries.len(), before, limit + 1, |source, before, most| {
             let entry = &entries[source];
             let place = |reservation: &Reservation| reservation_place(entry.number(), reservation);
@@ -215,30 +216,31 @@ impl Engine {
         }
         let word = status.map(ReservationStatus::as_str);
         let read = move |archive: &Archive| {
-            archive.reservations_before(before, word, limit + 1, ROWS_MAX, &archived)
+            archive.reservations_before(None, before, word, limit + 1, ROWS_MAX, &archived)
         };
         let places = bounded(&self.shared.shelf.read(read).await?, |(_, schedule, _)| schedule);
         let rows = self.reservations_at(&places.found).await?;
+        let rows = rows.into_iter().map(|found| (found.0, found)).collect();
         Ok(found.join(Looked { rows, reached: places.reached }).listed(limit))
     }
 
-    /// Has the schedules end those holds whose time is over, as [`Engine::read_reservation`] does.
-    async fn end_holds(&self, entries: &[Arc<ScheduleEntry>]) {
-        let now = self.now();
-        for entry in entries {
-            // No lock is held while a schedule is waited for.
-            let is_behind = entry.read().next_due().is_some_and(|due| due <= now);
-            if is_behind {
-                self.catch_up(entry).await;
-            }
-        }
+    /// Has those schedules of which `is_behind` is true end the holds whose time is over, as [`Engine::read_reservation`] does.
+    pub(super) async fn end_holds(
+        &self,
+        entries: &[Arc<ScheduleEntry>],
+        is_behind: impl Fn(&Schedule) -> bool,
+    ) {
+        // No lock is held while schedules are waited for.
+        let behind: Vec<&ScheduleEntry> =
+            entries.iter().map(|entry| &**entry).filter(|entry| is_behind(&entry.read())).collect();
+        self.catch_up(behind.into_iter()).await;
     }
 
     /// Reads reservations of the archive, a schedule after the other.
-    async fn reservations_at(
+    pub(super) async fn reservations_at(
         &self,
         places: &[ReservationPlace],
-    ) -> Result<Vec<(ReservationPlace, Found)>, EngineError> {
+    ) -> Result<Vec<Found>, EngineError> {
         let mut in_order = places.to_vec();
         in_order.sort_unstable_by_key(|(_, schedule, number): &ReservationPlace| (*schedule, *number));
         let mut rows = Vec::with_capacity(places.len());
@@ -247,9 +249,7 @@ impl Engine {
             let schedule = kept.entry.read();
             for place in of_one {
                 let reservation = schedule.reservation_numbered(place.2).cloned();
-                rows.extend(
-                    reservation.map(|reservation| (*place, (*place, Arc::clone(&kept.entry), reservation))),
-                );
+                rows.extend(reservation.map(|reservation| (*place, Arc::clone(&kept.entry), reservation)));
             }
         }
         Ok(rows)

@@ -216,17 +216,21 @@ impl Engine {
         if kept.status_at(now) == kept.status {
             return Some(kept);
         }
-        self.catch_up(entry).await;
+        self.catch_up(core::iter::once(entry)).await;
         entry.read().reservation(id).cloned()
     }
 
-    /// Has a schedule do what time alone has brought, and waits until that is durable.
-    async fn catch_up(&self, entry: &ScheduleEntry) {
+    /// Has schedules do what time alone has brought, and waits until that is durable.
+    async fn catch_up<'a>(&self, entries: impl Iterator<Item = &'a ScheduleEntry>) {
         if self.shared.journal.failure().is_some() {
             return;
         }
-        let Some(actor) = entry.actor() else { return };
-        if actor.ask(Flush).try_send().await.is_ok() {
+        let mut asked = false;
+        for entry in entries {
+            let Some(actor) = entry.actor() else { continue };
+            asked |= actor.ask(Flush).try_send().await.is_ok();
+        }
+        if asked {
             let _ = self.shared.journal.barrier().await;
         }
     }
