@@ -4,10 +4,12 @@ use std::collections::HashMap;
 
 use serde::Deserialize;
 use utoipa::ToSchema;
+use utoipa::openapi::Ref;
+use utoipa::openapi::schema::{AllOfBuilder, Array, ArrayBuilder, ObjectBuilder};
 
 use super::checks::Checks;
 use super::venue::all;
-use super::{ConcertDocument, ScheduleDocument, ScheduleState, VenueDocument};
+use super::{CatalogueId, ConcertDocument, ScheduleDocument, ScheduleState, VenueDocument};
 use crate::engine::Import;
 use crate::http::problem::FieldError;
 
@@ -25,13 +27,35 @@ use crate::http::problem::FieldError;
 pub struct ImportDocument {
     /// Venues, with `venueId`.
     #[serde(default)]
+    #[schema(schema_with = venues)]
     pub venues: Vec<VenueDocument>,
     /// Concerts, with `concertId`.
     #[serde(default)]
+    #[schema(schema_with = concerts)]
     pub concerts: Vec<ConcertDocument>,
     /// Schedules, with `scheduleId`.
     #[serde(default)]
+    #[schema(schema_with = schedules)]
     pub schedules: Vec<ScheduleDocument>,
+}
+
+fn venues() -> Array {
+    with_ids::<VenueDocument>("venueId", "Venues, with `venueId`.")
+}
+
+fn concerts() -> Array {
+    with_ids::<ConcertDocument>("concertId", "Concerts, with `concertId`.")
+}
+
+fn schedules() -> Array {
+    with_ids::<ScheduleDocument>("scheduleId", "Schedules, with `scheduleId`.")
+}
+
+/// Describes documents that say their ids, which no path says here.
+fn with_ids<T: ToSchema>(id: &str, description: &str) -> Array {
+    let named = ObjectBuilder::new().property(id, Ref::from_schema_name(CatalogueId::name())).required(id);
+    let item = AllOfBuilder::new().item(Ref::from_schema_name(T::name())).item(named);
+    ArrayBuilder::new().items(item).description(Some(description)).build()
 }
 
 impl ImportDocument {

@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
 use bytes::Bytes;
 use utoipa::openapi::path::{Operation, Parameter, ParameterIn, PathItem};
-use utoipa::openapi::schema::{AllOfBuilder, ArrayItems, ObjectBuilder, OneOfBuilder, Schema, Type};
+use utoipa::openapi::schema::{AllOfBuilder, ObjectBuilder, OneOfBuilder, Schema, Type};
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{ContentBuilder, OpenApi, Ref, RefOr, ResponseBuilder};
 use utoipa::{Modify, OpenApi as _, ToSchema};
@@ -118,9 +118,6 @@ pub fn completed(mut openapi: OpenApi) -> OpenApi {
             also says `by`: `engine`, `user`, or `admin` with its `adminId`. Other types tell what goes on inside.\n";
         *text += &kinds::tables(true);
     }
-    if let Some(RefOr::T(import)) = openapi.components.get_or_insert_default().schemas.get_mut("Import") {
-        require_ids(import);
-    }
     for (schema, (one, of), (other, of_other)) in CHOICES {
         either(&mut openapi, schema, (one, of), (other, of_other));
     }
@@ -135,19 +132,6 @@ const CHOICES: [(&str, Member, Member); 2] = [
     ("HoldBody", ("seats", Type::Array), ("bestAvailable", Type::Object)),
     ("Row", ("length", Type::Integer), ("seats", Type::Array)),
 ];
-
-/// Says of an import that its items have their ids: where a path names an item, its id may be left out.
-fn require_ids(import: &mut Schema) {
-    let Schema::Object(import) = import else { return };
-    for (list, id) in [("venues", "venueId"), ("concerts", "concertId"), ("schedules", "scheduleId")] {
-        let Some(RefOr::T(Schema::Array(items))) = import.properties.get_mut(list) else { continue };
-        let ArrayItems::RefOrSchema(item) = &mut items.items else { continue };
-        let named =
-            ObjectBuilder::new().property(id, Ref::from_schema_name(CatalogueId::name())).required(id);
-        let whole = AllOfBuilder::new().item((**item).clone()).item(named);
-        **item = whole.into();
-    }
-}
 
 /// Says of a schema that one of two members is given, and not both.
 fn either(openapi: &mut OpenApi, name: &str, one: (&str, Type), other: (&str, Type)) {
