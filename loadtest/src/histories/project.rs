@@ -42,6 +42,12 @@ impl Reservation {
     fn seats(&self) -> BTreeSet<usize> {
         self.wanted.iter().flatten().copied().collect()
     }
+
+    /// Returns what its deadline is, where it comes by `end`: one that a payment was begun before isn't the last word.
+    fn deadline(&self, owner: Owner, end: u64) -> Op {
+        let is_paying = self.paying.iter().any(|&paying| paying < end);
+        if is_paying { Op::DeadlinePaying(owner) } else { Op::Deadline(owner) }
+    }
 }
 
 /// Takes a history apart by seats.
@@ -346,10 +352,9 @@ impl<'a> Projection<'a> {
         }
 
         // A payment moves the deadline, and a crash may.
-        let is_paying = reservation.paying.iter().any(|&paying| paying < end);
-        if is_paying || end >= killed {
-            let deadline = if is_paying { Op::DeadlinePaying(owner) } else { Op::Deadline(owner) };
-            self.push_all(owner, deadline, Ret::Unknown, (begin, next.max(begin)));
+        let op = reservation.deadline(owner, end);
+        if op != Op::Deadline(owner) || end >= killed {
+            self.push_all(owner, op, Ret::Unknown, (begin, next.max(begin)));
             return;
         }
 
@@ -370,9 +375,8 @@ impl<'a> Projection<'a> {
             Some(told) if told.stands == Stands::Ended => {
                 let (begin, end) = (before.saturating_sub(CLOCKS_APART), history.lives[life].listed.1);
                 if history.lives[life - 1].killed < begin && begin <= end {
-                    let is_paying = self.reservations[&owner].paying.iter().any(|&paying| paying < end);
-                    let deadline = if is_paying { Op::DeadlinePaying(owner) } else { Op::Deadline(owner) };
-                    self.push_all(owner, deadline, Ret::Unknown, (begin, end));
+                    let op = self.reservations[&owner].deadline(owner, end);
+                    self.push_all(owner, op, Ret::Unknown, (begin, end));
                 }
                 before
             }
