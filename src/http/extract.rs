@@ -88,20 +88,6 @@ impl<T: DeserializeOwned, S: AsRef<HttpParts> + Send + Sync> FromRequest<S> for 
     }
 }
 
-/// Any body within the usual limit, whatever its type: for signed notices of gateways. An empty
-/// one is fine.
-#[derive(Debug, Clone)]
-pub struct AnyBody(pub Bytes);
-
-impl<S: AsRef<HttpParts> + Send + Sync> FromRequest<S> for AnyBody {
-    type Rejection = Problem;
-
-    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        let (parts, body) = request.into_parts();
-        read(&parts, body, state.as_ref().limits.body_bytes_max, Phase::Body).await.map(Self)
-    }
-}
-
 async fn read_json(request: Request, limit: usize, phase: Phase) -> Result<Bytes, Problem> {
     if !is_json(request.headers()) {
         return Err(Problem::new(

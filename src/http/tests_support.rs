@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use axum::extract::{FromRequest, Request};
+use bytes::Bytes;
 use tokio_util::sync::CancellationToken;
 
-use super::{HttpParts, auth::Standing};
+use super::{HttpParts, auth::Standing, extract, problem::Problem, request::Phase};
 use crate::{
     clock::ManualClock,
     config::Config,
@@ -15,6 +17,19 @@ use crate::{
 impl Standing for HttpParts {
     fn is_barred(&self, _: &UserId) -> bool {
         false
+    }
+}
+
+/// Any body within the usual limit, whatever its type. An empty one is fine.
+#[derive(Debug, Clone)]
+pub(crate) struct AnyBody(pub(crate) Bytes);
+
+impl<S: AsRef<HttpParts> + Send + Sync> FromRequest<S> for AnyBody {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let (parts, body) = request.into_parts();
+        extract::read(&parts, body, state.as_ref().limits.body_bytes_max, Phase::Body).await.map(Self)
     }
 }
 

@@ -14,7 +14,7 @@ use crate::http::{
     auth::{Admin, Role, User},
     json::Json,
     page::Page,
-    tests_support,
+    tests_support::{self, AnyBody},
 };
 
 #[derive(Debug, Deserialize)]

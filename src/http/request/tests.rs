@@ -25,7 +25,7 @@ fn router(http: &HttpParts) -> Router {
             }),
         )
         .route("/stall", get(stall).post(stall))
-        .route("/read", axum::routing::post(async |_: extract::AnyBody| "read"))
+        .route("/read", axum::routing::post(async |_: tests_support::AnyBody| "read"))
         .route("/large", axum::routing::post(async |_: extract::LargeBody<serde_json::Value>| "read"))
         .route("/id", get(async |context: RequestContext| context.id().to_owned()));
     http.dress(router).with_state(http.clone())

@@ -3,7 +3,7 @@
 use axum::routing::{get, post};
 
 use super::*;
-use crate::http::{extract, hosts::Hosts, tests_support};
+use crate::http::{hosts::Hosts, tests_support};
 
 struct Server {
     address: SocketAddr,
@@ -37,7 +37,7 @@ fn start(limits: ServerLimits) -> Server {
     let router = Router::new()
         .route("/ok", get(async || "ok"))
         .route("/peer", get(async |ConnectInfo(peer): ConnectInfo<SocketAddr>| peer.ip().to_string()))
-        .route("/echo", post(async |extract::AnyBody(bytes): extract::AnyBody| bytes))
+        .route("/echo", post(async |tests_support::AnyBody(bytes): tests_support::AnyBody| bytes))
         .route("/refuse", post(async || Problem::new(Code::Unauthenticated, "Not you.")))
         .route(
             "/large",
