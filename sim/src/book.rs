@@ -219,6 +219,11 @@ impl Book {
 
     /// Notes that a request is being sent.
     pub(crate) fn send(&mut self, op: usize, nonce: u64, now: u64) {
+        // A start may set the clock back, to the last that was durable: what was sent before the crash without a trace was sent later.
+        let key = self.ops[op].key;
+        for same in self.ops.iter_mut().filter(|same| key.is_some() && same.key == key) {
+            same.sent_at = same.sent_at.min(now);
+        }
         let asked = &mut self.ops[op];
         let first = asked.nonces.is_empty();
         asked.nonces.push((asked_for(nonce), now));
@@ -259,17 +264,26 @@ impl Book {
         let now = engine.now().as_millis();
         self.see_answer(engine, op, reply);
         let effect = effect_of(reply);
-        let asked = &self.ops[op];
-        let promised = asked.key.is_some() && now < asked.sent_at + KEY_LIFE;
-        if let Some(first) = asked.effect.clone().filter(|first| promised && *first != effect) {
-            // A failed payment has no effect: the same key makes a new one.
-            let failed = self.is_failed(&first) || self.was_remade(&self.ops[op].call);
-            self.check("I1 key-answer", failed, || {
-                format!("a key was answered with {first:?}, and now with {effect:?}")
-            });
+        let other = self.promised(op, now).find(|first| **first != effect).cloned();
+        if let Some(first) = other {
+            self.broken(
+                "I1 key-answer",
+                format!("a key was answered with {first:?}, and now with {effect:?}"),
+            );
         }
         self.ops[op].effect = Some(effect);
         self.settle_wishes(op);
+    }
+
+    /// Returns what was acknowledged to a request's key, by this request or by others with the same body, and is what it still has to lead
+    /// to.
+    fn promised(&self, op: usize, now: u64) -> impl Iterator<Item = &Effect> {
+        let asked = &self.ops[op];
+        let holds = asked.key.is_some() && !self.was_remade(&asked.call);
+        let same = move |other: &&Op| holds && other.key == asked.key && now < other.sent_at + KEY_LIFE;
+        let acknowledged = self.ops.iter().filter(same).filter_map(|other| other.effect.as_ref());
+        // A failed payment has no effect: the same key makes a new one.
+        acknowledged.filter(|effect| !self.is_failed(effect))
     }
 
     fn is_failed(&self, effect: &Effect) -> bool {
@@ -467,11 +481,8 @@ impl Book {
         }
         let asked = self.ops[op].clone();
         let now = engine.now().as_millis();
-        if let (Some(_), Some(first)) = (asked.key, &asked.effect)
-            && now < asked.sent_at + KEY_LIFE
-            && !self.is_failed(first)
-            && !self.was_remade(&asked.call)
-        {
+        let first = self.promised(op, now).next().cloned();
+        if let Some(first) = first {
             let text = format!("a key was answered with {first:?}, and now with \"{error}\"");
             self.broken("I1 key-refused", text);
         }
@@ -635,3 +646,48 @@ fn effect_of(reply: &Reply) -> Effect {
 
 /// The book as the clients of a world share it.
 pub(crate) type Shared = Arc<std::sync::Mutex<Book>>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BEGIN: u64 = 1_800_000_000_000;
+
+    fn ask(book: &mut Book, now: u64) -> usize {
+        let key = KeyUse { digest: 1, fingerprint: 2 };
+        let schedule = ScheduleId::parse("s1").expect("an id");
+        book.ask(Call::Open { schedule }, Some(key), now)
+    }
+
+    fn is_promised(book: &Book, op: usize, now: u64) -> bool {
+        book.promised(op, now).next().is_some()
+    }
+
+    #[test]
+    fn requests_with_the_same_key_and_body_share_its_day_and_its_effect() {
+        let mut book = Book::default();
+        let first = ask(&mut book, BEGIN);
+        book.send(first, 1, BEGIN);
+        book.ops[first].effect = Some(Effect::Done);
+        let second = ask(&mut book, BEGIN + 1_810);
+        book.send(second, 2, BEGIN + 1_810);
+        assert!(is_promised(&book, second, BEGIN + KEY_LIFE - 1), "what the first was answered with");
+        book.ops[second].effect = Some(Effect::Done);
+        assert!(!is_promised(&book, second, BEGIN + KEY_LIFE), "the day began with the first");
+    }
+
+    #[test]
+    fn a_key_that_was_sent_again_by_an_earlier_clock_counts_from_then() {
+        let mut book = Book::default();
+        let first = ask(&mut book, BEGIN + 300_000);
+        book.send(first, 1, BEGIN + 300_000);
+        let second = ask(&mut book, BEGIN + 300_000);
+        // It left no trace, the process died, and the clock goes on from the last mark.
+        book.send(second, 2, BEGIN);
+        book.ops[first].effect = Some(Effect::Done);
+        for op in [first, second] {
+            assert!(is_promised(&book, op, BEGIN + KEY_LIFE - 1));
+            assert!(!is_promised(&book, op, BEGIN + KEY_LIFE));
+        }
+    }
+}
