@@ -1,6 +1,6 @@
 //! Names of things. Past the boundary an id is right by its type: it was checked when it was parsed.
 
-use core::{borrow::Borrow, fmt, ops::Deref};
+use core::{borrow::Borrow, fmt, ops::Deref, str::FromStr};
 use std::sync::Arc;
 
 /// The longest id in characters (not bytes), of a catalogue item, a seat or a user.
@@ -45,6 +45,13 @@ macro_rules! text_id {
             /// Returns the id's text.
             pub fn as_str(&self) -> &str {
                 &self.0
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = InvalidId;
+            fn from_str(text: &str) -> Result<Self, InvalidId> {
+                Self::parse(text)
             }
         }
 

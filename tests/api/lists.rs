@@ -252,3 +252,20 @@ async fn payments_are_listed_by_user_schedule_and_status() {
     api.user("lee", GET, "/payments?userId=kim").await.refused(403, "forbidden");
     api.admin(GET, "/payments?status=paid").await.names("status");
 }
+
+#[tokio::test]
+async fn what_no_id_can_be_narrows_no_list() {
+    let api = Api::start();
+    for wrong in ["", "a%20b", "a%2Fb", &"x".repeat(129)] {
+        for list in ["reservations", "payments"] {
+            api.admin(GET, &format!("/{list}?scheduleId={wrong}")).await.names("scheduleId");
+            api.user("kim", GET, &format!("/{list}?scheduleId={wrong}")).await.names("scheduleId");
+        }
+        api.public(GET, &format!("/concerts/available-dates?concertId={wrong}")).await.names("concertId");
+    }
+    for wrong in ["", "%07", &"x".repeat(129)] {
+        for list in ["reservations", "payments"] {
+            api.admin(GET, &format!("/{list}?userId={wrong}")).await.names("userId");
+        }
+    }
+}

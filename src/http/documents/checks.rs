@@ -1,11 +1,12 @@
 //! How a document's values are checked: all of them, each wrong one noted with its path.
 
-use core::fmt::{Arguments, Write};
+use core::fmt::{Arguments, Display, Write};
 use core::ops::RangeInclusive;
+use core::str::FromStr;
 
 use serde::de::{Deserialize, Deserializer, Error};
 
-use crate::domain::ids::{InvalidId, ScheduleId, UserId};
+use crate::domain::ids::InvalidId;
 use crate::domain::time::Timestamp;
 use crate::http::problem::FieldError;
 
@@ -156,24 +157,16 @@ pub(crate) fn is_reachable(field: &str, id: &str) -> bool {
     !matches!(id, "." | "..") && !ROUTES_WORDS.contains(&(field, id))
 }
 
-/// Reads a user's id of a query.
+/// Reads an id that a list is narrowed by, of a query. An empty list would hide a slip in one that nothing can have.
 ///
 /// # Errors
 /// When it can't be one.
-pub(crate) fn user_id<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
-    let text = String::deserialize(from)?;
-    UserId::parse(&text).map_err(D::Error::custom)?;
-    Ok(Some(text))
-}
-
-/// Reads a concert's or a schedule's id of a query.
-///
-/// # Errors
-/// When it can't be one.
-pub(crate) fn catalogue_id<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
-    let text = String::deserialize(from)?;
-    ScheduleId::parse(&text).map_err(D::Error::custom)?;
-    Ok(Some(text))
+pub(crate) fn narrowing_id<'de, D, T>(from: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: FromStr<Err: Display>,
+{
+    String::deserialize(from)?.parse().map(Some).map_err(D::Error::custom)
 }
 
 /// Reads an instant of RFC 3339 and nothing else: no missing seconds, no other separators, no name of

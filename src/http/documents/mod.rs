@@ -39,5 +39,5 @@ pub use words::{
 pub(crate) use checks::instant;
 #[cfg(test)]
 pub(crate) use checks::is_reachable;
+pub(crate) use checks::narrowing_id;
 pub use checks::{LINES_LEN_MAX, NAME_LEN_MAX, NAMES_MAX};
-pub(crate) use checks::{catalogue_id, user_id};

@@ -295,9 +295,9 @@ async fn list_schedules(
 #[into_params(parameter_in = Query)]
 struct OfConcert {
     /// Of this concert only.
-    #[serde(default, deserialize_with = "documents::catalogue_id")]
+    #[serde(default, deserialize_with = "documents::narrowing_id")]
     #[param(value_type = Option<CatalogueId>)]
-    concert_id: Option<String>,
+    concert_id: Option<ConcertId>,
 }
 
 /// Days on which seats can be had.

@@ -8,6 +8,7 @@ use utoipa_axum::router::OpenApiRouter;
 use super::app::App;
 use super::auth::{Caller, Right, Role};
 use super::problem::Problem;
+use crate::domain::ids::UserId;
 use crate::domain::keys::KeyUse;
 
 pub mod admin;
@@ -63,11 +64,11 @@ fn marked(answer: impl IntoResponse, replayed: bool) -> Response {
 ///
 /// # Errors
 /// 403 `forbidden` where another's are asked for.
-fn narrowed<'a>(caller: &'a Caller, user: Option<&'a str>) -> Result<Option<&'a str>, Problem> {
+fn narrowed<'a>(caller: &'a Caller, user: Option<&'a UserId>) -> Result<Option<&'a str>, Problem> {
     match user {
-        _ if caller.role.may(Right::ReadAll) => Ok(user),
+        _ if caller.role.may(Right::ReadAll) => Ok(user.map(UserId::as_str)),
         None => Ok(Some(&caller.user_id)),
-        Some(user) if *caller.user_id == *user => Ok(Some(user)),
+        Some(user) if caller.user_id == *user => Ok(Some(user)),
         Some(_) => Err(Problem::forbidden()),
     }
 }

@@ -10,7 +10,7 @@ use utoipa_axum::routes;
 
 use super::reservations::random;
 use super::{key_of, marked, narrowed};
-use crate::domain::ids::{PaymentId, PaymentNumber, ScheduleNumber};
+use crate::domain::ids::{PaymentId, PaymentNumber, ScheduleId, ScheduleNumber, UserId};
 use crate::domain::payments::{Failure, Method, Payment, State as PaymentState};
 use crate::domain::schedule::{Refusal, ReservationRef};
 use crate::engine::{Done, EngineError, Narrow, Purchase};
@@ -259,13 +259,13 @@ async fn read(
 #[into_params(parameter_in = Query)]
 struct Narrowing {
     /// Whose: for administrators. Others may name themselves, which changes nothing.
-    #[serde(default, deserialize_with = "documents::user_id")]
+    #[serde(default, deserialize_with = "documents::narrowing_id")]
     #[param(value_type = Option<UserText>)]
-    user_id: Option<String>,
+    user_id: Option<UserId>,
     /// Of this schedule only.
-    #[serde(default, deserialize_with = "documents::catalogue_id")]
+    #[serde(default, deserialize_with = "documents::narrowing_id")]
     #[param(value_type = Option<CatalogueId>)]
-    schedule_id: Option<String>,
+    schedule_id: Option<ScheduleId>,
     /// In this state only.
     status: Option<PaymentWord>,
 }
@@ -283,7 +283,7 @@ async fn list(
     Query(narrowing): Query<Narrowing>,
     page: Page,
 ) -> Result<Response, Problem> {
-    let user = narrowed(&caller, narrowing.user_id.as_deref())?;
+    let user = narrowed(&caller, narrowing.user_id.as_ref())?;
     let (schedule, status) = (narrowing.schedule_id.as_deref(), narrowing.status.map(PaymentWord::as_str));
     let listed =
         app.engine.list_payments(Narrow { user, schedule, status }, page.behind()?, page.limit).await;

@@ -16,7 +16,7 @@ use super::queue::{check_active, shown_pass};
 use super::{key_of, marked, narrowed};
 use crate::archive::ReservationPlace;
 use crate::domain::cause::{By, Cause};
-use crate::domain::ids::UserId;
+use crate::domain::ids::{ScheduleId, UserId};
 use crate::domain::keys::KeyUse;
 use crate::domain::schedule::{
     Answer, Caller, Command, Refusal, Reservation, ReservationRef, ReservationStatus, Wish,
@@ -210,13 +210,13 @@ async fn read(
 #[into_params(parameter_in = Query)]
 struct Narrowing {
     /// Whose: for administrators. Others may name themselves, which changes nothing.
-    #[serde(default, deserialize_with = "documents::user_id")]
+    #[serde(default, deserialize_with = "documents::narrowing_id")]
     #[param(value_type = Option<UserText>)]
-    user_id: Option<String>,
+    user_id: Option<UserId>,
     /// Of this schedule only.
-    #[serde(default, deserialize_with = "documents::catalogue_id")]
+    #[serde(default, deserialize_with = "documents::narrowing_id")]
     #[param(value_type = Option<CatalogueId>)]
-    schedule_id: Option<String>,
+    schedule_id: Option<ScheduleId>,
     /// In this state only.
     status: Option<ReservationWord>,
 }
@@ -235,7 +235,7 @@ async fn list(
     Query(narrowing): Query<Narrowing>,
     page: Page,
 ) -> Result<Response, Problem> {
-    let user = narrowed(&caller, narrowing.user_id.as_deref())?;
+    let user = narrowed(&caller, narrowing.user_id.as_ref())?;
     let (schedule, status) = (narrowing.schedule_id.as_deref(), narrowing.status.map(Into::into));
     let listed = listed(&app, Narrow { user, schedule, status }, &page).await?;
     let shown = shown(&app, &listed.items)?;
