@@ -272,8 +272,7 @@ async fn current(
     Query(of): Query<Of>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let entry = find(&app, &of.schedule_id).await?;
-    let pass = shown_pass(&app, &entry, &caller.user_id, &headers)?;
+    let (entry, pass) = place(&app, &of, &caller.user_id, &headers).await?;
     let now = app.engine.now();
     let stand = Stand::now(&entry, pass, now);
     let shown = Shown { engine: &app.engine, entry: &entry, user: &caller.user_id, now };
@@ -297,8 +296,7 @@ async fn leave(
     key: Option<IdempotencyKey>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let entry = find(&app, &of.schedule_id).await?;
-    let pass = shown_pass(&app, &entry, &caller.user_id, &headers)?;
+    let (entry, pass) = place(&app, &of, &caller.user_id, &headers).await?;
     let route = format!("DELETE /queue/tokens/current {}", pass.ticket.0);
     let key = key.map(|key| key_of(&app, &caller, &route, key.as_str(), &[]));
     let acted = app.engine.leave(&entry, &caller.user_id, pass.ticket, key).await;
@@ -323,8 +321,7 @@ async fn events(
     Query(of): Query<Of>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let entry = find(&app, &of.schedule_id).await?;
-    let pass = shown_pass(&app, &entry, &caller.user_id, &headers)?;
+    let (entry, pass) = place(&app, &of, &caller.user_id, &headers).await?;
     let follower = Follower {
         versions: entry.room().watch(),
         app,
@@ -424,6 +421,25 @@ impl TuneBody {
     }
 }
 
+/// Finds the schedule that a caller waits for, and reads their pass. What a request lacks is said before what isn't there.
+async fn place(
+    app: &App,
+    of: &Of,
+    user: &UserId,
+    headers: &HeaderMap,
+) -> Result<(Arc<ScheduleEntry>, Pass), Problem> {
+    if !headers.contains_key(QUEUE_TOKEN) {
+        return Err(token_required("The header Queue-Token is needed."));
+    }
+    let entry = find(app, &of.schedule_id).await?;
+    let pass = shown_pass(app, &entry, user, headers)?;
+    Ok((entry, pass))
+}
+
+fn token_required(detail: &'static str) -> Problem {
+    Problem::new(Code::QueueTokenRequired, detail)
+}
+
 /// Reads the pass that a request shows.
 ///
 /// # Errors
@@ -436,10 +452,9 @@ pub(super) fn shown_pass(
     headers: &HeaderMap,
 ) -> Result<Pass, Problem> {
     let mut shown = headers.get_all(QUEUE_TOKEN).iter();
-    let Some(token) = shown.next() else {
-        let detail = "This schedule has a waiting room: a queue token is needed.";
-        return Err(Problem::new(Code::QueueTokenRequired, detail));
-    };
+    let token = shown
+        .next()
+        .ok_or_else(|| token_required("This schedule has a waiting room: a queue token is needed."))?;
     let token = token.to_str().ok().filter(|_| shown.next().is_none());
     token.and_then(|token| app.engine.read_pass(entry, user, token)).ok_or_else(|| {
         Problem::new(Code::QueueTokenInvalid, "The queue token is not one of yours for this schedule.")

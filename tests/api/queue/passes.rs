@@ -65,6 +65,11 @@ async fn without_a_pass_nobody_gets_anywhere() {
         let answer = call.await;
         assert_eq!((answer.status, answer.code().as_str()), (403, "queue_token_required"), "{route}");
     }
+    // What a request lacks is said before what isn't there.
+    for method in [GET, DELETE] {
+        let nowhere = hall.as_user("kim", method, "/queue/tokens/current?scheduleId=none").await;
+        nowhere.refused(403, "queue_token_required");
+    }
     let seats = &hall.as_user("kim", GET, &path_of(&held)).await.ok(200)["seats"];
     assert_eq!(seats[0]["seatId"], "1-A-1-1", "nothing was exchanged");
     assert_eq!(stand(&hall, "kim", &pass).await, is("active"), "nobody has left");
