@@ -168,6 +168,152 @@ fn a_document_with_a_member_too_many_or_too_few_is_noticed() {
     assert!(!alive(&json!({"status": "ok", "colour": 1})) && !alive(&json!({})));
 }
 
+#[test]
+fn each_reference_of_the_description_leads_somewhere() {
+    let openapi = serde_json::to_value(App::openapi()).unwrap();
+    let mut ways = vec![&openapi];
+    while let Some(value) = ways.pop() {
+        match value {
+            Value::Array(items) => ways.extend(items),
+            Value::Object(members) => ways.extend(members.values()),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+        }
+        if let Some(reference) = value.get("$ref").and_then(Value::as_str) {
+            let pointer = reference.strip_prefix('#').unwrap();
+            assert!(openapi.pointer(pointer).is_some(), "{reference}");
+        }
+    }
+}
+
+/// Tells whether a body is one that an operation says it takes.
+fn is_taken(method: &str, path: &str, body: &Value) -> bool {
+    let schema = format!("/paths/{}/{method}/requestBody/content/application~1json/schema", escaped(path));
+    std::panic::catch_unwind(|| description().check(&schema, body, path)).is_ok()
+}
+
+#[tokio::test]
+async fn an_address_to_sign_up_with_is_described_as_it_is_taken() {
+    let api = crate::Api::start();
+    for (email, right) in [
+        ("ann@example.org", true),
+        ("o'neil_%$#!&*@example.org", true),
+        (r#""ann,lee"@example.org"#, true),
+        (r#""a\"n"@example.org"#, true),
+        ("관객@예시.한국", true),
+        ("ann@नमस्ते.example", true),
+        ("ann@e\u{301}.example", true),
+        ("ann(work)@example.org", false),
+        ("ann,lee@example.org", false),
+        ("[@example.org", false),
+        (r#""@example.org"#, false),
+        (r#"""@example.org"#, false),
+        (r#""a"n"@example.org"#, false),
+        (r#""a\"@example.org"#, false),
+        ("ann@example", false),
+        ("ann@-example.org", false),
+        ("ann@example-.org", false),
+        ("ann@ex_ample.org", false),
+        ("an n@example.org", false),
+    ] {
+        let body = json!({"email": email, "name": "Ann", "password": "correct horse battery"});
+        let answer = api.public(crate::POST, "/users").json(&body).await;
+        assert_eq!(answer.status == 201, right, "{email}: {}", answer.body);
+        assert_eq!(is_taken("post", "/api/v1/users", &body), right, "{email}");
+    }
+}
+
+#[tokio::test]
+async fn texts_of_venues_and_concerts_are_described_as_they_are_taken() {
+    let api = crate::Api::start();
+    api.admin(crate::PUT, "/venues/v").json(&crate::venue()).await.ok(201);
+    let long = "x".repeat(501);
+    let (url, lines) = ("x".repeat(2_001), "x".repeat(10_001));
+    let venue: &[(&str, &[(&str, bool)])] = &[
+        (
+            "address",
+            &[
+                ("", true),
+                ("서울 1", true),
+                ("a\u{7}", false),
+                ("a\nb", false),
+                ("a\u{85}", false),
+                (&long, false),
+            ],
+        ),
+        ("type", &[("", true), ("hall", true), ("a\tb", false), (&long, false)]),
+    ];
+    let concert: &[(&str, &[(&str, bool)])] = &[
+        ("artist", &[("", true), ("a\u{1b}b", false), (&long, false)]),
+        (
+            "description",
+            &[("", true), ("a\r\n\tb", true), ("a\u{0}b", false), ("a\u{b}b", false), (&lines, false)],
+        ),
+        (
+            "posterUrl",
+            &[
+                ("https://example.org/a.png", true),
+                ("HTTP://example.org/a:b", true),
+                ("posters/a.jpg", true),
+                ("/a:b", true),
+                ("?a:b", true),
+                ("#", true),
+                ("http:", true),
+                ("JavaScript:alert(1)", false),
+                ("data:text/html,x", false),
+                ("java\tscript:alert(1)", false),
+                ("a b", false),
+                (":", false),
+                ("", false),
+                (&url, false),
+            ],
+        ),
+    ];
+    for (route, document, fields) in
+        [("venue", crate::venue(), venue), ("concert", crate::concert(), concert)]
+    {
+        for (field, cases) in fields {
+            for (text, right) in *cases {
+                let body = crate::with(document.clone(), field, (*text).into());
+                let id = &route[..1];
+                let answer = api.admin(crate::PUT, &format!("/{route}s/{id}")).json(&body).await;
+                assert_eq!(answer.status < 300, *right, "{field} {text:?}: {}", answer.body);
+                let path = format!("/api/v1/{route}s/{{{route}Id}}");
+                assert_eq!(is_taken("put", &path, &body), *right, "{field} {text:?}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_an_import_and_a_venue_must_have_is_described() {
+    let api = crate::Api::start();
+    let venue = crate::with(crate::venue(), "venueId", "v".into());
+    let concert = crate::with(crate::concert(), "concertId", "c".into());
+    let import = |venue: &Value, concert: &Value| json!({"venues": [venue], "concerts": [concert]});
+    let rows = |seats: Value| json!([{"sectionId": "A", "floor": "1", "rows": [{"rowId": "1", "grade": "R", "seats": seats}]}]);
+    for (body, right) in [
+        (import(&venue, &concert), true),
+        (import(&crate::venue(), &concert), false),
+        (import(&venue, &crate::concert()), false),
+        (import(&crate::with(venue.clone(), "venueId", Value::Null), &concert), false),
+        (
+            json!({"schedules": [{"concertId": "c", "startsAt": "2037-01-01T10:00:00Z", "endsAt": "2037-01-01T12:00:00Z"}]}),
+            false,
+        ),
+    ] {
+        let answer = api.admin(crate::POST, "/import").json(&body).await;
+        assert_eq!(answer.status == 200, right, "{body}: {}", answer.body);
+        assert_eq!(is_taken("post", "/api/v1/import", &body), right, "{body}");
+    }
+    let twice = json!({"scheduleId": "s", "seats": ["1-A-1-1", "1-A-1-1"]});
+    assert!(!is_taken("post", "/api/v1/reservations", &twice), "each seat once");
+    for sections in [json!([]), rows(json!([]))] {
+        let body = crate::with(crate::venue(), "sections", sections);
+        api.admin(crate::PUT, "/venues/w").json(&body).await.refused(422, "invalid_request");
+        assert!(!is_taken("put", "/api/v1/venues/{venueId}", &body), "{body}");
+    }
+}
+
 #[tokio::test]
 async fn each_operation_has_a_name_of_its_own_and_a_tag_that_is_declared() {
     let openapi = serde_json::to_value(App::openapi()).unwrap();

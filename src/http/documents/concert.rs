@@ -7,7 +7,9 @@ use utoipa::ToSchema;
 
 use super::checks::{Checks, NAME_LEN_MAX, NAMES_MAX};
 use super::venue::all;
-use super::words::{CatalogueId, CurrencyText, GradeText, NameText, Names, by_role};
+use super::words::{
+    CatalogueId, CurrencyText, GradeText, LineText, LinesText, NameText, Names, PictureUrl, by_role,
+};
 use crate::domain::concert::{Concert, PRICE_MAX, PricedGrade};
 use crate::domain::ids::{ConcertId, GradeName, VenueId};
 use crate::domain::money::{Currency, Money};
@@ -18,7 +20,7 @@ pub const PRICE_MINOR_MAX: u64 = 1_000_000_000_000;
 const _: () = assert!(PRICE_MINOR_MAX <= PRICE_MAX.minor());
 
 /// The longest address of a picture, in characters.
-const URL_LEN_MAX: usize = 2_000;
+pub(super) const URL_LEN_MAX: usize = 2_000;
 /// The longest name of a colour.
 const COLOR_LEN_MAX: usize = 32;
 
@@ -39,18 +41,18 @@ pub struct ConcertDocument {
     #[schema(value_type = NameText)]
     pub title: String,
     /// Who performs, for people.
-    #[schema(max_length = 500)]
+    #[schema(value_type = LineText)]
     pub artist: String,
     /// More about it, for people; may have several lines.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(max_length = 10_000)]
+    #[schema(value_type = Option<LinesText>)]
     pub description: Option<String>,
     /// Where it happens.
     #[schema(value_type = CatalogueId)]
     pub venue_id: String,
     /// A picture of it: an `http`, `https` or relative URL.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(min_length = 1, max_length = 2_000)]
+    #[schema(value_type = Option<PictureUrl>)]
     pub poster_url: Option<String>,
     /// The ISO 4217 currency of its prices.
     #[schema(value_type = CurrencyText)]
@@ -80,7 +82,7 @@ pub struct GradeDocument {
     pub color: String,
     /// What it offers, for people.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(max_length = 10_000)]
+    #[schema(value_type = Option<LinesText>)]
     pub description: Option<String>,
 }
 

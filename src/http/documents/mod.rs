@@ -31,9 +31,10 @@ pub use schedule::{
 };
 pub use venue::{RowDocument, SeatDocument, SectionDocument, VenueDocument};
 pub use words::{
-    At, CatalogueId, CurrencyText, EmailText, GateWord, GradeText, InstantText, MethodWord, NameText,
-    OpaqueId, PaymentWord, PlaceText, PlaceWord, ReservationWord, SaleWord, SeatName, SeatWord,
-    TransactionWord, UserNameText, UserText, UserWord,
+    At, CatalogueId, CurrencyText, EmailText, FloorText, GateWord, GradeText, InstantText, LineText,
+    LinesText, MethodWord, NameText, NewEmailText, OpaqueId, PaymentWord, PictureUrl, PlaceText, PlaceWord,
+    ReservationWord, SaleWord, SeatName, SeatWord, TransactionWord, UserNameText, UserText, UserWord,
+    ZoneText,
 };
 
 pub(crate) use checks::instant;

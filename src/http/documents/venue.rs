@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::checks::{Checks, NAME_LEN_MAX};
-use super::words::{CatalogueId, GradeText, NameText, PlaceText, SeatName};
+use super::words::{CatalogueId, FloorText, GradeText, LineText, NameText, PlaceText, SeatName, ZoneText};
 use crate::domain::ids::{GradeName, ID_LEN_MAX, SeatId, VenueId};
 use crate::domain::venue::{Row, RowSeats, Section, VENUE_SEATS_MAX, Venue};
 use crate::http::problem::FieldError;
@@ -29,16 +29,17 @@ pub struct VenueDocument {
     pub name: String,
     /// Where it stands, for people.
     #[serde(default)]
-    #[schema(max_length = 500)]
+    #[schema(value_type = LineText)]
     pub address: String,
     /// What it is, for people: `theater`, `hall`, …
     #[serde(default, rename = "type")]
-    #[schema(max_length = 500)]
+    #[schema(value_type = LineText)]
     pub kind: String,
     /// The IANA name of its time zone.
-    #[schema(example = "Asia/Seoul", min_length = 1, max_length = 500)]
+    #[schema(value_type = ZoneText)]
     pub time_zone: String,
-    /// Its sections in the order of the plan; at most 250,000 seats in all.
+    /// Its sections in the order of the plan; at least one seat, and at most 250,000 in all.
+    #[schema(min_items = 1)]
     pub sections: Vec<SectionDocument>,
 }
 
@@ -51,7 +52,7 @@ pub struct SectionDocument {
     #[schema(value_type = PlaceText)]
     pub section_id: String,
     /// The floor that it is on.
-    #[schema(max_length = 128)]
+    #[schema(value_type = FloorText)]
     pub floor: String,
     /// Its rows, from the front to the back.
     pub rows: Vec<RowDocument>,
@@ -74,6 +75,7 @@ pub struct RowDocument {
     pub length: Option<u64>,
     /// Its seats with ids of their own; order is adjacency.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(min_items = 1)]
     pub seats: Option<Vec<SeatDocument>>,
 }
 

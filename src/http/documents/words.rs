@@ -7,7 +7,8 @@ use utoipa::openapi::schema::{
 };
 use utoipa::{PartialSchema, ToSchema};
 
-use super::checks::NAMES_MAX;
+use super::checks::{self, LINES_LEN_MAX, NAMES_MAX};
+use super::concert::URL_LEN_MAX;
 use crate::domain::accounts::Kind;
 use crate::domain::ids::{ID_LEN_MAX, PaymentId, ReservationId, TransactionId};
 use crate::domain::payments::{Method, State};
@@ -16,14 +17,40 @@ use crate::domain::time::Timestamp;
 use crate::domain::users::{EMAIL_LEN_MAX, NAME_LEN_MAX, UserStatus};
 use crate::domain::waiting_room::{Gate, PlaceStatus};
 
+/// The pattern of a domain's label.
+macro_rules! label {
+    () => {
+        r"[\p{Alphabetic}\p{M}\p{N}]([\p{Alphabetic}\p{M}\p{N}-]*[\p{Alphabetic}\p{M}\p{N}])?"
+    };
+}
+
+/// The pattern of what stands behind the name of a mailbox.
+macro_rules! domain {
+    () => {
+        concat!("@", label!(), r"(\.", label!(), ")+$")
+    };
+}
+
 /// What has no control character.
 const PRINTABLE: &str = r"^[^\x00-\x1f\x7f-\x9f]+$";
-/// The same, with something else than white space in it.
+/// The same, or nothing.
+const LINE: &str = r"^[^\x00-\x1f\x7f-\x9f]*$";
+/// What has no control characters but tabs and ends of lines.
+const LINES: &str = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]*$";
+/// No white space, and before any path no scheme but two.
+const URL: &str = concat!(
+    r"^([Hh][Tt][Tt][Pp][Ss]?:[^\s\x00-\x1f\x7f-\x9f]*",
+    r"|[^\s\x00-\x1f\x7f-\x9f:/?#]*([/?#][^\s\x00-\x1f\x7f-\x9f]*)?)$"
+);
+/// What has no control character, and something else than white space in it.
 const NAME: &str = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*$";
-/// One `@`, no space before it, and behind it two or more labels of letters, digits and hyphens.
-const EMAIL: &str = concat!(
-    r"^[^\s\x00-\x1f\x7f-\x9f@]+",
-    r"@[\p{L}\p{N}]([\p{L}\p{N}-]*[\p{L}\p{N}])?(\.[\p{L}\p{N}]([\p{L}\p{N}-]*[\p{L}\p{N}])?)+$"
+/// One `@`, no space before it, and behind it two or more labels of letters with their marks, digits and hyphens.
+const EMAIL: &str = concat!(r"^[^\s\x00-\x1f\x7f-\x9f@]+", domain!());
+/// The same, with a name that mail servers take: some marks only stand within quotation marks.
+const NEW_EMAIL: &str = concat!(
+    r#"^([^\s\x00-\x1f\x7f-\x9f@()<>\[\]:;,\\"]+"#,
+    r#"|"([^\s\x00-\x1f\x7f-\x9f@\\"]|\\[^\s\x00-\x1f\x7f-\x9f@])+")"#,
+    domain!()
 );
 
 /// An instant as answers write it: RFC 3339 in UTC with milliseconds.
@@ -119,7 +146,7 @@ impl ToSchema for OpaqueId {}
 
 /// Describes the texts that clients choose. Nothing is written by these types: a text is written as it is.
 macro_rules! texts {
-    ($($(#[$doc:meta])* $name:ident: $length_max:expr, $pattern:expr, $description:literal;)+) => {$(
+    ($($(#[$doc:meta])* $name:ident: $length:expr, $pattern:expr, $description:literal;)+) => {$(
         $(#[$doc])*
         #[derive(Debug)]
         pub struct $name;
@@ -127,7 +154,9 @@ macro_rules! texts {
         impl PartialSchema for $name {
             fn schema() -> RefOr<Schema> {
                 let text = ObjectBuilder::new().schema_type(Type::String);
-                let text = text.min_length(Some(1)).max_length(Some($length_max)).pattern(Some($pattern));
+                let length = $length;
+                let least = Some(*length.start()).filter(|least| *least > 0);
+                let text = text.min_length(least).max_length(Some(*length.end())).pattern(Some($pattern));
                 text.description(Some($description)).into()
             }
         }
@@ -138,24 +167,37 @@ macro_rules! texts {
 
 texts! {
     /// The id of a venue, a concert or a schedule.
-    CatalogueId: ID_LEN_MAX, r"^[\p{Alphabetic}\p{N}_.:-]{1,128}$", "1–128 letters of any script, digits, `-_.:`";
+    CatalogueId: 1..=ID_LEN_MAX, r"^[\p{Alphabetic}\p{N}_.:-]{1,128}$", "1–128 letters of any script, digits, `-_.:`";
     /// The id of a user.
-    UserText: ID_LEN_MAX, PRINTABLE, "1–128 printable characters";
+    UserText: 1..=ID_LEN_MAX, PRINTABLE, "1–128 printable characters";
     /// The id of a seat.
-    SeatName: ID_LEN_MAX, PRINTABLE, "1–128 printable characters, unique in the venue";
+    SeatName: 1..=ID_LEN_MAX, PRINTABLE, "1–128 printable characters, unique in the venue";
     /// The name of a grade.
-    GradeText: ID_LEN_MAX, PRINTABLE, "1–128 printable characters";
+    GradeText: 1..=ID_LEN_MAX, PRINTABLE, "1–128 printable characters";
     /// The id of a section or a row.
-    PlaceText: ID_LEN_MAX, PRINTABLE, "1–128 printable characters";
+    PlaceText: 1..=ID_LEN_MAX, PRINTABLE, "1–128 printable characters";
     /// An address to sign in with.
-    EmailText: EMAIL_LEN_MAX, EMAIL,
+    EmailText: 1..=EMAIL_LEN_MAX, EMAIL,
         "Kept as it is written, and compared by the mailbox that it leads to: without case, in Unicode's form KC, without quotation marks that nothing needs, with the domain in ASCII";
+    /// An address to sign up with.
+    NewEmailText: 1..=EMAIL_LEN_MAX, NEW_EMAIL,
+        "An address that mail can go to; kept as it is written, and compared by the mailbox that it leads to";
     /// How a user is called.
-    UserNameText: NAME_LEN_MAX, NAME, "1–100 printable characters, without white space around them";
+    UserNameText: 1..=NAME_LEN_MAX, NAME, "1–100 printable characters, without white space around them";
     /// A name for people.
-    NameText: 500, PRINTABLE, "1–500 printable characters";
+    NameText: 1..=checks::NAME_LEN_MAX, PRINTABLE, "1–500 printable characters";
+    /// A text of one line, for people.
+    LineText: 0..=checks::NAME_LEN_MAX, LINE, "At most 500 printable characters";
+    /// A text that may have several lines, for people.
+    LinesText: 0..=LINES_LEN_MAX, LINES, "At most 10,000 characters, of control characters only tabs and ends of lines";
+    /// The name of a floor.
+    FloorText: 0..=ID_LEN_MAX, LINE, "At most 128 printable characters";
+    /// The name of a time zone.
+    ZoneText: 1..=checks::NAME_LEN_MAX, PRINTABLE, "The IANA name of a time zone, as in Asia/Seoul";
+    /// The address of a picture.
+    PictureUrl: 1..=URL_LEN_MAX, URL, "An `http`, `https` or relative URL";
     /// An ISO 4217 currency.
-    CurrencyText: 3, "^[A-Z]{3}$", "ISO 4217, as in KRW";
+    CurrencyText: 1..=3, "^[A-Z]{3}$", "ISO 4217, as in KRW";
 }
 
 /// Describes the names of those who play a role.

@@ -17,7 +17,7 @@ use utoipa::{Modify, OpenApi as _, ToSchema};
 use utoipa_swagger_ui::Config;
 
 use crate::http::app::App;
-use crate::http::documents::{CatalogueId, OpaqueId, UserText, kinds};
+use crate::http::documents::{CatalogueId, EmailText, OpaqueId, UserText, kinds};
 use crate::http::extract::{IDEMPOTENCY_KEY_LEN_MAX, Path};
 use crate::http::problem::{MEDIA_TYPE, Problem};
 
@@ -69,7 +69,7 @@ const PAGE: &str = r#"<!DOCTYPE html>
         (name = "Users", description = "Signing up, signing in, and who may no longer act"),
         (name = "Operations", description = "For administrators: the present, the past, and the journal as a feed"),
         (name = "Running it", description = "For probes and scrapers")),
-    components(schemas(Problem, CatalogueId, UserText, OpaqueId)),
+    components(schemas(Problem, CatalogueId, EmailText, UserText, OpaqueId)),
     modifiers(&Security)
 )]
 struct Description;

@@ -51,7 +51,7 @@ struct HoldBody {
     #[schema(value_type = CatalogueId)]
     schedule_id: String,
     /// The seats, 1 to `maxSeatsPerReservation`, each once.
-    #[schema(value_type = Option<Vec<SeatName>>, min_items = 1, max_items = 100)]
+    #[schema(value_type = Option<HashSet<SeatName>>, min_items = 1, max_items = 100)]
     seats: Option<Vec<String>>,
     /// Instead of seats: the best that are left.
     best_available: Option<BestAvailable>,
@@ -75,7 +75,7 @@ struct BestAvailable {
 #[schema(example = json!({"seats": ["1층-B-7-15"]}))]
 struct ExchangeBody {
     /// 1 to `maxSeatsPerReservation`, each once.
-    #[schema(value_type = Vec<SeatName>, min_items = 1, max_items = 100)]
+    #[schema(value_type = HashSet<SeatName>, min_items = 1, max_items = 100)]
     seats: Vec<String>,
 }
 

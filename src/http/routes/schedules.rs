@@ -230,7 +230,7 @@ async fn cancel(
 #[schema(example = json!({"seats": ["1층-B-7-14", "1층-B-7-15"]}))]
 struct SeatsBody {
     /// Each known, none twice, at least one.
-    #[schema(value_type = Vec<SeatName>, min_items = 1)]
+    #[schema(value_type = HashSet<SeatName>, min_items = 1)]
     seats: Vec<String>,
 }
 

@@ -118,7 +118,7 @@ struct NarrowQuery {
 /// As it is durable. With a strong `ETag`; `If-None-Match` gives 304. It never says who holds a seat. A map counts as one read of its
 /// address, and one more for each 2,000 seats; 429 `rate_limited` where there were too many.
 #[utoipa::path(get, path = "/api/v1/schedules/{scheduleId}/seats", operation_id = "readSeatMap", tag = "Seats",
-    params(("scheduleId" = String, Path), NarrowQuery, ("If-None-Match" = Option<String>, Header, max_length = 1_000, pattern = r"^[\x20-\x7e]*$")),
+    params(("scheduleId" = String, Path), NarrowQuery, ("If-None-Match" = Option<String>, Header, pattern = r"^[^\x00-\x08\x0a-\x1f\x7f]*$")),
     responses((status = 200, description = "Every seat with its status", body = MapDocument),
         (status = 304, description = "It is as the caller has it"),
         (status = 404, description = "`not_found`")))]
@@ -227,7 +227,7 @@ fn grade_named(layout: &Layout, name: &str) -> Result<Grade, Problem> {
 /// version after it, without a gap; who falls too far behind gets a fresh `snapshot`. `id` names the schedule's number, the version
 /// and what the map says; `Last-Event-ID` resumes, and gets a `snapshot` where it is another's or too old.
 #[utoipa::path(get, path = "/api/v1/schedules/{scheduleId}/seats/events", operation_id = "followSeatMap", tag = "Seats",
-    params(("scheduleId" = String, Path), ("Last-Event-ID" = Option<String>, Header, max_length = 1_000, pattern = r"^[\x20-\x7e]*$")),
+    params(("scheduleId" = String, Path), ("Last-Event-ID" = Option<String>, Header, pattern = r"^[^\x00-\x08\x0a-\x1f\x7f]*$")),
     responses((status = 200, content_type = "text/event-stream", body = String,
         description = "The `data` of `snapshot` and `delta` is a `SeatChanges`"),
         (status = 404, description = "`not_found`")))]

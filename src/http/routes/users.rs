@@ -32,7 +32,7 @@ use crate::engine::{Done, EngineError};
 use crate::http::ClientAddress;
 use crate::http::app::App;
 use crate::http::auth::{Admin, Auditor, Reader, Right, Role};
-use crate::http::documents::{At, EmailText, UserNameText, UserWord};
+use crate::http::documents::{At, EmailText, NewEmailText, UserNameText, UserWord};
 use crate::http::extract::{Body, IdempotencyKey, Path, Query, RawBody};
 use crate::http::json::Json;
 use crate::http::mail_hook::{Mail, MailHook, Purpose};
@@ -60,7 +60,7 @@ pub fn routes() -> OpenApiRouter<App> {
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"email": "ann@example.org", "name": "Ann", "password": "correct horse battery"}))]
 struct SignUpBody {
-    #[schema(value_type = EmailText)]
+    #[schema(value_type = NewEmailText)]
     email: String,
     #[schema(value_type = UserNameText)]
     name: String,
