@@ -15,7 +15,7 @@ use onsale::domain::schedule::policy::Policy;
 use onsale::domain::schedule::{Command, Refusal, ReservationRef, ReservationStatus, SaleStatus, SeatStatus};
 use onsale::domain::time::Seconds;
 use onsale::domain::venue::Seat;
-use onsale::engine::{CatalogueChange, Changed, Engine, EngineConfig, EngineError};
+use onsale::engine::{CatalogueChange, Changed, Engine, EngineConfig, EngineError, Narrow};
 use onsale::journal::MemoryDisk;
 use support::{config, config_at_now, hold, hold_command, key, open_with, release_command, reservation};
 
@@ -385,6 +385,28 @@ async fn a_sale_opens_by_itself_at_its_instant_at_the_prices_of_that_moment() {
     dearer.grades[0].price = onsale::domain::money::Money::new(70_000).unwrap();
     let late = engine.change(CatalogueChange::PutConcert(dearer), None).await;
     assert!(matches!(late, Err(EngineError::CatalogueRefused(_))), "prices stand");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_reads_holds_after_their_time_is_told_that_they_ended() {
+    let dir = tempfile::tempdir().unwrap();
+    let (config, clock) = config_at_now(dir.path());
+    let (engine, entries) = open_with(config, 1, 3).await;
+    let mut held = Vec::new();
+    for entry in &entries {
+        held.push(hold(&engine, entry, "kim", &[1]).await.unwrap());
+    }
+    // No schedule wakes up by a clock that jumps: each is asked by the one reader that looks at it.
+    clock.pass_millis(600_000);
+    let everyones = Narrow { user: None, schedule: Some("s0"), status: None };
+    for narrow in [everyones, Narrow { user: Some("kim"), schedule: Some("s1"), status: None }] {
+        let listed = engine.list_reservations(narrow, None, 10).await.unwrap().items;
+        assert_eq!(listed.len(), 1, "{narrow:?}");
+        assert_eq!(listed[0].2.status, ReservationStatus::Expired, "{narrow:?}");
+    }
+    let id = ReservationRef { number: held[2].number, nonce: held[2].nonce };
+    let read = engine.read_reservation(&entries[2], id).await.unwrap();
+    assert_eq!(read.status, ReservationStatus::Expired);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -55,7 +55,7 @@ pub(super) struct Remove {
     pub(super) cause: Cause,
 }
 
-/// Answers once everything that came before is on its way to the journal.
+/// Answers once everything that came before is on its way to the journal, and what time has brought by then.
 pub(super) struct Flush;
 
 /// Panics, as a bug would: for the tests of supervision.
@@ -111,7 +111,7 @@ impl Actor for ScheduleActor {
             let now = self.now();
             let due = self.state.next_due().filter(|_| self.shared.journal.failure().is_none());
             if due.is_some_and(|due| due <= now) {
-                self.expire(now).await;
+                self.catch_up(now).await;
                 continue;
             }
             match mailbox.try_recv() {
@@ -136,8 +136,8 @@ impl Message<Act> for ScheduleActor {
         let (delegated, reply) = ctx.reply_sender();
         metrics::histogram!("onsale_mailbox_wait_seconds").record(act.queued.elapsed());
         let now = self.now();
+        self.catch_up(now).await;
         let mut entry = Draft::default();
-        self.apply_due(now, &mut entry);
         let outcome = self.act(&act, now, &mut entry);
         count_decision(&act.command, &outcome);
         self.append(entry, reply, outcome).await;
@@ -151,8 +151,8 @@ impl Message<Remove> for ScheduleActor {
     async fn handle(&mut self, remove: Remove, ctx: &mut Context<Self, Self::Reply>) -> Self::Reply {
         let (delegated, reply) = ctx.reply_sender();
         let now = self.now();
+        self.catch_up(now).await;
         let mut entry = Draft::default();
-        self.apply_due(now, &mut entry);
         let outcome = match self.state.decide(&AnyCommand::Delete, now) {
             Ok(Some(event)) => {
                 let cause = Cause { by: remove.cause.by.clone(), key: None };
@@ -173,7 +173,9 @@ impl Message<Remove> for ScheduleActor {
 impl Message<Flush> for ScheduleActor {
     type Reply = ();
 
-    async fn handle(&mut self, _: Flush, _: &mut Context<Self, Self::Reply>) {}
+    async fn handle(&mut self, _: Flush, _: &mut Context<Self, Self::Reply>) {
+        self.catch_up(self.now()).await;
+    }
 }
 
 impl Message<Fail> for ScheduleActor {
@@ -248,16 +250,6 @@ impl ScheduleActor {
         Ok(Acted { answer: self.state.answer(touched), replayed: false })
     }
 
-    fn apply_due(&mut self, now: Timestamp, entry: &mut Draft) {
-        while let Some(event) = self.state.due(now, || self.shared.prices(&self.entry)) {
-            if matches!(event, Event::HoldExpired { .. }) {
-                metrics::counter!("onsale_decisions_total", "command" => "expire", "outcome" => "done")
-                    .increment(1);
-            }
-            self.happen(event, now, Cause::default(), entry);
-        }
-    }
-
     fn happen(&mut self, event: Event, at: Timestamp, cause: Cause, entry: &mut Draft) {
         self.state.apply(&event, at, cause.key);
         if entry.happened.is_empty() {
@@ -266,15 +258,24 @@ impl ScheduleActor {
         entry.happened.push(Happened { event, at, cause });
     }
 
-    /// Appends what time alone has brought, at most [`DUE_BATCH_MAX`] events.
-    async fn expire(&mut self, now: Timestamp) {
-        let mut entry = Draft::default();
-        while entry.happened.len() < DUE_BATCH_MAX
-            && let Some(event) = self.state.due(now, || self.shared.prices(&self.entry))
-        {
-            self.happen(event, now, Cause::default(), &mut entry);
+    /// Appends what time alone has brought by now, at most [`DUE_BATCH_MAX`] events an entry.
+    async fn catch_up(&mut self, now: Timestamp) {
+        loop {
+            let mut entry = Draft::default();
+            while entry.happened.len() < DUE_BATCH_MAX
+                && let Some(event) = self.state.due(now, || self.shared.prices(&self.entry))
+            {
+                if matches!(event, Event::HoldExpired { .. }) {
+                    let labels = [("command", "expire"), ("outcome", "done")];
+                    metrics::counter!("onsale_decisions_total", &labels).increment(1);
+                }
+                self.happen(event, now, Cause::default(), &mut entry);
+            }
+            if entry.happened.is_empty() {
+                return;
+            }
+            self.append::<()>(entry, None, Ok(())).await;
         }
-        self.append::<()>(entry, None, Ok(())).await;
     }
 
     /// Appends an entry and parks the reply with it. A reply that rests on nothing that could be lost

@@ -258,6 +258,9 @@ async fn from_its_deadline_on_a_hold_is_over_for_every_request_and_before_it_for
     let listed = api.user("kim", GET, "/reservations?status=expired").await.ok(200);
     assert_eq!(listed["items"], json!([expired]));
     api.hold("kim", &[2]).await.ok(201);
+    let metrics = String::from_utf8(api.root(GET, "/metrics").await.bytes).unwrap();
+    let ends = "onsale_decisions_total{command=\"expire\",outcome=\"done\"} 1\n";
+    assert!(metrics.contains(ends), "{metrics}");
 }
 
 #[tokio::test]
