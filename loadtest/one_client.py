@@ -9,7 +9,8 @@
                                                                   once with the limit of reads by address, and once without
   one_client.py follow <onsale>  [--clients 10000] [--seconds 20] the server's cores while one user holds and gives back beside so many followers
 
-<onsale> is a built binary; it is started on a directory and a port of its own, and stopped at the end.
+<onsale> is a built binary; it is started on a directory and a port of its own, and stopped at the end. Strangers and followers run at the lowest
+priority, as if they had machines of their own: what is measured is what the server does for them, not what they take from it.
 """
 
 import argparse, base64, hashlib, hmac, http.client, json, multiprocessing, os, re, resource, select, signal, socket, subprocess, tempfile, threading, time
@@ -110,6 +111,7 @@ def many(port, user, first_seat, times, connections=16):
 
 
 def list_in_a_loop(port, user, stop, count):
+    os.nice(19)
     client = Client(port, token(user))
     while not stop.is_set():
         client.must("GET", "/reservations?limit=1")
@@ -178,6 +180,7 @@ def unread(server, args):
 
 
 def read_in_a_loop(port, path, headers, stop, count):
+    os.nice(19)
     while not stop.is_set():
         try:
             connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
@@ -187,7 +190,7 @@ def read_in_a_loop(port, path, headers, stop, count):
                 time.sleep(0.1)
             # A stream has no end: its beginning is what costs.
             elif path.endswith("/events"):
-                response.read(65536)
+                response.read1(65536)
             else:
                 while response.read(1 << 20):
                     pass
@@ -224,6 +227,7 @@ def reads(args):
 
 
 def follow_and_throw_away(port, count, ready, stop):
+    os.nice(19)
     poll, clients = select.epoll(), {}
     for _ in range(count):
         client = socket.create_connection(("127.0.0.1", port))
