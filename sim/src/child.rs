@@ -9,16 +9,22 @@
 use std::fmt::Write;
 use std::fs;
 use std::io;
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::{Context, Result, bail};
+use rustix::process::{Resource, Rlimit, Signal, setrlimit};
 
 use crate::book::Violation;
 use crate::plan::Plan;
 use crate::world::{Report, World};
 use crate::{panics, shim};
+
+/// How long a run may compute, in seconds of processor time: a hundred times what one takes. Simulated time stands still while somebody
+/// is busy, so that nobody inside would notice one who is busy for ever.
+const COMPUTES_MAX: u64 = 30;
 
 /// What to run.
 #[derive(Debug, Clone, Default)]
@@ -71,8 +77,11 @@ fn numbers(report: &Report) -> [(&'static str, u64); 20] {
 
 /// Runs a seed in this process, in a directory that isn't there yet, and writes its report.
 #[expect(clippy::print_stdout, reason = "the report goes to the process that asked for it")]
-pub(crate) fn run_here(job: Job, dir: PathBuf) {
+pub(crate) fn run_here(job: Job, dir: PathBuf) -> Result<()> {
     panics::note();
+    let limit = Rlimit { current: Some(COMPUTES_MAX), maximum: Some(COMPUTES_MAX + 1) };
+    setrlimit(Resource::Cpu, limit).context("the limit of processor time")?;
+
     let mut plan = Plan::of(job.seed);
     if let Some(steps) = &job.steps {
         plan.keep(steps);
@@ -89,6 +98,7 @@ pub(crate) fn run_here(job: Job, dir: PathBuf) {
         let _ = writeln!(text, "! {promise}\t{}", what.replace('\n', " "));
     }
     print!("{text}");
+    Ok(())
 }
 
 /// Names the directory of a run, which no other run of a living process has.
@@ -154,6 +164,11 @@ fn told(job: &Job, output: &Output) -> Result<Told> {
             }
             _ => bail!("seed {}: a run says {line:?}", job.seed),
         }
+    }
+    if output.status.signal() == Some(Signal::XCPU.as_raw()) {
+        let what = format!("somebody computes for {COMPUTES_MAX} seconds, and no time passes");
+        told.violation = Some(("E1 never-rests".to_owned(), what));
+        return Ok(told);
     }
     if !output.status.success() || told.numbers.is_empty() {
         let told_last = String::from_utf8_lossy(&output.stderr).lines().last().unwrap_or_default().to_owned();

@@ -55,7 +55,7 @@ pub(crate) fn run() -> Result<ExitCode> {
     let cli = Cli::parse();
     if let Some(Command::Run { seed, steps, unchecked, dir }) = cli.command {
         let steps = (steps != "all").then(|| steps.split(',').filter_map(|step| step.parse().ok()).collect());
-        child::run_here(Job { seed, steps, unchecked: names(&unchecked) }, dir);
+        child::run_here(Job { seed, steps, unchecked: names(&unchecked) }, dir)?;
         return Ok(ExitCode::SUCCESS);
     }
     if let Some(seed) = cli.seed {
