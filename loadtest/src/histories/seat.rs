@@ -9,7 +9,8 @@
 //! the server has made the end durable. After a crash a hold that was due is over or has been given its time back; only an end that
 //! nobody was told can be undone so: by the map, or by the reservation itself.
 //!
-//! A payment that was begun before the deadline may have its money after it. Then it takes the seats again if they are still free.
+//! A payment that was begun before the deadline may have its money after it. Then it takes the seats if they are free at that moment,
+//! whoever had them meanwhile.
 
 use std::collections::BTreeSet;
 
@@ -25,10 +26,6 @@ pub(super) enum Is {
     Held(Owner),
     /// Held until a deadline that has come.
     Due(Owner),
-    /// The same, where a payment was begun before.
-    DuePaying(Owner),
-    /// Available, since such a hold ended.
-    Lapsed(Owner),
     Reserved(Owner),
 }
 
@@ -36,22 +33,16 @@ impl Is {
     /// Says whether whoever asks for the seat gets it.
     fn is_to_be_had(self) -> bool {
         match self {
-            Self::Available | Self::Due(_) | Self::DuePaying(_) | Self::Lapsed(_) => true,
+            Self::Available | Self::Due(_) => true,
             Self::Held(_) | Self::Reserved(_) => false,
         }
-    }
-
-    /// Says whether a hold has the seat whose deadline has come.
-    fn is_due(self, owner: Owner) -> bool {
-        self == Self::Due(owner) || self == Self::DuePaying(owner)
     }
 
     /// What it is once the end of a due hold is durable.
     fn ended(self) -> Self {
         match self {
             Self::Due(_) => Self::Available,
-            Self::DuePaying(owner) => Self::Lapsed(owner),
-            Self::Available | Self::Held(_) | Self::Lapsed(_) | Self::Reserved(_) => self,
+            Self::Available | Self::Held(_) | Self::Reserved(_) => self,
         }
     }
 }
@@ -114,13 +105,17 @@ pub(super) enum Status {
     Reserved,
 }
 
-/// What a seat may be.
+/// What a seat may be, and whose money may still come for it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct Seat(pub(super) BTreeSet<Is>);
+pub(super) struct Seat {
+    may_be: BTreeSet<Is>,
+    /// Those whose payment was begun before the deadline of their hold, which has come.
+    late: BTreeSet<Owner>,
+}
 
 impl Seat {
     pub(super) fn that_is(is: Is) -> Self {
-        Self(BTreeSet::from([is]))
+        Self { may_be: BTreeSet::from([is]), late: BTreeSet::new() }
     }
 }
 
@@ -135,18 +130,23 @@ impl SequentialSpec for Seat {
     }
 
     fn is_valid_step(&mut self, op: &Op, ret: &Ret) -> bool {
-        let after = self.0.iter().flat_map(|&is| after(is, *op, *ret));
-        self.0 = after.flatten().collect();
-        !self.0.is_empty()
+        if let Op::DeadlinePaying(owner) = op
+            && self.may_be.contains(&Is::Held(*owner))
+        {
+            self.late.insert(*owner);
+        }
+        let after = self.may_be.iter().flat_map(|&is| after(is, *op, *ret, &self.late));
+        self.may_be = after.flatten().collect();
+        !self.may_be.is_empty()
     }
 }
 
 /// Returns what a seat may be after an operation; nothing where the answer is wrong for what it was.
-fn after(is: Is, op: Op, ret: Ret) -> [Option<Is>; 2] {
+fn after(is: Is, op: Op, ret: Ret, late: &BTreeSet<Owner>) -> [Option<Is>; 2] {
     match ret {
         Ret::Done if op == Op::Restart => revived(is),
-        Ret::Done => [done(is, op), None],
-        Ret::Unknown => [Some(is), done(is, op)],
+        Ret::Done => [done(is, op, late), None],
+        Ret::Unknown => [Some(is), done(is, op, late)],
         Ret::Taken | Ret::Free | Ret::Shown(_) | Ret::Holds | Ret::Owns | Ret::Gone => {
             [seen(is, op, ret), None]
         }
@@ -156,30 +156,27 @@ fn after(is: Is, op: Op, ret: Ret) -> [Option<Is>; 2] {
 /// A hold that was due when the server died has ended, or lives on with a later deadline.
 fn revived(is: Is) -> [Option<Is>; 2] {
     match is {
-        Is::Due(owner) | Is::DuePaying(owner) => [Some(is.ended()), Some(Is::Held(owner))],
-        Is::Available | Is::Held(_) | Is::Lapsed(_) | Is::Reserved(_) => [Some(is), None],
+        Is::Due(owner) => [Some(is.ended()), Some(Is::Held(owner))],
+        Is::Available | Is::Held(_) | Is::Reserved(_) => [Some(is), None],
     }
 }
 
 /// What an acknowledged change makes of a seat.
-fn done(is: Is, op: Op) -> Option<Is> {
+fn done(is: Is, op: Op, late: &BTreeSet<Owner>) -> Option<Is> {
     match (op, is) {
         (Op::Exchange(owner), Is::Held(holder)) if holder == owner => Some(is),
-        (Op::Exchange(owner), _) if is.is_due(owner) => None,
+        (Op::Exchange(owner), Is::Due(holder)) if holder == owner => None,
         (Op::Hold(owner) | Op::Exchange(owner), _) if is.is_to_be_had() => Some(Is::Held(owner)),
 
-        // In time, or with money that came too late.
-        (Op::Pay(owner), Is::Held(holder) | Is::DuePaying(holder) | Is::Lapsed(holder))
-            if holder == owner =>
-        {
-            Some(Is::Reserved(owner))
-        }
+        (Op::Pay(owner), Is::Held(holder)) if holder == owner => Some(Is::Reserved(owner)),
+        (Op::Pay(owner), _) if is.is_to_be_had() && late.contains(&owner) => Some(Is::Reserved(owner)),
         // S4: a hold that is due can't be given back, nor can its payment be begun.
-        (Op::Leave(owner) | Op::Pay(owner), _) if is.is_due(owner) => None,
+        (Op::Leave(owner) | Op::Pay(owner), Is::Due(holder)) if holder == owner => None,
         (Op::Leave(owner), Is::Held(holder) | Is::Reserved(holder)) if holder == owner => Some(Is::Available),
         (Op::Pay(owner), Is::Reserved(holder)) if holder == owner => None,
-        (Op::Deadline(owner), Is::Held(holder)) if holder == owner => Some(Is::Due(owner)),
-        (Op::DeadlinePaying(owner), Is::Held(holder)) if holder == owner => Some(Is::DuePaying(owner)),
+        (Op::Deadline(owner) | Op::DeadlinePaying(owner), Is::Held(holder)) if holder == owner => {
+            Some(Is::Due(owner))
+        }
         // An earlier one of the same kind, or another seat of the reservation's.
         (Op::Leave(_) | Op::Pay(_) | Op::Deadline(_) | Op::DeadlinePaying(_), _) => Some(is),
 
@@ -196,9 +193,9 @@ fn seen(is: Is, op: Op, ret: Ret) -> Option<Is> {
             matches!(is, Is::Held(holder) | Is::Reserved(holder) if holder != owner)
         }
         (Op::Exchange(owner), Ret::Free) => is.is_to_be_had() || is == Is::Held(owner),
-        (Op::Map, Ret::Shown(Status::Held)) => matches!(is, Is::Held(_) | Is::Due(_) | Is::DuePaying(_)),
+        (Op::Map, Ret::Shown(Status::Held)) => matches!(is, Is::Held(_) | Is::Due(_)),
         (Op::Map, Ret::Shown(Status::Reserved)) => matches!(is, Is::Reserved(_)),
-        (Op::Look(owner), Ret::Holds) => is == Is::Held(owner) || is.is_due(owner),
+        (Op::Look(owner), Ret::Holds) => is == Is::Held(owner) || is == Is::Due(owner),
         (Op::Look(owner), Ret::Owns) => is == Is::Reserved(owner),
         (Op::Look(owner), Ret::Gone) => is != Is::Held(owner) && is != Is::Reserved(owner),
         _ => false,
@@ -207,7 +204,7 @@ fn seen(is: Is, op: Op, ret: Ret) -> Option<Is> {
     // What is told is durable: a hold whose end was told can't come back.
     let told = match (op, ret) {
         (Op::Map, Ret::Shown(Status::Available)) => true,
-        (Op::Look(owner), Ret::Gone) => is.is_due(owner),
+        (Op::Look(owner), Ret::Gone) => is == Is::Due(owner),
         _ => false,
     };
     fits.then_some(if told { is.ended() } else { is })
@@ -225,7 +222,7 @@ mod tests {
                 return Err(at);
             }
         }
-        Ok(seat.0.into_iter().collect())
+        Ok(seat.may_be.into_iter().collect())
     }
 
     const HELD: (Op, Ret) = (Op::Hold(1), Ret::Done);
@@ -277,6 +274,9 @@ mod tests {
         assert_eq!(run(&[HELD, due, paid]), Ok(vec![Is::Reserved(1)]));
         assert_eq!(run(&[HELD, due, shown, paid]), Ok(vec![Is::Reserved(1)]));
         assert_eq!(run(&[HELD, due, shown, (Op::Hold(2), Ret::Done), paid]), Ok(vec![Is::Held(2)]));
+        let others = [(Op::Hold(2), Ret::Done), (Op::Leave(2), Ret::Done)];
+        assert_eq!(run(&[HELD, due, others[0], others[1], paid]), Ok(vec![Is::Reserved(1)]));
+        assert_eq!(run(&[HELD, (Op::Leave(1), Ret::Done), due, paid]), Ok(vec![Is::Available]));
         assert_eq!(run(&[HELD, due, (Op::Leave(1), Ret::Done)]), Err(2));
         assert_eq!(run(&[HELD, due, shown, (Op::Map, Ret::Shown(Status::Held))]), Err(3));
     }

@@ -32,10 +32,9 @@ fn is(history: &History, is: Is) -> String {
     match is {
         Is::Available => "available".to_owned(),
         Is::Held(owner) => format!("held by {}", name(history, owner)),
-        Is::Due(owner) | Is::DuePaying(owner) => {
+        Is::Due(owner) => {
             format!("held by {}, whose deadline has come", name(history, owner))
         }
-        Is::Lapsed(owner) => format!("available, unless {} is paid late", name(history, owner)),
         Is::Reserved(owner) => format!("reserved by {}", name(history, owner)),
     }
 }
