@@ -20,7 +20,7 @@ use std::sync::Arc;
 pub enum Stays {
     /// The show isn't over, or not for long enough.
     NotOver,
-    /// Something happened to it within a day: an idempotency key may still ask for it.
+    /// Something happened to it, its room or its payments within a day: an idempotency key may still ask for it.
     NotQuiet,
     /// A hold or a payment is under way, or time will change something yet.
     Live,
@@ -44,7 +44,8 @@ pub fn belongs(
     if schedule.plan().ends_at.plus(after) > now {
         return Err(Stays::NotOver);
     }
-    let last = payments.map_or(Timestamp::ZERO, Payments::last_instant).max(schedule.last_instant());
+    let paid = payments.map_or(Timestamp::ZERO, Payments::last_instant);
+    let last = schedule.last_instant().max(room.last_instant()).max(paid);
     if last.plus(KEY_RETENTION) > now {
         return Err(Stays::NotQuiet);
     }

@@ -140,6 +140,16 @@ fn what_happened_within_a_day_keeps_it() {
 }
 
 #[test]
+fn what_happened_to_its_room_within_a_day_keeps_it() {
+    let mut show = Show::closed();
+    let tuning = Tuning { active_max: Some(7), admit_per_minute: None, paused: None };
+    let tuned = show.room.decide(&waiting_room::Command::Tune(tuning), OVER).unwrap().unwrap();
+    show.room.apply(&tuned, OVER, None);
+    assert_eq!(show.belongs(OVER.plus(Seconds::new(86_399))), Err(Stays::NotQuiet));
+    assert!(show.belongs(OVER.plus(Seconds::DAY)).is_ok());
+}
+
+#[test]
 fn what_time_brings_yet_keeps_it() {
     assert_eq!(Show::open().belongs(OVER), Err(Stays::Live), "its sale hasn't closed by itself");
     let mut show = Show::open();
