@@ -13,9 +13,6 @@ use crate::domain::keys::KeyUse;
 use crate::domain::time::{Seconds, Timestamp};
 use crate::domain::venue::Seat;
 
-/// How many numbers of forgotten reservations are kept beside twice as many as there are reservations.
-const ENDED_SLACK: usize = 1_024;
-
 impl Schedule {
     /// Applies an event that happened at `at`; `key` is the idempotency key whose effect it is.
     ///
@@ -205,7 +202,7 @@ impl Schedule {
         let (was, expires_at) = (reservation.status, reservation.expires_at);
         reservation.status = ReservationStatus::Confirmed;
         reservation.confirmed_at = Some(at);
-        reservation.ended_at = None;
+        let ended_at = reservation.ended_at.take();
         self.ever_confirmed = true;
         match was {
             ReservationStatus::Paying => {
@@ -214,6 +211,7 @@ impl Schedule {
                 self.give(&seats, number.0, number.0, SeatStatus::Reserved);
             }
             ReservationStatus::Expired => {
+                self.ended.remove(&(ended_at.expect("what expired has ended"), number.0));
                 self.give(&seats, FREE, number.0, SeatStatus::Reserved);
                 self.user_mut(&user).live += count(&seats);
             }
@@ -247,7 +245,7 @@ impl Schedule {
         if for_good {
             entry.ended.insert((at, number.0));
         }
-        self.ended.push_back((at, number.0));
+        self.ended.insert((at, number.0));
         self.forget_surplus(&user, Some(number));
     }
 
@@ -260,26 +258,22 @@ impl Schedule {
             let Some((_, first)) = others.next().copied() else { break };
             self.forget(first);
         }
-
-        // The numbers of those that are gone are let go a batch at a time, so that each costs little.
-        if self.ended.len() > 2 * self.reservations.len() + ENDED_SLACK {
-            let reservations = &self.reservations;
-            self.ended.retain(|(at, number)| {
-                reservations.get(*number).is_some_and(|reservation| reservation.ended_at == Some(*at))
-            });
-        }
     }
 
     fn forget(&mut self, number: u32) {
-        let Some(reservation) = self.reservations.remove(number) else { return };
+        let reservation = self.reservations.remove(number).expect("what is forgotten was kept");
         let entry = self.user_mut(&reservation.user);
         let at = entry.reservations.binary_search(&number).expect("a reservation is its user's");
         entry.reservations.remove(at);
-        if let Some(ended_at) = reservation.ended_at {
-            entry.ended.remove(&(ended_at, number));
+        let ended = reservation.ended_at.map(|at| (at, number));
+        if let Some(ended) = &ended {
+            entry.ended.remove(ended);
         }
         if entry.reservations.is_empty() {
             self.users.remove(reservation.user.as_str());
+        }
+        if let Some(ended) = &ended {
+            self.ended.remove(ended);
         }
     }
 
@@ -367,16 +361,9 @@ impl Schedule {
     /// Forgets ended reservations whose retention is over at `now`.
     fn forget_ended(&mut self, now: Timestamp) {
         let retention: Seconds = self.limits.ended_retention;
-        while let Some((at, number)) = self.ended.front().copied() {
-            if at.plus(retention) > now {
-                return;
-            }
-            self.ended.pop_front();
-            // One that was confirmed after its end, or ended again later, stays.
-            let Some(reservation) = self.reservations.get(number) else { continue };
-            if reservation.ended_at != Some(at) {
-                continue;
-            }
+        while let Some((at, number)) = self.ended.first().copied()
+            && at.plus(retention) <= now
+        {
             self.forget(number);
         }
     }

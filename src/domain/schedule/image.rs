@@ -33,7 +33,7 @@ pub struct Image {
     /// By number.
     pub reservations: Pages<Reservation>,
     pub last_reservation: u32,
-    /// Ended reservations in the order in which they ended.
+    /// The reservations that ended, by when they did.
     pub ended: Vec<(Timestamp, u32)>,
     /// The deadlines that don't count at present of holds of which a payment has moved it, by number.
     pub other_deadlines: Vec<(u32, Timestamp)>,
@@ -46,8 +46,6 @@ pub struct Image {
 impl Image {
     /// Takes the image of a schedule.
     pub fn of(schedule: &Schedule) -> Self {
-        let is_kept =
-            |at, number| schedule.reservations.get(number).is_some_and(|kept| kept.ended_at == Some(at));
         Self {
             number: schedule.number,
             id: schedule.id.clone(),
@@ -66,7 +64,7 @@ impl Image {
                 .collect(),
             reservations: schedule.reservations.clone(),
             last_reservation: schedule.last_reservation,
-            ended: schedule.ended.iter().copied().filter(|(at, number)| is_kept(*at, *number)).collect(),
+            ended: schedule.ended.iter().copied().collect(),
             other_deadlines: schedule.other_deadlines.iter().map(|(number, at)| (*number, *at)).collect(),
             keys: schedule.keys.list(),
             version: schedule.version,
@@ -101,7 +99,6 @@ impl Image {
             schedule.restore_reservation(reservation);
         }
         schedule.reservations = self.reservations;
-        schedule.ended = self.ended.into();
         schedule.other_deadlines = self.other_deadlines.into_iter().collect();
         schedule.keys = Keys::restore(self.limits.keys_max, self.keys);
         // An image of before this bound may have more.
@@ -120,6 +117,8 @@ impl Schedule {
     /// Makes what follows from a reservation.
     fn restore_reservation(&mut self, reservation: &Reservation) {
         let number = reservation.number.0;
+        // By the reservations themselves: an early image lists some that were confirmed after all.
+        self.ended.extend(reservation.ended_at.map(|at| (at, number)));
         let user = self.users.entry(reservation.user.clone()).or_default();
         user.reservations.push_back(number);
         if let Some(ended_at) = reservation.ended_at.filter(|_| reservation.has_ended_for_good()) {

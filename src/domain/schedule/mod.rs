@@ -84,7 +84,8 @@ pub struct Schedule {
     /// The holds of which a payment has moved the deadline, by number, with the deadline that doesn't count at present: while such a
     /// payment is under way the hold's own, which is back if it fails, and else the payment's, which the next one has again.
     other_deadlines: BTreeMap<u32, Timestamp>,
-    ended: VecDeque<(Timestamp, u32)>,
+    /// The reservations that ended, by when they did.
+    ended: BTreeSet<(Timestamp, u32)>,
     keys: Keys<Answer>,
 
     version: u64,
@@ -135,7 +136,7 @@ impl Schedule {
             users: HashMap::new(),
             deadlines: BTreeSet::new(),
             other_deadlines: BTreeMap::new(),
-            ended: VecDeque::new(),
+            ended: BTreeSet::new(),
             version: 1,
             seats_version: 0,
             seats_sum: 0,
@@ -449,6 +450,8 @@ impl Schedule {
             let reservation = self.reservations.get(*number).expect("what has another deadline is kept");
             assert!(reservation.status.has_deadline() && reservation.deadline_moved, "S4: it was moved");
         }
+        let ended = self.reservations.iter().filter_map(|kept| Some((kept.ended_at?, kept.number.0)));
+        assert!(ended.collect::<BTreeSet<_>>() == self.ended, "what ended is known by when it did");
         for (user, seats) in &self.users {
             let own = seats.reservations.iter().filter_map(|number| self.reservations.get(*number));
             let ended = own.filter(|own| own.has_ended_for_good());

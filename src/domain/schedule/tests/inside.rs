@@ -36,11 +36,6 @@ pub(super) fn inside(schedule: &Schedule) -> Inside {
         // What the last event changed is told once.
         changed: _,
     } = schedule;
-    // What stands there of those that are gone leads to nothing.
-    let is_kept = |(at, number): &&(Timestamp, u32)| {
-        reservations.get(*number).is_some_and(|kept| kept.ended_at == Some(*at))
-    };
-    let ended: Vec<_> = ended.iter().filter(is_kept).collect();
     let users: BTreeMap<_, _> = users.iter().collect();
     let (reservations, keys) = (reservations.inside(), keys.inside());
     said![
