@@ -4,6 +4,8 @@
 //! A block whose fence says `not-run` isn't (it builds, takes hours, or needs a machine of its own); one that says `stopped` wants the
 //! engine stopped. Of a `console` block the answer is compared, too: the members of its JSON, statuses and codes, the headers, and lines of
 //! text up to numbers and ids.
+//!
+//! What the documents point to is there, too: their contents list their sections, and their links lead somewhere.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::collections::BTreeSet;
@@ -17,6 +19,8 @@ use tempfile::TempDir;
 
 /// Where the documents have the API, and the mock gateway.
 const ADDRESS: &str = "127.0.0.1:8080";
+/// The documents whose commands are typed, each by a test.
+const FOLLOWED: [&str; 2] = ["README.md", "docs/OPERATIONS.md"];
 const PROGRAM: &str = env!("CARGO_BIN_EXE_onsale");
 
 fn repository(file: &str) -> String {
@@ -441,27 +445,91 @@ fn the_commands_for_operators_do_what_is_said() {
         .to_owned()
     };
     let mut reader = Reader::new(prelude);
-    for file in ["docs/OPERATIONS.md"] {
-        for block in runnable(file) {
-            reader.read(&block);
-        }
+    for block in runnable("docs/OPERATIONS.md") {
+        reader.read(&block);
     }
     reader.finish();
 }
 
 #[test]
 fn no_other_document_has_commands_that_nobody_runs() {
-    let docs = fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs")).unwrap();
-    let names = docs.map(|entry| format!("docs/{}", entry.unwrap().file_name().to_str().unwrap()));
-    for file in names.chain(["ARCHITECTURE.md".to_owned(), "snapshots/README.md".to_owned()]) {
-        if file == "docs/OPERATIONS.md" {
-            continue;
-        }
-        for block in blocks(&file) {
+    for file in documents().iter().filter(|file| !FOLLOWED.contains(&&***file)) {
+        for block in blocks(file) {
             let commands = ["sh", "console"].contains(&&*block.language);
             assert!(!commands || block.is("not-run"), "{}: run it here, or mark it", block.place);
         }
     }
+}
+
+/// All documents, by their paths in the repository.
+fn documents() -> Vec<String> {
+    let docs = fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs")).unwrap();
+    let docs = docs.map(|entry| format!("docs/{}", entry.unwrap().file_name().to_str().unwrap()));
+    let others = ["README.md", "ARCHITECTURE.md", "snapshots/README.md", "loadtest/README.md"];
+    others.into_iter().map(str::to_owned).chain(docs).collect()
+}
+
+/// The lines of a document that aren't in a fenced block.
+fn prose(text: &str) -> impl Iterator<Item = &str> {
+    let mut in_block = false;
+    text.lines().filter(move |line| {
+        let is_fence = line.starts_with("```");
+        in_block ^= is_fence;
+        !in_block && !is_fence
+    })
+}
+
+/// The anchor that GitHub gives a heading.
+fn anchor(heading: &str) -> String {
+    let heading = heading.trim_start_matches('#').trim().to_lowercase().replace(' ', "-");
+    heading.chars().filter(|c| c.is_alphanumeric() || ['-', '_'].contains(c)).collect()
+}
+
+/// The targets of a line's links.
+fn targets(line: &str) -> impl Iterator<Item = &str> {
+    line.split("](").skip(1).map(|rest| rest.split(')').next().unwrap())
+}
+
+#[test]
+fn the_contents_of_a_document_list_all_its_sections_in_order() {
+    for file in documents() {
+        let text = repository(&file);
+        // Those that a reader sees at a glance have none.
+        if ["README.md", "snapshots/README.md", "loadtest/README.md"].contains(&&*file) {
+            continue;
+        }
+        let sections: Vec<String> = prose(&text)
+            .filter(|line| line.starts_with("## "))
+            .map(|line| format!("#{}", anchor(line)))
+            .collect();
+        let head = prose(&text).take_while(|line| !line.starts_with("## "));
+        let listed: Vec<&str> = head.flat_map(targets).filter(|target| target.starts_with('#')).collect();
+        assert_eq!(listed, sections, "{file}");
+    }
+}
+
+#[test]
+fn every_link_between_the_documents_leads_somewhere() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut links = 0;
+    for file in documents() {
+        let text = repository(&file);
+        for target in prose(&text).flat_map(targets).filter(|target| !target.contains("://")) {
+            let (path, section) = target.split_once('#').unwrap_or((target, ""));
+            let there = match path {
+                "" => root.join(&file),
+                path => root.join(&file).parent().unwrap().join(path),
+            };
+            assert!(there.exists(), "{file}: {target}");
+            if !section.is_empty() {
+                let text = fs::read_to_string(there).unwrap();
+                let mut headings = prose(&text).filter(|line| line.starts_with('#'));
+                assert!(headings.any(|heading| anchor(heading) == section), "{file}: {target}");
+            }
+            links += 1;
+        }
+    }
+    assert!(links > 50, "the links were read: {links}");
 }
 
 #[test]

@@ -333,7 +333,14 @@ kinds! {
 
 /// Writes the whole of `docs/EVENTS.md`.
 pub fn document() -> String {
-    format!("{HEAD}{}", tables(false))
+    let sections: Vec<String> =
+        About::ALL.map(About::heading).iter().map(|(heading, _)| link(heading)).collect();
+    format!("{HEAD}\n- {}\n{}", sections.join(" · "), tables(false))
+}
+
+/// Links to a section of the same page; no heading has more than letters and spaces in it.
+fn link(heading: &str) -> String {
+    format!("[{heading}](#{})", heading.to_lowercase().replace(' ', "-"))
 }
 
 /// What stands before the tables.
