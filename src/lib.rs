@@ -51,7 +51,7 @@ pub mod files;
 mod outbound;
 pub mod telemetry;
 
-/// The README's examples, so that they compile.
+/// The tour's examples, so that they compile.
 #[cfg(doctest)]
-#[doc = include_str!("../README.md")]
-struct Readme;
+#[doc = include_str!("../docs/TOUR.md")]
+struct Tour;

@@ -20,7 +20,7 @@ use tempfile::TempDir;
 /// Where the documents have the API, and the mock gateway.
 const ADDRESS: &str = "127.0.0.1:8080";
 /// The documents whose commands are typed, each by a test.
-const FOLLOWED: [&str; 2] = ["README.md", "docs/OPERATIONS.md"];
+const FOLLOWED: [&str; 3] = ["README.md", "docs/TOUR.md", "docs/OPERATIONS.md"];
 const PROGRAM: &str = env!("CARGO_BIN_EXE_onsale");
 
 fn repository(file: &str) -> String {
@@ -419,13 +419,29 @@ fn runnable(file: &str) -> Vec<Block> {
     run
 }
 
-#[test]
-fn the_readme_can_be_followed_from_its_first_line_to_its_last() {
-    let mut reader = Reader::new(|_| String::new());
-    for block in runnable("README.md") {
+/// Types all commands of a document, in order, after what the page says must be there first.
+fn follow(file: &str, prelude: fn(&Demo) -> String) {
+    let mut reader = Reader::new(prelude);
+    for block in runnable(file) {
         reader.read(&block);
     }
     reader.finish();
+}
+
+#[test]
+fn the_readme_holds_seats_with_the_variables_that_the_demonstration_prints() {
+    follow("README.md", |_| String::new());
+}
+
+#[test]
+fn the_tour_can_be_followed_from_its_first_line_to_its_last() {
+    follow("docs/TOUR.md", |_| String::new());
+}
+
+#[test]
+fn the_readme_is_short_enough_to_be_read_to_its_end() {
+    let bytes = repository("README.md").len();
+    assert!(bytes <= 8_000, "{bytes} bytes: move what isn't for everyone to docs/");
 }
 
 #[test]
@@ -444,11 +460,7 @@ fn the_commands_for_operators_do_what_is_said() {
         "#
         .to_owned()
     };
-    let mut reader = Reader::new(prelude);
-    for block in runnable("docs/OPERATIONS.md") {
-        reader.read(&block);
-    }
-    reader.finish();
+    follow("docs/OPERATIONS.md", prelude);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The threat model names its tests: `docs/SECURITY.md` against the sources.
+//! The threat model and the promises name their tests: `docs/SECURITY.md` and `docs/TRUST.md` against the sources.
 
 use std::path::Path;
 
@@ -14,14 +14,42 @@ fn sources(directory: &Path, all: &mut String) {
     }
 }
 
-#[test]
-fn every_line_of_the_threat_model_names_tests_that_are_there() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+/// Reads the sources in which a named test can stand.
+fn all_sources(root: &Path) -> String {
     let mut code = String::new();
     for directory in ["src", "tests", "loadtest/src", "sim/src"] {
         sources(&root.join(directory), &mut code);
     }
+    code
+}
 
+#[test]
+fn every_promise_names_tests_that_are_there() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let code = all_sources(root);
+    let trust = std::fs::read_to_string(root.join("docs/TRUST.md")).unwrap();
+
+    let mut promises = 0;
+    for line in trust.lines().filter(|line| line.starts_with("| **") || line.starts_with("| – ")) {
+        let tests = line.trim_end_matches(" |").rsplit_once(" | ").unwrap().1;
+        for name in tests.split('`').skip(1).step_by(2) {
+            let is_path = name.contains(['.', '/']);
+            let is_there = if is_path {
+                ["tests", "src", "."].iter().any(|base| root.join(base).join(name).exists())
+            } else {
+                code.contains(&format!("fn {name}("))
+            };
+            assert!(is_there, "{name} in {line}");
+        }
+        promises += 1;
+    }
+    assert_eq!(promises, 16, "the table was read");
+}
+
+#[test]
+fn every_line_of_the_threat_model_names_tests_that_are_there() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let code = all_sources(root);
     let model = std::fs::read_to_string(root.join("docs/SECURITY.md")).unwrap();
     let mut in_table = false;
     let mut lines = 0;
