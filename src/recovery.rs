@@ -1,9 +1,11 @@
 //! Snapshot → replay → aggregates: the state of everything, made again from what is durable.
 //!
-//! A [`World`] is all aggregates at one position. Recovery, `onsale replay`, `onsale verify` and the
+//! A [`World`] is all aggregates at one position. Recovery, `onsale replay`, `onsale verify`, an export and the
 //! seat map of an earlier instant are all the same: a world restored from a snapshot's sections (or an
-//! empty one), and records applied in order. Damage that the journal's checksums can't see (a stream
+//! empty one), and records applied in order. [`rebuild`] does it for all of them. Damage that the journal's checksums can't see (a stream
 //! with a gap) is an error here, never a panic.
+
+mod rebuild;
 
 use std::sync::Arc;
 
@@ -19,6 +21,8 @@ use crate::domain::users::{User, Users};
 use crate::domain::venue::Layout;
 use crate::domain::waiting_room::{Block, Event as RoomEvent, WaitingRoom};
 use crate::record::{Fact, Record, Section, Stream};
+
+pub use rebuild::{RebuildError, Rebuilt, Start, Until, Visit, decode, rebuild};
 
 /// How many idempotency keys a shard of accounts, or a schedule's payments, keep: no setting of the past changes what
 /// replay finds.
@@ -95,6 +99,11 @@ pub enum ReplayError {
 }
 
 impl World {
+    /// Makes a world with nothing but a catalogue, which schedules need for their venues.
+    pub fn with(catalogue: Catalogue) -> Self {
+        Self { catalogue, ..Self::default() }
+    }
+
     /// Restores an aggregate from its section of a snapshot; the catalogue comes first.
     ///
     /// # Errors

@@ -16,11 +16,11 @@ use onsale::domain::waiting_room::draw::{Seed, hex, shuffle};
 use onsale::domain::waiting_room::{Event, Ticket, WaitingRoom};
 use onsale::journal::{Inspection, Position};
 use onsale::record::Fact;
-use onsale::recovery::World;
+use onsale::recovery::{self, Rebuilt, World};
 use serde_json::{Value, json};
 
 use super::output::{Failure, print};
-use super::past::{self, PastError, Rebuilt};
+use super::past::{self, PastError};
 
 /// What the journal says of one draw.
 struct Draw {
@@ -69,7 +69,7 @@ fn find(
     };
     let (mut draw, mut committed) = (None, None);
     inspection.for_each(oldest.previous(), until, |position, bytes| {
-        let record = past::decode(position, bytes)?;
+        let record = recovery::decode(position, bytes)?;
         let event = match &record.fact {
             Fact::WaitingRoom(of, event) if *of == number => Some(event),
             Fact::Catalogue(_)

@@ -1,30 +1,23 @@
 //! The past, from the data directory of a stopped engine: the world as it was after some position or at some instant.
 //!
-//! ```text
-//! snapshots, newest first → the first that isn't later than what is asked for → replay from there
-//! ```
-//!
-//! A snapshot's sections may be later than its position, by events that replay skips. For a position that is
-//! asked for, that matters: [`Rebuild`] looks behind it whether any event stands there which a section has already, and
-//! then takes an earlier snapshot.
+//! How a world is rebuilt is `recovery`'s; this finds what there is to rebuild it from, and says what an operator should know.
 //!
 //! Absent on purpose: any change of the directory ([`Inspection`] copies), and repair.
 //!
 //! Invariant: damage is an error that says where, never a panic; what applies records runs under [`caught`].
 
-use core::cell::Cell;
-use std::collections::BTreeMap;
+use core::cell::{Cell, RefCell};
 use std::io::IsTerminal;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use onsale::domain::time::Timestamp;
-use onsale::journal::snapshot::{self, Snapshot, SnapshotError};
+use onsale::journal::snapshot::{self, SnapshotError};
 use onsale::journal::{InspectError, Inspection, Position, StoreError};
-use onsale::record::{self, DecodeError, Record, Section, Stream};
-use onsale::recovery::{ReplayError, World};
+use onsale::record::{Record, Stream};
+use onsale::recovery::{RebuildError, Rebuilt, Start, Until, Visit, World, rebuild};
 
 use super::output::Failure;
 
@@ -42,22 +35,9 @@ pub(super) enum PastError {
     /// The snapshots can't be listed, or one can't be read.
     #[error(transparent)]
     Snapshot(#[from] SnapshotError),
-    /// A record can't be decoded.
-    #[error("position {position}: {source}")]
-    Decode {
-        /// Where.
-        position: Position,
-        /// What is wrong.
-        source: DecodeError,
-    },
-    /// A record doesn't follow what came before it.
-    #[error("position {position}: {source}")]
-    Replay {
-        /// Where.
-        position: Position,
-        /// What is wrong.
-        source: ReplayError,
-    },
+    /// What is read can't be replayed.
+    #[error(transparent)]
+    Rebuild(#[from] RebuildError),
     /// Applying a record panicked: it contradicts the state.
     #[error("position {position} contradicts what came before it: {message}")]
     Contradiction {
@@ -131,121 +111,81 @@ pub(super) fn inspect(dir: &Path, scratch: Option<&Path>) -> Result<Inspection, 
     })
 }
 
-/// What is asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Until {
-    /// Everything.
-    End,
-    /// What stands at or before a position.
-    Position(Position),
-    /// What happened at or before an instant.
-    Instant(Timestamp),
-}
-
-/// The world as it was.
-#[derive(Debug)]
-pub(super) struct Rebuilt {
-    /// Every aggregate.
-    pub(super) world: World,
-    /// The last position that was applied, or that the snapshot stands for.
-    pub(super) position: Position,
-    /// The snapshot that it began from; nothing when it began from the beginning.
-    pub(super) snapshot: Option<Position>,
-    /// How many records were applied.
-    pub(super) applied: u64,
-    /// What else should be said.
-    pub(super) notes: Vec<String>,
-}
-
-/// Rebuilds the world of a data directory.
-pub(super) struct Rebuild<'a> {
-    inspection: &'a Inspection,
-    dir: PathBuf,
+/// Rebuilds the world of a data directory; says, too, what an operator should know besides.
+pub(super) fn run(
+    inspection: &Inspection,
+    dir: &Path,
     until: Until,
-    notes: Vec<String>,
+) -> Result<(Rebuilt, Vec<String>), PastError> {
+    let oldest = oldest(inspection)?;
+    let past = Past { inspection, until, notes: RefCell::default(), reached: Cell::default() };
+    let serves = |position| !matches!(until, Until::Position(until) if position > until);
+    let starts = snapshot::list(dir)?
+        .into_iter()
+        .take_while(|(position, _)| *position >= oldest.previous())
+        .filter(|(position, _)| serves(*position))
+        .filter_map(|(position, path)| past.start(position, &path).map(Ok));
+    let beginning = (oldest.previous() == Position::START).then(|| Ok(Start::default()));
+    let rebuilt =
+        guarded(|| rebuild(starts.chain(beginning), |after, visit| past.records(after, visit), until, ALL));
+    let position = past.reached.get();
+    match rebuilt.unwrap_or_else(|message| Err(PastError::Contradiction { position, message })) {
+        Ok(rebuilt) => Ok((rebuilt, past.notes.into_inner())),
+        Err(PastError::Rebuild(RebuildError::TooLate { oldest: usable })) => {
+            Err(PastError::NotRetained { oldest, usable })
+        }
+        Err(error) => Err(error),
+    }
 }
 
-impl<'a> Rebuild<'a> {
-    pub(super) fn new(inspection: &'a Inspection, dir: &Path, until: Until) -> Self {
-        Self { inspection, dir: dir.to_owned(), until, notes: Vec::new() }
-    }
+/// Every stream.
+const ALL: &dyn Fn(Stream) -> Result<bool, PastError> = &|_| Ok(true);
 
-    /// Rebuilds it, from the newest snapshot that serves.
-    pub(super) fn run(mut self) -> Result<Rebuilt, PastError> {
-        let oldest = oldest(self.inspection)?;
-        let mut usable = None;
-        for (position, path) in snapshot::list(&self.dir)? {
-            if position < oldest.previous() {
-                break;
-            }
-            if matches!(self.until, Until::Position(until) if position > until) {
-                continue;
-            }
-            let Some((start, at)) = self.start(position, &path) else { continue };
-            usable = Some((position, at));
-            let late = |at: Timestamp| matches!(self.until, Until::Instant(until) if at > until);
-            if late(at) || late(start.world.last_instant()) {
-                continue;
-            }
-            if let Some(rebuilt) = self.replay(start)? {
-                return Ok(rebuilt);
-            }
+/// What a rebuild reads.
+struct Past<'a> {
+    inspection: &'a Inspection,
+    until: Until,
+    notes: RefCell<Vec<String>>,
+    /// The last position that was read.
+    reached: Cell<Position>,
+}
+
+impl Past<'_> {
+    /// Notes it once, however many starts are tried.
+    fn note(&self, note: String) {
+        let mut notes = self.notes.borrow_mut();
+        if !notes.contains(&note) {
+            notes.push(note);
         }
-        if oldest > Position::START.next() {
-            return Err(PastError::NotRetained { oldest, usable });
-        }
-        let rebuilt = self.replay(Start::default())?;
-        rebuilt.ok_or(PastError::NotRetained { oldest, usable })
     }
 
     /// Reads a snapshot as a start; one that can't be used is noted.
-    fn start(&mut self, position: Position, path: &Path) -> Option<(Start, Timestamp)> {
-        let read = read_snapshot(path, position, self.inspection.log_id())
-            .and_then(|snapshot| Ok((restore(&snapshot)?, Timestamp::from_millis(snapshot.header.instant))));
-        read.inspect_err(|error| {
-            self.notes.push(format!("the snapshot at position {position} is passed over: {error}"));
-        })
-        .ok()
+    fn start(&self, position: Position, path: &Path) -> Option<Start> {
+        start(self.inspection, position, path)
+            .inspect_err(|error| {
+                self.note(format!("the snapshot at position {position} is passed over: {error}"));
+            })
+            .ok()
     }
 
-    /// Replays what follows a start; nothing when the start is later than what is asked for.
-    fn replay(&mut self, start: Start) -> Result<Option<Rebuilt>, PastError> {
-        let Start { mut world, position, versions } = start;
-        let snapshot = (position > Position::START).then_some(position);
-        let (mut applied, mut last_applied, mut too_late) = (0, position, false);
-        let bar = bar(self.inspection, position);
-        let until = self.until;
-        let mut walk = Contiguous { last: position };
-        let walked = self.inspection.for_each(position, Position::new(u64::MAX), |position, bytes| {
+    /// Shows the records behind a position.
+    fn records(&self, after: Position, visit: &mut Visit<'_, PastError>) -> Result<(), PastError> {
+        let bar = bar(self.inspection, after);
+        let mut walk = Contiguous { last: after };
+        let walked = self.inspection.for_each(after, Position::new(u64::MAX), |position, bytes| {
             walk.step(position)?;
+            self.reached.set(position);
             move_bar(bar.as_ref(), position);
-            let record = decode(position, bytes)?;
-            let wanted = match until {
-                Until::End => true,
-                Until::Position(until) => position <= until,
-                Until::Instant(until) => record.at <= until,
-            };
-            if wanted {
-                applied += u64::from(apply(&mut world, position, &record)?);
-                last_applied = position;
-            } else if versions.get(&record.stream()).is_some_and(|version| record.version <= *version) {
-                too_late = true;
-            }
-            Ok::<(), PastError>(())
+            visit(position, bytes)
         });
         if let Some(bar) = bar {
             bar.finish_and_clear();
         }
-        if too_late {
-            return Ok(None);
-        }
-        self.judge_end(walked, walk.last)?;
-        let notes = std::mem::take(&mut self.notes);
-        Ok(Some(Rebuilt { world, position: last_applied, snapshot, applied, notes }))
+        self.judge_end(walked, walk.last)
     }
 
     /// Says whether the log reaches as far as what is asked for, though it may end in damage.
-    fn judge_end(&mut self, walked: Result<(), PastError>, last: Position) -> Result<(), PastError> {
+    fn judge_end(&self, walked: Result<(), PastError>, last: Position) -> Result<(), PastError> {
         if let Until::Position(until) = self.until
             && until <= last
         {
@@ -254,7 +194,7 @@ impl<'a> Rebuild<'a> {
         let mark = self.inspection.mark().map_or(Position::START, |(position, _)| position);
         match walked {
             Err(PastError::Inspect(InspectError::Damaged { position, defect, .. })) if last >= mark => {
-                self.notes.push(format!(
+                self.note(format!(
                     "the log ends in an unfinished write at position {position} ({defect}), which nobody was told of; the next \
                      start cuts it"
                 ));
@@ -265,17 +205,6 @@ impl<'a> Rebuild<'a> {
         }
         if matches!(self.until, Until::Position(_)) { Err(PastError::Beyond { last }) } else { Ok(()) }
     }
-}
-
-/// A world to replay from.
-#[derive(Debug, Default)]
-pub(super) struct Start {
-    /// Every aggregate.
-    pub(super) world: World,
-    /// The position that it stands for.
-    pub(super) position: Position,
-    /// The version of each stream in it, which may be later than the position.
-    pub(super) versions: BTreeMap<Stream, u64>,
 }
 
 /// Returns the oldest position that is retained.
@@ -289,70 +218,27 @@ pub(super) fn oldest(inspection: &Inspection) -> Result<Position, PastError> {
     Ok(oldest)
 }
 
-/// Reads a snapshot, and checks that it is this log's at this position.
-pub(super) fn read_snapshot(
-    path: &Path,
-    position: Position,
-    log_id: Option<u128>,
-) -> Result<Snapshot, PastError> {
-    let snapshot = snapshot::read(path)?;
-    let is_ours = log_id.is_none_or(|log_id| snapshot.header.log_id == log_id);
-    if is_ours && snapshot.header.position == position {
-        return Ok(snapshot);
-    }
-    let (path, what) = (path.display().to_string(), "it belongs to another log or another position");
-    Err(SnapshotError::Damaged { path, what }.into())
-}
-
-/// Makes the world of a snapshot.
-pub(super) fn restore(snapshot: &Snapshot) -> Result<Start, PastError> {
-    let position = snapshot.header.position;
-    let mut start = Start { position, ..Start::default() };
-    for section in &snapshot.sections {
-        caught(position, || {
-            let section =
-                record::decode_section(section).map_err(|source| PastError::Decode { position, source })?;
-            let stands = match &section {
-                Section::Catalogue(catalogue) => Some((Stream::Catalogue, catalogue.version())),
-                Section::Schedule(image) => Some((Stream::Schedule(image.number), image.version)),
-                // Parts of what comes before or next.
-                Section::People(..)
-                | Section::UsersPart(_)
-                | Section::Archived(_)
-                | Section::Carried(..)
-                | Section::Replans(_) => None,
-                Section::WaitingRoom(image) => Some((Stream::WaitingRoom(image.number), image.version)),
-                Section::Accounts(image) => Some((Stream::Accounts(image.shard), image.version)),
-                Section::Payments(image) => Some((Stream::Payments(image.schedule), image.version)),
-                Section::Users(image) => Some((Stream::Users, image.version)),
-            };
-            start.versions.extend(stands);
-            start.world.restore(section).map_err(|source| PastError::Replay { position, source })
-        })?;
-    }
-    Ok(start)
+/// Makes the world of the snapshot at a position.
+pub(super) fn start(inspection: &Inspection, position: Position, path: &Path) -> Result<Start, PastError> {
+    let snapshot = snapshot::read_at(path, position, inspection.log_id())?;
+    caught(position, || Start::of(&snapshot, World::default(), ALL))
 }
 
 /// Returns the world of the snapshot at a position.
 pub(super) fn start_at(inspection: &Inspection, dir: &Path, position: Position) -> Result<World, PastError> {
     let found = snapshot::list(dir)?.into_iter().find(|(at, _)| *at == position);
     let (_, path) = found.ok_or(PastError::NotRetained { oldest: position.next(), usable: None })?;
-    Ok(restore(&read_snapshot(&path, position, inspection.log_id())?)?.world)
-}
-
-/// Reads a record.
-pub(super) fn decode(position: Position, bytes: &[u8]) -> Result<Record, PastError> {
-    record::decode(bytes).map_err(|source| PastError::Decode { position, source })
+    Ok(start(inspection, position, &path)?.world)
 }
 
 /// Applies a record; returns whether the world hadn't it yet.
 pub(super) fn apply(world: &mut World, position: Position, record: &Record) -> Result<bool, PastError> {
-    caught(position, || world.apply(record).map_err(|source| PastError::Replay { position, source }))
+    caught(position, || Ok(world.follow(position, record)?))
 }
 
 /// Checks every invariant of a world.
 pub(super) fn check(world: &World, position: Position) -> Result<(), PastError> {
-    caught(position, || world.check().map_err(|source| PastError::Replay { position, source }))
+    caught(position, || Ok(world.check_at(position)?))
 }
 
 /// Checks that no position is left out.
@@ -402,9 +288,9 @@ fn caught<T>(position: Position, work: impl FnOnce() -> Result<T, PastError>) ->
 
 /// Runs what trusts what it reads; where an assertion fails, returns what it says.
 pub(super) fn guarded<T>(work: impl FnOnce() -> T) -> Result<T, String> {
-    CATCHING.set(true);
+    let outer = CATCHING.replace(true);
     let done = catch_unwind(AssertUnwindSafe(work));
-    CATCHING.set(false);
+    CATCHING.set(outer);
     done.map_err(|_| std::mem::take(&mut *PANIC.lock().unwrap_or_else(PoisonError::into_inner)))
 }
 

@@ -17,13 +17,13 @@ use onsale::domain::users::{UserStatus, Users};
 use onsale::domain::waiting_room::{Ticket, WaitingRoom};
 use onsale::http::documents::money::PaymentDocument;
 use onsale::journal::{Inspection, Position};
-use onsale::recovery::World;
+use onsale::recovery::{Rebuilt, Until, World};
 use serde_json::{Value, json};
 
 use super::draw;
 use super::map::{self, Map};
 use super::output::{Failure, complain, print};
-use super::past::{self, Rebuild, Rebuilt, Until};
+use super::past;
 use super::{load, quiet_logs, settings};
 
 /// How many schedules an error lists.
@@ -88,8 +88,8 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
         (None, Some(position)) => Until::Position(Position::new(*position)),
         (None, None) => Until::End,
     };
-    let rebuilt = Rebuild::new(&inspection, dir, until).run()?;
-    for note in &rebuilt.notes {
+    let (rebuilt, notes) = past::run(&inspection, dir, until)?;
+    for note in &notes {
         complain(&format!("note: {note}\n"));
     }
     let wanted = matches.get_one::<ScheduleId>("schedule");
@@ -165,7 +165,7 @@ fn map_of(rebuilt: &Rebuilt, schedule: &Schedule) -> String {
 }
 
 fn describe(rebuilt: &Rebuilt, until: Until, schedules: &[&Schedule]) -> Value {
-    let Rebuilt { world, position, snapshot, applied, .. } = rebuilt;
+    let Rebuilt { world, position, snapshot, applied } = rebuilt;
     let at = match until {
         Until::Instant(at) => at,
         Until::End | Until::Position(_) => world.last_instant(),

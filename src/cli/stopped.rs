@@ -155,8 +155,7 @@ pub(super) fn not_opened(error: &EngineOpenError) -> Failure {
             | OpenError::Damaged { .. }
             | OpenError::Store { source: StoreError::Locked(_), .. },
         )
-        | EngineOpenError::Decode { .. }
-        | EngineOpenError::Replay { .. }
+        | EngineOpenError::Rebuild(_)
         | EngineOpenError::SnapshotAhead { .. }
         | EngineOpenError::Archive(_)
         | EngineOpenError::Clock { .. }

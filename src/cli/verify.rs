@@ -19,11 +19,11 @@ use onsale::domain::payments::Payments;
 use onsale::domain::time::Timestamp;
 use onsale::journal::{Defect, FrameReport, Generation, InspectError, Inspection, Position, snapshot};
 use onsale::record::{Record, Stream};
-use onsale::recovery::World;
+use onsale::recovery::{self, Start, World};
 
 use self::report::{GenerationRow, Report, SnapshotRow};
 use super::output::{Failure, print};
-use super::past::{self, Contiguous, PastError, Start};
+use super::past::{self, Contiguous, PastError};
 use super::{load, quiet_logs, replay, settings};
 
 pub(super) fn command() -> Command {
@@ -237,7 +237,7 @@ fn check_snapshots(inspection: &Inspection, dir: &Path, report: &mut Report) -> 
     let mut whole = Vec::new();
     for (position, path) in listed {
         let mut row = SnapshotRow::new(position);
-        match past::read_snapshot(&path, position, inspection.log_id()) {
+        match snapshot::read_at(&path, position, inspection.log_id()) {
             Ok(snapshot) => {
                 row.instant = Some(Timestamp::from_millis(snapshot.header.instant));
                 row.sections = snapshot.header.sections;
@@ -348,7 +348,7 @@ impl<'a> Comparison<'a> {
         let walked = inspection.for_each(self.after, Position::new(u64::MAX), |position, bytes| {
             past::move_bar(bar.as_ref(), position);
             self.walk.step(position)?;
-            let record = past::decode(position, bytes)?;
+            let record = recovery::decode(position, bytes)?;
             self.take(position, &record, report)
         });
         if let Some(bar) = bar {
@@ -374,8 +374,7 @@ impl<'a> Comparison<'a> {
     /// Restores the snapshots of the present position, and compares those that the replay has reached.
     fn meet(&mut self, report: &mut Report) {
         while let Some((position, path)) = self.ahead.pop_if(|(position, _)| *position <= self.walk.last) {
-            let read = past::read_snapshot(&path, position, self.inspection.log_id());
-            match read.and_then(|snapshot| past::restore(&snapshot)) {
+            match past::start(self.inspection, position, &path) {
                 Ok(start) if self.world.is_none() => {
                     report.begun_from(position);
                     self.world = Some(start.world);

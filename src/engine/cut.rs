@@ -11,8 +11,8 @@ use super::Engine;
 use crate::domain::time::Timestamp;
 use crate::journal::snapshot::{self, SnapshotError};
 use crate::journal::{Position, ReadError};
-use crate::record::{self, DecodeError, Fact, Section};
-use crate::recovery::{ReplayError, World};
+use crate::record::Stream;
+use crate::recovery::{RebuildError, Rebuilt, Start, Until, Visit, World, rebuild};
 
 /// How often it is begun anew when what it reads is deleted meanwhile: that takes two newer snapshots each time.
 const TRIES_MAX: u32 = 3;
@@ -40,22 +40,9 @@ pub enum CutError {
     /// The snapshots can't be listed.
     #[error(transparent)]
     Snapshot(#[from] SnapshotError),
-    /// A section or a record can't be decoded.
-    #[error("position {position}: {source}")]
-    Decode {
-        /// Where: the snapshot's, or the record's.
-        position: Position,
-        /// What is wrong.
-        source: DecodeError,
-    },
-    /// A section or a record doesn't follow what came before it.
-    #[error("position {position}: {source}")]
-    Replay {
-        /// Where.
-        position: Position,
-        /// What is wrong.
-        source: ReplayError,
-    },
+    /// What is read can't be replayed.
+    #[error(transparent)]
+    Rebuild(#[from] RebuildError),
 }
 
 impl Engine {
@@ -77,43 +64,17 @@ impl Engine {
     }
 
     fn try_cut(&self, wanted: &dyn Fn() -> bool) -> Result<Cut, CutError> {
-        let go_on = || if wanted() { Ok(()) } else { Err(CutError::Unwanted) };
-        let mut world = World::default();
-        let mut position = Position::START;
-        if let Some(loaded) = snapshot::load_newest(self.data_dir(), self.journal().log_id())?.snapshot {
-            position = loaded.header.position;
-            for bytes in loaded.sections {
-                go_on()?;
-                let section =
-                    record::decode_section(&bytes).map_err(|source| CutError::Decode { position, source })?;
-                match section {
-                    Section::People(..) | Section::WaitingRoom(_) => {}
-                    Section::Catalogue(_)
-                    | Section::Schedule(_)
-                    | Section::Accounts(_)
-                    | Section::Payments(_)
-                    | Section::UsersPart(_)
-                    | Section::Users(_)
-                    | Section::Archived(_)
-                    | Section::Replans(_)
-                    | Section::Carried(..) => {
-                        world.restore(section).map_err(|source| CutError::Replay { position, source })?;
-                    }
-                }
-            }
-        }
+        let wanted = &|stream| {
+            let is_room = matches!(stream, Stream::WaitingRoom(_));
+            if wanted() { Ok(!is_room) } else { Err(CutError::Unwanted) }
+        };
+        let newest = snapshot::load_newest(self.data_dir(), self.journal().log_id())?.snapshot;
+        let start = newest.map(|newest| Start::of(&newest, World::default(), wanted));
         let at = self.now();
-        self.journal().for_each(position, |next, bytes| {
-            go_on()?;
-            position = next;
-            let record = record::decode(bytes).map_err(|source| CutError::Decode { position, source })?;
-            if matches!(record.fact, Fact::WaitingRoom(..)) {
-                return Ok(());
-            }
-            world.apply(&record).map_err(|source| CutError::Replay { position, source })?;
-            Ok::<(), CutError>(())
-        })?;
-        world.check().map_err(|source| CutError::Replay { position, source })?;
+        let records = |after, visit: &mut Visit<'_, _>| self.journal().for_each(after, visit);
+        let starts = [start.unwrap_or_else(|| Ok(Start::default()))];
+        let Rebuilt { world, position, .. } = rebuild(starts, records, Until::End, wanted)?;
+        world.check_at(position)?;
         Ok(Cut { world, position, at })
     }
 }

@@ -4,13 +4,15 @@
 //! read: call them off the async threads.
 
 use super::{Engine, ScheduleEntry};
+use crate::domain::catalogue::Catalogue;
 use crate::domain::ids::ReservationNumber;
 use crate::domain::schedule::{Event, Schedule};
 use crate::domain::time::Timestamp;
 use crate::domain::venue::Seat;
 use crate::journal::snapshot::{self, SnapshotError};
 use crate::journal::{Position, ReadError};
-use crate::record::{self, DecodeError, Fact, Record, Section, Stream};
+use crate::record::{Fact, Record, Stream};
+use crate::recovery::{self, RebuildError, Start, Until, Visit, World, rebuild};
 
 /// Why the past can't be shown.
 #[derive(Debug, thiserror::Error)]
@@ -24,9 +26,9 @@ pub enum HistoryError {
     /// The journal can't be read.
     #[error(transparent)]
     Read(ReadError),
-    /// A record can't be decoded.
+    /// What is read can't be replayed.
     #[error(transparent)]
-    Decode(#[from] DecodeError),
+    Rebuild(#[from] RebuildError),
     /// The snapshots can't be read.
     #[error(transparent)]
     Snapshot(#[from] SnapshotError),
@@ -38,7 +40,7 @@ impl HistoryError {
         match self {
             Self::Read(error) => error.is_full(),
             Self::Snapshot(error) => error.is_full(),
-            Self::NotRetained { .. } | Self::Decode(_) => false,
+            Self::NotRetained { .. } | Self::Rebuild(_) => false,
         }
     }
 }
@@ -77,7 +79,7 @@ impl Engine {
         let mut found = std::collections::VecDeque::new();
         let after = self.journal().oldest().previous();
         self.journal().for_each(after, |position, bytes| {
-            let record = record::decode(bytes)?;
+            let record = recovery::decode(position, bytes)?;
             if record.stream() == stream
                 && let Fact::Schedule(_, event) = &record.fact
                 && seat.is_none_or(|seat| owners.concerns(event, seat))
@@ -105,69 +107,27 @@ impl Engine {
             // Nothing has happened since.
             return Ok(Some(entry.read().clone()));
         }
-        let (mut schedule, after) = self.restore_before(entry, at)?;
-        let stream = Stream::Schedule(entry.number());
-        self.journal().for_each(after, |_, bytes| {
-            let record = record::decode(bytes)?;
-            if record.stream() != stream || record.at > at {
-                return Ok(());
+        let (number, oldest) = (entry.number(), self.journal().oldest());
+        let wanted = &|stream| Ok::<_, HistoryError>(stream == Stream::Schedule(number));
+        // A schedule needs its venue, whose seats stay as long as it is listed.
+        let world = || World::with(Catalogue::clone(&self.catalogue()));
+        let log_id = Some(self.journal().log_id());
+        let starts = snapshot::list(self.data_dir())?
+            .into_iter()
+            .take_while(|(position, _)| *position >= oldest.previous())
+            .filter_map(|(position, path)| snapshot::read_at(&path, position, log_id).ok())
+            .filter(|snapshot| snapshot.header.instant <= at.as_millis())
+            .map(|snapshot| Start::of(&snapshot, world(), wanted));
+        let beginning =
+            (oldest.previous() == Position::START).then(|| Ok(Start { world: world(), ..Start::default() }));
+        let records = |after, visit: &mut Visit<'_, _>| self.journal().for_each(after, visit);
+        match rebuild(starts.chain(beginning), records, Until::Instant(at), wanted) {
+            Ok(mut rebuilt) => Ok(rebuilt.world.schedules.remove(&number)),
+            Err(HistoryError::Rebuild(RebuildError::TooLate { .. })) => {
+                Err(HistoryError::NotRetained { oldest })
             }
-            let Fact::Schedule(_, event) = &record.fact else { return Ok(()) };
-            match (&mut schedule, event) {
-                (Some(schedule), event) => {
-                    if record.version > schedule.version() {
-                        schedule.apply(event, record.at, record.key);
-                    }
-                }
-                (None, Event::Created(creation)) => {
-                    let layout = std::sync::Arc::clone(entry.layout());
-                    schedule = Some(Schedule::create((**creation).clone(), layout, record.at));
-                }
-                (None, _) => {}
-            }
-            Ok::<(), HistoryError>(())
-        })?;
-        Ok(schedule)
-    }
-
-    /// Finds the newest snapshot that isn't later than `at`, and the position to replay from.
-    fn restore_before(
-        &self,
-        entry: &ScheduleEntry,
-        at: Timestamp,
-    ) -> Result<(Option<Schedule>, Position), HistoryError> {
-        let beginning = self.journal().oldest().previous();
-        for (position, path) in snapshot::list(self.data_dir())? {
-            if position < beginning {
-                break;
-            }
-            let Ok(snapshot) = snapshot::read(&path) else { continue };
-            if snapshot.header.instant > at.as_millis() {
-                continue;
-            }
-            let mut found = None;
-            for section in &snapshot.sections {
-                if let Section::Schedule(image) = record::decode_section(section)?
-                    && image.number == entry.number()
-                {
-                    found = Some(image);
-                }
-            }
-            match found {
-                // Its section may have been written later than `at`: an older snapshot, then.
-                Some(image) if image.last_instant > at => {}
-                Some(image) => {
-                    let layout = std::sync::Arc::clone(entry.layout());
-                    return Ok((Some(image.restore(layout)), position));
-                }
-                // The snapshot is older than the schedule, which begins behind it.
-                None => return Ok((None, position)),
-            }
+            Err(error) => Err(error),
         }
-        if beginning > Position::default() {
-            return Err(HistoryError::NotRetained { oldest: self.journal().oldest() });
-        }
-        Ok((None, beginning))
     }
 }
 

@@ -26,8 +26,8 @@ use crate::journal::{
     CommitError, CommitStats, Entry, EntryTooLarge, Hooks, Journal, OpenError, Position, ReadError, Records,
     Recovering,
 };
-use crate::record::{self, DecodeError};
-use crate::recovery::{ReplayError, World};
+use crate::record;
+use crate::recovery::{RebuildError, Rebuilt, Start, Until, Visit, World, rebuild};
 
 /// How many messages may wait for the catalogue's actor.
 const CATALOGUE_MAILBOX_LEN: usize = 256;
@@ -57,26 +57,9 @@ pub enum EngineOpenError {
         /// The journal's last.
         journal: Position,
     },
-    /// A record can't be decoded: it was written by a newer version, or damaged before its checksum was made.
-    #[error(
-        "the record at position {position} can't be read: {source}; run `onsale verify` on the data directory"
-    )]
-    Decode {
-        /// Where it is.
-        position: Position,
-        /// What is wrong.
-        source: DecodeError,
-    },
-    /// A record doesn't follow what came before it.
-    #[error(
-        "the journal doesn't continue at position {position}: {source}; run `onsale verify` on the data directory"
-    )]
-    Replay {
-        /// Where.
-        position: Position,
-        /// What is wrong.
-        source: ReplayError,
-    },
+    /// What is read can't be replayed.
+    #[error("{0}; run `onsale verify` on the data directory")]
+    Rebuild(#[from] RebuildError),
     /// The archive can't be used, or lacks what the journal moved there.
     #[error(transparent)]
     Archive(#[from] ArchiveError),
@@ -229,31 +212,21 @@ async fn snapshot_now_and_then(engine: Engine, config: EngineConfig) {
 }
 
 fn recover(dir: &std::path::Path, journal: Recovering) -> Result<Recovered, EngineOpenError> {
-    let mut world = World::default();
-    let mut from = Position::default();
-    let mut newest = None;
-    if let Some(loaded) = snapshot::load_newest(dir, journal.log_id())?.snapshot {
-        from = loaded.header.position;
-        if from > journal.last() {
-            return Err(EngineOpenError::SnapshotAhead { snapshot: from, journal: journal.last() });
+    let all = &|_| Ok::<_, EngineOpenError>(true);
+    let mut start = Start::default();
+    if let Some(newest) = snapshot::load_newest(dir, journal.log_id())?.snapshot {
+        let position = newest.header.position;
+        if position > journal.last() {
+            return Err(EngineOpenError::SnapshotAhead { snapshot: position, journal: journal.last() });
         }
-        newest = Some(from);
-        for section in &loaded.sections {
-            let section = record::decode_section(section)
-                .map_err(|source| EngineOpenError::Decode { position: from, source })?;
-            world.restore(section).map_err(|source| EngineOpenError::Replay { position: from, source })?;
-        }
+        start = Start::of(&newest, World::default(), all)?;
     }
-    journal.for_each(from, |position, bytes| {
-        let record = record::decode(bytes).map_err(|source| EngineOpenError::Decode { position, source })?;
-        world.apply(&record).map_err(|source| EngineOpenError::Replay { position, source })?;
-        Ok::<(), EngineOpenError>(())
-    })?;
-    let position = journal.last();
-    world.check().map_err(|source| EngineOpenError::Replay { position, source })?;
+    let records = |after, visit: &mut Visit<'_, _>| journal.for_each(after, visit);
+    let Rebuilt { world, snapshot, .. } = rebuild([Ok(start)], records, Until::End, all)?;
+    world.check_at(journal.last())?;
     let archive = Archive::open(dir, journal.log_id())?;
     archive.check(&world)?;
-    Ok(Recovered { world, snapshot: newest, journal, archive })
+    Ok(Recovered { world, snapshot, journal, archive })
 }
 
 fn hooks(clock: &Arc<dyn Clock>) -> Hooks {

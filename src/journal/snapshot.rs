@@ -295,6 +295,17 @@ pub fn read(path: &Path) -> Result<Snapshot, SnapshotError> {
     Ok(Snapshot { header, sections })
 }
 
+/// Reads a snapshot, and checks that it is of this position, and of this log where that is known.
+pub fn read_at(path: &Path, position: Position, log_id: Option<u128>) -> Result<Snapshot, SnapshotError> {
+    let snapshot = read(path)?;
+    let is_ours = log_id.is_none_or(|log_id| snapshot.header.log_id == log_id);
+    if is_ours && snapshot.header.position == position {
+        return Ok(snapshot);
+    }
+    let (path, what) = (path.display().to_string(), "it belongs to another log or another position");
+    Err(SnapshotError::Damaged { path, what })
+}
+
 /// Checks a whole snapshot and shows its sections.
 fn scan(path: &Path, mut section: impl FnMut(Vec<u8>)) -> Result<SnapshotHeader, SnapshotError> {
     let damaged = |what| SnapshotError::Damaged { path: path.display().to_string(), what };
@@ -381,16 +392,7 @@ pub struct Loaded {
 pub fn load_newest(data: &Path, log_id: u128) -> Result<Loaded, SnapshotError> {
     let mut loaded = Loaded::default();
     for (position, path) in list(data)? {
-        let snapshot = read(&path).and_then(|snapshot| {
-            let expected = snapshot.header.log_id == log_id && snapshot.header.position == position;
-            let what = "it belongs to another log or another position";
-            if expected {
-                Ok(snapshot)
-            } else {
-                Err(SnapshotError::Damaged { path: path.display().to_string(), what })
-            }
-        });
-        match snapshot {
+        match read_at(&path, position, Some(log_id)) {
             Ok(snapshot) => {
                 loaded.snapshot = Some(snapshot);
                 break;

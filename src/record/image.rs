@@ -3,7 +3,6 @@
 use bincode::Options;
 use serde::{Deserialize, Serialize};
 
-use super::DecodeError;
 use super::money::{AccountsImageWire, CarriedWire, GatewayAnswerWire, PaymentsImageWire};
 use super::room::{PeopleWire, RoomImageWire};
 use super::users::{UsersImageWire, UsersPartWire};
@@ -11,6 +10,7 @@ use super::wire::{
     ArchivedWire, ConcertWire, CreationWire, PlanWire, PricesWire, VenueWire, instant_in, instant_out,
     key_in, key_out, pages, seats_in, seats_out, user_id,
 };
+use super::{DecodeError, Stream};
 use crate::domain::accounts::{AccountsImage, CarriedImage, Shard};
 use crate::domain::catalogue::{Archived, Catalogue, CatalogueEvent, Replans};
 use crate::domain::ids::{ConcertId, ScheduleId};
@@ -54,6 +54,24 @@ pub enum Section {
     Carried(Shard, Vec<(UserId, CarriedImage)>),
     /// Which plans schedules are to have: it comes after the catalogue.
     Replans(Replans),
+}
+
+impl Section {
+    /// Returns the stream that it is of, and the version that it brings that to; none where it is a part.
+    pub fn stands(&self) -> (Stream, Option<u64>) {
+        match self {
+            Self::Catalogue(catalogue) => (Stream::Catalogue, Some(catalogue.version())),
+            Self::Archived(_) | Self::Replans(_) => (Stream::Catalogue, None),
+            Self::Schedule(image) => (Stream::Schedule(image.number), Some(image.version)),
+            Self::People(number, _) => (Stream::WaitingRoom(*number), None),
+            Self::WaitingRoom(image) => (Stream::WaitingRoom(image.number), Some(image.version)),
+            Self::Carried(shard, _) => (Stream::Accounts(*shard), None),
+            Self::Accounts(image) => (Stream::Accounts(image.shard), Some(image.version)),
+            Self::Payments(image) => (Stream::Payments(image.schedule), Some(image.version)),
+            Self::UsersPart(_) => (Stream::Users, None),
+            Self::Users(image) => (Stream::Users, Some(image.version)),
+        }
+    }
 }
 
 #[derive(Serialize, Deserialize)]

@@ -19,7 +19,8 @@ use crate::http::documents::money;
 use crate::http::problem::{Code, Problem};
 use crate::http::stream::{self, KEEP_ALIVE, STILL_HERE};
 use crate::journal::Position;
-use crate::record::{self, Fact, Record};
+use crate::record::{Fact, Record};
+use crate::recovery;
 
 /// A chunk ends with the event that fills this many bytes: one event (a venue) can have more.
 const CHUNK_BYTES: usize = 64 << 10;
@@ -138,7 +139,7 @@ fn chunk(known: &mut Known, source: &str, after: Position) -> Result<(Vec<u8>, P
     let records = known.engine().journal().read(after);
     for item in records {
         let (position, record) = item?;
-        write(&mut bytes, known, source, position, &record::decode(&record)?)?;
+        write(&mut bytes, known, source, position, &recovery::decode(position, &record)?)?;
         last = position;
         if bytes.len() >= CHUNK_BYTES {
             break;

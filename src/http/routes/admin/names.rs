@@ -14,7 +14,8 @@ use crate::domain::schedule::Event;
 use crate::domain::venue::{Layout, Seat, Venue};
 use crate::engine::{Engine, HistoryError, ScheduleEntry};
 use crate::http::documents::event::{Names, Reserved};
-use crate::record::{self, Fact};
+use crate::record::Fact;
+use crate::recovery;
 
 /// How many reservations that were read just before are remembered: a reader of the journal may be a moment
 /// ahead of the state that it would ask for them.
@@ -119,8 +120,8 @@ fn look_back(engine: &Engine, number: ScheduleNumber) -> Result<Gone, HistoryErr
     let mut venues: HashMap<VenueId, Arc<Venue>> = HashMap::new();
     let mut at_creation: Option<(VenueId, Option<Arc<Venue>>)> = None;
     let journal = engine.journal();
-    journal.for_each(journal.oldest().previous(), |_, bytes| {
-        match record::decode(bytes)?.fact {
+    journal.for_each(journal.oldest().previous(), |position, bytes| {
+        match recovery::decode(position, bytes)?.fact {
             Fact::Catalogue(CatalogueEvent::VenuePut(venue)) => {
                 venues.insert(venue.id.clone(), venue);
             }
