@@ -30,7 +30,7 @@ use std::sync::Arc;
 type Read<T> = Result<T, DecodeError>;
 
 /// A section of a snapshot, read.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub enum Section {
     /// The catalogue: the first section.
     Catalogue(Box<Catalogue>),

@@ -122,7 +122,7 @@ pub(super) fn check_that_every_kind_is_there() {
         accounts::Event::KeyKept { .. } => 1,
         accounts::Event::Archived { .. } => 2,
     };
-    let kinds: std::collections::BTreeSet<_> = accounts_events().iter().map(kind).collect();
+    let kinds: BTreeSet<_> = accounts_events().iter().map(kind).collect();
     assert_eq!(kinds, (0..=2).collect());
     let kind = |event: &payments::Event| match event {
         payments::Event::Started { .. } => 0,
@@ -139,7 +139,7 @@ pub(super) fn check_that_every_kind_is_there() {
         payments::Event::CapturedAtGateway { .. } => 11,
         payments::Event::RefundedAtGateway { .. } => 12,
     };
-    let kinds: std::collections::BTreeSet<_> = payments_events().iter().map(kind).collect();
+    let kinds: BTreeSet<_> = payments_events().iter().map(kind).collect();
     assert_eq!(kinds, (0..=12).collect());
 }
 
@@ -249,6 +249,15 @@ fn carried_accounts() -> (Shard, Vec<(UserId, CarriedImage)>) {
     let image = carried_image();
     let account = |account: AccountImage| (account.user, account.carried.unwrap());
     (image.shard, image.accounts.into_iter().map(account).collect())
+}
+
+/// An image of accounts that carry these forward.
+pub(super) fn carrying(shard: Shard, accounts: &[(UserId, CarriedImage)]) -> AccountsImage {
+    let account = |(user, carried): &(UserId, CarriedImage)| {
+        let (user, carried) = (user.clone(), Some(carried.clone()));
+        AccountImage { user, currency: krw(), transactions: Vec::new(), carried }
+    };
+    AccountsImage { shard, accounts: accounts.iter().map(account).collect(), ..accounts_image() }
 }
 
 #[test]
