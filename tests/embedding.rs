@@ -151,6 +151,28 @@ async fn a_plan_out_of_its_bounds_is_refused_with_the_field() {
     check(&engine);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_refusal_is_a_sentence_with_the_ids_of_its_seats() {
+    let (disk, dir) = (MemoryDisk::new(), tempfile::tempdir().unwrap());
+    let (engine, _) = opened(&disk, dir.path()).await;
+    let entry = engine.schedule("s0").unwrap();
+    engine.act(&entry, hold_command("kim", &[0, 1]), None).await.unwrap();
+    for (seats, said) in [
+        (&[1, 2][..], "at least one of the seats is taken: 1-A-1-2"),
+        (&[4, 4], "a seat is named twice: 1-A-1-5"),
+        (&[50, 7], "the venue has no such seats: #50"),
+        (&[], "at least one seat is needed"),
+    ] {
+        let wish = Wish::Seats(seats.iter().copied().map(Seat).collect());
+        let hold = Command::Hold { user: user("lee"), wish, nonce: 7 };
+        let refused = engine.act(&entry, hold, None).await.unwrap_err();
+        assert_eq!(refused.named(entry.layout()).to_string(), said);
+    }
+    let known = engine.change(CatalogueChange::RemoveVenue(concert().venue), None).await.unwrap_err();
+    assert_eq!(known.named(entry.layout()).to_string(), known.to_string());
+    assert_eq!(known.to_string(), "a concert happens in this venue");
+}
+
 /// A call of the engine's public methods, with whatever its types can hold.
 #[derive(Debug, Clone)]
 enum Call {

@@ -286,9 +286,10 @@ pub enum Event {
 }
 
 /// Why an account refuses.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// There isn't as much.
+    #[error("the balance is too small for this")]
     Insufficient {
         /// What there is.
         balance: Money,
@@ -296,10 +297,13 @@ pub enum Refusal {
         required: Money,
     },
     /// The account has another currency.
+    #[error("the account has another currency than the reservation")]
     OtherCurrency,
     /// More than an account holds.
+    #[error("that is more than an account holds")]
     TooMuch,
     /// The payment took nothing that could be given back.
+    #[error("nothing was taken that could be given back")]
     NothingTaken,
 }
 

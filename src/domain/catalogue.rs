@@ -349,13 +349,16 @@ impl PartialEq for Catalogue {
 }
 
 /// Why the catalogue refuses a change.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CatalogueRefusal {
     /// What the document says can't be, and where.
+    #[error("{}", all(.0))]
     Invalid(Vec<FieldError>),
     /// Something uses what would change.
+    #[error("{0}")]
     InUse(String),
     /// There is no such item.
+    #[error("there is nothing by that name")]
     NotFound,
 }
 
@@ -373,6 +376,12 @@ impl FieldError {
     pub fn new(field: impl Into<String>, detail: impl Into<String>) -> Self {
         Self { field: field.into(), detail: detail.into() }
     }
+}
+
+/// Says what is wrong with each field.
+fn all(errors: &[FieldError]) -> String {
+    let said = errors.iter().map(|error| format!("{}: {}", error.field, error.detail));
+    said.collect::<Vec<_>>().join("; ")
 }
 
 fn invalid<T>(field: impl Into<String>, detail: impl Into<String>) -> Result<T, CatalogueRefusal> {

@@ -1,10 +1,13 @@
 //! Why the engine didn't do what it was asked. The HTTP layer maps each to one problem code.
 
+use core::fmt::{self, Display};
+
 use crate::domain::accounts;
 use crate::domain::catalogue::CatalogueRefusal;
 use crate::domain::payments;
 use crate::domain::schedule::Refusal;
 use crate::domain::users;
+use crate::domain::venue::Layout;
 use crate::domain::waiting_room;
 use crate::journal::CommitError;
 
@@ -12,19 +15,19 @@ use crate::journal::CommitError;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EngineError {
     /// The schedule refused: nothing changed.
-    #[error("the schedule refused: {0:?}")]
+    #[error("{0}")]
     Refused(Refusal),
     /// The catalogue refused: nothing changed.
-    #[error("the catalogue refused: {0:?}")]
+    #[error("{0}")]
     CatalogueRefused(CatalogueRefusal),
     /// The waiting room refused: nothing changed.
-    #[error("the waiting room refused: {0:?}")]
+    #[error("{0}")]
     RoomRefused(waiting_room::Refusal),
     /// The account refused: nothing changed.
-    #[error("the account refused: {0:?}")]
+    #[error("{0}")]
     AccountRefused(accounts::Refusal),
     /// The payment refused: nothing changed.
-    #[error("the payment refused: {0:?}")]
+    #[error("{0}")]
     PaymentRefused(payments::Refusal),
     /// There is no such schedule.
     #[error("there is no such schedule")]
@@ -51,11 +54,34 @@ pub enum EngineError {
     #[error("the archive can't be read")]
     ArchiveUnavailable,
     /// The users' actor refused: nothing changed.
-    #[error("what was asked of a user was refused: {0:?}")]
+    #[error("{0}")]
     UsersRefused(users::Refusal),
     /// No gateway is set up, and this needs one.
     #[error("no payment gateway is set up")]
     NoGateway,
+}
+
+impl EngineError {
+    /// Says the same with the ids of the seats that it is about: see [`Refusal::named`].
+    pub fn named(&self, layout: &Layout) -> impl Display {
+        fmt::from_fn(move |f| match self {
+            Self::Refused(refusal) => refusal.named(layout).fmt(f),
+            Self::CatalogueRefused(_)
+            | Self::RoomRefused(_)
+            | Self::AccountRefused(_)
+            | Self::PaymentRefused(_)
+            | Self::NoSuchSchedule
+            | Self::KeyReused
+            | Self::InProgress
+            | Self::Overloaded
+            | Self::NotReady
+            | Self::OutcomeUnknown
+            | Self::JournalUnavailable
+            | Self::ArchiveUnavailable
+            | Self::UsersRefused(_)
+            | Self::NoGateway => self.fmt(f),
+        })
+    }
 }
 
 impl From<Refusal> for EngineError {

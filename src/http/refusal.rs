@@ -1,5 +1,7 @@
 //! One exhaustive match from what the engine refuses to the problems of the API.
 
+use core::fmt::Display;
+
 use super::problem::{Code, FieldError, Problem};
 use crate::domain::accounts;
 use crate::domain::catalogue::CatalogueRefusal;
@@ -54,125 +56,102 @@ pub fn problem(error: EngineError, layout: Option<&Layout>) -> Problem {
     }
 }
 
+/// Makes a problem of what the engine says itself: its reason as a sentence.
+fn because(code: Code, reason: impl Display) -> Problem {
+    let reason = reason.to_string();
+    let mut letters = reason.chars();
+    let first = letters.next().into_iter().flat_map(char::to_uppercase);
+    Problem::new(code, format!("{}{}.", first.collect::<String>(), letters.as_str()))
+}
+
 fn refused(refusal: Refusal, layout: Option<&Layout>) -> Problem {
     let names = |seats: &[Seat]| -> Vec<String> {
         let name = |layout: &Layout| seats.iter().map(|seat| layout.seat_id(*seat).to_owned()).collect();
         layout.map(name).unwrap_or_default()
     };
-    match refusal {
-        Refusal::NoSeats => Problem::invalid_field("seats", "at least one seat is needed"),
-        Refusal::TooManySeats { max } => {
-            Problem::invalid_field("seats", format!("a reservation of this schedule has at most {max} seats"))
+    let code = match &refusal {
+        Refusal::NoSeats | Refusal::TooManySeats { .. } | Refusal::RepeatedSeats { .. } => {
+            return Problem::invalid_field("seats", refusal.to_string());
         }
-        Refusal::UnknownSeats { .. } => Problem::new(Code::UnknownSeat, "The venue has no such seats."),
-        Refusal::RepeatedSeats { .. } => Problem::invalid_field("seats", "a seat is named twice"),
-        Refusal::UnknownGrade => Problem::invalid_field("bestAvailable.grade", "the venue has no such grade"),
-        Refusal::NotOpen => Problem::new(Code::ScheduleNotOpen, "This schedule is not on sale now."),
-        Refusal::SeatLimitExceeded { max } => Problem::new(
-            Code::SeatLimitExceeded,
-            format!("You may have at most {max} seats of this schedule."),
-        ),
+        Refusal::UnknownGrade => return Problem::invalid_field("bestAvailable.grade", refusal.to_string()),
+        Refusal::NoSuchReservation => return Problem::not_found(),
         Refusal::SeatsUnavailable { seats } => {
-            Problem::new(Code::SeatUnavailable, "At least one of the seats is taken; see `seats`.")
-                .with("seats", names(&seats))
+            return Problem::new(Code::SeatUnavailable, "At least one of the seats is taken; see `seats`.")
+                .with("seats", names(seats));
         }
-        Refusal::NotEnoughSeats => Problem::new(Code::NotEnoughSeats, "There are not as many seats left."),
         Refusal::OrphanSeats { seats } => {
-            Problem::new(Code::OrphanSeat, "This choice would leave a single seat alone; see `seats`.")
-                .with("seats", names(&seats))
+            return Problem::new(
+                Code::OrphanSeat,
+                "This choice would leave a single seat alone; see `seats`.",
+            )
+            .with("seats", names(seats));
         }
-        Refusal::NoSuchReservation => Problem::not_found(),
-        Refusal::NotHeld => {
-            Problem::new(Code::ReservationNotHeld, "The reservation is not in a state that allows this.")
+        Refusal::TooManyUnpaid { wait } => {
+            return because(Code::RateLimited, &refusal).retry_after(u64::from(wait.get()));
         }
-        Refusal::Expired => Problem::new(Code::ReservationExpired, "The hold has ended."),
-        Refusal::PaymentNotUnderWay => {
-            Problem::new(Code::PaymentNotReady, "This payment is not the one that is under way.")
-        }
-        Refusal::CancellationClosed => {
-            Problem::new(Code::CancellationClosed, "The performance is too near to cancel.")
-        }
-        Refusal::InvalidTransition => {
-            Problem::new(Code::InvalidTransition, "The sale cannot change that way from where it is.")
-        }
-        Refusal::InUse => Problem::new(Code::InUse, "The schedule has reservations."),
-        Refusal::ConcertFixed => Problem::new(Code::InUse, "A schedule stays with its concert."),
-        Refusal::TooManyUnpaid { wait } => Problem::new(
-            Code::RateLimited,
-            "Too many of your holds of this schedule ended unpaid; wait a while.",
-        )
-        .retry_after(u64::from(wait.get())),
-    }
+        Refusal::UnknownSeats { .. } => Code::UnknownSeat,
+        Refusal::NotOpen => Code::ScheduleNotOpen,
+        Refusal::SeatLimitExceeded { .. } => Code::SeatLimitExceeded,
+        Refusal::NotEnoughSeats => Code::NotEnoughSeats,
+        Refusal::NotHeld => Code::ReservationNotHeld,
+        Refusal::Expired => Code::ReservationExpired,
+        Refusal::PaymentNotUnderWay => Code::PaymentNotReady,
+        Refusal::CancellationClosed => Code::CancellationClosed,
+        Refusal::InvalidTransition => Code::InvalidTransition,
+        Refusal::InUse | Refusal::ConcertFixed => Code::InUse,
+    };
+    because(code, refusal)
 }
 
 fn account_refused(refusal: accounts::Refusal) -> Problem {
     match refusal {
         accounts::Refusal::Insufficient { balance, required } => insufficient(balance, required),
         accounts::Refusal::OtherCurrency => other_currency(),
-        accounts::Refusal::TooMuch => {
-            Problem::new(Code::AmountOutOfRange, "That is more than an account holds.")
-        }
-        accounts::Refusal::NothingTaken => {
-            Problem::new(Code::PaymentNotReady, "Nothing was taken that could be given back.")
-        }
+        accounts::Refusal::TooMuch => because(Code::AmountOutOfRange, refusal),
+        accounts::Refusal::NothingTaken => because(Code::PaymentNotReady, refusal),
     }
 }
 
 /// Says that a balance is too small.
 pub fn insufficient(balance: Money, required: Money) -> Problem {
-    Problem::new(Code::InsufficientBalance, "The balance is too small for this.")
+    because(Code::InsufficientBalance, accounts::Refusal::Insufficient { balance, required })
         .with("currentBalance", balance.minor())
         .with("requiredAmount", required.minor())
 }
 
 /// Says that an account has another currency.
 pub fn other_currency() -> Problem {
-    Problem::new(Code::CurrencyMismatch, "The account has another currency than the reservation.")
+    because(Code::CurrencyMismatch, accounts::Refusal::OtherCurrency)
 }
 
 fn payment_refused(refusal: payments::Refusal) -> Problem {
     match refusal {
         payments::Refusal::NoSuchPayment => Problem::not_found(),
-        payments::Refusal::NotReady => {
-            Problem::new(Code::PaymentNotReady, "The payment is not in a state that allows this.")
-        }
-        payments::Refusal::TooManyReady => Problem::new(
-            Code::RateLimited,
-            "Too many payments of this reservation are being made ready at once; wait a moment.",
-        )
-        .retry_after(1),
+        payments::Refusal::NotReady => because(Code::PaymentNotReady, refusal),
+        payments::Refusal::TooManyReady => because(Code::RateLimited, refusal).retry_after(1),
     }
 }
 
 fn room_refused(refusal: waiting_room::Refusal) -> Problem {
     match refusal {
-        waiting_room::Refusal::NoRoom => {
-            Problem::new(Code::NoWaitingRoom, "This schedule has no waiting room.")
-        }
-        waiting_room::Refusal::NotOnSale => {
-            Problem::new(Code::ScheduleNotOpen, "The sale is over: there is nothing to wait for.")
-        }
-        waiting_room::Refusal::Full => {
-            Problem::new(Code::Overloaded, "The waiting room is full; try again later.").retry_after(60)
-        }
+        waiting_room::Refusal::NoRoom => because(Code::NoWaitingRoom, refusal),
+        waiting_room::Refusal::NotOnSale => because(Code::ScheduleNotOpen, refusal),
+        waiting_room::Refusal::Full => because(Code::Overloaded, refusal).retry_after(60),
         waiting_room::Refusal::OutOfRange => Problem::invalid_field(
             "maxActive",
             format!("maxActive and admitPerMinute must be from 1 to {ACTIVE_MAX}"),
         ),
-        waiting_room::Refusal::OrderFixed => Problem::new(
-            Code::InUse,
-            "People wait in the order that they were promised: it can change once nobody waits.",
-        ),
+        waiting_room::Refusal::OrderFixed => because(Code::InUse, refusal),
     }
 }
 
 fn users_refused(refusal: users::Refusal) -> Problem {
     match refusal {
-        users::Refusal::EmailTaken => Problem::new(Code::EmailTaken, "Another user has this address."),
+        users::Refusal::EmailTaken => because(Code::EmailTaken, refusal),
         // The next try draws another one.
         users::Refusal::IdTaken => Problem::overloaded(),
         users::Refusal::NoSuchUser => Problem::not_found(),
-        users::Refusal::IsDeleted => Problem::new(Code::InvalidTransition, "A deleted user stays deleted."),
+        users::Refusal::IsDeleted => because(Code::InvalidTransition, refusal),
     }
 }
 
@@ -181,6 +160,7 @@ fn catalogue_refused(refusal: CatalogueRefusal) -> Problem {
         CatalogueRefusal::Invalid(errors) => Problem::invalid(
             errors.into_iter().map(|error| FieldError { field: error.field, detail: error.detail }).collect(),
         ),
+        // It may begin with the path of a document.
         CatalogueRefusal::InUse(why) => Problem::new(Code::InUse, format!("{why}.")),
         CatalogueRefusal::NotFound => Problem::not_found(),
     }

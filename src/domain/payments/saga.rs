@@ -394,13 +394,16 @@ impl Event {
 }
 
 /// Why a payment refuses.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// There is no such payment, or it is another's.
+    #[error("there is no such payment, or it is somebody else's")]
     NoSuchPayment,
     /// The payment isn't one that can go on that way.
+    #[error("the payment is not in a state that allows this")]
     NotReady,
     /// As many are ready as may be: the oldest ends first.
+    #[error("too many payments of this reservation are being made ready at once; wait a moment")]
     TooManyReady,
 }
 

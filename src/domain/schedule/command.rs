@@ -1,5 +1,6 @@
 //! What may be asked of a schedule, what may happen to it, and why it may refuse.
 
+use core::fmt;
 use std::sync::Arc;
 
 use super::Reservation;
@@ -10,7 +11,7 @@ use crate::domain::ids::{
 };
 use crate::domain::money::Currency;
 use crate::domain::time::{Seconds, Timestamp};
-use crate::domain::venue::{Grade, Seat};
+use crate::domain::venue::{Grade, Layout, Seat};
 
 /// What callers may ask of a schedule: an embedder of the engine, or the HTTP layer for a user or an administrator.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -364,67 +365,129 @@ pub struct Creation {
 }
 
 /// Why a schedule refuses. Each is one problem code of the API.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// A reservation has at least one seat.
+    #[error("at least one seat is needed")]
     NoSeats,
     /// More seats than a reservation of this schedule may have.
+    #[error("a reservation of this schedule has at most {max} seats")]
     TooManySeats {
         /// How many it may have.
         max: u32,
     },
     /// The sale isn't open.
+    #[error("this schedule is not on sale now")]
     NotOpen,
     /// The user's live reservations would have more seats than allowed.
+    #[error("you may have at most {max} seats of this schedule")]
     SeatLimitExceeded {
         /// How many seats a user may have.
         max: u32,
     },
     /// The venue has no such seats.
+    #[error("the venue has no such seats")]
     UnknownSeats {
         /// Each of them.
         seats: Vec<Seat>,
     },
     /// Seats are named more than once.
+    #[error("a seat is named twice")]
     RepeatedSeats {
         /// Each of them, once.
         seats: Vec<Seat>,
     },
     /// The venue has no such grade.
+    #[error("the venue has no such grade")]
     UnknownGrade,
     /// Seats are taken or blocked.
+    #[error("at least one of the seats is taken")]
     SeatsUnavailable {
         /// Each of them.
         seats: Vec<Seat>,
     },
     /// Fewer seats are left than asked for.
+    #[error("there are not as many seats left")]
     NotEnoughSeats,
     /// Seats would be left alone between taken ones.
+    #[error("this choice would leave a single seat alone")]
     OrphanSeats {
         /// Each of them.
         seats: Vec<Seat>,
     },
     /// There is no such reservation, or it is another's.
+    #[error("there is no such reservation, or it is somebody else's")]
     NoSuchReservation,
     /// The reservation isn't a hold.
+    #[error("the reservation is not in a state that allows this")]
     NotHeld,
     /// The deadline has passed.
+    #[error("the hold has ended")]
     Expired,
     /// The payment isn't the one that is under way.
+    #[error("this payment is not the one that is under way")]
     PaymentNotUnderWay,
     /// The start is too near to cancel.
+    #[error("the performance is too near to cancel")]
     CancellationClosed,
     /// The sale can't change that way.
+    #[error("the sale cannot change that way from where it is")]
     InvalidTransition,
     /// The schedule has or had reservations that forbid it.
+    #[error("the schedule has reservations")]
     InUse,
     /// The plan names another concert.
+    #[error("a schedule stays with its concert")]
     ConcertFixed,
     /// The user has let too many holds end unpaid in a short time.
+    #[error("too many of your holds of this schedule ended unpaid; wait a while")]
     TooManyUnpaid {
         /// How long it is until the first of them no longer counts.
         wait: Seconds,
     },
+}
+
+impl Refusal {
+    /// Says the same with the ids of the seats that it is about, where the schedule's layout has them.
+    pub fn named(&self, layout: &Layout) -> impl fmt::Display {
+        fmt::from_fn(move |f| {
+            write!(f, "{self}")?;
+            for (index, seat) in self.seats().iter().enumerate() {
+                f.write_str(if index == 0 { ": " } else { ", " })?;
+                // A seat that the venue doesn't have has no id.
+                if seat.0 < layout.seat_count() {
+                    f.write_str(layout.seat_id(*seat))?;
+                } else {
+                    write!(f, "#{}", seat.0)?;
+                }
+            }
+            Ok(())
+        })
+    }
+
+    fn seats(&self) -> &[Seat] {
+        match self {
+            Self::UnknownSeats { seats }
+            | Self::RepeatedSeats { seats }
+            | Self::SeatsUnavailable { seats }
+            | Self::OrphanSeats { seats } => seats,
+            Self::NoSeats
+            | Self::TooManySeats { .. }
+            | Self::NotOpen
+            | Self::SeatLimitExceeded { .. }
+            | Self::UnknownGrade
+            | Self::NotEnoughSeats
+            | Self::NoSuchReservation
+            | Self::NotHeld
+            | Self::Expired
+            | Self::PaymentNotUnderWay
+            | Self::CancellationClosed
+            | Self::InvalidTransition
+            | Self::InUse
+            | Self::ConcertFixed
+            | Self::TooManyUnpaid { .. } => &[],
+        }
+    }
 }
 
 /// What a change answers: the thing as the change left it.

@@ -105,15 +105,19 @@ impl Event {
 }
 
 /// Why something is refused. Each is one problem code of the API.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// Another user has the address.
+    #[error("another user has this address")]
     EmailTaken,
     /// Another user has the id, which random ones don't come to.
+    #[error("another user has this id")]
     IdTaken,
     /// Nothing is known of such a user, so that there is nothing to take back, or no password.
+    #[error("there is no such user")]
     NoSuchUser,
     /// The user is deleted, which is final.
+    #[error("a deleted user stays deleted")]
     IsDeleted,
 }
 

@@ -248,17 +248,22 @@ pub enum Event {
 }
 
 /// Why a waiting room refuses. Each is one problem code of the API.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// There is no waiting room.
+    #[error("this schedule has no waiting room")]
     NoRoom,
     /// The sale is over or cancelled: there is nothing to wait for.
+    #[error("the sale is over: there is nothing to wait for")]
     NotOnSale,
     /// More wait than the room holds.
+    #[error("the waiting room is full; try again later")]
     Full,
     /// The order can't change once someone waits in it.
+    #[error("people wait in the order that they were promised: it can change once nobody waits")]
     OrderFixed,
     /// More users than a room may have active, or admit a minute; or none.
+    #[error("from 1 to {} people may be at the seats, and as many be let in a minute", ACTIVE_MAX)]
     OutOfRange,
 }
 
