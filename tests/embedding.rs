@@ -21,7 +21,8 @@ use onsale::domain::users::UserStatus;
 use onsale::domain::venue::{Grade, Seat};
 use onsale::domain::waiting_room::{Ticket, Tuning};
 use onsale::engine::{
-    CatalogueChange, Engine, EngineConfig, EngineError, Import, Pass, Purchase, ScheduleEntry,
+    CatalogueChange, Changes, Engine, EngineConfig, EngineError, Import, Moment, Pass, Purchase,
+    ScheduleEntry,
 };
 use onsale::gateway::PaymentKey;
 use onsale::journal::{MemoryDisk, Position, ReadError};
@@ -171,6 +172,48 @@ async fn a_refusal_is_a_sentence_with_the_ids_of_its_seats() {
     let known = engine.change(CatalogueChange::RemoveVenue(concert().venue), None).await.unwrap_err();
     assert_eq!(known.named(entry.layout()).to_string(), known.to_string());
     assert_eq!(known.to_string(), "a concert happens in this venue");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_follower_is_told_every_durable_fact_in_order_from_wherever_it_was_until_the_engine_is_closed() {
+    let (disk, dir) = (MemoryDisk::new(), tempfile::tempdir().unwrap());
+    let (engine, _) = opened(&disk, dir.path()).await;
+    let entry = engine.schedule("s0").unwrap();
+    let (mut early, mut late) = (engine.changes(Position::START), engine.changes(engine.journal().durable()));
+    let before = late.position();
+
+    // It waits for what isn't there yet.
+    let waiting = tokio::spawn(async move { (late.next().await.unwrap().unwrap(), late) });
+    for seat in 0..50 {
+        engine.act(&entry, hold_command("kim", &[seat]), None).await.unwrap();
+    }
+    let mut stored = Vec::new();
+    let store = |position, bytes: &[u8]| {
+        stored.push(Moment { position, record: record::decode(bytes).unwrap() });
+        Ok::<(), ReadError>(())
+    };
+    engine.journal().for_each(Position::START, store).unwrap();
+    let last = stored.last().unwrap().position;
+
+    let (mut told, mut late) = waiting.await.unwrap();
+    told.extend(told_until(&mut late, last).await);
+    assert_eq!(told_until(&mut early, last).await, stored);
+    stored.retain(|moment| moment.position > before);
+    assert_eq!(told, stored);
+    let mut further = engine.changes(stored[9].position);
+    assert_eq!(told_until(&mut further, last).await, stored[10..]);
+
+    let waiting = tokio::spawn(async move { while early.next().await.unwrap().is_some() {} });
+    engine.close().await.unwrap();
+    waiting.await.unwrap();
+}
+
+async fn told_until(changes: &mut Changes, last: Position) -> Vec<Moment> {
+    let mut told = Vec::new();
+    while changes.position() < last {
+        told.extend(changes.next().await.unwrap().expect("the engine is open"));
+    }
+    told
 }
 
 /// A call of the engine's public methods, with whatever its types can hold.

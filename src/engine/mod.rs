@@ -10,6 +10,7 @@
 
 mod archived;
 mod catalogue_actor;
+mod changes;
 mod cut;
 mod driving;
 mod error;
@@ -42,6 +43,7 @@ use kameo::actor::ActorRef;
 
 pub use archived::{Found, Moved};
 pub use catalogue_actor::{CatalogueChange, Changed, Import};
+pub use changes::Changes;
 pub use cut::{Cut, CutError};
 pub use error::EngineError;
 pub use history::{HistoryError, Moment};

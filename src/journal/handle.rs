@@ -191,6 +191,11 @@ impl Log {
         self.shared.progress.watch.subscribe()
     }
 
+    /// Waits until the journal is closed.
+    pub async fn closed(&self) {
+        self.queue.closed().await;
+    }
+
     /// Returns why the journal takes no more entries, if it has failed.
     pub fn failure(&self) -> Option<Arc<str>> {
         self.shared.progress.failure.get().cloned()

@@ -8,10 +8,9 @@ use axum::response::Response;
 use bytes::Bytes;
 use serde::Serialize;
 use serde_json::{Map, Value};
-use tokio::sync::watch;
 
 use super::names::Known;
-use crate::engine::HistoryError;
+use crate::engine::{Changes, HistoryError, Moment};
 use crate::http::app::App;
 use crate::http::auth::{Caller, Standing};
 use crate::http::documents::event::{self, EventDocument};
@@ -19,11 +18,8 @@ use crate::http::documents::money;
 use crate::http::problem::{Code, Problem};
 use crate::http::stream::{self, KEEP_ALIVE, STILL_HERE};
 use crate::journal::Position;
-use crate::record::{Fact, Record};
-use crate::recovery;
+use crate::record::Fact;
 
-/// A chunk ends with the event that fills this many bytes: one event (a venue) can have more.
-const CHUNK_BYTES: usize = 64 << 10;
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
 /// Reads the position that a client was at when its stream broke.
@@ -41,9 +37,8 @@ pub(super) fn follow(app: &App, caller: Caller, after: Position) -> Response {
         app: app.clone(),
         caller,
         source: format!("/logs/{:032x}", app.engine.journal().log_id()),
-        durable: app.engine.journal().watch(),
+        changes: app.engine.changes(after),
         known: Some(Known::new(app.engine.clone())),
-        after,
         greeted: false,
         _subscriber: Subscriber::new(),
     };
@@ -74,11 +69,9 @@ struct Feed {
     app: App,
     caller: Caller,
     source: String,
-    durable: watch::Receiver<Position>,
-    /// Away while a chunk is read.
+    changes: Changes,
+    /// Away while a chunk is written.
     known: Option<Known>,
-    /// The last position that the client has.
-    after: Position,
     greeted: bool,
     _subscriber: Subscriber,
 }
@@ -92,17 +85,14 @@ impl Feed {
             {
                 return None;
             }
-            let durable = *self.durable.borrow_and_update();
-            if durable > self.after {
-                return self.read().await;
-            }
-            if !self.greeted {
+            let has_all = self.app.engine.journal().durable() <= self.changes.position();
+            if has_all && !self.greeted {
                 // A client that has everything learns that it is connected.
                 self.greeted = true;
                 return Some(Bytes::from_static(b": connected\n\n"));
             }
             tokio::select! {
-                changed = self.durable.changed() => if changed.is_err() { return None },
+                more = self.changes.ready() => return if more { self.read().await } else { None },
                 () = tokio::time::sleep(KEEP_ALIVE) => return Some(STILL_HERE),
                 () = self.app.token_over(&self.caller) => {}
                 () = shutdown.cancelled() => return None,
@@ -112,40 +102,38 @@ impl Feed {
 
     /// Reads the next chunk. A stream that can't go on ends: who comes again learns why.
     async fn read(&mut self) -> Option<Bytes> {
-        let (mut known, source, after) = (self.known.take()?, self.source.clone(), self.after);
-        let read = tokio::task::spawn_blocking(move || {
-            let chunk = chunk(&mut known, &source, after);
-            (known, chunk)
-        });
-        let (known, chunk) = read.await.ok()?;
-        self.known = Some(known);
-        match chunk {
-            Ok((bytes, last)) => {
-                self.after = last;
-                self.greeted = true;
-                Some(bytes.into())
-            }
+        let after = self.changes.position();
+        match self.chunk().await {
+            Ok(chunk) => chunk.map(Bytes::from),
             Err(error) => {
                 tracing::warn!(%error, after = after.get(), "the journal's feed ends");
                 None
             }
         }
     }
+
+    async fn chunk(&mut self) -> Result<Option<Vec<u8>>, HistoryError> {
+        let Some(moments) = self.changes.next().await? else { return Ok(None) };
+        let Some(mut known) = self.known.take() else { return Ok(None) };
+        let source = self.source.clone();
+        // Names may be read from the journal and the archive.
+        let written = tokio::task::spawn_blocking(move || {
+            let written = write_all(&mut known, &source, &moments);
+            (known, written)
+        });
+        let Ok((known, written)) = written.await else { return Ok(None) };
+        self.known = Some(known);
+        self.greeted = true;
+        written.map(Some)
+    }
 }
 
-fn chunk(known: &mut Known, source: &str, after: Position) -> Result<(Vec<u8>, Position), HistoryError> {
-    let mut bytes = Vec::with_capacity(CHUNK_BYTES);
-    let mut last = after;
-    let records = known.engine().journal().read(after);
-    for item in records {
-        let (position, record) = item?;
-        write(&mut bytes, known, source, position, &recovery::decode(position, &record)?)?;
-        last = position;
-        if bytes.len() >= CHUNK_BYTES {
-            break;
-        }
+fn write_all(known: &mut Known, source: &str, moments: &[Moment]) -> Result<Vec<u8>, HistoryError> {
+    let mut bytes = Vec::new();
+    for moment in moments {
+        write(&mut bytes, known, source, moment)?;
     }
-    Ok((bytes, last))
+    Ok(bytes)
 }
 
 /// A `CloudEvent`, as <https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/formats/json-format.md>
@@ -168,8 +156,7 @@ fn write(
     bytes: &mut Vec<u8>,
     known: &mut Known,
     source: &str,
-    position: Position,
-    record: &Record,
+    Moment { position, record }: &Moment,
 ) -> Result<(), HistoryError> {
     let EventDocument { kind, subject, mut data } = match &record.fact {
         Fact::Catalogue(event) => event::of_catalogue(event),
