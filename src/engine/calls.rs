@@ -1,0 +1,115 @@
+//! What everyone asks of an engine first: to be opened, to do something, to be closed. It stands first so that the page of [`Engine`]
+//! begins with it.
+
+use super::catalogue_actor::{Change, from_send_error};
+use super::room_actor::FollowSchedule;
+use super::{
+    Acted, CatalogueChange, Changed, Engine, EngineConfig, EngineError, EngineOpenError, ScheduleEntry, open,
+};
+use crate::domain::cause::{By, Cause};
+use crate::domain::keys::KeyUse;
+use crate::domain::schedule::Command;
+
+impl Engine {
+    /// Opens the engine on its data directory: recovers what is durable, and starts the actors.
+    ///
+    /// Must be called within a tokio runtime.
+    ///
+    /// # Errors
+    /// When the directory is another process's, or what is in it can't be trusted.
+    pub async fn open(config: EngineConfig) -> Result<Self, EngineOpenError> {
+        open::open(config).await
+    }
+
+    /// Asks a schedule; the answer is durable when it comes. Whatever is asked, nothing but a refusal comes of what can't be: what rests
+    /// on other state (payments, prices, plans) can only be asked by the methods for it.
+    ///
+    /// # Errors
+    /// A refusal changed nothing. `Overloaded`, `NotReady` and `JournalUnavailable` neither.
+    /// After `OutcomeUnknown` it may have happened: the same key finds out.
+    pub async fn act(
+        &self,
+        entry: &ScheduleEntry,
+        command: Command,
+        key: Option<KeyUse>,
+    ) -> Result<Acted, EngineError> {
+        let by = if command.is_a_users() { By::User } else { By::Engine };
+        self.act_by(entry, command, Cause { by, key }).await
+    }
+
+    /// The same, with who asks: the journal keeps it.
+    ///
+    /// # Errors
+    /// As [`Engine::act`].
+    pub async fn act_by(
+        &self,
+        entry: &ScheduleEntry,
+        command: Command,
+        cause: Cause,
+    ) -> Result<Acted, EngineError> {
+        let (moves_sale, released) = (command.moves_sale(), command.released());
+        let acted = self.shared.ask_schedule(entry, command.into(), cause).await?;
+
+        // What follows has begun by now, and goes on without whoever waits here.
+        if moves_sale {
+            self.follow(entry).await;
+        }
+        if let Some(released) = released {
+            self.refunded(entry, released).await;
+        }
+        Ok(acted)
+    }
+
+    /// Changes the catalogue; durable when it returns.
+    ///
+    /// # Errors
+    /// As [`Engine::act`].
+    pub async fn change(
+        &self,
+        change: CatalogueChange,
+        cause: impl Into<Cause>,
+    ) -> Result<Changed, EngineError> {
+        let cause = cause.into();
+        let opened = match &change {
+            CatalogueChange::OpenSchedule(id) => self.schedule(id),
+            CatalogueChange::PutVenue(_)
+            | CatalogueChange::PutConcert(_)
+            | CatalogueChange::PutSchedule(..)
+            | CatalogueChange::Import(_)
+            | CatalogueChange::RemoveVenue(_)
+            | CatalogueChange::RemoveConcert(_)
+            | CatalogueChange::RemoveSchedule(_) => None,
+        };
+        let changed =
+            self.catalogue.ask(Change { change, cause }).try_send().await.map_err(from_send_error)?;
+        if let Some(entry) = opened {
+            self.follow(&entry).await;
+        }
+        Ok(changed)
+    }
+
+    /// Stops: what was accepted is answered, a snapshot is taken, the directory is let go.
+    ///
+    /// # Errors
+    /// When the journal had failed; what is durable is found at the next start.
+    pub async fn close(self) -> Result<(), EngineError> {
+        self.tasks.iter().for_each(tokio::task::JoinHandle::abort);
+        self.shared.till.drives.close();
+        if let Err(error) = self.snapshot().await {
+            tracing::warn!(%error, "no snapshot was taken at the end; the next start replays more");
+        }
+        let _ = self.catalogue.stop_gracefully().await;
+        self.catalogue.wait_for_shutdown().await;
+        let _ = self.supervisor.stop_gracefully().await;
+        self.supervisor.wait_for_shutdown().await;
+        self.shared.journal.clone().close().await.map(drop).map_err(EngineError::from)
+    }
+
+    /// Has the waiting room see what its schedule has become, before whoever changed it is told. It would
+    /// see it a moment later anyway.
+    async fn follow(&self, entry: &ScheduleEntry) {
+        if let Some(room) = entry.room().actor() {
+            let _ = room.ask(FollowSchedule).send().await;
+        }
+    }
+}
