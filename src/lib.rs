@@ -2,7 +2,8 @@
 //!
 //! An in-memory booking engine: each schedule (one performance of a concert) is an actor that owns
 //! its seats; what it decides is written to a journal and synced before anyone is told. The same
-//! crate is the engine for those who embed it and the server that speaks HTTP.
+//! crate is the engine for those who embed it and the server that speaks HTTP: without its features
+//! (`default-features = false`) it is the engine alone. `examples/embed.rs` is a whole sale in one file.
 //!
 //! ```no_run
 //! use onsale::engine::{Engine, EngineConfig};
@@ -24,9 +25,10 @@
 //!   [`books`]: whether its money adds up;
 //! - [`export`]: the state as tables;
 //! - [`archive`]: what is long over, on disk alone;
-//! - [`gateway`]: payment gateways; [`mock_gateway`]: one to try and test with;
+//! - [`gateway`]: payment gateways; `mock_gateway` (feature `demo`): one to try and test with;
 //! - [`engine`]: the actors;
-//! - [`http`]: the routes; [`config`], [`telemetry`], [`clock`], [`files`], `outbound`: what surrounds them.
+//! - [`clock`], [`files`]: what surrounds them;
+//! - with the feature `http`: `http`, the routes, and `config`, `telemetry`, `outbound`.
 
 pub mod domain;
 
@@ -39,19 +41,24 @@ pub mod archive;
 pub mod export;
 
 pub mod gateway;
+#[cfg(feature = "demo")]
 pub mod mock_gateway;
 
 pub mod engine;
 
+#[cfg(feature = "http")]
 pub mod http;
 
 pub mod clock;
+#[cfg(feature = "http")]
 pub mod config;
 pub mod files;
+#[cfg(feature = "http")]
 mod outbound;
+#[cfg(feature = "http")]
 pub mod telemetry;
 
 /// The tour's examples, so that they compile.
-#[cfg(doctest)]
+#[cfg(all(doctest, feature = "http"))]
 #[doc = include_str!("../docs/TOUR.md")]
 struct Tour;

@@ -48,6 +48,7 @@
 //! belief in notices: [`Gateway::read_notice`] tells only which order to ask about.
 
 mod names;
+#[cfg(feature = "http")]
 pub mod toss;
 
 use core::pin::Pin;
