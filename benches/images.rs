@@ -13,7 +13,7 @@ use std::sync::Arc;
 use criterion::{Criterion, criterion_group, criterion_main};
 use onsale::domain::accounts::{self, Accounts, Shard};
 use onsale::domain::ids::{
-    ConcertId, PaymentNumber, ReservationNumber, ScheduleId, ScheduleNumber, UserId, VenueId,
+    ConcertId, GatewayName, PaymentNumber, ReservationNumber, ScheduleId, ScheduleNumber, UserId, VenueId,
 };
 use onsale::domain::keys::KeyUse;
 use onsale::domain::money::{Currency, Money};
@@ -78,7 +78,7 @@ fn payments() -> Payments {
             method: Method::Card,
             amount: Money::new(100_000).unwrap(),
             currency: Currency::parse("KRW").unwrap(),
-            ready: true,
+            gateway: GatewayName::parse("toss").ok(),
         };
         payments.apply(&started, NOW, Some(key(number)));
     }

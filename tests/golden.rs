@@ -32,8 +32,8 @@ use onsale::engine::{
     CatalogueChange, Engine, EngineConfig, EngineOpenError, Narrow, Purchase, ScheduleEntry,
 };
 use onsale::gateway::{
-    self, Cancel, CancelOutcome, Capture, CaptureOutcome, Find, Found, Gateway, OrderId, PaymentKey, Said,
-    Why,
+    self, Cancel, CancelOutcome, Capture, CaptureOutcome, Find, Found, Gateway, Gateways, OrderId,
+    PaymentKey, Said, Terms, Why,
 };
 use onsale::journal::{InspectError, Inspection, JournalConfig, Position, Retain, snapshot};
 use onsale::record;
@@ -177,8 +177,9 @@ async fn scenario_of_rooms(config: EngineConfig, clock: &ManualClock) {
 struct Obedient;
 
 impl Gateway for Obedient {
-    fn name(&self) -> &'static str {
-        "obedient"
+    fn terms(&self) -> &'static Terms {
+        const TERMS: Terms = Terms::new("obedient");
+        &TERMS
     }
 
     fn takes(&self, _: Currency) -> bool {
@@ -209,7 +210,7 @@ impl Gateway for Obedient {
 
 /// What the golden journal of money and users tells: a payment of every fate, movements of every kind, a user of every standing.
 async fn scenario_of_money(config: EngineConfig, clock: &ManualClock) {
-    let config = EngineConfig { gateway: Some(Arc::new(Obedient)), ..config };
+    let config = EngineConfig { gateways: Gateways::new([Arc::new(Obedient) as _]), ..config };
     let (engine, entries) = open_with(config, 1, 2).await;
     let [first, second] = &entries[..] else { panic!("two schedules") };
     let won = |minor| Money::new(minor).unwrap();

@@ -11,7 +11,7 @@ use onsale::domain::money::{Currency, Money};
 use onsale::domain::time::Timestamp;
 use onsale::gateway::{
     Answer, Cancel, CancelOutcome, Capture, CaptureOutcome, Find, Found, Gateway, NotCaptured, OrderId,
-    PaymentKey, Said, Why,
+    PaymentKey, Said, Terms, Why,
 };
 
 use crate::clock::TrueTime;
@@ -316,8 +316,9 @@ fn refused(code: &str) -> CancelOutcome {
 }
 
 impl Gateway for Client {
-    fn name(&self) -> &'static str {
-        "simulated"
+    fn terms(&self) -> &'static Terms {
+        const TERMS: Terms = Terms::new("simulated");
+        &TERMS
     }
 
     fn takes(&self, _: Currency) -> bool {

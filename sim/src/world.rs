@@ -10,6 +10,7 @@ use std::time::Duration;
 use onsale::clock::Clock;
 use onsale::domain::time::Seconds;
 use onsale::engine::{CatalogueChange, Engine, EngineConfig};
+use onsale::gateway::Gateways;
 use onsale::journal::{Driver, JournalConfig, Retain};
 
 use crate::book::{self, Violation};
@@ -194,7 +195,7 @@ impl World {
             archive_after: Some(Seconds::new(3 * 86_400)),
             clock,
             medium: Some(Arc::new(self.disk.clone())),
-            gateway: Some(self.desk.connect(Arc::clone(life))),
+            gateways: Gateways::new([self.desk.connect(Arc::clone(life))]),
             ..EngineConfig::new(&self.dir)
         }
     }

@@ -52,7 +52,7 @@ pub(super) fn command() -> Command {
 
 pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
     let config = super::load(matches)?;
-    let toss = super::serve::gateway(&config)?;
+    let toss = Toss::from_settings(&config.payments).map_err(Failure::settings)?;
     let toss =
         toss.ok_or_else(|| Failure::Usage("no gateway is set up: set toss.url and toss.secret".to_owned()))?;
     let now = SystemClock::new().now();

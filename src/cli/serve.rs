@@ -21,8 +21,8 @@ use onsale::clock::{Clock, Stopwatch, SystemClock};
 use onsale::config::{AddressRange, Config, LogFormat, Secret, Source, demo_secrets};
 use onsale::engine::{Engine, EngineConfig};
 use onsale::files;
-use onsale::gateway::Gateway;
-use onsale::gateway::toss::{Toss, TossConfig};
+use onsale::gateway::toss::Toss;
+use onsale::gateway::{Gateway, Gateways};
 use onsale::http::HttpParts;
 use onsale::http::app::App;
 use onsale::http::hosts::Hosts;
@@ -141,7 +141,7 @@ async fn serve(
     let mut config = config;
     let mock = if demo { demo::start_gateway(&mut config, &urls).await? } else { None };
     urls.checkout = mock.as_ref().map(|mock| mock.url().to_owned());
-    let gateway = gateway(&config)?.map(|gateway| -> Arc<dyn Gateway> { gateway });
+    let gateways = gateways(&config)?;
     let mut limits = ServerLimits::new(&config.server, &config.limits);
     if demo {
         limits.hosts = Hosts::Loopback(urls.api.ip());
@@ -152,7 +152,7 @@ async fn serve(
     urls.metrics = metrics_listener.as_ref().map(address_of).transpose()?;
 
     let starting = Starting::begin(first, limits, &parts);
-    let opened = open(&config, clock, gateway, &shutdown).await;
+    let opened = open(&config, clock, gateways, &shutdown).await;
     let engine = match opened {
         Some(Ok(engine)) => engine,
         Some(Err(failure)) => return Err(failure),
@@ -214,28 +214,18 @@ async fn serve(
     Ok(())
 }
 
-/// Makes the gateway's client, where the settings name one.
-pub(super) fn gateway(config: &Config) -> Result<Option<Arc<Toss>>, Failure> {
-    let (url, secret) = match (&config.payments.toss_url, &config.payments.toss_secret) {
-        (None, None) => return Ok(None),
-        (Some(url), Some(secret)) => (url, secret),
-        (None, Some(_)) => {
-            return Err(Failure::settings("toss.secret is set, and toss.url isn't: set both, or none"));
-        }
-        (Some(_), None) => {
-            return Err(Failure::settings("toss.url is set, and toss.secret isn't: set both, or none"));
-        }
-    };
-    let timeout = Duration::from_secs(config.payments.toss_timeout_seconds);
-    let toss = TossConfig { timeout, ..TossConfig::new(url.as_str(), secret.clone()) };
-    Ok(Some(Arc::new(Toss::new(&toss).map_err(Failure::settings)?)))
+/// Makes the clients of the payment gateways that the settings name: the one list of those that there are.
+fn gateways(config: &Config) -> Result<Gateways, Failure> {
+    let toss = Toss::from_settings(&config.payments).map_err(Failure::settings)?;
+    let toss = toss.map(|toss| -> Arc<dyn Gateway> { Arc::new(toss) });
+    Ok(Gateways::new([toss].into_iter().flatten()))
 }
 
 /// Opens the engine, and says now and then that it goes on; nothing when it was stopped meanwhile.
 async fn open(
     config: &Config,
     clock: Arc<dyn Clock>,
-    gateway: Option<Arc<dyn Gateway>>,
+    gateways: Gateways,
     shutdown: &CancellationToken,
 ) -> Option<Result<Engine, Failure>> {
     let watch = Stopwatch::start();
@@ -249,7 +239,7 @@ async fn open(
         }
     };
     tokio::select! {
-        opened = Engine::open(EngineConfig { gateway, ..stopped::engine_config(config, clock) }) => {
+        opened = Engine::open(EngineConfig { gateways: gateways.clone(), ..stopped::engine_config(config, clock) }) => {
             Some(opened.map_err(|error| stopped::not_opened(&error)))
         }
         () = progress => None,

@@ -121,6 +121,12 @@ text_id!(
     printable
 );
 
+text_id!(
+    /// The name of a payment gateway, as payments and routes have it: 1–128 letters from `a` to `z`.
+    GatewayName,
+    |c| c.is_ascii_lowercase()
+);
+
 /// The number of a schedule in its log: small, never used twice, part of its reservations' ids.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ScheduleNumber(pub u32);

@@ -223,8 +223,8 @@ pub(super) async fn sweep(shared: Arc<Shared>) {
         for payments in shared.till.all_payments() {
             let number = payments.read().schedule();
             for id in shared.drive_unsettled(number).await {
-                // Without a gateway its drives end at once, and say so.
-                if shared.till.gateway.is_some() {
+                // Without its gateway its drives end at once, and say so.
+                if shared.payment(id).is_some_and(|payment| shared.till.has_gateway_of(&payment)) {
                     metrics::counter!("onsale_drives_found_total").increment(1);
                     tracing::error!(payment = %id, "a payment was driven by nobody: this is a bug; it goes on now");
                 }
@@ -290,15 +290,16 @@ impl Engine {
         driven.is_some()
     }
 
-    /// Asks the gateway whether it has the money that this engine thinks it has, and says loudly where it hasn't. Of a completed payment
+    /// Asks a gateway, which gave notice of a payment, whether it has the money that this engine thinks it has, and says loudly where it hasn't. Of a completed payment
     /// nothing else gives it back but this engine, so a person has to decide what becomes of the seats. Of a payment that isn't known
     /// here, as after a backup was restored, nobody else would ever give it back.
-    pub async fn compare_with_gateway(&self, id: PaymentId) {
-        let Some(gateway) = self.shared.till.gateway.clone() else { return };
+    pub async fn compare_with_gateway(&self, gateway: &str, id: PaymentId) {
+        let Some(gateway) = self.shared.till.gateways.named(gateway) else { return };
         let Ok(known) = self.find_payment(id).await else { return };
-        let Some(payment) = known else { return self.look_for_a_stranger(id, &*gateway).await };
+        let Some(payment) = known else { return self.look_for_a_stranger(id, &**gateway).await };
         let Some((order_id, payment_key)) = names(&payment) else { return };
-        if payment.state != State::Completed {
+        let is_its_own = payment.gateway.as_deref() == Some(gateway.terms().name);
+        if !is_its_own || payment.state != State::Completed {
             return;
         }
         // A notice is a hint: where too many come, another one will.
@@ -466,9 +467,10 @@ impl Drive<'_> {
         }
         match reason {
             NotYet::Engine(EngineError::NoGateway) => {
+                let gateway = self.shared.payment(self.id).and_then(|payment| payment.gateway);
                 tracing::warn!(
-                    payment = %self.id,
-                    "a payment waits for its gateway, and none is set up: start with toss.url and toss.secret"
+                    payment = %self.id, gateway = gateway.as_deref(),
+                    "a payment waits for its gateway, which isn't set up: start with its settings"
                 );
                 return false;
             }

@@ -76,7 +76,7 @@ use crate::domain::keys::KeyUse;
 use crate::domain::schedule::{Limits, Reservation, ReservationRef};
 use crate::domain::time::{Seconds, Timestamp};
 use crate::domain::waiting_room::{self, Ticket, Tuning};
-use crate::gateway::Gateway;
+use crate::gateway::Gateways;
 use crate::journal::{JournalConfig, Log, Medium, Position};
 
 /// What an engine is opened with.
@@ -108,8 +108,8 @@ pub struct EngineConfig {
     pub clock_limit: ClockLimit,
     /// Where the journal lives instead of the disk, in tests.
     pub medium: Option<Arc<dyn Medium>>,
-    /// The payment gateway. Default: none, and payments through one are refused.
-    pub gateway: Option<Arc<dyn Gateway>>,
+    /// The payment gateways. Default: none, and payments through one are refused.
+    pub gateways: Gateways,
 }
 
 impl EngineConfig {
@@ -128,7 +128,7 @@ impl EngineConfig {
             clock: Arc::new(SystemClock::new()),
             clock_limit: ClockLimit::default(),
             medium: None,
-            gateway: None,
+            gateways: Gateways::default(),
         }
     }
 

@@ -21,7 +21,7 @@ use crate::domain::money::{Currency, Money};
 use crate::domain::payments::{self, Method, Payment, Payments};
 use crate::domain::schedule::{Refusal, ReservationRef, ReservationStatus};
 use crate::domain::time::Timestamp;
-use crate::gateway::{Gateway, PaymentKey};
+use crate::gateway::{Gateways, PaymentKey};
 use crate::record;
 use crate::recovery::KEYS_MAX;
 
@@ -141,7 +141,7 @@ impl Aggregate for Payments {
 pub(super) struct Till {
     accounts: Vec<Arc<Kept<Accounts>>>,
     payments: DashMap<ScheduleNumber, Arc<Kept<Payments>>>,
-    pub(super) gateway: Option<Arc<dyn Gateway>>,
+    pub(super) gateways: Gateways,
     pub(super) drives: Drives,
 }
 
@@ -149,12 +149,12 @@ impl Till {
     pub(super) fn new(
         mut accounts: hashbrown::HashMap<Shard, Accounts>,
         payments: hashbrown::HashMap<ScheduleNumber, Payments>,
-        gateway: Option<Arc<dyn Gateway>>,
+        gateways: Gateways,
     ) -> Self {
         let shard = |shard| accounts.remove(&shard).unwrap_or_else(|| Accounts::new(shard, KEYS_MAX));
         let accounts = Shard::all().map(shard).map(|shard| Arc::new(Kept::new(shard))).collect();
         let payments = payments.into_iter().map(|(number, payments)| (number, kept(payments)));
-        Self { accounts, payments: payments.collect(), gateway, drives: Drives::default() }
+        Self { accounts, payments: payments.collect(), gateways, drives: Drives::default() }
     }
 
     /// Starts the actors of what is there.
@@ -185,6 +185,11 @@ impl Till {
         let mut all: Vec<_> = self.payments.iter().map(|entry| Arc::clone(&entry)).collect();
         all.sort_unstable_by_key(|entry| entry.read().schedule());
         all
+    }
+
+    /// Tells whether a payment needs no gateway, or the one that it names is set up.
+    pub(super) fn has_gateway_of(&self, payment: &Payment) -> bool {
+        payment.gateway.as_ref().is_none_or(|name| self.gateways.named(name).is_some())
     }
 
     /// Forgets the payments of a schedule that is in the archive.
@@ -292,7 +297,8 @@ impl Engine {
     /// As [`Engine::act`]; the refusals of the reservation where it is no live hold of the user; `NoGateway`.
     pub async fn pay(&self, entry: &ScheduleEntry, purchase: Purchase) -> Result<Done<Payment>, EngineError> {
         let Purchase { user, reservation, method, nonce, key } = purchase;
-        if method.needs_gateway() && self.shared.till.gateway.is_none() {
+        let gateway = self.shared.till.gateways.of(method).map(|(name, _)| name.clone());
+        if method.needs_gateway() && gateway.is_none() {
             return Err(EngineError::NoGateway);
         }
         if entry.is_archived() {
@@ -314,7 +320,7 @@ impl Engine {
             let supersede = payments::Command::Supersede { reservation, user: user.clone() };
             payments.ask(supersede, Cause::default()).await?;
         }
-        let start = payments::Command::Start { reservation, user, method, amount, currency, nonce };
+        let start = payments::Command::Start { reservation, user, method, amount, currency, gateway, nonce };
         let Done { answer, replayed } = payments.ask(start, Cause { by: By::User, key }).await?;
         let started = answer.ok_or(EngineError::OutcomeUnknown)?;
         if replayed {
@@ -344,7 +350,8 @@ impl Engine {
         key: Option<KeyUse>,
         patience: Duration,
     ) -> Result<Done<Payment>, EngineError> {
-        if self.shared.till.gateway.is_none() {
+        let own = self.payment(id).filter(|payment| payment.user == user);
+        if own.is_some_and(|payment| !self.shared.till.has_gateway_of(&payment)) {
             return Err(EngineError::NoGateway);
         }
         let Some(payments) = self.shared.till.payments(id.schedule) else {
@@ -376,9 +383,9 @@ impl Engine {
         Ok(Done { answer: payment, replayed: false })
     }
 
-    /// Returns the gateway, where one is set up.
-    pub fn gateway(&self) -> Option<&dyn Gateway> {
-        self.shared.till.gateway.as_deref()
+    /// Returns the gateways that are set up.
+    pub fn gateways(&self) -> &Gateways {
+        &self.shared.till.gateways
     }
 
     /// Answers a key that has had its effect, before it is asked whether the hold still lives.

@@ -125,7 +125,7 @@ pub(super) async fn open(config: EngineConfig) -> Result<Engine, EngineOpenError
         catalogue,
         data_dir: config.journal.dir.clone(),
         last_snapshot: snapshot.map_or(u64::MAX, Position::get),
-        till: Till::new(accounts, payments, config.gateway.clone()),
+        till: Till::new(accounts, payments, config.gateways.clone()),
         users,
         archive,
         archive_after: config.archive_after,

@@ -356,7 +356,7 @@ impl<E> Rows<'_, E> {
             Some(Failure::Declined { code, reason }) => Some((&**code, &**reason)),
             _ => None,
         };
-        let answer = payment.gateway.as_deref();
+        let answer = payment.answer.as_deref();
         let row = [
             payment.id.to_string().into(),
             schedule.map(|schedule| schedule.id().as_str()).into(),

@@ -18,7 +18,7 @@
 //! | [`CaptureOutcome::Unknown`] | nothing | [`Gateway::find`] with backoff; [`Why::is_not_sent`] says that not even a request got there |
 //! | [`Found::Captured`] | the money is there, but for `cancelled_amount` | as after a capture; the amount is whatever the gateway has, so compare it |
 //! | [`Found::NotCaptured`] | nothing was captured up to now; for good where [`NotCaptured::is_final`] | final: the payment failed. [`NotCaptured::Open`]: ask again, or capture again under a new key |
-//! | [`Found::NoSuchOrder`] | the gateway knows of no such payment at this moment | not final while a request may still be on its way to it: ask again for as long as a checkout lives (Toss: 30 minutes) |
+//! | [`Found::NoSuchOrder`] | the gateway knows of no such payment at this moment | not final while a request may still be on its way to it: ask again for as long as a checkout lives ([`Terms::checkout_life`]) |
 //! | [`Found::Unknown`] | nothing | ask again, with backoff |
 //! | [`CancelOutcome::Cancelled`] | the amount went back, by this request or an earlier one | the payment is refunded |
 //! | [`CancelOutcome::Refused`] | this request gave nothing back, and the same request never will | a person has to give the money back another way |
@@ -48,6 +48,7 @@
 //! belief in notices: [`Gateway::read_notice`] tells only which order to ask about.
 
 mod names;
+mod set;
 #[cfg(feature = "http")]
 pub mod toss;
 
@@ -57,6 +58,7 @@ pub use self::names::{
     IDEMPOTENCY_KEY_LEN_MAX, IdempotencyKey, InvalidName, ORDER_ID_LEN, OrderId, PAYMENT_KEY_LEN_MAX,
     PaymentKey, SAID_LEN_MAX, Said,
 };
+pub use self::set::{Codes, Gateways, Terms};
 use crate::domain::money::{Currency, Money};
 use crate::domain::time::Timestamp;
 
@@ -65,8 +67,8 @@ pub type Answer<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// A payment gateway. Calls take seconds: no actor may wait for one.
 pub trait Gateway: Send + Sync + 'static {
-    /// Returns its name, as routes and metrics have it.
-    fn name(&self) -> &'static str;
+    /// Returns what is so at this gateway.
+    fn terms(&self) -> &'static Terms;
 
     /// Tells whether it takes this currency; a capture in another one is declined unsent.
     fn takes(&self, currency: Currency) -> bool;

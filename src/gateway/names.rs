@@ -1,13 +1,14 @@
-//! The names that pass between us and a gateway, and the texts it sends: right by their type once they are parsed.
+//! The names that pass between us and a gateway, and the texts it sends: right by their type once they are parsed. The lengths are
+//! ours; a gateway that takes less says so in its own folder.
 
 use core::fmt;
 use std::sync::Arc;
 
-/// The longest payment key, in characters (Toss's own limit).
+/// The longest payment key, in characters.
 pub const PAYMENT_KEY_LEN_MAX: usize = 200;
-/// The shortest and the longest order id, in characters (Toss's own limits).
+/// The shortest and the longest order id, in characters.
 pub const ORDER_ID_LEN: core::ops::RangeInclusive<usize> = 6..=64;
-/// The longest idempotency key, in characters (Toss's own limit).
+/// The longest idempotency key, in characters.
 pub const IDEMPOTENCY_KEY_LEN_MAX: usize = 300;
 /// What is kept of a gateway's text, in characters.
 pub const SAID_LEN_MAX: usize = 200;

@@ -51,13 +51,15 @@ use serde_json::{Value, json};
 
 use self::answer::Reply;
 use super::{
-    Answer, Cancel, CancelOutcome, Capture, CaptureOutcome, Find, Found, Gateway, NotCaptured, OrderId,
-    PaymentKey, Said, Why,
+    Answer, Cancel, CancelOutcome, Capture, CaptureOutcome, Codes, Find, Found, Gateway,
+    IDEMPOTENCY_KEY_LEN_MAX, NotCaptured, ORDER_ID_LEN, OrderId, PAYMENT_KEY_LEN_MAX, PaymentKey, Said,
+    Terms, Why,
 };
 use crate::clock::Stopwatch;
-use crate::config::Secret;
+use crate::config::{PaymentsConfig, Secret};
 use crate::domain::money::{Currency, Money};
-use crate::domain::time::Timestamp;
+use crate::domain::payments::Method;
+use crate::domain::time::{Seconds, Timestamp};
 use crate::outbound::{self, OutboundError};
 
 /// The largest answer that is read.
@@ -67,6 +69,24 @@ pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long a call may take as a whole, unless the settings say otherwise: a capture by a card company takes seconds, and one whose
 /// answer is late is found by asking.
 pub const TIMEOUT: Duration = Duration::from_secs(10);
+/// What is so at Toss Payments. A session of its checkout ends after 30 minutes; twice that is beyond doubt.
+pub const TERMS: Terms = Terms {
+    name: "toss",
+    methods: &[Method::Card, Method::KakaoPay, Method::NaverPay, Method::Toss],
+    checkout_life: Seconds::new(3_600),
+    codes: Codes {
+        given_back: "CANCELED",
+        expired: "EXPIRED",
+        no_such_payment: "NOT_FOUND_PAYMENT",
+        invalid_key: "INVALID_PAYMENT_KEY",
+    },
+};
+
+// Toss's own limits: whatever our names allow, it takes.
+const _: () = assert!(PAYMENT_KEY_LEN_MAX <= 200, "a payment key has at most 200 characters there");
+const _: () = assert!(*ORDER_ID_LEN.start() >= 6 && *ORDER_ID_LEN.end() <= 64, "an order id has 6 to 64");
+const _: () = assert!(IDEMPOTENCY_KEY_LEN_MAX <= 300, "an idempotency key has at most 300");
+
 /// The longest reason of a cancellation, in characters (Toss's own limit).
 const CANCEL_REASON_LEN_MAX: usize = 200;
 
@@ -152,6 +172,14 @@ pub enum TossError {
     /// The secret can't stand in a header.
     #[error("toss.secret has characters that can't be sent")]
     Secret,
+    /// One of the two is set alone.
+    #[error("{set} is set, and {unset} isn't: set both, or none")]
+    Half {
+        /// Which is.
+        set: &'static str,
+        /// Which isn't.
+        unset: &'static str,
+    },
     /// TLS can't be set up; a system without root certificates, usually.
     #[error("the gateway's client can't be made: {0}")]
     Client(String),
@@ -174,6 +202,21 @@ impl core::fmt::Debug for Toss {
 }
 
 impl Toss {
+    /// Makes the client, where the settings name the gateway.
+    ///
+    /// # Errors
+    /// When they name half of it, and as [`Toss::new`].
+    pub fn from_settings(settings: &PaymentsConfig) -> Result<Option<Self>, TossError> {
+        let (url, secret) = match (&settings.toss_url, &settings.toss_secret) {
+            (None, None) => return Ok(None),
+            (Some(url), Some(secret)) => (url, secret),
+            (None, Some(_)) => return Err(TossError::Half { set: "toss.secret", unset: "toss.url" }),
+            (Some(_), None) => return Err(TossError::Half { set: "toss.url", unset: "toss.secret" }),
+        };
+        let timeout = Duration::from_secs(settings.toss_timeout_seconds);
+        Self::new(&TossConfig { timeout, ..TossConfig::new(url.as_str(), secret.clone()) }).map(Some)
+    }
+
     /// Makes the client; nothing is sent.
     ///
     /// # Errors
@@ -348,15 +391,15 @@ impl Toss {
         let watch = Stopwatch::start();
         let outcome = answer.await;
         let seconds = watch.elapsed().as_secs_f64();
-        metrics::histogram!("onsale_gateway_seconds", "gateway" => "toss", "call" => call, "outcome" => label(&outcome))
+        metrics::histogram!("onsale_gateway_seconds", "gateway" => TERMS.name, "call" => call, "outcome" => label(&outcome))
             .record(seconds);
         outcome
     }
 }
 
 impl Gateway for Toss {
-    fn name(&self) -> &'static str {
-        "toss"
+    fn terms(&self) -> &'static Terms {
+        &TERMS
     }
 
     fn takes(&self, currency: Currency) -> bool {

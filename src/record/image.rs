@@ -3,7 +3,7 @@
 use bincode::Options;
 use serde::{Deserialize, Serialize};
 
-use super::money::{AccountsImageWire, CarriedWire, GatewayAnswerWire, PaymentsImageWire};
+use super::money::{AccountsImageWire, CarriedWire, GatewayAnswerWire, GatewayWire, PaymentsImageWire};
 use super::room::{PeopleWire, RoomImageWire};
 use super::users::{UsersImageWire, UsersPartWire};
 use super::wire::{
@@ -91,6 +91,7 @@ enum SectionWire<'a> {
     Replans(ReplansWire),
     ScheduleWithDeadlines(Box<ScheduleImageWire>, Vec<(u32, u64)>),
     PaymentsWithAnswers(Box<PaymentsImageWire>, Vec<GatewayAnswerWire>),
+    PaymentsThrough(Box<PaymentsImageWire>, Vec<GatewayAnswerWire>, Vec<GatewayWire>),
 }
 
 /// The plans that schedules are to have, by id, and the key whose effect they are.
@@ -243,11 +244,12 @@ pub fn encode_accounts(image: &AccountsImage) -> impl Iterator<Item = Vec<u8>> {
 /// Writes the section of a schedule's payments.
 pub fn encode_payments(image: &PaymentsImage) -> Vec<u8> {
     let payments = Box::new(PaymentsImageWire::from_domain(image));
-    let answers = GatewayAnswerWire::all_of(image);
-    if answers.is_empty() {
-        return encode(&SectionWire::Payments(payments));
-    }
-    encode(&SectionWire::PaymentsWithAnswers(payments, answers))
+    let (answers, gateways) = (GatewayAnswerWire::all_of(image), GatewayWire::all_of(image));
+    encode(&match (answers.is_empty(), gateways.is_empty()) {
+        (true, true) => SectionWire::Payments(payments),
+        (false, true) => SectionWire::PaymentsWithAnswers(payments, answers),
+        (_, false) => SectionWire::PaymentsThrough(payments, answers, gateways),
+    })
 }
 
 /// Writes a waiting room's sections, one after the other: its people in parts, then the room.
@@ -297,6 +299,12 @@ pub fn decode_section(bytes: &[u8]) -> Result<Section, DecodeError> {
         SectionWire::PaymentsWithAnswers(image, answers) => {
             let mut image = image.into_domain()?;
             GatewayAnswerWire::add_all(answers, &mut image)?;
+            Ok(Section::Payments(Box::new(image)))
+        }
+        SectionWire::PaymentsThrough(image, answers, gateways) => {
+            let mut image = image.into_domain()?;
+            GatewayAnswerWire::add_all(answers, &mut image)?;
+            GatewayWire::add_all(gateways, &mut image)?;
             Ok(Section::Payments(Box::new(image)))
         }
         SectionWire::UsersPart(part) => part.into_domain().map(Section::UsersPart),

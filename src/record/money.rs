@@ -1,6 +1,7 @@
 //! The wire format of accounts and payments: their events, and their sections of a snapshot.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -11,11 +12,13 @@ use crate::domain::accounts::{
     self, AccountImage, AccountsImage, Carried, CarriedImage, Kind, SHARDS, Shard, Transaction,
 };
 use crate::domain::ids::{
-    PaymentId, PaymentNumber, ReservationNumber, ScheduleNumber, TransactionId, UserId,
+    GatewayName, PaymentId, PaymentNumber, ReservationNumber, ScheduleNumber, TransactionId, UserId,
 };
 use crate::domain::keys::KeyUse;
 use crate::domain::money::{Currency, Money};
-use crate::domain::payments::{self, Failure, GatewayAnswer, Method, Payment, PaymentsImage, State};
+use crate::domain::payments::{
+    self, Failure, GatewayAnswer, Method, Payment, PaymentsImage, State, needs_gateway,
+};
 use crate::domain::schedule::ReservationRef;
 use crate::domain::time::Timestamp;
 
@@ -139,7 +142,23 @@ pub(super) enum PaymentsEventWire<'a> {
         #[serde(borrow)]
         transaction: Option<Cow<'a, str>>,
     },
+    /// As `Started`, through another gateway than [`FIRST_GATEWAY`].
+    StartedThrough {
+        number: u32,
+        nonce: u64,
+        reservation: (u32, u64),
+        #[serde(borrow)]
+        user: Cow<'a, str>,
+        method: u8,
+        amount: u64,
+        currency: [u8; 3],
+        #[serde(borrow)]
+        gateway: Cow<'a, str>,
+    },
 }
+
+/// The gateway of payments that don't name theirs: the first that there was, and for a while the only one.
+const FIRST_GATEWAY: &str = "toss";
 
 #[derive(Serialize, Deserialize)]
 pub(super) enum FailureWire {
@@ -172,6 +191,13 @@ pub(super) struct GatewayAnswerWire {
     transaction: Option<String>,
     approved_at: Option<u64>,
     refund: Option<String>,
+}
+
+/// A gateway, with the numbers of the payments that it takes.
+#[derive(Serialize, Deserialize)]
+pub(super) struct GatewayWire {
+    name: String,
+    payments: Vec<u32>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -412,7 +438,26 @@ impl<'a> PaymentsEventWire<'a> {
     pub(super) fn from_domain(event: &'a payments::Event) -> Self {
         use payments::Event;
         match event {
-            Event::Started { number, nonce, reservation, user, method, currency, ready: false, .. }
+            Event::Started {
+                number,
+                nonce,
+                reservation,
+                user,
+                method,
+                amount,
+                currency,
+                gateway: Some(gateway),
+            } if gateway.as_str() != FIRST_GATEWAY => Self::StartedThrough {
+                number: number.0,
+                nonce: *nonce,
+                reservation: (reservation.number.0, reservation.nonce),
+                user: Cow::Borrowed(user),
+                method: method_out(*method),
+                amount: amount.minor(),
+                currency: currency_out(*currency),
+                gateway: Cow::Borrowed(gateway),
+            },
+            Event::Started { number, nonce, reservation, user, method, currency, gateway: None, .. }
                 if method.needs_gateway() =>
             {
                 Self::StartedFree {
@@ -478,7 +523,19 @@ impl<'a> PaymentsEventWire<'a> {
                     method,
                     amount: money(amount)?,
                     currency: currency_in(currency)?,
-                    ready: method.needs_gateway(),
+                    gateway: method.needs_gateway().then(first_gateway),
+                }
+            }
+            Self::StartedThrough { number, nonce, reservation, user, method, amount, currency, gateway } => {
+                Event::Started {
+                    number: PaymentNumber(number),
+                    nonce,
+                    reservation: reservation_in(reservation),
+                    user: user_id(&user)?,
+                    method: method_in(method)?,
+                    amount: money(amount)?,
+                    currency: currency_in(currency)?,
+                    gateway: Some(gateway_in(&gateway)?),
                 }
             }
             Self::StartedFree { number, nonce, reservation, user, method, currency } => Event::Started {
@@ -489,7 +546,7 @@ impl<'a> PaymentsEventWire<'a> {
                 method: method_in(method)?,
                 amount: Money::ZERO,
                 currency: currency_in(currency)?,
-                ready: false,
+                gateway: None,
             },
             Self::Accepted { number, payment_key } => {
                 Event::Accepted { number: PaymentNumber(number), payment_key: payment_key.into() }
@@ -544,7 +601,8 @@ impl PaymentsImageWire {
         let key = |(digest, fingerprint, version, at, number)| {
             (KeyUse { digest, fingerprint }, version, Timestamp::from_millis(at), PaymentNumber(number))
         };
-        let payments = self.payments.into_iter().map(|payment| payment.into_domain(schedule));
+        let first = first_gateway();
+        let payments = self.payments.into_iter().map(|payment| payment.into_domain(schedule, &first));
         Ok(PaymentsImage {
             schedule,
             last: self.last,
@@ -561,7 +619,7 @@ impl GatewayAnswerWire {
     /// Returns what gateways said of a schedule's payments.
     pub(super) fn all_of(image: &PaymentsImage) -> Vec<Self> {
         let answer = |payment: &Payment| {
-            let answer = payment.gateway.as_deref()?;
+            let answer = payment.answer.as_deref()?;
             Some(Self {
                 number: payment.id.number.0,
                 transaction: answer.transaction.as_deref().map(str::to_owned),
@@ -577,7 +635,7 @@ impl GatewayAnswerWire {
         for Self { number, transaction, approved_at, refund } in answers {
             let payment = image.payments.get_mut(number).filter(|payment| payment.id.number.0 == number);
             let payment = payment.ok_or(DecodeError::Value("the payment of a gateway's answer"))?;
-            payment.gateway = Some(Arc::new(GatewayAnswer {
+            payment.answer = Some(Arc::new(GatewayAnswer {
                 transaction: transaction.map(Arc::from),
                 approved_at: instant_in(approved_at),
                 refund: refund.map(Arc::from),
@@ -585,6 +643,42 @@ impl GatewayAnswerWire {
         }
         Ok(())
     }
+}
+
+impl GatewayWire {
+    /// Returns the gateways of a schedule's payments, in order of their names, but [`FIRST_GATEWAY`].
+    pub(super) fn all_of(image: &PaymentsImage) -> Vec<Self> {
+        let mut by_name: BTreeMap<&str, Vec<u32>> = BTreeMap::new();
+        for payment in image.payments.iter() {
+            if let Some(name) = payment.gateway.as_deref().filter(|name| *name != FIRST_GATEWAY) {
+                by_name.entry(name).or_default().push(payment.id.number.0);
+            }
+        }
+        by_name.into_iter().map(|(name, payments)| Self { name: name.to_owned(), payments }).collect()
+    }
+
+    /// Gives the payments their gateways.
+    pub(super) fn add_all(gateways: Vec<Self>, image: &mut PaymentsImage) -> Read<()> {
+        for Self { name, payments } in gateways {
+            let name = gateway_in(&name)?;
+            for number in payments {
+                let is_named =
+                    |payment: &&mut Payment| payment.id.number.0 == number && payment.needs_gateway();
+                let payment = image.payments.get_mut(number).filter(is_named);
+                let payment = payment.ok_or(DecodeError::Value("the payment of a gateway"))?;
+                payment.gateway = Some(name.clone());
+            }
+        }
+        Ok(())
+    }
+}
+
+fn gateway_in(name: &str) -> Read<GatewayName> {
+    GatewayName::parse(name).map_err(|_| DecodeError::Value("a gateway's name"))
+}
+
+fn first_gateway() -> GatewayName {
+    GatewayName::parse(FIRST_GATEWAY).expect("letters")
 }
 
 impl PaymentWire {
@@ -608,17 +702,19 @@ impl PaymentWire {
         }
     }
 
-    fn into_domain(self, schedule: ScheduleNumber) -> Read<(u32, Payment)> {
+    fn into_domain(self, schedule: ScheduleNumber, first: &GatewayName) -> Read<(u32, Payment)> {
+        let (method, amount) = (method_in(self.method)?, money(self.amount)?);
         let payment = Payment {
             id: PaymentId { schedule, number: PaymentNumber(self.number), nonce: self.nonce },
             reservation: reservation_in(self.reservation),
             user: user_id(&self.user)?,
-            method: method_in(self.method)?,
-            amount: money(self.amount)?,
+            method,
+            amount,
             currency: currency_in(self.currency)?,
             state: state_in(self.state)?,
+            gateway: needs_gateway(method, amount).then(|| first.clone()),
             payment_key: self.payment_key.map(Arc::from),
-            gateway: None,
+            answer: None,
             failure: self.failure.map(FailureWire::into_domain).transpose()?,
             created_at: Timestamp::from_millis(self.created_at),
             updated_at: Timestamp::from_millis(self.updated_at),

@@ -14,8 +14,8 @@ use onsale::domain::schedule::{Caller, Command, Reservation, ReservationRef, Res
 use onsale::engine::{CatalogueChange, Engine, EngineConfig, EngineError, Narrow, Purchase, ScheduleEntry};
 use onsale::gateway::toss::{Toss, TossConfig};
 use onsale::gateway::{
-    Answer, Cancel, CancelOutcome, Capture, CaptureOutcome, Find, Found, Gateway, NotCaptured, OrderId,
-    PaymentKey, Said, Why,
+    Answer, Cancel, CancelOutcome, Capture, CaptureOutcome, Find, Found, Gateway, Gateways, NotCaptured,
+    OrderId, PaymentKey, Said, Terms, Why,
 };
 use onsale::journal::MemoryDisk;
 use onsale::mock_gateway::{DEMO_SECRET, MockConfig, MockGateway, Running};
@@ -26,6 +26,11 @@ use super::{SEAT, balance, charge, check_money_with, on, pay, status};
 
 /// How long the client waits for an answer: longer than the mock ever takes by itself.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Makes a set of one gateway.
+pub(super) fn set(gateway: Arc<dyn Gateway>) -> Gateways {
+    Gateways::new([gateway])
+}
 
 /// A mock gateway, and what a customer and a test do there.
 pub(super) struct Desk {
@@ -50,7 +55,7 @@ impl Desk {
     /// Has the engine use it.
     pub(super) fn with(&self, config: EngineConfig, timeout: Duration) -> EngineConfig {
         let toss = TossConfig { timeout, ..TossConfig::new(self.gateway.url(), Secret::new(DEMO_SECRET)) };
-        EngineConfig { gateway: Some(Arc::new(Toss::new(&toss).unwrap())), ..config }
+        EngineConfig { gateways: set(Arc::new(Toss::new(&toss).unwrap())), ..config }
     }
 
     async fn post(&self, path: &str, body: Value) -> Value {
@@ -536,8 +541,8 @@ async fn a_refund_that_the_gateway_refuses_is_owed_until_it_is_made() {
 }
 
 /// A gateway that answers what it is told, and remembers what it was asked.
-#[derive(Default)]
 struct Scripted {
+    terms: &'static Terms,
     confirms: Mutex<VecDeque<CaptureOutcome>>,
     finds: Mutex<VecDeque<Found>>,
     calls: Mutex<Vec<&'static str>>,
@@ -548,9 +553,18 @@ impl Scripted {
         confirms: impl IntoIterator<Item = CaptureOutcome>,
         finds: impl IntoIterator<Item = Found>,
     ) -> Arc<Self> {
+        const TERMS: Terms = Terms::new("scripted");
+        Self::at(&TERMS, confirms, finds)
+    }
+
+    fn at(
+        terms: &'static Terms,
+        confirms: impl IntoIterator<Item = CaptureOutcome>,
+        finds: impl IntoIterator<Item = Found>,
+    ) -> Arc<Self> {
         let confirms = Mutex::new(confirms.into_iter().collect());
         let finds = Mutex::new(finds.into_iter().collect());
-        Arc::new(Self { confirms, finds, calls: Mutex::default() })
+        Arc::new(Self { terms, confirms, finds, calls: Mutex::default() })
     }
 
     fn calls(&self) -> Vec<&'static str> {
@@ -559,8 +573,8 @@ impl Scripted {
 }
 
 impl Gateway for Scripted {
-    fn name(&self) -> &'static str {
-        "scripted"
+    fn terms(&self) -> &'static Terms {
+        self.terms
     }
 
     fn takes(&self, _: Currency) -> bool {
@@ -609,7 +623,7 @@ fn found(amount: u64) -> Found {
 /// Buys seat 1 at such a gateway, and returns how it ended and what was asked.
 async fn bought_at(gateway: &Arc<Scripted>) -> (Payment, Vec<&'static str>) {
     let dir = tempfile::tempdir().unwrap();
-    let settings = EngineConfig { gateway: Some(Arc::<Scripted>::clone(gateway)), ..config(dir.path()) };
+    let settings = EngineConfig { gateways: set(Arc::<Scripted>::clone(gateway)), ..config(dir.path()) };
     let (engine, entries) = open_with(settings, 2, 1).await;
     let held = hold(&engine, &entries[0], "kim", &[1]).await.unwrap();
     let payment = start(&engine, &entries[0], "kim", &held).await.unwrap();
@@ -659,7 +673,7 @@ async fn a_refusal_has_the_last_word_only_where_nothing_else_is_on_its_way() {
 async fn a_new_life_asks_what_became_of_a_capture_before_it_sends_another() {
     let dir = tempfile::tempdir().unwrap();
     let at = |gateway: &Arc<Scripted>| EngineConfig {
-        gateway: Some(Arc::<Scripted>::clone(gateway)),
+        gateways: set(Arc::<Scripted>::clone(gateway)),
         ..config(dir.path())
     };
     let before = Scripted::new([unknown()], []);
@@ -674,6 +688,53 @@ async fn a_new_life_asks_what_became_of_a_capture_before_it_sends_another() {
     engine.settled().await;
     assert_eq!(engine.payment(payment.id).unwrap().state, State::Completed);
     assert_eq!(after.calls(), ["find"]);
+    engine.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_payment_goes_on_at_the_gateway_that_it_names_whatever_others_are_set_up() {
+    const CARDS: Terms = Terms { methods: &[Method::Card], ..Terms::new("cards") };
+    const WALLET: Terms = Terms { methods: &[Method::KakaoPay, Method::Card], ..Terms::new("wallet") };
+    let dir = tempfile::tempdir().unwrap();
+    let payment_key = PaymentKey::parse("k").unwrap();
+    let captured = || CaptureOutcome::Captured {
+        payment_key: payment_key.clone(),
+        transaction: None,
+        approved_at: None,
+    };
+    let cards = Scripted::at(&CARDS, [captured()], []);
+    let wallet = Scripted::at(&WALLET, [captured()], []);
+    let at = |gateways: &[&Arc<Scripted>]| {
+        let gateways = gateways.iter().map(|gateway| -> Arc<dyn Gateway> { Arc::<Scripted>::clone(gateway) });
+        EngineConfig { gateways: Gateways::new(gateways), ..config(dir.path()) }
+    };
+    let (engine, entries) = open_with(at(&[&cards, &wallet]), 2, 1).await;
+    let first = hold(&engine, &entries[0], "kim", &[1]).await.unwrap();
+    let second = hold(&engine, &entries[0], "lee", &[2]).await.unwrap();
+    let paid = start(&engine, &entries[0], "kim", &first).await.unwrap();
+    assert_eq!(paid.gateway.as_deref(), Some("cards"), "a method leads to the first gateway that has it");
+    assert_eq!(confirm(&engine, "kim", &paid, &payment_key).await.unwrap().state, State::Completed);
+    let ready = start(&engine, &entries[0], "lee", &second).await.unwrap();
+    engine.close().await.unwrap();
+
+    // The other one has cards, too. What began at the first doesn't go on there.
+    let engine = Engine::open(at(&[&wallet])).await.unwrap();
+    let entry = engine.schedule("s0").unwrap();
+    assert_eq!(confirm(&engine, "lee", &ready, &payment_key).await, Err(EngineError::NoGateway));
+    let paid_there = start(&engine, &entry, "lee", &second).await.unwrap();
+    assert_eq!(paid_there.gateway.as_deref(), Some("wallet"));
+    assert_eq!(confirm(&engine, "lee", &paid_there, &payment_key).await.unwrap().state, State::Completed);
+    engine.snapshot().await.unwrap();
+    engine.close().await.unwrap();
+
+    let engine = Engine::open(at(&[&wallet, &cards])).await.unwrap();
+    let entry = engine.schedule("s0").unwrap();
+    for held in [&first, &second] {
+        let release = Command::Release { reservation: reference(held), caller: Caller::Admin };
+        engine.act(&entry, release, None).await.unwrap();
+    }
+    engine.settled().await;
+    assert_eq!((cards.calls(), wallet.calls()), (vec!["confirm", "cancel"], vec!["confirm", "cancel"]));
     engine.close().await.unwrap();
 }
 
@@ -755,8 +816,9 @@ impl Drop for Looking<'_> {
 }
 
 impl Gateway for Hanging {
-    fn name(&self) -> &'static str {
-        "hanging"
+    fn terms(&self) -> &'static Terms {
+        const TERMS: Terms = Terms::new("hanging");
+        &TERMS
     }
 
     fn takes(&self, _: Currency) -> bool {
@@ -794,7 +856,7 @@ impl Gateway for Hanging {
 async fn looks_and_refunds_that_hang_delay_no_capture() {
     let (dir, gateway) = (tempfile::tempdir().unwrap(), Arc::new(Hanging::default()));
     let settings = EngineConfig {
-        gateway: Some(Arc::<Hanging>::clone(&gateway)),
+        gateways: set(Arc::<Hanging>::clone(&gateway)),
         medium: Some(Arc::new(MemoryDisk::new())),
         ..config(dir.path())
     };
@@ -823,7 +885,7 @@ async fn looks_and_refunds_that_hang_delay_no_capture() {
     let (_, done) = buy("mal", 2_300, "honest").await;
     for _ in 0..1_100 {
         let engine = engine.clone();
-        tokio::spawn(async move { engine.compare_with_gateway(done.id).await });
+        tokio::spawn(async move { engine.compare_with_gateway("hanging", done.id).await });
     }
     let (_, honest) = buy("kim", 2_400, "honest").await;
     assert_eq!(honest.state, State::Completed, "it waits for none of them");

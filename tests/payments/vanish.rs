@@ -16,10 +16,10 @@ use onsale::domain::schedule::{Caller, Command, Reservation, ReservationStatus};
 use onsale::engine::{Done, Engine, EngineConfig, EngineError, Narrow, Purchase, ScheduleEntry};
 use onsale::gateway::{
     Answer, Cancel, CancelOutcome, Capture, CaptureOutcome, Find, Found, Gateway, NotCaptured, OrderId,
-    PaymentKey,
+    PaymentKey, Terms,
 };
 
-use super::gateway::{Desk, PATIENCE, confirm, reference, start};
+use super::gateway::{Desk, PATIENCE, confirm, reference, set, start};
 use super::support::{config, hold, key, open_with, user};
 use super::{SEAT, balance, charge, check_money, pay, status};
 
@@ -261,8 +261,9 @@ struct Broken {
 }
 
 impl Gateway for Broken {
-    fn name(&self) -> &'static str {
-        "broken"
+    fn terms(&self) -> &'static Terms {
+        const TERMS: Terms = Terms::new("broken");
+        &TERMS
     }
 
     fn takes(&self, _: Currency) -> bool {
@@ -298,7 +299,7 @@ impl Gateway for Broken {
 async fn a_payment_whose_drive_panicked_goes_on_when_somebody_asks_for_it() {
     let dir = tempfile::tempdir().unwrap();
     let gateway = Arc::new(Broken::default());
-    let settings = EngineConfig { gateway: Some(gateway), ..config(dir.path()) };
+    let settings = EngineConfig { gateways: set(gateway), ..config(dir.path()) };
     let (engine, entries) = open_with(settings, 2, 1).await;
     let held = hold(&engine, &entries[0], "kim", &[1]).await.unwrap();
     let payment = start(&engine, &entries[0], "kim", &held).await.unwrap();

@@ -103,6 +103,7 @@ impl Show {
             method: Method::Balance,
             amount: Money::new(100).unwrap(),
             currency: Currency::parse("KRW").unwrap(),
+            gateway: None,
             nonce: 5,
         };
         let payment = PaymentId { schedule: ScheduleNumber(1), number: PaymentNumber(1), nonce: 5 };

@@ -35,7 +35,7 @@ pub use saga::{Command, Event, Failure, GatewayAnswer, Outcome, Refusal, State, 
 
 use index::Index;
 
-use super::ids::{PaymentId, PaymentNumber, ScheduleNumber, UserId};
+use super::ids::{GatewayName, PaymentId, PaymentNumber, ScheduleNumber, UserId};
 use super::keys::{KeyFound, KeyUse, Keys};
 use super::money::{Currency, Money};
 use super::pages::Pages;
@@ -98,10 +98,12 @@ pub struct Payment {
     pub currency: Currency,
     /// How far it is.
     pub state: State,
+    /// The gateway that takes the money, where one does: of nothing there is none to take.
+    pub gateway: Option<GatewayName>,
     /// The gateway's key of the checkout, once the client has brought it.
     pub payment_key: Option<Arc<str>>,
     /// What the gateway said, once it took the money.
-    pub gateway: Option<Arc<GatewayAnswer>>,
+    pub answer: Option<Arc<GatewayAnswer>>,
     /// Why it failed, or is refunded.
     pub failure: Option<Failure>,
     /// When it was started.
@@ -117,9 +119,9 @@ pub struct Payment {
 }
 
 impl Payment {
-    /// Tells whether a gateway takes the money: of nothing there is none to take.
+    /// Tells whether a gateway takes the money.
     pub fn needs_gateway(&self) -> bool {
-        needs_gateway(self.method, self.amount)
+        self.gateway.is_some()
     }
 }
 
@@ -276,6 +278,8 @@ impl Payments {
                 let new = standing.insert(payment.reservation.number);
                 assert!(new, "M2: one payment stands for a reservation");
             }
+            let needed = needs_gateway(payment.method, payment.amount);
+            assert_eq!(payment.needs_gateway(), needed, "a payment names the gateway that takes its money");
             let keyed = payment.needs_gateway() && payment.state.is_begun();
             assert!(!keyed || payment.payment_key.is_some(), "what a gateway is asked for has its key");
             let under_way = self.under_way.contains(&payment.id.number.0);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Method, Payment, Payments, needs_gateway};
-use crate::domain::ids::{PaymentId, PaymentNumber, UserId};
+use crate::domain::ids::{GatewayName, PaymentId, PaymentNumber, UserId};
 use crate::domain::keys::KeyUse;
 use crate::domain::money::{Currency, Money};
 use crate::domain::schedule::ReservationRef;
@@ -155,6 +155,8 @@ pub enum Command {
         amount: Money,
         /// In which currency.
         currency: Currency,
+        /// The gateway that the method leads to.
+        gateway: Option<GatewayName>,
         /// The random part of the payment's id.
         nonce: u64,
     },
@@ -293,8 +295,8 @@ pub enum Event {
         amount: Money,
         /// In which currency.
         currency: Currency,
-        /// Whether the client is at the gateway's checkout first.
-        ready: bool,
+        /// The gateway at whose checkout the client is first.
+        gateway: Option<GatewayName>,
     },
     /// The client brought what the checkout gave.
     Accepted {
@@ -475,9 +477,9 @@ impl Payments {
     /// A [`Refusal`], which changes nothing.
     pub fn decide(&self, command: &Command) -> Result<Option<Event>, Refusal> {
         match command {
-            Command::Start { reservation, user, method, amount, currency, nonce } => {
-                let ready = needs_gateway(*method, *amount);
-                if ready && self.surplus_ready(*reservation, user).is_some() {
+            Command::Start { reservation, user, method, amount, currency, gateway, nonce } => {
+                let gateway = gateway.clone().filter(|_| needs_gateway(*method, *amount));
+                if gateway.is_some() && self.surplus_ready(*reservation, user).is_some() {
                     return Err(Refusal::TooManyReady);
                 }
                 Ok(Some(Event::Started {
@@ -488,7 +490,7 @@ impl Payments {
                     method: *method,
                     amount: *amount,
                     currency: *currency,
-                    ready,
+                    gateway,
                 }))
             }
             Command::Supersede { reservation, user } => {
@@ -529,7 +531,7 @@ impl Payments {
         self.keys.forget_old(at);
         self.forget_old(at, RETENTION, event.number());
         match event {
-            Event::Started { number, nonce, reservation, user, method, amount, currency, ready } => {
+            Event::Started { number, nonce, reservation, user, method, amount, currency, gateway } => {
                 assert_eq!(number.count(), self.last + 1, "payments are numbered in order");
                 self.last = number.count();
                 let payment = Payment {
@@ -539,9 +541,11 @@ impl Payments {
                     method: *method,
                     amount: *amount,
                     currency: *currency,
-                    state: if *ready { State::Ready } else { State::Begun },
+                    state: if gateway.is_some() { State::Ready } else { State::Begun },
+                    // An earlier version had a checkout for nothing, too.
+                    gateway: gateway.clone().filter(|_| needs_gateway(*method, *amount)),
                     payment_key: None,
-                    gateway: None,
+                    answer: None,
                     failure: None,
                     created_at: at,
                     updated_at: at,
@@ -569,7 +573,7 @@ impl Payments {
             Event::CapturedAtGateway { number, transaction, approved_at } => {
                 let payment = self.go(*number, State::Capturing, State::Captured, at);
                 let (transaction, approved_at) = (transaction.clone(), *approved_at);
-                payment.gateway = Some(Arc::new(GatewayAnswer { transaction, approved_at, refund: None }));
+                payment.answer = Some(Arc::new(GatewayAnswer { transaction, approved_at, refund: None }));
             }
             Event::Confirmed { number } => {
                 self.go(*number, State::Captured, State::Confirmed, at);
@@ -613,7 +617,7 @@ impl Payments {
             Event::RefundedAtGateway { number, transaction } => {
                 let payment = self.go(*number, State::Refunding, State::Refunded, at);
                 payment.refunded_at = Some(at);
-                let answer = payment.gateway.get_or_insert_default();
+                let answer = payment.answer.get_or_insert_default();
                 Arc::make_mut(answer).refund.clone_from(transaction);
             }
             Event::KeyKept { .. } => {}

@@ -21,6 +21,7 @@ fn start(method: Method) -> Command {
         method,
         amount: Money::new(100).unwrap(),
         currency: Currency::parse("KRW").unwrap(),
+        gateway: method.needs_gateway().then(|| GatewayName::parse("toss").unwrap()),
         nonce: 9,
     }
 }
@@ -264,10 +265,11 @@ fn make_ready(payments: &mut Payments, reservation: u32) -> PaymentId {
     let user = UserId::parse("kim").unwrap();
     let supersede = Command::Supersede { reservation, user };
     while act(payments, &supersede, None).unwrap() {}
-    let Command::Start { user, method, amount, currency, nonce, .. } = start(Method::Card) else {
-        unreachable!()
-    };
-    act(payments, &Command::Start { reservation, user, method, amount, currency, nonce }, None).unwrap();
+    let mut start = start(Method::Card);
+    if let Command::Start { reservation: paid_for, .. } = &mut start {
+        *paid_for = reservation;
+    }
+    act(payments, &start, None).unwrap();
     only(payments).id
 }
 

@@ -12,15 +12,10 @@ use super::{Calls, Drive, EngineError, NotYet, random};
 use crate::domain::money::Money;
 use crate::domain::payments::{Failure, Outcome, Payment};
 use crate::domain::schedule::ReservationStatus;
-use crate::domain::time::Seconds;
 use crate::gateway::{
     Cancel, CancelOutcome, Capture, CaptureOutcome, Find, Found, Gateway, IdempotencyKey, NotCaptured,
-    OrderId, PaymentKey, Why,
+    OrderId, PaymentKey, Terms, Why,
 };
-
-/// How long a checkout lives at most: a payment that the gateway doesn't know that long after was never there.
-/// Toss Payments' session ends after 30 minutes.
-const CHECKOUT_LIFE: Seconds = Seconds::new(3_600);
 
 impl Drive<'_> {
     /// Tells whether money may still be taken for the reservation: it is `paying` by this payment, and its deadline is ahead.
@@ -33,11 +28,12 @@ impl Drive<'_> {
     }
 
     pub(super) async fn capture_at_gateway(&mut self, payment: &Payment) -> Result<Outcome, NotYet> {
-        let gateway = self.gateway()?;
-        // What has no such name, no gateway ever gave: nothing was sent.
+        let gateway = self.gateway(payment)?;
+        let terms = gateway.terms();
+        // A key that doesn't parse can't come from a gateway, so nothing was sent.
         let Some((order_id, payment_key)) = names(payment) else {
             return Ok(Outcome::Declined(Failure::declined(
-                "INVALID_PAYMENT_KEY",
+                terms.codes.invalid_key,
                 "No gateway gave this key.",
             )));
         };
@@ -46,7 +42,7 @@ impl Drive<'_> {
         }
         if self.unanswered {
             let find = Find { order_id: order_id.clone(), payment_key: Some(payment_key.clone()) };
-            match self.found(payment, self.call(&self.calls().looks, gateway.find(find)).await) {
+            match self.found(payment, terms, self.call(&self.calls().looks, gateway.find(find)).await) {
                 Finding::Final(outcome) => return Ok(outcome),
                 Finding::Open(_) if self.may_capture(payment) => {}
                 Finding::Open(why) | Finding::Unknown(why) => return Err(NotYet::Gateway(why)),
@@ -77,7 +73,7 @@ impl Drive<'_> {
                 if found == Found::NoSuchOrder {
                     return Ok(declined);
                 }
-                match self.found(payment, found) {
+                match self.found(payment, terms, found) {
                     Finding::Final(outcome) => Ok(outcome),
                     Finding::Open(why) | Finding::Unknown(why) => Err(NotYet::Gateway(why)),
                 }
@@ -90,7 +86,7 @@ impl Drive<'_> {
     }
 
     /// Reads what the gateway found.
-    fn found(&self, payment: &Payment, found: Found) -> Finding {
+    fn found(&self, payment: &Payment, terms: &Terms, found: Found) -> Finding {
         let declined =
             |code: &str, reason: &str| Finding::Final(Outcome::Declined(Failure::declined(code, reason)));
         match found {
@@ -100,7 +96,7 @@ impl Drive<'_> {
                 Finding::Final(Outcome::CapturedAtGateway { transaction: None, approved_at })
             }
             Found::Captured { amount, cancelled_amount, .. } if amount == cancelled_amount => {
-                declined("CANCELED", "The money was given back at the gateway.")
+                declined(terms.codes.given_back, "The money was given back at the gateway.")
             }
             Found::Captured { amount, cancelled_amount, .. } => {
                 tracing::error!(
@@ -114,10 +110,10 @@ impl Drive<'_> {
                 declined(code.as_str(), reason.as_str())
             }
             Found::NotCaptured(NotCaptured::Expired) => {
-                declined("EXPIRED", "The payment was not confirmed in time.")
+                declined(terms.codes.expired, "The payment was not confirmed in time.")
             }
-            Found::NoSuchOrder if payment.updated_at.plus(CHECKOUT_LIFE) <= self.shared.clock.now() => {
-                declined("NOT_FOUND_PAYMENT", "The gateway knows of no such payment.")
+            Found::NoSuchOrder if payment.updated_at.plus(terms.checkout_life) <= self.shared.clock.now() => {
+                declined(terms.codes.no_such_payment, "The gateway knows of no such payment.")
             }
             Found::NotCaptured(NotCaptured::Open) | Found::NoSuchOrder => Finding::Open(Why::UnderWay),
             // It can't tell; what it takes of a payment key, it takes once.
@@ -127,7 +123,7 @@ impl Drive<'_> {
     }
 
     pub(super) async fn give_back_at_gateway(&self, payment: &Payment) -> Result<Outcome, NotYet> {
-        let gateway = self.gateway()?;
+        let gateway = self.gateway(payment)?;
         // It was captured under these names.
         let Some((_, payment_key)) = names(payment) else { return Ok(Outcome::GivenBack) };
         let reason = match payment.failure {
@@ -150,8 +146,9 @@ impl Drive<'_> {
         }
     }
 
-    fn gateway(&self) -> Result<Arc<dyn Gateway>, EngineError> {
-        self.shared.till.gateway.clone().ok_or(EngineError::NoGateway)
+    fn gateway(&self, payment: &Payment) -> Result<Arc<dyn Gateway>, EngineError> {
+        let named = payment.gateway.as_ref().and_then(|name| self.shared.till.gateways.named(name));
+        named.cloned().ok_or(EngineError::NoGateway)
     }
 
     fn calls(&self) -> &Calls {

@@ -293,7 +293,7 @@ pub(super) fn declined(code: &str, reason: &str) -> CaptureOutcome {
 
 /// Says that the customer came too late.
 pub(super) fn expired() -> CaptureOutcome {
-    declined("EXPIRED", "The payment was not confirmed in time.")
+    declined(super::TERMS.codes.expired, "The payment was not confirmed in time.")
 }
 
 /// Reads which order a notice is about: in `data` where the payment's status changed, at the top for a deposit.

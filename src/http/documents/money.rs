@@ -198,7 +198,7 @@ impl<'a> GatewayDocument<'a> {
             Some(Failure::Declined { code, reason }) => (Some(&**code), Some(&**reason)),
             _ => (None, None),
         };
-        let answer = payment.gateway.as_deref();
+        let answer = payment.answer.as_deref();
         payment.needs_gateway().then(|| Self {
             payment_key: payment.payment_key.as_deref(),
             transaction_id: answer.and_then(|answer| answer.transaction.as_deref()),

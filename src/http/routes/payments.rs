@@ -72,14 +72,15 @@ async fn pay(
 ) -> Result<Response, Problem> {
     let wanted: PayBody = body.parse()?;
     let method = Method::from(wanted.method);
-    if method.needs_gateway() && app.engine.gateway().is_none() {
+    let gateway = app.engine.gateways().of(method);
+    if method.needs_gateway() && gateway.is_none() {
         return Err(Problem::invalid_field("method", "no gateway is set up for this method"));
     }
     let id = app.engine.reservation_id(&wanted.reservation_id).ok_or_else(Problem::not_found)?;
     let found = app.engine.find_schedule_numbered(id.schedule).await;
     let entry = found.map_err(|error| problem(error, None))?.ok_or_else(Problem::not_found)?;
     let currency = entry.read().currency();
-    if method.needs_gateway() && !app.engine.gateway().is_some_and(|gateway| gateway.takes(currency)) {
+    if method.needs_gateway() && !gateway.is_some_and(|(_, gateway)| gateway.takes(currency)) {
         return Err(Problem::new(
             Code::CurrencyMismatch,
             format!("The gateway of this method does not take {}.", currency.as_str()),
@@ -162,8 +163,7 @@ async fn notice(
     Path(name): Path<String>,
     body: RawBody,
 ) -> Result<Json<Taken>, Problem> {
-    let gateway = app.engine.gateway().filter(|gateway| gateway.name() == name);
-    let gateway = gateway.ok_or_else(Problem::not_found)?;
+    let gateway = app.engine.gateways().named(&name).ok_or_else(Problem::not_found)?;
     let _: serde::de::IgnoredAny = serde_json::from_slice(&body.0)
         .map_err(|_| Problem::new(Code::MalformedRequest, "A notice is a JSON object."))?;
     let order = gateway.read_notice(&body.0);
@@ -171,8 +171,8 @@ async fn notice(
     let payment = id.and_then(|id| app.engine.payment(id));
     let limit = |id| app.parts.notice_limit.check(&id, app.parts.clock.now()).is_ok();
     let compare = |id| {
-        let engine = app.engine.clone();
-        tokio::spawn(async move { engine.compare_with_gateway(id).await });
+        let (engine, name) = (app.engine.clone(), name.clone());
+        tokio::spawn(async move { engine.compare_with_gateway(&name, id).await });
     };
     let outcome = match payment {
         None => {

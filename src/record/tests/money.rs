@@ -6,7 +6,7 @@ use super::*;
 use crate::domain::accounts::{
     self, AccountImage, AccountsImage, Carried, CarriedImage, Kind, Shard, Transaction,
 };
-use crate::domain::ids::{PaymentNumber, TransactionId};
+use crate::domain::ids::{GatewayName, PaymentNumber, TransactionId};
 use crate::domain::payments::{self, Failure, GatewayAnswer, Method, Payment, PaymentsImage, State};
 use crate::domain::schedule::ReservationRef;
 
@@ -63,6 +63,10 @@ fn reservation() -> ReservationRef {
     ReservationRef { number: ReservationNumber(8), nonce: 9 }
 }
 
+fn gateway(name: &str) -> GatewayName {
+    GatewayName::parse(name).unwrap()
+}
+
 fn payments_events() -> Vec<payments::Event> {
     use payments::Event;
     let number = PaymentNumber(5);
@@ -74,7 +78,7 @@ fn payments_events() -> Vec<payments::Event> {
         method,
         amount: won(170_000),
         currency: krw(),
-        ready: method != Method::Balance,
+        gateway: (method != Method::Balance).then(|| gateway("other")),
     };
     let mut events: Vec<_> = Method::ALL.into_iter().map(started).collect();
     events.extend([
@@ -86,7 +90,7 @@ fn payments_events() -> Vec<payments::Event> {
             method: Method::Card,
             amount: won(0),
             currency: krw(),
-            ready: false,
+            gateway: None,
         },
         Event::Accepted { number, payment_key: "tgen_20261121".into() },
         Event::CaptureBegun { number },
@@ -169,18 +173,26 @@ fn accounts_image() -> AccountsImage {
 }
 
 fn payments_image() -> PaymentsImage {
+    payments_image_of(&["toss", "other"])
+}
+
+/// The payments of a schedule that go through these gateways in turn.
+fn payments_image_of(gateways: &[&str]) -> PaymentsImage {
     let payment = |number: u32, state, failure: Option<Failure>| {
         let some = number.is_multiple_of(2).then_some(AT);
+        let name = gateways[usize::try_from(number).unwrap() % gateways.len()];
+        let method = Method::ALL[usize::try_from(number).unwrap() % 5];
         let payment = Payment {
             id: PaymentId { number: PaymentNumber(number), ..PAYMENT },
             reservation: reservation(),
             user: user(),
-            method: Method::ALL[usize::try_from(number).unwrap() % 5],
+            method,
             amount: won(14),
             currency: krw(),
             state,
+            gateway: method.needs_gateway().then(|| gateway(name)),
             payment_key: some.map(|_| Arc::from("key")),
-            gateway: None,
+            answer: None,
             failure,
             created_at: AT,
             updated_at: AT,
@@ -211,7 +223,7 @@ fn answered_image() -> PaymentsImage {
     for (number, transaction, approved_at, refund) in answers {
         let (transaction, refund) = (transaction.map(Arc::from), refund.map(Arc::from));
         let payment = image.payments.get_mut(number).unwrap();
-        payment.gateway = Some(Arc::new(GatewayAnswer { transaction, approved_at, refund }));
+        payment.answer = Some(Arc::new(GatewayAnswer { transaction, approved_at, refund }));
     }
     image
 }
@@ -242,7 +254,36 @@ fn the_sections_of_money_are_read_as_they_were_written() {
     assert_eq!(*read, answered_image());
     let before = encode_payments(&payments_image());
     let Section::Payments(read) = decode_section(&before).unwrap() else { panic!("another section") };
-    assert_eq!(*read, payments_image(), "as it was before answers were kept");
+    assert_eq!(*read, payments_image(), "where no gateway has said anything");
+}
+
+#[test]
+fn a_payment_that_does_not_name_its_gateway_went_through_the_first_that_there_was() {
+    let started = |name| payments::Event::Started {
+        number: PaymentNumber(5),
+        nonce: 3,
+        reservation: reservation(),
+        user: user(),
+        method: Method::Card,
+        amount: won(170_000),
+        currency: krw(),
+        gateway: Some(gateway(name)),
+    };
+    let encoded = |event: &payments::Event| {
+        let mut bytes = Vec::new();
+        encode_payments_event(&mut bytes, NUMBER, 1, AT, None, event);
+        bytes
+    };
+    let (first, other) = (encoded(&started("toss")), encoded(&started("other")));
+    assert_eq!(first.len() + 8 + "other".len(), other.len(), "as every payment before there were others");
+    assert_eq!(decode(&first).unwrap().fact, Fact::Payments(NUMBER, started("toss")));
+    assert_eq!(decode(&other).unwrap().fact, Fact::Payments(NUMBER, started("other")));
+
+    let image = payments_image_of(&["toss"]);
+    let section = encode_payments(&image);
+    assert_eq!(section[..4], 5_u32.to_le_bytes(), "as every section before there were others, or answers");
+    let Section::Payments(read) = decode_section(&section).unwrap() else { panic!("another section") };
+    assert_eq!(*read, image);
 }
 
 fn carried_accounts() -> (Shard, Vec<(UserId, CarriedImage)>) {
