@@ -8,6 +8,7 @@
   one_client.py reads  <onsale>  [--holds 500] [--seats 250000]   holds, and the server's cores, beside four strangers who read maps in a loop;
                                                                   once with the limit of reads by address, and once without
   one_client.py follow <onsale>  [--clients 10000] [--seconds 20] the server's cores while one user holds and gives back beside so many followers
+  one_client.py disk   <onsale>  [--sold 20000]                   what a sale leaves on the disk: each buyer charges, holds one seat and pays, with keys
 
 <onsale> is a built binary; it is started on a directory and a port of its own, and stopped at the end. Strangers and followers run at the lowest
 priority, as if they had machines of their own: what is measured is what the server does for them, not what they take from it.
@@ -86,10 +87,14 @@ class Server:
             fields = stat.read().rsplit(")", 1)[1].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
-    def connections(self):
+    def metric(self, name):
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         connection.request("GET", "/metrics")
-        return int(float(re.search(r"^onsale_http_connections (\S+)", connection.getresponse().read().decode(), re.M)[1]))
+        text = connection.getresponse().read().decode()
+        return sum(int(float(value)) for value in re.findall(rf"^{name}(?:{{.*}})? (\S+)$", text, re.M))
+
+    def connections(self):
+        return self.metric("onsale_http_connections")
 
     def stop(self):
         self.process.send_signal(signal.SIGKILL)
@@ -259,9 +264,35 @@ def follow(server, args):
     job.join()
 
 
+def buy(port, users, first_seat):
+    admin = Client(port, ADMIN)
+    for user in users:
+        client = Client(port, token(f"buyer-{user:07}"))
+        admin.must("POST", f"/users/buyer-{user:07}/balance", {"amount": 50_000}, key=f"charge-{user}")
+        held = client.must("POST", "/reservations", {"scheduleId": "s", "seats": [f"1-A-1-{first_seat + user}"]}, key=f"hold-{user}")
+        client.must("POST", "/payments", {"reservationId": held["reservationId"], "method": "balance"}, key=f"pay-{user}")
+        client.connection.close()
+
+
+def disk(server, args):
+    admin = Client(server.port, ADMIN)
+    admin.must("POST", "/admin/snapshots")
+    journal, snapshot = server.metric("onsale_journal_bytes_total"), server.metric("onsale_snapshot_bytes")
+    jobs = [threading.Thread(target=buy, args=(server.port, range(part, args.sold, 16), 1)) for part in range(16)]
+    [job.start() for job in jobs]
+    [job.join() for job in jobs]
+    # Another connection: the first was idle for too long.
+    Client(server.port, ADMIN).must("POST", "/admin/snapshots")
+    journal, snapshot = server.metric("onsale_journal_bytes_total") - journal, server.metric("onsale_snapshot_bytes") - snapshot
+    on_disk = sum(os.stat(os.path.join(folder, file)).st_blocks * 512
+                  for folder, _, files in os.walk(server.data.name) for file in files)
+    print(f"{args.sold} seats sold: {journal / args.sold:.0f} bytes of journal a seat, {snapshot / args.sold:.0f} bytes of a snapshot; "
+          f"the directory has {on_disk / 2**20:.0f} MiB")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["stall", "memory", "unread", "reads", "follow"])
+    parser.add_argument("what", choices=["stall", "memory", "unread", "reads", "follow", "disk"])
     parser.add_argument("binary")
     parser.add_argument("--ended", type=int, default=20_000)
     parser.add_argument("--holds", type=int, default=2_000)
@@ -270,15 +301,17 @@ def main():
     parser.add_argument("--seats", type=int, default=250_000)
     parser.add_argument("--mib-max", type=int, default=4096)
     parser.add_argument("--seconds", type=int, default=20)
+    parser.add_argument("--sold", type=int, default=20_000)
     args = parser.parse_args()
     # The server is a child, and has as many files.
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     if args.what == "reads":
         return reads(args)
-    server = Server(args.binary, args.seats if args.what == "unread" else 64)
+    seats = {"unread": args.seats, "disk": args.sold}
+    server = Server(args.binary, seats.get(args.what, 64))
     try:
-        {"stall": stall, "memory": memory, "unread": unread, "follow": follow}[args.what](server, args)
+        {"stall": stall, "memory": memory, "unread": unread, "follow": follow, "disk": disk}[args.what](server, args)
     finally:
         server.stop()
 
