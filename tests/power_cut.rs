@@ -100,7 +100,7 @@ async fn life(data: &Path, round: u64, synced: bool, cut: impl FnOnce()) -> u64 
             answers.push(answer);
         }
         for answer in answers {
-            acknowledged = answer.await.unwrap().unwrap().last().get();
+            acknowledged = answer.await.unwrap().unwrap().last.get();
         }
         if batch == 30 {
             journal.rotate().await.unwrap();

@@ -9,7 +9,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use onsale::journal::{Chunk, ChunkIter, Key, Medium, MemoryDisk, Store, StoreError};
+use bytes::Bytes;
+use onsale::journal::{ChunkIter, Key, Medium, MemoryDisk, Store, StoreError};
 use tokio::sync::Notify;
 
 use crate::shim;
@@ -332,7 +333,7 @@ impl Store for Behind {
         }
     }
 
-    fn get(&self, key: Key) -> Result<Option<Chunk>, StoreError> {
+    fn get(&self, key: Key) -> Result<Option<Bytes>, StoreError> {
         self.store.get(key)
     }
 

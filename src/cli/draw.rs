@@ -62,13 +62,13 @@ fn find(
     number: ScheduleNumber,
     until: Position,
 ) -> Result<Option<Draw>, PastError> {
-    let oldest = past::oldest(inspection)?;
-    let mut world = match oldest.previous() {
+    let retained_after = inspection.retained_after()?;
+    let mut world = match retained_after {
         Position::START => World::default(),
         position => past::start_at(inspection, dir, position)?,
     };
     let (mut draw, mut committed) = (None, None);
-    inspection.for_each(oldest.previous(), until, |position, bytes| {
+    inspection.for_each(retained_after, until, |position, bytes| {
         let record = recovery::decode(position, bytes)?;
         let event = match &record.fact {
             Fact::WaitingRoom(of, event) if *of == number => Some(event),

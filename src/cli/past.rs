@@ -46,14 +46,6 @@ pub(super) enum PastError {
         /// What the assertion says.
         message: String,
     },
-    /// Records are missing in between.
-    #[error("the records from position {from} on are missing: the next is {found}")]
-    Missing {
-        /// The position that should have come.
-        from: Position,
-        /// The one that came.
-        found: Position,
-    },
     /// The log ends earlier than it did once.
     #[error("records up to position {mark} were durable, and the log ends at position {last}")]
     Lost {
@@ -117,15 +109,15 @@ pub(super) fn run(
     dir: &Path,
     until: Until,
 ) -> Result<(Rebuilt, Vec<String>), PastError> {
-    let oldest = oldest(inspection)?;
+    let (oldest, retained_after) = (inspection.oldest()?, inspection.retained_after()?);
     let past = Past { inspection, until, notes: RefCell::default(), reached: Cell::default() };
     let serves = |position| !matches!(until, Until::Position(until) if position > until);
     let starts = snapshot::list(dir)?
         .into_iter()
-        .take_while(|(position, _)| *position >= oldest.previous())
+        .take_while(|(position, _)| *position >= retained_after)
         .filter(|(position, _)| serves(*position))
         .filter_map(|(position, path)| past.start(position, &path).map(Ok));
-    let beginning = (oldest.previous() == Position::START).then(|| Ok(Start::default()));
+    let beginning = (retained_after == Position::START).then(|| Ok(Start::default()));
     let rebuilt =
         guarded(|| rebuild(starts.chain(beginning), |after, visit| past.records(after, visit), until, ALL));
     let position = past.reached.get();
@@ -171,9 +163,9 @@ impl Past<'_> {
     /// Shows the records behind a position.
     fn records(&self, after: Position, visit: &mut Visit<'_, PastError>) -> Result<(), PastError> {
         let bar = bar(self.inspection, after);
-        let mut walk = Contiguous { last: after };
-        let walked = self.inspection.for_each(after, Position::new(u64::MAX), |position, bytes| {
-            walk.step(position)?;
+        let mut last = after;
+        let walked = self.inspection.for_each(after, Position::END, |position, bytes| {
+            last = position;
             self.reached.set(position);
             move_bar(bar.as_ref(), position);
             visit(position, bytes)
@@ -181,7 +173,7 @@ impl Past<'_> {
         if let Some(bar) = bar {
             bar.finish_and_clear();
         }
-        self.judge_end(walked, walk.last)
+        self.judge_end(walked, last)
     }
 
     /// Says whether the log reaches as far as what is asked for, though it may end in damage.
@@ -207,17 +199,6 @@ impl Past<'_> {
     }
 }
 
-/// Returns the oldest position that is retained.
-pub(super) fn oldest(inspection: &Inspection) -> Result<Position, PastError> {
-    let mut oldest = Position::START.next();
-    if let Some(number) = inspection.generations().first()
-        && let Some(header) = inspection.header(*number)?
-    {
-        oldest = header.first;
-    }
-    Ok(oldest)
-}
-
 /// Makes the world of the snapshot at a position.
 pub(super) fn start(inspection: &Inspection, position: Position, path: &Path) -> Result<Start, PastError> {
     let snapshot = snapshot::read_at(path, position, inspection.log_id())?;
@@ -227,7 +208,7 @@ pub(super) fn start(inspection: &Inspection, position: Position, path: &Path) ->
 /// Returns the world of the snapshot at a position.
 pub(super) fn start_at(inspection: &Inspection, dir: &Path, position: Position) -> Result<World, PastError> {
     let found = snapshot::list(dir)?.into_iter().find(|(at, _)| *at == position);
-    let (_, path) = found.ok_or(PastError::NotRetained { oldest: position.next(), usable: None })?;
+    let (_, path) = found.ok_or(PastError::NotRetained { oldest: inspection.oldest()?, usable: None })?;
     Ok(start(inspection, position, &path)?.world)
 }
 
@@ -239,23 +220,6 @@ pub(super) fn apply(world: &mut World, position: Position, record: &Record) -> R
 /// Checks every invariant of a world.
 pub(super) fn check(world: &World, position: Position) -> Result<(), PastError> {
     caught(position, || Ok(world.check_at(position)?))
-}
-
-/// Checks that no position is left out.
-pub(super) struct Contiguous {
-    /// The last position that came.
-    pub(super) last: Position,
-}
-
-impl Contiguous {
-    /// Takes the next position.
-    pub(super) fn step(&mut self, position: Position) -> Result<(), PastError> {
-        if position != self.last.next() {
-            return Err(PastError::Missing { from: self.last.next(), found: position });
-        }
-        self.last = position;
-        Ok(())
-    }
 }
 
 static PANIC: Mutex<String> = Mutex::new(String::new());
@@ -296,14 +260,12 @@ pub(super) fn guarded<T>(work: impl FnOnce() -> T) -> Result<T, String> {
 
 /// Makes a bar for what is behind `after`, where there is much of it and someone to see it.
 pub(super) fn bar(inspection: &Inspection, after: Position) -> Option<ProgressBar> {
-    let (end, _) = inspection.mark()?;
-    let records = end.get().saturating_sub(after.get());
+    let records = inspection.records_behind(after)?;
     if records < BAR_RECORDS_MIN || !std::io::stderr().is_terminal() {
         return None;
     }
     let style = ProgressStyle::with_template("{bar:40} {pos}/{len} records, {per_sec}, {eta} left").ok()?;
-    let bar = ProgressBar::new(end.get()).with_style(style);
-    bar.set_position(after.get());
+    let bar = ProgressBar::new(records).with_style(style);
     Some(bar)
 }
 
@@ -312,6 +274,6 @@ pub(super) fn move_bar(bar: Option<&ProgressBar>, position: Position) {
     if let Some(bar) = bar
         && position.get().is_multiple_of(BAR_STEP)
     {
-        bar.set_position(position.get());
+        bar.inc(BAR_STEP);
     }
 }

@@ -17,13 +17,15 @@ use onsale::books;
 use onsale::domain::accounts::Accounts;
 use onsale::domain::payments::Payments;
 use onsale::domain::time::Timestamp;
-use onsale::journal::{Defect, FrameReport, Generation, InspectError, Inspection, Position, snapshot};
+use onsale::journal::{
+    Defect, FrameReport, Generation, InspectError, Inspection, Ordinal, Position, snapshot,
+};
 use onsale::record::{Record, Stream};
 use onsale::recovery::{self, Start, World};
 
 use self::report::{GenerationRow, Report, SnapshotRow};
 use super::output::{Failure, print};
-use super::past::{self, Contiguous, PastError};
+use super::past::{self, PastError};
 use super::{load, quiet_logs, replay, settings};
 
 pub(super) fn command() -> Command {
@@ -62,7 +64,7 @@ fn verify(inspection: &Inspection, dir: &Path) -> Report {
     let mut report = Report::new(inspection, dir);
     check_files(inspection, &mut report);
     let headers = check_generations(inspection, &mut report);
-    let oldest = headers.first().map_or(Position::START.next(), |header| header.first);
+    let oldest = headers.first().map_or(Ordinal::START.next(), |header| header.first);
     let mut snapshots = check_snapshots(inspection, dir, &mut report);
     leave_unreachable(&mut snapshots, oldest, &mut report);
     if let Some(world) = Comparison::new(inspection, oldest, snapshots).run(&mut report) {
@@ -150,7 +152,7 @@ fn check_generations(inspection: &Inspection, report: &mut Report) -> Vec<Genera
         report.generations.push(row);
     }
     if let (Some((mark, _)), Some(end)) = (inspection.mark(), end)
-        && end.previous() < mark
+        && end.previous().position() < mark
     {
         report.damage(format!(
             "records up to position {mark} were durable, and the log ends at position {}",
@@ -162,9 +164,9 @@ fn check_generations(inspection: &Inspection, report: &mut Report) -> Vec<Genera
 
 /// What the frames of a generation are.
 struct Frames {
-    first: Position,
-    /// Where the next record belongs.
-    next: Position,
+    first: Ordinal,
+    /// The next record.
+    next: Ordinal,
     whole: u64,
     records: u64,
     bytes: u64,
@@ -174,7 +176,7 @@ struct Frames {
 }
 
 impl Frames {
-    fn new(first: Position) -> Self {
+    fn new(first: Ordinal) -> Self {
         Self { first, next: first, whole: 0, records: 0, bytes: 0, bad: Vec::new(), whole_behind_bad: false }
     }
 
@@ -200,14 +202,14 @@ impl Frames {
                 frame.defect,
                 Some(Defect::Malformed | Defect::Incomplete | Defect::Checksum | Defect::Unfinished)
             );
-            can_be && Some(frame.first) == place && frame.first > mark
+            can_be && Some(frame.first) == place && frame.first.position() > mark
         };
         !self.bad.is_empty() && !self.whole_behind_bad && self.bad.iter().all(torn)
     }
 
     fn fill(self, row: &mut GenerationRow, torn: bool, report: &mut Report) {
-        row.first = Some(self.first);
-        row.last = (self.records > 0).then(|| self.next.previous());
+        row.first = Some(self.first.position());
+        row.last = (self.records > 0).then(|| self.next.previous().position());
         (row.frames, row.records, row.bytes) = (self.whole, self.records, self.bytes);
         for FrameReport { first, chunk, defect, .. } in self.bad {
             let Some(defect) = defect else { continue };
@@ -253,10 +255,10 @@ fn check_snapshots(inspection: &Inspection, dir: &Path, report: &mut Report) -> 
 
 /// Leaves out the snapshots (the oldest first) that nothing can be replayed from. What the two newest need is always kept;
 /// an older one is left over from a deletion that was interrupted.
-fn leave_unreachable(snapshots: &mut Vec<(Position, PathBuf)>, oldest: Position, report: &mut Report) {
+fn leave_unreachable(snapshots: &mut Vec<(Position, PathBuf)>, oldest: Ordinal, report: &mut Report) {
     let needed = snapshots.len().saturating_sub(2);
     for (index, (position, _)) in snapshots.iter().enumerate() {
-        if *position >= oldest.previous() {
+        if *position >= oldest.previous().position() {
             break;
         }
         if index < needed {
@@ -270,7 +272,7 @@ fn leave_unreachable(snapshots: &mut Vec<(Position, PathBuf)>, oldest: Position,
             );
         }
     }
-    snapshots.retain(|(position, _)| *position >= oldest.previous());
+    snapshots.retain(|(position, _)| *position >= oldest.previous().position());
 }
 
 /// A snapshot that waits for the replay to reach the last of its sections.
@@ -316,15 +318,18 @@ struct Comparison<'a> {
     /// What is replayed; nothing before a start is found.
     world: Option<World>,
     after: Position,
-    walk: Contiguous,
+    /// The oldest record.
+    oldest: Ordinal,
+    /// The last position that came.
+    last: Position,
     compared: u64,
     records: u64,
     instants: Option<(Timestamp, Timestamp)>,
 }
 
 impl<'a> Comparison<'a> {
-    fn new(inspection: &'a Inspection, oldest: Position, mut snapshots: Vec<(Position, PathBuf)>) -> Self {
-        let after = oldest.previous();
+    fn new(inspection: &'a Inspection, oldest: Ordinal, mut snapshots: Vec<(Position, PathBuf)>) -> Self {
+        let after = oldest.previous().position();
         snapshots.reverse();
         let world = (after == Position::START).then(World::default);
         Self {
@@ -333,7 +338,8 @@ impl<'a> Comparison<'a> {
             waiting: Vec::new(),
             world,
             after,
-            walk: Contiguous { last: after },
+            oldest,
+            last: after,
             compared: 0,
             records: 0,
             instants: None,
@@ -345,9 +351,9 @@ impl<'a> Comparison<'a> {
         let inspection = self.inspection;
         let bar = past::bar(inspection, self.after);
         self.meet(report);
-        let walked = inspection.for_each(self.after, Position::new(u64::MAX), |position, bytes| {
+        let walked = inspection.for_each(self.after, Position::END, |position, bytes| {
             past::move_bar(bar.as_ref(), position);
-            self.walk.step(position)?;
+            self.last = position;
             let record = recovery::decode(position, bytes)?;
             self.take(position, &record, report)
         });
@@ -373,7 +379,7 @@ impl<'a> Comparison<'a> {
 
     /// Restores the snapshots of the present position, and compares those that the replay has reached.
     fn meet(&mut self, report: &mut Report) {
-        while let Some((position, path)) = self.ahead.pop_if(|(position, _)| *position <= self.walk.last) {
+        while let Some((position, path)) = self.ahead.pop_if(|(position, _)| *position <= self.last) {
             match past::start(self.inspection, position, &path) {
                 Ok(start) if self.world.is_none() => {
                     report.begun_from(position);
@@ -393,19 +399,19 @@ impl<'a> Comparison<'a> {
             let Waiting { start } = self.waiting.swap_remove(at);
             self.compared += 1;
             if start.world != *world {
-                let what = format!("it differs from the replay at position {}", self.walk.last);
+                let what = format!("it differs from the replay at position {}", self.last);
                 report.snapshot_damage(start.position, what);
             }
         }
     }
 
     fn conclude(mut self, walked: Result<(), PastError>, report: &mut Report) -> Option<World> {
-        report.replayed(self.after, self.walk.last, self.records, self.instants);
+        report.replayed(self.after, self.oldest.position(), self.last, self.records, self.instants);
         let mark = self.inspection.mark().map_or(Position::START, |(position, _)| position);
         match walked {
             Ok(()) => {}
             // The generations' table has it, and says whether it matters.
-            Err(PastError::Inspect(InspectError::Damaged { position, .. })) if self.walk.last >= mark => {
+            Err(PastError::Inspect(InspectError::Damaged { position, .. })) if self.last >= mark => {
                 report.note(format!("the replay ends before position {position}"));
             }
             Err(error) => report.replay_damage(error.to_string()),
@@ -416,7 +422,7 @@ impl<'a> Comparison<'a> {
         for (position, _) in self.ahead.drain(..) {
             report.snapshot_damage(position, "it stands for more than the journal has".to_owned());
         }
-        let checked = self.world.as_ref().map(|world| past::check(world, self.walk.last));
+        let checked = self.world.as_ref().map(|world| past::check(world, self.last));
         match (&self.world, &checked) {
             (Some(world), Some(Ok(()))) => {
                 report.invariants_hold(world);

@@ -77,7 +77,7 @@ impl Engine {
         let stream = Stream::Schedule(entry.number());
         let mut owners = Owners::default();
         let mut found = std::collections::VecDeque::new();
-        let after = self.journal().oldest().previous();
+        let after = self.journal().retained_after();
         self.journal().for_each(after, |position, bytes| {
             let record = recovery::decode(position, bytes)?;
             if record.stream() == stream
@@ -107,24 +107,24 @@ impl Engine {
             // Nothing has happened since.
             return Ok(Some(entry.read().clone()));
         }
-        let (number, oldest) = (entry.number(), self.journal().oldest());
+        let (number, retained_after) = (entry.number(), self.journal().retained_after());
         let wanted = &|stream| Ok::<_, HistoryError>(stream == Stream::Schedule(number));
         // A schedule needs its venue, whose seats stay as long as it is listed.
         let world = || World::with(Catalogue::clone(&self.catalogue()));
         let log_id = Some(self.journal().log_id());
         let starts = snapshot::list(self.data_dir())?
             .into_iter()
-            .take_while(|(position, _)| *position >= oldest.previous())
+            .take_while(|(position, _)| *position >= retained_after)
             .filter_map(|(position, path)| snapshot::read_at(&path, position, log_id).ok())
             .filter(|snapshot| snapshot.header.instant <= at.as_millis())
             .map(|snapshot| Start::of(&snapshot, world(), wanted));
         let beginning =
-            (oldest.previous() == Position::START).then(|| Ok(Start { world: world(), ..Start::default() }));
+            (retained_after == Position::START).then(|| Ok(Start { world: world(), ..Start::default() }));
         let records = |after, visit: &mut Visit<'_, _>| self.journal().for_each(after, visit);
         match rebuild(starts.chain(beginning), records, Until::Instant(at), wanted) {
             Ok(mut rebuilt) => Ok(rebuilt.world.schedules.remove(&number)),
             Err(HistoryError::Rebuild(RebuildError::TooLate { .. })) => {
-                Err(HistoryError::NotRetained { oldest })
+                Err(HistoryError::NotRetained { oldest: self.journal().oldest() })
             }
             Err(error) => Err(error),
         }

@@ -188,10 +188,11 @@ async fn start(config: &EngineConfig, shared: Arc<Shared>) -> Engine {
 
 /// Takes a snapshot whenever enough has happened since the last, by count or by time.
 async fn snapshot_now_and_then(engine: Engine, config: EngineConfig) {
-    let mut durable = engine.journal().watch();
-    let mut last = *durable.borrow_and_update();
+    let journal = engine.journal();
+    let mut durable = journal.watch();
+    let (mut last, mut counted_from) = (*durable.borrow_and_update(), journal.records());
     loop {
-        let enough = |position: &Position| position.get() - last.get() >= config.snapshot_every_events;
+        let enough = |_: &Position| journal.records() - counted_from >= config.snapshot_every_events;
         let counted = async { durable.wait_for(enough).await.is_ok() };
         match tokio::time::timeout(config.snapshot_every, counted).await {
             Ok(false) => return,
@@ -199,7 +200,7 @@ async fn snapshot_now_and_then(engine: Engine, config: EngineConfig) {
             Ok(true) | Err(_) => {}
         }
         match engine.snapshot().await {
-            Ok(position) => last = position,
+            Ok(position) => (last, counted_from) = (position, journal.records()),
             Err(error) => {
                 tracing::warn!(%error, "no snapshot was taken");
                 if engine.journal().failure().is_some() {

@@ -23,7 +23,7 @@
 use std::fmt;
 
 use super::config::CODEC;
-use super::position::Position;
+use super::position::Ordinal;
 use super::records::{Records, holds_exactly};
 
 /// Bytes before the payload.
@@ -55,7 +55,7 @@ pub(super) struct Header {
     pub(super) more: bool,
     pub(super) log_id: u128,
     pub(super) epoch: u64,
-    pub(super) first: Position,
+    pub(super) first: Ordinal,
     /// The number of the frame's first chunk: 0 except inside a chain.
     pub(super) chunk: u16,
     /// 0 exactly when `more`.
@@ -79,7 +79,7 @@ pub enum Defect {
     /// The payload is not the records that the header counts.
     Records,
     /// The frame does not follow the one before: this position was expected.
-    Gap(Position),
+    Gap(Ordinal),
     /// The frame is whole and stands where another one belongs.
     Misplaced,
     /// The frame belongs to another log.
@@ -187,7 +187,7 @@ pub(super) fn open(frame: &[u8]) -> Result<Header, Defect> {
         more: head[6] & FLAG_MORE != 0,
         log_id: u128_at(head, 8).ok_or(Defect::Malformed)?,
         epoch: u64_at(head, 24).ok_or(Defect::Malformed)?,
-        first: Position::new(u64_at(head, 32).ok_or(Defect::Malformed)?),
+        first: Ordinal::new(u64_at(head, 32).ok_or(Defect::Malformed)?),
         chunk: u16_at(head, 40).ok_or(Defect::Malformed)?,
         count: u32_at(head, 44).ok_or(Defect::Malformed)?,
     };
@@ -234,7 +234,7 @@ mod tests {
             more: false,
             log_id: 0x0011_2233_4455_6677_8899_aabb_ccdd_eeff,
             epoch: 3,
-            first: Position::new(7),
+            first: Ordinal::new(7),
             chunk: 0,
             count: 2,
         };

@@ -12,7 +12,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use super::frame::{u32_at, u64_at, u128_at};
-use super::position::Position;
+use super::position::Ordinal;
 use super::store::{Key, Medium, Store, StoreError};
 
 const MAGIC: [u8; 4] = *b"OSGN";
@@ -29,8 +29,8 @@ pub struct Generation {
     pub log_id: u128,
     /// Counts from 1.
     pub number: u64,
-    /// The position of its first record.
-    pub first: Position,
+    /// Its first record.
+    pub first: Ordinal,
     /// The log's life in which it was created.
     pub epoch: u64,
     /// When it was created, in the engine's milliseconds; 0 for the first of a log.
@@ -61,7 +61,7 @@ impl Generation {
         Some(Self {
             log_id: u128_at(head, 8)?,
             number: u64_at(head, 24)?,
-            first: Position::new(u64_at(head, 32)?),
+            first: Ordinal::new(u64_at(head, 32)?),
             epoch: u64_at(head, 40)?,
             created: u64_at(head, 48)?,
         })
@@ -105,14 +105,14 @@ struct Inner {
 pub(super) struct Found {
     pub(super) generation: Generation,
     /// Where the next generation begins; nothing for the newest.
-    pub(super) end: Option<Position>,
+    pub(super) end: Option<Ordinal>,
     pub(super) store: Arc<dyn Store>,
 }
 
 /// Why a generation cannot be read.
 pub(super) enum Missing {
     /// The position is older than all that is retained.
-    Gone(Position),
+    Gone(Ordinal),
     /// The journal is closed.
     Closed,
     /// The generation cannot be opened, or is not what its header says.
@@ -139,7 +139,7 @@ impl Generations {
     }
 
     /// Returns the position of the oldest record that is retained.
-    pub(super) fn oldest(&self) -> Position {
+    pub(super) fn oldest(&self) -> Ordinal {
         self.inner().list.front().expect("a log has a generation").first
     }
 
@@ -148,9 +148,9 @@ impl Generations {
     }
 
     /// Finds the generation that holds `position`, and opens it if it is not open.
-    pub(super) fn find(&self, position: Position) -> Result<Found, Missing> {
+    pub(super) fn find(&self, position: Ordinal) -> Result<Found, Missing> {
         let mut inner = self.inner();
-        let oldest = inner.list.front().map_or(Position::START, |generation| generation.first);
+        let oldest = inner.list.front().map_or(Ordinal::START, |generation| generation.first);
         let Some(at) = inner.list.iter().rposition(|generation| generation.first <= position) else {
             return Err(Missing::Gone(oldest));
         };
@@ -188,7 +188,7 @@ impl Generations {
     /// Creates the next generation, which begins at `first`; from here on it is the one that is written.
     pub(super) fn rotate(
         &self,
-        first: Position,
+        first: Ordinal,
         epoch: u64,
         created: u64,
     ) -> Result<Arc<dyn Store>, StoreError> {

@@ -178,7 +178,7 @@ impl Log {
         self.queue.send(entry).await.map_err(|_| CommitError::Unavailable)?;
         // The writer is gone only when the runtime is, and then nobody knows.
         let committed = answer.await.map_err(|_| CommitError::OutcomeUnknown)??;
-        Ok(committed.last())
+        Ok(committed.last)
     }
 
     /// Returns the last position that is durable.
@@ -206,9 +206,19 @@ impl Log {
         self.shared.driver
     }
 
+    /// Returns how many records became durable since the journal was opened.
+    pub fn records(&self) -> u64 {
+        self.shared.progress.records()
+    }
+
     /// Returns the oldest position that is retained.
     pub fn oldest(&self) -> Position {
-        self.shared.generations.oldest()
+        self.shared.generations.oldest().position()
+    }
+
+    /// Returns the position behind which everything is retained: [`Position::START`] where that is all there ever was.
+    pub fn retained_after(&self) -> Position {
+        self.shared.generations.oldest().previous().position()
     }
 
     /// Returns how many bytes others have to leave free on the disk, for the journal's next entries and generation.

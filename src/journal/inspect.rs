@@ -17,7 +17,7 @@ use super::frame::Defect;
 use super::generations::Generation;
 use super::identity::{self, Identity};
 use super::mark::{self, Mark};
-use super::position::Position;
+use super::position::{Ordinal, Position};
 use super::scan::{Run, Sequence, Walk, Walked};
 use super::store::{
     Key, Store, StoreError, copy_dir, generation_dir, lock_read_only, numbers_with, open_copy, read_file,
@@ -35,6 +35,14 @@ pub enum InspectError {
     /// There is no journal.
     #[error("{0} holds no journal")]
     Nothing(String),
+    /// Records are missing in between.
+    #[error("the records from position {from} on are missing: the next is {found}")]
+    Missing {
+        /// The first that is missing.
+        from: Position,
+        /// The next that is there.
+        found: Position,
+    },
     /// A record that was asked for is damaged or not there.
     #[error("generation {generation}, position {position}: {defect}")]
     Damaged {
@@ -52,8 +60,8 @@ pub enum InspectError {
 pub struct FrameReport {
     /// The generation's number.
     pub generation: u64,
-    /// The position of its first record, as its key says.
-    pub first: Position,
+    /// Its first record, as its key says.
+    pub first: Ordinal,
     /// The number of its first chunk; 0 except inside a large entry.
     pub chunk: u16,
     /// How many records it completes; 0 inside a large entry and for what is damaged.
@@ -122,7 +130,7 @@ impl Inspection {
 
     /// Returns the mark's position and instant; nothing when `mark` is missing or damaged.
     pub fn mark(&self) -> Option<(Position, u64)> {
-        self.mark.map(|mark| (mark.position, mark.instant))
+        self.mark.map(|mark| (mark.durable.position(), mark.instant))
     }
 
     /// Says whether the engine stopped cleanly.
@@ -139,6 +147,22 @@ impl Inspection {
     pub fn header(&self, number: u64) -> Result<Option<Generation>, InspectError> {
         let header = read_file(&self.source(number).join("generation"))?;
         Ok(header.and_then(|header| Generation::decode(&header)))
+    }
+
+    /// Returns the position behind which everything is retained; [`Position::START`] where that is all there ever was.
+    pub fn retained_after(&self) -> Result<Position, InspectError> {
+        let header = self.numbers.first().map(|number| self.header(*number)).transpose()?.flatten();
+        Ok(header.map_or(Position::START, |header| header.first.previous().position()))
+    }
+
+    /// Returns the oldest position that is retained.
+    pub fn oldest(&self) -> Result<Position, InspectError> {
+        self.retained_after().map(|after| after.ordinal().next().position())
+    }
+
+    /// Returns how many records stand behind a position, as far as the mark says.
+    pub fn records_behind(&self, after: Position) -> Option<u64> {
+        self.mark.map(|mark| mark.durable.since(after.ordinal()))
     }
 
     fn source(&self, number: u64) -> PathBuf {
@@ -173,7 +197,7 @@ impl Inspection {
         until: Position,
         mut visit: impl FnMut(Position, &[u8]) -> Result<(), E>,
     ) -> Result<(), E> {
-        let mut next = after.next();
+        let (mut next, until) = (after.ordinal().next(), until.ordinal());
         let mut headers = Vec::new();
         for &number in &self.numbers {
             headers.push((number, self.header(number)?));
@@ -188,18 +212,27 @@ impl Inspection {
                     && report.first <= until
                     && report.first >= next
                 {
-                    return Err(InspectError::Damaged { generation, position: report.first, defect }.into());
+                    return Err(InspectError::Damaged {
+                        generation,
+                        position: report.first.position(),
+                        defect,
+                    }
+                    .into());
                 }
                 let Some(run) = run else { return Ok(()) };
-                if run.last() < next || run.first > until {
+                let (first, last) = (run.first.ordinal(), run.last().ordinal());
+                if last < next || first > until {
                     return Ok(());
                 }
-                for (position, record) in
-                    run.records(next.previous()).take_while(|(position, _)| *position <= until)
-                {
+                if first > next {
+                    return Err(InspectError::Missing { from: next.position(), found: run.first }.into());
+                }
+
+                let wanted = run.records(next.previous().position());
+                for (position, record) in wanted.take_while(|(position, _)| position.ordinal() <= until) {
                     visit(position, record)?;
                 }
-                next = run.last().next();
+                next = last.next();
                 Ok(())
             })?;
         }
@@ -215,7 +248,7 @@ impl Inspection {
         let copy = self.copy(number)?;
         let Some(store) = &copy.store else { return Ok(()) };
         let (log_id, first, epoch) = header
-            .map_or((self.log_id.unwrap_or_default(), Position::START.next(), 0), |header| {
+            .map_or((self.log_id.unwrap_or_default(), Ordinal::START.next(), 0), |header| {
                 (header.log_id, header.first, header.epoch)
             });
         if let Some(header) = header
@@ -237,7 +270,7 @@ impl Inspection {
                 Walked::Bad(bad) => {
                     let report = FrameReport {
                         generation: number,
-                        first: Position::new(bad.key.position),
+                        first: bad.key.ordinal,
                         chunk: bad.key.chunk,
                         count: 0,
                         bytes: bad.bytes,

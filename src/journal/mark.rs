@@ -9,7 +9,7 @@
 //! Invariants: a mark is written only after what it names was synced; a log without a readable mark is refused.
 
 use super::frame::{u32_at, u64_at, u128_at};
-use super::position::Position;
+use super::position::Ordinal;
 use super::store::{Medium, StoreError};
 
 pub(super) const FILE: &str = "mark";
@@ -29,7 +29,7 @@ pub(super) struct Mark {
     /// The life of the log: one more at each opening.
     pub(super) epoch: u64,
     /// What must be there at the next start.
-    pub(super) position: Position,
+    pub(super) durable: Ordinal,
     /// When the engine was last known to be alive, in its own milliseconds.
     pub(super) instant: u64,
     /// Whether a start is under way that hasn't crossed the outage which began at `instant`.
@@ -46,7 +46,7 @@ impl Mark {
         slot[FLAGS_AT] = if self.bridging { BRIDGING } else { 0 };
         slot[8..24].copy_from_slice(&self.log_id.to_le_bytes());
         slot[24..32].copy_from_slice(&self.epoch.to_le_bytes());
-        slot[32..40].copy_from_slice(&self.position.get().to_le_bytes());
+        slot[32..40].copy_from_slice(&self.durable.get().to_le_bytes());
         slot[40..48].copy_from_slice(&self.instant.to_le_bytes());
         slot[48..56].copy_from_slice(&self.sequence.to_le_bytes());
         let crc = crc32fast::hash(&slot[..CRC_AT]);
@@ -61,7 +61,7 @@ impl Mark {
         Some(Self {
             log_id: u128_at(slot, 8)?,
             epoch: u64_at(slot, 24)?,
-            position: Position::new(u64_at(slot, 32)?),
+            durable: Ordinal::new(u64_at(slot, 32)?),
             instant: u64_at(slot, 40)?,
             bridging: head[FLAGS_AT] & BRIDGING != 0,
             sequence: u64_at(slot, 48)?,
@@ -71,7 +71,7 @@ impl Mark {
     /// Creates the file of a new log.
     pub(super) fn create(medium: &dyn Medium, log_id: u128) -> Result<Self, StoreError> {
         let mark =
-            Self { log_id, epoch: 0, position: Position::START, instant: 0, bridging: false, sequence: 0 };
+            Self { log_id, epoch: 0, durable: Ordinal::START, instant: 0, bridging: false, sequence: 0 };
         let mut file = [0; SLOT_STRIDE + SLOT_LEN];
         file[..SLOT_LEN].copy_from_slice(&mark.encode());
         medium.replace(FILE, &file)?;
@@ -108,7 +108,7 @@ mod tests {
         assert_eq!(Mark::parse(&stored(&disk)), Some(mark));
         for position in 1..=5 {
             let before = mark;
-            mark.position = Position::new(position);
+            mark.durable = Ordinal::new(position);
             mark.instant = position * 10;
             mark.bridging = position % 2 == 0;
             mark.write(&disk).unwrap();

@@ -20,8 +20,9 @@ use super::frame::Defect;
 use super::generations::{Generation, Generations};
 use super::handle::{Journal, Parts};
 use super::identity::{self, Identity};
+use super::lane::{LocalLane, LocalParts};
 use super::mark::{self, Mark};
-use super::position::Position;
+use super::position::{Ordinal, Position};
 use super::read::{ReadError, Reader, Runs, for_each};
 use super::reserve;
 use super::scan::{Sequence, Walk, Walked};
@@ -78,7 +79,7 @@ pub struct Recovering {
     identity: Identity,
     mark: Mark,
     config: JournalConfig,
-    last: Position,
+    last: Ordinal,
     was_clean: bool,
     notes: Vec<String>,
 }
@@ -261,13 +262,13 @@ impl Opening {
 
     /// Creates the first generation of a log that has none.
     fn create(self, config: JournalConfig, identity: Identity, mark: Mark) -> Result<Recovering, OpenError> {
-        if mark.position > Position::START {
-            let position = mark.position;
+        if mark.durable > Ordinal::START {
+            let position = mark.durable;
             return Err(self.damaged(format!(
                 "records up to position {position} were durable, and no generation is left"
             )));
         }
-        let first = Position::START.next();
+        let first = Ordinal::START.next();
         let generation =
             Generation { log_id: identity.log_id, number: 1, first, epoch: mark.epoch, created: 0 };
         let store = caught(|| generation.create(&*self.medium)).map_err(|error| self.failed(error))?;
@@ -282,7 +283,7 @@ impl Opening {
             identity,
             mark,
             config,
-            last: Position::START,
+            last: Ordinal::START,
             was_clean: true,
             notes: self.notes,
         })
@@ -330,7 +331,7 @@ impl Opening {
             let (key, bytes, defect) = match walked {
                 Walked::Bad(bad) => (bad.key, bad.bytes, bad.defect),
                 Walked::Frame(frame) => {
-                    let key = Key { position: frame.header.first.get(), chunk: frame.header.chunk };
+                    let key = Key { ordinal: frame.header.first, chunk: frame.header.chunk };
                     let bytes = frame.bytes.len();
                     match sequence.accept(frame) {
                         Ok(_) => continue,
@@ -339,13 +340,13 @@ impl Opening {
                 }
             };
             if !defect.can_be_torn() {
-                return Err(self.damaged(at(newest.number, key.position, defect)));
+                return Err(self.damaged(at(newest.number, key.ordinal, defect)));
             }
             tail = Some(Tail { key, bytes, defect });
         }
         if let Some(bytes) = sequence.unfinished() {
             // The frames before the torn one of a large entry go with it.
-            let key = Key { position: sequence.next().get(), chunk: 0 };
+            let key = Key { ordinal: sequence.next(), chunk: 0 };
             let torn = tail.take();
             let bytes = bytes + torn.as_ref().map_or(0, |torn| torn.bytes);
             tail = Some(Tail { key, bytes, defect: torn.map_or(Defect::Unfinished, |torn| torn.defect) });
@@ -354,10 +355,10 @@ impl Opening {
             self.cut(store, &tail, newest, mark)?;
         }
         let last = sequence.next().previous();
-        if last < mark.position {
+        if last < mark.durable {
             return Err(self.damaged(format!(
                 "records up to position {} were durable, and generation {} ends at position {last}",
-                mark.position, newest.number
+                mark.durable, newest.number
             )));
         }
         Ok(Recovered { last, epoch: sequence.epoch() })
@@ -366,11 +367,11 @@ impl Opening {
     /// Takes what stands behind damage into the tail, unless it proves that the damage is no torn write.
     fn extend_tail(&self, tail: &mut Tail, walked: &Walked, generation: u64) -> Result<(), OpenError> {
         let (position, bytes, whole) = match walked {
-            Walked::Bad(bad) => (bad.key.position, bad.bytes, false),
-            Walked::Frame(frame) => (frame.header.first.get(), frame.bytes.len(), true),
+            Walked::Bad(bad) => (bad.key.ordinal, bad.bytes, false),
+            Walked::Frame(frame) => (frame.header.first, frame.bytes.len(), true),
         };
-        if whole || position != tail.key.position {
-            let what = at(generation, tail.key.position, tail.defect);
+        if whole || position != tail.key.ordinal {
+            let what = at(generation, tail.key.ordinal, tail.defect);
             return Err(self.damaged(format!(
                 "{what}; a frame at position {position} was written later, so that this one had been durable"
             )));
@@ -386,10 +387,10 @@ impl Opening {
         newest: Generation,
         mark: &Mark,
     ) -> Result<(), OpenError> {
-        if tail.key.position <= mark.position.get() {
-            let what = at(newest.number, tail.key.position, tail.defect);
+        if tail.key.ordinal <= mark.durable {
+            let what = at(newest.number, tail.key.ordinal, tail.defect);
             return Err(
-                self.damaged(format!("{what}; records up to position {} had been durable", mark.position))
+                self.damaged(format!("{what}; records up to position {} had been durable", mark.durable))
             );
         }
         let cut = caught(|| {
@@ -405,18 +406,18 @@ impl Opening {
         self.note(format!(
             "cut {} bytes of an unfinished write from position {} on in generation {}: {}; none of it had been acknowledged as \
              far as the mark (position {}) says",
-            tail.bytes, tail.key.position, newest.number, tail.defect, mark.position
+            tail.bytes, tail.key.ordinal, newest.number, tail.defect, mark.durable
         ));
         Ok(())
     }
 }
 
-fn at(generation: u64, position: u64, defect: Defect) -> String {
+fn at(generation: u64, position: Ordinal, defect: Defect) -> String {
     format!("generation {generation}, position {position}: {defect}")
 }
 
 struct Recovered {
-    last: Position,
+    last: Ordinal,
     epoch: u64,
 }
 
@@ -430,12 +431,12 @@ struct Tail {
 impl Recovering {
     /// Returns the last record's position.
     pub const fn last(&self) -> Position {
-        self.last
+        self.last.position()
     }
 
     /// Returns the oldest position that is retained.
     pub fn oldest(&self) -> Position {
-        self.generations.oldest()
+        self.generations.oldest().position()
     }
 
     /// Returns the last instant at which the engine was known to be alive, in its own milliseconds.
@@ -477,7 +478,7 @@ impl Recovering {
 
     /// Walks runs of records behind `after`; the first may begin before it.
     pub fn runs(&self, after: Position) -> Runs {
-        Runs::new(Arc::clone(&self.generations), after, self.last)
+        Runs::new(Arc::clone(&self.generations), after, self.last())
     }
 
     /// Shows every record behind `after` to `visit`, in order and without copying it: the path for replay.
@@ -503,21 +504,38 @@ impl Recovering {
         self.start_with(hooks, mark)
     }
 
-    fn start_with(self, hooks: Hooks, mark: Mark) -> Result<Journal, OpenError> {
-        let medium = Arc::clone(self.generations.medium());
-        let mut mark = Mark { epoch: self.mark.epoch + 1, position: self.last, ..mark };
-        mark.write(&*medium).map_err(|error| store_error(medium.place().display().to_string(), error))?;
-        let progress = Arc::new(Progress::new(self.last));
-        let writer = Writer::new(WriterParts {
+    #[cfg(test)]
+    pub(super) const fn mark(&self) -> Mark {
+        self.mark
+    }
+
+    pub(super) fn lane(&self, mark: Mark, hooks: &Hooks) -> LocalLane {
+        LocalLane::new(LocalParts {
             generations: Arc::clone(&self.generations),
-            store: self.store,
-            progress: Arc::clone(&progress),
-            hooks: hooks.clone(),
+            store: Arc::clone(&self.store),
             mark,
             idle_mark_interval: self.config.idle_mark_interval,
+            clock: Arc::clone(&hooks.clock),
+            driver: self.config.driver,
+        })
+    }
+
+    fn start_with(self, hooks: Hooks, mark: Mark) -> Result<Journal, OpenError> {
+        let medium = Arc::clone(self.generations.medium());
+        let mut mark = Mark { epoch: self.mark.epoch + 1, durable: self.last, ..mark };
+        mark.write(&*medium).map_err(|error| store_error(medium.place().display().to_string(), error))?;
+        let progress = Arc::new(Progress::new(self.last.position()));
+        let lane = self.lane(mark, &hooks);
+        let writer = Writer::new(WriterParts {
+            lane,
+            progress: Arc::clone(&progress),
+            observer: hooks.observer,
+            log_id: mark.log_id,
+            epoch: mark.epoch,
+            last: self.last,
         });
         let (queue, received) = mpsc::channel(self.config.queue_len_max.max(1));
-        let work = writer::run(writer, received, self.config.mark_interval, self.config.driver);
+        let work = writer::run(writer, received, self.config.mark_interval);
         match self.config.driver {
             Driver::Task | Driver::Alone => drop(tokio::spawn(work)),
             Driver::Thread => {

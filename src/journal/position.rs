@@ -1,18 +1,24 @@
-//! Positions in the log: opaque, ordered numbers.
+//! Where a record stands: its [`Ordinal`] in its log, and its [`Position`] for everyone else.
 //!
-//! Invariant: 0 is "before the first record"; the first record has position 1.
+//! A log counts its records, one after the other, and so finds out when one is missing. Whoever reads the log only
+//! compares places, keeps them, and asks for what stands behind one. Nobody outside the journal may count by them: a log
+//! that is kept elsewhere numbers its records with gaps.
+//!
+//! Invariant: both are 0 before the first record. In a log on this machine's disk they are equal.
 
 use std::fmt;
 
 /// Names a record's place in the whole log; ordered, and otherwise opaque.
 ///
-/// [`Position::START`] (0) stands before the first record, whose position is 1.
+/// Two positions that differ by more than one may have nothing between them: don't count records by them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Position(u64);
 
 impl Position {
     /// Stands before the first record.
     pub const START: Self = Self(0);
+    /// Stands behind every record.
+    pub const END: Self = Self(u64::MAX);
 
     /// Makes a position from its number, as it stands in a file or in a client's request.
     pub const fn new(number: u64) -> Self {
@@ -24,26 +30,72 @@ impl Position {
         self.0
     }
 
-    /// Returns the position right after this one.
+    /// Returns the position of the record that stands `index` records further in the same entry or frame: there, and only
+    /// there, positions are consecutive.
+    pub(super) fn plus(self, index: u32) -> Self {
+        Self(self.0 + u64::from(index))
+    }
+
+    /// Returns the ordinal of the record at this position, in a log on this machine's disk.
+    pub(super) const fn ordinal(self) -> Ordinal {
+        Ordinal(self.0)
+    }
+}
+
+impl fmt::Display for Position {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(formatter)
+    }
+}
+
+/// Counts a record in its log: the first is 1, and none is left out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Ordinal(u64);
+
+impl Ordinal {
+    /// Stands before the first record.
+    pub const START: Self = Self(0);
+
+    /// Makes an ordinal from its number, as it stands in a frame or a file.
+    pub(super) const fn new(number: u64) -> Self {
+        Self(number)
+    }
+
+    /// Returns the number.
+    pub const fn get(self) -> u64 {
+        self.0
+    }
+
+    /// Returns the next record's.
     #[must_use]
     pub const fn next(self) -> Self {
         Self(self.0 + 1)
     }
 
-    /// Returns the position right before this one; [`Position::START`] stays where it is.
+    /// Returns the ordinal of the record before; [`Ordinal::START`] stays where it is.
     #[must_use]
     pub const fn previous(self) -> Self {
         Self(self.0.saturating_sub(1))
     }
 
-    /// Returns the position `count` records further.
+    /// Returns the ordinal `count` records further.
     #[must_use]
     pub fn advance(self, count: u32) -> Self {
         Self(self.0 + u64::from(count))
     }
+
+    /// Returns how many records stand behind `earlier`, up to this one.
+    pub const fn since(self, earlier: Self) -> u64 {
+        self.0.saturating_sub(earlier.0)
+    }
+
+    /// Returns the position of this record, in a log on this machine's disk.
+    pub const fn position(self) -> Position {
+        Position(self.0)
+    }
 }
 
-impl fmt::Display for Position {
+impl fmt::Display for Ordinal {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(formatter)
     }

@@ -11,7 +11,7 @@ use thiserror::Error;
 
 use super::frame::Defect;
 use super::generations::{Generations, Missing};
-use super::position::Position;
+use super::position::{Ordinal, Position};
 use super::scan::{Run, Sequence, Walk, Walked};
 use super::store::{Key, Store, StoreError};
 
@@ -64,16 +64,16 @@ impl ReadError {
 pub struct Runs {
     generations: Arc<Generations>,
     /// The next record to return.
-    next: Position,
+    next: Ordinal,
     /// The last record to return.
-    until: Position,
+    until: Ordinal,
     open: Option<Open>,
     failed: bool,
 }
 
 struct Open {
     generation: u64,
-    end: Option<Position>,
+    end: Option<Ordinal>,
     walk: Walk,
     sequence: Sequence,
     /// Keeps the store open, and its generation from being deleted.
@@ -82,24 +82,24 @@ struct Open {
 
 impl Runs {
     pub(super) fn new(generations: Arc<Generations>, after: Position, until: Position) -> Self {
-        Self { generations, next: after.next(), until, open: None, failed: false }
+        Self { generations, next: after.ordinal().next(), until: until.ordinal(), open: None, failed: false }
     }
 
     fn open(&self) -> Result<Open, ReadError> {
         let found = self.generations.find(self.next).map_err(|missing| match missing {
-            Missing::Gone(oldest) => ReadError::Gone { oldest },
+            Missing::Gone(oldest) => ReadError::Gone { oldest: oldest.position() },
             Missing::Closed => ReadError::Closed,
             Missing::Store(generation, source) => ReadError::Store { generation, source },
         })?;
         let number = found.generation.number;
         let failed = |source| ReadError::Store { generation: number, source };
-        let sought = Key { position: self.next.get(), chunk: u16::MAX };
+        let sought = Key { ordinal: self.next, chunk: u16::MAX };
         let first = match found.store.floor(sought).map_err(failed)? {
-            Some(key) => Position::new(key.position),
+            Some(key) => key.ordinal,
             None => found.generation.first,
         };
-        let from = Key { position: first.get(), chunk: 0 };
-        let to = Key { position: self.until.next().get(), chunk: 0 };
+        let from = Key { ordinal: first, chunk: 0 };
+        let to = Key { ordinal: self.until.next(), chunk: 0 };
         Ok(Open {
             generation: number,
             end: found.end,
@@ -116,14 +116,17 @@ impl Runs {
                 None => self.open()?,
             };
             let generation = open.generation;
-            let damaged = |position, defect| ReadError::Damaged { generation, position, defect };
+            let damaged = |at: Ordinal, defect| {
+                let position = at.position();
+                ReadError::Damaged { generation, position, defect }
+            };
             let found = match open.walk.next().transpose() {
                 Ok(Some(Walked::Frame(frame))) => {
                     let first = frame.header.first;
                     open.sequence.accept(frame).map_err(|defect| damaged(first, defect))?
                 }
                 Ok(Some(Walked::Bad(bad))) => {
-                    return Err(damaged(Position::new(bad.key.position), bad.defect));
+                    return Err(damaged(bad.key.ordinal, bad.defect));
                 }
                 Ok(None) => {
                     // The next generation begins where this one has to end; the newest ends behind `until`.
@@ -137,9 +140,9 @@ impl Runs {
             };
             self.open = Some(open);
             if let Some(run) = found
-                && run.last() >= self.next
+                && run.last().ordinal() >= self.next
             {
-                self.next = run.last().next();
+                self.next = run.last().ordinal().next();
                 return Ok(Some(run));
             }
         }
@@ -181,7 +184,7 @@ impl Iterator for Reader {
             if let Some((run, position, at)) = self.run.take()
                 && let Some((record, next)) = run.record_at(at)
             {
-                self.run = Some((run, position.next(), next));
+                self.run = Some((run, position.plus(1), next));
                 if position > self.after {
                     return Some(Ok((position, record)));
                 }

@@ -47,7 +47,7 @@ pub(super) fn apply(generations: &Generations, retain: Retain, now: u64) {
 
 fn remove_generations(generations: &Generations, list: &[Generation], base: Position) {
     for pair in list.windows(2) {
-        if pair[1].first > base.next() {
+        if pair[1].first > base.ordinal().next() {
             break;
         }
         match generations.remove_oldest(pair[0].number) {
@@ -106,7 +106,7 @@ fn base(dir: &Path, list: &[Generation], retain: Retain, now: u64) -> Option<Pos
     let kept = list
         .windows(2)
         .find(|pair| retain != Retain::Snapshot && pair[1].created >= horizon)
-        .map(|pair| pair[0].first);
+        .map(|pair| pair[0].first.position());
     match kept {
         None => Some(second),
         Some(first) if second < first => Some(second),

@@ -10,9 +10,9 @@
 use bytes::Bytes;
 
 use super::frame::{self, CHUNK_LEN, Defect, HEADER_LEN, Header};
-use super::position::Position;
+use super::position::{Ordinal, Position};
 use super::records::{RecordSlices, holds_exactly};
-use super::store::{Chunk, ChunkIter, Key, StoreError};
+use super::store::{ChunkIter, Key, StoreError};
 
 /// One frame that is right by itself.
 pub(super) struct Frame {
@@ -43,7 +43,7 @@ pub(super) enum Walked {
 /// Groups chunks into frames, in the order of their keys.
 pub(super) struct Walk {
     chunks: ChunkIter,
-    ahead: Option<(Key, Chunk)>,
+    ahead: Option<(Key, Bytes)>,
 }
 
 impl Walk {
@@ -51,7 +51,7 @@ impl Walk {
         Self { chunks, ahead: None }
     }
 
-    fn take(&mut self) -> Result<Option<(Key, Chunk)>, StoreError> {
+    fn take(&mut self) -> Result<Option<(Key, Bytes)>, StoreError> {
         match self.ahead.take() {
             Some(ahead) => Ok(Some(ahead)),
             None => self.chunks.next().transpose(),
@@ -70,7 +70,7 @@ impl Walk {
         while bytes.len() < length && bytes.len().is_multiple_of(CHUNK_LEN) {
             let Some((found, chunk)) = self.take()? else { break };
             next = next.wrapping_add(1);
-            let follows = found.position == key.position && found.chunk == next;
+            let follows = found.ordinal == key.ordinal && found.chunk == next;
             if !follows || frame::frame_len(&chunk).is_ok() && bytes.len() + chunk.len() > length {
                 self.ahead = Some((found, chunk));
                 break;
@@ -78,7 +78,7 @@ impl Walk {
             bytes.extend_from_slice(&chunk);
         }
         let opened = frame::open(&bytes).and_then(|header| {
-            let in_place = header.first.get() == key.position && header.chunk == key.chunk;
+            let in_place = header.first == key.ordinal && header.chunk == key.chunk;
             if in_place { Ok(header) } else { Err(Defect::Misplaced) }
         });
         Ok(Some(match opened {
@@ -99,7 +99,7 @@ impl Iterator for Walk {
 /// Consecutive records, each of whole entries.
 #[derive(Clone, Debug)]
 pub struct Run {
-    /// The first record's position.
+    /// The first record's position; the others' follow it without a gap.
     pub first: Position,
     /// How many records there are; at least one.
     pub count: u32,
@@ -109,15 +109,13 @@ pub struct Run {
 impl Run {
     /// Returns the last record's position.
     pub fn last(&self) -> Position {
-        self.first.advance(self.count).previous()
+        self.first.plus(self.count - 1)
     }
 
     /// Walks the records behind `after` with their positions, without copying them.
     pub fn records(&self, after: Position) -> impl Iterator<Item = (Position, &[u8])> {
-        let known =
-            usize::try_from(after.next().get().saturating_sub(self.first.get())).unwrap_or(usize::MAX);
-        let positions = (self.first.get()..).map(Position::new);
-        positions.zip(RecordSlices::new(&self.encoded)).skip(known)
+        let positions = (0..self.count).map(|index| self.first.plus(index));
+        positions.zip(RecordSlices::new(&self.encoded)).skip_while(move |(position, _)| *position <= after)
     }
 
     /// Takes the record that begins at byte `at` as a share of the run, and says where the next one begins.
@@ -137,18 +135,18 @@ struct Chain {
 /// Checks that each frame follows the one before it.
 pub(super) struct Sequence {
     log_id: u128,
-    next: Position,
+    next: Ordinal,
     epoch: u64,
     chain: Option<Chain>,
 }
 
 impl Sequence {
-    pub(super) const fn new(log_id: u128, next: Position, epoch: u64) -> Self {
+    pub(super) const fn new(log_id: u128, next: Ordinal, epoch: u64) -> Self {
         Self { log_id, next, epoch, chain: None }
     }
 
     /// Returns the position that the next record has.
-    pub(super) const fn next(&self) -> Position {
+    pub(super) const fn next(&self) -> Ordinal {
         self.next
     }
 
@@ -207,6 +205,6 @@ impl Sequence {
             }
         };
         self.next = self.next.advance(header.count);
-        Ok(Some(Run { first: header.first, count: header.count, encoded }))
+        Ok(Some(Run { first: header.first.position(), count: header.count, encoded }))
     }
 }

@@ -13,11 +13,13 @@ mod memory;
 mod sled_store;
 
 use std::io;
-use std::ops::Deref;
 use std::path::Path;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use thiserror::Error;
+
+use super::position::Ordinal;
 
 pub use self::data_dir::DataDir;
 pub(super) use self::data_dir::{
@@ -81,60 +83,39 @@ pub(super) fn is_full(error: &io::Error) -> bool {
         || error.to_string().contains("No space left")
 }
 
-/// Names one chunk in a store; ordered by position, then by number.
+/// Names one chunk in a store; ordered by the frame, then by number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Key {
-    /// The first position of the frame.
-    pub position: u64,
+    /// The frame's first record.
+    pub ordinal: Ordinal,
     /// The chunk's number.
     pub chunk: u16,
 }
 
 impl Key {
     /// Stands before every chunk.
-    pub const FIRST: Self = Self { position: 0, chunk: 0 };
+    pub const FIRST: Self = Self { ordinal: Ordinal::START, chunk: 0 };
     /// Holds the generation's header; no frame reaches it, and it ends every scan.
-    pub const META: Self = Self { position: u64::MAX, chunk: u16::MAX };
+    pub const META: Self = Self { ordinal: Ordinal::new(u64::MAX), chunk: u16::MAX };
 
     pub(super) const LEN: usize = 10;
 
     pub(super) fn to_bytes(self) -> [u8; Self::LEN] {
         let mut bytes = [0; Self::LEN];
-        bytes[..8].copy_from_slice(&self.position.to_be_bytes());
+        bytes[..8].copy_from_slice(&self.ordinal.get().to_be_bytes());
         bytes[8..].copy_from_slice(&self.chunk.to_be_bytes());
         bytes
     }
 
     pub(super) fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        let (position, rest) = bytes.split_first_chunk::<8>()?;
+        let (ordinal, rest) = bytes.split_first_chunk::<8>()?;
         let chunk = <[u8; 2]>::try_from(rest).ok()?;
-        Some(Self { position: u64::from_be_bytes(*position), chunk: u16::from_be_bytes(chunk) })
-    }
-}
-
-/// Holds the bytes of one chunk as the store keeps them, not copied.
-#[derive(Clone, Debug)]
-pub struct Chunk(ChunkBytes);
-
-#[derive(Clone, Debug)]
-enum ChunkBytes {
-    Sled(sled::IVec),
-    Memory(Arc<[u8]>),
-}
-
-impl Deref for Chunk {
-    type Target = [u8];
-
-    fn deref(&self) -> &[u8] {
-        match &self.0 {
-            ChunkBytes::Sled(bytes) => bytes,
-            ChunkBytes::Memory(bytes) => bytes,
-        }
+        Some(Self { ordinal: Ordinal::new(u64::from_be_bytes(*ordinal)), chunk: u16::from_be_bytes(chunk) })
     }
 }
 
 /// Walks chunks in the order of their keys.
-pub type ChunkIter = Box<dyn Iterator<Item = Result<(Key, Chunk), StoreError>> + Send>;
+pub type ChunkIter = Box<dyn Iterator<Item = Result<(Key, Bytes), StoreError>> + Send>;
 
 /// Keeps the chunks of one generation.
 ///
@@ -148,8 +129,8 @@ pub trait Store: Send + Sync {
     fn flush(&self) -> Result<(), StoreError>;
     /// Makes what was flushed survive a power cut.
     fn sync(&self) -> Result<(), StoreError>;
-    /// Finds one chunk.
-    fn get(&self, key: Key) -> Result<Option<Chunk>, StoreError>;
+    /// Finds one chunk, not copied.
+    fn get(&self, key: Key) -> Result<Option<Bytes>, StoreError>;
     /// Finds the greatest key that is at most `key`.
     fn floor(&self, key: Key) -> Result<Option<Key>, StoreError>;
     /// Walks the chunks from `from` to `to`, which is excluded.

@@ -133,16 +133,17 @@ impl Report {
     pub(super) fn replayed(
         &mut self,
         after: Position,
+        oldest: Position,
         last: Position,
         records: u64,
         instants: Option<(Timestamp, Timestamp)>,
     ) {
-        self.range = Some((after.next(), last));
+        self.range = Some((oldest, last));
         self.instants = instants;
         let from = match self.start {
             Some(start) => format!("behind the snapshot at position {start}"),
             None if after == Position::START => "from the beginning".to_owned(),
-            None => format!("from position {}", after.next()),
+            None => format!("from position {oldest}"),
         };
         self.checks
             .push(Check { name: "replay", outcome: Ok(format!("{} {from}", count(records, "record"))) });

@@ -233,21 +233,20 @@ struct Throughput {
     window_millis: u64,
 }
 
-/// Where the journal was when someone looked, to tell how fast it grows.
+/// How many records the journal had taken when someone looked, to tell how fast it grows.
 #[derive(Debug, Default)]
-pub struct Samples(Mutex<VecDeque<(Timestamp, Position)>>);
+pub struct Samples(Mutex<VecDeque<(Timestamp, u64)>>);
 
 impl Samples {
-    fn throughput(&self, now: Timestamp, position: Position) -> Throughput {
+    fn throughput(&self, now: Timestamp, records: u64) -> Throughput {
         let mut samples = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         while samples.front().is_some_and(|(at, _)| now.millis_since(*at) > WINDOW_MILLIS) {
             samples.pop_front();
         }
-        let (window_millis, events) = samples.front().map_or((0, 0), |(at, before)| {
-            (now.millis_since(*at), position.get().saturating_sub(before.get()))
-        });
+        let (window_millis, events) =
+            samples.front().map_or((0, 0), |(at, before)| (now.millis_since(*at), records - before));
         if samples.back().is_none_or(|(at, _)| now.millis_since(*at) >= SAMPLE_MILLIS) {
-            samples.push_back((now, position));
+            samples.push_back((now, records));
         }
         let count = |number: u64| f64::from(u32::try_from(number).unwrap_or(u32::MAX));
         let events_per_second =
@@ -299,7 +298,7 @@ async fn overview(State(app): State<App>, _: Watcher) -> Json<Overview> {
                 oldest_position: journal.oldest().get(),
                 failure,
             },
-            throughput: app.samples.throughput(now, journal.durable()),
+            throughput: app.samples.throughput(now, journal.records()),
         },
     )
 }
@@ -526,8 +525,8 @@ async fn events(
     let journal = app.engine.journal();
     let oldest = journal.oldest();
     let after = match feed::last_event_id(&headers)?.or(after.map(Position::new)) {
-        None => oldest.previous(),
-        Some(after) if after < oldest.previous() => return Err(not_retained(oldest)),
+        None => journal.retained_after(),
+        Some(after) if after < journal.retained_after() => return Err(not_retained(oldest)),
         Some(after) if after > journal.durable() => {
             return Err(Problem::invalid_field("after", "the journal hasn't reached this position"));
         }
@@ -578,8 +577,8 @@ mod tests {
     #[test]
     fn throughput_is_what_happened_since_the_oldest_look_within_a_minute() {
         let samples = Samples::default();
-        let look = |millis, position| {
-            let throughput = samples.throughput(Timestamp::from_millis(millis), Position::new(position));
+        let look = |millis, records| {
+            let throughput = samples.throughput(Timestamp::from_millis(millis), records);
             (throughput.events_per_second, throughput.window_millis)
         };
         assert_eq!(look(1_000_000, 100), (0.0, 0));

@@ -12,7 +12,9 @@ use std::ops::Bound;
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-use super::{Chunk, ChunkBytes, ChunkIter, Key, Medium, Store, StoreError};
+use bytes::Bytes;
+
+use super::{ChunkIter, Key, Medium, Store, StoreError};
 
 #[derive(Clone, Default)]
 struct Image {
@@ -407,10 +409,10 @@ impl Store for MemoryStore {
         Ok(())
     }
 
-    fn get(&self, key: Key) -> Result<Option<Chunk>, StoreError> {
+    fn get(&self, key: Key) -> Result<Option<Bytes>, StoreError> {
         let state = self.disk.state();
         let found = state.live.generations.get(&self.generation).and_then(|found| found.chunks.get(&key));
-        Ok(found.map(|bytes| Chunk(ChunkBytes::Memory(Arc::clone(bytes)))))
+        Ok(found.map(|bytes| Bytes::from_owner(Arc::clone(bytes))))
     }
 
     fn floor(&self, key: Key) -> Result<Option<Key>, StoreError> {
@@ -427,7 +429,7 @@ impl Store for MemoryStore {
             let chunks = &state.live.generations.get(&generation)?.chunks;
             let (key, bytes) = chunks.range((from, Bound::Unbounded)).next().filter(|(key, _)| **key < to)?;
             from = Bound::Excluded(*key);
-            Some(Ok((*key, Chunk(ChunkBytes::Memory(Arc::clone(bytes))))))
+            Some(Ok((*key, Bytes::from_owner(Arc::clone(bytes)))))
         }))
     }
 }

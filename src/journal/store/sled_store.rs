@@ -11,7 +11,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use super::{Chunk, ChunkBytes, ChunkIter, Key, Store, StoreError, caught};
+use bytes::Bytes;
+
+use super::{ChunkIter, Key, Store, StoreError, caught};
 use crate::journal::frame::CHUNK_LEN;
 
 const CACHE_BYTES: u64 = 64 << 20;
@@ -169,10 +171,10 @@ impl Store for SledStore {
         Ok(())
     }
 
-    fn get(&self, key: Key) -> Result<Option<Chunk>, StoreError> {
+    fn get(&self, key: Key) -> Result<Option<Bytes>, StoreError> {
         caught(|| {
             let found = self.db.get(key.to_bytes()).map_err(|error| from_sled("read", error))?;
-            Ok(found.map(|bytes| Chunk(ChunkBytes::Sled(bytes))))
+            Ok(found.map(Bytes::from_owner))
         })
     }
 
@@ -199,7 +201,7 @@ struct Scan {
 }
 
 impl Iterator for Scan {
-    type Item = Result<(Key, Chunk), StoreError>;
+    type Item = Result<(Key, Bytes), StoreError>;
 
     fn next(&mut self) -> Option<Self::Item> {
         if self.failed {
@@ -207,7 +209,7 @@ impl Iterator for Scan {
         }
         let next = caught(|| match self.chunks.next() {
             None => Ok(None),
-            Some(Ok((key, bytes))) => Ok(Some((parse_key(&key)?, Chunk(ChunkBytes::Sled(bytes))))),
+            Some(Ok((key, bytes))) => Ok(Some((parse_key(&key)?, Bytes::from_owner(bytes)))),
             Some(Err(error)) => Err(from_sled("read", error)),
         });
         self.failed = next.is_err();

@@ -458,11 +458,11 @@ async fn an_inspection_reports_every_frame_and_changes_nothing() {
     journal.close().await.unwrap();
     // Damage, planted through the store itself.
     let store = store::open_copy(&dir.path().join("journal/gen-0000000002")).unwrap();
-    let chunk = Key { position: 6, chunk: 0 };
+    let chunk = Key { ordinal: Ordinal::new(6), chunk: 0 };
     let mut bytes = store.get(chunk).unwrap().unwrap().to_vec();
     bytes[57] ^= 1;
     store.put(chunk, &bytes).unwrap();
-    store.remove(Key { position: 8, chunk: 0 }).unwrap();
+    store.remove(Key { ordinal: Ordinal::new(8), chunk: 0 }).unwrap();
     drop(store);
 
     let before = listing(dir.path());
@@ -478,7 +478,7 @@ async fn an_inspection_reports_every_frame_and_changes_nothing() {
                 .frames(number, |report| found.push((report.first.get(), report.count, report.defect)))
                 .unwrap();
         }
-        let gap = |expected| Some(Defect::Gap(Position::new(expected)));
+        let gap = |expected| Some(Defect::Gap(Ordinal::new(expected)));
         assert_eq!(found[..4], [(1, 1, None), (2, 1, None), (3, 1, None), (4, 1, None)]);
         let rest = [(5, 1, None), (6, 0, Some(Defect::Checksum)), (7, 0, gap(6)), (9, 0, gap(8))];
         assert_eq!(found[4..8], rest);

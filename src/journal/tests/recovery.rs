@@ -11,13 +11,13 @@ async fn crashed(last: u64, marked: u64) -> MemoryDisk {
     drop(journal);
     let disk = disk.crashed();
     let mut mark = mark::Mark::parse(&disk.read(mark::FILE).unwrap().unwrap()).unwrap();
-    mark.position = Position::new(marked);
+    mark.durable = Ordinal::new(marked);
     mark.write(&disk).unwrap();
     disk
 }
 
 fn key(position: u64) -> Key {
-    Key { position, chunk: 0 }
+    Key { ordinal: Ordinal::new(position), chunk: 0 }
 }
 
 fn refusal(disk: &MemoryDisk) -> String {

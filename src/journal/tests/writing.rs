@@ -10,7 +10,7 @@ async fn what_was_appended_is_read_back_in_order() {
     let disk = MemoryDisk::new();
     let journal = start(&disk);
     let first = append(&journal, &[b"1", b"2"]).await;
-    assert_eq!((first.first.get(), first.last().get()), (1, 2));
+    assert_eq!((first.first.get(), first.last.get()), (1, 2));
     append_numbered(&journal, 3, 5).await;
     assert_eq!(journal.durable(), Position::new(5));
     assert_eq!(all(journal.read(Position::START)), numbered(5));
@@ -56,7 +56,7 @@ async fn completions_run_in_the_order_of_the_entries_and_barriers_keep_their_pla
         let (order, entry) =
             (Arc::clone(&order), if number % 3 == 0 { records(&[]) } else { records(&[b"record"]) });
         let done = Box::new(move |result: Result<Committed, CommitError>| {
-            order.lock().unwrap().push((number, result.unwrap().last().get()));
+            order.lock().unwrap().push((number, result.unwrap().last.get()));
         });
         journal.reserve().await.unwrap().send(Entry { records: entry, done });
     }
@@ -105,7 +105,7 @@ async fn entries_of_every_size_around_the_limits_come_back_whole() {
             let record: Vec<u8> = (0..=250).cycle().take(length).collect();
             let committed = append(&journal, &[&record, b"and one more"]).await;
             expected.push((committed.first.get(), record));
-            expected.push((committed.last().get(), b"and one more".to_vec()));
+            expected.push((committed.last.get(), b"and one more".to_vec()));
         }
     }
     assert_eq!(all(journal.read(Position::START)), expected);
@@ -156,7 +156,7 @@ async fn only_the_frame_that_failed_has_an_unknown_outcome() {
     answers.push(queue(&journal, records(&[&vec![7; PAYLOAD_LEN_MAX]])).await);
     let mut found = Vec::new();
     for answer in answers {
-        found.push(answer.await.unwrap().map(Committed::last));
+        found.push(answer.await.unwrap().map(|committed| committed.last));
     }
     assert_eq!(found[..2], [Ok(Position::new(1)), Err(CommitError::OutcomeUnknown)]);
     assert_eq!(found[2..], [Err(CommitError::Unavailable); 4]);
@@ -210,7 +210,7 @@ async fn the_mark_follows_the_durable_position_and_the_clock() {
     clock.set(70);
     tokio::time::sleep(std::time::Duration::from_millis(150)).await;
     let mark = || mark::Mark::parse(&disk.read(mark::FILE).unwrap().unwrap()).unwrap();
-    assert_eq!((mark().position, mark().instant), (Position::new(3), 70));
+    assert_eq!((mark().durable, mark().instant), (Ordinal::new(3), 70));
     clock.set(90);
     tokio::time::sleep(std::time::Duration::from_millis(500)).await;
     assert_eq!(mark().instant, 70, "nothing moved");

@@ -120,7 +120,7 @@ fn look_back(engine: &Engine, number: ScheduleNumber) -> Result<Gone, HistoryErr
     let mut venues: HashMap<VenueId, Arc<Venue>> = HashMap::new();
     let mut at_creation: Option<(VenueId, Option<Arc<Venue>>)> = None;
     let journal = engine.journal();
-    journal.for_each(journal.oldest().previous(), |position, bytes| {
+    journal.for_each(journal.retained_after(), |position, bytes| {
         match recovery::decode(position, bytes)?.fact {
             Fact::Catalogue(CatalogueEvent::VenuePut(venue)) => {
                 venues.insert(venue.id.clone(), venue);
