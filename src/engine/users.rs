@@ -176,12 +176,17 @@ impl Engine {
         Ok(done.answer)
     }
 
-    /// Gives a user who signed up here another password; durable when it returns.
+    /// Gives a user who signed up here another password in the place of `standing`; durable when it returns.
     ///
     /// # Errors
-    /// `UsersRefused`, where nobody such signed up; else as [`Engine::act`].
-    pub async fn replace_password(&self, user: UserId, password: PasswordHash) -> Result<User, EngineError> {
-        let command = Command::ReplacePassword { user, password };
+    /// `UsersRefused`, where nobody such signed up, or a third password stands by now; else as [`Engine::act`].
+    pub async fn replace_password(
+        &self,
+        user: UserId,
+        standing: PasswordHash,
+        password: PasswordHash,
+    ) -> Result<User, EngineError> {
+        let command = Command::ReplacePassword { user, standing, password };
         let done = self.shared.users.kept.ask(command, Cause { by: By::User, key: None }).await?;
         Ok(done.answer)
     }

@@ -145,6 +145,14 @@ fn room_refused(refusal: waiting_room::Refusal) -> Problem {
     }
 }
 
+/// Refuses the token of a mail that can no longer be answered.
+pub fn token_is_over() -> Problem {
+    Problem::invalid_field(
+        "token",
+        "must be what a mail of the last hour carried, and not used; sign up again",
+    )
+}
+
 fn users_refused(refusal: users::Refusal) -> Problem {
     match refusal {
         users::Refusal::EmailTaken => because(Code::EmailTaken, refusal),
@@ -152,6 +160,7 @@ fn users_refused(refusal: users::Refusal) -> Problem {
         users::Refusal::IdTaken => Problem::overloaded(),
         users::Refusal::NoSuchUser => Problem::not_found(),
         users::Refusal::IsDeleted => because(Code::InvalidTransition, refusal),
+        users::Refusal::PasswordReplaced => token_is_over(),
     }
 }
 

@@ -7,8 +7,13 @@
 //!
 //! A token says which password it was asked for with, as a hash: whoever completes it shows that password, too. So neither who
 //! reads another's mail nor who signs up with another's address gets anywhere alone.
+//!
+//! It says, too, which password it replaces, or none: once another stands there, it does nothing. So each is used once, and an old one
+//! doesn't bring an old password back. A sign-up's token never touches an account, since its mail may have gone to an address that is
+//! only written like the account's.
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
+use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
@@ -31,11 +36,32 @@ impl core::fmt::Debug for SignUps {
     }
 }
 
+/// A sign-up that waits for its mail to be answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignUp {
+    /// Who signs up, or what the account at their address becomes.
+    pub profile: Profile,
+    /// The password that it replaces: nothing where nobody had the address.
+    pub replaces: Option<Fingerprint>,
+}
+
+/// Tells a password's hash from others, and nothing else.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fingerprint(String);
+
+impl Fingerprint {
+    /// Returns the fingerprint of a hash.
+    pub fn of(hash: &PasswordHash) -> Self {
+        Self(URL_SAFE_NO_PAD.encode(digest(&SHA256, hash.expose().as_bytes())))
+    }
+}
+
 #[derive(Serialize, Deserialize)]
 struct Content {
     email: String,
     name: String,
     password: String,
+    replaces: Option<Fingerprint>,
     expires_at: u64,
 }
 
@@ -50,11 +76,13 @@ impl SignUps {
     }
 
     /// Returns the token of a sign-up.
-    pub fn seal(&self, profile: &Profile, expires_at: Timestamp) -> String {
+    pub fn seal(&self, sign_up: &SignUp, expires_at: Timestamp) -> String {
+        let SignUp { profile, replaces } = sign_up;
         let content = Content {
             email: profile.email.as_str().to_owned(),
             name: profile.name.as_str().to_owned(),
             password: profile.password.expose().to_owned(),
+            replaces: replaces.clone(),
             expires_at: expires_at.as_millis(),
         };
         let mut bytes = serde_json::to_vec(&content).expect("texts and a number are JSON");
@@ -65,7 +93,7 @@ impl SignUps {
     }
 
     /// Reads a token; nothing, unless it was made here and isn't over at `now`.
-    pub fn open(&self, token: &str, now: Timestamp) -> Option<Profile> {
+    pub fn open(&self, token: &str, now: Timestamp) -> Option<SignUp> {
         if token.len() > TOKEN_LEN_MAX {
             return None;
         }
@@ -77,11 +105,12 @@ impl SignUps {
         if Timestamp::from_millis(content.expires_at) <= now {
             return None;
         }
-        Some(Profile {
+        let profile = Profile {
             email: Email::kept(&content.email).ok()?,
             name: UserName::kept(&content.name).ok()?,
             password: PasswordHash::parse(&content.password).ok()?,
-        })
+        };
+        Some(SignUp { profile, replaces: content.replaces })
     }
 }
 
@@ -99,16 +128,16 @@ mod tests {
             name: UserName::parse("앤").unwrap(),
             password: PasswordHash::parse("$argon2id$v=19$m=8,t=1,p=1$c2FsdHNhbHQ$aGFzaA").unwrap(),
         };
+        let replaces = Some(Fingerprint::of(&profile.password));
+        let sign_up = SignUp { profile, replaces };
         let until = NOW.plus(VALID);
-        let token = sign_ups.seal(&profile, until);
-        assert_eq!(sign_ups.open(&token, NOW), Some(profile.clone()));
-        assert_eq!(
-            sign_ups.open(&token, Timestamp::from_millis(until.as_millis() - 1)),
-            Some(profile.clone())
-        );
+        let token = sign_ups.seal(&sign_up, until);
+        assert_eq!(sign_ups.open(&token, NOW), Some(sign_up.clone()));
+        let just_before = Timestamp::from_millis(until.as_millis() - 1);
+        assert_eq!(sign_ups.open(&token, just_before), Some(sign_up.clone()));
         assert_eq!(sign_ups.open(&token, until), None);
         assert_eq!(SignUps::with_key(&[8; 32]).open(&token, NOW), None, "another log's");
-        assert_ne!(sign_ups.seal(&profile, until), token);
+        assert_ne!(sign_ups.seal(&sign_up, until), token);
         for at in 0..token.len() {
             let mut forged = token.clone().into_bytes();
             forged[at] = if forged[at] == b'A' { b'B' } else { b'A' };

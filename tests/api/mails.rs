@@ -199,3 +199,78 @@ async fn a_mailbox_gets_five_mails_an_hour_and_one_that_was_not_sent_does_not_co
     assert_eq!(platform.orders().len(), 11);
     sign_up(&api, "bob@example.org", PASSWORD).await.ok(202);
 }
+
+/// The texts of one mailbox: somebody else's at a provider that tells them apart.
+const LOOK_ALIKES: [(&str, &str); 6] = [
+    ("strasse@example.org", "straße@example.org"),
+    ("iris@example.org", "ırıs@example.org"),
+    ("kim@example.org", "kı\u{200b}m@example.org"),
+    ("ann@example.org", "ａｎｎ@example.org"),
+    ("fi@example.org", "ﬁ@example.org"),
+    ("Ann.Lee@example.org", "ann.lee@example.org"),
+];
+
+#[tokio::test]
+async fn the_mail_of_an_account_goes_to_its_own_address_however_it_was_asked_for() {
+    for (own, alike) in LOOK_ALIKES {
+        let (api, platform) = start().await;
+        sign_up(&api, own, PASSWORD).await.ok(202);
+        verify(&api, &platform.last()["token"], PASSWORD).await.ok(201);
+
+        let pending = sign_up(&api, alike, OTHER_PASSWORD).await.ok(202);
+        assert_eq!(pending["email"], alike, "the asker learns nothing");
+        let order = platform.last();
+        let expected = if order["purpose"] == "has_account" { own } else { alike };
+        assert_eq!(order["email"], expected);
+        sign_in(&api, own, PASSWORD).await.ok(201);
+    }
+}
+
+#[tokio::test]
+async fn a_sign_up_from_before_the_account_never_touches_it() {
+    for (own, alike) in LOOK_ALIKES {
+        let (api, platform) = start().await;
+        // Both ask before either has an account, so that each has a mail at the address that they wrote.
+        sign_up(&api, alike, OTHER_PASSWORD).await.ok(202);
+        let thiefs = platform.last();
+        assert_eq!((&thiefs["purpose"], &thiefs["email"]), (&json!("sign_up"), &json!(alike)));
+        sign_up(&api, own, PASSWORD).await.ok(202);
+        let user = verify(&api, &platform.last()["token"], PASSWORD).await.ok(201);
+
+        let answer = verify(&api, &thiefs["token"], OTHER_PASSWORD).await;
+        if answer.status == 201 {
+            assert_ne!(answer.ok(201)["userId"], user["userId"], "another mailbox");
+        } else {
+            answer.names("token");
+        }
+        assert_eq!(sign_in(&api, own, PASSWORD).await.ok(201)["userId"], user["userId"]);
+    }
+}
+
+#[tokio::test]
+async fn a_token_is_used_once_and_brings_no_older_password_back() {
+    let (api, platform) = start().await;
+    let mut tokens = Vec::new();
+    for (password, status) in
+        [("the first password", 201), ("the second password", 200), ("the third password", 200)]
+    {
+        sign_up(&api, "ann@example.org", password).await.ok(202);
+        let token = platform.last()["token"].clone();
+        verify(&api, &token, password).await.ok(status);
+        verify(&api, &token, password).await.ok(200);
+        tokens.push((token, password));
+    }
+    for (token, password) in &tokens[..2] {
+        verify(&api, token, password).await.names("token");
+    }
+    sign_in(&api, "ann@example.org", "the third password").await.ok(201);
+
+    // Of two that were asked for, one is used.
+    let mut asked = Vec::new();
+    for password in ["one password", "another password"] {
+        sign_up(&api, "ann@example.org", password).await.ok(202);
+        asked.push((platform.last()["token"].clone(), password));
+    }
+    verify(&api, &asked[1].0, asked[1].1).await.ok(200);
+    verify(&api, &asked[0].0, asked[0].1).await.names("token");
+}

@@ -26,6 +26,8 @@ pub enum Command {
     ReplacePassword {
         /// Who.
         user: UserId,
+        /// The one that it replaces: where another stands by now, nothing is replaced.
+        standing: PasswordHash,
         /// What it is checked against.
         password: PasswordHash,
     },
@@ -119,6 +121,9 @@ pub enum Refusal {
     /// The user is deleted, which is final.
     #[error("a deleted user stays deleted")]
     IsDeleted,
+    /// The user has another password by now than the one that was to be replaced.
+    #[error("the password was replaced meanwhile")]
+    PasswordReplaced,
 }
 
 /// What a change of a user's status answers: whom it was about, and what they were after it. What else is said of

@@ -243,14 +243,21 @@ impl Users {
         match command {
             Command::SignUp { id, profile } => self.sign_up(id, profile),
             Command::SetStatus { user, status } => self.set_status(user, *status),
-            Command::ReplacePassword { user, password } => self.replace_password(user, password),
+            Command::ReplacePassword { user, standing, password } => {
+                self.replace_password(user, standing, password)
+            }
         }
     }
 
-    fn replace_password(&self, user: &UserId, password: &PasswordHash) -> Decision {
+    fn replace_password(&self, user: &UserId, standing: &PasswordHash, password: &PasswordHash) -> Decision {
         let known = self.find(user).and_then(|user| user.profile.as_ref()).ok_or(Refusal::NoSuchUser)?;
-        let replaced = || Event::PasswordReplaced { user: user.clone(), password: password.clone() };
-        Ok((known.password != *password).then(replaced))
+        if known.password == *password {
+            return Ok(None);
+        }
+        if known.password != *standing {
+            return Err(Refusal::PasswordReplaced);
+        }
+        Ok(Some(Event::PasswordReplaced { user: user.clone(), password: password.clone() }))
     }
 
     fn sign_up(&self, id: &UserId, profile: &Arc<Profile>) -> Decision {

@@ -11,7 +11,8 @@
 //!
 //! With a mail hook nobody learns from a sign-up whether an address has an account: answer, work and time are the same, and only who reads
 //! the mail is told. Whoever reads it and shows the password that they signed up with has the account, also one that another
-//! took before the hook was there.
+//! took before the hook was there. An account's mail goes to the address that it signed up with, however the asker wrote it: a mailbox
+//! that is only written like it may be another's.
 //!
 //! Absent on purpose: changes of an address, and other changes of a password.
 
@@ -40,8 +41,8 @@ use crate::http::page::List;
 use crate::http::passwords::{LineFull, PASSWORD_LEN_MAX, PASSWORD_LEN_MIN, Password};
 use crate::http::problem::{Code, FieldError, Problem};
 use crate::http::rate_limit::rate_limited;
-use crate::http::refusal::problem;
-use crate::http::sign_ups;
+use crate::http::refusal::{problem, token_is_over};
+use crate::http::sign_ups::{self, Fingerprint, SignUp};
 
 /// How long whoever signs up waits before the next try, when no mail could be sent.
 const MAIL_RETRY_SECONDS: u64 = 10;
@@ -217,32 +218,41 @@ async fn ask_by_mail(
         }
     };
 
+    let asked_for = profile.email.clone();
+    let standing = app.engine.user_by_email(&asked_for).and_then(|user| user.profile);
+    let (purpose, sign_up) = match standing {
+        None => (Purpose::SignUp, SignUp { profile, replaces: None }),
+        Some(standing) => {
+            let replaces = Some(Fingerprint::of(&standing.password));
+            let profile = Profile { email: standing.email.clone(), ..profile };
+            (Purpose::HasAccount, SignUp { profile, replaces })
+        }
+    };
+
     let expires_at = now.plus(sign_ups::VALID);
-    let token = app.sign_ups.seal(&profile, expires_at);
-    let known = app.engine.user_by_email(&profile.email);
-    let purpose = if known.is_some() { Purpose::HasAccount } else { Purpose::SignUp };
-    let email = profile.email.as_str();
+    let token = app.sign_ups.seal(&sign_up, expires_at);
+    let email = sign_up.profile.email.as_str();
     let order = Mail { purpose, email, token: &token, expires_at: expires_at.to_string() };
     if hook.send(&order, now).await.is_err() {
         mail.forgive();
         return Err(Problem::new(Code::Overloaded, "No mail can be sent now; try again in a while.")
             .retry_after(MAIL_RETRY_SECONDS));
     }
-    let pending = SignUpPending { email: email.to_owned(), expires_at: At(expires_at) };
+    let pending = SignUpPending { email: asked_for.to_string(), expires_at: At(expires_at) };
     Ok(Json(StatusCode::ACCEPTED, pending).into_response())
 }
 
 /// Answer the mail of a sign-up
 ///
 /// With the token that the mail carried and the password of the sign-up. 201 with the new user; 200 where the address had an account, which has the
-/// password of this sign-up from now on. Doing it again is 200.
+/// password of this sign-up from now on. Doing it again is 200, until the account has another password: a token is used once.
 #[utoipa::path(post, path = "/api/v1/verifications", operation_id = "verifySignUp", tag = "Users", request_body = VerifyBody,
     responses((status = 201, description = "The new user, with `Location`", body = UserDocument),
         (status = 200, description = "The user who had the address already", body = UserDocument),
         (status = 401, description = "`unauthenticated`: not the password of the sign-up"),
         (status = 403, description = "`user_suspended`"),
         (status = 404, description = "`not_found`: this server has no mail hook, or issues no tokens"),
-        (status = 422, description = "`invalid_request`: not a token that a mail carried, or one that is over"),
+        (status = 422, description = "`invalid_request`: not a token that a mail carried, or one that is over or was used"),
         (status = 429, description = "`rate_limited` with `Retry-After`"),
         (status = 503, description = "`overloaded` with `Retry-After`")))]
 async fn verify(
@@ -260,10 +270,7 @@ async fn verify(
     let VerifyBody { token, password } = body.parse()?;
     let now = app.parts.clock.now();
     app.parts.sign_in_limit.check(&address, now).map_err(rate_limited)?;
-    let profile = app.sign_ups.open(&token, now);
-    let profile = profile.ok_or_else(|| {
-        Problem::invalid_field("token", "must be what a mail of the last hour carried; sign up again")
-    })?;
+    let SignUp { profile, replaces } = app.sign_ups.open(&token, now).ok_or_else(token_is_over)?;
     let attempt = app.parts.account_limit.begin(&profile.email.mailbox(), now)?;
     match app.parts.passwords.check(password, Some(profile.password.clone())).await {
         Ok(true) => attempt.forgive(),
@@ -287,7 +294,14 @@ async fn verify(
     if app.engine.is_barred(&user.id) {
         return Err(Problem::user_suspended());
     }
-    let user = app.engine.replace_password(user.id, profile.password).await.map_err(again)?;
+
+    // A token that is used again finds its own password there, and changes nothing.
+    let standing = user.profile.as_ref().map(|standing| standing.password.clone());
+    let standing = standing.ok_or_else(Problem::not_found)?;
+    if standing != profile.password && replaces != Some(Fingerprint::of(&standing)) {
+        return Err(token_is_over());
+    }
+    let user = app.engine.replace_password(user.id, standing, profile.password).await.map_err(again)?;
     Ok(Json(StatusCode::OK, UserDocument::of(&user)).into_response())
 }
 
