@@ -7,7 +7,8 @@
 //! A hash takes some 20 ms of a core on purpose. So it never runs on the threads that serve requests, there are fewer of these
 //! threads than cores, and the system lets them run when the others have nothing to do: a flood of sign-ins slows sign-ins.
 //! Each thread keeps its working memory (19 MiB): to map and clear it anew for each password would stop the
-//! other threads now and then. Whoever finds the line full is told to come back.
+//! other threads now and then. Whoever finds the line full, or has waited for [`PATIENCE`], is told to come back: nothing has happened
+//! by then. Whoever left makes room for the next.
 //!
 //! Absent on purpose: who has which hash, rules of composition (NIST SP 800-63B, section 3.1.1.2: length alone), a pepper.
 //!
@@ -15,14 +16,16 @@
 //! dropped, and neither it nor a hash is ever shown or logged. (The bytes of the request's body are hyper's.)
 
 use core::fmt;
+use std::collections::VecDeque;
 use std::num::NonZero;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
 
 use argon2::password_hash::phc::{self, Output, ParamsString, Salt};
 use argon2::{ARGON2ID_IDENT, Algorithm, Argon2, Block, Params, Version};
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use serde::{Deserialize, Deserializer};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 use unicode_normalization::{UnicodeNormalization, is_nfc};
 use zeroize::Zeroizing;
 
@@ -36,6 +39,8 @@ pub const PASSWORD_LEN_MIN: usize = 10;
 pub const PASSWORD_LEN_MAX: usize = 128;
 /// How many passwords wait at most; with 20 ms each, the last of them waits for a second or two.
 pub const WAITING_MAX: usize = 64;
+/// How long one waits at most: half of a request's time, so that it is answered before that is over.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What a password costs: OWASP's "Password Storage Cheat Sheet" (argon2id with 19 MiB, two passes, one lane). A hash names
 /// the parameters that it was made with, so that a change of these touches new hashes only.
@@ -85,14 +90,87 @@ impl<'de> Deserialize<'de> for Password {
     }
 }
 
-/// Too many passwords wait already: this one was not looked at.
+/// Too many passwords wait, or wait for too long: this one came to nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LineFull;
 
 /// The threads that hash, and the line before them. They start with the first password, and end with this.
 #[derive(Debug, Default)]
 pub struct Passwords {
-    line: OnceLock<Option<mpsc::Sender<Job>>>,
+    line: OnceLock<Option<Arc<Line>>>,
+}
+
+impl Drop for Passwords {
+    fn drop(&mut self) {
+        if let Some(Some(line)) = self.line.get() {
+            line.close();
+        }
+    }
+}
+
+/// Who waits, in order.
+#[derive(Debug, Default)]
+struct Line {
+    jobs: Mutex<Jobs>,
+    came: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Jobs {
+    waiting: VecDeque<Job>,
+    is_closed: bool,
+}
+
+impl Line {
+    fn jobs(&self) -> MutexGuard<'_, Jobs> {
+        self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Puts a job at the end; where the line is full, whoever left it makes room first.
+    fn push(&self, job: Job) -> Result<(), LineFull> {
+        let mut jobs = self.jobs();
+        if jobs.waiting.len() >= WAITING_MAX {
+            jobs.waiting.retain(|job| !job.is_left());
+        }
+        if jobs.waiting.len() >= WAITING_MAX {
+            return Err(LineFull);
+        }
+        jobs.waiting.push_back(job);
+        jobs.tell();
+        self.came.notify_one();
+        Ok(())
+    }
+
+    /// Waits for the next job that someone waits for; nothing once the line is closed.
+    fn pop(&self) -> Option<Job> {
+        let mut jobs = self.jobs();
+        loop {
+            while let Some(job) = jobs.waiting.pop_front() {
+                if !job.is_left() {
+                    jobs.tell();
+                    return Some(job);
+                }
+            }
+            jobs.tell();
+            if jobs.is_closed {
+                return None;
+            }
+            jobs = self.came.wait(jobs).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    fn close(&self) {
+        self.jobs().is_closed = true;
+        self.came.notify_all();
+    }
+}
+
+impl Jobs {
+    /// Says in the metrics how many wait.
+    fn tell(&self) {
+        let waiting = u32::try_from(self.waiting.len()).expect("WAITING_MAX bounds it");
+        metrics::gauge!("onsale_passwords_waiting").set(waiting);
+    }
 }
 
 /// A password in the line.
@@ -125,26 +203,18 @@ impl Passwords {
     async fn ask<T>(&self, job: impl FnOnce(oneshot::Sender<T>) -> Job) -> Result<T, LineFull> {
         let line = self.line.get_or_init(start).as_ref().ok_or(LineFull)?;
         let (reply, answer) = oneshot::channel();
-        let waiting = waiting();
-        // Before it can be taken out of the line.
-        waiting.increment(1.0);
-        if line.try_send(job(reply)).is_err() {
-            waiting.decrement(1.0);
-            return Err(LineFull);
+        line.push(job(reply))?;
+        match tokio::time::timeout(PATIENCE, answer).await {
+            Ok(Ok(done)) => Ok(done),
+            Ok(Err(_)) | Err(_) => Err(LineFull),
         }
-        answer.await.map_err(|_| LineFull)
     }
 }
 
-fn waiting() -> metrics::Gauge {
-    metrics::gauge!("onsale_passwords_waiting")
-}
-
 /// Starts the threads; nothing where the system has none left.
-fn start() -> Option<mpsc::Sender<Job>> {
+fn start() -> Option<Arc<Line>> {
     let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
-    let (sender, receiver) = mpsc::channel(WAITING_MAX);
-    let line = Arc::new(Mutex::new(receiver));
+    let line = Arc::<Line>::default();
     let mut started = false;
     for _ in 0..(cores / 2).max(1) {
         let line = Arc::clone(&line);
@@ -154,21 +224,26 @@ fn start() -> Option<mpsc::Sender<Job>> {
             Err(error) => tracing::error!(%error, "a thread for passwords can't be started"),
         }
     }
-    started.then_some(sender)
+    started.then_some(line)
 }
 
-fn work(line: &Mutex<mpsc::Receiver<Job>>) {
+fn work(line: &Line) {
     background::lower_priority();
     let mut memory = Vec::new();
-    let next = || line.lock().unwrap_or_else(PoisonError::into_inner).blocking_recv();
-    while let Some(job) = next() {
-        waiting().decrement(1.0);
+    while let Some(job) = line.pop() {
         job.run(&mut memory);
     }
 }
 
 impl Job {
-    /// Does it, unless whoever asked is gone.
+    /// Tells whether nobody waits for it any more.
+    fn is_left(&self) -> bool {
+        match self {
+            Self::Hash { reply, .. } => reply.is_closed(),
+            Self::Check { reply, .. } => reply.is_closed(),
+        }
+    }
+
     fn run(self, memory: &mut Vec<Block>) {
         match self {
             Self::Hash { password, salt, reply } => answer(reply, || hash(&password, &salt, memory)),
@@ -179,11 +254,8 @@ impl Job {
     }
 }
 
-/// Works for whoever still waits. Measured before it is told, so that who was told finds it in the metrics.
+/// Measured before it is told, so that who was told finds it in the metrics.
 fn answer<T>(reply: oneshot::Sender<T>, work: impl FnOnce() -> T) {
-    if reply.is_closed() {
-        return;
-    }
     let watch = Stopwatch::start();
     let done = work();
     metrics::histogram!("onsale_password_hash_seconds").record(watch.elapsed());
@@ -304,14 +376,28 @@ mod tests {
 
     #[tokio::test]
     async fn who_finds_the_line_full_is_told_at_once_and_who_left_it_costs_nothing() {
-        let (sender, mut line) = mpsc::channel(WAITING_MAX);
-        let passwords = Passwords { line: OnceLock::from(Some(sender)) };
-        for _ in 0..WAITING_MAX {
-            assert!(passwords.check(password("0123456789"), None).now_or_never().is_none());
+        // A line before no thread.
+        let line = Arc::<Line>::default();
+        let passwords = Passwords { line: OnceLock::from(Some(Arc::clone(&line))) };
+        let mut waiting: Vec<_> =
+            (0..WAITING_MAX).map(|_| Box::pin(passwords.check(password("0123456789"), None))).collect();
+        for one in &mut waiting {
+            assert!(one.now_or_never().is_none());
         }
         assert_eq!(passwords.check(password("0123456789"), None).await, Err(LineFull));
-        let mut memory = Vec::new();
-        line.recv().await.unwrap().run(&mut memory);
-        assert!(memory.is_empty(), "nobody awaits the answer");
+
+        // One leaves, and makes room for one.
+        drop(waiting.remove(7));
+        assert!(Box::pin(passwords.hash(password("0123456789"))).as_mut().now_or_never().is_none());
+        assert_eq!(line.jobs().waiting.len(), WAITING_MAX);
+        drop(waiting);
+        line.close();
+        assert!(line.pop().is_none(), "nobody is worked for who left");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_waits_for_too_long_is_told_to_come_back() {
+        let passwords = Passwords { line: OnceLock::from(Some(Arc::default())) };
+        assert_eq!(passwords.check(password("0123456789"), None).await, Err(LineFull));
     }
 }
