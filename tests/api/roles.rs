@@ -193,10 +193,13 @@ async fn whoever_is_suspended_is_refused_whatever_the_role_and_cannot_take_it_ba
         set("deleted").await.ok(200);
         api.public(POST, "/schedules/s/close").bearer(&token).await.refused(403, "user_suspended");
     }
-    // Another administrator goes on, and so do scripts.
+    // Another administrator goes on, and so do scripts, who are no user.
     let other = signed(&json!({"sub": "boss", "exp": FAR, "role": "admin"}));
     api.public(POST, "/schedules/s/close").bearer(&other).await.ok(200);
-    api.admin(PATCH, "/users/onsale:scripts").json(&json!({"status": "suspended"})).await.ok(200);
+    for status in ["suspended", "deleted", "active"] {
+        let scripts = api.admin(PATCH, "/users/onsale:scripts").json(&json!({"status": status}));
+        scripts.await.refused(404, "not_found");
+    }
     api.admin(POST, "/schedules/s/open").await.ok(200);
 }
 

@@ -32,7 +32,7 @@ use crate::domain::users::{Email, Profile, Refusal, User as Known, UserName, Use
 use crate::engine::{Done, EngineError};
 use crate::http::ClientAddress;
 use crate::http::app::App;
-use crate::http::auth::{Admin, Auditor, Reader, Right, Role};
+use crate::http::auth::{Admin, Auditor, Reader, Right, Role, SCRIPTS};
 use crate::http::documents::{At, EmailText, NewEmailText, UserNameText, UserWord};
 use crate::http::extract::{Body, IdempotencyKey, Path, Query, RawBody};
 use crate::http::json::Json;
@@ -430,6 +430,10 @@ async fn set_status(
     body: Body<StatusBody>,
 ) -> Result<Response, Problem> {
     let user = UserId::parse(&id).map_err(|_| Problem::not_found())?;
+    if user.as_str() == SCRIPTS {
+        let detail = "The administrator's token for scripts is no user's: it ends when the setting does.";
+        return Err(Problem::new(Code::NotFound, detail));
+    }
     let status = UserStatus::from(body.value.status);
     let cause = asked(&app, &admin, &format!("PATCH /users/{id}"), key, &body.raw);
     let acted = app.engine.set_user_status(user, status, cause).await;
