@@ -33,9 +33,10 @@ pub fn parse<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, Problem> {
             Err(Problem::invalid_field("", "must be an object"))
         }
         Ok(value) => Ok(value),
-        Err(error) if !error.is_data() => Err(malformed()),
-        // A wrong field may come before a syntax error, which is the worse of the two.
+        // A wrong field may come before a syntax error, which is the worse of the two; and what serde calls one need not be it: a
+        // struct without fields that is read from `[1]`.
         Err(_) if serde_json::from_str::<IgnoredAny>(text).is_err() => Err(malformed()),
+        Err(error) if !error.is_data() => Err(Problem::invalid_field("", "must be an object")),
         Err(_) => Err(Problem::invalid(vec![explain::<T>(text)])),
     }
 }

@@ -208,6 +208,9 @@ async fn a_body_with_members_is_refused_on_every_route_that_takes_none() {
     on_every_route(&api, async |method, path, operation| {
         if operation["requestBody"].is_null() {
             call(method.clone(), path).json(&json!({"colour": 1})).await.names("colour");
+            for odd in [json!([]), json!([1]), json!([{}]), json!(1), json!("x")] {
+                call(method.clone(), path).json(&odd).await.refused(422, "invalid_request");
+            }
             call(method.clone(), path).bytes("text/plain", "{\"colour\": 1}").await.names("colour");
             call(method.clone(), path).bytes("text/plain", "colour").await.refused(400, "malformed_request");
             let large = " ".repeat((64 << 10) + 1);
