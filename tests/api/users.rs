@@ -192,16 +192,27 @@ async fn an_address_signs_up_once_however_it_is_written() {
 #[tokio::test]
 async fn of_sixteen_who_sign_up_with_one_address_at_once_one_wins() {
     let api = start();
-    let calls =
-        (0..16).map(|number| sign_up(&api, &crate::with(ann(), "name", json!(format!("Ann {number}")))));
-    let calls: Vec<_> = calls.map(IntoFuture::into_future).collect();
-    let answers = futures_util::future::join_all(calls).await;
-    let (won, lost): (Vec<Answer>, Vec<Answer>) =
-        answers.into_iter().partition(|answer| answer.status == 201);
-    assert_eq!((won.len(), lost.len()), (1, 15));
-    for answer in lost {
-        answer.refused(409, "email_taken");
+    let mut asking: Vec<usize> = (0..16).collect();
+    let mut won = Vec::new();
+    while !asking.is_empty() {
+        let call = async |number: usize| {
+            let named = crate::with(ann(), "name", json!(format!("Ann {number}")));
+            (number, sign_up(&api, &named).await)
+        };
+        let answers = futures_util::future::join_all(asking.drain(..).map(call)).await;
+        for (number, answer) in answers {
+            match answer.status {
+                201 => won.push(answer),
+                // Sixteen hashes may take long: whoever waited for too long was told to come back.
+                503 => {
+                    answer.refused(503, "overloaded");
+                    asking.push(number);
+                }
+                _ => drop(answer.refused(409, "email_taken")),
+            }
+        }
     }
+    assert_eq!(won.len(), 1);
     let id = text(&won[0].body["userId"]);
     let session = sign_in(&api, "ann@example.org", PASSWORD).await.ok(201);
     assert_eq!(session["userId"], id);
