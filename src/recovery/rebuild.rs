@@ -23,7 +23,10 @@ use crate::record::{self, DecodeError, Record, Stream};
 #[derive(Debug, thiserror::Error)]
 pub enum RebuildError {
     /// A section or a record can't be decoded: it was written by a newer version, or damaged before its checksum was made.
-    #[error("the record at position {position} can't be read: {source}")]
+    #[error(
+        "the record at position {position} can't be read: {source}. If a newer onsale has run on this directory, start that one; \
+         else it is damaged"
+    )]
     Decode {
         /// Where: the snapshot's position, or the record's.
         position: Position,

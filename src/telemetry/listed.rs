@@ -91,6 +91,12 @@ const METRICS: &[Metric] = &[
         One,
         "How long a command waited for its schedule's actor",
     ),
+    metric(
+        "onsale_journal_read_failures_total",
+        Counter,
+        One,
+        "Requests for what happened that found the journal or a snapshot damaged",
+    ),
     metric("onsale_actor_panics_total", Counter, One, "Panics of actors, each a bug"),
     metric("onsale_actors_given_up_total", Counter, One, "Actors whose restarts were spent"),
     // Users and money.

@@ -1,8 +1,24 @@
 //! Looking back: what happened to a schedule and its seats, and how they were at an instant.
 
+use std::fs;
+use std::path::Path;
+
 use serde_json::{Value, json};
 
 use crate::{Api, DELETE, GET, PATCH, POST, path_of, seat_ids, soon, text};
+
+/// Changes a letter of what the oldest generation of a journal has.
+fn damage_the_oldest_generation(data: &Path) {
+    let mut generations: Vec<_> =
+        fs::read_dir(data.join("journal")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    generations.sort();
+    assert!(generations.len() > 1, "{generations:?}");
+    let store = generations[0].join("db");
+    let mut bytes = fs::read(&store).unwrap();
+    let at = bytes.windows(6).position(|six| six == b"kimkim").unwrap();
+    bytes[at] ^= 1;
+    fs::write(&store, bytes).unwrap();
+}
 
 async fn items(api: &Api, query: &str) -> Vec<Value> {
     let path = format!("/admin/schedules/s/history{query}");
@@ -126,4 +142,23 @@ async fn what_is_no_longer_kept_is_gone_and_says_what_is() {
     let feed = api.admin(GET, &format!("/events?after={}", oldest - 1)).open().await;
     assert_eq!(crate::events::Stream::new(feed).must().await.position(), oldest);
     assert_eq!(api.statuses().await[..6], ["held", "held", "held", "held", "held", "available"]);
+}
+
+#[tokio::test]
+async fn what_is_damaged_is_no_bug_and_the_sale_goes_on() {
+    let api = Api::with_hall(4, json!({})).await;
+    api.hold("kimkim", &[1]).await.ok(201);
+    let at = text(&api.hold("lee", &[2]).await.ok(201)["createdAt"]);
+    api.admin(POST, "/admin/snapshots").await.ok(200);
+
+    // A start needs the newest generation alone.
+    let api = api.kill_and_restart_after(damage_the_oldest_generation);
+    api.hold("lee", &[3]).await.ok(201);
+    for path in ["/admin/schedules/s/history".to_owned(), format!("/admin/schedules/s/seats?at={at}")] {
+        let told = api.admin(GET, &path).await.refused(503, "journal_unavailable");
+        assert!(text(&told["detail"]).contains("onsale verify"), "{told}");
+    }
+    let metrics = soon(api.root(GET, "/metrics").into_future()).await.bytes;
+    let metrics = String::from_utf8(metrics).unwrap();
+    assert!(metrics.contains("\nonsale_journal_read_failures_total 2\n"));
 }

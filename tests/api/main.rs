@@ -34,6 +34,7 @@ mod users;
 
 use std::fmt::Debug;
 use std::future::{Future, IntoFuture};
+use std::path::Path;
 use std::pin::Pin;
 use std::time::Duration;
 
@@ -91,6 +92,14 @@ impl Api {
     pub(crate) fn kill_and_restart(self) -> Self {
         let Self { server, data, environment } = self;
         server.kill();
+        Self::on(data, environment)
+    }
+
+    /// Kills the server, and starts it on its directory after something happened to that.
+    pub(crate) fn kill_and_restart_after(self, happens: impl FnOnce(&Path)) -> Self {
+        let Self { server, data, environment } = self;
+        server.kill();
+        happens(data.path());
         Self::on(data, environment)
     }
 
@@ -152,7 +161,7 @@ impl Api {
 }
 
 /// Copies a directory with all that is in it.
-fn copy(from: &std::path::Path, to: &std::path::Path) {
+fn copy(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
     for entry in std::fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();

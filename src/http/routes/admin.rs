@@ -374,7 +374,8 @@ struct HistoryItem {
     responses((status = 200, description = "The last events", body = History),
         (status = 404, description = "`not_found`"),
         (status = 410, description = "`not_retained` with `oldestPosition`"),
-        (status = 422, description = "`unknown_seat` with `seats`")))]
+        (status = 422, description = "`unknown_seat` with `seats`"),
+        (status = 503, description = "`journal_unavailable`: what is kept is damaged")))]
 async fn history(
     State(app): State<App>,
     _: Watcher,
@@ -427,7 +428,8 @@ struct AsAt {
     security(("bearer" = [])),
     responses((status = 200, description = "As `GET /schedules/{scheduleId}/seats`, and `at`", body = MapAtDocument),
         (status = 404, description = "`not_found`: no such schedule, or not yet at that instant"),
-        (status = 410, description = "`not_retained` with `oldestPosition`")))]
+        (status = 410, description = "`not_retained` with `oldestPosition`"),
+        (status = 503, description = "`journal_unavailable`: what is kept is damaged")))]
 async fn seats_at(
     State(app): State<App>,
     _: Watcher,
@@ -479,10 +481,18 @@ async fn off_thread<T: Send + 'static>(
         }
         Ok(Err(error)) => {
             tracing::error!(%error, request_id = context.id(), "the past can't be read");
-            Err(Problem::internal(context.id()))
+            metrics::counter!("onsale_journal_read_failures_total").increment(1);
+            Err(damaged())
         }
         Err(_) => Err(Problem::internal(context.id())),
     }
+}
+
+/// Says that what is kept of the past is damaged. A start checks what it needs, and not the generations before.
+fn damaged() -> Problem {
+    let detail = "What is kept of that time can't be read. The engine's log says where the journal or a snapshot is damaged, and \
+                  `onsale verify` on the stopped engine's directory shows all of it.";
+    Problem::new(Code::JournalUnavailable, detail)
 }
 
 /// Says that the disk is full, which is an operator's to mend and nobody's bug.

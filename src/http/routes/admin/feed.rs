@@ -106,7 +106,8 @@ impl Feed {
         match self.chunk().await {
             Ok(chunk) => chunk.map(Bytes::from),
             Err(error) => {
-                tracing::warn!(%error, after = after.get(), "the journal's feed ends");
+                tracing::error!(%error, after = after.get(), "the journal's feed ends: it can't be read");
+                metrics::counter!("onsale_journal_read_failures_total").increment(1);
                 None
             }
         }
