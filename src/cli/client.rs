@@ -65,7 +65,9 @@ impl Url {
             Some(colon) => (&authority[..colon], authority[colon + 1..].parse().map_err(|_| wrong())?),
             None => (authority, 80),
         };
+        // The documents' own `API` names the routes' beginning, which comes with each of them.
         let prefix = prefix.trim_end_matches('/');
+        let prefix = prefix.strip_suffix("api/v1").unwrap_or(prefix).trim_end_matches('/');
         Ok(Self {
             authority: authority.to_owned(),
             host: host.trim_start_matches('[').trim_end_matches(']').to_owned(),
@@ -235,6 +237,8 @@ mod tests {
         assert_eq!(url("http://[::1]:9/"), ("::1".into(), 9, String::new()));
         assert_eq!(url("http://[::1]"), ("::1".into(), 80, String::new()));
         assert_eq!(url("http://tickets.internal/sale/"), ("tickets.internal".into(), 80, "/sale".into()));
+        assert_eq!(url("http://127.0.0.1:8080/api/v1"), ("127.0.0.1".into(), 8080, String::new()));
+        assert_eq!(url("http://x/sale/api/v1/"), ("x".into(), 80, "/sale".into()));
     }
 
     #[test]

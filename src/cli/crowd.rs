@@ -25,6 +25,7 @@ use std::time::Duration;
 
 use clap::{Arg, ArgMatches, value_parser};
 use onsale::config::LogConfig;
+use onsale::domain::ids::ScheduleId;
 use onsale::domain::schedule::{Plan, SaleStatus};
 use onsale::domain::venue::Seat;
 use onsale::engine::{CatalogueChange, Engine, ScheduleEntry};
@@ -74,11 +75,11 @@ impl Wanted {
         self.screen.init_logs(log)
     }
 
-    /// Chooses the sale that the crowd comes to, and gives it a waiting room of its size; nothing where no sale has seats.
+    /// Makes the sale that the crowd comes to, after the emptiest that is open, with a waiting room of its size; nothing where none is open.
+    /// So no sale of anyone else's is changed.
     pub(super) async fn prepare(self, engine: &Engine) -> Result<Option<Crowd>, Failure> {
         let Self { pace, screen } = self;
         let now = engine.now();
-        // The emptiest house; of these one that has a waiting room already, so that the others stay as they are.
         let schedules = engine.schedules().into_iter().filter(|entry| {
             let schedule = entry.read();
             schedule.sale_at(now) == SaleStatus::Open && schedule.counts().available > 0
@@ -86,20 +87,26 @@ impl Wanted {
         let entry = schedules.max_by_key(|entry| {
             let schedule = entry.read();
             let plan = schedule.plan();
-            (schedule.counts().available, plan.policy.queue.is_some(), plan.starts_at)
+            (schedule.counts().available, plan.starts_at)
         });
-        let Some(entry) = entry else {
+        let Some(like) = entry else {
             tracing::warn!(
                 "no crowd comes: no sale is open that has seats left; empty the data directory to begin anew"
             );
             return Ok(None);
         };
         let plan = {
-            let plan = Arc::clone(entry.read().plan());
+            let plan = Arc::clone(like.read().plan());
             Plan { policy: pace.policy(&plan.policy), ..Plan::clone(&plan) }
         };
-        let change = CatalogueChange::PutSchedule(entry.id().clone(), entry.concert().clone(), plan);
-        engine.change(change, None).await.map_err(Failure::failed)?;
+        let ids = (1_u32..).map(|number| format!("crowd-{number}"));
+        let mut free = ids.map(|id| ScheduleId::parse(&id).expect("letters and digits are an id"));
+        let id = free.find(|id| engine.schedule(id).is_none()).expect("numbers don't end");
+        let change = CatalogueChange::PutSchedule(id.clone(), like.concert().clone(), plan);
+        for change in [change, CatalogueChange::OpenSchedule(id.clone())] {
+            engine.change(change, None).await.map_err(Failure::failed)?;
+        }
+        let entry = engine.schedule(&id).ok_or_else(|| Failure::Failed(format!("the sale {id} is gone")))?;
         Ok(Some(Crowd { pace, screen, entry }))
     }
 }
