@@ -18,7 +18,7 @@ use onsale::domain::ids::ScheduleId;
 use onsale::domain::schedule::policy::{Policy, QueueOrder, QueuePolicy};
 use onsale::domain::time::{Seconds, Timestamp};
 use onsale::domain::waiting_room::{Answer, Place, PlaceStatus, Refusal, Ticket, Tuning, WaitingRoom};
-use onsale::engine::{CatalogueChange, Engine, EngineConfig, EngineError, RoomActed, ScheduleEntry};
+use onsale::engine::{CatalogueChange, Done, Engine, EngineConfig, EngineError, ScheduleEntry};
 use onsale::journal::{Journal, MemoryDisk, Position, ReadError};
 use onsale::record::{self, Fact};
 use onsale::recovery::World;
@@ -63,7 +63,7 @@ async fn reopen(config: EngineConfig) -> (Engine, Arc<ScheduleEntry>) {
     (engine, entry)
 }
 
-fn place(acted: Result<RoomActed, EngineError>) -> Place {
+fn place(acted: Result<Done<Answer>, EngineError>) -> Place {
     match acted.unwrap().answer {
         Answer::Place(place) | Answer::Standing(place) => place,
         Answer::Room(room) => panic!("a place was expected, not {room:?}"),
@@ -97,7 +97,7 @@ fn ask(
     engine: &Engine,
     entry: &Arc<ScheduleEntry>,
     name: &'static str,
-) -> tokio::task::JoinHandle<Result<RoomActed, EngineError>> {
+) -> tokio::task::JoinHandle<Result<Done<Answer>, EngineError>> {
     let (engine, entry) = (engine.clone(), Arc::clone(entry));
     tokio::spawn(async move { engine.join(&entry, &user(name), None).await })
 }
@@ -204,7 +204,7 @@ async fn a_key_that_is_still_running_is_in_progress_and_then_answers_again() {
     disk.release_syncs();
     let first = first.await.unwrap().unwrap();
     leave(&engine, &entry, "kim", Ticket(1)).await;
-    let repeated = Ok(RoomActed { replayed: true, ..first });
+    let repeated = Ok(Done { replayed: true, ..first });
     assert_eq!(engine.join(&entry, &user("kim"), key(1, 1)).await, repeated);
     assert_eq!(engine.join(&entry, &user("kim"), key(1, 2)).await, Err(EngineError::KeyReused));
     let (engine, entry) = reopen(on(&config, &disk.crashed())).await;
@@ -219,7 +219,7 @@ async fn a_key_is_known_after_a_restart_though_the_room_was_shut_meanwhile() {
     let (engine, entry) = open_with(config.clone(), Some(one_at_a_time())).await;
     let first = engine.join(&entry, &user("kim"), key(1, 1)).await.unwrap();
     engine.change(planned(None), None).await.unwrap();
-    let repeated = Ok(RoomActed { replayed: true, ..first });
+    let repeated = Ok(Done { replayed: true, ..first });
     assert_eq!(engine.join(&entry, &user("kim"), key(1, 1)).await, repeated);
     let (engine, entry) = reopen(on(&config, &disk.crashed())).await;
     assert_eq!(engine.join(&entry, &user("kim"), key(1, 1)).await, repeated);

@@ -15,9 +15,7 @@ use onsale::domain::schedule::{Answer, Caller, Command, Plan, Reservation, Reser
 use onsale::domain::users::{Profile, UserStatus};
 use onsale::domain::venue::Seat;
 use onsale::domain::waiting_room::{self, Place, Ticket, Tuning};
-use onsale::engine::{
-    Acted, CatalogueChange, Changed, Done, Engine, EngineError, Import, Purchase, RoomActed,
-};
+use onsale::engine::{CatalogueChange, Changed, Done, Engine, EngineError, Import, Purchase};
 use onsale::gateway::PaymentKey;
 
 use crate::plan::Fate;
@@ -284,7 +282,7 @@ pub(crate) async fn make(engine: &Engine, call: &Call, key: Option<KeyUse>, nonc
     }
 }
 
-fn acted(Acted { answer, replayed }: Acted) -> Reply {
+fn acted(Done { answer, replayed }: Done<Answer>) -> Reply {
     let answer = match answer {
         Answer::Reservation(reservation) => Answered::Reservation(Box::new(reservation)),
         Answer::Schedule(_) => Answered::Done,
@@ -296,7 +294,7 @@ fn paid(done: Done<Payment>) -> Reply {
     Reply { answer: Answered::Payment(Box::new(done.answer)), replayed: done.replayed }
 }
 
-fn placed(acted: RoomActed) -> Reply {
+fn placed(acted: Done<waiting_room::Answer>) -> Reply {
     let answer = match acted.answer {
         waiting_room::Answer::Place(place) | waiting_room::Answer::Standing(place) => Answered::Place(place),
         waiting_room::Answer::Room(_) => Answered::Done,

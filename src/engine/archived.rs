@@ -11,9 +11,9 @@ use std::time::Duration;
 
 use tokio::sync::Semaphore;
 
-use super::catalogue_actor::{MoveToArchive, from_send_error};
+use super::catalogue_actor::MoveToArchive;
 use super::error::EngineError;
-use super::schedule_actor::Acted;
+use super::live::{Done, from_send_error};
 use super::shared::Shared;
 use super::{Engine, ScheduleEntry};
 use crate::archive::{Archive, ArchiveError, Head, PaymentPlace, ReservationPlace};
@@ -23,7 +23,7 @@ use crate::domain::catalogue::Catalogue;
 use crate::domain::cause::Cause;
 use crate::domain::ids::{PaymentId, ScheduleNumber, UserId};
 use crate::domain::payments::{Payment, Payments};
-use crate::domain::schedule::{AnyCommand, Reservation, ReservationStatus};
+use crate::domain::schedule::{Answer, AnyCommand, Reservation, ReservationStatus};
 use crate::domain::time::{Seconds, Timestamp};
 use crate::journal::Driver;
 
@@ -132,11 +132,11 @@ impl Shared {
         &self,
         entry: &ScheduleEntry,
         command: &AnyCommand,
-    ) -> Result<Acted, EngineError> {
+    ) -> Result<Done<Answer>, EngineError> {
         let schedule = entry.read();
         schedule.decide_archived(command, self.clock.now())?;
         let named = command.reservation().map(|reservation| reservation.number);
-        Ok(Acted { answer: schedule.answer(named), replayed: false })
+        Ok(Done { answer: schedule.answer(named), replayed: false })
     }
 }
 
@@ -452,7 +452,7 @@ impl Engine {
             self.shared.shelf.write(write).await?;
         }
         let archive = AccountCommand::Archive { user: user.clone(), through, settled };
-        accounts.ask(archive, Cause::default()).await?;
+        accounts.ask(archive, Cause::default(), None).await?;
         Ok(Some(len))
     }
 }

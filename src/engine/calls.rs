@@ -1,14 +1,14 @@
 //! What everyone asks of an engine first: to be opened, to do something, to be closed. It stands first so that the page of [`Engine`]
 //! begins with it.
 
-use super::catalogue_actor::{Change, from_send_error};
-use super::room_actor::FollowSchedule;
+use super::catalogue_actor::Change;
+use super::live::from_send_error;
 use super::{
-    Acted, CatalogueChange, Changed, Engine, EngineConfig, EngineError, EngineOpenError, ScheduleEntry, open,
+    CatalogueChange, Changed, Done, Engine, EngineConfig, EngineError, EngineOpenError, ScheduleEntry, open,
 };
 use crate::domain::cause::{By, Cause};
 use crate::domain::keys::KeyUse;
-use crate::domain::schedule::Command;
+use crate::domain::schedule::{Answer, Command};
 
 impl Engine {
     /// Opens the engine on its data directory: recovers what is durable, and starts the actors.
@@ -32,7 +32,7 @@ impl Engine {
         entry: &ScheduleEntry,
         command: Command,
         key: Option<KeyUse>,
-    ) -> Result<Acted, EngineError> {
+    ) -> Result<Done<Answer>, EngineError> {
         let by = if command.is_a_users() { By::User } else { By::Engine };
         self.act_by(entry, command, Cause { by, key }).await
     }
@@ -46,7 +46,7 @@ impl Engine {
         entry: &ScheduleEntry,
         command: Command,
         cause: Cause,
-    ) -> Result<Acted, EngineError> {
+    ) -> Result<Done<Answer>, EngineError> {
         let (moves_sale, released) = (command.moves_sale(), command.released());
         let acted = self.shared.ask_schedule(entry, command.into(), cause).await?;
 
@@ -108,8 +108,9 @@ impl Engine {
     /// Has the waiting room see what its schedule has become, before whoever changed it is told. It would
     /// see it a moment later anyway.
     async fn follow(&self, entry: &ScheduleEntry) {
-        if let Some(room) = entry.room().actor() {
-            let _ = room.ask(FollowSchedule).send().await;
+        let room = entry.room().live();
+        if room.actor().is_some() && room.flush().await.is_ok() {
+            let _ = self.shared.journal.barrier().await;
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The actor of the catalogue, and the supervisor of the schedules and their waiting rooms.
+//! The actor of the catalogue.
 //!
 //! Administrators' changes are rare: the actor awaits each one's flush before it takes the next, so
 //! that its state is always the durable one, and the set of schedules stands still while it works.
@@ -7,25 +7,18 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::Duration;
 
-use kameo::actor::{Actor, ActorId, ActorRef, Spawn, WeakActorRef};
-use kameo::error::{ActorStopReason, SendError};
-use kameo::mailbox;
+use kameo::actor::{Actor, ActorRef};
 use kameo::message::{Context, Message};
-use kameo::supervision::RestartPolicy;
 use tokio::sync::oneshot;
 
 use super::error::EngineError;
-use super::keeper::Kept;
+use super::live::{Done, Live, Parked, Supervisor, from_send_error};
 use super::open::random_seed;
-use super::room_actor::{ActInRoom, RoomActor};
-use super::schedule::ScheduleEntry;
-use super::schedule_actor::{Act, Acted, Flush, Remove, ScheduleActor};
+use super::schedule::{Remove, ScheduleEntry};
 use super::shared::{CatalogueHappened, Shared};
 use super::snapshots;
 use crate::archive::Archive;
-use crate::clock::Stopwatch;
 use crate::domain::archive;
 use crate::domain::catalogue::{CatalogueEvent, CatalogueRefusal, Draft, FieldError, ImportCounts, Put};
 use crate::domain::cause::{By, Cause};
@@ -33,74 +26,16 @@ use crate::domain::concert::Concert;
 use crate::domain::ids::{ConcertId, ScheduleId, ScheduleNumber, VenueId};
 use crate::domain::keys::KeyFound;
 use crate::domain::payments::Payments;
-use crate::domain::schedule::{AnyCommand, Creation, Event, Plan, Refusal, Schedule};
+use crate::domain::schedule::{Answer, AnyCommand, Creation, Event, Plan, Refusal, Schedule};
 use crate::domain::time::{Seconds, Timestamp};
 use crate::domain::venue::Venue;
 use crate::domain::waiting_room::{self, Settings, WaitingRoom};
-use crate::journal::{Committed, Entry, Position, Records};
+use crate::journal::{EntryTooLarge, Position, Records};
 use crate::record;
 
-/// How often a schedule's actor may panic within [`RESTART_WINDOW`] before it is left stopped.
-pub(super) const RESTARTS_MAX: u32 = 5;
-pub(super) const RESTART_WINDOW: Duration = Duration::from_mins(1);
 /// A sale that opens within this time counts as open where prices would change: the change must be
 /// durable before the first seat is sold.
 const REPRICE_MARGIN: Seconds = Seconds::new(5);
-
-/// Starts the schedules' actors, and starts them again.
-pub(super) struct Supervisor;
-
-impl Actor for Supervisor {
-    type Args = ();
-    type Error = Infallible;
-
-    async fn on_start((): (), _: ActorRef<Self>) -> Result<Self, Infallible> {
-        Ok(Self)
-    }
-
-    async fn on_link_died(
-        &mut self,
-        _: WeakActorRef<Self>,
-        _: ActorId,
-        reason: ActorStopReason,
-    ) -> Result<std::ops::ControlFlow<ActorStopReason>, Infallible> {
-        // One schedule that can't go on doesn't take the others with it.
-        if !reason.is_normal() {
-            tracing::error!("an actor's restarts are spent: it answers 503 until the process starts again");
-            metrics::counter!("onsale_actors_given_up_total").increment(1);
-        }
-        Ok(std::ops::ControlFlow::Continue(()))
-    }
-}
-
-/// Starts the actor of a schedule.
-pub(super) async fn start_schedule(
-    supervisor: &ActorRef<Supervisor>,
-    shared: &Arc<Shared>,
-    entry: &Arc<ScheduleEntry>,
-) {
-    let (args, room) = ((Arc::downgrade(entry), Arc::clone(shared)), shared.mailbox_len_max);
-    let actor = ScheduleActor::supervise_with(supervisor, move || args.clone())
-        .restart_policy(RestartPolicy::Transient)
-        .restart_limit(RESTARTS_MAX, RESTART_WINDOW)
-        .spawn_with_mailbox(mailbox::bounded(room))
-        .await;
-    entry.set_actor(actor);
-}
-
-/// Starts the actor of a schedule's waiting room, where it doesn't run.
-async fn start_room(supervisor: &ActorRef<Supervisor>, shared: &Arc<Shared>, entry: &Arc<ScheduleEntry>) {
-    if entry.room().actor().is_some() {
-        return;
-    }
-    let (args, space) = ((Arc::downgrade(entry), Arc::clone(shared)), shared.mailbox_len_max);
-    let actor = RoomActor::supervise_with(supervisor, move || args.clone())
-        .restart_policy(RestartPolicy::Transient)
-        .restart_limit(RESTARTS_MAX, RESTART_WINDOW)
-        .spawn_with_mailbox(mailbox::bounded(space))
-        .await;
-    entry.room().set_actor(actor);
-}
 
 /// The actor of the catalogue.
 pub(super) struct CatalogueActor {
@@ -115,12 +50,10 @@ impl Actor for CatalogueActor {
     async fn on_start((supervisor, shared): Self::Args, _: ActorRef<Self>) -> Result<Self, Infallible> {
         let _ = shared.journal.barrier().await;
         for entry in shared.schedules() {
-            if entry.actor().is_none() {
-                start_schedule(&supervisor, &shared, &entry).await;
-            }
+            entry.live().start(&supervisor, &shared).await;
             // One that was shut still answers repeated keys.
             if entry.room().read().version() > 0 {
-                start_room(&supervisor, &shared, &entry).await;
+                entry.room().live().start(&supervisor, &shared).await;
             }
         }
         Ok(Self { supervisor, shared })
@@ -189,7 +122,7 @@ pub enum Changed {
         replayed: bool,
     },
     /// A schedule did what was asked.
-    Acted(Acted),
+    Acted(Done<Answer>),
 }
 
 /// A change, with who asks and the idempotency key whose effect it would be.
@@ -264,8 +197,8 @@ impl Message<Change> for CatalogueActor {
                     return Err(EngineError::Refused(Refusal::InvalidTransition));
                 }
                 let entry = self.shared.schedule(&id).ok_or(EngineError::NoSuchSchedule)?;
-                let prices = self.shared.prices(&entry);
-                ask(&entry, AnyCommand::Open { prices }, cause).await.map(Changed::Acted)
+                let prices = self.shared.prices(entry.concert(), entry.layout());
+                entry.live().insist(AnyCommand::Open { prices }, cause).await.map(Changed::Acted)
             }
         }
     }
@@ -290,7 +223,7 @@ impl Message<MoveToArchive> for CatalogueActor {
         let Some(entry) = self.shared.schedule_by_number(number) else { return Ok(false) };
         let payments = self.shared.till.payments(number);
         let set_closed = |closed| {
-            entry.set_closed(closed);
+            entry.live().set_closed(closed);
             if let Some(payments) = &payments {
                 payments.set_closed(closed);
             }
@@ -309,11 +242,13 @@ impl CatalogueActor {
     async fn move_to_archive(
         &self,
         entry: &Arc<ScheduleEntry>,
-        payments: Option<&Kept<Payments>>,
+        payments: Option<&Live<Payments>>,
         after: Seconds,
     ) -> Result<bool, EngineError> {
-        let actor = entry.actor().ok_or(EngineError::NotReady)?;
-        actor.ask(Flush).send().await.map_err(|_| EngineError::NotReady)?;
+        if entry.live().actor().is_none() {
+            return Err(EngineError::NotReady);
+        }
+        entry.live().flush().await?;
         if let Some(payments) = payments {
             payments.flush().await?;
         }
@@ -321,7 +256,7 @@ impl CatalogueActor {
         let now = self.now();
         let (archived, image, counts, paid) = {
             let (schedule, room) = (entry.read(), entry.room().read());
-            let payments = payments.map(Kept::read);
+            let payments = payments.map(Live::read);
             let archived = match archive::belongs(&schedule, &room, payments.as_deref(), now, after) {
                 Ok(archived) => archived,
                 Err(stays) => {
@@ -336,10 +271,8 @@ impl CatalogueActor {
         self.shared.shelf.write(written).await?;
         let event = CatalogueEvent::ScheduleArchived { id: entry.id().clone(), archived };
         self.append(vec![event], Vec::new(), now, Cause::default()).await?;
-        let _ = actor.stop_gracefully().await;
-        if let Some(room) = entry.room().actor() {
-            let _ = room.stop_gracefully().await;
-        }
+        entry.live().stop().await;
+        entry.room().live().stop().await;
         if let Some(payments) = payments {
             payments.stop().await;
         }
@@ -409,14 +342,12 @@ impl CatalogueActor {
             return Err(CatalogueRefusal::InUse("the schedule is over and in the archive".to_owned()).into());
         }
         let entry = self.shared.schedule(id).ok_or(EngineError::NoSuchSchedule)?;
-        let actor = entry.actor().ok_or(EngineError::NotReady)?;
+        let actor = entry.live().actor().ok_or(EngineError::NotReady)?;
         let catalogue_version = self.shared.catalogue().version();
         // Without a time limit: the catalogue can't go on before it knows whether its stream has grown.
         actor.ask(Remove { catalogue_version, cause }).send().await.map_err(from_send_error)?;
-        let _ = actor.stop_gracefully().await;
-        if let Some(room) = entry.room().actor() {
-            let _ = room.stop_gracefully().await;
-        }
+        entry.live().stop().await;
+        entry.room().live().stop().await;
         Ok(Changed::Removed { replayed: false })
     }
 
@@ -455,9 +386,11 @@ impl CatalogueActor {
             events.push(CatalogueEvent::KeyKept);
         }
         if !events.is_empty() {
-            let started = self.append(events, created, now, announced).await?;
-            for entry in started {
-                start_schedule(&self.supervisor, &self.shared, &entry).await;
+            let new: Vec<ScheduleNumber> = created.iter().map(|creation| creation.number).collect();
+            self.append(events, created, now, announced).await?;
+            for number in new {
+                let entry = self.shared.schedule_by_number(number).expect("it was shown before the reply");
+                entry.live().start(&self.supervisor, &self.shared).await;
                 let plan = Arc::clone(entry.read().plan());
                 self.configure_room(&entry, &plan, &cause.by).await?;
             }
@@ -491,7 +424,7 @@ impl CatalogueActor {
         }
         let done = vec![CatalogueEvent::ReplansDone];
         let cause = Cause { by: by.clone(), key: replans.key };
-        self.append(done, Vec::new(), self.now(), cause).await.map(drop)
+        self.append(done, Vec::new(), self.now(), cause).await
     }
 
     async fn replan(&self, entry: &Arc<ScheduleEntry>, plan: &Arc<Plan>, by: &By) -> Result<(), EngineError> {
@@ -499,11 +432,11 @@ impl CatalogueActor {
         let cause = Cause { by: by.clone(), key: None };
         // A crash between the two loses no place: a room is shut last, and set up first.
         if plan.policy.queue.is_none() {
-            ask(entry, replan, cause).await?;
+            entry.live().insist(replan, cause).await?;
             self.configure_room(entry, plan, by).await
         } else {
             self.configure_room(entry, plan, by).await?;
-            ask(entry, replan, cause).await.map(drop)
+            entry.live().insist(replan, cause).await.map(drop)
         }
     }
 
@@ -519,14 +452,14 @@ impl CatalogueActor {
         plan: &Plan,
         by: &By,
     ) -> Result<(), EngineError> {
+        let room = entry.room().live();
         if plan.policy.queue.is_some() {
-            start_room(&self.supervisor, &self.shared, entry).await;
+            room.start(&self.supervisor, &self.shared).await;
         }
-        let Some(actor) = entry.room().actor() else { return Ok(()) };
-        let command = self.configuration(plan);
-        let cause = Cause { by: by.clone(), key: None };
-        let act = ActInRoom { command, cause, queued: Stopwatch::start() };
-        actor.ask(act).send().await.map(drop).map_err(from_send_error)
+        if room.actor().is_none() {
+            return Ok(());
+        }
+        room.insist(self.configuration(plan), Cause { by: by.clone(), key: None }).await.map(drop)
     }
 
     async fn append(
@@ -535,7 +468,7 @@ impl CatalogueActor {
         created: Vec<Creation>,
         now: Timestamp,
         cause: Cause,
-    ) -> Result<Vec<Arc<ScheduleEntry>>, EngineError> {
+    ) -> Result<(), EngineError> {
         let by = cause.by.clone();
         let happened = stamp(events, now, &cause);
         let version = self.shared.catalogue().version();
@@ -543,15 +476,19 @@ impl CatalogueActor {
             let detail = error.to_string();
             EngineError::CatalogueRefused(CatalogueRefusal::Invalid(vec![FieldError::new("", detail)]))
         })?;
+
         let (sender, receiver) = oneshot::channel();
         let shared = Arc::clone(&self.shared);
-        let done = Box::new(move |committed: Result<Committed, _>| {
-            let shown = committed.map(|_| show(&shared, &happened, created, now));
-            drop(sender.send(shown));
-        });
-        self.shared.journal.reserve().await?.send(Entry { records, done });
+        let parked = Parked {
+            records,
+            ahead: true,
+            publish: move || show(&shared, &happened, created, now),
+            outcome: Ok(()),
+            reply: |outcome| drop(sender.send(outcome)),
+        };
+        parked.append_to(&self.shared.journal).await;
         // A writer that is gone without an answer leaves the outcome unknown.
-        Ok(receiver.await.map_err(|_| EngineError::OutcomeUnknown)??)
+        receiver.await.map_err(|_| EngineError::OutcomeUnknown)?
     }
 }
 
@@ -575,12 +512,7 @@ fn announce(
 }
 
 /// Shows what has just become durable. Runs on the journal's writer, in order.
-fn show(
-    shared: &Shared,
-    happened: &[CatalogueHappened],
-    created: Vec<Creation>,
-    at: Timestamp,
-) -> Vec<Arc<ScheduleEntry>> {
+fn show(shared: &Shared, happened: &[CatalogueHappened], created: Vec<Creation>, at: Timestamp) {
     shared.publish_catalogue(happened);
     // The catalogue comes first: who looks finds a schedule here, or that it is in the archive.
     for CatalogueHappened { event, .. } in happened {
@@ -588,13 +520,13 @@ fn show(
             shared.let_go(id);
         }
     }
+
     let catalogue = shared.catalogue();
-    let schedule = |creation: Creation| {
+    for creation in created {
         let venue = catalogue.venue(&creation.venue).expect("a draft's schedule has its venue");
         let room = WaitingRoom::new(creation.number);
-        shared.insert(Schedule::create(creation, Arc::clone(&venue.layout), at), room)
-    };
-    created.into_iter().map(schedule).collect()
+        shared.insert(Schedule::create(creation, Arc::clone(&venue.layout), at), room);
+    }
 }
 
 /// The key belongs to the last event: when that is there, all of them are.
@@ -613,12 +545,12 @@ fn encode(
     created: &[Creation],
     now: Timestamp,
     by: &By,
-) -> Result<Records, crate::journal::EntryTooLarge> {
+) -> Result<Records, EntryTooLarge> {
     let mut records = Records::new();
     for (version, CatalogueHappened { event, at, cause }) in (version + 1..).zip(happened) {
         records.push_with(|bytes| {
             record::encode_catalogue_event(bytes, version, *at, cause.clone(), event);
-            Ok::<(), crate::journal::EntryTooLarge>(())
+            Ok::<(), EntryTooLarge>(())
         })?;
     }
     for creation in created {
@@ -626,7 +558,7 @@ fn encode(
         records.push_with(|bytes| {
             let cause = Cause { by: by.clone(), key: None };
             record::encode_schedule_event(bytes, creation.number, 1, now, cause, &event);
-            Ok::<(), crate::journal::EntryTooLarge>(())
+            Ok::<(), EntryTooLarge>(())
         })?;
     }
     Ok(records)
@@ -667,21 +599,5 @@ fn repeated(change: &CatalogueChange) -> Changed {
         | CatalogueChange::RemoveConcert(_)
         | CatalogueChange::RemoveSchedule(_)
         | CatalogueChange::OpenSchedule(_) => Changed::Removed { replayed: true },
-    }
-}
-
-async fn ask(entry: &ScheduleEntry, command: AnyCommand, cause: Cause) -> Result<Acted, EngineError> {
-    let actor = entry.actor().ok_or(EngineError::NotReady)?;
-    let act = Act { command, cause, queued: Stopwatch::start() };
-    actor.ask(act).send().await.map_err(from_send_error)
-}
-
-/// Maps what may happen to a message on its way.
-pub(super) fn from_send_error<M>(error: SendError<M, EngineError>) -> EngineError {
-    match error {
-        SendError::HandlerError(error) => error,
-        SendError::MailboxFull(_) => EngineError::Overloaded,
-        SendError::ActorNotRunning(_) | SendError::ActorRestarting(_) => EngineError::NotReady,
-        SendError::ActorStopped | SendError::Timeout(_) => EngineError::OutcomeUnknown,
     }
 }

@@ -442,7 +442,7 @@ impl Drive<'_> {
             };
 
             let capture_is_next = matches!(command, payments::Command::Note { outcome: Outcome::Held, .. });
-            match payments.ask(command, Cause::default()).await {
+            match payments.ask(command, Cause::default(), None).await {
                 Ok(_) => {
                     again = AGAIN_FIRST;
                     // Announced just now, and by nobody else: nothing was sent before.
@@ -564,7 +564,7 @@ impl Drive<'_> {
             currency: payment.currency,
             nonce: random(),
         };
-        match self.shared.till.accounts(&payment.user).ask(command, Cause::default()).await {
+        match self.shared.till.accounts(&payment.user).ask(command, Cause::default(), None).await {
             Ok(_) => Ok(Outcome::Captured),
             Err(EngineError::AccountRefused(refusal)) => Ok(Outcome::Declined(match refusal {
                 accounts::Refusal::Insufficient { balance, .. } => Failure::Insufficient { balance },
@@ -592,7 +592,7 @@ impl Drive<'_> {
             amount: payment.amount,
             nonce: random(),
         };
-        self.shared.till.accounts(&payment.user).ask(command, Cause::default()).await?;
+        self.shared.till.accounts(&payment.user).ask(command, Cause::default(), None).await?;
         Ok(Outcome::GivenBack)
     }
 

@@ -84,6 +84,21 @@ impl EngineError {
     }
 }
 
+impl EngineError {
+    /// Tells whether a rule said no.
+    pub(super) fn is_refusal(&self) -> bool {
+        matches!(
+            self,
+            Self::Refused(_)
+                | Self::CatalogueRefused(_)
+                | Self::RoomRefused(_)
+                | Self::AccountRefused(_)
+                | Self::PaymentRefused(_)
+                | Self::UsersRefused(_)
+        )
+    }
+}
+
 impl From<Refusal> for EngineError {
     fn from(refusal: Refusal) -> Self {
         Self::Refused(refusal)

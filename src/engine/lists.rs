@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use super::archived::{Found, Kept as Archived, place_of};
 use super::error::EngineError;
-use super::keeper::Kept;
+use super::live::Live;
 use super::{Engine, ScheduleEntry};
 use crate::archive::{Archive, PaymentPlace, Places, ReservationPlace};
 use crate::domain::ids::{PaymentNumber, ReservationNumber, ScheduleNumber};
@@ -141,7 +141,7 @@ fn reservation_place(schedule: ScheduleNumber, reservation: &Reservation) -> Res
 
 /// The payments of a schedule, wherever they are.
 enum Source {
-    Live(Arc<Kept<Payments>>),
+    Live(Arc<Live<Payments>>),
     Archived(Arc<Archived>),
 }
 
@@ -330,7 +330,7 @@ impl Engine {
         schedule: Option<&str>,
     ) -> Result<(Vec<Arc<ScheduleEntry>>, Vec<Source>), EngineError> {
         let till = &self.shared.till;
-        let live: Vec<Arc<Kept<Payments>>> = match (schedule, user) {
+        let live: Vec<Arc<Live<Payments>>> = match (schedule, user) {
             (Some(id), _) => {
                 let Some(entry) = self.find_schedule(id).await? else { return Ok((Vec::new(), Vec::new())) };
                 let Some(payments) = till.payments(entry.number()) else {

@@ -18,18 +18,13 @@ mod cut;
 mod driving;
 mod error;
 mod history;
-mod keeper;
 mod lists;
+mod live;
 mod money;
 mod numbers;
 mod open;
-mod parking;
-mod passes;
-mod rate;
 mod room;
-mod room_actor;
 mod schedule;
-mod schedule_actor;
 mod seal;
 mod shared;
 mod snapshots;
@@ -50,24 +45,21 @@ pub use changes::Changes;
 pub use cut::{Cut, CutError};
 pub use error::EngineError;
 pub use history::{HistoryError, Moment};
-pub use keeper::Done;
 pub use lists::{Listed, Narrow};
+pub use live::Done;
 pub use money::Purchase;
 pub use open::EngineOpenError;
-pub use passes::Pass;
-pub use room::RoomEntry;
-pub use room_actor::RoomActed;
+pub use room::{Pass, RoomEntry};
 pub use schedule::{DELTAS_MAX, Delta, ScheduleEntry, SeatsMark};
-pub use schedule_actor::Acted;
 pub use snapshots::SnapshotFailed;
 pub use wall::ClockLimit;
 
-use catalogue_actor::{CatalogueActor, Supervisor, TakeSnapshot};
-use room_actor::{ActInRoom, standing};
-use schedule_actor::{Fail, Flush};
+use catalogue_actor::{CatalogueActor, TakeSnapshot};
+use live::{Act, Flush, Supervisor};
+use room::standing;
 use shared::Shared;
 
-use crate::clock::{Clock, Stopwatch, SystemClock};
+use crate::clock::{Clock, SystemClock};
 use crate::domain::catalogue::Catalogue;
 use crate::domain::cause::{By, Cause};
 use crate::domain::concert::Prices;
@@ -222,7 +214,7 @@ impl Engine {
         }
         let mut asked = false;
         for entry in entries {
-            let Some(actor) = entry.actor() else { continue };
+            let Some(actor) = entry.live().actor() else { continue };
             asked |= actor.ask(Flush).try_send().await.is_ok();
         }
         if asked {
@@ -233,7 +225,7 @@ impl Engine {
     /// Returns the prices that a schedule sells at, or would if its sale opened now.
     pub fn prices(&self, entry: &ScheduleEntry) -> Arc<Prices> {
         let bound = entry.read().prices().cloned();
-        bound.unwrap_or_else(|| self.shared.prices(entry))
+        bound.unwrap_or_else(|| self.shared.prices(entry.concert(), entry.layout()))
     }
 
     /// Takes a place in a schedule's waiting room, or finds the one that the user has. Without a key, the
@@ -246,11 +238,11 @@ impl Engine {
         entry: &ScheduleEntry,
         user: &UserId,
         key: Option<KeyUse>,
-    ) -> Result<RoomActed, EngineError> {
+    ) -> Result<Done<waiting_room::Answer>, EngineError> {
         if key.is_none()
             && let Some(place) = standing(&entry.room().read(), user, self.now())
         {
-            return Ok(RoomActed { answer: waiting_room::Answer::Standing(place), replayed: false });
+            return Ok(Done { answer: waiting_room::Answer::Standing(place), replayed: false });
         }
         let join = waiting_room::Command::Join { user: user.clone() };
         self.shared.act_in_room(entry, join, Cause { by: By::User, key }).await
@@ -266,7 +258,7 @@ impl Engine {
         user: &UserId,
         ticket: Ticket,
         key: Option<KeyUse>,
-    ) -> Result<RoomActed, EngineError> {
+    ) -> Result<Done<waiting_room::Answer>, EngineError> {
         let leave = waiting_room::Command::Leave { user: user.clone(), ticket };
         self.shared.act_in_room(entry, leave, Cause { by: By::User, key }).await
     }
@@ -280,7 +272,7 @@ impl Engine {
         entry: &ScheduleEntry,
         tuning: Tuning,
         cause: impl Into<Cause>,
-    ) -> Result<RoomActed, EngineError> {
+    ) -> Result<Done<waiting_room::Answer>, EngineError> {
         if !tuning.is_in_range() {
             return Err(waiting_room::Refusal::OutOfRange.into());
         }
@@ -307,11 +299,10 @@ impl Engine {
     /// finds its mailbox full is found when the time to show up is over.
     pub fn show_life(&self, entry: &ScheduleEntry, ticket: Ticket) {
         if entry.room().show_life(ticket, self.now())
-            && let Some(actor) = entry.room().actor()
+            && let Some(actor) = entry.room().live().actor()
         {
             let command = waiting_room::Command::Claim { ticket };
-            let cause = Cause { by: By::User, key: None };
-            let claim = ActInRoom { command, cause, queued: Stopwatch::start() };
+            let claim = Act::new(command, Cause { by: By::User, key: None });
             drop(actor.tell(claim).try_send());
         }
     }
@@ -375,8 +366,6 @@ impl Engine {
     /// Makes a schedule's actor panic, as a bug would: for the tests of supervision.
     #[doc(hidden)]
     pub async fn fail_actor(&self, entry: &ScheduleEntry) {
-        if let Some(actor) = entry.actor() {
-            drop(actor.tell(Fail).send().await);
-        }
+        entry.live().fail().await;
     }
 }

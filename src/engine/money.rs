@@ -6,10 +6,9 @@ use std::time::Duration;
 use dashmap::DashMap;
 use kameo::actor::ActorRef;
 
-use super::catalogue_actor::Supervisor;
 use super::driving::{Drives, Pace, Until};
 use super::error::EngineError;
-use super::keeper::{self, Aggregate, Done, Found, Kept};
+use super::live::{Aggregate, Done, KeyLookup, Live, Supervisor};
 use super::seal::Seal;
 use super::shared::Shared;
 use super::{Engine, ScheduleEntry};
@@ -29,6 +28,12 @@ impl Aggregate for Accounts {
     type Command = accounts::Command;
     type Event = accounts::Event;
     type Answer = accounts::Answer;
+    type View = ();
+    type Own = ();
+
+    fn title(&self) -> String {
+        format!("accounts {}", self.shard().0)
+    }
 
     fn version(&self) -> u64 {
         self.version()
@@ -42,11 +47,16 @@ impl Aggregate for Accounts {
         command.name()
     }
 
-    fn find(&self, key: KeyUse, now: Timestamp) -> Option<Found<Self::Answer>> {
-        self.find_key(key, now).map(|found| Found::of(&found, |answer| *answer))
+    fn find(&self, key: KeyUse, now: Timestamp) -> Option<KeyLookup<Self::Answer>> {
+        self.find_key(key, now).map(|found| KeyLookup::of(&found, |answer| *answer))
     }
 
-    fn decide(&self, command: &Self::Command) -> Result<Option<Self::Event>, EngineError> {
+    fn decide(
+        &self,
+        command: &Self::Command,
+        _: Timestamp,
+        _: &Shared,
+    ) -> Result<Option<Self::Event>, EngineError> {
         Ok(self.decide(command)?)
     }
 
@@ -64,7 +74,7 @@ impl Aggregate for Accounts {
         accounts::Event::KeyKept { user: command.user().clone() }
     }
 
-    fn answer(&self, event: &Self::Event) -> Self::Answer {
+    fn answer(&self, _: &Self::Command, event: &Self::Event) -> Self::Answer {
         self.answer(event)
     }
 
@@ -72,7 +82,7 @@ impl Aggregate for Accounts {
         record::encode_accounts_event(bytes, self.shard(), version, at, cause, event);
     }
 
-    fn follow(_: &Kept<Self>, _: &Self::Event, _: &Arc<Shared>) {}
+    fn own(&self, _: &Live<Self>) {}
 }
 
 impl Aggregate for Payments {
@@ -80,6 +90,12 @@ impl Aggregate for Payments {
     type Event = payments::Event;
     /// The payment as it stands; none where it was forgotten.
     type Answer = Option<Payment>;
+    type View = ();
+    type Own = ();
+
+    fn title(&self) -> String {
+        format!("payments of schedule {}", self.schedule().0)
+    }
 
     fn version(&self) -> u64 {
         self.version()
@@ -93,11 +109,16 @@ impl Aggregate for Payments {
         command.name()
     }
 
-    fn find(&self, key: KeyUse, now: Timestamp) -> Option<Found<Self::Answer>> {
-        self.find_key(key, now).map(|found| Found::of(&found, |number| self.numbered(*number).cloned()))
+    fn find(&self, key: KeyUse, now: Timestamp) -> Option<KeyLookup<Self::Answer>> {
+        self.find_key(key, now).map(|found| KeyLookup::of(&found, |number| self.numbered(*number).cloned()))
     }
 
-    fn decide(&self, command: &Self::Command) -> Result<Option<Self::Event>, EngineError> {
+    fn decide(
+        &self,
+        command: &Self::Command,
+        _: Timestamp,
+        _: &Shared,
+    ) -> Result<Option<Self::Event>, EngineError> {
         Ok(self.decide(command)?)
     }
 
@@ -115,7 +136,7 @@ impl Aggregate for Payments {
         payments::Event::KeyKept { number: command.number() }
     }
 
-    fn answer(&self, event: &Self::Event) -> Self::Answer {
+    fn answer(&self, _: &Self::Command, event: &Self::Event) -> Self::Answer {
         self.numbered(event.number()).cloned()
     }
 
@@ -123,11 +144,13 @@ impl Aggregate for Payments {
         record::encode_payments_event(bytes, self.schedule(), version, at, cause, event);
     }
 
+    fn own(&self, _: &Live<Self>) {}
+
     /// A payment that has a next step now is driven from now on.
-    fn follow(entry: &Kept<Self>, event: &Self::Event, shared: &Arc<Shared>) {
+    fn follow(live: &Live<Self>, event: &Self::Event, shared: &Arc<Shared>) {
         count(event);
         let due = {
-            let payments = entry.read();
+            let payments = live.read();
             let payment = payments.numbered(event.number());
             payment.filter(|payment| payment.next().is_some()).map(|payment| payment.id)
         };
@@ -139,8 +162,8 @@ impl Aggregate for Payments {
 
 /// The accounts, the payments, and those that are being driven.
 pub(super) struct Till {
-    accounts: Vec<Arc<Kept<Accounts>>>,
-    payments: DashMap<ScheduleNumber, Arc<Kept<Payments>>>,
+    accounts: Vec<Arc<Live<Accounts>>>,
+    payments: DashMap<ScheduleNumber, Arc<Live<Payments>>>,
     pub(super) gateways: Gateways,
     pub(super) drives: Drives,
 }
@@ -152,7 +175,7 @@ impl Till {
         gateways: Gateways,
     ) -> Self {
         let shard = |shard| accounts.remove(&shard).unwrap_or_else(|| Accounts::new(shard, KEYS_MAX));
-        let accounts = Shard::all().map(shard).map(|shard| Arc::new(Kept::new(shard))).collect();
+        let accounts = Shard::all().map(shard).map(|shard| Arc::new(Live::of(shard))).collect();
         let payments = payments.into_iter().map(|(number, payments)| (number, kept(payments)));
         Self { accounts, payments: payments.collect(), gateways, drives: Drives::default() }
     }
@@ -160,28 +183,28 @@ impl Till {
     /// Starts the actors of what is there.
     pub(super) async fn start(&self, supervisor: &ActorRef<Supervisor>, shared: &Arc<Shared>) {
         for shard in &self.accounts {
-            keeper::start(supervisor, shared, shard).await;
+            shard.start(supervisor, shared).await;
         }
         let payments: Vec<_> = self.payments.iter().map(|entry| Arc::clone(&entry)).collect();
         for entry in payments {
-            keeper::start(supervisor, shared, &entry).await;
+            entry.start(supervisor, shared).await;
         }
     }
 
-    pub(super) fn accounts(&self, user: &str) -> &Arc<Kept<Accounts>> {
+    pub(super) fn accounts(&self, user: &str) -> &Arc<Live<Accounts>> {
         &self.accounts[usize::from(Shard::of(user).0)]
     }
 
-    pub(super) fn all_accounts(&self) -> &[Arc<Kept<Accounts>>] {
+    pub(super) fn all_accounts(&self) -> &[Arc<Live<Accounts>>] {
         &self.accounts
     }
 
-    pub(super) fn payments(&self, number: ScheduleNumber) -> Option<Arc<Kept<Payments>>> {
+    pub(super) fn payments(&self, number: ScheduleNumber) -> Option<Arc<Live<Payments>>> {
         self.payments.get(&number).map(|entry| Arc::clone(&entry))
     }
 
     /// Returns the payments of every schedule that has any, in order of the schedules' numbers.
-    pub(super) fn all_payments(&self) -> Vec<Arc<Kept<Payments>>> {
+    pub(super) fn all_payments(&self) -> Vec<Arc<Live<Payments>>> {
         let mut all: Vec<_> = self.payments.iter().map(|entry| Arc::clone(&entry)).collect();
         all.sort_unstable_by_key(|entry| entry.read().schedule());
         all
@@ -197,14 +220,14 @@ impl Till {
         self.payments.remove(&number);
     }
 
-    fn payments_of_new(&self, number: ScheduleNumber) -> Arc<Kept<Payments>> {
+    fn payments_of_new(&self, number: ScheduleNumber) -> Arc<Live<Payments>> {
         let fresh = || kept(Payments::new(number, KEYS_MAX));
         Arc::clone(&self.payments.entry(number).or_insert_with(fresh))
     }
 }
 
-fn kept(payments: Payments) -> Arc<Kept<Payments>> {
-    Arc::new(Kept::new(payments))
+fn kept(payments: Payments) -> Arc<Live<Payments>> {
+    Arc::new(Live::of(payments))
 }
 
 /// Counts what has just become durable.
@@ -263,7 +286,7 @@ impl Engine {
         cause: Cause,
     ) -> Result<Done<accounts::Answer>, EngineError> {
         let charge = accounts::Command::Charge { user: user.clone(), amount, currency, nonce };
-        self.shared.till.accounts(user).ask(charge, cause).await
+        self.shared.till.accounts(user).ask(charge, cause, None).await
     }
 
     /// Finds a payment as it is durable, unless it is in the archive: there nothing is under way.
@@ -310,7 +333,7 @@ impl Engine {
             return Err(EngineError::NotReady);
         }
         let payments = self.shared.till.payments_of_new(entry.number());
-        keeper::start(&self.supervisor, &self.shared, &payments).await;
+        payments.start(&self.supervisor, &self.shared).await;
         if let Some(done) = self.paid_before(&payments, key)? {
             return Ok(done);
         }
@@ -318,10 +341,10 @@ impl Engine {
         let at_checkout = payments::needs_gateway(method, amount);
         while at_checkout && payments.read().surplus_ready(reservation, &user).is_some() {
             let supersede = payments::Command::Supersede { reservation, user: user.clone() };
-            payments.ask(supersede, Cause::default()).await?;
+            payments.ask(supersede, Cause::default(), None).await?;
         }
         let start = payments::Command::Start { reservation, user, method, amount, currency, gateway, nonce };
-        let Done { answer, replayed } = payments.ask(start, Cause { by: By::User, key }).await?;
+        let Done { answer, replayed } = payments.ask(start, Cause { by: By::User, key }, None).await?;
         let started = answer.ok_or(EngineError::OutcomeUnknown)?;
         if replayed {
             return self.found_before(started);
@@ -359,7 +382,7 @@ impl Engine {
         };
         let accept =
             payments::Command::Accept { payment: id, user, payment_key: payment_key.as_str().into() };
-        let Done { replayed, .. } = payments.ask(accept, Cause { by: By::User, key }).await?;
+        let Done { replayed, .. } = payments.ask(accept, Cause { by: By::User, key }, None).await?;
 
         // Its event has started it. One that was accepted before goes on, too, should nobody drive it.
         self.hint(id);
@@ -391,15 +414,15 @@ impl Engine {
     /// Answers a key that has had its effect, before it is asked whether the hold still lives.
     fn paid_before(
         &self,
-        payments: &Kept<Payments>,
+        payments: &Live<Payments>,
         key: Option<KeyUse>,
     ) -> Result<Option<Done<Payment>>, EngineError> {
         let Some(key) = key else { return Ok(None) };
         let found = Aggregate::find(&*payments.read(), key, self.now());
         match found {
-            None | Some(Found::Answered(_, None)) => Ok(None),
-            Some(Found::Reused) => Err(EngineError::KeyReused),
-            Some(Found::Answered(_, Some(payment))) => self.found_before(payment).map(Some),
+            None | Some(KeyLookup::Answered(_, None)) => Ok(None),
+            Some(KeyLookup::Reused) => Err(EngineError::KeyReused),
+            Some(KeyLookup::Answered(_, Some(payment))) => self.found_before(payment).map(Some),
         }
     }
 

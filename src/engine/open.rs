@@ -6,8 +6,9 @@ use kameo::actor::Spawn;
 use kameo::mailbox;
 
 use super::archived::archive_now_and_then;
-use super::catalogue_actor::{CatalogueActor, Supervisor};
+use super::catalogue_actor::CatalogueActor;
 use super::driving::sweep;
+use super::live::Supervisor;
 use super::money::Till;
 use super::numbers;
 use super::shared::{Shared, SharedParts, prices_of};

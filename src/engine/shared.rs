@@ -10,24 +10,23 @@ use aws_lc_rs::hmac;
 use dashmap::DashMap;
 
 use super::archived::Shelf;
-use super::catalogue_actor::from_send_error;
 use super::error::EngineError;
+use super::live::{Done, Live};
 use super::money::Till;
-use super::passes::Passes;
-use super::room_actor::{ActInRoom, RoomActed};
+use super::room::Passes;
 use super::schedule::ScheduleEntry;
-use super::schedule_actor::{Act, Acted};
 use super::seal::Seal;
-use super::users::UsersEntry;
+use super::users;
 use crate::archive::Archive;
-use crate::clock::{Clock, Stopwatch};
+use crate::clock::Clock;
 use crate::domain::catalogue::{Catalogue, CatalogueEvent};
 use crate::domain::cause::Cause;
 use crate::domain::concert::Prices;
 use crate::domain::ids::{ConcertId, ScheduleId, ScheduleNumber, UserId};
-use crate::domain::schedule::{AnyCommand, Limits, Schedule};
+use crate::domain::schedule::{self, AnyCommand, Limits, Schedule};
 use crate::domain::time::{Seconds, Timestamp};
 use crate::domain::users::Users;
+use crate::domain::venue::Layout;
 use crate::domain::waiting_room::{self, WaitingRoom};
 use crate::journal::Journal;
 
@@ -50,7 +49,7 @@ pub(super) struct Shared {
     pub(super) data_dir: PathBuf,
     /// The position of the newest snapshot; before the first, one that no log reaches.
     pub(super) last_snapshot: AtomicU64,
-    pub(super) users: UsersEntry,
+    pub(super) users: Arc<Live<Users>>,
     pub(super) shelf: Shelf,
     pub(super) archive_after: Option<Seconds>,
     catalogue: RwLock<Arc<Catalogue>>,
@@ -109,7 +108,7 @@ impl Shared {
             fingerprint_key,
             data_dir: parts.data_dir,
             last_snapshot: AtomicU64::new(parts.last_snapshot),
-            users: UsersEntry::new(parts.users),
+            users: users::live(parts.users),
             archive_after: parts.archive_after,
             catalogue: RwLock::new(Arc::new(parts.catalogue)),
             by_id: DashMap::new(),
@@ -146,15 +145,17 @@ impl Shared {
     /// Takes a schedule that the catalogue says is in the archive off the directory, with its payments.
     pub(super) fn let_go(&self, id: &ScheduleId) {
         if let Some(entry) = self.schedule(id) {
-            self.remove(&entry);
+            self.remove(entry.id());
             self.till.forget(entry.number());
             entry.let_go();
         }
     }
 
-    pub(super) fn remove(&self, entry: &ScheduleEntry) {
-        self.by_id.remove(entry.id());
-        self.by_number.remove(&entry.number());
+    /// Takes a schedule off the directory.
+    pub(super) fn remove(&self, id: &ScheduleId) {
+        if let Some((_, entry)) = self.by_id.remove(id) {
+            self.by_number.remove(&entry.number());
+        }
     }
 
     pub(super) fn schedule(&self, id: &str) -> Option<Arc<ScheduleEntry>> {
@@ -211,17 +212,11 @@ impl Shared {
         entry: &ScheduleEntry,
         command: AnyCommand,
         cause: Cause,
-    ) -> Result<Acted, EngineError> {
+    ) -> Result<Done<schedule::Answer>, EngineError> {
         if entry.is_archived() {
             return self.decide_archived(entry, &command);
         }
-        let actor = entry.actor().ok_or(EngineError::NotReady)?;
-        let asked = actor.ask(Act { command, cause, queued: Stopwatch::start() });
-        let answered = match self.reply_timeout {
-            Some(timeout) => asked.reply_timeout(timeout).try_send().await,
-            None => asked.try_send().await,
-        };
-        answered.map_err(from_send_error)
+        entry.live().ask(command, cause, self.reply_timeout).await
     }
 
     /// Asks a schedule's waiting room; the answer is durable when it comes.
@@ -230,20 +225,17 @@ impl Shared {
         entry: &ScheduleEntry,
         command: waiting_room::Command,
         cause: Cause,
-    ) -> Result<RoomActed, EngineError> {
-        let no_room = EngineError::RoomRefused(waiting_room::Refusal::NoRoom);
-        let actor = entry.room().actor().ok_or(no_room)?;
-        let asked = actor.ask(ActInRoom { command, cause, queued: Stopwatch::start() });
-        let answered = match self.reply_timeout {
-            Some(timeout) => asked.reply_timeout(timeout).try_send().await,
-            None => asked.try_send().await,
-        };
-        answered.map_err(from_send_error)
+    ) -> Result<Done<waiting_room::Answer>, EngineError> {
+        let room = entry.room().live();
+        if room.actor().is_none() {
+            return Err(waiting_room::Refusal::NoRoom.into());
+        }
+        room.ask(command, cause, self.reply_timeout).await
     }
 
-    /// Returns the prices at which a schedule would open now.
-    pub(super) fn prices(&self, entry: &ScheduleEntry) -> Arc<Prices> {
-        let prices = prices_of(&self.catalogue(), entry.concert(), entry.layout());
+    /// Returns the prices at which a schedule of a concert, with such seats, would open now.
+    pub(super) fn prices(&self, concert: &ConcertId, layout: &Layout) -> Arc<Prices> {
+        let prices = prices_of(&self.catalogue(), concert, layout);
         prices.expect("a listed schedule's concert has a price for each of its grades")
     }
 
@@ -256,10 +248,6 @@ impl Shared {
 }
 
 /// Returns the prices of a layout's grades at a concert.
-pub(super) fn prices_of(
-    catalogue: &Catalogue,
-    concert: &ConcertId,
-    layout: &crate::domain::venue::Layout,
-) -> Option<Arc<Prices>> {
+pub(super) fn prices_of(catalogue: &Catalogue, concert: &ConcertId, layout: &Layout) -> Option<Arc<Prices>> {
     catalogue.concert(concert)?.prices(layout).ok().map(Arc::new)
 }

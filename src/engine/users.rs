@@ -4,17 +4,14 @@
 //! user asks whether they may act, so those who may not stand in a table of their own, which is empty as a rule: a
 //! look at a number, and nothing else.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, RwLockReadGuard};
 
 use dashmap::DashSet;
-use kameo::actor::ActorRef;
 
 use super::Engine;
-use super::catalogue_actor::Supervisor;
 use super::error::EngineError;
-use super::keeper::{self, Aggregate, Done, Found, Kept};
-use super::seal::Seal;
+use super::live::{Aggregate, Done, KeyLookup, Live};
 use super::shared::Shared;
 use crate::domain::cause::{By, Cause};
 use crate::domain::ids::UserId;
@@ -31,6 +28,12 @@ impl Aggregate for Users {
     type Event = Event;
     /// The user as an answer says, with what is known of them now: of one who was deleted since, it is less.
     type Answer = User;
+    type View = Barred;
+    type Own = ();
+
+    fn title(&self) -> String {
+        "users".to_owned()
+    }
 
     fn version(&self) -> u64 {
         self.version()
@@ -44,11 +47,16 @@ impl Aggregate for Users {
         command.name()
     }
 
-    fn find(&self, key: KeyUse, now: Timestamp) -> Option<Found<Self::Answer>> {
-        self.find_key(key, now).map(|found| Found::of(&found, |answer| shown(self, answer)))
+    fn find(&self, key: KeyUse, now: Timestamp) -> Option<KeyLookup<Self::Answer>> {
+        self.find_key(key, now).map(|found| KeyLookup::of(&found, |answer| shown(self, answer)))
     }
 
-    fn decide(&self, command: &Self::Command) -> Result<Option<Self::Event>, EngineError> {
+    fn decide(
+        &self,
+        command: &Self::Command,
+        _: Timestamp,
+        _: &Shared,
+    ) -> Result<Option<Self::Event>, EngineError> {
         Ok(self.decide(command)?)
     }
 
@@ -56,13 +64,11 @@ impl Aggregate for Users {
         self.apply(event, at, key);
     }
 
-    fn seal(&self, _: &mut Self::Event, _: &Seal) {}
-
     fn kept(&self, command: &Self::Command) -> Self::Event {
         Event::KeyKept { user: command.user().clone() }
     }
 
-    fn answer(&self, event: &Self::Event) -> Self::Answer {
+    fn answer(&self, _: &Self::Command, event: &Self::Event) -> Self::Answer {
         shown(self, &self.answer(event))
     }
 
@@ -70,8 +76,10 @@ impl Aggregate for Users {
         record::encode_user_event(bytes, version, at, cause, event);
     }
 
-    fn follow(_: &Kept<Self>, event: &Self::Event, shared: &Arc<Shared>) {
-        shared.users.barred.follow(event);
+    fn own(&self, _: &Live<Self>) {}
+
+    fn follow(live: &Live<Self>, event: &Self::Event, _: &Arc<Shared>) {
+        live.view.follow(event);
     }
 }
 
@@ -82,7 +90,7 @@ fn shown(users: &Users, answer: &Answer) -> User {
 
 /// Who may not act: suspended or deleted.
 #[derive(Debug, Default)]
-struct Barred {
+pub(super) struct Barred {
     users: DashSet<UserId>,
     /// How many these are.
     len: AtomicUsize,
@@ -113,33 +121,17 @@ impl Barred {
     }
 }
 
-/// The users' durable state, their actor, and who may not act.
-pub(super) struct UsersEntry {
-    kept: Arc<Kept<Users>>,
-    barred: Barred,
-}
-
-impl UsersEntry {
-    /// Makes the entry of users whose whole state is durable.
-    pub(super) fn new(users: Users) -> Self {
-        let barred = Barred::default();
-        for user in users.iter() {
-            match user.status {
-                UserStatus::Active => {}
-                UserStatus::Suspended | UserStatus::Deleted => barred.put(&user.id, true),
-            }
+/// Makes the entry of users whose whole state is durable.
+pub(super) fn live(users: Users) -> Arc<Live<Users>> {
+    let barred = Barred::default();
+    for user in users.iter() {
+        match user.status {
+            UserStatus::Active => {}
+            UserStatus::Suspended | UserStatus::Deleted => barred.put(&user.id, true),
         }
-        Self { kept: Arc::new(Kept::new(users)), barred }
     }
-
-    /// Looks at the durable state. Don't keep the guard over an await: the journal waits for it.
-    pub(super) fn read(&self) -> RwLockReadGuard<'_, Users> {
-        self.kept.read()
-    }
-
-    pub(super) async fn start(&self, supervisor: &ActorRef<Supervisor>, shared: &Arc<Shared>) {
-        keeper::start(supervisor, shared, &self.kept).await;
-    }
+    let version = users.version();
+    Arc::new(Live::new(users, barred, version))
 }
 
 impl Engine {
@@ -161,7 +153,7 @@ impl Engine {
     /// Tells whether a user is suspended or deleted. Cheap enough to be asked with every request; whoever was
     /// told that someone is suspended finds it so here.
     pub fn is_barred(&self, user: &str) -> bool {
-        self.shared.users.barred.contains(user)
+        self.shared.users.view.contains(user)
     }
 
     /// Takes a new user in, under an id that nobody could guess; durable when it returns.
@@ -172,7 +164,7 @@ impl Engine {
         let mut random = [0; USER_ID_RANDOM_LEN];
         getrandom::fill(&mut random).expect("the system has randomness");
         let command = Command::SignUp { id: drawn_id(&random), profile: Arc::new(profile) };
-        let done = self.shared.users.kept.ask(command, Cause { by: By::User, key: None }).await?;
+        let done = self.shared.users.ask(command, Cause { by: By::User, key: None }, None).await?;
         Ok(done.answer)
     }
 
@@ -187,7 +179,7 @@ impl Engine {
         password: PasswordHash,
     ) -> Result<User, EngineError> {
         let command = Command::ReplacePassword { user, standing, password };
-        let done = self.shared.users.kept.ask(command, Cause { by: By::User, key: None }).await?;
+        let done = self.shared.users.ask(command, Cause { by: By::User, key: None }, None).await?;
         Ok(done.answer)
     }
 
@@ -201,7 +193,7 @@ impl Engine {
         status: UserStatus,
         cause: Cause,
     ) -> Result<Done<User>, EngineError> {
-        self.shared.users.kept.ask(Command::SetStatus { user, status }, cause).await
+        self.shared.users.ask(Command::SetStatus { user, status }, cause, None).await
     }
 }
 

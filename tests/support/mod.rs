@@ -19,7 +19,7 @@ use onsale::domain::schedule::policy::Policy;
 use onsale::domain::schedule::{Answer, Caller, Command, Plan, Reservation, ReservationRef, Wish};
 use onsale::domain::time::{Seconds, Timestamp};
 use onsale::domain::venue::{Row, RowSeats, Seat, Section, Venue};
-use onsale::engine::{Acted, CatalogueChange, Engine, EngineConfig, EngineError, ScheduleEntry};
+use onsale::engine::{CatalogueChange, Done, Engine, EngineConfig, EngineError, ScheduleEntry};
 
 pub const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 
@@ -113,7 +113,7 @@ pub fn hold_command(name: &str, seats: &[u32]) -> Command {
     }
 }
 
-pub fn reservation(acted: Acted) -> Reservation {
+pub fn reservation(acted: Done<Answer>) -> Reservation {
     match acted.answer {
         Answer::Reservation(reservation) => reservation,
         Answer::Schedule(_) => panic!("a reservation was expected"),

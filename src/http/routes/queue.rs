@@ -27,7 +27,7 @@ use crate::domain::schedule::policy::ACTIVE_MAX;
 use crate::domain::time::Timestamp;
 use crate::domain::waiting_room::draw::hex;
 use crate::domain::waiting_room::{Answer, Gate, Overview, Place, PlaceStatus, Ticket, Tuning};
-use crate::engine::{Engine, EngineError, Pass, RoomActed, ScheduleEntry};
+use crate::engine::{Done, Engine, EngineError, Pass, ScheduleEntry};
 use crate::http::app::App;
 use crate::http::auth::{Caller, Operator, Standing, User};
 use crate::http::documents::{At, CatalogueId, GateWord, PlaceWord};
@@ -244,7 +244,7 @@ async fn join(
     let entry = find(&app, &wanted.schedule_id).await?;
     let key = key.map(|key| key_of(&app, &caller, "POST /queue/tokens", key.as_str(), &body.0));
     let acted = app.engine.join(&entry, &caller.user_id, key).await;
-    let RoomActed { answer, replayed } = acted.map_err(|error| problem(error, None))?;
+    let Done { answer, replayed } = acted.map_err(|error| problem(error, None))?;
     let (place, status) = match answer {
         Answer::Place(place) => (place, StatusCode::CREATED),
         Answer::Standing(place) => (place, StatusCode::OK),
@@ -389,7 +389,7 @@ async fn tune(
     let keyed = key.is_some();
     let cause = asked(&app, &operator, &format!("PATCH /schedules/{id}/queue"), key, &body.raw);
     let acted = app.engine.tune(&entry, tuning, cause).await;
-    let RoomActed { answer, replayed } = acted.map_err(|error| problem(error, None))?;
+    let Done { answer, replayed } = acted.map_err(|error| problem(error, None))?;
     if !keyed {
         return shown_room(&app, &entry);
     }

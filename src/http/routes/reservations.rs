@@ -22,7 +22,7 @@ use crate::domain::schedule::{
     Answer, Caller, Command, Refusal, Reservation, ReservationRef, ReservationStatus, Wish,
 };
 use crate::domain::venue::{Layout, Seat};
-use crate::engine::{Acted, EngineError, Found, Listed, Narrow, ScheduleEntry};
+use crate::engine::{Done, EngineError, Found, Listed, Narrow, ScheduleEntry};
 use crate::http::app::App;
 use crate::http::auth::{Auditor, Reader, User};
 use crate::http::documents::{
@@ -366,11 +366,16 @@ async fn act(
     entry: &ScheduleEntry,
     command: Command,
     key: Option<KeyUse>,
-) -> Result<Acted, Problem> {
+) -> Result<Done<Answer>, Problem> {
     app.engine.act(entry, command, key).await.map_err(|error| problem(error, Some(entry.layout())))
 }
 
-fn changed(app: &App, entry: &ScheduleEntry, acted: &Acted, status: StatusCode) -> Result<Response, Problem> {
+fn changed(
+    app: &App,
+    entry: &ScheduleEntry,
+    acted: &Done<Answer>,
+    status: StatusCode,
+) -> Result<Response, Problem> {
     let Answer::Reservation(reservation) = &acted.answer else {
         unreachable!("a command about a reservation answers with one");
     };

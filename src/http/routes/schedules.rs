@@ -20,7 +20,7 @@ use crate::domain::ids::{ConcertId, ScheduleId, VenueId};
 use crate::domain::money::Currency;
 use crate::domain::schedule::{Answer, Command, Summary};
 use crate::domain::time::Timestamp;
-use crate::engine::{Acted, CatalogueChange, Changed, ScheduleEntry};
+use crate::engine::{CatalogueChange, Changed, Done, ScheduleEntry};
 use crate::http::app::App;
 use crate::http::auth::{Admin, Caller, Operator};
 use crate::http::documents::{PlanDocument, ScheduleDocument, ScheduleState, SeatCounts, SeatName};
@@ -316,7 +316,7 @@ async fn act(app: &App, entry: &ScheduleEntry, command: Command, cause: Cause) -
     acted.map(|acted| shown(entry, &acted)).map_err(|error| problem(error, Some(entry.layout())))
 }
 
-fn shown(entry: &ScheduleEntry, acted: &Acted) -> Response {
+fn shown(entry: &ScheduleEntry, acted: &Done<Answer>) -> Response {
     let Answer::Schedule(summary) = &acted.answer else {
         unreachable!("a command about a schedule answers with it");
     };

@@ -5,7 +5,7 @@
 //! journal changes in the same step; the routes of the seats look there and ask nobody.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, OnceLock, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, Mutex, PoisonError, RwLockReadGuard};
 
 use dashmap::DashMap;
 use kameo::actor::ActorRef;
@@ -13,22 +13,12 @@ use tokio::sync::watch;
 
 use super::passes::Pass;
 use super::rate::Rate;
-use super::room_actor::RoomActor;
-use crate::domain::cause::Cause;
-use crate::domain::ids::ScheduleNumber;
 use crate::domain::time::{Seconds, Timestamp};
 use crate::domain::waiting_room::{Event, Gate, Ticket, WaitingRoom};
+use crate::engine::live::Live;
 
 /// A room has few active users; more shards would only cost memory.
 const SHARDS: usize = 4;
-
-/// An event of a room with its instant and the idempotency key whose effect it is.
-#[derive(Debug, Clone)]
-pub(super) struct RoomHappened {
-    pub(super) event: Event,
-    pub(super) at: Timestamp,
-    pub(super) cause: Cause,
-}
 
 /// A pass that is active, as the hot path sees it.
 #[derive(Debug)]
@@ -46,33 +36,35 @@ struct ActivePass {
 
 /// A waiting room's durable state, and its actor.
 pub struct RoomEntry {
-    durable: RwLock<WaitingRoom>,
-    durable_version: AtomicU64,
+    live: Arc<Live<WaitingRoom>>,
+}
+
+/// What everyone sees beside a room's state.
+pub(in crate::engine) struct Entrance {
     passes: DashMap<Ticket, ActivePass>,
     rate: Mutex<Rate>,
-    version: watch::Sender<u64>,
-    actor: OnceLock<ActorRef<RoomActor>>,
+    /// What the schedule says, as it is durable.
+    gate: watch::Receiver<Gate>,
 }
 
 impl RoomEntry {
-    /// Makes the entry of a room whose whole state is durable.
-    pub(super) fn new(room: WaitingRoom) -> Self {
-        let entry = Self {
-            durable_version: AtomicU64::new(room.version()),
-            version: watch::Sender::new(room.version()),
-            passes: DashMap::with_shard_amount(SHARDS),
-            rate: Mutex::new(Rate::default()),
-            actor: OnceLock::new(),
-            durable: RwLock::new(WaitingRoom::new(ScheduleNumber(0))),
-        };
-        entry.admit(&room, room.actives());
-        *entry.durable.write().unwrap_or_else(PoisonError::into_inner) = room;
-        entry
+    /// Makes the entry of a room whose whole state is durable, and which follows its schedule's gate.
+    pub(in crate::engine) fn new(room: WaitingRoom, gate: watch::Receiver<Gate>) -> Self {
+        let entrance =
+            Entrance { passes: DashMap::with_shard_amount(SHARDS), rate: Mutex::new(Rate::default()), gate };
+        entrance.admit(&room, room.actives());
+        let version = room.version();
+        Self { live: Arc::new(Live::new(room, entrance, version)) }
+    }
+
+    /// Returns the durable state and the actor.
+    pub(in crate::engine) fn live(&self) -> &Arc<Live<WaitingRoom>> {
+        &self.live
     }
 
     /// Looks at the durable state. Don't keep the guard over an await: the journal waits for it.
     pub fn read(&self) -> RwLockReadGuard<'_, WaitingRoom> {
-        self.durable.read().unwrap_or_else(PoisonError::into_inner)
+        self.live.read()
     }
 
     /// Tells whether there is a waiting room.
@@ -82,43 +74,64 @@ impl RoomEntry {
 
     /// Follows the version of the room, as far as it concerns those who have a place.
     pub fn watch(&self) -> watch::Receiver<u64> {
-        self.version.subscribe()
+        self.live.watch()
     }
 
     /// Has everyone who follows the room look again.
-    pub(super) fn wake_followers(&self) {
-        self.version.send_modify(|_| ());
+    pub(in crate::engine) fn wake_followers(&self) {
+        self.live.wake_followers();
     }
 
     /// Returns how many follow the room.
     pub fn followers(&self) -> usize {
-        self.version.receiver_count()
+        self.live.followers()
     }
 
     /// Returns how long the holder of a position will wait, in seconds, as measured; nothing while it isn't known.
     pub fn estimated_wait_seconds(&self, position: u32, now: Timestamp) -> Option<u64> {
-        self.rate.lock().unwrap_or_else(PoisonError::into_inner).wait_for(position, now)
+        self.live.view.rate().wait_for(position, now)
     }
 
     /// Tells whether a place is at the seats at `now`.
     pub fn is_active(&self, ticket: Ticket, now: Timestamp) -> bool {
-        self.passes.get(&ticket).is_some_and(|pass| pass.is_active(now))
+        self.live.view.passes.get(&ticket).is_some_and(|pass| pass.is_active(now))
     }
 
     /// Tells whether a pass lets its holder to the seats at `now`.
     pub fn admits(&self, pass: Pass, now: Timestamp) -> bool {
-        let active = self.passes.get(&pass.ticket);
+        let active = self.live.view.passes.get(&pass.ticket);
         active.is_some_and(|active| active.issued_at == pass.issued_at && active.is_active(now))
     }
 
     /// Notes a sign of life of an active place; returns whether it is the first, which the actor is to be told. It asks for later
     /// ones itself, once another is due.
-    pub(super) fn show_life(&self, ticket: Ticket, now: Timestamp) -> bool {
-        let Some(pass) = self.passes.get(&ticket) else { return false };
+    pub(in crate::engine) fn show_life(&self, ticket: Ticket, now: Timestamp) -> bool {
+        let Some(pass) = self.live.view.passes.get(&ticket) else { return false };
         if pass.claim_by.is_none() || !pass.is_active(now) {
             return false;
         }
         pass.seen_ms.fetch_max(now.as_millis(), Ordering::Relaxed) == 0
+    }
+
+    /// Tells whether its actor runs or is being started again, where there is one to run.
+    pub fn is_running(&self) -> bool {
+        self.live.actor().is_none_or(ActorRef::is_alive)
+    }
+}
+
+impl Entrance {
+    fn rate(&self) -> std::sync::MutexGuard<'_, Rate> {
+        self.rate.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns what the schedule says, as it is durable.
+    pub(super) fn gate(&self) -> Gate {
+        *self.gate.borrow()
+    }
+
+    /// Follows what the schedule says.
+    pub(super) fn watch_gate(&self) -> watch::Receiver<Gate> {
+        self.gate.clone()
     }
 
     /// Returns when a place has shown its last sign of life, as far as one was awaited.
@@ -126,48 +139,8 @@ impl RoomEntry {
         self.passes.get(&ticket)?.last_seen()
     }
 
-    /// Returns the version of the durable state.
-    pub(super) fn durable_version(&self) -> u64 {
-        self.durable_version.load(Ordering::Acquire)
-    }
-
-    /// Tells whether its actor runs or is being started again, where there is one to run.
-    pub fn is_running(&self) -> bool {
-        self.actor.get().is_none_or(ActorRef::is_alive)
-    }
-
-    pub(super) fn actor(&self) -> Option<&ActorRef<RoomActor>> {
-        self.actor.get()
-    }
-
-    pub(super) fn set_actor(&self, actor: ActorRef<RoomActor>) {
-        assert!(self.actor.set(actor).is_ok(), "a room has one actor");
-    }
-
-    /// Applies events that have just become durable. Called by the journal, in order.
-    pub(super) fn publish(&self, happened: &[RoomHappened]) {
-        let version = {
-            let mut room = self.durable.write().unwrap_or_else(PoisonError::into_inner);
-            for RoomHappened { event, at, cause } in happened {
-                let waiting = room.waiting();
-                self.end(&room, event);
-                room.apply(event, *at, cause.key);
-                if let Event::PlacesExpired { .. } = event {
-                    let over = usize::try_from(waiting - room.waiting()).expect("a u32 fits");
-                    count_ends("place_expired", over);
-                }
-                self.begin(&room, event, *at);
-            }
-            room.version()
-        };
-        self.durable_version.store(version, Ordering::Release);
-        if happened.iter().any(|happened| moves_someone(&happened.event)) {
-            self.version.send_replace(version);
-        }
-    }
-
     /// Ends the passes that an event ends, and counts what it ends. Before it is applied.
-    fn end(&self, room: &WaitingRoom, event: &Event) {
+    pub(super) fn end(&self, room: &WaitingRoom, event: &Event) {
         match event {
             Event::Left { ticket } => self.close(room, &[*ticket], |_| "left"),
             Event::Finished { ticket } => self.close(room, &[*ticket], |_| "finished"),
@@ -206,7 +179,7 @@ impl RoomEntry {
     }
 
     /// Begins the passes that an event begins, and measures. After it was applied.
-    fn begin(&self, room: &WaitingRoom, event: &Event, at: Timestamp) {
+    pub(super) fn begin(&self, room: &WaitingRoom, event: &Event, at: Timestamp) {
         let admitted = match event {
             Event::Joined { ticket, admitted, .. } => {
                 metrics::counter!("onsale_queue_joins_total").increment(1);
@@ -247,7 +220,7 @@ impl RoomEntry {
         }
         let count = u32::try_from(admitted.len()).expect("few at once");
         metrics::counter!("onsale_queue_admissions_total").increment(u64::from(count));
-        let mut rate = self.rate.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut rate = self.rate();
         let paced = room.overview().admit_per_minute.is_some();
         rate.advance(at, room.is_moving(at), matches!(room.gate(), Gate::SoldOut | Gate::Cancelled));
         rate.admit(count, room.active(), paced);
@@ -296,7 +269,7 @@ impl ActivePass {
 }
 
 /// Tells whether an event can change what a follower is told. Most events of a rush are joins, behind everyone who follows.
-fn moves_someone(event: &Event) -> bool {
+pub(super) fn moves_someone(event: &Event) -> bool {
     match event {
         Event::Joined { admitted, .. } => *admitted,
         Event::Claimed { .. }
@@ -315,7 +288,7 @@ fn moves_someone(event: &Event) -> bool {
     }
 }
 
-fn count_ends(reason: &'static str, count: usize) {
+pub(super) fn count_ends(reason: &'static str, count: usize) {
     let count = u64::try_from(count).unwrap_or(u64::MAX);
     metrics::counter!("onsale_queue_ends_total", "reason" => reason).increment(count);
 }

@@ -38,21 +38,21 @@ pub struct Pass {
 }
 
 /// Signs passes and checks them.
-pub(super) struct Passes {
+pub(in crate::engine) struct Passes {
     secret: hmac::Key,
     ready: RwLock<Vec<(u32, hmac::Key)>>,
 }
 
 impl Passes {
     /// Makes the signer of a log from the log's secret.
-    pub(super) fn new(log_secret: &[u8]) -> Self {
+    pub(in crate::engine) fn new(log_secret: &[u8]) -> Self {
         let log = hmac::Key::new(hmac::HMAC_SHA256, log_secret);
         let secret = hmac::sign(&log, b"onsale: passes of waiting rooms");
         Self { secret: hmac::Key::new(hmac::HMAC_SHA256, secret.as_ref()), ready: RwLock::new(Vec::new()) }
     }
 
     /// Signs a user's pass, with the key of the day on which the place was taken: it is the same each time.
-    pub(super) fn sign(&self, number: ScheduleNumber, user: &str, pass: Pass) -> String {
+    pub(in crate::engine) fn sign(&self, number: ScheduleNumber, user: &str, pass: Pass) -> String {
         let period = period_of(pass.issued_at);
         let mut bytes = [0; HEAD_LEN + TAG_LEN];
         bytes[0] = VERSION;
@@ -66,7 +66,7 @@ impl Passes {
     }
 
     /// Reads a pass; nothing, unless it was signed for this user and this schedule.
-    pub(super) fn read(
+    pub(in crate::engine) fn read(
         &self,
         number: ScheduleNumber,
         user: &str,

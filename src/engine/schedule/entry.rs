@@ -1,26 +1,21 @@
 //! A schedule as everyone but its actor sees it: the durable state, and what follows from it.
 //!
-//! [`ScheduleEntry`] holds the schedule as it stands after the last flush. Its only writer is the
-//! journal, which applies each event once it is durable and before the reply to it is given; so a reader
-//! never sees what could be lost, and never less than what was acknowledged (V1). The actor runs ahead
-//! of it, and recovers from it. Readers hold its lock for a look-up or a copy, never over an await.
+//! [`ScheduleEntry`] holds the schedule as it stands after the last flush, its seat map's last changes, and its waiting room.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLockReadGuard};
 
 use bytes::Bytes;
 use kameo::actor::ActorRef;
 use tokio::sync::watch;
 
-use super::room::RoomEntry;
-use super::schedule_actor::ScheduleActor;
-use crate::domain::cause::Cause;
-use crate::domain::ids::{ConcertId, ScheduleId, ScheduleNumber, UserId};
-use crate::domain::schedule::{Event, Schedule, SeatStatus};
-use crate::domain::time::Timestamp;
+use crate::domain::ids::{ConcertId, ScheduleId, ScheduleNumber};
+use crate::domain::schedule::{Schedule, SeatStatus};
 use crate::domain::venue::{Layout, Seat};
 use crate::domain::waiting_room::{Gate, WaitingRoom};
+use crate::engine::live::Live;
+use crate::engine::room::RoomEntry;
 
 /// How many changes of a seat map are kept for those who follow it; who falls further behind starts anew.
 pub const DELTAS_MAX: usize = 1_024;
@@ -59,17 +54,6 @@ impl Delta {
     }
 }
 
-/// An event with its instant and the idempotency key whose effect it is.
-#[derive(Debug, Clone)]
-pub(super) struct Happened {
-    /// What happened.
-    pub event: Event,
-    /// When.
-    pub at: Timestamp,
-    /// Who asked, and with which key.
-    pub cause: Cause,
-}
-
 /// The last changes of a seat map, without a gap.
 struct Trail {
     /// The map before the first of them.
@@ -82,6 +66,14 @@ impl Trail {
         self.deltas.back().map_or(self.base, |delta| delta.mark)
     }
 
+    fn extend(&mut self, new: Vec<Arc<Delta>>) {
+        self.deltas.extend(new);
+        let surplus = self.deltas.len().saturating_sub(DELTAS_MAX);
+        if let Some(last) = self.deltas.drain(..surplus).next_back() {
+            self.base = last.mark;
+        }
+    }
+
     /// Returns the map at a version, if the changes lead to it or away from it.
     fn at(&self, version: u64) -> Option<SeatsMark> {
         match usize::try_from(version.checked_sub(self.base.version)?).ok()?.checked_sub(1) {
@@ -91,23 +83,63 @@ impl Trail {
     }
 }
 
+/// What everyone sees beside a schedule's state.
+pub(in crate::engine) struct SeatMap {
+    trail: Mutex<Trail>,
+    /// Whether anyone should be let in from the waiting room.
+    gate: watch::Sender<Gate>,
+}
+
+impl SeatMap {
+    fn of(schedule: &Schedule) -> Self {
+        let trail = Trail { base: SeatsMark::of(schedule), deltas: VecDeque::new() };
+        Self { trail: Mutex::new(trail), gate: watch::Sender::new(gate_of(schedule)) }
+    }
+
+    fn trail(&self) -> std::sync::MutexGuard<'_, Trail> {
+        self.trail.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Shows what some events made of the map, and of the gate; returns the map's version, where followers have to look. Called by
+    /// the journal, in order, once the schedule's lock is let go.
+    pub(super) fn show(&self, changes: Changes) -> Option<u64> {
+        let Changes { deltas, gate, deleted, seats_version } = changes;
+        self.gate.send_if_modified(|standing| core::mem::replace(standing, gate) != gate);
+        if !deltas.is_empty() {
+            self.trail().extend(deltas);
+            return Some(seats_version);
+        }
+        // Whoever follows the map learns that there is no more to follow.
+        deleted.then_some(seats_version)
+    }
+}
+
+/// What some events made of a seat map.
+pub(super) struct Changes {
+    deltas: Vec<Arc<Delta>>,
+    gate: Gate,
+    deleted: bool,
+    seats_version: u64,
+}
+
+impl Changes {
+    /// Notes what `deltas` led to.
+    pub(super) fn of(schedule: &Schedule, deltas: Vec<Arc<Delta>>) -> Self {
+        let (gate, deleted) = (gate_of(schedule), schedule.is_deleted());
+        Self { deltas, gate, deleted, seats_version: schedule.seats_version() }
+    }
+}
+
 /// A schedule's durable state, and its actor. One that was read from the archive has none, and never changes.
 pub struct ScheduleEntry {
     id: ScheduleId,
     number: ScheduleNumber,
     concert: ConcertId,
     layout: Arc<Layout>,
-    durable: RwLock<Schedule>,
-    durable_version: AtomicU64,
-    trail: Mutex<Trail>,
     layout_sum: OnceLock<u32>,
-    seats_version: watch::Sender<u64>,
-    gate: watch::Sender<Gate>,
+    live: Arc<Live<Schedule>>,
     room: RoomEntry,
-    actor: OnceLock<ActorRef<ScheduleActor>>,
-    /// Whether it takes no changes, since it is being moved to the archive.
-    closed: AtomicBool,
-    /// Whether it was moved there: this entry is on its way out.
+    /// Whether it was moved to the archive: this entry is on its way out.
     moved: AtomicBool,
     archived: bool,
 }
@@ -115,27 +147,23 @@ pub struct ScheduleEntry {
 impl ScheduleEntry {
     /// Makes the entry of a schedule and its waiting room, whose whole state is durable.
     pub fn new(schedule: Schedule, room: WaitingRoom) -> Self {
+        let map = SeatMap::of(&schedule);
+        let seats_version = schedule.seats_version();
         Self {
             id: schedule.id().clone(),
             number: schedule.number(),
             concert: schedule.concert().clone(),
             layout: Arc::clone(schedule.layout()),
-            durable_version: AtomicU64::new(schedule.version()),
-            seats_version: watch::Sender::new(schedule.seats_version()),
-            gate: watch::Sender::new(gate_of(&schedule)),
-            room: RoomEntry::new(room),
-            trail: Mutex::new(Trail { base: SeatsMark::of(&schedule), deltas: VecDeque::new() }),
             layout_sum: OnceLock::new(),
-            durable: RwLock::new(schedule),
-            actor: OnceLock::new(),
-            closed: AtomicBool::new(false),
+            room: RoomEntry::new(room, map.gate.subscribe()),
+            live: Arc::new(Live::new(schedule, map, seats_version)),
             moved: AtomicBool::new(false),
             archived: false,
         }
     }
 
     /// Makes the entry of a schedule that was read from the archive.
-    pub(super) fn from_archive(schedule: Schedule) -> Self {
+    pub(in crate::engine) fn from_archive(schedule: Schedule) -> Self {
         let room = WaitingRoom::new(schedule.number());
         Self { archived: true, ..Self::new(schedule, room) }
     }
@@ -151,27 +179,19 @@ impl ScheduleEntry {
     }
 
     /// Tells whether it was moved to the archive since this entry was found: who looks again finds it there.
-    pub(super) fn has_moved(&self) -> bool {
+    pub(in crate::engine) fn has_moved(&self) -> bool {
         self.moved.load(Ordering::Acquire)
     }
 
-    /// Says whether it takes changes; while it doesn't, they are refused as not ready.
-    pub(super) fn set_closed(&self, closed: bool) {
-        self.closed.store(closed, Ordering::Release);
-    }
-
-    pub(super) fn is_closed(&self) -> bool {
-        self.closed.load(Ordering::Acquire)
+    /// Returns its durable state and its actor.
+    pub(in crate::engine) fn live(&self) -> &Arc<Live<Schedule>> {
+        &self.live
     }
 
     /// Ends what follows it, now that it is in the archive.
-    pub(super) fn let_go(&self) {
+    pub(in crate::engine) fn let_go(&self) {
         self.moved.store(true, Ordering::Release);
-        self.wake_followers();
-    }
-
-    fn wake_followers(&self) {
-        self.seats_version.send_modify(|_| ());
+        self.live.wake_followers();
         self.room.wake_followers();
     }
 
@@ -197,17 +217,17 @@ impl ScheduleEntry {
 
     /// Looks at the durable state. Don't keep the guard over an await: the journal waits for it.
     pub fn read(&self) -> RwLockReadGuard<'_, Schedule> {
-        self.durable.read().unwrap_or_else(PoisonError::into_inner)
+        self.live.read()
     }
 
     /// Returns the version of the durable state.
     pub fn durable_version(&self) -> u64 {
-        self.durable_version.load(Ordering::Acquire)
+        self.live.durable_version()
     }
 
     /// Follows the version of the seat map.
     pub fn watch_seats(&self) -> watch::Receiver<u64> {
-        self.seats_version.subscribe()
+        self.live.watch()
     }
 
     /// Returns its waiting room, which is shut where the policy has none.
@@ -215,19 +235,14 @@ impl ScheduleEntry {
         &self.room
     }
 
-    /// Follows whether anyone should be let in from the waiting room.
-    pub(super) fn watch_gate(&self) -> watch::Receiver<Gate> {
-        self.gate.subscribe()
-    }
-
     /// Tells whether anyone follows the seat map.
     pub fn followers(&self) -> usize {
-        self.seats_version.receiver_count()
+        self.live.followers()
     }
 
     /// Returns the changes after `version`, in order and without a gap, at most `max`; `None` when they are no longer kept.
     pub fn deltas_after(&self, version: u64, max: usize) -> Option<Vec<Arc<Delta>>> {
-        let trail = self.trail.lock().unwrap_or_else(PoisonError::into_inner);
+        let trail = self.live.view.trail();
         // A copy of the map may be a moment ahead of the changes that lead to it.
         if version >= trail.latest().version {
             return Some(Vec::new());
@@ -243,7 +258,7 @@ impl ScheduleEntry {
         if now.version == version {
             return Some(now);
         }
-        self.trail.lock().unwrap_or_else(PoisonError::into_inner).at(version)
+        self.live.view.trail().at(version)
     }
 
     /// Returns what the map is known by now.
@@ -289,70 +304,12 @@ impl ScheduleEntry {
 
     /// Tells whether its actor runs or is being started again; once its restarts are spent it doesn't.
     pub fn is_running(&self) -> bool {
-        self.actor.get().is_some_and(ActorRef::is_alive)
+        self.live.actor().is_some_and(ActorRef::is_alive)
     }
 
     /// Returns how many messages wait for its actor: none where it doesn't run.
     pub fn mailbox_depth(&self) -> usize {
-        let depth = |actor: &ActorRef<ScheduleActor>| {
-            let mailbox = actor.mailbox_sender();
-            Some(mailbox.max_capacity()?.saturating_sub(mailbox.capacity()?))
-        };
-        self.actor.get().and_then(depth).unwrap_or_default()
-    }
-
-    /// Returns its actor, once it runs.
-    pub(super) fn actor(&self) -> Option<&ActorRef<ScheduleActor>> {
-        self.actor.get()
-    }
-
-    pub(super) fn set_actor(&self, actor: ActorRef<ScheduleActor>) {
-        assert!(self.actor.set(actor).is_ok(), "a schedule has one actor");
-    }
-
-    /// Applies events that have just become durable; returns the users who are new here.
-    ///
-    /// Called by the journal, in order.
-    pub(super) fn publish(&self, happened: &[Happened]) -> Vec<UserId> {
-        let mut newcomers = Vec::new();
-        let mut deltas = Vec::new();
-        let (version, deleted, gate) = {
-            let mut schedule = self.durable.write().unwrap_or_else(PoisonError::into_inner);
-            for Happened { event, at, cause } in happened {
-                if let Event::SeatsHeld { user, .. } = event
-                    && !schedule.knows(user)
-                {
-                    newcomers.push(user.clone());
-                }
-                schedule.apply(event, *at, cause.key);
-                if !schedule.changed().is_empty() {
-                    deltas.push(Arc::new(delta_of(&schedule)));
-                }
-            }
-            (schedule.version(), schedule.is_deleted(), gate_of(&schedule))
-        };
-        self.gate.send_if_modified(|standing| core::mem::replace(standing, gate) != gate);
-        if deleted {
-            // Whoever follows the map, or a place in the room, learns that there is no more to follow.
-            self.wake_followers();
-        }
-        if let Some(last) = deltas.last() {
-            let seats_version = last.mark.version;
-            self.keep_deltas(deltas);
-            self.seats_version.send_replace(seats_version);
-        }
-        self.durable_version.store(version, Ordering::Release);
-        newcomers
-    }
-
-    fn keep_deltas(&self, new: Vec<Arc<Delta>>) {
-        let mut trail = self.trail.lock().unwrap_or_else(PoisonError::into_inner);
-        let Trail { base, deltas } = &mut *trail;
-        deltas.extend(new);
-        let surplus = deltas.len().saturating_sub(DELTAS_MAX);
-        if let Some(last) = deltas.drain(..surplus).next_back() {
-            *base = last.mark;
-        }
+        self.live.mailbox_depth()
     }
 }
 
@@ -366,8 +323,14 @@ fn gate_of(schedule: &Schedule) -> Gate {
     Gate::of(schedule.sale_status(), schedule.counts())
 }
 
-fn delta_of(schedule: &Schedule) -> Delta {
-    let statuses = schedule.statuses();
-    let seats = schedule.changed().iter().map(|seat| (*seat, statuses[seat.index()]));
-    Delta { mark: SeatsMark::of(schedule), seats: seats.collect(), frame: OnceLock::new() }
+impl Delta {
+    /// Makes the change that the last event made, if it made any.
+    pub(super) fn of(schedule: &Schedule) -> Option<Self> {
+        if schedule.changed().is_empty() {
+            return None;
+        }
+        let statuses = schedule.statuses();
+        let seats = schedule.changed().iter().map(|seat| (*seat, statuses[seat.index()]));
+        Some(Self { mark: SeatsMark::of(schedule), seats: seats.collect(), frame: OnceLock::new() })
+    }
 }

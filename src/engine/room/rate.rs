@@ -8,8 +8,8 @@
 
 use std::time::Duration;
 
-use super::numbers;
 use crate::domain::time::Timestamp;
+use crate::engine::numbers;
 
 const MEMORY: Duration = Duration::from_mins(2);
 /// Nothing is said before so much time was measured, and so many admissions.

@@ -1,0 +1,137 @@
+//! What an aggregate says for itself, so that [`super::actor`] can keep it.
+
+use std::sync::{Arc, PoisonError};
+
+use super::entry::Live;
+use crate::domain::cause::Cause;
+use crate::domain::keys::{KeyFound, KeyUse};
+use crate::domain::time::Timestamp;
+use crate::engine::error::EngineError;
+use crate::engine::seal::Seal;
+use crate::engine::shared::Shared;
+
+/// An aggregate that lives: its rules are the domain's, its records `record`'s, and what follows from its events is said here.
+///
+/// What time never changes by itself, and nothing outside wakes, leaves the second half as it is.
+pub(in crate::engine) trait Aggregate: Clone + Send + Sync + Sized + 'static {
+    /// What may be asked.
+    type Command: Send + Sync + 'static;
+    /// What may happen.
+    type Event: Send + Sync + 'static;
+    /// What is answered.
+    type Answer: Send + 'static;
+    /// What everyone sees beside the durable state, and the journal changes with it.
+    type View: Send + Sync + 'static;
+    /// What the actor keeps beside its state.
+    type Own: Send + Sync + 'static;
+
+    /// The most events that time alone brings in one entry, so that a great expiry fits in.
+    const DUE_BATCH_MAX: usize = 256;
+
+    /// Says which one it is, for the log.
+    fn title(&self) -> String;
+    fn version(&self) -> u64;
+    fn last_instant(&self) -> Timestamp;
+    fn name(command: &Self::Command) -> &'static str;
+    /// Looks a key up; the answer as it is given now.
+    fn find(&self, key: KeyUse, now: Timestamp) -> Option<KeyLookup<Self::Answer>>;
+    fn decide(
+        &self,
+        command: &Self::Command,
+        now: Timestamp,
+        shared: &Shared,
+    ) -> Result<Option<Self::Event>, EngineError>;
+    fn apply(&mut self, event: &Self::Event, at: Timestamp, key: Option<KeyUse>);
+    /// Makes the event that keeps the key of a command that changes nothing.
+    fn kept(&self, command: &Self::Command) -> Self::Event;
+    /// Returns what is answered to a command: right after its event, or where it was so already.
+    fn answer(&self, command: &Self::Command, event: &Self::Event) -> Self::Answer;
+    fn encode(&self, bytes: &mut Vec<u8>, version: u64, at: Timestamp, cause: Cause, event: &Self::Event);
+    /// Makes what the actor keeps beside its state, which is the durable one now.
+    fn own(&self, live: &Live<Self>) -> Self::Own;
+
+    /// Hides the number of what an event makes, where it makes something that has an id.
+    fn seal(&self, _: &mut Self::Event, _: &Seal) {}
+
+    /// Tells whether what a command asks for, where it is so already, stays so for good: no key has to be remembered for it.
+    fn stays_so(_: &Self::Command) -> bool {
+        false
+    }
+
+    /// Refuses all commands, where nothing can be asked of it any more.
+    fn check_open(&self) -> Result<(), EngineError> {
+        Ok(())
+    }
+
+    /// Returns what has to be decided right behind a command's event, in the same entry. Asked before that event is applied.
+    fn then(&self, _: &Self::Command) -> Option<Self::Command> {
+        None
+    }
+
+    /// Returns what time, or what it watches, has brought by now.
+    fn due(&self, _now: Timestamp, _: &Live<Self>, _: &Shared) -> Option<Self::Event> {
+        None
+    }
+
+    /// Returns when something is due next.
+    fn next_due(&self, _now: Timestamp, _: &Live<Self>) -> Option<Timestamp> {
+        None
+    }
+
+    /// Waits until something outside moves that may make something due.
+    fn woken(_: &mut Self::Own) -> impl Future<Output = ()> + Send {
+        core::future::pending()
+    }
+
+    /// Does what can wait until nothing else is to do; says whether some of it is left, and has to be tried again.
+    fn rest(&mut self, _: &mut Self::Own, _: &Live<Self>) -> bool {
+        false
+    }
+
+    /// Applies events that have just become durable to what everyone sees, and returns what followers are told, if anything. Runs on
+    /// the journal's writer, in order.
+    fn show(live: &Live<Self>, happened: &[Happened<Self>], _: &Shared) -> Option<u64> {
+        let mut durable = live.durable.write().unwrap_or_else(PoisonError::into_inner);
+        for Happened { event, at, cause } in happened {
+            durable.apply(event, *at, cause.key);
+        }
+        Some(durable.version())
+    }
+
+    /// Starts what follows from an event that has just become durable (E1). Runs on the journal's writer, once the event is shown
+    /// and before its reply is given: it may start a task, and waits for nothing.
+    fn follow(_: &Live<Self>, _: &Self::Event, _: &Arc<Shared>) {}
+}
+
+/// An event with its instant, and who asked with which key.
+pub(in crate::engine) struct Happened<A: Aggregate> {
+    pub(in crate::engine) event: A::Event,
+    pub(in crate::engine) at: Timestamp,
+    pub(in crate::engine) cause: Cause,
+}
+
+/// What a look at the keys finds.
+pub(in crate::engine) enum KeyLookup<A> {
+    /// The key's effect, with the stream's version at it, and the answer.
+    Answered(u64, A),
+    /// It had an effect with another body.
+    Reused,
+}
+
+impl<A> KeyLookup<A> {
+    pub(in crate::engine) fn of<K>(found: &KeyFound<'_, K>, answer: impl FnOnce(&K) -> A) -> Self {
+        match found {
+            KeyFound::Answered { answer: kept, version } => Self::Answered(*version, answer(kept)),
+            KeyFound::Reused => Self::Reused,
+        }
+    }
+}
+
+/// What was done, and whether it had been done before (by the same key).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Done<A> {
+    /// The thing as the change left it.
+    pub answer: A,
+    /// Whether this is the answer of an earlier request with the same key.
+    pub replayed: bool,
+}

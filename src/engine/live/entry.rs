@@ -1,0 +1,180 @@
+//! An aggregate as everyone but its actor sees it: the durable state, and what stands beside it.
+//!
+//! The only writer is the journal, which applies each event once it is durable and before the reply to it is given; so a
+//! reader never sees what could be lost, and never less than what was acknowledged (V1). The actor runs ahead of it, and
+//! recovers from it. Readers hold its lock for a look-up or a copy, never over an await.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard};
+use std::time::Duration;
+
+use kameo::actor::ActorRef;
+use tokio::sync::watch;
+
+use super::actor::{Act, Draft, Fail, Flush, LiveActor};
+use super::aggregate::{Aggregate, Done};
+use super::supervisor::from_send_error;
+use crate::domain::cause::Cause;
+use crate::engine::error::EngineError;
+use crate::engine::shared::Shared;
+
+/// An aggregate's durable state, and its actor. What is read from the archive has none, and never changes.
+pub(in crate::engine) struct Live<A: Aggregate> {
+    pub(in crate::engine) durable: RwLock<A>,
+    durable_version: AtomicU64,
+    /// What its followers were told last.
+    news: watch::Sender<u64>,
+    actor: OnceLock<ActorRef<LiveActor<A>>>,
+    /// Whether it takes no changes, since it is being moved to the archive.
+    closed: AtomicBool,
+    pub(in crate::engine) view: A::View,
+}
+
+impl<A: Aggregate> Live<A> {
+    /// Makes the entry of an aggregate whose whole state is durable; its followers are told `news` as the first.
+    pub(in crate::engine) fn new(aggregate: A, view: A::View, news: u64) -> Self {
+        Self {
+            durable_version: AtomicU64::new(aggregate.version()),
+            durable: RwLock::new(aggregate),
+            news: watch::Sender::new(news),
+            actor: OnceLock::new(),
+            closed: AtomicBool::new(false),
+            view,
+        }
+    }
+
+    /// Makes the entry of one beside which nothing stands, and whose followers are told of each version.
+    pub(in crate::engine) fn of(aggregate: A) -> Self
+    where
+        A: Aggregate<View = ()>,
+    {
+        let version = aggregate.version();
+        Self::new(aggregate, (), version)
+    }
+
+    /// Looks at the durable state. Don't keep the guard over an await: the journal waits for it.
+    pub(in crate::engine) fn read(&self) -> RwLockReadGuard<'_, A> {
+        self.durable.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns the version of the durable state.
+    pub(in crate::engine) fn durable_version(&self) -> u64 {
+        self.durable_version.load(Ordering::Acquire)
+    }
+
+    /// Follows what followers are told.
+    pub(in crate::engine) fn watch(&self) -> watch::Receiver<u64> {
+        self.news.subscribe()
+    }
+
+    /// Returns how many follow it.
+    pub(in crate::engine) fn followers(&self) -> usize {
+        self.news.receiver_count()
+    }
+
+    /// Has everyone who follows it look again.
+    pub(in crate::engine) fn wake_followers(&self) {
+        self.news.send_modify(|_| ());
+    }
+
+    /// Waits until its durable state is so. Its followers must be told of each change.
+    pub(in crate::engine) async fn until(&self, is_so: impl Fn(&A) -> bool) {
+        let mut news = self.watch();
+        while !is_so(&self.read()) {
+            // The sender lives as long as this.
+            let _ = news.changed().await;
+        }
+    }
+
+    /// Asks the actor; the answer is durable when it comes. A full mailbox refuses at once; after `patience` the outcome is unknown.
+    pub(in crate::engine) async fn ask(
+        &self,
+        command: A::Command,
+        cause: Cause,
+        patience: Option<Duration>,
+    ) -> Result<Done<A::Answer>, EngineError> {
+        let actor = self.actor().ok_or(EngineError::NotReady)?;
+        let asked = actor.ask(Act::new(command, cause));
+        let answered = match patience {
+            Some(patience) => asked.reply_timeout(patience).try_send().await,
+            None => asked.try_send().await,
+        };
+        answered.map_err(from_send_error)
+    }
+
+    /// Asks the actor, and waits for however long it takes: for room in the mailbox as well.
+    pub(in crate::engine) async fn insist(
+        &self,
+        command: A::Command,
+        cause: Cause,
+    ) -> Result<Done<A::Answer>, EngineError> {
+        let actor = self.actor().ok_or(EngineError::NotReady)?;
+        actor.ask(Act::new(command, cause)).send().await.map_err(from_send_error)
+    }
+
+    /// Has the actor do what time has brought, and waits until everything that was asked of it before is on its way to the journal.
+    pub(in crate::engine) async fn flush(&self) -> Result<(), EngineError> {
+        let Some(actor) = self.actor() else { return Ok(()) };
+        actor.ask(Flush).send().await.map_err(|_| EngineError::NotReady)
+    }
+
+    /// Has the actor panic, as a bug would: for the tests of supervision.
+    pub(in crate::engine) async fn fail(&self) {
+        if let Some(actor) = self.actor() {
+            drop(actor.tell(Fail).send().await);
+        }
+    }
+
+    /// Stops the actor, for good.
+    pub(in crate::engine) async fn stop(&self) {
+        if let Some(actor) = self.actor() {
+            let _ = actor.stop_gracefully().await;
+        }
+    }
+
+    /// Says whether it takes changes; while it doesn't, they are refused as not ready.
+    pub(in crate::engine) fn set_closed(&self, closed: bool) {
+        self.closed.store(closed, Ordering::Release);
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
+    }
+
+    /// Returns the actor, once it was started.
+    pub(in crate::engine) fn actor(&self) -> Option<&ActorRef<LiveActor<A>>> {
+        self.actor.get()
+    }
+
+    pub(super) fn set_actor(&self, actor: ActorRef<LiveActor<A>>) {
+        // Two that start at once: the second is let go, and stops with its last reference.
+        drop(self.actor.set(actor));
+    }
+
+    /// Returns how many messages wait for the actor: none where it doesn't run.
+    pub(in crate::engine) fn mailbox_depth(&self) -> usize {
+        let depth = |actor: &ActorRef<LiveActor<A>>| {
+            let mailbox = actor.mailbox_sender();
+            Some(mailbox.max_capacity()?.saturating_sub(mailbox.capacity()?))
+        };
+        self.actor().and_then(depth).unwrap_or_default()
+    }
+
+    /// Shows what has just become durable to everyone, and starts what follows from it. Runs on the journal's writer, in order.
+    pub(super) fn publish(&self, draft: &Draft<A>, shared: &Arc<Shared>) {
+        let Some(version) = draft.last_version() else { return };
+        assert_eq!(self.durable_version() + 1, draft.first_version(), "entries follow without a gap");
+
+        let news = A::show(self, draft.happened(), shared);
+        debug_assert_eq!(self.read().version(), version, "what is shown is what was decided");
+        for happened in draft.happened() {
+            A::follow(self, &happened.event, shared);
+        }
+
+        // Now a repeated key is answered: whoever has the answer finds everything shown.
+        self.durable_version.store(version, Ordering::Release);
+        if let Some(news) = news {
+            self.news.send_replace(news);
+        }
+    }
+}

@@ -1,0 +1,22 @@
+//! How an aggregate lives: one actor decides, the journal makes it durable, and everyone reads what is published.
+//!
+//! ```text
+//! ask ──▶ due → decide → apply → due ──entry──▶ journal: write, sync
+//!                 (runs ahead)        + parked        │
+//! read ◀── published state: apply → follow ◀──────────┘ ──▶ reply
+//! ```
+//!
+//! What is an aggregate's own stands in [`Aggregate`]; everything else is here, once.
+
+mod actor;
+mod aggregate;
+mod commit;
+mod entry;
+mod supervisor;
+
+pub(super) use actor::{Act, Draft, Flush, LiveActor};
+pub use aggregate::Done;
+pub(super) use aggregate::{Aggregate, Happened, KeyLookup};
+pub(super) use commit::Parked;
+pub(super) use entry::Live;
+pub(super) use supervisor::{Supervisor, from_send_error};

@@ -1,0 +1,7 @@
+//! A schedule: what its actor does ([`aggregate`]), and what everyone sees of it ([`entry`]).
+
+mod aggregate;
+mod entry;
+
+pub(super) use aggregate::Remove;
+pub use entry::{DELTAS_MAX, Delta, ScheduleEntry, SeatsMark};
