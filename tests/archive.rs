@@ -33,7 +33,7 @@ use onsale::domain::schedule::{
 use onsale::domain::time::Seconds;
 use onsale::domain::waiting_room::Tuning;
 use onsale::engine::{
-    CatalogueChange, Engine, EngineConfig, EngineError, EngineOpenError, Moved, Narrow, Purchase,
+    CatalogueChange, Engine, EngineConfig, EngineError, EngineOpenError, Moved, Narrow, Purchase, Refusal,
     ScheduleEntry,
 };
 use onsale::http::HttpParts;
@@ -334,7 +334,7 @@ async fn what_is_in_the_archive_refuses_changes_with_the_fitting_problem() {
     let mut dearer = concert();
     dearer.grades[0].price = Money::new(1).unwrap();
     let dearer = engine.change(CatalogueChange::PutConcert(dearer), None).await;
-    assert!(matches!(dearer, Err(EngineError::CatalogueRefused(_))), "{dearer:?}");
+    assert!(matches!(dearer, Err(EngineError::Refused(Refusal::Catalogue(_)))), "{dearer:?}");
     assert_eq!(engine.archive_old().await, Ok(Moved::default()));
 }
 

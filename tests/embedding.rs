@@ -21,8 +21,7 @@ use onsale::domain::users::UserStatus;
 use onsale::domain::venue::{Grade, Seat};
 use onsale::domain::waiting_room::{Ticket, Tuning};
 use onsale::engine::{
-    CatalogueChange, Changes, Engine, EngineConfig, EngineError, Import, Moment, Pass, Purchase,
-    ScheduleEntry,
+    CatalogueChange, Changes, Engine, EngineConfig, Import, Moment, Pass, Purchase, ScheduleEntry,
 };
 use onsale::gateway::PaymentKey;
 use onsale::journal::{MemoryDisk, Position, ReadError};
@@ -98,13 +97,13 @@ async fn seats_that_the_venue_does_not_have_or_that_come_twice_are_refused_and_t
             let block = Command::Block { seats: Arc::clone(&named) };
             for command in [hold_command("lee", seats), exchange, block, Command::Unblock { seats: named }] {
                 let asked = engine.act(&entry, command.clone(), None).await;
-                assert_eq!(asked, Err(EngineError::Refused(refusal.clone())), "{command:?}");
+                assert_eq!(asked, Err(refusal.clone().into()), "{command:?}");
             }
         }
     }
     let wish = Wish::Best { grade: Some(Grade(1)), count: 1 };
     let best = Command::Hold { user: user("lee"), wish, nonce: 1 };
-    assert_eq!(engine.act(&entry, best, None).await, Err(EngineError::Refused(Refusal::UnknownGrade)));
+    assert_eq!(engine.act(&entry, best, None).await, Err(Refusal::UnknownGrade.into()));
     engine.act(&entry, hold_command("lee", &[7]), None).await.unwrap();
     check(&engine);
 }

@@ -15,7 +15,7 @@ use onsale::domain::schedule::policy::Policy;
 use onsale::domain::schedule::{Command, Refusal, ReservationRef, ReservationStatus, SaleStatus, SeatStatus};
 use onsale::domain::time::Seconds;
 use onsale::domain::venue::Seat;
-use onsale::engine::{CatalogueChange, Changed, Engine, EngineConfig, EngineError, Narrow};
+use onsale::engine::{self, CatalogueChange, Changed, Engine, EngineConfig, EngineError, Narrow};
 use onsale::journal::MemoryDisk;
 use support::{config, config_at_now, hold, hold_command, key, open_with, release_command, reservation};
 
@@ -25,7 +25,7 @@ fn on_memory(dir: &std::path::Path) -> (EngineConfig, MemoryDisk) {
 }
 
 fn taken(error: &EngineError) -> bool {
-    matches!(error, EngineError::Refused(Refusal::SeatsUnavailable { .. }))
+    matches!(error, EngineError::Refused(engine::Refusal::Schedule(Refusal::SeatsUnavailable { .. })))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -230,7 +230,7 @@ async fn a_schedule_that_was_removed_is_gone_everywhere_and_its_key_answers_agai
     let id = entries[0].id().clone();
     let remove = || CatalogueChange::RemoveSchedule(id.clone());
     let refused = engine.change(remove(), key(4, 4)).await;
-    assert_eq!(refused, Err(EngineError::Refused(Refusal::InUse)));
+    assert_eq!(refused, Err(Refusal::InUse.into()));
     engine.act(&entries[0], release_command("u1", &held), None).await.unwrap();
     assert_eq!(engine.change(remove(), key(4, 4)).await, Ok(Changed::Removed { replayed: false }));
     assert!(engine.schedule("s0").is_none());
@@ -374,7 +374,7 @@ async fn a_sale_opens_by_itself_at_its_instant_at_the_prices_of_that_moment() {
     engine.change(put, None).await.unwrap();
     let entry = engine.schedule("s0").unwrap();
     let early = hold(&engine, &entry, "u", &[1]).await;
-    assert_eq!(early, Err(EngineError::Refused(Refusal::NotOpen)));
+    assert_eq!(early, Err(Refusal::NotOpen.into()));
     let mut dearer = support::concert();
     dearer.grades[0].price = onsale::domain::money::Money::new(60_000).unwrap();
     engine.change(CatalogueChange::PutConcert(dearer.clone()), None).await.unwrap();
@@ -384,7 +384,7 @@ async fn a_sale_opens_by_itself_at_its_instant_at_the_prices_of_that_moment() {
     assert_eq!(entry.read().amount(&held.seats).minor(), 60_000);
     dearer.grades[0].price = onsale::domain::money::Money::new(70_000).unwrap();
     let late = engine.change(CatalogueChange::PutConcert(dearer), None).await;
-    assert!(matches!(late, Err(EngineError::CatalogueRefused(_))), "prices stand");
+    assert!(matches!(late, Err(EngineError::Refused(engine::Refusal::Catalogue(_)))), "prices stand");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -453,7 +453,7 @@ async fn a_schedule_that_began_after_the_kept_snapshots_has_its_past_all_the_sam
     let now = engine.schedule_at(&late, engine.now()).unwrap().unwrap();
     assert_eq!(now.statuses(), late.read().statuses());
     let gone = engine.schedule_at(&entries[0], support::NOW);
-    assert!(matches!(gone, Err(onsale::engine::HistoryError::NotRetained { .. })));
+    assert!(matches!(gone, Err(engine::HistoryError::NotRetained { .. })));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

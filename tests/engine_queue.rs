@@ -18,7 +18,7 @@ use onsale::domain::ids::ScheduleId;
 use onsale::domain::schedule::policy::{Policy, QueueOrder, QueuePolicy};
 use onsale::domain::time::{Seconds, Timestamp};
 use onsale::domain::waiting_room::{Answer, Place, PlaceStatus, Refusal, Ticket, Tuning, WaitingRoom};
-use onsale::engine::{CatalogueChange, Done, Engine, EngineConfig, EngineError, ScheduleEntry};
+use onsale::engine::{self, CatalogueChange, Done, Engine, EngineConfig, EngineError, ScheduleEntry};
 use onsale::journal::{Journal, MemoryDisk, Position, ReadError};
 use onsale::record::{self, Fact};
 use onsale::recovery::World;
@@ -224,7 +224,7 @@ async fn a_key_is_known_after_a_restart_though_the_room_was_shut_meanwhile() {
     let (engine, entry) = reopen(on(&config, &disk.crashed())).await;
     assert_eq!(engine.join(&entry, &user("kim"), key(1, 1)).await, repeated);
     let refused = engine.join(&entry, &user("kim"), None).await;
-    assert_eq!(refused, Err(EngineError::RoomRefused(Refusal::NoRoom)));
+    assert_eq!(refused, Err(Refusal::NoRoom.into()));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -387,7 +387,10 @@ async fn a_plan_is_followed_in_all_but_the_order_where_someone_comes_in_meanwhil
     put.await.unwrap().unwrap();
     assert_eq!((policy(&entry).order, policy(&entry).active_max), (QueueOrder::Shuffle, 3));
     let again = engine.change(three, None).await;
-    assert!(matches!(again, Err(EngineError::CatalogueRefused(CatalogueRefusal::InUse(_)))), "{again:?}");
+    assert!(
+        matches!(again, Err(EngineError::Refused(engine::Refusal::Catalogue(CatalogueRefusal::InUse(_))))),
+        "{again:?}"
+    );
 
     // What is left of it is followed by the next start, and undoes nothing.
     let tuning = Tuning { active_max: Some(4), ..Tuning::default() };

@@ -20,7 +20,7 @@ use onsale::domain::time::{Seconds, Timestamp};
 use onsale::domain::users::UserStatus;
 use onsale::domain::venue::Seat;
 use onsale::domain::waiting_room::Place;
-use onsale::engine::{Engine, EngineError, ScheduleEntry};
+use onsale::engine::{self, Engine, EngineError, ScheduleEntry};
 
 use crate::calls::{Answered, Call, No, Outcome, Reply};
 use crate::plan::CLAIM_SECONDS;
@@ -486,8 +486,10 @@ impl Book {
             let text = format!("a key was answered with {first:?}, and now with \"{error}\"");
             self.broken("I1 key-refused", text);
         }
-        if let (Call::Charge { user, currency, .. }, EngineError::AccountRefused(refusal)) =
-            (&asked.call, error)
+        if let (
+            Call::Charge { user, currency, .. },
+            EngineError::Refused(engine::Refusal::Account(refusal)),
+        ) = (&asked.call, error)
         {
             let others = self.currencies.get(user).is_some_and(|of| of.iter().any(|of| of != currency));
             let other_currency = *refusal == accounts::Refusal::OtherCurrency;
@@ -495,8 +497,10 @@ impl Book {
                 format!("{user} was refused {}, and never had money in another currency", currency.as_str())
             });
         }
-        if let (Call::Hold { schedule, .. }, EngineError::Refused(Refusal::SeatsUnavailable { seats })) =
-            (&asked.call, error)
+        if let (
+            Call::Hold { schedule, .. },
+            EngineError::Refused(engine::Refusal::Schedule(Refusal::SeatsUnavailable { seats })),
+        ) = (&asked.call, error)
         {
             self.check_taken(engine, schedule, seats);
         }

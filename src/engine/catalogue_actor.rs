@@ -194,7 +194,7 @@ impl Message<Change> for CatalogueActor {
             CatalogueChange::RemoveSchedule(id) => self.remove_schedule(&id, cause).await,
             CatalogueChange::OpenSchedule(id) => {
                 if self.is_archived(&id) {
-                    return Err(EngineError::Refused(Refusal::InvalidTransition));
+                    return Err(Refusal::InvalidTransition.into());
                 }
                 let entry = self.shared.schedule(&id).ok_or(EngineError::NoSuchSchedule)?;
                 let prices = self.shared.prices(entry.concert(), entry.layout());
@@ -474,7 +474,7 @@ impl CatalogueActor {
         let version = self.shared.catalogue().version();
         let records = encode(version, &happened, &created, now, &by).map_err(|error| {
             let detail = error.to_string();
-            EngineError::CatalogueRefused(CatalogueRefusal::Invalid(vec![FieldError::new("", detail)]))
+            EngineError::from(CatalogueRefusal::Invalid(vec![FieldError::new("", detail)]))
         })?;
 
         let (sender, receiver) = oneshot::channel();

@@ -540,7 +540,9 @@ impl Drive<'_> {
             schedule::AnyCommand::BeginPayment { reservation, caller, payment: payment_id, takes_time };
         match self.ask_for(payment, command).await {
             Ok(()) => {}
-            Err(EngineError::Refused(Refusal::Expired)) => return Ok(Outcome::NotHeld(Failure::TooLate)),
+            Err(EngineError::Refused(super::Refusal::Schedule(Refusal::Expired))) => {
+                return Ok(Outcome::NotHeld(Failure::TooLate));
+            }
             Err(EngineError::Refused(_) | EngineError::NoSuchSchedule) => {
                 return Ok(Outcome::NotHeld(Failure::NotHeld));
             }
@@ -566,11 +568,13 @@ impl Drive<'_> {
         };
         match self.shared.till.accounts(&payment.user).ask(command, Cause::default(), None).await {
             Ok(_) => Ok(Outcome::Captured),
-            Err(EngineError::AccountRefused(refusal)) => Ok(Outcome::Declined(match refusal {
-                accounts::Refusal::Insufficient { balance, .. } => Failure::Insufficient { balance },
-                accounts::Refusal::OtherCurrency => Failure::OtherCurrency,
-                accounts::Refusal::TooMuch | accounts::Refusal::NothingTaken => Failure::NotHeld,
-            })),
+            Err(EngineError::Refused(super::Refusal::Account(refusal))) => {
+                Ok(Outcome::Declined(match refusal {
+                    accounts::Refusal::Insufficient { balance, .. } => Failure::Insufficient { balance },
+                    accounts::Refusal::OtherCurrency => Failure::OtherCurrency,
+                    accounts::Refusal::TooMuch | accounts::Refusal::NothingTaken => Failure::NotHeld,
+                }))
+            }
             Err(error) => Err(error),
         }
     }
@@ -580,7 +584,7 @@ impl Drive<'_> {
         let Some(entry) = entry else { return Ok(Outcome::PassEnded) };
         let finish = waiting_room::Command::Finish { user: payment.user.clone() };
         match self.shared.act_in_room(&entry, finish, Cause::default()).await {
-            Ok(_) | Err(EngineError::RoomRefused(_) | EngineError::NoSuchSchedule) => Ok(Outcome::PassEnded),
+            Ok(_) | Err(EngineError::Refused(_) | EngineError::NoSuchSchedule) => Ok(Outcome::PassEnded),
             Err(error) => Err(error),
         }
     }

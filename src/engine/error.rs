@@ -2,33 +2,16 @@
 
 use core::fmt::{self, Display};
 
-use crate::domain::accounts;
-use crate::domain::catalogue::CatalogueRefusal;
-use crate::domain::payments;
-use crate::domain::schedule::Refusal;
-use crate::domain::users;
 use crate::domain::venue::Layout;
-use crate::domain::waiting_room;
+use crate::domain::{accounts, catalogue, payments, schedule, users, waiting_room};
 use crate::journal::CommitError;
 
 /// Why the engine didn't do what it was asked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EngineError {
-    /// The schedule refused: nothing changed.
+    /// A rule said no: nothing changed.
     #[error("{0}")]
     Refused(Refusal),
-    /// The catalogue refused: nothing changed.
-    #[error("{0}")]
-    CatalogueRefused(CatalogueRefusal),
-    /// The waiting room refused: nothing changed.
-    #[error("{0}")]
-    RoomRefused(waiting_room::Refusal),
-    /// The account refused: nothing changed.
-    #[error("{0}")]
-    AccountRefused(accounts::Refusal),
-    /// The payment refused: nothing changed.
-    #[error("{0}")]
-    PaymentRefused(payments::Refusal),
     /// There is no such schedule.
     #[error("there is no such schedule")]
     NoSuchSchedule,
@@ -53,85 +36,53 @@ pub enum EngineError {
     /// The archive can't be read: nothing changed.
     #[error("the archive can't be read")]
     ArchiveUnavailable,
-    /// The users' actor refused: nothing changed.
-    #[error("{0}")]
-    UsersRefused(users::Refusal),
     /// No gateway is set up, and this needs one.
     #[error("no payment gateway is set up")]
     NoGateway,
 }
 
+macro_rules! refusals {
+    ($($(#[$doc:meta])* $aggregate:ident($refusal:ty),)*) => {
+        /// Whose rule said no, and which.
+        #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+        pub enum Refusal {
+            $($(#[$doc])* #[error("{0}")] $aggregate($refusal),)*
+        }
+
+        $(impl From<$refusal> for EngineError {
+            fn from(refusal: $refusal) -> Self {
+                Self::Refused(Refusal::$aggregate(refusal))
+            }
+        })*
+    };
+}
+
+// One line an aggregate.
+refusals! {
+    /// A schedule's.
+    Schedule(schedule::Refusal),
+    /// The catalogue's.
+    Catalogue(catalogue::CatalogueRefusal),
+    /// A waiting room's.
+    Room(waiting_room::Refusal),
+    /// An account's.
+    Account(accounts::Refusal),
+    /// A payment's.
+    Payment(payments::Refusal),
+    /// The users'.
+    User(users::Refusal),
+}
+
 impl EngineError {
-    /// Says the same with the ids of the seats that it is about: see [`Refusal::named`].
+    /// Says the same with the ids of the seats that it is about: see [`schedule::Refusal::named`].
     pub fn named(&self, layout: &Layout) -> impl Display {
-        fmt::from_fn(move |f| match self {
-            Self::Refused(refusal) => refusal.named(layout).fmt(f),
-            Self::CatalogueRefused(_)
-            | Self::RoomRefused(_)
-            | Self::AccountRefused(_)
-            | Self::PaymentRefused(_)
-            | Self::NoSuchSchedule
-            | Self::KeyReused
-            | Self::InProgress
-            | Self::Overloaded
-            | Self::NotReady
-            | Self::OutcomeUnknown
-            | Self::JournalUnavailable
-            | Self::ArchiveUnavailable
-            | Self::UsersRefused(_)
-            | Self::NoGateway => self.fmt(f),
+        fmt::from_fn(move |f| {
+            if let Self::Refused(Refusal::Schedule(refusal)) = self {
+                refusal.named(layout).fmt(f)
+            } else {
+                self.fmt(f)
+            }
         })
-    }
-}
-
-impl EngineError {
-    /// Tells whether a rule said no.
-    pub(super) fn is_refusal(&self) -> bool {
-        matches!(
-            self,
-            Self::Refused(_)
-                | Self::CatalogueRefused(_)
-                | Self::RoomRefused(_)
-                | Self::AccountRefused(_)
-                | Self::PaymentRefused(_)
-                | Self::UsersRefused(_)
-        )
-    }
-}
-
-impl From<Refusal> for EngineError {
-    fn from(refusal: Refusal) -> Self {
-        Self::Refused(refusal)
-    }
-}
-
-impl From<waiting_room::Refusal> for EngineError {
-    fn from(refusal: waiting_room::Refusal) -> Self {
-        Self::RoomRefused(refusal)
-    }
-}
-
-impl From<accounts::Refusal> for EngineError {
-    fn from(refusal: accounts::Refusal) -> Self {
-        Self::AccountRefused(refusal)
-    }
-}
-
-impl From<payments::Refusal> for EngineError {
-    fn from(refusal: payments::Refusal) -> Self {
-        Self::PaymentRefused(refusal)
-    }
-}
-
-impl From<users::Refusal> for EngineError {
-    fn from(refusal: users::Refusal) -> Self {
-        Self::UsersRefused(refusal)
-    }
-}
-
-impl From<CatalogueRefusal> for EngineError {
-    fn from(refusal: CatalogueRefusal) -> Self {
-        Self::CatalogueRefused(refusal)
     }
 }
 

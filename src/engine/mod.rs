@@ -43,7 +43,7 @@ pub use archived::{Found, Moved};
 pub use catalogue_actor::{CatalogueChange, Changed, Import};
 pub use changes::Changes;
 pub use cut::{Cut, CutError};
-pub use error::EngineError;
+pub use error::{EngineError, Refusal};
 pub use history::{HistoryError, Moment};
 pub use lists::{Listed, Narrow};
 pub use live::Done;
@@ -232,7 +232,7 @@ impl Engine {
     /// latter asks nobody.
     ///
     /// # Errors
-    /// As [`Engine::act`]; `RoomRefused` where there is no room.
+    /// As [`Engine::act`]; [`Refusal::Room`] where there is no room.
     pub async fn join(
         &self,
         entry: &ScheduleEntry,

@@ -276,7 +276,7 @@ impl Engine {
     /// Puts money in an account; the answer is durable when it comes.
     ///
     /// # Errors
-    /// As [`Engine::act`]; `AccountRefused`.
+    /// As [`Engine::act`]; [`Refusal::Account`](super::Refusal).
     pub async fn charge(
         &self,
         user: &UserId,
@@ -364,7 +364,7 @@ impl Engine {
     /// payment goes on without whoever asked.
     ///
     /// # Errors
-    /// As [`Engine::act`]; `PaymentRefused` where there is no such payment of the user's or it has another key; `NoGateway`.
+    /// As [`Engine::act`]; [`Refusal::Payment`](super::Refusal) where there is no such payment of the user's or it has another key; `NoGateway`.
     pub async fn confirm_payment(
         &self,
         id: PaymentId,

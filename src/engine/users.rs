@@ -159,7 +159,7 @@ impl Engine {
     /// Takes a new user in, under an id that nobody could guess; durable when it returns.
     ///
     /// # Errors
-    /// `UsersRefused`, where another user has the address; else as [`Engine::act`].
+    /// [`Refusal::User`](super::Refusal), where another user has the address; else as [`Engine::act`].
     pub async fn sign_up(&self, profile: Profile) -> Result<User, EngineError> {
         let mut random = [0; USER_ID_RANDOM_LEN];
         getrandom::fill(&mut random).expect("the system has randomness");
@@ -171,7 +171,7 @@ impl Engine {
     /// Gives a user who signed up here another password in the place of `standing`; durable when it returns.
     ///
     /// # Errors
-    /// `UsersRefused`, where nobody such signed up, or a third password stands by now; else as [`Engine::act`].
+    /// [`Refusal::User`](super::Refusal), where nobody such signed up, or a third password stands by now; else as [`Engine::act`].
     pub async fn replace_password(
         &self,
         user: UserId,
@@ -186,7 +186,7 @@ impl Engine {
     /// Lets a user act, or no longer; durable when it returns. They needn't have signed up here.
     ///
     /// # Errors
-    /// `UsersRefused`, where it can't be; else as [`Engine::act`].
+    /// [`Refusal::User`](super::Refusal), where it can't be; else as [`Engine::act`].
     pub async fn set_user_status(
         &self,
         user: UserId,

@@ -12,16 +12,12 @@ use crate::domain::schedule::policy::ACTIVE_MAX;
 use crate::domain::users;
 use crate::domain::venue::{Layout, Seat};
 use crate::domain::waiting_room;
-use crate::engine::EngineError;
+use crate::engine::{self, EngineError};
 
 /// Turns an error into its problem; `layout` names the seats of a refusal.
 pub fn problem(error: EngineError, layout: Option<&Layout>) -> Problem {
     match error {
         EngineError::Refused(refusal) => refused(refusal, layout),
-        EngineError::CatalogueRefused(refusal) => catalogue_refused(refusal),
-        EngineError::RoomRefused(refusal) => room_refused(refusal),
-        EngineError::AccountRefused(refusal) => account_refused(refusal),
-        EngineError::PaymentRefused(refusal) => payment_refused(refusal),
         EngineError::NoSuchSchedule => Problem::not_found(),
         EngineError::KeyReused => Problem::new(
             Code::IdempotencyKeyReused,
@@ -48,7 +44,6 @@ pub fn problem(error: EngineError, layout: Option<&Layout>) -> Problem {
             Problem::new(Code::NotReady, "The archive can't be read just now; try again in a moment.")
                 .retry_after(1)
         }
-        EngineError::UsersRefused(refusal) => users_refused(refusal),
         EngineError::NoGateway => Problem::new(
             Code::GatewayUnavailable,
             "The payment gateway is not set up just now; nothing was taken.",
@@ -64,7 +59,18 @@ fn because(code: Code, reason: impl Display) -> Problem {
     Problem::new(code, format!("{}{}.", first.collect::<String>(), letters.as_str()))
 }
 
-fn refused(refusal: Refusal, layout: Option<&Layout>) -> Problem {
+fn refused(refusal: engine::Refusal, layout: Option<&Layout>) -> Problem {
+    match refusal {
+        engine::Refusal::Schedule(refusal) => schedule_refused(refusal, layout),
+        engine::Refusal::Catalogue(refusal) => catalogue_refused(refusal),
+        engine::Refusal::Room(refusal) => room_refused(refusal),
+        engine::Refusal::Account(refusal) => account_refused(refusal),
+        engine::Refusal::Payment(refusal) => payment_refused(refusal),
+        engine::Refusal::User(refusal) => user_refused(refusal),
+    }
+}
+
+fn schedule_refused(refusal: Refusal, layout: Option<&Layout>) -> Problem {
     let names = |seats: &[Seat]| -> Vec<String> {
         let name = |layout: &Layout| seats.iter().map(|seat| layout.seat_id(*seat).to_owned()).collect();
         layout.map(name).unwrap_or_default()
@@ -153,7 +159,7 @@ pub fn token_is_over() -> Problem {
     )
 }
 
-fn users_refused(refusal: users::Refusal) -> Problem {
+fn user_refused(refusal: users::Refusal) -> Problem {
     match refusal {
         users::Refusal::EmailTaken => because(Code::EmailTaken, refusal),
         // The next try draws another one.

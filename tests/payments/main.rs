@@ -121,7 +121,7 @@ async fn a_balance_pays_for_a_hold_once_and_the_same_key_leads_to_the_same_payme
     assert_eq!(pay(&engine, entry, "kim", &held, key(1, 3)).await, Err(EngineError::KeyReused));
     assert_eq!(
         pay(&engine, entry, "kim", &held, key(4, 4)).await,
-        Err(EngineError::Refused(Refusal::NotHeld)),
+        Err(Refusal::NotHeld.into()),
         "never paid twice"
     );
     check_money(&engine, &["kim"]).await;
@@ -144,7 +144,7 @@ async fn what_is_too_dear_is_refused_and_the_hold_lives_on() {
     let too_much = engine.charge(&user("kim"), Money::MAX, krw(), 1, Cause::default()).await;
     assert!(too_much.is_ok(), "an empty account holds as much as a number can say");
     let more = charge(&engine, "kim", 1).await;
-    assert_eq!(more, Err(EngineError::AccountRefused(AccountRefusal::TooMuch)));
+    assert_eq!(more, Err(AccountRefusal::TooMuch.into()));
     engine.close().await.unwrap();
 }
 
@@ -163,7 +163,7 @@ async fn of_sixteen_payments_of_one_hold_at_once_one_wins() {
         match attempt.await.unwrap() {
             Ok(Done { answer, .. }) if answer.state == State::Completed => completed += 1,
             Ok(Done { answer, .. }) => assert_eq!(answer.failure, Some(Failure::NotHeld)),
-            Err(error) => assert_eq!(error, EngineError::Refused(Refusal::NotHeld)),
+            Err(error) => assert_eq!(error, Refusal::NotHeld.into()),
         }
     }
     assert_eq!(completed, 1);

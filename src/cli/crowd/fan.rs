@@ -13,7 +13,7 @@ use onsale::domain::schedule::{
 };
 use onsale::domain::venue::Grade;
 use onsale::domain::waiting_room::{self, Gate, PlaceStatus, Ticket};
-use onsale::engine::{Engine, EngineError, Purchase, RoomEntry, ScheduleEntry};
+use onsale::engine::{self, Engine, EngineError, Purchase, RoomEntry, ScheduleEntry};
 
 use super::dice::{Character, Dice, Fate, pick};
 use super::pace::Pace;
@@ -191,10 +191,12 @@ impl Fan {
             match self.ask(hold).await {
                 Ok(Answer::Reservation(reservation)) => return Ok(reservation),
                 Ok(Answer::Schedule(_)) => return Err(Outcome::TurnedAway),
-                Err(EngineError::Refused(Refusal::SeatsUnavailable { .. } | Refusal::OrphanSeats { .. })) => {
+                Err(EngineError::Refused(engine::Refusal::Schedule(
+                    Refusal::SeatsUnavailable { .. } | Refusal::OrphanSeats { .. },
+                ))) => {
                     self.world.tally().beaten();
                 }
-                Err(EngineError::Refused(Refusal::NotEnoughSeats)) => {
+                Err(EngineError::Refused(engine::Refusal::Schedule(Refusal::NotEnoughSeats))) => {
                     // First another grade, then fewer.
                     if grade.take().is_none() {
                         count = (count - 1).max(1);
@@ -249,7 +251,7 @@ impl Fan {
             | State::Confirmed
             | State::Failed
             | State::Refunding
-            | State::Refunded => Err(EngineError::Refused(Refusal::Expired)),
+            | State::Refunded => Err(Refusal::Expired.into()),
         }
     }
 
@@ -301,10 +303,10 @@ fn reference(held: &Reservation) -> ReservationRef {
 
 /// Says why someone goes home whom the engine refuses.
 fn from_error(error: &EngineError) -> Outcome {
-    if let EngineError::RoomRefused(waiting_room::Refusal::NotOnSale) = error {
+    if let EngineError::Refused(engine::Refusal::Room(waiting_room::Refusal::NotOnSale)) = error {
         return Outcome::SoldOut;
     }
-    let EngineError::Refused(refusal) = error else { return Outcome::TurnedAway };
+    let EngineError::Refused(engine::Refusal::Schedule(refusal)) = error else { return Outcome::TurnedAway };
     match refusal {
         Refusal::NotOpen => Outcome::SoldOut,
         Refusal::Expired | Refusal::NotHeld | Refusal::NoSuchReservation | Refusal::PaymentNotUnderWay => {

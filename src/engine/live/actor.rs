@@ -345,7 +345,7 @@ fn count_decision<T>(command: &'static str, outcome: &Result<Done<T>, EngineErro
     let outcome = match outcome {
         Ok(Done { replayed: false, .. }) => "done",
         Ok(Done { replayed: true, .. }) => "replayed",
-        Err(error) if error.is_refusal() => "refused",
+        Err(EngineError::Refused(_)) => "refused",
         Err(_) => "failed",
     };
     metrics::counter!("onsale_decisions_total", "command" => command, "outcome" => outcome).increment(1);

@@ -28,7 +28,7 @@ fn by_admin(key: Option<KeyUse>) -> Cause {
 }
 
 fn taken(error: &EngineError) -> bool {
-    *error == EngineError::UsersRefused(Refusal::EmailTaken)
+    *error == Refusal::EmailTaken.into()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -13,7 +13,7 @@ use super::{key_of, marked, narrowed};
 use crate::domain::ids::{PaymentId, PaymentNumber, ScheduleId, ScheduleNumber, UserId};
 use crate::domain::payments::{Failure, Method, Payment, State as PaymentState};
 use crate::domain::schedule::{Refusal, ReservationRef};
-use crate::engine::{Done, EngineError, Narrow, Purchase};
+use crate::engine::{Done, Narrow, Purchase};
 use crate::gateway::PaymentKey;
 use crate::http::app::App;
 use crate::http::auth::{Reader, Right, User};
@@ -231,8 +231,8 @@ fn refused(payment: &Payment) -> Problem {
             Code::PaymentNotReady,
             "Newer payments of this reservation took its place: go on with one of them.",
         ),
-        Some(Failure::NotHeld) => problem(EngineError::Refused(Refusal::NotHeld), None),
-        Some(Failure::TooLate | Failure::SeatsLost) => problem(EngineError::Refused(Refusal::Expired), None),
+        Some(Failure::NotHeld) => problem(Refusal::NotHeld.into(), None),
+        Some(Failure::TooLate | Failure::SeatsLost) => problem(Refusal::Expired.into(), None),
         Some(Failure::Cancelled) | None => Problem::new(Code::PaymentNotReady, "The payment was given back."),
     }
 }

@@ -22,7 +22,7 @@ use crate::domain::schedule::{
     Answer, Caller, Command, Refusal, Reservation, ReservationRef, ReservationStatus, Wish,
 };
 use crate::domain::venue::{Layout, Seat};
-use crate::engine::{Done, EngineError, Found, Listed, Narrow, ScheduleEntry};
+use crate::engine::{self, Done, EngineError, Found, Listed, Narrow, ScheduleEntry};
 use crate::http::app::App;
 use crate::http::auth::{Auditor, Reader, User};
 use crate::http::documents::{
@@ -110,7 +110,7 @@ async fn hold(
     };
     let command = Command::Hold { user: caller.user_id.clone(), wish, nonce: random() };
     let acted = app.engine.act(&entry, command, key).await.map_err(|error| {
-        if let EngineError::Refused(Refusal::TooManySeats { max }) = error
+        if let EngineError::Refused(engine::Refusal::Schedule(Refusal::TooManySeats { max })) = error
             && wanted.best_available.is_some()
         {
             let detail = format!("a reservation of this schedule has at most {max} seats");

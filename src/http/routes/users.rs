@@ -29,7 +29,7 @@ use super::schedules::asked;
 use crate::domain::ids::UserId;
 use crate::domain::time::Timestamp;
 use crate::domain::users::{Email, Profile, Refusal, User as Known, UserName, UserStatus};
-use crate::engine::{Done, EngineError};
+use crate::engine::{self, Done, EngineError};
 use crate::http::ClientAddress;
 use crate::http::app::App;
 use crate::http::auth::{Admin, Auditor, Reader, Right, Role, SCRIPTS};
@@ -286,7 +286,7 @@ async fn verify(
         match app.engine.sign_up(profile.clone()).await {
             Ok(user) => return Ok(created(&user)),
             // Another mail of the same address was answered meanwhile.
-            Err(EngineError::UsersRefused(Refusal::EmailTaken)) => {}
+            Err(EngineError::Refused(engine::Refusal::User(Refusal::EmailTaken))) => {}
             Err(error) => return Err(again(error)),
         }
     }
