@@ -140,12 +140,12 @@ mod tests {
 
     /// The state of the golden data of money.
     fn golden() -> World {
-        let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("snapshots/v1-money/data");
+        let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("snapshots/v2-money/data");
         let (_, newest) =
             snapshot::list(&data).unwrap().into_iter().max_by_key(|(position, _)| *position).unwrap();
         let mut world = World::default();
-        for section in snapshot::read(&newest).unwrap().sections {
-            world.restore(record::decode_section(&section).unwrap()).unwrap();
+        for section in record::decode_sections(snapshot::read(&newest).unwrap().sections) {
+            world.restore(section.unwrap()).unwrap();
         }
         world
     }

@@ -68,6 +68,19 @@ fn open_with(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
     options.open(path)
 }
 
+/// Has two files or directories take each other's place, at once: there is no moment at which one of the names is free.
+#[cfg(target_os = "linux")]
+pub fn exchange(one: &Path, other: &Path) -> io::Result<()> {
+    use rustix::fs::{CWD, RenameFlags, renameat_with};
+    Ok(renameat_with(CWD, one, CWD, other, RenameFlags::EXCHANGE)?)
+}
+
+/// Has two files or directories take each other's place, at once: there is no moment at which one of the names is free.
+#[cfg(not(target_os = "linux"))]
+pub fn exchange(_: &Path, _: &Path) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
 /// Returns a name that nobody can foretell: `prefix`, and 128 random bits.
 pub fn unguessable(prefix: &str) -> String {
     let mut random = [0; 16];

@@ -25,6 +25,7 @@
 //!   [`books`]: whether its money adds up;
 //! - [`export`]: the state as tables;
 //! - [`archive`]: what is long over, on disk alone;
+//! - [`migrate`]: a data directory of the format before, brought to today's;
 //! - [`gateway`]: payment gateways; `mock_gateway` (feature `demo`): one to try and test with;
 //! - [`engine`]: the actors;
 //! - [`clock`], [`files`]: what surrounds them;
@@ -39,6 +40,7 @@ pub mod recovery;
 
 pub mod archive;
 pub mod export;
+pub mod migrate;
 
 pub mod gateway;
 #[cfg(feature = "demo")]

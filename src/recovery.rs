@@ -11,16 +11,16 @@ use std::sync::Arc;
 
 use hashbrown::HashMap;
 
-use crate::domain::accounts::{Accounts, CarriedImage, Shard};
+use crate::domain::accounts::{Accounts, AccountsImage, Shard};
 use crate::domain::catalogue::{Archived, Catalogue, CatalogueEvent};
-use crate::domain::ids::{ScheduleId, ScheduleNumber, UserId};
-use crate::domain::payments::Payments;
-use crate::domain::schedule::{Event, Schedule};
+use crate::domain::ids::{ScheduleId, ScheduleNumber};
+use crate::domain::payments::{Payments, PaymentsImage};
+use crate::domain::schedule::{Event, Image, Schedule};
 use crate::domain::time::Timestamp;
-use crate::domain::users::{User, Users};
+use crate::domain::users::{Users, UsersImage};
 use crate::domain::venue::Layout;
-use crate::domain::waiting_room::{Block, Event as RoomEvent, WaitingRoom};
-use crate::record::{Fact, Record, Section, Stream};
+use crate::domain::waiting_room::{Event as RoomEvent, RoomImage, WaitingRoom};
+use crate::record::{self, Fact, Record, Section, Stream};
 
 pub use rebuild::{RebuildError, Rebuilt, Start, Until, Visit, decode, rebuild};
 
@@ -43,12 +43,6 @@ pub struct World {
     pub payments: HashMap<ScheduleNumber, Payments>,
     /// Who signed up here, and who may no longer act.
     pub users: Users,
-    /// Parts of a room that is being restored: its people come before it.
-    people: Vec<Option<Arc<Block>>>,
-    /// The same of the users.
-    users_parts: Vec<User>,
-    /// The same of a shard's accounts: what they carry forward comes before it.
-    carried: HashMap<UserId, CarriedImage>,
 }
 
 /// A journal that doesn't continue what came before it.
@@ -85,8 +79,8 @@ pub enum ReplayError {
     /// A schedule is moved to the archive at another version than it has.
     #[error("schedule number {0} is moved to the archive as it never was")]
     Archived(u32),
-    /// The archive's part of a snapshot names a schedule or an account that isn't there.
-    #[error("the snapshot says that something is in the archive that it doesn't list")]
+    /// A schedule is moved to the archive that the catalogue doesn't list.
+    #[error("a schedule is moved to the archive that isn't listed")]
     Unlisted,
     /// A stream's instant is before the one that it followed.
     #[error("{stream:?} goes back in time at version {version}")]
@@ -111,41 +105,44 @@ impl World {
     pub fn restore(&mut self, section: Section) -> Result<(), ReplayError> {
         match section {
             Section::Catalogue(catalogue) => self.catalogue = *catalogue,
-            Section::Archived(archived) => {
-                if !self.catalogue.restore_archived(&archived) {
-                    return Err(ReplayError::Unlisted);
-                }
-            }
-            Section::Replans(replans) => self.catalogue.restore_replans(replans),
             Section::Schedule(image) => {
                 let layout = self.layout(&image.venue).ok_or(ReplayError::NoVenue(image.number.0))?;
                 self.schedules.insert(image.number, image.restore(layout));
             }
-            Section::People(_, blocks) => self.people.extend(blocks),
-            Section::WaitingRoom(mut image) => {
-                image.people = core::mem::take(&mut self.people);
+            Section::WaitingRoom(image) => {
                 self.rooms.insert(image.number, image.restore());
             }
-            Section::Carried(_, accounts) => self.carried.extend(accounts),
-            Section::Accounts(mut image) => {
-                for account in &mut image.accounts {
-                    account.carried = self.carried.remove(&account.user);
-                }
-                if !self.carried.is_empty() {
-                    return Err(ReplayError::Unlisted);
-                }
+            Section::Accounts(image) => {
                 self.accounts.insert(image.shard, image.restore());
             }
             Section::Payments(image) => {
                 self.payments.insert(image.schedule, image.restore());
             }
-            Section::UsersPart(users) => self.users_parts.extend(users),
-            Section::Users(mut image) => {
-                image.users = core::mem::take(&mut self.users_parts);
-                self.users = image.restore();
-            }
+            Section::Users(image) => self.users = image.restore(),
         }
         Ok(())
+    }
+
+    /// Returns the sections of a snapshot of this world, one after the other.
+    pub fn sections(&self) -> impl Iterator<Item = Vec<u8>> {
+        let mut numbers: Vec<_> = self.schedules.keys().copied().collect();
+        numbers.sort_unstable();
+        let schedule = |number: ScheduleNumber| {
+            let schedule = record::encode_schedule(&Image::of(&self.schedules[&number]));
+            let room = self.rooms.get(&number).map(RoomImage::of);
+            let room = room.map(|room| record::encode_room(&room).collect::<Vec<_>>());
+            let payments = self.payments.get(&number).map(PaymentsImage::of);
+            let payments = payments.map(|payments| record::encode_payments(&payments));
+            [schedule].into_iter().chain(room.unwrap_or_default()).chain(payments)
+        };
+        let accounts = Shard::all().filter_map(|shard| self.accounts.get(&shard));
+        let users = (self.users.version() > 0).then(|| UsersImage::of(&self.users));
+        let users = users.map(|users| record::encode_users(&users).collect::<Vec<_>>());
+        [record::encode_catalogue(&self.catalogue)]
+            .into_iter()
+            .chain(numbers.into_iter().flat_map(schedule))
+            .chain(accounts.map(|accounts| record::encode_accounts(&AccountsImage::of(accounts))))
+            .chain(users.unwrap_or_default())
     }
 
     /// Applies a record, unless the aggregate has it already (its image was taken later).

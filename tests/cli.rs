@@ -261,7 +261,9 @@ fn contents(dir: &Path) -> Vec<(PathBuf, Vec<u8>)> {
 #[test]
 fn every_help_shows_an_example_what_is_printed_and_the_exit_codes() {
     let top = run(&["--help"]).ended(0).out;
-    for command in ["serve", "import", "replay", "verify", "snapshot", "export", "openapi", "token"] {
+    for command in
+        ["serve", "import", "replay", "verify", "snapshot", "migrate", "export", "openapi", "token"]
+    {
         assert!(top.contains(&format!("\n  {command} ")), "{top}");
         for flag in ["-h", "--help"] {
             let help = run(&[command, flag]).ended(0).out;

@@ -1,8 +1,8 @@
 //! The format as it was when each version of it shipped: data directories that every later version must
 //! read, and the state that they hold.
 //!
-//! `snapshots/v1/` was made by this test's own scenario, with `ONSALE_GOLDEN=write cargo test --test golden`.
-//! It is never made again: a change of the format gets a folder of its own.
+//! `snapshots/v2/` was made by this test's own scenario, with `ONSALE_GOLDEN=write cargo test --test golden`.
+//! It is never made again: a change of the format gets a folder of its own. What format 1 wrote is migrated.
 #![allow(
     clippy::unwrap_used,
     clippy::as_conversions,
@@ -35,9 +35,12 @@ use onsale::gateway::{
     self, Cancel, CancelOutcome, Capture, CaptureOutcome, Find, Found, Gateway, Gateways, OrderId,
     PaymentKey, Said, Terms, Why,
 };
-use onsale::journal::{InspectError, Inspection, JournalConfig, Position, Retain, snapshot};
-use onsale::record;
+use onsale::journal::{CODEC_V1, InspectError, Inspection, JournalConfig, Position, Retain, snapshot};
+use onsale::migrate::migrate;
+use onsale::record::{self, DecodeError, Fact, Record, Section, v1};
 use onsale::recovery::World;
+use tempfile::TempDir;
+
 use support::{hold, hold_command, key, open_with, release_command, user};
 
 fn golden(version: &str) -> PathBuf {
@@ -191,6 +194,11 @@ impl Gateway for Obedient {
         Box::pin(std::future::ready(match payment_key.as_str() {
             "declined" => CaptureOutcome::Declined { code: Said::new("REJECT"), reason: Said::new("No.") },
             "silent" => CaptureOutcome::Unknown { why: Why::TimedOut },
+            "taken" => CaptureOutcome::Captured {
+                payment_key,
+                transaction: Some(Said::new("transaction-1")),
+                approved_at: Some(support::NOW),
+            },
             _ => CaptureOutcome::Captured { payment_key, transaction: None, approved_at: None },
         }))
     }
@@ -200,7 +208,7 @@ impl Gateway for Obedient {
     }
 
     fn cancel(&self, _: Cancel) -> gateway::Answer<'_, CancelOutcome> {
-        Box::pin(std::future::ready(CancelOutcome::Cancelled { transaction: None }))
+        Box::pin(std::future::ready(CancelOutcome::Cancelled { transaction: Some(Said::new("refund-1")) }))
     }
 
     fn read_notice(&self, _: &[u8]) -> Option<OrderId> {
@@ -325,67 +333,137 @@ fn write(root: &Path, scenario: impl AsyncFnOnce(EngineConfig, &ManualClock)) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(scenario(config, &clock));
     fs::remove_file(data.join("lock")).unwrap();
-    fs::write(root.join("state.txt"), describe(&replayed(&data))).unwrap();
+    fs::write(root.join("state.txt"), describe(&V2.replayed(&data))).unwrap();
 }
 
-/// The state from the journal alone, from its beginning.
-fn replayed(data: &Path) -> World {
-    let inspection = Inspection::open(data, None).unwrap();
+/// A format's readers.
+struct Format {
+    inspect: fn(&Path) -> Inspection,
+    decode: fn(&[u8]) -> Result<Record, DecodeError>,
+    restored: fn(&Path) -> World,
+}
+
+const V1: Format = Format {
+    inspect: |dir| Inspection::open_v1(dir, None).unwrap(),
+    decode: v1::decode,
+    restored: |path| {
+        let snapshot = snapshot::read_as(path, CODEC_V1).unwrap();
+        restored(v1::decode_sections(snapshot.sections).unwrap())
+    },
+};
+
+const V2: Format = Format {
+    inspect: |dir| Inspection::open(dir, None).unwrap(),
+    decode: record::decode,
+    restored: |path| {
+        let sections = snapshot::read(path).unwrap().sections;
+        restored(record::decode_sections(sections).map(Result::unwrap))
+    },
+};
+
+fn restored(sections: impl IntoIterator<Item = Section>) -> World {
     let mut world = World::default();
-    let mut count = 0;
+    sections.into_iter().for_each(|section| world.restore(section).unwrap());
+    world
+}
+
+impl Format {
+    /// Applies what follows a position.
+    fn follow(&self, world: &mut World, data: &Path, from: Position) -> u64 {
+        let mut count = 0;
+        let visit = |_, bytes: &[u8]| {
+            count += u64::from(world.apply(&(self.decode)(bytes).unwrap()).unwrap());
+            Ok::<(), InspectError>(())
+        };
+        (self.inspect)(data).for_each(from, Position::new(u64::MAX), visit).unwrap();
+        world.check().unwrap();
+        count
+    }
+
+    /// The state from the journal alone, from its beginning.
+    fn replayed(&self, data: &Path) -> World {
+        let mut world = World::default();
+        assert!(self.follow(&mut world, data, Position::START) > 20);
+        world
+    }
+
+    /// Reads a copy of a folder's data by every way, and returns where it is.
+    fn check(&self, root: &Path) -> (TempDir, PathBuf) {
+        let dir = tempfile::tempdir().unwrap();
+        let data = dir.path().join("data");
+        copy(&root.join("data"), &data);
+        if std::env::var("ONSALE_GOLDEN").as_deref() == Ok("describe") {
+            fs::write(root.join("state.txt"), describe(&self.replayed(&data))).unwrap();
+        }
+        let expected = state(root);
+        assert_eq!(describe(&self.replayed(&data)), expected, "the journal");
+
+        let snapshots = snapshot::list(&data).unwrap();
+        assert!(snapshots.len() >= 2);
+        for (position, path) in snapshots {
+            let mut world = (self.restored)(&path);
+            self.follow(&mut world, &data, position);
+            assert_eq!(describe(&world), expected, "the snapshot at {position} and what follows it");
+        }
+        (dir, data)
+    }
+}
+
+/// The state that a folder's data holds.
+fn state(root: &Path) -> String {
+    fs::read_to_string(root.join("state.txt")).unwrap()
+}
+
+/// Checks that today's writer writes what a journal holds.
+fn check_that_it_is_written_so(data: &Path) {
     let visit = |_, bytes: &[u8]| {
         let read = record::decode(bytes).unwrap();
         let mut again = Vec::new();
         let cause = Cause { by: read.by.clone(), key: read.key };
         match &read.fact {
-            record::Fact::Catalogue(event) => {
+            Fact::Catalogue(event) => {
                 record::encode_catalogue_event(&mut again, read.version, read.at, cause, event);
             }
-            record::Fact::Schedule(number, event) => {
+            Fact::Schedule(number, event) => {
                 record::encode_schedule_event(&mut again, *number, read.version, read.at, cause, event);
             }
-            record::Fact::WaitingRoom(number, event) => {
+            Fact::WaitingRoom(number, event) => {
                 record::encode_room_event(&mut again, *number, read.version, read.at, cause, event);
             }
-            record::Fact::Accounts(shard, event) => {
+            Fact::Accounts(shard, event) => {
                 record::encode_accounts_event(&mut again, *shard, read.version, read.at, cause, event);
             }
-            record::Fact::Payments(number, event) => {
+            Fact::Payments(number, event) => {
                 record::encode_payments_event(&mut again, *number, read.version, read.at, cause, event);
             }
-            record::Fact::User(event) => {
+            Fact::User(event) => {
                 record::encode_user_event(&mut again, read.version, read.at, cause, event);
             }
         }
         assert_eq!(again, bytes, "today's writer writes what the golden journal holds");
-        count += 1;
-        assert!(world.apply(&read).unwrap());
         Ok::<(), InspectError>(())
     };
-    inspection.for_each(Position::START, Position::new(u64::MAX), visit).unwrap();
-    assert!(count > 20);
-    world.check().unwrap();
-    world
+    (V2.inspect)(data).for_each(Position::START, Position::new(u64::MAX), visit).unwrap();
 }
 
 #[test]
-fn the_golden_data_of_version_1_is_read_as_it_was_written() {
-    check("v1", scenario);
+fn the_golden_data_of_version_2_is_read_as_it_was_written() {
+    check("v2", scenario);
 }
 
 #[test]
 fn the_golden_data_of_waiting_rooms_is_read_as_it_was_written() {
-    check("v1-rooms", scenario_of_rooms);
+    check("v2-rooms", scenario_of_rooms);
 }
 
 #[test]
 fn the_golden_data_of_money_and_users_is_read_as_it_was_written() {
-    check("v1-money", scenario_of_money);
+    check("v2-money", scenario_of_money);
 }
 
 #[test]
 fn the_golden_data_of_the_archive_is_read_as_it_was_written() {
-    check("v1-archive", scenario_of_archive);
+    check("v2-archive", scenario_of_archive);
 }
 
 /// Reads the data of a folder as it was written; writes what isn't there, where that is asked for.
@@ -394,36 +472,46 @@ fn check(folder: &str, scenario: impl AsyncFnOnce(EngineConfig, &ManualClock)) {
     if std::env::var("ONSALE_GOLDEN").as_deref() == Ok("write") && !root.exists() {
         write(&root, scenario);
     }
-    let dir = tempfile::tempdir().unwrap();
-    copy(&root.join("data"), dir.path());
-    if std::env::var("ONSALE_GOLDEN").as_deref() == Ok("describe") {
-        fs::write(root.join("state.txt"), describe(&replayed(dir.path()))).unwrap();
-    }
-    let expected = fs::read_to_string(root.join("state.txt")).unwrap();
-    assert_eq!(describe(&replayed(dir.path())), expected, "the journal");
+    let (_dir, data) = V2.check(&root);
+    check_that_it_is_written_so(&data);
+}
 
-    let snapshots = snapshot::list(dir.path()).unwrap();
-    assert!(snapshots.len() >= 2);
-    for (position, path) in snapshots {
-        let mut world = World::default();
-        for section in snapshot::read(&path).unwrap().sections {
-            world.restore(record::decode_section(&section).unwrap()).unwrap();
-        }
-        let inspection = Inspection::open(dir.path(), None).unwrap();
-        let visit = |_, bytes: &[u8]| {
-            world.apply(&record::decode(bytes).unwrap()).unwrap();
-            Ok::<(), InspectError>(())
-        };
-        inspection.for_each(position, Position::new(u64::MAX), visit).unwrap();
-        assert_eq!(describe(&world), expected, "the snapshot at {position} and what follows it");
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_version_1_wrote_is_migrated_with_everything_that_it_holds() {
+    for folder in ["v1", "v1-rooms", "v1-money", "v1-archive"] {
+        let root = golden(folder);
+        let (_dir, data) = V1.check(&root);
+        let log_id = (V1.inspect)(&data).log_id();
+        let migrated = migrate(&data, support::NOW).unwrap();
+
+        let inspection = (V2.inspect)(&data);
+        assert_eq!(inspection.log_id(), log_id, "{folder}");
+        assert_eq!(inspection.mark().unwrap().0, migrated.position, "{folder}");
+        drop(inspection);
+        let [(position, path)] = &snapshot::list(&data).unwrap()[..] else { panic!("one snapshot") };
+        assert_eq!(*position, migrated.position);
+        let mut world = (V2.restored)(path);
+        assert_eq!(V2.follow(&mut world, &data, *position), 0);
+        assert_eq!(describe(&world), state(&root), "{folder}");
+        // The old directory is what it was.
+        assert_eq!(describe(&V1.replayed(&migrated.old)), state(&root), "{folder}");
+
+        let mut config = support::config(&data);
+        config.clock = Arc::new(ManualClock::at(world.last_instant().plus_millis(1_000)));
+        config.journal = JournalConfig { reserve_bytes: 0, ..config.journal };
+        let engine = Engine::open(config).await.unwrap();
+        engine.snapshot().await.unwrap();
+        engine.close().await.unwrap();
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_engine_goes_on_from_the_golden_data() {
+async fn an_engine_goes_on_from_the_golden_data_of_version_1() {
     let dir = tempfile::tempdir().unwrap();
-    copy(&golden("v1").join("data"), dir.path());
-    let mut config = support::config(dir.path());
+    let data = dir.path().join("data");
+    copy(&golden("v1").join("data"), &data);
+    migrate(&data, support::NOW).unwrap();
+    let mut config = support::config(&data);
     config.clock = Arc::new(ManualClock::at(support::NOW.plus_millis(500_000)));
     config.journal = JournalConfig { reserve_bytes: 0, ..config.journal };
     let engine = Engine::open(config).await.unwrap();
@@ -448,7 +536,7 @@ async fn an_engine_goes_on_from_the_golden_data() {
 async fn an_engine_does_not_start_where_files_of_two_copies_were_mixed() {
     let (dir, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let open = async |dir: &Path| {
-        copy(&golden("v1").join("data"), dir);
+        copy(&golden("v2").join("data"), dir);
         let mut config = support::config(dir);
         config.journal = JournalConfig { reserve_bytes: 0, ..config.journal };
         Engine::open(config).await
@@ -469,7 +557,7 @@ async fn an_engine_does_not_start_where_files_of_two_copies_were_mixed() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_engine_finds_what_is_in_the_golden_archive() {
     let dir = tempfile::tempdir().unwrap();
-    copy(&golden("v1-archive").join("data"), dir.path());
+    copy(&golden("v2-archive").join("data"), dir.path());
     let engine = Engine::open(support::config(dir.path())).await.unwrap();
     assert_eq!(engine.schedules().len(), 1);
     for (id, name) in [("s0", "u1"), ("s1", "관객")] {

@@ -160,8 +160,8 @@ impl Shadow {
             return Err("it is another log's".to_owned());
         }
         let mut world = World::default();
-        for section in &snapshot.sections {
-            let section = record::decode_section(section).map_err(|error| error.to_string())?;
+        for section in record::decode_sections(&snapshot.sections) {
+            let section = section.map_err(|error| error.to_string())?;
             world.restore(section).map_err(|error| error.to_string())?;
         }
         for (_, bytes) in self.records.iter().filter(|(at, _)| *at > position) {

@@ -21,6 +21,7 @@
 //! The file is made by the first write; before, there is none, and nothing is asked for.
 
 mod check;
+mod migrate;
 mod read;
 mod write;
 
@@ -43,7 +44,9 @@ pub use read::{Head, PaymentPlace, Places, ReservationPlace, Restored};
 pub const FILE: &str = "archive.sqlite";
 
 /// The version of the tables, in `SQLite`'s own header field.
-const SCHEMA_VERSION: i64 = 1;
+const SCHEMA_VERSION: i64 = 2;
+/// The one before it: the same tables, with sections of format 1.
+const SCHEMA_V1: i64 = 1;
 /// How long a statement waits for another process that looks at the file.
 const BUSY: Duration = Duration::from_secs(5);
 
@@ -132,6 +135,14 @@ pub enum ArchiveError {
         /// The version of its tables.
         found: i64,
     },
+    /// It has sections of format 1.
+    #[error(
+        "the archive {path} is of format 1, and its data directory isn't: put the archive that was migrated with it in its place"
+    )]
+    Before {
+        /// The file.
+        path: String,
+    },
     /// It belongs to another log.
     #[error(
         "the archive {path} belongs to another log: put the `{FILE}` of this data directory's own backup in its place"
@@ -175,6 +186,8 @@ pub enum ArchiveError {
 pub struct Archive {
     path: PathBuf,
     log_id: u128,
+    /// The version of the tables.
+    version: i64,
     connection: Mutex<Option<Connection>>,
 }
 
@@ -184,7 +197,7 @@ impl Archive {
     /// # Errors
     /// When the file is another log's, or a newer version's, or can't be opened.
     pub fn open(dir: &Path, log_id: u128) -> Result<Self, ArchiveError> {
-        let archive = Self { path: dir.join(FILE), log_id, connection: Mutex::new(None) };
+        let archive = Self::at(dir, log_id, SCHEMA_VERSION);
         if archive.path.exists() {
             *archive.lock() = Some(archive.connect(OpenFlags::SQLITE_OPEN_READ_WRITE)?);
         }
@@ -197,7 +210,7 @@ impl Archive {
     /// # Errors
     /// As [`Archive::open`].
     pub fn open_read_only(dir: &Path, log_id: u128, scratch: &Path) -> Result<Self, ArchiveError> {
-        let mut archive = Self { path: dir.join(FILE), log_id, connection: Mutex::new(None) };
+        let mut archive = Self::at(dir, log_id, SCHEMA_VERSION);
         let unfinished = dir.join(format!("{FILE}-journal"));
         if !archive.path.exists() {
             return Ok(archive);
@@ -214,6 +227,10 @@ impl Archive {
         let connection = archive.connect(flags)?;
         *archive.lock() = Some(connection);
         Ok(archive)
+    }
+
+    fn at(dir: &Path, log_id: u128, version: i64) -> Self {
+        Self { path: dir.join(FILE), log_id, version, connection: Mutex::new(None) }
     }
 
     /// Returns the file's path.
@@ -266,11 +283,13 @@ impl Archive {
     fn connect(&self, flags: OpenFlags) -> Result<Connection, ArchiveError> {
         let connection = Connection::open_with_flags(&self.path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)
             .map_err(|source| self.sqlite(source))?;
-        let found = prepare(&connection, self.log_id, flags).map_err(|source| self.sqlite(source))?;
+        let found = prepare(&connection, self.log_id, flags, self.version);
+        let found = found.map_err(|source| self.sqlite(source))?;
         let path = || self.path.display().to_string();
         match found {
             Found::Ours => Ok(connection),
             Found::OtherLog => Err(ArchiveError::OtherLog { path: path() }),
+            Found::Before => Err(ArchiveError::Before { path: path() }),
             Found::Newer(found) => Err(ArchiveError::Newer { path: path(), found }),
         }
     }
@@ -281,6 +300,10 @@ impl Archive {
 
     fn io(&self, source: io::Error) -> ArchiveError {
         ArchiveError::Io { path: self.path.display().to_string(), source }
+    }
+
+    fn decode_error(&self, number: ScheduleNumber, source: DecodeError) -> ArchiveError {
+        ArchiveError::Decode { path: self.path.display().to_string(), number, source }
     }
 
     fn missing(&self, what: impl Into<String>) -> ArchiveError {
@@ -295,11 +318,17 @@ impl Archive {
 enum Found {
     Ours,
     OtherLog,
+    Before,
     Newer(i64),
 }
 
 /// Sets a connection up, and makes the tables in an empty file.
-fn prepare(connection: &Connection, log_id: u128, flags: OpenFlags) -> rusqlite::Result<Found> {
+fn prepare(
+    connection: &Connection,
+    log_id: u128,
+    flags: OpenFlags,
+    expected: i64,
+) -> rusqlite::Result<Found> {
     connection.busy_timeout(BUSY)?;
     // EXTRA also syncs the directory once the rollback journal is gone: with FULL a power cut can bring a commit's journal back,
     // and undo it. The cache is bounded, and nothing is mapped: a failing disk is an error, not a signal.
@@ -318,8 +347,8 @@ fn prepare(connection: &Connection, log_id: u128, flags: OpenFlags) -> rusqlite:
         transaction.commit()?;
         return Ok(Found::Ours);
     }
-    if version != SCHEMA_VERSION {
-        return Ok(Found::Newer(version));
+    if version != expected {
+        return Ok(if version == SCHEMA_V1 { Found::Before } else { Found::Newer(version) });
     }
     let log: [u8; 16] = connection.query_row("SELECT id FROM log", [], |row| row.get(0))?;
     if log != own {

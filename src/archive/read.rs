@@ -19,7 +19,7 @@ use crate::domain::payments::{Payments, PaymentsImage};
 use crate::domain::schedule::{Counts, Image, Schedule, Summary};
 use crate::domain::time::Timestamp;
 use crate::domain::venue::Layout;
-use crate::record::{self, Section};
+use crate::record;
 use crate::recovery::KEYS_MAX;
 
 /// A schedule as it was moved to the archive, with its payments.
@@ -297,28 +297,19 @@ impl Archive {
     }
 
     fn image(&self, number: ScheduleNumber, bytes: &[u8]) -> Result<Image, ArchiveError> {
-        if let Section::Schedule(image) = self.section(number, bytes)?
-            && image.number == number
-        {
-            return Ok(*image);
+        let image = record::decode_schedule(bytes).map_err(|source| self.decode_error(number, source))?;
+        if image.number == number {
+            return Ok(image);
         }
         Err(self.damaged(format!("schedule number {} is something else", number.0)))
     }
 
     fn payments_image(&self, number: ScheduleNumber, bytes: &[u8]) -> Result<PaymentsImage, ArchiveError> {
-        if let Section::Payments(image) = self.section(number, bytes)?
-            && image.schedule == number
-        {
-            return Ok(*image);
+        let image = record::decode_payments(bytes).map_err(|source| self.decode_error(number, source))?;
+        if image.schedule == number {
+            return Ok(image);
         }
         Err(self.damaged(format!("the payments of schedule number {} are something else", number.0)))
-    }
-
-    fn section(&self, number: ScheduleNumber, bytes: &[u8]) -> Result<Section, ArchiveError> {
-        record::decode_section(bytes).map_err(|source| {
-            let path = self.path.display().to_string();
-            ArchiveError::Decode { path, number, source }
-        })
     }
 }
 

@@ -72,16 +72,19 @@ fn an_empty_file_that_a_crash_left_is_as_good_as_none() {
 }
 
 #[test]
-fn a_file_of_a_newer_version_is_refused() {
+fn a_file_of_another_version_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let archive = Archive::open(dir.path(), LOG).unwrap();
     put(&archive, 0, 0, &[1]);
     drop(archive);
-    let connection = Connection::open(dir.path().join(FILE)).unwrap();
-    connection.pragma_update(None, "user_version", 2).unwrap();
-    drop(connection);
-    let refused = Archive::open(dir.path(), LOG);
-    assert!(matches!(refused, Err(ArchiveError::Newer { found: 2, .. })));
+    let of_version = |version: i64| {
+        let connection = Connection::open(dir.path().join(FILE)).unwrap();
+        connection.pragma_update(None, "user_version", version).unwrap();
+        drop(connection);
+        Archive::open(dir.path(), LOG)
+    };
+    assert!(matches!(of_version(3), Err(ArchiveError::Newer { found: 3, .. })));
+    assert!(matches!(of_version(1), Err(ArchiveError::Before { .. })));
 }
 
 #[test]

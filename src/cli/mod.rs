@@ -17,6 +17,7 @@ mod draw;
 mod export;
 mod import;
 mod map;
+mod migrate;
 mod mock_gateway;
 mod openapi;
 mod output;
@@ -50,6 +51,7 @@ pub(crate) fn main() -> ExitCode {
         Some(("replay", matches)) => replay::run(matches),
         Some(("verify", matches)) => verify::run(matches),
         Some(("snapshot", matches)) => snapshot::run(matches),
+        Some(("migrate", matches)) => migrate::run(matches),
         Some(("export", matches)) => export::run(matches),
         Some(("reconcile", matches)) => reconcile::run(matches),
         Some(("openapi", _)) => openapi::run(),
@@ -78,6 +80,7 @@ fn command() -> Command {
         .subcommand(replay::command())
         .subcommand(verify::command())
         .subcommand(snapshot::command())
+        .subcommand(migrate::command())
         .subcommand(export::command())
         .subcommand(reconcile::command())
         .subcommand(openapi::command())

@@ -99,6 +99,9 @@ pub(super) fn inspect(dir: &Path, scratch: Option<&Path>) -> Result<Inspection, 
                 "{dir} is in use by a running engine: stop that one first, or look at a copy of it"
             ));
         }
+        if matches!(error, InspectError::Format(_)) {
+            return Failure::Usage(error.to_string());
+        }
         Failure::Usage(format!("{error}; name the data directory of a stopped engine with --data-dir"))
     })
 }

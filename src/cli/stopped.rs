@@ -153,6 +153,7 @@ pub(super) fn not_opened(error: &EngineOpenError) -> Failure {
         EngineOpenError::Journal(
             OpenError::Full { .. }
             | OpenError::Damaged { .. }
+            | OpenError::Format(_)
             | OpenError::Store { source: StoreError::Locked(_), .. },
         )
         | EngineOpenError::Rebuild(_)

@@ -295,17 +295,6 @@ impl Catalogue {
         self.last_instant = last_instant;
     }
 
-    /// Restores which schedules are in the archive, by their numbers; says whether all of them are listed.
-    pub fn restore_archived(&mut self, archived: &BTreeMap<ScheduleNumber, Archived>) -> bool {
-        for (id, listing) in &mut self.schedules {
-            if let Some(archived) = archived.get(&listing.number) {
-                listing.archived = Some(*archived);
-                self.archived.insert(listing.number, id.clone());
-            }
-        }
-        self.archived.len() == archived.len()
-    }
-
     /// Restores a key from a snapshot.
     pub fn restore_key(&mut self, key: KeyUse, version: u64, at: Timestamp) {
         self.keys.keep(key, version, at, ());

@@ -3,7 +3,7 @@
 //! `PartialEq` compares images, and so can't see what an image lacks. Here a new field is a compile error until it is named.
 //! What may differ is left out by name: hashers, how a table stands in memory, and what the last event alone left behind.
 
-use crate::record::{self, Section};
+use crate::record;
 use crate::recovery::World;
 
 /// The fields of a state by their names, in words.
@@ -17,9 +17,8 @@ pub(super) use said;
 
 /// Reads an aggregate's sections as recovery does, on top of a world that has what they need.
 pub(super) fn reread(mut world: World, sections: impl IntoIterator<Item = Vec<u8>>) -> World {
-    for section in sections {
-        let section: Section = record::decode_section(&section).expect("what was written is read");
-        world.restore(section).expect("what was written is restored");
+    for section in record::decode_sections(sections) {
+        world.restore(section.expect("what was written is read")).expect("what was written is restored");
     }
     world
 }

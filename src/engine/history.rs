@@ -164,7 +164,6 @@ impl Owners {
             | Event::ScheduleCancelled
             | Event::Deleted
             | Event::OutageBridged { .. }
-            | Event::OutageContinued { .. }
             | Event::KeyKept { .. } => false,
         }
     }

@@ -237,12 +237,11 @@ fn count(event: &payments::Event) {
         Event::Started { .. } => "started",
         Event::Completed { .. } => "completed",
         Event::Failed { .. } => "failed",
-        Event::Refunded { .. } | Event::RefundedAtGateway { .. } => "refunded",
+        Event::Refunded { .. } => "refunded",
         Event::Accepted { .. }
         | Event::CaptureBegun { .. }
         | Event::Declined { .. }
         | Event::Captured { .. }
-        | Event::CapturedAtGateway { .. }
         | Event::Confirmed { .. }
         | Event::RefundBegun { .. }
         | Event::KeyKept { .. } => return,

@@ -105,9 +105,7 @@ fn write(shared: &Shared, position: Position) -> Result<PathBuf, SnapshotError> 
     let instant = shared.clock.now().as_millis();
     let dir = shared.data_dir.as_path();
     let mut writer = shared.journal.begin_snapshot(dir, position, instant)?;
-    for section in record::encode_catalogue(&shared.catalogue()) {
-        writer.section(&section)?;
-    }
+    writer.section(&record::encode_catalogue(&shared.catalogue()))?;
     for entry in shared.schedules() {
         // The lock is held for a copy that shares almost all, not while that is read, encoded and written.
         let image = Image::of(&entry.read());
@@ -123,9 +121,7 @@ fn write(shared: &Shared, position: Position) -> Result<PathBuf, SnapshotError> 
         let accounts = shard.read().clone();
         let image = AccountsImage::of(&accounts);
         if image.version > 0 {
-            for section in record::encode_accounts(&image) {
-                writer.section(&section)?;
-            }
+            writer.section(&record::encode_accounts(&image))?;
         }
     }
     for payments in shared.till.all_payments() {

@@ -16,9 +16,11 @@ pub enum Retain {
     Forever,
 }
 
-/// The version of what the records say, in every frame and snapshot beside the version of the frame itself. The
-/// records' own module checks that it means the same by it.
-pub const CODEC: u8 = 0;
+/// The version of what the records say, in every frame and snapshot and in the log's identity, beside the version of each file's
+/// own layout. The records' own module checks that it means the same by it.
+pub const CODEC: u8 = 1;
+/// The version before it, which is read to be migrated, and never written.
+pub const CODEC_V1: u8 = 0;
 
 /// Says what runs the writer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -117,7 +117,7 @@ impl fmt::Display for Defect {
             }
             Self::Codec(codec) => write!(
                 formatter,
-                "codec {codec} is not known to this version: start the newer one that wrote it"
+                "codec {codec} is not the log's: a newer version wrote it, or a file of another copy of this log stands here"
             ),
             Self::Records => formatter.write_str("the payload is not the records that the header counts"),
             Self::Gap(expected) => write!(formatter, "a gap: position {expected} was expected"),
@@ -171,8 +171,8 @@ pub(super) fn frame_len(first_chunk: &[u8]) -> Result<usize, Defect> {
     if length > FRAME_LEN_MAX { Err(Defect::Malformed) } else { Ok(length) }
 }
 
-/// Checks a whole frame and returns its header.
-pub(super) fn open(frame: &[u8]) -> Result<Header, Defect> {
+/// Checks a whole frame whose records are of a codec, and returns its header.
+pub(super) fn open(frame: &[u8], codec: u8) -> Result<Header, Defect> {
     if frame_len(frame)? != frame.len() {
         return Err(Defect::Incomplete);
     }
@@ -180,7 +180,7 @@ pub(super) fn open(frame: &[u8]) -> Result<Header, Defect> {
     if u32_at(head, CRC_AT) != Some(checksum(&head[..CRC_AT], payload)) {
         return Err(Defect::Checksum);
     }
-    if head[5] != CODEC {
+    if head[5] != codec {
         return Err(Defect::Codec(head[5]));
     }
     let header = Header {
@@ -227,6 +227,7 @@ pub(super) fn u128_at(bytes: &[u8], at: usize) -> Option<u128> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::config::CODEC_V1;
     use super::*;
 
     fn sample() -> (Vec<u8>, Header) {
@@ -252,18 +253,33 @@ mod tests {
     fn a_frame_comes_back_as_it_was_sealed() {
         let (frame, header) = sample();
         assert_eq!(frame_len(&frame), Ok(frame.len()));
-        assert_eq!(open(&frame), Ok(header));
+        assert_eq!(open(&frame, CODEC), Ok(header));
     }
 
+    /// The same frame with records of format 1.
+    const OF_FORMAT_1: &str = "4f534a4601000000ffeeddccbbaa9988776655443322110003000000000000000700000000000000000000000200000013000000\
+                               428c9f4107000000736561742041310400000068656c64";
+
     #[test]
-    fn the_bytes_of_format_1_stay_as_they_are() {
+    fn the_bytes_of_a_frame_stay_as_they_are() {
         let (frame, _) = sample();
         let hex: Vec<String> = frame.iter().map(|byte| format!("{byte:02x}")).collect();
         assert_eq!(
             hex.concat(),
-            "4f534a4601000000ffeeddccbbaa9988776655443322110003000000000000000700000000000000000000000200000013000000\
-             428c9f4107000000736561742041310400000068656c64"
+            "4f534a4601010000ffeeddccbbaa9988776655443322110003000000000000000700000000000000000000000200000013000000\
+             5d21760807000000736561742041310400000068656c64"
         );
+    }
+
+    #[test]
+    fn a_frame_with_records_of_another_format_is_opened_only_as_that() {
+        let (frame, header) = sample();
+        let digits = OF_FORMAT_1.as_bytes().chunks(2);
+        let before: Vec<u8> =
+            digits.map(|pair| u8::from_str_radix(str::from_utf8(pair).unwrap(), 16).unwrap()).collect();
+        assert_eq!(open(&before, CODEC_V1), Ok(header));
+        assert_eq!(open(&before, CODEC), Err(Defect::Codec(CODEC_V1)));
+        assert_eq!(open(&frame, CODEC_V1), Err(Defect::Codec(CODEC)));
     }
 
     #[test]
@@ -273,7 +289,7 @@ mod tests {
             for bit in 0..8 {
                 let mut damaged = frame.clone();
                 damaged[at] ^= 1 << bit;
-                assert!(open(&damaged).is_err(), "byte {at} bit {bit}");
+                assert!(open(&damaged, CODEC).is_err(), "byte {at} bit {bit}");
             }
         }
     }
@@ -282,7 +298,7 @@ mod tests {
     fn a_frame_that_stops_early_is_found_at_every_length() {
         let (frame, _) = sample();
         for length in 0..frame.len() {
-            assert!(open(&frame[..length]).is_err(), "{length} bytes");
+            assert!(open(&frame[..length], CODEC).is_err(), "{length} bytes");
         }
     }
 
@@ -290,6 +306,6 @@ mod tests {
     fn a_count_that_is_not_the_payloads_is_found() {
         let (mut frame, header) = sample();
         seal(&mut frame, &Header { count: 3, ..header });
-        assert_eq!(open(&frame), Err(Defect::Records));
+        assert_eq!(open(&frame, CODEC), Err(Defect::Records));
     }
 }

@@ -4,6 +4,7 @@
 
 use std::fmt;
 
+use super::config::{CODEC, CODEC_V1};
 use super::frame::{u32_at, u128_at};
 use super::store::{Medium, StoreError};
 
@@ -11,11 +12,14 @@ pub(super) const FILE: &str = "identity";
 const MAGIC: [u8; 4] = *b"OSID";
 const FORMAT: u8 = 1;
 const LEN: usize = 64;
+/// Which byte says the codec; it was zero before there was more than one.
+const CODEC_AT: usize = 5;
 const CRC_AT: usize = 56;
 
-/// Holds the log's id and its secret.
+/// Holds the log's id and its secret, and what its records are encoded by.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Identity {
+    pub(super) codec: u8,
     pub(super) log_id: u128,
     pub(super) fingerprint_key: [u8; 32],
 }
@@ -23,7 +27,11 @@ pub(super) struct Identity {
 impl fmt::Debug for Identity {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         // The key is a secret and never printed.
-        formatter.debug_struct("Identity").field("log_id", &self.log_id).finish_non_exhaustive()
+        formatter
+            .debug_struct("Identity")
+            .field("log_id", &self.log_id)
+            .field("codec", &self.codec)
+            .finish_non_exhaustive()
     }
 }
 
@@ -35,15 +43,17 @@ impl Identity {
             .map_err(|error| StoreError::io("draw a log id", std::io::Error::other(error.to_string())))?;
         let mut fingerprint_key = [0; 32];
         fingerprint_key.copy_from_slice(&random[16..]);
-        let identity = Self { log_id: u128_at(&random, 0).unwrap_or_default(), fingerprint_key };
+        let identity =
+            Self { codec: CODEC, log_id: u128_at(&random, 0).unwrap_or_default(), fingerprint_key };
         medium.replace(FILE, &identity.encode())?;
         Ok(identity)
     }
 
-    fn encode(&self) -> [u8; LEN] {
+    pub(super) fn encode(&self) -> [u8; LEN] {
         let mut file = [0; LEN];
         file[0..4].copy_from_slice(&MAGIC);
         file[4] = FORMAT;
+        file[CODEC_AT] = self.codec;
         file[8..24].copy_from_slice(&self.log_id.to_le_bytes());
         file[24..56].copy_from_slice(&self.fingerprint_key);
         let crc = crc32fast::hash(&file[..CRC_AT]);
@@ -56,7 +66,37 @@ impl Identity {
         let head = file.get(..CRC_AT)?;
         let right = head[..4] == MAGIC && head[4] == FORMAT && u32_at(file, CRC_AT)? == crc32fast::hash(head);
         right.then_some(())?;
-        Some(Self { log_id: u128_at(head, 8)?, fingerprint_key: *head.get(24..)?.first_chunk()? })
+        Some(Self {
+            codec: head[CODEC_AT],
+            log_id: u128_at(head, 8)?,
+            fingerprint_key: *head.get(24..)?.first_chunk()?,
+        })
+    }
+}
+
+/// A log of a format that this version doesn't open.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum OtherFormat {
+    /// The one before today's.
+    #[error(
+        "the journal in {0} is of format 1: with the engine stopped, run `onsale migrate --data-dir {0}` once, then start again"
+    )]
+    Before(String),
+    /// One that comes later, and its codec.
+    #[error(
+        "the journal in {0} is of a format that this version does not know ({1}): start the newer version that wrote it"
+    )]
+    Newer(String, u8),
+}
+
+impl OtherFormat {
+    /// Says what is wrong with the codec of a log; nothing where it is today's.
+    pub(super) fn of(dir: impl fmt::Display, codec: u8) -> Option<Self> {
+        match codec {
+            CODEC => None,
+            CODEC_V1 => Some(Self::Before(dir.to_string())),
+            newer => Some(Self::Newer(dir.to_string(), newer)),
+        }
     }
 }
 
@@ -71,6 +111,7 @@ mod tests {
         let identity = Identity::create(&disk).unwrap();
         let file = disk.read(FILE).unwrap().unwrap();
         assert!(Identity::parse(&file) == Some(identity));
+        assert_eq!(identity.codec, CODEC);
         for at in 0..CRC_AT + 4 {
             let mut damaged = file.clone();
             damaged[at] ^= 1;

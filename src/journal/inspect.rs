@@ -13,9 +13,10 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
+use super::config::{CODEC, CODEC_V1};
 use super::frame::Defect;
 use super::generations::Generation;
-use super::identity::{self, Identity};
+use super::identity::{self, Identity, OtherFormat};
 use super::mark::{self, Mark};
 use super::position::{Ordinal, Position};
 use super::scan::{Run, Sequence, Walk, Walked};
@@ -43,6 +44,12 @@ pub enum InspectError {
         /// The next that is there.
         found: Position,
     },
+    /// It is of today's format, and was to be of the one before it.
+    #[error("{0} is of format 2 already")]
+    Migrated(String),
+    /// It is of another format.
+    #[error(transparent)]
+    Format(#[from] OtherFormat),
     /// A record that was asked for is damaged or not there.
     #[error("generation {generation}, position {position}: {defect}")]
     Damaged {
@@ -81,7 +88,8 @@ pub fn is_data_dir(dir: &Path) -> bool {
 pub struct Inspection {
     dir: PathBuf,
     scratch: PathBuf,
-    log_id: Option<u128>,
+    codec: u8,
+    identity: Option<Identity>,
     mark: Option<Mark>,
     was_clean: bool,
     numbers: Vec<u64>,
@@ -91,11 +99,29 @@ pub struct Inspection {
 impl Inspection {
     /// Locks a data directory for looking at it; copies go below `scratch`, or the system's temporary directory.
     pub fn open(dir: &Path, scratch: Option<&Path>) -> Result<Self, InspectError> {
+        Self::open_as(dir, scratch, CODEC)
+    }
+
+    /// The same for a directory of format 1.
+    pub fn open_v1(dir: &Path, scratch: Option<&Path>) -> Result<Self, InspectError> {
+        Self::open_as(dir, scratch, CODEC_V1)
+    }
+
+    fn open_as(dir: &Path, scratch: Option<&Path>, codec: u8) -> Result<Self, InspectError> {
         let journal = dir.join("journal");
         if !is_data_dir(dir) {
             return Err(InspectError::Nothing(dir.display().to_string()));
         }
         let lock = lock_read_only(dir)?;
+        let identity = read_file(&dir.join(identity::FILE))?.and_then(|file| Identity::parse(&file));
+        // Where there is none, every frame gets its verdict.
+        let found = identity.map_or(codec, |identity| identity.codec);
+        if found != codec {
+            return Err(match OtherFormat::of(dir.display(), found) {
+                Some(format) => format.into(),
+                None => InspectError::Migrated(dir.display().to_string()),
+            });
+        }
         let mut numbers = numbers_with(&journal, "")?;
         numbers.extend(numbers_with(&journal, ".recovering")?);
         numbers.sort_unstable();
@@ -106,9 +132,8 @@ impl Inspection {
             .and_then(|()| files::create_dir(&scratch))
             .map_err(|error| StoreError::io(format!("create {}", scratch.display()), error))?;
         Ok(Self {
-            log_id: read_file(&dir.join(identity::FILE))?
-                .and_then(|file| Identity::parse(&file))
-                .map(|found| found.log_id),
+            codec,
+            identity,
             mark: read_file(&dir.join(mark::FILE))?.and_then(|file| Mark::parse(&file)),
             was_clean: dir.join(super::open::CLEAN).is_file(),
             dir: dir.to_owned(),
@@ -119,8 +144,13 @@ impl Inspection {
     }
 
     /// Returns the log's id; nothing when `identity` is missing or damaged.
-    pub const fn log_id(&self) -> Option<u128> {
-        self.log_id
+    pub fn log_id(&self) -> Option<u128> {
+        self.identity.map(|identity| identity.log_id)
+    }
+
+    /// Returns who the log is and how far it was durable; nothing where either is missing or damaged.
+    pub(super) fn identity_and_mark(&self) -> (Option<Identity>, Option<Mark>) {
+        (self.identity, self.mark)
     }
 
     /// Returns the directory for copies, which goes when this does.
@@ -248,7 +278,7 @@ impl Inspection {
         let copy = self.copy(number)?;
         let Some(store) = &copy.store else { return Ok(()) };
         let (log_id, first, epoch) = header
-            .map_or((self.log_id.unwrap_or_default(), Ordinal::START.next(), 0), |header| {
+            .map_or((self.log_id().unwrap_or_default(), Ordinal::START.next(), 0), |header| {
                 (header.log_id, header.first, header.epoch)
             });
         if let Some(header) = header
@@ -265,7 +295,7 @@ impl Inspection {
             visit(number, lost, None)?;
         }
         let mut sequence = Sequence::new(log_id, first, epoch);
-        for walked in Walk::new(store.scan(Key::FIRST, Key::META)) {
+        for walked in Walk::of_codec(store.scan(Key::FIRST, Key::META), self.codec) {
             match walked.map_err(InspectError::from)? {
                 Walked::Bad(bad) => {
                     let report = FrameReport {

@@ -34,15 +34,17 @@ pub mod room;
 mod scan;
 pub mod snapshot;
 mod store;
+mod successor;
 mod writer;
 
 #[cfg(test)]
 mod tests;
 
-pub use self::config::{CODEC, Clock, CommitStats, Driver, Hooks, JournalConfig, Observer, Retain};
+pub use self::config::{CODEC, CODEC_V1, Clock, CommitStats, Driver, Hooks, JournalConfig, Observer, Retain};
 pub use self::frame::Defect;
 pub use self::generations::Generation;
 pub use self::handle::{Journal, Log, Permit};
+pub use self::identity::OtherFormat;
 pub use self::inspect::{FrameReport, InspectError, Inspection, is_data_dir};
 pub use self::open::{OpenError, Recovering};
 pub use self::position::{Ordinal, Position};
@@ -50,4 +52,5 @@ pub use self::read::{ReadError, Reader, Runs};
 pub use self::records::{EntryTooLarge, Records};
 pub use self::scan::Run;
 pub use self::store::{ChunkIter, DataDir, Key, Medium, MemoryDisk, Store, StoreError};
+pub use self::successor::create_successor;
 pub use self::writer::{CommitError, Committed, Completion, Entry, Rotated};

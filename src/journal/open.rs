@@ -19,7 +19,7 @@ use super::config::{Driver, Hooks, JournalConfig};
 use super::frame::Defect;
 use super::generations::{Generation, Generations};
 use super::handle::{Journal, Parts};
-use super::identity::{self, Identity};
+use super::identity::{self, Identity, OtherFormat};
 use super::lane::{LocalLane, LocalParts};
 use super::mark::{self, Mark};
 use super::position::{Ordinal, Position};
@@ -67,6 +67,9 @@ pub enum OpenError {
         /// What is wrong, and where.
         what: String,
     },
+    /// It is of another format.
+    #[error(transparent)]
+    Format(#[from] OtherFormat),
     /// The writer's thread cannot be started.
     #[error("the journal's writer cannot be started: {0}")]
     Driver(std::io::Error),
@@ -200,7 +203,9 @@ impl Opening {
     fn identity(&self, numbers: &[u64]) -> Result<Identity, OpenError> {
         match self.medium.read(identity::FILE).map_err(|error| self.failed(error))? {
             Some(file) => {
-                Identity::parse(&file).ok_or_else(|| self.damaged("the file `identity` is damaged"))
+                let identity =
+                    Identity::parse(&file).ok_or_else(|| self.damaged("the file `identity` is damaged"))?;
+                OtherFormat::of(&self.dir, identity.codec).map_or(Ok(identity), |format| Err(format.into()))
             }
             None if numbers.is_empty() => Identity::create(&*self.medium).map_err(|error| self.failed(error)),
             None => Err(self.damaged("there are generations, and the file `identity` is missing")),

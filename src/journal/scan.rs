@@ -9,6 +9,7 @@
 
 use bytes::Bytes;
 
+use super::config::CODEC;
 use super::frame::{self, CHUNK_LEN, Defect, HEADER_LEN, Header};
 use super::position::{Ordinal, Position};
 use super::records::{RecordSlices, holds_exactly};
@@ -43,12 +44,19 @@ pub(super) enum Walked {
 /// Groups chunks into frames, in the order of their keys.
 pub(super) struct Walk {
     chunks: ChunkIter,
+    /// Of the records in the frames.
+    codec: u8,
     ahead: Option<(Key, Bytes)>,
 }
 
 impl Walk {
     pub(super) fn new(chunks: ChunkIter) -> Self {
-        Self { chunks, ahead: None }
+        Self::of_codec(chunks, CODEC)
+    }
+
+    /// Walks frames whose records are of another codec than today's.
+    pub(super) fn of_codec(chunks: ChunkIter, codec: u8) -> Self {
+        Self { chunks, codec, ahead: None }
     }
 
     fn take(&mut self) -> Result<Option<(Key, Bytes)>, StoreError> {
@@ -77,7 +85,7 @@ impl Walk {
             }
             bytes.extend_from_slice(&chunk);
         }
-        let opened = frame::open(&bytes).and_then(|header| {
+        let opened = frame::open(&bytes, self.codec).and_then(|header| {
             let in_place = header.first == key.ordinal && header.chunk == key.chunk;
             if in_place { Ok(header) } else { Err(Defect::Misplaced) }
         });

@@ -118,15 +118,18 @@ impl SnapshotHeader {
         header
     }
 
-    fn decode(header: &[u8; HEADER_LEN]) -> Result<Self, &'static str> {
+    fn decode(header: &[u8; HEADER_LEN], codec: u8) -> Result<Self, &'static str> {
         if header[..4] != MAGIC {
             return Err("it does not begin like a snapshot");
         }
         if u32_at(header, CRC_AT) != Some(crc32fast::hash(&header[..CRC_AT])) {
             return Err("the header's checksum is wrong");
         }
-        if header[4] != FORMAT || header[5] != CODEC {
+        if header[4] != FORMAT || header[5] > codec {
             return Err("it was written by a newer version");
+        }
+        if header[5] < codec {
+            return Err("it was written by an earlier version, before `onsale migrate`");
         }
         Ok(Self {
             log_id: u128_at(header, 8).unwrap_or_default(),
@@ -244,7 +247,7 @@ impl SnapshotWriter {
             file.get_ref().sync_all()
         };
         write(&mut self.file).map_err(|error| io_error(&self.partial.0, error))?;
-        let found = scan(&self.partial.0, |_| {})?;
+        let found = scan(&self.partial.0, CODEC, |_| {})?;
         assert!(found == self.header, "a snapshot reads back as it was written");
         fs::rename(&self.partial.0, &self.path).map_err(|error| io_error(&self.path, error))?;
         if let Some(dir) = self.path.parent() {
@@ -290,8 +293,13 @@ fn io_error(path: &Path, source: io::Error) -> SnapshotError {
 
 /// Reads a snapshot and checks all of it.
 pub fn read(path: &Path) -> Result<Snapshot, SnapshotError> {
+    read_as(path, CODEC)
+}
+
+/// Reads a snapshot whose sections are of a codec, and checks all of it.
+pub fn read_as(path: &Path, codec: u8) -> Result<Snapshot, SnapshotError> {
     let mut sections = Vec::new();
-    let header = scan(path, |section| sections.push(section))?;
+    let header = scan(path, codec, |section| sections.push(section))?;
     Ok(Snapshot { header, sections })
 }
 
@@ -306,8 +314,8 @@ pub fn read_at(path: &Path, position: Position, log_id: Option<u128>) -> Result<
     Err(SnapshotError::Damaged { path, what })
 }
 
-/// Checks a whole snapshot and shows its sections.
-fn scan(path: &Path, mut section: impl FnMut(Vec<u8>)) -> Result<SnapshotHeader, SnapshotError> {
+/// Checks a whole snapshot whose sections are of a codec, and shows them.
+fn scan(path: &Path, codec: u8, mut section: impl FnMut(Vec<u8>)) -> Result<SnapshotHeader, SnapshotError> {
     let damaged = |what| SnapshotError::Damaged { path: path.display().to_string(), what };
     let file = File::open(path).map_err(|error| io_error(path, error))?;
     let mut left = file.metadata().map_err(|error| io_error(path, error))?.len();
@@ -329,7 +337,7 @@ fn scan(path: &Path, mut section: impl FnMut(Vec<u8>)) -> Result<SnapshotHeader,
 
     let mut header = [0; HEADER_LEN];
     next(&mut header, true)?;
-    let header = SnapshotHeader::decode(&header).map_err(damaged)?;
+    let header = SnapshotHeader::decode(&header, codec).map_err(damaged)?;
     left = left.saturating_sub(u64::try_from(HEADER_LEN).unwrap_or(u64::MAX));
     for _ in 0..header.sections {
         let mut length = [0; 4];
@@ -412,14 +420,14 @@ pub(super) fn readable(data: &Path) -> impl Iterator<Item = Position> {
         tracing::warn!(%error, "snapshots cannot be listed");
         Vec::new()
     });
-    listed.into_iter().filter(|(_, path)| scan(path, drop).is_ok()).map(|(position, _)| position)
+    listed.into_iter().filter(|(_, path)| scan(path, CODEC, drop).is_ok()).map(|(position, _)| position)
 }
 
 /// Returns when a snapshot was taken, in the engine's milliseconds; nothing where its header can't be read.
 pub(super) fn instant_of(path: &Path) -> Option<u64> {
     let mut header = [0; HEADER_LEN];
     File::open(path).and_then(|mut file| file.read_exact(&mut header)).ok()?;
-    SnapshotHeader::decode(&header).ok().map(|header| header.instant)
+    SnapshotHeader::decode(&header, CODEC).ok().map(|header| header.instant)
 }
 
 /// Returns how many bytes the snapshot at a position has; none where there is none.

@@ -1,20 +1,33 @@
 //! The wire format of the journal and of snapshots: bytes ⇄ facts.
 //!
 //! A record is one fact of one stream, with its place in the stream, its instant, and the idempotency
-//! key whose effect it is. Its place in the whole journal isn't in it: the frame knows. The types in
-//! `wire` are the format, apart from the domain's own, so that neither changes the other by accident;
-//! [`CODEC`] is the version that frames and snapshots carry, and `snapshots/` holds golden bytes.
+//! key whose effect it is. Its place in the whole journal isn't in it: the frame knows. The types of this
+//! folder whose names end in `Wire` are the format, apart from the domain's own, so that neither changes the
+//! other by accident; [`CODEC`] is the version that frames and snapshots carry, and `snapshots/` holds golden bytes.
+//!
+//! How the format grows: a new variant goes to the end of its enum, and a new field of a structure is a variant of what its
+//! `more` takes ([`fields::More`]). Whatever an older version wrote is read by the same types, and it refuses what it doesn't know.
 //!
 //! The codec is bincode 1.3 with fixed-width integers, which refuses trailing bytes; it is named in
 //! this folder only.
 
-mod image;
+mod catalogue;
+mod fields;
 mod money;
 mod room;
+mod schedule;
+mod section;
 mod users;
-mod wire;
+pub mod v1;
 
 use bincode::Options;
+use serde::{Deserialize, Serialize};
+
+use self::fields::{ByWire, KeyUseWire, More};
+use self::money::{AccountsEventWire, PaymentsEventWire};
+use self::room::RoomEventWire;
+use self::schedule::ScheduleEventWire;
+use self::users::UserEventWire;
 
 use crate::domain::accounts::{self, Shard};
 use crate::domain::catalogue::CatalogueEvent;
@@ -22,18 +35,18 @@ use crate::domain::cause::{By, Cause};
 use crate::domain::ids::ScheduleNumber;
 use crate::domain::keys::KeyUse;
 use crate::domain::payments;
-use crate::domain::schedule;
+use crate::domain::schedule::Event as ScheduleEvent;
 use crate::domain::time::Timestamp;
 use crate::domain::users::Event as UserEvent;
 use crate::domain::waiting_room;
 
-pub use image::{
-    Section, decode_section, encode_accounts, encode_catalogue, encode_payments, encode_room,
-    encode_schedule, encode_users,
+pub use section::{
+    Section, decode_payments, decode_schedule, decode_sections, encode_accounts, encode_catalogue,
+    encode_payments, encode_room, encode_schedule, encode_users,
 };
 
-/// The version of the format. It stands in every frame and snapshot, so a change of it is one of the journal's, too.
-pub const CODEC: u8 = 0;
+/// The version of the format: 1 is format 2. It stands in every frame and snapshot, so a change of it is one of the journal's, too.
+pub const CODEC: u8 = 1;
 const _: () = assert!(CODEC == crate::journal::CODEC, "frames carry the version of the records in them");
 
 /// One aggregate's events.
@@ -59,7 +72,7 @@ pub enum Fact {
     /// Something happened to the catalogue.
     Catalogue(CatalogueEvent),
     /// Something happened to a schedule.
-    Schedule(ScheduleNumber, schedule::Event),
+    Schedule(ScheduleNumber, ScheduleEvent),
     /// Something happened to a schedule's waiting room.
     WaitingRoom(ScheduleNumber, waiting_room::Event),
     /// Something happened to an account.
@@ -110,6 +123,28 @@ pub enum DecodeError {
     Value(&'static str),
 }
 
+#[derive(Serialize, Deserialize)]
+struct RecordWire<'a> {
+    version: u64,
+    at: u64,
+    #[serde(borrow)]
+    by: ByWire<'a>,
+    key: Option<KeyUseWire>,
+    #[serde(borrow)]
+    fact: FactWire<'a>,
+    more: More,
+}
+
+#[derive(Serialize, Deserialize)]
+enum FactWire<'a> {
+    Catalogue(catalogue::CatalogueEventWire),
+    Schedule(u32, #[serde(borrow)] ScheduleEventWire<'a>),
+    WaitingRoom(u32, #[serde(borrow)] RoomEventWire<'a>),
+    Accounts(u16, #[serde(borrow)] AccountsEventWire<'a>),
+    Payments(u32, #[serde(borrow)] PaymentsEventWire<'a>),
+    User(#[serde(borrow)] UserEventWire<'a>),
+}
+
 fn codec() -> impl Options {
     // A record is cut into frames before it is decoded; the limit bounds what damage could allocate.
     bincode::DefaultOptions::new().with_fixint_encoding().with_limit(64 << 20)
@@ -122,9 +157,9 @@ pub fn encode_schedule_event(
     version: u64,
     at: Timestamp,
     cause: impl Into<Cause>,
-    event: &schedule::Event,
+    event: &ScheduleEvent,
 ) {
-    let event = wire::FactWire::Schedule(number.0, wire::ScheduleEventWire::from_domain(event));
+    let event = FactWire::Schedule(number.0, ScheduleEventWire::from_domain(event));
     encode_record(bytes, version, at, &cause.into(), event);
 }
 
@@ -137,7 +172,7 @@ pub fn encode_room_event(
     cause: impl Into<Cause>,
     event: &waiting_room::Event,
 ) {
-    let event = wire::FactWire::WaitingRoom(number.0, room::RoomEventWire::from_domain(event));
+    let event = FactWire::WaitingRoom(number.0, RoomEventWire::from_domain(event));
     encode_record(bytes, version, at, &cause.into(), event);
 }
 
@@ -150,7 +185,7 @@ pub fn encode_accounts_event(
     cause: impl Into<Cause>,
     event: &accounts::Event,
 ) {
-    let event = wire::FactWire::Accounts(shard.0, money::AccountsEventWire::from_domain(event));
+    let event = FactWire::Accounts(shard.0, AccountsEventWire::from_domain(event));
     encode_record(bytes, version, at, &cause.into(), event);
 }
 
@@ -163,7 +198,7 @@ pub fn encode_payments_event(
     cause: impl Into<Cause>,
     event: &payments::Event,
 ) {
-    let event = wire::FactWire::Payments(number.0, money::PaymentsEventWire::from_domain(event));
+    let event = FactWire::Payments(number.0, PaymentsEventWire::from_domain(event));
     encode_record(bytes, version, at, &cause.into(), event);
 }
 
@@ -175,7 +210,7 @@ pub fn encode_user_event(
     cause: impl Into<Cause>,
     event: &UserEvent,
 ) {
-    let event = wire::FactWire::User(users::UserEventWire::from_domain(event));
+    let event = FactWire::User(UserEventWire::from_domain(event));
     encode_record(bytes, version, at, &cause.into(), event);
 }
 
@@ -187,14 +222,14 @@ pub fn encode_catalogue_event(
     cause: impl Into<Cause>,
     event: &CatalogueEvent,
 ) {
-    let event = wire::FactWire::Catalogue(wire::CatalogueEventWire::from_domain(event));
+    let event = FactWire::Catalogue(catalogue::CatalogueEventWire::from_domain(event));
     encode_record(bytes, version, at, &cause.into(), event);
 }
 
-fn encode_record(bytes: &mut Vec<u8>, version: u64, at: Timestamp, cause: &Cause, fact: wire::FactWire<'_>) {
-    let key = cause.key.map(wire::key_out);
-    let by = wire::ByWire::from_domain(&cause.by);
-    let record = wire::RecordWire { version, at: at.as_millis(), by, key, fact };
+fn encode_record(bytes: &mut Vec<u8>, version: u64, at: Timestamp, cause: &Cause, fact: FactWire<'_>) {
+    let key = cause.key.map(fields::key_out);
+    let by = ByWire::from_domain(&cause.by);
+    let record = RecordWire { version, at: at.as_millis(), by, key, fact, more: More::default() };
     codec().serialize_into(bytes, &record).expect("writing to memory doesn't fail");
 }
 
@@ -203,26 +238,22 @@ fn encode_record(bytes: &mut Vec<u8>, version: u64, at: Timestamp, cause: &Cause
 /// # Errors
 /// When the bytes are not exactly one record of this format.
 pub fn decode(bytes: &[u8]) -> Result<Record, DecodeError> {
-    let record: wire::RecordWire<'_> = codec().deserialize(bytes)?;
+    let record: RecordWire<'_> = codec().deserialize(bytes)?;
     let fact = match record.fact {
-        wire::FactWire::Catalogue(event) => Fact::Catalogue(event.into_domain()?),
-        wire::FactWire::Schedule(number, event) => {
-            Fact::Schedule(ScheduleNumber(number), event.into_domain()?)
-        }
-        wire::FactWire::WaitingRoom(number, event) => {
+        FactWire::Catalogue(event) => Fact::Catalogue(event.into_domain()?),
+        FactWire::Schedule(number, event) => Fact::Schedule(ScheduleNumber(number), event.into_domain()?),
+        FactWire::WaitingRoom(number, event) => {
             Fact::WaitingRoom(ScheduleNumber(number), event.into_domain()?)
         }
-        wire::FactWire::Accounts(shard, event) => Fact::Accounts(money::shard(shard)?, event.into_domain()?),
-        wire::FactWire::Payments(number, event) => {
-            Fact::Payments(ScheduleNumber(number), event.into_domain()?)
-        }
-        wire::FactWire::User(event) => Fact::User(event.into_domain()?),
+        FactWire::Accounts(shard, event) => Fact::Accounts(money::shard(shard)?, event.into_domain()?),
+        FactWire::Payments(number, event) => Fact::Payments(ScheduleNumber(number), event.into_domain()?),
+        FactWire::User(event) => Fact::User(event.into_domain()?),
     };
     Ok(Record {
         version: record.version,
         at: Timestamp::from_millis(record.at),
         by: record.by.into_domain()?,
-        key: record.key.map(wire::key_in),
+        key: record.key.map(fields::key_in),
         fact,
     })
 }

@@ -9,16 +9,14 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::DecodeError;
-use super::wire::{QueueWire, instant_in, instant_out, user_id};
+use super::fields::{KeyWire, More, Read, instant_in, instant_out, keys_in, keys_out, user_id};
+use super::schedule::QueueWire;
 use crate::domain::ids::ScheduleNumber;
-use crate::domain::keys::KeyUse;
 use crate::domain::time::Timestamp;
 use crate::domain::waiting_room::draw::Seed;
 use crate::domain::waiting_room::{
     Answer, Block, Drawing, Event, Gate, Overview, Place, PlaceStatus, RoomImage, Settings, Ticket,
 };
-
-type Read<T> = Result<T, DecodeError>;
 
 /// How many blocks of 1,024 people one section holds.
 pub(super) const BLOCKS_PER_SECTION: usize = 64;
@@ -28,11 +26,13 @@ pub(super) enum RoomEventWire<'a> {
     Configured {
         settings: Option<Box<SettingsWire>>,
         seed: Option<[u8; 32]>,
+        more: More,
     },
     Tuned {
         active_max: u32,
         admit_per_minute: Option<u32>,
         paused: bool,
+        more: More,
     },
     GateMoved(u8),
     Joined {
@@ -40,6 +40,7 @@ pub(super) enum RoomEventWire<'a> {
         #[serde(borrow)]
         user: Cow<'a, str>,
         admitted: bool,
+        more: More,
     },
     Drawn([u8; 32]),
     Admitted(Vec<u32>),
@@ -61,6 +62,7 @@ pub(super) struct SettingsWire {
     opens_at: Option<u64>,
     closes_at: u64,
     keys_max: u32,
+    more: More,
 }
 
 /// Blocks of one room's people, one after the other; one that is gone is nothing.
@@ -69,6 +71,7 @@ pub(super) struct PeopleWire<'a> {
     number: u32,
     #[serde(borrow)]
     blocks: Vec<Option<BlockWire<'a>>>,
+    more: More,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -77,6 +80,7 @@ struct BlockWire<'a> {
     ends: Cow<'a, [u32]>,
     #[serde(borrow)]
     ids: Cow<'a, str>,
+    more: More,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -95,9 +99,10 @@ pub(super) struct RoomImageWire {
     active: Vec<(u32, u64, u64, Option<u64>)>,
     done: Vec<u32>,
     admitted_total: u64,
-    keys: Vec<(u128, u128, u64, u64, RoomAnswerWire)>,
+    keys: Vec<KeyWire<RoomAnswerWire>>,
     version: u64,
     last_instant: u64,
+    more: More,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -106,6 +111,7 @@ struct DrawingWire {
     count: u32,
     first: u32,
     ticket_of: Vec<u32>,
+    more: More,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -118,6 +124,7 @@ enum RoomAnswerWire {
         issued_at: u64,
         activated_at: Option<u64>,
         expires_at: u64,
+        more: More,
     },
     Room {
         waiting: u32,
@@ -127,6 +134,7 @@ enum RoomAnswerWire {
         paused: bool,
         admitted_total: u64,
         gate: u8,
+        more: More,
     },
 }
 
@@ -136,14 +144,21 @@ impl<'a> RoomEventWire<'a> {
             Event::Configured { settings, seed } => Self::Configured {
                 settings: settings.as_deref().map(SettingsWire::from_domain).map(Box::new),
                 seed: seed.map(|seed| seed.0),
+                more: More::default(),
             },
-            Event::Tuned { active_max, admit_per_minute, paused } => {
-                Self::Tuned { active_max: *active_max, admit_per_minute: *admit_per_minute, paused: *paused }
-            }
+            Event::Tuned { active_max, admit_per_minute, paused } => Self::Tuned {
+                active_max: *active_max,
+                admit_per_minute: *admit_per_minute,
+                paused: *paused,
+                more: More::default(),
+            },
             Event::GateMoved { gate } => Self::GateMoved(gate_out(*gate)),
-            Event::Joined { ticket, user, admitted } => {
-                Self::Joined { ticket: ticket.0, user: Cow::Borrowed(user), admitted: *admitted }
-            }
+            Event::Joined { ticket, user, admitted } => Self::Joined {
+                ticket: ticket.0,
+                user: Cow::Borrowed(user),
+                admitted: *admitted,
+                more: More::default(),
+            },
             Event::Drawn { seed } => Self::Drawn(seed.0),
             Event::Admitted { tickets } => Self::Admitted(tickets_out(tickets)),
             Event::Claimed { tickets } => Self::Claimed(tickets_out(tickets)),
@@ -161,15 +176,15 @@ impl<'a> RoomEventWire<'a> {
 
     pub(super) fn into_domain(self) -> Read<Event> {
         Ok(match self {
-            Self::Configured { settings, seed } => Event::Configured {
-                settings: settings.map(|settings| Box::new(settings.into_domain())),
+            Self::Configured { settings, seed, more: _ } => Event::Configured {
+                settings: settings.map(|settings| settings.into_domain().map(Box::new)).transpose()?,
                 seed: seed.map(Seed),
             },
-            Self::Tuned { active_max, admit_per_minute, paused } => {
+            Self::Tuned { active_max, admit_per_minute, paused, more: _ } => {
                 Event::Tuned { active_max, admit_per_minute, paused }
             }
             Self::GateMoved(gate) => Event::GateMoved { gate: gate_in(gate)? },
-            Self::Joined { ticket, user, admitted } => {
+            Self::Joined { ticket, user, admitted, more: _ } => {
                 Event::Joined { ticket: Ticket(ticket), user: user_id(&user)?, admitted }
             }
             Self::Drawn(seed) => Event::Drawn { seed: Seed(seed) },
@@ -199,16 +214,17 @@ impl SettingsWire {
             opens_at: instant_out(settings.opens_at),
             closes_at: settings.closes_at.as_millis(),
             keys_max: settings.keys_max,
+            more: More::default(),
         }
     }
 
-    fn into_domain(self) -> Settings {
-        Settings {
-            policy: self.policy.into_domain(),
+    fn into_domain(self) -> Read<Settings> {
+        Ok(Settings {
+            policy: self.policy.into_domain()?,
             opens_at: instant_in(self.opens_at),
             closes_at: Timestamp::from_millis(self.closes_at),
             keys_max: self.keys_max,
-        }
+        })
     }
 }
 
@@ -221,17 +237,19 @@ impl<'a> PeopleWire<'a> {
                 joined: Cow::Borrowed(joined),
                 ends: Cow::Borrowed(ends),
                 ids: Cow::Borrowed(ids),
+                more: More::default(),
             })
         };
-        image
-            .people
-            .chunks(BLOCKS_PER_SECTION)
-            .map(move |blocks| Self { number: image.number.0, blocks: blocks.iter().map(block).collect() })
+        image.people.chunks(BLOCKS_PER_SECTION).map(move |blocks| Self {
+            number: image.number.0,
+            blocks: blocks.iter().map(block).collect(),
+            more: More::default(),
+        })
     }
 
     pub(super) fn into_domain(self) -> Read<(ScheduleNumber, Vec<Option<Arc<Block>>>)> {
         let block = |block: Option<BlockWire<'_>>| {
-            let Some(BlockWire { joined, ends, ids }) = block else { return Ok(None) };
+            let Some(BlockWire { joined, ends, ids, more: _ }) = block else { return Ok(None) };
             let block = Block::from_parts(joined.into_owned(), ends.into_owned(), ids.into_owned());
             block.map(|block| Some(Arc::new(block))).ok_or(DecodeError::Value("a block of people"))
         };
@@ -247,9 +265,6 @@ impl RoomImageWire {
             let (activated_at, expires_at): (&Timestamp, &Timestamp) = (activated_at, expires_at);
             (ticket.0, activated_at.as_millis(), expires_at.as_millis(), instant_out(*claim_by))
         };
-        let key = |(key, version, at, answer): (KeyUse, u64, Timestamp, &Answer)| {
-            (key.digest, key.fingerprint, version, at.as_millis(), RoomAnswerWire::from_domain(answer))
-        };
         let (rate, credit, as_of) = image.pace;
         Self {
             number: image.number.0,
@@ -264,6 +279,7 @@ impl RoomImageWire {
                 count: drawn.count,
                 first: drawn.first,
                 ticket_of: drawn.ticket_of.to_vec(),
+                more: More::default(),
             }),
             first_people: image.first_people,
             first_slots: image.first_slots,
@@ -271,9 +287,10 @@ impl RoomImageWire {
             active: image.active.iter().map(active).collect(),
             done: image.done.clone(),
             admitted_total: image.admitted_total,
-            keys: image.keys.iter().map(key).collect(),
+            keys: keys_out(&image.keys, RoomAnswerWire::from_domain),
             version: image.version,
             last_instant: image.last_instant.as_millis(),
+            more: More::default(),
         }
     }
 
@@ -284,15 +301,11 @@ impl RoomImageWire {
                 (Timestamp::from_millis(activated_at), Timestamp::from_millis(expires_at));
             (Ticket(ticket), activated_at, expires_at, instant_in(claim_by))
         };
-        let key = |(digest, fingerprint, version, at, answer): (_, _, _, _, RoomAnswerWire)| {
-            let key = KeyUse { digest, fingerprint };
-            Ok((key, version, Timestamp::from_millis(at), answer.into_domain()?))
-        };
         let (rate, credit, as_of) = self.pace;
         Ok(RoomImage {
             number: ScheduleNumber(self.number),
-            settings: self.settings.map(SettingsWire::into_domain),
-            configured: self.configured.map(SettingsWire::into_domain),
+            settings: self.settings.map(SettingsWire::into_domain).transpose()?,
+            configured: self.configured.map(SettingsWire::into_domain).transpose()?,
             paused: self.paused,
             gate: gate_in(self.gate)?,
             pace: (rate, credit, Timestamp::from_millis(as_of)),
@@ -305,7 +318,7 @@ impl RoomImageWire {
             active: self.active.into_iter().map(active).collect(),
             done: self.done,
             admitted_total: self.admitted_total,
-            keys: self.keys.into_iter().map(key).collect::<Read<_>>()?,
+            keys: keys_in(self.keys, RoomAnswerWire::into_domain)?,
             version: self.version,
             last_instant: Timestamp::from_millis(self.last_instant),
         })
@@ -314,14 +327,18 @@ impl RoomImageWire {
 
 impl DrawingWire {
     fn into_domain(self) -> Read<Drawing> {
-        let Self { seed, count, first, ticket_of } = self;
-        let mut sorted = ticket_of.clone();
-        sorted.sort_unstable();
-        if !(first..).zip(&sorted).all(|(slot, ticket)| slot == *ticket) {
-            return Err(DecodeError::Value("a drawn order"));
-        }
-        Ok(Drawing { seed: Seed(seed), count, first, ticket_of: ticket_of.into() })
+        drawing(self.seed, self.count, self.first, self.ticket_of)
     }
+}
+
+/// Makes a drawn order, which has each ticket from the first on once.
+pub(super) fn drawing(seed: [u8; 32], count: u32, first: u32, ticket_of: Vec<u32>) -> Read<Drawing> {
+    let mut sorted = ticket_of.clone();
+    sorted.sort_unstable();
+    if !(first..).zip(&sorted).all(|(slot, ticket)| slot == *ticket) {
+        return Err(DecodeError::Value("a drawn order"));
+    }
+    Ok(Drawing { seed: Seed(seed), count, first, ticket_of: ticket_of.into() })
 }
 
 impl RoomAnswerWire {
@@ -335,6 +352,7 @@ impl RoomAnswerWire {
                 issued_at: place.issued_at.as_millis(),
                 activated_at: instant_out(place.activated_at),
                 expires_at: place.expires_at.as_millis(),
+                more: More::default(),
             },
             Answer::Room(room) => Self::Room {
                 waiting: room.waiting,
@@ -344,13 +362,23 @@ impl RoomAnswerWire {
                 paused: room.paused,
                 admitted_total: room.admitted_total,
                 gate: gate_out(room.gate),
+                more: More::default(),
             },
         }
     }
 
     fn into_domain(self) -> Read<Answer> {
         Ok(match self {
-            Self::Place { standing, ticket, status, position, issued_at, activated_at, expires_at } => {
+            Self::Place {
+                standing,
+                ticket,
+                status,
+                position,
+                issued_at,
+                activated_at,
+                expires_at,
+                more: _,
+            } => {
                 let place = Place {
                     ticket: Ticket(ticket),
                     status: status_in(status)?,
@@ -361,17 +389,24 @@ impl RoomAnswerWire {
                 };
                 if standing { Answer::Standing(place) } else { Answer::Place(place) }
             }
-            Self::Room { waiting, active, active_max, admit_per_minute, paused, admitted_total, gate } => {
-                Answer::Room(Overview {
-                    waiting,
-                    active,
-                    active_max,
-                    admit_per_minute,
-                    paused,
-                    admitted_total,
-                    gate: gate_in(gate)?,
-                })
-            }
+            Self::Room {
+                waiting,
+                active,
+                active_max,
+                admit_per_minute,
+                paused,
+                admitted_total,
+                gate,
+                more: _,
+            } => Answer::Room(Overview {
+                waiting,
+                active,
+                active_max,
+                admit_per_minute,
+                paused,
+                admitted_total,
+                gate: gate_in(gate)?,
+            }),
         })
     }
 }
@@ -380,7 +415,7 @@ fn tickets_out(tickets: &[Ticket]) -> Vec<u32> {
     tickets.iter().map(|ticket| ticket.0).collect()
 }
 
-fn tickets_in(tickets: Vec<u32>) -> Box<[Ticket]> {
+pub(super) fn tickets_in(tickets: Vec<u32>) -> Box<[Ticket]> {
     tickets.into_iter().map(Ticket).collect()
 }
 
@@ -394,7 +429,7 @@ fn gate_out(gate: Gate) -> u8 {
     }
 }
 
-fn gate_in(gate: u8) -> Read<Gate> {
+pub(super) fn gate_in(gate: u8) -> Read<Gate> {
     match gate {
         0 => Ok(Gate::NotOnSale),
         1 => Ok(Gate::Open),
@@ -414,7 +449,7 @@ fn status_out(status: PlaceStatus) -> u8 {
     }
 }
 
-fn status_in(status: u8) -> Read<PlaceStatus> {
+pub(super) fn status_in(status: u8) -> Read<PlaceStatus> {
     match status {
         0 => Ok(PlaceStatus::Waiting),
         1 => Ok(PlaceStatus::Active),

@@ -9,14 +9,11 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::DecodeError;
-use super::wire::user_id;
-use crate::domain::keys::KeyUse;
+use super::fields::{KeyWire, More, Read, keys_in, keys_out, user_id};
 use crate::domain::time::Timestamp;
 use crate::domain::users::{
     Answer, Email, Event, PasswordHash, Profile, User, UserName, UserStatus, UsersImage,
 };
-
-type Read<T> = Result<T, DecodeError>;
 
 /// How many users one section holds: some megabytes.
 pub(super) const USERS_PER_SECTION: usize = 16_384;
@@ -28,6 +25,7 @@ pub(super) enum UserEventWire<'a> {
         id: Cow<'a, str>,
         #[serde(borrow)]
         profile: ProfileWire<'a>,
+        more: More,
     },
     Suspended(#[serde(borrow)] Cow<'a, str>),
     Reinstated(#[serde(borrow)] Cow<'a, str>),
@@ -44,6 +42,7 @@ pub(super) struct ProfileWire<'a> {
     name: Cow<'a, str>,
     #[serde(borrow)]
     password: Cow<'a, str>,
+    more: More,
 }
 
 /// Some of the users, in order of their ids.
@@ -58,13 +57,16 @@ struct UserWire<'a> {
     #[serde(borrow)]
     profile: Option<ProfileWire<'a>>,
     created_at: u64,
+    more: More,
 }
 
 #[derive(Serialize, Deserialize)]
 pub(super) struct UsersImageWire {
-    keys: Vec<(u128, u128, u64, u64, String, u8)>,
+    /// The answer is a user and their status.
+    keys: Vec<KeyWire<(String, u8)>>,
     version: u64,
     last_instant: u64,
+    more: More,
 }
 
 impl<'a> UserEventWire<'a> {
@@ -72,7 +74,7 @@ impl<'a> UserEventWire<'a> {
         let text = Cow::Borrowed(event.user().as_str());
         match event {
             Event::SignedUp { profile, .. } => {
-                Self::SignedUp { id: text, profile: ProfileWire::from_domain(profile) }
+                Self::SignedUp { id: text, profile: ProfileWire::from_domain(profile), more: More::default() }
             }
             Event::Suspended { .. } => Self::Suspended(text),
             Event::Reinstated { .. } => Self::Reinstated(text),
@@ -86,7 +88,7 @@ impl<'a> UserEventWire<'a> {
 
     pub(super) fn into_domain(self) -> Read<Event> {
         Ok(match self {
-            Self::SignedUp { id, profile } => {
+            Self::SignedUp { id, profile, more: _ } => {
                 Event::SignedUp { id: user_id(&id)?, profile: Arc::new(profile.into_domain()?) }
             }
             Self::Suspended(user) => Event::Suspended { user: user_id(&user)? },
@@ -106,6 +108,7 @@ impl<'a> ProfileWire<'a> {
             email: Cow::Borrowed(profile.email.as_str()),
             name: Cow::Borrowed(profile.name.as_str()),
             password: Cow::Borrowed(profile.password.expose()),
+            more: More::default(),
         }
     }
 
@@ -118,7 +121,7 @@ impl<'a> ProfileWire<'a> {
     }
 }
 
-fn password_hash(text: &str) -> Read<PasswordHash> {
+pub(super) fn password_hash(text: &str) -> Read<PasswordHash> {
     PasswordHash::parse(text).map_err(|_| DecodeError::Value("a user's password hash"))
 }
 
@@ -130,6 +133,7 @@ impl<'a> UsersPartWire<'a> {
             status: status_out(user.status),
             profile: user.profile.as_deref().map(ProfileWire::from_domain),
             created_at: user.created_at.as_millis(),
+            more: More::default(),
         };
         image.users.chunks(USERS_PER_SECTION).map(move |users| Self(users.iter().map(user).collect()))
     }
@@ -151,27 +155,21 @@ impl<'a> UsersPartWire<'a> {
 impl UsersImageWire {
     /// Writes what the users have in common.
     pub(super) fn from_domain(image: &UsersImage) -> Self {
-        let key = |(key, version, at, answer): (KeyUse, u64, Timestamp, &Answer)| {
-            let Answer { user, status } = answer;
-            let (at, status) = (at.as_millis(), status_out(*status));
-            (key.digest, key.fingerprint, version, at, user.to_string(), status)
-        };
         Self {
-            keys: image.keys.iter().map(key).collect(),
+            keys: keys_out(&image.keys, |answer| (answer.user.to_string(), status_out(answer.status))),
             version: image.version,
             last_instant: image.last_instant.as_millis(),
+            more: More::default(),
         }
     }
 
     /// Reads an image, to which its users are given back.
     pub(super) fn into_domain(self) -> Read<UsersImage> {
-        let key = |(digest, fingerprint, version, at, user, status): (_, _, _, _, String, _)| {
-            let answer = Answer { user: user_id(&user)?, status: status_in(status)? };
-            Ok((KeyUse { digest, fingerprint }, version, Timestamp::from_millis(at), answer))
-        };
+        let answer =
+            |(user, status): (String, u8)| Ok(Answer { user: user_id(&user)?, status: status_in(status)? });
         Ok(UsersImage {
             users: Vec::new(),
-            keys: self.keys.into_iter().map(key).collect::<Read<_>>()?,
+            keys: keys_in(self.keys, answer)?,
             version: self.version,
             last_instant: Timestamp::from_millis(self.last_instant),
         })
@@ -186,7 +184,7 @@ fn status_out(status: UserStatus) -> u8 {
     }
 }
 
-fn status_in(status: u8) -> Read<UserStatus> {
+pub(super) fn status_in(status: u8) -> Read<UserStatus> {
     match status {
         0 => Ok(UserStatus::Active),
         1 => Ok(UserStatus::Suspended),

@@ -96,14 +96,13 @@ impl Start {
     ) -> Result<Self, E> {
         let position = snapshot.header.position;
         let mut versions = BTreeMap::new();
-        for bytes in &snapshot.sections {
-            let section =
-                record::decode_section(bytes).map_err(|source| RebuildError::Decode { position, source })?;
+        for section in record::decode_sections(&snapshot.sections) {
+            let section = section.map_err(|source| RebuildError::Decode { position, source })?;
             let (stream, version) = section.stands();
             if !wanted(stream)? {
                 continue;
             }
-            versions.extend(version.map(|version| (stream, version)));
+            versions.insert(stream, version);
             world.restore(section).map_err(|source| RebuildError::Replay { position, source })?;
         }
         Ok(Self { world, position, at: Timestamp::from_millis(snapshot.header.instant), versions })
@@ -222,7 +221,7 @@ mod tests {
 
     /// The golden data of money: every record, and the directory of its snapshots.
     fn golden() -> (Log, PathBuf) {
-        let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("snapshots/v1-money/data");
+        let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("snapshots/v2-money/data");
         let mut log = Log::new();
         let visit = |position, bytes: &[u8]| {
             log.push((position, bytes.to_vec()));

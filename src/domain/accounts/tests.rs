@@ -390,7 +390,7 @@ fn follow(accounts: &mut Accounts, event: &Event, at: Timestamp, key: Option<Key
 
 fn restarted(accounts: &Accounts) -> Accounts {
     let image = AccountsImage::of(accounts);
-    let mut world = reread(crate::recovery::World::default(), record::encode_accounts(&image));
+    let mut world = reread(crate::recovery::World::default(), [record::encode_accounts(&image)]);
     world.accounts.remove(&accounts.shard()).unwrap()
 }
 

@@ -531,8 +531,8 @@ proptest! {
             }
             prop_assert_eq!(inside(&follower), inside(&catalogue), "R1");
             if *restart {
-                let sections = record::encode_catalogue(&follower);
-                follower = reread(crate::recovery::World::default(), sections).catalogue;
+                let section = record::encode_catalogue(&follower);
+                follower = reread(crate::recovery::World::default(), [section]).catalogue;
                 prop_assert_eq!(inside(&follower), inside(&catalogue), "R1: an image is the state");
             }
         }

@@ -321,6 +321,10 @@ pub enum Event {
     Captured {
         /// Which payment.
         number: PaymentNumber,
+        /// The gateway's name for that, where it gave one.
+        transaction: Option<Arc<str>>,
+        /// When, by the gateway's clock.
+        approved_at: Option<Timestamp>,
     },
     /// The reservation was confirmed by it.
     Confirmed {
@@ -350,27 +354,13 @@ pub enum Event {
     Refunded {
         /// Which payment.
         number: PaymentNumber,
+        /// The gateway's name for that, where it gave one.
+        transaction: Option<Arc<str>>,
     },
     /// A command with an idempotency key asked for what was so already: only its key is new.
     KeyKept {
         /// Which payment it was about.
         number: PaymentNumber,
-    },
-    /// A gateway took the money.
-    CapturedAtGateway {
-        /// Which payment.
-        number: PaymentNumber,
-        /// The gateway's name for that.
-        transaction: Option<Arc<str>>,
-        /// When, by its clock.
-        approved_at: Option<Timestamp>,
-    },
-    /// A gateway gave the money back.
-    RefundedAtGateway {
-        /// Which payment.
-        number: PaymentNumber,
-        /// The gateway's name for that.
-        transaction: Option<Arc<str>>,
     },
 }
 
@@ -382,15 +372,13 @@ impl Event {
             | Self::Accepted { number, .. }
             | Self::CaptureBegun { number }
             | Self::Declined { number, .. }
-            | Self::Captured { number }
+            | Self::Captured { number, .. }
             | Self::Confirmed { number }
             | Self::Completed { number }
             | Self::Failed { number, .. }
             | Self::RefundBegun { number, .. }
-            | Self::Refunded { number }
-            | Self::KeyKept { number }
-            | Self::CapturedAtGateway { number, .. }
-            | Self::RefundedAtGateway { number, .. } => *number,
+            | Self::Refunded { number, .. }
+            | Self::KeyKept { number } => *number,
         }
     }
 }
@@ -435,10 +423,12 @@ impl Payment {
             (State::Begun, Outcome::NotHeld(failure)) => {
                 Some(Event::Failed { number, failure: Some(failure.clone()) })
             }
-            (State::Capturing, Outcome::Captured) => Some(Event::Captured { number }),
+            (State::Capturing, Outcome::Captured) => {
+                Some(Event::Captured { number, transaction: None, approved_at: None })
+            }
             (State::Capturing, Outcome::CapturedAtGateway { transaction, approved_at }) => {
                 let (transaction, approved_at) = (transaction.clone(), *approved_at);
-                Some(Event::CapturedAtGateway { number, transaction, approved_at })
+                Some(Event::Captured { number, transaction, approved_at })
             }
             (State::Capturing, Outcome::Declined(failure)) => {
                 Some(Event::Declined { number, failure: failure.clone() })
@@ -449,9 +439,9 @@ impl Payment {
                 Some(Event::RefundBegun { number, failure: Failure::SeatsLost })
             }
             (State::Confirmed, Outcome::PassEnded) => Some(Event::Completed { number }),
-            (State::Refunding, Outcome::GivenBack) => Some(Event::Refunded { number }),
+            (State::Refunding, Outcome::GivenBack) => Some(Event::Refunded { number, transaction: None }),
             (State::Refunding, Outcome::GivenBackAtGateway { transaction }) => {
-                Some(Event::RefundedAtGateway { number, transaction: transaction.clone() })
+                Some(Event::Refunded { number, transaction: transaction.clone() })
             }
             (
                 State::Ready
@@ -567,13 +557,12 @@ impl Payments {
                 assert!(matches!(before, State::Begun | State::Capturing), "M3: nothing was taken");
                 self.go(*number, before, State::Declined, at).failure = Some(failure.clone());
             }
-            Event::Captured { number } => {
-                self.go(*number, State::Capturing, State::Captured, at);
-            }
-            Event::CapturedAtGateway { number, transaction, approved_at } => {
+            Event::Captured { number, transaction, approved_at } => {
                 let payment = self.go(*number, State::Capturing, State::Captured, at);
-                let (transaction, approved_at) = (transaction.clone(), *approved_at);
-                payment.answer = Some(Arc::new(GatewayAnswer { transaction, approved_at, refund: None }));
+                if transaction.is_some() || approved_at.is_some() {
+                    let (transaction, approved_at) = (transaction.clone(), *approved_at);
+                    payment.answer = Some(Arc::new(GatewayAnswer { transaction, approved_at, refund: None }));
+                }
             }
             Event::Confirmed { number } => {
                 self.go(*number, State::Captured, State::Confirmed, at);
@@ -611,14 +600,13 @@ impl Payments {
                 };
                 self.go(*number, before, State::Refunding, at).failure = Some(failure.clone());
             }
-            Event::Refunded { number } => {
-                self.go(*number, State::Refunding, State::Refunded, at).refunded_at = Some(at);
-            }
-            Event::RefundedAtGateway { number, transaction } => {
+            Event::Refunded { number, transaction } => {
                 let payment = self.go(*number, State::Refunding, State::Refunded, at);
                 payment.refunded_at = Some(at);
-                let answer = payment.answer.get_or_insert_default();
-                Arc::make_mut(answer).refund.clone_from(transaction);
+                if transaction.is_some() {
+                    let answer = payment.answer.get_or_insert_default();
+                    Arc::make_mut(answer).refund.clone_from(transaction);
+                }
             }
             Event::KeyKept { .. } => {}
         }

@@ -236,9 +236,9 @@ proptest! {
             }
         }
         let count = |wanted: fn(&Event) -> bool| events.iter().filter(|event| wanted(event)).count();
-        let captured = count(|event| matches!(event, Event::Captured { .. } | Event::CapturedAtGateway { .. }));
+        let captured = count(|event| matches!(event, Event::Captured { .. }));
         let confirmed = count(|event| matches!(event, Event::Confirmed { .. }));
-        let refunded = count(|event| matches!(event, Event::Refunded { .. } | Event::RefundedAtGateway { .. }));
+        let refunded = count(|event| matches!(event, Event::Refunded { .. }));
         prop_assert!(captured <= 1 && confirmed <= captured && refunded <= captured);
         let end = only(&payments);
         if end.state.is_settled() {

@@ -109,8 +109,7 @@ impl Schedule {
                 self.end(*number, ReservationStatus::Cancelled, at);
                 return Some(*number);
             }
-            Event::OutageBridged { down_since } => self.move_deadlines(*down_since, *down_since, at),
-            Event::OutageContinued { began, down_since } => self.move_deadlines(*began, *down_since, at),
+            Event::OutageBridged { began, down_since } => self.move_deadlines(*began, *down_since, at),
             Event::KeyKept { number } => return *number,
         }
         None

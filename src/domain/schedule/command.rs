@@ -326,16 +326,12 @@ pub enum Event {
         /// Which reservation.
         number: ReservationNumber,
     },
-    /// The engine had been down: every live hold got its time back.
+    /// The engine had been down: every live hold got its time back. Where a start died that had given it back already, the next
+    /// one gives the time since.
     OutageBridged {
         /// The last instant at which the engine is known to have run.
-        down_since: Timestamp,
-    },
-    /// A start died that had bridged the outage, and the next one gave every live hold the time since.
-    OutageContinued {
-        /// The last instant at which the engine is known to have run.
         began: Timestamp,
-        /// When it was bridged before.
+        /// From when on holds get their time back: the same instant, or when a start that died had bridged it.
         down_since: Timestamp,
     },
     /// A command with an idempotency key asked for what was so already: only its key is new.

@@ -374,12 +374,7 @@ impl Schedule {
     fn bridge_outage(&self, began: Timestamp, down_since: Timestamp) -> Option<Event> {
         // A hold that was over before the engine went down lost no time to it (S4).
         let lived = self.deadlines.last().is_some_and(|(deadline, _)| *deadline > down_since);
-        let bridged = if began < down_since {
-            Event::OutageContinued { began, down_since }
-        } else {
-            Event::OutageBridged { down_since }
-        };
-        lived.then_some(bridged)
+        lived.then_some(Event::OutageBridged { began: began.min(down_since), down_since })
     }
 
     fn delete(&self) -> Decision {

@@ -222,8 +222,8 @@ fn describe(event: &Event, names: &impl Names) -> (&'static Kind, Value) {
         Event::ReservationCancelled { number } => {
             (&kinds::RESERVATION_CANCELLED, reservation(*number, names))
         }
-        Event::OutageBridged { down_since } | Event::OutageContinued { began: down_since, .. } => {
-            (&kinds::OUTAGE_BRIDGED, json!({"downSinceAt": down_since.to_string()}))
+        Event::OutageBridged { began, .. } => {
+            (&kinds::OUTAGE_BRIDGED, json!({"downSinceAt": began.to_string()}))
         }
         Event::KeyKept { number } => {
             (&kinds::KEY_KEPT, number.map_or_else(|| json!({}), |number| reservation(number, names)))

@@ -75,14 +75,14 @@ pub(super) fn of_payment_event(
         Event::Declined { failure, .. } => {
             (&kinds::PAYMENT_DECLINED, json!({"failure": of_failure(failure)}))
         }
-        Event::Captured { .. } | Event::CapturedAtGateway { .. } => (&kinds::PAYMENT_CAPTURED, json!({})),
+        Event::Captured { .. } => (&kinds::PAYMENT_CAPTURED, json!({})),
         Event::Confirmed { .. } => (&kinds::PAYMENT_CONFIRMED, json!({})),
         Event::Completed { .. } => (&kinds::PAYMENT_COMPLETED, json!({})),
         Event::Failed { failure, .. } => {
             (&kinds::PAYMENT_FAILED, json!({"failure": failure.as_ref().map(of_failure)}))
         }
         Event::RefundBegun { failure, .. } => (&kinds::REFUND_BEGUN, json!({"failure": of_failure(failure)})),
-        Event::Refunded { .. } | Event::RefundedAtGateway { .. } => (&kinds::PAYMENT_REFUNDED, json!({})),
+        Event::Refunded { .. } => (&kinds::PAYMENT_REFUNDED, json!({})),
         Event::KeyKept { .. } => (&kinds::PAYMENT_KEY_KEPT, json!({})),
     };
     let mut data = Map::new();

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use super::super::config::CODEC;
 use super::super::frame;
 use super::super::position::{Ordinal, Position};
 use super::super::scan::{Frame, Sequence};
@@ -32,7 +33,7 @@ impl MemoryLog {
     /// Opens the log: a large entry whose last frame isn't there is no entry, and goes.
     pub(super) fn open(&self) -> MemoryLane {
         let mut noted = self.noted();
-        let whole = noted.frames.iter().rposition(|bytes| !frame::open(bytes).unwrap().more);
+        let whole = noted.frames.iter().rposition(|bytes| !frame::open(bytes, CODEC).unwrap().more);
         noted.frames.truncate(whole.map_or(0, |at| at + 1));
         noted.closed_at = None;
         drop(noted);
@@ -44,7 +45,7 @@ impl MemoryLog {
         let (mut sequence, mut read, mut first) =
             (Sequence::new(log_id, Ordinal::START.next(), 0), Vec::new(), None);
         for (number, bytes) in self.noted().frames.iter().enumerate() {
-            let header = frame::open(bytes).unwrap();
+            let header = frame::open(bytes, CODEC).unwrap();
             let base = *first.get_or_insert(position(number));
             if let Some(run) = sequence.accept(Frame { header, bytes: bytes.clone() }).unwrap() {
                 let records = run.records(Position::START).map(|(_, record)| record.to_vec());

@@ -1,0 +1,392 @@
+//! The wire format of the catalogue: venues, concerts, the list of schedules, their events, and their section of a snapshot.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::DecodeError;
+use super::fields::{
+    KeyUseWire, KeyWire, More, Read, concert_id, currency_in, currency_out, grade_name, key_in, key_out,
+    keys_in, keys_out, money, schedule_id, venue_id,
+};
+use super::schedule::PlanWire;
+use crate::domain::catalogue::{Archived, Catalogue, CatalogueEvent, Listing, Replans};
+use crate::domain::concert::{Concert, PricedGrade};
+use crate::domain::ids::{ScheduleId, ScheduleNumber, SeatId};
+use crate::domain::keys::KeyList;
+use crate::domain::time::Timestamp;
+use crate::domain::venue::{Layout, Row, RowSeats, Section, Venue};
+
+#[derive(Serialize, Deserialize)]
+pub(super) enum CatalogueEventWire {
+    VenuePut(Box<VenueWire>),
+    ConcertPut(Box<ConcertWire>),
+    ScheduleListed { id: String, number: u32, concert: String, more: More },
+    VenueRemoved(String),
+    ConcertRemoved(String),
+    ScheduleUnlisted(String),
+    KeyKept,
+    ScheduleArchived { id: String, archived: ArchivedWire },
+    ReplanBegun { id: String, plan: Box<PlanWire>, key: Option<KeyUseWire>, more: More },
+    ReplansDone,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct VenueWire {
+    id: String,
+    name: String,
+    address: String,
+    kind: String,
+    time_zone: String,
+    sections: Vec<SectionWire>,
+    more: More,
+}
+
+#[derive(Serialize, Deserialize)]
+struct SectionWire {
+    id: String,
+    floor: String,
+    rows: Vec<RowWire>,
+    more: More,
+}
+
+#[derive(Serialize, Deserialize)]
+struct RowWire {
+    id: String,
+    grade: String,
+    seats: RowSeatsWire,
+    more: More,
+}
+
+#[derive(Serialize, Deserialize)]
+enum RowSeatsWire {
+    Length(u32),
+    Listed(Vec<(String, u32)>),
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct ConcertWire {
+    id: String,
+    title: String,
+    artist: String,
+    description: Option<String>,
+    venue: String,
+    poster_url: Option<String>,
+    currency: [u8; 3],
+    grades: Vec<GradeWire>,
+    cast: BTreeMap<String, Vec<String>>,
+    more: More,
+}
+
+#[derive(Serialize, Deserialize)]
+struct GradeWire {
+    name: String,
+    price: u64,
+    color: String,
+    description: Option<String>,
+    more: More,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct ArchivedWire {
+    version: u64,
+    payments: u64,
+    opened: bool,
+    more: More,
+}
+
+#[derive(Serialize, Deserialize)]
+struct ListingWire {
+    id: String,
+    number: u32,
+    concert: String,
+    archived: Option<ArchivedWire>,
+    more: More,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct CatalogueImageWire {
+    venues: Vec<VenueWire>,
+    concerts: Vec<ConcertWire>,
+    /// In order of their numbers.
+    schedules: Vec<ListingWire>,
+    last_schedule: u32,
+    replans: Vec<(String, PlanWire)>,
+    replans_key: Option<KeyUseWire>,
+    keys: Vec<KeyWire<()>>,
+    version: u64,
+    last_instant: u64,
+    more: More,
+}
+
+impl CatalogueEventWire {
+    pub(super) fn from_domain(event: &CatalogueEvent) -> Self {
+        match event {
+            CatalogueEvent::VenuePut(venue) => Self::VenuePut(Box::new(VenueWire::from_domain(venue))),
+            CatalogueEvent::ConcertPut(concert) => {
+                Self::ConcertPut(Box::new(ConcertWire::from_domain(concert)))
+            }
+            CatalogueEvent::ScheduleListed { id, number, concert } => Self::ScheduleListed {
+                id: id.to_string(),
+                number: number.0,
+                concert: concert.to_string(),
+                more: More::default(),
+            },
+            CatalogueEvent::VenueRemoved(id) => Self::VenueRemoved(id.to_string()),
+            CatalogueEvent::ConcertRemoved(id) => Self::ConcertRemoved(id.to_string()),
+            CatalogueEvent::ScheduleUnlisted(id) => Self::ScheduleUnlisted(id.to_string()),
+            CatalogueEvent::KeyKept => Self::KeyKept,
+            CatalogueEvent::ScheduleArchived { id, archived } => {
+                Self::ScheduleArchived { id: id.to_string(), archived: ArchivedWire::from_domain(*archived) }
+            }
+            CatalogueEvent::ReplanBegun { id, plan, key } => Self::ReplanBegun {
+                id: id.to_string(),
+                plan: Box::new(PlanWire::from_domain(plan)),
+                key: key.map(key_out),
+                more: More::default(),
+            },
+            CatalogueEvent::ReplansDone => Self::ReplansDone,
+        }
+    }
+
+    pub(super) fn into_domain(self) -> Read<CatalogueEvent> {
+        Ok(match self {
+            Self::VenuePut(venue) => CatalogueEvent::VenuePut(Arc::new(venue.into_domain()?)),
+            Self::ConcertPut(concert) => CatalogueEvent::ConcertPut(Arc::new(concert.into_domain()?)),
+            Self::ScheduleListed { id, number, concert, more: _ } => CatalogueEvent::ScheduleListed {
+                id: schedule_id(&id)?,
+                number: ScheduleNumber(number),
+                concert: concert_id(&concert)?,
+            },
+            Self::VenueRemoved(id) => CatalogueEvent::VenueRemoved(venue_id(&id)?),
+            Self::ConcertRemoved(id) => CatalogueEvent::ConcertRemoved(concert_id(&id)?),
+            Self::ScheduleUnlisted(id) => CatalogueEvent::ScheduleUnlisted(schedule_id(&id)?),
+            Self::KeyKept => CatalogueEvent::KeyKept,
+            Self::ScheduleArchived { id, archived } => {
+                CatalogueEvent::ScheduleArchived { id: schedule_id(&id)?, archived: archived.into_domain() }
+            }
+            Self::ReplanBegun { id, plan, key, more: _ } => CatalogueEvent::ReplanBegun {
+                id: schedule_id(&id)?,
+                plan: Arc::new(plan.into_domain()?),
+                key: key.map(key_in),
+            },
+            Self::ReplansDone => CatalogueEvent::ReplansDone,
+        })
+    }
+}
+
+impl VenueWire {
+    fn from_domain(venue: &Venue) -> Self {
+        let seats = |seats: &RowSeats| match seats {
+            RowSeats::Length(length) => RowSeatsWire::Length(*length),
+            RowSeats::Listed(seats) => {
+                RowSeatsWire::Listed(seats.iter().map(|(id, number)| (id.to_string(), *number)).collect())
+            }
+        };
+        let row = |row: &Row| RowWire {
+            id: row.id.clone(),
+            grade: row.grade.to_string(),
+            seats: seats(&row.seats),
+            more: More::default(),
+        };
+        let section = |section: &Section| SectionWire {
+            id: section.id.clone(),
+            floor: section.floor.clone(),
+            rows: section.rows.iter().map(row).collect(),
+            more: More::default(),
+        };
+        Self {
+            id: venue.id.to_string(),
+            name: venue.name.clone(),
+            address: venue.address.clone(),
+            kind: venue.kind.clone(),
+            time_zone: venue.time_zone.clone(),
+            sections: venue.sections.iter().map(section).collect(),
+            more: More::default(),
+        }
+    }
+
+    fn into_domain(self) -> Read<Venue> {
+        let seat = |(id, number): (String, u32)| {
+            Ok((SeatId::parse(&id).map_err(|_| DecodeError::Value("a seat id"))?, number))
+        };
+        let row = |row: RowWire| -> Read<Row> {
+            let seats = match row.seats {
+                RowSeatsWire::Length(length) => RowSeats::Length(length),
+                RowSeatsWire::Listed(seats) => {
+                    RowSeats::Listed(seats.into_iter().map(seat).collect::<Read<_>>()?)
+                }
+            };
+            Ok(Row { id: row.id, grade: grade_name(&row.grade)?, seats })
+        };
+        let section = |section: SectionWire| -> Read<Section> {
+            let rows = section.rows.into_iter().map(row).collect::<Read<_>>()?;
+            Ok(Section { id: section.id, floor: section.floor, rows })
+        };
+        Ok(Venue {
+            id: venue_id(&self.id)?,
+            name: self.name,
+            address: self.address,
+            kind: self.kind,
+            time_zone: self.time_zone,
+            sections: self.sections.into_iter().map(section).collect::<Read<_>>()?,
+        })
+    }
+}
+
+impl ConcertWire {
+    fn from_domain(concert: &Concert) -> Self {
+        let grade = |grade: &PricedGrade| GradeWire {
+            name: grade.name.to_string(),
+            price: grade.price.minor(),
+            color: grade.color.clone(),
+            description: grade.description.clone(),
+            more: More::default(),
+        };
+        Self {
+            id: concert.id.to_string(),
+            title: concert.title.clone(),
+            artist: concert.artist.clone(),
+            description: concert.description.clone(),
+            venue: concert.venue.to_string(),
+            poster_url: concert.poster_url.clone(),
+            currency: currency_out(concert.currency),
+            grades: concert.grades.iter().map(grade).collect(),
+            cast: concert.cast.clone(),
+            more: More::default(),
+        }
+    }
+
+    fn into_domain(self) -> Read<Concert> {
+        let grade = |grade: GradeWire| -> Read<PricedGrade> {
+            Ok(PricedGrade {
+                name: grade_name(&grade.name)?,
+                price: money(grade.price)?,
+                color: grade.color,
+                description: grade.description,
+            })
+        };
+        Ok(Concert {
+            id: concert_id(&self.id)?,
+            title: self.title,
+            artist: self.artist,
+            description: self.description,
+            venue: venue_id(&self.venue)?,
+            poster_url: self.poster_url,
+            currency: currency_in(self.currency)?,
+            grades: self.grades.into_iter().map(grade).collect::<Read<_>>()?,
+            cast: self.cast,
+        })
+    }
+}
+
+impl ArchivedWire {
+    fn from_domain(archived: Archived) -> Self {
+        let Archived { version, payments, opened } = archived;
+        Self { version, payments, opened, more: More::default() }
+    }
+
+    fn into_domain(self) -> Archived {
+        Archived { version: self.version, payments: self.payments, opened: self.opened }
+    }
+}
+
+impl CatalogueImageWire {
+    pub(super) fn from_domain(catalogue: &Catalogue) -> Self {
+        let listing = |(id, listing): (&ScheduleId, &Listing)| ListingWire {
+            id: id.to_string(),
+            number: listing.number.0,
+            concert: listing.concert.to_string(),
+            archived: listing.archived.map(ArchivedWire::from_domain),
+            more: More::default(),
+        };
+        let mut schedules: Vec<_> = catalogue.schedules().map(listing).collect();
+        schedules.sort_unstable_by_key(|listing| listing.number);
+        let replans = catalogue.replans();
+        let plans = replans.plans.iter().map(|(id, plan)| (id.to_string(), PlanWire::from_domain(plan)));
+        Self {
+            venues: catalogue.venues().map(|built| VenueWire::from_domain(&built.venue)).collect(),
+            concerts: catalogue.concerts().map(|concert| ConcertWire::from_domain(concert)).collect(),
+            schedules,
+            last_schedule: catalogue.last_schedule(),
+            replans: plans.collect(),
+            replans_key: replans.key.map(key_out),
+            keys: keys_out(&catalogue.keys().list(), |()| ()),
+            version: catalogue.version(),
+            last_instant: catalogue.last_instant().as_millis(),
+            more: More::default(),
+        }
+    }
+
+    pub(super) fn into_domain(self) -> Read<Catalogue> {
+        let listing = |listing: ListingWire| {
+            let (number, concert) = (ScheduleNumber(listing.number), concert_id(&listing.concert)?);
+            let archived = listing.archived.map(ArchivedWire::into_domain);
+            Ok((schedule_id(&listing.id)?, Listing { number, concert, archived }))
+        };
+        let plan = |(id, plan): (String, PlanWire)| Ok((schedule_id(&id)?, Arc::new(plan.into_domain()?)));
+        let parts = Parts {
+            venues: self.venues.into_iter().map(VenueWire::into_domain).collect::<Read<_>>()?,
+            concerts: self.concerts.into_iter().map(ConcertWire::into_domain).collect::<Read<_>>()?,
+            listings: self.schedules.into_iter().map(listing).collect::<Read<_>>()?,
+            last_schedule: self.last_schedule,
+            replans: Replans {
+                plans: self.replans.into_iter().map(plan).collect::<Read<_>>()?,
+                key: self.replans_key.map(key_in),
+            },
+            keys: keys_in(self.keys, Ok)?,
+            version: self.version,
+            last_instant: Timestamp::from_millis(self.last_instant),
+        };
+        parts.build()
+    }
+}
+
+/// What a catalogue is made of.
+pub(super) struct Parts {
+    pub(super) venues: Vec<Venue>,
+    pub(super) concerts: Vec<Concert>,
+    /// In order of their numbers.
+    pub(super) listings: Vec<(ScheduleId, Listing)>,
+    pub(super) last_schedule: u32,
+    pub(super) replans: Replans,
+    pub(super) keys: KeyList<()>,
+    pub(super) version: u64,
+    pub(super) last_instant: Timestamp,
+}
+
+impl Parts {
+    /// Makes the catalogue, by what its events do.
+    pub(super) fn build(self) -> Read<Catalogue> {
+        let mut catalogue = Catalogue::default();
+        let mut put = |event: CatalogueEvent| catalogue.apply(&event, Timestamp::ZERO, None);
+
+        for venue in self.venues {
+            Layout::new(&venue.sections).map_err(|_| DecodeError::Value("the seats of a venue"))?;
+            put(CatalogueEvent::VenuePut(Arc::new(venue)));
+        }
+        for concert in self.concerts {
+            put(CatalogueEvent::ConcertPut(Arc::new(concert)));
+        }
+
+        let mut last = 0;
+        for (id, Listing { number, concert, archived }) in self.listings {
+            if number.0 <= last || number.0 > self.last_schedule {
+                return Err(DecodeError::Value("a schedule's number"));
+            }
+            last = number.0;
+            put(CatalogueEvent::ScheduleListed { id: id.clone(), number, concert });
+            if let Some(archived) = archived {
+                put(CatalogueEvent::ScheduleArchived { id, archived });
+            }
+        }
+
+        catalogue.restore_replans(self.replans);
+        for (key, version, at, ()) in self.keys.iter() {
+            catalogue.restore_key(key, version, at);
+        }
+        catalogue.restore_counters(self.version, self.last_schedule, self.last_instant);
+        Ok(catalogue)
+    }
+}

@@ -1,0 +1,625 @@
+//! The wire format of schedules: their plans, their events, and their section of a snapshot.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::DecodeError;
+use super::fields::{
+    KeyWire, More, Read, concert_id, currency_in, currency_out, instant_in, instant_out, keys_in, keys_out,
+    money, pages, schedule_id, seats_in, seats_out, user_id, venue_id,
+};
+use crate::domain::concert::Prices;
+use crate::domain::ids::{PaymentId, ReservationNumber, ScheduleNumber};
+use crate::domain::schedule::policy::{Casting, Plan, Policy, QueueOrder, QueuePolicy};
+use crate::domain::schedule::{
+    Answer, Counts, Creation, Event, Image, Limits, Reservation, ReservationStatus, SaleStatus, Summary,
+};
+use crate::domain::time::{Seconds, Timestamp};
+
+#[derive(Serialize, Deserialize)]
+pub(super) enum ScheduleEventWire<'a> {
+    Created(Box<CreationWire>),
+    Replanned(Box<PlanWire>),
+    LimitsSet(LimitsWire),
+    SalesOpened(Option<PricesWire>),
+    SalesClosed,
+    ScheduleCancelled,
+    Deleted,
+    SeatsBlocked(Vec<u32>),
+    SeatsUnblocked(Vec<u32>),
+    SeatsHeld {
+        number: u32,
+        nonce: u64,
+        #[serde(borrow)]
+        user: Cow<'a, str>,
+        seats: Vec<u32>,
+        expires_at: u64,
+        more: More,
+    },
+    SeatsExchanged {
+        number: u32,
+        seats: Vec<u32>,
+        more: More,
+    },
+    HoldReleased(u32),
+    HoldExpired(u32),
+    PaymentBegun {
+        number: u32,
+        payment: u128,
+        expires_at: u64,
+        /// The deadline before it, which is back if the payment fails; absent where it stays.
+        held_until: Option<u64>,
+        more: More,
+    },
+    PaymentFailed {
+        number: u32,
+        /// The deadline that is back; absent where it has stayed.
+        expires_at: Option<u64>,
+        more: More,
+    },
+    ReservationConfirmed {
+        number: u32,
+        payment: u128,
+        more: More,
+    },
+    ReservationCancelled(u32),
+    OutageBridged {
+        began: u64,
+        down_since: u64,
+    },
+    KeyKept(Option<u32>),
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct CreationWire {
+    number: u32,
+    id: String,
+    concert: String,
+    venue: String,
+    currency: [u8; 3],
+    plan: PlanWire,
+    limits: LimitsWire,
+    more: More,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct PlanWire {
+    starts_at: u64,
+    ends_at: u64,
+    sales_open_at: Option<u64>,
+    sales_close_at: Option<u64>,
+    casting: Vec<(String, CastingWire)>,
+    policy: PolicyWire,
+    more: More,
+}
+
+#[derive(Serialize, Deserialize)]
+enum CastingWire {
+    One(String),
+    Many(Vec<String>),
+}
+
+#[derive(Serialize, Deserialize)]
+struct PolicyWire {
+    hold: u32,
+    seats_per_reservation_max: u32,
+    seats_per_user_max: u32,
+    payment: u32,
+    cancel_until_before_start: u32,
+    prevent_orphan_seats: bool,
+    recovery_grace: u32,
+    queue: Option<QueueWire>,
+    more: More,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct QueueWire {
+    active_max: u32,
+    admit_per_minute: Option<u32>,
+    active: u32,
+    claim: u32,
+    waiting: u32,
+    idle: Option<u32>,
+    order: u8,
+    opens_at: Option<u64>,
+    more: More,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct LimitsWire {
+    ended_retention: u32,
+    keys_max: u32,
+    more: More,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct PricesWire {
+    by_grade: Vec<u64>,
+    best_first: Vec<u16>,
+    more: More,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct ScheduleImageWire {
+    creation: CreationWire,
+    sale: u8,
+    prices: Option<PricesWire>,
+    ever_confirmed: bool,
+    blocked: Vec<u32>,
+    reservations: Vec<ReservationWire>,
+    last_reservation: u32,
+    ended: Vec<(u64, u32)>,
+    other_deadlines: Vec<(u32, u64)>,
+    keys: Vec<KeyWire<AnswerWire>>,
+    version: u64,
+    seats_version: u64,
+    last_instant: u64,
+    more: More,
+}
+
+#[derive(Serialize, Deserialize)]
+struct ReservationWire {
+    number: u32,
+    nonce: u64,
+    user: String,
+    seats: Vec<u32>,
+    status: u8,
+    created_at: u64,
+    expires_at: u64,
+    confirmed_at: Option<u64>,
+    cancelled_at: Option<u64>,
+    ended_at: Option<u64>,
+    payment: Option<u128>,
+    deadline_moved: bool,
+    recovered: bool,
+    more: More,
+}
+
+#[derive(Serialize, Deserialize)]
+enum AnswerWire {
+    Reservation(ReservationWire),
+    Schedule { sale: u8, counts: [u32; 4], plan: Box<PlanWire>, seats_version: u64, more: More },
+}
+
+impl<'a> ScheduleEventWire<'a> {
+    pub(super) fn from_domain(event: &'a Event) -> Self {
+        match event {
+            Event::Created(creation) => Self::Created(Box::new(CreationWire::from_domain(creation))),
+            Event::Replanned { plan } => Self::Replanned(Box::new(PlanWire::from_domain(plan))),
+            Event::LimitsSet { limits } => Self::LimitsSet(LimitsWire::from_domain(*limits)),
+            Event::SalesOpened { prices } => {
+                Self::SalesOpened(prices.as_deref().map(PricesWire::from_domain))
+            }
+            Event::SalesClosed => Self::SalesClosed,
+            Event::ScheduleCancelled => Self::ScheduleCancelled,
+            Event::Deleted => Self::Deleted,
+            Event::SeatsBlocked { seats } => Self::SeatsBlocked(seats_out(seats)),
+            Event::SeatsUnblocked { seats } => Self::SeatsUnblocked(seats_out(seats)),
+            Event::SeatsHeld { number, nonce, user, seats, expires_at } => Self::SeatsHeld {
+                number: number.0,
+                nonce: *nonce,
+                user: Cow::Borrowed(user.as_str()),
+                seats: seats_out(seats),
+                expires_at: expires_at.as_millis(),
+                more: More::default(),
+            },
+            Event::SeatsExchanged { number, seats } => {
+                Self::SeatsExchanged { number: number.0, seats: seats_out(seats), more: More::default() }
+            }
+            Event::HoldReleased { number } => Self::HoldReleased(number.0),
+            Event::HoldExpired { number } => Self::HoldExpired(number.0),
+            Event::PaymentBegun { number, payment, expires_at, held_until } => Self::PaymentBegun {
+                number: number.0,
+                payment: payment.bits(),
+                expires_at: expires_at.as_millis(),
+                held_until: instant_out(*held_until),
+                more: More::default(),
+            },
+            Event::PaymentFailed { number, expires_at } => Self::PaymentFailed {
+                number: number.0,
+                expires_at: instant_out(*expires_at),
+                more: More::default(),
+            },
+            Event::ReservationConfirmed { number, payment } => Self::ReservationConfirmed {
+                number: number.0,
+                payment: payment.bits(),
+                more: More::default(),
+            },
+            Event::ReservationCancelled { number } => Self::ReservationCancelled(number.0),
+            Event::OutageBridged { began, down_since } => {
+                Self::OutageBridged { began: began.as_millis(), down_since: down_since.as_millis() }
+            }
+            Event::KeyKept { number } => Self::KeyKept(number.map(|number| number.0)),
+        }
+    }
+
+    pub(super) fn into_domain(self) -> Read<Event> {
+        Ok(match self {
+            Self::Created(creation) => Event::Created(Box::new(creation.into_domain()?)),
+            Self::Replanned(plan) => Event::Replanned { plan: Arc::new(plan.into_domain()?) },
+            Self::LimitsSet(limits) => Event::LimitsSet { limits: limits.into_domain() },
+            Self::SalesOpened(None) => Event::SalesOpened { prices: None },
+            Self::SalesOpened(Some(prices)) => {
+                Event::SalesOpened { prices: Some(Arc::new(prices.into_domain()?)) }
+            }
+            Self::SalesClosed => Event::SalesClosed,
+            Self::ScheduleCancelled => Event::ScheduleCancelled,
+            Self::Deleted => Event::Deleted,
+            Self::SeatsBlocked(seats) => Event::SeatsBlocked { seats: seats_in(seats) },
+            Self::SeatsUnblocked(seats) => Event::SeatsUnblocked { seats: seats_in(seats) },
+            Self::SeatsHeld { number, nonce, user, seats, expires_at, more: _ } => Event::SeatsHeld {
+                number: ReservationNumber(number),
+                nonce,
+                user: user_id(&user)?,
+                seats: seats_in(seats),
+                expires_at: Timestamp::from_millis(expires_at),
+            },
+            Self::SeatsExchanged { number, seats, more: _ } => {
+                Event::SeatsExchanged { number: ReservationNumber(number), seats: seats_in(seats) }
+            }
+            Self::HoldReleased(number) => Event::HoldReleased { number: ReservationNumber(number) },
+            Self::HoldExpired(number) => Event::HoldExpired { number: ReservationNumber(number) },
+            Self::PaymentBegun { number, payment, expires_at, held_until, more: _ } => Event::PaymentBegun {
+                number: ReservationNumber(number),
+                payment: PaymentId::from_bits(payment),
+                expires_at: Timestamp::from_millis(expires_at),
+                held_until: instant_in(held_until),
+            },
+            Self::PaymentFailed { number, expires_at, more: _ } => {
+                Event::PaymentFailed { number: ReservationNumber(number), expires_at: instant_in(expires_at) }
+            }
+            Self::ReservationConfirmed { number, payment, more: _ } => Event::ReservationConfirmed {
+                number: ReservationNumber(number),
+                payment: PaymentId::from_bits(payment),
+            },
+            Self::ReservationCancelled(number) => {
+                Event::ReservationCancelled { number: ReservationNumber(number) }
+            }
+            Self::OutageBridged { began, down_since } => Event::OutageBridged {
+                began: Timestamp::from_millis(began),
+                down_since: Timestamp::from_millis(down_since),
+            },
+            Self::KeyKept(number) => Event::KeyKept { number: number.map(ReservationNumber) },
+        })
+    }
+}
+
+impl CreationWire {
+    pub(super) fn from_domain(creation: &Creation) -> Self {
+        Self {
+            number: creation.number.0,
+            id: creation.id.to_string(),
+            concert: creation.concert.to_string(),
+            venue: creation.venue.to_string(),
+            currency: currency_out(creation.currency),
+            plan: PlanWire::from_domain(&creation.plan),
+            limits: LimitsWire::from_domain(creation.limits),
+            more: More::default(),
+        }
+    }
+
+    pub(super) fn into_domain(self) -> Read<Creation> {
+        Ok(Creation {
+            number: ScheduleNumber(self.number),
+            id: schedule_id(&self.id)?,
+            concert: concert_id(&self.concert)?,
+            venue: venue_id(&self.venue)?,
+            currency: currency_in(self.currency)?,
+            plan: Arc::new(self.plan.into_domain()?),
+            limits: self.limits.into_domain(),
+        })
+    }
+}
+
+impl PlanWire {
+    pub(super) fn from_domain(plan: &Plan) -> Self {
+        let casting = |(role, casting): (&String, &Casting)| {
+            let casting = match casting {
+                Casting::One(name) => CastingWire::One(name.clone()),
+                Casting::Many(names) => CastingWire::Many(names.clone()),
+            };
+            (role.clone(), casting)
+        };
+        Self {
+            starts_at: plan.starts_at.as_millis(),
+            ends_at: plan.ends_at.as_millis(),
+            sales_open_at: instant_out(plan.sales_open_at),
+            sales_close_at: instant_out(plan.sales_close_at),
+            casting: plan.casting.iter().map(casting).collect(),
+            policy: PolicyWire::from_domain(&plan.policy),
+            more: More::default(),
+        }
+    }
+
+    pub(super) fn into_domain(self) -> Read<Plan> {
+        let casting = |(role, casting): (String, CastingWire)| {
+            let casting = match casting {
+                CastingWire::One(name) => Casting::One(name),
+                CastingWire::Many(names) => Casting::Many(names),
+            };
+            (role, casting)
+        };
+        Ok(Plan {
+            starts_at: Timestamp::from_millis(self.starts_at),
+            ends_at: Timestamp::from_millis(self.ends_at),
+            sales_open_at: instant_in(self.sales_open_at),
+            sales_close_at: instant_in(self.sales_close_at),
+            casting: self.casting.into_iter().map(casting).collect(),
+            policy: self.policy.into_domain()?,
+        })
+    }
+}
+
+impl PolicyWire {
+    fn from_domain(policy: &Policy) -> Self {
+        Self {
+            hold: policy.hold.get(),
+            seats_per_reservation_max: policy.seats_per_reservation_max,
+            seats_per_user_max: policy.seats_per_user_max,
+            payment: policy.payment.get(),
+            cancel_until_before_start: policy.cancel_until_before_start.get(),
+            prevent_orphan_seats: policy.prevent_orphan_seats,
+            recovery_grace: policy.recovery_grace.get(),
+            queue: policy.queue.as_ref().map(QueueWire::from_domain),
+            more: More::default(),
+        }
+    }
+
+    fn into_domain(self) -> Read<Policy> {
+        Ok(Policy {
+            hold: Seconds::new(self.hold),
+            seats_per_reservation_max: self.seats_per_reservation_max,
+            seats_per_user_max: self.seats_per_user_max,
+            payment: Seconds::new(self.payment),
+            cancel_until_before_start: Seconds::new(self.cancel_until_before_start),
+            prevent_orphan_seats: self.prevent_orphan_seats,
+            recovery_grace: Seconds::new(self.recovery_grace),
+            queue: self.queue.map(QueueWire::into_domain).transpose()?,
+        })
+    }
+}
+
+impl QueueWire {
+    pub(super) fn from_domain(queue: &QueuePolicy) -> Self {
+        Self {
+            active_max: queue.active_max,
+            admit_per_minute: queue.admit_per_minute,
+            active: queue.active.get(),
+            claim: queue.claim.get(),
+            waiting: queue.waiting.get(),
+            idle: queue.idle.map(Seconds::get),
+            order: match queue.order {
+                QueueOrder::Fifo => 0,
+                QueueOrder::Shuffle => 1,
+            },
+            opens_at: instant_out(queue.opens_at),
+            more: More::default(),
+        }
+    }
+
+    pub(super) fn into_domain(self) -> Read<QueuePolicy> {
+        Ok(QueuePolicy {
+            active_max: self.active_max,
+            admit_per_minute: self.admit_per_minute,
+            active: Seconds::new(self.active),
+            claim: Seconds::new(self.claim),
+            waiting: Seconds::new(self.waiting),
+            idle: self.idle.map(Seconds::new),
+            order: match self.order {
+                0 => QueueOrder::Fifo,
+                1 => QueueOrder::Shuffle,
+                _ => return Err(DecodeError::Value("a waiting room's order")),
+            },
+            opens_at: instant_in(self.opens_at),
+        })
+    }
+}
+
+impl LimitsWire {
+    pub(super) fn from_domain(limits: Limits) -> Self {
+        Self {
+            ended_retention: limits.ended_retention.get(),
+            keys_max: limits.keys_max,
+            more: More::default(),
+        }
+    }
+
+    pub(super) fn into_domain(self) -> Limits {
+        Limits { ended_retention: Seconds::new(self.ended_retention), keys_max: self.keys_max }
+    }
+}
+
+impl PricesWire {
+    pub(super) fn from_domain(prices: &Prices) -> Self {
+        Self {
+            by_grade: prices.by_grade.iter().map(|price| price.minor()).collect(),
+            best_first: prices.best_first.to_vec(),
+            more: More::default(),
+        }
+    }
+
+    pub(super) fn into_domain(self) -> Read<Prices> {
+        let by_grade = self.by_grade.into_iter().map(money).collect::<Read<_>>()?;
+        Ok(Prices { by_grade, best_first: self.best_first.into() })
+    }
+}
+
+impl ScheduleImageWire {
+    pub(super) fn from_domain(image: &Image) -> Self {
+        let creation = Creation {
+            number: image.number,
+            id: image.id.clone(),
+            concert: image.concert.clone(),
+            venue: image.venue.clone(),
+            currency: image.currency,
+            plan: Arc::clone(&image.plan),
+            limits: image.limits,
+        };
+        let deadlines = image.other_deadlines.iter().map(|(number, at)| (*number, at.as_millis()));
+        Self {
+            creation: CreationWire::from_domain(&creation),
+            sale: sale_out(image.sale),
+            prices: image.prices.as_deref().map(PricesWire::from_domain),
+            ever_confirmed: image.ever_confirmed,
+            blocked: seats_out(&image.blocked),
+            reservations: image.reservations.iter().map(ReservationWire::from_domain).collect(),
+            last_reservation: image.last_reservation,
+            ended: image.ended.iter().map(|(at, number)| (at.as_millis(), *number)).collect(),
+            other_deadlines: deadlines.collect(),
+            keys: keys_out(&image.keys, AnswerWire::from_domain),
+            version: image.version,
+            seats_version: image.seats_version,
+            last_instant: image.last_instant.as_millis(),
+            more: More::default(),
+        }
+    }
+
+    pub(super) fn into_domain(self) -> Read<Image> {
+        let creation = self.creation.into_domain()?;
+        let prices = self.prices.map(PricesWire::into_domain).transpose()?;
+        let reservations = self.reservations.into_iter().map(|kept| Ok((kept.number, kept.into_domain()?)));
+        let ended = self.ended.into_iter().map(|(at, number)| (Timestamp::from_millis(at), number));
+        let deadlines =
+            self.other_deadlines.into_iter().map(|(number, at)| (number, Timestamp::from_millis(at)));
+        Ok(Image {
+            number: creation.number,
+            id: creation.id,
+            concert: creation.concert,
+            venue: creation.venue,
+            currency: creation.currency,
+            plan: creation.plan,
+            limits: creation.limits,
+            sale: sale_in(self.sale)?,
+            prices: prices.map(Arc::new),
+            ever_confirmed: self.ever_confirmed,
+            blocked: seats_in(self.blocked).to_vec(),
+            reservations: pages(reservations)?,
+            last_reservation: self.last_reservation,
+            ended: ended.collect(),
+            other_deadlines: deadlines.collect(),
+            keys: keys_in(self.keys, AnswerWire::into_domain)?,
+            version: self.version,
+            seats_version: self.seats_version,
+            last_instant: Timestamp::from_millis(self.last_instant),
+        })
+    }
+}
+
+impl ReservationWire {
+    fn from_domain(reservation: &Reservation) -> Self {
+        Self {
+            number: reservation.number.0,
+            nonce: reservation.nonce,
+            user: reservation.user.to_string(),
+            seats: seats_out(&reservation.seats),
+            status: status_out(reservation.status),
+            created_at: reservation.created_at.as_millis(),
+            expires_at: reservation.expires_at.as_millis(),
+            confirmed_at: instant_out(reservation.confirmed_at),
+            cancelled_at: instant_out(reservation.cancelled_at),
+            ended_at: instant_out(reservation.ended_at),
+            payment: reservation.payment.map(PaymentId::bits),
+            deadline_moved: reservation.deadline_moved,
+            recovered: reservation.recovered,
+            more: More::default(),
+        }
+    }
+
+    fn into_domain(self) -> Read<Reservation> {
+        Ok(Reservation {
+            number: ReservationNumber(self.number),
+            nonce: self.nonce,
+            user: user_id(&self.user)?,
+            seats: seats_in(self.seats),
+            status: status_in(self.status)?,
+            created_at: Timestamp::from_millis(self.created_at),
+            expires_at: Timestamp::from_millis(self.expires_at),
+            confirmed_at: instant_in(self.confirmed_at),
+            cancelled_at: instant_in(self.cancelled_at),
+            ended_at: instant_in(self.ended_at),
+            payment: self.payment.map(PaymentId::from_bits),
+            deadline_moved: self.deadline_moved,
+            recovered: self.recovered,
+        })
+    }
+}
+
+impl AnswerWire {
+    fn from_domain(answer: &Answer) -> Self {
+        match answer {
+            Answer::Reservation(reservation) => Self::Reservation(ReservationWire::from_domain(reservation)),
+            Answer::Schedule(summary) => {
+                let counts = summary.counts;
+                Self::Schedule {
+                    sale: sale_out(summary.status),
+                    counts: [counts.available, counts.held, counts.reserved, counts.blocked],
+                    plan: Box::new(PlanWire::from_domain(&summary.plan)),
+                    seats_version: summary.seats_version,
+                    more: More::default(),
+                }
+            }
+        }
+    }
+
+    fn into_domain(self) -> Read<Answer> {
+        Ok(match self {
+            Self::Reservation(reservation) => Answer::Reservation(reservation.into_domain()?),
+            Self::Schedule {
+                sale,
+                counts: [available, held, reserved, blocked],
+                plan,
+                seats_version,
+                more: _,
+            } => Answer::Schedule(Summary {
+                status: sale_in(sale)?,
+                counts: Counts { available, held, reserved, blocked },
+                plan: Arc::new(plan.into_domain()?),
+                seats_version,
+            }),
+        })
+    }
+}
+
+fn sale_out(sale: SaleStatus) -> u8 {
+    match sale {
+        SaleStatus::Upcoming => 0,
+        SaleStatus::Open => 1,
+        SaleStatus::Closed => 2,
+        SaleStatus::Cancelled => 3,
+    }
+}
+
+pub(super) fn sale_in(sale: u8) -> Read<SaleStatus> {
+    match sale {
+        0 => Ok(SaleStatus::Upcoming),
+        1 => Ok(SaleStatus::Open),
+        2 => Ok(SaleStatus::Closed),
+        3 => Ok(SaleStatus::Cancelled),
+        _ => Err(DecodeError::Value("a sale's status")),
+    }
+}
+
+fn status_out(status: ReservationStatus) -> u8 {
+    match status {
+        ReservationStatus::Held => 0,
+        ReservationStatus::Paying => 1,
+        ReservationStatus::Confirmed => 2,
+        ReservationStatus::Cancelled => 3,
+        ReservationStatus::Released => 4,
+        ReservationStatus::Expired => 5,
+    }
+}
+
+pub(super) fn status_in(status: u8) -> Read<ReservationStatus> {
+    match status {
+        0 => Ok(ReservationStatus::Held),
+        1 => Ok(ReservationStatus::Paying),
+        2 => Ok(ReservationStatus::Confirmed),
+        3 => Ok(ReservationStatus::Cancelled),
+        4 => Ok(ReservationStatus::Released),
+        5 => Ok(ReservationStatus::Expired),
+        _ => Err(DecodeError::Value("a reservation's status")),
+    }
+}
