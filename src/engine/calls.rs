@@ -1,10 +1,10 @@
 //! What everyone asks of an engine first: to be opened, to do something, to be closed. It stands first so that the page of [`Engine`]
 //! begins with it.
 
-use super::catalogue_actor::Change;
-use super::live::from_send_error;
+use super::catalogue::Change;
+use super::supervisor::from_send_error;
 use super::{
-    CatalogueChange, Changed, Done, Engine, EngineConfig, EngineError, EngineOpenError, ScheduleEntry, open,
+    CatalogueChange, Changed, Done, Engine, EngineConfig, EngineError, EngineOpenError, ScheduleEntry, start,
 };
 use crate::domain::cause::{By, Cause};
 use crate::domain::keys::KeyUse;
@@ -18,7 +18,7 @@ impl Engine {
     /// # Errors
     /// When the directory is another process's, or what is in it can't be trusted.
     pub async fn open(config: EngineConfig) -> Result<Self, EngineOpenError> {
-        open::open(config).await
+        start::open(config).await
     }
 
     /// Asks a schedule; the answer is durable when it comes. Whatever is asked, nothing but a refusal comes of what can't be: what rests
@@ -48,7 +48,7 @@ impl Engine {
         cause: Cause,
     ) -> Result<Done<Answer>, EngineError> {
         let (moves_sale, released) = (command.moves_sale(), command.released());
-        let acted = self.shared.ask_schedule(entry, command.into(), cause).await?;
+        let acted = self.directory.ask_schedule(entry, command.into(), cause).await?;
 
         // What follows has begun by now, and goes on without whoever waits here.
         if moves_sale {
@@ -94,15 +94,15 @@ impl Engine {
     /// When the journal had failed; what is durable is found at the next start.
     pub async fn close(self) -> Result<(), EngineError> {
         self.tasks.iter().for_each(tokio::task::JoinHandle::abort);
-        self.shared.till.drives.close();
+        self.directory.till.drives.close();
         if let Err(error) = self.snapshot().await {
             tracing::warn!(%error, "no snapshot was taken at the end; the next start replays more");
         }
         let _ = self.catalogue.stop_gracefully().await;
         self.catalogue.wait_for_shutdown().await;
-        let _ = self.supervisor.stop_gracefully().await;
-        self.supervisor.wait_for_shutdown().await;
-        self.shared.journal.clone().close().await.map(drop).map_err(EngineError::from)
+        let _ = self.directory.core.supervisor.stop_gracefully().await;
+        self.directory.core.supervisor.wait_for_shutdown().await;
+        self.directory.core.journal.clone().close().await.map(drop).map_err(EngineError::from)
     }
 
     /// Has the waiting room see what its schedule has become, before whoever changed it is told. It would
@@ -110,7 +110,7 @@ impl Engine {
     async fn follow(&self, entry: &ScheduleEntry) {
         let room = entry.room().live();
         if room.actor().is_some() && room.flush().await.is_ok() {
-            let _ = self.shared.journal.barrier().await;
+            let _ = self.directory.core.journal.barrier().await;
         }
     }
 }

@@ -11,25 +11,23 @@
 // The first methods that rustdoc shows.
 mod calls;
 
-mod archived;
-mod catalogue_actor;
-mod changes;
-mod cut;
-mod driving;
+mod accounts;
+mod archive;
+mod catalogue;
+mod core;
+mod directory;
 mod error;
-mod history;
-mod lists;
+mod follow;
 mod live;
-mod money;
 mod numbers;
-mod open;
+mod past;
+mod payments;
 mod room;
 mod schedule;
 mod seal;
-mod shared;
-mod snapshots;
+mod start;
+mod supervisor;
 mod users;
-mod wall;
 
 use std::num::NonZeroU32;
 use std::path::PathBuf;
@@ -39,25 +37,20 @@ use std::time::Duration;
 use aws_lc_rs::hmac;
 use kameo::actor::ActorRef;
 
-pub use archived::{Found, Moved};
-pub use catalogue_actor::{CatalogueChange, Changed, Import};
-pub use changes::Changes;
-pub use cut::{Cut, CutError};
+pub use archive::{FoundReservation, Listed, Moved, Narrow};
+pub use catalogue::{CatalogueChange, Changed, Import};
 pub use error::{EngineError, Refusal};
-pub use history::{HistoryError, Moment};
-pub use lists::{Listed, Narrow};
 pub use live::Done;
-pub use money::Purchase;
-pub use open::EngineOpenError;
+pub use past::{Changes, Cut, CutError, HistoryError, Moment};
+pub use payments::Purchase;
 pub use room::{Pass, RoomEntry};
 pub use schedule::{DELTAS_MAX, Delta, ScheduleEntry, SeatsMark};
-pub use snapshots::SnapshotFailed;
-pub use wall::ClockLimit;
+pub use start::{ClockLimit, EngineOpenError, SnapshotFailed};
 
-use catalogue_actor::{CatalogueActor, TakeSnapshot};
-use live::{Act, Flush, Supervisor};
+use catalogue::{CatalogueActor, TakeSnapshot};
+use directory::Directory;
+use live::{Act, Flush};
 use room::standing;
-use shared::Shared;
 
 use crate::clock::{Clock, SystemClock};
 use crate::domain::catalogue::Catalogue;
@@ -132,8 +125,7 @@ impl EngineConfig {
 /// The booking engine. Clones share one.
 #[derive(Clone)]
 pub struct Engine {
-    shared: Arc<Shared>,
-    supervisor: ActorRef<Supervisor>,
+    directory: Arc<Directory>,
     catalogue: ActorRef<CatalogueActor>,
     /// What takes snapshots, and what moves to the archive, now and then.
     tasks: Arc<[tokio::task::JoinHandle<()>]>,
@@ -142,47 +134,47 @@ pub struct Engine {
 impl Engine {
     /// Returns the present instant of the engine's clock.
     pub fn now(&self) -> Timestamp {
-        self.shared.clock.now()
+        self.directory.core.clock.now()
     }
 
     /// Returns the catalogue as it is durable.
     pub fn catalogue(&self) -> Arc<Catalogue> {
-        self.shared.catalogue()
+        self.directory.core.catalogue()
     }
 
     /// Finds a schedule by its id.
     pub fn schedule(&self, id: &str) -> Option<Arc<ScheduleEntry>> {
-        self.shared.schedule(id)
+        self.directory.schedule(id)
     }
 
     /// Finds a schedule by its number, as a reservation's id carries it.
     pub fn schedule_by_number(&self, number: ScheduleNumber) -> Option<Arc<ScheduleEntry>> {
-        self.shared.schedule_by_number(number)
+        self.directory.schedule_by_number(number)
     }
 
     /// Returns every schedule, in order of their numbers.
     pub fn schedules(&self) -> Vec<Arc<ScheduleEntry>> {
-        self.shared.schedules()
+        self.directory.schedules()
     }
 
     /// Returns the schedules in which a user may have a reservation.
     pub fn schedules_of_user(&self, user: &str) -> Vec<Arc<ScheduleEntry>> {
-        self.shared.schedules_of_user(user)
+        self.directory.schedules_of_user(user)
     }
 
     /// Reads the text of a reservation's id; nothing where it can't be one.
     pub fn reservation_id(&self, text: &str) -> Option<ReservationId> {
-        ReservationId::parse(text).ok().map(|id| self.shared.seal.open_reservation(id))
+        ReservationId::parse(text).ok().map(|id| self.directory.core.seal.open_reservation(id))
     }
 
     /// Reads the text of a payment's id; nothing where it can't be one.
     pub fn payment_id(&self, text: &str) -> Option<PaymentId> {
-        PaymentId::parse(text).ok().map(|id| self.shared.seal.open_payment(id))
+        PaymentId::parse(text).ok().map(|id| self.directory.core.seal.open_payment(id))
     }
 
     /// Reads the text of a movement's id; nothing where it can't be one.
     pub fn transaction_id(&self, text: &str) -> Option<TransactionId> {
-        TransactionId::parse(text).ok().map(|id| self.shared.seal.open_transaction(id))
+        TransactionId::parse(text).ok().map(|id| self.directory.core.seal.open_transaction(id))
     }
 
     /// Finds a reservation of a live schedule as it is durable.
@@ -203,13 +195,13 @@ impl Engine {
         if kept.status_at(now) == kept.status {
             return Some(kept);
         }
-        self.catch_up(core::iter::once(entry)).await;
+        self.catch_up(std::iter::once(entry)).await;
         entry.read().reservation(id).cloned()
     }
 
     /// Has schedules do what time alone has brought, and waits until that is durable.
     async fn catch_up<'a>(&self, entries: impl Iterator<Item = &'a ScheduleEntry>) {
-        if self.shared.journal.failure().is_some() {
+        if self.directory.core.journal.failure().is_some() {
             return;
         }
         let mut asked = false;
@@ -218,14 +210,14 @@ impl Engine {
             asked |= actor.ask(Flush).try_send().await.is_ok();
         }
         if asked {
-            let _ = self.shared.journal.barrier().await;
+            let _ = self.directory.core.journal.barrier().await;
         }
     }
 
     /// Returns the prices that a schedule sells at, or would if its sale opened now.
     pub fn prices(&self, entry: &ScheduleEntry) -> Arc<Prices> {
         let bound = entry.read().prices().cloned();
-        bound.unwrap_or_else(|| self.shared.prices(entry.concert(), entry.layout()))
+        bound.unwrap_or_else(|| self.directory.core.prices(entry.concert(), entry.layout()))
     }
 
     /// Takes a place in a schedule's waiting room, or finds the one that the user has. Without a key, the
@@ -245,7 +237,7 @@ impl Engine {
             return Ok(Done { answer: waiting_room::Answer::Standing(place), replayed: false });
         }
         let join = waiting_room::Command::Join { user: user.clone() };
-        self.shared.act_in_room(entry, join, Cause { by: By::User, key }).await
+        self.directory.act_in_room(entry, join, Cause { by: By::User, key }).await
     }
 
     /// Gives a user's place up, waiting or active; durable when the answer comes. Another's place stays.
@@ -260,7 +252,7 @@ impl Engine {
         key: Option<KeyUse>,
     ) -> Result<Done<waiting_room::Answer>, EngineError> {
         let leave = waiting_room::Command::Leave { user: user.clone(), ticket };
-        self.shared.act_in_room(entry, leave, Cause { by: By::User, key }).await
+        self.directory.act_in_room(entry, leave, Cause { by: By::User, key }).await
     }
 
     /// Changes how a waiting room is run while it runs; durable when the answer comes.
@@ -276,19 +268,19 @@ impl Engine {
         if !tuning.is_in_range() {
             return Err(waiting_room::Refusal::OutOfRange.into());
         }
-        self.shared.act_in_room(entry, waiting_room::Command::Tune(tuning), cause.into()).await
+        self.directory.act_in_room(entry, waiting_room::Command::Tune(tuning), cause.into()).await
     }
 
     /// Signs the pass of a place: the user shows it as the queue token.
     pub fn sign_pass(&self, entry: &ScheduleEntry, user: &str, pass: Pass) -> String {
-        self.shared.passes.sign(entry.number(), user, pass)
+        self.directory.passes.sign(entry.number(), user, pass)
     }
 
     /// Reads a pass; nothing, unless it was signed for this user and this schedule (Q2). A place that is active has
     /// shown a sign of life with it.
     pub fn read_pass(&self, entry: &ScheduleEntry, user: &str, text: &str) -> Option<Pass> {
         let now = self.now();
-        let pass = self.shared.passes.read(entry.number(), user, text, now)?;
+        let pass = self.directory.passes.read(entry.number(), user, text, now)?;
         if entry.room().admits(pass, now) {
             self.show_life(entry, pass.ticket);
         }
@@ -310,7 +302,7 @@ impl Engine {
     /// Makes the digests by which an idempotency key and its body are known, under the log's own secret.
     pub fn key(&self, caller: &str, route: &str, key: &str, body: &[u8]) -> KeyUse {
         let digest = |parts: &[&[u8]]| {
-            let mut context = hmac::Context::with_key(&self.shared.fingerprint_key);
+            let mut context = hmac::Context::with_key(&self.directory.fingerprint_key);
             for part in parts {
                 // The lengths keep ("ab", "c") and ("a", "bc") apart.
                 context.update(&part.len().to_le_bytes());
@@ -331,17 +323,17 @@ impl Engine {
 
     /// Returns a secret of the log's for one purpose, which stays the same for as long as the log is there.
     pub fn secret(&self, purpose: &str) -> [u8; 32] {
-        shared::secret_for(&self.shared.fingerprint_key, purpose)
+        directory::secret_for(&self.directory.fingerprint_key, purpose)
     }
 
     /// Returns the data directory.
     pub fn data_dir(&self) -> &std::path::Path {
-        &self.shared.data_dir
+        &self.directory.data_dir
     }
 
     /// Returns the log, to read what is durable and to follow it.
     pub fn journal(&self) -> &Log {
-        &self.shared.journal
+        &self.directory.core.journal
     }
 
     /// Takes a snapshot now, and returns the position that it stands for.

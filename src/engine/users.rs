@@ -10,9 +10,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use dashmap::DashSet;
 
 use super::Engine;
+use super::core::Core;
 use super::error::EngineError;
 use super::live::{Aggregate, Done, KeyLookup, Live};
-use super::shared::Shared;
 use crate::domain::cause::{By, Cause};
 use crate::domain::ids::UserId;
 use crate::domain::keys::KeyUse;
@@ -55,7 +55,7 @@ impl Aggregate for Users {
         &self,
         command: &Self::Command,
         _: Timestamp,
-        _: &Shared,
+        _: &Core,
     ) -> Result<Option<Self::Event>, EngineError> {
         Ok(self.decide(command)?)
     }
@@ -78,7 +78,7 @@ impl Aggregate for Users {
 
     fn own(&self, _: &Live<Self>) {}
 
-    fn follow(live: &Live<Self>, event: &Self::Event, _: &Arc<Shared>) {
+    fn follow(live: &Live<Self>, event: &Self::Event, _: &Core) {
         live.view.follow(event);
     }
 }
@@ -137,23 +137,23 @@ pub(super) fn live(users: Users) -> Arc<Live<Users>> {
 impl Engine {
     /// Finds a user of whom something is known: who signed up here, or was suspended or deleted once.
     pub fn user(&self, id: &str) -> Option<User> {
-        self.shared.users.read().find(id).cloned()
+        self.directory.users.read().find(id).cloned()
     }
 
     /// Finds who signs in with an address.
     pub fn user_by_email(&self, email: &Email) -> Option<User> {
-        self.shared.users.read().find_by_email(email).cloned()
+        self.directory.users.read().find_by_email(email).cloned()
     }
 
     /// Returns how many users are known, by status.
     pub fn user_counts(&self) -> UserCounts {
-        self.shared.users.read().counts()
+        self.directory.users.read().counts()
     }
 
     /// Tells whether a user is suspended or deleted. Cheap enough to be asked with every request; whoever was
     /// told that someone is suspended finds it so here.
     pub fn is_barred(&self, user: &str) -> bool {
-        self.shared.users.view.contains(user)
+        self.directory.users.view.contains(user)
     }
 
     /// Takes a new user in, under an id that nobody could guess; durable when it returns.
@@ -164,7 +164,7 @@ impl Engine {
         let mut random = [0; USER_ID_RANDOM_LEN];
         getrandom::fill(&mut random).expect("the system has randomness");
         let command = Command::SignUp { id: drawn_id(&random), profile: Arc::new(profile) };
-        let done = self.shared.users.ask(command, Cause { by: By::User, key: None }, None).await?;
+        let done = self.directory.users.ask(command, Cause { by: By::User, key: None }, None).await?;
         Ok(done.answer)
     }
 
@@ -179,7 +179,7 @@ impl Engine {
         password: PasswordHash,
     ) -> Result<User, EngineError> {
         let command = Command::ReplacePassword { user, standing, password };
-        let done = self.shared.users.ask(command, Cause { by: By::User, key: None }, None).await?;
+        let done = self.directory.users.ask(command, Cause { by: By::User, key: None }, None).await?;
         Ok(done.answer)
     }
 
@@ -193,7 +193,7 @@ impl Engine {
         status: UserStatus,
         cause: Cause,
     ) -> Result<Done<User>, EngineError> {
-        self.shared.users.ask(Command::SetStatus { user, status }, cause, None).await
+        self.directory.users.ask(Command::SetStatus { user, status }, cause, None).await
     }
 }
 

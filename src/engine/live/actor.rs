@@ -27,8 +27,8 @@ use super::entry::Live;
 use crate::clock::Stopwatch;
 use crate::domain::cause::Cause;
 use crate::domain::time::Timestamp;
+use crate::engine::core::Core;
 use crate::engine::error::EngineError;
-use crate::engine::shared::Shared;
 use crate::journal::{EntryTooLarge, Records};
 
 /// The longest that an idle actor sleeps: a bound for what a step of the clock could do.
@@ -68,20 +68,20 @@ pub(in crate::engine) struct LiveActor<A: Aggregate> {
     state: A,
     own: A::Own,
     live: Arc<Live<A>>,
-    shared: Arc<Shared>,
+    core: Arc<Core>,
 }
 
 impl<A: Aggregate> Actor for LiveActor<A> {
-    type Args = (Weak<Live<A>>, Arc<Shared>);
+    type Args = (Weak<Live<A>>, Arc<Core>);
     type Error = Gone;
 
-    async fn on_start((live, shared): Self::Args, _: ActorRef<Self>) -> Result<Self, Gone> {
+    async fn on_start((live, core): Self::Args, _: ActorRef<Self>) -> Result<Self, Gone> {
         let live = live.upgrade().ok_or(Gone)?;
         // What a former life appended becomes durable first; on a failed journal nothing more will.
-        let _ = shared.journal.barrier().await;
+        let _ = core.journal.barrier().await;
         let state = live.read().clone();
         let own = state.own(&live);
-        Ok(Self { state, own, live, shared })
+        Ok(Self { state, own, live, core })
     }
 
     async fn on_panic(
@@ -101,7 +101,7 @@ impl<A: Aggregate> Actor for LiveActor<A> {
     ) -> Result<Option<Signal<Self>>, Gone> {
         loop {
             let now = self.now();
-            let works = self.shared.journal.failure().is_none();
+            let works = self.core.journal.failure().is_none();
             let due = self.state.next_due(now, &self.live).filter(|_| works);
             if due.is_some_and(|due| due <= now) {
                 self.catch_up(now).await;
@@ -152,7 +152,7 @@ impl<A: Aggregate> Message<Flush> for LiveActor<A> {
     type Reply = ();
 
     async fn handle(&mut self, _: Flush, _: &mut Context<Self, Self::Reply>) {
-        if self.shared.journal.failure().is_none() {
+        if self.core.journal.failure().is_none() {
             self.catch_up(self.now()).await;
         }
     }
@@ -198,15 +198,11 @@ impl<A: Aggregate> Draft<A> {
 impl<A: Aggregate> LiveActor<A> {
     /// Returns the present, never before the aggregate's last event (S4).
     pub(in crate::engine) fn now(&self) -> Timestamp {
-        self.shared.clock.now().max(self.state.last_instant())
+        self.core.clock.now().max(self.state.last_instant())
     }
 
     pub(in crate::engine) fn state(&self) -> &A {
         &self.state
-    }
-
-    pub(in crate::engine) fn shared(&self) -> &Arc<Shared> {
-        &self.shared
     }
 
     /// Decides a command and applies what it brings, with what is due before it and after it.
@@ -215,7 +211,7 @@ impl<A: Aggregate> LiveActor<A> {
         Act { command, cause, .. }: &Act<A::Command>,
         draft: &mut Draft<A>,
     ) -> Result<Done<A::Answer>, EngineError> {
-        if let Some(failure) = self.shared.journal.failure() {
+        if let Some(failure) = self.core.journal.failure() {
             tracing::debug!(%failure, "a change was refused: the journal has failed");
             return Err(EngineError::JournalUnavailable);
         }
@@ -237,7 +233,7 @@ impl<A: Aggregate> LiveActor<A> {
         }
 
         let then = self.state.then(command);
-        let Some(mut event) = self.state.decide(command, now, &self.shared)? else {
+        let Some(mut event) = self.state.decide(command, now, &self.core)? else {
             // It is so already. The answer comes first: keeping the key may be what ends a retention.
             let kept = self.state.kept(command);
             let answer = self.state.answer(command, &kept);
@@ -247,13 +243,13 @@ impl<A: Aggregate> LiveActor<A> {
             }
             return Ok(Done { answer, replayed: cause.key.is_some() && !keeps });
         };
-        self.state.seal(&mut event, &self.shared.seal);
+        self.state.seal(&mut event, &self.core.seal);
         let event = self.happen(event, now, cause.clone(), draft);
         let answer = self.state.answer(command, event);
 
         // In the same entry, before anything is done by a state that nobody wanted.
         if let Some(then) = then
-            && let Some(event) = self.state.decide(&then, now, &self.shared)?
+            && let Some(event) = self.state.decide(&then, now, &self.core)?
         {
             self.happen(event, now, Cause { by: cause.by.clone(), key: None }, draft);
         }
@@ -279,7 +275,7 @@ impl<A: Aggregate> LiveActor<A> {
 
     /// Applies what is due by now. An entry that is full is appended, and what is due goes on in the next.
     pub(in crate::engine) async fn bring(&mut self, now: Timestamp, draft: &mut Draft<A>) {
-        while let Some(event) = self.state.due(now, &self.live, &self.shared) {
+        while let Some(event) = self.state.due(now, &self.live, &self.core) {
             self.happen(event, now, Cause::default(), draft);
             if draft.happened.len() >= A::DUE_BATCH_MAX {
                 self.append(core::mem::take(draft)).await;
@@ -307,9 +303,9 @@ impl<A: Aggregate> LiveActor<A> {
         reply: Reply<T>,
         outcome: Result<T, EngineError>,
     ) {
-        let (live, shared) = (Arc::clone(&self.live), Arc::clone(&self.shared));
+        let (live, core) = (Arc::clone(&self.live), Arc::clone(&self.core));
         let publish = move || {
-            live.publish(&draft, &shared);
+            live.publish(&draft, &core);
             if !draft.happened.is_empty() {
                 also();
             }
@@ -325,7 +321,7 @@ impl<A: Aggregate> LiveActor<A> {
                 }
             },
         };
-        parked.append_to(&self.shared.journal).await;
+        parked.append_to(&self.core.journal).await;
     }
 
     pub(in crate::engine) fn encode(&self, draft: &Draft<A>) -> Records {

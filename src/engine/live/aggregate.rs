@@ -1,14 +1,14 @@
 //! What an aggregate says for itself, so that [`super::actor`] can keep it.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::PoisonError;
 
 use super::entry::Live;
 use crate::domain::cause::Cause;
 use crate::domain::keys::{KeyFound, KeyUse};
 use crate::domain::time::Timestamp;
+use crate::engine::core::Core;
 use crate::engine::error::EngineError;
 use crate::engine::seal::Seal;
-use crate::engine::shared::Shared;
 
 /// An aggregate that lives: its rules are the domain's, its records `record`'s, and what follows from its events is said here.
 ///
@@ -39,7 +39,7 @@ pub(in crate::engine) trait Aggregate: Clone + Send + Sync + Sized + 'static {
         &self,
         command: &Self::Command,
         now: Timestamp,
-        shared: &Shared,
+        core: &Core,
     ) -> Result<Option<Self::Event>, EngineError>;
     fn apply(&mut self, event: &Self::Event, at: Timestamp, key: Option<KeyUse>);
     /// Makes the event that keeps the key of a command that changes nothing.
@@ -69,7 +69,7 @@ pub(in crate::engine) trait Aggregate: Clone + Send + Sync + Sized + 'static {
     }
 
     /// Returns what time, or what it watches, has brought by now.
-    fn due(&self, _now: Timestamp, _: &Live<Self>, _: &Shared) -> Option<Self::Event> {
+    fn due(&self, _now: Timestamp, _: &Live<Self>, _: &Core) -> Option<Self::Event> {
         None
     }
 
@@ -90,7 +90,7 @@ pub(in crate::engine) trait Aggregate: Clone + Send + Sync + Sized + 'static {
 
     /// Applies events that have just become durable to what everyone sees, and returns what followers are told, if anything. Runs on
     /// the journal's writer, in order.
-    fn show(live: &Live<Self>, happened: &[Happened<Self>], _: &Shared) -> Option<u64> {
+    fn show(live: &Live<Self>, happened: &[Happened<Self>], _: &Core) -> Option<u64> {
         let mut durable = live.durable.write().unwrap_or_else(PoisonError::into_inner);
         for Happened { event, at, cause } in happened {
             durable.apply(event, *at, cause.key);
@@ -99,8 +99,8 @@ pub(in crate::engine) trait Aggregate: Clone + Send + Sync + Sized + 'static {
     }
 
     /// Starts what follows from an event that has just become durable (E1). Runs on the journal's writer, once the event is shown
-    /// and before its reply is given: it may start a task, and waits for nothing.
-    fn follow(_: &Live<Self>, _: &Self::Event, _: &Arc<Shared>) {}
+    /// and before its reply is given: it may have something done elsewhere ([`Core::have`]), and waits for nothing.
+    fn follow(_: &Live<Self>, _: &Self::Event, _: &Core) {}
 }
 
 /// An event with its instant, and who asked with which key.

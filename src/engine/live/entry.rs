@@ -8,15 +8,17 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
 
-use kameo::actor::ActorRef;
+use kameo::actor::{ActorRef, Spawn};
+use kameo::mailbox;
+use kameo::supervision::RestartPolicy;
 use tokio::sync::watch;
 
 use super::actor::{Act, Draft, Fail, Flush, LiveActor};
 use super::aggregate::{Aggregate, Done};
-use super::supervisor::from_send_error;
 use crate::domain::cause::Cause;
+use crate::engine::core::Core;
 use crate::engine::error::EngineError;
-use crate::engine::shared::Shared;
+use crate::engine::supervisor::{RESTART_WINDOW, RESTARTS_MAX, from_send_error};
 
 /// An aggregate's durable state, and its actor. What is read from the archive has none, and never changes.
 pub(in crate::engine) struct Live<A: Aggregate> {
@@ -50,6 +52,21 @@ impl<A: Aggregate> Live<A> {
     {
         let version = aggregate.version();
         Self::new(aggregate, (), version)
+    }
+
+    /// Starts the actor, where it doesn't run.
+    pub(in crate::engine) async fn start(self: &Arc<Self>, core: &Arc<Core>) {
+        if self.actor().is_some() {
+            return;
+        }
+        // The supervisor keeps these for as long as it lives: the entry must be free to go to the archive.
+        let (args, space) = ((Arc::downgrade(self), Arc::clone(core)), core.mailbox_len_max);
+        let actor = LiveActor::supervise_with(&core.supervisor, move || args.clone())
+            .restart_policy(RestartPolicy::Transient)
+            .restart_limit(RESTARTS_MAX, RESTART_WINDOW)
+            .spawn_with_mailbox(mailbox::bounded(space))
+            .await;
+        self.set_actor(actor);
     }
 
     /// Looks at the durable state. Don't keep the guard over an await: the journal waits for it.
@@ -161,14 +178,14 @@ impl<A: Aggregate> Live<A> {
     }
 
     /// Shows what has just become durable to everyone, and starts what follows from it. Runs on the journal's writer, in order.
-    pub(super) fn publish(&self, draft: &Draft<A>, shared: &Arc<Shared>) {
+    pub(super) fn publish(&self, draft: &Draft<A>, core: &Core) {
         let Some(version) = draft.last_version() else { return };
         assert_eq!(self.durable_version() + 1, draft.first_version(), "entries follow without a gap");
 
-        let news = A::show(self, draft.happened(), shared);
+        let news = A::show(self, draft.happened(), core);
         debug_assert_eq!(self.read().version(), version, "what is shown is what was decided");
         for happened in draft.happened() {
-            A::follow(self, &happened.event, shared);
+            A::follow(self, &happened.event, core);
         }
 
         // Now a repeated key is answered: whoever has the answer finds everything shown.

@@ -12,11 +12,9 @@ mod actor;
 mod aggregate;
 mod commit;
 mod entry;
-mod supervisor;
 
 pub(super) use actor::{Act, Draft, Flush, LiveActor};
 pub use aggregate::Done;
 pub(super) use aggregate::{Aggregate, Happened, KeyLookup};
 pub(super) use commit::Parked;
 pub(super) use entry::Live;
-pub(super) use supervisor::{Supervisor, from_send_error};

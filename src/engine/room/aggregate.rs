@@ -13,9 +13,9 @@ use crate::domain::keys::KeyUse;
 use crate::domain::time::Timestamp;
 use crate::domain::waiting_room::draw::Seed;
 use crate::domain::waiting_room::{Answer, Command, Event, Gate, Place, PlaceStatus, WaitingRoom};
+use crate::engine::core::Core;
 use crate::engine::error::EngineError;
 use crate::engine::live::{Aggregate, Happened, KeyLookup, Live};
-use crate::engine::shared::Shared;
 use crate::record;
 
 /// After how many joins the actor takes the blocks of people from the durable state, so that both have one copy.
@@ -59,7 +59,7 @@ impl Aggregate for WaitingRoom {
         self.find_key(key, now).map(|found| KeyLookup::of(&found, |answer| *answer))
     }
 
-    fn decide(&self, command: &Command, now: Timestamp, _: &Shared) -> Result<Option<Event>, EngineError> {
+    fn decide(&self, command: &Command, now: Timestamp, _: &Core) -> Result<Option<Event>, EngineError> {
         Ok(self.decide(command, now)?)
     }
 
@@ -113,7 +113,7 @@ impl Aggregate for WaitingRoom {
         }
     }
 
-    fn due(&self, now: Timestamp, live: &Live<Self>, _: &Shared) -> Option<Event> {
+    fn due(&self, now: Timestamp, live: &Live<Self>, _: &Core) -> Option<Event> {
         match gate_to_follow(self, live) {
             Some(gate) => Some(Event::GateMoved { gate }),
             None => self.due(now, |ticket| live.view.last_seen(ticket)),
@@ -149,7 +149,7 @@ impl Aggregate for WaitingRoom {
         drawing != own.draw_shared
     }
 
-    fn show(live: &Live<Self>, happened: &[Happened<Self>], _: &Shared) -> Option<u64> {
+    fn show(live: &Live<Self>, happened: &[Happened<Self>], _: &Core) -> Option<u64> {
         let version = {
             let mut room = live.durable.write().unwrap_or_else(PoisonError::into_inner);
             for Happened { event, at, cause } in happened {

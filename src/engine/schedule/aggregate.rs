@@ -2,21 +2,15 @@
 
 use std::sync::{Arc, PoisonError};
 
-use kameo::message::{Context, Message};
-use kameo::reply::DelegatedReply;
-
 use super::entry::{Changes, Delta, SeatMap};
-use crate::domain::catalogue::CatalogueEvent;
 use crate::domain::cause::Cause;
 use crate::domain::keys::KeyUse;
 use crate::domain::schedule::{Answer, AnyCommand, Command, Event, Schedule};
 use crate::domain::time::Timestamp;
-use crate::engine::driving::Pace;
+use crate::engine::core::{Core, Effect};
 use crate::engine::error::EngineError;
-use crate::engine::live::{Aggregate, Draft, Happened, KeyLookup, Live, LiveActor};
+use crate::engine::live::{Aggregate, Happened, KeyLookup, Live};
 use crate::engine::seal::Seal;
-use crate::engine::shared::{CatalogueHappened, Shared};
-use crate::journal::EntryTooLarge;
 use crate::record;
 
 impl Aggregate for Schedule {
@@ -50,10 +44,9 @@ impl Aggregate for Schedule {
         &self,
         command: &AnyCommand,
         now: Timestamp,
-        shared: &Shared,
+        core: &Core,
     ) -> Result<Option<Event>, EngineError> {
-        if let (AnyCommand::Callers(Command::Hold { user, .. }), Some(max)) =
-            (command, shared.unpaid_holds_max)
+        if let (AnyCommand::Callers(Command::Hold { user, .. }), Some(max)) = (command, core.unpaid_holds_max)
         {
             self.check_unpaid(user, max.get(), now)?;
         }
@@ -97,8 +90,8 @@ impl Aggregate for Schedule {
         if self.is_deleted() { Err(EngineError::NoSuchSchedule) } else { Ok(()) }
     }
 
-    fn due(&self, now: Timestamp, _: &Live<Self>, shared: &Shared) -> Option<Event> {
-        let event = self.due(now, || shared.prices(self.concert(), self.layout()))?;
+    fn due(&self, now: Timestamp, _: &Live<Self>, core: &Core) -> Option<Event> {
+        let event = self.due(now, || core.prices(self.concert(), self.layout()))?;
         if matches!(event, Event::HoldExpired { .. }) {
             let labels = [("command", "expire"), ("outcome", "done")];
             metrics::counter!("onsale_decisions_total", &labels).increment(1);
@@ -110,7 +103,7 @@ impl Aggregate for Schedule {
         self.next_due()
     }
 
-    fn show(live: &Live<Self>, happened: &[Happened<Self>], shared: &Shared) -> Option<u64> {
+    fn show(live: &Live<Self>, happened: &[Happened<Self>], core: &Core) -> Option<u64> {
         let (mut newcomers, mut deltas) = (Vec::new(), Vec::new());
         let (number, changes) = {
             let mut schedule = live.durable.write().unwrap_or_else(PoisonError::into_inner);
@@ -128,78 +121,27 @@ impl Aggregate for Schedule {
 
         // Behind the lock: whoever forgets users looks at schedules.
         for user in newcomers {
-            shared.note_user(user, number);
+            core.have(Effect::NoteUser(user, number));
         }
         live.view.show(changes)
     }
 
-    fn follow(live: &Live<Self>, event: &Event, shared: &Arc<Shared>) {
-        if let Event::ReservationCancelled { number } = event {
-            let payment =
-                live.read().reservation_numbered(*number).and_then(|reservation| reservation.payment);
-            if let Some(payment) = payment {
-                shared.drive(payment, Pace::AtOnce);
-            }
+    fn follow(live: &Live<Self>, event: &Event, core: &Core) {
+        let effect = if let Event::ReservationCancelled { number } = event {
+            let schedule = live.read();
+            schedule
+                .reservation_numbered(*number)
+                .and_then(|reservation| reservation.payment)
+                .map(Effect::Drive)
         } else if matches!(event, Event::ScheduleCancelled) {
-            let number = live.read().number();
-            shared.settle(number);
+            Some(Effect::Settle(live.read().number()))
         } else if matches!(event, Event::Deleted) {
-            // Whoever follows a place in the room learns that there is no more to follow.
-            let number = live.read().number();
-            if let Some(entry) = shared.schedule_by_number(number) {
-                entry.room().wake_followers();
-            }
-        }
-    }
-}
-
-/// Removes the schedule: its stream ends, and the catalogue unlists it, in one entry.
-pub(in crate::engine) struct Remove {
-    /// The catalogue's version before. Its actor waits for this one, so that it can't move.
-    pub(in crate::engine) catalogue_version: u64,
-    /// Who asks, and with which key. The key is kept by the catalogue, which outlives the schedule.
-    pub(in crate::engine) cause: Cause,
-}
-
-impl Message<Remove> for LiveActor<Schedule> {
-    type Reply = DelegatedReply<Result<(), EngineError>>;
-
-    async fn handle(&mut self, remove: Remove, ctx: &mut Context<Self, Self::Reply>) -> Self::Reply {
-        let (delegated, reply) = ctx.reply_sender();
-        let Remove { catalogue_version, cause } = remove;
-        let (now, mut draft) = (self.now(), Draft::default());
-        self.bring(now, &mut draft).await;
-
-        let id = self.state().id().clone();
-        let decided = self.state().decide(&AnyCommand::Delete, now).map_err(EngineError::from);
-        let mut unlisted = None;
-        let outcome = decided.map(|event| {
-            if let Some(event) = event {
-                self.happen(event, now, Cause { by: cause.by.clone(), key: None }, &mut draft);
-                unlisted = Some(CatalogueHappened {
-                    event: CatalogueEvent::ScheduleUnlisted(id.clone()),
-                    at: now,
-                    cause,
-                });
-            }
-        });
-
-        let mut records = self.encode(&draft);
-        if let Some(CatalogueHappened { event, at, cause }) = &unlisted {
-            let encoded = records.push_with(|bytes| {
-                record::encode_catalogue_event(bytes, catalogue_version + 1, *at, cause.clone(), event);
-                Ok::<(), EntryTooLarge>(())
-            });
-            encoded.expect("an id more fits in an entry");
-        }
-        let shared = Arc::clone(self.shared());
-        let also = move || {
-            if let Some(unlisted) = unlisted {
-                shared.remove(&id);
-                shared.publish_catalogue(&[unlisted]);
-            }
+            Some(Effect::WakeRoom(live.read().number()))
+        } else {
+            None
         };
-        self.park(records, draft, also, reply, outcome).await;
-        delegated
+        if let Some(effect) = effect {
+            core.have(effect);
+        }
     }
 }

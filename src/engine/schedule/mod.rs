@@ -3,5 +3,4 @@
 mod aggregate;
 mod entry;
 
-pub(super) use aggregate::Remove;
 pub use entry::{DELTAS_MAX, Delta, ScheduleEntry, SeatsMark};

@@ -80,10 +80,10 @@ async fn what_was_acknowledged_of_users_survives_a_crash_with_and_without_a_snap
         }
         set(&ann.id, UserStatus::Active).await;
         set(&gone, UserStatus::Deleted).await;
-        let before = engine.shared.users.read().clone();
+        let before = engine.directory.users.read().clone();
 
         let again = Engine::open(on(&disk.crashed(), dir.path())).await.unwrap();
-        assert!(*again.shared.users.read() == before);
+        assert!(*again.directory.users.read() == before);
         assert_eq!(again.user_by_email(&profile("ann@example.org").email), Some(ann.clone()));
         assert_eq!(
             (again.is_barred(&ann.id), again.is_barred(&gone), again.is_barred(&kim)),

@@ -22,7 +22,7 @@ use crate::domain::schedule::{
     Answer, Caller, Command, Refusal, Reservation, ReservationRef, ReservationStatus, Wish,
 };
 use crate::domain::venue::{Layout, Seat};
-use crate::engine::{self, Done, EngineError, Found, Listed, Narrow, ScheduleEntry};
+use crate::engine::{self, Done, EngineError, FoundReservation, Listed, Narrow, ScheduleEntry};
 use crate::http::app::App;
 use crate::http::auth::{Auditor, Reader, User};
 use crate::http::documents::{
@@ -285,14 +285,19 @@ async fn listed(
     app: &App,
     narrow: Narrow<'_, ReservationStatus>,
     page: &Page,
-) -> Result<Listed<Found, ReservationPlace>, Problem> {
+) -> Result<Listed<FoundReservation, ReservationPlace>, Problem> {
     let listed = app.engine.list_reservations(narrow, page.behind()?, page.limit).await;
     listed.map_err(|error| problem(error, None))
 }
 
 /// Puts each reservation beside what its document says, too.
-fn shown<'a>(app: &App, found: &'a [Found]) -> Result<Vec<(Surroundings<'a>, &'a Reservation)>, Problem> {
-    let one = |(_, entry, reservation): &'a Found| Ok((Surroundings::of(&app.engine, entry)?, reservation));
+fn shown<'a>(
+    app: &App,
+    found: &'a [FoundReservation],
+) -> Result<Vec<(Surroundings<'a>, &'a Reservation)>, Problem> {
+    let one = |(_, entry, reservation): &'a FoundReservation| {
+        Ok((Surroundings::of(&app.engine, entry)?, reservation))
+    };
     found.iter().map(one).collect::<Result<_, _>>().map_err(|error| problem(error, None))
 }
 

@@ -4,20 +4,21 @@
 //! both are merged. What one call looks at is bounded ([`ROWS_MAX`], [`ARCHIVED_MAX`]), so that a filter that hardly anything
 //! passes costs no more than one that everything does: it then gives fewer than were asked for, and says where to go on.
 //!
-//! A user's own are found by the user, in `archived`.
+//! A user's own are found by the user, in `lookup`.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashSet, VecDeque};
 use std::sync::Arc;
 
-use super::archived::{Found, Kept as Archived, place_of};
-use super::error::EngineError;
-use super::live::Live;
-use super::{Engine, ScheduleEntry};
+use super::lookup::{FoundReservation, place_of};
+use super::shelf::ArchivedSchedule;
 use crate::archive::{Archive, PaymentPlace, Places, ReservationPlace};
 use crate::domain::ids::{PaymentNumber, ReservationNumber, ScheduleNumber};
 use crate::domain::payments::{Payment, Payments};
 use crate::domain::schedule::{Reservation, ReservationStatus, Schedule};
+use crate::engine::error::EngineError;
+use crate::engine::live::Live;
+use crate::engine::{Engine, ScheduleEntry};
 
 /// How many rows one call looks at in memory, and how many in the archive's tables.
 const ROWS_MAX: usize = 20_000;
@@ -142,7 +143,7 @@ fn reservation_place(schedule: ScheduleNumber, reservation: &Reservation) -> Res
 /// The payments of a schedule, wherever they are.
 enum Source {
     Live(Arc<Live<Payments>>),
-    Archived(Arc<Archived>),
+    Archived(Arc<ArchivedSchedule>),
 }
 
 impl Source {
@@ -164,13 +165,13 @@ impl Engine {
         narrow: Narrow<'_, ReservationStatus>,
         before: Option<ReservationPlace>,
         limit: usize,
-    ) -> Result<Listed<Found, ReservationPlace>, EngineError> {
+    ) -> Result<Listed<FoundReservation, ReservationPlace>, EngineError> {
         let before = before.map(|(at, schedule, number)| {
-            (at, schedule, ReservationNumber(self.shared.seal.open_cursor(schedule, number.0)))
+            (at, schedule, ReservationNumber(self.directory.core.seal.open_cursor(schedule, number.0)))
         });
         let mut listed = self.reservations_before(narrow, before, limit).await?;
         if let Some((_, schedule, number)) = &mut listed.next {
-            number.0 = self.shared.seal.close_cursor(*schedule, number.0);
+            number.0 = self.directory.core.seal.close_cursor(*schedule, number.0);
         }
         Ok(listed)
     }
@@ -180,7 +181,7 @@ impl Engine {
         narrow: Narrow<'_, ReservationStatus>,
         before: Option<ReservationPlace>,
         limit: usize,
-    ) -> Result<Listed<Found, ReservationPlace>, EngineError> {
+    ) -> Result<Listed<FoundReservation, ReservationPlace>, EngineError> {
         let Narrow { user, schedule, status } = narrow;
         if let Some(user) = user {
             let found = self.reservations_of(user, schedule, status, before, limit + 1).await?;
@@ -218,7 +219,7 @@ impl Engine {
         let read = move |archive: &Archive| {
             archive.reservations_before(None, before, word, limit + 1, ROWS_MAX, &archived)
         };
-        let places = bounded(&self.shared.shelf.read(read).await?, |(_, schedule, _)| schedule);
+        let places = bounded(&self.directory.shelf.read(read).await?, |(_, schedule, _)| schedule);
         let rows = self.reservations_at(&places.found).await?;
         let rows = rows.into_iter().map(|found| (found.0, found)).collect();
         Ok(found.join(Looked { rows, reached: places.reached }).listed(limit))
@@ -240,12 +241,12 @@ impl Engine {
     pub(super) async fn reservations_at(
         &self,
         places: &[ReservationPlace],
-    ) -> Result<Vec<Found>, EngineError> {
+    ) -> Result<Vec<FoundReservation>, EngineError> {
         let mut in_order = places.to_vec();
         in_order.sort_unstable_by_key(|(_, schedule, number): &ReservationPlace| (*schedule, *number));
         let mut rows = Vec::with_capacity(places.len());
         for of_one in in_order.chunk_by(|(_, one, _), (_, other, _)| one == other) {
-            let Some(kept) = self.shared.archived(of_one[0].1).await? else { continue };
+            let Some(kept) = self.directory.archived(of_one[0].1).await? else { continue };
             let schedule = kept.entry.read();
             for place in of_one {
                 let reservation = schedule.reservation_numbered(place.2).cloned();
@@ -267,11 +268,11 @@ impl Engine {
         limit: usize,
     ) -> Result<Listed<Payment, PaymentPlace>, EngineError> {
         let before = before.map(|(at, schedule, number)| {
-            (at, schedule, PaymentNumber(self.shared.seal.open_cursor(schedule, number.0)))
+            (at, schedule, PaymentNumber(self.directory.core.seal.open_cursor(schedule, number.0)))
         });
         let mut listed = self.payments_before(narrow, before, limit).await?;
         if let Some((_, schedule, number)) = &mut listed.next {
-            number.0 = self.shared.seal.close_cursor(*schedule, number.0);
+            number.0 = self.directory.core.seal.close_cursor(*schedule, number.0);
         }
         Ok(listed)
     }
@@ -311,7 +312,7 @@ impl Engine {
             archive.payments_before(owner.as_deref(), before, limit + 1, ROWS_MAX, &archived)
         };
         let asked = limit + 1;
-        let mut places = self.shared.shelf.read(read).await?;
+        let mut places = self.directory.shelf.read(read).await?;
         // The tables don't know a payment's state: behind a full batch there may be more.
         if places.found.len() == asked {
             places.reached = places.found.last().copied();
@@ -329,25 +330,25 @@ impl Engine {
         user: Option<&str>,
         schedule: Option<&str>,
     ) -> Result<(Vec<Arc<ScheduleEntry>>, Vec<Source>), EngineError> {
-        let till = &self.shared.till;
+        let till = &self.directory.till;
         let live: Vec<Arc<Live<Payments>>> = match (schedule, user) {
             (Some(id), _) => {
                 let Some(entry) = self.find_schedule(id).await? else { return Ok((Vec::new(), Vec::new())) };
                 let Some(payments) = till.payments(entry.number()) else {
                     // It has none, it has just moved, or it had before.
-                    let kept = self.shared.archived(entry.number()).await?;
+                    let kept = self.directory.archived(entry.number()).await?;
                     return Ok((vec![entry], kept.into_iter().map(Source::Archived).collect()));
                 };
                 vec![payments]
             }
             (None, Some(user)) => {
-                let numbers = self.shared.numbers_of_user(user);
+                let numbers = self.directory.numbers_of_user(user);
                 numbers.into_iter().filter_map(|number| till.payments(number)).collect()
             }
             (None, None) => till.all_payments(),
         };
         let numbers = live.iter().map(|payments| payments.read().schedule());
-        let looked_at = numbers.filter_map(|number| self.shared.schedule_by_number(number)).collect();
+        let looked_at = numbers.filter_map(|number| self.directory.schedule_by_number(number)).collect();
         Ok((looked_at, live.into_iter().map(Source::Live).collect()))
     }
 
@@ -360,7 +361,7 @@ impl Engine {
         in_order.sort_unstable_by_key(|(_, schedule, number): &PaymentPlace| (*schedule, *number));
         let mut rows = Vec::with_capacity(places.len());
         for of_one in in_order.chunk_by(|(_, one, _), (_, other, _)| one == other) {
-            let Some(kept) = self.shared.archived(of_one[0].1).await? else { continue };
+            let Some(kept) = self.directory.archived(of_one[0].1).await? else { continue };
             let payments = of_one.iter().filter_map(|place| Some((*place, kept.payments.numbered(place.2)?)));
             rows.extend(payments.map(|(place, payment)| (place, payment.clone())));
         }

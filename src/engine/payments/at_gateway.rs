@@ -8,10 +8,12 @@ use std::sync::Arc;
 
 use tokio::sync::Semaphore;
 
-use super::{Calls, Drive, EngineError, NotYet, random};
+use super::driver::{Drive, NotYet, random};
+use super::drives::Calls;
 use crate::domain::money::Money;
 use crate::domain::payments::{Failure, Outcome, Payment};
 use crate::domain::schedule::ReservationStatus;
+use crate::engine::error::EngineError;
 use crate::gateway::{
     Cancel, CancelOutcome, Capture, CaptureOutcome, Find, Found, Gateway, IdempotencyKey, NotCaptured,
     OrderId, PaymentKey, Terms, Why,
@@ -20,8 +22,8 @@ use crate::gateway::{
 impl Drive<'_> {
     /// Tells whether money may still be taken for the reservation: it is `paying` by this payment, and its deadline is ahead.
     fn may_capture(&self, payment: &Payment) -> bool {
-        let Some(entry) = self.shared.schedule_by_number(payment.id.schedule) else { return false };
-        let (now, schedule) = (self.shared.clock.now(), entry.read());
+        let Some(entry) = self.directory.schedule_by_number(payment.id.schedule) else { return false };
+        let (now, schedule) = (self.directory.core.clock.now(), entry.read());
         schedule.reservation(payment.reservation).is_some_and(|reservation| {
             reservation.status_at(now) == ReservationStatus::Paying && reservation.payment == Some(payment.id)
         })
@@ -112,7 +114,9 @@ impl Drive<'_> {
             Found::NotCaptured(NotCaptured::Expired) => {
                 declined(terms.codes.expired, "The payment was not confirmed in time.")
             }
-            Found::NoSuchOrder if payment.updated_at.plus(terms.checkout_life) <= self.shared.clock.now() => {
+            Found::NoSuchOrder
+                if payment.updated_at.plus(terms.checkout_life) <= self.directory.core.clock.now() =>
+            {
                 declined(terms.codes.no_such_payment, "The gateway knows of no such payment.")
             }
             Found::NotCaptured(NotCaptured::Open) | Found::NoSuchOrder => Finding::Open(Why::UnderWay),
@@ -147,12 +151,12 @@ impl Drive<'_> {
     }
 
     fn gateway(&self, payment: &Payment) -> Result<Arc<dyn Gateway>, EngineError> {
-        let named = payment.gateway.as_ref().and_then(|name| self.shared.till.gateways.named(name));
+        let named = payment.gateway.as_ref().and_then(|name| self.directory.till.gateways.named(name));
         named.cloned().ok_or(EngineError::NoGateway)
     }
 
     fn calls(&self) -> &Calls {
-        &self.shared.till.drives.calls
+        &self.directory.till.drives.calls
     }
 
     /// Waits for an answer of the gateway's, with a bounded number of others of its kind.

@@ -5,7 +5,8 @@
 
 use tokio::sync::watch;
 
-use super::{Engine, HistoryError, Moment};
+use super::history::{HistoryError, Moment};
+use crate::engine::Engine;
 use crate::journal::{Log, Position, ReadError};
 use crate::recovery;
 

@@ -3,12 +3,12 @@
 //! All of it reads the journal's durable records; nothing here touches an actor. The calls block while they
 //! read: call them off the async threads.
 
-use super::{Engine, ScheduleEntry};
 use crate::domain::catalogue::Catalogue;
 use crate::domain::ids::ReservationNumber;
 use crate::domain::schedule::{Event, Schedule};
 use crate::domain::time::Timestamp;
 use crate::domain::venue::Seat;
+use crate::engine::{Engine, ScheduleEntry};
 use crate::journal::snapshot::{self, SnapshotError};
 use crate::journal::{Position, ReadError};
 use crate::record::{Fact, Record, Stream};

@@ -10,7 +10,7 @@
 //! Absent on purpose: steps of the wall while the engine runs, which it doesn't see; and a clock that is behind the log, which
 //! does no harm that a refusal would spare: time goes on from the log.
 
-use super::EngineOpenError;
+use super::open::EngineOpenError;
 use crate::domain::schedule::SaleStatus;
 use crate::domain::time::{Seconds, Timestamp};
 use crate::recovery::World;

@@ -7,8 +7,8 @@
 //! Absent on purpose: waiting rooms, which no caller wants and whose people can be most of a world; and any effect on
 //! the engine but the memory and the time of one core. The calls block: call them off the async threads.
 
-use super::Engine;
 use crate::domain::time::Timestamp;
+use crate::engine::Engine;
 use crate::journal::snapshot::{self, SnapshotError};
 use crate::journal::{Position, ReadError};
 use crate::record::Stream;

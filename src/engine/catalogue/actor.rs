@@ -12,24 +12,26 @@ use kameo::actor::{Actor, ActorRef};
 use kameo::message::{Context, Message};
 use tokio::sync::oneshot;
 
-use super::error::EngineError;
-use super::live::{Done, Live, Parked, Supervisor, from_send_error};
-use super::open::random_seed;
-use super::schedule::{Remove, ScheduleEntry};
-use super::shared::{CatalogueHappened, Shared};
-use super::snapshots;
+use super::change::{CatalogueChange, Changed, Import};
+use super::remove::Remove;
 use crate::archive::Archive;
 use crate::domain::archive;
 use crate::domain::catalogue::{CatalogueEvent, CatalogueRefusal, Draft, FieldError, ImportCounts, Put};
 use crate::domain::cause::{By, Cause};
 use crate::domain::concert::Concert;
-use crate::domain::ids::{ConcertId, ScheduleId, ScheduleNumber, VenueId};
+use crate::domain::ids::{ConcertId, ScheduleId, ScheduleNumber};
 use crate::domain::keys::KeyFound;
 use crate::domain::payments::Payments;
-use crate::domain::schedule::{Answer, AnyCommand, Creation, Event, Plan, Refusal, Schedule};
+use crate::domain::schedule::{AnyCommand, Creation, Event, Plan, Refusal, Schedule};
 use crate::domain::time::{Seconds, Timestamp};
-use crate::domain::venue::Venue;
 use crate::domain::waiting_room::{self, Settings, WaitingRoom};
+use crate::engine::core::CatalogueHappened;
+use crate::engine::directory::Directory;
+use crate::engine::error::EngineError;
+use crate::engine::live::{Live, Parked};
+use crate::engine::schedule::ScheduleEntry;
+use crate::engine::start::{SnapshotFailed, random_seed, take_snapshot};
+use crate::engine::supervisor::from_send_error;
 use crate::journal::{EntryTooLarge, Position, Records};
 use crate::record;
 
@@ -38,108 +40,42 @@ use crate::record;
 const REPRICE_MARGIN: Seconds = Seconds::new(5);
 
 /// The actor of the catalogue.
-pub(super) struct CatalogueActor {
-    supervisor: ActorRef<Supervisor>,
-    shared: Arc<Shared>,
+pub(in crate::engine) struct CatalogueActor {
+    directory: Arc<Directory>,
 }
 
 impl Actor for CatalogueActor {
-    type Args = (ActorRef<Supervisor>, Arc<Shared>);
+    type Args = Arc<Directory>;
     type Error = Infallible;
 
-    async fn on_start((supervisor, shared): Self::Args, _: ActorRef<Self>) -> Result<Self, Infallible> {
-        let _ = shared.journal.barrier().await;
-        for entry in shared.schedules() {
-            entry.live().start(&supervisor, &shared).await;
+    async fn on_start(directory: Self::Args, _: ActorRef<Self>) -> Result<Self, Infallible> {
+        let _ = directory.core.journal.barrier().await;
+        for entry in directory.schedules() {
+            entry.live().start(&directory.core).await;
             // One that was shut still answers repeated keys.
             if entry.room().read().version() > 0 {
-                entry.room().live().start(&supervisor, &shared).await;
+                entry.room().live().start(&directory.core).await;
             }
         }
-        Ok(Self { supervisor, shared })
+        Ok(Self { directory })
     }
-}
-
-/// Whole documents, all or none.
-#[derive(Debug, Clone, Default)]
-pub struct Import {
-    /// Venues to put.
-    pub venues: Vec<Venue>,
-    /// Concerts to put.
-    pub concerts: Vec<Concert>,
-    /// Schedules to put.
-    pub schedules: Vec<(ScheduleId, ConcertId, Plan)>,
-}
-
-impl Import {
-    /// Counts the items that it names.
-    pub fn counts(&self) -> ImportCounts {
-        let count = |len: usize| u32::try_from(len).unwrap_or(u32::MAX);
-        ImportCounts {
-            venues: count(self.venues.len()),
-            concerts: count(self.concerts.len()),
-            schedules: count(self.schedules.len()),
-        }
-    }
-}
-
-/// A change of the catalogue.
-#[derive(Debug, Clone)]
-pub enum CatalogueChange {
-    /// Create or replace a venue.
-    PutVenue(Venue),
-    /// Create or replace a concert.
-    PutConcert(Concert),
-    /// Create a schedule, or give it another plan.
-    PutSchedule(ScheduleId, ConcertId, Plan),
-    /// Many of these at once.
-    Import(Import),
-    /// Remove a venue.
-    RemoveVenue(VenueId),
-    /// Remove a concert.
-    RemoveConcert(ConcertId),
-    /// Remove a schedule.
-    RemoveSchedule(ScheduleId),
-    /// Open a schedule's sale.
-    OpenSchedule(ScheduleId),
-}
-
-/// What a change of the catalogue did.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Changed {
-    /// An item was put.
-    Put(Put),
-    /// Many were.
-    Imported {
-        /// How many the document named.
-        counts: ImportCounts,
-        /// Whether an earlier request with the same key did it.
-        replayed: bool,
-    },
-    /// An item was removed.
-    Removed {
-        /// Whether an earlier request with the same key did it.
-        replayed: bool,
-    },
-    /// A schedule did what was asked.
-    Acted(Done<Answer>),
 }
 
 /// A change, with who asks and the idempotency key whose effect it would be.
-pub(super) struct Change {
-    pub(super) change: CatalogueChange,
-    pub(super) cause: Cause,
+pub(in crate::engine) struct Change {
+    pub(in crate::engine) change: CatalogueChange,
+    pub(in crate::engine) cause: Cause,
 }
 
 /// Takes a snapshot of everything.
-pub(super) struct TakeSnapshot;
+pub(in crate::engine) struct TakeSnapshot;
 
 /// Moves a schedule to the archive, if it belongs there; answers whether it did.
-pub(super) struct MoveToArchive {
+pub(in crate::engine) struct MoveToArchive {
     /// Which one.
-    pub(super) number: ScheduleNumber,
+    pub(in crate::engine) number: ScheduleNumber,
     /// How long after its show's end it does.
-    pub(super) after: Seconds,
+    pub(in crate::engine) after: Seconds,
 }
 
 impl Message<Change> for CatalogueActor {
@@ -150,7 +86,7 @@ impl Message<Change> for CatalogueActor {
         Change { change, cause }: Change,
         _: &mut Context<Self, Self::Reply>,
     ) -> Self::Reply {
-        if self.shared.journal.failure().is_some() {
+        if self.directory.core.journal.failure().is_some() {
             return Err(EngineError::JournalUnavailable);
         }
         // What an earlier change had begun comes first: its key answers once it is done.
@@ -159,14 +95,14 @@ impl Message<Change> for CatalogueActor {
         }
         let now = self.now();
         if let Some(key) = cause.key
-            && let Some(found) = self.shared.catalogue().keys().find(key, now)
+            && let Some(found) = self.directory.core.catalogue().keys().find(key, now)
         {
             return match found {
                 KeyFound::Reused => Err(EngineError::KeyReused),
                 KeyFound::Answered { .. } => Ok(repeated(&change)),
             };
         }
-        if cause.key.is_some() && cause.key == self.shared.catalogue().replans().key {
+        if cause.key.is_some() && cause.key == self.directory.core.catalogue().replans().key {
             return Err(EngineError::InProgress);
         }
         match change {
@@ -174,11 +110,13 @@ impl Message<Change> for CatalogueActor {
                 self.put(now, cause, |draft, _| draft.put_venue(venue)).await.map(Changed::Put)
             }
             CatalogueChange::PutConcert(concert) => self
-                .put(now, cause, |draft, shared| put_concert(draft, shared, concert, now))
+                .put(now, cause, |draft, directory| put_concert(draft, directory, concert, now))
                 .await
                 .map(Changed::Put),
             CatalogueChange::PutSchedule(id, concert, plan) => self
-                .put(now, cause, |draft, shared| draft.put_schedule(id, concert, plan, shared.limits))
+                .put(now, cause, |draft, directory| {
+                    draft.put_schedule(id, concert, plan, directory.core.limits)
+                })
                 .await
                 .map(Changed::Put),
             CatalogueChange::Import(import) => {
@@ -196,8 +134,8 @@ impl Message<Change> for CatalogueActor {
                 if self.is_archived(&id) {
                     return Err(Refusal::InvalidTransition.into());
                 }
-                let entry = self.shared.schedule(&id).ok_or(EngineError::NoSuchSchedule)?;
-                let prices = self.shared.prices(entry.concert(), entry.layout());
+                let entry = self.directory.schedule(&id).ok_or(EngineError::NoSuchSchedule)?;
+                let prices = self.directory.core.prices(entry.concert(), entry.layout());
                 entry.live().insist(AnyCommand::Open { prices }, cause).await.map(Changed::Acted)
             }
         }
@@ -205,10 +143,10 @@ impl Message<Change> for CatalogueActor {
 }
 
 impl Message<TakeSnapshot> for CatalogueActor {
-    type Reply = Result<Position, snapshots::SnapshotFailed>;
+    type Reply = Result<Position, SnapshotFailed>;
 
     async fn handle(&mut self, _: TakeSnapshot, _: &mut Context<Self, Self::Reply>) -> Self::Reply {
-        snapshots::take(&self.shared).await
+        take_snapshot(&self.directory).await
     }
 }
 
@@ -220,8 +158,8 @@ impl Message<MoveToArchive> for CatalogueActor {
         MoveToArchive { number, after }: MoveToArchive,
         _: &mut Context<Self, Self::Reply>,
     ) -> Self::Reply {
-        let Some(entry) = self.shared.schedule_by_number(number) else { return Ok(false) };
-        let payments = self.shared.till.payments(number);
+        let Some(entry) = self.directory.schedule_by_number(number) else { return Ok(false) };
+        let payments = self.directory.till.payments(number);
         let set_closed = |closed| {
             entry.live().set_closed(closed);
             if let Some(payments) = &payments {
@@ -252,7 +190,7 @@ impl CatalogueActor {
         if let Some(payments) = payments {
             payments.flush().await?;
         }
-        self.shared.journal.barrier().await?;
+        self.directory.core.journal.barrier().await?;
         let now = self.now();
         let (archived, image, counts, paid) = {
             let (schedule, room) = (entry.read(), entry.room().read());
@@ -268,7 +206,7 @@ impl CatalogueActor {
             (archived, archive::image_of(&schedule, &room), schedule.counts(), paid)
         };
         let written = move |archive: &Archive| archive.put_schedule(&image, counts, paid.as_ref());
-        self.shared.shelf.write(written).await?;
+        self.directory.shelf.write(written).await?;
         let event = CatalogueEvent::ScheduleArchived { id: entry.id().clone(), archived };
         self.append(vec![event], Vec::new(), now, Cause::default()).await?;
         entry.live().stop().await;
@@ -280,17 +218,17 @@ impl CatalogueActor {
     }
 
     fn now(&self) -> Timestamp {
-        self.shared.clock.now().max(self.shared.catalogue().last_instant())
+        self.directory.core.clock.now().max(self.directory.core.catalogue().last_instant())
     }
 
     async fn put(
         &self,
         now: Timestamp,
         cause: Cause,
-        decide: impl FnOnce(&mut Draft, &Shared) -> Result<Put, CatalogueRefusal>,
+        decide: impl FnOnce(&mut Draft, &Directory) -> Result<Put, CatalogueRefusal>,
     ) -> Result<Put, EngineError> {
-        let mut draft = Draft::new(&self.shared.catalogue(), now);
-        let put = decide(&mut draft, &self.shared)?;
+        let mut draft = Draft::new(&self.directory.core.catalogue(), now);
+        let put = decide(&mut draft, &self.directory)?;
         self.commit(draft, now, cause).await?;
         Ok(put)
     }
@@ -301,7 +239,7 @@ impl CatalogueActor {
         cause: Cause,
         now: Timestamp,
     ) -> Result<ImportCounts, EngineError> {
-        let mut draft = Draft::new(&self.shared.catalogue(), now);
+        let mut draft = Draft::new(&self.directory.core.catalogue(), now);
         let counts = import.counts();
         for (index, venue) in import.venues.into_iter().enumerate() {
             let id = venue.id.clone();
@@ -309,12 +247,12 @@ impl CatalogueActor {
         }
         for (index, concert) in import.concerts.into_iter().enumerate() {
             let id = concert.id.clone();
-            put_concert(&mut draft, &self.shared, concert, now)
+            put_concert(&mut draft, &self.directory, concert, now)
                 .map_err(|refusal| at_item(refusal, "concerts", index, &id))?;
         }
         for (index, (id, concert, plan)) in import.schedules.into_iter().enumerate() {
             draft
-                .put_schedule(id.clone(), concert, plan, self.shared.limits)
+                .put_schedule(id.clone(), concert, plan, self.directory.core.limits)
                 .map_err(|refusal| at_item(refusal, "schedules", index, &id))?;
         }
         self.commit(draft, now, cause).await?;
@@ -327,25 +265,28 @@ impl CatalogueActor {
         cause: Cause,
         decide: impl FnOnce(&mut Draft) -> Result<(), CatalogueRefusal>,
     ) -> Result<Changed, EngineError> {
-        let mut draft = Draft::new(&self.shared.catalogue(), now);
+        let mut draft = Draft::new(&self.directory.core.catalogue(), now);
         decide(&mut draft)?;
         self.commit(draft, now, cause).await?;
         Ok(Changed::Removed { replayed: false })
     }
 
     fn is_archived(&self, id: &str) -> bool {
-        self.shared.catalogue().schedule(id).is_some_and(|listing| listing.archived.is_some())
+        self.directory.core.catalogue().schedule(id).is_some_and(|listing| listing.archived.is_some())
     }
 
     async fn remove_schedule(&self, id: &ScheduleId, cause: Cause) -> Result<Changed, EngineError> {
         if self.is_archived(id) {
             return Err(CatalogueRefusal::InUse("the schedule is over and in the archive".to_owned()).into());
         }
-        let entry = self.shared.schedule(id).ok_or(EngineError::NoSuchSchedule)?;
+        let entry = self.directory.schedule(id).ok_or(EngineError::NoSuchSchedule)?;
         let actor = entry.live().actor().ok_or(EngineError::NotReady)?;
-        let catalogue_version = self.shared.catalogue().version();
         // Without a time limit: the catalogue can't go on before it knows whether its stream has grown.
-        actor.ask(Remove { catalogue_version, cause }).send().await.map_err(from_send_error)?;
+        actor
+            .ask(Remove { directory: Arc::clone(&self.directory), cause })
+            .send()
+            .await
+            .map_err(from_send_error)?;
         entry.live().stop().await;
         entry.room().live().stop().await;
         Ok(Changed::Removed { replayed: false })
@@ -355,7 +296,7 @@ impl CatalogueActor {
     async fn commit(&self, draft: Draft, now: Timestamp, cause: Cause) -> Result<(), EngineError> {
         let Draft { mut events, created, replanned, archived, .. } = draft;
         for (number, plan) in archived {
-            let standing = self.shared.archived(number).await?;
+            let standing = self.directory.archived(number).await?;
             let Some(kept) = standing else { return Err(EngineError::NoSuchSchedule) };
             if **kept.entry.read().plan() != *plan {
                 let id = kept.entry.id();
@@ -368,15 +309,15 @@ impl CatalogueActor {
             replanned.into_iter().filter(|(id, _, plan)| self.is_another_plan(id, plan)).collect();
         // All or none: what a room would refuse is found before anything is changed.
         for (id, _, plan) in &replanned {
-            if let Some(entry) = self.shared.schedule(id)
-                && let Some(settings) = Settings::of(plan, self.shared.limits.keys_max)
+            if let Some(entry) = self.directory.schedule(id)
+                && let Some(settings) = Settings::of(plan, self.directory.core.limits.keys_max)
                 && entry.room().read().check_order(&settings).is_err()
             {
                 let why = "people wait in the order that they were promised: it can change once nobody waits";
                 return Err(CatalogueRefusal::InUse(format!("the schedule {id}: {why}")).into());
             }
         }
-        if !replanned.is_empty() && !self.shared.catalogue().replans().is_empty() {
+        if !replanned.is_empty() && !self.directory.core.catalogue().replans().is_empty() {
             return Err(EngineError::NotReady);
         }
 
@@ -389,8 +330,8 @@ impl CatalogueActor {
             let new: Vec<ScheduleNumber> = created.iter().map(|creation| creation.number).collect();
             self.append(events, created, now, announced).await?;
             for number in new {
-                let entry = self.shared.schedule_by_number(number).expect("it was shown before the reply");
-                entry.live().start(&self.supervisor, &self.shared).await;
+                let entry = self.directory.schedule_by_number(number).expect("it was shown before the reply");
+                entry.live().start(&self.directory.core).await;
                 let plan = Arc::clone(entry.read().plan());
                 self.configure_room(&entry, &plan, &cause.by).await?;
             }
@@ -402,8 +343,8 @@ impl CatalogueActor {
     }
 
     fn is_another_plan(&self, id: &ScheduleId, plan: &Plan) -> bool {
-        self.shared.schedule(id).is_some_and(|entry| {
-            let settings = Settings::of(plan, self.shared.limits.keys_max);
+        self.directory.schedule(id).is_some_and(|entry| {
+            let settings = Settings::of(plan, self.directory.core.limits.keys_max);
             **entry.read().plan() != *plan || entry.room().read().configured() != settings.as_ref()
         })
     }
@@ -411,14 +352,14 @@ impl CatalogueActor {
     /// Gives every schedule the plan that it is to have, and says so. What is done already is done again and changes nothing; what can't
     /// be done now is left for the next change, or the next start.
     async fn finish_replans(&self, by: &By) -> Result<(), EngineError> {
-        let catalogue = self.shared.catalogue();
+        let catalogue = self.directory.core.catalogue();
         let replans = catalogue.replans();
         if replans.is_empty() {
             return Ok(());
         }
         for (id, plan) in &replans.plans {
             // One that was removed or archived meanwhile has no plan to follow.
-            if let Some(entry) = self.shared.schedule(id) {
+            if let Some(entry) = self.directory.schedule(id) {
                 self.replan(&entry, plan, by).await?;
             }
         }
@@ -441,7 +382,7 @@ impl CatalogueActor {
     }
 
     fn configuration(&self, plan: &Plan) -> waiting_room::Command {
-        let settings = Settings::of(plan, self.shared.limits.keys_max).map(Box::new);
+        let settings = Settings::of(plan, self.directory.core.limits.keys_max).map(Box::new);
         waiting_room::Command::Configure { settings, seed: random_seed() }
     }
 
@@ -454,7 +395,7 @@ impl CatalogueActor {
     ) -> Result<(), EngineError> {
         let room = entry.room().live();
         if plan.policy.queue.is_some() {
-            room.start(&self.supervisor, &self.shared).await;
+            room.start(&self.directory.core).await;
         }
         if room.actor().is_none() {
             return Ok(());
@@ -471,22 +412,22 @@ impl CatalogueActor {
     ) -> Result<(), EngineError> {
         let by = cause.by.clone();
         let happened = stamp(events, now, &cause);
-        let version = self.shared.catalogue().version();
+        let version = self.directory.core.catalogue().version();
         let records = encode(version, &happened, &created, now, &by).map_err(|error| {
             let detail = error.to_string();
             EngineError::from(CatalogueRefusal::Invalid(vec![FieldError::new("", detail)]))
         })?;
 
         let (sender, receiver) = oneshot::channel();
-        let shared = Arc::clone(&self.shared);
+        let directory = Arc::clone(&self.directory);
         let parked = Parked {
             records,
             ahead: true,
-            publish: move || show(&shared, &happened, created, now),
+            publish: move || show(&directory, &happened, created, now),
             outcome: Ok(()),
             reply: |outcome| drop(sender.send(outcome)),
         };
-        parked.append_to(&self.shared.journal).await;
+        parked.append_to(&self.directory.core.journal).await;
         // A writer that is gone without an answer leaves the outcome unknown.
         receiver.await.map_err(|_| EngineError::OutcomeUnknown)?
     }
@@ -512,20 +453,20 @@ fn announce(
 }
 
 /// Shows what has just become durable. Runs on the journal's writer, in order.
-fn show(shared: &Shared, happened: &[CatalogueHappened], created: Vec<Creation>, at: Timestamp) {
-    shared.publish_catalogue(happened);
+fn show(directory: &Directory, happened: &[CatalogueHappened], created: Vec<Creation>, at: Timestamp) {
+    directory.core.publish_catalogue(happened);
     // The catalogue comes first: who looks finds a schedule here, or that it is in the archive.
     for CatalogueHappened { event, .. } in happened {
         if let CatalogueEvent::ScheduleArchived { id, .. } = event {
-            shared.let_go(id);
+            directory.let_go(id);
         }
     }
 
-    let catalogue = shared.catalogue();
+    let catalogue = directory.core.catalogue();
     for creation in created {
         let venue = catalogue.venue(&creation.venue).expect("a draft's schedule has its venue");
         let room = WaitingRoom::new(creation.number);
-        shared.insert(Schedule::create(creation, Arc::clone(&venue.layout), at), room);
+        directory.insert(Schedule::create(creation, Arc::clone(&venue.layout), at), room);
     }
 }
 
@@ -566,11 +507,11 @@ fn encode(
 
 fn put_concert(
     draft: &mut Draft,
-    shared: &Shared,
+    directory: &Directory,
     concert: Concert,
     now: Timestamp,
 ) -> Result<Put, CatalogueRefusal> {
-    let opened = shared.has_opened(&concert.id, now.plus(REPRICE_MARGIN));
+    let opened = directory.has_opened(&concert.id, now.plus(REPRICE_MARGIN));
     draft.put_concert(concert, opened)
 }
 

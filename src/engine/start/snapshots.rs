@@ -10,14 +10,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::numbers;
-use super::shared::Shared;
 use crate::clock::Stopwatch;
 use crate::domain::accounts::AccountsImage;
 use crate::domain::payments::PaymentsImage;
 use crate::domain::schedule::Image;
 use crate::domain::users::UsersImage;
 use crate::domain::waiting_room::RoomImage;
+use crate::engine::directory::Directory;
+use crate::engine::{Engine, EngineConfig, numbers};
 use crate::journal::snapshot::SnapshotError;
 use crate::journal::{CommitError, Position};
 use crate::record;
@@ -67,32 +67,32 @@ impl From<CommitError> for SnapshotFailed {
 }
 
 /// Takes a snapshot and lets the journal begin a new generation.
-pub(super) async fn take(shared: &Arc<Shared>) -> Result<Position, SnapshotFailed> {
-    let taken = try_take(shared).await;
+pub(in crate::engine) async fn take(directory: &Arc<Directory>) -> Result<Position, SnapshotFailed> {
+    let taken = try_take(directory).await;
     if let Err(error) = &taken {
         metrics::counter!("onsale_snapshots_failed_total", "reason" => error.reason()).increment(1);
     }
     taken
 }
 
-async fn try_take(shared: &Arc<Shared>) -> Result<Position, SnapshotFailed> {
-    if shared.journal.failure().is_some() {
+async fn try_take(directory: &Arc<Directory>) -> Result<Position, SnapshotFailed> {
+    if directory.core.journal.failure().is_some() {
         return Err(SnapshotFailed::JournalUnavailable);
     }
-    let position = shared.journal.barrier().await?;
-    if position.get() == shared.last_snapshot.load(Ordering::Relaxed) {
+    let position = directory.core.journal.barrier().await?;
+    if position.get() == directory.last_snapshot.load(Ordering::Relaxed) {
         // Nothing has happened since the last: it still stands for the present.
         return Ok(position);
     }
     let started = Stopwatch::start();
-    let writer = Arc::clone(shared);
-    let written = shared.journal.driver().run_blocking(move || write(&writer, position)).await;
+    let writer = Arc::clone(directory);
+    let written = directory.core.journal.driver().run_blocking(move || write(&writer, position)).await;
     let path = written
         .map_err(|_| SnapshotFailed::Panicked)?
         .map_err(|error| SnapshotFailed::Io(Arc::new(error)))?;
-    shared.last_snapshot.store(position.get(), Ordering::Relaxed);
-    shared.journal.rotate().await?;
-    shared.forget_users();
+    directory.last_snapshot.store(position.get(), Ordering::Relaxed);
+    directory.core.journal.rotate().await?;
+    directory.forget_users();
     let bytes = std::fs::metadata(&path).map_or(0, |file| file.len());
     metrics::histogram!("onsale_snapshot_seconds").record(started.elapsed());
     metrics::gauge!("onsale_snapshot_bytes").set(numbers::value(bytes));
@@ -101,12 +101,12 @@ async fn try_take(shared: &Arc<Shared>) -> Result<Position, SnapshotFailed> {
     Ok(position)
 }
 
-fn write(shared: &Shared, position: Position) -> Result<PathBuf, SnapshotError> {
-    let instant = shared.clock.now().as_millis();
-    let dir = shared.data_dir.as_path();
-    let mut writer = shared.journal.begin_snapshot(dir, position, instant)?;
-    writer.section(&record::encode_catalogue(&shared.catalogue()))?;
-    for entry in shared.schedules() {
+fn write(directory: &Directory, position: Position) -> Result<PathBuf, SnapshotError> {
+    let instant = directory.core.clock.now().as_millis();
+    let dir = directory.data_dir.as_path();
+    let mut writer = directory.core.journal.begin_snapshot(dir, position, instant)?;
+    writer.section(&record::encode_catalogue(&directory.core.catalogue()))?;
+    for entry in directory.schedules() {
         // The lock is held for a copy that shares almost all, not while that is read, encoded and written.
         let image = Image::of(&entry.read());
         writer.section(&record::encode_schedule(&image))?;
@@ -117,25 +117,53 @@ fn write(shared: &Shared, position: Position) -> Result<PathBuf, SnapshotError> 
             }
         }
     }
-    for shard in shared.till.all_accounts() {
+    for shard in directory.till.all_accounts() {
         let accounts = shard.read().clone();
         let image = AccountsImage::of(&accounts);
         if image.version > 0 {
             writer.section(&record::encode_accounts(&image))?;
         }
     }
-    for payments in shared.till.all_payments() {
+    for payments in directory.till.all_payments() {
         let image = PaymentsImage::of(&payments.read());
         if image.version > 0 {
             writer.section(&record::encode_payments(&image))?;
         }
     }
     // The guard is gone with this line: a clone shares the users, and the image is taken of it.
-    let users = shared.users.read().clone();
+    let users = directory.users.read().clone();
     if users.version() > 0 {
         for section in record::encode_users(&UsersImage::of(&users)) {
             writer.section(&section)?;
         }
     }
     writer.finish()
+}
+
+/// Takes a snapshot whenever enough has happened since the last, by count or by time.
+pub(super) async fn snapshot_now_and_then(engine: Engine, config: EngineConfig) {
+    let journal = engine.journal();
+    let mut durable = journal.watch();
+    let (mut last, mut counted_from) = (*durable.borrow_and_update(), journal.records());
+    loop {
+        let enough = |_: &Position| journal.records() - counted_from >= config.snapshot_every_events;
+        let counted = async { durable.wait_for(enough).await.is_ok() };
+        match tokio::time::timeout(config.snapshot_every, counted).await {
+            Ok(false) => return,
+            Err(_) if journal.durable() == last => continue,
+            Ok(true) | Err(_) => {}
+        }
+
+        let counted = journal.records();
+        match engine.snapshot().await {
+            Ok(position) => (last, counted_from) = (position, counted),
+            Err(error) => {
+                tracing::warn!(%error, "no snapshot was taken");
+                if journal.failure().is_some() {
+                    return;
+                }
+                tokio::time::sleep(config.snapshot_every.min(std::time::Duration::from_secs(10))).await;
+            }
+        }
+    }
 }

@@ -16,19 +16,13 @@
 //! Absent on purpose: which step comes next (`domain::payments`), what is owed (`domain::settlement`), what a gateway's answer means
 //! (`gateway`).
 
-mod at_gateway;
-
 use std::sync::Arc;
 use std::time::Duration;
 
-use dashmap::DashMap;
-use tokio::sync::{Notify, Semaphore, watch};
-use tokio_util::sync::CancellationToken;
+use tokio::sync::{Notify, watch};
 
-use self::at_gateway::names;
-use super::error::EngineError;
-use super::shared::Shared;
-use super::{Engine, ScheduleEntry};
+use super::at_gateway::names;
+use super::drives::{Driven, Drives, Pace, Until};
 use crate::domain::accounts;
 use crate::domain::cause::Cause;
 use crate::domain::ids::{PaymentId, PaymentNumber, ScheduleNumber};
@@ -37,18 +31,11 @@ use crate::domain::payments::{self, Failure, Outcome, Payment, State, Step};
 use crate::domain::schedule::{self, Caller, Refusal, ReservationRef, ReservationStatus};
 use crate::domain::settlement;
 use crate::domain::waiting_room;
+use crate::engine::directory::Directory;
+use crate::engine::error::{self, EngineError};
+use crate::engine::{Engine, ScheduleEntry};
 use crate::gateway::{Find, Found, Gateway, OrderId, Said, Why};
 
-/// How many refunds of a cancelled schedule, or payments that recovery goes on with, take a step at once.
-const AT_ONCE_MAX: usize = 32;
-/// How many captures are under way at the gateway at once. Nothing else takes their room: a customer waits for each.
-const CAPTURES_MAX: usize = 1_024;
-/// How many refunds are.
-const REFUNDS_MAX: usize = 256;
-/// How often at once the gateway is asked what became of a payment.
-const LOOKS_MAX: usize = 256;
-/// How often at once it is asked about a payment that is done, since a notice hinted at it. Anyone can send those.
-const HINTED_MAX: usize = 64;
 /// The first and the longest wait before a step that couldn't be taken is tried again; each is twice the last, less up to a quarter.
 const AGAIN_FIRST: Duration = Duration::from_millis(100);
 const AGAIN_LONGEST: Duration = Duration::from_mins(1);
@@ -57,83 +44,9 @@ const PAGE: usize = 256;
 /// How often payments that nobody drives are looked for.
 const SWEEP_EVERY: Duration = Duration::from_mins(5);
 
-/// How far whoever waits for a payment waits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Until {
-    /// Until nothing more happens by itself.
-    Settled,
-    /// Until then, or until a gateway gave no answer that says how it went.
-    InDoubt,
-}
-
-/// Whether a payment is one of many that are driven together.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Pace {
-    /// Somebody waits for it.
-    AtOnce,
-    /// It takes its steps in turn with others, [`AT_ONCE_MAX`] at once.
-    InTurn,
-}
-
-/// The payments that are being driven.
-pub(super) struct Drives {
-    driven: DashMap<PaymentId, Driven>,
-    at_once: Arc<Semaphore>,
-    calls: Calls,
-    closing: CancellationToken,
-}
-
-/// The room for calls of the gateway, for each kind its own: however long those of one kind hang, the others go on.
-pub(super) struct Calls {
-    captures: Semaphore,
-    refunds: Semaphore,
-    looks: Semaphore,
-    hinted: Semaphore,
-}
-
-impl Default for Calls {
-    fn default() -> Self {
-        Self {
-            captures: Semaphore::new(CAPTURES_MAX),
-            refunds: Semaphore::new(REFUNDS_MAX),
-            looks: Semaphore::new(LOOKS_MAX),
-            hinted: Semaphore::new(HINTED_MAX),
-        }
-    }
-}
-
-/// A payment that a task drives. The task ends its side of the watch when it ends.
-#[derive(Clone)]
-struct Driven {
-    in_doubt: watch::Receiver<bool>,
-    hint: Arc<Notify>,
-}
-
-impl Default for Drives {
-    fn default() -> Self {
-        Self {
-            driven: DashMap::new(),
-            at_once: Arc::new(Semaphore::new(AT_ONCE_MAX)),
-            calls: Calls::default(),
-            closing: CancellationToken::new(),
-        }
-    }
-}
-
-impl Drives {
-    fn find(&self, id: PaymentId) -> Option<Driven> {
-        self.driven.get(&id).map(|driven| driven.clone())
-    }
-
-    /// Lets every drive end where it stands, and no other begin: the next start goes on from there.
-    pub(super) fn close(&self) {
-        self.closing.cancel();
-    }
-}
-
 /// Why a step isn't taken yet.
 #[derive(Debug, thiserror::Error)]
-enum NotYet {
+pub(super) enum NotYet {
     #[error(transparent)]
     Engine(#[from] EngineError),
     #[error("the gateway gave no answer that says how it went: {}", .0.as_str())]
@@ -142,9 +55,9 @@ enum NotYet {
     RefundRefused { code: Said, reason: Said },
 }
 
-impl Shared {
+impl Directory {
     /// Has a payment driven, if it isn't. Never waits, so that the journal's writer can ask for it; needs a tokio runtime.
-    pub(super) fn drive(self: &Arc<Self>, id: PaymentId, pace: Pace) {
+    pub(in crate::engine) fn drive(self: &Arc<Self>, id: PaymentId, pace: Pace) {
         let Drives { driven: all, closing, .. } = &self.till.drives;
         if closing.is_cancelled() {
             return;
@@ -153,16 +66,16 @@ impl Shared {
             let (tell, in_doubt) = watch::channel(false);
             let driven = Driven { in_doubt, hint: Arc::new(Notify::new()) };
             vacant.insert(driven.clone());
-            let driving = Driving { shared: Arc::clone(self), id, tell, end: End::Broken };
+            let driving = Driving { directory: Arc::clone(self), id, tell, end: End::Broken };
             tokio::spawn(driving.run(driven.hint, pace));
         }
     }
 
     /// Goes on with all payments of a schedule that aren't settled, and gives the money of its cancelled reservations back; a
     /// bounded number at once, beside everything else.
-    pub(super) fn settle(self: &Arc<Self>, number: ScheduleNumber) {
-        let shared = Arc::clone(self);
-        tokio::spawn(async move { shared.drive_unsettled(number).await });
+    pub(in crate::engine) fn settle(self: &Arc<Self>, number: ScheduleNumber) {
+        let directory = Arc::clone(self);
+        tokio::spawn(async move { directory.drive_unsettled(number).await });
     }
 
     /// Has every payment of a schedule that isn't settled driven; returns those that nobody drove.
@@ -203,7 +116,7 @@ impl Shared {
         has_work(self.schedule_by_number(id.schedule).as_deref(), &payment).then_some(payment)
     }
 
-    pub(super) fn payment(&self, id: PaymentId) -> Option<Payment> {
+    pub(in crate::engine) fn payment(&self, id: PaymentId) -> Option<Payment> {
         self.till.payments(id.schedule)?.read().payment(id).cloned()
     }
 }
@@ -214,17 +127,17 @@ fn has_work(entry: Option<&ScheduleEntry>, payment: &Payment) -> bool {
 }
 
 /// Looks now and then for payments that nobody drives, though something is left to do: there are none, unless a drive panicked.
-pub(super) async fn sweep(shared: Arc<Shared>) {
+pub(in crate::engine) async fn sweep(directory: Arc<Directory>) {
     loop {
         tokio::time::sleep(SWEEP_EVERY).await;
-        if shared.journal.failure().is_some() {
+        if directory.core.journal.failure().is_some() {
             return;
         }
-        for payments in shared.till.all_payments() {
+        for payments in directory.till.all_payments() {
             let number = payments.read().schedule();
-            for id in shared.drive_unsettled(number).await {
+            for id in directory.drive_unsettled(number).await {
                 // Without its gateway its drives end at once, and say so.
-                if shared.payment(id).is_some_and(|payment| shared.till.has_gateway_of(&payment)) {
+                if directory.payment(id).is_some_and(|payment| directory.till.has_gateway_of(&payment)) {
                     metrics::counter!("onsale_drives_found_total").increment(1);
                     tracing::error!(payment = %id, "a payment was driven by nobody: this is a bug; it goes on now");
                 }
@@ -236,7 +149,7 @@ pub(super) async fn sweep(shared: Arc<Shared>) {
 impl Engine {
     /// Waits until a balance has the money of a cancelled reservation back, or until a gateway's refund is durably begun: the event
     /// that cancelled it has started that, whoever waits.
-    pub(super) async fn refunded(&self, entry: &ScheduleEntry, id: ReservationRef) {
+    pub(in crate::engine) async fn refunded(&self, entry: &ScheduleEntry, id: ReservationRef) {
         let payment = {
             let schedule = entry.read();
             let reservation = schedule.reservation(id);
@@ -246,7 +159,7 @@ impl Engine {
         };
         let Some(payment) = payment.and_then(|id| self.payment(id)) else { return };
         let settled = self.driven(payment.id, Until::Settled);
-        let Some(payments) = self.shared.till.payments(payment.id.schedule) else { return };
+        let Some(payments) = self.directory.till.payments(payment.id.schedule) else { return };
         if payment.needs_gateway() {
             let stands = |payment: &Payment| payment.state == State::Completed;
             let begun = payments.until(|all| !all.payment(payment.id).is_some_and(stands));
@@ -261,13 +174,13 @@ impl Engine {
 
     /// Waits until no payment is under way and nothing is owed: what a gateway doesn't answer, it waits for.
     pub async fn settled(&self) {
-        for payments in self.shared.till.all_payments() {
+        for payments in self.directory.till.all_payments() {
             let number = payments.read().schedule();
             let mut after = Some(PaymentNumber(0));
             while let Some(behind) = after {
-                let (page, next) = self.shared.unsettled(number, behind);
+                let (page, next) = self.directory.unsettled(number, behind);
                 for payment in page {
-                    self.shared.drive(payment, Pace::AtOnce);
+                    self.directory.drive(payment, Pace::AtOnce);
                     self.driven(payment, Until::Settled).await;
                 }
                 after = next;
@@ -280,10 +193,10 @@ impl Engine {
     ///
     /// Returns whether it is being driven.
     pub fn hint(&self, id: PaymentId) -> bool {
-        if self.shared.with_work(id).is_some() {
-            self.shared.drive(id, Pace::AtOnce);
+        if self.directory.with_work(id).is_some() {
+            self.directory.drive(id, Pace::AtOnce);
         }
-        let driven = self.shared.till.drives.find(id);
+        let driven = self.directory.till.drives.find(id);
         if let Some(driven) = &driven {
             driven.hint.notify_one();
         }
@@ -294,7 +207,7 @@ impl Engine {
     /// nothing else gives it back but this engine, so a person has to decide what becomes of the seats. Of a payment that isn't known
     /// here, as after a backup was restored, nobody else would ever give it back.
     pub async fn compare_with_gateway(&self, gateway: &str, id: PaymentId) {
-        let Some(gateway) = self.shared.till.gateways.named(gateway) else { return };
+        let Some(gateway) = self.directory.till.gateways.named(gateway) else { return };
         let Ok(known) = self.find_payment(id).await else { return };
         let Some(payment) = known else { return self.look_for_a_stranger(id, &**gateway).await };
         let Some((order_id, payment_key)) = names(&payment) else { return };
@@ -303,7 +216,7 @@ impl Engine {
             return;
         }
         // A notice is a hint: where too many come, another one will.
-        let Ok(_permit) = self.shared.till.drives.calls.hinted.try_acquire() else { return };
+        let Ok(_permit) = self.directory.till.drives.calls.hinted.try_acquire() else { return };
         let found = gateway.find(Find { order_id, payment_key: Some(payment_key) }).await;
         if let Found::Captured { cancelled_amount, .. } = found
             && cancelled_amount > Money::ZERO
@@ -322,7 +235,7 @@ impl Engine {
     /// Asks the gateway for money of an order that nothing is known of here.
     async fn look_for_a_stranger(&self, id: PaymentId, gateway: &dyn Gateway) {
         let Ok(order_id) = OrderId::parse(&id.to_string()) else { return };
-        let Ok(_permit) = self.shared.till.drives.calls.hinted.try_acquire() else { return };
+        let Ok(_permit) = self.directory.till.drives.calls.hinted.try_acquire() else { return };
         let found = gateway.find(Find { order_id, payment_key: None }).await;
         if let Found::Captured { amount, cancelled_amount, .. } = found
             && amount > cancelled_amount
@@ -337,8 +250,8 @@ impl Engine {
     }
 
     /// Waits for whoever drives a payment. Dropping this doesn't stop the drive.
-    pub(super) async fn driven(&self, id: PaymentId, until: Until) {
-        while let Some(Driven { mut in_doubt, .. }) = self.shared.till.drives.find(id) {
+    pub(in crate::engine) async fn driven(&self, id: PaymentId, until: Until) {
+        while let Some(Driven { mut in_doubt, .. }) = self.directory.till.drives.find(id) {
             loop {
                 if until == Until::InDoubt && *in_doubt.borrow_and_update() {
                     return;
@@ -354,7 +267,7 @@ impl Engine {
 
 /// A payment's entry among those that are driven. When it is dropped, however the task ended, the payment can be driven again.
 struct Driving {
-    shared: Arc<Shared>,
+    directory: Arc<Directory>,
     id: PaymentId,
     tell: watch::Sender<bool>,
     end: End,
@@ -373,9 +286,9 @@ enum End {
 
 impl Driving {
     async fn run(mut self, hint: Arc<Notify>, pace: Pace) {
-        let shared = Arc::clone(&self.shared);
+        let directory = Arc::clone(&self.directory);
         let drive = Drive {
-            shared: &shared,
+            directory: &directory,
             id: self.id,
             tell: &self.tell,
             hint: &hint,
@@ -384,7 +297,7 @@ impl Driving {
         };
         let end = tokio::select! {
             biased;
-            () = shared.till.drives.closing.cancelled() => End::Stopped,
+            () = directory.till.drives.closing.cancelled() => End::Stopped,
             end = drive.run() => end,
         };
         self.end = end;
@@ -393,12 +306,12 @@ impl Driving {
 
 impl Drop for Driving {
     fn drop(&mut self) {
-        self.shared.till.drives.driven.remove(&self.id);
+        self.directory.till.drives.driven.remove(&self.id);
         match self.end {
             // What became durable after the last look found this drive in its place, and began none: it looks again for it.
             End::Settled => {
-                if self.shared.with_work(self.id).is_some() {
-                    self.shared.drive(self.id, Pace::AtOnce);
+                if self.directory.with_work(self.id).is_some() {
+                    self.directory.drive(self.id, Pace::AtOnce);
                 }
             }
             End::Stopped => {}
@@ -411,22 +324,22 @@ impl Drop for Driving {
 }
 
 /// What drives one payment.
-struct Drive<'a> {
-    shared: &'a Arc<Shared>,
-    id: PaymentId,
+pub(super) struct Drive<'a> {
+    pub(super) directory: &'a Arc<Directory>,
+    pub(super) id: PaymentId,
     tell: &'a watch::Sender<bool>,
     hint: &'a Notify,
     in_turn: bool,
     /// Whether a capture may have been sent whose answer isn't known: so it is at first, as far as a new life knows.
-    unanswered: bool,
+    pub(super) unanswered: bool,
 }
 
 impl Drive<'_> {
     /// Drives until nothing more happens by itself.
     async fn run(mut self) -> End {
-        let Some(payments) = self.shared.till.payments(self.id.schedule) else { return End::Settled };
+        let Some(payments) = self.directory.till.payments(self.id.schedule) else { return End::Settled };
         let mut again = AGAIN_FIRST;
-        while let Some(payment) = self.shared.with_work(self.id) {
+        while let Some(payment) = self.directory.with_work(self.id) {
             let command = match payment.next() {
                 Some(step) => match self.take(&payment, step).await {
                     Ok(outcome) => payments::Command::Note { payment: self.id, outcome },
@@ -462,12 +375,12 @@ impl Drive<'_> {
 
     /// Waits before a step is tried again; says no when nothing can change any more.
     async fn wait(&self, reason: &NotYet, again: &mut Duration) -> bool {
-        if self.shared.journal.failure().is_some() {
+        if self.directory.core.journal.failure().is_some() {
             return false;
         }
         match reason {
             NotYet::Engine(EngineError::NoGateway) => {
-                let gateway = self.shared.payment(self.id).and_then(|payment| payment.gateway);
+                let gateway = self.directory.payment(self.id).and_then(|payment| payment.gateway);
                 tracing::warn!(
                     payment = %self.id, gateway = gateway.as_deref(),
                     "a payment waits for its gateway, which isn't set up: start with its settings"
@@ -503,7 +416,7 @@ impl Drive<'_> {
     /// Takes a step outside of the payment.
     async fn take(&mut self, payment: &Payment, step: Step) -> Result<Outcome, NotYet> {
         // It is never closed.
-        let _turn = if self.in_turn { self.shared.till.drives.at_once.acquire().await.ok() } else { None };
+        let _turn = if self.in_turn { self.directory.till.drives.at_once.acquire().await.ok() } else { None };
         let through_gateway = payment.needs_gateway();
         match step {
             Step::Hold => Ok(self.hold(payment).await?),
@@ -540,7 +453,7 @@ impl Drive<'_> {
             schedule::AnyCommand::BeginPayment { reservation, caller, payment: payment_id, takes_time };
         match self.ask_for(payment, command).await {
             Ok(()) => {}
-            Err(EngineError::Refused(super::Refusal::Schedule(Refusal::Expired))) => {
+            Err(EngineError::Refused(error::Refusal::Schedule(Refusal::Expired))) => {
                 return Ok(Outcome::NotHeld(Failure::TooLate));
             }
             Err(EngineError::Refused(_) | EngineError::NoSuchSchedule) => {
@@ -549,7 +462,8 @@ impl Drive<'_> {
             Err(error) => return Err(error),
         }
         // Its seats can't change any more: do they still cost what is paid?
-        let entry = self.shared.schedule_by_number(payment.id.schedule).ok_or(EngineError::NoSuchSchedule)?;
+        let entry =
+            self.directory.schedule_by_number(payment.id.schedule).ok_or(EngineError::NoSuchSchedule)?;
         let schedule = entry.read();
         let amount = schedule.reservation(reservation).map(|reservation| schedule.amount(&reservation.seats));
         Ok(match amount {
@@ -566,9 +480,9 @@ impl Drive<'_> {
             currency: payment.currency,
             nonce: random(),
         };
-        match self.shared.till.accounts(&payment.user).ask(command, Cause::default(), None).await {
+        match self.directory.till.accounts(&payment.user).ask(command, Cause::default(), None).await {
             Ok(_) => Ok(Outcome::Captured),
-            Err(EngineError::Refused(super::Refusal::Account(refusal))) => {
+            Err(EngineError::Refused(error::Refusal::Account(refusal))) => {
                 Ok(Outcome::Declined(match refusal {
                     accounts::Refusal::Insufficient { balance, .. } => Failure::Insufficient { balance },
                     accounts::Refusal::OtherCurrency => Failure::OtherCurrency,
@@ -580,10 +494,10 @@ impl Drive<'_> {
     }
 
     async fn end_pass(&self, payment: &Payment) -> Result<Outcome, EngineError> {
-        let entry = self.shared.schedule_by_number(payment.id.schedule);
+        let entry = self.directory.schedule_by_number(payment.id.schedule);
         let Some(entry) = entry else { return Ok(Outcome::PassEnded) };
         let finish = waiting_room::Command::Finish { user: payment.user.clone() };
-        match self.shared.act_in_room(&entry, finish, Cause::default()).await {
+        match self.directory.act_in_room(&entry, finish, Cause::default()).await {
             Ok(_) | Err(EngineError::Refused(_) | EngineError::NoSuchSchedule) => Ok(Outcome::PassEnded),
             Err(error) => Err(error),
         }
@@ -596,18 +510,19 @@ impl Drive<'_> {
             amount: payment.amount,
             nonce: random(),
         };
-        self.shared.till.accounts(&payment.user).ask(command, Cause::default(), None).await?;
+        self.directory.till.accounts(&payment.user).ask(command, Cause::default(), None).await?;
         Ok(Outcome::GivenBack)
     }
 
     async fn ask_for(&self, payment: &Payment, command: schedule::AnyCommand) -> Result<(), EngineError> {
-        let entry = self.shared.schedule_by_number(payment.id.schedule).ok_or(EngineError::NoSuchSchedule)?;
-        self.shared.ask_schedule(&entry, command, Cause::default()).await.map(drop)
+        let entry =
+            self.directory.schedule_by_number(payment.id.schedule).ok_or(EngineError::NoSuchSchedule)?;
+        self.directory.ask_schedule(&entry, command, Cause::default()).await.map(drop)
     }
 }
 
 /// Returns 64 random bits for an id that can't be guessed.
-fn random() -> u64 {
+pub(super) fn random() -> u64 {
     let mut bytes = [0; 8];
     getrandom::fill(&mut bytes).expect("the operating system has random numbers");
     u64::from_le_bytes(bytes)

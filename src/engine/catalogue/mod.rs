@@ -1,0 +1,8 @@
+//! The catalogue: what administrators change, one change after the other.
+
+mod actor;
+mod change;
+mod remove;
+
+pub(super) use actor::{CatalogueActor, Change, MoveToArchive, TakeSnapshot};
+pub use change::{CatalogueChange, Changed, Import};

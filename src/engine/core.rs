@@ -1,0 +1,107 @@
+//! What every actor needs: the journal, the clock, limits, the published catalogue, and a word for what follows elsewhere.
+//!
+//! Absent on purpose: the directory of what lives. An actor knows itself.
+
+use std::num::NonZeroU32;
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+use std::time::Duration;
+
+use kameo::actor::ActorRef;
+
+use super::seal::Seal;
+use super::supervisor::Supervisor;
+use crate::clock::Clock;
+use crate::domain::catalogue::{Catalogue, CatalogueEvent};
+use crate::domain::cause::Cause;
+use crate::domain::concert::Prices;
+use crate::domain::ids::{ConcertId, PaymentId, ScheduleNumber, UserId};
+use crate::domain::schedule::Limits;
+use crate::domain::time::Timestamp;
+use crate::domain::venue::Layout;
+use crate::journal::Journal;
+
+/// What every actor needs.
+pub(super) struct Core {
+    pub(super) journal: Journal,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) limits: Limits,
+    pub(super) unpaid_holds_max: Option<NonZeroU32>,
+    pub(super) mailbox_len_max: usize,
+    pub(super) reply_timeout: Option<Duration>,
+    pub(super) seal: Seal,
+    pub(super) supervisor: ActorRef<Supervisor>,
+    pub(super) catalogue: Published,
+    pub(super) effects: Effects,
+}
+
+/// The catalogue as it is durable.
+pub(super) struct Published(RwLock<Arc<Catalogue>>);
+
+impl Published {
+    pub(super) fn new(catalogue: Catalogue) -> Self {
+        Self(RwLock::new(Arc::new(catalogue)))
+    }
+}
+
+/// What follows elsewhere from an event that has just become durable (E1).
+pub(super) enum Effect {
+    /// A user has a reservation in a schedule that didn't know them.
+    NoteUser(UserId, ScheduleNumber),
+    /// A payment has a step to take, or is owed one.
+    Drive(PaymentId),
+    /// Any payment of a schedule may be owed a step.
+    Settle(ScheduleNumber),
+    /// Whoever follows a place in a schedule's room has to look.
+    WakeRoom(ScheduleNumber),
+}
+
+/// Who does what follows elsewhere: told once, before the first actor starts.
+#[derive(Default)]
+pub(super) struct Effects(OnceLock<Box<dyn Fn(Effect) + Send + Sync>>);
+
+impl Effects {
+    /// Says who does it. It must not wait: the journal's writer calls it.
+    pub(super) fn are_done_by(&self, done_by: impl Fn(Effect) + Send + Sync + 'static) {
+        assert!(self.0.set(Box::new(done_by)).is_ok(), "effects are done by one");
+    }
+}
+
+/// An event of the catalogue with its instant and the idempotency key whose effect it is.
+pub(super) struct CatalogueHappened {
+    pub(super) event: CatalogueEvent,
+    pub(super) at: Timestamp,
+    pub(super) cause: Cause,
+}
+
+impl Core {
+    /// Has something done elsewhere that follows from an event. Never waits.
+    pub(super) fn have(&self, effect: Effect) {
+        let done_by = self.effects.0.get().expect("it was said before the first actor started");
+        done_by(effect);
+    }
+
+    /// Returns the catalogue as it is durable.
+    pub(super) fn catalogue(&self) -> Arc<Catalogue> {
+        Arc::clone(&self.catalogue.0.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Applies events of the catalogue that have just become durable. Called by the journal, in order.
+    pub(super) fn publish_catalogue(&self, happened: &[CatalogueHappened]) {
+        let mut catalogue = self.catalogue.0.write().unwrap_or_else(PoisonError::into_inner);
+        let changed = Arc::make_mut(&mut catalogue);
+        for CatalogueHappened { event, at, cause } in happened {
+            changed.apply(event, *at, cause.key);
+        }
+    }
+
+    /// Returns the prices at which a schedule of a concert, with such seats, would open now.
+    pub(super) fn prices(&self, concert: &ConcertId, layout: &Layout) -> Arc<Prices> {
+        let prices = prices_of(&self.catalogue(), concert, layout);
+        prices.expect("a listed schedule's concert has a price for each of its grades")
+    }
+}
+
+/// Returns the prices of a layout's grades at a concert.
+pub(super) fn prices_of(catalogue: &Catalogue, concert: &ConcertId, layout: &Layout) -> Option<Arc<Prices>> {
+    catalogue.concert(concert)?.prices(layout).ok().map(Arc::new)
+}

@@ -1,0 +1,187 @@
+//! The directory: every schedule, room, account and payment that lives, found by id, by number and by user.
+//!
+//! It stands above the actors, which don't know it: what they have done elsewhere they say as an [`super::core::Effect`].
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use aws_lc_rs::hmac;
+use dashmap::DashMap;
+
+use super::archive::Shelf;
+use super::core::Core;
+use super::error::EngineError;
+use super::live::{Done, Live};
+use super::payments::Till;
+use super::room::Passes;
+use super::schedule::ScheduleEntry;
+use crate::domain::cause::Cause;
+use crate::domain::ids::{ConcertId, ScheduleId, ScheduleNumber, UserId};
+use crate::domain::schedule::{self, AnyCommand, Schedule};
+use crate::domain::time::{Seconds, Timestamp};
+use crate::domain::users::Users;
+use crate::domain::waiting_room::{self, WaitingRoom};
+
+/// In how many tables the users stand who have a reservation somewhere. Whoever looks through all of them keeps one at a time from
+/// the journal: with a million users, 250 of them.
+const USER_SHARDS: usize = 4_096;
+
+/// Makes the log's secret for one purpose.
+pub(super) fn secret_for(log: &hmac::Key, purpose: &str) -> [u8; 32] {
+    let tag = hmac::sign(log, purpose.as_bytes());
+    *tag.as_ref().first_chunk().expect("SHA-256 has 32 bytes")
+}
+
+/// Everything that lives.
+pub(super) struct Directory {
+    pub(super) core: Arc<Core>,
+    pub(super) fingerprint_key: hmac::Key,
+    pub(super) passes: Passes,
+    pub(super) till: Till,
+    pub(super) data_dir: PathBuf,
+    /// The position of the newest snapshot; before the first, one that no log reaches.
+    pub(super) last_snapshot: AtomicU64,
+    pub(super) users: Arc<Live<Users>>,
+    pub(super) shelf: Shelf,
+    pub(super) archive_after: Option<Seconds>,
+    pub(super) schedules: Schedules,
+}
+
+/// Where the schedules are found.
+pub(super) struct Schedules {
+    ids: DashMap<ScheduleId, Arc<ScheduleEntry>>,
+    numbers: DashMap<ScheduleNumber, Arc<ScheduleEntry>>,
+    /// The schedules in which a user has had a reservation since start; some may have forgotten them.
+    users: DashMap<UserId, Vec<ScheduleNumber>>,
+}
+
+impl Default for Schedules {
+    fn default() -> Self {
+        let users = DashMap::with_shard_amount(USER_SHARDS);
+        Self { ids: DashMap::new(), numbers: DashMap::new(), users }
+    }
+}
+
+impl Directory {
+    /// Lists a schedule with its waiting room, whose whole state is durable.
+    pub(super) fn insert(&self, schedule: Schedule, room: WaitingRoom) -> Arc<ScheduleEntry> {
+        for user in schedule.users() {
+            self.note_user(user.clone(), schedule.number());
+        }
+        let entry = Arc::new(ScheduleEntry::new(schedule, room));
+        self.schedules.numbers.insert(entry.number(), Arc::clone(&entry));
+        self.schedules.ids.insert(entry.id().clone(), Arc::clone(&entry));
+        entry
+    }
+
+    /// Takes a schedule that the catalogue says is in the archive off the directory, with its payments.
+    pub(super) fn let_go(&self, id: &ScheduleId) {
+        if let Some(entry) = self.schedule(id) {
+            self.remove(entry.id());
+            self.till.forget(entry.number());
+            entry.let_go();
+        }
+    }
+
+    /// Takes a schedule off the directory.
+    pub(super) fn remove(&self, id: &ScheduleId) {
+        if let Some((_, entry)) = self.schedules.ids.remove(id) {
+            self.schedules.numbers.remove(&entry.number());
+        }
+    }
+
+    pub(super) fn schedule(&self, id: &str) -> Option<Arc<ScheduleEntry>> {
+        self.schedules.ids.get(id).map(|entry| Arc::clone(&entry))
+    }
+
+    pub(super) fn schedule_by_number(&self, number: ScheduleNumber) -> Option<Arc<ScheduleEntry>> {
+        self.schedules.numbers.get(&number).map(|entry| Arc::clone(&entry))
+    }
+
+    /// Returns every schedule, in order of their numbers.
+    pub(super) fn schedules(&self) -> Vec<Arc<ScheduleEntry>> {
+        let mut entries: Vec<_> = self.schedules.numbers.iter().map(|entry| Arc::clone(&entry)).collect();
+        entries.sort_unstable_by_key(|entry| entry.number());
+        entries
+    }
+
+    /// Returns the schedules in which a user may have a reservation.
+    pub(super) fn schedules_of_user(&self, user: &str) -> Vec<Arc<ScheduleEntry>> {
+        let numbers = self.numbers_of_user(user).into_iter();
+        numbers.filter_map(|number| self.schedule_by_number(number)).collect()
+    }
+
+    /// Returns the numbers of the schedules in which a user may have a reservation, or had one that was paid: such a one may be gone.
+    pub(super) fn numbers_of_user(&self, user: &str) -> Vec<ScheduleNumber> {
+        self.schedules.users.get(user).map(|numbers| numbers.clone()).unwrap_or_default()
+    }
+
+    pub(super) fn note_user(&self, user: UserId, number: ScheduleNumber) {
+        let mut numbers = self.schedules.users.entry(user).or_default();
+        if !numbers.contains(&number) {
+            numbers.push(number);
+        }
+    }
+
+    /// Forgets which users were where, as far as the schedules have forgotten them.
+    pub(super) fn forget_users(&self) {
+        self.schedules.users.retain(|user, numbers| {
+            numbers.retain(|number| {
+                self.schedule_by_number(*number).is_some_and(|entry| entry.read().knows(user))
+                    || self.has_payments(user, *number)
+            });
+            !numbers.is_empty()
+        });
+    }
+
+    fn has_payments(&self, user: &str, number: ScheduleNumber) -> bool {
+        self.till.payments(number).is_some_and(|payments| payments.read().of_user(user).next().is_some())
+    }
+
+    /// Asks a schedule; the answer is durable when it comes, and what follows from it has begun.
+    pub(super) async fn ask_schedule(
+        &self,
+        entry: &ScheduleEntry,
+        command: AnyCommand,
+        cause: Cause,
+    ) -> Result<Done<schedule::Answer>, EngineError> {
+        if entry.is_archived() {
+            return self.decide_archived(entry, &command);
+        }
+        entry.live().ask(command, cause, self.core.reply_timeout).await
+    }
+
+    /// Asks a schedule's waiting room; the answer is durable when it comes.
+    pub(super) async fn act_in_room(
+        &self,
+        entry: &ScheduleEntry,
+        command: waiting_room::Command,
+        cause: Cause,
+    ) -> Result<Done<waiting_room::Answer>, EngineError> {
+        let room = entry.room().live();
+        if room.actor().is_none() {
+            return Err(waiting_room::Refusal::NoRoom.into());
+        }
+        room.ask(command, cause, self.core.reply_timeout).await
+    }
+
+    /// Decides a command to a schedule that is in the archive: what is so already is answered, nothing else happens.
+    fn decide_archived(
+        &self,
+        entry: &ScheduleEntry,
+        command: &AnyCommand,
+    ) -> Result<Done<schedule::Answer>, EngineError> {
+        let schedule = entry.read();
+        schedule.decide_archived(command, self.core.clock.now())?;
+        let named = command.reservation().map(|reservation| reservation.number);
+        Ok(Done { answer: schedule.answer(named), replayed: false })
+    }
+
+    /// Tells whether a sale of a concert has ever opened by `at`.
+    pub(super) fn has_opened(&self, concert: &ConcertId, at: Timestamp) -> bool {
+        // The list first: no shard of the directory is kept while a schedule is waited for.
+        self.schedules().iter().any(|entry| entry.concert() == concert && entry.read().has_opened_by(at))
+            || self.core.catalogue().has_archived_sale(concert)
+    }
+}

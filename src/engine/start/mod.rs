@@ -1,0 +1,13 @@
+//! A start: recovery, the outage, the actors; and the snapshots that the next start begins with.
+
+mod open;
+mod outage;
+mod snapshots;
+mod wall;
+
+pub use open::EngineOpenError;
+pub(super) use open::open;
+pub(super) use outage::random_seed;
+pub use snapshots::SnapshotFailed;
+pub(super) use snapshots::take as take_snapshot;
+pub use wall::ClockLimit;

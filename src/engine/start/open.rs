@@ -1,0 +1,252 @@
+//! Opening the engine: snapshot → replay → aggregates → bridge the outage → actors.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use aws_lc_rs::hmac;
+use kameo::actor::Spawn;
+use kameo::mailbox;
+
+use super::outage::Bridge;
+use super::snapshots::snapshot_now_and_then;
+use crate::archive::{Archive, ArchiveError};
+use crate::clock::{Clock, Stopwatch};
+use crate::domain::time::Timestamp;
+use crate::domain::waiting_room::WaitingRoom;
+use crate::engine::archive::{Shelf, archive_now_and_then};
+use crate::engine::catalogue::CatalogueActor;
+use crate::engine::core::{Core, Effects, Published};
+use crate::engine::directory::{Directory, Schedules, secret_for};
+use crate::engine::follow::follow;
+use crate::engine::payments::{Till, sweep};
+use crate::engine::room::Passes;
+use crate::engine::seal::Seal;
+use crate::engine::supervisor::Supervisor;
+use crate::engine::{Engine, EngineConfig, numbers, users};
+use crate::journal::snapshot::{self, SnapshotError};
+use crate::journal::{CommitError, CommitStats, Hooks, Journal, OpenError, Position, ReadError, Recovering};
+use crate::recovery::{RebuildError, Rebuilt, Start, Until, Visit, World, rebuild};
+
+/// How many messages may wait for the catalogue's actor.
+const CATALOGUE_MAILBOX_LEN: usize = 256;
+
+/// Why an engine can't be opened. Nothing was changed that an operator would want to look at.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineOpenError {
+    /// The journal can't be opened.
+    #[error(transparent)]
+    Journal(#[from] OpenError),
+    /// The journal can't be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// The snapshots can't be listed.
+    #[error(transparent)]
+    Snapshot(#[from] SnapshotError),
+    /// A snapshot stands for more than the journal has: it would bring back what the journal doesn't know, and what is appended next
+    /// would stand where other records did.
+    #[error(
+        "the snapshot at position {snapshot} stands for more than the journal, which ends at {journal}: either the journal has lost \
+         its end, or files of two copies of the directory were mixed. Nothing was changed. Restore one copy whole, into an empty \
+         directory"
+    )]
+    SnapshotAhead {
+        /// The snapshot's position.
+        snapshot: Position,
+        /// The journal's last.
+        journal: Position,
+    },
+    /// What is read can't be replayed.
+    #[error("{0}; run `onsale verify` on the data directory")]
+    Rebuild(#[from] RebuildError),
+    /// The archive can't be used, or lacks what the journal moved there.
+    #[error(transparent)]
+    Archive(#[from] ArchiveError),
+    /// The clock is implausibly far ahead of the log.
+    #[error(
+        "the clock says {now}, and the engine last ran at {known}: a wrong clock would close sales and end holds and tokens for \
+         good. Nothing was changed. Look at the date from another source; if the clock is wrong, set it; if it is right, start \
+         once with --clock-accept and today's date, such as --clock-accept 2027-01-31"
+    )]
+    Clock {
+        /// What the clock says.
+        now: Timestamp,
+        /// The last instant that the log knows.
+        known: Timestamp,
+    },
+    /// The journal failed while the outage was bridged.
+    #[error("the journal failed at start: {0}")]
+    Commit(#[from] CommitError),
+    /// Recovery panicked.
+    #[error("recovery panicked: this is a bug; run `onsale verify` on the data directory")]
+    Panicked,
+}
+
+struct Recovered {
+    world: World,
+    /// The position of the snapshot that recovery began with.
+    snapshot: Option<Position>,
+    journal: Recovering,
+    archive: Archive,
+}
+
+pub(in crate::engine) async fn open(config: EngineConfig) -> Result<Engine, EngineOpenError> {
+    let watch = Stopwatch::start();
+    let (journal, medium) = (config.journal.clone(), config.medium.clone());
+    let recovered = config.journal.driver.run_blocking(move || {
+        let opened = match medium {
+            Some(medium) => Journal::open_in(journal.clone(), medium)?,
+            None => Journal::open(journal.clone())?,
+        };
+        recover(&journal.dir, opened)
+    });
+    let Recovered { mut world, snapshot, journal: recovering, archive } =
+        recovered.await.map_err(|_| EngineOpenError::Panicked)??;
+
+    // A clock that can't be right is refused before anything is written.
+    let down_since = down_since(&recovering, &world);
+    let known = down_since.max(world.last_instant());
+    config.clock_limit.check(config.clock.now(), known, &world)?;
+    config.clock.advance_to(known);
+
+    let (last, key) = (recovering.last(), recovering.fingerprint_key());
+    let journal = recovering.start_down_since(hooks(&config.clock), down_since.as_millis())?;
+    let bridged = Bridge { journal: &journal, limits: config.limits(), down_since };
+    bridged.cross(&mut world, config.clock.as_ref()).await?;
+
+    let count = world.schedules.len();
+    let directory = directory_of(&config, world, journal, &key, archive, snapshot);
+    let engine = start(&config, directory).await;
+
+    // What a former life left unfinished goes on beside the first requests.
+    for payments in engine.directory.till.all_payments() {
+        let number = payments.read().schedule();
+        if engine.directory.schedule_by_number(number).is_none() {
+            // Of a schedule that was deleted: its users find their payments all the same.
+            let users: Vec<_> = payments.read().iter().map(|payment| payment.user.clone()).collect();
+            for user in users {
+                engine.directory.note_user(user, number);
+            }
+        }
+        engine.directory.settle(number);
+    }
+
+    let newest = snapshot.unwrap_or(Position::START);
+    let bytes = snapshot::len(&config.journal.dir, newest);
+    metrics::gauge!("onsale_snapshot_position").set(numbers::value(newest.get()));
+    metrics::gauge!("onsale_snapshot_bytes").set(numbers::value(bytes));
+    metrics::gauge!("onsale_recovery_seconds").set(watch.elapsed().as_secs_f64());
+    let seconds = watch.elapsed().as_secs_f64();
+    tracing::info!(position = last.get(), schedules = count, seconds, "recovered");
+    Ok(engine)
+}
+
+/// Makes the directory of all that was recovered, whose actors don't run yet.
+fn directory_of(
+    config: &EngineConfig,
+    world: World,
+    journal: Journal,
+    key: &[u8; 32],
+    archive: Archive,
+    snapshot: Option<Position>,
+) -> Arc<Directory> {
+    let World { catalogue, schedules, mut rooms, accounts, payments, users: known, .. } = world;
+    let fingerprint_key = hmac::Key::new(hmac::HMAC_SHA256, key);
+    let shelf = Shelf::new(archive, journal.driver());
+    let core = Arc::new(Core {
+        journal,
+        clock: Arc::clone(&config.clock),
+        limits: config.limits(),
+        unpaid_holds_max: config.unpaid_holds_max,
+        mailbox_len_max: config.mailbox_len_max,
+        reply_timeout: config.reply_timeout,
+        seal: Seal::new(&secret_for(&fingerprint_key, "onsale: numbers of ids")),
+        supervisor: Supervisor::spawn(()),
+        catalogue: Published::new(catalogue),
+        effects: Effects::default(),
+    });
+    let directory = Arc::new(Directory {
+        core,
+        passes: Passes::new(key),
+        fingerprint_key,
+        till: Till::new(accounts, payments, config.gateways.clone()),
+        data_dir: config.journal.dir.clone(),
+        last_snapshot: AtomicU64::new(snapshot.map_or(u64::MAX, Position::get)),
+        users: users::live(known),
+        shelf,
+        archive_after: config.archive_after,
+        schedules: Schedules::default(),
+    });
+
+    // The directory owns the core: what the core has done elsewhere must not keep the directory.
+    let above = Arc::downgrade(&directory);
+    directory.core.effects.are_done_by(move |effect| {
+        if let Some(directory) = above.upgrade() {
+            follow(&directory, effect);
+        }
+    });
+
+    for (number, schedule) in schedules {
+        let room = rooms.remove(&number).unwrap_or_else(|| WaitingRoom::new(number));
+        directory.insert(schedule, room);
+    }
+    directory
+}
+
+/// Returns the last instant at which the engine is known to have run.
+fn down_since(journal: &Recovering, world: &World) -> Timestamp {
+    // What a start that died had begun to write says nothing of when the engine ran.
+    if let Some(instant) = journal.unbridged_since() {
+        return Timestamp::from_millis(instant);
+    }
+    let alive = journal.last_alive_instant().unwrap_or_default();
+    Timestamp::from_millis(alive).max(world.last_instant())
+}
+
+async fn start(config: &EngineConfig, directory: Arc<Directory>) -> Engine {
+    let (core, above) = (&directory.core, Arc::clone(&directory));
+    let catalogue = CatalogueActor::supervise_with(&core.supervisor, move || Arc::clone(&above))
+        .restart_policy(kameo::supervision::RestartPolicy::Transient)
+        .spawn_with_mailbox(mailbox::bounded(CATALOGUE_MAILBOX_LEN))
+        .await;
+    // Its start has started every schedule's actor.
+    catalogue.wait_for_startup().await;
+    directory.till.start(core).await;
+    directory.users.start(core).await;
+
+    let engine = Engine { directory, catalogue, tasks: Arc::new([]) };
+    let snapshots = tokio::spawn(snapshot_now_and_then(engine.clone(), config.clone()));
+    let archivist = tokio::spawn(archive_now_and_then(engine.clone()));
+    let sweeper = tokio::spawn(sweep(Arc::clone(&engine.directory)));
+    Engine { tasks: Arc::new([snapshots, archivist, sweeper]), ..engine }
+}
+
+fn recover(dir: &std::path::Path, journal: Recovering) -> Result<Recovered, EngineOpenError> {
+    let all = &|_| Ok::<_, EngineOpenError>(true);
+    let mut start = Start::default();
+    if let Some(newest) = snapshot::load_newest(dir, journal.log_id())?.snapshot {
+        let position = newest.header.position;
+        if position > journal.last() {
+            return Err(EngineOpenError::SnapshotAhead { snapshot: position, journal: journal.last() });
+        }
+        start = Start::of(&newest, World::default(), all)?;
+    }
+    let records = |after, visit: &mut Visit<'_, _>| journal.for_each(after, visit);
+    let Rebuilt { world, snapshot, .. } = rebuild([Ok(start)], records, Until::End, all)?;
+    world.check_at(journal.last())?;
+    let archive = Archive::open(dir, journal.log_id())?;
+    archive.check(&world)?;
+    Ok(Recovered { world, snapshot, journal, archive })
+}
+
+fn hooks(clock: &Arc<dyn Clock>) -> Hooks {
+    let clock = Arc::clone(clock);
+    let observer = |stats: &CommitStats| {
+        metrics::counter!("onsale_journal_events_total").increment(stats.records);
+        metrics::counter!("onsale_journal_bytes_total").increment(stats.bytes);
+        metrics::counter!("onsale_journal_syncs_total").increment(u64::from(stats.frames));
+        metrics::histogram!("onsale_journal_batch_entries").record(numbers::len(stats.entries));
+        metrics::histogram!("onsale_journal_write_seconds").record(numbers::seconds(stats.write_us));
+        metrics::histogram!("onsale_journal_sync_seconds").record(numbers::seconds(stats.sync_us));
+    };
+    Hooks { clock: Arc::new(move || clock.now().as_millis()), observer: Arc::new(observer) }
+}

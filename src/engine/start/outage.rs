@@ -1,0 +1,155 @@
+//! Bridges an outage: nothing that lived through it loses time.
+
+use std::sync::Arc;
+
+use super::open::EngineOpenError;
+use crate::clock::Clock;
+use crate::domain::catalogue::CatalogueEvent;
+use crate::domain::cause::{By, Cause};
+use crate::domain::concert::Prices;
+use crate::domain::schedule::{AnyCommand, Event, Limits, Schedule};
+use crate::domain::time::Timestamp;
+use crate::domain::waiting_room::draw::Seed;
+use crate::domain::waiting_room::{self, Settings, WaitingRoom};
+use crate::engine::core::prices_of;
+use crate::journal::{Entry, EntryTooLarge, Journal, Records};
+use crate::record;
+use crate::recovery::World;
+
+/// Crosses the time in which the engine was down: what ended before it ends, what lived through it gets
+/// its time back, and new limits are told to everyone. All of it is durable before the first request.
+///
+/// A start may die anywhere in it. The mark keeps `down_since` until all of it is durable, so the next start crosses the same
+/// outage; a schedule or a room that has an event behind that instant was crossed by the one that died, and lost
+/// only the time since. So nothing else may happen to them before they are crossed.
+pub(super) struct Bridge<'a> {
+    pub(super) journal: &'a Journal,
+    pub(super) limits: Limits,
+    pub(super) down_since: Timestamp,
+}
+
+impl Bridge<'_> {
+    pub(super) async fn cross(&self, world: &mut World, clock: &dyn Clock) -> Result<(), EngineOpenError> {
+        let World { catalogue, schedules, rooms, .. } = world;
+        let replans = catalogue.replans().clone();
+        for schedule in schedules.values_mut() {
+            let prices = || {
+                prices_of(catalogue, schedule.concert(), schedule.layout())
+                    .expect("a listed schedule's concert has a price for each of its grades")
+            };
+            let prices: Arc<Prices> = schedule.prices().cloned().unwrap_or_else(prices);
+            let mut entries = vec![Records::new()];
+            let down_since = self.down_since.max(schedule.last_instant());
+            due(schedule, down_since, &prices, &mut entries);
+            let ready = clock.now().max(down_since);
+            let bridge = AnyCommand::BridgeOutage { began: self.down_since, down_since };
+            for command in [bridge, AnyCommand::SetLimits { limits: self.limits }] {
+                // What time has brought meanwhile (a sale that opens) isn't due before the bridge.
+                if let Some(event) = schedule.decide_at_start(&command) {
+                    happen(schedule, &event, ready, &mut entries);
+                }
+            }
+            due(schedule, ready, &prices, &mut entries);
+            // An import that was begun is finished before anyone asks.
+            if let Some(plan) = replans.plan(schedule.id()) {
+                let replan =
+                    AnyCommand::Replan { concert: schedule.concert().clone(), plan: Arc::clone(plan) };
+                if let Ok(Some(event)) = schedule.decide(&replan, ready.max(schedule.last_instant())) {
+                    happen(schedule, &event, ready, &mut entries);
+                }
+                due(schedule, ready, &prices, &mut entries);
+            }
+            let settings = Settings::of(schedule.plan(), self.limits.keys_max);
+            if settings.is_some() || rooms.contains_key(&schedule.number()) {
+                let number = schedule.number();
+                let room = rooms.entry(number).or_insert_with(|| WaitingRoom::new(number));
+                self.cross_room(room, settings, ready, &mut entries);
+            }
+            for records in entries.into_iter().filter(|records| !records.is_empty()) {
+                let done = Box::new(|_| {});
+                self.journal.reserve().await?.send(Entry { records, done });
+            }
+        }
+        if !replans.is_empty() {
+            let (at, cause) =
+                (clock.now().max(catalogue.last_instant()), Cause { by: By::Engine, key: replans.key });
+            catalogue.apply(&CatalogueEvent::ReplansDone, at, replans.key);
+            let mut entries = Vec::new();
+            push(&mut entries, |bytes| {
+                let done = &CatalogueEvent::ReplansDone;
+                record::encode_catalogue_event(bytes, catalogue.version(), at, cause, done);
+            });
+            for records in entries {
+                self.journal.reserve().await?.send(Entry { records, done: Box::new(|_| {}) });
+            }
+        }
+        self.journal.bridged().await?;
+        Ok(())
+    }
+
+    /// Who was just admitted gets the time back to show up, and the room follows what its schedule's plan has
+    /// become, where the engine went down between the two.
+    fn cross_room(
+        &self,
+        room: &mut WaitingRoom,
+        settings: Option<Settings>,
+        ready: Timestamp,
+        entries: &mut Vec<Records>,
+    ) {
+        let at = ready.max(room.last_instant());
+        let down_since = self.down_since.max(room.last_instant());
+        let mut commands = vec![waiting_room::Command::BridgeOutage { down_since }];
+        if room.configured() != settings.as_ref() {
+            let kept = settings.as_ref().and_then(|settings| room.kept_tuning(settings));
+            let settings = settings.map(Box::new);
+            commands.push(waiting_room::Command::Configure { settings, seed: random_seed() });
+            commands.extend(kept.map(waiting_room::Command::Tune));
+        }
+        for command in commands {
+            // None of these is refused.
+            if let Ok(Some(event)) = room.decide(&command, at) {
+                room.apply(&event, at, None);
+                let (number, version) = (room.number(), room.version());
+                push(entries, |bytes| {
+                    record::encode_room_event(bytes, number, version, at, None, &event);
+                });
+            }
+        }
+    }
+}
+
+fn due(schedule: &mut Schedule, at: Timestamp, prices: &Arc<Prices>, entries: &mut Vec<Records>) {
+    let at = at.max(schedule.last_instant());
+    while let Some(event) = schedule.due(at, || Arc::clone(prices)) {
+        happen(schedule, &event, at, entries);
+    }
+}
+
+fn happen(schedule: &mut Schedule, event: &Event, at: Timestamp, entries: &mut Vec<Records>) {
+    let at = at.max(schedule.last_instant());
+    schedule.apply(event, at, None);
+    let (number, version) = (schedule.number(), schedule.version());
+    push(entries, |bytes| record::encode_schedule_event(bytes, number, version, at, None, event));
+}
+
+/// Adds an event to the last entry, or to a new one where that is large enough.
+fn push(entries: &mut Vec<Records>, encode: impl FnOnce(&mut Vec<u8>)) {
+    const ENTRY_BYTES: usize = 1 << 20;
+    if entries.last().is_none_or(|records| records.bytes().len() > ENTRY_BYTES) {
+        entries.push(Records::new());
+    }
+    let records = entries.last_mut().expect("one was added if there was none");
+    records
+        .push_with(|bytes| {
+            encode(bytes);
+            Ok::<(), EntryTooLarge>(())
+        })
+        .expect("an event fits in what an entry of 32 MiB has left above 1 MiB");
+}
+
+/// Draws the seed of a draw that is to come.
+pub(in crate::engine) fn random_seed() -> Seed {
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed).expect("the system has randomness");
+    Seed(seed)
+}
