@@ -179,3 +179,10 @@ pub(in crate::engine) fn standing(room: &WaitingRoom, user: &str, now: Timestamp
     let place = room.place(room.standing(user)?, now)?;
     matches!(place.status, PlaceStatus::Waiting | PlaceStatus::Active).then_some(place)
 }
+
+/// Draws the seed of a draw that is to come.
+pub(in crate::engine) fn random_seed() -> Seed {
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed).expect("the system has randomness");
+    Seed(seed)
+}

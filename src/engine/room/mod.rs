@@ -5,7 +5,7 @@ mod entry;
 mod passes;
 mod rate;
 
-pub(super) use aggregate::standing;
+pub(super) use aggregate::{random_seed, standing};
 pub use entry::RoomEntry;
 pub use passes::Pass;
 pub(super) use passes::Passes;

@@ -7,7 +7,6 @@ mod wall;
 
 pub use open::EngineOpenError;
 pub(super) use open::open;
-pub(super) use outage::random_seed;
 pub use snapshots::SnapshotFailed;
 pub(super) use snapshots::take as take_snapshot;
 pub use wall::ClockLimit;

@@ -2,17 +2,16 @@
 
 use std::sync::Arc;
 
-use super::open::EngineOpenError;
 use crate::clock::Clock;
 use crate::domain::catalogue::CatalogueEvent;
 use crate::domain::cause::{By, Cause};
 use crate::domain::concert::Prices;
 use crate::domain::schedule::{AnyCommand, Event, Limits, Schedule};
 use crate::domain::time::Timestamp;
-use crate::domain::waiting_room::draw::Seed;
 use crate::domain::waiting_room::{self, Settings, WaitingRoom};
 use crate::engine::core::prices_of;
-use crate::journal::{Entry, EntryTooLarge, Journal, Records};
+use crate::engine::room::random_seed;
+use crate::journal::{CommitError, Entry, EntryTooLarge, Journal, Records};
 use crate::record;
 use crate::recovery::World;
 
@@ -29,7 +28,7 @@ pub(super) struct Bridge<'a> {
 }
 
 impl Bridge<'_> {
-    pub(super) async fn cross(&self, world: &mut World, clock: &dyn Clock) -> Result<(), EngineOpenError> {
+    pub(super) async fn cross(&self, world: &mut World, clock: &dyn Clock) -> Result<(), CommitError> {
         let World { catalogue, schedules, rooms, .. } = world;
         let replans = catalogue.replans().clone();
         for schedule in schedules.values_mut() {
@@ -145,11 +144,4 @@ fn push(entries: &mut Vec<Records>, encode: impl FnOnce(&mut Vec<u8>)) {
             Ok::<(), EntryTooLarge>(())
         })
         .expect("an event fits in what an entry of 32 MiB has left above 1 MiB");
-}
-
-/// Draws the seed of a draw that is to come.
-pub(in crate::engine) fn random_seed() -> Seed {
-    let mut seed = [0; 32];
-    getrandom::fill(&mut seed).expect("the system has randomness");
-    Seed(seed)
 }
