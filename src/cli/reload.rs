@@ -26,7 +26,9 @@ pub(super) fn on_hangup(
                 authenticator.replace(&auth).map_err(|error| error.to_string())
             };
             match tokio::task::spawn_blocking(read).await {
-                Ok(Ok(())) => tracing::info!("secrets, administrators' tokens and keys were read again"),
+                Ok(Ok(())) => tracing::info!(
+                    "secrets, administrators' tokens and keys were read again; all other settings count at the next start"
+                ),
                 Ok(Err(error)) => tracing::error!(error, "nothing changed: the settings can't be used"),
                 Err(error) => tracing::error!(%error, "the reading of the settings ended early"),
             }

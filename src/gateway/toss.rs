@@ -156,7 +156,11 @@ impl Orders {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum OrdersError {
     /// The gateway doesn't tell.
-    #[error("the gateway doesn't list its orders: {}", .0.as_str())]
+    #[error(
+        "the gateway doesn't list its orders ({}), so that nothing was compared: see whether toss.url and toss.secret are right and \
+         the gateway answers, and run it again",
+        .0.as_str()
+    )]
     NotTold(Why),
     /// It has too much to tell.
     #[error("the gateway has more than a million movements of that time: ask for less of it")]

@@ -348,12 +348,24 @@ impl Authenticator {
     /// Looks at the key file every few seconds until the token is cancelled. Spawn it once.
     pub async fn watch_keys(self: Arc<Self>, shutdown: CancellationToken) {
         let mut looks = tokio::time::interval(Duration::from_secs(JWKS_LOOK_SECONDS));
+        // A file that stays broken is told once.
+        let mut told = None;
         while shutdown.run_until_cancelled(looks.tick()).await.is_some() {
             let this = Arc::clone(&self);
             match tokio::task::spawn_blocking(move || this.reload_keys_if_changed()).await {
-                Ok(Ok(true)) => tracing::info!("the keys were read again"),
-                Ok(Ok(false)) => {}
-                Ok(Err(error)) => tracing::warn!(%error, "the keys stay as they are"),
+                Ok(Ok(changed)) => {
+                    told = None;
+                    if changed {
+                        tracing::info!("the keys were read again");
+                    }
+                }
+                Ok(Err(error)) => {
+                    let error = Some(error.to_string());
+                    if told != error {
+                        tracing::warn!(error, "the file of keys can't be used: the keys stay as they are");
+                        told = error;
+                    }
+                }
                 Err(error) => tracing::error!(%error, "the reading of the keys ended early"),
             }
         }
