@@ -7,7 +7,7 @@
 //! A hash takes some 20 ms of a core on purpose. So it never runs on the threads that serve requests, there are fewer of these
 //! threads than cores, and the system lets them run when the others have nothing to do: a flood of sign-ins slows sign-ins.
 //! Each thread keeps its working memory (19 MiB): to map and clear it anew for each password would stop the
-//! other threads now and then. Whoever finds the line full, or has waited for [`PATIENCE`], is told to come back: nothing has happened
+//! other threads now and then. Whoever finds the line full, or has waited for five seconds, is told to come back: nothing has happened
 //! by then. Whoever left makes room for the next.
 //!
 //! Absent on purpose: who has which hash, rules of composition (NIST SP 800-63B, section 3.1.1.2: length alone), a pepper.

@@ -6,7 +6,7 @@
 //! other by accident; [`CODEC`] is the version that frames and snapshots carry, and `snapshots/` holds golden bytes.
 //!
 //! How the format grows: a new variant goes to the end of its enum, and a new field of a structure is a variant of what its
-//! `more` takes ([`fields::More`]). Whatever an older version wrote is read by the same types, and it refuses what it doesn't know.
+//! `more` takes (`fields::More`). Whatever an older version wrote is read by the same types, and it refuses what it doesn't know.
 //!
 //! The codec is bincode 1.3 with fixed-width integers, which refuses trailing bytes; it is named in
 //! this folder only.
