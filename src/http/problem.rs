@@ -231,6 +231,11 @@ impl Problem {
             .with("requestId", request_id)
     }
 
+    /// Returns the sentence for a person.
+    pub fn detail(&self) -> &str {
+        &self.detail
+    }
+
     /// Makes a 503 that asks the client to come back in a moment.
     pub fn overloaded() -> Self {
         Self::new(Code::Overloaded, "There is more to do than can be done just now; try again.")

@@ -154,11 +154,12 @@ async fn what_is_damaged_is_no_bug_and_the_sale_goes_on() {
     // A start needs the newest generation alone.
     let api = api.kill_and_restart_after(damage_the_oldest_generation);
     api.hold("lee", &[3]).await.ok(201);
-    for path in ["/admin/schedules/s/history".to_owned(), format!("/admin/schedules/s/seats?at={at}")] {
-        let told = api.admin(GET, &path).await.refused(503, "journal_unavailable");
-        assert!(text(&told["detail"]).contains("onsale verify"), "{told}");
+    let map = format!("/admin/schedules/s/seats?at={at}");
+    for path in ["/admin/schedules/s/history", &map, "/events", "/events?after=0"] {
+        let told = text(&api.admin(GET, path).await.refused(503, "journal_unavailable")["detail"]);
+        assert!(told.contains("generation 1") && told.contains("onsale verify"), "{path}: {told}");
     }
     let metrics = soon(api.root(GET, "/metrics").into_future()).await.bytes;
     let metrics = String::from_utf8(metrics).unwrap();
-    assert!(metrics.contains("\nonsale_journal_read_failures_total 2\n"));
+    assert!(metrics.contains("\nonsale_journal_read_failures_total 4\n"));
 }

@@ -27,7 +27,7 @@ pub enum HistoryError {
     #[error(transparent)]
     Read(ReadError),
     /// What is read can't be replayed.
-    #[error(transparent)]
+    #[error("{0}; run `onsale verify` on the data directory")]
     Rebuild(#[from] RebuildError),
     /// The snapshots can't be read.
     #[error(transparent)]

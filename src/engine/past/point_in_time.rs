@@ -7,6 +7,7 @@
 //! Absent on purpose: waiting rooms, which no caller wants and whose people can be most of a world; and any effect on
 //! the engine but the memory and the time of one core. The calls block: call them off the async threads.
 
+use super::history::HistoryError;
 use crate::domain::time::Timestamp;
 use crate::engine::Engine;
 use crate::journal::snapshot::{self, SnapshotError};
@@ -34,15 +35,27 @@ pub enum CutError {
     /// Whoever wanted it no longer does.
     #[error("nobody waits for it any more")]
     Unwanted,
-    /// The journal can't be read.
+    /// What is kept can't be read.
     #[error(transparent)]
-    Read(#[from] ReadError),
-    /// The snapshots can't be listed.
-    #[error(transparent)]
-    Snapshot(#[from] SnapshotError),
-    /// What is read can't be replayed.
-    #[error(transparent)]
-    Rebuild(#[from] RebuildError),
+    Past(#[from] HistoryError),
+}
+
+impl From<ReadError> for CutError {
+    fn from(error: ReadError) -> Self {
+        Self::Past(error.into())
+    }
+}
+
+impl From<RebuildError> for CutError {
+    fn from(error: RebuildError) -> Self {
+        Self::Past(error.into())
+    }
+}
+
+impl From<SnapshotError> for CutError {
+    fn from(error: SnapshotError) -> Self {
+        Self::Past(error.into())
+    }
 }
 
 impl Engine {
@@ -57,7 +70,7 @@ impl Engine {
         let mut tries = 1;
         loop {
             match self.try_cut(wanted) {
-                Err(CutError::Read(ReadError::Gone { .. })) if tries < TRIES_MAX => tries += 1,
+                Err(CutError::Past(HistoryError::NotRetained { .. })) if tries < TRIES_MAX => tries += 1,
                 done => return done,
             }
         }

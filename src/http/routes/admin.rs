@@ -37,7 +37,7 @@ use crate::http::page::Limit;
 use crate::http::problem::{Code, Problem};
 use crate::http::request::RequestContext;
 use crate::http::write::JsonWriter;
-use crate::journal::Position;
+use crate::journal::{Position, ReadError};
 use crate::record::{Fact, Record};
 
 /// How many schedules the overview lists: those on sale first, then by their start.
@@ -474,25 +474,37 @@ async fn off_thread<T: Send + 'static>(
 ) -> Result<T, Problem> {
     match tokio::task::spawn_blocking(work).await {
         Ok(Ok(value)) => Ok(value),
-        Ok(Err(HistoryError::NotRetained { oldest })) => Err(not_retained(oldest)),
-        Ok(Err(error)) if error.is_full() => {
-            tracing::warn!(%error, request_id = context.id(), "the past can't be read");
-            Err(no_room())
-        }
-        Ok(Err(error)) => {
-            tracing::error!(%error, request_id = context.id(), "the past can't be read");
-            metrics::counter!("onsale_journal_read_failures_total").increment(1);
-            Err(damaged())
-        }
+        Ok(Err(error)) => Err(unreadable(&error, context.id())),
         Err(_) => Err(Problem::internal(context.id())),
     }
 }
 
-/// Says that what is kept of the past is damaged. A start checks what it needs, and not the generations before.
-fn damaged() -> Problem {
-    let detail = "What is kept of that time can't be read. The engine's log says where the journal or a snapshot is damaged, and \
-                  `onsale verify` on the stopped engine's directory shows all of it.";
-    Problem::new(Code::JournalUnavailable, detail)
+/// Says why the past can't be shown. What an operator has to look at is logged and counted: a start checks what it needs, and not the
+/// generations before.
+fn unreadable(error: &HistoryError, request_id: &str) -> Problem {
+    if error.is_full() {
+        tracing::warn!(%error, request_id, "the past can't be read");
+        return no_room();
+    }
+    let place = match error {
+        HistoryError::NotRetained { oldest } => return not_retained(*oldest),
+        HistoryError::Read(ReadError::Closed) => {
+            return Problem::new(Code::NotReady, "The engine is stopping.").retry_after(1);
+        }
+        HistoryError::Read(ReadError::Damaged { .. } | ReadError::Gone { .. }) | HistoryError::Rebuild(_) => {
+            error.to_string()
+        }
+        // What the disk says has paths in it, which the log may have.
+        HistoryError::Read(ReadError::Store { generation, .. }) => {
+            format!("generation {generation} can't be opened; run `onsale verify` on the data directory")
+        }
+        HistoryError::Snapshot(_) => {
+            "the snapshots can't be listed; run `onsale verify` on the data directory".to_owned()
+        }
+    };
+    metrics::counter!("onsale_journal_read_failures_total").increment(1);
+    tracing::error!(%error, request_id, "the past can't be read");
+    Problem::new(Code::JournalUnavailable, format!("What is kept of that time can't be read: {place}."))
 }
 
 /// Says that the disk is full, which is an operator's to mend and nobody's bug.
@@ -525,12 +537,14 @@ struct Resume {
     responses((status = 200, content_type = "text/event-stream",
         description = "`id`: the position; `event`: the type; `data`: `{\"specversion\": \"1.0\", \"id\", \"source\", \"type\", \"subject\", \"time\", \"datacontenttype\", \"position\", \"data\": {…}}`"),
         (status = 410, description = "`not_retained` with `oldestPosition`"),
-        (status = 422, description = "`invalid_request`: a position that the journal hasn't reached")))]
+        (status = 422, description = "`invalid_request`: a position that the journal hasn't reached"),
+        (status = 503, description = "`journal_unavailable`: what is kept is damaged")))]
 async fn events(
     State(app): State<App>,
     Follower(caller): Follower,
     Query(Resume { after }): Query<Resume>,
     headers: HeaderMap,
+    context: RequestContext,
 ) -> Result<Response, Problem> {
     let journal = app.engine.journal();
     let oldest = journal.oldest();
@@ -542,7 +556,7 @@ async fn events(
         }
         Some(after) => after,
     };
-    Ok(feed::follow(&app, caller, after))
+    feed::follow(&app, caller, after, context.id()).await.map_err(|error| unreadable(&error, context.id()))
 }
 
 /// A snapshot that was taken.

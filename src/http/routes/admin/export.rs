@@ -20,6 +20,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
+use super::unreadable;
 use crate::archive::ArchiveError;
 use crate::engine::{CutError, Engine};
 use crate::export::{Sources, Taken, Writer, count, walk};
@@ -83,10 +84,13 @@ pub(super) async fn export(
             Err(ExportError::Stalled) => {
                 tracing::warn!(request_id, "an export ended early: its client took nothing for a minute");
             }
-            Err(error @ (ExportError::Cut(_) | ExportError::Archive(_))) => {
+            // Whoever left needn't hear why it failed.
+            Err(ExportError::Cut(CutError::Past(error))) => {
+                let _ = out.send(Writer::failure(unreadable(&error, &request_id).detail()));
+            }
+            Err(error @ ExportError::Archive(_)) => {
                 tracing::error!(%error, request_id, "nothing can be exported");
                 let why = format!("the engine's log has the reason, under the request id {request_id}");
-                // Whoever left needn't hear it.
                 let _ = out.send(Writer::failure(&why));
             }
         }

@@ -32,19 +32,32 @@ pub(super) fn last_event_id(headers: &HeaderMap) -> Result<Option<Position>, Pro
 }
 
 /// Answers with everything behind a position, and what comes.
-pub(super) fn follow(app: &App, caller: Caller, after: Position) -> Response {
+///
+/// # Errors
+/// When what it begins with can't be read: whoever comes again after a stream that ended learns why.
+pub(super) async fn follow(
+    app: &App,
+    caller: Caller,
+    after: Position,
+    request_id: &str,
+) -> Result<Response, HistoryError> {
+    let mut changes = app.engine.changes(after);
+    let has_more = app.engine.journal().durable() > after;
+    let first = if has_more { changes.next().await? } else { None };
     let feed = Feed {
         app: app.clone(),
         caller,
+        request_id: request_id.to_owned(),
         source: format!("/logs/{:032x}", app.engine.journal().log_id()),
-        changes: app.engine.changes(after),
+        changes,
+        first,
         known: Some(Known::new(app.engine.clone())),
         greeted: false,
         _subscriber: Subscriber::new(),
     };
-    stream::of_events(futures_util::stream::unfold(feed, |mut feed| async move {
+    Ok(stream::of_events(futures_util::stream::unfold(feed, |mut feed| async move {
         feed.next().await.map(|chunk| (chunk, feed))
-    }))
+    })))
 }
 
 /// Counts a client for as long as it follows.
@@ -68,8 +81,11 @@ impl Drop for Subscriber {
 struct Feed {
     app: App,
     caller: Caller,
+    request_id: String,
     source: String,
     changes: Changes,
+    /// The page that was read before the answer began.
+    first: Option<Vec<Moment>>,
     /// Away while a chunk is written.
     known: Option<Known>,
     greeted: bool,
@@ -84,6 +100,9 @@ impl Feed {
             if shutdown.is_cancelled() || self.app.still_stands(&self.caller, self.app.engine.now()).is_err()
             {
                 return None;
+            }
+            if let Some(moments) = self.first.take() {
+                return self.give(moments).await;
             }
             let has_all = self.app.engine.journal().durable() <= self.changes.position();
             if has_all && !self.greeted {
@@ -100,32 +119,42 @@ impl Feed {
         }
     }
 
-    /// Reads the next chunk. A stream that can't go on ends: who comes again learns why.
+    /// Reads the next chunk.
     async fn read(&mut self) -> Option<Bytes> {
-        let after = self.changes.position();
-        match self.chunk().await {
-            Ok(chunk) => chunk.map(Bytes::from),
-            Err(error) => {
-                tracing::error!(%error, after = after.get(), "the journal's feed ends: it can't be read");
-                metrics::counter!("onsale_journal_read_failures_total").increment(1);
-                None
-            }
+        match self.changes.next().await {
+            Ok(moments) => self.give(moments?).await,
+            Err(error) => self.end(&error),
         }
     }
 
-    async fn chunk(&mut self) -> Result<Option<Vec<u8>>, HistoryError> {
-        let Some(moments) = self.changes.next().await? else { return Ok(None) };
-        let Some(mut known) = self.known.take() else { return Ok(None) };
-        let source = self.source.clone();
+    /// Writes a chunk.
+    async fn give(&mut self, moments: Vec<Moment>) -> Option<Bytes> {
+        let (mut known, source) = (self.known.take()?, self.source.clone());
         // Names may be read from the journal and the archive.
         let written = tokio::task::spawn_blocking(move || {
             let written = write_all(&mut known, &source, &moments);
             (known, written)
         });
-        let Ok((known, written)) = written.await else { return Ok(None) };
+        let (known, written) = written.await.ok()?;
         self.known = Some(known);
         self.greeted = true;
-        written.map(Some)
+        match written {
+            Ok(chunk) => Some(chunk.into()),
+            Err(error) => self.end(&error),
+        }
+    }
+
+    /// Ends a stream that can't go on.
+    fn end(&self, error: &HistoryError) -> Option<Bytes> {
+        let problem = super::unreadable(error, &self.request_id);
+        let after = self.changes.position().get();
+        tracing::warn!(
+            after,
+            request_id = self.request_id,
+            why = problem.detail(),
+            "the journal's feed ends"
+        );
+        None
     }
 }
 
