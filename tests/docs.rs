@@ -303,8 +303,6 @@ impl Reader {
             let command = command.replace(ADDRESS, address);
             if command.contains("curl -sN ") {
                 self.follow(block, &command, shown);
-            } else if command.starts_with("onsale mock-gateway") {
-                self.begin_gateway(block, &command);
             } else {
                 self.type_in(block, &command, &shown);
             }
@@ -344,17 +342,6 @@ impl Reader {
         let (over, on): (Vec<_>, Vec<_>) = self.followers.drain(..).partition(ends);
         self.followers = on;
         over.into_iter().for_each(Follower::finish);
-    }
-
-    /// Starts the mock gateway on a free port, and stops it.
-    fn begin_gateway(&mut self, block: &Block, command: &str) {
-        let command = command.trim().replace("mock-gateway", "mock-gateway --listen 127.0.0.1:0");
-        let script = format!(
-            "coproc {command}; read -r FIRST <&\"${{COPROC[0]}}\"; read -r LINE <&\"${{COPROC[0]}}\"; \
-             kill $COPROC_PID; wait; echo \"$LINE\""
-        );
-        let (_, printed) = self.shell.run(&script);
-        assert!(printed.contains("127.0.0.1:"), "{}: {printed}", block.place);
     }
 
     fn finish(mut self) {

@@ -99,6 +99,7 @@ pub(super) fn greeting(
     let soon = schedules.iter().filter(|entry| opens_soon(&entry.read(), now)).count();
     let dir = config.server.data_dir.display();
     let show = shown.map(|(id, _)| format!("  SHOW='{id}'\n")).unwrap_or_default();
+    let gateway = urls.checkout().map(|url| format!("; GATEWAY='{url}'")).unwrap_or_default();
     let hold = match shown {
         Some((_, concert)) => hold_and_pay(concert, urls),
         None => format!("  No sale is open any more that has no waiting room: empty {dir} to begin anew.\n"),
@@ -108,7 +109,7 @@ pub(super) fn greeting(
 
 Try it in another terminal: paste this first, and then one after the other
 
-  API='{api}'; SERVER={server}
+  API='{api}'; SERVER={server}{gateway}
 {show}  ADMIN='{admin}'
   TOKEN='{token}'    # user {USER}, for 12 hours
 
@@ -121,7 +122,7 @@ Try it in another terminal: paste this first, and then one after the other
 
 /// Returns how to look, hold and pay.
 fn hold_and_pay(concert: &str, urls: &Urls) -> String {
-    let pay = urls.checkout().map(pay_by_card).unwrap_or_default();
+    let pay = urls.checkout().map_or("", |_| PAY_BY_CARD);
     format!(
         r#"  # the schedules of this show; those with "status":"open" are on sale
   curl -sw '\n' "$API/concerts/{concert}/schedules"
@@ -136,21 +137,17 @@ fn hold_and_pay(concert: &str, urls: &Urls) -> String {
     )
 }
 
-/// Returns how to pay for the newest hold at the mock gateway: on its page, or without.
-fn pay_by_card(checkout: &str) -> String {
-    format!(
-        r#"
+/// How to pay for the newest hold at the mock gateway: on its page, or without.
+const PAY_BY_CARD: &str = r#"
   # pay for them by card: start a payment, agree at the checkout (or open the page that is printed, and click), confirm
-  api() {{ curl -s -H "Authorization: Bearer $TOKEN" -H 'Content-Type: application/json' "$@"; }}
-  of() {{ grep -o "\"$1\":\"*[^\",}}]*" | head -1 | sed 's/.*[:"]//'; }}
+  api() { curl -s -H "Authorization: Bearer $TOKEN" -H 'Content-Type: application/json' "$@"; }
+  of() { grep -o "\"$1\":\"*[^\",}]*" | head -1 | sed 's/.*[:"]//'; }
   HELD=$(api "$API/reservations?status=held&limit=1"); ID=$(echo "$HELD" | of reservationId); WON=$(echo "$HELD" | of amount)
-  ORDER=$(api "$API/payments" -H "Idempotency-Key: $RANDOM" -d "{{\"reservationId\":\"$ID\",\"method\":\"card\"}}" | of orderId)
-  echo "{checkout}/checkout?orderId=$ORDER&amount=$WON"
-  KEY=$(api '{checkout}/checkout' -d "{{\"orderId\":\"$ORDER\",\"amount\":$WON}}" | of paymentKey)
-  api "$API/payments/$ORDER/confirm" -d "{{\"paymentKey\":\"$KEY\"}}"; echo
-"#
-    )
-}
+  ORDER=$(api "$API/payments" -H "Idempotency-Key: $RANDOM" -d "{\"reservationId\":\"$ID\",\"method\":\"card\"}" | of orderId)
+  echo "$GATEWAY/checkout?orderId=$ORDER&amount=$WON"
+  KEY=$(api "$GATEWAY/checkout" -d "{\"orderId\":\"$ORDER\",\"amount\":$WON}" | of paymentKey)
+  api "$API/payments/$ORDER/confirm" -d "{\"paymentKey\":\"$KEY\"}"; echo
+"#;
 
 fn opens_soon(schedule: &onsale::domain::schedule::Schedule, now: Timestamp) -> bool {
     let soon = now.plus(Seconds::new(900));

@@ -71,7 +71,8 @@ pub(super) fn command() -> Command {
              cut              duplicate         it breaks off its answer; it gets the request twice\n  \
              webhook-copies:N  webhook-delay:MS  webhook-stale  webhook-stray  webhook-lost\n\n\
              PRINTS\n  where it listens, how to start the engine with it, and its secret if that is the demonstration's; \
-             logs go to standard error.\n  GET /mock/ledger tells what was captured and given back, POST /mock/faults \
+             logs go to standard error.\n  GET /checkout?orderId=…&amount=… is the page where a customer agrees, POST /checkout \
+             {\"orderId\", \"amount\"} the same for programs: it answers the paymentKey that confirms a payment.\n  GET /mock/ledger tells what was captured and given back, POST /mock/faults \
              {\"fault\": \"drop-after\", \"orderId\": \"…\", \"times\": 1} sets a fault, DELETE clears them\n\n\
              EXIT CODES\n  0  stopped by SIGTERM or SIGINT\n  1  it can't start: the reason is on standard error\n  \
              2  wrong usage",
