@@ -34,12 +34,20 @@ DETAILS_BEYOND_A_SCHEMA = (
 )
 
 
+LETTERS = {
+    r"[^\x00-,/;-@\[-^`{-\x9f]": "[A-Za-z0-9_.:\u00e0-\u00f6\uac00-\ud7a3-]",
+    r"[^\x00-/:-@\[-`{-\x9f]": "[A-Za-z0-9\u00e0-\u00f6\uac00-\ud7a3]",
+    r"[^\x00-,./:-@\[-`{-\x9f]": "[A-Za-z0-9\u00e0-\u00f6\uac00-\ud7a3-]",
+}
+
+
 @schemathesis.hook
 def before_load_schema(context, raw_schema):
-    """Has letters made: schemathesis knows no `\\p{Alphabetic}`, of which `\\p{L}` is a part, and takes numbers of no character for marks."""
+    """Has letters made where a pattern leaves what is not ASCII to its words, since no class of every engine says which characters are letters."""
     for schema in within(raw_schema):
         if isinstance(schema.get("pattern"), str):
-            schema["pattern"] = schema["pattern"].replace(r"\p{Alphabetic}", r"\p{L}").replace(r"\p{M}", "")
+            for wide, letters in LETTERS.items():
+                schema["pattern"] = schema["pattern"].replace(wide, letters)
 
 
 def within(value):

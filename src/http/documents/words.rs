@@ -17,10 +17,10 @@ use crate::domain::time::Timestamp;
 use crate::domain::users::{EMAIL_LEN_MAX, NAME_LEN_MAX, UserStatus};
 use crate::domain::waiting_room::{Gate, PlaceStatus};
 
-/// The pattern of a domain's label.
+/// The pattern of a domain's label. Classes of ASCII alone, which every engine has: what is not ASCII is left to the words and the rule.
 macro_rules! label {
     () => {
-        r"[\p{Alphabetic}\p{M}\p{N}]([\p{Alphabetic}\p{M}\p{N}-]*[\p{Alphabetic}\p{M}\p{N}])?"
+        r"[^\x00-/:-@\[-`{-\x9f]([^\x00-,./:-@\[-`{-\x9f]*[^\x00-/:-@\[-`{-\x9f])?"
     };
 }
 
@@ -167,7 +167,7 @@ macro_rules! texts {
 
 texts! {
     /// The id of a venue, a concert or a schedule.
-    CatalogueId: 1..=ID_LEN_MAX, r"^[\p{Alphabetic}\p{N}_.:-]{1,128}$", "1–128 letters of any script, digits, `-_.:`";
+    CatalogueId: 1..=ID_LEN_MAX, r"^[^\x00-,/;-@\[-^`{-\x9f]+$", "1–128 letters of any script, digits, `-_.:`";
     /// The id of a user.
     UserText: 1..=ID_LEN_MAX, PRINTABLE, "1–128 printable characters";
     /// The id of a seat.

@@ -95,6 +95,7 @@ struct PlaceDocument<'a> {
     #[schema(required)]
     estimated_wait_seconds: Option<u64>,
     issued_at: At,
+    /// When it was admitted; null before, and once the place is over.
     #[schema(required)]
     activated_at: Option<At>,
     /// When the place ends by time; null once it is over.

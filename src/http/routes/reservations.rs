@@ -87,6 +87,8 @@ struct ExchangeBody {
            ("Queue-Token" = Option<String>, Header, description = "The waiting room's pass, where there is one")),
     security(("bearer" = [])),
     responses((status = 201, description = "The seats are held", body = ReservationDocument<'static>),
+        (status = 401, description = "`queue_token_invalid`"),
+        (status = 403, description = "`user_suspended`, `queue_token_required`, `queue_not_active` (with `position`)"),
         (status = 409, description = "`seat_unavailable` (with `seats`), `not_enough_seats`, `schedule_not_open`, `seat_limit_exceeded`, `orphan_seat`, `request_in_progress`"),
         (status = 422, description = "`invalid_request`, `unknown_seat` (with `seats`), `idempotency_key_reused`")))]
 async fn hold(
@@ -135,6 +137,8 @@ async fn hold(
            ("Queue-Token" = Option<String>, Header)),
     security(("bearer" = [])),
     responses((status = 200, description = "The hold with its new seats", body = ReservationDocument<'static>),
+        (status = 401, description = "`queue_token_invalid`"),
+        (status = 403, description = "`user_suspended`, `queue_token_required`, `queue_not_active` (with `position`)"),
         (status = 404, description = "`not_found`: none, or another's"),
         (status = 409, description = "`seat_unavailable`, `reservation_not_held`, `reservation_expired`, `schedule_not_open`, `seat_limit_exceeded`, `orphan_seat`"),
         (status = 422, description = "`invalid_request`, `unknown_seat`")))]
