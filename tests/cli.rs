@@ -365,6 +365,17 @@ fn a_hangup_has_secrets_read_again_and_stops_nothing() {
     let taken = (0..1_000).any(|_| snapshot(NEXT) == Some(0));
     assert!(taken && snapshot(ADMIN) == Some(1), "{}", server.log());
 
+    // What it can't do is told, and what it does to tokens from before.
+    fs::write(
+        &settings,
+        format!("jwt_secret = \"{SECRET}\"\nadmin_token = \"{NEXT}\"\ndrain_seconds = 7\njwt_audience = \"onsale\"\n"),
+    )
+    .unwrap();
+    server.signal("HUP");
+    let told =
+        (0..1_000).any(|_| snapshot(NEXT) == Some(0) && server.log().contains("settings=\"jwt_audience\""));
+    assert!(told && server.log().contains("settings=\"drain_seconds\""), "{}", server.log());
+
     // Settings that can't be used change nothing, and are told.
     fs::write(&settings, "jwt_secret = \"short\"\n").unwrap();
     server.signal("HUP");

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use clap::ArgMatches;
-use onsale::config::{AuthConfig, demo_secrets};
+use onsale::config::{Config, demo_secrets};
 use onsale::http::auth::Authenticator;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -11,25 +11,32 @@ use tokio_util::sync::CancellationToken;
 use super::load;
 use super::output::Failure;
 
-/// Reads them again at each `SIGHUP` until `shutdown`. What else changed in the settings counts at the next start.
+/// Reads them again at each `SIGHUP` until `shutdown`. What else has changed since the start counts at the next one, and is named.
 pub(super) fn on_hangup(
     matches: ArgMatches,
+    started: Config,
     authenticator: Arc<Authenticator>,
     shutdown: CancellationToken,
 ) -> Result<(), Failure> {
     let mut hangups = signal(SignalKind::hangup()).map_err(Failure::failed)?;
     tokio::spawn(async move {
+        let mut before = started.clone();
         while let Some(Some(())) = shutdown.run_until_cancelled(hangups.recv()).await {
             let (matches, authenticator) = (matches.clone(), Arc::clone(&authenticator));
             let read = move || {
-                let auth = settings(&matches).map_err(|failure| failure.to_string())?;
-                authenticator.replace(&auth).map_err(|error| error.to_string())
+                let config = settings(&matches).map_err(|failure| failure.to_string())?;
+                authenticator.replace(&config.auth).map_err(|error| error.to_string())?;
+                Ok(config)
             };
             match tokio::task::spawn_blocking(read).await {
-                Ok(Ok(())) => tracing::info!(
-                    "secrets, administrators' tokens and keys were read again; all other settings count at the next start"
-                ),
-                Ok(Err(error)) => tracing::error!(error, "nothing changed: the settings can't be used"),
+                Ok(Ok(config)) => {
+                    tracing::info!("secrets, administrators' tokens and keys were read again");
+                    tell(&config, &before, &started);
+                    before = config;
+                }
+                Ok(Err::<_, String>(error)) => {
+                    tracing::error!(error, "nothing changed: the settings can't be used");
+                }
                 Err(error) => tracing::error!(%error, "the reading of the settings ended early"),
             }
         }
@@ -37,12 +44,39 @@ pub(super) fn on_hangup(
     Ok(())
 }
 
-/// Reads what tokens are checked with, as a start does.
-fn settings(matches: &ArgMatches) -> Result<AuthConfig, Failure> {
+/// Warns of what a reload doesn't do, and of what it does beside what was meant.
+fn tell(config: &Config, before: &Config, started: &Config) {
+    let mut waiting = config.changed_since(started);
+    waiting.retain(|key| !is_reloaded(key));
+    if !waiting.is_empty() {
+        tracing::warn!(
+            settings = waiting.join(", "),
+            "these settings have changed and count at the next start"
+        );
+    }
+
+    let mut claims = config.changed_since(before);
+    claims.retain(|key| ["jwt_audience", "jwt_issuer", "jwt_person_claim"].contains(key));
+    if !claims.is_empty() {
+        tracing::warn!(
+            settings = claims.join(", "),
+            "what a token must say has changed: those that were given out before and don't say it are refused from now on, the \
+             sign-in's own, too"
+        );
+    }
+}
+
+/// Says whether a reload takes a setting.
+fn is_reloaded(key: &str) -> bool {
+    key.starts_with("jwt_") || key.starts_with("admin_token") || key == "jwks_file"
+}
+
+/// Reads all settings as a start does.
+fn settings(matches: &ArgMatches) -> Result<Config, Failure> {
     let mut config = load(matches)?;
     if matches.get_flag("demo") {
         config.apply_demo(&demo_secrets(&config.server.data_dir).map_err(Failure::failed)?);
     }
     config.require_tokens().map_err(Failure::settings)?;
-    Ok(config.auth)
+    Ok(config)
 }

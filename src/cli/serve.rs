@@ -130,7 +130,7 @@ async fn serve(
     let started = Duration::from_millis(clock.now().as_millis());
     metrics::gauge!("onsale_process_start_time_seconds").set(started.as_secs_f64());
     let parts = HttpParts::new(&config, Arc::clone(&clock), shutdown.clone()).map_err(Failure::settings)?;
-    reload::on_hangup(matches, Arc::clone(&parts.authenticator), shutdown.clone())?;
+    reload::on_hangup(matches, config.clone(), Arc::clone(&parts.authenticator), shutdown.clone())?;
     allow_files(&config);
     warn_of_open_secrets(&config);
     warn_of_foreign_tokens(&config);

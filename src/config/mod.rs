@@ -271,6 +271,14 @@ impl Config {
         }
     }
 
+    /// Returns the settings that have another value than in `before`.
+    pub fn changed_since(&self, before: &Self) -> Vec<&'static str> {
+        let same = |(key, (text, _)): &(&&str, &(String, Source))| {
+            before.values.0.get(**key).is_some_and(|(before, _)| before == text)
+        };
+        self.values.0.iter().filter(|entry| !same(entry)).map(|(key, _)| *key).collect()
+    }
+
     /// Returns where a setting's value came from; the default for a name that isn't in the table.
     pub fn source(&self, key: &str) -> &Source {
         self.values.0.get(key).map_or(&Source::Default, |(_, source)| source)

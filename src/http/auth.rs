@@ -348,6 +348,7 @@ impl Authenticator {
     /// Looks at the key file every few seconds until the token is cancelled. Spawn it once.
     pub async fn watch_keys(self: Arc<Self>, shutdown: CancellationToken) {
         let mut looks = tokio::time::interval(Duration::from_secs(JWKS_LOOK_SECONDS));
+        let broken = metrics::gauge!("onsale_jwks_file_broken");
         // A file that stays broken is told once.
         let mut told = None;
         while shutdown.run_until_cancelled(looks.tick()).await.is_some() {
@@ -355,11 +356,13 @@ impl Authenticator {
             match tokio::task::spawn_blocking(move || this.reload_keys_if_changed()).await {
                 Ok(Ok(changed)) => {
                     told = None;
+                    broken.set(0.0);
                     if changed {
                         tracing::info!("the keys were read again");
                     }
                 }
                 Ok(Err(error)) => {
+                    broken.set(1.0);
                     let error = Some(error.to_string());
                     if told != error {
                         tracing::warn!(error, "the file of keys can't be used: the keys stay as they are");

@@ -102,6 +102,12 @@ const METRICS: &[Metric] = &[
     // Users and money.
     metric("onsale_sign_ups_total", Counter, One, "Users who signed up"),
     metric(
+        "onsale_jwks_file_broken",
+        Gauge,
+        One,
+        "1 while the file of public keys can't be used, so that the keys stay as they were",
+    ),
+    metric(
         "onsale_sign_ins_total",
         Counter,
         Each(&[("outcome", &["signed_in", "wrong_pair", "suspended", "rate_limited", "overloaded"])]),
