@@ -46,6 +46,7 @@ pub use payments::Purchase;
 pub use room::{Pass, RoomEntry};
 pub use schedule::{DELTAS_MAX, Delta, ScheduleEntry, SeatsMark};
 pub use start::{ClockLimit, EngineOpenError, SnapshotFailed};
+pub use users::new_user_id;
 
 use catalogue::{CatalogueActor, TakeSnapshot};
 use directory::Directory;

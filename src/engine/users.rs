@@ -134,6 +134,13 @@ pub(super) fn live(users: Users) -> Arc<Live<Users>> {
     Arc::new(Live::new(users, barred, version))
 }
 
+/// Draws the id of a new user, which nobody could guess.
+pub fn new_user_id() -> UserId {
+    let mut random = [0; USER_ID_RANDOM_LEN];
+    getrandom::fill(&mut random).expect("the system has randomness");
+    drawn_id(&random)
+}
+
 impl Engine {
     /// Finds a user of whom something is known: who signed up here, or was suspended or deleted once.
     pub fn user(&self, id: &str) -> Option<User> {
@@ -161,9 +168,16 @@ impl Engine {
     /// # Errors
     /// [`Refusal::User`](super::Refusal), where another user has the address; else as [`Engine::act`].
     pub async fn sign_up(&self, profile: Profile) -> Result<User, EngineError> {
-        let mut random = [0; USER_ID_RANDOM_LEN];
-        getrandom::fill(&mut random).expect("the system has randomness");
-        let command = Command::SignUp { id: drawn_id(&random), profile: Arc::new(profile) };
+        self.sign_up_as(new_user_id(), profile).await
+    }
+
+    /// Takes a new user in under an id from [`new_user_id`]; durable when it returns. An id makes one user, ever.
+    ///
+    /// # Errors
+    /// [`Refusal::User`](super::Refusal), where another user has the address, or a user had the id, also a deleted one; else as
+    /// [`Engine::act`].
+    pub async fn sign_up_as(&self, id: UserId, profile: Profile) -> Result<User, EngineError> {
+        let command = Command::SignUp { id, profile: Arc::new(profile) };
         let done = self.directory.users.ask(command, Cause { by: By::User, key: None }, None).await?;
         Ok(done.answer)
     }

@@ -8,9 +8,12 @@
 //! A token says which password it was asked for with, as a hash: whoever completes it shows that password, too. So neither who
 //! reads another's mail nor who signs up with another's address gets anywhere alone.
 //!
-//! It says, too, which password it replaces, or none: once another stands there, it does nothing. So each is used once, and an old one
-//! doesn't bring an old password back. A sign-up's token never touches an account, since its mail may have gone to an address that is
-//! only written like the account's.
+//! A token names one user, whom it makes or whose password it replaces:
+//!
+//! - A sign-up's token carries the id of the user that it makes. An id is given once, also after its user was deleted, so a token makes
+//!   one user. It never touches another account, since its mail may have gone to an address that is only written like the account's.
+//! - An account's token carries the account's id and a fingerprint of the password that it replaces. Once another password stands there,
+//!   or the account is deleted, the token does nothing: it brings neither an old password nor an account back.
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
 use aws_lc_rs::digest::{SHA256, digest};
@@ -18,6 +21,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 
+use crate::domain::ids::UserId;
 use crate::domain::time::{Seconds, Timestamp};
 use crate::domain::users::{Email, PasswordHash, Profile, UserName};
 use crate::engine::Engine;
@@ -39,9 +43,11 @@ impl core::fmt::Debug for SignUps {
 /// A sign-up that waits for its mail to be answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SignUp {
+    /// Who it makes, or whose password it replaces.
+    pub user: UserId,
     /// Who signs up, or what the account at their address becomes.
     pub profile: Profile,
-    /// The password that it replaces: nothing where nobody had the address.
+    /// The password that it replaces: none for a new user.
     pub replaces: Option<Fingerprint>,
 }
 
@@ -58,6 +64,7 @@ impl Fingerprint {
 
 #[derive(Serialize, Deserialize)]
 struct Content {
+    user: String,
     email: String,
     name: String,
     password: String,
@@ -77,8 +84,9 @@ impl SignUps {
 
     /// Returns the token of a sign-up.
     pub fn seal(&self, sign_up: &SignUp, expires_at: Timestamp) -> String {
-        let SignUp { profile, replaces } = sign_up;
+        let SignUp { user, profile, replaces } = sign_up;
         let content = Content {
+            user: user.to_string(),
             email: profile.email.as_str().to_owned(),
             name: profile.name.as_str().to_owned(),
             password: profile.password.expose().to_owned(),
@@ -110,7 +118,8 @@ impl SignUps {
             name: UserName::kept(&content.name).ok()?,
             password: PasswordHash::parse(&content.password).ok()?,
         };
-        Some(SignUp { profile, replaces: content.replaces })
+        let user = UserId::parse(&content.user).ok()?;
+        Some(SignUp { user, profile, replaces: content.replaces })
     }
 }
 
@@ -129,7 +138,7 @@ mod tests {
             password: PasswordHash::parse("$argon2id$v=19$m=8,t=1,p=1$c2FsdHNhbHQ$aGFzaA").unwrap(),
         };
         let replaces = Some(Fingerprint::of(&profile.password));
-        let sign_up = SignUp { profile, replaces };
+        let sign_up = SignUp { user: UserId::parse("u_ann").unwrap(), profile, replaces };
         let until = NOW.plus(VALID);
         let token = sign_ups.seal(&sign_up, until);
         assert_eq!(sign_ups.open(&token, NOW), Some(sign_up.clone()));

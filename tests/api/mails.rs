@@ -274,3 +274,44 @@ async fn a_token_is_used_once_and_brings_no_older_password_back() {
     verify(&api, &asked[1].0, asked[1].1).await.ok(200);
     verify(&api, &asked[0].0, asked[0].1).await.names("token");
 }
+
+#[tokio::test]
+async fn a_token_brings_no_deleted_account_back() {
+    let (api, platform) = start().await;
+    sign_up(&api, "ann@example.org", PASSWORD).await.ok(202);
+    let first = platform.last()["token"].clone();
+    let ann = verify(&api, &first, PASSWORD).await.ok(201);
+    let mut replacing = Vec::new();
+    for password in [OTHER_PASSWORD, "a third password"] {
+        sign_up(&api, "ann@example.org", password).await.ok(202);
+        replacing.push((platform.last()["token"].clone(), password));
+    }
+    // One of an account is used, one isn't; a sign-up of nobody's waits, too.
+    verify(&api, &replacing[0].0, OTHER_PASSWORD).await.ok(200);
+    sign_up(&api, "bob@example.org", PASSWORD).await.ok(202);
+    let bobs = platform.last()["token"].clone();
+
+    api.admin(PATCH, &format!("/users/{}", text(&ann["userId"])))
+        .json(&json!({"status": "deleted"}))
+        .await
+        .ok(200);
+    let api = api.kill_and_restart();
+    verify(&api, &first, PASSWORD).await.names("token");
+    for (token, password) in &replacing {
+        verify(&api, token, password).await.names("token");
+    }
+    sign_in(&api, "ann@example.org", OTHER_PASSWORD).await.refused(401, "unauthenticated");
+    verify(&api, &bobs, PASSWORD).await.ok(201);
+
+    // The address is free: its next owner signs up with a mail of their own, and the old ones still do nothing.
+    sign_up(&api, "ann@example.org", PASSWORD).await.ok(202);
+    let anew = platform.last();
+    assert_eq!(anew["purpose"], "sign_up");
+    let user = verify(&api, &anew["token"], PASSWORD).await.ok(201);
+    assert_ne!(user["userId"], ann["userId"]);
+    verify(&api, &first, PASSWORD).await.names("token");
+    for (token, password) in &replacing {
+        verify(&api, token, password).await.names("token");
+    }
+    assert_eq!(verify(&api, &anew["token"], PASSWORD).await.ok(200), user);
+}

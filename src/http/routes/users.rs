@@ -29,7 +29,7 @@ use super::schedules::asked;
 use crate::domain::ids::UserId;
 use crate::domain::time::Timestamp;
 use crate::domain::users::{Email, Profile, Refusal, User as Known, UserName, UserStatus};
-use crate::engine::{self, Done, EngineError};
+use crate::engine::{self, Done, EngineError, new_user_id};
 use crate::http::ClientAddress;
 use crate::http::app::App;
 use crate::http::auth::{Admin, Auditor, Reader, Right, Role, SCRIPTS};
@@ -219,13 +219,14 @@ async fn ask_by_mail(
     };
 
     let asked_for = profile.email.clone();
-    let standing = app.engine.user_by_email(&asked_for).and_then(|user| user.profile);
-    let (purpose, sign_up) = match standing {
-        None => (Purpose::SignUp, SignUp { profile, replaces: None }),
-        Some(standing) => {
+    let account = app.engine.user_by_email(&asked_for);
+    let account = account.and_then(|user| user.profile.map(|standing| (user.id, standing)));
+    let (purpose, sign_up) = match account {
+        None => (Purpose::SignUp, SignUp { user: new_user_id(), profile, replaces: None }),
+        Some((user, standing)) => {
             let replaces = Some(Fingerprint::of(&standing.password));
             let profile = Profile { email: standing.email.clone(), ..profile };
-            (Purpose::HasAccount, SignUp { profile, replaces })
+            (Purpose::HasAccount, SignUp { user, profile, replaces })
         }
     };
 
@@ -245,7 +246,7 @@ async fn ask_by_mail(
 /// Answer the mail of a sign-up
 ///
 /// With the token that the mail carried and the password of the sign-up. 201 with the new user; 200 where the address had an account, which has the
-/// password of this sign-up from now on. Doing it again is 200, until the account has another password: a token is used once.
+/// password of this sign-up from now on. Doing it again is 200, until the account has another password or is deleted: a token is used once.
 #[utoipa::path(post, path = "/api/v1/verifications", operation_id = "verifySignUp", tag = "Users", request_body = VerifyBody,
     responses((status = 201, description = "The new user, with `Location`", body = UserDocument),
         (status = 200, description = "The user who had the address already", body = UserDocument),
@@ -270,9 +271,9 @@ async fn verify(
     let VerifyBody { token, password } = body.parse()?;
     let now = app.parts.clock.now();
     app.parts.sign_in_limit.check(&address, now).map_err(rate_limited)?;
-    let SignUp { profile, replaces } = app.sign_ups.open(&token, now).ok_or_else(token_is_over)?;
-    let attempt = app.parts.account_limit.begin(&profile.email.mailbox(), now)?;
-    match app.parts.passwords.check(password, Some(profile.password.clone())).await {
+    let sign_up = app.sign_ups.open(&token, now).ok_or_else(token_is_over)?;
+    let attempt = app.parts.account_limit.begin(&sign_up.profile.email.mailbox(), now)?;
+    match app.parts.passwords.check(password, Some(sign_up.profile.password.clone())).await {
         Ok(true) => attempt.forgive(),
         Ok(false) => return Err(wrong_pair()),
         Err(full) => {
@@ -281,28 +282,37 @@ async fn verify(
         }
     }
 
-    let again = |error| outcome_found_by_signing_in(problem(error, None));
-    if app.engine.user_by_email(&profile.email).is_none() {
-        match app.engine.sign_up(profile.clone()).await {
+    complete(&app, sign_up).await.map_err(outcome_found_by_signing_in)
+}
+
+/// Does what a token is for. A token that is used again finds its own password at its user, and changes nothing.
+async fn complete(app: &App, SignUp { user, profile, replaces }: SignUp) -> Result<Response, Problem> {
+    if app.engine.user(&user).is_none() && replaces.is_none() {
+        match app.engine.sign_up_as(user.clone(), profile.clone()).await {
             Ok(user) => return Ok(created(&user)),
-            // Another mail of the same address was answered meanwhile.
-            Err(EngineError::Refused(engine::Refusal::User(Refusal::EmailTaken))) => {}
-            Err(error) => return Err(again(error)),
+            // This token, or another mail of the same address, was answered meanwhile.
+            Err(EngineError::Refused(engine::Refusal::User(Refusal::EmailTaken | Refusal::IdTaken))) => {}
+            Err(error) => return Err(problem(error, None)),
         }
     }
-    let user = app.engine.user_by_email(&profile.email).ok_or_else(Problem::not_found)?;
-    if app.engine.is_barred(&user.id) {
+
+    // Who was deleted has no profile any more.
+    let known = app.engine.user(&user).ok_or_else(token_is_over)?;
+    let standing = known.profile.as_ref().map(|standing| standing.password.clone());
+    let standing = standing.ok_or_else(token_is_over)?;
+    if known.status == UserStatus::Suspended {
         return Err(Problem::user_suspended());
     }
-
-    // A token that is used again finds its own password there, and changes nothing.
-    let standing = user.profile.as_ref().map(|standing| standing.password.clone());
-    let standing = standing.ok_or_else(Problem::not_found)?;
     if standing != profile.password && replaces != Some(Fingerprint::of(&standing)) {
         return Err(token_is_over());
     }
-    let user = app.engine.replace_password(user.id, standing, profile.password).await.map_err(again)?;
-    Ok(Json(StatusCode::OK, UserDocument::of(&user)).into_response())
+
+    match app.engine.replace_password(user, standing, profile.password).await {
+        Ok(user) => Ok(Json(StatusCode::OK, UserDocument::of(&user)).into_response()),
+        // An administrator deleted the account meanwhile.
+        Err(EngineError::Refused(engine::Refusal::User(Refusal::NoSuchUser))) => Err(token_is_over()),
+        Err(error) => Err(problem(error, None)),
+    }
 }
 
 /// Sign in
