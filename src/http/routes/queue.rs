@@ -688,14 +688,19 @@ impl Follower {
     /// Returns what is sent next; `None` ends the stream. Asked only when the client took the last.
     async fn next(&mut self) -> Option<Bytes> {
         loop {
-            let shutdown = self.app.parts.shutdown.clone();
-            let over = self.app.still_stands(&self.caller, self.app.engine.now()).is_err();
-            if self.told == Told::Ended || shutdown.is_cancelled() || over {
+            if self.told == Told::Ended {
                 return None;
             }
+            let shutdown = self.app.parts.shutdown.clone();
             tokio::select! {
                 () = tokio::time::sleep_until(self.quiet_until) => {}
                 () = shutdown.cancelled() => return None,
+            }
+
+            // Asked right before anything is told: a suspension may have come while it waited.
+            let over = self.app.still_stands(&self.caller, self.app.engine.now()).is_err();
+            if over || shutdown.is_cancelled() {
+                return None;
             }
             self.versions.borrow_and_update();
             self.quiet_until = Instant::now() + POSITION_EVERY;

@@ -96,9 +96,7 @@ impl Feed {
     /// Returns what is sent next; `None` ends the stream. Asked only when the client took the last.
     async fn next(&mut self) -> Option<Bytes> {
         loop {
-            let shutdown = &self.app.parts.shutdown;
-            if shutdown.is_cancelled() || self.app.still_stands(&self.caller, self.app.engine.now()).is_err()
-            {
+            if !self.may_go_on() {
                 return None;
             }
             if let Some(moments) = self.first.take() {
@@ -114,9 +112,15 @@ impl Feed {
                 more = self.changes.ready() => return if more { self.read().await } else { None },
                 () = tokio::time::sleep(KEEP_ALIVE) => return Some(STILL_HERE),
                 () = self.app.token_over(&self.caller) => {}
-                () = shutdown.cancelled() => return None,
+                () = self.app.parts.shutdown.cancelled() => return None,
             }
         }
+    }
+
+    /// Says whether the engine runs on, and the reader may be told more.
+    fn may_go_on(&self) -> bool {
+        let stands = || self.app.still_stands(&self.caller, self.app.engine.now()).is_ok();
+        !self.app.parts.shutdown.is_cancelled() && stands()
     }
 
     /// Reads the next chunk.
@@ -129,6 +133,11 @@ impl Feed {
 
     /// Writes a chunk.
     async fn give(&mut self, moments: Vec<Moment>) -> Option<Bytes> {
+        // What was read may have happened behind the reader's own suspension, which is known by now.
+        if !self.may_go_on() {
+            return None;
+        }
+
         let (mut known, source) = (self.known.take()?, self.source.clone());
         // Names may be read from the journal and the archive.
         let written = tokio::task::spawn_blocking(move || {
