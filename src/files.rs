@@ -81,13 +81,6 @@ pub fn exchange(_: &Path, _: &Path) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
-/// Returns a name that nobody can foretell: `prefix`, and 128 random bits.
-pub fn unguessable(prefix: &str) -> String {
-    let mut random = [0; 16];
-    getrandom::fill(&mut random).expect("the system has randomness");
-    format!("{prefix}{:032x}", u128::from_le_bytes(random))
-}
-
 /// Tells whether others than its owner and its group may read or write a file; one that can't be looked at isn't theirs.
 pub fn is_open_to_others(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|found| found.mode() & OTHERS != 0)
@@ -153,6 +146,6 @@ mod tests {
 
     #[test]
     fn names_differ() {
-        assert_ne!(unguessable("a-"), unguessable("a-"));
+        assert_ne!(crate::random::name("a-"), crate::random::name("a-"));
     }
 }

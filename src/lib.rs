@@ -57,6 +57,7 @@ pub mod config;
 pub mod files;
 #[cfg(feature = "http")]
 mod outbound;
+pub mod random;
 #[cfg(feature = "http")]
 pub mod telemetry;
 

@@ -157,7 +157,7 @@ Or watch, and let more in
             lead = spoken(self.pace.lead()),
             seats = grouped(seats),
             active = self.pace.active_max(),
-            demo_user = super::demo::USER,
+            demo_user = super::token::DEMO_USER,
         )
     }
 

@@ -14,12 +14,11 @@ use serde_json::Value;
 
 use super::crowd::Crowd;
 use super::output::{Failure, count};
-use super::serve::Urls;
-use super::{stopped, target, token};
+use super::token::DEMO_USER;
+use super::urls::Urls;
+use super::{answer, offline, token};
 
 const DOCUMENT: &str = include_str!("../../demo/charlotte.json");
-/// Whose token is printed.
-pub(super) const USER: &str = "demo-1";
 const TOKEN_SECONDS: u64 = 12 * 3_600;
 const DAY_MS: u64 = 86_400_000;
 const WEEK_MS: u64 = 7 * DAY_MS;
@@ -60,8 +59,8 @@ pub(super) async fn import_into_empty(
     let admin = config.auth.admin_token.as_ref();
     let admin = admin.ok_or_else(|| Failure::Failed("the demonstration has no administrator".to_owned()))?;
     let body = document.to_string().into_bytes();
-    let answer = stopped::call(router, "/api/v1/import", admin, body).await?;
-    target::success(&answer).map(drop)
+    let answer = offline::call(router, "/api/v1/import", admin, body).await?;
+    answer::success(&answer).map(drop)
 }
 
 /// Returns what to try first.
@@ -71,7 +70,7 @@ pub(super) fn greeting(
     urls: &Urls,
     crowd: Option<&Crowd>,
 ) -> Result<String, Failure> {
-    let user = UserId::parse(USER).map_err(Failure::failed)?;
+    let user = UserId::parse(DEMO_USER).map_err(Failure::failed)?;
     let token = token::issue(config, &user, Role::User, TOKEN_SECONDS)?;
     let admin = config.auth.admin_token.as_ref().map_or("", |token| token.expose());
     let base = urls.base();
@@ -111,7 +110,7 @@ Try it in another terminal: paste this first, and then one after the other
 
   API='{api}'; SERVER={server}{gateway}
 {show}  ADMIN='{admin}'
-  TOKEN='{token}'    # user {USER}, for 12 hours
+  TOKEN='{token}'    # user {DEMO_USER}, for 12 hours
 
 {hold}
 {crowd}Stop it with Ctrl-C; the next start goes on with the same data and tokens ({dir}).

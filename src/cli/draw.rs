@@ -20,7 +20,7 @@ use onsale::recovery::{self, Rebuilt, World};
 use serde_json::{Value, json};
 
 use super::output::{Failure, print};
-use super::past::{self, PastError};
+use super::rebuild::{self, PastError};
 
 /// What the journal says of one draw.
 struct Draw {
@@ -65,7 +65,7 @@ fn find(
     let retained_after = inspection.retained_after()?;
     let mut world = match retained_after {
         Position::START => World::default(),
-        position => past::start_at(inspection, dir, position)?,
+        position => rebuild::start_at(inspection, dir, position)?,
     };
     let (mut draw, mut committed) = (None, None);
     inspection.for_each(retained_after, until, |position, bytes| {
@@ -83,7 +83,7 @@ fn find(
             Some(Event::Drawn { .. }) => world.rooms.get(&number).map(people),
             _ => None,
         };
-        past::apply(&mut world, position, &record)?;
+        rebuild::apply(&mut world, position, &record)?;
         if let Some(Event::Configured { seed: Some(seed), .. }) = event {
             committed = Some((position, record.at, seed.commitment()));
         }

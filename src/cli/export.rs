@@ -23,8 +23,8 @@ use onsale::export::{Announced, Line, Reader, StreamError, Table};
 use self::csv::{CsvFiles, For};
 use self::place::Place;
 use self::sqlite::SqliteFile;
+use super::engine_at;
 use super::output::{Failure, count, plain, print};
-use super::target;
 
 /// How often the bar moves.
 const BAR_STEP: u64 = 4_096;
@@ -43,7 +43,7 @@ pub(super) fn command() -> Command {
         .arg(to.help("The directory of the files; it is made if it isn't there"))
         .arg(overwrite)
         .arg(raw)
-        .args(target::flags())
+        .args(engine_at::flags())
         .after_help(
             "EXAMPLES\n  onsale export --to books --url http://127.0.0.1:8080 \\\n    \
              --admin-token \"$ONSALE_ADMIN_TOKEN\"\n  \
@@ -66,7 +66,7 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
     let place = Place::prepare(dir, matches.get_flag("overwrite"))?;
     let reader = if matches.get_flag("raw-csv") { For::Program } else { For::Spreadsheet };
     let mut export = Export::begin(&place, reader)?;
-    target::download(matches, "/api/v1/admin/export", &mut |bytes| export.take(bytes))?;
+    engine_at::download(matches, "/api/v1/admin/export", &mut |bytes| export.take(bytes))?;
     let Announced { position, taken_at, rows } = export.finish()?;
     place.finish()?;
     print(&format!(

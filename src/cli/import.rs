@@ -8,8 +8,9 @@ use clap::{Arg, ArgMatches, Command, value_parser};
 use serde::de::IgnoredAny;
 use serde_json::Value;
 
+use super::engine_at;
+use super::offline::Dir;
 use super::output::{Failure, count, plain, print};
-use super::target::{self, Dir};
 
 /// The largest setting of `limits.large_body_bytes_max`; the engine's own limit answers below it.
 const FILE_LEN_MAX: u64 = 1 << 30;
@@ -21,7 +22,7 @@ pub(super) fn command() -> Command {
     Command::new("import")
         .about("Import venues, concerts and schedules, all or nothing")
         .arg(file)
-        .args(target::flags())
+        .args(engine_at::flags())
         .after_help(
             "EXAMPLES\n  onsale import season.json --url http://127.0.0.1:8080 \\\n    \
              --admin-token \"$ONSALE_ADMIN_TOKEN\"\n  \
@@ -36,7 +37,7 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
     let path =
         matches.get_one::<PathBuf>("file").ok_or_else(|| Failure::Usage("a file is needed".to_owned()))?;
     let document = read(path)?;
-    let counts = target::post(matches, "/api/v1/import", document, Dir::Made)?;
+    let counts = engine_at::post(matches, "/api/v1/import", document, Dir::Made)?;
     let number = |name: &str| counts.get(name).and_then(Value::as_u64).unwrap_or_default();
     print(&format!(
         "imported {}, {}, {}\n",

@@ -8,7 +8,7 @@ use onsale::journal::{InspectError, StoreError};
 use onsale::migrate::{MigrateError, migrate};
 
 use super::output::{Failure, plain, print};
-use super::{load, past, quiet_logs, settings};
+use super::{load, quiet_logs, rebuild, settings};
 
 pub(super) fn command() -> Command {
     Command::new("migrate")
@@ -27,9 +27,9 @@ pub(super) fn command() -> Command {
 pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
     let config = load(matches)?;
     quiet_logs(&config)?;
-    past::catch_panics();
+    rebuild::catch_panics();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-    let migrated = past::guarded(|| migrate(&config.server.data_dir, clock.now()))
+    let migrated = rebuild::guarded(|| migrate(&config.server.data_dir, clock.now()))
         .map_err(|contradiction| {
             Failure::Failed(format!("what is in it contradicts itself: {contradiction}"))
         })?

@@ -10,27 +10,29 @@
 //! Invariants: nothing a user typed reaches a terminal with its control characters; no secret is printed but
 //! the demonstration's, and a token where a token was asked for.
 
+mod answer;
 mod client;
 mod crowd;
 mod demo;
 mod draw;
+mod engine_at;
 mod export;
 mod import;
 mod map;
 mod migrate;
 mod mock_gateway;
+mod not_ready_server;
+mod offline;
 mod openapi;
 mod output;
-mod past;
+mod rebuild;
 mod reconcile;
 mod reload;
 mod replay;
 mod serve;
 mod snapshot;
-mod starting;
-mod stopped;
-mod target;
 mod token;
+mod urls;
 mod verify;
 
 use std::process::ExitCode;

@@ -20,8 +20,8 @@ use onsale::export::{Line, Reader, Table, Value};
 use onsale::gateway::toss::{Moved, Toss};
 use onsale::gateway::{Find, Found, Gateway, OrderId, PaymentKey};
 
+use super::engine_at;
 use super::output::{Failure, count, plain, print};
-use super::target;
 
 /// How far back it looks, unless told.
 const SINCE: Seconds = Seconds::new(7 * Seconds::DAY.get());
@@ -37,7 +37,7 @@ pub(super) fn command() -> Command {
     Command::new("reconcile")
         .about("Compare the payment gateway's orders with the journal's payments, and say what to give back")
         .arg(since)
-        .args(target::flags_and(&["toss.url", "toss.secret", "toss.timeout_seconds"]))
+        .args(engine_at::flags_and(&["toss.url", "toss.secret", "toss.timeout_seconds"]))
         .after_help(
             "EXAMPLES\n  onsale reconcile --url http://127.0.0.1:8080 \\\n    \
              --admin-token \"$ONSALE_ADMIN_TOKEN\"\n  \
@@ -95,7 +95,7 @@ fn payments(matches: &ArgMatches) -> Result<BTreeMap<OrderId, Known>, Failure> {
         Value::Text(text) => Some(text.clone().into_owned()),
         Value::Integer(_) | Value::Null => None,
     };
-    target::download(matches, "/api/v1/admin/export", &mut |bytes| {
+    engine_at::download(matches, "/api/v1/admin/export", &mut |bytes| {
         reader.push(bytes, &mut |line| {
             let Line::Row(Table::Payments, values) = line else { return Ok::<(), Failure>(()) };
             let order = text(&values[order_id]).and_then(|order| OrderId::parse(&order).ok());

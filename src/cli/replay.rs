@@ -23,7 +23,7 @@ use serde_json::{Value, json};
 use super::draw;
 use super::map::{self, Map};
 use super::output::{Failure, complain, print};
-use super::past;
+use super::rebuild;
 use super::{load, quiet_logs, settings};
 
 /// How many schedules an error lists.
@@ -80,15 +80,15 @@ pub(super) fn scratch() -> Arg {
 pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
     let config = load(matches)?;
     quiet_logs(&config)?;
-    past::catch_panics();
+    rebuild::catch_panics();
     let dir = &config.server.data_dir;
-    let inspection = past::inspect(dir, matches.get_one::<PathBuf>("scratch").map(PathBuf::as_path))?;
+    let inspection = rebuild::inspect(dir, matches.get_one::<PathBuf>("scratch").map(PathBuf::as_path))?;
     let until = match (matches.get_one::<Timestamp>("at"), matches.get_one::<u64>("position")) {
         (Some(at), _) => Until::Instant(*at),
         (None, Some(position)) => Until::Position(Position::new(*position)),
         (None, None) => Until::End,
     };
-    let (rebuilt, notes) = past::run(&inspection, dir, until)?;
+    let (rebuilt, notes) = rebuild::run(&inspection, dir, until)?;
     for note in &notes {
         complain(&format!("note: {note}\n"));
     }

@@ -7,7 +7,7 @@
 //! demonstration's crowd goes home, a snapshot is taken. The second ends the process where it stands, which loses
 //! nothing either: what was acknowledged is durable.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::process;
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,7 +27,7 @@ use onsale::http::HttpParts;
 use onsale::http::app::App;
 use onsale::http::hosts::Hosts;
 use onsale::http::limits::ServerLimits;
-use onsale::http::routes::running::exposition;
+use onsale::http::routes::metrics::exposition;
 use onsale::http::server;
 use onsale::http::shape::Shapes;
 use onsale::mock_gateway::DEMO_SECRET;
@@ -38,9 +38,10 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::crowd::{self, Wanted};
+use super::not_ready_server::Starting;
 use super::output::{Failure, print};
-use super::starting::Starting;
-use super::{demo, load, reload, stopped};
+use super::urls::Urls;
+use super::{demo, load, offline, reload};
 
 /// The histograms with buckets of their own: entries in one flush, in steps of four; and waits, which take minutes.
 const BUCKETS: &[(&str, &[f64])] = &[
@@ -239,8 +240,8 @@ async fn open(
         }
     };
     tokio::select! {
-        opened = Engine::open(EngineConfig { gateways: gateways.clone(), ..stopped::engine_config(config, clock) }) => {
-            Some(opened.map_err(|error| stopped::not_opened(&error)))
+        opened = Engine::open(EngineConfig { gateways: gateways.clone(), ..offline::engine_config(config, clock) }) => {
+            Some(opened.map_err(|error| offline::not_opened(&error)))
         }
         () = progress => None,
         () = shutdown.cancelled() => None,
@@ -394,75 +395,3 @@ fn raise_soft_limit(needed: u64) {
 
 #[cfg(not(target_os = "linux"))]
 fn raise_soft_limit(_: u64) {}
-
-/// Where the process listens.
-pub(super) struct Urls {
-    api: SocketAddr,
-    /// The address of `/metrics`, where that is another.
-    metrics: Option<SocketAddr>,
-    /// Where the demonstration's gateway is.
-    checkout: Option<String>,
-}
-
-impl Urls {
-    /// Returns the URL of the API's address, without a slash at the end.
-    pub(super) fn base(&self) -> String {
-        url(self.api)
-    }
-
-    /// Tells whether others than this machine can reach it.
-    pub(super) fn is_public(&self) -> bool {
-        !self.api.ip().is_loopback()
-    }
-
-    /// Returns where the demonstration's gateway is, if it has one.
-    pub(super) fn checkout(&self) -> Option<&str> {
-        self.checkout.as_deref()
-    }
-
-    /// Says that it is ready: to whoever reads the log, and to a person, unless the log is a program's to read.
-    fn tell_ready(&self, config: &Config) -> Result<(), Failure> {
-        let base = self.base();
-        let metrics = url(self.metrics.unwrap_or(self.api));
-        let (api, version) = (format!("{base}/api/v1"), env!("CARGO_PKG_VERSION"));
-        tracing::info!(
-            api,
-            metrics = format!("{metrics}/metrics"),
-            version,
-            process = process::id(),
-            "ready"
-        );
-        if config.log.format == LogFormat::Json {
-            return Ok(());
-        }
-        print(&format!(
-            "onsale {} is ready\n  API      {base}/api/v1\n  docs     {base}/docs\n  ready    {base}/readyz\n  \
-             metrics  {metrics}/metrics\n  process  {}\n",
-            env!("CARGO_PKG_VERSION"),
-            process::id()
-        ))
-    }
-}
-
-/// Returns the URL of an address; one that stands for all of the machine's is reached on the machine itself.
-fn url(address: SocketAddr) -> String {
-    let ip = match address.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
-        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
-        ip @ (IpAddr::V4(_) | IpAddr::V6(_)) => ip,
-    };
-    format!("http://{}", SocketAddr::new(ip, address.port()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_urls_can_be_opened_on_this_machine() {
-        let url = |address: &str| url(address.parse().unwrap());
-        assert_eq!(url("0.0.0.0:8080"), "http://127.0.0.1:8080");
-        assert_eq!(url("[::]:80"), "http://[::1]:80");
-        assert_eq!(url("10.0.0.7:8080"), "http://10.0.0.7:8080");
-    }
-}

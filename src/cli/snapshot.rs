@@ -3,13 +3,14 @@
 use clap::{ArgMatches, Command};
 use serde_json::Value;
 
+use super::engine_at;
+use super::offline::Dir;
 use super::output::{Failure, print};
-use super::target::{self, Dir};
 
 pub(super) fn command() -> Command {
     Command::new("snapshot")
         .about("Take a snapshot now, in a running engine or in a stopped one's data directory")
-        .args(target::flags())
+        .args(engine_at::flags())
         .after_help(
             "EXAMPLES\n  onsale snapshot --url http://127.0.0.1:8080 \\\n    \
              --admin-token \"$ONSALE_ADMIN_TOKEN\"\n  \
@@ -20,7 +21,7 @@ pub(super) fn command() -> Command {
 }
 
 pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
-    let taken = target::post(matches, "/api/v1/admin/snapshots", Vec::new(), Dir::Standing)?;
+    let taken = engine_at::post(matches, "/api/v1/admin/snapshots", Vec::new(), Dir::Standing)?;
     // A position is opaque: whatever the engine calls it is what is printed.
     let position = match taken.get("position") {
         Some(Value::String(text)) => super::output::plain(text),

@@ -7,7 +7,10 @@ use onsale::domain::ids::UserId;
 use onsale::http::auth::{Authenticator, Role};
 
 use super::output::{Failure, print};
-use super::{settings, target};
+use super::{engine_at, settings};
+
+/// The user of the demonstration, whose token it prints.
+pub(super) const DEMO_USER: &str = "demo-1";
 
 /// Ten years: what lives longer is a mistake.
 const TTL_SECONDS_MAX: u64 = 10 * 365 * 86_400;
@@ -33,7 +36,7 @@ pub(super) fn command() -> Command {
         .help("How long it is valid [default: the setting session_seconds]");
     Command::new("token")
         .about("Issue a bearer token (HS256) with the configured secret")
-        .args([user, role, admin, ttl, target::demo_flag()])
+        .args([user, role, admin, ttl, engine_at::demo_flag()])
         .args(settings(&["data_dir", "jwt_secret", "jwt_issuer", "jwt_audience"]))
         .after_help(
             "EXAMPLE\n  curl -H \"Authorization: Bearer $(onsale token --user alice)\" \\\n    http://127.0.0.1:8080/api/v1/reservations\n\n\
@@ -43,7 +46,7 @@ pub(super) fn command() -> Command {
 }
 
 pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
-    let config = target::load_with_secrets(matches)?;
+    let config = engine_at::load_with_secrets(matches)?;
     let user =
         matches.get_one::<UserId>("user").ok_or_else(|| Failure::Usage("--user is needed".to_owned()))?;
     let named = matches.get_one::<String>("role");

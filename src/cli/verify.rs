@@ -25,7 +25,7 @@ use onsale::recovery::{self, Start, World};
 
 use self::report::{GenerationRow, Report, SnapshotRow};
 use super::output::{Failure, print};
-use super::past::{self, PastError};
+use super::rebuild::{self, PastError};
 use super::{load, quiet_logs, replay, settings};
 
 pub(super) fn command() -> Command {
@@ -46,9 +46,9 @@ pub(super) fn command() -> Command {
 pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
     let config = load(matches)?;
     quiet_logs(&config)?;
-    past::catch_panics();
+    rebuild::catch_panics();
     let dir = &config.server.data_dir;
-    let inspection = past::inspect(dir, matches.get_one::<PathBuf>("scratch").map(PathBuf::as_path))?;
+    let inspection = rebuild::inspect(dir, matches.get_one::<PathBuf>("scratch").map(PathBuf::as_path))?;
     let report = verify(&inspection, dir);
     print(&report.to_string())?;
     if report.is_sound() {
@@ -77,7 +77,7 @@ fn verify(inspection: &Inspection, dir: &Path) -> Report {
 fn check_archive(inspection: &Inspection, dir: &Path, world: &World, report: &mut Report) {
     // Without an identity nothing belongs to the directory, which was said already.
     let Some(log_id) = inspection.log_id() else { return };
-    let checked = past::guarded(|| {
+    let checked = rebuild::guarded(|| {
         let archive = Archive::open_read_only(dir, log_id, inspection.scratch())?;
         archive.verify(world)
     });
@@ -349,10 +349,10 @@ impl<'a> Comparison<'a> {
     /// Returns what the replay comes to, where it is sound.
     fn run(mut self, report: &mut Report) -> Option<World> {
         let inspection = self.inspection;
-        let bar = past::bar(inspection, self.after);
+        let bar = rebuild::bar(inspection, self.after);
         self.meet(report);
         let walked = inspection.for_each(self.after, Position::END, |position, bytes| {
-            past::move_bar(bar.as_ref(), position);
+            rebuild::move_bar(bar.as_ref(), position);
             self.last = position;
             let record = recovery::decode(position, bytes)?;
             self.take(position, &record, report)
@@ -368,10 +368,10 @@ impl<'a> Comparison<'a> {
         let (first, last) = self.instants.unwrap_or((record.at, record.at));
         self.instants = Some((first, last.max(record.at)));
         if let Some(world) = &mut self.world {
-            past::apply(world, position, record)?;
+            rebuild::apply(world, position, record)?;
         }
         for waiting in &mut self.waiting {
-            past::apply(&mut waiting.start.world, position, record)?;
+            rebuild::apply(&mut waiting.start.world, position, record)?;
         }
         self.meet(report);
         Ok(())
@@ -380,7 +380,7 @@ impl<'a> Comparison<'a> {
     /// Restores the snapshots of the present position, and compares those that the replay has reached.
     fn meet(&mut self, report: &mut Report) {
         while let Some((position, path)) = self.ahead.pop_if(|(position, _)| *position <= self.last) {
-            match past::start(self.inspection, position, &path) {
+            match rebuild::start(self.inspection, position, &path) {
                 Ok(start) if self.world.is_none() => {
                     report.begun_from(position);
                     self.world = Some(start.world);
@@ -422,7 +422,7 @@ impl<'a> Comparison<'a> {
         for (position, _) in self.ahead.drain(..) {
             report.snapshot_damage(position, "it stands for more than the journal has".to_owned());
         }
-        let checked = self.world.as_ref().map(|world| past::check(world, self.last));
+        let checked = self.world.as_ref().map(|world| rebuild::check(world, self.last));
         match (&self.world, &checked) {
             (Some(world), Some(Ok(()))) => {
                 report.invariants_hold(world);

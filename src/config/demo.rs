@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::value::{self, Secret};
 use crate::files;
+use crate::random;
 
 /// The file's name in the data directory.
 pub(super) const FILE: &str = "demo-secrets.toml";
@@ -47,9 +48,6 @@ pub enum DemoError {
         /// Which file.
         path: PathBuf,
     },
-    /// The system has no randomness.
-    #[error("the system gives no random bytes: {0}")]
-    Randomness(getrandom::Error),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -69,7 +67,7 @@ pub fn demo_secrets(data_dir: &Path) -> Result<DemoSecrets, DemoError> {
         Err(DemoError::Missing { path }) => {
             let failed = |source| DemoError::Io { path: path.clone(), source };
             files::create_dir_all(data_dir).map_err(failed)?;
-            let file = File { jwt_secret: random()?, admin_token: random()? };
+            let file = File { jwt_secret: random::token(), admin_token: random::token() };
             write(&path, &file).map_err(failed)?;
             Ok(DemoSecrets {
                 jwt_secret: Secret::new(file.jwt_secret),
@@ -97,14 +95,6 @@ pub fn standing_demo_secrets(data_dir: &Path) -> Result<DemoSecrets, DemoError> 
         jwt_secret: value::long_secret(&file.jwt_secret).map_err(|_| damaged())?,
         admin_token: value::long_secret(&file.admin_token).map_err(|_| damaged())?,
     })
-}
-
-/// Makes 256 random bits as 43 characters.
-fn random() -> Result<String, DemoError> {
-    use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-    let mut bytes = [0; 32];
-    getrandom::fill(&mut bytes).map_err(DemoError::Randomness)?;
-    Ok(URL_SAFE_NO_PAD.encode(bytes))
 }
 
 /// Writes beside and renames, so that a start that was killed leaves no half of a file.

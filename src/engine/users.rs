@@ -18,9 +18,9 @@ use crate::domain::ids::UserId;
 use crate::domain::keys::KeyUse;
 use crate::domain::time::Timestamp;
 use crate::domain::users::{
-    Answer, Command, Email, Event, PasswordHash, Profile, USER_ID_RANDOM_LEN, User, UserCounts, UserStatus,
-    Users, drawn_id,
+    Answer, Command, Email, Event, PasswordHash, Profile, User, UserCounts, UserStatus, Users, drawn_id,
 };
+use crate::random;
 use crate::record;
 
 impl Aggregate for Users {
@@ -136,9 +136,7 @@ pub(super) fn live(users: Users) -> Arc<Live<Users>> {
 
 /// Draws the id of a new user, which nobody could guess.
 pub fn new_user_id() -> UserId {
-    let mut random = [0; USER_ID_RANDOM_LEN];
-    getrandom::fill(&mut random).expect("the system has randomness");
-    drawn_id(&random)
+    drawn_id(&random::bytes())
 }
 
 impl Engine {

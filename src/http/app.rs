@@ -2,15 +2,14 @@
 
 use std::sync::Arc;
 
-use axum::Router;
 use metrics_exporter_prometheus::PrometheusHandle;
-use utoipa::openapi::OpenApi;
-use utoipa_axum::router::OpenApiRouter;
 
 use super::HttpParts;
 use super::auth::{Caller, Standing};
-use super::routes::{self, Exports, Samples, SeatBodies};
-use super::shape::Shapes;
+use super::exports::Exports;
+use super::problem::{Code, Problem};
+use super::samples::Samples;
+use super::seat_map::SeatBodies;
 use super::sign_ups::SignUps;
 use crate::domain::ids::UserId;
 use crate::engine::Engine;
@@ -73,22 +72,17 @@ impl App {
         }
     }
 
-    /// Makes the router of everything.
-    pub fn router(self) -> Router {
-        let (router, description) = all_routes().split_for_parts();
-        let (parts, shapes) = (self.parts.clone(), Shapes::of(&description));
-        parts.dress_described(router.merge(routes::docs::pages(description)).with_state(self), shapes)
+    /// Says why it takes no work, if it doesn't.
+    pub(super) fn readiness(&self) -> Result<(), Problem> {
+        if self.engine.journal().failure().is_some() {
+            return Err(Problem::new(
+                Code::JournalUnavailable,
+                "The journal has failed: nothing can be changed until the process starts again.",
+            ));
+        }
+        if self.parts.shutdown.is_cancelled() {
+            return Err(Problem::new(Code::NotReady, "The process is stopping: it takes no new work."));
+        }
+        Ok(())
     }
-
-    /// Returns the description of every route. It needs no engine.
-    pub fn openapi() -> OpenApi {
-        routes::docs::completed(all_routes().split_for_parts().1)
-    }
-}
-
-fn all_routes() -> OpenApiRouter<App> {
-    // Paths are whole in each file: a nested router costs every request a copy of its URI.
-    OpenApiRouter::with_openapi(routes::docs::description())
-        .merge(routes::api())
-        .merge(routes::running::routes())
 }

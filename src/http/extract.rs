@@ -20,7 +20,6 @@ use serde::{Deserialize, de::DeserializeOwned};
 
 use super::{
     HttpParts, json,
-    page::bad_cursor,
     problem::{Code, Problem},
     request::{Phase, RequestContext},
 };
@@ -205,7 +204,7 @@ fn bad_query(rejection: &QueryRejection) -> Problem {
         return Problem::invalid_field(name, "is given twice");
     }
     match text.split_once(": ").map(|(name, _)| name).filter(is_name) {
-        Some("cursor") => bad_cursor(),
+        Some("cursor") => Problem::bad_cursor(),
         Some(name) => Problem::invalid_field(name, "has a value that is not allowed"),
         None => Problem::invalid_field("", "the query has a value that is not allowed"),
     }

@@ -26,6 +26,7 @@ use tokio::sync::Semaphore;
 use crate::config::MailConfig;
 use crate::domain::time::Timestamp;
 use crate::outbound;
+use crate::random;
 
 /// How many calls are under way at most; one more is told to come back.
 const CALLS_MAX: usize = 64;
@@ -115,9 +116,7 @@ impl MailHook {
     async fn call(&self, mail: &Mail<'_>, now: Timestamp) -> Result<(), String> {
         let _call = self.calls.try_acquire().map_err(|_| "too many are on their way".to_owned())?;
         let body = serde_json::to_string(mail).expect("an order is JSON");
-        let mut random = [0; 16];
-        getrandom::fill(&mut random).expect("the system has randomness");
-        let id = format!("msg_{:032x}", u128::from_le_bytes(random));
+        let id = random::name("msg_");
         let seconds = now.as_millis() / 1_000;
 
         let request = self

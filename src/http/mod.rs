@@ -7,267 +7,43 @@
 //! [`HttpParts`] is what the extractors need; a router's state gives it by `AsRef<HttpParts>`.
 //!
 //! Invariants: every error leaves as a [`problem::Problem`]; every extractor of a route is one of
-//! [`extract`] or [`auth`]; time comes from the [`Clock`] alone.
-
-use core::{net::SocketAddr, num::NonZeroU32};
-use std::sync::{Arc, Once};
-
-use axum::{
-    Router,
-    extract::{ConnectInfo, FromRequestParts},
-    http::{Extensions, HeaderMap, request::Parts},
-};
-use tokio_util::sync::CancellationToken;
-use tower::layer::util::Stack;
+//! [`extract`] or [`auth`]; an instant that is answered or decided on comes from the [`Clock`](crate::clock::Clock) alone (deadlines
+//! and measured times run on tokio's monotonic clock); files name no routes but `router`, and routes no other route.
 
 pub mod app;
 pub mod auth;
 mod background;
+mod changes;
 pub mod cors;
+mod description;
 pub mod documents;
+mod exports;
 pub mod extract;
 pub mod hosts;
+mod idempotency;
 pub mod json;
+pub mod json_writer;
 pub mod limits;
+mod lookup;
 pub mod mail_hook;
 pub mod page;
+mod parts;
+mod pass;
 pub mod passwords;
 pub mod problem;
 pub mod rate_limit;
 pub mod refusal;
 pub mod request;
+pub mod router;
 pub mod routes;
+mod samples;
+mod seat_map;
 pub mod server;
 pub mod shape;
 pub mod sign_ups;
 pub mod stream;
 #[cfg(test)]
 pub(crate) mod tests_support;
-pub mod write;
+mod upkeep;
 
-use self::{
-    auth::Authenticator,
-    limits::RequestLimits,
-    mail_hook::{MailHook, MailHookError},
-    passwords::Passwords,
-    rate_limit::{
-        AccountRateLimit, AddressKey, AddressRateLimit, HOUR_SECONDS, Limiter, MAILS_AN_HOUR, MINUTE_SECONDS,
-        ReadLimit, UserRateLimit,
-    },
-    shape::{ShapeLayer, Shapes},
-};
-use crate::{
-    clock::Clock,
-    config::{AddressRange, Config, PaymentsConfig},
-    domain::{
-        ids::PaymentId,
-        money::{Currency, Money},
-    },
-};
-
-/// How many notices of one payment have its gateway asked, a second and at once.
-const NOTICES_PER_SECOND: NonZeroU32 = NonZeroU32::MIN;
-const NOTICES_AT_ONCE: NonZeroU32 = NonZeroU32::new(3).expect("three isn't zero");
-
-/// Settings that can't be used.
-#[derive(Debug, thiserror::Error)]
-pub enum SetupError {
-    /// The key file.
-    #[error(transparent)]
-    Keys(#[from] auth::KeysError),
-    /// The mail hook.
-    #[error(transparent)]
-    Mail(#[from] MailHookError),
-}
-
-/// What the extractors and layers share. A clone is a counter.
-#[derive(Clone)]
-pub struct HttpParts(Arc<HttpPartsInner>);
-
-/// The fields of [`HttpParts`].
-pub struct HttpPartsInner {
-    /// Checks tokens.
-    pub authenticator: Arc<Authenticator>,
-    /// The limit of a user's changes.
-    pub rate_limit: UserRateLimit,
-    /// The limit of what an address reads.
-    pub read_limit: ReadLimit,
-    /// The limit of an address's tries to sign up or in.
-    pub sign_in_limit: AddressRateLimit,
-    /// Who puts money in, and how much.
-    pub payments: ChargeSettings,
-    /// The limit of the wrong passwords that an account is tried with.
-    pub account_limit: AccountRateLimit,
-    /// The limit of the mails that an address gets.
-    pub mail_limit: AccountRateLimit,
-    /// Who is told to send them, where that is configured.
-    pub mail_hook: Option<MailHook>,
-    /// How often a gateway's notices have it asked about one payment.
-    pub notice_limit: Limiter<PaymentId>,
-    /// Hashes and checks passwords.
-    pub passwords: Passwords,
-    /// How long a token of the built-in sign-in is valid.
-    pub session_seconds: u64,
-    /// The bounds of one request.
-    pub limits: RequestLimits,
-    /// Whose `X-Forwarded-For` counts.
-    pub trusted_proxies: Vec<AddressRange>,
-    /// Whether it was said that a proxy isn't trusted.
-    stranger_told: Once,
-    /// The origins whose pages may call.
-    pub cors_origins: Vec<String>,
-    /// The only clock.
-    pub clock: Arc<dyn Clock>,
-    /// Ends the streams of events when the server stops.
-    pub shutdown: CancellationToken,
-}
-
-/// Who puts money in, and how much at once.
-#[derive(Debug, Clone, Copy)]
-pub struct ChargeSettings {
-    /// Whether users charge their own balance.
-    pub self_charge: bool,
-    /// The least at once.
-    pub charge_min: Money,
-    /// The most at once.
-    pub charge_max: Money,
-    /// The currency of a new account.
-    pub currency: Currency,
-}
-
-impl From<&PaymentsConfig> for ChargeSettings {
-    fn from(config: &PaymentsConfig) -> Self {
-        let money = |minor| Money::new(minor).unwrap_or(Money::MAX);
-        Self {
-            self_charge: config.self_charge,
-            charge_min: money(config.charge_min),
-            charge_max: money(config.charge_max),
-            currency: config.currency,
-        }
-    }
-}
-
-impl core::ops::Deref for HttpParts {
-    type Target = HttpPartsInner;
-
-    fn deref(&self) -> &HttpPartsInner {
-        &self.0
-    }
-}
-
-impl AsRef<Self> for HttpParts {
-    fn as_ref(&self) -> &Self {
-        self
-    }
-}
-
-impl core::fmt::Debug for HttpParts {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_struct("HttpParts").field("limits", &self.limits).finish_non_exhaustive()
-    }
-}
-
-impl HttpParts {
-    /// Makes the parts of a configuration and reads the key file.
-    ///
-    /// # Errors
-    /// When the key file or the mail hook can't be used.
-    pub fn new(
-        config: &Config,
-        clock: Arc<dyn Clock>,
-        shutdown: CancellationToken,
-    ) -> Result<Self, SetupError> {
-        let sign_ins = config.limits.sign_ins_per_minute;
-        Ok(Self(Arc::new(HttpPartsInner {
-            authenticator: Arc::new(Authenticator::new(&config.auth)?),
-            rate_limit: UserRateLimit::new(config.limits.rate_limit),
-            read_limit: ReadLimit::new(config.limits.reads_per_second),
-            payments: ChargeSettings::from(&config.payments),
-            sign_in_limit: AddressRateLimit::new(sign_ins, MINUTE_SECONDS),
-            account_limit: AccountRateLimit::new(),
-            mail_limit: AccountRateLimit::of(MAILS_AN_HOUR, HOUR_SECONDS),
-            mail_hook: MailHook::of(&config.mail)?,
-            notice_limit: Limiter::new(NOTICES_PER_SECOND, NonZeroU32::MIN, NOTICES_AT_ONCE),
-            passwords: Passwords::default(),
-            session_seconds: config.auth.session_seconds,
-            limits: RequestLimits::from(&config.limits),
-            trusted_proxies: config.server.trusted_proxies.clone(),
-            stranger_told: Once::new(),
-            cors_origins: config.server.cors_origins.clone(),
-            clock,
-            shutdown,
-        })))
-    }
-
-    /// Adds what every route has: the answers for unknown routes and methods, CORS, and the
-    /// request's layer. Call it last, after all routes and the metrics recorder are there.
-    pub fn dress<S: Clone + Send + Sync + 'static>(&self, router: Router<S>) -> Router<S> {
-        self.finish(router, None)
-    }
-
-    /// The same where a description says what each route takes: what it doesn't take is refused.
-    pub fn dress_described<S: Clone + Send + Sync + 'static>(
-        &self,
-        router: Router<S>,
-        shapes: Shapes,
-    ) -> Router<S> {
-        self.finish(router, Some(shapes))
-    }
-
-    fn finish<S: Clone + Send + Sync + 'static>(
-        &self,
-        router: Router<S>,
-        shapes: Option<Shapes>,
-    ) -> Router<S> {
-        let router =
-            router.fallback(extract::no_such_route).method_not_allowed_fallback(extract::no_such_method);
-        let shape = ShapeLayer::new(shapes, self.clone());
-        let request = request::RequestLayer::new(self.clone());
-        // axum boxes a future for each call of `layer`: layers are stacked where nothing comes in between.
-        match cors::layer(&self.cors_origins) {
-            Some(cors) => router.layer(Stack::new(shape, cors)).layer(request),
-            None => router.layer(Stack::new(shape, request)),
-        }
-    }
-
-    /// Returns the address that a request came from, through trusted proxies, as a limit counts it.
-    ///
-    /// A proxy that nobody said is trusted makes all its clients one, and they would share one client's limits: that is said
-    /// aloud, once.
-    pub fn client_address(&self, extensions: &Extensions, headers: &HeaderMap) -> AddressKey {
-        let peer = extensions
-            .get::<ConnectInfo<SocketAddr>>()
-            .map_or(rate_limit::UNKNOWN_PEER, |ConnectInfo(peer)| peer.ip());
-        let is_stranger = || !self.trusted_proxies.iter().any(|range| range.contains(peer));
-        if headers.contains_key(rate_limit::X_FORWARDED_FOR) && is_stranger() {
-            self.stranger_told.call_once(|| {
-                tracing::warn!(
-                    from = %peer,
-                    "X-Forwarded-For came from an address that isn't in trusted_proxies, and doesn't count: if this is your \
-                     proxy, all its clients share the limits of one address; set trusted_proxies"
-                );
-            });
-        }
-        AddressKey::new(rate_limit::client_address(peer, headers, &self.trusted_proxies))
-    }
-
-    /// Starts what runs beside the requests: the look at the key file, the sweep of the limits.
-    /// Both end with `shutdown`.
-    pub fn spawn_upkeep(&self) {
-        let shutdown = self.shutdown.clone();
-        tokio::spawn(self.authenticator.clone().watch_keys(shutdown.clone()));
-        tokio::spawn(rate_limit::sweep_regularly(self.clone(), shutdown));
-    }
-}
-
-/// The address that a request came from, through trusted proxies, as a rate limit counts it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ClientAddress(pub AddressKey);
-
-impl<S: AsRef<HttpParts> + Send + Sync> FromRequestParts<S> for ClientAddress {
-    type Rejection = core::convert::Infallible;
-
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Self::Rejection> {
-        Ok(Self(state.as_ref().client_address(&parts.extensions, &parts.headers)))
-    }
-}
+pub use self::parts::{ChargeSettings, ClientAddress, HttpParts, HttpPartsInner, SetupError};

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::extract::Query;
-use super::problem::{Code, Problem};
+use super::problem::Problem;
 use crate::domain::ids::{PaymentNumber, ReservationNumber, ScheduleNumber};
 use crate::domain::time::Timestamp;
 
@@ -81,13 +81,8 @@ impl Page {
     /// 400 `malformed_request` for a cursor that no list gave.
     pub fn behind<K: Cursor>(&self) -> Result<Option<K>, Problem> {
         let read = |cursor: &String| K::read(&URL_SAFE_NO_PAD.decode(cursor).ok()?);
-        self.cursor.as_ref().map(|cursor| read(cursor).ok_or_else(bad_cursor)).transpose()
+        self.cursor.as_ref().map(|cursor| read(cursor).ok_or_else(Problem::bad_cursor)).transpose()
     }
-}
-
-/// Makes the 400 for a cursor that this server didn't give.
-pub fn bad_cursor() -> Problem {
-    Problem::new(Code::MalformedRequest, "The cursor isn't one that a list gave.")
 }
 
 /// A page of a list.
@@ -188,6 +183,7 @@ impl Cursor for (Timestamp, ScheduleNumber, PaymentNumber) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::problem::Code;
 
     fn page(cursor: &str) -> Page {
         Page { limit: 1, cursor: Some(cursor.to_owned()) }

@@ -32,6 +32,7 @@ use zeroize::Zeroizing;
 use super::background;
 use crate::clock::Stopwatch;
 use crate::domain::users::PasswordHash;
+use crate::random;
 
 /// The length of a password, in characters.
 pub const PASSWORD_LEN_MIN: usize = 10;
@@ -186,8 +187,7 @@ impl Passwords {
     /// # Errors
     /// [`LineFull`].
     pub async fn hash(&self, password: Password) -> Result<PasswordHash, LineFull> {
-        let mut salt = [0; SALT_LEN];
-        getrandom::fill(&mut salt).expect("the system has randomness");
+        let salt = random::bytes();
         self.ask(|reply| Job::Hash { password, salt, reply }).await
     }
 

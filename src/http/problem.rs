@@ -236,6 +236,11 @@ impl Problem {
         &self.detail
     }
 
+    /// Makes the 400 for a cursor that this server didn't give.
+    pub fn bad_cursor() -> Self {
+        Self::new(Code::MalformedRequest, "The cursor isn't one that a list gave.")
+    }
+
     /// Makes a 503 that asks the client to come back in a moment.
     pub fn overloaded() -> Self {
         Self::new(Code::Overloaded, "There is more to do than can be done just now; try again.")

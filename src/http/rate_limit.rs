@@ -2,7 +2,7 @@
 //!
 //! The algorithm is GCRA (the leaky bucket as a meter, ITU-T I.371 annex A): for each key one
 //! instant is kept, at which its bucket will be empty again. It is written out here, on six lines, rather than
-//! taken from `governor`: that one has no bound on its keys and reads a clock of its own.
+//! taken from `governor`, whose keyed tables have no bound.
 //!
 //! Invariants: the number of keys is bounded; a key whose bucket is empty again costs nothing for
 //! long; where the table is full of busy keys, some are forgotten (which lets a little more
@@ -17,7 +17,6 @@ use std::{
 };
 
 use axum::http::HeaderMap;
-use tokio_util::sync::CancellationToken;
 
 use super::problem::{Code, Problem};
 use crate::{
@@ -112,7 +111,7 @@ impl<K: Eq + Hash + Clone> Limiter<K> {
     }
 
     /// Removes the keys whose bucket is empty again: to forget them changes nothing.
-    pub fn sweep(&self, now: Timestamp) {
+    pub(super) fn sweep(&self, now: Timestamp) {
         let now_us = now.as_millis().saturating_mul(1000);
         for shard in &self.shards {
             let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
@@ -181,7 +180,7 @@ impl UserRateLimit {
         }
     }
 
-    fn sweep(&self, now: Timestamp) {
+    pub(super) fn sweep(&self, now: Timestamp) {
         if let Some(limiter) = &self.0 {
             limiter.sweep(now);
         }
@@ -204,7 +203,7 @@ pub const MINUTE_SECONDS: NonZeroU32 = NonZeroU32::new(60).expect("sixty isn't z
 /// An account is known by a keyed digest of its address; one that nobody has is counted as well.
 #[derive(Debug)]
 pub struct AccountRateLimit {
-    limiter: Limiter<u64>,
+    pub(super) limiter: Limiter<u64>,
     hasher: RandomState,
 }
 
@@ -312,7 +311,7 @@ impl AddressRateLimit {
         self.sites.check(&site, now).inspect_err(|_| self.networks.give_back(address))
     }
 
-    fn sweep(&self, now: Timestamp) {
+    pub(super) fn sweep(&self, now: Timestamp) {
         self.networks.sweep(now);
         self.sites.sweep(now);
     }
@@ -349,7 +348,7 @@ impl ReadLimit {
         }
     }
 
-    fn sweep(&self, now: Timestamp) {
+    pub(super) fn sweep(&self, now: Timestamp) {
         if let Some(limiter) = &self.0 {
             limiter.sweep(now);
         }
@@ -393,20 +392,6 @@ fn parse_hop(hop: &str) -> Option<IpAddr> {
 
 /// The address that stands for a peer that isn't known, as in tests without a connection.
 pub const UNKNOWN_PEER: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
-
-/// Sweeps the limits of `http` until it shuts down. Spawn it once.
-pub async fn sweep_regularly(http: super::HttpParts, shutdown: CancellationToken) {
-    let mut rounds = tokio::time::interval(Duration::from_secs(SWEEP_SECONDS));
-    while shutdown.run_until_cancelled(rounds.tick()).await.is_some() {
-        let now = http.clock.now();
-        http.rate_limit.sweep(now);
-        http.read_limit.sweep(now);
-        http.sign_in_limit.sweep(now);
-        http.account_limit.limiter.sweep(now);
-        http.mail_limit.limiter.sweep(now);
-        http.notice_limit.sweep(now);
-    }
-}
 
 #[cfg(test)]
 mod tests {

@@ -1,7 +1,7 @@
 //! What every request gets, in one layer written by hand: an id, a deadline, a limit of its
 //! headers and of what its address reads, a net under panics, headers of safety, metrics, a log line.
 //!
-//! One layer rather than five, since each of tower's costs a boxed future on the hot path. A
+//! One layer rather than five, since what they know of a request (its id, how far it is, when it began) is the same. A
 //! request that is answered at once has no timer: the deadline is set when the answer is not ready
 //! at the first look. A stream of events is exempt once its headers are out.
 //!

@@ -7,17 +7,17 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::config::{Clock, Driver, JournalConfig, Retain};
+use super::config::{Clock, Driver, Retain};
 use super::generations::Generations;
-use super::open::{self, OpenError, Recovering};
+use super::lane::Rotated;
 use super::position::Position;
 use super::read::{ReadError, Reader, Runs, for_each};
 use super::records::Records;
 use super::retention;
 use super::room;
 use super::snapshot::{self, SnapshotError, SnapshotWriter};
-use super::store::{Medium, generation_dir};
-use super::writer::{CommitError, Entry, Message, Progress, Rotated};
+use super::store::generation_dir;
+use super::writer::{CommitError, Entry, Message, Progress};
 
 /// Appends to the log and reads what is durable in it; clones share one journal.
 #[derive(Debug, Clone)]
@@ -81,16 +81,6 @@ impl Journal {
         let Parts { queue, progress, generations, clock, retain, reserve_bytes, driver, log_id } = parts;
         let shared = Shared { progress, generations, clock, retain, reserve_bytes, driver, log_id };
         Self(Log { queue, shared: Arc::new(shared) })
-    }
-
-    /// Opens the log in `config.dir`, or creates it. Blocks while it checks the newest generation.
-    pub fn open(config: JournalConfig) -> Result<Recovering, OpenError> {
-        open::open(config)
-    }
-
-    /// Opens a log on another medium: a [`super::MemoryDisk`] in tests. There is no reserve file.
-    pub fn open_in(config: JournalConfig, medium: Arc<dyn Medium>) -> Result<Recovering, OpenError> {
-        open::open_in(config, medium)
     }
 
     /// Waits for a place in the writer's queue.

@@ -7,6 +7,7 @@ use std::fmt;
 use super::config::{CODEC, CODEC_V1};
 use super::frame::{u32_at, u128_at};
 use super::store::{Medium, StoreError};
+use crate::random;
 
 pub(super) const FILE: &str = "identity";
 const MAGIC: [u8; 4] = *b"OSID";
@@ -38,13 +39,11 @@ impl fmt::Debug for Identity {
 impl Identity {
     /// Draws a new identity and stores it.
     pub(super) fn create(medium: &dyn Medium) -> Result<Self, StoreError> {
-        let mut random = [0; 48];
-        getrandom::fill(&mut random)
-            .map_err(|error| StoreError::io("draw a log id", std::io::Error::other(error.to_string())))?;
-        let mut fingerprint_key = [0; 32];
-        fingerprint_key.copy_from_slice(&random[16..]);
-        let identity =
-            Self { codec: CODEC, log_id: u128_at(&random, 0).unwrap_or_default(), fingerprint_key };
+        let identity = Self {
+            codec: CODEC,
+            log_id: u128::from_le_bytes(random::bytes()),
+            fingerprint_key: random::bytes(),
+        };
         medium.replace(FILE, &identity.encode())?;
         Ok(identity)
     }

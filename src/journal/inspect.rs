@@ -25,6 +25,7 @@ use super::store::{
     remove_dir,
 };
 use crate::files;
+use crate::random;
 
 /// Says why a log cannot be looked at.
 #[derive(Debug, Error)]
@@ -127,7 +128,7 @@ impl Inspection {
         numbers.sort_unstable();
         numbers.dedup();
         let parent = scratch.map_or_else(std::env::temp_dir, Path::to_owned);
-        let scratch = parent.join(files::unguessable("onsale-inspect-"));
+        let scratch = parent.join(random::name("onsale-inspect-"));
         files::create_dir_all(&parent)
             .and_then(|()| files::create_dir(&scratch))
             .map_err(|error| StoreError::io(format!("create {}", scratch.display()), error))?;
@@ -135,7 +136,7 @@ impl Inspection {
             codec,
             identity,
             mark: read_file(&dir.join(mark::FILE))?.and_then(|file| Mark::parse(&file)),
-            was_clean: dir.join(super::open::CLEAN).is_file(),
+            was_clean: dir.join(super::lane::CLEAN).is_file(),
             dir: dir.to_owned(),
             scratch,
             numbers,

@@ -20,7 +20,7 @@ use super::frame::Defect;
 use super::generations::{Generation, Generations};
 use super::handle::{Journal, Parts};
 use super::identity::{self, Identity, OtherFormat};
-use super::lane::{LocalLane, LocalParts};
+use super::lane::{CLEAN, LocalLane, LocalParts};
 use super::mark::{self, Mark};
 use super::position::{Ordinal, Position};
 use super::read::{ReadError, Reader, Runs, for_each};
@@ -29,9 +29,6 @@ use super::scan::{Sequence, Walk, Walked};
 use super::snapshot;
 use super::store::{DataDir, Key, Medium, Store, StoreError, caught};
 use super::writer::{self, Progress, Writer, WriterParts};
-
-/// The clean-stop marker: there while everything is synced and the store is closed.
-pub(super) const CLEAN: &str = "clean";
 
 /// Says why a log was not opened.
 #[derive(Debug, Error)]
@@ -87,8 +84,20 @@ pub struct Recovering {
     notes: Vec<String>,
 }
 
+impl Journal {
+    /// Opens the log in `config.dir`, or creates it. Blocks while it checks the newest generation.
+    pub fn open(config: JournalConfig) -> Result<Recovering, OpenError> {
+        open(config)
+    }
+
+    /// Opens a log on another medium: a [`super::MemoryDisk`] in tests. There is no reserve file.
+    pub fn open_in(config: JournalConfig, medium: Arc<dyn Medium>) -> Result<Recovering, OpenError> {
+        open_in(config, medium)
+    }
+}
+
 /// Opens the log in `config.dir`, or creates it. Blocks: it reads everything in the newest generation.
-pub(super) fn open(config: JournalConfig) -> Result<Recovering, OpenError> {
+fn open(config: JournalConfig) -> Result<Recovering, OpenError> {
     let dir = config.dir.clone();
     let failed = |source| store_error(dir.display().to_string(), source);
     let medium = DataDir::open(&dir);
@@ -126,7 +135,7 @@ fn give_up_reserve(config: &JournalConfig) -> bool {
 }
 
 /// Opens the log on any medium, without a reserve file.
-pub(super) fn open_in(config: JournalConfig, medium: Arc<dyn Medium>) -> Result<Recovering, OpenError> {
+fn open_in(config: JournalConfig, medium: Arc<dyn Medium>) -> Result<Recovering, OpenError> {
     let opening = Opening { dir: medium.place().display().to_string(), medium, notes: Vec::new() };
     // Snapshots are files, whatever the log is on.
     snapshot::remove_unfinished(&config.dir).map_err(|error| opening.failed(error))?;

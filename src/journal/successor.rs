@@ -11,8 +11,8 @@ use super::config::CODEC;
 use super::generations::Generation;
 use super::identity::{self, Identity};
 use super::inspect::{InspectError, Inspection};
+use super::lane::CLEAN;
 use super::mark::Mark;
-use super::open::CLEAN;
 use super::position::Position;
 use super::store::{DataDir, Medium, StoreError, caught};
 

@@ -20,7 +20,7 @@ use tokio::time::MissedTickBehavior;
 
 use super::config::{CommitStats, Observer};
 use super::frame::{self, CHUNK_LEN, Header, PAYLOAD_LEN_MAX};
-use super::lane::{Appended, Lane, Sealed};
+use super::lane::{Appended, Lane, Rotated, Sealed};
 use super::position::{Ordinal, Position};
 use super::records::Records;
 use super::store::StoreError;
@@ -59,15 +59,6 @@ pub struct Entry {
     pub records: Records,
     /// Whom to tell. Runs on the writer, so that it must be short and must not block.
     pub done: Completion,
-}
-
-/// Names the generation that a rotation began.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Rotated {
-    /// The generation's number.
-    pub generation: u64,
-    /// The position of its first record.
-    pub first: Position,
 }
 
 pub(super) enum Message {

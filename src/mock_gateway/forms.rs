@@ -2,6 +2,7 @@
 //!
 //! A page of another site can send a form here in its visitor's name, but can't read the page that names the form.
 
+use crate::random;
 use std::collections::VecDeque;
 
 /// The forms that wait to be sent; the oldest ends for one more.
@@ -14,9 +15,7 @@ pub(super) struct Forms(VecDeque<u128>);
 impl Forms {
     /// Names a new form.
     pub(super) fn issue(&mut self) -> String {
-        let mut name = [0; 16];
-        getrandom::fill(&mut name).expect("the system has randomness");
-        let name = u128::from_be_bytes(name);
+        let name = u128::from_be_bytes(random::bytes());
         if self.0.len() == FORMS_MAX {
             self.0.pop_front();
         }

@@ -69,6 +69,7 @@ pub use self::faults::{DELAY_MILLIS_MAX, FAULTS_MAX, Fault, InvalidFault};
 use self::forms::Forms;
 use self::keys::{KEYS_MAX, Keys};
 use self::notices::Notices;
+pub use self::notices::NoticesError;
 use self::random::Random;
 use crate::clock::{Clock, SystemClock};
 use crate::domain::time::Timestamp;
@@ -120,12 +121,9 @@ impl Default for MockConfig {
 /// A mock gateway that can't be made.
 #[derive(Debug, thiserror::Error)]
 pub enum MockError {
-    /// Notices can't go there.
-    #[error("the webhook's URL must begin with http:// or https://")]
-    WebhookUrl,
-    /// The client that sends notices can't be made.
-    #[error("notices can't be sent: {0}")]
-    Client(reqwest::Error),
+    /// Notices can't be sent.
+    #[error(transparent)]
+    Notices(#[from] NoticesError),
     /// No port can be listened on.
     #[error("no port can be listened on: {0}")]
     Listen(#[from] io::Error),

@@ -11,12 +11,22 @@ use reqwest::{Client, Url, redirect};
 use serde_json::{Value, json};
 use tokio::sync::{Semaphore, mpsc};
 
-use super::MockError;
 use super::book::{Change, Payment};
 use super::document;
 use super::faults::NoticeTrouble;
 use super::random::Random;
 use crate::domain::time::Timestamp;
+
+/// Why notices can't be sent.
+#[derive(Debug, thiserror::Error)]
+pub enum NoticesError {
+    /// They can't go there.
+    #[error("the webhook's URL must begin with http:// or https://")]
+    WebhookUrl,
+    /// The client that sends them can't be made.
+    #[error("notices can't be sent: {0}")]
+    Client(reqwest::Error),
+}
 
 /// The changes whose notices wait.
 const WAITING_MAX: usize = 1024;
@@ -50,17 +60,17 @@ pub(super) struct Notices {
 }
 
 impl Notices {
-    pub(super) fn new(url: Option<&str>, retry: Duration) -> Result<Self, MockError> {
+    pub(super) fn new(url: Option<&str>, retry: Duration) -> Result<Self, NoticesError> {
         let counts = Arc::new(Counts::default());
         let Some(url) = url else { return Ok(Self { queue: None, counts }) };
         let url = Url::parse(url).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
-        let url = url.ok_or(MockError::WebhookUrl)?;
+        let url = url.ok_or(NoticesError::WebhookUrl)?;
         let mut client =
             Client::builder().timeout(TIMEOUT).redirect(redirect::Policy::none()).http1_only().no_gzip();
         if url.scheme() == "http" {
             client = client.tls_certs_only([]);
         }
-        let shop = Shop { client: client.build().map_err(MockError::Client)?, url, retry };
+        let shop = Shop { client: client.build().map_err(NoticesError::Client)?, url, retry };
         let (queue, waiting) = mpsc::channel(WAITING_MAX);
         tokio::spawn(deliver_all(waiting, shop, counts.clone()));
         Ok(Self { queue: Some(queue), counts })

@@ -2,7 +2,7 @@
 //!
 //! A counter that appears with its first count is never seen to rise: `increase` has no earlier value to compare it with, and an alert
 //! on it can't fire. So all of them are there from the start, at 0. Absent on purpose: what is written from the state at each scrape
-//! (`http::routes::running`), which is always there.
+//! (`http::routes::metrics`), which is always there.
 
 use metrics::Label;
 

@@ -13,6 +13,7 @@ use onsale::files;
 
 use super::{csv_name, sqlite};
 use crate::cli::output::{Failure, plain};
+use onsale::random;
 
 /// How the name of the directory begins that holds what isn't whole yet.
 const PARTIAL: &str = "onsale-export.partial-";
@@ -32,7 +33,7 @@ impl Place {
     /// Wrong usage when the directory holds one that isn't to be replaced.
     pub(super) fn prepare(dir: &Path, overwrite: bool) -> Result<Self, Failure> {
         let (dir, made) = (dir.to_owned(), !dir.exists());
-        let partial = dir.join(files::unguessable(PARTIAL));
+        let partial = dir.join(random::name(PARTIAL));
         let failed = |error: io::Error| failed(&dir, &error);
         files::create_dir_all(&dir).map_err(failed)?;
         if !overwrite && let Some(name) = names().find(|name| dir.join(name).exists()) {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use tokio::sync::Semaphore;
 
-use super::driver::{Drive, NotYet, random};
+use super::driver::{Drive, NotYet};
 use super::drives::Calls;
 use crate::domain::money::Money;
 use crate::domain::payments::{Failure, Outcome, Payment};
@@ -18,6 +18,7 @@ use crate::gateway::{
     Cancel, CancelOutcome, Capture, CaptureOutcome, Find, Found, Gateway, IdempotencyKey, NotCaptured,
     OrderId, PaymentKey, Terms, Why,
 };
+use crate::random;
 
 impl Drive<'_> {
     /// Tells whether money may still be taken for the reservation: it is `paying` by this payment, and its deadline is ahead.
@@ -168,7 +169,7 @@ impl Drive<'_> {
 
     /// Makes the key of one attempt: gateways answer a key that they know with what they answered first, errors included.
     fn attempt(&self, call: &str) -> IdempotencyKey {
-        let text = format!("{}-{call}-{:016x}", self.id, random());
+        let text = format!("{}-{call}-{:016x}", self.id, random::number());
         IdempotencyKey::parse(&text).expect("some fifty letters, digits and hyphens")
     }
 }

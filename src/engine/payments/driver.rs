@@ -35,6 +35,7 @@ use crate::engine::directory::Directory;
 use crate::engine::error::{self, EngineError};
 use crate::engine::{Engine, ScheduleEntry};
 use crate::gateway::{Find, Found, Gateway, OrderId, Said, Why};
+use crate::random;
 
 /// The first and the longest wait before a step that couldn't be taken is tried again; each is twice the last, less up to a quarter.
 const AGAIN_FIRST: Duration = Duration::from_millis(100);
@@ -403,7 +404,7 @@ impl Drive<'_> {
             }
         }
         // Many that failed together don't come back together.
-        let sixteenths = 12 + u32::try_from(random() % 5).unwrap_or_default();
+        let sixteenths = 12 + u32::try_from(random::number() % 5).unwrap_or_default();
         let wait = *again / 16 * sixteenths;
         tokio::select! {
             () = tokio::time::sleep(wait) => {}
@@ -478,7 +479,7 @@ impl Drive<'_> {
             payment: payment.id,
             amount: payment.amount,
             currency: payment.currency,
-            nonce: random(),
+            nonce: random::number(),
         };
         match self.directory.till.accounts(&payment.user).ask(command, Cause::default(), None).await {
             Ok(_) => Ok(Outcome::Captured),
@@ -508,7 +509,7 @@ impl Drive<'_> {
             user: payment.user.clone(),
             payment: payment.id,
             amount: payment.amount,
-            nonce: random(),
+            nonce: random::number(),
         };
         self.directory.till.accounts(&payment.user).ask(command, Cause::default(), None).await?;
         Ok(Outcome::GivenBack)
@@ -519,11 +520,4 @@ impl Drive<'_> {
             self.directory.schedule_by_number(payment.id.schedule).ok_or(EngineError::NoSuchSchedule)?;
         self.directory.ask_schedule(&entry, command, Cause::default()).await.map(drop)
     }
-}
-
-/// Returns 64 random bits for an id that can't be guessed.
-pub(super) fn random() -> u64 {
-    let mut bytes = [0; 8];
-    getrandom::fill(&mut bytes).expect("the operating system has random numbers");
-    u64::from_le_bytes(bytes)
 }

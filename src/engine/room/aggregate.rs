@@ -16,6 +16,7 @@ use crate::domain::waiting_room::{Answer, Command, Event, Gate, Place, PlaceStat
 use crate::engine::core::Core;
 use crate::engine::error::EngineError;
 use crate::engine::live::{Aggregate, Happened, KeyLookup, Live};
+use crate::random;
 use crate::record;
 
 /// After how many joins the actor takes the blocks of people from the durable state, so that both have one copy.
@@ -182,7 +183,5 @@ pub(in crate::engine) fn standing(room: &WaitingRoom, user: &str, now: Timestamp
 
 /// Draws the seed of a draw that is to come.
 pub(in crate::engine) fn random_seed() -> Seed {
-    let mut seed = [0; 32];
-    getrandom::fill(&mut seed).expect("the system has randomness");
-    Seed(seed)
+    Seed(random::bytes())
 }

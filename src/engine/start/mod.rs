@@ -1,5 +1,6 @@
 //! A start: recovery, the outage, the actors; and the snapshots that the next start begins with.
 
+mod now_and_then;
 mod open;
 mod outage;
 mod snapshots;

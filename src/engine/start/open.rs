@@ -7,8 +7,8 @@ use aws_lc_rs::hmac;
 use kameo::actor::Spawn;
 use kameo::mailbox;
 
+use super::now_and_then::snapshot_now_and_then;
 use super::outage::Bridge;
-use super::snapshots::snapshot_now_and_then;
 use crate::archive::{Archive, ArchiveError};
 use crate::clock::{Clock, Stopwatch};
 use crate::domain::time::Timestamp;

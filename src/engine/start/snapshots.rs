@@ -17,7 +17,7 @@ use crate::domain::schedule::Image;
 use crate::domain::users::UsersImage;
 use crate::domain::waiting_room::RoomImage;
 use crate::engine::directory::Directory;
-use crate::engine::{Engine, EngineConfig, numbers};
+use crate::engine::numbers;
 use crate::journal::snapshot::SnapshotError;
 use crate::journal::{CommitError, Position};
 use crate::record;
@@ -138,32 +138,4 @@ fn write(directory: &Directory, position: Position) -> Result<PathBuf, SnapshotE
         }
     }
     writer.finish()
-}
-
-/// Takes a snapshot whenever enough has happened since the last, by count or by time.
-pub(super) async fn snapshot_now_and_then(engine: Engine, config: EngineConfig) {
-    let journal = engine.journal();
-    let mut durable = journal.watch();
-    let (mut last, mut counted_from) = (*durable.borrow_and_update(), journal.records());
-    loop {
-        let enough = |_: &Position| journal.records() - counted_from >= config.snapshot_every_events;
-        let counted = async { durable.wait_for(enough).await.is_ok() };
-        match tokio::time::timeout(config.snapshot_every, counted).await {
-            Ok(false) => return,
-            Err(_) if journal.durable() == last => continue,
-            Ok(true) | Err(_) => {}
-        }
-
-        let counted = journal.records();
-        match engine.snapshot().await {
-            Ok(position) => (last, counted_from) = (position, counted),
-            Err(error) => {
-                tracing::warn!(%error, "no snapshot was taken");
-                if journal.failure().is_some() {
-                    return;
-                }
-                tokio::time::sleep(config.snapshot_every.min(std::time::Duration::from_secs(10))).await;
-            }
-        }
-    }
 }

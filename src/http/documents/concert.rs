@@ -7,6 +7,7 @@ use utoipa::ToSchema;
 
 use super::checks::{Checks, NAME_LEN_MAX, NAMES_MAX};
 use super::venue::all;
+use super::words::URL_LEN_MAX;
 use super::words::{
     CatalogueId, CurrencyText, GradeText, LineText, LinesText, NameText, Names, PictureUrl, by_role,
 };
@@ -19,8 +20,6 @@ use crate::http::problem::FieldError;
 pub const PRICE_MINOR_MAX: u64 = 1_000_000_000_000;
 const _: () = assert!(PRICE_MINOR_MAX <= PRICE_MAX.minor());
 
-/// The longest address of a picture, in characters.
-pub(super) const URL_LEN_MAX: usize = 2_000;
 /// The longest name of a colour.
 const COLOR_LEN_MAX: usize = 32;
 

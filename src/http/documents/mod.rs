@@ -19,6 +19,7 @@ pub mod kinds;
 pub mod money;
 mod reservation;
 mod schedule;
+mod schedule_view;
 mod venue;
 mod words;
 
@@ -29,6 +30,7 @@ pub use schedule::{
     CastingDocument, OrderDocument, PlanDocument, PolicyDocument, QueuePolicyDocument, ScheduleDocument,
     ScheduleState, SeatCounts,
 };
+pub use schedule_view::ScheduleView;
 pub use venue::{RowDocument, SeatDocument, SectionDocument, VenueDocument};
 pub use words::{
     At, CatalogueId, CurrencyText, EmailText, FloorText, GateWord, GradeText, InstantText, LineText,

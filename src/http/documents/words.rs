@@ -8,7 +8,6 @@ use utoipa::openapi::schema::{
 use utoipa::{PartialSchema, ToSchema};
 
 use super::checks::{self, LINES_LEN_MAX, NAMES_MAX};
-use super::concert::URL_LEN_MAX;
 use crate::domain::accounts::Kind;
 use crate::domain::ids::{ID_LEN_MAX, PaymentId, ReservationId, TransactionId};
 use crate::domain::payments::{Method, State};
@@ -16,6 +15,9 @@ use crate::domain::schedule::{ReservationStatus, SaleStatus, SeatStatus};
 use crate::domain::time::Timestamp;
 use crate::domain::users::{EMAIL_LEN_MAX, NAME_LEN_MAX, UserStatus};
 use crate::domain::waiting_room::{Gate, PlaceStatus};
+
+/// The longest address of a picture, in characters.
+pub(super) const URL_LEN_MAX: usize = 2_000;
 
 /// The pattern of a domain's label. Classes of ASCII alone, which every engine has: what is not ASCII is left to the words and the rule.
 macro_rules! label {

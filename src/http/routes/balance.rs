@@ -8,8 +8,6 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::reservations::random;
-use super::{key_of, marked};
 use crate::domain::accounts::Answer;
 use crate::domain::cause::{By, Cause};
 use crate::domain::ids::UserId;
@@ -20,10 +18,12 @@ use crate::http::auth::{Caller, Reader, User};
 use crate::http::documents::money::{BalanceDocument, TransactionDocument};
 use crate::http::documents::{At, OpaqueId};
 use crate::http::extract::{Body, IdempotencyKey, Path};
+use crate::http::idempotency::{key_of, marked};
 use crate::http::json::Json;
-use crate::http::page::{List, Page, bad_cursor};
+use crate::http::page::{List, Page};
 use crate::http::problem::{Code, Problem};
 use crate::http::refusal::problem;
+use crate::random;
 
 /// Makes the routes of balances.
 pub fn routes() -> OpenApiRouter<App> {
@@ -100,7 +100,7 @@ async fn charge(
     let key = key.map(|key| key_of(&app, &caller, &route, key.as_str(), &body.raw));
     let by = if caller.is_admin() { By::Admin(caller.user_id) } else { By::User };
     let currency = app.engine.balance(&user).map_or(settings.currency, |(_, currency, _)| currency);
-    let charged = app.engine.charge(&user, amount, currency, random(), Cause { by, key }).await;
+    let charged = app.engine.charge(&user, amount, currency, random::number(), Cause { by, key }).await;
     let Done { answer, replayed } = charged.map_err(|error| problem(error, None))?;
     let Answer::Moved(transaction) = answer else {
         unreachable!("a charge always moves money");
@@ -126,7 +126,7 @@ async fn transactions(
     page: Page,
 ) -> Result<Json<List<TransactionDocument>>, Problem> {
     let user = own(&caller, &user)?;
-    let read = |cursor: String| app.engine.transaction_id(&cursor).ok_or_else(bad_cursor);
+    let read = |cursor: String| app.engine.transaction_id(&cursor).ok_or_else(Problem::bad_cursor);
     let before = page.behind()?.map(read).transpose()?;
     let found = app.engine.transactions(&user, before.map(|id| id.number), page.limit + 1).await;
     let found = found.map_err(|error| problem(error, None))?;

@@ -11,10 +11,8 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::marked;
-use super::schedules::{ScheduleView, asked, standing};
 use crate::archive::Head;
-use crate::domain::catalogue::{Catalogue, Put};
+use crate::domain::catalogue::Catalogue;
 use crate::domain::ids::{ConcertId, VenueId};
 use crate::domain::schedule::SaleStatus;
 use crate::domain::time::Timestamp;
@@ -22,9 +20,14 @@ use crate::domain::venue::BuiltVenue;
 use crate::engine::{CatalogueChange, Changed, ScheduleEntry};
 use crate::http::app::App;
 use crate::http::auth::Admin;
-use crate::http::documents::{self, CatalogueId, ConcertDocument, ImportDocument, VenueDocument};
+use crate::http::changes::{put, remove};
+use crate::http::documents::{
+    self, CatalogueId, ConcertDocument, ImportDocument, ScheduleView, VenueDocument,
+};
 use crate::http::extract::{Body, IdempotencyKey, LargeBody, Path, Query};
+use crate::http::idempotency::{asked, marked};
 use crate::http::json::Json;
+use crate::http::lookup::standing;
 use crate::http::page::{List, Page};
 use crate::http::problem::Problem;
 use crate::http::refusal::problem;
@@ -70,41 +73,6 @@ impl From<&BuiltVenue> for VenueSummary {
 }
 
 /// The status of an answer to a `PUT`.
-pub(super) fn put_status(put: Put) -> StatusCode {
-    match put {
-        Put::Created => StatusCode::CREATED,
-        Put::Replaced => StatusCode::OK,
-    }
-}
-
-/// Puts an item.
-async fn put(app: &App, admin: &Admin, change: CatalogueChange) -> Result<StatusCode, Problem> {
-    let cause = asked(app, admin, "", None, &[]);
-    match app.engine.change(change, cause).await.map_err(|error| problem(error, None))? {
-        Changed::Put(put) => Ok(put_status(put)),
-        other @ (Changed::Imported { .. } | Changed::Removed { .. } | Changed::Acted(_)) => {
-            unreachable!("a put answers with what it found, not {other:?}")
-        }
-    }
-}
-
-/// Removes an item: 204, also when an earlier request with the same key did.
-pub(super) async fn remove(
-    app: &App,
-    caller: &Admin,
-    route: &str,
-    key: Option<IdempotencyKey>,
-    change: CatalogueChange,
-) -> Result<Response, Problem> {
-    let cause = asked(app, caller, route, key, &[]);
-    match app.engine.change(change, cause).await.map_err(|error| problem(error, None))? {
-        Changed::Removed { replayed } => Ok(marked(StatusCode::NO_CONTENT, replayed)),
-        other @ (Changed::Put(_) | Changed::Imported { .. } | Changed::Acted(_)) => {
-            unreachable!("a removal answers that it is done, not {other:?}")
-        }
-    }
-}
-
 /// Create or replace a venue
 ///
 /// The whole is replaced. Once a schedule uses it, only its name and address can change. The body may

@@ -1,4 +1,4 @@
-//! The description of the API (`OpenAPI` 3.1), and a page to read and try it that needs no internet.
+//! The description of the API as it is served, and a page to read and try it that needs no internet.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -9,17 +9,13 @@ use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
 use bytes::Bytes;
-use utoipa::openapi::path::{Operation, Parameter, ParameterIn, PathItem};
-use utoipa::openapi::schema::{AllOfBuilder, ObjectBuilder, OneOfBuilder, Schema, Type};
-use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
-use utoipa::openapi::{ContentBuilder, OpenApi, Ref, RefOr, ResponseBuilder};
-use utoipa::{Modify, OpenApi as _, ToSchema};
+use utoipa::openapi::OpenApi;
 use utoipa_swagger_ui::Config;
 
 use crate::http::app::App;
-use crate::http::documents::{CatalogueId, EmailText, OpaqueId, UserText, kinds};
-use crate::http::extract::{IDEMPOTENCY_KEY_LEN_MAX, Path};
-use crate::http::problem::{MEDIA_TYPE, Problem};
+use crate::http::description::completed;
+use crate::http::extract::Path;
+use crate::http::problem::Problem;
 
 /// What a page may load: from here, and nothing else. The page sets styles of its own, and draws its icons
 /// from `data:`.
@@ -47,104 +43,6 @@ const PAGE: &str = r#"<!DOCTYPE html>
 </html>
 "#;
 
-#[derive(utoipa::OpenApi)]
-#[openapi(
-    info(title = "onsale", license(name = "Apache-2.0", identifier = "Apache-2.0"),
-        description = "Sells the seats of shows that sell out in a minute.\n\nBodies are JSON in camelCase; a field \
-            that a route does not know is refused. Instants are RFC 3339 in UTC and end in `At`, durations whole \
-            seconds and end in `Seconds`, money an integer in the currency's minor unit. Errors are \
-            `application/problem+json` (RFC 9457) with a stable `code`. A success answer to a change means that the \
-            change is on stable storage; after a 5xx, a timeout or a broken connection a retry with the same \
-            `Idempotency-Key` finds out what happened. A query parameter that a route does not know is refused, and so is a \
-            body with members where a route takes none.\n\nEvery answer has an `X-Request-Id`: the request's own (1–128 \
-            visible ASCII characters), or one that is made."),
-    servers((url = "/", description = "This server")),
-    tags((name = "Catalogue", description = "Venues and concerts"),
-        (name = "Schedules", description = "Performances and their sales"),
-        (name = "Seats", description = "Seat maps, whole and as streams of changes"),
-        (name = "Reservations", description = "Holding seats and giving them back"),
-        (name = "Waiting room", description = "Waiting for one's turn, and running a room"),
-        (name = "Payments", description = "Paying for a hold, from the balance or through a gateway"),
-        (name = "Balance", description = "What a user has, and what moved"),
-        (name = "Users", description = "Signing up, signing in, and who may no longer act"),
-        (name = "Operations", description = "For administrators: the present, the past, and the journal as a feed"),
-        (name = "Running it", description = "For probes and scrapers")),
-    components(schemas(Problem, CatalogueId, EmailText, UserText, OpaqueId)),
-    modifiers(&Security)
-)]
-struct Description;
-
-/// How callers say who they are.
-struct Security;
-
-impl Modify for Security {
-    fn modify(&self, openapi: &mut OpenApi) {
-        let components = openapi.components.get_or_insert_default();
-        let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("JWT").description(Some(
-            "A token with `sub`, `exp` and `role` (`user` if absent, `operator`, `auditor`, `feed` or `admin`), or the scripts' token.",
-        ));
-        components.add_security_scheme("bearer", SecurityScheme::Http(bearer.build()));
-        let pass =
-            ApiKeyValue::with_description("Queue-Token", "The waiting room's pass, where there is one.");
-        components.add_security_scheme("queueToken", SecurityScheme::ApiKey(ApiKey::Header(pass)));
-    }
-}
-
-/// Describes what the routes have in common.
-pub fn description() -> OpenApi {
-    Description::openapi()
-}
-
-/// Adds the schema of a type that no request and no answer is of as a whole: of an event in a stream.
-pub fn add_schema<T: ToSchema>(openapi: &mut OpenApi) {
-    let schemas = &mut openapi.components.get_or_insert_default().schemas;
-    schemas.insert(T::name().into_owned(), T::schema());
-    let mut inner = Vec::new();
-    T::schemas(&mut inner);
-    schemas.extend(inner);
-}
-
-/// Adds to the description of every route what the routes have in common: the bounds of parameters by their names, and what
-/// every route may answer.
-#[must_use]
-pub fn completed(mut openapi: OpenApi) -> OpenApi {
-    for operation in openapi.paths.paths.values_mut().flat_map(operations) {
-        operation.parameters.iter_mut().flatten().for_each(bound);
-        add_problem(operation);
-    }
-    if let Some(feed) = openapi.paths.paths.get_mut("/api/v1/events").and_then(|item| item.get.as_mut()) {
-        let text = feed.description.get_or_insert_default();
-        *text += "\n\nThese types are public: they keep their names and their fields, and get new fields at most. Every `data` \
-            also says `by`: `engine`, `user`, or `admin` with its `adminId`. Other types tell what goes on inside.\n";
-        *text += &kinds::tables(true);
-    }
-    for (schema, (one, of), (other, of_other)) in CHOICES {
-        either(&mut openapi, schema, (one, of), (other, of_other));
-    }
-    openapi
-}
-
-/// A member of a body, and its type.
-type Member = (&'static str, Type);
-
-/// The members of which a body has exactly one.
-const CHOICES: [(&str, Member, Member); 2] = [
-    ("HoldBody", ("seats", Type::Array), ("bestAvailable", Type::Object)),
-    ("Row", ("length", Type::Integer), ("seats", Type::Array)),
-];
-
-/// Says of a schema that one of two members is given, and not both.
-fn either(openapi: &mut OpenApi, name: &str, one: (&str, Type), other: (&str, Type)) {
-    let given = |(member, of): (&str, Type)| {
-        ObjectBuilder::new().property(member, ObjectBuilder::new().schema_type(of)).required(member)
-    };
-    let choice = OneOfBuilder::new().item(given(one)).item(given(other));
-    let components = openapi.components.get_or_insert_default();
-    let whole = components.schemas.get_mut(name).expect("the schema of a body is there");
-    let members = core::mem::take(whole);
-    *whole = AllOfBuilder::new().item(members).item(choice).into();
-}
-
 /// Makes the routes of the description and its page.
 ///
 /// # Panics
@@ -167,54 +65,6 @@ pub fn pages(openapi: OpenApi) -> Router<App> {
         // Relative, since a proxy may put a prefix before it; and its parts are named from `/docs`.
         .route("/docs/", get(async || Redirect::permanent("../docs")))
         .route("/docs/{part}", get(part))
-}
-
-fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
-    let PathItem { get, put, post, delete, patch, .. } = item;
-    [get, put, post, delete, patch].into_iter().flatten()
-}
-
-/// Says which values a parameter has, where its name says it: a name means the same on every route.
-fn bound(parameter: &mut RefOr<Parameter>) {
-    let RefOr::T(parameter) = parameter else { return };
-    let text = || ObjectBuilder::new().schema_type(Type::String);
-    let schema: RefOr<Schema> = match (&parameter.parameter_in, parameter.name.as_str()) {
-        (ParameterIn::Path, "venueId" | "concertId" | "scheduleId") => {
-            Ref::from_schema_name(CatalogueId::name()).into()
-        }
-        (ParameterIn::Path, "userId") => Ref::from_schema_name(UserText::name()).into(),
-        (ParameterIn::Path, "reservationId" | "paymentId") => Ref::from_schema_name(OpaqueId::name()).into(),
-        (ParameterIn::Header, "Idempotency-Key") => {
-            parameter
-                .description
-                .get_or_insert_with(|| "A name for this one change, the caller's choice".to_owned());
-            let length = IDEMPOTENCY_KEY_LEN_MAX;
-            text().min_length(Some(1)).max_length(Some(length)).pattern(Some("^[\\x21-\\x7e]+$")).into()
-        }
-        (ParameterIn::Header, "Queue-Token") => {
-            parameter
-                .description
-                .get_or_insert_with(|| "The waiting room's pass, where there is one".to_owned());
-            text().min_length(Some(1)).max_length(Some(1_000)).pattern(Some("^[\\x21-\\x7e]+$")).into()
-        }
-        _ => return,
-    };
-    parameter.schema = Some(schema);
-}
-
-/// Adds what every operation may answer, and which document an error has.
-fn add_problem(operation: &mut Operation) {
-    let content = || ContentBuilder::new().schema(Some(Ref::from_schema_name(Problem::name()))).build();
-    for (status, response) in &mut operation.responses.responses {
-        if let RefOr::T(response) = response
-            && status.starts_with(['4', '5'])
-        {
-            response.content.insert(MEDIA_TYPE.to_owned(), content().into());
-        }
-    }
-    let description = "An error; its `code` says which.";
-    let problem = ResponseBuilder::new().description(description).content(MEDIA_TYPE, content()).build();
-    operation.responses.responses.entry("default".to_owned()).or_insert(RefOr::T(problem));
 }
 
 /// Finds a part of the page in what was built in.

@@ -8,8 +8,6 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::reservations::random;
-use super::{key_of, marked, narrowed};
 use crate::domain::ids::{PaymentId, PaymentNumber, ScheduleId, ScheduleNumber, UserId};
 use crate::domain::payments::{Failure, Method, Payment, State as PaymentState};
 use crate::domain::schedule::{Refusal, ReservationRef};
@@ -20,10 +18,13 @@ use crate::http::auth::{Reader, Right, User};
 use crate::http::documents::money::PaymentDocument;
 use crate::http::documents::{self, CatalogueId, MethodWord, OpaqueId, PaymentWord, UserText};
 use crate::http::extract::{IdempotencyKey, Path, Query, RawBody};
+use crate::http::idempotency::{key_of, marked};
 use crate::http::json::Json;
+use crate::http::lookup::narrowed;
 use crate::http::page::{List, Page};
 use crate::http::problem::{Code, Problem};
 use crate::http::refusal::{insufficient, other_currency, problem};
+use crate::random;
 
 /// Stands in the limit of notices for all payments that aren't known here: no schedule has the number 0.
 const STRANGERS: PaymentId = PaymentId { schedule: ScheduleNumber(0), number: PaymentNumber(0), nonce: 0 };
@@ -92,7 +93,7 @@ async fn pay(
         user: caller.user_id,
         reservation: ReservationRef { number: id.number, nonce: id.nonce },
         method,
-        nonce: random(),
+        nonce: random::number(),
         key: Some(key),
     };
     let paid = app.engine.pay(&entry, purchase).await;

@@ -1,7 +1,5 @@
 //! Reservations: hold, exchange, give back, look up.
 
-use std::cell::RefCell;
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use axum::extract::State;
@@ -12,8 +10,6 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::queue::{check_active, shown_pass};
-use super::{key_of, marked, narrowed};
 use crate::archive::ReservationPlace;
 use crate::domain::cause::{By, Cause};
 use crate::domain::ids::{ScheduleId, UserId};
@@ -21,7 +17,7 @@ use crate::domain::keys::KeyUse;
 use crate::domain::schedule::{
     Answer, Caller, Command, Refusal, Reservation, ReservationRef, ReservationStatus, Wish,
 };
-use crate::domain::venue::{Layout, Seat};
+use crate::domain::venue::Layout;
 use crate::engine::{self, Done, EngineError, FoundReservation, Listed, Narrow, ScheduleEntry};
 use crate::http::app::App;
 use crate::http::auth::{Auditor, Reader, User};
@@ -30,10 +26,14 @@ use crate::http::documents::{
     Surroundings, UserText, full_id,
 };
 use crate::http::extract::{IdempotencyKey, Path, Query, RawBody};
+use crate::http::idempotency::{key_of, marked};
 use crate::http::json::Json;
+use crate::http::lookup::{self, known_seats, narrowed};
 use crate::http::page::{List, Page};
-use crate::http::problem::{Code, Problem};
+use crate::http::pass::{check_active, shown_pass};
+use crate::http::problem::Problem;
 use crate::http::refusal::problem;
+use crate::random;
 
 /// Makes the routes of reservations.
 pub fn routes() -> OpenApiRouter<App> {
@@ -99,7 +99,7 @@ async fn hold(
     body: RawBody,
 ) -> Result<Response, Problem> {
     let wanted: HoldBody = body.parse()?;
-    let entry = super::schedules::find(&app, &wanted.schedule_id).await?;
+    let entry = lookup::find(&app, &wanted.schedule_id).await?;
     let key = key.map(|key| key_of(&app, &caller, "POST /reservations", key.as_str(), &body.0));
     check_pass(&app, &entry, &caller.user_id, &headers, key)?;
     let wish = match (&wanted.seats, &wanted.best_available) {
@@ -110,7 +110,7 @@ async fn hold(
             return Err(Problem::invalid_field("bestAvailable", "either seats or bestAvailable, not both"));
         }
     };
-    let command = Command::Hold { user: caller.user_id.clone(), wish, nonce: random() };
+    let command = Command::Hold { user: caller.user_id.clone(), wish, nonce: random::number() };
     let acted = app.engine.act(&entry, command, key).await.map_err(|error| {
         if let EngineError::Refused(engine::Refusal::Schedule(Refusal::TooManySeats { max })) = error
             && wanted.best_available.is_some()
@@ -269,7 +269,7 @@ async fn of_schedule(
     Query(narrowing): Query<InState>,
     page: Page,
 ) -> Result<Response, Problem> {
-    super::schedules::find(&app, &id).await?;
+    lookup::find(&app, &id).await?;
     let narrow = Narrow { user: None, schedule: Some(&*id), status: narrowing.status.map(Into::into) };
     let listed = listed(&app, narrow, &page).await?;
     let shown = shown(&app, &listed.items)?;
@@ -303,27 +303,6 @@ fn shown<'a>(
         Ok((Surroundings::of(&app.engine, entry)?, reservation))
     };
     found.iter().map(one).collect::<Result<_, _>>().map_err(|error| problem(error, None))
-}
-
-/// Finds the seats that a body names: each known, none twice.
-pub(super) fn known_seats(layout: &Layout, names: &[String]) -> Result<Arc<[Seat]>, Problem> {
-    let mut seats = Vec::with_capacity(names.len());
-    let mut unknown = Vec::new();
-    let mut seen = HashSet::with_capacity(names.len());
-    for (index, name) in names.iter().enumerate() {
-        match layout.seat(name) {
-            Some(seat) => seats.push(seat),
-            None => unknown.push(name.as_str()),
-        }
-        if !seen.insert(name) {
-            return Err(Problem::invalid_field(format!("seats[{index}]"), "the seat is named twice"));
-        }
-    }
-    if !unknown.is_empty() {
-        return Err(Problem::new(Code::UnknownSeat, "The venue has no such seats; see `seats`.")
-            .with("seats", unknown));
-    }
-    Ok(seats.into())
 }
 
 fn best_wish(layout: &Layout, best: &BestAvailable) -> Result<Wish, Problem> {
@@ -390,23 +369,4 @@ fn changed(
     };
     let surroundings = Surroundings::of(&app.engine, entry).map_err(|error| problem(error, None))?;
     Ok(marked(Json(status, surroundings.show(reservation)), acted.replayed))
-}
-
-/// Returns 64 random bits for an id that can't be guessed, from the operating system's generator; asked for 64 of them
-/// at a time, since the call costs more than the number.
-pub(super) fn random() -> u64 {
-    const POOL: usize = 512;
-    thread_local! {
-        static UNUSED: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
-    }
-    UNUSED.with_borrow_mut(|unused| {
-        if unused.is_empty() {
-            unused.resize(POOL, 0);
-            getrandom::fill(unused).expect("the operating system has random numbers");
-        }
-        let (rest, bytes) = unused.split_last_chunk().expect("a whole number of eight bytes is left");
-        let (number, rest) = (u64::from_le_bytes(*bytes), rest.len());
-        unused.truncate(rest);
-        number
-    })
 }

@@ -1,31 +1,25 @@
 //! Schedules: their times and policy, and how far their sale is.
 
-use std::collections::HashMap;
-use std::sync::Arc;
-
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::catalogue::{put_status, remove};
-use super::reservations::known_seats;
-use super::{key_of, marked};
-use crate::archive::Head;
-use crate::domain::cause::{By, Cause};
-use crate::domain::ids::{ConcertId, ScheduleId, VenueId};
-use crate::domain::money::Currency;
-use crate::domain::schedule::{Answer, Command, Summary};
-use crate::domain::time::Timestamp;
+use crate::domain::cause::Cause;
+use crate::domain::ids::ScheduleId;
+use crate::domain::schedule::{Answer, Command};
 use crate::engine::{CatalogueChange, Changed, Done, ScheduleEntry};
 use crate::http::app::App;
-use crate::http::auth::{Admin, Caller, Operator};
-use crate::http::documents::{PlanDocument, ScheduleDocument, ScheduleState, SeatCounts, SeatName};
+use crate::http::auth::{Admin, Operator};
+use crate::http::changes;
+use crate::http::documents::{ScheduleDocument, ScheduleView, SeatName};
 use crate::http::extract::{Body, IdempotencyKey, Path};
+use crate::http::idempotency::{asked, marked};
 use crate::http::json::Json;
+use crate::http::lookup::{find, known_seats, standing};
 use crate::http::problem::Problem;
 use crate::http::refusal::problem;
 
@@ -38,69 +32,6 @@ pub fn routes() -> OpenApiRouter<App> {
         .routes(routes!(cancel))
         .routes(routes!(block))
         .routes(routes!(unblock))
-}
-
-/// A schedule with the counts of its seats by status.
-#[derive(Debug, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-#[schema(as = Schedule)]
-pub struct ScheduleView {
-    schedule_id: String,
-    concert_id: String,
-    #[serde(flatten)]
-    state: ScheduleState,
-    #[serde(flatten)]
-    plan: PlanDocument,
-}
-
-impl ScheduleView {
-    /// Shows a schedule as it is durable, with its sale as it is at `now`.
-    pub fn now(entry: &ScheduleEntry, now: Timestamp) -> Self {
-        let (summary, status) = {
-            let schedule = entry.read();
-            (schedule.summary(), schedule.sale_at(now))
-        };
-        let mut view = Self::of(entry, &Summary { status, ..summary });
-        // What an administrator changed since, while the room runs.
-        if let (Some(queue), Some(room)) = (&mut view.plan.policy.queue, entry.room().read().settings()) {
-            queue.max_active = u64::from(room.policy.active_max);
-            queue.admit_per_minute = room.policy.admit_per_minute.map(u64::from);
-        }
-        view
-    }
-
-    /// Shows a schedule as a change left it.
-    fn of(entry: &ScheduleEntry, summary: &Summary) -> Self {
-        let schedule = entry.read();
-        Self::with(entry.id(), entry.concert(), schedule.venue(), schedule.currency(), summary)
-    }
-
-    /// Shows a schedule that is in the archive.
-    pub fn archived(Head { image, summary }: &Head) -> Self {
-        Self::with(&image.id, &image.concert, &image.venue, image.currency, summary)
-    }
-
-    fn with(
-        id: &ScheduleId,
-        concert: &ConcertId,
-        venue: &VenueId,
-        currency: Currency,
-        summary: &Summary,
-    ) -> Self {
-        let Summary { status, counts, plan, seats_version } = summary;
-        Self {
-            schedule_id: id.to_string(),
-            concert_id: concert.to_string(),
-            state: ScheduleState {
-                venue_id: venue.to_string(),
-                status: (*status).into(),
-                currency: currency.as_str().to_owned(),
-                seats: SeatCounts::from(*counts),
-                version: *seats_version,
-            },
-            plan: PlanDocument::from(&**plan),
-        }
-    }
 }
 
 /// Create a schedule, or change its times, casting and policy
@@ -125,13 +56,7 @@ async fn put(
     let checked = body.value.into_domain(Some(&id), standing.get(&id));
     let (schedule, concert, plan) = checked.map_err(Problem::invalid)?;
     let change = CatalogueChange::PutSchedule(schedule, concert, plan);
-    let cause = asked(&app, &admin, "", None, &[]);
-    let status = match app.engine.change(change, cause).await.map_err(|error| problem(error, None))? {
-        Changed::Put(put) => put_status(put),
-        other @ (Changed::Imported { .. } | Changed::Removed { .. } | Changed::Acted(_)) => {
-            unreachable!("a put answers with what it found, not {other:?}")
-        }
-    };
+    let status = changes::put(&app, &admin, change).await?;
     // Another administrator may have removed it at once.
     let entry = find(&app, &id).await?;
     Ok(Json(status, ScheduleView::now(&entry, app.engine.now())))
@@ -159,7 +84,7 @@ async fn delete(
 ) -> Result<Response, Problem> {
     let schedule = ScheduleId::parse(&id).map_err(|_| Problem::not_found())?;
     let change = CatalogueChange::RemoveSchedule(schedule);
-    remove(&app, &admin, &format!("DELETE /schedules/{id}"), key, change).await
+    changes::remove(&app, &admin, &format!("DELETE /schedules/{id}"), key, change).await
 }
 
 /// Open a sale
@@ -276,39 +201,6 @@ async fn unblock(
     let seats = known_seats(entry.layout(), &body.value.seats)?;
     let cause = asked(&app, &operator, &format!("POST /schedules/{id}/unblock"), key, &body.raw);
     act(&app, &entry, Command::Unblock { seats }, cause).await
-}
-
-/// Finds a schedule, live or archived.
-pub(super) async fn find(app: &App, id: &str) -> Result<Arc<ScheduleEntry>, Problem> {
-    let found = app.engine.find_schedule(id).await.map_err(|error| problem(error, None))?;
-    found.ok_or_else(Problem::not_found)
-}
-
-/// Returns what is true of the schedules of those documents that say it, too, by their ids.
-pub(super) async fn standing<'a>(
-    app: &App,
-    documents: impl Iterator<Item = (&'a str, &'a ScheduleDocument)>,
-) -> Result<HashMap<String, ScheduleState>, Problem> {
-    let mut standing = HashMap::new();
-    for (id, _) in documents.filter(|(_, document)| document.has_read_only()) {
-        let found = app.engine.find_schedule(id).await.map_err(|error| problem(error, None))?;
-        if let Some(entry) = found {
-            standing.insert(id.to_owned(), ScheduleView::now(&entry, app.engine.now()).state);
-        }
-    }
-    Ok(standing)
-}
-
-/// Who asks, and with which key.
-pub(super) fn asked(
-    app: &App,
-    caller: &Caller,
-    route: &str,
-    key: Option<IdempotencyKey>,
-    body: &[u8],
-) -> Cause {
-    let key = key.map(|key| key_of(app, caller, route, key.as_str(), body));
-    Cause { by: By::Admin(caller.user_id.clone()), key }
 }
 
 async fn act(app: &App, entry: &ScheduleEntry, command: Command, cause: Cause) -> Result<Response, Problem> {

@@ -11,23 +11,19 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::docs::add_schema;
-use super::schedules::find;
 use crate::domain::schedule::SeatStatus;
 use crate::domain::venue::{Grade, Layout};
 use crate::engine::ScheduleEntry;
 use crate::http::ClientAddress;
 use crate::http::app::App;
-use crate::http::documents::{At, GradeText, SeatWord};
+use crate::http::description::add_schema;
+use crate::http::documents::{GradeText, SeatWord};
 use crate::http::extract::{Path, Query};
+use crate::http::lookup::find;
 use crate::http::problem::Problem;
+use crate::http::seat_map::{MapDocument, Narrow, Whole, id_of, narrowed};
 
 mod follow;
-mod map;
-
-pub use self::map::SeatBodies;
-pub(super) use self::map::Seats;
-use self::map::{Narrow, Whole, id_of, narrowed};
 
 /// How many seats of a map count as one read more.
 const SEATS_PER_READ: u32 = 2_000;
@@ -38,50 +34,6 @@ pub fn routes() -> OpenApiRouter<App> {
     let mut router = OpenApiRouter::new().routes(routes!(seats)).routes(routes!(events));
     add_schema::<ChangesDocument>(router.get_openapi_mut());
     router
-}
-
-/// A seat map. It is written by [`Seats`], since what a row's seats share is written once and copied; a test holds the two together.
-#[derive(Debug, ToSchema)]
-#[schema(as = SeatMap, rename_all = "camelCase")]
-#[expect(dead_code, reason = "describes what `Seats` writes")]
-struct MapDocument {
-    schedule_id: String,
-    /// The map's version.
-    version: u64,
-    /// In the order of the plan.
-    seats: Vec<SeatDocument>,
-}
-
-/// A seat map as it was.
-#[derive(Debug, ToSchema)]
-#[schema(as = SeatMapAt, rename_all = "camelCase")]
-#[expect(dead_code, reason = "describes what `Seats` writes")]
-pub(super) struct MapAtDocument {
-    schedule_id: String,
-    at: At,
-    /// The map's version then.
-    version: u64,
-    /// In the order of the plan.
-    seats: Vec<SeatDocument>,
-}
-
-/// A seat of a map.
-#[derive(Debug, ToSchema)]
-#[schema(as = MapSeat, rename_all = "camelCase")]
-#[expect(dead_code, reason = "describes what `Seats` writes")]
-struct SeatDocument {
-    seat_id: String,
-    /// Its section's id.
-    section: String,
-    floor: String,
-    /// Its row's id.
-    row: String,
-    /// Its number in the row.
-    number: u32,
-    grade: String,
-    /// In the currency's minor unit.
-    price: u64,
-    status: SeatWord,
 }
 
 /// What an event of a map's stream says: of a `snapshot` every seat that isn't available, of a `delta` what changed.
@@ -132,7 +84,7 @@ async fn seats(
     let entry = find(&app, &id).await?;
     let status = query.status.map(SeatStatus::from);
     let grade = query.grade.as_deref().map(|name| grade_named(entry.layout(), name)).transpose()?;
-    let body = app.seat_bodies.get(&app, &entry);
+    let body = app.seat_bodies.get(&app.engine, &entry);
     let is_whole = status.is_none() && grade.is_none();
     let gzip = is_whole && reads_gzip(&headers);
     if has(&headers, &body.tag) {
@@ -144,7 +96,7 @@ async fn seats(
         let stream = futures_util::stream::iter(pieces.map(Ok::<_, core::convert::Infallible>));
         return Ok(sent(&body.tag, Body::from_stream(stream), false));
     }
-    if gzip && let Some((body, gzip)) = app.seat_bodies.compressed(&app, &entry).await {
+    if gzip && let Some((body, gzip)) = app.seat_bodies.compressed(&app.engine, &entry).await {
         return Ok(sent(&body.tag, Body::from(gzip), true));
     }
     let tag = body.tag.clone();

@@ -418,7 +418,7 @@ async fn operators_see_the_present_and_take_snapshots() {
     assert_eq!(served.get("/readyz").await.status, StatusCode::OK);
     assert_eq!(served.get("/metrics").await.status, StatusCode::NOT_FOUND, "nobody records");
     let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
-    let text = super::running::exposition(&served.app, &recorder.handle());
+    let text = super::metrics::exposition(&served.app, &recorder.handle());
     assert!(text.contains("onsale_seats{schedule=\"show-1\",status=\"available\"} 4\n"), "{text}");
     assert!(text.contains("onsale_seats{schedule=\"other\",status=\"held\"} 0\n"), "{text}");
     assert!(

@@ -24,8 +24,6 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::marked;
-use super::schedules::asked;
 use crate::domain::ids::UserId;
 use crate::domain::time::Timestamp;
 use crate::domain::users::{Email, Profile, Refusal, User as Known, UserName, UserStatus};
@@ -35,6 +33,7 @@ use crate::http::app::App;
 use crate::http::auth::{Admin, Auditor, Reader, Right, Role, SCRIPTS};
 use crate::http::documents::{At, EmailText, NewEmailText, UserNameText, UserWord};
 use crate::http::extract::{Body, IdempotencyKey, Path, Query, RawBody};
+use crate::http::idempotency::{asked, marked};
 use crate::http::json::Json;
 use crate::http::mail_hook::{Mail, MailHook, Purpose};
 use crate::http::page::List;

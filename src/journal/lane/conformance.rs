@@ -11,12 +11,10 @@ use super::super::mark::Mark;
 use super::super::position::{Ordinal, Position};
 use super::super::records::Records;
 use super::super::store::{MemoryDisk, StoreError};
-use super::super::writer::{
-    self, CommitError, Committed, Entry, Message, Progress, Rotated, Writer, WriterParts,
-};
+use super::super::writer::{self, CommitError, Committed, Entry, Message, Progress, Writer, WriterParts};
 use super::super::{Journal, Recovering};
 use super::memory::{MemoryLane, MemoryLog};
-use super::{Appended, Lane, LocalLane, Sealed};
+use super::{Appended, Lane, LocalLane, Rotated, Sealed};
 
 /// A log that a lane writes, and how it is opened again.
 trait Rig {

@@ -12,11 +12,12 @@ use super::super::config::{Clock, Driver};
 use super::super::frame::CHUNK_LEN;
 use super::super::generations::Generations;
 use super::super::mark::Mark;
-use super::super::open::CLEAN;
 use super::super::position::Ordinal;
 use super::super::store::{Key, Medium, Store, StoreError, caught};
-use super::super::writer::Rotated;
-use super::{Appended, Lane, Sealed};
+use super::{Appended, Lane, Rotated, Sealed};
+
+/// The clean-stop marker: there while everything is synced and the store is closed.
+pub(in crate::journal) const CLEAN: &str = "clean";
 
 /// See the module.
 pub(in super::super) struct LocalLane {

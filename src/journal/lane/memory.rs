@@ -8,8 +8,7 @@ use super::super::frame;
 use super::super::position::{Ordinal, Position};
 use super::super::scan::{Frame, Sequence};
 use super::super::store::StoreError;
-use super::super::writer::Rotated;
-use super::{Appended, Lane, Sealed};
+use super::{Appended, Lane, Rotated, Sealed};
 
 /// The bits of a position below its frame's number.
 const INDEX_BITS: u32 = 14;

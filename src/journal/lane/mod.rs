@@ -18,17 +18,25 @@ mod memory;
 
 use std::time::Duration;
 
-pub(super) use self::local::{LocalLane, LocalParts};
+pub(super) use self::local::{CLEAN, LocalLane, LocalParts};
 use super::frame::Header;
 use super::position::{Ordinal, Position};
 use super::store::StoreError;
-use super::writer::Rotated;
 
 /// A frame that [`seal`](super::frame::seal) has closed.
 #[derive(Clone, Copy)]
 pub(super) struct Sealed<'a> {
     pub(super) header: &'a Header,
     pub(super) bytes: &'a [u8],
+}
+
+/// Names the generation that a rotation began.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rotated {
+    /// The generation's number.
+    pub generation: u64,
+    /// The position of its first record.
+    pub first: Position,
 }
 
 /// What became of a frame that is durable.

@@ -107,6 +107,9 @@ async fn notices_come_twice_late_in_the_wrong_order_for_strangers_or_not_at_all(
 async fn a_webhook_that_leads_nowhere_is_refused_at_the_start() {
     for wrong in ["ftp://host/", "not a URL"] {
         let config = MockConfig { webhook_url: Some(wrong.to_owned()), ..MockConfig::default() };
-        assert!(matches!(MockGateway::start(config).await, Err(MockError::WebhookUrl)));
+        assert!(matches!(
+            MockGateway::start(config).await,
+            Err(MockError::Notices(NoticesError::WebhookUrl))
+        ));
     }
 }

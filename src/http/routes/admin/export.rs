@@ -9,7 +9,6 @@
 //!
 //! Absent on purpose: an answer other than 200 for what goes wrong once the work has begun; the last line says it.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::State;
@@ -17,10 +16,10 @@ use axum::http::HeaderValue;
 use axum::response::Response;
 use bytes::Bytes;
 use tokio::runtime::Handle;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::unreadable;
+use super::past::unreadable;
 use crate::archive::ArchiveError;
 use crate::engine::{CutError, Engine};
 use crate::export::{Sources, Taken, Writer, count, walk};
@@ -41,16 +40,6 @@ const STALL: Duration = Duration::from_mins(1);
 /// When to ask again while another export runs.
 const RETRY_AFTER_SECONDS: u64 = 10;
 
-/// Lets one export run at a time.
-#[derive(Debug)]
-pub struct Exports(Arc<Semaphore>);
-
-impl Default for Exports {
-    fn default() -> Self {
-        Self(Arc::new(Semaphore::new(1)))
-    }
-}
-
 /// Export everything at one position
 ///
 /// Venues, concerts, schedules, seats, users, payments, reservations, accounts and their movements, as they were after one
@@ -66,7 +55,7 @@ pub(super) async fn export(
     _: Auditor,
     context: RequestContext,
 ) -> Result<Response, Problem> {
-    let turn = Arc::clone(&app.exports.0).try_acquire_owned().map_err(|_| {
+    let turn = app.exports.begin().ok_or_else(|| {
         let detail = "An export is running already; there is one at a time.";
         Problem::new(Code::Overloaded, detail).retry_after(RETRY_AFTER_SECONDS)
     })?;

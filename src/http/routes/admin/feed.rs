@@ -9,7 +9,8 @@ use bytes::Bytes;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::names::Known;
+use super::event_names::Known;
+use super::past::unreadable;
 use crate::engine::{Changes, HistoryError, Moment};
 use crate::http::app::App;
 use crate::http::auth::{Caller, Standing};
@@ -155,7 +156,7 @@ impl Feed {
 
     /// Ends a stream that can't go on.
     fn end(&self, error: &HistoryError) -> Option<Bytes> {
-        let problem = super::unreadable(error, &self.request_id);
+        let problem = unreadable(error, &self.request_id);
         let after = self.changes.position().get();
         tracing::warn!(
             after,

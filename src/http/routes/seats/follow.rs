@@ -16,11 +16,11 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::map::{Snapshot, id_of};
 use crate::engine::{Delta, ScheduleEntry};
 use crate::http::app::App;
+use crate::http::json_writer::JsonWriter;
+use crate::http::seat_map::{Snapshot, id_of};
 use crate::http::stream::{self, KEEP_ALIVE, STILL_HERE};
-use crate::http::write::JsonWriter;
 
 /// How many changes one write to a client carries at most; the rest follow once it was taken.
 const DELTAS_PER_WRITE: usize = 256;
@@ -48,7 +48,7 @@ pub(super) fn follow(app: App, entry: Arc<ScheduleEntry>, version: Option<u64>) 
 
 /// Follows the map of a schedule in the archive: nothing changes any more.
 pub(super) fn stand_still(app: &App, entry: &ScheduleEntry) -> Response {
-    let snapshot = Snapshot::new(app.seat_bodies.get(app, entry));
+    let snapshot = Snapshot::new(app.seat_bodies.get(&app.engine, entry));
     stream::of_events(futures_util::stream::iter(snapshot).chain(silence(app.parts.shutdown.clone())))
 }
 
@@ -123,7 +123,7 @@ impl Follower {
     }
 
     fn begin_anew(&mut self) {
-        let body = self.app.seat_bodies.get(&self.app, &self.entry);
+        let body = self.app.seat_bodies.get(&self.app.engine, &self.entry);
         self.version = Some(body.version);
         self.greeted = true;
         self.telling = Some(Snapshot::new(body));

@@ -1,4 +1,4 @@
-//! Whether the process lives, whether it takes work, and what it measures.
+//! What the process measures.
 //!
 //! Gauges of the engine's state are written from the state at each scrape, beside what the recorder has: a
 //! schedule whose sale ended leaves no stale series behind.
@@ -6,11 +6,9 @@
 use core::fmt::{self, Display, Write};
 
 use axum::extract::State;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use metrics_exporter_prometheus::PrometheusHandle;
-use serde::Serialize;
-use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -20,8 +18,7 @@ use crate::domain::users::{UserCounts, UserStatus};
 use crate::engine::ScheduleEntry;
 use crate::http::app::App;
 use crate::http::documents::SeatCounts;
-use crate::http::json::Json;
-use crate::http::problem::{Code, Problem};
+use crate::http::problem::Problem;
 use crate::telemetry::Process;
 
 /// How many schedules on sale have series of their own; the others are summed as [`OTHER`].
@@ -30,46 +27,9 @@ const OTHER: &str = "other";
 const SALE_STATUSES: [SaleStatus; 4] =
     [SaleStatus::Upcoming, SaleStatus::Open, SaleStatus::Closed, SaleStatus::Cancelled];
 
-/// Makes the routes of operation, which stand outside of `/api/v1`.
+/// Makes the scrapers' route.
 pub fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(alive)).routes(routes!(ready)).routes(routes!(metrics))
-}
-
-/// What a probe is told.
-#[derive(Debug, Serialize, ToSchema)]
-struct Health {
-    status: &'static str,
-}
-
-/// Whether the process runs
-#[utoipa::path(get, path = "/healthz", operation_id = "readHealth", tag = "Running it",
-    responses((status = 200, description = "It does", body = Health)))]
-async fn alive() -> Json<Health> {
-    Json(StatusCode::OK, Health { status: "ok" })
-}
-
-/// Whether it takes work
-///
-/// 200 once recovery is complete and the journal accepts writes.
-#[utoipa::path(get, path = "/readyz", operation_id = "readReadiness", tag = "Running it",
-    responses((status = 200, description = "It does", body = Health),
-        (status = 503, description = "`journal_unavailable` or `not_ready`, with the reason")))]
-async fn ready(State(app): State<App>) -> Result<Json<Health>, Problem> {
-    readiness(&app).map(|()| Json(StatusCode::OK, Health { status: "ready" }))
-}
-
-/// Says why the process takes no work, if it doesn't.
-fn readiness(app: &App) -> Result<(), Problem> {
-    if app.engine.journal().failure().is_some() {
-        return Err(Problem::new(
-            Code::JournalUnavailable,
-            "The journal has failed: nothing can be changed until the process starts again.",
-        ));
-    }
-    if app.parts.shutdown.is_cancelled() {
-        return Err(Problem::new(Code::NotReady, "The process is stopping: it takes no new work."));
-    }
-    Ok(())
+    OpenApiRouter::new().routes(routes!(metrics))
 }
 
 /// The metrics
@@ -170,7 +130,7 @@ impl Gauges {
         }
         series.push(other);
         Self {
-            ready: readiness(app).is_ok(),
+            ready: app.readiness().is_ok(),
             journal_failed: journal.failure().is_some(),
             journal_position: journal.durable().get(),
             journal_oldest_position: journal.oldest().get(),

@@ -14,20 +14,65 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
 use tokio::sync::Semaphore;
+use utoipa::ToSchema;
 
+use super::background;
+use super::documents::{At, SeatWord};
+use super::json_writer::JsonWriter;
 use crate::domain::concert::Prices;
 use crate::domain::ids::{ScheduleId, ScheduleNumber};
 use crate::domain::schedule::SeatStatus;
 use crate::domain::venue::{Grade, Layout, Seat};
-use crate::engine::{ScheduleEntry, SeatsMark};
-use crate::http::app::App;
-use crate::http::background;
-use crate::http::write::JsonWriter;
+use crate::engine::{Engine, ScheduleEntry, SeatsMark};
 
 /// The seats of a piece: some 40 KB of a map.
 const PIECE_SEATS: usize = 256;
 /// About what a seat takes in a map.
 const SEAT_BYTES: usize = 160;
+
+/// A seat map. It is written by [`Seats`], since what a row's seats share is written once and copied; a test holds the two together.
+#[derive(Debug, ToSchema)]
+#[schema(as = SeatMap, rename_all = "camelCase")]
+#[expect(dead_code, reason = "describes what `Seats` writes")]
+pub(super) struct MapDocument {
+    schedule_id: String,
+    /// The map's version.
+    version: u64,
+    /// In the order of the plan.
+    seats: Vec<SeatDocument>,
+}
+
+/// A seat map as it was.
+#[derive(Debug, ToSchema)]
+#[schema(as = SeatMapAt, rename_all = "camelCase")]
+#[expect(dead_code, reason = "describes what `Seats` writes")]
+pub(super) struct MapAtDocument {
+    schedule_id: String,
+    at: At,
+    /// The map's version then.
+    version: u64,
+    /// In the order of the plan.
+    seats: Vec<SeatDocument>,
+}
+
+/// A seat of a map.
+#[derive(Debug, ToSchema)]
+#[schema(as = MapSeat, rename_all = "camelCase")]
+#[expect(dead_code, reason = "describes what `Seats` writes")]
+pub(super) struct SeatDocument {
+    seat_id: String,
+    /// Its section's id.
+    section: String,
+    floor: String,
+    /// Its row's id.
+    row: String,
+    /// Its number in the row.
+    number: u32,
+    grade: String,
+    /// In the currency's minor unit.
+    price: u64,
+    status: SeatWord,
+}
 
 /// The newest version of each live schedule's map, and whose turn it is to compress one.
 pub struct SeatBodies {
@@ -44,8 +89,8 @@ impl Default for SeatBodies {
 
 impl SeatBodies {
     /// Returns the map as it is now.
-    pub(super) fn get(&self, app: &App, entry: &ScheduleEntry) -> Arc<SeatBody> {
-        let prices = app.engine.prices(entry);
+    pub(super) fn get(&self, engine: &Engine, entry: &ScheduleEntry) -> Arc<SeatBody> {
+        let prices = engine.prices(entry);
         let bodies = || self.newest.lock().unwrap_or_else(PoisonError::into_inner);
         let standing = bodies().get(&entry.number()).cloned();
         if let Some(body) = &standing
@@ -62,7 +107,7 @@ impl SeatBodies {
         match bodies.insert(entry.number(), Arc::clone(&body)) {
             Some(older) => older.retire(),
             // One more: those whose schedules are gone leave.
-            None => bodies.retain(|number, _| app.engine.schedule_by_number(*number).is_some()),
+            None => bodies.retain(|number, _| engine.schedule_by_number(*number).is_some()),
         }
         body
     }
@@ -70,15 +115,15 @@ impl SeatBodies {
     /// Returns the map as it is now, or as it is when its turn comes, compressed; nothing where that can't be done.
     pub(super) async fn compressed(
         &self,
-        app: &App,
+        engine: &Engine,
         entry: &ScheduleEntry,
     ) -> Option<(Arc<SeatBody>, Bytes)> {
         let done = |body: Arc<SeatBody>| body.gzip.get().cloned().map(|gzip| (body, gzip));
-        if let Some(done) = done(self.get(app, entry)) {
+        if let Some(done) = done(self.get(engine, entry)) {
             return Some(done);
         }
         let turn = Arc::clone(&self.turn).acquire_owned().await.ok()?;
-        let body = self.get(app, entry);
+        let body = self.get(engine, entry);
         if let Some(done) = done(Arc::clone(&body)) {
             return Some(done);
         }
@@ -348,15 +393,15 @@ impl Iterator for Snapshot {
 }
 
 /// Seats to be written.
-pub(in crate::http::routes) struct Seats<'a> {
-    pub(in crate::http::routes) layout: &'a Layout,
-    pub(in crate::http::routes) prices: &'a Prices,
-    pub(in crate::http::routes) statuses: &'a [SeatStatus],
+pub(super) struct Seats<'a> {
+    pub(super) layout: &'a Layout,
+    pub(super) prices: &'a Prices,
+    pub(super) statuses: &'a [SeatStatus],
 }
 
 impl Seats<'_> {
     /// Writes every seat, separated by commas.
-    pub(in crate::http::routes) fn write_all(&self, json: &mut JsonWriter) {
+    pub(super) fn write_all(&self, json: &mut JsonWriter) {
         self.write(json, 0..self.statuses.len(), Narrow::default(), &mut true);
     }
 

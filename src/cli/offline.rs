@@ -14,14 +14,22 @@ use onsale::domain::time::Seconds;
 use onsale::engine::{ClockLimit, Engine, EngineConfig, EngineOpenError};
 use onsale::http::HttpParts;
 use onsale::http::app::App;
-use onsale::journal;
+use onsale::{journal, random};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
-use super::client::Answer;
+use super::answer::{Answer, Taker};
 use super::output::{Failure, plain};
 use super::quiet_logs;
-use super::target::{Dir, Taker};
+
+/// Whether the data directory of a stopped engine has to be one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Dir {
+    /// It is made where it isn't there.
+    Made,
+    /// An engine has run there.
+    Standing,
+}
 
 /// Opens the engine, sends a body to one of its routes as its administrator, and closes it, which takes a snapshot.
 pub(super) fn post(config: Config, path: &str, body: Vec<u8>, dir: Dir) -> Result<Answer, Failure> {
@@ -59,7 +67,7 @@ fn within<T>(
     }
     // Nobody else can call this engine: it doesn't listen.
     config.auth.jwks_file = None;
-    let token = Secret::new(random_token()?);
+    let token = Secret::new(random::token());
     config.auth.admin_token = Some(token.clone());
     let runtime = tokio::runtime::Runtime::new().map_err(Failure::failed)?;
     runtime.block_on(async {
@@ -107,15 +115,6 @@ async fn answer(response: Response) -> Result<Answer, Failure> {
     let status = response.status().as_u16();
     let body = axum::body::to_bytes(response.into_body(), usize::MAX).await.map_err(Failure::failed)?;
     Ok(Answer { status, body: body.into() })
-}
-
-/// Makes 256 random bits as text.
-fn random_token() -> Result<String, Failure> {
-    use base64::Engine;
-    let mut bytes = [0; 32];
-    getrandom::fill(&mut bytes)
-        .map_err(|error| Failure::Failed(format!("the system gives no random bytes: {error}")))?;
-    Ok(base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bytes))
 }
 
 /// Returns the engine's part of the settings.

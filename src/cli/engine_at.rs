@@ -8,9 +8,11 @@ use clap::{Arg, ArgAction, ArgMatches};
 use onsale::config::{Config, DemoError, Secret, standing_demo_secrets};
 use serde_json::Value;
 
-use super::client::{Answer, Url};
-use super::output::{Failure, plain};
-use super::{load, settings, stopped};
+use super::answer::{Taker, success};
+use super::client::Url;
+use super::offline::{self, Dir};
+use super::output::Failure;
+use super::{load, settings};
 
 /// The settings that these commands take as flags.
 const SETTINGS: &[&str] = &["data_dir", "admin_token"];
@@ -47,9 +49,7 @@ pub(super) fn load_with_secrets(matches: &ArgMatches) -> Result<Config, Failure>
     if matches.get_flag("demo") {
         let secrets = standing_demo_secrets(&config.server.data_dir).map_err(|error| match error {
             DemoError::Missing { .. } => Failure::Usage(error.to_string()),
-            DemoError::Io { .. } | DemoError::Damaged { .. } | DemoError::Randomness(_) => {
-                Failure::failed(error)
-            }
+            DemoError::Io { .. } | DemoError::Damaged { .. } => Failure::failed(error),
         })?;
         config.apply_demo(&secrets);
     }
@@ -61,7 +61,7 @@ pub(super) fn post(matches: &ArgMatches, path: &str, body: Vec<u8>, dir: Dir) ->
     let config = load_with_secrets(matches)?;
     let answer = match running(matches)? {
         Some(url) => url.post(path, bearer(&config)?.expose(), &body)?,
-        None => stopped::post(config, path, body, dir)?,
+        None => offline::post(config, path, body, dir)?,
     };
     success(&answer)
 }
@@ -72,25 +72,13 @@ pub(super) fn download(matches: &ArgMatches, path: &str, take: &mut Taker<'_>) -
     let config = load_with_secrets(matches)?;
     let refused = match running(matches)? {
         Some(url) => url.download(path, bearer(&config)?.expose(), take)?,
-        None => stopped::download(config, path, take)?,
+        None => offline::download(config, path, take)?,
     };
     match refused {
         None => Ok(()),
         Some(answer) => success(&answer).map(drop),
     }
 }
-
-/// Whether the data directory of a stopped engine has to be one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Dir {
-    /// It is made where it isn't there.
-    Made,
-    /// An engine has run there.
-    Standing,
-}
-
-/// Takes the next bytes of an answer.
-pub(super) type Taker<'t> = dyn FnMut(&[u8]) -> Result<(), Failure> + 't;
 
 /// Returns the running engine's address, if it is one that is meant: a flag goes before a variable, and with `--demo`
 /// the data directory only says where the secrets are.
@@ -117,53 +105,5 @@ fn bearer(config: &Config) -> Result<Secret, Failure> {
         Ok(token)
     } else {
         Err(Failure::Usage("ONSALE_TOKEN must be visible ASCII characters".to_owned()))
-    }
-}
-
-/// Returns a success's document, or a failure that says what the problem says, field by field.
-pub(super) fn success(answer: &Answer) -> Result<Value, Failure> {
-    let document: Option<Value> = serde_json::from_slice(&answer.body).ok();
-    let Answer { status, .. } = answer;
-    match document {
-        Some(document) if (200..300).contains(status) => Ok(document),
-        Some(problem) => Err(Failure::Failed(explain(*status, &problem))),
-        None => Err(Failure::Failed(format!(
-            "the answer was {status}, and isn't JSON: is that an onsale engine?"
-        ))),
-    }
-}
-
-fn explain(status: u16, problem: &Value) -> String {
-    let member = |value: &Value, name: &str| value.get(name).and_then(Value::as_str).map(plain);
-    let code = member(problem, "code").unwrap_or_default();
-    let detail = member(problem, "detail").unwrap_or_default();
-    let errors = problem.get("errors").and_then(Value::as_array).into_iter().flatten();
-    let told = errors.map(|error| {
-        let field = member(error, "field").filter(|field| !field.is_empty());
-        let field = field.unwrap_or_else(|| "(the whole)".to_owned());
-        format!("\n  {field}: {}", member(error, "detail").unwrap_or_default())
-    });
-    format!("refused ({status} {code}): {detail}{}", told.collect::<String>())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_problem_is_told_field_by_field() {
-        let body = br#"{"code": "invalid_request", "detail": "See `errors`.", "errors": [
-            {"field": "venues[0].timeZone", "detail": "not a zone"}, {"field": "", "detail": "must be an object"}]}"#;
-        let told = success(&Answer { status: 422, body: body.to_vec() }).unwrap_err().to_string();
-        assert_eq!(
-            told,
-            "refused (422 invalid_request): See `errors`.\n  venues[0].timeZone: not a zone\n  (the whole): must be an object"
-        );
-    }
-
-    #[test]
-    fn an_answer_that_is_not_the_engines_is_a_failure() {
-        let body = b"<html>".to_vec();
-        assert!(success(&Answer { status: 200, body }).unwrap_err().to_string().contains("isn't JSON"));
     }
 }

@@ -1,0 +1,80 @@
+//! Where a server that has just started is reached.
+
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::process;
+
+use onsale::config::{Config, LogFormat};
+
+use super::output::{Failure, print};
+
+/// Where the process listens.
+pub(super) struct Urls {
+    pub(super) api: SocketAddr,
+    /// The address of `/metrics`, where that is another.
+    pub(super) metrics: Option<SocketAddr>,
+    /// Where the demonstration's gateway is.
+    pub(super) checkout: Option<String>,
+}
+
+impl Urls {
+    /// Returns the URL of the API's address, without a slash at the end.
+    pub(super) fn base(&self) -> String {
+        url(self.api)
+    }
+
+    /// Tells whether others than this machine can reach it.
+    pub(super) fn is_public(&self) -> bool {
+        !self.api.ip().is_loopback()
+    }
+
+    /// Returns where the demonstration's gateway is, if it has one.
+    pub(super) fn checkout(&self) -> Option<&str> {
+        self.checkout.as_deref()
+    }
+
+    /// Says that it is ready: to whoever reads the log, and to a person, unless the log is a program's to read.
+    pub(super) fn tell_ready(&self, config: &Config) -> Result<(), Failure> {
+        let base = self.base();
+        let metrics = url(self.metrics.unwrap_or(self.api));
+        let (api, version) = (format!("{base}/api/v1"), env!("CARGO_PKG_VERSION"));
+        tracing::info!(
+            api,
+            metrics = format!("{metrics}/metrics"),
+            version,
+            process = process::id(),
+            "ready"
+        );
+        if config.log.format == LogFormat::Json {
+            return Ok(());
+        }
+        print(&format!(
+            "onsale {} is ready\n  API      {base}/api/v1\n  docs     {base}/docs\n  ready    {base}/readyz\n  \
+             metrics  {metrics}/metrics\n  process  {}\n",
+            env!("CARGO_PKG_VERSION"),
+            process::id()
+        ))
+    }
+}
+
+/// Returns the URL of an address; one that stands for all of the machine's is reached on the machine itself.
+fn url(address: SocketAddr) -> String {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        ip @ (IpAddr::V4(_) | IpAddr::V6(_)) => ip,
+    };
+    format!("http://{}", SocketAddr::new(ip, address.port()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_urls_can_be_opened_on_this_machine() {
+        let url = |address: &str| url(address.parse().unwrap());
+        assert_eq!(url("0.0.0.0:8080"), "http://127.0.0.1:8080");
+        assert_eq!(url("[::]:80"), "http://[::1]:80");
+        assert_eq!(url("10.0.0.7:8080"), "http://10.0.0.7:8080");
+    }
+}

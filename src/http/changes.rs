@@ -1,0 +1,48 @@
+//! Changes of the catalogue, and how they are answered.
+
+use axum::http::StatusCode;
+use axum::response::Response;
+
+use super::app::App;
+use super::auth::Admin;
+use super::extract::IdempotencyKey;
+use super::idempotency::{asked, marked};
+use super::problem::Problem;
+use super::refusal::problem;
+use crate::domain::catalogue::Put;
+use crate::engine::{CatalogueChange, Changed};
+
+fn put_status(put: Put) -> StatusCode {
+    match put {
+        Put::Created => StatusCode::CREATED,
+        Put::Replaced => StatusCode::OK,
+    }
+}
+
+/// Puts an item.
+pub(super) async fn put(app: &App, admin: &Admin, change: CatalogueChange) -> Result<StatusCode, Problem> {
+    let cause = asked(app, admin, "", None, &[]);
+    match app.engine.change(change, cause).await.map_err(|error| problem(error, None))? {
+        Changed::Put(put) => Ok(put_status(put)),
+        other @ (Changed::Imported { .. } | Changed::Removed { .. } | Changed::Acted(_)) => {
+            unreachable!("a put answers with what it found, not {other:?}")
+        }
+    }
+}
+
+/// Removes an item: 204, also when an earlier request with the same key did.
+pub(super) async fn remove(
+    app: &App,
+    caller: &Admin,
+    route: &str,
+    key: Option<IdempotencyKey>,
+    change: CatalogueChange,
+) -> Result<Response, Problem> {
+    let cause = asked(app, caller, route, key, &[]);
+    match app.engine.change(change, cause).await.map_err(|error| problem(error, None))? {
+        Changed::Removed { replayed } => Ok(marked(StatusCode::NO_CONTENT, replayed)),
+        other @ (Changed::Put(_) | Changed::Imported { .. } | Changed::Acted(_)) => {
+            unreachable!("a removal answers that it is done, not {other:?}")
+        }
+    }
+}

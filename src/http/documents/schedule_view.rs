@@ -1,0 +1,80 @@
+//! A schedule as its readers are shown it: live, as a change left it, or from the archive.
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::schedule::{PlanDocument, ScheduleState, SeatCounts};
+use crate::archive::Head;
+use crate::domain::ids::{ConcertId, ScheduleId, VenueId};
+use crate::domain::money::Currency;
+use crate::domain::schedule::Summary;
+use crate::domain::time::Timestamp;
+use crate::engine::ScheduleEntry;
+
+/// A schedule with the counts of its seats by status.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = Schedule)]
+pub struct ScheduleView {
+    schedule_id: String,
+    concert_id: String,
+    #[serde(flatten)]
+    state: ScheduleState,
+    #[serde(flatten)]
+    plan: PlanDocument,
+}
+
+impl ScheduleView {
+    /// Shows a schedule as it is durable, with its sale as it is at `now`.
+    pub fn now(entry: &ScheduleEntry, now: Timestamp) -> Self {
+        let (summary, status) = {
+            let schedule = entry.read();
+            (schedule.summary(), schedule.sale_at(now))
+        };
+        let mut view = Self::of(entry, &Summary { status, ..summary });
+        // What an administrator changed since, while the room runs.
+        if let (Some(queue), Some(room)) = (&mut view.plan.policy.queue, entry.room().read().settings()) {
+            queue.max_active = u64::from(room.policy.active_max);
+            queue.admit_per_minute = room.policy.admit_per_minute.map(u64::from);
+        }
+        view
+    }
+
+    /// Shows a schedule as a change left it.
+    pub(in crate::http) fn of(entry: &ScheduleEntry, summary: &Summary) -> Self {
+        let schedule = entry.read();
+        Self::with(entry.id(), entry.concert(), schedule.venue(), schedule.currency(), summary)
+    }
+
+    /// Shows a schedule that is in the archive.
+    pub fn archived(Head { image, summary }: &Head) -> Self {
+        Self::with(&image.id, &image.concert, &image.venue, image.currency, summary)
+    }
+
+    /// Returns what is read only in it.
+    pub(in crate::http) fn into_state(self) -> ScheduleState {
+        self.state
+    }
+
+    fn with(
+        id: &ScheduleId,
+        concert: &ConcertId,
+        venue: &VenueId,
+        currency: Currency,
+        summary: &Summary,
+    ) -> Self {
+        let Summary { status, counts, plan, seats_version } = summary;
+        Self {
+            schedule_id: id.to_string(),
+            concert_id: concert.to_string(),
+            state: ScheduleState {
+                venue_id: venue.to_string(),
+                status: (*status).into(),
+                currency: currency.as_str().to_owned(),
+                seats: SeatCounts::from(*counts),
+                version: *seats_version,
+            },
+            plan: PlanDocument::from(&**plan),
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! What several routes look up, with the answer for who names what isn't there.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use super::app::App;
+use super::auth::{Caller, Right};
+use super::documents::{ScheduleDocument, ScheduleState, ScheduleView};
+use super::problem::{Code, Problem};
+use super::refusal::problem;
+use crate::domain::ids::UserId;
+use crate::domain::venue::{Layout, Seat};
+use crate::engine::ScheduleEntry;
+
+/// Finds a schedule, live or archived.
+pub(super) async fn find(app: &App, id: &str) -> Result<Arc<ScheduleEntry>, Problem> {
+    let found = app.engine.find_schedule(id).await.map_err(|error| problem(error, None))?;
+    found.ok_or_else(Problem::not_found)
+}
+
+/// Returns what is true of the schedules of those documents that say it, too, by their ids.
+pub(super) async fn standing<'a>(
+    app: &App,
+    documents: impl Iterator<Item = (&'a str, &'a ScheduleDocument)>,
+) -> Result<HashMap<String, ScheduleState>, Problem> {
+    let mut standing = HashMap::new();
+    for (id, _) in documents.filter(|(_, document)| document.has_read_only()) {
+        let found = app.engine.find_schedule(id).await.map_err(|error| problem(error, None))?;
+        if let Some(entry) = found {
+            standing.insert(id.to_owned(), ScheduleView::now(&entry, app.engine.now()).into_state());
+        }
+    }
+    Ok(standing)
+}
+
+/// Finds the seats that a body names: each known, none twice.
+pub(super) fn known_seats(layout: &Layout, names: &[String]) -> Result<Arc<[Seat]>, Problem> {
+    let mut seats = Vec::with_capacity(names.len());
+    let mut unknown = Vec::new();
+    let mut seen = HashSet::with_capacity(names.len());
+    for (index, name) in names.iter().enumerate() {
+        match layout.seat(name) {
+            Some(seat) => seats.push(seat),
+            None => unknown.push(name.as_str()),
+        }
+        if !seen.insert(name) {
+            return Err(Problem::invalid_field(format!("seats[{index}]"), "the seat is named twice"));
+        }
+    }
+    if !unknown.is_empty() {
+        return Err(Problem::new(Code::UnknownSeat, "The venue has no such seats; see `seats`.")
+            .with("seats", unknown));
+    }
+    Ok(seats.into())
+}
+
+/// Says whose things a list shows: who reads everything sees everyone's, or whose were asked for; others see their own.
+///
+/// # Errors
+/// 403 `forbidden` where another's are asked for.
+pub(super) fn narrowed<'a>(caller: &'a Caller, user: Option<&'a UserId>) -> Result<Option<&'a str>, Problem> {
+    match user {
+        _ if caller.role.may(Right::ReadAll) => Ok(user.map(UserId::as_str)),
+        None => Ok(Some(&caller.user_id)),
+        Some(user) if caller.user_id == *user => Ok(Some(user)),
+        Some(_) => Err(Problem::forbidden()),
+    }
+}

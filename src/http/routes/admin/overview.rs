@@ -1,0 +1,254 @@
+//! The present in one page.
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::domain::payments::Counts;
+use crate::domain::schedule::SaleStatus;
+use crate::domain::time::Timestamp;
+use crate::domain::waiting_room;
+use crate::engine::ScheduleEntry;
+use crate::http::app::App;
+use crate::http::auth::Watcher;
+use crate::http::documents::{At, GateWord, SaleWord, SeatCounts};
+use crate::http::json::Json;
+use crate::http::samples::Throughput;
+
+/// How many schedules the overview lists: those on sale first, then by their start.
+const SCHEDULES_SHOWN_MAX: usize = 200;
+/// What the operations page shows.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Overview {
+    /// The engine's present instant.
+    at: At,
+    /// Whether changes are taken.
+    ready: bool,
+    venues: usize,
+    concerts: usize,
+    /// Schedules by how far their sale is.
+    sales: SaleCounts,
+    /// The seats of all schedules by status.
+    seats: SeatCounts,
+    /// Schedules: those on sale first, then by their start; 200 at most.
+    schedules: Vec<ScheduleOverview>,
+    queue: QueueOverview,
+    /// The payments of all schedules that are under way.
+    payments: PaymentsUnderWay,
+    journal: JournalOverview,
+    throughput: Throughput,
+}
+
+/// Payments that aren't settled.
+#[derive(Debug, Serialize, ToSchema)]
+struct PaymentsUnderWay {
+    /// Being made; one that stays so waits for the gateway to tell how it went.
+    pending: u64,
+    /// Whose money is on its way back.
+    refunding: u64,
+}
+
+/// The payments of a schedule that are under way, and those that were given back.
+#[derive(Debug, Serialize, ToSchema)]
+struct PaymentsOverview {
+    pending: u64,
+    /// How many refunds are left.
+    refunding: u64,
+    /// How many are done.
+    refunded: u64,
+}
+
+/// Schedules by how far their sale is.
+#[derive(Debug, Default, Serialize, ToSchema)]
+struct SaleCounts {
+    upcoming: usize,
+    open: usize,
+    closed: usize,
+    cancelled: usize,
+    total: usize,
+}
+
+impl SaleCounts {
+    fn add(&mut self, status: SaleStatus) {
+        let count = match status {
+            SaleStatus::Upcoming => &mut self.upcoming,
+            SaleStatus::Open => &mut self.open,
+            SaleStatus::Closed => &mut self.closed,
+            SaleStatus::Cancelled => &mut self.cancelled,
+        };
+        *count += 1;
+        self.total += 1;
+    }
+}
+
+/// A schedule in the overview.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct ScheduleOverview {
+    schedule_id: String,
+    concert_id: String,
+    concert_title: String,
+    status: SaleWord,
+    starts_at: At,
+    #[schema(required)]
+    sales_open_at: Option<At>,
+    seats: SeatCounts,
+    /// Reservations that are held or being paid.
+    live_holds: usize,
+    /// Messages that wait for its actor.
+    mailbox_depth: usize,
+    /// Clients that follow its seat map.
+    followers: usize,
+    /// The version of its seat map.
+    version: u64,
+    /// The instant of its last event.
+    last_event_at: At,
+    /// Its waiting room, where it has one.
+    #[schema(required)]
+    queue: Option<RoomOverview>,
+    payments: PaymentsOverview,
+}
+
+/// The waiting rooms together.
+#[derive(Debug, Default, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct QueueOverview {
+    waiting: u64,
+    active: u64,
+    /// How many were ever admitted.
+    admitted_total: u64,
+}
+
+impl QueueOverview {
+    fn add(&mut self, room: &waiting_room::Overview) {
+        self.waiting += u64::from(room.waiting);
+        self.active += u64::from(room.active);
+        self.admitted_total += room.admitted_total;
+    }
+}
+
+/// A schedule's waiting room in the overview.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct RoomOverview {
+    waiting: u32,
+    active: u32,
+    max_active: u32,
+    #[schema(required)]
+    admit_per_minute: Option<u32>,
+    paused: bool,
+    admitted_total: u64,
+    /// How long a newcomer would wait, from the measured rate.
+    #[schema(required)]
+    estimated_wait_seconds: Option<u64>,
+    gate: GateWord,
+    /// Clients that follow their places.
+    followers: usize,
+}
+
+impl RoomOverview {
+    fn of(entry: &ScheduleEntry, now: Timestamp) -> Option<Self> {
+        let room = entry.room();
+        let overview = {
+            let room = room.read();
+            room.settings()?;
+            room.overview()
+        };
+        Some(Self {
+            waiting: overview.waiting,
+            active: overview.active,
+            max_active: overview.active_max,
+            admit_per_minute: overview.admit_per_minute,
+            paused: overview.paused,
+            admitted_total: overview.admitted_total,
+            estimated_wait_seconds: room.estimated_wait_seconds(overview.waiting.saturating_add(1), now),
+            gate: overview.gate.into(),
+            followers: room.followers(),
+        })
+    }
+}
+
+/// The journal.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct JournalOverview {
+    /// The last position that is durable.
+    position: u64,
+    /// The oldest position that is kept.
+    oldest_position: u64,
+    /// Why it takes no more entries, if it has failed.
+    #[schema(required)]
+    failure: Option<String>,
+}
+
+/// The operations page's data
+#[utoipa::path(get, path = "/api/v1/admin/overview", operation_id = "readOverview", tag = "Operations", security(("bearer" = [])),
+    responses((status = 200, description = "Schedules, seats by status, queue, journal, throughput", body = Overview)))]
+pub(super) async fn overview(State(app): State<App>, _: Watcher) -> Json<Overview> {
+    let now = app.engine.now();
+    let catalogue = app.engine.catalogue();
+    let journal = app.engine.journal();
+    let failure = journal.failure().map(|failure| failure.to_string());
+    let mut entries = app.engine.schedules();
+    let (mut sales, mut seats) = (SaleCounts::default(), SeatCounts::default());
+    let mut queue = QueueOverview::default();
+    let Counts { pending, refunding, .. } = app.engine.payments_under_way();
+    for entry in &entries {
+        queue.add(&entry.room().read().overview());
+        let schedule = entry.read();
+        sales.add(schedule.sale_at(now));
+        seats.add(schedule.counts());
+    }
+    entries.sort_by_cached_key(|entry| {
+        let schedule = entry.read();
+        (schedule.sale_at(now) != SaleStatus::Open, schedule.plan().starts_at, entry.number())
+    });
+    entries.truncate(SCHEDULES_SHOWN_MAX);
+    let title = |entry: &ScheduleEntry| {
+        catalogue.concert(entry.concert()).map(|concert| concert.title.clone()).unwrap_or_default()
+    };
+    Json(
+        StatusCode::OK,
+        Overview {
+            at: At(now),
+            ready: failure.is_none() && !app.parts.shutdown.is_cancelled(),
+            venues: catalogue.venues().count(),
+            concerts: catalogue.concerts().count(),
+            sales,
+            seats,
+            schedules: entries.iter().map(|entry| of_schedule(&app, entry, title(entry), now)).collect(),
+            queue,
+            payments: PaymentsUnderWay { pending, refunding },
+            journal: JournalOverview {
+                position: journal.durable().get(),
+                oldest_position: journal.oldest().get(),
+                failure,
+            },
+            throughput: app.samples.throughput(now, journal.records()),
+        },
+    )
+}
+
+fn of_schedule(app: &App, entry: &ScheduleEntry, concert_title: String, now: Timestamp) -> ScheduleOverview {
+    let Counts { pending, refunding, refunded } = app.engine.payments_of_schedule(entry.number());
+    let (mailbox_depth, followers) = (entry.mailbox_depth(), entry.followers());
+    let schedule = entry.read();
+    ScheduleOverview {
+        schedule_id: entry.id().to_string(),
+        concert_id: entry.concert().to_string(),
+        concert_title,
+        status: schedule.sale_at(now).into(),
+        starts_at: At(schedule.plan().starts_at),
+        sales_open_at: schedule.plan().sales_open_at.map(At),
+        seats: SeatCounts::from(schedule.counts()),
+        live_holds: schedule.deadline_count(),
+        mailbox_depth,
+        followers,
+        version: schedule.seats_version(),
+        last_event_at: At(schedule.last_instant()),
+        queue: RoomOverview::of(entry, now),
+        payments: PaymentsOverview { pending, refunding, refunded },
+    }
+}

@@ -1,0 +1,57 @@
+//! How the past is read: off the async threads, and with the reason where it can't be.
+
+use crate::engine::HistoryError;
+use crate::http::problem::{Code, Problem};
+use crate::http::request::RequestContext;
+use crate::journal::{Position, ReadError};
+
+/// Runs what reads the journal or the snapshots where it may block.
+pub(super) async fn off_thread<T: Send + 'static>(
+    context: &RequestContext,
+    work: impl FnOnce() -> Result<T, HistoryError> + Send + 'static,
+) -> Result<T, Problem> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(error)) => Err(unreadable(&error, context.id())),
+        Err(_) => Err(Problem::internal(context.id())),
+    }
+}
+
+/// Says why the past can't be shown. What an operator has to look at is logged and counted: a start checks what it needs, and not the
+/// generations before.
+pub(super) fn unreadable(error: &HistoryError, request_id: &str) -> Problem {
+    if error.is_full() {
+        tracing::warn!(%error, request_id, "the past can't be read");
+        return no_room();
+    }
+    let place = match error {
+        HistoryError::NotRetained { oldest } => return not_retained(*oldest),
+        HistoryError::Read(ReadError::Closed) => {
+            return Problem::new(Code::NotReady, "The engine is stopping.").retry_after(1);
+        }
+        HistoryError::Read(ReadError::Damaged { .. } | ReadError::Gone { .. }) | HistoryError::Rebuild(_) => {
+            error.to_string()
+        }
+        // What the disk says has paths in it, which the log may have.
+        HistoryError::Read(ReadError::Store { generation, .. }) => {
+            format!("generation {generation} can't be opened; run `onsale verify` on the data directory")
+        }
+        HistoryError::Snapshot(_) => {
+            "the snapshots can't be listed; run `onsale verify` on the data directory".to_owned()
+        }
+    };
+    metrics::counter!("onsale_journal_read_failures_total").increment(1);
+    tracing::error!(%error, request_id, "the past can't be read");
+    Problem::new(Code::JournalUnavailable, format!("What is kept of that time can't be read: {place}."))
+}
+
+/// Says that the disk is full, which is an operator's to mend and nobody's bug.
+pub(super) fn no_room() -> Problem {
+    let detail = "There is no room for it on the engine's disk: free space there. The log has the figures.";
+    Problem::new(Code::NotReady, detail).retry_after(60)
+}
+
+pub(super) fn not_retained(oldest: Position) -> Problem {
+    Problem::new(Code::NotRetained, "This is no longer kept; see `oldestPosition`.")
+        .with("oldestPosition", oldest.get())
+}

@@ -1,0 +1,40 @@
+//! Whether the process lives, and whether it takes work.
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::http::app::App;
+use crate::http::json::Json;
+use crate::http::problem::Problem;
+
+/// Makes the probes' routes.
+pub fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(alive)).routes(routes!(ready))
+}
+
+/// What a probe is told.
+#[derive(Debug, Serialize, ToSchema)]
+struct Health {
+    status: &'static str,
+}
+
+/// Whether the process runs
+#[utoipa::path(get, path = "/healthz", operation_id = "readHealth", tag = "Running it",
+    responses((status = 200, description = "It does", body = Health)))]
+async fn alive() -> Json<Health> {
+    Json(StatusCode::OK, Health { status: "ok" })
+}
+
+/// Whether it takes work
+///
+/// 200 once recovery is complete and the journal accepts writes.
+#[utoipa::path(get, path = "/readyz", operation_id = "readReadiness", tag = "Running it",
+    responses((status = 200, description = "It does", body = Health),
+        (status = 503, description = "`journal_unavailable` or `not_ready`, with the reason")))]
+async fn ready(State(app): State<App>) -> Result<Json<Health>, Problem> {
+    app.readiness().map(|()| Json(StatusCode::OK, Health { status: "ready" }))
+}

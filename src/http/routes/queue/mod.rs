@@ -1,0 +1,300 @@
+//! The waiting room: take a place, see where it stands, follow it, leave; and how the room is run.
+//!
+//! Reads are answered from the published room and reach no actor. A stream costs the room nothing: it bumps one
+//! number, and each client looks its own rank up, at most once a second.
+
+mod documents;
+mod stream;
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use self::documents::{
+    DrawDocument, EndDocument, PlaceDocument, PositionDocument, RoomDocument, SeatsLeft, Shown, Stand,
+};
+use crate::domain::ids::UserId;
+use crate::domain::schedule::policy::ACTIVE_MAX;
+use crate::domain::waiting_room::draw::hex;
+use crate::domain::waiting_room::{Answer, Tuning};
+use crate::engine::{Done, EngineError, Pass, ScheduleEntry};
+use crate::http::app::App;
+use crate::http::auth::{Operator, User};
+use crate::http::description::add_schema;
+use crate::http::documents::{At, CatalogueId};
+use crate::http::extract::{Body, IdempotencyKey, Path, Query, RawBody};
+use crate::http::idempotency::{asked, key_of, marked};
+use crate::http::json::Json;
+use crate::http::lookup::find;
+use crate::http::pass::{QUEUE_TOKEN, shown_pass, token_required};
+use crate::http::problem::{Code, FieldError, Problem};
+use crate::http::refusal::problem;
+
+/// Makes the routes of the waiting room.
+pub fn routes() -> OpenApiRouter<App> {
+    let mut router = OpenApiRouter::new()
+        .routes(routes!(join))
+        .routes(routes!(current, leave))
+        .routes(routes!(events))
+        .routes(routes!(room, tune));
+    add_schema::<PositionDocument<'static>>(router.get_openapi_mut());
+    add_schema::<EndDocument>(router.get_openapi_mut());
+    router
+}
+
+/// A schedule to wait for.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(example = json!({"scheduleId": "perf-kinky-1-2027-02-09-19:30"}))]
+struct JoinBody {
+    #[schema(value_type = CatalogueId)]
+    schedule_id: String,
+}
+
+/// The schedule that a place is of.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(rename_all = "camelCase")]
+#[into_params(parameter_in = Query)]
+struct Of {
+    /// The schedule whose waiting room it is.
+    #[param(value_type = CatalogueId)]
+    schedule_id: String,
+}
+
+/// Take a place
+///
+/// 201 with a new place, 200 with the one that the caller has. Where there is room, it is active at once.
+#[utoipa::path(post, path = "/api/v1/queue/tokens", operation_id = "takePlace", tag = "Waiting room", request_body = JoinBody,
+    params(("Idempotency-Key" = Option<String>, Header, description = "1–255 visible ASCII characters")),
+    security(("bearer" = [])),
+    responses((status = 201, description = "A place in the queue", body = PlaceDocument<'static>),
+        (status = 200, description = "The place that the caller has", body = PlaceDocument<'static>),
+        (status = 404, description = "`not_found`"),
+        (status = 409, description = "`no_waiting_room`, `schedule_not_open` (the sale is over), `request_in_progress`"),
+        (status = 422, description = "`invalid_request`, `idempotency_key_reused`")))]
+async fn join(
+    State(app): State<App>,
+    User(caller): User,
+    key: Option<IdempotencyKey>,
+    body: RawBody,
+) -> Result<Response, Problem> {
+    let wanted: JoinBody = body.parse()?;
+    let entry = find(&app, &wanted.schedule_id).await?;
+    let key = key.map(|key| key_of(&app, &caller, "POST /queue/tokens", key.as_str(), &body.0));
+    let acted = app.engine.join(&entry, &caller.user_id, key).await;
+    let Done { answer, replayed } = acted.map_err(|error| problem(error, None))?;
+    let (place, status) = match answer {
+        Answer::Place(place) => (place, StatusCode::CREATED),
+        Answer::Standing(place) => (place, StatusCode::OK),
+        Answer::Room(_) => return Err(problem(EngineError::OutcomeUnknown, None)),
+    };
+    let now = app.engine.now();
+    let shown = Shown { engine: &app.engine, entry: &entry, user: &caller.user_id, now };
+    // What changes by itself would make the repeat of a keyed answer another.
+    Ok(marked(shown.answer(status, Stand::of(place), key.is_none()), replayed))
+}
+
+/// See where the caller's place stands
+///
+/// `Retry-After` says when it is worth looking again.
+#[utoipa::path(get, path = "/api/v1/queue/tokens/current", operation_id = "readPlace", tag = "Waiting room",
+    params(Of, ("Queue-Token" = String, Header, description = "The pass")),
+    security(("bearer" = [])),
+    responses((status = 200, description = "The place as it stands", body = PlaceDocument<'static>),
+        (status = 401, description = "`queue_token_invalid`: forged, another's, or another schedule's"),
+        (status = 403, description = "`queue_token_required`"),
+        (status = 404, description = "`not_found`")))]
+async fn current(
+    State(app): State<App>,
+    User(caller): User,
+    Query(of): Query<Of>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let (entry, pass) = place(&app, &of, &caller.user_id, &headers).await?;
+    let now = app.engine.now();
+    let stand = Stand::now(&entry, pass, now);
+    let shown = Shown { engine: &app.engine, entry: &entry, user: &caller.user_id, now };
+    Ok(shown.answer(StatusCode::OK, stand, true))
+}
+
+/// Leave
+///
+/// The next in line moves up at once. Doing it again is 204.
+#[utoipa::path(delete, path = "/api/v1/queue/tokens/current", operation_id = "leavePlace", tag = "Waiting room",
+    params(Of, ("Queue-Token" = String, Header, description = "The pass"),
+           ("Idempotency-Key" = Option<String>, Header)),
+    security(("bearer" = [])),
+    responses((status = 204, description = "The place is given up"),
+        (status = 401, description = "`queue_token_invalid`"), (status = 403, description = "`queue_token_required`"),
+        (status = 404, description = "`not_found`")))]
+async fn leave(
+    State(app): State<App>,
+    User(caller): User,
+    Query(of): Query<Of>,
+    key: Option<IdempotencyKey>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let (entry, pass) = place(&app, &of, &caller.user_id, &headers).await?;
+    let route = format!("DELETE /queue/tokens/current {}", pass.ticket.0);
+    let key = key.map(|key| key_of(&app, &caller, &route, key.as_str(), &[]));
+    let acted = app.engine.leave(&entry, &caller.user_id, pass.ticket, key).await;
+    let acted = acted.map_err(|error| problem(error, None))?;
+    Ok(marked(StatusCode::NO_CONTENT, acted.replayed))
+}
+
+/// Follow the caller's place
+///
+/// Server-sent events: `position` as it changes (at most one a second), `active` with the place once it is admitted,
+/// `ended` with its `status`, which is the last. An open stream is a sign of life.
+#[utoipa::path(get, path = "/api/v1/queue/tokens/current/events", operation_id = "followPlace", tag = "Waiting room",
+    params(Of, ("Queue-Token" = String, Header, description = "The pass")),
+    security(("bearer" = [])),
+    responses((status = 200, content_type = "text/event-stream", body = String,
+        description = "The `data` of `position` is a `QueuePosition`, of `active` a `QueuePlace`, of `ended` a `QueueEnd`"),
+        (status = 401, description = "`queue_token_invalid`"), (status = 403, description = "`queue_token_required`"),
+        (status = 404, description = "`not_found`")))]
+async fn events(
+    State(app): State<App>,
+    User(caller): User,
+    Query(of): Query<Of>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let (entry, pass) = place(&app, &of, &caller.user_id, &headers).await?;
+    Ok(stream::follow(app, entry, caller, pass))
+}
+
+/// The waiting room of a schedule
+#[utoipa::path(get, path = "/api/v1/schedules/{scheduleId}/queue", operation_id = "readWaitingRoom", tag = "Waiting room",
+    params(("scheduleId" = String, Path)),
+    responses((status = 200, description = "How many wait, and how fast it goes", body = RoomDocument<'static>),
+        (status = 404, description = "`not_found`"), (status = 409, description = "`no_waiting_room`")))]
+async fn room(State(app): State<App>, Path(id): Path<String>) -> Result<Response, Problem> {
+    let entry = find(&app, &id).await?;
+    shown_room(&app, &entry)
+}
+
+/// What may be changed while a room runs; what is absent stays.
+#[expect(clippy::option_option, reason = "null takes the limit away, and an absent field leaves it")]
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(example = json!({"maxActive": 200, "paused": false}))]
+struct TuneBody {
+    /// How many may be active. Lowered, it ends nobody's pass.
+    #[serde(default)]
+    #[schema(minimum = 1, maximum = 1_000_000)]
+    max_active: Option<u64>,
+    /// How many are admitted a minute at most; null takes the limit away.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<u64>, minimum = 1, maximum = 1_000_000)]
+    admit_per_minute: Option<Option<u64>>,
+    /// Whether nobody is admitted.
+    #[serde(default)]
+    paused: Option<bool>,
+}
+
+/// Tells a field that is null from one that is absent.
+#[expect(clippy::option_option, reason = "an absent field isn't read at all")]
+fn given<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<Option<u64>>, D::Error> {
+    Option::deserialize(from).map(Some)
+}
+
+/// Run a waiting room
+#[utoipa::path(patch, path = "/api/v1/schedules/{scheduleId}/queue", operation_id = "tuneWaitingRoom", tag = "Waiting room", request_body = TuneBody,
+    params(("scheduleId" = String, Path), ("Idempotency-Key" = Option<String>, Header)), security(("bearer" = [])),
+    responses((status = 200, description = "The room as it is now", body = RoomDocument<'static>),
+        (status = 404, description = "`not_found`"), (status = 409, description = "`no_waiting_room`"),
+        (status = 422, description = "`invalid_request`")))]
+async fn tune(
+    State(app): State<App>,
+    operator: Operator,
+    Path(id): Path<String>,
+    key: Option<IdempotencyKey>,
+    body: Body<TuneBody>,
+) -> Result<Response, Problem> {
+    let entry = find(&app, &id).await?;
+    let tuning = body.value.check()?;
+    let keyed = key.is_some();
+    let cause = asked(&app, &operator, &format!("PATCH /schedules/{id}/queue"), key, &body.raw);
+    let acted = app.engine.tune(&entry, tuning, cause).await;
+    let Done { answer, replayed } = acted.map_err(|error| problem(error, None))?;
+    if !keyed {
+        return shown_room(&app, &entry);
+    }
+    // What changes by itself would make the repeat of a keyed answer another.
+    let Answer::Room(overview) = answer else { return Err(problem(EngineError::OutcomeUnknown, None)) };
+    let room = RoomDocument::of(&entry, &overview);
+    Ok(marked(Json(StatusCode::OK, room), replayed))
+}
+
+impl TuneBody {
+    fn check(self) -> Result<Tuning, Problem> {
+        let mut errors = Vec::new();
+        let mut number = |field: &str, number: u64| {
+            let right = u32::try_from(number).ok().filter(|number| (1..=ACTIVE_MAX).contains(number));
+            if right.is_none() {
+                let detail = format!("must be from 1 to {ACTIVE_MAX}");
+                errors.push(FieldError { field: field.to_owned(), detail });
+            }
+            right.unwrap_or_default()
+        };
+        let tuning = Tuning {
+            active_max: self.max_active.map(|count| number("maxActive", count)),
+            admit_per_minute: self
+                .admit_per_minute
+                .map(|rate| rate.map(|count| number("admitPerMinute", count))),
+            paused: self.paused,
+        };
+        if errors.is_empty() { Ok(tuning) } else { Err(Problem::invalid(errors)) }
+    }
+}
+
+/// Finds the schedule that a caller waits for, and reads their pass. What a request lacks is said before what isn't there.
+async fn place(
+    app: &App,
+    of: &Of,
+    user: &UserId,
+    headers: &HeaderMap,
+) -> Result<(Arc<ScheduleEntry>, Pass), Problem> {
+    if !headers.contains_key(QUEUE_TOKEN) {
+        return Err(token_required("The header Queue-Token is needed."));
+    }
+    let entry = find(app, &of.schedule_id).await?;
+    let pass = shown_pass(app, &entry, user, headers)?;
+    Ok((entry, pass))
+}
+
+fn shown_room(app: &App, entry: &ScheduleEntry) -> Result<Response, Problem> {
+    let (overview, opens_at, commitment, drawing) = {
+        let room = entry.room().read();
+        let settings = room.settings().ok_or_else(no_waiting_room)?;
+        (room.overview(), settings.opens_at, room.commitment(), room.drawing())
+    };
+    let newcomer = overview.waiting.saturating_add(1);
+    let wait = entry.room().estimated_wait_seconds(newcomer, app.engine.now());
+    let draw = commitment.map(|hash| {
+        let (seed, drawn) = drawing.map(|(seed, count)| (hex(&seed.0), count)).unzip();
+        DrawDocument { seed_sha256: hex(&hash), seed, drawn }
+    });
+    let (sold_out, seats_left) = SeatsLeft::of(entry);
+    let room = RoomDocument {
+        estimated_wait_seconds: wait,
+        sold_out: Some(sold_out),
+        seats_left: Some(seats_left),
+        opens_at: Some(opens_at.map(At)),
+        draw: Some(draw),
+        ..RoomDocument::of(entry, &overview)
+    };
+    let mut response = Json(StatusCode::OK, room).into_response();
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=1"));
+    Ok(response)
+}
+
+fn no_waiting_room() -> Problem {
+    Problem::new(Code::NoWaitingRoom, "This schedule has no waiting room.")
+}

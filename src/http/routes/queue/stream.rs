@@ -1,0 +1,142 @@
+//! A place, followed: each client looks its own rank up, at most once a second.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::response::Response;
+use bytes::Bytes;
+use serde::Serialize;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::documents::{EndDocument, Shown, Stand};
+use crate::domain::waiting_room::{Gate, PlaceStatus};
+use crate::engine::{Pass, ScheduleEntry};
+use crate::http::app::App;
+use crate::http::auth::{Caller, Standing};
+use crate::http::stream::{self, KEEP_ALIVE, STILL_HERE};
+
+/// A stream tells a position at most so often.
+const POSITION_EVERY: Duration = Duration::from_secs(1);
+/// Answers with what becomes of a place.
+pub(super) fn follow(app: App, entry: Arc<ScheduleEntry>, caller: Caller, pass: Pass) -> Response {
+    let follower = Follower {
+        versions: entry.room().watch(),
+        app,
+        entry,
+        caller,
+        pass,
+        told: Told::Nothing,
+        quiet_until: Instant::now(),
+    };
+    stream::of_events(futures_util::stream::unfold(follower, |mut follower| async move {
+        follower.next().await.map(|chunk| (chunk, follower))
+    }))
+}
+
+/// What a stream has told its client last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Told {
+    Nothing,
+    /// The position, and whether it is sold out.
+    Waiting(Option<u32>, bool),
+    Active,
+    Ended,
+}
+
+/// One client that follows its place.
+struct Follower {
+    app: App,
+    entry: Arc<ScheduleEntry>,
+    caller: Caller,
+    pass: Pass,
+    versions: watch::Receiver<u64>,
+    told: Told,
+    /// Until when nothing is looked up again.
+    quiet_until: Instant,
+}
+
+impl Follower {
+    /// Returns what is sent next; `None` ends the stream. Asked only when the client took the last.
+    async fn next(&mut self) -> Option<Bytes> {
+        loop {
+            if self.told == Told::Ended {
+                return None;
+            }
+            let shutdown = self.app.parts.shutdown.clone();
+            tokio::select! {
+                () = tokio::time::sleep_until(self.quiet_until) => {}
+                () = shutdown.cancelled() => return None,
+            }
+
+            // Asked right before anything is told: a suspension may have come while it waited.
+            let over = self.app.still_stands(&self.caller, self.app.engine.now()).is_err();
+            if over || shutdown.is_cancelled() {
+                return None;
+            }
+            self.versions.borrow_and_update();
+            self.quiet_until = Instant::now() + POSITION_EVERY;
+            if let Some(chunk) = self.tell() {
+                return Some(chunk);
+            }
+            let keep_alive = self.keep_alive();
+            tokio::select! {
+                changed = self.versions.changed() => if changed.is_err() { return None },
+                () = tokio::time::sleep(keep_alive) => return Some(STILL_HERE),
+                () = self.app.token_over(&self.caller) => {}
+                () = shutdown.cancelled() => return None,
+            }
+        }
+    }
+
+    /// Returns when the stream is looked at again, though nothing has changed: in time to be a sign of life.
+    fn keep_alive(&self) -> Duration {
+        let room = self.entry.room().read();
+        let idle = room.settings().and_then(|settings| settings.policy.idle);
+        idle.map_or(KEEP_ALIVE, |idle| KEEP_ALIVE.min(Duration::from_millis(idle.as_millis() / 2)))
+    }
+
+    /// Says what is new.
+    fn tell(&mut self) -> Option<Bytes> {
+        let engine = &self.app.engine;
+        let now = engine.now();
+        let mut stand = Stand::now(&self.entry, self.pass, now);
+        if self.entry.is_gone() {
+            stand.status = PlaceStatus::Expired;
+        }
+        let told = match stand.status {
+            PlaceStatus::Waiting => {
+                Told::Waiting(stand.position, self.entry.room().read().gate() == Gate::SoldOut)
+            }
+            PlaceStatus::Active => Told::Active,
+            PlaceStatus::Expired | PlaceStatus::Done => Told::Ended,
+        };
+        if told == Told::Active {
+            engine.show_life(&self.entry, self.pass.ticket);
+        }
+        if told == self.told {
+            return None;
+        }
+        let shown = Shown { engine, entry: &self.entry, user: &self.caller.user_id, now };
+        let (name, data) = match told {
+            Told::Waiting(..) | Told::Nothing => ("position", written(&shown.waiting(stand.position))),
+            Told::Active => ("active", written(&shown.document(stand, true))),
+            Told::Ended => ("ended", written(&EndDocument { status: stand.status.into() })),
+        };
+        let first = self.told == Told::Nothing;
+        self.told = told;
+        metrics::counter!("onsale_queue_stream_events_total", "event" => name).increment(1);
+        let event = format!("event: {name}\ndata: {data}\n\n");
+        if !first {
+            return Some(event.into());
+        }
+        // Those who come again after a restart are spread over some seconds.
+        let wait = 1_000 + self.pass.ticket.0.wrapping_mul(2_654_435_769) % 4_000;
+        Some(format!("retry: {wait}\n{event}").into())
+    }
+}
+
+/// Writes what an event of a stream says, on one line.
+fn written(document: &impl Serialize) -> String {
+    serde_json::to_string(document).expect("an event's type has text keys and total serialisers")
+}
