@@ -88,6 +88,7 @@ pub fn check(world: &World) -> Result<Books, BooksError> {
         books.accounts += 1;
         books.movements += u64::try_from(account.transactions().count()).unwrap_or(u64::MAX);
     }
+
     for (number, payments) in &world.payments {
         let schedule = world.schedules.get(number);
         for payment in payments.iter() {
@@ -115,6 +116,7 @@ pub fn check(world: &World) -> Result<Books, BooksError> {
             books.paid_reservations += 1;
         }
     }
+
     Ok(books)
 }
 

@@ -69,6 +69,7 @@ where
             registry.with(fmt::layer().json().with_writer(writer)).try_init()?;
         }
     }
+
     std::panic::set_hook(Box::new(|panic| {
         let location = panic.location().map(ToString::to_string).unwrap_or_default();
         let payload = panic.payload();

@@ -78,6 +78,7 @@ impl Options {
             "--seats: {own} seats a connection are too few to keep {} holds standing",
             self.live
         );
+
         // Holds go round the users, but a release may be refused; half of the room is left for that.
         let most = usize::try_from(users)?.saturating_mul(USER_SEATS_MAX / 2);
         ensure!(usize::from(self.live) <= most, "--live: more than {most} holds of {users} users");
@@ -156,6 +157,7 @@ impl Bench {
         for lane in &mut self.onsale.lanes {
             book.merge(std::mem::take(&mut lane.book));
         }
+
         let checked = audit(self.onsale.target, &self.plan, book, usize::try_from(released_max)?).await;
         let Some(mut server) = self.server else {
             return checked;
@@ -169,12 +171,14 @@ impl Bench {
             }
             (checked, _) => checked?,
         };
+
         if let Err(error) = stopped {
             findings.faults.add(format!("{error:#}"));
         }
         if let Some(kept) = kept {
             findings.faults.add(format!("what the server left is kept in {}", kept.display()));
         }
+
         Ok(findings)
     }
 }

@@ -96,6 +96,7 @@ impl Book {
                 State::Released => {}
             }
         }
+
         for &seat in &self.unsure_seats {
             unsure[index(seat)] = true;
         }
@@ -113,6 +114,7 @@ impl Book {
                 ));
             }
         }
+
         map.check_counts(seats.len(), faults);
     }
 }
@@ -177,12 +179,14 @@ pub(crate) fn check_entry(
         State::Released => told.status == "released",
         State::Unsure => matches!(told.status.as_str(), "held" | "released"),
     };
+
     if !right {
         faults.add(format!(
             "status: {id} ({seat}) is {:?} in the book, and the server says {}",
             entry.state, told.status
         ));
     }
+
     let same = *told.reservation == **id && told.schedule == schedule && told.user == user;
     if !same || told.seats != [seat] {
         faults.add(format!("contents: {id} is {seat} of {user} in the book, and the server says {told:?}"));

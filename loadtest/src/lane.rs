@@ -170,10 +170,12 @@ impl Lane {
             });
             return Settled::Done;
         }
+
         if is_unsure(answer) {
             self.book.unsure_seats.push(seat);
             return Settled::Refused;
         }
+
         if self.is_contended(seat) {
             return if answer.status == 409 { Settled::Taken } else { Settled::Refused };
         }
@@ -181,6 +183,7 @@ impl Lane {
             let body = shown(answer.body);
             self.book.faults.add(format!("seat #{seat}, which nobody else asks for, was refused: {body}"));
         }
+
         self.free.push_back(seat);
         Settled::Refused
     }

@@ -42,6 +42,7 @@ pub(crate) async fn run(open: Open) -> Result<bool> {
         "{rate} requests/s for {} s on {connections} connections; latencies from the intended instants",
         options.seconds
     );
+
     let pace = Pace::Open(rate.into());
     // A start in the past would make the first arrivals late.
     let timing = options.timing(Duration::from_millis(50));
@@ -50,6 +51,7 @@ pub(crate) async fn run(open: Open) -> Result<bool> {
     if sign_ins > 0 {
         all.push(series("+ sign-ins"));
     }
+
     let mut answered = Answered::new();
     for number in 1..=rounds {
         for series in &mut all {
@@ -62,16 +64,19 @@ pub(crate) async fn run(open: Open) -> Result<bool> {
             }
         }
     }
+
     let mut table = report::head();
     for series in &all {
         series.line(&mut table);
     }
+
     if sign_ins > 0 {
         table.push_str(&flood::line(sign_ins, &answered, u64::from(rounds) * u64::from(options.seconds)));
     }
     print!("{table}");
     let findings = bench.finish(options.check_released).await?;
     print!("{}", report::findings(&findings));
+
     if let Some(path) = &options.json {
         let run = json!({
             "command": "open", "rate": rate, "seconds": options.seconds, "seats": options.seats,
@@ -81,5 +86,6 @@ pub(crate) async fn run(open: Open) -> Result<bool> {
         });
         write_json(path, &run)?;
     }
+
     Ok(findings.faults.count == 0)
 }

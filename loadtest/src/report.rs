@@ -210,10 +210,12 @@ pub(crate) fn findings(findings: &Findings) -> String {
         out.push_str("check: passed\n");
         return out;
     }
+
     let _ = writeln!(out, "check: FAILED, {} differences:", faults.count);
     for fault in &faults.first {
         let _ = writeln!(out, "  {fault}");
     }
+
     if u64::try_from(faults.first.len()).is_ok_and(|shown| shown < faults.count) {
         out.push_str("  …\n");
     }

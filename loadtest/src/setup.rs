@@ -102,11 +102,13 @@ pub(crate) async fn open_schedule_of(
         "sections": [{ "sectionId": "A", "floor": "1F", "rows": rows }],
     });
     admin.must("PUT", &format!("/api/v1/venues/{id}"), &venue).await?;
+
     let concert = json!({
         "title": "Load test", "artist": "Many connections", "venueId": id, "currency": "KRW",
         "grades": [{ "grade": "R", "price": 50_000, "color": "#FF0000" }],
     });
     admin.must("PUT", &format!("/api/v1/concerts/{id}"), &concert).await?;
+
     // Far away, so that the sale doesn't close by itself.
     let schedule = json!({
         "concertId": id, "startsAt": "2099-01-01T10:00:00.000Z", "endsAt": "2099-01-01T12:00:00.000Z",

@@ -76,6 +76,7 @@ fn parse_head(bytes: &[u8]) -> Result<Option<Head>, WireError> {
         }
         parse_field(line, head, &mut body_len)?;
     }
+
     if bytes.len() > HEAD_LEN_MAX { Err(WireError::TooLong) } else { Ok(None) }
 }
 
@@ -175,6 +176,7 @@ impl Connection {
                 break head;
             }
         };
+
         if filled > head.len + head.body_len {
             return Err(WireError::Surplus);
         }

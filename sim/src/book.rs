@@ -224,6 +224,7 @@ impl Book {
         for same in self.ops.iter_mut().filter(|same| key.is_some() && same.key == key) {
             same.sent_at = same.sent_at.min(now);
         }
+
         let asked = &mut self.ops[op];
         let first = asked.nonces.is_empty();
         asked.nonces.push((asked_for(nonce), now));
@@ -232,11 +233,13 @@ impl Book {
         for (schedule, plan) in call.plans() {
             self.send_plan(op, first, schedule, plan);
         }
+
         if let Call::Tune { schedule, .. } = &call {
             let wanted = self.wanted.entry(schedule.clone()).or_default();
             wanted.tuning.send(op, first);
             wanted.tuned = None;
         }
+
         if let Call::SetStatus { user, .. } = &call {
             let barred = self.barred.entry(user.clone()).or_default();
             barred.asking.send(op, first);
@@ -370,6 +373,7 @@ impl Book {
         let right = same && done;
         let text = format!("{} was answered with {answer:?}, and what is seen is {visible:?}", call.route());
         self.check("V1 reservation-unseen", right, || text);
+
         let seen = self.schedules.entry(entry.number().0).or_default();
         if let Entry::Vacant(first) = seen.reservations.entry(answer.number.0) {
             first.insert(SeenReservation { kept: visible.clone(), gone: false });
@@ -479,6 +483,7 @@ impl Book {
         if is_passing(error) {
             return;
         }
+
         let asked = self.ops[op].clone();
         let now = engine.now().as_millis();
         let first = self.promised(op, now).next().cloned();
@@ -486,6 +491,7 @@ impl Book {
             let text = format!("a key was answered with {first:?}, and now with \"{error}\"");
             self.broken("I1 key-refused", text);
         }
+
         if let (
             Call::Charge { user, currency, .. },
             EngineError::Refused(engine::Refusal::Account(refusal)),

@@ -199,6 +199,7 @@ pub(crate) async fn make(engine: &Engine, call: &Call, key: Option<KeyUse>, nonc
     let user = |key| Cause { by: By::User, key };
     let admin = || Cause { by: By::Admin(UserId::parse("admin").expect("an id")), key };
     let find = |id: &ScheduleId| engine.schedule(id).ok_or(EngineError::NoSuchSchedule);
+
     match call {
         Call::Hold { user: who, schedule, wish } => {
             let command = Command::Hold { user: who.clone(), wish: wish.clone(), nonce };

@@ -103,6 +103,7 @@ fn check_seats(schedule: &Schedule, book: &mut Book) {
             }
         }
     }
+
     let mut counts: BTreeMap<&str, u32> = BTreeMap::new();
     for (index, status) in (0..).zip(schedule.statuses()) {
         *counts.entry(status.as_str()).or_default() += 1;
@@ -114,6 +115,7 @@ fn check_seats(schedule: &Schedule, book: &mut Book) {
             format!("seat {index} of {} is {}", schedule.id(), status.as_str())
         });
     }
+
     for status in SeatStatus::ALL {
         let counted = counts.get(status.as_str()).copied().unwrap_or_default();
         book.check("S2 seat-counts", schedule.counts().of(status) == counted, || {
@@ -147,6 +149,7 @@ fn see_reservations(schedule: &Schedule, seen: &mut SeenSchedule, book: &mut Boo
         }
         check_deadline(now, book);
     }
+
     let retention = schedule.limits().ended_retention.as_millis();
     for (number, before) in &mut seen.reservations {
         if before.gone || present.contains(number) {
@@ -173,6 +176,7 @@ fn check_change(before: &Reservation, now: &Reservation, book: &mut Book) {
         Cancelled => now.status == Cancelled,
         Released => now.status == Released,
     };
+
     book.check("S3 reservation-back", right, || format!("{before:?} has become {now:?}"));
     if before.seats != now.seats {
         let exchanged =
@@ -181,6 +185,7 @@ fn check_change(before: &Reservation, now: &Reservation, book: &mut Book) {
             format!("{before:?} has become {now:?}, and nobody asked for these seats")
         });
     }
+
     if now.status == Expired && before.status != Expired {
         let ended = now.ended_at.map_or(0, Timestamp::as_millis);
         book.check("S4 expired-early", ended >= now.expires_at.as_millis(), || {
@@ -283,6 +288,7 @@ fn check_confirmed(engine: &Engine, entry: &ScheduleEntry, book: &mut Book) {
         .flatten()
         .collect();
     let schedule = entry.read();
+
     for reservation in schedule.reservations() {
         let stands = |payment: &&Payment| {
             payment.reservation.number == reservation.number
@@ -339,6 +345,7 @@ fn see_room(entry: &ScheduleEntry, seen: &mut SeenSchedule, book: &mut Book, now
             )
         });
     }
+
     if let Some(plan) = book.wanted.get(id).and_then(|wanted| wanted.plan.clone()) {
         let configured = room.configured().map(|settings| settings.policy.clone());
         // Whoever waits in an order keeps it; what was tuned stands beside what was configured.
@@ -354,6 +361,7 @@ fn see_room(entry: &ScheduleEntry, seen: &mut SeenSchedule, book: &mut Book, now
             )
         });
     }
+
     let active_before = seen.places.values().filter(|place| place.active).count();
     let mut places = BTreeMap::new();
     for number in 1..=room.joined_total() {
@@ -372,9 +380,11 @@ fn see_room(entry: &ScheduleEntry, seen: &mut SeenSchedule, book: &mut Book, now
         let place = SeenPlace { user, active: active.is_some(), position: room.position(ticket), ends_at };
         places.insert(number, place);
     }
+
     check_places(id, &room, seen, &places, book, now);
     let active = places.values().filter(|place| place.active).count();
     let most = room.overview().active_max;
+
     // It may have been more for a moment: whoever is in by then stays.
     let certain = most == seen.active_max && book.wanted.get(id).is_none_or(|wanted| wanted.plan.is_some());
     let asked = if certain { 0 } else { book.active_asked(id) };
@@ -401,6 +411,7 @@ fn check_places(
             format!("nobody asked for place {number} in {id}: {place:?}")
         });
     }
+
     for (number, before) in &seen.places {
         match places.get(number) {
             None => {
@@ -429,11 +440,13 @@ fn check_places(
             }
         }
     }
+
     // Whoever was let in was before everyone who was in line then and still is.
     let entered = seen
         .places
         .iter()
         .filter(|(number, before)| !before.active && places.get(number).is_some_and(|place| place.active));
+
     for (number, entered) in entered {
         let Some(position) = entered.position else { continue };
         for (other, waits) in places.iter().filter(|(_, place)| !place.active) {
@@ -478,6 +491,7 @@ fn see_account((name, movements, has): Account, book: &mut Book) {
     };
     let mut balance: u64 = 0;
     let mut charges = Vec::new();
+
     for moved in movements.iter().rev() {
         let amount = moved.amount.minor();
         let after = match moved.kind.as_str() {
@@ -495,6 +509,7 @@ fn see_account((name, movements, has): Account, book: &mut Book) {
             charges.push((asked_for(moved.id.nonce), moved.at.as_millis()));
         }
     }
+
     book.check("M1 balance-other", has == balance, || {
         format!("{name} has {has}, and the movements come to {balance}")
     });
@@ -554,6 +569,7 @@ fn check_one_effect(book: &mut Book, route: &'static str, user: &str, effects: &
             nonces.push(*nonce);
         }
     }
+
     let mut twice = None;
     for (since, call, nonces) in wishes.values() {
         // A message can wait for as long as the process isn't scheduled: what counts is when it was done.
@@ -563,6 +579,7 @@ fn check_one_effect(book: &mut Book, route: &'static str, user: &str, effects: &
             twice = Some(format!("{its} effects of one key: {call:?}"));
         }
     }
+
     if let Some(text) = twice {
         book.broken("I1 key-twice", text);
     }

@@ -165,14 +165,17 @@ fn told(job: &Job, output: &Output) -> Result<Told> {
             _ => bail!("seed {}: a run says {line:?}", job.seed),
         }
     }
+
     if output.status.signal() == Some(Signal::XCPU.as_raw()) {
         let what = format!("somebody computes for {COMPUTES_MAX} seconds, and no time passes");
         told.violation = Some(("E1 never-rests".to_owned(), what));
         return Ok(told);
     }
+
     if !output.status.success() || told.numbers.is_empty() {
         let told_last = String::from_utf8_lossy(&output.stderr).lines().last().unwrap_or_default().to_owned();
         bail!("seed {}: a run ended with {}: {told_last}", job.seed, output.status);
     }
+
     Ok(told)
 }

@@ -105,16 +105,19 @@ fn many(cli: &Cli) -> Result<ExitCode> {
             eprintln!("{} seeds in {:.0} s, {failed} failed", sum.runs, sum.elapsed.as_secs_f64());
         }
     });
+
     print_sum(&sum);
     for error in &sum.errors {
         println!("{error}");
     }
+
     if !cli.all
         && let Some((promise, (_, seed, what))) = sum.failures.iter().next()
     {
         println!("\nseed {seed} fails: {promise}: {what}\n");
         return one(&Job { seed: *seed, steps: None, unchecked: cli.without.clone() }, cli.whole);
     }
+
     let failed = !sum.failures.is_empty() || !sum.errors.is_empty();
     Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }

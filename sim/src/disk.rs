@@ -150,6 +150,7 @@ impl Disk {
         if state.life.is_over() {
             return Verdict::Fail(StoreError::Injected("the process is dead"));
         }
+
         if let Some((points, how)) = &mut state.death {
             *points -= 1;
             if *points == 0 {
@@ -161,6 +162,7 @@ impl Disk {
                 return Verdict::Die(how);
             }
         }
+
         match &mut state.trouble {
             Some(Trouble::Write(left)) if !is_sync => {
                 *left -= 1;
@@ -188,6 +190,7 @@ impl Disk {
             }
             Some(Trouble::Write(_) | Trouble::Sync(_) | Trouble::Full(_)) | None => {}
         }
+
         Verdict::Go
     }
 

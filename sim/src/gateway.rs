@@ -219,12 +219,14 @@ impl Client {
         if checkout.order != capture.order_id || checkout.amount != capture.amount {
             return declined("INVALID_REQUEST");
         }
+
         if checkout.captured_at.is_some() {
             return CaptureOutcome::Unknown { why: Why::AlreadyProcessed };
         }
         if checkout.declined || checkout.is_expired(now) {
             return declined("EXPIRED");
         }
+
         match lie {
             Some(Lie::LostBefore | Lie::Panic) => CaptureOutcome::Unknown { why: Why::TimedOut },
             Some(Lie::LostAfter) => {
@@ -259,11 +261,13 @@ impl Client {
             }
             Some(Lie::Decline | Lie::Slow(_)) | None => {}
         }
+
         let key = find.payment_key.as_ref().map(PaymentKey::as_str).unwrap_or_default();
         let Some(checkout) = book.by_key.get(key) else { return Found::NoSuchOrder };
         if checkout.order != find.order_id || book.is(Weather::Forgetful) && checkout.captured_at.is_none() {
             return Found::NoSuchOrder;
         }
+
         if let Some(at) = checkout.captured_at {
             return Found::Captured {
                 payment_key: PaymentKey::parse(key).expect("it was one when it was given"),
@@ -272,6 +276,7 @@ impl Client {
                 approved_at: Some(Timestamp::from_millis(at)),
             };
         }
+
         Found::NotCaptured(if checkout.declined {
             NotCaptured::Declined { code: Said::new("REJECT_CARD_COMPANY"), reason: Said::new("No.") }
         } else if checkout.is_expired(now) {

@@ -218,6 +218,7 @@ fn card_purchase(dice: &mut Dice, setup: &Setup) -> Vec<Step> {
     for _ in 0..dice.below(3) {
         steps.push(Step::Lie(lie(dice)));
     }
+
     if dice.percent(20) {
         let (weather, millis) = (
             *dice.one(&[Weather::Silent, Weather::Forgetful, Weather::RefusesRefunds]),
@@ -225,15 +226,18 @@ fn card_purchase(dice: &mut Dice, setup: &Setup) -> Vec<Step> {
         );
         steps.push(Step::Weather(weather, millis));
     }
+
     let made_up = dice.percent(10);
     steps.push(ask(dice, Ask::Confirm { user, pick: 0, made_up }));
     if dice.percent(40) {
         steps.push(ask(dice, Ask::Confirm { user, pick: 0, made_up: false }));
     }
+
     if dice.percent(50) {
         steps.push(Step::Pass(dice.between(1, 3 * MINUTE)));
         steps.push(ask(dice, Ask::Release { user, pick: 0, paid: true, admin: true }));
     }
+
     steps
 }
 
@@ -318,6 +322,7 @@ fn queue(dice: &mut Dice, setup: &Setup) -> Vec<Step> {
         let change = DocChange::Room { active, shuffle: dice.percent(20), opens: None };
         steps.push(surely(Ask::Put { schedule, change }));
     }
+
     for _ in 0..dice.between(2, 5) {
         let user = user(dice, setup);
         steps.push(match dice.below(6) {
@@ -327,12 +332,14 @@ fn queue(dice: &mut Dice, setup: &Setup) -> Vec<Step> {
             _ => Step::Pass(dice.between(1, 3 * MINUTE)),
         });
     }
+
     if dice.percent(40) {
         steps.push(crash(dice));
     }
     if dice.percent(15) {
         steps.push(ask(dice, Ask::Put { schedule, change: DocChange::NoRoom }));
     }
+
     steps
 }
 
@@ -402,12 +409,14 @@ fn refused_refund(dice: &mut Dice, setup: &Setup) -> Vec<Step> {
         steps.push(surely(Ask::Confirm { user: other, pick: 0, made_up: true }));
         steps.push(Step::Pass(2_000));
     }
+
     steps.push(Step::Weather(Weather::RefusesRefunds, dice.between(1, 10) * DAY));
     steps.push(ask(dice, Ask::Release { user: one, pick: 0, paid: true, admin: true }));
     steps.push(Step::Pass(dice.between(1, 2_000)));
     if dice.percent(70) {
         steps.push(surely(Ask::Snapshot));
     }
+
     steps.push(if dice.percent(50) { Step::Crash(restart(dice)) } else { Step::Stop(restart(dice)) });
     pass_days(&mut steps, 24 * dice.between(7, 9));
     steps.push(ask(dice, Ask::Confirm { user: other, pick: 0, made_up: false }));

@@ -32,6 +32,7 @@ pub(crate) fn resolve(
         let keyed = world.book().keyed(None, None);
         return (!keyed.is_empty()).then(|| keyed[pick % keyed.len()]);
     }
+
     let call = call(world, living, ask)?;
     let now = living.engine.now().as_millis();
     let mut book = world.book();
@@ -49,6 +50,7 @@ pub(crate) fn resolve(
             Some(digest.map_or(key, |digest| KeyUse { digest, ..key }))
         }
     };
+
     Some(book.ask(call, key, now))
 }
 
@@ -240,12 +242,14 @@ fn show_pass(living: &Living, book: &mut Book, user: &UserId, schedule: &Schedul
     book.check("Q2 pass-unread", read == Some(Pass { ticket, issued_at }), || {
         format!("{user}'s pass for {schedule} is read as {read:?}")
     });
+
     for other in USERS.iter().filter(|other| **other != &**user) {
         let read = living.engine.read_pass(&entry, other, &text);
         book.check("Q2 pass-shared", read.is_none(), || {
             format!("{user}'s pass for {schedule} works for {other}")
         });
     }
+
     for other in living.engine.schedules().iter().filter(|other| other.number() != entry.number()) {
         let read = living.engine.read_pass(other, user, &text);
         book.check("Q2 pass-elsewhere", read.is_none(), || {

@@ -87,6 +87,7 @@ pub(crate) fn run(range: &Range, progress: impl Fn(&Sum) + Sync) -> Sum {
             });
         }
     });
+
     let mut sum = sum.into_inner().unwrap_or_else(PoisonError::into_inner);
     sum.elapsed = watch.elapsed();
     sum

@@ -70,6 +70,7 @@ pub(crate) fn check(world: &World, living: &Living) {
         }
     }
     check_ledger(world, engine, &payments);
+
     let mut book = world.book();
     world.shadow.verify(&mut book);
     world.shadow.compare_snapshots(&world.dir, engine.journal().log_id(), &mut book);

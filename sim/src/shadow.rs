@@ -43,6 +43,7 @@ impl Shadow {
             let text = format!("records up to {} were durable, and the journal ends at {durable}", self.at);
             return book.broken("S3 journal-short", text);
         }
+
         let after = self.at;
         let mut new = Vec::new();
         let read = engine.journal().for_each(after, |position, bytes| {
@@ -53,6 +54,7 @@ impl Shadow {
             self.lost = true;
             return;
         }
+
         if let Err(error) = read {
             return book.broken("R1 journal-unread", format!("the journal can't be read: {error}"));
         }
@@ -77,6 +79,7 @@ impl Shadow {
         book.check("R1 catalogue-differs", catalogue, || {
             "the catalogue isn't what the replay comes to".to_owned()
         });
+
         let live = engine.schedules();
         let numbers: Vec<ScheduleNumber> = live.iter().map(|entry| entry.number()).collect();
         let mut replayed: Vec<ScheduleNumber> = world.schedules.keys().copied().collect();
@@ -84,6 +87,7 @@ impl Shadow {
         book.check("R1 schedules-differ", numbers == replayed, || {
             format!("schedules {numbers:?} live, and the replay has {replayed:?}")
         });
+
         for entry in live {
             let Some(schedule) = world.schedules.get(&entry.number()) else { continue };
             let (published, replayed) = (Image::of(&entry.read()), Image::of(schedule));
@@ -109,6 +113,7 @@ impl Shadow {
                 });
             }
         }
+
         for (user, account) in world.accounts.values().flat_map(onsale::domain::accounts::Accounts::iter) {
             let published = engine.balance(user).map(|(balance, currency, _)| (balance, currency));
             let replayed = Some((account.balance(), account.currency()));
@@ -116,6 +121,7 @@ impl Shadow {
                 format!("{user} has {published:?}, by the replay {replayed:?}")
             });
         }
+
         for user in world.users.iter() {
             book.check("R1 user-differs", engine.user(&user.id).as_ref() == Some(user), || {
                 format!("user {} differs", user.id)
@@ -134,6 +140,7 @@ impl Shadow {
                 return book.broken("R1 snapshots-unread", format!("the snapshots can't be listed: {error}"));
             }
         };
+
         for (position, path) in listed {
             if position > self.at {
                 book.broken(
@@ -176,16 +183,19 @@ impl Shadow {
         if mine.catalogue != other.catalogue {
             parts.push("the catalogue".to_owned());
         }
+
         for (number, schedule) in &mine.schedules {
             if other.schedules.get(number) != Some(schedule) {
                 parts.push(format!("schedule {}", schedule.id()));
             }
         }
+
         for (number, room) in &mine.rooms {
             if other.rooms.get(number) != Some(room) {
                 parts.push(format!("the room of schedule {}", number.0));
             }
         }
+
         for (number, payments) in &mine.payments {
             let theirs = other.payments.get(number);
             if theirs != Some(payments) {
@@ -200,12 +210,14 @@ impl Shadow {
                 ));
             }
         }
+
         if mine.accounts != other.accounts {
             parts.push("accounts".to_owned());
         }
         if mine.users != other.users {
             parts.push("users".to_owned());
         }
+
         parts.join(", ")
     }
 

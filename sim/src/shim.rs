@@ -23,12 +23,14 @@ pub(crate) fn library() -> Result<PathBuf> {
     if library.exists() {
         return Ok(library);
     }
+
     // Under a name of its own first: another simulator may be doing the same.
     let (source, made) = (
         dir.join(format!("{name}-{}.c", std::process::id())),
         dir.join(format!("{name}-{}.so", std::process::id())),
     );
     fs::write(&source, SOURCE).context("the shim's source can't be written")?;
+
     let compiled = Command::new("cc")
         .args(["-O2", "-w", "-shared", "-fPIC", "-o"])
         .args([&made, &source])
@@ -38,6 +40,7 @@ pub(crate) fn library() -> Result<PathBuf> {
     if !compiled.success() {
         bail!("the shim can't be compiled");
     }
+
     fs::rename(&made, &library).context("the shim can't be put in its place")?;
     Ok(library)
 }

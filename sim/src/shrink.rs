@@ -16,6 +16,7 @@ pub(crate) fn shrink(job: &Job, promise: &str) -> Result<(Vec<usize>, Told)> {
     let mut told = child::run(&Job { steps: Some(kept.clone()), ..job.clone() })?;
     let mut part = kept.len().div_ceil(2).max(1);
     let mut runs = 0;
+
     loop {
         let mut at = 0;
         let before = kept.len();

@@ -164,10 +164,12 @@ impl World {
         report.deaths_in_files += u64::from(shim::is_dead());
         report.records = self.shadow.count();
         report.simulated_millis = self.time.now() - crate::clock::BEGIN;
+
         let mut trace = self.shadow.trace;
         for line in &report.story {
             trace.add(line.as_bytes());
         }
+
         report.trace = trace.digest();
         report
     }
@@ -187,6 +189,7 @@ impl World {
             ..JournalConfig::new(&self.dir)
         };
         let clock: Arc<dyn Clock> = Arc::<LifeClock>::clone(clock);
+
         EngineConfig {
             journal,
             ended_retention: Seconds::new(setup.ended_retention_days * 86_400),
@@ -214,17 +217,20 @@ impl World {
         if let Some((points, how)) = restart.dies_at {
             self.disk.die_at(points, how);
         }
+
         if let Some(trouble) = restart.trouble {
             self.disk.trouble(trouble);
         }
         let failed = self.disk.counts().failures();
         let opened = Engine::open(self.config(&clock, &life)).await;
+
         if life.is_over() {
             self.report.deaths_at_start += 1;
             self.book().start_died();
             self.tell(format!("  … and is killed during the start, {}", words::dies(restart.dies_at)));
             return End::Again(Restart { dies_at: None, trouble: None, ..restart });
         }
+
         self.disk.mend();
         if opened.is_err() && self.disk.counts().failures() > failed {
             self.report.refused_starts += 1;
@@ -233,6 +239,7 @@ impl World {
             );
             return End::Again(Restart { dies_at: None, trouble: None, ..restart });
         }
+
         let engine = match opened {
             Ok(engine) => engine,
             Err(error) => {
@@ -245,6 +252,7 @@ impl World {
         if self.report.lives == 1 {
             self.set_up(&living.engine).await;
         }
+
         self.book().check_outage(&living.engine);
         self.look(&living, true).await;
         let end = self.go_on(&living).await;
@@ -401,6 +409,7 @@ impl World {
                 living.clock.go_on();
             }
         }
+
         None
     }
 
@@ -430,6 +439,7 @@ impl World {
             book.send(op, nonce, now);
             (book.ops[op].call.clone(), book.ops[op].key)
         };
+
         self.tell(words::call(op, &call, key.is_some(), matches!(ask, Ask::Repeat { .. }), fate));
         let (engine, book, life) = (living.engine.clone(), Arc::clone(&self.book), Arc::clone(&living.life));
         let task = tokio::spawn(async move {
@@ -450,6 +460,7 @@ impl World {
             Fate::Polls(_) => Duration::from_millis(dice.below(3)),
             Fate::Beside => Duration::ZERO,
         };
+
         tokio::select! {
             biased;
             () = living.life.ended.notified() => {}

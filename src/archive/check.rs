@@ -64,6 +64,7 @@ impl Archive {
         if let Some(wrong) = found.filter(|found| found != "ok") {
             return Err(self.damaged(wrong));
         }
+
         let mut checked = Checked::default();
         self.for_each_schedule(&world.catalogue, |restored| {
             let number = restored.schedule.number();
@@ -85,6 +86,7 @@ impl Archive {
             self.verify_transactions(user, carried)?;
             checked.transactions += carried.count;
         }
+
         Ok(checked)
     }
 

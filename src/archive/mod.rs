@@ -336,6 +336,7 @@ fn prepare(
         "PRAGMA journal_mode = DELETE; PRAGMA synchronous = EXTRA; PRAGMA cache_size = -8192; PRAGMA mmap_size = 0;
          PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON;",
     )?;
+
     let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
     let own = log_id.to_be_bytes();
     if version == 0 && flags.contains(OpenFlags::SQLITE_OPEN_READ_WRITE) {
@@ -347,6 +348,7 @@ fn prepare(
         transaction.commit()?;
         return Ok(Found::Ours);
     }
+
     if version != expected {
         return Ok(if version == SCHEMA_V1 { Found::Before } else { Found::Newer(version) });
     }
@@ -354,6 +356,7 @@ fn prepare(
     if log != own {
         return Ok(Found::OtherLog);
     }
+
     if flags.contains(OpenFlags::SQLITE_OPEN_READ_WRITE) {
         connection.execute_batch(INDICES)?;
     }

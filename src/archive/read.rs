@@ -92,6 +92,7 @@ impl Archive {
         if stored.archived != (archived.version, archived.payments) {
             return Err(self.missing(format!("{} as it was when it was moved", name())));
         }
+
         if checksum(&stored.image, stored.payments.as_deref()) != stored.checksum {
             return Err(self.damaged(format!("{}: its checksum is another", name())));
         }
@@ -163,6 +164,7 @@ impl Archive {
             let summary = Summary { status, counts, plan: Arc::clone(&image.plan), seats_version };
             Ok(Head { image, summary })
         };
+
         found.unwrap_or_default().into_iter().map(head).collect()
     }
 
@@ -244,6 +246,7 @@ impl Archive {
             }
             Ok(Places { found, reached: None })
         })?;
+
         Ok(places.unwrap_or(Places { found: Vec::new(), reached: None }))
     }
 

@@ -26,6 +26,7 @@ impl Archive {
         let payments_bytes = payments.map(record::encode_payments);
         let sum = checksum(&bytes, payments_bytes.as_deref());
         let head = record::encode_schedule(&head_of(image));
+
         self.write(|rows| {
             let number = image.number.0;
             rows.execute("DELETE FROM schedules WHERE number = ?1", [number])?;

@@ -106,6 +106,7 @@ impl Wanted {
         for change in [change, CatalogueChange::OpenSchedule(id.clone())] {
             engine.change(change, None).await.map_err(Failure::failed)?;
         }
+
         let entry = engine.schedule(&id).ok_or_else(|| Failure::Failed(format!("the sale {id} is gone")))?;
         Ok(Some(Crowd { pace, screen, entry }))
     }
@@ -167,12 +168,14 @@ Or watch, and let more in
         let world = Arc::new(World::new(engine, entry, pace));
         let mut shown = Shown::on(&screen);
         let mut watcher = Watcher::new(Arc::clone(&world));
+
         // Who came in an earlier life keeps the name.
         let before = world.entry.room().read().joined_total();
         let mut fans = JoinSet::new();
         let mut ticks = tokio::time::interval(SHOW_EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut came = 0;
+
         loop {
             let next = (came < pace.fans()).then(|| watcher.started + pace.arrival(came));
             if next.is_none() && fans.is_empty() {
@@ -188,6 +191,7 @@ Or watch, and let more in
                 now = ticks.tick() => shown.show(&watcher.look(pace.fans() - came, now), now),
             }
         }
+
         fans.shutdown().await;
         let now = Instant::now();
         let figures = watcher.look(pace.fans() - came, now);
@@ -198,6 +202,7 @@ Or watch, and let more in
         if !shutdown.is_cancelled() {
             summary.push_str("\nThe server runs on; stop it with Ctrl-C.\n");
         }
+
         if let Err(failure) = print(&summary) {
             tracing::warn!(%failure, "the crowd's summary is lost");
         }

@@ -162,12 +162,14 @@ fn move_dates(document: &mut Value, now: Timestamp) -> Option<()> {
     let instant = |schedule: &Value, name: &str| Timestamp::parse(schedule.get(name)?.as_str()?).ok();
     let starts: Option<Vec<_>> = schedules.iter().map(|schedule| instant(schedule, "startsAt")).collect();
     let first = starts?.into_iter().min()?.as_millis();
+
     // Weeks are added until it is late enough, from the same day of the week in this week on.
     let weekday = first % WEEK_MS;
     let earliest = now + AHEAD_MS;
     let to = earliest - earliest % WEEK_MS + weekday;
     let to = if to < earliest { to + WEEK_MS } else { to };
     let moved = |at: Timestamp| Timestamp::from_millis((at.as_millis() + to).saturating_sub(first));
+
     for (index, schedule) in schedules.iter_mut().enumerate() {
         let (starts_at, ends_at) = (instant(schedule, "startsAt")?, instant(schedule, "endsAt")?);
         let new_start = moved(starts_at);
@@ -189,6 +191,7 @@ fn move_dates(document: &mut Value, now: Timestamp) -> Option<()> {
             schedule.insert(name.to_owned(), Value::String(text));
         }
     }
+
     Some(())
 }
 

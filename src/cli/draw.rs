@@ -125,6 +125,7 @@ fn judge(draw: &Draw) -> (Value, bool) {
         "verified": right,
         "order": order,
     });
+
     (described, right)
 }
 

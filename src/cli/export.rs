@@ -38,6 +38,7 @@ pub(super) fn command() -> Command {
     let raw = Arg::new("raw-csv").long("raw-csv").action(ArgAction::SetTrue).help(
         "Write the CSV files for a program: texts exactly as they are, and no byte order mark. A spreadsheet would run names that are formulas",
     );
+
     Command::new("export")
         .about("Export everything as CSV files and one SQLite file, of a running engine or a stopped one's data directory")
         .arg(to.help("The directory of the files; it is made if it isn't there"))

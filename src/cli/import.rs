@@ -86,6 +86,7 @@ fn of_utf8(mut bytes: Vec<u8>) -> Result<Vec<u8>, String> {
         [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [0, _, ..] | [_, 0, ..] => Some("UTF-16"),
         _ => None,
     };
+
     if let Some(encoding) = encoding {
         return Err(encoding.to_owned());
     }

@@ -57,6 +57,7 @@ pub(super) fn command() -> Command {
         .value_name("SECONDS")
         .value_parser(value_parser!(u64).range(1..=SESSION_SECONDS_MAX))
         .help("How long a customer's agreement can be captured [default: 600]");
+
     Command::new("mock-gateway")
         .about("Run a payment gateway to try the engine with: it speaks Toss Payments' protocol and moves no money")
         .args([listen, secret, webhook_url, fault, seed, session])

@@ -65,11 +65,13 @@ fn within<T>(
     if dir == Dir::Standing {
         check_standing(&config)?;
     }
+
     // Nobody else can call this engine: it doesn't listen.
     config.auth.jwks_file = None;
     let token = Secret::new(random::token());
     config.auth.admin_token = Some(token.clone());
     let runtime = tokio::runtime::Runtime::new().map_err(Failure::failed)?;
+
     runtime.block_on(async {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let parts = HttpParts::new(&config, Arc::clone(&clock), CancellationToken::new())
@@ -131,12 +133,14 @@ pub(super) fn engine_config(config: &Config, clock: Arc<dyn Clock>) -> EngineCon
     engine.journal.reserve_bytes = u64::try_from(config.journal.reserve_bytes).unwrap_or(u64::MAX);
     engine.journal.queue_len_max = config.journal.queue_len_max;
     engine.mailbox_len_max = config.limits.mailbox_len_max;
+
     // Each request has a deadline of its own, and a second timer costs.
     engine.reply_timeout = None;
     let retention_seconds = config.limits.ended_retention_days.saturating_mul(u64::from(Seconds::DAY.get()));
     engine.ended_retention = Seconds::new(u32::try_from(retention_seconds).unwrap_or(u32::MAX));
     engine.unpaid_holds_max = config.limits.unpaid_holds_per_hour;
     engine.keys_max = u32::try_from(config.limits.idempotency_keys_max).unwrap_or(u32::MAX);
+
     // A hundred years of seconds fit.
     engine.archive_after = config.archive.after.and_then(|after| u32::try_from(after).ok()).map(Seconds::new);
     engine.snapshot_every_events = config.snapshots.events_between;
@@ -171,5 +175,6 @@ pub(super) fn not_opened(error: &EngineOpenError) -> Failure {
             ". What was acknowledged is kept: look for the disk's error in the log, free space or repair it, then start again"
         }
     };
+
     Failure::Failed(format!("the engine can't start: {error}{what_to_do}"))
 }

@@ -124,6 +124,7 @@ pub(super) fn run(
     let rebuilt =
         guarded(|| rebuild(starts.chain(beginning), |after, visit| past.records(after, visit), until, ALL));
     let position = past.reached.get();
+
     match rebuilt.unwrap_or_else(|message| Err(PastError::Contradiction { position, message })) {
         Ok(rebuilt) => Ok((rebuilt, past.notes.into_inner())),
         Err(PastError::Rebuild(RebuildError::TooLate { oldest: usable })) => {

@@ -143,6 +143,7 @@ fn suspects(
             suspects.push(Suspect { order: order.clone(), payment_keys, known: known.cloned() });
         }
     }
+
     // Completed in that time, and the gateway has no movement of it.
     let surely = since.plus(CLOCKS_DIFFER)..=now.minus(CLOCKS_DIFFER);
     for (order, payment) in known {
@@ -152,6 +153,7 @@ fn suspects(
             suspects.push(Suspect { order: order.clone(), payment_keys: Vec::new(), known });
         }
     }
+
     suspects
 }
 
@@ -219,6 +221,7 @@ fn report(since: Timestamp, ours: u64, found: &[Misfit]) -> String {
         };
         text.push_str(&line);
     }
+
     let sums = if found.is_empty() {
         "the journal agrees\n".to_owned()
     } else {
@@ -228,6 +231,7 @@ fn report(since: Timestamp, ours: u64, found: &[Misfit]) -> String {
             count(missing, "order")
         )
     };
+
     text + &sums
 }
 

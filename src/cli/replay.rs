@@ -54,6 +54,7 @@ pub(super) fn command() -> Command {
     let audit = Arg::new("draw").long("draw").action(ArgAction::SetTrue).conflicts_with("format").help(
         "Make the draw of the schedule's waiting room again, from the journal alone, and say whether it is the one that counted",
     );
+
     Command::new("replay")
         .about("Show the state as it was, from a stopped engine's journal, without changing anything")
         .args([at, position, schedule, format, audit, scratch()])
@@ -92,12 +93,14 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
     for note in &notes {
         complain(&format!("note: {note}\n"));
     }
+
     let wanted = matches.get_one::<ScheduleId>("schedule");
     if matches.get_flag("draw") {
         let wanted =
             wanted.ok_or_else(|| Failure::Usage("a draw is one schedule's: add --schedule".into()))?;
         return draw::run(&inspection, dir, &rebuilt, wanted);
     }
+
     let archived = wanted.map(|wanted| from_archive(&inspection, dir, &rebuilt.world, wanted)).transpose()?;
     let archived = archived.flatten();
     let schedules = match &archived {
@@ -107,6 +110,7 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
     if matches.get_one::<String>("format").is_some_and(|format| format == "map") {
         return print(&map_of(&rebuilt, one(&schedules)?));
     }
+
     let text =
         serde_json::to_string_pretty(&describe(&rebuilt, until, &schedules)).map_err(Failure::failed)?;
     print(&format!("{text}\n"))
@@ -184,6 +188,7 @@ fn describe(rebuilt: &Rebuilt, until: Until, schedules: &[&Schedule]) -> Value {
             described
         })
         .collect();
+
     json!({
         "position": position.get(),
         "at": at.to_string(),
@@ -262,6 +267,7 @@ fn describe_room(room: &WaitingRoom, at: Timestamp) -> Value {
     };
     let mut active: Vec<Ticket> = room.actives().map(|(ticket, ..)| ticket).collect();
     active.sort_unstable();
+
     let overview = room.overview();
     json!({
         "maxActive": overview.active_max,

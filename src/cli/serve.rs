@@ -90,10 +90,12 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
         }
         return print(&config.print());
     }
+
     if demo {
         let secrets = demo_secrets(&config.server.data_dir).map_err(Failure::failed)?;
         config.apply_demo(&secrets);
     }
+
     config.require_tokens().map_err(Failure::settings)?;
     let wanted = Wanted::read(matches);
     let logs = match &wanted {
@@ -101,9 +103,11 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
         None => telemetry::init_logs(&config.log),
     };
     logs.map_err(Failure::settings)?;
+
     let runtime = runtime(&config)?;
     let is_json = config.log.format == LogFormat::Json;
     let done = runtime.block_on(serve(config, matches.clone(), demo, wanted));
+
     // A recovery that was interrupted is still reading.
     runtime.shutdown_background();
     done.map_err(|failure| if is_json { failure.logged() } else { failure })

@@ -34,6 +34,7 @@ pub(super) fn command() -> Command {
         .value_name("SECONDS")
         .value_parser(value_parser!(u64).range(1..=TTL_SECONDS_MAX))
         .help("How long it is valid [default: the setting session_seconds]");
+
     Command::new("token")
         .about("Issue a bearer token (HS256) with the configured secret")
         .args([user, role, admin, ttl, engine_at::demo_flag()])

@@ -151,6 +151,7 @@ fn check_generations(inspection: &Inspection, report: &mut Report) -> Vec<Genera
         headers.push(header);
         report.generations.push(row);
     }
+
     if let (Some((mark, _)), Some(end)) = (inspection.mark(), end)
         && end.previous().position() < mark
     {
@@ -235,6 +236,7 @@ fn check_snapshots(inspection: &Inspection, dir: &Path, report: &mut Report) -> 
             return Vec::new();
         }
     };
+
     listed.reverse();
     let mut whole = Vec::new();
     for (position, path) in listed {
@@ -250,6 +252,7 @@ fn check_snapshots(inspection: &Inspection, dir: &Path, report: &mut Report) -> 
         }
         report.snapshots.push(row);
     }
+
     whole
 }
 
@@ -389,6 +392,7 @@ impl<'a> Comparison<'a> {
                 Err(error) => report.snapshot_damage(position, error.to_string()),
             }
         }
+
         let Some(world) = &self.world else { return };
         let mut at = 0;
         while let Some(waiting) = self.waiting.get(at) {
@@ -416,12 +420,14 @@ impl<'a> Comparison<'a> {
             }
             Err(error) => report.replay_damage(error.to_string()),
         }
+
         for Waiting { start } in self.waiting.drain(..) {
             report.snapshot_damage(start.position, "it has events that the journal doesn't have".to_owned());
         }
         for (position, _) in self.ahead.drain(..) {
             report.snapshot_damage(position, "it stands for more than the journal has".to_owned());
         }
+
         let checked = self.world.as_ref().map(|world| rebuild::check(world, self.last));
         match (&self.world, &checked) {
             (Some(world), Some(Ok(()))) => {
@@ -433,6 +439,7 @@ impl<'a> Comparison<'a> {
                 "the beginning is no longer retained, and there is no snapshot that can be used".to_owned(),
             ),
         }
+
         report.compared(self.compared, self.after == Position::START);
         self.world.filter(|_| checked.is_some_and(|checked| checked.is_ok()))
     }

@@ -199,6 +199,7 @@ impl Config {
             .flatten()
             .cloned()
             .or_else(|| environment.get(FILE_VARIABLE).filter(|p| !p.is_empty()).map(Into::into));
+
         if let Some(path) = file {
             read_file(path, &mut values, &mut errors);
         }
@@ -208,6 +209,7 @@ impl Config {
                 values.set(setting, text.clone(), Source::Flag(setting.flag().to_owned()));
             }
         }
+
         match Self::read(values) {
             Ok(config) if errors.is_empty() => Ok(config),
             Ok(_) => Err(ConfigErrors(errors)),
@@ -243,28 +245,34 @@ impl Config {
             mark("jwt_secret", secrets.jwt_secret.expose());
             self.auth.jwt_secret = Some(secrets.jwt_secret.clone());
         }
+
         if self.auth.admin_token.is_none() {
             mark("admin_token", secrets.admin_token.expose());
             self.auth.admin_token = Some(secrets.admin_token.clone());
         }
+
         if *self.source("self_charge") == Source::Default {
             self.values.0.insert("self_charge", ("on".to_owned(), Source::Demo));
             self.payments.self_charge = true;
         }
+
         // Who tries it out with a script isn't to be slowed down.
         if *self.source("rate_limit") == Source::Default {
             self.values.0.insert("rate_limit", ("off".to_owned(), Source::Demo));
             self.limits.rate_limit = RateLimit::Off;
         }
+
         if *self.source("limits.reads_per_second") == Source::Default {
             self.values.0.insert("limits.reads_per_second", ("off".to_owned(), Source::Demo));
             self.limits.reads_per_second = RateLimit::Off;
         }
+
         // Whoever tries it out again after a month sells nothing in earnest.
         if *self.source("clock.ahead_max") == Source::Default {
             self.values.0.insert("clock.ahead_max", ("off".to_owned(), Source::Demo));
             self.clock.ahead_max = None;
         }
+
         if *self.source("limits.sign_ins_per_minute") == Source::Default {
             self.values.0.insert("limits.sign_ins_per_minute", ("1000".to_owned(), Source::Demo));
             self.limits.sign_ins_per_minute = DEMO_SIGN_INS;
@@ -307,6 +315,7 @@ impl Config {
         // In TOML, what belongs to no table stands before the first.
         let (inside, outside): (Vec<&Setting>, Vec<&Setting>) =
             SETTINGS.iter().partition(|setting| setting.key.contains('.'));
+
         for setting in outside.into_iter().chain(inside) {
             let (group, name) = setting.key.split_once('.').unwrap_or(("", setting.key));
             if group != table {
@@ -325,6 +334,7 @@ impl Config {
             let variable = setting.variable();
             let _ = writeln!(out, "# {help}\n# {unit}; {variable}; from: {source}\n{shown}\n");
         }
+
         out
     }
 }
@@ -402,6 +412,7 @@ fn read_file(path: PathBuf, values: &mut Values, errors: &mut Vec<ConfigError>) 
     };
     let source = Source::File(path);
     let mut queue: Vec<(String, toml::Value)> = table.into_iter().collect();
+
     while let Some((key, value)) = queue.pop() {
         if let toml::Value::Table(inner) = value {
             queue.extend(inner.into_iter().map(|(name, value)| (format!("{key}.{name}"), value)));

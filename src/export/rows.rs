@@ -162,10 +162,12 @@ pub fn walk<E>(sources: &Sources<'_, E>, take: &mut RowTaker<'_, E>) -> Result<(
             SCHEMA_VERSION.into(),
         ],
     )?;
+
     let mut rows = Rows { catalogue, users, strangers: HashSet::new(), take };
     for built in catalogue.venues() {
         rows.venue(built)?;
     }
+
     for concert in catalogue.concerts() {
         rows.concert(concert)?;
     }
@@ -174,12 +176,14 @@ pub fn walk<E>(sources: &Sources<'_, E>, take: &mut RowTaker<'_, E>) -> Result<(
     for user in known {
         rows.user(user)?;
     }
+
     for source in &sources.sales {
         source(&mut |sale| rows.sale(sale))?;
     }
     for (user, account) in &sources.accounts {
         rows.account(user, account)?;
     }
+
     for source in &sources.movements {
         source(&mut |movement| rows.movement(movement))?;
     }
@@ -205,6 +209,7 @@ impl<E> Rows<'_, E> {
             venue.kind.as_str().into(),
             venue.time_zone.as_str().into(),
         ];
+
         (self.take)(Table::Venues, &row)?;
         for (index, section) in venue.sections.iter().enumerate() {
             let (floor, section_id) = (section.floor.as_str(), section.id.as_str());
@@ -223,6 +228,7 @@ impl<E> Rows<'_, E> {
                 (self.take)(Table::VenueRows, &row)?;
             }
         }
+
         Ok(())
     }
 
@@ -237,6 +243,7 @@ impl<E> Rows<'_, E> {
             concert.poster_url.as_deref().into(),
             currency.into(),
         ];
+
         (self.take)(Table::Concerts, &row)?;
         for (index, grade) in concert.grades.iter().enumerate() {
             let row = [
@@ -250,6 +257,7 @@ impl<E> Rows<'_, E> {
             ];
             (self.take)(Table::Grades, &row)?;
         }
+
         Ok(())
     }
 
@@ -322,6 +330,7 @@ impl<E> Rows<'_, E> {
         let now: Option<Prices> = if schedule.prices().is_none() { standing() } else { None };
         let prices = schedule.prices().map(AsRef::as_ref).or(now.as_ref());
         let prices = prices.expect("a listed schedule's concert has a price for each of its grades");
+
         for row in layout.rows() {
             let section = &layout.sections()[usize::from(row.section)];
             let (grade, price) = (&layout.grades()[row.grade.index()], prices.by_grade[row.grade.index()]);
@@ -342,6 +351,7 @@ impl<E> Rows<'_, E> {
                 (self.take)(Table::Seats, &row)?;
             }
         }
+
         Ok(())
     }
 
@@ -379,6 +389,7 @@ impl<E> Rows<'_, E> {
             payment.completed_at.into(),
             payment.refunded_at.into(),
         ];
+
         (self.take)(Table::Payments, &row)
     }
 
@@ -391,6 +402,7 @@ impl<E> Rows<'_, E> {
         self.named(&reservation.user)?;
         let id = schedule.full_id(reservation).to_string();
         let currency = schedule.currency();
+
         // An attempt that came to nothing is forgotten, perhaps before the reservation that it was made for.
         let kept = |id| payments.is_some_and(|payments| payments.payment(id).is_some());
         let payment = reservation.payment.filter(|id| kept(*id));
@@ -410,10 +422,12 @@ impl<E> Rows<'_, E> {
             reservation.ended_at.into(),
             u32::from(reservation.recovered).into(),
         ];
+
         (self.take)(Table::Reservations, &row)?;
         for seat in &*reservation.seats {
             self.reservation_seat(schedule, &id, *seat)?;
         }
+
         Ok(())
     }
 

@@ -220,6 +220,7 @@ impl Reader {
                 self.line(&line, show)?;
             }
         }
+
         for piece in pieces {
             if piece.ends_with(b"\n") {
                 self.line(piece, show)?;
@@ -227,6 +228,7 @@ impl Reader {
                 self.rest.extend_from_slice(piece);
             }
         }
+
         if self.rest.len() > LINE_LEN_MAX {
             return Err(self.wrong("it is too long").into());
         }
@@ -263,6 +265,7 @@ impl Reader {
         if line.is_empty() {
             return Ok(());
         }
+
         if self.complete {
             return Err(self.wrong("something follows the last line").into());
         }
@@ -270,6 +273,7 @@ impl Reader {
             let (table, values) = self.row(line)?;
             return show(Line::Row(table, values));
         }
+
         if let Ok(Failed { failure }) = serde_json::from_slice(line) {
             return Err(StreamError::Failed(failure).into());
         }
@@ -320,6 +324,7 @@ impl Reader {
                 Value::Integer(_) => column.kind == Kind::Integer,
                 Value::Text(_) => column.kind == Kind::Text,
             });
+
         if !fits {
             return Err(self.wrong("its values don't fit its table's columns"));
         }

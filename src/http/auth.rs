@@ -351,6 +351,7 @@ impl Authenticator {
         let broken = metrics::gauge!("onsale_jwks_file_broken");
         // A file that stays broken is told once.
         let mut told = None;
+
         while shutdown.run_until_cancelled(looks.tick()).await.is_some() {
             let this = Arc::clone(&self);
             match tokio::task::spawn_blocking(move || this.reload_keys_if_changed()).await {

@@ -12,6 +12,7 @@ pub fn layer(origins: &[String]) -> Option<CorsLayer> {
     if origins.is_empty() {
         return None;
     }
+
     let name = HeaderName::from_static;
     Some(
         CorsLayer::new()

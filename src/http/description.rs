@@ -138,6 +138,7 @@ fn bound(parameter: &mut RefOr<Parameter>) {
         }
         _ => return,
     };
+
     parameter.schema = Some(schema);
 }
 

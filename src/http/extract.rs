@@ -132,6 +132,7 @@ pub(super) async fn read(
     if let Some(context) = context {
         context.enter(phase);
     }
+
     if body.size_hint().lower() > u64::try_from(limit).unwrap_or(u64::MAX) {
         return Err(too_large());
     }
@@ -144,6 +145,7 @@ pub(super) async fn read(
     if whole.len() > limit {
         return Err(too_large());
     }
+
     if let Some(second) = chunks.next().await {
         let mut joined = BytesMut::from(whole);
         let mut next = Some(second);
@@ -157,6 +159,7 @@ pub(super) async fn read(
         }
         whole = joined.freeze();
     }
+
     if let Some(context) = context {
         context.enter(if phase == Phase::LargeBody { Phase::LargeHandling } else { Phase::Handling });
     }

@@ -65,10 +65,12 @@ fn describe(path: &str, message: &str) -> FieldError {
         let field = if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
         return FieldError { field: plain(&field), detail: "is required".to_owned() };
     }
+
     if let Some(name) = quoted_after(message, "duplicate field `") {
         let field = if path.is_empty() { name } else { path };
         return FieldError { field: plain(field), detail: "is given twice".to_owned() };
     }
+
     let detail = if message.starts_with("unknown field `") {
         UNKNOWN.to_owned()
     } else if message.starts_with("data did not match any variant") {
@@ -83,6 +85,7 @@ fn describe(path: &str, message: &str) -> FieldError {
         // A message of one of our own types, which never quotes its input.
         message.to_owned()
     };
+
     FieldError { field: plain(path), detail }
 }
 

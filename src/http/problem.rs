@@ -309,6 +309,7 @@ impl PartialSchema for Problem {
             .enum_values(Some(Code::ALL.iter().map(|code| code.as_str())));
         let position = number("With `queue_not_active`: the place in the line, where there is one")
             .schema_type(SchemaType::from_iter([Type::Integer, Type::Null]));
+
         ObjectBuilder::new()
             .schema_type(Type::Object)
             .description(Some("An error (RFC 9457), as every route gives it"))

@@ -106,6 +106,7 @@ fn schedule_refused(refusal: Refusal, layout: Option<&Layout>) -> Problem {
         Refusal::InvalidTransition => Code::InvalidTransition,
         Refusal::InUse | Refusal::ConcertFixed => Code::InUse,
     };
+
     because(code, refusal)
 }
 

@@ -235,6 +235,7 @@ where
         let method = method_label(request.method());
         let changes = changes(request.method());
         let route = request.extensions().get::<MatchedPath>().cloned();
+
         // At `debug`, since a live span costs 2 µs, a seventh of the request: at `info` the line of
         // a failure says the same by itself.
         let span = tracing::debug_span!(
@@ -253,6 +254,7 @@ where
                 Err(_) => Step::Refuse(Some(Problem::internal(context.id()))),
             }
         };
+
         self.layer.metrics.in_flight.increment(1.0);
         RequestFuture {
             step,
@@ -406,6 +408,7 @@ where
             return Poll::Ready(problem.into_response());
         }
     };
+
     // After a panic the handler's future is never touched again: only the answer goes on.
     match std::panic::catch_unwind(AssertUnwindSafe(|| Pin::new(inner).poll(cx))) {
         Ok(Poll::Ready(Ok(response))) => return Poll::Ready(response.into_response()),
@@ -416,6 +419,7 @@ where
             return Poll::Ready(Problem::internal(flight.context.id()).into_response());
         }
     }
+
     let sleep = deadline.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(flight.deadline())));
     loop {
         ready!(sleep.as_mut().poll(cx));
@@ -426,6 +430,7 @@ where
         }
         sleep.as_mut().reset(moved);
     }
+
     *step = Step::Refuse(None);
     Poll::Ready(flight.timed_out().into_response())
 }

@@ -412,6 +412,7 @@ impl Seats<'_> {
         let rows = layout.rows();
         let begin = rows.partition_point(|row| row.range().end <= range.start);
         let rows = rows[begin..].iter().take_while(|row| row.range().start < range.end);
+
         for row in rows.filter(|row| narrow.grade.is_none_or(|grade| grade == row.grade)) {
             let section = &layout.sections()[usize::from(row.section)];
             let mut place = JsonWriter::default();

@@ -133,6 +133,7 @@ pub async fn serve(
     let refusals = Arc::new(Semaphore::new(REFUSALS_MAX));
     let refused = metrics::counter!("onsale_http_connections_refused_total");
     let mut connections = JoinSet::new();
+
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -161,6 +162,7 @@ pub async fn serve(
             }
         }
     }
+
     drop(listener);
     drain(connections, &shared, limits.drain).await
 }

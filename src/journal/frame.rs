@@ -180,6 +180,7 @@ pub(super) fn open(frame: &[u8], codec: u8) -> Result<Header, Defect> {
     if u32_at(head, CRC_AT) != Some(checksum(&head[..CRC_AT], payload)) {
         return Err(Defect::Checksum);
     }
+
     if head[5] != codec {
         return Err(Defect::Codec(head[5]));
     }
@@ -195,6 +196,7 @@ pub(super) fn open(frame: &[u8], codec: u8) -> Result<Header, Defect> {
     if header.more != (header.count == 0) || (whole && !holds_exactly(payload, header.count)) {
         return Err(Defect::Records);
     }
+
     Ok(header)
 }
 

@@ -113,6 +113,7 @@ impl Inspection {
         if !is_data_dir(dir) {
             return Err(InspectError::Nothing(dir.display().to_string()));
         }
+
         let lock = lock_read_only(dir)?;
         let identity = read_file(&dir.join(identity::FILE))?.and_then(|file| Identity::parse(&file));
         // Where there is none, every frame gets its verdict.
@@ -123,6 +124,7 @@ impl Inspection {
                 None => InspectError::Migrated(dir.display().to_string()),
             });
         }
+
         let mut numbers = numbers_with(&journal, "")?;
         numbers.extend(numbers_with(&journal, ".recovering")?);
         numbers.sort_unstable();
@@ -132,6 +134,7 @@ impl Inspection {
         files::create_dir_all(&parent)
             .and_then(|()| files::create_dir(&scratch))
             .map_err(|error| StoreError::io(format!("create {}", scratch.display()), error))?;
+
         Ok(Self {
             codec,
             identity,
@@ -295,6 +298,7 @@ impl Inspection {
             };
             visit(number, lost, None)?;
         }
+
         let mut sequence = Sequence::new(log_id, first, epoch);
         for walked in Walk::of_codec(store.scan(Key::FIRST, Key::META), self.codec) {
             match walked.map_err(InspectError::from)? {
@@ -330,12 +334,14 @@ impl Inspection {
                 }
             }
         }
+
         if let Some(bytes) = sequence.unfinished() {
             let defect = Some(Defect::Unfinished);
             let report =
                 FrameReport { generation: number, first: sequence.next(), chunk: 0, count: 0, bytes, defect };
             visit(number, report, None)?;
         }
+
         Ok(())
     }
 }

@@ -271,6 +271,7 @@ impl Opening {
             }
             list.push_back(generation);
         }
+
         Ok(list)
     }
 
@@ -282,11 +283,13 @@ impl Opening {
                 "records up to position {position} were durable, and no generation is left"
             )));
         }
+
         let first = Ordinal::START.next();
         let generation =
             Generation { log_id: identity.log_id, number: 1, first, epoch: mark.epoch, created: 0 };
         let store = caught(|| generation.create(&*self.medium)).map_err(|error| self.failed(error))?;
         self.medium.remove(CLEAN).map_err(|error| self.failed(error))?;
+
         Ok(Recovering {
             generations: Arc::new(Generations::new(
                 self.medium,
@@ -358,6 +361,7 @@ impl Opening {
             }
             tail = Some(Tail { key, bytes, defect });
         }
+
         if let Some(bytes) = sequence.unfinished() {
             // The frames before the torn one of a large entry go with it.
             let key = Key { ordinal: sequence.next(), chunk: 0 };
@@ -365,6 +369,7 @@ impl Opening {
             let bytes = bytes + torn.as_ref().map_or(0, |torn| torn.bytes);
             tail = Some(Tail { key, bytes, defect: torn.map_or(Defect::Unfinished, |torn| torn.defect) });
         }
+
         if let Some(tail) = tail {
             self.cut(store, &tail, newest, mark)?;
         }
@@ -375,6 +380,7 @@ impl Opening {
                 mark.durable, newest.number
             )));
         }
+
         Ok(Recovered { last, epoch: sequence.epoch() })
     }
 
@@ -407,6 +413,7 @@ impl Opening {
                 self.damaged(format!("{what}; records up to position {} had been durable", mark.durable))
             );
         }
+
         let cut = caught(|| {
             let keys: Result<Vec<Key>, StoreError> =
                 store.scan(tail.key, Key::META).map(|chunk| chunk.map(|(key, _)| key)).collect();
@@ -416,6 +423,7 @@ impl Opening {
             store.flush()?;
             store.sync()
         });
+
         cut.map_err(|error| self.failed(error))?;
         self.note(format!(
             "cut {} bytes of an unfinished write from position {} on in generation {}: {}; none of it had been acknowledged as \
@@ -550,6 +558,7 @@ impl Recovering {
         });
         let (queue, received) = mpsc::channel(self.config.queue_len_max.max(1));
         let work = writer::run(writer, received, self.config.mark_interval);
+
         match self.config.driver {
             Driver::Task | Driver::Alone => drop(tokio::spawn(work)),
             Driver::Thread => {
@@ -558,6 +567,7 @@ impl Recovering {
                 drop(thread.spawn(move || runtime.block_on(work)).map_err(OpenError::Driver)?);
             }
         }
+
         Ok(Journal::new(Parts {
             queue,
             progress,

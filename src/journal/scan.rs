@@ -74,6 +74,7 @@ impl Walk {
         };
         let mut bytes = Vec::with_capacity(length);
         bytes.extend_from_slice(&chunk);
+
         let mut next = key.chunk;
         while bytes.len() < length && bytes.len().is_multiple_of(CHUNK_LEN) {
             let Some((found, chunk)) = self.take()? else { break };
@@ -85,6 +86,7 @@ impl Walk {
             }
             bytes.extend_from_slice(&chunk);
         }
+
         let opened = frame::open(&bytes, self.codec).and_then(|header| {
             let in_place = header.first == key.ordinal && header.chunk == key.chunk;
             if in_place { Ok(header) } else { Err(Defect::Misplaced) }
@@ -180,18 +182,21 @@ impl Sequence {
         if header.log_id != self.log_id {
             return Err(Defect::ForeignLog);
         }
+
         if header.first != self.next {
             return Err(Defect::Gap(self.next));
         }
         if header.epoch < self.epoch {
             return Err(Defect::Epoch);
         }
+
         let next_chunk = self.chain.as_ref().map_or(0, |chain| chain.next_chunk);
         // A large entry comes from one life; the next life cuts what the former left unfinished.
         let torn_chain = self.chain.is_some() && header.epoch != self.epoch;
         if header.chunk != next_chunk || torn_chain {
             return Err(Defect::Unfinished);
         }
+
         self.epoch = header.epoch;
         let chunks = frame.chunks();
         if header.more {
@@ -202,6 +207,7 @@ impl Sequence {
             chain.next_chunk = chain.next_chunk.checked_add(chunks).ok_or(Defect::Unfinished)?;
             return Ok(None);
         }
+
         let encoded = match self.chain.take() {
             None => Bytes::from(frame.bytes).slice(HEADER_LEN..),
             Some(mut chain) => {
@@ -212,6 +218,7 @@ impl Sequence {
                 Bytes::from(chain.encoded)
             }
         };
+
         self.next = self.next.advance(header.count);
         Ok(Some(Run { first: header.first.position(), count: header.count, encoded }))
     }

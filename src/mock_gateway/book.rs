@@ -213,10 +213,12 @@ impl Book {
         if order.captures > 0 {
             return Err(Refusal::new("DUPLICATED_ORDER_ID"));
         }
+
         let mut forgotten = None;
         if order.payments.len() >= PAYMENTS_PER_ORDER_MAX {
             forgotten = Some(order.payments.remove(0).key);
         }
+
         let key = format!("mock{}", random.word(24));
         order.payments.push(Payment {
             key: key.clone(),
@@ -233,6 +235,7 @@ impl Book {
         if let Some(forgotten) = forgotten {
             self.by_key.remove(&forgotten);
         }
+
         self.by_key.insert(key.clone(), number);
         self.finished.remove(&number);
         Ok(key)
@@ -276,6 +279,7 @@ impl Book {
         if order.id != order_id {
             return Err(Refusal::new("FORBIDDEN_REQUEST"));
         }
+
         let payment = self.payment_mut(number, key);
         match payment.status {
             Status::InProgress => {}
@@ -284,12 +288,14 @@ impl Book {
                 return Err(Refusal::new("ALREADY_PROCESSED_PAYMENT"));
             }
         }
+
         if captured_before {
             return Err(Refusal::new("DUPLICATED_ORDER_ID"));
         }
         if payment.amount != amount {
             return Err(Refusal::new("INVALID_REQUEST"));
         }
+
         let before = payment.clone();
         payment.status = Status::Done;
         payment.approved_at = Some(at);
@@ -297,6 +303,7 @@ impl Book {
         let after = payment.clone();
         let order = self.order_mut(number);
         order.captures += 1;
+
         let captures = order.captures;
         self.totals.captured = self.totals.captured.saturating_add(amount);
         self.totals.captures += 1;
@@ -327,17 +334,20 @@ impl Book {
                 return Err(Refusal::new("NOT_CANCELABLE_PAYMENT"));
             }
         }
+
         let balance = payment.balance();
         let amount = amount.unwrap_or(balance);
         if expected.is_some_and(|expected| expected != balance) {
             return Err(Refusal::new("NOT_MATCHES_REFUNDABLE_AMOUNT"));
         }
+
         if amount == 0 {
             return Err(Refusal::new("INVALID_REQUEST"));
         }
         if amount > balance || payment.cancellations.len() >= CANCELS_MAX {
             return Err(Refusal::new("NOT_CANCELABLE_AMOUNT"));
         }
+
         let before = payment.clone();
         let (transaction, left) = (random.transaction(), balance - amount);
         payment.transaction = Some(transaction.clone());

@@ -155,6 +155,7 @@ async fn show(
     ]
     .map(|(name, value)| page::hidden(name, value))
     .concat();
+
     // Browsers hold a form's redirects to the policy, too.
     let origin = |url: &Option<Url>| url.as_ref().map(|url| url.origin().ascii_serialization());
     let targets: Vec<String> =
@@ -171,6 +172,7 @@ async fn decide(
     if is_json(&headers) {
         return decide_for_program(&gateway, &body);
     }
+
     // A form's body is written as a query is.
     let query = [b"/?", body.as_ref()].concat();
     let form = Uri::try_from(query).ok().and_then(|uri| Query::<Form>::try_from_uri(&uri).ok());
@@ -180,6 +182,7 @@ async fn decide(
         (Ok(_), None) => return wrong("decision must be pay or decline."),
         (Ok(checkout), Some(decision)) => (checkout, decision),
     };
+
     if !gateway.state().forms.take(form.form.as_deref().unwrap_or_default()) {
         return wrong("This form was sent before, or isn't from here: open the link to the checkout again.");
     }
@@ -212,6 +215,7 @@ fn decide_for_program(gateway: &MockGateway, body: &[u8]) -> Response {
         Ok(checkout) => checkout,
         Err(what) => return invalid(what),
     };
+
     match checkout.agree(gateway) {
         Ok(key) => json(
             StatusCode::OK,

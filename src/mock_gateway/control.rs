@@ -95,6 +95,7 @@ async fn ledger(
         },
         "notices": gateway.0.notices.to_json(),
     });
+
     axum::Json(body).into_response()
 }
 

@@ -120,12 +120,14 @@ impl FromStr for Fault {
             None => (text, None),
         };
         let what = What::parse(name, value).ok_or(InvalidFault)?;
+
         // Asking moves no money, and gives no notice.
         let only_answers =
             matches!(what, What::Delay(..) | What::Error(_) | What::Fail(_) | What::Drop(_) | What::Cut);
         if !(1..=100).contains(&percent) || (call == Call::Find && !only_answers) {
             return Err(InvalidFault);
         }
+
         Ok(Self { call, what, percent })
     }
 }
@@ -138,6 +140,7 @@ impl What {
                 value.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_');
             (right && (1..=CODE_LEN_MAX).contains(&value.len())).then(|| value.to_owned())
         };
+
         match (name, value) {
             ("delay-before", Some(value)) => Some(Self::Delay(When::Before, millis(value)?)),
             ("delay-after", Some(value)) => Some(Self::Delay(When::After, millis(value)?)),

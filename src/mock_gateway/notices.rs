@@ -95,11 +95,13 @@ impl Notices {
             };
             notices.push(write(&stray, at));
         }
+
         let notice = write(&change.after, at);
         notices.extend((0..trouble.copies).map(|_| notice.clone()));
         if trouble.stale {
             notices.push(write(&change.before, change.before.requested_at));
         }
+
         let delivery = Delivery { wait: Duration::from_millis(trouble.delay), notices };
         if queue.try_send(delivery).is_err() {
             self.counts.dropped.fetch_add(1, Ordering::Relaxed);

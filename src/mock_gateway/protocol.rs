@@ -105,6 +105,7 @@ impl IntoResponse for Served {
         };
         let mut response = Response::new(body);
         *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert(header::CONTENT_LENGTH, len.into());
@@ -175,6 +176,7 @@ async fn cancel(
         let change = state.book.cancel(&key, cancel_amount, refundable_amount, reason, at, random)?;
         Ok(Done { refusal: None, change })
     };
+
     gateway.change(Call::Cancel, &path, order_id, &headers, effect).await
 }
 
@@ -214,6 +216,7 @@ async fn list(
     if !gateway.is_authorized(&headers) {
         return Served::refused(&Refusal::new("UNAUTHORIZED_KEY"));
     }
+
     // Without an offset it is Korea's time.
     let instant = |text: &str| Timestamp::parse(&format!("{text}+09:00")).ok();
     let asked = query.ok().and_then(|Query(asked)| {
@@ -282,12 +285,14 @@ impl MockGateway {
                 Before::Answered(answer) => return Served::Whole(answer),
             }
         };
+
         // A task of its own: a gateway goes on when its client hangs up.
         let task = tokio::spawn(async move {
             let served = self.perform(key.as_deref(), &trouble, effect).await;
             drop(permit);
             served
         });
+
         task.await.unwrap_or_else(|_| Served::refused(&Refusal::new("FAILED_INTERNAL_SYSTEM_PROCESSING")))
     }
 
@@ -302,6 +307,7 @@ impl MockGateway {
             }
             return Served::Dropped;
         }
+
         let failed = || Answer::refused(&Refusal::new("FAILED_INTERNAL_SYSTEM_PROCESSING"));
         let early = match &trouble.error {
             Some(code) => Some(Answer::refused(&Refusal::new(code))),
@@ -311,15 +317,18 @@ impl MockGateway {
             self.keep(key, &answer);
             return Served::Whole(answer);
         }
+
         let mut answer = self.carry_out(trouble, &effect);
         if trouble.duplicate {
             answer = self.carry_out(trouble, &effect);
         }
+
         if trouble.fail == Some(When::After) {
             answer = failed();
         }
         wait(trouble.delay_after).await;
         self.keep(key, &answer);
+
         match trouble.drop {
             Some(_) => Served::Dropped,
             None if trouble.cut => Served::Cut(answer),
@@ -363,6 +372,7 @@ impl MockGateway {
             state.faults.take(Call::Find, order_id.as_deref(), &mut state.random)
         };
         wait(trouble.delay_before).await;
+
         let found = look(&mut self.state(), self.now());
         let answer = found
             .as_ref()
@@ -371,6 +381,7 @@ impl MockGateway {
         if let Some(code) = &trouble.error {
             return Served::refused(&Refusal::new(code));
         }
+
         if trouble.fail.is_some() {
             return Served::refused(&Refusal::new("FAILED_INTERNAL_SYSTEM_PROCESSING"));
         }

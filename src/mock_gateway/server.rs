@@ -55,6 +55,7 @@ pub(super) async fn serve(listener: TcpListener, router: Router, shutdown: Cance
     };
     let permits = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let mut connections = JoinSet::new();
+
     while let Some(Ok(permit)) = shutdown.run_until_cancelled(permits.clone().acquire_owned()).await {
         let Some(accepted) = shutdown.run_until_cancelled(listener.accept()).await else { break };
         let Ok((stream, _)) = accepted else {
@@ -68,6 +69,7 @@ pub(super) async fn serve(listener: TcpListener, router: Router, shutdown: Cance
         });
         while connections.try_join_next().is_some() {}
     }
+
     drop(listener);
     let all = async { while connections.join_next().await.is_some() {} };
     // What isn't done by then was told to take long.

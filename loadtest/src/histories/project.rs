@@ -179,6 +179,7 @@ impl<'a> Projection<'a> {
         let unknown = operation.answered == Answered::Unknown;
         let within = (operation.invoked, if unknown { killed } else { operation.returned });
         let ret = if unknown { Ret::Unknown } else { Ret::Done };
+
         match (&operation.asked, &operation.answered) {
             (Asked::Hold { owner, seats } | Asked::Exchange { owner, seats }, Answered::Taken(taken)) => {
                 let exchange = matches!(operation.asked, Asked::Exchange { .. });

@@ -87,5 +87,6 @@ fn what(history: &History, step: &Step) -> String {
         Ret::Gone => "it hasn't the seat",
         Ret::Unknown => "outcome unknown",
     };
+
     format!("{asked}: {answered}")
 }

@@ -83,11 +83,13 @@ pub(super) async fn drive<C: Caller>(
     for caller in callers {
         open.push((caller, Connection::open(target.address()).await.context("connecting")?));
     }
+
     let nanos = |duration: Duration| u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
     let from = clock.nanos() + measured.map_or(0, |_| nanos(WARM_UP));
     let span = Span { from, until: from + nanos(measured.unwrap_or(LONGEST)) };
     let cpu = || (pid.and_then(cpu_micros), cpu_micros(std::process::id()));
     let mut tasks = JoinSet::new();
+
     for (mut caller, connection) in open {
         tasks.spawn(async move {
             let mut seen = Measured::new();
@@ -99,6 +101,7 @@ pub(super) async fn drive<C: Caller>(
             (caller, seen)
         });
     }
+
     sleep(clock.until(span.from)).await;
     let before = cpu();
     let mut after = None;
@@ -106,12 +109,14 @@ pub(super) async fn drive<C: Caller>(
         sleep(clock.until(span.until)).await;
         after = Some(cpu());
     }
+
     let (mut callers, mut total) = (Vec::with_capacity(tasks.len()), Measured::new());
     while let Some(task) = tasks.join_next().await {
         let (caller, seen) = task.context("a connection's task")?;
         callers.push(caller);
         total.add(&seen);
     }
+
     let after = after.unwrap_or_else(cpu);
     let took = Duration::from_nanos(clock.nanos() - span.from);
     total.seconds = measured.unwrap_or(took).as_secs_f64();
@@ -133,6 +138,7 @@ async fn ask<C: Caller>(
     if let Some(turns) = &mut turns {
         turns.set_missed_tick_behavior(MissedTickBehavior::Skip);
     }
+
     let mut now = clock.nanos();
     while now < span.until {
         if let Some(turns) = &mut turns {

@@ -85,6 +85,7 @@ pub(super) async fn join(
         rush.faults.merge(joiner.faults);
         places.extend(joiner.places);
     }
+
     for reason in &rush.seen.lost {
         rush.faults.add(format!("a connection that people joined through was lost: {reason}"));
     }
@@ -96,5 +97,6 @@ pub(super) async fn join(
         rush.ahead = (least.max(gap(place.sent)), most.min(gap(place.acknowledged)));
         crowd.people[person].place = Some(place);
     }
+
     Ok(rush)
 }

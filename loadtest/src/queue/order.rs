@@ -19,6 +19,7 @@ pub(super) fn check_joins(line: &[(usize, &Place)]) -> Faults {
             break;
         }
     }
+
     // From the last backwards: of all behind, the one who was acknowledged first.
     let mut first_behind: Option<&(usize, &Place)> = None;
     for joined in line.iter().rev() {
@@ -35,6 +36,7 @@ pub(super) fn check_joins(line: &[(usize, &Place)]) -> Faults {
             first_behind = Some(joined);
         }
     }
+
     faults
 }
 

@@ -70,5 +70,6 @@ pub(super) async fn poll(
     for poller in pollers {
         faults.merge(poller.faults);
     }
+
     Ok((seen, faults))
 }

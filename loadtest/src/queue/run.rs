@@ -77,6 +77,7 @@ impl Run {
             let most = queue.streams + 2 * u32::from(queue.most_connections()) + 100;
             options.server_env.push((CONNECTIONS_MAX.to_owned(), most.to_string()));
         }
+
         let ready = options.ready().await?;
         let signer = ready.signer();
         let mut plan = Plan::new(&run_name(), SEATS, HOLDERS, &signer, token_exp());
@@ -89,6 +90,7 @@ impl Run {
         let (newcomers, everyone) = (crowd("late", late), crowd("crowd", queue.users));
         let mut request = Vec::new();
         let mut connection = Connection::open(target.address()).await?;
+
         for holder in &mut plan.users {
             let inside = Crowd::one(&plan.schedule, &holder.token);
             inside.write_join(&mut request, &target.host(), 0);
@@ -96,6 +98,7 @@ impl Run {
             anyhow::ensure!(&*told.status == "active", "there is room for those who hold seats: {told:?}");
             holder.pass = Some(told.pass.into());
         }
+
         let division = Division {
             lanes: HOLD_CONNECTIONS.into(),
             seats: SEATS,
@@ -104,6 +107,7 @@ impl Run {
             contended_seats: 0,
             contended_permille: 0,
         };
+
         Ok(Self { bench: Bench::of(target, server, plan, division), room, crowd: everyone, newcomers })
     }
 
@@ -167,6 +171,7 @@ impl Run {
         let people: Vec<usize> = self.crowd.line().into_iter().map(|(person, _)| person).collect();
         let measured = Duration::from_secs(queue.seconds.into());
         let until = Until::Over(measured);
+
         for connections in queue.connections.iter().copied().map(usize::from) {
             let series = |name| Series { connections, name, rounds: Vec::new() };
             let (mut ours, mut ours_held) = (series("polls"), holds_of("… polls"));
@@ -191,6 +196,7 @@ impl Run {
             let all = [ours, ours_held, echos, echos_held];
             figures.series.extend(all.into_iter().filter(|series| !series.rounds.is_empty()));
         }
+
         let connections = people.len().min(PACED_CONNECTIONS);
         let paced = Until::Paced(queue.poll_rate, measured);
         let polling = poll(&self.crowd, &people, asked, connections, Some(0), paced);

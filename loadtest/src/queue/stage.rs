@@ -42,6 +42,7 @@ pub(super) async fn stage<T>(
     let mut seconds = interval(Duration::from_secs(1));
     seconds.set_missed_tick_behavior(MissedTickBehavior::Delay);
     seconds.tick().await;
+
     let mut work = std::pin::pin!(work);
     let done = loop {
         tokio::select! {
@@ -64,6 +65,7 @@ pub(super) async fn stage<T>(
         own_cpu_micros: difference(before.1, after.1),
         resident_bytes: (at_first, most.max(resident())),
     };
+
     (stage, done)
 }
 
@@ -95,6 +97,7 @@ impl Stage {
             (Some(at_first), Some(most)) => format!("{}–{}", at_first >> 20, most >> 20),
             (None, _) | (_, None) => "-".to_owned(),
         };
+
         let _ = writeln!(
             out,
             "{:<26} {:>8.1} {:>10} {:>10.0} {:>10} {:>10} {:>12} {:>10} {:>14}",

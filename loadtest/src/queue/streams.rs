@@ -127,6 +127,7 @@ impl Streams {
                 client.followed
             });
         }
+
         let streams = Self { counts, clients, stop };
         let here = || streams.connected() + streams.counts.lost.load(Ordering::Relaxed);
         let all = async {
@@ -190,6 +191,7 @@ impl Client {
         stream.set_nodelay(true)?;
         stream.write_all(request).await?;
         let (mut decoder, mut input) = (Decoder::new(), vec![0; INPUT_LEN]);
+
         loop {
             let read = tokio::select! {
                 read = stream.read(&mut input) => read?,

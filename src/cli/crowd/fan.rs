@@ -142,6 +142,7 @@ impl Fan {
         {
             self.world.tally().wait(Duration::from_millis(at.millis_since(place.issued_at)));
         }
+
         let held = match self.choose(ticket).await {
             Ok(held) => held,
             Err(outcome) => {
@@ -149,6 +150,7 @@ impl Fan {
                 return Err(outcome);
             }
         };
+
         self.pause(&THINKS).await;
         match self.character.fate {
             Fate::Pays => match self.pay(&held).await {
@@ -208,6 +210,7 @@ impl Fan {
                 break;
             }
         }
+
         Err(Outcome::EmptyHanded)
     }
 
@@ -233,6 +236,7 @@ impl Fan {
         let (charge, nonce) = (self.dice.bits(), self.dice.bits());
         let (user, by_user) = (self.user.clone(), || Cause { by: By::User, key: None });
         self.insist(|| world.engine.charge(&user, amount, currency, charge, by_user())).await?;
+
         let purchase = Purchase {
             user: user.clone(),
             reservation: reference(held),
@@ -241,6 +245,7 @@ impl Fan {
             key: None,
         };
         let paid = self.insist(|| world.engine.pay(&world.entry, purchase.clone())).await?;
+
         match paid.answer.state {
             State::Completed => Ok(()),
             State::Ready
@@ -307,6 +312,7 @@ fn from_error(error: &EngineError) -> Outcome {
         return Outcome::SoldOut;
     }
     let EngineError::Refused(engine::Refusal::Schedule(refusal)) = error else { return Outcome::TurnedAway };
+
     match refusal {
         Refusal::NotOpen => Outcome::SoldOut,
         Refusal::Expired | Refusal::NotHeld | Refusal::NoSuchReservation | Refusal::PaymentNotUnderWay => {

@@ -116,6 +116,7 @@ impl Bars {
             let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
             all.add(ProgressBar::new(0).with_style(style).with_prefix(name))
         };
+
         Self {
             waiting: bar("waiting", "yellow"),
             active: bar("at seats", "cyan"),

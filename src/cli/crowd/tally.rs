@@ -209,6 +209,7 @@ pub(super) fn summary(
     };
     let mut line = |name: &str, number: u32, meaning: &str| told(&mut text, name, number, meaning);
     let paid = u32::try_from(tally.owners.len()).unwrap_or(u32::MAX);
+
     for outcome in Outcome::ALL {
         match (outcome, tally.home.get(&outcome).copied()) {
             (Outcome::Paid, number) => {
@@ -219,6 +220,7 @@ pub(super) fn summary(
             (_, None) => {}
         }
     }
+
     text.push('\n');
     let mut line = |name: &str, number: u32, meaning: &str| told(&mut text, name, number, meaning);
     let Counts { available, held, reserved, blocked } = figures.seats;
@@ -226,17 +228,20 @@ pub(super) fn summary(
     let sold =
         format!("{} sold, {} held, {} free{off_sale}", grouped(reserved), grouped(held), grouped(available));
     line("seats", figures.seats.total(), &sold);
+
     let oversold = tally.oversold(owner);
     let meaning = if oversold == 0 {
         "each seat paid for has one owner; the engine agrees"
     } else {
         "a bug: please report it, with the data directory"
     };
+
     line("oversold", oversold, meaning);
     line("collisions", tally.beaten, "times another was faster to the chosen seats");
     if tally.busy > 0 {
         line("busy", tally.busy, "times the engine said \"later\", and they came again");
     }
+
     let (median, longest) = figures.waited.unwrap_or_default();
     let came = u32::try_from(tally.waits.len()).unwrap_or(u32::MAX);
     let waits = format!("waited {} (the median), at most {}", spoken(median), spoken(longest));

@@ -125,6 +125,7 @@ fn create_table(schema: &Schema) -> String {
         let null = if column.nullable { "" } else { " NOT NULL" };
         let _ = writeln!(sql, "  \"{}\" {kind}{null}, -- {}", column.name, column.what);
     }
+
     let _ = write!(sql, "  PRIMARY KEY ({})", names(primary_key.iter().copied()));
     for key in *foreign_keys {
         let other = key.table.schema();
@@ -136,6 +137,7 @@ fn create_table(schema: &Schema) -> String {
             names(other.primary_key.iter().copied()),
         );
     }
+
     sql.push_str("\n);");
     sql
 }

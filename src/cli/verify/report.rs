@@ -312,23 +312,27 @@ impl fmt::Display for Report {
         self.write_snapshots(f)?;
         writeln!(f)?;
         let frames: u64 = self.generations.iter().map(|row| row.frames).sum();
+
         if self.generations.iter().all(|row| row.damage.is_empty()) {
             writeln!(f, "{:<10} ok       {}", "frames", count(frames, "frame"))?;
         } else {
             writeln!(f, "{:<10} DAMAGED  see the generations", "frames")?;
         }
+
         for Check { name, outcome } in &self.checks {
             match outcome {
                 Ok(done) => writeln!(f, "{name:<10} ok       {done}")?,
                 Err(wrong) => writeln!(f, "{name:<10} DAMAGED  {}", plain(wrong))?,
             }
         }
+
         for what in &self.damage {
             writeln!(f, "{:<10} DAMAGED  {}", "directory", plain(what))?;
         }
         for note in &self.notes {
             writeln!(f, "{:<10} {}", "note", plain(note))?;
         }
+
         writeln!(f, "\n{}", if self.is_sound() { "sound" } else { "damaged" })
     }
 }

@@ -140,12 +140,14 @@ pub(super) fn capture(reply: &Reply, asked: &Capture) -> OrLook<CaptureOutcome> 
             }
         };
     }
+
     let Some(payment) = Document::parse(&reply.body) else {
         complain("confirm", reply.status, None, Why::NotUnderstood);
         return unknown(Why::NotUnderstood);
     };
     let named =
         payment.payment_key == asked.payment_key.as_str() && payment.order_id == asked.order_id.as_str();
+
     if !named || won(&payment.total_amount) != Some(asked.amount) {
         tracing::error!(
             order_id = %asked.order_id,
@@ -153,6 +155,7 @@ pub(super) fn capture(reply: &Reply, asked: &Capture) -> OrLook<CaptureOutcome> 
         );
         return unknown(Why::NotUnderstood);
     }
+
     match payment.status() {
         Status::Done => OrLook::Answered(CaptureOutcome::Captured {
             payment_key: asked.payment_key.clone(),
@@ -185,12 +188,14 @@ pub(super) fn find(reply: &Reply, asked: &Find) -> Found {
             }
         };
     }
+
     let not_understood = || unknown_found(reply, None, Why::NotUnderstood);
     let Some(payment) = Document::parse(&reply.body) else { return not_understood() };
     let Ok(payment_key) = PaymentKey::parse(&payment.payment_key) else { return not_understood() };
     if asked.payment_key.as_ref().is_some_and(|asked| *asked != payment_key) {
         return not_understood();
     }
+
     if payment.order_id != asked.order_id.as_str() {
         return match asked.payment_key {
             Some(_) => Found::NotCaptured(NotCaptured::Declined {
@@ -200,10 +205,12 @@ pub(super) fn find(reply: &Reply, asked: &Find) -> Found {
             None => not_understood(),
         };
     }
+
     let declined = || {
         let (code, reason) = payment.failure();
         Found::NotCaptured(NotCaptured::Declined { code, reason })
     };
+
     match payment.status() {
         Status::Open => Found::NotCaptured(NotCaptured::Open),
         Status::Expired => Found::NotCaptured(NotCaptured::Expired),
@@ -266,6 +273,7 @@ fn went_back(reply: &Reply, asked: &Cancel) -> Option<CancelOutcome> {
     if payment.payment_key != asked.payment_key.as_str() {
         return None;
     }
+
     let last = payment.cancels.as_ref().and_then(|cancels| cancels.last());
     match last.and_then(|last| last.cancel_status.as_deref()) {
         Some("IN_PROGRESS") => return Some(CancelOutcome::Unknown { why: Why::UnderWay }),
@@ -278,6 +286,7 @@ fn went_back(reply: &Reply, asked: &Cancel) -> Option<CancelOutcome> {
         }
         Some(_) | None => {}
     }
+
     if amount < asked.amount {
         return Some(CancelOutcome::Unknown { why: Why::NotUnderstood });
     }
@@ -369,10 +378,12 @@ fn of_capture(status: u16, code: Option<&Said>) -> Verdict {
         "PAY_PROCESS_",
         "USER_ACCOUNT_ON_HOLD",
     ];
+
     let code = code.map(Said::as_str);
     if let Some(why) = in_common(status, code) {
         return Verdict::Unknown(why);
     }
+
     match code {
         Some(code) if is_already(code) => Verdict::Look,
         Some("FORBIDDEN_REQUEST") => {
@@ -400,10 +411,12 @@ fn of_cancel(status: u16, code: Option<&Said>) -> Verdict {
         "REFUND_REJECTED",
         "FORBIDDEN_BANK_REFUND_REQUEST",
     ];
+
     let code = code.map(Said::as_str);
     if let Some(why) = in_common(status, code) {
         return Verdict::Unknown(why);
     }
+
     match code {
         Some("FORBIDDEN_CONSECUTIVE_REQUEST" | "ALREADY_REFUNDING_PAYMENT") => {
             Verdict::Unknown(Why::UnderWay)
@@ -444,6 +457,7 @@ fn in_common(status: u16, code: Option<&str>) -> Option<Why> {
             _ => Why::NotUnderstood,
         });
     };
+
     match code {
         "IDEMPOTENT_REQUEST_PROCESSING" | "ALREADY_PROCESSING_REQUEST" | "DUPLICATED_REQUEST" => {
             Some(Why::UnderWay)

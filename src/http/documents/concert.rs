@@ -103,19 +103,23 @@ impl ConcertDocument {
         if let Some(description) = &self.description {
             checks.lines(format_args!("description"), description);
         }
+
         let venue = checks.parsed(format_args!("venueId"), &self.venue_id, VenueId::parse);
         if let Some(url) = &self.poster_url {
             check_url(checks, url);
         }
+
         let currency = Currency::parse(&self.currency).ok();
         if currency.is_none() {
             checks.wrong(format_args!("currency"), "must be an ISO 4217 code, as in KRW");
         }
+
         let grade = |(index, grade): (usize, GradeDocument)| {
             checks.within(format_args!("grades[{index}]"), |checks| grade.check(checks))
         };
         let grades = all(self.grades.into_iter().enumerate().map(grade));
         check_cast(checks, &self.cast);
+
         Some(Concert {
             id: id?,
             title: self.title,

@@ -89,6 +89,7 @@ pub(super) fn of_payment_event(
     data.insert("paymentNumber".into(), number.count().into());
     data.insert("paymentId".into(), id.clone().into());
     data.extend(object(fields));
+
     let subject = id.map_or_else(|| unnamed(schedule, number), |id| format!("payments/{id}"));
     EventDocument::new(kind, subject, data)
 }

@@ -104,6 +104,7 @@ impl<'a> Surroundings<'a> {
         let add = |sum: Money, seat: &Seat| {
             sum.plus(self.price(*seat)).expect("the seats of one reservation cost less than 2^53")
         };
+
         ReservationDocument {
             reservation_id: full_id(self.entry, reservation).into(),
             schedule_id: self.entry.id(),

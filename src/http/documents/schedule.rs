@@ -337,6 +337,7 @@ impl PolicyDocument {
         let recovery_grace = number("recoveryGraceSeconds", self.recovery_grace_seconds, 0..=DAY);
         let queue =
             |queue: QueuePolicyDocument| checks.within(format_args!("queue"), |checks| queue.check(checks));
+
         Policy {
             hold: Seconds::new(hold),
             seats_per_reservation_max,

@@ -46,6 +46,7 @@ impl RequestMetrics {
                 return record(handles);
             }
         }
+
         let (name, status_text) = (route.to_owned(), status.to_string());
         let handles = Handles {
             requests: metrics::counter!("onsale_http_requests_total",
@@ -53,6 +54,7 @@ impl RequestMetrics {
             seconds: metrics::histogram!("onsale_http_request_seconds",
                 "route" => name, "method" => method),
         };
+
         record(&handles);
         let mut by_route = self.by_route.write().unwrap_or_else(PoisonError::into_inner);
         let known = by_route.entry(route.into()).or_default();

@@ -90,6 +90,7 @@ async fn charge(
         let detail = "Users don't charge their own balance here; an administrator does.";
         return Err(Problem::new(Code::Forbidden, detail));
     }
+
     let (min, max) = (settings.charge_min, settings.charge_max);
     let amount = Money::new(body.value.amount).filter(|amount| (min..=max).contains(amount));
     let amount = amount.ok_or_else(|| {
@@ -110,6 +111,7 @@ async fn charge(
         charged_amount: transaction.amount.minor(),
         transaction_id: transaction.id.into(),
     };
+
     Ok(marked(Json(StatusCode::CREATED, document), replayed))
 }
 

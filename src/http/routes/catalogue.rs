@@ -249,6 +249,7 @@ async fn list_schedules(
         .filter(|(place, _)| behind.as_ref().is_none_or(|behind| place > behind))
         .collect();
     found.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+
     let now = app.engine.now();
     let shown = found.into_iter().map(|(place, schedule)| match schedule {
         Shown::Live(entry) => (place, ScheduleView::now(&entry, now)),

@@ -112,6 +112,7 @@ impl Gauges {
         let mut series: Vec<Series> = Vec::new();
         let mut other = Series::named(OTHER);
         let mut keys_dropped = app.engine.catalogue().keys().dropped();
+
         for entry in app.engine.schedules() {
             let schedule = entry.read();
             let status = schedule.sale_at(now);
@@ -128,6 +129,7 @@ impl Gauges {
                 other.add(&entry, &schedule);
             }
         }
+
         series.push(other);
         Self {
             ready: app.readiness().is_ok(),
@@ -152,6 +154,7 @@ impl Gauges {
         gauge(out, "onsale_journal_failed", "Whether the journal takes no more entries", failed)?;
         let position = one(self.journal_position);
         gauge(out, "onsale_journal_position", "The last durable position", position)?;
+
         let oldest = one(self.journal_oldest_position);
         gauge(out, "onsale_journal_oldest_position", "The oldest position that is kept", oldest)?;
         let dropped = one(self.keys_dropped);
@@ -159,6 +162,7 @@ impl Gauges {
         gauge(out, "onsale_idempotency_keys_dropped", what, dropped)?;
         let schedules = self.schedules.iter().map(|(status, count)| ("status", status.as_str(), *count));
         gauge(out, "onsale_schedules", "Schedules by how far their sale is", schedules)?;
+
         let users = UserStatus::ALL.map(|status| ("status", status.as_str(), self.users.of(status)));
         gauge(out, "onsale_users", "Users who signed up here or were suspended once, by status", users)?;
         let under_way = [("pending", self.payments.pending), ("refunding", self.payments.refunding)];
@@ -169,18 +173,21 @@ impl Gauges {
             "Payments that aren't settled, by what they wait for",
             under_way,
         )?;
+
         let (what, archived) = ("Schedules in the archive", [("", "", self.archived_schedules)]);
         gauge(out, "onsale_archived_schedules", what, archived)?;
         let (what, archived) = ("Movements of accounts in the archive", one(self.archived_transactions));
         gauge(out, "onsale_archived_transactions", what, archived)?;
         self.write_process(out)?;
         self.write_seats(out)?;
+
         let of = |value: fn(&Series) -> usize| {
             self.series.iter().map(move |series| ("schedule", series.schedule.as_str(), value(series)))
         };
         gauge(out, "onsale_live_holds", "Holds with a deadline", of(|series| series.live_holds))?;
         let depth = of(|series| series.mailbox_depth);
         gauge(out, "onsale_mailbox_depth", "Messages that wait for a schedule's actor", depth)?;
+
         let followers = of(|series| series.followers);
         gauge(out, "onsale_seat_map_followers", "Clients that follow a seat map", followers)?;
         let rooms = |value: fn(&Series) -> usize| {
@@ -189,6 +196,7 @@ impl Gauges {
         };
         gauge(out, "onsale_queue_waiting", "Users who wait for a schedule", rooms(|series| series.waiting))?;
         gauge(out, "onsale_queue_active", "Users who were admitted", rooms(|series| series.active))?;
+
         let followers = rooms(|series| series.room_followers);
         gauge(out, "onsale_queue_followers", "Clients that follow their places", followers)?;
         let rooms = self.series.iter().filter(|series| series.has_room);

@@ -77,6 +77,7 @@ async fn pay(
     if method.needs_gateway() && gateway.is_none() {
         return Err(Problem::invalid_field("method", "no gateway is set up for this method"));
     }
+
     let id = app.engine.reservation_id(&wanted.reservation_id).ok_or_else(Problem::not_found)?;
     let found = app.engine.find_schedule_numbered(id.schedule).await;
     let entry = found.map_err(|error| problem(error, None))?.ok_or_else(Problem::not_found)?;
@@ -87,6 +88,7 @@ async fn pay(
             format!("The gateway of this method does not take {}.", currency.as_str()),
         ));
     }
+
     let key = key_of(&app, &caller, "POST /payments", key.as_str(), &body.0);
     let with_gateway = caller.role.may(Right::ReadAll);
     let purchase = Purchase {
@@ -193,6 +195,7 @@ async fn notice(
             "taken"
         }
     };
+
     metrics::counter!("onsale_notices_total", "outcome" => outcome).increment(1);
     Ok(Json(StatusCode::OK, Taken {}))
 }

@@ -121,11 +121,13 @@ async fn hold(
         problem(error, Some(entry.layout()))
     })?;
     let mut response = changed(&app, &entry, &acted, StatusCode::CREATED)?;
+
     if let Answer::Reservation(reservation) = &acted.answer {
         let location = format!("/api/v1/reservations/{}", full_id(&entry, reservation));
         let location = HeaderValue::try_from(location).expect("base 32 is visible ASCII");
         response.headers_mut().insert(header::LOCATION, location);
     }
+
     Ok(response)
 }
 

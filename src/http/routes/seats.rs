@@ -90,12 +90,14 @@ async fn seats(
     if has(&headers, &body.tag) {
         return Ok(unchanged(&body.tag, gzip));
     }
+
     count_seats(&app, address, entry.layout())?;
     if !is_whole {
         let pieces = narrowed(&body, Narrow { status, grade });
         let stream = futures_util::stream::iter(pieces.map(Ok::<_, core::convert::Infallible>));
         return Ok(sent(&body.tag, Body::from_stream(stream), false));
     }
+
     if gzip && let Some((body, gzip)) = app.seat_bodies.compressed(&app.engine, &entry).await {
         return Ok(sent(&body.tag, Body::from(gzip), true));
     }

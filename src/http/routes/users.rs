@@ -336,6 +336,7 @@ async fn sign_in(
     let now = app.parts.clock.now();
     let limited = |problem: Problem| count("rate_limited", problem);
     app.parts.sign_in_limit.check(&address, now).map_err(rate_limited).map_err(limited)?;
+
     // What can't be an address is one that nobody has.
     let address = Email::parse(&email).ok();
     let mailbox = address.as_ref().map(Email::mailbox);
@@ -354,10 +355,12 @@ async fn sign_in(
         return Err(count("wrong_pair", wrong_pair()));
     };
     attempt.forgive();
+
     // As it is now: the check took a while.
     if app.engine.is_barred(&user.id) {
         return Err(count("suspended", Problem::user_suspended()));
     }
+
     let session = issue(&app, &user.id).ok_or_else(no_tokens)?;
     metrics::counter!("onsale_sign_ins_total", "outcome" => "signed_in").increment(1);
     Ok(Json(StatusCode::CREATED, session))

@@ -336,17 +336,20 @@ impl AsyncRead for Guarded {
             buf.put_slice(&ahead.split_to(passed));
             return Poll::Ready(Ok(()));
         }
+
         let before = buf.filled().len();
         ready!(Pin::new(stream).poll_read(cx, buf))?;
         let came = &buf.filled()[before..];
         if came.is_empty() {
             watch.end();
         }
+
         let passed = watch.read(came);
         if passed < came.len() {
             ahead.extend_from_slice(&came[passed..]);
             buf.set_filled(before + passed);
         }
+
         Poll::Ready(Ok(()))
     }
 }

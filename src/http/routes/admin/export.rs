@@ -85,12 +85,14 @@ pub(super) async fn export(
         }
         drop(turn);
     });
+
     let body = Given { chunks: given, shutdown: app.parts.shutdown.clone(), ended: false };
     let chunks =
         futures_util::stream::unfold(
             body,
             |mut body| async move { body.next().await.map(|chunk| (chunk, body)) },
         );
+
     Ok(stream::of(HeaderValue::from_static("application/x-ndjson"), chunks))
 }
 

@@ -206,6 +206,7 @@ fn write(
         Fact::Payments(number, event) => money::of_payments(event, *number, known.engine()),
         Fact::User(event) => event::of_user(event),
     };
+
     event::add_by(&mut data, &record.by);
     let event = CloudEvent {
         specversion: "1.0",
@@ -218,6 +219,7 @@ fn write(
         position: position.get(),
         data: &data,
     };
+
     bytes.extend_from_slice(format!("id: {position}\nevent: {}\ndata: ", kind.name).as_bytes());
     // JSON without line breaks: serde escapes those in texts.
     serde_json::to_writer(&mut *bytes, &event).expect("writing to memory doesn't fail");

@@ -110,6 +110,7 @@ pub(super) async fn history(
         items.reverse();
         Ok(items)
     });
+
     Ok(Json(StatusCode::OK, History { items: items.await?, next_cursor: None, oldest_position }))
 }
 

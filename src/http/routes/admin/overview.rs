@@ -195,12 +195,14 @@ pub(super) async fn overview(State(app): State<App>, _: Watcher) -> Json<Overvie
     let (mut sales, mut seats) = (SaleCounts::default(), SeatCounts::default());
     let mut queue = QueueOverview::default();
     let Counts { pending, refunding, .. } = app.engine.payments_under_way();
+
     for entry in &entries {
         queue.add(&entry.room().read().overview());
         let schedule = entry.read();
         sales.add(schedule.sale_at(now));
         seats.add(schedule.counts());
     }
+
     entries.sort_by_cached_key(|entry| {
         let schedule = entry.read();
         (schedule.sale_at(now) != SaleStatus::Open, schedule.plan().starts_at, entry.number())
@@ -209,6 +211,7 @@ pub(super) async fn overview(State(app): State<App>, _: Watcher) -> Json<Overvie
     let title = |entry: &ScheduleEntry| {
         catalogue.concert(entry.concert()).map(|concert| concert.title.clone()).unwrap_or_default()
     };
+
     Json(
         StatusCode::OK,
         Overview {

@@ -24,6 +24,7 @@ pub(super) fn unreadable(error: &HistoryError, request_id: &str) -> Problem {
         tracing::warn!(%error, request_id, "the past can't be read");
         return no_room();
     }
+
     let place = match error {
         HistoryError::NotRetained { oldest } => return not_retained(*oldest),
         HistoryError::Read(ReadError::Closed) => {
@@ -40,6 +41,7 @@ pub(super) fn unreadable(error: &HistoryError, request_id: &str) -> Problem {
             "the snapshots can't be listed; run `onsale verify` on the data directory".to_owned()
         }
     };
+
     metrics::counter!("onsale_journal_read_failures_total").increment(1);
     tracing::error!(%error, request_id, "the past can't be read");
     Problem::new(Code::JournalUnavailable, format!("What is kept of that time can't be read: {place}."))

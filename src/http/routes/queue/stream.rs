@@ -104,6 +104,7 @@ impl Follower {
         if self.entry.is_gone() {
             stand.status = PlaceStatus::Expired;
         }
+
         let told = match stand.status {
             PlaceStatus::Waiting => {
                 Told::Waiting(stand.position, self.entry.room().read().gate() == Gate::SoldOut)
@@ -111,12 +112,14 @@ impl Follower {
             PlaceStatus::Active => Told::Active,
             PlaceStatus::Expired | PlaceStatus::Done => Told::Ended,
         };
+
         if told == Told::Active {
             engine.show_life(&self.entry, self.pass.ticket);
         }
         if told == self.told {
             return None;
         }
+
         let shown = Shown { engine, entry: &self.entry, user: &self.caller.user_id, now };
         let (name, data) = match told {
             Told::Waiting(..) | Told::Nothing => ("position", written(&shown.waiting(stand.position))),
@@ -126,10 +129,12 @@ impl Follower {
         let first = self.told == Told::Nothing;
         self.told = told;
         metrics::counter!("onsale_queue_stream_events_total", "event" => name).increment(1);
+
         let event = format!("event: {name}\ndata: {data}\n\n");
         if !first {
             return Some(event.into());
         }
+
         // Those who come again after a restart are spread over some seconds.
         let wait = 1_000 + self.pass.ticket.0.wrapping_mul(2_654_435_769) % 4_000;
         Some(format!("retry: {wait}\n{event}").into())
