@@ -36,6 +36,7 @@ fn schedule(rows: u32, seats_per_user_max: u32) -> Schedule {
         currency: Currency::parse("KRW").unwrap(),
         plan: Arc::new(plan(NOW, policy)),
         limits: Limits { ended_retention: Seconds::new(1), keys_max: 1_000 },
+        prices: Some(Arc::clone(&prices)),
     };
     let mut schedule = Schedule::create(creation, layout, NOW);
     schedule.apply(&Event::SalesOpened { prices: Some(prices) }, NOW, None);

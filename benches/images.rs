@@ -39,6 +39,7 @@ fn schedule() -> Schedule {
         currency: Currency::parse("KRW").unwrap(),
         plan: Arc::new(plan(NOW, Policy::default())),
         limits: Limits { ended_retention: Seconds::DAY, keys_max: KEYS },
+        prices: Some(Arc::clone(&prices)),
     };
     let mut schedule = Schedule::create(creation, layout, NOW);
     schedule.apply(&Event::SalesOpened { prices: Some(prices) }, NOW, None);

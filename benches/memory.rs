@@ -42,6 +42,7 @@ fn schedule(number: u32, layout: &Arc<Layout>) -> Schedule {
         currency: Currency::parse("KRW").unwrap(),
         plan: Arc::new(plan(NOW, Policy::default())),
         limits: Limits { ended_retention: Seconds::DAY, keys_max: 1_000 },
+        prices: Some(Arc::clone(&prices)),
     };
     let mut schedule = Schedule::create(creation, Arc::clone(layout), NOW);
     schedule.apply(&Event::SalesOpened { prices: Some(prices) }, NOW, None);

@@ -758,6 +758,7 @@ fn an_event_that_moves_what_never_was_is_an_error_of_replay() {
             currency: concert().currency,
             plan: Arc::new(plan(at, Policy::default())),
             limits: Limits { ended_retention: Seconds::DAY, keys_max: 9 },
+            prices: None,
         };
         let listed =
             CatalogueEvent::ScheduleListed { id: id.clone(), number: creation.number, concert: concert().id };

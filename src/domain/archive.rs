@@ -64,7 +64,7 @@ pub fn belongs(
     Ok(Archived {
         version: schedule.version(),
         payments: payments.map_or(0, Payments::version),
-        opened: schedule.prices().is_some(),
+        opened: schedule.has_opened(),
     })
 }
 

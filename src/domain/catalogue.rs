@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
-use super::concert::{Concert, GRADES_MAX, PRICE_MAX};
+use super::concert::{Concert, GRADES_MAX, PRICE_MAX, Prices};
 use super::ids::{ConcertId, ScheduleId, ScheduleNumber, VenueId};
 use super::keys::{KeyUse, Keys};
 use super::schedule::policy::{
@@ -171,6 +171,11 @@ impl Catalogue {
     /// Finds a schedule.
     pub fn schedule(&self, id: &str) -> Option<&Listing> {
         self.schedules.get(id)
+    }
+
+    /// Returns the prices that a concert has for a layout's grades: those at which its schedules open.
+    pub fn prices(&self, concert: &str, layout: &Layout) -> Option<Prices> {
+        self.concert(concert)?.prices(layout).ok()
     }
 
     /// Returns the venues in order of their ids.
@@ -401,6 +406,8 @@ pub struct Draft {
     pub created: Vec<Creation>,
     /// The schedules that were there already, with the plans that they shall follow.
     pub replanned: Vec<(ScheduleId, ConcertId, Arc<Plan>)>,
+    /// The concerts whose grades change, and whether a price does: their schedules get these prices.
+    pub repriced: Vec<(Arc<Concert>, bool)>,
     /// The schedules that are in the archive, with the plans that they must have: nothing of them changes any more.
     pub archived: Vec<(ScheduleNumber, Arc<Plan>)>,
 }
@@ -414,6 +421,7 @@ impl Draft {
             events: Vec::new(),
             created: Vec::new(),
             replanned: Vec::new(),
+            repriced: Vec::new(),
             archived: Vec::new(),
         }
     }
@@ -442,11 +450,11 @@ impl Draft {
         Ok(Put::Replaced)
     }
 
-    /// Creates or replaces a concert; `opened` tells whether a sale of it has ever opened.
+    /// Creates or replaces a concert; `fixed` tells whether its prices stand, since a sale of it has opened.
     ///
     /// # Errors
     /// When it isn't one, or what stands by now would change.
-    pub fn put_concert(&mut self, concert: Concert, opened: bool) -> Result<Put, CatalogueRefusal> {
+    pub fn put_concert(&mut self, concert: Concert, fixed: bool) -> Result<Put, CatalogueRefusal> {
         check_grades(&concert)?;
         let Some(venue) = self.catalogue.venues.get(&concert.venue) else {
             return invalid("venueId", "there is no such venue");
@@ -467,10 +475,14 @@ impl Draft {
         }
         let price = |concert: &Concert, name: &str| concert.grade(name).map(|grade| grade.price);
         let repriced = standing.grades.iter().any(|grade| price(&concert, &grade.name) != Some(grade.price));
-        if repriced && opened {
-            return in_use("a sale of this concert has opened: its prices stand");
+        if repriced && fixed {
+            return Err(prices_fixed());
         }
-        self.push(CatalogueEvent::ConcertPut(Arc::new(concert)));
+        let concert = Arc::new(concert);
+        if standing.grades != concert.grades {
+            self.repriced.push((Arc::clone(&concert), repriced));
+        }
+        self.push(CatalogueEvent::ConcertPut(concert));
         Ok(Put::Replaced)
     }
 
@@ -503,16 +515,16 @@ impl Draft {
         let (venue, currency) = (performed.venue.clone(), performed.currency);
         // The venue may have been replaced since the concert was checked against it.
         let layout = self.catalogue.venues.get(&venue).map(|built| &built.layout);
-        if layout.is_none_or(|layout| performed.prices(layout).is_err()) {
+        let Some(prices) = layout.and_then(|layout| performed.prices(layout).ok()) else {
             return invalid("concertId", "the concert has no price for a grade of its venue");
-        }
+        };
         let Some(number) = self.catalogue.last_schedule.checked_add(1).map(ScheduleNumber) else {
             return in_use("the log has no more schedule numbers");
         };
         let listed = CatalogueEvent::ScheduleListed { id: id.clone(), number, concert: concert.clone() };
         self.push(listed);
-        let plan = Arc::new(plan);
-        self.created.push(Creation { number, id, concert, venue, currency, plan, limits });
+        let (plan, prices) = (Arc::new(plan), Some(Arc::new(prices)));
+        self.created.push(Creation { number, id, concert, venue, currency, plan, limits, prices });
         Ok(Put::Created)
     }
 
@@ -550,6 +562,11 @@ impl Draft {
         self.catalogue.apply(&event, self.now, None);
         self.events.push(event);
     }
+}
+
+/// Refuses other prices for a concert, of which a sale has opened or opens in a moment.
+pub fn prices_fixed() -> CatalogueRefusal {
+    CatalogueRefusal::InUse("a sale of this concert has opened: its prices stand".to_owned())
 }
 
 fn check_venue(venue: &Venue) -> Result<(), CatalogueRefusal> {

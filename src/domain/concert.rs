@@ -75,7 +75,7 @@ impl Concert {
     }
 }
 
-/// The prices at which a schedule sells: bound when its sale first opens, never changed after.
+/// The prices at which a schedule sells: set with its concert's, bound when its sale first opens, never changed after.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Prices {
     /// The price of a seat of each grade of the layout, by the grade's index.

@@ -13,11 +13,9 @@ use super::supervisor::Supervisor;
 use crate::clock::Clock;
 use crate::domain::catalogue::{Catalogue, CatalogueEvent};
 use crate::domain::cause::Cause;
-use crate::domain::concert::Prices;
-use crate::domain::ids::{ConcertId, PaymentId, ScheduleNumber, UserId};
+use crate::domain::ids::{PaymentId, ScheduleNumber, UserId};
 use crate::domain::schedule::Limits;
 use crate::domain::time::Timestamp;
-use crate::domain::venue::Layout;
 use crate::journal::Journal;
 
 /// What every actor needs.
@@ -93,15 +91,4 @@ impl Core {
             changed.apply(event, *at, cause.key);
         }
     }
-
-    /// Returns the prices at which a schedule of a concert, with such seats, would open now.
-    pub(super) fn prices(&self, concert: &ConcertId, layout: &Layout) -> Arc<Prices> {
-        let prices = prices_of(&self.catalogue(), concert, layout);
-        prices.expect("a listed schedule's concert has a price for each of its grades")
-    }
-}
-
-/// Returns the prices of a layout's grades at a concert.
-pub(super) fn prices_of(catalogue: &Catalogue, concert: &ConcertId, layout: &Layout) -> Option<Arc<Prices>> {
-    catalogue.concert(concert)?.prices(layout).ok().map(Arc::new)
 }

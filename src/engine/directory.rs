@@ -178,10 +178,16 @@ impl Directory {
         Ok(Done { answer: schedule.answer(named), replayed: false })
     }
 
-    /// Tells whether a sale of a concert has ever opened by `at`.
-    pub(super) fn has_opened(&self, concert: &ConcertId, at: Timestamp) -> bool {
+    /// Returns the schedules of a concert, in order of their numbers.
+    pub(super) fn schedules_of_concert(&self, concert: &ConcertId) -> Vec<Arc<ScheduleEntry>> {
+        self.schedules().into_iter().filter(|entry| entry.concert() == concert).collect()
+    }
+
+    /// Tells whether a concert's prices stand at `now`, since a sale of it has opened or opens in a moment.
+    pub(super) fn prices_are_fixed(&self, concert: &ConcertId, now: Timestamp) -> bool {
+        let is_fixed = |entry: &Arc<ScheduleEntry>| entry.read().check_reprice(now).is_err();
         // The list first: no shard of the directory is kept while a schedule is waited for.
-        self.schedules().iter().any(|entry| entry.concert() == concert && entry.read().has_opened_by(at))
+        self.schedules_of_concert(concert).iter().any(is_fixed)
             || self.core.catalogue().has_archived_sale(concert)
     }
 }

@@ -217,8 +217,13 @@ impl Engine {
 
     /// Returns the prices that a schedule sells at, or would if its sale opened now.
     pub fn prices(&self, entry: &ScheduleEntry) -> Arc<Prices> {
-        let bound = entry.read().prices().cloned();
-        bound.unwrap_or_else(|| self.directory.core.prices(entry.concert(), entry.layout()))
+        let set = entry.read().prices().cloned();
+        // What never opened and went to the archive before schedules kept their prices has none.
+        let of_concert = || {
+            let prices = self.catalogue().prices(entry.concert(), entry.layout());
+            Arc::new(prices.expect("a listed schedule's concert has a price for each of its grades"))
+        };
+        set.unwrap_or_else(of_concert)
     }
 
     /// Takes a place in a schedule's waiting room, or finds the one that the user has. Without a key, the

@@ -8,13 +8,15 @@
 //!
 //! Invariant: a row that a foreign key names comes before the row that names it.
 
+use std::sync::Arc;
+
 use hashbrown::HashSet;
 
 use super::{SCHEMA_VERSION, Table, Taken, Value};
 use crate::archive::{Archive, ArchiveError, Restored};
 use crate::domain::accounts::{Account, Accounts, Kind, Transaction};
 use crate::domain::catalogue::Catalogue;
-use crate::domain::concert::{Concert, Prices};
+use crate::domain::concert::Concert;
 use crate::domain::ids::{ReservationId, UserId, count_of};
 use crate::domain::money::Currency;
 use crate::domain::payments::{Failure, Payment, Payments};
@@ -324,11 +326,9 @@ impl<E> Rows<'_, E> {
 
     fn seats(&mut self, schedule: &Schedule) -> Result<(), E> {
         let (layout, currency) = (schedule.layout(), schedule.currency());
-        // Before a sale opens, the concert's prices are those that it would open with.
-        let concert = self.catalogue.concert(schedule.concert());
-        let standing = || concert.and_then(|concert| concert.prices(layout).ok());
-        let now: Option<Prices> = if schedule.prices().is_none() { standing() } else { None };
-        let prices = schedule.prices().map(AsRef::as_ref).or(now.as_ref());
+        // Of a journal of before, what never opened has the concert's prices.
+        let of_concert = || self.catalogue.prices(schedule.concert(), layout).map(Arc::new);
+        let prices = schedule.prices().cloned().or_else(of_concert);
         let prices = prices.expect("a listed schedule's concert has a price for each of its grades");
 
         for row in layout.rows() {

@@ -104,7 +104,7 @@ fn schedule_refused(refusal: Refusal, layout: Option<&Layout>) -> Problem {
         Refusal::PaymentNotUnderWay => Code::PaymentNotReady,
         Refusal::CancellationClosed => Code::CancellationClosed,
         Refusal::InvalidTransition => Code::InvalidTransition,
-        Refusal::InUse | Refusal::ConcertFixed => Code::InUse,
+        Refusal::InUse | Refusal::ConcertFixed | Refusal::PricesFixed => Code::InUse,
     };
 
     because(code, refusal)

@@ -70,6 +70,7 @@ pub(super) enum ScheduleEventWire<'a> {
         down_since: u64,
     },
     KeyKept(Option<u32>),
+    PricesSet(PricesWire),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -81,7 +82,13 @@ pub(super) struct CreationWire {
     currency: [u8; 3],
     plan: PlanWire,
     limits: LimitsWire,
-    more: More,
+    more: More<CreationMore>,
+}
+
+#[derive(Serialize, Deserialize)]
+enum CreationMore {
+    /// Those that are set; in an image, while they aren't bound.
+    Prices(PricesWire),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -145,6 +152,7 @@ pub(super) struct PricesWire {
 pub(super) struct ScheduleImageWire {
     creation: CreationWire,
     sale: u8,
+    /// Those that are bound.
     prices: Option<PricesWire>,
     ever_confirmed: bool,
     blocked: Vec<u32>,
@@ -232,6 +240,7 @@ impl<'a> ScheduleEventWire<'a> {
                 Self::OutageBridged { began: began.as_millis(), down_since: down_since.as_millis() }
             }
             Event::KeyKept { number } => Self::KeyKept(number.map(|number| number.0)),
+            Event::PricesSet { prices } => Self::PricesSet(PricesWire::from_domain(prices)),
         }
     }
 
@@ -282,6 +291,7 @@ impl<'a> ScheduleEventWire<'a> {
                 down_since: Timestamp::from_millis(down_since),
             },
             Self::KeyKept(number) => Event::KeyKept { number: number.map(ReservationNumber) },
+            Self::PricesSet(prices) => Event::PricesSet { prices: Arc::new(prices.into_domain()?) },
         })
     }
 }
@@ -296,11 +306,21 @@ impl CreationWire {
             currency: currency_out(creation.currency),
             plan: PlanWire::from_domain(&creation.plan),
             limits: LimitsWire::from_domain(creation.limits),
-            more: More::default(),
+            more: creation
+                .prices
+                .iter()
+                .map(|prices| CreationMore::Prices(PricesWire::from_domain(prices)))
+                .collect(),
         }
     }
 
     pub(super) fn into_domain(self) -> Read<Creation> {
+        let mut prices = None;
+        for field in self.more {
+            match field {
+                CreationMore::Prices(set) => prices = Some(Arc::new(set.into_domain()?)),
+            }
+        }
         Ok(Creation {
             number: ScheduleNumber(self.number),
             id: schedule_id(&self.id)?,
@@ -309,6 +329,7 @@ impl CreationWire {
             currency: currency_in(self.currency)?,
             plan: Arc::new(self.plan.into_domain()?),
             limits: self.limits.into_domain(),
+            prices,
         })
     }
 }
@@ -456,12 +477,14 @@ impl ScheduleImageWire {
             currency: image.currency,
             plan: Arc::clone(&image.plan),
             limits: image.limits,
+            prices: image.prices.clone().filter(|_| !image.opened),
         };
+        let bound = image.prices.as_deref().filter(|_| image.opened);
         let deadlines = image.other_deadlines.iter().map(|(number, at)| (*number, at.as_millis()));
         Self {
             creation: CreationWire::from_domain(&creation),
             sale: sale_out(image.sale),
-            prices: image.prices.as_deref().map(PricesWire::from_domain),
+            prices: bound.map(PricesWire::from_domain),
             ever_confirmed: image.ever_confirmed,
             blocked: seats_out(&image.blocked),
             reservations: image.reservations.iter().map(ReservationWire::from_domain).collect(),
@@ -478,7 +501,8 @@ impl ScheduleImageWire {
 
     pub(super) fn into_domain(self) -> Read<Image> {
         let creation = self.creation.into_domain()?;
-        let prices = self.prices.map(PricesWire::into_domain).transpose()?;
+        let bound = self.prices.map(PricesWire::into_domain).transpose()?;
+        let opened = bound.is_some();
         let reservations = self.reservations.into_iter().map(|kept| Ok((kept.number, kept.into_domain()?)));
         let ended = self.ended.into_iter().map(|(at, number)| (Timestamp::from_millis(at), number));
         let deadlines =
@@ -492,7 +516,8 @@ impl ScheduleImageWire {
             plan: creation.plan,
             limits: creation.limits,
             sale: sale_in(self.sale)?,
-            prices: prices.map(Arc::new),
+            prices: bound.map(Arc::new).or(creation.prices),
+            opened,
             ever_confirmed: self.ever_confirmed,
             blocked: seats_in(self.blocked).to_vec(),
             reservations: pages(reservations)?,

@@ -121,6 +121,7 @@ fn creation() -> Creation {
         currency: concert().currency,
         plan: Arc::new(plan()),
         limits: Limits { ended_retention: Seconds::new(31), keys_max: 32 },
+        prices: Some(Arc::new(prices())),
     }
 }
 
@@ -163,6 +164,8 @@ fn events() -> Vec<Event> {
         Event::OutageBridged { began: Timestamp::ZERO, down_since: AT },
         Event::KeyKept { number: None },
         Event::KeyKept { number: Some(ReservationNumber(7)) },
+        Event::Created(Box::new(Creation { prices: None, ..creation() })),
+        Event::PricesSet { prices: Arc::new(prices()) },
     ]
 }
 
@@ -187,6 +190,7 @@ fn kind(event: &Event) -> usize {
         Event::ReservationCancelled { .. } => 16,
         Event::OutageBridged { .. } => 17,
         Event::KeyKept { .. } => 18,
+        Event::PricesSet { .. } => 19,
     }
 }
 
@@ -300,7 +304,7 @@ fn image() -> Image {
     let answered = Answer::Reservation(reservation(6, ReservationStatus::Held));
     let keys =
         [(KEY, 12, AT, answered), (KeyUse { digest: 1, fingerprint: 2 }, 13, AT, Answer::Schedule(summary))];
-    let Creation { number, id, concert, venue, currency, plan, limits } = creation();
+    let Creation { number, id, concert, venue, currency, plan, limits, prices } = creation();
     Image {
         number,
         id,
@@ -310,7 +314,8 @@ fn image() -> Image {
         plan,
         limits,
         sale: SaleStatus::Open,
-        prices: Some(Arc::new(prices())),
+        prices,
+        opened: true,
         ever_confirmed: true,
         blocked: vec![Seat(8), Seat(9)],
         reservations: (1..)
@@ -381,7 +386,7 @@ fn every_kind_of_fact_is_among_the_samples() {
     let mut kinds: Vec<usize> = events().iter().map(kind).collect();
     kinds.sort_unstable();
     kinds.dedup();
-    assert_eq!(kinds, (0..=18).collect::<Vec<_>>());
+    assert_eq!(kinds, (0..=19).collect::<Vec<_>>());
     let mut kinds: Vec<usize> = catalogue_events().iter().map(catalogue_kind).collect();
     kinds.sort_unstable();
     kinds.dedup();
@@ -468,11 +473,13 @@ fn a_value_that_cannot_be_is_refused() {
 
 #[test]
 fn a_schedules_section_is_read_as_it_was_written() {
-    let closed = Image { sale: SaleStatus::Closed, prices: None, keys: KeyList::default(), ..image() };
+    let closed = Image { sale: SaleStatus::Closed, keys: KeyList::default(), ..image() };
     let cancelled = Image { sale: SaleStatus::Cancelled, ever_confirmed: false, ..image() };
-    let upcoming = Image { sale: SaleStatus::Upcoming, ended: vec![], blocked: vec![], ..image() };
+    let upcoming =
+        Image { sale: SaleStatus::Upcoming, opened: false, ended: vec![], blocked: vec![], ..image() };
+    let of_before = Image { prices: None, ..upcoming.clone() };
     let unmoved = Image { other_deadlines: vec![], ..image() };
-    for image in [image(), closed, cancelled, upcoming, unmoved] {
+    for image in [image(), closed, cancelled, upcoming, of_before, unmoved] {
         assert_eq!(decode_schedule(&encode_schedule(&image)).unwrap(), image);
     }
 }

@@ -331,6 +331,7 @@ fn from_error(error: &EngineError) -> Outcome {
         | Refusal::InvalidTransition
         | Refusal::InUse
         | Refusal::ConcertFixed
+        | Refusal::PricesFixed
         | Refusal::TooManyUnpaid { .. } => Outcome::TurnedAway,
     }
 }

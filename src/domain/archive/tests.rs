@@ -49,6 +49,7 @@ impl Show {
         let rows =
             vec![Row { id: "1".into(), grade: GradeName::parse("R").unwrap(), seats: RowSeats::Length(4) }];
         let section = Section { id: "A".into(), floor: "1".into(), rows };
+        let by_grade = [Money::new(100).unwrap()].into();
         let creation = Creation {
             number: ScheduleNumber(1),
             id: ScheduleId::parse("s").unwrap(),
@@ -57,6 +58,7 @@ impl Show {
             currency: Currency::parse("KRW").unwrap(),
             plan: Arc::new(plan()),
             limits: Limits { ended_retention: Seconds::DAY, keys_max: 9 },
+            prices: Some(Arc::new(Prices { by_grade, best_first: [0].into() })),
         };
         let layout = Arc::new(Layout::new(&[section]).unwrap());
         let mut room = WaitingRoom::new(creation.number);
@@ -65,8 +67,7 @@ impl Show {
         let configured = room.decide(&configure, START).unwrap().unwrap();
         room.apply(&configured, START, None);
         let mut show = Self { schedule: Schedule::create(creation, layout, START), room, payments: None };
-        let by_grade = [Money::new(100).unwrap()].into();
-        show.does(&AnyCommand::Open { prices: Arc::new(Prices { by_grade, best_first: [0].into() }) }, START);
+        show.does(&AnyCommand::Open, START);
         show
     }
 
@@ -83,7 +84,7 @@ impl Show {
     }
 
     fn comes(&mut self, at: Timestamp) {
-        while let Some(event) = self.schedule.due(at, || unreachable!("it has opened")) {
+        while let Some(event) = self.schedule.due(at) {
             self.schedule.apply(&event, at, None);
         }
     }

@@ -262,6 +262,7 @@ fn a_schedule_is_created_with_its_concerts_venue_and_currency() {
     let books = Books::with_concert();
     let mut draft = Draft::new(&books.catalogue, NOW);
     assert_eq!(put_schedule(&mut draft, "s"), Ok(Put::Created));
+    let layout = Arc::clone(&books.catalogue.venue("v").unwrap().layout);
     let created = Creation {
         number: ScheduleNumber(1),
         id: schedule_id("s"),
@@ -270,6 +271,7 @@ fn a_schedule_is_created_with_its_concerts_venue_and_currency() {
         currency: Currency::parse("KRW").unwrap(),
         plan: Arc::new(plan()),
         limits: LIMITS,
+        prices: Some(Arc::new(concert().prices(&layout).unwrap())),
     };
     assert_eq!(draft.created, [created]);
     assert_eq!(draft.events.len(), 1);

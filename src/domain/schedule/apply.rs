@@ -66,10 +66,17 @@ impl Schedule {
             Event::SalesOpened { prices } => {
                 self.sale = SaleStatus::Open;
                 if let Some(prices) = prices {
-                    assert!(self.prices.is_none(), "prices are bound once");
-                    self.prices = Some(Arc::clone(prices));
+                    assert!(!self.opened, "prices are bound once");
+                    // A journal of before has them here alone.
+                    let bound = self.prices.get_or_insert_with(|| Arc::clone(prices));
+                    assert_eq!(bound, prices, "a sale opens at the prices that are set");
+                    self.opened = true;
                 }
-                assert!(self.prices.is_some(), "an open sale has its prices");
+                assert!(self.opened, "an open sale has its prices");
+            }
+            Event::PricesSet { prices } => {
+                assert!(!self.opened, "the prices of a sale that opened stand");
+                self.prices = Some(Arc::clone(prices));
             }
             Event::SalesClosed => self.sale = SaleStatus::Closed,
             Event::ScheduleCancelled => self.cancel_schedule(at),

@@ -105,9 +105,16 @@ pub enum AnyCommand {
         /// The payment that stands for it.
         payment: PaymentId,
     },
-    /// Open the sale.
-    Open {
-        /// The prices to bind, where none are bound yet.
+    /// Open the sale, at the prices that are set.
+    Open,
+    /// Set other prices, as the concert is to have them: refused by a sale that has opened, or opens in a moment.
+    Reprice {
+        /// The prices to open with.
+        prices: Arc<Prices>,
+    },
+    /// Set the prices that the concert has; where the sale has opened, its own stand.
+    SetPrices {
+        /// The prices to open with.
         prices: Arc<Prices>,
     },
     /// Change times, policy or casting.
@@ -154,7 +161,9 @@ impl AnyCommand {
                 | Command::Block { .. }
                 | Command::Unblock { .. },
             )
-            | Self::Open { .. }
+            | Self::Open
+            | Self::Reprice { .. }
+            | Self::SetPrices { .. }
             | Self::Replan { .. }
             | Self::SetLimits { .. }
             | Self::BridgeOutage { .. }
@@ -180,7 +189,9 @@ impl AnyCommand {
             Self::Callers(
                 Command::Close | Command::Cancel | Command::Block { .. } | Command::Unblock { .. },
             )
-            | Self::Open { .. }
+            | Self::Open
+            | Self::Reprice { .. }
+            | Self::SetPrices { .. }
             | Self::Replan { .. }
             | Self::SetLimits { .. }
             | Self::BridgeOutage { .. }
@@ -247,7 +258,7 @@ pub enum Event {
     },
     /// The sale opened.
     SalesOpened {
-        /// The prices that were bound, at the first opening.
+        /// The prices that were bound, at the first opening: those that were set.
         prices: Option<Arc<Prices>>,
     },
     /// The sale closed.
@@ -339,6 +350,11 @@ pub enum Event {
         /// The reservation that it named, if it named one.
         number: Option<ReservationNumber>,
     },
+    /// Prices were set, before the sale ever opened: it opens with these, unless others are set by then.
+    PricesSet {
+        /// The prices from now on.
+        prices: Arc<Prices>,
+    },
 }
 
 /// What a schedule is made with.
@@ -358,6 +374,8 @@ pub struct Creation {
     pub plan: Arc<Plan>,
     /// How much of the past it keeps.
     pub limits: Limits,
+    /// The prices that it opens with, unless others are set by then. A journal of before has them in its catalogue alone.
+    pub prices: Option<Arc<Prices>>,
 }
 
 /// Why a schedule refuses. Each is one problem code of the API.
@@ -435,6 +453,9 @@ pub enum Refusal {
     /// The plan names another concert.
     #[error("a schedule stays with its concert")]
     ConcertFixed,
+    /// The sale has opened, or opens in a moment.
+    #[error("its sale has opened, or opens in a moment: its prices stand")]
+    PricesFixed,
     /// The user has let too many holds end unpaid in a short time.
     #[error("too many of your holds of this schedule ended unpaid; wait a while")]
     TooManyUnpaid {
@@ -481,6 +502,7 @@ impl Refusal {
             | Self::InvalidTransition
             | Self::InUse
             | Self::ConcertFixed
+            | Self::PricesFixed
             | Self::TooManyUnpaid { .. } => &[],
         }
     }

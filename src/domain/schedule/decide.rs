@@ -13,6 +13,9 @@ use crate::domain::venue::{Grade, Seat};
 
 /// The time over which holds that end unpaid are counted.
 const UNPAID_WINDOW: Seconds = Seconds::new(3_600);
+/// A sale that opens within this time counts as open where prices would change: the concert's change must be durable before the first
+/// seat is sold.
+const REPRICE_MARGIN: Seconds = Seconds::new(5);
 
 /// One event, nothing to do (it is so already), or a refusal.
 pub(super) type Decision = Result<Option<Event>, Refusal>;
@@ -20,9 +23,8 @@ pub(super) type Decision = Result<Option<Event>, Refusal>;
 impl Schedule {
     /// Returns the next event that time alone has brought by `now`, if there is one.
     ///
-    /// Call it and apply what it returns until it returns nothing; only then decide. `prices` are
-    /// bound where the sale opens by itself.
-    pub fn due(&self, now: Timestamp, prices: impl FnOnce() -> Arc<Prices>) -> Option<Event> {
+    /// Call it and apply what it returns until it returns nothing; only then decide.
+    pub fn due(&self, now: Timestamp) -> Option<Event> {
         let due = self.next_due()?;
         if due > now {
             return None;
@@ -33,7 +35,7 @@ impl Schedule {
             return Some(Event::HoldExpired { number: ReservationNumber(*number) });
         }
         match self.sale {
-            SaleStatus::Upcoming => Some(Event::SalesOpened { prices: self.prices.is_none().then(prices) }),
+            SaleStatus::Upcoming => Some(self.sales_opened()),
             SaleStatus::Open => Some(Event::SalesClosed),
             SaleStatus::Closed | SaleStatus::Cancelled => {
                 unreachable!("only a sale that can open or close by itself is due")
@@ -61,7 +63,12 @@ impl Schedule {
             }
             AnyCommand::FailPayment { reservation, payment } => self.fail_payment(*reservation, *payment),
             AnyCommand::Confirm { reservation, payment } => self.confirm(*reservation, *payment, now),
-            AnyCommand::Open { prices } => self.open(prices, now),
+            AnyCommand::Open => self.open(now),
+            AnyCommand::Reprice { prices } => {
+                self.check_reprice(now)?;
+                Ok(self.set_prices(prices))
+            }
+            AnyCommand::SetPrices { prices } => Ok(self.set_prices(prices)),
             AnyCommand::Replan { concert, plan } => self.replan(concert, plan),
             AnyCommand::SetLimits { limits } => Ok(self.set_limits(*limits)),
             AnyCommand::BridgeOutage { began, down_since } => Ok(self.bridge_outage(*began, *down_since)),
@@ -87,11 +94,13 @@ impl Schedule {
         match command {
             AnyCommand::SetLimits { limits } => self.set_limits(*limits),
             AnyCommand::BridgeOutage { began, down_since } => self.bridge_outage(*began, *down_since),
+            AnyCommand::SetPrices { prices } => self.set_prices(prices),
             AnyCommand::Callers(_)
             | AnyCommand::BeginPayment { .. }
             | AnyCommand::FailPayment { .. }
             | AnyCommand::Confirm { .. }
-            | AnyCommand::Open { .. }
+            | AnyCommand::Open
+            | AnyCommand::Reprice { .. }
             | AnyCommand::Replan { .. }
             | AnyCommand::Delete => None,
         }
@@ -113,7 +122,9 @@ impl Schedule {
             AnyCommand::Callers(
                 Command::Close | Command::Cancel | Command::Block { .. } | Command::Unblock { .. },
             )
-            | AnyCommand::Open { .. }
+            | AnyCommand::Open
+            | AnyCommand::Reprice { .. }
+            | AnyCommand::SetPrices { .. }
             | AnyCommand::Replan { .. }
             | AnyCommand::SetLimits { .. }
             | AnyCommand::BridgeOutage { .. } => Refusal::InvalidTransition,
@@ -306,7 +317,7 @@ impl Schedule {
         Ok(Some(Event::ReservationConfirmed { number: id.number, payment }))
     }
 
-    fn open(&self, prices: &Arc<Prices>, now: Timestamp) -> Decision {
+    fn open(&self, now: Timestamp) -> Decision {
         match self.sale {
             SaleStatus::Open => return Ok(None),
             SaleStatus::Cancelled => return Err(Refusal::InvalidTransition),
@@ -315,8 +326,26 @@ impl Schedule {
         if self.plan.closes_at() <= now {
             return Err(Refusal::InvalidTransition);
         }
-        let prices = self.prices.is_none().then(|| Arc::clone(prices));
-        Ok(Some(Event::SalesOpened { prices }))
+        Ok(Some(self.sales_opened()))
+    }
+
+    /// Makes the event that opens the sale; the first one binds the prices that are set.
+    fn sales_opened(&self) -> Event {
+        let bound = || Arc::clone(self.prices.as_ref().expect("prices are set before a sale opens"));
+        Event::SalesOpened { prices: (!self.opened).then(bound) }
+    }
+
+    /// Refuses other prices to a sale that has opened, or opens in a moment.
+    ///
+    /// # Errors
+    /// [`Refusal::PricesFixed`].
+    pub fn check_reprice(&self, now: Timestamp) -> Result<(), Refusal> {
+        if self.has_opened_by(now.plus(REPRICE_MARGIN)) { Err(Refusal::PricesFixed) } else { Ok(()) }
+    }
+
+    fn set_prices(&self, prices: &Arc<Prices>) -> Option<Event> {
+        let changes = !self.opened && self.prices.as_ref() != Some(prices);
+        changes.then(|| Event::PricesSet { prices: Arc::clone(prices) })
     }
 
     fn close(&self) -> Decision {

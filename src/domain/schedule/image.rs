@@ -28,6 +28,7 @@ pub struct Image {
     pub limits: Limits,
     pub sale: SaleStatus,
     pub prices: Option<Arc<Prices>>,
+    pub opened: bool,
     pub ever_confirmed: bool,
     pub blocked: Vec<Seat>,
     /// By number.
@@ -56,6 +57,7 @@ impl Image {
             limits: schedule.limits,
             sale: schedule.sale,
             prices: schedule.prices.clone(),
+            opened: schedule.opened,
             ever_confirmed: schedule.ever_confirmed,
             blocked: schedule
                 .layout
@@ -86,10 +88,11 @@ impl Image {
             currency: self.currency,
             plan: self.plan,
             limits: self.limits,
+            prices: self.prices,
         };
         let mut schedule = Schedule::create(creation, layout, self.last_instant);
         schedule.sale = self.sale;
-        schedule.prices = self.prices;
+        schedule.opened = self.opened;
         schedule.ever_confirmed = self.ever_confirmed;
         for seat in self.blocked {
             schedule.place(seat, BLOCKED, SeatStatus::Blocked);

@@ -1,7 +1,7 @@
 //! A schedule: one performance of a concert, the unit of sale, and the state machine of its seats.
 //!
 //! [`Schedule::decide`] says what a command would do, or why not; [`Schedule::apply`] does what
-//! happened. Both are pure: the instant, the random part of an id and the prices are given.
+//! happened. Both are pure: the instant and the random part of an id are given.
 //! [`Schedule::due`] says what time alone has brought; every decision is preceded by it, so that a
 //! deadline is exact whether or not a timer has fired (S4).
 //!
@@ -68,7 +68,10 @@ pub struct Schedule {
     layout: Arc<Layout>,
 
     sale: SaleStatus,
+    /// Those that are set, and bound once the sale has opened.
     prices: Option<Arc<Prices>>,
+    /// Whether the sale ever opened.
+    opened: bool,
     deleted: bool,
     ever_confirmed: bool,
 
@@ -123,7 +126,8 @@ impl Schedule {
             keys: Keys::new(creation.limits.keys_max),
             limits: creation.limits,
             sale: SaleStatus::Upcoming,
-            prices: None,
+            prices: creation.prices,
+            opened: false,
             deleted: false,
             ever_confirmed: false,
             owners: vec![FREE; seats],
@@ -185,9 +189,15 @@ impl Schedule {
         &self.layout
     }
 
-    /// Returns the prices at which it sells, once its sale has opened.
+    /// Returns the prices at which it sells, or would if its sale opened now. Of a journal of before, some that never opened have
+    /// none.
     pub fn prices(&self) -> Option<&Arc<Prices>> {
         self.prices.as_ref()
+    }
+
+    /// Tells whether the sale has ever opened: from then on its prices are bound.
+    pub fn has_opened(&self) -> bool {
+        self.opened
     }
 
     /// Tells whether it was removed.
@@ -268,7 +278,7 @@ impl Schedule {
 
     /// Tells whether the sale has ever opened by `now`: from then on its prices stand.
     pub fn has_opened_by(&self, now: Timestamp) -> bool {
-        self.prices.is_some() || self.sale_at(now) != self.sale
+        self.opened || self.sale_at(now) != self.sale
     }
 
     /// Returns the first instant at which time alone changes something, if there is one.
@@ -362,7 +372,7 @@ impl Schedule {
 
     /// Returns the price of a seat, which is bound before the first seat is held.
     pub fn price(&self, seat: Seat) -> Money {
-        let prices = self.prices.as_ref().expect("a seat is held only after the sale opened");
+        let prices = self.prices.as_ref().expect("prices are set before a sale opens");
         prices.by_grade[self.layout.grade_of(seat).index()]
     }
 
@@ -424,6 +434,7 @@ impl Schedule {
         assert_eq!(sum, self.seats_sum, "the sum is that of the statuses");
         assert_eq!(counts.total(), self.layout.seat_count(), "S2: no seat is lost");
         assert_eq!(free_in_row, self.free_in_row, "S2: the rows' counts add up");
+        assert!(self.prices.is_some() || !self.opened, "a sale that opened has its prices");
     }
 
     fn check_reservations(&self) {

@@ -16,7 +16,9 @@ use super::change::{CatalogueChange, Changed, Import};
 use super::remove::Remove;
 use crate::archive::Archive;
 use crate::domain::archive;
-use crate::domain::catalogue::{CatalogueEvent, CatalogueRefusal, Draft, FieldError, ImportCounts, Put};
+use crate::domain::catalogue::{
+    self, CatalogueEvent, CatalogueRefusal, Draft, FieldError, ImportCounts, Put,
+};
 use crate::domain::cause::{By, Cause};
 use crate::domain::concert::Concert;
 use crate::domain::ids::{ConcertId, ScheduleId, ScheduleNumber};
@@ -25,6 +27,7 @@ use crate::domain::payments::Payments;
 use crate::domain::schedule::{AnyCommand, Creation, Event, Plan, Refusal, Schedule};
 use crate::domain::time::{Seconds, Timestamp};
 use crate::domain::waiting_room::{self, Settings, WaitingRoom};
+use crate::engine;
 use crate::engine::core::CatalogueHappened;
 use crate::engine::directory::Directory;
 use crate::engine::error::EngineError;
@@ -36,13 +39,11 @@ use crate::engine::supervisor::from_send_error;
 use crate::journal::{EntryTooLarge, Position, Records};
 use crate::record;
 
-/// A sale that opens within this time counts as open where prices would change: the change must be
-/// durable before the first seat is sold.
-const REPRICE_MARGIN: Seconds = Seconds::new(5);
-
 /// The actor of the catalogue.
 pub(in crate::engine) struct CatalogueActor {
     directory: Arc<Directory>,
+    /// Whether a schedule that never opened may have other prices than its concert: a change of them has stopped halfway.
+    prices_differ: bool,
 }
 
 impl Actor for CatalogueActor {
@@ -58,7 +59,8 @@ impl Actor for CatalogueActor {
                 entry.room().live().start(&directory.core).await;
             }
         }
-        Ok(Self { directory })
+        // A former life may have stopped anywhere.
+        Ok(Self { directory, prices_differ: true })
     }
 }
 
@@ -91,8 +93,8 @@ impl Message<Change> for CatalogueActor {
             return Err(EngineError::JournalUnavailable);
         }
         // What an earlier change had begun comes first: its key answers once it is done.
-        if let Err(error) = self.finish_replans(&By::Engine).await {
-            tracing::warn!(%error, "schedules don't have the plans yet that they are to have");
+        if let Err(error) = self.finish(&By::Engine).await {
+            tracing::warn!(%error, "schedules don't have the plans or the prices yet that they are to have");
         }
         let now = self.now();
         if let Some(key) = cause.key
@@ -136,8 +138,7 @@ impl Message<Change> for CatalogueActor {
                     return Err(Refusal::InvalidTransition.into());
                 }
                 let entry = self.directory.schedule(&id).ok_or(EngineError::NoSuchSchedule)?;
-                let prices = self.directory.core.prices(entry.concert(), entry.layout());
-                entry.live().insist(AnyCommand::Open { prices }, cause).await.map(Changed::Acted)
+                entry.live().insist(AnyCommand::Open, cause).await.map(Changed::Acted)
             }
         }
     }
@@ -223,7 +224,7 @@ impl CatalogueActor {
     }
 
     async fn put(
-        &self,
+        &mut self,
         now: Timestamp,
         cause: Cause,
         decide: impl FnOnce(&mut Draft, &Directory) -> Result<Put, CatalogueRefusal>,
@@ -235,7 +236,7 @@ impl CatalogueActor {
     }
 
     async fn import(
-        &self,
+        &mut self,
         import: Import,
         cause: Cause,
         now: Timestamp,
@@ -261,7 +262,7 @@ impl CatalogueActor {
     }
 
     async fn remove(
-        &self,
+        &mut self,
         now: Timestamp,
         cause: Cause,
         decide: impl FnOnce(&mut Draft) -> Result<(), CatalogueRefusal>,
@@ -294,8 +295,8 @@ impl CatalogueActor {
     }
 
     /// Makes a draft's changes durable, shows them, and starts and tells the schedules.
-    async fn commit(&self, draft: Draft, now: Timestamp, cause: Cause) -> Result<(), EngineError> {
-        let Draft { mut events, created, replanned, archived, .. } = draft;
+    async fn commit(&mut self, draft: Draft, now: Timestamp, cause: Cause) -> Result<(), EngineError> {
+        let Draft { mut events, created, replanned, repriced, archived, .. } = draft;
         for (number, plan) in archived {
             let standing = self.directory.archived(number).await?;
             let Some(kept) = standing else { return Err(EngineError::NoSuchSchedule) };
@@ -328,8 +329,12 @@ impl CatalogueActor {
             events.push(CatalogueEvent::KeyKept);
         }
         if !events.is_empty() {
+            self.reprice(&repriced, &cause.by).await?;
             let new: Vec<ScheduleNumber> = created.iter().map(|creation| creation.number).collect();
-            self.append(events, created, now, announced).await?;
+            if let Err(error) = self.append(events, created, now, announced).await {
+                self.restore_prices(&cause.by).await;
+                return Err(error);
+            }
             for number in new {
                 let entry = self.directory.schedule_by_number(number).expect("it was shown before the reply");
                 entry.live().start(&self.directory.core).await;
@@ -341,6 +346,64 @@ impl CatalogueActor {
             tracing::warn!(%error, "what was announced isn't done yet: the next change goes on with it, or the next start");
             EngineError::OutcomeUnknown
         })
+    }
+
+    /// Has the schedules of these concerts open at their prices from now on. All or none: where one refuses, those that took them get
+    /// the old ones back.
+    async fn reprice(&mut self, repriced: &[(Arc<Concert>, bool)], by: &By) -> Result<(), EngineError> {
+        let mut commands = Vec::new();
+        for (concert, has_other_price) in repriced {
+            for entry in self.directory.schedules_of_concert(&concert.id) {
+                let prices = concert.prices(entry.layout()).expect("a concert was checked when it was put");
+                let prices = Arc::new(prices);
+                // Another order of the grades alone is no other price: a sale that opened stands as it is.
+                let command = if *has_other_price {
+                    AnyCommand::Reprice { prices }
+                } else {
+                    AnyCommand::SetPrices { prices }
+                };
+                commands.push((entry, command));
+            }
+        }
+        let Err(error) = ask_all(commands, by).await else { return Ok(()) };
+
+        self.restore_prices(by).await;
+        Err(match error {
+            EngineError::Refused(engine::Refusal::Schedule(Refusal::PricesFixed)) => {
+                catalogue::prices_fixed().into()
+            }
+            error => error,
+        })
+    }
+
+    /// Gives schedules back the prices that their concerts have, after a change of them that isn't to be.
+    async fn restore_prices(&mut self, by: &By) {
+        self.prices_differ = true;
+        if let Err(error) = self.settle_prices(by).await {
+            tracing::warn!(%error, "schedules keep prices that their concerts don't have, until the next change or the next start");
+        }
+    }
+
+    /// Gives every schedule that never opened the prices that its concert has, where a change of them may have stopped halfway.
+    async fn settle_prices(&mut self, by: &By) -> Result<(), EngineError> {
+        if !self.prices_differ {
+            return Ok(());
+        }
+        let catalogue = self.directory.core.catalogue();
+        let set = |entry: Arc<ScheduleEntry>| {
+            let prices = Arc::new(catalogue.prices(entry.concert(), entry.layout())?);
+            let differs = !entry.read().has_opened() && entry.read().prices() != Some(&prices);
+            differs.then_some((entry, AnyCommand::SetPrices { prices }))
+        };
+        ask_all(self.directory.schedules().into_iter().filter_map(set).collect(), by).await?;
+        self.prices_differ = false;
+        Ok(())
+    }
+
+    /// Does what an earlier change had begun.
+    async fn finish(&mut self, by: &By) -> Result<(), EngineError> {
+        self.settle_prices(by).await?;
+        self.finish_replans(by).await
     }
 
     fn is_another_plan(&self, id: &ScheduleId, plan: &Plan) -> bool {
@@ -434,6 +497,21 @@ impl CatalogueActor {
     }
 }
 
+/// Asks schedules, each for its own, all at once; returns when all have answered, durably.
+async fn ask_all(commands: Vec<(Arc<ScheduleEntry>, AnyCommand)>, by: &By) -> Result<(), EngineError> {
+    let ask = |(entry, command): (Arc<ScheduleEntry>, AnyCommand)| {
+        let cause = Cause { by: by.clone(), key: None };
+        tokio::spawn(async move { entry.live().insist(command, cause).await })
+    };
+    let asked: Vec<_> = commands.into_iter().map(ask).collect();
+    let mut outcome = Ok(());
+    for answer in asked {
+        let answer = answer.await.map_err(|_| EngineError::OutcomeUnknown);
+        outcome = outcome.and(answer.and_then(|answer| answer.map(drop)));
+    }
+    outcome
+}
+
 /// Adds the announcements of new plans to what a change brings, and returns the cause of its events: without the key, where that is to
 /// be kept once the plans are followed.
 fn announce(
@@ -512,8 +590,8 @@ fn put_concert(
     concert: Concert,
     now: Timestamp,
 ) -> Result<Put, CatalogueRefusal> {
-    let opened = directory.has_opened(&concert.id, now.plus(REPRICE_MARGIN));
-    draft.put_concert(concert, opened)
+    let fixed = directory.prices_are_fixed(&concert.id, now);
+    draft.put_concert(concert, fixed)
 }
 
 /// Says which item of an import is refused.

@@ -160,6 +160,7 @@ impl Owners {
             | Event::Replanned { .. }
             | Event::LimitsSet { .. }
             | Event::SalesOpened { .. }
+            | Event::PricesSet { .. }
             | Event::SalesClosed
             | Event::ScheduleCancelled
             | Event::Deleted

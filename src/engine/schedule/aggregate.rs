@@ -90,8 +90,8 @@ impl Aggregate for Schedule {
         if self.is_deleted() { Err(EngineError::NoSuchSchedule) } else { Ok(()) }
     }
 
-    fn due(&self, now: Timestamp, _: &Live<Self>, core: &Core) -> Option<Event> {
-        let event = self.due(now, || core.prices(self.concert(), self.layout()))?;
+    fn due(&self, now: Timestamp, _: &Live<Self>, _: &Core) -> Option<Event> {
+        let event = self.due(now)?;
         if matches!(event, Event::HoldExpired { .. }) {
             let labels = [("command", "expire"), ("outcome", "done")];
             metrics::counter!("onsale_decisions_total", &labels).increment(1);

@@ -5,11 +5,9 @@ use std::sync::Arc;
 use crate::clock::Clock;
 use crate::domain::catalogue::CatalogueEvent;
 use crate::domain::cause::{By, Cause};
-use crate::domain::concert::Prices;
 use crate::domain::schedule::{AnyCommand, Event, Limits, Schedule};
 use crate::domain::time::Timestamp;
 use crate::domain::waiting_room::{self, Settings, WaitingRoom};
-use crate::engine::core::prices_of;
 use crate::engine::room::random_seed;
 use crate::journal::{CommitError, Entry, EntryTooLarge, Journal, Records};
 use crate::record;
@@ -32,14 +30,16 @@ impl Bridge<'_> {
         let World { catalogue, schedules, rooms, .. } = world;
         let replans = catalogue.replans().clone();
         for schedule in schedules.values_mut() {
-            let prices = || {
-                prices_of(catalogue, schedule.concert(), schedule.layout())
-                    .expect("a listed schedule's concert has a price for each of its grades")
-            };
-            let prices: Arc<Prices> = schedule.prices().cloned().unwrap_or_else(prices);
             let mut entries = vec![Records::new()];
             let down_since = self.down_since.max(schedule.last_instant());
-            due(schedule, down_since, &prices, &mut entries);
+            // A change of prices that stopped halfway has not happened; a journal of before has them in the catalogue alone.
+            let prices = catalogue.prices(schedule.concert(), schedule.layout());
+            let prices = prices.expect("a listed schedule's concert has a price for each of its grades");
+            if let Some(event) = schedule.decide_at_start(&AnyCommand::SetPrices { prices: Arc::new(prices) })
+            {
+                happen(schedule, &event, down_since, &mut entries);
+            }
+            due(schedule, down_since, &mut entries);
             let ready = clock.now().max(down_since);
             let bridge = AnyCommand::BridgeOutage { began: self.down_since, down_since };
             for command in [bridge, AnyCommand::SetLimits { limits: self.limits }] {
@@ -48,7 +48,7 @@ impl Bridge<'_> {
                     happen(schedule, &event, ready, &mut entries);
                 }
             }
-            due(schedule, ready, &prices, &mut entries);
+            due(schedule, ready, &mut entries);
             // An import that was begun is finished before anyone asks.
             if let Some(plan) = replans.plan(schedule.id()) {
                 let replan =
@@ -56,7 +56,7 @@ impl Bridge<'_> {
                 if let Ok(Some(event)) = schedule.decide(&replan, ready.max(schedule.last_instant())) {
                     happen(schedule, &event, ready, &mut entries);
                 }
-                due(schedule, ready, &prices, &mut entries);
+                due(schedule, ready, &mut entries);
             }
             let settings = Settings::of(schedule.plan(), self.limits.keys_max);
             if settings.is_some() || rooms.contains_key(&schedule.number()) {
@@ -117,9 +117,9 @@ impl Bridge<'_> {
     }
 }
 
-fn due(schedule: &mut Schedule, at: Timestamp, prices: &Arc<Prices>, entries: &mut Vec<Records>) {
+fn due(schedule: &mut Schedule, at: Timestamp, entries: &mut Vec<Records>) {
     let at = at.max(schedule.last_instant());
-    while let Some(event) = schedule.due(at, || Arc::clone(prices)) {
+    while let Some(event) = schedule.due(at) {
         happen(schedule, &event, at, entries);
     }
 }

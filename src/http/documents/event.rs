@@ -176,6 +176,10 @@ fn describe(event: &Event, names: &impl Names) -> (&'static Kind, Value) {
             let prices = prices.as_ref().and_then(|prices| Some(price_list(prices, names.layout()?)));
             (&kinds::SALES_OPENED, json!({"prices": prices}))
         }
+        Event::PricesSet { prices } => {
+            let prices = names.layout().map(|layout| price_list(prices, layout));
+            (&kinds::PRICES_SET, json!({"prices": prices}))
+        }
         Event::SalesClosed => (&kinds::SALES_CLOSED, json!({})),
         Event::ScheduleCancelled => (&kinds::SCHEDULE_CANCELLED, json!({})),
         Event::Deleted => (&kinds::DELETED, json!({})),

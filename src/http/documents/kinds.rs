@@ -238,6 +238,8 @@ kinds! {
     REPLANNED = Schedule Public "Replanned", "Its times, casting or policy changed", [OF_SCHEDULE, PLAN];
     SALES_OPENED = Schedule Public "SalesOpened", "Its sale opened", [OF_SCHEDULE,
         &[field("prices", Object, "by grade, bound from now on; null where it had opened before, or the venue is gone").or_null()]];
+    PRICES_SET = Schedule Public "PricesSet", "Its prices changed with the concert's, before its sale ever opened", [OF_SCHEDULE,
+        &[field("prices", Object, "by grade, as it opens with them; null where the venue is gone").or_null()]];
     SALES_CLOSED = Schedule Public "SalesClosed", "Its sale closed", [OF_SCHEDULE];
     SCHEDULE_CANCELLED = Schedule Public "ScheduleCancelled", "The performance is cancelled: holds end with it, and what is paid goes back", [OF_SCHEDULE];
     DELETED = Schedule Public "Deleted", "The schedule was removed", [OF_SCHEDULE];

@@ -149,6 +149,7 @@ impl ScheduleImageWire {
             plan: creation.plan,
             limits: creation.limits,
             sale: sale_in(self.sale)?,
+            opened: prices.is_some(),
             prices: prices.map(Arc::new),
             ever_confirmed: self.ever_confirmed,
             blocked: seats_in(self.blocked).to_vec(),

@@ -416,6 +416,7 @@ impl CreationWire {
             currency: currency(&self.currency)?,
             plan: Arc::new(self.plan.into_domain()),
             limits: self.limits.into_domain(),
+            prices: None,
         })
     }
 }

@@ -194,7 +194,7 @@ fn nothing_can_be_held_or_exchanged_unless_the_sale_is_open() {
     let closed = Err(Refusal::NotOpen);
     let mut sale = Sale::planned(plan());
     assert_eq!(sale.try_hold("ann", "A1"), closed);
-    sale.does(&AnyCommand::Open { prices: prices(100) });
+    sale.does(&AnyCommand::Open);
     let hold = sale.hold("ann", "A1");
     sale.does(&Command::Close);
     assert_eq!(sale.try_hold("ann", "A2"), closed);

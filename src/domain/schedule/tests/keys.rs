@@ -44,7 +44,7 @@ fn a_change_of_the_schedule_answers_with_the_schedule_as_it_was_then() {
     let mut sale = Sale::open();
     sale.ask_with(&Command::Close, Some(key(1, 7))).unwrap();
     let then = Answer::Schedule(sale.schedule.summary());
-    sale.does(&AnyCommand::Open { prices: prices(100) });
+    sale.does(&AnyCommand::Open);
     sale.hold("ann", "A1");
     let version = sale.schedule.version() - 2;
     let found = sale.schedule.find_key(key(1, 7), sale.now);

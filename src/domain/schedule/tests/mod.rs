@@ -69,6 +69,7 @@ fn creation(plan: Plan) -> Creation {
         currency: Currency::parse("KRW").unwrap(),
         plan: Arc::new(plan),
         limits: LIMITS,
+        prices: Some(prices(100)),
     }
 }
 
@@ -107,7 +108,7 @@ impl Sale {
         let mut plan = plan();
         change(&mut plan);
         let mut sale = Self::planned(plan);
-        sale.does(&AnyCommand::Open { prices: prices(100) });
+        sale.does(&AnyCommand::Open);
         sale
     }
 
@@ -138,7 +139,7 @@ impl Sale {
     /// Brings what time alone has brought by now, in order.
     fn tick(&mut self) -> Vec<Event> {
         let mut came = Vec::new();
-        while let Some(event) = self.schedule.due(self.now, || prices(100)) {
+        while let Some(event) = self.schedule.due(self.now) {
             self.apply(&event, None);
             came.push(event);
         }

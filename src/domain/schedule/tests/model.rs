@@ -65,6 +65,8 @@ struct Model {
     limits: Limits,
     sale: SaleStatus,
     priced: bool,
+    /// The first grade's price.
+    price: u64,
     deleted: bool,
     ever_confirmed: bool,
     blocked: Vec<Seat>,
@@ -84,6 +86,7 @@ impl Model {
             limits: LIMITS,
             sale: SaleStatus::Upcoming,
             priced: false,
+            price: 100,
             deleted: false,
             ever_confirmed: false,
             blocked: Vec::new(),
@@ -295,7 +298,7 @@ impl Model {
                 Ok(true)
             }
             AnyCommand::Confirm { reservation, payment } => self.confirm(*reservation, *payment, now),
-            AnyCommand::Open { .. } => {
+            AnyCommand::Open => {
                 if self.sale == SaleStatus::Open {
                     return Ok(false);
                 }
@@ -305,6 +308,14 @@ impl Model {
                 (self.sale, self.priced) = (SaleStatus::Open, true);
                 Ok(true)
             }
+            AnyCommand::Reprice { prices } => {
+                let in_a_moment = after(now, 5_000);
+                if self.priced || self.sale_at(in_a_moment) != self.sale {
+                    return Err(Refusal::PricesFixed);
+                }
+                Ok(self.set_price(prices))
+            }
+            AnyCommand::SetPrices { prices } => Ok(self.set_price(prices)),
             AnyCommand::Callers(Command::Close) => match self.sale {
                 SaleStatus::Upcoming | SaleStatus::Cancelled => Err(Refusal::InvalidTransition),
                 SaleStatus::Closed => Ok(false),
@@ -331,6 +342,11 @@ impl Model {
                 Ok(true)
             }
         }
+    }
+
+    fn set_price(&mut self, prices: &Prices) -> bool {
+        let price = prices.by_grade[0].minor();
+        !self.priced && core::mem::replace(&mut self.price, price) != price
     }
 
     fn hold(
@@ -615,6 +631,8 @@ enum Ask {
         payment: u128,
     },
     Open,
+    Reprice(u64),
+    SetPrices(u64),
     Close,
     Cancel,
     Block(Vec<Seat>),
@@ -683,6 +701,8 @@ fn asks() -> impl Strategy<Value = Ask> {
         6 => (which.clone(), payment.clone()).prop_map(|(which, payment)| Ask::Fail { which, payment }),
         20 => (which, payment).prop_map(|(which, payment)| Ask::Confirm { which, payment }),
         5 => Just(Ask::Open),
+        2 => (100..104_u64).prop_map(Ask::Reprice),
+        2 => (100..104_u64).prop_map(Ask::SetPrices),
         2 => Just(Ask::Close),
         1 => Just(Ask::Cancel),
         4 => seats(3).prop_map(Ask::Block),
@@ -804,7 +824,9 @@ impl World {
                 let (reservation, payment) = self.which_paying(which, payment);
                 AnyCommand::Confirm { reservation, payment }
             }
-            Ask::Open => AnyCommand::Open { prices: prices(100) },
+            Ask::Open => AnyCommand::Open,
+            Ask::Reprice(price) => AnyCommand::Reprice { prices: prices(price) },
+            Ask::SetPrices(price) => AnyCommand::SetPrices { prices: prices(price) },
             Ask::Close => Command::Close.into(),
             Ask::Cancel => Command::Cancel.into(),
             Ask::Block(seats) => Command::Block { seats: seats.into() }.into(),
@@ -864,7 +886,7 @@ impl World {
     }
 
     fn tick(&mut self) {
-        while let Some(event) = self.sale.schedule.due(self.sale.now, || prices(100)) {
+        while let Some(event) = self.sale.schedule.due(self.sale.now) {
             self.sale.apply(&event, None);
             self.follow(&event, None);
         }
@@ -997,6 +1019,7 @@ impl World {
         }
         assert_eq!(schedule.sale_at(now), schedule.summary().status);
         assert_eq!(schedule.has_opened_by(now), model.priced);
+        assert_eq!(schedule.prices(), Some(&prices(model.price)), "bound, once the sale opened");
     }
 }
 
@@ -1021,6 +1044,7 @@ fn touched(event: &Event) -> Option<ReservationNumber> {
         | Event::SeatsBlocked { .. }
         | Event::SeatsUnblocked { .. }
         | Event::OutageBridged { .. }
+        | Event::PricesSet { .. }
         | Event::KeyKept { .. } => None,
     }
 }

@@ -55,7 +55,7 @@ fn a_hold_that_ends_as_the_sale_closes_ends_first() {
 
 #[test]
 fn an_administrator_opens_and_closes_at_will() {
-    let open = AnyCommand::Open { prices: prices(100) };
+    let open = AnyCommand::Open;
     let mut sale = Sale::planned(plan());
     assert_eq!(sale.ask(&Command::Close), Err(Refusal::InvalidTransition), "it hasn't opened yet");
     sale.does(&open);
@@ -73,7 +73,7 @@ fn an_administrator_opens_and_closes_at_will() {
 
 #[test]
 fn a_sale_whose_closing_instant_has_come_opens_no_more() {
-    let open = AnyCommand::Open { prices: prices(100) };
+    let open = AnyCommand::Open;
     let mut sale = Sale::planned(plan());
     assert_eq!(sale.at(SHOW).ask(&open), Err(Refusal::InvalidTransition));
     let mut sale = Sale::planned(plan());
@@ -85,7 +85,7 @@ fn a_sale_whose_closing_instant_has_come_opens_no_more() {
 #[test]
 fn a_sale_that_was_closed_by_hand_does_not_open_by_itself() {
     let mut sale = Sale::planned(timed());
-    sale.does(&AnyCommand::Open { prices: prices(100) });
+    sale.does(&AnyCommand::Open);
     sale.does(&Command::Close);
     assert_eq!(sale.schedule.next_due(), None);
     assert_eq!(sale.wait(60_000).try_hold("ann", "A1"), Err(Refusal::NotOpen));
@@ -94,15 +94,47 @@ fn a_sale_that_was_closed_by_hand_does_not_open_by_itself() {
 #[test]
 fn the_prices_are_those_of_the_first_opening() {
     let mut sale = Sale::planned(plan());
-    assert_eq!(sale.schedule.prices(), None);
-    sale.does(&AnyCommand::Open { prices: prices(250) });
+    assert_eq!(sale.schedule.prices(), Some(&prices(100)), "as it was created");
+    let reprice = |price| AnyCommand::Reprice { prices: prices(price) };
+    assert_eq!(sale.does(&reprice(250)), Event::PricesSet { prices: prices(250) });
+    assert_eq!(sale.ask(&reprice(250)), Ok(None));
+    assert_eq!(sale.does(&AnyCommand::Open), Event::SalesOpened { prices: Some(prices(250)) });
+    assert_eq!(sale.ask(&reprice(999)), Err(Refusal::PricesFixed));
     sale.does(&Command::Close);
-    assert_eq!(sale.does(&AnyCommand::Open { prices: prices(999) }), Event::SalesOpened { prices: None });
+    assert_eq!(sale.ask(&reprice(250)), Err(Refusal::PricesFixed));
+    assert_eq!(sale.ask(&AnyCommand::SetPrices { prices: prices(999) }), Ok(None), "its own stand");
+    assert_eq!(sale.does(&AnyCommand::Open), Event::SalesOpened { prices: None });
     let hold = sale.hold("ann", "A1 B1");
     assert_eq!(sale.schedule.amount(&sale.get(hold).seats).minor(), 320);
     let mut sale = Sale::planned(timed());
     sale.wait(60_000).tick();
     assert_eq!(sale.schedule.prices(), Some(&prices(100)), "also when it opens by itself");
+}
+
+#[test]
+fn a_sale_that_opens_in_a_moment_keeps_its_prices_and_is_given_old_ones_back_all_the_same() {
+    let mut sale = Sale::planned(timed());
+    sale.wait(54_999);
+    sale.does(&AnyCommand::Reprice { prices: prices(250) });
+    sale.wait(1);
+    assert_eq!(sale.ask(&AnyCommand::Reprice { prices: prices(300) }), Err(Refusal::PricesFixed));
+    sale.does(&AnyCommand::SetPrices { prices: prices(100) });
+    assert_eq!(sale.wait(5_000).tick(), [Event::SalesOpened { prices: Some(prices(100)) }]);
+}
+
+#[test]
+fn a_schedule_of_a_journal_of_before_has_no_prices_until_they_are_set_or_its_sale_opens() {
+    let mut schedule = Schedule::create(Creation { prices: None, ..creation(plan()) }, layout(), START);
+    let opened = Event::SalesOpened { prices: Some(prices(250)) };
+    let mut of_before = schedule.clone();
+    of_before.apply(&opened, START, None);
+    assert_eq!((of_before.prices(), of_before.has_opened()), (Some(&prices(250)), true));
+
+    assert_eq!(schedule.prices(), None);
+    let set = schedule.decide_at_start(&AnyCommand::SetPrices { prices: prices(250) }).unwrap();
+    schedule.apply(&set, START, None);
+    assert_eq!((schedule.prices(), schedule.has_opened()), (Some(&prices(250)), false));
+    assert_eq!(schedule.decide(&AnyCommand::Open, START), Ok(Some(opened)));
 }
 
 #[test]
@@ -171,7 +203,7 @@ fn a_new_plan_holds_from_its_event_on() {
     assert_eq!(sale.at(soon).try_hold("cat", "B1"), Err(Refusal::NotOpen));
     sale.replan(|plan| plan.sales_close_at = None).unwrap();
     assert_eq!(sale.try_hold("cat", "B1"), Err(Refusal::NotOpen), "what has closed opens only by hand");
-    sale.does(&AnyCommand::Open { prices: prices(100) });
+    sale.does(&AnyCommand::Open);
     assert!(sale.try_hold("cat", "B1").is_ok());
 }
 

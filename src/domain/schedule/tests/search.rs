@@ -19,7 +19,8 @@ fn the_best_seats_are_of_the_best_grade_with_room_for_all() {
 fn the_grades_go_from_best_to_least_as_the_concert_ranks_them() {
     let mut sale = Sale::planned(plan());
     let ranked = Prices { best_first: [1, 0].into(), ..Prices::clone(&prices(100)) };
-    sale.does(&AnyCommand::Open { prices: Arc::new(ranked) });
+    sale.does(&AnyCommand::SetPrices { prices: Arc::new(ranked) });
+    sale.does(&AnyCommand::Open);
     let best = sale.try_best("ann", None, 2).unwrap();
     assert_eq!(sale.seats_of(best), "B3 B4");
 }

@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 
 use super::event_names::Known;
 use super::past::off_thread;
-use crate::domain::schedule::Schedule;
+use crate::domain::schedule::{Event, Schedule};
 use crate::domain::time::Timestamp;
 use crate::engine::ScheduleEntry;
 use crate::http::app::App;
@@ -148,24 +148,29 @@ pub(super) async fn seats_at(
     let schedule = off_thread(&context, move || {
         let mut schedule = engine.schedule_at(&of, at)?;
         if let Some(schedule) = &mut schedule {
+            if schedule.prices().is_none() {
+                // A journal of before has them in its catalogue alone.
+                let set = Event::PricesSet { prices: engine.prices(&of) };
+                schedule.apply(&set, at.max(schedule.last_instant()), None);
+            }
             // What time had brought by then counts, whenever the event that says so was written.
-            while let Some(event) = schedule.due(at, || engine.prices(&of)) {
+            while let Some(event) = schedule.due(at) {
                 schedule.apply(&event, at.max(schedule.last_instant()), None);
             }
         }
         Ok(schedule)
     });
     let schedule = schedule.await?.ok_or_else(Problem::not_found)?;
-    Ok(json_bytes(StatusCode::OK, seat_map(&app, &entry, &schedule, at)))
+    Ok(json_bytes(StatusCode::OK, seat_map(&entry, &schedule, at)))
 }
 
-fn seat_map(app: &App, entry: &ScheduleEntry, schedule: &Schedule, at: Timestamp) -> Vec<u8> {
-    let prices = schedule.prices().cloned().unwrap_or_else(|| app.engine.prices(entry));
+fn seat_map(entry: &ScheduleEntry, schedule: &Schedule, at: Timestamp) -> Vec<u8> {
+    let prices = schedule.prices().expect("they were set, if they weren't");
     let (version, statuses) = (schedule.seats_version(), schedule.statuses());
     let mut json = JsonWriter::with_capacity(statuses.len() * 160 + 128);
     json.raw("{\"scheduleId\":").string(entry.id()).raw(",\"at\":").instant(at);
     json.raw(",\"version\":").display(version).raw(",\"seats\":[");
-    Seats { layout: entry.layout(), prices: &prices, statuses }.write_all(&mut json);
+    Seats { layout: entry.layout(), prices, statuses }.write_all(&mut json);
     json.raw("]}");
     json.into_bytes()
 }
