@@ -8,6 +8,7 @@ use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -360,10 +361,25 @@ fn a_hangup_has_secrets_read_again_and_stops_nothing() {
     };
     assert_eq!((snapshot(ADMIN), snapshot(NEXT)), (Some(0), Some(1)));
 
+    let mut feed = TcpStream::connect(&server.address).unwrap();
+    feed.set_read_timeout(Some(Duration::from_mins(1))).unwrap();
+    write!(feed, "GET /api/v1/events HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {ADMIN}\r\n\r\n").unwrap();
+    let mut feed = BufReader::new(feed);
+    let mut told = String::new();
+    while !told.contains(": connected") {
+        assert_ne!(feed.read_line(&mut told).unwrap(), 0, "{told}");
+    }
+
     write(NEXT);
     server.signal("HUP");
     let taken = (0..1_000).any(|_| snapshot(NEXT) == Some(0));
     assert!(taken && snapshot(ADMIN) == Some(1), "{}", server.log());
+
+    // Who follows by a token that is no longer trusted is told nothing more: what happens next ends the stream.
+    let import = onsale(&["import", "demo/charlotte.json", "--url", &server.url(), "--admin-token", NEXT]);
+    Ran::of({ import }.output().unwrap()).ended(0);
+    feed.read_to_string(&mut told).unwrap();
+    assert!(!told.contains("VenuePut"), "{told}");
 
     // What it can't do is told, and what it does to tokens from before.
     fs::write(
@@ -376,11 +392,16 @@ fn a_hangup_has_secrets_read_again_and_stops_nothing() {
         (0..1_000).any(|_| snapshot(NEXT) == Some(0) && server.log().contains("settings=\"jwt_audience\""));
     assert!(told && server.log().contains("settings=\"drain_seconds\""), "{}", server.log());
 
-    // Settings that can't be used change nothing, and are told.
-    fs::write(&settings, "jwt_secret = \"short\"\n").unwrap();
-    server.signal("HUP");
-    let told = (0..1_000).any(|_| snapshot(NEXT) == Some(0) && server.log().contains("nothing changed"));
-    assert!(told, "{}", server.log());
+    // Settings that can't be used change nothing, and are told: those that the next start would refuse, too.
+    let half = format!(
+        "jwt_secret = \"{SECRET}\"\nadmin_token = \"{ADMIN}\"\n[mail]\nhook_url = \"http://127.0.0.1:1/\"\n"
+    );
+    for (unusable, times) in [("jwt_secret = \"short\"\n", 1), (&half, 2)] {
+        fs::write(&settings, unusable).unwrap();
+        server.signal("HUP");
+        let is_told = || server.log().matches("nothing changed").count() == times;
+        assert!((0..1_000).any(|_| snapshot(NEXT) == Some(0) && is_told()), "{}", server.log());
+    }
     assert!(!server.log().contains(NEXT) && !server.log().contains(SECRET), "no secret is logged");
     let (code, log) = server.stop("TERM");
     assert_eq!(code, Some(0), "{log}");

@@ -17,6 +17,7 @@ mod demo;
 mod draw;
 mod engine_at;
 mod export;
+mod gateways;
 mod import;
 mod map;
 mod migrate;

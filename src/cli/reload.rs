@@ -5,20 +5,26 @@ use std::sync::Arc;
 use clap::ArgMatches;
 use onsale::config::{Config, demo_secrets};
 use onsale::http::auth::Authenticator;
-use tokio::signal::unix::{SignalKind, signal};
+use onsale::http::mail_hook::MailHook;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use super::load;
 use super::output::Failure;
+use super::{gateways, load};
+
+/// Takes the hangups from now on, so that none of them ends the process.
+pub(super) fn hangups() -> Result<Signal, Failure> {
+    signal(SignalKind::hangup()).map_err(Failure::failed)
+}
 
 /// Reads them again at each `SIGHUP` until `shutdown`. What else has changed since the start counts at the next one, and is named.
 pub(super) fn on_hangup(
+    mut hangups: Signal,
     matches: ArgMatches,
     started: Config,
     authenticator: Arc<Authenticator>,
     shutdown: CancellationToken,
-) -> Result<(), Failure> {
-    let mut hangups = signal(SignalKind::hangup()).map_err(Failure::failed)?;
+) {
     tokio::spawn(async move {
         let mut before = started.clone();
         while let Some(Some(())) = shutdown.run_until_cancelled(hangups.recv()).await {
@@ -41,7 +47,6 @@ pub(super) fn on_hangup(
             }
         }
     });
-    Ok(())
 }
 
 /// Warns of what a reload doesn't do, and of what it does beside what was meant.
@@ -78,5 +83,8 @@ fn settings(matches: &ArgMatches) -> Result<Config, Failure> {
         config.apply_demo(&demo_secrets(&config.server.data_dir).map_err(Failure::failed)?);
     }
     config.require_tokens().map_err(Failure::settings)?;
+    // What the next start would refuse is no setting to go on with.
+    MailHook::of(&config.mail).map_err(Failure::settings)?;
+    gateways::of(&config)?;
     Ok(config)
 }

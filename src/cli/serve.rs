@@ -21,8 +21,7 @@ use onsale::clock::{Clock, Stopwatch, SystemClock};
 use onsale::config::{AddressRange, Config, LogFormat, Secret, Source, demo_secrets};
 use onsale::engine::{Engine, EngineConfig};
 use onsale::files;
-use onsale::gateway::toss::Toss;
-use onsale::gateway::{Gateway, Gateways};
+use onsale::gateway::Gateways;
 use onsale::http::HttpParts;
 use onsale::http::app::App;
 use onsale::http::hosts::Hosts;
@@ -41,7 +40,7 @@ use super::crowd::{self, Wanted};
 use super::not_ready_server::Starting;
 use super::output::{Failure, print};
 use super::urls::Urls;
-use super::{demo, load, offline, reload};
+use super::{demo, gateways, load, offline, reload};
 
 /// The histograms with buckets of their own: entries in one flush, in steps of four; and waits, which take minutes.
 const BUCKETS: &[(&str, &[f64])] = &[
@@ -130,12 +129,14 @@ async fn serve(
 ) -> Result<(), Failure> {
     let shutdown = CancellationToken::new();
     stop_on_signals(shutdown.clone())?;
+    // From here on a hangup stops nothing: it waits until it can be done.
+    let hangups = reload::hangups()?;
     let recorder = telemetry::init_metrics(BUCKETS, shutdown.clone()).map_err(Failure::failed)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let started = Duration::from_millis(clock.now().as_millis());
     metrics::gauge!("onsale_process_start_time_seconds").set(started.as_secs_f64());
     let parts = HttpParts::new(&config, Arc::clone(&clock), shutdown.clone()).map_err(Failure::settings)?;
-    reload::on_hangup(matches, config.clone(), Arc::clone(&parts.authenticator), shutdown.clone())?;
+    reload::on_hangup(hangups, matches, config.clone(), Arc::clone(&parts.authenticator), shutdown.clone());
     allow_files(&config);
     warn_of_open_secrets(&config);
     warn_of_foreign_tokens(&config);
@@ -146,7 +147,7 @@ async fn serve(
     let mut config = config;
     let mock = if demo { demo::start_gateway(&mut config, &urls).await? } else { None };
     urls.checkout = mock.as_ref().map(|mock| mock.url().to_owned());
-    let gateways = gateways(&config)?;
+    let gateways = gateways::of(&config)?;
     let mut limits = ServerLimits::new(&config.server, &config.limits);
     if demo {
         limits.hosts = Hosts::Loopback(urls.api.ip());
@@ -217,13 +218,6 @@ async fn serve(
     })?;
     tracing::info!("stopped");
     Ok(())
-}
-
-/// Makes the clients of the payment gateways that the settings name: the one list of those that there are.
-fn gateways(config: &Config) -> Result<Gateways, Failure> {
-    let toss = Toss::from_settings(&config.payments).map_err(Failure::settings)?;
-    let toss = toss.map(|toss| -> Arc<dyn Gateway> { Arc::new(toss) });
-    Ok(Gateways::new([toss].into_iter().flatten()))
 }
 
 /// Opens the engine, and says now and then that it goes on; nothing when it was stopped meanwhile.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use metrics_exporter_prometheus::PrometheusHandle;
 
 use super::HttpParts;
-use super::auth::{Caller, Standing};
+use super::auth::{Caller, FollowersToken, Standing};
 use super::exports::Exports;
 use super::problem::{Code, Problem};
 use super::samples::Samples;
@@ -62,6 +62,14 @@ impl App {
         let (seat_bodies, samples, exports) = (SeatBodies::default(), Samples::default(), Exports::default());
         let sign_ups = SignUps::new(&engine);
         Self(Arc::new(AppInner { engine, parts, seat_bodies, samples, exports, sign_ups, metrics }))
+    }
+
+    /// Says whether who follows a stream may be told more: their token is still trusted and not over, and they may act. A stream asks
+    /// it each time before it tells anything.
+    pub(super) fn may_follow(&self, token: &FollowersToken) -> bool {
+        let now = self.engine.now();
+        let caller = self.parts.authenticator.followed_by(token, now);
+        caller.is_ok_and(|caller| self.still_stands(&caller, now).is_ok())
     }
 
     /// Waits until a caller's token is over, or about that long: whoever waits looks at the clock again.

@@ -47,6 +47,42 @@ const JWKS_LOOK_SECONDS: u64 = 3;
 /// Who an administrator's token for scripts is: a name that no token may have as its `sub`, so that scripts and a user are never one.
 pub const SCRIPTS: &str = "onsale:scripts";
 
+/// Reads the token that a request shows.
+fn token_of(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
+    let mut values = headers.get_all(header::AUTHORIZATION).iter();
+    let Some(value) = values.next() else {
+        return Ok(None);
+    };
+    if values.next().is_some() {
+        return Err(unauthenticated("There is more than one Authorization header."));
+    }
+    let token = value
+        .to_str()
+        .ok()
+        .and_then(|value| value.split_once(' '))
+        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
+        .map(|(_, token)| token.trim_start_matches(' '));
+    token.map(Some).ok_or_else(|| unauthenticated("The Authorization header isn't a bearer token."))
+}
+
+/// The token by which someone follows a stream. It is checked again before anything more is told, since a stream outlives what its
+/// request was checked with: a secret may be replaced meanwhile.
+#[derive(Clone)]
+pub struct FollowersToken(Box<str>);
+
+impl FollowersToken {
+    /// Takes the token that a request shows; nothing where it shows none.
+    pub fn of(headers: &HeaderMap) -> Option<Self> {
+        token_of(headers).ok().flatten().map(|token| Self(token.into()))
+    }
+}
+
+impl core::fmt::Debug for FollowersToken {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("FollowersToken(..)")
+    }
+}
+
 /// Who calls, as the token says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Caller {
@@ -255,21 +291,15 @@ impl Authenticator {
     /// 401 `unauthenticated` for a header that isn't one valid bearer token, `token_expired` for
     /// one that was valid.
     pub fn caller(&self, headers: &HeaderMap, now: Timestamp) -> Result<Option<Caller>, Problem> {
-        let mut values = headers.get_all(header::AUTHORIZATION).iter();
-        let Some(value) = values.next() else {
-            return Ok(None);
-        };
-        if values.next().is_some() {
-            return Err(unauthenticated("There is more than one Authorization header."));
-        }
-        let token = value
-            .to_str()
-            .ok()
-            .and_then(|value| value.split_once(' '))
-            .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
-            .map(|(_, token)| token.trim_start_matches(' '))
-            .ok_or_else(|| unauthenticated("The Authorization header isn't a bearer token."))?;
-        self.verify(token, now).map(Some)
+        token_of(headers)?.map(|token| self.verify(token, now)).transpose()
+    }
+
+    /// Says who follows a stream by a token.
+    ///
+    /// # Errors
+    /// As [`Authenticator::verify`].
+    pub fn followed_by(&self, token: &FollowersToken, now: Timestamp) -> Result<Caller, Problem> {
+        self.verify(&token.0, now)
     }
 
     /// Says whose token it is.

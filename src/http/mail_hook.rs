@@ -47,13 +47,13 @@ pub enum Purpose {
 /// An order to send a mail.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Mail<'a> {
+pub struct Mail {
     /// What it is for.
     pub purpose: Purpose,
     /// To whom, as they wrote it.
-    pub email: &'a str,
+    pub email: String,
     /// What the mail's link carries to the page that completes the sign-up.
-    pub token: &'a str,
+    pub token: String,
     /// When the token is over.
     pub expires_at: String,
 }
@@ -69,9 +69,14 @@ pub enum MailHookError {
     Client(String),
 }
 
-/// The order wasn't taken.
+/// The platform didn't say that it took an order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct NotSent;
+pub enum NotSent {
+    /// It was never asked, or said no.
+    Surely,
+    /// It was asked, and gave no answer in time: it may have taken it.
+    Perhaps,
+}
 
 /// Where orders go.
 #[derive(Debug)]
@@ -102,19 +107,20 @@ impl MailHook {
     /// Has a mail sent.
     ///
     /// # Errors
-    /// [`NotSent`], where too many are on their way, or the platform didn't take it; the log says why.
-    pub async fn send(&self, mail: &Mail<'_>, now: Timestamp) -> Result<(), NotSent> {
+    /// [`NotSent`], with the reason in the log.
+    pub async fn send(&self, mail: &Mail, now: Timestamp) -> Result<(), NotSent> {
         let outcome = self.call(mail, now).await;
         let label = if outcome.is_ok() { "taken" } else { "failed" };
         metrics::counter!("onsale_mail_orders_total", "outcome" => label).increment(1);
-        outcome.map_err(|reason| {
+        outcome.map_err(|(not_sent, reason)| {
             tracing::warn!(reason, "an order to send a mail wasn't taken");
-            NotSent
+            not_sent
         })
     }
 
-    async fn call(&self, mail: &Mail<'_>, now: Timestamp) -> Result<(), String> {
-        let _call = self.calls.try_acquire().map_err(|_| "too many are on their way".to_owned())?;
+    async fn call(&self, mail: &Mail, now: Timestamp) -> Result<(), (NotSent, String)> {
+        let busy = |_| (NotSent::Surely, "too many are on their way".to_owned());
+        let _call = self.calls.try_acquire().map_err(busy)?;
         let body = serde_json::to_string(mail).expect("an order is JSON");
         let id = random::name("msg_");
         let seconds = now.as_millis() / 1_000;
@@ -127,9 +133,15 @@ impl MailHook {
             .header("webhook-timestamp", seconds)
             .header("webhook-signature", signature(&self.key, &id, seconds, &body))
             .body(body);
-        let answer = request.send().await.map_err(|error| outbound::chain(&error.without_url()))?;
+        let answer = request.send().await.map_err(|error| {
+            let not_sent = if error.is_connect() { NotSent::Surely } else { NotSent::Perhaps };
+            (not_sent, outbound::chain(&error.without_url()))
+        })?;
         let status = answer.status();
-        if status.is_success() { Ok(()) } else { Err(format!("it was answered with {status}")) }
+        if status.is_success() {
+            return Ok(());
+        }
+        Err((NotSent::Surely, format!("it was answered with {status}")))
     }
 }
 
@@ -165,5 +177,39 @@ mod tests {
         assert!(matches!(MailHook::of(&config), Err(MailHookError::Client(_))));
         config.hook_url = None;
         assert!(matches!(MailHook::of(&config), Err(MailHookError::Half)));
+    }
+
+    #[tokio::test]
+    async fn an_order_that_was_refused_surely_came_to_nothing_and_one_without_an_answer_perhaps() {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut config = Config::defaults().mail;
+        config.hook_url = Some(format!("http://{address}/mails"));
+        config.hook_secret = Some(Secret::new("x".repeat(32)));
+        let hook = MailHook::of(&config).unwrap().unwrap();
+        let mail = Mail {
+            purpose: Purpose::SignUp,
+            email: "ann@example.org".to_owned(),
+            token: "t".to_owned(),
+            expires_at: Timestamp::from_millis(0).to_string(),
+        };
+        let answers: [(&[u8], Result<(), NotSent>); 3] = [
+            (b"HTTP/1.1 204 No Content\r\n\r\n", Ok(())),
+            (b"HTTP/1.1 500 No\r\ncontent-length: 0\r\n\r\n", Err(NotSent::Surely)),
+            (b"", Err(NotSent::Perhaps)),
+        ];
+        for (answer, expected) in answers {
+            let platform = async {
+                let (mut socket, _) = listener.accept().await.unwrap();
+                let mut order = [0; 16 << 10];
+                assert_ne!(socket.read(&mut order).await.unwrap(), 0);
+                socket.write_all(answer).await.unwrap();
+            };
+            let (sent, ()) = tokio::join!(hook.send(&mail, Timestamp::from_millis(0)), platform);
+            assert_eq!(sent, expected);
+        }
+        drop(listener);
+        assert_eq!(hook.send(&mail, Timestamp::from_millis(0)).await, Err(NotSent::Surely), "nobody listens");
     }
 }

@@ -196,9 +196,9 @@ pub const HOUR_SECONDS: NonZeroU32 = NonZeroU32::new(3_600).expect("an hour isn'
 /// The time that tries of signing up and in are counted over.
 pub const MINUTE_SECONDS: NonZeroU32 = NonZeroU32::new(60).expect("sixty isn't zero");
 
-/// The limit of the wrong passwords that one account is tried with, from wherever. A try counts from its beginning, so
-/// that many at once are no way around it, and no longer once it was right: who knows the password isn't slowed down,
-/// and a right one gives nobody more tries either.
+/// The limit of the wrong passwords that one account is tried with, from wherever: ten at once, and one more each six seconds. A try
+/// counts from its beginning, so that many at once are no way around it, and stays counted where its outcome says so: a right password,
+/// a try that was never looked at, and a caller who hung up before there was an outcome, and so learnt none, cost the account nothing.
 ///
 /// An account is known by a keyed digest of its address; one that nobody has is counted as well.
 #[derive(Debug)]
@@ -207,22 +207,32 @@ pub struct AccountRateLimit {
     hasher: RandomState,
 }
 
-/// A try of signing in, counted.
+/// A try, counted until it is dropped, or for good.
 #[derive(Debug)]
+#[must_use = "dropped, it no longer counts"]
 pub struct Attempt<'a> {
     limiter: &'a Limiter<u64>,
     account: u64,
+    stands: bool,
 }
 
 impl Attempt<'_> {
-    /// Takes it back: it was right, or was never looked at.
-    pub fn forgive(self) {
-        self.limiter.give_back(&self.account);
+    /// Counts it for good.
+    pub fn stand(mut self) {
+        self.stands = true;
+    }
+}
+
+impl Drop for Attempt<'_> {
+    fn drop(&mut self) {
+        if !self.stands {
+            self.limiter.give_back(&self.account);
+        }
     }
 }
 
 impl AccountRateLimit {
-    /// Makes the limit: 10 wrong tries a minute.
+    /// Makes the limit: 10 wrong tries at once, and 10 a minute.
     pub fn new() -> Self {
         Self::of(ACCOUNT_TRIES, MINUTE_SECONDS)
     }
@@ -232,6 +242,11 @@ impl AccountRateLimit {
         Self { limiter: Limiter::new(count, period_seconds, count), hasher: RandomState::new() }
     }
 
+    /// Takes back one that stood.
+    pub fn give_back(&self, address: &str) {
+        self.limiter.give_back(&self.hasher.hash_one(address));
+    }
+
     /// Counts a try.
     ///
     /// # Errors
@@ -239,7 +254,7 @@ impl AccountRateLimit {
     pub fn begin(&self, address: &str, now: Timestamp) -> Result<Attempt<'_>, Problem> {
         let account = self.hasher.hash_one(address);
         self.limiter.check(&account, now).map_err(rate_limited)?;
-        Ok(Attempt { limiter: &self.limiter, account })
+        Ok(Attempt { limiter: &self.limiter, account, stands: false })
     }
 }
 
@@ -425,16 +440,16 @@ mod tests {
     fn an_account_has_ten_wrong_tries_a_minute_and_right_ones_are_not_counted() {
         let limit = AccountRateLimit::new();
         for _ in 0..100 {
-            limit.begin("ann@example.org", at(0)).unwrap().forgive();
+            drop(limit.begin("ann@example.org", at(0)).unwrap());
         }
         // Ten at once, though none has ended yet.
-        let tries: Vec<_> = (0..20).filter_map(|_| limit.begin("ann@example.org", at(0)).ok()).collect();
+        let mut tries: Vec<_> = (0..20).filter_map(|_| limit.begin("ann@example.org", at(0)).ok()).collect();
         assert_eq!(tries.len(), 10);
-        assert!(limit.begin("bob@example.org", at(0)).is_ok());
-        tries.into_iter().next().unwrap().forgive();
-        assert!(limit.begin("ann@example.org", at(0)).is_ok());
+        limit.begin("bob@example.org", at(0)).unwrap().stand();
+        drop(tries.pop());
+        limit.begin("ann@example.org", at(0)).unwrap().stand();
         assert!(limit.begin("ann@example.org", at(5_999)).is_err());
-        assert!(limit.begin("ann@example.org", at(6_000)).is_ok(), "one more every six seconds");
+        limit.begin("ann@example.org", at(6_000)).expect("one more every six seconds").stand();
     }
 
     #[test]

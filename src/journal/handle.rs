@@ -118,7 +118,7 @@ impl Journal {
         SnapshotWriter::create(data, self.shared.log_id, position, instant, kept)
     }
 
-    /// Says that the outage is crossed, by what was queued before; see [`Recovering::start_down_since`].
+    /// Says that the outage is crossed, by what was queued before; see [`Recovering::start_down_since`](super::Recovering::start_down_since).
     ///
     /// When it returns, all of that is durable, and so is the mark that says that the engine is alive.
     pub async fn bridged(&self) -> Result<(), CommitError> {

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::{Api, DELETE, GET, PATCH, POST, path_of, seat_ids, soon, text};
+use crate::{Api, DELETE, GET, PATCH, POST, PUT, path_of, seat_ids, soon, text};
 
 /// Changes a letter of what the oldest generation of a journal has.
 fn damage_the_oldest_generation(data: &Path) {
@@ -162,4 +162,24 @@ async fn what_is_damaged_is_no_bug_and_the_sale_goes_on() {
     let metrics = soon(api.root(GET, "/metrics").into_future()).await.bytes;
     let metrics = String::from_utf8(metrics).unwrap();
     assert!(metrics.contains("\nonsale_journal_read_failures_total 4\n"));
+}
+
+#[tokio::test]
+async fn the_feed_tells_what_is_sound_also_where_the_names_of_a_removed_schedule_are_damaged() {
+    let api = Api::with_hall(4, json!({})).await;
+    let concert = text(&api.root(GET, "/api/v1/schedules/s").await.ok(200)["concertId"]);
+    api.hold("kimkim", &[1]).await.ok(201);
+    let body =
+        json!({"concertId": concert, "startsAt": "2099-01-01T10:00:00Z", "endsAt": "2099-01-01T12:00:00Z"});
+    api.admin(PUT, "/schedules/gone").json(&body).await.ok(201);
+    let taken = api.admin(POST, "/admin/snapshots").await.ok(200)["position"].as_u64().unwrap();
+    assert_eq!(api.admin(DELETE, "/schedules/gone").await.status, 204);
+
+    let names = |events: &[crate::events::Event]| -> Vec<Value> {
+        let deleted = events.iter().filter(|event| event.kind == "Deleted");
+        deleted.map(|event| event.data["data"]["scheduleId"].clone()).collect()
+    };
+    assert_eq!(names(&crate::feed::read(&api, taken).await), ["gone"]);
+    let api = api.kill_and_restart_after(damage_the_oldest_generation);
+    assert_eq!(names(&crate::feed::read(&api, taken).await), [Value::Null], "nobody knows its name any more");
 }

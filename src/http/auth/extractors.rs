@@ -19,8 +19,7 @@ pub trait Standing {
     /// Tells whether a user is suspended or deleted.
     fn is_barred(&self, user: &UserId) -> bool;
 
-    /// Refuses a caller whose token is over or who is suspended by `now`, whatever the role. Each request asks it once, and a
-    /// stream each time before it says more.
+    /// Refuses a caller whose token is over or who is suspended by `now`, whatever the role. Each request asks it once.
     ///
     /// # Errors
     /// 401 `token_expired`, 403 `user_suspended`. The scripts' token has no end, and is nobody who could be suspended.

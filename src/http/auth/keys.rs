@@ -5,7 +5,7 @@
 //! taken for a secret, and `none` can't be said at all.
 
 use std::{
-    fs::File,
+    fs::{self, File},
     io::{self, Read},
     path::{Path, PathBuf},
 };
@@ -203,6 +203,11 @@ impl KeyFile {
 
 fn read(path: &Path) -> Result<Vec<u8>, KeysError> {
     let unreadable = |source| KeysError::Read { path: path.to_owned(), source };
+    // A pipe would have its reader wait for a writer, and every later reload with it.
+    if !fs::metadata(path).map_err(unreadable)?.is_file() {
+        return Err(unreadable(io::Error::other("it isn't a file")));
+    }
+
     let mut content = Vec::new();
     let file = File::open(path).map_err(unreadable)?;
     file.take(FILE_LEN_MAX + 1).read_to_end(&mut content).map_err(unreadable)?;

@@ -394,3 +394,14 @@ fn a_key_file_without_a_usable_key_or_with_two_of_one_name_is_refused() {
     assert!(matches!(load(&[jwk.clone(), jwk.clone()]), Some(KeysError::Ambiguous { .. })));
     assert!(load(&[jwk]).is_none());
 }
+
+#[test]
+fn a_pipe_in_the_place_of_the_key_file_is_refused_and_nobody_waits_for_its_writer() {
+    let dir = tempfile::tempdir().unwrap();
+    let pipe = dir.path().join("keys.json");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let mut config = Config::defaults().auth;
+    config.jwks_file = Some(pipe);
+    let refused = Authenticator::new(&config).unwrap_err().to_string();
+    assert!(refused.contains("it isn't a file"), "{refused}");
+}

@@ -35,7 +35,7 @@ use crate::http::documents::{At, EmailText, NewEmailText, UserNameText, UserWord
 use crate::http::extract::{Body, IdempotencyKey, Path, Query, RawBody};
 use crate::http::idempotency::{asked, marked};
 use crate::http::json::Json;
-use crate::http::mail_hook::{Mail, MailHook, Purpose};
+use crate::http::mail_hook::{Mail, NotSent, Purpose};
 use crate::http::page::List;
 use crate::http::passwords::{LineFull, PASSWORD_LEN_MAX, PASSWORD_LEN_MIN, Password};
 use crate::http::problem::{Code, FieldError, Problem};
@@ -180,8 +180,8 @@ async fn sign_up(
     issues_tokens(&app)?;
     let (email, name, password) = body.parse::<SignUpBody>()?.check()?;
     app.parts.sign_in_limit.check(&address, app.parts.clock.now()).map_err(rate_limited)?;
-    if let Some(hook) = &app.parts.mail_hook {
-        return ask_by_mail(&app, hook, email, name, password).await;
+    if app.parts.mail_hook.is_some() {
+        return ask_by_mail(&app, email, name, password).await;
     }
     if app.engine.user_by_email(&email).is_some() {
         // It is durable, and needs no hash to be said.
@@ -202,20 +202,14 @@ fn created(user: &Known) -> Response {
 /// Has a mail sent to whoever signs up, with the same work and the same answer whether or not the address has an account.
 async fn ask_by_mail(
     app: &App,
-    hook: &MailHook,
     email: Email,
     name: UserName,
     password: Password,
 ) -> Result<Response, Problem> {
     let now = app.parts.clock.now();
     let mail = app.parts.mail_limit.begin(&email.mailbox(), now)?;
-    let profile = match app.parts.passwords.hash(password).await {
-        Ok(password) => Profile { email, name, password },
-        Err(full) => {
-            mail.forgive();
-            return Err(overloaded(full));
-        }
-    };
+    let password = app.parts.passwords.hash(password).await.map_err(overloaded)?;
+    let profile = Profile { email, name, password };
 
     let asked_for = profile.email.clone();
     let account = app.engine.user_by_email(&asked_for);
@@ -231,13 +225,25 @@ async fn ask_by_mail(
 
     let expires_at = now.plus(sign_ups::VALID);
     let token = app.sign_ups.seal(&sign_up, expires_at);
-    let email = sign_up.profile.email.as_str();
-    let order = Mail { purpose, email, token: &token, expires_at: expires_at.to_string() };
-    if hook.send(&order, now).await.is_err() {
-        mail.forgive();
+    let email = sign_up.profile.email.to_string();
+    let order = Mail { purpose, email, token, expires_at: expires_at.to_string() };
+
+    // An order goes out whole, whether or not its client still waits, and counts unless it surely came to nothing.
+    mail.stand();
+    let (app, mailbox) = (app.clone(), asked_for.mailbox());
+    let sent = tokio::spawn(async move {
+        let hook = app.parts.mail_hook.as_ref().ok_or(NotSent::Surely)?;
+        let sent = hook.send(&order, now).await;
+        if sent == Err(NotSent::Surely) {
+            app.parts.mail_limit.give_back(&mailbox);
+        }
+        sent
+    });
+    if !matches!(sent.await, Ok(Ok(()))) {
         return Err(Problem::new(Code::Overloaded, "No mail can be sent now; try again in a while.")
             .retry_after(MAIL_RETRY_SECONDS));
     }
+
     let pending = SignUpPending { email: asked_for.to_string(), expires_at: At(expires_at) };
     Ok(Json(StatusCode::ACCEPTED, pending).into_response())
 }
@@ -273,12 +279,12 @@ async fn verify(
     let sign_up = app.sign_ups.open(&token, now).ok_or_else(token_is_over)?;
     let attempt = app.parts.account_limit.begin(&sign_up.profile.email.mailbox(), now)?;
     match app.parts.passwords.check(password, Some(sign_up.profile.password.clone())).await {
-        Ok(true) => attempt.forgive(),
-        Ok(false) => return Err(wrong_pair()),
-        Err(full) => {
-            attempt.forgive();
-            return Err(overloaded(full));
+        Ok(true) => drop(attempt),
+        Ok(false) => {
+            attempt.stand();
+            return Err(wrong_pair());
         }
+        Err(full) => return Err(overloaded(full)),
     }
 
     complete(&app, sign_up).await.map_err(outcome_found_by_signing_in)
@@ -344,17 +350,13 @@ async fn sign_in(
     let attempt = app.parts.account_limit.begin(account, now).map_err(limited)?;
     let user = address.and_then(|address| app.engine.user_by_email(&address));
     let hash = user.as_ref().and_then(|user| user.profile.as_ref()).map(|profile| profile.password.clone());
-    let right = match app.parts.passwords.check(password, hash).await {
-        Ok(right) => right,
-        Err(full) => {
-            attempt.forgive();
-            return Err(count("overloaded", overloaded(full)));
-        }
-    };
+    let checked = app.parts.passwords.check(password, hash).await;
+    let right = checked.map_err(|full| count("overloaded", overloaded(full)))?;
     let Some(user) = user.filter(|_| right) else {
+        attempt.stand();
         return Err(count("wrong_pair", wrong_pair()));
     };
-    attempt.forgive();
+    drop(attempt);
 
     // As it is now: the check took a while.
     if app.engine.is_barred(&user.id) {

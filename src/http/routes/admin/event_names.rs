@@ -14,6 +14,7 @@ use crate::domain::schedule::Event;
 use crate::domain::venue::{Layout, Seat, Venue};
 use crate::engine::{Engine, HistoryError, ScheduleEntry};
 use crate::http::documents::event::{Names, Reserved};
+use crate::journal::ReadError;
 use crate::record::Fact;
 use crate::recovery;
 
@@ -114,13 +115,14 @@ impl Known {
     }
 }
 
-/// Reads what the journal keeps of a schedule that is no longer there.
+/// Reads what the journal keeps of a schedule that is no longer there. Damage there is as if the schedule weren't kept any more: the
+/// events themselves are sound, and shall be told.
 fn look_back(engine: &Engine, number: ScheduleNumber) -> Result<Gone, HistoryError> {
     let mut gone = Gone::default();
     let mut venues: HashMap<VenueId, Arc<Venue>> = HashMap::new();
     let mut at_creation: Option<(VenueId, Option<Arc<Venue>>)> = None;
     let journal = engine.journal();
-    journal.for_each(journal.retained_after(), |position, bytes| {
+    let read = journal.for_each(journal.retained_after(), |position, bytes| {
         match recovery::decode(position, bytes)?.fact {
             Fact::Catalogue(CatalogueEvent::VenuePut(venue)) => {
                 venues.insert(venue.id.clone(), venue);
@@ -128,9 +130,12 @@ fn look_back(engine: &Engine, number: ScheduleNumber) -> Result<Gone, HistoryErr
             Fact::Schedule(of, Event::Created(creation)) if of == number => {
                 gone.id = Some(creation.id.clone());
                 gone.currency = Some(creation.currency);
+                gone.prices.clone_from(&creation.prices);
                 at_creation = Some((creation.venue.clone(), venues.get(&creation.venue).cloned()));
             }
-            Fact::Schedule(of, Event::SalesOpened { prices: Some(prices) }) if of == number => {
+            Fact::Schedule(of, Event::SalesOpened { prices: Some(prices) } | Event::PricesSet { prices })
+                if of == number =>
+            {
                 gone.prices = Some(prices);
             }
             Fact::Schedule(of, Event::SeatsHeld { number: reservation, nonce, user, seats, .. })
@@ -151,7 +156,16 @@ fn look_back(engine: &Engine, number: ScheduleNumber) -> Result<Gone, HistoryErr
             | Fact::User(_) => {}
         }
         Ok::<(), HistoryError>(())
-    })?;
+    });
+    match read {
+        Ok(()) => {}
+        Err(error @ (HistoryError::Read(ReadError::Damaged { .. }) | HistoryError::Rebuild(_))) => {
+            tracing::error!(%error, schedule = number.0, "a schedule that is gone keeps no names: what told them is damaged");
+            metrics::counter!("onsale_journal_read_failures_total").increment(1);
+        }
+        Err(error) => return Err(error),
+    }
+
     gone.layout = match at_creation {
         Some((_, Some(venue))) => Layout::new(&venue.sections).ok().map(Arc::new),
         // Put before the journal begins, and not put since: it stands as it stood.

@@ -13,7 +13,7 @@ use super::event_names::Known;
 use super::past::unreadable;
 use crate::engine::{Changes, HistoryError, Moment};
 use crate::http::app::App;
-use crate::http::auth::{Caller, Standing};
+use crate::http::auth::{Caller, FollowersToken};
 use crate::http::documents::event::{self, EventDocument};
 use crate::http::documents::money;
 use crate::http::problem::{Code, Problem};
@@ -35,27 +35,30 @@ pub(super) fn last_event_id(headers: &HeaderMap) -> Result<Option<Position>, Pro
 /// Answers with everything behind a position, and what comes.
 ///
 /// # Errors
-/// When what it begins with can't be read: whoever comes again after a stream that ended learns why.
+/// When what it begins with can't be read or told: whoever comes again after a stream that ended learns why.
 pub(super) async fn follow(
     app: &App,
     caller: Caller,
+    token: FollowersToken,
     after: Position,
     request_id: &str,
 ) -> Result<Response, HistoryError> {
-    let mut changes = app.engine.changes(after);
-    let has_more = app.engine.journal().durable() > after;
-    let first = if has_more { changes.next().await? } else { None };
-    let feed = Feed {
+    let mut feed = Feed {
         app: app.clone(),
         caller,
+        token,
         request_id: request_id.to_owned(),
         source: format!("/logs/{:032x}", app.engine.journal().log_id()),
-        changes,
-        first,
+        changes: app.engine.changes(after),
+        first: None,
         known: Some(Known::new(app.engine.clone())),
         greeted: false,
         _subscriber: Subscriber::new(),
     };
+    if app.engine.journal().durable() > after {
+        feed.first = feed.read().await?;
+    }
+
     Ok(stream::of_events(futures_util::stream::unfold(feed, |mut feed| async move {
         feed.next().await.map(|chunk| (chunk, feed))
     })))
@@ -82,11 +85,12 @@ impl Drop for Subscriber {
 struct Feed {
     app: App,
     caller: Caller,
+    token: FollowersToken,
     request_id: String,
     source: String,
     changes: Changes,
-    /// The page that was read before the answer began.
-    first: Option<Vec<Moment>>,
+    /// The chunk that was made before the answer began.
+    first: Option<Bytes>,
     /// Away while a chunk is written.
     known: Option<Known>,
     greeted: bool,
@@ -100,9 +104,10 @@ impl Feed {
             if !self.may_go_on() {
                 return None;
             }
-            if let Some(moments) = self.first.take() {
-                return self.give(moments).await;
+            if let Some(chunk) = self.first.take() {
+                return Some(chunk);
             }
+
             let has_all = self.app.engine.journal().durable() <= self.changes.position();
             if has_all && !self.greeted {
                 // A client that has everything learns that it is connected.
@@ -110,7 +115,7 @@ impl Feed {
                 return Some(Bytes::from_static(b": connected\n\n"));
             }
             tokio::select! {
-                more = self.changes.ready() => return if more { self.read().await } else { None },
+                more = self.changes.ready() => return if more { self.read_on().await } else { None },
                 () = tokio::time::sleep(KEEP_ALIVE) => return Some(STILL_HERE),
                 () = self.app.token_over(&self.caller) => {}
                 () = self.app.parts.shutdown.cancelled() => return None,
@@ -120,51 +125,46 @@ impl Feed {
 
     /// Says whether the engine runs on, and the reader may be told more.
     fn may_go_on(&self) -> bool {
-        let stands = || self.app.still_stands(&self.caller, self.app.engine.now()).is_ok();
-        !self.app.parts.shutdown.is_cancelled() && stands()
+        !self.app.parts.shutdown.is_cancelled() && self.app.may_follow(&self.token)
     }
 
-    /// Reads the next chunk.
-    async fn read(&mut self) -> Option<Bytes> {
-        match self.changes.next().await {
-            Ok(moments) => self.give(moments?).await,
-            Err(error) => self.end(&error),
-        }
+    /// Reads the next chunk; an error ends the stream.
+    async fn read_on(&mut self) -> Option<Bytes> {
+        let after = self.changes.position().get();
+        self.read().await.unwrap_or_else(|error| {
+            let problem = unreadable(&error, &self.request_id);
+            tracing::warn!(
+                after,
+                request_id = self.request_id,
+                why = problem.detail(),
+                "the journal's feed ends"
+            );
+            None
+        })
     }
 
-    /// Writes a chunk.
-    async fn give(&mut self, moments: Vec<Moment>) -> Option<Bytes> {
-        // What was read may have happened behind the reader's own suspension, which is known by now.
+    /// Reads the next chunk and writes it; nothing where the feed is over.
+    async fn read(&mut self) -> Result<Option<Bytes>, HistoryError> {
+        let Some(moments) = self.changes.next().await? else { return Ok(None) };
+
+        // What is durable is shown a moment later. Behind a barrier it is: so a reader's own suspension, if it is among what was
+        // read, is known. Where the journal has failed, nothing more is on its way.
+        let _ = self.app.engine.journal().barrier().await;
         if !self.may_go_on() {
-            return None;
+            return Ok(None);
         }
 
-        let (mut known, source) = (self.known.take()?, self.source.clone());
+        let Some(mut known) = self.known.take() else { return Ok(None) };
+        let source = self.source.clone();
         // Names may be read from the journal and the archive.
         let written = tokio::task::spawn_blocking(move || {
             let written = write_all(&mut known, &source, &moments);
             (known, written)
         });
-        let (known, written) = written.await.ok()?;
+        let Ok((known, written)) = written.await else { return Ok(None) };
         self.known = Some(known);
         self.greeted = true;
-        match written {
-            Ok(chunk) => Some(chunk.into()),
-            Err(error) => self.end(&error),
-        }
-    }
-
-    /// Ends a stream that can't go on.
-    fn end(&self, error: &HistoryError) -> Option<Bytes> {
-        let problem = unreadable(error, &self.request_id);
-        let after = self.changes.position().get();
-        tracing::warn!(
-            after,
-            request_id = self.request_id,
-            why = problem.detail(),
-            "the journal's feed ends"
-        );
-        None
+        written.map(|chunk| Some(chunk.into()))
     }
 }
 

@@ -21,7 +21,7 @@ use utoipa_axum::routes;
 use self::past::{no_room, not_retained, unreadable};
 use crate::engine::SnapshotFailed;
 use crate::http::app::App;
-use crate::http::auth::{Admin, Follower};
+use crate::http::auth::{Admin, Follower, FollowersToken};
 use crate::http::extract::Query;
 use crate::http::json::Json;
 use crate::http::problem::{Code, Problem};
@@ -77,7 +77,10 @@ async fn events(
         }
         Some(after) => after,
     };
-    feed::follow(&app, caller, after, context.id()).await.map_err(|error| unreadable(&error, context.id()))
+    let token = FollowersToken::of(&headers).ok_or_else(Problem::not_found)?;
+    feed::follow(&app, caller, token, after, context.id())
+        .await
+        .map_err(|error| unreadable(&error, context.id()))
 }
 
 /// A snapshot that was taken.

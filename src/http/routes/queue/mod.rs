@@ -25,7 +25,7 @@ use crate::domain::waiting_room::draw::hex;
 use crate::domain::waiting_room::{Answer, Tuning};
 use crate::engine::{Done, EngineError, Pass, ScheduleEntry};
 use crate::http::app::App;
-use crate::http::auth::{Operator, User};
+use crate::http::auth::{FollowersToken, Operator, User};
 use crate::http::description::add_schema;
 use crate::http::documents::{At, CatalogueId};
 use crate::http::extract::{Body, IdempotencyKey, Path, Query, RawBody};
@@ -166,7 +166,8 @@ async fn events(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let (entry, pass) = place(&app, &of, &caller.user_id, &headers).await?;
-    Ok(stream::follow(app, entry, caller, pass))
+    let token = FollowersToken::of(&headers).ok_or_else(Problem::not_found)?;
+    Ok(stream::follow(app, entry, caller, token, pass))
 }
 
 /// The waiting room of a schedule

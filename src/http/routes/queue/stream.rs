@@ -13,18 +13,25 @@ use super::documents::{EndDocument, Shown, Stand};
 use crate::domain::waiting_room::{Gate, PlaceStatus};
 use crate::engine::{Pass, ScheduleEntry};
 use crate::http::app::App;
-use crate::http::auth::{Caller, Standing};
+use crate::http::auth::{Caller, FollowersToken};
 use crate::http::stream::{self, KEEP_ALIVE, STILL_HERE};
 
 /// A stream tells a position at most so often.
 const POSITION_EVERY: Duration = Duration::from_secs(1);
 /// Answers with what becomes of a place.
-pub(super) fn follow(app: App, entry: Arc<ScheduleEntry>, caller: Caller, pass: Pass) -> Response {
+pub(super) fn follow(
+    app: App,
+    entry: Arc<ScheduleEntry>,
+    caller: Caller,
+    token: FollowersToken,
+    pass: Pass,
+) -> Response {
     let follower = Follower {
         versions: entry.room().watch(),
         app,
         entry,
         caller,
+        token,
         pass,
         told: Told::Nothing,
         quiet_until: Instant::now(),
@@ -49,6 +56,7 @@ struct Follower {
     app: App,
     entry: Arc<ScheduleEntry>,
     caller: Caller,
+    token: FollowersToken,
     pass: Pass,
     versions: watch::Receiver<u64>,
     told: Told,
@@ -70,8 +78,7 @@ impl Follower {
             }
 
             // Asked right before anything is told: a suspension may have come while it waited.
-            let over = self.app.still_stands(&self.caller, self.app.engine.now()).is_err();
-            if over || shutdown.is_cancelled() {
+            if shutdown.is_cancelled() || !self.app.may_follow(&self.token) {
                 return None;
             }
             self.versions.borrow_and_update();
