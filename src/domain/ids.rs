@@ -135,9 +135,12 @@ pub struct ScheduleNumber(pub u32);
 /// secret. An id that was made before there were such shows its number.
 pub const SEALED: u32 = 1 << 31;
 
-/// Returns what a number counts, sealed or not: from 1 in the order in which they were made.
+/// The bit beside it, which says by which cipher: ids that were sealed before there were two don't have it.
+pub const SEALED_BY_AES: u32 = 1 << 30;
+
+/// Returns what a number counts, sealed or not: from 1 in the order in which they were made, up to a thousand millions.
 pub const fn count_of(number: u32) -> u32 {
-    number & !SEALED
+    number & !(SEALED | SEALED_BY_AES)
 }
 
 /// The number of a reservation in its schedule: its [`ReservationNumber::count`], and whether its id is [`SEALED`].
@@ -156,7 +159,7 @@ impl ReservationNumber {
 /// Clients see 26 characters of base 32 (the alphabet of RFC 4648 in lower case, no padding), in which stand the place and
 /// the nonce; a number stands there only in ids that aren't [`SEALED`].
 mod opaque {
-    use super::{InvalidId, SEALED};
+    use super::{InvalidId, SEALED, SEALED_BY_AES};
 
     const BASE32: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
     /// The length of the text form.
@@ -164,7 +167,7 @@ mod opaque {
 
     /// Writes the three numbers of an id.
     pub(super) fn write(place: u32, number: u32, nonce: u64) -> [u8; TEXT_LEN] {
-        let number = if number & SEALED == 0 { number } else { 0 };
+        let number = if number & SEALED == 0 { number } else { number & SEALED_BY_AES };
         let bits = (u128::from(place) << 96) | (u128::from(number) << 64) | u128::from(nonce);
         // The numbers are mixed with the nonce so that ids of one schedule don't look alike.
         let spread = u128::from(nonce.wrapping_mul(0x9e37_79b9_7f4a_7c15)) << 64;
@@ -201,7 +204,8 @@ mod opaque {
         match (half(numbers >> 32), half(numbers)) {
             // Numbers begin with 1.
             (place, 0) => Ok((place, SEALED, nonce)),
-            (_, number) if number & SEALED != 0 => Err(InvalidId::Character),
+            (place, SEALED_BY_AES) => Ok((place, SEALED | SEALED_BY_AES, nonce)),
+            (_, number) if number & (SEALED | SEALED_BY_AES) != 0 => Err(InvalidId::Character),
             (place, number) => Ok((place, number, nonce)),
         }
     }
@@ -328,7 +332,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_reservation_id_survives_its_text_form(schedule: u32, number in 1..SEALED, nonce: u64) {
+        fn a_reservation_id_survives_its_text_form(schedule: u32, number in 1..SEALED_BY_AES, nonce: u64) {
             let id = ReservationId {
                 schedule: ScheduleNumber(schedule),
                 number: ReservationNumber(number),
