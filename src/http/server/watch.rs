@@ -26,6 +26,7 @@ use std::{
 use axum::http::StatusCode;
 use bytes::{Bytes, BytesMut};
 use hyper::body::{Body, Frame, Incoming, SizeHint};
+use memchr::memchr;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
@@ -268,31 +269,42 @@ impl State {
 
     /// Moves the cursor over bytes; returns how many of them belong together.
     fn pass(&mut self, bytes: &[u8]) -> usize {
-        for (index, byte) in bytes.iter().copied().enumerate() {
+        let mut at = 0;
+        while let Some(&byte) = bytes.get(at) {
+            let rest = &bytes[at..];
+            let mut passed = 1;
             self.cursor = match (self.cursor, byte) {
                 // An empty line before a request is ignored (RFC 9112, section 2.2).
                 (Cursor::Line { begun: false }, b'\r' | b'\n') => Cursor::Line { begun: false },
-                (Cursor::Line { begun }, byte) => {
+                (Cursor::Line { begun }, _) => {
                     if !begun {
                         self.head_since = Some(Instant::now());
                     }
-                    self.fragment |= byte == b'#';
-                    if byte == b'\n' { Cursor::Fields { begun: false } } else { Cursor::Line { begun: true } }
+                    let line = line_of(rest);
+                    self.fragment |= memchr(b'#', line).is_some();
+                    passed = line.len();
+                    if line.ends_with(b"\n") {
+                        Cursor::Fields { begun: false }
+                    } else {
+                        Cursor::Line { begun: true }
+                    }
                 }
-                (Cursor::Fields { begun: true }, b'\n') | (Cursor::Fields { begun: false }, b'\r') => {
-                    Cursor::Fields { begun: false }
-                }
+                (Cursor::Fields { begun: false }, b'\r') => Cursor::Fields { begun: false },
                 (Cursor::Fields { begun: false }, b'\n') => {
                     self.cursor = Cursor::Head;
-                    return index + 1;
+                    return at + 1;
                 }
-                (Cursor::Fields { .. }, _) => Cursor::Fields { begun: true },
+                (Cursor::Fields { .. }, _) => {
+                    let line = line_of(rest);
+                    passed = line.len();
+                    Cursor::Fields { begun: !line.ends_with(b"\n") }
+                }
                 (Cursor::Body(left), _) => {
                     let left_here = usize::try_from(left).unwrap_or(usize::MAX);
-                    let passed = left_here.min(bytes.len() - index);
+                    let passed = left_here.min(rest.len());
                     let left = left - u64::try_from(passed).unwrap_or(left);
                     self.cursor = if left == 0 { Cursor::Line { begun: false } } else { Cursor::Body(left) };
-                    return index + passed;
+                    return at + passed;
                 }
                 // hyper asks for more behind what seemed to be a whole head: it knows better.
                 (Cursor::Head | Cursor::Unknown, _) => {
@@ -300,9 +312,15 @@ impl State {
                     return bytes.len();
                 }
             };
+            at += passed;
         }
         bytes.len()
     }
+}
+
+/// Returns the bytes up to the first line's end, and with it; all of them where it is yet to come.
+fn line_of(bytes: &[u8]) -> &[u8] {
+    memchr(b'\n', bytes).map_or(bytes, |end| &bytes[..=end])
 }
 
 /// A socket that is watched.
