@@ -363,7 +363,11 @@ fn a_hangup_has_secrets_read_again_and_stops_nothing() {
 
     let mut feed = TcpStream::connect(&server.address).unwrap();
     feed.set_read_timeout(Some(Duration::from_mins(1))).unwrap();
-    write!(feed, "GET /api/v1/events HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {ADMIN}\r\n\r\n").unwrap();
+    write!(
+        feed,
+        "GET /api/v1/events HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {ADMIN}\r\nConnection: close\r\n\r\n"
+    )
+    .unwrap();
     let mut feed = BufReader::new(feed);
     let mut told = String::new();
     while !told.contains(": connected") {
