@@ -27,10 +27,9 @@ use crate::domain::payments::Payments;
 use crate::domain::schedule::{AnyCommand, Creation, Event, Plan, Refusal, Schedule};
 use crate::domain::time::{Seconds, Timestamp};
 use crate::domain::waiting_room::{self, Settings, WaitingRoom};
-use crate::engine;
 use crate::engine::core::CatalogueHappened;
 use crate::engine::directory::Directory;
-use crate::engine::error::EngineError;
+use crate::engine::error::{self, EngineError};
 use crate::engine::live::{Live, Parked};
 use crate::engine::room::random_seed;
 use crate::engine::schedule::ScheduleEntry;
@@ -369,7 +368,7 @@ impl CatalogueActor {
 
         self.restore_prices(by).await;
         Err(match error {
-            EngineError::Refused(engine::Refusal::Schedule(Refusal::PricesFixed)) => {
+            EngineError::Refused(error::Refusal::Schedule(Refusal::PricesFixed)) => {
                 catalogue::prices_fixed().into()
             }
             error => error,
