@@ -105,8 +105,11 @@ fn journal(disk: &MemoryDisk, dir: &Path) -> Journal {
     journal.start(Hooks::with_clock(Arc::new(|| NOW.as_millis()))).unwrap()
 }
 
+/// Writes a record's bytes.
+type Write<'w> = &'w dyn Fn(&mut Vec<u8>);
+
 /// Appends records in one entry.
-async fn append(journal: &Journal, writes: &[&dyn Fn(&mut Vec<u8>)]) {
+async fn append(journal: &Journal, writes: &[Write<'_>]) {
     let mut records = Records::new();
     for write in writes {
         let pushed = records.push_with(|bytes| {

@@ -367,12 +367,8 @@ impl CatalogueActor {
         let Err(error) = ask_all(commands, by).await else { return Ok(()) };
 
         self.restore_prices(by).await;
-        Err(match error {
-            EngineError::Refused(error::Refusal::Schedule(Refusal::PricesFixed)) => {
-                catalogue::prices_fixed().into()
-            }
-            error => error,
-        })
+        let fixed = EngineError::Refused(error::Refusal::Schedule(Refusal::PricesFixed));
+        Err(if error == fixed { catalogue::prices_fixed().into() } else { error })
     }
 
     /// Gives schedules back the prices that their concerts have, after a change of them that isn't to be.
