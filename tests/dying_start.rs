@@ -22,7 +22,7 @@ use onsale::domain::time::{Seconds, Timestamp};
 use onsale::engine::{CatalogueChange, Engine, EngineConfig};
 use onsale::journal::MemoryDisk;
 use server::{ADMIN, SECRET, Server};
-use support::{NOW, concert, config, hold, plan, venue};
+use support::{NOW, concert, config, hold, one_entry_a_sync, plan, venue};
 
 const SCHEDULES: u32 = 4;
 /// A hold that the outage would have ended, and one that would have outlived it.
@@ -51,10 +51,9 @@ async fn sold(dir: &Path) -> MemoryDisk {
     disk.crashed()
 }
 
-/// Starts on a disk at an instant; no two entries share a sync, so that it can die between any two.
+/// Starts on a disk at an instant.
 async fn start(dir: &Path, disk: &MemoryDisk, at: Timestamp) -> Engine {
-    let mut config = config(dir);
-    config.journal.queue_len_max = 1;
+    let mut config = one_entry_a_sync(config(dir));
     config.medium = Some(Arc::new(disk.clone()));
     config.clock = Arc::new(ManualClock::at(at));
     Engine::open(config).await.unwrap()
@@ -86,7 +85,7 @@ async fn check(dir: &Path, disk: &MemoryDisk, at: Timestamp, what: &str) {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test]
 async fn a_start_that_dies_anywhere_leaves_each_hold_its_time() {
     let dir = tempfile::tempdir().unwrap();
     let down = sold(dir.path()).await;

@@ -20,17 +20,15 @@ use onsale::domain::venue::Layout;
 use onsale::engine::{CatalogueChange, Changed, Engine, EngineConfig, EngineError, Refusal};
 use onsale::journal::{Entry, EntryTooLarge, Hooks, Journal, MemoryDisk, Records};
 use onsale::record;
-use support::{NOW, concert, config, config_at_now, hold, key, plan, venue};
+use support::{NOW, concert, config, config_at_now, cut_off, hold, key, one_entry_a_sync, plan, venue};
 
 const SCHEDULES: u32 = 3;
 const PRICE: u64 = 50_000;
 const DEARER: u64 = 60_000;
 
-/// An engine's settings on a disk. No two entries share a sync there, so that it can be killed between any two.
+/// An engine's settings on a disk.
 fn on(disk: &MemoryDisk, dir: &Path) -> EngineConfig {
-    let mut config = EngineConfig { medium: Some(Arc::new(disk.clone())), ..config(dir) };
-    config.journal.queue_len_max = 1;
-    config
+    one_entry_a_sync(EngineConfig { medium: Some(Arc::new(disk.clone())), ..config(dir) })
 }
 
 fn id(index: u32) -> ScheduleId {
@@ -75,27 +73,23 @@ async fn killed_anywhere(
     done: impl Fn(&Engine),
 ) {
     let ask = async |engine: &Engine| {
-        engine.change(change.clone(), Cause { by: By::Engine, key: key(7, 7) }).await.unwrap()
+        engine.change(change.clone(), Cause { by: By::Engine, key: key(7, 7) }).await.unwrap();
     };
-    let whole = start.crashed();
-    let engine = Engine::open(on(&whole, dir)).await.unwrap();
-    let before = whole.syncs();
-    ask(&engine).await;
-    done(&engine);
-    let syncs = whole.syncs() - before;
-    drop(engine);
 
-    for point in 0..=syncs {
+    for point in 0.. {
         let disk = start.crashed();
         let engine = Engine::open(on(&disk, dir)).await.unwrap();
-        disk.freeze_after_syncs(point);
-        ask(&engine).await;
+        let killed = cut_off(&disk, point, ask(&engine)).await;
+        done(&engine);
         drop(engine);
 
         let engine = Engine::open(on(&disk.crashed(), dir)).await.unwrap();
-        shown(&engine, &format!("killed after {point} of {syncs} syncs"));
+        shown(&engine, &format!("killed after {point} syncs"));
         ask(&engine).await;
         done(&engine);
+        if !killed {
+            break;
+        }
     }
 }
 
@@ -130,7 +124,7 @@ fn price(engine: &Engine) -> u64 {
     of_concert
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test]
 async fn a_change_of_prices_that_is_killed_anywhere_is_every_schedules_or_none() {
     let dir = tempfile::tempdir().unwrap();
     let start = left(dir.path(), listed).await;
@@ -143,7 +137,7 @@ async fn a_change_of_prices_that_is_killed_anywhere_is_every_schedules_or_none()
     assert!(undone > 1, "the concert's entry comes behind the schedules': {ends:?}");
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test]
 async fn a_change_of_prices_that_reached_some_schedules_is_undone_by_the_next_start() {
     let dir = tempfile::tempdir().unwrap();
     let disk = left(dir.path(), listed).await;
@@ -166,7 +160,7 @@ async fn a_change_of_prices_that_reached_some_schedules_is_undone_by_the_next_st
     engine.close().await.unwrap();
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test]
 async fn a_schedule_that_cannot_take_other_prices_keeps_the_others_from_them() {
     let dir = tempfile::tempdir().unwrap();
     let engine = listed(config(dir.path())).await;
@@ -187,7 +181,7 @@ async fn a_schedule_that_cannot_take_other_prices_keeps_the_others_from_them() {
     engine.close().await.unwrap();
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test]
 async fn prices_stand_from_five_seconds_before_the_first_sale_of_the_concert() {
     let dir = tempfile::tempdir().unwrap();
     let (config, clock) = config_at_now(dir.path());
@@ -254,7 +248,7 @@ async fn as_the_version_before(disk: &MemoryDisk, dir: &Path, plan: Plan) {
     journal.close().await.unwrap();
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test]
 async fn a_schedule_of_the_version_before_has_its_concerts_prices_from_the_next_start_on() {
     let dir = tempfile::tempdir().unwrap();
     for opens_in in [None, Some(60), Some(600)] {

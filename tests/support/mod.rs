@@ -20,6 +20,7 @@ use onsale::domain::schedule::{Answer, Caller, Command, Plan, Reservation, Reser
 use onsale::domain::time::{Seconds, Timestamp};
 use onsale::domain::venue::{Row, RowSeats, Seat, Section, Venue};
 use onsale::engine::{CatalogueChange, Done, Engine, EngineConfig, EngineError, ScheduleEntry};
+use onsale::journal::{Driver, MemoryDisk};
 
 pub const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 
@@ -86,6 +87,22 @@ pub fn config(dir: &std::path::Path) -> EngineConfig {
 pub fn config_at_now(dir: &std::path::Path) -> (EngineConfig, ManualClock) {
     let clock = ManualClock::at(NOW);
     (EngineConfig { clock: Arc::new(clock.clone()), ..config(dir) }, clock)
+}
+
+/// Settings under which no two entries of the journal share a sync, so that a test can kill between any two. It needs a runtime of
+/// one thread: there, whoever waits to send has its turn only once the writer waits, too.
+pub fn one_entry_a_sync(mut config: EngineConfig) -> EngineConfig {
+    config.journal.queue_len_max = 1;
+    config.journal.driver = Driver::Alone;
+    config
+}
+
+/// Runs with a disk on which only so many more syncs take effect; returns whether that cut the run off.
+pub async fn cut_off(disk: &MemoryDisk, syncs: u64, run: impl Future<Output = ()>) -> bool {
+    let before = disk.syncs();
+    disk.freeze_after_syncs(syncs);
+    run.await;
+    disk.syncs() - before > syncs
 }
 
 /// Opens an engine with one open schedule, `s0`, or more of them.
