@@ -123,6 +123,8 @@ fn on_this_thread<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T
 
 fn client() -> Result<Client, Failure> {
     Client::builder()
+        // No certificate is ever looked at, so that a machine without any is no reason to fail.
+        .tls_certs_only([])
         .no_proxy()
         .http1_only()
         .redirect(reqwest::redirect::Policy::none())
@@ -156,7 +158,94 @@ fn innermost(error: &dyn core::error::Error) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{Read, Write};
+    use std::net::TcpListener;
+
     use super::*;
+
+    /// Takes one request and gives an answer to it, byte by byte as it stands, then hangs up.
+    fn answering(answer: Vec<u8>) -> Url {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = Url::parse(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
+        std::thread::spawn(move || {
+            let (mut socket, _) = listener.accept().unwrap();
+            let mut head = Vec::new();
+            while !head.ends_with(b"{}") && !head.ends_with(b"\r\n\r\n") {
+                let mut byte = [0];
+                socket.read_exact(&mut byte).unwrap();
+                head.extend(byte);
+            }
+            // A client that has enough may hang up first.
+            let _ = socket.write_all(&answer);
+        });
+        url
+    }
+
+    fn post(answer: &[u8]) -> Result<Answer, Failure> {
+        answering(answer.to_vec()).post("/x", "token", b"{}")
+    }
+
+    fn downloaded(answer: &[u8]) -> (Vec<u8>, Result<Option<Answer>, Failure>) {
+        let mut taken = Vec::new();
+        let ended = answering(answer.to_vec()).download("/x", "token", &mut |bytes| {
+            taken.extend_from_slice(bytes);
+            Ok(())
+        });
+        (taken, ended)
+    }
+
+    #[test]
+    fn an_answer_comes_with_its_status_and_its_body_however_it_is_framed() {
+        for framed in [
+            "HTTP/1.1 201 Created\r\ncontent-length: 4\r\n\r\nbody",
+            "HTTP/1.1 201 Created\r\ntransfer-encoding: chunked\r\n\r\n2\r\nbo\r\n2\r\ndy\r\n0\r\n\r\n",
+            "HTTP/1.1 201 Created\r\nconnection: close\r\n\r\nbody",
+        ] {
+            let answer = post(framed.as_bytes()).unwrap();
+            assert_eq!((answer.status, answer.body.as_slice()), (201, b"body".as_slice()), "{framed}");
+            assert_eq!(downloaded(framed.replace("201 Created", "200 OK").as_bytes()).0, b"body");
+        }
+        let (taken, ended) = downloaded(b"HTTP/1.1 404 Not Found\r\ncontent-length: 2\r\n\r\nno");
+        assert_eq!((taken.len(), ended.unwrap().unwrap().status), (0, 404), "what is no success isn't taken");
+    }
+
+    #[test]
+    fn half_an_answer_is_none() {
+        for half in [
+            "",
+            "HTTP/1.1 200 OK\r\ncontent-le",
+            "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nbody",
+            "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nbo\r\n",
+            "nonsense\r\n\r\n",
+        ] {
+            let Err(Failure::Failed(why)) = post(half.as_bytes()) else { panic!("{half}") };
+            assert!(why.contains("may or may not have done it"), "{half}: {why}");
+            let Err(Failure::Failed(why)) = downloaded(half.as_bytes()).1 else { panic!("{half}") };
+            assert!(why.contains("broke off its answer"), "{half}: {why}");
+        }
+    }
+
+    #[test]
+    fn of_an_answer_without_end_a_part_is_read() {
+        let len = 2 * ANSWER_LEN_MAX;
+        let mut answer =
+            format!("HTTP/1.1 413 Content Too Large\r\ncontent-length: {len}\r\n\r\n").into_bytes();
+        answer.resize(answer.len() + len, b'x');
+        let read = post(&answer).unwrap();
+        assert_eq!(read.status, 413);
+        assert!((ANSWER_LEN_MAX..len).contains(&read.body.len()), "{} bytes", read.body.len());
+    }
+
+    #[test]
+    fn who_is_not_there_is_named_and_the_token_is_not() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        drop(listener);
+        let url = Url::parse(&format!("http://{address}")).unwrap();
+        let Err(Failure::Failed(why)) = url.post("/x", "secret-token", b"{}") else { panic!() };
+        assert!(why.contains("can't be reached") && why.contains(&address.to_string()), "{why}");
+        assert!(!why.contains("secret-token"), "{why}");
+    }
 
     #[test]
     fn a_url_names_a_host_a_port_and_what_stands_before_the_api() {
