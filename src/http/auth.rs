@@ -71,9 +71,12 @@ fn token_of(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
 pub struct FollowersToken(Box<str>);
 
 impl FollowersToken {
-    /// Takes the token that a request shows; nothing where it shows none.
-    pub fn of(headers: &HeaderMap) -> Option<Self> {
-        token_of(headers).ok().flatten().map(|token| Self(token.into()))
+    /// Takes the token that a request shows.
+    ///
+    /// # Errors
+    /// 401 `unauthenticated` where it shows none.
+    fn of(headers: &HeaderMap) -> Result<Self, Problem> {
+        token_of(headers)?.map(|token| Self(token.into())).ok_or_else(no_token)
     }
 }
 
@@ -408,6 +411,10 @@ impl Authenticator {
 
 fn unauthenticated(detail: &'static str) -> Problem {
     Problem::new(Code::Unauthenticated, detail)
+}
+
+pub(super) fn no_token() -> Problem {
+    unauthenticated("This needs a bearer token.")
 }
 
 fn token_expired() -> Problem {

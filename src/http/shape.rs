@@ -32,9 +32,10 @@ use utoipa::openapi::{
 
 use super::{
     HttpParts,
+    auth::no_token,
     extract::read,
     json,
-    problem::{Code, FieldError, Problem},
+    problem::{FieldError, Problem},
     request::Phase,
 };
 
@@ -172,7 +173,7 @@ impl ShapeLayer {
         }
         match self.http.authenticator.caller(headers, self.http.clock.now()) {
             Ok(Some(_)) => problem,
-            Ok(None) => Problem::new(Code::Unauthenticated, "This needs a bearer token."),
+            Ok(None) => no_token(),
             Err(wrong) => wrong,
         }
     }

@@ -8,12 +8,31 @@ use axum::{
     response::Response,
 };
 use bytes::Bytes;
-use futures_util::{Stream, StreamExt};
+use futures_util::{Stream, StreamExt, stream::unfold};
+
+/// What a client names when it comes again: the last event that it has.
+pub const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
 /// How often a stream of events says that it is alive when nothing else is said.
 pub const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// What it says then: a comment.
 pub const STILL_HERE: Bytes = Bytes::from_static(b": still here\n\n");
+
+/// One client that follows something.
+pub trait Follow: Send + 'static {
+    /// Returns what is sent next; `None` ends the stream. Asked only when the client took the last.
+    fn next(&mut self) -> impl Future<Output = Option<Bytes>> + Send;
+}
+
+/// Makes the chunks that a follower gives.
+pub fn chunks(follower: impl Follow) -> impl Stream<Item = Bytes> + Send + 'static {
+    unfold(follower, async |mut follower| follower.next().await.map(|chunk| (chunk, follower)))
+}
+
+/// Answers with the server-sent events that a follower gives.
+pub fn follow(follower: impl Follow) -> Response {
+    of_events(chunks(follower))
+}
 
 /// Answers with server-sent events.
 pub fn of_events(chunks: impl Stream<Item = Bytes> + Send + 'static) -> Response {

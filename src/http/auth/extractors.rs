@@ -7,7 +7,7 @@ use axum::{
     http::{Method, request::Parts},
 };
 
-use super::{Caller, Right, Role, token_expired, unauthenticated};
+use super::{Caller, FollowersToken, Right, Role, no_token, token_expired};
 use crate::{
     domain::{ids::UserId, time::Timestamp},
     http::{HttpParts, problem::Problem},
@@ -38,7 +38,7 @@ fn let_in<S: AsRef<HttpParts> + Standing>(parts: &Parts, state: &S, right: Right
     let http = state.as_ref();
     let now = http.clock.now();
     let caller = http.authenticator.caller(&parts.headers, now)?;
-    let caller = caller.ok_or_else(|| unauthenticated("This needs a bearer token."))?;
+    let caller = caller.ok_or_else(no_token)?;
     state.still_stands(&caller, now)?;
     if caller.role == Role::User && changes(&parts.method) {
         http.rate_limit.check(&caller.user_id, now)?;
@@ -49,6 +49,14 @@ fn let_in<S: AsRef<HttpParts> + Standing>(parts: &Parts, state: &S, right: Right
 /// Says whether a method changes anything.
 pub(crate) fn changes(method: &Method) -> bool {
     !matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
+}
+
+impl<S: Sync> FromRequestParts<S> for FollowersToken {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        Self::of(&parts.headers)
+    }
 }
 
 macro_rules! extractors {

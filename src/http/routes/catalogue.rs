@@ -72,7 +72,6 @@ impl From<&BuiltVenue> for VenueSummary {
     }
 }
 
-/// The status of an answer to a `PUT`.
 /// Create or replace a venue
 ///
 /// The whole is replaced. Once a schedule uses it, only its name and address can change. The body may

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -22,12 +22,12 @@ use crate::http::extract::{Path, Query};
 use crate::http::lookup::find;
 use crate::http::problem::Problem;
 use crate::http::seat_map::{MapDocument, Narrow, Whole, id_of, narrowed};
+use crate::http::stream::LAST_EVENT_ID;
 
 mod follow;
 
 /// How many seats of a map count as one read more.
 const SEATS_PER_READ: u32 = 2_000;
-const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
 /// Makes the routes of the seat map.
 pub fn routes() -> OpenApiRouter<App> {

@@ -27,14 +27,12 @@ use crate::http::app::App;
 use crate::http::auth::Auditor;
 use crate::http::problem::{Code, Problem};
 use crate::http::request::RequestContext;
-use crate::http::stream;
+use crate::http::stream::{self, Follow, KEEP_ALIVE};
 
 /// A chunk ends with the row that fills this many bytes.
 const CHUNK_BYTES: usize = 64 << 10;
 /// The chunks that wait for the client.
 const CHUNKS: usize = 4;
-/// How often the stream says that it is alive while nothing can be given yet.
-const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// How long a client may take nothing.
 const STALL: Duration = Duration::from_mins(1);
 /// When to ask again while another export runs.
@@ -86,14 +84,8 @@ pub(super) async fn export(
         drop(turn);
     });
 
-    let body = Given { chunks: given, shutdown: app.parts.shutdown.clone(), ended: false };
-    let chunks =
-        futures_util::stream::unfold(
-            body,
-            |mut body| async move { body.next().await.map(|chunk| (chunk, body)) },
-        );
-
-    Ok(stream::of(HeaderValue::from_static("application/x-ndjson"), chunks))
+    let given = Given { chunks: given, shutdown: app.parts.shutdown.clone(), ended: false };
+    Ok(stream::of(HeaderValue::from_static("application/x-ndjson"), stream::chunks(given)))
 }
 
 /// Why an export ended early.
@@ -151,8 +143,7 @@ struct Given {
     ended: bool,
 }
 
-impl Given {
-    /// Returns what is sent next; `None` ends the stream. Asked only when the client took the last.
+impl Follow for Given {
     async fn next(&mut self) -> Option<Bytes> {
         if self.ended {
             return None;

@@ -3,7 +3,7 @@
 //! A client costs its position and one chunk: the next chunk is read, off the async threads, once the client
 //! took the last. Nothing grows for a slow client.
 
-use axum::http::{HeaderMap, HeaderName};
+use axum::http::HeaderMap;
 use axum::response::Response;
 use bytes::Bytes;
 use serde::Serialize;
@@ -17,11 +17,9 @@ use crate::http::auth::{Caller, FollowersToken};
 use crate::http::documents::event::{self, EventDocument};
 use crate::http::documents::money;
 use crate::http::problem::{Code, Problem};
-use crate::http::stream::{self, KEEP_ALIVE, STILL_HERE};
+use crate::http::stream::{self, Follow, KEEP_ALIVE, LAST_EVENT_ID, STILL_HERE};
 use crate::journal::Position;
 use crate::record::Fact;
-
-const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
 /// Reads the position that a client was at when its stream broke.
 pub(super) fn last_event_id(headers: &HeaderMap) -> Result<Option<Position>, Problem> {
@@ -59,9 +57,7 @@ pub(super) async fn follow(
         feed.first = feed.read().await?;
     }
 
-    Ok(stream::of_events(futures_util::stream::unfold(feed, |mut feed| async move {
-        feed.next().await.map(|chunk| (chunk, feed))
-    })))
+    Ok(stream::follow(feed))
 }
 
 /// Counts a client for as long as it follows.
@@ -97,8 +93,7 @@ struct Feed {
     _subscriber: Subscriber,
 }
 
-impl Feed {
-    /// Returns what is sent next; `None` ends the stream. Asked only when the client took the last.
+impl Follow for Feed {
     async fn next(&mut self) -> Option<Bytes> {
         loop {
             if !self.may_go_on() {
@@ -122,7 +117,9 @@ impl Feed {
             }
         }
     }
+}
 
+impl Feed {
     /// Says whether the engine runs on, and the reader may be told more.
     fn may_go_on(&self) -> bool {
         !self.app.parts.shutdown.is_cancelled() && self.app.may_follow(&self.token)

@@ -63,6 +63,7 @@ struct Resume {
 async fn events(
     State(app): State<App>,
     Follower(caller): Follower,
+    token: FollowersToken,
     Query(Resume { after }): Query<Resume>,
     headers: HeaderMap,
     context: RequestContext,
@@ -77,7 +78,6 @@ async fn events(
         }
         Some(after) => after,
     };
-    let token = FollowersToken::of(&headers).ok_or_else(Problem::not_found)?;
     feed::follow(&app, caller, token, after, context.id())
         .await
         .map_err(|error| unreadable(&error, context.id()))

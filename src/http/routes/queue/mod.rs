@@ -162,11 +162,11 @@ async fn leave(
 async fn events(
     State(app): State<App>,
     User(caller): User,
+    token: FollowersToken,
     Query(of): Query<Of>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let (entry, pass) = place(&app, &of, &caller.user_id, &headers).await?;
-    let token = FollowersToken::of(&headers).ok_or_else(Problem::not_found)?;
     Ok(stream::follow(app, entry, caller, token, pass))
 }
 

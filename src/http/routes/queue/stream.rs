@@ -14,10 +14,11 @@ use crate::domain::waiting_room::{Gate, PlaceStatus};
 use crate::engine::{Pass, ScheduleEntry};
 use crate::http::app::App;
 use crate::http::auth::{Caller, FollowersToken};
-use crate::http::stream::{self, KEEP_ALIVE, STILL_HERE};
+use crate::http::stream::{self, Follow, KEEP_ALIVE, STILL_HERE};
 
 /// A stream tells a position at most so often.
 const POSITION_EVERY: Duration = Duration::from_secs(1);
+
 /// Answers with what becomes of a place.
 pub(super) fn follow(
     app: App,
@@ -36,9 +37,7 @@ pub(super) fn follow(
         told: Told::Nothing,
         quiet_until: Instant::now(),
     };
-    stream::of_events(futures_util::stream::unfold(follower, |mut follower| async move {
-        follower.next().await.map(|chunk| (chunk, follower))
-    }))
+    stream::follow(follower)
 }
 
 /// What a stream has told its client last.
@@ -64,8 +63,7 @@ struct Follower {
     quiet_until: Instant,
 }
 
-impl Follower {
-    /// Returns what is sent next; `None` ends the stream. Asked only when the client took the last.
+impl Follow for Follower {
     async fn next(&mut self) -> Option<Bytes> {
         loop {
             if self.told == Told::Ended {
@@ -95,7 +93,9 @@ impl Follower {
             }
         }
     }
+}
 
+impl Follower {
     /// Returns when the stream is looked at again, though nothing has changed: in time to be a sign of life.
     fn keep_alive(&self) -> Duration {
         let room = self.entry.room().read();

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use axum::response::Response;
 use bytes::{Bytes, BytesMut};
-use futures_util::{Stream, StreamExt};
+use futures_util::StreamExt;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -20,7 +20,7 @@ use crate::engine::{Delta, ScheduleEntry};
 use crate::http::app::App;
 use crate::http::json_writer::JsonWriter;
 use crate::http::seat_map::{Snapshot, id_of};
-use crate::http::stream::{self, KEEP_ALIVE, STILL_HERE};
+use crate::http::stream::{self, Follow, KEEP_ALIVE, STILL_HERE};
 
 /// How many changes one write to a client carries at most; the rest follow once it was taken.
 const DELTAS_PER_WRITE: usize = 256;
@@ -41,24 +41,26 @@ pub(super) fn follow(app: App, entry: Arc<ScheduleEntry>, version: Option<u64>) 
         app,
         entry,
     };
-    stream::of_events(futures_util::stream::unfold(follower, |mut follower| async move {
-        follower.next().await.map(|chunk| (chunk, follower))
-    }))
+    stream::follow(follower)
 }
 
 /// Follows the map of a schedule in the archive: nothing changes any more.
 pub(super) fn stand_still(app: &App, entry: &ScheduleEntry) -> Response {
     let snapshot = Snapshot::new(app.seat_bodies.get(&app.engine, entry));
-    stream::of_events(futures_util::stream::iter(snapshot).chain(silence(app.parts.shutdown.clone())))
+    let silence = stream::chunks(Silence(app.parts.shutdown.clone()));
+    stream::of_events(futures_util::stream::iter(snapshot).chain(silence))
 }
 
-fn silence(shutdown: CancellationToken) -> impl Stream<Item = Bytes> {
-    futures_util::stream::unfold(shutdown, |shutdown| async move {
+/// A client that nothing will be told any more, but that the server is there.
+struct Silence(CancellationToken);
+
+impl Follow for Silence {
+    async fn next(&mut self) -> Option<Bytes> {
         tokio::select! {
-            () = tokio::time::sleep(KEEP_ALIVE) => Some((STILL_HERE, shutdown)),
-            () = shutdown.cancelled() => None,
+            () = tokio::time::sleep(KEEP_ALIVE) => Some(STILL_HERE),
+            () = self.0.cancelled() => None,
         }
-    })
+    }
 }
 
 /// How long a client is left alone after a write, where so many follow.
@@ -81,8 +83,7 @@ struct Follower {
     quiet_until: Instant,
 }
 
-impl Follower {
-    /// Returns what is sent next; `None` ends the stream. Asked only when the client took the last.
+impl Follow for Follower {
     async fn next(&mut self) -> Option<Bytes> {
         let shutdown = self.app.parts.shutdown.clone();
         loop {
@@ -121,7 +122,9 @@ impl Follower {
             }
         }
     }
+}
 
+impl Follower {
     fn begin_anew(&mut self) {
         let body = self.app.seat_bodies.get(&self.app.engine, &self.entry);
         self.version = Some(body.version);
