@@ -69,6 +69,7 @@ pub(in crate::engine) struct LiveActor<A: Aggregate> {
     own: A::Own,
     live: Arc<Live<A>>,
     core: Arc<Core>,
+    metrics: ActorMetrics,
 }
 
 impl<A: Aggregate> Actor for LiveActor<A> {
@@ -81,7 +82,7 @@ impl<A: Aggregate> Actor for LiveActor<A> {
         let _ = core.journal.barrier().await;
         let state = live.read().clone();
         let own = state.own(&live);
-        Ok(Self { state, own, live, core })
+        Ok(Self { state, own, live, core, metrics: ActorMetrics::new() })
     }
 
     async fn on_panic(
@@ -137,11 +138,11 @@ impl<A: Aggregate> Message<Act<A::Command>> for LiveActor<A> {
 
     async fn handle(&mut self, act: Act<A::Command>, ctx: &mut Context<Self, Self::Reply>) -> Self::Reply {
         let (delegated, reply) = ctx.reply_sender();
-        metrics::histogram!("onsale_mailbox_wait_seconds").record(act.queued.elapsed());
+        self.metrics.waited.record(act.queued.elapsed());
 
         let mut draft = Draft::default();
         let outcome = self.act(&act, &mut draft).await;
-        count_decision(A::name(&act.command), &outcome);
+        self.metrics.count(A::name(&act.command), &outcome);
         let records = self.encode(&draft);
         self.park(records, draft, || {}, reply, outcome).await;
         delegated
@@ -337,12 +338,32 @@ impl<A: Aggregate> LiveActor<A> {
     }
 }
 
-fn count_decision<T>(command: &'static str, outcome: &Result<Done<T>, EngineError>) {
-    let outcome = match outcome {
-        Ok(Done { replayed: false, .. }) => "done",
-        Ok(Done { replayed: true, .. }) => "replayed",
-        Err(EngineError::Refused(_)) => "refused",
-        Err(_) => "failed",
-    };
-    metrics::counter!("onsale_decisions_total", "command" => command, "outcome" => outcome).increment(1);
+/// An actor's metrics. It keeps their handles: to look one up in the recorder costs more than to decide.
+struct ActorMetrics {
+    waited: metrics::Histogram,
+    /// By command and outcome: those that there were.
+    decided: Vec<(&'static str, &'static str, metrics::Counter)>,
+}
+
+impl ActorMetrics {
+    fn new() -> Self {
+        Self { waited: metrics::histogram!("onsale_mailbox_wait_seconds"), decided: Vec::new() }
+    }
+
+    fn count<T>(&mut self, command: &'static str, outcome: &Result<Done<T>, EngineError>) {
+        let outcome = match outcome {
+            Ok(Done { replayed: false, .. }) => "done",
+            Ok(Done { replayed: true, .. }) => "replayed",
+            Err(EngineError::Refused(_)) => "refused",
+            Err(_) => "failed",
+        };
+        let known = self.decided.iter().find(|known| known.0 == command && known.1 == outcome);
+        if let Some((_, _, counter)) = known {
+            return counter.increment(1);
+        }
+
+        let counter = metrics::counter!("onsale_decisions_total", "command" => command, "outcome" => outcome);
+        counter.increment(1);
+        self.decided.push((command, outcome, counter));
+    }
 }
