@@ -11,7 +11,8 @@
 //!
 //! Absent on purpose: state. Which ids are sealed, and how, says their number ([`SEALED`], [`SEALED_BY_AES`]); those of before are as they were.
 
-use aws_lc_rs::cipher::{AES_256, EncryptingKey, UnboundCipherKey};
+use aes::Aes256;
+use aes::cipher::{BlockCipherEncrypt, KeyInit};
 use aws_lc_rs::hmac;
 
 use crate::domain::ids::{
@@ -58,7 +59,7 @@ impl Cipher {
 /// See the module.
 pub(super) struct Seal {
     hmac: hmac::Key,
-    aes: EncryptingKey,
+    aes: Aes256,
 }
 
 impl Seal {
@@ -67,8 +68,8 @@ impl Seal {
         let hmac = hmac::Key::new(hmac::HMAC_SHA256, secret);
         // Longer than what a round signs, so that no round shows a part of it.
         let derived = hmac::sign(&hmac, b"onsale: seal, AES-256");
-        let key = UnboundCipherKey::new(&AES_256, derived.as_ref()).and_then(EncryptingKey::ecb);
-        Self { hmac, aes: key.expect("SHA-256 has the bytes of a key") }
+        let aes = Aes256::new_from_slice(derived.as_ref()).expect("SHA-256 has the bytes of a key");
+        Self { hmac, aes }
     }
 
     /// Seals the number and the nonce of a new reservation.
@@ -160,7 +161,7 @@ impl Seal {
                 u16::from_be_bytes(*tag.as_ref().first_chunk().expect("SHA-256 has 32 bytes"))
             }
             Cipher::Aes => {
-                self.aes.encrypt(&mut bytes).expect("a block is whole");
+                self.aes.encrypt_block((&mut bytes).into());
                 u16::from_be_bytes([bytes[0], bytes[1]])
             }
         }
