@@ -11,6 +11,7 @@ use axum::{
 };
 use serde::{Deserialize, Serialize, de::IgnoredAny};
 
+use super::answer::{answer, written};
 use super::problem::{Code, FieldError, Problem};
 
 /// The longest path of a field that an error shows, in characters.
@@ -122,19 +123,14 @@ pub struct Json<T>(pub StatusCode, pub T);
 
 impl<T: Serialize> IntoResponse for Json<T> {
     fn into_response(self) -> Response {
-        let mut bytes = Vec::with_capacity(512);
-        serde_json::to_writer(&mut bytes, &self.1)
-            .expect("an answer's type has text keys and total serialisers");
-        json_bytes(self.0, bytes)
+        json_bytes(self.0, written(&self.1))
     }
 }
 
 /// Makes an answer of bytes that are JSON already.
 pub fn json_bytes(status: StatusCode, bytes: impl Into<Body>) -> Response {
-    let mut response = Response::new(bytes.into());
-    *response.status_mut() = status;
+    let mut response = answer(status, "application/json", bytes);
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     // What can be kept says so itself; this is the state of a moment, and often one person's.
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response

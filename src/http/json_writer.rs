@@ -49,14 +49,6 @@ impl JsonWriter {
         self
     }
 
-    /// Writes an instant, or `null`.
-    pub fn instant_or_null(&mut self, at: Option<Timestamp>) -> &mut Self {
-        match at {
-            Some(at) => self.instant(at),
-            None => self.raw("null"),
-        }
-    }
-
     /// Returns what was written.
     pub fn into_bytes(self) -> Vec<u8> {
         self.0

@@ -33,17 +33,25 @@ pub(super) async fn standing<'a>(
     Ok(standing)
 }
 
+/// So many names are compared one by one.
+const FEW: usize = 10;
+
 /// Finds the seats that a body names: each known, none twice.
 pub(super) fn known_seats(layout: &Layout, names: &[String]) -> Result<Arc<[Seat]>, Problem> {
     let mut seats = Vec::with_capacity(names.len());
     let mut unknown = Vec::new();
-    let mut seen = HashSet::with_capacity(names.len());
+    // A set costs more than to compare the few that most name.
+    let mut seen = (names.len() > FEW).then(|| HashSet::with_capacity(names.len()));
     for (index, name) in names.iter().enumerate() {
         match layout.seat(name) {
             Some(seat) => seats.push(seat),
             None => unknown.push(name.as_str()),
         }
-        if !seen.insert(name) {
+        let is_new = match &mut seen {
+            Some(seen) => seen.insert(name),
+            None => !names[..index].contains(name),
+        };
+        if !is_new {
             return Err(Problem::invalid_field(format!("seats[{index}]"), "the seat is named twice"));
         }
     }

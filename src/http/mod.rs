@@ -10,6 +10,7 @@
 //! [`extract`] or [`auth`]; an instant that is answered or decided on comes from the [`Clock`](crate::clock::Clock) alone (deadlines
 //! and measured times run on tokio's monotonic clock); files name no routes but `router`, and routes no other route.
 
+pub mod answer;
 pub mod app;
 pub mod auth;
 mod background;

@@ -10,7 +10,6 @@
 use std::borrow::Cow;
 
 use axum::{
-    body::Body,
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
@@ -23,6 +22,8 @@ use utoipa::{
         schema::{ArrayBuilder, ObjectBuilder, Schema, SchemaType, Type},
     },
 };
+
+use super::answer::{answer, written};
 
 /// The media type of a problem document.
 pub const MEDIA_TYPE: &str = "application/problem+json";
@@ -161,7 +162,11 @@ impl Code {
 
     /// Returns the stable relative URI of the kind of problem: `/problems/<code with dashes>`.
     pub fn type_uri(self) -> String {
-        format!("/problems/{}", self.as_str().replace('_', "-"))
+        // One allocation: a refusal is the commonest answer while a show sells out.
+        let mut uri = String::with_capacity("/problems/".len() + self.as_str().len());
+        uri.push_str("/problems/");
+        uri.extend(self.as_str().chars().map(|c| if c == '_' { '-' } else { c }));
+        uri
     }
 }
 
@@ -274,10 +279,7 @@ impl Problem {
 
     /// Returns the document as bytes of JSON.
     pub fn to_json(&self) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(256);
-        serde_json::to_writer(&mut bytes, self)
-            .expect("texts, numbers and JSON values can always be written to memory");
-        bytes
+        written(self)
     }
 }
 
@@ -361,10 +363,8 @@ impl ToSchema for Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let mut response = Response::new(Body::from(self.to_json()));
-        *response.status_mut() = self.code.status();
+        let mut response = answer(self.code.status(), MEDIA_TYPE, self.to_json());
         let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
         if let Some(seconds) = self.retry_after_seconds {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
@@ -372,7 +372,9 @@ impl IntoResponse for Problem {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         // For the log line of the request; it doesn't leave the process.
-        response.extensions_mut().insert(self.code);
+        if self.code.status().is_server_error() {
+            response.extensions_mut().insert(self.code);
+        }
         response
     }
 }

@@ -221,7 +221,7 @@ async fn connection(stream: TcpStream, peer: SocketAddr, shared: Arc<Shared>) {
     let mut http = shared.http.serve_connection(io, handler);
     let mut cancelled = pin!(shared.drain.cancelled());
     let mut timer = pin!(tokio::time::sleep(shared.limits.idle_timeout));
-    let (mut registered, mut told) = (false, false);
+    let (mut registered, mut told, mut armed) = (false, false, false);
     // A select over the token would take its lock at every look. The token needs to be asked once,
     // to know whom to wake; after that the flag says whether it was the token that woke us.
     let end = poll_fn(|cx| {
@@ -243,7 +243,13 @@ async fn connection(stream: TcpStream, peer: SocketAddr, shared: Arc<Shared>) {
             {
                 timer.as_mut().reset(deadline);
             }
+            // It wakes this task by itself once it was asked, and needn't be asked at every look.
+            if armed && !timer.is_elapsed() {
+                return Poll::Pending;
+            }
+            armed = true;
             ready!(timer.as_mut().poll(cx));
+            armed = false;
             let now = Instant::now();
             match watch.judge(now) {
                 Verdict::GoOn => {

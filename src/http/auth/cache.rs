@@ -19,6 +19,9 @@ const SLOTS: usize = 1 << 17;
 /// The longest token that is kept, in bytes; with [`SLOTS`] it bounds the memory to 150 MB.
 const TOKEN_LEN_MAX: usize = 1024;
 
+/// How much of a token's end picks its slot, in bytes: of an HS256 signature 192 of its 256 bits.
+const HASHED_LEN: usize = 32;
+
 /// What a valid token says.
 #[derive(Debug, Clone)]
 pub(super) struct Verified {
@@ -45,7 +48,9 @@ impl TokenCache {
     }
 
     fn slot(&self, token: &str) -> &Mutex<Option<Box<Entry>>> {
-        let hash = self.hasher.hash_one(token);
+        // A token ends in its signature, so that the last bytes tell tokens apart as well as all of them.
+        let tail = &token.as_bytes()[token.len().saturating_sub(HASHED_LEN)..];
+        let hash = self.hasher.hash_one(tail);
         let mask = u64::try_from(SLOTS - 1).expect("the number of slots fits");
         let index = usize::try_from(hash & mask).expect("masked below the number of slots");
         &self.slots[index]
