@@ -1,15 +1,13 @@
 //! The secrets of `--demo`: made once, at random, and kept beside the data for the next start.
 
-use std::{
-    fs, io,
-    path::{Path, PathBuf},
-};
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use super::value::{self, Secret};
-use crate::files;
-use crate::random;
+use crate::{files, random};
 
 /// The file's name in the data directory.
 pub(super) const FILE: &str = "demo-secrets.toml";
@@ -23,31 +21,23 @@ pub struct DemoSecrets {
     pub admin_token: Secret,
 }
 
-/// Demo secrets that can't be had.
+/// Why the demonstration's secrets can't be read or made.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "a path is the file's, a source the system's error")]
 pub enum DemoError {
     /// The file can't be read or written.
-    #[error("the demo secrets in {path}: {source}")]
-    Io {
-        /// Which file.
-        path: PathBuf,
-        /// What the system says.
-        source: io::Error,
-    },
+    #[error("the demonstration's secrets in {path}: {source}")]
+    Io { path: PathBuf, source: io::Error },
     /// There is no file.
     #[error(
-        "there is no {path}: `onsale serve --demo` makes it; name the data directory of that one with --data-dir"
+        "there is no {path}. `onsale serve --demo` makes it: name that one's data directory with --data-dir"
     )]
-    Missing {
-        /// Which file.
-        path: PathBuf,
-    },
-    /// The file isn't one that was written here.
-    #[error("the demo secrets in {path} are damaged: remove the file to have new ones made")]
-    Damaged {
-        /// Which file.
-        path: PathBuf,
-    },
+    Missing { path: PathBuf },
+    /// The file isn't one that [`demo_secrets`] wrote.
+    #[error(
+        "the demonstration's secrets in {path} are damaged: remove the file, and the next start makes new ones"
+    )]
+    Damaged { path: PathBuf },
 }
 
 #[derive(Serialize, Deserialize)]
@@ -78,7 +68,7 @@ pub fn demo_secrets(data_dir: &Path) -> Result<DemoSecrets, DemoError> {
     }
 }
 
-/// Returns the secrets that a demonstration in `data_dir` has made; nothing is made here.
+/// Returns the secrets that a demonstration in `data_dir` has made. It makes none.
 ///
 /// # Errors
 /// When there are none, or the file can't be read or is damaged.
@@ -97,12 +87,12 @@ pub fn standing_demo_secrets(data_dir: &Path) -> Result<DemoSecrets, DemoError> 
     })
 }
 
-/// Writes beside and renames, so that a start that was killed leaves no half of a file.
+/// Writes another file and renames it, so that a start that is killed never leaves half a file.
 fn write(path: &Path, file: &File) -> io::Result<()> {
     let text = toml::to_string(file).map_err(io::Error::other)?;
     let beside = path.with_extension("toml.new");
     let mut out = files::replace(&beside)?;
-    io::Write::write_all(&mut out, text.as_bytes())?;
+    out.write_all(text.as_bytes())?;
     out.sync_all()?;
     fs::rename(&beside, path)
 }

@@ -1,11 +1,11 @@
 //! Settings: defaults < settings file (TOML) < environment (`ONSALE_*`) < flags.
 //!
-//! Owns the table of settings (`table.rs`), how they are read, what is said about a wrong one, and
-//! the secrets of the demonstration. Absent on purpose: what the settings do. The environment is
-//! given, not read, so that tests need none.
+//! Owns the table of settings (`table.rs`), the readers of their values (`value.rs`), the errors about
+//! wrong ones, and the secrets of the demonstration (`demo.rs`). Absent on purpose: the effect of a
+//! setting. The caller gives the environment, so that tests need none.
 //!
-//! Invariants: a [`Config`] that exists is right in every value; all errors are reported at once;
-//! nothing that isn't known is ignored; no secret has a default, and none is ever shown.
+//! Invariants: every value of a [`Config`] is valid; all errors are reported at once; an unknown name is
+//! an error; no secret has a default, and none is ever shown.
 
 mod demo;
 mod table;
@@ -13,40 +13,39 @@ mod table;
 mod tests;
 mod value;
 
-use core::{fmt, num::NonZeroU32};
-use std::{collections::BTreeMap, fmt::Write, path::PathBuf};
+use core::fmt::{self, Write};
+use core::num::NonZeroU32;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 
-pub use self::{
-    demo::{DemoError, DemoSecrets, demo_secrets, standing_demo_secrets},
-    table::{
-        ArchiveConfig, AuthConfig, ClockConfig, Config, JournalConfig, LimitsConfig, LogConfig, MailConfig,
-        PaymentsConfig, SETTINGS, ServerConfig, Setting, SnapshotsConfig,
-    },
-    value::{AddressRange, LogFormat, RateLimit, Retain, Secret},
+pub use self::demo::{DemoError, DemoSecrets, demo_secrets, standing_demo_secrets};
+pub use self::table::{
+    ArchiveConfig, AuthConfig, ClockConfig, Config, JournalConfig, LimitsConfig, LogConfig, MailConfig,
+    PaymentsConfig, SETTINGS, ServerConfig, Setting, SnapshotsConfig,
 };
+pub use self::value::{AddressRange, LogFormat, RateLimit, Retain, Secret};
 
 /// The variable that names the settings file, as `--config` does.
 const FILE_VARIABLE: &str = "ONSALE_CONFIG";
 
-/// The tries of signing up or in that an address has a minute in the demonstration.
+/// How often an address may try to sign up or in per minute in the demonstration: more than a script does.
 const DEMO_SIGN_INS: NonZeroU32 = NonZeroU32::new(1_000).expect("a thousand isn't zero");
 
-/// Variables that begin like settings but are other parts' own: of the command line's clients and
-/// of the tests.
+/// Variables that begin like settings but aren't: the command line's clients read them.
 const OTHER_VARIABLES: &[&str] = &[FILE_VARIABLE, "ONSALE_URL", "ONSALE_TOKEN"];
 
 /// Where a value came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
-    /// The table.
+    /// No source has it: the table's default.
     Default,
-    /// The settings file.
+    /// The settings file of this path.
     File(PathBuf),
-    /// An environment variable.
+    /// The environment variable of this name.
     Environment(String),
-    /// A flag.
+    /// The flag of this name, without its dashes.
     Flag(String),
-    /// `--demo`.
+    /// `--demo`, which fills in what isn't set.
     Demo,
 }
 
@@ -62,40 +61,25 @@ impl fmt::Display for Source {
     }
 }
 
-/// One thing that is wrong with the settings, on one line.
+/// One error of the settings, on one line.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "a field's name says what it is")]
 pub enum ConfigError {
-    /// A value that can't be.
+    /// A value that the setting doesn't allow. The message says what it allows, and never the value,
+    /// which may be a secret.
     #[error("{key} ({origin}): {allowed}")]
-    Value {
-        /// Which setting.
-        key: &'static str,
-        /// Where the value came from.
-        origin: Source,
-        /// What is allowed.
-        allowed: String,
-    },
-    /// A name that isn't in the table.
+    Value { key: &'static str, origin: Source, allowed: String },
+    /// A name that isn't in the table, and the setting that was probably meant.
     #[error("{name} ({origin}): there is no such setting{}", suggestion(.nearest.as_deref()))]
-    Unknown {
-        /// The name as it stands there.
-        name: String,
-        /// Where it stands.
-        origin: Source,
-        /// The setting that was probably meant.
-        nearest: Option<String>,
-    },
-    /// A settings file that can't be read.
+    Unknown { name: String, origin: Source, nearest: Option<String> },
+    /// A settings file that can't be read, or isn't TOML.
     #[error("the settings file {path}: {reason}")]
-    File {
-        /// Which file.
-        path: PathBuf,
-        /// Why not.
-        reason: String,
-    },
-    /// Neither a secret nor public keys: nobody's token could be checked.
+    File { path: PathBuf, reason: String },
+    /// Neither a secret nor public keys, so that no token could be checked.
     #[error(
-        "no way to check tokens is set: set ONSALE_JWT_SECRET to 32 or more characters (make one with `openssl rand -base64 48`), or ONSALE_JWKS_FILE to the file of your identity provider's public keys, or start with --demo to try it out"
+        "tokens can't be checked: set ONSALE_JWT_SECRET to 32 or more characters (`openssl rand -base64 48` makes \
+         one), set ONSALE_JWKS_FILE to the file of your identity provider's public keys, or start with --demo to \
+         try it out"
     )]
     NoTokens,
 }
@@ -104,7 +88,7 @@ fn suggestion(nearest: Option<&str>) -> String {
     nearest.map(|nearest| format!("; did you mean {nearest}?")).unwrap_or_default()
 }
 
-/// Everything that is wrong with the settings, one line each.
+/// All errors of the settings, one line each.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigErrors(pub Vec<ConfigError>);
 
@@ -120,7 +104,7 @@ impl fmt::Display for ConfigErrors {
 
 impl core::error::Error for ConfigErrors {}
 
-/// The text of every setting with its source, before and after it is read.
+/// The text of every setting, with its source.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Values(BTreeMap<&'static str, (String, Source)>);
 
@@ -160,7 +144,7 @@ impl Values {
 }
 
 impl Config {
-    /// Returns the flags of every setting and `--config`, for the subcommands that take them.
+    /// Returns `--config` and a flag for each setting; a command takes those that concern it.
     pub fn flags() -> Vec<clap::Arg> {
         let file = clap::Arg::new("config")
             .long("config")
@@ -193,6 +177,8 @@ impl Config {
             environment.filter(|(name, _)| name.starts_with("ONSALE_")).collect();
         let mut values = Values::defaults();
         let mut errors = Vec::new();
+
+        // A command that doesn't take `--config` still reads the variable's file.
         let file = matches
             .try_get_one::<PathBuf>("config")
             .ok()
@@ -200,10 +186,12 @@ impl Config {
             .cloned()
             .or_else(|| environment.get(FILE_VARIABLE).filter(|p| !p.is_empty()).map(Into::into));
 
+        // Each source replaces what the one before it said.
         if let Some(path) = file {
             read_file(path, &mut values, &mut errors);
         }
         read_environment(environment, &mut values, &mut errors);
+
         for setting in SETTINGS {
             if let Ok(Some(text)) = matches.try_get_one::<String>(setting.key) {
                 values.set(setting, text.clone(), Source::Flag(setting.flag().to_owned()));
@@ -220,15 +208,15 @@ impl Config {
         }
     }
 
-    /// Returns the defaults, for tests and for the library's own use.
+    /// Returns the settings of which no source says anything.
     pub fn defaults() -> Self {
         Self::read(Values::defaults()).expect("every default is allowed")
     }
 
-    /// Refuses settings with which nobody's token could be checked.
+    /// Refuses settings with which no token could be checked.
     ///
     /// # Errors
-    /// [`ConfigError::NoTokens`], which says what to set and how to make one.
+    /// [`ConfigError::NoTokens`], which says what to set.
     pub fn require_tokens(&self) -> Result<(), ConfigErrors> {
         if self.auth.jwt_secret.is_none() && self.auth.jwks_file.is_none() {
             return Err(ConfigErrors(vec![ConfigError::NoTokens]));
@@ -236,11 +224,13 @@ impl Config {
         Ok(())
     }
 
-    /// Fills in what `--demo` makes, where nothing else was said: the secrets, and `self_charge`.
+    /// Sets what a demonstration needs, except where another source has a value: the secrets, free
+    /// charges of a balance, no limits for scripts, and any clock.
     pub fn apply_demo(&mut self, secrets: &DemoSecrets) {
         let mut mark = |key, text: &str| {
             self.values.0.insert(key, (text.to_owned(), Source::Demo));
         };
+
         if self.auth.jwt_secret.is_none() {
             mark("jwt_secret", secrets.jwt_secret.expose());
             self.auth.jwt_secret = Some(secrets.jwt_secret.clone());
@@ -256,7 +246,7 @@ impl Config {
             self.payments.self_charge = true;
         }
 
-        // Who tries it out with a script isn't to be slowed down.
+        // A script that tries the API out isn't slowed down.
         if *self.source("rate_limit") == Source::Default {
             self.values.0.insert("rate_limit", ("off".to_owned(), Source::Demo));
             self.limits.rate_limit = RateLimit::Off;
@@ -267,7 +257,7 @@ impl Config {
             self.limits.reads_per_second = RateLimit::Off;
         }
 
-        // Whoever tries it out again after a month sells nothing in earnest.
+        // A demonstration may be started again after months, and sells nothing in earnest.
         if *self.source("clock.ahead_max") == Source::Default {
             self.values.0.insert("clock.ahead_max", ("off".to_owned(), Source::Demo));
             self.clock.ahead_max = None;
@@ -279,7 +269,7 @@ impl Config {
         }
     }
 
-    /// Returns the settings that have another value than in `before`.
+    /// Returns the names of the settings whose values differ from those of `before`.
     pub fn changed_since(&self, before: &Self) -> Vec<&'static str> {
         let same = |(key, (text, _)): &(&&str, &(String, Source))| {
             before.values.0.get(**key).is_some_and(|(before, _)| before == text)
@@ -292,7 +282,7 @@ impl Config {
         self.values.0.get(key).map_or(&Source::Default, |(_, source)| source)
     }
 
-    /// Returns the files that hold secrets of these settings: the settings file, where one stands in it, and what `--demo` keeps.
+    /// Returns the files that may hold secrets: the settings file if it has one, and that of `--demo`.
     pub fn secret_files(&self) -> Vec<PathBuf> {
         let secrets = SETTINGS.iter().filter(|setting| setting.secret);
         let mut files = Vec::new();
@@ -307,12 +297,13 @@ impl Config {
         files
     }
 
-    /// Returns what `--print-config` prints: every setting with its value, source, unit and why,
-    /// as a settings file that could be used as it is, but for the secrets.
+    /// Returns what `--print-config` prints: every setting with its value, source, unit and help, as a
+    /// settings file that lacks only the secrets.
     pub fn print(&self) -> String {
         let mut out = String::new();
         let mut table = "";
-        // In TOML, what belongs to no table stands before the first.
+
+        // In TOML, names outside all tables come before the first table.
         let (inside, outside): (Vec<&Setting>, Vec<&Setting>) =
             SETTINGS.iter().partition(|setting| setting.key.contains('.'));
 
@@ -322,6 +313,8 @@ impl Config {
                 table = group;
                 let _ = writeln!(out, "[{group}]\n");
             }
+
+            // A comment, so that the printed file is read as the same settings.
             let (text, source) = &self.values.0[setting.key];
             let shown = match (setting.secret, text.is_empty()) {
                 (true, false) => "# <set>".to_owned(),
@@ -330,6 +323,7 @@ impl Config {
                 (false, false) => format!("{name} = {}", toml::Value::String(text.clone())),
             };
             let shown = if setting.secret { format!("# {name} = {}", &shown[2..]) } else { shown };
+
             let Setting { help, unit, .. } = setting;
             let variable = setting.variable();
             let _ = writeln!(out, "# {help}\n# {unit}; {variable}; from: {source}\n{shown}\n");
@@ -347,7 +341,7 @@ fn read_environment(
     for (name, text) in environment {
         if let Some(setting) = SETTINGS.iter().find(|setting| setting.variable() == name) {
             values.set(setting, text, Source::Environment(name));
-        } else if !OTHER_VARIABLES.contains(&name.as_str()) && !is_a_services(&name, &text) {
+        } else if !OTHER_VARIABLES.contains(&name.as_str()) && !is_service_variable(&name, &text) {
             let known = SETTINGS.iter().map(Setting::variable);
             let known = known.chain(OTHER_VARIABLES.iter().map(|&name| name.to_owned()));
             errors.push(ConfigError::Unknown {
@@ -359,14 +353,17 @@ fn read_environment(
     }
 }
 
-/// Tells whether a variable is one of those that Kubernetes and Docker's links set for a service whose name begins with `onsale`:
-/// `ONSALE_SERVICE_HOST`, `ONSALE_SERVICE_PORT`, `ONSALE_SERVICE_PORT_HTTP`, `ONSALE_PORT=tcp://10.0.0.1:80`, `ONSALE_PORT_80_TCP` and
-/// `ONSALE_PORT_80_TCP_ADDR`, `_PORT`, `_PROTO`. The value must be of that shape, too, so that a mistyped setting is told.
-fn is_a_services(name: &str, text: &str) -> bool {
+/// Tells whether Kubernetes or Docker set the variable, for a service whose name begins with `onsale`:
+/// `ONSALE_SERVICE_HOST`, `ONSALE_SERVICE_PORT`, `ONSALE_SERVICE_PORT_HTTP`, `ONSALE_PORT=tcp://10.0.0.1:80`,
+/// `ONSALE_PORT_80_TCP` and `ONSALE_PORT_80_TCP_ADDR`, `_PORT`, `_PROTO`.
+///
+/// The value must have that shape too, so that a mistyped setting is still an error.
+fn is_service_variable(name: &str, text: &str) -> bool {
     const PROTOCOLS: [&str; 3] = ["tcp", "udp", "sctp"];
     let is_address = || text.parse::<core::net::IpAddr>().is_ok();
     let is_port = || text.parse::<u16>().is_ok();
     let is_url = || PROTOCOLS.iter().any(|protocol| text.starts_with(&format!("{protocol}://")));
+
     if name.ends_with("_SERVICE_HOST") {
         return is_address();
     }
@@ -384,6 +381,7 @@ fn is_a_services(name: &str, text: &str) -> bool {
     if !numbered || !protocol.is_some_and(|protocol| PROTOCOLS.contains(&protocol.as_str())) {
         return false;
     }
+
     match (words.next(), words.next()) {
         (None, _) => is_url(),
         (Some("ADDR"), None) => is_address(),
@@ -399,9 +397,10 @@ fn read_file(path: PathBuf, values: &mut Values, errors: &mut Vec<ConfigError>) 
         Ok(text) => text,
         Err(error) => return errors.push(wrong(error.to_string())),
     };
+
     let table: toml::Table = match text.parse() {
         Ok(table) => table,
-        // The whole message shows the line, which may hold a secret.
+        // toml's whole message quotes the line, which may hold a secret.
         Err(error) => {
             let error: toml::de::Error = error;
             let line = error
@@ -410,6 +409,7 @@ fn read_file(path: PathBuf, values: &mut Values, errors: &mut Vec<ConfigError>) 
             return errors.push(wrong(format!("line {line} isn't TOML: {}", error.message())));
         }
     };
+
     let source = Source::File(path);
     let mut queue: Vec<(String, toml::Value)> = table.into_iter().collect();
 
@@ -418,12 +418,14 @@ fn read_file(path: PathBuf, values: &mut Values, errors: &mut Vec<ConfigError>) 
             queue.extend(inner.into_iter().map(|(name, value)| (format!("{key}.{name}"), value)));
             continue;
         }
+
         let Some(setting) = Setting::find(&key) else {
             let known = SETTINGS.iter().map(|setting| setting.key.to_owned());
             let nearest = nearest(&key, known);
             errors.push(ConfigError::Unknown { name: key, origin: source.clone(), nearest });
             continue;
         };
+
         match file_text(&value) {
             Some(text) => values.set(setting, text, source.clone()),
             None => errors.push(ConfigError::Value {
@@ -449,7 +451,7 @@ fn file_text(value: &toml::Value) -> Option<String> {
     }
 }
 
-/// Finds the known name that is at most three edits (Levenshtein) away, the nearest first.
+/// Returns the nearest known name, if it is at most three edits away.
 fn nearest(name: &str, known: impl Iterator<Item = String>) -> Option<String> {
     known
         .map(|known| (edits(name, &known), known))
@@ -458,6 +460,7 @@ fn nearest(name: &str, known: impl Iterator<Item = String>) -> Option<String> {
         .map(|(_, known)| known)
 }
 
+/// Returns the Levenshtein distance of two names, in bytes.
 fn edits(left: &str, right: &str) -> usize {
     let mut row: Vec<usize> = (0..=right.len()).collect();
     for (i, a) in left.bytes().enumerate() {

@@ -1,4 +1,4 @@
-//! What the settings take, from where, and what they say about the rest.
+//! Which values the settings take, from which source, and what their errors say.
 
 use super::*;
 use crate::config::table::Setting;
@@ -104,7 +104,7 @@ fn variables_of_services_are_ignored_and_mistyped_settings_are_not() {
     for setting in SETTINGS {
         let name = setting.variable();
         let texts = ["10.0.0.1", "80", "tcp://10.0.0.1:80"];
-        assert!(!texts.iter().any(|text| is_a_services(&name, text)), "{name}");
+        assert!(!texts.iter().any(|text| is_service_variable(&name, text)), "{name}");
     }
 }
 
@@ -258,6 +258,24 @@ fn what_is_printed_shows_every_setting_and_no_secret_and_can_be_read_back() {
     config.auth.jwt_secret = None;
     config.auth.admin_token = None;
     assert_eq!((again.server, again.auth, again.journal), (config.server, config.auth, config.journal));
+}
+
+#[test]
+fn the_page_for_operators_names_every_setting_as_the_table_has_it() {
+    let page = include_str!("../../docs/OPERATIONS.md");
+    let rows =
+        page.lines().skip_while(|line| *line != "| setting | variable | form | default | what it does |");
+    let rows: Vec<&str> = rows.skip(2).take_while(|line| line.starts_with('|')).collect();
+
+    let row = |setting: &Setting| {
+        let Setting { key, unit, default, help, .. } = setting;
+        let default = if default.is_empty() { "unset".to_owned() } else { format!("`{default}`") };
+        format!("| `{key}` | `{}` | {unit} | {default} | {help} |", setting.variable())
+    };
+    let (inside, outside): (Vec<&Setting>, Vec<&Setting>) =
+        SETTINGS.iter().partition(|setting| setting.key.contains('.'));
+    let expected: Vec<String> = outside.into_iter().chain(inside).map(row).collect();
+    assert_eq!(rows, expected);
 }
 
 #[test]

@@ -1,23 +1,28 @@
-//! The types of settings that aren't plain numbers, and how each is read from text.
+//! The types of settings that aren't plain numbers, and the readers of all values.
 //!
-//! Every reader takes the text of a setting and says, where it refuses, what is allowed: the
-//! message goes after the name of the setting and its source, and never repeats the text.
+//! A reader takes the text of a setting. Its error says what is allowed, to stand after the setting's name
+//! and source. It never repeats the text, which may be a secret.
+
+use core::fmt;
+use core::net::{IpAddr, SocketAddr};
+use core::num::NonZeroU32;
+use core::str::FromStr;
+use std::path::PathBuf;
 
 use crate::domain::money::Currency;
 use crate::domain::time::Timestamp;
-use core::{fmt, net::IpAddr, num::NonZeroU32, str::FromStr};
 
-/// A text that is never shown: `Debug` says only that it is there.
+/// A text that is never shown: its `Debug` hides it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(Box<str>);
 
 impl Secret {
-    /// Keeps a secret.
+    /// Hides a text.
     pub fn new(text: impl Into<Box<str>>) -> Self {
         Self(text.into())
     }
 
-    /// Returns the secret itself, for the one place that needs it.
+    /// Returns the text, for the place that signs, compares or sends it.
     pub fn expose(&self) -> &str {
         &self.0
     }
@@ -34,27 +39,27 @@ impl fmt::Debug for Secret {
 pub enum Retain {
     /// Only what the two newest snapshots need.
     Snapshot,
-    /// So many seconds.
+    /// What isn't older than so many seconds.
     Seconds(u64),
     /// Everything.
     Forever,
 }
 
-/// How many changes a user may make.
+/// How often something may be done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RateLimit {
-    /// As many as they like.
+    /// Any number of times.
     Off,
-    /// So many a second, with a burst of twice as many.
+    /// So many times per second; the limiter decides how many at once.
     PerSecond(NonZeroU32),
 }
 
 /// How log lines are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogFormat {
-    /// For a person.
+    /// Text for a person.
     Human,
-    /// One JSON object a line.
+    /// One JSON object per line.
     Json,
 }
 
@@ -66,7 +71,7 @@ pub struct AddressRange {
 }
 
 impl AddressRange {
-    /// Says whether the address is in the range; an IPv4 address mapped to IPv6 is the former.
+    /// Tells whether the address is in the range. An IPv4 address mapped to IPv6 counts as IPv4.
     pub fn contains(&self, address: IpAddr) -> bool {
         match (self.base, address.to_canonical()) {
             (IpAddr::V4(base), IpAddr::V4(address)) => {
@@ -81,15 +86,15 @@ impl AddressRange {
         }
     }
 
-    /// Says whether it is wider than any private network: `10.0.0.0/8` and `fc00::/7` are the widest.
+    /// Tells whether it is wider than any private network: `10.0.0.0/8` and `fc00::/7` are the widest.
     pub fn is_vast(&self) -> bool {
         self.prefix_len < if self.base.is_ipv4() { 8 } else { 7 }
     }
 
-    /// Reads ranges between commas, as the setting `trusted_proxies` has them.
+    /// Reads ranges separated by commas, as in the setting `trusted_proxies`.
     ///
     /// # Errors
-    /// What is allowed, where an item is neither an address nor a prefix.
+    /// What is allowed, if an item is neither an address nor a prefix.
     pub fn list_of(text: &str) -> Result<Vec<Self>, String> {
         ranges(text)
     }
@@ -108,7 +113,7 @@ impl AddressRange {
 
 pub(super) type Read<T> = Result<T, String>;
 
-/// Reads a setting that may be absent: an empty text is none.
+/// Reads a setting that may be unset: an empty text is `None`.
 pub(super) fn optional<T>(text: &str, read: impl FnOnce(&str) -> Read<T>) -> Read<Option<T>> {
     if text.is_empty() { Ok(None) } else { read(text).map(Some) }
 }
@@ -125,7 +130,7 @@ where
         .ok_or_else(|| format!("must be a whole number from {least} to {most}"))
 }
 
-/// Reads bytes: a whole number, or one with `KiB`, `MiB` or `GiB`.
+/// Reads a count of bytes: a whole number, or one with `KiB`, `MiB` or `GiB`.
 pub(super) fn bytes(text: &str, least: usize, most: usize) -> Read<usize> {
     let (digits, factor) = [("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30)]
         .iter()
@@ -140,13 +145,13 @@ pub(super) fn bytes(text: &str, least: usize, most: usize) -> Read<usize> {
         .ok_or_else(|| format!("must be {least} to {most} bytes, as a whole number or with KiB, MiB or GiB"))
 }
 
-pub(super) fn address(text: &str) -> Read<core::net::SocketAddr> {
+pub(super) fn address(text: &str) -> Read<SocketAddr> {
     text.parse().map_err(|_| {
         "must be an address and a port, such as 127.0.0.1:8080, 0.0.0.0:8080 or [::1]:8080".into()
     })
 }
 
-pub(super) fn path(text: &str) -> Read<std::path::PathBuf> {
+pub(super) fn path(text: &str) -> Read<PathBuf> {
     if text.is_empty() || text.contains('\0') {
         return Err("must be a path".into());
     }
@@ -210,7 +215,7 @@ pub(super) fn unpaid_holds(text: &str) -> Read<Option<NonZeroU32>> {
     number(text, NonZeroU32::MIN, UNPAID_HOLDS_MAX).map(Some).map_err(|allowed| format!("{allowed}, or off"))
 }
 
-/// More in an hour than anyone counts; a schedule remembers a thousand of a user's ended reservations.
+/// Well below the thousand ended reservations of a user that a schedule remembers: the count is exact.
 const UNPAID_HOLDS_MAX: NonZeroU32 = NonZeroU32::new(100).expect("a hundred isn't zero");
 
 pub(super) fn log_format(text: &str) -> Read<LogFormat> {
@@ -221,7 +226,7 @@ pub(super) fn log_format(text: &str) -> Read<LogFormat> {
     }
 }
 
-/// Reads a time with its unit, such as `90m` or `7d`.
+/// Reads a time with its unit, such as `90m` or `7d`; returns `None` below `least` and above a century.
 fn seconds(text: &str, least: u64) -> Option<u64> {
     let unit = match text.bytes().last()? {
         b's' => 1,
@@ -265,23 +270,23 @@ pub(super) fn clock_ahead_max(text: &str) -> Read<Option<u64>> {
     }
 }
 
-/// Reads a day; returns its beginning in UTC.
+/// Reads a date; returns the instant at which it begins in UTC.
 pub(super) fn date(text: &str) -> Read<Timestamp> {
     let begins = |text: &str| Timestamp::parse(&format!("{text}T00:00:00.000Z"));
     begins(text).map_err(|_| "must be a date such as 2027-01-31".into())
 }
 
-/// A hundred years: what is longer means `forever`.
+/// A hundred years. A longer time is a mistake: `forever` and `off` are words of their own.
 const SECONDS_MAX: u64 = 100 * 365 * 86_400;
 
-/// Reads a list whose items stand between commas; an empty text is an empty list.
+/// Reads a list separated by commas; an empty text is an empty list.
 fn list<T>(text: &str, read: impl Fn(&str) -> Option<T>) -> Option<Vec<T>> {
     text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(read).collect()
 }
 
 pub(super) fn ranges(text: &str) -> Read<Vec<AddressRange>> {
     list(text, AddressRange::parse)
-        .ok_or_else(|| "must be addresses or prefixes between commas, such as 10.0.0.0/8, ::1".into())
+        .ok_or_else(|| "must be addresses or prefixes separated by commas, such as 10.0.0.0/8, ::1".into())
 }
 
 pub(super) fn origins(text: &str) -> Read<Vec<String>> {
@@ -291,12 +296,12 @@ pub(super) fn origins(text: &str) -> Read<Vec<String>> {
         (!rest.is_empty() && rest.bytes().all(plain)).then(|| item.to_ascii_lowercase())
     };
     list(text, origin).ok_or_else(|| {
-        "must be origins between commas, such as https://tickets.example.com, without a path or *".into()
+        "must be origins separated by commas, such as https://tickets.example.com, without a path or *".into()
     })
 }
 
 pub(super) fn url(text: &str) -> Read<String> {
-    // A user's password would be shown wherever the URL is.
+    // The URL is logged and printed, so it can't hold a password (user@).
     let plain = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'@' | b'?' | b'#');
     let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
     match rest {
