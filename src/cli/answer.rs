@@ -1,22 +1,20 @@
-//! An answer of an engine's route, from a running engine or from one that was opened here, and what a person is told of it.
+//! An answer of an engine's route, and how a refusal is printed. The engine runs elsewhere, or was opened here.
 
 use serde_json::Value;
 
 use super::output::{Failure, plain};
 
-/// What the engine answered.
+/// An answer of the engine.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Answer {
-    /// The status code.
     pub(super) status: u16,
-    /// The body.
     pub(super) body: Vec<u8>,
 }
 
 /// Takes the next bytes of an answer.
 pub(super) type Taker<'t> = dyn FnMut(&[u8]) -> Result<(), Failure> + 't;
 
-/// Returns a success's document, or a failure that says what the problem says, field by field.
+/// Returns the document of a success, or a failure with the problem's detail and wrong fields.
 pub(super) fn success(answer: &Answer) -> Result<Value, Failure> {
     let document: Option<Value> = serde_json::from_slice(&answer.body).ok();
     let Answer { status, .. } = answer;
@@ -24,7 +22,7 @@ pub(super) fn success(answer: &Answer) -> Result<Value, Failure> {
         Some(document) if (200..300).contains(status) => Ok(document),
         Some(problem) => Err(Failure::Failed(explain(*status, &problem))),
         None => Err(Failure::Failed(format!(
-            "the answer was {status}, and isn't JSON: is that an onsale engine?"
+            "the answer ({status}) isn't JSON: is this the URL of an onsale engine?"
         ))),
     }
 }

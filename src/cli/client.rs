@@ -5,7 +5,7 @@
 //! Invariants: waits have limits ([`CONNECT_TIMEOUT`], [`ANSWER_TIMEOUT`]), an answer has one ([`ANSWER_LEN_MAX`]) unless it
 //! is a download; the token is never part of an error.
 
-use std::time::Duration;
+use core::time::Duration;
 
 use reqwest::{Client, RequestBuilder, Response, header};
 

@@ -1,17 +1,17 @@
-//! `serve --demo --crowd N`: fans who join a waiting room, wait, choose seats, and pay or give up.
+//! `serve --demo --crowd N`: fans who join a waiting room, choose seats, and pay or give up.
 //!
 //! ```text
 //! pace    the crowd's size and speed: the room's policy, and when each fan comes
 //! dice    what a fan is like
-//! fan     what it does: the same calls of the engine as the HTTP layer's
-//! tally   what the fans saw, and the words for it
+//! fan     what a fan does: the same calls of the engine as the HTTP layer's
+//! tally   what the fans saw, and how it is printed
 //! screen  bars on a terminal, else lines of the log
 //! ```
 //!
-//! Absent on purpose: rules. A fan asks and believes the answer, so that the figures at the end are a second opinion
-//! on the engine's.
+//! Absent on purpose: rules. A fan asks the engine and believes the answer, so the figures at the end check the
+//! engine's.
 //!
-//! Invariant: nobody of the crowd is left once [`Crowd::run`] has returned, which it does soon after the shutdown.
+//! Invariant: once [`Crowd::run`] has returned, no fan is left. It returns soon after the shutdown.
 
 mod dice;
 mod fan;
@@ -19,9 +19,9 @@ mod pace;
 mod screen;
 mod tally;
 
+use core::time::Duration;
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Duration;
 
 use clap::{Arg, ArgMatches, value_parser};
 use onsale::config::LogConfig;
@@ -36,15 +36,15 @@ use tokio_util::sync::CancellationToken;
 
 use self::fan::{Fan, World};
 use self::pace::Pace;
-use self::screen::{Screen, Shown};
+use self::screen::{Board, Screen};
 use self::tally::{Figures, grouped, spoken};
 use super::output::{Failure, print};
 
-/// The largest crowd: each of it is a task.
+/// The largest crowd. Each fan is a task.
 const FANS_MAX: i64 = 100_000;
 /// How often the figures are looked up.
 const SHOW_EVERY: Duration = Duration::from_millis(250);
-/// Of what time the pace is measured.
+/// The time over which admissions per minute are measured.
 const PACE_OVER: Duration = Duration::from_secs(10);
 
 /// The flag that asks for a crowd.
@@ -54,29 +54,29 @@ pub(super) fn flag() -> Arg {
         .value_name("FANS")
         .requires("demo")
         .value_parser(value_parser!(u32).range(0..=FANS_MAX))
-        .help("With --demo: so many fans come to one sale, wait, choose seats, pay or give up; watch them here and over HTTP")
+        .help("With --demo: send so many fans to one sale, where they wait, choose seats, and pay or give up. Watch them here and over HTTP")
 }
 
-/// A crowd that was asked for, and where it is shown.
-pub(super) struct Wanted {
+/// A crowd that the flag asks for, and its screen.
+pub(super) struct CrowdRequest {
     pace: Pace,
     screen: Screen,
 }
 
-impl Wanted {
-    /// Reads the flag; no fans are no crowd.
+impl CrowdRequest {
+    /// Reads the flag. Zero fans are no crowd.
     pub(super) fn read(matches: &ArgMatches) -> Option<Self> {
         let fans = matches.get_one::<u32>("crowd").copied().filter(|fans| *fans > 0)?;
         Some(Self { pace: Pace::of(fans), screen: Screen::new() })
     }
 
-    /// Sets the logs up so that they and the crowd's bars don't write into each other.
+    /// Sets up the logs so that log lines and the crowd's bars don't overwrite each other.
     pub(super) fn init_logs(&self, log: &LogConfig) -> Result<(), TelemetryError> {
         self.screen.init_logs(log)
     }
 
-    /// Makes the sale that the crowd comes to, after the emptiest that is open, with a waiting room of its size; nothing where none is open.
-    /// So no sale of anyone else's is changed.
+    /// Makes the sale that the crowd comes to: a copy of the open sale with the most seats left, with a waiting room of
+    /// the crowd's size. No existing sale is changed. Returns `None` if no sale is open.
     pub(super) async fn prepare(self, engine: &Engine) -> Result<Option<Crowd>, Failure> {
         let Self { pace, screen } = self;
         let now = engine.now();
@@ -91,17 +91,21 @@ impl Wanted {
         });
         let Some(like) = entry else {
             tracing::warn!(
-                "no crowd comes: no sale is open that has seats left; empty the data directory to begin anew"
+                "no crowd comes: no open sale has seats left. Empty the data directory to begin anew"
             );
             return Ok(None);
         };
+
         let plan = {
             let plan = Arc::clone(like.read().plan());
             Plan { policy: pace.policy(&plan.policy), ..Plan::clone(&plan) }
         };
+
+        // A data directory may hold the sales of earlier crowds.
         let ids = (1_u32..).map(|number| format!("crowd-{number}"));
         let mut free = ids.map(|id| ScheduleId::parse(&id).expect("letters and digits are an id"));
         let id = free.find(|id| engine.schedule(id).is_none()).expect("numbers don't end");
+
         let change = CatalogueChange::PutSchedule(id.clone(), like.concert().clone(), plan);
         for change in [change, CatalogueChange::OpenSchedule(id.clone())] {
             engine.change(change, None).await.map_err(Failure::failed)?;
@@ -120,7 +124,7 @@ pub(super) struct Crowd {
 }
 
 impl Crowd {
-    /// Says where it comes, and how to be one of it, with the variables that are pasted first.
+    /// Returns where the crowd comes, and commands that join it. They use the variables of the demonstration's greeting.
     pub(super) fn greeting(&self, base: &str) -> String {
         let id = self.entry.id();
         let seats = self.entry.read().counts().available;
@@ -162,14 +166,14 @@ Or watch, and let more in
         )
     }
 
-    /// Lets the fans come, shows how it goes, and says in the end how it went; at a shutdown it sends them home.
+    /// Lets the fans come, shows the figures, and prints a summary at the end. A shutdown sends the fans home.
     pub(super) async fn run(self, engine: Engine, shutdown: CancellationToken) {
         let Self { pace, screen, entry } = self;
         let world = Arc::new(World::new(engine, entry, pace));
-        let mut shown = Shown::on(&screen);
+        let mut board = Board::on(&screen);
         let mut watcher = Watcher::new(Arc::clone(&world));
 
-        // Who came in an earlier life keeps the name.
+        // Fans of an earlier run keep their names, so this run's numbers begin behind theirs.
         let before = world.entry.room().read().joined_total();
         let mut fans = JoinSet::new();
         let mut ticks = tokio::time::interval(SHOW_EVERY);
@@ -181,6 +185,7 @@ Or watch, and let more in
             if next.is_none() && fans.is_empty() {
                 break;
             }
+
             tokio::select! {
                 () = shutdown.cancelled() => break,
                 () = tokio::time::sleep_until(next.unwrap_or(watcher.started)), if next.is_some() => {
@@ -188,14 +193,15 @@ Or watch, and let more in
                     fans.spawn(Fan::new(&world, before.saturating_add(came)).live());
                 }
                 Some(ended) = fans.join_next() => complain_of_panic(ended),
-                now = ticks.tick() => shown.show(&watcher.look(pace.fans() - came, now), now),
+                now = ticks.tick() => board.show(&watcher.look(pace.fans() - came, now), now),
             }
         }
 
         fans.shutdown().await;
         let now = Instant::now();
         let figures = watcher.look(pace.fans() - came, now);
-        shown.end();
+        board.end();
+
         let owner = |seat: Seat| world.entry.read().owner(seat).map(|reservation| reservation.user.clone());
         let took = now.saturating_duration_since(watcher.started + pace.lead());
         let mut summary = tally::summary(&world.tally(), &figures, took, owner);
@@ -215,11 +221,11 @@ fn complain_of_panic(ended: Result<(), JoinError>) {
     }
 }
 
-/// Looks up what is shown.
+/// Collects the figures that are shown.
 struct Watcher {
     world: Arc<World>,
     started: Instant,
-    /// How many had been let in at some instants of late.
+    /// How many had been let in, at the instants of the last ten seconds.
     admitted: VecDeque<(Instant, u64)>,
 }
 
@@ -249,7 +255,7 @@ impl Watcher {
     }
 }
 
-/// Returns how many were let in a minute, from the first to the last of what was seen.
+/// Returns the admissions per minute from the first to the last of these counts.
 fn per_minute(seen: &VecDeque<(Instant, u64)>) -> u32 {
     let (Some((from, before)), Some((to, after))) = (seen.front(), seen.back()) else { return 0 };
     let millis = (*to - *from).as_millis();
@@ -279,7 +285,7 @@ mod tests {
             let all = ["serve"].iter().chain(arguments);
             serve
                 .try_get_matches_from(all)
-                .map(|matches| Wanted::read(&matches).map(|wanted| wanted.pace.fans()))
+                .map(|matches| CrowdRequest::read(&matches).map(|request| request.pace.fans()))
         };
         assert_eq!(read(&["--demo"]).unwrap(), None);
         assert_eq!(read(&["--demo", "--crowd", "0"]).unwrap(), None);

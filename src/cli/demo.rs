@@ -1,7 +1,7 @@
-//! `--demo`: a theatre with shows in the weeks to come, and commands to paste.
+//! `--demo`: a theatre with shows in the coming weeks, and commands to paste.
 //!
-//! The document is the repository's `demo/charlotte.json`, moved in time when it is imported: by whole weeks, so that
-//! days of the week and times of day stay. Absent on purpose: the secrets (`config::demo_secrets`).
+//! The document is the repository's `demo/charlotte.json`. An import moves its dates by whole weeks, so that days of the
+//! week and times of day stay. Absent on purpose: the secrets (`config::demo_secrets`).
 
 use axum::Router;
 use onsale::config::{Config, Secret};
@@ -24,12 +24,12 @@ const DAY_MS: u64 = 86_400_000;
 const WEEK_MS: u64 = 7 * DAY_MS;
 const HOUR_MS: u64 = 3_600_000;
 const MINUTE_MS: u64 = 60_000;
-/// How far ahead the first show is at least.
+/// The first show is at least this far ahead.
 const AHEAD_MS: u64 = 3 * DAY_MS;
-/// When the sales open that one can watch opening.
+/// The minutes after which a few sales open, so that one can watch them open.
 const SOON_MINUTES: [u64; 3] = [2, 5, 10];
 
-/// Starts a mock gateway and has the engine use it, unless the settings name another one.
+/// Starts a mock gateway for the engine, unless the settings name a gateway.
 pub(super) async fn start_gateway(config: &mut Config, urls: &Urls) -> Result<Option<Running>, Failure> {
     if config.payments.toss_url.is_some() || config.payments.toss_secret.is_some() {
         return Ok(None);
@@ -43,14 +43,14 @@ pub(super) async fn start_gateway(config: &mut Config, urls: &Urls) -> Result<Op
     Ok(Some(running))
 }
 
-/// Imports the theatre, unless there is a catalogue already.
+/// Imports the theatre into an empty catalogue.
 pub(super) async fn import_into_empty(
     engine: &Engine,
     router: Router,
     config: &Config,
 ) -> Result<(), Failure> {
     if engine.catalogue().version() > 0 {
-        tracing::info!("the demonstration goes on with what is in the data directory");
+        tracing::info!("the demonstration goes on with the data directory's catalogue");
         return Ok(());
     }
     let mut document: Value = serde_json::from_str(DOCUMENT).map_err(Failure::failed)?;
@@ -63,7 +63,7 @@ pub(super) async fn import_into_empty(
     answer::success(&answer).map(drop)
 }
 
-/// Returns what to try first.
+/// Returns the commands to try first, with their tokens.
 pub(super) fn greeting(
     engine: &Engine,
     config: &Config,
@@ -76,17 +76,18 @@ pub(super) fn greeting(
     let base = urls.base();
     let api = format!("{base}/api/v1");
     let warning = if urls.is_public() {
-        "\n  Others than this machine can reach this address, and everyone may charge their own balance: not for real sales.\n"
+        "\n  Other machines can reach this address, and users charge their balance without paying: not for real sales.\n"
     } else {
         ""
     };
     let crowd = crowd.map(|crowd| crowd.greeting(&base)).unwrap_or_default();
+
     let now = engine.now();
     let schedules = engine.schedules();
     let is_open = |status| status == onsale::domain::schedule::SaleStatus::Open;
     let queues = |entry: &onsale::engine::ScheduleEntry| entry.read().plan().policy.queue.is_some();
     let open: Vec<_> = schedules.iter().filter(|entry| is_open(entry.read().sale_at(now))).collect();
-    // The sale that is open longest, with the most seats left, and no waiting room before it.
+    // The commands use the open sale without a waiting room that has the most seats left.
     let shown = open.iter().filter(|entry| !queues(entry)).max_by_key(|entry| {
         let schedule = entry.read();
         (schedule.counts().available, schedule.plan().starts_at)
@@ -101,12 +102,13 @@ pub(super) fn greeting(
     let gateway = urls.checkout().map(|url| format!("; GATEWAY='{url}'")).unwrap_or_default();
     let hold = match shown {
         Some((_, concert)) => hold_and_pay(concert, urls),
-        None => format!("  No sale is open any more that has no waiting room: empty {dir} to begin anew.\n"),
+        None => format!("  No sale without a waiting room is open any more: empty {dir} to begin anew.\n"),
     };
+
     Ok(format!(
         "\nThe demonstration: {all}, {opens} open now, {soon} in a few minutes{warning}
 
-Try it in another terminal: paste this first, and then one after the other
+Try it in another terminal: paste these variables first, then the commands one after the other
 
   API='{api}'; SERVER={server}{gateway}
 {show}  ADMIN='{admin}'
@@ -119,7 +121,7 @@ Try it in another terminal: paste this first, and then one after the other
     ))
 }
 
-/// Returns how to look, hold and pay.
+/// Returns the commands that look at schedules, hold seats and pay for them.
 fn hold_and_pay(concert: &str, urls: &Urls) -> String {
     let pay = urls.checkout().map_or("", |_| PAY_BY_CARD);
     format!(
@@ -136,7 +138,7 @@ fn hold_and_pay(concert: &str, urls: &Urls) -> String {
     )
 }
 
-/// How to pay for the newest hold at the mock gateway: on its page, or without.
+/// The commands that pay for the newest hold at the mock gateway, on its page or without it.
 const PAY_BY_CARD: &str = r#"
   # pay for them by card: start a payment, agree at the checkout (or open the page that is printed, and click), confirm
   api() { curl -s -H "Authorization: Bearer $TOKEN" -H 'Content-Type: application/json' "$@"; }
@@ -163,7 +165,7 @@ fn move_dates(document: &mut Value, now: Timestamp) -> Option<()> {
     let starts: Option<Vec<_>> = schedules.iter().map(|schedule| instant(schedule, "startsAt")).collect();
     let first = starts?.into_iter().min()?.as_millis();
 
-    // Weeks are added until it is late enough, from the same day of the week in this week on.
+    // The same day of the week in this week, or in the next one if that is too early.
     let weekday = first % WEEK_MS;
     let earliest = now + AHEAD_MS;
     let to = earliest - earliest % WEEK_MS + weekday;
@@ -195,7 +197,7 @@ fn move_dates(document: &mut Value, now: Timestamp) -> Option<()> {
     Some(())
 }
 
-/// Returns an instant's day in Seoul, where the theatre stands, as the ids write it; Korea has no summer time.
+/// Returns an instant's date in Seoul, where the theatre is, as the ids write it. Korea has no summer time.
 fn day(at: Timestamp) -> String {
     let text = at.plus(Seconds::new(9 * 3_600)).to_string();
     text.split('T').next().unwrap_or_default().to_owned()

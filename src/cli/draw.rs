@@ -1,11 +1,12 @@
-//! `onsale replay --draw`: makes the draw of a waiting room again and compares it with what counted.
+//! `onsale replay --draw`: repeats the draw of a waiting room and compares it with the order that was used.
 //!
 //! ```text
 //! Configured (the seed, whose hash was published) → Joined, Left, … → Drawn (the seed, published)
 //! ```
 //!
-//! Where the opening was moved after a draw, the room draws again, those who joined since: the last draw is made. The input and the outcome come from the journal's own records; the shuffle is made here from the tickets alone, by the
-//! algorithm that `domain::waiting_room::draw` describes, and needs nothing of the room's state but who waited.
+//! If the opening was moved after a draw, the room draws again among those who joined since: the last draw counts. The
+//! input and the outcome come from the journal's records. The shuffle of `domain::waiting_room::draw` needs only the
+//! tickets of those who waited, and nothing else of the room's state.
 
 use std::path::Path;
 
@@ -22,20 +23,20 @@ use serde_json::{Value, json};
 use super::output::{Failure, print};
 use super::rebuild::{self, PastError};
 
-/// What the journal says of one draw.
+/// One draw, as the journal has it.
 struct Draw {
     position: Position,
     at: Timestamp,
     seed: Seed,
-    /// Where the seed's hash was published, if the journal still has it.
+    /// The record that published the seed's hash, if the journal still has it.
     committed: Option<(Position, Timestamp, [u8; 32])>,
-    /// Who waited without a position, in the order of joining.
+    /// Those who waited without a position, in the order of joining.
     input: Vec<(Ticket, String)>,
-    /// In which order they stood behind it.
+    /// Their order after the draw.
     outcome: Vec<Ticket>,
 }
 
-/// Prints the draw of a schedule's waiting room; fails where it isn't the one that the seed gives.
+/// Prints the draw of a schedule's waiting room. Fails if the order isn't the one that the seed gives.
 pub(super) fn run(
     inspection: &Inspection,
     dir: &Path,
@@ -47,15 +48,15 @@ pub(super) fn run(
     let number = number.ok_or_else(|| Failure::Failed(format!("there was no schedule {wanted} then")))?;
     let draw = find(inspection, dir, number, rebuilt.position)?;
     let draw = draw.ok_or_else(|| {
-        Failure::Failed(format!("no draw of {wanted} is in the journal, as far back as it is retained"))
+        Failure::Failed(format!("the journal has no draw of {wanted}, as far back as it is retained"))
     })?;
     let (described, right) = judge(&draw);
     let text = serde_json::to_string_pretty(&described).map_err(Failure::failed)?;
     print(&format!("{text}\n"))?;
-    if right { Ok(()) } else { Err(Failure::Failed("the draw is not the one that its seed gives".into())) }
+    if right { Ok(()) } else { Err(Failure::Failed("the order isn't the one that the seed gives".into())) }
 }
 
-/// Walks the journal from the beginning, or from the oldest snapshot that is kept, to the room's last draw.
+/// Reads the journal from its beginning, or from the oldest snapshot, and returns the room's last draw.
 fn find(
     inspection: &Inspection,
     dir: &Path,
@@ -68,6 +69,7 @@ fn find(
         position => rebuild::start_at(inspection, dir, position)?,
     };
     let (mut draw, mut committed) = (None, None);
+
     inspection.for_each(retained_after, until, |position, bytes| {
         let record = recovery::decode(position, bytes)?;
         let event = match &record.fact {
@@ -79,11 +81,14 @@ fn find(
             | Fact::Payments(..)
             | Fact::User(_) => None,
         };
+
+        // The event gives positions, so those who had none are read from the state before it.
         let before = match event {
             Some(Event::Drawn { .. }) => world.rooms.get(&number).map(people),
             _ => None,
         };
         rebuild::apply(&mut world, position, &record)?;
+
         if let Some(Event::Configured { seed: Some(seed), .. }) = event {
             committed = Some((position, record.at, seed.commitment()));
         }
@@ -95,6 +100,7 @@ fn find(
         }
         Ok::<(), PastError>(())
     })?;
+
     Ok(draw)
 }
 
@@ -105,10 +111,14 @@ fn people(room: &WaitingRoom) -> Vec<(Ticket, String)> {
 fn judge(draw: &Draw) -> (Value, bool) {
     let mut order: Vec<&(Ticket, String)> = draw.input.iter().collect();
     shuffle(&draw.seed, &mut order);
+
+    // Three promises: the seed is the one whose hash was published, the order follows from it, and the input stands in the
+    // order of joining.
     let hash = draw.seed.commitment();
     let published = draw.committed.is_none_or(|(.., committed)| committed == hash);
     let same = order.iter().map(|(ticket, _)| ticket).eq(&draw.outcome);
     let joined = draw.input.is_sorted_by_key(|(ticket, _)| *ticket);
+
     let order: Vec<Value> = (1..)
         .zip(&order)
         .map(|(place, (ticket, user)): (u32, _)| json!({"place": place, "ticket": ticket.0, "userId": user}))

@@ -6,11 +6,11 @@
 //! data directory ─┘
 //! ```
 //!
-//! Absent on purpose: what a table is ([`onsale::export`] says that), and choices of tables or formats: what isn't wanted is
-//! removed more easily than it is described.
+//! Absent on purpose: the tables' definitions ([`onsale::export`] has them), and flags that choose tables or formats: a
+//! file that isn't wanted is easily removed.
 
 mod csv;
-mod place;
+mod dir;
 mod sqlite;
 
 use std::io::IsTerminal;
@@ -20,8 +20,8 @@ use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use indicatif::{ProgressBar, ProgressStyle};
 use onsale::export::{Announced, Line, Reader, StreamError, Table};
 
-use self::csv::{CsvFiles, For};
-use self::place::Place;
+use self::csv::{Audience, CsvFiles};
+use self::dir::ExportDir;
 use self::sqlite::SqliteFile;
 use super::engine_at;
 use super::output::{Failure, count, plain, print};
@@ -34,14 +34,14 @@ pub(super) fn command() -> Command {
     let overwrite = Arg::new("overwrite")
         .long("overwrite")
         .action(ArgAction::SetTrue)
-        .help("Replace the export that the directory holds; other files in it stay");
+        .help("Replace an export that the directory holds. Other files in it stay");
     let raw = Arg::new("raw-csv").long("raw-csv").action(ArgAction::SetTrue).help(
-        "Write the CSV files for a program: texts exactly as they are, and no byte order mark. A spreadsheet would run names that are formulas",
+        "Write the CSV files for a program: texts exactly as they are, without a byte order mark. Don't open them in a spreadsheet: it would run names that are formulas",
     );
 
     Command::new("export")
-        .about("Export everything as CSV files and one SQLite file, of a running engine or a stopped one's data directory")
-        .arg(to.help("The directory of the files; it is made if it isn't there"))
+        .about("Export everything as CSV files and one SQLite file, from a running engine or a stopped one's data directory")
+        .arg(to.help("The directory of the files. It is made if it doesn't exist"))
         .arg(overwrite)
         .arg(raw)
         .args(engine_at::flags())
@@ -51,11 +51,11 @@ pub(super) fn command() -> Command {
              onsale export --to books --data-dir ./data\n  \
              sqlite3 books/onsale.sqlite \\\n    \
              'SELECT status, count(*), sum(amount) FROM payments GROUP BY status'\n\n\
-             PRINTS\n  the position and the instant that the export is of, and how many rows it has; a bar on standard \
-             error, where that is a terminal\n\n\
-             FILES\n  onsale.sqlite, and a CSV file for each of its tables. All are of one position of the journal, and without \
-             secrets. They appear together, once all of them are whole and on disk; meta.csv is the last\n\n\
-             EXIT CODES\n  0  exported\n  1  not exported: the reason is on standard error, and nothing was left\n  2  wrong usage or \
+             PRINTS\n  the position and the instant of the export, and how many rows it has; a progress bar on standard \
+             error, if that is a terminal\n\n\
+             FILES\n  onsale.sqlite, and a CSV file for each of its tables. All show the same position of the journal, and hold no \
+             secrets. They appear only when all of them are whole and on disk; meta.csv appears last\n\n\
+             EXIT CODES\n  0  exported\n  1  not exported: the reason is on standard error, and no file is left behind\n  2  wrong usage or \
              settings, or the directory holds an export already",
         )
 }
@@ -64,12 +64,12 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
     let dir = matches
         .get_one::<PathBuf>("to")
         .ok_or_else(|| Failure::Usage("a directory is needed: --to DIR".to_owned()))?;
-    let place = Place::prepare(dir, matches.get_flag("overwrite"))?;
-    let reader = if matches.get_flag("raw-csv") { For::Program } else { For::Spreadsheet };
-    let mut export = Export::begin(&place, reader)?;
+    let export_dir = ExportDir::prepare(dir, matches.get_flag("overwrite"))?;
+    let audience = if matches.get_flag("raw-csv") { Audience::Program } else { Audience::Spreadsheet };
+    let mut export = Export::begin(&export_dir, audience)?;
     engine_at::download(matches, "/api/v1/admin/export", &mut |bytes| export.take(bytes))?;
     let Announced { position, taken_at, rows } = export.finish()?;
-    place.finish()?;
+    export_dir.finish()?;
     print(&format!(
         "exported {} of {} at position {position}, {}, to {}\n",
         count(rows.iter().sum(), "row"),
@@ -101,9 +101,8 @@ impl From<StreamError> for Failure {
 }
 
 impl Export {
-    fn begin(place: &Place, reader: For) -> Result<Self, Failure> {
-        let (csv, sqlite) =
-            (CsvFiles::create(place.partial(), reader)?, SqliteFile::create(place.partial())?);
+    fn begin(dir: &ExportDir, audience: Audience) -> Result<Self, Failure> {
+        let (csv, sqlite) = (CsvFiles::create(dir.partial(), audience)?, SqliteFile::create(dir.partial())?);
         let files = Files { csv, sqlite, bar: None, rows: 0, announced: None };
         Ok(Self { reader: Reader::default(), files })
     }

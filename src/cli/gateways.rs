@@ -1,4 +1,4 @@
-//! The payment gateways that there are.
+//! The list of payment gateways that the program knows.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use onsale::gateway::{Gateway, Gateways};
 
 use super::output::Failure;
 
-/// Makes the clients of the payment gateways that the settings name: the one list of those that there are.
+/// Makes the clients of the payment gateways that the settings name. A new gateway is added here.
 pub(super) fn of(config: &Config) -> Result<Gateways, Failure> {
     let toss = Toss::from_settings(&config.payments).map_err(Failure::settings)?;
     let toss = toss.map(|toss| -> Arc<dyn Gateway> { Arc::new(toss) });

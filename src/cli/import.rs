@@ -9,15 +9,15 @@ use serde::de::IgnoredAny;
 use serde_json::Value;
 
 use super::engine_at;
-use super::offline::Dir;
+use super::offline::IfMissing;
 use super::output::{Failure, count, plain, print};
 
-/// The largest setting of `limits.large_body_bytes_max`; the engine's own limit answers below it.
+/// The largest value of `limits.large_body_bytes_max`. The engine refuses a smaller file that is over its limit.
 const FILE_LEN_MAX: u64 = 1 << 30;
 
 pub(super) fn command() -> Command {
     let file = Arg::new("file").value_name("FILE").required(true).value_parser(value_parser!(PathBuf)).help(
-        "The document: {\"venues\": [...], \"concerts\": [...], \"schedules\": [...]}; - for standard input",
+        "The document: {\"venues\": [...], \"concerts\": [...], \"schedules\": [...]}; - reads standard input",
     );
     Command::new("import")
         .about("Import venues, concerts and schedules, all or nothing")
@@ -27,7 +27,7 @@ pub(super) fn command() -> Command {
             "EXAMPLES\n  onsale import season.json --url http://127.0.0.1:8080 \\\n    \
              --admin-token \"$ONSALE_ADMIN_TOKEN\"\n  \
              onsale import season.json --data-dir ./data\n\n\
-             PRINTS\n  how many of each the document names; what is there already and equal is left alone\n\n\
+             PRINTS\n  how many venues, concerts and schedules the document names. Those that exist unchanged are left alone\n\n\
              EXIT CODES\n  0  imported\n  1  not imported: the reason is on standard error, field by field\n  \
              2  wrong usage or settings",
         )
@@ -37,7 +37,7 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
     let path =
         matches.get_one::<PathBuf>("file").ok_or_else(|| Failure::Usage("a file is needed".to_owned()))?;
     let document = read(path)?;
-    let counts = engine_at::post(matches, "/api/v1/import", document, Dir::Made)?;
+    let counts = engine_at::post(matches, "/api/v1/import", document, IfMissing::Create)?;
     let number = |name: &str| counts.get(name).and_then(Value::as_u64).unwrap_or_default();
     print(&format!(
         "imported {}, {}, {}\n",
@@ -47,7 +47,7 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
     ))
 }
 
-/// Reads a file that is JSON; the engine wouldn't say where it isn't.
+/// Reads a file, and checks that it is JSON: the engine's answer doesn't say at which line it isn't.
 fn read(path: &Path) -> Result<Vec<u8>, Failure> {
     let name = plain(&path.display().to_string());
     let unreadable = |error: io::Error| Failure::Failed(format!("{name} can't be read: {error}"));
@@ -60,7 +60,7 @@ fn read(path: &Path) -> Result<Vec<u8>, Failure> {
     }
     let bytes = of_utf8(bytes).map_err(|encoding| {
         Failure::Failed(format!(
-            "{name} is {encoding}, and JSON is UTF-8: save it as that, or convert it with iconv"
+            "{name} is {encoding}, but JSON is UTF-8: save it as UTF-8, or convert it with iconv"
         ))
     })?;
     match serde_json::from_slice::<IgnoredAny>(&bytes) {
@@ -69,17 +69,17 @@ fn read(path: &Path) -> Result<Vec<u8>, Failure> {
     }
 }
 
-/// Returns a text's bytes without the byte order mark that Windows' editors put before it.
+/// Returns a text's bytes without the byte order mark that editors on Windows write.
 ///
 /// # Errors
-/// The encoding that it has instead of UTF-8, as far as that can be told.
+/// The name of the text's encoding, if it isn't UTF-8.
 fn of_utf8(mut bytes: Vec<u8>) -> Result<Vec<u8>, String> {
     let encoding = match bytes.as_slice() {
         [0xef, 0xbb, 0xbf, ..] => {
             bytes.drain(..3);
             None
         }
-        // With a mark or without: a document begins with a bracket, which has zeros beside it there.
+        // Without a mark, the zeros give it away: a document begins with a bracket, which is ASCII.
         [0xff, 0xfe, 0, 0, ..] | [0, 0, 0xfe, 0xff, ..] | [0, 0, 0, _, ..] | [_, 0, 0, 0, ..] => {
             Some("UTF-32")
         }

@@ -1,4 +1,4 @@
-//! A seat map in the terminal: one character a seat, rows as they stand in the venue.
+//! A seat map for the terminal: one character for each seat, rows in the venue's order.
 
 use core::fmt::{self, Display, Formatter, Write};
 use std::io::IsTerminal;
@@ -24,11 +24,10 @@ const fn look(status: SeatStatus) -> (char, &'static str) {
     }
 }
 
-/// The seats of a schedule, to be displayed.
+/// Displays the seats of a schedule.
 pub(super) struct Map<'a> {
-    /// Whose seats.
     pub(super) schedule: &'a Schedule,
-    /// Whether a terminal shows it.
+    /// Whether to write escape sequences of colours.
     pub(super) colour: bool,
 }
 
@@ -66,7 +65,7 @@ impl Map<'_> {
     }
 }
 
-/// Writes characters, with a change of colour where the status changes.
+/// Writes the characters of the statuses. The colour changes only where the status does.
 fn paint(f: &mut impl Write, statuses: impl Iterator<Item = SeatStatus>, colour: bool) -> fmt::Result {
     let mut standing = None;
     for status in statuses {

@@ -16,10 +16,10 @@ pub(super) fn command() -> Command {
         .args(settings(&["data_dir"]))
         .after_help(
             "EXAMPLE\n  onsale migrate --data-dir ./data\n\n\
-             KEEPS\n  every seat, payment, balance and user, ids and passes, idempotency keys, and what is under way. History and the\n  \
-             event feed begin anew: what came before is in the old directory alone, DIR.v1-<date>\n\n\
-             PRINTS\n  the position behind which the journal goes on, and where the old directory is\n\n\
-             EXIT CODES\n  0  migrated\n  1  not migrated: the directory is as it was, and why is on standard error\n  \
+             KEEPS\n  every seat, payment, balance and user, ids, passes and idempotency keys, and payments that are under way. \
+             History and the event feed begin anew: their past is only in the old directory, DIR.v1-<date>\n\n\
+             PRINTS\n  the position behind which the journal goes on, and the path of the old directory\n\n\
+             EXIT CODES\n  0  migrated\n  1  not migrated: the directory is as it was, and the reason is on standard error\n  \
              2  wrong usage, or an engine runs on the directory",
         )
 }
@@ -31,7 +31,7 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let migrated = rebuild::guarded(|| migrate(&config.server.data_dir, clock.now()))
         .map_err(|contradiction| {
-            Failure::Failed(format!("what is in it contradicts itself: {contradiction}"))
+            Failure::Failed(format!("its records contradict each other: {contradiction}"))
         })?
         .map_err(
             |error| if is_usage(&error) { Failure::Usage(error.to_string()) } else { Failure::failed(error) },
@@ -43,7 +43,7 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
     ))
 }
 
-/// Tells whether it isn't the directory of a stopped engine of format 1.
+/// Tells whether the directory isn't one of a stopped engine of format 1.
 fn is_usage(error: &MigrateError) -> bool {
     let MigrateError::Inspect(error) = error else { return false };
     let (other, in_use) = (

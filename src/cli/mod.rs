@@ -1,14 +1,13 @@
-//! The command line: one file a command, each parse → do → print.
+//! The command line: one file for each command, which parses, works and prints.
 //!
-//! What a command is asked for goes to standard output, everything else (logs, progress, errors) to standard
-//! error. Exit codes are the same everywhere: 0 done, 1 not done, 2 wrong usage or settings; `verify` gives
-//! 1 its own meaning (damaged), and a second signal to `serve` ends it with 130 or 143.
+//! A command's result goes to standard output; logs, progress and errors go to standard error. The exit codes are 0 done,
+//! 1 not done, 2 wrong usage or settings. For `verify`, 1 means damaged; a second signal ends `serve` with 130 or 143.
 //!
-//! Absent on purpose: rules of the domain and formats on disk. `import` and `export` go through the same routes as a
-//! client's, in this process or in a running one; `replay` and `verify` use the code of recovery.
+//! Absent on purpose: rules of the domain and formats on disk. `import` and `export` use the same routes as a client, in
+//! this process or in a running one; `replay` and `verify` use the code of recovery.
 //!
-//! Invariants: nothing a user typed reaches a terminal with its control characters; no secret is printed but
-//! the demonstration's, and a token where a token was asked for.
+//! Invariants: no control character that a user typed reaches a terminal; no secret is printed, except the
+//! demonstration's, and a token by `onsale token`.
 
 mod answer;
 mod client;
@@ -44,9 +43,9 @@ use onsale::telemetry;
 
 use self::output::Failure;
 
-/// Parses the command line, does what it says, and returns the exit code.
+/// Runs the command that the command line names, and returns the exit code.
 pub(crate) fn main() -> ExitCode {
-    // clap prints help (0) and wrong usage (2) and exits by itself.
+    // clap prints help (exit code 0) and wrong usage (2) and exits.
     let matches = command().get_matches();
     let done = match matches.subcommand() {
         Some(("serve", matches)) => serve::run(matches),
@@ -101,13 +100,13 @@ fn settings(keys: &[&str]) -> impl Iterator<Item = clap::Arg> {
 
 /// Reads the settings of a command.
 fn load(matches: &ArgMatches) -> Result<Config, Failure> {
-    // What isn't UTF-8 can't be a setting.
+    // Every setting is UTF-8, so other variables are left out.
     let environment = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
     Config::load(matches, environment).map_err(Failure::settings)
 }
 
-/// Sends the logs of a command that isn't a server to standard error: warnings only, unless more was asked for.
+/// Sends the logs of a command that isn't a server to standard error: only warnings, unless `log.filter` is set.
 fn quiet_logs(config: &Config) -> Result<(), Failure> {
     let mut log: LogConfig = config.log.clone();
     if *config.source("log.filter") == Source::Default {

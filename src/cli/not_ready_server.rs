@@ -1,34 +1,32 @@
-//! What the engine's address answers while recovery runs: alive, and not ready.
+//! The server that answers while recovery runs: alive, and not ready.
 //!
-//! The same socket is listened on twice (a duplicate of its descriptor): first by this router's server, then by the
-//! application's. What has connected meanwhile waits in the system's queue, so nobody is refused at the change, and
-//! the application's router pays nothing for it.
+//! Two servers listen on the same socket (a duplicate of its descriptor): first this one, then the application's. Between
+//! them connections wait in the system's queue, so nobody is refused, and the application's router needs no check.
 
-use std::time::Duration;
+use core::time::Duration;
 
 use axum::Router;
 use axum::routing::{any, get};
-use onsale::http::HttpParts;
 use onsale::http::limits::ServerLimits;
 use onsale::http::problem::{Code, Problem};
-use onsale::http::server;
+use onsale::http::{HttpParts, server};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 /// How long a request to this router may hold up the change; each is answered at once.
 const DRAIN: Duration = Duration::from_secs(1);
-/// What a client is told to wait.
+/// The seconds after which a client is asked to try again.
 const RETRY_AFTER_SECONDS: u64 = 1;
 
 /// The server of the time before readiness.
-pub(super) struct Starting {
+pub(super) struct NotReadyServer {
     end: CancellationToken,
     server: JoinHandle<server::DrainReport>,
 }
 
-impl Starting {
-    /// Begins to answer on `listener`.
+impl NotReadyServer {
+    /// Starts to answer on `listener`.
     pub(super) fn begin(listener: TcpListener, limits: ServerLimits, parts: &HttpParts) -> Self {
         let end = CancellationToken::new();
         let limits = ServerLimits { drain: DRAIN, ..limits };
@@ -36,7 +34,7 @@ impl Starting {
         Self { end, server }
     }
 
-    /// Ends; when it returns, every new request is the next server's.
+    /// Ends the server. Once this returns, the next server gets every new request.
     pub(super) async fn end(self) {
         self.end.cancel();
         if let Err(error) = self.server.await {
@@ -47,8 +45,10 @@ impl Starting {
 
 fn router(parts: &HttpParts) -> Router {
     let not_ready = || async {
-        let problem =
-            Problem::new(Code::NotReady, "The engine is recovering what is durable; it isn't ready yet.");
+        let problem = Problem::new(
+            Code::NotReady,
+            "The engine is recovering its data and isn't ready yet; try again in a moment.",
+        );
         problem.retry_after(RETRY_AFTER_SECONDS)
     };
     let alive = || async { axum::Json(serde_json::json!({"status": "ok"})) };

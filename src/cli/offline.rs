@@ -1,7 +1,7 @@
-//! Work on the data directory of a stopped engine: open it here, use its own routes, close it.
+//! Work on the data directory of a stopped engine: open the engine here, call its own routes, close it.
 
+use core::time::Duration;
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
@@ -22,23 +22,29 @@ use super::answer::{Answer, Taker};
 use super::output::{Failure, plain};
 use super::quiet_logs;
 
-/// Whether the data directory of a stopped engine has to be one.
+/// What to do if no engine has run in the data directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Dir {
-    /// It is made where it isn't there.
-    Made,
-    /// An engine has run there.
-    Standing,
+pub(super) enum IfMissing {
+    /// Create it.
+    Create,
+    /// Refuse it, since it is probably mistyped.
+    Refuse,
 }
 
-/// Opens the engine, sends a body to one of its routes as its administrator, and closes it, which takes a snapshot.
-pub(super) fn post(config: Config, path: &str, body: Vec<u8>, dir: Dir) -> Result<Answer, Failure> {
-    within(config, dir, async |router, token| call(router, path, &token, body).await)
+/// Opens the engine, sends a body to one of its routes as an administrator, and closes it, which takes a snapshot.
+pub(super) fn post(
+    config: Config,
+    path: &str,
+    body: Vec<u8>,
+    if_missing: IfMissing,
+) -> Result<Answer, Failure> {
+    within(config, if_missing, async |router, token| call(router, path, &token, body).await)
 }
 
-/// Opens the engine, shows what one of its routes answers as it comes, and closes it; returns what is no success.
+/// Opens the engine, hands over the bytes of a route's answer as they come, and closes it. Returns an answer that isn't
+/// a success.
 pub(super) fn download(config: Config, path: &str, take: &mut Taker<'_>) -> Result<Option<Answer>, Failure> {
-    within(config, Dir::Standing, async |router, token| {
+    within(config, IfMissing::Refuse, async |router, token| {
         let request = Request::get(path)
             .header(header::AUTHORIZATION, format!("Bearer {}", token.expose()))
             .body(Body::empty())
@@ -55,18 +61,18 @@ pub(super) fn download(config: Config, path: &str, take: &mut Taker<'_>) -> Resu
     })
 }
 
-/// Opens the engine of a data directory, works with its router and its administrator's token, and closes it.
+/// Opens the engine of a data directory, runs `work` with its router and an administrator's token, and closes it.
 fn within<T>(
     mut config: Config,
-    dir: Dir,
+    if_missing: IfMissing,
     work: impl AsyncFnOnce(Router, Secret) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
     quiet_logs(&config)?;
-    if dir == Dir::Standing {
-        check_standing(&config)?;
+    if if_missing == IfMissing::Refuse {
+        check_has_journal(&config)?;
     }
 
-    // Nobody else can call this engine: it doesn't listen.
+    // This engine doesn't listen, so a random token is enough, and the provider's keys aren't needed.
     config.auth.jwks_file = None;
     let token = Secret::new(random::token());
     config.auth.admin_token = Some(token.clone());
@@ -79,13 +85,15 @@ fn within<T>(
         let engine = Engine::open(engine_config(&config, clock)).await.map_err(|error| not_opened(&error))?;
         let router = App::new(engine.clone(), parts, None).router();
         let done = work(router, token).await;
+
+        // Closed even after a failure: the engine must release the directory.
         engine.close().await.map_err(Failure::failed)?;
         done
     })
 }
 
-/// Refuses a data directory in which no engine has run: opening it would make an empty one there.
-fn check_standing(config: &Config) -> Result<(), Failure> {
+/// Refuses a data directory in which no engine has run: opening it would make an empty one.
+fn check_has_journal(config: &Config) -> Result<(), Failure> {
     let dir = &config.server.data_dir;
     if journal::is_data_dir(dir) {
         return Ok(());
@@ -119,7 +127,7 @@ async fn answer(response: Response) -> Result<Answer, Failure> {
     Ok(Answer { status, body: body.into() })
 }
 
-/// Returns the engine's part of the settings.
+/// Returns the engine's settings.
 pub(super) fn engine_config(config: &Config, clock: Arc<dyn Clock>) -> EngineConfig {
     let mut engine = EngineConfig::new(&config.server.data_dir);
     engine.clock = clock;
@@ -134,25 +142,25 @@ pub(super) fn engine_config(config: &Config, clock: Arc<dyn Clock>) -> EngineCon
     engine.journal.queue_len_max = config.journal.queue_len_max;
     engine.mailbox_len_max = config.limits.mailbox_len_max;
 
-    // Each request has a deadline of its own, and a second timer costs.
+    // A request has a deadline of its own already, and a second timer costs time.
     engine.reply_timeout = None;
     let retention_seconds = config.limits.ended_retention_days.saturating_mul(u64::from(Seconds::DAY.get()));
     engine.ended_retention = Seconds::new(u32::try_from(retention_seconds).unwrap_or(u32::MAX));
     engine.unpaid_holds_max = config.limits.unpaid_holds_per_hour;
     engine.keys_max = u32::try_from(config.limits.idempotency_keys_max).unwrap_or(u32::MAX);
 
-    // A hundred years of seconds fit.
+    // The setting's longest time, a hundred years, fits into 32 bits of seconds.
     engine.archive_after = config.archive.after.and_then(|after| u32::try_from(after).ok()).map(Seconds::new);
     engine.snapshot_every_events = config.snapshots.events_between;
     engine.snapshot_every = Duration::from_secs(config.snapshots.seconds_between);
     engine
 }
 
-/// Says in one paragraph why the engine can't be opened, and what to do.
+/// Returns why the engine can't be opened, and what the operator can do.
 pub(super) fn not_opened(error: &EngineOpenError) -> Failure {
     use journal::{OpenError, StoreError};
     let what_to_do = match error {
-        // These say it themselves.
+        // Their own messages say what to do.
         EngineOpenError::Journal(
             OpenError::Full { .. }
             | OpenError::Damaged { .. }

@@ -10,7 +10,7 @@ pub(super) fn command() -> Command {
         .about("Print the OpenAPI 3.1 description of the HTTP API")
         .after_help(
             "EXAMPLE\n  onsale openapi > onsale.openapi.json\n\n\
-             PRINTS\n  the JSON that a running engine serves at /openapi.json; needs no engine and no settings\n\n\
+             PRINTS\n  the JSON that a running engine serves at /openapi.json. It needs no engine and no settings\n\n\
              EXIT CODES\n  0  printed",
         )
 }

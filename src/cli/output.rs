@@ -1,4 +1,4 @@
-//! What a command prints, and how it fails.
+//! Output of commands, and their failures with exit codes.
 
 use core::fmt::Display;
 use std::io::{self, ErrorKind, Write};
@@ -10,33 +10,33 @@ pub(super) enum Failure {
     /// The arguments or the settings are wrong: exit code 2.
     #[error("{0}")]
     Usage(String),
-    /// It was tried and didn't go: exit code 1.
+    /// The command was tried and failed: exit code 1.
     #[error("{0}")]
     Failed(String),
-    /// Either of them, and the log has it: nothing more is printed.
+    /// Either of them, already written to the log: nothing more is printed.
     #[error("exit code {0}")]
     Logged(u8),
 }
 
 impl Failure {
-    /// Settings that can't be, one line each.
+    /// Makes a failure of wrong settings, one line each.
     pub(super) fn settings(error: impl Display) -> Self {
         Self::Usage(format!("the settings are wrong\n{error}"))
     }
 
-    /// Something that didn't go.
+    /// Makes a failure of an error while the command ran.
     pub(super) fn failed(error: impl Display) -> Self {
         Self::Failed(error.to_string())
     }
 
-    /// Writes it to the log, where that is what a program reads.
+    /// Writes the failure to the log, for a server whose log a program reads.
     pub(super) fn logged(self) -> Self {
         let code = self.code();
         tracing::error!(reason = %self, code, "onsale can't go on");
         Self::Logged(code)
     }
 
-    /// Returns the exit code of the process, after saying why on standard error.
+    /// Prints the failure on standard error, and returns the exit code of the process.
     pub(super) fn tell(&self) -> ExitCode {
         match self {
             Self::Usage(_) | Self::Failed(_) => complain(&format!("onsale: {self}\n")),
@@ -54,7 +54,7 @@ impl Failure {
     }
 }
 
-/// Writes to standard output. A reader that has left (`| head`) is no error.
+/// Writes to standard output. A reader that has closed the pipe (`| head`) is no error.
 pub(super) fn print(text: &str) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
@@ -65,12 +65,12 @@ pub(super) fn print(text: &str) -> Result<(), Failure> {
     }
 }
 
-/// Writes to standard error; where even that fails there is nobody left to tell.
+/// Writes to standard error. If that fails too, there is nowhere to report it.
 pub(super) fn complain(text: &str) {
     let _ = io::stderr().lock().write_all(text.as_bytes());
 }
 
-/// Returns the text without what a terminal would obey.
+/// Returns the text with its control characters replaced, so that it can't steer a terminal.
 pub(super) fn plain(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }

@@ -1,14 +1,15 @@
-//! The past, from the data directory of a stopped engine: the world as it was after some position or at some instant.
+//! Rebuilds the world of a stopped engine's data directory, as it was after a position or at an instant.
 //!
-//! How a world is rebuilt is `recovery`'s; this finds what there is to rebuild it from, and says what an operator should know.
+//! `recovery` rebuilds it. This module finds the snapshots and records, and collects notes for the operator.
 //!
 //! Absent on purpose: any change of the directory ([`Inspection`] copies), and repair.
 //!
-//! Invariant: damage is an error that says where, never a panic; what applies records runs under [`caught`].
+//! Invariant: damage is an error that says where, never a panic: records are applied under [`caught`].
 
 use core::cell::{Cell, RefCell};
+use core::panic::AssertUnwindSafe;
 use std::io::IsTerminal;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::catch_unwind;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
@@ -21,12 +22,12 @@ use onsale::recovery::{RebuildError, Rebuilt, Start, Until, Visit, World, rebuil
 
 use super::output::Failure;
 
-/// Fewer records than this are replayed before a bar could be read.
+/// The fewest records that get a progress bar: fewer are replayed at once.
 const BAR_RECORDS_MIN: u64 = 100_000;
 /// How often a bar moves.
 const BAR_STEP: u64 = 4_096;
 
-/// Why the past can't be rebuilt.
+/// Why a past world can't be rebuilt.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum PastError {
     /// The log can't be looked at, or is damaged.
@@ -35,37 +36,27 @@ pub(super) enum PastError {
     /// The snapshots can't be listed, or one can't be read.
     #[error(transparent)]
     Snapshot(#[from] SnapshotError),
-    /// What is read can't be replayed.
+    /// A snapshot or a record can't be applied.
     #[error(transparent)]
     Rebuild(#[from] RebuildError),
     /// Applying a record panicked: it contradicts the state.
     #[error("position {position} contradicts what came before it: {message}")]
     Contradiction {
-        /// Where.
         position: Position,
-        /// What the assertion says.
+        /// The first line of the failed assertion.
         message: String,
     },
-    /// The log ends earlier than it did once.
-    #[error("records up to position {mark} were durable, and the log ends at position {last}")]
-    Lost {
-        /// What was durable.
-        mark: Position,
-        /// What is there.
-        last: Position,
-    },
-    /// The log ends before what was asked for.
+    /// The log ends before the mark, so acknowledged records are missing.
+    #[error("records up to position {mark} were durable, but the log ends at position {last}")]
+    Lost { mark: Position, last: Position },
+    /// The log ends before the position that was asked for.
     #[error("the log ends at position {last}")]
-    Beyond {
-        /// The last position.
-        last: Position,
-    },
-    /// What was asked for is no longer kept.
+    Beyond { last: Position },
+    /// The position or instant that was asked for is no longer kept.
     #[error("it is no longer kept: the log is retained from position {oldest} on{}", since(.usable.as_ref()))]
     NotRetained {
-        /// The oldest record.
         oldest: Position,
-        /// The oldest snapshot to begin from.
+        /// The oldest snapshot from which a replay can begin.
         usable: Option<(Position, Timestamp)>,
     },
 }
@@ -74,7 +65,7 @@ fn since(usable: Option<&(Position, Timestamp)>) -> String {
     match usable {
         Some((position, at)) => {
             format!(
-                ", and the oldest snapshot to begin from stands at position {position}, {at}; ask for that or later"
+                ", and the oldest snapshot to begin from is of position {position}, {at}: ask for that or later"
             )
         }
         None => ", and no snapshot can be used".to_owned(),
@@ -87,16 +78,16 @@ impl From<PastError> for Failure {
     }
 }
 
-/// Opens a data directory for looking at it.
+/// Opens a data directory to read it.
 ///
 /// # Errors
-/// Wrong usage: there is no journal, an engine runs on it, or it can't be read.
+/// Wrong usage if it has no journal, an engine runs on it, or it can't be read.
 pub(super) fn inspect(dir: &Path, scratch: Option<&Path>) -> Result<Inspection, Failure> {
     Inspection::open(dir, scratch).map_err(|error| {
         if matches!(error, InspectError::Store(StoreError::Locked(_))) {
             let dir = dir.display();
             return Failure::Usage(format!(
-                "{dir} is in use by a running engine: stop that one first, or look at a copy of it"
+                "{dir} is in use by a running engine: stop the engine first, or use a copy of the directory"
             ));
         }
         if matches!(error, InspectError::Format(_)) {
@@ -106,7 +97,7 @@ pub(super) fn inspect(dir: &Path, scratch: Option<&Path>) -> Result<Inspection, 
     })
 }
 
-/// Rebuilds the world of a data directory; says, too, what an operator should know besides.
+/// Rebuilds the world of a data directory. Also returns notes for the operator, such as snapshots that can't be read.
 pub(super) fn run(
     inspection: &Inspection,
     dir: &Path,
@@ -114,6 +105,9 @@ pub(super) fn run(
 ) -> Result<(Rebuilt, Vec<String>), PastError> {
     let (oldest, retained_after) = (inspection.oldest()?, inspection.retained_after()?);
     let past = Past { inspection, until, notes: RefCell::default(), reached: Cell::default() };
+
+    // The newest snapshot first. One that can't be read is passed over for the one before it, and where the whole log is
+    // retained, the replay can begin without any.
     let serves = |position| !matches!(until, Until::Position(until) if position > until);
     let starts = snapshot::list(dir)?
         .into_iter()
@@ -137,7 +131,7 @@ pub(super) fn run(
 /// Every stream.
 const ALL: &dyn Fn(Stream) -> Result<bool, PastError> = &|_| Ok(true);
 
-/// What a rebuild reads.
+/// The files that a rebuild reads.
 struct Past<'a> {
     inspection: &'a Inspection,
     until: Until,
@@ -147,7 +141,7 @@ struct Past<'a> {
 }
 
 impl Past<'_> {
-    /// Notes it once, however many starts are tried.
+    /// Adds a note, unless an earlier start has made the same one.
     fn note(&self, note: String) {
         let mut notes = self.notes.borrow_mut();
         if !notes.contains(&note) {
@@ -155,7 +149,7 @@ impl Past<'_> {
         }
     }
 
-    /// Reads a snapshot as a start; one that can't be used is noted.
+    /// Reads a snapshot as a start. If it can't be used, a note says why.
     fn start(&self, position: Position, path: &Path) -> Option<Start> {
         start(self.inspection, position, path)
             .inspect_err(|error| {
@@ -164,7 +158,7 @@ impl Past<'_> {
             .ok()
     }
 
-    /// Shows the records behind a position.
+    /// Visits the records behind a position.
     fn records(&self, after: Position, visit: &mut Visit<'_, PastError>) -> Result<(), PastError> {
         let bar = bar(self.inspection, after);
         let mut last = after;
@@ -180,7 +174,7 @@ impl Past<'_> {
         self.judge_end(walked, last)
     }
 
-    /// Says whether the log reaches as far as what is asked for, though it may end in damage.
+    /// Checks that the log reaches as far as is asked for. It may end in an unfinished write.
     fn judge_end(&self, walked: Result<(), PastError>, last: Position) -> Result<(), PastError> {
         if let Until::Position(until) = self.until
             && until <= last
@@ -191,8 +185,8 @@ impl Past<'_> {
         match walked {
             Err(PastError::Inspect(InspectError::Damaged { position, defect, .. })) if last >= mark => {
                 self.note(format!(
-                    "the log ends in an unfinished write at position {position} ({defect}), which nobody was told of; the next \
-                     start cuts it"
+                    "the log ends in an unfinished write at position {position} ({defect}), which was never acknowledged; the \
+                     next start cuts it"
                 ));
             }
             Err(error) => return Err(error),
@@ -216,7 +210,7 @@ pub(super) fn start_at(inspection: &Inspection, dir: &Path, position: Position) 
     Ok(start(inspection, position, &path)?.world)
 }
 
-/// Applies a record; returns whether the world hadn't it yet.
+/// Applies a record. Returns false if the world has it already.
 pub(super) fn apply(world: &mut World, position: Position, record: &Record) -> Result<bool, PastError> {
     caught(position, || Ok(world.follow(position, record)?))
 }
@@ -232,7 +226,7 @@ thread_local! {
     static CATCHING: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Keeps a panic's words for [`caught`] instead of printing them. Call it once, before anything is replayed.
+/// Keeps a panic's message for [`caught`] instead of printing it. Call this once, before anything is replayed.
 pub(super) fn catch_panics() {
     let standing = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
@@ -240,7 +234,7 @@ pub(super) fn catch_panics() {
             let payload = panic.payload();
             let text = payload.downcast_ref::<&str>().copied();
             let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
-            // An assertion's second and third lines are values.
+            // The second and third lines of an assertion are values, which may be a user's data.
             let line = text.and_then(|text| text.lines().next()).unwrap_or_default();
             line.clone_into(&mut PANIC.lock().unwrap_or_else(PoisonError::into_inner));
         } else {
@@ -249,20 +243,20 @@ pub(super) fn catch_panics() {
     }));
 }
 
-/// Runs what trusts a checked journal on one that may be damaged: a failed assertion is an error.
+/// Runs code that trusts a checked journal on one that may be damaged: a failed assertion becomes an error.
 fn caught<T>(position: Position, work: impl FnOnce() -> Result<T, PastError>) -> Result<T, PastError> {
     guarded(work).unwrap_or_else(|message| Err(PastError::Contradiction { position, message }))
 }
 
-/// Runs what trusts what it reads; where an assertion fails, returns what it says.
+/// Runs code that trusts its input. If an assertion fails, returns its message.
 pub(super) fn guarded<T>(work: impl FnOnce() -> T) -> Result<T, String> {
     let outer = CATCHING.replace(true);
     let done = catch_unwind(AssertUnwindSafe(work));
     CATCHING.set(outer);
-    done.map_err(|_| std::mem::take(&mut *PANIC.lock().unwrap_or_else(PoisonError::into_inner)))
+    done.map_err(|_| core::mem::take(&mut *PANIC.lock().unwrap_or_else(PoisonError::into_inner)))
 }
 
-/// Makes a bar for what is behind `after`, where there is much of it and someone to see it.
+/// Makes a progress bar for the records behind `after`, if there are many and standard error is a terminal.
 pub(super) fn bar(inspection: &Inspection, after: Position) -> Option<ProgressBar> {
     let records = inspection.records_behind(after)?;
     if records < BAR_RECORDS_MIN || !std::io::stderr().is_terminal() {
@@ -273,7 +267,7 @@ pub(super) fn bar(inspection: &Inspection, after: Position) -> Option<ProgressBa
     Some(bar)
 }
 
-/// Moves a bar now and then.
+/// Moves a bar every few thousand records.
 pub(super) fn move_bar(bar: Option<&ProgressBar>, position: Position) {
     if let Some(bar) = bar
         && position.get().is_multiple_of(BAR_STEP)

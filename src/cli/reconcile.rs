@@ -1,13 +1,14 @@
-//! `onsale reconcile`: the gateway's list of orders beside the journal's payments.
+//! `onsale reconcile`: compares the gateway's list of orders with the journal's payments.
 //!
-//! After a backup was restored, the gateway may have money of payments that the journal doesn't know, or knows as they were. The engine
-//! can't see those: it asks a gateway about payments that it has. So the gateway lists, and what doesn't fit is told; a person gives it
-//! back there.
+//! After a restore from a backup, the gateway may have money of payments that the journal doesn't know, or of which it has
+//! an older state. The engine can't find those: it only asks about payments that it has. So this command lists the
+//! gateway's orders and prints those that don't fit, and a person gives the money back at the gateway.
 //!
-//! The gateway is asked first, and the journal after it: each capture was begun in the journal before it was sent, so that one that is under
-//! way meanwhile is known. What the list says is only where to look: of each order that doesn't fit, the gateway is asked what it has.
+//! It asks the gateway first and reads the journal second: the journal records a capture before it is sent, so that an
+//! order captured meanwhile isn't taken for an unknown one. The list only says where to look: the gateway is asked again
+//! about each order that doesn't fit.
 //!
-//! Absent on purpose: giving anything back. Nothing is changed, here or there.
+//! Absent on purpose: refunds. It changes nothing, here or at the gateway.
 
 use std::collections::BTreeMap;
 
@@ -23,9 +24,9 @@ use onsale::gateway::{Find, Found, Gateway, OrderId, PaymentKey};
 use super::engine_at;
 use super::output::{Failure, count, plain, print};
 
-/// How far back it looks, unless told.
+/// How far back it looks by default.
 const SINCE: Seconds = Seconds::new(7 * Seconds::DAY.get());
-/// How far the gateway's clock may be from ours.
+/// How far the gateway's clock may differ from this one.
 const CLOCKS_DIFFER: Seconds = Seconds::new(300);
 
 pub(super) fn command() -> Command {
@@ -33,7 +34,7 @@ pub(super) fn command() -> Command {
         .long("since")
         .value_name("INSTANT")
         .value_parser(|text: &str| Timestamp::parse(text))
-        .help("The earliest movement of money that counts, as in 2026-11-20T12:00:00Z [default: a week ago]");
+        .help("Compare movements of money from this instant on, such as 2026-11-20T12:00:00Z [default: a week ago]");
     Command::new("reconcile")
         .about("Compare the payment gateway's orders with the journal's payments, and say what to give back")
         .arg(since)
@@ -42,10 +43,10 @@ pub(super) fn command() -> Command {
             "EXAMPLES\n  onsale reconcile --url http://127.0.0.1:8080 \\\n    \
              --admin-token \"$ONSALE_ADMIN_TOKEN\"\n  \
              onsale reconcile --data-dir ./data --since 2026-11-20T12:00:00Z\n\n\
-             PRINTS\n  a line for each order whose money isn't where the journal has it: `give back`, with the amount that the gateway \
-             still has, or `no money`, for a payment that is completed here and was given back there; then the sums. The gateway is \
-             toss.url and toss.secret. Nothing is changed\n\n\
-             EXIT CODES\n  0  they agree\n  1  they don't, or can't be compared: the reason is on standard error\n  2  wrong usage or \
+             PRINTS\n  a line for each order on which the gateway and the journal disagree: `give back`, with the amount that the \
+             gateway has too much, or `no money`, for a payment that is completed here and has no money there; then the sums. The \
+             gateway is toss.url and toss.secret. Nothing is changed\n\n\
+             EXIT CODES\n  0  they agree\n  1  they disagree, or can't be compared: the reason is on standard error\n  2  wrong usage or \
              settings",
         )
 }
@@ -60,12 +61,14 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
 
     let runtime = tokio::runtime::Runtime::new().map_err(Failure::failed)?;
     let listed = runtime.block_on(toss.orders(since, now)).map_err(Failure::failed)?;
-    let known = payments(matches)?;
-    let suspects = suspects(&listed.ours, &known, since, now);
+    let journal = payments(matches)?;
+    let suspects = suspects(&listed.ours, &journal, since, now);
     let mut found = Vec::new();
+
     for suspect in suspects {
         found.extend(runtime.block_on(look(&toss, suspect))?);
     }
+
     let ours = u64::try_from(listed.ours.len()).unwrap_or(u64::MAX);
     print(&report(since, ours, &found))?;
     if found.is_empty() {
@@ -76,20 +79,21 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
 
 /// A payment as the journal has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Known {
+struct JournalPayment {
     status: String,
     amount: u64,
     completed_at: Option<Timestamp>,
 }
 
-/// Reads the payments of the engine that have an order at a gateway.
-fn payments(matches: &ArgMatches) -> Result<BTreeMap<OrderId, Known>, Failure> {
+/// Reads the engine's payments that have an order at a gateway.
+fn payments(matches: &ArgMatches) -> Result<BTreeMap<OrderId, JournalPayment>, Failure> {
     let schema = Table::Payments.schema();
     let at =
         |name: &str| schema.column_names().position(|column| column == name).expect("a column of payments");
     let (order_id, status, amount, completed_at) =
         (at("order_id"), at("status"), at("amount"), at("completed_at"));
-    let mut known = BTreeMap::new();
+
+    let mut payments = BTreeMap::new();
     let mut reader = Reader::default();
     let text = |value: &Value<'_>| match value {
         Value::Text(text) => Some(text.clone().into_owned()),
@@ -102,74 +106,78 @@ fn payments(matches: &ArgMatches) -> Result<BTreeMap<OrderId, Known>, Failure> {
             let (Some(order), Value::Integer(amount)) = (order, &values[amount]) else { return Ok(()) };
             let completed_at = text(&values[completed_at]).and_then(|at| Timestamp::parse(&at).ok());
             let status = text(&values[status]).unwrap_or_default();
-            known.insert(order, Known { status, amount: *amount, completed_at });
+            payments.insert(order, JournalPayment { status, amount: *amount, completed_at });
             Ok(())
         })
     })?;
+
+    // Without its last line the export was cut off, and payments would be missing.
     reader.finish()?;
-    Ok(known)
+    Ok(payments)
 }
 
-/// An order of which the gateway is to be asked what it has.
+/// An order about which the gateway is asked again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Suspect {
     order: OrderId,
-    /// Every checkout of which money moved; none where the list has none.
+    /// Every checkout of the order that moved money; empty if the gateway's list has none.
     payment_keys: Vec<PaymentKey>,
-    known: Option<Known>,
+    payment: Option<JournalPayment>,
 }
 
 /// Chooses the orders that may not fit.
 fn suspects(
     listed: &BTreeMap<OrderId, Moved>,
-    known: &BTreeMap<OrderId, Known>,
+    journal: &BTreeMap<OrderId, JournalPayment>,
     since: Timestamp,
     now: Timestamp,
 ) -> Vec<Suspect> {
     let mut suspects = Vec::new();
     for (order, moved) in listed {
-        let known = known.get(order);
-        let status = known.map(|known| known.status.as_str());
+        let payment = journal.get(order);
+        let status = payment.map(|payment| payment.status.as_str());
         let fits = match status {
             // The engine pursues these by itself.
             Some("pending" | "refunding") => true,
             Some("completed") => !moved.went_back && moved.payment_keys.len() == 1,
-            // What another program ordered isn't ours to judge.
+            // Its id isn't of the engine's form: an order of another program.
             None => PaymentId::parse(order.as_str()).is_err(),
             Some(_) => false,
         };
         if !fits {
             let payment_keys = moved.payment_keys.clone();
-            suspects.push(Suspect { order: order.clone(), payment_keys, known: known.cloned() });
+            suspects.push(Suspect { order: order.clone(), payment_keys, payment: payment.cloned() });
         }
     }
 
-    // Completed in that time, and the gateway has no movement of it.
+    // Payments that were surely completed in the listed time, of which the gateway lists no movement.
     let surely = since.plus(CLOCKS_DIFFER)..=now.minus(CLOCKS_DIFFER);
-    for (order, payment) in known {
+    for (order, payment) in journal {
         let within = payment.completed_at.is_some_and(|at| surely.contains(&at));
         if within && payment.status == "completed" && !listed.contains_key(order) {
-            let known = Some(payment.clone());
-            suspects.push(Suspect { order: order.clone(), payment_keys: Vec::new(), known });
+            let payment = Some(payment.clone());
+            suspects.push(Suspect { order: order.clone(), payment_keys: Vec::new(), payment });
         }
     }
 
     suspects
 }
 
-/// What doesn't fit.
+/// A disagreement between the gateway and the journal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Misfit {
-    /// The gateway has money that stands for nothing here.
+    /// The gateway has money for which no completed payment stands here.
     GiveBack { order: OrderId, amount: u64, why: String },
-    /// A completed payment's money isn't there.
+    /// A payment is completed here, and the gateway has no money for it.
     NoMoney { order: OrderId, amount: u64 },
 }
 
 /// Asks the gateway what it has of an order.
 async fn look(toss: &Toss, suspect: Suspect) -> Result<Option<Misfit>, Failure> {
-    let Suspect { order, payment_keys, known } = suspect;
+    let Suspect { order, payment_keys, payment } = suspect;
     let mut has = 0;
+
+    // One order may have been paid at several checkouts, each under a key of its own.
     let keys: Vec<Option<PaymentKey>> =
         if payment_keys.is_empty() { vec![None] } else { payment_keys.into_iter().map(Some).collect() };
     for payment_key in keys {
@@ -180,34 +188,37 @@ async fn look(toss: &Toss, suspect: Suspect) -> Result<Option<Misfit>, Failure> 
             Found::NotCaptured(_) | Found::NoSuchOrder => {}
             Found::Unknown { why } => {
                 return Err(Failure::Failed(format!(
-                    "the gateway doesn't tell of {order}: {}",
+                    "the gateway doesn't answer about {order}: {}",
                     why.as_str()
                 )));
             }
         }
     }
-    Ok(judge(order, has, known.as_ref()))
+
+    Ok(judge(order, has, payment.as_ref()))
 }
 
-/// Compares what the gateway has of an order with what stands for it here.
-fn judge(order: OrderId, has: u64, known: Option<&Known>) -> Option<Misfit> {
-    let stands = known.filter(|known| known.status == "completed").map_or(0, |known| known.amount);
-    if has > stands {
-        let why = match known {
+/// Compares the money that the gateway has of an order with the amount that is completed here.
+fn judge(order: OrderId, has: u64, payment: Option<&JournalPayment>) -> Option<Misfit> {
+    let completed = payment.filter(|payment| payment.status == "completed");
+    let amount = completed.map_or(0, |payment| payment.amount);
+    if has > amount {
+        let why = match payment {
             None => "the journal doesn't know it".to_owned(),
-            Some(known) if known.status == "ready" => {
-                "ready here: its client may confirm it yet, else it".to_owned()
+            Some(payment) if payment.status == "ready" => {
+                "ready here: only if its client doesn't confirm it".to_owned()
             }
-            Some(known) => format!("{} here", plain(&known.status)),
+            Some(payment) => format!("{} here", plain(&payment.status)),
         };
-        return Some(Misfit::GiveBack { order, amount: has - stands, why });
+        return Some(Misfit::GiveBack { order, amount: has - amount, why });
     }
-    (has < stands).then_some(Misfit::NoMoney { order, amount: stands - has })
+    (has < amount).then_some(Misfit::NoMoney { order, amount: amount - has })
 }
 
 fn report(since: Timestamp, ours: u64, found: &[Misfit]) -> String {
     let mut text = format!("since {since} the gateway moved money of {}\n", count(ours, "order"));
     let (mut back, mut back_sum, mut missing, mut missing_sum) = (0, 0, 0, 0);
+
     for misfit in found {
         let line = match misfit {
             Misfit::GiveBack { order, amount, why } => {
@@ -246,9 +257,9 @@ mod tests {
         OrderId::parse(&id.to_string()).unwrap()
     }
 
-    fn known(status: &str) -> Known {
+    fn payment(status: &str) -> JournalPayment {
         let completed_at = (status == "completed").then(|| NOW.minus(Seconds::DAY));
-        Known { status: status.to_owned(), amount: 100, completed_at }
+        JournalPayment { status: status.to_owned(), amount: 100, completed_at }
     }
 
     fn moved(went_back: bool) -> Moved {
@@ -258,7 +269,7 @@ mod tests {
     #[test]
     fn the_gateway_is_asked_about_what_may_not_fit_and_nothing_else() {
         let words = ["completed", "pending", "refunding", "ready", "failed", "refunded", "completed"];
-        let journal: BTreeMap<_, _> = (1..).map(order).zip(words.map(known)).collect();
+        let journal: BTreeMap<_, _> = (1..).map(order).zip(words.map(payment)).collect();
         let mut gateway: BTreeMap<_, _> = (1..=6).map(|number| (order(number), moved(false))).collect();
         // Number 7 is completed, and the gateway has nothing of it; 8 is the gateway's alone; the last is another program's.
         gateway.insert(order(8), moved(false));
@@ -275,7 +286,7 @@ mod tests {
 
     #[test]
     fn what_the_gateway_has_beyond_what_stands_is_to_be_given_back() {
-        let judged = |has, status: Option<&str>| match judge(order(1), has, status.map(known).as_ref()) {
+        let judged = |has, status: Option<&str>| match judge(order(1), has, status.map(payment).as_ref()) {
             Some(Misfit::GiveBack { amount, .. }) => Some((true, amount)),
             Some(Misfit::NoMoney { amount, .. }) => Some((false, amount)),
             None => None,

@@ -1,4 +1,4 @@
-//! What `SIGHUP` does to a running engine: secrets, tokens and keys are read again, so that they can be replaced without a stop.
+//! `SIGHUP`: a running engine reads secrets, tokens and keys again, so that they can be replaced without a stop.
 
 use std::sync::Arc;
 
@@ -12,12 +12,13 @@ use tokio_util::sync::CancellationToken;
 use super::output::Failure;
 use super::{gateways, load};
 
-/// Takes the hangups from now on, so that none of them ends the process.
+/// Receives hangups from now on, so that none of them ends the process.
 pub(super) fn hangups() -> Result<Signal, Failure> {
     signal(SignalKind::hangup()).map_err(Failure::failed)
 }
 
-/// Reads them again at each `SIGHUP` until `shutdown`. What else has changed since the start counts at the next one, and is named.
+/// Reads the settings at each `SIGHUP` until `shutdown`, and applies the secrets, tokens and keys. Other settings that
+/// have changed since the start are named in the log: they count at the next start.
 pub(super) fn on_hangup(
     mut hangups: Signal,
     matches: ArgMatches,
@@ -29,11 +30,14 @@ pub(super) fn on_hangup(
         let mut before = started.clone();
         while let Some(Some(())) = shutdown.run_until_cancelled(hangups.recv()).await {
             let (matches, authenticator) = (matches.clone(), Arc::clone(&authenticator));
+
+            // Files are read on a blocking thread, so that no request waits for a disk.
             let read = move || {
                 let config = settings(&matches).map_err(|failure| failure.to_string())?;
                 authenticator.replace(&config.auth).map_err(|error| error.to_string())?;
                 Ok(config)
             };
+
             match tokio::task::spawn_blocking(read).await {
                 Ok(Ok(config)) => {
                     tracing::info!("secrets, administrators' tokens and keys were read again");
@@ -41,15 +45,15 @@ pub(super) fn on_hangup(
                     before = config;
                 }
                 Ok(Err::<_, String>(error)) => {
-                    tracing::error!(error, "nothing changed: the settings can't be used");
+                    tracing::error!(error, "the settings can't be used, so nothing changed");
                 }
-                Err(error) => tracing::error!(%error, "the reading of the settings ended early"),
+                Err(error) => tracing::error!(%error, "reading the settings failed"),
             }
         }
     });
 }
 
-/// Warns of what a reload doesn't do, and of what it does beside what was meant.
+/// Warns of changed settings that a reload doesn't apply, and of claims that refuse tokens issued before.
 fn tell(config: &Config, before: &Config, started: &Config) {
     let mut waiting = config.changed_since(started);
     waiting.retain(|key| !is_reloaded(key));
@@ -65,13 +69,13 @@ fn tell(config: &Config, before: &Config, started: &Config) {
     if !claims.is_empty() {
         tracing::warn!(
             settings = claims.join(", "),
-            "what a token must say has changed: those that were given out before and don't say it are refused from now on, the \
-             sign-in's own, too"
+            "the claims that a token must have have changed: tokens that were issued without them are refused from now on, those of \
+             the built-in sign-in too"
         );
     }
 }
 
-/// Says whether a reload takes a setting.
+/// Tells whether a reload applies a setting.
 fn is_reloaded(key: &str) -> bool {
     key.starts_with("jwt_") || key.starts_with("admin_token") || key == "jwks_file"
 }
@@ -83,7 +87,7 @@ fn settings(matches: &ArgMatches) -> Result<Config, Failure> {
         config.apply_demo(&demo_secrets(&config.server.data_dir).map_err(Failure::failed)?);
     }
     config.require_tokens().map_err(Failure::settings)?;
-    // What the next start would refuse is no setting to go on with.
+    // A setting that the next start would refuse is an error now, although a reload doesn't apply it.
     MailHook::of(&config.mail).map_err(Failure::settings)?;
     gateways::of(&config)?;
     Ok(config)

@@ -1,7 +1,7 @@
 //! `onsale replay`: the state as it was, from the journal of a stopped engine.
 //!
-//! What is shown is what the journal has: a hold whose deadline had come counts as held until the event that says so. A schedule that
-//! was in the archive by then is read from there, where it is asked for by its id.
+//! It shows what the journal has: a hold past its deadline counts as held until the event of its end. A schedule that
+//! was in the archive by then is read from there if it is asked for by its id.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -34,25 +34,25 @@ pub(super) fn command() -> Command {
         .long("at")
         .value_name("INSTANT")
         .value_parser(|text: &str| Timestamp::parse(text))
-        .help("The state at this instant, such as 2026-11-20T12:00:00Z");
+        .help("Show the state at this instant, such as 2026-11-20T12:00:00Z");
     let position = Arg::new("position")
         .long("position")
         .value_name("P")
         .value_parser(value_parser!(u64))
-        .help("The state after this position of the journal");
+        .help("Show the state after this position of the journal");
     let schedule = Arg::new("schedule")
         .long("schedule")
         .value_name("ID")
         .value_parser(|text: &str| ScheduleId::parse(text))
-        .help("This schedule alone");
+        .help("Show only this schedule");
     let format = Arg::new("format")
         .long("format")
         .value_name("FORMAT")
         .value_parser(PossibleValuesParser::new(["json", "map"]))
         .default_value("json")
-        .help("JSON, or one schedule's seats as a map");
+        .help("Print JSON, or the seats of one schedule as a map");
     let audit = Arg::new("draw").long("draw").action(ArgAction::SetTrue).conflicts_with("format").help(
-        "Make the draw of the schedule's waiting room again, from the journal alone, and say whether it is the one that counted",
+        "Repeat the draw of the schedule's waiting room from the journal, and say whether its result is the order that was used",
     );
 
     Command::new("replay")
@@ -64,17 +64,17 @@ pub(super) fn command() -> Command {
             "EXAMPLES\n  onsale replay --data-dir ./data --schedule evening-1 --format map\n  \
              onsale replay --data-dir ./data --at 2026-11-20T12:00:00Z\n  \
              onsale replay --data-dir ./data --schedule evening-1 --draw\n\n\
-             PRINTS\n  the catalogue's counts, and each schedule with its status, seats and reservations; without --at and\n  \
-             --position the last state. A map has . for available, h for held, # for reserved, x for blocked\n\n\
-             EXIT CODES\n  0  shown\n  1  it is damaged, or no longer kept: where and since when is on standard error\n  \
+             PRINTS\n  the catalogue's counts, and each schedule with its status, seats and reservations. Without --at and \
+             --position, the last state. In a map . is available, h held, # reserved, x blocked\n\n\
+             EXIT CODES\n  0  shown\n  1  the journal is damaged, or doesn't reach back so far: standard error says where it begins\n  \
              2  wrong usage, or an engine runs on the directory",
         )
 }
 
-/// Returns the flag for where copies go.
+/// Returns the flag for the directory of copies.
 pub(super) fn scratch() -> Arg {
     Arg::new("scratch").long("scratch").value_name("DIR").value_parser(value_parser!(PathBuf)).help(
-        "Where each generation is copied to while it is read [default: the system's temporary directory]",
+        "The directory to which each generation is copied while it is read [default: the system's temporary directory]",
     )
 }
 
@@ -84,6 +84,7 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
     rebuild::catch_panics();
     let dir = &config.server.data_dir;
     let inspection = rebuild::inspect(dir, matches.get_one::<PathBuf>("scratch").map(PathBuf::as_path))?;
+
     let until = match (matches.get_one::<Timestamp>("at"), matches.get_one::<u64>("position")) {
         (Some(at), _) => Until::Instant(*at),
         (None, Some(position)) => Until::Position(Position::new(*position)),
@@ -96,17 +97,19 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
 
     let wanted = matches.get_one::<ScheduleId>("schedule");
     if matches.get_flag("draw") {
-        let wanted =
-            wanted.ok_or_else(|| Failure::Usage("a draw is one schedule's: add --schedule".into()))?;
+        let wanted = wanted
+            .ok_or_else(|| Failure::Usage("--draw needs --schedule: a draw is of one schedule".into()))?;
         return draw::run(&inspection, dir, &rebuilt, wanted);
     }
 
+    // The world doesn't hold archived schedules, and a list of all leaves them out.
     let archived = wanted.map(|wanted| from_archive(&inspection, dir, &rebuilt.world, wanted)).transpose()?;
     let archived = archived.flatten();
     let schedules = match &archived {
         Some(schedule) => vec![schedule],
         None => select(&rebuilt.world, wanted)?,
     };
+
     if matches.get_one::<String>("format").is_some_and(|format| format == "map") {
         return print(&map_of(&rebuilt, one(&schedules)?));
     }
@@ -116,7 +119,7 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
     print(&format!("{text}\n"))
 }
 
-/// Reads a schedule that was in the archive by then.
+/// Reads a schedule from the archive, if it had moved there by then.
 fn from_archive(
     inspection: &Inspection,
     dir: &Path,
@@ -133,7 +136,7 @@ fn from_archive(
     Ok(Some(restored.schedule))
 }
 
-/// Returns the schedules in order of their numbers, or the one that is wanted.
+/// Returns the schedules in the order of their numbers, or only the one that is asked for.
 fn select<'w>(world: &'w World, wanted: Option<&ScheduleId>) -> Result<Vec<&'w Schedule>, Failure> {
     let mut schedules: Vec<&Schedule> = world.schedules.values().collect();
     schedules.sort_unstable_by_key(|schedule| schedule.number());
@@ -154,7 +157,7 @@ fn one<'w>(schedules: &[&'w Schedule]) -> Result<&'w Schedule, Failure> {
     if schedules.len() > LISTED_MAX {
         ids.push("…");
     }
-    Err(Failure::Usage(format!("a map is of one schedule: choose with --schedule ({})", ids.join(", "))))
+    Err(Failure::Usage(format!("a map shows one schedule: choose it with --schedule ({})", ids.join(", "))))
 }
 
 fn map_of(rebuilt: &Rebuilt, schedule: &Schedule) -> String {
@@ -174,6 +177,7 @@ fn describe(rebuilt: &Rebuilt, until: Until, schedules: &[&Schedule]) -> Value {
         Until::Instant(at) => at,
         Until::End | Until::Position(_) => world.last_instant(),
     };
+
     let described: Vec<Value> = schedules
         .iter()
         .map(|schedule| {
@@ -206,7 +210,7 @@ fn describe(rebuilt: &Rebuilt, until: Until, schedules: &[&Schedule]) -> Value {
     })
 }
 
-/// What is on all accounts together, by currency, and how many there are.
+/// Describes all accounts together: how many there are, and their balances by currency.
 fn describe_accounts(world: &World) -> Value {
     let mut balances = std::collections::BTreeMap::<String, u64>::new();
     let (mut accounts, mut transactions) = (0_u64, 0_usize);
@@ -219,7 +223,7 @@ fn describe_accounts(world: &World) -> Value {
     json!({"accounts": accounts, "balances": balances, "transactions": transactions})
 }
 
-/// How many there are: who they are is nobody's business here.
+/// Counts the users by status, without naming them.
 fn describe_users(users: &Users) -> Value {
     let counts = UserStatus::ALL.map(|status| (status.as_str().to_owned(), users.counts().of(status).into()));
     let mut described: serde_json::Map<String, Value> = counts.into_iter().collect();
@@ -252,7 +256,7 @@ fn describe_schedule(schedule: &Schedule) -> Value {
     })
 }
 
-/// Those who wait, in order, and those who are at the seats.
+/// Describes a waiting room: those who wait, in order, and those who are at the seats.
 fn describe_room(room: &WaitingRoom, at: Timestamp) -> Value {
     let place = |ticket: Ticket| {
         let place = room.place(ticket, at);

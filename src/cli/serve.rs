@@ -1,16 +1,16 @@
 //! `onsale serve`: bind → recover → serve → drain.
 //!
-//! The socket is bound first, so that a taken address is told at once and probes are answered (alive, not ready)
-//! while recovery runs. The URLs are printed when everything works, and not before.
+//! The socket is bound first: a taken address is an error at once, and probes are answered (alive, not ready) while
+//! recovery runs. The URLs are printed only when everything works.
 //!
-//! The stop: the first SIGTERM or SIGINT ends the accepting, requests under way are answered, streams of events end, the
-//! demonstration's crowd goes home, a snapshot is taken. The second ends the process where it stands, which loses
-//! nothing either: what was acknowledged is durable.
+//! At the first SIGTERM or SIGINT no connection is accepted any more, running requests are answered, event streams end,
+//! the demonstration's crowd goes home, and a snapshot is taken. The second signal ends the process at once. Neither
+//! loses anything: what was acknowledged is durable.
 
-use std::net::SocketAddr;
+use core::net::SocketAddr;
+use core::time::Duration;
 use std::process;
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Router;
 use axum::http::header;
@@ -22,13 +22,12 @@ use onsale::config::{AddressRange, Config, LogFormat, Secret, Source, demo_secre
 use onsale::engine::{Engine, EngineConfig};
 use onsale::files;
 use onsale::gateway::Gateways;
-use onsale::http::HttpParts;
 use onsale::http::app::App;
 use onsale::http::hosts::Hosts;
 use onsale::http::limits::ServerLimits;
 use onsale::http::routes::metrics::exposition;
-use onsale::http::server;
 use onsale::http::shape::Shapes;
+use onsale::http::{HttpParts, server};
 use onsale::mock_gateway::DEMO_SECRET;
 use onsale::telemetry::{self, Process};
 use tokio::net::TcpListener;
@@ -36,8 +35,8 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use super::crowd::{self, Wanted};
-use super::not_ready_server::Starting;
+use super::crowd::{self, CrowdRequest};
+use super::not_ready_server::NotReadyServer;
 use super::output::{Failure, print};
 use super::urls::Urls;
 use super::{demo, gateways, load, offline, reload};
@@ -51,17 +50,18 @@ const BUCKETS: &[(&str, &[f64])] = &[
         &[0.1, 1.0, 5.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1200.0, 1800.0, 3600.0, 7200.0],
     ),
 ];
-/// How often a recovery that takes long says that it goes on.
+/// How often a long recovery logs that it goes on.
 const PROGRESS: Duration = Duration::from_secs(5);
 
 pub(super) fn command() -> Command {
-    let demo = Arg::new("demo").long("demo").action(ArgAction::SetTrue).help(
-        "Try it out: secrets and a theatre are made in the data directory, and commands to paste are printed",
-    );
+    let demo = Arg::new("demo")
+        .long("demo")
+        .action(ArgAction::SetTrue)
+        .help("Try it out: make secrets and a theatre in the data directory, and print commands to paste");
     let print_config = Arg::new("print-config")
         .long("print-config")
         .action(ArgAction::SetTrue)
-        .help("Print every setting with its value, source and meaning, and start nothing");
+        .help("Print every setting with its value, source and meaning, and exit");
     Command::new("serve")
         .about("Run the engine and its HTTP API")
         .args([demo, crowd::flag(), print_config])
@@ -70,9 +70,10 @@ pub(super) fn command() -> Command {
             "EXAMPLES\n  onsale serve --demo\n  onsale serve --demo --crowd 5000\n  ONSALE_JWT_SECRET=$(openssl rand -base64 48) \\\n    \
              onsale serve --listen 0.0.0.0:8080\n  \
              onsale serve --config onsale.toml --print-config\n\n\
-             PRINTS\n  the URLs once it is ready (/readyz is 200); logs go to standard error. --help shows all settings\n\n\
-             SIGNALS\n  SIGTERM or SIGINT stops it; SIGHUP has secrets, administrators' tokens and the key file read again\n\n\
-             EXIT CODES\n  0        stopped by SIGTERM or SIGINT, everything answered and kept\n  \
+             PRINTS\n  the URLs, when it is ready (/readyz is 200). Logs go to standard error. -h shows the most used settings, \
+             --help all of them\n\n\
+             SIGNALS\n  SIGTERM or SIGINT stops it. SIGHUP reads the secrets, the administrators' tokens and the key file again\n\n\
+             EXIT CODES\n  0        stopped by SIGTERM or SIGINT: requests were answered, and all changes are kept\n  \
              1        it can't start, or the journal failed: the reason is on standard error\n  \
              2        wrong usage or settings\n  130/143  a second SIGINT/SIGTERM ended it at once",
         )
@@ -83,7 +84,7 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
     let demo = matches.get_flag("demo");
     if matches.get_flag("print-config") {
         if demo {
-            // Secrets are never shown, and nothing shall be made.
+            // Printing makes no file. The secrets are hidden, so empty ones do.
             let secret = || Secret::new("");
             config.apply_demo(&onsale::config::DemoSecrets { jwt_secret: secret(), admin_token: secret() });
         }
@@ -96,18 +97,18 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
     }
 
     config.require_tokens().map_err(Failure::settings)?;
-    let wanted = Wanted::read(matches);
-    let logs = match &wanted {
-        Some(wanted) => wanted.init_logs(&config.log),
+    let crowd_request = CrowdRequest::read(matches);
+    let logs = match &crowd_request {
+        Some(request) => request.init_logs(&config.log),
         None => telemetry::init_logs(&config.log),
     };
     logs.map_err(Failure::settings)?;
 
     let runtime = runtime(&config)?;
     let is_json = config.log.format == LogFormat::Json;
-    let done = runtime.block_on(serve(config, matches.clone(), demo, wanted));
+    let done = runtime.block_on(serve(config, matches.clone(), demo, crowd_request));
 
-    // A recovery that was interrupted is still reading.
+    // A recovery that was interrupted still reads on a thread of its own: nobody waits for it.
     runtime.shutdown_background();
     done.map_err(|failure| if is_json { failure.logged() } else { failure })
 }
@@ -125,16 +126,19 @@ async fn serve(
     config: Config,
     matches: ArgMatches,
     demo: bool,
-    wanted: Option<Wanted>,
+    crowd_request: Option<CrowdRequest>,
 ) -> Result<(), Failure> {
     let shutdown = CancellationToken::new();
     stop_on_signals(shutdown.clone())?;
-    // From here on a hangup stops nothing: it waits until it can be done.
+
+    // By default a hangup ends the process. From here on it waits until the settings can be read again.
     let hangups = reload::hangups()?;
     let recorder = telemetry::init_metrics(BUCKETS, shutdown.clone()).map_err(Failure::failed)?;
+
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let started = Duration::from_millis(clock.now().as_millis());
     metrics::gauge!("onsale_process_start_time_seconds").set(started.as_secs_f64());
+
     let parts = HttpParts::new(&config, Arc::clone(&clock), shutdown.clone()).map_err(Failure::settings)?;
     reload::on_hangup(hangups, matches, config.clone(), Arc::clone(&parts.authenticator), shutdown.clone());
     allow_files(&config);
@@ -144,20 +148,24 @@ async fn serve(
 
     let (first, second) = bind_twice(config.server.listen)?;
     let mut urls = Urls { api: address_of(&second)?, metrics: None, checkout: None };
+
+    // The mock gateway's notices go to the API's URL, which is known only once the port is bound.
     let mut config = config;
     let mock = if demo { demo::start_gateway(&mut config, &urls).await? } else { None };
     urls.checkout = mock.as_ref().map(|mock| mock.url().to_owned());
     let gateways = gateways::of(&config)?;
+
     let mut limits = ServerLimits::new(&config.server, &config.limits);
     if demo {
         limits.hosts = Hosts::Loopback(urls.api.ip());
     }
     let mut servers = tokio::task::JoinSet::new();
-    // Bound now, so that a taken address is told at once; served when there is an engine to tell of.
+
+    // Bound now, so that a taken address is an error at once. Served later, when there is an engine.
     let metrics_listener = config.server.metrics_listen.map(bind).transpose()?;
     urls.metrics = metrics_listener.as_ref().map(address_of).transpose()?;
 
-    let starting = Starting::begin(first, limits, &parts);
+    let starting = NotReadyServer::begin(first, limits, &parts);
     let opened = open(&config, clock, gateways, &shutdown).await;
     let engine = match opened {
         Some(Ok(engine)) => engine,
@@ -168,27 +176,32 @@ async fn serve(
             return Ok(());
         }
     };
+
+    // One block, so that a failure in it still drains the servers and closes the engine.
     let mut fans = None;
     let served = async {
-        // Where the metrics have an address of their own, they aren't on the API's.
+        // The API serves the metrics unless they have an address of their own.
         let shown = metrics_listener.is_none().then(|| recorder.clone());
         let app = App::new(engine.clone(), parts.clone(), shown);
         if let Some(listener) = metrics_listener {
             let router = parts.dress_described(metrics_router(app.clone(), recorder), Shapes::default());
             servers.spawn(server::serve(listener, router, limits, shutdown.clone()));
         }
+
         let router = app.router();
         if demo {
             demo::import_into_empty(&engine, router.clone(), &config).await?;
         }
-        let crowd = match wanted {
-            Some(wanted) => wanted.prepare(&engine).await?,
+        let crowd = match crowd_request {
+            Some(request) => request.prepare(&engine).await?,
             None => None,
         };
         parts.spawn_upkeep();
-        // The one ends before the other begins: a caller never hears that it is ready, and then that it isn't.
+
+        // The first server ends before the second begins: no caller hears "ready" and then "not ready".
         starting.end().await;
         servers.spawn(server::serve(second, router, limits, shutdown.clone()));
+
         urls.tell_ready(&config)?;
         if demo {
             print(&demo::greeting(&engine, &config, &urls, crowd.as_ref())?)?;
@@ -200,6 +213,8 @@ async fn serve(
     if served.is_err() {
         shutdown.cancel();
     }
+
+    // The engine closes last: until then requests and fans are still answered.
     drain(servers).await;
     if let Some(fans) = fans
         && let Err(error) = fans.await
@@ -210,17 +225,18 @@ async fn serve(
     if let Some(mock) = mock {
         mock.stop().await;
     }
+
     served?;
     closed.map_err(|error| {
         Failure::Failed(format!(
-            "the journal had failed: {error}. What was acknowledged is kept; look for the disk's error above, and start again"
+            "the journal had failed: {error}. What was acknowledged is kept: look for the disk's error in the log, mend it, and start again"
         ))
     })?;
     tracing::info!("stopped");
     Ok(())
 }
 
-/// Opens the engine, and says now and then that it goes on; nothing when it was stopped meanwhile.
+/// Opens the engine, and logs now and then that recovery goes on. Returns `None` if it is stopped meanwhile.
 async fn open(
     config: &Config,
     clock: Arc<dyn Clock>,
@@ -267,13 +283,13 @@ fn metrics_router(app: App, recorder: PrometheusHandle) -> Router {
 fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {
     server::bind(address).map_err(|error| {
         Failure::Failed(format!(
-            "{address} can't be listened on: {error}. Stop what listens there, or name another address (--listen, \
-             --metrics-listen)"
+            "{address} can't be listened on: {error}. Stop the process that listens there, or choose another address \
+             (--listen, --metrics-listen)"
         ))
     })
 }
 
-/// Binds an address, and returns its one socket twice.
+/// Binds an address, and returns two listeners on the one socket.
 fn bind_twice(address: SocketAddr) -> Result<(TcpListener, TcpListener), Failure> {
     let socket = bind(address)?.into_std().map_err(Failure::failed)?;
     let again = socket.try_clone().map_err(Failure::failed)?;
@@ -308,29 +324,31 @@ async fn next(terminate: &mut Signal, interrupt: &mut Signal) -> (&'static str, 
     }
 }
 
-/// A provider signs the tokens of all its applications with the same keys: only the audience tells them apart.
+/// Warns when no audience is set: a provider signs the tokens of all its applications with the same keys, and only
+/// the audience tells them apart.
 fn warn_of_foreign_tokens(config: &Config) {
     if config.auth.jwks_file.is_some() && config.auth.jwt_audience.is_none() {
         tracing::warn!(
-            "jwt_audience isn't set: tokens that the identity provider made for any other application are taken, too. Set it to \
-             what your tokens have in `aud`"
+            "jwt_audience isn't set, so tokens that the identity provider made for other applications are accepted too: set it \
+             to the `aud` of your tokens"
         );
     }
 }
 
-/// Whoever can read a secret can be anyone. The engine's own is in the data directory's `identity`.
+/// Warns of secrets that others can read: with one of them anyone can act as anyone. The engine's own secret is in
+/// the data directory's `identity`.
 fn warn_of_open_secrets(config: &Config) {
     let identity = config.server.data_dir.join("identity");
     for path in config.secret_files().into_iter().chain([identity]) {
         if files::is_open_to_others(&path) {
             let path = path.display();
-            tracing::warn!(%path, "everyone on this machine can read or write a file that holds secrets: chmod 600");
+            tracing::warn!(%path, "other users of this machine can read or write a file that holds secrets: chmod 600");
         }
     }
 }
 
-/// Each connection is a file: with too few of them allowed, the rush at an opening would be refused by the system. The soft limit is
-/// ours to raise; where the hard one is too low, an operator has to know.
+/// Raises the soft limit of open files, and warns if the hard one is too low. Each connection is a file: with too few
+/// of them the system would refuse connections in the rush at an opening.
 fn allow_files(config: &Config) {
     let connections = u64::try_from(config.limits.connections_max).unwrap_or(u64::MAX);
     // The journal, snapshots and logs are files too.
@@ -341,30 +359,30 @@ fn allow_files(config: &Config) {
         tracing::warn!(
             allowed,
             needed,
-            "fewer open files are allowed than connections may come: raise the limit (ulimit -n, LimitNOFILE)"
+            "the system allows fewer open files than limits.connections_max needs: raise its limit (ulimit -n, LimitNOFILE)"
         );
     }
 }
 
-/// Says aloud what trusts more than somebody may have meant.
+/// Warns of settings that trust more than the operator may have meant.
 fn warn_of_trust(config: &Config, demo: bool) {
     let secrets = own_secrets(config).join(", ");
     if demo && !secrets.is_empty() {
         tracing::warn!(
             %secrets,
-            "--demo runs with secrets of your own: everyone may charge a balance and nobody is slowed down, on what may be your \
-             real users and money; start without --demo, or without these"
+            "--demo runs with secrets of your own: users may charge their balance without paying, and no limit holds, perhaps for \
+             your real users and money. Start without --demo, or without these secrets"
         );
     }
     if config.server.trusted_proxies.iter().any(AddressRange::is_vast) {
         tracing::warn!(
-            "trusted_proxies names more than any private network: whoever is in it can write any address into X-Forwarded-For, and \
-             no limit by address holds; name your proxies alone"
+            "trusted_proxies names more than any private network: anyone in it can write any address into X-Forwarded-For and so \
+             evade the limits by address. Name only your proxies"
         );
     }
 }
 
-/// Returns the settings that hold secrets, or say whose keys are believed, and that `--demo` didn't make.
+/// Returns the settings that hold secrets or name keys, except those that `--demo` made.
 fn own_secrets(config: &Config) -> Vec<&'static str> {
     let is_own = |key: &&str| !matches!(config.source(key), Source::Default | Source::Demo);
     let mocks = config.payments.toss_secret.as_ref().is_some_and(|secret| secret.expose() == DEMO_SECRET);
@@ -377,7 +395,7 @@ fn own_secrets(config: &Config) -> Vec<&'static str> {
     set.into_iter().filter(|(_, set)| *set).map(|(key, _)| key).filter(is_own).collect()
 }
 
-/// Raises the soft limit of open files as far as it is needed and the hard one lets it.
+/// Raises the soft limit of open files to `needed`, or to the hard limit if that is lower.
 #[cfg(target_os = "linux")]
 fn raise_soft_limit(needed: u64) {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};

@@ -9,10 +9,10 @@ use onsale::http::auth::{Authenticator, Role};
 use super::output::{Failure, print};
 use super::{engine_at, settings};
 
-/// The user of the demonstration, whose token it prints.
+/// The user whose token the demonstration prints.
 pub(super) const DEMO_USER: &str = "demo-1";
 
-/// Ten years: what lives longer is a mistake.
+/// Ten years. A longer life is a mistake.
 const TTL_SECONDS_MAX: u64 = 10 * 365 * 86_400;
 
 pub(super) fn command() -> Command {
@@ -21,19 +21,19 @@ pub(super) fn command() -> Command {
         .value_name("ID")
         .required(true)
         .value_parser(|text: &str| UserId::parse(text))
-        .help("Whose token: its `sub`");
+        .help("The user of the token (`sub`)");
     let admin = Arg::new("admin").long("admin").action(ArgAction::SetTrue).help("The same as --role admin");
     let role = Arg::new("role")
         .long("role")
         .value_name("ROLE")
         .value_parser(Role::ALL.map(Role::as_str))
         .conflicts_with("admin")
-        .help("What it may be used for [default: user]");
+        .help("The role of the token [default: user]");
     let ttl = Arg::new("ttl-seconds")
         .long("ttl-seconds")
         .value_name("SECONDS")
         .value_parser(value_parser!(u64).range(1..=TTL_SECONDS_MAX))
-        .help("How long it is valid [default: the setting session_seconds]");
+        .help("How long the token is valid [default: the setting session_seconds]");
 
     Command::new("token")
         .about("Issue a bearer token (HS256) with the configured secret")
@@ -61,14 +61,14 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
 /// Issues a token that an engine with these settings accepts.
 pub(super) fn issue(config: &Config, user: &UserId, role: Role, ttl_seconds: u64) -> Result<String, Failure> {
     let mut auth = config.auth.clone();
-    // Public keys sign nothing, and the file may be on another machine.
+    // The public keys' file isn't needed to sign, and may be on another machine.
     auth.jwks_file = None;
     let issuer = Authenticator::new(&auth).map_err(Failure::settings)?;
     let token = issuer.issue(user, role, SystemClock::new().now(), ttl_seconds);
     token.ok_or_else(|| {
         Failure::Usage(
-            "there is no secret to sign with: set ONSALE_JWT_SECRET to the engine's, or use --demo for the demonstration's; \
-             an identity provider's tokens (ONSALE_JWKS_FILE) are issued there"
+            "there is no secret to sign with: set ONSALE_JWT_SECRET to the engine's secret, or use --demo for the \
+             demonstration's. With ONSALE_JWKS_FILE, the identity provider issues the tokens"
                 .to_owned(),
         )
     })

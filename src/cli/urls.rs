@@ -1,4 +1,4 @@
-//! Where a server that has just started is reached.
+//! The URLs of a server that has just started.
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::process;
@@ -7,12 +7,12 @@ use onsale::config::{Config, LogFormat};
 
 use super::output::{Failure, print};
 
-/// Where the process listens.
+/// The addresses of the process.
 pub(super) struct Urls {
     pub(super) api: SocketAddr,
-    /// The address of `/metrics`, where that is another.
+    /// The address of `/metrics`, if it differs from the API's.
     pub(super) metrics: Option<SocketAddr>,
-    /// Where the demonstration's gateway is.
+    /// The URL of the demonstration's gateway.
     pub(super) checkout: Option<String>,
 }
 
@@ -22,17 +22,17 @@ impl Urls {
         url(self.api)
     }
 
-    /// Tells whether others than this machine can reach it.
+    /// Tells whether other machines may reach the API.
     pub(super) fn is_public(&self) -> bool {
         !self.api.ip().is_loopback()
     }
 
-    /// Returns where the demonstration's gateway is, if it has one.
+    /// Returns the URL of the demonstration's gateway, if it runs one.
     pub(super) fn checkout(&self) -> Option<&str> {
         self.checkout.as_deref()
     }
 
-    /// Says that it is ready: to whoever reads the log, and to a person, unless the log is a program's to read.
+    /// Logs that the server is ready, and prints its URLs unless the log is for a program.
     pub(super) fn tell_ready(&self, config: &Config) -> Result<(), Failure> {
         let base = self.base();
         let metrics = url(self.metrics.unwrap_or(self.api));
@@ -56,7 +56,7 @@ impl Urls {
     }
 }
 
-/// Returns the URL of an address; one that stands for all of the machine's is reached on the machine itself.
+/// Returns a URL of an address that works on this machine: an unspecified address becomes the loopback address.
 fn url(address: SocketAddr) -> String {
     let ip = match address.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),

@@ -1,9 +1,9 @@
-//! `onsale verify`: is what a stopped engine left sound?
+//! `onsale verify`: checks that the data directory of a stopped engine is sound.
 //!
-//! Every frame and snapshot is checked, everything that is retained is replayed once, and on the way each snapshot is
-//! compared with the replay (R1). A snapshot stands for a position, but its sections may be a little later; it is
-//! compared as soon as the replay has reached the last of them. Equal states stay equal, since applying is
-//! deterministic, so that once is enough. The archive is checked against what the replay comes to.
+//! It checks every frame and every snapshot, replays all retained records once, and compares each snapshot with the
+//! replay on the way (R1). A snapshot stands for a position, but its sections may be a little later: it is compared as
+//! soon as the replay has reached the last of them. Once is enough, since applying is deterministic: equal states stay
+//! equal. The archive is checked against the end of the replay.
 //!
 //! Absent on purpose: repair, and stopping at the first damage.
 
@@ -35,10 +35,9 @@ pub(super) fn command() -> Command {
         .args(settings(&["data_dir"]))
         .after_help(
             "EXAMPLE\n  onsale verify --data-dir ./data\n\n\
-             PRINTS\n  the generations and snapshots with what is wrong with each, then one line a check: frames, replay,\n  \
-             invariants, money (payments and reservations tell the same story), that snapshot + replay = replay from the beginning, as\n  \
-             far as that is retained, and the archive\n\n\
-             EXIT CODES\n  0  sound\n  1  damaged: where is in the tables\n  \
+             PRINTS\n  the generations and the snapshots with their damage, then one line for each check: frames, replay, \
+             invariants, money (payments match reservations), snapshots (each equals the replay up to it), and the archive\n\n\
+             EXIT CODES\n  0  sound\n  1  damaged: the tables say where\n  \
              2  wrong usage, no journal there, or an engine runs on the directory",
         )
 }
@@ -55,7 +54,7 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
         return Ok(());
     }
     Err(Failure::Failed(format!(
-        "{} is damaged; keep a copy of it as it is, and restore the newest copy that is sound",
+        "{} is damaged: keep a copy of it as it is, and restore the newest sound backup",
         dir.display()
     )))
 }
@@ -109,8 +108,11 @@ fn check_generations(inspection: &Inspection, report: &mut Report) -> Vec<Genera
     let mut headers: Vec<Generation> = Vec::new();
     let mut end = None;
     let last = inspection.generations().last().copied();
+
     for &number in inspection.generations() {
         let mut row = GenerationRow::new(number);
+
+        // Only the newest generation may lack a header: the process stopped while it made the file.
         let header = match inspection.header(number) {
             Ok(Some(header)) => header,
             Ok(None) if Some(number) == last && !headers.is_empty() => {
@@ -128,6 +130,7 @@ fn check_generations(inspection: &Inspection, report: &mut Report) -> Vec<Genera
                 continue;
             }
         };
+
         if inspection.log_id().is_some_and(|log_id| log_id != header.log_id) || header.number != number {
             row.damage("its header is another log's or another generation's".to_owned());
         }
@@ -140,12 +143,15 @@ fn check_generations(inspection: &Inspection, report: &mut Report) -> Vec<Genera
                 header.first
             ));
         }
+
         let mut frames = Frames::new(header.first);
         match inspection.frames(number, |frame| frames.take(frame)) {
             Ok(()) => {}
             Err(error) => row.damage(error.to_string()),
         }
         end = Some(frames.next);
+
+        // A generation that isn't the newest was finished, so that a bad frame in it is damage.
         let torn = Some(number) == last && frames.is_torn(inspection);
         frames.fill(&mut row, torn, report);
         headers.push(header);
@@ -163,7 +169,7 @@ fn check_generations(inspection: &Inspection, report: &mut Report) -> Vec<Genera
     headers
 }
 
-/// What the frames of a generation are.
+/// The frames of a generation, counted.
 struct Frames {
     first: Ordinal,
     /// The next record.
@@ -193,8 +199,8 @@ impl Frames {
         self.next = frame.first.advance(frame.count);
     }
 
-    /// Tells whether what is wrong is one unfinished write at the end that nobody was told of, which the next start cuts:
-    /// the rule of recovery.
+    /// Tells whether the bad frames are one unfinished write at the end, of which nobody was told. The next start cuts
+    /// it: this is the rule of recovery.
     fn is_torn(&self, inspection: &Inspection) -> bool {
         let mark = inspection.mark().map_or(Position::START, |(position, _)| position);
         let place = self.bad.first().map(|frame| frame.first);
@@ -256,8 +262,8 @@ fn check_snapshots(inspection: &Inspection, dir: &Path, report: &mut Report) -> 
     whole
 }
 
-/// Leaves out the snapshots (the oldest first) that nothing can be replayed from. What the two newest need is always kept;
-/// an older one is left over from a deletion that was interrupted.
+/// Leaves out the snapshots (the oldest first) behind which records are missing. The records behind the two newest
+/// must be there. An older snapshot without them is left over from an interrupted deletion.
 fn leave_unreachable(snapshots: &mut Vec<(Position, PathBuf)>, oldest: Ordinal, report: &mut Report) {
     let needed = snapshots.len().saturating_sub(2);
     for (index, (position, _)) in snapshots.iter().enumerate() {
@@ -312,18 +318,18 @@ fn version_of(world: &World, stream: Stream) -> u64 {
     }
 }
 
-/// One replay of all that is retained, which meets each snapshot on its way.
+/// One replay of all retained records, which compares each snapshot on its way.
 struct Comparison<'a> {
     inspection: &'a Inspection,
     /// The snapshots that are still ahead, the next one last.
     ahead: Vec<(Position, PathBuf)>,
     waiting: Vec<Waiting>,
-    /// What is replayed; nothing before a start is found.
+    /// The replayed world; absent until a start is found.
     world: Option<World>,
     after: Position,
     /// The oldest record.
     oldest: Ordinal,
-    /// The last position that came.
+    /// The last position that was read.
     last: Position,
     compared: u64,
     records: u64,
@@ -349,7 +355,7 @@ impl<'a> Comparison<'a> {
         }
     }
 
-    /// Returns what the replay comes to, where it is sound.
+    /// Returns the world at the end of the replay, if it is sound.
     fn run(mut self, report: &mut Report) -> Option<World> {
         let inspection = self.inspection;
         let bar = rebuild::bar(inspection, self.after);
@@ -393,6 +399,7 @@ impl<'a> Comparison<'a> {
             }
         }
 
+        // A waiting snapshot is removed in place, so that the index moves on only past those that stay.
         let Some(world) = &self.world else { return };
         let mut at = 0;
         while let Some(waiting) = self.waiting.get(at) {
@@ -414,13 +421,14 @@ impl<'a> Comparison<'a> {
         let mark = self.inspection.mark().map_or(Position::START, |(position, _)| position);
         match walked {
             Ok(()) => {}
-            // The generations' table has it, and says whether it matters.
+            // The table of generations has this damage, and says whether it matters.
             Err(PastError::Inspect(InspectError::Damaged { position, .. })) if self.last >= mark => {
                 report.note(format!("the replay ends before position {position}"));
             }
             Err(error) => report.replay_damage(error.to_string()),
         }
 
+        // Snapshots that the replay never reached claim more than the journal has.
         for Waiting { start } in self.waiting.drain(..) {
             report.snapshot_damage(start.position, "it has events that the journal doesn't have".to_owned());
         }

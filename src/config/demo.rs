@@ -53,7 +53,7 @@ struct File {
 /// # Errors
 /// When the file or the directory can't be read or written, is damaged, or there is no randomness.
 pub fn demo_secrets(data_dir: &Path) -> Result<DemoSecrets, DemoError> {
-    match standing_demo_secrets(data_dir) {
+    match existing_demo_secrets(data_dir) {
         Err(DemoError::Missing { path }) => {
             let failed = |source| DemoError::Io { path: path.clone(), source };
             files::create_dir_all(data_dir).map_err(failed)?;
@@ -72,7 +72,7 @@ pub fn demo_secrets(data_dir: &Path) -> Result<DemoSecrets, DemoError> {
 ///
 /// # Errors
 /// When there are none, or the file can't be read or is damaged.
-pub fn standing_demo_secrets(data_dir: &Path) -> Result<DemoSecrets, DemoError> {
+pub fn existing_demo_secrets(data_dir: &Path) -> Result<DemoSecrets, DemoError> {
     let path = data_dir.join(FILE);
     let text = match fs::read_to_string(&path) {
         Ok(text) => text,

@@ -18,7 +18,7 @@ use core::num::NonZeroU32;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-pub use self::demo::{DemoError, DemoSecrets, demo_secrets, standing_demo_secrets};
+pub use self::demo::{DemoError, DemoSecrets, demo_secrets, existing_demo_secrets};
 pub use self::table::{
     ArchiveConfig, AuthConfig, ClockConfig, Config, JournalConfig, LimitsConfig, LogConfig, MailConfig,
     PaymentsConfig, SETTINGS, ServerConfig, Setting, SnapshotsConfig,

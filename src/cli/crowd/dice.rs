@@ -1,13 +1,13 @@
-//! Pseudo-random numbers (splitmix64), so that the same fan always does the same, and what a fan is like.
+//! Pseudo-random numbers (splitmix64), so that the same fan always does the same; and the character of a fan.
 
-use std::ops::RangeInclusive;
+use core::ops::RangeInclusive;
+use core::time::Duration;
 use std::sync::Arc;
-use std::time::Duration;
 
 use onsale::domain::schedule::SeatStatus;
 use onsale::domain::venue::{Grade, Layout, Seat};
 
-/// A stream of numbers that look random.
+/// A stream of pseudo-random numbers.
 #[derive(Debug, Clone)]
 pub(super) struct Dice(u64);
 
@@ -28,17 +28,17 @@ impl Dice {
 
     /// Returns a number below `bound`, or 0 where that is 0.
     pub(super) fn below(&mut self, bound: u32) -> u32 {
-        // The upper half of a product with 32 random bits: below the bound, and even enough for a crowd.
+        // The upper half of a product with 32 random bits is below the bound, and even enough for a crowd.
         u32::try_from(((self.bits() >> 32) * u64::from(bound)) >> 32).unwrap_or_default()
     }
 
-    /// Returns a time of the range.
+    /// Returns a time within the range.
     pub(super) fn within(&mut self, range: &RangeInclusive<Duration>) -> Duration {
         let (shortest, longest) = (*range.start(), *range.end());
         shortest + longest.saturating_sub(shortest) * self.below(1_001) / 1_000
     }
 
-    /// Chooses one of the weighted.
+    /// Chooses an item by weight.
     pub(super) fn among<T: Copy>(&mut self, weighted: &[(u32, T)]) -> Option<T> {
         let mut at = self.below(weighted.iter().map(|(weight, _)| weight).sum());
         for (weight, item) in weighted {
@@ -51,33 +51,33 @@ impl Dice {
     }
 }
 
-/// What a fan will do once let in.
+/// What a fan does once it is let in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Fate {
     /// Holds seats, and pays for them.
     Pays,
     /// Holds seats, changes its mind, and gives everything back.
     GivesUp,
-    /// Holds seats, and is never heard of again.
+    /// Holds seats, and leaves without a word.
     Vanishes,
-    /// Doesn't come when its turn is there.
+    /// Isn't there when its turn comes.
     NeverComes,
 }
 
-/// How often, in a hundred.
+/// The fates by percent.
 const FATES: &[(u32, Fate)] =
     &[(75, Fate::Pays), (10, Fate::GivesUp), (10, Fate::Vanishes), (5, Fate::NeverComes)];
 const COUNTS: &[(u32, u32)] = &[(20, 1), (50, 2), (15, 3), (15, 4)];
 
-/// What a fan is like.
+/// The character of a fan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Character {
     pub(super) fate: Fate,
-    /// How many seats it wants.
+    /// The number of seats that it wants.
     pub(super) count: u32,
-    /// Of which grade, where it cares.
+    /// The grade that it wants, if it cares.
     pub(super) grade: Option<Grade>,
-    /// Whether it chooses seats on the map, and doesn't take the best.
+    /// Whether it chooses seats on the map instead of taking the best.
     pub(super) picks: bool,
 }
 
@@ -111,7 +111,7 @@ pub(super) fn pick(
     };
     let firsts: Vec<Seat> = layout.seats().filter(wanted).filter(together).collect();
     let most = u32::try_from(firsts.len()).unwrap_or(u32::MAX);
-    // The lower of two throws: everyone looks at the front first, and so they meet there.
+    // The lower of two throws prefers the front, so that fans want the same seats.
     let at = dice.below(most).min(dice.below(most));
     let first = firsts.get(usize::try_from(at).ok()?)?;
     Some((first.0..first.0 + count).map(Seat).collect())

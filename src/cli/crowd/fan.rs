@@ -1,9 +1,9 @@
-//! One fan: joins, waits, chooses, and pays or doesn't, as a client of the HTTP API would, but in this process.
+//! One fan: joins, waits, chooses, and pays or doesn't, as a client of the HTTP API does, but in this process.
 
-use std::future::Future;
-use std::ops::RangeInclusive;
+use core::future::Future;
+use core::ops::RangeInclusive;
+use core::time::Duration;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use onsale::domain::cause::{By, Cause};
 use onsale::domain::ids::UserId;
@@ -19,22 +19,22 @@ use super::dice::{Character, Dice, Fate, pick};
 use super::pace::Pace;
 use super::tally::{Outcome, Tally};
 
-/// How long one looks at the map before choosing.
+/// How long a fan looks at the map before choosing.
 const LOOKS: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(4);
-/// From the choice to the click: as long as another may be faster.
+/// From the choice to the click: the time in which another may be faster.
 const CLICKS: RangeInclusive<Duration> = Duration::from_millis(500)..=Duration::from_secs(2);
-/// How long one thinks about it, or looks for the card.
+/// How long a fan thinks about it, or looks for the card.
 const THINKS: RangeInclusive<Duration> = Duration::from_secs(3)..=Duration::from_secs(10);
 /// How long the bank takes.
 const PAYS: RangeInclusive<Duration> = Duration::from_millis(300)..=Duration::from_millis(1_500);
-/// How often one chooses before going home without seats.
+/// How often a fan chooses before it goes home without seats.
 const CHOICES: u32 = 6;
-/// How often one comes again when the engine is too busy, waiting longer each time.
+/// How often a fan comes again when the engine is too busy, waiting longer each time.
 const TRIES: u32 = 8;
 const BACKOFF: Duration = Duration::from_millis(250);
 const BACKOFF_MAX: Duration = Duration::from_secs(5);
 
-/// Where the fans are.
+/// The sale and the figures that all fans share.
 pub(super) struct World {
     pub(super) engine: Engine,
     pub(super) entry: Arc<ScheduleEntry>,
@@ -69,7 +69,7 @@ pub(super) struct Fan {
 }
 
 impl Fan {
-    /// Makes the fan of a number that nobody had before.
+    /// Makes the fan of a number. No two fans of a data directory have the same one.
     pub(super) fn new(world: &Arc<World>, number: u32) -> Self {
         let mut dice = Dice::of(number);
         let seats_max = {
@@ -82,14 +82,14 @@ impl Fan {
         Self { world: Arc::clone(world), user, character, dice }
     }
 
-    /// Goes through all of it.
+    /// Makes the whole visit, and counts its outcome.
     pub(super) async fn live(mut self) {
         let (Ok(outcome) | Err(outcome)) = self.visit().await;
         self.world.tally().go_home(outcome);
     }
 
     async fn visit(&mut self) -> Result<Outcome, Outcome> {
-        // Most wait for most of the time: what they need before and after that is on the heap meanwhile, or nowhere.
+        // Most fans wait most of the time. Boxed, the other futures take no memory while they wait.
         let ticket = Box::pin(self.join()).await?;
         self.wait(ticket).await?;
         if self.character.fate == Fate::NeverComes {
@@ -109,12 +109,14 @@ impl Fan {
         }
     }
 
-    /// Looks again and again until the turn is there.
+    /// Looks again and again until the fan is let in.
     async fn wait(&mut self, ticket: Ticket) -> Result<(), Outcome> {
         loop {
             if self.world.is_active(ticket) {
                 return Ok(());
             }
+
+            // The lock is let go before anything is awaited.
             let (place, gate) = {
                 let room = self.world.room().read();
                 (room.place(ticket, self.world.engine.now()), room.gate())
@@ -128,14 +130,17 @@ impl Fan {
                 (PlaceStatus::Waiting | PlaceStatus::Active, _) => {}
                 (PlaceStatus::Expired | PlaceStatus::Done, _) => return Err(Outcome::TooLate),
             }
+
             let again = self.world.pace.look_again(place.position, self.dice.below(1_001));
             tokio::time::sleep(again).await;
         }
     }
 
-    /// At the seats.
+    /// Chooses seats, and does what its fate is.
     async fn shop(&mut self, ticket: Ticket) -> Result<Outcome, Outcome> {
+        // Without a sign of life the pass would go to the next in line.
         self.world.engine.show_life(&self.world.entry, ticket);
+
         let place = self.world.room().read().place(ticket, self.world.engine.now());
         if let Some(place) = place
             && let Some(at) = place.activated_at
@@ -166,7 +171,7 @@ impl Fan {
             Fate::GivesUp => {
                 let caller = Caller::User(self.user.clone());
                 let release = Command::Release { reservation: reference(&held), caller };
-                // A hold that ended meanwhile is given back already.
+                // A refusal says that the hold has ended already.
                 let _ = self.ask(release).await;
                 self.leave(ticket).await;
                 Ok(Outcome::GaveUp)
@@ -178,14 +183,15 @@ impl Fan {
         }
     }
 
-    /// Holds seats; those that another was faster to take are chosen anew.
+    /// Holds seats, and chooses again when another fan was faster.
     async fn choose(&mut self, ticket: Ticket) -> Result<Reservation, Outcome> {
         let Character { mut count, mut grade, .. } = self.character;
         for _ in 0..CHOICES {
             self.pause(&LOOKS).await;
             let wish = self.wish(grade, count);
             self.pause(&CLICKS).await;
-            // What the HTTP layer checks before it asks the schedule.
+
+            // The HTTP layer checks the pass before it asks the schedule, and so does a fan.
             if !self.world.is_active(ticket) {
                 return Err(Outcome::TooLate);
             }
@@ -199,13 +205,14 @@ impl Fan {
                     self.world.tally().beaten();
                 }
                 Err(EngineError::Refused(engine::Refusal::Schedule(Refusal::NotEnoughSeats))) => {
-                    // First another grade, then fewer.
+                    // First any grade, then fewer seats.
                     if grade.take().is_none() {
                         count = (count - 1).max(1);
                     }
                 }
                 Err(error) => return Err(from_error(&error)),
             }
+
             if self.world.room().read().gate() == Gate::SoldOut {
                 break;
             }
@@ -225,7 +232,7 @@ impl Fan {
         Wish::Best { grade, count }
     }
 
-    /// Pays for a hold from the balance, which ends the pass: puts in what it costs, and no more.
+    /// Charges the balance with the price of a hold, and pays from it. A completed payment ends the pass.
     async fn pay(&mut self, held: &Reservation) -> Result<(), EngineError> {
         self.pause(&PAYS).await;
         let world = Arc::clone(&self.world);
@@ -233,6 +240,7 @@ impl Fan {
             let schedule = world.entry.read();
             (schedule.amount(&held.seats), schedule.currency())
         };
+
         let (charge, nonce) = (self.dice.bits(), self.dice.bits());
         let (user, by_user) = (self.user.clone(), || Cause { by: By::User, key: None });
         self.insist(|| world.engine.charge(&user, amount, currency, charge, by_user())).await?;
@@ -266,7 +274,7 @@ impl Fan {
         let _ = self.insist(|| world.engine.leave(&world.entry, &user, ticket, None)).await;
     }
 
-    /// Does nothing until time has ended the place.
+    /// Waits until the place has ended by time.
     async fn let_time_end(&mut self, ticket: Ticket) {
         while self.world.room().read().has(ticket) {
             tokio::time::sleep(self.world.pace.time(Duration::from_secs(2))).await;
@@ -283,7 +291,7 @@ impl Fan {
         acted.map(|acted| acted.answer)
     }
 
-    /// Asks, and comes again later where the engine is too busy, as a client does after a 503.
+    /// Asks, and again later if the engine is too busy, as a client does after a 503.
     async fn insist<T, F>(&mut self, ask: impl Fn() -> F) -> Result<T, EngineError>
     where
         F: Future<Output = Result<T, EngineError>>,
@@ -306,7 +314,7 @@ fn reference(held: &Reservation) -> ReservationRef {
     ReservationRef { number: held.number, nonce: held.nonce }
 }
 
-/// Says why someone goes home whom the engine refuses.
+/// Returns how a visit ends after this refusal.
 fn from_error(error: &EngineError) -> Outcome {
     if let EngineError::Refused(engine::Refusal::Room(waiting_room::Refusal::NotOnSale)) = error {
         return Outcome::SoldOut;

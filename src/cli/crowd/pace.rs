@@ -1,23 +1,23 @@
-//! How large and how quick a crowd is: the policy of its waiting room, and when each fan does what.
+//! The size and the speed of a crowd: the policy of its waiting room, and when the fans come.
 //!
-//! The times are those of a crowd of 5,000, which passes in three to four minutes. A smaller one is quicker in proportion, down
-//! to a tenth, once the first has come; policies count whole seconds, and leave a person the time to try it by hand.
+//! The times here are those of a crowd of 5,000, which takes three to four minutes. A smaller crowd is quicker in
+//! proportion, down to a tenth. Policies count whole seconds, and leave a person the time to join by hand.
 
-use std::time::Duration;
+use core::time::Duration;
 
 use onsale::domain::schedule::policy::{Policy, QueueOrder, QueuePolicy};
 use onsale::domain::time::Seconds;
 
-/// The crowd for which the times are as they stand here.
+/// The size of the crowd to which the times here apply.
 const FULL: u32 = 5_000;
-/// How long nobody comes, however few they are, so that one can read what to try, and be the first.
+/// The time before the first fan, in which a person reads what to try, and can be the first.
 const LEAD: Duration = Duration::from_secs(10);
 /// From the first fan to the last.
 const ARRIVALS: Duration = Duration::from_mins(1);
-/// Who waits looks again after a half to a quarter of this; after half of that once the turn is near.
+/// A waiting fan looks again after a quarter to a half of this, and after half of that when its turn is near.
 const LOOK: Duration = Duration::from_secs(20);
 
-/// How a crowd of some size is paced.
+/// The pace of a crowd of a certain size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Pace {
     fans: u32,
@@ -29,12 +29,12 @@ impl Pace {
         Self { fans, percent: (fans / (FULL / 100)).clamp(10, 100) }
     }
 
-    /// Returns how many fans come.
+    /// Returns the number of fans.
     pub(super) fn fans(self) -> u32 {
         self.fans
     }
 
-    /// Returns how many of them are let in at once.
+    /// Returns how many fans may be at the seats at once.
     pub(super) fn active_max(self) -> u32 {
         (self.fans / 5).clamp(10, 100)
     }
@@ -44,7 +44,7 @@ impl Pace {
         let seconds = |full: u32, least: u32| Seconds::new((full * self.percent / 100).max(least));
         let queue = QueuePolicy {
             active_max: self.active_max(),
-            // So that the room fills in some seconds, and not at once; what it lets in later depends on who leaves.
+            // The room fills within seconds rather than at once. Later admissions depend on who leaves.
             admit_per_minute: Some(self.active_max() * 600 / self.percent),
             active: seconds(60, 10),
             claim: seconds(20, 5),
@@ -56,24 +56,25 @@ impl Pace {
         Policy { hold: seconds(20, 5), queue: Some(queue), ..sale.clone() }
     }
 
-    /// Returns how long something takes in this crowd that takes `full` in one of 5,000.
+    /// Returns how long something takes that takes `full` in a crowd of 5,000.
     pub(super) fn time(self, full: Duration) -> Duration {
         full * self.percent / 100
     }
 
-    /// Returns when the first fan comes.
+    /// Returns the time before the first fan.
     #[expect(clippy::unused_self, reason = "asked as the other times are")]
     pub(super) fn lead(self) -> Duration {
         LEAD
     }
 
-    /// Returns when a fan comes, counted from 0: a steep burst and a long tail (by the cube of the fan's share).
+    /// Returns when a fan comes (the first is 0): a steep burst with a long tail, by the cube of the fan's share.
     pub(super) fn arrival(self, index: u32) -> Duration {
         let share = f64::from(index) / f64::from(self.fans.max(1));
         self.lead() + self.time(ARRIVALS).mul_f64(share.powi(3))
     }
 
-    /// Returns after what time who waits at `position` looks again; `share` of a thousand spreads those who came together.
+    /// Returns the time after which a fan at `position` looks again. `share`, of a thousand, spreads fans who came
+    /// together.
     pub(super) fn look_again(self, position: Option<u32>, share: u32) -> Duration {
         let near = position.is_some_and(|position| position <= self.active_max());
         let longest = self.time(LOOK) / if near { 4 } else { 2 };

@@ -1,7 +1,7 @@
-//! Where the figures are shown: bars on a terminal, else a line of the log now and then.
+//! The display of the figures: bars on a terminal, else a line of the log now and then.
 
+use core::time::Duration;
 use std::io::{self, IsTerminal, Write};
-use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use onsale::config::LogConfig;
@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::tally::{Figures, grouped};
 
-/// How often a line of the log tells the figures.
+/// How often the figures are logged.
 const LINE_EVERY: Duration = Duration::from_secs(5);
 
 /// Where the figures are shown.
@@ -27,22 +27,22 @@ impl Screen {
         if io::stderr().is_terminal() { Self::Bars(MultiProgress::new()) } else { Self::Lines }
     }
 
-    /// Sets the logs up so that a line and the bars don't write into each other.
+    /// Sets up the logs so that log lines and bars don't overwrite each other.
     pub(super) fn init_logs(&self, log: &LogConfig) -> Result<(), TelemetryError> {
         match self {
             Self::Bars(bars) => {
                 let bars = bars.clone();
-                telemetry::init_logs_to(log, move || Above(bars.clone()))
+                telemetry::init_logs_to(log, move || AboveBars(bars.clone()))
             }
             Self::Lines => telemetry::init_logs(log),
         }
     }
 }
 
-/// Writes above the bars.
-struct Above(MultiProgress);
+/// Writes log lines above the bars.
+struct AboveBars(MultiProgress);
 
-impl Write for Above {
+impl Write for AboveBars {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.0.suspend(|| io::stderr().lock().write(bytes))
     }
@@ -52,14 +52,14 @@ impl Write for Above {
     }
 }
 
-/// What shows the figures as they change.
-pub(super) enum Shown {
+/// The figures on the screen.
+pub(super) enum Board {
     Bars(Box<Bars>),
     /// When the last line was written.
     Lines(Option<Instant>),
 }
 
-impl Shown {
+impl Board {
     pub(super) fn on(screen: &Screen) -> Self {
         match screen {
             Screen::Bars(bars) => Self::Bars(Box::new(Bars::on(bars.clone()))),
@@ -79,17 +79,17 @@ impl Shown {
         }
     }
 
-    /// Clears what can be cleared, so that the summary stands in its place.
+    /// Clears the bars, so that the summary takes their place.
     pub(super) fn end(self) {
         match self {
-            // A terminal that can't be written to shows no summary either.
+            // A terminal that can't be cleared shows no summary either.
             Self::Bars(bars) => drop(bars.all.clear()),
             Self::Lines(_) => {}
         }
     }
 }
 
-/// The lines at the foot of a terminal.
+/// The bars at the foot of a terminal.
 pub(super) struct Bars {
     all: MultiProgress,
     waiting: ProgressBar,
@@ -104,7 +104,7 @@ pub(super) struct Bars {
 impl Bars {
     fn on(all: MultiProgress) -> Self {
         let bar = |name: &'static str, colour: &str| {
-            // What doesn't fit on the line is cut: a line that breaks would be drawn anew below itself.
+            // `wide_msg` cuts a long message: a line that wraps would be drawn again below itself.
             let template = format!("  {{prefix:<10}}{{bar:30.{colour}/dim}} {{wide_msg}}");
             let style =
                 ProgressStyle::with_template(&template).unwrap_or_else(|_| ProgressStyle::default_bar());
@@ -153,6 +153,7 @@ impl Bars {
     }
 }
 
+/// Logs the figures.
 fn line(figures: &Figures) {
     if let Some(begins_in) = figures.begins_in {
         let seconds = begins_in.as_secs();

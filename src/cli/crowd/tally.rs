@@ -1,7 +1,7 @@
-//! What became of the fans, as they saw it themselves, and how that is told.
+//! The outcomes of the fans' visits, as the fans saw them, and the summary of them.
 
+use core::time::Duration;
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use onsale::domain::ids::UserId;
 use onsale::domain::schedule::Counts;
@@ -9,29 +9,29 @@ use onsale::domain::venue::Seat;
 
 use super::super::output::count;
 
-/// How a visit ended.
+/// The end of a visit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Outcome {
-    /// With seats that are paid for.
+    /// The fan paid for its seats.
     Paid,
-    /// The seats were given back.
+    /// The fan gave its seats back.
     GaveUp,
-    /// Nothing more was heard; time took the seats and the pass.
+    /// The fan left without a word; seats and pass ended by time.
     Vanished,
-    /// The turn came, and nobody was there.
+    /// The fan's turn came, and it wasn't there.
     NeverCame,
-    /// The time at the seats was over before it was done.
+    /// The fan's time at the seats ended before it had paid.
     TooLate,
-    /// Let in, and no seats were left to choose.
+    /// The fan was let in, and no seats were left.
     EmptyHanded,
-    /// Went home from the line: sold out, or the sale was over.
+    /// The fan left the line: the show was sold out, or the sale over.
     SoldOut,
-    /// The engine refused or was too busy for too long.
+    /// The engine refused the fan, or was too busy for too long.
     TurnedAway,
 }
 
 impl Outcome {
-    /// In the order in which they are told.
+    /// All outcomes, in the order of the summary.
     const ALL: [Self; 8] = [
         Self::Paid,
         Self::SoldOut,
@@ -60,29 +60,29 @@ impl Outcome {
         match self {
             Self::Paid => "",
             Self::GaveUp => "gave their seats back and left",
-            Self::Vanished => "closed the window: time took seats and pass back",
+            Self::Vanished => "closed the window: their seats and passes ended by time",
             Self::NeverCame => "weren't there: the pass went to the next in line",
             Self::TooLate => "were too slow: their time ran out",
-            Self::EmptyHanded => "were let in when the last seats had just gone",
+            Self::EmptyHanded => "were let in when the last seats were just gone",
             Self::SoldOut => "went home from the line",
             Self::TurnedAway => "were refused, again and again",
         }
     }
 }
 
-/// What the fans have seen so far.
+/// The counts of what the fans have seen so far.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
     home: BTreeMap<Outcome, u32>,
-    /// How long those waited who came when they were let in.
+    /// The waits of the fans who came when they were let in.
     waits: Vec<Duration>,
-    /// Who paid for which seat.
+    /// The fan who paid for each seat.
     owners: BTreeMap<u32, UserId>,
     /// Seats for which a second fan paid.
     oversold: u32,
-    /// How often another was faster.
+    /// How often another fan was faster.
     beaten: u32,
-    /// How often the engine said that it is too busy.
+    /// How often the engine was too busy.
     busy: u32,
 }
 
@@ -110,7 +110,7 @@ impl Tally {
         self.busy += 1;
     }
 
-    /// Returns how many have gone home.
+    /// Returns the number of fans who have gone home.
     pub(super) fn gone(&self) -> u32 {
         self.home.values().sum()
     }
@@ -124,7 +124,7 @@ impl Tally {
         Some((*median, longest))
     }
 
-    /// Counts the seats that two fans paid for, or that are another's than the fan's who paid.
+    /// Counts the seats for which two fans paid, or whose owner isn't the fan who paid.
     fn oversold(&self, owner: impl Fn(Seat) -> Option<UserId>) -> u32 {
         let others =
             |(seat, user): &(&u32, &UserId)| owner(Seat(**seat)).is_some_and(|owner| owner != **user);
@@ -133,19 +133,19 @@ impl Tally {
     }
 }
 
-/// The figures of a moment.
+/// The figures at one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Figures {
     pub(super) fans: u32,
-    /// How many are still to come.
+    /// The fans who are still to come.
     pub(super) to_come: u32,
-    /// How long it takes until the first comes, if it takes.
+    /// The time until the first fan comes; absent once it has come.
     pub(super) begins_in: Option<Duration>,
     pub(super) waiting: u32,
     pub(super) active: u32,
     pub(super) active_max: u32,
     pub(super) seats: Counts,
-    /// How many were let in a minute, of late.
+    /// Admissions per minute, over the last ten seconds.
     pub(super) per_minute: u32,
     /// The median and the longest wait.
     pub(super) waited: Option<(Duration, Duration)>,
@@ -154,7 +154,7 @@ pub(super) struct Figures {
 }
 
 impl Figures {
-    /// Takes what the fans saw; the rest is the engine's to say.
+    /// Takes the fans' figures. The engine's are set by the caller.
     pub(super) fn of(tally: &Tally, fans: u32, seats: Counts) -> Self {
         Self {
             fans,
@@ -171,7 +171,7 @@ impl Figures {
         }
     }
 
-    /// Says how the line moves.
+    /// Describes how fast the line moves.
     pub(super) fn pace(&self) -> String {
         if let Some(begins_in) = self.begins_in {
             return format!("the first fans come in {}: be there before them", spoken(begins_in));
@@ -183,7 +183,7 @@ impl Figures {
         format!("{} let in a minute · {waited}", grouped(self.per_minute))
     }
 
-    /// Says how those ended who have gone home.
+    /// Counts the outcomes of the fans who have gone home.
     pub(super) fn endings(&self) -> String {
         let ended = Outcome::ALL.iter().filter_map(|outcome| {
             let count = self.home.get(outcome)?;
@@ -193,7 +193,7 @@ impl Figures {
     }
 }
 
-/// Says how it went in the end. `owner` tells whose a seat is.
+/// Returns the summary. `owner` returns the owner of a seat, as the engine has it.
 pub(super) fn summary(
     tally: &Tally,
     figures: &Figures,
@@ -207,7 +207,7 @@ pub(super) fn summary(
         let gone = grouped(figures.gone);
         format!("\nThe crowd was sent home after {}: {gone} of {fans} were through\n", spoken(took))
     };
-    let mut line = |name: &str, number: u32, meaning: &str| told(&mut text, name, number, meaning);
+    let mut line = |name: &str, number: u32, meaning: &str| add_line(&mut text, name, number, meaning);
     let paid = u32::try_from(tally.owners.len()).unwrap_or(u32::MAX);
 
     for outcome in Outcome::ALL {
@@ -222,7 +222,7 @@ pub(super) fn summary(
     }
 
     text.push('\n');
-    let mut line = |name: &str, number: u32, meaning: &str| told(&mut text, name, number, meaning);
+    let mut line = |name: &str, number: u32, meaning: &str| add_line(&mut text, name, number, meaning);
     let Counts { available, held, reserved, blocked } = figures.seats;
     let off_sale = if blocked > 0 { format!(", {} off sale", grouped(blocked)) } else { String::new() };
     let sold =
@@ -249,7 +249,7 @@ pub(super) fn summary(
     text
 }
 
-fn told(text: &mut String, name: &str, number: u32, meaning: &str) {
+fn add_line(text: &mut String, name: &str, number: u32, meaning: &str) {
     let line = format!("  {name:<13}{:>7}  {meaning}", grouped(number));
     text.push_str(line.trim_end());
     text.push('\n');
@@ -273,7 +273,7 @@ fn count_grouped(number: u32, word: &str) -> String {
     plain.replacen(&number.to_string(), &grouped(number), 1)
 }
 
-/// Writes a time as one would say it: `0.4 s`, `41 s`, `2 min 3 s`.
+/// Writes a time for a person: `0.4 s`, `41 s`, `2 min 3 s`.
 pub(super) fn spoken(time: Duration) -> String {
     let seconds = time.as_secs();
     match seconds {

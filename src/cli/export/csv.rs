@@ -1,8 +1,8 @@
-//! One CSV file a table: RFC 4180, UTF-8, a line of names first, an empty field for null.
+//! One CSV file for each table: RFC 4180, UTF-8, a line of column names first, an empty field for null.
 //!
-//! A spreadsheet opens such a file and runs each text in it that begins like a formula. Names and ids are chosen by people, so an
-//! apostrophe stands before such a text, which has a spreadsheet take it as one (OWASP, "CSV Injection"); and a byte order mark stands
-//! before the first line, without which Excel doesn't take the file for UTF-8. A program that reads the files wants neither.
+//! A spreadsheet runs a text that begins like a formula, and users choose names and ids. So an apostrophe goes before
+//! such a text, which makes a spreadsheet show it as a text (OWASP, "CSV Injection"). A byte order mark goes before the
+//! first line: without it Excel doesn't read the file as UTF-8. Files for programs have neither.
 
 use std::borrow::Cow;
 use std::fs::File;
@@ -16,13 +16,13 @@ use onsale::files;
 use super::csv_name;
 use crate::cli::output::Failure;
 
-/// What a formula begins with, in the eyes of one spreadsheet or another; the wide ones are of East Asian keyboards.
+/// The characters with which spreadsheets let a formula begin; the wide ones come from East Asian keyboards.
 const FORMULA: [char; 11] = ['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠'];
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
-/// Who is to read the files.
+/// The reader for whom the files are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum For {
+pub(super) enum Audience {
     /// A person, in a spreadsheet.
     Spreadsheet,
     /// A program: every text is as it is.
@@ -32,15 +32,15 @@ pub(super) enum For {
 /// The files, in the order of [`Table::ALL`].
 pub(super) struct CsvFiles {
     writers: Vec<Writer<BufWriter<File>>>,
-    reader: For,
+    audience: Audience,
 }
 
 impl CsvFiles {
     /// Makes each file with its first line.
-    pub(super) fn create(dir: &Path, reader: For) -> Result<Self, Failure> {
+    pub(super) fn create(dir: &Path, audience: Audience) -> Result<Self, Failure> {
         let create = |table: Table| {
             let mut file = files::create_new(&dir.join(csv_name(table)))?;
-            if reader == For::Spreadsheet {
+            if audience == Audience::Spreadsheet {
                 file.write_all(BYTE_ORDER_MARK)?;
             }
             let mut writer =
@@ -50,15 +50,15 @@ impl CsvFiles {
         };
         let writers = Table::ALL.into_iter().map(create).collect::<Result<_, _>>();
         let writers = writers.map_err(|error| failed(&error))?;
-        Ok(Self { writers, reader })
+        Ok(Self { writers, audience })
     }
 
     pub(super) fn row(&mut self, table: Table, values: &[Value<'_>]) -> Result<(), Failure> {
-        let (file, reader) = (&mut self.writers[table.index()], self.reader);
+        let (file, audience) = (&mut self.writers[table.index()], self.audience);
         let write = |value: &Value<'_>| match value {
             Value::Null => file.write_field(""),
             Value::Integer(number) => file.write_field(number.to_string()),
-            Value::Text(text) if reader == For::Program => file.write_field(&**text),
+            Value::Text(text) if audience == Audience::Program => file.write_field(&**text),
             Value::Text(text) => file.write_field(&*harmless(text)),
         };
         values.iter().try_for_each(write).map_err(|error| failed(&error))?;
@@ -77,7 +77,7 @@ impl CsvFiles {
     }
 }
 
-/// Returns a text that no spreadsheet takes for a formula.
+/// Returns the text so that no spreadsheet runs it as a formula.
 fn harmless(text: &str) -> Cow<'_, str> {
     let is_formula = text.trim_start_matches(' ').starts_with(FORMULA);
     if is_formula { Cow::Owned(format!("'{text}")) } else { Cow::Borrowed(text) }

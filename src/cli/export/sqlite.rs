@@ -1,9 +1,9 @@
 //! One SQLite file with all tables, their keys and indices.
 //!
-//! It is written without SQLite's own journal, in one transaction: nobody opens it before it is whole, and one that isn't is
-//! thrown away. What each table and column means stands in the file too, as comments that `.schema` shows.
+//! It is written in one transaction without SQLite's own journal: nobody opens it before it is whole, and an unfinished
+//! one is thrown away. Comments in the file say what each table and column means; `.schema` shows them.
 
-use std::fmt::Write as _;
+use core::fmt::Write as _;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
@@ -21,7 +21,7 @@ pub(super) const FILE_NAME: &str = "onsale.sqlite";
 pub(super) struct SqliteFile {
     path: PathBuf,
     database: Connection,
-    /// How a row of each table is put in, in the order of [`Table::ALL`].
+    /// The statement that inserts a row of each table, in the order of [`Table::ALL`].
     inserts: Vec<String>,
 }
 
@@ -36,7 +36,7 @@ impl SqliteFile {
             database.pragma_update(None, "journal_mode", "OFF")?;
             database.pragma_update(None, "synchronous", "OFF")?;
             database.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
-            // In KiB, as the sign says: room for the indices of the keys.
+            // 64 MiB (a negative number counts KiB): room for the indices of the keys.
             database.pragma_update(None, "cache_size", -65_536)?;
             database.pragma_update(None, "foreign_keys", "OFF")?;
             database.pragma_update(None, "user_version", SCHEMA_VERSION)?;
@@ -108,7 +108,8 @@ impl ToSql for Field<'_> {
     }
 }
 
-/// Writes names between commas. They are the program's own and need no escapes, but quotes: `number` is a keyword somewhere.
+/// Writes names separated by commas. They are the program's own, so they need no escapes. They are quoted since
+/// `number` is a keyword in some databases.
 fn names(names: impl IntoIterator<Item = &'static str>) -> String {
     let quoted: Vec<String> = names.into_iter().map(|name| format!("\"{name}\"")).collect();
     quoted.join(", ")
@@ -117,6 +118,7 @@ fn names(names: impl IntoIterator<Item = &'static str>) -> String {
 fn create_table(schema: &Schema) -> String {
     let Schema { name, what, columns, primary_key, foreign_keys, .. } = schema;
     let mut sql = format!("CREATE TABLE \"{name}\" (\n  -- {what}\n");
+
     for column in *columns {
         let kind = match column.kind {
             Kind::Integer => "INTEGER",

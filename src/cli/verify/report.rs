@@ -1,4 +1,4 @@
-//! What `verify` found, as tables for a person.
+//! The findings of `verify`, as tables for a person.
 
 use core::fmt;
 use std::path::{Path, PathBuf};
@@ -11,22 +11,22 @@ use onsale::recovery::World;
 
 use crate::cli::output::{count, plain};
 
-/// How many damaged places of one generation are listed.
+/// The most damaged places of one generation that are listed.
 const PLACES_MAX: usize = 20;
 
-/// A generation, checked.
+/// The row of a checked generation.
 #[derive(Debug, Default)]
 pub(super) struct GenerationRow {
     number: u64,
-    /// Where it begins.
+    /// The position of its first record; absent if its header can't be read.
     pub(super) first: Option<Position>,
-    /// Its last record.
+    /// The position of its last record; absent if it has none.
     pub(super) last: Option<Position>,
-    /// Whole frames.
+    /// The number of whole frames.
     pub(super) frames: u64,
-    /// Records in them.
+    /// The records in whole frames.
     pub(super) records: u64,
-    /// Bytes of all frames.
+    /// The bytes of all frames, damaged ones too.
     pub(super) bytes: u64,
     damage: Vec<String>,
 }
@@ -41,15 +41,15 @@ impl GenerationRow {
     }
 }
 
-/// A snapshot, checked.
+/// The row of a checked snapshot.
 #[derive(Debug)]
 pub(super) struct SnapshotRow {
     position: Position,
-    /// When it was taken.
+    /// The instant at which it was taken; absent if it can't be read.
     pub(super) instant: Option<Timestamp>,
-    /// How many aggregates it has.
+    /// The number of its sections.
     pub(super) sections: u32,
-    /// The file's length.
+    /// The length of its file.
     pub(super) bytes: u64,
     damage: Vec<String>,
 }
@@ -64,15 +64,15 @@ impl SnapshotRow {
     }
 }
 
-/// A check with its outcome.
+/// A check and its outcome.
 #[derive(Debug)]
 struct Check {
     name: &'static str,
-    /// What was done where it went well; what is wrong where it didn't.
+    /// What was checked, or what is damaged.
     outcome: Result<String, String>,
 }
 
-/// Everything that was found.
+/// All findings.
 #[derive(Debug)]
 pub(super) struct Report {
     dir: PathBuf,
@@ -109,12 +109,12 @@ impl Report {
         }
     }
 
-    /// Notes damage of the directory itself.
+    /// Adds damage of the directory itself.
     pub(super) fn damage(&mut self, what: impl Into<String>) {
         self.damage.push(what.into());
     }
 
-    /// Notes what is worth knowing and no damage.
+    /// Adds a remark that isn't damage.
     pub(super) fn note(&mut self, what: String) {
         self.notes.push(what);
     }
@@ -125,7 +125,7 @@ impl Report {
         }
     }
 
-    /// Says which snapshot the replay begins from, where the beginning isn't retained.
+    /// Sets the snapshot from which the replay begins, if the beginning isn't retained.
     pub(super) fn begun_from(&mut self, position: Position) {
         self.start = Some(position);
     }
@@ -149,7 +149,7 @@ impl Report {
             .push(Check { name: "replay", outcome: Ok(format!("{} {from}", count(records, "record"))) });
     }
 
-    /// Takes back that the replay went well.
+    /// Replaces the success of the replay by damage.
     pub(super) fn replay_damage(&mut self, what: String) {
         self.checks.retain(|check| check.name != "replay" || check.outcome.is_err());
         self.checks.push(Check { name: "replay", outcome: Err(what) });
@@ -194,14 +194,16 @@ impl Report {
         self.checks.push(Check { name: "invariants", outcome: Err(what) });
     }
 
-    /// Says what the archive has; nothing where nothing was ever moved there.
+    /// Adds the counts of the archive, unless it is empty.
     pub(super) fn archive_is_sound(&mut self, checked: Checked) {
         if checked == Checked::default() {
             return;
         }
         if checked.owed.payments > 0 {
-            return self
-                .archive_damage(format!("{}; nothing gives back what is in the archive", checked.owed));
+            return self.archive_damage(format!(
+                "{}; the engine doesn't give back what the archive holds",
+                checked.owed
+            ));
         }
         let outcome = Ok(format!(
             "{}, {}, {}, {}",
@@ -225,7 +227,7 @@ impl Report {
             "replay from the oldest snapshot; the beginning is no longer retained"
         };
         let outcome = if wrong == 0 && snapshots == 0 {
-            Ok("there is none to compare".to_owned())
+            Ok("there is no snapshot to compare".to_owned())
         } else if wrong == 0 {
             Ok(format!("{} + replay = {with}", count(snapshots, "snapshot")))
         } else {

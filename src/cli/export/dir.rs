@@ -1,36 +1,36 @@
-//! The directory of an export: nothing in it looks like one before all of it is there.
+//! The directory of an export: its files appear only when all of them are whole.
 //!
-//! The files are written into a directory of their own inside of it, whose name nobody can foretell, and get their names once each is
-//! whole and synced. They are their owner's alone, whoever may look into the directory.
-//! Invariant: `meta.csv` is removed first and put there last, so that a stop of the machine in between is seen.
+//! They are written into a directory inside of it, whose name can't be guessed, and are renamed once all are synced. Only
+//! their owner can read them, even if others can read the directory.
+//!
+//! Invariant: `meta.csv` is removed first and put in place last. An export without it was interrupted.
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use onsale::export::Table;
-use onsale::files;
+use onsale::{files, random};
 
 use super::{csv_name, sqlite};
 use crate::cli::output::{Failure, plain};
-use onsale::random;
 
-/// How the name of the directory begins that holds what isn't whole yet.
+/// The beginning of the name of the directory that holds unfinished files.
 const PARTIAL: &str = "onsale-export.partial-";
 
 /// Where an export goes.
-pub(super) struct Place {
+pub(super) struct ExportDir {
     dir: PathBuf,
     partial: PathBuf,
     /// Whether the directory is new.
     made: bool,
 }
 
-impl Place {
+impl ExportDir {
     /// Makes room for an export.
     ///
     /// # Errors
-    /// Wrong usage when the directory holds one that isn't to be replaced.
+    /// Wrong usage if the directory holds an export and `overwrite` isn't set.
     pub(super) fn prepare(dir: &Path, overwrite: bool) -> Result<Self, Failure> {
         let (dir, made) = (dir.to_owned(), !dir.exists());
         let partial = dir.join(random::name(PARTIAL));
@@ -39,7 +39,7 @@ impl Place {
         if !overwrite && let Some(name) = names().find(|name| dir.join(name).exists()) {
             let shown = plain(&dir.display().to_string());
             return Err(Failure::Usage(format!(
-                "{shown} holds an export already ({name}): take another directory, or replace it with --overwrite"
+                "{shown} holds an export already ({name}): choose another directory, or replace it with --overwrite"
             )));
         }
         remove_unfinished(&dir).map_err(failed)?;
@@ -69,18 +69,18 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for ExportDir {
     fn drop(&mut self) {
-        // Gone where it went well; what can't be removed has a name that says what it is.
+        // After a success it is gone already. If it can't be removed, its name says what it is.
         let _ = fs::remove_dir_all(&self.partial);
         if self.made {
-            // Only where it is empty.
+            // This removes only an empty directory.
             let _ = fs::remove_dir(&self.dir);
         }
     }
 }
 
-/// Removes what an export left that was killed.
+/// Removes the directories of exports that were killed.
 fn remove_unfinished(dir: &Path) -> io::Result<()> {
     for entry in fs::read_dir(dir)? {
         let entry = entry?;
