@@ -1,7 +1,7 @@
-//! Calls to other servers: the one way in which a client for them is made.
+//! Clients of other servers, all made in one way.
 //!
-//! Invariants: a call goes out once, to the URL that the settings name, and follows no redirect; a client for plain http needs no root
-//! certificates; no proxy of the environment is used.
+//! Invariants: a call is made once, to the URL in the settings, and follows no redirect; a client for plain http needs
+//! no root certificates; no proxy of the environment is used.
 
 use core::error::Error;
 use core::fmt::Write;
@@ -9,21 +9,21 @@ use core::time::Duration;
 
 use reqwest::{Client, Url, redirect, retry};
 
-/// How long an idle connection is kept: less than servers do, so that none is used while it is being closed.
+/// How long an idle connection is kept: less than servers keep it, so that none is used while it is being closed.
 const IDLE: Duration = Duration::from_secs(15);
 
-/// Why no client can be made.
+/// Why a client can't be made.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum OutboundError {
-    /// The URL leads nowhere, or says more than where.
+    /// The URL can't be used, or has a user, a query or a fragment.
     #[error("must be an http or https URL without user, query and fragment")]
     Url,
-    /// TLS can't be set up; a system without root certificates, usually.
+    /// TLS can't be set up, usually on a system without root certificates.
     #[error("the client can't be made: {0}")]
     Client(String),
 }
 
-/// Makes a client for what is at the URL of a setting; nothing is sent. Returns the URL without a slash at its end, too.
+/// Makes a client for the URL of a setting, and returns the URL without a slash at its end. It sends nothing.
 ///
 /// # Errors
 /// When the URL can't be used, or TLS can't be set up.
@@ -65,7 +65,7 @@ pub(crate) fn client(
     Ok((client, url.as_str().trim_end_matches('/').to_owned()))
 }
 
-/// Writes an error with its causes; its own text tells only that there was one.
+/// Writes an error with its causes: its own text often only says that there was one.
 pub(crate) fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();

@@ -1,10 +1,10 @@
-//! Logs and metrics: how they are set up once, at the start.
+//! Logs and metrics, which are set up once at the start.
 //!
-//! Absent on purpose: a server for `/metrics` (the router has the route), and files (whoever runs
-//! the process keeps its standard error).
+//! Absent on purpose: a server for `/metrics` (the router has the route), and log files (the process's supervisor keeps
+//! standard error).
 //!
-//! Invariant: a histogram without buckets doesn't exist: every `*_seconds` has those below, and
-//! the others must be named when the recorder is made.
+//! Invariant: every histogram has buckets: a `*_seconds` has those below, and the others are named when the recorder is
+//! made.
 
 mod listed;
 mod process;
@@ -14,7 +14,9 @@ use std::io;
 
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tokio_util::sync::CancellationToken;
-use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt, util::SubscriberInitExt};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, fmt};
 
 pub use self::listed::register as register_metrics;
 pub use self::process::Process;
@@ -26,7 +28,7 @@ pub const SECONDS_BUCKETS: &[f64] = &[
     5.0, 10.0,
 ];
 
-/// How often histograms are emptied into their buckets; without it they grow between two scrapes.
+/// How often histograms are emptied into their buckets. Otherwise they would grow between two scrapes.
 const UPKEEP_SECONDS: u64 = 5;
 
 /// Telemetry that can't be set up.
@@ -35,10 +37,10 @@ pub enum TelemetryError {
     /// The filter can't be read.
     #[error("log.filter isn't a filter: {0}")]
     Filter(#[from] tracing_subscriber::filter::ParseError),
-    /// Something else receives the logs already.
+    /// The logs are set up already.
     #[error("the logs are set up already: {0}")]
     Logs(#[from] tracing_subscriber::util::TryInitError),
-    /// Something else receives the metrics already, or buckets are empty.
+    /// The metrics are set up already, or a histogram's buckets are empty.
     #[error("the metrics can't be set up: {0}")]
     Metrics(#[from] metrics_exporter_prometheus::BuildError),
 }
@@ -51,7 +53,7 @@ pub fn init_logs(config: &LogConfig) -> Result<(), TelemetryError> {
     init_logs_to(config, io::stderr)
 }
 
-/// The same, where something else stands between the logs and standard error.
+/// Sends the process's logs to `writer`, panics included, where something else writes to standard error too.
 ///
 /// # Errors
 /// As [`init_logs`].

@@ -9,7 +9,7 @@ use onsale::domain::ids::UserId;
 use onsale::domain::time::{Seconds, Timestamp};
 use onsale::engine::Engine;
 use onsale::http::auth::Role;
-use onsale::mock_gateway::{DEMO_SECRET, MockConfig, MockGateway, Running};
+use onsale::mock_gateway::{DEMO_SECRET, MockConfig, MockGateway, RunningGateway};
 use serde_json::Value;
 
 use super::crowd::Crowd;
@@ -30,7 +30,10 @@ const AHEAD_MS: u64 = 3 * DAY_MS;
 const SOON_MINUTES: [u64; 3] = [2, 5, 10];
 
 /// Starts a mock gateway for the engine, unless the settings name a gateway.
-pub(super) async fn start_gateway(config: &mut Config, urls: &Urls) -> Result<Option<Running>, Failure> {
+pub(super) async fn start_gateway(
+    config: &mut Config,
+    urls: &Urls,
+) -> Result<Option<RunningGateway>, Failure> {
     if config.payments.toss_url.is_some() || config.payments.toss_secret.is_some() {
         return Ok(None);
     }

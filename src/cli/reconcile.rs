@@ -18,7 +18,7 @@ use onsale::domain::ids::PaymentId;
 use onsale::domain::money::Money;
 use onsale::domain::time::{Seconds, Timestamp};
 use onsale::export::{Line, Reader, Table, Value};
-use onsale::gateway::toss::{Moved, Toss};
+use onsale::gateway::toss::{OrderMovements, Toss};
 use onsale::gateway::{Find, Found, Gateway, OrderId, PaymentKey};
 
 use super::engine_at;
@@ -127,7 +127,7 @@ struct Suspect {
 
 /// Chooses the orders that may not fit.
 fn suspects(
-    listed: &BTreeMap<OrderId, Moved>,
+    listed: &BTreeMap<OrderId, OrderMovements>,
     journal: &BTreeMap<OrderId, JournalPayment>,
     since: Timestamp,
     now: Timestamp,
@@ -262,8 +262,8 @@ mod tests {
         JournalPayment { status: status.to_owned(), amount: 100, completed_at }
     }
 
-    fn moved(went_back: bool) -> Moved {
-        Moved { payment_keys: vec![PaymentKey::parse("k").unwrap()], went_back }
+    fn moved(went_back: bool) -> OrderMovements {
+        OrderMovements { payment_keys: vec![PaymentKey::parse("k").unwrap()], went_back }
     }
 
     #[test]

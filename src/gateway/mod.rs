@@ -1,4 +1,4 @@
-//! Where money comes from: one trait for payment gateways, and what their answers mean to whoever pursues a payment.
+//! Payment gateways: one trait, and the meaning of its answers for the driver of a payment.
 //!
 //! ```text
 //! the customer pays at the gateway's checkout ─▶ payment key ─▶ confirm ─┬─ Captured
@@ -24,28 +24,29 @@
 //! | [`CancelOutcome::Refused`] | this request gave nothing back, and the same request never will | a person has to give the money back another way |
 //! | [`CancelOutcome::Unknown`] | nothing | cancel again, with backoff and under a new key |
 //!
-//! A future of these calls that is dropped is an answer of `Unknown`: the request may be on its way.
+//! Dropping the future of a call means `Unknown`: the request may be on its way.
 //!
 //! # Idempotency keys
 //!
-//! A key belongs to **one attempt**. Gateways answer the same key with the first answer, errors included and for days, whatever
-//! the body says: an attempt that met a passing error would meet it for ever. What makes a repeat safe isn't the key but the
-//! gateway's own rules: a payment key is captured at most once, and no more is given back than was captured. So a refund is
-//! of the whole payment; a part of it could be given back twice.
+//! A key belongs to **one attempt**. Gateways repeat the first answer to a key for days, errors included and whatever
+//! the body is: after a passing error, the same key would get that error for days. A repeat is safe by the gateway's
+//! own rules, not by the key: a payment key is captured at most once, and no more is refunded than was captured. So a
+//! refund is always of the whole payment: a part could be refunded twice.
 //!
 //! # Payment keys
 //!
-//! A customer can go through the checkout of one order several times, and gets a payment key each time. Whoever calls holds on to the first
-//! that it tried to capture until its fate is final, and only then takes another: gateways capture a *payment key* once, not an order.
+//! A customer can go through the checkout of one order several times, and gets a payment key each time. The caller
+//! keeps the first key that it tried to capture until its outcome is final, and only then takes another: gateways
+//! capture a *payment key* once, not an order.
 //!
 //! # Invariants
 //!
-//! `Captured` is said only of an answer that names the payment key, the order, the amount and the currency that were
-//! asked for. What can't be read for certain is `Unknown`. Every text of a gateway's is bounded and printable ([`Said`]). No
-//! payment key and no secret is in a log, nor in what `Debug` writes.
+//! `Captured` needs an answer that names the payment key, the order, the amount and the currency that were asked for.
+//! An answer that can't be read for certain is `Unknown`. Every text of a gateway is bounded and printable ([`Said`]).
+//! No payment key and no secret is in a log or in `Debug`.
 //!
-//! Absent on purpose: retries, timers and state (whoever calls keeps a durable record of what was asked), partial refunds, and
-//! belief in notices: [`Gateway::read_notice`] tells only which order to ask about.
+//! Absent on purpose: retries, timers and state (the caller keeps a durable record of its requests), partial refunds,
+//! and belief in notices: [`Gateway::read_notice`] only returns the order to ask about.
 
 mod names;
 mod set;
@@ -67,51 +68,51 @@ pub type Answer<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// A payment gateway. Calls take seconds: no actor may wait for one.
 pub trait Gateway: Send + Sync + 'static {
-    /// Returns what is so at this gateway.
+    /// Returns the terms that differ from one gateway to another.
     fn terms(&self) -> &'static Terms;
 
-    /// Tells whether it takes this currency; a capture in another one is declined unsent.
+    /// Tells whether it takes this currency. A capture in another one is declined without being sent.
     fn takes(&self, currency: Currency) -> bool;
 
-    /// Captures what the customer agreed to at the checkout.
+    /// Captures the amount to which the customer agreed at the checkout.
     fn confirm(&self, capture: Capture) -> Answer<'_, CaptureOutcome>;
 
     /// Asks what became of a payment.
     fn find(&self, find: Find) -> Answer<'_, Found>;
 
-    /// Gives the whole of a captured payment back.
+    /// Refunds the whole amount of a captured payment.
     fn cancel(&self, cancel: Cancel) -> Answer<'_, CancelOutcome>;
 
-    /// Reads which order a notice is about. Anyone can send one: it is a hint to ask, and nothing else in it is believed.
+    /// Reads the order of a notice. Anyone can send one, so it is only a hint to ask: nothing else in it is believed.
     fn read_notice(&self, body: &[u8]) -> Option<OrderId>;
 }
 
-/// What to capture.
+/// A capture to make.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Capture {
-    /// What the checkout gave the customer.
+    /// The key that the checkout gave the customer.
     pub payment_key: PaymentKey,
-    /// Our name for the payment.
+    /// The engine's name for the payment.
     pub order_id: OrderId,
-    /// What the gateway shall take, and nothing else.
+    /// The exact amount to capture.
     pub amount: Money,
-    /// In which currency.
+    /// The currency of the amount.
     pub currency: Currency,
-    /// A new one for each attempt.
+    /// A new key for each attempt.
     pub idempotency_key: IdempotencyKey,
 }
 
-/// What came of a capture.
+/// The outcome of a capture.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use]
 pub enum CaptureOutcome {
     /// The gateway took the amount.
     Captured {
-        /// As asked.
+        /// The key that was asked for.
         payment_key: PaymentKey,
         /// The gateway's name for this movement of money.
         transaction: Option<Said>,
-        /// When, by the gateway's clock.
+        /// When it was captured, by the gateway's clock.
         approved_at: Option<Timestamp>,
     },
     /// This request took nothing and never will.
@@ -121,45 +122,45 @@ pub enum CaptureOutcome {
         /// The gateway's sentence for the customer.
         reason: Said,
     },
-    /// It may have taken the amount, or take it yet.
+    /// The gateway may have taken the amount, or may still take it.
     Unknown {
-        /// What happened instead of an answer.
+        /// Why the outcome is unknown.
         why: Why,
     },
 }
 
-/// Which payment to ask about.
+/// The payment to ask about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Find {
-    /// Our name for it.
+    /// The engine's name for the payment.
     pub order_id: OrderId,
-    /// The payment key of the capture whose answer is missing. With it exactly that capture is looked at; without it the
-    /// gateway chooses among the order's checkouts, of which a customer may have gone through several.
+    /// The payment key of the capture whose answer is missing: exactly that capture is looked up. Without it the gateway
+    /// chooses among the order's checkouts, and a customer may have gone through several.
     pub payment_key: Option<PaymentKey>,
 }
 
-/// What became of a payment.
+/// A payment as the gateway has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use]
 pub enum Found {
     /// The gateway took money for this order.
     Captured {
-        /// With which key it is given back.
+        /// The key by which it is refunded.
         payment_key: PaymentKey,
-        /// What it took.
+        /// The captured amount.
         amount: Money,
-        /// What of it went back.
+        /// The part of it that was refunded.
         cancelled_amount: Money,
-        /// When it took it, by its clock.
+        /// When it was captured, by the gateway's clock.
         approved_at: Option<Timestamp>,
     },
-    /// It took none up to now.
+    /// The gateway has taken no money up to now.
     NotCaptured(NotCaptured),
-    /// It knows of no such payment now.
+    /// The gateway knows no such payment now.
     NoSuchOrder,
-    /// It didn't tell.
+    /// The gateway didn't answer the question.
     Unknown {
-        /// What happened instead of an answer.
+        /// Why the answer is unknown.
         why: Why,
     },
 }
@@ -169,19 +170,19 @@ pub enum Found {
 pub enum NotCaptured {
     /// The customer is at the checkout, or has agreed and nobody captured it, or a capture is under way.
     Open,
-    /// A capture was tried and didn't go, or the customer gave up.
+    /// A capture failed, or the customer gave up.
     Declined {
         /// The gateway's code, or one of ours.
         code: Said,
         /// The gateway's sentence for the customer.
         reason: Said,
     },
-    /// Nobody captured it in time.
+    /// The payment wasn't captured in time.
     Expired,
 }
 
 impl NotCaptured {
-    /// Tells whether no request that was sent up to now can capture anything any more.
+    /// Tells whether none of the requests that were sent can still capture anything.
     pub const fn is_final(&self) -> bool {
         match self {
             Self::Open => false,
@@ -190,10 +191,10 @@ impl NotCaptured {
     }
 }
 
-/// What to give back.
+/// A refund to make.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cancel {
-    /// Which capture.
+    /// The key of the capture.
     pub payment_key: PaymentKey,
     /// The whole of what was captured.
     pub amount: Money,

@@ -1,5 +1,5 @@
-//! The names that pass between us and a gateway, and the texts it sends: right by their type once they are parsed. The lengths are
-//! ours; a gateway that takes less says so in its own folder.
+//! The names that the engine and a gateway exchange, and the gateway's texts, as types that are checked when parsed.
+//! The lengths are the engine's; a gateway with shorter ones has them in its own folder.
 
 use core::fmt;
 use std::sync::Arc;
@@ -10,10 +10,10 @@ pub const PAYMENT_KEY_LEN_MAX: usize = 200;
 pub const ORDER_ID_LEN: core::ops::RangeInclusive<usize> = 6..=64;
 /// The longest idempotency key, in characters.
 pub const IDEMPOTENCY_KEY_LEN_MAX: usize = 300;
-/// What is kept of a gateway's text, in characters.
+/// The longest text of a gateway that is kept, in characters.
 pub const SAID_LEN_MAX: usize = 200;
 
-/// A text that can't be such a name.
+/// A text that isn't a valid name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidName {
     /// It is too short or too long.
@@ -29,15 +29,16 @@ fn check(
     lengths: core::ops::RangeInclusive<usize>,
     allowed: impl Fn(u8) -> bool,
 ) -> Result<(), InvalidName> {
-    // What is allowed is ASCII, so bytes are characters.
+    // Allowed characters are ASCII, so bytes count characters.
     if !lengths.contains(&text.len()) {
         return Err(InvalidName::Length);
     }
     if text.bytes().all(allowed) { Ok(()) } else { Err(InvalidName::Character) }
 }
 
-/// The gateway's name for what a customer agreed to at the checkout. It comes from the customer, and stands in a URL: 1–200 letters,
-/// digits and `-_.~`, not dots alone. Whoever has it and our secret can move money, so it is in no log.
+/// The gateway's name for the customer's agreement at the checkout. It comes from the customer and stands in a URL:
+/// 1–200 letters, digits and `-_.~`, not only dots. With it and the gateway's secret one can move money, so it is never
+/// logged.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct PaymentKey(Arc<str>);
 
@@ -49,7 +50,7 @@ impl PaymentKey {
     pub fn parse(text: &str) -> Result<Self, InvalidName> {
         let unreserved = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~');
         check(text, 1..=PAYMENT_KEY_LEN_MAX, unreserved)?;
-        // A path of dots leads elsewhere.
+        // In a URL's path, `.` and `..` lead to another path.
         if text.bytes().all(|byte| byte == b'.') {
             Err(InvalidName::Character)
         } else {
@@ -121,7 +122,7 @@ impl IdempotencyKey {
     }
 }
 
-/// What a gateway said: at most [`SAID_LEN_MAX`] characters, none of which a terminal would obey.
+/// A gateway's text: at most [`SAID_LEN_MAX`] characters, without control characters.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Said(Box<str>);
 

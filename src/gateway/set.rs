@@ -1,4 +1,4 @@
-//! The gateways that are set up: which method leads to which, and what is so at each.
+//! The gateways that are set up, by payment method, and the terms of each.
 
 use std::sync::Arc;
 
@@ -7,34 +7,35 @@ use crate::domain::ids::GatewayName;
 use crate::domain::payments::Method;
 use crate::domain::time::Seconds;
 
-/// What is so at one gateway, and may be otherwise at another.
+/// The terms of a gateway, which differ from one to another.
 #[derive(Debug, Clone, Copy)]
 pub struct Terms {
-    /// Its name, as payments, routes and metrics have it: letters from `a` to `z`, at most 32. Payments keep it for good.
+    /// Its name in payments, routes and metrics: at most 32 letters from `a` to `z`. Payments keep it for ever, so it
+    /// can't change.
     pub name: &'static str,
-    /// The methods that it has.
+    /// The payment methods that lead to it.
     pub methods: &'static [Method],
-    /// How long a checkout lives at most: a payment that it doesn't know that long after was never there.
+    /// The longest life of a checkout: a payment that the gateway doesn't know after that time never existed.
     pub checkout_life: Seconds,
-    /// Its codes for what the engine says in its place.
+    /// Its codes for outcomes that the engine reports in its place.
     pub codes: Codes,
 }
 
-/// A gateway's codes for what it leaves no doubt of, where no answer of its brought one.
+/// A gateway's codes for outcomes that are certain without an answer that has a code.
 #[derive(Debug, Clone, Copy)]
 pub struct Codes {
-    /// The money was taken and given back there.
+    /// The money was captured and refunded at the gateway.
     pub given_back: &'static str,
-    /// Nobody captured it in time.
+    /// The payment wasn't captured in time.
     pub expired: &'static str,
-    /// It knows of no such payment.
+    /// The gateway knows no such payment.
     pub no_such_payment: &'static str,
-    /// It never gave this payment key.
+    /// The gateway never gave this payment key.
     pub invalid_key: &'static str,
 }
 
 impl Terms {
-    /// Makes the usual ones: every method but the balance, checkouts that live an hour at most, plain codes.
+    /// Makes usual terms: every method but the balance, checkouts of at most an hour, plain codes.
     pub const fn new(name: &'static str) -> Self {
         Self {
             name,
@@ -50,12 +51,12 @@ impl Terms {
     }
 }
 
-/// Gateways by name, none of them twice. Clones share them.
+/// Gateways by unique names. Clones share them.
 #[derive(Clone, Default)]
 pub struct Gateways(Arc<[(GatewayName, Arc<dyn Gateway>)]>);
 
 impl Gateways {
-    /// Takes gateways; where a method is had at several, it leads to the first.
+    /// Makes the set. A method that several have leads to the first of them.
     ///
     /// # Panics
     /// When two have one name, or one has a name that can't be.

@@ -2,7 +2,7 @@
 //!
 //! # How its answers are read
 //!
-//! By code first, since the status alone says little: a declined card is 403, a passing failure of the card company's is 400.
+//! By code first, since the status says little: a declined card is 403, a passing failure of the card company is 400.
 //!
 //! | what came | confirm | cancel |
 //! | --- | --- | --- |
@@ -29,8 +29,8 @@
 //! | 404 `NOT_FOUND…`, `INVALID_PAYMENT_KEY`, `INVALID_ORDER_ID` | `NoSuchOrder` |
 //! | everything else | `Unknown`, as above |
 //!
-//! Invariants: one request a call (two where it looks at the payment), never repeated on the wire; no redirect is followed; no answer takes more
-//! than [`BODY_BYTES_MAX`] of memory.
+//! Invariants: a call makes one request (two if it also looks at the payment) and never repeats it on the wire; no
+//! redirect is followed; no answer takes more than [`BODY_BYTES_MAX`] of memory.
 //!
 //! Absent on purpose: virtual accounts (a deposit takes days: leave them out of the checkout's methods), currencies other than won, proxies
 //! from the environment.
@@ -64,12 +64,12 @@ use crate::outbound::{self, OutboundError};
 
 /// The largest answer that is read.
 pub const BODY_BYTES_MAX: usize = 64 << 10;
-/// How long making a connection may take.
+/// How long a connection may take to open.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
-/// How long a call may take as a whole, unless the settings say otherwise: a capture by a card company takes seconds, and one whose
-/// answer is late is found by asking.
+/// How long a whole call may take by default: a capture by a card company takes seconds, and one with a late answer is
+/// found by asking.
 pub const TIMEOUT: Duration = Duration::from_secs(10);
-/// What is so at Toss Payments. A session of its checkout ends after 30 minutes; twice that is beyond doubt.
+/// The terms of Toss Payments. A session of its checkout ends after 30 minutes; twice that is certain.
 pub const TERMS: Terms = Terms {
     name: "toss",
     methods: &[Method::Card, Method::KakaoPay, Method::NaverPay, Method::Toss],
@@ -82,7 +82,7 @@ pub const TERMS: Terms = Terms {
     },
 };
 
-// Toss's own limits: whatever our names allow, it takes.
+// Toss's limits: it accepts every name that the engine's types allow.
 const _: () = assert!(PAYMENT_KEY_LEN_MAX <= 200, "a payment key has at most 200 characters there");
 const _: () = assert!(*ORDER_ID_LEN.start() >= 6 && *ORDER_ID_LEN.end() <= 64, "an order id has 6 to 64");
 const _: () = assert!(IDEMPOTENCY_KEY_LEN_MAX <= 300, "an idempotency key has at most 300");
@@ -90,51 +90,51 @@ const _: () = assert!(IDEMPOTENCY_KEY_LEN_MAX <= 300, "an idempotency key has at
 /// The longest reason of a cancellation, in characters (Toss's own limit).
 const CANCEL_REASON_LEN_MAX: usize = 200;
 
-/// Where the gateway is, and how it knows us.
+/// The gateway's URL, and the engine's secret there.
 #[derive(Debug, Clone)]
 pub struct TossConfig {
-    /// `https://api.tosspayments.com`, or where the mock gateway listens.
+    /// `https://api.tosspayments.com`, or the URL of the mock gateway.
     pub url: String,
     /// The secret key.
     pub secret: Secret,
-    /// How long making a connection may take.
+    /// How long a connection may take to open.
     pub connect_timeout: Duration,
-    /// How long a call may take as a whole, the connection and the answer's last byte included.
+    /// How long a whole call may take, from the connection to the answer's last byte.
     pub timeout: Duration,
 }
 
 impl TossConfig {
-    /// Takes the usual timeouts.
+    /// Makes a configuration with the usual timeouts.
     pub fn new(url: impl Into<String>, secret: Secret) -> Self {
         Self { url: url.into(), secret, connect_timeout: CONNECT_TIMEOUT, timeout: TIMEOUT }
     }
 }
 
-/// How many movements of money are asked for at once.
+/// How many movements of money one request lists.
 const PAGE: usize = 100;
 /// The most movements that are listed.
 pub const MOVEMENTS_MAX: usize = 1_000_000;
 
-/// The orders of which money moved.
+/// The orders whose money moved.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Orders {
-    /// Each with the payment keys that money moved by, and whether any went back.
-    pub ours: BTreeMap<OrderId, Moved>,
-    /// Movements of orders that can't be ours.
+    /// The engine's orders, each with its movements.
+    pub ours: BTreeMap<OrderId, OrderMovements>,
+    /// How many movements are of orders that can't be the engine's.
     pub others: u64,
 }
 
-/// How money of an order moved.
+/// The movements of an order's money.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Moved {
-    /// The keys of its checkouts; of an order there is one, as a rule.
+pub struct OrderMovements {
+    /// The keys of its checkouts; an order usually has one.
     pub payment_keys: Vec<PaymentKey>,
-    /// Whether any money went back.
+    /// Whether any money was refunded.
     pub went_back: bool,
 }
 
 impl Orders {
-    /// Adds a page; returns the name of its last movement, behind which the next page begins.
+    /// Adds a page. Returns the name of its last movement, behind which the next page begins.
     fn add(&mut self, page: &[answer::Movement]) -> Option<String> {
         for movement in page {
             let names = (OrderId::parse(&movement.order_id), PaymentKey::parse(&movement.payment_key));
@@ -155,14 +155,14 @@ impl Orders {
 /// Why the orders can't be listed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum OrdersError {
-    /// The gateway doesn't tell.
+    /// The gateway doesn't answer.
     #[error(
         "the gateway doesn't list its orders ({}), so that nothing was compared: see whether toss.url and toss.secret are right and \
          the gateway answers, and run it again",
         .0.as_str()
     )]
     NotTold(Why),
-    /// It has too much to tell.
+    /// The gateway has more movements than can be listed.
     #[error("the gateway has more than a million movements of that time: ask for less of it")]
     TooMany,
 }
@@ -170,29 +170,29 @@ pub enum OrdersError {
 /// A client that can't be made.
 #[derive(Debug, thiserror::Error)]
 pub enum TossError {
-    /// The URL leads nowhere.
+    /// The URL can't be used.
     #[error("toss.url must be an http or https URL without user, query and fragment")]
     Url,
-    /// The secret can't stand in a header.
+    /// The secret can't be sent in a header.
     #[error("toss.secret has characters that can't be sent")]
     Secret,
-    /// One of the two is set alone.
+    /// Only one of the two settings is set.
     #[error("{set} is set, and {unset} isn't: set both, or none")]
     Half {
-        /// Which is.
+        /// The setting that is set.
         set: &'static str,
-        /// Which isn't.
+        /// The setting that is missing.
         unset: &'static str,
     },
-    /// TLS can't be set up; a system without root certificates, usually.
+    /// TLS can't be set up, usually on a system without root certificates.
     #[error("the gateway's client can't be made: {0}")]
     Client(String),
 }
 
-/// The client. It is made once; its connections are shared.
+/// The client. It is made once, and its calls share connections.
 pub struct Toss {
     client: Client,
-    /// For captures alone, so that they share no connection with calls that hang.
+    /// Only for captures, so that they share no connection with calls that hang.
     captures: Client,
     /// Without a slash at the end.
     base: String,
@@ -206,7 +206,7 @@ impl core::fmt::Debug for Toss {
 }
 
 impl Toss {
-    /// Makes the client, where the settings name the gateway.
+    /// Makes the client, if the settings name the gateway.
     ///
     /// # Errors
     /// When they name half of it, and as [`Toss::new`].
@@ -221,7 +221,7 @@ impl Toss {
         Self::new(&TossConfig { timeout, ..TossConfig::new(url.as_str(), secret.clone()) }).map(Some)
     }
 
-    /// Makes the client; nothing is sent.
+    /// Makes the client. It sends nothing.
     ///
     /// # Errors
     /// When the URL or the secret can't be used, or TLS can't be set up.
@@ -243,8 +243,8 @@ impl Toss {
         Ok(Self { client, captures, base, authorization })
     }
 
-    /// Lists the orders of which money moved in a time, each with the keys of its checkouts: for a comparison with the journal. What has
-    /// no such name as ours isn't ours, and is only counted.
+    /// Lists the orders whose money moved in a time, each with the keys of its checkouts, for a comparison with the
+    /// journal. Orders whose ids aren't of the engine's form are only counted.
     ///
     /// # Errors
     /// When the gateway doesn't tell, or has more to tell than [`MOVEMENTS_MAX`].
@@ -291,7 +291,7 @@ impl Toss {
         }
     }
 
-    /// Asks what the payment is, which the gateway says that it dealt with before.
+    /// Asks for the state of a payment that the gateway says it has dealt with before.
     async fn look_at_capture(&self, capture: Capture) -> CaptureOutcome {
         let Capture { payment_key, order_id, amount: asked, .. } = capture;
         match self.look(Find { order_id, payment_key: Some(payment_key) }).await {
@@ -311,7 +311,7 @@ impl Toss {
         }
     }
 
-    /// Asks for the payment by its key, which names one checkout exactly, and where that tells nothing by its order.
+    /// Asks for the payment by its key, which names exactly one checkout, and if that has no answer by its order.
     async fn look(&self, find: Find) -> Found {
         let by_order = format!("/v1/payments/orders/{}", find.order_id);
         let Some(key) = &find.payment_key else { return self.ask(&by_order, &find).await };
@@ -371,7 +371,7 @@ impl Toss {
     async fn send(&self, call: &'static str, request: RequestBuilder) -> Result<Reply, Why> {
         let failed = |error: reqwest::Error| {
             let why = why(&error);
-            // The URL holds the payment key.
+            // The URL has the payment key, so it isn't logged.
             let error = outbound::chain(&error.without_url());
             tracing::warn!(call, why = why.as_str(), error, "the payment gateway gave no answer");
             why
@@ -427,7 +427,7 @@ impl Gateway for Toss {
     }
 }
 
-/// What kept an answer from being read to its end.
+/// Why an answer wasn't read to its end.
 enum Unread {
     Error(reqwest::Error),
     TooLarge,

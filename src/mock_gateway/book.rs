@@ -1,21 +1,22 @@
-//! What the mock gateway knows: orders, their payments, and the money that moved.
+//! The mock gateway's book: orders, their payments, and the money that moved.
 //!
-//! Pure and synchronous; time is given. Invariants: of an order's payments at most one is ever captured; no more is given back than
-//! was captured; at most `orders_max` orders are kept (the oldest finished go first), and what they moved stays in the totals.
+//! It is pure and synchronous, and gets the time. Invariants: at most one of an order's payments is ever captured; no
+//! more is refunded than was captured; at most `orders_max` orders are kept (the oldest finished ones go first), and
+//! the totals keep their movements.
 
+use core::ops::RangeInclusive;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::ops::RangeInclusive;
 
 use super::codes::Refusal;
 use super::random::Random;
 use crate::domain::time::Timestamp;
 
-/// The payments that are kept of one order: a customer may go through its checkout again.
+/// The most payments of an order that are kept: a customer may go through its checkout again.
 const PAYMENTS_PER_ORDER_MAX: usize = 20;
-/// The partial refunds of one payment.
+/// The most partial refunds of one payment.
 const CANCELS_MAX: usize = 100;
 
-/// Where a payment stands, in Toss's words.
+/// The status of a payment, in Toss's words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Status {
     InProgress,
@@ -46,18 +47,18 @@ impl Status {
     }
 }
 
-/// Money that went back.
+/// A refund.
 #[derive(Debug, Clone)]
 pub(super) struct Cancellation {
     pub(super) transaction: String,
     pub(super) amount: u64,
     pub(super) reason: String,
     pub(super) at: Timestamp,
-    /// What could still be given back after it.
+    /// The amount that can still be refunded after it.
     pub(super) left: u64,
 }
 
-/// One way through the checkout.
+/// One passage through the checkout.
 #[derive(Debug, Clone)]
 pub(super) struct Payment {
     pub(super) key: String,
@@ -67,14 +68,14 @@ pub(super) struct Payment {
     pub(super) status: Status,
     pub(super) requested_at: Timestamp,
     pub(super) approved_at: Option<Timestamp>,
-    /// The last movement of money.
+    /// The name of the last movement of money.
     pub(super) transaction: Option<String>,
     pub(super) cancellations: Vec<Cancellation>,
     pub(super) failure: Option<Refusal>,
 }
 
 impl Payment {
-    /// Returns what can still be given back, or is still to be captured.
+    /// Returns the amount that can still be refunded, or is still to be captured.
     pub(super) fn balance(&self) -> u64 {
         self.amount - self.cancelled()
     }
@@ -88,7 +89,7 @@ impl Payment {
     }
 }
 
-/// Money that moved, as the list of movements has it.
+/// A movement of money, as the list of movements has it.
 #[derive(Debug, Clone)]
 pub(super) struct Movement {
     pub(super) transaction: String,
@@ -100,7 +101,7 @@ pub(super) struct Movement {
 }
 
 impl Payment {
-    /// Returns the capture, if there was one, and what went back.
+    /// Returns the movements: the capture, if there was one, and the refunds.
     fn movements(&self) -> impl Iterator<Item = Movement> {
         let movement = |transaction: String, amount, status, at| Movement {
             transaction,
@@ -111,7 +112,7 @@ impl Payment {
             at,
         };
         let captured = self.approved_at.filter(|_| self.status.is_captured()).map(|at| {
-            // The payment's own is that of its last movement.
+            // The payment only keeps the name of its last movement.
             movement(format!("captured-{}", self.key), self.amount, Status::Done, at)
         });
         let back = self
@@ -122,22 +123,22 @@ impl Payment {
     }
 }
 
-/// What a payment was and is, for the notice.
+/// A payment before and after a change, for the notice.
 #[derive(Debug, Clone)]
 pub(super) struct Change {
     pub(super) before: Payment,
     pub(super) after: Payment,
 }
 
-/// An order and everything that was tried with it.
+/// An order and its payments.
 #[derive(Debug, Default)]
 pub(super) struct Order {
     pub(super) id: String,
     /// The oldest first.
     pub(super) payments: Vec<Payment>,
-    /// How often a capture was asked for, replays and what went wrong included.
+    /// How often a capture was asked for, repeats and failures included.
     pub(super) capture_requests: u64,
-    /// How often money was taken.
+    /// How often money was captured.
     pub(super) captures: u64,
 }
 
@@ -150,7 +151,7 @@ impl Order {
         self.payments.iter().map(Payment::cancelled).sum()
     }
 
-    /// Returns the payment that was captured, or else the last.
+    /// Returns the captured payment, or else the last one.
     pub(super) fn present(&self) -> Option<&Payment> {
         self.payments.iter().find(|payment| payment.status.is_captured()).or(self.payments.last())
     }
@@ -160,7 +161,7 @@ impl Order {
     }
 }
 
-/// What moved, of the orders that are kept and of those that aren't any more.
+/// The totals of all orders, forgotten ones included.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Totals {
     pub(super) orders: u64,
@@ -168,7 +169,7 @@ pub(super) struct Totals {
     pub(super) cancelled: u64,
     pub(super) captures: u64,
     pub(super) cancellations: u64,
-    /// The most captures that any order ever had: more than one is a fault of the mock's.
+    /// The most captures that an order ever had: more than one is a bug of the mock.
     pub(super) captures_of_one_order_max: u64,
     /// Orders that were forgotten to make room.
     pub(super) forgotten: u64,
@@ -199,7 +200,7 @@ impl Book {
         }
     }
 
-    /// The customer agreed: returns the new payment's key.
+    /// Records that the customer agreed. Returns the new payment's key.
     pub(super) fn check_out(
         &mut self,
         order_id: &str,
@@ -214,6 +215,7 @@ impl Book {
             return Err(Refusal::new("DUPLICATED_ORDER_ID"));
         }
 
+        // The oldest checkout of an order is forgotten, so that its payments are bounded.
         let mut forgotten = None;
         if order.payments.len() >= PAYMENTS_PER_ORDER_MAX {
             forgotten = Some(order.payments.remove(0).key);
@@ -232,6 +234,7 @@ impl Book {
             cancellations: Vec::new(),
             failure: None,
         });
+
         if let Some(forgotten) = forgotten {
             self.by_key.remove(&forgotten);
         }
@@ -241,7 +244,7 @@ impl Book {
         Ok(key)
     }
 
-    /// The customer gave up at the checkout, or the card company said no.
+    /// Records that the customer gave up at the checkout, or the card company declined.
     pub(super) fn abort(&mut self, key: &str, failure: Refusal) -> Option<Change> {
         let number = *self.by_key.get(key)?;
         let payment = self.payment_mut(number, key);
@@ -256,14 +259,14 @@ impl Book {
         Some(Change { before, after })
     }
 
-    /// Counts a request to capture that came, whatever becomes of it.
+    /// Counts a request to capture, whatever its outcome.
     pub(super) fn asked_to_capture(&mut self, order_id: &str) {
         if let Some(number) = self.by_id.get(order_id).copied() {
             self.order_mut(number).capture_requests += 1;
         }
     }
 
-    /// Captures.
+    /// Captures the amount of a payment.
     pub(super) fn capture(
         &mut self,
         key: &str,
@@ -301,6 +304,8 @@ impl Book {
         payment.approved_at = Some(at);
         payment.transaction = Some(random.transaction());
         let after = payment.clone();
+
+        // The ledger shows captures by order, so that a test sees if money was ever taken twice.
         let order = self.order_mut(number);
         order.captures += 1;
 
@@ -312,7 +317,7 @@ impl Book {
         Ok(Change { before, after })
     }
 
-    /// Gives back `amount`, or all that is left; refuses where what is left isn't `expected`.
+    /// Gives back `amount`, or all that is left. Refuses if the rest isn't `expected`.
     pub(super) fn cancel(
         &mut self,
         key: &str,
@@ -354,6 +359,7 @@ impl Book {
         payment.cancellations.push(Cancellation { transaction, amount, reason: reason.to_owned(), at, left });
         payment.status = if left == 0 { Status::Cancelled } else { Status::PartiallyCancelled };
         let after = payment.clone();
+
         self.totals.cancelled = self.totals.cancelled.saturating_add(amount);
         self.totals.cancellations += 1;
         Ok(Change { before, after })
@@ -383,7 +389,7 @@ impl Book {
         self.orders.values()
     }
 
-    /// Returns what moved in a time, the oldest first.
+    /// Returns the movements in a time, the oldest first.
     pub(super) fn movements(&self, times: &RangeInclusive<Timestamp>) -> Vec<Movement> {
         let payments = self.orders.values().flat_map(|order| &order.payments);
         let mut moved: Vec<Movement> =
@@ -396,7 +402,7 @@ impl Book {
         self.totals
     }
 
-    /// Ends the payments that nobody captured in time.
+    /// Ends the payments that weren't captured in time.
     fn expire(&mut self, number: u64, at: Timestamp) {
         let session_millis = self.session_millis;
         for payment in &mut self.order_mut(number).payments {
@@ -409,14 +415,14 @@ impl Book {
         self.settle(number);
     }
 
-    /// Keeps account of whether the order is finished.
+    /// Records whether the order is finished.
     fn settle(&mut self, number: u64) {
         if self.orders.get(&number).is_some_and(Order::is_finished) {
             self.finished.insert(number);
         }
     }
 
-    /// Returns the number of an order; makes the order, and the room for it, if it is new.
+    /// Returns the number of an order. A new order is made, and an old one forgotten if there is no room.
     fn number_of(&mut self, order_id: &str) -> u64 {
         if let Some(number) = self.by_id.get(order_id) {
             return *number;

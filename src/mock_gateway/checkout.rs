@@ -1,6 +1,6 @@
 //! The checkout: a page for a person, and one route for programs.
 //!
-//! Invariant: what a link says is checked before it stands on a page or in a redirect.
+//! Invariant: the values of a link are checked before they stand on a page or in a redirect.
 
 use axum::Router;
 use axum::extract::rejection::{BytesRejection, QueryRejection};
@@ -15,7 +15,7 @@ use serde_json::json;
 
 use super::codes::Refusal;
 use super::faults::Fault;
-use super::page::{self, Shown};
+use super::page::{self, OrderPage};
 use super::{MockGateway, State};
 use crate::domain::money::Money;
 use crate::gateway::OrderId;
@@ -29,7 +29,7 @@ pub(super) fn routes() -> Router<MockGateway> {
     Router::new().route("/checkout", get(show).post(decide)).route("/checkout/style.css", get(page::style))
 }
 
-/// What a link or a form says.
+/// The values of a link or a form.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[expect(clippy::struct_field_names, reason = "the names are those of the page's fields")]
@@ -51,7 +51,7 @@ enum Decision {
     Decline,
 }
 
-/// What a program says.
+/// The values of a program's request.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Document {
@@ -61,7 +61,7 @@ struct Document {
     fault: Option<String>,
 }
 
-/// A checkout that is right in every part.
+/// A checkout whose values are all checked.
 struct Checkout {
     order_id: OrderId,
     amount: u64,
@@ -72,7 +72,7 @@ struct Checkout {
 }
 
 impl Form {
-    /// Checks everything; says what is wrong otherwise.
+    /// Checks all values. The error says what is wrong.
     fn check(&self) -> Result<Checkout, &'static str> {
         let order_id = OrderId::parse(&self.order_id)
             .map_err(|_| "orderId must have 6 to 64 letters, digits, - and _.")?;
@@ -96,7 +96,7 @@ impl Form {
     }
 }
 
-/// Reads where a customer shall be sent; nowhere if the text is empty.
+/// Reads the URL to which the customer is sent; none if the text is empty.
 fn url(text: Option<&str>) -> Result<Option<Url>, &'static str> {
     const WRONG: &str = "successUrl and failUrl must begin with http:// or https://.";
     let Some(text) = text.filter(|text| !text.is_empty()) else { return Ok(None) };
@@ -108,7 +108,7 @@ fn url(text: Option<&str>) -> Result<Option<Url>, &'static str> {
 }
 
 impl Checkout {
-    /// The customer agrees: makes the payment, and sets what shall go wrong with it.
+    /// Makes the payment of a customer who agrees, and sets its faults.
     fn agree(&self, gateway: &MockGateway) -> Result<String, Refusal> {
         let at = gateway.now();
         let state: &mut State = &mut gateway.state();
@@ -121,12 +121,12 @@ impl Checkout {
         Ok(key)
     }
 
-    fn shown(&self) -> Shown<'_> {
-        Shown { order_id: self.order_id.as_str(), order_name: &self.order_name, amount: self.amount }
+    fn shown(&self) -> OrderPage<'_> {
+        OrderPage { order_id: self.order_id.as_str(), order_name: &self.order_name, amount: self.amount }
     }
 }
 
-/// Says whether a request is the page's form, which is known by its one-time name and not by its type.
+/// Tells whether a request is the page's form. The form's one-time name proves that, not the content type.
 pub(super) fn is_form<B>(request: &Request<B>) -> bool {
     let kind = request.headers().get(header::CONTENT_TYPE);
     request.uri().path() == "/checkout"
@@ -156,7 +156,7 @@ async fn show(
     .map(|(name, value)| page::hidden(name, value))
     .concat();
 
-    // Browsers hold a form's redirects to the policy, too.
+    // Browsers apply the policy to a form's redirects too.
     let origin = |url: &Option<Url>| url.as_ref().map(|url| url.origin().ascii_serialization());
     let targets: Vec<String> =
         [origin(&checkout.success_url), origin(&checkout.fail_url)].into_iter().flatten().collect();
@@ -173,7 +173,7 @@ async fn decide(
         return decide_for_program(&gateway, &body);
     }
 
-    // A form's body is written as a query is.
+    // A form's body has the format of a query.
     let query = [b"/?", body.as_ref()].concat();
     let form = Uri::try_from(query).ok().and_then(|uri| Query::<Form>::try_from_uri(&uri).ok());
     let Some(Query(form)) = form else { return wrong("A form names orderId, amount and decision.") };
@@ -247,7 +247,7 @@ fn paid(gateway: &MockGateway, checkout: &Checkout) -> Response {
 
 fn declined(gateway: &MockGateway, checkout: &Checkout) -> Response {
     let failure = Refusal::new("PAY_PROCESS_CANCELED");
-    // The payment is there and aborted, so that whoever asks hears so. Of an order that was paid for nothing is made.
+    // The payment is recorded as aborted, so that a client that asks sees it. A paid order gets no further payment.
     if let Ok(key) = checkout.agree(gateway) {
         gateway.state().book.abort(&key, failure.clone());
     }

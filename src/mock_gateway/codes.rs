@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-/// A no, as Toss says it.
+/// A refusal, as Toss writes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Refusal {
     code: String,
@@ -17,7 +17,7 @@ impl Refusal {
         &self.code
     }
 
-    /// Returns the status that goes with the code: Toss's own for those that it documents, 400 for the others.
+    /// Returns the status of the code: Toss's for those that it documents, 400 for the others.
     pub(super) fn status(&self) -> u16 {
         match self.code.as_str() {
             "UNAUTHORIZED_KEY" => 401,

@@ -1,4 +1,5 @@
-//! The routes of whoever tests: what shall go wrong, and what is true. They ask for no secret; listen where only you can reach it.
+//! The routes for testers: faults and the ledger. They need no secret, so the gateway must listen where only its tester
+//! can reach it.
 
 use axum::Router;
 use axum::extract::rejection::{BytesRejection, QueryRejection};

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::book::{Movement, Payment};
 use crate::domain::time::Timestamp;
 
-/// Toss writes times in Korea's, which has no summer time.
+/// Toss writes Korean time, which has no summer time.
 const KOREA_MILLIS: u64 = 9 * 3_600_000;
 
 /// Writes the payment object of version 2022-11-16, with what a card payment has.
@@ -48,7 +48,7 @@ pub(super) fn payment(payment: &Payment) -> Value {
     })
 }
 
-/// Writes a movement of money, as the list of them has it.
+/// Writes a movement of money for the list of movements.
 pub(super) fn movement(movement: &Movement) -> Value {
     json!({
         "mId": "mock",
@@ -67,7 +67,7 @@ pub(super) fn movement(movement: &Movement) -> Value {
 
 /// Writes the notice of a payment's state.
 pub(super) fn notice(of: &Payment, at: Timestamp) -> Value {
-    // Toss gives this instant with milliseconds and without its offset.
+    // Toss writes this instant with milliseconds and without an offset.
     let at = at.plus_millis(KOREA_MILLIS).to_string();
     json!({
         "eventType": "PAYMENT_STATUS_CHANGED",

@@ -1,7 +1,7 @@
-//! What shall go wrong, and when.
+//! Faults on demand.
 //!
-//! A fault is one text, the same in a flag, in `POST /mock/faults` and at the checkout: `[CALL/]NAME[:VALUE][@PERCENT]`. `CALL` is
-//! `confirm` (the default), `cancel` or `find`; with `PERCENT` it happens in so many of a hundred calls.
+//! A fault is a text, the same in a flag, in `POST /mock/faults` and at the checkout: `[CALL/]NAME[:VALUE][@PERCENT]`.
+//! `CALL` is `confirm` (the default), `cancel` or `find`. With `PERCENT` the fault happens in so many of a hundred calls.
 //!
 //! | fault | what happens |
 //! | --- | --- |
@@ -18,7 +18,7 @@
 //! | `webhook-stray` | before it comes one for an order that nobody knows |
 //! | `webhook-lost` | it doesn't come |
 //!
-//! Several faults of one call happen together: waits, then what is before the money moves, then what is after.
+//! Several faults of one call happen together: first the waits, then those before the money moves, then those after.
 
 use core::fmt;
 use core::str::FromStr;
@@ -27,7 +27,7 @@ use serde_json::{Value, json};
 
 use super::random::Random;
 
-/// The faults that are kept; one more is refused.
+/// The most faults that are kept; one more is refused.
 pub const FAULTS_MAX: usize = 10_000;
 /// The longest wait.
 pub const DELAY_MILLIS_MAX: u64 = 600_000;
@@ -52,7 +52,7 @@ impl Call {
         }
     }
 
-    /// Returns the code with which a call is declined where none is named.
+    /// Returns the code with which a call is declined by default.
     const fn usual_refusal(self) -> &'static str {
         match self {
             Self::Confirm => "REJECT_CARD_COMPANY",
@@ -64,18 +64,18 @@ impl Call {
 
 /// Before or after the money moves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum When {
+pub(super) enum Moment {
     Before,
     After,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum What {
-    Delay(When, u64),
+enum FaultKind {
+    Delay(Moment, u64),
     Decline(Option<String>),
     Error(String),
-    Fail(When),
-    Drop(When),
+    Fail(Moment),
+    Drop(Moment),
     Cut,
     Duplicate,
     Copies(u8),
@@ -85,11 +85,11 @@ enum What {
     Lost,
 }
 
-/// One thing that shall go wrong.
+/// A fault of a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
     call: Call,
-    what: What,
+    what: FaultKind,
     percent: u8,
 }
 
@@ -119,11 +119,17 @@ impl FromStr for Fault {
             Some((name, value)) => (name, Some(value)),
             None => (text, None),
         };
-        let what = What::parse(name, value).ok_or(InvalidFault)?;
+        let what = FaultKind::parse(name, value).ok_or(InvalidFault)?;
 
-        // Asking moves no money, and gives no notice.
-        let only_answers =
-            matches!(what, What::Delay(..) | What::Error(_) | What::Fail(_) | What::Drop(_) | What::Cut);
+        // `find` moves no money and sends no notice, so only faults of the answer apply.
+        let only_answers = matches!(
+            what,
+            FaultKind::Delay(..)
+                | FaultKind::Error(_)
+                | FaultKind::Fail(_)
+                | FaultKind::Drop(_)
+                | FaultKind::Cut
+        );
         if !(1..=100).contains(&percent) || (call == Call::Find && !only_answers) {
             return Err(InvalidFault);
         }
@@ -132,7 +138,7 @@ impl FromStr for Fault {
     }
 }
 
-impl What {
+impl FaultKind {
     fn parse(name: &str, value: Option<&str>) -> Option<Self> {
         let millis = |value: &str| value.parse().ok().filter(|millis| *millis <= DELAY_MILLIS_MAX);
         let code = |value: &str| {
@@ -142,15 +148,15 @@ impl What {
         };
 
         match (name, value) {
-            ("delay-before", Some(value)) => Some(Self::Delay(When::Before, millis(value)?)),
-            ("delay-after", Some(value)) => Some(Self::Delay(When::After, millis(value)?)),
+            ("delay-before", Some(value)) => Some(Self::Delay(Moment::Before, millis(value)?)),
+            ("delay-after", Some(value)) => Some(Self::Delay(Moment::After, millis(value)?)),
             ("decline", None) => Some(Self::Decline(None)),
             ("decline", Some(value)) => Some(Self::Decline(Some(code(value)?))),
             ("error", Some(value)) => Some(Self::Error(code(value)?)),
-            ("fail-before", None) => Some(Self::Fail(When::Before)),
-            ("fail-after", None) => Some(Self::Fail(When::After)),
-            ("drop-before", None) => Some(Self::Drop(When::Before)),
-            ("drop-after", None) => Some(Self::Drop(When::After)),
+            ("fail-before", None) => Some(Self::Fail(Moment::Before)),
+            ("fail-after", None) => Some(Self::Fail(Moment::After)),
+            ("drop-before", None) => Some(Self::Drop(Moment::Before)),
+            ("drop-after", None) => Some(Self::Drop(Moment::After)),
             ("cut", None) => Some(Self::Cut),
             ("duplicate", None) => Some(Self::Duplicate),
             ("webhook-copies", Some(value)) => {
@@ -165,18 +171,18 @@ impl What {
     }
 }
 
-impl fmt::Display for What {
+impl fmt::Display for FaultKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Delay(When::Before, millis) => write!(f, "delay-before:{millis}"),
-            Self::Delay(When::After, millis) => write!(f, "delay-after:{millis}"),
+            Self::Delay(Moment::Before, millis) => write!(f, "delay-before:{millis}"),
+            Self::Delay(Moment::After, millis) => write!(f, "delay-after:{millis}"),
             Self::Decline(None) => f.write_str("decline"),
             Self::Decline(Some(code)) => write!(f, "decline:{code}"),
             Self::Error(code) => write!(f, "error:{code}"),
-            Self::Fail(When::Before) => f.write_str("fail-before"),
-            Self::Fail(When::After) => f.write_str("fail-after"),
-            Self::Drop(When::Before) => f.write_str("drop-before"),
-            Self::Drop(When::After) => f.write_str("drop-after"),
+            Self::Fail(Moment::Before) => f.write_str("fail-before"),
+            Self::Fail(Moment::After) => f.write_str("fail-after"),
+            Self::Drop(Moment::Before) => f.write_str("drop-before"),
+            Self::Drop(Moment::After) => f.write_str("drop-after"),
             Self::Cut => f.write_str("cut"),
             Self::Duplicate => f.write_str("duplicate"),
             Self::Copies(copies) => write!(f, "webhook-copies:{copies}"),
@@ -198,32 +204,32 @@ impl fmt::Display for Fault {
     }
 }
 
-/// A fault that waits for its calls.
+/// A fault that is set.
 #[derive(Debug)]
 struct Set {
     fault: Fault,
-    /// Of which order; of all if none.
+    /// The order; all orders if absent.
     order_id: Option<String>,
-    /// How often yet; until it is cleared if none.
+    /// How often it still happens; until it is cleared if absent.
     left: Option<u32>,
 }
 
-/// What goes wrong in one call.
+/// The faults of one call.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Trouble {
     pub(super) delay_before: u64,
     pub(super) delay_after: u64,
-    /// With which code.
+    /// The code of the refusal.
     pub(super) decline: Option<String>,
     pub(super) error: Option<String>,
-    pub(super) fail: Option<When>,
-    pub(super) drop: Option<When>,
+    pub(super) fail: Option<Moment>,
+    pub(super) drop: Option<Moment>,
     pub(super) cut: bool,
     pub(super) duplicate: bool,
     pub(super) notices: NoticeTrouble,
 }
 
-/// What goes wrong with a call's notices.
+/// The faults of a call's notices.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct NoticeTrouble {
     pub(super) copies: u8,
@@ -239,22 +245,22 @@ impl Default for NoticeTrouble {
 }
 
 impl Trouble {
-    fn add(&mut self, call: Call, what: &What) {
+    fn add(&mut self, call: Call, what: &FaultKind) {
         match what {
-            What::Delay(When::Before, millis) => self.delay_before = self.delay_before.max(*millis),
-            What::Delay(When::After, millis) => self.delay_after = self.delay_after.max(*millis),
-            What::Decline(Some(code)) => self.decline = Some(code.clone()),
-            What::Decline(None) => self.decline = Some(call.usual_refusal().to_owned()),
-            What::Error(code) => self.error = Some(code.clone()),
-            What::Fail(when) => self.fail = Some(*when),
-            What::Drop(when) => self.drop = Some(*when),
-            What::Cut => self.cut = true,
-            What::Duplicate => self.duplicate = true,
-            What::Copies(copies) => self.notices.copies = *copies,
-            What::NoticeDelay(millis) => self.notices.delay = *millis,
-            What::Stale => self.notices.stale = true,
-            What::Stray => self.notices.stray = true,
-            What::Lost => self.notices.copies = 0,
+            FaultKind::Delay(Moment::Before, millis) => self.delay_before = self.delay_before.max(*millis),
+            FaultKind::Delay(Moment::After, millis) => self.delay_after = self.delay_after.max(*millis),
+            FaultKind::Decline(Some(code)) => self.decline = Some(code.clone()),
+            FaultKind::Decline(None) => self.decline = Some(call.usual_refusal().to_owned()),
+            FaultKind::Error(code) => self.error = Some(code.clone()),
+            FaultKind::Fail(when) => self.fail = Some(*when),
+            FaultKind::Drop(when) => self.drop = Some(*when),
+            FaultKind::Cut => self.cut = true,
+            FaultKind::Duplicate => self.duplicate = true,
+            FaultKind::Copies(copies) => self.notices.copies = *copies,
+            FaultKind::NoticeDelay(millis) => self.notices.delay = *millis,
+            FaultKind::Stale => self.notices.stale = true,
+            FaultKind::Stray => self.notices.stray = true,
+            FaultKind::Lost => self.notices.copies = 0,
         }
     }
 }
@@ -264,7 +270,7 @@ impl Trouble {
 pub(super) struct Faults(Vec<Set>);
 
 impl Faults {
-    /// Sets one more; tells whether there was room.
+    /// Sets one more fault. Returns whether there was room.
     pub(super) fn set(&mut self, fault: Fault, order_id: Option<String>, left: Option<u32>) -> bool {
         let room = self.0.len() < FAULTS_MAX;
         if room {
@@ -277,7 +283,7 @@ impl Faults {
         self.0.clear();
     }
 
-    /// Returns what goes wrong in a call of an order, and counts it.
+    /// Returns the faults of a call of an order, and counts them down.
     pub(super) fn take(&mut self, call: Call, order_id: Option<&str>, random: &mut Random) -> Trouble {
         let mut trouble = Trouble::default();
         for set in &mut self.0 {
@@ -369,7 +375,7 @@ mod tests {
         assert_eq!(other, Trouble { delay_before: 5, ..Trouble::default() });
         assert_eq!(faults.take(Call::Cancel, Some("order-1"), &mut random), Trouble::default());
         let first = faults.take(Call::Confirm, Some("order-1"), &mut random);
-        assert_eq!((first.drop, first.delay_before), (Some(When::After), 5));
+        assert_eq!((first.drop, first.delay_before), (Some(Moment::After), 5));
         assert_eq!(faults.take(Call::Confirm, Some("order-1"), &mut random).drop, None);
         faults.clear();
         assert_eq!(faults.take(Call::Confirm, Some("order-1"), &mut random), Trouble::default());

@@ -1,14 +1,14 @@
-//! The checkout's forms: each can be sent once, and only by who was shown it.
+//! The checkout's forms: each can be sent once, and only from the page that showed it.
 //!
 //! A page of another site can send a form here in its visitor's name, but can't read the page that names the form.
 
 use crate::random;
 use std::collections::VecDeque;
 
-/// The forms that wait to be sent; the oldest ends for one more.
+/// The most forms that wait to be sent; one more ends the oldest.
 const FORMS_MAX: usize = 10_000;
 
-/// The forms that were shown and not sent.
+/// The forms that were shown and not sent yet.
 #[derive(Debug, Default)]
 pub(super) struct Forms(VecDeque<u128>);
 
@@ -23,7 +23,7 @@ impl Forms {
         format!("{name:032x}")
     }
 
-    /// Takes a form in; says whether it was shown, and wasn't sent before.
+    /// Accepts a form. Returns whether it was shown, and not sent before.
     pub(super) fn take(&mut self, name: &str) -> bool {
         let name = u128::from_str_radix(name, 16).ok();
         let place = self.0.iter().position(|known| Some(*known) == name);

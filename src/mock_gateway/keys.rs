@@ -1,10 +1,10 @@
-//! Idempotency keys as Toss keeps them: the first answer, errors included, whatever a later body says.
+//! Idempotency keys as at Toss: the first answer is repeated, errors included, whatever a later body is.
 
 use std::collections::{HashMap, VecDeque};
 
 use bytes::Bytes;
 
-/// The keys that are kept; the oldest go first.
+/// The most keys that are kept; the oldest go first.
 pub(super) const KEYS_MAX: usize = 100_000;
 
 /// An answer: its status and its JSON.
@@ -14,9 +14,9 @@ pub(super) struct Answer {
     pub(super) body: Bytes,
 }
 
-/// What a key was used for before.
+/// The earlier use of a key.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Before {
+pub(super) enum EarlierUse {
     Nothing,
     /// The first request is still being processed.
     Begun,
@@ -38,11 +38,11 @@ impl Keys {
         Self { answers: HashMap::new(), order: VecDeque::new(), len_max }
     }
 
-    /// Returns what came of the key's first request; begins it if there was none.
-    pub(super) fn begin(&mut self, key: &str) -> Before {
+    /// Returns the earlier use of a key. A first use is begun.
+    pub(super) fn begin(&mut self, key: &str) -> EarlierUse {
         match self.answers.get(key) {
-            Some(Some(answer)) => Before::Answered(answer.clone()),
-            Some(None) => Before::Begun,
+            Some(Some(answer)) => EarlierUse::Answered(answer.clone()),
+            Some(None) => EarlierUse::Begun,
             None => {
                 while self.order.len() >= self.len_max {
                     if let Some(oldest) = self.order.pop_front() {
@@ -51,7 +51,7 @@ impl Keys {
                 }
                 self.answers.insert(key.to_owned(), None);
                 self.order.push_back(key.to_owned());
-                Before::Nothing
+                EarlierUse::Nothing
             }
         }
     }
@@ -79,15 +79,15 @@ mod tests {
     fn the_first_answer_stays_until_there_is_no_room() {
         let mut keys = Keys::new(2);
         let answer = Answer { status: 400, body: Bytes::from_static(b"{}") };
-        assert_eq!(keys.begin("a"), Before::Nothing);
-        assert_eq!(keys.begin("a"), Before::Begun);
+        assert_eq!(keys.begin("a"), EarlierUse::Nothing);
+        assert_eq!(keys.begin("a"), EarlierUse::Begun);
         keys.end("a", &answer);
-        assert_eq!(keys.begin("a"), Before::Answered(answer.clone()));
-        assert_eq!(keys.begin("b"), Before::Nothing);
+        assert_eq!(keys.begin("a"), EarlierUse::Answered(answer.clone()));
+        assert_eq!(keys.begin("b"), EarlierUse::Nothing);
         keys.forget("b");
-        assert_eq!(keys.begin("b"), Before::Nothing);
-        assert_eq!(keys.begin("c"), Before::Nothing);
-        assert_eq!(keys.begin("a"), Before::Nothing, "the oldest went");
+        assert_eq!(keys.begin("b"), EarlierUse::Nothing);
+        assert_eq!(keys.begin("c"), EarlierUse::Nothing);
+        assert_eq!(keys.begin("a"), EarlierUse::Nothing, "the oldest went");
         keys.end("b", &answer);
         assert_eq!((keys.answers.len(), keys.order.len()), (2, 2));
     }

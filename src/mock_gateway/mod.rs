@@ -5,8 +5,8 @@
 //! tests    ─▶ /mock/faults (what shall go wrong)     /mock/ledger (what is true)     notices ─▶ the shop's webhook
 //! ```
 //!
-//! It shares no code with the client but the words for names, so that the two can disagree. It is a library module, so that tests run it in their process
-//! ([`MockGateway::start`]), and a command, `onsale mock-gateway`.
+//! It shares no code with the client except the types of names, so that the two can disagree. It is a library module,
+//! which tests run in their process ([`MockGateway::start`]), and a command, `onsale mock-gateway`.
 //!
 //! # The protocol
 //!
@@ -27,8 +27,8 @@
 //!
 //! # Web pages
 //!
-//! It may run where somebody's browser can reach it. So a change comes as `application/json`, which a page of another site can't send, or in a form
-//! of its own; and where it listens on loopback, it is called by names of loopback alone.
+//! Somebody's browser may reach it. So a change must come as `application/json`, which a page of another site can't
+//! send, or in one of its own forms. If it listens on the loopback, it may only be called by names of the loopback.
 //!
 //! Invariants: of an order at most one payment is captured; memory is bounded ([`ORDERS_MAX`], keys, faults, notices, connections, bodies of 64 KiB); the same seed
 //! and requests give the same keys and faults.
@@ -51,10 +51,10 @@ mod server;
 #[cfg(test)]
 mod tests;
 
+use core::net::Ipv4Addr;
+use core::time::Duration;
 use std::io;
-use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -74,33 +74,33 @@ use self::random::Random;
 use crate::clock::{Clock, SystemClock};
 use crate::domain::time::Timestamp;
 
-/// The secret where none is given; it protects nothing.
+/// The default secret. It protects nothing.
 pub const DEMO_SECRET: &str = "test_sk_onsale_mock_gateway";
-/// The orders that are kept.
+/// The most orders that are kept.
 pub const ORDERS_MAX: usize = 100_000;
-/// How long a customer's agreement can be captured: as long as at Toss.
+/// How long a payment can be captured after the customer agreed: as long as at Toss.
 pub const SESSION: Duration = Duration::from_mins(10);
 /// The largest body.
 const BODY_BYTES_MAX: usize = 64 << 10;
-/// The calls that run at a time, those whose client has left included.
+/// The most calls at a time, those whose client has left included.
 const CALLS_MAX: usize = 4096;
 
-/// How a mock gateway behaves.
+/// The configuration of a mock gateway.
 #[derive(Debug, Clone)]
 pub struct MockConfig {
-    /// What callers have to know.
+    /// The secret that callers must send.
     pub secret: String,
-    /// Where notices go; nowhere if none.
+    /// The URL to which notices are sent; none are sent if absent.
     pub webhook_url: Option<String>,
     /// How long the first retry of a notice waits; each later one four times as long, at most ten seconds.
     pub webhook_retry: Duration,
-    /// What the payment keys and the faults with a percentage follow from.
+    /// The seed of payment keys and of faults with a percentage.
     pub seed: u64,
-    /// How long a customer's agreement can be captured.
+    /// How long a payment can be captured after the customer agreed.
     pub session: Duration,
-    /// The orders that are kept.
+    /// The most orders that are kept.
     pub orders_max: usize,
-    /// What goes wrong with every order from the beginning.
+    /// The faults of every order from the beginning.
     pub faults: Vec<Fault>,
 }
 
@@ -124,7 +124,7 @@ pub enum MockError {
     /// Notices can't be sent.
     #[error(transparent)]
     Notices(#[from] NoticesError),
-    /// No port can be listened on.
+    /// It can't listen on a port.
     #[error("no port can be listened on: {0}")]
     Listen(#[from] io::Error),
 }
@@ -134,7 +134,7 @@ pub enum MockError {
 pub struct MockGateway(Arc<Inner>);
 
 struct Inner {
-    /// The whole header of a caller who knows the secret.
+    /// The `Authorization` header of a caller who knows the secret.
     authorization: String,
     clock: Arc<dyn Clock>,
     state: Mutex<State>,
@@ -142,7 +142,7 @@ struct Inner {
     calls: Arc<Semaphore>,
 }
 
-/// What one lock guards. It is held for a moment, never over an await.
+/// The state under one lock, which is never held over an await.
 struct State {
     book: Book,
     faults: Faults,
@@ -155,7 +155,7 @@ impl MockGateway {
     /// Makes a gateway; call it inside a tokio runtime, since it begins to send notices.
     ///
     /// # Errors
-    /// When notices can't be sent to where they shall go.
+    /// If notices can't be sent to their URL.
     pub fn new(config: MockConfig, clock: Arc<dyn Clock>) -> Result<Self, MockError> {
         let session_millis = u64::try_from(config.session.as_millis()).unwrap_or(u64::MAX);
         let mut faults = Faults::default();
@@ -198,7 +198,7 @@ impl MockGateway {
     ///
     /// # Errors
     /// As [`MockGateway::new`], or when there is no port.
-    pub async fn start(config: MockConfig) -> Result<Running, MockError> {
+    pub async fn start(config: MockConfig) -> Result<RunningGateway, MockError> {
         Self::start_with(config, Arc::new(SystemClock::new())).await
     }
 
@@ -206,13 +206,13 @@ impl MockGateway {
     ///
     /// # Errors
     /// As [`MockGateway::start`].
-    pub async fn start_with(config: MockConfig, clock: Arc<dyn Clock>) -> Result<Running, MockError> {
+    pub async fn start_with(config: MockConfig, clock: Arc<dyn Clock>) -> Result<RunningGateway, MockError> {
         let gateway = Self::new(config, clock)?;
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let url = format!("http://{}", listener.local_addr()?);
         let shutdown = CancellationToken::new();
         let task = tokio::spawn(gateway.serve(listener, shutdown.clone()));
-        Ok(Running { url, shutdown, task })
+        Ok(RunningGateway { url, shutdown, task })
     }
 
     fn now(&self) -> Timestamp {
@@ -225,16 +225,16 @@ impl MockGateway {
     }
 }
 
-/// A gateway that runs in this process; it ends when it is dropped.
+/// A gateway that runs in this process. It ends when it is dropped.
 #[derive(Debug)]
-pub struct Running {
+pub struct RunningGateway {
     url: String,
     shutdown: CancellationToken,
     task: JoinHandle<()>,
 }
 
-impl Running {
-    /// Returns where it is, without a slash at the end.
+impl RunningGateway {
+    /// Returns its URL, without a slash at the end.
     pub fn url(&self) -> &str {
         &self.url
     }
@@ -247,7 +247,7 @@ impl Running {
     }
 }
 
-impl Drop for Running {
+impl Drop for RunningGateway {
     fn drop(&mut self) {
         self.shutdown.cancel();
     }

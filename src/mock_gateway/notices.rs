@@ -2,9 +2,9 @@
 //!
 //! Invariants: at most [`WAITING_MAX`] wait and [`DELIVERIES_MAX`] are under way; one that finds no room is dropped and counted.
 
+use core::sync::atomic::{AtomicU64, Ordering};
+use core::time::Duration;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use bytes::Bytes;
 use reqwest::{Client, Url, redirect};
@@ -20,7 +20,7 @@ use crate::domain::time::Timestamp;
 /// Why notices can't be sent.
 #[derive(Debug, thiserror::Error)]
 pub enum NoticesError {
-    /// They can't go there.
+    /// The URL can't be used.
     #[error("the webhook's URL must begin with http:// or https://")]
     WebhookUrl,
     /// The client that sends them can't be made.
@@ -53,7 +53,7 @@ struct Counts {
     dropped: AtomicU64,
 }
 
-/// Where notices go.
+/// The queue of notices.
 pub(super) struct Notices {
     queue: Option<mpsc::Sender<Delivery>>,
     counts: Arc<Counts>,
@@ -76,7 +76,7 @@ impl Notices {
         Ok(Self { queue: Some(queue), counts })
     }
 
-    /// Sends what shall be sent of a change.
+    /// Sends the notices of a change, with the faults that were asked for.
     pub(super) fn announce(
         &self,
         change: &Change,
@@ -87,6 +87,7 @@ impl Notices {
         let Some(queue) = &self.queue else { return };
         let write = |payment: &Payment, at| Bytes::from(document::notice(payment, at).to_string());
         let mut notices = Vec::new();
+
         if trouble.stray {
             let stray = Payment {
                 key: format!("mock{}", random.word(24)),
@@ -119,7 +120,7 @@ impl Notices {
     }
 }
 
-/// Who gets the notices.
+/// The receiver of the notices.
 #[derive(Clone)]
 struct Shop {
     client: Client,

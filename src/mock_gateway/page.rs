@@ -7,8 +7,8 @@ use axum::response::{Html, IntoResponse, Response};
 
 const STYLE: &str = include_str!("page/style.css");
 
-/// What every page of an order shows.
-pub(super) struct Shown<'a> {
+/// The parts that every page of an order shows.
+pub(super) struct OrderPage<'a> {
     pub(super) order_id: &'a str,
     pub(super) order_name: &'a str,
     pub(super) amount: u64,
@@ -38,8 +38,8 @@ pub(super) fn answer(status: StatusCode, page: &str, targets: &[String]) -> Resp
     response
 }
 
-/// Asks the customer.
-pub(super) fn ask(shown: &Shown<'_>, hidden: &str) -> String {
+/// Makes the page that asks the customer to agree.
+pub(super) fn ask(shown: &OrderPage<'_>, hidden: &str) -> String {
     let order = order(shown);
     document(
         "Checkout",
@@ -53,8 +53,8 @@ pub(super) fn ask(shown: &Shown<'_>, hidden: &str) -> String {
     )
 }
 
-/// Shows the payment key to a customer who is sent nowhere.
-pub(super) fn paid(shown: &Shown<'_>, key: &str) -> String {
+/// Shows the payment key to a customer without a URL to go to.
+pub(super) fn paid(shown: &OrderPage<'_>, key: &str) -> String {
     let (order, key) = (order(shown), escape(key));
     document(
         "Agreed",
@@ -65,7 +65,7 @@ pub(super) fn paid(shown: &Shown<'_>, key: &str) -> String {
     )
 }
 
-pub(super) fn declined(shown: &Shown<'_>) -> String {
+pub(super) fn declined(shown: &OrderPage<'_>) -> String {
     let order = order(shown);
     document(
         "Declined",
@@ -83,7 +83,7 @@ pub(super) fn hidden(name: &str, value: &str) -> String {
     format!("<input type=\"hidden\" name=\"{name}\" value=\"{}\">\n", escape(value))
 }
 
-fn order(shown: &Shown<'_>) -> String {
+fn order(shown: &OrderPage<'_>) -> String {
     let name = match shown.order_name {
         "" => String::new(),
         name => format!("<dt>For</dt><dd>{}</dd>\n", escape(name)),

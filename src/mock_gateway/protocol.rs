@@ -1,7 +1,7 @@
-//! The routes of Toss's protocol, and how a call goes wrong on demand.
+//! The routes of Toss's protocol, and their faults on demand.
 
+use core::time::Duration;
 use std::io;
-use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
@@ -19,16 +19,15 @@ use serde_json::Value;
 
 use super::book::{Change, Payment};
 use super::codes::Refusal;
-use super::document;
-use super::faults::{Call, Trouble, When};
-use super::keys::{Answer, Before};
-use super::server::Dropped;
-use super::{MockGateway, State};
+use super::faults::{Call, Moment, Trouble};
+use super::keys::{Answer, EarlierUse};
+use super::server::DropConnection;
+use super::{MockGateway, State, document};
 use crate::domain::time::Timestamp;
 
 /// The longest idempotency key.
 const IDEMPOTENCY_KEY_LEN_MAX: usize = 300;
-/// The most movements that are listed at once.
+/// The most movements of one page.
 const LIST_MAX: usize = 5_000;
 /// The longest reason of a cancellation, in characters.
 const REASON_LEN_MAX: usize = 200;
@@ -51,12 +50,12 @@ pub(super) fn authorization(secret: &str) -> String {
     format!("Basic {}", STANDARD.encode(format!("{secret}:")))
 }
 
-/// What is done with a connection.
+/// What to do with a connection.
 pub(super) enum Served {
     Whole(Answer),
     /// Half of the answer, then the end of the connection.
     Cut(Answer),
-    Dropped,
+    DropConnection,
 }
 
 impl Served {
@@ -84,18 +83,20 @@ impl IntoResponse for Served {
         let (answer, cut) = match self {
             Self::Whole(answer) => (answer, false),
             Self::Cut(answer) => (answer, true),
-            Self::Dropped => {
+            Self::DropConnection => {
                 let mut response = Response::new(Body::empty());
-                response.extensions_mut().insert(Dropped);
+                response.extensions_mut().insert(DropConnection);
                 return response;
             }
         };
+
+        // The length announces the whole body, so that the client sees that a cut one is cut.
         let Answer { status, body } = answer;
         let len = body.len();
         let body = if cut {
             let half = body.slice(..len / 2);
             let rest = stream::once(async {
-                // The first half is on its way before the connection breaks.
+                // Yields, so that the first half is sent before the connection breaks.
                 tokio::task::yield_now().await;
                 Err(io::Error::from(io::ErrorKind::BrokenPipe))
             });
@@ -103,6 +104,7 @@ impl IntoResponse for Served {
         } else {
             Body::from(body)
         };
+
         let mut response = Response::new(body);
         *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
 
@@ -142,12 +144,12 @@ async fn confirm(AxumState(gateway): AxumState<MockGateway>, headers: HeaderMap,
         if let Some(code) = &trouble.decline {
             let refusal = Refusal::new(code);
             if let Some(change) = state.book.abort(&asked.payment_key, refusal.clone()) {
-                return Ok(Done { refusal: Some(refusal), change });
+                return Ok(CallResult { refusal: Some(refusal), change });
             }
         }
         let ConfirmBody { payment_key, order_id, amount } = asked;
         let change = state.book.capture(payment_key, order_id, *amount, at, &mut state.random)?;
-        Ok(Done { refusal: None, change })
+        Ok(CallResult { refusal: None, change })
     };
     gateway.change(Call::Confirm, "confirm", order_id, &headers, effect).await
 }
@@ -162,6 +164,7 @@ async fn cancel(
     let at = gateway.now();
     let order_id = gateway.state().book.payment(&key, at).map(|payment| payment.order_id.clone());
     let path = format!("cancel {key}");
+
     let effect = move |state: &mut State, trouble: &Trouble, at| {
         let asked = asked.as_ref().ok_or_else(|| Refusal::new("INVALID_REQUEST"))?;
         let reason = &asked.cancel_reason;
@@ -174,7 +177,7 @@ async fn cancel(
         let CancelBody { cancel_amount, refundable_amount, .. } = *asked;
         let random = &mut state.random;
         let change = state.book.cancel(&key, cancel_amount, refundable_amount, reason, at, random)?;
-        Ok(Done { refusal: None, change })
+        Ok(CallResult { refusal: None, change })
     };
 
     gateway.change(Call::Cancel, &path, order_id, &headers, effect).await
@@ -217,7 +220,7 @@ async fn list(
         return Served::refused(&Refusal::new("UNAUTHORIZED_KEY"));
     }
 
-    // Without an offset it is Korea's time.
+    // The protocol's instants have no offset: they are Korean time.
     let instant = |text: &str| Timestamp::parse(&format!("{text}+09:00")).ok();
     let asked = query.ok().and_then(|Query(asked)| {
         let times = instant(&asked.start_date)?..=instant(&asked.end_date)?;
@@ -226,11 +229,13 @@ async fn list(
     let Some((times, after, limit)) = asked else {
         return Served::refused(&Refusal::new("INVALID_REQUEST"));
     };
+
     let movements = gateway.state().book.movements(&times);
     let behind = after.map_or(Some(0), |after| {
         movements.iter().position(|movement| movement.transaction == after).map(|at| at + 1)
     });
     let Some(behind) = behind else { return Served::refused(&Refusal::new("INVALID_TRANSACTION_KEY")) };
+
     let page = movements.iter().skip(behind).take(limit).map(document::movement).collect();
     Served::Whole(Answer::new(200, &Value::Array(page)))
 }
@@ -239,8 +244,8 @@ fn parse<T: for<'a> Deserialize<'a>>(body: AnyBody) -> Option<T> {
     serde_json::from_slice(&body.ok()?).ok()
 }
 
-/// What a call did: a change, and a no where it was that.
-struct Done {
+/// The result of a call: a change, and the refusal if it was one.
+struct CallResult {
     refusal: Option<Refusal>,
     change: Change,
 }
@@ -262,7 +267,7 @@ impl MockGateway {
         effect: E,
     ) -> Served
     where
-        E: Fn(&mut State, &Trouble, Timestamp) -> Result<Done, Refusal> + Send + 'static,
+        E: Fn(&mut State, &Trouble, Timestamp) -> Result<CallResult, Refusal> + Send + 'static,
     {
         if !self.is_authorized(headers) {
             return Served::refused(&Refusal::new("UNAUTHORIZED_KEY"));
@@ -279,14 +284,14 @@ impl MockGateway {
         };
         let trouble = {
             let state = &mut *self.state();
-            match key.as_deref().map_or(Before::Nothing, |key| state.keys.begin(key)) {
-                Before::Nothing => state.faults.take(call, order_id.as_deref(), &mut state.random),
-                Before::Begun => return Served::refused(&Refusal::new("IDEMPOTENT_REQUEST_PROCESSING")),
-                Before::Answered(answer) => return Served::Whole(answer),
+            match key.as_deref().map_or(EarlierUse::Nothing, |key| state.keys.begin(key)) {
+                EarlierUse::Nothing => state.faults.take(call, order_id.as_deref(), &mut state.random),
+                EarlierUse::Begun => return Served::refused(&Refusal::new("IDEMPOTENT_REQUEST_PROCESSING")),
+                EarlierUse::Answered(answer) => return Served::Whole(answer),
             }
         };
 
-        // A task of its own: a gateway goes on when its client hangs up.
+        // On its own task: a gateway goes on when its client hangs up.
         let task = tokio::spawn(async move {
             let served = self.perform(key.as_deref(), &trouble, effect).await;
             drop(permit);
@@ -298,39 +303,40 @@ impl MockGateway {
 
     async fn perform<E>(&self, key: Option<&str>, trouble: &Trouble, effect: E) -> Served
     where
-        E: Fn(&mut State, &Trouble, Timestamp) -> Result<Done, Refusal>,
+        E: Fn(&mut State, &Trouble, Timestamp) -> Result<CallResult, Refusal>,
     {
         wait(trouble.delay_before).await;
-        if trouble.drop == Some(When::Before) {
+        if trouble.drop == Some(Moment::Before) {
             if let Some(key) = key {
                 self.state().keys.forget(key);
             }
-            return Served::Dropped;
+            return Served::DropConnection;
         }
 
         let failed = || Answer::refused(&Refusal::new("FAILED_INTERNAL_SYSTEM_PROCESSING"));
         let early = match &trouble.error {
             Some(code) => Some(Answer::refused(&Refusal::new(code))),
-            None => (trouble.fail == Some(When::Before)).then(failed),
+            None => (trouble.fail == Some(Moment::Before)).then(failed),
         };
         if let Some(answer) = early {
             self.keep(key, &answer);
             return Served::Whole(answer);
         }
 
+        // A network may deliver a request twice: both are handled, and the second one's answer is sent.
         let mut answer = self.carry_out(trouble, &effect);
         if trouble.duplicate {
             answer = self.carry_out(trouble, &effect);
         }
 
-        if trouble.fail == Some(When::After) {
+        if trouble.fail == Some(Moment::After) {
             answer = failed();
         }
         wait(trouble.delay_after).await;
         self.keep(key, &answer);
 
         match trouble.drop {
-            Some(_) => Served::Dropped,
+            Some(_) => Served::DropConnection,
             None if trouble.cut => Served::Cut(answer),
             None => Served::Whole(answer),
         }
@@ -338,13 +344,13 @@ impl MockGateway {
 
     fn carry_out<E>(&self, trouble: &Trouble, effect: E) -> Answer
     where
-        E: Fn(&mut State, &Trouble, Timestamp) -> Result<Done, Refusal>,
+        E: Fn(&mut State, &Trouble, Timestamp) -> Result<CallResult, Refusal>,
     {
         let at = self.now();
         let state = &mut *self.state();
         match effect(state, trouble, at) {
             Err(refusal) => Answer::refused(&refusal),
-            Ok(Done { refusal, change }) => {
+            Ok(CallResult { refusal, change }) => {
                 self.0.notices.announce(&change, at, &trouble.notices, &mut state.random);
                 refusal.map_or_else(|| Answer::payment(&change.after), |refusal| Answer::refused(&refusal))
             }
@@ -357,7 +363,7 @@ impl MockGateway {
         }
     }
 
-    /// Answers a question.
+    /// Answers a call that only reads.
     async fn find(
         self,
         order_id: Option<String>,
@@ -386,7 +392,7 @@ impl MockGateway {
             return Served::refused(&Refusal::new("FAILED_INTERNAL_SYSTEM_PROCESSING"));
         }
         match trouble.drop {
-            Some(_) => Served::Dropped,
+            Some(_) => Served::DropConnection,
             None if trouble.cut => Served::Cut(answer),
             None => Served::Whole(answer),
         }

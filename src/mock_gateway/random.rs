@@ -1,4 +1,4 @@
-//! Randomness that a seed repeats: keys, and whether a fault happens.
+//! Seeded randomness, for keys and for faults with a percentage.
 
 /// `SplitMix64` (Steele, Lea, Flood, "Fast splittable pseudorandom number generators", 2014). Not for secrets: it is a mock's.
 #[derive(Debug)]

@@ -1,10 +1,10 @@
-//! The mock's sockets: as the engine's server, but for one thing that no server should do: close a connection instead of answering.
+//! The mock's sockets. They can do one thing that the engine's server doesn't: close a connection instead of answering.
 //!
 //! Invariant: a request that a web page of another site could send in its visitor's name changes nothing.
 
-use std::fmt;
+use core::fmt;
+use core::time::Duration;
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
@@ -37,15 +37,15 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Marks a response that isn't to be sent: the connection is closed instead.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Dropped;
+pub(super) struct DropConnection;
 
-impl fmt::Display for Dropped {
+impl fmt::Display for DropConnection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("closed on demand")
     }
 }
 
-impl std::error::Error for Dropped {}
+impl core::error::Error for DropConnection {}
 
 /// Serves until `shutdown`, then answers what is under way.
 pub(super) async fn serve(listener: TcpListener, router: Router, shutdown: CancellationToken) {
@@ -72,7 +72,7 @@ pub(super) async fn serve(listener: TcpListener, router: Router, shutdown: Cance
 
     drop(listener);
     let all = async { while connections.join_next().await.is_some() {} };
-    // What isn't done by then was told to take long.
+    // Requests that still run have a fault that makes them slow.
     let _ = tokio::time::timeout(DRAIN, all).await;
 }
 
@@ -81,7 +81,7 @@ async fn connection(stream: TcpStream, router: Router, hosts: Hosts, shutdown: C
     let service = service_fn(move |request: Request<Incoming>| answer(router.clone(), hosts, request));
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);
-    let mut connection = std::pin::pin!(http.serve_connection(TokioIo::new(stream), service));
+    let mut connection = core::pin::pin!(http.serve_connection(TokioIo::new(stream), service));
     // An error is a client that left, or a connection closed on demand.
     if shutdown.run_until_cancelled(connection.as_mut()).await.is_none() {
         connection.as_mut().graceful_shutdown();
@@ -89,7 +89,11 @@ async fn connection(stream: TcpStream, router: Router, hosts: Hosts, shutdown: C
     }
 }
 
-async fn answer(router: Router, hosts: Hosts, request: Request<Incoming>) -> Result<Response<Body>, Dropped> {
+async fn answer(
+    router: Router,
+    hosts: Hosts,
+    request: Request<Incoming>,
+) -> Result<Response<Body>, DropConnection> {
     if let Some((status, what)) = fault(hosts, &request) {
         let body = serde_json::json!({"code": "INVALID_REQUEST", "message": what});
         return Ok(dress((status, axum::Json(body)).into_response()));
@@ -98,10 +102,14 @@ async fn answer(router: Router, hosts: Hosts, request: Request<Incoming>) -> Res
         Ok(response) => response,
         Err(never) => match never {},
     };
-    if response.extensions().get::<Dropped>().is_some() { Err(Dropped) } else { Ok(dress(response)) }
+    if response.extensions().get::<DropConnection>().is_some() {
+        Err(DropConnection)
+    } else {
+        Ok(dress(response))
+    }
 }
 
-/// Says why a request isn't looked at, if it isn't.
+/// Returns why a request is refused, if it is.
 fn fault(hosts: Hosts, request: &Request<Incoming>) -> Option<(StatusCode, &'static str)> {
     if let Some(what) = hosts::fault(request.version(), request.headers()) {
         return Some((StatusCode::BAD_REQUEST, what));
@@ -109,7 +117,7 @@ fn fault(hosts: Hosts, request: &Request<Incoming>) -> Option<(StatusCode, &'sta
     if !hosts.allow(request) {
         return Some((StatusCode::FORBIDDEN, "Host must be a name of this machine, such as localhost."));
     }
-    // Other methods than these a page of another site can't send without being asked first, which gets it a no.
+    // A page of another site can't send other methods without a preflight, which is refused.
     let is_change =
         !matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS | Method::DELETE);
     if is_change && !is_json(request.headers()) && !checkout::is_form(request) {

@@ -16,7 +16,7 @@ const WRONG_SECRET: &str = "test_sk_of_somebody_else";
 
 /// A gateway and whoever calls it.
 struct Shop {
-    gateway: Running,
+    gateway: RunningGateway,
     client: Client,
     clock: ManualClock,
 }

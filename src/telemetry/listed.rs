@@ -1,12 +1,12 @@
-//! The list of metrics: each stands here once, with its kind, its help, and every series that can be named beforehand.
+//! The list of metrics: each with its kind, its help, and every series that is known beforehand.
 //!
-//! A counter that appears with its first count is never seen to rise: `increase` has no earlier value to compare it with, and an alert
-//! on it can't fire. So all of them are there from the start, at 0. Absent on purpose: what is written from the state at each scrape
-//! (`http::routes::metrics`), which is always there.
+//! A counter that appears with its first count never seems to rise: `increase` has no earlier value, and an alert on it
+//! can't fire. So all counters exist from the start, at 0. Absent on purpose: the gauges that are written from the
+//! state at each scrape (`http::routes::metrics`).
 
 use metrics::Label;
 
-/// What a metric measures.
+/// The kind of a metric.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Counter,
@@ -14,14 +14,14 @@ enum Kind {
     Histogram,
 }
 
-/// Which series a metric has from the start.
+/// The series that a metric has from the start.
 #[derive(Debug, Clone, Copy)]
 enum Series {
-    /// One, without labels.
+    /// One series without labels.
     One,
-    /// One for each choice of labels' values.
+    /// A series for each choice of labels' values.
     Each(&'static [(&'static str, &'static [&'static str])]),
-    /// Those that come: routes, or what a gateway says.
+    /// None: its labels are routes, or a gateway's answers.
     Later,
 }
 
@@ -41,7 +41,7 @@ use Series::{Each, Later, One};
 
 const BUILD_INFO: &str = "onsale_build_info";
 
-/// What may be asked of the aggregates, by the names that their commands have, and what time alone brings.
+/// The commands of the aggregates by their names, and the events of time.
 const COMMANDS: &[&str] = &[
     "hold",
     "exchange",
@@ -237,7 +237,7 @@ const METRICS: &[Metric] = &[
     ),
 ];
 
-/// Describes every metric, and makes every series that can be named beforehand. Call it once a recorder is installed.
+/// Describes every metric, and makes every series that is known beforehand. Call it after a recorder is installed.
 pub fn register() {
     metrics::gauge!(BUILD_INFO, "version" => env!("CARGO_PKG_VERSION")).set(1.0);
     for Metric { name, kind, series, help } in METRICS {

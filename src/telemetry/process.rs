@@ -1,20 +1,20 @@
-//! What the process itself takes of the machine: memory and open files, as Linux tells. Elsewhere nothing is told.
+//! The memory and the open files of the process, on Linux. Elsewhere all are absent.
 
 use std::fs;
 
-/// What a process takes.
+/// The resources of a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Process {
-    /// The memory that is resident, in bytes.
+    /// The resident memory, in bytes.
     pub resident_bytes: Option<u64>,
-    /// The open files; connections are files.
+    /// The number of open files, connections included.
     pub open_files: Option<u64>,
-    /// How many may be open.
+    /// The most files that may be open.
     pub open_files_max: Option<u64>,
 }
 
 impl Process {
-    /// Looks at this process.
+    /// Measures this process.
     pub fn now() -> Self {
         let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
         Self {
@@ -43,7 +43,7 @@ fn open_files() -> Option<u64> {
     Some(listed.saturating_sub(1))
 }
 
-/// Reads the soft limit of open files from `/proc/self/limits`; nothing where there is none.
+/// Reads the soft limit of open files from `/proc/self/limits`; `None` if there is no limit.
 fn open_files_max(limits: &str) -> Option<u64> {
     let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"))?;
     line.split_whitespace().next()?.parse().ok()

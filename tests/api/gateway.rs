@@ -1,6 +1,6 @@
 //! Payments through the gateway over HTTP: the codes, the notices, and that a crash changes nothing of it.
 
-use onsale::mock_gateway::{DEMO_SECRET, MockConfig, MockGateway, Running};
+use onsale::mock_gateway::{DEMO_SECRET, MockConfig, MockGateway, RunningGateway};
 use serde_json::{Value, json};
 
 use crate::{Answer, Api, DELETE, GET, POST, text};
@@ -8,7 +8,7 @@ use crate::{Answer, Api, DELETE, GET, POST, text};
 /// A server and the mock gateway that it captures at.
 struct Desk {
     api: Api,
-    gateway: Running,
+    gateway: RunningGateway,
     client: reqwest::Client,
 }
 

@@ -18,7 +18,7 @@ use onsale::gateway::{
     OrderId, PaymentKey, Said, Terms, Why,
 };
 use onsale::journal::MemoryDisk;
-use onsale::mock_gateway::{DEMO_SECRET, MockConfig, MockGateway, Running};
+use onsale::mock_gateway::{DEMO_SECRET, MockConfig, MockGateway, RunningGateway};
 use serde_json::{Value, json};
 
 use super::support::{NOW, config, config_at_now, hold, key, open_with, user};
@@ -34,7 +34,7 @@ pub(super) fn set(gateway: Arc<dyn Gateway>) -> Gateways {
 
 /// A mock gateway, and what a customer and a test do there.
 pub(super) struct Desk {
-    gateway: Running,
+    gateway: RunningGateway,
     client: reqwest::Client,
 }
 

@@ -1,4 +1,4 @@
-//! What an answer of Toss's means: bytes in, outcome out, as the table of the module above says.
+//! The meaning of Toss's answers: bytes in, outcome out, by the table of the module above.
 
 use serde::Deserialize;
 use serde_json::Number;
@@ -9,7 +9,7 @@ use super::{
 };
 use crate::domain::time::{Seconds, Timestamp};
 
-/// What Toss takes at home: won, which have no smaller unit.
+/// Toss's currency: won, which has no smaller unit.
 pub(super) const CURRENCY: &str = "KRW";
 
 /// A whole answer.
@@ -22,21 +22,21 @@ pub(super) struct Reply {
 /// An outcome, or the need to look at the payment first.
 pub(super) enum OrLook<T> {
     Answered(T),
-    /// The payment was dealt with before, or can't be dealt with: what it is decides.
+    /// The payment was dealt with before, or can't be: its state decides.
     Look {
         code: Said,
         reason: Said,
     },
 }
 
-/// What an error answer says.
+/// The meaning of an error answer.
 enum Verdict {
     Refused,
     Look,
     Unknown(Why),
 }
 
-/// A payment, as far as it matters here. What else it has is Toss's own.
+/// The parts of a payment's document that are read here.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Document {
@@ -98,7 +98,7 @@ impl Document {
         Timestamp::parse(self.approved_at.as_deref()?).ok()
     }
 
-    /// Returns what went back, where the payment tells.
+    /// Returns the refunded amount, if the payment has it.
     fn cancelled(&self) -> Option<Money> {
         let total = won(&self.total_amount)?;
         match self.status() {
@@ -117,13 +117,13 @@ impl Document {
     }
 }
 
-/// Reads an amount of won: a whole number, also where it is written `15000.0`.
+/// Reads an amount of won: a whole number, which may be written `15000.0`.
 fn won(number: &Number) -> Option<Money> {
     let text = number.to_string();
     Money::new(text.strip_suffix(".0").unwrap_or(&text).parse().ok()?)
 }
 
-/// Reads what came of a capture.
+/// Reads the outcome of a capture.
 pub(super) fn capture(reply: &Reply, asked: &Capture) -> OrLook<CaptureOutcome> {
     let unknown = |why| OrLook::Answered(CaptureOutcome::Unknown { why });
     if !is_success(reply) {
@@ -145,6 +145,8 @@ pub(super) fn capture(reply: &Reply, asked: &Capture) -> OrLook<CaptureOutcome> 
         complain("confirm", reply.status, None, Why::NotUnderstood);
         return unknown(Why::NotUnderstood);
     };
+
+    // Money counts only for the payment that was asked for: key, order and amount must all be the same.
     let named =
         payment.payment_key == asked.payment_key.as_str() && payment.order_id == asked.order_id.as_str();
 
@@ -173,7 +175,7 @@ pub(super) fn capture(reply: &Reply, asked: &Capture) -> OrLook<CaptureOutcome> 
     }
 }
 
-/// Reads what a payment is.
+/// Reads the state of a payment.
 pub(super) fn find(reply: &Reply, asked: &Find) -> Found {
     if !is_success(reply) {
         let (code, _) = error_of(reply);
@@ -196,6 +198,7 @@ pub(super) fn find(reply: &Reply, asked: &Find) -> Found {
         return not_understood();
     }
 
+    // A client may confirm with the key of another order: that captures nothing of this one.
     if payment.order_id != asked.order_id.as_str() {
         return match asked.payment_key {
             Some(_) => Found::NotCaptured(NotCaptured::Declined {
@@ -227,7 +230,7 @@ pub(super) fn find(reply: &Reply, asked: &Find) -> Found {
     }
 }
 
-/// Reads what came of giving money back.
+/// Reads the outcome of a refund.
 pub(super) fn cancel(reply: &Reply, asked: &Cancel) -> OrLook<CancelOutcome> {
     if !is_success(reply) {
         let (code, reason) = error_of(reply);
@@ -248,7 +251,8 @@ pub(super) fn cancel(reply: &Reply, asked: &Cancel) -> OrLook<CancelOutcome> {
     OrLook::Answered(outcome)
 }
 
-/// Reads from a look at the payment whether the money went back before; `code` and `reason` are what the cancellation got.
+/// Reads from the payment's state whether the money was refunded before. `code` and `reason` are the answer to the
+/// refund.
 pub(super) fn cancelled_before(
     looked: Option<&Reply>,
     asked: &Cancel,
@@ -261,12 +265,12 @@ pub(super) fn cancelled_before(
         Some(CancelOutcome::Unknown { .. }) if has_the_money => CancelOutcome::Refused { code, reason },
         Some(outcome) => outcome,
         None if has_the_money => CancelOutcome::Unknown { why: Why::Failed },
-        // The gateway said itself that it was cancelled; only the transaction's name is missing.
+        // The gateway says that it was cancelled; only the transaction's name is missing.
         None => CancelOutcome::Cancelled { transaction: None },
     }
 }
 
-/// Reads whether the amount went back; nothing where that isn't this payment.
+/// Reads whether the amount was refunded. Returns `None` if the document is of another payment.
 fn went_back(reply: &Reply, asked: &Cancel) -> Option<CancelOutcome> {
     let payment = Document::parse(&reply.body)?;
     let amount = payment.cancelled()?;
@@ -274,6 +278,7 @@ fn went_back(reply: &Reply, asked: &Cancel) -> Option<CancelOutcome> {
         return None;
     }
 
+    // A bank may carry out a refund later, or not at all: the last cancellation says which.
     let last = payment.cancels.as_ref().and_then(|cancels| cancels.last());
     match last.and_then(|last| last.cancel_status.as_deref()) {
         Some("IN_PROGRESS") => return Some(CancelOutcome::Unknown { why: Why::UnderWay }),
@@ -290,22 +295,23 @@ fn went_back(reply: &Reply, asked: &Cancel) -> Option<CancelOutcome> {
     if amount < asked.amount {
         return Some(CancelOutcome::Unknown { why: Why::NotUnderstood });
     }
+
     let transaction = last.and_then(|last| last.transaction_key.as_deref());
     let transaction = transaction.or(payment.last_transaction_key.as_deref()).map(Said::new);
     Some(CancelOutcome::Cancelled { transaction })
 }
 
-/// Says no in our own words.
+/// Makes a decline with a code of the engine's.
 pub(super) fn declined(code: &str, reason: &str) -> CaptureOutcome {
     CaptureOutcome::Declined { code: Said::new(code), reason: Said::new(reason) }
 }
 
-/// Says that the customer came too late.
+/// Makes the decline of a customer who came too late.
 pub(super) fn expired() -> CaptureOutcome {
     declined(super::TERMS.codes.expired, "The payment was not confirmed in time.")
 }
 
-/// Reads which order a notice is about: in `data` where the payment's status changed, at the top for a deposit.
+/// Reads the order of a notice: it is in `data` if the payment's status changed, and at the top for a deposit.
 pub(super) fn notice(body: &[u8]) -> Option<OrderId> {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
@@ -318,7 +324,7 @@ pub(super) fn notice(body: &[u8]) -> Option<OrderId> {
     OrderId::parse(&order_id).ok()
 }
 
-/// A movement of money: a capture, or a part of one that went back.
+/// A movement of money: a capture, or a refund of a part of one.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Movement {
@@ -337,12 +343,12 @@ impl Movement {
 /// Reads a page of movements.
 pub(super) fn movements(reply: &Reply) -> Option<Vec<Movement>> {
     let page: Vec<Movement> = serde_json::from_slice(&reply.body).ok().filter(|_| is_success(reply))?;
-    // It stands in the next request's path.
+    // It goes into the next request's URL, so it is checked.
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '~');
     page.iter().all(|movement| movement.transaction_key.chars().all(plain)).then_some(page)
 }
 
-/// Writes an instant as the list of movements wants it: Korea's time, without saying so.
+/// Writes an instant for the list of movements: in Korean time, without an offset.
 pub(super) fn local_time(at: Timestamp) -> String {
     at.plus(Seconds::new(9 * 3_600)).to_string().trim_end_matches('Z').to_owned()
 }
@@ -444,7 +450,7 @@ fn is_refusal(status: u16, code: &str, beginnings: &[&str]) -> bool {
     matches!(status, 400 | 402 | 403 | 404 | 422) && beginnings.iter().any(|begin| code.starts_with(begin))
 }
 
-/// Reads what means the same in every call: nothing is known.
+/// Reads the errors that mean the same in every call: the outcome is unknown.
 fn in_common(status: u16, code: Option<&str>) -> Option<Why> {
     if status >= 500 || matches!(status, 408 | 429) {
         return Some(Why::Failed);
@@ -452,7 +458,7 @@ fn in_common(status: u16, code: Option<&str>) -> Option<Why> {
     let Some(code) = code else {
         return Some(match status {
             409 => Why::UnderWay,
-            // Toss's errors have a code: this is someone else, a proxy or another site.
+            // Toss's errors have a code, so this answer is from a proxy or another site.
             300..=399 | 401 | 403 | 404 | 405 => Why::Misconfigured,
             _ => Why::NotUnderstood,
         });
@@ -470,7 +476,7 @@ fn in_common(status: u16, code: Option<&str>) -> Option<Why> {
         | "INSECURE_KEY_USAGE"
         | "API_VERSION_UPDATE_NEEDED"
         | "NOT_FOUND_HTTP_METHOD" => Some(Why::Misconfigured),
-        // It speaks of our request, not of the payment.
+        // The code is about the request, not about the payment.
         "INVALID_IDEMPOTENCY_KEY" => Some(Why::NotUnderstood),
         _ if code.starts_with("FAILED_") || code.starts_with("UNKNOWN_") => Some(Why::Failed),
         _ if code.starts_with("NOT_FOUND_MERCHANT") => Some(Why::Misconfigured),
@@ -485,7 +491,7 @@ fn unknown_found(reply: &Reply, code: Option<&Said>, why: Why) -> Found {
     Found::Unknown { why }
 }
 
-/// Says in the log why an answer tells nothing; loudly where somebody has to act.
+/// Logs why an answer leaves the outcome unknown: as an error if an operator must act.
 fn complain(call: &'static str, status: u16, code: Option<&Said>, why: Why) {
     let code = code.map_or("", Said::as_str);
     if why == Why::Misconfigured {
