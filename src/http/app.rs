@@ -14,7 +14,7 @@ use super::sign_ups::SignUps;
 use crate::domain::ids::UserId;
 use crate::engine::Engine;
 
-/// What every handler sees. A clone is one counter: the router makes several for each request.
+/// The state that every handler gets. A clone is one counter: the router makes several for each request.
 #[derive(Clone)]
 pub struct App(Arc<AppInner>);
 
@@ -22,17 +22,17 @@ pub struct App(Arc<AppInner>);
 pub struct AppInner {
     /// The engine.
     pub engine: Engine,
-    /// Tokens, limits, the clock, the end.
+    /// Tokens, limits, the clock, and the shutdown.
     pub parts: HttpParts,
     /// The newest body of each seat map.
     pub seat_bodies: SeatBodies,
-    /// Where the journal was when the operations page was looked at.
+    /// Where the journal was at earlier requests for the operations page.
     pub samples: Samples,
     /// Whether an export runs.
     pub exports: Exports,
     /// Seals sign-ups that wait for their mail.
     pub sign_ups: SignUps,
-    /// What `/metrics` shows; nothing where it has an address of its own, or nobody records.
+    /// The recorder that `/metrics` shows; absent if the metrics have an address of their own, or nothing is recorded.
     pub metrics: Option<PrometheusHandle>,
 }
 
@@ -64,15 +64,15 @@ impl App {
         Self(Arc::new(AppInner { engine, parts, seat_bodies, samples, exports, sign_ups, metrics }))
     }
 
-    /// Says whether who follows a stream may be told more: their token is still trusted and not over, and they may act. A stream asks
-    /// it each time before it tells anything.
+    /// Tells whether a follower of a stream may get more: the token is still trusted and valid, and its user may act. A
+    /// stream asks before each chunk.
     pub(super) fn may_follow(&self, token: &FollowersToken) -> bool {
         let now = self.engine.now();
         let caller = self.parts.authenticator.followed_by(token, now);
         caller.is_ok_and(|caller| self.still_stands(&caller, now).is_ok())
     }
 
-    /// Waits until a caller's token is over, or about that long: whoever waits looks at the clock again.
+    /// Waits until about a caller's token expires. The caller of this looks at the clock again.
     pub(super) async fn token_over(&self, caller: &Caller) {
         match caller.expires_at {
             Some(at) => tokio::time::sleep(self.parts.clock.time_until(at)).await,
@@ -80,16 +80,16 @@ impl App {
         }
     }
 
-    /// Says why it takes no work, if it doesn't.
+    /// Returns why the process takes no requests, if it doesn't.
     pub(super) fn readiness(&self) -> Result<(), Problem> {
         if self.engine.journal().failure().is_some() {
             return Err(Problem::new(
                 Code::JournalUnavailable,
-                "The journal has failed: nothing can be changed until the process starts again.",
+                "The journal has failed, so nothing can be changed until the process is restarted.",
             ));
         }
         if self.parts.shutdown.is_cancelled() {
-            return Err(Problem::new(Code::NotReady, "The process is stopping: it takes no new work."));
+            return Err(Problem::new(Code::NotReady, "The process is stopping and takes no new requests."));
         }
         Ok(())
     }

@@ -1,23 +1,21 @@
 //! Who calls: from the `Authorization` header to a [`Caller`].
 //!
-//! Owns the check of tokens (HS256 with the secrets, RS256/ES256/EdDSA with the keys of a file), the
-//! administrators' tokens for scripts, the cache of verified tokens, the table of who may do what ([`Role`]), and the extractors of the
-//! routes. Absent on purpose: whether the user exists or is suspended (the engine knows, and the extractors ask it: [`Standing`]), and
-//! every clock: `now` is given with each call.
+//! Owns the check of tokens (HS256 with the secrets, RS256/ES256/EdDSA with the keys of a file), the administrators'
+//! tokens for scripts, the cache of verified tokens, the table of rights ([`Role`]), and the extractors of the routes.
+//! Absent on purpose: whether the user exists or is suspended (the extractors ask the engine: [`Standing`]), and every
+//! clock: each call gets `now`.
 //!
-//! Invariants: a key is used with its own algorithm alone; a token without `exp` is none; expiry is
-//! checked on every use, without leeway (zero seconds: the issuer's clock and ours are kept by
-//! NTP, and a token lives for minutes); no token or part of one is ever logged or shown.
+//! Invariants: a key is used only with its own algorithm; a token without `exp` is invalid; expiry is checked on every
+//! use without leeway (NTP keeps the clocks, and a token lives for minutes); no token or part of one is ever logged or
+//! shown.
 
 mod cache;
 mod extractors;
 mod keys;
 mod roles;
 
-use std::{
-    sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard},
-    time::Duration,
-};
+use core::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use axum::http::{HeaderMap, header};
@@ -25,29 +23,27 @@ use jsonwebtoken::{Algorithm, EncodingKey, Header, decode, decode_header, encode
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
+use self::cache::{TokenCache, Verified};
 pub(crate) use self::extractors::changes;
-use self::{
-    cache::{TokenCache, Verified},
-    keys::{Expectations, Key, KeyFile},
-};
+use self::keys::{Expectations, Key, KeyFile};
 pub use self::{
     extractors::{Admin, Auditor, Follower, Operator, Reader, Standing, User, Watcher},
     keys::KeysError,
     roles::{Right, Role},
 };
 use super::problem::{Code, Problem};
-use crate::{
-    config::AuthConfig,
-    domain::{ids::UserId, time::Timestamp},
-};
+use crate::config::AuthConfig;
+use crate::domain::ids::UserId;
+use crate::domain::time::Timestamp;
 
 /// How often the JWKS file is looked at.
 const JWKS_LOOK_SECONDS: u64 = 3;
 
-/// Who an administrator's token for scripts is: a name that no token may have as its `sub`, so that scripts and a user are never one.
+/// The user id of the administrator's token for scripts. No token may have it as its `sub`, so that scripts and a user
+/// are never the same.
 pub const SCRIPTS: &str = "onsale:scripts";
 
-/// Reads the token that a request shows.
+/// Reads the bearer token of a request.
 fn token_of(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
     let mut values = headers.get_all(header::AUTHORIZATION).iter();
     let Some(value) = values.next() else {
@@ -65,8 +61,8 @@ fn token_of(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
     token.map(Some).ok_or_else(|| unauthenticated("The Authorization header isn't a bearer token."))
 }
 
-/// The token by which someone follows a stream. It is checked again before anything more is told, since a stream outlives what its
-/// request was checked with: a secret may be replaced meanwhile.
+/// The token of a stream's follower. It is checked again before each chunk, since a stream outlives its request: a
+/// secret may be replaced meanwhile.
 #[derive(Clone)]
 pub struct FollowersToken(Box<str>);
 
@@ -86,7 +82,7 @@ impl core::fmt::Debug for FollowersToken {
     }
 }
 
-/// Who calls, as the token says.
+/// The caller that a token names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Caller {
     /// Who the token is about, or [`SCRIPTS`].
@@ -176,7 +172,7 @@ struct IssuedClaims<'a> {
     aud: Option<&'a str>,
 }
 
-/// What tokens are checked with, as it was read last.
+/// The secrets and keys that were read last.
 struct Trusted {
     config: AuthConfig,
     /// Grows with every reading, so that what an earlier one verified is verified anew.
@@ -221,10 +217,13 @@ impl Trusted {
     fn check(&self, token: &str, now: Timestamp) -> Result<Caller, Problem> {
         let invalid = || unauthenticated("The token is not valid.");
         let header = decode_header(token).map_err(|_| invalid())?;
-        // RFC 7515, section 4.1.11: what is critical and not understood makes the token invalid.
+
+        // A critical header that isn't understood makes the token invalid (RFC 7515, section 4.1.11).
         if header.crit.is_some() {
             return Err(invalid());
         }
+
+        // The algorithm chooses the keys: an HS256 token is never checked with a public key.
         let read = |key: &Key| decode::<Claims>(token, &key.decoding, &key.validation).ok();
         let claims = if header.alg == Algorithm::HS256 {
             self.secrets.iter().find_map(read)
@@ -236,12 +235,13 @@ impl Trusted {
         let millis = |date: NumericDate| date.millis().ok_or_else(invalid);
         let expires_at = Timestamp::from_millis(millis(claims.exp)?);
         if let Some(nbf) = claims.nbf {
-            // It isn't kept, so that a token which isn't valid yet becomes so in time.
+            // This refusal isn't cached, so that the token becomes valid in time.
             let leeway = self.config.jwt_nbf_leeway_seconds.saturating_mul(1000);
             if now.as_millis().saturating_add(leeway) < millis(nbf)? {
                 return Err(unauthenticated("The token is not valid yet."));
             }
         }
+
         let user_id = claims.user(self.config.jwt_person_claim.as_deref()).ok_or_else(invalid)?;
         Ok(Caller { user_id, role: claims.role, expires_at: Some(expires_at) })
     }
@@ -382,7 +382,7 @@ impl Authenticator {
     pub async fn watch_keys(self: Arc<Self>, shutdown: CancellationToken) {
         let mut looks = tokio::time::interval(Duration::from_secs(JWKS_LOOK_SECONDS));
         let broken = metrics::gauge!("onsale_jwks_file_broken");
-        // A file that stays broken is told once.
+        // A file that stays broken is logged once.
         let mut told = None;
 
         while shutdown.run_until_cancelled(looks.tick()).await.is_some() {
@@ -403,7 +403,7 @@ impl Authenticator {
                         told = error;
                     }
                 }
-                Err(error) => tracing::error!(%error, "the reading of the keys ended early"),
+                Err(error) => tracing::error!(%error, "reading the keys failed"),
             }
         }
     }

@@ -1,6 +1,6 @@
-//! Work that takes a core for a while, on threads of its own and of lower priority: what is served doesn't feel it.
+//! Work that takes a core for a while. It runs on its own threads of lower priority, so that requests aren't slowed.
 
-/// How much lower the priority is: about a tenth of the time that another thread gets, where both want it.
+/// How much lower the priority is: the thread gets about a tenth of the time of another that wants it too.
 #[cfg(target_os = "linux")]
 const NICE: i32 = 10;
 
@@ -18,7 +18,7 @@ pub(super) fn lower_priority() {
 #[cfg(not(target_os = "linux"))]
 pub(super) fn lower_priority() {}
 
-/// Runs work on a thread for it alone; nothing where there is no thread, or the work panicked.
+/// Runs work on a thread of its own. Returns `None` if no thread can be started, or the work panics.
 pub(super) async fn run<T: Send + 'static>(
     name: &str,
     work: impl FnOnce() -> T + Send + 'static,

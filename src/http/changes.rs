@@ -30,7 +30,7 @@ pub(super) async fn put(app: &App, admin: &Admin, change: CatalogueChange) -> Re
     }
 }
 
-/// Removes an item: 204, also when an earlier request with the same key did.
+/// Removes an item: 204, also if an earlier request with the same key did.
 pub(super) async fn remove(
     app: &App,
     caller: &Admin,

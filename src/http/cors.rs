@@ -1,11 +1,11 @@
-//! Which pages of other origins may call, as `cors_origins` says; nobody's if it says nothing.
+//! CORS: the origins of the setting `cors_origins`; without them no other origin's page may call.
 
 use core::time::Duration;
 
 use axum::http::{HeaderName, HeaderValue, Method, header};
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
-/// Makes the layer for the origins of the configuration; none where there are none.
+/// Makes the layer for the configured origins; none without origins.
 pub fn layer(origins: &[String]) -> Option<CorsLayer> {
     let origins: Vec<HeaderValue> =
         origins.iter().filter_map(|origin| HeaderValue::from_str(origin).ok()).collect();

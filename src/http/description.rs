@@ -13,42 +13,43 @@ use super::problem::{MEDIA_TYPE, Problem};
 #[derive(utoipa::OpenApi)]
 #[openapi(
     info(title = "onsale", license(name = "Apache-2.0", identifier = "Apache-2.0"),
-        description = "Sells the seats of shows that sell out in a minute.\n\nBodies are JSON in camelCase; a field \
-            that a route does not know is refused. Instants are RFC 3339 in UTC and end in `At`, durations whole \
-            seconds and end in `Seconds`, money an integer in the currency's minor unit. Errors are \
-            `application/problem+json` (RFC 9457) with a stable `code`. A success answer to a change means that the \
-            change is on stable storage; after a 5xx, a timeout or a broken connection a retry with the same \
-            `Idempotency-Key` finds out what happened. A query parameter that a route does not know is refused, and so is a \
-            body with members where a route takes none.\n\nEvery answer has an `X-Request-Id`: the request's own (1–128 \
-            visible ASCII characters), or one that is made."),
+        description = "Sells the seats of shows that sell out in a minute.\n\nBodies are JSON in camelCase. \
+            Names of instants end in `At`: they are RFC 3339 in UTC. Names of durations end in `Seconds`: they are whole \
+            seconds. Money is an integer in the currency's minor unit. Unknown fields, unknown query parameters, and members \
+            in the body of a route that takes none are refused.\n\nErrors are `application/problem+json` (RFC 9457) with a \
+            stable `code`. A success answer to a change means that the change is on stable storage. After a 5xx, a timeout \
+            or a broken connection, a retry with the same `Idempotency-Key` finds out what happened.\n\nEvery answer has an \
+            `X-Request-Id`: the request's own (1–128 visible ASCII characters), or a new one."),
     servers((url = "/", description = "This server")),
     tags((name = "Catalogue", description = "Venues and concerts"),
         (name = "Schedules", description = "Performances and their sales"),
-        (name = "Seats", description = "Seat maps, whole and as streams of changes"),
-        (name = "Reservations", description = "Holding seats and giving them back"),
-        (name = "Waiting room", description = "Waiting for one's turn, and running a room"),
-        (name = "Payments", description = "Paying for a hold, from the balance or through a gateway"),
-        (name = "Balance", description = "What a user has, and what moved"),
-        (name = "Users", description = "Signing up, signing in, and who may no longer act"),
-        (name = "Operations", description = "For administrators: the present, the past, and the journal as a feed"),
+        (name = "Seats", description = "Seat maps, and the streams of their changes"),
+        (name = "Reservations", description = "Hold seats, exchange them, give them back"),
+        (name = "Waiting room", description = "Wait for a turn at the seats; run a waiting room"),
+        (name = "Payments", description = "Pay for a hold, from the balance or through a gateway"),
+        (name = "Balance", description = "Users' balances and their movements"),
+        (name = "Users", description = "Sign up, sign in, suspend users"),
+        (name = "Operations", description = "For administrators: the state, the history, the export, and the journal as a feed"),
         (name = "Running it", description = "For probes and scrapers")),
     components(schemas(Problem, CatalogueId, EmailText, UserText, OpaqueId)),
     modifiers(&Security)
 )]
 struct Description;
 
-/// How callers say who they are.
+/// Adds how callers authenticate.
 struct Security;
 
 impl Modify for Security {
     fn modify(&self, openapi: &mut OpenApi) {
         let components = openapi.components.get_or_insert_default();
         let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("JWT").description(Some(
-            "A token with `sub`, `exp` and `role` (`user` if absent, `operator`, `auditor`, `feed` or `admin`), or the scripts' token.",
+            "A JWT with `sub`, `exp` and `role` (`user` by default, `operator`, `auditor`, `feed` or `admin`), or the administrator's token for scripts.",
         ));
         components.add_security_scheme("bearer", SecurityScheme::Http(bearer.build()));
-        let pass =
-            ApiKeyValue::with_description("Queue-Token", "The waiting room's pass, where there is one.");
+        let pass = ApiKeyValue::with_description(
+            "Queue-Token",
+            "The waiting room's pass, if the schedule has a room.",
+        );
         components.add_security_scheme("queueToken", SecurityScheme::ApiKey(ApiKey::Header(pass)));
     }
 }
@@ -58,7 +59,7 @@ pub(super) fn description() -> OpenApi {
     Description::openapi()
 }
 
-/// Adds the schema of a type that no request and no answer is of as a whole: of an event in a stream.
+/// Adds the schema of a type that is only part of an answer, such as an event of a stream.
 pub(super) fn add_schema<T: ToSchema>(openapi: &mut OpenApi) {
     let schemas = &mut openapi.components.get_or_insert_default().schemas;
     schemas.insert(T::name().into_owned(), T::schema());
@@ -67,8 +68,8 @@ pub(super) fn add_schema<T: ToSchema>(openapi: &mut OpenApi) {
     schemas.extend(inner);
 }
 
-/// Adds to the description of every route what the routes have in common: the bounds of parameters by their names, and what
-/// every route may answer.
+/// Adds the common parts to the description of every route: the bounds of parameters by their names, and the problem
+/// that every route may answer.
 #[must_use]
 pub(super) fn completed(mut openapi: OpenApi) -> OpenApi {
     for operation in openapi.paths.paths.values_mut().flat_map(operations) {
@@ -77,8 +78,8 @@ pub(super) fn completed(mut openapi: OpenApi) -> OpenApi {
     }
     if let Some(feed) = openapi.paths.paths.get_mut("/api/v1/events").and_then(|item| item.get.as_mut()) {
         let text = feed.description.get_or_insert_default();
-        *text += "\n\nThese types are public: they keep their names and their fields, and get new fields at most. Every `data` \
-            also says `by`: `engine`, `user`, or `admin` with its `adminId`. Other types tell what goes on inside.\n";
+        *text += "\n\nThese types are stable: they keep their names and their fields, and may get new fields. Every `data` \
+            also has `by`: `engine`, `user`, or `admin` with its `adminId`. Other types are internal and may change.\n";
         *text += &kinds::tables(true);
     }
     for (schema, (one, of), (other, of_other)) in CHOICES {
@@ -96,7 +97,7 @@ const CHOICES: [(&str, Member, Member); 2] = [
     ("Row", ("length", Type::Integer), ("seats", Type::Array)),
 ];
 
-/// Says of a schema that one of two members is given, and not both.
+/// Requires exactly one of two members in a schema.
 fn either(openapi: &mut OpenApi, name: &str, one: (&str, Type), other: (&str, Type)) {
     let given = |(member, of): (&str, Type)| {
         ObjectBuilder::new().property(member, ObjectBuilder::new().schema_type(of)).required(member)
@@ -113,7 +114,7 @@ fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
     [get, put, post, delete, patch].into_iter().flatten()
 }
 
-/// Says which values a parameter has, where its name says it: a name means the same on every route.
+/// Adds the allowed values of a parameter by its name: a name means the same on every route.
 fn bound(parameter: &mut RefOr<Parameter>) {
     let RefOr::T(parameter) = parameter else { return };
     let text = || ObjectBuilder::new().schema_type(Type::String);
@@ -124,16 +125,16 @@ fn bound(parameter: &mut RefOr<Parameter>) {
         (ParameterIn::Path, "userId") => Ref::from_schema_name(UserText::name()).into(),
         (ParameterIn::Path, "reservationId" | "paymentId") => Ref::from_schema_name(OpaqueId::name()).into(),
         (ParameterIn::Header, "Idempotency-Key") => {
-            parameter
-                .description
-                .get_or_insert_with(|| "A name for this one change, the caller's choice".to_owned());
+            parameter.description.get_or_insert_with(|| {
+                "The client's own name for this change: a repeat with it gets the first answer".to_owned()
+            });
             let length = IDEMPOTENCY_KEY_LEN_MAX;
             text().min_length(Some(1)).max_length(Some(length)).pattern(Some("^[\\x21-\\x7e]+$")).into()
         }
         (ParameterIn::Header, "Queue-Token") => {
             parameter
                 .description
-                .get_or_insert_with(|| "The waiting room's pass, where there is one".to_owned());
+                .get_or_insert_with(|| "The waiting room's pass, if the schedule has a room".to_owned());
             text().min_length(Some(1)).max_length(Some(1_000)).pattern(Some("^[\\x21-\\x7e]+$")).into()
         }
         _ => return,
@@ -142,7 +143,7 @@ fn bound(parameter: &mut RefOr<Parameter>) {
     parameter.schema = Some(schema);
 }
 
-/// Adds what every operation may answer, and which document an error has.
+/// Adds the default answer, and the document of errors.
 fn add_problem(operation: &mut Operation) {
     let content = || ContentBuilder::new().schema(Some(Ref::from_schema_name(Problem::name()))).build();
     for (status, response) in &mut operation.responses.responses {
@@ -152,7 +153,7 @@ fn add_problem(operation: &mut Operation) {
             response.content.insert(MEDIA_TYPE.to_owned(), content().into());
         }
     }
-    let description = "An error; its `code` says which.";
+    let description = "An error; `code` says which.";
     let problem = ResponseBuilder::new().description(description).content(MEDIA_TYPE, content()).build();
     operation.responses.responses.entry("default".to_owned()).or_insert(RefOr::T(problem));
 }

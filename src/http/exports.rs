@@ -1,4 +1,4 @@
-//! Whose turn it is to export.
+//! The turn to export.
 
 use std::sync::Arc;
 

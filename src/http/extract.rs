@@ -1,28 +1,24 @@
-//! The extractors that turn a request into checked values, and what they refuse.
+//! The extractors that turn a request into checked values, and their refusals.
 //!
 //! Absent on purpose: axum's own `Json`, `Query` and `Path`, whose rejections are plain text.
 //!
 //! Invariants: every rejection is a [`Problem`]; no body is read beyond its limit; nothing that the
 //! client sent is repeated to it.
 
-use axum::{
-    body::{Body as WireBody, HttpBody},
-    extract::{
-        FromRequest, FromRequestParts, OptionalFromRequestParts, Request,
-        path::ErrorKind,
-        rejection::{PathRejection, QueryRejection},
-    },
-    http::{HeaderMap, HeaderName, Method, Uri, header, request::Parts},
-};
+use axum::body::{Body as WireBody, HttpBody};
+use axum::extract::path::ErrorKind;
+use axum::extract::rejection::{PathRejection, QueryRejection};
+use axum::extract::{FromRequest, FromRequestParts, OptionalFromRequestParts, Request};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName, Method, Uri, header};
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
-use serde::{Deserialize, de::DeserializeOwned};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
-use super::{
-    HttpParts, json,
-    problem::{Code, Problem},
-    request::{Phase, RequestContext},
-};
+use super::problem::{Code, Problem};
+use super::request::{Phase, RequestContext};
+use super::{HttpParts, json};
 
 /// The longest idempotency key, in characters.
 pub const IDEMPOTENCY_KEY_LEN_MAX: usize = 255;
@@ -98,7 +94,7 @@ async fn read_json(request: Request, limit: usize, phase: Phase) -> Result<Bytes
     read(&parts, body, limit, phase).await
 }
 
-/// Says whether the body is JSON, with no charset but UTF-8 named.
+/// Tells whether the body is announced as JSON, with no other charset than UTF-8.
 pub(crate) fn is_json(headers: &HeaderMap) -> bool {
     let Some(value) = headers.get(header::CONTENT_TYPE) else {
         return false;
@@ -119,8 +115,8 @@ pub(crate) fn is_json(headers: &HeaderMap) -> bool {
         })
 }
 
-/// Reads a body within its limit; the server deals with what is left of one that is too large. The time for it is watched
-/// over by the request's layer, which learns of the phase here.
+/// Reads a body within its limit. The server reads on what is left of a body that is too large. The request's layer
+/// watches the time, and learns of the phase here.
 pub(super) async fn read(
     parts: &Parts,
     body: WireBody,
@@ -133,9 +129,12 @@ pub(super) async fn read(
         context.enter(phase);
     }
 
+    // A body whose announced length is too large is refused before it is read.
     if body.size_hint().lower() > u64::try_from(limit).unwrap_or(u64::MAX) {
         return Err(too_large());
     }
+
+    // Most bodies are one chunk, which needs no copy.
     let broken = |_| Problem::new(Code::MalformedRequest, "The body ended early or is broken.");
     let mut chunks = body.into_data_stream();
     let mut whole = match chunks.next().await {
@@ -166,11 +165,10 @@ pub(super) async fn read(
     Ok(whole)
 }
 
-/// The query of a URL as a type. Parameters that it doesn't know are another extractor's: what the route doesn't know was
-/// refused before ([`super::shape`]).
+/// The query of a URL as a type. Parameters that it doesn't know belong to other extractors: those that the route
+/// doesn't know were refused before ([`super::shape`]).
 ///
-/// Refused are values that can't be read: 400 `malformed_request` for a field named `cursor`, 422
-/// `invalid_request` for any other.
+/// A value that can't be read is 400 `malformed_request` for a field named `cursor`, else 422 `invalid_request`.
 #[derive(Debug, Clone)]
 pub struct Query<T>(pub T);
 

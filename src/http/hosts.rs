@@ -1,7 +1,7 @@
-//! `Host`: whether a request has the one that it needs, and by which names a server may be called.
+//! The header `Host`: whether a request has a valid one, and the names by which a server may be called.
 //!
-//! A demonstration is called by names of loopback alone: a web page can give its own name the address of this machine, and
-//! would then be let in as if it came from here.
+//! A demonstration may only be called by names of the loopback. Otherwise a web page could give its own name the
+//! address of this machine, and call as if it came from here (DNS rebinding).
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -27,7 +27,7 @@ impl Hosts {
     }
 }
 
-/// Says what is wrong with a request's `Host` (RFC 9112, section 3.2), if anything is.
+/// Returns what is wrong with a request's `Host` (RFC 9112, section 3.2), if anything.
 pub fn fault(version: Version, headers: &HeaderMap) -> Option<&'static str> {
     let mut hosts = headers.get_all(header::HOST).iter();
     match (hosts.next(), hosts.next()) {

@@ -1,4 +1,4 @@
-//! Who asks, with which key, and whether the answer was given before.
+//! Idempotency keys of callers, and the mark of repeated answers.
 
 use axum::http::{HeaderName, HeaderValue};
 use axum::response::{IntoResponse, Response};
@@ -9,16 +9,16 @@ use super::extract::IdempotencyKey;
 use crate::domain::cause::{By, Cause};
 use crate::domain::keys::KeyUse;
 
-/// Makes a caller's idempotency key. A user has room for some of their own; who runs the sale has everyone's.
+/// Makes a caller's idempotency key. The keys of a user have a bound of their own; those of other roles don't.
 pub(super) fn key_of(app: &App, caller: &Caller, route: &str, key: &str, body: &[u8]) -> KeyUse {
     let made = app.engine.key(&caller.user_id, route, key, body);
     if caller.role == Role::User { made } else { made.owned_by(0) }
 }
 
-/// The header that says that an answer is an earlier one, given again.
+/// The header that marks a repeated answer.
 const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 
-/// Marks an answer that was given before.
+/// Marks an answer as repeated.
 pub(super) fn marked(answer: impl IntoResponse, replayed: bool) -> Response {
     let mut response = answer.into_response();
     if replayed {
@@ -27,7 +27,7 @@ pub(super) fn marked(answer: impl IntoResponse, replayed: bool) -> Response {
     response
 }
 
-/// Who asks, and with which key.
+/// Returns the cause of a request: the caller and the key.
 pub(super) fn asked(
     app: &App,
     caller: &Caller,

@@ -1,22 +1,20 @@
-//! JSON in and out, strictly: what is refused as no JSON (400), what as JSON of the wrong shape
-//! (422), and how an answer is written.
+//! Strict JSON: 400 for a body that isn't JSON, 422 for JSON of the wrong shape, and the writing of answers.
 //!
-//! Absent on purpose: the echo of anything a client sent. A detail says what is allowed, and a
-//! field's name is shown only as far as it is made of plain characters.
+//! Absent on purpose: the echo of a client's text. A detail says what is allowed, and a field's name is cut to plain
+//! characters.
 
-use axum::{
-    body::Body,
-    http::{HeaderValue, StatusCode, header},
-    response::{IntoResponse, Response},
-};
-use serde::{Deserialize, Serialize, de::IgnoredAny};
+use axum::body::Body;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Serialize};
 
 use super::answer::{answer, written};
 use super::problem::{Code, FieldError, Problem};
 
 /// The longest path of a field that an error shows, in characters.
 const FIELD_LEN_MAX: usize = 100;
-/// What is said of a field or a parameter that isn't known.
+/// The detail for an unknown field or parameter.
 pub(super) const UNKNOWN: &str = "is not known here";
 
 /// Reads a value from JSON text; borrows from it where the type does.
@@ -46,7 +44,7 @@ fn malformed() -> Problem {
     Problem::new(Code::MalformedRequest, "The body isn't a JSON text in UTF-8.")
 }
 
-/// Reads the text again with its path followed, which costs too much for what is right.
+/// Reads the text again and follows its path. This would cost too much for valid requests.
 fn explain<'a, T: Deserialize<'a>>(text: &'a str) -> FieldError {
     let mut reader = serde_json::Deserializer::from_str(text);
     match serde_path_to_error::deserialize::<_, T>(&mut reader) {
@@ -94,7 +92,7 @@ fn quoted_after<'m>(message: &'m str, start: &str) -> Option<&'m str> {
     message.strip_prefix(start)?.strip_suffix('`')
 }
 
-/// Says what serde expects in the words of JSON.
+/// Translates serde's expectation into JSON's words.
 fn words(expected: &str) -> String {
     match expected {
         "u8" | "u16" | "u32" | "u64" | "u128" | "usize" => "a whole number, not negative".into(),
@@ -109,7 +107,7 @@ fn words(expected: &str) -> String {
     }
 }
 
-/// Keeps what a field's path may be made of; a client can put anything into a key.
+/// Keeps only plain characters of a field's path: a client can put anything into a key.
 pub(super) fn plain(path: &str) -> String {
     path.chars()
         .take(FIELD_LEN_MAX)

@@ -1,12 +1,12 @@
-//! JSON written by hand for the answers of the hot path: the same bytes that serde would write, without
-//! building what it would need.
+//! JSON written by hand for the hot path's answers: the same bytes that serde would write, without the structures that
+//! it needs.
 
 use core::fmt::Display;
 use std::io::Write;
 
 use crate::domain::time::Timestamp;
 
-/// Writes JSON to memory, field by field. Whoever uses it opens and closes what it nests.
+/// Writes JSON to memory, field by field. The caller opens and closes nested values.
 #[derive(Debug, Default)]
 pub struct JsonWriter(Vec<u8>);
 

@@ -1,4 +1,4 @@
-//! The bounds of what one connection and one request may take, from the configuration.
+//! The bounds of one connection and one request, from the settings.
 
 use core::time::Duration;
 
@@ -8,9 +8,9 @@ use crate::config::{LimitsConfig, ServerConfig};
 /// How much longer a request with a large body (an import, a venue) may take.
 pub const LARGE_TIMEOUT_FACTOR: u32 = 6;
 
-/// A body of more than so many times the largest isn't read to its end for the sake of its answer.
+/// A refused body is read on up to so many times the largest body, so that its client gets the answer.
 const REST_FACTOR: usize = 2;
-/// Nor is one that takes longer.
+/// A refused body is read on for at most so long.
 const REST_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The bounds of one request.

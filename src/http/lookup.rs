@@ -1,4 +1,4 @@
-//! What several routes look up, with the answer for who names what isn't there.
+//! Look-ups that several routes share, with the problem for a name that doesn't exist.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -18,7 +18,7 @@ pub(super) async fn find(app: &App, id: &str) -> Result<Arc<ScheduleEntry>, Prob
     found.ok_or_else(Problem::not_found)
 }
 
-/// Returns what is true of the schedules of those documents that say it, too, by their ids.
+/// Returns the present states of the schedules whose documents repeat them, by their ids.
 pub(super) async fn standing<'a>(
     app: &App,
     documents: impl Iterator<Item = (&'a str, &'a ScheduleDocument)>,
@@ -36,7 +36,7 @@ pub(super) async fn standing<'a>(
 /// So many names are compared one by one.
 const FEW: usize = 10;
 
-/// Finds the seats that a body names: each known, none twice.
+/// Finds the seats that a body names. Each must exist, none may come twice.
 pub(super) fn known_seats(layout: &Layout, names: &[String]) -> Result<Arc<[Seat]>, Problem> {
     let mut seats = Vec::with_capacity(names.len());
     let mut unknown = Vec::new();
@@ -62,10 +62,11 @@ pub(super) fn known_seats(layout: &Layout, names: &[String]) -> Result<Arc<[Seat
     Ok(seats.into())
 }
 
-/// Says whose things a list shows: who reads everything sees everyone's, or whose were asked for; others see their own.
+/// Returns the user whose items a list shows: callers who may read everything see everyone's or one user's, others
+/// their own.
 ///
 /// # Errors
-/// 403 `forbidden` where another's are asked for.
+/// 403 `forbidden` if another user's are asked for.
 pub(super) fn narrowed<'a>(caller: &'a Caller, user: Option<&'a UserId>) -> Result<Option<&'a str>, Problem> {
     match user {
         _ if caller.role.may(Right::ReadAll) => Ok(user.map(UserId::as_str)),

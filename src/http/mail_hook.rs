@@ -1,4 +1,4 @@
-//! Orders to send a mail: a signed call to the platform, which knows how mails look and who delivers them.
+//! Orders to send a mail: signed calls to the platform, which writes and delivers the mails.
 //!
 //! ```text
 //! POST <mail.hook_url>
@@ -6,11 +6,11 @@
 //! {"purpose": "sign_up" | "has_account", "email", "token", "expiresAt"}
 //! ```
 //!
-//! Headers and signature are those of Standard Webhooks 1.0.0: what is signed is `<id>.<timestamp>.<body>`. Any 2xx means that
-//! the order was taken.
+//! Headers and signature follow Standard Webhooks 1.0.0: `<id>.<timestamp>.<body>` is signed. Any 2xx accepts the
+//! order.
 //!
-//! Absent on purpose: mails themselves, repeats (whoever signs up tries again), and the name that somebody signed up with: a mail to
-//! a stranger is no place for a text of anyone's choice.
+//! Absent on purpose: the mails, repeats (people sign up again), and the name of the sign-up: a mail to a stranger
+//! mustn't carry a text that anyone can choose.
 //!
 //! Invariants: a bounded number of calls at once, each of a bounded time; neither an address nor a token is logged.
 
@@ -28,13 +28,13 @@ use crate::domain::time::Timestamp;
 use crate::outbound;
 use crate::random;
 
-/// How many calls are under way at most; one more is told to come back.
+/// The most calls at once. One more is refused, to be tried again.
 const CALLS_MAX: usize = 64;
-/// How long making a connection, and a call as a whole, may take: less than a request may.
+/// How long a connection may take to open, and a call in all: less than a request may.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What a mail is for.
+/// The purpose of a mail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Purpose {
@@ -69,7 +69,7 @@ pub enum MailHookError {
     Client(String),
 }
 
-/// The platform didn't say that it took an order.
+/// How surely an order wasn't accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NotSent {
     /// It was never asked, or said no.
@@ -78,7 +78,7 @@ pub enum NotSent {
     Perhaps,
 }
 
-/// Where orders go.
+/// The client of the platform's hook.
 #[derive(Debug)]
 pub struct MailHook {
     client: Client,
@@ -119,8 +119,9 @@ impl MailHook {
     }
 
     async fn call(&self, mail: &Mail, now: Timestamp) -> Result<(), (NotSent, String)> {
-        let busy = |_| (NotSent::Surely, "too many are on their way".to_owned());
+        let busy = |_| (NotSent::Surely, "too many orders are being sent".to_owned());
         let _call = self.calls.try_acquire().map_err(busy)?;
+
         let body = serde_json::to_string(mail).expect("an order is JSON");
         let id = random::name("msg_");
         let seconds = now.as_millis() / 1_000;
@@ -133,10 +134,13 @@ impl MailHook {
             .header("webhook-timestamp", seconds)
             .header("webhook-signature", signature(&self.key, &id, seconds, &body))
             .body(body);
+
+        // Without a connection nothing was sent. After that, the mail may be on its way though no answer came.
         let answer = request.send().await.map_err(|error| {
             let not_sent = if error.is_connect() { NotSent::Surely } else { NotSent::Perhaps };
             (not_sent, outbound::chain(&error.without_url()))
         })?;
+
         let status = answer.status();
         if status.is_success() {
             return Ok(());

@@ -1,8 +1,9 @@
-//! Lists in pages: which part is asked for, where a page goes on, and how it is written.
+//! Pages of lists: the part that is asked for, the cursor of the next page, and the document.
 //!
-//! Absent on purpose: which items there are; a cursor's text is nobody's to read but the list's that gave it.
+//! Absent on purpose: the items. A cursor's text has a meaning only for the list that gave it.
 
-use axum::{extract::FromRequestParts, http::request::Parts};
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
@@ -13,28 +14,28 @@ use super::problem::Problem;
 use crate::domain::ids::{PaymentNumber, ReservationNumber, ScheduleNumber};
 use crate::domain::time::Timestamp;
 
-/// The number of items that a page has at most.
+/// The most items of a page.
 pub const PAGE_LEN_MAX: usize = 1000;
-/// The number of items in a page if nothing is said.
+/// The most items of a page by default.
 pub const PAGE_LEN_DEFAULT: usize = 100;
 
-/// Which part of a list is asked for: `?limit=` (1–1000, 100 if absent) and `?cursor=`.
+/// The part of a list that is asked for: `?limit=` (1–1000, 100 if absent) and `?cursor=`.
 #[derive(Debug, Clone, PartialEq, Eq, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct Page {
-    /// How many items at most.
+    /// The most items to return.
     #[param(value_type = Option<u32>, minimum = 1, maximum = 1000, default = 100)]
     pub limit: usize,
-    /// The `nextCursor` of the page before; absent for the first page.
+    /// The `nextCursor` of the previous page; absent for the first page.
     #[param(max_length = 1000)]
     pub cursor: Option<String>,
 }
 
-/// How many items are asked for, where a list has one page only.
+/// The limit of a list that has only one page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct Limit {
-    /// How many items at most.
+    /// The most items to return.
     #[param(value_type = Option<u32>, minimum = 1, maximum = 1000, default = 100)]
     pub limit: usize,
 }
@@ -91,8 +92,8 @@ impl Page {
 pub struct List<T> {
     /// The items.
     pub items: Vec<T>,
-    /// The `cursor` of the next page; null after the last. A page may have fewer items than its limit, even none, and be followed
-    /// by another.
+    /// The `cursor` of the next page; null on the last page. A page with fewer items than its limit, even none, may
+    /// have a next page.
     #[schema(required)]
     pub next_cursor: Option<String>,
 }
@@ -113,7 +114,7 @@ impl<T> List<T> {
     }
 }
 
-/// The place of an item in a list: a page begins behind it.
+/// The position of an item in a list. A page begins behind it.
 pub trait Cursor: Sized {
     /// Writes it.
     fn write(&self) -> Vec<u8>;
@@ -132,7 +133,7 @@ impl Cursor for String {
     }
 }
 
-/// The start of a performance, and its schedule's id where several start together.
+/// The start of a performance, and its schedule's id for those that start together.
 impl Cursor for (Timestamp, String) {
     fn write(&self) -> Vec<u8> {
         format!("{} {}", self.0.as_millis(), self.1).into_bytes()
@@ -144,7 +145,7 @@ impl Cursor for (Timestamp, String) {
     }
 }
 
-/// The instant at which something was made, its schedule's number, and its own there.
+/// The instant at which an item was made, its schedule's number, and its own number in the schedule.
 impl Cursor for (Timestamp, ScheduleNumber, u32) {
     fn write(&self) -> Vec<u8> {
         let (at, schedule, number) = self;

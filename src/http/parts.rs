@@ -1,36 +1,30 @@
-//! What the extractors and layers share: tokens, limits, the clock, the end; and from where a request came.
+//! The state that extractors and layers share: tokens, limits, the clock and the shutdown; and the client's address.
 //!
 //! Absent on purpose: the engine, which only routes need ([`App`](super::app::App)).
 
-use core::{net::SocketAddr, num::NonZeroU32};
+use core::net::SocketAddr;
+use core::num::NonZeroU32;
 use std::sync::{Arc, Once};
 
-use axum::{
-    extract::{ConnectInfo, FromRequestParts},
-    http::{Extensions, HeaderMap, request::Parts},
-};
+use axum::extract::{ConnectInfo, FromRequestParts};
+use axum::http::request::Parts;
+use axum::http::{Extensions, HeaderMap};
 use tokio_util::sync::CancellationToken;
 
-use super::{
-    auth::{self, Authenticator},
-    limits::RequestLimits,
-    mail_hook::{MailHook, MailHookError},
-    passwords::Passwords,
-    rate_limit::{
-        self, AccountRateLimit, AddressKey, AddressRateLimit, HOUR_SECONDS, Limiter, MAILS_AN_HOUR,
-        MINUTE_SECONDS, ReadLimit, UserRateLimit,
-    },
+use super::auth::{self, Authenticator};
+use super::limits::RequestLimits;
+use super::mail_hook::{MailHook, MailHookError};
+use super::passwords::Passwords;
+use super::rate_limit::{
+    self, AccountRateLimit, AddressKey, AddressRateLimit, HOUR_SECONDS, Limiter, MAILS_AN_HOUR,
+    MINUTE_SECONDS, ReadLimit, UserRateLimit,
 };
-use crate::{
-    clock::Clock,
-    config::{AddressRange, Config, PaymentsConfig},
-    domain::{
-        ids::PaymentId,
-        money::{Currency, Money},
-    },
-};
+use crate::clock::Clock;
+use crate::config::{AddressRange, Config, PaymentsConfig};
+use crate::domain::ids::PaymentId;
+use crate::domain::money::{Currency, Money};
 
-/// How many notices of one payment have its gateway asked, a second and at once.
+/// How many notices of one payment lead to a question at its gateway, per second and at once.
 const NOTICES_PER_SECOND: NonZeroU32 = NonZeroU32::MIN;
 const NOTICES_AT_ONCE: NonZeroU32 = NonZeroU32::new(3).expect("three isn't zero");
 
@@ -45,7 +39,7 @@ pub enum SetupError {
     Mail(#[from] MailHookError),
 }
 
-/// What the extractors and layers share. A clone is a counter.
+/// The state that extractors and layers share. A clone is a counter.
 #[derive(Clone)]
 pub struct HttpParts(Arc<HttpPartsInner>);
 
@@ -87,7 +81,7 @@ pub struct HttpPartsInner {
     pub shutdown: CancellationToken,
 }
 
-/// Who puts money in, and how much at once.
+/// Who may charge a balance, and with how much.
 #[derive(Debug, Clone, Copy)]
 pub struct ChargeSettings {
     /// Whether users charge their own balance.
@@ -186,7 +180,7 @@ impl HttpParts {
     }
 }
 
-/// The address that a request came from, through trusted proxies, as a rate limit counts it.
+/// The client's address, behind trusted proxies, as rate limits count it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ClientAddress(pub AddressKey);
 

@@ -1,4 +1,4 @@
-//! The waiting room's pass that a request shows.
+//! The waiting room's pass of a request.
 
 use axum::http::{HeaderMap, HeaderName};
 
@@ -9,16 +9,15 @@ use crate::engine::{Pass, ScheduleEntry};
 
 /// The header of the waiting room's pass.
 pub(super) const QUEUE_TOKEN: HeaderName = HeaderName::from_static("queue-token");
-/// Makes the 403 for a request that shows none.
+/// Makes the 403 for a request without a pass.
 pub(super) fn token_required(detail: &'static str) -> Problem {
     Problem::new(Code::QueueTokenRequired, detail)
 }
 
-/// Reads the pass that a request shows.
+/// Reads the pass of a request.
 ///
 /// # Errors
-/// 403 `queue_token_required` where it shows none, 401 `queue_token_invalid` where it isn't this user's for this
-/// schedule.
+/// 403 `queue_token_required` without a pass, 401 `queue_token_invalid` if it isn't this user's for this schedule.
 pub(super) fn shown_pass(
     app: &App,
     entry: &ScheduleEntry,
@@ -38,7 +37,7 @@ pub(super) fn shown_pass(
 /// Refuses a pass that isn't active.
 ///
 /// # Errors
-/// 403 `queue_not_active`, with the position of who still waits.
+/// 403 `queue_not_active`, with the position of a user who still waits.
 pub(super) fn check_active(app: &App, entry: &ScheduleEntry, pass: Pass) -> Result<(), Problem> {
     if entry.room().admits(pass, app.engine.now()) {
         return Ok(());

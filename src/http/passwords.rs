@@ -1,25 +1,26 @@
-//! Passwords: hashed and checked with argon2id, beside everything else and behind it.
+//! Passwords: hashed and checked with argon2id on threads of lower priority.
 //!
 //! ```text
 //! handler → a line of WAITING_MAX → threads of their own, half as many as cores, of lower priority → handler
 //! ```
 //!
-//! A hash takes some 20 ms of a core on purpose. So it never runs on the threads that serve requests, there are fewer of these
-//! threads than cores, and the system lets them run when the others have nothing to do: a flood of sign-ins slows sign-ins.
-//! Each thread keeps its working memory (19 MiB): to map and clear it anew for each password would stop the
-//! other threads now and then. Whoever finds the line full, or has waited for five seconds, is told to come back: nothing has happened
-//! by then. Whoever left makes room for the next.
+//! A hash takes some 20 ms of a core on purpose. So it never runs on the threads that serve requests. There are fewer
+//! hashing threads than cores, and the system runs them when the others have nothing to do: a flood of sign-ins slows
+//! only sign-ins. Each thread keeps its working memory (19 MiB), since mapping and clearing it for each password would
+//! stop the other threads now and then. A request that finds the line full, or has waited for five seconds, is refused
+//! and may come again: nothing has happened by then. A client that leaves makes room for the next.
 //!
-//! Absent on purpose: who has which hash, rules of composition (NIST SP 800-63B, section 3.1.1.2: length alone), a pepper.
+//! Absent on purpose: the users' hashes, rules of composition (NIST SP 800-63B, section 3.1.1.2: only length), a
+//! pepper.
 //!
 //! Invariants: a check against no hash takes as long as one against a hash; a password is overwritten when it is
 //! dropped, and neither it nor a hash is ever shown or logged. (The bytes of the request's body are hyper's.)
 
 use core::fmt;
+use core::num::NonZero;
+use core::time::Duration;
 use std::collections::VecDeque;
-use std::num::NonZero;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::Duration;
 
 use argon2::password_hash::phc::{self, Output, ParamsString, Salt};
 use argon2::{ARGON2ID_IDENT, Algorithm, Argon2, Block, Params, Version};
@@ -40,18 +41,19 @@ pub const PASSWORD_LEN_MIN: usize = 10;
 pub const PASSWORD_LEN_MAX: usize = 128;
 /// How many passwords wait at most; with 20 ms each, the last of them waits for a second or two.
 pub const WAITING_MAX: usize = 64;
-/// How long one waits at most: half of a request's time, so that it is answered before that is over.
+/// The longest wait: half of a request's time, so that the request is answered in time.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// What a password costs: OWASP's "Password Storage Cheat Sheet" (argon2id with 19 MiB, two passes, one lane). A hash names
-/// the parameters that it was made with, so that a change of these touches new hashes only.
+/// The cost of a password, by OWASP's "Password Storage Cheat Sheet" (argon2id with 19 MiB, two passes, one lane). A
+/// hash names its own parameters, so that a change of these concerns only new hashes.
 const MEMORY_KIB: u32 = 19 * 1024;
 const PASSES: u32 = 2;
 const LANES: u32 = 1;
 const SALT_LEN: usize = 16;
 const OUTPUT_LEN: usize = 32;
 
-/// A password as a client sent it, in normalisation form C of Unicode (RFC 8265, section 4.2.1), so that each keyboard's is the same.
+/// A client's password in Unicode's normalisation form C (RFC 8265, section 4.2.1), so that every keyboard gives the
+/// same bytes.
 pub struct Password(Zeroizing<String>);
 
 impl Password {
@@ -91,7 +93,7 @@ impl<'de> Deserialize<'de> for Password {
     }
 }
 
-/// Too many passwords wait, or wait for too long: this one came to nothing.
+/// Too many passwords wait, or this one has waited too long: it wasn't checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LineFull;
 
@@ -109,7 +111,7 @@ impl Drop for Passwords {
     }
 }
 
-/// Who waits, in order.
+/// The waiting passwords, in order.
 #[derive(Debug, Default)]
 struct Line {
     jobs: Mutex<Jobs>,
@@ -211,7 +213,7 @@ impl Passwords {
     }
 }
 
-/// Starts the threads; nothing where the system has none left.
+/// Starts the threads. Returns `None` if the system can't start one.
 fn start() -> Option<Arc<Line>> {
     let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
     let line = Arc::<Line>::default();
@@ -254,7 +256,7 @@ impl Job {
     }
 }
 
-/// Measured before it is told, so that who was told finds it in the metrics.
+/// Counts before it answers, so that a client that has its answer finds it in the metrics.
 fn answer<T>(reply: oneshot::Sender<T>, work: impl FnOnce() -> T) {
     let watch = Stopwatch::start();
     let done = work();
@@ -296,7 +298,7 @@ fn check(password: &Password, against: Option<&PasswordHash>, memory: &mut Vec<B
     same == Some(true) && against.is_some()
 }
 
-/// Tells whether a hash was made of this password, by the parameters that it names; nothing where it isn't one.
+/// Tells whether a hash is of this password, by the parameters that the hash names. Returns `None` if it isn't a hash.
 fn is_of(password: &Password, hash: &PasswordHash, memory: &mut Vec<Block>) -> Option<bool> {
     let hash = phc::PasswordHash::new(hash.expose()).ok()?;
     let algorithm = Algorithm::try_from(hash.algorithm.as_str()).ok()?;

@@ -1,27 +1,21 @@
 //! Problem documents (RFC 9457): the one shape of every error that a client sees.
 //!
-//! Owns the catalogue of codes with their statuses and titles, and how a problem becomes a response.
-//! Absent on purpose: which refusal of the domain has which code (the routes map that), and any
-//! text that came from the client.
+//! Owns the codes with their statuses and titles, and the response of a problem.
+//! Absent on purpose: the codes of the domain's refusals (`refusal.rs` has them), and any text of the client.
 //!
 //! Invariants: a code has one status; `type` is the code with dashes; a 401 carries
 //! `WWW-Authenticate: Bearer`; 429 and `overloaded` carry `Retry-After`.
 
 use std::borrow::Cow;
 
-use axum::{
-    http::{HeaderValue, StatusCode, header},
-    response::{IntoResponse, Response},
-};
-use serde::{Serialize, Serializer, ser::SerializeMap};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::ser::SerializeMap;
+use serde::{Serialize, Serializer};
 use serde_json::Value;
-use utoipa::{
-    PartialSchema, ToSchema,
-    openapi::{
-        Ref, RefOr,
-        schema::{ArrayBuilder, ObjectBuilder, Schema, SchemaType, Type},
-    },
-};
+use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, Schema, SchemaType, Type};
+use utoipa::openapi::{Ref, RefOr};
+use utoipa::{PartialSchema, ToSchema};
 
 use super::answer::{answer, written};
 
@@ -170,16 +164,16 @@ impl Code {
     }
 }
 
-/// One wrong field of a request: where it is and what is allowed there.
+/// A wrong field of a request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct FieldError {
     /// The path of the field, such as `seats[2]` or `policy.holdSeconds`; empty for the whole.
     pub field: String,
-    /// What is wrong with it, in words that don't repeat what the client sent.
+    /// What is wrong or allowed. It doesn't repeat the client's value.
     pub detail: String,
 }
 
-/// An answer that says no: a code, a sentence for a person, and the members that the code has.
+/// An error's answer: a code, a sentence for a person, and the members of the code.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Problem {
     code: Code,
@@ -189,8 +183,7 @@ pub struct Problem {
 }
 
 impl Problem {
-    /// Makes a problem; `detail` is a sentence for a person, without internals and without what
-    /// the client sent.
+    /// Makes a problem. `detail` is a sentence for a person, without internals and without the client's text.
     pub fn new(code: Code, detail: impl Into<Cow<'static, str>>) -> Self {
         let retry_after_seconds = match code.status() {
             StatusCode::TOO_MANY_REQUESTS => Some(1),
@@ -200,7 +193,7 @@ impl Problem {
         Self { code, detail: detail.into(), members: Vec::new(), retry_after_seconds }
     }
 
-    /// Adds a member of this problem alone, such as `seats` or `currentBalance`.
+    /// Adds a member of this problem, such as `seats` or `currentBalance`.
     #[must_use]
     pub fn with(mut self, name: &'static str, value: impl Into<Value>) -> Self {
         debug_assert!(
@@ -211,7 +204,7 @@ impl Problem {
         self
     }
 
-    /// Says when to try again, in whole seconds (`Retry-After`).
+    /// Sets when to try again, in whole seconds (`Retry-After`).
     #[must_use]
     pub fn retry_after(mut self, seconds: u64) -> Self {
         self.retry_after_seconds = Some(seconds.max(1));
@@ -226,13 +219,13 @@ impl Problem {
     /// Makes a 422 `invalid_request` that names every wrong field.
     pub fn invalid(errors: Vec<FieldError>) -> Self {
         let errors = serde_json::to_value(errors).expect("texts and nothing else");
-        Self::new(Code::InvalidRequest, "The request is well formed but not valid; see `errors`.")
+        Self::new(Code::InvalidRequest, "Some fields of the request are wrong; see `errors`.")
             .with("errors", errors)
     }
 
-    /// Makes a 500 that says the request's id and nothing else.
+    /// Makes a 500 that has only the request's id.
     pub fn internal(request_id: &str) -> Self {
-        Self::new(Code::Internal, "Something went wrong inside; the request id helps to find out what.")
+        Self::new(Code::Internal, "The server failed. Its log has the details under this request id.")
             .with("requestId", request_id)
     }
 
@@ -243,12 +236,12 @@ impl Problem {
 
     /// Makes the 400 for a cursor that this server didn't give.
     pub fn bad_cursor() -> Self {
-        Self::new(Code::MalformedRequest, "The cursor isn't one that a list gave.")
+        Self::new(Code::MalformedRequest, "The cursor isn't a `nextCursor` of this list.")
     }
 
     /// Makes a 503 that asks the client to come back in a moment.
     pub fn overloaded() -> Self {
-        Self::new(Code::Overloaded, "There is more to do than can be done just now; try again.")
+        Self::new(Code::Overloaded, "The server is too busy just now; try again in a moment.")
     }
 
     /// Makes the 431 of headers over the limit.
@@ -259,17 +252,17 @@ impl Problem {
 
     /// Makes a 404.
     pub fn not_found() -> Self {
-        Self::new(Code::NotFound, "There is nothing here by that name, or it isn't yours.")
+        Self::new(Code::NotFound, "It doesn't exist, or it isn't yours.")
     }
 
     /// Makes a 403.
     pub fn forbidden() -> Self {
-        Self::new(Code::Forbidden, "You may not do this.")
+        Self::new(Code::Forbidden, "You aren't allowed to do this.")
     }
 
     /// Makes the 403 of a user who is suspended or deleted.
     pub fn user_suspended() -> Self {
-        Self::new(Code::UserSuspended, "This user may no longer act here.")
+        Self::new(Code::UserSuspended, "This user is suspended or deleted, and may no longer act.")
     }
 
     /// Returns the problem's code.
@@ -307,14 +300,14 @@ impl PartialSchema for Problem {
         let array = |items: RefOr<Schema>, what: &str| {
             ArrayBuilder::new().items(items).description(Some(what)).build()
         };
-        let codes = text("For programs: stable. Each has one status")
+        let codes = text("A stable word for programs. Each code has one status")
             .enum_values(Some(Code::ALL.iter().map(|code| code.as_str())));
-        let position = number("With `queue_not_active`: the place in the line, where there is one")
+        let position = number("With `queue_not_active`: the place in the line, if the caller waits")
             .schema_type(SchemaType::from_iter([Type::Integer, Type::Null]));
 
         ObjectBuilder::new()
             .schema_type(Type::Object)
-            .description(Some("An error (RFC 9457), as every route gives it"))
+            .description(Some("An error (RFC 9457), of the same form on every route"))
             .property("type", text("A stable relative URI: `/problems/<code with dashes>`"))
             .property("title", text("A few words for the kind of problem"))
             .property("status", number("The status of the answer").minimum(Some(400)).maximum(Some(599)))
@@ -331,14 +324,14 @@ impl PartialSchema for Problem {
                 "seats",
                 array(
                     String::schema(),
-                    "With `seat_unavailable`, `orphan_seat` and `unknown_seat`: which seats",
+                    "With `seat_unavailable`, `orphan_seat` and `unknown_seat`: the seats' ids",
                 ),
             )
             .property("position", position)
-            .property("currentBalance", number("With `insufficient_balance`: what there is"))
-            .property("requiredAmount", number("With `insufficient_balance`: what it takes"))
+            .property("currentBalance", number("With `insufficient_balance`: the balance"))
+            .property("requiredAmount", number("With `insufficient_balance`: the amount to pay"))
             .property("gatewayCode", text("With `payment_declined`: the gateway's own code"))
-            .property("reason", text("With `payment_declined`: what the gateway said"))
+            .property("reason", text("With `payment_declined`: the gateway's reason"))
             .property("oldestPosition", number("With `not_retained`: the oldest position that is kept"))
             .property("requestId", text("With `internal`: the request's id"))
             .required("type")

@@ -1,4 +1,4 @@
-//! Rate limits: how many changes a user may make, how many tries an address has.
+//! Rate limits: of a user's changes, an account's tries, and a network address's reads and tries.
 //!
 //! The algorithm is GCRA (the leaky bucket as a meter, ITU-T I.371 annex A): for each key one
 //! instant is kept, at which its bucket will be empty again. It is written out here, on six lines, rather than
@@ -8,21 +8,20 @@
 //! long; where the table is full of busy keys, some are forgotten (which lets a little more
 //! through) rather than newcomers refused.
 
-use core::{hash::Hash, net::IpAddr, num::NonZeroU32, time::Duration};
-use std::{
-    collections::HashMap,
-    hash::{BuildHasher, RandomState},
-    net::{Ipv4Addr, Ipv6Addr},
-    sync::{Mutex, PoisonError},
-};
+use core::hash::{BuildHasher, Hash};
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use core::num::NonZeroU32;
+use core::time::Duration;
+use std::collections::HashMap;
+use std::hash::RandomState;
+use std::sync::{Mutex, PoisonError};
 
 use axum::http::HeaderMap;
 
 use super::problem::{Code, Problem};
-use crate::{
-    config::{AddressRange, RateLimit},
-    domain::{ids::UserId, time::Timestamp},
-};
+use crate::config::{AddressRange, RateLimit};
+use crate::domain::ids::UserId;
+use crate::domain::time::Timestamp;
 
 const SHARDS: usize = 16;
 
@@ -151,7 +150,7 @@ fn make_room<K: Eq + Hash>(shard: &mut HashMap<K, u64>, now_us: u64, keys_max: u
     }
 }
 
-/// The limit of the changes that a user makes; administrators aren't asked.
+/// The limit of a user's changes. Administrators have none.
 #[derive(Debug)]
 pub struct UserRateLimit(Option<Limiter<UserId>>);
 
@@ -187,20 +186,21 @@ impl UserRateLimit {
     }
 }
 
-/// The tries of signing in that an account has in a minute, and at once.
+/// How many tries to sign in an account has per minute, and at once.
 const ACCOUNT_TRIES: NonZeroU32 = NonZeroU32::new(10).expect("ten isn't zero");
-/// The mails that one address gets in an hour, and at once: whoever signs up with another's doesn't fill their mailbox.
+/// How many mails an address gets per hour, and at once, so that a stranger who signs up with it can't fill its
+/// mailbox.
 pub const MAILS_AN_HOUR: NonZeroU32 = NonZeroU32::new(5).expect("five isn't zero");
-/// The time that mails are counted over.
+/// The time over which mails are counted.
 pub const HOUR_SECONDS: NonZeroU32 = NonZeroU32::new(3_600).expect("an hour isn't zero");
-/// The time that tries of signing up and in are counted over.
+/// The time over which tries to sign up and in are counted.
 pub const MINUTE_SECONDS: NonZeroU32 = NonZeroU32::new(60).expect("sixty isn't zero");
 
-/// The limit of the wrong passwords that one account is tried with, from wherever: ten at once, and one more each six seconds. A try
-/// counts from its beginning, so that many at once are no way around it, and stays counted where its outcome says so: a right password,
-/// a try that was never looked at, and a caller who hung up before there was an outcome, and so learnt none, cost the account nothing.
+/// The limit of an account's wrong passwords from all addresses: ten at once, and one more every six seconds. A try
+/// counts from its beginning, so that many at once can't evade the limit. It stays counted only after a wrong password:
+/// a right one, a try that was never checked, and a caller who hung up before the outcome cost the account nothing.
 ///
-/// An account is known by a keyed digest of its address; one that nobody has is counted as well.
+/// An account is known by a keyed digest of its address. An unknown address is counted too.
 #[derive(Debug)]
 pub struct AccountRateLimit {
     pub(super) limiter: Limiter<u64>,
@@ -270,7 +270,7 @@ pub fn rate_limited(wait: Duration) -> Problem {
     Problem::new(Code::RateLimited, "Too many requests in a short time; wait a moment.").retry_after(seconds)
 }
 
-/// What an address is counted as: an IPv4 address, or the network of an IPv6 address.
+/// The key by which an address is counted: the IPv4 address, or the network of an IPv6 address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct AddressKey(IpAddr);
 
@@ -296,10 +296,10 @@ fn network(address: Ipv6Addr, prefix_len: u32) -> Ipv6Addr {
     Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << (128 - prefix_len)))
 }
 
-/// How many times as much as one network a whole /48 may: some are a provider's, with a customer in each /64.
+/// How many times as much a whole /48 may as one /64: some belong to a provider with a customer in each /64.
 const SITE_FACTOR: NonZeroU32 = NonZeroU32::new(4).expect("four isn't zero");
 
-/// The limit of what an address may try, such as signing up or in: counted by the address or its /64, and by its /48.
+/// The limit of an address's tries, such as signing up or in: counted by the address or its /64, and by its /48.
 #[derive(Debug)]
 pub struct AddressRateLimit {
     networks: Limiter<AddressKey>,
@@ -332,11 +332,11 @@ impl AddressRateLimit {
     }
 }
 
-/// How many times the reads of a second an address may make at once.
+/// An address may make so many seconds' reads at once.
 const READ_BURST: NonZeroU32 = NonZeroU32::new(10).expect("ten isn't zero");
 
-/// The limit of what an address reads: its requests, and more for what is large. One address may be a thousand people, so
-/// it is for machines that it is small.
+/// The limit of an address's reads; large answers count more. A thousand people may share one address, so the limit
+/// only stops machines.
 #[derive(Debug)]
 pub struct ReadLimit(Option<Limiter<AddressKey>>);
 
@@ -370,11 +370,11 @@ impl ReadLimit {
     }
 }
 
-/// The header in which proxies say whose request it was.
+/// The header in which proxies pass on the client's address.
 pub const X_FORWARDED_FOR: &str = "x-forwarded-for";
 
-/// Returns the client's address: the peer's, or, where that is a trusted proxy, the last address in
-/// `X-Forwarded-For` that isn't one. What stands before it anyone could have written.
+/// Returns the client's address: the peer's, or behind trusted proxies the last address in `X-Forwarded-For` that isn't
+/// one of them. Anyone could have written the addresses before it.
 pub fn client_address(peer: IpAddr, headers: &HeaderMap, trusted: &[AddressRange]) -> IpAddr {
     let is_trusted = |address| trusted.iter().any(|range| range.contains(address));
     let mut client = peer.to_canonical();
@@ -405,7 +405,7 @@ fn parse_hop(hop: &str) -> Option<IpAddr> {
     Some(address.to_canonical())
 }
 
-/// The address that stands for a peer that isn't known, as in tests without a connection.
+/// The address of an unknown peer, as in tests without a connection.
 pub const UNKNOWN_PEER: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 
 #[cfg(test)]

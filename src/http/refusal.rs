@@ -1,4 +1,4 @@
-//! One exhaustive match from what the engine refuses to the problems of the API.
+//! One exhaustive match from the engine's refusals to the API's problems.
 
 use core::fmt::Display;
 
@@ -14,7 +14,7 @@ use crate::domain::venue::{Layout, Seat};
 use crate::domain::waiting_room;
 use crate::engine::{self, EngineError};
 
-/// Turns an error into its problem; `layout` names the seats of a refusal.
+/// Turns an error into its problem. `layout` names the seats of a refusal.
 pub fn problem(error: EngineError, layout: Option<&Layout>) -> Problem {
     match error {
         EngineError::Refused(refusal) => refused(refusal, layout),
@@ -34,24 +34,23 @@ pub fn problem(error: EngineError, layout: Option<&Layout>) -> Problem {
         }
         EngineError::OutcomeUnknown => Problem::new(
             Code::OutcomeUnknown,
-            "It may or may not have happened; a retry with the same idempotency key finds it out.",
+            "The change may or may not have happened; repeat the request with the same Idempotency-Key to find out.",
         ),
         EngineError::JournalUnavailable => Problem::new(
             Code::JournalUnavailable,
-            "Nothing can be changed just now: the journal takes no more entries.",
+            "The journal takes no more entries, so nothing can be changed just now.",
         ),
         EngineError::ArchiveUnavailable => {
             Problem::new(Code::NotReady, "The archive can't be read just now; try again in a moment.")
                 .retry_after(1)
         }
-        EngineError::NoGateway => Problem::new(
-            Code::GatewayUnavailable,
-            "The payment gateway is not set up just now; nothing was taken.",
-        ),
+        EngineError::NoGateway => {
+            Problem::new(Code::GatewayUnavailable, "The payment gateway isn't set up; no money was taken.")
+        }
     }
 }
 
-/// Makes a problem of what the engine says itself: its reason as a sentence.
+/// Makes a problem with the refusal's own message as its sentence.
 fn because(code: Code, reason: impl Display) -> Problem {
     let reason = reason.to_string();
     let mut letters = reason.chars();
@@ -119,14 +118,14 @@ fn account_refused(refusal: accounts::Refusal) -> Problem {
     }
 }
 
-/// Says that a balance is too small.
+/// Makes the problem of a balance that is too small.
 pub fn insufficient(balance: Money, required: Money) -> Problem {
     because(Code::InsufficientBalance, accounts::Refusal::Insufficient { balance, required })
         .with("currentBalance", balance.minor())
         .with("requiredAmount", required.minor())
 }
 
-/// Says that an account has another currency.
+/// Makes the problem of an account in another currency.
 pub fn other_currency() -> Problem {
     because(Code::CurrencyMismatch, accounts::Refusal::OtherCurrency)
 }
@@ -152,12 +151,9 @@ fn room_refused(refusal: waiting_room::Refusal) -> Problem {
     }
 }
 
-/// Refuses the token of a mail that can no longer be answered.
+/// Makes the problem of a mail's token that is expired or used.
 pub fn token_is_over() -> Problem {
-    Problem::invalid_field(
-        "token",
-        "must be what a mail of the last hour carried, and not used; sign up again",
-    )
+    Problem::invalid_field("token", "must be the unused token of a mail of the last hour; sign up again")
 }
 
 fn user_refused(refusal: users::Refusal) -> Problem {

@@ -1,44 +1,37 @@
-//! What every request gets, in one layer written by hand: an id, a deadline, a limit of its
-//! headers and of what its address reads, a net under panics, headers of safety, metrics, a log line.
+//! The layer around every request: an id, a deadline, limits of its headers and of its address's reads, a catch for
+//! panics, security headers, metrics, a log line.
 //!
-//! One layer rather than five, since what they know of a request (its id, how far it is, when it began) is the same. A
-//! request that is answered at once has no timer: the deadline is set when the answer is not ready
-//! at the first look. A stream of events is exempt once its headers are out.
+//! It is one hand-written layer rather than five, since they would share the same state of a request: its id, its phase
+//! and its beginning. A request that is answered at once has no timer: the deadline is set when the first poll has no
+//! answer. An event stream has no deadline once its headers are sent.
 //!
-//! Absent on purpose: who calls, and raw paths or values in metrics and logs: a route is known by
-//! its template, and a client's text nowhere but for its request id, which is checked.
+//! Absent on purpose: the caller, and raw paths or values in metrics and logs. A route appears as its template, and of
+//! the client's text only the checked request id appears.
 
 mod metrics;
 
-use core::{
-    convert::Infallible,
-    future::Future,
-    panic::AssertUnwindSafe,
-    pin::Pin,
-    task::{Context, Poll, ready},
-};
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, AtomicU64, Ordering},
-};
+use core::convert::Infallible;
+use core::future::Future;
+use core::panic::AssertUnwindSafe;
+use core::pin::Pin;
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use core::task::{Context, Poll, ready};
+use std::sync::Arc;
 
-use axum::{
-    body::Body,
-    extract::{FromRequestParts, MatchedPath},
-    http::{HeaderName, HeaderValue, Method, Request, Response, header, request::Parts},
-    response::IntoResponse,
-};
+use axum::body::Body;
+use axum::extract::{FromRequestParts, MatchedPath};
+use axum::http::request::Parts;
+use axum::http::{HeaderName, HeaderValue, Method, Request, Response, header};
+use axum::response::IntoResponse;
 use tokio::time::{Instant, Sleep};
 use tower::{Layer, Service};
 use tracing::Span;
 
 use self::metrics::{RequestMetrics, method_label};
-use super::{
-    HttpParts,
-    auth::changes,
-    limits::LARGE_TIMEOUT_FACTOR,
-    problem::{Code, Problem},
-};
+use super::HttpParts;
+use super::auth::changes;
+use super::limits::LARGE_TIMEOUT_FACTOR;
+use super::problem::{Code, Problem};
 
 /// The header of the request's id.
 pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -46,7 +39,7 @@ pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// The longest request id that is taken from a client, in characters.
 const REQUEST_ID_LEN_MAX: usize = 128;
 
-/// How far a request got, which decides what its deadline means.
+/// How far a request is, which decides the answer at its deadline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
     /// Its body is on its way.
@@ -59,12 +52,12 @@ pub enum Phase {
     LargeHandling,
 }
 
-/// What the layer and the extractors know of one request together.
+/// The state of a request that the layer and the extractors share.
 #[derive(Debug, Clone)]
-pub struct RequestContext(Arc<Shared>);
+pub struct RequestContext(Arc<ContextState>);
 
 #[derive(Debug)]
-struct Shared {
+struct ContextState {
     id: HeaderValue,
     reading: AtomicBool,
     large: AtomicBool,
@@ -73,7 +66,7 @@ struct Shared {
 impl RequestContext {
     fn new(id: HeaderValue) -> Self {
         let (reading, large) = (AtomicBool::new(false), AtomicBool::new(false));
-        Self(Arc::new(Shared { id, reading, large }))
+        Self(Arc::new(ContextState { id, reading, large }))
     }
 
     /// Says how far the request is.
@@ -107,14 +100,15 @@ impl<S: Send + Sync> FromRequestParts<S> for RequestContext {
     }
 }
 
-/// Makes ids that are unlike one another: `SplitMix64` from a random beginning, whose outputs are
-/// all different until 2^64 were made. They are names, not secrets.
+/// Makes unique ids: `SplitMix64` from a random beginning, whose outputs only repeat after 2^64. They are names, not
+/// secrets.
 #[derive(Debug)]
 pub(super) struct RequestIds(AtomicU64);
 
 impl RequestIds {
     pub(super) fn new() -> Self {
-        use std::hash::{BuildHasher, RandomState};
+        use core::hash::BuildHasher;
+        use std::hash::RandomState;
         Self(AtomicU64::new(RandomState::new().hash_one(0)))
     }
 
@@ -155,11 +149,11 @@ struct LayerState {
     parts: HttpParts,
 }
 
-/// Marks a request that the server found not to be answered, with what it is told instead.
+/// Marks a request that the server refuses before its route, with the problem to answer.
 #[derive(Debug, Clone)]
 pub(super) struct Unanswerable(pub(super) Problem);
 
-/// What isn't counted as a read: who probes shall never be told to wait.
+/// The paths that aren't counted as reads: a probe must never be refused.
 const PROBES: [&str; 2] = ["/healthz", "/readyz"];
 
 impl LayerState {
@@ -267,7 +261,7 @@ where
 
 const UNMATCHED: &str = "unmatched";
 
-/// Counts the bytes of the request line and headers as they came, about.
+/// Estimates the bytes of the request line and headers.
 fn header_bytes(request: &Request<Body>) -> usize {
     let uri = request.uri();
     let line = uri.path().len() + uri.query().map_or(0, str::len) + 16;
@@ -280,7 +274,7 @@ enum Step<F> {
     Refuse(Option<Problem>),
 }
 
-/// A request under way; dropped (when the client leaves) it counts as no longer in flight.
+/// A running request. When it is dropped, as when the client leaves, it is no longer counted as in flight.
 struct Flight {
     layer: Arc<LayerState>,
     context: RequestContext,
@@ -314,7 +308,7 @@ impl Flight {
         } else if self.changes {
             Problem::new(
                 Code::OutcomeUnknown,
-                "It took too long to say whether this happened: repeat it with the same Idempotency-Key.",
+                "The change may or may not have happened; repeat the request with the same Idempotency-Key to find out.",
             )
         } else {
             Problem::overloaded()
@@ -346,11 +340,11 @@ impl Flight {
     }
 }
 
-/// What a browser may do with an answer that is no page: nothing.
+/// The policy of an answer that isn't a page: a browser may load nothing from it.
 const POLICY: HeaderValue = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
 
-/// Adds the headers of safety: an answer is of the type that it says and loads nothing unless it is a page with a policy of
-/// its own, and no error is kept for the next who asks.
+/// Adds security headers: a browser doesn't guess the type, loads nothing unless a page has its own policy, and caches
+/// no error.
 pub(crate) fn dress(mut response: Response<Body>) -> Response<Body> {
     let failed = response.status().is_client_error() || response.status().is_server_error();
     let headers = response.headers_mut();

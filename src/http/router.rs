@@ -1,4 +1,4 @@
-//! The router: all routes, and what every route has around it.
+//! The router: all routes, and the layers around them.
 
 use axum::Router;
 use tower::layer::util::Stack;

@@ -1,4 +1,4 @@
-//! How fast the journal grows, from what it had taken when someone looked.
+//! How fast the journal grows, from samples at each request for the operations page.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
@@ -8,22 +8,22 @@ use utoipa::ToSchema;
 
 use crate::domain::time::Timestamp;
 
-/// How far back throughput looks.
+/// The time over which throughput is measured.
 const WINDOW_MILLIS: u64 = 60_000;
-/// How far apart the samples of throughput are at least, which bounds how many there are.
+/// The least time between two samples, which bounds their number.
 const SAMPLE_MILLIS: u64 = 500;
 
-/// How much happens.
+/// The rate of events.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Throughput {
-    /// Events a second, over the time that was looked at.
+    /// Events per second, over `windowMillis`.
     events_per_second: f64,
-    /// The time that was looked at, a minute at most: since an earlier look at this page.
+    /// The measured time, at most a minute: since an earlier request for this page.
     window_millis: u64,
 }
 
-/// How many records the journal had taken when someone looked, to tell how fast it grows.
+/// The records of the journal at earlier requests.
 #[derive(Debug, Default)]
 pub struct Samples(Mutex<VecDeque<(Timestamp, u64)>>);
 

@@ -1,8 +1,8 @@
-//! A seat map as it is sent: of one version, in pieces.
+//! A seat map as it is sent: one version, in shared pieces.
 //!
-//! A piece is written by the first who comes to it, and shared as long as its version is the newest. Of an older version only
-//! the statuses are kept, a byte a seat, for those who are still reading it: whoever reads slowly, or not at all, has a piece
-//! in memory and not a map.
+//! The first reader of a piece writes it, and it is shared while its version is the newest. Of an older version only
+//! the statuses are kept, a byte for each seat, for its remaining readers: a slow reader holds a piece in memory and
+//! not a map.
 
 use core::ops::Range;
 use core::pin::Pin;
@@ -27,10 +27,10 @@ use crate::engine::{Engine, ScheduleEntry, SeatsMark};
 
 /// The seats of a piece: some 40 KB of a map.
 const PIECE_SEATS: usize = 256;
-/// About what a seat takes in a map.
+/// About how many bytes a seat takes in a map.
 const SEAT_BYTES: usize = 160;
 
-/// A seat map. It is written by [`Seats`], since what a row's seats share is written once and copied; a test holds the two together.
+/// A seat map.
 #[derive(Debug, ToSchema)]
 #[schema(as = SeatMap, rename_all = "camelCase")]
 #[expect(dead_code, reason = "describes what `Seats` writes")]
@@ -38,7 +38,7 @@ pub(super) struct MapDocument {
     schedule_id: String,
     /// The map's version.
     version: u64,
-    /// In the order of the plan.
+    /// The seats in the order of the venue's plan.
     seats: Vec<SeatDocument>,
 }
 
@@ -51,7 +51,7 @@ pub(super) struct MapAtDocument {
     at: At,
     /// The map's version then.
     version: u64,
-    /// In the order of the plan.
+    /// The seats in the order of the venue's plan.
     seats: Vec<SeatDocument>,
 }
 
@@ -74,7 +74,7 @@ pub(super) struct SeatDocument {
     status: SeatWord,
 }
 
-/// The newest version of each live schedule's map, and whose turn it is to compress one.
+/// The newest version of each live schedule's map, and the turn to compress one.
 pub struct SeatBodies {
     newest: Mutex<HashMap<ScheduleNumber, Arc<SeatBody>>>,
     /// One map is compressed at a time, of all: those who wait for it share the next.
@@ -137,9 +137,9 @@ impl SeatBodies {
     }
 }
 
-/// What a map is narrowed to.
+/// The filter of a map.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Narrow {
+pub(super) struct SeatFilter {
     pub(super) status: Option<SeatStatus>,
     pub(super) grade: Option<Grade>,
 }
@@ -165,7 +165,7 @@ pub(super) struct SeatBody {
     gzip: OnceLock<Bytes>,
 }
 
-/// What was written of one version; nothing is kept any more once there is a newer one.
+/// The pieces of one version that were written. None is kept once there is a newer version.
 struct Pieces(Mutex<Option<Box<[Option<Bytes>]>>>);
 
 impl Pieces {
@@ -196,6 +196,7 @@ impl SeatBody {
     fn new(entry: &ScheduleEntry, prices: Arc<Prices>, older: Option<&Self>) -> Self {
         let (mark, statuses) = entry.marked_seats();
         let pieces = statuses.len().div_ceil(PIECE_SEATS);
+
         let mut body = Self {
             tag: tag_of(entry, mark, &prices),
             version: mark.version,
@@ -213,6 +214,7 @@ impl SeatBody {
             snapshot: Pieces::new(pieces),
             gzip: OnceLock::new(),
         };
+
         let same =
             older.filter(|older| older.prices == body.prices && Arc::ptr_eq(&older.layout, &body.layout));
         body.seats_len = same.map_or_else(|| body.measure(), |older| older.seats_len);
@@ -240,7 +242,7 @@ impl SeatBody {
     fn measure(&self) -> usize {
         let written = (0..self.piece_count()).map(|index| {
             let mut json = JsonWriter::with_capacity(PIECE_SEATS * SEAT_BYTES);
-            self.seats().write(&mut json, self.range(index), Narrow::default(), &mut (index == 0));
+            self.seats().write(&mut json, self.range(index), SeatFilter::default(), &mut (index == 0));
             json.into_bytes().len()
         });
         written.sum::<usize>() - self.statuses_len()
@@ -257,7 +259,7 @@ impl SeatBody {
     fn write(&self, index: usize) -> Bytes {
         let first = index == 0;
         let mut json = if first { self.head() } else { JsonWriter::with_capacity(PIECE_SEATS * SEAT_BYTES) };
-        self.seats().write(&mut json, self.range(index), Narrow::default(), &mut { first });
+        self.seats().write(&mut json, self.range(index), SeatFilter::default(), &mut { first });
         if index + 1 == self.piece_count() {
             json.raw(TAIL);
         }
@@ -307,21 +309,21 @@ fn seat_at(place: usize) -> Seat {
     Seat(u32::try_from(place).expect("bounded by VENUE_SEATS_MAX"))
 }
 
-/// A whole map on its way to a client.
-pub(super) struct Whole {
+/// The body of an answer with a whole map, sent in shared pieces.
+pub(super) struct MapBody {
     body: Arc<SeatBody>,
     next: usize,
     left: usize,
 }
 
-impl Whole {
+impl MapBody {
     pub(super) fn new(body: Arc<SeatBody>) -> Self {
         let left = body.head().into_bytes().len() + body.seats_len + body.statuses_len() + TAIL.len();
         Self { body, next: 0, left }
     }
 }
 
-impl Body for Whole {
+impl Body for MapBody {
     type Data = Bytes;
     type Error = core::convert::Infallible;
 
@@ -348,8 +350,8 @@ impl Body for Whole {
     }
 }
 
-/// Writes what of a map a caller asked for, piece by piece. It is nobody else's, so it isn't kept.
-pub(super) fn narrowed(body: &Arc<SeatBody>, narrow: Narrow) -> impl Iterator<Item = Bytes> + use<> {
+/// Writes the seats that a filter chooses, piece by piece. No other caller wants the same, so they aren't kept.
+pub(super) fn narrowed(body: &Arc<SeatBody>, narrow: SeatFilter) -> impl Iterator<Item = Bytes> + use<> {
     let mut first = true;
     let seats = {
         let body = Arc::clone(body);
@@ -363,7 +365,7 @@ pub(super) fn narrowed(body: &Arc<SeatBody>, narrow: Narrow) -> impl Iterator<It
     core::iter::once(head).chain(seats).chain(core::iter::once(Bytes::from_static(TAIL.as_bytes())))
 }
 
-/// The event that begins a stream, piece by piece.
+/// The first event of a stream, piece by piece.
 pub(super) struct Snapshot {
     body: Arc<SeatBody>,
     next: usize,
@@ -392,7 +394,7 @@ impl Iterator for Snapshot {
     }
 }
 
-/// Seats to be written.
+/// The seats of a map, to be written.
 pub(super) struct Seats<'a> {
     pub(super) layout: &'a Layout,
     pub(super) prices: &'a Prices,
@@ -402,12 +404,12 @@ pub(super) struct Seats<'a> {
 impl Seats<'_> {
     /// Writes every seat, separated by commas.
     pub(super) fn write_all(&self, json: &mut JsonWriter) {
-        self.write(json, 0..self.statuses.len(), Narrow::default(), &mut true);
+        self.write(json, 0..self.statuses.len(), SeatFilter::default(), &mut true);
     }
 
-    /// Writes the seats of a range that are asked for, each behind a comma but the first. What a row's seats share is
+    /// Writes the seats of a range that the filter chooses, separated by commas. The texts that a row's seats share are
     /// written once and copied.
-    fn write(&self, json: &mut JsonWriter, range: Range<usize>, narrow: Narrow, first: &mut bool) {
+    fn write(&self, json: &mut JsonWriter, range: Range<usize>, narrow: SeatFilter, first: &mut bool) {
         let layout = self.layout;
         let rows = layout.rows();
         let begin = rows.partition_point(|row| row.range().end <= range.start);
@@ -422,6 +424,7 @@ impl Seats<'_> {
             worth.raw(",\"grade\":").string(&layout.grades()[row.grade.index()]).raw(",\"price\":");
             worth.display(self.prices.by_grade[row.grade.index()].minor()).raw(",\"status\":\"");
             let (place, worth) = (text(place), text(worth));
+
             let seats = row.range().start.max(range.start)..row.range().end.min(range.end);
             for index in seats {
                 let of = self.statuses[index];
@@ -441,16 +444,16 @@ fn text(json: JsonWriter) -> String {
     String::from_utf8(json.into_bytes()).expect("JSON is UTF-8")
 }
 
-/// Names a map's content: the schedule, its version, and a sum of what the map says, with the prices, which may change before it
-/// opens.
+/// Names a map's content by the schedule, its version, and a checksum of its seats and prices. Prices may change before
+/// the sale opens.
 fn tag_of(entry: &ScheduleEntry, mark: SeatsMark, prices: &Prices) -> String {
     named(entry, mark, prices.by_grade.iter().map(|price| price.minor()))
 }
 
-/// Names what a stream has told: the schedule, the map's version, and a sum of what the map says.
+/// Names the state that a stream's client has: the schedule, the map's version, and a checksum of its seats.
 ///
-/// The sum is of the content, so the name means the same in every life of the engine, and nothing in a life that began from a
-/// restored backup and came to the same version another way.
+/// The checksum is of the content, so the name stays valid after a restart. After a restored backup it is invalid if
+/// the same version was reached in another way.
 pub(super) fn id_of(entry: &ScheduleEntry, mark: SeatsMark) -> String {
     named(entry, mark, core::iter::empty())
 }

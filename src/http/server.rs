@@ -1,8 +1,7 @@
 //! The accept loop: connections in, requests to the router, and an orderly end.
 //!
-//! Owns the sockets, what is said before there is a request (too many connections, a head that can't be
-//! read), and whether a request's head can be believed. Absent on purpose: anything about a request's
-//! content, and TLS (a proxy's work).
+//! Owns the sockets, the answers before there is a request (too many connections, an unreadable head), and the check of
+//! a request's head. Absent on purpose: a request's content, and TLS (a proxy's work).
 //!
 //! Invariants: at most `connections_max` connections are served and [`REFUSALS_MAX`] refused at a
 //! time; each has a deadline (`watch.rs`); a connection that we close is read on for a moment, since what
@@ -11,58 +10,44 @@
 
 mod watch;
 
-use core::{
-    convert::Infallible,
-    future::{Future, poll_fn},
-    net::SocketAddr,
-    pin::{Pin, pin},
-    task::{Context, Poll, ready},
-    time::Duration,
-};
-use std::{
-    io,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-};
+use core::convert::Infallible;
+use core::future::{Future, poll_fn};
+use core::net::SocketAddr;
+use core::pin::{Pin, pin};
+use core::sync::atomic::{AtomicBool, Ordering};
+use core::task::{Context, Poll, ready};
+use core::time::Duration;
+use std::io;
+use std::sync::Arc;
 
-use axum::{
-    Router,
-    body::Body,
-    extract::ConnectInfo,
-    http::{HeaderValue, StatusCode, header},
-    response::IntoResponse,
-    routing::future::RouteFuture,
-};
-use hyper::{
-    Request, Response,
-    body::{Body as _, Incoming},
-    server::conn::http1,
-    service::Service,
-};
+use axum::Router;
+use axum::body::Body;
+use axum::extract::ConnectInfo;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::IntoResponse;
+use axum::routing::future::RouteFuture;
+use hyper::body::{Body as _, Incoming};
+use hyper::server::conn::http1;
+use hyper::service::Service;
+use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpSocket, TcpStream},
-    sync::Semaphore,
-    task::JoinSet,
-    time::Instant,
-};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use self::watch::{Answer, Guarded, Taken, Verdict, Watch};
-use super::{
-    hosts,
-    limits::ServerLimits,
-    problem::{Code, Problem},
-    request::{RequestIds, Unanswerable, X_REQUEST_ID, dress},
-};
+use self::watch::{Answer, Guarded, Verdict, Watch, WatchedBody};
+use super::hosts;
+use super::limits::ServerLimits;
+use super::problem::{Code, Problem};
+use super::request::{RequestIds, Unanswerable, X_REQUEST_ID, dress};
 
-/// The connections over the limit that are told so at a time; more are closed without a word.
+/// The most connections over the limit that get an answer at a time; more are closed without one.
 pub const REFUSALS_MAX: usize = 256;
 
-/// How long a connection that we close is read on, and a last word may take.
+/// How long a closing connection is read on, and its last answer may take.
 const LINGER: Duration = Duration::from_secs(2);
 
 /// The pause after an accept that failed for want of file descriptors or memory.
@@ -74,7 +59,7 @@ const BACKLOG: u32 = 4096;
 /// The least that hyper takes as its buffer.
 const HYPER_BUFFER_BYTES_MIN: usize = 8192;
 
-/// How a stop went.
+/// The result of a stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DrainReport {
     /// The connections that were open when the stop began.
@@ -97,8 +82,8 @@ pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(BACKLOG)
 }
 
-/// What all connections share.
-struct Shared {
+/// The state that all connections share.
+struct ServerState {
     http: http1::Builder,
     router: Router,
     limits: ServerLimits,
@@ -108,9 +93,9 @@ struct Shared {
     open: metrics::Gauge,
 }
 
-/// Serves the router until `shutdown` is cancelled, then drains: nothing is accepted any more,
-/// idle connections are closed, requests under way are answered. Streams of events must end by the
-/// same token. After `limits.drain` what is left is dropped.
+/// Serves the router until `shutdown` is cancelled. Then it accepts no connections, closes idle ones, and answers
+/// running requests. Event streams must end by the same token. After `limits.drain` the remaining connections are
+/// dropped.
 pub async fn serve(
     listener: TcpListener,
     router: Router,
@@ -121,7 +106,7 @@ pub async fn serve(
     // The times are the watch's.
     http.header_read_timeout(None::<Duration>)
         .max_buf_size((4 * limits.header_bytes_max).max(HYPER_BUFFER_BYTES_MIN));
-    let shared = Arc::new(Shared {
+    let shared = Arc::new(ServerState {
         http,
         router,
         limits,
@@ -167,7 +152,8 @@ pub async fn serve(
     drain(connections, &shared, limits.drain).await
 }
 
-/// An error of one connection is over at once; one of the system (no file descriptors) needs time.
+/// Pauses after an error of the system, such as too few file descriptors, which needs time. An error of one connection
+/// needs none.
 async fn pause_after(error: &io::Error) {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
     if matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted) {
@@ -177,7 +163,7 @@ async fn pause_after(error: &io::Error) {
     tokio::time::sleep(ACCEPT_PAUSE).await;
 }
 
-async fn drain(mut connections: JoinSet<()>, shared: &Shared, limit: Duration) -> DrainReport {
+async fn drain(mut connections: JoinSet<()>, shared: &ServerState, limit: Duration) -> DrainReport {
     let started = Instant::now();
     while connections.try_join_next().is_some() {}
     let open = connections.len();
@@ -202,7 +188,7 @@ impl Drop for Open<'_> {
     }
 }
 
-/// How a connection ended.
+/// The end of a connection.
 enum End {
     /// hyper is done with it.
     Served(Result<(), hyper::Error>),
@@ -210,20 +196,24 @@ enum End {
     Late(Verdict),
 }
 
-async fn connection(stream: TcpStream, peer: SocketAddr, shared: Arc<Shared>) {
+async fn connection(stream: TcpStream, peer: SocketAddr, shared: Arc<ServerState>) {
     shared.open.increment(1.0);
     let _open = Open(&shared.open);
-    // An answer is written at once; Nagle's algorithm would hold back its second part.
+
+    // An answer is written at once: Nagle's algorithm would hold back its second part.
     let _ = stream.set_nodelay(true);
+
     let watch = Watch::new(shared.limits);
     let handler = Handler { shared: shared.clone(), peer, watch: watch.clone() };
     let io = TokioIo::new(Guarded::new(stream, watch.clone()));
     let mut http = shared.http.serve_connection(io, handler);
+
     let mut cancelled = pin!(shared.drain.cancelled());
     let mut timer = pin!(tokio::time::sleep(shared.limits.idle_timeout));
-    let (mut registered, mut told, mut armed) = (false, false, false);
-    // A select over the token would take its lock at every look. The token needs to be asked once,
-    // to know whom to wake; after that the flag says whether it was the token that woke us.
+    let (mut registered, mut told) = (false, false);
+
+    // A select would take the token's lock at every poll. The token is polled once, to register the waker; after that the
+    // flag says whether the token woke the task.
     let end = poll_fn(|cx| {
         if !told && (!registered || shared.draining.load(Ordering::Acquire)) {
             registered = true;
@@ -232,12 +222,14 @@ async fn connection(stream: TcpStream, peer: SocketAddr, shared: Arc<Shared>) {
                 Pin::new(&mut http).graceful_shutdown();
             }
         }
+
         loop {
             if let Poll::Ready(served) = Pin::new(&mut http).poll(cx) {
                 return Poll::Ready(End::Served(served));
             }
             watch.poll_rest(cx);
-            // A timer that is early costs a look later on; to move it with each request would cost more.
+
+            // An early timer costs one more look. Moving it with each request would cost more.
             if let Some(deadline) = watch.deadline()
                 && deadline < timer.deadline()
             {
@@ -250,6 +242,7 @@ async fn connection(stream: TcpStream, peer: SocketAddr, shared: Arc<Shared>) {
             armed = true;
             ready!(timer.as_mut().poll(cx));
             armed = false;
+
             let now = Instant::now();
             match watch.judge(now) {
                 Verdict::GoOn => {
@@ -266,7 +259,7 @@ async fn connection(stream: TcpStream, peer: SocketAddr, shared: Arc<Shared>) {
     match end {
         End::Served(served) => {
             if let Err(error) = served {
-                // Clients that leave and garbage that isn't HTTP; hyper's words hold none of it.
+                // The client left, or sent no HTTP. hyper's message repeats nothing of it.
                 tracing::debug!(%error, "a connection ended early");
             }
             finish(stream, &watch, &shared).await;
@@ -274,15 +267,15 @@ async fn connection(stream: TcpStream, peer: SocketAddr, shared: Arc<Shared>) {
         End::Late(verdict) => {
             tracing::debug!(?verdict, "a connection's time was up");
             if verdict == Verdict::BreakOff {
-                // What the system would go on offering the client is dropped with it.
+                // The system drops what it would still send, instead of offering it to the client.
                 let _ = stream.set_zero_linger();
             }
         }
     }
 }
 
-/// Says the last word on a connection, and closes it.
-async fn finish(stream: TcpStream, watch: &Watch, shared: &Shared) {
+/// Sends the last answer on a connection, if there is one, and closes it.
+async fn finish(stream: TcpStream, watch: &Watch, shared: &ServerState) {
     let problem = match watch.refused() {
         None if watch.has_ended() || shared.draining.load(Ordering::Acquire) => return,
         None => return linger(stream, &[], shared.limits.rest_bytes_max).await,
@@ -294,8 +287,8 @@ async fn finish(stream: TcpStream, watch: &Watch, shared: &Shared) {
     say(stream, problem, shared).await;
 }
 
-/// Answers what is no request, and closes.
-async fn say(stream: TcpStream, problem: Problem, shared: &Shared) {
+/// Answers input that isn't a request, and closes.
+async fn say(stream: TcpStream, problem: Problem, shared: &ServerState) {
     let body = problem.to_json();
     let mut response = dress(problem.into_response());
     let headers = response.headers_mut();
@@ -311,8 +304,8 @@ async fn say(stream: TcpStream, problem: Problem, shared: &Shared) {
     linger(stream, &answer, shared.limits.rest_bytes_max).await;
 }
 
-/// Writes the last bytes and closes. What the client sends meanwhile is read and thrown away, since closing
-/// with unread bytes would reset the connection before the answer is read.
+/// Writes the last bytes and closes. The client's bytes are read meanwhile and thrown away: closing with unread bytes
+/// would reset the connection before the client reads the answer.
 async fn linger(mut stream: TcpStream, last: &[u8], bytes_max: u64) {
     let closed = async {
         stream.write_all(last).await?;
@@ -326,7 +319,7 @@ const CLOSE: HeaderValue = HeaderValue::from_static("close");
 
 /// Hands a connection's requests to the router.
 struct Handler {
-    shared: Arc<Shared>,
+    shared: Arc<ServerState>,
     peer: SocketAddr,
     watch: Arc<Watch>,
 }
@@ -369,7 +362,11 @@ impl Service<Request<Incoming>> for Handler {
         let close = fault.as_ref().is_some_and(|(_, close)| *close);
         let expects = request.headers().contains_key(header::EXPECT);
         let mut request = request.map(|body| {
-            if body.is_end_stream() { Body::empty() } else { Body::new(Taken::new(body, self.watch.clone())) }
+            if body.is_end_stream() {
+                Body::empty()
+            } else {
+                Body::new(WatchedBody::new(body, self.watch.clone()))
+            }
         });
         let extensions = request.extensions_mut();
         extensions.insert(ConnectInfo(self.peer));

@@ -1,48 +1,40 @@
-//! What a request may carry: no query parameter and no body that its route doesn't know.
+//! The shape of requests: refuses query parameters and bodies that a route doesn't know.
 //!
-//! One layer for all routes, made from their description. So no route can forget it, and a parameter that is read but not
-//! described is refused by the first test that sends it. A route that isn't described (a page) knows neither.
+//! One layer serves all routes, made from their description. So no route can forget it, and a parameter that is read
+//! but not described fails the first test that sends it. A route without a description (a page) takes neither.
 //!
-//! Whoever needs a token and has none is told that first.
+//! A missing token is reported before a wrong shape.
 //!
-//! Absent on purpose: values, which are the extractors' to check, and the members of bodies that a route takes, which are
-//! the bodies' own types'.
+//! Absent on purpose: values (the extractors check them), and the members of bodies (their types check them).
 
-use core::{
-    convert::Infallible,
-    future::{Future, ready},
-    pin::Pin,
-    task::{Context, Poll},
-};
-use std::{collections::HashMap, sync::Arc};
+use core::convert::Infallible;
+use core::future::{Future, ready};
+use core::pin::Pin;
+use core::task::{Context, Poll};
+use std::collections::HashMap;
+use std::sync::Arc;
 
-use axum::{
-    body::{Body, HttpBody},
-    extract::{MatchedPath, Query},
-    http::{HeaderMap, Method, Request, Response, Uri, request::Parts},
-    response::IntoResponse,
-};
+use axum::body::{Body, HttpBody};
+use axum::extract::{MatchedPath, Query};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, Method, Request, Response, Uri};
+use axum::response::IntoResponse;
 use futures_util::future::Either;
 use serde::Deserialize;
 use tower::{Layer, Service};
-use utoipa::openapi::{
-    OpenApi, RefOr,
-    path::{Operation, ParameterIn, PathItem},
-};
+use utoipa::openapi::path::{Operation, ParameterIn, PathItem};
+use utoipa::openapi::{OpenApi, RefOr};
 
-use super::{
-    HttpParts,
-    auth::no_token,
-    extract::read,
-    json,
-    problem::{FieldError, Problem},
-    request::Phase,
-};
+use super::auth::no_token;
+use super::extract::read;
+use super::problem::{FieldError, Problem};
+use super::request::Phase;
+use super::{HttpParts, json};
 
-/// How many unknown parameters one answer names.
+/// The most unknown parameters that one answer names.
 const ERRORS_MAX: usize = 20;
 
-/// What one operation takes.
+/// The parameters and the body that one operation takes.
 #[derive(Debug, Default)]
 struct Shape {
     parameters: Vec<String>,
@@ -82,7 +74,7 @@ impl Shape {
     }
 }
 
-/// What every described operation takes: by the template of its path, and its method.
+/// The shapes of all described operations, by path template and method.
 #[derive(Debug, Default)]
 pub struct Shapes(HashMap<String, Vec<(Method, Shape)>>);
 
@@ -114,7 +106,7 @@ impl Shapes {
     }
 }
 
-/// The layer that holds requests to the [`Shapes`] of their routes; without any, whatever comes fits.
+/// The layer that checks requests against the [`Shapes`] of their routes. Without shapes it lets everything through.
 #[derive(Debug, Clone)]
 pub struct ShapeLayer {
     shapes: Option<Arc<Shapes>>,
@@ -143,7 +135,7 @@ pub struct ShapeService<S> {
     layer: ShapeLayer,
 }
 
-/// What becomes of a request before its route sees it.
+/// The check of a request before its route gets it.
 enum Check {
     /// It goes on as it is.
     Fits,
@@ -212,7 +204,8 @@ where
     }
 }
 
-/// Reads the body of a request whose route takes none: nothing, or an object without members, whatever type it says it is of.
+/// Reads the body of a request whose route takes none: it may be empty or an object without members, of any content
+/// type.
 async fn check_empty(parts: &Parts, body: Body, limit: usize) -> Result<(), Problem> {
     #[derive(Deserialize)]
     #[serde(deny_unknown_fields)]

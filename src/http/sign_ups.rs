@@ -1,12 +1,12 @@
-//! Sign-ups that wait for their mail to be answered. Nothing is kept of them: the mail's token is the sign-up, sealed.
+//! Sign-ups whose mails aren't confirmed yet. The server keeps none of them: the mail's token is the encrypted sign-up.
 //!
 //! ```text
 //! token  base64url of: nonce 12 bytes, ciphertext and tag of AES-256-GCM
 //! key    the log's own for this purpose
 //! ```
 //!
-//! A token says which password it was asked for with, as a hash: whoever completes it shows that password, too. So neither who
-//! reads another's mail nor who signs up with another's address gets anywhere alone.
+//! A token has the hash of the sign-up's password, and its completion needs that password. So neither a reader of
+//! another's mail nor a stranger who signs up with another's address gets an account alone.
 //!
 //! A token names one user, whom it makes or whose password it replaces:
 //!
@@ -26,7 +26,7 @@ use crate::domain::time::{Seconds, Timestamp};
 use crate::domain::users::{Email, PasswordHash, Profile, UserName};
 use crate::engine::Engine;
 
-/// How long a mail may be answered.
+/// How long a mail can be confirmed.
 pub const VALID: Seconds = Seconds::new(3_600);
 /// The longest token: a profile has at most some 1,700 bytes, and escaped as JSON a few more.
 const TOKEN_LEN_MAX: usize = 8 << 10;
@@ -40,7 +40,7 @@ impl core::fmt::Debug for SignUps {
     }
 }
 
-/// A sign-up that waits for its mail to be answered.
+/// A sign-up whose mail isn't confirmed yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SignUp {
     /// Who it makes, or whose password it replaces.
@@ -51,7 +51,7 @@ pub struct SignUp {
     pub replaces: Option<Fingerprint>,
 }
 
-/// Tells a password's hash from others, and nothing else.
+/// A fingerprint of a password's hash, which only tells it from others.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fingerprint(String);
 

@@ -1,21 +1,21 @@
-//! Answers that go on for as long as their client follows: made chunk by chunk, each once the client took the last.
+//! Answers that go on while their client follows. Each chunk is made when the client has taken the last one.
 
-use core::{convert::Infallible, time::Duration};
+use core::convert::Infallible;
+use core::time::Duration;
 
-use axum::{
-    body::Body,
-    http::{HeaderName, HeaderValue, header},
-    response::Response,
-};
+use axum::body::Body;
+use axum::http::{HeaderName, HeaderValue, header};
+use axum::response::Response;
 use bytes::Bytes;
-use futures_util::{Stream, StreamExt, stream::unfold};
+use futures_util::stream::unfold;
+use futures_util::{Stream, StreamExt};
 
-/// What a client names when it comes again: the last event that it has.
+/// The header in which a client that comes again names its last event.
 pub const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
-/// How often a stream of events says that it is alive when nothing else is said.
+/// How often an event stream sends a sign of life when it has no event.
 pub const KEEP_ALIVE: Duration = Duration::from_secs(15);
-/// What it says then: a comment.
+/// The sign of life: a comment.
 pub const STILL_HERE: Bytes = Bytes::from_static(b": still here\n\n");
 
 /// One client that follows something.

@@ -6,12 +6,14 @@ use axum::extract::{FromRequest, Request};
 use bytes::Bytes;
 use tokio_util::sync::CancellationToken;
 
-use super::{HttpParts, auth::Standing, extract, problem::Problem, request::Phase};
-use crate::{
-    clock::ManualClock,
-    config::Config,
-    domain::{ids::UserId, time::Timestamp},
-};
+use super::auth::Standing;
+use super::problem::Problem;
+use super::request::Phase;
+use super::{HttpParts, extract};
+use crate::clock::ManualClock;
+use crate::config::Config;
+use crate::domain::ids::UserId;
+use crate::domain::time::Timestamp;
 
 /// Without an engine nobody is suspended.
 impl Standing for HttpParts {

@@ -1,4 +1,4 @@
-//! What runs beside the requests: the look at the key file, and the sweep of the limits.
+//! Tasks beside the requests: watching the key file, and sweeping the limits.
 
 use core::time::Duration;
 

@@ -19,7 +19,7 @@ DETAILS_BEYOND_A_SCHEMA = (
     "must be earlier than salesCloseAt \\(startsAt if absent\\)",
     "must be later than startsAt",
     "must be the id that the path names, or be left out",
-    "must be what a mail of the last hour carried; sign up again",
+    "must be the unused token of a mail of the last hour; sign up again",
     "must not be later than endsAt",
     "not the name of an IANA time zone",
     "the concert has no price for a grade of its venue",

@@ -1,15 +1,14 @@
 //! The cache of verified tokens, which spares the hot path the signature check.
 //!
-//! A direct-mapped table: a token's keyed hash picks its one slot, and a newcomer takes the slot
-//! over. So the memory is bounded by construction, there is no eviction policy, and two requests
-//! meet at a lock only when they carry the same token. Only verified tokens are ever put in.
+//! It is a direct-mapped table: a token's keyed hash chooses its one slot, and a new token replaces the old one. So
+//! memory is bounded, there is no eviction policy, and two requests wait for the same lock only if their tokens share a
+//! slot. Only verified tokens are put in.
 //!
-//! Absent on purpose: time. An entry says until when its token is valid; whoever asks checks that.
+//! Absent on purpose: time. An entry has its token's expiry, which the caller checks.
 
-use std::{
-    hash::{BuildHasher, RandomState},
-    sync::{Mutex, PoisonError},
-};
+use core::hash::BuildHasher;
+use std::hash::RandomState;
+use std::sync::{Mutex, PoisonError};
 
 use super::Caller;
 
@@ -22,7 +21,7 @@ const TOKEN_LEN_MAX: usize = 1024;
 /// How much of a token's end picks its slot, in bytes: of an HS256 signature 192 of its 256 bits.
 const HASHED_LEN: usize = 32;
 
-/// What a valid token says.
+/// The caller of a valid token.
 #[derive(Debug, Clone)]
 pub(super) struct Verified {
     /// Who calls, and until when.

@@ -1,20 +1,19 @@
-//! The extractors that say in a route's signature what its caller must have the right to.
+//! The extractors that name, in a route's signature, the right that its caller must have.
 //!
 //! Invariant: a suspended user is refused and a change by a user passes the rate limit here, so that no route can forget it.
 
-use axum::{
-    extract::FromRequestParts,
-    http::{Method, request::Parts},
-};
+use axum::extract::FromRequestParts;
+use axum::http::Method;
+use axum::http::request::Parts;
 
 use super::{Caller, FollowersToken, Right, Role, no_token, token_expired};
-use crate::{
-    domain::{ids::UserId, time::Timestamp},
-    http::{HttpParts, problem::Problem},
-};
+use crate::domain::ids::UserId;
+use crate::domain::time::Timestamp;
+use crate::http::HttpParts;
+use crate::http::problem::Problem;
 
-/// Says which users aren't let in, though their tokens are right: the application asks the engine, and the tests of this
-/// layer let everyone in.
+/// Tells which users are refused although their tokens are valid. The application asks the engine; this layer's tests
+/// refuse nobody.
 pub trait Standing {
     /// Tells whether a user is suspended or deleted.
     fn is_barred(&self, user: &UserId) -> bool;
@@ -32,8 +31,8 @@ pub trait Standing {
     }
 }
 
-/// Lets a caller in who has a right: 401 without a valid token, 403 for a suspended user and for a role without the right, 429 for
-/// too many changes of a user.
+/// Returns a caller who has a right. Without a valid token it is 401; for a suspended user or a role without the right
+/// 403; for too many changes of a user 429.
 fn let_in<S: AsRef<HttpParts> + Standing>(parts: &Parts, state: &S, right: Right) -> Result<Caller, Problem> {
     let http = state.as_ref();
     let now = http.clock.now();
@@ -46,7 +45,7 @@ fn let_in<S: AsRef<HttpParts> + Standing>(parts: &Parts, state: &S, right: Right
     if caller.role.may(right) { Ok(caller) } else { Err(Problem::forbidden()) }
 }
 
-/// Says whether a method changes anything.
+/// Tells whether a method makes changes.
 pub(crate) fn changes(method: &Method) -> bool {
     !matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
 }

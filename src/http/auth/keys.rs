@@ -1,19 +1,15 @@
-//! The keys that tokens are checked with: HS256 secrets, and the public keys of a JWKS file.
+//! The keys that check tokens: HS256 secrets, and the public keys of a JWKS file.
 //!
 //! Invariant: a key is used with its own algorithm alone. The token's header only selects among
 //! keys; a header whose algorithm isn't the selected key's is refused, so a public key can't be
 //! taken for a secret, and `none` can't be said at all.
 
-use std::{
-    fs::{self, File},
-    io::{self, Read},
-    path::{Path, PathBuf},
-};
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
 
-use jsonwebtoken::{
-    Algorithm, DecodingKey, Header, Validation,
-    jwk::{AlgorithmParameters, EllipticCurve, Jwk, JwkSet, KeyAlgorithm, PublicKeyUse},
-};
+use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, JwkSet, KeyAlgorithm, PublicKeyUse};
+use jsonwebtoken::{Algorithm, DecodingKey, Header, Validation};
 
 use crate::config::AuthConfig;
 
@@ -60,7 +56,7 @@ pub(super) struct Key {
     pub(super) validation: Validation,
 }
 
-/// What the claims must say besides who and until when.
+/// The claims that a token must have, besides `sub` and `exp`.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Expectations {
     pub(super) issuer: Option<String>,
@@ -147,8 +143,8 @@ impl KeySet {
     }
 }
 
-/// Says which algorithm a key is for: its `alg`, or what its type allows; nothing for a key that
-/// can't check a token here. A symmetric key in a file of public keys is a mistake, never a key.
+/// Returns the algorithm of a key: its `alg`, or the one that its type allows; `None` for a key that can't check
+/// tokens. A symmetric key in a file of public keys is a mistake and isn't used.
 fn algorithm_of(jwk: &Jwk) -> Option<Algorithm> {
     if jwk.common.public_key_use == Some(PublicKeyUse::Encryption) {
         return None;
@@ -174,7 +170,7 @@ fn algorithm_of(jwk: &Jwk) -> Option<Algorithm> {
     }
 }
 
-/// A JWKS file as it was read last.
+/// A JWKS file, as it was read last.
 pub(super) struct KeyFile {
     path: PathBuf,
     /// By which a change is found: a file that is replaced may have the same length and time.

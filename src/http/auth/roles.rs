@@ -1,8 +1,8 @@
-//! Who may do what: the one table. Every route asks it by the extractor that stands in its signature.
+//! The one table of rights. Every route checks it by the extractor in its signature.
 
 use serde::{Deserialize, Serialize};
 
-/// What a token is for, as its claim `role` says.
+/// The role of a token, from its claim `role`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
@@ -18,7 +18,7 @@ pub enum Role {
     Feed,
 }
 
-/// Something that a role may do or not.
+/// A right that a role has or not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Right {
     /// Be a customer: wait, hold, pay, give back, put money in.

@@ -1,6 +1,7 @@
 //! Who is let in, and who isn't.
 
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::jwk::Jwk;
 use serde_json::json;
 
@@ -265,11 +266,9 @@ fn an_issuer_and_an_audience_that_are_set_are_required() {
 
 /// A key pair made for one test, as the signer's key and the JWK that checks it.
 fn key_pair(algorithm: Algorithm, kid: Option<&str>) -> (EncodingKey, serde_json::Value) {
-    use aws_lc_rs::{
-        encoding::AsDer,
-        rsa::{KeyPair, KeySize},
-        signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair},
-    };
+    use aws_lc_rs::encoding::AsDer;
+    use aws_lc_rs::rsa::{KeyPair, KeySize};
+    use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair};
     let key = if algorithm == Algorithm::ES256 {
         let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap();
         EncodingKey::from_ec_der(pair.to_pkcs8v1().unwrap().as_ref())

@@ -1,4 +1,4 @@
-//! How a document's values are checked: all of them, each wrong one noted with its path.
+//! The check of a document's values: all of them, each error with its path.
 
 use core::fmt::{Arguments, Display, Write};
 use core::ops::RangeInclusive;
@@ -16,13 +16,13 @@ pub const NAME_LEN_MAX: usize = 500;
 pub const LINES_LEN_MAX: usize = 10_000;
 /// The most names in a list, and the most roles of a cast.
 pub const NAMES_MAX: usize = 1_000;
-/// The words that stand in the path of another route where an item's id would.
+/// Words that a path of another route has in the place of an item's id.
 const ROUTES_WORDS: [(&str, &str); 1] = [("concertId", "available-dates")];
-/// How many wrong fields are noted; whoever sent more learns of the others once these are right.
+/// The most errors that are noted. The client sees the others once these are mended.
 const ERRORS_MAX: usize = 100;
 
-/// Notes what is wrong with a document. A value that is wrong is replaced by some right one, so that the
-/// check goes on; [`Checks::finish`] lets nothing out once anything was wrong.
+/// Collects the errors of a document. A wrong value is replaced by a valid one, so that the check goes on;
+/// [`Checks::finish`] then returns the errors.
 #[derive(Default)]
 pub(super) struct Checks {
     /// The path of what is checked now, with a dot at its end unless it is empty.
@@ -157,10 +157,11 @@ pub(crate) fn is_reachable(field: &str, id: &str) -> bool {
     !matches!(id, "." | "..") && !ROUTES_WORDS.contains(&(field, id))
 }
 
-/// Reads an id that a list is narrowed by, of a query. An empty list would hide a slip in one that nothing can have.
+/// Reads an id of a query that filters a list. An impossible id is an error, since an empty list would hide the
+/// mistake.
 ///
 /// # Errors
-/// When it can't be one.
+/// If the text can't be an id.
 pub(crate) fn narrowing_id<'de, D, T>(from: D) -> Result<Option<T>, D::Error>
 where
     D: Deserializer<'de>,

@@ -23,7 +23,7 @@ const _: () = assert!(PRICE_MINOR_MAX <= PRICE_MAX.minor());
 /// The longest name of a colour.
 const COLOR_LEN_MAX: usize = 32;
 
-/// A show at a venue, of which schedules are the performances.
+/// A show at a venue. Its performances are schedules.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(as = Concert, example = json!({
@@ -36,27 +36,27 @@ pub struct ConcertDocument {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<CatalogueId>)]
     pub concert_id: Option<String>,
-    /// Its title, for people.
+    /// Its title.
     #[schema(value_type = NameText)]
     pub title: String,
-    /// Who performs, for people.
+    /// Who performs.
     #[schema(value_type = LineText)]
     pub artist: String,
-    /// More about it, for people; may have several lines.
+    /// A description, which may have several lines.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<LinesText>)]
     pub description: Option<String>,
-    /// Where it happens.
+    /// The venue at which it is performed.
     #[schema(value_type = CatalogueId)]
     pub venue_id: String,
-    /// A picture of it: an `http`, `https` or relative URL.
+    /// The URL of a picture: `http`, `https` or relative.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<PictureUrl>)]
     pub poster_url: Option<String>,
     /// The ISO 4217 currency of its prices.
     #[schema(value_type = CurrencyText)]
     pub currency: String,
-    /// Its grades from best to least, 1 to 64; every grade of the venue's rows is among them.
+    /// Its grades from best to least, 1 to 64. They include every grade of the venue's rows.
     #[schema(min_items = 1, max_items = 64)]
     pub grades: Vec<GradeDocument>,
     /// Who plays what.
@@ -70,16 +70,16 @@ pub struct ConcertDocument {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(as = Grade)]
 pub struct GradeDocument {
-    /// The name by which the venue's rows know it.
+    /// Its name, as in the venue's rows.
     #[schema(value_type = GradeText)]
     pub grade: String,
     /// The price of one seat, in the currency's minor unit.
     #[schema(maximum = 1_000_000_000_000_u64)]
     pub price: u64,
-    /// The colour in which seat maps draw it: `#RRGGBB`, or a colour's name.
+    /// Its colour in seat maps: `#RRGGBB`, or a colour's name.
     #[schema(pattern = "^(#([0-9A-Fa-f]{3,4}|[0-9A-Fa-f]{6}|[0-9A-Fa-f]{8})|[A-Za-z]{1,32})$")]
     pub color: String,
-    /// What it offers, for people.
+    /// What it offers.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<LinesText>)]
     pub description: Option<String>,
@@ -134,7 +134,7 @@ impl ConcertDocument {
     }
 }
 
-/// Checks the address of a picture: a page that shows it must not run it.
+/// Checks the URL of a picture: a page that shows it must not run it.
 fn check_url(checks: &mut Checks, url: &str) {
     checks.text(format_args!("posterUrl"), url, 1..=URL_LEN_MAX);
     let scheme = url.split(['/', '?', '#']).next().and_then(|start| start.split_once(':'));
@@ -155,7 +155,7 @@ fn check_cast(checks: &mut Checks, cast: &BTreeMap<String, Vec<String>>) {
     }
 }
 
-/// Checks a role and who plays it. The path has no part of the client's text, which may be anything.
+/// Checks a role and its players. The error's path has no part of the client's text, which may be anything.
 pub(super) fn check_role(checks: &mut Checks, field: &str, role: &str, names: &[String]) {
     checks.text(format_args!("{field}"), role, 1..=NAME_LEN_MAX);
     if names.len() > NAMES_MAX {
@@ -183,8 +183,8 @@ impl GradeDocument {
     }
 }
 
-/// Tells whether a text is `#` and 3, 4, 6 or 8 hexadecimal digits, or a word: nothing that could be more
-/// than a colour in a style sheet.
+/// Tells whether a text is `#` and 3, 4, 6 or 8 hexadecimal digits, or a word: nothing else, since it goes into style
+/// sheets.
 fn is_color(text: &str) -> bool {
     match text.strip_prefix('#') {
         Some(digits) => {

@@ -1,11 +1,10 @@
-//! What the journal's feed and a schedule's history say of an event: its name and its fields, with names
-//! where the domain has numbers.
+//! The documents of events in the journal's feed and in a schedule's history: the type and the fields, with names
+//! instead of the domain's numbers.
 //!
-//! Absent on purpose: the idempotency key whose effect an event is, in any form; and of users everything but their ids: what
-//! they signed up with is asked of the users' route, which forgets it with them, as no reader's copy of a feed does.
+//! Absent on purpose: idempotency keys, in any form; and of users everything but their ids. A consumer's copy of the feed
+//! doesn't forget a deleted user's name, so names and addresses are only on the users' route.
 //!
-//! Invariant: every event of the domain has a name and a document here; one that is added to the domain
-//! doesn't compile without.
+//! Invariant: every event of the domain has a type and a document here. A new event without them doesn't compile.
 
 use std::sync::Arc;
 
@@ -24,7 +23,7 @@ use crate::domain::venue::{Layout, Seat};
 use crate::domain::waiting_room::draw::hex;
 use crate::domain::waiting_room::{Event as RoomEvent, Ticket};
 
-/// Says by which names a schedule's numbers are known. What isn't known any more is left to the numbers.
+/// The names of a schedule's numbers. Where a name is no longer known, the number stays.
 pub trait Names {
     /// Returns the schedule's number in the log.
     fn number(&self) -> ScheduleNumber;
@@ -36,15 +35,15 @@ pub trait Names {
     fn layout(&self) -> Option<&Layout>;
 
     /// Returns what is known of a reservation.
-    fn reservation(&self, number: ReservationNumber) -> Option<Reserved>;
+    fn reservation(&self, number: ReservationNumber) -> Option<ReservationNames>;
 
     /// Returns what seats cost together.
     fn amount(&self, seats: &[Seat]) -> Option<(Money, Currency)>;
 }
 
-/// What is known of a reservation.
+/// The parts of a reservation that its events name.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Reserved {
+pub struct ReservationNames {
     /// The random part of its id.
     pub nonce: u64,
     /// Whose it is.
@@ -74,7 +73,7 @@ impl EventDocument {
     }
 }
 
-/// Writes who asked: `by` is `engine` (time, or the engine itself), `user` or `admin`, and then `adminId` says which.
+/// Adds who asked for the event: `by` is `engine` (time, or the engine itself), `user`, or `admin` with `adminId`.
 pub fn add_by(data: &mut Map<String, Value>, by: &By) {
     let word = match by {
         By::Engine => "engine",
@@ -100,7 +99,7 @@ pub fn of_schedule(event: &Event, names: &impl Names) -> EventDocument {
     EventDocument::new(kind, subject, data)
 }
 
-/// Writes an event of a schedule's waiting room. A seed is told once its draw was made; before, its hash.
+/// Writes an event of a schedule's waiting room. A seed is published after its draw; before, only its hash is.
 pub fn of_room(event: &RoomEvent, number: ScheduleNumber, id: Option<&ScheduleId>) -> EventDocument {
     let (kind, fields) = describe_room(event);
     let mut data = Map::new();
@@ -213,11 +212,14 @@ fn describe(event: &Event, names: &impl Names) -> (&'static Kind, Value) {
             let by = reserved.as_ref().map(|reserved| (reserved.nonce, &reserved.user));
             let mut fields = known(*number, by, names.number());
             fields["paymentId"] = payment.to_string().into();
+
+            // A sale's consumers want seats and amount at once; both are null once the reservation is forgotten.
             let seats = reserved.as_ref().map(|reserved| &*reserved.seats);
             let seat_ids = seats.zip(names.layout()).map(|(seats, layout)| -> Vec<&str> {
                 seats.iter().map(|seat| layout.seat_id(*seat)).collect()
             });
             let (amount, currency) = seats.and_then(|seats| names.amount(seats)).unzip();
+
             fields["seats"] = seat_ids.into();
             fields["amount"] = amount.map(Money::minor).into();
             fields["currency"] = currency.map(|currency| currency.as_str().to_owned()).into();
@@ -286,8 +288,7 @@ pub fn of_user(event: &UserEvent) -> EventDocument {
     EventDocument::new(kind, format!("users/{user}"), object(json!({"userId": user.as_str()})))
 }
 
-/// Names the reservation that an event is about. Its number is always there; its id and user as long as the
-/// schedule keeps it.
+/// Names an event's reservation: always by its number, and by its id and user while the schedule keeps it.
 fn reservation(number: ReservationNumber, names: &impl Names) -> Value {
     let found = names.reservation(number);
     known(number, found.as_ref().map(|found| (found.nonce, &found.user)), names.number())
@@ -299,7 +300,7 @@ fn known(number: ReservationNumber, found: Option<(u64, &UserId)>, schedule: Sch
     json!({"reservationNumber": number.count(), "reservationId": id, "userId": user})
 }
 
-/// Adds seats by their ids, or by their places in the venue where the layout isn't known any more.
+/// Adds seats by their ids, or by their indexes in the venue if the layout is no longer known.
 fn seats_of(mut fields: Value, seats: &Arc<[Seat]>, names: &impl Names) -> Value {
     let (name, list): (&str, Vec<Value>) = match names.layout() {
         Some(layout) => ("seats", seats.iter().map(|seat| layout.seat_id(*seat).into()).collect()),
@@ -336,7 +337,8 @@ mod tests {
     use crate::domain::time::Timestamp;
     use crate::domain::venue::{Row, RowSeats, Section};
     use crate::http::documents::money;
-    use crate::record::{Fact, tests::facts};
+    use crate::record::Fact;
+    use crate::record::tests::facts;
 
     struct Known {
         id: ScheduleId,
@@ -356,9 +358,9 @@ mod tests {
             Some(&self.layout)
         }
 
-        fn reservation(&self, number: ReservationNumber) -> Option<Reserved> {
+        fn reservation(&self, number: ReservationNumber) -> Option<ReservationNames> {
             let (user, seats) = (UserId::parse("kim").unwrap(), [Seat(0), Seat(3)].into());
-            (number.0 == 1).then_some(Reserved { nonce: 9, user, seats })
+            (number.0 == 1).then_some(ReservationNames { nonce: 9, user, seats })
         }
 
         fn amount(&self, seats: &[Seat]) -> Option<(Money, Currency)> {
@@ -382,7 +384,7 @@ mod tests {
             None
         }
 
-        fn reservation(&self, _: ReservationNumber) -> Option<Reserved> {
+        fn reservation(&self, _: ReservationNumber) -> Option<ReservationNames> {
             None
         }
 

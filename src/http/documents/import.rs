@@ -51,7 +51,7 @@ fn schedules() -> Array {
     with_ids::<ScheduleDocument>("scheduleId", "Schedules, with `scheduleId`.")
 }
 
-/// Describes documents that say their ids, which no path says here.
+/// Describes documents with their ids, since an import has no paths.
 fn with_ids<T: ToSchema>(id: &str, description: &str) -> Array {
     let named = ObjectBuilder::new().property(id, Ref::from_schema_name(CatalogueId::name())).required(id);
     let item = AllOfBuilder::new().item(Ref::from_schema_name(T::name())).item(named);

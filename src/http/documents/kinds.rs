@@ -1,7 +1,7 @@
-//! The types of the feed's events: what each is about, what it says, and which of them consumers may rest on.
+//! The types of the feed's events: their subjects, their fields, and whether consumers may rely on them.
 //!
-//! An event is written with its type from here, and a document that says something else than its type is a bug that every test
-//! finds. The table in `docs/EVENTS.md` and in the description of the API is made of this.
+//! Every event is written with its type from here. A document that doesn't match its type is a bug that tests find. The
+//! tables in `docs/EVENTS.md` and in the API's description are made from this.
 //!
 //! Absent on purpose: how an event is written (`event`, `money`).
 //!
@@ -11,7 +11,7 @@ use core::fmt::Write;
 
 use serde_json::{Map, Value};
 
-/// What a stream of events is about, as a path under the API's.
+/// The subject of a stream of events, as a path of the API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum About {
     /// A schedule and its reservations.
@@ -48,7 +48,7 @@ impl About {
     }
 }
 
-/// What a field holds.
+/// The form of a field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Holds {
     Text,
@@ -90,7 +90,7 @@ impl Holds {
     }
 }
 
-/// Whether a field is there.
+/// When a field is present.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum There {
     Always,
@@ -128,9 +128,9 @@ const fn field(name: &'static str, holds: Holds, what: &'static str) -> Field {
     Field { name, holds, there: There::Always, what }
 }
 
-/// Whether consumers may rest on a type.
+/// Whether consumers may rely on a type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Standing {
+enum Stability {
     /// They may.
     Public,
     /// It tells what goes on inside, and changes as that does.
@@ -144,7 +144,7 @@ pub struct Kind {
     pub name: &'static str,
     /// What it is about.
     pub about: About,
-    standing: Standing,
+    standing: Stability,
     /// What happened.
     what: &'static str,
     /// What its `data` says, apart from who asked.
@@ -154,7 +154,7 @@ pub struct Kind {
 impl Kind {
     /// Tells whether consumers may rest on it.
     pub fn is_public(&self) -> bool {
-        self.standing == Standing::Public
+        self.standing == Stability::Public
     }
 
     fn fields(&self) -> impl Iterator<Item = &'static Field> {
@@ -221,7 +221,7 @@ macro_rules! kinds {
             pub(super) static $constant: Kind = Kind {
                 name: $name,
                 about: About::$about,
-                standing: Standing::$standing,
+                standing: Stability::$standing,
                 what: $what,
                 fields: &[$($fields),*],
             };
@@ -340,12 +340,12 @@ pub fn document() -> String {
     format!("{HEAD}\n- {}\n{}", sections.join(" · "), tables(false))
 }
 
-/// Links to a section of the same page; no heading has more than letters and spaces in it.
+/// Links to a section of the page. Headings only have letters and spaces.
 fn link(heading: &str) -> String {
     format!("[{heading}](#{})", heading.to_lowercase().replace(' ', "-"))
 }
 
-/// What stands before the tables.
+/// The text before the tables.
 const HEAD: &str = "\
 # The events of the feed
 
@@ -375,7 +375,7 @@ Instants are RFC 3339 in UTC with milliseconds; money is in the currency's minor
 or its hash, no token, no idempotency key, no key of a gateway's; of users nothing but their ids.
 ";
 
-/// Writes the tables of all types, or of the public ones alone.
+/// Writes the tables of all types, or only of the public ones.
 pub fn tables(public_only: bool) -> String {
     let mut text = String::new();
     for about in About::ALL {

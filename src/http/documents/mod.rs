@@ -1,15 +1,14 @@
-//! The documents of the catalogue: what a `PUT` and an import take, what a `GET` gives, and what the
-//! journal's feed says of an event. Types of their own, apart from the domain's.
+//! The documents of requests, answers and the journal's feed. Their types are separate from the domain's.
 //!
 //! ```text
 //! JSON → document (shape: serde, unknown fields refused) → into_domain (values: every wrong one, with its path) → domain
 //! domain → document → JSON
 //! ```
 //!
-//! Absent on purpose: rules that need the rest of the catalogue (does the venue exist?), which the domain's
-//! draft decides, and any text of the client in an error.
+//! Absent on purpose: rules that need the rest of the catalogue (does the venue exist?), which the domain decides, and
+//! any text of the client in an error.
 //!
-//! Invariant: a document that is read, checked and written again says the same.
+//! Invariant: a document that is read, checked and written again is the same.
 
 mod checks;
 mod concert;

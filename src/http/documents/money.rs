@@ -1,6 +1,6 @@
-//! What the journal's feed says of accounts and payments, and how they are answered.
+//! The documents of accounts and payments, in answers and in the journal's feed.
 //!
-//! Absent on purpose: the gateway's ids in the feed, and in what others than administrators are shown.
+//! Absent on purpose: the gateway's ids in the feed, and in answers to others than administrators.
 
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -40,7 +40,7 @@ pub fn of_accounts(event: &accounts::Event, shard: Shard) -> EventDocument {
     EventDocument::new(kind, format!("users/{user}/balance"), object(fields))
 }
 
-/// Writes an event of a payment; its id as long as it is kept.
+/// Writes an event of a payment, with its id while the payment is kept.
 pub fn of_payments(event: &payments::Event, schedule: ScheduleNumber, engine: &Engine) -> EventDocument {
     let payment = engine.payment_numbered(schedule, event.number());
     of_payment_event(event, schedule, payment.map(|payment| payment.id))
@@ -53,13 +53,15 @@ pub(super) fn of_payment_event(
 ) -> EventDocument {
     use payments::Event;
     let number = event.number();
-    // The feed may be a moment ahead of what is shown: who is started says its id itself.
+
+    // The feed may be a moment ahead of the published state, so the first event brings its own id.
     let id = if let Event::Started { nonce, .. } = event {
         Some(PaymentId { schedule, number, nonce: *nonce })
     } else {
         payment
     };
     let id = id.map(|id| id.to_string());
+
     let (kind, fields): (&'static kinds::Kind, _) = match event {
         Event::Started { reservation, user, method, amount, currency, .. } => {
             let reservation =
@@ -85,6 +87,7 @@ pub(super) fn of_payment_event(
         Event::Refunded { .. } => (&kinds::PAYMENT_REFUNDED, json!({})),
         Event::KeyKept { .. } => (&kinds::PAYMENT_KEY_KEPT, json!({})),
     };
+
     let mut data = Map::new();
     data.insert("paymentNumber".into(), number.count().into());
     data.insert("paymentId".into(), id.clone().into());
@@ -98,7 +101,7 @@ fn unnamed(schedule: ScheduleNumber, number: PaymentNumber) -> String {
     format!("payments/#{}-{}", schedule.0, number.count())
 }
 
-/// Why a payment failed, or was given back.
+/// Why a payment failed or was refunded.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = PaymentFailure)]
@@ -107,15 +110,15 @@ pub struct FailureDocument<'a> {
     /// With `payment_declined`: the gateway's own code.
     #[serde(skip_serializing_if = "Option::is_none")]
     gateway_code: Option<&'a str>,
-    /// With `payment_declined`: what the gateway said.
+    /// With `payment_declined`: the gateway's reason.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'a str>,
-    /// With `insufficient_balance`: what there was.
+    /// With `insufficient_balance`: the balance at that time.
     #[serde(skip_serializing_if = "Option::is_none")]
     current_balance: Option<u64>,
 }
 
-/// The word for why a payment failed, or was given back.
+/// The code of why a payment failed or was refunded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 #[schema(as = PaymentFailureCode)]
@@ -169,26 +172,26 @@ impl<'a> From<&'a Failure> for FailureDocument<'a> {
     }
 }
 
-/// What the gateway knows a payment by, and what it answered.
+/// The gateway's ids of a payment, and its answer.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct GatewayDocument<'a> {
-    /// The gateway's id of the payment, as its checkout gave it; null before.
+    /// The gateway's id of the payment, from its checkout; null before.
     #[schema(required)]
     payment_key: Option<&'a str>,
-    /// The gateway's id of the capture, where it told one.
+    /// The gateway's id of the capture, if it gave one.
     #[schema(required)]
     transaction_id: Option<&'a str>,
-    /// When it captured, by its own clock.
+    /// When the gateway captured the money, by its own clock.
     #[schema(required)]
     approved_at: Option<At>,
-    /// The gateway's id of the refund, where it told one.
+    /// The gateway's id of the refund, if it gave one.
     #[schema(required)]
     refund_id: Option<&'a str>,
-    /// The gateway's code where it declined.
+    /// The gateway's code, if it declined.
     #[schema(required)]
     code: Option<&'a str>,
-    /// What it said then.
+    /// The gateway's reason, if it declined.
     #[schema(required)]
     reason: Option<&'a str>,
 }
@@ -224,7 +227,7 @@ pub struct PaymentDocument<'a> {
     /// In the currency's minor unit.
     amount: u64,
     currency: &'a str,
-    /// The gateway's number of the order, where there is a gateway.
+    /// The id of the gateway's order, if the payment goes through a gateway.
     #[schema(required)]
     order_id: Option<OpaqueId>,
     created_at: At,
@@ -233,10 +236,10 @@ pub struct PaymentDocument<'a> {
     completed_at: Option<At>,
     #[schema(required)]
     refunded_at: Option<At>,
-    /// Why it failed or was given back.
+    /// Why the payment failed or was refunded.
     #[schema(required)]
     failure: Option<FailureDocument<'a>>,
-    /// For administrators, where there is a gateway: what it knows the payment by, and what it answered.
+    /// For administrators, if the payment goes through a gateway: its ids and its answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     gateway: Option<GatewayDocument<'a>>,
 }
@@ -273,13 +276,13 @@ impl<'a> PaymentDocument<'a> {
 #[serde(rename_all = "camelCase")]
 #[schema(as = Balance)]
 pub struct BalanceDocument<'a> {
-    /// Whose.
+    /// The user of the account.
     pub user_id: &'a str,
-    /// What there is, in the currency's minor unit.
+    /// The balance, in the currency's minor unit.
     pub balance: u64,
     /// ISO 4217.
     pub currency: &'a str,
-    /// When money last moved; null where it never did.
+    /// When money last moved; null if it never did.
     #[schema(required)]
     pub updated_at: Option<At>,
 }
@@ -294,9 +297,9 @@ pub struct TransactionDocument {
     kind: TransactionWord,
     amount: u64,
     balance_after: u64,
-    /// For people.
+    /// A description for a person.
     description: String,
-    /// The payment that it belongs to, if it belongs to one.
+    /// The payment of the movement, if it has one.
     #[schema(required)]
     payment_id: Option<OpaqueId>,
     created_at: At,

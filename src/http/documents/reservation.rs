@@ -30,11 +30,11 @@ pub struct ReservationDocument<'a> {
     user_id: &'a str,
     status: ReservationWord,
     seats: Vec<ReservedSeat<'a>>,
-    /// What the seats cost together, in the currency's minor unit.
+    /// The price of all its seats, in the currency's minor unit.
     amount: u64,
     currency: &'a str,
     created_at: At,
-    /// From this instant on a hold is over.
+    /// The instant at which a hold ends.
     expires_at: At,
     #[schema(required)]
     confirmed_at: Option<At>,
@@ -42,7 +42,7 @@ pub struct ReservationDocument<'a> {
     cancelled_at: Option<At>,
     #[schema(required)]
     payment_id: Option<OpaqueId>,
-    /// Whether the deadline was moved because the engine was down.
+    /// Whether an outage of the engine moved the deadline.
     recovered: bool,
 }
 
@@ -56,11 +56,12 @@ struct ReservedSeat<'a> {
     price: u64,
 }
 
-/// A reservation on the list of who comes.
+/// A reservation on a door list.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct GuestDocument<'a> {
-    /// The name that the user signed up with; null for a user of an outside identity provider, and for one who is deleted.
+    /// The name with which the user signed up; null for a deleted user, and for a user of an outside identity
+    /// provider.
     #[schema(required)]
     pub user_name: Option<String>,
     /// The reservation.
@@ -73,7 +74,7 @@ pub fn full_id(entry: &ScheduleEntry, reservation: &Reservation) -> ReservationI
     ReservationId { schedule: entry.number(), number: reservation.number, nonce: reservation.nonce }
 }
 
-/// What a reservation's document says beside the reservation: the show, the place, the prices.
+/// The parts of a reservation's document that aren't in the reservation: the show, the venue, the prices.
 pub struct Surroundings<'a> {
     entry: &'a ScheduleEntry,
     catalogue: Arc<Catalogue>,

@@ -35,29 +35,29 @@ pub struct ScheduleDocument {
     /// Its id: 1–128 letters of any script, digits, `-_.:`. In a `PUT` it is the path's and may be left out.
     #[schema(value_type = Option<CatalogueId>)]
     pub schedule_id: Option<String>,
-    /// The concert that it performs, which can't change.
+    /// The concert that is performed. It can't change.
     #[schema(value_type = CatalogueId)]
     pub concert_id: String,
     /// When the performance begins.
     #[schema(value_type = InstantText)]
     pub starts_at: String,
-    /// When it ends: later than it begins.
+    /// When the performance ends, after `startsAt`.
     #[schema(value_type = InstantText)]
     pub ends_at: String,
-    /// When its sale opens by itself: before it closes.
+    /// When its sale opens by itself, before it closes; if absent, an administrator opens it.
     #[schema(value_type = Option<InstantText>)]
     pub sales_open_at: Option<String>,
-    /// When its sale closes by itself, not after the performance; at `startsAt` if absent.
+    /// When its sale closes by itself, at the latest when the performance ends; at `startsAt` if absent.
     #[schema(value_type = Option<InstantText>)]
     pub sales_close_at: Option<String>,
-    /// Who plays what in this performance.
+    /// Who plays which role in this performance.
     #[serde(default)]
     #[schema(schema_with = by_role::<CastingDocument>)]
     pub casting: BTreeMap<String, CastingDocument>,
-    /// The rules of the sale; what is left out has its default.
+    /// The rules of the sale. An absent rule has its default.
     #[serde(default)]
     pub policy: PolicyDocument,
-    /// Read only: taken where it is what `GET` gives, as are the following.
+    /// Read only, as the following fields. It is accepted if it is as in the answer of `GET`.
     #[schema(read_only)]
     pub venue_id: Option<String>,
     /// Read only.
@@ -74,17 +74,17 @@ pub struct ScheduleDocument {
     pub version: Option<u64>,
 }
 
-/// What the engine says of a schedule beside its plan.
+/// The state of a schedule beside its plan.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ScheduleState {
     /// The venue of its concert.
     pub venue_id: String,
-    /// How far its sale is.
+    /// The status of its sale.
     pub status: SaleWord,
     /// The currency of its prices.
     pub currency: String,
-    /// Its seats by status.
+    /// How many of its seats have each status.
     pub seats: SeatCounts,
     /// The version of its seat map.
     pub version: u64,
@@ -94,15 +94,15 @@ pub struct ScheduleState {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SeatCounts {
-    /// Free to be held.
+    /// Seats that can be held.
     pub available: u64,
-    /// Held, or being paid.
+    /// Seats that are held or being paid.
     pub held: u64,
-    /// Sold.
+    /// Seats that are sold.
     pub reserved: u64,
-    /// Off sale.
+    /// Seats that are off sale.
     pub blocked: u64,
-    /// All of them.
+    /// All seats.
     pub total: u64,
 }
 
@@ -125,7 +125,7 @@ impl From<Counts> for SeatCounts {
     }
 }
 
-/// A schedule's times, casting and policy, as they are given back.
+/// A schedule's times, casting and policy.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = Plan)]
@@ -134,13 +134,13 @@ pub struct PlanDocument {
     pub starts_at: At,
     /// When it ends.
     pub ends_at: At,
-    /// When its sale opens by itself.
+    /// When its sale opens by itself; null if an administrator opens it.
     #[schema(required)]
     pub sales_open_at: Option<At>,
     /// When its sale closes by itself; at `startsAt` if null.
     #[schema(required)]
     pub sales_close_at: Option<At>,
-    /// Who plays what in this performance.
+    /// Who plays which role in this performance.
     pub casting: BTreeMap<String, CastingDocument>,
     /// The rules of the sale.
     pub policy: PolicyDocument,
@@ -169,7 +169,7 @@ impl ToSchema for CastingDocument {}
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 #[schema(as = Policy)]
 pub struct PolicyDocument {
-    /// How long a hold lives.
+    /// How long a hold lasts.
     #[schema(minimum = 1, maximum = 86_400)]
     pub hold_seconds: u64,
     /// How many seats one reservation may have.
@@ -178,18 +178,18 @@ pub struct PolicyDocument {
     /// How many seats a user's live reservations of the schedule may have together.
     #[schema(minimum = 1, maximum = 10_000)]
     pub max_seats_per_user: u64,
-    /// How long a payment may take once the client has confirmed it.
+    /// How long a payment may take after the client has confirmed it.
     #[schema(minimum = 1, maximum = 3_600)]
     pub payment_seconds: u64,
-    /// Until how long before the start a user may cancel.
+    /// How long before the start a user may still cancel.
     #[schema(maximum = 31_622_400)]
     pub cancel_until_seconds_before_start: u64,
-    /// Whether a hold is refused that leaves a single free seat alone.
+    /// Whether a hold that leaves a single free seat alone is refused.
     pub prevent_orphan_seats: bool,
-    /// How long, after an outage, a hold lives that would have ended meanwhile.
+    /// How long a hold lasts after an outage in which it would have ended.
     #[schema(maximum = 86_400)]
     pub recovery_grace_seconds: u64,
-    /// The waiting room, where there is one.
+    /// The waiting room, if the sale has one.
     pub queue: Option<QueuePolicyDocument>,
 }
 
@@ -201,29 +201,30 @@ pub struct QueuePolicyDocument {
     /// How many users may be active at once.
     #[schema(minimum = 1, maximum = 1_000_000)]
     pub max_active: u64,
-    /// How many users are admitted a minute at most, where that is limited.
+    /// How many users may be admitted per minute; null for no limit.
     #[schema(minimum = 1, maximum = 1_000_000)]
     pub admit_per_minute: Option<u64>,
     /// How long a pass is active.
     #[schema(minimum = 1, maximum = 86_400)]
     pub active_seconds: u64,
-    /// How soon after its admission a pass must show a sign of life.
+    /// How soon after its admission a pass must show a sign of life: a request with it, or an open stream.
     #[schema(minimum = 1, maximum = 86_400)]
     pub claim_seconds: u64,
-    /// How long a pass stays without another sign of life (a request that shows it, or an open stream); null: as long as it is active.
+    /// How long a pass lasts without another sign of life; null: as long as it is active.
     #[schema(minimum = 5, maximum = 86_400)]
     pub idle_seconds: Option<u64>,
-    /// How long a place waits.
+    /// How long a place lasts while it waits.
     #[schema(minimum = 1, maximum = 604_800)]
     pub waiting_seconds: u64,
-    /// In which order people are admitted.
+    /// The order in which people are admitted.
     pub order: OrderDocument,
-    /// When the first is admitted; when the sale opens if absent.
+    /// When the first people are admitted; when the sale opens if absent.
     #[schema(value_type = Option<InstantText>)]
     pub opens_at: Option<String>,
 }
 
-/// The order of a waiting room: first come, first served, or a draw among all who came before it opened.
+/// The order of a waiting room: `fifo` is first come, first served; `shuffle` draws among all who came before it
+/// opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 #[schema(as = QueueOrder)]
@@ -431,14 +432,14 @@ impl From<&QueuePolicy> for QueuePolicyDocument {
     }
 }
 
-/// What a document leaves out is as the domain's default has it.
+/// An absent field has the domain's default.
 impl Default for PolicyDocument {
     fn default() -> Self {
         Self::from(&Policy::default())
     }
 }
 
-/// What a document leaves out is as the domain's default has it.
+/// An absent field has the domain's default.
 impl Default for QueuePolicyDocument {
     fn default() -> Self {
         Self::from(&QueuePolicy::default())

@@ -1,4 +1,4 @@
-//! A schedule as its readers are shown it: live, as a change left it, or from the archive.
+//! A schedule as it is answered: live, after a change, or from the archive.
 
 use serde::Serialize;
 use utoipa::ToSchema;

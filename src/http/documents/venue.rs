@@ -24,26 +24,26 @@ pub struct VenueDocument {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<CatalogueId>)]
     pub venue_id: Option<String>,
-    /// Its name, for people.
+    /// Its name.
     #[schema(value_type = NameText)]
     pub name: String,
-    /// Where it stands, for people.
+    /// Its postal address.
     #[serde(default)]
     #[schema(value_type = LineText)]
     pub address: String,
-    /// What it is, for people: `theater`, `hall`, …
+    /// What kind of place it is: `theater`, `hall`, …
     #[serde(default, rename = "type")]
     #[schema(value_type = LineText)]
     pub kind: String,
     /// The IANA name of its time zone.
     #[schema(value_type = ZoneText)]
     pub time_zone: String,
-    /// Its sections in the order of the plan; at least one seat, and at most 250,000 in all.
+    /// Its sections in the order of the plan, with 1 to 250,000 seats in all.
     #[schema(min_items = 1)]
     pub sections: Vec<SectionDocument>,
 }
 
-/// A part of a venue, known by floor and id together.
+/// A part of a venue. Its floor and its id together are unique.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(as = Section)]
@@ -51,14 +51,14 @@ pub struct SectionDocument {
     /// Its id, unique on its floor.
     #[schema(value_type = PlaceText)]
     pub section_id: String,
-    /// The floor that it is on.
+    /// Its floor.
     #[schema(value_type = FloorText)]
     pub floor: String,
     /// Its rows, from the front to the back.
     pub rows: Vec<RowDocument>,
 }
 
-/// A row of a section: its seats are counted (`length`) or listed (`seats`), not both.
+/// A row of a section, whose seats are either counted (`length`) or listed (`seats`).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(as = Row)]
@@ -69,17 +69,17 @@ pub struct RowDocument {
     /// The grade of its seats.
     #[schema(value_type = GradeText)]
     pub grade: String,
-    /// How many seats it has, numbered from 1, with ids `{floor}-{sectionId}-{rowId}-{seatNumber}`.
+    /// How many seats it has. They are numbered from 1, with ids `{floor}-{sectionId}-{rowId}-{seatNumber}`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 1, maximum = 250_000)]
     pub length: Option<u64>,
-    /// Its seats with ids of their own; order is adjacency.
+    /// Its seats with their own ids. Neighbours in the list are neighbours in the row.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(min_items = 1)]
     pub seats: Option<Vec<SeatDocument>>,
 }
 
-/// A seat with an id of its own.
+/// A seat with its own id.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(as = ListedSeat)]
@@ -124,7 +124,7 @@ impl VenueDocument {
     }
 }
 
-/// Looks at every item before it says that one is missing.
+/// Collects all items, or `None` if one is missing. It looks at every item, so that each can report its errors.
 pub(super) fn all<T>(items: impl Iterator<Item = Option<T>>) -> Option<Vec<T>> {
     let mut complete = true;
     let found: Vec<T> = items

@@ -1,4 +1,4 @@
-//! The small parts that answers are made of: instants, ids and words, each written as it is described.
+//! The small parts of answers: instants, ids and words, each written as it is described.
 
 use serde::{Deserialize, Serialize, Serializer};
 use utoipa::openapi::RefOr;
@@ -16,10 +16,11 @@ use crate::domain::time::Timestamp;
 use crate::domain::users::{EMAIL_LEN_MAX, NAME_LEN_MAX, UserStatus};
 use crate::domain::waiting_room::{Gate, PlaceStatus};
 
-/// The longest address of a picture, in characters.
+/// The longest URL of a picture, in characters.
 pub(super) const URL_LEN_MAX: usize = 2_000;
 
-/// The pattern of a domain's label. Classes of ASCII alone, which every engine has: what is not ASCII is left to the words and the rule.
+/// The pattern of a domain's label. It only has classes of ASCII, which every engine of patterns knows; the description
+/// and the check say the rest.
 macro_rules! label {
     () => {
         r"[^\x00-/:-@\[-`{-\x9f]([^\x00-,./:-@\[-`{-\x9f]*[^\x00-/:-@\[-`{-\x9f])?"
@@ -33,18 +34,18 @@ macro_rules! domain {
     };
 }
 
-/// What has no control character.
+/// A text without control characters.
 const PRINTABLE: &str = r"^[^\x00-\x1f\x7f-\x9f]+$";
 /// The same, or nothing.
 const LINE: &str = r"^[^\x00-\x1f\x7f-\x9f]*$";
-/// What has no control characters but tabs and ends of lines.
+/// A text whose control characters are tabs and line ends.
 const LINES: &str = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]*$";
 /// No white space, and before any path no scheme but two.
 const URL: &str = concat!(
     r"^([Hh][Tt][Tt][Pp][Ss]?:[^\s\x00-\x1f\x7f-\x9f]*",
     r"|[^\s\x00-\x1f\x7f-\x9f:/?#]*([/?#][^\s\x00-\x1f\x7f-\x9f]*)?)$"
 );
-/// What has no control character, and something else than white space in it.
+/// A text without control characters that isn't only white space.
 const NAME: &str = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*$";
 /// One `@`, no space before it, and behind it two or more labels of letters with their marks, digits and hyphens.
 const EMAIL: &str = concat!(r"^[^\s\x00-\x1f\x7f-\x9f@]+", domain!());
@@ -270,23 +271,23 @@ macro_rules! words {
 }
 
 words! {
-    /// How far a sale is.
+    /// The status of a sale.
     SaleWord as SaleStatus of SaleStatus { Upcoming Open Closed Cancelled }
-    /// Whether a seat can be had: held is also what is being paid, reserved what is sold.
+    /// The status of a seat. A seat that is being paid is `held`, a sold seat `reserved`.
     SeatWord as SeatStatus of SeatStatus { Available Held Reserved Blocked }
-    /// How far a reservation is.
+    /// The status of a reservation.
     ReservationWord as ReservationStatus of ReservationStatus { Held Paying Confirmed Cancelled Released Expired }
     /// How a payment is made: from the balance, or through the gateway.
     MethodWord as PaymentMethod of Method { Balance Card KakaoPay NaverPay Toss }
     /// Whether a user may act.
     UserWord as UserStatus of UserStatus { Active Suspended Deleted }
-    /// How a place in a waiting room stands; done is paid, or given up.
+    /// The status of a place in a waiting room. A `done` place was paid or given up.
     PlaceWord as PlaceStatus of PlaceStatus { Waiting Active Expired Done }
-    /// Open, or why nobody is let in.
+    /// Whether people are admitted (`open`), or why not.
     GateWord as Gate of Gate { Open NotOnSale AllHeld SoldOut Cancelled }
 }
 
-/// How far a payment is.
+/// The status of a payment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 #[schema(as = PaymentStatus)]
@@ -338,7 +339,7 @@ impl From<State> for PaymentWord {
     }
 }
 
-/// Which way money moved: charges and refunds come in, payments go out.
+/// The direction of a movement: `charge` and `refund` put money in, `payment` takes it out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 #[schema(as = TransactionType)]

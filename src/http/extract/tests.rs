@@ -1,21 +1,17 @@
 //! What the extractors refuse, through a router as a client meets them.
 
-use axum::{
-    Router,
-    http::{Request as HttpRequest, StatusCode},
-    response::{IntoResponse, Response},
-    routing::{get, post},
-};
+use axum::Router;
+use axum::http::{Request as HttpRequest, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
 use serde_json::Value;
 use tower::ServiceExt;
 
 use super::*;
-use crate::http::{
-    auth::{Admin, Role, User},
-    json::Json,
-    page::Page,
-    tests_support::{self, AnyBody},
-};
+use crate::http::auth::{Admin, Role, User};
+use crate::http::json::Json;
+use crate::http::page::Page;
+use crate::http::tests_support::{self, AnyBody};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -1,9 +1,7 @@
 //! The metrics of requests, and the handles that spare the recorder's registry on the hot path.
 
-use std::{
-    collections::HashMap,
-    sync::{PoisonError, RwLock},
-};
+use std::collections::HashMap;
+use std::sync::{PoisonError, RwLock};
 
 use axum::http::{Method, StatusCode};
 
@@ -13,7 +11,7 @@ struct Handles {
     seconds: metrics::Histogram,
 }
 
-/// A method, a status, and what counts them on one route.
+/// A method, a status, and their handles on one route.
 type KnownHandles = (&'static str, u16, Handles);
 
 /// The metric handles of each (route, method, status), looked up without the recorder's registry.
@@ -37,6 +35,8 @@ impl RequestMetrics {
             handles.requests.increment(1);
             handles.seconds.record(seconds);
         };
+
+        // Handles are found once and kept: a look-up by name in the recorder would hash the labels for each request.
         {
             let by_route = self.by_route.read().unwrap_or_else(PoisonError::into_inner);
             let known = by_route
@@ -56,6 +56,8 @@ impl RequestMetrics {
         };
 
         record(&handles);
+
+        // Another request may have added the same handles meanwhile.
         let mut by_route = self.by_route.write().unwrap_or_else(PoisonError::into_inner);
         let known = by_route.entry(route.into()).or_default();
         if !known.iter().any(|(verb, code, _)| *verb == method && *code == status) {
@@ -64,7 +66,7 @@ impl RequestMetrics {
     }
 }
 
-/// Names a method in a label; what isn't known is `other`, so that clients can't make labels.
+/// Returns the label of a method. An unknown one is `other`, so that clients can't make labels.
 pub(super) fn method_label(method: &Method) -> &'static str {
     const KNOWN: [(Method, &str); 7] = [
         (Method::GET, "GET"),

@@ -3,7 +3,8 @@
 use core::time::Duration;
 use std::sync::Mutex;
 
-use axum::{Router, routing::get};
+use axum::Router;
+use axum::routing::get;
 use futures_util::StreamExt;
 use tower::ServiceExt;
 

@@ -1,4 +1,4 @@
-//! A user's balance: read it, put money in, see what moved.
+//! A user's balance: read it, charge it, list its movements.
 
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -30,7 +30,7 @@ pub fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(read, charge)).routes(routes!(transactions))
 }
 
-/// An amount to put in.
+/// An amount to add to a balance.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(example = json!({"amount": 100_000}))]
@@ -39,7 +39,7 @@ struct ChargeBody {
     amount: u64,
 }
 
-/// What a charge did.
+/// The result of a charge.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = Charged)]
@@ -51,11 +51,11 @@ struct ChargedDocument {
 
 /// Read a balance
 ///
-/// The caller's own, or an administrator. A user whom nothing was ever put in for has nothing.
+/// The caller's own balance; administrators may read anyone's. An account that was never charged has the balance 0.
 #[utoipa::path(get, path = "/api/v1/users/{userId}/balance", operation_id = "readBalance", tag = "Balance",
     params(("userId" = String, Path)), security(("bearer" = [])),
-    responses((status = 200, description = "What there is", body = BalanceDocument<'static>),
-        (status = 403, description = "`forbidden`: another's")))]
+    responses((status = 200, description = "The balance", body = BalanceDocument<'static>),
+        (status = 403, description = "`forbidden`: it belongs to another user")))]
 async fn read(
     State(app): State<App>,
     Reader(caller): Reader,
@@ -69,13 +69,14 @@ async fn read(
     Ok(Json(StatusCode::OK, document).into_response())
 }
 
-/// Put money in
+/// Charge a balance
 ///
-/// Administrators for anyone; users for themselves where the server lets them (`self_charge`).
+/// Administrators may charge anyone's balance. Users may charge their own if the server allows it (setting
+/// `self_charge`).
 #[utoipa::path(post, path = "/api/v1/users/{userId}/balance", operation_id = "chargeBalance", tag = "Balance", request_body = ChargeBody,
     params(("userId" = String, Path), ("Idempotency-Key" = Option<String>, Header)), security(("bearer" = [])),
-    responses((status = 201, description = "It is there", body = ChargedDocument),
-        (status = 403, description = "`forbidden`: another's, or users don't charge their own balance here"),
+    responses((status = 201, description = "The balance was charged", body = ChargedDocument),
+        (status = 403, description = "`forbidden`: it belongs to another user, or the server doesn't let users charge their balance"),
         (status = 422, description = "`amount_out_of_range`, `invalid_request`, `idempotency_key_reused`")))]
 async fn charge(
     State(app): State<App>,
@@ -87,25 +88,29 @@ async fn charge(
     let user = own(&caller, &user)?;
     let settings = &app.parts.payments;
     if !caller.is_admin() && !settings.self_charge {
-        let detail = "Users don't charge their own balance here; an administrator does.";
+        let detail = "This server doesn't let users charge their own balance; an administrator can.";
         return Err(Problem::new(Code::Forbidden, detail));
     }
 
     let (min, max) = (settings.charge_min, settings.charge_max);
     let amount = Money::new(body.value.amount).filter(|amount| (min..=max).contains(amount));
     let amount = amount.ok_or_else(|| {
-        let detail = format!("An amount is from {} to {}.", min.minor(), max.minor());
+        let detail = format!("The amount must be from {} to {}.", min.minor(), max.minor());
         Problem::new(Code::AmountOutOfRange, detail)
     })?;
+
     let route = format!("POST /users/{user}/balance");
     let key = key.map(|key| key_of(&app, &caller, &route, key.as_str(), &body.raw));
     let by = if caller.is_admin() { By::Admin(caller.user_id) } else { By::User };
+
+    // An account keeps the currency of its first charge.
     let currency = app.engine.balance(&user).map_or(settings.currency, |(_, currency, _)| currency);
     let charged = app.engine.charge(&user, amount, currency, random::number(), Cause { by, key }).await;
     let Done { answer, replayed } = charged.map_err(|error| problem(error, None))?;
     let Answer::Moved(transaction) = answer else {
         unreachable!("a charge always moves money");
     };
+
     let document = ChargedDocument {
         current_balance: transaction.balance_after.minor(),
         charged_amount: transaction.amount.minor(),
@@ -119,8 +124,8 @@ async fn charge(
 #[utoipa::path(get, path = "/api/v1/users/{userId}/balance/transactions", operation_id = "listTransactions", tag = "Balance",
     params(("userId" = String, Path), Page),
     security(("bearer" = [])),
-    responses((status = 200, description = "A page of them", body = List<TransactionDocument>),
-        (status = 403, description = "`forbidden`: another's")))]
+    responses((status = 200, description = "A page of the list", body = List<TransactionDocument>),
+        (status = 403, description = "`forbidden`: it belongs to another user")))]
 async fn transactions(
     State(app): State<App>,
     Reader(caller): Reader,
@@ -136,7 +141,7 @@ async fn transactions(
     Ok(Json(StatusCode::OK, List::of(&page, items)))
 }
 
-/// Lets the user and administrators through.
+/// Refuses everyone but the user and administrators.
 fn own(caller: &Caller, user: &str) -> Result<UserId, Problem> {
     let user = UserId::parse(user).map_err(|_| Problem::not_found())?;
     if caller.may_see(&user) { Ok(user) } else { Err(Problem::forbidden()) }

@@ -74,13 +74,13 @@ impl From<&BuiltVenue> for VenueSummary {
 
 /// Create or replace a venue
 ///
-/// The whole is replaced. Once a schedule uses it, only its name and address can change. The body may
-/// have 16 MiB.
+/// Replaces the whole venue. Once a schedule uses it, only its name and address can change. The body may have 16
+/// MiB by default.
 #[utoipa::path(put, path = "/api/v1/venues/{venueId}", operation_id = "putVenue", tag = "Catalogue",
     params(("venueId" = String, Path)),
     request_body = VenueDocument, security(("bearer" = [])),
-    responses((status = 200, description = "It was there, and is as the body says", body = VenueDocument),
-        (status = 201, description = "It is new", body = VenueDocument),
+    responses((status = 200, description = "It existed, and is now as in the body", body = VenueDocument),
+        (status = 201, description = "It was created", body = VenueDocument),
         (status = 409, description = "`in_use`"),
         (status = 413, description = "`body_too_large`"),
         (status = 422, description = "`invalid_request` with `errors`")))]
@@ -109,8 +109,8 @@ async fn read_venue(State(app): State<App>, Path(id): Path<String>) -> Result<Js
 /// Remove a venue
 #[utoipa::path(delete, path = "/api/v1/venues/{venueId}", operation_id = "removeVenue", tag = "Catalogue",
     params(("venueId" = String, Path), ("Idempotency-Key" = Option<String>, Header)), security(("bearer" = [])),
-    responses((status = 204, description = "It is gone"), (status = 404, description = "`not_found`"),
-        (status = 409, description = "`in_use`: a concert happens there")))]
+    responses((status = 204, description = "It was removed"), (status = 404, description = "`not_found`"),
+        (status = 409, description = "`in_use`: a concert names it")))]
 async fn delete_venue(
     State(app): State<App>,
     admin: Admin,
@@ -123,10 +123,10 @@ async fn delete_venue(
 
 /// List the venues
 ///
-/// In order of their ids, without their sections.
+/// In the order of their ids, without their sections.
 #[utoipa::path(get, path = "/api/v1/venues", operation_id = "listVenues", tag = "Catalogue",
     params(Page),
-    responses((status = 200, description = "A page of them", body = List<VenueSummary>)))]
+    responses((status = 200, description = "A page of the list", body = List<VenueSummary>)))]
 async fn list_venues(State(app): State<App>, page: Page) -> Result<Json<List<VenueSummary>>, Problem> {
     let behind: Option<String> = page.behind()?;
     let catalogue = app.engine.catalogue();
@@ -139,13 +139,13 @@ async fn list_venues(State(app): State<App>, page: Page) -> Result<Json<List<Ven
 
 /// Create or replace a concert
 ///
-/// Every grade of its venue's rows has a price. Prices stand once a sale of it has opened; the venue and the
-/// currency once it has a schedule.
+/// Every grade of the venue's rows needs a price. Prices can't change once a sale of the concert has opened; the
+/// venue and the currency can't once it has a schedule.
 #[utoipa::path(put, path = "/api/v1/concerts/{concertId}", operation_id = "putConcert", tag = "Catalogue",
     params(("concertId" = String, Path)),
     request_body = ConcertDocument, security(("bearer" = [])),
-    responses((status = 200, description = "It was there, and is as the body says", body = ConcertDocument),
-        (status = 201, description = "It is new", body = ConcertDocument),
+    responses((status = 200, description = "It existed, and is now as in the body", body = ConcertDocument),
+        (status = 201, description = "It was created", body = ConcertDocument),
         (status = 409, description = "`in_use`"), (status = 422, description = "`invalid_request` with `errors`")))]
 async fn put_concert(
     State(app): State<App>,
@@ -175,7 +175,7 @@ async fn read_concert(
 /// Remove a concert
 #[utoipa::path(delete, path = "/api/v1/concerts/{concertId}", operation_id = "removeConcert", tag = "Catalogue",
     params(("concertId" = String, Path), ("Idempotency-Key" = Option<String>, Header)), security(("bearer" = [])),
-    responses((status = 204, description = "It is gone"), (status = 404, description = "`not_found`"),
+    responses((status = 204, description = "It was removed"), (status = 404, description = "`not_found`"),
         (status = 409, description = "`in_use`: it has a schedule")))]
 async fn delete_concert(
     State(app): State<App>,
@@ -190,10 +190,10 @@ async fn delete_concert(
 
 /// List the concerts
 ///
-/// In order of their ids.
+/// In the order of their ids.
 #[utoipa::path(get, path = "/api/v1/concerts", operation_id = "listConcerts", tag = "Catalogue",
     params(Page),
-    responses((status = 200, description = "A page of them", body = List<ConcertDocument>)))]
+    responses((status = 200, description = "A page of the list", body = List<ConcertDocument>)))]
 async fn list_concerts(State(app): State<App>, page: Page) -> Result<Json<List<ConcertDocument>>, Problem> {
     let behind: Option<String> = page.behind()?;
     let catalogue = app.engine.catalogue();
@@ -213,18 +213,18 @@ fn schedules_of(app: &App, catalogue: &Catalogue, concert: &str) -> Vec<Arc<Sche
         .collect()
 }
 
-/// A schedule of a list, which is written only where the page shows it.
-enum Shown {
+/// A schedule of a list. Its document is made only if the page shows it.
+enum ListedSchedule {
     Live(Arc<ScheduleEntry>),
     Archived(Box<Head>),
 }
 
 /// List a concert's schedules
 ///
-/// In order of `startsAt`, with the counts of seats by status.
+/// In the order of `startsAt`, with the counts of seats by status.
 #[utoipa::path(get, path = "/api/v1/concerts/{concertId}/schedules", operation_id = "listSchedules", tag = "Catalogue",
     params(("concertId" = String, Path), Page),
-    responses((status = 200, description = "A page of them", body = List<ScheduleView>),
+    responses((status = 200, description = "A page of the list", body = List<ScheduleView>),
         (status = 404, description = "`not_found`: there is no such concert")))]
 async fn list_schedules(
     State(app): State<App>,
@@ -234,16 +234,20 @@ async fn list_schedules(
     let behind: Option<(Timestamp, String)> = page.behind()?;
     let catalogue = app.engine.catalogue();
     catalogue.concert(&id).ok_or_else(Problem::not_found)?;
+
     let place = |entry: &Arc<ScheduleEntry>| (entry.read().plan().starts_at, entry.id().to_string());
     let live = schedules_of(&app, &catalogue, &id);
+
+    // One more than the page, so that it is known whether another follows.
     let archived = app.engine.archived_schedules(&id, &live, behind.clone(), page.limit + 1).await;
     let archived = archived.map_err(|error| problem(error, None))?;
-    let live = live.into_iter().map(|entry| (place(&entry), Shown::Live(entry)));
+    let live = live.into_iter().map(|entry| (place(&entry), ListedSchedule::Live(entry)));
     let archived = archived.into_iter().map(|head| {
         let place = (head.image.plan.starts_at, head.image.id.to_string());
-        (place, Shown::Archived(Box::new(head)))
+        (place, ListedSchedule::Archived(Box::new(head)))
     });
-    let mut found: Vec<((Timestamp, String), Shown)> = live
+
+    let mut found: Vec<((Timestamp, String), ListedSchedule)> = live
         .chain(archived)
         .filter(|(place, _)| behind.as_ref().is_none_or(|behind| place > behind))
         .collect();
@@ -251,32 +255,32 @@ async fn list_schedules(
 
     let now = app.engine.now();
     let shown = found.into_iter().map(|(place, schedule)| match schedule {
-        Shown::Live(entry) => (place, ScheduleView::now(&entry, now)),
-        Shown::Archived(head) => (place, ScheduleView::archived(&head)),
+        ListedSchedule::Live(entry) => (place, ScheduleView::now(&entry, now)),
+        ListedSchedule::Archived(head) => (place, ScheduleView::archived(&head)),
     });
     Ok(Json(StatusCode::OK, List::of(&page, shown)))
 }
 
-/// What the dates are narrowed by.
+/// The filter of the dates.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[serde(rename_all = "camelCase")]
 #[into_params(parameter_in = Query)]
 struct OfConcert {
-    /// Of this concert only.
+    /// Only those of this concert.
     #[serde(default, deserialize_with = "documents::narrowing_id")]
     #[param(value_type = Option<CatalogueId>)]
     concert_id: Option<ConcertId>,
 }
 
-/// Days on which seats can be had.
+/// Days with free seats.
 #[derive(Debug, Serialize, ToSchema)]
 struct Dates {
-    /// In order, in the venue's time zone, as in `2026-06-01`.
+    /// The days in order, in the venue's time zone, such as `2026-06-01`.
     #[schema(example = json!(["2026-06-01"]))]
     dates: BTreeSet<String>,
 }
 
-/// List the days with an open schedule that has a seat left
+/// List the days with an open sale that has free seats
 #[utoipa::path(get, path = "/api/v1/concerts/available-dates", operation_id = "listAvailableDates", tag = "Catalogue",
     params(OfConcert),
     responses((status = 200, description = "The days, in the venue's time zone", body = Dates)))]
@@ -316,7 +320,7 @@ struct Counts {
 
 /// Import venues, concerts and schedules
 ///
-/// All or nothing; what is there already and equal is left alone. The body may have 16 MiB.
+/// All or nothing. Items that exist unchanged are left alone. The body may have 16 MiB by default.
 #[utoipa::path(post, path = "/api/v1/import", operation_id = "importCatalogue", tag = "Catalogue", request_body = ImportDocument,
     params(("Idempotency-Key" = Option<String>, Header)), security(("bearer" = [])),
     responses((status = 200, description = "How many items the document named", body = Counts),

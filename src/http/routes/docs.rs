@@ -1,4 +1,4 @@
-//! The description of the API as it is served, and a page to read and try it that needs no internet.
+//! The API's description as it is served, and a page to read and try it that needs no internet.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -17,8 +17,7 @@ use crate::http::description::completed;
 use crate::http::extract::Path;
 use crate::http::problem::Problem;
 
-/// What a page may load: from here, and nothing else. The page sets styles of its own, and draws its icons
-/// from `data:`.
+/// The page may only load files of this server. It sets its own styles, and draws its icons from `data:`.
 const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; \
      img-src 'self' data:; font-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; \
      frame-ancestors 'none'";
@@ -67,7 +66,7 @@ pub fn pages(openapi: OpenApi) -> Router<App> {
         .route("/docs/{part}", get(part))
 }
 
-/// Finds a part of the page in what was built in.
+/// Finds a file of the page among the built-in ones.
 fn part_named(name: &str, config: Arc<Config<'static>>) -> Result<Response, Problem> {
     let file = utoipa_swagger_ui::serve(name, config).ok().flatten().ok_or_else(Problem::not_found)?;
     // What was built in is sent from where it lies, and changes with the program only.

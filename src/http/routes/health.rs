@@ -1,4 +1,4 @@
-//! Whether the process lives, and whether it takes work.
+//! The probes: whether the process runs, and whether it takes requests.
 
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -16,22 +16,22 @@ pub fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(alive)).routes(routes!(ready))
 }
 
-/// What a probe is told.
+/// The answer to a probe.
 #[derive(Debug, Serialize, ToSchema)]
 struct Health {
     status: &'static str,
 }
 
-/// Whether the process runs
+/// Check that the process runs
 #[utoipa::path(get, path = "/healthz", operation_id = "readHealth", tag = "Running it",
     responses((status = 200, description = "It does", body = Health)))]
 async fn alive() -> Json<Health> {
     Json(StatusCode::OK, Health { status: "ok" })
 }
 
-/// Whether it takes work
+/// Check that the process takes requests
 ///
-/// 200 once recovery is complete and the journal accepts writes.
+/// 200 when recovery is complete and the journal accepts writes.
 #[utoipa::path(get, path = "/readyz", operation_id = "readReadiness", tag = "Running it",
     responses((status = 200, description = "It does", body = Health),
         (status = 503, description = "`journal_unavailable` or `not_ready`, with the reason")))]

@@ -1,7 +1,7 @@
-//! What the process measures.
+//! The metrics of the process.
 //!
-//! Gauges of the engine's state are written from the state at each scrape, beside what the recorder has: a
-//! schedule whose sale ended leaves no stale series behind.
+//! The recorder has the counters. Gauges of the engine's state are written from the state at each scrape, so that a
+//! schedule whose sale has ended leaves no stale series behind.
 
 use core::fmt::{self, Display, Write};
 
@@ -32,19 +32,19 @@ pub fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(metrics))
 }
 
-/// The metrics
+/// Read the metrics
 ///
-/// Prometheus text. On its own address where one is set, and then not here.
+/// Prometheus text. If the setting `metrics_listen` names an address for them, they are only there.
 #[utoipa::path(get, path = "/metrics", operation_id = "readMetrics", tag = "Running it",
     responses((status = 200, description = "Prometheus text", content_type = "text/plain", body = String),
-        (status = 404, description = "`not_found`: they have an address of their own")))]
+        (status = 404, description = "`not_found`: the metrics have an address of their own")))]
 async fn metrics(State(app): State<App>) -> Result<Response, Problem> {
     let recorder = app.metrics.as_ref().ok_or_else(Problem::not_found)?;
     let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
     Ok(([(header::CONTENT_TYPE, kind)], exposition(&app, recorder)).into_response())
 }
 
-/// Writes what is scraped: what the recorder has, and the state of the engine.
+/// Writes the text of a scrape: the recorder's metrics and the engine's state.
 pub fn exposition(app: &App, recorder: &PrometheusHandle) -> String {
     let mut text = recorder.render();
     Gauges::gather(app).write(&mut text).expect("writing to memory doesn't fail");
@@ -120,6 +120,8 @@ impl Gauges {
             for (of, count) in &mut schedules {
                 *count += usize::from(*of == status);
             }
+
+            // Labels are bounded: beyond the limit, open schedules are summed, and so are all others.
             let labelled = status == SaleStatus::Open && series.len() < LABELLED_MAX;
             if labelled && entry.id().as_str() != OTHER {
                 let mut own = Series::named(entry.id());
@@ -245,8 +247,7 @@ fn head(out: &mut String, name: &str, help: &str) -> fmt::Result {
     writeln!(out, "# TYPE {name} gauge")
 }
 
-/// Writes a gauge with one label or none. A label's value is an id or one of our words: nothing in it
-/// needs escaping.
+/// Writes a gauge with at most one label. A label's value is an id or a fixed word, so it needs no escapes.
 fn gauge<'a, V: Display>(
     out: &mut String,
     name: &str,

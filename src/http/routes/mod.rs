@@ -1,5 +1,5 @@
-//! The routes, one file a resource. A handler checks who asks, turns the document into a command,
-//! asks the engine, and writes the answer; no rule lives here.
+//! The routes, one file for each resource. A handler checks the caller, turns the document into a command, asks the
+//! engine, and writes the answer. It decides no rule.
 
 use utoipa_axum::router::OpenApiRouter;
 

@@ -1,4 +1,4 @@
-//! Payments: start one, bring what the gateway's checkout gave, see how it stands.
+//! Payments: start one, confirm it after the gateway's checkout, read it.
 
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -26,9 +26,9 @@ use crate::http::problem::{Code, Problem};
 use crate::http::refusal::{insufficient, other_currency, problem};
 use crate::random;
 
-/// Stands in the limit of notices for all payments that aren't known here: no schedule has the number 0.
+/// The key of all unknown payments in the limit of notices: no schedule has the number 0.
 const STRANGERS: PaymentId = PaymentId { schedule: ScheduleNumber(0), number: PaymentNumber(0), nonce: 0 };
-/// The part of a request's time that is waited for the gateway.
+/// The part of a request's time in which to wait for the gateway.
 const PATIENCE: f32 = 0.8;
 
 /// Makes the routes of payments.
@@ -40,7 +40,7 @@ pub fn routes() -> OpenApiRouter<App> {
         .routes(routes!(notice))
 }
 
-/// A reservation to pay for.
+/// The reservation to pay for, and how.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(example = json!({"reservationId": "gnodh3azvbdamtxgaqhrlv3bny", "method": "balance"}))]
@@ -52,17 +52,18 @@ struct PayBody {
 
 /// Pay for a hold
 ///
-/// From the balance: 201 `completed`, once the confirmation and the end of the pass are durable; or refused, and the
-/// reservation is `held` again; so is what costs nothing, by whatever method. Through the gateway: 201 `ready`, with the `orderId` for its checkout. The same key leads to the same
-/// payment, also after a crash; after a refusal it is a new attempt. 32 payments of a reservation are ready at once: one more ends the
-/// oldest, whose confirmation is then refused with nothing captured.
+/// A payment from the balance is 201 `completed` once the confirmation and the end of the pass are durable; if it
+/// is refused, the reservation is `held` again. A reservation that costs nothing completes in the same way by any
+/// method. A payment through the gateway is 201 `ready`, with the `orderId` for its checkout. The same key leads to
+/// the same payment, even after a crash; after a refusal it starts a new attempt. A reservation may have 32 ready
+/// payments: one more ends the oldest, whose confirmation is then refused without a capture.
 #[utoipa::path(post, path = "/api/v1/payments", operation_id = "startPayment", tag = "Payments", request_body = PayBody,
     params(("Idempotency-Key" = String, Header, description = "Required: 1–255 visible ASCII characters")),
     security(("bearer" = [])),
     responses((status = 201, description = "Paid, or ready for the checkout", body = PaymentDocument<'static>),
         (status = 400, description = "`malformed_request`: no Idempotency-Key"),
         (status = 402, description = "`insufficient_balance` (with `currentBalance`, `requiredAmount`), `payment_declined`"),
-        (status = 404, description = "`not_found`: no such reservation, or another's"),
+        (status = 404, description = "`not_found`: the reservation doesn't exist, or belongs to another user"),
         (status = 409, description = "`reservation_not_held`, `reservation_expired`, `payment_not_ready`, `request_in_progress`"),
         (status = 422, description = "`invalid_request`, `currency_mismatch`, `idempotency_key_reused`")))]
 async fn pay(
@@ -103,29 +104,30 @@ async fn pay(
     Ok(marked(shown(&answer, StatusCode::CREATED, with_gateway)?, replayed))
 }
 
-/// What the gateway's checkout gave.
+/// The result of the gateway's checkout.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(example = json!({"paymentKey": "tviva20261120210000abcd1"}))]
 struct ConfirmBody {
-    /// The key that the gateway's checkout handed to the client, as it is.
+    /// The key that the gateway's checkout gave the client, unchanged.
     #[schema(min_length = 1, max_length = 200, pattern = r"^\.*[A-Za-z0-9_~-][A-Za-z0-9._~-]*$")]
     payment_key: String,
 }
 
-/// Confirm a payment with what the gateway's checkout gave
+/// Confirm a payment after the gateway's checkout
 ///
-/// The reservation becomes `paying`, the gateway captures the amount, the reservation is confirmed. 202 where the gateway's outcome isn't known
-/// yet: the engine goes on asking until it is, and `GET` tells. The same `paymentKey` again is answered by how the payment stands.
+/// The reservation becomes `paying`, the gateway captures the amount, and the reservation is confirmed. 202 means
+/// that the gateway's outcome isn't known yet: the engine asks until it is, and `GET` shows it. The same
+/// `paymentKey` again is answered with the payment's present status.
 #[utoipa::path(post, path = "/api/v1/payments/{paymentId}/confirm", operation_id = "confirmPayment", tag = "Payments", request_body = ConfirmBody,
     params(("paymentId" = String, Path), ("Idempotency-Key" = Option<String>, Header)), security(("bearer" = [])),
     responses((status = 200, description = "`completed`", body = PaymentDocument<'static>),
-        (status = 202, description = "`pending`: the gateway has not told yet how it went", body = PaymentDocument<'static>),
-        (status = 402, description = "`payment_declined`, with the gateway's `gatewayCode` and `reason`; the hold lives on until its deadline"),
-        (status = 404, description = "`not_found`: no such payment, or another's"),
-        (status = 409, description = "`reservation_expired`, `reservation_not_held`, `payment_not_ready`; nothing was captured, or the money is on its way back"),
+        (status = 202, description = "`pending`: the gateway hasn't answered yet whether it captured the money", body = PaymentDocument<'static>),
+        (status = 402, description = "`payment_declined`, with the gateway's `gatewayCode` and `reason`; the hold goes on until its deadline"),
+        (status = 404, description = "`not_found`: the payment doesn't exist, or belongs to another user"),
+        (status = 409, description = "`reservation_expired`, `reservation_not_held`, `payment_not_ready`: nothing was captured, or the money is being refunded"),
         (status = 422, description = "`invalid_request`, `idempotency_key_reused`"),
-        (status = 503, description = "`gateway_unavailable`: none is set up any more")))]
+        (status = 503, description = "`gateway_unavailable`: the payment's gateway is no longer set up")))]
 async fn confirm(
     State(app): State<App>,
     User(caller): User,
@@ -147,25 +149,26 @@ async fn confirm(
     Ok(marked(shown(&answer, StatusCode::OK, with_gateway)?, replayed))
 }
 
-/// That a notice was read.
+/// The acknowledgement of a notice.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = NoticeTaken)]
-struct Taken {}
+struct NoticeAcknowledgement {}
 
-/// Take a notice of the gateway's
+/// Receive a notice of the gateway
 ///
-/// Nothing in it is believed: it only has the engine ask the gateway now, about a payment that the engine knows. Anyone may send one; repeated and reordered
-/// ones change nothing. A payment is asked about once a second at most.
+/// The engine believes nothing in a notice: it only asks the gateway at once about a payment that it knows. Anyone
+/// may send one, and repeated or reordered ones change nothing. The engine asks about a payment at most once a
+/// second.
 #[utoipa::path(post, path = "/api/v1/webhooks/payments/{gateway}", operation_id = "takeNotice", tag = "Payments",
     params(("gateway" = String, Path, max_length = 32, pattern = "^[a-z]+$", description = "`toss`")), request_body = Object,
-    responses((status = 200, description = "It was read", body = Taken),
+    responses((status = 200, description = "The notice was read", body = NoticeAcknowledgement),
         (status = 400, description = "`malformed_request`: not JSON"),
         (status = 404, description = "`not_found`: no such gateway is set up")))]
 async fn notice(
     State(app): State<App>,
     Path(name): Path<String>,
     body: RawBody,
-) -> Result<Json<Taken>, Problem> {
+) -> Result<Json<NoticeAcknowledgement>, Problem> {
     let gateway = app.engine.gateways().named(&name).ok_or_else(Problem::not_found)?;
     let _: serde::de::IgnoredAny = serde_json::from_slice(&body.0)
         .map_err(|_| Problem::new(Code::MalformedRequest, "A notice is a JSON object."))?;
@@ -197,10 +200,10 @@ async fn notice(
     };
 
     metrics::counter!("onsale_notices_total", "outcome" => outcome).increment(1);
-    Ok(Json(StatusCode::OK, Taken {}))
+    Ok(Json(StatusCode::OK, NoticeAcknowledgement {}))
 }
 
-/// Shows a payment, or why it came to nothing.
+/// Returns a payment's document, or the problem of its failure.
 fn shown(
     payment: &Payment,
     success: StatusCode,
@@ -244,8 +247,8 @@ fn refused(payment: &Payment) -> Problem {
 /// Read a payment
 #[utoipa::path(get, path = "/api/v1/payments/{paymentId}", operation_id = "readPayment", tag = "Payments",
     params(("paymentId" = String, Path)), security(("bearer" = [])),
-    responses((status = 200, description = "The payer's (or an administrator's) view", body = PaymentDocument<'static>),
-        (status = 404, description = "`not_found`: none, or another's")))]
+    responses((status = 200, description = "The payment, for its payer and administrators", body = PaymentDocument<'static>),
+        (status = 404, description = "`not_found`: it doesn't exist, or belongs to another user")))]
 async fn read(
     State(app): State<App>,
     Reader(caller): Reader,
@@ -257,30 +260,30 @@ async fn read(
     Ok(Json(StatusCode::OK, PaymentDocument::of(&payment, caller.role.may(Right::ReadAll))).into_response())
 }
 
-/// What a list of payments is narrowed by.
+/// The filter of a list of payments.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[serde(rename_all = "camelCase")]
 #[into_params(parameter_in = Query)]
 struct Narrowing {
-    /// Whose: for administrators. Others may name themselves, which changes nothing.
+    /// Only those of this user. Others than administrators may only name themselves.
     #[serde(default, deserialize_with = "documents::narrowing_id")]
     #[param(value_type = Option<UserText>)]
     user_id: Option<UserId>,
-    /// Of this schedule only.
+    /// Only those of this schedule.
     #[serde(default, deserialize_with = "documents::narrowing_id")]
     #[param(value_type = Option<CatalogueId>)]
     schedule_id: Option<ScheduleId>,
-    /// In this state only.
+    /// Only those with this status.
     status: Option<PaymentWord>,
 }
 
 /// List payments, newest first
 ///
-/// The caller's own; for administrators everyone's, or one user's.
+/// Users see their own; administrators see everyone's, or those of one user.
 #[utoipa::path(get, path = "/api/v1/payments", operation_id = "listPayments", tag = "Payments",
     params(Narrowing, Page), security(("bearer" = [])),
-    responses((status = 200, description = "A page of them", body = List<PaymentDocument<'static>>),
-        (status = 403, description = "`forbidden`: another's")))]
+    responses((status = 200, description = "A page of the list", body = List<PaymentDocument<'static>>),
+        (status = 403, description = "`forbidden`: it belongs to another user")))]
 async fn list(
     State(app): State<App>,
     Reader(caller): Reader,

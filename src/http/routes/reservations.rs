@@ -43,17 +43,17 @@ pub fn routes() -> OpenApiRouter<App> {
         .routes(routes!(of_schedule))
 }
 
-/// A hold to make: seats by their ids, or the best that are left.
+/// The hold to make: seats by their ids, or the best seats that are left.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(example = json!({"scheduleId": "perf-kinky-1-2027-02-09-19:30", "seats": ["1층-B-7-14"]}))]
 struct HoldBody {
     #[schema(value_type = CatalogueId)]
     schedule_id: String,
-    /// The seats, 1 to `maxSeatsPerReservation`, each once.
+    /// The ids of the seats, 1 to `maxSeatsPerReservation`, each once.
     #[schema(value_type = Option<HashSet<SeatName>>, min_items = 1, max_items = 100)]
     seats: Option<Vec<String>>,
-    /// Instead of seats: the best that are left.
+    /// Instead of `seats`: the best seats that are left.
     best_available: Option<BestAvailable>,
 }
 
@@ -61,30 +61,30 @@ struct HoldBody {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct BestAvailable {
-    /// Of this grade only.
+    /// Only seats of this grade.
     #[schema(value_type = Option<GradeText>)]
     grade: Option<String>,
-    /// How many, side by side in one row where a row has room; at most `maxSeatsPerReservation`.
+    /// How many seats, at most `maxSeatsPerReservation`; side by side in one row if a row has room.
     #[schema(minimum = 1, maximum = 100)]
     count: u32,
 }
 
-/// The seats that a hold shall have instead.
+/// The seats that replace those of a hold.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(example = json!({"seats": ["1층-B-7-15"]}))]
 struct ExchangeBody {
-    /// 1 to `maxSeatsPerReservation`, each once.
+    /// The new seats, 1 to `maxSeatsPerReservation`, each once.
     #[schema(value_type = HashSet<SeatName>, min_items = 1, max_items = 100)]
     seats: Vec<String>,
 }
 
 /// Hold seats
 ///
-/// One to `maxSeatsPerReservation` seats of one schedule, all or none, until `expiresAt`.
+/// Holds 1 to `maxSeatsPerReservation` seats of one schedule until `expiresAt`, all or none.
 #[utoipa::path(post, path = "/api/v1/reservations", operation_id = "holdSeats", tag = "Reservations", request_body = HoldBody,
     params(("Idempotency-Key" = Option<String>, Header, description = "1–255 visible ASCII characters"),
-           ("Queue-Token" = Option<String>, Header, description = "The waiting room's pass, where there is one")),
+           ("Queue-Token" = Option<String>, Header, description = "The waiting room's pass, if the schedule has a room")),
     security(("bearer" = [])),
     responses((status = 201, description = "The seats are held", body = ReservationDocument<'static>),
         (status = 401, description = "`queue_token_invalid`"),
@@ -133,7 +133,7 @@ async fn hold(
 
 /// Exchange the seats of a hold
 ///
-/// The old seats are kept when any new one is taken. The deadline stays.
+/// If any new seat is taken, the hold keeps its old seats. The deadline doesn't change.
 #[utoipa::path(patch, path = "/api/v1/reservations/{reservationId}", operation_id = "exchangeSeats", tag = "Reservations", request_body = ExchangeBody,
     params(("reservationId" = String, Path), ("Idempotency-Key" = Option<String>, Header),
            ("Queue-Token" = Option<String>, Header)),
@@ -141,7 +141,7 @@ async fn hold(
     responses((status = 200, description = "The hold with its new seats", body = ReservationDocument<'static>),
         (status = 401, description = "`queue_token_invalid`"),
         (status = 403, description = "`user_suspended`, `queue_token_required`, `queue_not_active` (with `position`)"),
-        (status = 404, description = "`not_found`: none, or another's"),
+        (status = 404, description = "`not_found`: it doesn't exist, or belongs to another user"),
         (status = 409, description = "`seat_unavailable`, `reservation_not_held`, `reservation_expired`, `schedule_not_open`, `seat_limit_exceeded`, `orphan_seat`"),
         (status = 422, description = "`invalid_request`, `unknown_seat`")))]
 async fn exchange(
@@ -165,12 +165,12 @@ async fn exchange(
 
 /// Give a reservation back
 ///
-/// A hold is released; a confirmed reservation is cancelled, until `cancelUntilSecondsBeforeStart`.
+/// Releases a hold, or cancels a confirmed reservation until `cancelUntilSecondsBeforeStart` before the start.
 #[utoipa::path(delete, path = "/api/v1/reservations/{reservationId}", operation_id = "giveReservationBack", tag = "Reservations",
     params(("reservationId" = String, Path), ("Idempotency-Key" = Option<String>, Header)),
     security(("bearer" = [])),
-    responses((status = 200, description = "The reservation, released or cancelled; also when it was so before", body = ReservationDocument<'static>),
-        (status = 404, description = "`not_found`: none, or another's"),
+    responses((status = 200, description = "The reservation, now or already released or cancelled", body = ReservationDocument<'static>),
+        (status = 404, description = "`not_found`: it doesn't exist, or belongs to another user"),
         (status = 409, description = "`reservation_not_held` (paying or expired), `cancellation_closed`")))]
 async fn release(
     State(app): State<App>,
@@ -195,8 +195,8 @@ async fn release(
 /// Read a reservation
 #[utoipa::path(get, path = "/api/v1/reservations/{reservationId}", operation_id = "readReservation", tag = "Reservations",
     params(("reservationId" = String, Path)), security(("bearer" = [])),
-    responses((status = 200, description = "The owner's (or an administrator's) view", body = ReservationDocument<'static>),
-        (status = 404, description = "`not_found`: none, or another's")))]
+    responses((status = 200, description = "The reservation, for its owner and administrators", body = ReservationDocument<'static>),
+        (status = 404, description = "`not_found`: it doesn't exist, or belongs to another user")))]
 async fn read(
     State(app): State<App>,
     Reader(caller): Reader,
@@ -210,31 +210,31 @@ async fn read(
     Ok(Json(StatusCode::OK, surroundings.show(&reservation)).into_response())
 }
 
-/// What a list of reservations is narrowed by.
+/// The filter of a list of reservations.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[serde(rename_all = "camelCase")]
 #[into_params(parameter_in = Query)]
 struct Narrowing {
-    /// Whose: for administrators. Others may name themselves, which changes nothing.
+    /// Only those of this user. Others than administrators may only name themselves.
     #[serde(default, deserialize_with = "documents::narrowing_id")]
     #[param(value_type = Option<UserText>)]
     user_id: Option<UserId>,
-    /// Of this schedule only.
+    /// Only those of this schedule.
     #[serde(default, deserialize_with = "documents::narrowing_id")]
     #[param(value_type = Option<CatalogueId>)]
     schedule_id: Option<ScheduleId>,
-    /// In this state only.
+    /// Only those with this status.
     status: Option<ReservationWord>,
 }
 
 /// List reservations, newest first
 ///
-/// The caller's own; for administrators everyone's, or one user's. Of those that ended (released, expired, cancelled), a schedule
-/// keeps the newest 1,000 of a user, for 7 days as a rule.
+/// Users see their own; administrators see everyone's, or those of one user. Ended ones (released, expired,
+/// cancelled) are kept for 7 days by default, and at most the newest 1,000 of a user in a schedule.
 #[utoipa::path(get, path = "/api/v1/reservations", operation_id = "listReservations", tag = "Reservations",
     params(Narrowing, Page), security(("bearer" = [])),
-    responses((status = 200, description = "A page of them", body = List<ReservationDocument<'static>>),
-        (status = 403, description = "`forbidden`: another's")))]
+    responses((status = 200, description = "A page of the list", body = List<ReservationDocument<'static>>),
+        (status = 403, description = "`forbidden`: it belongs to another user")))]
 async fn list(
     State(app): State<App>,
     Reader(caller): Reader,
@@ -249,20 +249,21 @@ async fn list(
     Ok(Json(StatusCode::OK, List::new(items, listed.next.as_ref())).into_response())
 }
 
-/// What a schedule's list is narrowed by.
+/// The filter of a schedule's list.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 struct InState {
-    /// In this state only.
+    /// Only those with this status.
     status: Option<ReservationWord>,
 }
 
 /// List a schedule's reservations, newest first
 ///
-/// With `status=confirmed` the list of who comes. Of those that ended, a schedule keeps the newest 1,000 of a user, for 7 days as a rule.
+/// With `status=confirmed` this is the door list. Ended reservations are kept for 7 days by default, and at most
+/// the newest 1,000 of a user in a schedule.
 #[utoipa::path(get, path = "/api/v1/schedules/{scheduleId}/reservations", operation_id = "listReservationsOfSchedule",
     tag = "Reservations", params(("scheduleId" = String, Path), InState, Page), security(("bearer" = [])),
-    responses((status = 200, description = "A page of them", body = List<GuestDocument<'static>>),
+    responses((status = 200, description = "A page of the list", body = List<GuestDocument<'static>>),
         (status = 404, description = "`not_found`")))]
 async fn of_schedule(
     State(app): State<App>,
@@ -296,7 +297,7 @@ async fn listed(
     listed.map_err(|error| problem(error, None))
 }
 
-/// Puts each reservation beside what its document says, too.
+/// Makes the documents of reservations.
 fn shown<'a>(
     app: &App,
     found: &'a [FoundReservation],
@@ -320,8 +321,7 @@ fn best_wish(layout: &Layout, best: &BestAvailable) -> Result<Wish, Problem> {
     Ok(Wish::Best { grade, count: best.count })
 }
 
-/// Checks the pass where the schedule has a waiting room. What was answered before needs none any more: its key
-/// finds the answer.
+/// Checks the pass if the schedule has a waiting room. A request whose key has an answer already needs none.
 fn check_pass(
     app: &App,
     entry: &ScheduleEntry,
@@ -343,7 +343,7 @@ fn check_pass(
     check_active(app, entry, shown_pass(app, entry, user, headers)?)
 }
 
-/// Finds the schedule that a reservation's id names; the actor checks whose the reservation is.
+/// Finds the schedule of a reservation's id. Its actor checks whose the reservation is.
 async fn find(app: &App, id: &str) -> Result<(Arc<ScheduleEntry>, ReservationRef), Problem> {
     let id = app.engine.reservation_id(id).ok_or_else(Problem::not_found)?;
     let found = app.engine.find_schedule_numbered(id.schedule).await;

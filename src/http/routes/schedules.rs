@@ -1,4 +1,4 @@
-//! Schedules: their times and policy, and how far their sale is.
+//! Schedules: their times, policy and sales.
 
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -36,15 +36,15 @@ pub fn routes() -> OpenApiRouter<App> {
 
 /// Create a schedule, or change its times, casting and policy
 ///
-/// An upcoming schedule with `salesOpenAt` opens by itself at that instant, and an open one closes by itself at
-/// `salesCloseAt` (`startsAt` if absent). What the policy leaves out has its default. What `GET` gives can be sent back, with changes:
-/// what is read only in it is taken where it is still so.
+/// An upcoming schedule opens by itself at `salesOpenAt`, and an open one closes by itself at `salesCloseAt`
+/// (`startsAt` if absent). An absent rule of the policy has its default. The answer of `GET` can be sent back with
+/// changes: its read-only fields are accepted if they are still so.
 #[utoipa::path(put, path = "/api/v1/schedules/{scheduleId}", operation_id = "putSchedule", tag = "Schedules",
     params(("scheduleId" = String, Path)),
     request_body = ScheduleDocument, security(("bearer" = [])),
-    responses((status = 200, description = "It was there, and is as the body says", body = ScheduleView),
-        (status = 201, description = "It is new", body = ScheduleView),
-        (status = 409, description = "`in_use`: it stays with its concert"),
+    responses((status = 200, description = "It existed, and is now as in the body", body = ScheduleView),
+        (status = 201, description = "It was created", body = ScheduleView),
+        (status = 409, description = "`in_use`: its concert can't change"),
         (status = 422, description = "`invalid_request` with `errors`")))]
 async fn put(
     State(app): State<App>,
@@ -64,7 +64,7 @@ async fn put(
 
 /// Read a schedule
 #[utoipa::path(get, path = "/api/v1/schedules/{scheduleId}", operation_id = "readSchedule", tag = "Schedules", params(("scheduleId" = String, Path)),
-    responses((status = 200, description = "With the counts of seats by status and the policy", body = ScheduleView),
+    responses((status = 200, description = "The schedule with its policy and the counts of seats by status", body = ScheduleView),
         (status = 404, description = "`not_found`")))]
 async fn read(State(app): State<App>, Path(id): Path<String>) -> Result<Json<ScheduleView>, Problem> {
     let entry = find(&app, &id).await?;
@@ -74,8 +74,8 @@ async fn read(State(app): State<App>, Path(id): Path<String>) -> Result<Json<Sch
 /// Remove a schedule
 #[utoipa::path(delete, path = "/api/v1/schedules/{scheduleId}", operation_id = "removeSchedule", tag = "Schedules",
     params(("scheduleId" = String, Path), ("Idempotency-Key" = Option<String>, Header)), security(("bearer" = [])),
-    responses((status = 204, description = "It is gone"), (status = 404, description = "`not_found`"),
-        (status = 409, description = "`in_use`: a reservation was confirmed once, or one is live")))]
+    responses((status = 204, description = "It was removed"), (status = 404, description = "`not_found`"),
+        (status = 409, description = "`in_use`: it has live reservations, or once had a confirmed one")))]
 async fn delete(
     State(app): State<App>,
     admin: Admin,
@@ -89,7 +89,7 @@ async fn delete(
 
 /// Open a sale
 ///
-/// From `upcoming` or `closed`; doing it again is 200.
+/// Opens an `upcoming` or `closed` sale. Opening an open one is 200.
 #[utoipa::path(post, path = "/api/v1/schedules/{scheduleId}/open", operation_id = "openSale", tag = "Schedules",
     params(("scheduleId" = String, Path), ("Idempotency-Key" = Option<String>, Header)), security(("bearer" = [])),
     responses((status = 200, description = "The schedule, open", body = ScheduleView),
@@ -114,7 +114,7 @@ async fn open(
 
 /// Close a sale
 ///
-/// No new holds or exchanges; live holds may still be paid. It can be opened again.
+/// Refuses new holds and exchanges. Live holds may still be paid, and the sale can be opened again.
 #[utoipa::path(post, path = "/api/v1/schedules/{scheduleId}/close", operation_id = "closeSale", tag = "Schedules",
     params(("scheduleId" = String, Path), ("Idempotency-Key" = Option<String>, Header)), security(("bearer" = [])),
     responses((status = 200, description = "The schedule, closed", body = ScheduleView),
@@ -133,7 +133,7 @@ async fn close(
 
 /// Cancel a performance
 ///
-/// Holds are released at once, confirmed reservations are cancelled and refunded. It can't be undone.
+/// Releases all holds at once, and cancels and refunds all confirmed reservations. It can't be undone.
 #[utoipa::path(post, path = "/api/v1/schedules/{scheduleId}/cancel", operation_id = "cancelSchedule", tag = "Schedules",
     params(("scheduleId" = String, Path), ("Idempotency-Key" = Option<String>, Header)), security(("bearer" = [])),
     responses((status = 200, description = "The schedule, cancelled", body = ScheduleView),
@@ -149,19 +149,19 @@ async fn cancel(
     act(&app, &entry, Command::Cancel, cause).await
 }
 
-/// Seats to take off sale or to put back.
+/// Seats to take off sale, or to put back on sale.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"seats": ["1층-B-7-14", "1층-B-7-15"]}))]
 struct SeatsBody {
-    /// Each known, none twice, at least one.
+    /// The ids of the seats: at least one, none twice.
     #[schema(value_type = HashSet<SeatName>, min_items = 1)]
     seats: Vec<String>,
 }
 
 /// Take seats off sale
 ///
-/// All or none: each must be available, or blocked already.
+/// All or none: each seat must be available, or blocked already.
 #[utoipa::path(post, path = "/api/v1/schedules/{scheduleId}/block", operation_id = "blockSeats", tag = "Schedules", request_body = SeatsBody,
     params(("scheduleId" = String, Path), ("Idempotency-Key" = Option<String>, Header)), security(("bearer" = [])),
     responses((status = 200, description = "The schedule; the seats are `blocked`", body = ScheduleView),
@@ -183,7 +183,7 @@ async fn block(
 
 /// Put blocked seats back on sale
 ///
-/// All or none: each must be blocked, or available already.
+/// All or none: each seat must be blocked, or available already.
 #[utoipa::path(post, path = "/api/v1/schedules/{scheduleId}/unblock", operation_id = "unblockSeats", tag = "Schedules", request_body = SeatsBody,
     params(("scheduleId" = String, Path), ("Idempotency-Key" = Option<String>, Header)), security(("bearer" = [])),
     responses((status = 200, description = "The schedule; the seats are `available`", body = ScheduleView),

@@ -1,4 +1,4 @@
-//! The seat map: whole, as it is durable, and as a stream of its changes.
+//! The seat map, and the stream of its changes.
 
 use std::collections::BTreeMap;
 
@@ -21,12 +21,12 @@ use crate::http::documents::{GradeText, SeatWord};
 use crate::http::extract::{Path, Query};
 use crate::http::lookup::find;
 use crate::http::problem::Problem;
-use crate::http::seat_map::{MapDocument, Narrow, Whole, id_of, narrowed};
+use crate::http::seat_map::{MapBody, MapDocument, SeatFilter, id_of, narrowed};
 use crate::http::stream::LAST_EVENT_ID;
 
 mod follow;
 
-/// How many seats of a map count as one read more.
+/// How many seats of a map count as one more read.
 const SEATS_PER_READ: u32 = 2_000;
 
 /// Makes the routes of the seat map.
@@ -36,43 +36,44 @@ pub fn routes() -> OpenApiRouter<App> {
     router
 }
 
-/// What an event of a map's stream says: of a `snapshot` every seat that isn't available, of a `delta` what changed.
+/// An event of a seat map's stream. A `snapshot` has every seat that isn't available, a `delta` the seats that
+/// changed.
 #[derive(Debug, ToSchema)]
 #[schema(as = SeatChanges)]
 #[expect(dead_code, reason = "describes what `frame` writes")]
 struct ChangesDocument {
-    /// The map's version with it.
+    /// The version of the map after this event.
     version: u64,
-    /// By the seats' ids.
+    /// The statuses of seats by their ids.
     seats: BTreeMap<String, SeatWord>,
 }
 
-/// Finds the version that a client has, as far as `id` is one that this map's stream would give for it.
+/// Returns the version that a client has, if `id` is one that this map's stream gives for it.
 fn resumed_at(entry: &ScheduleEntry, id: &str) -> Option<u64> {
     let version = id.split('-').nth(1)?.parse().ok()?;
     let mark = entry.mark_at(version)?;
     (id_of(entry, mark) == id).then_some(version)
 }
 
-/// What a map is narrowed by.
+/// The filter of a map.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 struct NarrowQuery {
-    /// Seats in this state only.
+    /// Only seats with this status.
     status: Option<SeatWord>,
-    /// Seats of this grade only, which the venue has.
+    /// Only seats of this grade, which the venue must have.
     #[param(value_type = Option<GradeText>)]
     grade: Option<String>,
 }
 
-/// The seat map
+/// Read the seat map
 ///
-/// As it is durable. With a strong `ETag`; `If-None-Match` gives 304. It never says who holds a seat. A map counts as one read of its
-/// address, and one more for each 2,000 seats; 429 `rate_limited` where there were too many.
+/// The durable state, with a strong `ETag` for `If-None-Match`. It never says who holds a seat. For the limit of
+/// reads by network address (429 `rate_limited`), a map counts as one read, and one more for each 2,000 seats.
 #[utoipa::path(get, path = "/api/v1/schedules/{scheduleId}/seats", operation_id = "readSeatMap", tag = "Seats",
     params(("scheduleId" = String, Path), NarrowQuery, ("If-None-Match" = Option<String>, Header, pattern = r"^[^\x00-\x08\x0a-\x1f\x7f]*$")),
     responses((status = 200, description = "Every seat with its status", body = MapDocument),
-        (status = 304, description = "It is as the caller has it"),
+        (status = 304, description = "The caller's copy is current"),
         (status = 404, description = "`not_found`")))]
 async fn seats(
     State(app): State<App>,
@@ -93,7 +94,7 @@ async fn seats(
 
     count_seats(&app, address, entry.layout())?;
     if !is_whole {
-        let pieces = narrowed(&body, Narrow { status, grade });
+        let pieces = narrowed(&body, SeatFilter { status, grade });
         let stream = futures_util::stream::iter(pieces.map(Ok::<_, core::convert::Infallible>));
         return Ok(sent(&body.tag, Body::from_stream(stream), false));
     }
@@ -102,10 +103,10 @@ async fn seats(
         return Ok(sent(&body.tag, Body::from(gzip), true));
     }
     let tag = body.tag.clone();
-    Ok(sent(&tag, Body::new(Whole::new(body)), false))
+    Ok(sent(&tag, Body::new(MapBody::new(body)), false))
 }
 
-/// Counts what a map has over other reads.
+/// Counts the additional reads of a map.
 fn count_seats(app: &App, ClientAddress(address): ClientAddress, layout: &Layout) -> Result<(), Problem> {
     match layout.seat_count() / SEATS_PER_READ {
         0 => Ok(()),
@@ -113,8 +114,8 @@ fn count_seats(app: &App, ClientAddress(address): ClientAddress, layout: &Layout
     }
 }
 
-/// Tells whether a caller reads gzip (RFC 9110, section 12.5.3): what is said of gzip counts, and what is said of all others
-/// only where nothing is.
+/// Tells whether a caller accepts gzip (RFC 9110, section 12.5.3): its own weight counts, and that of `*` only if it
+/// has none.
 fn reads_gzip(headers: &HeaderMap) -> bool {
     let said_of = |names: &[&str]| {
         let lines = headers.get_all(header::ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
@@ -131,7 +132,7 @@ fn reads_gzip(headers: &HeaderMap) -> bool {
     said_of(&["gzip", "x-gzip"]).or_else(|| said_of(&["*"])).unwrap_or(false)
 }
 
-/// Tells whether the caller has this content, in whatever coding.
+/// Tells whether the caller has this content, in any coding.
 fn has(headers: &HeaderMap, tag: &str) -> bool {
     let same = |candidate: &str| {
         let candidate = candidate.trim().trim_start_matches("W/").trim_matches('"');
@@ -155,7 +156,7 @@ fn sent(tag: &str, body: Body, gzip: bool) -> Response {
     response
 }
 
-/// Says 304 with the headers that the 200 would have had (RFC 9110, section 15.4.5).
+/// Answers 304 with the headers that the 200 would have (RFC 9110, section 15.4.5).
 fn unchanged(tag: &str, gzip: bool) -> Response {
     let mut response = StatusCode::NOT_MODIFIED.into_response();
     tagged(response.headers_mut(), tag, gzip);
@@ -177,9 +178,9 @@ fn grade_named(layout: &Layout, name: &str) -> Result<Grade, Problem> {
 
 /// Follow the seat map
 ///
-/// Server-sent events: first `snapshot` (every seat that isn't available), then `delta` for each
-/// version after it, without a gap; who falls too far behind gets a fresh `snapshot`. `id` names the schedule's number, the version
-/// and what the map says; `Last-Event-ID` resumes, and gets a `snapshot` where it is another's or too old.
+/// Server-sent events: first `snapshot` (every seat that isn't available), then `delta` for each later version,
+/// without a gap. A client that falls too far behind gets a new `snapshot`. `id` names the schedule's number, the
+/// version and the map's content. `Last-Event-ID` resumes; one that is too old or of another map gets a `snapshot`.
 #[utoipa::path(get, path = "/api/v1/schedules/{scheduleId}/seats/events", operation_id = "followSeatMap", tag = "Seats",
     params(("scheduleId" = String, Path), ("Last-Event-ID" = Option<String>, Header, pattern = r"^[^\x00-\x08\x0a-\x1f\x7f]*$")),
     responses((status = 200, content_type = "text/event-stream", body = String,

@@ -6,13 +6,13 @@
 //! sign-in  address' limit → account's limit → check of the password, or of nobody's → 201 with a token
 //! ```
 //!
-//! A wrong password and an address that nobody has are one answer, after the same work. Only whoever knows the password
-//! learns that a user is suspended. A deleted user has neither address nor password any more, and is nobody here.
+//! A wrong password and an unknown address have the same answer after the same work. Only a caller with the right password
+//! learns that a user is suspended. A deleted user has neither address nor password.
 //!
-//! With a mail hook nobody learns from a sign-up whether an address has an account: answer, work and time are the same, and only who reads
-//! the mail is told. Whoever reads it and shows the password that they signed up with has the account, also one that another
-//! took before the hook was there. An account's mail goes to the address that it signed up with, however the asker wrote it: a mailbox
-//! that is only written like it may be another's.
+//! With a mail hook, a sign-up doesn't show whether an address has an account: the answer, the work and the time are the
+//! same, and only the reader of the mail learns it. The reader who also has the password of the sign-up gets the account,
+//! even one that somebody else made before there was a hook. The mail of an existing account goes to the address with
+//! which it signed up, not to the one in the request: a mailbox that is written like it may be another person's.
 //!
 //! Absent on purpose: changes of an address, and other changes of a password.
 
@@ -43,7 +43,7 @@ use crate::http::rate_limit::rate_limited;
 use crate::http::refusal::{problem, token_is_over};
 use crate::http::sign_ups::{self, Fingerprint, SignUp};
 
-/// How long whoever signs up waits before the next try, when no mail could be sent.
+/// The seconds after which to sign up again if no mail could be sent.
 const MAIL_RETRY_SECONDS: u64 = 10;
 
 /// Makes the routes of users.
@@ -55,7 +55,7 @@ pub fn routes() -> OpenApiRouter<App> {
         .routes(routes!(read, set_status))
 }
 
-/// Someone who signs up.
+/// The data of someone who signs up.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"email": "ann@example.org", "name": "Ann", "password": "correct horse battery"}))]
@@ -68,28 +68,28 @@ struct SignUpBody {
     password: Password,
 }
 
-/// A sign-up that waits for its mail to be answered.
+/// A sign-up whose mail isn't confirmed yet.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct SignUpPending {
-    /// Where the mail goes, as it was written.
+    /// The address of the mail, as it was written.
     email: String,
-    /// Until when the mail may be answered.
+    /// Until when the mail can be confirmed.
     expires_at: At,
 }
 
-/// Someone who answers the mail of a sign-up.
+/// The confirmation of a sign-up's mail.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct VerifyBody {
-    /// The token that the mail's link carries.
+    /// The token from the mail's link.
     token: String,
-    /// The password of the sign-up: who reads the mail and who signed up are one.
+    /// The password of the sign-up. It shows that the reader of the mail is who signed up.
     #[schema(value_type = String, format = Password, max_length = 128)]
     password: Password,
 }
 
-/// Someone who signs in.
+/// An address and its password, to sign in.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"email": "ann@example.org", "password": "correct horse battery"}))]
@@ -99,13 +99,13 @@ struct SignInBody {
     password: Password,
 }
 
-/// A token for who signed in.
+/// A token for a user who has signed in.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct Session {
-    /// Goes into the header `Authorization`, behind `Bearer`.
+    /// The bearer token, for the header `Authorization`.
     access_token: String,
-    /// From when on it is no longer valid.
+    /// When the token expires.
     expires_at: At,
     user_id: String,
 }
@@ -116,14 +116,15 @@ struct Session {
 #[schema(as = User)]
 struct UserDocument {
     user_id: String,
-    /// Null for a user of an outside identity provider, and for one who is deleted.
+    /// The address; null for a deleted user, and for a user of an outside identity provider.
     #[schema(required)]
     email: Option<String>,
-    /// Null as `email`.
+    /// The name; null in the same cases as `email`.
     #[schema(required)]
     name: Option<String>,
     status: UserWord,
-    /// When they signed up, or when something of an outside provider's user was first remembered; else null.
+    /// When the user signed up; for a user of an outside provider, when the engine first recorded something about
+    /// them, else null.
     #[schema(required)]
     created_at: Option<At>,
 }
@@ -147,26 +148,26 @@ impl UserDocument {
     }
 }
 
-/// What becomes of a user.
+/// The new status of a user.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"status": "suspended"}))]
 struct StatusBody {
-    /// Who is suspended is answered 403 `user_suspended`, with tokens that they have already, too; who is deleted the same for
-    /// ever, and their name, address and password are forgotten.
+    /// A suspended user's requests are 403 `user_suspended`, with tokens issued before too. A deleted user's
+    /// requests are so for ever, and their name, address and password are forgotten.
     status: UserWord,
 }
 
 /// Sign up
 ///
-/// Takes no `Idempotency-Key`: an address signs up once, and a repeat whose first answer was lost is 409 `email_taken`. An
-/// address of the network has some tries a minute, for signing up and in together.
+/// Takes no `Idempotency-Key`: an address signs up once, and a repeat after a lost answer is 409 `email_taken`. A
+/// network address may try to sign up or in only a few times per minute.
 ///
-/// Where the server has a mail hook, every sign-up is answered with 202, whether or not the address has an account, and is completed by
-/// `POST /verifications`.
+/// If the server has a mail hook, every sign-up is 202, whether or not the address has an account, and `POST
+/// /verifications` completes it.
 #[utoipa::path(post, path = "/api/v1/users", operation_id = "signUp", tag = "Users", request_body = SignUpBody,
     responses((status = 201, description = "The new user, with `Location`", body = UserDocument),
-        (status = 202, description = "With a mail hook: a mail is on its way", body = SignUpPending),
+        (status = 202, description = "With a mail hook: a mail was ordered", body = SignUpPending),
         (status = 404, description = "`not_found`: this server issues no tokens, since it has no secret to sign them with"),
         (status = 409, description = "`email_taken`; never with a mail hook"),
         (status = 422, description = "`invalid_request` with `errors`"),
@@ -199,7 +200,7 @@ fn created(user: &Known) -> Response {
     ([(header::LOCATION, location)], Json(StatusCode::CREATED, UserDocument::of(user))).into_response()
 }
 
-/// Has a mail sent to whoever signs up, with the same work and the same answer whether or not the address has an account.
+/// Orders the mail of a sign-up. The work and the answer are the same whether or not the address has an account.
 async fn ask_by_mail(
     app: &App,
     email: Email,
@@ -248,17 +249,18 @@ async fn ask_by_mail(
     Ok(Json(StatusCode::ACCEPTED, pending).into_response())
 }
 
-/// Answer the mail of a sign-up
+/// Confirm the mail of a sign-up
 ///
-/// With the token that the mail carried and the password of the sign-up. 201 with the new user; 200 where the address had an account, which has the
-/// password of this sign-up from now on. Doing it again is 200, until the account has another password or is deleted: a token is used once.
+/// Takes the token from the mail and the password of the sign-up. 201 has the new user. 200 means that the address
+/// had an account, which now has the password of this sign-up. A repeat is 200 until the account has another
+/// password or is deleted: a token works once.
 #[utoipa::path(post, path = "/api/v1/verifications", operation_id = "verifySignUp", tag = "Users", request_body = VerifyBody,
     responses((status = 201, description = "The new user, with `Location`", body = UserDocument),
-        (status = 200, description = "The user who had the address already", body = UserDocument),
-        (status = 401, description = "`unauthenticated`: not the password of the sign-up"),
+        (status = 200, description = "The user who already had the address", body = UserDocument),
+        (status = 401, description = "`unauthenticated`: it isn't the password of the sign-up"),
         (status = 403, description = "`user_suspended`"),
         (status = 404, description = "`not_found`: this server has no mail hook, or issues no tokens"),
-        (status = 422, description = "`invalid_request`: not a token that a mail carried, or one that is over or was used"),
+        (status = 422, description = "`invalid_request`: the token is no mail's, expired or used"),
         (status = 429, description = "`rate_limited` with `Retry-After`"),
         (status = 503, description = "`overloaded` with `Retry-After`")))]
 async fn verify(
@@ -273,10 +275,13 @@ async fn verify(
             "This server sends no mails: signing up completes at once.",
         ));
     }
+
     let VerifyBody { token, password } = body.parse()?;
     let now = app.parts.clock.now();
     app.parts.sign_in_limit.check(&address, now).map_err(rate_limited)?;
     let sign_up = app.sign_ups.open(&token, now).ok_or_else(token_is_over)?;
+
+    // A wrong password counts for the account, as at a sign-in; a right one doesn't.
     let attempt = app.parts.account_limit.begin(&sign_up.profile.email.mailbox(), now)?;
     match app.parts.passwords.check(password, Some(sign_up.profile.password.clone())).await {
         Ok(true) => drop(attempt),
@@ -290,7 +295,7 @@ async fn verify(
     complete(&app, sign_up).await.map_err(outcome_found_by_signing_in)
 }
 
-/// Does what a token is for. A token that is used again finds its own password at its user, and changes nothing.
+/// Completes the sign-up of a token. A repeated token finds its own password at its user, and changes nothing.
 async fn complete(app: &App, SignUp { user, profile, replaces }: SignUp) -> Result<Response, Problem> {
     if app.engine.user(&user).is_none() && replaces.is_none() {
         match app.engine.sign_up_as(user.clone(), profile.clone()).await {
@@ -322,11 +327,11 @@ async fn complete(app: &App, SignUp { user, profile, replaces }: SignUp) -> Resu
 
 /// Sign in
 ///
-/// Takes no `Idempotency-Key`. A wrong pair is 401 whichever half of it is wrong, and takes as long as a right one. An
-/// account has ten wrong ones a minute; a right one doesn't count.
+/// Takes no `Idempotency-Key`. A wrong address and a wrong password are the same 401, and take as long as a right
+/// pair. An account may have ten wrong passwords per minute; right ones don't count.
 #[utoipa::path(post, path = "/api/v1/sessions", operation_id = "signIn", tag = "Users", request_body = SignInBody,
     responses((status = 201, description = "A token", body = Session),
-        (status = 401, description = "`unauthenticated`: a wrong pair"),
+        (status = 401, description = "`unauthenticated`: a wrong address or password"),
         (status = 403, description = "`user_suspended`: the right password of a suspended user"),
         (status = 404, description = "`not_found`: this server issues no tokens, since it has no secret to sign them with"),
         (status = 422, description = "`invalid_request`"),
@@ -368,21 +373,21 @@ async fn sign_in(
     Ok(Json(StatusCode::CREATED, session))
 }
 
-/// Whom a list of users is narrowed to.
+/// The filter of the list of users.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 struct ByEmail {
-    /// The address that they signed up with, compared as at sign-in.
+    /// The address with which the user signed up, compared as at sign-in.
     #[param(value_type = EmailText)]
     email: String,
 }
 
-/// Find a user by their address
+/// Find a user by email address
 ///
-/// One item, or none: an address has one user. Those of an outside identity provider have none here.
+/// The list has one item or none. Users of an outside identity provider have no address here.
 #[utoipa::path(get, path = "/api/v1/users", operation_id = "findUsers", tag = "Users", params(ByEmail),
     security(("bearer" = [])),
-    responses((status = 200, description = "Who has it", body = List<UserDocument>),
+    responses((status = 200, description = "The user with this address", body = List<UserDocument>),
         (status = 422, description = "`invalid_request`: not an address")))]
 async fn find(
     State(app): State<App>,
@@ -398,12 +403,13 @@ async fn find(
 
 /// Read a user
 ///
-/// Oneself, or (an administrator) anyone of whom something is known: who signed up, holds or has bought something, or was suspended.
+/// Users may read themselves. Administrators may read anyone about whom the engine has a record: who signed up,
+/// holds or has bought seats, or was suspended.
 #[utoipa::path(get, path = "/api/v1/users/{userId}", operation_id = "readUser", tag = "Users", params(("userId" = String, Path)),
     security(("bearer" = [])),
     responses((status = 200, description = "The user", body = UserDocument),
-        (status = 403, description = "`forbidden`: another's"),
-        (status = 404, description = "`not_found`: nothing is known of such a user")))]
+        (status = 403, description = "`forbidden`: it belongs to another user"),
+        (status = 404, description = "`not_found`: the engine has no record of the user")))]
 async fn read(
     State(app): State<App>,
     Reader(caller): Reader,
@@ -428,13 +434,13 @@ async fn read(
 
 /// Suspend a user, let them in again, or delete them
 ///
-/// From the next call on, with tokens that they have already, too. A user of an outside identity provider is suspended by
-/// the `sub` of their tokens. Doing it again is 200. What they hold or have bought stays.
+/// It counts from the user's next call on, for tokens issued before too. A user of an outside identity provider is
+/// named by the `sub` of their tokens. A repeat is 200. Reservations and payments stay.
 #[utoipa::path(patch, path = "/api/v1/users/{userId}", operation_id = "setUserStatus", tag = "Users", request_body = StatusBody,
     params(("userId" = String, Path), ("Idempotency-Key" = Option<String>, Header)), security(("bearer" = [])),
     responses((status = 200, description = "The user as they are now", body = UserDocument),
-        (status = 404, description = "`not_found`: nothing is known of such a user, so that `active` takes nothing back"),
-        (status = 409, description = "`invalid_transition`: who is deleted stays so"),
+        (status = 404, description = "`not_found`: the engine has no record of the user, so `active` changes nothing"),
+        (status = 409, description = "`invalid_transition`: a deleted user stays deleted"),
         (status = 422, description = "`invalid_request`, `idempotency_key_reused`")))]
 async fn set_status(
     State(app): State<App>,
@@ -483,7 +489,7 @@ fn issue(app: &App, user: &UserId) -> Option<Session> {
     Some(Session { access_token, expires_at: At(expires_at), user_id: user.to_string() })
 }
 
-/// Refuses what leads to a token where none can be issued: these routes aren't there, then.
+/// Refuses requests that lead to a token if the server can't issue any: then these routes don't exist.
 fn issues_tokens(app: &App) -> Result<(), Problem> {
     if app.parts.authenticator.issues_tokens() { Ok(()) } else { Err(no_tokens()) }
 }
@@ -500,7 +506,7 @@ fn overloaded(LineFull: LineFull) -> Problem {
     Problem::overloaded()
 }
 
-/// Says how someone without an idempotency key finds out whether they signed up.
+/// Changes the detail of an unknown outcome: a client without an idempotency key finds out by signing in.
 fn outcome_found_by_signing_in(problem: Problem) -> Problem {
     if problem.code() == Code::OutcomeUnknown {
         return Problem::new(
@@ -511,7 +517,7 @@ fn outcome_found_by_signing_in(problem: Problem) -> Problem {
     problem
 }
 
-/// Counts a sign-in that came to nothing.
+/// Counts a failed sign-in.
 fn count(outcome: &'static str, problem: Problem) -> Problem {
     metrics::counter!("onsale_sign_ins_total", "outcome" => outcome).increment(1);
     problem

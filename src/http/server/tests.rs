@@ -3,7 +3,8 @@
 use axum::routing::{get, post};
 
 use super::*;
-use crate::http::{hosts::Hosts, tests_support};
+use crate::http::hosts::Hosts;
+use crate::http::tests_support;
 
 struct Server {
     address: SocketAddr,

@@ -1,41 +1,36 @@
-//! What is known of one connection while hyper serves it, and what it may take: how long it may be idle, how long a head, how
-//! long nothing is taken of an answer, and how much of a body is read that nobody asked for.
+//! The limits of one connection while hyper serves it: how long it may be idle, how long a head may take, how long a
+//! client may accept nothing of an answer, and how much of an unwanted body is read.
 //!
 //! ```text
 //!            ┌── Guarded (the socket) ── sees bytes come and go
-//! Watch ◀────┼── Taken (a request's body) ── leaves here what a route didn't read
+//! Watch ◀────┼── WatchedBody (a request's) ── leaves here what a route didn't read
 //!            └── Answer (an answer's body) ── ends the request
 //! ```
 //!
-//! hyper's own limit of a head counts from the end of the last request, so it would be the limit of idle connections, too. It has
-//! none for what a client doesn't take, answers what it can't read without a document, and forgets a target's fragment.
+//! hyper's own limit of a head counts from the end of the last request, so that it would limit idle connections too. It
+//! has no limit for a client that accepts nothing, answers an unreadable request without a document, and ignores a
+//! target's fragment.
 //!
 //! Invariants: no stage of a connection but a route's work is without a deadline, and that is the request's layer's; an answer
 //! that was given before its request's body was read reaches the client: the rest is read, within bounds, or the close is
 //! announced; hyper gets every byte, in order.
 
-use core::{
-    pin::Pin,
-    task::{Context, Poll, ready},
-};
-use std::{
-    io::{self, IoSlice},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use core::pin::Pin;
+use core::task::{Context, Poll, ready};
+use std::io::{self, IoSlice};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::http::StatusCode;
 use bytes::{Bytes, BytesMut};
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use memchr::memchr;
-use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::TcpStream,
-    time::Instant,
-};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::time::Instant;
 
 use crate::http::limits::ServerLimits;
 
-/// One connection, as far as it isn't hyper's.
+/// The state of one connection beside hyper's.
 pub(super) struct Watch {
     limits: ServerLimits,
     state: Mutex<State>,
@@ -60,14 +55,14 @@ struct State {
     /// What a route left of its request's body.
     unread: Option<Unread>,
     /// The rest of a body whose request was answered.
-    rest: Option<Rest>,
+    rest: Option<UnreadBody>,
     /// The status with which hyper wanted to answer by itself.
     refused: Option<StatusCode>,
     /// Whether the client has closed its side.
     ended: bool,
 }
 
-/// What the next byte from a client belongs to.
+/// The part of a request to which the client's next byte belongs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Cursor {
     /// A request line, of which something came or not.
@@ -88,13 +83,13 @@ struct Unread {
     touched: bool,
 }
 
-struct Rest {
+struct UnreadBody {
     body: Incoming,
     bytes_left: u64,
     until: Instant,
 }
 
-/// What comes next for a connection whose time is up.
+/// What to do with a connection at its deadline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verdict {
     /// It goes on.
@@ -155,7 +150,7 @@ impl Watch {
         }
         let bytes_left = self.limits.rest_bytes_max;
         let fits = body.size_hint().exact().is_some_and(|bytes| bytes <= bytes_left);
-        state.rest = Some(Rest { body, bytes_left, until: Instant::now() + self.limits.rest_timeout });
+        state.rest = Some(UnreadBody { body, bytes_left, until: Instant::now() + self.limits.rest_timeout });
         !fits
     }
 
@@ -273,6 +268,7 @@ impl State {
         while let Some(&byte) = bytes.get(at) {
             let rest = &bytes[at..];
             let mut passed = 1;
+
             self.cursor = match (self.cursor, byte) {
                 // An empty line before a request is ignored (RFC 9112, section 2.2).
                 (Cursor::Line { begun: false }, b'\r' | b'\n') => Cursor::Line { begun: false },
@@ -306,19 +302,21 @@ impl State {
                     self.cursor = if left == 0 { Cursor::Line { begun: false } } else { Cursor::Body(left) };
                     return at + passed;
                 }
-                // hyper asks for more behind what seemed to be a whole head: it knows better.
+                // hyper asks for more after a head that seemed whole, so the cursor was wrong: it stops judging.
                 (Cursor::Head | Cursor::Unknown, _) => {
                     self.cursor = Cursor::Unknown;
                     return bytes.len();
                 }
             };
+
             at += passed;
         }
+
         bytes.len()
     }
 }
 
-/// Returns the bytes up to the first line's end, and with it; all of them where it is yet to come.
+/// Returns the bytes up to and with the first line's end; all of them if it hasn't come yet.
 fn line_of(bytes: &[u8]) -> &[u8] {
     memchr(b'\n', bytes).map_or(bytes, |end| &bytes[..=end])
 }
@@ -408,20 +406,20 @@ impl AsyncWrite for Guarded {
     }
 }
 
-/// A request's body: what isn't read of it is left for [`Watch::answered`].
-pub(super) struct Taken {
+/// A request's body. Its unread rest is left to [`Watch::answered`].
+pub(super) struct WatchedBody {
     body: Option<Incoming>,
     touched: bool,
     watch: Arc<Watch>,
 }
 
-impl Taken {
+impl WatchedBody {
     pub(super) fn new(body: Incoming, watch: Arc<Watch>) -> Self {
         Self { body: Some(body), touched: false, watch }
     }
 }
 
-impl Body for Taken {
+impl Body for WatchedBody {
     type Data = Bytes;
     type Error = hyper::Error;
 
@@ -447,7 +445,7 @@ impl Body for Taken {
     }
 }
 
-impl Drop for Taken {
+impl Drop for WatchedBody {
     fn drop(&mut self) {
         if let Some(body) = self.body.take().filter(|body| !body.is_end_stream()) {
             self.watch.state().unread = Some(Unread { body, touched: self.touched });
@@ -455,7 +453,7 @@ impl Drop for Taken {
     }
 }
 
-/// An answer's body; its end is the request's.
+/// An answer's body. Its end is the end of the request.
 pub(super) struct Answer {
     body: axum::body::Body,
     watch: Arc<Watch>,

@@ -1,7 +1,7 @@
-//! By which names the numbers in an event are known: from the schedule that lives or is in the archive, from what was read just
-//! before, or from what the journal keeps of a schedule that is gone.
+//! Names for the numbers in events. They come from the live or archived schedule, from the events that were read just
+//! before, or from the journal's records of a removed schedule.
 //!
-//! Not async: it may read the journal and the archive.
+//! Not async: a look-up may read the journal and the archive.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -13,32 +13,32 @@ use crate::domain::money::{Currency, Money};
 use crate::domain::schedule::Event;
 use crate::domain::venue::{Layout, Seat, Venue};
 use crate::engine::{Engine, HistoryError, ScheduleEntry};
-use crate::http::documents::event::{Names, Reserved};
+use crate::http::documents::event::{Names, ReservationNames};
 use crate::journal::ReadError;
 use crate::record::Fact;
 use crate::recovery;
 
-/// How many reservations that were read just before are remembered: a reader of the journal may be a moment
-/// ahead of the state that it would ask for them.
+/// How many reservations of the events read just before are remembered: a reader of the journal may be a moment ahead
+/// of the published state.
 const RECENT_MAX: usize = 10_000;
-/// How many schedules that are gone are remembered.
+/// How many removed schedules are remembered.
 const GONE_MAX: usize = 16;
 
-/// What one reader of the journal knows.
-pub(super) struct Known {
+/// The names that one reader of the journal has found.
+pub(super) struct EventNames {
     engine: Engine,
-    recent: HashMap<(ScheduleNumber, ReservationNumber), Reserved>,
+    recent: HashMap<(ScheduleNumber, ReservationNumber), ReservationNames>,
     gone: HashMap<ScheduleNumber, Arc<Gone>>,
 }
 
-/// A schedule that is gone, as far as the journal tells.
+/// A removed schedule, as far as the journal still has it.
 #[derive(Default)]
 struct Gone {
     id: Option<ScheduleId>,
     layout: Option<Arc<Layout>>,
     currency: Option<Currency>,
     prices: Option<Arc<Prices>>,
-    reservations: HashMap<ReservationNumber, Reserved>,
+    reservations: HashMap<ReservationNumber, ReservationNames>,
 }
 
 enum Source {
@@ -50,11 +50,11 @@ enum Source {
 /// The names of one event's schedule.
 pub(super) struct NamesOf<'a> {
     number: ScheduleNumber,
-    recent: &'a HashMap<(ScheduleNumber, ReservationNumber), Reserved>,
+    recent: &'a HashMap<(ScheduleNumber, ReservationNumber), ReservationNames>,
     source: Source,
 }
 
-impl Known {
+impl EventNames {
     pub(super) fn new(engine: Engine) -> Self {
         Self { engine, recent: HashMap::new(), gone: HashMap::new() }
     }
@@ -74,7 +74,7 @@ impl Known {
             if self.recent.len() >= RECENT_MAX {
                 self.recent.clear();
             }
-            let reserved = Reserved { nonce: *nonce, user: user.clone(), seats: Arc::clone(seats) };
+            let reserved = ReservationNames { nonce: *nonce, user: user.clone(), seats: Arc::clone(seats) };
             self.recent.insert((number, *reservation), reserved);
         }
         if let Event::SeatsExchanged { number: reservation, seats } = event
@@ -115,13 +115,14 @@ impl Known {
     }
 }
 
-/// Reads what the journal keeps of a schedule that is no longer there. Damage there is as if the schedule weren't kept any more: the
-/// events themselves are sound, and shall be told.
+/// Reads the journal's records of a removed schedule. If they are damaged, its events go without names: they themselves
+/// are sound, so the stream doesn't end.
 fn look_back(engine: &Engine, number: ScheduleNumber) -> Result<Gone, HistoryError> {
     let mut gone = Gone::default();
     let mut venues: HashMap<VenueId, Arc<Venue>> = HashMap::new();
     let mut at_creation: Option<(VenueId, Option<Arc<Venue>>)> = None;
     let journal = engine.journal();
+
     let read = journal.for_each(journal.retained_after(), |position, bytes| {
         match recovery::decode(position, bytes)?.fact {
             Fact::Catalogue(CatalogueEvent::VenuePut(venue)) => {
@@ -141,7 +142,7 @@ fn look_back(engine: &Engine, number: ScheduleNumber) -> Result<Gone, HistoryErr
             Fact::Schedule(of, Event::SeatsHeld { number: reservation, nonce, user, seats, .. })
                 if of == number =>
             {
-                gone.reservations.insert(reservation, Reserved { nonce, user, seats });
+                gone.reservations.insert(reservation, ReservationNames { nonce, user, seats });
             }
             Fact::Schedule(of, Event::SeatsExchanged { number: reservation, seats }) if of == number => {
                 if let Some(reserved) = gone.reservations.get_mut(&reservation) {
@@ -157,10 +158,11 @@ fn look_back(engine: &Engine, number: ScheduleNumber) -> Result<Gone, HistoryErr
         }
         Ok::<(), HistoryError>(())
     });
+
     match read {
         Ok(()) => {}
         Err(error @ (HistoryError::Read(ReadError::Damaged { .. }) | HistoryError::Rebuild(_))) => {
-            tracing::error!(%error, schedule = number.0, "a schedule that is gone keeps no names: what told them is damaged");
+            tracing::error!(%error, schedule = number.0, "the records of a removed schedule are damaged, so its events have no names");
             metrics::counter!("onsale_journal_read_failures_total").increment(1);
         }
         Err(error) => return Err(error),
@@ -168,7 +170,7 @@ fn look_back(engine: &Engine, number: ScheduleNumber) -> Result<Gone, HistoryErr
 
     gone.layout = match at_creation {
         Some((_, Some(venue))) => Layout::new(&venue.sections).ok().map(Arc::new),
-        // Put before the journal begins, and not put since: it stands as it stood.
+        // The venue was put before the oldest record and not since, so the catalogue's is still the same.
         Some((id, None)) if !venues.contains_key(&id) => {
             engine.catalogue().venue(&id).map(|built| Arc::clone(&built.layout))
         }
@@ -196,14 +198,14 @@ impl Names for NamesOf<'_> {
         }
     }
 
-    fn reservation(&self, number: ReservationNumber) -> Option<Reserved> {
+    fn reservation(&self, number: ReservationNumber) -> Option<ReservationNames> {
         let recent = self.recent.get(&(self.number, number)).cloned();
         recent.or_else(|| match &self.source {
             Source::Live(entry) => {
                 let schedule = entry.read();
                 let reservation = schedule.reservation_numbered(number)?;
                 let (user, seats) = (reservation.user.clone(), Arc::clone(&reservation.seats));
-                Some(Reserved { nonce: reservation.nonce, user, seats })
+                Some(ReservationNames { nonce: reservation.nonce, user, seats })
             }
             Source::Gone(gone) => gone.reservations.get(&number).cloned(),
         })

@@ -1,15 +1,15 @@
-//! Everything at one position, as lines of JSON, given while it is made.
+//! Everything at one position, as lines of JSON that are sent while they are made.
 //!
 //! ```text
 //! blocking thread: cut → rows ─▶ chunks, a few at most ─▶ body ─▶ client
 //! ```
 //!
-//! One at a time, since each holds a second world in memory for as long as it takes. A client that goes away, takes nothing
-//! for [`STALL`], or outlives the server's time ends the work with its next chunk.
+//! Only one export runs at a time, since it holds a second world in memory. A client that goes away or takes nothing for
+//! [`STALL`], and a stop of the server, end the work at the next chunk.
 //!
-//! Absent on purpose: an answer other than 200 for what goes wrong once the work has begun; the last line says it.
+//! Absent on purpose: another status than 200 for a failure after the beginning; the last line says it.
 
-use std::time::Duration;
+use core::time::Duration;
 
 use axum::extract::State;
 use axum::http::HeaderValue;
@@ -33,17 +33,17 @@ use crate::http::stream::{self, Follow, KEEP_ALIVE};
 const CHUNK_BYTES: usize = 64 << 10;
 /// The chunks that wait for the client.
 const CHUNKS: usize = 4;
-/// How long a client may take nothing.
+/// How long a client may accept nothing.
 const STALL: Duration = Duration::from_mins(1);
-/// When to ask again while another export runs.
+/// The seconds after which to ask again while another export runs.
 const RETRY_AFTER_SECONDS: u64 = 10;
 
 /// Export everything at one position
 ///
-/// Venues, concerts, schedules, seats, users, payments, reservations, accounts and their movements, as they were after one
-/// event of the journal, without secrets: what `onsale export` makes files of. First a line with the position, the tables and how many
-/// rows each has, then a line a row, last a line with `"complete": true`; without that line it was cut off, and
-/// `{"failure": "…"}` in its place says why.
+/// Venues, concerts, schedules, seats, users, payments, reservations, accounts and their movements, as they were
+/// after one event of the journal, without secrets. `onsale export` writes them to files. The first line has the
+/// position, the tables and their numbers of rows. Then comes a line for each row, and last a line with
+/// `"complete": true`. Without that line the export was cut off; `{"failure": "…"}` in its place says why.
 #[utoipa::path(get, path = "/api/v1/admin/export", operation_id = "exportAll", tag = "Operations", security(("bearer" = [])),
     responses((status = 200, content_type = "application/x-ndjson",
         description = "`{\"onsale\", \"schemaVersion\", \"position\", \"takenAt\", \"logId\", \"tables\": [{\"name\", \"columns\", \"rows\"}]}`, then `[\"<table>\", <value>, …]` a row, then `{\"complete\": true, \"tables\": {\"<table>\": <rows>}}`"),
@@ -84,7 +84,7 @@ pub(super) async fn export(
         drop(turn);
     });
 
-    let given = Given { chunks: given, shutdown: app.parts.shutdown.clone(), ended: false };
+    let given = ExportBody { chunks: given, shutdown: app.parts.shutdown.clone(), ended: false };
     Ok(stream::of(HeaderValue::from_static("application/x-ndjson"), stream::chunks(given)))
 }
 
@@ -119,7 +119,7 @@ impl Out {
     }
 }
 
-/// Gives everything; returns what it was of, and how many rows.
+/// Sends all rows. Returns the moment of the export and the number of rows.
 fn give(engine: &Engine, out: &Out) -> Result<(Taken, u64), ExportError> {
     let cut = engine.cut(&|| !out.chunks.is_closed())?;
     let taken = Taken { position: cut.position, at: cut.at, log_id: engine.journal().log_id() };
@@ -137,13 +137,13 @@ fn give(engine: &Engine, out: &Out) -> Result<(Taken, u64), ExportError> {
 }
 
 /// The client's side of the stream.
-struct Given {
+struct ExportBody {
     chunks: mpsc::Receiver<Bytes>,
     shutdown: CancellationToken,
     ended: bool,
 }
 
-impl Follow for Given {
+impl Follow for ExportBody {
     async fn next(&mut self) -> Option<Bytes> {
         if self.ended {
             return None;
@@ -169,7 +169,7 @@ mod tests {
     async fn a_stream_with_nothing_to_give_says_that_it_is_alive_and_a_stop_ends_it() {
         let (chunks, given) = mpsc::channel(CHUNKS);
         let shutdown = CancellationToken::new();
-        let mut body = Given { chunks: given, shutdown: shutdown.clone(), ended: false };
+        let mut body = ExportBody { chunks: given, shutdown: shutdown.clone(), ended: false };
         chunks.send(Bytes::from_static(b"[]\n")).await.unwrap();
         assert_eq!(body.next().await.unwrap(), "[]\n");
         assert_eq!(body.next().await.unwrap(), "\n");

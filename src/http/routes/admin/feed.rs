@@ -9,7 +9,7 @@ use bytes::Bytes;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::event_names::Known;
+use super::event_names::EventNames;
 use super::past::unreadable;
 use crate::engine::{Changes, HistoryError, Moment};
 use crate::http::app::App;
@@ -30,10 +30,10 @@ pub(super) fn last_event_id(headers: &HeaderMap) -> Result<Option<Position>, Pro
     position.map(Some).ok_or_else(wrong)
 }
 
-/// Answers with everything behind a position, and what comes.
+/// Answers with all events behind a position, and those that follow.
 ///
 /// # Errors
-/// When what it begins with can't be read or told: whoever comes again after a stream that ended learns why.
+/// If the first events can't be read. A client that comes again after a broken stream learns the reason here.
 pub(super) async fn follow(
     app: &App,
     caller: Caller,
@@ -49,7 +49,7 @@ pub(super) async fn follow(
         source: format!("/logs/{:032x}", app.engine.journal().log_id()),
         changes: app.engine.changes(after),
         first: None,
-        known: Some(Known::new(app.engine.clone())),
+        event_names: Some(EventNames::new(app.engine.clone())),
         greeted: false,
         _subscriber: Subscriber::new(),
     };
@@ -88,7 +88,7 @@ struct Feed {
     /// The chunk that was made before the answer began.
     first: Option<Bytes>,
     /// Away while a chunk is written.
-    known: Option<Known>,
+    event_names: Option<EventNames>,
     greeted: bool,
     _subscriber: Subscriber,
 }
@@ -151,24 +151,28 @@ impl Feed {
             return Ok(None);
         }
 
-        let Some(mut known) = self.known.take() else { return Ok(None) };
+        let Some(mut event_names) = self.event_names.take() else { return Ok(None) };
         let source = self.source.clone();
         // Names may be read from the journal and the archive.
         let written = tokio::task::spawn_blocking(move || {
-            let written = write_all(&mut known, &source, &moments);
-            (known, written)
+            let written = write_all(&mut event_names, &source, &moments);
+            (event_names, written)
         });
-        let Ok((known, written)) = written.await else { return Ok(None) };
-        self.known = Some(known);
+        let Ok((event_names, written)) = written.await else { return Ok(None) };
+        self.event_names = Some(event_names);
         self.greeted = true;
         written.map(|chunk| Some(chunk.into()))
     }
 }
 
-fn write_all(known: &mut Known, source: &str, moments: &[Moment]) -> Result<Vec<u8>, HistoryError> {
+fn write_all(
+    event_names: &mut EventNames,
+    source: &str,
+    moments: &[Moment],
+) -> Result<Vec<u8>, HistoryError> {
     let mut bytes = Vec::new();
     for moment in moments {
-        write(&mut bytes, known, source, moment)?;
+        write(&mut bytes, event_names, source, moment)?;
     }
     Ok(bytes)
 }
@@ -191,16 +195,16 @@ struct CloudEvent<'a> {
 
 fn write(
     bytes: &mut Vec<u8>,
-    known: &mut Known,
+    event_names: &mut EventNames,
     source: &str,
     Moment { position, record }: &Moment,
 ) -> Result<(), HistoryError> {
     let EventDocument { kind, subject, mut data } = match &record.fact {
         Fact::Catalogue(event) => event::of_catalogue(event),
-        Fact::Schedule(number, event) => event::of_schedule(event, &known.names(*number, event)?),
-        Fact::WaitingRoom(number, event) => event::of_room(event, *number, known.id(*number)?.as_ref()),
+        Fact::Schedule(number, event) => event::of_schedule(event, &event_names.names(*number, event)?),
+        Fact::WaitingRoom(number, event) => event::of_room(event, *number, event_names.id(*number)?.as_ref()),
         Fact::Accounts(shard, event) => money::of_accounts(event, *shard),
-        Fact::Payments(number, event) => money::of_payments(event, *number, known.engine()),
+        Fact::Payments(number, event) => money::of_payments(event, *number, event_names.engine()),
         Fact::User(event) => event::of_user(event),
     };
 

@@ -1,4 +1,4 @@
-//! The past of a schedule: its events, and its seat map as it was.
+//! The past of a schedule: its events, and its seat map at an earlier instant.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-use super::event_names::Known;
+use super::event_names::EventNames;
 use super::past::off_thread;
 use crate::domain::schedule::{Event, Schedule};
 use crate::domain::time::Timestamp;
@@ -27,12 +27,12 @@ use crate::http::request::RequestContext;
 use crate::http::seat_map::{MapAtDocument, Seats};
 use crate::record::{Fact, Record};
 
-/// What a history is narrowed by.
+/// The filter of a history.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[serde(rename_all = "camelCase")]
 #[into_params(parameter_in = Query)]
 pub(super) struct OfSeat {
-    /// Only what concerns this seat.
+    /// Only events of this seat.
     #[param(value_type = Option<SeatName>)]
     seat_id: Option<String>,
 }
@@ -42,10 +42,10 @@ pub(super) struct OfSeat {
 #[serde(rename_all = "camelCase")]
 pub(super) struct History {
     items: Vec<HistoryItem>,
-    /// Always null: a history isn't paged.
+    /// Always null: a history has one page.
     #[schema(required)]
     next_cursor: Option<String>,
-    /// The oldest position that the journal keeps: what happened before it isn't shown.
+    /// The oldest position that the journal keeps. Earlier events aren't shown.
     oldest_position: u64,
 }
 
@@ -53,23 +53,23 @@ pub(super) struct History {
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct HistoryItem {
-    /// Its place in the journal.
+    /// Its position in the journal.
     position: u64,
     /// When it happened.
     at: At,
-    /// What happened: `SeatsHeld`, `SalesOpened`, …
+    /// The type of the event: `SeatsHeld`, `SalesOpened`, …
     #[serde(rename = "type")]
     kind: &'static str,
     schedule_id: String,
-    /// What belongs to the event: `seats`, `reservationId`, `userId`, `expiresAt`, …; and `by`: `engine`, `user`
-    /// or `admin` with its `adminId`.
+    /// The event's fields: `seats`, `reservationId`, `userId`, `expiresAt`, …; and `by`: `engine`, `user`, or
+    /// `admin` with its `adminId`.
     #[schema(value_type = Object)]
     data: Map<String, Value>,
 }
 
-/// What happened to a schedule, or to one seat
+/// Read the history of a schedule, or of one seat
 ///
-/// Who, what, when and where in the journal; the newest first.
+/// Each event with its time, its position in the journal and who asked for it, the newest first.
 #[utoipa::path(get, path = "/api/v1/admin/schedules/{scheduleId}/history", operation_id = "readHistory", tag = "Operations",
     params(("scheduleId" = String, Path), OfSeat, Limit),
     security(("bearer" = [])),
@@ -77,7 +77,7 @@ pub(super) struct HistoryItem {
         (status = 404, description = "`not_found`"),
         (status = 410, description = "`not_retained` with `oldestPosition`"),
         (status = 422, description = "`unknown_seat` with `seats`"),
-        (status = 503, description = "`journal_unavailable`: what is kept is damaged")))]
+        (status = 503, description = "`journal_unavailable`: the kept records are damaged")))]
 pub(super) async fn history(
     State(app): State<App>,
     _: Watcher,
@@ -93,16 +93,21 @@ pub(super) async fn history(
     };
     let seat = |name: &String| entry.layout().seat(name).ok_or_else(|| unknown(name));
     let seat = narrow.seat_id.as_ref().map(seat).transpose()?;
+
     let engine = app.engine.clone();
     let oldest_position = engine.journal().oldest().get();
     let items = off_thread(&context, move || {
-        let mut known = Known::new(engine.clone());
+        let mut event_names = EventNames::new(engine.clone());
         let mut items = Vec::new();
+
+        // From the oldest on, so that names are learnt from earlier events; the answer begins with the newest.
         for moment in engine.history(&entry, seat, limit)?.into_iter().rev() {
             let Record { at, by, fact: Fact::Schedule(number, event), .. } = &moment.record else { continue };
-            let document = event::of_schedule(event, &known.names(*number, event)?);
+            let document = event::of_schedule(event, &event_names.names(*number, event)?);
             let (position, at) = (moment.position.get(), At(*at));
             let (kind, mut data) = (document.kind.name, document.data);
+
+            // The item has it as a member of its own.
             data.remove("scheduleId");
             event::add_by(&mut data, by);
             items.push(HistoryItem { position, at, kind, schedule_id: entry.id().to_string(), data });
@@ -114,7 +119,7 @@ pub(super) async fn history(
     Ok(Json(StatusCode::OK, History { items: items.await?, next_cursor: None, oldest_position }))
 }
 
-/// At which instant the seat map is wanted.
+/// The instant of the seat map.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct AsAt {
@@ -123,16 +128,16 @@ pub(super) struct AsAt {
     at: String,
 }
 
-/// The seat map as it was
+/// Read the seat map of an earlier instant
 ///
-/// At an instant; one that is yet to come counts as the present, and `at` in the answer says which it is.
+/// A later instant than the present counts as the present. `at` in the answer is the instant of the map.
 #[utoipa::path(get, path = "/api/v1/admin/schedules/{scheduleId}/seats", operation_id = "readSeatMapAt", tag = "Operations",
     params(("scheduleId" = String, Path), AsAt),
     security(("bearer" = [])),
-    responses((status = 200, description = "As `GET /schedules/{scheduleId}/seats`, and `at`", body = MapAtDocument),
-        (status = 404, description = "`not_found`: no such schedule, or not yet at that instant"),
+    responses((status = 200, description = "As `GET /schedules/{scheduleId}/seats`, with `at`", body = MapAtDocument),
+        (status = 404, description = "`not_found`: the schedule didn't exist at that instant"),
         (status = 410, description = "`not_retained` with `oldestPosition`"),
-        (status = 503, description = "`journal_unavailable`: what is kept is damaged")))]
+        (status = 503, description = "`journal_unavailable`: the kept records are damaged")))]
 pub(super) async fn seats_at(
     State(app): State<App>,
     _: Watcher,
@@ -143,23 +148,25 @@ pub(super) async fn seats_at(
     let at = instant(&at)
         .ok_or_else(|| Problem::invalid_field("at", "must be an RFC 3339 instant from 1970 on"))?
         .min(app.engine.now());
+
     let entry = find(&app, &id).await?;
     let (engine, of) = (app.engine.clone(), Arc::clone(&entry));
     let schedule = off_thread(&context, move || {
         let mut schedule = engine.schedule_at(&of, at)?;
         if let Some(schedule) = &mut schedule {
             if schedule.prices().is_none() {
-                // A journal of before has them in its catalogue alone.
+                // An older journal has the prices only in its catalogue.
                 let set = Event::PricesSet { prices: engine.prices(&of) };
                 schedule.apply(&set, at.max(schedule.last_instant()), None);
             }
-            // What time had brought by then counts, whenever the event that says so was written.
+            // A hold past its deadline counts as ended, although its event may have been written later.
             while let Some(event) = schedule.due(at) {
                 schedule.apply(&event, at.max(schedule.last_instant()), None);
             }
         }
         Ok(schedule)
     });
+
     let schedule = schedule.await?.ok_or_else(Problem::not_found)?;
     Ok(json_bytes(StatusCode::OK, seat_map(&entry, &schedule, at)))
 }

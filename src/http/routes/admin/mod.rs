@@ -1,7 +1,7 @@
-//! What operators see: the present in one page, the past of a schedule, and the journal as a feed.
+//! Operators' routes: the state in one page, the history of a schedule, the export, and the journal as a feed.
 //!
-//! Absent on purpose: anything secret (events carry no key, and there is no password in the journal's
-//! documents). What reads the journal or the snapshots runs off the async threads.
+//! Absent on purpose: secrets (events carry no key, and the journal's documents no password). Reads of the journal and
+//! the snapshots run off the async threads.
 
 mod event_names;
 mod export;
@@ -39,7 +39,7 @@ pub fn routes() -> OpenApiRouter<App> {
         .routes(routes!(export::export))
 }
 
-/// Where the feed begins.
+/// The position at which the feed begins.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 struct Resume {
@@ -50,8 +50,9 @@ struct Resume {
 
 /// Follow the journal
 ///
-/// Server-sent `CloudEvents` 1.0 in JSON, one for every event, in order, none left out. `id` is the position: a
-/// consumer resumes with `after` or (which wins) `Last-Event-ID`. Without either, from the oldest that is kept.
+/// Server-sent `CloudEvents` 1.0 in JSON, one for every event, in order. `id` is the position. A consumer resumes
+/// with `after` or `Last-Event-ID`; the latter wins. Without either, the stream begins with the oldest event that
+/// is kept.
 #[utoipa::path(get, path = "/api/v1/events", operation_id = "followJournal", tag = "Operations",
     params(Resume, ("Last-Event-ID" = Option<String>, Header, pattern = "^[0-9]{1,15}$", description = "As `after`")),
     security(("bearer" = [])),
@@ -59,7 +60,7 @@ struct Resume {
         description = "`id`: the position; `event`: the type; `data`: `{\"specversion\": \"1.0\", \"id\", \"source\", \"type\", \"subject\", \"time\", \"datacontenttype\", \"position\", \"data\": {…}}`"),
         (status = 410, description = "`not_retained` with `oldestPosition`"),
         (status = 422, description = "`invalid_request`: a position that the journal hasn't reached"),
-        (status = 503, description = "`journal_unavailable`: what is kept is damaged")))]
+        (status = 503, description = "`journal_unavailable`: the kept records are damaged")))]
 async fn events(
     State(app): State<App>,
     Follower(caller): Follower,
@@ -86,13 +87,13 @@ async fn events(
 /// A snapshot that was taken.
 #[derive(Debug, Serialize, ToSchema)]
 struct SnapshotTaken {
-    /// The position that it stands for.
+    /// The position at which it was taken.
     position: u64,
 }
 
 /// Take a snapshot now
 #[utoipa::path(post, path = "/api/v1/admin/snapshots", operation_id = "takeSnapshot", tag = "Operations", security(("bearer" = [])),
-    responses((status = 200, description = "It was taken", body = SnapshotTaken),
+    responses((status = 200, description = "The snapshot was taken", body = SnapshotTaken),
         (status = 503, description = "`journal_unavailable`; `not_ready`: the engine stops, or its disk is full")))]
 async fn take_snapshot(
     State(app): State<App>,

@@ -18,49 +18,49 @@ use crate::http::samples::Throughput;
 
 /// How many schedules the overview lists: those on sale first, then by their start.
 const SCHEDULES_SHOWN_MAX: usize = 200;
-/// What the operations page shows.
+/// The data of the operations page.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Overview {
     /// The engine's present instant.
     at: At,
-    /// Whether changes are taken.
+    /// Whether the engine takes changes.
     ready: bool,
     venues: usize,
     concerts: usize,
-    /// Schedules by how far their sale is.
+    /// How many schedules have each status of a sale.
     sales: SaleCounts,
-    /// The seats of all schedules by status.
+    /// How many seats of all schedules have each status.
     seats: SeatCounts,
-    /// Schedules: those on sale first, then by their start; 200 at most.
+    /// At most 200 schedules: those on sale first, then by start.
     schedules: Vec<ScheduleOverview>,
     queue: QueueOverview,
-    /// The payments of all schedules that are under way.
+    /// How many payments of all schedules are under way.
     payments: PaymentsUnderWay,
     journal: JournalOverview,
     throughput: Throughput,
 }
 
-/// Payments that aren't settled.
+/// Payments that aren't settled yet.
 #[derive(Debug, Serialize, ToSchema)]
 struct PaymentsUnderWay {
-    /// Being made; one that stays so waits for the gateway to tell how it went.
+    /// How many are being captured. One that stays so waits for the gateway to say whether it was captured.
     pending: u64,
-    /// Whose money is on its way back.
+    /// How many are being refunded.
     refunding: u64,
 }
 
-/// The payments of a schedule that are under way, and those that were given back.
+/// A schedule's payments under way, and its refunds.
 #[derive(Debug, Serialize, ToSchema)]
 struct PaymentsOverview {
     pending: u64,
-    /// How many refunds are left.
+    /// How many refunds aren't done yet.
     refunding: u64,
-    /// How many are done.
+    /// How many refunds are done.
     refunded: u64,
 }
 
-/// Schedules by how far their sale is.
+/// How many schedules have each status of a sale.
 #[derive(Debug, Default, Serialize, ToSchema)]
 struct SaleCounts {
     upcoming: usize,
@@ -83,7 +83,7 @@ impl SaleCounts {
     }
 }
 
-/// A schedule in the overview.
+/// The overview of a schedule.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct ScheduleOverview {
@@ -95,29 +95,29 @@ struct ScheduleOverview {
     #[schema(required)]
     sales_open_at: Option<At>,
     seats: SeatCounts,
-    /// Reservations that are held or being paid.
+    /// How many reservations are held or being paid.
     live_holds: usize,
-    /// Messages that wait for its actor.
+    /// How many messages wait for its actor.
     mailbox_depth: usize,
-    /// Clients that follow its seat map.
+    /// How many clients follow its seat map.
     followers: usize,
     /// The version of its seat map.
     version: u64,
     /// The instant of its last event.
     last_event_at: At,
-    /// Its waiting room, where it has one.
+    /// Its waiting room, if it has one.
     #[schema(required)]
     queue: Option<RoomOverview>,
     payments: PaymentsOverview,
 }
 
-/// The waiting rooms together.
+/// All waiting rooms together.
 #[derive(Debug, Default, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct QueueOverview {
     waiting: u64,
     active: u64,
-    /// How many were ever admitted.
+    /// How many people were ever admitted.
     admitted_total: u64,
 }
 
@@ -129,7 +129,7 @@ impl QueueOverview {
     }
 }
 
-/// A schedule's waiting room in the overview.
+/// The overview of a schedule's waiting room.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct RoomOverview {
@@ -140,11 +140,11 @@ struct RoomOverview {
     admit_per_minute: Option<u32>,
     paused: bool,
     admitted_total: u64,
-    /// How long a newcomer would wait, from the measured rate.
+    /// How long a newcomer would wait, from the measured rate of admission.
     #[schema(required)]
     estimated_wait_seconds: Option<u64>,
     gate: GateWord,
-    /// Clients that follow their places.
+    /// How many clients follow their places.
     followers: usize,
 }
 
@@ -174,18 +174,18 @@ impl RoomOverview {
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct JournalOverview {
-    /// The last position that is durable.
+    /// The last durable position.
     position: u64,
-    /// The oldest position that is kept.
+    /// The oldest position that the journal keeps.
     oldest_position: u64,
-    /// Why it takes no more entries, if it has failed.
+    /// Why the journal takes no more entries, if it has failed.
     #[schema(required)]
     failure: Option<String>,
 }
 
-/// The operations page's data
+/// Read the operations page's data
 #[utoipa::path(get, path = "/api/v1/admin/overview", operation_id = "readOverview", tag = "Operations", security(("bearer" = [])),
-    responses((status = 200, description = "Schedules, seats by status, queue, journal, throughput", body = Overview)))]
+    responses((status = 200, description = "Schedules, seats by status, waiting rooms, journal and throughput", body = Overview)))]
 pub(super) async fn overview(State(app): State<App>, _: Watcher) -> Json<Overview> {
     let now = app.engine.now();
     let catalogue = app.engine.catalogue();
@@ -203,11 +203,13 @@ pub(super) async fn overview(State(app): State<App>, _: Watcher) -> Json<Overvie
         seats.add(schedule.counts());
     }
 
+    // Cached, since each key takes the schedule's lock.
     entries.sort_by_cached_key(|entry| {
         let schedule = entry.read();
         (schedule.sale_at(now) != SaleStatus::Open, schedule.plan().starts_at, entry.number())
     });
     entries.truncate(SCHEDULES_SHOWN_MAX);
+
     let title = |entry: &ScheduleEntry| {
         catalogue.concert(entry.concert()).map(|concert| concert.title.clone()).unwrap_or_default()
     };

@@ -1,11 +1,11 @@
-//! How the past is read: off the async threads, and with the reason where it can't be.
+//! Reads of the past: off the async threads, and with the reason if one fails.
 
 use crate::engine::HistoryError;
 use crate::http::problem::{Code, Problem};
 use crate::http::request::RequestContext;
 use crate::journal::{Position, ReadError};
 
-/// Runs what reads the journal or the snapshots where it may block.
+/// Runs a read of the journal or the snapshots on a thread that may block.
 pub(super) async fn off_thread<T: Send + 'static>(
     context: &RequestContext,
     work: impl FnOnce() -> Result<T, HistoryError> + Send + 'static,
@@ -17,8 +17,8 @@ pub(super) async fn off_thread<T: Send + 'static>(
     }
 }
 
-/// Says why the past can't be shown. What an operator has to look at is logged and counted: a start checks what it needs, and not the
-/// generations before.
+/// Makes the problem of a past that can't be read. Damage is logged and counted for the operator: a start checks only the
+/// records that it needs, so older damage is found here.
 pub(super) fn unreadable(error: &HistoryError, request_id: &str) -> Problem {
     if error.is_full() {
         tracing::warn!(%error, request_id, "the past can't be read");
@@ -47,7 +47,7 @@ pub(super) fn unreadable(error: &HistoryError, request_id: &str) -> Problem {
     Problem::new(Code::JournalUnavailable, format!("What is kept of that time can't be read: {place}."))
 }
 
-/// Says that the disk is full, which is an operator's to mend and nobody's bug.
+/// Makes the problem of a full disk, which the operator must free: it isn't a bug.
 pub(super) fn no_room() -> Problem {
     let detail = "There is no room for it on the engine's disk: free space there. The log has the figures.";
     Problem::new(Code::NotReady, detail).retry_after(60)

@@ -1,4 +1,4 @@
-//! A place and a room as their readers are shown them.
+//! The documents of a place and of a waiting room.
 
 use std::collections::BTreeMap;
 
@@ -24,27 +24,28 @@ const POLL_SECONDS_MAX: u64 = 30;
 #[serde(rename_all = "camelCase")]
 #[schema(as = QueuePlace)]
 pub(super) struct PlaceDocument<'a> {
-    /// The pass: it goes in the header `Queue-Token`, beside the bearer token of the same user.
+    /// The pass. Send it in the header `Queue-Token`, beside the bearer token of the same user.
     pub(super) token: String,
     pub(super) schedule_id: &'a str,
     pub(super) status: PlaceWord,
-    /// 1 is the next to be admitted; it never grows. Null before a draw, and once admitted.
+    /// The place in the line: 1 is admitted next. It never grows. Null before a draw, and once admitted.
     #[schema(required, minimum = 1)]
     pub(super) position: Option<u32>,
-    /// Null before a draw, and once admitted.
+    /// How many people are ahead; null before a draw, and once admitted.
     #[schema(required)]
     pub(super) people_ahead: Option<u32>,
-    /// From the measured rate of admission; null while that isn't known.
+    /// The expected wait, from the measured rate of admission; null while that isn't known.
     #[schema(required)]
     pub(super) estimated_wait_seconds: Option<u64>,
     pub(super) issued_at: At,
-    /// When it was admitted; null before, and once the place is over.
+    /// When the place was admitted; null before, and once it has ended.
     #[schema(required)]
     pub(super) activated_at: Option<At>,
-    /// When the place ends by time; null once it is over.
+    /// When the place ends by time; null once it has ended.
     #[schema(required)]
     pub(super) expires_at: Option<At>,
-    /// Whether nothing is left to wait for. Not in the answer to a request with an `Idempotency-Key`, as what follows.
+    /// Whether no seat is free or held any more. An answer to a request with an `Idempotency-Key` has neither this nor
+    /// `seatsLeft`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub(super) sold_out: Option<bool>,
@@ -54,28 +55,28 @@ pub(super) struct PlaceDocument<'a> {
     pub(super) seats_left: Option<SeatsLeft<'a>>,
 }
 
-/// What a stream tells of a place that waits.
+/// An event of a waiting place's stream.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = QueuePosition)]
 pub(super) struct PositionDocument<'a> {
     /// Always `waiting`.
     pub(super) status: PlaceWord,
-    /// 1 is the next to be admitted; it never grows. Null before a draw.
+    /// The place in the line: 1 is admitted next. It never grows. Null before a draw.
     #[schema(required, minimum = 1)]
     pub(super) position: Option<u32>,
-    /// Null before a draw.
+    /// How many people are ahead; null before a draw.
     #[schema(required)]
     pub(super) people_ahead: Option<u32>,
-    /// From the measured rate of admission; null while that isn't known.
+    /// The expected wait, from the measured rate of admission; null while that isn't known.
     #[schema(required)]
     pub(super) estimated_wait_seconds: Option<u64>,
-    /// Whether nothing is left to wait for.
+    /// Whether no seat is free or held any more.
     pub(super) sold_out: bool,
     pub(super) seats_left: SeatsLeft<'a>,
 }
 
-/// The last that a stream tells of a place.
+/// The last event of a place's stream.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = QueueEnd)]
 pub(super) struct EndDocument {
@@ -124,16 +125,17 @@ pub(super) struct RoomDocument<'a> {
     pub(super) waiting: u32,
     pub(super) active: u32,
     pub(super) max_active: u32,
-    /// Null where that isn't limited.
+    /// How many users may be admitted per minute; null for no limit.
     #[schema(required)]
     pub(super) admit_per_minute: Option<u32>,
     pub(super) paused: bool,
     pub(super) admitted_total: u64,
-    /// How long a newcomer would wait, from the measured rate; null while that isn't known.
+    /// How long a newcomer would wait, from the measured rate of admission; null while that isn't known.
     #[schema(required)]
     pub(super) estimated_wait_seconds: Option<u64>,
     pub(super) gate: GateWord,
-    /// Not in the answer to a request with an `Idempotency-Key`, as what follows.
+    /// Whether no seat is free or held any more. An answer to a request with an `Idempotency-Key` has neither this nor
+    /// `seatsLeft`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub(super) sold_out: Option<bool>,
@@ -141,17 +143,17 @@ pub(super) struct RoomDocument<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub(super) seats_left: Option<SeatsLeft<'a>>,
-    /// When the first is admitted, where the policy or the sale says so.
+    /// When the first people are admitted, if the policy or the sale says so.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<At>)]
     pub(super) opens_at: Option<Option<At>>,
-    /// The draw of a room whose order is `shuffle`.
+    /// The draw, if the room's order is `shuffle`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<DrawDocument>)]
     pub(super) draw: Option<Option<DrawDocument>>,
 }
 
-/// A draw: the hash of its seed is there before it, the seed after it.
+/// A draw. The hash of its seed is published before it, the seed after it.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = Draw)]
@@ -159,17 +161,17 @@ pub(super) struct DrawDocument {
     /// SHA-256 of the seed, in hexadecimal.
     #[schema(pattern = "^[0-9a-f]{64}$")]
     pub(super) seed_sha256: String,
-    /// The seed, once the draw was made.
+    /// The seed, after the draw.
     #[schema(required)]
     pub(super) seed: Option<String>,
-    /// How many were drawn.
+    /// How many people were drawn.
     #[schema(required)]
     pub(super) drawn: Option<u32>,
 }
 
-/// How a place stands, whether or not anyone has it any more.
+/// The state of a place, which may have ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Stand {
+pub(super) struct PlaceState {
     pub(super) ticket: Ticket,
     pub(super) status: PlaceStatus,
     pub(super) position: Option<u32>,
@@ -178,7 +180,7 @@ pub(super) struct Stand {
     pub(super) expires_at: Option<Timestamp>,
 }
 
-impl Stand {
+impl PlaceState {
     pub(super) fn of(place: Place) -> Self {
         let live = matches!(place.status, PlaceStatus::Waiting | PlaceStatus::Active);
         Self {
@@ -212,16 +214,16 @@ impl Stand {
     }
 }
 
-/// A place as its user is shown it.
-pub(super) struct Shown<'a> {
+/// The parts of a place's document.
+pub(super) struct PlaceParts<'a> {
     pub(super) engine: &'a Engine,
     pub(super) entry: &'a ScheduleEntry,
     pub(super) user: &'a str,
     pub(super) now: Timestamp,
 }
 
-impl Shown<'_> {
-    pub(super) fn answer(&self, status: StatusCode, stand: Stand, live: bool) -> Response {
+impl PlaceParts<'_> {
+    pub(super) fn answer(&self, status: StatusCode, stand: PlaceState, live: bool) -> Response {
         let mut response = Json(status, self.document(stand, live)).into_response();
         let headers = response.headers_mut();
         let vary = HeaderValue::from_static("authorization, queue-token");
@@ -240,7 +242,7 @@ impl Shown<'_> {
 
     /// Says when it is worth looking again: the sooner, the nearer the turn, and spread so that those who came together
     /// don't come again together.
-    fn poll_seconds(&self, stand: Stand) -> Option<u64> {
+    fn poll_seconds(&self, stand: PlaceState) -> Option<u64> {
         if stand.status != PlaceStatus::Waiting {
             return None;
         }
@@ -261,7 +263,7 @@ impl Shown<'_> {
         Some((base / 2).max(1) + own % base)
     }
 
-    pub(super) fn document(&self, stand: Stand, live: bool) -> PlaceDocument<'_> {
+    pub(super) fn document(&self, stand: PlaceState, live: bool) -> PlaceDocument<'_> {
         let pass = Pass { ticket: stand.ticket, issued_at: stand.issued_at };
         let left = live.then(|| SeatsLeft::of(self.entry));
         let (sold_out, seats_left) = left.unzip();

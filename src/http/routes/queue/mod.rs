@@ -1,7 +1,7 @@
-//! The waiting room: take a place, see where it stands, follow it, leave; and how the room is run.
+//! The waiting room: join it, read the place, follow it, leave; and change a running room.
 //!
-//! Reads are answered from the published room and reach no actor. A stream costs the room nothing: it bumps one
-//! number, and each client looks its own rank up, at most once a second.
+//! Reads are answered from the published room and reach no actor. A stream costs the room nothing: the room bumps one
+//! number, and each stream looks up its own rank, at most once a second.
 
 mod documents;
 mod stream;
@@ -17,7 +17,8 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use self::documents::{
-    DrawDocument, EndDocument, PlaceDocument, PositionDocument, RoomDocument, SeatsLeft, Shown, Stand,
+    DrawDocument, EndDocument, PlaceDocument, PlaceParts, PlaceState, PositionDocument, RoomDocument,
+    SeatsLeft,
 };
 use crate::domain::ids::UserId;
 use crate::domain::schedule::policy::ACTIVE_MAX;
@@ -48,7 +49,7 @@ pub fn routes() -> OpenApiRouter<App> {
     router
 }
 
-/// A schedule to wait for.
+/// The schedule to wait for.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(example = json!({"scheduleId": "perf-kinky-1-2027-02-09-19:30"}))]
@@ -61,15 +62,16 @@ struct JoinBody {
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[serde(rename_all = "camelCase")]
 #[into_params(parameter_in = Query)]
-struct Of {
-    /// The schedule whose waiting room it is.
+struct RoomQuery {
+    /// The schedule of the waiting room.
     #[param(value_type = CatalogueId)]
     schedule_id: String,
 }
 
-/// Take a place
+/// Join a waiting room
 ///
-/// 201 with a new place, 200 with the one that the caller has. Where there is room, it is active at once.
+/// 201 has a new place, 200 the place that the caller has already. If there is room at the seats, the place is
+/// active at once.
 #[utoipa::path(post, path = "/api/v1/queue/tokens", operation_id = "takePlace", tag = "Waiting room", request_body = JoinBody,
     params(("Idempotency-Key" = Option<String>, Header, description = "1–255 visible ASCII characters")),
     security(("bearer" = [])),
@@ -95,48 +97,48 @@ async fn join(
         Answer::Room(_) => return Err(problem(EngineError::OutcomeUnknown, None)),
     };
     let now = app.engine.now();
-    let shown = Shown { engine: &app.engine, entry: &entry, user: &caller.user_id, now };
+    let shown = PlaceParts { engine: &app.engine, entry: &entry, user: &caller.user_id, now };
     // What changes by itself would make the repeat of a keyed answer another.
-    Ok(marked(shown.answer(status, Stand::of(place), key.is_none()), replayed))
+    Ok(marked(shown.answer(status, PlaceState::of(place), key.is_none()), replayed))
 }
 
-/// See where the caller's place stands
+/// Read the caller's place
 ///
-/// `Retry-After` says when it is worth looking again.
+/// `Retry-After` says when to ask again.
 #[utoipa::path(get, path = "/api/v1/queue/tokens/current", operation_id = "readPlace", tag = "Waiting room",
-    params(Of, ("Queue-Token" = String, Header, description = "The pass")),
+    params(RoomQuery, ("Queue-Token" = String, Header, description = "The pass")),
     security(("bearer" = [])),
-    responses((status = 200, description = "The place as it stands", body = PlaceDocument<'static>),
-        (status = 401, description = "`queue_token_invalid`: forged, another's, or another schedule's"),
+    responses((status = 200, description = "The place", body = PlaceDocument<'static>),
+        (status = 401, description = "`queue_token_invalid`: the pass is forged, or belongs to another user or schedule"),
         (status = 403, description = "`queue_token_required`"),
         (status = 404, description = "`not_found`")))]
 async fn current(
     State(app): State<App>,
     User(caller): User,
-    Query(of): Query<Of>,
+    Query(of): Query<RoomQuery>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let (entry, pass) = place(&app, &of, &caller.user_id, &headers).await?;
     let now = app.engine.now();
-    let stand = Stand::now(&entry, pass, now);
-    let shown = Shown { engine: &app.engine, entry: &entry, user: &caller.user_id, now };
+    let stand = PlaceState::now(&entry, pass, now);
+    let shown = PlaceParts { engine: &app.engine, entry: &entry, user: &caller.user_id, now };
     Ok(shown.answer(StatusCode::OK, stand, true))
 }
 
-/// Leave
+/// Leave a waiting room
 ///
-/// The next in line moves up at once. Doing it again is 204.
+/// The next in line moves up at once. A repeat is 204.
 #[utoipa::path(delete, path = "/api/v1/queue/tokens/current", operation_id = "leavePlace", tag = "Waiting room",
-    params(Of, ("Queue-Token" = String, Header, description = "The pass"),
+    params(RoomQuery, ("Queue-Token" = String, Header, description = "The pass"),
            ("Idempotency-Key" = Option<String>, Header)),
     security(("bearer" = [])),
-    responses((status = 204, description = "The place is given up"),
+    responses((status = 204, description = "The place was given up"),
         (status = 401, description = "`queue_token_invalid`"), (status = 403, description = "`queue_token_required`"),
         (status = 404, description = "`not_found`")))]
 async fn leave(
     State(app): State<App>,
     User(caller): User,
-    Query(of): Query<Of>,
+    Query(of): Query<RoomQuery>,
     key: Option<IdempotencyKey>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
@@ -150,10 +152,10 @@ async fn leave(
 
 /// Follow the caller's place
 ///
-/// Server-sent events: `position` as it changes (at most one a second), `active` with the place once it is admitted,
-/// `ended` with its `status`, which is the last. An open stream is a sign of life.
+/// Server-sent events: `position` when it changes (at most once a second), `active` with the place once it is
+/// admitted, and last `ended` with its `status`. An open stream is a sign of life.
 #[utoipa::path(get, path = "/api/v1/queue/tokens/current/events", operation_id = "followPlace", tag = "Waiting room",
-    params(Of, ("Queue-Token" = String, Header, description = "The pass")),
+    params(RoomQuery, ("Queue-Token" = String, Header, description = "The pass")),
     security(("bearer" = [])),
     responses((status = 200, content_type = "text/event-stream", body = String,
         description = "The `data` of `position` is a `QueuePosition`, of `active` a `QueuePlace`, of `ended` a `QueueEnd`"),
@@ -163,34 +165,34 @@ async fn events(
     State(app): State<App>,
     User(caller): User,
     token: FollowersToken,
-    Query(of): Query<Of>,
+    Query(of): Query<RoomQuery>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let (entry, pass) = place(&app, &of, &caller.user_id, &headers).await?;
     Ok(stream::follow(app, entry, caller, token, pass))
 }
 
-/// The waiting room of a schedule
+/// Read the waiting room of a schedule
 #[utoipa::path(get, path = "/api/v1/schedules/{scheduleId}/queue", operation_id = "readWaitingRoom", tag = "Waiting room",
     params(("scheduleId" = String, Path)),
-    responses((status = 200, description = "How many wait, and how fast it goes", body = RoomDocument<'static>),
+    responses((status = 200, description = "How many wait, and how fast they are admitted", body = RoomDocument<'static>),
         (status = 404, description = "`not_found`"), (status = 409, description = "`no_waiting_room`")))]
 async fn room(State(app): State<App>, Path(id): Path<String>) -> Result<Response, Problem> {
     let entry = find(&app, &id).await?;
     shown_room(&app, &entry)
 }
 
-/// What may be changed while a room runs; what is absent stays.
+/// Changes of a running room. An absent field stays as it is.
 #[expect(clippy::option_option, reason = "null takes the limit away, and an absent field leaves it")]
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(example = json!({"maxActive": 200, "paused": false}))]
 struct TuneBody {
-    /// How many may be active. Lowered, it ends nobody's pass.
+    /// How many users may be active at once. Lowering it ends no pass.
     #[serde(default)]
     #[schema(minimum = 1, maximum = 1_000_000)]
     max_active: Option<u64>,
-    /// How many are admitted a minute at most; null takes the limit away.
+    /// How many users may be admitted per minute; null removes the limit.
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<u64>, minimum = 1, maximum = 1_000_000)]
     admit_per_minute: Option<Option<u64>>,
@@ -199,13 +201,13 @@ struct TuneBody {
     paused: Option<bool>,
 }
 
-/// Tells a field that is null from one that is absent.
+/// Reads a field so that null differs from an absent field.
 #[expect(clippy::option_option, reason = "an absent field isn't read at all")]
 fn given<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<Option<u64>>, D::Error> {
     Option::deserialize(from).map(Some)
 }
 
-/// Run a waiting room
+/// Change a running waiting room
 #[utoipa::path(patch, path = "/api/v1/schedules/{scheduleId}/queue", operation_id = "tuneWaitingRoom", tag = "Waiting room", request_body = TuneBody,
     params(("scheduleId" = String, Path), ("Idempotency-Key" = Option<String>, Header)), security(("bearer" = [])),
     responses((status = 200, description = "The room as it is now", body = RoomDocument<'static>),
@@ -255,10 +257,10 @@ impl TuneBody {
     }
 }
 
-/// Finds the schedule that a caller waits for, and reads their pass. What a request lacks is said before what isn't there.
+/// Finds the schedule of a caller's place, and reads the pass. A missing pass is reported before a missing schedule.
 async fn place(
     app: &App,
-    of: &Of,
+    of: &RoomQuery,
     user: &UserId,
     headers: &HeaderMap,
 ) -> Result<(Arc<ScheduleEntry>, Pass), Problem> {

@@ -1,7 +1,7 @@
 //! A place, followed: each client looks its own rank up, at most once a second.
 
+use core::time::Duration;
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::response::Response;
 use bytes::Bytes;
@@ -9,7 +9,7 @@ use serde::Serialize;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::documents::{EndDocument, Shown, Stand};
+use super::documents::{EndDocument, PlaceParts, PlaceState};
 use crate::domain::waiting_room::{Gate, PlaceStatus};
 use crate::engine::{Pass, ScheduleEntry};
 use crate::http::app::App;
@@ -34,15 +34,15 @@ pub(super) fn follow(
         caller,
         token,
         pass,
-        told: Told::Nothing,
+        told: LastSent::Nothing,
         quiet_until: Instant::now(),
     };
     stream::follow(follower)
 }
 
-/// What a stream has told its client last.
+/// The last event that a stream has sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Told {
+enum LastSent {
     Nothing,
     /// The position, and whether it is sold out.
     Waiting(Option<u32>, bool),
@@ -58,7 +58,7 @@ struct Follower {
     token: FollowersToken,
     pass: Pass,
     versions: watch::Receiver<u64>,
-    told: Told,
+    told: LastSent,
     /// Until when nothing is looked up again.
     quiet_until: Instant,
 }
@@ -66,7 +66,7 @@ struct Follower {
 impl Follow for Follower {
     async fn next(&mut self) -> Option<Bytes> {
         loop {
-            if self.told == Told::Ended {
+            if self.told == LastSent::Ended {
                 return None;
             }
             let shutdown = self.app.parts.shutdown.clone();
@@ -107,33 +107,35 @@ impl Follower {
     fn tell(&mut self) -> Option<Bytes> {
         let engine = &self.app.engine;
         let now = engine.now();
-        let mut stand = Stand::now(&self.entry, self.pass, now);
+        let mut stand = PlaceState::now(&self.entry, self.pass, now);
         if self.entry.is_gone() {
             stand.status = PlaceStatus::Expired;
         }
 
         let told = match stand.status {
             PlaceStatus::Waiting => {
-                Told::Waiting(stand.position, self.entry.room().read().gate() == Gate::SoldOut)
+                LastSent::Waiting(stand.position, self.entry.room().read().gate() == Gate::SoldOut)
             }
-            PlaceStatus::Active => Told::Active,
-            PlaceStatus::Expired | PlaceStatus::Done => Told::Ended,
+            PlaceStatus::Active => LastSent::Active,
+            PlaceStatus::Expired | PlaceStatus::Done => LastSent::Ended,
         };
 
-        if told == Told::Active {
+        if told == LastSent::Active {
             engine.show_life(&self.entry, self.pass.ticket);
         }
         if told == self.told {
             return None;
         }
 
-        let shown = Shown { engine, entry: &self.entry, user: &self.caller.user_id, now };
+        let shown = PlaceParts { engine, entry: &self.entry, user: &self.caller.user_id, now };
         let (name, data) = match told {
-            Told::Waiting(..) | Told::Nothing => ("position", written(&shown.waiting(stand.position))),
-            Told::Active => ("active", written(&shown.document(stand, true))),
-            Told::Ended => ("ended", written(&EndDocument { status: stand.status.into() })),
+            LastSent::Waiting(..) | LastSent::Nothing => {
+                ("position", written(&shown.waiting(stand.position)))
+            }
+            LastSent::Active => ("active", written(&shown.document(stand, true))),
+            LastSent::Ended => ("ended", written(&EndDocument { status: stand.status.into() })),
         };
-        let first = self.told == Told::Nothing;
+        let first = self.told == LastSent::Nothing;
         self.told = told;
         metrics::counter!("onsale_queue_stream_events_total", "event" => name).increment(1);
 

@@ -1,13 +1,13 @@
 //! The stream of a seat map: a snapshot, then every change.
 //!
-//! A stream costs one number a client: the version that it has. What it gets next is read from the
-//! changes that the schedule keeps, so a slow client holds back nobody and nothing grows for it.
+//! A stream costs one number for each client: its version. The next changes are read from those that the schedule
+//! keeps, so a slow client delays nobody and takes no memory.
 //!
-//! Each version is told, in order. How often a client is written to is bounded, and the more follow, the less often: what
-//! came meanwhile goes in one write. Ten thousand who follow cost the same whether one seat changes in a second or a thousand.
+//! Each version is sent, in order. The more clients follow, the less often each is written to: the changes meanwhile go
+//! in one write. Ten thousand followers cost the same whether one seat changes in a second or a thousand.
 
+use core::time::Duration;
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::response::Response;
 use bytes::{Bytes, BytesMut};
@@ -22,15 +22,15 @@ use crate::http::json_writer::JsonWriter;
 use crate::http::seat_map::{Snapshot, id_of};
 use crate::http::stream::{self, Follow, KEEP_ALIVE, STILL_HERE};
 
-/// How many changes one write to a client carries at most; the rest follow once it was taken.
+/// The most changes of one write to a client. The rest follows once it was taken.
 const DELTAS_PER_WRITE: usize = 256;
 /// The least and the longest time between two writes of changes to one client.
 const PAUSE_MIN: Duration = Duration::from_millis(100);
 const PAUSE_MAX: Duration = Duration::from_secs(1);
-/// What each follower adds to it: all of them together are written to 20,000 times a second.
+/// The time that each follower adds: all of them together are written to 20,000 times per second.
 const PAUSE_EACH: Duration = Duration::from_micros(50);
 
-/// Follows the map of a schedule, from behind `version` where that is known.
+/// Follows the map of a schedule, from behind `version` if the client has one.
 pub(super) fn follow(app: App, entry: Arc<ScheduleEntry>, version: Option<u64>) -> Response {
     let follower = Follower {
         versions: entry.watch_seats(),
@@ -44,14 +44,14 @@ pub(super) fn follow(app: App, entry: Arc<ScheduleEntry>, version: Option<u64>) 
     stream::follow(follower)
 }
 
-/// Follows the map of a schedule in the archive: nothing changes any more.
+/// Follows the map of an archived schedule, which no longer changes.
 pub(super) fn stand_still(app: &App, entry: &ScheduleEntry) -> Response {
     let snapshot = Snapshot::new(app.seat_bodies.get(&app.engine, entry));
     let silence = stream::chunks(Silence(app.parts.shutdown.clone()));
     stream::of_events(futures_util::stream::iter(snapshot).chain(silence))
 }
 
-/// A client that nothing will be told any more, but that the server is there.
+/// A client that only gets signs of life.
 struct Silence(CancellationToken);
 
 impl Follow for Silence {
@@ -63,7 +63,7 @@ impl Follow for Silence {
     }
 }
 
-/// How long a client is left alone after a write, where so many follow.
+/// Returns the time between two writes to a client, by the number of followers.
 fn pause(followers: usize) -> Duration {
     let followers = u32::try_from(followers).unwrap_or(u32::MAX);
     PAUSE_EACH.saturating_mul(followers).clamp(PAUSE_MIN, PAUSE_MAX)
