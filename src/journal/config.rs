@@ -1,14 +1,15 @@
-//! The journal's settings, and what the engine hands in: its clock and an observer.
+//! The journal's settings, and the engine's part in it: a clock and an observer.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use core::panic::AssertUnwindSafe;
+use core::time::Duration;
+use std::panic::catch_unwind;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
-/// Says how long history is kept beyond what the two newest snapshots need.
+/// Says how long history is kept beyond the needs of the two newest snapshots.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Retain {
-    /// Nothing beyond what the two newest verified snapshots need.
+    /// No longer than the two newest verified snapshots need it.
     Snapshot,
     /// At least this long.
     For(Duration),
@@ -16,8 +17,8 @@ pub enum Retain {
     Forever,
 }
 
-/// The version of what the records say, in every frame and snapshot and in the log's identity, beside the version of each file's
-/// own layout. The records' own module checks that it means the same by it.
+/// The version of the records' encoding, in every frame and snapshot and in the log's identity, beside the version of each
+/// file's own layout. The records' own module checks that it means the same by it.
 pub const CODEC: u8 = 1;
 /// The version before it, which is read to be migrated, and never written.
 pub const CODEC_V1: u8 = 0;
@@ -30,7 +31,7 @@ pub enum Driver {
     Task,
     /// A thread of its own.
     Thread,
-    /// A task, on a runtime of one thread; whatever else would block runs there, too. So a simulation does the same each time.
+    /// A task, on a runtime of one thread; all other work that blocks runs there, too. So a simulation does the same each time.
     Alone,
 }
 
@@ -50,7 +51,7 @@ impl Driver {
     }
 }
 
-/// Work that blocks panicked.
+/// Says that work which blocks has panicked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct WorkPanicked;
 

@@ -1,4 +1,4 @@
-//! The wire format of a frame: what one sync makes durable.
+//! The wire format of a frame, the unit that one sync makes durable.
 //!
 //! ```text
 //!  0  magic "OSJF"      4      32  first position    u64
@@ -20,7 +20,7 @@
 //!
 //! Invariants: a frame never exceeds [`FRAME_LEN_MAX`]; a changed bit anywhere in it is found.
 
-use std::fmt;
+use core::fmt;
 
 use super::config::CODEC;
 use super::position::Ordinal;
@@ -91,7 +91,7 @@ pub enum Defect {
 }
 
 impl Defect {
-    /// Says whether an interrupted write can leave this behind; everything else is damage wherever it stands.
+    /// Tells whether an interrupted write can leave this behind; everything else is damage wherever it stands.
     pub(super) const fn can_be_torn(self) -> bool {
         match self {
             Self::Malformed | Self::Incomplete | Self::Checksum | Self::Unfinished => true,
@@ -139,7 +139,9 @@ pub(super) fn begin(frame: &mut Vec<u8>) {
 pub(super) fn seal(frame: &mut [u8], header: &Header) {
     assert!(frame.len() >= HEADER_LEN && frame.len() <= FRAME_LEN_MAX, "a frame keeps within its bound");
     assert!(header.more == (header.count == 0), "only the frame that ends an entry counts records");
+
     let payload_len = u32::try_from(frame.len() - HEADER_LEN).expect("FRAME_LEN_MAX fits in a u32");
+
     let (head, payload) = frame.split_at_mut(HEADER_LEN);
     head[0..4].copy_from_slice(&MAGIC);
     head[4] = FORMAT;
@@ -153,6 +155,7 @@ pub(super) fn seal(frame: &mut [u8], header: &Header) {
     head[42..44].fill(0);
     head[44..48].copy_from_slice(&header.count.to_le_bytes());
     head[48..52].copy_from_slice(&payload_len.to_le_bytes());
+
     let crc = checksum(&head[..CRC_AT], payload);
     head[CRC_AT..].copy_from_slice(&crc.to_le_bytes());
 }
@@ -176,6 +179,8 @@ pub(super) fn open(frame: &[u8], codec: u8) -> Result<Header, Defect> {
     if frame_len(frame)? != frame.len() {
         return Err(Defect::Incomplete);
     }
+
+    // Until the checksum holds, the header means nothing. Its length only says how much to sum.
     let (head, payload) = frame.split_at_checked(HEADER_LEN).ok_or(Defect::Malformed)?;
     if u32_at(head, CRC_AT) != Some(checksum(&head[..CRC_AT], payload)) {
         return Err(Defect::Checksum);
@@ -184,6 +189,7 @@ pub(super) fn open(frame: &[u8], codec: u8) -> Result<Header, Defect> {
     if head[5] != codec {
         return Err(Defect::Codec(head[5]));
     }
+
     let header = Header {
         more: head[6] & FLAG_MORE != 0,
         log_id: u128_at(head, 8).ok_or(Defect::Malformed)?,
@@ -192,6 +198,8 @@ pub(super) fn open(frame: &[u8], codec: u8) -> Result<Header, Defect> {
         chunk: u16_at(head, 40).ok_or(Defect::Malformed)?,
         count: u32_at(head, 44).ok_or(Defect::Malformed)?,
     };
+
+    // A chain's records can be counted only once its frames are put together: `scan` does.
     let whole = header.chunk == 0 && !header.more;
     if header.more != (header.count == 0) || (whole && !holds_exactly(payload, header.count)) {
         return Err(Defect::Records);

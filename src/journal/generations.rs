@@ -3,7 +3,7 @@
 //! Owns the list, the store that is written, and a bounded cache of older ones that are being read. A generation begins
 //! where a rotation put it and ends where the next begins.
 //!
-//! Absent on purpose: which generations may go (`retention` decides) and what stands in them.
+//! Absent on purpose: which generations may go (`retention` decides), and their contents.
 //!
 //! Invariants: numbers are consecutive, first positions never decrease, and the oldest is deleted first; a generation counts
 //! once it is sealed; a store is opened once, however many read it.
@@ -67,7 +67,7 @@ impl Generation {
         })
     }
 
-    /// Says whether the store carries this very header; one that lost everything does not.
+    /// Tells whether the store carries this very header; one that lost everything does not.
     pub(super) fn is_in(&self, store: &dyn Store) -> Result<bool, StoreError> {
         Ok(store.get(Key::META)?.is_some_and(|header| header[..] == self.encode()))
     }
@@ -101,8 +101,8 @@ struct Inner {
     seen: Vec<(u64, Weak<dyn Store>)>,
 }
 
-/// Where a position is found.
-pub(super) struct Found {
+/// The generation that holds a position.
+pub(super) struct Located {
     pub(super) generation: Generation,
     /// Where the next generation begins; nothing for the newest.
     pub(super) end: Option<Ordinal>,
@@ -122,6 +122,14 @@ pub(super) enum Missing {
 impl Generations {
     pub(super) fn new(medium: Arc<dyn Medium>, list: VecDeque<Generation>, current: Arc<dyn Store>) -> Self {
         assert!(!list.is_empty(), "a log has a generation");
+        let follows = |(one, next): (&Generation, &Generation)| {
+            next.number == one.number + 1 && next.first >= one.first && next.log_id == one.log_id
+        };
+        assert!(
+            list.iter().zip(list.iter().skip(1)).all(follows),
+            "generations follow each other without a gap"
+        );
+
         let inner = Inner { list, current: Some(current), open: VecDeque::new(), seen: Vec::new() };
         Self { medium, inner: Mutex::new(inner) }
     }
@@ -148,27 +156,31 @@ impl Generations {
     }
 
     /// Finds the generation that holds `position`, and opens it if it is not open.
-    pub(super) fn find(&self, position: Ordinal) -> Result<Found, Missing> {
+    pub(super) fn find(&self, position: Ordinal) -> Result<Located, Missing> {
         let mut inner = self.inner();
         let oldest = inner.list.front().map_or(Ordinal::START, |generation| generation.first);
+
         let Some(at) = inner.list.iter().rposition(|generation| generation.first <= position) else {
             return Err(Missing::Gone(oldest));
         };
+
         let generation = inner.list[at];
         let end = inner.list.get(at + 1).map(|next| next.first);
         let Some(current) = &inner.current else { return Err(Missing::Closed) };
+
         let store = if end.is_none() {
             Arc::clone(current)
         } else {
             self.older(&mut inner, generation).map_err(|error| Missing::Store(generation.number, error))?
         };
-        Ok(Found { generation, end, store })
+        Ok(Located { generation, end, store })
     }
 
     fn older(&self, inner: &mut Inner, generation: Generation) -> Result<Arc<dyn Store>, StoreError> {
         inner.seen.retain(|(_, store)| store.strong_count() > 0);
         let known = inner.seen.iter().find(|(number, _)| *number == generation.number);
         let known = known.and_then(|(_, store)| store.upgrade());
+
         let store = if let Some(store) = known {
             store
         } else {
@@ -181,6 +193,7 @@ impl Generations {
             inner.seen.push((generation.number, Arc::downgrade(&store)));
             store
         };
+
         inner.keep_open(generation.number, &store);
         Ok(store)
     }
@@ -193,8 +206,14 @@ impl Generations {
         created: u64,
     ) -> Result<Arc<dyn Store>, StoreError> {
         let newest = self.newest();
+        assert!(
+            first >= newest.first && epoch >= newest.epoch,
+            "a generation begins behind the one before it"
+        );
         let next = Generation { number: newest.number + 1, first, epoch, created, ..newest };
         let store = next.create(&*self.medium)?;
+
+        // The former store stays open for its readers, so that it isn't opened a second time.
         let mut inner = self.inner();
         if let Some(former) = inner.current.replace(Arc::clone(&store)) {
             inner.seen.push((newest.number, Arc::downgrade(&former)));
@@ -204,8 +223,8 @@ impl Generations {
         Ok(store)
     }
 
-    /// Deletes the oldest generation, unless it is the only one or is being read; says whether it did. After an error it is the oldest
-    /// still: a younger one that went before it would be a gap. Whoever deletes is alone.
+    /// Deletes the oldest generation, unless it is the only one or is being read; tells whether it did. After an error it is the oldest
+    /// still: a younger one that went before it would be a gap. There is one caller at a time.
     pub(super) fn remove_oldest(&self, number: u64) -> Result<bool, StoreError> {
         let oldest = {
             let mut inner = self.inner();
@@ -213,6 +232,8 @@ impl Generations {
             if !is_oldest || inner.list.len() == 1 {
                 return Ok(false);
             }
+
+            // The cache alone keeps no generation from being deleted; a reader does.
             inner.open.retain(|(open, _)| *open != number);
             if inner.seen.iter().any(|(seen, store)| *seen == number && store.strong_count() > 0) {
                 return Ok(false);
@@ -220,8 +241,13 @@ impl Generations {
             // Nobody begins to read it any more.
             inner.list.pop_front().expect("there are two")
         };
+
+        // Deleting takes long, so it is done with the lock let go.
         if let Err(error) = self.medium.remove_generation(number) {
-            self.inner().list.push_front(oldest);
+            let mut inner = self.inner();
+            let follows = inner.list.front().is_some_and(|next| next.number == number + 1);
+            assert!(follows, "nobody else deletes generations");
+            inner.list.push_front(oldest);
             return Err(error);
         }
         Ok(true)
@@ -242,5 +268,6 @@ impl Inner {
         while self.open.len() > OPEN_LEN_MAX {
             self.open.pop_front();
         }
+        assert!(self.open.back().is_some_and(|(open, _)| *open == number), "the last used stays");
     }
 }

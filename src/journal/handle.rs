@@ -1,7 +1,7 @@
 //! The journal as the engine holds it.
 
-use std::fmt;
-use std::ops::Deref;
+use core::fmt;
+use core::ops::Deref;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -51,7 +51,7 @@ pub(super) struct Parts {
     pub(super) log_id: u128,
 }
 
-/// Stands for one place in the writer's queue: whoever has it can append without waiting.
+/// Stands for one place in the writer's queue: its owner can append without waiting.
 #[must_use = "a permit that is not used gives its place back"]
 pub struct Permit(mpsc::OwnedPermit<Message>);
 
@@ -107,18 +107,20 @@ impl Journal {
         position: Position,
         instant: u64,
     ) -> Result<SnapshotWriter, SnapshotError> {
+        assert!(position <= self.durable(), "a snapshot stands for what is durable");
         let is_ours = self.shared.generations.medium().check_place();
         is_ours.map_err(|error| SnapshotError::Io {
             path: data.display().to_string(),
             source: std::io::Error::other(error.to_string()),
         })?;
+
         let kept = self.kept_free();
         let newest = generation_dir(data, self.shared.generations.newest().number);
         snapshot::check_begin(data, snapshot::expected_len(data, &newest), kept)?;
         SnapshotWriter::create(data, self.shared.log_id, position, instant, kept)
     }
 
-    /// Says that the outage is crossed, by what was queued before; see [`Recovering::start_down_since`](super::Recovering::start_down_since).
+    /// Says that the entries which were queued before have crossed the outage; see [`Recovering::start_down_since`](super::Recovering::start_down_since).
     ///
     /// When it returns, all of that is durable, and so is the mark that says that the engine is alive.
     pub async fn bridged(&self) -> Result<(), CommitError> {
@@ -136,6 +138,8 @@ impl Journal {
         let permit = self.reserve().await?;
         drop(permit.0.send(Message::Rotate(reply)));
         let rotated = answer.await.map_err(|_| CommitError::OutcomeUnknown)??;
+
+        // A caller that goes away before this leaves old generations, which the next rotation deletes.
         let shared = Arc::clone(&self.shared);
         let delete = move || retention::apply(&shared.generations, shared.retain, (shared.clock)());
         if self.driver().run_blocking(delete).await.is_err() {
@@ -146,7 +150,7 @@ impl Journal {
 
     /// Writes everything that was queued, the mark and the clean-stop marker, and lets the directory go.
     ///
-    /// Returns the last durable position. Whoever still holds a [`Permit`] is waited for; clones of the journal answer
+    /// Returns the last durable position. It waits for every [`Permit`] that is still held; clones of the journal answer
     /// [`CommitError::Unavailable`] from here on.
     pub async fn close(self) -> Result<Position, CommitError> {
         let (reply, answer) = oneshot::channel();
@@ -160,6 +164,7 @@ impl Journal {
 impl Log {
     /// Waits until everything that was queued before is durable, and returns the last durable position then.
     pub async fn barrier(&self) -> Result<Position, CommitError> {
+        let before = self.durable();
         let (reply, answer) = oneshot::channel();
         let done = Box::new(move |result| {
             let _ = reply.send(result);
@@ -168,6 +173,7 @@ impl Log {
         self.queue.send(entry).await.map_err(|_| CommitError::Unavailable)?;
         // The writer is gone only when the runtime is, and then nobody knows.
         let committed = answer.await.map_err(|_| CommitError::OutcomeUnknown)??;
+        assert!(before <= committed.last && committed.last <= self.durable(), "what is durable stays so");
         Ok(committed.last)
     }
 
@@ -191,7 +197,7 @@ impl Log {
         self.shared.progress.failure.get().cloned()
     }
 
-    /// Returns what runs the writer, and so whatever else blocks.
+    /// Returns what runs the writer, and so all other work that blocks.
     pub(crate) fn driver(&self) -> Driver {
         self.shared.driver
     }

@@ -1,8 +1,8 @@
-//! Who the log is: a random id, and the secret that fingerprints are keyed with. Created once, never changed.
+//! The log's identity: a random id, and the secret that fingerprints are keyed with. Created once, never changed.
 //!
 //! Invariant: where generations exist, a missing or damaged identity is refused, never made anew.
 
-use std::fmt;
+use core::fmt;
 
 use super::config::{CODEC, CODEC_V1};
 use super::frame::{u32_at, u128_at};
@@ -16,8 +16,9 @@ const LEN: usize = 64;
 /// Which byte says the codec; it was zero before there was more than one.
 const CODEC_AT: usize = 5;
 const CRC_AT: usize = 56;
+const _: () = assert!(CRC_AT + 4 <= LEN && CODEC_AT < CRC_AT);
 
-/// Holds the log's id and its secret, and what its records are encoded by.
+/// Holds the log's id, its secret, and the codec of its records.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Identity {
     pub(super) codec: u8,
@@ -44,7 +45,9 @@ impl Identity {
             log_id: u128::from_le_bytes(random::bytes()),
             fingerprint_key: random::bytes(),
         };
-        medium.replace(FILE, &identity.encode())?;
+        let file = identity.encode();
+        assert!(Self::parse(&file) == Some(identity), "an identity reads back as it is written");
+        medium.replace(FILE, &file)?;
         Ok(identity)
     }
 

@@ -30,6 +30,7 @@ use crate::random;
 /// Says why a log cannot be looked at.
 #[derive(Debug, Error)]
 #[non_exhaustive]
+#[expect(missing_docs, reason = "the message says what each field is")]
 pub enum InspectError {
     /// The directory cannot be read: an engine runs on it, or an error of the operating system.
     #[error("{0}")]
@@ -53,17 +54,10 @@ pub enum InspectError {
     Format(#[from] OtherFormat),
     /// A record that was asked for is damaged or not there.
     #[error("generation {generation}, position {position}: {defect}")]
-    Damaged {
-        /// The generation's number.
-        generation: u64,
-        /// Where.
-        position: Position,
-        /// What is wrong.
-        defect: Defect,
-    },
+    Damaged { generation: u64, position: Position, defect: Defect },
 }
 
-/// Describes one frame, or what stands in the place of one.
+/// Describes one frame, or the bytes that stand in the place of one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FrameReport {
     /// The generation's number.
@@ -72,7 +66,7 @@ pub struct FrameReport {
     pub first: Ordinal,
     /// The number of its first chunk; 0 except inside a large entry.
     pub chunk: u16,
-    /// How many records it completes; 0 inside a large entry and for what is damaged.
+    /// How many records it completes; 0 inside a large entry and where it is damaged.
     pub count: u32,
     /// Its length in bytes.
     pub bytes: usize,
@@ -80,7 +74,7 @@ pub struct FrameReport {
     pub defect: Option<Defect>,
 }
 
-/// Tells whether a directory is an engine's: whoever opens another makes it one.
+/// Tells whether a directory is an engine's; opening another one would make it so.
 pub fn is_data_dir(dir: &Path) -> bool {
     dir.join("journal").is_dir()
 }
@@ -126,9 +120,13 @@ impl Inspection {
         }
 
         let mut numbers = numbers_with(&journal, "")?;
+
+        // Where a recovery died, its copy may be all that is left of a generation.
         numbers.extend(numbers_with(&journal, ".recovering")?);
         numbers.sort_unstable();
         numbers.dedup();
+
+        // A directory of its own, since another inspection may use the same parent.
         let parent = scratch.map_or_else(std::env::temp_dir, Path::to_owned);
         let scratch = parent.join(random::name("onsale-inspect-"));
         files::create_dir_all(&parent)
@@ -152,7 +150,7 @@ impl Inspection {
         self.identity.map(|identity| identity.log_id)
     }
 
-    /// Returns who the log is and how far it was durable; nothing where either is missing or damaged.
+    /// Returns the log's identity and its mark; nothing where either is missing or damaged.
     pub(super) fn identity_and_mark(&self) -> (Option<Identity>, Option<Mark>) {
         (self.identity, self.mark)
     }
@@ -167,7 +165,7 @@ impl Inspection {
         self.mark.map(|mark| (mark.durable.position(), mark.instant))
     }
 
-    /// Says whether the engine stopped cleanly.
+    /// Tells whether the engine stopped cleanly.
     pub const fn was_clean(&self) -> bool {
         self.was_clean
     }
@@ -232,10 +230,13 @@ impl Inspection {
         mut visit: impl FnMut(Position, &[u8]) -> Result<(), E>,
     ) -> Result<(), E> {
         let (mut next, until) = (after.ordinal().next(), until.ordinal());
+
         let mut headers = Vec::new();
         for &number in &self.numbers {
             headers.push((number, self.header(number)?));
         }
+
+        // To walk a generation is to copy it. So those that can't hold what is wanted are left out.
         for (at, (number, header)) in headers.iter().enumerate() {
             let end = headers.get(at + 1).and_then(|(_, header)| *header).map(|header| header.first);
             if end.is_some_and(|end| end <= next) || header.is_none_or(|header| header.first > until) {
@@ -253,11 +254,13 @@ impl Inspection {
                     }
                     .into());
                 }
+
                 let Some(run) = run else { return Ok(()) };
                 let (first, last) = (run.first.ordinal(), run.last().ordinal());
                 if last < next || first > until {
                     return Ok(());
                 }
+
                 if first > next {
                     return Err(InspectError::Missing { from: next.position(), found: run.first }.into());
                 }
@@ -281,10 +284,14 @@ impl Inspection {
         let header = self.header(number)?;
         let copy = self.copy(number)?;
         let Some(store) = &copy.store else { return Ok(()) };
+
+        // Without a header, the frames are compared with what the first generation of this log would say.
         let (log_id, first, epoch) = header
             .map_or((self.log_id().unwrap_or_default(), Ordinal::START.next(), 0), |header| {
                 (header.log_id, header.first, header.epoch)
             });
+
+        // A store that lost everything opens as if it were new, and has no frame that could be found wrong.
         if let Some(header) = header
             && !header.is_in(&**store).map_err(InspectError::from)?
         {
@@ -318,10 +325,12 @@ impl Inspection {
                     let (run, defect) = match sequence.accept(frame) {
                         Ok(run) => (run, None),
                         Err(defect) => {
+                            // One bad frame gets one verdict: the next is compared with where this one ends.
                             sequence.resume_behind(&head);
                             (None, Some(defect))
                         }
                     };
+
                     let report = FrameReport {
                         generation: number,
                         first: head.first,

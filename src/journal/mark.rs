@@ -6,7 +6,7 @@
 //! A start first writes since when the engine was down, and keeps that instant in the mark until the outage is crossed: a
 //! start that dies before leaves the outage as long as it is.
 //!
-//! Invariants: a mark is written only after what it names was synced; a log without a readable mark is refused.
+//! Invariants: a mark is written only after the record that it names was synced; a log without a readable mark is refused.
 
 use super::frame::{u32_at, u64_at, u128_at};
 use super::position::Ordinal;
@@ -21,6 +21,8 @@ const CRC_AT: usize = 56;
 /// The bit of a slot's byte [`FLAGS_AT`] that says [`Mark::bridging`]; the other bits are zero.
 const BRIDGING: u8 = 1;
 const FLAGS_AT: usize = 5;
+// A torn write of one slot must not reach the other.
+const _: () = assert!(CRC_AT + 4 <= SLOT_LEN && SLOT_LEN <= SLOT_STRIDE);
 
 /// Says how far the log was durable, and when.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,7 +30,7 @@ pub(super) struct Mark {
     pub(super) log_id: u128,
     /// The life of the log: one more at each opening.
     pub(super) epoch: u64,
-    /// What must be there at the next start.
+    /// The last record that must be there at the next start.
     pub(super) durable: Ordinal,
     /// When the engine was last known to be alive, in its own milliseconds.
     pub(super) instant: u64,
@@ -87,8 +89,11 @@ impl Mark {
     /// Writes this mark over the older slot, durably; the next one counts from it.
     pub(super) fn write(&mut self, medium: &dyn Medium) -> Result<(), StoreError> {
         self.sequence += 1;
+        let slot = self.encode();
+        assert!(Self::decode(&slot) == Some(*self), "a mark reads back as it is written");
+
         let offset = if self.sequence.is_multiple_of(2) { 0 } else { SLOT_STRIDE };
-        medium.overwrite(FILE, u64::try_from(offset).expect("SLOT_STRIDE fits in a u64"), &self.encode())
+        medium.overwrite(FILE, u64::try_from(offset).expect("SLOT_STRIDE fits in a u64"), &slot)
     }
 }
 

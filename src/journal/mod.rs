@@ -13,7 +13,7 @@
 //! Invariants:
 //!
 //! - Nothing is acknowledged before the sync of the frame that ends its entry; replies come in the order of the entries.
-//! - An entry is there after a restart wholly or not at all; what was acknowledged is there, or opening is refused.
+//! - An entry is there after a restart wholly or not at all; an acknowledged one is there, or opening is refused.
 //! - After one error of the disk nothing is written any more; reads go on.
 
 mod config;

@@ -1,10 +1,10 @@
-//! Opening a log: what was durable is found, checked against the mark, and only a torn tail is cut.
+//! Opening a log: finds the durable records, checks them against the mark, and cuts nothing but a torn tail.
 //!
 //! Owns the recovery rules. Two steps: [`open`] gives a [`Recovering`], which the caller reads from; [`Recovering::start`]
 //! gives the [`Journal`] with its writer running.
 //!
-//! Absent on purpose: repair. What is damaged where something may have been acknowledged is refused, with words that
-//! say what is wrong, where, and what to do; the directory is then as it was, or can be put back by the next opening.
+//! Absent on purpose: repair. Damage where a record may have been acknowledged is refused, with words that say
+//! what is wrong, where, and what to do; the directory is then as it was, or can be put back by the next opening.
 //!
 //! Invariants: nothing at or below the mark is ever cut; nothing is cut that a valid frame stands behind, since each frame
 //! was synced before the next was written; an opening never panics.
@@ -33,33 +33,23 @@ use super::writer::{self, Progress, Writer, WriterParts};
 /// Says why a log was not opened.
 #[derive(Debug, Error)]
 #[non_exhaustive]
+#[expect(missing_docs, reason = "the message says what each field is")]
 pub enum OpenError {
     /// The directory cannot be used: locked, or an error of the operating system.
     #[error("the journal in {dir} cannot be opened: {source}")]
-    Store {
-        /// The data directory.
-        dir: String,
-        /// What went wrong.
-        source: StoreError,
-    },
+    Store { dir: String, source: StoreError },
     /// There is no room left on the disk, and no reserve to give up.
     #[error(
         "the journal in {dir} cannot be opened: {source}. What was acknowledged is kept, but the disk is full: free at least \
          twice the size of the newest directory in {dir}/journal, and start again"
     )]
-    Full {
-        /// The data directory.
-        dir: String,
-        /// What went wrong.
-        source: StoreError,
-    },
+    Full { dir: String, source: StoreError },
     /// Something that was durable is damaged or gone.
     #[error(
         "the journal in {dir} is damaged: {what}. Nothing was changed on purpose; do not delete anything, keep a copy of the \
          directory, and run `onsale verify --data-dir {dir}` to see all of it"
     )]
     Damaged {
-        /// The data directory.
         dir: String,
         /// What is wrong, and where.
         what: String,
@@ -101,20 +91,26 @@ fn open(config: JournalConfig) -> Result<Recovering, OpenError> {
     let dir = config.dir.clone();
     let failed = |source| store_error(dir.display().to_string(), source);
     let medium = DataDir::open(&dir);
+
+    // sled writes in order to open. Where that has no room, the reserve is given up, once.
     let medium = match medium {
         Err(error) if error.is_full() && give_up_reserve(&config) => DataDir::open(&dir),
         Ok(_) | Err(_) => medium,
     };
+
     let medium: Arc<dyn Medium> = Arc::new(medium.map_err(failed)?);
+
     let opened = match open_in(config.clone(), Arc::clone(&medium)) {
         Err(OpenError::Full { .. }) if give_up_reserve(&config) => return open_in(config, medium),
         opened => opened?,
     };
+
+    // Last, so that making it anew takes no room that the opening needs.
     reserve::ensure(&dir, opened.config.reserve_bytes).map_err(failed)?;
     Ok(opened)
 }
 
-/// Gives up the reserve so that opening can be tried again; says whether there was one.
+/// Gives up the reserve so that opening can be tried again; tells whether there was one.
 fn give_up_reserve(config: &JournalConfig) -> bool {
     let dir = config.dir.display();
     match reserve::give_up(&config.dir) {
@@ -187,16 +183,25 @@ impl Opening {
         let Some(newest) = list.back().copied() else {
             return self.create(config, identity, mark);
         };
+
+        // sled may change a store by opening it, so that the copy comes first.
         if !was_clean {
             medium.preserve(newest.number).map_err(|error| self.failed(error))?;
         }
+
+        // From here on the store may have been written to. A start that dies now leaves no clean stop behind.
         medium.remove(CLEAN).map_err(|error| self.failed(error))?;
         let store = self.open_newest(newest, was_clean)?;
         let recovered = self.check_newest(&*store, newest, &mark)?;
+
+        // Only a checked store ends the recovery: until then the next start begins from the copy again.
         if !was_clean {
             medium.keep_preserved(newest.number).map_err(|error| self.failed(error))?;
         }
+
+        // A torn slot of the mark brings back the one before it, and maybe an epoch before the frames'.
         let mark = Mark { epoch: mark.epoch.max(recovered.epoch), ..mark };
+
         Ok(Recovering {
             generations: Arc::new(Generations::new(medium, list, Arc::clone(&store))),
             store,
@@ -247,6 +252,9 @@ impl Opening {
         let mut list: VecDeque<Generation> = VecDeque::new();
         for (at, &number) in numbers.iter().enumerate() {
             let header = self.medium.generation_header(number).map_err(|error| self.failed(error))?;
+
+            // A generation is sealed before anything is written to it. So only the newest can be without a
+            // header, and it holds nothing.
             let Some(header) = header else {
                 if at + 1 < numbers.len() {
                     return Err(self.damaged(format!("generation {number} has no header")));
@@ -257,11 +265,13 @@ impl Opening {
                 ));
                 continue;
             };
+
             let generation = Generation::decode(&header)
                 .filter(|generation| generation.number == number && generation.log_id == log_id)
                 .ok_or_else(|| {
                     self.damaged(format!("the header of generation {number} is damaged or of another log"))
                 })?;
+
             if let Some(former) = list.back()
                 && (former.number + 1 != number || generation.first < former.first)
             {
@@ -269,6 +279,7 @@ impl Opening {
                     self.damaged(format!("generation {number} does not follow generation {}", former.number))
                 );
             }
+
             list.push_back(generation);
         }
 
@@ -277,6 +288,7 @@ impl Opening {
 
     /// Creates the first generation of a log that has none.
     fn create(self, config: JournalConfig, identity: Identity, mark: Mark) -> Result<Recovering, OpenError> {
+        // A directory whose generations were lost looks like a new one. The mark tells them apart.
         if mark.durable > Ordinal::START {
             let position = mark.durable;
             return Err(self.damaged(format!(
@@ -319,6 +331,7 @@ impl Opening {
             }
             opened => opened,
         };
+
         let store = opened.map_err(|error| self.failed(error))?;
         if newest.is_in(&*store).map_err(|error| self.failed(error))? {
             Ok(store)
@@ -341,10 +354,13 @@ impl Opening {
         let mut tail: Option<Tail> = None;
         for walked in Walk::new(store.scan(Key::FIRST, Key::META)) {
             let walked = walked.map_err(|error| self.failed(error))?;
+
+            // Behind the first defect the frames only tell whether it is a torn write.
             if let Some(tail) = &mut tail {
                 self.extend_tail(tail, &walked, newest.number)?;
                 continue;
             }
+
             let (key, bytes, defect) = match walked {
                 Walked::Bad(bad) => (bad.key, bad.bytes, bad.defect),
                 Walked::Frame(frame) => {
@@ -356,6 +372,7 @@ impl Opening {
                     }
                 }
             };
+
             if !defect.can_be_torn() {
                 return Err(self.damaged(at(newest.number, key.ordinal, defect)));
             }
@@ -373,6 +390,8 @@ impl Opening {
         if let Some(tail) = tail {
             self.cut(store, &tail, newest, mark)?;
         }
+
+        // A store that lost its end is whole as far as it goes: the mark alone knows of more.
         let last = sequence.next().previous();
         if last < mark.durable {
             return Err(self.damaged(format!(
@@ -381,10 +400,11 @@ impl Opening {
             )));
         }
 
+        assert!(last >= newest.first.previous(), "a log doesn't end before its newest generation begins");
         Ok(Recovered { last, epoch: sequence.epoch() })
     }
 
-    /// Takes what stands behind damage into the tail, unless it proves that the damage is no torn write.
+    /// Takes the bytes behind damage into the tail, unless they prove that the damage is no torn write.
     fn extend_tail(&self, tail: &mut Tail, walked: &Walked, generation: u64) -> Result<(), OpenError> {
         let (position, bytes, whole) = match walked {
             Walked::Bad(bad) => (bad.key.ordinal, bad.bytes, false),
@@ -414,6 +434,7 @@ impl Opening {
             );
         }
 
+        // A start that dies in between is followed by one that begins from the preserved copy again.
         let cut = caught(|| {
             let keys: Result<Vec<Key>, StoreError> =
                 store.scan(tail.key, Key::META).map(|chunk| chunk.map(|(key, _)| key)).collect();
@@ -473,7 +494,7 @@ impl Recovering {
         if self.mark.bridging { Some(self.mark.instant) } else { None }
     }
 
-    /// Says whether the former life ended with [`Journal::close`]; a new log counts as clean.
+    /// Tells whether the former life ended with [`Journal::close`]; a new log counts as clean.
     pub const fn was_clean(&self) -> bool {
         self.was_clean
     }
@@ -488,7 +509,7 @@ impl Recovering {
         self.identity.fingerprint_key
     }
 
-    /// Returns what recovery did that an operator should know; each has been logged.
+    /// Returns the steps of recovery that an operator should know of; each has been logged.
     pub fn notes(&self) -> &[String] {
         &self.notes
     }
@@ -543,9 +564,14 @@ impl Recovering {
     }
 
     fn start_with(self, hooks: Hooks, mark: Mark) -> Result<Journal, OpenError> {
+        assert!(self.last >= self.mark.durable, "a log that lost durable records isn't opened");
+        assert!(self.mark.log_id == self.identity.log_id, "the mark is this log's");
         let medium = Arc::clone(self.generations.medium());
         let mut mark = Mark { epoch: self.mark.epoch + 1, durable: self.last, ..mark };
+
+        // Durable before the first frame carries it: no two lives of a log share an epoch.
         mark.write(&*medium).map_err(|error| store_error(medium.place().display().to_string(), error))?;
+
         let progress = Arc::new(Progress::new(self.last.position()));
         let lane = self.lane(mark, &hooks);
         let writer = Writer::new(WriterParts {
@@ -556,6 +582,7 @@ impl Recovering {
             epoch: mark.epoch,
             last: self.last,
         });
+
         let (queue, received) = mpsc::channel(self.config.queue_len_max.max(1));
         let work = writer::run(writer, received, self.config.mark_interval);
 

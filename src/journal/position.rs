@@ -1,12 +1,12 @@
 //! Where a record stands: its [`Ordinal`] in its log, and its [`Position`] for everyone else.
 //!
-//! A log counts its records, one after the other, and so finds out when one is missing. Whoever reads the log only
-//! compares places, keeps them, and asks for what stands behind one. Nobody outside the journal may count by them: a log
+//! A log counts its records, one after the other, and so finds out when one is missing. Readers of the log only
+//! compare places, keep them, and ask for the records behind one. Nobody outside the journal may count by them: a log
 //! that is kept elsewhere numbers its records with gaps.
 //!
 //! Invariant: both are 0 before the first record. In a log on this machine's disk they are equal.
 
-use std::fmt;
+use core::fmt;
 
 /// Names a record's place in the whole log; ordered, and otherwise opaque.
 ///

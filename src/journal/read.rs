@@ -1,4 +1,4 @@
-//! Reading what is durable, in order, across generations.
+//! Reading durable records, in order, across generations.
 //!
 //! Absent on purpose: anything that changes the log. A reader sees the log as durable as it was when the reader was made.
 //!
@@ -18,8 +18,9 @@ use super::store::{Key, Store, StoreError};
 /// Says why the log cannot be read here.
 #[derive(Debug, Error)]
 #[non_exhaustive]
+#[expect(missing_docs, reason = "the message says what each field is")]
 pub enum ReadError {
-    /// What was asked for is no longer retained.
+    /// The records that were asked for are no longer retained.
     #[error("records before position {oldest} are no longer retained")]
     Gone {
         /// The oldest position that is.
@@ -29,29 +30,17 @@ pub enum ReadError {
     #[error(
         "generation {generation} is damaged at position {position}: {defect}; run `onsale verify` on the data directory"
     )]
-    Damaged {
-        /// The generation's number.
-        generation: u64,
-        /// Where the damage is.
-        position: Position,
-        /// What is wrong there.
-        defect: Defect,
-    },
+    Damaged { generation: u64, position: Position, defect: Defect },
     /// A generation cannot be opened or read.
     #[error("generation {generation} cannot be read: {source}")]
-    Store {
-        /// The generation's number.
-        generation: u64,
-        /// What the store says.
-        source: StoreError,
-    },
+    Store { generation: u64, source: StoreError },
     /// The journal has been closed.
     #[error("the journal is closed")]
     Closed,
 }
 
 impl ReadError {
-    /// Says whether it is for want of room on the disk: a store must write in order to open.
+    /// Tells whether it is for want of room on the disk: a store must write in order to open.
     pub fn is_full(&self) -> bool {
         match self {
             Self::Store { source, .. } => source.is_full(),
@@ -91,15 +80,20 @@ impl Runs {
             Missing::Closed => ReadError::Closed,
             Missing::Store(generation, source) => ReadError::Store { generation, source },
         })?;
+
         let number = found.generation.number;
         let failed = |source| ReadError::Store { generation: number, source };
+
+        // The record may stand anywhere in its frame, which is found by the key of its first one.
         let sought = Key { ordinal: self.next, chunk: u16::MAX };
         let first = match found.store.floor(sought).map_err(failed)? {
             Some(key) => key.ordinal,
             None => found.generation.first,
         };
+
         let from = Key { ordinal: first, chunk: 0 };
         let to = Key { ordinal: self.until.next(), chunk: 0 };
+
         Ok(Open {
             generation: number,
             end: found.end,
@@ -115,11 +109,13 @@ impl Runs {
                 Some(open) => open,
                 None => self.open()?,
             };
+
             let generation = open.generation;
             let damaged = |at: Ordinal, defect| {
                 let position = at.position();
                 ReadError::Damaged { generation, position, defect }
             };
+
             let found = match open.walk.next().transpose() {
                 Ok(Some(Walked::Frame(frame))) => {
                     let first = frame.header.first;
@@ -138,10 +134,13 @@ impl Runs {
                 }
                 Err(source) => return Err(ReadError::Store { generation, source }),
             };
+
+            // Only here: a generation at its end stays out, and the next turn opens the one behind it.
             self.open = Some(open);
             if let Some(run) = found
                 && run.last().ordinal() >= self.next
             {
+                assert!(run.first.ordinal() <= self.next, "no record is left out");
                 self.next = run.last().ordinal().next();
                 return Ok(Some(run));
             }

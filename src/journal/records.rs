@@ -2,7 +2,7 @@
 //!
 //! Absent on purpose: any idea of what a record means.
 //!
-//! Invariant: an entry never exceeds [`Records::BYTES_MAX`]; what would make it larger is refused when it is pushed,
+//! Invariant: an entry never exceeds [`Records::BYTES_MAX`]; a record that would make it larger is refused when it is pushed,
 //! before the caller has decided or applied anything.
 
 use thiserror::Error;
@@ -68,6 +68,7 @@ impl Records {
         }
         let length = u32::try_from(end - start - PREFIX_LEN).expect("BYTES_MAX fits in a u32");
         self.bytes[start..start + PREFIX_LEN].copy_from_slice(&length.to_le_bytes());
+        debug_assert!(holds_exactly(&self.bytes[start..], 1), "a record reads back as it was pushed");
         self.count += 1;
         Ok(())
     }
@@ -77,7 +78,7 @@ impl Records {
         self.count
     }
 
-    /// Says whether there is none, that is, whether the entry is a barrier.
+    /// Tells whether there is none, that is, whether the entry is a barrier.
     pub const fn is_empty(&self) -> bool {
         self.count == 0
     }
@@ -116,7 +117,7 @@ impl<'a> Iterator for RecordSlices<'a> {
     }
 }
 
-/// Says whether `encoded` is exactly `count` whole records.
+/// Tells whether `encoded` is exactly `count` whole records.
 pub(super) fn holds_exactly(encoded: &[u8], count: u32) -> bool {
     let mut slices = RecordSlices::new(encoded);
     let mut found: u32 = 0;

@@ -48,7 +48,7 @@ fn write(path: &Path, bytes: u64) -> io::Result<()> {
     file.sync_all()
 }
 
-/// Gives the room back; says whether there was any.
+/// Gives the room back; tells whether there was any.
 pub(super) fn give_up(dir: &Path) -> Result<bool, StoreError> {
     let path = dir.join(FILE);
     match fs::remove_file(&path) {

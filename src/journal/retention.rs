@@ -1,4 +1,4 @@
-//! What may be deleted, of generations and of snapshots.
+//! Which generations and snapshots may be deleted.
 //!
 //! One rule: there is a *base*, a position from which everything can be rebuilt, and everything behind it stays.
 //!
@@ -15,9 +15,9 @@
 //! each hour, then the first of each day. The first, since it stays the first: what is kept today is what would have been
 //! kept had it been thinned out all along. So the base, which is one of these, may be up to a day older than it would be.
 
+use core::time::Duration;
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::time::Duration;
 
 use super::config::Retain;
 use super::generations::{Generation, Generations};
@@ -29,7 +29,7 @@ const NEWEST: usize = 4;
 const HOUR: u64 = 3_600_000;
 const DAY: u64 = 24 * HOUR;
 
-/// Deletes what `retain` no longer wants at the instant `now`, in the engine's milliseconds.
+/// Deletes the files that `retain` no longer wants at the instant `now`, in the engine's milliseconds.
 pub(super) fn apply(generations: &Generations, retain: Retain, now: u64) {
     let dir = generations.medium().place().to_owned();
     let list = generations.list();
@@ -47,6 +47,7 @@ pub(super) fn apply(generations: &Generations, retain: Retain, now: u64) {
 
 fn remove_generations(generations: &Generations, list: &[Generation], base: Position) {
     for pair in list.windows(2) {
+        assert!(pair[0].number < pair[1].number, "the oldest generation goes first");
         if pair[1].first > base.ordinal().next() {
             break;
         }
@@ -69,7 +70,7 @@ fn thin_out(dir: &Path, base: Option<Position>, now: u64) -> Result<(), Snapshot
     let mut kept: BTreeSet<Position> = snapshot::readable(dir).take(2).chain(base).collect();
     kept.extend(listed.iter().take(NEWEST).map(|(position, _)| *position));
 
-    // What can't be read is nobody's way to anywhere, but it may be evidence: it stays until its base goes.
+    // A snapshot that can't be read leads nowhere, but it may be evidence: it stays until its base goes.
     let dated = listed.iter().filter_map(|(position, path)| Some((*position, snapshot::instant_of(path)?)));
     let mut dated: Vec<(Position, u64)> = dated.collect();
     dated.reverse();

@@ -1,18 +1,18 @@
-//! The room on the disk: what everyone else has to leave to the journal.
+//! The room on the disk that everyone else has to leave to the journal.
 //!
-//! The journal ends with its first write that doesn't fit. So whoever writes something large beside it, which can wait or
-//! be left out, looks here first, and stops early.
+//! The journal ends with its first write that doesn't fit. So the writers of large files beside it, which can wait or be
+//! left out, look here first, and stop early.
 
 use std::io;
 use std::path::Path;
 
-/// What a generation takes when it begins, in bytes: what sled makes its files with, and as much again.
+/// The bytes that a generation takes when it begins: those of sled's new files, and as many again.
 const GENERATION_BYTES: u64 = 2 << 20;
 /// How many bytes are written between two looks at the room.
 const LOOK_EVERY: u64 = 16 << 20;
 
 /// Returns how much must stay free beside a journal whose reserve has `reserve_bytes`: as much again for its next entries, and
-/// what its next generation begins with.
+/// the first bytes of its next generation.
 pub(super) fn kept_free(reserve_bytes: u64) -> u64 {
     reserve_bytes.saturating_add(GENERATION_BYTES)
 }
@@ -30,7 +30,7 @@ pub fn free(_: &Path) -> io::Result<Option<u64>> {
     Ok(None)
 }
 
-/// Counts what is written, and says when the room is to be looked at again.
+/// Counts the bytes that are written, and says when the room is to be looked at again.
 pub(super) struct Looks {
     left: u64,
 }
@@ -40,7 +40,7 @@ impl Looks {
         Self { left: 0 }
     }
 
-    /// Says whether to look before so many bytes more are written.
+    /// Tells whether to look before so many bytes more are written.
     pub(super) fn due(&mut self, bytes: u64) -> bool {
         if let Some(left) = self.left.checked_sub(bytes) {
             self.left = left;

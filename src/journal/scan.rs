@@ -3,7 +3,7 @@
 //! [`Walk`] groups chunks into frames and checks each by itself; it goes on after damage, so that an inspection sees
 //! everything. [`Sequence`] checks each frame against the one before it and puts large entries together.
 //!
-//! Absent on purpose: what to do about a defect; that is the caller's.
+//! Absent on purpose: the answer to a defect, which is the caller's.
 //!
 //! Invariants: a [`Run`] holds whole entries only, its records parse, and its first position is the one that was expected.
 
@@ -80,6 +80,9 @@ impl Walk {
             let Some((found, chunk)) = self.take()? else { break };
             next = next.wrapping_add(1);
             let follows = found.ordinal == key.ordinal && found.chunk == next;
+
+            // A torn frame is shorter than its header says. A chunk that begins a frame of its own and
+            // doesn't fit is the next frame's.
             if !follows || frame::frame_len(&chunk).is_ok() && bytes.len() + chunk.len() > length {
                 self.ahead = Some((found, chunk));
                 break;
@@ -186,17 +189,19 @@ impl Sequence {
         if header.first != self.next {
             return Err(Defect::Gap(self.next));
         }
+
         if header.epoch < self.epoch {
             return Err(Defect::Epoch);
         }
 
         let next_chunk = self.chain.as_ref().map_or(0, |chain| chain.next_chunk);
-        // A large entry comes from one life; the next life cuts what the former left unfinished.
+        // A large entry comes from one life; the next life cuts the unfinished entry of the former.
         let torn_chain = self.chain.is_some() && header.epoch != self.epoch;
         if header.chunk != next_chunk || torn_chain {
             return Err(Defect::Unfinished);
         }
 
+        // The frame is accepted from here on, but for a chain whose records don't add up.
         self.epoch = header.epoch;
         let chunks = frame.chunks();
         if header.more {
@@ -219,6 +224,7 @@ impl Sequence {
             }
         };
 
+        assert!(header.count > 0, "only a frame that is followed by another of its entry counts no records");
         self.next = self.next.advance(header.count);
         Ok(Some(Run { first: header.first.position(), count: header.count, encoded }))
     }

@@ -34,29 +34,21 @@ const FORMAT: u8 = 1;
 const HEADER_LEN: usize = 48;
 const COUNT_AT: usize = 40;
 const CRC_AT: usize = 44;
+const _: () = assert!(COUNT_AT + 4 == CRC_AT && CRC_AT + 4 == HEADER_LEN);
 /// The largest section in bytes: 1 GiB.
 pub const SECTION_LEN_MAX: usize = 1 << 30;
 
 /// Says why a snapshot cannot be written or read.
 #[derive(Debug, Error)]
 #[non_exhaustive]
+#[expect(missing_docs, reason = "the message says what each field is")]
 pub enum SnapshotError {
     /// The operating system refused.
     #[error("{path}: {source}")]
-    Io {
-        /// The file.
-        path: String,
-        /// The error of the operating system.
-        source: io::Error,
-    },
+    Io { path: String, source: io::Error },
     /// The file is damaged.
     #[error("{path} is damaged: {what}")]
-    Damaged {
-        /// The file.
-        path: String,
-        /// What is wrong.
-        what: &'static str,
-    },
+    Damaged { path: String, what: &'static str },
     /// A section exceeds [`SECTION_LEN_MAX`], or there are too many.
     #[error("a snapshot's section of {0} bytes is too large")]
     SectionTooLarge(usize),
@@ -79,7 +71,7 @@ pub enum SnapshotError {
 }
 
 impl SnapshotError {
-    /// Says whether it is for want of room on the disk.
+    /// Tells whether it is for want of room on the disk.
     pub fn is_full(&self) -> bool {
         match self {
             Self::NoRoom { .. } => true,
@@ -162,7 +154,7 @@ pub struct SnapshotWriter {
     file: BufWriter<File>,
     /// Behind the file, so that it is removed once that is closed.
     partial: Partial,
-    /// What it leaves free on the disk.
+    /// How many bytes it leaves free on the disk.
     kept: u64,
     looks: Looks,
     path: PathBuf,
@@ -171,7 +163,7 @@ pub struct SnapshotWriter {
     body: crc32fast::Hasher,
 }
 
-/// A file that isn't finished: whatever ends its writer, it goes.
+/// A file that isn't finished: it goes with its writer, for whatever reason that ends.
 struct Partial(PathBuf);
 
 impl Drop for Partial {
@@ -201,10 +193,18 @@ impl SnapshotWriter {
         create_dir_durably(&dir)?;
         let path = dir.join(file_name(position));
         let partial = Partial(path.with_extension("partial"));
+
         let header = SnapshotHeader { log_id, position, instant, sections: 0 };
+        let encoded = header.encode();
+        assert!(
+            SnapshotHeader::decode(&encoded, CODEC) == Ok(header),
+            "a header reads back as it is written"
+        );
+
         let file = files::replace(&partial.0).map_err(|error| io_error(&partial.0, error))?;
         let mut file = BufWriter::with_capacity(256 << 10, file);
-        file.write_all(&header.encode()).map_err(|error| io_error(&partial.0, error))?;
+        file.write_all(&encoded).map_err(|error| io_error(&partial.0, error))?;
+
         let looks = Looks::new();
         Ok(Self { file, partial, kept, looks, path, header, body: crc32fast::Hasher::new() })
     }
@@ -215,7 +215,10 @@ impl SnapshotWriter {
         let length = length.ok_or(SnapshotError::SectionTooLarge(bytes.len()))?.to_le_bytes();
         let sections =
             self.header.sections.checked_add(1).ok_or(SnapshotError::SectionTooLarge(bytes.len()))?;
+
+        // Before a byte of it is written: the journal ends with its first write that doesn't fit.
         self.look_at_room(u64::from(u32::from_le_bytes(length)))?;
+
         let mut crc = crc32fast::Hasher::new();
         crc.update(&length);
         crc.update(bytes);
@@ -223,11 +226,12 @@ impl SnapshotWriter {
             self.body.update(part);
             self.file.write_all(part).map_err(|error| io_error(&self.partial.0, error))?;
         }
+
         self.header.sections = sections;
         Ok(())
     }
 
-    /// Refuses to go on where so many bytes more would take what is kept free.
+    /// Refuses to go on where so many bytes more would take room that is kept free.
     fn look_at_room(&mut self, needed: u64) -> Result<(), SnapshotError> {
         if self.looks.due(needed) { check_room(&self.path, needed, self.kept) } else { Ok(()) }
     }
@@ -238,6 +242,8 @@ impl SnapshotWriter {
         let mut whole = crc32fast::Hasher::new();
         whole.update(&header);
         whole.combine(&self.body);
+
+        // The count of sections is known only now, so the header is written again.
         let write = |file: &mut BufWriter<File>| {
             file.write_all(&END)?;
             file.write_all(&whole.finalize().to_le_bytes())?;
@@ -247,9 +253,12 @@ impl SnapshotWriter {
             file.get_ref().sync_all()
         };
         write(&mut self.file).map_err(|error| io_error(&self.partial.0, error))?;
+
+        // What can't be read back gets no name, so that the snapshots before it and the journal stay.
         let found = scan(&self.partial.0, CODEC, |_| {})?;
         assert!(found == self.header, "a snapshot reads back as it was written");
         fs::rename(&self.partial.0, &self.path).map_err(|error| io_error(&self.path, error))?;
+
         if let Some(dir) = self.path.parent() {
             sync_dir(dir)?;
         }
@@ -257,7 +266,7 @@ impl SnapshotWriter {
     }
 }
 
-/// Says whether `needed` bytes more fit on the disk of a file that is to be, and leave `kept` free.
+/// Tells whether `needed` bytes more fit on the disk of a file that is to be, and leave `kept` free.
 fn check_room(path: &Path, needed: u64, kept: u64) -> Result<(), SnapshotError> {
     let dir = path.parent().unwrap_or(path);
     match room::free(dir).map_err(|error| io_error(dir, error))? {
@@ -274,13 +283,13 @@ pub(super) fn expected_len(data: &Path, newest_generation: &Path) -> u64 {
     last.saturating_add(dir_len(newest_generation))
 }
 
-/// Returns the bytes of the plain files in a directory; what can't be looked at counts nothing.
+/// Returns the bytes of the plain files in a directory; a file that can't be looked at counts nothing.
 fn dir_len(dir: &Path) -> u64 {
     let files = fs::read_dir(dir).into_iter().flatten().flatten();
     files.filter_map(|entry| entry.metadata().ok()).filter(fs::Metadata::is_file).map(|file| file.len()).sum()
 }
 
-/// Refuses to begin a snapshot of about `expected` bytes where it would take what is kept free.
+/// Refuses to begin a snapshot of about `expected` bytes where it would take room that is kept free.
 pub(super) fn check_begin(data: &Path, expected: u64, kept: u64) -> Result<(), SnapshotError> {
     let dir = directory(data);
     create_dir_durably(&dir)?;
@@ -318,9 +327,12 @@ pub fn read_at(path: &Path, position: Position, log_id: Option<u128>) -> Result<
 fn scan(path: &Path, codec: u8, mut section: impl FnMut(Vec<u8>)) -> Result<SnapshotHeader, SnapshotError> {
     let damaged = |what| SnapshotError::Damaged { path: path.display().to_string(), what };
     let file = File::open(path).map_err(|error| io_error(path, error))?;
+
     let mut left = file.metadata().map_err(|error| io_error(path, error))?.len();
     let mut input = BufReader::with_capacity(256 << 10, file);
     let mut whole = crc32fast::Hasher::new();
+
+    // Bytes are summed as they are read, so that the file is read once. The trailer isn't part of the sum.
     let mut next = |bytes: &mut [u8], checked: bool| {
         input.read_exact(bytes).map_err(|error| {
             if error.kind() == io::ErrorKind::UnexpectedEof {
@@ -339,6 +351,7 @@ fn scan(path: &Path, codec: u8, mut section: impl FnMut(Vec<u8>)) -> Result<Snap
     next(&mut header, true)?;
     let header = SnapshotHeader::decode(&header, codec).map_err(damaged)?;
     left = left.saturating_sub(u64::try_from(HEADER_LEN).unwrap_or(u64::MAX));
+
     for _ in 0..header.sections {
         let mut length = [0; 4];
         next(&mut length, true)?;
@@ -346,10 +359,12 @@ fn scan(path: &Path, codec: u8, mut section: impl FnMut(Vec<u8>)) -> Result<Snap
         left = left
             .checked_sub(u64::from(u32::from_le_bytes(length)) + 8)
             .ok_or_else(|| damaged("a section is cut"))?;
+
         let mut bytes = vec![0; usize::try_from(u32::from_le_bytes(length)).unwrap_or(usize::MAX)];
         next(&mut bytes, true)?;
         let mut crc = [0; 4];
         next(&mut crc, true)?;
+
         let mut expected = crc32fast::Hasher::new();
         expected.update(&length);
         expected.update(&bytes);
@@ -358,11 +373,13 @@ fn scan(path: &Path, codec: u8, mut section: impl FnMut(Vec<u8>)) -> Result<Snap
         }
         section(bytes);
     }
+
     let mut trailer = [0; 8];
     let whole = next(&mut trailer, false)?;
     if trailer[..4] != END || trailer[4..] != whole.finalize().to_le_bytes() || left != 8 {
         return Err(damaged("the trailer is wrong"));
     }
+
     Ok(header)
 }
 
@@ -374,6 +391,7 @@ pub fn list(data: &Path) -> Result<Vec<(Position, PathBuf)>, SnapshotError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => return Err(io_error(&dir, error)),
     };
+
     let mut found = Vec::new();
     for entry in entries {
         let path = entry.map_err(|error| io_error(&dir, error))?.path();
@@ -383,6 +401,7 @@ pub fn list(data: &Path) -> Result<Vec<(Position, PathBuf)>, SnapshotError> {
             found.push((Position::new(position), path));
         }
     }
+
     found.sort_unstable_by(|one, other| other.cmp(one));
     Ok(found)
 }

@@ -1,4 +1,4 @@
-//! The seam between the journal and what keeps its bytes: [`Medium`] (a data directory) and [`Store`] (one generation).
+//! The seam between the journal and the keeper of its bytes: [`Medium`] (a data directory) and [`Store`] (one generation).
 //!
 //! Two implementations stand: [`DataDir`] with sled, and [`MemoryDisk`] for tests, which injects errors, blocks syncs
 //! and freezes durability.
@@ -51,7 +51,7 @@ pub enum StoreError {
         "{0} is in use by another onsale process (its lock file is held); stop that one first, or name another --data-dir"
     )]
     Locked(String),
-    /// What was opened is no longer where it was: moved, or replaced by another directory.
+    /// The directory that was opened is no longer where it was: moved, or replaced by another.
     #[error("{0} was moved or replaced while the engine ran; stop it before a backup is restored")]
     Replaced(String),
     /// A test asked for this error.
@@ -64,7 +64,7 @@ impl StoreError {
         Self::Io { action: action.into(), source }
     }
 
-    /// Says whether there is no room left on the disk.
+    /// Tells whether there is no room left on the disk.
     pub fn is_full(&self) -> bool {
         match self {
             Self::Io { source, .. } => is_full(source),
@@ -125,9 +125,9 @@ pub trait Store: Send + Sync {
     fn put(&self, key: Key, chunk: &[u8]) -> Result<(), StoreError>;
     /// Removes one chunk, if it is there.
     fn remove(&self, key: Key) -> Result<(), StoreError>;
-    /// Hands what was written to the operating system.
+    /// Hands the written chunks to the operating system.
     fn flush(&self) -> Result<(), StoreError>;
-    /// Makes what was flushed survive a power cut.
+    /// Makes the flushed chunks survive a power cut.
     fn sync(&self) -> Result<(), StoreError>;
     /// Finds one chunk, not copied.
     fn get(&self, key: Key) -> Result<Option<Bytes>, StoreError>;
@@ -143,7 +143,7 @@ pub trait Store: Send + Sync {
 pub trait Medium: Send + Sync {
     /// Returns where this is, for messages.
     fn place(&self) -> &Path;
-    /// Refuses where what stands there now isn't what was opened.
+    /// Refuses where another directory stands in the place of the one that was opened.
     fn check_place(&self) -> Result<(), StoreError> {
         Ok(())
     }
@@ -167,7 +167,7 @@ pub trait Medium: Send + Sync {
     fn generation_header(&self, number: u64) -> Result<Option<Vec<u8>>, StoreError>;
     /// Opens a sealed generation's store.
     fn open_generation(&self, number: u64) -> Result<Arc<dyn Store>, StoreError>;
-    /// Removes a generation. After an error it is there, or a second try finishes what the first began.
+    /// Removes a generation. After an error it is there, or a second try finishes the first.
     fn remove_generation(&self, number: u64) -> Result<(), StoreError>;
     /// Puts an unsealed generation out of the way, without destroying it.
     fn set_aside(&self, number: u64) -> Result<(), StoreError>;
@@ -175,7 +175,7 @@ pub trait Medium: Send + Sync {
     /// Copies a generation before it is opened after an unclean stop; when an earlier recovery did not end, goes back to
     /// the copy that one began with.
     fn preserve(&self, number: u64) -> Result<(), StoreError>;
-    /// Goes back to the preserved copy, which stays, without what the store can rebuild by itself.
+    /// Goes back to the preserved copy, which stays, without the files that the store can rebuild by itself.
     fn retry_preserved(&self, number: u64) -> Result<(), StoreError>;
     /// Ends a recovery that succeeded; the copy stays as evidence until the next clean stop.
     fn keep_preserved(&self, number: u64) -> Result<(), StoreError>;
@@ -195,7 +195,7 @@ pub(super) fn open_copy(dir: &Path) -> Result<Arc<dyn Store>, StoreError> {
 
 /// Runs `work` and turns a panic into an error.
 pub(super) fn caught<T>(work: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
-    match std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)) {
+    match std::panic::catch_unwind(core::panic::AssertUnwindSafe(work)) {
         Ok(done) => done,
         Err(payload) => {
             let text = payload

@@ -30,6 +30,7 @@ pub fn create_successor(of: &Inspection, dir: &Path, last: Position) -> Result<(
     let medium = DataDir::open(dir)?;
     medium.replace(identity::FILE, &Identity { codec: CODEC, ..identity }.encode())?;
     Mark::create(&medium, identity.log_id)?;
+
     let last = last.ordinal();
     let mut mark = Mark { durable: last, ..mark };
     mark.write(&medium)?;
@@ -37,6 +38,7 @@ pub fn create_successor(of: &Inspection, dir: &Path, last: Position) -> Result<(
     let (log_id, first, epoch, created) = (identity.log_id, last.next(), mark.epoch, mark.instant);
     let generation = Generation { log_id, number, first, epoch, created };
     caught(|| generation.create(&medium).map(drop))?;
+
     medium.settle(number)?;
     medium.replace(CLEAN, &last.get().to_le_bytes())?;
     medium.release();

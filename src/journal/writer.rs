@@ -1,4 +1,4 @@
-//! Group commit: what has gathered is written as frames, synced, and only then answered, in order.
+//! Group commit: the entries that have gathered are written as frames, synced, and only then answered, in order.
 //!
 //! Owns the next ordinal and the frame that is being filled. The frames go to a [`Lane`], one at a time; [`run`] drives all.
 //!
@@ -8,17 +8,17 @@
 //! Invariants: no completion runs with success before the frame that ends its entry is durable; completions run in the
 //! order of the entries.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use core::panic::AssertUnwindSafe;
+use core::sync::atomic::{AtomicU64, Ordering};
+use core::time::Duration;
+use std::panic::catch_unwind;
+use std::sync::{Arc, OnceLock};
 
 use thiserror::Error;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::MissedTickBehavior;
 
-use super::config::{CommitStats, Observer};
+use super::config::{CODEC, CommitStats, Observer};
 use super::frame::{self, CHUNK_LEN, Header, PAYLOAD_LEN_MAX};
 use super::lane::{Appended, Lane, Rotated, Sealed};
 use super::position::{Ordinal, Position};
@@ -53,7 +53,7 @@ pub enum CommitError {
 /// Is called once, when the entry's fate is known.
 pub type Completion = Box<dyn FnOnce(Result<Committed, CommitError>) + Send>;
 
-/// Holds what becomes durable all or none, and whom to tell.
+/// Holds records that become durable all or none, and whom to tell.
 pub struct Entry {
     /// The records; none make the entry a barrier.
     pub records: Records,
@@ -68,7 +68,7 @@ pub(super) enum Message {
     Close(oneshot::Sender<Result<Position, CommitError>>),
 }
 
-/// What the writer tells everyone.
+/// How far the log is, for everyone to see.
 pub(super) struct Progress {
     durable: AtomicU64,
     records: AtomicU64,
@@ -109,6 +109,7 @@ impl Progress {
     }
 
     fn advance(&self, position: Position, records: u64) {
+        assert!(records > 0 && position > self.durable(), "the log only grows");
         self.records.fetch_add(records, Ordering::Release);
         self.durable.store(position.get(), Ordering::Release);
         self.watch.send_replace(position);
@@ -185,6 +186,7 @@ impl<L: Lane> Writer<L> {
             self.write_frame().await;
             return self.write_chain(entry).await;
         }
+
         if self.frame.len() + bytes.len() > frame::FRAME_LEN_MAX {
             self.write_frame().await;
         }
@@ -209,14 +211,15 @@ impl<L: Lane> Writer<L> {
         u32::try_from(gathered).expect("FRAME_LEN_MAX and Records::BYTES_MAX bound them")
     }
 
-    /// Writes what has gathered as one frame, and completes its entries.
+    /// Writes the records that have gathered as one frame, and completes their entries.
     async fn write_frame(&mut self) {
         if self.waiting.is_empty() {
             return;
         }
+
         let count = self.gathered();
         let written = if count == 0 {
-            // Barriers alone: what they wait for is durable.
+            // Barriers alone: the records before them are durable.
             Ok(self.progress.durable())
         } else {
             self.append(self.header(count, 0, false)).await
@@ -229,7 +232,9 @@ impl<L: Lane> Writer<L> {
         if self.failed() {
             return complete(entry.done, Err(CommitError::Unavailable));
         }
+
         let Entry { records, done } = entry;
+        assert!(self.waiting.is_empty(), "an entry of several frames shares none of them");
         let mut chunk: u16 = 0;
         let mut parts = records.bytes().chunks(PAYLOAD_LEN_MAX).peekable();
         let mut written = Ok(self.progress.durable());
@@ -245,6 +250,7 @@ impl<L: Lane> Writer<L> {
             }
             chunk += u16::try_from(chunks).expect("FRAME_LEN_MAX bounds a frame's chunks");
         }
+
         self.wait(done, records.count());
         self.finish(written);
     }
@@ -255,7 +261,9 @@ impl<L: Lane> Writer<L> {
 
     /// Seals the frame and makes it durable; returns the position of its first record.
     async fn append(&mut self, header: Header) -> Result<Position, StoreError> {
+        assert!(!self.failed(), "after an error nothing is written any more");
         frame::seal(&mut self.frame, &header);
+        debug_assert!(frame::open(&self.frame, CODEC) == Ok(header), "a frame reads back as it was sealed");
         let sealed = Sealed { header: &header, bytes: &self.frame };
         let Appended { position, wrote, synced } = self.lane.append(sealed).await?;
 
@@ -281,6 +289,8 @@ impl<L: Lane> Writer<L> {
         };
 
         let count = self.gathered();
+        let waiting: u32 = self.waiting.iter().map(|waiting| waiting.count).sum();
+        assert!(count == waiting, "every record in a frame is somebody's");
         self.stats.entries = self.waiting.len();
         self.stats.records = u64::from(count);
         if self.stats.frames > 0 {
@@ -295,12 +305,15 @@ impl<L: Lane> Writer<L> {
             self.durable = self.next.previous();
             self.progress.advance(last, u64::from(count));
         }
+
+        // The position moves before the replies: a caller who has one finds its records in the log.
         for Waiting { done, before: index, count } in self.waiting.drain(..) {
             let committed = match (index, count) {
                 (0, 0) => Committed { first: before, last: before },
                 (_, 0) => Committed { first: first.plus(index - 1), last: first.plus(index - 1) },
                 (_, _) => Committed { first: first.plus(index), last: first.plus(index + count - 1) },
             };
+            debug_assert!(committed.last <= self.progress.durable(), "a reply names what is durable");
             complete(done, Ok(committed));
         }
     }
@@ -340,7 +353,7 @@ impl<L: Lane> Writer<L> {
         })
     }
 
-    /// Works through what has been received, in order; returns who wants the journal closed.
+    /// Works through the messages in order; returns the replies of those that want the journal closed.
     async fn handle(&mut self, messages: &mut Vec<Message>, entries: &mut Vec<Entry>) -> Vec<CloseReply> {
         let mut closing = Vec::new();
         for message in messages.drain(..) {
@@ -348,7 +361,7 @@ impl<L: Lane> Writer<L> {
                 Message::Entry(entry) => entries.push(entry),
                 Message::Rotate(reply) => {
                     self.commit(entries).await;
-                    // Whoever asked may have gone; the rotation stands.
+                    // The caller may have gone; the rotation stands.
                     let _ = reply.send(self.rotate().await);
                 }
                 Message::Bridged(reply) => {
@@ -398,6 +411,7 @@ pub(super) async fn run<L: Lane>(
     let mut entries = Vec::with_capacity(BATCH_LEN_MAX);
     let mut closing = Vec::new();
     loop {
+        // The mark goes first. Under load the queue is never empty, and the mark would never be written.
         let received = tokio::select! {
             biased;
             _ = ticks.tick() => {
@@ -409,6 +423,8 @@ pub(super) async fn run<L: Lane>(
             }
             received = queue.recv_many(&mut messages, BATCH_LEN_MAX) => received,
         };
+
+        // Every sender is gone, or the queue was closed and everything in it is done.
         if received == 0 {
             break;
         }
@@ -432,7 +448,7 @@ pub(super) async fn run<L: Lane>(
     if !closing.is_empty() {
         let result = writer.close().await;
         for reply in closing {
-            // Whoever asked may have gone; the journal is closed all the same.
+            // The callers may have gone; the journal is closed all the same.
             let _ = reply.send(result);
         }
     }

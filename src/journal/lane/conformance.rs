@@ -227,7 +227,7 @@ async fn commit<L: Lane>(
         let mut entries = batch.iter().map(|records| entry(records, &told)).collect();
         writer.commit(&mut entries).await;
     }
-    std::mem::take(&mut *told.lock().unwrap())
+    core::mem::take(&mut *told.lock().unwrap())
 }
 
 /// Checks that what was told is what is read: each entry's records, at consecutive positions that grow from entry to entry.
@@ -309,7 +309,7 @@ async fn what_is_closed_or_rotated_is_there_too<R: Rig>() {
     let mut rig = R::new();
     let (writer, progress) = writer(rig.open());
     let (queue, received) = tokio::sync::mpsc::channel(16);
-    let run = tokio::spawn(writer::run(writer, received, std::time::Duration::from_millis(1)));
+    let run = tokio::spawn(writer::run(writer, received, core::time::Duration::from_millis(1)));
 
     let told = Told::default();
     let (rotated, was_rotated) = oneshot::channel();

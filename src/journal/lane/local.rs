@@ -1,15 +1,15 @@
 //! The lane on this machine's disk: the newest generation's store, the mark, and the clean-stop marker.
 //!
-//! Invariants: a frame is handed to the store, flushed and synced before the next; the mark is written only after what it
-//! names was synced; nothing is written where the directory isn't the one that was opened.
+//! Invariants: a frame is handed to the store, flushed and synced before the next; the mark is written only after the
+//! record that it names was synced; nothing is written where the directory isn't the one that was opened.
 
+use core::time::Duration;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::super::config::{Clock, Driver};
-use super::super::frame::CHUNK_LEN;
+use super::super::frame::{CHUNK_LEN, FRAME_LEN_MAX};
 use super::super::generations::Generations;
 use super::super::mark::Mark;
 use super::super::position::Ordinal;
@@ -30,7 +30,7 @@ pub(in super::super) struct LocalLane {
     disk: Disk,
 }
 
-/// What a [`LocalLane`] is made of.
+/// The parts of a [`LocalLane`].
 pub(in super::super) struct LocalParts {
     pub(in super::super) generations: Arc<Generations>,
     pub(in super::super) store: Arc<dyn Store>,
@@ -53,6 +53,7 @@ impl LocalLane {
     }
 
     fn write_mark(&mut self, durable: Ordinal) -> Result<(), StoreError> {
+        assert!(durable >= self.mark.durable, "a mark never goes back");
         self.mark.durable = durable;
         // Before the outage is crossed, the engine isn't alive: the mark still says since when it was down.
         if !self.mark.bridging {
@@ -68,7 +69,11 @@ impl LocalLane {
 
 impl Lane for LocalLane {
     async fn append(&mut self, frame: Sealed<'_>) -> Result<Appended, StoreError> {
-        // What would be acknowledged must be where the next start looks for it.
+        assert!(frame.bytes.len() <= FRAME_LEN_MAX, "sled is never given more between two syncs");
+        assert!(frame.header.first > self.mark.durable, "a frame stands behind what the mark names");
+        assert!(frame.header.epoch == self.mark.epoch, "a frame is of this life of the log");
+
+        // A frame is acknowledged only where the next start looks for it.
         self.medium().check_place()?;
 
         let store = &*self.store;
@@ -107,6 +112,7 @@ impl Lane for LocalLane {
     }
 
     async fn rotate(&mut self, first: Ordinal) -> Result<Rotated, StoreError> {
+        assert!(first > self.mark.durable, "a generation begins behind what the mark names");
         let Self { generations, mark, clock, disk, store, .. } = self;
         *store = disk.work(|| {
             generations.medium().check_place()?;
@@ -117,11 +123,14 @@ impl Lane for LocalLane {
 
     async fn close(mut self, durable: Ordinal) -> Result<(), StoreError> {
         let marked = self.write_mark(durable);
+
+        // An error of the mark waits: the store is closed and the directory let go all the same.
         let Self { generations, store, mut disk, .. } = self;
         drop(store);
         let medium = Arc::clone(generations.medium());
         let number = generations.newest().number;
         let current = generations.close();
+
         let read_on = current.as_ref().is_some_and(|store| Arc::strong_count(store) > 1);
 
         let closed = disk.work(|| {
@@ -134,10 +143,12 @@ impl Lane for LocalLane {
                 );
                 return Ok(());
             }
+
             medium.settle(number)?;
             medium.discard_preserved()?;
             medium.replace(CLEAN, &durable.get().to_le_bytes())
         });
+
         medium.release();
         closed
     }

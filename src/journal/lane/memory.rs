@@ -1,7 +1,7 @@
 //! A lane in memory, as a replicated log would be one: its positions have gaps.
 
+use core::time::Duration;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use super::super::config::CODEC;
 use super::super::frame;

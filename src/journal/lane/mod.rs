@@ -1,10 +1,10 @@
 //! The seam between the writer and the log that it writes: [`Lane`].
 //!
 //! The writer gathers entries, numbers their records, and seals them in frames. A lane makes a frame durable behind the last
-//! one. What stands below it (chunks and generations of sled, one day a replicated log) is nobody else's business.
+//! one. Nobody else knows its layers below: chunks and generations of sled, one day a replicated log.
 //!
 //! Two lanes stand: [`LocalLane`] on this machine's disk, and `MemoryLane` in the conformance suite, which holds every lane to
-//! what is promised here.
+//! the promises made here.
 //!
 //! Absent on purpose: retries by the writer. A lane returns when the outcome is known; after an error it is never called
 //! again. Reading is absent, too: see [`read`](super::read).
@@ -16,7 +16,7 @@ mod conformance;
 #[cfg(test)]
 mod memory;
 
-use std::time::Duration;
+use core::time::Duration;
 
 pub(super) use self::local::{CLEAN, LocalLane, LocalParts};
 use super::frame::Header;
@@ -39,7 +39,7 @@ pub struct Rotated {
     pub first: Position,
 }
 
-/// What became of a frame that is durable.
+/// A frame's place, now that it is durable, and its cost.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Appended {
     /// Where the frame's first record stands; of a frame that isn't its entry's last, where the entry's first one will.
@@ -70,7 +70,7 @@ pub(super) trait Lane: Send + 'static {
     /// Begins a part of the log that can be deleted as a whole one day, with the record `first`.
     fn rotate(&mut self, first: Ordinal) -> impl Future<Output = Result<Rotated, StoreError>> + Send;
 
-    /// Ends this life of the log: nothing is appended any more, and whoever opens it next finds it whole.
+    /// Ends this life of the log: nothing is appended any more, and the next opening finds it whole.
     fn close(self, durable: Ordinal) -> impl Future<Output = Result<(), StoreError>> + Send;
 
     /// Lets the log go after an error, and writes nothing more.

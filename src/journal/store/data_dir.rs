@@ -10,7 +10,7 @@
 //! <data>/journal/gen-….removed              a generation that is being deleted
 //! ```
 //!
-//! Invariants: what a method changed is durable when it returns; a generation that a recovery has touched can be put back
+//! Invariants: a change is durable when its method returns; a generation that a recovery has touched can be put back
 //! as it was until that recovery has succeeded.
 
 use std::fs::{self, File, TryLockError};
@@ -98,7 +98,7 @@ pub(in crate::journal) fn generation_dir(data: &Path, number: u64) -> PathBuf {
 fn lock(dir: &Path) -> Result<File, StoreError> {
     let path = dir.join("lock");
     let opened = files::open_or_create(&path).and_then(|file| {
-        // Whoever can open it can take it. Earlier versions made it for everyone.
+        // To open it is to be able to take it. Earlier versions made it for everyone.
         file.set_permissions(fs::Permissions::from_mode(0o600)).map(|()| file)
     });
     let file = opened.map_err(|error| StoreError::io(format!("open {}", path.display()), error))?;
@@ -211,7 +211,7 @@ impl Medium for DataDir {
         let held = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(held) = held.as_ref() else { return Ok(()) };
         let which = |found: io::Result<fs::Metadata>| found.map(|found| (found.dev(), found.ino())).ok();
-        // Whoever can't be looked at is told by what comes next.
+        // Where one can't be looked at, the next operation says why.
         match (which(held.metadata()), which(fs::symlink_metadata(&path))) {
             (Some(held), Some(there)) if held != there => {
                 Err(StoreError::Replaced(self.dir.display().to_string()))
@@ -232,7 +232,7 @@ impl Medium for DataDir {
         let mut file = files::replace(&partial).map_err(failed)?;
         let written = file.write_all(bytes).and_then(|()| file.sync_all());
         written.and_then(|()| fs::rename(&partial, &path)).map_err(failed).inspect_err(|_| {
-            // What did not fit must not take the room that others need.
+            // A file that did not fit must not take the room that others need.
             drop(fs::remove_file(&partial));
         })?;
         sync_dir(&self.dir)

@@ -7,8 +7,8 @@
 //!
 //! Absent on purpose: the preserved copies, since nothing damages a generation when it is opened.
 
+use core::ops::Bound;
 use std::collections::BTreeMap;
-use std::ops::Bound;
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
@@ -259,7 +259,7 @@ impl State {
     }
 }
 
-/// Counts down to an injected error; says whether it is due now.
+/// Counts down to an injected error; tells whether it is due now.
 fn due(countdown: &mut Option<u64>) -> bool {
     match countdown {
         None => false,
@@ -424,7 +424,7 @@ impl Store for MemoryStore {
     fn scan(&self, from: Key, to: Key) -> ChunkIter {
         let (disk, generation) = (self.disk.clone(), self.generation);
         let mut from = Bound::Included(from);
-        Box::new(std::iter::from_fn(move || {
+        Box::new(core::iter::from_fn(move || {
             let state = disk.state();
             let chunks = &state.live.generations.get(&generation)?.chunks;
             let (key, bytes) = chunks.range((from, Bound::Unbounded)).next().filter(|(key, _)| **key < to)?;

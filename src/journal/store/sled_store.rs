@@ -4,12 +4,12 @@
 //! keeps its own error state. No background flusher, since it swallows errors. Values stay within 4 KB, so that nothing
 //! goes to `blobs/`, which sled never syncs; this is checked.
 
+use core::sync::atomic::{AtomicU32, Ordering};
+use core::time::Duration;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
-use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -24,7 +24,7 @@ const OPEN_TRIES: u32 = 100;
 const OPEN_TRY_INTERVAL: Duration = Duration::from_millis(20);
 
 pub(super) struct SledStore {
-    /// Dropped before `file`, which then syncs what sled wrote last.
+    /// Dropped before `file`, which then syncs sled's last writes.
     db: sled::Db,
     file: SyncedFile,
     dir: PathBuf,

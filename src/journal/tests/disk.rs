@@ -1,9 +1,9 @@
 //! On a real directory: locks, copies, generations, snapshots, retention, inspection, a full disk.
 
+use core::time::Duration;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
-use std::time::Duration;
 
 use super::*;
 use crate::journal::snapshot::{SnapshotError, SnapshotWriter};
@@ -279,7 +279,7 @@ async fn a_snapshot_is_not_begun_where_the_journal_needs_the_room() {
         let settings = JournalConfig { reserve_bytes, ..config(dir.path()) };
         let opened = Journal::open_in(settings, Arc::new(MemoryDisk::new())).unwrap();
         let journal = opened.start(TestClock::default().hooks()).unwrap();
-        journal.begin_snapshot(dir.path(), Position::new(1), 0).map(drop)
+        journal.begin_snapshot(dir.path(), Position::START, 0).map(drop)
     };
     assert!(begin(0).await.is_ok());
     let refused = begin(u64::MAX).await;
@@ -422,7 +422,7 @@ async fn a_snapshot_that_was_not_finished_is_removed_at_the_next_opening() {
     let killed = || {
         let mut writer = SnapshotWriter::create(dir.path(), 7, Position::new(1), 0, 0).unwrap();
         writer.section(b"half").unwrap();
-        std::mem::forget(writer);
+        core::mem::forget(writer);
         assert!(snapshots(dir.path()).is_empty());
     };
     let files = || fs::read_dir(dir.path().join("snapshots")).unwrap().count();

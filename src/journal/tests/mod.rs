@@ -4,8 +4,8 @@ mod disk;
 mod recovery;
 mod writing;
 
+use core::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::oneshot;
 

@@ -208,13 +208,13 @@ async fn the_mark_follows_the_durable_position_and_the_clock() {
     let journal = recover(&disk).unwrap().start(clock.hooks()).unwrap();
     append_numbered(&journal, 1, 3).await;
     clock.set(70);
-    tokio::time::sleep(std::time::Duration::from_millis(150)).await;
+    tokio::time::sleep(core::time::Duration::from_millis(150)).await;
     let mark = || mark::Mark::parse(&disk.read(mark::FILE).unwrap().unwrap()).unwrap();
     assert_eq!((mark().durable, mark().instant), (Ordinal::new(3), 70));
     clock.set(90);
-    tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+    tokio::time::sleep(core::time::Duration::from_millis(500)).await;
     assert_eq!(mark().instant, 70, "nothing moved");
-    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    tokio::time::sleep(core::time::Duration::from_secs(1)).await;
     assert_eq!(mark().instant, 90, "still alive");
     assert_eq!(recover(&disk.crashed()).unwrap().last_alive_instant(), Some(90));
 }
@@ -225,7 +225,7 @@ async fn until_the_outage_is_crossed_the_mark_says_since_when_the_engine_was_dow
     clock.set(90);
     let journal = recover(&disk).unwrap().start_down_since(clock.hooks(), 40).unwrap();
     append_numbered(&journal, 1, 3).await;
-    tokio::time::sleep(std::time::Duration::from_secs(3)).await;
+    tokio::time::sleep(core::time::Duration::from_secs(3)).await;
     let crashed = recover(&disk.crashed()).unwrap();
     assert_eq!((crashed.last(), crashed.unbridged_since()), (Position::new(3), Some(40)));
     let queued = queue(&journal, records(&[b"4"])).await;
