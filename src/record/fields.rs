@@ -1,4 +1,4 @@
-//! What the types of the format are made of: ids, instants, amounts, keys, and [`More`], by which they grow.
+//! The parts of the format's types: ids, instants, amounts, keys, and [`More`], by which they grow.
 
 use std::sync::Arc;
 
@@ -94,7 +94,7 @@ impl<'de, F: Deserialize<'de>> Deserialize<'de> for More<F> {
     }
 }
 
-/// Who asked. An administrator's id is shared with what it is read from.
+/// Who asked. An administrator's id is borrowed from the bytes that it is read from.
 #[derive(Serialize, Deserialize)]
 pub(super) enum ByWire<'a> {
     Engine,
@@ -150,7 +150,7 @@ pub(super) fn keys_in<A: Clone, W>(keys: Vec<KeyWire<W>>, answer: impl Fn(W) -> 
     keys.into_iter().map(key).collect()
 }
 
-/// Reads what is numbered, in order of the numbers.
+/// Reads numbered values, in order of the numbers.
 pub(super) fn pages<T: Clone>(all: impl Iterator<Item = Read<(u32, T)>>) -> Read<Pages<T>> {
     let mut pages = Pages::default();
     let mut next = 0;
@@ -162,6 +162,7 @@ pub(super) fn pages<T: Clone>(all: impl Iterator<Item = Read<(u32, T)>>) -> Read
         next = u64::from(number) + 1;
         pages.insert(number, value);
     }
+
     Ok(pages)
 }
 
@@ -190,7 +191,9 @@ pub(super) fn reservation_in((number, nonce): (u32, u64)) -> ReservationRef {
 }
 
 pub(super) fn currency_out(currency: Currency) -> [u8; 3] {
-    *currency.as_str().as_bytes().first_chunk().expect("a currency has three letters")
+    let code = *currency.as_str().as_bytes().first_chunk().expect("a currency has three letters");
+    debug_assert!(currency_in(code).is_ok_and(|read| read == currency), "a currency reads back");
+    code
 }
 
 pub(super) fn currency_in(code: [u8; 3]) -> Read<Currency> {

@@ -5,8 +5,9 @@
 //! folder whose names end in `Wire` are the format, apart from the domain's own, so that neither changes the
 //! other by accident; [`CODEC`] is the version that frames and snapshots carry, and `snapshots/` holds golden bytes.
 //!
-//! How the format grows: a new variant goes to the end of its enum, and a new field of a structure is a variant of what its
-//! `more` takes (`fields::More`). Whatever an older version wrote is read by the same types, and it refuses what it doesn't know.
+//! How the format grows: a new variant goes to the end of its enum, and a new field of a structure is a variant of the enum
+//! in its `more` (`fields::More`). The same types read all that an older version wrote; an older version refuses a variant that it
+//! doesn't know.
 //!
 //! The codec is bincode 1.3 with fixed-width integers, which refuses trailing bytes; it is named in
 //! this folder only.
@@ -34,11 +35,10 @@ use crate::domain::catalogue::CatalogueEvent;
 use crate::domain::cause::{By, Cause};
 use crate::domain::ids::ScheduleNumber;
 use crate::domain::keys::KeyUse;
-use crate::domain::payments;
 use crate::domain::schedule::Event as ScheduleEvent;
 use crate::domain::time::Timestamp;
 use crate::domain::users::Event as UserEvent;
-use crate::domain::waiting_room;
+use crate::domain::{payments, waiting_room};
 
 pub use section::{
     Section, decode_payments, decode_schedule, decode_sections, encode_accounts, encode_catalogue,
@@ -230,7 +230,33 @@ fn encode_record(bytes: &mut Vec<u8>, version: u64, at: Timestamp, cause: &Cause
     let key = cause.key.map(fields::key_out);
     let by = ByWire::from_domain(&cause.by);
     let record = RecordWire { version, at: at.as_millis(), by, key, fact, more: More::default() };
-    codec().serialize_into(bytes, &record).expect("writing to memory doesn't fail");
+    let start = bytes.len();
+    codec().serialize_into(&mut *bytes, &record).expect("writing to memory doesn't fail");
+    debug_assert!(is_faithful(&bytes[start..]), "a record that was read is written as the same bytes");
+}
+
+/// Tells whether bytes are a record, and whether it is written as the same bytes again.
+fn is_faithful(bytes: &[u8]) -> bool {
+    let Ok(record) = decode(bytes) else { return false };
+    let fact = match &record.fact {
+        Fact::Catalogue(event) => FactWire::Catalogue(catalogue::CatalogueEventWire::from_domain(event)),
+        Fact::Schedule(number, event) => FactWire::Schedule(number.0, ScheduleEventWire::from_domain(event)),
+        Fact::WaitingRoom(number, event) => {
+            FactWire::WaitingRoom(number.0, RoomEventWire::from_domain(event))
+        }
+        Fact::Accounts(shard, event) => FactWire::Accounts(shard.0, AccountsEventWire::from_domain(event)),
+        Fact::Payments(number, event) => FactWire::Payments(number.0, PaymentsEventWire::from_domain(event)),
+        Fact::User(event) => FactWire::User(UserEventWire::from_domain(event)),
+    };
+    let again = RecordWire {
+        version: record.version,
+        at: record.at.as_millis(),
+        by: ByWire::from_domain(&record.by),
+        key: record.key.map(fields::key_out),
+        fact,
+        more: More::default(),
+    };
+    codec().serialize(&again).is_ok_and(|again| again == bytes)
 }
 
 /// Reads a record.
@@ -249,6 +275,7 @@ pub fn decode(bytes: &[u8]) -> Result<Record, DecodeError> {
         FactWire::Payments(number, event) => Fact::Payments(ScheduleNumber(number), event.into_domain()?),
         FactWire::User(event) => Fact::User(event.into_domain()?),
     };
+
     Ok(Record {
         version: record.version,
         at: Timestamp::from_millis(record.at),

@@ -85,7 +85,7 @@ pub(super) struct AccountsImageWire {
     more: More,
 }
 
-/// What an account carries forward from the archive.
+/// The sums that an account carries forward from the archive.
 #[derive(Serialize, Deserialize)]
 struct CarriedAccountWire {
     through: u32,
@@ -411,6 +411,7 @@ impl<'a> PaymentsEventWire<'a> {
                     more: More::default(),
                 }
             }
+
             Event::Accepted { number, payment_key } => Self::Accepted {
                 number: number.0,
                 payment_key: Cow::Borrowed(payment_key),
@@ -420,6 +421,7 @@ impl<'a> PaymentsEventWire<'a> {
             Event::Declined { number, failure } => {
                 Self::Declined(number.0, FailureWire::from_domain(failure))
             }
+
             Event::Captured { number, transaction, approved_at } => Self::Captured {
                 number: number.0,
                 transaction: transaction.as_deref().map(Cow::Borrowed),
@@ -431,6 +433,7 @@ impl<'a> PaymentsEventWire<'a> {
             Event::Failed { number, failure } => {
                 Self::Failed(number.0, failure.as_ref().map(FailureWire::from_domain))
             }
+
             Event::RefundBegun { number, failure } => {
                 Self::RefundBegun(number.0, FailureWire::from_domain(failure))
             }
@@ -466,6 +469,7 @@ impl<'a> PaymentsEventWire<'a> {
                 currency: currency_in(currency)?,
                 gateway: gateway.as_deref().map(gateway_in).transpose()?,
             },
+
             Self::Accepted { number, payment_key, more: _ } => {
                 Event::Accepted { number: PaymentNumber(number), payment_key: payment_key.into() }
             }
@@ -473,6 +477,7 @@ impl<'a> PaymentsEventWire<'a> {
             Self::Declined(number, failure) => {
                 Event::Declined { number: PaymentNumber(number), failure: failure.into_domain()? }
             }
+
             Self::Captured { number, transaction, approved_at, more: _ } => Event::Captured {
                 number: PaymentNumber(number),
                 transaction: transaction.map(|transaction| Arc::from(&*transaction)),
@@ -484,6 +489,7 @@ impl<'a> PaymentsEventWire<'a> {
                 number: PaymentNumber(number),
                 failure: failure.map(FailureWire::into_domain).transpose()?,
             },
+
             Self::RefundBegun(number, failure) => {
                 Event::RefundBegun { number: PaymentNumber(number), failure: failure.into_domain()? }
             }
@@ -574,9 +580,11 @@ impl PaymentWire {
 
     fn into_domain(self, schedule: ScheduleNumber) -> Read<(u32, Payment)> {
         let (method, amount) = (method_in(self.method)?, money(self.amount)?);
+        // A payment that needs no gateway was never sent to one: none would know it.
         if self.gateway.is_some() && !needs_gateway(method, amount) {
             return Err(DecodeError::Value("a payment's gateway"));
         }
+
         let payment = Payment {
             id: PaymentId { schedule, number: PaymentNumber(self.number), nonce: self.nonce },
             reservation: reservation_in(self.reservation),
@@ -595,6 +603,7 @@ impl PaymentWire {
             refunded_at: instant_in(self.refunded_at),
             key: self.key,
         };
+
         Ok((self.number, payment))
     }
 }

@@ -153,6 +153,7 @@ impl<'a> RoomEventWire<'a> {
                 more: More::default(),
             },
             Event::GateMoved { gate } => Self::GateMoved(gate_out(*gate)),
+
             Event::Joined { ticket, user, admitted } => Self::Joined {
                 ticket: ticket.0,
                 user: Cow::Borrowed(user),
@@ -162,10 +163,12 @@ impl<'a> RoomEventWire<'a> {
             Event::Drawn { seed } => Self::Drawn(seed.0),
             Event::Admitted { tickets } => Self::Admitted(tickets_out(tickets)),
             Event::Claimed { tickets } => Self::Claimed(tickets_out(tickets)),
+
             Event::Left { ticket } => Self::Left(ticket.0),
             Event::Finished { ticket } => Self::Finished(ticket.0),
             Event::PassesExpired { tickets } => Self::PassesExpired(tickets_out(tickets)),
             Event::PlacesExpired { last } => Self::PlacesExpired(last.0),
+
             Event::OutageBridged { down_since } => Self::OutageBridged { down_since: down_since.as_millis() },
             Event::KeyKept { ticket } => Self::KeyKept(ticket.map(|ticket| ticket.0)),
             Event::Stayed { until } => {
@@ -184,16 +187,19 @@ impl<'a> RoomEventWire<'a> {
                 Event::Tuned { active_max, admit_per_minute, paused }
             }
             Self::GateMoved(gate) => Event::GateMoved { gate: gate_in(gate)? },
+
             Self::Joined { ticket, user, admitted, more: _ } => {
                 Event::Joined { ticket: Ticket(ticket), user: user_id(&user)?, admitted }
             }
             Self::Drawn(seed) => Event::Drawn { seed: Seed(seed) },
             Self::Admitted(tickets) => Event::Admitted { tickets: tickets_in(tickets) },
             Self::Claimed(tickets) => Event::Claimed { tickets: tickets_in(tickets) },
+
             Self::Left(ticket) => Event::Left { ticket: Ticket(ticket) },
             Self::Finished(ticket) => Event::Finished { ticket: Ticket(ticket) },
             Self::PassesExpired(tickets) => Event::PassesExpired { tickets: tickets_in(tickets) },
             Self::PlacesExpired(last) => Event::PlacesExpired { last: Ticket(last) },
+
             Self::OutageBridged { down_since } => {
                 Event::OutageBridged { down_since: Timestamp::from_millis(down_since) }
             }
@@ -266,6 +272,7 @@ impl RoomImageWire {
             (ticket.0, activated_at.as_millis(), expires_at.as_millis(), instant_out(*claim_by))
         };
         let (rate, credit, as_of) = image.pace;
+
         Self {
             number: image.number.0,
             settings: image.settings.as_ref().map(SettingsWire::from_domain),
@@ -302,6 +309,7 @@ impl RoomImageWire {
             (Ticket(ticket), activated_at, expires_at, instant_in(claim_by))
         };
         let (rate, credit, as_of) = self.pace;
+
         Ok(RoomImage {
             number: ScheduleNumber(self.number),
             settings: self.settings.map(SettingsWire::into_domain).transpose()?,
@@ -312,6 +320,7 @@ impl RoomImageWire {
             seed: self.seed.map(Seed),
             drawn: self.drawn.map(DrawingWire::into_domain).transpose()?,
             first_people: self.first_people,
+            // They come before it, in sections of their own.
             people: Vec::new(),
             first_slots: self.first_slots,
             slots: self.slots,
@@ -333,11 +342,13 @@ impl DrawingWire {
 
 /// Makes a drawn order, which has each ticket from the first on once.
 pub(super) fn drawing(seed: [u8; 32], count: u32, first: u32, ticket_of: Vec<u32>) -> Read<Drawing> {
+    // A ticket that stood twice, or nowhere, would let one person in twice and another never.
     let mut sorted = ticket_of.clone();
     sorted.sort_unstable();
     if !(first..).zip(&sorted).all(|(slot, ticket)| slot == *ticket) {
         return Err(DecodeError::Value("a drawn order"));
     }
+
     Ok(Drawing { seed: Seed(seed), count, first, ticket_of: ticket_of.into() })
 }
 
@@ -354,6 +365,7 @@ impl RoomAnswerWire {
                 expires_at: place.expires_at.as_millis(),
                 more: More::default(),
             },
+
             Answer::Room(room) => Self::Room {
                 waiting: room.waiting,
                 active: room.active,
@@ -389,6 +401,7 @@ impl RoomAnswerWire {
                 };
                 if standing { Answer::Standing(place) } else { Answer::Place(place) }
             }
+
             Self::Room {
                 waiting,
                 active,

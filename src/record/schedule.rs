@@ -203,6 +203,7 @@ impl<'a> ScheduleEventWire<'a> {
             Event::SalesClosed => Self::SalesClosed,
             Event::ScheduleCancelled => Self::ScheduleCancelled,
             Event::Deleted => Self::Deleted,
+
             Event::SeatsBlocked { seats } => Self::SeatsBlocked(seats_out(seats)),
             Event::SeatsUnblocked { seats } => Self::SeatsUnblocked(seats_out(seats)),
             Event::SeatsHeld { number, nonce, user, seats, expires_at } => Self::SeatsHeld {
@@ -218,6 +219,7 @@ impl<'a> ScheduleEventWire<'a> {
             }
             Event::HoldReleased { number } => Self::HoldReleased(number.0),
             Event::HoldExpired { number } => Self::HoldExpired(number.0),
+
             Event::PaymentBegun { number, payment, expires_at, held_until } => Self::PaymentBegun {
                 number: number.0,
                 payment: payment.bits(),
@@ -236,6 +238,7 @@ impl<'a> ScheduleEventWire<'a> {
                 more: More::default(),
             },
             Event::ReservationCancelled { number } => Self::ReservationCancelled(number.0),
+
             Event::OutageBridged { began, down_since } => {
                 Self::OutageBridged { began: began.as_millis(), down_since: down_since.as_millis() }
             }
@@ -256,6 +259,7 @@ impl<'a> ScheduleEventWire<'a> {
             Self::SalesClosed => Event::SalesClosed,
             Self::ScheduleCancelled => Event::ScheduleCancelled,
             Self::Deleted => Event::Deleted,
+
             Self::SeatsBlocked(seats) => Event::SeatsBlocked { seats: seats_in(seats) },
             Self::SeatsUnblocked(seats) => Event::SeatsUnblocked { seats: seats_in(seats) },
             Self::SeatsHeld { number, nonce, user, seats, expires_at, more: _ } => Event::SeatsHeld {
@@ -270,6 +274,7 @@ impl<'a> ScheduleEventWire<'a> {
             }
             Self::HoldReleased(number) => Event::HoldReleased { number: ReservationNumber(number) },
             Self::HoldExpired(number) => Event::HoldExpired { number: ReservationNumber(number) },
+
             Self::PaymentBegun { number, payment, expires_at, held_until, more: _ } => Event::PaymentBegun {
                 number: ReservationNumber(number),
                 payment: PaymentId::from_bits(payment),
@@ -286,6 +291,7 @@ impl<'a> ScheduleEventWire<'a> {
             Self::ReservationCancelled(number) => {
                 Event::ReservationCancelled { number: ReservationNumber(number) }
             }
+
             Self::OutageBridged { began, down_since } => Event::OutageBridged {
                 began: Timestamp::from_millis(began),
                 down_since: Timestamp::from_millis(down_since),
@@ -321,6 +327,7 @@ impl CreationWire {
                 CreationMore::Prices(set) => prices = Some(Arc::new(set.into_domain()?)),
             }
         }
+
         Ok(Creation {
             number: ScheduleNumber(self.number),
             id: schedule_id(&self.id)?,
@@ -343,6 +350,7 @@ impl PlanWire {
             };
             (role.clone(), casting)
         };
+
         Self {
             starts_at: plan.starts_at.as_millis(),
             ends_at: plan.ends_at.as_millis(),
@@ -362,6 +370,7 @@ impl PlanWire {
             };
             (role, casting)
         };
+
         Ok(Plan {
             starts_at: Timestamp::from_millis(self.starts_at),
             ends_at: Timestamp::from_millis(self.ends_at),
@@ -469,6 +478,8 @@ impl PricesWire {
 
 impl ScheduleImageWire {
     pub(super) fn from_domain(image: &Image) -> Self {
+        // Prices that can still change stand with the creation. Bound ones have a field of their own, which
+        // says by being there that the sale was opened.
         let creation = Creation {
             number: image.number,
             id: image.id.clone(),
@@ -480,7 +491,9 @@ impl ScheduleImageWire {
             prices: image.prices.clone().filter(|_| !image.opened),
         };
         let bound = image.prices.as_deref().filter(|_| image.opened);
+
         let deadlines = image.other_deadlines.iter().map(|(number, at)| (*number, at.as_millis()));
+
         Self {
             creation: CreationWire::from_domain(&creation),
             sale: sale_out(image.sale),
@@ -503,10 +516,12 @@ impl ScheduleImageWire {
         let creation = self.creation.into_domain()?;
         let bound = self.prices.map(PricesWire::into_domain).transpose()?;
         let opened = bound.is_some();
+
         let reservations = self.reservations.into_iter().map(|kept| Ok((kept.number, kept.into_domain()?)));
         let ended = self.ended.into_iter().map(|(at, number)| (Timestamp::from_millis(at), number));
         let deadlines =
             self.other_deadlines.into_iter().map(|(number, at)| (number, Timestamp::from_millis(at)));
+
         Ok(Image {
             number: creation.number,
             id: creation.id,

@@ -50,7 +50,7 @@ impl Section {
     }
 }
 
-/// What stands in a section's bytes. People of a room and users come before what they are parts of.
+/// A section as bytes. The people of a room come before the room, and users in parts before the rest of them.
 #[derive(Serialize, Deserialize)]
 enum SectionWire<'a> {
     Catalogue(Box<CatalogueImageWire>),
@@ -79,7 +79,7 @@ pub fn encode_schedule(image: &Image) -> Vec<u8> {
 pub fn encode_room(image: &RoomImage) -> impl Iterator<Item = Vec<u8>> {
     let people = PeopleWire::sections(image).map(SectionWire::People);
     let room = || SectionWire::WaitingRoom(Box::new(RoomImageWire::from_domain(image)));
-    people.chain(std::iter::once_with(room)).map(|section| encode(&section))
+    people.chain(core::iter::once_with(room)).map(|section| encode(&section))
 }
 
 /// Writes the section of a shard of the accounts.
@@ -92,26 +92,34 @@ pub fn encode_payments(image: &PaymentsImage) -> Vec<u8> {
     encode(&SectionWire::Payments(Box::new(PaymentsImageWire::from_domain(image))))
 }
 
-/// Writes the users' sections, one after the other: themselves in parts, then what they have in common.
+/// Writes the users' sections, one after the other: the users in parts, then their keys and their version.
 pub fn encode_users(image: &UsersImage) -> impl Iterator<Item = Vec<u8>> {
     let parts = UsersPartWire::sections(image).map(SectionWire::UsersPart);
     let rest = || SectionWire::Users(Box::new(UsersImageWire::from_domain(image)));
-    parts.chain(std::iter::once_with(rest)).map(|section| encode(&section))
+    parts.chain(core::iter::once_with(rest)).map(|section| encode(&section))
 }
 
-/// The codec of records without their limit: a million keys with their answers are more than that. What
-/// is read is bounded by the bytes, which are all there.
+/// The codec of records without their limit: a million keys with their answers are more than that. The
+/// bytes themselves are the bound, since all of them are there.
 pub(super) fn codec() -> impl Options {
     bincode::DefaultOptions::new().with_fixint_encoding().with_no_limit()
 }
 
 fn encode(section: &SectionWire<'_>) -> Vec<u8> {
-    codec().serialize(section).expect("writing to memory doesn't fail")
+    let bytes = codec().serialize(section).expect("writing to memory doesn't fail");
+    debug_assert!(is_faithful(&bytes), "a section that was read is written as the same bytes");
+    bytes
+}
+
+/// Tells whether bytes are a section, and whether it is written as the same bytes again.
+fn is_faithful(bytes: &[u8]) -> bool {
+    let section = codec().deserialize::<SectionWire<'_>>(bytes);
+    section.and_then(|section| codec().serialize(&section)).is_ok_and(|again| again == bytes)
 }
 
 /// Reads a snapshot's sections, in their order.
 ///
-/// An item is an error when the bytes are not exactly a section of this format, and when a part isn't followed by what it is of.
+/// An item is an error when the bytes are not exactly a section of this format, and when no whole follows a part.
 pub fn decode_sections<B: AsRef<[u8]>>(
     sections: impl IntoIterator<Item = B>,
 ) -> impl Iterator<Item = Result<Section, DecodeError>> {
@@ -145,7 +153,7 @@ pub fn decode_payments(bytes: &[u8]) -> Result<PaymentsImage, DecodeError> {
     }
 }
 
-/// Parts that wait for what they are of.
+/// Parts whose whole is still to come.
 #[derive(Default)]
 pub(super) struct Parts {
     people: Option<(ScheduleNumber, Vec<Option<Arc<Block>>>)>,
@@ -202,13 +210,13 @@ impl Parts {
         Ok(Section::WaitingRoom(Box::new(image)))
     }
 
-    /// Gives the users what they have in common.
+    /// Puts the users into their image.
     pub(super) fn users(&mut self, image: UsersImage) -> Section {
         let users = core::mem::take(&mut self.users);
         Section::Users(Box::new(UsersImage { users, ..image }))
     }
 
-    /// Checks that every part was followed by what it is of.
+    /// Checks that a whole followed every part.
     pub(super) fn end(&self) -> Result<(), DecodeError> {
         if self.people.is_some() || !self.users.is_empty() {
             return Err(DecodeError::Value("the end of the sections"));

@@ -1,7 +1,7 @@
 //! The wire format of users: their events, and their sections of a snapshot.
 //!
 //! A million users are more than one section should hold: they come first, in sections of [`USERS_PER_SECTION`], and
-//! then what they have in common.
+//! then their keys and their version.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -153,7 +153,7 @@ impl<'a> UsersPartWire<'a> {
 }
 
 impl UsersImageWire {
-    /// Writes what the users have in common.
+    /// Writes the users' keys and version, without the users.
     pub(super) fn from_domain(image: &UsersImage) -> Self {
         Self {
             keys: keys_out(&image.keys, |answer| (answer.user.to_string(), status_out(answer.status))),

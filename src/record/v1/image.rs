@@ -115,9 +115,11 @@ impl CatalogueImageWire {
                 Listing { number, concert: concert_id(&concert)?, archived: archived.remove(&number) };
             listings.push((schedule_id(&id)?, listing));
         }
+        // An archived schedule that the catalogue doesn't list would be lost.
         if !archived.is_empty() {
             return Err(DecodeError::Value("a schedule in the archive"));
         }
+
         listings.sort_unstable_by_key(|(_, listing)| listing.number);
         let parts = CatalogueParts {
             venues: self.venues.into_iter().map(VenueWire::into_domain).collect::<Read<_>>()?,
@@ -129,6 +131,7 @@ impl CatalogueImageWire {
             version: self.version,
             last_instant: Timestamp::from_millis(self.last_instant),
         };
+
         parts.build()
     }
 }
@@ -140,6 +143,7 @@ impl ScheduleImageWire {
         let reservations = self.reservations.into_iter().map(|kept| Ok((kept.number, kept.into_domain()?)));
         let deadlines = deadlines.into_iter().map(|(number, at)| (number, Timestamp::from_millis(at)));
         let ended = self.ended.into_iter().map(|(at, number)| (Timestamp::from_millis(at), number));
+
         Ok(Image {
             number: creation.number,
             id: creation.id,

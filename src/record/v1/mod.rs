@@ -1,4 +1,4 @@
-//! Format 1, read only: what `onsale migrate` reads. Nothing here ever changes but the domain's types that it leads to.
+//! Format 1, which `onsale migrate` reads and nobody writes. Nothing here ever changes but the domain's types that it leads to.
 //!
 //! Its structures could take no field, so that what came later stands in sections and events of its own beside the old ones:
 //! here they are put together again.
@@ -82,7 +82,7 @@ fn section(bytes: &[u8]) -> Read<SectionWire<'_>> {
 /// Reads all sections of a snapshot.
 ///
 /// # Errors
-/// When the bytes are not exactly sections of this format, and when a part isn't followed by what it is of.
+/// When the bytes are not exactly sections of this format, and when no whole follows a part.
 pub fn decode_sections<B: AsRef<[u8]>>(
     sections: impl IntoIterator<Item = B>,
 ) -> Result<Vec<Section>, DecodeError> {
@@ -119,11 +119,11 @@ pub fn decode_payments(bytes: &[u8]) -> Result<PaymentsImage, DecodeError> {
 #[derive(Default)]
 struct Reader {
     read: Vec<Section>,
-    /// The catalogue with what comes after it, until the first section of another kind.
+    /// The catalogue, until the first section of another kind: its archived schedules and new plans come in between.
     catalogue: Option<CatalogueImageWire>,
     archived: BTreeMap<ScheduleNumber, Archived>,
     replans: Replans,
-    /// What comes before the shard that carries it forward.
+    /// Sums that accounts carry forward, until their shard comes.
     carried: Option<(Shard, CarriedAccounts)>,
     parts: Parts,
 }
@@ -138,6 +138,7 @@ impl Reader {
                     archived.map(|(number, wire)| (ScheduleNumber(number), wire.into_domain())).collect();
             }
             SectionWire::Replans(replans) => self.replans = replans.into_domain()?,
+
             SectionWire::Schedule(image) => self.schedule(image.into_domain(Vec::new())?)?,
             SectionWire::ScheduleWithDeadlines(image, deadlines) => {
                 self.schedule(image.into_domain(deadlines)?)?;
@@ -150,6 +151,7 @@ impl Reader {
                 let room = self.parts.room(image.into_domain()?)?;
                 self.push(room)?;
             }
+
             SectionWire::Carried(carried) => self.carried = Some(carried.into_domain()?),
             SectionWire::Accounts(image) => {
                 let carried = self.carried.take();
@@ -164,6 +166,7 @@ impl Reader {
             SectionWire::PaymentsThrough(image, answers, gateways) => {
                 self.payments(image.into_domain()?, answers, gateways)?;
             }
+
             SectionWire::UsersPart(part) => self.parts.add_users(part.into_domain()?),
             SectionWire::Users(image) => {
                 let users = self.parts.users(image.into_domain()?);

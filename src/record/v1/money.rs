@@ -72,7 +72,7 @@ pub(super) struct AccountsImageWire {
     last_instant: u64,
 }
 
-/// What a shard's accounts carry forward: it comes before the shard, and only where there is any.
+/// The sums that a shard's accounts carry forward: before the shard, and only where there are any.
 #[derive(Deserialize)]
 pub(super) struct CarriedWire {
     shard: u16,
@@ -87,7 +87,7 @@ struct CarriedAccountWire {
     paid: Vec<(u128, bool)>,
 }
 
-/// What accounts carry forward.
+/// The sums that accounts carry forward.
 pub(super) type CarriedAccounts = HashMap<UserId, CarriedImage>;
 
 #[derive(Deserialize)]
@@ -179,7 +179,7 @@ pub(super) struct PaymentsImageWire {
     last_instant: u64,
 }
 
-/// What a gateway said of a payment, by the payment's number.
+/// A gateway's answer about a payment, by the payment's number.
 #[derive(Deserialize)]
 pub(super) struct GatewayAnswerWire {
     number: u32,
@@ -274,15 +274,18 @@ impl AccountsImageWire {
                 user,
             });
         }
+        // Money that no account of the shard carries forward would be lost.
         if !carried.is_empty() {
             return Err(DecodeError::Value("an account that carries something forward"));
         }
+
         let answer = |answer: Option<TransactionWire>| {
             Ok(match answer {
                 Some(transaction) => accounts::Answer::Moved(transaction.into_domain(shard)?),
                 None => accounts::Answer::Unchanged,
             })
         };
+
         Ok(AccountsImage {
             shard,
             accounts,
@@ -296,7 +299,7 @@ impl AccountsImageWire {
 }
 
 impl CarriedWire {
-    /// Returns the shard, and what its accounts carry forward.
+    /// Returns the shard, and the sums that its accounts carry forward.
     pub(super) fn into_domain(self) -> Read<(Shard, CarriedAccounts)> {
         let account = |(user, wire): (String, CarriedAccountWire)| {
             let CarriedAccountWire { through, count, balance, paid } = wire;
@@ -363,6 +366,7 @@ impl PaymentsEventWire<'_> {
                 currency: currency_in(currency)?,
                 gateway: None,
             },
+
             Self::Accepted { number, payment_key } => {
                 Event::Accepted { number: PaymentNumber(number), payment_key: payment_key.into() }
             }
@@ -373,6 +377,7 @@ impl PaymentsEventWire<'_> {
             Self::Captured(number) => {
                 Event::Captured { number: PaymentNumber(number), transaction: None, approved_at: None }
             }
+
             Self::Confirmed(number) => Event::Confirmed { number: PaymentNumber(number) },
             Self::Completed(number) => Event::Completed { number: PaymentNumber(number) },
             Self::Failed(number, failure) => Event::Failed {
@@ -415,7 +420,7 @@ impl PaymentsImageWire {
 }
 
 impl GatewayAnswerWire {
-    /// Gives the payments what gateways said of them.
+    /// Gives the payments their gateways' answers.
     pub(super) fn add_all(answers: Vec<Self>, image: &mut PaymentsImage) -> Read<()> {
         // Where a gateway named nothing, there is no answer.
         let said = |answer: &Self| {

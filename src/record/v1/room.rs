@@ -132,16 +132,19 @@ impl RoomEventWire<'_> {
                 Event::Tuned { active_max, admit_per_minute, paused }
             }
             Self::GateMoved(gate) => Event::GateMoved { gate: gate_in(gate)? },
+
             Self::Joined { ticket, user, admitted } => {
                 Event::Joined { ticket: Ticket(ticket), user: user_id(&user)?, admitted }
             }
             Self::Drawn(seed) => Event::Drawn { seed: Seed(seed) },
             Self::Admitted(tickets) => Event::Admitted { tickets: tickets_in(tickets) },
             Self::Claimed(tickets) => Event::Claimed { tickets: tickets_in(tickets) },
+
             Self::Left(ticket) => Event::Left { ticket: Ticket(ticket) },
             Self::Finished(ticket) => Event::Finished { ticket: Ticket(ticket) },
             Self::PassesExpired(tickets) => Event::PassesExpired { tickets: tickets_in(tickets) },
             Self::PlacesExpired(last) => Event::PlacesExpired { last: Ticket(last) },
+
             Self::OutageBridged { down_since } => {
                 Event::OutageBridged { down_since: Timestamp::from_millis(down_since) }
             }
@@ -188,6 +191,7 @@ impl RoomImageWire {
         };
         let (rate, credit, as_of) = self.pace;
         let drawn = self.drawn.map(|drawn| drawing(drawn.seed, drawn.count, drawn.first, drawn.ticket_of));
+
         Ok(RoomImage {
             number: ScheduleNumber(self.number),
             settings: self.settings.map(SettingsWire::into_domain),
@@ -225,6 +229,7 @@ impl RoomAnswerWire {
                 };
                 if standing { Answer::Standing(place) } else { Answer::Place(place) }
             }
+
             Self::Room { waiting, active, active_max, admit_per_minute, paused, admitted_total, gate } => {
                 Answer::Room(Overview {
                     waiting,

@@ -1,4 +1,4 @@
-//! The events of the catalogue and of schedules, and what they are made of.
+//! The events of the catalogue and of schedules, and their parts.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -300,6 +300,7 @@ impl ScheduleEventWire<'_> {
             Self::SalesClosed => Event::SalesClosed,
             Self::ScheduleCancelled => Event::ScheduleCancelled,
             Self::Deleted => Event::Deleted,
+
             Self::SeatsBlocked(seats) => Event::SeatsBlocked { seats: seats_in(seats) },
             Self::SeatsUnblocked(seats) => Event::SeatsUnblocked { seats: seats_in(seats) },
             Self::SeatsHeld { number, nonce, user, seats, expires_at } => Event::SeatsHeld {
@@ -314,6 +315,8 @@ impl ScheduleEventWire<'_> {
             }
             Self::HoldReleased(number) => Event::HoldReleased { number: ReservationNumber(number) },
             Self::HoldExpired(number) => Event::HoldExpired { number: ReservationNumber(number) },
+
+            // A field that came later is an event of its own here: with it, or without.
             Self::PaymentBegun { number, payment, expires_at } => Event::PaymentBegun {
                 number: ReservationNumber(number),
                 payment: PaymentId::from_bits(payment),
@@ -333,6 +336,7 @@ impl ScheduleEventWire<'_> {
                 number: ReservationNumber(number),
                 expires_at: Some(Timestamp::from_millis(expires_at)),
             },
+
             Self::ReservationConfirmed { number, payment } => Event::ReservationConfirmed {
                 number: ReservationNumber(number),
                 payment: PaymentId::from_bits(payment),
@@ -340,6 +344,7 @@ impl ScheduleEventWire<'_> {
             Self::ReservationCancelled(number) => {
                 Event::ReservationCancelled { number: ReservationNumber(number) }
             }
+
             Self::OutageBridged { down_since } => {
                 let down_since = Timestamp::from_millis(down_since);
                 Event::OutageBridged { began: down_since, down_since }
@@ -371,6 +376,7 @@ impl VenueWire {
             let rows = section.rows.into_iter().map(row).collect::<Read<_>>()?;
             Ok(Section { id: section.id, floor: section.floor, rows })
         };
+
         Ok(Venue {
             id: venue_id(&self.id)?,
             name: self.name,
@@ -431,6 +437,7 @@ impl PlanWire {
             (role, casting)
         };
         let policy = self.policy;
+
         Plan {
             starts_at: Timestamp::from_millis(self.starts_at),
             ends_at: Timestamp::from_millis(self.ends_at),
