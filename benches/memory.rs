@@ -53,7 +53,7 @@ fn schedule(number: u32, layout: &Arc<Layout>) -> Schedule {
 fn hold_all(actor: &mut Schedule, published: &mut Schedule) {
     for first in (0..SEATS).step_by(4) {
         let seats = (first..first + 4).map(Seat).collect();
-        let hold = Command::Hold { user: user(&format!("user-{first}")), wish: Wish::Seats(seats), nonce: 1 };
+        let hold = Command::hold(user(&format!("user-{first}")), Wish::Seats(seats), 1);
         let event = actor.decide(&hold.into(), NOW).unwrap().unwrap();
         actor.apply(&event, NOW, None);
         published.apply(&event, NOW, None);

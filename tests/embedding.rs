@@ -102,7 +102,7 @@ async fn seats_that_the_venue_does_not_have_or_that_come_twice_are_refused_and_t
         }
     }
     let wish = Wish::Best { grade: Some(Grade(1)), count: 1 };
-    let best = Command::Hold { user: user("lee"), wish, nonce: 1 };
+    let best = Command::hold(user("lee"), wish, 1);
     assert_eq!(engine.act(&entry, best, None).await, Err(Refusal::UnknownGrade.into()));
     engine.act(&entry, hold_command("lee", &[7]), None).await.unwrap();
     check(&engine);
@@ -164,7 +164,7 @@ async fn a_refusal_is_a_sentence_with_the_ids_of_its_seats() {
         (&[], "at least one seat is needed"),
     ] {
         let wish = Wish::Seats(seats.iter().copied().map(Seat).collect());
-        let hold = Command::Hold { user: user("lee"), wish, nonce: 7 };
+        let hold = Command::hold(user("lee"), wish, 7);
         let refused = engine.act(&entry, hold, None).await.unwrap_err();
         assert_eq!(refused.named(entry.layout()).to_string(), said);
     }
@@ -265,7 +265,7 @@ fn wish() -> impl Strategy<Value = Wish> {
 
 fn command() -> impl Strategy<Value = Command> {
     prop_oneof![
-        6 => (0u8..3, wish()).prop_map(|(who, wish)| Command::Hold { user: person(who), wish, nonce: 7 }),
+        6 => (0u8..3, wish()).prop_map(|(who, wish)| Command::hold(person(who), wish, 7)),
         3 => (reference(), caller(), seats())
             .prop_map(|(reservation, caller, seats)| Command::Exchange { reservation, caller, seats }),
         2 => (reference(), caller())

@@ -118,7 +118,7 @@ async fn scenario(config: EngineConfig, clock: &ManualClock) {
     engine.act(first, Command::Block { seats: Arc::clone(&blocked) }, None).await.unwrap();
     engine.act(first, Command::Unblock { seats: blocked[1..].into() }, None).await.unwrap();
     let wish = Wish::Best { grade: None, count: 3 };
-    let best = Command::Hold { user: user("u3"), wish, nonce: 99 };
+    let best = Command::hold(user("u3"), wish, 99);
     engine.act(second, best, None).await.unwrap();
     let given_back = hold(&engine, second, "u4", &[60]).await.unwrap();
     engine.act(second, release_command("u4", &given_back), None).await.unwrap();

@@ -202,7 +202,7 @@ pub(crate) async fn make(engine: &Engine, call: &Call, key: Option<KeyUse>, nonc
 
     match call {
         Call::Hold { user: who, schedule, wish } => {
-            let command = Command::Hold { user: who.clone(), wish: wish.clone(), nonce };
+            let command = Command::hold(who.clone(), wish.clone(), nonce);
             Ok(acted(engine.act_by(&*find(schedule)?, command, user(key)).await?))
         }
         Call::Exchange { user: who, schedule, reservation, seats } => {

@@ -1,12 +1,12 @@
-//! Accounts: what users have, and every movement of it.
+//! Accounts: the users' balances, and every movement of money on them.
 //!
 //! [`Accounts`] is one shard of them, one aggregate with one stream; a user's shard follows from the user's id. An account
-//! begins with its first charge, which says its currency. What a payment takes and what a refund gives back are keyed by the
-//! payment, so that the saga may ask again. Nothing, of whatever currency, is taken from any account and given back to any: a
-//! free ticket leaves no trace here.
+//! begins with its first charge, which says its currency. Payments and refunds are keyed by the payment, so that the saga
+//! may ask again. An amount of nothing is taken from any account and given back to any, in any currency: a free ticket leaves no
+//! trace here.
 //!
-//! What is old of a long account moves to the archive: an event says up to which transaction, and what those came to is carried
-//! forward ([`Carried`]).
+//! The old transactions of a long account move to the archive: an event says up to which one, and their sum is carried forward
+//! ([`Carried`]).
 //!
 //! Absent on purpose: limits of a charge (a setting of the front), gateways, reservations, the archive itself.
 //!
@@ -75,20 +75,18 @@ impl Kind {
 
 /// One movement of an account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "a field without a sentence is what its name says")]
 pub struct Transaction {
-    /// Its id.
     pub id: TransactionId,
-    /// Why.
     pub kind: Kind,
     /// How much, in the direction that the kind says.
     pub amount: Money,
     /// The balance with it.
     pub balance_after: Money,
-    /// When.
     pub at: Timestamp,
 }
 
-/// What the transactions of an account that are in the archive come to.
+/// The sum of an account's transactions that are in the archive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Carried {
     /// The number of the last of them.
@@ -99,7 +97,7 @@ pub struct Carried {
     pub balance: Money,
 }
 
-/// What one user has.
+/// One user's account.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Account {
     currency: Currency,
@@ -110,7 +108,7 @@ pub struct Account {
     paid: HashMap<PaymentId, Paid>,
 }
 
-/// What has become of a payment on an account.
+/// Whether a payment that took money gave it back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Paid {
     Taken,
@@ -123,7 +121,7 @@ impl Account {
         self.currency
     }
 
-    /// Returns what is on it.
+    /// Returns its balance.
     pub fn balance(&self) -> Money {
         self.balance
     }
@@ -144,7 +142,7 @@ impl Account {
         self.transactions.range(..end).rev()
     }
 
-    /// Returns what its movements in the archive come to, if any are there.
+    /// Returns the sum of its movements in the archive, if any are there.
     pub fn carried(&self) -> Option<Carried> {
         self.carried
     }
@@ -168,47 +166,38 @@ impl Account {
     }
 }
 
-/// What may be asked of accounts.
+/// A command to an account.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "a field without a sentence is what its name says")]
 pub enum Command {
     /// Put money in.
     Charge {
-        /// Whose account.
         user: UserId,
-        /// How much.
         amount: Money,
         /// In which currency, where the account has none yet.
         currency: Currency,
         /// The random part of the transaction's id.
         nonce: u64,
     },
-    /// Take what a payment costs. Asked again, it is done already.
+    /// Take the amount of a payment. Asked again, it is done already.
     Pay {
-        /// Whose account.
         user: UserId,
-        /// For which payment.
         payment: PaymentId,
-        /// How much.
         amount: Money,
-        /// In which currency.
         currency: Currency,
         /// The random part of the transaction's id.
         nonce: u64,
     },
-    /// Give back what a payment took. Asked again, it is done already.
+    /// Give the amount of a payment back. Asked again, it is done already.
     Refund {
-        /// Whose account.
         user: UserId,
-        /// Of which payment.
         payment: PaymentId,
-        /// How much.
         amount: Money,
         /// The random part of the transaction's id.
         nonce: u64,
     },
     /// Drop old movements, which the archive has by now.
     Archive {
-        /// Whose account.
         user: UserId,
         /// The number of the last of them: one of those that [`Account::old`] returned.
         through: u32,
@@ -251,32 +240,24 @@ impl Command {
 
 /// A fact about an account: money moved, or old movements did.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "a field without a sentence is what its name says")]
 pub enum Event {
     /// Money moved.
     Moved {
-        /// Whose.
         user: UserId,
-        /// The account's currency.
         currency: Currency,
         /// The number of the transaction in the shard, one more than the last.
         number: u32,
         /// The random part of its id.
         nonce: u64,
-        /// Why.
         kind: Kind,
-        /// How much.
         amount: Money,
-        /// The balance with it.
         balance_after: Money,
     },
-    /// A command with an idempotency key asked for what was so already: only its key is new.
-    KeyKept {
-        /// Whose account it was about.
-        user: UserId,
-    },
+    /// A command with an idempotency key changed nothing: only its key is new.
+    KeyKept { user: UserId },
     /// Old movements are in the archive, and no longer here.
     Archived {
-        /// Whose.
         user: UserId,
         /// The number of the last of them.
         through: u32,
@@ -287,15 +268,11 @@ pub enum Event {
 
 /// Why an account refuses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "a field without a sentence is what its name says")]
 pub enum Refusal {
     /// There isn't as much.
     #[error("the balance is too small for this")]
-    Insufficient {
-        /// What there is.
-        balance: Money,
-        /// What was asked for.
-        required: Money,
-    },
+    Insufficient { balance: Money, required: Money },
     /// The account has another currency.
     #[error("the account has another currency than the reservation")]
     OtherCurrency,
@@ -307,7 +284,7 @@ pub enum Refusal {
     NothingTaken,
 }
 
-/// What a change answers.
+/// The answer to a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Answer {
     /// Money moved.
@@ -389,18 +366,22 @@ impl Accounts {
     /// # Errors
     /// A [`Refusal`], which changes nothing.
     pub fn decide(&self, command: &Command) -> Result<Option<Event>, Refusal> {
+        // Nothing moves, in no currency: no account begins by it.
         if command.amount() == Some(Money::ZERO) {
             return Ok(None);
         }
+
         let account = self.by_user.get(command.user());
         let balance = account.map_or(Money::ZERO, |account| account.balance);
         let paid = |payment: &PaymentId| account.and_then(|account| account.paid.get(payment).copied());
+
         let (currency, nonce, kind, amount, after) = match command {
             Command::Charge { amount, currency, nonce, .. } => {
                 let after = balance.plus(*amount).ok_or(Refusal::TooMuch)?;
                 (*currency, *nonce, Kind::Charge, *amount, after)
             }
             Command::Pay { payment, amount, currency, nonce, .. } => {
+                // Taken, or given back since: either way it isn't taken again.
                 if paid(payment).is_some() {
                     return Ok(None);
                 }
@@ -422,9 +403,12 @@ impl Accounts {
                 return Ok(account.and_then(|account| account.archive(user, *through, settled)));
             }
         };
+
+        // The first money says the currency, which stands from then on.
         if account.is_some_and(|account| account.has_begun() && account.currency != currency) {
             return Err(Refusal::OtherCurrency);
         }
+
         let (user, number) = (command.user().clone(), self.last_transaction + 1);
         Ok(Some(Event::Moved { user, currency, number, nonce, kind, amount, balance_after: after }))
     }
@@ -436,7 +420,9 @@ impl Accounts {
     pub fn apply(&mut self, event: &Event, at: Timestamp, key: Option<KeyUse>) {
         self.version += 1;
         self.last_instant = self.last_instant.max(at);
+        // By the event's instant, so that replay forgets the same keys.
         self.keys.forget_old(at);
+
         match event {
             Event::Moved { user, currency, number, nonce, kind, amount, balance_after } => {
                 assert_eq!(
@@ -448,10 +434,13 @@ impl Accounts {
                 let id = TransactionId { shard: self.shard.0, number: *number, nonce: *nonce };
                 let account = self.by_user.entry(user.clone());
                 let account = Arc::make_mut(account.or_insert_with(|| Arc::new(Account::new(*currency))));
+
+                // Free tickets of an earlier version made accounts without money: the first money says the currency.
                 if !account.has_begun() {
                     account.currency = *currency;
                 }
                 assert_eq!(account.currency, *currency, "M1: one currency an account");
+
                 let transaction =
                     Transaction { id, kind: *kind, amount: *amount, balance_after: *balance_after, at };
                 account.move_money(transaction);
@@ -462,12 +451,13 @@ impl Accounts {
                 self.archived += Arc::make_mut(account).carry(*through, settled);
             }
         }
+
         if let Some(key) = key {
             self.keys.keep(key, self.version, at, self.answer(event));
         }
     }
 
-    /// Returns what is answered to the wish that the last event, `event`, fulfilled.
+    /// Returns the answer to the command that led to the last event, `event`.
     pub fn answer(&self, event: &Event) -> Answer {
         let Event::Moved { user, .. } = event else { return Answer::Unchanged };
         let last = self.by_user.get(user).and_then(|account| account.transactions.back());
@@ -508,20 +498,22 @@ impl Account {
         Self { currency, balance: Money::ZERO, carried: None, transactions, paid }
     }
 
-    /// Returns the event that drops movements up to `through`; none where there is nothing to drop, or what is to stay
-    /// would go.
+    /// Returns the event that drops movements up to `through`; none where there is nothing to drop, or where one
+    /// that is to stay would go.
     fn archive(&self, user: &UserId, through: u32, settled: &[PaymentId]) -> Option<Event> {
         let dropped = self.transactions.partition_point(|moved| moved.id.number <= through);
         let settled = settled.iter().filter(|payment| self.paid.contains_key(*payment));
         let settled: Vec<PaymentId> = settled.copied().collect();
+
         let is_whole = match dropped.checked_sub(1) {
             Some(last) => {
                 let stays = self.transactions.len() - dropped;
                 stays >= NEWEST_KEPT && self.transactions[last].id.number == through
             }
-            // Nothing moves this time, and more of what has moved before is settled.
+            // Nothing moves this time, but more of the payments that moved before are settled.
             None => !settled.is_empty() && self.carried.is_some_and(|carried| carried.through == through),
         };
+
         is_whole.then(|| Event::Archived { user: user.clone(), through, settled })
     }
 
@@ -533,8 +525,10 @@ impl Account {
             count += 1;
             carried.balance = moved.balance_after;
         }
+
         (carried.through, carried.count) = (through, carried.count + count);
         self.carried = Some(carried);
+
         for payment in settled {
             self.paid.remove(payment);
         }
@@ -544,6 +538,7 @@ impl Account {
     fn move_money(&mut self, transaction: Transaction) {
         let after = with(self.balance, &transaction).expect("M1: never negative, never too much");
         assert_eq!(after, transaction.balance_after, "M1: the balance is the sum");
+
         match transaction.kind {
             Kind::Charge => {}
             Kind::Payment(payment) => {
@@ -554,6 +549,7 @@ impl Account {
                 assert_eq!(before, Some(Paid::Taken), "M3: a payment is given back once");
             }
         }
+
         self.balance = after;
         self.transactions.push_back(transaction);
     }

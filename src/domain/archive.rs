@@ -1,7 +1,6 @@
-//! What belongs in the archive: schedules that are long over, with their payments.
+//! Decides which schedules belong in the archive: those that are long over, with their payments.
 //!
-//! A schedule moves as it is, once nothing can happen to it any more but what an administrator would ask for; from then on it
-//! never changes. Its waiting room, in which nobody is by then, is forgotten. Which movements of accounts are old is
+//! A schedule moves as it is, once nothing but an administrator's wish could still change it; from then on it never changes. Its waiting room, in which nobody is by then, is forgotten. Which movements of accounts are old is
 //! `accounts`' to say.
 //!
 //! Absent on purpose: the archive itself, clocks.
@@ -44,23 +43,32 @@ pub fn belongs(
     if schedule.plan().ends_at.plus(after) > now {
         return Err(Stays::NotOver);
     }
+
     let paid = payments.map_or(Timestamp::ZERO, Payments::last_instant);
     let last = schedule.last_instant().max(room.last_instant()).max(paid);
+    // The archive has no keys, and within its day a key may still ask for its answer.
     if last.plus(KEY_RETENTION) > now {
         return Err(Stays::NotQuiet);
     }
+
+    // Time will still change it: a deadline comes, or its sale opens or closes.
     let moving = |status: ReservationStatus| status.has_deadline();
     if schedule.next_due().is_some() || schedule.reservations().any(|kept| moving(kept.status)) {
         return Err(Stays::Live);
     }
+
+    // The room doesn't go to the archive: those in it would be forgotten.
     if room.waiting() > 0 || room.active() > 0 {
         return Err(Stays::RoomInUse);
     }
+
+    // An archived payment takes no more steps, so none may be left to take.
     if payments
         .is_some_and(|payments| payments.iter().any(|payment| !settlement::is_settled(payment, schedule)))
     {
         return Err(Stays::Unsettled);
     }
+
     Ok(Archived {
         version: schedule.version(),
         payments: payments.map_or(0, Payments::version),
@@ -68,8 +76,8 @@ pub fn belongs(
     })
 }
 
-/// Takes the image of a schedule as the archive keeps it: without its idempotency keys, whose day is over, and with what
-/// an administrator changed of its room meanwhile, as it was shown.
+/// Takes the image of a schedule as the archive keeps it: without its idempotency keys, whose day is over, and with the
+/// room's settings as an administrator last tuned them.
 pub fn image_of(schedule: &Schedule, room: &WaitingRoom) -> Image {
     let mut image = Image { keys: KeyList::default(), ..Image::of(schedule) };
     if let (Some(queue), Some(tuned)) = (&image.plan.policy.queue, room.settings()) {

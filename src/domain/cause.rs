@@ -3,7 +3,7 @@
 use super::ids::UserId;
 use super::keys::KeyUse;
 
-/// Who asked for what happened.
+/// Who asked for an event.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum By {
     /// Nobody: time brought it, or the engine itself.

@@ -1,6 +1,9 @@
 //! Names of things. Past the boundary an id is right by its type: it was checked when it was parsed.
 
-use core::{borrow::Borrow, fmt, ops::Deref, str::FromStr};
+use core::borrow::Borrow;
+use core::fmt;
+use core::ops::Deref;
+use core::str::FromStr;
 use std::sync::Arc;
 
 /// The longest id in characters (not bytes), of a catalogue item, a seat or a user.
@@ -138,7 +141,7 @@ pub const SEALED: u32 = 1 << 31;
 /// The bit beside it, which says by which cipher: ids that were sealed before there were two don't have it.
 pub const SEALED_BY_AES: u32 = 1 << 30;
 
-/// Returns what a number counts, sealed or not: from 1 in the order in which they were made, up to a thousand millions.
+/// Returns the count in a number, sealed or not: from 1 in the order in which they were made, up to a thousand millions.
 pub const fn count_of(number: u32) -> u32 {
     number & !(SEALED | SEALED_BY_AES)
 }
@@ -154,7 +157,7 @@ impl ReservationNumber {
     }
 }
 
-/// What the ids that the engine makes have in common: where to look, a number there, and 64 bits that nobody guesses.
+/// The common form of the ids that the engine makes: a place, a number there, and 64 bits that nobody guesses.
 ///
 /// Clients see 26 characters of base 32 (the alphabet of RFC 4648 in lower case, no padding), in which stand the place and
 /// the nonce; a number stands there only in ids that aren't [`SEALED`].
@@ -184,6 +187,7 @@ mod opaque {
     /// Reads them back; of a sealed number, that it is one.
     pub(super) fn read(text: &str) -> Result<(u32, u32, u64), InvalidId> {
         let text: &[u8; TEXT_LEN] = text.as_bytes().try_into().map_err(|_| InvalidId::Length)?;
+
         let mut bits: u128 = 0;
         for (index, byte) in text.iter().enumerate() {
             let digit = match byte {
@@ -197,10 +201,12 @@ mod opaque {
             }
             bits = (bits << 5) | u128::from(digit);
         }
+
         let low = |bits: u128| u64::try_from(bits & u128::from(u64::MAX)).expect("masked");
         let nonce = low(bits);
         let numbers = low(bits >> 64) ^ nonce.wrapping_mul(0x9e37_79b9_7f4a_7c15);
         let half = |bits: u64| u32::try_from(bits & u64::from(u32::MAX)).expect("masked");
+
         match (half(numbers >> 32), half(numbers)) {
             // Numbers begin with 1.
             (place, 0) => Ok((place, SEALED, nonce)),
@@ -256,7 +262,7 @@ pub struct ReservationId {
     pub schedule: ScheduleNumber,
     /// Its number there.
     pub number: ReservationNumber,
-    /// What keeps it from being guessed.
+    /// Random bits, so that nobody guesses the id.
     pub nonce: u64,
 }
 
@@ -284,7 +290,7 @@ pub struct PaymentId {
     pub schedule: ScheduleNumber,
     /// Its number there.
     pub number: PaymentNumber,
-    /// What keeps it from being guessed.
+    /// Random bits, so that nobody guesses the id.
     pub nonce: u64,
 }
 
@@ -315,7 +321,7 @@ pub struct TransactionId {
     pub shard: u16,
     /// Its number there: which it is ([`count_of`]), and whether the id is [`SEALED`].
     pub number: u32,
-    /// What keeps it from being guessed.
+    /// Random bits, so that nobody guesses the id.
     pub nonce: u64,
 }
 

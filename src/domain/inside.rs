@@ -1,4 +1,4 @@
-//! What is inside of an aggregate, to compare a restored one with one that never was: each private field, indexes and caches too.
+//! The inside of an aggregate, to compare a restored one with one that never was: each private field, indexes and caches too.
 //!
 //! `PartialEq` compares images, and so can't see what an image lacks. Here a new field is a compile error until it is named.
 //! What may differ is left out by name: hashers, how a table stands in memory, and what the last event alone left behind.

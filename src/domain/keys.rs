@@ -4,7 +4,7 @@
 //! stands a fingerprint of the body and the answer that the effect gave. Both are part of the effect's
 //! record, so the table is rebuilt by replay. Entries leave after a day, or when the room is full,
 //! the oldest first: both by the events' own time, so that replay agrees. Of one owner's keys the oldest go long before
-//! ([`OWNER_KEYS_MAX`]), so that few push out what is another's.
+//! ([`OWNER_KEYS_MAX`]), so that few push out another's.
 
 mod owners;
 
@@ -33,7 +33,7 @@ pub struct KeyUse {
 const BODY_BITS: u32 = 96;
 
 impl KeyUse {
-    /// Says whose key it is: some digest of the owner, or 0 for whoever runs the sale. (A key of a former version has
+    /// Says whose key it is: some digest of the owner, or 0 for the administrators. (A key of a former version has
     /// bits of its body there, and so an owner of its own.)
     #[must_use]
     pub fn owned_by(self, owner: u32) -> Self {
@@ -51,7 +51,7 @@ impl KeyUse {
     }
 }
 
-/// What the table says about a key.
+/// The table's answer about a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KeyFound<'a, A> {
     /// It has an effect, and this was the answer; `version` is the stream's version after the effect.
@@ -66,7 +66,7 @@ pub enum KeyFound<'a, A> {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Kept<A> {
+struct KeyEntry<A> {
     key: KeyUse,
     version: u64,
     at: Timestamp,
@@ -79,23 +79,23 @@ struct Kept<A> {
 /// bytes a key.
 #[derive(Debug, Clone)]
 pub struct Keys<A> {
-    kept: Pages<Kept<A>>,
+    kept: Pages<KeyEntry<A>>,
     /// The number of the next that comes.
     next: u64,
     /// The numbers of the keys, by their digests.
     numbers: HashTable<u64>,
     /// Whose the keys are.
     owners: Owners,
-    /// Another one in each table: only what is kept is state.
+    /// Another one in each table: only the keys are state.
     hasher: DefaultHashBuilder,
     max: usize,
     dropped: u64,
 }
 
-/// Keys in the order in which they came, each with its version, instant and answer: what an image has of [`Keys`]. It shares
-/// what it was made from.
+/// Keys in the order in which they came, each with its version, instant and answer: the part of [`Keys`] that an image has. It
+/// shares the table's pages.
 #[derive(Clone, PartialEq, Eq)]
-pub struct KeyList<A>(Pages<Kept<A>>);
+pub struct KeyList<A>(Pages<KeyEntry<A>>);
 
 impl<A: Clone> Keys<A> {
     /// Makes an empty table with room for `max` keys.
@@ -150,7 +150,7 @@ impl<A: Clone> Keys<A> {
         // A key whose day is over may come again: its old entry leaves here, first in order.
         self.forget_old(at);
         debug_assert!(self.find(key, at).is_none(), "a key that answers has no new effect");
-        self.kept.insert(self.next, Kept { key, version, at, answer });
+        self.kept.insert(self.next, KeyEntry { key, version, at, answer });
         let Self { kept, numbers, hasher, .. } = self;
         numbers.insert_unique(hasher.hash_one(key.digest), self.next, |number| {
             kept.get(*number).map_or(0, |kept| hasher.hash_one(kept.key.digest))
@@ -198,7 +198,7 @@ impl<A: Clone> Keys<A> {
         }
     }
 
-    /// Removes what is older than [`KEY_RETENTION`] at `now`.
+    /// Removes the keys that are older than [`KEY_RETENTION`] at `now`.
     pub fn forget_old(&mut self, now: Timestamp) {
         while self.kept.first().is_some_and(|(_, kept)| kept.at.plus(KEY_RETENTION) <= now) {
             self.drop_first();
@@ -270,7 +270,7 @@ impl<A> Default for KeyList<A> {
 
 impl<A: Clone> FromIterator<(KeyUse, u64, Timestamp, A)> for KeyList<A> {
     fn from_iter<I: IntoIterator<Item = (KeyUse, u64, Timestamp, A)>>(all: I) -> Self {
-        let kept = |(key, version, at, answer)| Kept { key, version, at, answer };
+        let kept = |(key, version, at, answer)| KeyEntry { key, version, at, answer };
         Self((0_u64..).zip(all.into_iter().map(kept)).collect())
     }
 }
@@ -287,7 +287,7 @@ impl<A: core::fmt::Debug> Keys<A> {
     }
 }
 
-fn is_at<A>(kept: &Pages<Kept<A>>, number: u64, digest: u128) -> bool {
+fn is_at<A>(kept: &Pages<KeyEntry<A>>, number: u64, digest: u128) -> bool {
     kept.get(number).is_some_and(|kept| kept.key.digest == digest)
 }
 

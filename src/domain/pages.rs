@@ -1,6 +1,6 @@
-//! What is numbered in the order in which it came: pages of a fixed size, which copies share.
+//! A table of values that are numbered in the order in which they came: pages of a fixed size, which copies share.
 //!
-//! Finding one is a few steps and no hash, what is used now stands together, and growth adds a page where a hash table would
+//! Finding one is a few steps and no hash, the values in use stand together, and growth adds a page where a hash table would
 //! move everything at once: one of 400,000 reservations took a tenth of a second for that, in the actor and again in the
 //! journal. A page leaves when the last in it does; between the first and the last that is kept, an empty one costs eight bytes.
 //!
@@ -26,7 +26,7 @@ pub struct Pages<T> {
     len: usize,
 }
 
-/// What things are numbered by.
+/// A number that values are counted by.
 pub trait Number {
     /// Returns its place in the order in which the things came.
     fn place(self) -> u64;
@@ -39,7 +39,7 @@ impl Number for u64 {
 }
 
 impl Number for u32 {
-    /// What it counts: whether an id is sealed doesn't move it.
+    /// Its count: whether an id is sealed doesn't move it.
     fn place(self) -> u64 {
         count_of(self).into()
     }
@@ -47,7 +47,7 @@ impl Number for u32 {
 
 #[derive(Debug, Clone)]
 struct Page<T> {
-    /// Grows with what is in it, so that a schedule that sells little stays small.
+    /// Grows with its values, so that a schedule that sells little stays small.
     slots: Vec<Option<T>>,
     /// How many slots are in use.
     used: usize,
@@ -140,7 +140,7 @@ impl<T: Clone> Pages<T> {
     pub fn get_mut(&mut self, number: impl Number) -> Option<&mut T> {
         let (index, slot) = self.place(number.place())?;
         let page = self.kept.get_mut(index)?.as_mut()?;
-        // What isn't there isn't worth a copy of the page.
+        // An absent value isn't worth a copy of the page.
         page.slots.get(slot)?.as_ref()?;
         Arc::make_mut(page).slots[slot].as_mut()
     }
@@ -238,7 +238,7 @@ impl<T: core::fmt::Debug> core::fmt::Debug for Pages<T> {
 }
 
 impl<T: PartialEq> PartialEq for Pages<T> {
-    /// Compares what is there, in order. What is there says its number itself.
+    /// Compares the values, in order. Each says its number itself.
     fn eq(&self, other: &Self) -> bool {
         self.len == other.len && self.iter().eq(other.iter())
     }
@@ -295,7 +295,7 @@ mod tests {
                         map.insert(number, 2 * number);
                     }
                     (0, true) => {
-                        // Whatever is changed, the order stays.
+                        // The order stays through each change.
                         *pages.get_mut(number).unwrap() = 2 * number + 1;
                         map.insert(number, 2 * number + 1);
                     }
@@ -332,7 +332,7 @@ mod tests {
         let mut pages = Pages::default();
         for number in 0..PAGE_LEN {
             pages.insert(u64::try_from(number).unwrap(), number);
-            // A copy has room for what is in it alone: from there it grows on.
+            // A copy has room for its values alone: from there it grows on.
             pages.kept[0] = pages.kept[0].as_deref().cloned().map(Arc::new);
             let page = pages.kept[0].as_ref().unwrap();
             assert!(page.slots.capacity() <= PAGE_LEN.min(2 * (number + 1)));

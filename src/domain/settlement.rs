@@ -1,4 +1,4 @@
-//! What a payment and its reservation owe each other: one rule for whoever drives payments, archives them, or audits them.
+//! The debts between a payment and its reservation: one rule for the driver of payments, the archive, and the audit of the books.
 //!
 //! Absent on purpose: who acts on it. A reservation that is confirmed is never forgotten, so one that is no longer there was given
 //! back.

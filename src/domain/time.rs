@@ -68,6 +68,8 @@ impl Timestamp {
     /// path of every answer.
     pub fn to_text(self) -> [u8; Self::TEXT_LEN] {
         let (days, millis) = (self.0 / 86_400_000, self.0 % 86_400_000);
+        // Years begin in March here, so that a leap day is the last of its year: 719,468 days lie between
+        // 0000-03-01 and 1970-01-01.
         let shifted = days + 719_468;
         let era = shifted / 146_097;
         let day_of_era = shifted % 146_097;
@@ -78,6 +80,7 @@ impl Timestamp {
         let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
         let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
         let year = year_of_era + era * 400 + u64::from(month <= 2);
+
         let mut text = *b"0000-00-00T00:00:00.000Z";
         let mut put = |end: usize, digits: usize, mut number: u64| {
             for place in (end - digits..end).rev() {
@@ -85,6 +88,7 @@ impl Timestamp {
                 number /= 10;
             }
         };
+
         put(4, 4, year);
         put(7, 2, month);
         put(10, 2, day);

@@ -1,6 +1,6 @@
 //! A venue: its sections, rows and seats, and the layout that the seat map works on.
 //!
-//! A [`Venue`] is what an administrator wrote. A [`Layout`] is the same made fast: every seat has an
+//! A [`Venue`] is as an administrator wrote it. A [`Layout`] is the same made fast: every seat has an
 //! index (0, 1, 2, … in the order of the document), a row is a range of indices, and order in a row is
 //! adjacency. Layouts are immutable and shared by all schedules of a venue.
 
@@ -72,7 +72,7 @@ impl RowSeats {
     }
 }
 
-/// What is wrong with a venue, and where.
+/// A mistake in a venue, and its place.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{path}: {what}")]
 pub struct InvalidVenue {
@@ -279,19 +279,24 @@ impl<'a> Builder<'a> {
         if !self.section_keys.insert((&section.floor, &section.id)) {
             return Err(at("this floor has a section of the same id"));
         }
+
         let section_number =
             u16::try_from(self.sections.len()).map_err(|_| at("there are too many sections"))?;
+
+        // Floors are in the order in which the venue first names them.
         let floor_order = self.floors.iter().position(|floor| *floor == section.floor);
         let floor_order = floor_order.unwrap_or_else(|| {
             self.floors.push(&section.floor);
             self.floors.len() - 1
         });
+
         self.sections.push(LayoutSection {
             id: section.id.as_str().into(),
             floor: section.floor.as_str().into(),
             floor_order: u16::try_from(floor_order).expect("no more floors than sections"),
             from_middle: 0,
         });
+
         let mut row_ids = HashSet::new();
         for (depth, row) in section.rows.iter().enumerate() {
             let path = || format!("sections[{index}].rows[{depth}]");
@@ -314,17 +319,20 @@ impl<'a> Builder<'a> {
     ) -> Result<(), &'static str> {
         let count = u32::try_from(row.seats.count()).unwrap_or(u32::MAX);
         let before = u32::try_from(self.numbers.len()).expect("bounded by VENUE_SEATS_MAX");
+
         if count == 0 {
             return Err("a row has at least one seat");
         }
         if count > VENUE_SEATS_MAX - before {
             return Err("a venue has at most 250,000 seats");
         }
+
         let grade = self.grades.iter().position(|grade| *grade == row.grade).unwrap_or_else(|| {
             self.grades.push(row.grade.clone());
             self.grades.len() - 1
         });
         let grade = Grade(u16::try_from(grade).map_err(|_| "there are too many grades")?);
+
         self.rows.push(LayoutRow {
             section: section_number,
             id: row.id.as_str().into(),
@@ -333,8 +341,10 @@ impl<'a> Builder<'a> {
             len: count,
             depth,
         });
+
         match &row.seats {
             RowSeats::Length(length) => {
+                // Seats without ids of their own are called after their place.
                 let prefix = format!("{}-{}-{}-", section.floor, section.id, row.id);
                 for number in 1..=*length {
                     self.seat(&format!("{prefix}{number}"), number)?;
@@ -418,7 +428,7 @@ impl<'a> Builder<'a> {
 /// A venue with its layout.
 #[derive(Debug, Clone)]
 pub struct BuiltVenue {
-    /// What the administrator wrote.
+    /// The venue as the administrator wrote it.
     pub venue: Arc<Venue>,
     /// Its seats, indexed.
     pub layout: Arc<Layout>,

@@ -123,11 +123,7 @@ pub async fn open_with(config: EngineConfig, rows: u32, schedules: u32) -> (Engi
 }
 
 pub fn hold_command(name: &str, seats: &[u32]) -> Command {
-    Command::Hold {
-        user: user(name),
-        wish: Wish::Seats(seats.iter().copied().map(Seat).collect()),
-        nonce: u64::from(seats[0]) + 7,
-    }
+    Command::hold(user(name), Wish::Seats(seats.iter().copied().map(Seat).collect()), u64::from(seats[0]) + 7)
 }
 
 pub fn reservation(acted: Done<Answer>) -> Reservation {

@@ -195,7 +195,7 @@ impl Fan {
             if !self.world.is_active(ticket) {
                 return Err(Outcome::TooLate);
             }
-            let hold = Command::Hold { user: self.user.clone(), wish, nonce: self.dice.bits() };
+            let hold = Command::hold(self.user.clone(), wish, self.dice.bits());
             match self.ask(hold).await {
                 Ok(Answer::Reservation(reservation)) => return Ok(reservation),
                 Ok(Answer::Schedule(_)) => return Err(Outcome::TurnedAway),

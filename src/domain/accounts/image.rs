@@ -1,4 +1,4 @@
-//! A shard's state without what follows from it: what a snapshot keeps.
+//! A shard's state without its indexes: a snapshot keeps it.
 
 use std::sync::Arc;
 
@@ -19,10 +19,10 @@ pub struct AccountImage {
     pub carried: Option<CarriedImage>,
 }
 
-/// What an account of which movements are in the archive can't tell from the others.
+/// The facts of archived movements that an account can't tell from its other movements.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CarriedImage {
-    /// What the movements in the archive come to.
+    /// The sum of the movements in the archive.
     pub carried: Carried,
     /// Every payment that is remembered, in order, and whether its money was given back.
     pub paid: Vec<(PaymentId, bool)>,

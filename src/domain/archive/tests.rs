@@ -91,7 +91,7 @@ impl Show {
 
     fn holds(&mut self, at: Timestamp) -> ReservationRef {
         let wish = Wish::Seats([Seat(0)].into());
-        self.does(&Command::Hold { user: user(), wish, nonce: 7 }, at);
+        self.does(&Command::hold(user(), wish, 7), at);
         ReservationRef { number: ReservationNumber(1), nonce: 7 }
     }
 
@@ -110,7 +110,7 @@ impl Show {
         let payment = PaymentId { schedule: ScheduleNumber(1), number: PaymentNumber(1), nonce: 5 };
         let notes =
             outcomes.iter().map(|outcome| payments::Command::Note { payment, outcome: outcome.clone() });
-        for command in std::iter::once(start).chain(notes) {
+        for command in core::iter::once(start).chain(notes) {
             let event = payments.decide(&command).unwrap().unwrap();
             payments.apply(&event, START, None);
         }
@@ -262,7 +262,7 @@ fn a_schedule_in_the_archive_answers_what_is_so_and_refuses_the_rest() {
     let replanned = Arc::new(Plan { sales_open_at: Some(START), ..plan() });
     let exchange = Command::Exchange { reservation: hold, caller: caller.clone(), seats: [Seat(1)].into() };
     let asked = [
-        (Command::Hold { user: user(), wish, nonce: 1 }.into(), Err(Refusal::NotOpen)),
+        (Command::hold(user(), wish, 1).into(), Err(Refusal::NotOpen)),
         (exchange.into(), Err(Refusal::NotHeld)),
         (release(&caller).into(), Err(Refusal::CancellationClosed)),
         (release(&Caller::Admin).into(), Err(Refusal::CancellationClosed)),

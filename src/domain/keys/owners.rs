@@ -1,6 +1,6 @@
 //! Whose keys a table has, so that one owner's go before another's.
 //!
-//! Most owners have one key, which costs a number; whoever has more has a list of them.
+//! Most owners have one key, which costs a number; an owner of more has a list of them.
 
 use std::collections::VecDeque;
 
@@ -17,7 +17,7 @@ enum Owned {
     Several(VecDeque<u64>),
 }
 
-/// The owners of a table's keys. Whoever runs the sale is nobody here: their keys have no bound but everyone's.
+/// The owners of a table's keys. Administrators aren't among them: their keys have no bound but everyone's.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Owners(HashMap<u32, Owned>);
 

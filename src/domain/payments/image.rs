@@ -1,4 +1,4 @@
-//! The payments' state without what follows from it: what a snapshot keeps. It shares the payments and the keys themselves.
+//! The payments' state without its indexes: a snapshot keeps it. It shares the payments and the keys themselves.
 
 use super::{Payment, Payments};
 use crate::domain::ids::{PaymentNumber, ScheduleNumber};

@@ -1,4 +1,4 @@
-//! What follows from the payments, kept so that it needn't be searched for: each user's payments, and how many are of a kind; and
+//! Indexes of the payments: each user's payments, and how many are of a kind; and
 //! the bounds of what one user can have kept.
 //!
 //! A payment that took money, or may have, is never forgotten here. One that came to nothing is kept for its user to see, and a
@@ -16,7 +16,7 @@ use crate::domain::time::Timestamp;
 /// How many payments of one reservation are ready for the checkout at once: tabs, methods, and tries that were given up. One more
 /// ends the oldest of them.
 pub const READY_PER_RESERVATION_MAX: usize = 32;
-/// The same of one user, whatever the reservations.
+/// The same of one user, over all reservations.
 pub const READY_PER_USER_MAX: usize = 256;
 /// How many failed payments of one user are kept.
 pub const FAILED_PER_USER_MAX: usize = 100;
@@ -84,7 +84,7 @@ impl Index {
         failed.first().map(|(_, number)| *number).filter(|_| failed.len() > FAILED_PER_USER_MAX)
     }
 
-    /// Checks that it is what these payments come to.
+    /// Checks that it is the index of these payments.
     pub(super) fn check<'a>(&self, payments: impl Iterator<Item = &'a Payment>) {
         let mut anew = Self::default();
         payments.for_each(|payment| anew.add(payment));

@@ -10,7 +10,7 @@
 //! ```
 //!
 //! [`Payment::next`] says which step outside of this aggregate comes next. Each was announced by an event before it is
-//! taken, can be repeated, and what came of it is told as an [`Outcome`]. So recovery is: ask every payment for its next
+//! taken, can be repeated, and its result is told as an [`Outcome`]. So recovery is: ask every payment for its next
 //! step. The pivot is the confirmation: before it a payment can fail, after it it completes.
 //!
 //! Absent on purpose: gateways, accounts and seats themselves, retries and their waiting times, clocks.
@@ -20,7 +20,7 @@
 //!
 //! **What is forgotten.** An attempt that came to nothing is kept for a week, and for as long as a payment before it is kept that
 //! isn't settled, or came to nothing later. That follows from the payments alone, so that replay forgets the same whenever the
-//! process was restarted (R1). What an event is about isn't forgotten by it.
+//! process was restarted (R1). An event doesn't forget the payment that it is about.
 
 mod image;
 mod index;
@@ -83,18 +83,14 @@ impl Method {
 
 /// One payment of one reservation.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "a field without a sentence is what its name says")]
 pub struct Payment {
-    /// Its id.
     pub id: PaymentId,
-    /// What it pays for.
+    /// The reservation that it pays for.
     pub reservation: ReservationRef,
-    /// Who pays.
     pub user: UserId,
-    /// How.
     pub method: Method,
-    /// How much.
     pub amount: Money,
-    /// In which currency.
     pub currency: Currency,
     /// How far it is.
     pub state: State,
@@ -102,7 +98,7 @@ pub struct Payment {
     pub gateway: Option<GatewayName>,
     /// The gateway's key of the checkout, once the client has brought it.
     pub payment_key: Option<Arc<str>>,
-    /// What the gateway said, once it took the money.
+    /// The gateway's answer, once it took the money.
     pub answer: Option<Arc<GatewayAnswer>>,
     /// Why it failed, or is refunded.
     pub failure: Option<Failure>,
@@ -166,7 +162,7 @@ impl Counts {
         }
     }
 
-    /// Adds what another counts.
+    /// Adds another's counts.
     pub const fn merge(&mut self, other: Self) {
         self.pending += other.pending;
         self.refunding += other.refunding;
@@ -331,7 +327,7 @@ impl Payments {
     }
 
     /// Forgets attempts that came to nothing once they are older than `retention`, in order of their numbers, up to one that
-    /// stays; `named` is what the present event is about.
+    /// stays; `named` is the payment that the present event is about.
     fn forget_old(&mut self, now: Timestamp, retention: Seconds, named: PaymentNumber) {
         while let Some(first) = self.idle.first().copied() {
             let is_behind = self.under_way.first().is_some_and(|number| *number < first);

@@ -1,4 +1,4 @@
-//! The saga's state machine: what may be asked, what may happen, and which step comes next.
+//! The saga's state machine: its commands, its events, and which step comes next.
 
 use std::sync::Arc;
 
@@ -84,6 +84,7 @@ impl State {
 
 /// Why a payment failed, or why its money is given back.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "a field without a sentence is what its name says")]
 pub enum Failure {
     /// The reservation was no hold any more when the payment began: nothing was taken.
     NotHeld,
@@ -92,19 +93,11 @@ pub enum Failure {
     /// The reservation's seats, and so its price, had changed since the payment was made ready.
     OtherAmount,
     /// The account hadn't enough.
-    Insufficient {
-        /// What there was.
-        balance: Money,
-    },
+    Insufficient { balance: Money },
     /// The account has another currency.
     OtherCurrency,
     /// The gateway declined.
-    Declined {
-        /// Its code.
-        code: Arc<str>,
-        /// Its reason.
-        reason: Arc<str>,
-    },
+    Declined { code: Arc<str>, reason: Arc<str> },
     /// The money came too late: the seats were gone, or the performance was.
     SeatsLost,
     /// The reservation was given back after it was confirmed.
@@ -114,7 +107,7 @@ pub enum Failure {
 }
 
 impl Failure {
-    /// Returns a gateway's refusal, its texts cut to what is kept.
+    /// Returns a gateway's refusal, its texts cut to the lengths that are kept.
     pub fn declined(code: &str, reason: &str) -> Self {
         let cut = |text: &str| {
             let end =
@@ -140,20 +133,16 @@ impl Failure {
     }
 }
 
-/// What may be asked of payments.
+/// A command to the payments.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "a field without a sentence is what its name says")]
 pub enum Command {
     /// Make a payment of a hold: from the balance at once, through a gateway ready for its checkout.
     Start {
-        /// What is paid for.
         reservation: ReservationRef,
-        /// Who pays.
         user: UserId,
-        /// How.
         method: Method,
-        /// How much.
         amount: Money,
-        /// In which currency.
         currency: Currency,
         /// The gateway that the method leads to.
         gateway: Option<GatewayName>,
@@ -161,33 +150,19 @@ pub enum Command {
         nonce: u64,
     },
     /// End the oldest payment that is ready, where one more for this reservation would be too many.
-    Supersede {
-        /// What is paid for.
-        reservation: ReservationRef,
-        /// Who pays.
-        user: UserId,
-    },
-    /// Go on with what the gateway's checkout gave.
+    Supersede { reservation: ReservationRef, user: UserId },
+    /// Go on with the key that the gateway's checkout gave.
     Accept {
-        /// Which payment.
         payment: PaymentId,
         /// Whose it must be.
         user: UserId,
         /// The gateway's key.
         payment_key: Arc<str>,
     },
-    /// Note what came of a step.
-    Note {
-        /// Which payment.
-        payment: PaymentId,
-        /// What came of its step.
-        outcome: Outcome,
-    },
+    /// Note the outcome of a step.
+    Note { payment: PaymentId, outcome: Outcome },
     /// Give the money of a completed payment back, because its reservation was cancelled.
-    Refund {
-        /// Which payment.
-        payment: PaymentId,
-    },
+    Refund { payment: PaymentId },
 }
 
 impl Command {
@@ -230,7 +205,7 @@ pub enum Step {
     GiveBack,
 }
 
-/// What a gateway said of a payment that it took: its own names for what it did, for whoever looks it up there.
+/// A gateway's answer about a payment that it took: its own names for the capture and the refund, to look them up there.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct GatewayAnswer {
     /// Its name for the capture, where it told one.
@@ -241,7 +216,7 @@ pub struct GatewayAnswer {
     pub refund: Option<Arc<str>>,
 }
 
-/// What came of a step.
+/// The outcome of a step.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
     /// The reservation is `paying`, at the price that the payment has.
@@ -278,6 +253,7 @@ pub enum Outcome {
 
 /// A fact about a payment. It already happened: applying it can't fail.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "a field without a sentence is what its name says")]
 pub enum Event {
     /// A payment was made; through a gateway it is ready for the checkout.
     Started {
@@ -285,41 +261,26 @@ pub enum Event {
         number: PaymentNumber,
         /// The random part of its id.
         nonce: u64,
-        /// What is paid for.
         reservation: ReservationRef,
-        /// Who pays.
         user: UserId,
-        /// How.
         method: Method,
-        /// How much.
         amount: Money,
-        /// In which currency.
         currency: Currency,
         /// The gateway at whose checkout the client is first.
         gateway: Option<GatewayName>,
     },
-    /// The client brought what the checkout gave.
+    /// The client brought the checkout's key.
     Accepted {
-        /// Which payment.
         number: PaymentNumber,
         /// The gateway's key.
         payment_key: Arc<str>,
     },
     /// The reservation is `paying`: the money is taken next.
-    CaptureBegun {
-        /// Which payment.
-        number: PaymentNumber,
-    },
+    CaptureBegun { number: PaymentNumber },
     /// The money was surely not taken.
-    Declined {
-        /// Which payment.
-        number: PaymentNumber,
-        /// Why.
-        failure: Failure,
-    },
+    Declined { number: PaymentNumber, failure: Failure },
     /// The money was taken.
     Captured {
-        /// Which payment.
         number: PaymentNumber,
         /// The gateway's name for that, where it gave one.
         transaction: Option<Arc<str>>,
@@ -327,41 +288,25 @@ pub enum Event {
         approved_at: Option<Timestamp>,
     },
     /// The reservation was confirmed by it.
-    Confirmed {
-        /// Which payment.
-        number: PaymentNumber,
-    },
+    Confirmed { number: PaymentNumber },
     /// All is done.
-    Completed {
-        /// Which payment.
-        number: PaymentNumber,
-    },
+    Completed { number: PaymentNumber },
     /// It came to nothing.
     Failed {
-        /// Which payment.
         number: PaymentNumber,
         /// Why; as it was declined, if absent.
         failure: Option<Failure>,
     },
     /// The money is to be given back.
-    RefundBegun {
-        /// Which payment.
-        number: PaymentNumber,
-        /// Why.
-        failure: Failure,
-    },
+    RefundBegun { number: PaymentNumber, failure: Failure },
     /// The money is back.
     Refunded {
-        /// Which payment.
         number: PaymentNumber,
         /// The gateway's name for that, where it gave one.
         transaction: Option<Arc<str>>,
     },
-    /// A command with an idempotency key asked for what was so already: only its key is new.
-    KeyKept {
-        /// Which payment it was about.
-        number: PaymentNumber,
-    },
+    /// A command with an idempotency key changed nothing: only its key is new.
+    KeyKept { number: PaymentNumber },
 }
 
 impl Event {
@@ -423,6 +368,7 @@ impl Payment {
             (State::Begun, Outcome::NotHeld(failure)) => {
                 Some(Event::Failed { number, failure: Some(failure.clone()) })
             }
+
             (State::Capturing, Outcome::Captured) => {
                 Some(Event::Captured { number, transaction: None, approved_at: None })
             }
@@ -434,12 +380,16 @@ impl Payment {
                 Some(Event::Declined { number, failure: failure.clone() })
             }
             (State::Declined, Outcome::LetGo) => Some(Event::Failed { number, failure: None }),
+
             (State::Captured, Outcome::Confirmed) => Some(Event::Confirmed { number }),
             (State::Captured, Outcome::Lost) => {
                 Some(Event::RefundBegun { number, failure: Failure::SeatsLost })
             }
             (State::Confirmed, Outcome::PassEnded) => Some(Event::Completed { number }),
+
             (State::Refunding, Outcome::GivenBack) => Some(Event::Refunded { number, transaction: None }),
+
+            // An outcome that was noted before, or that comes from a drive that another one has overtaken.
             (State::Refunding, Outcome::GivenBackAtGateway { transaction }) => {
                 Some(Event::Refunded { number, transaction: transaction.clone() })
             }
@@ -483,11 +433,13 @@ impl Payments {
                     gateway,
                 }))
             }
+
             Command::Supersede { reservation, user } => {
                 let surplus = self.surplus_ready(*reservation, user).map(PaymentNumber);
                 let failure = Some(Failure::Superseded);
                 Ok(surplus.map(|number| Event::Failed { number, failure }))
             }
+
             Command::Accept { payment, user, payment_key } => {
                 let found = self.payment(*payment).filter(|found| found.user == *user);
                 let found = found.ok_or(Refusal::NoSuchPayment)?;
@@ -499,10 +451,12 @@ impl Payments {
                 let same = found.payment_key.as_ref() == Some(payment_key);
                 if same { Ok(None) } else { Err(Refusal::NotReady) }
             }
+
             Command::Note { payment, outcome } => {
                 let found = self.payment(*payment).ok_or(Refusal::NoSuchPayment)?;
                 Ok(found.note(outcome))
             }
+
             Command::Refund { payment } => {
                 let found = self.payment(*payment).ok_or(Refusal::NoSuchPayment)?;
                 let begun = Event::RefundBegun { number: payment.number, failure: Failure::Cancelled };
@@ -518,12 +472,15 @@ impl Payments {
     pub fn apply(&mut self, event: &Event, at: Timestamp, key: Option<KeyUse>) {
         self.version += 1;
         self.last_instant = self.last_instant.max(at);
+        // By the event's instant, so that replay forgets the same.
         self.keys.forget_old(at);
         self.forget_old(at, RETENTION, event.number());
+
         match event {
             Event::Started { number, nonce, reservation, user, method, amount, currency, gateway } => {
                 assert_eq!(number.count(), self.last + 1, "payments are numbered in order");
                 self.last = number.count();
+
                 let payment = Payment {
                     id: PaymentId { schedule: self.schedule, number: *number, nonce: *nonce },
                     reservation: *reservation,
@@ -545,32 +502,40 @@ impl Payments {
                 };
                 self.insert(payment);
             }
+
             Event::Accepted { number, payment_key } => {
                 let payment = self.go(*number, State::Ready, State::Begun, at);
                 payment.payment_key = Some(Arc::clone(payment_key));
             }
+
             Event::CaptureBegun { number } => {
                 self.go(*number, State::Begun, State::Capturing, at);
             }
             Event::Declined { number, failure } => {
+                // The reservation costs another amount and nothing was sent, or the capture was refused.
                 let before = self.numbered(*number).map_or(State::Capturing, |payment| payment.state);
                 assert!(matches!(before, State::Begun | State::Capturing), "M3: nothing was taken");
                 self.go(*number, before, State::Declined, at).failure = Some(failure.clone());
             }
+
             Event::Captured { number, transaction, approved_at } => {
                 let payment = self.go(*number, State::Capturing, State::Captured, at);
+                // Only a gateway has names of its own for a capture.
                 if transaction.is_some() || approved_at.is_some() {
                     let (transaction, approved_at) = (transaction.clone(), *approved_at);
                     payment.answer = Some(Arc::new(GatewayAnswer { transaction, approved_at, refund: None }));
                 }
             }
+
             Event::Confirmed { number } => {
                 self.go(*number, State::Captured, State::Confirmed, at);
             }
             Event::Completed { number } => {
                 self.go(*number, State::Confirmed, State::Completed, at).completed_at = Some(at);
             }
+
             Event::Failed { number, failure } => {
+                // A declined payment has its failure already. Otherwise the failure tells the state before.
                 let before = match failure {
                     Some(Failure::Superseded) => State::Ready,
                     Some(_) => State::Begun,
@@ -586,7 +551,10 @@ impl Payments {
                 }
                 self.forget_surplus(&user);
             }
+
             Event::RefundBegun { number, failure } => {
+                // A completed payment is refunded when its reservation is cancelled; a captured one
+                // when the seats are lost.
                 let before = match failure {
                     Failure::Cancelled => State::Completed,
                     Failure::NotHeld
@@ -600,6 +568,7 @@ impl Payments {
                 };
                 self.go(*number, before, State::Refunding, at).failure = Some(failure.clone());
             }
+
             Event::Refunded { number, transaction } => {
                 let payment = self.go(*number, State::Refunding, State::Refunded, at);
                 payment.refunded_at = Some(at);
@@ -608,8 +577,10 @@ impl Payments {
                     Arc::make_mut(answer).refund.clone_from(transaction);
                 }
             }
+
             Event::KeyKept { .. } => {}
         }
+
         if let Some(key) = key {
             // An earlier version let keys of other payments go, too: in its journals a key may come again within its day.
             self.keys.forget(key.digest, |_| true);

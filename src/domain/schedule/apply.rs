@@ -1,5 +1,5 @@
-//! What happened, done. The same code runs live and in recovery; it can't fail, reads no clock and
-//! sends nothing. An event that contradicts the state is a bug or damage: the assertions stop it.
+//! Applies events. The same code runs live and in recovery; it can't fail, reads no clock and sends
+//! nothing. An event that contradicts the state is a bug or damage: the assertions stop it.
 
 use std::sync::Arc;
 
@@ -21,10 +21,13 @@ impl Schedule {
     pub fn apply(&mut self, event: &Event, at: Timestamp, key: Option<KeyUse>) {
         assert!(at >= self.last_instant, "S4: time never runs backwards for a schedule");
         assert!(!self.deleted, "a removed schedule has no more events");
+
         self.version += 1;
         self.last_instant = at;
         self.changed.clear();
+
         let touched = self.change(event, at);
+        // One version an event, however many seats it changes: a follower takes them all at once.
         if !self.changed.is_empty() {
             self.seats_version += 1;
         }
@@ -36,10 +39,11 @@ impl Schedule {
         } else {
             self.keys.forget_old(at);
         }
+        // Last: the answer that a key keeps is of the state before anything is forgotten.
         self.forget_ended(at);
     }
 
-    /// Returns what a change answers: the reservation that it touched, or the schedule.
+    /// Returns the answer to a change: the reservation that it touched, or the schedule.
     ///
     /// # Panics
     /// When the schedule has no such reservation.
@@ -63,6 +67,7 @@ impl Schedule {
                 self.limits = *limits;
                 self.keys.set_max(limits.keys_max);
             }
+
             Event::SalesOpened { prices } => {
                 self.sale = SaleStatus::Open;
                 if let Some(prices) = prices {
@@ -78,11 +83,13 @@ impl Schedule {
                 assert!(!self.opened, "the prices of a sale that opened stand");
                 self.prices = Some(Arc::clone(prices));
             }
+
             Event::SalesClosed => self.sale = SaleStatus::Closed,
             Event::ScheduleCancelled => self.cancel_schedule(at),
             Event::Deleted => self.deleted = true,
             Event::SeatsBlocked { seats } => self.give(seats, FREE, BLOCKED, SeatStatus::Blocked),
             Event::SeatsUnblocked { seats } => self.give(seats, BLOCKED, FREE, SeatStatus::Available),
+
             Event::SeatsHeld { number, nonce, user, seats, expires_at } => {
                 self.hold_seats(*number, *nonce, user, seats, at, *expires_at);
                 return Some(*number);
@@ -99,6 +106,7 @@ impl Schedule {
                 self.end(*number, ReservationStatus::Expired, at);
                 return Some(*number);
             }
+
             Event::PaymentBegun { number, payment, expires_at, held_until } => {
                 self.begin_payment_of(*number, *payment, *expires_at, *held_until);
                 return Some(*number);
@@ -107,6 +115,7 @@ impl Schedule {
                 self.fail_payment_of(*number, *expires_at);
                 return Some(*number);
             }
+
             Event::ReservationConfirmed { number, payment } => {
                 self.confirm_reservation(*number, at);
                 assert_eq!(self.get_mut(*number).payment, Some(*payment), "M2: its own payment");
@@ -116,9 +125,11 @@ impl Schedule {
                 self.end(*number, ReservationStatus::Cancelled, at);
                 return Some(*number);
             }
+
             Event::OutageBridged { began, down_since } => self.move_deadlines(*began, *down_since, at),
             Event::KeyKept { number } => return *number,
         }
+
         None
     }
 
@@ -133,11 +144,14 @@ impl Schedule {
     ) {
         assert_eq!(number.count(), self.last_reservation + 1, "reservations are numbered in order");
         self.last_reservation = number.count();
+
         self.give(seats, FREE, number.0, SeatStatus::Held);
+
         let entry = self.users.entry(user.clone()).or_default();
         entry.live += count(seats);
         entry.reservations.push_back(number.0);
         self.deadlines.insert((expires_at, number.0));
+
         let reservation = Reservation {
             number,
             nonce,
@@ -161,11 +175,13 @@ impl Schedule {
         assert_eq!(reservation.status, ReservationStatus::Held);
         let user = reservation.user.clone();
         let old = core::mem::replace(&mut reservation.seats, Arc::clone(seats));
+
         // A seat that stays changes nothing that anyone sees: only the others are passed on.
         let gone: Vec<Seat> = old.iter().filter(|seat| !seats.contains(seat)).copied().collect();
         let come: Vec<Seat> = seats.iter().filter(|seat| !old.contains(seat)).copied().collect();
         self.give(&gone, number.0, FREE, SeatStatus::Available);
         self.give(&come, FREE, number.0, SeatStatus::Held);
+
         let live = &mut self.user_mut(&user).live;
         *live = *live - count(&old) + count(seats);
     }
@@ -210,12 +226,15 @@ impl Schedule {
         reservation.confirmed_at = Some(at);
         let ended_at = reservation.ended_at.take();
         self.ever_confirmed = true;
+
         match was {
             ReservationStatus::Paying => {
                 self.deadlines.remove(&(expires_at, number.0));
                 self.other_deadlines.remove(&number.0);
                 self.give(&seats, number.0, number.0, SeatStatus::Reserved);
             }
+
+            // Money that came after the deadline: its seats went back on sale, and are taken once more.
             ReservationStatus::Expired => {
                 self.ended.remove(&(ended_at.expect("what expired has ended"), number.0));
                 self.give(&seats, FREE, number.0, SeatStatus::Reserved);
@@ -232,12 +251,14 @@ impl Schedule {
     fn end(&mut self, number: ReservationNumber, ending: ReservationStatus, at: Timestamp) {
         let reservation = self.get_mut(number);
         assert!(reservation.status.is_live(), "only what lives can end");
+
         let had_deadline = reservation.status.has_deadline();
         reservation.status = ending;
         reservation.ended_at = Some(at);
         if ending == ReservationStatus::Cancelled {
             reservation.cancelled_at = Some(at);
         }
+
         let (seats, user) = (Arc::clone(&reservation.seats), reservation.user.clone());
         let for_good = reservation.has_ended_for_good();
         let deadline = (reservation.expires_at, number.0);
@@ -245,7 +266,9 @@ impl Schedule {
             self.deadlines.remove(&deadline);
             self.other_deadlines.remove(&number.0);
         }
+
         self.give(&seats, number.0, FREE, seat_status_of(ending));
+
         let entry = self.user_mut(&user);
         entry.live -= count(&seats);
         if for_good {
@@ -336,7 +359,7 @@ impl Schedule {
         old
     }
 
-    /// Hands seats from one owner to another (S1: whoever takes a seat must find it with `from`).
+    /// Hands seats from one owner to another (S1: each seat must be found with `from`).
     fn give(&mut self, seats: &[Seat], from: Owner, to: Owner, status: SeatStatus) {
         for seat in seats {
             let index = seat.index();

@@ -1,4 +1,4 @@
-//! What may be asked of a schedule, what may happen to it, and why it may refuse.
+//! A schedule's commands, events and refusals.
 
 use core::fmt;
 use std::sync::Arc;
@@ -13,51 +13,37 @@ use crate::domain::money::Currency;
 use crate::domain::time::{Seconds, Timestamp};
 use crate::domain::venue::{Grade, Layout, Seat};
 
-/// What callers may ask of a schedule: an embedder of the engine, or the HTTP layer for a user or an administrator.
+/// A command that callers may send to a schedule: an embedder of the engine, or the HTTP layer for a user or an administrator.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "a field without a sentence is what its name says")]
 pub enum Command {
     /// Hold seats for a user.
     Hold {
-        /// Who asks.
         user: UserId,
-        /// Which seats.
         wish: Wish,
         /// The random part of the reservation's id.
         nonce: u64,
     },
     /// Exchange the seats of a hold for others.
-    Exchange {
-        /// Which hold.
-        reservation: ReservationRef,
-        /// Who asks.
-        caller: Caller,
-        /// The seats that it shall have.
-        seats: Arc<[Seat]>,
-    },
+    Exchange { reservation: ReservationRef, caller: Caller, seats: Arc<[Seat]> },
     /// Give a hold or a confirmed reservation back.
-    Release {
-        /// Which reservation.
-        reservation: ReservationRef,
-        /// Who asks.
-        caller: Caller,
-    },
+    Release { reservation: ReservationRef, caller: Caller },
     /// Close the sale: no new holds or exchanges.
     Close,
     /// Cancel the performance: everyone's seats go back.
     Cancel,
     /// Take available seats off sale.
-    Block {
-        /// Which seats.
-        seats: Arc<[Seat]>,
-    },
+    Block { seats: Arc<[Seat]> },
     /// Put blocked seats back on sale.
-    Unblock {
-        /// Which seats.
-        seats: Arc<[Seat]>,
-    },
+    Unblock { seats: Arc<[Seat]> },
 }
 
 impl Command {
+    /// Makes the command that holds seats for a user; `nonce` is the random part of the reservation's id.
+    pub fn hold(user: UserId, wish: Wish, nonce: u64) -> Self {
+        Self::Hold { user, wish, nonce }
+    }
+
     /// Returns the reservation that it gives back.
     pub const fn released(&self) -> Option<ReservationRef> {
         if let Self::Release { reservation, .. } = self { Some(*reservation) } else { None }
@@ -68,39 +54,31 @@ impl Command {
         matches!(self, Self::Close | Self::Cancel)
     }
 
-    /// Tells whether a user asks it, for what is theirs.
+    /// Tells whether a user asks it, for a reservation of their own.
     pub const fn is_a_users(&self) -> bool {
         matches!(self, Self::Hold { .. } | Self::Exchange { .. } | Self::Release { .. })
     }
 }
 
-/// All that a schedule decides: what callers may ask, and what is the engine's own, since it rests on what stands elsewhere. Money was
+/// All that a schedule decides: the callers' commands, and those of the engine alone, which rest on facts that stand elsewhere. Money was
 /// captured, the catalogue lists the schedule, a concert has these prices, the engine was down.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "a field without a sentence is what its name says")]
 pub enum AnyCommand {
-    /// What a caller asks.
+    /// A caller's command.
     Callers(Command),
     /// Begin to pay for a hold.
     BeginPayment {
-        /// Which hold.
         reservation: ReservationRef,
-        /// Who asks.
         caller: Caller,
-        /// The payment.
         payment: PaymentId,
         /// Whether it takes its time, so that it may move the deadline: a gateway is asked.
         takes_time: bool,
     },
     /// Note that the payment failed: the hold lives on until its own deadline.
-    FailPayment {
-        /// Which reservation.
-        reservation: ReservationRef,
-        /// The payment.
-        payment: PaymentId,
-    },
+    FailPayment { reservation: ReservationRef, payment: PaymentId },
     /// Confirm a reservation whose money was captured.
     Confirm {
-        /// Which reservation.
         reservation: ReservationRef,
         /// The payment that stands for it.
         payment: PaymentId,
@@ -108,27 +86,17 @@ pub enum AnyCommand {
     /// Open the sale, at the prices that are set.
     Open,
     /// Set other prices, as the concert is to have them: refused by a sale that has opened, or opens in a moment.
-    Reprice {
-        /// The prices to open with.
-        prices: Arc<Prices>,
-    },
+    Reprice { prices: Arc<Prices> },
     /// Set the prices that the concert has; where the sale has opened, its own stand.
-    SetPrices {
-        /// The prices to open with.
-        prices: Arc<Prices>,
-    },
+    SetPrices { prices: Arc<Prices> },
     /// Change times, policy or casting.
     Replan {
         /// The concert that the plan names, which can't change.
         concert: ConcertId,
-        /// The plan to follow from now on.
         plan: Arc<Plan>,
     },
     /// Change how long ended reservations and keys are kept.
-    SetLimits {
-        /// The limits to keep from now on.
-        limits: Limits,
-    },
+    SetLimits { limits: Limits },
     /// Give every live hold the time back that the engine was down.
     BridgeOutage {
         /// The last instant at which the engine is known to have run.
@@ -209,7 +177,7 @@ pub struct ReservationRef {
     pub nonce: u64,
 }
 
-/// Who asks: a user for what is theirs, or an administrator for anyone's.
+/// Who asks: a user for their own reservations, or an administrator for anyone's.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Caller {
     /// A user.
@@ -220,6 +188,7 @@ pub enum Caller {
 
 /// The seats that a hold asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "a field without a sentence is what its name says")]
 pub enum Wish {
     /// These seats.
     Seats(Arc<[Seat]>),
@@ -227,7 +196,6 @@ pub enum Wish {
     Best {
         /// Of this grade only, where one is named.
         grade: Option<Grade>,
-        /// How many.
         count: u32,
     },
 }
@@ -243,19 +211,14 @@ pub struct Limits {
 
 /// A fact about a schedule. It already happened: applying it can't fail.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "a field without a sentence is what its name says")]
 pub enum Event {
     /// The schedule was created: the first event of its stream.
     Created(Box<Creation>),
     /// Times, policy or casting changed.
-    Replanned {
-        /// The plan from now on.
-        plan: Arc<Plan>,
-    },
+    Replanned { plan: Arc<Plan> },
     /// The limits changed.
-    LimitsSet {
-        /// The limits from now on.
-        limits: Limits,
-    },
+    LimitsSet { limits: Limits },
     /// The sale opened.
     SalesOpened {
         /// The prices that were bound, at the first opening: those that were set.
@@ -268,75 +231,47 @@ pub enum Event {
     /// The schedule was removed: the last event of its stream.
     Deleted,
     /// Seats were taken off sale.
-    SeatsBlocked {
-        /// Which seats.
-        seats: Arc<[Seat]>,
-    },
+    SeatsBlocked { seats: Arc<[Seat]> },
     /// Blocked seats were put back on sale.
-    SeatsUnblocked {
-        /// Which seats.
-        seats: Arc<[Seat]>,
-    },
+    SeatsUnblocked { seats: Arc<[Seat]> },
     /// Seats were held: a reservation began.
     SeatsHeld {
         /// The reservation's number, one more than the last.
         number: ReservationNumber,
         /// The random part of its id.
         nonce: u64,
-        /// Whose it is.
         user: UserId,
-        /// Its seats.
         seats: Arc<[Seat]>,
-        /// Its deadline.
         expires_at: Timestamp,
     },
     /// A hold's seats were exchanged for others.
-    SeatsExchanged {
-        /// Which hold.
-        number: ReservationNumber,
-        /// The seats that it has now.
-        seats: Arc<[Seat]>,
-    },
+    SeatsExchanged { number: ReservationNumber, seats: Arc<[Seat]> },
     /// A hold was given back.
-    HoldReleased {
-        /// Which hold.
-        number: ReservationNumber,
-    },
+    HoldReleased { number: ReservationNumber },
     /// A hold (or a payment that took too long) ended at its deadline.
-    HoldExpired {
-        /// Which hold.
-        number: ReservationNumber,
-    },
+    HoldExpired { number: ReservationNumber },
     /// A payment began.
     PaymentBegun {
-        /// Which reservation.
         number: ReservationNumber,
-        /// The payment.
         payment: PaymentId,
-        /// The deadline from now on.
         expires_at: Timestamp,
         /// The deadline that is back if it fails, where it moved that. Of an earlier version none was back.
         held_until: Option<Timestamp>,
     },
     /// A payment failed: the reservation is a hold again.
     PaymentFailed {
-        /// Which reservation.
         number: ReservationNumber,
         /// The deadline that is back, where the payment had moved it. It may have passed.
         expires_at: Option<Timestamp>,
     },
     /// A reservation was confirmed. From `expired` it took its seats again.
     ReservationConfirmed {
-        /// Which reservation.
         number: ReservationNumber,
         /// The payment that stands for it.
         payment: PaymentId,
     },
     /// A confirmed reservation was given back.
-    ReservationCancelled {
-        /// Which reservation.
-        number: ReservationNumber,
-    },
+    ReservationCancelled { number: ReservationNumber },
     /// The engine had been down: every live hold got its time back. Where a start died that had given it back already, the next
     /// one gives the time since.
     OutageBridged {
@@ -345,19 +280,16 @@ pub enum Event {
         /// From when on holds get their time back: the same instant, or when a start that died had bridged it.
         down_since: Timestamp,
     },
-    /// A command with an idempotency key asked for what was so already: only its key is new.
+    /// A command with an idempotency key changed nothing: only its key is new.
     KeyKept {
         /// The reservation that it named, if it named one.
         number: Option<ReservationNumber>,
     },
     /// Prices were set, before the sale ever opened: it opens with these, unless others are set by then.
-    PricesSet {
-        /// The prices from now on.
-        prices: Arc<Prices>,
-    },
+    PricesSet { prices: Arc<Prices> },
 }
 
-/// What a schedule is made with.
+/// The first state of a schedule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Creation {
     /// Its number in the log.
@@ -380,6 +312,7 @@ pub struct Creation {
 
 /// Why a schedule refuses. Each is one problem code of the API.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "a field without a sentence is what its name says")]
 pub enum Refusal {
     /// A reservation has at least one seat.
     #[error("at least one seat is needed")]
@@ -401,10 +334,7 @@ pub enum Refusal {
     },
     /// The venue has no such seats.
     #[error("the venue has no such seats")]
-    UnknownSeats {
-        /// Each of them.
-        seats: Vec<Seat>,
-    },
+    UnknownSeats { seats: Vec<Seat> },
     /// Seats are named more than once.
     #[error("a seat is named twice")]
     RepeatedSeats {
@@ -416,19 +346,13 @@ pub enum Refusal {
     UnknownGrade,
     /// Seats are taken or blocked.
     #[error("at least one of the seats is taken")]
-    SeatsUnavailable {
-        /// Each of them.
-        seats: Vec<Seat>,
-    },
+    SeatsUnavailable { seats: Vec<Seat> },
     /// Fewer seats are left than asked for.
     #[error("there are not as many seats left")]
     NotEnoughSeats,
     /// Seats would be left alone between taken ones.
     #[error("this choice would leave a single seat alone")]
-    OrphanSeats {
-        /// Each of them.
-        seats: Vec<Seat>,
-    },
+    OrphanSeats { seats: Vec<Seat> },
     /// There is no such reservation, or it is another's.
     #[error("there is no such reservation, or it is somebody else's")]
     NoSuchReservation,
@@ -508,7 +432,7 @@ impl Refusal {
     }
 }
 
-/// What a change answers: the thing as the change left it.
+/// The answer to a change: the reservation or the schedule as the change left it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
     /// A reservation.
@@ -555,7 +479,7 @@ impl SaleStatus {
     }
 }
 
-/// What a seat is, exactly one of these (S2).
+/// A seat's status: exactly one of these (S2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum SeatStatus {
     /// Free to be held.

@@ -1,4 +1,4 @@
-//! What a command would do, or why not. Nothing changes here.
+//! Decides commands: the event, or the refusal. Nothing changes here.
 
 use std::sync::Arc;
 
@@ -48,7 +48,7 @@ impl Schedule {
     /// # Errors
     /// A [`Refusal`], which changes nothing.
     pub fn decide(&self, command: &AnyCommand, now: Timestamp) -> Decision {
-        // An outage is bridged before what came due meanwhile is brought, since it moves just that.
+        // An outage is bridged before anything that came due meanwhile, since it moves just those deadlines.
         debug_assert!(
             matches!(command, AnyCommand::BridgeOutage { .. }) || self.next_due().is_none_or(|due| due > now),
             "what is due comes first"
@@ -56,6 +56,7 @@ impl Schedule {
         if self.deleted {
             return Err(Refusal::NoSuchReservation);
         }
+
         match command {
             AnyCommand::Callers(command) => self.decide_callers(command, now),
             AnyCommand::BeginPayment { reservation, caller, payment, takes_time } => {
@@ -88,8 +89,8 @@ impl Schedule {
         }
     }
 
-    /// Decides what the engine itself asks at start, when what is due meanwhile must wait for it: an
-    /// outage is bridged before any hold that it outlived could expire.
+    /// Decides the engine's own commands at start, before anything that came due meanwhile: an outage is
+    /// bridged before any hold that it outlived could expire.
     pub fn decide_at_start(&self, command: &AnyCommand) -> Option<Event> {
         match command {
             AnyCommand::SetLimits { limits } => self.set_limits(*limits),
@@ -109,7 +110,7 @@ impl Schedule {
     /// Decides a command to a schedule that is in the archive, where nothing happens any more.
     ///
     /// # Errors
-    /// What the schedule itself refuses, or else that it is over; what is so already is no refusal.
+    /// The schedule's own refusal, or else that it is over; a command that changes nothing is no refusal.
     pub fn decide_archived(&self, command: &AnyCommand, now: Timestamp) -> Result<(), Refusal> {
         let Some(_) = self.decide(command, now)? else { return Ok(()) };
         Err(match command {
@@ -139,8 +140,11 @@ impl Schedule {
         };
         self.check_size(count)?;
         self.check_open()?;
+
         let live = self.users.get(user.as_str()).map_or(0, |user| user.live);
         self.check_user_limit(live, count)?;
+
+        // The refusals come from the cheapest: a seat map is only looked through for a hold that may be.
         let seats = match wish {
             Wish::Seats(seats) => {
                 self.check_named(seats)?;
@@ -150,6 +154,8 @@ impl Schedule {
             }
             Wish::Best { .. } => self.best(grade, count)?,
         };
+
+        // From here up, an owner's number would be read as a mark of the seat map.
         assert!(self.last_reservation < count_of(BLOCKED) - 1, "a schedule's reservation numbers suffice");
         Ok(Some(Event::SeatsHeld {
             number: ReservationNumber(self.last_reservation + 1),
@@ -160,24 +166,28 @@ impl Schedule {
         }))
     }
 
-    /// Refuses another hold to a user of whose holds `max` have ended unpaid within an hour: whoever holds again at each
-    /// deadline would keep the seats from others for as long as they like. What they gave back counts as what expired, since that is
-    /// how one would go around it.
+    /// Refuses another hold to a user of whose holds `max` have ended unpaid within an hour: a user who holds again at
+    /// each deadline would keep the seats from others for as long as they like. Released holds count like expired ones, since one
+    /// would go around the bound by them.
     ///
     /// # Errors
     /// [`Refusal::TooManyUnpaid`].
     pub fn check_unpaid(&self, user: &UserId, max: u32, now: Timestamp) -> Result<(), Refusal> {
         let since = now.minus(UNPAID_WINDOW);
         let Some(user) = self.users.get(user.as_str()) else { return Ok(()) };
+
         let unpaid = |number: u32| {
             let status = self.reservations.get(number).map(|reservation| reservation.status);
             matches!(status, Some(ReservationStatus::Expired | ReservationStatus::Released))
         };
+
         // One that ended just when the window begins no longer counts.
         let recent = user.ended.iter().rev().take_while(|(at, _)| *at > since);
         let mut recent = recent.filter(|(_, number)| unpaid(*number));
+
         let max = usize::try_from(max).unwrap_or(usize::MAX);
         let Some((oldest, _)) = recent.nth(max.saturating_sub(1)) else { return Ok(()) };
+
         let wait = oldest.plus(UNPAID_WINDOW).millis_since(now).div_ceil(1_000);
         Err(Refusal::TooManyUnpaid { wait: Seconds::new(u32::try_from(wait).unwrap_or(u32::MAX)) })
     }
@@ -215,17 +225,21 @@ impl Schedule {
             | ReservationStatus::Cancelled
             | ReservationStatus::Released => return Err(Refusal::NotHeld),
         }
+
         let count = u32::try_from(seats.len()).unwrap_or(u32::MAX);
         self.check_size(count)?;
         self.check_open()?;
         let own = u32::try_from(reservation.seats.len()).expect("bounded by the policy");
         let live = self.users.get(reservation.user.as_str()).map_or(0, |user| user.live);
+        // The old seats are given back in the same step, so that only the difference counts.
         self.check_user_limit(live.saturating_sub(own), count)?;
+
         self.check_named(seats)?;
         self.check_free(seats, id.number.0)?;
         if seats == &reservation.seats {
             return Ok(None);
         }
+
         if self.plan.policy.prevent_orphan_seats {
             // The old seats are free for this decision: they are given back in the same step.
             let mut owners = self.owners.clone();
@@ -234,6 +248,7 @@ impl Schedule {
             }
             self.check_orphans(&owners, seats)?;
         }
+
         Ok(Some(Event::SeatsExchanged { number: id.number, seats: Arc::clone(seats) }))
     }
 
@@ -271,6 +286,7 @@ impl Schedule {
             | ReservationStatus::Cancelled
             | ReservationStatus::Released => return Err(Refusal::NotHeld),
         }
+
         let held_until = reservation.expires_at;
         let moved_before = self.other_deadlines.get(&id.number.0).copied();
         let limit = match takes_time_from {
@@ -280,6 +296,7 @@ impl Schedule {
             None => held_until,
         };
 
+        // A payment never makes a hold shorter.
         let expires_at = held_until.max(limit);
         let held_until = (expires_at > held_until).then_some(held_until);
         Ok(Some(Event::PaymentBegun { number: id.number, payment, expires_at, held_until }))
@@ -300,6 +317,7 @@ impl Schedule {
         if reservation.payment != Some(payment) {
             return Err(Refusal::PaymentNotUnderWay);
         }
+
         match reservation.status {
             ReservationStatus::Paying => {}
             ReservationStatus::Confirmed => return Ok(None),
@@ -314,6 +332,7 @@ impl Schedule {
                 return Err(Refusal::NotHeld);
             }
         }
+
         Ok(Some(Event::ReservationConfirmed { number: id.number, payment }))
     }
 

@@ -90,26 +90,33 @@ impl Image {
             limits: self.limits,
             prices: self.prices,
         };
+
         let mut schedule = Schedule::create(creation, layout, self.last_instant);
         schedule.sale = self.sale;
         schedule.opened = self.opened;
         schedule.ever_confirmed = self.ever_confirmed;
+
         for seat in self.blocked {
             schedule.place(seat, BLOCKED, SeatStatus::Blocked);
         }
+
+        // Users, deadlines and counts aren't in an image: they follow from its reservations.
         schedule.last_reservation = self.last_reservation;
         for reservation in self.reservations.iter() {
             schedule.restore_reservation(reservation);
         }
+
         schedule.reservations = self.reservations;
         schedule.other_deadlines = self.other_deadlines.into_iter().collect();
         schedule.keys = Keys::restore(self.limits.keys_max, self.keys);
+
         // An image of before this bound may have more.
         let many = |user: &&UserId| schedule.users[*user].ended.len() > ENDED_PER_USER_MAX;
         let users: Vec<UserId> = schedule.users.keys().filter(many).cloned().collect();
         for user in &users {
             schedule.forget_surplus(user, None);
         }
+
         schedule.version = self.version;
         schedule.seats_version = self.seats_version;
         schedule
@@ -117,7 +124,7 @@ impl Image {
 }
 
 impl Schedule {
-    /// Makes what follows from a reservation.
+    /// Adds a reservation to the indexes and to the seat map.
     fn restore_reservation(&mut self, reservation: &Reservation) {
         let number = reservation.number.0;
         // By the reservations themselves: an early image lists some that were confirmed after all.

@@ -14,7 +14,7 @@
 //!
 //! **The deadline of a payment.** Money through a gateway takes its time, so a payment may move a hold's deadline to its own, once.
 //! If it fails, the hold's own deadline is back, also where it has passed meanwhile: then the hold expires. A later payment has the
-//! deadline that the first one had. So whatever fails, and however often, seats are held until the hold's deadline, and paid for
+//! deadline that the first one had. So however often a payment fails, seats are held until the hold's deadline, and paid for
 //! by the first payment's at the latest.
 
 mod apply;
@@ -93,14 +93,14 @@ pub struct Schedule {
 
     version: u64,
     seats_version: u64,
-    /// The sum of what the seat map says: see [`Schedule::seats_sum`].
+    /// The checksum of the seat map: see [`Schedule::seats_sum`].
     seats_sum: u64,
     last_instant: Timestamp,
     /// The seats whose visible status the last event changed.
     changed: Vec<Seat>,
 }
 
-/// What a user has in one schedule.
+/// A user's reservations and seats in one schedule.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct UserSeats {
     /// Seats of live reservations.
@@ -116,6 +116,7 @@ impl Schedule {
     /// Makes the schedule that its first event describes.
     pub fn create(creation: Creation, layout: Arc<Layout>, at: Timestamp) -> Self {
         let seats = usize::try_from(layout.seat_count()).expect("a u32 fits");
+
         Self {
             number: creation.number,
             id: creation.id,
@@ -141,6 +142,7 @@ impl Schedule {
             deadlines: BTreeSet::new(),
             other_deadlines: BTreeMap::new(),
             ended: BTreeSet::new(),
+            // The event that creates it is its first.
             version: 1,
             seats_version: 0,
             seats_sum: 0,
@@ -411,6 +413,7 @@ impl Schedule {
         let mut counts = Counts::default();
         let mut sum = 0;
         let mut free_in_row = vec![0; self.layout.rows().len()];
+
         for seat in self.layout.seats() {
             let (owner, status) = (self.owners[seat.index()], self.statuses[seat.index()]);
             let expected = match owner {
@@ -423,6 +426,7 @@ impl Schedule {
                     seat_status_of(reservation.status)
                 }
             };
+
             assert_eq!(status, expected, "S2: a seat's status is its owner's");
             *counts.of_mut(status) += 1;
             sum ^= mark_of(seat, status);
@@ -430,6 +434,7 @@ impl Schedule {
                 free_in_row[self.layout.row_index(seat)] += 1;
             }
         }
+
         assert_eq!(counts, self.counts, "S2: the counts add up");
         assert_eq!(sum, self.seats_sum, "the sum is that of the statuses");
         assert_eq!(counts.total(), self.layout.seat_count(), "S2: no seat is lost");
@@ -441,6 +446,7 @@ impl Schedule {
         let mut live: HashMap<&UserId, u32> = HashMap::new();
         let mut deadlines = BTreeSet::new();
         let mut kept = 0;
+
         for reservation in self.reservations.iter() {
             let number = &reservation.number.0;
             assert_eq!(self.reservations.get(*number), Some(reservation));
@@ -452,17 +458,21 @@ impl Schedule {
                 let count = u32::try_from(reservation.seats.len()).expect("bounded");
                 *live.entry(&reservation.user).or_default() += count;
             }
+
             if reservation.status.has_deadline() {
                 deadlines.insert((reservation.expires_at, *number));
             }
         }
+
         assert_eq!(deadlines, self.deadlines, "S4: every hold has its deadline");
         for number in self.other_deadlines.keys() {
             let reservation = self.reservations.get(*number).expect("what has another deadline is kept");
             assert!(reservation.status.has_deadline() && reservation.deadline_moved, "S4: it was moved");
         }
+
         let ended = self.reservations.iter().filter_map(|kept| Some((kept.ended_at?, kept.number.0)));
         assert!(ended.collect::<BTreeSet<_>>() == self.ended, "what ended is known by when it did");
+
         for (user, seats) in &self.users {
             let own = seats.reservations.iter().filter_map(|number| self.reservations.get(*number));
             let ended = own.filter(|own| own.has_ended_for_good());
@@ -475,6 +485,7 @@ impl Schedule {
             assert!(!seats.reservations.is_empty(), "a user without reservations is forgotten");
             kept += seats.reservations.len();
         }
+
         assert_eq!(kept, self.reservations.len(), "every reservation is its user's");
     }
 }

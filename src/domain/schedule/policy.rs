@@ -1,4 +1,4 @@
-//! What an administrator decides about a schedule: its times, its policy, who plays that day.
+//! An administrator's decisions about a schedule: its times, its policy, who plays that day.
 
 use std::collections::BTreeMap;
 
@@ -19,7 +19,7 @@ pub const CASTING_BYTES_MAX: usize = 1 << 20;
 /// The most users that a policy can have active, or admit a minute.
 pub const ACTIVE_MAX: u32 = 1_000_000;
 
-/// The times, policy and casting of a schedule: what `PUT` sets and may set again.
+/// The times, policy and casting of a schedule, which `PUT` sets and may set again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
     /// When the performance begins.

@@ -6,7 +6,7 @@ use crate::domain::ids::{PaymentId, ReservationNumber, UserId};
 use crate::domain::time::Timestamp;
 use crate::domain::venue::Seat;
 
-/// What became of a reservation.
+/// A reservation's status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ReservationStatus {
     /// The seats are the user's until the deadline.
@@ -64,7 +64,7 @@ pub struct Reservation {
     pub user: UserId,
     /// Its seats, in the order asked for.
     pub seats: Arc<[Seat]>,
-    /// What became of it.
+    /// Its status.
     pub status: ReservationStatus,
     /// When it began.
     pub created_at: Timestamp,

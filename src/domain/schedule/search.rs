@@ -6,7 +6,7 @@
 //!
 //! # Words
 //!
-//! A *run* is a longest stretch of free seats of one row. A *block* is what is taken of one run, side by
+//! A *run* is a longest stretch of free seats of one row. A *block* is the seats that are taken of one run, side by
 //! side. The *middle* of a row counts all its seats, free or not; a block lies nearer the middle than
 //! another when its centre does, and of two equally near the one of the lower index counts as nearer.
 //!
@@ -19,7 +19,7 @@
 //! run could have left fewer. That is so unless the hold leaves just one seat of a run that has taken
 //! seats on both sides: two seats or more stay together when the block moves to one side of the run, and
 //! one seat is no orphan at a row's end. Orphans that stood before the hold are nobody's fault now: they
-//! are runs of one seat, and whoever touches one takes it.
+//! are runs of one seat, and to touch one is to take it.
 //!
 //! # The best seats
 //!
@@ -42,7 +42,7 @@
 //!
 //! - The seats found are free, distinct, of allowed grades, as many as asked for, and in seat order.
 //! - There is no answer only where the allowed grades have too few free seats.
-//! - What was found while avoiding orphans never strands an avoidable one.
+//! - Seats that were found while avoiding orphans never strand an avoidable one.
 
 use core::cmp::Reverse;
 use core::ops::Range;
@@ -89,6 +89,7 @@ impl<'a> FreeSeats<'a> {
         let mut taken: Vec<usize> = taken.iter().map(|seat| seat.index()).collect();
         taken.sort_unstable();
         taken.dedup();
+
         let mut orphans = Vec::new();
         let mut rest = taken.as_slice();
         while let Some(&first) = rest.first() {
@@ -96,10 +97,14 @@ impl<'a> FreeSeats<'a> {
             let run = self.run_around(&row, first);
             let (here, after) = rest.split_at(rest.partition_point(|&taken| taken < run.end));
             rest = after;
+
             let is_walled = row.start < run.start && run.end < row.end;
+
+            // Between walls, a run of one seat more than are taken leaves an orphan wherever they are taken.
             if is_walled && run.len() == here.len() + 1 {
                 continue;
             }
+
             let mut from = run.start;
             for &to in here.iter().chain([&run.end]) {
                 if is_orphan(&row, &(from..to)) {
@@ -125,12 +130,16 @@ impl<'a> FreeSeats<'a> {
                 if free < count {
                     continue;
                 }
+
                 let row = row.range();
                 let nearest = self
                     .runs(row.clone(), count)
                     .filter(|run| !spoken_for.contains(&seat(run.start)))
                     .map(|run| nearest_block(&row, &run, count, avoid_orphans))
                     .min_by_key(|block| (block.leaves_orphan, off_middle(&row, &block.seats)));
+
+                // Rows come best first. One that leaves an orphan is kept for the case
+                // that every other does, too.
                 match nearest {
                     Some(Block { seats, leaves_orphan: false }) => return Some(seats),
                     Some(block) => with_orphan = with_orphan.or(Some(block.seats)),
@@ -225,7 +234,7 @@ impl<'a> FreeSeats<'a> {
     }
 }
 
-/// What is taken of a run.
+/// The seats that are taken of a run.
 struct Block {
     seats: Range<usize>,
     /// Never where orphans are not to be avoided.

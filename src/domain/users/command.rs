@@ -1,30 +1,29 @@
-//! What may be asked of the users, what may happen to them, and why it may be refused.
+//! The users' commands, events and refusals.
 
 use std::sync::Arc;
 
 use super::{PasswordHash, Profile, UserStatus};
 use crate::domain::ids::UserId;
 
-/// What may be asked.
+/// A command to the users.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "a field without a sentence is what its name says")]
 pub enum Command {
     /// Take a new user in.
     SignUp {
         /// An id that nobody could guess.
         id: UserId,
-        /// What they sign up with.
+        /// Their name, address and password.
         profile: Arc<Profile>,
     },
     /// Let a user act, or no longer.
     SetStatus {
         /// Who; they needn't have signed up here.
         user: UserId,
-        /// What shall be so.
         status: UserStatus,
     },
     /// Give a user who signed up here another password.
     ReplacePassword {
-        /// Who.
         user: UserId,
         /// The one that it replaces: where another stands by now, nothing is replaced.
         standing: PasswordHash,
@@ -55,37 +54,25 @@ impl Command {
 
 /// A fact about a user. It already happened: applying it can't fail.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "a field without a sentence is what its name says")]
 pub enum Event {
     /// A user signed up.
     SignedUp {
         /// Who they are from now on.
         id: UserId,
-        /// What they signed up with. Both copies of the state share it.
+        /// Their name, address and password. Both copies of the state share it.
         profile: Arc<Profile>,
     },
     /// An administrator no longer lets a user act.
-    Suspended {
-        /// Who.
-        user: UserId,
-    },
+    Suspended { user: UserId },
     /// An administrator lets a suspended user act again.
-    Reinstated {
-        /// Who.
-        user: UserId,
-    },
-    /// An administrator deleted a user: what they signed up with is forgotten, the id never works again.
-    Deleted {
-        /// Who.
-        user: UserId,
-    },
-    /// A command with an idempotency key asked for what was so already: only its key is new.
-    KeyKept {
-        /// Whom it was about.
-        user: UserId,
-    },
-    /// Whoever reads the mail of a user's address chose another password.
+    Reinstated { user: UserId },
+    /// An administrator deleted a user: their profile is forgotten, and the id never works again.
+    Deleted { user: UserId },
+    /// A command with an idempotency key changed nothing: only its key is new.
+    KeyKept { user: UserId },
+    /// A reader of the mail to a user's address chose another password.
     PasswordReplaced {
-        /// Who.
         user: UserId,
         /// What it is checked against from now on.
         password: PasswordHash,

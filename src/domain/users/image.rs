@@ -1,4 +1,4 @@
-//! The users' state without what follows from it: what a snapshot keeps, and what two states are compared by.
+//! The users' state without its indexes: a snapshot keeps it, and two states are compared by it.
 
 use super::{Answer, User, Users};
 use crate::domain::keys::{KeyList, Keys};

@@ -71,14 +71,14 @@ impl UserStatus {
     }
 }
 
-/// What is known of a user.
+/// A user, as far as the engine knows them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct User {
     /// Who.
     pub id: UserId,
     /// Whether they may act.
     pub status: UserStatus,
-    /// What they signed up with: nothing of a user of an outside identity provider, or of one who is deleted.
+    /// Their profile; nothing of a user of an outside identity provider, or of one who is deleted.
     pub profile: Option<Arc<Profile>>,
     /// When they signed up, or when something of them was first remembered.
     pub created_at: Timestamp,
@@ -314,7 +314,7 @@ impl Users {
         }
     }
 
-    /// Returns what is answered to the wish that the last event, `event`, fulfilled.
+    /// Returns the answer to the command that led to the last event, `event`.
     pub fn answer(&self, event: &Event) -> Answer {
         let user = event.user();
         let status = self.find(user).map(|user| user.status).expect("an event's user is known after it");

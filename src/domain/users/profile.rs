@@ -1,10 +1,11 @@
-//! What a user signs up with. Past the boundary each part is right by its type.
+//! A user's name, address and password. Past the boundary each part is right by its type.
 //!
-//! Names and what a password is made from are compared as people see them: in normalisation form C of Unicode (UAX #15), since one
+//! Names and passwords are compared as people see them: in normalisation form C of Unicode (UAX #15), since one
 //! keyboard writes `é` and `한` as one character and another as several. Addresses are kept as they are written and
 //! compared by the [`Mailbox`] that they lead to.
 
-use core::{fmt, ops::Deref};
+use core::fmt;
+use core::ops::Deref;
 use std::sync::Arc;
 
 use unicode_normalization::UnicodeNormalization;
@@ -48,7 +49,7 @@ impl Email {
     /// # Errors
     /// When it surely is none.
     pub fn parse(text: &str) -> Result<Self, InvalidProfile> {
-        // Normalisation at most triples a text: what is much too long isn't worth it.
+        // Normalisation at most triples a text: a much longer one isn't worth it.
         if text.len() > 16 * EMAIL_LEN_MAX {
             return Err(InvalidProfile::Email);
         }
@@ -91,7 +92,7 @@ impl Email {
         &self.0
     }
 
-    /// Returns what stands before the `@` and behind it.
+    /// Returns the parts before the `@` and behind it.
     fn parts(&self) -> (&str, &str) {
         self.0.split_once('@').expect("it was checked when it was read")
     }
@@ -100,7 +101,7 @@ impl Email {
     pub fn mailbox(&self) -> Mailbox {
         let (local, domain) = self.parts();
         let local = unquoted(local).map_or_else(|| folded(local), |local| folded(&local));
-        // What no domain name can be is compared as text.
+        // A part that can't be a domain name is compared as text.
         let domain = idna::domain_to_ascii(domain).unwrap_or_else(|_| folded(domain));
         Mailbox(format!("{local}@{domain}").into())
     }
@@ -154,14 +155,14 @@ fn unquoted(local: &str) -> Option<String> {
     Some(plain)
 }
 
-/// Returns a text without what doesn't show and without the difference of cases and of forms that look the same.
+/// Returns a text without characters that don't show, and without the difference of cases and of forms that look the same.
 fn folded(text: &str) -> String {
     let once = |text: &str| -> String {
         let shown = text.nfkc().filter(|c| !is_ignorable(*c));
         // Upper and then lower case: so `ß` is `ss`, and each of the Greek sigmas is one.
         shown.flat_map(char::to_uppercase).flat_map(char::to_lowercase).nfkc().collect()
     };
-    // What one step brings forth the next may fold again.
+    // One step may bring forth characters that the next folds.
     once(&once(text))
 }
 
@@ -258,7 +259,7 @@ impl fmt::Debug for PasswordHash {
     }
 }
 
-/// What a user signed up with.
+/// A user's name, address and password.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Profile {
     /// The address that they sign in with.

@@ -1,4 +1,4 @@
-//! What an event does. It already happened: nothing is refused here.
+//! Applies events. They have happened already: nothing is refused here.
 
 use std::sync::Arc;
 
@@ -25,7 +25,7 @@ impl WaitingRoom {
         }
     }
 
-    /// Returns what is answered to the wish that the last event, `event`, fulfilled.
+    /// Returns the answer to the command that led to the last event, `event`.
     pub fn answer(&self, event: &Event) -> Answer {
         let place = |ticket: &Ticket| self.place(*ticket, self.last_instant);
         let answer = match event {
@@ -46,7 +46,7 @@ impl WaitingRoom {
         answer.unwrap_or_else(|| Answer::Room(self.overview()))
     }
 
-    /// Returns a place that the last event ended: what is known of it stays until the next.
+    /// Returns a place that the last event ended, which is known until the next one.
     fn ended(&self, ticket: Ticket) -> Place {
         Place {
             ticket,
@@ -68,12 +68,14 @@ impl WaitingRoom {
                 self.paused = *paused;
                 self.pace.set(*admit_per_minute, at);
             }
+
             Event::GateMoved { gate } => {
                 self.gate = *gate;
                 if *gate == Gate::Cancelled {
                     self.end_all();
                 }
             }
+
             Event::Joined { ticket, user, admitted } => {
                 let given = self.people.join(user, at);
                 assert_eq!(given, *ticket, "tickets are given in order");
@@ -89,6 +91,7 @@ impl WaitingRoom {
                     self.line.take(ticket.0);
                 }
             }
+
             Event::Drawn { seed } => self.draw(*seed),
             Event::Admitted { tickets } => {
                 assert!(
@@ -101,6 +104,7 @@ impl WaitingRoom {
                     self.activate(*ticket, at);
                 }
             }
+
             Event::Claimed { tickets } => {
                 // Where one sign is enough, none is awaited any more.
                 let idle = self.settings.as_ref().and_then(|settings| settings.policy.idle);
@@ -113,6 +117,7 @@ impl WaitingRoom {
                     self.set_claim(*ticket, |_| Some(*until));
                 }
             }
+
             Event::Left { ticket } | Event::Finished { ticket } => {
                 self.end(*ticket);
                 self.done.add(*ticket);
@@ -123,12 +128,14 @@ impl WaitingRoom {
                 }
             }
             Event::PlacesExpired { last } => {
+                // Tickets are given in the order of joining: none before the last one's is younger.
                 for ticket in self.oldest..=last.0 {
                     if self.is_waiting(Ticket(ticket)) {
                         self.end(Ticket(ticket));
                     }
                 }
             }
+
             Event::OutageBridged { down_since } => self.bridge(*down_since, at),
             Event::KeyKept { .. } => {}
         }
@@ -141,6 +148,7 @@ impl WaitingRoom {
             (self.seed, self.drawn, self.paused) = (None, None, false);
             return;
         };
+
         self.configured = Some(settings.clone());
         if seed.is_some() {
             self.keep_positions();
@@ -155,6 +163,7 @@ impl WaitingRoom {
                 None
             }
         };
+
         self.pace.set(settings.policy.admit_per_minute, at);
         self.keys.set_max(settings.keys_max);
     }
@@ -194,6 +203,7 @@ impl WaitingRoom {
             ticket_of[at(*slot)] = *ticket;
             slot_of[at(*ticket)] = *slot;
         }
+
         let count = u32::try_from(slots.len()).expect("bounded by the tickets");
         let (ticket_of, slot_of): (Arc<[u32]>, Arc<[u32]>) = (ticket_of.into(), slot_of.into());
         self.drawn = Some(Drawn { seed, count, first, ticket_of, slot_of });
@@ -253,12 +263,14 @@ impl WaitingRoom {
     fn end_all(&mut self) {
         let live: Vec<Ticket> =
             self.in_line().chain(self.active.keys().map(|ticket| Ticket(*ticket))).collect();
+
         self.line.clear();
         self.active.clear();
         self.ends.clear();
         for ticket in live {
             self.people.leave(ticket);
         }
+
         self.oldest = self.joined_total() + 1;
     }
 }

@@ -1,4 +1,4 @@
-//! What may be asked of a waiting room, what may happen to it, and why it may refuse.
+//! A waiting room's commands, events and refusals.
 
 use super::draw::Seed;
 use crate::domain::ids::UserId;
@@ -32,7 +32,7 @@ impl Settings {
     }
 }
 
-/// What a room knows of its schedule: whether anyone should be let in.
+/// The room's knowledge of its schedule: whether anyone should be let in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Gate {
     /// The sale isn't open.
@@ -72,7 +72,7 @@ impl Gate {
     }
 }
 
-/// What an administrator changes while a room runs; what is absent stays.
+/// The settings that an administrator changes while a room runs; an absent one stays.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Tuning {
     /// How many may be active.
@@ -91,8 +91,9 @@ impl Tuning {
     }
 }
 
-/// What may be asked of a waiting room.
+/// A command to a waiting room.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "a field without a sentence is what its name says")]
 pub enum Command {
     /// Run the room by these settings, or shut it: everyone's place ends. It isn't refused, since it follows a plan that stands: where
     /// people wait in another order, they keep it, and all else is followed ([`super::WaitingRoom::check_order`]).
@@ -102,32 +103,18 @@ pub enum Command {
         /// Random bytes, for a draw that is to come.
         seed: Seed,
     },
-    /// Change what may be changed while it runs.
+    /// Change the settings that may change while it runs.
     Tune(Tuning),
-    /// Follow what the schedule has become.
+    /// Follow the schedule's state.
     Follow(Gate),
     /// Take a place at the end.
-    Join {
-        /// Who.
-        user: UserId,
-    },
+    Join { user: UserId },
     /// Give a place up, waiting or active.
-    Leave {
-        /// Whose.
-        user: UserId,
-        /// Which.
-        ticket: Ticket,
-    },
+    Leave { user: UserId, ticket: Ticket },
     /// Note that an admitted user showed a sign of life.
-    Claim {
-        /// Which place.
-        ticket: Ticket,
-    },
+    Claim { ticket: Ticket },
     /// End a user's pass, because a payment completed.
-    Finish {
-        /// Whose.
-        user: UserId,
-    },
+    Finish { user: UserId },
     /// Give everyone who was just admitted the time back that the engine was down.
     BridgeOutage {
         /// The last instant at which the engine is known to have run.
@@ -155,7 +142,7 @@ impl Command {
         matches!(self, Self::Leave { .. })
     }
 
-    /// Tells whether a user asks it, for what is theirs.
+    /// Tells whether a user asks it, for a place of their own.
     pub const fn is_a_users(&self) -> bool {
         matches!(self, Self::Join { .. } | Self::Leave { .. } | Self::Claim { .. })
     }
@@ -163,34 +150,23 @@ impl Command {
 
 /// A fact about a waiting room. It already happened: applying it can't fail.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "a field without a sentence is what its name says")]
 pub enum Event {
     /// The room runs by these settings from now on; without any, it was shut and everyone's place ended.
     Configured {
-        /// The settings.
         settings: Option<Box<Settings>>,
         /// The seed of a draw that is to come, a secret until then: its hash is published now. After a draw, the opening was moved:
-        /// whoever joins from now on has no position until the next.
+        /// those who join from now on have no position until the next.
         seed: Option<Seed>,
     },
-    /// An administrator changed what may be changed while it runs.
-    Tuned {
-        /// How many may be active from now on.
-        active_max: u32,
-        /// How many are admitted a minute from now on.
-        admit_per_minute: Option<u32>,
-        /// Whether nobody is admitted from now on.
-        paused: bool,
-    },
+    /// An administrator changed the settings that may change while it runs.
+    Tuned { active_max: u32, admit_per_minute: Option<u32>, paused: bool },
     /// The schedule became something else. Cancelled, it ended everyone's place.
-    GateMoved {
-        /// What it is now.
-        gate: Gate,
-    },
+    GateMoved { gate: Gate },
     /// A user took a place.
     Joined {
         /// The place: one more than the last.
         ticket: Ticket,
-        /// Who.
         user: UserId,
         /// Whether there was room, so that they entered at once.
         admitted: bool,
@@ -211,20 +187,11 @@ pub enum Event {
         tickets: Box<[Ticket]>,
     },
     /// A user gave the place up.
-    Left {
-        /// Which.
-        ticket: Ticket,
-    },
+    Left { ticket: Ticket },
     /// A completed payment ended a pass.
-    Finished {
-        /// Which.
-        ticket: Ticket,
-    },
+    Finished { ticket: Ticket },
     /// Passes ended: their time was over, or no sign of life came any more.
-    PassesExpired {
-        /// Which.
-        tickets: Box<[Ticket]>,
-    },
+    PassesExpired { tickets: Box<[Ticket]> },
     /// Everyone who still waited with a ticket up to this one had waited too long.
     PlacesExpired {
         /// The last of them.
@@ -235,7 +202,7 @@ pub enum Event {
         /// The last instant at which the engine is known to have run.
         down_since: Timestamp,
     },
-    /// A command with an idempotency key asked for what was so already: only its key is new.
+    /// A command with an idempotency key changed nothing: only its key is new.
     KeyKept {
         /// The place that it was about, if it was about one.
         ticket: Option<Ticket>,
@@ -328,7 +295,7 @@ pub struct Overview {
     pub gate: Gate,
 }
 
-/// What a change answers: the thing as the change left it.
+/// The answer to a change: the place or the room as the change left it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Answer {
     /// A place that was taken, or given up.

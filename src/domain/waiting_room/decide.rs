@@ -1,4 +1,4 @@
-//! What a command would do, or why not, and what time has brought. Nothing changes here.
+//! Decides commands, and the events that time has brought. Nothing changes here.
 
 use super::command::{Command, Event, Gate, Refusal, Settings, Ticket, Tuning};
 use super::draw::Seed;
@@ -63,6 +63,8 @@ impl WaitingRoom {
     ) -> Option<Event> {
         let due = self.ends.iter().take_while(|(at, _)| *at <= now).take(BATCH_MAX);
         let (mut claimed, mut stayed, mut over) = (Vec::new(), Vec::new(), Vec::new());
+
+        // A sign of life counts only where one is awaited, and can't make a pass longer than it is.
         for ticket in due.map(|(_, ticket)| Ticket(*ticket)) {
             let active = &self.active[&ticket.0];
             let awaited = active.claim_by.is_some() && active.expires_at > now;
@@ -72,6 +74,9 @@ impl WaitingRoom {
                 (Some(_), Some(_)) | (None, _) => over.push(ticket),
             }
         }
+
+        // One event a turn: the caller asks again until nothing is due. Those that stay
+        // come before those that end.
         if !claimed.is_empty() {
             return Some(Event::Claimed { tickets: claimed.into() });
         }
@@ -81,7 +86,7 @@ impl WaitingRoom {
         (!over.is_empty()).then(|| Event::PassesExpired { tickets: over.into() })
     }
 
-    /// Returns the last of those who have waited too long by `now`: whoever joined earlier has, too.
+    /// Returns the last of those who have waited too long by `now`: those who joined earlier have, too.
     fn last_expired(&self, now: Timestamp) -> Ticket {
         let waiting =
             (self.oldest..=self.joined_total()).map(Ticket).filter(|ticket| self.is_waiting(*ticket));
@@ -92,7 +97,7 @@ impl WaitingRoom {
         waiting.take_while(over).last().expect("the oldest has waited too long")
     }
 
-    /// Says whether new settings can be followed in all: their order can't, while someone waits in another one.
+    /// Tells whether new settings can be followed in all: their order can't, while someone waits in another one.
     ///
     /// # Errors
     /// [`Refusal::OrderFixed`].

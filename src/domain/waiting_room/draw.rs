@@ -11,12 +11,12 @@ use core::fmt;
 
 use aws_lc_rs::digest::{SHA256, digest};
 
-/// What a draw is made from: 32 random bytes, a secret until then.
+/// The seed of a draw: 32 random bytes, a secret until then.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Seed(pub [u8; 32]);
 
 impl Seed {
-    /// Returns what is published before the draw: the SHA-256 of the seed.
+    /// Returns the SHA-256 of the seed, which is published before the draw.
     pub fn commitment(&self) -> [u8; 32] {
         sha256(&self.0)
     }
@@ -28,7 +28,7 @@ impl fmt::Debug for Seed {
     }
 }
 
-/// Writes a seed, or what is published of it, in hexadecimal.
+/// Writes a seed or its hash in hexadecimal.
 pub fn hex(bytes: &[u8; 32]) -> String {
     bytes.iter().fold(String::with_capacity(64), |mut text, byte| {
         for digit in [byte >> 4, byte & 15] {

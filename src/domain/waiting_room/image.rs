@@ -1,4 +1,4 @@
-//! A room's state without what follows from it: what a snapshot keeps, and what two states are compared by.
+//! A room's state without its indexes and counts: a snapshot keeps it, and two states are compared by it.
 //!
 //! It costs a copy of the bits, not of the people and the keys: those are shared until one of the two lets them go.
 
@@ -9,7 +9,7 @@ use super::draw::Seed;
 use super::line::Line;
 use super::pace::Pace;
 use super::people::{Block, People, TICKETS};
-use super::{Active, Done, Drawn, WaitingRoom};
+use super::{Active, Drawn, EndedPlaces, WaitingRoom};
 use crate::domain::ids::ScheduleNumber;
 use crate::domain::keys::{KeyList, Keys};
 use crate::domain::time::Timestamp;
@@ -61,8 +61,11 @@ impl RoomImage {
     pub fn of(room: &WaitingRoom) -> Self {
         let (first_people, full, tail) = room.people.blocks();
         let mut people: Vec<_> = full.iter().cloned().collect();
+        // Full blocks are shared; the one that is being filled is copied.
         people.push(Some(Arc::new(tail.clone())));
+
         let (first_slots, slots) = room.line.blocks();
+
         let mut active: Vec<_> = room
             .active
             .iter()
@@ -71,12 +74,14 @@ impl RoomImage {
             })
             .collect();
         active.sort_unstable_by_key(|(ticket, ..)| *ticket);
+
         let drawn = room.drawn.as_ref().map(|drawn| Drawing {
             seed: drawn.seed,
             count: drawn.count,
             first: drawn.first,
             ticket_of: Arc::clone(&drawn.ticket_of),
         });
+
         Self {
             number: room.number,
             settings: room.settings.clone(),
@@ -110,27 +115,33 @@ impl RoomImage {
         if self.configured.is_some() {
             room.keys.set_max(keys_max);
         }
+
         room.settings = self.settings;
         room.configured = self.configured;
         room.paused = self.paused;
         room.gate = self.gate;
+
         let (rate, credit, as_of) = self.pace;
         room.pace = Pace::restore(rate, credit, as_of);
         room.seed = self.seed;
         room.drawn = self.drawn.map(Drawn::from);
         room.line = Line::from_blocks(self.first_slots, self.slots);
+
         for (ticket, activated_at, expires_at, claim_by) in self.active {
             let active = Active { activated_at, expires_at, claim_by };
             room.ends.insert((active.ends_at(), ticket.0));
             room.active.insert(ticket.0, active);
         }
+
+        // People follow the line and the active: only those who have a place are in their table.
         let mut full: std::collections::VecDeque<_> = self.people.into();
         let tail = full.pop_back().flatten().map(Arc::unwrap_or_clone).unwrap_or_default();
         let live: Vec<Ticket> =
             room.in_line().chain(room.active.keys().map(|ticket| Ticket(*ticket))).collect();
         room.people = People::from_blocks(self.first_people, full, tail, live.into_iter());
         room.oldest = room.in_line().min().map_or(room.people.tickets() + 1, |ticket| ticket.0);
-        room.done = Done { tickets: self.done.iter().copied().collect(), order: self.done.into() };
+
+        room.done = EndedPlaces { tickets: self.done.iter().copied().collect(), order: self.done.into() };
         room.admitted_total = self.admitted_total;
         room.version = self.version;
         room.last_instant = self.last_instant;

@@ -183,7 +183,7 @@ impl Line {
     /// Moves the head to the first taken slot, and lets blocks go that are empty for good.
     fn advance(&mut self) {
         if self.len == 0 {
-            // Whoever comes next has a greater slot than all before: the last block is the first that can be theirs.
+            // The next to come has a greater slot than all before: the last block is the first that can be theirs.
             let last = self.first + number(self.blocks.len());
             self.head = last.saturating_sub(1).max(self.first).saturating_mul(SLOTS);
         } else if !self.has(self.head) {

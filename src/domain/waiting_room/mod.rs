@@ -2,17 +2,17 @@
 //!
 //! [`WaitingRoom::decide`] says what a command would do, or why not; [`WaitingRoom::apply`] does what happened;
 //! [`WaitingRoom::due`] says what time and a free place have brought, and is asked before every decision and after it. So
-//! whoever ends a pass admits the next in the same step.
+//! a pass that ends admits the next user in the same step.
 //!
 //! Everyone who joins gets the next ticket. The line's order is that of the tickets; a draw, where the policy
 //! asks for one, exchanges who stands in which slot of it, among those who have no position yet. A slot is never taken twice and
 //! nobody is put before one who has a position, so a position never grows (Q1).
 //!
-//! **When a room draws.** At its opening: whoever joined before has no position until then. If the opening is moved to an instant
+//! **When a room draws.** At its opening: users who joined before have no position until then. If the opening is moved to an instant
 //! ahead (or to a sale that isn't open yet) after a draw, the room draws again at the new opening, by another seed whose hash is
 //! published when the opening is moved:
 //! - nobody waits: the first draw is as if it had never been made. A wrong instant, or a rehearsal, costs the later fans nothing;
-//! - people wait who have positions, drawn or behind a draw: they keep them. Whoever joins from then on has none until the next
+//! - people wait who have positions, drawn or behind a draw: they keep them. Those who join from then on have none until the next
 //!   draw, which puts them in order behind those;
 //! - people were admitted: they stay at the seats. It makes no difference.
 //!
@@ -23,7 +23,7 @@
 //!
 //! Invariants, checked by [`WaitingRoom::check_invariants`]:
 //! - a user has at most one place, waiting or active;
-//! - whoever is admitted was first in line, and then at most `active_max` were active (asserted in `apply`);
+//! - a user who is admitted was first in line, and then at most `active_max` were active (asserted in `apply`);
 //! - the ends are exactly those of the active.
 
 mod apply;
@@ -67,9 +67,9 @@ const DONE_MAX: usize = 65_536;
 #[derive(Debug, Clone)]
 pub struct WaitingRoom {
     number: ScheduleNumber,
-    /// What the room runs by: as configured, and tuned since.
+    /// The settings that the room runs by: as configured, and tuned since.
     settings: Option<Settings>,
-    /// What it was last configured with; it stays when the room is shut, which keeps as many keys as before.
+    /// The settings of the last configuration; they stay when the room is shut, which keeps as many keys as before.
     configured: Option<Settings>,
     paused: bool,
     gate: Gate,
@@ -85,7 +85,7 @@ pub struct WaitingRoom {
     active: HashMap<u32, Active>,
     /// The active by the instant at which they end, if nothing else happens.
     ends: BTreeSet<(Timestamp, u32)>,
-    done: Done,
+    done: EndedPlaces,
     admitted_total: u64,
 
     keys: Keys<Answer>,
@@ -133,12 +133,12 @@ impl Active {
 
 /// The places that ended otherwise than by time, as far as they are remembered.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-struct Done {
+struct EndedPlaces {
     order: VecDeque<u32>,
     tickets: hashbrown::HashSet<u32>,
 }
 
-impl Done {
+impl EndedPlaces {
     fn add(&mut self, ticket: Ticket) {
         self.tickets.insert(ticket.0);
         self.order.push_back(ticket.0);
@@ -167,7 +167,7 @@ impl WaitingRoom {
             oldest: 1,
             active: HashMap::new(),
             ends: BTreeSet::new(),
-            done: Done::default(),
+            done: EndedPlaces::default(),
             admitted_total: 0,
             keys: Keys::new(0),
             version: 0,
@@ -180,17 +180,17 @@ impl WaitingRoom {
         self.number
     }
 
-    /// Returns what it runs by; nothing when it is shut.
+    /// Returns the settings that it runs by; nothing when it is shut.
     pub fn settings(&self) -> Option<&Settings> {
         self.settings.as_ref()
     }
 
-    /// Returns what it was last configured with, before any tuning; nothing when it is shut.
+    /// Returns the settings of the last configuration, before any tuning; nothing when it is shut.
     pub fn configured(&self) -> Option<&Settings> {
         self.configured.as_ref().filter(|_| self.settings.is_some())
     }
 
-    /// Returns what it knows of its schedule.
+    /// Returns its knowledge of its schedule.
     pub fn gate(&self) -> Gate {
         self.gate
     }
@@ -225,7 +225,7 @@ impl WaitingRoom {
         self.people.tickets()
     }
 
-    /// Returns what is published of a draw before it: the hash of its seed.
+    /// Returns the hash of the seed, which is published before the draw.
     pub fn commitment(&self) -> Option<[u8; 32]> {
         self.seed.or_else(|| self.drawn.as_ref().map(|drawn| drawn.seed)).map(|seed| seed.commitment())
     }
@@ -299,9 +299,11 @@ impl WaitingRoom {
                 expires_at: active.expires_at,
             });
         }
+
         if !self.is_waiting(ticket) {
             return None;
         }
+
         let expires_at = self.waiting_until(issued_at);
         let over = expires_at <= now;
         Some(Place {

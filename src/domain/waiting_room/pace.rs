@@ -5,7 +5,7 @@
 
 use crate::domain::time::Timestamp;
 
-/// What one admission costs: the milliseconds of a minute.
+/// The cost of one admission: the milliseconds of a minute.
 const COST: u64 = 60_000;
 const SECOND_MILLIS: u64 = 1_000;
 
@@ -35,7 +35,7 @@ impl Pace {
         (self.per_minute, self.credit, self.as_of)
     }
 
-    /// Changes the rate. What was earned stays, as far as the new rate's second holds it.
+    /// Changes the rate. The credit stays, as far as one second of the new rate holds it.
     pub(super) fn set(&mut self, per_minute: Option<u32>, now: Timestamp) {
         let credit = self.credit(now);
         *self = Self { per_minute, credit, as_of: now };
@@ -62,7 +62,7 @@ impl Pace {
         }
     }
 
-    /// Takes what `count` admissions cost.
+    /// Takes the cost of `count` admissions.
     pub(super) fn spend(&mut self, count: u32, now: Timestamp) {
         if self.per_minute.is_some() {
             self.credit = self.credit(now).saturating_sub(COST * u64::from(count));

@@ -6,8 +6,8 @@
 //! of its people has. The table holds tickets alone and is cut in [`SHARDS`], so that no growth stops the
 //! room for longer than a moment.
 
+use core::hash::BuildHasher;
 use std::collections::VecDeque;
-use std::hash::BuildHasher;
 use std::sync::Arc;
 
 use hashbrown::{DefaultHashBuilder, HashTable};
@@ -120,7 +120,7 @@ impl People {
         self.table = shards;
     }
 
-    /// Removes one who has a place. What the block says of them stays until [`People::sweep`].
+    /// Removes one who has a place. Their entry in the block stays until [`People::sweep`].
     pub(super) fn leave(&mut self, ticket: Ticket) {
         let hash = self.hasher.hash_one(self.user(ticket));
         let mut shards = core::mem::take(&mut self.table);

@@ -110,7 +110,7 @@ async fn hold(
             return Err(Problem::invalid_field("bestAvailable", "either seats or bestAvailable, not both"));
         }
     };
-    let command = Command::Hold { user: caller.user_id.clone(), wish, nonce: random::number() };
+    let command = Command::hold(caller.user_id.clone(), wish, random::number());
     let acted = app.engine.act(&entry, command, key).await.map_err(|error| {
         if let EngineError::Refused(engine::Refusal::Schedule(Refusal::TooManySeats { max })) = error
             && wanted.best_available.is_some()

@@ -176,7 +176,7 @@ impl Sale {
 
     fn wish(&mut self, who: &str, wish: Wish) -> Command {
         self.nonce += 1;
-        Command::Hold { user: user(who), wish, nonce: self.nonce }
+        Command::hold(user(who), wish, self.nonce)
     }
 
     fn try_hold(&mut self, who: &str, seats: &str) -> Result<ReservationRef, Refusal> {

@@ -28,7 +28,7 @@ pub(super) fn inside(room: &WaitingRoom) -> Inside {
     let seed = seed.map(|seed| seed.0);
     let drawn_with = drawn.as_ref().map(|drawn| drawn.seed.0);
     let active: BTreeMap<_, _> = active.iter().collect();
-    let Done { order, tickets } = done;
+    let EndedPlaces { order, tickets } = done;
     let tickets: BTreeSet<_> = tickets.iter().collect();
     let (people, keys) = (people.inside(), keys.inside());
     said![
