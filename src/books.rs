@@ -1,9 +1,9 @@
 //! The books of a whole log: whether its payments and its reservations tell the same story (M2, M3).
 //!
 //! Each aggregate checks itself; this looks across them, which no decision ever does. It holds at every position of a journal, also in the
-//! middle of a payment: what is captured and what is confirmed come one after the other, in that order.
+//! middle of a payment: a payment is captured first, and its reservation confirmed then.
 //!
-//! Absent on purpose: what a gateway says (`onsale` asks it while it runs), repair.
+//! Absent on purpose: a gateway's view (`onsale` asks it while it runs), repair.
 
 use crate::domain::accounts::Accounts;
 use crate::domain::ids::PaymentId;
@@ -12,7 +12,7 @@ use crate::domain::schedule::{Reservation, ReservationStatus, Schedule};
 use crate::domain::settlement;
 use crate::recovery::World;
 
-/// What the books count.
+/// The counts of the books.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Books {
     /// Accounts that were ever charged.
@@ -64,18 +64,14 @@ impl core::fmt::Display for Owed {
 
 /// Books that contradict each other.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the message says what each field is")]
 pub enum BooksError {
     /// Money was taken and kept for a reservation that isn't confirmed (M3).
     #[error("payment {0} was completed, and its reservation is not confirmed by it")]
     NothingBought(String),
     /// A reservation is confirmed by a payment that took nothing, or another amount (M2).
     #[error("reservation {reservation} is confirmed, and payment {payment} doesn't pay for it")]
-    NotPaid {
-        /// Which reservation.
-        reservation: String,
-        /// Which payment it names.
-        payment: String,
-    },
+    NotPaid { reservation: String, payment: String },
 }
 
 /// Compares payments and reservations.
@@ -98,13 +94,16 @@ pub fn check(world: &World) -> Result<Books, BooksError> {
                 return Err(BooksError::NothingBought(payment.id.to_string()));
             }
         }
+
         let Some(schedule) = schedule else { continue };
         books.owed.count(payments, schedule);
         for reservation in schedule.reservations() {
             let Some(id) = reservation.payment else { continue };
+            // Of any other status, its payment may be under way, or have come to nothing.
             if reservation.status != ReservationStatus::Confirmed {
                 continue;
             }
+
             let pays = |payment: &Payment| {
                 let taken = payment.state == State::Captured || payment.state.stands();
                 taken && payment.amount == schedule.amount(&reservation.seats)

@@ -4,9 +4,10 @@
 //! of the wall clock changes nothing. Where the journal is ahead of the wall, it continues from the
 //! journal's last instant. [`ManualClock`] is for tests and replay: it moves when it is told to.
 
+use core::sync::atomic::{AtomicU64, Ordering};
+use core::time::Duration;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use crate::domain::time::Timestamp;
 

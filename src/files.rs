@@ -1,9 +1,9 @@
 //! Files and directories that are their owner's alone.
 //!
-//! What this program makes says who sits where and what they paid, or is a secret. So it is made here: nobody else may read it, whatever
-//! the umask is, and nothing is written through a link, since whoever put one there would choose what is overwritten.
+//! This program's files say who sits where and what they paid, or are secrets. So they are made here: nobody else may read them,
+//! with any umask, and nothing is written through a link, since the link's owner would choose the file that is overwritten.
 //!
-//! Absent on purpose: the rights of what somebody else made, such as a data directory that an operator shares with a group.
+//! Absent on purpose: the rights of other people's files, such as a data directory that an operator shares with a group.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
@@ -30,7 +30,7 @@ pub fn create_new(path: &Path) -> io::Result<File> {
     OpenOptions::new().write(true).create_new(true).mode(FILE_MODE).open(path)
 }
 
-/// Makes a file to write in the place of what is there. A link goes, and what it leads to stays.
+/// Makes a file to write in the place of another. A link goes, and its target stays.
 pub fn replace(path: &Path) -> io::Result<File> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -86,14 +86,14 @@ pub fn is_open_to_others(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|found| found.mode() & OTHERS != 0)
 }
 
-/// Has everything that this process makes be its owner's alone, whoever makes it: SQLite and sled make files of their own.
+/// Makes every file of this process its owner's alone: SQLite and sled make files of their own.
 #[cfg(target_os = "linux")]
 pub fn keep_to_the_owner() {
     use rustix::fs::Mode;
     rustix::process::umask(Mode::RWXG | Mode::RWXO);
 }
 
-/// Has everything that this process makes be its owner's alone, whoever makes it: SQLite and sled make files of their own.
+/// Makes every file of this process its owner's alone: SQLite and sled make files of their own.
 #[cfg(not(target_os = "linux"))]
 pub fn keep_to_the_owner() {}
 

@@ -28,11 +28,12 @@ use crate::journal::{CODEC_V1, InspectError, Inspection, Position, create_succes
 use crate::record::{self, v1};
 use crate::recovery::{RebuildError, ReplayError, World};
 
-/// What the new directory gets by other ways than a copy, the archive aside.
+/// The files that the new directory gets by other ways than a copy, the archive aside.
 const MADE_ANEW: [&str; 7] = ["lock", "identity", "mark", "clean", "reserve", "journal", "snapshots"];
 
 /// Why a directory isn't migrated. It is as it was, unless the message says otherwise.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the message says what each field is")]
 pub enum MigrateError {
     /// It can't be looked at: it is in use, damaged, or of another format.
     #[error("{0}")]
@@ -59,12 +60,12 @@ pub enum MigrateError {
         "records up to position {durable} were durable, and the journal ends at position {last}: run `onsale verify` of the version that wrote it"
     )]
     Lost {
-        /// What was durable.
+        /// The last durable position, as the mark says.
         durable: Position,
-        /// What is there.
+        /// The last position that is there.
         last: Position,
     },
-    /// What was written isn't what was read.
+    /// The new directory's state isn't the old one's.
     #[error("what was written to {0} isn't the state that was read: nothing was swapped, and this is a bug")]
     Differs(String),
     /// The directories can't be swapped where they are.
@@ -72,20 +73,13 @@ pub enum MigrateError {
     Place(String),
     /// The system says no.
     #[error("{action} {path}: {source}")]
-    Io {
-        /// What was being done.
-        action: &'static str,
-        /// With what.
-        path: String,
-        /// What the system says.
-        source: io::Error,
-    },
+    Io { action: &'static str, path: String, source: io::Error },
 }
 
-/// What was done.
+/// A migration that was done.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Migrated {
-    /// The last position of the journal: what comes next stands behind it.
+    /// The last position of the journal: the next records stand behind it.
     pub position: Position,
     /// Where the old directory is.
     pub old: PathBuf,
@@ -120,10 +114,14 @@ pub fn migrate(dir: &Path, now: Timestamp) -> Result<Migrated, MigrateError> {
     }
     place.check_name()?;
     place.clear()?;
+
     let (world, position) = read(&inspection, &dir)?;
     write(&inspection, &dir, &place.making, &world, position)?;
+
+    // Nothing is swapped before the new directory was read back: until then the old one is whole.
     check(&place.making, &world, position)?;
     place.swap()?;
+
     place.keep_old()?;
     Ok(Migrated { position, old: place.old })
 }
@@ -148,11 +146,13 @@ impl Place {
             name.push(suffix);
             parent.join(name)
         };
+
         let now = now.to_string();
         let date = now.split('T').next().unwrap_or_default();
         let (making, old) = (beside(".migrating"), beside(&format!(".v1-{date}")));
         let place = Self { dir: dir.to_owned(), parent: parent.to_owned(), making, old };
 
+        // Only within one file system do two directories take each other's place at once.
         let device = |path: &Path| fs::metadata(path).map(|found| found.dev());
         let devices = device(dir).and_then(|own| Ok((own, device(parent)?)));
         let (own, above) = devices.map_err(|source| io_error("look at", dir, source))?;
@@ -176,7 +176,7 @@ impl Place {
         MigrateError::Place(format!("{path} is in the way of a migration of {dir}: move it elsewhere"))
     }
 
-    /// Removes what an unfinished run has left; what holds a journal of its own is no such thing.
+    /// Removes the directory that an unfinished run has left; one that holds a journal of its own isn't removed.
     fn clear(&self) -> Result<(), MigrateError> {
         if Inspection::open_v1(&self.making, None).is_ok_and(|found| found.log_id().is_some()) {
             return Err(self.in_the_way(&self.making));
@@ -224,6 +224,7 @@ fn read(inspection: &Inspection, dir: &Path) -> Result<(World, Position), Migrat
         break;
     }
 
+    // The records behind the snapshot, up to the end: a clean stop has synced them all.
     let from = last;
     inspection.for_each(from, Position::END, |position, bytes| {
         let record = v1::decode(bytes).map_err(|source| RebuildError::Decode { position, source })?;
@@ -233,6 +234,8 @@ fn read(inspection: &Inspection, dir: &Path) -> Result<(World, Position), Migrat
     })?;
 
     let durable = inspection.mark().map_or(Position::START, |(position, _)| position);
+
+    // The mark knows how far the journal was durable: a journal that ends before has lost something.
     if last < durable {
         return Err(MigrateError::Lost { durable, last });
     }
@@ -259,6 +262,7 @@ fn write(
         }
         writer.finish()?;
     }
+
     Archive::migrate_v1(dir, making, log_id)?;
 
     copy_rest(dir, making).map_err(|source| io_error("copy what is in", dir, source))?;
@@ -276,7 +280,7 @@ fn write(
     Ok(())
 }
 
-/// Copies the files that are nobody's here: secrets of a demonstration, and what an operator has put there.
+/// Copies the files that aren't the engine's: secrets of a demonstration, and an operator's own.
 fn copy_rest(from: &Path, to: &Path) -> io::Result<()> {
     for entry in fs::read_dir(from)? {
         let (entry, name) = entry.map(|entry| (entry.path(), entry.file_name()))?;

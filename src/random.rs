@@ -1,9 +1,9 @@
-//! Randomness: the only place that asks the operating system for it. What decides is given it, so that a replay needs none.
+//! Randomness: the only place that asks the operating system for it. Decisions are given it, so that a replay needs none.
 //!
 //! # Panics
 //! Each function, when the system has no randomness: on Linux that is so only before it has booted.
 
-use std::cell::RefCell;
+use core::cell::RefCell;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;

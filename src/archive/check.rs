@@ -12,16 +12,13 @@ use crate::recovery::World;
 /// How many things that are missing an error names.
 const NAMED_MAX: usize = 3;
 
-/// What a full check found to be whole.
+/// The counts of a full check that found everything whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[expect(missing_docs, reason = "each field counts what its name says")]
 pub struct Checked {
-    /// Schedules.
     pub schedules: u64,
-    /// Their reservations.
     pub reservations: u64,
-    /// Their payments.
     pub payments: u64,
-    /// Movements of accounts.
     pub transactions: u64,
     /// Payments that were moved here though their money is owed: nobody would give it back.
     pub owed: Owed,
@@ -41,6 +38,7 @@ impl Archive {
                 missing.note(|| format!("schedule {id}"));
             }
         }
+
         for (user, carried) in carried(world) {
             if self.stand_of(user, carried.through)? != Some((carried.count, carried.balance.minor())) {
                 missing.note(|| format!("transactions of user {user}"));
@@ -55,7 +53,7 @@ impl Archive {
     /// The first thing that is wrong.
     ///
     /// # Panics
-    /// When what a right checksum covers contradicts itself.
+    /// When a state whose checksum is right contradicts itself.
     pub fn verify(&self, world: &World) -> Result<Checked, ArchiveError> {
         self.check(world)?;
         let found = self.read(|connection| {
@@ -70,18 +68,21 @@ impl Archive {
             let number = restored.schedule.number();
             restored.schedule.check_invariants();
             restored.payments.check_invariants();
+
             let reservations = count(restored.schedule.reservations());
             let payments = count(restored.payments.iter());
             if self.indexed(number)? != Some((reservations, payments)) {
                 let id = restored.schedule.id();
                 return Err(self.damaged(format!("what schedule {id} has isn't what its users would find")));
             }
+
             checked.schedules += 1;
             checked.reservations += reservations;
             checked.payments += payments;
             checked.owed.count(&restored.payments, &restored.schedule);
             Ok(())
         })?;
+
         for (user, carried) in carried(world) {
             self.verify_transactions(user, carried)?;
             checked.transactions += carried.count;
@@ -94,6 +95,7 @@ impl Archive {
     fn verify_transactions(&self, user: &UserId, carried: Carried) -> Result<(), ArchiveError> {
         let mut balance = Some(Money::ZERO);
         let (mut seen, mut in_order) = (0, true);
+
         self.for_each_transaction(user, carried, |ordinal, moved| {
             seen += 1;
             in_order &= ordinal == seen;
@@ -103,6 +105,7 @@ impl Archive {
             });
             balance = after.filter(|after| *after == moved.balance_after);
         })?;
+
         if !in_order || (seen, balance) != (carried.count, Some(carried.balance)) {
             return Err(self.damaged(format!("the transactions of user {user} don't add up")));
         }
@@ -128,7 +131,7 @@ impl Archive {
         Ok(found.flatten())
     }
 
-    /// Counts by what a schedule's reservations and payments are found.
+    /// Counts the index rows of a schedule's reservations and payments.
     fn indexed(&self, number: ScheduleNumber) -> Result<Option<(u64, u64)>, ArchiveError> {
         self.read(|connection| {
             let select = "SELECT (SELECT count(*) FROM reservations WHERE schedule = ?1), \
@@ -164,6 +167,7 @@ impl Missing {
     }
 
     fn none(self) -> Result<(), String> {
+        assert!(self.named.len() <= self.count, "what is named is counted");
         let rest = self.count - self.named.len();
         let named = self.named.join(", ");
         match (self.count, rest) {

@@ -35,6 +35,8 @@ impl Archive {
         for number in numbers.unwrap_or_default() {
             archive.migrate_schedule(number)?;
         }
+
+        // Last: a copy that was interrupted is still of format 1, and is made anew.
         archive.write(|rows| rows.pragma_update(None, "user_version", SCHEMA_VERSION))
     }
 
@@ -51,10 +53,14 @@ impl Archive {
         }
 
         let failed = |source| self.decode_error(ScheduleNumber(number), source);
+
+        // Format 1's sections are read and written anew; the columns beside them stay.
         let schedule = |bytes: &[u8]| v1::decode_schedule(bytes).map(|image| record::encode_schedule(&image));
         let (head, image) = (schedule(&head).map_err(failed)?, schedule(&image).map_err(failed)?);
+
         let payments = payments.map(|bytes| v1::decode_payments(&bytes)).transpose().map_err(failed)?;
         let payments = payments.map(|image| record::encode_payments(&image));
+
         let sum = checksum(&image, payments.as_deref());
 
         self.write(|rows| {

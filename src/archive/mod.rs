@@ -7,8 +7,8 @@
 //! 3  apply      the event drops them from memory
 //! ```
 //!
-//! What the journal doesn't call archived isn't, whatever rows there are: a crash between 1 and 2 leaves some, and the next
-//! attempt overwrites them. So nobody reads a row whose event isn't durable, replay never reads the archive, and rows are
+//! A schedule is archived when the journal says so, not when its rows are there: a crash between 1 and 2 leaves some, and the
+//! next attempt overwrites them. So nobody reads a row whose event isn't durable, replay never reads the archive, and rows are
 //! never changed once their event is there. It follows that an archive that is newer than a journal is as good as its own, and
 //! that an older one isn't: [`Archive::check`] finds that out at start.
 //!
@@ -16,7 +16,7 @@
 //! beside them stand the columns by which they are found. Amounts and instants are numbers as everywhere; the random half of
 //! an id is stored with its bits as a signed number.
 //!
-//! Absent on purpose: what belongs here (the domain decides), a cache, async: every call blocks, one at a time.
+//! Absent on purpose: which schedules belong here (the domain decides), a cache, async: every call blocks, one at a time.
 //!
 //! The file is made by the first write; before, there is none, and nothing is asked for.
 
@@ -25,11 +25,11 @@ mod migrate;
 mod read;
 mod write;
 
+use core::time::Duration;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
 
@@ -102,7 +102,7 @@ CREATE TABLE transactions (
 ) STRICT, WITHOUT ROWID;
 ";
 
-/// What the lists of everyone's are read by. Files that were made before these lists get them with the first start.
+/// The indices of the lists over all users. Older files get them with the first start.
 const INDICES: &str = "
 CREATE INDEX IF NOT EXISTS reservations_by_time ON reservations (created_at, schedule, number, status);
 CREATE INDEX IF NOT EXISTS payments_by_time ON payments (created_at, schedule, number);
@@ -110,27 +110,17 @@ CREATE INDEX IF NOT EXISTS payments_by_time ON payments (created_at, schedule, n
 
 /// Why the archive can't be read or written. Nothing was changed.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the message says what each field is")]
 pub enum ArchiveError {
     /// `SQLite` says no.
     #[error("the archive {path}: {source}")]
-    Sqlite {
-        /// The file.
-        path: String,
-        /// What it says.
-        source: rusqlite::Error,
-    },
+    Sqlite { path: String, source: rusqlite::Error },
     /// The file can't be made.
     #[error("the archive {path} can't be made: {source}")]
-    Io {
-        /// The file.
-        path: String,
-        /// What the system says.
-        source: io::Error,
-    },
+    Io { path: String, source: io::Error },
     /// It was written by a newer version.
     #[error("the archive {path} is of version {found}, which this program doesn't know")]
     Newer {
-        /// The file.
         path: String,
         /// The version of its tables.
         found: i64,
@@ -139,47 +129,28 @@ pub enum ArchiveError {
     #[error(
         "the archive {path} is of format 1, and its data directory isn't: put the archive that was migrated with it in its place"
     )]
-    Before {
-        /// The file.
-        path: String,
-    },
+    Before { path: String },
     /// It belongs to another log.
     #[error(
         "the archive {path} belongs to another log: put the `{FILE}` of this data directory's own backup in its place"
     )]
-    OtherLog {
-        /// The file.
-        path: String,
-    },
+    OtherLog { path: String },
     /// The journal says that something is in it that isn't.
     #[error(
         "the archive {path} lacks what the journal moved there: {what}. Bring `{FILE}` back from the backup that this data \
          directory came from, or from a later one of the same engine; nothing was changed"
     )]
     Missing {
-        /// The file.
         path: String,
         /// The first things that are missing.
         what: String,
     },
-    /// A row isn't what was written.
+    /// A row isn't as it was written.
     #[error("the archive {path} is damaged: {what}")]
-    Damaged {
-        /// The file.
-        path: String,
-        /// Where.
-        what: String,
-    },
+    Damaged { path: String, what: String },
     /// A row's bytes can't be decoded.
     #[error("the archive {path} is damaged: schedule number {}: {source}", .number.0)]
-    Decode {
-        /// The file.
-        path: String,
-        /// Whose they are.
-        number: ScheduleNumber,
-        /// What is wrong.
-        source: DecodeError,
-    },
+    Decode { path: String, number: ScheduleNumber, source: DecodeError },
 }
 
 /// The archive of one data directory. Calls block, one at a time.
@@ -215,7 +186,10 @@ impl Archive {
         if !archive.path.exists() {
             return Ok(archive);
         }
+
         let mut flags = OpenFlags::SQLITE_OPEN_READ_ONLY;
+
+        // To read it would be to finish or undo that write, in a directory that must stay as it is.
         if fs::metadata(&unfinished).is_ok_and(|file| file.len() > 0) {
             let copy = scratch.join(FILE);
             let copied = fs::copy(&archive.path, &copy)
@@ -224,6 +198,7 @@ impl Archive {
             archive.path = copy;
             flags = OpenFlags::SQLITE_OPEN_READ_WRITE;
         }
+
         let connection = archive.connect(flags)?;
         *archive.lock() = Some(connection);
         Ok(archive)
@@ -261,6 +236,7 @@ impl Archive {
             self.create()?;
             *standing = Some(self.connect(OpenFlags::SQLITE_OPEN_READ_WRITE)?);
         }
+
         let connection = standing.as_mut().expect("it was opened if it wasn't");
         let run = || {
             let transaction = connection.transaction()?;
@@ -287,10 +263,10 @@ impl Archive {
         let found = found.map_err(|source| self.sqlite(source))?;
         let path = || self.path.display().to_string();
         match found {
-            Found::Ours => Ok(connection),
-            Found::OtherLog => Err(ArchiveError::OtherLog { path: path() }),
-            Found::Before => Err(ArchiveError::Before { path: path() }),
-            Found::Newer(found) => Err(ArchiveError::Newer { path: path(), found }),
+            Owner::Ours => Ok(connection),
+            Owner::OtherLog => Err(ArchiveError::OtherLog { path: path() }),
+            Owner::Before => Err(ArchiveError::Before { path: path() }),
+            Owner::Newer(found) => Err(ArchiveError::Newer { path: path(), found }),
         }
     }
 
@@ -315,7 +291,8 @@ impl Archive {
     }
 }
 
-enum Found {
+/// Whose a file is, and of which version.
+enum Owner {
     Ours,
     OtherLog,
     Before,
@@ -328,7 +305,7 @@ fn prepare(
     log_id: u128,
     flags: OpenFlags,
     expected: i64,
-) -> rusqlite::Result<Found> {
+) -> rusqlite::Result<Owner> {
     connection.busy_timeout(BUSY)?;
     // EXTRA also syncs the directory once the rollback journal is gone: with FULL a power cut can bring a commit's journal back,
     // and undo it. The cache is bounded, and nothing is mapped: a failing disk is an error, not a signal.
@@ -346,21 +323,21 @@ fn prepare(
         transaction.execute("INSERT INTO log (id) VALUES (?1)", [own])?;
         transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
         transaction.commit()?;
-        return Ok(Found::Ours);
+        return Ok(Owner::Ours);
     }
 
     if version != expected {
-        return Ok(if version == SCHEMA_V1 { Found::Before } else { Found::Newer(version) });
+        return Ok(if version == SCHEMA_V1 { Owner::Before } else { Owner::Newer(version) });
     }
     let log: [u8; 16] = connection.query_row("SELECT id FROM log", [], |row| row.get(0))?;
     if log != own {
-        return Ok(Found::OtherLog);
+        return Ok(Owner::OtherLog);
     }
 
     if flags.contains(OpenFlags::SQLITE_OPEN_READ_WRITE) {
         connection.execute_batch(INDICES)?;
     }
-    Ok(Found::Ours)
+    Ok(Owner::Ours)
 }
 
 /// Returns a number as `SQLite` stores it. Versions, instants and amounts are far below the half of 64 bits.

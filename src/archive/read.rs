@@ -1,6 +1,6 @@
-//! What is read: one schedule whole, many in short, and where a user's things are.
+//! Reads: one schedule whole, many in short, and where a user's reservations and payments are.
 //!
-//! Rows whose event isn't durable may be there: who asks says what is archived, and the rest is passed over.
+//! Rows whose event isn't durable may be there: the caller says which schedules are archived, and other rows are passed over.
 
 use std::sync::Arc;
 
@@ -34,7 +34,7 @@ pub struct Restored {
 /// A schedule in short: no seats, no reservations.
 #[derive(Debug, Clone)]
 pub struct Head {
-    /// The schedule, without what it had of reservations.
+    /// The schedule, without its reservations.
     pub image: Image,
     /// How its sale stood, and its seats by status.
     pub summary: Summary,
@@ -42,7 +42,7 @@ pub struct Head {
 
 /// Where a reservation is: the greatest is the newest.
 pub type ReservationPlace = (Timestamp, ScheduleNumber, ReservationNumber);
-/// Where something is among what a table has of all schedules.
+/// Where a row is among those of all schedules in a table.
 type Place = (Timestamp, ScheduleNumber, u32);
 /// Where a payment is: the greatest is the newest.
 pub type PaymentPlace = (Timestamp, ScheduleNumber, PaymentNumber);
@@ -87,6 +87,7 @@ impl Archive {
                 "SELECT version, payments_version, image, payments, checksum FROM schedules WHERE number = ?1";
             connection.query_row(select, [number.0], row).optional()
         })?;
+
         let name = || format!("schedule number {}", number.0);
         let stored = stored.flatten().ok_or_else(|| self.missing(name()))?;
         if stored.archived != (archived.version, archived.payments) {
@@ -96,18 +97,21 @@ impl Archive {
         if checksum(&stored.image, stored.payments.as_deref()) != stored.checksum {
             return Err(self.damaged(format!("{}: its checksum is another", name())));
         }
+
         let image = self.image(number, &stored.image)?;
+        // A schedule that nobody ever paid for has no payments of its own, and no row of them.
         let payments = match &stored.payments {
             Some(bytes) => self.payments_image(number, bytes)?.restore(),
             None => Payments::new(number, KEYS_MAX),
         };
+
         Ok(Restored { schedule: image.restore(layout), payments })
     }
 
     /// Visits every schedule that the catalogue says is here, in order of their numbers.
     ///
     /// # Errors
-    /// When one can't be read, and what `visit` returns.
+    /// When one can't be read, and the errors of `visit`.
     pub fn for_each_schedule<E: From<ArchiveError>>(
         &self,
         catalogue: &Catalogue,
@@ -139,9 +143,11 @@ impl Archive {
                 "SELECT number, head, available, held, reserved, blocked FROM schedules \
                  WHERE concert = ?1 AND (starts_at, id) > (?2, ?3) ORDER BY starts_at, id",
             )?;
+
             let (start, id) = behind.map_or((-1, ""), |(start, id)| (int(start.as_millis()), id.as_str()));
             let mut rows = select.query(params![concert, start, id])?;
             let mut found = Vec::new();
+
             while found.len() < limit
                 && let Some(row) = rows.next()?
             {
@@ -158,6 +164,7 @@ impl Archive {
             }
             Ok(found)
         })?;
+
         let head = |(number, bytes, counts): (_, Vec<u8>, _)| {
             let image = self.image(number, &bytes)?;
             let (status, seats_version) = (image.sale, image.seats_version);
@@ -223,6 +230,7 @@ impl Archive {
              WHERE (created_at, schedule, number) < (?1, ?2, ?3) {whose} \
              ORDER BY created_at DESC, schedule DESC, number DESC"
         );
+
         let places = self.read(|connection| {
             let mut select = connection.prepare(&select)?;
             let at = int(at.as_millis());
@@ -230,7 +238,10 @@ impl Archive {
                 Some(user) => select.query(params![at, schedule.0, number, user])?,
                 None => select.query(params![at, schedule.0, number])?,
             };
+
             let (mut found, mut looked) = (Vec::new(), 0);
+
+            // Two bounds: rows that aren't wanted cost a look each, and there may be any number of them.
             while found.len() < limit
                 && let Some(row) = rows.next()?
             {
@@ -272,7 +283,9 @@ impl Archive {
             let rows = select.query_map(params![user, last, limit], |row| transaction(user, row))?;
             rows.collect()
         })?;
-        Ok(found.unwrap_or_default())
+        let found: Vec<Transaction> = found.unwrap_or_default();
+        assert!(found.len() <= limit, "a page keeps within its limit");
+        Ok(found)
     }
 
     /// Visits every movement of an account that is here, the oldest first.

@@ -1,4 +1,4 @@
-//! What is written: each call is one transaction, durable when it returns, and the same when it is repeated.
+//! Writes: each call is one transaction, durable when it returns, and the same when it is repeated.
 
 use rusqlite::{Transaction as Rows, params};
 
@@ -12,7 +12,7 @@ use crate::domain::schedule::{Counts, Image};
 use crate::record;
 
 impl Archive {
-    /// Writes a schedule with its payments, over whatever an earlier attempt has left.
+    /// Writes a schedule with its payments, over all rows that an earlier attempt has left.
     ///
     /// # Errors
     /// When it can't be made durable.
@@ -22,13 +22,23 @@ impl Archive {
         counts: Counts,
         payments: Option<&PaymentsImage>,
     ) -> Result<(), ArchiveError> {
+        assert!(
+            image.version > 0 && image.keys.is_empty(),
+            "an archived schedule has events, and no keys any more"
+        );
+        let own = |payments: &PaymentsImage| payments.schedule == image.number && payments.keys.is_empty();
+        assert!(payments.is_none_or(own), "a schedule is archived with its own payments");
+
         let bytes = record::encode_schedule(image);
         let payments_bytes = payments.map(record::encode_payments);
         let sum = checksum(&bytes, payments_bytes.as_deref());
+        // A list reads many heads, and no image.
         let head = record::encode_schedule(&head_of(image));
 
         self.write(|rows| {
             let number = image.number.0;
+
+            // An earlier attempt was of an earlier version: it may have left rows that this one hasn't.
             rows.execute("DELETE FROM schedules WHERE number = ?1", [number])?;
             rows.execute("DELETE FROM reservations WHERE schedule = ?1", [number])?;
             rows.execute("DELETE FROM payments WHERE schedule = ?1", [number])?;
@@ -52,13 +62,14 @@ impl Archive {
                     sum,
                 ],
             )?;
+
             index_reservations(rows, image)?;
             payments.map_or(Ok(()), |payments| index_payments(rows, payments))
         })
     }
 
-    /// Writes old movements of an account, the oldest first: those behind `after`, of which the archive has `count`. What an
-    /// earlier attempt, or a journal that was given up for a backup, left there is overwritten.
+    /// Writes old movements of an account, the oldest first: those behind `after`, of which the archive has `count`. Rows
+    /// that an earlier attempt left, or a journal that was given up for a backup, are overwritten.
     ///
     /// # Errors
     /// When they can't be made durable.
@@ -69,13 +80,19 @@ impl Archive {
         count: u64,
         moved: &[Transaction],
     ) -> Result<(), ArchiveError> {
+        let in_order = moved.is_sorted_by(|one, next| one.id.number < next.id.number);
+        assert!(in_order, "movements are archived in the order of their numbers");
+        assert!(moved.iter().all(|moved| moved.id.number > after), "what is archived is never written over");
+
         self.write(|rows| {
             rows.execute(
                 "DELETE FROM transactions WHERE user = ?1 AND number > ?2",
                 params![user.as_str(), after],
             )?;
+
             let mut insert =
                 rows.prepare("INSERT INTO transactions VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)")?;
+
             for (ordinal, transaction) in (count + 1..).zip(moved) {
                 let payment = match transaction.kind {
                     Kind::Charge => None,
@@ -125,7 +142,7 @@ fn index_payments(rows: &Rows<'_>, image: &PaymentsImage) -> rusqlite::Result<()
     Ok(())
 }
 
-/// What a list shows of a schedule: all but its seats and reservations, whose counts are columns.
+/// Returns the part of a schedule that a list shows: all but its seats and reservations, whose counts are columns.
 fn head_of(image: &Image) -> Image {
     let (blocked, reservations, ended) = (Vec::new(), Pages::default(), Vec::new());
     Image { blocked, reservations, ended, keys: KeyList::default(), ..image.clone() }

@@ -31,7 +31,7 @@ use crate::journal::Position;
 /// The version of the tables: it goes up with each change of a table or a column.
 pub const SCHEMA_VERSION: u32 = 2;
 
-/// What an export is of.
+/// The log and the position of an export.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Taken {
     /// The position in the journal: every fact up to it is in, and none behind it.
@@ -49,7 +49,7 @@ impl Taken {
     }
 }
 
-/// What stands in a row under a column.
+/// A row's value in one column.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Value<'a> {
     /// Nothing.

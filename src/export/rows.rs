@@ -36,12 +36,10 @@ pub struct Sale<'a> {
 
 /// A movement of a user's account.
 #[derive(Debug, Clone, Copy)]
+#[expect(missing_docs, reason = "a field without a sentence is what its name says")]
 pub struct Movement<'a> {
-    /// Whose account.
     pub user: &'a UserId,
-    /// The account's currency.
     pub currency: Currency,
-    /// What moved.
     pub transaction: &'a Transaction,
 }
 
@@ -86,7 +84,7 @@ impl<'a, E> Sources<'a, E> {
 }
 
 impl<'a, E: From<ArchiveError>> Sources<'a, E> {
-    /// Adds what the world says is in the archive, which never changes there.
+    /// Adds the archived schedules and movements that the world names, which never change there.
     pub fn add_archive(&mut self, archive: &'a Archive, world: &'a World) {
         let sales: SaleSource<'a, E> = Box::new(|visit| {
             archive.for_each_schedule(&world.catalogue, |Restored { schedule, payments }| {
@@ -94,13 +92,15 @@ impl<'a, E: From<ArchiveError>> Sources<'a, E> {
             })
         });
         let accounts = self.accounts.clone();
+
         let movements: MovementSource<'a, E> = Box::new(move |visit| {
             for (user, account) in &accounts {
                 let (user, currency) = (*user, account.currency());
                 let Some(carried) = account.carried() else { continue };
-                // Read first, and shown then: whoever takes the rows may be slow, and others read the archive, too.
+                // Read first, and shown then: the taker of the rows may be slow, and others read the archive, too.
                 let mut moved = Vec::new();
                 archive.for_each_transaction(user, carried, |_, transaction| moved.push(*transaction))?;
+
                 for transaction in &moved {
                     visit(Movement { user, currency, transaction })?;
                 }
@@ -170,9 +170,11 @@ pub fn walk<E>(sources: &Sources<'_, E>, take: &mut RowTaker<'_, E>) -> Result<(
         rows.venue(built)?;
     }
 
+    // A row comes after those that it names: a concert after its venue, a sale after its concert.
     for concert in catalogue.concerts() {
         rows.concert(concert)?;
     }
+
     let mut known: Vec<&User> = users.iter().collect();
     known.sort_unstable_by(|one, other| one.id.cmp(&other.id));
     for user in known {
@@ -182,6 +184,7 @@ pub fn walk<E>(sources: &Sources<'_, E>, take: &mut RowTaker<'_, E>) -> Result<(
     for source in &sources.sales {
         source(&mut |sale| rows.sale(sale))?;
     }
+
     for (user, account) in &sources.accounts {
         rows.account(user, account)?;
     }
@@ -326,7 +329,7 @@ impl<E> Rows<'_, E> {
 
     fn seats(&mut self, schedule: &Schedule) -> Result<(), E> {
         let (layout, currency) = (schedule.layout(), schedule.currency());
-        // Of a journal of before, what never opened has the concert's prices.
+        // A schedule of an earlier version that never opened has the concert's prices.
         let of_concert = || self.catalogue.prices(schedule.concert(), layout).map(Arc::new);
         let prices = schedule.prices().cloned().or_else(of_concert);
         let prices = prices.expect("a listed schedule's concert has a price for each of its grades");
@@ -362,10 +365,12 @@ impl<E> Rows<'_, E> {
             number: payment.reservation.number,
             nonce: payment.reservation.nonce,
         };
+
         let declined = match &payment.failure {
             Some(Failure::Declined { code, reason }) => Some((&**code, &**reason)),
             _ => None,
         };
+
         let answer = payment.answer.as_deref();
         let row = [
             payment.id.to_string().into(),
@@ -376,6 +381,7 @@ impl<E> Rows<'_, E> {
             payment.state.as_str().into(),
             payment.amount.minor().into(),
             payment.currency.as_str().into(),
+            // The order's id at the gateway is the payment's own.
             payment.needs_gateway().then(|| payment.id.to_string()).into(),
             payment.failure.as_ref().map(Failure::as_str).into(),
             declined.map(|(code, _)| code).into(),

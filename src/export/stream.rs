@@ -10,7 +10,7 @@
 //! connection open. Absent on purpose: sockets and files; [`Writer`] makes bytes, and [`Reader`] takes them as they come.
 //!
 //! Invariants: a reader accepts nothing but the tables that it knows, rows that fit their columns, and, at the end, as
-//! many rows as were announced and counted; whoever didn't see [`Reader::finish`] succeed has no export.
+//! many rows as were announced and counted; without a [`Reader::finish`] that succeeded, there is no export.
 
 use std::collections::BTreeMap;
 
@@ -80,6 +80,7 @@ impl Writer {
 
     /// Adds a row.
     pub fn row(&mut self, table: Table, values: &[Value<'_>]) {
+        assert!(fits(table, values), "a row has its table's columns");
         self.counts[table.index()] += 1;
         self.bytes.extend_from_slice(b"[\"");
         self.bytes.extend_from_slice(table.name().as_bytes());
@@ -98,7 +99,7 @@ impl Writer {
         self.line(&Trailer { complete: true, tables });
     }
 
-    /// Makes the last line of an export that can't go on; `why` is shown to whoever asked for it.
+    /// Makes the last line of an export that can't go on; `why` is shown to its reader.
     pub fn failure(why: &str) -> Vec<u8> {
         let mut bytes = Vec::new();
         write(&mut bytes, &Failed { failure: why.to_owned() });
@@ -128,36 +129,43 @@ impl Writer {
     }
 }
 
+/// Tells whether values are a row of a table.
+fn fits(table: Table, values: &[Value<'_>]) -> bool {
+    let columns = table.schema().columns;
+    columns.len() == values.len()
+        && columns.iter().zip(values).all(|(column, value)| match value {
+            Value::Null => column.nullable,
+            Value::Integer(_) => column.kind == Kind::Integer,
+            Value::Text(_) => column.kind == Kind::Text,
+        })
+}
+
 fn write(bytes: &mut Vec<u8>, value: &impl Serialize) {
     serde_json::to_writer(bytes, value).expect("writing to memory doesn't fail");
 }
 
 /// Why bytes aren't an export that can be kept.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the message says what each field is")]
 pub enum StreamError {
     /// A line is not what it should be.
     #[error("line {line} of the export isn't one of an export: {what}")]
     Line {
         /// Which, from 1.
         line: u64,
-        /// What is wrong.
         what: &'static str,
     },
     /// The tables are another version's.
     #[error(
         "the engine is onsale {onsale}, whose tables differ from those of this program: use that version's own"
     )]
-    OtherVersion {
-        /// The engine's version.
-        onsale: String,
-    },
+    OtherVersion { onsale: String },
     /// The engine says that it can't go on.
     #[error("the engine couldn't finish the export: {0}")]
     Failed(String),
     /// There are other rows than were announced.
     #[error("the export has {found} rows of {table}, and {announced} were announced")]
     Miscounted {
-        /// The table.
         table: &'static str,
         /// How many there should be.
         announced: u64,
@@ -169,7 +177,7 @@ pub enum StreamError {
     Cut,
 }
 
-/// What an export says of itself before its rows.
+/// The first line of an export, before its rows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Announced {
     /// The position in the journal.
@@ -221,6 +229,7 @@ impl Reader {
             }
         }
 
+        // A whole line is read where it stands: only a line that is cut between two pieces is copied.
         for piece in pieces {
             if piece.ends_with(b"\n") {
                 self.line(piece, show)?;
@@ -235,7 +244,7 @@ impl Reader {
         Ok(())
     }
 
-    /// Says whether all of it has come.
+    /// Tells whether all of it has come.
     ///
     /// # Errors
     /// When the last line is missing, or rows are.
@@ -290,6 +299,7 @@ impl Reader {
             let columns = table.schema().column_names();
             announced.name == table.name() && columns.eq(announced.columns.iter().map(String::as_str))
         };
+
         let known = header.schema_version == SCHEMA_VERSION
             && header.tables.len() == Table::ALL.len()
             && Table::ALL.iter().zip(&header.tables).all(same);
@@ -297,6 +307,7 @@ impl Reader {
             let onsale = header.onsale.chars().filter(|c| !c.is_control()).take(20).collect();
             return Err(StreamError::OtherVersion { onsale });
         }
+
         let mut rows = [0; Table::ALL.len()];
         for (rows, announced) in rows.iter_mut().zip(&header.tables) {
             *rows = announced.rows;
@@ -311,21 +322,15 @@ impl Reader {
         }
         let mut values: Vec<Value<'a>> =
             serde_json::from_slice(line).map_err(|_| self.wrong("it isn't a row"))?;
+
         let name = if values.is_empty() { Value::Null } else { values.remove(0) };
         let table = match name {
             Value::Text(name) => Table::named(&name),
             Value::Null | Value::Integer(_) => None,
         };
         let table = table.ok_or_else(|| self.wrong("it names no table"))?;
-        let columns = table.schema().columns;
-        let fits = columns.len() == values.len()
-            && columns.iter().zip(&values).all(|(column, value)| match value {
-                Value::Null => column.nullable,
-                Value::Integer(_) => column.kind == Kind::Integer,
-                Value::Text(_) => column.kind == Kind::Text,
-            });
 
-        if !fits {
+        if !fits(table, &values) {
             return Err(self.wrong("its values don't fit its table's columns"));
         }
         self.counts[table.index()] += 1;

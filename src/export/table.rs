@@ -1,6 +1,6 @@
-//! The tables: their columns, keys, and what each means.
+//! The tables: their columns, keys, and meaning.
 //!
-//! Absent on purpose: how a database spells them; whoever writes one asks here.
+//! Absent on purpose: how a database spells them; the writers of one ask here.
 //!
 //! Invariants: [`Table::ALL`] is in an order in which whole tables can be loaded with their foreign keys checked; a foreign
 //! key names the primary key of its table.
@@ -25,7 +25,7 @@ pub enum Table {
     Transactions,
 }
 
-/// What a column holds.
+/// The type of a column's values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// Whole numbers.
@@ -39,11 +39,11 @@ pub enum Kind {
 pub struct Column {
     /// Its name.
     pub name: &'static str,
-    /// What it holds.
+    /// The type of its values.
     pub kind: Kind,
     /// Whether a row may have nothing there.
     pub nullable: bool,
-    /// What it means.
+    /// Its meaning, for people.
     pub what: &'static str,
 }
 
@@ -61,15 +61,15 @@ pub struct ForeignKey {
 pub struct Schema {
     /// Its name.
     pub name: &'static str,
-    /// What a row is.
+    /// The meaning of a row, for people.
     pub what: &'static str,
     /// Its columns, in order.
     pub columns: &'static [Column],
     /// The columns that no two rows share.
     pub primary_key: &'static [&'static str],
-    /// What its rows refer to.
+    /// The tables that its rows refer to.
     pub foreign_keys: &'static [ForeignKey],
-    /// What its rows are looked up by, beside the primary key.
+    /// The columns by which its rows are looked up, beside the primary key.
     pub indices: &'static [&'static [&'static str]],
 }
 
