@@ -327,7 +327,7 @@ async fn a_snapshot_that_is_taken_under_load_lacks_nothing_up_to_its_position() 
         engine.snapshot().await.unwrap();
         let reader = engine.clone();
         // It begins from that snapshot, as recovery does.
-        tokio::task::spawn_blocking(move || reader.cut(&|| true).unwrap()).await.unwrap();
+        tokio::task::spawn_blocking(move || reader.point_in_time(&|| true).unwrap()).await.unwrap();
         while let Some(done) = callers.try_join_next() {
             done.unwrap();
         }

@@ -21,7 +21,7 @@ use onsale::domain::schedule::policy::Policy;
 use onsale::domain::schedule::{Command, Image, Reservation, ReservationRef};
 use onsale::domain::users::{Email, PasswordHash, Profile, UserName, UserStatus};
 use onsale::domain::venue::Seat;
-use onsale::engine::{CatalogueChange, CutError, Done, Engine, EngineError, Purchase, ScheduleEntry};
+use onsale::engine::{CatalogueChange, Done, Engine, EngineError, PointInTimeError, Purchase, ScheduleEntry};
 use onsale::export::{Sale, Sources, Table, Taken};
 use onsale::journal::Position;
 use onsale::record;
@@ -103,7 +103,7 @@ async fn an_export_under_load_is_one_cut() {
     while cuts < 12 || payments < 20 {
         cuts += 1;
         let reader = engine.clone();
-        let cut = tokio::task::spawn_blocking(move || reader.cut(&|| true)).await.unwrap().unwrap();
+        let cut = tokio::task::spawn_blocking(move || reader.point_in_time(&|| true)).await.unwrap().unwrap();
         let checker = engine.clone();
         payments = tokio::task::spawn_blocking(move || {
             // R1, event for event: nothing is missing up to the position, and nothing behind it is in.
@@ -316,7 +316,7 @@ async fn what_stands_elsewhere_is_exported_as_if_it_were_here() {
     let (engine, _) = furnished(dir.path()).await;
     let expected = settled(&engine).await;
     let reader = engine.clone();
-    let mut cut = tokio::task::spawn_blocking(move || reader.cut(&|| true)).await.unwrap().unwrap();
+    let mut cut = tokio::task::spawn_blocking(move || reader.point_in_time(&|| true)).await.unwrap().unwrap();
     let log_id = engine.journal().log_id();
     let number = ScheduleNumber(3);
     let (schedule, payments) =
@@ -361,7 +361,7 @@ async fn a_cut_that_nobody_wants_any_more_ends() {
     let dir = tempfile::tempdir().unwrap();
     let (engine, _) = furnished(dir.path()).await;
     let reader = engine.clone();
-    let cut = tokio::task::spawn_blocking(move || reader.cut(&|| false)).await.unwrap();
-    assert!(matches!(cut, Err(CutError::Unwanted)), "{cut:?}");
+    let cut = tokio::task::spawn_blocking(move || reader.point_in_time(&|| false)).await.unwrap();
+    assert!(matches!(cut, Err(PointInTimeError::Unwanted)), "{cut:?}");
     engine.close().await.unwrap();
 }

@@ -1,4 +1,4 @@
-//! Accounts as aggregates, 16 shards of them, and what is asked of them.
+//! Accounts as aggregates, 16 shards of them, and the calls about them.
 
 use super::Engine;
 use super::core::Core;
@@ -75,9 +75,9 @@ impl Aggregate for Accounts {
 }
 
 impl Engine {
-    /// Returns what a user has: nothing where nothing was ever put in.
+    /// Returns a user's account: nothing where nothing was ever put in.
     pub fn balance(&self, user: &str) -> Option<(Money, Currency, Option<Timestamp>)> {
-        let shard = self.directory.till.accounts(user).read();
+        let shard = self.directory.ledgers.accounts(user).read();
         let account = shard.account(user)?;
         Some((account.balance(), account.currency(), account.updated_at()))
     }
@@ -95,6 +95,6 @@ impl Engine {
         cause: Cause,
     ) -> Result<Done<accounts::Answer>, EngineError> {
         let charge = accounts::Command::Charge { user: user.clone(), amount, currency, nonce };
-        self.directory.till.accounts(user).ask(charge, cause, None).await
+        self.directory.ledgers.accounts(user).ask(charge, cause, None).await
     }
 }

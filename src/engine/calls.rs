@@ -1,4 +1,4 @@
-//! What everyone asks of an engine first: to be opened, to do something, to be closed. It stands first so that the page of [`Engine`]
+//! The first calls of every user of an engine: open, act, close. They stand first so that the page of [`Engine`]
 //! begins with it.
 
 use super::catalogue::Change;
@@ -11,12 +11,12 @@ use crate::domain::keys::KeyUse;
 use crate::domain::schedule::{Answer, Command};
 
 impl Engine {
-    /// Opens the engine on its data directory: recovers what is durable, and starts the actors.
+    /// Opens the engine on its data directory: recovers the durable state, and starts the actors.
     ///
     /// Must be called within a tokio runtime.
     ///
     /// # Errors
-    /// When the directory is another process's, or what is in it can't be trusted.
+    /// When the directory is another process's, or its content can't be trusted.
     pub async fn open(config: EngineConfig) -> Result<Self, EngineOpenError> {
         start::open(config).await
     }
@@ -50,7 +50,7 @@ impl Engine {
         let (moves_sale, released) = (command.moves_sale(), command.released());
         let acted = self.directory.ask_schedule(entry, command.into(), cause).await?;
 
-        // What follows has begun by now, and goes on without whoever waits here.
+        // Its effects have begun by now, and go on without a caller.
         if moves_sale {
             self.follow(entry).await;
         }
@@ -88,13 +88,13 @@ impl Engine {
         Ok(changed)
     }
 
-    /// Stops: what was accepted is answered, a snapshot is taken, the directory is let go.
+    /// Stops: accepted commands are answered, a snapshot is taken, the directory is let go.
     ///
     /// # Errors
-    /// When the journal had failed; what is durable is found at the next start.
+    /// When the journal had failed; the next start finds the durable state.
     pub async fn close(self) -> Result<(), EngineError> {
         self.tasks.iter().for_each(tokio::task::JoinHandle::abort);
-        self.directory.till.drives.close();
+        self.directory.ledgers.drives.close();
         if let Err(error) = self.snapshot().await {
             tracing::warn!(%error, "no snapshot was taken at the end; the next start replays more");
         }

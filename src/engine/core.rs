@@ -1,10 +1,10 @@
-//! What every actor needs: the journal, the clock, limits, the published catalogue, and a word for what follows elsewhere.
+//! The needs of every actor: the journal, the clock, limits, the published catalogue, and a way to have effects done elsewhere.
 //!
-//! Absent on purpose: the directory of what lives. An actor knows itself.
+//! Absent on purpose: the directory of all aggregates. An actor knows itself.
 
-use std::num::NonZeroU32;
+use core::num::NonZeroU32;
+use core::time::Duration;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
-use std::time::Duration;
 
 use kameo::actor::ActorRef;
 
@@ -18,7 +18,7 @@ use crate::domain::schedule::Limits;
 use crate::domain::time::Timestamp;
 use crate::journal::Journal;
 
-/// What every actor needs.
+/// The needs of every actor.
 pub(super) struct Core {
     pub(super) journal: Journal,
     pub(super) clock: Arc<dyn Clock>,
@@ -41,7 +41,7 @@ impl Published {
     }
 }
 
-/// What follows elsewhere from an event that has just become durable (E1).
+/// The effect elsewhere of an event that has just become durable (E1).
 pub(super) enum Effect {
     /// A user has a reservation in a schedule that didn't know them.
     NoteUser(UserId, ScheduleNumber),
@@ -49,11 +49,11 @@ pub(super) enum Effect {
     Drive(PaymentId),
     /// Any payment of a schedule may be owed a step.
     Settle(ScheduleNumber),
-    /// Whoever follows a place in a schedule's room has to look.
+    /// The followers of a schedule's room have to look.
     WakeRoom(ScheduleNumber),
 }
 
-/// Who does what follows elsewhere: told once, before the first actor starts.
+/// The one who does the effects: set once, before the first actor starts.
 #[derive(Default)]
 pub(super) struct Effects(OnceLock<Box<dyn Fn(Effect) + Send + Sync>>);
 

@@ -1,10 +1,10 @@
 //! The directory: every schedule, room, account and payment that lives, found by id, by number and by user.
 //!
-//! It stands above the actors, which don't know it: what they have done elsewhere they say as an [`super::core::Effect`].
+//! It stands above the actors, which don't know it: they have work done elsewhere by an [`super::core::Effect`].
 
+use core::sync::atomic::AtomicU64;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 
 use aws_lc_rs::hmac;
 use dashmap::DashMap;
@@ -13,7 +13,7 @@ use super::archive::Shelf;
 use super::core::Core;
 use super::error::EngineError;
 use super::live::{Done, Live};
-use super::payments::Till;
+use super::payments::Ledgers;
 use super::room::Passes;
 use super::schedule::ScheduleEntry;
 use crate::domain::cause::Cause;
@@ -23,7 +23,7 @@ use crate::domain::time::{Seconds, Timestamp};
 use crate::domain::users::Users;
 use crate::domain::waiting_room::{self, WaitingRoom};
 
-/// In how many tables the users stand who have a reservation somewhere. Whoever looks through all of them keeps one at a time from
+/// In how many tables the users stand who have a reservation somewhere. A look through all of them keeps one at a time from
 /// the journal: with a million users, 250 of them.
 const USER_SHARDS: usize = 4_096;
 
@@ -38,7 +38,7 @@ pub(super) struct Directory {
     pub(super) core: Arc<Core>,
     pub(super) fingerprint_key: hmac::Key,
     pub(super) passes: Passes,
-    pub(super) till: Till,
+    pub(super) ledgers: Ledgers,
     pub(super) data_dir: PathBuf,
     /// The position of the newest snapshot; before the first, one that no log reaches.
     pub(super) last_snapshot: AtomicU64,
@@ -69,6 +69,7 @@ impl Directory {
         for user in schedule.users() {
             self.note_user(user.clone(), schedule.number());
         }
+
         let entry = Arc::new(ScheduleEntry::new(schedule, room));
         self.schedules.numbers.insert(entry.number(), Arc::clone(&entry));
         self.schedules.ids.insert(entry.id().clone(), Arc::clone(&entry));
@@ -79,7 +80,7 @@ impl Directory {
     pub(super) fn let_go(&self, id: &ScheduleId) {
         if let Some(entry) = self.schedule(id) {
             self.remove(entry.id());
-            self.till.forget(entry.number());
+            self.ledgers.forget(entry.number());
             entry.let_go();
         }
     }
@@ -136,10 +137,10 @@ impl Directory {
     }
 
     fn has_payments(&self, user: &str, number: ScheduleNumber) -> bool {
-        self.till.payments(number).is_some_and(|payments| payments.read().of_user(user).next().is_some())
+        self.ledgers.payments(number).is_some_and(|payments| payments.read().of_user(user).next().is_some())
     }
 
-    /// Asks a schedule; the answer is durable when it comes, and what follows from it has begun.
+    /// Asks a schedule; the answer is durable when it comes, and its effects have begun.
     pub(super) async fn ask_schedule(
         &self,
         entry: &ScheduleEntry,
@@ -166,7 +167,7 @@ impl Directory {
         room.ask(command, cause, self.core.reply_timeout).await
     }
 
-    /// Decides a command to a schedule that is in the archive: what is so already is answered, nothing else happens.
+    /// Decides a command to a schedule that is in the archive: one that changes nothing is answered, and all others are refused.
     fn decide_archived(
         &self,
         entry: &ScheduleEntry,

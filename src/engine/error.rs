@@ -1,4 +1,4 @@
-//! Why the engine didn't do what it was asked. The HTTP layer maps each to one problem code.
+//! Why the engine didn't carry a command out. The HTTP layer maps each to one problem code.
 
 use core::fmt::{self, Display};
 
@@ -6,7 +6,7 @@ use crate::domain::venue::Layout;
 use crate::domain::{accounts, catalogue, payments, schedule, users, waiting_room};
 use crate::journal::CommitError;
 
-/// Why the engine didn't do what it was asked.
+/// Why the engine didn't carry a command out.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EngineError {
     /// A rule said no: nothing changed.

@@ -1,4 +1,4 @@
-//! What follows elsewhere from a durable event, done.
+//! Does the effects of durable events.
 
 use std::sync::Arc;
 

@@ -29,10 +29,10 @@ mod start;
 mod supervisor;
 mod users;
 
-use std::num::NonZeroU32;
+use ::core::num::NonZeroU32;
+use ::core::time::Duration;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use aws_lc_rs::hmac;
 use kameo::actor::ActorRef;
@@ -41,7 +41,7 @@ pub use archive::{FoundReservation, Listed, Moved, Narrow};
 pub use catalogue::{CatalogueChange, Changed, Import};
 pub use error::{EngineError, Refusal};
 pub use live::Done;
-pub use past::{Changes, Cut, CutError, HistoryError, Moment};
+pub use past::{Changes, HistoryError, Moment, PointInTime, PointInTimeError};
 pub use payments::Purchase;
 pub use room::{Pass, RoomEntry};
 pub use schedule::{DELTAS_MAX, Delta, ScheduleEntry, SeatsMark};
@@ -65,7 +65,7 @@ use crate::domain::waiting_room::{self, Ticket, Tuning};
 use crate::gateway::Gateways;
 use crate::journal::{JournalConfig, Log, Medium, Position};
 
-/// What an engine is opened with.
+/// The settings of an engine.
 #[derive(Clone)]
 pub struct EngineConfig {
     /// The journal's settings; `journal.dir` is the data directory.
@@ -128,7 +128,7 @@ impl EngineConfig {
 pub struct Engine {
     directory: Arc<Directory>,
     catalogue: ActorRef<CatalogueActor>,
-    /// What takes snapshots, and what moves to the archive, now and then.
+    /// The tasks that take snapshots, and move schedules to the archive, now and then.
     tasks: Arc<[tokio::task::JoinHandle<()>]>,
 }
 
@@ -189,22 +189,23 @@ impl Engine {
     /// Reads a reservation as it is durable. A hold whose time is over has ended by then.
     ///
     /// The clock alone isn't told: an end that isn't kept yet would be undone by an outage, which gives holds their time back. So
-    /// the schedule does first what time has brought; where it can't, as on a failed journal, the hold is shown as it is kept.
+    /// the schedule first applies everything due; where it can't, as on a failed journal, the hold is shown as it is kept.
     pub async fn read_reservation(&self, entry: &ScheduleEntry, id: ReservationRef) -> Option<Reservation> {
         let now = self.now();
         let kept = entry.read().reservation(id)?.clone();
         if kept.status_at(now) == kept.status {
             return Some(kept);
         }
-        self.catch_up(std::iter::once(entry)).await;
+        self.catch_up(::core::iter::once(entry)).await;
         entry.read().reservation(id).cloned()
     }
 
-    /// Has schedules do what time alone has brought, and waits until that is durable.
+    /// Has schedules apply everything due, and waits until that is durable.
     async fn catch_up<'a>(&self, entries: impl Iterator<Item = &'a ScheduleEntry>) {
         if self.directory.core.journal.failure().is_some() {
             return;
         }
+
         let mut asked = false;
         for entry in entries {
             let Some(actor) = entry.live().actor() else { continue };
@@ -218,7 +219,7 @@ impl Engine {
     /// Returns the prices that a schedule sells at, or would if its sale opened now.
     pub fn prices(&self, entry: &ScheduleEntry) -> Arc<Prices> {
         let set = entry.read().prices().cloned();
-        // What never opened and went to the archive before schedules kept their prices has none.
+        // A schedule that never opened, and went to the archive before schedules kept their prices, has none.
         let of_concert = || {
             let prices = self.catalogue().prices(entry.concert(), entry.layout());
             Arc::new(prices.expect("a listed schedule's concert has a price for each of its grades"))
@@ -318,10 +319,12 @@ impl Engine {
             let (half, _) = tag.as_ref().split_first_chunk().expect("SHA-256 has 32 bytes");
             u128::from_le_bytes(*half)
         };
+
         let made = KeyUse {
             digest: digest(&[caller.as_bytes(), route.as_bytes(), key.as_bytes()]),
             fingerprint: digest(&[body]),
         };
+
         let owner = u32::try_from(digest(&[caller.as_bytes()]) >> 96).expect("shifted");
         // 0 is nobody's.
         made.owned_by(owner.max(1))
@@ -337,7 +340,7 @@ impl Engine {
         &self.directory.data_dir
     }
 
-    /// Returns the log, to read what is durable and to follow it.
+    /// Returns the log, to read its durable records and to follow them.
     pub fn journal(&self) -> &Log {
         &self.directory.core.journal
     }

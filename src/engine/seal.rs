@@ -1,8 +1,8 @@
-//! What hides the number in an id, so that two ids don't tell how many were made in between.
+//! Encrypts the number in an id, so that two ids don't tell how many were made in between.
 //!
 //! The text of a sealed id shows its place and its nonce, and no number. The nonce has two halves: the number, encrypted with the
 //! log's secret, and 32 random bits. So an id leads to its reservation without a table, and the number is nobody's but the engine's.
-//! Whoever guesses at ids must hit both halves, as before.
+//! A guess at an id must hit both halves, as before.
 //!
 //! The cipher is a Feistel network of six rounds on 32 bits whose rounds are AES-256 of one block (Luby and Rackoff, "How to construct
 //! pseudorandom permutations from pseudorandom functions", 1988); the kind of id and its place are part of each round, so that equal numbers
@@ -22,7 +22,7 @@ use crate::domain::ids::{
 
 const ROUNDS: u8 = 6;
 
-/// What a number is of.
+/// The kind of thing that a number counts.
 #[derive(Debug, Clone, Copy)]
 enum Kind {
     Reservation,

@@ -1,7 +1,7 @@
-//! What starts actors again after a panic, and what may happen to a message on its way to one.
+//! Starts actors again after a panic, and maps the ways in which a message can fail to reach one.
 
-use std::convert::Infallible;
-use std::time::Duration;
+use core::convert::Infallible;
+use core::time::Duration;
 
 use kameo::actor::{Actor, ActorId, ActorRef, WeakActorRef};
 use kameo::error::{ActorStopReason, SendError};
@@ -12,7 +12,7 @@ use super::error::EngineError;
 pub(super) const RESTARTS_MAX: u32 = 5;
 pub(super) const RESTART_WINDOW: Duration = Duration::from_mins(1);
 
-/// What all actors are started under.
+/// The supervisor of all actors.
 pub(super) struct Supervisor;
 
 impl Actor for Supervisor {
@@ -28,17 +28,17 @@ impl Actor for Supervisor {
         _: WeakActorRef<Self>,
         _: ActorId,
         reason: ActorStopReason,
-    ) -> Result<std::ops::ControlFlow<ActorStopReason>, Infallible> {
+    ) -> Result<core::ops::ControlFlow<ActorStopReason>, Infallible> {
         // One actor that can't go on doesn't take the others with it.
         if !reason.is_normal() {
             tracing::error!("an actor's restarts are spent: it answers 503 until the process starts again");
             metrics::counter!("onsale_actors_given_up_total").increment(1);
         }
-        Ok(std::ops::ControlFlow::Continue(()))
+        Ok(core::ops::ControlFlow::Continue(()))
     }
 }
 
-/// Maps what may happen to a message on its way.
+/// Maps the ways in which a message can fail.
 pub(super) fn from_send_error<M>(error: SendError<M, EngineError>) -> EngineError {
     match error {
         SendError::HandlerError(error) => error,

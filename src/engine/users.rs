@@ -1,11 +1,11 @@
-//! The users as everyone but their actor sees them, and what is asked of them.
+//! The users as everyone but their actor sees them, and the calls about them.
 //!
 //! As with a schedule, the journal is the only writer: it applies each event once it is durable. Every request of a
 //! user asks whether they may act, so those who may not stand in a table of their own, which is empty as a rule: a
 //! look at a number, and nothing else.
 
+use core::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use dashmap::DashSet;
 
@@ -26,7 +26,7 @@ use crate::record;
 impl Aggregate for Users {
     type Command = Command;
     type Event = Event;
-    /// The user as an answer says, with what is known of them now: of one who was deleted since, it is less.
+    /// The user of an answer, with the present profile; one who was deleted since has none.
     type Answer = User;
     type View = Barred;
     type Own = ();

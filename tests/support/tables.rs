@@ -80,7 +80,7 @@ impl Tables {
 
     /// Takes an export of an engine as it is now.
     pub fn of_engine(engine: &Engine) -> Self {
-        let cut = engine.cut(&|| true).unwrap();
+        let cut = engine.point_in_time(&|| true).unwrap();
         let taken = Taken { position: cut.position, at: cut.at, log_id: engine.journal().log_id() };
         let mut sources = Sources::<ArchiveError>::of(&cut.world, taken);
         sources.add_archive(engine.archive(), &cut.world);

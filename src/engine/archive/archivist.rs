@@ -49,7 +49,7 @@ impl Engine {
         for entry in self.schedules() {
             let number = entry.number();
             let belongs = {
-                let payments = self.directory.till.payments(number);
+                let payments = self.directory.ledgers.payments(number);
                 let payments = payments.as_ref().map(|payments| payments.read());
                 archive::belongs(&entry.read(), &entry.room().read(), payments.as_deref(), now, after)
             };
@@ -79,7 +79,7 @@ impl Engine {
     async fn archive_transactions(&self, after: Seconds) -> Result<usize, EngineError> {
         let before = self.now().minus(after);
         let (mut moved, mut batches) = (0, 0);
-        for shard in self.directory.till.all_accounts() {
+        for shard in self.directory.ledgers.all_accounts() {
             let users: Vec<UserId> = {
                 let shard = shard.read();
                 let wanted = shard.iter().filter(|(_, account)| self.has_old(account, before));
@@ -109,7 +109,7 @@ impl Engine {
 
     /// Moves the oldest movements of an account; returns how many, and nothing where all that is old has moved.
     async fn archive_batch(&self, user: &UserId, before: Timestamp) -> Result<Option<usize>, EngineError> {
-        let accounts = self.directory.till.accounts(user);
+        let accounts = self.directory.ledgers.accounts(user);
         let (moved, carried, settled) = {
             let shard = accounts.read();
             let Some(account) = shard.account(user) else { return Ok(None) };

@@ -330,11 +330,11 @@ impl Engine {
         user: Option<&str>,
         schedule: Option<&str>,
     ) -> Result<(Vec<Arc<ScheduleEntry>>, Vec<Source>), EngineError> {
-        let till = &self.directory.till;
+        let ledgers = &self.directory.ledgers;
         let live: Vec<Arc<Live<Payments>>> = match (schedule, user) {
             (Some(id), _) => {
                 let Some(entry) = self.find_schedule(id).await? else { return Ok((Vec::new(), Vec::new())) };
-                let Some(payments) = till.payments(entry.number()) else {
+                let Some(payments) = ledgers.payments(entry.number()) else {
                     // It has none, it has just moved, or it had before.
                     let kept = self.directory.archived(entry.number()).await?;
                     return Ok((vec![entry], kept.into_iter().map(Source::Archived).collect()));
@@ -343,9 +343,9 @@ impl Engine {
             }
             (None, Some(user)) => {
                 let numbers = self.directory.numbers_of_user(user);
-                numbers.into_iter().filter_map(|number| till.payments(number)).collect()
+                numbers.into_iter().filter_map(|number| ledgers.payments(number)).collect()
             }
-            (None, None) => till.all_payments(),
+            (None, None) => ledgers.all_payments(),
         };
         let numbers = live.iter().map(|payments| payments.read().schedule());
         let looked_at = numbers.filter_map(|number| self.directory.schedule_by_number(number)).collect();

@@ -214,7 +214,7 @@ impl Engine {
         limit: usize,
     ) -> Result<Vec<Transaction>, EngineError> {
         let (mut found, carried): (Vec<Transaction>, Option<Carried>) = {
-            let shard = self.directory.till.accounts(user).read();
+            let shard = self.directory.ledgers.accounts(user).read();
             let Some(account) = shard.account(user) else { return Ok(Vec::new()) };
             let earlier = account.transactions_before(before.unwrap_or(u32::MAX));
             (earlier.take(limit).copied().collect(), account.carried())
@@ -230,7 +230,7 @@ impl Engine {
 
     /// Returns how many movements of accounts are in the archive.
     pub fn archived_transactions(&self) -> u64 {
-        self.directory.till.all_accounts().iter().map(|shard| shard.read().archived()).sum()
+        self.directory.ledgers.all_accounts().iter().map(|shard| shard.read().archived()).sum()
     }
 }
 

@@ -160,7 +160,7 @@ impl Message<MoveToArchive> for CatalogueActor {
         _: &mut Context<Self, Self::Reply>,
     ) -> Self::Reply {
         let Some(entry) = self.directory.schedule_by_number(number) else { return Ok(false) };
-        let payments = self.directory.till.payments(number);
+        let payments = self.directory.ledgers.payments(number);
         let set_closed = |closed| {
             entry.live().set_closed(closed);
             if let Some(payments) = &payments {

@@ -11,7 +11,7 @@ use crate::domain::schedule::{AnyCommand, Schedule};
 use crate::engine::core::CatalogueHappened;
 use crate::engine::directory::Directory;
 use crate::engine::error::EngineError;
-use crate::engine::live::{Draft, LiveActor};
+use crate::engine::live::{EntryDraft, LiveActor};
 use crate::journal::EntryTooLarge;
 use crate::record;
 
@@ -29,7 +29,7 @@ impl Message<Remove> for LiveActor<Schedule> {
     async fn handle(&mut self, remove: Remove, ctx: &mut Context<Self, Self::Reply>) -> Self::Reply {
         let (delegated, reply) = ctx.reply_sender();
         let Remove { directory, cause } = remove;
-        let (now, mut draft) = (self.now(), Draft::default());
+        let (now, mut draft) = (self.now(), EntryDraft::default());
         self.bring(now, &mut draft).await;
 
         let id = self.state().id().clone();

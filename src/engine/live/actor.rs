@@ -1,18 +1,18 @@
 //! The one actor: due → decide → apply → due → append, and never a wait for the disk.
 //!
-//! Its state runs ahead of what is durable by the records that are on their way. A reply is parked with
+//! Its state runs ahead of the durable one by the records that are on their way. A reply is parked with
 //! the entry that it rests on and given when that entry is durable; so is a refusal while the state is
 //! ahead, since "taken" must stay true after a crash (V1). When it panics, its supervisor starts it again: it
 //! waits until its former life's records are durable and continues from the durable state.
 //!
-//! What is due is applied before a decision and after it: a deadline is exact without a timer, and whoever ends a pass admits
-//! the next in the same entry.
+//! Due events are applied before a decision and after it: a deadline is exact without a timer, and a pass that ends admits
+//! the next user in the same entry.
 //!
 //! The chain of permits is the whole backpressure: a full journal stops the actor, a stopped actor
 //! fills its mailbox, a full mailbox is refused at once.
 
+use core::time::Duration;
 use std::sync::{Arc, Weak};
-use std::time::Duration;
 
 use kameo::actor::{Actor, ActorRef, WeakActorRef};
 use kameo::error::{ActorStopReason, PanicError};
@@ -31,7 +31,7 @@ use crate::engine::core::Core;
 use crate::engine::error::EngineError;
 use crate::journal::{EntryTooLarge, Records};
 
-/// The longest that an idle actor sleeps: a bound for what a step of the clock could do.
+/// The longest that an idle actor sleeps: a step of the clock delays a deadline by no more.
 const SLEEP_MAX: Duration = Duration::from_mins(1);
 /// About how many bytes an event has.
 const EVENT_BYTES: usize = 128;
@@ -50,13 +50,13 @@ impl<C> Act<C> {
     }
 }
 
-/// Answers once everything that came before is on its way to the journal, and what time and the outside have brought by then.
+/// Answers once all earlier commands and everything due by then are on their way to the journal.
 pub(in crate::engine) struct Flush;
 
 /// Panics, as a bug would: for the tests of supervision.
 pub(super) struct Fail;
 
-/// What an actor was started for is gone, to the archive: it doesn't start again.
+/// The aggregate has moved to the archive, so its actor doesn't start again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::engine) struct Gone;
 
@@ -78,7 +78,7 @@ impl<A: Aggregate> Actor for LiveActor<A> {
 
     async fn on_start((live, core): Self::Args, _: ActorRef<Self>) -> Result<Self, Gone> {
         let live = live.upgrade().ok_or(Gone)?;
-        // What a former life appended becomes durable first; on a failed journal nothing more will.
+        // Wait until everything that the actor's former life appended is durable; on a failed journal nothing more will be.
         let _ = core.journal.barrier().await;
         let state = live.read().clone();
         let own = state.own(&live);
@@ -89,10 +89,10 @@ impl<A: Aggregate> Actor for LiveActor<A> {
         &mut self,
         _: WeakActorRef<Self>,
         error: PanicError,
-    ) -> Result<std::ops::ControlFlow<ActorStopReason>, Gone> {
+    ) -> Result<core::ops::ControlFlow<ActorStopReason>, Gone> {
         tracing::error!(aggregate = self.state.title(), "an actor panicked; it recovers from the journal");
         metrics::counter!("onsale_actor_panics_total").increment(1);
-        Ok(std::ops::ControlFlow::Break(ActorStopReason::Panicked(error)))
+        Ok(core::ops::ControlFlow::Break(ActorStopReason::Panicked(error)))
     }
 
     async fn next(
@@ -102,6 +102,8 @@ impl<A: Aggregate> Actor for LiveActor<A> {
     ) -> Result<Option<Signal<Self>>, Gone> {
         loop {
             let now = self.now();
+
+            // On a failed journal nothing more becomes durable: due events wait for the next start.
             let works = self.core.journal.failure().is_none();
             let due = self.state.next_due(now, &self.live).filter(|_| works);
             if due.is_some_and(|due| due <= now) {
@@ -140,7 +142,7 @@ impl<A: Aggregate> Message<Act<A::Command>> for LiveActor<A> {
         let (delegated, reply) = ctx.reply_sender();
         self.metrics.waited.record(act.queued.elapsed());
 
-        let mut draft = Draft::default();
+        let mut draft = EntryDraft::default();
         let outcome = self.act(&act, &mut draft).await;
         self.metrics.count(A::name(&act.command), &outcome);
         let records = self.encode(&draft);
@@ -168,19 +170,19 @@ impl<A: Aggregate> Message<Fail> for LiveActor<A> {
 }
 
 /// The events of one entry, before they are encoded.
-pub(in crate::engine) struct Draft<A: Aggregate> {
+pub(in crate::engine) struct EntryDraft<A: Aggregate> {
     happened: Vec<Happened<A>>,
     /// The version of the first of them.
     first_version: u64,
 }
 
-impl<A: Aggregate> Default for Draft<A> {
+impl<A: Aggregate> Default for EntryDraft<A> {
     fn default() -> Self {
         Self { happened: Vec::new(), first_version: 0 }
     }
 }
 
-impl<A: Aggregate> Draft<A> {
+impl<A: Aggregate> EntryDraft<A> {
     pub(super) fn happened(&self) -> &[Happened<A>] {
         &self.happened
     }
@@ -206,18 +208,22 @@ impl<A: Aggregate> LiveActor<A> {
         &self.state
     }
 
-    /// Decides a command and applies what it brings, with what is due before it and after it.
+    /// Decides a command and applies its event, with the events that are due before it and after it.
     async fn act(
         &mut self,
         Act { command, cause, .. }: &Act<A::Command>,
-        draft: &mut Draft<A>,
+        draft: &mut EntryDraft<A>,
     ) -> Result<Done<A::Answer>, EngineError> {
         if let Some(failure) = self.core.journal.failure() {
             tracing::debug!(%failure, "a change was refused: the journal has failed");
             return Err(EngineError::JournalUnavailable);
         }
+
+        let is_ahead = self.state.version() >= self.live.durable_version();
+        assert!(is_ahead, "an actor's state is never behind what is published");
         let now = self.now();
         self.bring(now, draft).await;
+
         self.state.check_open()?;
         if self.live.is_closed() {
             return Err(EngineError::NotReady);
@@ -244,6 +250,8 @@ impl<A: Aggregate> LiveActor<A> {
             }
             return Ok(Done { answer, replayed: cause.key.is_some() && !keeps });
         };
+
+        // The number is known only now, and is sealed before anyone sees it.
         self.state.seal(&mut event, &self.core.seal);
         let event = self.happen(event, now, cause.clone(), draft);
         let answer = self.state.answer(command, event);
@@ -254,6 +262,8 @@ impl<A: Aggregate> LiveActor<A> {
         {
             self.happen(event, now, Cause { by: cause.by.clone(), key: None }, draft);
         }
+
+        // In the same entry, what this command has made due: a pass that ends admits the next in line.
         self.bring(now, draft).await;
         Ok(Done { answer, replayed: false })
     }
@@ -264,18 +274,23 @@ impl<A: Aggregate> LiveActor<A> {
         event: A::Event,
         at: Timestamp,
         cause: Cause,
-        draft: &'d mut Draft<A>,
+        draft: &'d mut EntryDraft<A>,
     ) -> &'d A::Event {
+        assert!(at >= self.state.last_instant(), "S4: time never runs backwards for an aggregate");
+        let before = self.state.version();
         self.state.apply(&event, at, cause.key);
-        if draft.happened.is_empty() {
-            draft.first_version = self.state.version();
+        assert_eq!(self.state.version(), before + 1, "an event is one version of its stream");
+
+        match draft.last_version() {
+            None => draft.first_version = self.state.version(),
+            Some(last) => assert_eq!(last, before, "the events of an entry follow without a gap"),
         }
         draft.happened.push(Happened { event, at, cause });
         &draft.happened.last().expect("one was pushed").event
     }
 
-    /// Applies what is due by now. An entry that is full is appended, and what is due goes on in the next.
-    pub(in crate::engine) async fn bring(&mut self, now: Timestamp, draft: &mut Draft<A>) {
+    /// Applies the events that are due by now. A full entry is appended, and the rest goes into the next.
+    pub(in crate::engine) async fn bring(&mut self, now: Timestamp, draft: &mut EntryDraft<A>) {
         while let Some(event) = self.state.due(now, &self.live, &self.core) {
             self.happen(event, now, Cause::default(), draft);
             if draft.happened.len() >= A::DUE_BATCH_MAX {
@@ -285,13 +300,13 @@ impl<A: Aggregate> LiveActor<A> {
     }
 
     async fn catch_up(&mut self, now: Timestamp) {
-        let mut draft = Draft::default();
+        let mut draft = EntryDraft::default();
         self.bring(now, &mut draft).await;
         self.append(draft).await;
     }
 
     /// Appends an entry that nobody waits for.
-    async fn append(&self, draft: Draft<A>) {
+    async fn append(&self, draft: EntryDraft<A>) {
         self.park::<()>(self.encode(&draft), draft, || {}, None, Ok(())).await;
     }
 
@@ -299,12 +314,19 @@ impl<A: Aggregate> LiveActor<A> {
     pub(in crate::engine) async fn park<T: Send + 'static>(
         &self,
         records: Records,
-        draft: Draft<A>,
+        draft: EntryDraft<A>,
         also: impl FnOnce() + Send + 'static,
         reply: Reply<T>,
         outcome: Result<T, EngineError>,
     ) {
+        let last = draft.last_version();
+        assert!(
+            last.is_none_or(|last| last == self.state.version()),
+            "an entry ends with the state's last event"
+        );
+
         let (live, core) = (Arc::clone(&self.live), Arc::clone(&self.core));
+        // The entry keeps both alive until it is durable, however the actor ends meanwhile.
         let publish = move || {
             live.publish(&draft, &core);
             if !draft.happened.is_empty() {
@@ -325,7 +347,8 @@ impl<A: Aggregate> LiveActor<A> {
         parked.append_to(&self.core.journal).await;
     }
 
-    pub(in crate::engine) fn encode(&self, draft: &Draft<A>) -> Records {
+    pub(in crate::engine) fn encode(&self, draft: &EntryDraft<A>) -> Records {
+        assert!(draft.happened.is_empty() || draft.first_version > 0, "a stream's first fact has version 1");
         let mut records = Records::with_capacity(EVENT_BYTES * draft.happened.len());
         for (version, Happened { event, at, cause }) in (draft.first_version..).zip(&draft.happened) {
             let encoded = records.push_with(|bytes| {
@@ -334,6 +357,7 @@ impl<A: Aggregate> LiveActor<A> {
             });
             encoded.expect("an aggregate's events are bounded by its policy, and by batches");
         }
+        assert!(usize::try_from(records.count()) == Ok(draft.happened.len()), "each event is one record");
         records
     }
 }

@@ -1,4 +1,4 @@
-//! What an aggregate says for itself, so that [`super::actor`] can keep it.
+//! The part of an aggregate that is its own, so that [`super::actor`] can keep it.
 
 use std::sync::PoisonError;
 
@@ -10,19 +10,19 @@ use crate::engine::core::Core;
 use crate::engine::error::EngineError;
 use crate::engine::seal::Seal;
 
-/// An aggregate that lives: its rules are the domain's, its records `record`'s, and what follows from its events is said here.
+/// An aggregate that lives: its rules are the domain's, its records `record`'s, and its effects are said here.
 ///
-/// What time never changes by itself, and nothing outside wakes, leaves the second half as it is.
+/// An aggregate that time never changes, and nothing outside wakes, leaves the second half as it is.
 pub(in crate::engine) trait Aggregate: Clone + Send + Sync + Sized + 'static {
-    /// What may be asked.
+    /// A command to it.
     type Command: Send + Sync + 'static;
-    /// What may happen.
+    /// A fact about it.
     type Event: Send + Sync + 'static;
-    /// What is answered.
+    /// The answer to a command.
     type Answer: Send + 'static;
-    /// What everyone sees beside the durable state, and the journal changes with it.
+    /// The data that everyone sees beside the durable state; the journal changes it together with that.
     type View: Send + Sync + 'static;
-    /// What the actor keeps beside its state.
+    /// The data that the actor keeps beside its state.
     type Own: Send + Sync + 'static;
 
     /// The most events that time alone brings in one entry, so that a great expiry fits in.
@@ -44,16 +44,16 @@ pub(in crate::engine) trait Aggregate: Clone + Send + Sync + Sized + 'static {
     fn apply(&mut self, event: &Self::Event, at: Timestamp, key: Option<KeyUse>);
     /// Makes the event that keeps the key of a command that changes nothing.
     fn kept(&self, command: &Self::Command) -> Self::Event;
-    /// Returns what is answered to a command: right after its event, or where it was so already.
+    /// Returns the answer to a command: right after its event, or where it changed nothing.
     fn answer(&self, command: &Self::Command, event: &Self::Event) -> Self::Answer;
     fn encode(&self, bytes: &mut Vec<u8>, version: u64, at: Timestamp, cause: Cause, event: &Self::Event);
-    /// Makes what the actor keeps beside its state, which is the durable one now.
+    /// Makes the actor's own data; its state is the durable one at this moment.
     fn own(&self, live: &Live<Self>) -> Self::Own;
 
-    /// Hides the number of what an event makes, where it makes something that has an id.
+    /// Encrypts the number in the id of a thing that an event makes, if it makes one.
     fn seal(&self, _: &mut Self::Event, _: &Seal) {}
 
-    /// Tells whether what a command asks for, where it is so already, stays so for good: no key has to be remembered for it.
+    /// Tells whether a command that changes nothing now never will again: no key has to be remembered for it.
     fn stays_so(_: &Self::Command) -> bool {
         false
     }
@@ -63,12 +63,12 @@ pub(in crate::engine) trait Aggregate: Clone + Send + Sync + Sized + 'static {
         Ok(())
     }
 
-    /// Returns what has to be decided right behind a command's event, in the same entry. Asked before that event is applied.
+    /// Returns the command to decide right behind another's event, in the same entry. Asked before that event is applied.
     fn then(&self, _: &Self::Command) -> Option<Self::Command> {
         None
     }
 
-    /// Returns what time, or what it watches, has brought by now.
+    /// Returns the next event that time, or something that it watches, has brought by now.
     fn due(&self, _now: Timestamp, _: &Live<Self>, _: &Core) -> Option<Self::Event> {
         None
     }
@@ -83,13 +83,13 @@ pub(in crate::engine) trait Aggregate: Clone + Send + Sync + Sized + 'static {
         core::future::pending()
     }
 
-    /// Does what can wait until nothing else is to do; says whether some of it is left, and has to be tried again.
+    /// Does the work that can wait until nothing else is to do; tells whether some of it is left, and has to be tried again.
     fn rest(&mut self, _: &mut Self::Own, _: &Live<Self>) -> bool {
         false
     }
 
-    /// Applies events that have just become durable to what everyone sees, and returns what followers are told, if anything. Runs on
-    /// the journal's writer, in order.
+    /// Applies events that have just become durable to the published state, and returns the version that followers are told, if any.
+    /// Runs on the journal's writer, in order.
     fn show(live: &Live<Self>, happened: &[Happened<Self>], _: &Core) -> Option<u64> {
         let mut durable = live.durable.write().unwrap_or_else(PoisonError::into_inner);
         for Happened { event, at, cause } in happened {
@@ -98,7 +98,7 @@ pub(in crate::engine) trait Aggregate: Clone + Send + Sync + Sized + 'static {
         Some(durable.version())
     }
 
-    /// Starts what follows from an event that has just become durable (E1). Runs on the journal's writer, once the event is shown
+    /// Starts the effect of an event that has just become durable (E1). Runs on the journal's writer, once the event is shown
     /// and before its reply is given: it may have something done elsewhere ([`Core::have`]), and waits for nothing.
     fn follow(_: &Live<Self>, _: &Self::Event, _: &Core) {}
 }
@@ -110,7 +110,7 @@ pub(in crate::engine) struct Happened<A: Aggregate> {
     pub(in crate::engine) cause: Cause,
 }
 
-/// What a look at the keys finds.
+/// The result of looking a key up.
 pub(in crate::engine) enum KeyLookup<A> {
     /// The key's effect, with the stream's version at it, and the answer.
     Answered(u64, A),
@@ -127,7 +127,7 @@ impl<A> KeyLookup<A> {
     }
 }
 
-/// What was done, and whether it had been done before (by the same key).
+/// The answer to a command, and whether the same key had its effect before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Done<A> {
     /// The thing as the change left it.

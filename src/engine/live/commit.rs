@@ -1,4 +1,4 @@
-//! How what was decided is handed over: encoded, and with its reply parked until it is durable.
+//! Hands the events of a decision over to the journal, encoded, with the reply parked until they are durable.
 //!
 //! A reply that rests on nothing that could be lost is given at once; a refusal waits too while the state is
 //! ahead of what is durable, since "taken" must stay true after a crash (V1).
@@ -10,11 +10,11 @@ use crate::journal::{Entry, Journal, Records};
 pub(in crate::engine) struct Parked<T, P, R> {
     /// The encoded events: none, where nothing happened.
     pub(in crate::engine) records: Records,
-    /// Whether the state that was decided on is ahead of what is durable.
+    /// Whether the state that was decided on is ahead of the durable one.
     pub(in crate::engine) ahead: bool,
     /// Shows the events to everyone. Runs on the journal's writer, in order, once they are durable.
     pub(in crate::engine) publish: P,
-    /// What is replied, once all that it rests on is durable.
+    /// The outcome to reply, once all that it rests on is durable.
     pub(in crate::engine) outcome: Result<T, EngineError>,
     /// Gives the reply.
     pub(in crate::engine) reply: R,
@@ -29,6 +29,8 @@ where
     /// Appends it. Waits for room in the journal alone, never for the disk.
     pub(in crate::engine) async fn append_to(self, journal: &Journal) {
         let Self { records, ahead, publish, outcome, reply } = self;
+        assert!(ahead || records.is_empty(), "events that aren't durable put their state ahead");
+
         let settled = matches!(outcome, Err(EngineError::InProgress | EngineError::JournalUnavailable));
         if records.is_empty() && (settled || !ahead) {
             return reply(outcome);
@@ -39,7 +41,7 @@ where
             Err(error) => return reply(Err(error.into())),
         };
         let done = Box::new(move |committed: Result<_, _>| match committed {
-            // The reply comes last: whoever has it finds everything shown.
+            // The reply comes last: its caller finds everything shown.
             Ok(_) => {
                 publish();
                 reply(outcome);

@@ -1,30 +1,30 @@
-//! An aggregate as everyone but its actor sees it: the durable state, and what stands beside it.
+//! An aggregate as everyone but its actor sees it: the durable state, and the view beside it.
 //!
 //! The only writer is the journal, which applies each event once it is durable and before the reply to it is given; so a
-//! reader never sees what could be lost, and never less than what was acknowledged (V1). The actor runs ahead of it, and
+//! reader never sees a change that could be lost, and always sees every change that was acknowledged (V1). The actor runs ahead of it, and
 //! recovers from it. Readers hold its lock for a look-up or a copy, never over an await.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use core::time::Duration;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard};
-use std::time::Duration;
 
 use kameo::actor::{ActorRef, Spawn};
 use kameo::mailbox;
 use kameo::supervision::RestartPolicy;
 use tokio::sync::watch;
 
-use super::actor::{Act, Draft, Fail, Flush, LiveActor};
+use super::actor::{Act, EntryDraft, Fail, Flush, LiveActor};
 use super::aggregate::{Aggregate, Done};
 use crate::domain::cause::Cause;
 use crate::engine::core::Core;
 use crate::engine::error::EngineError;
 use crate::engine::supervisor::{RESTART_WINDOW, RESTARTS_MAX, from_send_error};
 
-/// An aggregate's durable state, and its actor. What is read from the archive has none, and never changes.
+/// An aggregate's durable state, and its actor. One that is read from the archive has none, and never changes.
 pub(in crate::engine) struct Live<A: Aggregate> {
     pub(in crate::engine) durable: RwLock<A>,
     durable_version: AtomicU64,
-    /// What its followers were told last.
+    /// The version that its followers were told last.
     news: watch::Sender<u64>,
     actor: OnceLock<ActorRef<LiveActor<A>>>,
     /// Whether it takes no changes, since it is being moved to the archive.
@@ -59,7 +59,7 @@ impl<A: Aggregate> Live<A> {
         if self.actor().is_some() {
             return;
         }
-        // The supervisor keeps these for as long as it lives: the entry must be free to go to the archive.
+        // The supervisor keeps start arguments for as long as it lives, and the entry must be free to go to the archive.
         let (args, space) = ((Arc::downgrade(self), Arc::clone(core)), core.mailbox_len_max);
         let actor = LiveActor::supervise_with(&core.supervisor, move || args.clone())
             .restart_policy(RestartPolicy::Transient)
@@ -79,7 +79,7 @@ impl<A: Aggregate> Live<A> {
         self.durable_version.load(Ordering::Acquire)
     }
 
-    /// Follows what followers are told.
+    /// Returns a receiver of the versions that followers are told.
     pub(in crate::engine) fn watch(&self) -> watch::Receiver<u64> {
         self.news.subscribe()
     }
@@ -129,7 +129,7 @@ impl<A: Aggregate> Live<A> {
         actor.ask(Act::new(command, cause)).send().await.map_err(from_send_error)
     }
 
-    /// Has the actor do what time has brought, and waits until everything that was asked of it before is on its way to the journal.
+    /// Has the actor apply everything due by now, and waits until all earlier commands are on their way to the journal.
     pub(in crate::engine) async fn flush(&self) -> Result<(), EngineError> {
         let Some(actor) = self.actor() else { return Ok(()) };
         actor.ask(Flush).send().await.map_err(|_| EngineError::NotReady)
@@ -149,7 +149,7 @@ impl<A: Aggregate> Live<A> {
         }
     }
 
-    /// Says whether it takes changes; while it doesn't, they are refused as not ready.
+    /// Tells whether it takes changes; while it doesn't, they are refused as not ready.
     pub(in crate::engine) fn set_closed(&self, closed: bool) {
         self.closed.store(closed, Ordering::Release);
     }
@@ -177,10 +177,16 @@ impl<A: Aggregate> Live<A> {
         self.actor().and_then(depth).unwrap_or_default()
     }
 
-    /// Shows what has just become durable to everyone, and starts what follows from it. Runs on the journal's writer, in order.
-    pub(super) fn publish(&self, draft: &Draft<A>, core: &Core) {
+    /// Shows everyone the events that have just become durable, and starts their effects. Runs on the journal's writer, in order.
+    pub(super) fn publish(&self, draft: &EntryDraft<A>, core: &Core) {
         let Some(version) = draft.last_version() else { return };
         assert_eq!(self.durable_version() + 1, draft.first_version(), "entries follow without a gap");
+
+        debug_assert_eq!(
+            self.read().version() + 1,
+            draft.first_version(),
+            "nobody else changes what is shown"
+        );
 
         let news = A::show(self, draft.happened(), core);
         debug_assert_eq!(self.read().version(), version, "what is shown is what was decided");
@@ -188,8 +194,9 @@ impl<A: Aggregate> Live<A> {
             A::follow(self, &happened.event, core);
         }
 
-        // Now a repeated key is answered: whoever has the answer finds everything shown.
-        self.durable_version.store(version, Ordering::Release);
+        // Now a repeated key is answered: its caller finds everything shown.
+        let before = self.durable_version.swap(version, Ordering::Release);
+        assert!(before < version, "what is durable only grows");
         if let Some(news) = news {
             self.news.send_replace(news);
         }

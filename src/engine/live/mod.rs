@@ -6,14 +6,14 @@
 //! read ◀── published state: apply → follow ◀──────────┘ ──▶ reply
 //! ```
 //!
-//! What is an aggregate's own stands in [`Aggregate`]; everything else is here, once.
+//! An aggregate's own part stands in [`Aggregate`]; everything else is here, once.
 
 mod actor;
 mod aggregate;
 mod commit;
 mod entry;
 
-pub(super) use actor::{Act, Draft, Flush, LiveActor};
+pub(super) use actor::{Act, EntryDraft, Flush, LiveActor};
 pub use aggregate::Done;
 pub(super) use aggregate::{Aggregate, Happened, KeyLookup};
 pub(super) use commit::Parked;

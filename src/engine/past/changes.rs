@@ -1,4 +1,4 @@
-//! Following what happens: every durable fact, in order and none left out, behind any position that the journal still has.
+//! Follows the log: every durable fact, in order and none left out, behind any position that the journal still has.
 //!
 //! Absent on purpose: JSON, names for numbers, and memory of who follows. A follower keeps its position itself, and costs that and one
 //! page: the next is read, off the async threads, once it asks.
@@ -13,7 +13,7 @@ use crate::recovery;
 /// A page ends with the record that fills this many bytes: one record (a venue's) can have more.
 const PAGE_BYTES: usize = 16 << 10;
 
-/// Follows what is durable. Made by [`Engine::changes`].
+/// Follows the durable facts. Made by [`Engine::changes`].
 pub struct Changes {
     log: Log,
     durable: watch::Receiver<Position>,
@@ -48,7 +48,7 @@ impl Changes {
         }
     }
 
-    /// Waits for what happens next and returns it, a page at a time; nothing once the engine is closed.
+    /// Waits for the next facts and returns them, a page at a time; nothing once the engine is closed.
     ///
     /// # Errors
     /// [`HistoryError::NotRetained`] when the journal begins behind the position by now; when it can't be read.
@@ -62,6 +62,7 @@ impl Changes {
         match read.unwrap_or(Err(HistoryError::Read(ReadError::Closed))) {
             Ok(page) => {
                 if let Some(last) = page.last() {
+                    assert!(last.position > self.after, "a page only goes on");
                     self.after = last.position;
                 }
                 Ok(Some(page))

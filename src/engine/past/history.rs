@@ -1,4 +1,4 @@
-//! Looking back: what happened, and how it was at an instant, as far as the journal is retained.
+//! Looks back: at past events, and at a schedule as it was at an instant, as far as the journal is retained.
 //!
 //! All of it reads the journal's durable records; nothing here touches an actor. The calls block while they
 //! read: call them off the async threads.
@@ -26,7 +26,7 @@ pub enum HistoryError {
     /// The journal can't be read.
     #[error(transparent)]
     Read(ReadError),
-    /// What is read can't be replayed.
+    /// The records can't be replayed.
     #[error("{0}; run `onsale verify` on the data directory")]
     Rebuild(#[from] RebuildError),
     /// The snapshots can't be read.
@@ -35,7 +35,7 @@ pub enum HistoryError {
 }
 
 impl HistoryError {
-    /// Says whether it is for want of room on the disk.
+    /// Tells whether it is for want of room on the disk.
     pub fn is_full(&self) -> bool {
         match self {
             Self::Read(error) => error.is_full(),
@@ -78,6 +78,9 @@ impl Engine {
         let mut owners = Owners::default();
         let mut found = std::collections::VecDeque::new();
         let after = self.journal().retained_after();
+
+        // The whole journal is read, since records aren't found by their stream. Only
+        // the last `limit` are kept.
         self.journal().for_each(after, |position, bytes| {
             let record = recovery::decode(position, bytes)?;
             if record.stream() == stream
@@ -91,6 +94,7 @@ impl Engine {
             }
             Ok::<(), HistoryError>(())
         })?;
+
         Ok(found.into_iter().rev().collect())
     }
 
@@ -107,20 +111,24 @@ impl Engine {
             // Nothing has happened since.
             return Ok(Some(entry.read().clone()));
         }
+
         let (number, retained_after) = (entry.number(), self.journal().retained_after());
         let wanted = &|stream| Ok::<_, HistoryError>(stream == Stream::Schedule(number));
         // A schedule needs its venue, whose seats stay as long as it is listed.
         let world = || World::with(Catalogue::clone(&self.catalogue()));
         let log_id = Some(self.journal().log_id());
+
         let starts = snapshot::list(self.data_dir())?
             .into_iter()
             .take_while(|(position, _)| *position >= retained_after)
             .filter_map(|(position, path)| snapshot::read_at(&path, position, log_id).ok())
             .filter(|snapshot| snapshot.header.instant <= at.as_millis())
             .map(|snapshot| Start::of(&snapshot, world(), wanted));
+
         let beginning =
             (retained_after == Position::START).then(|| Ok(Start { world: world(), ..Start::default() }));
         let records = |after, visit: &mut Visit<'_, _>| self.journal().for_each(after, visit);
+
         match rebuild(starts.chain(beginning), records, Until::Instant(at), wanted) {
             Ok(mut rebuilt) => Ok(rebuilt.world.schedules.remove(&number)),
             Err(HistoryError::Rebuild(RebuildError::TooLate { .. })) => {
@@ -149,13 +157,16 @@ impl Owners {
                 }
                 has || had
             }
+
             Event::HoldReleased { number }
             | Event::HoldExpired { number }
             | Event::PaymentBegun { number, .. }
             | Event::PaymentFailed { number, .. }
             | Event::ReservationConfirmed { number, .. }
             | Event::ReservationCancelled { number } => self.0.contains(number),
+
             Event::SeatsBlocked { seats } | Event::SeatsUnblocked { seats } => seats.contains(&seat),
+
             Event::Created(_)
             | Event::Replanned { .. }
             | Event::LimitsSet { .. }

@@ -1,4 +1,4 @@
-//! Looking back, as far as the journal is kept; and following what happens.
+//! Looks back, as far as the journal is kept, and follows new facts.
 
 mod changes;
 mod history;
@@ -6,4 +6,4 @@ mod point_in_time;
 
 pub use changes::Changes;
 pub use history::{HistoryError, Moment};
-pub use point_in_time::{Cut, CutError};
+pub use point_in_time::{PointInTime, PointInTimeError};

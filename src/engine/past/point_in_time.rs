@@ -1,7 +1,7 @@
 //! Everything at one position, while the engine goes on: a second world, made as recovery makes the first.
 //!
 //! A snapshot alone isn't one instant: each of its sections may be later than its position. So the newest one is read,
-//! then the position that is durable, then the records between the two. What a section has was durable when it
+//! then the position that is durable, then the records between the two. Everything in a section was durable when it
 //! was written, before that position was asked for; so the records up to it bring every aggregate to the same place.
 //!
 //! Absent on purpose: waiting rooms, which no caller wants and whose people can be most of a world; and any effect on
@@ -15,12 +15,12 @@ use crate::journal::{Position, ReadError};
 use crate::record::Stream;
 use crate::recovery::{RebuildError, Rebuilt, Start, Until, Visit, World, rebuild};
 
-/// How often it is begun anew when what it reads is deleted meanwhile: that takes two newer snapshots each time.
+/// How often it is begun anew when its files are deleted meanwhile: that takes two newer snapshots each time.
 const TRIES_MAX: u32 = 3;
 
 /// Every aggregate but the waiting rooms, after one position of the journal.
 #[derive(Debug)]
-pub struct Cut {
+pub struct PointInTime {
     /// The aggregates.
     pub world: World,
     /// The position: every fact up to it is in, and none behind it.
@@ -29,30 +29,30 @@ pub struct Cut {
     pub at: Timestamp,
 }
 
-/// Why there is no cut.
+/// Why the state at one position can't be made.
 #[derive(Debug, thiserror::Error)]
-pub enum CutError {
-    /// Whoever wanted it no longer does.
+pub enum PointInTimeError {
+    /// Nobody wants it any more.
     #[error("nobody waits for it any more")]
     Unwanted,
-    /// What is kept can't be read.
+    /// The past can't be read.
     #[error(transparent)]
     Past(#[from] HistoryError),
 }
 
-impl From<ReadError> for CutError {
+impl From<ReadError> for PointInTimeError {
     fn from(error: ReadError) -> Self {
         Self::Past(error.into())
     }
 }
 
-impl From<RebuildError> for CutError {
+impl From<RebuildError> for PointInTimeError {
     fn from(error: RebuildError) -> Self {
         Self::Past(error.into())
     }
 }
 
-impl From<SnapshotError> for CutError {
+impl From<SnapshotError> for PointInTimeError {
     fn from(error: SnapshotError) -> Self {
         Self::Past(error.into())
     }
@@ -66,28 +66,35 @@ impl Engine {
     ///
     /// # Panics
     /// When an invariant doesn't hold.
-    pub fn cut(&self, wanted: &dyn Fn() -> bool) -> Result<Cut, CutError> {
+    pub fn point_in_time(&self, wanted: &dyn Fn() -> bool) -> Result<PointInTime, PointInTimeError> {
         let mut tries = 1;
         loop {
-            match self.try_cut(wanted) {
-                Err(CutError::Past(HistoryError::NotRetained { .. })) if tries < TRIES_MAX => tries += 1,
+            match self.try_point_in_time(wanted) {
+                Err(PointInTimeError::Past(HistoryError::NotRetained { .. })) if tries < TRIES_MAX => {
+                    tries += 1;
+                }
                 done => return done,
             }
         }
     }
 
-    fn try_cut(&self, wanted: &dyn Fn() -> bool) -> Result<Cut, CutError> {
+    fn try_point_in_time(&self, wanted: &dyn Fn() -> bool) -> Result<PointInTime, PointInTimeError> {
         let wanted = &|stream| {
             let is_room = matches!(stream, Stream::WaitingRoom(_));
-            if wanted() { Ok(!is_room) } else { Err(CutError::Unwanted) }
+            if wanted() { Ok(!is_room) } else { Err(PointInTimeError::Unwanted) }
         };
+
         let newest = snapshot::load_newest(self.data_dir(), self.journal().log_id())?.snapshot;
         let start = newest.map(|newest| Start::of(&newest, World::default(), wanted));
+
+        // Taken first: everything that was durable at this instant is in.
         let at = self.now();
+
         let records = |after, visit: &mut Visit<'_, _>| self.journal().for_each(after, visit);
         let starts = [start.unwrap_or_else(|| Ok(Start::default()))];
+
         let Rebuilt { world, position, .. } = rebuild(starts, records, Until::End, wanted)?;
         world.check_at(position)?;
-        Ok(Cut { world, position, at })
+        Ok(PointInTime { world, position, at })
     }
 }

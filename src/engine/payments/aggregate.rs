@@ -1,4 +1,4 @@
-//! A schedule's payments as an aggregate: what follows from each event.
+//! A schedule's payments as an aggregate: the effects of each event.
 
 use crate::domain::cause::Cause;
 use crate::domain::keys::KeyUse;
@@ -85,7 +85,7 @@ impl Aggregate for Payments {
     }
 }
 
-/// Counts what has just become durable.
+/// Counts an event that has just become durable.
 fn count(event: &payments::Event) {
     use payments::Event;
     let outcome = match event {

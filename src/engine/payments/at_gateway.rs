@@ -40,9 +40,11 @@ impl Drive<'_> {
                 "No gateway gave this key.",
             )));
         };
+
         if !self.unanswered && !self.may_capture(payment) {
             return Ok(Outcome::Declined(Failure::TooLate));
         }
+
         if self.unanswered {
             let find = Find { order_id: order_id.clone(), payment_key: Some(payment_key.clone()) };
             match self.found(payment, terms, self.call(&self.calls().looks, gateway.find(find)).await) {
@@ -51,6 +53,8 @@ impl Drive<'_> {
                 Finding::Open(why) | Finding::Unknown(why) => return Err(NotYet::Gateway(why)),
             }
         }
+
+        // From here on a capture may be on its way.
         let was_unanswered = self.unanswered;
         self.unanswered = true;
         let capture = Capture {
@@ -65,6 +69,7 @@ impl Drive<'_> {
                 let transaction = transaction.map(|transaction| transaction.as_str().into());
                 Ok(Outcome::CapturedAtGateway { transaction, approved_at })
             }
+
             CaptureOutcome::Declined { code, reason } => {
                 let declined = Outcome::Declined(Failure::declined(code.as_str(), reason.as_str()));
                 if !was_unanswered {
@@ -81,6 +86,7 @@ impl Drive<'_> {
                     Finding::Open(why) | Finding::Unknown(why) => Err(NotYet::Gateway(why)),
                 }
             }
+
             CaptureOutcome::Unknown { why } => {
                 self.unanswered = was_unanswered || !why.is_not_sent();
                 Err(NotYet::Gateway(why))
@@ -88,7 +94,7 @@ impl Drive<'_> {
         }
     }
 
-    /// Reads what the gateway found.
+    /// Reads the gateway's answer to a look-up.
     fn found(&self, payment: &Payment, terms: &Terms, found: Found) -> Finding {
         let declined =
             |code: &str, reason: &str| Finding::Final(Outcome::Declined(Failure::declined(code, reason)));
@@ -101,6 +107,7 @@ impl Drive<'_> {
             Found::Captured { amount, cancelled_amount, .. } if amount == cancelled_amount => {
                 declined(terms.codes.given_back, "The money was given back at the gateway.")
             }
+
             Found::Captured { amount, cancelled_amount, .. } => {
                 tracing::error!(
                     payment = %self.id, amount = amount.minor(), cancelled = cancelled_amount.minor(),
@@ -109,19 +116,22 @@ impl Drive<'_> {
                 );
                 Finding::Unknown(Why::NotUnderstood)
             }
+
             Found::NotCaptured(NotCaptured::Declined { code, reason }) => {
                 declined(code.as_str(), reason.as_str())
             }
             Found::NotCaptured(NotCaptured::Expired) => {
                 declined(terms.codes.expired, "The payment was not confirmed in time.")
             }
+
+            // A client may be at the checkout yet: only a checkout that is over surely took nothing.
             Found::NoSuchOrder
                 if payment.updated_at.plus(terms.checkout_life) <= self.directory.core.clock.now() =>
             {
                 declined(terms.codes.no_such_payment, "The gateway knows of no such payment.")
             }
             Found::NotCaptured(NotCaptured::Open) | Found::NoSuchOrder => Finding::Open(Why::UnderWay),
-            // It can't tell; what it takes of a payment key, it takes once.
+            // It can't tell; but it takes the money of a payment key once at most.
             Found::Unknown { why: why @ (Why::Misconfigured | Why::NotUnderstood) } => Finding::Open(why),
             Found::Unknown { why } => Finding::Unknown(why),
         }
@@ -131,10 +141,12 @@ impl Drive<'_> {
         let gateway = self.gateway(payment)?;
         // It was captured under these names.
         let Some((_, payment_key)) = names(payment) else { return Ok(Outcome::GivenBack) };
+
         let reason = match payment.failure {
             Some(Failure::SeatsLost) => "The seats were gone when the payment arrived.",
             _ => "The reservation was cancelled.",
         };
+
         let cancel = Cancel {
             payment_key,
             amount: payment.amount,
@@ -152,12 +164,12 @@ impl Drive<'_> {
     }
 
     fn gateway(&self, payment: &Payment) -> Result<Arc<dyn Gateway>, EngineError> {
-        let named = payment.gateway.as_ref().and_then(|name| self.directory.till.gateways.named(name));
+        let named = payment.gateway.as_ref().and_then(|name| self.directory.ledgers.gateways.named(name));
         named.cloned().ok_or(EngineError::NoGateway)
     }
 
     fn calls(&self) -> &Calls {
-        &self.directory.till.drives.calls
+        &self.directory.ledgers.drives.calls
     }
 
     /// Waits for an answer of the gateway's, with a bounded number of others of its kind.
@@ -167,14 +179,14 @@ impl Drive<'_> {
         answer.await
     }
 
-    /// Makes the key of one attempt: gateways answer a key that they know with what they answered first, errors included.
+    /// Makes the key of one attempt: gateways repeat the first answer to a key that they know, errors included.
     fn attempt(&self, call: &str) -> IdempotencyKey {
         let text = format!("{}-{call}-{:016x}", self.id, random::number());
         IdempotencyKey::parse(&text).expect("some fifty letters, digits and hyphens")
     }
 }
 
-/// What is known of a payment at the gateway.
+/// The state of a payment at the gateway, as far as it is known.
 enum Finding {
     /// How it went, for good.
     Final(Outcome),

@@ -1,13 +1,13 @@
-//! Driving payments: whatever a payment's next step is, it is taken, until nothing is left to do.
+//! Drives payments: takes a payment's next step, until nothing is left to do.
 //!
 //! ```text
-//! drive: next step → take it outside → note what came of it ─▶ … ─▶ settled
+//! drive: next step → take it outside → note its outcome ─▶ … ─▶ settled
 //!                      └─ not known, not possible now → wait (backoff, jitter; a notice ends it) → again
 //! ```
 //!
-//! **What starts a drive is an event** (E1): the journal's writer starts it as soon as the event is durable, before the reply is given,
-//! and recovery starts it again. No caller's future does; a caller only waits for what is driven, and may go away. Whoever finds a
-//! payment that isn't settled has it driven, too, and [`sweep`] looks for one that nobody drives: a second net, which
+//! **An event starts a drive** (E1): the journal's writer starts it as soon as the event is durable, before the reply is given,
+//! and recovery starts it again. No caller's future does; a caller only waits for the drive, and may go away. A look-up
+//! that finds an unsettled payment has it driven, too, and [`sweep`] looks for payments that nobody drives: a second net, which
 //! says so loudly.
 //!
 //! A payment is driven by one task at a time. Each step was announced by a durable event before it is taken (V1), and can be
@@ -16,21 +16,19 @@
 //! Absent on purpose: which step comes next (`domain::payments`), what is owed (`domain::settlement`), what a gateway's answer means
 //! (`gateway`).
 
+use core::time::Duration;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
 
 use super::at_gateway::names;
 use super::drives::{Driven, Drives, Pace, Until};
-use crate::domain::accounts;
 use crate::domain::cause::Cause;
 use crate::domain::ids::{PaymentId, PaymentNumber, ScheduleNumber};
 use crate::domain::money::Money;
 use crate::domain::payments::{self, Failure, Outcome, Payment, State, Step};
 use crate::domain::schedule::{self, Caller, Refusal, ReservationRef, ReservationStatus};
-use crate::domain::settlement;
-use crate::domain::waiting_room;
+use crate::domain::{accounts, settlement, waiting_room};
 use crate::engine::directory::Directory;
 use crate::engine::error::{self, EngineError};
 use crate::engine::{Engine, ScheduleEntry};
@@ -59,10 +57,11 @@ pub(super) enum NotYet {
 impl Directory {
     /// Has a payment driven, if it isn't. Never waits, so that the journal's writer can ask for it; needs a tokio runtime.
     pub(in crate::engine) fn drive(self: &Arc<Self>, id: PaymentId, pace: Pace) {
-        let Drives { driven: all, closing, .. } = &self.till.drives;
+        let Drives { driven: all, closing, .. } = &self.ledgers.drives;
         if closing.is_cancelled() {
             return;
         }
+
         if let dashmap::Entry::Vacant(vacant) = all.entry(id) {
             let (tell, in_doubt) = watch::channel(false);
             let driven = Driven { in_doubt, hint: Arc::new(Notify::new()) };
@@ -86,7 +85,7 @@ impl Directory {
         while let Some(behind) = after {
             let (page, next) = self.unsettled(number, behind);
             for id in page {
-                if self.till.drives.find(id).is_none() {
+                if self.ledgers.drives.find(id).is_none() {
                     self.drive(id, Pace::InTurn);
                     found.push(id);
                 }
@@ -103,7 +102,7 @@ impl Directory {
         number: ScheduleNumber,
         behind: PaymentNumber,
     ) -> (Vec<PaymentId>, Option<PaymentNumber>) {
-        let Some(payments) = self.till.payments(number) else { return (Vec::new(), None) };
+        let Some(payments) = self.ledgers.payments(number) else { return (Vec::new(), None) };
         let page: Vec<Payment> = payments.read().behind(behind).take(PAGE).cloned().collect();
         let next = page.last().filter(|_| page.len() == PAGE).map(|payment| payment.id.number);
         let entry = self.schedule_by_number(number);
@@ -118,7 +117,7 @@ impl Directory {
     }
 
     pub(in crate::engine) fn payment(&self, id: PaymentId) -> Option<Payment> {
-        self.till.payments(id.schedule)?.read().payment(id).cloned()
+        self.ledgers.payments(id.schedule)?.read().payment(id).cloned()
     }
 }
 
@@ -134,11 +133,11 @@ pub(in crate::engine) async fn sweep(directory: Arc<Directory>) {
         if directory.core.journal.failure().is_some() {
             return;
         }
-        for payments in directory.till.all_payments() {
+        for payments in directory.ledgers.all_payments() {
             let number = payments.read().schedule();
             for id in directory.drive_unsettled(number).await {
                 // Without its gateway its drives end at once, and say so.
-                if directory.payment(id).is_some_and(|payment| directory.till.has_gateway_of(&payment)) {
+                if directory.payment(id).is_some_and(|payment| directory.ledgers.has_gateway_of(&payment)) {
                     metrics::counter!("onsale_drives_found_total").increment(1);
                     tracing::error!(payment = %id, "a payment was driven by nobody: this is a bug; it goes on now");
                 }
@@ -149,7 +148,7 @@ pub(in crate::engine) async fn sweep(directory: Arc<Directory>) {
 
 impl Engine {
     /// Waits until a balance has the money of a cancelled reservation back, or until a gateway's refund is durably begun: the event
-    /// that cancelled it has started that, whoever waits.
+    /// that cancelled it has started that, and nobody needs to wait.
     pub(in crate::engine) async fn refunded(&self, entry: &ScheduleEntry, id: ReservationRef) {
         let payment = {
             let schedule = entry.read();
@@ -159,8 +158,10 @@ impl Engine {
                 .and_then(|reservation| reservation.payment)
         };
         let Some(payment) = payment.and_then(|id| self.payment(id)) else { return };
+
         let settled = self.driven(payment.id, Until::Settled);
-        let Some(payments) = self.directory.till.payments(payment.id.schedule) else { return };
+        let Some(payments) = self.directory.ledgers.payments(payment.id.schedule) else { return };
+
         if payment.needs_gateway() {
             let stands = |payment: &Payment| payment.state == State::Completed;
             let begun = payments.until(|all| !all.payment(payment.id).is_some_and(stands));
@@ -173,9 +174,9 @@ impl Engine {
         }
     }
 
-    /// Waits until no payment is under way and nothing is owed: what a gateway doesn't answer, it waits for.
+    /// Waits until no payment is under way and nothing is owed, and so for every answer that a gateway still owes.
     pub async fn settled(&self) {
-        for payments in self.directory.till.all_payments() {
+        for payments in self.directory.ledgers.all_payments() {
             let number = payments.read().schedule();
             let mut after = Some(PaymentNumber(0));
             while let Some(behind) = after {
@@ -192,12 +193,12 @@ impl Engine {
     /// Has a payment driven if something is left to do, and its drive look again now, where it waits: somebody asks for it, or the
     /// gateway says that something has changed.
     ///
-    /// Returns whether it is being driven.
+    /// Tells whether it is being driven.
     pub fn hint(&self, id: PaymentId) -> bool {
         if self.directory.with_work(id).is_some() {
             self.directory.drive(id, Pace::AtOnce);
         }
-        let driven = self.directory.till.drives.find(id);
+        let driven = self.directory.ledgers.drives.find(id);
         if let Some(driven) = &driven {
             driven.hint.notify_one();
         }
@@ -208,17 +209,21 @@ impl Engine {
     /// nothing else gives it back but this engine, so a person has to decide what becomes of the seats. Of a payment that isn't known
     /// here, as after a backup was restored, nobody else would ever give it back.
     pub async fn compare_with_gateway(&self, gateway: &str, id: PaymentId) {
-        let Some(gateway) = self.directory.till.gateways.named(gateway) else { return };
+        let Some(gateway) = self.directory.ledgers.gateways.named(gateway) else { return };
         let Ok(known) = self.find_payment(id).await else { return };
         let Some(payment) = known else { return self.look_for_a_stranger(id, &**gateway).await };
+
         let Some((order_id, payment_key)) = names(&payment) else { return };
+        // Another gateway's notice says nothing about this payment's money.
         let is_its_own = payment.gateway.as_deref() == Some(gateway.terms().name);
         if !is_its_own || payment.state != State::Completed {
             return;
         }
+
         // A notice is a hint: where too many come, another one will.
-        let Ok(_permit) = self.directory.till.drives.calls.hinted.try_acquire() else { return };
+        let Ok(_permit) = self.directory.ledgers.drives.calls.hinted.try_acquire() else { return };
         let found = gateway.find(Find { order_id, payment_key: Some(payment_key) }).await;
+
         if let Found::Captured { cancelled_amount, .. } = found
             && cancelled_amount > Money::ZERO
             && self.payment(id).is_some_and(|payment| payment.state == State::Completed)
@@ -236,7 +241,7 @@ impl Engine {
     /// Asks the gateway for money of an order that nothing is known of here.
     async fn look_for_a_stranger(&self, id: PaymentId, gateway: &dyn Gateway) {
         let Ok(order_id) = OrderId::parse(&id.to_string()) else { return };
-        let Ok(_permit) = self.directory.till.drives.calls.hinted.try_acquire() else { return };
+        let Ok(_permit) = self.directory.ledgers.drives.calls.hinted.try_acquire() else { return };
         let found = gateway.find(Find { order_id, payment_key: None }).await;
         if let Found::Captured { amount, cancelled_amount, .. } = found
             && amount > cancelled_amount
@@ -250,9 +255,9 @@ impl Engine {
         }
     }
 
-    /// Waits for whoever drives a payment. Dropping this doesn't stop the drive.
+    /// Waits for the drive of a payment. Dropping this doesn't stop the drive.
     pub(in crate::engine) async fn driven(&self, id: PaymentId, until: Until) {
-        while let Some(Driven { mut in_doubt, .. }) = self.directory.till.drives.find(id) {
+        while let Some(Driven { mut in_doubt, .. }) = self.directory.ledgers.drives.find(id) {
             loop {
                 if until == Until::InDoubt && *in_doubt.borrow_and_update() {
                     return;
@@ -298,7 +303,7 @@ impl Driving {
         };
         let end = tokio::select! {
             biased;
-            () = directory.till.drives.closing.cancelled() => End::Stopped,
+            () = directory.ledgers.drives.closing.cancelled() => End::Stopped,
             end = drive.run() => end,
         };
         self.end = end;
@@ -307,9 +312,9 @@ impl Driving {
 
 impl Drop for Driving {
     fn drop(&mut self) {
-        self.directory.till.drives.driven.remove(&self.id);
+        self.directory.ledgers.drives.driven.remove(&self.id);
         match self.end {
-            // What became durable after the last look found this drive in its place, and began none: it looks again for it.
+            // An event that became durable after the last look found this drive in its place, and began none: so it looks again.
             End::Settled => {
                 if self.directory.with_work(self.id).is_some() {
                     self.directory.drive(self.id, Pace::AtOnce);
@@ -324,7 +329,7 @@ impl Drop for Driving {
     }
 }
 
-/// What drives one payment.
+/// The drive of one payment.
 pub(super) struct Drive<'a> {
     pub(super) directory: &'a Arc<Directory>,
     pub(super) id: PaymentId,
@@ -338,7 +343,8 @@ pub(super) struct Drive<'a> {
 impl Drive<'_> {
     /// Drives until nothing more happens by itself.
     async fn run(mut self) -> End {
-        let Some(payments) = self.directory.till.payments(self.id.schedule) else { return End::Settled };
+        let Some(payments) = self.directory.ledgers.payments(self.id.schedule) else { return End::Settled };
+
         let mut again = AGAIN_FIRST;
         while let Some(payment) = self.directory.with_work(self.id) {
             let command = match payment.next() {
@@ -356,6 +362,8 @@ impl Drive<'_> {
             };
 
             let capture_is_next = matches!(command, payments::Command::Note { outcome: Outcome::Held, .. });
+
+            // Without patience: a step that was taken is noted however long the journal takes.
             match payments.ask(command, Cause::default(), None).await {
                 Ok(_) => {
                     again = AGAIN_FIRST;
@@ -379,6 +387,7 @@ impl Drive<'_> {
         if self.directory.core.journal.failure().is_some() {
             return false;
         }
+
         match reason {
             NotYet::Engine(EngineError::NoGateway) => {
                 let gateway = self.directory.payment(self.id).and_then(|payment| payment.gateway);
@@ -410,6 +419,7 @@ impl Drive<'_> {
             () = tokio::time::sleep(wait) => {}
             () = self.hint.notified() => {}
         }
+
         *again = (*again * 2).min(AGAIN_LONGEST);
         true
     }
@@ -417,8 +427,10 @@ impl Drive<'_> {
     /// Takes a step outside of the payment.
     async fn take(&mut self, payment: &Payment, step: Step) -> Result<Outcome, NotYet> {
         // It is never closed.
-        let _turn = if self.in_turn { self.directory.till.drives.at_once.acquire().await.ok() } else { None };
+        let _turn =
+            if self.in_turn { self.directory.ledgers.drives.at_once.acquire().await.ok() } else { None };
         let through_gateway = payment.needs_gateway();
+
         match step {
             Step::Hold => Ok(self.hold(payment).await?),
             Step::Capture if through_gateway => self.capture_at_gateway(payment).await,
@@ -431,6 +443,7 @@ impl Drive<'_> {
                     Err(error) => Err(error.into()),
                 }
             }
+
             Step::Confirm => {
                 let (reservation, payment_id) = (payment.reservation, payment.id);
                 let command = schedule::AnyCommand::Confirm { reservation, payment: payment_id };
@@ -440,6 +453,7 @@ impl Drive<'_> {
                     Err(error) => Err(error.into()),
                 }
             }
+
             Step::EndPass => Ok(self.end_pass(payment).await?),
             Step::GiveBack if through_gateway => self.give_back_at_gateway(payment).await,
             Step::GiveBack => Ok(self.give_back(payment).await?),
@@ -452,6 +466,7 @@ impl Drive<'_> {
         let takes_time = payment.needs_gateway();
         let command =
             schedule::AnyCommand::BeginPayment { reservation, caller, payment: payment_id, takes_time };
+
         match self.ask_for(payment, command).await {
             Ok(()) => {}
             Err(EngineError::Refused(error::Refusal::Schedule(Refusal::Expired))) => {
@@ -467,6 +482,7 @@ impl Drive<'_> {
             self.directory.schedule_by_number(payment.id.schedule).ok_or(EngineError::NoSuchSchedule)?;
         let schedule = entry.read();
         let amount = schedule.reservation(reservation).map(|reservation| schedule.amount(&reservation.seats));
+
         Ok(match amount {
             Some(amount) if amount == payment.amount => Outcome::Held,
             Some(_) | None => Outcome::NotHeld(Failure::OtherAmount),
@@ -481,7 +497,7 @@ impl Drive<'_> {
             currency: payment.currency,
             nonce: random::number(),
         };
-        match self.directory.till.accounts(&payment.user).ask(command, Cause::default(), None).await {
+        match self.directory.ledgers.accounts(&payment.user).ask(command, Cause::default(), None).await {
             Ok(_) => Ok(Outcome::Captured),
             Err(EngineError::Refused(error::Refusal::Account(refusal))) => {
                 Ok(Outcome::Declined(match refusal {
@@ -511,7 +527,7 @@ impl Drive<'_> {
             amount: payment.amount,
             nonce: random::number(),
         };
-        self.directory.till.accounts(&payment.user).ask(command, Cause::default(), None).await?;
+        self.directory.ledgers.accounts(&payment.user).ask(command, Cause::default(), None).await?;
         Ok(Outcome::GivenBack)
     }
 

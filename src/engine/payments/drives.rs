@@ -18,7 +18,8 @@ const REFUNDS_MAX: usize = 256;
 const LOOKS_MAX: usize = 256;
 /// How often at once it is asked about a payment that is done, since a notice hinted at it. Anyone can send those.
 const HINTED_MAX: usize = 64;
-/// How far whoever waits for a payment waits.
+
+/// How long a caller waits for a payment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::engine) enum Until {
     /// Until nothing more happens by itself.

@@ -1,16 +1,16 @@
-//! Payments: what is asked of them, where they are found, and who takes their steps.
+//! Payments: the calls about them, where they are found, and the driver of their steps.
 
 mod aggregate;
 mod at_gateway;
 mod driver;
 mod drives;
-mod till;
+mod ledgers;
 
-use std::time::Duration;
+use core::time::Duration;
 
 pub(super) use driver::sweep;
 pub(super) use drives::Pace;
-pub(super) use till::Till;
+pub(super) use ledgers::Ledgers;
 
 use self::drives::Until;
 use super::error::EngineError;
@@ -26,12 +26,11 @@ use crate::gateway::{Gateways, PaymentKey};
 
 /// A payment to make.
 #[derive(Debug, Clone)]
+#[expect(missing_docs, reason = "a field without a sentence is what its name says")]
 pub struct Purchase {
-    /// Who pays.
     pub user: UserId,
     /// For which reservation of the schedule.
     pub reservation: ReservationRef,
-    /// How.
     pub method: Method,
     /// The random part of the payment's id.
     pub nonce: u64,
@@ -47,13 +46,13 @@ impl Engine {
 
     /// Finds a payment by its number alone: for what is told of events, never for a caller's wish.
     pub fn payment_numbered(&self, schedule: ScheduleNumber, number: PaymentNumber) -> Option<Payment> {
-        self.directory.till.payments(schedule)?.read().numbered(number).cloned()
+        self.directory.ledgers.payments(schedule)?.read().numbered(number).cloned()
     }
 
     /// Counts the payments of all schedules that are under way, or were given back.
     pub fn payments_under_way(&self) -> payments::Counts {
         let mut counts = payments::Counts::default();
-        for entry in self.directory.till.all_payments() {
+        for entry in self.directory.ledgers.all_payments() {
             counts.merge(entry.read().counts());
         }
         counts
@@ -61,7 +60,7 @@ impl Engine {
 
     /// Counts the payments of a schedule.
     pub fn payments_of_schedule(&self, number: ScheduleNumber) -> payments::Counts {
-        self.directory.till.payments(number).map(|payments| payments.read().counts()).unwrap_or_default()
+        self.directory.ledgers.payments(number).map(|payments| payments.read().counts()).unwrap_or_default()
     }
 
     /// Makes a payment of a hold. From the balance, or of nothing, it is driven until it is settled; through a gateway it is ready for
@@ -71,32 +70,44 @@ impl Engine {
     /// As [`Engine::act`]; the refusals of the reservation where it is no live hold of the user; `NoGateway`.
     pub async fn pay(&self, entry: &ScheduleEntry, purchase: Purchase) -> Result<Done<Payment>, EngineError> {
         let Purchase { user, reservation, method, nonce, key } = purchase;
-        let gateway = self.directory.till.gateways.of(method).map(|(name, _)| name.clone());
+        let gateway = self.directory.ledgers.gateways.of(method).map(|(name, _)| name.clone());
         if method.needs_gateway() && gateway.is_none() {
             return Err(EngineError::NoGateway);
         }
+
         if entry.is_archived() {
             // Nothing there is a live hold; payments of it would be a second truth.
             self.price_of_hold(entry, reservation, &user).await?;
             return Err(Refusal::NotHeld.into());
         }
+
+        // It is on its way out: the next look finds it in the archive.
         if entry.has_moved() {
             return Err(EngineError::NotReady);
         }
-        let payments = self.directory.till.payments_of_new(entry.number());
+
+        let payments = self.directory.ledgers.payments_of_new(entry.number());
         payments.start(&self.directory.core).await;
+
+        // A key that had its effect comes before the hold, which that effect has ended.
         if let Some(done) = self.paid_before(&payments, key)? {
             return Ok(done);
         }
+
         let (amount, currency) = self.price_of_hold(entry, reservation, &user).await?;
         let at_checkout = payments::needs_gateway(method, amount);
+
+        // A user at the bound loses the oldest checkout, not the newest.
         while at_checkout && payments.read().surplus_ready(reservation, &user).is_some() {
             let supersede = payments::Command::Supersede { reservation, user: user.clone() };
             payments.ask(supersede, Cause::default(), None).await?;
         }
+
         let start = payments::Command::Start { reservation, user, method, amount, currency, gateway, nonce };
         let Done { answer, replayed } = payments.ask(start, Cause { by: By::User, key }, None).await?;
+
         let started = answer.ok_or(EngineError::OutcomeUnknown)?;
+
         if replayed {
             return self.found_before(started);
         }
@@ -104,7 +115,7 @@ impl Engine {
             return Ok(Done { answer: started, replayed });
         }
 
-        // Its event has started it: it goes on without whoever asked.
+        // Its event has started it: it goes on without its caller.
         self.driven(started.id, Until::Settled).await;
         let settled = self.payment(started.id).ok_or(EngineError::OutcomeUnknown)?;
         Ok(Done { answer: settled, replayed: false })
@@ -112,7 +123,7 @@ impl Engine {
 
     /// Goes on with a payment for which the gateway's checkout gave a key: captures it and confirms the reservation. It
     /// returns once the payment is settled, as soon as the gateway gave no answer that says how it went, or after `patience`: the
-    /// payment goes on without whoever asked.
+    /// payment goes on without its caller.
     ///
     /// # Errors
     /// As [`Engine::act`]; [`Refusal::Payment`](super::Refusal) where there is no such payment of the user's or it has another key; `NoGateway`.
@@ -125,10 +136,11 @@ impl Engine {
         patience: Duration,
     ) -> Result<Done<Payment>, EngineError> {
         let own = self.payment(id).filter(|payment| payment.user == user);
-        if own.is_some_and(|payment| !self.directory.till.has_gateway_of(&payment)) {
+        if own.is_some_and(|payment| !self.directory.ledgers.has_gateway_of(&payment)) {
             return Err(EngineError::NoGateway);
         }
-        let Some(payments) = self.directory.till.payments(id.schedule) else {
+
+        let Some(payments) = self.directory.ledgers.payments(id.schedule) else {
             return self.confirmed_long_ago(id, &user, payment_key).await;
         };
         let accept =
@@ -159,7 +171,7 @@ impl Engine {
 
     /// Returns the gateways that are set up.
     pub fn gateways(&self) -> &Gateways {
-        &self.directory.till.gateways
+        &self.directory.ledgers.gateways
     }
 
     /// Answers a key that has had its effect, before it is asked whether the hold still lives.

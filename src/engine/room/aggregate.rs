@@ -1,6 +1,6 @@
 //! A waiting room as an aggregate: it follows its schedule, and time, by events of its own.
 //!
-//! What it must know of its schedule it reads from the durable state of that, never by asking: the gate moves when the sale
+//! It reads its schedule's gate from the durable state, and never asks the schedule's actor: the gate moves when the sale
 //! opens or closes, and when the last seat goes or comes back.
 
 use std::sync::PoisonError;
@@ -22,7 +22,7 @@ use crate::record;
 /// After how many joins the actor takes the blocks of people from the durable state, so that both have one copy.
 const SHARE_EVERY: u32 = 65_536;
 
-/// What a room's actor keeps beside its state.
+/// The data that a room's actor keeps beside its state.
 pub(in crate::engine) struct Own {
     gate: watch::Receiver<Gate>,
     /// How many had joined when the blocks of people were taken from the durable state.
@@ -97,7 +97,7 @@ impl Aggregate for WaitingRoom {
         command.stays_so()
     }
 
-    /// What an operator has tuned stays so, before anyone is let in by settings that nobody wanted.
+    /// An operator's tuning stays, before anyone is let in by settings that nobody wanted.
     fn then(&self, command: &Command) -> Option<Command> {
         match command {
             Command::Configure { settings: Some(settings), .. } => {
@@ -169,13 +169,13 @@ impl Aggregate for WaitingRoom {
     }
 }
 
-/// Returns what the schedule has become, where the room is to follow it and doesn't know yet.
+/// Returns the schedule's gate, where the room is to follow it and doesn't know it yet.
 fn gate_to_follow(room: &WaitingRoom, live: &Live<WaitingRoom>) -> Option<Gate> {
     let gate = live.view.gate();
     (room.settings().is_some() && gate != room.gate()).then_some(gate)
 }
 
-/// What a user is told of the place that they have: the standing one needs no actor.
+/// Returns a user's place, as long as it stands: this needs no actor.
 pub(in crate::engine) fn standing(room: &WaitingRoom, user: &str, now: Timestamp) -> Option<Place> {
     let place = room.place(room.standing(user)?, now)?;
     matches!(place.status, PlaceStatus::Waiting | PlaceStatus::Active).then_some(place)

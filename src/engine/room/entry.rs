@@ -1,10 +1,10 @@
-//! A waiting room as everyone but its actor sees it: the durable state, and what follows from it.
+//! A waiting room as everyone but its actor sees it: the durable state, the active passes, and the measured pace.
 //!
 //! As with a schedule, the journal is the only writer: it applies each event once it is durable. Polls, ranks and
 //! streams read here and never reach the actor's mailbox. Whether a pass is active is in a concurrent table, which the
 //! journal changes in the same step; the routes of the seats look there and ask nobody.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLockReadGuard};
 
 use dashmap::DashMap;
@@ -39,11 +39,11 @@ pub struct RoomEntry {
     live: Arc<Live<WaitingRoom>>,
 }
 
-/// What everyone sees beside a room's state.
+/// The data that everyone sees beside a room's state.
 pub(in crate::engine) struct Entrance {
     passes: DashMap<Ticket, ActivePass>,
     rate: Mutex<Rate>,
-    /// What the schedule says, as it is durable.
+    /// The gate of the schedule's durable state.
     gate: watch::Receiver<Gate>,
 }
 
@@ -124,12 +124,12 @@ impl Entrance {
         self.rate.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns what the schedule says, as it is durable.
+    /// Returns the gate of the schedule's durable state.
     pub(super) fn gate(&self) -> Gate {
         *self.gate.borrow()
     }
 
-    /// Follows what the schedule says.
+    /// Follows that gate.
     pub(super) fn watch_gate(&self) -> watch::Receiver<Gate> {
         self.gate.clone()
     }
@@ -139,7 +139,7 @@ impl Entrance {
         self.passes.get(&ticket)?.last_seen()
     }
 
-    /// Ends the passes that an event ends, and counts what it ends. Before it is applied.
+    /// Ends and counts the passes that an event ends. Call it before the event is applied.
     pub(super) fn end(&self, room: &WaitingRoom, event: &Event) {
         match event {
             Event::Left { ticket } => self.close(room, &[*ticket], |_| "left"),
@@ -149,10 +149,12 @@ impl Entrance {
                 Some(by) if by < pass.expires_at => "idle",
                 Some(_) | None => "pass_expired",
             }),
+
             Event::Configured { settings: None, .. } | Event::GateMoved { gate: Gate::Cancelled } => {
                 self.passes.clear();
                 count_ends("shut", usize::try_from(room.waiting() + room.active()).unwrap_or_default());
             }
+
             Event::Configured { .. }
             | Event::Tuned { .. }
             | Event::GateMoved { .. }
@@ -178,13 +180,14 @@ impl Entrance {
         }
     }
 
-    /// Begins the passes that an event begins, and measures. After it was applied.
+    /// Begins the passes that an event begins, and measures the pace. Call it after the event was applied.
     pub(super) fn begin(&self, room: &WaitingRoom, event: &Event, at: Timestamp) {
         let admitted = match event {
             Event::Joined { ticket, admitted, .. } => {
                 metrics::counter!("onsale_queue_joins_total").increment(1);
                 if *admitted { core::slice::from_ref(ticket) } else { &[] }
             }
+
             Event::Admitted { tickets } => tickets,
             Event::Claimed { tickets } => {
                 tickets.iter().for_each(|ticket| self.await_sign(room, *ticket));
@@ -194,10 +197,12 @@ impl Entrance {
                 until.iter().for_each(|(ticket, _)| self.await_sign(room, *ticket));
                 &[]
             }
+
             Event::OutageBridged { .. } => {
                 self.admit(room, room.actives());
                 &[]
             }
+
             Event::Configured { .. }
             | Event::Tuned { .. }
             | Event::GateMoved { .. }
@@ -208,20 +213,25 @@ impl Entrance {
             | Event::PlacesExpired { .. }
             | Event::KeyKept { .. } => &[],
         };
+
         let passes = admitted.iter().filter_map(|ticket| {
             let (expires_at, claim_by) = room.pass(*ticket)?;
             Some((*ticket, expires_at, claim_by))
         });
         self.admit(room, passes);
+
         for ticket in admitted {
             let joined_at = room.joined_at(*ticket).expect("who was just admitted has a place");
-            let waited = std::time::Duration::from_millis(at.millis_since(joined_at));
+            let waited = core::time::Duration::from_millis(at.millis_since(joined_at));
             metrics::histogram!("onsale_queue_wait_seconds").record(waited);
         }
+
         let count = u32::try_from(admitted.len()).expect("few at once");
         metrics::counter!("onsale_queue_admissions_total").increment(u64::from(count));
         let mut rate = self.rate();
         let paced = room.overview().admit_per_minute.is_some();
+
+        // Time first: the decay until now isn't that of these admissions.
         rate.advance(at, room.is_moving(at), matches!(room.gate(), Gate::SoldOut | Gate::Cancelled));
         rate.admit(count, room.active(), paced);
     }
@@ -254,7 +264,7 @@ fn idle_of(room: &WaitingRoom) -> Option<Seconds> {
 
 impl ActivePass {
     fn is_active(&self, now: Timestamp) -> bool {
-        // What came after the sign that the room knows of counts, though it is yet to be written.
+        // A sign after the one that the room knows of counts, though it is yet to be written.
         let stays = || {
             let seen = self.last_seen();
             seen.is_some_and(|seen| self.idle.is_none_or(|idle| now < seen.plus(idle)))
@@ -268,7 +278,7 @@ impl ActivePass {
     }
 }
 
-/// Tells whether an event can change what a follower is told. Most events of a rush are joins, behind everyone who follows.
+/// Tells whether an event can change the place that a follower sees. Most events of a rush are joins, behind everyone who follows.
 pub(super) fn moves_someone(event: &Event) -> bool {
     match event {
         Event::Joined { admitted, .. } => *admitted,

@@ -1,4 +1,4 @@
-//! A waiting room: what its actor does ([`aggregate`]), what everyone sees of it ([`entry`]), its passes, and how fast it moves.
+//! A waiting room: its actor's part ([`aggregate`]), its published state ([`entry`]), its passes, and the pace at which it moves.
 
 mod aggregate;
 mod entry;

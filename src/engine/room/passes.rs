@@ -1,4 +1,4 @@
-//! Passes of the waiting room: what a user shows to prove the place that they have (Q2).
+//! Passes of the waiting room, by which users prove the place that they have (Q2).
 //!
 //! ```text
 //! pass  base64url of: version u8 = 1, period u32, schedule number u32, ticket u32, issued at u64 (ms), tag 32 bytes
@@ -28,7 +28,7 @@ const TEXT_LEN: usize = (HEAD_LEN + TAG_LEN) * 4 / 3 + 1;
 /// How many keys are kept ready: today's, and those of the days before under which passes still live.
 const READY_MAX: usize = 8;
 
-/// What a genuine pass says.
+/// The content of a genuine pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pass {
     /// The place that it stands for.
@@ -60,6 +60,7 @@ impl Passes {
         bytes[5..9].copy_from_slice(&number.0.to_be_bytes());
         bytes[9..13].copy_from_slice(&pass.ticket.0.to_be_bytes());
         bytes[13..HEAD_LEN].copy_from_slice(&pass.issued_at.as_millis().to_be_bytes());
+
         let tag = self.with_key(period, |key| tag(key, &bytes[..HEAD_LEN], user));
         bytes[HEAD_LEN..].copy_from_slice(tag.as_ref());
         URL_SAFE_NO_PAD.encode(bytes)
@@ -78,17 +79,22 @@ impl Passes {
         }
         let mut bytes = [0; HEAD_LEN + TAG_LEN];
         let read = URL_SAFE_NO_PAD.decode_slice(text, &mut bytes).ok()?;
+
         let part = |at: usize| u32::from_be_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
         let (period, schedule, ticket) = (part(1), part(5), part(9));
+
+        // Version and schedule are compared in the open, since the tag covers them: this only spares a hash.
         let right = read == bytes.len() && bytes[0] == VERSION && schedule == number.0;
         // A key of the future has signed nothing; the clock may have been behind by less than a day.
         if !right || period > period_of(now).saturating_add(1) {
             return None;
         }
+
         let (head, claimed) = bytes.split_at(HEAD_LEN);
         let mut signed = head.to_vec();
         signed.extend_from_slice(user.as_bytes());
         self.with_key(period, |key| hmac::verify(key, &signed, claimed)).ok()?;
+
         let issued_at = Timestamp::from_millis(u64::from_be_bytes(*head[13..].first_chunk()?));
         Some(Pass { ticket: Ticket(ticket), issued_at })
     }
@@ -100,13 +106,16 @@ impl Passes {
                 return then(key);
             }
         }
+
+        // No lock over the hash: of two that make the same key at once, either is right.
         let tag = hmac::sign(&self.secret, &period.to_be_bytes());
         let key = hmac::Key::new(hmac::HMAC_SHA256, tag.as_ref());
         let outcome = then(&key);
+
         let mut ready = self.ready.write().unwrap_or_else(PoisonError::into_inner);
         ready.retain(|(of, _)| *of != period);
         ready.push((period, key));
-        // The newest stay: whoever sends passes of odd periods only makes their own keys be made again.
+        // The newest stay: a sender of passes of odd periods only has their own keys made again.
         ready.sort_unstable_by_key(|(of, _)| core::cmp::Reverse(*of));
         ready.truncate(READY_MAX);
         outcome

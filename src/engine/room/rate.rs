@@ -1,4 +1,4 @@
-//! How fast a waiting room moves, as measured: what the wait is estimated from.
+//! Measures how fast a waiting room moves; the wait is estimated from it.
 //!
 //! An exponentially weighted mean of the admissions, with a time constant of [`MEMORY`], over the time in which people
 //! waited and might enter: `rate = Σ nᵢ·e^(-age/τ) ÷ ∫ e^(-age/τ)`, so that it is right from the first minute on and a single
@@ -6,7 +6,7 @@
 //! a raised `maxActive`) says nothing about how fast the others will follow, and isn't counted, unless a pace is set: then
 //! that is how fast they follow.
 
-use std::time::Duration;
+use core::time::Duration;
 
 use crate::domain::time::Timestamp;
 use crate::engine::numbers;

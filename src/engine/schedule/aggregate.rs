@@ -1,4 +1,4 @@
-//! A schedule as an aggregate: what time brings it, and what follows from its events.
+//! A schedule as an aggregate: its due events, and the effects of its events.
 
 use std::sync::{Arc, PoisonError};
 
@@ -119,7 +119,7 @@ impl Aggregate for Schedule {
             (schedule.number(), Changes::of(&schedule, deltas))
         };
 
-        // Behind the lock: whoever forgets users looks at schedules.
+        // After the lock is let go: forgetting users looks at schedules.
         for user in newcomers {
             core.have(Effect::NoteUser(user, number));
         }

@@ -1,9 +1,9 @@
-//! A schedule as everyone but its actor sees it: the durable state, and what follows from it.
+//! A schedule as everyone but its actor sees it: the durable state, and its seat map's changes.
 //!
 //! [`ScheduleEntry`] holds the schedule as it stands after the last flush, its seat map's last changes, and its waiting room.
 
+use core::sync::atomic::{AtomicBool, Ordering};
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLockReadGuard};
 
 use bytes::Bytes;
@@ -20,7 +20,7 @@ use crate::engine::room::RoomEntry;
 /// How many changes of a seat map are kept for those who follow it; who falls further behind starts anew.
 pub const DELTAS_MAX: usize = 1_024;
 
-/// What a seat map is known by: its version, and the sum of what it says. The version alone isn't enough, since an engine
+/// Identifies a state of a seat map: its version, and the checksum of its statuses. The version alone isn't enough, since an engine
 /// that began from a restored backup comes to the same versions with other seats.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SeatsMark {
@@ -48,7 +48,7 @@ pub struct Delta {
 }
 
 impl Delta {
-    /// Returns the change as it is sent; `encode` runs once, whoever asks.
+    /// Returns the change as it is sent; `encode` runs once, for the first who asks.
     pub fn frame(&self, encode: impl FnOnce(&Self) -> Bytes) -> Bytes {
         self.frame.get_or_init(|| encode(self)).clone()
     }
@@ -67,11 +67,16 @@ impl Trail {
     }
 
     fn extend(&mut self, new: Vec<Arc<Delta>>) {
-        self.deltas.extend(new);
+        for delta in new {
+            assert_eq!(delta.mark.version, self.latest().version + 1, "a seat map's changes have no gap");
+            self.deltas.push_back(delta);
+        }
+
         let surplus = self.deltas.len().saturating_sub(DELTAS_MAX);
         if let Some(last) = self.deltas.drain(..surplus).next_back() {
             self.base = last.mark;
         }
+        assert!(self.deltas.len() <= DELTAS_MAX, "a trail keeps within its bound");
     }
 
     /// Returns the map at a version, if the changes lead to it or away from it.
@@ -83,7 +88,7 @@ impl Trail {
     }
 }
 
-/// What everyone sees beside a schedule's state.
+/// The data that everyone sees beside a schedule's state.
 pub(in crate::engine) struct SeatMap {
     trail: Mutex<Trail>,
     /// Whether anyone should be let in from the waiting room.
@@ -100,7 +105,7 @@ impl SeatMap {
         self.trail.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Shows what some events made of the map, and of the gate; returns the map's version, where followers have to look. Called by
+    /// Shows the changes of the map and of the gate; returns the map's version, where followers have to look. Called by
     /// the journal, in order, once the schedule's lock is let go.
     pub(super) fn show(&self, changes: Changes) -> Option<u64> {
         let Changes { deltas, gate, deleted, seats_version } = changes;
@@ -109,12 +114,12 @@ impl SeatMap {
             self.trail().extend(deltas);
             return Some(seats_version);
         }
-        // Whoever follows the map learns that there is no more to follow.
+        // The map's followers learn that there is no more to follow.
         deleted.then_some(seats_version)
     }
 }
 
-/// What some events made of a seat map.
+/// The changes that some events made to a seat map, and the gate behind them.
 pub(super) struct Changes {
     deltas: Vec<Arc<Delta>>,
     gate: Gate,
@@ -123,7 +128,7 @@ pub(super) struct Changes {
 }
 
 impl Changes {
-    /// Notes what `deltas` led to.
+    /// Takes the state to which `deltas` led.
     pub(super) fn of(schedule: &Schedule, deltas: Vec<Arc<Delta>>) -> Self {
         let (gate, deleted) = (gate_of(schedule), schedule.is_deleted());
         Self { deltas, gate, deleted, seats_version: schedule.seats_version() }
@@ -173,7 +178,7 @@ impl ScheduleEntry {
         self.archived
     }
 
-    /// Tells whether it is gone: removed, or moved to the archive. Whoever follows it has nothing more to follow.
+    /// Tells whether it is gone: removed, or moved to the archive. Its followers have nothing more to follow.
     pub fn is_gone(&self) -> bool {
         self.has_moved() || self.read().is_deleted()
     }
@@ -188,7 +193,7 @@ impl ScheduleEntry {
         &self.live
     }
 
-    /// Ends what follows it, now that it is in the archive.
+    /// Ends its streams, now that it is in the archive.
     pub(in crate::engine) fn let_go(&self) {
         self.moved.store(true, Ordering::Release);
         self.live.wake_followers();
@@ -247,12 +252,13 @@ impl ScheduleEntry {
         if version >= trail.latest().version {
             return Some(Vec::new());
         }
+
         let skipped = version.checked_sub(trail.base.version)?;
         let skipped = usize::try_from(skipped).expect("bounded by DELTAS_MAX");
         Some(trail.deltas.iter().skip(skipped).take(max).cloned().collect())
     }
 
-    /// Returns what the map was known by at `version`, as far as its changes are kept.
+    /// Returns the map's mark at `version`, as far as its changes are kept.
     pub fn mark_at(&self, version: u64) -> Option<SeatsMark> {
         let now = self.seats_mark();
         if now.version == version {
@@ -261,7 +267,7 @@ impl ScheduleEntry {
         self.live.view.trail().at(version)
     }
 
-    /// Returns what the map is known by now.
+    /// Returns the map's present mark.
     pub fn seats_mark(&self) -> SeatsMark {
         SeatsMark::of(&self.read())
     }
@@ -272,13 +278,13 @@ impl ScheduleEntry {
         (mark.version, statuses)
     }
 
-    /// Copies the seat map: what it is known by, and every seat's status.
+    /// Copies the seat map: its mark, and every seat's status.
     pub fn marked_seats(&self) -> (SeatsMark, Box<[SeatStatus]>) {
         let schedule = self.read();
         (SeatsMark::of(&schedule), schedule.statuses().into())
     }
 
-    /// Returns a checksum of where the seats are and what they are called, made at the first call.
+    /// Returns a checksum of the seats' places and names, made at the first call.
     pub fn layout_sum(&self) -> u32 {
         *self.layout_sum.get_or_init(|| {
             let mut sum = crc32fast::Hasher::new();
@@ -313,8 +319,8 @@ impl ScheduleEntry {
     }
 }
 
-impl std::fmt::Debug for ScheduleEntry {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl core::fmt::Debug for ScheduleEntry {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("ScheduleEntry").field("id", &self.id).finish_non_exhaustive()
     }
 }

@@ -1,4 +1,4 @@
-//! A schedule: what its actor does ([`aggregate`]), and what everyone sees of it ([`entry`]).
+//! A schedule: its actor's part ([`aggregate`]), and its published state ([`entry`]).
 
 mod aggregate;
 mod entry;

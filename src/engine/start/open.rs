@@ -18,7 +18,7 @@ use crate::engine::catalogue::CatalogueActor;
 use crate::engine::core::{Core, Effects, Published};
 use crate::engine::directory::{Directory, Schedules, secret_for};
 use crate::engine::follow::follow;
-use crate::engine::payments::{Till, sweep};
+use crate::engine::payments::{Ledgers, sweep};
 use crate::engine::room::Passes;
 use crate::engine::seal::Seal;
 use crate::engine::supervisor::Supervisor;
@@ -118,7 +118,7 @@ pub(in crate::engine) async fn open(config: EngineConfig) -> Result<Engine, Engi
     let engine = start(&config, directory).await;
 
     // What a former life left unfinished goes on beside the first requests.
-    for payments in engine.directory.till.all_payments() {
+    for payments in engine.directory.ledgers.all_payments() {
         let number = payments.read().schedule();
         if engine.directory.schedule_by_number(number).is_none() {
             // Of a schedule that was deleted: its users find their payments all the same.
@@ -168,7 +168,7 @@ fn directory_of(
         core,
         passes: Passes::new(key),
         fingerprint_key,
-        till: Till::new(accounts, payments, config.gateways.clone()),
+        ledgers: Ledgers::new(accounts, payments, config.gateways.clone()),
         data_dir: config.journal.dir.clone(),
         last_snapshot: AtomicU64::new(snapshot.map_or(u64::MAX, Position::get)),
         users: users::live(known),
@@ -210,7 +210,7 @@ async fn start(config: &EngineConfig, directory: Arc<Directory>) -> Engine {
         .await;
     // Its start has started every schedule's actor.
     catalogue.wait_for_startup().await;
-    directory.till.start(core).await;
+    directory.ledgers.start(core).await;
     directory.users.start(core).await;
 
     let engine = Engine { directory, catalogue, tasks: Arc::new([]) };

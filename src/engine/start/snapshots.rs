@@ -117,14 +117,14 @@ fn write(directory: &Directory, position: Position) -> Result<PathBuf, SnapshotE
             }
         }
     }
-    for shard in directory.till.all_accounts() {
+    for shard in directory.ledgers.all_accounts() {
         let accounts = shard.read().clone();
         let image = AccountsImage::of(&accounts);
         if image.version > 0 {
             writer.section(&record::encode_accounts(&image))?;
         }
     }
-    for payments in directory.till.all_payments() {
+    for payments in directory.ledgers.all_payments() {
         let image = PaymentsImage::of(&payments.read());
         if image.version > 0 {
             writer.section(&record::encode_payments(&image))?;

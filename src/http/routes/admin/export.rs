@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::past::unreadable;
 use crate::archive::ArchiveError;
-use crate::engine::{CutError, Engine};
+use crate::engine::{Engine, PointInTimeError};
 use crate::export::{Sources, Taken, Writer, count, walk};
 use crate::http::app::App;
 use crate::http::auth::Auditor;
@@ -65,14 +65,14 @@ pub(super) async fn export(
             Ok((taken, rows)) => {
                 tracing::info!(position = taken.position.get(), rows, request_id, "everything was exported");
             }
-            Err(ExportError::Left | ExportError::Cut(CutError::Unwanted)) => {
+            Err(ExportError::Left | ExportError::Cut(PointInTimeError::Unwanted)) => {
                 tracing::info!(request_id, "an export ended early: its client went away");
             }
             Err(ExportError::Stalled) => {
                 tracing::warn!(request_id, "an export ended early: its client took nothing for a minute");
             }
             // Whoever left needn't hear why it failed.
-            Err(ExportError::Cut(CutError::Past(error))) => {
+            Err(ExportError::Cut(PointInTimeError::Past(error))) => {
                 let _ = out.send(Writer::failure(unreadable(&error, &request_id).detail()));
             }
             Err(error @ ExportError::Archive(_)) => {
@@ -96,7 +96,7 @@ enum ExportError {
     #[error("the client took nothing for too long")]
     Stalled,
     #[error(transparent)]
-    Cut(#[from] CutError),
+    Cut(#[from] PointInTimeError),
     #[error(transparent)]
     Archive(#[from] ArchiveError),
 }
@@ -121,7 +121,7 @@ impl Out {
 
 /// Sends all rows. Returns the moment of the export and the number of rows.
 fn give(engine: &Engine, out: &Out) -> Result<(Taken, u64), ExportError> {
-    let cut = engine.cut(&|| !out.chunks.is_closed())?;
+    let cut = engine.point_in_time(&|| !out.chunks.is_closed())?;
     let taken = Taken { position: cut.position, at: cut.at, log_id: engine.journal().log_id() };
     let mut sources = Sources::<ExportError>::of(&cut.world, taken);
     sources.add_archive(engine.archive(), &cut.world);

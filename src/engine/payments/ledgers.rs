@@ -14,14 +14,14 @@ use crate::gateway::Gateways;
 use crate::recovery::KEYS_MAX;
 
 /// The accounts, the payments, and those that are being driven.
-pub(in crate::engine) struct Till {
+pub(in crate::engine) struct Ledgers {
     accounts: Vec<Arc<Live<Accounts>>>,
     payments: DashMap<ScheduleNumber, Arc<Live<Payments>>>,
     pub(in crate::engine) gateways: Gateways,
     pub(in crate::engine) drives: Drives,
 }
 
-impl Till {
+impl Ledgers {
     pub(in crate::engine) fn new(
         mut accounts: hashbrown::HashMap<Shard, Accounts>,
         payments: hashbrown::HashMap<ScheduleNumber, Payments>,
@@ -33,7 +33,7 @@ impl Till {
         Self { accounts, payments: payments.collect(), gateways, drives: Drives::default() }
     }
 
-    /// Starts the actors of what is there.
+    /// Starts the actors of all accounts and payments.
     pub(in crate::engine) async fn start(&self, core: &Arc<Core>) {
         for shard in &self.accounts {
             shard.start(core).await;
