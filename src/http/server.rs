@@ -210,7 +210,7 @@ async fn connection(stream: TcpStream, peer: SocketAddr, shared: Arc<ServerState
 
     let mut cancelled = pin!(shared.drain.cancelled());
     let mut timer = pin!(tokio::time::sleep(shared.limits.idle_timeout));
-    let (mut registered, mut told) = (false, false);
+    let (mut registered, mut told, mut armed) = (false, false, false);
 
     // A select would take the token's lock at every poll. The token is polled once, to register the waker; after that the
     // flag says whether the token woke the task.
@@ -235,11 +235,12 @@ async fn connection(stream: TcpStream, peer: SocketAddr, shared: Arc<ServerState
             {
                 timer.as_mut().reset(deadline);
             }
-            // It wakes this task by itself once it was asked, and needn't be asked at every look.
+            // The timer wakes this task by itself once it knows it, so it isn't polled at every look. A task that has used its turn up
+            // is woken, and the timer doesn't get to know it.
             if armed && !timer.is_elapsed() {
                 return Poll::Pending;
             }
-            armed = true;
+            armed = tokio::task::coop::has_budget_remaining();
             ready!(timer.as_mut().poll(cx));
             armed = false;
 
