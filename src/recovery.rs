@@ -12,10 +12,10 @@ use std::sync::Arc;
 use hashbrown::HashMap;
 
 use crate::domain::accounts::{Accounts, AccountsImage, Shard};
-use crate::domain::catalogue::{Archived, Catalogue, CatalogueEvent};
+use crate::domain::catalogue::{Catalogue, CatalogueEvent, Listing};
 use crate::domain::ids::{ScheduleId, ScheduleNumber};
 use crate::domain::payments::{Payments, PaymentsImage};
-use crate::domain::schedule::{Event, Image, Schedule};
+use crate::domain::schedule::{Archived, Creation, End, Ended, Event, Image, Schedule};
 use crate::domain::time::Timestamp;
 use crate::domain::users::{Users, UsersImage};
 use crate::domain::venue::Layout;
@@ -35,6 +35,8 @@ pub struct World {
     pub catalogue: Catalogue,
     /// The schedules by number.
     pub schedules: HashMap<ScheduleNumber, Schedule>,
+    /// What is left of the schedules whose streams have ended, by number: until the catalogue says so, too.
+    pub ended: HashMap<ScheduleNumber, Ended>,
     /// The waiting rooms by their schedules' numbers: those that anything ever happened to.
     pub rooms: HashMap<ScheduleNumber, WaitingRoom>,
     /// The accounts by their shards: those that anything ever happened to.
@@ -43,6 +45,19 @@ pub struct World {
     pub payments: HashMap<ScheduleNumber, Payments>,
     /// Who signed up here, and who may no longer act.
     pub users: Users,
+}
+
+/// A schedule that is in the archive.
+#[derive(Debug, Clone, Copy)]
+pub struct InArchive<'w> {
+    /// Its number.
+    pub number: ScheduleNumber,
+    /// Its id.
+    pub id: &'w ScheduleId,
+    /// What the archive has of it.
+    pub archived: Archived,
+    /// Its venue's layout; nothing where the catalogue lacks it.
+    pub layout: Option<&'w Arc<Layout>>,
 }
 
 /// A journal that doesn't continue what came before it.
@@ -66,10 +81,10 @@ pub enum ReplayError {
     NoVenue(u32),
     /// The catalogue lists other schedules than there are.
     #[error(
-        "the catalogue lists {listed} schedules outside of the archive, and {found} of them exist, of {existing} in all"
+        "the catalogue lists {listed} schedules that must exist, and {found} of them do, of {existing} in all"
     )]
     Listing {
-        /// How many it lists that aren't in the archive.
+        /// How many it lists that are created and aren't in the archive.
         listed: usize,
         /// How many of these exist.
         found: usize,
@@ -119,6 +134,9 @@ impl World {
                 self.payments.insert(image.schedule, image.restore());
             }
             Section::Users(image) => self.users = image.restore(),
+            Section::Ended(ended) => {
+                self.ended.insert(ended.number, ended);
+            }
         }
         Ok(())
     }
@@ -135,12 +153,15 @@ impl World {
             let payments = payments.map(|payments| record::encode_payments(&payments));
             [schedule].into_iter().chain(room.unwrap_or_default()).chain(payments)
         };
+        let mut ended: Vec<_> = self.ended.values().collect();
+        ended.sort_unstable_by_key(|ended| ended.number);
         let accounts = Shard::all().filter_map(|shard| self.accounts.get(&shard));
         let users = (self.users.version() > 0).then(|| UsersImage::of(&self.users));
         let users = users.map(|users| record::encode_users(&users).collect::<Vec<_>>());
         [record::encode_catalogue(&self.catalogue)]
             .into_iter()
             .chain(numbers.into_iter().flat_map(schedule))
+            .chain(ended.into_iter().map(record::encode_ended))
             .chain(accounts.map(|accounts| record::encode_accounts(&AccountsImage::of(accounts))))
             .chain(users.unwrap_or_default())
     }
@@ -159,7 +180,12 @@ impl World {
                     return Ok(false);
                 }
                 if let CatalogueEvent::ScheduleArchived { id, archived } = event {
-                    self.let_go(id, *archived)?;
+                    self.end_listing(id, *archived)?;
+                }
+                if let CatalogueEvent::ScheduleUnlisted(id) = event
+                    && let Some(listing) = self.catalogue.schedule(id)
+                {
+                    self.ended.remove(&listing.number);
                 }
                 self.catalogue.apply(event, record.at, record.key);
                 Ok(true)
@@ -194,17 +220,27 @@ impl World {
         }
     }
 
-    /// Drops a schedule that was moved to the archive, with its room and its payments.
-    fn let_go(&mut self, id: &ScheduleId, archived: Archived) -> Result<(), ReplayError> {
+    /// Forgets what is left of a schedule that the catalogue says is in the archive. In a journal of before its stream ends here.
+    fn end_listing(&mut self, id: &ScheduleId, archived: Archived) -> Result<(), ReplayError> {
         let number =
             self.catalogue.schedule(id).map(|listing| listing.number).ok_or(ReplayError::Unlisted)?;
-        let version = self.schedules.remove(&number).map(|schedule| schedule.version());
-        let payments = self.payments.remove(&number).map_or(0, |payments| payments.version());
-        self.rooms.remove(&number);
-        if (version, payments) != (Some(archived.version), archived.payments) {
+        if let Some(ended) = self.ended.remove(&number) {
+            let same = ended.end == End::Archived(archived);
+            return if same { Ok(()) } else { Err(ReplayError::Archived(number.0)) };
+        }
+        let version = self.schedules.get(&number).map(Schedule::version);
+        if version != Some(archived.version) {
             return Err(ReplayError::Archived(number.0));
         }
-        Ok(())
+        self.let_go(number, archived)
+    }
+
+    /// Drops a schedule that was moved to the archive, with its room and its payments.
+    fn let_go(&mut self, number: ScheduleNumber, archived: Archived) -> Result<(), ReplayError> {
+        self.schedules.remove(&number);
+        self.rooms.remove(&number);
+        let payments = self.payments.remove(&number).map_or(0, |payments| payments.version());
+        if payments == archived.payments { Ok(()) } else { Err(ReplayError::Archived(number.0)) }
     }
 
     fn apply_to_room(
@@ -237,22 +273,42 @@ impl World {
                 return Ok(false);
             }
             schedule.apply(event, record.at, record.key);
-            if schedule.is_deleted() {
-                self.schedules.remove(&number);
-                self.rooms.remove(&number);
+            if let Some(ended) = schedule.ended() {
+                match ended.end {
+                    // Payments outlive it: its users find them all the same.
+                    End::Removed(_) => {
+                        self.schedules.remove(&number);
+                        self.rooms.remove(&number);
+                    }
+                    End::Archived(archived) => self.let_go(number, archived)?,
+                }
+                self.ended.insert(number, ended);
             }
             return Ok(true);
+        }
+        if self.ended.get(&number).is_some_and(|ended| record.version <= ended.version) {
+            return Ok(false);
         }
         let Event::Created(creation) = event else {
             return Err(ReplayError::NoSchedule(number.0));
         };
-        let layout = self.layout(&creation.venue).ok_or(ReplayError::NoVenue(number.0))?;
-        let schedule = Schedule::create((**creation).clone(), layout, record.at);
-        self.schedules.insert(number, schedule);
+        self.create(creation, record.at)?;
         Ok(true)
     }
 
-    /// Checks that the catalogue lists exactly the schedules that exist or are in the archive, and every invariant of each, of their rooms, and of the users.
+    /// Begins a schedule.
+    ///
+    /// # Errors
+    /// When its venue isn't in the catalogue.
+    pub fn create(&mut self, creation: &Creation, at: Timestamp) -> Result<(), ReplayError> {
+        let number = creation.number;
+        let layout = self.layout(&creation.venue).ok_or(ReplayError::NoVenue(number.0))?;
+        self.schedules.insert(number, Schedule::create(creation.clone(), layout, at));
+        Ok(())
+    }
+
+    /// Checks that the catalogue lists exactly the schedules that exist, are about to, or are in the archive, and every invariant of each,
+    /// of their rooms, and of the users.
     ///
     /// # Errors
     /// When the listing differs.
@@ -261,10 +317,14 @@ impl World {
     /// When a schedule's invariant doesn't hold.
     pub fn check(&self) -> Result<(), ReplayError> {
         let exists = |number: &ScheduleNumber| self.schedules.contains_key(number);
-        let listed = self.catalogue.schedules().count() - self.catalogue.archived_count();
-        let found = self.catalogue.schedules().filter(|(_, listing)| exists(&listing.number)).count();
-        let existing = self.schedules.len();
-        if listed != found || found != existing {
+        let ended = |number: &ScheduleNumber| self.ended.contains_key(number);
+        let count = |is: &dyn Fn(&ScheduleNumber) -> bool| {
+            self.catalogue.schedules().filter(|(_, listing)| is(&listing.number)).count()
+        };
+        let all = self.catalogue.schedules().count() - self.catalogue.archived_count();
+        let listed = all.saturating_sub(self.to_be_created().count() + count(&ended));
+        let (found, existing) = (count(&exists), self.schedules.len());
+        if listed != found || found != existing || count(&ended) != self.ended.len() {
             return Err(ReplayError::Listing { listed, found, existing });
         }
         self.schedules.values().for_each(Schedule::check_invariants);
@@ -275,13 +335,45 @@ impl World {
         Ok(())
     }
 
+    /// Returns the schedules that are in the archive, in order of their numbers: also one whose listing doesn't say so yet.
+    pub fn archived(&self) -> Vec<InArchive<'_>> {
+        let mut found: Vec<_> =
+            self.catalogue.schedules().filter_map(|listed| self.in_archive(listed)).collect();
+        found.sort_unstable_by_key(|found| found.number);
+        found
+    }
+
+    /// Tells whether the schedule of a number is in the archive, whether or not its listing says so yet.
+    pub fn is_archived(&self, number: ScheduleNumber) -> bool {
+        self.catalogue.is_archived(number) || self.ended.get(&number).is_some_and(Ended::is_archived)
+    }
+
+    fn in_archive<'w>(&'w self, (id, listing): (&'w ScheduleId, &'w Listing)) -> Option<InArchive<'w>> {
+        let ended = || match self.ended.get(&listing.number)?.end {
+            End::Archived(archived) => Some(archived),
+            End::Removed(_) => None,
+        };
+        let archived = listing.archived.or_else(ended)?;
+        Some(InArchive { number: listing.number, id, archived, layout: self.catalogue.layout(listing) })
+    }
+
+    /// Returns what the schedules are to be created with that are listed and don't exist yet, in order of their numbers.
+    pub fn to_be_created(&self) -> impl Iterator<Item = &Arc<Creation>> {
+        let creations = self.catalogue.creations().iter();
+        creations.filter(|creation| {
+            !self.schedules.contains_key(&creation.number) && !self.ended.contains_key(&creation.number)
+        })
+    }
+
     /// Returns the instant of the last event of any aggregate.
     pub fn last_instant(&self) -> Timestamp {
         let schedules = self.schedules.values().map(Schedule::last_instant);
         let rooms = self.rooms.values().map(WaitingRoom::last_instant);
         let accounts = self.accounts.values().map(Accounts::last_instant);
         let payments = self.payments.values().map(Payments::last_instant);
+        let ended = self.ended.values().map(|ended| ended.last_instant);
         schedules
+            .chain(ended)
             .chain(rooms)
             .chain(accounts)
             .chain(payments)

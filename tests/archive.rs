@@ -21,14 +21,14 @@ use onsale::archive::{self, Archive, ArchiveError};
 use onsale::clock::{Clock, ManualClock};
 use onsale::config::Config;
 use onsale::domain::accounts::Shard;
-use onsale::domain::catalogue::{Archived, CatalogueEvent};
+use onsale::domain::catalogue::CatalogueEvent;
 use onsale::domain::cause::{By, Cause};
 use onsale::domain::ids::{PaymentId, ReservationId, ScheduleId, ScheduleNumber};
 use onsale::domain::money::{Currency, Money};
 use onsale::domain::payments::Method;
 use onsale::domain::schedule::policy::{Policy, QueuePolicy};
 use onsale::domain::schedule::{
-    Caller, Command, Creation, Event, Limits, Reservation, ReservationRef, ReservationStatus,
+    Archived, Caller, Command, Creation, Event, Limits, Reservation, ReservationRef, ReservationStatus,
 };
 use onsale::domain::time::Seconds;
 use onsale::domain::waiting_room::Tuning;
@@ -268,7 +268,8 @@ async fn a_map_in_the_archive_is_streamed_once_and_looked_back_at() {
     engine.archive_old().await.unwrap();
     assert_eq!(api.get("admin", &at("seats")).await, before);
     let history = api.get("admin", "/admin/schedules/s0/history").await;
-    assert_eq!(history["items"][0]["type"], "SalesClosed");
+    let last = [0, 1].map(|index| history["items"][index]["type"].clone());
+    assert_eq!(last, ["Archived", "SalesClosed"]);
     let request = Request::get("/api/v1/schedules/s0/seats/events").body(Body::empty()).unwrap();
     let mut stream = api.0.clone().oneshot(request).await.unwrap().into_body().into_data_stream();
     let first = futures_util::StreamExt::next(&mut stream).await.unwrap().unwrap();
@@ -758,8 +759,12 @@ fn an_event_that_moves_what_never_was_is_an_error_of_replay() {
             limits: Limits { ended_retention: Seconds::DAY, keys_max: 9 },
             prices: None,
         };
-        let listed =
-            CatalogueEvent::ScheduleListed { id: id.clone(), number: creation.number, concert: concert().id };
+        let listed = CatalogueEvent::ScheduleListed {
+            id: id.clone(),
+            number: creation.number,
+            concert: concert().id,
+            creation: None,
+        };
         let facts = [
             (1, Fact::Catalogue(CatalogueEvent::VenuePut(Arc::new(support::venue(1, 4))))),
             (2, Fact::Catalogue(CatalogueEvent::ConcertPut(Arc::new(concert())))),
@@ -784,4 +789,52 @@ fn an_event_that_moves_what_never_was_is_an_error_of_replay() {
         assert_eq!(moved("s0", version, payments), Err(ReplayError::Archived(1)));
     }
     assert_eq!(moved("s1", 1, 0), Err(ReplayError::Unlisted));
+
+    // Today its own stream ends first, and its listing says the same.
+    let ended = |payments, archived| {
+        let mut world = created();
+        let fact = Fact::Schedule(ScheduleNumber(1), Event::Archived { payments });
+        world.apply(&Record { version: 2, at, by: By::Engine, key: None, fact })?;
+        world.check().unwrap();
+        assert_eq!((world.schedules.len(), world.archived().len(), world.ended.len()), (0, 1, 1));
+        let event = CatalogueEvent::ScheduleArchived { id: id.clone(), archived };
+        world.apply(&Record { version: 4, at, by: By::Engine, key: None, fact: Fact::Catalogue(event) })?;
+        world.check().unwrap();
+        Ok((world.archived().len(), world.ended.len()))
+    };
+    let as_it_was = Archived { version: 1, payments: 0, opened: false };
+    assert_eq!(ended(0, as_it_was), Ok((1, 0)));
+    assert_eq!(ended(1, as_it_was), Err(ReplayError::Archived(1)));
+    assert_eq!(ended(0, Archived { version: 2, ..as_it_was }), Err(ReplayError::Archived(1)));
+}
+
+#[test]
+fn a_schedule_that_is_listed_and_missing_is_an_error_unless_it_is_yet_to_be_created() {
+    let at = support::NOW;
+    let creation = Creation {
+        number: ScheduleNumber(1),
+        id: ScheduleId::parse("s0").unwrap(),
+        concert: concert().id,
+        venue: support::venue(1, 4).id,
+        currency: concert().currency,
+        plan: Arc::new(plan(at, Policy::default())),
+        limits: Limits { ended_retention: Seconds::DAY, keys_max: 9 },
+        prices: None,
+    };
+    let (id, number, concert_id) = (creation.id.clone(), creation.number, creation.concert.clone());
+    let creation = Some(Arc::new(creation));
+    let events = [
+        CatalogueEvent::VenuePut(Arc::new(support::venue(1, 4))),
+        CatalogueEvent::ConcertPut(Arc::new(concert())),
+        CatalogueEvent::ScheduleListed { id, number, concert: concert_id, creation },
+    ];
+    let mut world = World::default();
+    for (version, event) in (1..).zip(events) {
+        let record = Record { version, at, by: By::Engine, key: None, fact: Fact::Catalogue(event) };
+        world.apply(&record).unwrap();
+    }
+    assert_eq!((world.check(), world.to_be_created().count()), (Ok(()), 1));
+    let fact = Fact::Catalogue(CatalogueEvent::SchedulesCreated);
+    world.apply(&Record { version: 4, at, by: By::Engine, key: None, fact }).unwrap();
+    assert_eq!(world.check(), Err(ReplayError::Listing { listed: 1, found: 0, existing: 0 }));
 }

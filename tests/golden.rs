@@ -18,24 +18,28 @@ use std::sync::Arc;
 
 use onsale::clock::{Clock, ManualClock};
 use onsale::domain::accounts::{AccountsImage, Shard};
+use onsale::domain::catalogue::CatalogueEvent;
 use onsale::domain::cause::{By, Cause};
-use onsale::domain::ids::SEALED;
+use onsale::domain::ids::{SEALED, ScheduleId, ScheduleNumber};
 use onsale::domain::money::{Currency, Money};
 use onsale::domain::payments::{Method, Payment, PaymentsImage};
 use onsale::domain::schedule::policy::{Policy, QueueOrder, QueuePolicy};
-use onsale::domain::schedule::{Caller, Command, ReservationRef, Wish};
+use onsale::domain::schedule::{Caller, Command, Creation, Event, ReservationRef, Schedule, Wish};
 use onsale::domain::time::Seconds;
 use onsale::domain::users::{Email, PasswordHash, Profile, UserName, UserStatus, UsersImage};
 use onsale::domain::venue::Seat;
 use onsale::domain::waiting_room::{RoomImage, Ticket, Tuning};
 use onsale::engine::{
-    CatalogueChange, Engine, EngineConfig, EngineOpenError, Narrow, Purchase, ScheduleEntry,
+    CatalogueChange, Changed, Engine, EngineConfig, EngineOpenError, Import, Narrow, Purchase, ScheduleEntry,
 };
 use onsale::gateway::{
     self, Cancel, CancelOutcome, Capture, CaptureOutcome, Find, Found, Gateway, Gateways, OrderId,
     PaymentKey, Said, Terms, Why,
 };
-use onsale::journal::{CODEC_V1, InspectError, Inspection, JournalConfig, Position, Retain, snapshot};
+use onsale::journal::{
+    CODEC_V1, Entry, EntryTooLarge, Hooks, InspectError, Inspection, Journal, JournalConfig, Position,
+    Records, Retain, snapshot,
+};
 use onsale::migrate::migrate;
 use onsale::record::{self, DecodeError, Fact, Record, Section, v1};
 use onsale::recovery::World;
@@ -74,7 +78,15 @@ fn describe(world: &World) -> String {
             writeln!(text, "schedule {id} number {} is archived: {archived:?}", listing.number.0).unwrap();
             continue;
         }
-        let schedule = &world.schedules[&listing.number];
+        if let Some(ended) = world.ended.get(&listing.number) {
+            writeln!(text, "schedule {id} has ended: {ended:?}").unwrap();
+            continue;
+        }
+        let mut creations = world.catalogue.creations().iter();
+        if let Some(creation) = creations.find(|creation| creation.id == *id) {
+            writeln!(text, "schedule {id} is created, or to be: {creation:#?}").unwrap();
+        }
+        let Some(schedule) = world.schedules.get(&listing.number) else { continue };
         writeln!(text, "schedule {id} {:#?}", onsale::domain::schedule::Image::of(schedule)).unwrap();
         if let Some(room) = world.rooms.get(&listing.number) {
             writeln!(text, "waiting room of {id} {:#?}", RoomImage::of(room)).unwrap();
@@ -318,6 +330,112 @@ async fn scenario_of_archive(config: EngineConfig, clock: &ManualClock) {
     engine.close().await.unwrap();
 }
 
+/// What the golden journal of sagas tells: schedules are created, removed and moved to the archive, each wholly; and then the engine is
+/// killed in the middle of each.
+async fn scenario_of_sagas(config: EngineConfig, clock: &ManualClock) {
+    let (engine, entries) = open_with(config.clone(), 1, 5).await;
+    engine.snapshot().await.unwrap();
+    let id = |name: &str| ScheduleId::parse(name).unwrap();
+    let cause = |key| Cause { by: By::Admin(user("admin")), key };
+    let mut later = support::plan(clock.now(), Policy::default());
+    (later.starts_at, later.ends_at) =
+        [300, 301].map(|days| clock.now().plus(Seconds::new(days * 86_400))).into();
+    let new = |name: &str| (id(name), support::concert().id, later.clone());
+    let schedules = vec![new("imported-1"), new("imported-2")];
+    let import = CatalogueChange::Import(Import { schedules, ..Import::default() });
+    engine.change(import, cause(key(1, 2))).await.unwrap();
+    engine.change(CatalogueChange::RemoveSchedule(id("s0")), cause(key(3, 4))).await.unwrap();
+    engine.change(CatalogueChange::RemoveSchedule(id("imported-2")), cause(None)).await.unwrap();
+    let krw = support::concert().currency;
+    for entry in &entries[1..3] {
+        engine.charge(&user("u1"), Money::new(50_000).unwrap(), krw, 5, Cause::default()).await.unwrap();
+        let held = hold(&engine, entry, "u1", &[3]).await.unwrap();
+        let reservation = ReservationRef { number: held.number, nonce: held.nonce };
+        let purchase =
+            Purchase { user: user("u1"), reservation, method: Method::Balance, nonce: 6, key: None };
+        engine.pay(entry, purchase).await.unwrap();
+    }
+    for entry in &entries[3..] {
+        let change = CatalogueChange::PutSchedule(entry.id().clone(), support::concert().id, later.clone());
+        engine.change(change, None).await.unwrap();
+    }
+    clock.pass_millis(40 * 86_400_000);
+    engine.act(&entries[1], Command::Close, None).await.unwrap();
+    clock.pass_millis(86_400_000);
+    assert_eq!(engine.archive_old().await.unwrap().schedules, 1);
+    engine.act(&entries[2], Command::Close, None).await.unwrap();
+    engine.snapshot().await.unwrap();
+    clock.pass_millis(2 * 86_400_000);
+    engine.close().await.unwrap();
+
+    // The archive has the rows of the third: they are of a copy that went on.
+    let data = config.journal.dir.clone();
+    let copied = tempfile::tempdir().unwrap();
+    copy(&data, copied.path());
+    let mut ahead = config.clone();
+    copied.path().clone_into(&mut ahead.journal.dir);
+    let engine = Engine::open(ahead).await.unwrap();
+    assert_eq!(engine.archive_old().await.unwrap().schedules, 1);
+    engine.close().await.unwrap();
+    fs::copy(copied.path().join("archive.sqlite"), data.join("archive.sqlite")).unwrap();
+
+    let world = V2.replayed(&data);
+    let (third, fourth) = (entries[2].number(), entries[3].number());
+    let number = ScheduleNumber(world.catalogue.last_schedule() + 1);
+    let creation = Creation { number, id: id("listed"), ..creation_of(&world.schedules[&fourth]) };
+    let listed = CatalogueEvent::ScheduleListed {
+        id: creation.id.clone(),
+        number,
+        concert: creation.concert.clone(),
+        creation: Some(Arc::new(creation)),
+    };
+    let at = clock.now();
+    let journal = Journal::open(config.journal.clone()).unwrap();
+    let journal = journal.start(Hooks::with_clock(Arc::new(move || at.as_millis()))).unwrap();
+    let archived = Event::Archived { payments: world.payments[&third].version() };
+    let (of_third, of_fourth) =
+        (world.schedules[&third].version() + 1, world.schedules[&fourth].version() + 1);
+    let catalogue = world.catalogue.version() + 1;
+    append(&journal, |bytes| {
+        record::encode_schedule_event(bytes, third, of_third, at, cause(None), &archived);
+    })
+    .await;
+    append(&journal, |bytes| {
+        record::encode_schedule_event(bytes, fourth, of_fourth, at, cause(key(5, 6)), &Event::Deleted);
+    })
+    .await;
+    append(&journal, |bytes| {
+        record::encode_catalogue_event(bytes, catalogue, at, cause(key(7, 8)), &listed);
+    })
+    .await;
+    journal.close().await.unwrap();
+}
+
+/// What a schedule could be created with, to be like another.
+fn creation_of(schedule: &Schedule) -> Creation {
+    Creation {
+        number: schedule.number(),
+        id: schedule.id().clone(),
+        concert: schedule.concert().clone(),
+        venue: schedule.venue().clone(),
+        currency: schedule.currency(),
+        plan: Arc::clone(schedule.plan()),
+        limits: schedule.limits(),
+        prices: schedule.prices().cloned(),
+    }
+}
+
+/// Appends a record in an entry of its own.
+async fn append(journal: &Journal, encode: impl FnOnce(&mut Vec<u8>)) {
+    let mut records = Records::new();
+    let pushed = records.push_with(|bytes| {
+        encode(bytes);
+        Ok::<(), EntryTooLarge>(())
+    });
+    pushed.unwrap();
+    journal.reserve().await.unwrap().send(Entry { records, done: Box::new(|_| {}) });
+}
+
 async fn put_policy(engine: &Engine, entry: &ScheduleEntry, policy: Policy) {
     let plan = support::plan(support::NOW, policy);
     let change = CatalogueChange::PutSchedule(entry.id().clone(), support::concert().id, plan);
@@ -405,6 +523,9 @@ impl Format {
             self.follow(&mut world, &data, position);
             assert_eq!(describe(&world), expected, "the snapshot at {position} and what follows it");
         }
+        let whole = self.replayed(&data);
+        let again = restored(record::decode_sections(whole.sections()).map(Result::unwrap));
+        assert!(again == whole, "a snapshot of what the journal comes to, also in the middle of a saga");
         (dir, data)
     }
 }
@@ -464,6 +585,35 @@ fn the_golden_data_of_money_and_users_is_read_as_it_was_written() {
 #[test]
 fn the_golden_data_of_the_archive_is_read_as_it_was_written() {
     check("v2-archive", scenario_of_archive);
+}
+
+#[test]
+fn the_golden_data_of_sagas_is_read_as_it_was_written() {
+    check("v2-sagas", scenario_of_sagas);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_engine_finishes_what_was_begun_in_the_golden_data_of_sagas() {
+    let dir = tempfile::tempdir().unwrap();
+    copy(&golden("v2-sagas").join("data"), dir.path());
+    let config = || {
+        let clock = ManualClock::at(support::NOW.plus(Seconds::new(44 * 86_400)));
+        EngineConfig { clock: Arc::new(clock), ..support::config(dir.path()) }
+    };
+    for _ in 0..2 {
+        let engine = Engine::open(config()).await.unwrap();
+        let schedules = engine.schedules();
+        let ids: Vec<_> = schedules.iter().map(|entry| entry.id().as_str()).collect();
+        assert_eq!(ids, ["s4", "imported-1", "listed"]);
+        assert_eq!(engine.catalogue().archived_count(), 2);
+        assert!(engine.find_schedule("s2").await.unwrap().unwrap().is_archived());
+        assert!(engine.catalogue().schedule("s3").is_none() && engine.catalogue().creations().is_empty());
+        let remove = CatalogueChange::RemoveSchedule(ScheduleId::parse("s3").unwrap());
+        let removed = engine.change(remove, key(5, 6)).await;
+        assert_eq!(removed, Ok(Changed::Removed { replayed: true }));
+        engine.snapshot().await.unwrap();
+        engine.close().await.unwrap();
+    }
 }
 
 /// Reads the data of a folder as it was written; writes what isn't there, where that is asked for.

@@ -4,6 +4,7 @@
 
 mod support;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -13,14 +14,22 @@ use onsale::domain::cause::{By, Cause};
 use onsale::domain::concert::Concert;
 use onsale::domain::ids::{GradeName, ScheduleId, ScheduleNumber};
 use onsale::domain::money::Money;
-use onsale::domain::schedule::policy::Policy;
-use onsale::domain::schedule::{Creation, Event, Limits, Plan, SaleStatus};
-use onsale::domain::time::Seconds;
+use onsale::domain::payments::Method;
+use onsale::domain::schedule::policy::{Policy, QueuePolicy};
+use onsale::domain::schedule::{Command, Creation, Event, Limits, Plan, ReservationRef, SaleStatus};
+use onsale::domain::time::{Seconds, Timestamp};
 use onsale::domain::venue::Layout;
-use onsale::engine::{CatalogueChange, Changed, Engine, EngineConfig, EngineError, Refusal};
-use onsale::journal::{Entry, EntryTooLarge, Hooks, Journal, MemoryDisk, Records};
-use onsale::record;
-use support::{NOW, concert, config, config_at_now, cut_off, hold, key, one_entry_a_sync, plan, venue};
+use onsale::engine::{
+    CatalogueChange, Changed, Engine, EngineConfig, EngineError, Import, Narrow, Purchase, Refusal,
+};
+use onsale::journal::{
+    Entry, EntryTooLarge, FrameReport, Hooks, InspectError, Inspection, Journal, MemoryDisk, Position,
+    Records,
+};
+use onsale::record::{self, Stream};
+use support::{
+    NOW, concert, config, config_at_now, cut_off, hold, key, one_entry_a_sync, open_with, plan, user, venue,
+};
 
 const SCHEDULES: u32 = 3;
 const PRICE: u64 = 50_000;
@@ -64,33 +73,36 @@ async fn left(dir: &Path, prepare: impl AsyncFnOnce(EngineConfig) -> Engine) -> 
 }
 
 /// Makes a change with a key, kills it at every sync of its own, and shows each next start with the number of the point. Asked again
-/// with the key, the change is done.
+/// with the key, the change is done: returns what that was answered at each point.
 async fn killed_anywhere(
     dir: &Path,
     start: &MemoryDisk,
     change: &CatalogueChange,
     mut shown: impl FnMut(&Engine, &str),
     done: impl Fn(&Engine),
-) {
+) -> Vec<Changed> {
     let ask = async |engine: &Engine| {
-        engine.change(change.clone(), Cause { by: By::Engine, key: key(7, 7) }).await.unwrap();
+        engine.change(change.clone(), Cause { by: By::Engine, key: key(7, 7) }).await.unwrap()
     };
 
+    let mut answers = Vec::new();
     for point in 0.. {
         let disk = start.crashed();
         let engine = Engine::open(on(&disk, dir)).await.unwrap();
-        let killed = cut_off(&disk, point, ask(&engine)).await;
+        let first = async { drop(ask(&engine).await) };
+        let killed = cut_off(&disk, point, first).await;
         done(&engine);
         drop(engine);
 
         let engine = Engine::open(on(&disk.crashed(), dir)).await.unwrap();
         shown(&engine, &format!("killed after {point} syncs"));
-        ask(&engine).await;
+        answers.push(ask(&engine).await);
         done(&engine);
         if !killed {
             break;
         }
     }
+    answers
 }
 
 /// The journal of a disk, to write what an engine would.
@@ -230,7 +242,12 @@ async fn as_the_version_before(disk: &MemoryDisk, dir: &Path, plan: Plan) {
         limits: Limits { ended_retention: Seconds::DAY, keys_max: 9 },
         prices: None,
     };
-    let listed = CatalogueEvent::ScheduleListed { id: id(0), number: creation.number, concert: concert().id };
+    let listed = CatalogueEvent::ScheduleListed {
+        id: id(0),
+        number: creation.number,
+        concert: concert().id,
+        creation: None,
+    };
     let events = [
         CatalogueEvent::VenuePut(Arc::new(venue(1, 4))),
         CatalogueEvent::ConcertPut(Arc::new(concert())),
@@ -277,4 +294,199 @@ async fn a_schedule_of_the_version_before_has_its_concerts_prices_from_the_next_
         assert_eq!(entry.read().amount(&held.seats).minor(), if opened { PRICE } else { DEARER });
         engine.close().await.unwrap();
     }
+}
+
+/// A plan whose schedule has a waiting room.
+fn with_a_room(now: Timestamp) -> Plan {
+    plan(now, Policy { queue: Some(QueuePolicy::default()), ..Policy::default() })
+}
+
+/// Says whether a schedule is there; wholly, if it is: listed, with its actor and its room, and ready to be sold.
+fn is_there(engine: &Engine, index: u32) -> bool {
+    assert_eq!(engine.catalogue().creations(), [], "what was begun is done");
+    let listed = engine.catalogue().schedule(&id(index)).map(|listing| listing.number);
+    let Some(entry) = engine.schedule(&id(index)) else {
+        assert_eq!(listed, None, "what is listed is there");
+        return false;
+    };
+    assert_eq!(listed, Some(entry.number()));
+    assert!(entry.is_running() && entry.room().read().configured().is_some());
+    assert!(entry.read().prices().is_some());
+    true
+}
+
+#[tokio::test]
+async fn a_schedule_whose_creation_is_killed_anywhere_is_wholly_there_or_not_listed() {
+    let dir = tempfile::tempdir().unwrap();
+    let start = left(dir.path(), listed).await;
+    let change = put(SCHEDULES, with_a_room(SystemClock::new().now()));
+    let mut ends = Vec::new();
+    let shown = |engine: &Engine, point: &str| {
+        ends.push(is_there(engine, SCHEDULES));
+        let count = if is_there(engine, SCHEDULES) { 4 } else { 3 };
+        assert_eq!(engine.schedules().len(), count, "{point}");
+    };
+    let done = |engine: &Engine| assert!(is_there(engine, SCHEDULES));
+    let answers = killed_anywhere(dir.path(), &start, &change, shown, done).await;
+
+    assert!(ends.is_sorted() && ends.starts_with(&[false]), "{ends:?}");
+    let there = ends.iter().filter(|there| **there).count();
+    assert!(there > 2, "what is listed alone is created by the next start: {ends:?}");
+    let put = |there: &bool| Changed::Put(if *there { Put::Replaced } else { Put::Created });
+    assert_eq!(answers, ends.iter().map(put).collect::<Vec<_>>(), "the key is kept with the listing");
+}
+
+#[tokio::test]
+async fn an_import_that_is_killed_anywhere_creates_all_of_its_schedules_or_none() {
+    let dir = tempfile::tempdir().unwrap();
+    let start = left(dir.path(), listed).await;
+    let now = SystemClock::new().now();
+    // The last of them is there already, and gets another plan.
+    let new = [SCHEDULES, SCHEDULES + 1, SCHEDULES + 2];
+    let schedules = new.into_iter().chain([0]).map(|index| (id(index), concert().id, with_a_room(now)));
+    let import = Import { schedules: schedules.collect(), ..Import::default() };
+    let counts = import.counts();
+    let all = |engine: &Engine| {
+        let there = new.map(|index| is_there(engine, index));
+        let has_room = engine.schedule(&id(0)).unwrap().room().read().configured().is_some();
+        assert!(there.iter().all(|there| *there == has_room), "{there:?}, {has_room}");
+        has_room
+    };
+    let mut ends = Vec::new();
+    let shown = |engine: &Engine, _: &str| ends.push(all(engine));
+    let done = |engine: &Engine| assert!(all(engine));
+    let change = CatalogueChange::Import(import);
+    let answers = killed_anywhere(dir.path(), &start, &change, shown, done).await;
+
+    assert!(ends.is_sorted() && ends.starts_with(&[false]), "{ends:?}");
+    let there = ends.iter().filter(|there| **there).count();
+    assert!(there > new.len(), "what is listed alone is created by the next start: {ends:?}");
+    let imported = |there: &bool| Changed::Imported { counts, replayed: *there };
+    assert_eq!(answers, ends.iter().map(imported).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn a_schedule_whose_removal_is_killed_anywhere_is_there_or_listed_no_more() {
+    let dir = tempfile::tempdir().unwrap();
+    let start = left(dir.path(), async |config| {
+        let engine = listed(config).await;
+        let change = put(SCHEDULES, with_a_room(engine.now()));
+        engine.change(change, None).await.unwrap();
+        engine
+    });
+    let start = start.await;
+    let change = CatalogueChange::RemoveSchedule(id(SCHEDULES));
+    let mut ends = Vec::new();
+    let shown = |engine: &Engine, _: &str| ends.push(!is_there(engine, SCHEDULES));
+    let done = |engine: &Engine| assert!(!is_there(engine, SCHEDULES));
+    let answers = killed_anywhere(dir.path(), &start, &change, shown, done).await;
+
+    assert!(ends.is_sorted() && ends.starts_with(&[false]), "{ends:?}");
+    let gone = ends.iter().filter(|gone| **gone).count();
+    assert!(gone > 1, "whose stream ended is unlisted by the next start: {ends:?}");
+    let removed = |gone: &bool| Changed::Removed { replayed: *gone };
+    assert_eq!(answers, ends.iter().map(removed).collect::<Vec<_>>(), "its key comes to the catalogue");
+}
+
+/// An engine with a schedule that is long over, which had a waiting room, and whose seat was paid for.
+async fn over(config: EngineConfig, clock: &ManualClock) -> Engine {
+    let (engine, entries) = open_with(config, 1, 1).await;
+    engine.change(put(0, with_a_room(NOW)), None).await.unwrap();
+    let kim = user("kim");
+    let (amount, currency) = (Money::new(PRICE).unwrap(), concert().currency);
+    engine.charge(&kim, amount, currency, 1, Cause::default()).await.unwrap();
+    engine.join(&entries[0], &kim, None).await.unwrap();
+    let held = hold(&engine, &entries[0], "kim", &[1]).await.unwrap();
+    let reservation = ReservationRef { number: held.number, nonce: held.nonce };
+    let method = Method::Balance;
+    engine.pay(&entries[0], Purchase { user: kim, reservation, method, nonce: 7, key: None }).await.unwrap();
+    clock.pass_millis(40 * 86_400_000);
+    engine.act(&entries[0], Command::Close, None).await.unwrap();
+    clock.pass_millis(2 * 86_400_000);
+    engine
+}
+
+#[tokio::test]
+async fn a_schedule_whose_move_to_the_archive_is_killed_anywhere_is_found_once_with_its_payment() {
+    let clock = ManualClock::at(NOW);
+    let settings =
+        |disk: &MemoryDisk, dir: &Path| EngineConfig { clock: Arc::new(clock.clone()), ..on(disk, dir) };
+    let (dir, disk) = (tempfile::tempdir().unwrap(), MemoryDisk::new());
+    drop(over(settings(&disk, dir.path()), &clock).await);
+    let start = disk.crashed();
+
+    let mut ends = Vec::new();
+    for point in 0.. {
+        let (dir, disk) = (tempfile::tempdir().unwrap(), start.crashed());
+        let engine = Engine::open(settings(&disk, dir.path())).await.unwrap();
+        let archive = async {
+            engine.archive_old().await.unwrap();
+        };
+        let killed = cut_off(&disk, point, archive).await;
+        drop(engine);
+
+        let disk = disk.crashed();
+        for archived in [None, Some(true)] {
+            let engine = Engine::open(settings(&disk, dir.path())).await.unwrap();
+            let entry = engine.find_schedule("s0").await.unwrap().unwrap();
+            let is_listed = engine.catalogue().is_archived(entry.number());
+            assert_eq!(
+                (entry.is_archived(), engine.schedules().is_empty()),
+                (is_listed, is_listed),
+                "{point}"
+            );
+            assert!(archived.is_none_or(|archived| archived == is_listed), "{point}");
+            assert_eq!(entry.read().counts().reserved, 1, "{point}");
+            let paid = engine.list_payments(Narrow::of("kim"), None, 9).await.unwrap().items;
+            assert_eq!(paid.len(), 1, "{point}");
+            if archived.is_none() {
+                ends.push(is_listed);
+            }
+            engine.snapshot().await.unwrap();
+            engine.archive_old().await.unwrap();
+        }
+        if !killed {
+            break;
+        }
+    }
+    assert!(ends.is_sorted() && ends.starts_with(&[false]), "{ends:?}");
+    let moved = ends.iter().filter(|moved| **moved).count();
+    assert!(moved > 1, "what has ended is listed so by the next start: {ends:?}");
+}
+
+#[tokio::test]
+async fn no_entry_has_records_of_the_catalogue_and_of_another_stream() {
+    let clock = ManualClock::at(NOW);
+    let dir = tempfile::tempdir().unwrap();
+    let config = EngineConfig { clock: Arc::new(clock.clone()), ..one_entry_a_sync(config(dir.path())) };
+    let engine = over(config, &clock).await;
+    engine.archive_old().await.unwrap();
+    let schedules = [1, 2].map(|index| (id(index), concert().id, with_a_room(clock.now()))).into();
+    let import = Import { schedules, ..Import::default() };
+    engine.change(CatalogueChange::Import(import), None).await.unwrap();
+    engine.change(CatalogueChange::RemoveSchedule(id(1)), None).await.unwrap();
+    engine.close().await.unwrap();
+
+    let inspection = Inspection::open(dir.path(), None).unwrap();
+    let mut streams = BTreeMap::new();
+    let note = |position: Position, bytes: &[u8]| {
+        streams.insert(position.get(), record::decode(bytes).unwrap().stream());
+        Ok::<_, InspectError>(())
+    };
+    inspection.for_each(Position::START, Position::END, note).unwrap();
+    // A frame may have several entries, but the catalogue waits for each of its own.
+    let mut of_catalogue = 0;
+    for generation in inspection.generations() {
+        let check = |frame: FrameReport| {
+            let first = frame.first.position().get();
+            let of_frame = streams.range(first..first + u64::from(frame.count)).map(|(_, stream)| *stream);
+            let of_frame = of_frame.collect::<BTreeSet<_>>();
+            if of_frame.contains(&Stream::Catalogue) {
+                assert_eq!(of_frame.len(), 1, "at {first}: {of_frame:?}");
+                of_catalogue += 1;
+            }
+        };
+        inspection.frames(*generation, check).unwrap();
+    }
+    assert!(of_catalogue > 8, "{streams:?}");
 }

@@ -7,7 +7,7 @@ use crate::books::Owed;
 use crate::domain::accounts::{Accounts, Carried, Kind};
 use crate::domain::ids::{ScheduleNumber, UserId};
 use crate::domain::money::Money;
-use crate::recovery::World;
+use crate::recovery::{InArchive, World};
 
 /// How many things that are missing an error names.
 const NAMED_MAX: usize = 3;
@@ -32,7 +32,7 @@ impl Archive {
     /// [`ArchiveError::Missing`] where something isn't.
     pub fn check(&self, world: &World) -> Result<(), ArchiveError> {
         let mut missing = Missing::default();
-        for (number, id, archived) in world.catalogue.archived() {
+        for InArchive { number, id, archived, .. } in world.archived() {
             let versions = (archived.version, archived.payments);
             if self.versions_of(number)? != Some(versions) {
                 missing.note(|| format!("schedule {id}"));
@@ -64,7 +64,7 @@ impl Archive {
         }
 
         let mut checked = Checked::default();
-        self.for_each_schedule(&world.catalogue, |restored| {
+        self.for_each_schedule(world, |restored| {
             let number = restored.schedule.number();
             restored.schedule.check_invariants();
             restored.payments.check_invariants();

@@ -10,17 +10,16 @@ use rusqlite::{OptionalExtension, Row, params};
 use super::write::checksum;
 use super::{Archive, ArchiveError, int, uint};
 use crate::domain::accounts::{Carried, Kind, Shard, Transaction};
-use crate::domain::catalogue::{Archived, Catalogue};
 use crate::domain::ids::{
     PaymentId, PaymentNumber, ReservationNumber, ScheduleNumber, TransactionId, UserId,
 };
 use crate::domain::money::Money;
 use crate::domain::payments::{Payments, PaymentsImage};
-use crate::domain::schedule::{Counts, Image, Schedule, Summary};
+use crate::domain::schedule::{Archived, Counts, Image, Schedule, Summary};
 use crate::domain::time::Timestamp;
 use crate::domain::venue::Layout;
 use crate::record;
-use crate::recovery::KEYS_MAX;
+use crate::recovery::{InArchive, KEYS_MAX, World};
 
 /// A schedule as it was moved to the archive, with its payments.
 #[derive(Debug)]
@@ -108,19 +107,17 @@ impl Archive {
         Ok(Restored { schedule: image.restore(layout), payments })
     }
 
-    /// Visits every schedule that the catalogue says is here, in order of their numbers.
+    /// Visits every schedule that the world says is here, in order of their numbers.
     ///
     /// # Errors
     /// When one can't be read, and the errors of `visit`.
     pub fn for_each_schedule<E: From<ArchiveError>>(
         &self,
-        catalogue: &Catalogue,
+        world: &World,
         mut visit: impl FnMut(Restored) -> Result<(), E>,
     ) -> Result<(), E> {
-        for (number, id, archived) in catalogue.archived() {
-            let (_, layout) = catalogue
-                .find_archived(number)
-                .ok_or_else(|| self.damaged(format!("schedule {id} has no venue")))?;
+        for InArchive { number, id, archived, layout } in world.archived() {
+            let layout = layout.ok_or_else(|| self.damaged(format!("schedule {id} has no venue")))?;
             visit(self.schedule(number, archived, Arc::clone(layout))?)?;
         }
         Ok(())

@@ -17,7 +17,7 @@ use onsale::domain::users::{UserStatus, Users};
 use onsale::domain::waiting_room::{Ticket, WaitingRoom};
 use onsale::http::documents::money::PaymentDocument;
 use onsale::journal::{Inspection, Position};
-use onsale::recovery::{Rebuilt, Until, World};
+use onsale::recovery::{InArchive, Rebuilt, Until, World};
 use serde_json::{Value, json};
 
 use super::draw;
@@ -126,9 +126,10 @@ fn from_archive(
     world: &World,
     wanted: &ScheduleId,
 ) -> Result<Option<Schedule>, Failure> {
-    let number = world.catalogue.schedule(wanted).map(|listing| listing.number);
-    let found = number.and_then(|number| Some((number, world.catalogue.find_archived(number)?)));
-    let (Some((number, (archived, layout))), Some(log_id)) = (found, inspection.log_id()) else {
+    let found = world.archived().into_iter().find(|found| found.id == wanted);
+    let (Some(InArchive { number, archived, layout: Some(layout), .. }), Some(log_id)) =
+        (found, inspection.log_id())
+    else {
         return Ok(None);
     };
     let archive = Archive::open_read_only(dir, log_id, inspection.scratch()).map_err(Failure::failed)?;
@@ -202,7 +203,7 @@ fn describe(rebuilt: &Rebuilt, until: Until, schedules: &[&Schedule]) -> Value {
             "venues": world.catalogue.venues().count(),
             "concerts": world.catalogue.concerts().count(),
             "schedules": world.catalogue.schedules().count(),
-            "archivedSchedules": world.catalogue.archived_count(),
+            "archivedSchedules": world.archived().len(),
         },
         "accounts": describe_accounts(world),
         "users": describe_users(&world.users),

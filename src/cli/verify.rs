@@ -302,6 +302,7 @@ fn version_of(world: &World, stream: Stream) -> u64 {
         // A schedule that was removed, or moved to the archive, has all its events behind it.
         Stream::Schedule(number) => match world.schedules.get(&number) {
             Some(schedule) => schedule.version(),
+            None if world.to_be_created().any(|creation| creation.number == number) => 0,
             None if number.0 <= world.catalogue.last_schedule() => u64::MAX,
             None => 0,
         },
@@ -312,7 +313,7 @@ fn version_of(world: &World, stream: Stream) -> u64 {
         },
         Stream::Accounts(shard) => world.accounts.get(&shard).map_or(0, Accounts::version),
         // What was moved to the archive has all its events behind it.
-        Stream::Payments(number) if world.catalogue.is_archived(number) => u64::MAX,
+        Stream::Payments(number) if world.is_archived(number) => u64::MAX,
         Stream::Payments(number) => world.payments.get(&number).map_or(0, Payments::version),
         Stream::Users => world.users.version(),
     }

@@ -5,10 +5,9 @@
 //!
 //! Absent on purpose: the archive itself, clocks.
 
-use super::catalogue::Archived;
 use super::keys::{KEY_RETENTION, KeyList};
 use super::payments::{Payments, PaymentsImage};
-use super::schedule::{Image, Plan, ReservationStatus, Schedule};
+use super::schedule::{Archived, Image, Plan, ReservationStatus, Schedule};
 use super::settlement;
 use super::time::{Seconds, Timestamp};
 use super::waiting_room::WaitingRoom;

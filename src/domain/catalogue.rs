@@ -19,7 +19,7 @@ use super::schedule::policy::{
     ACTIVE_MAX, CANCEL_SECONDS_MAX, CASTING_BYTES_MAX, Casting, PAYMENT_SECONDS_MAX, Policy,
     RESERVATION_SEATS_MAX, USER_SEATS_MAX, WAITING_SECONDS_MAX,
 };
-use super::schedule::{Creation, Limits, Plan};
+use super::schedule::{Archived, Creation, End, Limits, Plan};
 use super::time::{Seconds, Timestamp};
 use super::venue::{BuiltVenue, Layout, Venue};
 
@@ -33,7 +33,7 @@ pub enum CatalogueEvent {
     VenuePut(Arc<Venue>),
     /// A concert was created or replaced.
     ConcertPut(Arc<Concert>),
-    /// A schedule was listed: its own stream begins beside this event.
+    /// A schedule was listed: its own stream begins behind this event.
     ScheduleListed {
         /// Its id.
         id: ScheduleId,
@@ -41,17 +41,19 @@ pub enum CatalogueEvent {
         number: ScheduleNumber,
         /// The concert that it performs.
         concert: ConcertId,
+        /// What it is to be created with. In a journal of before there is none: its stream begins in the same entry.
+        creation: Option<Arc<Creation>>,
     },
     /// A venue was removed.
     VenueRemoved(VenueId),
     /// A concert was removed.
     ConcertRemoved(ConcertId),
-    /// A schedule was removed: its own stream ends beside this event.
+    /// A schedule was removed: its own stream has ended before this event.
     ScheduleUnlisted(ScheduleId),
     /// A change with an idempotency key asked for what was so already: only its key is new.
     KeyKept,
-    /// A schedule that is long over was moved to the archive, with its payments: its own stream ends beside this event, and
-    /// its listing stays.
+    /// A schedule that is long over was moved to the archive, with its payments: its own stream has ended before this event, and its
+    /// listing stays. In a journal of before it ends with this event.
     ScheduleArchived {
         /// Its id.
         id: ScheduleId,
@@ -70,17 +72,18 @@ pub enum CatalogueEvent {
     },
     /// Every schedule has the plan that it was to have.
     ReplansDone,
+    /// Every schedule that was listed is created.
+    SchedulesCreated,
 }
 
-/// What the archive has of a schedule.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Archived {
-    /// The version of the schedule's stream.
-    pub version: u64,
-    /// The version of its payments' stream: zero where there never was one.
-    pub payments: u64,
-    /// Whether its sale ever opened, so that its concert's prices stand.
-    pub opened: bool,
+impl CatalogueEvent {
+    /// Returns what the catalogue says once a schedule's stream has ended, with the idempotency key that it keeps then.
+    pub fn of_end(id: ScheduleId, end: End) -> (Self, Option<KeyUse>) {
+        match end {
+            End::Removed(key) => (Self::ScheduleUnlisted(id), key),
+            End::Archived(archived) => (Self::ScheduleArchived { id, archived }, None),
+        }
+    }
 }
 
 /// A schedule as the catalogue lists it.
@@ -114,6 +117,7 @@ pub struct Catalogue {
     /// Those of the schedules that are in the archive, by number.
     archived: BTreeMap<ScheduleNumber, ScheduleId>,
     last_schedule: u32,
+    creations: Vec<Arc<Creation>>,
     replans: Replans,
     keys: Keys<()>,
     version: u64,
@@ -149,6 +153,7 @@ impl Default for Catalogue {
             schedules: BTreeMap::new(),
             archived: BTreeMap::new(),
             last_schedule: 0,
+            creations: Vec::new(),
             replans: Replans::default(),
             keys: Keys::new(CATALOGUE_KEYS_MAX),
             version: 0,
@@ -202,8 +207,13 @@ impl Catalogue {
     /// Finds what the archive has of a schedule, and its venue's layout.
     pub fn find_archived(&self, number: ScheduleNumber) -> Option<(Archived, &Arc<Layout>)> {
         let listing = self.schedules.get(self.archived.get(&number)?)?;
+        Some((listing.archived?, self.layout(listing)?))
+    }
+
+    /// Returns the layout of a listed schedule's venue.
+    pub fn layout(&self, listing: &Listing) -> Option<&Arc<Layout>> {
         let concert = self.concerts.get(&listing.concert)?;
-        Some((listing.archived?, &self.venues.get(&concert.venue)?.layout))
+        Some(&self.venues.get(&concert.venue)?.layout)
     }
 
     /// Returns how many schedules are in the archive.
@@ -254,11 +264,12 @@ impl Catalogue {
             CatalogueEvent::ConcertPut(concert) => {
                 self.concerts.insert(concert.id.clone(), Arc::clone(concert));
             }
-            CatalogueEvent::ScheduleListed { id, number, concert } => {
+            CatalogueEvent::ScheduleListed { id, number, concert, creation } => {
                 assert!(number.0 > self.last_schedule, "numbers are never reused");
                 self.last_schedule = number.0;
                 let listing = Listing { number: *number, concert: concert.clone(), archived: None };
                 self.schedules.insert(id.clone(), listing);
+                self.creations.extend(creation.clone());
             }
             CatalogueEvent::VenueRemoved(id) => drop(self.venues.remove(id)),
             CatalogueEvent::ConcertRemoved(id) => drop(self.concerts.remove(id)),
@@ -275,6 +286,7 @@ impl Catalogue {
                 self.replans.key = *key;
             }
             CatalogueEvent::ReplansDone => self.replans = Replans::default(),
+            CatalogueEvent::SchedulesCreated => self.creations.clear(),
         }
         match key {
             Some(key) => self.keys.keep(key, self.version, at, ()),
@@ -303,6 +315,16 @@ impl Catalogue {
     /// Restores a key from a snapshot.
     pub fn restore_key(&mut self, key: KeyUse, version: u64, at: Timestamp) {
         self.keys.keep(key, version, at, ());
+    }
+
+    /// Returns what the schedules are created with that are listed and perhaps not created yet, in order of their numbers.
+    pub fn creations(&self) -> &[Arc<Creation>] {
+        &self.creations
+    }
+
+    /// Restores what is to be created; for a snapshot's reader.
+    pub fn restore_creations(&mut self, creations: Vec<Arc<Creation>>) {
+        self.creations = creations;
     }
 
     /// Returns the plans that schedules are to have: what was begun and isn't done yet.
@@ -335,6 +357,7 @@ impl PartialEq for Catalogue {
             && self.concerts == other.concerts
             && self.schedules == other.schedules
             && self.last_schedule == other.last_schedule
+            && self.creations == other.creations
             && self.replans == other.replans
             && self.keys == other.keys
             && self.version == other.version
@@ -402,8 +425,6 @@ pub struct Draft {
     now: Timestamp,
     /// What the catalogue's stream gets, in order.
     pub events: Vec<CatalogueEvent>,
-    /// The schedules that begin.
-    pub created: Vec<Creation>,
     /// The schedules that were there already, with the plans that they shall follow.
     pub replanned: Vec<(ScheduleId, ConcertId, Arc<Plan>)>,
     /// The concerts whose grades change, and whether a price does: their schedules get these prices.
@@ -419,7 +440,6 @@ impl Draft {
             catalogue: catalogue.clone(),
             now,
             events: Vec::new(),
-            created: Vec::new(),
             replanned: Vec::new(),
             repriced: Vec::new(),
             archived: Vec::new(),
@@ -521,10 +541,11 @@ impl Draft {
         let Some(number) = self.catalogue.last_schedule.checked_add(1).map(ScheduleNumber) else {
             return in_use("the log has no more schedule numbers");
         };
-        let listed = CatalogueEvent::ScheduleListed { id: id.clone(), number, concert: concert.clone() };
-        self.push(listed);
         let (plan, prices) = (Arc::new(plan), Some(Arc::new(prices)));
-        self.created.push(Creation { number, id, concert, venue, currency, plan, limits, prices });
+        let (listed, performs) = (id.clone(), concert.clone());
+        let creation = Creation { number, id, concert, venue, currency, plan, limits, prices };
+        let creation = Some(Arc::new(creation));
+        self.push(CatalogueEvent::ScheduleListed { id: listed, number, concert: performs, creation });
         Ok(Put::Created)
     }
 

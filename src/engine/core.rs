@@ -49,8 +49,8 @@ pub(super) enum Effect {
     Drive(PaymentId),
     /// Any payment of a schedule may be owed a step.
     Settle(ScheduleNumber),
-    /// The followers of a schedule's room have to look.
-    WakeRoom(ScheduleNumber),
+    /// A schedule's stream has ended: the catalogue has to say so, too.
+    End(ScheduleNumber),
 }
 
 /// The one who does the effects: set once, before the first actor starts.

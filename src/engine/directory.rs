@@ -18,7 +18,7 @@ use super::room::Passes;
 use super::schedule::ScheduleEntry;
 use crate::domain::cause::Cause;
 use crate::domain::ids::{ConcertId, ScheduleId, ScheduleNumber, UserId};
-use crate::domain::schedule::{self, AnyCommand, Schedule};
+use crate::domain::schedule::{self, AnyCommand, Ended, Schedule};
 use crate::domain::time::{Seconds, Timestamp};
 use crate::domain::users::Users;
 use crate::domain::waiting_room::{self, WaitingRoom};
@@ -52,6 +52,8 @@ pub(super) struct Directory {
 pub(super) struct Schedules {
     ids: DashMap<ScheduleId, Arc<ScheduleEntry>>,
     numbers: DashMap<ScheduleNumber, Arc<ScheduleEntry>>,
+    /// Those whose streams have ended, while the catalogue doesn't say so yet.
+    ended: DashMap<ScheduleNumber, Arc<ScheduleEntry>>,
     /// The schedules in which a user has had a reservation since start; some may have forgotten them.
     users: DashMap<UserId, Vec<ScheduleNumber>>,
 }
@@ -59,7 +61,7 @@ pub(super) struct Schedules {
 impl Default for Schedules {
     fn default() -> Self {
         let users = DashMap::with_shard_amount(USER_SHARDS);
-        Self { ids: DashMap::new(), numbers: DashMap::new(), users }
+        Self { ids: DashMap::new(), numbers: DashMap::new(), ended: DashMap::new(), users }
     }
 }
 
@@ -85,8 +87,30 @@ impl Directory {
         }
     }
 
-    /// Takes a schedule off the directory.
-    pub(super) fn remove(&self, id: &ScheduleId) {
+    /// Notes that a schedule's stream has ended. One that was removed is found no more; one that moves to the archive is read here until
+    /// the catalogue says that it is there.
+    pub(super) fn end(&self, number: ScheduleNumber) {
+        let Some(entry) = self.schedule_by_number(number) else { return };
+        self.schedules.ended.insert(number, Arc::clone(&entry));
+        if entry.read().is_deleted() {
+            self.remove(entry.id());
+            entry.room().wake_followers();
+        }
+    }
+
+    /// Returns the schedules whose streams have ended, while the catalogue doesn't say so yet.
+    pub(super) fn ended(&self) -> Vec<(Arc<ScheduleEntry>, Ended)> {
+        let of = |entry: &Arc<ScheduleEntry>| (Arc::clone(entry), entry.read().ended());
+        let all = self.schedules.ended.iter().map(|entry| of(&entry));
+        all.filter_map(|(entry, ended)| Some((entry, ended?))).collect()
+    }
+
+    /// Forgets a schedule whose stream has ended, now that the catalogue says so.
+    pub(super) fn forget_ended(&self, id: &ScheduleId) {
+        self.schedules.ended.retain(|_, entry| entry.id() != id);
+    }
+
+    fn remove(&self, id: &ScheduleId) {
         if let Some((_, entry)) = self.schedules.ids.remove(id) {
             self.schedules.numbers.remove(&entry.number());
         }

@@ -12,10 +12,6 @@ pub(super) fn follow(directory: &Arc<Directory>, effect: Effect) {
         Effect::NoteUser(user, number) => directory.note_user(user, number),
         Effect::Drive(payment) => directory.drive(payment, Pace::AtOnce),
         Effect::Settle(number) => directory.settle(number),
-        Effect::WakeRoom(number) => {
-            if let Some(entry) = directory.schedule_by_number(number) {
-                entry.room().wake_followers();
-            }
-        }
+        Effect::End(number) => directory.end(number),
     }
 }

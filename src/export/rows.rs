@@ -87,7 +87,7 @@ impl<'a, E: From<ArchiveError>> Sources<'a, E> {
     /// Adds the archived schedules and movements that the world names, which never change there.
     pub fn add_archive(&mut self, archive: &'a Archive, world: &'a World) {
         let sales: SaleSource<'a, E> = Box::new(|visit| {
-            archive.for_each_schedule(&world.catalogue, |Restored { schedule, payments }| {
+            archive.for_each_schedule(world, |Restored { schedule, payments }| {
                 visit(Sale { schedule: Some(&schedule), payments: Some(&payments) })
             })
         });

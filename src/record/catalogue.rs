@@ -10,11 +10,12 @@ use super::fields::{
     KeyUseWire, KeyWire, More, Read, concert_id, currency_in, currency_out, grade_name, key_in, key_out,
     keys_in, keys_out, money, schedule_id, venue_id,
 };
-use super::schedule::PlanWire;
-use crate::domain::catalogue::{Archived, Catalogue, CatalogueEvent, Listing, Replans};
+use super::schedule::{CreationWire, PlanWire};
+use crate::domain::catalogue::{Catalogue, CatalogueEvent, Listing, Replans};
 use crate::domain::concert::{Concert, PricedGrade};
 use crate::domain::ids::{ScheduleId, ScheduleNumber, SeatId};
 use crate::domain::keys::KeyList;
+use crate::domain::schedule::{Archived, Creation};
 use crate::domain::time::Timestamp;
 use crate::domain::venue::{Layout, Row, RowSeats, Section, Venue};
 
@@ -22,7 +23,7 @@ use crate::domain::venue::{Layout, Row, RowSeats, Section, Venue};
 pub(super) enum CatalogueEventWire {
     VenuePut(Box<VenueWire>),
     ConcertPut(Box<ConcertWire>),
-    ScheduleListed { id: String, number: u32, concert: String, more: More },
+    ScheduleListed { id: String, number: u32, concert: String, more: More<ListedMore> },
     VenueRemoved(String),
     ConcertRemoved(String),
     ScheduleUnlisted(String),
@@ -30,6 +31,13 @@ pub(super) enum CatalogueEventWire {
     ScheduleArchived { id: String, archived: ArchivedWire },
     ReplanBegun { id: String, plan: Box<PlanWire>, key: Option<KeyUseWire>, more: More },
     ReplansDone,
+    SchedulesCreated,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) enum ListedMore {
+    /// What its own stream begins with, behind this event.
+    Creation(Box<CreationWire>),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -117,7 +125,13 @@ pub(super) struct CatalogueImageWire {
     keys: Vec<KeyWire<()>>,
     version: u64,
     last_instant: u64,
-    more: More,
+    more: More<CatalogueMore>,
+}
+
+#[derive(Serialize, Deserialize)]
+enum CatalogueMore {
+    /// Of the schedules that are listed and perhaps not created yet.
+    Creations(Vec<CreationWire>),
 }
 
 impl CatalogueEventWire {
@@ -127,11 +141,14 @@ impl CatalogueEventWire {
             CatalogueEvent::ConcertPut(concert) => {
                 Self::ConcertPut(Box::new(ConcertWire::from_domain(concert)))
             }
-            CatalogueEvent::ScheduleListed { id, number, concert } => Self::ScheduleListed {
+            CatalogueEvent::ScheduleListed { id, number, concert, creation } => Self::ScheduleListed {
                 id: id.to_string(),
                 number: number.0,
                 concert: concert.to_string(),
-                more: More::default(),
+                more: creation
+                    .iter()
+                    .map(|creation| ListedMore::Creation(Box::new(CreationWire::from_domain(creation))))
+                    .collect(),
             },
             CatalogueEvent::VenueRemoved(id) => Self::VenueRemoved(id.to_string()),
             CatalogueEvent::ConcertRemoved(id) => Self::ConcertRemoved(id.to_string()),
@@ -147,6 +164,7 @@ impl CatalogueEventWire {
                 more: More::default(),
             },
             CatalogueEvent::ReplansDone => Self::ReplansDone,
+            CatalogueEvent::SchedulesCreated => Self::SchedulesCreated,
         }
     }
 
@@ -154,11 +172,16 @@ impl CatalogueEventWire {
         Ok(match self {
             Self::VenuePut(venue) => CatalogueEvent::VenuePut(Arc::new(venue.into_domain()?)),
             Self::ConcertPut(concert) => CatalogueEvent::ConcertPut(Arc::new(concert.into_domain()?)),
-            Self::ScheduleListed { id, number, concert, more: _ } => CatalogueEvent::ScheduleListed {
-                id: schedule_id(&id)?,
-                number: ScheduleNumber(number),
-                concert: concert_id(&concert)?,
-            },
+            Self::ScheduleListed { id, number, concert, more } => {
+                let mut creation = None;
+                for field in more {
+                    match field {
+                        ListedMore::Creation(wire) => creation = Some(Arc::new(wire.into_domain()?)),
+                    }
+                }
+                let (id, concert) = (schedule_id(&id)?, concert_id(&concert)?);
+                CatalogueEvent::ScheduleListed { id, number: ScheduleNumber(number), concert, creation }
+            }
             Self::VenueRemoved(id) => CatalogueEvent::VenueRemoved(venue_id(&id)?),
             Self::ConcertRemoved(id) => CatalogueEvent::ConcertRemoved(concert_id(&id)?),
             Self::ScheduleUnlisted(id) => CatalogueEvent::ScheduleUnlisted(schedule_id(&id)?),
@@ -172,6 +195,7 @@ impl CatalogueEventWire {
                 key: key.map(key_in),
             },
             Self::ReplansDone => CatalogueEvent::ReplansDone,
+            Self::SchedulesCreated => CatalogueEvent::SchedulesCreated,
         })
     }
 }
@@ -282,12 +306,12 @@ impl ConcertWire {
 }
 
 impl ArchivedWire {
-    fn from_domain(archived: Archived) -> Self {
+    pub(super) fn from_domain(archived: Archived) -> Self {
         let Archived { version, payments, opened } = archived;
         Self { version, payments, opened, more: More::default() }
     }
 
-    fn into_domain(self) -> Archived {
+    pub(super) fn into_domain(self) -> Archived {
         Archived { version: self.version, payments: self.payments, opened: self.opened }
     }
 }
@@ -315,7 +339,7 @@ impl CatalogueImageWire {
             keys: keys_out(&catalogue.keys().list(), |()| ()),
             version: catalogue.version(),
             last_instant: catalogue.last_instant().as_millis(),
-            more: More::default(),
+            more: creations(catalogue).map(CatalogueMore::Creations).into_iter().collect(),
         }
     }
 
@@ -326,11 +350,22 @@ impl CatalogueImageWire {
             Ok((schedule_id(&listing.id)?, Listing { number, concert, archived }))
         };
         let plan = |(id, plan): (String, PlanWire)| Ok((schedule_id(&id)?, Arc::new(plan.into_domain()?)));
+        let mut creations = Vec::new();
+        for field in self.more {
+            match field {
+                CatalogueMore::Creations(wires) => {
+                    let read = |wire: CreationWire| Ok(Arc::new(wire.into_domain()?));
+                    creations = wires.into_iter().map(read).collect::<Read<_>>()?;
+                }
+            }
+        }
+
         let parts = Parts {
             venues: self.venues.into_iter().map(VenueWire::into_domain).collect::<Read<_>>()?,
             concerts: self.concerts.into_iter().map(ConcertWire::into_domain).collect::<Read<_>>()?,
             listings: self.schedules.into_iter().map(listing).collect::<Read<_>>()?,
             last_schedule: self.last_schedule,
+            creations,
             replans: Replans {
                 plans: self.replans.into_iter().map(plan).collect::<Read<_>>()?,
                 key: self.replans_key.map(key_in),
@@ -343,6 +378,13 @@ impl CatalogueImageWire {
     }
 }
 
+/// Writes what schedules are to be created with; nothing where none is.
+fn creations(catalogue: &Catalogue) -> Option<Vec<CreationWire>> {
+    let creations = catalogue.creations();
+    let written = || creations.iter().map(|creation| CreationWire::from_domain(creation)).collect();
+    (!creations.is_empty()).then(written)
+}
+
 /// What a catalogue is made of.
 pub(super) struct Parts {
     pub(super) venues: Vec<Venue>,
@@ -350,6 +392,7 @@ pub(super) struct Parts {
     /// In order of their numbers.
     pub(super) listings: Vec<(ScheduleId, Listing)>,
     pub(super) last_schedule: u32,
+    pub(super) creations: Vec<Arc<Creation>>,
     pub(super) replans: Replans,
     pub(super) keys: KeyList<()>,
     pub(super) version: u64,
@@ -376,12 +419,13 @@ impl Parts {
                 return Err(DecodeError::Value("a schedule's number"));
             }
             last = number.0;
-            put(CatalogueEvent::ScheduleListed { id: id.clone(), number, concert });
+            put(CatalogueEvent::ScheduleListed { id: id.clone(), number, concert, creation: None });
             if let Some(archived) = archived {
                 put(CatalogueEvent::ScheduleArchived { id, archived });
             }
         }
 
+        catalogue.restore_creations(self.creations);
         catalogue.restore_replans(self.replans);
         for (key, version, at, ()) in self.keys.iter() {
             catalogue.restore_key(key, version, at);

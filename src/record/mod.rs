@@ -42,7 +42,7 @@ use crate::domain::{payments, waiting_room};
 
 pub use section::{
     Section, decode_payments, decode_schedule, decode_sections, encode_accounts, encode_catalogue,
-    encode_payments, encode_room, encode_schedule, encode_users,
+    encode_ended, encode_payments, encode_room, encode_schedule, encode_users,
 };
 
 /// The version of the format: 1 is format 2. It stands in every frame and snapshot, so a change of it is one of the journal's, too.

@@ -6,15 +6,17 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::DecodeError;
+use super::catalogue::ArchivedWire;
 use super::fields::{
-    KeyWire, More, Read, concert_id, currency_in, currency_out, instant_in, instant_out, keys_in, keys_out,
-    money, pages, schedule_id, seats_in, seats_out, user_id, venue_id,
+    KeyUseWire, KeyWire, More, Read, concert_id, currency_in, currency_out, instant_in, instant_out, key_in,
+    key_out, keys_in, keys_out, money, pages, schedule_id, seats_in, seats_out, user_id, venue_id,
 };
 use crate::domain::concert::Prices;
 use crate::domain::ids::{PaymentId, ReservationNumber, ScheduleNumber};
 use crate::domain::schedule::policy::{Casting, Plan, Policy, QueueOrder, QueuePolicy};
 use crate::domain::schedule::{
-    Answer, Counts, Creation, Event, Image, Limits, Reservation, ReservationStatus, SaleStatus, Summary,
+    Answer, Counts, Creation, End, Ended, Event, Image, Limits, Reservation, ReservationStatus, SaleStatus,
+    Summary,
 };
 use crate::domain::time::{Seconds, Timestamp};
 
@@ -71,6 +73,10 @@ pub(super) enum ScheduleEventWire<'a> {
     },
     KeyKept(Option<u32>),
     PricesSet(PricesWire),
+    Archived {
+        payments: u64,
+        more: More,
+    },
 }
 
 #[derive(Serialize, Deserialize)]
@@ -167,6 +173,22 @@ pub(super) struct ScheduleImageWire {
     more: More,
 }
 
+/// What a snapshot keeps of a schedule whose stream has ended, while the catalogue doesn't say so yet.
+#[derive(Serialize, Deserialize)]
+pub(super) struct EndedWire {
+    number: u32,
+    version: u64,
+    last_instant: u64,
+    end: EndWire,
+    more: More,
+}
+
+#[derive(Serialize, Deserialize)]
+enum EndWire {
+    Removed(Option<KeyUseWire>),
+    Archived(ArchivedWire),
+}
+
 #[derive(Serialize, Deserialize)]
 struct ReservationWire {
     number: u32,
@@ -203,6 +225,7 @@ impl<'a> ScheduleEventWire<'a> {
             Event::SalesClosed => Self::SalesClosed,
             Event::ScheduleCancelled => Self::ScheduleCancelled,
             Event::Deleted => Self::Deleted,
+            Event::Archived { payments } => Self::Archived { payments: *payments, more: More::default() },
 
             Event::SeatsBlocked { seats } => Self::SeatsBlocked(seats_out(seats)),
             Event::SeatsUnblocked { seats } => Self::SeatsUnblocked(seats_out(seats)),
@@ -259,6 +282,7 @@ impl<'a> ScheduleEventWire<'a> {
             Self::SalesClosed => Event::SalesClosed,
             Self::ScheduleCancelled => Event::ScheduleCancelled,
             Self::Deleted => Event::Deleted,
+            Self::Archived { payments, more: _ } => Event::Archived { payments },
 
             Self::SeatsBlocked(seats) => Event::SeatsBlocked { seats: seats_in(seats) },
             Self::SeatsUnblocked(seats) => Event::SeatsUnblocked { seats: seats_in(seats) },
@@ -544,6 +568,26 @@ impl ScheduleImageWire {
             seats_version: self.seats_version,
             last_instant: Timestamp::from_millis(self.last_instant),
         })
+    }
+}
+
+impl EndedWire {
+    pub(super) fn from_domain(ended: &Ended) -> Self {
+        let end = match ended.end {
+            End::Removed(key) => EndWire::Removed(key.map(key_out)),
+            End::Archived(archived) => EndWire::Archived(ArchivedWire::from_domain(archived)),
+        };
+        let (version, last_instant) = (ended.version, ended.last_instant.as_millis());
+        Self { number: ended.number.0, version, last_instant, end, more: More::default() }
+    }
+
+    pub(super) fn into_domain(self) -> Ended {
+        let end = match self.end {
+            EndWire::Removed(key) => End::Removed(key.map(key_in)),
+            EndWire::Archived(archived) => End::Archived(archived.into_domain()),
+        };
+        let (version, last_instant) = (self.version, Timestamp::from_millis(self.last_instant));
+        Ended { number: ScheduleNumber(self.number), version, last_instant, end }
     }
 }
 

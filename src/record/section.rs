@@ -8,14 +8,14 @@ use serde::{Deserialize, Serialize};
 use super::catalogue::CatalogueImageWire;
 use super::money::{AccountsImageWire, PaymentsImageWire};
 use super::room::{PeopleWire, RoomImageWire};
-use super::schedule::ScheduleImageWire;
+use super::schedule::{EndedWire, ScheduleImageWire};
 use super::users::{UsersImageWire, UsersPartWire};
 use super::{DecodeError, Stream};
 use crate::domain::accounts::AccountsImage;
 use crate::domain::catalogue::Catalogue;
 use crate::domain::ids::ScheduleNumber;
 use crate::domain::payments::PaymentsImage;
-use crate::domain::schedule::Image;
+use crate::domain::schedule::{Ended, Image};
 use crate::domain::users::{User, UsersImage};
 use crate::domain::waiting_room::{Block, RoomImage};
 
@@ -34,6 +34,8 @@ pub enum Section {
     Payments(Box<PaymentsImage>),
     /// The users.
     Users(Box<UsersImage>),
+    /// A schedule whose stream has ended, while the catalogue doesn't say so yet.
+    Ended(Ended),
 }
 
 impl Section {
@@ -46,6 +48,7 @@ impl Section {
             Self::Accounts(image) => (Stream::Accounts(image.shard), image.version),
             Self::Payments(image) => (Stream::Payments(image.schedule), image.version),
             Self::Users(image) => (Stream::Users, image.version),
+            Self::Ended(ended) => (Stream::Schedule(ended.number), ended.version),
         }
     }
 }
@@ -63,6 +66,7 @@ enum SectionWire<'a> {
     #[serde(borrow)]
     UsersPart(UsersPartWire<'a>),
     Users(Box<UsersImageWire>),
+    Ended(EndedWire),
 }
 
 /// Writes the catalogue's section.
@@ -73,6 +77,11 @@ pub fn encode_catalogue(catalogue: &Catalogue) -> Vec<u8> {
 /// Writes a schedule's section.
 pub fn encode_schedule(image: &Image) -> Vec<u8> {
     encode(&SectionWire::Schedule(Box::new(ScheduleImageWire::from_domain(image))))
+}
+
+/// Writes the section of a schedule whose stream has ended.
+pub fn encode_ended(ended: &Ended) -> Vec<u8> {
+    encode(&SectionWire::Ended(EndedWire::from_domain(ended)))
 }
 
 /// Writes a waiting room's sections, one after the other: its people in parts, then the room.
@@ -179,6 +188,7 @@ impl Parts {
                 return Ok(None);
             }
             SectionWire::Users(image) => self.users(image.into_domain()?),
+            SectionWire::Ended(ended) => Section::Ended(ended.into_domain()),
         }))
     }
 

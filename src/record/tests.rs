@@ -7,7 +7,7 @@ use std::sync::Arc;
 use proptest::prelude::*;
 
 use super::*;
-use crate::domain::catalogue::{Archived, Catalogue};
+use crate::domain::catalogue::Catalogue;
 use crate::domain::concert::{Concert, PricedGrade, Prices};
 use crate::domain::ids::{
     ConcertId, GradeName, PaymentId, ReservationNumber, ScheduleId, SeatId, UserId, VenueId,
@@ -16,7 +16,8 @@ use crate::domain::keys::KeyList;
 use crate::domain::money::{Currency, Money};
 use crate::domain::schedule::policy::{Casting, Policy, QueueOrder, QueuePolicy};
 use crate::domain::schedule::{
-    Answer, Counts, Creation, Event, Image, Limits, Plan, Reservation, ReservationStatus, SaleStatus, Summary,
+    Answer, Archived, Counts, Creation, End, Ended, Event, Image, Limits, Plan, Reservation,
+    ReservationStatus, SaleStatus, Summary,
 };
 use crate::domain::time::Seconds;
 use crate::domain::venue::{Row, RowSeats, Seat, Section as VenueSection, Venue};
@@ -166,6 +167,7 @@ fn events() -> Vec<Event> {
         Event::KeyKept { number: Some(ReservationNumber(7)) },
         Event::Created(Box::new(Creation { prices: None, ..creation() })),
         Event::PricesSet { prices: Arc::new(prices()) },
+        Event::Archived { payments: 7 },
     ]
 }
 
@@ -191,6 +193,7 @@ fn kind(event: &Event) -> usize {
         Event::OutageBridged { .. } => 17,
         Event::KeyKept { .. } => 18,
         Event::PricesSet { .. } => 19,
+        Event::Archived { .. } => 20,
     }
 }
 
@@ -198,7 +201,18 @@ fn catalogue_events() -> Vec<CatalogueEvent> {
     vec![
         CatalogueEvent::VenuePut(Arc::new(venue())),
         CatalogueEvent::ConcertPut(Arc::new(concert())),
-        CatalogueEvent::ScheduleListed { id: creation().id, number: NUMBER, concert: concert().id },
+        CatalogueEvent::ScheduleListed {
+            id: creation().id,
+            number: NUMBER,
+            concert: concert().id,
+            creation: None,
+        },
+        CatalogueEvent::ScheduleListed {
+            id: creation().id,
+            number: NUMBER,
+            concert: concert().id,
+            creation: Some(Arc::new(creation())),
+        },
         CatalogueEvent::ScheduleArchived { id: creation().id, archived: ARCHIVED },
         CatalogueEvent::VenueRemoved(venue().id),
         CatalogueEvent::ConcertRemoved(concert().id),
@@ -207,6 +221,7 @@ fn catalogue_events() -> Vec<CatalogueEvent> {
         CatalogueEvent::ReplanBegun { id: creation().id, plan: creation().plan, key: None },
         CatalogueEvent::ReplanBegun { id: creation().id, plan: creation().plan, key: Some(KEY) },
         CatalogueEvent::ReplansDone,
+        CatalogueEvent::SchedulesCreated,
     ]
 }
 
@@ -222,6 +237,7 @@ fn catalogue_kind(event: &CatalogueEvent) -> usize {
         CatalogueEvent::ScheduleArchived { .. } => 7,
         CatalogueEvent::ReplanBegun { .. } => 8,
         CatalogueEvent::ReplansDone => 9,
+        CatalogueEvent::SchedulesCreated => 10,
     }
 }
 
@@ -338,6 +354,7 @@ fn catalogue() -> Catalogue {
         id: ScheduleId::parse(id).unwrap(),
         number: ScheduleNumber(number),
         concert: concert().id,
+        creation: None,
     };
     catalogue.apply(&CatalogueEvent::VenuePut(Arc::new(venue())), AT, Some(KEY));
     catalogue.apply(&CatalogueEvent::ConcertPut(Arc::new(concert())), AT, None);
@@ -351,6 +368,14 @@ fn catalogue() -> Catalogue {
     catalogue
 }
 
+/// The listing of a schedule that isn't created yet.
+fn listed_to_be_created() -> CatalogueEvent {
+    let number = ScheduleNumber(4);
+    let id = ScheduleId::parse("d").unwrap();
+    let creation = Some(Arc::new(Creation { number, id: id.clone(), ..creation() }));
+    CatalogueEvent::ScheduleListed { id, number, concert: concert().id, creation }
+}
+
 /// The same, and the archive has the schedule `a`.
 fn catalogue_with_archive() -> Catalogue {
     let mut catalogue = catalogue();
@@ -358,6 +383,12 @@ fn catalogue_with_archive() -> Catalogue {
     let at = catalogue.last_instant();
     catalogue.apply(&CatalogueEvent::ScheduleArchived { id, archived: ARCHIVED }, at, None);
     catalogue
+}
+
+/// What is left of a schedule, however it ended.
+fn ended() -> Vec<Ended> {
+    let of = |end| Ended { number: NUMBER, version: 8, last_instant: AT, end };
+    [End::Removed(None), End::Removed(Some(KEY)), End::Archived(ARCHIVED)].map(of).into()
 }
 
 /// Some ways in which a byte is read wrong.
@@ -386,11 +417,11 @@ fn every_kind_of_fact_is_among_the_samples() {
     let mut kinds: Vec<usize> = events().iter().map(kind).collect();
     kinds.sort_unstable();
     kinds.dedup();
-    assert_eq!(kinds, (0..=19).collect::<Vec<_>>());
+    assert_eq!(kinds, (0..=20).collect::<Vec<_>>());
     let mut kinds: Vec<usize> = catalogue_events().iter().map(catalogue_kind).collect();
     kinds.sort_unstable();
     kinds.dedup();
-    assert_eq!(kinds, (0..=9).collect::<Vec<_>>());
+    assert_eq!(kinds, (0..=10).collect::<Vec<_>>());
     let kinds: Vec<usize> = room::events().iter().map(room::kind).collect();
     assert_eq!(kinds, (0..=13).collect::<Vec<_>>());
     money::check_that_every_kind_is_there();
@@ -459,16 +490,16 @@ fn a_value_that_cannot_be_is_refused() {
         bytes[at..at + from.len()].copy_from_slice(to);
         assert!(matches!(decode(&bytes), Err(DecodeError::Value(_))), "{record:?}");
     };
-    let [created, .., removed, _] = &records()[..] else { panic!("there are samples") };
-    refuse(created, b"KRW", b"krw");
-    refuse(created, b"perf-", b"perf/");
-    refuse(created, b"kinky", b"k/nky");
-    refuse(removed, b"perf-", b"perf ");
-    let opened = records()
-        .into_iter()
-        .find(|record| matches!(record.fact, Fact::Schedule(_, Event::SalesOpened { .. })));
+    let sample = |is: fn(&Fact) -> bool| records().into_iter().find(|record| is(&record.fact)).unwrap();
+    let created = sample(|fact| matches!(fact, Fact::Schedule(_, Event::Created(_))));
+    refuse(&created, b"KRW", b"krw");
+    refuse(&created, b"perf-", b"perf/");
+    refuse(&created, b"kinky", b"k/nky");
+    let removed = sample(|fact| matches!(fact, Fact::Catalogue(CatalogueEvent::ScheduleUnlisted(_))));
+    refuse(&removed, b"perf-", b"perf ");
+    let opened = sample(|fact| matches!(fact, Fact::Schedule(_, Event::SalesOpened { prices: Some(_) })));
     let max = Money::MAX.minor();
-    refuse(&opened.unwrap(), &max.to_le_bytes(), &(max + 1).to_le_bytes());
+    refuse(&opened, &max.to_le_bytes(), &(max + 1).to_le_bytes());
 }
 
 #[test]
@@ -499,6 +530,7 @@ fn the_catalogues_section_is_read_as_it_was_written() {
     let mut begun = catalogue_with_archive();
     let (id, plan, key) = (creation().id, creation().plan, Some(KeyUse { digest: 77, fingerprint: 78 }));
     begun.apply(&CatalogueEvent::ReplanBegun { id, plan, key }, begun.last_instant(), None);
+    begun.apply(&listed_to_be_created(), begun.last_instant(), None);
     for catalogue in [catalogue(), catalogue_with_archive(), begun, Catalogue::default()] {
         let sections = read([encode_catalogue(&catalogue)]);
         let [Section::Catalogue(read)] = &sections[..] else { panic!("another section") };
@@ -507,6 +539,7 @@ fn the_catalogues_section_is_read_as_it_was_written() {
         assert_eq!(read.last_schedule(), catalogue.last_schedule(), "also when it isn't listed");
         assert_eq!(read.archived().collect::<Vec<_>>(), catalogue.archived().collect::<Vec<_>>());
         assert_eq!(read.replans(), catalogue.replans());
+        assert_eq!(read.creations(), catalogue.creations());
         let seats = |catalogue: &Catalogue| catalogue.venues().map(|v| v.layout.seat_count()).sum::<u32>();
         assert_eq!(seats(read), seats(&catalogue));
     }
@@ -577,9 +610,11 @@ fn samples() -> (Vec<Vec<u8>>, Vec<Vec<u8>>) {
     let mut catalogue = catalogue_with_archive();
     let begun = CatalogueEvent::ReplanBegun { id: creation().id, plan: creation().plan, key: Some(KEY) };
     catalogue.apply(&begun, catalogue.last_instant(), None);
+    catalogue.apply(&listed_to_be_created(), catalogue.last_instant(), None);
     let unmoved = Image { other_deadlines: vec![], ..image() };
     let mut sections = vec![encode_schedule(&image()), encode_schedule(&unmoved)];
     sections.push(encode_catalogue(&catalogue));
+    sections.extend(ended().iter().map(encode_ended));
     sections.extend(encode_room(&room::image()));
     sections.extend(money::sections());
     sections.extend(encode_users(&users::image()));
@@ -595,6 +630,7 @@ fn encode_again(section: &Section) -> Vec<Vec<u8>> {
         Section::Accounts(image) => vec![encode_accounts(image)],
         Section::Payments(image) => vec![encode_payments(image)],
         Section::Users(image) => encode_users(image).collect(),
+        Section::Ended(ended) => vec![encode_ended(ended)],
     }
 }
 
@@ -620,9 +656,10 @@ fn every_kind_of_section_is_among_the_samples() {
         Section::Accounts(_) => 3,
         Section::Payments(_) => 4,
         Section::Users(_) => 5,
+        Section::Ended(_) => 6,
     };
     let kinds: BTreeSet<_> = read(sections).into_iter().map(kind).collect();
-    assert_eq!(kinds, (0..=5).collect());
+    assert_eq!(kinds, (0..=6).collect());
 }
 
 #[test]

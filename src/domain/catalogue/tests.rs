@@ -273,9 +273,24 @@ fn a_schedule_is_created_with_its_concerts_venue_and_currency() {
         limits: LIMITS,
         prices: Some(Arc::new(concert().prices(&layout).unwrap())),
     };
-    assert_eq!(draft.created, [created]);
-    assert_eq!(draft.events.len(), 1);
+    let creation = Some(Arc::new(created));
+    let (id, concert) = (schedule_id("s"), concert_id("c"));
+    let listed = CatalogueEvent::ScheduleListed { id, number: ScheduleNumber(1), concert, creation };
+    assert_eq!(draft.events, [listed]);
     assert_eq!(draft.replanned, []);
+}
+
+#[test]
+fn what_schedules_are_created_with_is_known_until_all_of_them_are() {
+    let mut books = Books::with_concert();
+    for (index, id) in ["s", "r"].into_iter().enumerate() {
+        books.change(|draft| put_schedule(draft, id)).unwrap();
+        let begun = books.catalogue.creations();
+        assert_eq!((begun.len(), begun[index].id.as_str()), (index + 1, id));
+        assert_eq!(books.catalogue.schedule(id).unwrap().number, begun[index].number);
+    }
+    books.catalogue.apply(&CatalogueEvent::SchedulesCreated, NOW, None);
+    assert_eq!(books.catalogue.creations(), []);
 }
 
 #[test]
@@ -284,7 +299,7 @@ fn a_schedule_that_is_there_is_given_its_plan_and_keeps_its_concert() {
     let mut draft = Draft::new(&books.catalogue, NOW);
     assert_eq!(put_schedule(&mut draft, "s"), Ok(Put::Replaced));
     assert_eq!(draft.replanned, [(schedule_id("s"), concert_id("c"), Arc::new(plan()))]);
-    assert_eq!((draft.events.len(), draft.created.len()), (0, 0), "its own stream says what changes");
+    assert_eq!(draft.events, [], "its own stream says what changes");
     books.change(|draft| draft.put_concert(Concert { id: concert_id("d"), ..concert() }, false)).unwrap();
     books.in_use(|draft| draft.put_schedule(schedule_id("s"), concert_id("d"), plan(), LIMITS));
 }
@@ -434,6 +449,7 @@ fn inside(catalogue: &Catalogue) -> Inside {
         schedules,
         archived,
         last_schedule,
+        creations,
         replans,
         keys,
         version,
@@ -442,7 +458,18 @@ fn inside(catalogue: &Catalogue) -> Inside {
     let venues: Vec<_> =
         venues.iter().map(|(id, built)| (id, &built.venue, built.layout.seat_count())).collect();
     let keys = keys.inside();
-    said![venues, concerts, schedules, archived, last_schedule, replans, keys, version, last_instant]
+    said![
+        venues,
+        concerts,
+        schedules,
+        archived,
+        last_schedule,
+        creations,
+        replans,
+        keys,
+        version,
+        last_instant
+    ]
 }
 
 /// What is asked, each of one of three things.
@@ -453,6 +480,7 @@ enum Ask {
     Schedule(usize, usize),
     RemoveVenue(usize),
     RemoveConcert(usize),
+    Created,
     Unlist(usize),
     Archive(usize),
     Nothing,
@@ -466,6 +494,7 @@ fn asks() -> impl Strategy<Value = Ask> {
         3 => (one(), one()).prop_map(|(which, concert)| Ask::Schedule(which, concert)),
         1 => one().prop_map(Ask::RemoveVenue),
         1 => one().prop_map(Ask::RemoveConcert),
+        1 => Just(Ask::Created),
         1 => one().prop_map(Ask::Unlist),
         1 => one().prop_map(Ask::Archive),
         1 => Just(Ask::Nothing),
@@ -503,6 +532,7 @@ fn events(catalogue: &Catalogue, ask: Ask, now: Timestamp) -> Vec<CatalogueEvent
             };
             return live.then_some(event).into_iter().collect();
         }
+        Ask::Created => return vec![CatalogueEvent::SchedulesCreated],
         Ask::Nothing => return vec![CatalogueEvent::KeyKept],
     };
     if done.is_ok() { draft.events } else { Vec::new() }

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::command::{Answer, Event, SaleStatus, SeatStatus};
+use super::command::{Answer, Archived, End, Event, SaleStatus, SeatStatus};
 use super::{
     BLOCKED, ENDED_PER_USER_MAX, FREE, Owner, Reservation, ReservationStatus, Schedule, mark_of,
     seat_status_of,
@@ -20,13 +20,13 @@ impl Schedule {
     /// When the event contradicts the state, which no decided event does.
     pub fn apply(&mut self, event: &Event, at: Timestamp, key: Option<KeyUse>) {
         assert!(at >= self.last_instant, "S4: time never runs backwards for a schedule");
-        assert!(!self.deleted, "a removed schedule has no more events");
+        assert_eq!(self.end, None, "a stream that ended has no more events");
 
         self.version += 1;
         self.last_instant = at;
         self.changed.clear();
 
-        let touched = self.change(event, at);
+        let touched = self.change(event, at, key);
         // One version an event, however many seats it changes: a follower takes them all at once.
         if !self.changed.is_empty() {
             self.seats_version += 1;
@@ -59,7 +59,7 @@ impl Schedule {
     }
 
     /// Does the event and returns the reservation that it is about.
-    fn change(&mut self, event: &Event, at: Timestamp) -> Option<ReservationNumber> {
+    fn change(&mut self, event: &Event, at: Timestamp, key: Option<KeyUse>) -> Option<ReservationNumber> {
         match event {
             Event::Created(_) => unreachable!("a schedule is created once"),
             Event::Replanned { plan } => self.plan = Arc::clone(plan),
@@ -86,7 +86,11 @@ impl Schedule {
 
             Event::SalesClosed => self.sale = SaleStatus::Closed,
             Event::ScheduleCancelled => self.cancel_schedule(at),
-            Event::Deleted => self.deleted = true,
+            Event::Deleted => self.end = Some(End::Removed(key)),
+            Event::Archived { payments } => {
+                let (version, payments, opened) = (self.version - 1, *payments, self.opened);
+                self.end = Some(End::Archived(Archived { version, payments, opened }));
+            }
             Event::SeatsBlocked { seats } => self.give(seats, FREE, BLOCKED, SeatStatus::Blocked),
             Event::SeatsUnblocked { seats } => self.give(seats, BLOCKED, FREE, SeatStatus::Available),
 

@@ -9,6 +9,7 @@ use crate::domain::concert::Prices;
 use crate::domain::ids::{
     ConcertId, PaymentId, ReservationNumber, ScheduleId, ScheduleNumber, UserId, VenueId,
 };
+use crate::domain::keys::KeyUse;
 use crate::domain::money::Currency;
 use crate::domain::time::{Seconds, Timestamp};
 use crate::domain::venue::{Grade, Layout, Seat};
@@ -106,6 +107,11 @@ pub enum AnyCommand {
     },
     /// Remove the schedule.
     Delete,
+    /// Let the archive have the schedule, which has it as it was at this version.
+    Archive {
+        /// What the archive has.
+        archived: Archived,
+    },
 }
 
 impl From<Command> for AnyCommand {
@@ -135,7 +141,8 @@ impl AnyCommand {
             | Self::Replan { .. }
             | Self::SetLimits { .. }
             | Self::BridgeOutage { .. }
-            | Self::Delete => None,
+            | Self::Delete
+            | Self::Archive { .. } => None,
         }
     }
 
@@ -163,7 +170,8 @@ impl AnyCommand {
             | Self::Replan { .. }
             | Self::SetLimits { .. }
             | Self::BridgeOutage { .. }
-            | Self::Delete => "administer",
+            | Self::Delete
+            | Self::Archive { .. } => "administer",
         }
     }
 }
@@ -209,6 +217,46 @@ pub struct Limits {
     pub keys_max: u32,
 }
 
+/// What the archive has of a schedule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Archived {
+    /// The version of the schedule's stream, as it was moved.
+    pub version: u64,
+    /// The version of its payments' stream: zero where there never was one.
+    pub payments: u64,
+    /// Whether its sale ever opened, so that its concert's prices stand.
+    pub opened: bool,
+}
+
+/// How a schedule's stream ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// The schedule was moved to the archive.
+    Archived(Archived),
+    /// The schedule was removed, perhaps with an idempotency key: the catalogue keeps that once it says so, too.
+    Removed(Option<KeyUse>),
+}
+
+/// What is left of a schedule whose stream has ended, until the catalogue says so, too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ended {
+    /// Its number.
+    pub number: ScheduleNumber,
+    /// The version of its stream with its last event.
+    pub version: u64,
+    /// The instant of its last event.
+    pub last_instant: Timestamp,
+    /// How it ended.
+    pub end: End,
+}
+
+impl Ended {
+    /// Tells whether it moved to the archive.
+    pub const fn is_archived(&self) -> bool {
+        matches!(self.end, End::Archived(_))
+    }
+}
+
 /// A fact about a schedule. It already happened: applying it can't fail.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(missing_docs, reason = "a field without a sentence is what its name says")]
@@ -230,6 +278,12 @@ pub enum Event {
     ScheduleCancelled,
     /// The schedule was removed: the last event of its stream.
     Deleted,
+    /// The schedule was moved to the archive, which has it as it was before this event: the last of its stream. Its room and its payments
+    /// end with it.
+    Archived {
+        /// The version of its payments' stream, as they were moved: zero where there never was one.
+        payments: u64,
+    },
     /// Seats were taken off sale.
     SeatsBlocked { seats: Arc<[Seat]> },
     /// Blocked seats were put back on sale.

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use super::command::{AnyCommand, Caller, Command, Event, Limits, Refusal, ReservationRef, SaleStatus, Wish};
+use super::command::{
+    AnyCommand, Archived, Caller, Command, Event, Limits, Refusal, ReservationRef, SaleStatus, Wish,
+};
 use super::policy::Plan;
 use super::search::FreeSeats;
 use super::{BLOCKED, FREE, Reservation, ReservationStatus, Schedule};
@@ -53,7 +55,7 @@ impl Schedule {
             matches!(command, AnyCommand::BridgeOutage { .. }) || self.next_due().is_none_or(|due| due > now),
             "what is due comes first"
         );
-        if self.deleted {
+        if self.end.is_some() {
             return Err(Refusal::NoSuchReservation);
         }
 
@@ -74,6 +76,7 @@ impl Schedule {
             AnyCommand::SetLimits { limits } => Ok(self.set_limits(*limits)),
             AnyCommand::BridgeOutage { began, down_since } => Ok(self.bridge_outage(*began, *down_since)),
             AnyCommand::Delete => self.delete(),
+            AnyCommand::Archive { archived } => self.archive(*archived),
         }
     }
 
@@ -103,7 +106,8 @@ impl Schedule {
             | AnyCommand::Open
             | AnyCommand::Reprice { .. }
             | AnyCommand::Replan { .. }
-            | AnyCommand::Delete => None,
+            | AnyCommand::Delete
+            | AnyCommand::Archive { .. } => None,
         }
     }
 
@@ -128,7 +132,8 @@ impl Schedule {
             | AnyCommand::SetPrices { .. }
             | AnyCommand::Replan { .. }
             | AnyCommand::SetLimits { .. }
-            | AnyCommand::BridgeOutage { .. } => Refusal::InvalidTransition,
+            | AnyCommand::BridgeOutage { .. }
+            | AnyCommand::Archive { .. } => Refusal::InvalidTransition,
             AnyCommand::Delete => Refusal::InUse,
         })
     }
@@ -431,6 +436,14 @@ impl Schedule {
             return Err(Refusal::InUse);
         }
         Ok(Some(Event::Deleted))
+    }
+
+    /// Whether it belongs there is `archive`'s to say; what has happened since that was asked is not in the archive.
+    fn archive(&self, archived: Archived) -> Decision {
+        if archived.version != self.version {
+            return Err(Refusal::InUse);
+        }
+        Ok(Some(Event::Archived { payments: archived.payments }))
     }
 
     fn check_open(&self) -> Result<(), Refusal> {

@@ -31,8 +31,8 @@ use std::sync::Arc;
 use hashbrown::HashMap;
 
 pub use command::{
-    Answer, AnyCommand, Caller, Command, Counts, Creation, Event, Limits, Refusal, ReservationRef,
-    SaleStatus, SeatStatus, Summary, Wish,
+    Answer, AnyCommand, Archived, Caller, Command, Counts, Creation, End, Ended, Event, Limits, Refusal,
+    ReservationRef, SaleStatus, SeatStatus, Summary, Wish,
 };
 pub use image::Image;
 pub use policy::Plan;
@@ -72,7 +72,8 @@ pub struct Schedule {
     prices: Option<Arc<Prices>>,
     /// Whether the sale ever opened.
     opened: bool,
-    deleted: bool,
+    /// How its stream ended, once it has.
+    end: Option<End>,
     ever_confirmed: bool,
 
     owners: Vec<Owner>,
@@ -129,7 +130,7 @@ impl Schedule {
             sale: SaleStatus::Upcoming,
             prices: creation.prices,
             opened: false,
-            deleted: false,
+            end: None,
             ever_confirmed: false,
             owners: vec![FREE; seats],
             statuses: vec![SeatStatus::Available; seats],
@@ -204,7 +205,13 @@ impl Schedule {
 
     /// Tells whether it was removed.
     pub fn is_deleted(&self) -> bool {
-        self.deleted
+        matches!(self.end, Some(End::Removed(_)))
+    }
+
+    /// Returns what is left of it, once its stream has ended.
+    pub fn ended(&self) -> Option<Ended> {
+        let (number, version, last_instant) = (self.number, self.version, self.last_instant);
+        Some(Ended { number, version, last_instant, end: self.end? })
     }
 
     /// Returns the number of events so far.
@@ -285,7 +292,7 @@ impl Schedule {
 
     /// Returns the first instant at which time alone changes something, if there is one.
     pub fn next_due(&self) -> Option<Timestamp> {
-        if self.deleted {
+        if self.end.is_some() {
             return None;
         }
         let sale = match self.sale {

@@ -4,6 +4,9 @@
 //! that its state is always the durable one, and the set of schedules stands still while it works.
 //! It asks schedules and rooms (to follow a plan, to be removed); none of them asks it, so no circle exists. A
 //! snapshot is one of its messages: while it is taken, no schedule comes or goes.
+//!
+//! An entry has records of one stream. What takes more than one is a saga: the first entry says what is to happen, each step can be
+//! repeated, and what was begun is finished before the next change, or by the next start.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -13,11 +16,10 @@ use kameo::message::{Context, Message};
 use tokio::sync::oneshot;
 
 use super::change::{CatalogueChange, Changed, Import};
-use super::remove::Remove;
 use crate::archive::Archive;
 use crate::domain::archive;
 use crate::domain::catalogue::{
-    self, CatalogueEvent, CatalogueRefusal, Draft, FieldError, ImportCounts, Put,
+    self, Catalogue, CatalogueEvent, CatalogueRefusal, Draft, FieldError, ImportCounts, Put,
 };
 use crate::domain::cause::{By, Cause};
 use crate::domain::concert::Concert;
@@ -34,8 +36,7 @@ use crate::engine::live::{Live, Parked};
 use crate::engine::room::random_seed;
 use crate::engine::schedule::ScheduleEntry;
 use crate::engine::start::{SnapshotFailed, take_snapshot};
-use crate::engine::supervisor::from_send_error;
-use crate::journal::{EntryTooLarge, Position, Records};
+use crate::journal::{EntryTooLarge, Journal, Position, Records};
 use crate::record;
 
 /// The actor of the catalogue.
@@ -92,6 +93,7 @@ impl Message<Change> for CatalogueActor {
             return Err(EngineError::JournalUnavailable);
         }
         // What an earlier change had begun comes first: its key answers once it is done.
+        self.list_right(&By::Engine).await?;
         if let Err(error) = self.finish(&By::Engine).await {
             tracing::warn!(%error, "schedules don't have the plans or the prices yet that they are to have");
         }
@@ -147,6 +149,10 @@ impl Message<TakeSnapshot> for CatalogueActor {
     type Reply = Result<Position, SnapshotFailed>;
 
     async fn handle(&mut self, _: TakeSnapshot, _: &mut Context<Self, Self::Reply>) -> Self::Reply {
+        // What can't be finished now stands in the snapshot as far as it is.
+        if let Err(error) = self.list_right(&By::Engine).await {
+            tracing::warn!(%error, "the catalogue doesn't list yet what is there");
+        }
         take_snapshot(&self.directory).await
     }
 }
@@ -159,6 +165,7 @@ impl Message<MoveToArchive> for CatalogueActor {
         MoveToArchive { number, after }: MoveToArchive,
         _: &mut Context<Self, Self::Reply>,
     ) -> Self::Reply {
+        self.list_right(&By::Engine).await?;
         let Some(entry) = self.directory.schedule_by_number(number) else { return Ok(false) };
         let payments = self.directory.ledgers.payments(number);
         let set_closed = |closed| {
@@ -170,7 +177,9 @@ impl Message<MoveToArchive> for CatalogueActor {
         set_closed(true);
         let moved = self.move_to_archive(&entry, payments.as_deref(), after).await;
         if moved != Ok(true) {
-            set_closed(false);
+            // Whose stream has ended, perhaps without an answer, takes no changes any more; nor do its payments.
+            let _ = self.directory.core.journal.barrier().await;
+            set_closed(entry.read().ended().is_some());
         }
         moved
     }
@@ -208,13 +217,9 @@ impl CatalogueActor {
         };
         let written = move |archive: &Archive| archive.put_schedule(&image, counts, paid.as_ref());
         self.directory.shelf.write(written).await?;
-        let event = CatalogueEvent::ScheduleArchived { id: entry.id().clone(), archived };
-        self.append(vec![event], Vec::new(), now, Cause::default()).await?;
-        entry.live().stop().await;
-        entry.room().live().stop().await;
-        if let Some(payments) = payments {
-            payments.stop().await;
-        }
+        // From this event on its rows are the truth, whatever the catalogue says yet.
+        entry.live().insist(AnyCommand::Archive { archived }, Cause::default()).await?;
+        self.say_ended(&By::Engine).await?;
         Ok(true)
     }
 
@@ -276,26 +281,40 @@ impl CatalogueActor {
         self.directory.core.catalogue().schedule(id).is_some_and(|listing| listing.archived.is_some())
     }
 
+    /// Removes a schedule: its own stream ends, and then the catalogue lists it no more.
     async fn remove_schedule(&self, id: &ScheduleId, cause: Cause) -> Result<Changed, EngineError> {
         if self.is_archived(id) {
             return Err(CatalogueRefusal::InUse("the schedule is over and in the archive".to_owned()).into());
         }
         let entry = self.directory.schedule(id).ok_or(EngineError::NoSuchSchedule)?;
-        let actor = entry.live().actor().ok_or(EngineError::NotReady)?;
-        // Without a time limit: the catalogue can't go on before it knows whether its stream has grown.
-        actor
-            .ask(Remove { directory: Arc::clone(&self.directory), cause })
-            .send()
-            .await
-            .map_err(from_send_error)?;
-        entry.live().stop().await;
-        entry.room().live().stop().await;
+        let by = cause.by.clone();
+        // The key goes with it: whoever unlists the schedule finds it there, and it is the catalogue's from then on.
+        if entry.live().insist(AnyCommand::Delete, cause).await?.replayed {
+            return Err(EngineError::KeyReused);
+        }
+        self.say_ended(&by).await?;
         Ok(Changed::Removed { replayed: false })
+    }
+
+    /// Says of the schedules whose streams have ended that they have: they are listed no more, or as in the archive.
+    async fn say_ended(&self, by: &By) -> Result<(), EngineError> {
+        for (entry, ended) in self.directory.ended() {
+            let payments = self.directory.ledgers.payments(ended.number).filter(|_| ended.is_archived());
+            let (event, key) = CatalogueEvent::of_end(entry.id().clone(), ended.end);
+            self.append(vec![event], self.now(), Cause { by: by.clone(), key }).await?;
+
+            entry.live().stop().await;
+            entry.room().live().stop().await;
+            if let Some(payments) = payments {
+                payments.stop().await;
+            }
+        }
+        Ok(())
     }
 
     /// Makes a draft's changes durable, shows them, and starts and tells the schedules.
     async fn commit(&mut self, draft: Draft, now: Timestamp, cause: Cause) -> Result<(), EngineError> {
-        let Draft { mut events, created, replanned, repriced, archived, .. } = draft;
+        let Draft { mut events, replanned, repriced, archived, .. } = draft;
         for (number, plan) in archived {
             let standing = self.directory.archived(number).await?;
             let Some(kept) = standing else { return Err(EngineError::NoSuchSchedule) };
@@ -329,22 +348,82 @@ impl CatalogueActor {
         }
         if !events.is_empty() {
             self.reprice(&repriced, &cause.by).await?;
-            let new: Vec<ScheduleNumber> = created.iter().map(|creation| creation.number).collect();
-            if let Err(error) = self.append(events, created, now, announced).await {
+            if let Err(error) = self.append(events, now, announced).await {
                 self.restore_prices(&cause.by).await;
                 return Err(error);
             }
-            for number in new {
-                let entry = self.directory.schedule_by_number(number).expect("it was shown before the reply");
-                entry.live().start(&self.directory.core).await;
-                let plan = Arc::clone(entry.read().plan());
-                self.configure_room(&entry, &plan, &cause.by).await?;
-            }
         }
-        self.finish_replans(&cause.by).await.map_err(|error| {
+        self.follow_up(&cause.by).await.map_err(|error| {
             tracing::warn!(%error, "what was announced isn't done yet: the next change goes on with it, or the next start");
             EngineError::OutcomeUnknown
         })
+    }
+
+    /// Does what the catalogue's entry has announced.
+    async fn follow_up(&self, by: &By) -> Result<(), EngineError> {
+        self.create_listed(by).await?;
+        self.finish_replans(by).await
+    }
+
+    /// Finishes what lists schedules otherwise than they are: whose streams have ended, and who aren't created yet.
+    async fn list_right(&self, by: &By) -> Result<(), EngineError> {
+        self.say_ended(by).await?;
+        self.create_listed(by).await
+    }
+
+    /// Creates every schedule that is listed and isn't created yet, each in an entry of its own stream, and says so.
+    async fn create_listed(&self, by: &By) -> Result<(), EngineError> {
+        let catalogue = self.directory.core.catalogue();
+        if catalogue.creations().is_empty() {
+            return Ok(());
+        }
+
+        let is_new = |creation: &&Arc<Creation>| self.directory.schedule_by_number(creation.number).is_none();
+        let mut appended = Vec::new();
+        for creation in catalogue.creations().iter().filter(is_new) {
+            appended.push(self.create(&catalogue, creation, by).await);
+        }
+        for durable in appended {
+            durable.done().await?;
+        }
+
+        let mut created = Vec::new();
+        for creation in catalogue.creations() {
+            let entry = self.directory.schedule_by_number(creation.number);
+            let entry = entry.expect("it was shown before the reply");
+            entry.live().start(&self.directory.core).await;
+            created.push(entry);
+        }
+        let cause = Cause { by: by.clone(), key: None };
+        self.append(vec![CatalogueEvent::SchedulesCreated], self.now(), cause).await?;
+
+        for entry in created {
+            let plan = Arc::clone(entry.read().plan());
+            self.configure_room(&entry, &plan, by).await?;
+        }
+        Ok(())
+    }
+
+    /// Begins a schedule's stream; it is found once that is durable.
+    async fn create(&self, catalogue: &Catalogue, creation: &Arc<Creation>, by: &By) -> Appended {
+        let now = self.now();
+        let mut records = Records::new();
+        let event = Event::Created(Box::new(Creation::clone(creation)));
+        let encoded = records.push_with(|bytes| {
+            let cause = Cause { by: by.clone(), key: None };
+            record::encode_schedule_event(bytes, creation.number, 1, now, cause, &event);
+            Ok::<(), EntryTooLarge>(())
+        });
+        encoded.expect("what its listing had room for fits in an entry");
+
+        let venue = catalogue.venue(&creation.venue).expect("a listed schedule has its venue");
+        let schedule = Schedule::create(Creation::clone(creation), Arc::clone(&venue.layout), now);
+        let directory = Arc::clone(&self.directory);
+        let show = move || {
+            let room = WaitingRoom::new(schedule.number());
+            directory.insert(schedule, room);
+        };
+        Appended::to(&self.directory.core.journal, records, show).await
     }
 
     /// Has the schedules of these concerts open at their prices from now on. All or none: where one refuses, those that took them get
@@ -424,7 +503,7 @@ impl CatalogueActor {
         }
         let done = vec![CatalogueEvent::ReplansDone];
         let cause = Cause { by: by.clone(), key: replans.key };
-        self.append(done, Vec::new(), self.now(), cause).await
+        self.append(done, self.now(), cause).await
     }
 
     async fn replan(&self, entry: &Arc<ScheduleEntry>, plan: &Arc<Plan>, by: &By) -> Result<(), EngineError> {
@@ -462,33 +541,48 @@ impl CatalogueActor {
         room.insist(self.configuration(plan), Cause { by: by.clone(), key: None }).await.map(drop)
     }
 
+    /// Makes events of the catalogue durable, in one entry, and shows them.
     async fn append(
         &self,
         events: Vec<CatalogueEvent>,
-        created: Vec<Creation>,
         now: Timestamp,
         cause: Cause,
     ) -> Result<(), EngineError> {
-        let by = cause.by.clone();
         let happened = stamp(events, now, &cause);
         let version = self.directory.core.catalogue().version();
-        let records = encode(version, &happened, &created, now, &by).map_err(|error| {
+        let records = encode(version, &happened).map_err(|error| {
             let detail = error.to_string();
             EngineError::from(CatalogueRefusal::Invalid(vec![FieldError::new("", detail)]))
         })?;
 
-        let (sender, receiver) = oneshot::channel();
         let directory = Arc::clone(&self.directory);
+        let show = move || show(&directory, &happened);
+        Appended::to(&self.directory.core.journal, records, show).await.done().await
+    }
+}
+
+/// An entry that is on its way to the journal.
+struct Appended(oneshot::Receiver<Result<(), EngineError>>);
+
+impl Appended {
+    /// Hands an entry over; `show` runs once it is durable.
+    async fn to(journal: &Journal, records: Records, show: impl FnOnce() + Send + 'static) -> Self {
+        let (sender, receiver) = oneshot::channel();
         let parked = Parked {
             records,
             ahead: true,
-            publish: move || show(&directory, &happened, created, now),
+            publish: show,
             outcome: Ok(()),
             reply: |outcome| drop(sender.send(outcome)),
         };
-        parked.append_to(&self.directory.core.journal).await;
+        parked.append_to(journal).await;
+        Self(receiver)
+    }
+
+    /// Waits until it is durable and shown.
+    async fn done(self) -> Result<(), EngineError> {
         // A writer that is gone without an answer leaves the outcome unknown.
-        receiver.await.map_err(|_| EngineError::OutcomeUnknown)?
+        self.0.await.map_err(|_| EngineError::OutcomeUnknown)?
     }
 }
 
@@ -527,20 +621,16 @@ fn announce(
 }
 
 /// Shows what has just become durable. Runs on the journal's writer, in order.
-fn show(directory: &Directory, happened: &[CatalogueHappened], created: Vec<Creation>, at: Timestamp) {
+fn show(directory: &Directory, happened: &[CatalogueHappened]) {
     directory.core.publish_catalogue(happened);
     // The catalogue comes first: who looks finds a schedule here, or that it is in the archive.
     for CatalogueHappened { event, .. } in happened {
         if let CatalogueEvent::ScheduleArchived { id, .. } = event {
             directory.let_go(id);
+            directory.forget_ended(id);
+        } else if let CatalogueEvent::ScheduleUnlisted(id) = event {
+            directory.forget_ended(id);
         }
-    }
-
-    let catalogue = directory.core.catalogue();
-    for creation in created {
-        let venue = catalogue.venue(&creation.venue).expect("a draft's schedule has its venue");
-        let room = WaitingRoom::new(creation.number);
-        directory.insert(Schedule::create(creation, Arc::clone(&venue.layout), at), room);
     }
 }
 
@@ -554,25 +644,11 @@ fn stamp(events: Vec<CatalogueEvent>, at: Timestamp, cause: &Cause) -> Vec<Catal
     events.into_iter().enumerate().map(stamped).collect()
 }
 
-fn encode(
-    version: u64,
-    happened: &[CatalogueHappened],
-    created: &[Creation],
-    now: Timestamp,
-    by: &By,
-) -> Result<Records, EntryTooLarge> {
+fn encode(version: u64, happened: &[CatalogueHappened]) -> Result<Records, EntryTooLarge> {
     let mut records = Records::new();
     for (version, CatalogueHappened { event, at, cause }) in (version + 1..).zip(happened) {
         records.push_with(|bytes| {
             record::encode_catalogue_event(bytes, version, *at, cause.clone(), event);
-            Ok::<(), EntryTooLarge>(())
-        })?;
-    }
-    for creation in created {
-        let event = Event::Created(Box::new(creation.clone()));
-        records.push_with(|bytes| {
-            let cause = Cause { by: by.clone(), key: None };
-            record::encode_schedule_event(bytes, creation.number, 1, now, cause, &event);
             Ok::<(), EntryTooLarge>(())
         })?;
     }

@@ -2,7 +2,6 @@
 
 mod actor;
 mod change;
-mod remove;
 
 pub(super) use actor::{CatalogueActor, Change, MoveToArchive, TakeSnapshot};
 pub use change::{CatalogueChange, Changed, Import};

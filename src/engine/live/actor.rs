@@ -146,7 +146,7 @@ impl<A: Aggregate> Message<Act<A::Command>> for LiveActor<A> {
         let outcome = self.act(&act, &mut draft).await;
         self.metrics.count(A::name(&act.command), &outcome);
         let records = self.encode(&draft);
-        self.park(records, draft, || {}, reply, outcome).await;
+        self.park(records, draft, reply, outcome).await;
         delegated
     }
 }
@@ -170,7 +170,7 @@ impl<A: Aggregate> Message<Fail> for LiveActor<A> {
 }
 
 /// The events of one entry, before they are encoded.
-pub(in crate::engine) struct EntryDraft<A: Aggregate> {
+pub(super) struct EntryDraft<A: Aggregate> {
     happened: Vec<Happened<A>>,
     /// The version of the first of them.
     first_version: u64,
@@ -200,12 +200,8 @@ impl<A: Aggregate> EntryDraft<A> {
 
 impl<A: Aggregate> LiveActor<A> {
     /// Returns the present, never before the aggregate's last event (S4).
-    pub(in crate::engine) fn now(&self) -> Timestamp {
+    fn now(&self) -> Timestamp {
         self.core.clock.now().max(self.state.last_instant())
-    }
-
-    pub(in crate::engine) fn state(&self) -> &A {
-        &self.state
     }
 
     /// Decides a command and applies its event, with the events that are due before it and after it.
@@ -225,7 +221,7 @@ impl<A: Aggregate> LiveActor<A> {
         self.bring(now, draft).await;
 
         self.state.check_open()?;
-        if self.live.is_closed() {
+        if self.live.is_closed() && !A::ends(command) {
             return Err(EngineError::NotReady);
         }
 
@@ -269,7 +265,7 @@ impl<A: Aggregate> LiveActor<A> {
     }
 
     /// Applies an event, and adds it to the entry.
-    pub(in crate::engine) fn happen<'d>(
+    fn happen<'d>(
         &mut self,
         event: A::Event,
         at: Timestamp,
@@ -290,7 +286,7 @@ impl<A: Aggregate> LiveActor<A> {
     }
 
     /// Applies the events that are due by now. A full entry is appended, and the rest goes into the next.
-    pub(in crate::engine) async fn bring(&mut self, now: Timestamp, draft: &mut EntryDraft<A>) {
+    async fn bring(&mut self, now: Timestamp, draft: &mut EntryDraft<A>) {
         while let Some(event) = self.state.due(now, &self.live, &self.core) {
             self.happen(event, now, Cause::default(), draft);
             if draft.happened.len() >= A::DUE_BATCH_MAX {
@@ -307,15 +303,14 @@ impl<A: Aggregate> LiveActor<A> {
 
     /// Appends an entry that nobody waits for.
     async fn append(&self, draft: EntryDraft<A>) {
-        self.park::<()>(self.encode(&draft), draft, || {}, None, Ok(())).await;
+        self.park::<()>(self.encode(&draft), draft, None, Ok(())).await;
     }
 
-    /// Appends an entry, and parks the reply with it. `also` is shown behind its events, if there are any.
-    pub(in crate::engine) async fn park<T: Send + 'static>(
+    /// Appends an entry, and parks the reply with it.
+    async fn park<T: Send + 'static>(
         &self,
         records: Records,
         draft: EntryDraft<A>,
-        also: impl FnOnce() + Send + 'static,
         reply: Reply<T>,
         outcome: Result<T, EngineError>,
     ) {
@@ -327,12 +322,7 @@ impl<A: Aggregate> LiveActor<A> {
 
         let (live, core) = (Arc::clone(&self.live), Arc::clone(&self.core));
         // The entry keeps both alive until it is durable, however the actor ends meanwhile.
-        let publish = move || {
-            live.publish(&draft, &core);
-            if !draft.happened.is_empty() {
-                also();
-            }
-        };
+        let publish = move || live.publish(&draft, &core);
         let parked = Parked {
             records,
             ahead: self.state.version() > self.live.durable_version(),
@@ -347,7 +337,7 @@ impl<A: Aggregate> LiveActor<A> {
         parked.append_to(&self.core.journal).await;
     }
 
-    pub(in crate::engine) fn encode(&self, draft: &EntryDraft<A>) -> Records {
+    fn encode(&self, draft: &EntryDraft<A>) -> Records {
         assert!(draft.happened.is_empty() || draft.first_version > 0, "a stream's first fact has version 1");
         let mut records = Records::with_capacity(EVENT_BYTES * draft.happened.len());
         for (version, Happened { event, at, cause }) in (draft.first_version..).zip(&draft.happened) {

@@ -58,6 +58,11 @@ pub(in crate::engine) trait Aggregate: Clone + Send + Sync + Sized + 'static {
         false
     }
 
+    /// Tells whether a command ends the stream of one that takes no changes any more.
+    fn ends(_: &Self::Command) -> bool {
+        false
+    }
+
     /// Refuses all commands, where nothing can be asked of it any more.
     fn check_open(&self) -> Result<(), EngineError> {
         Ok(())

@@ -13,7 +13,7 @@ mod aggregate;
 mod commit;
 mod entry;
 
-pub(super) use actor::{Act, EntryDraft, Flush, LiveActor};
+pub(super) use actor::{Act, Flush};
 pub use aggregate::Done;
 pub(super) use aggregate::{Aggregate, Happened, KeyLookup};
 pub(super) use commit::Parked;

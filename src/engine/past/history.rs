@@ -5,7 +5,7 @@
 
 use crate::domain::catalogue::Catalogue;
 use crate::domain::ids::ReservationNumber;
-use crate::domain::schedule::{Event, Schedule};
+use crate::domain::schedule::{Ended, Event, Schedule};
 use crate::domain::time::Timestamp;
 use crate::domain::venue::Seat;
 use crate::engine::{Engine, ScheduleEntry};
@@ -107,13 +107,16 @@ impl Engine {
         entry: &ScheduleEntry,
         at: Timestamp,
     ) -> Result<Option<Schedule>, HistoryError> {
-        if entry.is_archived() && entry.read().last_instant() <= at {
+        let has_ended = entry.is_archived() || entry.read().ended().is_some();
+        if has_ended && entry.read().last_instant() <= at {
             // Nothing has happened since.
             return Ok(Some(entry.read().clone()));
         }
 
         let (number, retained_after) = (entry.number(), self.journal().retained_after());
-        let wanted = &|stream| Ok::<_, HistoryError>(stream == Stream::Schedule(number));
+        // What ends a schedule says which payments end with it.
+        let streams = [Stream::Schedule(number), Stream::Payments(number)];
+        let wanted = &|stream| Ok::<_, HistoryError>(streams.contains(&stream));
         // A schedule needs its venue, whose seats stay as long as it is listed.
         let world = || World::with(Catalogue::clone(&self.catalogue()));
         let log_id = Some(self.journal().log_id());
@@ -130,6 +133,10 @@ impl Engine {
         let records = |after, visit: &mut Visit<'_, _>| self.journal().for_each(after, visit);
 
         match rebuild(starts.chain(beginning), records, Until::Instant(at), wanted) {
+            // It may have moved to the archive meanwhile.
+            Ok(rebuilt) if rebuilt.world.ended.get(&number).is_some_and(Ended::is_archived) => {
+                Ok(Some(entry.read().clone()))
+            }
             Ok(mut rebuilt) => Ok(rebuilt.world.schedules.remove(&number)),
             Err(HistoryError::Rebuild(RebuildError::TooLate { .. })) => {
                 Err(HistoryError::NotRetained { oldest: self.journal().oldest() })
@@ -175,6 +182,7 @@ impl Owners {
             | Event::SalesClosed
             | Event::ScheduleCancelled
             | Event::Deleted
+            | Event::Archived { .. }
             | Event::OutageBridged { .. }
             | Event::KeyKept { .. } => false,
         }

@@ -5,7 +5,7 @@ use std::sync::{Arc, PoisonError};
 use super::entry::{Changes, Delta, SeatMap};
 use crate::domain::cause::Cause;
 use crate::domain::keys::KeyUse;
-use crate::domain::schedule::{Answer, AnyCommand, Command, Event, Schedule};
+use crate::domain::schedule::{Answer, AnyCommand, Command, End, Event, Schedule};
 use crate::domain::time::Timestamp;
 use crate::engine::core::{Core, Effect};
 use crate::engine::error::EngineError;
@@ -86,8 +86,17 @@ impl Aggregate for Schedule {
         command.stays_so()
     }
 
+    fn ends(command: &AnyCommand) -> bool {
+        matches!(command, AnyCommand::Archive { .. })
+    }
+
     fn check_open(&self) -> Result<(), EngineError> {
-        if self.is_deleted() { Err(EngineError::NoSuchSchedule) } else { Ok(()) }
+        match self.ended().map(|ended| ended.end) {
+            None => Ok(()),
+            Some(End::Removed(_)) => Err(EngineError::NoSuchSchedule),
+            // Asked again in a moment, it is found in the archive.
+            Some(End::Archived(_)) => Err(EngineError::NotReady),
+        }
     }
 
     fn due(&self, now: Timestamp, _: &Live<Self>, _: &Core) -> Option<Event> {
@@ -135,8 +144,8 @@ impl Aggregate for Schedule {
                 .map(Effect::Drive)
         } else if matches!(event, Event::ScheduleCancelled) {
             Some(Effect::Settle(live.read().number()))
-        } else if matches!(event, Event::Deleted) {
-            Some(Effect::WakeRoom(live.read().number()))
+        } else if matches!(event, Event::Deleted | Event::Archived { .. }) {
+            Some(Effect::End(live.read().number()))
         } else {
             None
         };

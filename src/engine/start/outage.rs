@@ -1,11 +1,12 @@
-//! Bridges an outage: nothing that lived through it loses time.
+//! Bridges an outage: nothing that lived through it loses time, and what a change had begun is finished.
 
 use std::sync::Arc;
 
 use crate::clock::Clock;
-use crate::domain::catalogue::CatalogueEvent;
-use crate::domain::cause::{By, Cause};
-use crate::domain::schedule::{AnyCommand, Event, Limits, Schedule};
+use crate::domain::catalogue::{Catalogue, CatalogueEvent, Listing};
+use crate::domain::ids::ScheduleId;
+use crate::domain::keys::KeyUse;
+use crate::domain::schedule::{AnyCommand, Creation, Ended, Event, Limits, Schedule};
 use crate::domain::time::Timestamp;
 use crate::domain::waiting_room::{self, Settings, WaitingRoom};
 use crate::engine::room::random_seed;
@@ -27,6 +28,9 @@ pub(super) struct Bridge<'a> {
 
 impl Bridge<'_> {
     pub(super) async fn cross(&self, world: &mut World, clock: &dyn Clock) -> Result<(), CommitError> {
+        self.say_ended(world, clock).await?;
+        self.create_listed(world, clock).await?;
+
         let World { catalogue, schedules, rooms, .. } = world;
         let replans = catalogue.replans().clone();
         for schedule in schedules.values_mut() {
@@ -62,27 +66,76 @@ impl Bridge<'_> {
             if settings.is_some() || rooms.contains_key(&schedule.number()) {
                 let number = schedule.number();
                 let room = rooms.entry(number).or_insert_with(|| WaitingRoom::new(number));
-                self.cross_room(room, settings, ready, &mut entries);
+                let mut of_room = Vec::new();
+                self.cross_room(room, settings, ready, &mut of_room);
+                entries.extend(of_room);
             }
-            for records in entries.into_iter().filter(|records| !records.is_empty()) {
-                let done = Box::new(|_| {});
-                self.journal.reserve().await?.send(Entry { records, done });
-            }
+            self.send(entries).await?;
         }
         if !replans.is_empty() {
-            let (at, cause) =
-                (clock.now().max(catalogue.last_instant()), Cause { by: By::Engine, key: replans.key });
-            catalogue.apply(&CatalogueEvent::ReplansDone, at, replans.key);
-            let mut entries = Vec::new();
-            push(&mut entries, |bytes| {
-                let done = &CatalogueEvent::ReplansDone;
-                record::encode_catalogue_event(bytes, catalogue.version(), at, cause, done);
-            });
-            for records in entries {
-                self.journal.reserve().await?.send(Entry { records, done: Box::new(|_| {}) });
-            }
+            self.note(catalogue, &CatalogueEvent::ReplansDone, replans.key, clock).await?;
         }
         self.journal.bridged().await?;
+        Ok(())
+    }
+
+    /// Has the catalogue say of the schedules whose streams have ended that they have.
+    async fn say_ended(&self, world: &mut World, clock: &dyn Clock) -> Result<(), CommitError> {
+        let listed =
+            |(id, listing): (&ScheduleId, &Listing)| Some((id.clone(), *world.ended.get(&listing.number)?));
+        let ended: Vec<_> = world.catalogue.schedules().filter_map(listed).collect();
+        for (id, Ended { number, end, .. }) in ended {
+            let (event, key) = CatalogueEvent::of_end(id, end);
+            self.note(&mut world.catalogue, &event, key, clock).await?;
+            world.ended.remove(&number);
+        }
+        Ok(())
+    }
+
+    /// Creates the schedules that are listed and don't exist yet, and says so.
+    async fn create_listed(&self, world: &mut World, clock: &dyn Clock) -> Result<(), CommitError> {
+        if world.catalogue.creations().is_empty() {
+            return Ok(());
+        }
+        let to_be_created: Vec<_> = world.to_be_created().cloned().collect();
+        for creation in to_be_created {
+            let at = clock.now().max(self.down_since).max(world.catalogue.last_instant());
+            world.create(&creation, at).expect("a listed schedule has its venue");
+            let event = Event::Created(Box::new(Creation::clone(&creation)));
+            let write = |bytes: &mut Vec<u8>| {
+                record::encode_schedule_event(bytes, creation.number, 1, at, None, &event);
+            };
+            self.append(write).await?;
+        }
+        self.note(&mut world.catalogue, &CatalogueEvent::SchedulesCreated, None, clock).await
+    }
+
+    /// Has an event happen to the catalogue.
+    async fn note(
+        &self,
+        catalogue: &mut Catalogue,
+        event: &CatalogueEvent,
+        key: Option<KeyUse>,
+        clock: &dyn Clock,
+    ) -> Result<(), CommitError> {
+        let at = clock.now().max(catalogue.last_instant());
+        catalogue.apply(event, at, key);
+        let version = catalogue.version();
+        self.append(|bytes| record::encode_catalogue_event(bytes, version, at, key, event)).await
+    }
+
+    /// Appends one record.
+    async fn append(&self, encode: impl FnOnce(&mut Vec<u8>)) -> Result<(), CommitError> {
+        let mut entries = Vec::new();
+        push(&mut entries, encode);
+        self.send(entries).await
+    }
+
+    /// Appends entries, of which some may be empty.
+    async fn send(&self, entries: Vec<Records>) -> Result<(), CommitError> {
+        for records in entries.into_iter().filter(|records| !records.is_empty()) {
+            self.journal.reserve().await?.send(Entry { records, done: Box::new(|_| {}) });
+        }
         Ok(())
     }
 

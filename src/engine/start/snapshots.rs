@@ -106,7 +106,12 @@ fn write(directory: &Directory, position: Position) -> Result<PathBuf, SnapshotE
     let dir = directory.data_dir.as_path();
     let mut writer = directory.core.journal.begin_snapshot(dir, position, instant)?;
     writer.section(&record::encode_catalogue(&directory.core.catalogue()))?;
-    for entry in directory.schedules() {
+    let ended = directory.ended();
+    let has_ended = |number| ended.iter().any(|(_, ended)| ended.number == number);
+    for (_, ended) in &ended {
+        writer.section(&record::encode_ended(ended))?;
+    }
+    for entry in directory.schedules().into_iter().filter(|entry| !has_ended(entry.number())) {
         // The lock is held for a copy that shares almost all, not while that is read, encoded and written.
         let image = Image::of(&entry.read());
         writer.section(&record::encode_schedule(&image))?;
@@ -126,7 +131,9 @@ fn write(directory: &Directory, position: Position) -> Result<PathBuf, SnapshotE
     }
     for payments in directory.ledgers.all_payments() {
         let image = PaymentsImage::of(&payments.read());
-        if image.version > 0 {
+        // Those of a schedule that was removed stay; those of one that moved to the archive have moved with it.
+        let moved = ended.iter().any(|(_, ended)| ended.number == image.schedule && ended.is_archived());
+        if image.version > 0 && !moved {
             writer.section(&record::encode_payments(&image))?;
         }
     }

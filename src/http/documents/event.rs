@@ -182,6 +182,7 @@ fn describe(event: &Event, names: &impl Names) -> (&'static Kind, Value) {
         Event::SalesClosed => (&kinds::SALES_CLOSED, json!({})),
         Event::ScheduleCancelled => (&kinds::SCHEDULE_CANCELLED, json!({})),
         Event::Deleted => (&kinds::DELETED, json!({})),
+        Event::Archived { .. } => (&kinds::ARCHIVED, json!({})),
         Event::SeatsBlocked { seats } => (&kinds::SEATS_BLOCKED, seats_of(json!({}), seats, names)),
         Event::SeatsUnblocked { seats } => (&kinds::SEATS_UNBLOCKED, seats_of(json!({}), seats, names)),
         Event::SeatsHeld { number, nonce, user, seats, expires_at } => {
@@ -267,6 +268,7 @@ pub fn of_catalogue(event: &CatalogueEvent) -> EventDocument {
             (&kinds::SCHEDULE_REPLAN_BEGUN, format!("schedules/{id}"), json!({"scheduleId": id.as_str()}))
         }
         CatalogueEvent::ReplansDone => (&kinds::SCHEDULE_REPLANS_DONE, "catalogue".to_owned(), json!({})),
+        CatalogueEvent::SchedulesCreated => (&kinds::SCHEDULES_CREATED, "catalogue".to_owned(), json!({})),
         CatalogueEvent::ScheduleArchived { id, .. } => {
             (&kinds::SCHEDULE_ARCHIVED, format!("schedules/{id}"), json!({"scheduleId": id.as_str()}))
         }

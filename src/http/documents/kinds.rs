@@ -243,6 +243,7 @@ kinds! {
     SALES_CLOSED = Schedule Public "SalesClosed", "Its sale closed", [OF_SCHEDULE];
     SCHEDULE_CANCELLED = Schedule Public "ScheduleCancelled", "The performance is cancelled: holds end with it, and what is paid goes back", [OF_SCHEDULE];
     DELETED = Schedule Public "Deleted", "The schedule was removed", [OF_SCHEDULE];
+    ARCHIVED = Schedule Internal "Archived", "The schedule, which is long over, moved to the archive with its payments", [OF_SCHEDULE];
     SEATS_BLOCKED = Schedule Public "SeatsBlocked", "Seats were taken off sale", [OF_SCHEDULE, SEATS];
     SEATS_UNBLOCKED = Schedule Public "SeatsUnblocked", "Seats were put back on sale", [OF_SCHEDULE, SEATS];
     SEATS_HELD = Schedule Public "SeatsHeld", "A reservation was made: a hold", [RESERVATION, DEADLINE, SEATS];
@@ -327,9 +328,10 @@ kinds! {
     CONCERT_REMOVED = Catalogue Public "ConcertRemoved", "A concert was removed", [CONCERT_ID];
     SCHEDULE_LISTED = Catalogue Public "ScheduleListed", "A schedule is listed: `Created` follows", [SCHEDULE_ID, CONCERT_ID];
     SCHEDULE_UNLISTED = Catalogue Public "ScheduleUnlisted", "A schedule is listed no more: it was removed", [SCHEDULE_ID];
-    SCHEDULE_ARCHIVED = Catalogue Internal "ScheduleArchived", "A schedule that is long over moved to the archive", [SCHEDULE_ID];
+    SCHEDULE_ARCHIVED = Catalogue Internal "ScheduleArchived", "A schedule is listed as one of the archive", [SCHEDULE_ID];
     SCHEDULE_REPLAN_BEGUN = Catalogue Internal "ScheduleReplanBegun", "A schedule is to have another plan: `Replanned` follows", [SCHEDULE_ID];
     SCHEDULE_REPLANS_DONE = Catalogue Internal "ScheduleReplansDone", "Every schedule has the plan that it was to have", [];
+    SCHEDULES_CREATED = Catalogue Internal "SchedulesCreated", "Every schedule that was listed is created", [];
     CATALOGUE_KEY_KEPT = Catalogue Internal "KeyKept", "A request with an idempotency key asked for what was so already", [];
 }
 

@@ -353,7 +353,7 @@ async fn the_feed_tells_every_event_in_order_goes_on_live_and_ends_with_the_serv
             .filter_map(|line| line.strip_prefix("data: "))
             .map(|data| serde_json::from_str(data).unwrap())
             .collect();
-        if events.len() >= 5 {
+        if events.len() >= 6 {
             break events;
         }
         if !opened {
@@ -362,19 +362,22 @@ async fn the_feed_tells_every_event_in_order_goes_on_live_and_ends_with_the_serv
         }
     };
     let kinds: Vec<&str> = events.iter().map(|event| event["type"].as_str().unwrap()).collect();
-    assert_eq!(kinds, ["VenuePut", "ConcertPut", "ScheduleListed", "Created", "SalesOpened"]);
+    assert_eq!(
+        kinds,
+        ["VenuePut", "ConcertPut", "ScheduleListed", "Created", "SchedulesCreated", "SalesOpened"]
+    );
     let positions: Vec<u64> = events.iter().map(|event| event["position"].as_u64().unwrap()).collect();
-    assert_eq!(positions, [1, 2, 3, 4, 5]);
-    let last = &events[4];
+    assert_eq!(positions, [1, 2, 3, 4, 5, 6]);
+    let last = &events[5];
     assert_eq!(
         (&last["specversion"], &last["id"], &last["subject"]),
-        (&json!("1.0"), &json!("5"), &json!("schedules/show-1"))
+        (&json!("1.0"), &json!("6"), &json!("schedules/show-1"))
     );
     let by = json!({"scheduleId": "show-1", "prices": {"VIP": 170_000}, "by": "admin", "adminId": "onsale:scripts"});
     assert_eq!(last["data"], by);
-    assert!(text.contains("id: 5\nevent: SalesOpened\ndata: {"), "{text}");
+    assert!(text.contains("id: 6\nevent: SalesOpened\ndata: {"), "{text}");
 
-    let ahead = served.send("GET", "/api/v1/events?after=6", Value::Null).await;
+    let ahead = served.send("GET", "/api/v1/events?after=7", Value::Null).await;
     assert_eq!(code(&ahead), (422, "invalid_request".into()));
     served.app.parts.shutdown.cancel();
     while stream.next().await.is_some() {}
@@ -390,7 +393,7 @@ async fn a_schedule_that_is_gone_is_still_told_by_its_names() {
     }
     // The end of the server ends the stream, so that it can be read whole.
     let request =
-        Request::builder().uri("/api/v1/events?after=4").header("authorization", format!("Bearer {ADMIN}"));
+        Request::builder().uri("/api/v1/events?after=5").header("authorization", format!("Bearer {ADMIN}"));
     let response = served.router.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
     let mut stream = response.into_body().into_data_stream();
     let first = String::from_utf8(stream.next().await.unwrap().unwrap().to_vec()).unwrap();
@@ -410,9 +413,9 @@ async fn operators_see_the_present_and_take_snapshots() {
     assert_eq!(overview["sales"]["open"], 1);
     assert_eq!(overview["seats"]["available"], 4);
     assert_eq!(overview["schedules"][0]["scheduleId"], "show-1");
-    assert_eq!((&overview["journal"]["position"], &overview["ready"]), (&json!(5), &json!(true)));
+    assert_eq!((&overview["journal"]["position"], &overview["ready"]), (&json!(6), &json!(true)));
     let snapshot = served.send("POST", "/api/v1/admin/snapshots", Value::Null).await;
-    assert_eq!((snapshot.status, snapshot.json()), (StatusCode::OK, json!({"position": 5})));
+    assert_eq!((snapshot.status, snapshot.json()), (StatusCode::OK, json!({"position": 6})));
 
     assert_eq!(served.get("/healthz").await.status, StatusCode::OK);
     assert_eq!(served.get("/readyz").await.status, StatusCode::OK);

@@ -9,9 +9,9 @@ use super::money::{AccountsImageWire, CarriedWire, GatewayAnswerWire, GatewayWir
 use super::room::{PeopleWire, RoomImageWire};
 use super::users::{UsersImageWire, UsersPartWire};
 use super::wire::{ArchivedWire, ConcertWire, CreationWire, PlanWire, PricesWire, VenueWire};
-use crate::domain::catalogue::{Archived, Catalogue, Listing, Replans};
+use crate::domain::catalogue::{Catalogue, Listing, Replans};
 use crate::domain::ids::{PaymentId, ReservationNumber, ScheduleNumber};
-use crate::domain::schedule::{Answer, Counts, Image, Reservation, Summary};
+use crate::domain::schedule::{Answer, Archived, Counts, Image, Reservation, Summary};
 use crate::domain::time::Timestamp;
 use crate::record::DecodeError;
 use crate::record::catalogue::Parts as CatalogueParts;
@@ -126,6 +126,7 @@ impl CatalogueImageWire {
             concerts: self.concerts.into_iter().map(ConcertWire::into_domain).collect::<Read<_>>()?,
             listings,
             last_schedule: self.last_schedule,
+            creations: Vec::new(),
             replans,
             keys: keys_in(self.keys, Ok)?,
             version: self.version,

@@ -23,10 +23,10 @@ use super::fields::{ByWire, KeyUseWire, Read, key_in};
 use super::section::Parts;
 use super::{DecodeError, Fact, Record, Section};
 use crate::domain::accounts::Shard;
-use crate::domain::catalogue::{Archived, Replans};
+use crate::domain::catalogue::Replans;
 use crate::domain::ids::ScheduleNumber;
 use crate::domain::payments::PaymentsImage;
-use crate::domain::schedule::Image;
+use crate::domain::schedule::{Archived, Image};
 use crate::domain::time::Timestamp;
 
 #[derive(Deserialize)]

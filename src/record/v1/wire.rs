@@ -7,11 +7,11 @@ use std::sync::Arc;
 use serde::de::{Error as _, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
-use crate::domain::catalogue::{Archived, CatalogueEvent};
+use crate::domain::catalogue::CatalogueEvent;
 use crate::domain::concert::{Concert, PricedGrade, Prices};
 use crate::domain::ids::{PaymentId, ReservationNumber, ScheduleNumber, SeatId};
 use crate::domain::schedule::policy::{Casting, Plan, Policy, QueueOrder, QueuePolicy};
-use crate::domain::schedule::{Creation, Event, Limits};
+use crate::domain::schedule::{Archived, Creation, Event, Limits};
 use crate::domain::time::{Seconds, Timestamp};
 use crate::domain::venue::{Row, RowSeats, Section, Venue};
 use crate::record::DecodeError;
@@ -269,6 +269,7 @@ impl CatalogueEventWire {
                 id: schedule_id(&id)?,
                 number: ScheduleNumber(number),
                 concert: concert_id(&concert)?,
+                creation: None,
             },
             Self::VenueRemoved(id) => CatalogueEvent::VenueRemoved(venue_id(&id)?),
             Self::ConcertRemoved(id) => CatalogueEvent::ConcertRemoved(concert_id(&id)?),

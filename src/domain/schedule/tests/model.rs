@@ -341,6 +341,7 @@ impl Model {
                 self.deleted = true;
                 Ok(true)
             }
+            AnyCommand::Archive { .. } => unreachable!("what moves to the archive is for its own tests"),
         }
     }
 
@@ -1041,6 +1042,7 @@ fn touched(event: &Event) -> Option<ReservationNumber> {
         | Event::SalesClosed
         | Event::ScheduleCancelled
         | Event::Deleted
+        | Event::Archived { .. }
         | Event::SeatsBlocked { .. }
         | Event::SeatsUnblocked { .. }
         | Event::OutageBridged { .. }
