@@ -1,4 +1,4 @@
-//! The processes that a run starts: `onsale`, and the echo.
+//! The processes that a run starts: `onsale`, the echo, and the peers. (Redis and Postgres are `compare`'s.)
 //!
 //! Invariant: a child doesn't outlive its owner: dropped, it is killed. (If the load test itself is
 //! killed with SIGKILL, the echo ends by itself, since its input closes; `onsale` has to be stopped by hand.)
@@ -56,11 +56,7 @@ impl Server {
             .prefix("onsale-loadtest-")
             .tempdir_in(&launch.scratch)
             .with_context(|| format!("making a directory in {}", launch.scratch.display()))?;
-        // Between this and the server's own bind another process could take the port; then the
-        // server doesn't start, and says so.
-        let free = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-        let target = Target::new(free.local_addr()?).map_err(anyhow::Error::msg)?;
-        drop(free);
+        let target = Target::new(free_address()?).map_err(anyhow::Error::msg)?;
         let child = spawn(&launch, target, dir.path())?;
         let mut server = Self { target, launch, child, dir };
         server.wait_until_ready().await?;
@@ -132,6 +128,12 @@ impl Server {
     }
 }
 
+/// Returns an address of this machine that nobody listens on. Between this and the server's own bind another process could take the port;
+/// then the server doesn't start, and says so.
+pub(crate) fn free_address() -> Result<SocketAddr> {
+    Ok(std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?)
+}
+
 async fn ask_ready(target: Target) -> Result<(u16, Vec<u8>)> {
     Client::connect(target, None).await?.get("/readyz").await
 }
@@ -165,29 +167,38 @@ fn spawn(launch: &Launch, target: Target, dir: &Path) -> Result<Child> {
         .with_context(|| format!("starting {}", launch.program.display()))
 }
 
-/// The bare echo, a child of this same program.
-pub(crate) struct Echo {
+/// A small server that is a child of this same program: the bare echo, or a peer.
+pub(crate) struct Small {
     pub(crate) target: Target,
     child: Child,
 }
 
-impl Echo {
-    pub(crate) async fn start(workers: usize) -> Result<Self> {
+impl Small {
+    pub(crate) async fn echo(workers: usize) -> Result<Self> {
+        Self::start(workers, &["echo"], &[]).await
+    }
+
+    /// Starts the command, which says where it listens, and ends when its input closes.
+    pub(crate) async fn start(workers: usize, command: &[&str], variables: &[(&str, &str)]) -> Result<Self> {
+        let name = command.first().context("no command")?;
         let mut child = Command::new(std::env::current_exe()?)
-            .args(["--workers", &workers.to_string(), "echo"])
+            .args(["--workers", &workers.to_string()])
+            .args(command)
+            .envs(variables.iter().copied())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .process_group(0)
             .kill_on_drop(true)
             .spawn()
-            .context("starting the echo")?;
-        let stdout = child.stdout.take().context("the echo has no output")?;
+            .with_context(|| format!("starting the {name}"))?;
+        let stdout = child.stdout.take().with_context(|| format!("the {name} has no output"))?;
         let mut line = String::new();
         let mut stdout = BufReader::new(stdout);
         timeout(Duration::from_secs(READY_SECONDS), stdout.read_line(&mut line))
             .await
-            .context("the echo doesn't start")??;
-        let address: SocketAddr = line.trim().parse().context("the echo says where it listens")?;
+            .with_context(|| format!("the {name} doesn't start"))??;
+        let address: SocketAddr =
+            line.trim().parse().with_context(|| format!("the {name} should say where it listens"))?;
         Ok(Self { target: Target::new(address).map_err(anyhow::Error::msg)?, child })
     }
 

@@ -131,12 +131,22 @@ async fn place(Query(of): Query<Of>) -> Json<Place> {
     })
 }
 
+#[derive(Serialize)]
+struct Health {
+    status: &'static str,
+}
+
+async fn health() -> Json<Health> {
+    Json(Health { status: "ok" })
+}
+
 /// Serves until the input closes: until whoever started it ends, however that ends.
 #[expect(clippy::print_stdout, reason = "the parent reads where the echo listens")]
 pub(crate) async fn serve() -> anyhow::Result<()> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
     println!("{}", listener.local_addr()?);
     let app = Router::new()
+        .route("/healthz", get(health))
         .route("/api/v1/reservations", post(hold))
         .route("/api/v1/reservations/{id}", delete(release))
         .route("/api/v1/queue/tokens/current", get(place));
@@ -151,7 +161,8 @@ pub(crate) async fn serve() -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn parent_ended() {
+/// Waits until the input closes.
+pub(crate) async fn parent_ended() {
     let mut stdin = tokio::io::stdin();
     let mut thrown_away = [0; 64];
     while stdin.read(&mut thrown_away).await.is_ok_and(|read| read > 0) {}

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::{
     bench::{BOOK_LEN_MAX, Bench, Options, side, write_json},
-    child::Echo,
+    child::Small,
     lane::Lane,
     report::{self, Series, ratio},
     round::{Pace, Side, Timing, round},
@@ -46,7 +46,7 @@ pub(crate) async fn run(holds: Holds) -> Result<bool> {
     let timing = options.timing(WARM_UP);
 
     let mut bench = Bench::start(&options, division).await?;
-    let echo = if no_echo { None } else { Some(Echo::start(options.server.server_workers.into()).await?) };
+    let echo = if no_echo { None } else { Some(Small::echo(options.server.server_workers.into()).await?) };
     let mut echo_side = echo.as_ref().map(|echo| side(echo.target, echo.pid(), &bench.plan, division));
     println!(
         "{rounds} rounds of {} s each, onsale and echo in turns; {} seats, {} users, {} live holds a connection, {} ‰ of the holds contended",

@@ -13,6 +13,26 @@ pub(crate) fn millis(text: &str) -> Option<u64> {
     Some(seconds * 1000 + number(20, 23)?)
 }
 
+/// Writes an instant, given in milliseconds since 1970, as the server does.
+pub(crate) fn text(millis: i64) -> String {
+    let (days, in_day) = (millis.div_euclid(86_400_000), millis.rem_euclid(86_400_000));
+    let (year, month, day) = date(days);
+    let (hour, minute, second) = (in_day / 3_600_000, in_day / 60_000 % 60, in_day / 1000 % 60);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{:03}Z", in_day % 1000)
+}
+
+/// Returns the date of a day counted from 1970; the way back of [`days`].
+fn date(days: i64) -> (i64, i64, i64) {
+    let days = days + 719_468;
+    let (era, of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
+    let year = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year + year / 4 - year / 100);
+    let from_march = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * from_march + 2) / 5 + 1;
+    let month = (from_march + 2) % 12 + 1;
+    (year + era * 400 + i64::from(month <= 2), month, day)
+}
+
 /// Counts the days from 1970 to a date. The year begins in March, so that the leap day is its last: the month's
 /// first day is then `(153 m + 2) / 5` (Howard Hinnant, "chrono-compatible low-level date algorithms").
 fn days(year: u64, month: u64, day: u64) -> Option<u64> {
@@ -35,6 +55,7 @@ mod tests {
             ("2100-03-01T00:00:00.000Z", 4_107_542_400_000),
         ] {
             assert_eq!(millis(text), Some(expected), "{text}");
+            assert_eq!(super::text(expected.try_into().unwrap()), text);
         }
         for text in ["", "2026-11-21T03:28:18Z", "2026-11-21 03:28:18.345Z", "2026-1é-21T03:28:18.34Z"] {
             assert_eq!(millis(text), None, "{text}");

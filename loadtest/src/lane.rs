@@ -9,6 +9,7 @@
 use std::{collections::VecDeque, ops::Range};
 
 use crate::{
+    arrivals::next,
     book::{Book, Entry, NEVER, State, index},
     script::{Script, is_plain},
     wire::{Answer, text_field},
@@ -134,13 +135,8 @@ impl Lane {
         Some(Action::Hold { user, seat })
     }
 
-    /// `SplitMix64` (Steele, Lea and Flood, 2014): enough to choose seats.
     fn random(&mut self) -> u64 {
-        self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.random;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
+        next(&mut self.random)
     }
 
     /// Books an answer that had been read whole at `now`.

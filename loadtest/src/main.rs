@@ -4,22 +4,27 @@
 //! `bench` makes a run, `round` drives one server for some seconds, a `lane` is one connection's
 //! part of it, `book` keeps what was acknowledged and knows what must follow, `audit` asks the
 //! server about it. `holds` and `open` are the commands that do that; a `flood` of sign-ins runs beside the latter, and
-//! `queue` adds a crowd before it. `histories` is of another kind: it measures nothing, kills the server again and again, and has
+//! `queue` adds a crowd before it. `compare` drives `onsale` and its `peers`, the same API over Redis and Postgres, in turns. `histories` is of another kind: it measures nothing, kills the server again and again, and has
 //! what everyone was told checked for linearizability.
 
+mod arrivals;
 mod audit;
 mod bench;
 mod book;
 mod child;
 mod clock;
+mod compare;
+mod drive;
 mod echo;
 mod files;
 mod flood;
 mod histories;
 mod holds;
+mod html;
 mod instant;
 mod lane;
 mod open;
+mod peers;
 mod queue;
 mod report;
 mod round;
@@ -30,7 +35,9 @@ mod stub;
 mod target;
 #[cfg(test)]
 mod tests;
+mod timeline;
 mod token;
+mod usage;
 mod wire;
 
 use std::process::ExitCode;
@@ -56,12 +63,16 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Holds(Box<holds::Holds>),
+    Compare(Box<compare::Compare>),
     Open(Box<open::Open>),
     Queue(Box<queue::Queue>),
     Histories(Box<histories::Histories>),
     /// The bare echo; started by `holds`.
     #[command(hide = true)]
     Echo,
+    /// A service over Redis or Postgres; started by `compare`.
+    #[command(hide = true)]
+    Peer(peers::Peer),
     /// The test double of the server, for the negative control of the check.
     #[command(hide = true)]
     Serve,
@@ -89,8 +100,10 @@ fn try_main() -> Result<bool> {
     let done = runtime.block_on(async {
         match cli.command {
             Command::Echo => echo::serve().await.map(|()| true),
+            Command::Peer(peer) => peers::serve(peer).await.map(|()| true),
             Command::Serve => stub::serve().await.map(|()| true),
             Command::Holds(holds) => or_interrupted(holds::run(*holds)).await,
+            Command::Compare(compare) => or_interrupted(compare::run(*compare)).await,
             Command::Open(open) => or_interrupted(open::run(*open)).await,
             Command::Queue(queue) => or_interrupted(queue::run(*queue)).await,
             Command::Histories(histories) => or_interrupted(histories::run(*histories)).await,

@@ -17,9 +17,9 @@ pub(crate) struct Series {
 /// Median, least and greatest.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Spread {
-    median: f64,
-    min: f64,
-    max: f64,
+    pub(crate) median: f64,
+    pub(crate) min: f64,
+    pub(crate) max: f64,
 }
 
 impl Spread {
@@ -36,7 +36,7 @@ impl Spread {
         Some(Self { median, min, max })
     }
 
-    fn json(self) -> Value {
+    pub(crate) fn json(self) -> Value {
         json!({ "median": self.median, "min": self.min, "max": self.max })
     }
 }
@@ -51,7 +51,13 @@ impl Series {
         self.rates().last().map(|rate| format!("{} {rate:.0}/s", self.name))
     }
 
-    fn total(&self) -> Measured {
+    /// The latencies of all rounds, in milliseconds.
+    pub(crate) fn percentiles(&self) -> [(&'static str, f64); 6] {
+        percentiles(&self.total().latency)
+    }
+
+    /// All rounds together.
+    pub(crate) fn total(&self) -> Measured {
         let mut total = Measured::new();
         for round in &self.rounds {
             total.add(round);
@@ -70,7 +76,7 @@ impl Series {
         let own = per_request(total.own_cpu_micros, total.completed);
         let _ = write!(out, "{connections:>5}  {name:<12} {rate:<26} {server:>7} {own:>7} ");
         for (_, value) in percentiles(&total.latency) {
-            let _ = write!(out, "{value:>9.3}");
+            let _ = write!(out, "{value:>10.3}");
         }
         out.push('\n');
         let _ = writeln!(out, "       {}", outcomes(&total));
@@ -115,7 +121,7 @@ pub(crate) fn head() -> String {
         "conns", "server", "requests/s (min–max)", "CPU µs", "own µs"
     );
     for name in PERCENTILES.map(|(name, _)| name) {
-        let _ = write!(head, "{:>9}", format!("{name} ms"));
+        let _ = write!(head, "{:>10}", format!("{name} ms"));
     }
     head.push('\n');
     head
@@ -138,11 +144,11 @@ pub(crate) fn ratio_json(connections: usize, ratio: Spread) -> Value {
     json!({ "connections": connections, "onsaleToEcho": ratio.json() })
 }
 
-const PERCENTILES: [(&str, f64); 5] =
-    [("p50", 50.0), ("p90", 90.0), ("p99", 99.0), ("p99.9", 99.9), ("max", 100.0)];
+const PERCENTILES: [(&str, f64); 6] =
+    [("p50", 50.0), ("p90", 90.0), ("p99", 99.0), ("p99.9", 99.9), ("p99.99", 99.99), ("max", 100.0)];
 
 /// In milliseconds.
-fn percentiles(histogram: &Histogram<u64>) -> [(&'static str, f64); 5] {
+fn percentiles(histogram: &Histogram<u64>) -> [(&'static str, f64); 6] {
     PERCENTILES.map(|(name, at)| (name, float(histogram.value_at_percentile(at)) / 1000.0))
 }
 

@@ -5,37 +5,28 @@
 //! their own, and a latency counts from the intended instant, whether or not a connection was free
 //! by then, so that a stall is seen by all who would have come meanwhile (no coordinated omission).
 
-use std::{
-    collections::BTreeMap,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
-};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
 use hdrhistogram::Histogram;
 use tokio::{
-    sync::Semaphore,
     task::JoinSet,
     time::{sleep, timeout},
 };
 
 use crate::{
+    arrivals::{Arrivals, Pattern},
     child::cpu_micros,
     clock::Clock,
     lane::{Lane, Settled},
     script::Script,
     target::Target,
+    timeline::{Slice, Timeline},
     wire::Connection,
 };
 
 /// How long a round waits for answers after its end; then their outcome is unknown.
 const GRACE: Duration = Duration::from_secs(15);
-/// How often the scheduler of an open loop looks for due arrivals. Its delay counts as latency, so
-/// it is short.
-const ARRIVALS_PAUSE: Duration = Duration::from_micros(100);
 
 /// One of the two servers of a run, with the lanes that drive it.
 pub(crate) struct Side {
@@ -58,8 +49,8 @@ pub(crate) struct Timing {
 #[derive(Debug, Clone)]
 pub(crate) enum Pace {
     Closed,
-    /// So many a second, spaced evenly; there is no warm-up.
-    Open(u64),
+    /// So many a second on the whole; there is no warm-up.
+    Open(Pattern, u64),
 }
 
 /// What a round saw.
@@ -68,6 +59,8 @@ pub(crate) struct Measured {
     pub(crate) latency: Histogram<u64>,
     /// In the open loop: microseconds from sending, so without the wait for a free connection.
     pub(crate) service: Histogram<u64>,
+    /// In the open loop: how it went over time.
+    pub(crate) timeline: Vec<Slice>,
     /// Requests that ended in the measured time.
     pub(crate) completed: u64,
     /// The bodies of their answers, so that a reader sees how alike the two servers answer.
@@ -84,6 +77,9 @@ pub(crate) struct Measured {
     pub(crate) unsent: u64,
     pub(crate) server_cpu_micros: Option<u64>,
     pub(crate) own_cpu_micros: Option<u64>,
+    /// What the server's processes gave to the disk, and what all of the machine used, where that was looked at.
+    pub(crate) written_bytes: Option<u64>,
+    pub(crate) machine_cpu_micros: Option<u64>,
 }
 
 impl Measured {
@@ -91,6 +87,7 @@ impl Measured {
         Self {
             latency: histogram(),
             service: histogram(),
+            timeline: Vec::new(),
             completed: 0,
             body_bytes: 0,
             seconds: 0.0,
@@ -101,6 +98,8 @@ impl Measured {
             unsent: 0,
             server_cpu_micros: Some(0),
             own_cpu_micros: Some(0),
+            written_bytes: None,
+            machine_cpu_micros: None,
         }
     }
 
@@ -136,59 +135,18 @@ pub(crate) fn histogram() -> Histogram<u64> {
     Histogram::new(3).expect("three digits are allowed")
 }
 
-/// The arrivals of an open loop.
-struct Arrivals {
-    rate: u64,
-    from: u64,
-    total: u64,
-    next: AtomicU64,
-    /// A permit for each arrival that is due and not taken.
-    due: Semaphore,
-}
-
-impl Arrivals {
-    fn intended(&self, number: u64) -> u64 {
-        let nanos = u128::from(number) * 1_000_000_000 / u128::from(self.rate);
-        self.from + u64::try_from(nanos).expect("a round is seconds")
-    }
-
-    /// Returns how many arrivals have their intended instants at or before `now`.
-    fn due_by(&self, now: u64) -> u64 {
-        let Some(passed) = now.checked_sub(self.from) else { return 0 };
-        let intervals = u128::from(passed) * u128::from(self.rate) / 1_000_000_000;
-        // The first is due at once.
-        u64::try_from(intervals).unwrap_or(u64::MAX).saturating_add(1)
-    }
-
-    /// Waits for an arrival and returns its intended instant; nothing after the last.
-    async fn take(&self) -> Option<u64> {
-        self.due.acquire().await.ok()?.forget();
-        let number = self.next.fetch_add(1, Ordering::Relaxed);
-        if number + 1 == self.total {
-            self.due.close();
-        }
-        Some(self.intended(number))
-    }
-
-    /// Makes arrivals due at their instants. A thread of its own, since tokio's timers are of
-    /// whole milliseconds.
-    fn run(&self, clock: Clock) {
-        let mut given = 0;
-        while given < self.total && !self.due.is_closed() {
-            let due = self.due_by(clock.nanos()).min(self.total);
-            self.due.add_permits(usize::try_from(due - given).expect("bounded by the total"));
-            given = due;
-            std::thread::sleep(ARRIVALS_PAUSE);
-        }
-    }
-}
-
 /// The measured span of a round.
 #[derive(Debug, Clone, Copy)]
 struct Span {
     from: u64,
     until: u64,
     clock: Clock,
+}
+
+/// What an open loop has beside its connections.
+struct Open {
+    arrivals: Arrivals,
+    timeline: Timeline,
 }
 
 /// Drives a server with the first lanes of a side.
@@ -199,31 +157,32 @@ pub(crate) async fn round(
     timing: Timing,
     clock: Clock,
 ) -> Result<Measured> {
-    let mut open = Vec::with_capacity(connections);
+    let mut connected = Vec::with_capacity(connections);
     for _ in 0..connections {
-        open.push(Connection::open(side.target.address()).await.context("connecting")?);
+        connected.push(Connection::open(side.target.address()).await.context("connecting")?);
     }
     let nanos = |duration: Duration| u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
     let from = clock.nanos() + nanos(timing.warm_up);
     let span = Span { from, until: from + nanos(timing.measured), clock };
-    let arrivals = match *pace {
+    let open = match *pace {
         Pace::Closed => None,
-        Pace::Open(rate) => {
+        Pace::Open(pattern, rate) => {
             let total = (rate * nanos(timing.measured) / 1_000_000_000).max(1);
-            let due = Semaphore::new(0);
-            let arrivals = Arc::new(Arrivals { rate, from, total, next: AtomicU64::new(0), due });
-            let scheduler = Arc::clone(&arrivals);
-            std::thread::spawn(move || scheduler.run(clock));
-            Some(arrivals)
+            // By the clock, so that each round has instants of its own.
+            let arrivals = Arrivals::new(from, pattern.offsets(total, timing.measured, from));
+            let open = Arc::new(Open { arrivals, timeline: Timeline::new(from, span.until) });
+            let scheduler = Arc::clone(&open);
+            std::thread::spawn(move || scheduler.arrivals.run(clock));
+            Some(open)
         }
     };
 
     let mut tasks = JoinSet::new();
     let lanes: Vec<Lane> = side.lanes.drain(..connections).collect();
-    for ((number, lane), connection) in lanes.into_iter().enumerate().zip(open) {
-        let (script, arrivals) = (Arc::clone(&side.script), arrivals.clone());
+    for ((number, lane), connection) in lanes.into_iter().enumerate().zip(connected) {
+        let (script, open) = (Arc::clone(&side.script), open.clone());
         tasks.spawn(async move {
-            let (lane, seen) = drive(lane, connection, &script, arrivals.as_deref(), span).await;
+            let (lane, seen) = drive(lane, connection, &script, open.as_deref(), span).await;
             (number, lane, seen)
         });
     }
@@ -243,13 +202,13 @@ pub(crate) async fn round(
     }
     back.sort_unstable_by_key(|(number, _)| *number);
     side.lanes.splice(..0, back.into_iter().map(|(_, lane)| lane));
-    if let Some(arrivals) = arrivals {
-        arrivals.due.close();
+    if let Some(open) = open {
         let end = clock.nanos();
-        for number in arrivals.next.load(Ordering::Relaxed)..arrivals.total {
+        for intended in open.arrivals.end() {
             measured.unsent += 1;
-            record(&mut measured.latency, end.saturating_sub(arrivals.intended(number)));
+            record(&mut measured.latency, end.saturating_sub(intended));
         }
+        measured.timeline = open.timeline.slices();
     }
     measured.seconds = timing.measured.as_secs_f64();
     measured.server_cpu_micros = difference(server_before, server_after);
@@ -263,13 +222,12 @@ async fn drive(
     mut lane: Lane,
     mut connection: Connection,
     script: &Script,
-    arrivals: Option<&Arrivals>,
+    open: Option<&Open>,
     span: Span,
 ) -> (Lane, Measured) {
     let mut seen = Measured::new();
     let limit = span.clock.until(span.until) + GRACE;
-    let driven =
-        timeout(limit, exchanges(&mut lane, &mut connection, script, arrivals, span, &mut seen)).await;
+    let driven = timeout(limit, exchanges(&mut lane, &mut connection, script, open, span, &mut seen)).await;
     if driven.is_err() {
         seen.lost.push(format!("no answer within {} s after the end", GRACE.as_secs()));
     }
@@ -281,17 +239,17 @@ async fn exchanges(
     lane: &mut Lane,
     connection: &mut Connection,
     script: &Script,
-    arrivals: Option<&Arrivals>,
+    open: Option<&Open>,
     span: Span,
     seen: &mut Measured,
 ) {
     let mut now = span.clock.nanos();
     loop {
-        let (intended, sent) = match arrivals {
+        let (intended, sent) = match open {
             // The end of one request is the beginning of the next: one look at the clock for both.
             None if now >= span.until => return,
             None => (now, now),
-            Some(arrivals) => match arrivals.take().await {
+            Some(open) => match open.arrivals.take().await {
                 Some(intended) => (intended, span.clock.nanos()),
                 None => return,
             },
@@ -316,8 +274,9 @@ async fn exchanges(
         }
         if measured.contains(&intended) {
             record(&mut seen.latency, now - intended);
-            if arrivals.is_some() {
+            if let Some(open) = open {
                 record(&mut seen.service, now - sent);
+                open.timeline.note(intended, now);
             }
             *seen.statuses.entry(answer.status).or_default() += 1;
             seen.taken += u64::from(settled == Settled::Taken);
@@ -332,33 +291,4 @@ async fn exchanges(
 pub(crate) fn record(histogram: &mut Histogram<u64>, nanos: u64) {
     // A histogram that grows takes every value that memory has room for; a round is minutes.
     histogram.record((nanos / 1000).max(1)).expect("a histogram that grows");
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_arrival_is_due_at_its_intended_instant_and_not_before() {
-        let due = Semaphore::new(0);
-        let arrivals = Arrivals { rate: 3, from: 1000, total: 9, next: AtomicU64::new(0), due };
-        assert_eq!(arrivals.due_by(999), 0);
-        for number in 0..9 {
-            // Rounded down, an intended instant is less than a nanosecond early.
-            let intended = arrivals.intended(number);
-            assert!(arrivals.due_by(intended + 1) > number, "{number}");
-            assert!(number == 0 || arrivals.due_by(intended - 1) <= number, "{number}");
-        }
-    }
-
-    #[tokio::test]
-    async fn arrivals_keep_their_intended_instants_however_late_they_are_taken() {
-        let due = Semaphore::new(3);
-        let arrivals = Arrivals { rate: 4, from: 1000, total: 3, next: AtomicU64::new(0), due };
-        let mut intended = Vec::new();
-        while let Some(at) = arrivals.take().await {
-            intended.push(at);
-        }
-        assert_eq!(intended, [1000, 250_001_000, 500_001_000]);
-    }
 }

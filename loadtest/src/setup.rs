@@ -33,10 +33,22 @@ impl Client {
         self.call("GET", path, "").await
     }
 
+    /// Calls and returns the answer, whatever it is.
     async fn call(&mut self, method: &str, path: &str, body: &str) -> Result<(u16, Vec<u8>)> {
+        self.call_with(method, path, "", body).await
+    }
+
+    /// The same with more lines of the head.
+    pub(crate) async fn call_with(
+        &mut self,
+        method: &str,
+        path: &str,
+        fields: &str,
+        body: &str,
+    ) -> Result<(u16, Vec<u8>)> {
         let (host, authorization, len) = (&self.host, &self.authorization, body.len());
         let request = format!(
-            "{method} {path} HTTP/1.1\r\nhost: {host}\r\n{authorization}content-type: application/json\r\ncontent-length: {len}\r\n\r\n{body}"
+            "{method} {path} HTTP/1.1\r\nhost: {host}\r\n{authorization}{fields}content-type: application/json\r\ncontent-length: {len}\r\n\r\n{body}"
         );
         let answer = in_time(self.connection.exchange(request.as_bytes())).await;
         let answer = answer.with_context(|| format!("{method} {path}"))?;
@@ -75,10 +87,13 @@ pub(crate) async fn open_schedule(
     plan: &Plan,
     queue: &Value,
 ) -> Result<()> {
-    // Holds outlive every run (`TOTAL_SECONDS_MAX`).
-    let policy = json!({ "holdSeconds": HOLD_SECONDS, "maxSeatsPerReservation": 4, "maxSeatsPerUser": USER_SEATS_MAX,
-        "queue": queue });
-    open_schedule_of(target, admin_token, plan, &policy).await
+    open_schedule_of(target, admin_token, plan, &policy(queue)).await
+}
+
+/// The policy of a schedule, whose holds outlive every run (`TOTAL_SECONDS_MAX`); `queue` is its waiting room, or null.
+pub(crate) fn policy(queue: &Value) -> Value {
+    json!({ "holdSeconds": HOLD_SECONDS, "maxSeatsPerReservation": 4, "maxSeatsPerUser": USER_SEATS_MAX,
+        "queue": queue })
 }
 
 /// The same with another policy.
@@ -90,6 +105,12 @@ pub(crate) async fn open_schedule_of(
 ) -> Result<()> {
     let mut admin = Client::connect(target, Some(admin_token)).await?;
     let id = &plan.schedule;
+    put_hall(&mut admin, id, plan).await?;
+    put_schedule(&mut admin, id, id, policy).await
+}
+
+/// Makes a venue with the plan's seats, and a concert in it of the same id.
+pub(crate) async fn put_hall(admin: &mut Client, id: &str, plan: &Plan) -> Result<()> {
     let rows: Vec<Value> = plan
         .rows()
         .zip(1..)
@@ -107,11 +128,14 @@ pub(crate) async fn open_schedule_of(
         "title": "Load test", "artist": "Many connections", "venueId": id, "currency": "KRW",
         "grades": [{ "grade": "R", "price": 50_000, "color": "#FF0000" }],
     });
-    admin.must("PUT", &format!("/api/v1/concerts/{id}"), &concert).await?;
+    admin.must("PUT", &format!("/api/v1/concerts/{id}"), &concert).await
+}
 
+/// Makes a schedule of a concert and opens it.
+pub(crate) async fn put_schedule(admin: &mut Client, id: &str, concert: &str, policy: &Value) -> Result<()> {
     // Far away, so that the sale doesn't close by itself.
     let schedule = json!({
-        "concertId": id, "startsAt": "2099-01-01T10:00:00.000Z", "endsAt": "2099-01-01T12:00:00.000Z",
+        "concertId": concert, "startsAt": "2099-01-01T10:00:00.000Z", "endsAt": "2099-01-01T12:00:00.000Z",
         "policy": policy,
     });
     admin.must("PUT", &format!("/api/v1/schedules/{id}"), &schedule).await?;

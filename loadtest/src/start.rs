@@ -73,7 +73,8 @@ impl ServerOptions {
         Ok(Ready { target, jwt_secret, admin_token, server: None })
     }
 
-    fn launch(&self) -> Result<Launch> {
+    /// Says what to start, and with which secrets.
+    pub(crate) fn launch(&self) -> Result<Launch> {
         let program = std::path::absolute(&self.start)?;
         if !program.is_file() {
             bail!("{} isn't there: build it with `cargo build --release`, or say --start", program.display());

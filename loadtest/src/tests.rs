@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use tokio::net::TcpListener;
 
 use crate::{
+    arrivals::Pattern,
     audit::{Findings, audit},
     bench::side,
     book::Book,
@@ -83,7 +84,7 @@ async fn a_release_that_is_acknowledged_and_not_done_is_found() {
 
 #[tokio::test]
 async fn an_open_loop_sends_every_arrival() {
-    let (seen, findings) = drive(Fault::None, 0, &Pace::Open(1000)).await;
+    let (seen, findings) = drive(Fault::None, 0, &Pace::Open(Pattern::Poisson, 1000)).await;
     assert_eq!(findings.faults.first, [""; 0]);
     // Two rounds of 0.3 s at 1,000 a second, each with its latency, whenever it was sent.
     assert_eq!(seen.latency.len(), 600);

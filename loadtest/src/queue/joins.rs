@@ -7,11 +7,14 @@ use std::sync::{
 
 use anyhow::Result;
 
-use super::{
-    crowd::{Crowd, Place, Told},
+use super::crowd::{Crowd, Place, Told};
+use crate::{
+    book::Faults,
+    clock::Wall,
     drive::{Asked, Caller, Until, drive},
+    round::Measured,
+    wire::Answer,
 };
-use crate::{book::Faults, clock::Wall, round::Measured, wire::Answer};
 
 /// What a rush saw.
 pub(super) struct Joined {

@@ -5,7 +5,6 @@
 //! stand before whom.
 
 mod crowd;
-mod drive;
 mod events;
 mod joins;
 mod order;

@@ -4,11 +4,13 @@ use std::sync::Arc;
 
 use anyhow::Result;
 
-use super::{
-    crowd::{Crowd, Told},
+use super::crowd::{Crowd, Told};
+use crate::{
+    book::Faults,
     drive::{Asked, Caller, Until, drive},
+    round::Measured,
+    wire::Answer,
 };
-use crate::{book::Faults, round::Measured, wire::Answer};
 
 /// One connection: its part of the crowd, one after the other.
 struct Poller {

@@ -10,7 +10,6 @@ use tokio::time::{MissedTickBehavior, interval, sleep};
 use super::{
     Queue,
     crowd::{Crowd, Told},
-    drive::{Asked, Until},
     joins::{Joined, join},
     order,
     polls::poll,
@@ -19,11 +18,13 @@ use super::{
     streams::{Counts, Followed, Streams},
 };
 use crate::{
+    arrivals::Pattern,
     audit::Findings,
     bench::{Bench, run_name},
     book::{Faults, index},
-    child::Echo,
+    child::Small,
     clock::Wall,
+    drive::{Asked, Until},
     lane::Division,
     report::{Series, Spread, ratio},
     round::{Pace, Timing, histogram, record, round},
@@ -142,7 +143,12 @@ impl Run {
     }
 
     fn asked(&self) -> Asked {
-        Asked { target: self.bench.onsale.target, pid: self.bench.onsale.pid, clock: self.bench.clock }
+        Asked {
+            target: self.bench.onsale.target,
+            pid: self.bench.onsale.pid,
+            store: None,
+            clock: self.bench.clock,
+        }
     }
 
     /// Everyone joins, while those inside hold seats.
@@ -165,7 +171,7 @@ impl Run {
     /// The crowd polls at full speed, in turns at the server and at the echo, while those inside hold seats.
     async fn polls(&mut self, queue: &Queue, figures: &mut Figures) -> Result<()> {
         let workers = queue.server.server_workers.into();
-        let echo = if queue.no_echo { None } else { Some(Echo::start(workers).await?) };
+        let echo = if queue.no_echo { None } else { Some(Small::echo(workers).await?) };
         let asked = self.asked();
         let echo = echo.as_ref().map(|echo| Asked { target: echo.target, pid: echo.pid(), ..asked });
         let people: Vec<usize> = self.crowd.line().into_iter().map(|(person, _)| person).collect();
@@ -284,7 +290,7 @@ fn holds_of(name: &'static str) -> Series {
 /// Those inside hold and release seats, each at its instant.
 async fn holds(bench: &mut Bench, queue: &Queue, name: &'static str, measured: Duration) -> Result<Series> {
     let timing = Timing { warm_up: Duration::from_millis(50), measured };
-    let pace = Pace::Open(queue.hold_rate.into());
+    let pace = Pace::Open(Pattern::Constant, queue.hold_rate.into());
     let seen = round(&mut bench.onsale, HOLD_CONNECTIONS.into(), &pace, timing, bench.clock).await;
     let mut seen = seen.context("holding seats")?;
     // The server's and our own time were spent on more than holds.

@@ -5,9 +5,10 @@ use std::{fmt::Write, sync::atomic::Ordering, time::Duration};
 use serde_json::{Value, json};
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::{drive::Asked, streams::Counts};
+use super::streams::Counts;
 use crate::{
     child::{cpu_micros, resident_bytes},
+    drive::Asked,
     report::float,
     round::difference,
 };

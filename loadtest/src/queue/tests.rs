@@ -7,7 +7,6 @@ use tokio::net::TcpListener;
 
 use super::{
     crowd::Crowd,
-    drive::{Asked, Until},
     joins::{Joined, join},
     order::check_joins,
     polls::poll,
@@ -15,6 +14,7 @@ use super::{
 };
 use crate::{
     clock::Clock,
+    drive::{Asked, Until},
     round::Measured,
     script::Plan,
     setup::open_schedule,
@@ -39,7 +39,7 @@ async fn rush(fault: Fault, queue: &Value) -> Seen {
     let server = tokio::spawn(async move { axum::serve(listener, stub::app(fault)).await });
     let signer = Signer::new(&[1; 32]);
     open_schedule(target, "admin", &Plan::new("t", 10, 1, &signer, 5), queue).await.unwrap();
-    let asked = Asked { target, pid: None, clock: Clock::start() };
+    let asked = Asked { target, pid: None, store: None, clock: Clock::start() };
     let mut crowd = Arc::new(Crowd::new("load-t", "crowd", PEOPLE, &signer, 5));
     let Joined { seen, faults, .. } = join(&mut crowd, asked, 8, "waiting").await.unwrap();
     let line = crowd.line();
@@ -71,7 +71,7 @@ async fn a_pace_is_not_that_of_the_answers() {
     let target = Target::new(listener.local_addr().unwrap()).unwrap();
     let server = tokio::spawn(async move { axum::serve(listener, stub::app(Fault::None)).await });
     let signer = Signer::new(&[1; 32]);
-    let asked = Asked { target, pid: None, clock: Clock::start() };
+    let asked = Asked { target, pid: None, store: None, clock: Clock::start() };
     let mut crowd = Arc::new(Crowd::new("load-t", "crowd", 10, &signer, 5));
     join(&mut crowd, asked, 2, "waiting").await.unwrap();
     let paced = Until::Paced(20, Duration::from_millis(200));

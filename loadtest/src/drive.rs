@@ -13,6 +13,7 @@ use crate::{
     clock::Clock,
     round::{Measured, difference, record},
     target::Target,
+    usage::{Usage, machine_micros},
     wire::{Answer, Connection},
 };
 
@@ -24,7 +25,7 @@ const WARM_UP: Duration = Duration::from_millis(300);
 const SECOND: Duration = Duration::from_secs(1);
 
 /// What one connection asks, and what it makes of the answers.
-pub(super) trait Caller: Send + 'static {
+pub(crate) trait Caller: Send + 'static {
     /// Writes the next request; returns false when nothing is left to ask. `now` is before any byte is sent.
     fn ask(&mut self, request: &mut Vec<u8>, now: u64) -> bool;
     /// Takes its answer, which had been read whole at `now`.
@@ -33,16 +34,47 @@ pub(super) trait Caller: Send + 'static {
 
 /// The server that is asked.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Asked {
-    pub(super) target: Target,
+pub(crate) struct Asked {
+    pub(crate) target: Target,
     /// Its process, where that is known.
-    pub(super) pid: Option<u32>,
-    pub(super) clock: Clock,
+    pub(crate) pid: Option<u32>,
+    /// The process of its store, where that is another one.
+    pub(crate) store: Option<u32>,
+    pub(crate) clock: Clock,
+}
+
+/// What was used until an instant.
+struct Reading {
+    server: Option<Usage>,
+    own: Option<u64>,
+    machine: Option<u64>,
+}
+
+impl Asked {
+    fn read(&self) -> Reading {
+        let roots: Vec<u32> = [self.pid, self.store].into_iter().flatten().collect();
+        Reading {
+            server: self.pid.and_then(|_| Usage::of(&roots)),
+            own: cpu_micros(std::process::id()),
+            machine: machine_micros(),
+        }
+    }
+}
+
+impl Measured {
+    /// Notes what was used between two readings.
+    fn spend(&mut self, before: &Reading, after: &Reading) {
+        let server = before.server.as_ref().zip(after.server.as_ref());
+        self.server_cpu_micros = server.and_then(|(before, after)| after.cpu_micros_since(before));
+        self.written_bytes = server.map(|(before, after)| after.written_since(before));
+        self.own_cpu_micros = difference(before.own, after.own);
+        self.machine_cpu_micros = difference(before.machine, after.machine);
+    }
 }
 
 /// When callers ask, and for how long.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Until {
+pub(crate) enum Until {
     /// At once when they have their answers, until none has anything left to ask.
     Done,
     /// At once when they have their answers, for so long.
@@ -68,12 +100,12 @@ struct Span {
 }
 
 /// Drives callers, each on a connection of its own.
-pub(super) async fn drive<C: Caller>(
+pub(crate) async fn drive<C: Caller>(
     asked: Asked,
     callers: Vec<C>,
     until: Until,
 ) -> Result<(Vec<C>, Measured)> {
-    let Asked { target, pid, clock } = asked;
+    let Asked { target, clock, .. } = asked;
     let measured = until.measured();
     let pause = match until {
         Until::Paced(rate, _) => u32::try_from(callers.len()).ok().map(|count| SECOND * count / rate),
@@ -87,7 +119,6 @@ pub(super) async fn drive<C: Caller>(
     let nanos = |duration: Duration| u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
     let from = clock.nanos() + measured.map_or(0, |_| nanos(WARM_UP));
     let span = Span { from, until: from + nanos(measured.unwrap_or(LONGEST)) };
-    let cpu = || (pid.and_then(cpu_micros), cpu_micros(std::process::id()));
     let mut tasks = JoinSet::new();
 
     for (mut caller, connection) in open {
@@ -103,11 +134,11 @@ pub(super) async fn drive<C: Caller>(
     }
 
     sleep(clock.until(span.from)).await;
-    let before = cpu();
+    let before = asked.read();
     let mut after = None;
     if measured.is_some() {
         sleep(clock.until(span.until)).await;
-        after = Some(cpu());
+        after = Some(asked.read());
     }
 
     let (mut callers, mut total) = (Vec::with_capacity(tasks.len()), Measured::new());
@@ -117,11 +148,10 @@ pub(super) async fn drive<C: Caller>(
         total.add(&seen);
     }
 
-    let after = after.unwrap_or_else(cpu);
+    let after = after.unwrap_or_else(|| asked.read());
     let took = Duration::from_nanos(clock.nanos() - span.from);
     total.seconds = measured.unwrap_or(took).as_secs_f64();
-    total.server_cpu_micros = difference(before.0, after.0);
-    total.own_cpu_micros = difference(before.1, after.1);
+    total.spend(&before, &after);
     Ok((callers, total))
 }
 
