@@ -6,6 +6,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::LazyLock;
 
 use anyhow::{Context, Result, bail};
 
@@ -13,8 +14,19 @@ const SOURCE: &str = include_str!("shim.c");
 /// Where simulated data directories are: in memory, under a name that the shim knows.
 pub(crate) const PLACE: &str = "/dev/shm/onsale-sim.";
 
-/// Compiles the shim where that hasn't been done, and returns its path.
-pub(crate) fn library() -> Result<PathBuf> {
+/// Returns the shim's path, compiled once a process: nothing where it can't be, which is said aloud.
+#[expect(clippy::print_stderr, reason = "who runs it has to know")]
+pub(crate) fn library() -> Option<&'static Path> {
+    static LIBRARY: LazyLock<Option<PathBuf>> = LazyLock::new(|| {
+        compiled()
+            .inspect_err(|error| eprintln!("no run will be the same twice, and no file will fail: {error:#}"))
+            .ok()
+    });
+    LIBRARY.as_deref()
+}
+
+/// Compiles the shim where no process has done that.
+fn compiled() -> Result<PathBuf> {
     let mut digest = crate::dice::Trace::default();
     digest.add(SOURCE.as_bytes());
     let name = format!("onsale-sim-shim-{:016x}", digest.digest());
