@@ -161,8 +161,8 @@ def count(kind, args):
 def dearest(path, requests, lines):
     shown = subprocess.run(["callgrind_annotate", "--threshold=100", path], capture_output=True, text=True).stdout
     found = re.findall(r"^\s*([\d,]+) \([^)]*\)\s+(.*)$", shown, re.M)
-    rows = [(int(cost.replace(",", "")) / requests, name) for cost, name in found if "PROGRAM TOTALS" not in name]
-    return "\n".join(f"{cost:9,.0f}  {re.sub(r' \[.*', '', name)[:150]}" for cost, name in rows[:lines])
+    rows = [(int(cost.replace(",", "")) / requests, name.split(" [")[0][:150]) for cost, name in found if "PROGRAM TOTALS" not in name]
+    return "\n".join(f"{cost:9,.0f}  {name}" for cost, name in rows[:lines])
 
 
 def main():
