@@ -1,5 +1,6 @@
 //! `SIGHUP`: a running engine reads secrets, tokens and keys again, so that they can be replaced without a stop.
 
+use core::time::Duration;
 use std::sync::Arc;
 
 use clap::ArgMatches;
@@ -88,7 +89,8 @@ fn settings(matches: &ArgMatches) -> Result<Config, Failure> {
     }
     config.require_tokens().map_err(Failure::settings)?;
     // A setting that the next start would refuse is an error now, although a reload doesn't apply it.
-    MailHook::of(&config.mail).map_err(Failure::settings)?;
+    MailHook::of(&config.mail, Duration::from_secs(config.limits.request_timeout_seconds))
+        .map_err(Failure::settings)?;
     gateways::of(&config)?;
     Ok(config)
 }

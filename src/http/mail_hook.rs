@@ -30,8 +30,9 @@ use crate::random;
 
 /// The most calls at once. One more is refused, to be tried again.
 const CALLS_MAX: usize = 64;
-/// How long a connection may take to open, and a call in all: less than a request may.
+/// How long a connection may take to open.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long a call may take in all, unless half the time of a request is less: the sign-up that waits for it has to be answered.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The purpose of a mail.
@@ -88,17 +89,18 @@ pub struct MailHook {
 }
 
 impl MailHook {
-    /// Makes the hook of the settings, where they name one.
+    /// Makes the hook of the settings, where they name one; `request_timeout` is what a sign-up has in all.
     ///
     /// # Errors
     /// When one setting is there without the other, the URL can't be used, or TLS can't be set up.
-    pub fn of(config: &MailConfig) -> Result<Option<Self>, MailHookError> {
+    pub fn of(config: &MailConfig, request_timeout: Duration) -> Result<Option<Self>, MailHookError> {
         let (url, secret) = match (&config.hook_url, &config.hook_secret) {
             (None, None) => return Ok(None),
             (Some(url), Some(secret)) => (url, secret),
             (None, Some(_)) | (Some(_), None) => return Err(MailHookError::Half),
         };
-        let made = outbound::client("mail.hook_url", url, CONNECT_TIMEOUT, TIMEOUT);
+        let timeout = TIMEOUT.min(request_timeout / 2);
+        let made = outbound::client("mail.hook_url", url, CONNECT_TIMEOUT, timeout);
         let (client, url) = made.map_err(|error| MailHookError::Client(error.to_string()))?;
         let key = hmac::Key::new(hmac::HMAC_SHA256, secret.expose().as_bytes());
         Ok(Some(Self { client, url, key, calls: Semaphore::new(CALLS_MAX) }))
@@ -172,15 +174,15 @@ mod tests {
     #[test]
     fn a_hook_has_a_url_and_a_secret_or_neither() {
         let mut config = Config::defaults().mail;
-        assert!(MailHook::of(&config).unwrap().is_none());
+        assert!(MailHook::of(&config, TIMEOUT).unwrap().is_none());
         config.hook_url = Some("http://127.0.0.1:1/mails".into());
-        assert!(matches!(MailHook::of(&config), Err(MailHookError::Half)));
+        assert!(matches!(MailHook::of(&config, TIMEOUT), Err(MailHookError::Half)));
         config.hook_secret = Some(Secret::new("x".repeat(32)));
-        assert!(MailHook::of(&config).unwrap().is_some());
+        assert!(MailHook::of(&config, TIMEOUT).unwrap().is_some());
         config.hook_url = Some("http://user:password@127.0.0.1/".into());
-        assert!(matches!(MailHook::of(&config), Err(MailHookError::Client(_))));
+        assert!(matches!(MailHook::of(&config, TIMEOUT), Err(MailHookError::Client(_))));
         config.hook_url = None;
-        assert!(matches!(MailHook::of(&config), Err(MailHookError::Half)));
+        assert!(matches!(MailHook::of(&config, TIMEOUT), Err(MailHookError::Half)));
     }
 
     #[tokio::test]
@@ -191,7 +193,7 @@ mod tests {
         let mut config = Config::defaults().mail;
         config.hook_url = Some(format!("http://{address}/mails"));
         config.hook_secret = Some(Secret::new("x".repeat(32)));
-        let hook = MailHook::of(&config).unwrap().unwrap();
+        let hook = MailHook::of(&config, TIMEOUT).unwrap().unwrap();
         let mail = Mail {
             purpose: Purpose::SignUp,
             email: "ann@example.org".to_owned(),

@@ -137,6 +137,8 @@ impl HttpParts {
         shutdown: CancellationToken,
     ) -> Result<Self, SetupError> {
         let sign_ins = config.limits.sign_ins_per_minute;
+        let limits = RequestLimits::from(&config.limits);
+        let request_timeout = limits.request_timeout;
         Ok(Self(Arc::new(HttpPartsInner {
             authenticator: Arc::new(Authenticator::new(&config.auth)?),
             rate_limit: UserRateLimit::new(config.limits.rate_limit),
@@ -145,11 +147,11 @@ impl HttpParts {
             sign_in_limit: AddressRateLimit::new(sign_ins, MINUTE_SECONDS),
             account_limit: AccountRateLimit::new(),
             mail_limit: AccountRateLimit::of(MAILS_AN_HOUR, HOUR_SECONDS),
-            mail_hook: MailHook::of(&config.mail)?,
+            mail_hook: MailHook::of(&config.mail, request_timeout)?,
             notice_limit: Limiter::new(NOTICES_PER_SECOND, NonZeroU32::MIN, NOTICES_AT_ONCE),
             passwords: Passwords::default(),
             session_seconds: config.auth.session_seconds,
-            limits: RequestLimits::from(&config.limits),
+            limits,
             trusted_proxies: config.server.trusted_proxies.clone(),
             stranger_told: Once::new(),
             cors_origins: config.server.cors_origins.clone(),

@@ -1,6 +1,7 @@
 //! Many documents in one, as `onsale import` and `data/charlotte.json` have them.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -65,6 +66,20 @@ impl ImportDocument {
     /// Every field that is wrong.
     pub fn into_domain(self, standing: &HashMap<String, ScheduleState>) -> Result<Import, Vec<FieldError>> {
         let mut checks = Checks::default();
+        named_once(&mut checks, "venues", "venueId", self.venues.iter().map(|item| item.venue_id.as_deref()));
+        named_once(
+            &mut checks,
+            "concerts",
+            "concertId",
+            self.concerts.iter().map(|item| item.concert_id.as_deref()),
+        );
+        named_once(
+            &mut checks,
+            "schedules",
+            "scheduleId",
+            self.schedules.iter().map(|item| item.schedule_id.as_deref()),
+        );
+
         let venue = |(index, venue): (usize, VenueDocument)| {
             checks.within(format_args!("venues[{index}]"), |checks| venue.check(None, checks))
         };
@@ -78,11 +93,32 @@ impl ImportDocument {
             checks.within(format_args!("schedules[{index}]"), |checks| schedule.check(None, standing, checks))
         };
         let schedules = all(self.schedules.into_iter().enumerate().map(schedule));
+
         let import = match (venues, concerts, schedules) {
             (Some(venues), Some(concerts), Some(schedules)) => Some(Import { venues, concerts, schedules }),
             _ => None,
         };
         checks.finish(import)
+    }
+}
+
+/// Refuses an id that two items of a list have: only one of them could stand, and nobody said which.
+fn named_once<'a>(checks: &mut Checks, list: &str, field: &str, ids: impl Iterator<Item = Option<&'a str>>) {
+    let mut first_at: HashMap<&str, usize> = HashMap::new();
+    for (index, id) in ids.enumerate() {
+        let Some(id) = id else { continue };
+        match first_at.entry(id) {
+            Entry::Vacant(entry) => {
+                entry.insert(index);
+            }
+            Entry::Occupied(entry) => {
+                let first = entry.get();
+                checks.wrong(
+                    format_args!("{list}[{index}].{field}"),
+                    format!("is the id of {list}[{first}], too"),
+                );
+            }
+        }
     }
 }
 
@@ -97,6 +133,21 @@ mod tests {
         let document: ImportDocument = parse(file).unwrap();
         let import = document.into_domain(&HashMap::new()).unwrap();
         assert_eq!((import.venues.len(), import.concerts.len(), import.schedules.len()), (1, 2, 44));
+    }
+
+    #[test]
+    fn an_id_that_stands_twice_in_a_list_is_named_with_both_places() {
+        let schedule = |id: &str| {
+            format!(
+                r#"{{"scheduleId": "{id}", "concertId": "c", "startsAt": "2027-02-09T10:30:00Z", "endsAt": "2027-02-09T13:10:00Z"}}"#
+            )
+        };
+        let text = format!(r#"{{"schedules": [{}, {}, {}]}}"#, schedule("a"), schedule("b"), schedule("a"));
+        let document: ImportDocument = parse(text.as_bytes()).unwrap();
+        let errors = document.into_domain(&HashMap::new()).unwrap_err();
+        let errors: Vec<(&str, &str)> =
+            errors.iter().map(|error| (error.field.as_str(), error.detail.as_str())).collect();
+        assert_eq!(errors, [("schedules[2].scheduleId", "is the id of schedules[0], too")]);
     }
 
     #[test]
