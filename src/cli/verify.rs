@@ -95,6 +95,8 @@ fn check_files(inspection: &Inspection, report: &mut Report) {
     }
     if inspection.mark().is_none() {
         report.damage("the file `mark`, which says what has to be there, is missing or damaged");
+    } else if !inspection.mark_is_of_the_log() {
+        report.damage("the file `mark` belongs to another log than `identity`");
     }
     if inspection.generations().is_empty()
         && inspection.mark().is_some_and(|(position, _)| position > Position::START)
@@ -115,7 +117,11 @@ fn check_generations(inspection: &Inspection, report: &mut Report) -> Vec<Genera
         // Only the newest generation may lack a header: the process stopped while it made the file.
         let header = match inspection.header(number) {
             Ok(Some(header)) => header,
-            Ok(None) if Some(number) == last && !headers.is_empty() => {
+            Ok(None)
+                if Some(number) == last
+                    && !headers.is_empty()
+                    && inspection.is_unfinished(number).is_ok_and(|unfinished| unfinished) =>
+            {
                 report.note(format!("generation {number} was not finished when the process stopped; the next start puts it aside"));
                 continue;
             }

@@ -67,6 +67,12 @@ impl Generation {
         })
     }
 
+    /// Tells whether a header is only the beginning of one, or nothing: an earlier version wrote it in place, and was killed or found the
+    /// disk full meanwhile. A generation is sealed before anything is written to it, so such a one holds nothing.
+    pub(super) const fn is_cut_short(header: &[u8]) -> bool {
+        header.len() < HEADER_LEN
+    }
+
     /// Tells whether the store carries this very header; one that lost everything does not.
     pub(super) fn is_in(&self, store: &dyn Store) -> Result<bool, StoreError> {
         Ok(store.get(Key::META)?.is_some_and(|header| header[..] == self.encode()))

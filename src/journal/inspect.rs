@@ -165,6 +165,11 @@ impl Inspection {
         self.mark.map(|mark| (mark.durable.position(), mark.instant))
     }
 
+    /// Tells whether the mark is of the same log as the identity; true where either is missing or damaged.
+    pub fn mark_is_of_the_log(&self) -> bool {
+        self.identity.zip(self.mark).is_none_or(|(identity, mark)| identity.log_id == mark.log_id)
+    }
+
     /// Tells whether the engine stopped cleanly.
     pub const fn was_clean(&self) -> bool {
         self.was_clean
@@ -177,8 +182,16 @@ impl Inspection {
 
     /// Reads a generation's header; nothing when it is missing or damaged.
     pub fn header(&self, number: u64) -> Result<Option<Generation>, InspectError> {
-        let header = read_file(&self.source(number).join("generation"))?;
-        Ok(header.and_then(|header| Generation::decode(&header)))
+        Ok(self.header_file(number)?.and_then(|header| Generation::decode(&header)))
+    }
+
+    /// Tells whether a generation has no whole header. The process stopped while it made the generation, if it is the newest.
+    pub fn is_unfinished(&self, number: u64) -> Result<bool, InspectError> {
+        Ok(self.header_file(number)?.is_none_or(|header| Generation::is_cut_short(&header)))
+    }
+
+    fn header_file(&self, number: u64) -> Result<Option<Vec<u8>>, InspectError> {
+        Ok(read_file(&self.source(number).join("generation"))?)
     }
 
     /// Returns the position behind which everything is retained; [`Position::START`] where that is all there ever was.

@@ -254,8 +254,8 @@ impl Opening {
             let header = self.medium.generation_header(number).map_err(|error| self.failed(error))?;
 
             // A generation is sealed before anything is written to it. So only the newest can be without a
-            // header, and it holds nothing.
-            let Some(header) = header else {
+            // whole header, and it holds nothing.
+            let Some(header) = header.filter(|header| !Generation::is_cut_short(header)) else {
                 if at + 1 < numbers.len() {
                     return Err(self.damaged(format!("generation {number} has no header")));
                 }

@@ -226,16 +226,7 @@ impl Medium for DataDir {
     }
 
     fn replace(&self, name: &str, bytes: &[u8]) -> Result<(), StoreError> {
-        let path = self.dir.join(name);
-        let partial = self.dir.join(format!("{name}.partial"));
-        let failed = |error| StoreError::io(format!("write {}", path.display()), error);
-        let mut file = files::replace(&partial).map_err(failed)?;
-        let written = file.write_all(bytes).and_then(|()| file.sync_all());
-        written.and_then(|()| fs::rename(&partial, &path)).map_err(failed).inspect_err(|_| {
-            // A file that did not fit must not take the room that others need.
-            drop(fs::remove_file(&partial));
-        })?;
-        sync_dir(&self.dir)
+        write_whole(&self.dir, name, bytes)
     }
 
     fn overwrite(&self, name: &str, offset: u64, bytes: &[u8]) -> Result<(), StoreError> {
@@ -276,11 +267,7 @@ impl Medium for DataDir {
     fn seal_generation(&self, number: u64, header: &[u8]) -> Result<(), StoreError> {
         let dir = self.generation(number);
         sync_files(&dir)?;
-        let path = dir.join(HEADER);
-        let failed = |error| StoreError::io(format!("write {}", path.display()), error);
-        let mut file = files::create_new(&path).map_err(failed)?;
-        file.write_all(header).and_then(|()| file.sync_all()).map_err(failed)?;
-        sync_dir(&dir)?;
+        write_whole(&dir, HEADER, header)?;
         sync_dir(&self.journal)
     }
 
@@ -365,6 +352,22 @@ impl Medium for DataDir {
 }
 
 /// Makes the files of a directory and its entries durable.
+/// Writes a file of `dir` whole, in the place of one that may be there. Whenever it is killed, or finds no room, the file is as before or
+/// has all of `bytes`: one cut short would be damage to the next start.
+fn write_whole(dir: &Path, name: &str, bytes: &[u8]) -> Result<(), StoreError> {
+    let path = dir.join(name);
+    let partial = dir.join(format!("{name}.partial"));
+    let failed = |error| StoreError::io(format!("write {}", path.display()), error);
+
+    let mut file = files::replace(&partial).map_err(failed)?;
+    let written = file.write_all(bytes).and_then(|()| file.sync_all());
+    written.and_then(|()| fs::rename(&partial, &path)).map_err(failed).inspect_err(|_| {
+        // A file that did not fit must not take the room that others need.
+        drop(fs::remove_file(&partial));
+    })?;
+    sync_dir(dir)
+}
+
 fn sync_files(dir: &Path) -> Result<(), StoreError> {
     let failed = |error| StoreError::io(format!("sync {}", dir.display()), error);
     for entry in fs::read_dir(dir).map_err(failed)? {
