@@ -19,6 +19,11 @@ use super::snapshot::{self, SnapshotError, SnapshotWriter};
 use super::store::generation_dir;
 use super::writer::{CommitError, Entry, Message, Progress};
 
+/// The fewest records for which a new generation is begun: some megabytes.
+const GENERATION_RECORDS_MIN: u64 = 16_384;
+/// The age at which a generation ends in any case, in the engine's milliseconds: what is no longer retained is deleted by generations.
+const GENERATION_AGE_MAX: u64 = 6 * 3_600_000;
+
 /// Appends to the log and reads what is durable in it; clones share one journal.
 #[derive(Debug, Clone)]
 pub struct Journal(Log);
@@ -130,9 +135,38 @@ impl Journal {
         answer.await.map_err(|_| CommitError::OutcomeUnknown)?
     }
 
+    /// Follows a snapshot: begins a new generation where one is worth it, and deletes what is no longer retained.
+    ///
+    /// A generation costs whoever reads the log some milliseconds to open, however little it holds. So the newest is written on until it
+    /// holds 16,384 records or is six hours old; only where nothing behind the snapshot is to be retained, each
+    /// snapshot ends one.
+    ///
+    /// # Errors
+    /// As of [`Journal::rotate`].
+    pub async fn follow_snapshot(&self) -> Result<(), CommitError> {
+        if self.is_rotation_due() {
+            self.rotate().await?;
+        } else {
+            self.delete_old().await;
+        }
+        Ok(())
+    }
+
+    fn is_rotation_due(&self) -> bool {
+        let newest = self.shared.generations.newest();
+        let records = self.durable().ordinal().since(newest.first.previous());
+        let age = (self.shared.clock)().saturating_sub(newest.created);
+        self.shared.retain == Retain::Snapshot
+            || records >= GENERATION_RECORDS_MIN
+            || age >= GENERATION_AGE_MAX
+    }
+
     /// Begins a new generation behind everything that was queued before, and then deletes what is no longer retained.
     ///
-    /// To be called once a snapshot was written. A deletion that fails is logged and tried again at the next rotation.
+    /// A deletion that fails is logged and tried again at the next rotation.
+    ///
+    /// # Errors
+    /// When the journal has failed, or fails at this.
     pub async fn rotate(&self) -> Result<Rotated, CommitError> {
         let (reply, answer) = oneshot::channel();
         let permit = self.reserve().await?;
@@ -140,12 +174,16 @@ impl Journal {
         let rotated = answer.await.map_err(|_| CommitError::OutcomeUnknown)??;
 
         // A caller that goes away before this leaves old generations, which the next rotation deletes.
+        self.delete_old().await;
+        Ok(rotated)
+    }
+
+    async fn delete_old(&self) {
         let shared = Arc::clone(&self.shared);
         let delete = move || retention::apply(&shared.generations, shared.retain, (shared.clock)());
         if self.driver().run_blocking(delete).await.is_err() {
             tracing::error!("deleting old generations panicked");
         }
-        Ok(rotated)
     }
 
     /// Writes everything that was queued, the mark and the clean-stop marker, and lets the directory go.

@@ -66,7 +66,7 @@ impl From<CommitError> for SnapshotFailed {
     }
 }
 
-/// Takes a snapshot and lets the journal begin a new generation.
+/// Takes a snapshot, and lets the journal end a generation and delete what is no longer retained.
 pub(in crate::engine) async fn take(directory: &Arc<Directory>) -> Result<Position, SnapshotFailed> {
     let taken = try_take(directory).await;
     if let Err(error) = &taken {
@@ -91,7 +91,7 @@ async fn try_take(directory: &Arc<Directory>) -> Result<Position, SnapshotFailed
         .map_err(|_| SnapshotFailed::Panicked)?
         .map_err(|error| SnapshotFailed::Io(Arc::new(error)))?;
     directory.last_snapshot.store(position.get(), Ordering::Relaxed);
-    directory.core.journal.rotate().await?;
+    directory.core.journal.follow_snapshot().await?;
     directory.forget_users();
     let bytes = std::fs::metadata(&path).map_or(0, |file| file.len());
     metrics::histogram!("onsale_snapshot_seconds").record(started.elapsed());

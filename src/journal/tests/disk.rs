@@ -190,6 +190,43 @@ async fn a_generation_that_was_not_finished_is_put_aside() {
     assert!(dir.path().join("journal/gen-0000000002.incomplete").is_dir());
 }
 
+/// An earlier version wrote the header in place, so that a kill or a full disk could cut it short.
+#[tokio::test]
+async fn a_newest_generation_whose_header_was_cut_short_is_put_aside_at_every_byte() {
+    let dir = stopped_hard(3).await;
+    let header = fs::read(generation(dir.path()).join("generation")).unwrap();
+    for length in 0..header.len() {
+        let copy = copy(dir.path());
+        let next = copy.path().join("journal/gen-0000000002");
+        fs::create_dir(&next).unwrap();
+        fs::write(next.join("generation"), &header[..length]).unwrap();
+
+        let inspection = Inspection::open(copy.path(), None).unwrap();
+        assert_eq!(inspection.generations(), [1, 2], "{length} bytes");
+        assert!(inspection.is_unfinished(2).unwrap() && !inspection.is_unfinished(1).unwrap());
+        drop(inspection);
+
+        let recovered = open(copy.path());
+        assert_eq!(all(recovered.read(Position::START)), numbered(3));
+        assert!(recovered.notes()[0].contains("generation 2 was not finished"), "{:?}", recovered.notes());
+    }
+}
+
+#[tokio::test]
+async fn a_generation_is_sealed_whole_or_not_at_all() {
+    let dir = stopped_hard(3).await;
+    let sealed = generation(dir.path());
+    assert!(sealed.join("generation").is_file() && !sealed.join("generation.partial").exists());
+
+    // Where the header can't be finished, what was begun goes.
+    let medium = DataDir::open(dir.path()).unwrap();
+    drop(medium.create_generation(2).unwrap());
+    let next = dir.path().join("journal/gen-0000000002");
+    fs::create_dir(next.join("generation")).unwrap();
+    medium.seal_generation(2, b"header").unwrap_err();
+    assert!(!next.join("generation.partial").exists());
+}
+
 fn take_snapshot(dir: &Path, log_id: u128, position: u64) {
     let mut writer = SnapshotWriter::create(dir, log_id, Position::new(position), position * 10, 0).unwrap();
     writer.section(format!("state at {position}").as_bytes()).unwrap();
@@ -214,6 +251,32 @@ async fn five_generations(dir: &Path, retain: Retain) -> Journal {
     }
     append_numbered(&journal, 41, 50).await;
     journal
+}
+
+/// Whether a snapshot after `records` records and `age` milliseconds ends the generation.
+async fn ends_a_generation(retain: Retain, records: u64, age: u64) -> bool {
+    let dir = tempfile::tempdir().unwrap();
+    let clock = TestClock::default();
+    let settings = JournalConfig { retain, ..config(dir.path()) };
+    let journal = Journal::open(settings).unwrap().start(clock.hooks()).unwrap();
+    let one = [b"record".as_slice()];
+    let entries = usize::try_from(records).unwrap();
+    append(&journal, &one.repeat(entries)).await;
+    clock.set(age);
+    journal.follow_snapshot().await.unwrap();
+    append(&journal, &one).await;
+    dir.path().join("journal/gen-0000000002").is_dir()
+}
+
+#[tokio::test]
+async fn a_snapshot_ends_a_generation_that_is_large_or_old_and_each_where_nothing_else_is_retained() {
+    const HOURS_6: u64 = 6 * 3_600_000;
+    let week = Retain::For(Duration::from_hours(168));
+    assert!(!ends_a_generation(week, 16_383, HOURS_6 - 1).await);
+    assert!(ends_a_generation(week, 16_384, 0).await);
+    assert!(ends_a_generation(week, 1, HOURS_6).await);
+    assert!(!ends_a_generation(Retain::Forever, 1, 0).await);
+    assert!(ends_a_generation(Retain::Snapshot, 1, 0).await);
 }
 
 #[tokio::test]
