@@ -183,3 +183,41 @@ async fn the_feed_tells_what_is_sound_also_where_the_names_of_a_removed_schedule
     let api = api.kill_and_restart_after(damage_the_oldest_generation);
     assert_eq!(names(&crate::feed::read(&api, taken).await), [Value::Null], "nobody knows its name any more");
 }
+
+#[tokio::test]
+async fn a_reader_that_comes_late_learns_the_names_of_all_schedules_that_were_removed() {
+    const REMOVED: usize = 40;
+    let api = Api::with_hall(4, json!({})).await;
+    let concert = text(&api.root(GET, "/api/v1/schedules/s").await.ok(200)["concertId"]);
+    let body =
+        json!({"concertId": concert, "startsAt": "2099-01-01T10:00:00Z", "endsAt": "2099-01-01T12:00:00Z"});
+    let ids: Vec<String> = (0..=REMOVED).map(|number| format!("gone-{number}")).collect();
+    for id in &ids {
+        api.admin(PUT, &format!("/schedules/{id}")).json(&body).await.ok(201);
+    }
+    let taken = api.admin(POST, "/admin/snapshots").await.ok(200)["position"].as_u64().unwrap();
+    for id in &ids[..REMOVED] {
+        assert_eq!(api.admin(DELETE, &format!("/schedules/{id}")).await.status, 204);
+    }
+
+    let feed = api.admin(GET, &format!("/events?after={taken}")).open().await;
+    let mut feed = crate::events::Stream::new(feed);
+    let mut told = Vec::new();
+    while told.len() < REMOVED {
+        let event = feed.must().await;
+        if event.kind == "Deleted" {
+            told.push(text(&event.data["data"]["scheduleId"]));
+        }
+    }
+    assert_eq!(told, ids[..REMOVED]);
+
+    // One that is removed while the reader follows is among those that it looks for anew.
+    assert_eq!(api.admin(DELETE, &format!("/schedules/{}", ids[REMOVED])).await.status, 204);
+    while told.len() <= REMOVED {
+        let event = feed.must().await;
+        if event.kind == "Deleted" {
+            told.push(text(&event.data["data"]["scheduleId"]));
+        }
+    }
+    assert_eq!(told[REMOVED], ids[REMOVED]);
+}

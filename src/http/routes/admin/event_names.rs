@@ -1,10 +1,14 @@
 //! Names for the numbers in events. They come from the live or archived schedule, from the events that were read just
-//! before, or from the journal's records of a removed schedule.
+//! before, or from the journal's records of the removed schedules. Those are all looked for in one reading of the journal, since records
+//! aren't found by their stream: a reader makes one when it meets the first removed schedule, and another only when it meets one that was
+//! removed since.
 //!
 //! Not async: a look-up may read the journal and the archive.
 
 use std::collections::HashMap;
 use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
 
 use crate::domain::catalogue::CatalogueEvent;
 use crate::domain::concert::Prices;
@@ -21,13 +25,14 @@ use crate::recovery;
 /// How many reservations of the events read just before are remembered: a reader of the journal may be a moment ahead
 /// of the published state.
 const RECENT_MAX: usize = 10_000;
-/// How many removed schedules are remembered.
-const GONE_MAX: usize = 16;
 
 /// The names that one reader of the journal has found.
 pub(super) struct EventNames {
     engine: Engine,
+    /// Whether the reader has gone, so that nobody waits for a name any more.
+    cancelled: CancellationToken,
     recent: HashMap<(ScheduleNumber, ReservationNumber), ReservationNames>,
+    /// Every schedule that was removed before the last look back.
     gone: HashMap<ScheduleNumber, Arc<Gone>>,
 }
 
@@ -35,6 +40,8 @@ pub(super) struct EventNames {
 #[derive(Default)]
 struct Gone {
     id: Option<ScheduleId>,
+    /// Its venue's id, and the venue as it was when the schedule was made, where the journal still has that.
+    venue: Option<(VenueId, Option<Arc<Venue>>)>,
     layout: Option<Arc<Layout>>,
     currency: Option<Currency>,
     prices: Option<Arc<Prices>>,
@@ -55,8 +62,9 @@ pub(super) struct NamesOf<'a> {
 }
 
 impl EventNames {
-    pub(super) fn new(engine: Engine) -> Self {
-        Self { engine, recent: HashMap::new(), gone: HashMap::new() }
+    /// Begins with no names; a reading of the journal ends with an error once the reader has gone.
+    pub(super) fn new(engine: Engine, cancelled: CancellationToken) -> Self {
+        Self { engine, cancelled, recent: HashMap::new(), gone: HashMap::new() }
     }
 
     /// Returns the engine.
@@ -103,80 +111,86 @@ impl EventNames {
     }
 
     fn gone(&mut self, number: ScheduleNumber) -> Result<Arc<Gone>, HistoryError> {
-        if let Some(gone) = self.gone.get(&number) {
-            return Ok(Arc::clone(gone));
+        if !self.gone.contains_key(&number) {
+            self.gone = self.look_back()?;
         }
-        let gone = Arc::new(look_back(&self.engine, number)?);
-        if self.gone.len() >= GONE_MAX {
-            self.gone.clear();
+        // Where the journal has nothing of it any more, that is remembered, too.
+        Ok(Arc::clone(self.gone.entry(number).or_default()))
+    }
+
+    /// Reads the journal's records of all removed schedules. If some are damaged, the events behind go without names: they themselves
+    /// are sound, so the stream doesn't end.
+    fn look_back(&self) -> Result<HashMap<ScheduleNumber, Arc<Gone>>, HistoryError> {
+        let mut schedules: HashMap<ScheduleNumber, Option<Gone>> = HashMap::new();
+        let mut venues: HashMap<VenueId, Arc<Venue>> = HashMap::new();
+        let journal = self.engine.journal();
+
+        let read = journal.for_each(journal.retained_after(), |position, bytes| {
+            if self.cancelled.is_cancelled() {
+                return Err(HistoryError::Read(ReadError::Closed));
+            }
+            match recovery::decode(position, bytes)?.fact {
+                Fact::Catalogue(CatalogueEvent::VenuePut(venue)) => {
+                    venues.insert(venue.id.clone(), venue);
+                }
+                Fact::Schedule(number, event) => {
+                    let is_gone = || self.find(number).is_none().then(Gone::default);
+                    if let Some(gone) = schedules.entry(number).or_insert_with(is_gone) {
+                        gone.learn(event, &venues);
+                    }
+                }
+                Fact::Catalogue(_)
+                | Fact::WaitingRoom(..)
+                | Fact::Accounts(..)
+                | Fact::Payments(..)
+                | Fact::User(_) => {}
+            }
+            Ok::<(), HistoryError>(())
+        });
+
+        match read {
+            Ok(()) => {}
+            Err(error @ (HistoryError::Read(ReadError::Damaged { .. }) | HistoryError::Rebuild(_))) => {
+                tracing::error!(%error, "the records of removed schedules are damaged, so some of their events have no names");
+                metrics::counter!("onsale_journal_read_failures_total").increment(1);
+            }
+            Err(error) => return Err(error),
         }
-        self.gone.insert(number, Arc::clone(&gone));
-        Ok(gone)
+
+        let gone = schedules.into_iter().filter_map(|(number, gone)| Some((number, gone?)));
+        let gone = gone.map(|(number, mut gone)| {
+            gone.layout = match gone.venue.take() {
+                Some((_, Some(venue))) => Layout::new(&venue.sections).ok().map(Arc::new),
+                // The venue was put before the oldest record and not since, so the catalogue's is still the same.
+                Some((id, None)) if !venues.contains_key(&id) => {
+                    self.engine.catalogue().venue(&id).map(|built| Arc::clone(&built.layout))
+                }
+                Some((_, None)) | None => None,
+            };
+            (number, Arc::new(gone))
+        });
+        Ok(gone.collect())
     }
 }
 
-/// Reads the journal's records of a removed schedule. If they are damaged, its events go without names: they themselves
-/// are sound, so the stream doesn't end.
-fn look_back(engine: &Engine, number: ScheduleNumber) -> Result<Gone, HistoryError> {
-    let mut gone = Gone::default();
-    let mut venues: HashMap<VenueId, Arc<Venue>> = HashMap::new();
-    let mut at_creation: Option<(VenueId, Option<Arc<Venue>>)> = None;
-    let journal = engine.journal();
-
-    let read = journal.for_each(journal.retained_after(), |position, bytes| {
-        match recovery::decode(position, bytes)?.fact {
-            Fact::Catalogue(CatalogueEvent::VenuePut(venue)) => {
-                venues.insert(venue.id.clone(), venue);
-            }
-            Fact::Schedule(of, Event::Created(creation)) if of == number => {
-                gone.id = Some(creation.id.clone());
-                gone.currency = Some(creation.currency);
-                gone.prices.clone_from(&creation.prices);
-                at_creation = Some((creation.venue.clone(), venues.get(&creation.venue).cloned()));
-            }
-            Fact::Schedule(of, Event::SalesOpened { prices: Some(prices) } | Event::PricesSet { prices })
-                if of == number =>
-            {
-                gone.prices = Some(prices);
-            }
-            Fact::Schedule(of, Event::SeatsHeld { number: reservation, nonce, user, seats, .. })
-                if of == number =>
-            {
-                gone.reservations.insert(reservation, ReservationNames { nonce, user, seats });
-            }
-            Fact::Schedule(of, Event::SeatsExchanged { number: reservation, seats }) if of == number => {
-                if let Some(reserved) = gone.reservations.get_mut(&reservation) {
-                    reserved.seats = seats;
-                }
-            }
-            Fact::Catalogue(_)
-            | Fact::Schedule(..)
-            | Fact::WaitingRoom(..)
-            | Fact::Accounts(..)
-            | Fact::Payments(..)
-            | Fact::User(_) => {}
+impl Gone {
+    /// Learns from an event; `venues` are as they were when it happened.
+    fn learn(&mut self, event: Event, venues: &HashMap<VenueId, Arc<Venue>>) {
+        if let Event::Created(creation) = event {
+            self.id = Some(creation.id.clone());
+            self.currency = Some(creation.currency);
+            self.prices.clone_from(&creation.prices);
+            self.venue = Some((creation.venue.clone(), venues.get(&creation.venue).cloned()));
+        } else if let Event::SalesOpened { prices: Some(prices) } | Event::PricesSet { prices } = event {
+            self.prices = Some(prices);
+        } else if let Event::SeatsHeld { number, nonce, user, seats, .. } = event {
+            self.reservations.insert(number, ReservationNames { nonce, user, seats });
+        } else if let Event::SeatsExchanged { number, seats } = event
+            && let Some(reserved) = self.reservations.get_mut(&number)
+        {
+            reserved.seats = seats;
         }
-        Ok::<(), HistoryError>(())
-    });
-
-    match read {
-        Ok(()) => {}
-        Err(error @ (HistoryError::Read(ReadError::Damaged { .. }) | HistoryError::Rebuild(_))) => {
-            tracing::error!(%error, schedule = number.0, "the records of a removed schedule are damaged, so its events have no names");
-            metrics::counter!("onsale_journal_read_failures_total").increment(1);
-        }
-        Err(error) => return Err(error),
     }
-
-    gone.layout = match at_creation {
-        Some((_, Some(venue))) => Layout::new(&venue.sections).ok().map(Arc::new),
-        // The venue was put before the oldest record and not since, so the catalogue's is still the same.
-        Some((id, None)) if !venues.contains_key(&id) => {
-            engine.catalogue().venue(&id).map(|built| Arc::clone(&built.layout))
-        }
-        Some((_, None)) | None => None,
-    };
-    Ok(gone)
 }
 
 impl Names for NamesOf<'_> {

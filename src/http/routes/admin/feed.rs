@@ -8,6 +8,8 @@ use axum::response::Response;
 use bytes::Bytes;
 use serde::Serialize;
 use serde_json::{Map, Value};
+use tokio::task::{JoinError, JoinHandle};
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::event_names::EventNames;
 use super::past::unreadable;
@@ -41,6 +43,7 @@ pub(super) async fn follow(
     after: Position,
     request_id: &str,
 ) -> Result<Response, HistoryError> {
+    let gone = CancellationToken::new();
     let mut feed = Feed {
         app: app.clone(),
         caller,
@@ -49,8 +52,10 @@ pub(super) async fn follow(
         source: format!("/logs/{:032x}", app.engine.journal().log_id()),
         changes: app.engine.changes(after),
         first: None,
-        event_names: Some(EventNames::new(app.engine.clone())),
+        writing: None,
+        event_names: Some(EventNames::new(app.engine.clone(), gone.clone())),
         greeted: false,
+        _gone: gone.drop_guard(),
         _subscriber: Subscriber::new(),
     };
     if app.engine.journal().durable() > after {
@@ -77,6 +82,9 @@ impl Drop for Subscriber {
     }
 }
 
+/// A chunk of events, and the names that were found for it.
+type Written = (EventNames, Result<Vec<u8>, HistoryError>);
+
 /// One client that follows the journal.
 struct Feed {
     app: App,
@@ -87,9 +95,13 @@ struct Feed {
     changes: Changes,
     /// The chunk that was made before the answer began.
     first: Option<Bytes>,
+    /// The chunk that is being written.
+    writing: Option<JoinHandle<Written>>,
     /// Away while a chunk is written.
     event_names: Option<EventNames>,
     greeted: bool,
+    /// Ends a reading of the journal for names that nobody waits for.
+    _gone: DropGuard,
     _subscriber: Subscriber,
 }
 
@@ -103,6 +115,18 @@ impl Follow for Feed {
                 return Some(chunk);
             }
 
+            if let Some(writing) = &mut self.writing {
+                tokio::select! {
+                    written = writing => {
+                        let chunk = self.written(written);
+                        return self.told(chunk);
+                    }
+                    () = tokio::time::sleep(KEEP_ALIVE) => return Some(STILL_HERE),
+                    () = self.app.token_over(&self.caller) => continue,
+                    () = self.app.parts.shutdown.cancelled() => return None,
+                }
+            }
+
             let has_all = self.app.engine.journal().durable() <= self.changes.position();
             if has_all && !self.greeted {
                 // A client that has everything learns that it is connected.
@@ -110,7 +134,16 @@ impl Follow for Feed {
                 return Some(Bytes::from_static(b": connected\n\n"));
             }
             tokio::select! {
-                more = self.changes.ready() => return if more { self.read_on().await } else { None },
+                more = self.changes.ready() => {
+                    if !more {
+                        return None;
+                    }
+                    match self.begin().await {
+                        Ok(true) => {}
+                        Ok(false) => return None,
+                        Err(error) => return self.told(Err(error)),
+                    }
+                }
                 () = tokio::time::sleep(KEEP_ALIVE) => return Some(STILL_HERE),
                 () = self.app.token_over(&self.caller) => {}
                 () = self.app.parts.shutdown.cancelled() => return None,
@@ -125,11 +158,50 @@ impl Feed {
         !self.app.parts.shutdown.is_cancelled() && self.app.may_follow(&self.token)
     }
 
-    /// Reads the next chunk; an error ends the stream.
-    async fn read_on(&mut self) -> Option<Bytes> {
-        let after = self.changes.position().get();
-        self.read().await.unwrap_or_else(|error| {
-            let problem = unreadable(&error, &self.request_id);
+    /// Reads and writes the next chunk; nothing where the feed is over.
+    async fn read(&mut self) -> Result<Option<Bytes>, HistoryError> {
+        if !self.begin().await? {
+            return Ok(None);
+        }
+        let Some(writing) = &mut self.writing else { return Ok(None) };
+        let written = writing.await;
+        self.written(written)
+    }
+
+    /// Reads the next events and begins to write them; says no where the feed is over.
+    async fn begin(&mut self) -> Result<bool, HistoryError> {
+        let Some(moments) = self.changes.next().await? else { return Ok(false) };
+
+        // What is durable is shown a moment later. Behind a barrier it is: so a reader's own suspension, if it is among what was
+        // read, is known. Where the journal has failed, nothing more is on its way.
+        let _ = self.app.engine.journal().barrier().await;
+        if !self.may_go_on() {
+            return Ok(false);
+        }
+
+        let Some(mut event_names) = self.event_names.take() else { return Ok(false) };
+        let source = self.source.clone();
+        // Names may be read from the journal and the archive, which may take longer than a reader waits for a sign of life.
+        self.writing = Some(tokio::task::spawn_blocking(move || {
+            let written = write_all(&mut event_names, &source, &moments);
+            (event_names, written)
+        }));
+        Ok(true)
+    }
+
+    /// Takes the chunk that was written.
+    fn written(&mut self, written: Result<Written, JoinError>) -> Result<Option<Bytes>, HistoryError> {
+        self.writing = None;
+        let Ok((event_names, written)) = written else { return Ok(None) };
+        self.event_names = Some(event_names);
+        self.greeted = true;
+        written.map(|chunk| Some(chunk.into()))
+    }
+
+    /// Returns the chunk to send; an error ends the stream, and its reason goes to the log.
+    fn told(&self, chunk: Result<Option<Bytes>, HistoryError>) -> Option<Bytes> {
+        chunk.unwrap_or_else(|error| {
+            let (after, problem) = (self.changes.position().get(), unreadable(&error, &self.request_id));
             tracing::warn!(
                 after,
                 request_id = self.request_id,
@@ -138,30 +210,6 @@ impl Feed {
             );
             None
         })
-    }
-
-    /// Reads the next chunk and writes it; nothing where the feed is over.
-    async fn read(&mut self) -> Result<Option<Bytes>, HistoryError> {
-        let Some(moments) = self.changes.next().await? else { return Ok(None) };
-
-        // What is durable is shown a moment later. Behind a barrier it is: so a reader's own suspension, if it is among what was
-        // read, is known. Where the journal has failed, nothing more is on its way.
-        let _ = self.app.engine.journal().barrier().await;
-        if !self.may_go_on() {
-            return Ok(None);
-        }
-
-        let Some(mut event_names) = self.event_names.take() else { return Ok(None) };
-        let source = self.source.clone();
-        // Names may be read from the journal and the archive.
-        let written = tokio::task::spawn_blocking(move || {
-            let written = write_all(&mut event_names, &source, &moments);
-            (event_names, written)
-        });
-        let Ok((event_names, written)) = written.await else { return Ok(None) };
-        self.event_names = Some(event_names);
-        self.greeted = true;
-        written.map(|chunk| Some(chunk.into()))
     }
 }
 

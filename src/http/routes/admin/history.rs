@@ -7,6 +7,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use tokio_util::sync::CancellationToken;
 use utoipa::ToSchema;
 
 use super::event_names::EventNames;
@@ -97,7 +98,7 @@ pub(super) async fn history(
     let engine = app.engine.clone();
     let oldest_position = engine.journal().oldest().get();
     let items = off_thread(&context, move || {
-        let mut event_names = EventNames::new(engine.clone());
+        let mut event_names = EventNames::new(engine.clone(), CancellationToken::new());
         let mut items = Vec::new();
 
         // From the oldest on, so that names are learnt from earlier events; the answer begins with the newest.
