@@ -4,12 +4,21 @@
 //! week and times of day stay. Absent on purpose: the secrets (`config::demo_secrets`).
 
 use axum::Router;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::routing::post;
 use onsale::config::{Config, Secret};
 use onsale::domain::ids::UserId;
 use onsale::domain::time::{Seconds, Timestamp};
 use onsale::engine::Engine;
+use onsale::http::app::App;
 use onsale::http::auth::Role;
+use onsale::http::extract::Body;
+use onsale::http::json::Json;
+use onsale::http::pages::PageSettings;
+use onsale::http::problem::Problem;
 use onsale::mock_gateway::{DEMO_SECRET, MockConfig, MockGateway, RunningGateway};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::crowd::Crowd;
@@ -64,6 +73,60 @@ pub(super) async fn import_into_empty(
     let body = document.to_string().into_bytes();
     let answer = offline::call(router, "/api/v1/import", admin, body).await?;
     answer::success(&answer).map(drop)
+}
+
+/// Says what the demonstration's pages may do. Only who is at this machine becomes the operator.
+pub(super) fn pages(urls: &Urls) -> PageSettings {
+    PageSettings {
+        checkout_url: urls.checkout().map(|url| format!("{url}/checkout")),
+        demo_fans: true,
+        demo_operators: !urls.is_public(),
+    }
+}
+
+/// Makes the route by which the pages make their reader a fan, or the operator, in one click.
+pub(super) fn sessions(urls: &Urls) -> Router<App> {
+    let has_operators = !urls.is_public();
+    let session = async move |State(app): State<App>, body: Body<SessionBody>| {
+        let role = match body.value.role {
+            SessionRole::User => Role::User,
+            SessionRole::Admin if has_operators => Role::Admin,
+            SessionRole::Admin => return Err(Problem::forbidden()),
+        };
+        let number = getrandom::u32().map_err(|_| Problem::overloaded())?;
+        let user_id = format!("{}-{number:08x}", if role == Role::Admin { "operator" } else { "fan" });
+        let user = UserId::parse(&user_id).map_err(|_| Problem::not_found())?;
+
+        let now = app.engine.now();
+        let token = app.parts.authenticator.issue(&user, role, now, TOKEN_SECONDS);
+        let access_token = token.ok_or_else(Problem::forbidden)?;
+        let expires_at = now.plus_millis(TOKEN_SECONDS * 1_000).to_string();
+        Ok(Json(StatusCode::CREATED, Session { access_token, expires_at, user_id }))
+    };
+    Router::new().route("/demo/sessions", post(session))
+}
+
+/// Who one wants to be.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SessionBody {
+    role: SessionRole,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum SessionRole {
+    User,
+    Admin,
+}
+
+/// A token, as a sign-in answers it.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Session {
+    access_token: String,
+    expires_at: String,
+    user_id: String,
 }
 
 /// Returns the commands to try first, with their tokens.

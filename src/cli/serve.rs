@@ -188,7 +188,10 @@ async fn serve(
             servers.spawn(server::serve(listener, router, limits, shutdown.clone()));
         }
 
-        let router = app.router();
+        let router = match demo {
+            true => app.router_with(demo::pages(&urls), demo::sessions(&urls)),
+            false => app.router(),
+        };
         if demo {
             demo::import_into_empty(&engine, router.clone(), &config).await?;
         }

@@ -48,8 +48,8 @@ impl Urls {
             return Ok(());
         }
         print(&format!(
-            "onsale {} is ready\n  API      {base}/api/v1\n  docs     {base}/docs\n  ready    {base}/readyz\n  \
-             metrics  {metrics}/metrics\n  process  {}\n",
+            "onsale {} is ready\n  shop     {base}/\n  ops      {base}/ops\n  docs     {base}/docs\n  API      {base}/api/v1\n  \
+             ready    {base}/readyz\n  metrics  {metrics}/metrics\n  process  {}\n",
             env!("CARGO_PKG_VERSION"),
             process::id()
         ))

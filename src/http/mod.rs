@@ -28,6 +28,7 @@ pub mod limits;
 mod lookup;
 pub mod mail_hook;
 pub mod page;
+pub mod pages;
 mod parts;
 mod pass;
 pub mod passwords;

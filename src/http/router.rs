@@ -6,15 +6,23 @@ use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 
 use super::app::App;
+use super::pages::PageSettings;
 use super::shape::{ShapeLayer, Shapes};
-use super::{HttpParts, cors, description, extract, request, routes};
+use super::{HttpParts, cors, description, extract, pages, request, routes};
 
 impl App {
     /// Makes the router of everything.
     pub fn router(self) -> Router {
+        self.router_with(PageSettings::default(), Router::new())
+    }
+
+    /// The same with what the pages are told, and with routes that only this server has.
+    pub fn router_with(self, pages: PageSettings, more: Router<Self>) -> Router {
         let (router, description) = all_routes().split_for_parts();
-        let (parts, shapes) = (self.parts.clone(), Shapes::of(&description));
-        parts.dress_described(router.merge(routes::docs::pages(description)).with_state(self), shapes)
+        let shapes = Shapes::of(&description).with_any_query(pages::PATHS);
+        let router = router.merge(routes::docs::pages(description)).merge(pages::routes(pages)).merge(more);
+        let parts = self.parts.clone();
+        parts.dress_described(router.with_state(self), shapes)
     }
 
     /// Returns the description of every route. It needs no engine.

@@ -1,7 +1,8 @@
 //! The shape of requests: refuses query parameters and bodies that a route doesn't know.
 //!
 //! One layer serves all routes, made from their description. So no route can forget it, and a parameter that is read
-//! but not described fails the first test that sends it. A route without a description (a page) takes neither.
+//! but not described fails the first test that sends it. A route without a description takes neither, but for the pages:
+//! whoever links to one may add parameters of their own.
 //!
 //! A missing token is reported before a wrong shape.
 //!
@@ -38,6 +39,8 @@ const ERRORS_MAX: usize = 20;
 #[derive(Debug, Default)]
 struct Shape {
     parameters: Vec<String>,
+    /// Whether parameters that nobody described go through.
+    takes_any_query: bool,
     takes_body: bool,
     needs_token: bool,
 }
@@ -53,6 +56,7 @@ impl Shape {
         });
         Self {
             parameters: in_query.collect(),
+            takes_any_query: false,
             takes_body: operation.request_body.is_some(),
             needs_token: operation.security.as_ref().is_some_and(|schemes| !schemes.is_empty()),
         }
@@ -60,7 +64,7 @@ impl Shape {
 
     /// Refuses the parameters of a query that the operation doesn't know.
     fn check_query(&self, uri: &Uri) -> Result<(), Problem> {
-        if uri.query().is_none_or(str::is_empty) {
+        if self.takes_any_query || uri.query().is_none_or(str::is_empty) {
             return Ok(());
         }
         // Any text is pairs of something.
@@ -94,6 +98,14 @@ impl Shapes {
             (path.clone(), described.collect())
         };
         Self(openapi.paths.paths.iter().map(item).collect())
+    }
+
+    /// Adds routes that take any query, and no body.
+    #[must_use]
+    pub fn with_any_query(mut self, routes: &[&str]) -> Self {
+        let shape = || (Method::GET, Shape { takes_any_query: true, ..Shape::default() });
+        self.0.extend(routes.iter().map(|route| ((*route).to_owned(), vec![shape()])));
+        self
     }
 
     /// Calls `with` with what a route takes by a method; another method than it has is answered elsewhere.

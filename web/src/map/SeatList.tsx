@@ -1,0 +1,229 @@
+// The seats as a list and a grid, for everyone who doesn't use the picture: first the sections, then the rows of one.
+//
+// The grid is one stop of the tab key; arrows, Home and End, Page Up and Page Down move in it, Enter and Space choose.
+import { type ReadonlySignal, useComputed, useSignal } from "@preact/signals";
+import { useEffect, useRef } from "preact/hooks";
+import { FREE, type Seats } from "./feed";
+import type { Choice } from "./painter";
+import { at, type Plan } from "./plan";
+
+export interface SeatListTexts {
+  sections: string;
+  /** A section's line: how many are free, from which price. */
+  free: (free: number, from: string | null) => string;
+  back: string;
+  gridOf: (section: string) => string;
+  gridHelp: string;
+  row: (label: string) => string;
+  /** All that is said of a seat. */
+  seat: (seat: { row: string; number: string; grade: string; price: string; state: "free" | "taken" | "chosen" }) => string;
+}
+
+interface SectionLine {
+  index: number;
+  name: string;
+  free: number;
+  from: number | null;
+}
+
+function sectionLines(seats: Seats, prices: number[], nameOf: (floor: string, section: string) => string, grade: number | null): SectionLine[] {
+  const { plan, status } = seats;
+  return plan.sections.map((section, index) => {
+    let free = 0;
+    let from: number | null = null;
+    for (const row of plan.rows.slice(section.firstRow, section.firstRow + section.rowCount)) {
+      for (let seat = row.first; seat < row.first + row.count; seat++) {
+        if (status[seat] !== FREE || (grade !== null && plan.grade[seat] !== grade)) continue;
+        free += 1;
+        const price = prices[at(plan.grade, seat)] ?? 0;
+        from = from === null ? price : Math.min(from, price);
+      }
+    }
+    return { index, name: nameOf(section.floor, section.id), free, from };
+  });
+}
+
+export function SeatList(props: {
+  seats: Seats;
+  choice: ReadonlySignal<Choice>;
+  /** By a grade's place in the plan. */
+  prices: number[];
+  price: (minor: number) => string;
+  nameOf: (floor: string, section: string) => string;
+  onSection: (section: number | null) => void;
+  onPick: (seat: number) => void;
+  onFocus: (seat: number | null) => void;
+  texts: SeatListTexts;
+}) {
+  const { seats, texts } = props;
+  const open = useSignal<number | null>(null);
+  const list = useRef<HTMLUListElement>(null);
+  const lines = useComputed(() => {
+    void seats.version.value;
+    return sectionLines(seats, props.prices, props.nameOf, props.choice.value.grade);
+  });
+  const section = open.value === null ? null : seats.plan.sections[open.value];
+
+  if (section && open.value !== null) {
+    const was = open.value;
+    return (
+      <div class="section-open">
+        <button
+          type="button"
+          class="back"
+          onClick={() => {
+            open.value = null;
+            props.onSection(null);
+            // Focus goes back to the section that one came from.
+            requestAnimationFrame(() => list.current?.querySelectorAll("button")[was]?.focus());
+          }}
+        >
+          <span aria-hidden="true">← </span>
+          {texts.back}
+        </button>
+        <h3>{props.nameOf(section.floor, section.id)}</h3>
+        <SeatGrid {...props} section={was} />
+      </div>
+    );
+  }
+  return (
+    <ul class="sections" ref={list} aria-label={texts.sections}>
+      {lines.value.map((line) => (
+        <li key={line.index}>
+          <button
+            type="button"
+            onClick={() => {
+              open.value = line.index;
+              props.onSection(line.index);
+            }}
+          >
+            <span class="section-name">{line.name}</span> <span class="soft">{texts.free(line.free, line.from === null ? null : props.price(line.from))}</span>
+          </button>
+        </li>
+      ))}
+    </ul>
+  );
+}
+
+function SeatGrid(props: Parameters<typeof SeatList>[0] & { section: number }) {
+  const { seats, texts } = props;
+  const { plan, status } = seats;
+  const grid = useRef<HTMLDivElement>(null);
+  const section = plan.sections[props.section]!;
+  const rows = plan.rows.slice(section.firstRow, section.firstRow + section.rowCount);
+  const current = useSignal(firstFree(plan, status, rows));
+  void seats.version.value;
+  const { chosen } = props.choice.value;
+
+  useEffect(() => {
+    grid.current?.querySelector<HTMLElement>('[tabindex="0"]')?.focus();
+  }, []);
+
+  const goTo = (seat: number) => {
+    current.value = seat;
+    requestAnimationFrame(() => grid.current?.querySelector<HTMLElement>(`[data-seat="${seat}"]`)?.focus());
+  };
+
+  const onKeyDown = (event: KeyboardEvent) => {
+    const line = rows.findIndex((row) => current.value >= row.first && current.value < row.first + row.count);
+    const row = rows[line];
+    if (!row) return;
+    const sideways = (line: number) => {
+      const other = rows[Math.max(0, Math.min(rows.length - 1, line))]!;
+      // The nearest seat of another row, as one sees it.
+      const x = at(plan.x, current.value);
+      let best = other.first;
+      for (let seat = other.first; seat < other.first + other.count; seat++) {
+        if (Math.abs(at(plan.x, seat) - x) < Math.abs(at(plan.x, best) - x)) best = seat;
+      }
+      goTo(best);
+    };
+    const last = row.first + row.count - 1;
+    const keys: Record<string, () => void> = {
+      ArrowRight: () => goTo(Math.min(last, current.value + 1)),
+      ArrowLeft: () => goTo(Math.max(row.first, current.value - 1)),
+      ArrowDown: () => sideways(line + 1),
+      ArrowUp: () => sideways(line - 1),
+      PageDown: () => sideways(line + 5),
+      PageUp: () => sideways(line - 5),
+      Home: () => goTo(event.ctrlKey ? rows[0]!.first : row.first),
+      End: () => goTo(event.ctrlKey ? rows.at(-1)!.first + rows.at(-1)!.count - 1 : last),
+      Enter: () => props.onPick(current.value),
+      " ": () => props.onPick(current.value),
+    };
+    const act = keys[event.key];
+    if (!act) return;
+    event.preventDefault();
+    act();
+  };
+
+  const most = Math.max(...rows.map((row) => row.count));
+  return (
+    <>
+      <p class="hint" id="grid-help">
+        {texts.gridHelp}
+      </p>
+      <div class="grid-scroll">
+        <div
+          role="grid"
+          ref={grid}
+          aria-label={texts.gridOf(props.nameOf(section.floor, section.id))}
+          aria-describedby="grid-help"
+          aria-rowcount={rows.length}
+          aria-colcount={most + 1}
+          aria-multiselectable="true"
+          onKeyDown={onKeyDown}
+        >
+          {rows.map((row, line) => (
+            <div role="row" aria-rowindex={line + 1} key={row.first} class="grid-row">
+              <span role="rowheader" aria-colindex={1} class="grid-label">
+                {row.label}
+              </span>
+              {Array.from({ length: row.count }, (_, place) => {
+                const seat = row.first + place;
+                const state = chosen.has(seat) ? "chosen" : status[seat] === FREE ? "free" : "taken";
+                const grade = at(plan.grade, seat);
+                const label = texts.seat({
+                  row: row.label,
+                  number: plan.numbers[seat]!,
+                  grade: plan.grades[grade]!,
+                  price: props.price(props.prices[grade] ?? 0),
+                  state,
+                });
+                return (
+                  <span
+                    role="gridcell"
+                    key={seat}
+                    data-seat={seat}
+                    class={`cell ${state} grade-${grade % 12}`}
+                    aria-colindex={place + 2}
+                    aria-selected={state === "chosen"}
+                    aria-disabled={state === "taken" || undefined}
+                    aria-label={label}
+                    tabIndex={current.value === seat ? 0 : -1}
+                    onClick={() => {
+                      current.value = seat;
+                      props.onPick(seat);
+                    }}
+                    onFocus={() => {
+                      current.value = seat;
+                      props.onFocus(seat);
+                    }}
+                    onBlur={() => props.onFocus(null)}
+                  >
+                    <span aria-hidden="true">{state === "chosen" ? "✓" : state === "taken" ? "×" : plan.numbers[seat]}</span>
+                  </span>
+                );
+              })}
+            </div>
+          ))}
+        </div>
+      </div>
+    </>
+  );
+}
+
+function firstFree(plan: Plan, status: Uint8Array, rows: Plan["rows"]): number {
+  for (const row of rows) for (let seat = row.first; seat < row.first + row.count; seat++) if (status[seat] === FREE) return seat;
+  return rows[0]?.first ?? (plan.count > 0 ? 0 : -1);
+}

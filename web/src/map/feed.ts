@@ -1,0 +1,109 @@
+// The seats of a schedule as they are now: the plan, each seat's status, and every change of it.
+import { signal } from "@preact/signals";
+import { api, ask, isRefusal, type Refusal } from "../base/api";
+import { follow } from "../base/stream";
+import { type Plan, planOf } from "./plan";
+
+/** A seat's status, as the vector shape numbers it. */
+export const FREE = 0;
+export const HELD = 1;
+export const RESERVED = 2;
+export const BLOCKED = 3;
+const STATUS: Record<string, number> = { available: FREE, held: HELD, reserved: RESERVED, blocked: BLOCKED };
+
+/** The seats of one schedule, followed. */
+export interface Seats {
+  plan: Plan;
+  /** A status by a seat's place in the plan. */
+  status: Uint8Array;
+  /** Counts up with each change of `status`. */
+  version: { readonly value: number };
+  /** Whether changes come in. */
+  isLive: { readonly value: boolean };
+  /** Calls back with the seats that changed; null for all. */
+  onChange(listener: (changed: number[] | null) => void): () => void;
+  /** Follows the changes from now on, until the function that is returned is called. */
+  open(): () => void;
+}
+
+/** Loads a schedule's seats. `grades` stand from best to least. */
+export async function loadSeats(scheduleId: string, grades: string[]): Promise<Seats | Refusal> {
+  const path = { scheduleId };
+  const map = await ask(api.GET("/api/v1/schedules/{scheduleId}/seats", { params: { path } }));
+  if (isRefusal(map)) return map;
+  const plan = planOf(map.seats, grades);
+  const status = Uint8Array.from(map.seats, (seat) => STATUS[seat.status] ?? BLOCKED);
+  return followed(scheduleId, plan, status);
+}
+
+function followed(scheduleId: string, plan: Plan, status: Uint8Array): Seats {
+  const version = signal(0);
+  const isLive = signal(false);
+  const listeners = new Set<(changed: number[] | null) => void>();
+
+  const tell = (changed: number[] | null) => {
+    if (changed?.length === 0) return;
+    version.value += 1;
+    for (const listener of listeners) listener(changed);
+  };
+
+  const take = (name: string, data: string) => {
+    const { seats } = JSON.parse(data) as { seats: Record<string, string> };
+    // A snapshot has all seats that aren't free; the others are.
+    const before = name === "snapshot" ? status.slice() : null;
+    if (before) status.fill(FREE);
+    const changed: number[] = [];
+    for (const [id, word] of Object.entries(seats)) {
+      const seat = plan.indexOf(id);
+      if (seat === undefined) continue;
+      status[seat] = STATUS[word] ?? BLOCKED;
+      changed.push(seat);
+    }
+    if (!before) return tell(changed);
+    const differ: number[] = [];
+    for (let seat = 0; seat < plan.count; seat++) if (status[seat] !== before[seat]) differ.push(seat);
+    tell(differ.length > plan.count / 4 ? null : differ);
+  };
+
+  return {
+    plan,
+    status,
+    version,
+    isLive,
+    onChange(listener) {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+    open() {
+      let stop: (() => void) | null = null;
+      let hide: ReturnType<typeof setTimeout> | undefined;
+      const start = () => {
+        stop ??= follow(`/api/v1/schedules/${encodeURIComponent(scheduleId)}/seats/events`, {
+          on: ({ name, data }) => {
+            if (name === "snapshot" || name === "delta") take(name, data);
+          },
+          onLine: (there) => (isLive.value = there),
+          onRefused: () => (isLive.value = false),
+        });
+      };
+      const end = () => {
+        stop?.();
+        stop = null;
+        isLive.value = false;
+      };
+      // A browser opens few connections to a server, and hidden tabs share them: one that stays hidden gives its stream back.
+      const look = () => {
+        clearTimeout(hide);
+        if (document.visibilityState === "visible") start();
+        else hide = setTimeout(end, 20_000);
+      };
+      document.addEventListener("visibilitychange", look);
+      start();
+      return () => {
+        document.removeEventListener("visibilitychange", look);
+        clearTimeout(hide);
+        end();
+      };
+    },
+  };
+}

@@ -1,0 +1,3 @@
+import { common, ops } from "../texts/en";
+
+export default { ...common, ...ops };

@@ -1,0 +1,3 @@
+import { common, ops } from "../texts/ko";
+
+export default { ...common, ...ops };

@@ -1,0 +1,115 @@
+// What the storefront reads, and keeps while the page is open.
+import { type Signal, useSignal } from "@preact/signals";
+import { useEffect } from "preact/hooks";
+import { serverNow as now } from "../base/clock";
+import { api, ask, type Concert, document as documentOf, isOnline, isRefusal, type PageSettings, type Refusal, type Schedule, type Schemas } from "../base/api";
+
+export type Venue = Schemas["VenueSummary"];
+
+/** A concert as lists have it: its id is always there. */
+export type Show = Concert & { concertId: string };
+
+const cache = new Map<string, Promise<unknown>>();
+
+/** Reads once; a refusal is asked for anew. */
+function once<T>(name: string, read: () => Promise<T | Refusal>): Promise<T | Refusal> {
+  const known = cache.get(name) as Promise<T | Refusal> | undefined;
+  if (known) return known;
+  const reading = read().then((answer) => {
+    if (isRefusal(answer)) cache.delete(name);
+    return answer;
+  });
+  cache.set(name, reading);
+  return reading;
+}
+
+export const settings = () => once<PageSettings>("settings", () => documentOf("/pages.json"));
+
+const LIST = { params: { query: { limit: 1000 } } } as const;
+
+export const shows = () =>
+  once<Show[]>("shows", async () => {
+    const list = await ask(api.GET("/api/v1/concerts", LIST));
+    return isRefusal(list) ? list : (list.items as Show[]);
+  });
+
+export const show = (concertId: string) =>
+  once<Show>(`show ${concertId}`, async () => {
+    const concert = await ask(api.GET("/api/v1/concerts/{concertId}", { params: { path: { concertId } } }));
+    return isRefusal(concert) ? concert : { ...concert, concertId };
+  });
+
+export const venues = () =>
+  once<Map<string, Venue>>("venues", async () => {
+    const list = await ask(api.GET("/api/v1/venues", LIST));
+    return isRefusal(list) ? list : new Map(list.items.map((venue) => [venue.venueId, venue]));
+  });
+
+export async function schedulesOf(concertId: string): Promise<Schedule[] | Refusal> {
+  const params = { path: { concertId }, query: { limit: 1000 } };
+  const list = await ask(api.GET("/api/v1/concerts/{concertId}/schedules", { params }));
+  return isRefusal(list) ? list : list.items;
+}
+
+export const schedule = (scheduleId: string): Promise<Schedule | Refusal> =>
+  ask(api.GET("/api/v1/schedules/{scheduleId}", { params: { path: { scheduleId } } }));
+
+/** A performance with all that its pages show. */
+export interface Sale {
+  schedule: Schedule;
+  show: Show;
+  venue: Venue | undefined;
+}
+
+export async function saleOf(scheduleId: string): Promise<Sale | Refusal> {
+  const [own, all] = await Promise.all([schedule(scheduleId), venues()]);
+  if (isRefusal(own)) return own;
+  const of = await show(own.concertId);
+  if (isRefusal(of)) return of;
+  return { schedule: own, show: of, venue: isRefusal(all) ? undefined : all.get(own.venueId) };
+}
+
+/** What a component reads: null while it is on its way. */
+export interface Loaded<T> {
+  value: Signal<T | Refusal | null>;
+  again: () => Promise<void>;
+}
+
+/** Reads something when a component comes, and again when it depends on something else or the line is back. */
+export function useLoaded<T>(read: () => Promise<T | Refusal>, dependsOn: unknown[]): Loaded<T> {
+  const value = useSignal<T | Refusal | null>(null);
+  const again = async () => {
+    const answer = await read();
+    // What is shown isn't taken away by a lost line.
+    if (!isRefusal(answer) || value.value === null || isRefusal(value.value)) value.value = answer;
+  };
+  useEffect(() => {
+    let isGone = false;
+    value.value = null;
+    void read().then((answer) => {
+      if (!isGone) value.value = answer;
+    });
+    return () => {
+      isGone = true;
+    };
+  }, dependsOn);
+  const isBack = isOnline.value;
+  useEffect(() => {
+    if (isBack && isRefusal(value.value) && value.value.code === "offline") void again();
+  }, [isBack]);
+  return { value, again };
+}
+
+/** Calls back at an instant of the server's clock, and when the page is looked at again. */
+export function useAt(at: number | null, call: () => void): void {
+  useEffect(() => {
+    if (at === null) return;
+    let timer: ReturnType<typeof setTimeout>;
+    const wait = () => {
+      // A timer counts at most 24.8 days.
+      timer = setTimeout(() => (at - now() > 0 ? wait() : call()), Math.min(Math.max(at - now(), 0), 1_000_000_000));
+    };
+    wait();
+    return () => clearTimeout(timer);
+  }, [at]);
+}

@@ -1,0 +1,3 @@
+import { common, shop } from "../texts/en";
+
+export default { ...common, ...shop };

@@ -1,0 +1,3 @@
+import { common, shop } from "../texts/ko";
+
+export default { ...common, ...shop };

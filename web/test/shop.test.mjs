@@ -1,0 +1,272 @@
+// The storefront, as fans use it.
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { World } from "./world.mjs";
+
+let world;
+before(async () => {
+  world = await World.start();
+});
+after(() => world?.stop());
+
+test("of two fans who want one seat, one gets it and the other is offered the nearest", async () => {
+  const sale = await world.sale("one-seat");
+  const [ann, bob] = [await world.fan(), await world.fan()];
+  for (const fan of [ann, bob]) {
+    await fan.page.goto(sale);
+    await fan.chooseSeat("1층 B", "Row 5, seat 12");
+  }
+  await ann.page.locator("#hold").click();
+  await ann.see(".reservation.held .deadline");
+
+  // Bob still looks at it: the map says so while he does, and offers another.
+  await bob.see(".bar-space .notice");
+  assert.match(await bob.page.locator(".bar-space .notice").innerText(), /quicker[\s\S]*row 5, seat 1[13]/);
+  await bob.shoot("seat-gone");
+  await bob.isAccessible("an offer of another seat");
+  await bob.page.getByRole("button", { name: "Take this seat instead" }).click();
+  await bob.page.locator("#hold").click();
+  await bob.see(".reservation.held .deadline");
+  assert.match(await bob.page.locator(".ticket").innerText(), /row 5, seat 1[13]/);
+  await ann.leave();
+  await bob.leave();
+});
+
+test("a fan whose map isn't live is told by the refusal which seat is gone", async () => {
+  const sale = await world.sale("stale-map");
+  const [ann, bob] = [await world.fan(), await world.fan()];
+  await bob.page.route("**/seats/events", (route) => route.abort());
+  for (const fan of [ann, bob]) {
+    await fan.page.goto(sale);
+    await fan.chooseSeat("1층 B", "Row 6, seat 12");
+    await fan.chooseSeat("1층 B", "Row 6, seat 13");
+  }
+  await bob.see(".map-note");
+  await ann.page.locator("#hold").click();
+  await ann.see(".reservation.held .deadline");
+  await bob.page.locator("#hold").click();
+  await bob.page.getByRole("button", { name: "Take these seats instead" }).click();
+  await bob.page.locator("#hold").click();
+  await bob.see(".reservation.held .deadline");
+  await ann.leave();
+  await bob.leave();
+});
+
+test("from the waiting room to a ticket, across a reload and a lost line", async () => {
+  const sale = await world.sale("room", { queue: { maxActive: 1, claimSeconds: 120 } });
+  const [ann, bob] = [await world.fan(), await world.fan()];
+  await ann.page.goto(sale);
+  await ann.page.locator("#join").click();
+  await ann.see(".choosing");
+
+  await bob.page.goto(sale);
+  await bob.page.locator("#join").click();
+  await bob.see('.position[data-position="1"]');
+  assert.match(await bob.page.locator(".line").innerText(), /You are next/);
+  assert.match(await bob.page.locator(".left").innerText(), /VIP\s*240/);
+  await bob.shoot("waiting");
+  await bob.isAccessible("the waiting room");
+  await bob.page.reload();
+  await bob.see('.position[data-position="1"]');
+  await bob.context.setOffline(true);
+  await bob.see(".offline");
+  await bob.context.setOffline(false);
+  await bob.page.locator(".offline").waitFor({ state: "detached" });
+
+  // Ann buys, which ends her turn, and Bob's page comes alive by itself.
+  await ann.page.locator("#best-hold").click();
+  await ann.see(".pay");
+  await ann.payFromBalance();
+  await bob.see(".choosing");
+  assert.match(await bob.page.title(), /^Your turn/);
+  await bob.page.locator("#best-hold").click();
+  await bob.see(".pay");
+  await bob.payFromBalance();
+  await bob.shoot("ticket");
+  await ann.leave();
+  await bob.leave();
+});
+
+test("a payment that is declined is said, and the next one pays", async () => {
+  const sale = await world.sale("declined");
+  const fan = await world.fan();
+  await fan.page.goto(sale);
+  await fan.page.locator("#best-hold").click();
+  for (const decision of ["decline", "pay"]) {
+    await fan.page.locator('input[value="card"]').click();
+    await fan.page.locator("#pay-now").click();
+    await fan.page.locator(`button[value="${decision}"]`).click();
+    if (decision === "decline") {
+      await fan.see(".pay .notice.wrong");
+      assert.match(await fan.page.locator(".pay .notice.wrong").innerText(), /still held/);
+      assert.ok(await fan.page.locator('input[value="card"]').isChecked(), "the way to pay stays chosen");
+      await fan.shoot("declined");
+    }
+  }
+  await fan.see(".reservation.confirmed");
+  assert.equal(new URL(fan.page.url()).search, "", "the key of the payment doesn't stay in the address");
+
+  // What comes back is said before, and comes back.
+  await fan.page.locator("#cancel").click();
+  assert.match(await fan.page.locator("dialog").innerText(), /₩340,000 goes back to what you paid with/);
+  await fan.isAccessible("the question before a cancellation");
+  await fan.page.locator("#cancel-yes").click();
+  await fan.see(".reservation.cancelled");
+  await fan.page.getByText("₩340,000 was given back").waitFor();
+  await fan.leave();
+});
+
+test("a hold ends on the screen when it ends, and the seats are free again", async () => {
+  const sale = await world.sale("expiry", { holdSeconds: 5 });
+  const fan = await world.fan();
+  await fan.page.goto(sale);
+  await fan.page.locator("#best-hold").click();
+  await fan.see(".deadline");
+  await fan.see(".reservation.expired");
+  assert.match(await fan.page.locator(".reservation-main").innerText(), /Nothing was charged/);
+  await fan.page.getByRole("link", { name: "Choose seats again" }).click();
+  await fan.see(".choosing");
+  await fan.leave();
+});
+
+test("seats are exchanged in one step, and given back", async () => {
+  const sale = await world.sale("exchange");
+  const fan = await world.fan();
+  await fan.page.goto(sale);
+  await fan.page.locator("#best-hold").click();
+  await fan.page.getByRole("link", { name: "Change seats" }).click();
+  await fan.see(".chips li");
+  assert.equal(await fan.page.locator(".chips li").count(), 2, "the choice begins with the seats that are held");
+  await fan.page.locator(".chips button").first().click();
+  await fan.chooseSeat("1층 B", "Row 9, seat 3");
+  await fan.page.locator("#hold").click();
+  await fan.see(".reservation.held .deadline");
+  assert.match(await fan.page.locator(".ticket").innerText(), /row 9, seat 3/);
+  await fan.page.getByRole("button", { name: "Give the seats back" }).click();
+  await fan.see(".choosing");
+  await fan.leave();
+});
+
+test("what one tab does, the other shows", async () => {
+  const sale = await world.sale("tabs");
+  const fan = await world.fan();
+  await fan.page.goto(sale);
+  await fan.page.locator("#best-hold").click();
+  await fan.see(".pay");
+  const other = await fan.context.newPage();
+  fan.watch(other);
+  await other.goto(fan.page.url());
+  await other.locator(".pay").waitFor();
+  await fan.payFromBalance();
+  await other.locator(".reservation.confirmed").waitFor();
+  await fan.leave();
+});
+
+test("a purchase by the keyboard alone", async () => {
+  await world.sale("keyboard");
+  const fan = await world.visitor();
+  const { page } = fan;
+  await page.goto("/");
+  await fan.see('a[href="/shows/perf-phantom-1"]');
+  await fan.tabTo('a[href="/shows/perf-phantom-1"]');
+  await page.keyboard.press("Enter");
+  await fan.see('a[href="/schedules/test-keyboard"]');
+  await fan.tabTo('a[href="/schedules/test-keyboard"]');
+  await page.keyboard.press("Enter");
+  await fan.see(".sections");
+  await fan.tabTo(".sections button");
+  await page.keyboard.press("ArrowDown");
+  await page.keyboard.press("Tab");
+  await page.keyboard.press("Enter");
+  await fan.see("[role=grid]");
+  for (const key of ["ArrowDown", "ArrowDown", "ArrowRight", "Enter", "ArrowRight", " "]) await page.keyboard.press(key);
+  assert.equal(await page.locator(".chips li").count(), 2);
+  await fan.isAccessible("the grid of a section");
+  await fan.tabTo("#hold");
+  await page.keyboard.press("Enter");
+  await fan.see(".demo-fan");
+  await fan.tabTo(".demo-fan button");
+  await page.keyboard.press("Enter");
+  await fan.see(".pay");
+  await fan.tabTo("#charge");
+  await page.keyboard.press("Enter");
+  await fan.see("#pay-now:not([aria-disabled])");
+  await fan.tabTo("#pay-now");
+  await page.keyboard.press("Enter");
+  await fan.see(".reservation.confirmed");
+  await fan.leave();
+});
+
+test("an account is made, and its owner comes back to it", async () => {
+  const visitor = await world.visitor();
+  const { page } = visitor;
+  await page.goto("/");
+  await page.locator(".top .button").click();
+  await page.getByRole("button", { name: "I don't have an account yet" }).click();
+  await page.getByRole("button", { name: "Create an account" }).click();
+  await visitor.see(".field .wrong");
+  await visitor.isAccessible("a form with mistakes");
+  for (const [name, text] of [["name", "Ann"], ["email", "ann@example.org"], ["password", "correct horse battery"]]) await page.locator(`input[name=${name}]`).fill(text);
+  await page.getByRole("button", { name: "Create an account" }).click();
+  await page.locator('.top a[href="/account"]', { hasText: "Ann" }).click();
+  await page.getByRole("button", { name: "Sign out" }).click();
+  await page.locator(".top .button").click();
+  await page.locator("input[name=email]").fill("ann@example.org");
+  await page.locator("input[name=password]").fill("not the password");
+  await page.locator("dialog form button[type=submit]").click();
+  await page.getByText("don't belong together").first().waitFor();
+  await page.locator("input[name=password]").fill("correct horse battery");
+  await page.locator("dialog form button[type=submit]").click();
+  await page.locator('.top a[href="/account"]', { hasText: "Ann" }).waitFor();
+  await visitor.leave();
+});
+
+for (const [width, height] of [[1440, 900], [390, 844]]) {
+  for (const [locale, colorScheme] of [["ko-KR", "light"], ["en-US", "dark"]]) {
+    test(`pages have no barriers at ${width} pixels, ${locale}, ${colorScheme}`, async () => {
+      const sale = await world.sale("looks");
+      const room = await world.sale("looks-room", { queue: { maxActive: 1 } });
+      const soon = await world.sale("looks-soon", {}, { salesOpenAt: new Date(Date.now() + 3_600_000).toISOString() });
+      const fan = await world.fan({ width, height, locale, colorScheme });
+      const { page } = fan;
+      assert.equal(await page.evaluate(() => document.documentElement.lang), locale.slice(0, 2));
+      const name = `${width}-${locale.slice(0, 2)}`;
+      const places = [
+        ["home", "/", ".show-line .show-state strong"],
+        ["show", "/shows/perf-phantom-1", ".date"],
+        ["sale", sale, ".map canvas"],
+        ["room", room, ".figures"],
+        ["soon", soon, ".counting"],
+        ["mine", "/reservations", ".empty, .mine-line"],
+        ["account", "/account", ".charge"],
+        ["nowhere", "/reservations/nothing", ".notice"],
+      ];
+      for (const [place, path, sign] of places) {
+        await page.goto(path);
+        await fan.see(sign);
+        await fan.isAccessible(`${place} at ${width}`);
+        await fan.shoot(`${name}-${place}`);
+      }
+      await page.goto(sale);
+      await page.locator("#best-hold").click();
+      await fan.see(".pay");
+      await fan.isAccessible(`a hold at ${width}`);
+      await fan.shoot(`${name}-hold`);
+      await page.getByRole("button", { name: /Give the seats back|좌석 놓기/ }).click();
+      await fan.see(".choosing");
+      await fan.leave();
+    });
+  }
+}
+
+test("pages can be read at 400 %, and without colours of their own", async () => {
+  const sale = await world.sale("zoomed");
+  const fan = await world.fan({ width: 320, height: 256, forcedColors: "active", reducedMotion: "reduce" });
+  for (const [path, sign] of [["/", ".show-line"], ["/shows/perf-phantom-1", ".date"], [sale, ".map canvas"], ["/account", ".charge"]]) {
+    await fan.page.goto(path);
+    await fan.see(sign);
+    await fan.fits(`${path} at 400 %`);
+    await fan.shoot(`zoomed-${path.split("/")[1] || "home"}`);
+  }
+  await fan.leave();
+});
