@@ -1018,6 +1018,25 @@ fn after_a_restored_backup_the_gateways_money_is_told_and_what_to_give_back() {
 }
 
 #[test]
+fn a_demonstration_makes_fans_for_anyone_and_operators_for_who_is_at_the_machine() {
+    let directory = tempfile::tempdir().unwrap();
+    let statuses = |name: &str, arguments: &[&str]| {
+        let server = Server::start(&directory.path().join(name), arguments);
+        let port = server.address.rsplit(':').next().unwrap();
+        ["user", "admin"].map(|role| {
+            let body = json!({"role": role}).to_string();
+            let head = "POST /demo/sessions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nConnection: close";
+            let text = format!("{head}\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+            request(&format!("127.0.0.1:{port}"), &text).0
+        })
+    };
+    assert_eq!(statuses("here", &["--demo"]), [201, 201]);
+    assert_eq!(statuses("open", &["--demo", "--listen", "0.0.0.0:0"]), [201, 403]);
+    // A token that these secrets sign could be good elsewhere.
+    assert_eq!(statuses("own", &["--demo", "--jwt-secret", SECRET]), [404, 404]);
+}
+
+#[test]
 fn what_trusts_too_much_is_said_aloud_once() {
     let directory = tempfile::tempdir().unwrap();
     let own = [

@@ -75,18 +75,22 @@ pub(super) async fn import_into_empty(
     answer::success(&answer).map(drop)
 }
 
-/// Says what the demonstration's pages may do. Only who is at this machine becomes the operator.
-pub(super) fn pages(urls: &Urls) -> PageSettings {
-    PageSettings {
-        checkout_url: urls.checkout().map(|url| format!("{url}/checkout")),
-        demo_fans: true,
-        demo_operators: !urls.is_public(),
+/// Makes the demonstration's router: the application's, and what its pages may do beside it.
+///
+/// With secrets that aren't the demonstration's own, a token of one click could be good elsewhere: then there is none.
+pub(super) fn router(app: App, urls: &Urls, has_own_secrets: bool) -> Router {
+    let checkout_url = urls.checkout().map(|url| format!("{url}/checkout"));
+    if !has_own_secrets {
+        return app.router_with(PageSettings { checkout_url, ..PageSettings::default() }, Router::new());
     }
+    // Only who is at this machine becomes the operator.
+    let demo_operators = !urls.is_public();
+    let settings = PageSettings { checkout_url, demo_fans: true, demo_operators };
+    app.router_with(settings, sessions(demo_operators))
 }
 
 /// Makes the route by which the pages make their reader a fan, or the operator, in one click.
-pub(super) fn sessions(urls: &Urls) -> Router<App> {
-    let has_operators = !urls.is_public();
+fn sessions(has_operators: bool) -> Router<App> {
     let session = async move |State(app): State<App>, body: Body<SessionBody>| {
         let role = match body.value.role {
             SessionRole::User => Role::User,

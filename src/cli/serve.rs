@@ -189,7 +189,7 @@ async fn serve(
         }
 
         let router = match demo {
-            true => app.router_with(demo::pages(&urls), demo::sessions(&urls)),
+            true => demo::router(app, &urls, own_secrets(&config).is_empty()),
             false => app.router(),
         };
         if demo {

@@ -22,6 +22,7 @@ mod keys;
 mod limits;
 mod lists;
 mod mails;
+mod pages;
 mod payments;
 mod queue;
 mod reservations;

@@ -162,6 +162,32 @@ test("what one tab does, the other shows", async () => {
   await fan.leave();
 });
 
+test("an answer that is lost is found out, and nothing happens twice", async () => {
+  const sale = await world.sale("lost-answer");
+  const fan = await world.fan();
+  await fan.page.goto(sale);
+  await fan.see(".choosing");
+  // The hold is made, and its answers don't arrive, until the page is loaded again.
+  const keys = [];
+  await fan.page.route("**/api/v1/reservations", async (route) => {
+    if (route.request().method() !== "POST") return route.continue();
+    keys.push(route.request().headers()["idempotency-key"]);
+    await route.fetch();
+    await route.abort();
+  });
+  await fan.chooseSeat("1층 B", "Row 4, seat 4");
+  const lost = () => fan.page.waitForEvent("requestfailed");
+  await Promise.all([lost(), fan.page.locator("#hold").click()]);
+  await lost();
+  await fan.page.unroute("**/api/v1/reservations");
+  await fan.page.reload();
+  await fan.page.getByRole("link", { name: "Go to payment" }).waitFor();
+  const { seats } = await world.call("GET", "/schedules/test-lost-answer");
+  assert.equal(seats.held, 1);
+  assert.ok(keys.length >= 2 && new Set(keys).size === 1, "each try has the same key");
+  await fan.leave();
+});
+
 test("a purchase by the keyboard alone", async () => {
   await world.sale("keyboard");
   const fan = await world.visitor();

@@ -2,10 +2,10 @@
 //
 // The grid is one stop of the tab key; arrows, Home and End, Page Up and Page Down move in it, Enter and Space choose.
 import { type ReadonlySignal, useComputed, useSignal } from "@preact/signals";
-import { useEffect, useRef } from "preact/hooks";
+import { useEffect, useMemo, useRef } from "preact/hooks";
 import { FREE, type Seats } from "./feed";
 import type { Choice } from "./painter";
-import { at, type Plan } from "./plan";
+import { at, type Plan, type Row } from "./plan";
 
 export interface SeatListTexts {
   sections: string;
@@ -175,52 +175,81 @@ function SeatGrid(props: Parameters<typeof SeatList>[0] & { section: number }) {
           onKeyDown={onKeyDown}
         >
           {rows.map((row, line) => (
-            <div role="row" aria-rowindex={line + 1} key={row.first} class="grid-row">
-              <span role="rowheader" aria-colindex={1} class="grid-label">
-                {row.label}
-              </span>
-              {Array.from({ length: row.count }, (_, place) => {
-                const seat = row.first + place;
-                const state = chosen.has(seat) ? "chosen" : status[seat] === FREE ? "free" : "taken";
-                const grade = at(plan.grade, seat);
-                const label = texts.seat({
-                  row: row.label,
-                  number: plan.numbers[seat]!,
-                  grade: plan.grades[grade]!,
-                  price: props.price(props.prices[grade] ?? 0),
-                  state,
-                });
-                return (
-                  <span
-                    role="gridcell"
-                    key={seat}
-                    data-seat={seat}
-                    class={`cell ${state} grade-${grade % 12}`}
-                    aria-colindex={place + 2}
-                    aria-selected={state === "chosen"}
-                    aria-disabled={state === "taken" || undefined}
-                    aria-label={label}
-                    tabIndex={current.value === seat ? 0 : -1}
-                    onClick={() => {
-                      current.value = seat;
-                      props.onPick(seat);
-                    }}
-                    onFocus={() => {
-                      current.value = seat;
-                      props.onFocus(seat);
-                    }}
-                    onBlur={() => props.onFocus(null)}
-                  >
-                    <span aria-hidden="true">{state === "chosen" ? "✓" : state === "taken" ? "×" : plan.numbers[seat]}</span>
-                  </span>
-                );
-              })}
-            </div>
+            <GridRow
+              key={row.first}
+              {...props}
+              row={row}
+              line={line}
+              states={statesOf(row, status, chosen)}
+              current={current.value >= row.first && current.value < row.first + row.count ? current.value : null}
+              onCurrent={(seat) => (current.value = seat)}
+            />
           ))}
         </div>
       </div>
     </>
   );
+}
+
+type CellState = "free" | "taken" | "chosen";
+
+/** The states of a row's seats, a letter each: what its cells depend on. */
+function statesOf(row: Row, status: Uint8Array, chosen: ReadonlySet<number>): string {
+  let states = "";
+  for (let seat = row.first; seat < row.first + row.count; seat++) states += chosen.has(seat) ? "c" : status[seat] === FREE ? "f" : "t";
+  return states;
+}
+
+const STATES: Record<string, CellState> = { c: "chosen", f: "free", t: "taken" };
+
+/** A row of the grid. It is made anew only where one of its seats is another than before: in a rush the map changes many times a second. */
+function GridRow(
+  props: Parameters<typeof SeatGrid>[0] & { row: Row; line: number; states: string; current: number | null; onCurrent: (seat: number) => void },
+) {
+  const { row, line, states, current, texts } = props;
+  const latest = useRef(props);
+  latest.current = props;
+  return useMemo(() => {
+    const { plan } = props.seats;
+    const cell = (letter: string, place: number) => {
+      const seat = row.first + place;
+      const state = STATES[letter] as CellState;
+      const grade = at(plan.grade, seat);
+      const price = props.price(props.prices[grade] ?? 0);
+      return (
+        <span
+          role="gridcell"
+          key={seat}
+          data-seat={seat}
+          class={`cell ${state}`}
+          aria-colindex={place + 2}
+          aria-selected={state === "chosen"}
+          aria-disabled={state === "taken" || undefined}
+          aria-label={texts.seat({ row: row.label, number: plan.numbers[seat]!, grade: plan.grades[grade]!, price, state })}
+          tabIndex={current === seat ? 0 : -1}
+          onClick={() => {
+            latest.current.onCurrent(seat);
+            latest.current.onPick(seat);
+          }}
+          onFocus={() => {
+            latest.current.onCurrent(seat);
+            latest.current.onFocus(seat);
+          }}
+          onBlur={() => latest.current.onFocus(null)}
+        >
+          <span aria-hidden="true">{state === "chosen" ? "✓" : state === "taken" ? "×" : plan.numbers[seat]}</span>
+        </span>
+      );
+    };
+    return (
+      <div role="row" aria-rowindex={line + 1} class="grid-row">
+        <span role="rowheader" aria-colindex={1} class="grid-label">
+          {row.label}
+        </span>
+        {[...states].map(cell)}
+      </div>
+    );
+  }, [row, states, current, texts]);
 }
 
 function firstFree(plan: Plan, status: Uint8Array, rows: Plan["rows"]): number {

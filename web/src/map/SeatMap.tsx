@@ -25,6 +25,8 @@ export type Sight = { section: number } | { seat: number } | null;
 
 /** From this scale on a tap chooses a seat; before, it comes nearer. */
 const TAP_SCALE = 16;
+/** More pixels than this of a screen's aren't seen, and cost. */
+const RATIO_MAX = 2;
 /** A pointer that moved less was a tap, in pixels. */
 const TAP_PIXELS = 8;
 
@@ -127,6 +129,8 @@ class Map {
   private motion: (() => void) | null = null;
   private readonly pointers = new globalThis.Map<number, { x: number; y: number }>();
   private moved = 0;
+  private wheeledAt = -Infinity;
+  private rest: ReturnType<typeof setTimeout> | undefined;
 
   constructor(
     private readonly canvas: HTMLCanvasElement,
@@ -182,6 +186,7 @@ class Map {
 
   end(): void {
     cancelAnimationFrame(this.frame);
+    clearTimeout(this.rest);
     for (const end of this.ends) end();
   }
 
@@ -259,8 +264,11 @@ class Map {
       this.motion?.();
       const choice = this.props.current.choice.peek();
       this.painter.hidden = choice.chosen;
-      const isMoving = this.motion !== null || this.pointers.size > 1;
-      this.painter.paint(this.view, devicePixelRatio || 1, choice, isMoving);
+      const isMoving = this.motion !== null || this.pointers.size > 0 || performance.now() - this.wheeledAt < 150;
+      this.painter.paint(this.view, Math.min(RATIO_MAX, devicePixelRatio || 1), choice, isMoving);
+      // Once it rests it is drawn as well as it can be.
+      clearTimeout(this.rest);
+      if (isMoving) this.rest = setTimeout(() => this.paint(), 180);
       this.told({ isFitted: this.view.isFitted, isNearest: this.view.isNearest });
       if (this.motion) this.paint();
     });
@@ -343,6 +351,7 @@ class Map {
     // A pad's pinch comes as a wheel with Control.
     const speed = event.ctrlKey ? 0.012 : event.deltaMode === 1 ? 0.05 : 0.0018;
     this.motion = null;
+    this.wheeledAt = performance.now();
     this.view.zoom(Math.exp(-event.deltaY * speed), at.x, at.y);
     this.point(at);
     this.paint();

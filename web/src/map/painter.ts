@@ -88,7 +88,7 @@ export class Painter {
     context.setTransform(ratio * view.scale, 0, 0, ratio * view.scale, ratio * view.left, ratio * view.top);
 
     this.surroundings(view);
-    if (view.scale < NEAR) this.far(choice);
+    if (view.scale < NEAR) this.far(choice, isMoving);
     else this.near(view, ratio, choice, isMoving);
     context.setTransform(ratio, 0, 0, ratio, 0, 0);
     this.names(view);
@@ -122,13 +122,13 @@ export class Painter {
     return [(this.plan.x[seat]! - x0) * this.pictureScale, (this.plan.y[seat]! - y0) * this.pictureScale];
   }
 
-  private far(choice: Choice): void {
+  private far(choice: Choice, isMoving: boolean): void {
     const { plan, context } = this;
     const { x0, y0, x1, y1 } = plan.bounds;
     const name = String(choice.grade);
     if (!this.picture || this.pictureOf !== name) {
       const [width, height] = [x1 - x0, y1 - y0];
-      this.pictureScale = Math.max(2, Math.min(16, Math.sqrt(PICTURE_PIXELS / (width * height))));
+      this.pictureScale = Math.max(2, Math.min(NEAR * 1.5, Math.sqrt(PICTURE_PIXELS / (width * height))));
       this.picture = document.createElement("canvas");
       this.picture.width = Math.ceil(width * this.pictureScale);
       this.picture.height = Math.ceil(height * this.pictureScale);
@@ -140,7 +140,7 @@ export class Painter {
       }
     }
     context.imageSmoothingEnabled = true;
-    context.imageSmoothingQuality = "high";
+    context.imageSmoothingQuality = isMoving ? "low" : "high";
     context.drawImage(this.picture, x0, y0, this.picture.width / this.pictureScale, this.picture.height / this.pictureScale);
     const marked = choice.at === null ? choice.chosen : new Set([...choice.chosen, choice.at]);
     for (const seat of marked) {
@@ -263,12 +263,16 @@ export class Painter {
     }
 
     if (view.scale < NEAR) {
-      context.font = `700 ${Math.max(11, Math.min(16, view.scale * 2.4))}px ${look.font}`;
+      context.font = `700 ${Math.round(Math.max(11, Math.min(16, view.scale * 2.4)))}px ${look.font}`;
       context.lineJoin = "round";
       context.lineWidth = 4;
       for (const section of plan.sections) {
         const at = place(section.x, section.y);
-        const name = this.nameOf(section.floor, section.id);
+        if (at[0] < -80 || at[0] > view.width + 80 || at[1] < -20 || at[1] > view.height + 20) continue;
+        // A name that doesn't fit its section is left to the list.
+        const room = section.width * view.scale + 8;
+        const name = [this.nameOf(section.floor, section.id), section.id].find((name) => this.widthOf(name) <= room);
+        if (!name) continue;
         context.strokeStyle = look.paper;
         context.strokeText(name, ...at);
         context.fillStyle = look.ink;
@@ -306,6 +310,19 @@ export class Painter {
       context.fillStyle = inkOn(look.grades[plan.grade[seat]!] ?? look.ink);
       context.fillText(plan.numbers[seat]!, ...place(plan.x[seat]!, plan.y[seat]!));
     });
+  }
+
+  private readonly widths = new Map<string, number>();
+
+  /** The width of a name in the font that is set. */
+  private widthOf(name: string): number {
+    const key = `${this.context.font} ${name}`;
+    let width = this.widths.get(key);
+    if (width === undefined) {
+      if (this.widths.size > 2_000) this.widths.clear();
+      this.widths.set(key, (width = this.context.measureText(name).width));
+    }
+    return width;
   }
 
   /** Words that a page sets. */

@@ -13,9 +13,10 @@ export interface Section {
   /** Its rows, as a range of `Plan.rows`. */
   firstRow: number;
   rowCount: number;
-  /** Where its name is written. */
+  /** Where its name is written, and how wide it is there. */
   x: number;
   y: number;
+  width: number;
   outline: Outline | null;
 }
 
@@ -100,7 +101,7 @@ export function planOf(seats: ListedSeat[], grades: string[], outlines: Outlines
     const section = plan.sections.at(-1);
     if (!section || section.id !== seat.section || section.floor !== seat.floor) {
       const outline = outlines.sections?.get(sectionName(seat.floor, seat.section)) ?? null;
-      plan.sections.push({ id: seat.section, floor: seat.floor, firstRow: plan.rows.length, rowCount: 0, x: 0, y: 0, outline });
+      plan.sections.push({ id: seat.section, floor: seat.floor, firstRow: plan.rows.length, rowCount: 0, x: 0, y: 0, width: 0, outline });
     }
     const own = plan.sections.at(-1) as Section;
     let row = plan.rows.at(-1);
@@ -143,26 +144,37 @@ function scale(plan: Plan): void {
 const ROW_PITCH = 1.2;
 const AISLE = 2;
 const BETWEEN_BANDS = 3.5;
-/** The most sections beside one another. */
+/** So many sections of a floor stand beside one another; of more, as many as give the hall this form. */
 const ABREAST = 9;
+const WIDTH_TO_DEPTH = 1.5;
 
 /** Gives places to seats without. */
 function layOut(plan: Plan): void {
   // Bands of sections that stand beside one another: a floor, or a part of a floor with many.
-  const bands: number[][] = [];
-  for (const [index, section] of plan.sections.entries()) {
-    const band = bands.at(-1);
-    const before = band && plan.sections[band[0] as number];
-    if (band && before?.floor === section.floor && band.length < ABREAST) band.push(index);
-    else bands.push([index]);
-  }
+  const bandsOf = (abreast: number) => {
+    const bands: number[][] = [];
+    for (const [index, section] of plan.sections.entries()) {
+      const band = bands.at(-1);
+      const before = band && plan.sections[band[0] as number];
+      if (band && before?.floor === section.floor && band.length < abreast) band.push(index);
+      else bands.push([index]);
+    }
+    return bands;
+  };
 
   const rowsOf = (index: number) => {
     const { firstRow, rowCount } = plan.sections[index] as Section;
     return plan.rows.slice(firstRow, firstRow + rowCount);
   };
   const widthOf = (index: number) => Math.max(...rowsOf(index).map((row) => row.count));
-  const widths = bands.map((band) => band.reduce((sum, index) => sum + widthOf(index) + AISLE, -AISLE));
+  const bandWidth = (band: number[]) => band.reduce((sum, index) => sum + widthOf(index) + AISLE, -AISLE);
+  const formOf = (bands: number[][]) => {
+    const depths = bands.map((band) => Math.max(...band.map((index) => (plan.sections[index] as Section).rowCount)) * ROW_PITCH + BETWEEN_BANDS);
+    return Math.max(...bands.map(bandWidth)) / depths.reduce((sum, depth) => sum + depth, 0);
+  };
+  let bands = bandsOf(ABREAST);
+  for (let abreast = ABREAST + 1; formOf(bands) < WIDTH_TO_DEPTH && abreast <= plan.sections.length; abreast++) bands = bandsOf(abreast);
+  const widths = bands.map(bandWidth);
   const whole = Math.max(1, ...widths);
   // Rows bend so that the outermost seat is nearer the stage by this part of the hall's half width, squared.
   const bend = 0.22 / whole;
@@ -209,15 +221,16 @@ function finish(plan: Plan): void {
   if (plan.count > 0) plan.bounds = bounds;
 
   for (const section of plan.sections) {
-    let [x, y, seats] = [0, 0, 0];
+    let [x, y, seats, left, right] = [0, 0, 0, Infinity, -Infinity];
     for (const row of plan.rows.slice(section.firstRow, section.firstRow + section.rowCount)) {
       for (let seat = row.first; seat < row.first + row.count; seat++) {
         x += at(plan.x, seat);
         y += at(plan.y, seat);
         seats += 1;
+        [left, right] = [Math.min(left, at(plan.x, seat)), Math.max(right, at(plan.x, seat))];
       }
     }
-    [section.x, section.y] = [x / seats, y / seats];
+    [section.x, section.y, section.width] = [x / seats, y / seats, right - left + 1];
   }
 }
 

@@ -1,13 +1,33 @@
 // What a refusal says to a fan, and where to go from it.
 import type { ComponentChildren } from "preact";
-import type { Refusal } from "../base/api";
+import type { Refusal, Schemas } from "../base/api";
 import { Button, Notice } from "../base/ui";
 import { t } from "./texts";
+
+type Code = Schemas["Problem"]["code"];
+type Said = keyof typeof t.value.refusals;
+
+/** The codes that no step of a fan leads to: a page that gets one has a bug, and says so. */
+type Bugs =
+  | "malformed_request"
+  | "bad_signature"
+  | "method_not_allowed"
+  | "not_retained"
+  | "in_use"
+  | "invalid_transition"
+  | "body_too_large"
+  | "headers_too_large"
+  | "unsupported_media_type"
+  | "currency_mismatch";
+
+/** Every other code has a sentence. A new one is an error here, until it has one, too. */
+type Unsaid = Exclude<Code, Said | Bugs>;
+const isAllSaid: [Unsaid] extends [never] ? true : Unsaid = true;
 
 /** Returns the sentence for a refusal. */
 export function sentence(refusal: Refusal): string {
   const { refusals, refusedBy } = t.value;
-  const words = refusals[refusal.code as keyof typeof refusals] ?? refusals.internal;
+  const words = (isAllSaid && refusals[refusal.code as Said]) || refusals.internal;
   if (refusal.code === "payment_declined" && refusal.problem.reason) return `${words} ${refusedBy(refusal.problem.reason)}`;
   return words;
 }

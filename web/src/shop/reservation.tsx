@@ -2,7 +2,7 @@
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { api, ask, change, isRefusal, type Payment, type Refusal, type Reservation } from "../base/api";
-import { serverNow } from "../base/clock";
+import { now, serverNow } from "../base/clock";
 import { fullDay, money, time } from "../base/language";
 import { announce } from "../base/live";
 import { go, here } from "../base/router";
@@ -86,7 +86,7 @@ function Own(props: { reservation: Reservation; again: () => Promise<void> }) {
   }, []);
 
   // A hold's end, and a payment under way, are looked at until they are known.
-  const isOver = reservation.status === "held" && Date.parse(reservation.expiresAt) <= serverNow();
+  const isOver = reservation.status === "held" && Date.parse(reservation.expiresAt) <= now.value;
   const isOpen = reservation.status === "paying" || isOver;
   useEffect(() => {
     if (!isOpen) return;
