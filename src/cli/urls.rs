@@ -47,8 +47,13 @@ impl Urls {
         if config.log.format == LogFormat::Json {
             return Ok(());
         }
+        let pages = if config.server.pages {
+            format!("  shop     {base}/\n  ops      {base}/ops\n")
+        } else {
+            String::new()
+        };
         print(&format!(
-            "onsale {} is ready\n  shop     {base}/\n  ops      {base}/ops\n  docs     {base}/docs\n  API      {base}/api/v1\n  \
+            "onsale {} is ready\n{pages}  docs     {base}/docs\n  API      {base}/api/v1\n  \
              ready    {base}/readyz\n  metrics  {metrics}/metrics\n  process  {}\n",
             env!("CARGO_PKG_VERSION"),
             process::id()

@@ -106,6 +106,8 @@ settings! {
         drain_seconds: u64 = "drain_seconds", "seconds", "20", |t| value::number(t, 0, 3600), false;
         /// The origins whose web pages may call the API (CORS). If unset, no page of another origin may.
         cors_origins: Vec<String> = "cors_origins", "origins separated by commas", "", value::origins, false;
+        /// Whether the shop and the operations page are served. Turn them off if you have pages of your own.
+        pages: bool = "pages", "on or off", "on", value::switch, false;
         /// The proxies whose X-Forwarded-For header is believed. If unset, the header is ignored, since
         /// anyone can send it.
         trusted_proxies: Vec<AddressRange> = "trusted_proxies", "addresses or prefixes separated by commas", "", value::ranges, false;

@@ -75,6 +75,8 @@ pub struct HttpPartsInner {
     stranger_told: Once,
     /// The origins whose pages may call.
     pub cors_origins: Vec<String>,
+    /// Whether this server has pages.
+    pub has_pages: bool,
     /// The only clock.
     pub clock: Arc<dyn Clock>,
     /// Ends the streams of events when the server stops.
@@ -155,6 +157,7 @@ impl HttpParts {
             trusted_proxies: config.server.trusted_proxies.clone(),
             stranger_told: Once::new(),
             cors_origins: config.server.cors_origins.clone(),
+            has_pages: config.server.pages,
             clock,
             shutdown,
         })))

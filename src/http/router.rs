@@ -16,12 +16,15 @@ impl App {
         self.router_with(PageSettings::default(), Router::new())
     }
 
-    /// The same with what the pages are told, and with routes that only this server has.
+    /// The same with what the pages are told, and with routes that only the pages of this server need.
     pub fn router_with(self, pages: PageSettings, more: Router<Self>) -> Router {
         let (router, description) = all_routes().split_for_parts();
         let shapes = Shapes::of(&description).with_any_query(pages::PATHS);
-        let router = router.merge(routes::docs::pages(description)).merge(pages::routes(pages)).merge(more);
         let parts = self.parts.clone();
+        let mut router = router.merge(routes::docs::pages(description));
+        if parts.has_pages {
+            router = router.merge(pages::routes(pages)).merge(more);
+        }
         parts.dress_described(router.with_state(self), shapes)
     }
 

@@ -79,3 +79,13 @@ async fn only_a_demonstration_makes_its_reader_a_fan_or_the_operator() {
         api.root(POST, "/demo/sessions").json(&json!({"role": role})).await.refused(404, "not_found");
     }
 }
+
+#[tokio::test]
+async fn pages_that_are_turned_off_are_nowhere_and_the_api_is_where_it_was() {
+    let api = Api::start_with(&[("ONSALE_PAGES", "off")]);
+    for path in PAGES.into_iter().chain(["/pages.json"]) {
+        api.root(GET, path).await.refused(404, "not_found");
+    }
+    api.root(GET, "/docs").await;
+    api.public(GET, "/concerts").await.ok(200);
+}

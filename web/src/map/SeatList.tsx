@@ -5,7 +5,7 @@ import { type ReadonlySignal, useComputed, useSignal } from "@preact/signals";
 import { useEffect, useMemo, useRef } from "preact/hooks";
 import { FREE, type Seats } from "./feed";
 import type { Choice } from "./painter";
-import { at, type Plan, type Row } from "./plan";
+import { at, type Mark, marksOf, type Plan, type Row } from "./plan";
 
 export interface SeatListTexts {
   sections: string;
@@ -16,7 +16,7 @@ export interface SeatListTexts {
   gridHelp: string;
   row: (label: string) => string;
   /** All that is said of a seat. */
-  seat: (seat: { row: string; number: string; grade: string; price: string; state: "free" | "taken" | "chosen" }) => string;
+  seat: (seat: { row: string; number: string; grade: string; price: string; state: "free" | "taken" | "chosen"; marks: Mark[] }) => string;
 }
 
 interface SectionLine {
@@ -225,7 +225,7 @@ function GridRow(
           aria-colindex={place + 2}
           aria-selected={state === "chosen"}
           aria-disabled={state === "taken" || undefined}
-          aria-label={texts.seat({ row: row.label, number: plan.numbers[seat]!, grade: plan.grades[grade]!, price, state })}
+          aria-label={texts.seat({ row: row.label, number: plan.numbers[seat]!, grade: plan.grades[grade]!, price, state, marks: marksOf(plan, seat) })}
           tabIndex={current === seat ? 0 : -1}
           onClick={() => {
             latest.current.onCurrent(seat);

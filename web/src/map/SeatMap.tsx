@@ -279,7 +279,7 @@ class Map {
     const colour = (name: string) => style.getPropertyValue(name).trim();
     if (matchMedia("(forced-colors: active)").matches) {
       const grades = this.props.current.colours.map(() => "LinkText");
-      return { paper: "Canvas", ink: "CanvasText", soft: "CanvasText", line: "GrayText", taken: "GrayText", accent: "Highlight", onAccent: "HighlightText", font: style.fontFamily, grades };
+      return { paper: "Canvas", ink: "CanvasText", soft: "CanvasText", line: "Canvas", taken: "GrayText", accent: "Highlight", onAccent: "HighlightText", font: style.fontFamily, grades };
     }
     return {
       paper: colour("--paper"),

@@ -1,8 +1,8 @@
 // The seats of a schedule as they are now: the plan, each seat's status, and every change of it.
 import { signal } from "@preact/signals";
-import { api, ask, isRefusal, type Refusal } from "../base/api";
+import { api, ask, document as documentOf, isRefusal, type Refusal } from "../base/api";
 import { follow } from "../base/stream";
-import { type Plan, planOf } from "./plan";
+import { type Outline, type Plan, planOf, sectionName } from "./plan";
 
 /** A seat's status, as the vector shape numbers it. */
 export const FREE = 0;
@@ -26,14 +26,77 @@ export interface Seats {
   open(): () => void;
 }
 
-/** Loads a schedule's seats. `grades` stand from best to least. */
-export async function loadSeats(scheduleId: string, grades: string[]): Promise<Seats | Refusal> {
+/** The plan of a venue, which never changes for its id. */
+interface SeatPlan {
+  planId: string;
+  stage?: { outline: [number, number][] };
+  sections: { sectionId: string; floor: string; outline?: [number, number][] }[];
+  seats: {
+    seatId: string;
+    sectionId: string;
+    floor: string;
+    rowId: string;
+    seatNumber: number;
+    grade: string;
+    x: number;
+    y: number;
+    accessible?: boolean;
+    companionOf?: string;
+    restrictedView?: boolean;
+  }[];
+}
+
+/** The statuses of a plan's seats: base64 of two bits for each, the first in the lowest. */
+interface SeatVector {
+  planId: string;
+  statuses: string;
+}
+
+/** Loads a schedule's seats: its plan, which the browser keeps, and a small vector. `grades` stand from best to least. */
+export async function loadSeats(scheduleId: string, planId: string | undefined, grades: string[]): Promise<Seats | Refusal> {
   const path = { scheduleId };
-  const map = await ask(api.GET("/api/v1/schedules/{scheduleId}/seats", { params: { path } }));
-  if (isRefusal(map)) return map;
-  const plan = planOf(map.seats, grades);
-  const status = Uint8Array.from(map.seats, (seat) => STATUS[seat.status] ?? BLOCKED);
-  return followed(scheduleId, plan, status);
+  if (planId === undefined) {
+    const map = await ask(api.GET("/api/v1/schedules/{scheduleId}/seats", { params: { path } }));
+    if (isRefusal(map)) return map;
+    const status = Uint8Array.from(map.seats, (seat) => STATUS[seat.status] ?? BLOCKED);
+    return followed(scheduleId, planOf(map.seats, grades), status);
+  }
+
+  const readPlan = (planId: string) => documentOf<SeatPlan>(`/api/v1/plans/${encodeURIComponent(planId)}`);
+  const [known, vector] = await Promise.all([
+    readPlan(planId),
+    documentOf<SeatVector>(`/api/v1/schedules/${encodeURIComponent(scheduleId)}/seats?shape=vector`),
+  ]);
+  if (isRefusal(vector)) return vector;
+  // The plan may have changed since the schedule was read; the vector says of which it is.
+  const plan = isRefusal(known) || known.planId !== vector.planId ? await readPlan(vector.planId) : known;
+  if (isRefusal(plan)) return plan;
+  return followed(scheduleId, planFrom(plan, grades), statusesOf(vector.statuses, plan.seats.length));
+}
+
+function planFrom({ stage, sections, seats }: SeatPlan, grades: string[]): Plan {
+  const flat = (outline: [number, number][] | undefined) => (outline ? Float32Array.from(outline.flat()) : null);
+  const outlines = new Map<string, Outline>();
+  for (const section of sections) {
+    const outline = flat(section.outline);
+    if (outline) outlines.set(sectionName(section.floor, section.sectionId), outline);
+  }
+  // A venue that doesn't say where things are gets places by order, a unit apart: this page lays it out as a hall.
+  const isPlaced = stage !== undefined || outlines.size > 0 || seats.some(({ x, y }) => !Number.isInteger(x) || !Number.isInteger(y));
+  const listed = seats.map(({ sectionId, rowId, seatNumber, x, y, ...seat }) => ({
+    ...seat,
+    section: sectionId,
+    row: rowId,
+    number: seatNumber,
+    ...(isPlaced ? { x, y } : {}),
+  }));
+  return planOf(listed, grades, { stage: flat(stage?.outline), sections: outlines });
+}
+
+/** Unpacks two bits for each seat. */
+function statusesOf(text: string, count: number): Uint8Array {
+  const bytes = atob(text);
+  return Uint8Array.from({ length: count }, (_, seat) => (bytes.charCodeAt(seat >> 2) >> (2 * (seat & 3))) & 3);
 }
 
 function followed(scheduleId: string, plan: Plan, status: Uint8Array): Seats {

@@ -2,7 +2,7 @@
 //
 // A seat's status is its shape: free ones are full, those that someone holds or has are small crosses, the reader's own have a ring and a tick.
 import { FREE } from "./feed";
-import type { Plan } from "./plan";
+import { MARK, type Plan } from "./plan";
 import type { SeatIndex, View } from "./view";
 
 /** The colours that a page gives the map. */
@@ -30,6 +30,8 @@ export interface Choice {
 
 /** Below this scale single seats aren't drawn, but the picture of all. */
 const NEAR = 9;
+/** From this scale on rows show their names. */
+const ROWS_NAMED = 14;
 /** From this scale on a seat shows its number. */
 const NUMBERED = 22;
 /** A seat's width, of its unit. */
@@ -112,6 +114,8 @@ export class Painter {
       trace(plan.stage);
       context.fillStyle = look.line;
       context.fill();
+      context.strokeStyle = look.soft;
+      context.stroke();
     }
   }
 
@@ -181,7 +185,7 @@ export class Painter {
     this.index.within(x0 - 1, y0 - 1, x1 + 1, y1 + 1, (seat) => {
       const dimmed = choice.grade !== null && choice.grade !== plan.grade[seat] && !choice.chosen.has(seat);
       const kind = choice.chosen.has(seat) ? "chosen" : this.status[seat] === FREE ? "free" : "taken";
-      const sprite = this.sprite(kind, plan.grade[seat]!);
+      const sprite = this.sprite(kind, plan.grade[seat]!, plan.marks[seat]!);
       context.globalAlpha = dimmed ? 0.2 : 1;
       // On whole pixels, so that edges stay sharp.
       const left = Math.round(ratio * view.left + plan.x[seat]! * scale - size / 2);
@@ -200,9 +204,9 @@ export class Painter {
     }
   }
 
-  /** The picture of a seat of a kind and grade, one unit wide. */
-  private sprite(kind: "free" | "taken" | "chosen", grade: number): HTMLCanvasElement {
-    const name = kind === "taken" ? kind : `${kind}${grade}`;
+  /** The picture of a seat of a kind and grade, one unit wide. Accessible seats are round, those with a restricted view have a corner less. */
+  private sprite(kind: "free" | "taken" | "chosen", grade: number, marks: number): HTMLCanvasElement {
+    const name = kind === "taken" ? kind : `${kind} ${grade} ${marks}`;
     const known = this.sprites.get(name);
     if (known) return known;
 
@@ -213,7 +217,16 @@ export class Painter {
     context.scale(unit, unit);
     const box = (size: number, corner: number) => {
       context.beginPath();
-      context.roundRect(0.5 - size / 2, 0.5 - size / 2, size, size, corner);
+      const from = 0.5 - size / 2;
+      if (marks & (MARK.accessible | MARK.companion)) context.arc(0.5, 0.5, size / 2, 0, 7);
+      else if (marks & MARK.restrictedView) {
+        context.moveTo(from, from);
+        context.lineTo(from + size * 0.5, from);
+        context.lineTo(from + size, from + size * 0.5);
+        context.lineTo(from + size, from + size);
+        context.lineTo(from, from + size);
+        context.closePath();
+      } else context.roundRect(from, from, size, size, corner);
     };
     if (kind === "taken") {
       context.beginPath();
@@ -281,9 +294,9 @@ export class Painter {
       return;
     }
 
-    context.font = `600 ${Math.min(14, view.scale * 0.5)}px ${look.font}`;
+    context.font = `600 ${Math.max(9, Math.min(14, view.scale * 0.5))}px ${look.font}`;
     context.fillStyle = look.soft;
-    for (const row of plan.rows) {
+    for (const row of view.scale < ROWS_NAMED ? [] : plan.rows) {
       const last = row.first + row.count - 1;
       for (const [seat, step] of [[row.first, -0.9], [last, 0.9]] as const) {
         const [left, top] = place(plan.x[seat]! + step, plan.y[seat]!);
@@ -298,7 +311,8 @@ export class Painter {
         const { first, count } = plan.rows[section.firstRow]!;
         const [left, right] = [first, first + count - 1];
         const top = Math.min(plan.y[left]!, plan.y[right]!, plan.y[(left + right) >> 1]!);
-        context.fillText(this.nameOf(section.floor, section.id), ...place((plan.x[left]! + plan.x[right]!) / 2, top - 1.2));
+        const [x, y] = place((plan.x[left]! + plan.x[right]!) / 2, top - 0.5);
+        context.fillText(this.nameOf(section.floor, section.id), x, y - 11);
       }
       return;
     }

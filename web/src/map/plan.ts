@@ -51,6 +51,14 @@ export interface Plan {
 
 export const MARK = { accessible: 1, companion: 2, restrictedView: 4 } as const;
 
+/** What is particular about a seat. */
+export type Mark = keyof typeof MARK;
+
+/** Returns a seat's marks. */
+export function marksOf(plan: Plan, seat: number): Mark[] {
+  return (Object.keys(MARK) as Mark[]).filter((mark) => at(plan.marks, seat) & MARK[mark]);
+}
+
 /** A seat as a list of seats has it. */
 export interface ListedSeat {
   seatId: string;

@@ -10,7 +10,7 @@ import { session } from "../base/session";
 import { Button, Loading, Notice } from "../base/ui";
 import { FREE, loadSeats, type Seats } from "../map/feed";
 import type { Choice } from "../map/painter";
-import { nearestFree } from "../map/plan";
+import { marksOf, nearestFree } from "../map/plan";
 import { SeatList } from "../map/SeatList";
 import { SeatMap, type Sight } from "../map/SeatMap";
 import { calm } from "./colour";
@@ -38,7 +38,8 @@ export function SeatChooser(props: ChooserProps) {
   const { sale, changeOf } = props;
   const grades = useMemo(() => sale.show.grades.map(({ grade }) => grade), [sale.show]);
   const { scheduleId } = sale.schedule;
-  const loaded = useLoaded(() => loadSeats(scheduleId, grades), [scheduleId]);
+  const { planId } = sale.schedule as { planId?: string };
+  const loaded = useLoaded(() => loadSeats(scheduleId, planId, grades), [scheduleId]);
   const old = useLoaded<Reservation | null>(
     async () => (changeOf ? ask(api.GET("/api/v1/reservations/{reservationId}", { params: { path: { reservationId: changeOf } } })) : null),
     [changeOf, session.value?.userId],
@@ -221,6 +222,9 @@ function Choosing(props: ChooserProps & { seats: Seats; held: Reservation | null
               <b>{nameOf(seat)}</b>
               <br />
               {plan.grades[plan.grade[seat]!]} · {isFree(seat) ? price(prices[plan.grade[seat]!] ?? 0) : t.value.takenShort}
+              {t.value.marks(marksOf(plan, seat)).map((mark) => (
+                <div key={mark}>{mark}</div>
+              ))}
             </>
           )}
           texts={t.value.map}

@@ -35,6 +35,14 @@ export function sentence(refusal: Refusal): string {
 /** Shows a refusal, with a button to try again or what the page offers instead. */
 export function Refused(props: { refusal: Refusal; text?: string | undefined; again?: () => void; children?: ComponentChildren }) {
   const { refusal, again } = props;
-  const actions = props.children ?? (again && <Button onClick={again}>{t.value.tryAgain}</Button>);
+  const nextStep =
+    refusal.code === "not_found" ? (
+      <a class="button" href="/">
+        {t.value.toShows}
+      </a>
+    ) : (
+      again && <Button onClick={again}>{t.value.tryAgain}</Button>
+    );
+  const actions = props.children ?? nextStep;
   return <Notice actions={actions}>{props.text ?? sentence(refusal)}</Notice>;
 }

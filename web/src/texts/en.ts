@@ -4,6 +4,8 @@ import { count } from "../base/language";
 
 const seats = (number: number) => (number === 1 ? "1 seat" : `${count(number)} seats`);
 
+const markWords = { accessible: "Accessible seat", companion: "Companion's seat", restrictedView: "Restricted view" };
+
 export const common = {
   close: "Close",
   loading: "One moment…",
@@ -103,6 +105,7 @@ export const shop = {
   // Seats
   sectionName: (floor: string, section: string) => `${floor} ${section}`,
   seatName: (seat: { floor: string; section: string; row: string; number: string }) => `${seat.floor} ${seat.section}, row ${seat.row}, seat ${seat.number}`,
+  marks: (marks: (keyof typeof markWords)[]): string[] => marks.map((mark) => markWords[mark]),
   grades: "Prices",
   allGrades: "All seats",
   left: (number: string) => `${number} free`,
@@ -141,8 +144,8 @@ export const shop = {
     gridOf: (section: string) => `Seats of ${section}`,
     gridHelp: "Move with the arrow keys, choose with Enter.",
     row: (label: string) => `Row ${label}`,
-    seat: (seat: { row: string; number: string; grade: string; price: string; state: "free" | "taken" | "chosen" }) =>
-      `Row ${seat.row}, seat ${seat.number}, ${seat.grade}, ${seat.state === "taken" ? "taken" : seat.price}${seat.state === "chosen" ? ", chosen" : ""}`,
+    seat: (seat: { row: string; number: string; grade: string; price: string; state: "free" | "taken" | "chosen"; marks: (keyof typeof markWords)[] }) =>
+      [`Row ${seat.row}`, `seat ${seat.number}`, seat.grade, seat.state === "taken" ? "taken" : seat.price, ...seat.marks.map((mark) => markWords[mark]), ...(seat.state === "chosen" ? ["chosen"] : [])].join(", "),
   },
 
   // A hold, and its payment

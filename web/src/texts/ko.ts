@@ -4,6 +4,8 @@ import type * as en from "./en";
 
 const seats = (number: number) => `${count(number)}석`;
 
+const markWords = { accessible: "휠체어석", companion: "휠체어석 동반자석", restrictedView: "시야 제한석" };
+
 export const common: typeof en.common = {
   close: "닫기",
   loading: "잠시만 기다려 주세요…",
@@ -102,6 +104,7 @@ export const shop: typeof en.shop = {
   // 좌석
   sectionName: (floor, section) => `${floor} ${section}구역`,
   seatName: (seat) => `${seat.floor} ${seat.section}구역 ${seat.row}열 ${seat.number}번`,
+  marks: (marks) => marks.map((mark) => markWords[mark]),
   grades: "등급과 가격",
   allGrades: "모든 좌석",
   left: (number) => `${number}석`,
@@ -140,7 +143,8 @@ export const shop: typeof en.shop = {
     gridOf: (section) => `${section} 좌석`,
     gridHelp: "화살표 키로 움직이고 Enter로 고릅니다.",
     row: (label) => `${label}열`,
-    seat: (seat) => `${seat.row}열 ${seat.number}번, ${seat.grade}, ${seat.state === "taken" ? "선택 불가" : seat.price}${seat.state === "chosen" ? ", 선택함" : ""}`,
+    seat: (seat) =>
+      [`${seat.row}열 ${seat.number}번`, seat.grade, seat.state === "taken" ? "선택 불가" : seat.price, ...seat.marks.map((mark) => markWords[mark]), ...(seat.state === "chosen" ? ["선택함"] : [])].join(", "),
   },
 
   // 잡은 좌석과 결제
