@@ -56,7 +56,7 @@ export function Heading(props: { children: ComponentChildren; title: string; cla
 export function Notice(props: { kind?: "wrong" | "note" | "good"; children: ComponentChildren; actions?: ComponentChildren }) {
   return (
     <div class={`notice ${props.kind ?? "wrong"}`}>
-      <p>{props.children}</p>
+      <div>{props.children}</div>
       {props.actions && <div class="actions">{props.actions}</div>}
     </div>
   );
@@ -105,13 +105,12 @@ export function Dialog(props: { title: string; onClose: () => void; children: Co
       onClick={(event) => event.target === dialog.current && props.onClose()}
     >
       <div class="dialog">
-        <header>
-          <h2 id={id}>{props.title}</h2>
-          <button type="button" class="close" aria-label={props.closeLabel} onClick={props.onClose}>
-            <span aria-hidden="true">×</span>
-          </button>
-        </header>
+        <h2 id={id}>{props.title}</h2>
         {props.children}
+        {/* Last, so that the focus begins with what the dialog is for. */}
+        <button type="button" class="close" aria-label={props.closeLabel} onClick={props.onClose}>
+          <span aria-hidden="true">×</span>
+        </button>
       </div>
     </dialog>
   );

@@ -300,6 +300,7 @@ function Legend(props: { seats: Seats; colours: string[]; prices: number[]; pric
   return (
     <fieldset class="grades">
       <legend>{t.value.grades}</legend>
+      {free.value.every((number) => number === 0) && <Notice kind="note">{t.value.allGone}</Notice>}
       {line(null, t.value.allGrades, "", free.value.reduce((sum, number) => sum + number, 0))}
       {seats.plan.grades.map((name, index) => line(index, name, props.price(props.prices[index] ?? 0), free.value[index] ?? 0))}
     </fieldset>

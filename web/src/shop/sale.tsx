@@ -3,7 +3,7 @@ import { useSignal } from "@preact/signals";
 import { useEffect, useMemo } from "preact/hooks";
 import { api, ask, isRefusal, type Reservation } from "../base/api";
 import { now, secondsUntil, serverNow } from "../base/clock";
-import { clock, fullDay, time } from "../base/language";
+import { clock, count, fullDay, time } from "../base/language";
 import { announce } from "../base/live";
 import { session } from "../base/session";
 import { Heading, Loading, Notice } from "../base/ui";
@@ -66,12 +66,14 @@ function OneSale(props: { sale: Sale; changeOf: string | null; again: () => Prom
     }
   }, [stand.kind]);
 
+  // A window in the background shows in its name where one stands.
+  const sign = !hasRoom ? "" : stand.kind === "active" ? `${t.value.yourTurnShort} · ` : stand.kind === "waiting" && stand.position !== null ? `${count(stand.position)} · ` : "";
   const heading = (
     <header class="sale-head">
       <p class="crumb">
         <a href={showPath(show.concertId)}>{show.title}</a>
       </p>
-      <Heading title={`${hasRoom && stand.kind === "active" ? `${t.value.yourTurnShort} · ` : ""}${show.title}`}>
+      <Heading title={`${sign}${show.title}`}>
         {fullDay(schedule.startsAt, venue?.timeZone)} <span class="nowrap">{time(schedule.startsAt, venue?.timeZone)}</span>
       </Heading>
       {venue && <p class="soft">{venue.name}</p>}

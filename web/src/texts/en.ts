@@ -116,6 +116,7 @@ export const shop = {
   takeBest: (number: number, grade: string | null) => `Take the best ${grade ? `${grade} ` : ""}${number === 1 ? "seat" : seats(number)}`,
   chooseOwn: "Choose your own",
   chooseHint: (most: number) => `In the map or in the list, up to ${seats(most)}.`,
+  allGone: "All seats are sold or in someone's hands. One that comes back shows up here by itself.",
   yourSeats: "Your choice",
   drop: (seat: string) => `Leave out ${seat}`,
   hold: "Hold these seats",

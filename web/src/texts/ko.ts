@@ -115,6 +115,7 @@ export const shop: typeof en.shop = {
   takeBest: (number, grade) => `가장 좋은 ${grade ? `${grade}석 ` : "자리 "}${count(number)}석 잡기`,
   chooseOwn: "직접 고르기",
   chooseHint: (most) => `좌석표나 목록에서 ${count(most)}석까지 고를 수 있습니다.`,
+  allGone: "좌석이 모두 팔렸거나 다른 분이 고르는 중입니다. 좌석이 나오면 여기에 저절로 나타납니다.",
   yourSeats: "고른 좌석",
   drop: (seat) => `${seat} 빼기`,
   hold: "이 좌석 잡기",
