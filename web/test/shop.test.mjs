@@ -129,6 +129,21 @@ test("a hold ends on the screen when it ends, and the seats are free again", asy
   await fan.leave();
 });
 
+test("a machine whose clock jumps, as after a sleep, counts by the server's clock", async () => {
+  const sale = await world.sale("clock");
+  const fan = await world.fan();
+  await fan.page.clock.install();
+  await fan.page.goto(sale);
+  await fan.page.locator("#best-hold").click();
+  await fan.see(".deadline");
+  const asked = fan.page.waitForResponse((response) => response.url().includes("/api/v1/reservations/"));
+  await Promise.all([asked, fan.page.clock.fastForward("01:00:00")]);
+  // The hold was looked at anew, and is as good as it was.
+  await fan.page.locator(".deadline strong", { hasText: /^[45]:/ }).waitFor();
+  await fan.see(".pay");
+  await fan.leave();
+});
+
 test("seats are exchanged in one step, and given back", async () => {
   const sale = await world.sale("exchange");
   const fan = await world.fan();
