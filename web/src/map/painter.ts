@@ -237,6 +237,7 @@ export class Painter {
       context.lineWidth = 0.1;
       context.lineCap = "round";
       context.strokeStyle = this.look.taken;
+      context.globalAlpha = 0.7;
       context.stroke();
     } else if (kind === "free") {
       box(SIZE, 0.22);
