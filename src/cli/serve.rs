@@ -188,10 +188,8 @@ async fn serve(
             servers.spawn(server::serve(listener, router, limits, shutdown.clone()));
         }
 
-        let router = match demo {
-            true => demo::router(app, &urls, own_secrets(&config).is_empty()),
-            false => app.router(),
-        };
+        let router =
+            if demo { demo::router(app, &urls, own_secrets(&config).is_empty()) } else { app.router() };
         if demo {
             demo::import_into_empty(&engine, router.clone(), &config).await?;
         }

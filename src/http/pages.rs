@@ -3,7 +3,8 @@
 //! The files of `web/dist` are in the program; a debug build reads them from the disk, so that a page that was built again
 //! is seen without a new program. A page's own address is the script's to understand: each leads to the same file.
 //!
-//! Absent on purpose: templates, and anything of a user. A page learns everything else from the API.
+//! Absent on purpose: templates, and anything of a user. A page learns everything else from the API. And a prefix: the pages stand at
+//! the root, which is part of their links.
 //!
 //! Invariants: a page loads nothing from another server and runs nothing that isn't a file of its own; a file whose name
 //! has its hash never changes.
@@ -64,6 +65,7 @@ pub struct PageSettings {
 }
 
 /// What the pages are told.
+#[expect(clippy::struct_excessive_bools, reason = "each says whether one thing can be done here")]
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct SettingsDocument {
@@ -159,10 +161,9 @@ fn smallest(name: &str, headers: &HeaderMap) -> Option<(Option<&'static str>, Em
         .filter(|coding| !refuses(coding))
         .collect();
     let takes = |name: &str| accepted.iter().any(|coding| coding.split(';').next() == Some(name));
-    let compressed = [("br", "br"), ("gzip", "gz")].into_iter().filter(|(coding, _)| takes(coding));
+    let mut compressed = [("br", "br"), ("gzip", "gz")].into_iter().filter(|(coding, _)| takes(coding));
     let found = compressed
-        .filter_map(|(coding, ending)| Some((Some(coding), Built::get(&format!("{name}.{ending}"))?)))
-        .next();
+        .find_map(|(coding, ending)| Some((Some(coding), Built::get(&format!("{name}.{ending}"))?)));
     found.or_else(|| Some((None, Built::get(name)?)))
 }
 

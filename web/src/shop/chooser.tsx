@@ -208,7 +208,15 @@ function Choosing(props: ChooserProps & { seats: Seats; held: Reservation | null
 
   return (
     <div class="choosing">
-      <div class="choosing-head">{props.heading}</div>
+      <div class="choosing-head">
+        {props.heading}
+        {held && (
+          <Notice kind="note" actions={<a class="button" href={reservationPath(held.reservationId)}>{t.value.keepSeats}</a>}>
+            {t.value.changing}
+            <Deadline at={held.expiresAt} seconds={schedule.policy.holdSeconds ?? 300} label={t.value.heldFor} onOver={() => go(reservationPath(held.reservationId), { replace: true })} />
+          </Notice>
+        )}
+      </div>
       <div class="choosing-map">
         <SeatMap
           seats={seats}
@@ -233,12 +241,6 @@ function Choosing(props: ChooserProps & { seats: Seats; held: Reservation | null
         {!seats.isLive.value && isOnline.value && <p class="map-note">{t.value.mapStale}</p>}
       </div>
       <div class="choosing-side">
-        {held && (
-          <Notice kind="note" actions={<a class="button" href={reservationPath(held.reservationId)}>{t.value.keepSeats}</a>}>
-            {t.value.changing}
-            <Deadline at={held.expiresAt} seconds={schedule.policy.holdSeconds ?? 300} label={t.value.heldFor} onOver={() => go(reservationPath(held.reservationId), { replace: true })} />
-          </Notice>
-        )}
         <Legend seats={seats} colours={colours} prices={prices} price={price} grade={grade} />
         {!held && <Best most={most} seats={seats} grade={grade} busy={busy.value === "best"} onHold={(number) => hold({ grade: grade.value, count: number })} />}
         <section class="by-list" aria-labelledby="by-list">
