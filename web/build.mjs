@@ -60,10 +60,17 @@ async function make() {
     const [script, { cssBundle, imports }] = outputs.find(([, { entryPoint }]) => entryPoint === `src/${folder}/main.tsx`);
     const served = (path) => path.replace(/^dist/, "");
     // What the script begins with is asked for together with it.
-    const early = imports.filter(({ kind }) => kind === "import-statement").map(({ path }) => `<link rel="modulepreload" href="${served(path)}">\n`);
+    const early = imports
+      .filter(({ kind }) => kind === "import-statement")
+      .map(({ path }) => `<link rel="modulepreload" href="${served(path)}">\n`);
     const names = { script: served(script), style: served(cssBundle), icon: `/${iconName}`, early: early.join("") };
     const template = readFileSync(join(root, "src", folder, "page.html"), "utf8");
-    files.set(page, Buffer.from(template.replace(/\{(\w+)\}\n?/g, (found, name) => names[name] + (found.endsWith("\n") && name !== "early" ? "\n" : ""))));
+    files.set(
+      page,
+      Buffer.from(
+        template.replace(/\{(\w+)\}\n?/g, (found, name) => names[name] + (found.endsWith("\n") && name !== "early" ? "\n" : "")),
+      ),
+    );
   }
   files.set("assets/licenses.txt", licenses(inputs));
   return files;
@@ -83,7 +90,9 @@ function licenses(inputs) {
 }
 
 const brotli = (bytes) =>
-  brotliCompressSync(bytes, { params: { [constants.BROTLI_PARAM_QUALITY]: 11, [constants.BROTLI_PARAM_SIZE_HINT]: bytes.length } });
+  brotliCompressSync(bytes, {
+    params: { [constants.BROTLI_PARAM_QUALITY]: 11, [constants.BROTLI_PARAM_SIZE_HINT]: bytes.length },
+  });
 const gzip = (bytes) => gzipSync(bytes, { level: 9 });
 
 /** Says how large each page is, and whether one is larger than it may be. A reader loads one language: the largest counts. */
@@ -121,11 +130,18 @@ function write(files) {
 
 /** Says what of `dist/` isn't what the sources give. */
 function differences(files) {
-  const found = new Set(readdirSync(dist, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile())
-    .map((entry) => relative(dist, join(entry.parentPath ?? entry.path, entry.name))));
+  const found = new Set(
+    readdirSync(dist, { recursive: true, withFileTypes: true })
+      .filter((entry) => entry.isFile())
+      .map((entry) => relative(dist, join(entry.parentPath ?? entry.path, entry.name))),
+  );
   const wrong = [];
   for (const [name, bytes] of files) {
-    for (const [ending, unpack] of [["", (is) => is], [".br", brotliDecompressSync], [".gz", gunzipSync]]) {
+    for (const [ending, unpack] of [
+      ["", (is) => is],
+      [".br", brotliDecompressSync],
+      [".gz", gunzipSync],
+    ]) {
       const is = found.delete(name + ending) ? unpack(readFileSync(join(dist, name + ending))) : undefined;
       if (!is?.equals(bytes)) wrong.push(name + ending);
     }

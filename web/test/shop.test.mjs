@@ -247,7 +247,12 @@ test("an account is made, and its owner comes back to it", async () => {
   await page.getByRole("button", { name: "Create an account" }).click();
   await visitor.see(".field .wrong");
   await visitor.isAccessible("a form with mistakes");
-  for (const [name, text] of [["name", "Ann"], ["email", "ann@example.org"], ["password", "correct horse battery"]]) await page.locator(`input[name=${name}]`).fill(text);
+  for (const [name, text] of [
+    ["name", "Ann"],
+    ["email", "ann@example.org"],
+    ["password", "correct horse battery"],
+  ])
+    await page.locator(`input[name=${name}]`).fill(text);
   await page.getByRole("button", { name: "Create an account" }).click();
   await page.locator('.top a[href="/account"]', { hasText: "Ann" }).click();
   await page.getByRole("button", { name: "Sign out" }).click();
@@ -262,8 +267,14 @@ test("an account is made, and its owner comes back to it", async () => {
   await visitor.leave();
 });
 
-for (const [width, height] of [[1440, 900], [390, 844]]) {
-  for (const [locale, colorScheme] of [["ko-KR", "light"], ["en-US", "dark"]]) {
+for (const [width, height] of [
+  [1440, 900],
+  [390, 844],
+]) {
+  for (const [locale, colorScheme] of [
+    ["ko-KR", "light"],
+    ["en-US", "dark"],
+  ]) {
     test(`pages have no barriers at ${width} pixels, ${locale}, ${colorScheme}`, async () => {
       const sale = await world.sale("looks");
       const room = await world.sale("looks-room", { queue: { maxActive: 1 } });
@@ -303,7 +314,12 @@ for (const [width, height] of [[1440, 900], [390, 844]]) {
 test("pages can be read at 400 %, and without colours of their own", async () => {
   const sale = await world.sale("zoomed");
   const fan = await world.fan({ width: 320, height: 256, forcedColors: "active", reducedMotion: "reduce" });
-  for (const [path, sign] of [["/", ".show-line"], ["/shows/perf-phantom-1", ".date"], [sale, ".map canvas"], ["/account", ".charge"]]) {
+  for (const [path, sign] of [
+    ["/", ".show-line"],
+    ["/shows/perf-phantom-1", ".date"],
+    [sale, ".map canvas"],
+    ["/account", ".charge"],
+  ]) {
     await fan.page.goto(path);
     await fan.see(sign);
     await fan.fits(`${path} at 400 %`);

@@ -17,7 +17,16 @@ export class World {
   static async start() {
     const world = new World();
     world.folder = mkdtempSync(join(tmpdir(), "onsale-pages-"));
-    const arguments_ = ["serve", "--demo", "--listen", "127.0.0.1:0", "--data-dir", join(world.folder, "data"), "--journal-reserve-bytes", "0"];
+    const arguments_ = [
+      "serve",
+      "--demo",
+      "--listen",
+      "127.0.0.1:0",
+      "--data-dir",
+      join(world.folder, "data"),
+      "--journal-reserve-bytes",
+      "0",
+    ];
     world.server = spawn(process.env.PROGRAM, arguments_, { stdio: ["ignore", "pipe", "ignore"] });
     for await (const line of createInterface({ input: world.server.stdout })) {
       world.base ??= /shop\s+(http:\S+)\/$/.exec(line)?.[1];
@@ -56,7 +65,14 @@ export class World {
   /** Makes a sale that is open, of the demonstration's theatre. Returns the path of its page. */
   async sale(name, policy = {}, more = {}) {
     const at = (days) => new Date(Date.now() + days * 86_400_000).toISOString();
-    const body = { concertId: "perf-phantom-1", startsAt: at(20), endsAt: at(20.1), salesOpenAt: at(-1), policy: { holdSeconds: 300, ...policy }, ...more };
+    const body = {
+      concertId: "perf-phantom-1",
+      startsAt: at(20),
+      endsAt: at(20.1),
+      salesOpenAt: at(-1),
+      policy: { holdSeconds: 300, ...policy },
+      ...more,
+    };
     await this.call("PUT", `/schedules/test-${name}`, body);
     return `/schedules/test-${name}`;
   }
@@ -92,7 +108,9 @@ export class Visitor {
   /** Writes down what the browser complains of. A refusal of the API is an answer, and no complaint. */
   watch(page) {
     page.on("console", (message) => {
-      const isRefusal = /Failed to load resource: the server responded with a status of (4\d\d|503)/.test(message.text()) || /net::ERR_(INTERNET_DISCONNECTED|FAILED|ABORTED)/.test(message.text());
+      const isRefusal =
+        /Failed to load resource: the server responded with a status of (4\d\d|503)/.test(message.text()) ||
+        /net::ERR_(INTERNET_DISCONNECTED|FAILED|ABORTED)/.test(message.text());
       if (["error", "warning"].includes(message.type()) && !isRefusal) this.complaints.push(message.text());
     });
     page.on("pageerror", (error) => this.complaints.push(error.stack ?? error.message));
@@ -138,7 +156,9 @@ export class Visitor {
       const values = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"];
       return window.axe.run(document, { runOnly: { type: "tag", values }, resultTypes: ["violations"] });
     });
-    const found = violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ target, failureSummary }) => `${target} ${failureSummary}`).join("; ")}`);
+    const found = violations.map(
+      ({ id, nodes }) => `${id}: ${nodes.map(({ target, failureSummary }) => `${target} ${failureSummary}`).join("; ")}`,
+    );
     assert.deepEqual(found, [], `${what} has no barriers`);
     await this.fits(what);
   }

@@ -16,7 +16,14 @@ export interface SeatListTexts {
   gridHelp: string;
   row: (label: string) => string;
   /** All that is said of a seat. */
-  seat: (seat: { row: string; number: string; grade: string; price: string; state: "free" | "taken" | "chosen"; marks: Mark[] }) => string;
+  seat: (seat: {
+    row: string;
+    number: string;
+    grade: string;
+    price: string;
+    state: "free" | "taken" | "chosen";
+    marks: Mark[];
+  }) => string;
 }
 
 interface SectionLine {
@@ -26,7 +33,12 @@ interface SectionLine {
   from: number | null;
 }
 
-function sectionLines(seats: Seats, prices: number[], nameOf: (floor: string, section: string) => string, grade: number | null): SectionLine[] {
+function sectionLines(
+  seats: Seats,
+  prices: number[],
+  nameOf: (floor: string, section: string) => string,
+  grade: number | null,
+): SectionLine[] {
   const { plan, status } = seats;
   return plan.sections.map((section, index) => {
     let free = 0;
@@ -97,7 +109,8 @@ export function SeatList(props: {
               props.onSection(line.index);
             }}
           >
-            <span class="section-name">{line.name}</span> <span class="soft">{texts.free(line.free, line.from === null ? null : props.price(line.from))}</span>
+            <span class="section-name">{line.name}</span>{" "}
+            <span class="soft">{texts.free(line.free, line.from === null ? null : props.price(line.from))}</span>
           </button>
         </li>
       ))}
@@ -196,7 +209,8 @@ type CellState = "free" | "taken" | "chosen";
 /** The states of a row's seats, a letter each: what its cells depend on. */
 function statesOf(row: Row, status: Uint8Array, chosen: ReadonlySet<number>): string {
   let states = "";
-  for (let seat = row.first; seat < row.first + row.count; seat++) states += chosen.has(seat) ? "c" : status[seat] === FREE ? "f" : "t";
+  for (let seat = row.first; seat < row.first + row.count; seat++)
+    states += chosen.has(seat) ? "c" : status[seat] === FREE ? "f" : "t";
   return states;
 }
 
@@ -204,7 +218,13 @@ const STATES: Record<string, CellState> = { c: "chosen", f: "free", t: "taken" }
 
 /** A row of the grid. It is made anew only where one of its seats is another than before: in a rush the map changes many times a second. */
 function GridRow(
-  props: Parameters<typeof SeatGrid>[0] & { row: Row; line: number; states: string; current: number | null; onCurrent: (seat: number) => void },
+  props: Parameters<typeof SeatGrid>[0] & {
+    row: Row;
+    line: number;
+    states: string;
+    current: number | null;
+    onCurrent: (seat: number) => void;
+  },
 ) {
   const { row, line, states, current, texts } = props;
   const latest = useRef(props);
@@ -225,7 +245,14 @@ function GridRow(
           aria-colindex={place + 2}
           aria-selected={state === "chosen"}
           aria-disabled={state === "taken" || undefined}
-          aria-label={texts.seat({ row: row.label, number: plan.numbers[seat]!, grade: plan.grades[grade]!, price, state, marks: marksOf(plan, seat) })}
+          aria-label={texts.seat({
+            row: row.label,
+            number: plan.numbers[seat]!,
+            grade: plan.grades[grade]!,
+            price,
+            state,
+            marks: marksOf(plan, seat),
+          })}
           tabIndex={current === seat ? 0 : -1}
           onClick={() => {
             latest.current.onCurrent(seat);

@@ -52,11 +52,16 @@ export function SeatMap(props: {
   const bounds = useSignal({ isFitted: true, isNearest: false });
 
   useEffect(() => {
-    const own = new Map(canvas.current as HTMLCanvasElement, latest, (seat, left, top) => {
-      tip.value = seat === null ? null : { seat, left, top };
-    }, (now) => {
-      if (now.isFitted !== bounds.value.isFitted || now.isNearest !== bounds.value.isNearest) bounds.value = now;
-    });
+    const own = new Map(
+      canvas.current as HTMLCanvasElement,
+      latest,
+      (seat, left, top) => {
+        tip.value = seat === null ? null : { seat, left, top };
+      },
+      (now) => {
+        if (now.isFitted !== bounds.value.isFitted || now.isNearest !== bounds.value.isNearest) bounds.value = now;
+      },
+    );
     map.current = own;
     return () => own.end();
   }, [props.seats]);
@@ -81,10 +86,20 @@ export function SeatMap(props: {
         </div>
       )}
       <div class="map-tools" role="group" aria-label={texts.move}>
-        <button type="button" aria-label={texts.zoomIn} aria-disabled={bounds.value.isNearest} onClick={() => map.current?.zoom(1.6)}>
+        <button
+          type="button"
+          aria-label={texts.zoomIn}
+          aria-disabled={bounds.value.isNearest}
+          onClick={() => map.current?.zoom(1.6)}
+        >
           <Sign d="M5 12h14M12 5v14" />
         </button>
-        <button type="button" aria-label={texts.zoomOut} aria-disabled={bounds.value.isFitted} onClick={() => map.current?.zoom(1 / 1.6)}>
+        <button
+          type="button"
+          aria-label={texts.zoomOut}
+          aria-disabled={bounds.value.isFitted}
+          onClick={() => map.current?.zoom(1 / 1.6)}
+        >
           <Sign d="M5 12h14" />
         </button>
         <button type="button" aria-label={texts.whole} aria-disabled={bounds.value.isFitted} onClick={() => map.current?.fit()}>
@@ -113,7 +128,17 @@ export function SeatMap(props: {
 
 function Sign(props: { d: string }) {
   return (
-    <svg viewBox="0 0 24 24" width="20" height="20" fill="none" stroke="currentColor" stroke-width="2" stroke-linecap="round" stroke-linejoin="round" aria-hidden="true">
+    <svg
+      viewBox="0 0 24 24"
+      width="20"
+      height="20"
+      fill="none"
+      stroke="currentColor"
+      stroke-width="2"
+      stroke-linecap="round"
+      stroke-linejoin="round"
+      aria-hidden="true"
+    >
       <path d={props.d} />
     </svg>
   );
@@ -174,8 +199,11 @@ class Map {
       this.ends.push(() => media.removeEventListener("change", recolour));
     }
 
-    const on = <K extends keyof HTMLElementEventMap>(name: K, hear: (event: HTMLElementEventMap[K]) => void, options?: AddEventListenerOptions) =>
-      canvas.addEventListener(name, hear, options);
+    const on = <K extends keyof HTMLElementEventMap>(
+      name: K,
+      hear: (event: HTMLElementEventMap[K]) => void,
+      options?: AddEventListenerOptions,
+    ) => canvas.addEventListener(name, hear, options);
     on("pointerdown", (event) => this.down(event));
     on("pointermove", (event) => this.move(event));
     on("pointerup", (event) => this.up(event, true));
@@ -230,7 +258,12 @@ class Map {
     let [x0, y0, x1, y1] = [Infinity, Infinity, -Infinity, -Infinity];
     for (const row of plan.rows.slice(section.firstRow, section.firstRow + section.rowCount)) {
       for (let seat = row.first; seat < row.first + row.count; seat++) {
-        [x0, y0, x1, y1] = [Math.min(x0, plan.x[seat]!), Math.min(y0, plan.y[seat]!), Math.max(x1, plan.x[seat]!), Math.max(y1, plan.y[seat]!)];
+        [x0, y0, x1, y1] = [
+          Math.min(x0, plan.x[seat]!),
+          Math.min(y0, plan.y[seat]!),
+          Math.max(x1, plan.x[seat]!),
+          Math.max(y1, plan.y[seat]!),
+        ];
       }
     }
     this.glide((x0 + x1) / 2, (y0 + y1) / 2, Math.min(this.view.width / (x1 - x0 + 4), this.view.height / (y1 - y0 + 4)));
@@ -239,7 +272,9 @@ class Map {
   private glide(x: number, y: number, scale: number): void {
     const from = this.view.scale;
     const [fromX, fromY] = this.view.toPlan(this.view.width / 2, this.view.height / 2);
-    this.animate((part) => this.view.centre(fromX + (x - fromX) * part, fromY + (y - fromY) * part, from * (scale / from) ** part));
+    this.animate((part) =>
+      this.view.centre(fromX + (x - fromX) * part, fromY + (y - fromY) * part, from * (scale / from) ** part),
+    );
   }
 
   /** Moves over a moment, or at once for who wants no motion. */
@@ -279,7 +314,17 @@ class Map {
     const colour = (name: string) => style.getPropertyValue(name).trim();
     if (matchMedia("(forced-colors: active)").matches) {
       const grades = this.props.current.colours.map(() => "LinkText");
-      return { paper: "Canvas", ink: "CanvasText", soft: "CanvasText", line: "Canvas", taken: "GrayText", accent: "Highlight", onAccent: "HighlightText", font: style.fontFamily, grades };
+      return {
+        paper: "Canvas",
+        ink: "CanvasText",
+        soft: "CanvasText",
+        line: "Canvas",
+        taken: "GrayText",
+        accent: "Highlight",
+        onAccent: "HighlightText",
+        font: style.fontFamily,
+        grades,
+      };
     }
     return {
       paper: colour("--paper"),
@@ -367,7 +412,8 @@ class Map {
     const seat = at && this.view.scale >= 9 ? this.seatAt(at) : null;
     const { plan, status } = this.props.current.seats;
     this.props.current.onPoint(seat);
-    this.canvas.style.cursor = seat !== null && (status[seat] === FREE || this.props.current.choice.peek().chosen.has(seat)) ? "pointer" : "grab";
+    this.canvas.style.cursor =
+      seat !== null && (status[seat] === FREE || this.props.current.choice.peek().chosen.has(seat)) ? "pointer" : "grab";
     if (seat === null) return this.tip(null, 0, 0);
     this.tip(seat, plan.x[seat]! * this.view.scale + this.view.left, (plan.y[seat]! - 0.6) * this.view.scale + this.view.top);
   }

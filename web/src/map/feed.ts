@@ -82,7 +82,8 @@ function planFrom({ stage, sections, seats }: SeatPlan, grades: string[]): Plan 
     if (outline) outlines.set(sectionName(section.floor, section.sectionId), outline);
   }
   // A venue that doesn't say where things are gets places by order, a unit apart: this page lays it out as a hall.
-  const isPlaced = stage !== undefined || outlines.size > 0 || seats.some(({ x, y }) => !Number.isInteger(x) || !Number.isInteger(y));
+  const isPlaced =
+    stage !== undefined || outlines.size > 0 || seats.some(({ x, y }) => !Number.isInteger(x) || !Number.isInteger(y));
   const listed = seats.map(({ sectionId, rowId, seatNumber, x, y, ...seat }) => ({
     ...seat,
     section: sectionId,

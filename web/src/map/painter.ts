@@ -299,7 +299,10 @@ export class Painter {
     context.fillStyle = look.soft;
     for (const row of view.scale < ROWS_NAMED ? [] : plan.rows) {
       const last = row.first + row.count - 1;
-      for (const [seat, step] of [[row.first, -0.9], [last, 0.9]] as const) {
+      for (const [seat, step] of [
+        [row.first, -0.9],
+        [last, 0.9],
+      ] as const) {
         const [left, top] = place(plan.x[seat]! + step, plan.y[seat]!);
         if (left > -20 && left < view.width + 20 && top > -20 && top < view.height + 20) context.fillText(row.label, left, top);
       }

@@ -109,7 +109,16 @@ export function planOf(seats: ListedSeat[], grades: string[], outlines: Outlines
     const section = plan.sections.at(-1);
     if (!section || section.id !== seat.section || section.floor !== seat.floor) {
       const outline = outlines.sections?.get(sectionName(seat.floor, seat.section)) ?? null;
-      plan.sections.push({ id: seat.section, floor: seat.floor, firstRow: plan.rows.length, rowCount: 0, x: 0, y: 0, width: 0, outline });
+      plan.sections.push({
+        id: seat.section,
+        floor: seat.floor,
+        firstRow: plan.rows.length,
+        rowCount: 0,
+        x: 0,
+        y: 0,
+        width: 0,
+        outline,
+      });
     }
     const own = plan.sections.at(-1) as Section;
     let row = plan.rows.at(-1);
@@ -121,7 +130,9 @@ export function planOf(seats: ListedSeat[], grades: string[], outlines: Outlines
     plan.row[index] = plan.rows.length - 1;
     plan.grade[index] = Math.max(0, grades.indexOf(seat.grade));
     plan.marks[index] =
-      (seat.accessible ? MARK.accessible : 0) | (seat.companionOf ? MARK.companion : 0) | (seat.restrictedView ? MARK.restrictedView : 0);
+      (seat.accessible ? MARK.accessible : 0) |
+      (seat.companionOf ? MARK.companion : 0) |
+      (seat.restrictedView ? MARK.restrictedView : 0);
     if (typeof seat.x === "number" && typeof seat.y === "number") [plan.x[index], plan.y[index]] = [seat.x, seat.y];
     else hasPlaces = false;
   }
@@ -177,11 +188,14 @@ function layOut(plan: Plan): void {
   const widthOf = (index: number) => Math.max(...rowsOf(index).map((row) => row.count));
   const bandWidth = (band: number[]) => band.reduce((sum, index) => sum + widthOf(index) + AISLE, -AISLE);
   const formOf = (bands: number[][]) => {
-    const depths = bands.map((band) => Math.max(...band.map((index) => (plan.sections[index] as Section).rowCount)) * ROW_PITCH + BETWEEN_BANDS);
+    const depths = bands.map(
+      (band) => Math.max(...band.map((index) => (plan.sections[index] as Section).rowCount)) * ROW_PITCH + BETWEEN_BANDS,
+    );
     return Math.max(...bands.map(bandWidth)) / depths.reduce((sum, depth) => sum + depth, 0);
   };
   let bands = bandsOf(ABREAST);
-  for (let abreast = ABREAST + 1; formOf(bands) < WIDTH_TO_DEPTH && abreast <= plan.sections.length; abreast++) bands = bandsOf(abreast);
+  for (let abreast = ABREAST + 1; formOf(bands) < WIDTH_TO_DEPTH && abreast <= plan.sections.length; abreast++)
+    bands = bandsOf(abreast);
   const widths = bands.map(bandWidth);
   const whole = Math.max(1, ...widths);
   // Rows bend so that the outermost seat is nearer the stage by this part of the hall's half width, squared.
@@ -225,7 +239,8 @@ function finish(plan: Plan): void {
   };
   for (let seat = 0; seat < plan.count; seat++) add(at(plan.x, seat), at(plan.y, seat), 1);
   const outlines = [plan.stage, ...plan.sections.map((section) => section.outline)];
-  for (const outline of outlines) for (let i = 0; outline && i < outline.length; i += 2) add(at(outline, i), at(outline, i + 1), 0.5);
+  for (const outline of outlines)
+    for (let i = 0; outline && i < outline.length; i += 2) add(at(outline, i), at(outline, i + 1), 0.5);
   if (plan.count > 0) plan.bounds = bounds;
 
   for (const section of plan.sections) {

@@ -17,7 +17,10 @@ export function AccountPage() {
   const userId = session.value?.userId ?? "";
   const path = { userId };
   const balance = useLoaded(() => ask(api.GET("/api/v1/users/{userId}/balance", { params: { path } })), [userId]);
-  const moves = useLoaded(() => ask(api.GET("/api/v1/users/{userId}/balance/transactions", { params: { path, query: { limit: 50 } } })), [userId]);
+  const moves = useLoaded(
+    () => ask(api.GET("/api/v1/users/{userId}/balance/transactions", { params: { path, query: { limit: 50 } } })),
+    [userId],
+  );
   const told = useLoaded(settings, []).value.value;
   const amount = useSignal("100000");
   const wrong = useSignal<string | undefined>(undefined);
@@ -40,7 +43,9 @@ export function AccountPage() {
     if (!isGood) return;
     busy.value = true;
     const body = { amount: wanted };
-    const answer = await change(`charge.${userId}`, body, (header) => api.POST("/api/v1/users/{userId}/balance", { params: { path, header }, body }));
+    const answer = await change(`charge.${userId}`, body, (header) =>
+      api.POST("/api/v1/users/{userId}/balance", { params: { path, header }, body }),
+    );
     busy.value = false;
     refusal.value = isRefusal(answer) ? answer : null;
     if (!isRefusal(answer)) {
@@ -63,7 +68,13 @@ export function AccountPage() {
       )}
       {told !== null && !isRefusal(told) && told.selfCharge && (
         <form onSubmit={charge} noValidate class="charge">
-          <Field label={t.value.chargeAmount} inputMode="numeric" value={amount.value} onInput={(event) => (amount.value = event.currentTarget.value)} wrong={wrong.value} />
+          <Field
+            label={t.value.chargeAmount}
+            inputMode="numeric"
+            value={amount.value}
+            onInput={(event) => (amount.value = event.currentTarget.value)}
+            wrong={wrong.value}
+          />
           <Button type="submit" busy={busy.value}>
             {t.value.charge}
           </Button>

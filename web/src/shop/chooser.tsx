@@ -41,7 +41,8 @@ export function SeatChooser(props: ChooserProps) {
   const { planId } = sale.schedule as { planId?: string };
   const loaded = useLoaded(() => loadSeats(scheduleId, planId, grades), [scheduleId]);
   const old = useLoaded<Reservation | null>(
-    async () => (changeOf ? ask(api.GET("/api/v1/reservations/{reservationId}", { params: { path: { reservationId: changeOf } } })) : null),
+    async () =>
+      changeOf ? ask(api.GET("/api/v1/reservations/{reservationId}", { params: { path: { reservationId: changeOf } } })) : null,
     [changeOf, session.value?.userId],
   );
   const seats = loaded.value.value;
@@ -66,7 +67,14 @@ export function SeatChooser(props: ChooserProps) {
     return (
       <div class="narrow">
         {props.heading}
-        <Notice kind="note" actions={<a class="button" href={reservationPath(changeOf)}>{t.value.toReservation}</a>}>
+        <Notice
+          kind="note"
+          actions={
+            <a class="button" href={reservationPath(changeOf)}>
+              {t.value.toReservation}
+            </a>
+          }
+        >
           {t.value.changeTooLate}
         </Notice>
       </div>
@@ -87,7 +95,10 @@ function Choosing(props: ChooserProps & { seats: Seats; held: Reservation | null
   const { schedule, show } = sale;
   const { plan, status } = seats;
   const most = schedule.policy.maxSeatsPerReservation ?? 4;
-  const own = useMemo(() => new Set((held?.seats ?? []).map(({ seatId }) => plan.indexOf(seatId)).filter((seat) => seat !== undefined)), [held, plan]);
+  const own = useMemo(
+    () => new Set((held?.seats ?? []).map(({ seatId }) => plan.indexOf(seatId)).filter((seat) => seat !== undefined)),
+    [held, plan],
+  );
   const chosen = useSignal<ReadonlySet<number>>(own);
   const grade = useSignal<number | null>(null);
   const pointed = useSignal<number | null>(null);
@@ -97,8 +108,14 @@ function Choosing(props: ChooserProps & { seats: Seats; held: Reservation | null
   const busy = useSignal<"" | "seats" | "best">("");
   const choice = useComputed<Choice>(() => ({ chosen: chosen.value, grade: grade.value, at: pointed.value }));
 
-  const prices = useMemo(() => plan.grades.map((name) => show.grades.find(({ grade }) => grade === name)?.price ?? 0), [plan, show]);
-  const colours = useMemo(() => plan.grades.map((name) => calm(show.grades.find(({ grade }) => grade === name)?.color)), [plan, show]);
+  const prices = useMemo(
+    () => plan.grades.map((name) => show.grades.find(({ grade }) => grade === name)?.price ?? 0),
+    [plan, show],
+  );
+  const colours = useMemo(
+    () => plan.grades.map((name) => calm(show.grades.find(({ grade }) => grade === name)?.color)),
+    [plan, show],
+  );
   const price = (minor: number) => money(minor, show.currency);
   const nameOf = (seat: number) => {
     const row = plan.rows[plan.row[seat]!]!;
@@ -121,7 +138,9 @@ function Choosing(props: ChooserProps & { seats: Seats; held: Reservation | null
       sight.value = { seat: offered[0] };
       pointed.value = offered[0];
     }
-    announce(`${t.value.seatsGone(lost.map(nameOf).join(", "))} ${offered.length > 0 ? t.value.nearestAre(offered.map(nameOf).join(", ")) : ""}`);
+    announce(
+      `${t.value.seatsGone(lost.map(nameOf).join(", "))} ${offered.length > 0 ? t.value.nearestAre(offered.map(nameOf).join(", ")) : ""}`,
+    );
   };
 
   useEffect(() => seats.open(), [seats]);
@@ -151,7 +170,9 @@ function Choosing(props: ChooserProps & { seats: Seats; held: Reservation | null
   };
 
   const refused = (refusal: Refusal) => {
-    const lost = (refusal.code === "seat_unavailable" ? (refusal.problem.seats ?? []) : []).map((id) => plan.indexOf(id)).filter((seat) => seat !== undefined);
+    const lost = (refusal.code === "seat_unavailable" ? (refusal.problem.seats ?? []) : [])
+      .map((id) => plan.indexOf(id))
+      .filter((seat) => seat !== undefined);
     for (const seat of lost) if (status[seat] === FREE) status[seat] = 1;
     if (lost.length > 0) return offer(lost, refusal);
     if (["queue_token_required", "queue_token_invalid", "queue_not_active"].includes(refusal.code)) props.onPassOver();
@@ -174,10 +195,14 @@ function Choosing(props: ChooserProps & { seats: Seats; held: Reservation | null
           api.PATCH("/api/v1/reservations/{reservationId}", { params: { path, header: { ...key, ...props.pass() } }, body }),
         );
       } else {
-        const wanted = best ? { bestAvailable: { count: best.count, ...(best.grade === null ? {} : { grade: plan.grades[best.grade]! }) } } : { seats: ids };
+        const wanted = best
+          ? { bestAvailable: { count: best.count, ...(best.grade === null ? {} : { grade: plan.grades[best.grade]! }) } }
+          : { seats: ids };
         // The description says "either" in a way that types don't.
         const body = { scheduleId: schedule.scheduleId, ...wanted } as unknown as Schemas["HoldBody"];
-        answer = await change(`hold.${schedule.scheduleId}`, body, (key) => api.POST("/api/v1/reservations", { params: { header: { ...key, ...props.pass() } }, body }));
+        answer = await change(`hold.${schedule.scheduleId}`, body, (key) =>
+          api.POST("/api/v1/reservations", { params: { header: { ...key, ...props.pass() } }, body }),
+        );
       }
       busy.value = "";
       if (isRefusal(answer)) return refused(answer);
@@ -186,7 +211,10 @@ function Choosing(props: ChooserProps & { seats: Seats; held: Reservation | null
     });
 
   const problem = gone.value && (
-    <Refused refusal={gone.value.refusal} text={gone.value.lost.length > 0 ? t.value.seatsGone(gone.value.lost.map(nameOf).join(", ")) : undefined}>
+    <Refused
+      refusal={gone.value.refusal}
+      text={gone.value.lost.length > 0 ? t.value.seatsGone(gone.value.lost.map(nameOf).join(", ")) : undefined}
+    >
       {gone.value.offered.length > 0 ? (
         <>
           <p class="offer">{t.value.nearestAre(gone.value.offered.map(nameOf).join(", "))}</p>
@@ -211,9 +239,21 @@ function Choosing(props: ChooserProps & { seats: Seats; held: Reservation | null
       <div class="choosing-head">
         {props.heading}
         {held && (
-          <Notice kind="note" actions={<a class="button" href={reservationPath(held.reservationId)}>{t.value.keepSeats}</a>}>
+          <Notice
+            kind="note"
+            actions={
+              <a class="button" href={reservationPath(held.reservationId)}>
+                {t.value.keepSeats}
+              </a>
+            }
+          >
             {t.value.changing}
-            <Deadline at={held.expiresAt} seconds={schedule.policy.holdSeconds ?? 300} label={t.value.heldFor} onOver={() => go(reservationPath(held.reservationId), { replace: true })} />
+            <Deadline
+              at={held.expiresAt}
+              seconds={schedule.policy.holdSeconds ?? 300}
+              label={t.value.heldFor}
+              onOver={() => go(reservationPath(held.reservationId), { replace: true })}
+            />
           </Notice>
         )}
       </div>
@@ -242,7 +282,15 @@ function Choosing(props: ChooserProps & { seats: Seats; held: Reservation | null
       </div>
       <div class="choosing-side">
         <Legend seats={seats} colours={colours} prices={prices} price={price} grade={grade} />
-        {!held && <Best most={most} seats={seats} grade={grade} busy={busy.value === "best"} onHold={(number) => hold({ grade: grade.value, count: number })} />}
+        {!held && (
+          <Best
+            most={most}
+            seats={seats}
+            grade={grade}
+            busy={busy.value === "best"}
+            onHold={(number) => hold({ grade: grade.value, count: number })}
+          />
+        )}
         <section class="by-list" aria-labelledby="by-list">
           <h2 id="by-list">{t.value.chooseOwn}</h2>
           <p class="soft small">{t.value.chooseHint(most)}</p>
@@ -264,7 +312,17 @@ function Choosing(props: ChooserProps & { seats: Seats; held: Reservation | null
         <div class="bar-space">
           {problem}
           {tooMany.value && <Notice kind="note">{t.value.tooMany(most)}</Notice>}
-          <Bar chosen={chosen} nameOf={nameOf} plan={plan} prices={prices} price={price} busy={busy.value === "seats"} isChange={held !== null} onDrop={pick} onHold={() => hold(null)} />
+          <Bar
+            chosen={chosen}
+            nameOf={nameOf}
+            plan={plan}
+            prices={prices}
+            price={price}
+            busy={busy.value === "seats"}
+            isChange={held !== null}
+            onDrop={pick}
+            onHold={() => hold(null)}
+          />
         </div>
       </div>
     </div>
@@ -284,7 +342,13 @@ function NextStep(props: { refusal: Refusal }) {
 }
 
 /** The grades: their colours, prices and free seats; a click shows one alone. */
-function Legend(props: { seats: Seats; colours: string[]; prices: number[]; price: (minor: number) => string; grade: Signal<number | null> }) {
+function Legend(props: {
+  seats: Seats;
+  colours: string[];
+  prices: number[];
+  price: (minor: number) => string;
+  grade: Signal<number | null>;
+}) {
   const { seats, grade } = props;
   const free = useComputed(() => {
     void seats.version.value;
@@ -296,21 +360,33 @@ function Legend(props: { seats: Seats; colours: string[]; prices: number[]; pric
     <label key={name} class="grade">
       <input type="radio" name="grade" checked={grade.value === index} onChange={() => (grade.value = index)} />
       {index !== null && <Swatch colour={props.colours[index] ?? ""} />}
-      <span class="grade-name">{name}</span> <span class="grade-price">{price}</span> <span class="grade-left soft">{t.value.left(count(left))}</span>
+      <span class="grade-name">{name}</span> <span class="grade-price">{price}</span>{" "}
+      <span class="grade-left soft">{t.value.left(count(left))}</span>
     </label>
   );
   return (
     <fieldset class="grades">
       <legend>{t.value.grades}</legend>
       {free.value.every((number) => number === 0) && <Notice kind="note">{t.value.allGone}</Notice>}
-      {line(null, t.value.allGrades, "", free.value.reduce((sum, number) => sum + number, 0))}
+      {line(
+        null,
+        t.value.allGrades,
+        "",
+        free.value.reduce((sum, number) => sum + number, 0),
+      )}
       {seats.plan.grades.map((name, index) => line(index, name, props.price(props.prices[index] ?? 0), free.value[index] ?? 0))}
     </fieldset>
   );
 }
 
 /** The best that are left, in one step. */
-function Best(props: { most: number; seats: Seats; grade: Signal<number | null>; busy: boolean; onHold: (count: number) => void }) {
+function Best(props: {
+  most: number;
+  seats: Seats;
+  grade: Signal<number | null>;
+  busy: boolean;
+  onHold: (count: number) => void;
+}) {
   const number = useSignal(Math.min(2, props.most));
   const { grade } = props;
   const name = grade.value === null ? null : props.seats.plan.grades[grade.value]!;
@@ -319,11 +395,21 @@ function Best(props: { most: number; seats: Seats; grade: Signal<number | null>;
       <h2 id="best">{t.value.bestTitle}</h2>
       <div class="best-line">
         <div class="stepper" role="group" aria-label={t.value.howMany}>
-          <button type="button" aria-label={t.value.fewer} aria-disabled={number.value <= 1} onClick={() => (number.value = Math.max(1, number.value - 1))}>
+          <button
+            type="button"
+            aria-label={t.value.fewer}
+            aria-disabled={number.value <= 1}
+            onClick={() => (number.value = Math.max(1, number.value - 1))}
+          >
             −
           </button>
           <output>{t.value.seats(number.value)}</output>
-          <button type="button" aria-label={t.value.more} aria-disabled={number.value >= props.most} onClick={() => (number.value = Math.min(props.most, number.value + 1))}>
+          <button
+            type="button"
+            aria-label={t.value.more}
+            aria-disabled={number.value >= props.most}
+            onClick={() => (number.value = Math.min(props.most, number.value + 1))}
+          >
             +
           </button>
         </div>

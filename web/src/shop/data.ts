@@ -2,7 +2,18 @@
 import { type Signal, useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { serverNow as now } from "../base/clock";
-import { api, ask, type Concert, document as documentOf, isOnline, isRefusal, type PageSettings, type Refusal, type Schedule, type Schemas } from "../base/api";
+import {
+  api,
+  ask,
+  type Concert,
+  document as documentOf,
+  isOnline,
+  isRefusal,
+  type PageSettings,
+  type Refusal,
+  type Schedule,
+  type Schemas,
+} from "../base/api";
 
 export type Venue = Schemas["VenueSummary"];
 

@@ -60,11 +60,16 @@ function SignInForms() {
     event.preventDefault();
     if (busy.value) return;
     const form = new FormData(event.target as HTMLFormElement);
-    const [email, name, password] = ["email", "name", "password"].map((field) => String(form.get(field) ?? "")) as [string, string, string];
+    const [email, name, password] = ["email", "name", "password"].map((field) => String(form.get(field) ?? "")) as [
+      string,
+      string,
+      string,
+    ];
     const marks: Record<string, string> = {};
     if (!/^\S+@\S+$/.test(email)) marks.email = t.value.emailWrong;
     if (isNew.value && name.trim() === "") marks.name = t.value.nameWrong;
-    if (isNew.value ? password.length < 10 : password === "") marks.password = isNew.value ? t.value.passwordShort : t.value.passwordMissing;
+    if (isNew.value ? password.length < 10 : password === "")
+      marks.password = isNew.value ? t.value.passwordShort : t.value.passwordMissing;
     fields.value = marks;
     wrong.value = null;
     const first = Object.keys(marks)[0];
@@ -95,7 +100,15 @@ function SignInForms() {
           {wrong.value === "mail" && <Notice kind="good">{t.value.mailSent}</Notice>}
           {isRefusal(wrong.value) && <Notice>{sentence(wrong.value)}</Notice>}
           {isNew.value && <Field label={t.value.name} name="name" autoComplete="name" wrong={fields.value.name} required />}
-          <Field label={t.value.email} name="email" type="email" autoComplete="email" inputMode="email" wrong={fields.value.email} required />
+          <Field
+            label={t.value.email}
+            name="email"
+            type="email"
+            autoComplete="email"
+            inputMode="email"
+            wrong={fields.value.email}
+            required
+          />
           <Field
             label={t.value.password}
             name="password"

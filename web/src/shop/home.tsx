@@ -57,7 +57,8 @@ function ShowLine(props: { show: Show; venue: Venue | undefined }) {
             )}
           </p>
           <p class="show-state">
-            <SaleState schedules={ahead} zone={zone} isLoaded={value.value !== null} /> <span class="soft">{t.value.priceFrom(money(from, show.currency))}</span>
+            <SaleState schedules={ahead} zone={zone} isLoaded={value.value !== null} />{" "}
+            <span class="soft">{t.value.priceFrom(money(from, show.currency))}</span>
           </p>
         </div>
       </a>
@@ -69,11 +70,17 @@ function ShowLine(props: { show: Show; venue: Venue | undefined }) {
 function SaleState(props: { schedules: Schedule[]; zone: string | undefined; isLoaded: boolean }) {
   const open = props.schedules.filter((schedule) => schedule.status === "open");
   if (open.some((schedule) => schedule.seats.available > 0)) return <strong class="on-sale">{t.value.onSale}</strong>;
-  const opens = props.schedules.filter((schedule) => schedule.status === "upcoming" && schedule.salesOpenAt).map((schedule) => schedule.salesOpenAt as string);
+  const opens = props.schedules
+    .filter((schedule) => schedule.status === "upcoming" && schedule.salesOpenAt)
+    .map((schedule) => schedule.salesOpenAt as string);
   const next = opens.sort()[0];
   if (next) {
     const left = secondsUntil(next);
-    return <strong>{left < 3600 ? t.value.opensIn(clock(left)) : t.value.opensAt(day(next, props.zone), time(next, props.zone))}</strong>;
+    return (
+      <strong>
+        {left < 3600 ? t.value.opensIn(clock(left)) : t.value.opensAt(day(next, props.zone), time(next, props.zone))}
+      </strong>
+    );
   }
   if (!props.isLoaded) return null;
   return <span>{open.length > 0 ? t.value.soldOut : t.value.notOnSale}</span>;

@@ -35,7 +35,10 @@ function Place() {
   return <Heading title={t.value.notFoundTitle}>{t.value.notFoundTitle}</Heading>;
 }
 
-const isOurs = (path: string) => ["/", "/shows/:id", "/schedules/:id", "/reservations/:id", "/reservations", "/account", "/verify"].some((pattern) => match(pattern, path));
+const isOurs = (path: string) =>
+  ["/", "/shows/:id", "/schedules/:id", "/reservations/:id", "/reservations", "/account", "/verify"].some((pattern) =>
+    match(pattern, path),
+  );
 
 function Page() {
   const isWide = match("/schedules/:id", here.value.path) !== null;

@@ -27,16 +27,24 @@ const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 export async function confirmReturned(paymentId: string, paymentKey: string): Promise<Payment | Refusal> {
   const path = { paymentId };
   const body = { paymentKey };
-  let payment = await change(`confirm.${paymentId}`, body, (header) => api.POST("/api/v1/payments/{paymentId}/confirm", { params: { path, header }, body }));
+  let payment = await change(`confirm.${paymentId}`, body, (header) =>
+    api.POST("/api/v1/payments/{paymentId}/confirm", { params: { path, header }, body }),
+  );
   for (let look = 0; look < LOOKS_MAX && !isRefusal(payment) && payment.status === "pending"; look++) {
     await sleep(LOOK_MS);
     payment = await ask(api.GET("/api/v1/payments/{paymentId}", { params: { path } }));
   }
-  if (!isRefusal(payment) && payment.status === "failed") return { refused: true, code: "payment_declined", problem: {}, retryAfterSeconds: null };
+  if (!isRefusal(payment) && payment.status === "failed")
+    return { refused: true, code: "payment_declined", problem: {}, retryAfterSeconds: null };
   return payment;
 }
 
-export function Pay(props: { reservation: Reservation; again: () => Promise<void>; refusal: Refusal | null; onRefusal: (refusal: Refusal | null) => void }) {
+export function Pay(props: {
+  reservation: Reservation;
+  again: () => Promise<void>;
+  refusal: Refusal | null;
+  onRefusal: (refusal: Refusal | null) => void;
+}) {
   const { reservation, again, refusal, onRefusal } = props;
   const userId = session.value?.userId ?? "";
   // Who comes back from a gateway, or buys again, pays the same way.
@@ -67,7 +75,9 @@ export function Pay(props: { reservation: Reservation; again: () => Promise<void
     busy.value = "pay";
     onRefusal(null);
     const body = { reservationId: reservation.reservationId, method };
-    const payment = await change(`pay.${reservation.reservationId}`, body, (header) => api.POST("/api/v1/payments", { params: { header }, body }));
+    const payment = await change(`pay.${reservation.reservationId}`, body, (header) =>
+      api.POST("/api/v1/payments", { params: { header }, body }),
+    );
     if (isRefusal(payment)) {
       busy.value = "";
       return fail(payment);
@@ -75,7 +85,13 @@ export function Pay(props: { reservation: Reservation; again: () => Promise<void
     tellTabs();
     if (payment.status === "ready" && payment.orderId && checkout) {
       const back = new URL(reservationPath(reservation.reservationId), location.href).href;
-      const order = { orderId: payment.orderId, amount: String(payment.amount), orderName: reservation.concertTitle.slice(0, ORDER_NAME_LEN_MAX), successUrl: back, failUrl: back };
+      const order = {
+        orderId: payment.orderId,
+        amount: String(payment.amount),
+        orderName: reservation.concertTitle.slice(0, ORDER_NAME_LEN_MAX),
+        successUrl: back,
+        failUrl: back,
+      };
       location.assign(`${checkout}?${new URLSearchParams(order)}`);
       return;
     }
@@ -89,7 +105,9 @@ export function Pay(props: { reservation: Reservation; again: () => Promise<void
     const wanted = Math.min(told.chargeMax, Math.max(told.chargeMin, short));
     const body = { amount: wanted };
     const path = { userId };
-    const answer = await change(`charge.${userId}`, body, (header) => api.POST("/api/v1/users/{userId}/balance", { params: { path, header }, body }));
+    const answer = await change(`charge.${userId}`, body, (header) =>
+      api.POST("/api/v1/users/{userId}/balance", { params: { path, header }, body }),
+    );
     busy.value = "";
     if (isRefusal(answer)) return fail(answer);
     onRefusal(null);
@@ -103,7 +121,11 @@ export function Pay(props: { reservation: Reservation; again: () => Promise<void
       <div class="methods" role="radiogroup" aria-labelledby="pay">
         {methods.map((name) => (
           <label key={name} class="method">
-            <input type="radio" name="method" value={name} checked={method === name}
+            <input
+              type="radio"
+              name="method"
+              value={name}
+              checked={method === name}
               onChange={() => {
                 wished.value = name;
                 keep("method", name);

@@ -33,7 +33,12 @@ export function sentence(refusal: Refusal): string {
 }
 
 /** Shows a refusal, with a button to try again or what the page offers instead. */
-export function Refused(props: { refusal: Refusal; text?: string | undefined; again?: () => void; children?: ComponentChildren }) {
+export function Refused(props: {
+  refusal: Refusal;
+  text?: string | undefined;
+  again?: () => void;
+  children?: ComponentChildren;
+}) {
   const { refusal, again } = props;
   const nextStep =
     refusal.code === "not_found" ? (

@@ -25,7 +25,10 @@ export function ReservationPage(props: { reservationId: string }) {
   const { reservationId } = props;
   const fan = session.value?.userId;
   const path = { reservationId };
-  const loaded = useLoaded(() => ask(api.GET("/api/v1/reservations/{reservationId}", { params: { path } })), [reservationId, fan]);
+  const loaded = useLoaded(
+    () => ask(api.GET("/api/v1/reservations/{reservationId}", { params: { path } })),
+    [reservationId, fan],
+  );
   const own = loaded.value.value;
   useEffect(() => onNews(() => void loaded.again()), [reservationId, fan]);
 
@@ -76,7 +79,13 @@ function Own(props: { reservation: Reservation; again: () => Promise<void> }) {
       if (key) {
         const done = await confirmReturned(order, key);
         answer.value = isRefusal(done) ? done : null;
-      } else answer.value = { refused: true, code: returned.get("code") === "PAY_PROCESS_CANCELED" ? "payment_given_up" : "payment_declined", problem: {}, retryAfterSeconds: null };
+      } else
+        answer.value = {
+          refused: true,
+          code: returned.get("code") === "PAY_PROCESS_CANCELED" ? "payment_given_up" : "payment_declined",
+          problem: {},
+          retryAfterSeconds: null,
+        };
       if (answer.value) announce(sentence(answer.value));
       // A line that is lost leaves the key in the address, so that a reload goes on.
       if (answer.value?.code !== "offline") go(reservationPath(reservation.reservationId), { replace: true });
@@ -118,19 +127,46 @@ function Own(props: { reservation: Reservation; again: () => Promise<void> }) {
       <div class="reservation-main">
         <Heading title={title}>{title}</Heading>
         {reservation.status === "held" && !isReturning && !isOver && (
-          <HoldParts reservation={reservation} sale={sale === null || isRefusal(sale) ? null : sale} again={again} refusal={answer.value} onRefusal={(refusal) => (answer.value = refusal)} />
+          <HoldParts
+            reservation={reservation}
+            sale={sale === null || isRefusal(sale) ? null : sale}
+            again={again}
+            refusal={answer.value}
+            onRefusal={(refusal) => (answer.value = refusal)}
+          />
         )}
-        {(reservation.status === "paying" || isReturning || isOver) && <Loading label={isOver ? t.value.loading : t.value.payingNow} />}
+        {(reservation.status === "paying" || isReturning || isOver) && (
+          <Loading label={isOver ? t.value.loading : t.value.payingNow} />
+        )}
         {reservation.status === "expired" && (
-          <Notice actions={<a class="button main" href={salePath(reservation.scheduleId)}>{t.value.backToSeats}</a>}>{t.value.expiredText}</Notice>
+          <Notice
+            actions={
+              <a class="button main" href={salePath(reservation.scheduleId)}>
+                {t.value.backToSeats}
+              </a>
+            }
+          >
+            {t.value.expiredText}
+          </Notice>
         )}
         {reservation.status === "released" && (
-          <Notice kind="note" actions={<a class="button" href={salePath(reservation.scheduleId)}>{t.value.backToSeats}</a>}>{t.value.releasedText}</Notice>
+          <Notice
+            kind="note"
+            actions={
+              <a class="button" href={salePath(reservation.scheduleId)}>
+                {t.value.backToSeats}
+              </a>
+            }
+          >
+            {t.value.releasedText}
+          </Notice>
         )}
         {reservation.status === "confirmed" && <p class="lead">{t.value.confirmedText}</p>}
         {reservation.status === "cancelled" && <Back reservation={reservation} />}
         {reservation.status !== "held" && answer.value && <Refused refusal={answer.value} />}
-        {reservation.status === "confirmed" && <Cancel reservation={reservation} sale={sale === null || isRefusal(sale) ? null : sale} again={again} />}
+        {reservation.status === "confirmed" && (
+          <Cancel reservation={reservation} sale={sale === null || isRefusal(sale) ? null : sale} again={again} />
+        )}
       </div>
       <Ticket reservation={reservation} zone={zone} />
     </div>
@@ -165,7 +201,13 @@ function Ticket(props: { reservation: Reservation; zone: string | undefined }) {
   );
 }
 
-function HoldParts(props: { reservation: Reservation; sale: Sale | null; again: () => Promise<void>; refusal: Refusal | null; onRefusal: (refusal: Refusal | null) => void }) {
+function HoldParts(props: {
+  reservation: Reservation;
+  sale: Sale | null;
+  again: () => Promise<void>;
+  refusal: Refusal | null;
+  onRefusal: (refusal: Refusal | null) => void;
+}) {
   const { reservation, sale, again } = props;
   const releasing = useSignal(false);
   const seconds = (Date.parse(reservation.expiresAt) - Date.parse(reservation.createdAt)) / 1000;
@@ -185,7 +227,10 @@ function HoldParts(props: { reservation: Reservation; sale: Sale | null; again: 
       <Pay reservation={reservation} again={again} refusal={props.refusal} onRefusal={props.onRefusal} />
       <div class="actions">
         {sale?.schedule.status === "open" && (
-          <a class="button quiet" href={`${salePath(reservation.scheduleId)}?change=${encodeURIComponent(reservation.reservationId)}`}>
+          <a
+            class="button quiet"
+            href={`${salePath(reservation.scheduleId)}?change=${encodeURIComponent(reservation.reservationId)}`}
+          >
             {t.value.changeSeats}
           </a>
         )}
@@ -199,7 +244,9 @@ function HoldParts(props: { reservation: Reservation; sale: Sale | null; again: 
 
 function giveBack(reservationId: string): Promise<Reservation | Refusal> {
   const path = { reservationId };
-  return change(`giveBack.${reservationId}`, null, (header) => api.DELETE("/api/v1/reservations/{reservationId}", { params: { path, header } }));
+  return change(`giveBack.${reservationId}`, null, (header) =>
+    api.DELETE("/api/v1/reservations/{reservationId}", { params: { path, header } }),
+  );
 }
 
 /** Gives a ticket back, after saying what comes back. */
@@ -265,12 +312,17 @@ function Back(props: { reservation: Reservation }) {
     [paymentId, reservation.status],
   );
   const payment = loaded.value.value;
-  const isUnderWay = payment !== null && !isRefusal(payment) && (payment.status === "refunding" || payment.status === "completed");
+  const isUnderWay =
+    payment !== null && !isRefusal(payment) && (payment.status === "refunding" || payment.status === "completed");
   useEffect(() => {
     if (!isUnderWay) return;
     const timer = setInterval(loaded.again, 3_000);
     return () => clearInterval(timer);
   }, [isUnderWay]);
   const amount = money(reservation.amount, reservation.currency);
-  return <Notice kind="good">{isUnderWay ? t.value.refunding(amount) : payment && !isRefusal(payment) ? t.value.refunded(amount) : t.value.cancelledSaid}</Notice>;
+  return (
+    <Notice kind="good">
+      {isUnderWay ? t.value.refunding(amount) : payment && !isRefusal(payment) ? t.value.refunded(amount) : t.value.cancelledSaid}
+    </Notice>
+  );
 }

@@ -43,7 +43,8 @@ export function ReservationsPage() {
         <Button
           onClick={async () => {
             const next = await ask(api.GET("/api/v1/reservations", { params: { query: { limit: PAGE, cursor } } }));
-            if (!isRefusal(next)) more.value = { items: [...(more.value?.items ?? []), ...next.items], nextCursor: next.nextCursor };
+            if (!isRefusal(next))
+              more.value = { items: [...(more.value?.items ?? []), ...next.items], nextCursor: next.nextCursor };
           }}
         >
           {t.value.showMore}

@@ -11,7 +11,14 @@ import { follow } from "../base/stream";
 export type Stand =
   | { kind: "unknown" }
   | { kind: "out"; ended: "expired" | "done" | null }
-  | { kind: "waiting"; position: number | null; ahead: number | null; waitSeconds: number | null; soldOut: boolean; seatsLeft: Record<string, number> | null }
+  | {
+      kind: "waiting";
+      position: number | null;
+      ahead: number | null;
+      waitSeconds: number | null;
+      soldOut: boolean;
+      seatsLeft: Record<string, number> | null;
+    }
   | { kind: "active"; expiresAt: string | null };
 
 const nameOf = (scheduleId: string) => `pass.${session.value?.userId ?? ""}.${scheduleId}`;
@@ -55,7 +62,9 @@ export class Room {
   /** Takes a place in the line, or finds the one that the reader has. */
   async join(): Promise<Refusal | null> {
     const body = { scheduleId: this.scheduleId };
-    const place = await change(`join.${this.scheduleId}`, body, (header) => api.POST("/api/v1/queue/tokens", { params: { header }, body }));
+    const place = await change(`join.${this.scheduleId}`, body, (header) =>
+      api.POST("/api/v1/queue/tokens", { params: { header }, body }),
+    );
     if (isRefusal(place)) return place;
     keep(nameOf(this.scheduleId), place.token);
     if (this.take(place)) this.listen();
@@ -67,7 +76,9 @@ export class Room {
     const pass = passOf(this.scheduleId);
     if (!pass) return null;
     const gone = await change(`leave.${this.scheduleId}`, pass, (header) =>
-      api.DELETE("/api/v1/queue/tokens/current", { params: { query: { scheduleId: this.scheduleId }, header: { ...header, "Queue-Token": pass } } }),
+      api.DELETE("/api/v1/queue/tokens/current", {
+        params: { query: { scheduleId: this.scheduleId }, header: { ...header, "Queue-Token": pass } },
+      }),
     );
     if (isRefusal(gone)) return gone;
     this.forget(null);
@@ -88,7 +99,11 @@ export class Room {
   }
 
   /** Takes what the server says of the place; false where it has ended. */
-  private take(place: Pick<Place, "status" | "position" | "peopleAhead" | "estimatedWaitSeconds" | "soldOut" | "seatsLeft"> & { expiresAt?: string | null }): boolean {
+  private take(
+    place: Pick<Place, "status" | "position" | "peopleAhead" | "estimatedWaitSeconds" | "soldOut" | "seatsLeft"> & {
+      expiresAt?: string | null;
+    },
+  ): boolean {
     if (place.status === "expired" || place.status === "done") {
       this.forget(place.status);
       return false;
@@ -110,7 +125,8 @@ export class Room {
   private listen(): void {
     this.leaveQuietly();
     this.stop = follow(`/api/v1/queue/tokens/current/events?scheduleId=${encodeURIComponent(this.scheduleId)}`, {
-      headers: () => ({ authorization: `Bearer ${session.value?.accessToken ?? ""}`, ...withPass(this.scheduleId) }) as Record<string, string>,
+      headers: () =>
+        ({ authorization: `Bearer ${session.value?.accessToken ?? ""}`, ...withPass(this.scheduleId) }) as Record<string, string>,
       on: ({ name, data }) => {
         const said = JSON.parse(data) as Place;
         if (name === "ended") this.forget(said.status === "done" ? "done" : "expired");

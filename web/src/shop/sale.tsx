@@ -38,8 +38,16 @@ export function SalePage(props: { scheduleId: string; changeOf: string | null })
 }
 
 function nextChange({ schedule }: Sale): number | null {
-  const times = schedule.status === "upcoming" ? [schedule.salesOpenAt] : schedule.status === "open" ? [schedule.salesCloseAt, schedule.startsAt] : [];
-  const ahead = times.filter((at) => at != null).map((at) => Date.parse(at)).filter((at) => at > serverNow() - 500);
+  const times =
+    schedule.status === "upcoming"
+      ? [schedule.salesOpenAt]
+      : schedule.status === "open"
+        ? [schedule.salesCloseAt, schedule.startsAt]
+        : [];
+  const ahead = times
+    .filter((at) => at != null)
+    .map((at) => Date.parse(at))
+    .filter((at) => at > serverNow() - 500);
   return ahead.length > 0 ? Math.min(...ahead) : null;
 }
 
@@ -67,7 +75,13 @@ function OneSale(props: { sale: Sale; changeOf: string | null; again: () => Prom
   }, [stand.kind]);
 
   // A window in the background shows in its name where one stands.
-  const sign = !hasRoom ? "" : stand.kind === "active" ? `${t.value.yourTurnShort} · ` : stand.kind === "waiting" && stand.position !== null ? `${count(stand.position)} · ` : "";
+  const sign = !hasRoom
+    ? ""
+    : stand.kind === "active"
+      ? `${t.value.yourTurnShort} · `
+      : stand.kind === "waiting" && stand.position !== null
+        ? `${count(stand.position)} · `
+        : "";
   const heading = (
     <header class="sale-head">
       <p class="crumb">

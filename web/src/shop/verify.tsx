@@ -25,7 +25,14 @@ export function VerifyPage(props: { token: string }) {
     <div class="narrow">
       <Heading title={t.value.verifyTitle}>{t.value.verifyTitle}</Heading>
       {isDone.value ? (
-        <Notice kind="good" actions={<Button look="main" onClick={enter}>{t.value.signIn}</Button>}>
+        <Notice
+          kind="good"
+          actions={
+            <Button look="main" onClick={enter}>
+              {t.value.signIn}
+            </Button>
+          }
+        >
           {t.value.verified}
         </Notice>
       ) : (

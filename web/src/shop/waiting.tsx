@@ -118,7 +118,13 @@ function InLine(props: { stand: Extract<Stand, { kind: "waiting" }>; sale: Sale;
         </>
       )}
       <div class="line-bar" aria-hidden="true" ref={(own) => own?.style.setProperty("--part", String(part))} />
-      <p>{opensAt ? t.value.roomOpensIn(clock(secondsUntil(opensAt)), time(opensAt, sale.venue?.timeZone)) : overview?.paused ? t.value.paused : t.value.waitAbout(stand.waitSeconds)}</p>
+      <p>
+        {opensAt
+          ? t.value.roomOpensIn(clock(secondsUntil(opensAt)), time(opensAt, sale.venue?.timeZone))
+          : overview?.paused
+            ? t.value.paused
+            : t.value.waitAbout(stand.waitSeconds)}
+      </p>
       <SeatsLeft left={stand.seatsLeft ?? overview?.seatsLeft ?? null} soldOut={stand.soldOut} sale={sale} />
       {stand.soldOut && <Notice kind="note">{t.value.soldOutWaiting}</Notice>}
       {(!room.isLive.value || !isOnline.value) && <Notice kind="note">{t.value.roomOffline}</Notice>}
