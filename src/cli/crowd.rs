@@ -130,6 +130,7 @@ impl Crowd {
         let seats = self.entry.read().counts().available;
         format!(
             r#"The crowd: {fans} fans come in {lead} and want the {seats} seats of {id}; at most {active} choose at a time
+  in the shop   {base}/schedules/{id}
   waiting room  {base}/api/v1/schedules/{id}/queue
   seat map      {base}/api/v1/schedules/{id}/seats
   every route   {base}/docs

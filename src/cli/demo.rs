@@ -156,20 +156,28 @@ pub(super) fn greeting(
     let schedules = engine.schedules();
     let is_open = |status| status == onsale::domain::schedule::SaleStatus::Open;
     let queues = |entry: &onsale::engine::ScheduleEntry| entry.read().plan().policy.queue.is_some();
-    let open: Vec<_> = schedules.iter().filter(|entry| is_open(entry.read().sale_at(now))).collect();
+    let on_sale: Vec<_> = schedules.iter().filter(|entry| is_open(entry.read().sale_at(now))).collect();
     // The commands use the open sale without a waiting room that has the most seats left.
-    let shown = open.iter().filter(|entry| !queues(entry)).max_by_key(|entry| {
+    let shown = on_sale.iter().filter(|entry| !queues(entry)).max_by_key(|entry| {
         let schedule = entry.read();
         (schedule.counts().available, schedule.plan().starts_at)
     });
     let shown = shown.map(|entry| (entry.id(), entry.concert()));
 
-    let opens = count(u64::try_from(open.len()).unwrap_or(u64::MAX), "sale");
+    let opens = count(u64::try_from(on_sale.len()).unwrap_or(u64::MAX), "sale");
     let all = count(u64::try_from(schedules.len()).unwrap_or(u64::MAX), "schedule");
     let soon = schedules.iter().filter(|entry| opens_soon(&entry.read(), now)).count();
     let dir = config.server.data_dir.display();
     let show = shown.map(|(id, _)| format!("  SHOW='{id}'\n")).unwrap_or_default();
     let gateway = urls.checkout().map(|url| format!("; GATEWAY='{url}'")).unwrap_or_default();
+    // Said last, since the commands fill a terminal.
+    let open = if config.server.pages {
+        format!(
+            "Open {base}/ and buy as a fan, {base}/ops and run the sales, or {base}/docs and try the API.\n"
+        )
+    } else {
+        String::new()
+    };
     let hold = match shown {
         Some((_, concert)) => hold_and_pay(concert, urls),
         None => format!("  No sale without a waiting room is open any more: empty {dir} to begin anew.\n"),
@@ -185,7 +193,7 @@ Try it in another terminal: paste these variables first, then the commands one a
   TOKEN='{token}'    # user {DEMO_USER}, for 12 hours
 
 {hold}
-{crowd}Stop it with Ctrl-C; the next start goes on with the same data and tokens ({dir}).
+{crowd}{open}Stop it with Ctrl-C; the next start goes on with the same data and tokens ({dir}).
 ",
         server = std::process::id(),
     ))

@@ -83,4 +83,9 @@ function Page() {
 openSession("fan");
 forgetOld();
 followLinks(isOurs);
-void ready.then(() => render(<Page />, document.getElementById("page") as HTMLElement));
+const root = document.getElementById("page") as HTMLElement;
+ready.then(
+  () => render(<Page />, root),
+  // Without its texts the page has one sentence, in both languages.
+  () => (root.textContent = "페이지를 불러오지 못했습니다. 새로고침해 주세요. This page couldn't be loaded. Please reload it."),
+);
