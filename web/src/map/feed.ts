@@ -11,6 +11,9 @@ export const RESERVED = 2;
 export const BLOCKED = 3;
 const STATUS: Record<string, number> = { available: FREE, held: HELD, reserved: RESERVED, blocked: BLOCKED };
 
+/** The least time between two tellings of what changed. */
+const TELL_MS = 250;
+
 /** The seats of one schedule, followed. */
 export interface Seats {
   plan: Plan;
@@ -105,10 +108,22 @@ function followed(scheduleId: string, plan: Plan, status: Uint8Array): Seats {
   const isLive = signal(false);
   const listeners = new Set<(changed: number[] | null) => void>();
 
-  const tell = (changed: number[] | null) => {
-    if (changed?.length === 0) return;
+  // Told a few times a second: the server sends ten changes in that time, and a phone has better things to do than to draw them all.
+  let due: ReturnType<typeof setTimeout> | undefined;
+  let waiting: number[] | null = [];
+  let toldAt = -Infinity;
+  const tellNow = () => {
+    due = undefined;
+    toldAt = performance.now();
+    const changed = waiting;
+    waiting = [];
     version.value += 1;
     for (const listener of listeners) listener(changed);
+  };
+  const tell = (changed: number[] | null) => {
+    if (changed?.length === 0) return;
+    waiting = changed && waiting ? waiting.concat(changed) : null;
+    due ??= setTimeout(tellNow, Math.max(0, toldAt + TELL_MS - performance.now()));
   };
 
   const take = (name: string, data: string) => {
@@ -151,6 +166,8 @@ function followed(scheduleId: string, plan: Plan, status: Uint8Array): Seats {
         });
       };
       const end = () => {
+        clearTimeout(due);
+        due = undefined;
         stop?.();
         stop = null;
         isLive.value = false;
