@@ -240,10 +240,10 @@ mod tests {
         }
         for page in ["index.html", "ops.html"] {
             let text = String::from_utf8(Built::get(page).unwrap().data.into_owned()).unwrap();
-            let named: Vec<&str> =
+            let linked: Vec<&str> =
                 text.split("\"/assets/").skip(1).filter_map(|rest| rest.split('"').next()).collect();
-            assert!(named.len() >= 2, "{page} has a script and a style");
-            for name in named {
+            assert!(linked.len() >= 2, "{page} has a script and a style");
+            for name in linked {
                 assert!(Built::get(&format!("assets/{name}")).is_some(), "{page} names {name}");
             }
         }
