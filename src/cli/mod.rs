@@ -30,6 +30,7 @@ mod reconcile;
 mod reload;
 mod replay;
 mod serve;
+mod service_manager;
 mod snapshot;
 mod token;
 mod urls;

@@ -39,7 +39,7 @@ use super::crowd::{self, CrowdRequest};
 use super::not_ready_server::NotReadyServer;
 use super::output::{Failure, print};
 use super::urls::Urls;
-use super::{demo, gateways, load, offline, reload};
+use super::{demo, gateways, load, offline, reload, service_manager};
 
 /// The histograms with buckets of their own: entries in one flush, in steps of four; and waits, which take minutes.
 const BUCKETS: &[(&str, &[f64])] = &[
@@ -73,6 +73,7 @@ pub(super) fn command() -> Command {
              PRINTS\n  the URLs, when it is ready (/readyz is 200). Logs go to standard error. -h shows the most used settings, \
              --help all of them\n\n\
              SIGNALS\n  SIGTERM or SIGINT stops it. SIGHUP reads the secrets, the administrators' tokens and the key file again\n\n\
+             SYSTEMD\n  With Type=notify, the unit has started when /readyz is 200\n\n\
              EXIT CODES\n  0        stopped by SIGTERM or SIGINT: requests were answered, and all changes are kept\n  \
              1        it can't start, or the journal failed: the reason is on standard error\n  \
              2        wrong usage or settings\n  130/143  a second SIGINT/SIGTERM ended it at once",
@@ -204,6 +205,7 @@ async fn serve(
         servers.spawn(server::serve(second, router, limits, shutdown.clone()));
 
         urls.tell_ready(&config)?;
+        service_manager::tell_ready();
         if demo {
             print(&demo::greeting(&engine, &config, &urls, crowd.as_ref())?)?;
         }
@@ -247,11 +249,15 @@ async fn open(
     let watch = Stopwatch::start();
     let data_dir = config.server.data_dir.display();
     tracing::info!(%data_dir, "recovering what is durable");
+    service_manager::tell_status("recovering what is durable");
     let progress = async {
         loop {
             tokio::time::sleep(PROGRESS).await;
             let seconds = watch.elapsed().as_secs_f64();
             tracing::info!(seconds, "still recovering; /readyz is 503 until it is done");
+            service_manager::tell_status(&format!(
+                "recovering for {seconds:.0} s; /readyz is 503 until it is done"
+            ));
         }
     };
     tokio::select! {
@@ -309,6 +315,7 @@ fn stop_on_signals(shutdown: CancellationToken) -> Result<(), Failure> {
     tokio::spawn(async move {
         let (name, _) = next(&mut terminate, &mut interrupt).await;
         tracing::info!(signal = name, "stopping: requests under way are answered, then a snapshot is taken");
+        service_manager::tell_stopping();
         shutdown.cancel();
         let (name, code) = next(&mut terminate, &mut interrupt).await;
         tracing::warn!(signal = name, "stopped at once by a second signal; what was acknowledged is kept");
