@@ -25,6 +25,7 @@
 //!   [`books`]: whether its money adds up;
 //! - [`export`]: the state as tables;
 //! - [`archive`]: what is long over, on disk alone;
+//! - [`backup`]: a data directory, copied while its engine runs;
 //! - [`migrate`]: a data directory of the format before, brought to today's;
 //! - [`gateway`]: payment gateways; `mock_gateway` (feature `demo`): one to try and test with;
 //! - [`engine`]: the actors;
@@ -39,6 +40,7 @@ pub mod record;
 pub mod recovery;
 
 pub mod archive;
+pub mod backup;
 pub mod export;
 pub mod migrate;
 

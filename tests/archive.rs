@@ -18,6 +18,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::{Method as Verb, Request, header};
 use onsale::archive::{self, Archive, ArchiveError};
+use onsale::backup::{GiveError, Taker, give};
 use onsale::clock::{Clock, ManualClock};
 use onsale::config::Config;
 use onsale::domain::accounts::Shard;
@@ -209,6 +210,45 @@ impl Api {
         }
         said
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_copy_of_a_running_engines_directory_answers_as_the_engine_does_what_is_archived_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let (config, clock) = settings(dir.path());
+    let engine = season(config.clone(), &clock).await;
+    // What moves later than the copy's position is in no event of it, and does no harm.
+    let copies = [dir.path().join("before"), dir.path().join("after")];
+    back_up(&engine, &copies[0]);
+    assert_eq!(engine.archive_old().await, Ok(Moved { schedules: 2, transactions: 0 }));
+    let before = Api::of(&engine, &clock).everything().await;
+    back_up(&engine, &copies[1]);
+    engine.close().await.unwrap();
+
+    for copy in copies {
+        let mut config = config.clone();
+        config.journal.dir.clone_from(&copy);
+        let engine = Engine::open(config).await.unwrap();
+        assert_eq!(Api::of(&engine, &clock).everything().await, before);
+        engine.archive_old().await.unwrap();
+        assert_eq!(engine.catalogue().archived_count(), 2);
+        assert_eq!(Api::of(&engine, &clock).everything().await, before);
+        engine.close().await.unwrap();
+        let (code, shown) = verify(&copy);
+        assert_eq!(code, Some(0), "{shown}");
+    }
+}
+
+/// Makes a copy of a running engine's directory.
+fn back_up(engine: &Engine, to: &Path) {
+    let mut taker = Taker::new(to);
+    let given = give::<GiveError>(engine.data_dir(), engine.journal(), engine.archive(), |chunk| {
+        taker.push(&chunk).unwrap();
+        Ok(())
+    });
+    let taken = taker.finish().unwrap();
+    assert_eq!(taken.position, given.unwrap().position);
+    assert!(taken.skipped.is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -653,7 +653,7 @@ fn every_example_of_the_help_runs_as_it_stands() {
     shell.run("export ONSALE_JOURNAL_RESERVE_BYTES=0; onsale import season.json --data-dir ./data");
 
     let commands =
-        ["serve", "import", "replay", "verify", "snapshot", "export", "openapi", "token", "mock-gateway"];
+        ["serve", "import", "replay", "verify", "snapshot", "export", "backup", "openapi", "token", "mock-gateway"];
     for command in commands {
         shell.run("rm -rf books");
         if command == "export" {

@@ -21,6 +21,7 @@
 //! The file is made by the first write; before, there is none, and nothing is asked for.
 
 mod check;
+mod copy;
 mod migrate;
 mod read;
 mod write;

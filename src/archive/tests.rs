@@ -152,3 +152,39 @@ fn a_write_that_was_interrupted_is_undone_and_looking_changes_nothing() {
     assert_eq!(numbers(&archive, carried(9, 9), None, 9), [2, 1]);
     assert!(matches!(&bytes(), [Some(_), None]), "the start has undone it");
 }
+
+#[test]
+fn the_rows_that_one_archive_shows_make_another_the_same() {
+    let (one, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let archive = Archive::open(one.path(), LOG).unwrap();
+    let batches = |archive: &Archive| {
+        let mut batches = Vec::new();
+        let shown = archive.for_each_batch(|batch| {
+            batches.push(batch.to_vec());
+            Ok::<_, ArchiveError>(())
+        });
+        shown.unwrap();
+        batches
+    };
+    assert!(batches(&archive).is_empty(), "where there is no file, there is no row");
+
+    // More than one batch has.
+    let numbers: Vec<u32> = (1..=4_500).collect();
+    put(&archive, 0, 0, &numbers);
+    let shown = batches(&archive);
+    assert_eq!(shown.len(), 3);
+    let copy = Archive::open(other.path(), LOG).unwrap();
+    for batch in &shown {
+        copy.put_batch(batch).unwrap();
+    }
+    assert_eq!(batches(&copy), shown);
+    let newest = |archive: &Archive| self::numbers(archive, carried(4_500, 4_500), None, 4_500);
+    assert_eq!(newest(&copy), newest(&archive));
+
+    let mut half = shown[0].clone();
+    half.pop();
+    for wrong in [&[][..], &[9], &half, &[0, 7]] {
+        assert!(matches!(copy.put_batch(wrong), Err(ArchiveError::Damaged { .. })));
+    }
+    assert_eq!(batches(&copy), shown, "and nothing was written");
+}

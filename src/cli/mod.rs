@@ -10,6 +10,7 @@
 //! demonstration's, and a token by `onsale token`.
 
 mod answer;
+mod backup;
 mod client;
 mod crowd;
 mod demo;
@@ -56,6 +57,7 @@ pub(crate) fn main() -> ExitCode {
         Some(("snapshot", matches)) => snapshot::run(matches),
         Some(("migrate", matches)) => migrate::run(matches),
         Some(("export", matches)) => export::run(matches),
+        Some(("backup", matches)) => backup::run(matches),
         Some(("reconcile", matches)) => reconcile::run(matches),
         Some(("openapi", _)) => openapi::run(),
         Some(("token", matches)) => token::run(matches),
@@ -85,6 +87,7 @@ fn command() -> Command {
         .subcommand(snapshot::command())
         .subcommand(migrate::command())
         .subcommand(export::command())
+        .subcommand(backup::command())
         .subcommand(reconcile::command())
         .subcommand(openapi::command())
         .subcommand(token::command())

@@ -38,7 +38,7 @@ pub struct Generation {
 }
 
 impl Generation {
-    fn encode(&self) -> [u8; HEADER_LEN] {
+    pub(super) fn encode(&self) -> [u8; HEADER_LEN] {
         let mut header = [0; HEADER_LEN];
         header[0..4].copy_from_slice(&MAGIC);
         header[4] = FORMAT;
@@ -169,7 +169,20 @@ impl Generations {
         let Some(at) = inner.list.iter().rposition(|generation| generation.first <= position) else {
             return Err(Missing::Gone(oldest));
         };
+        self.located(&mut inner, at)
+    }
 
+    /// Opens a generation by its number; one that was deleted is gone.
+    pub(super) fn numbered(&self, number: u64) -> Result<Located, Missing> {
+        let mut inner = self.inner();
+        let oldest = inner.list.front().map_or(Ordinal::START, |generation| generation.first);
+        match inner.list.iter().position(|generation| generation.number == number) {
+            Some(at) => self.located(&mut inner, at),
+            None => Err(Missing::Gone(oldest)),
+        }
+    }
+
+    fn located(&self, inner: &mut Inner, at: usize) -> Result<Located, Missing> {
         let generation = inner.list[at];
         let end = inner.list.get(at + 1).map(|next| next.first);
         let Some(current) = &inner.current else { return Err(Missing::Closed) };
@@ -177,7 +190,7 @@ impl Generations {
         let store = if end.is_none() {
             Arc::clone(current)
         } else {
-            self.older(&mut inner, generation).map_err(|error| Missing::Store(generation.number, error))?
+            self.older(inner, generation).map_err(|error| Missing::Store(generation.number, error))?
         };
         Ok(Located { generation, end, store })
     }

@@ -265,6 +265,15 @@ impl Log {
         self.shared.log_id
     }
 
+    pub(super) fn generations(&self) -> &Arc<Generations> {
+        &self.shared.generations
+    }
+
+    /// Reads the engine's clock, in milliseconds.
+    pub(super) fn instant(&self) -> u64 {
+        (self.shared.clock)()
+    }
+
     /// Walks the durable records behind `after`, up to what is durable now. Blocks while it opens older generations.
     pub fn read(&self, after: Position) -> Reader {
         Reader::new(self.runs(after), after)

@@ -16,6 +16,7 @@
 //! - An entry is there after a restart wholly or not at all; an acknowledged one is there, or opening is refused.
 //! - After one error of the disk nothing is written any more; reads go on.
 
+mod backup;
 mod config;
 mod frame;
 mod generations;
@@ -40,6 +41,7 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
+pub use self::backup::{BackupError, LogBackup, LogCopy, LogPart};
 pub use self::config::{CODEC, CODEC_V1, Clock, CommitStats, Driver, Hooks, JournalConfig, Observer, Retain};
 pub use self::frame::Defect;
 pub use self::generations::Generation;

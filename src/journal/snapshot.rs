@@ -323,6 +323,21 @@ pub fn read_at(path: &Path, position: Position, log_id: Option<u128>) -> Result<
     Err(SnapshotError::Damaged { path, what })
 }
 
+/// Checks that a whole snapshot is of this position and log.
+pub fn check(path: &Path, position: Position, log_id: u128) -> Result<(), SnapshotError> {
+    let header = scan(path, CODEC, drop)?;
+    if header.log_id == log_id && header.position == position {
+        return Ok(());
+    }
+    let (path, what) = (path.display().to_string(), "it belongs to another log or another position");
+    Err(SnapshotError::Damaged { path, what })
+}
+
+/// Returns the path of the snapshot at a position.
+pub fn path(data: &Path, position: Position) -> PathBuf {
+    directory(data).join(file_name(position))
+}
+
 /// Checks a whole snapshot whose sections are of a codec, and shows them.
 fn scan(path: &Path, codec: u8, mut section: impl FnMut(Vec<u8>)) -> Result<SnapshotHeader, SnapshotError> {
     let damaged = |what| SnapshotError::Damaged { path: path.display().to_string(), what };

@@ -78,6 +78,7 @@ fn routes() -> Vec<(Method, &'static str, &'static [&'static str])> {
         (GET, "/events", FOLLOW),
         (POST, "/admin/snapshots", ADMINISTER),
         (GET, "/admin/export", READ_ALL),
+        (GET, "/admin/backup", ADMINISTER),
     ]
 }
 

@@ -10,7 +10,7 @@ use crate::server::token;
 use crate::{Answer, Api, GET, POST, hold_of, path_of, soon};
 
 /// The routes of the contract that exist by now.
-const ROUTES: [(&str, &[&str]); 32] = [
+const ROUTES: [(&str, &[&str]); 33] = [
     ("/api/v1/venues", &["get"]),
     ("/api/v1/venues/{venueId}", &["put", "get", "delete"]),
     ("/api/v1/concerts", &["get"]),
@@ -37,6 +37,7 @@ const ROUTES: [(&str, &[&str]); 32] = [
     ("/api/v1/admin/schedules/{scheduleId}/seats", &["get"]),
     ("/api/v1/admin/snapshots", &["post"]),
     ("/api/v1/admin/export", &["get"]),
+    ("/api/v1/admin/backup", &["get"]),
     ("/api/v1/events", &["get"]),
     ("/healthz", &["get"]),
     ("/readyz", &["get"]),

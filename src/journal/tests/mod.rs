@@ -12,20 +12,20 @@ use tokio::sync::oneshot;
 use super::*;
 
 /// The settings of a test: no reserve, history kept forever unless a test says otherwise.
-fn config(dir: &std::path::Path) -> JournalConfig {
+pub(super) fn config(dir: &std::path::Path) -> JournalConfig {
     JournalConfig { reserve_bytes: 0, retain: Retain::Forever, ..JournalConfig::new(dir) }
 }
 
 /// A clock that a test moves.
 #[derive(Clone, Default)]
-struct TestClock(Arc<AtomicU64>);
+pub(super) struct TestClock(Arc<AtomicU64>);
 
 impl TestClock {
     fn set(&self, instant: u64) {
         self.0.store(instant, Ordering::Relaxed);
     }
 
-    fn hooks(&self) -> Hooks {
+    pub(super) fn hooks(&self) -> Hooks {
         let clock = Arc::clone(&self.0);
         Hooks::with_clock(Arc::new(move || clock.load(Ordering::Relaxed)))
     }
@@ -36,7 +36,7 @@ fn recover(disk: &MemoryDisk) -> Result<Recovering, OpenError> {
     Journal::open_in(config(std::path::Path::new("/nonexistent")), Arc::new(disk.clone()))
 }
 
-fn start(disk: &MemoryDisk) -> Journal {
+pub(super) fn start(disk: &MemoryDisk) -> Journal {
     recover(disk).unwrap().start(TestClock::default().hooks()).unwrap()
 }
 
@@ -62,20 +62,20 @@ async fn queue(journal: &Journal, entry: Records) -> Answer {
 }
 
 /// Appends an entry and waits until it is durable.
-async fn append(journal: &Journal, entry: &[&[u8]]) -> Committed {
+pub(super) async fn append(journal: &Journal, entry: &[&[u8]]) -> Committed {
     queue(journal, records(entry)).await.await.unwrap().unwrap()
 }
 
-fn all(reader: Reader) -> Vec<(u64, Vec<u8>)> {
+pub(super) fn all(reader: Reader) -> Vec<(u64, Vec<u8>)> {
     reader.map(|record| record.map(|(position, bytes)| (position.get(), bytes.to_vec())).unwrap()).collect()
 }
 
 /// The numbers 1 to `last`, each as its own record, as [`all`] returns them.
-fn numbered(last: u64) -> Vec<(u64, Vec<u8>)> {
+pub(super) fn numbered(last: u64) -> Vec<(u64, Vec<u8>)> {
     (1..=last).map(|number| (number, number.to_string().into_bytes())).collect()
 }
 
-async fn append_numbered(journal: &Journal, first: u64, last: u64) {
+pub(super) async fn append_numbered(journal: &Journal, first: u64, last: u64) {
     for number in first..=last {
         append(journal, &[number.to_string().as_bytes()]).await;
     }

@@ -1,8 +1,9 @@
-//! Operators' routes: the state in one page, the history of a schedule, the export, and the journal as a feed.
+//! Operators' routes: the state in one page, the history of a schedule, the export, the backup, and the journal as a feed.
 //!
 //! Absent on purpose: secrets (events carry no key, and the journal's documents no password). Reads of the journal and
 //! the snapshots run off the async threads.
 
+mod backup;
 mod event_names;
 mod export;
 mod feed;
@@ -37,6 +38,7 @@ pub fn routes() -> OpenApiRouter<App> {
         .routes(routes!(events))
         .routes(routes!(take_snapshot))
         .routes(routes!(export::export))
+        .routes(routes!(backup::backup))
 }
 
 /// The position at which the feed begins.
