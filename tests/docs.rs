@@ -20,7 +20,7 @@ use tempfile::TempDir;
 /// Where the documents have the API, and the mock gateway.
 const ADDRESS: &str = "127.0.0.1:8080";
 /// The documents whose commands are typed, each by a test.
-const FOLLOWED: [&str; 3] = ["README.md", "docs/TOUR.md", "docs/OPERATIONS.md"];
+const FOLLOWED: [&str; 4] = ["README.md", "docs/TOUR.md", "docs/OPERATIONS.md", "docs/SALE-DAY.md"];
 const PROGRAM: &str = env!("CARGO_BIN_EXE_onsale");
 
 fn repository(file: &str) -> String {
@@ -431,23 +431,37 @@ fn the_readme_is_short_enough_to_be_read_to_its_end() {
     assert!(bytes <= 8_000, "{bytes} bytes: move what isn't for everyone to docs/");
 }
 
+/// What the operators' pages say of their variables: a schedule with a hold that was exchanged, and one with a waiting room.
+fn for_operators(_: &Demo) -> String {
+    r#"export PATH="$PWD/target/release:$PATH"
+       of() { grep -o "\"$1\":\"[^\"]*" | head -1 | cut -d'"' -f4; }
+       JSON='Content-Type: application/json'
+       ID=$(curl -s -X POST "$API/reservations" -H "Authorization: Bearer $TOKEN" -H "$JSON" \
+           -d "{\"scheduleId\":\"$SHOW\",\"seats\":[\"1층-B-7-10\"]}" | of reservationId)
+       curl -s -X PATCH "$API/reservations/$ID" -H "Authorization: Bearer $TOKEN" -H "$JSON" -d '{"seats":["1층-B-7-11"]}'
+       ROOM=evening-1
+       curl -s -X PUT "$API/schedules/$ROOM" -H "Authorization: Bearer $ADMIN" -H "$JSON" -d '{"concertId":"perf-phantom-1",
+           "startsAt":"2099-05-01T10:30:00Z","endsAt":"2099-05-01T13:00:00Z","policy":{"queue":{}}}'
+    "#
+    .to_owned()
+}
+
 #[test]
 fn the_commands_for_operators_do_what_is_said() {
-    // What the page says of its variables: a schedule with a hold that was exchanged, and one with a waiting room.
-    let prelude = |_: &Demo| {
-        r#"export PATH="$PWD/target/release:$PATH"
-           of() { grep -o "\"$1\":\"[^\"]*" | head -1 | cut -d'"' -f4; }
-           JSON='Content-Type: application/json'
-           ID=$(curl -s -X POST "$API/reservations" -H "Authorization: Bearer $TOKEN" -H "$JSON" \
-               -d "{\"scheduleId\":\"$SHOW\",\"seats\":[\"1층-B-7-10\"]}" | of reservationId)
-           curl -s -X PATCH "$API/reservations/$ID" -H "Authorization: Bearer $TOKEN" -H "$JSON" -d '{"seats":["1층-B-7-11"]}'
-           ROOM=evening-1
-           curl -s -X PUT "$API/schedules/$ROOM" -H "Authorization: Bearer $ADMIN" -H "$JSON" -d '{"concertId":"perf-phantom-1",
-               "startsAt":"2099-05-01T10:30:00Z","endsAt":"2099-05-01T13:00:00Z","policy":{"queue":{}}}'
-        "#
-        .to_owned()
-    };
-    follow("docs/OPERATIONS.md", prelude);
+    follow("docs/OPERATIONS.md", for_operators);
+}
+
+#[test]
+fn the_day_of_a_sale_can_be_rehearsed_by_its_page() {
+    // The season that the page imports is another one than the demonstration's.
+    follow("docs/SALE-DAY.md", |demo| {
+        let season = season().replace("evening-1", "another-evening");
+        for_operators(demo)
+            + "cat > season.json <<'END'\n"
+            + &season
+            + "\nEND\n\
+            curl -s -X POST \"$API/schedules/$ROOM/open\" -H \"Authorization: Bearer $ADMIN\"\n"
+    });
 }
 
 #[test]
@@ -652,8 +666,18 @@ fn every_example_of_the_help_runs_as_it_stands() {
     ));
     shell.run("export ONSALE_JOURNAL_RESERVE_BYTES=0; onsale import season.json --data-dir ./data");
 
-    let commands =
-        ["serve", "import", "replay", "verify", "snapshot", "export", "backup", "openapi", "token", "mock-gateway"];
+    let commands = [
+        "serve",
+        "import",
+        "replay",
+        "verify",
+        "snapshot",
+        "export",
+        "backup",
+        "openapi",
+        "token",
+        "mock-gateway",
+    ];
     for command in commands {
         shell.run("rm -rf books");
         if command == "export" {
