@@ -20,7 +20,8 @@ use tempfile::TempDir;
 /// Where the documents have the API, and the mock gateway.
 const ADDRESS: &str = "127.0.0.1:8080";
 /// The documents whose commands are typed, each by a test.
-const FOLLOWED: [&str; 4] = ["README.md", "docs/TOUR.md", "docs/OPERATIONS.md", "docs/SALE-DAY.md"];
+const FOLLOWED: [&str; 5] =
+    ["README.md", "docs/TOUR.md", "docs/OPERATIONS.md", "docs/SALE-DAY.md", "docs/COMING-FROM.md"];
 const PROGRAM: &str = env!("CARGO_BIN_EXE_onsale");
 
 fn repository(file: &str) -> String {
@@ -462,6 +463,11 @@ fn the_day_of_a_sale_can_be_rehearsed_by_its_page() {
             + "\nEND\n\
             curl -s -X POST \"$API/schedules/$ROOM/open\" -H \"Authorization: Bearer $ADMIN\"\n"
     });
+}
+
+#[test]
+fn what_teams_come_from_can_be_done_here_as_their_page_says() {
+    follow("docs/COMING-FROM.md", |_| String::new());
 }
 
 #[test]
