@@ -141,9 +141,12 @@ pub const SEALED: u32 = 1 << 31;
 /// The bit beside it, which says by which cipher: ids that were sealed before there were two don't have it.
 pub const SEALED_BY_AES: u32 = 1 << 30;
 
+/// The bits of a number that say how its id is sealed. A new id has both.
+pub const SEAL_BITS: u32 = SEALED | SEALED_BY_AES;
+
 /// Returns the count in a number, sealed or not: from 1 in the order in which they were made, up to a thousand millions.
 pub const fn count_of(number: u32) -> u32 {
-    number & !(SEALED | SEALED_BY_AES)
+    number & !SEAL_BITS
 }
 
 /// The number of a reservation in its schedule: its [`ReservationNumber::count`], and whether its id is [`SEALED`].
@@ -162,7 +165,7 @@ impl ReservationNumber {
 /// Clients see 26 characters of base 32 (the alphabet of RFC 4648 in lower case, no padding), in which stand the place and
 /// the nonce; a number stands there only in ids that aren't [`SEALED`].
 mod opaque {
-    use super::{InvalidId, SEALED, SEALED_BY_AES};
+    use super::{InvalidId, SEAL_BITS, SEALED, SEALED_BY_AES};
 
     const BASE32: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
     /// The length of the text form.
@@ -210,8 +213,8 @@ mod opaque {
         match (half(numbers >> 32), half(numbers)) {
             // Numbers begin with 1.
             (place, 0) => Ok((place, SEALED, nonce)),
-            (place, SEALED_BY_AES) => Ok((place, SEALED | SEALED_BY_AES, nonce)),
-            (_, number) if number & (SEALED | SEALED_BY_AES) != 0 => Err(InvalidId::Character),
+            (place, SEALED_BY_AES) => Ok((place, SEAL_BITS, nonce)),
+            (_, number) if number & SEAL_BITS != 0 => Err(InvalidId::Character),
             (place, number) => Ok((place, number, nonce)),
         }
     }

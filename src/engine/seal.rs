@@ -16,8 +16,8 @@ use aes::cipher::{BlockCipherEncrypt, KeyInit};
 use aws_lc_rs::hmac;
 
 use crate::domain::ids::{
-    PaymentId, PaymentNumber, ReservationId, ReservationNumber, SEALED, SEALED_BY_AES, ScheduleNumber,
-    TransactionId, count_of,
+    PaymentId, PaymentNumber, ReservationId, ReservationNumber, SEAL_BITS, SEALED, SEALED_BY_AES,
+    ScheduleNumber, TransactionId, count_of,
 };
 
 const ROUNDS: u8 = 6;
@@ -75,19 +75,19 @@ impl Seal {
     /// Seals the number and the nonce of a new reservation.
     pub(super) fn reservation(&self, place: ScheduleNumber, number: &mut ReservationNumber, nonce: &mut u64) {
         *nonce = self.nonce(Kind::Reservation, place.0, number.0, *nonce);
-        number.0 |= SEALED | SEALED_BY_AES;
+        number.0 |= SEAL_BITS;
     }
 
     /// Seals the number and the nonce of a new payment.
     pub(super) fn payment(&self, place: ScheduleNumber, number: &mut PaymentNumber, nonce: &mut u64) {
         *nonce = self.nonce(Kind::Payment, place.0, number.0, *nonce);
-        number.0 |= SEALED | SEALED_BY_AES;
+        number.0 |= SEAL_BITS;
     }
 
     /// Seals the number and the nonce of a new movement of an account.
     pub(super) fn transaction(&self, shard: u16, number: &mut u32, nonce: &mut u64) {
         *nonce = self.nonce(Kind::Transaction, shard.into(), *number, *nonce);
-        *number |= SEALED | SEALED_BY_AES;
+        *number |= SEAL_BITS;
     }
 
     /// Finds the number of a reservation's id that was read from its text.
@@ -129,7 +129,7 @@ impl Seal {
             return read;
         }
         let high = u32::try_from(nonce >> 32).expect("shifted");
-        (read & (SEALED | SEALED_BY_AES)) | count_of(self.decrypt(Cipher::of(read), kind, place, high))
+        (read & SEAL_BITS) | count_of(self.decrypt(Cipher::of(read), kind, place, high))
     }
 
     fn encrypt(&self, cipher: Cipher, kind: Kind, place: u32, number: u32) -> u32 {
@@ -249,7 +249,7 @@ mod tests {
                 let read = ReservationId::parse(&text).unwrap();
                 assert_eq!(
                     (read.schedule, read.number, read.nonce),
-                    (schedule, ReservationNumber(SEALED | SEALED_BY_AES), id.nonce)
+                    (schedule, ReservationNumber(SEAL_BITS), id.nonce)
                 );
                 id.nonce
             })

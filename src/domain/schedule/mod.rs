@@ -376,7 +376,7 @@ impl Schedule {
 
     /// Returns the full id of a reservation of this schedule.
     pub fn full_id(&self, reservation: &Reservation) -> ReservationId {
-        ReservationId { schedule: self.number, number: reservation.number, nonce: reservation.nonce }
+        reservation.full_id(self.number)
     }
 
     /// Returns the price of a seat, which is bound before the first seat is held.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::domain::ids::{PaymentId, ReservationNumber, UserId};
+use crate::domain::ids::{PaymentId, ReservationId, ReservationNumber, ScheduleNumber, UserId};
 use crate::domain::time::Timestamp;
 use crate::domain::venue::Seat;
 
@@ -85,6 +85,11 @@ pub struct Reservation {
 }
 
 impl Reservation {
+    /// Returns its full id, in its schedule.
+    pub const fn full_id(&self, schedule: ScheduleNumber) -> ReservationId {
+        ReservationId { schedule, number: self.number, nonce: self.nonce }
+    }
+
     /// Tells whether it has ended and stays so: one that expired while its payment's fate isn't known may be confirmed yet.
     pub const fn has_ended_for_good(&self) -> bool {
         let is_pursued = matches!(self.status, ReservationStatus::Expired) && self.payment.is_some();

@@ -24,7 +24,7 @@ mod words;
 
 pub use concert::{ConcertDocument, GradeDocument, PRICE_MINOR_MAX};
 pub use import::ImportDocument;
-pub use reservation::{GuestDocument, ReservationDocument, Surroundings, full_id};
+pub use reservation::{GuestDocument, ReservationDocument, Surroundings};
 pub use schedule::{
     CastingDocument, OrderDocument, PlanDocument, PolicyDocument, QueuePolicyDocument, ScheduleDocument,
     ScheduleState, SeatCounts,

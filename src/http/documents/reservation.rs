@@ -8,7 +8,6 @@ use utoipa::ToSchema;
 use super::words::{At, OpaqueId, ReservationWord};
 use crate::domain::catalogue::Catalogue;
 use crate::domain::concert::Prices;
-use crate::domain::ids::ReservationId;
 use crate::domain::money::{Currency, Money};
 use crate::domain::schedule::Reservation;
 use crate::domain::time::Timestamp;
@@ -69,11 +68,6 @@ pub struct GuestDocument<'a> {
     pub reservation: ReservationDocument<'a>,
 }
 
-/// Returns the id of a reservation of a schedule.
-pub fn full_id(entry: &ScheduleEntry, reservation: &Reservation) -> ReservationId {
-    ReservationId { schedule: entry.number(), number: reservation.number, nonce: reservation.nonce }
-}
-
 /// The parts of a reservation's document that aren't in the reservation: the show, the venue, the prices.
 pub struct Surroundings<'a> {
     entry: &'a ScheduleEntry,
@@ -107,7 +101,7 @@ impl<'a> Surroundings<'a> {
         };
 
         ReservationDocument {
-            reservation_id: full_id(self.entry, reservation).into(),
+            reservation_id: reservation.full_id(self.entry.number()).into(),
             schedule_id: self.entry.id(),
             concert_id: self.entry.concert(),
             concert_title: concert.map_or("", |concert| &concert.title),

@@ -23,7 +23,7 @@ use crate::http::app::App;
 use crate::http::auth::{Auditor, Reader, User};
 use crate::http::documents::{
     self, CatalogueId, GradeText, GuestDocument, ReservationDocument, ReservationWord, SeatName,
-    Surroundings, UserText, full_id,
+    Surroundings, UserText,
 };
 use crate::http::extract::{IdempotencyKey, Path, Query, RawBody};
 use crate::http::idempotency::{key_of, marked};
@@ -123,7 +123,7 @@ async fn hold(
     let mut response = changed(&app, &entry, &acted, StatusCode::CREATED)?;
 
     if let Answer::Reservation(reservation) = &acted.answer {
-        let location = format!("/api/v1/reservations/{}", full_id(&entry, reservation));
+        let location = format!("/api/v1/reservations/{}", reservation.full_id(entry.number()));
         let location = HeaderValue::try_from(location).expect("base 32 is visible ASCII");
         response.headers_mut().insert(header::LOCATION, location);
     }
