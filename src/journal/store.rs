@@ -3,7 +3,7 @@
 //! Two implementations stand: [`DataDir`] with sled, and [`MemoryDisk`] for tests, which injects errors, blocks syncs
 //! and freezes durability.
 //!
-//! Absent on purpose: frames, positions' meaning, recovery rules. sled's names appear in `store/` and nowhere else.
+//! Absent on purpose: frames, positions' meaning, recovery rules. sled's name appears in `store/sled_store.rs`, and here where it is chosen.
 //!
 //! Invariants: nothing counts as durable before [`Store::sync`] returned; after any error of `put`, `remove`, `flush`
 //! or `sync` the caller never writes to that store again.
@@ -11,6 +11,9 @@
 mod data_dir;
 mod memory;
 mod sled_store;
+
+/// The store of a [`DataDir`]'s generations.
+use self::sled_store as disk_store;
 
 use std::io;
 use std::path::Path;
@@ -190,7 +193,7 @@ pub trait Medium: Send + Sync {
 
 /// Opens a copy of a generation, to look at it.
 pub(super) fn open_copy(dir: &Path) -> Result<Arc<dyn Store>, StoreError> {
-    sled_store::SledStore::open(dir, true)
+    disk_store::open_or_create(dir, true)
 }
 
 /// Runs `work` and turns a panic into an error.

@@ -19,13 +19,12 @@ use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::sled_store::{SledStore, remove_all_snapshots};
-use super::{Medium, Store, StoreError};
+use super::{Medium, Store, StoreError, disk_store};
 use crate::files;
 
 const HEADER: &str = "generation";
 
-/// Keeps a log in a directory, with sled as its store, and holds the directory's lock.
+/// Keeps a log in a directory, its generations in stores of the disk, and holds the directory's lock.
 pub struct DataDir {
     dir: PathBuf,
     journal: PathBuf,
@@ -261,7 +260,7 @@ impl Medium for DataDir {
         let dir = self.generation(number);
         files::create_dir(&dir)
             .map_err(|error| StoreError::io(format!("create {}", dir.display()), error))?;
-        SledStore::open(&dir, self.skip_commit_sync)
+        disk_store::open_or_create(&dir, self.skip_commit_sync)
     }
 
     fn seal_generation(&self, number: u64, header: &[u8]) -> Result<(), StoreError> {
@@ -280,13 +279,7 @@ impl Medium for DataDir {
     }
 
     fn open_generation(&self, number: u64) -> Result<Arc<dyn Store>, StoreError> {
-        let dir = self.generation(number);
-        // sled would create what is missing, and so hide a loss.
-        let db = dir.join("db");
-        if !db.is_file() {
-            return Err(StoreError::Damaged(format!("{} is missing", db.display())));
-        }
-        SledStore::open(&dir, self.skip_commit_sync)
+        disk_store::open(&self.generation(number), self.skip_commit_sync)
     }
 
     fn remove_generation(&self, number: u64) -> Result<(), StoreError> {
@@ -323,7 +316,7 @@ impl Medium for DataDir {
     fn retry_preserved(&self, number: u64) -> Result<(), StoreError> {
         let dir = self.generation(number);
         self.copy(&self.sibling(number, ".recovering"), &dir)?;
-        remove_all_snapshots(&dir)
+        disk_store::clean(&dir)
     }
 
     fn keep_preserved(&self, number: u64) -> Result<(), StoreError> {

@@ -16,6 +16,8 @@ use bytes::Bytes;
 use super::{ChunkIter, Key, Store, StoreError, caught};
 use crate::journal::frame::CHUNK_LEN;
 
+/// The database's file in its directory.
+const DB: &str = "db";
 const CACHE_BYTES: u64 = 64 << 20;
 /// Looking into `blobs/` costs some microseconds; at this rate it costs nothing.
 const SYNCS_BETWEEN_BLOB_CHECKS: u32 = 1024;
@@ -23,7 +25,30 @@ const SYNCS_BETWEEN_BLOB_CHECKS: u32 = 1024;
 const OPEN_TRIES: u32 = 100;
 const OPEN_TRY_INTERVAL: Duration = Duration::from_millis(20);
 
-pub(super) struct SledStore {
+/// Opens or creates the database in `dir`; never panics.
+pub(super) fn open_or_create(dir: &Path, skip_sync: bool) -> Result<Arc<dyn Store>, StoreError> {
+    remove_unfinished_snapshots(dir)?;
+    let db = open_db(dir)?;
+    let path = dir.join(DB);
+    let file =
+        File::open(&path).map_err(|error| StoreError::io(format!("open {}", path.display()), error))?;
+    let file = SyncedFile { file, skip_sync };
+    let store = SledStore { db, file, dir: dir.to_owned(), syncs: AtomicU32::new(0) };
+    store.check_blobs()?;
+    Ok(Arc::new(store))
+}
+
+/// Opens the database in `dir`, which must be there.
+pub(super) fn open(dir: &Path, skip_sync: bool) -> Result<Arc<dyn Store>, StoreError> {
+    // sled would create what is missing, and so hide a loss.
+    let db = dir.join(DB);
+    if !db.is_file() {
+        return Err(StoreError::Damaged(format!("{} is missing", db.display())));
+    }
+    open_or_create(dir, skip_sync)
+}
+
+struct SledStore {
     /// Dropped before `file`, which then syncs sled's last writes.
     db: sled::Db,
     file: SyncedFile,
@@ -56,19 +81,6 @@ impl Drop for SyncedFile {
 }
 
 impl SledStore {
-    /// Opens or creates the database in `dir`; never panics.
-    pub(super) fn open(dir: &Path, skip_sync: bool) -> Result<Arc<dyn Store>, StoreError> {
-        remove_unfinished_snapshots(dir)?;
-        let db = open_db(dir)?;
-        let path = dir.join("db");
-        let file =
-            File::open(&path).map_err(|error| StoreError::io(format!("open {}", path.display()), error))?;
-        let file = SyncedFile { file, skip_sync };
-        let store = Self { db, file, dir: dir.to_owned(), syncs: AtomicU32::new(0) };
-        store.check_blobs()?;
-        Ok(Arc::new(store))
-    }
-
     fn check_blobs(&self) -> Result<(), StoreError> {
         let blobs = self.dir.join("blobs");
         match fs::read_dir(&blobs) {
@@ -112,8 +124,8 @@ pub(super) fn remove_unfinished_snapshots(dir: &Path) -> Result<(), StoreError> 
     remove_snapshots(dir, |name| name.ends_with(".generating"))
 }
 
-/// Removes sled's own snapshots, which it can rebuild.
-pub(super) fn remove_all_snapshots(dir: &Path) -> Result<(), StoreError> {
+/// Removes from a copy what the database can make anew: sled's own snapshots.
+pub(super) fn clean(dir: &Path) -> Result<(), StoreError> {
     remove_snapshots(dir, |_| true)
 }
 
