@@ -258,7 +258,7 @@ fn write(
         let instant = alive.max(world.last_instant().as_millis());
         let mut writer = SnapshotWriter::create(making, log_id, position, instant, 0)?;
         for section in world.sections() {
-            writer.section(&section)?;
+            section.encode().try_for_each(|part| writer.section(&part))?;
         }
         writer.finish()?;
     }

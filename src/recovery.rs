@@ -1,9 +1,9 @@
 //! Snapshot → replay → aggregates: the state of everything, made again from what is durable.
 //!
 //! A [`World`] is all aggregates at one position. Recovery, `onsale replay`, `onsale verify`, an export and the
-//! seat map of an earlier instant are all the same: a world restored from a snapshot's sections (or an
-//! empty one), and records applied in order. [`rebuild`] does it for all of them. Damage that the journal's checksums can't see (a stream
-//! with a gap) is an error here, never a panic.
+//! seat map of an earlier instant all do the same: they begin with an empty world, or one that is restored from a snapshot's
+//! sections, and apply records in order. [`rebuild`] does it for all of them. Damage that the journal's checksums can't see, such
+//! as a stream with a gap, is an error here, never a panic.
 
 mod rebuild;
 
@@ -20,7 +20,7 @@ use crate::domain::time::Timestamp;
 use crate::domain::users::{Users, UsersImage};
 use crate::domain::venue::Layout;
 use crate::domain::waiting_room::{Event as RoomEvent, RoomImage, WaitingRoom};
-use crate::record::{self, Fact, Record, Section, Stream};
+use crate::record::{Fact, Record, Section, Stream};
 
 pub use rebuild::{RebuildError, Rebuilt, Start, Until, Visit, decode, rebuild};
 
@@ -35,13 +35,13 @@ pub struct World {
     pub catalogue: Catalogue,
     /// The schedules by number.
     pub schedules: HashMap<ScheduleNumber, Schedule>,
-    /// What is left of the schedules whose streams have ended, by number: until the catalogue says so, too.
+    /// What is left of the schedules whose streams have ended, by number. The catalogue's event about their end removes them here.
     pub ended: HashMap<ScheduleNumber, Ended>,
-    /// The waiting rooms by their schedules' numbers: those that anything ever happened to.
+    /// The waiting rooms that have events, by their schedules' numbers.
     pub rooms: HashMap<ScheduleNumber, WaitingRoom>,
-    /// The accounts by their shards: those that anything ever happened to.
+    /// The shards of accounts that have events.
     pub accounts: HashMap<Shard, Accounts>,
-    /// The payments by their schedules' numbers: those that anything ever happened to.
+    /// The payments of schedules that have any, by the schedules' numbers. They outlive a schedule that was removed.
     pub payments: HashMap<ScheduleNumber, Payments>,
     /// Who signed up here, and who may no longer act.
     pub users: Users,
@@ -49,12 +49,10 @@ pub struct World {
 
 /// A schedule that is in the archive.
 #[derive(Debug, Clone, Copy)]
+#[expect(missing_docs, reason = "a field that its name doesn't explain is documented")]
 pub struct InArchive<'w> {
-    /// Its number.
     pub number: ScheduleNumber,
-    /// Its id.
     pub id: &'w ScheduleId,
-    /// What the archive has of it.
     pub archived: Archived,
     /// Its venue's layout; nothing where the catalogue lacks it.
     pub layout: Option<&'w Arc<Layout>>,
@@ -62,17 +60,11 @@ pub struct InArchive<'w> {
 
 /// A journal that doesn't continue what came before it.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[expect(missing_docs, reason = "a field that its name doesn't explain is documented")]
 pub enum ReplayError {
     /// A stream's next event isn't the one that follows.
     #[error("{stream:?} is at version {standing}, and its next event has version {found}")]
-    Gap {
-        /// The stream.
-        stream: Stream,
-        /// Its version so far.
-        standing: u64,
-        /// The version of the event.
-        found: u64,
-    },
+    Gap { stream: Stream, standing: u64, found: u64 },
     /// An event belongs to a schedule that was never created.
     #[error("schedule number {0} has an event but was never created")]
     NoSchedule(u32),
@@ -91,7 +83,7 @@ pub enum ReplayError {
         /// How many exist.
         existing: usize,
     },
-    /// A schedule is moved to the archive at another version than it has.
+    /// A schedule or its payments are moved to the archive at another version than they have.
     #[error("schedule number {0} is moved to the archive as it never was")]
     Archived(u32),
     /// A schedule is moved to the archive that the catalogue doesn't list.
@@ -99,12 +91,7 @@ pub enum ReplayError {
     Unlisted,
     /// A stream's instant is before the one that it followed.
     #[error("{stream:?} goes back in time at version {version}")]
-    TimeRunsBackwards {
-        /// The stream.
-        stream: Stream,
-        /// The version of the event.
-        version: u64,
-    },
+    TimeRunsBackwards { stream: Stream, version: u64 },
 }
 
 impl World {
@@ -119,7 +106,7 @@ impl World {
     /// When a schedule's venue isn't in the catalogue.
     pub fn restore(&mut self, section: Section) -> Result<(), ReplayError> {
         match section {
-            Section::Catalogue(catalogue) => self.catalogue = *catalogue,
+            Section::Catalogue(catalogue) => self.catalogue = Arc::unwrap_or_clone(catalogue),
             Section::Schedule(image) => {
                 let layout = self.layout(&image.venue).ok_or(ReplayError::NoVenue(image.number.0))?;
                 self.schedules.insert(image.number, image.restore(layout));
@@ -142,28 +129,30 @@ impl World {
     }
 
     /// Returns the sections of a snapshot of this world, one after the other.
-    pub fn sections(&self) -> impl Iterator<Item = Vec<u8>> {
+    pub fn sections(&self) -> impl Iterator<Item = Section> {
         let mut numbers: Vec<_> = self.schedules.keys().copied().collect();
         numbers.sort_unstable();
         let schedule = |number: ScheduleNumber| {
-            let schedule = record::encode_schedule(&Image::of(&self.schedules[&number]));
+            let schedule = Section::Schedule(Box::new(Image::of(&self.schedules[&number])));
             let room = self.rooms.get(&number).map(RoomImage::of);
-            let room = room.map(|room| record::encode_room(&room).collect::<Vec<_>>());
             let payments = self.payments.get(&number).map(PaymentsImage::of);
-            let payments = payments.map(|payments| record::encode_payments(&payments));
-            [schedule].into_iter().chain(room.unwrap_or_default()).chain(payments)
+            [schedule]
+                .into_iter()
+                .chain(room.map(|room| Section::WaitingRoom(Box::new(room))))
+                .chain(payments.map(|payments| Section::Payments(Box::new(payments))))
         };
-        let mut ended: Vec<_> = self.ended.values().collect();
+
+        let mut ended: Vec<_> = self.ended.values().copied().collect();
         ended.sort_unstable_by_key(|ended| ended.number);
-        let accounts = Shard::all().filter_map(|shard| self.accounts.get(&shard));
+        let accounts = Shard::all().filter_map(|shard| self.accounts.get(&shard)).map(AccountsImage::of);
         let users = (self.users.version() > 0).then(|| UsersImage::of(&self.users));
-        let users = users.map(|users| record::encode_users(&users).collect::<Vec<_>>());
-        [record::encode_catalogue(&self.catalogue)]
+
+        [Section::Catalogue(Arc::new(self.catalogue.clone()))]
             .into_iter()
             .chain(numbers.into_iter().flat_map(schedule))
-            .chain(ended.into_iter().map(record::encode_ended))
-            .chain(accounts.map(|accounts| record::encode_accounts(&AccountsImage::of(accounts))))
-            .chain(users.unwrap_or_default())
+            .chain(ended.into_iter().map(Section::Ended))
+            .chain(accounts.map(|accounts| Section::Accounts(Box::new(accounts))))
+            .chain(users.map(|users| Section::Users(Box::new(users))))
     }
 
     /// Applies a record, unless the aggregate has it already (its image was taken later).
@@ -173,12 +162,23 @@ impl World {
     /// # Errors
     /// When the record doesn't follow what came before it.
     pub fn apply(&mut self, record: &Record) -> Result<bool, ReplayError> {
+        let is_new = self.apply_new(record)?;
+        debug_assert!(
+            !is_new || self.has_reached(record.stream(), record.version),
+            "a record brings its stream to its version"
+        );
+        Ok(is_new)
+    }
+
+    fn apply_new(&mut self, record: &Record) -> Result<bool, ReplayError> {
         match &record.fact {
             Fact::Catalogue(event) => {
                 let (version, instant) = (self.catalogue.version(), self.catalogue.last_instant());
                 if !follows(record, version, instant)? {
                     return Ok(false);
                 }
+
+                // Its streams have ended before: the catalogue alone knows of the schedule from here on.
                 if let CatalogueEvent::ScheduleArchived { id, archived } = event {
                     self.end_listing(id, *archived)?;
                 }
@@ -187,11 +187,14 @@ impl World {
                 {
                     self.ended.remove(&listing.number);
                 }
+
                 self.catalogue.apply(event, record.at, record.key);
                 Ok(true)
             }
+
             Fact::Schedule(number, event) => self.apply_to_schedule(*number, event, record),
             Fact::WaitingRoom(number, event) => self.apply_to_room(*number, event, record),
+
             Fact::Accounts(shard, event) => {
                 let fresh = || Accounts::new(*shard, KEYS_MAX);
                 let accounts = self.accounts.entry(*shard).or_insert_with(fresh);
@@ -220,7 +223,7 @@ impl World {
         }
     }
 
-    /// Forgets what is left of a schedule that the catalogue says is in the archive. In a journal of before its stream ends here.
+    /// Forgets what is left of a schedule that the catalogue says is in the archive. In an older journal the schedule's stream ends here.
     fn end_listing(&mut self, id: &ScheduleId, archived: Archived) -> Result<(), ReplayError> {
         let number =
             self.catalogue.schedule(id).map(|listing| listing.number).ok_or(ReplayError::Unlisted)?;
@@ -228,6 +231,7 @@ impl World {
             let same = ended.end == End::Archived(archived);
             return if same { Ok(()) } else { Err(ReplayError::Archived(number.0)) };
         }
+
         let version = self.schedules.get(&number).map(Schedule::version);
         if version != Some(archived.version) {
             return Err(ReplayError::Archived(number.0));
@@ -250,7 +254,7 @@ impl World {
         record: &Record,
     ) -> Result<bool, ReplayError> {
         if !self.schedules.contains_key(&number) {
-            // What was still on its way when the schedule was removed went with it.
+            // The schedule's end is the end of its room: what the room's actor had on its way then counts for nothing.
             let removed = number.0 <= self.catalogue.last_schedule();
             return if removed { Ok(false) } else { Err(ReplayError::NoSchedule(number.0)) };
         }
@@ -272,10 +276,11 @@ impl World {
             if !follows(record, schedule.version(), schedule.last_instant())? {
                 return Ok(false);
             }
+
             schedule.apply(event, record.at, record.key);
             if let Some(ended) = schedule.ended() {
                 match ended.end {
-                    // Payments outlive it: its users find them all the same.
+                    // Its payments stay: their money may be under way, and users find them.
                     End::Removed(_) => {
                         self.schedules.remove(&number);
                         self.rooms.remove(&number);
@@ -286,6 +291,8 @@ impl World {
             }
             return Ok(true);
         }
+
+        // A snapshot's section of its end may be later than the snapshot's position.
         if self.ended.get(&number).is_some_and(|ended| record.version <= ended.version) {
             return Ok(false);
         }
@@ -307,26 +314,29 @@ impl World {
         Ok(())
     }
 
-    /// Checks that the catalogue lists exactly the schedules that exist, are about to, or are in the archive, and every invariant of each,
-    /// of their rooms, and of the users.
+    /// Checks that the catalogue lists exactly the schedules that exist, are to be created, or are in the archive. Checks the invariants
+    /// of every aggregate, too.
     ///
     /// # Errors
     /// When the listing differs.
     ///
     /// # Panics
-    /// When a schedule's invariant doesn't hold.
+    /// When an invariant doesn't hold.
     pub fn check(&self) -> Result<(), ReplayError> {
         let exists = |number: &ScheduleNumber| self.schedules.contains_key(number);
         let ended = |number: &ScheduleNumber| self.ended.contains_key(number);
         let count = |is: &dyn Fn(&ScheduleNumber) -> bool| {
             self.catalogue.schedules().filter(|(_, listing)| is(&listing.number)).count()
         };
+
         let all = self.catalogue.schedules().count() - self.catalogue.archived_count();
         let listed = all.saturating_sub(self.to_be_created().count() + count(&ended));
         let (found, existing) = (count(&exists), self.schedules.len());
         if listed != found || found != existing || count(&ended) != self.ended.len() {
             return Err(ReplayError::Listing { listed, found, existing });
         }
+
+        assert!(self.rooms.keys().all(exists), "a waiting room lives with its schedule");
         self.schedules.values().for_each(Schedule::check_invariants);
         self.rooms.values().for_each(WaitingRoom::check_invariants);
         self.accounts.values().for_each(Accounts::check_invariants);
@@ -335,7 +345,36 @@ impl World {
         Ok(())
     }
 
-    /// Returns the schedules that are in the archive, in order of their numbers: also one whose listing doesn't say so yet.
+    /// Tells whether a stream has come to a version here. The streams of a schedule that was removed, or moved to the archive, have come
+    /// to their ends.
+    pub fn has_reached(&self, stream: Stream, version: u64) -> bool {
+        let has = |standing: u64| standing >= version;
+        match stream {
+            Stream::Catalogue => has(self.catalogue.version()),
+            Stream::Schedule(number) => match self.schedules.get(&number) {
+                Some(schedule) => has(schedule.version()),
+                None => self.is_over(number) || has(0),
+            },
+            Stream::WaitingRoom(number) => match self.rooms.get(&number) {
+                Some(room) => has(room.version()),
+                None => self.is_over(number) || has(0),
+            },
+            Stream::Accounts(shard) => has(self.accounts.get(&shard).map_or(0, Accounts::version)),
+            Stream::Payments(number) => {
+                self.is_archived(number) || has(self.payments.get(&number).map_or(0, Payments::version))
+            }
+            Stream::Users => has(self.users.version()),
+        }
+    }
+
+    /// Tells whether a schedule existed, and was removed or moved to the archive since.
+    fn is_over(&self, number: ScheduleNumber) -> bool {
+        number.0 <= self.catalogue.last_schedule()
+            && !self.schedules.contains_key(&number)
+            && !self.to_be_created().any(|creation| creation.number == number)
+    }
+
+    /// Returns the schedules that are in the archive, in order of their numbers, whether or not their listings say so yet.
     pub fn archived(&self) -> Vec<InArchive<'_>> {
         let mut found: Vec<_> =
             self.catalogue.schedules().filter_map(|listed| self.in_archive(listed)).collect();
@@ -357,7 +396,7 @@ impl World {
         Some(InArchive { number: listing.number, id, archived, layout: self.catalogue.layout(listing) })
     }
 
-    /// Returns what the schedules are to be created with that are listed and don't exist yet, in order of their numbers.
+    /// Returns what is still to be created: schedules that are listed and never existed, in order of their numbers.
     pub fn to_be_created(&self) -> impl Iterator<Item = &Arc<Creation>> {
         let creations = self.catalogue.creations().iter();
         creations.filter(|creation| {
@@ -372,6 +411,7 @@ impl World {
         let accounts = self.accounts.values().map(Accounts::last_instant);
         let payments = self.payments.values().map(Payments::last_instant);
         let ended = self.ended.values().map(|ended| ended.last_instant);
+
         schedules
             .chain(ended)
             .chain(rooms)
@@ -386,7 +426,8 @@ impl World {
     }
 }
 
-/// Tells whether the record is the stream's next (true) or one that it has already (false).
+/// Tells whether a record is its stream's next (true), or one that the stream has already (false): a section may be later than its
+/// snapshot's position.
 fn follows(record: &Record, standing: u64, last_instant: Timestamp) -> Result<bool, ReplayError> {
     if record.version <= standing {
         return Ok(false);

@@ -41,7 +41,7 @@ use onsale::journal::{
     Records, Retain, snapshot,
 };
 use onsale::migrate::migrate;
-use onsale::record::{self, DecodeError, Fact, Record, Section, v1};
+use onsale::record::{self, DecodeError, FactRef, Record, Section, v1};
 use onsale::recovery::World;
 use tempfile::TempDir;
 
@@ -397,15 +397,21 @@ async fn scenario_of_sagas(config: EngineConfig, clock: &ManualClock) {
         (world.schedules[&third].version() + 1, world.schedules[&fourth].version() + 1);
     let catalogue = world.catalogue.version() + 1;
     append(&journal, |bytes| {
-        record::encode_schedule_event(bytes, third, of_third, at, cause(None), &archived);
+        record::encode_fact(bytes, of_third, at, cause(None), FactRef::Schedule(third, &archived));
     })
     .await;
     append(&journal, |bytes| {
-        record::encode_schedule_event(bytes, fourth, of_fourth, at, cause(key(5, 6)), &Event::Deleted);
+        record::encode_fact(
+            bytes,
+            of_fourth,
+            at,
+            cause(key(5, 6)),
+            FactRef::Schedule(fourth, &Event::Deleted),
+        );
     })
     .await;
     append(&journal, |bytes| {
-        record::encode_catalogue_event(bytes, catalogue, at, cause(key(7, 8)), &listed);
+        record::encode_fact(bytes, catalogue, at, cause(key(7, 8)), FactRef::Catalogue(&listed));
     })
     .await;
     journal.close().await.unwrap();
@@ -524,7 +530,9 @@ impl Format {
             assert_eq!(describe(&world), expected, "the snapshot at {position} and what follows it");
         }
         let whole = self.replayed(&data);
-        let again = restored(record::decode_sections(whole.sections()).map(Result::unwrap));
+        let written: Vec<_> =
+            whole.sections().flat_map(|section| section.encode().collect::<Vec<_>>()).collect();
+        let again = restored(record::decode_sections(written).map(Result::unwrap));
         assert!(again == whole, "a snapshot of what the journal comes to, also in the middle of a saga");
         (dir, data)
     }
@@ -541,26 +549,7 @@ fn check_that_it_is_written_so(data: &Path) {
         let read = record::decode(bytes).unwrap();
         let mut again = Vec::new();
         let cause = Cause { by: read.by.clone(), key: read.key };
-        match &read.fact {
-            Fact::Catalogue(event) => {
-                record::encode_catalogue_event(&mut again, read.version, read.at, cause, event);
-            }
-            Fact::Schedule(number, event) => {
-                record::encode_schedule_event(&mut again, *number, read.version, read.at, cause, event);
-            }
-            Fact::WaitingRoom(number, event) => {
-                record::encode_room_event(&mut again, *number, read.version, read.at, cause, event);
-            }
-            Fact::Accounts(shard, event) => {
-                record::encode_accounts_event(&mut again, *shard, read.version, read.at, cause, event);
-            }
-            Fact::Payments(number, event) => {
-                record::encode_payments_event(&mut again, *number, read.version, read.at, cause, event);
-            }
-            Fact::User(event) => {
-                record::encode_user_event(&mut again, read.version, read.at, cause, event);
-            }
-        }
+        record::encode_fact(&mut again, read.version, read.at, cause, read.fact.as_ref());
         assert_eq!(again, bytes, "today's writer writes what the golden journal holds");
         Ok::<(), InspectError>(())
     };

@@ -161,7 +161,13 @@ async fn a_change_of_prices_that_reached_some_schedules_is_undone_by_the_next_st
         append(
             &journal,
             &[&|bytes| {
-                record::encode_schedule_event(bytes, ScheduleNumber(number), 2, at, None, &set);
+                record::encode_fact(
+                    bytes,
+                    2,
+                    at,
+                    None,
+                    record::FactRef::Schedule(ScheduleNumber(number), &set),
+                );
             }],
         )
         .await;
@@ -255,11 +261,13 @@ async fn as_the_version_before(disk: &MemoryDisk, dir: &Path, plan: Plan) {
     ];
     let [venue, concert, listed] = [1, 2, 3].map(|version| {
         let event = &events[usize::try_from(version - 1).unwrap()];
-        move |bytes: &mut Vec<u8>| record::encode_catalogue_event(bytes, version, NOW, None, event)
+        move |bytes: &mut Vec<u8>| {
+            record::encode_fact(bytes, version, NOW, None, record::FactRef::Catalogue(event))
+        }
     });
     let created = Event::Created(Box::new(creation));
     let created = |bytes: &mut Vec<u8>| {
-        record::encode_schedule_event(bytes, ScheduleNumber(1), 1, NOW, None, &created);
+        record::encode_fact(bytes, 1, NOW, None, record::FactRef::Schedule(ScheduleNumber(1), &created));
     };
     append(&journal, &[&venue, &concert, &listed, &created]).await;
     journal.close().await.unwrap();

@@ -72,14 +72,12 @@ fn find(
 
     inspection.for_each(retained_after, until, |position, bytes| {
         let record = recovery::decode(position, bytes)?;
-        let event = match &record.fact {
-            Fact::WaitingRoom(of, event) if *of == number => Some(event),
-            Fact::Catalogue(_)
-            | Fact::Schedule(..)
-            | Fact::WaitingRoom(..)
-            | Fact::Accounts(..)
-            | Fact::Payments(..)
-            | Fact::User(_) => None,
+        let event = if let Fact::WaitingRoom(of, event) = &record.fact
+            && *of == number
+        {
+            Some(event)
+        } else {
+            None
         };
 
         // The event gives positions, so those who had none are read from the state before it.

@@ -14,13 +14,11 @@ use std::path::{Path, PathBuf};
 use clap::{ArgMatches, Command};
 use onsale::archive::Archive;
 use onsale::books;
-use onsale::domain::accounts::Accounts;
-use onsale::domain::payments::Payments;
 use onsale::domain::time::Timestamp;
 use onsale::journal::{
     Defect, FrameReport, Generation, InspectError, Inspection, Ordinal, Position, snapshot,
 };
-use onsale::record::{Record, Stream};
+use onsale::record::Record;
 use onsale::recovery::{self, Start, World};
 
 use self::report::{GenerationRow, Report, SnapshotRow};
@@ -298,30 +296,7 @@ struct Waiting {
 impl Waiting {
     /// Tells whether the replay has everything that the snapshot has.
     fn is_reached_by(&self, world: &World) -> bool {
-        self.start.versions.iter().all(|(stream, version)| version_of(world, *stream) >= *version)
-    }
-}
-
-fn version_of(world: &World, stream: Stream) -> u64 {
-    match stream {
-        Stream::Catalogue => world.catalogue.version(),
-        // A schedule that was removed, or moved to the archive, has all its events behind it.
-        Stream::Schedule(number) => match world.schedules.get(&number) {
-            Some(schedule) => schedule.version(),
-            None if world.to_be_created().any(|creation| creation.number == number) => 0,
-            None if number.0 <= world.catalogue.last_schedule() => u64::MAX,
-            None => 0,
-        },
-        Stream::WaitingRoom(number) => match world.rooms.get(&number) {
-            Some(room) => room.version(),
-            None if world.schedules.contains_key(&number) => 0,
-            None => version_of(world, Stream::Schedule(number)),
-        },
-        Stream::Accounts(shard) => world.accounts.get(&shard).map_or(0, Accounts::version),
-        // What was moved to the archive has all its events behind it.
-        Stream::Payments(number) if world.is_archived(number) => u64::MAX,
-        Stream::Payments(number) => world.payments.get(&number).map_or(0, Payments::version),
-        Stream::Users => world.users.version(),
+        self.start.versions.iter().all(|(stream, version)| world.has_reached(*stream, *version))
     }
 }
 

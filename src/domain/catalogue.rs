@@ -1,7 +1,7 @@
 //! The catalogue: venues, concerts, and the list of schedules. One aggregate, changed by
 //! administrators only, whole documents at a time.
 //!
-//! A [`Draft`] is a copy that changes are tried on, one or (an import) many; what it collected is
+//! A [`CatalogueDraft`] is a copy that changes are tried on, one or (an import) many; what it collected is
 //! appended to the journal as one entry and then applied to the real one. Absent on purpose: what goes
 //! on in a schedule; the one fact that a decision needs from there (has a sale of this concert ever
 //! opened?) is given.
@@ -420,7 +420,7 @@ pub enum Put {
 
 /// Changes tried on a copy of the catalogue: all are decided before any is appended.
 #[derive(Debug)]
-pub struct Draft {
+pub struct CatalogueDraft {
     catalogue: Catalogue,
     now: Timestamp,
     /// What the catalogue's stream gets, in order.
@@ -433,7 +433,7 @@ pub struct Draft {
     pub archived: Vec<(ScheduleNumber, Arc<Plan>)>,
 }
 
-impl Draft {
+impl CatalogueDraft {
     /// Begins a draft of changes at `now`.
     pub fn new(catalogue: &Catalogue, now: Timestamp) -> Self {
         Self {

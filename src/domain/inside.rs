@@ -3,7 +3,7 @@
 //! `PartialEq` compares images, and so can't see what an image lacks. Here a new field is a compile error until it is named.
 //! What may differ is left out by name: hashers, how a table stands in memory, and what the last event alone left behind.
 
-use crate::record;
+use crate::record::{self, Section};
 use crate::recovery::World;
 
 /// The fields of a state by their names, in words.
@@ -15,9 +15,10 @@ macro_rules! said {
 }
 pub(super) use said;
 
-/// Reads an aggregate's sections as recovery does, on top of a world that has what they need.
-pub(super) fn reread(mut world: World, sections: impl IntoIterator<Item = Vec<u8>>) -> World {
-    for section in record::decode_sections(sections) {
+/// Writes an aggregate's section, and reads it as recovery does.
+pub(super) fn reread(section: &Section) -> World {
+    let mut world = World::default();
+    for section in record::decode_sections(section.encode()) {
         world.restore(section.expect("what was written is read")).expect("what was written is restored");
     }
     world

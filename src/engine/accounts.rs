@@ -11,7 +11,7 @@ use crate::domain::ids::UserId;
 use crate::domain::keys::KeyUse;
 use crate::domain::money::{Currency, Money};
 use crate::domain::time::Timestamp;
-use crate::record;
+use crate::record::FactRef;
 
 impl Aggregate for Accounts {
     type Command = accounts::Command;
@@ -67,8 +67,8 @@ impl Aggregate for Accounts {
         self.answer(event)
     }
 
-    fn encode(&self, bytes: &mut Vec<u8>, version: u64, at: Timestamp, cause: Cause, event: &Self::Event) {
-        record::encode_accounts_event(bytes, self.shard(), version, at, cause, event);
+    fn fact<'a>(&self, event: &'a Self::Event) -> FactRef<'a> {
+        FactRef::Accounts(self.shard(), event)
     }
 
     fn own(&self, _: &Live<Self>) {}

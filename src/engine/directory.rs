@@ -3,25 +3,32 @@
 //! It stands above the actors, which don't know it: they have work done elsewhere by an [`super::core::Effect`].
 
 use core::sync::atomic::AtomicU64;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use aws_lc_rs::hmac;
 use dashmap::DashMap;
 
-use super::archive::Shelf;
+use super::archive::ArchiveAccess;
 use super::core::Core;
 use super::error::EngineError;
 use super::live::{Done, Live};
 use super::payments::Ledgers;
 use super::room::Passes;
 use super::schedule::ScheduleEntry;
+use super::users::live_users;
+use crate::domain::accounts::AccountsImage;
 use crate::domain::cause::Cause;
 use crate::domain::ids::{ConcertId, ScheduleId, ScheduleNumber, UserId};
-use crate::domain::schedule::{self, AnyCommand, Ended, Schedule};
+use crate::domain::payments::PaymentsImage;
+use crate::domain::schedule::{self, AnyCommand, Ended, Image, Schedule};
 use crate::domain::time::{Seconds, Timestamp};
-use crate::domain::users::Users;
-use crate::domain::waiting_room::{self, WaitingRoom};
+use crate::domain::users::{Users, UsersImage};
+use crate::domain::waiting_room::{self, RoomImage, WaitingRoom};
+use crate::gateway::Gateways;
+use crate::record::Section;
+use crate::recovery::World;
 
 /// In how many tables the users stand who have a reservation somewhere. A look through all of them keeps one at a time from
 /// the journal: with a million users, 250 of them.
@@ -43,7 +50,7 @@ pub(super) struct Directory {
     /// The position of the newest snapshot; before the first, one that no log reaches.
     pub(super) last_snapshot: AtomicU64,
     pub(super) users: Arc<Live<Users>>,
-    pub(super) shelf: Shelf,
+    pub(super) archive: ArchiveAccess,
     pub(super) archive_after: Option<Seconds>,
     pub(super) schedules: Schedules,
 }
@@ -65,7 +72,102 @@ impl Default for Schedules {
     }
 }
 
+/// The parts of a directory that aren't recovered.
+pub(super) struct Setup {
+    pub(super) core: Arc<Core>,
+    pub(super) passes: Passes,
+    pub(super) fingerprint_key: hmac::Key,
+    pub(super) gateways: Gateways,
+    pub(super) data_dir: PathBuf,
+    pub(super) last_snapshot: AtomicU64,
+    pub(super) archive: ArchiveAccess,
+    pub(super) archive_after: Option<Seconds>,
+}
+
 impl Directory {
+    /// Makes the directory of a world, but for its catalogue, which is the core's. No actor runs yet.
+    pub(super) fn new(setup: Setup, world: World) -> Self {
+        let World { catalogue: _, schedules, ended, mut rooms, accounts, payments, users } = world;
+        assert!(ended.is_empty(), "a start has the catalogue say what has ended, before anything lives");
+        let Setup {
+            core,
+            passes,
+            fingerprint_key,
+            gateways,
+            data_dir,
+            last_snapshot,
+            archive,
+            archive_after,
+        } = setup;
+        let directory = Self {
+            core,
+            fingerprint_key,
+            passes,
+            ledgers: Ledgers::new(accounts, payments, gateways),
+            data_dir,
+            last_snapshot,
+            users: live_users(users),
+            archive,
+            archive_after,
+            schedules: Schedules::default(),
+        };
+
+        for (number, schedule) in schedules {
+            let room = rooms.remove(&number).unwrap_or_else(|| WaitingRoom::new(number));
+            directory.insert(schedule, room);
+        }
+        directory
+    }
+
+    /// Starts the actors that stand alone: those of schedules and their rooms are the catalogue's to start.
+    pub(super) async fn start(&self) {
+        self.ledgers.start(&self.core).await;
+        self.users.start(&self.core).await;
+    }
+
+    /// Shows everything durable as the sections of a snapshot, each as it is when its turn comes. A lock is held for a copy that
+    /// shares almost all, never while that is encoded and written.
+    ///
+    /// # Errors
+    /// What `show` returns.
+    pub(super) fn show_sections<E>(&self, mut show: impl FnMut(Section) -> Result<(), E>) -> Result<(), E> {
+        show(Section::Catalogue(self.core.catalogue()))?;
+
+        let ended: BTreeMap<_, _> =
+            self.ended().into_iter().map(|(_, ended)| (ended.number, ended)).collect();
+        ended.values().try_for_each(|ended| show(Section::Ended(*ended)))?;
+        for entry in self.schedules().into_iter().filter(|entry| !ended.contains_key(&entry.number())) {
+            let image = Image::of(&entry.read());
+            show(Section::Schedule(Box::new(image)))?;
+            let room = RoomImage::of(&entry.room().read());
+            if room.version > 0 {
+                show(Section::WaitingRoom(Box::new(room)))?;
+            }
+        }
+
+        for shard in self.ledgers.all_accounts() {
+            let accounts = shard.read().clone();
+            if accounts.version() > 0 {
+                show(Section::Accounts(Box::new(AccountsImage::of(&accounts))))?;
+            }
+        }
+        for payments in self.ledgers.all_payments() {
+            let image = PaymentsImage::of(&payments.read());
+            // Those of a schedule that was removed stay; those of one that moved to the archive have moved with it.
+            let moved = ended.get(&image.schedule).is_some_and(Ended::is_archived);
+            if image.version > 0 && !moved {
+                show(Section::Payments(Box::new(image)))?;
+            }
+        }
+
+        // The guard is gone with this line: a clone shares the users, and the image is taken of it.
+        let users = self.users.read().clone();
+        if users.version() > 0 {
+            show(Section::Users(Box::new(UsersImage::of(&users))))?;
+        }
+        Ok(())
+    }
+
     /// Lists a schedule with its waiting room, whose whole state is durable.
     pub(super) fn insert(&self, schedule: Schedule, room: WaitingRoom) -> Arc<ScheduleEntry> {
         for user in schedule.users() {

@@ -245,22 +245,7 @@ fn encode(record: &Record) -> Vec<u8> {
     let mut bytes = Vec::new();
     let Record { version, at, by, key, fact } = record;
     let cause = Cause { by: by.clone(), key: *key };
-    match fact {
-        Fact::Catalogue(event) => encode_catalogue_event(&mut bytes, *version, *at, cause, event),
-        Fact::Schedule(number, event) => {
-            encode_schedule_event(&mut bytes, *number, *version, *at, cause, event);
-        }
-        Fact::WaitingRoom(number, event) => {
-            encode_room_event(&mut bytes, *number, *version, *at, cause, event);
-        }
-        Fact::Accounts(shard, event) => {
-            encode_accounts_event(&mut bytes, *shard, *version, *at, cause, event);
-        }
-        Fact::Payments(number, event) => {
-            encode_payments_event(&mut bytes, *number, *version, *at, cause, event);
-        }
-        Fact::User(event) => encode_user_event(&mut bytes, *version, *at, cause, event),
-    }
+    encode_fact(&mut bytes, *version, *at, cause, fact.as_ref());
     bytes
 }
 
@@ -454,7 +439,7 @@ fn a_record_knows_its_stream() {
 #[test]
 fn writing_a_record_leaves_what_stands_before_it() {
     let mut bytes = vec![1, 2, 3];
-    encode_schedule_event(&mut bytes, NUMBER, 1, AT, None, &Event::SalesClosed);
+    encode_fact(&mut bytes, 1, AT, None, FactRef::Schedule(NUMBER, &Event::SalesClosed));
     assert_eq!(bytes[..3], [1, 2, 3]);
     assert!(decode(&bytes[3..]).is_ok());
 }
@@ -520,6 +505,11 @@ fn read(sections: impl IntoIterator<Item = Vec<u8>>) -> Vec<Section> {
     decode_sections(sections).map(Result::unwrap).collect()
 }
 
+/// Writes a section, in its parts.
+fn written(section: &Section) -> Vec<Vec<u8>> {
+    section.encode().collect()
+}
+
 /// Reads a section that stands alone.
 fn decode_section(bytes: &[u8]) -> Result<Section, DecodeError> {
     decode_sections([bytes]).next().expect("a section, or what is wrong with it")
@@ -532,7 +522,7 @@ fn the_catalogues_section_is_read_as_it_was_written() {
     begun.apply(&CatalogueEvent::ReplanBegun { id, plan, key }, begun.last_instant(), None);
     begun.apply(&listed_to_be_created(), begun.last_instant(), None);
     for catalogue in [catalogue(), catalogue_with_archive(), begun, Catalogue::default()] {
-        let sections = read([encode_catalogue(&catalogue)]);
+        let sections = read(Section::Catalogue(Arc::new(catalogue.clone())).encode());
         let [Section::Catalogue(read)] = &sections[..] else { panic!("another section") };
         assert!(**read == catalogue);
         assert_eq!(read.last_instant(), catalogue.last_instant());
@@ -563,7 +553,7 @@ fn a_damaged_section_is_refused_or_is_another_one_and_never_a_panic() {
             assert_ne!(*read, image());
         }
     }
-    let standing = encode_catalogue(&catalogue_with_archive());
+    let standing = written(&Section::Catalogue(Arc::new(catalogue_with_archive()))).remove(0);
     let whole = decode_section(&standing).unwrap();
     for bytes in damaged(&standing) {
         if let Ok(read) = decode_section(&bytes) {
@@ -575,9 +565,9 @@ fn a_damaged_section_is_refused_or_is_another_one_and_never_a_panic() {
 #[test]
 fn a_part_of_what_does_not_follow_is_refused() {
     let is_refused = |sections: Vec<Vec<u8>>| decode_sections(sections).any(|section| section.is_err());
-    let room: Vec<_> = encode_room(&room::image()).collect();
-    let other: Vec<_> = encode_room(&RoomImage { number: ScheduleNumber(8), ..room::image() }).collect();
-    let users: Vec<_> = encode_users(&users::image()).collect();
+    let room = room::written(room::image());
+    let other = room::written(RoomImage { number: ScheduleNumber(8), ..room::image() });
+    let users = users::written(users::image());
     let [people, room] = &room[..] else { panic!("people, and a room") };
     let [others, other] = &other[..] else { panic!("people, and a room") };
     let [part, rest] = &users[..] else { panic!("users, and the rest") };
@@ -613,25 +603,12 @@ fn samples() -> (Vec<Vec<u8>>, Vec<Vec<u8>>) {
     catalogue.apply(&listed_to_be_created(), catalogue.last_instant(), None);
     let unmoved = Image { other_deadlines: vec![], ..image() };
     let mut sections = vec![encode_schedule(&image()), encode_schedule(&unmoved)];
-    sections.push(encode_catalogue(&catalogue));
-    sections.extend(ended().iter().map(encode_ended));
-    sections.extend(encode_room(&room::image()));
+    sections.extend(written(&Section::Catalogue(Arc::new(catalogue))));
+    sections.extend(ended().into_iter().flat_map(|ended| written(&Section::Ended(ended))));
+    sections.extend(room::written(room::image()));
     sections.extend(money::sections());
-    sections.extend(encode_users(&users::image()));
+    sections.extend(users::written(users::image()));
     (records().iter().map(encode).collect(), sections)
-}
-
-/// Writes a section that was read.
-fn encode_again(section: &Section) -> Vec<Vec<u8>> {
-    match section {
-        Section::Catalogue(catalogue) => vec![encode_catalogue(catalogue)],
-        Section::Schedule(image) => vec![encode_schedule(image)],
-        Section::WaitingRoom(image) => encode_room(image).collect(),
-        Section::Accounts(image) => vec![encode_accounts(image)],
-        Section::Payments(image) => vec![encode_payments(image)],
-        Section::Users(image) => encode_users(image).collect(),
-        Section::Ended(ended) => vec![encode_ended(ended)],
-    }
 }
 
 /// Reads bytes as a record and as a section, and holds that what is read is read again as it is written; tells whether it is one.
@@ -641,7 +618,7 @@ fn is_read_as_it_is_written(bytes: &[u8], is_record: bool) -> bool {
         assert_eq!(decode(&encode(&read)).unwrap(), read);
     } else {
         let Ok(one) = decode_section(bytes) else { return false };
-        assert_eq!(read(encode_again(&one)), [one]);
+        assert_eq!(read(one.encode()), [one]);
     }
     true
 }

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::domain::inside::{Inside, reread, said};
-use crate::record;
+use crate::record::{self, Section};
 
 const START: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 
@@ -381,7 +381,7 @@ fn inside(accounts: &Accounts) -> Inside {
 fn follow(accounts: &mut Accounts, event: &Event, at: Timestamp, key: Option<KeyUse>) {
     let mut bytes = Vec::new();
     let (shard, version) = (accounts.shard(), accounts.version() + 1);
-    record::encode_accounts_event(&mut bytes, shard, version, at, key, event);
+    record::encode_fact(&mut bytes, version, at, key, record::FactRef::Accounts(shard, event));
     let record = record::decode(&bytes).unwrap();
     let record::Fact::Accounts(_, event) = record.fact else { panic!("another stream's") };
     accounts.apply(&event, record.at, record.key);
@@ -390,7 +390,7 @@ fn follow(accounts: &mut Accounts, event: &Event, at: Timestamp, key: Option<Key
 
 fn restarted(accounts: &Accounts) -> Accounts {
     let image = AccountsImage::of(accounts);
-    let mut world = reread(crate::recovery::World::default(), [record::encode_accounts(&image)]);
+    let mut world = reread(&Section::Accounts(Box::new(image)));
     world.accounts.remove(&accounts.shard()).unwrap()
 }
 

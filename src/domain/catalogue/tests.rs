@@ -87,7 +87,7 @@ fn plan() -> Plan {
     }
 }
 
-fn put_schedule(draft: &mut Draft, id: &str) -> Result<Put, CatalogueRefusal> {
+fn put_schedule(draft: &mut CatalogueDraft, id: &str) -> Result<Put, CatalogueRefusal> {
     draft.put_schedule(schedule_id(id), concert_id("c"), plan(), LIMITS)
 }
 
@@ -116,10 +116,10 @@ impl Books {
     /// When this is tried: all of it is taken over, or nothing.
     fn change<T>(
         &mut self,
-        change: impl FnOnce(&mut Draft) -> Result<T, CatalogueRefusal>,
+        change: impl FnOnce(&mut CatalogueDraft) -> Result<T, CatalogueRefusal>,
     ) -> Result<(T, usize), CatalogueRefusal> {
         let before = self.catalogue.clone();
-        let mut draft = Draft::new(&self.catalogue, NOW);
+        let mut draft = CatalogueDraft::new(&self.catalogue, NOW);
         let outcome = change(&mut draft);
         assert!(self.catalogue == before, "a draft changes nothing");
         let outcome = outcome?;
@@ -133,7 +133,7 @@ impl Books {
     /// Then it is refused because something uses it.
     fn in_use<T: core::fmt::Debug>(
         &mut self,
-        change: impl FnOnce(&mut Draft) -> Result<T, CatalogueRefusal>,
+        change: impl FnOnce(&mut CatalogueDraft) -> Result<T, CatalogueRefusal>,
     ) {
         let outcome = self.change(change);
         assert!(matches!(outcome, Err(CatalogueRefusal::InUse(_))), "{outcome:?}");
@@ -143,7 +143,7 @@ impl Books {
     fn invalid<T: core::fmt::Debug>(
         &mut self,
         field: &str,
-        change: impl FnOnce(&mut Draft) -> Result<T, CatalogueRefusal>,
+        change: impl FnOnce(&mut CatalogueDraft) -> Result<T, CatalogueRefusal>,
     ) {
         match self.change(change) {
             Err(CatalogueRefusal::Invalid(errors)) => {
@@ -260,7 +260,7 @@ fn the_venue_and_currency_of_a_concert_stand_once_it_has_a_schedule() {
 #[test]
 fn a_schedule_is_created_with_its_concerts_venue_and_currency() {
     let books = Books::with_concert();
-    let mut draft = Draft::new(&books.catalogue, NOW);
+    let mut draft = CatalogueDraft::new(&books.catalogue, NOW);
     assert_eq!(put_schedule(&mut draft, "s"), Ok(Put::Created));
     let layout = Arc::clone(&books.catalogue.venue("v").unwrap().layout);
     let created = Creation {
@@ -296,7 +296,7 @@ fn what_schedules_are_created_with_is_known_until_all_of_them_are() {
 #[test]
 fn a_schedule_that_is_there_is_given_its_plan_and_keeps_its_concert() {
     let mut books = Books::with_schedule();
-    let mut draft = Draft::new(&books.catalogue, NOW);
+    let mut draft = CatalogueDraft::new(&books.catalogue, NOW);
     assert_eq!(put_schedule(&mut draft, "s"), Ok(Put::Replaced));
     assert_eq!(draft.replanned, [(schedule_id("s"), concert_id("c"), Arc::new(plan()))]);
     assert_eq!(draft.events, [], "its own stream says what changes");
@@ -331,7 +331,8 @@ fn a_plan_goes_forward_in_time() {
     let close = start.minus(second);
     refuse("salesOpenAt", Plan { sales_open_at: Some(close), sales_close_at: Some(close), ..plan() });
     let close = Plan { sales_open_at: Some(start), sales_close_at: Some(end), ..plan() };
-    let put = |draft: &mut Draft| draft.put_schedule(schedule_id("late"), concert_id("c"), close, LIMITS);
+    let put =
+        |draft: &mut CatalogueDraft| draft.put_schedule(schedule_id("late"), concert_id("c"), close, LIMITS);
     assert!(books.change(put).is_ok(), "a sale may go on until the show ends");
 }
 
@@ -367,7 +368,7 @@ fn the_number_of_a_removed_schedule_is_never_used_again() {
 #[test]
 fn an_import_is_tried_whole_and_its_later_items_see_the_earlier_ones() {
     let mut books = Books::default();
-    let import = |draft: &mut Draft| {
+    let import = |draft: &mut CatalogueDraft| {
         draft.put_venue(venue())?;
         draft.put_concert(concert(), false)?;
         put_schedule(draft, "s")?;
@@ -431,7 +432,7 @@ fn a_schedule_in_the_archive_stays_listed_and_takes_no_other_plan() {
     let other = Concert { id: concert_id("d"), ..concert() };
     books.change(|draft| draft.put_concert(other, false)).unwrap();
     books.in_use(|draft| draft.put_schedule(schedule_id("s"), concert_id("d"), plan(), LIMITS));
-    let mut draft = Draft::new(&books.catalogue, NOW);
+    let mut draft = CatalogueDraft::new(&books.catalogue, NOW);
     assert_eq!(put_schedule(&mut draft, "s"), Ok(Put::Replaced));
     assert!(draft.replanned.is_empty() && draft.events.is_empty());
     assert_eq!(
@@ -504,7 +505,7 @@ fn asks() -> impl Strategy<Value = Ask> {
 /// The events that come of what is asked.
 fn events(catalogue: &Catalogue, ask: Ask, now: Timestamp) -> Vec<CatalogueEvent> {
     const NAMES: [&str; 3] = ["one", "two", "three"];
-    let mut draft = Draft::new(catalogue, now);
+    let mut draft = CatalogueDraft::new(catalogue, now);
     let done = match ask {
         Ask::Venue(which, other) => {
             let grades: &[&str] = if other { &["VIP"] } else { &["VIP", "R"] };
@@ -555,7 +556,7 @@ proptest! {
             for event in events(&catalogue, *ask, now) {
                 let mut bytes = Vec::new();
                 let version = catalogue.version() + 1;
-                record::encode_catalogue_event(&mut bytes, version, now, key.take(), &event);
+                record::encode_fact(&mut bytes, version, now, key.take(), record::FactRef::Catalogue(&event));
                 let read = record::decode(&bytes).unwrap();
                 let record::Fact::Catalogue(event) = read.fact else { panic!("another stream's") };
                 catalogue.apply(&event, read.at, read.key);
@@ -563,8 +564,7 @@ proptest! {
             }
             prop_assert_eq!(inside(&follower), inside(&catalogue), "R1");
             if *restart {
-                let section = record::encode_catalogue(&follower);
-                follower = reread(crate::recovery::World::default(), [section]).catalogue;
+                follower = reread(&record::Section::Catalogue(Arc::new(follower))).catalogue;
                 prop_assert_eq!(inside(&follower), inside(&catalogue), "R1: an image is the state");
             }
         }

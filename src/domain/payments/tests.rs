@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::domain::ids::ReservationNumber;
 use crate::domain::inside::{Inside, reread, said};
-use crate::record;
+use crate::record::{self, Section};
 
 const START: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 const SCHEDULE: ScheduleNumber = ScheduleNumber(3);
@@ -333,7 +333,13 @@ fn inside(payments: &Payments) -> Inside {
 /// Brings an event as the journal's bytes.
 fn follow(payments: &mut Payments, event: &Event, at: Timestamp, key: Option<KeyUse>) {
     let mut bytes = Vec::new();
-    record::encode_payments_event(&mut bytes, SCHEDULE, payments.version() + 1, at, key, event);
+    record::encode_fact(
+        &mut bytes,
+        payments.version() + 1,
+        at,
+        key,
+        record::FactRef::Payments(SCHEDULE, event),
+    );
     let record = record::decode(&bytes).unwrap();
     let record::Fact::Payments(SCHEDULE, event) = record.fact else { panic!("another stream's") };
     payments.apply(&event, record.at, record.key);
@@ -341,8 +347,8 @@ fn follow(payments: &mut Payments, event: &Event, at: Timestamp, key: Option<Key
 }
 
 fn restarted(payments: &Payments) -> Payments {
-    let bytes = record::encode_payments(&PaymentsImage::of(payments));
-    let mut world = reread(crate::recovery::World::default(), [bytes]);
+    let section = Section::Payments(Box::new(PaymentsImage::of(payments)));
+    let mut world = reread(&section);
     world.payments.remove(&SCHEDULE).unwrap()
 }
 

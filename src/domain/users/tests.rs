@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use super::*;
 use crate::domain::inside::{Inside, reread, said};
 use crate::domain::time::Seconds;
-use crate::record;
+use crate::record::{self, Section};
 
 const AT: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 const IDS: [&str; 4] = ["u_a", "u_b", "kim", "lee"];
@@ -449,7 +449,7 @@ proptest! {
             let kept = key.map(|_| Event::KeyKept { user: command.user().clone() });
             if let Some(event) = decided.ok().and_then(|decided| decided.or(kept)) {
                 let mut bytes = Vec::new();
-                record::encode_user_event(&mut bytes, users.version() + 1, now, key, &event);
+                record::encode_fact(&mut bytes, users.version() + 1, now, key, record::FactRef::User(&event));
                 let read = record::decode(&bytes).unwrap();
                 let record::Fact::User(event) = read.fact else { panic!("another stream's") };
                 users.apply(&event, read.at, read.key);
@@ -458,7 +458,7 @@ proptest! {
             prop_assert_eq!(inside(&follower), inside(&users), "R1");
             if *restart {
                 let image = UsersImage::of(&follower);
-                follower = reread(crate::recovery::World::default(), record::encode_users(&image)).users;
+                follower = reread(&Section::Users(Box::new(image))).users;
                 prop_assert_eq!(inside(&follower), inside(&users), "R1: an image is the state");
             }
         }

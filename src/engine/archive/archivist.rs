@@ -35,7 +35,7 @@ impl Engine {
     /// Moves what is long over to the archive, a bounded number at once; returns what moved.
     ///
     /// # Errors
-    /// The first that came in the way; what had moved before has.
+    /// The first error ends the round. What had moved by then stays moved.
     pub async fn archive_old(&self) -> Result<Moved, EngineError> {
         let Some(after) = self.directory.archive_after else { return Ok(Moved::default()) };
         let schedules = self.archive_schedules(after).await?;
@@ -46,6 +46,7 @@ impl Engine {
     async fn archive_schedules(&self, after: Seconds) -> Result<usize, EngineError> {
         let now = self.now();
         let mut moved = 0;
+
         for entry in self.schedules() {
             let number = entry.number();
             let belongs = {
@@ -56,11 +57,13 @@ impl Engine {
             if belongs.is_err() {
                 continue;
             }
+
+            // The catalogue's actor looks again: it moves the schedule only if that still belongs there.
             drop(entry);
             let move_it = MoveToArchive { number, after };
             match self.catalogue.ask(move_it).send().await.map_err(from_send_error) {
                 Ok(did) => moved += usize::from(did),
-                // Its actor is recovering, or its restarts are spent: that keeps no other one here.
+                // Its actor is recovering, or isn't restarted any more. The other schedules move all the same.
                 Err(EngineError::NotReady) => {
                     tracing::warn!(
                         schedule = number.0,
@@ -69,6 +72,8 @@ impl Engine {
                 }
                 Err(error) => return Err(error),
             }
+
+            // One round has an end, and the next goes on: snapshots and changes come in between.
             if moved == SCHEDULES_A_ROUND {
                 break;
             }
@@ -85,6 +90,7 @@ impl Engine {
                 let wanted = shard.iter().filter(|(_, account)| self.has_old(account, before));
                 wanted.take(BATCHES_A_ROUND).map(|(user, _)| user.clone()).collect()
             };
+
             for user in users {
                 while batches < BATCHES_A_ROUND {
                     let Some(batch) = self.archive_batch(&user, before).await? else { break };
@@ -107,7 +113,7 @@ impl Engine {
         account.payments().filter(move |payment| catalogue.is_archived(payment.schedule)).take(BATCH_MAX)
     }
 
-    /// Moves the oldest movements of an account; returns how many, and nothing where all that is old has moved.
+    /// Moves the oldest movements of an account. Returns how many, or nothing where no old ones are left.
     async fn archive_batch(&self, user: &UserId, before: Timestamp) -> Result<Option<usize>, EngineError> {
         let accounts = self.directory.ledgers.accounts(user);
         let (moved, carried, settled) = {
@@ -116,17 +122,22 @@ impl Engine {
             let moved: Vec<Transaction> = account.old(before, BATCH_MAX).copied().collect();
             (moved, account.carried(), self.payments_settled(account).collect::<Vec<PaymentId>>())
         };
+        assert!(moved.iter().all(|moved| moved.at < before), "only what is old moves");
+
         let (after, count) = carried.map_or((0, 0), |carried| (carried.through, carried.count));
         let through = moved.last().map_or(after, |last| last.id.number);
         if moved.is_empty() && (carried.is_none() || settled.is_empty()) {
             return Ok(None);
         }
+
+        // The rows are durable before the event that makes them count.
         let len = moved.len();
         if len > 0 {
             let user = user.clone();
             let write = move |archive: &Archive| archive.put_transactions(&user, after, count, &moved);
-            self.directory.shelf.write(write).await?;
+            self.directory.archive.write(write).await?;
         }
+
         let archive = AccountCommand::Archive { user: user.clone(), through, settled };
         accounts.ask(archive, Cause::default(), None).await?;
         Ok(Some(len))

@@ -1,8 +1,9 @@
 //! Lists of everyone's reservations and payments, for administrators: the newest first, of all schedules or one.
 //!
-//! Each schedule gives its own newest first, a chunk at a time under its lock; the archive gives places in the order of all; and
-//! both are merged. What one call looks at is bounded ([`ROWS_MAX`], [`ARCHIVED_MAX`]), so that a filter that hardly anything
-//! passes costs no more than one that everything does: it then gives fewer than were asked for, and says where to go on.
+//! Each schedule gives its own rows, the newest first, a chunk at a time under its lock. The archive gives places in the order of all
+//! schedules. Both are merged. A call looks at a bounded number of rows ([`ROWS_MAX`], [`ARCHIVED_MAX`]), so a filter that hardly
+//! anything passes costs no more than one that everything passes: the call then gives fewer than were asked for, and says where to go
+//! on.
 //!
 //! A user's own are found by the user, in `lookup`.
 
@@ -10,8 +11,8 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashSet, VecDeque};
 use std::sync::Arc;
 
-use super::lookup::{FoundReservation, place_of};
-use super::shelf::ArchivedSchedule;
+use super::access::ArchivedSchedule;
+use super::lookup::{FoundReservation, payment_place, reservation_place};
 use crate::archive::{Archive, PaymentPlace, Places, ReservationPlace};
 use crate::domain::ids::{PaymentNumber, ReservationNumber, ScheduleNumber};
 use crate::domain::payments::{Payment, Payments};
@@ -29,12 +30,10 @@ const CHUNK_MAX: usize = 128;
 
 /// What a list is narrowed by.
 #[derive(Debug, Clone, Copy, Default)]
+#[expect(missing_docs, reason = "only rows with this user, schedule and status")]
 pub struct Narrow<'a, S> {
-    /// Whose.
     pub user: Option<&'a str>,
-    /// Of which schedule.
     pub schedule: Option<&'a str>,
-    /// In which state.
     pub status: Option<S>,
 }
 
@@ -55,14 +54,14 @@ pub struct Listed<T, P> {
 }
 
 /// What was found, the newest first.
-struct Looked<P, T> {
+struct FoundRows<P, T> {
     rows: Vec<(P, T)>,
-    /// What is older than this wasn't looked at.
+    /// Rows that are older than this weren't looked at.
     reached: Option<P>,
 }
 
-impl<P: Ord + Copy, T> Looked<P, T> {
-    /// Joins what was found in two places: what only one of the two looked at isn't said yet.
+impl<P: Ord + Copy, T> FoundRows<P, T> {
+    /// Joins the rows of two places. Those that only one of the two has reached are left for the next call.
     fn join(mut self, other: Self) -> Self {
         let reached = self.reached.max(other.reached);
         self.rows.extend(other.rows);
@@ -87,14 +86,14 @@ struct Ahead<P, T> {
     step: usize,
 }
 
-/// Merges the rows of so many sources up to `wanted` that pass. `look` copies the rows of a source that come before a place, the
-/// newest first, at most as many as it is told; one that doesn't pass has no item.
+/// Merges the rows of some sources, until `wanted` pass. `look` copies the rows of a source that come before a place, the newest
+/// first, and at most as many as it is told. A row that doesn't pass has no item.
 fn merge<P: Ord + Copy, T>(
     sources: usize,
     before: Option<P>,
     wanted: usize,
     look: impl Fn(usize, Option<P>, usize) -> Vec<(P, Option<T>)>,
-) -> Looked<P, T> {
+) -> FoundRows<P, T> {
     let mut newest = BinaryHeap::with_capacity(sources);
     let mut ahead = Vec::with_capacity(sources);
     for source in 0..sources {
@@ -108,22 +107,25 @@ fn merge<P: Ord + Copy, T>(
         let Ahead { rows: copied, step } = &mut ahead[source];
         rows.extend(copied.pop_front().and_then(|(place, item)| Some((place, item?))));
         looked += 1;
+
         if rows.len() >= wanted {
-            return Looked { rows, reached: None };
+            return FoundRows { rows, reached: None };
         }
         if looked >= ROWS_MAX {
-            return Looked { rows, reached: Some(place) };
+            return FoundRows { rows, reached: Some(place) };
         }
+
+        // A source that gives many rows is asked for ever more at once: most give none that is shown.
         if copied.is_empty() {
             *step = (*step * 2).min(CHUNK_MAX);
             copied.extend(look(source, Some(place), *step));
         }
         newest.extend(copied.front().map(|(place, _)| (*place, source)));
     }
-    Looked { rows, reached: None }
+    FoundRows { rows, reached: None }
 }
 
-/// Leaves the places of so many schedules as one call reads from the archive.
+/// Keeps the places of the first [`ARCHIVED_MAX`] schedules: a call reads no more of them from the archive.
 fn bounded<P: Copy>(places: &Places<P>, schedule: impl Fn(P) -> ScheduleNumber) -> Places<P> {
     let mut seen = HashSet::new();
     let few = |place: &&P| {
@@ -131,13 +133,9 @@ fn bounded<P: Copy>(places: &Places<P>, schedule: impl Fn(P) -> ScheduleNumber) 
         seen.len() <= ARCHIVED_MAX
     };
     let found: Vec<P> = places.found.iter().take_while(few).copied().collect();
-    let cut = found.len() < places.found.len();
-    let reached = if cut { found.last().copied() } else { places.reached };
+    let is_cut_short = found.len() < places.found.len();
+    let reached = if is_cut_short { found.last().copied() } else { places.reached };
     Places { found, reached }
-}
-
-fn reservation_place(schedule: ScheduleNumber, reservation: &Reservation) -> ReservationPlace {
-    (reservation.created_at, schedule, reservation.number)
 }
 
 /// The payments of a schedule, wherever they are.
@@ -150,13 +148,14 @@ impl Source {
     fn with<T>(&self, with: impl FnOnce(&Payments) -> T) -> T {
         match self {
             Self::Live(entry) => with(&entry.read()),
-            Self::Archived(kept) => with(&kept.payments),
+            Self::Archived(archived) => with(&archived.payments),
         }
     }
 }
 
 impl Engine {
-    /// Lists reservations, live and archived, the newest first: those before a place that an earlier part gave, if one is given, at most `limit`.
+    /// Lists reservations, live and archived, the newest first: at most `limit`, and only those before a place if an earlier part gave
+    /// one.
     ///
     /// # Errors
     /// `ArchiveUnavailable`.
@@ -186,13 +185,15 @@ impl Engine {
         if let Some(user) = user {
             let found = self.reservations_of(user, schedule, status, before, limit + 1).await?;
             let rows = found.into_iter().map(|found| (found.0, found)).collect();
-            return Ok(Looked { rows, reached: None }.listed(limit));
+            return Ok(FoundRows { rows, reached: None }.listed(limit));
         }
+
         // What lives is looked at first: what moves meanwhile is found there, and passed over behind it.
         let entries: Vec<Arc<ScheduleEntry>> = match schedule {
             Some(id) => self.find_schedule(id).await?.into_iter().collect(),
             None => self.schedules(),
         };
+
         let now = self.now();
         self.end_holds(&entries, |schedule| schedule.next_due().is_some_and(|due| due <= now)).await;
         let found = merge(entries.len(), before, limit + 1, |source, before, most| {
@@ -209,23 +210,25 @@ impl Engine {
             })
             .collect()
         });
-        // What has a deadline doesn't move to the archive.
+
+        // A reservation that has a deadline doesn't move to the archive.
         let may_be_archived = !status.is_some_and(ReservationStatus::has_deadline);
         let Some(archived) = self.archived_outside(&entries) else { return Ok(found.listed(limit)) };
         if schedule.is_some() || !may_be_archived {
             return Ok(found.listed(limit));
         }
+
         let word = status.map(ReservationStatus::as_str);
         let read = move |archive: &Archive| {
             archive.reservations_before(None, before, word, limit + 1, ROWS_MAX, &archived)
         };
-        let places = bounded(&self.directory.shelf.read(read).await?, |(_, schedule, _)| schedule);
+        let places = bounded(&self.directory.archive.read(read).await?, |(_, schedule, _)| schedule);
         let rows = self.reservations_at(&places.found).await?;
         let rows = rows.into_iter().map(|found| (found.0, found)).collect();
-        Ok(found.join(Looked { rows, reached: places.reached }).listed(limit))
+        Ok(found.join(FoundRows { rows, reached: places.reached }).listed(limit))
     }
 
-    /// Has those schedules of which `is_behind` is true end the holds whose time is over, as [`Engine::read_reservation`] does.
+    /// Has schedules end the holds whose time is over, as [`Engine::read_reservation`] does: those of which `is_behind` is true.
     pub(super) async fn end_holds(
         &self,
         entries: &[Arc<ScheduleEntry>],
@@ -246,18 +249,20 @@ impl Engine {
         in_order.sort_unstable_by_key(|(_, schedule, number): &ReservationPlace| (*schedule, *number));
         let mut rows = Vec::with_capacity(places.len());
         for of_one in in_order.chunk_by(|(_, one, _), (_, other, _)| one == other) {
-            let Some(kept) = self.directory.archived(of_one[0].1).await? else { continue };
-            let schedule = kept.entry.read();
+            let Some(archived) = self.directory.archived(of_one[0].1).await? else { continue };
+            let schedule = archived.entry.read();
             for place in of_one {
                 let reservation = schedule.reservation_numbered(place.2).cloned();
-                rows.extend(reservation.map(|reservation| (*place, Arc::clone(&kept.entry), reservation)));
+                rows.extend(
+                    reservation.map(|reservation| (*place, Arc::clone(&archived.entry), reservation)),
+                );
             }
         }
         Ok(rows)
     }
 
-    /// Lists payments, live and archived, the newest first: those before a place that an earlier part gave, if one is given, at most `limit`. The status is
-    /// the word that clients see.
+    /// Lists payments, live and archived, the newest first: at most `limit`, and only those before a place if an earlier part gave one.
+    /// The status is the word that clients see.
     ///
     /// # Errors
     /// `ArchiveUnavailable`.
@@ -289,9 +294,10 @@ impl Engine {
             status.is_none_or(|status| payment.state.as_str() == status)
                 && user.is_none_or(|user| *payment.user == *user)
         };
+
         let found = merge(sources.len(), before, limit + 1, |source, before, most| {
-            let is_before = |payment: &Payment| before.is_none_or(|before| place_of(payment) < before);
-            let row = |payment: &Payment| (place_of(payment), passes(payment).then(|| payment.clone()));
+            let is_before = |payment: &Payment| before.is_none_or(|before| payment_place(payment) < before);
+            let row = |payment: &Payment| (payment_place(payment), passes(payment).then(|| payment.clone()));
             sources[source].with(|payments| match user {
                 Some(user) => payments
                     .of_user(user)
@@ -307,12 +313,14 @@ impl Engine {
         if schedule.is_some() {
             return Ok(found.listed(limit));
         }
+
         let owner = user.map(str::to_owned);
         let read = move |archive: &Archive| {
             archive.payments_before(owner.as_deref(), before, limit + 1, ROWS_MAX, &archived)
         };
         let asked = limit + 1;
-        let mut places = self.directory.shelf.read(read).await?;
+        let mut places = self.directory.archive.read(read).await?;
+
         // The tables don't know a payment's state: behind a full batch there may be more.
         if places.found.len() == asked {
             places.reached = places.found.last().copied();
@@ -320,11 +328,11 @@ impl Engine {
         let places = bounded(&places, |(_, schedule, _)| schedule);
         let mut rows = self.payments_at(&places.found).await?;
         rows.retain(|(_, payment)| passes(payment));
-        Ok(found.join(Looked { rows, reached: places.reached }).listed(limit))
+        Ok(found.join(FoundRows { rows, reached: places.reached }).listed(limit))
     }
 
-    /// Finds where payments are looked for in memory, with the schedules that they are of. Those of a schedule that was deleted stay:
-    /// their money may be under way.
+    /// Finds the payments that are in memory, with their schedules. The payments of a schedule that was deleted stay: their money may
+    /// be under way.
     async fn payment_sources(
         &self,
         user: Option<&str>,
@@ -335,9 +343,9 @@ impl Engine {
             (Some(id), _) => {
                 let Some(entry) = self.find_schedule(id).await? else { return Ok((Vec::new(), Vec::new())) };
                 let Some(payments) = ledgers.payments(entry.number()) else {
-                    // It has none, it has just moved, or it had before.
-                    let kept = self.directory.archived(entry.number()).await?;
-                    return Ok((vec![entry], kept.into_iter().map(Source::Archived).collect()));
+                    // It has none, or they are in the archive.
+                    let archived = self.directory.archived(entry.number()).await?;
+                    return Ok((vec![entry], archived.into_iter().map(Source::Archived).collect()));
                 };
                 vec![payments]
             }
@@ -347,6 +355,7 @@ impl Engine {
             }
             (None, None) => ledgers.all_payments(),
         };
+
         let numbers = live.iter().map(|payments| payments.read().schedule());
         let looked_at = numbers.filter_map(|number| self.directory.schedule_by_number(number)).collect();
         Ok((looked_at, live.into_iter().map(Source::Live).collect()))
@@ -361,8 +370,9 @@ impl Engine {
         in_order.sort_unstable_by_key(|(_, schedule, number): &PaymentPlace| (*schedule, *number));
         let mut rows = Vec::with_capacity(places.len());
         for of_one in in_order.chunk_by(|(_, one, _), (_, other, _)| one == other) {
-            let Some(kept) = self.directory.archived(of_one[0].1).await? else { continue };
-            let payments = of_one.iter().filter_map(|place| Some((*place, kept.payments.numbered(place.2)?)));
+            let Some(archived) = self.directory.archived(of_one[0].1).await? else { continue };
+            let payments =
+                of_one.iter().filter_map(|place| Some((*place, archived.payments.numbered(place.2)?)));
             rows.extend(payments.map(|(place, payment)| (place, payment.clone())));
         }
         Ok(rows)
@@ -428,8 +438,10 @@ mod tests {
 
     #[test]
     fn what_only_one_of_two_places_looked_at_is_not_said_yet() {
-        let looked =
-            |rows: &[u32], reached| Looked { rows: rows.iter().map(|row| (*row, *row)).collect(), reached };
+        let looked = |rows: &[u32], reached| FoundRows {
+            rows: rows.iter().map(|row| (*row, *row)).collect(),
+            reached,
+        };
         let joined = looked(&[9, 7, 3], None).join(looked(&[8, 6], Some(6))).listed(10);
         assert_eq!((joined.items, joined.next), (vec![9, 8, 7, 6], Some(6)));
         let joined = looked(&[9, 7, 3], None).join(looked(&[8, 6], None)).listed(3);

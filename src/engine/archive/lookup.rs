@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use super::shelf::{ArchivedSchedule, failed, read_schedule};
+use super::access::{ArchivedSchedule, failed, read_schedule};
 use crate::archive::{Archive, Head, PaymentPlace, ReservationPlace};
 use crate::domain::accounts::{Carried, Transaction};
 use crate::domain::ids::{PaymentId, ScheduleNumber};
@@ -22,16 +22,17 @@ impl Directory {
         &self,
         number: ScheduleNumber,
     ) -> Result<Option<Arc<ArchivedSchedule>>, EngineError> {
-        if let Some(kept) = self.shelf.recent(number) {
-            return Ok(Some(kept));
+        if let Some(archived) = self.archive.recent(number) {
+            return Ok(Some(archived));
         }
+
         let catalogue = self.core.catalogue();
         if !catalogue.is_archived(number) {
             return Ok(None);
         }
-        let read = self.shelf.read(move |archive| read_schedule(archive, &catalogue, number)).await?;
-        if let Some(kept) = &read {
-            self.shelf.keep(kept);
+        let read = self.archive.read(move |archive| read_schedule(archive, &catalogue, number)).await?;
+        if let Some(archived) = &read {
+            self.archive.keep(archived);
         }
         Ok(read)
     }
@@ -41,9 +42,9 @@ impl Directory {
 pub type FoundReservation = (ReservationPlace, Arc<ScheduleEntry>, Reservation);
 
 impl Engine {
-    /// Returns the archive, for whoever may block.
+    /// Returns the archive, for callers that may block.
     pub fn archive(&self) -> &Archive {
-        self.directory.shelf.archive()
+        self.directory.archive.archive()
     }
 
     /// Finds a schedule by its id, live or archived.
@@ -71,8 +72,8 @@ impl Engine {
         if let Some(entry) = self.schedule_by_number(number) {
             return Ok(Some(entry));
         }
-        let kept = self.directory.archived(number).await?;
-        Ok(kept.map(|kept| Arc::clone(&kept.entry)))
+        let archived = self.directory.archived(number).await?;
+        Ok(archived.map(|archived| Arc::clone(&archived.entry)))
     }
 
     /// The same for a caller that may block.
@@ -86,19 +87,21 @@ impl Engine {
         if let Some(entry) = self.schedule_by_number(number) {
             return Ok(Some(entry));
         }
-        let kept = match self.directory.shelf.recent(number) {
-            Some(kept) => Some(kept),
-            None => read_schedule(self.directory.shelf.archive(), &self.catalogue(), number)
+
+        let access = &self.directory.archive;
+        let archived = match access.recent(number) {
+            Some(archived) => Some(archived),
+            None => read_schedule(access.archive(), &self.catalogue(), number)
                 .map_err(|error| failed("read", &error))?,
         };
-        Ok(kept.map(|kept| {
-            self.directory.shelf.keep(&kept);
-            Arc::clone(&kept.entry)
+        Ok(archived.map(|archived| {
+            access.keep(&archived);
+            Arc::clone(&archived.entry)
         }))
     }
 
-    /// Returns the schedules of a concert that are in the archive in short, in order of their starts: behind a start and id if these
-    /// are given, at most `limit`; without those that were found `live` just before.
+    /// Returns the archived schedules of a concert, in short and in order of their starts: at most `limit`, and only those behind a
+    /// start and id if these are given. Those that were found `live` just before are left out.
     ///
     /// # Errors
     /// `ArchiveUnavailable`.
@@ -112,7 +115,7 @@ impl Engine {
         let Some(archived) = self.archived_outside(live) else { return Ok(Vec::new()) };
         let concert = concert.to_owned();
         let read = move |archive: &Archive| archive.heads(&concert, behind.as_ref(), limit, &archived);
-        self.directory.shelf.read(read).await
+        self.directory.archive.read(read).await
     }
 
     /// Returns a user's reservations, live and archived, the newest first: of a schedule, of a status, and before a place, if these
@@ -133,9 +136,11 @@ impl Engine {
             Some(id) => self.find_schedule(id).await?.into_iter().collect(),
             None => self.schedules_of_user(user),
         };
+
         let now = self.now();
-        let is_behind = |kept: &Reservation| kept.status_at(now) != kept.status;
+        let is_behind = |reservation: &Reservation| reservation.status_at(now) != reservation.status;
         self.end_holds(&looked_at, |schedule| schedule.reservations_of(user).any(is_behind)).await;
+
         let mut found = Self::reservations_in(&looked_at, user, status, before, limit);
         if let Some(archived) = self.archived_outside(&looked_at)
             && schedule.is_none()
@@ -144,9 +149,10 @@ impl Engine {
             let read = move |archive: &Archive| {
                 archive.reservations_before(Some(&user), before, word, limit, usize::MAX, &archived)
             };
-            let places = self.directory.shelf.read(read).await?;
+            let places = self.directory.archive.read(read).await?;
             found.extend(self.reservations_at(&places.found).await?);
         }
+
         found.sort_unstable_by_key(|(place, ..)| core::cmp::Reverse(*place));
         found.truncate(limit);
         Ok(found)
@@ -162,12 +168,12 @@ impl Engine {
     ) -> Vec<FoundReservation> {
         let mut found = Vec::new();
         for entry in entries {
-            let place =
-                |reservation: &Reservation| (reservation.created_at, entry.number(), reservation.number);
+            let place = |reservation: &Reservation| reservation_place(entry.number(), reservation);
             let shown = |reservation: &&Reservation| {
                 status.is_none_or(|status| reservation.status == status)
                     && before.is_none_or(|before| place(reservation) < before)
             };
+
             // A user has few in one schedule (`ENDED_PER_USER_MAX`), and no more of them are copied than are shown.
             let schedule = entry.read();
             let of_user = schedule.reservations_of(user).rev().filter(shown).take(limit);
@@ -198,8 +204,8 @@ impl Engine {
             self.go_on(&payment);
             return Ok(Some(payment));
         }
-        let kept = self.directory.archived(id.schedule).await?;
-        Ok(kept.and_then(|kept| kept.payments.payment(id).cloned()))
+        let archived = self.directory.archived(id.schedule).await?;
+        Ok(archived.and_then(|archived| archived.payments.payment(id).cloned()))
     }
 
     /// Returns a user's movements, in memory and in the archive, the newest first, those before a number of the shard if one is
@@ -219,11 +225,13 @@ impl Engine {
             let earlier = account.transactions_before(before.unwrap_or(u32::MAX));
             (earlier.take(limit).copied().collect(), account.carried())
         };
+
+        // The archive has the oldest: it is asked only where memory has too few.
         let rest = limit - found.len();
         if let Some(carried) = carried.filter(|_| rest > 0) {
             let user = user.to_owned();
             let read = move |archive: &Archive| archive.transactions(&user, carried, before, rest);
-            found.extend(self.directory.shelf.read(read).await?);
+            found.extend(self.directory.archive.read(read).await?);
         }
         Ok(found)
     }
@@ -234,6 +242,12 @@ impl Engine {
     }
 }
 
-pub(in crate::engine) fn place_of(payment: &Payment) -> PaymentPlace {
+/// Returns a reservation's place in a list of all.
+pub(super) fn reservation_place(schedule: ScheduleNumber, reservation: &Reservation) -> ReservationPlace {
+    (reservation.created_at, schedule, reservation.number)
+}
+
+/// Returns a payment's place in a list of all.
+pub(super) fn payment_place(payment: &Payment) -> PaymentPlace {
     (payment.created_at, payment.id.schedule, payment.id.number)
 }

@@ -19,7 +19,7 @@ use super::change::{CatalogueChange, Changed, Import};
 use crate::archive::Archive;
 use crate::domain::archive;
 use crate::domain::catalogue::{
-    self, Catalogue, CatalogueEvent, CatalogueRefusal, Draft, FieldError, ImportCounts, Put,
+    self, Catalogue, CatalogueDraft, CatalogueEvent, CatalogueRefusal, FieldError, ImportCounts, Put,
 };
 use crate::domain::cause::{By, Cause};
 use crate::domain::concert::Concert;
@@ -29,6 +29,7 @@ use crate::domain::payments::Payments;
 use crate::domain::schedule::{AnyCommand, Creation, Event, Plan, Refusal, Schedule};
 use crate::domain::time::{Seconds, Timestamp};
 use crate::domain::waiting_room::{self, Settings, WaitingRoom};
+use crate::engine::archive::ArchivedSchedule;
 use crate::engine::core::CatalogueHappened;
 use crate::engine::directory::Directory;
 use crate::engine::error::{self, EngineError};
@@ -37,7 +38,7 @@ use crate::engine::room::random_seed;
 use crate::engine::schedule::ScheduleEntry;
 use crate::engine::start::{SnapshotFailed, take_snapshot};
 use crate::journal::{EntryTooLarge, Journal, Position, Records};
-use crate::record;
+use crate::record::{self, FactRef};
 
 /// The actor of the catalogue.
 pub(in crate::engine) struct CatalogueActor {
@@ -51,7 +52,9 @@ impl Actor for CatalogueActor {
     type Error = Infallible;
 
     async fn on_start(directory: Self::Args, _: ActorRef<Self>) -> Result<Self, Infallible> {
+        // Everything that the former actor appended is published behind a barrier; on a failed journal nothing more will be.
         let _ = directory.core.journal.barrier().await;
+
         for entry in directory.schedules() {
             entry.live().start(&directory.core).await;
             // One that was shut still answers repeated keys.
@@ -59,7 +62,8 @@ impl Actor for CatalogueActor {
                 entry.room().live().start(&directory.core).await;
             }
         }
-        // A former life may have stopped anywhere.
+
+        // The former actor may have stopped anywhere.
         Ok(Self { directory, prices_differ: true })
     }
 }
@@ -92,11 +96,13 @@ impl Message<Change> for CatalogueActor {
         if self.directory.core.journal.failure().is_some() {
             return Err(EngineError::JournalUnavailable);
         }
+
         // What an earlier change had begun comes first: its key answers once it is done.
         self.list_right(&By::Engine).await?;
         if let Err(error) = self.finish(&By::Engine).await {
             tracing::warn!(%error, "schedules don't have the plans or the prices yet that they are to have");
         }
+
         let now = self.now();
         if let Some(key) = cause.key
             && let Some(found) = self.directory.core.catalogue().keys().find(key, now)
@@ -109,6 +115,60 @@ impl Message<Change> for CatalogueActor {
         if cause.key.is_some() && cause.key == self.directory.core.catalogue().replans().key {
             return Err(EngineError::InProgress);
         }
+        self.change(change, cause, now).await
+    }
+}
+
+impl Message<TakeSnapshot> for CatalogueActor {
+    type Reply = Result<Position, SnapshotFailed>;
+
+    async fn handle(&mut self, _: TakeSnapshot, _: &mut Context<Self, Self::Reply>) -> Self::Reply {
+        // What can't be finished now stands in the snapshot as far as it is.
+        if let Err(error) = self.list_right(&By::Engine).await {
+            tracing::warn!(%error, "the catalogue doesn't list yet what is there");
+        }
+        take_snapshot(&self.directory).await
+    }
+}
+
+impl Message<MoveToArchive> for CatalogueActor {
+    type Reply = Result<bool, EngineError>;
+
+    async fn handle(
+        &mut self,
+        MoveToArchive { number, after }: MoveToArchive,
+        _: &mut Context<Self, Self::Reply>,
+    ) -> Self::Reply {
+        self.list_right(&By::Engine).await?;
+        let Some(entry) = self.directory.schedule_by_number(number) else { return Ok(false) };
+        let payments = self.directory.ledgers.payments(number);
+        let set_closed = |closed| {
+            entry.live().set_closed(closed);
+            if let Some(payments) = &payments {
+                payments.set_closed(closed);
+            }
+        };
+
+        // What is written must stay so: nobody changes the schedule meanwhile.
+        set_closed(true);
+        let moved = self.move_to_archive(&entry, payments.as_deref(), after).await;
+        if moved != Ok(true) {
+            // A schedule whose stream has ended, perhaps without an answer, takes no changes any more; nor do its payments.
+            let _ = self.directory.core.journal.barrier().await;
+            set_closed(entry.read().ended().is_some());
+        }
+        moved
+    }
+}
+
+impl CatalogueActor {
+    /// Does what is asked, once it is known that the key is new.
+    async fn change(
+        &mut self,
+        change: CatalogueChange,
+        cause: Cause,
+        now: Timestamp,
+    ) -> Result<Changed, EngineError> {
         match change {
             CatalogueChange::PutVenue(venue) => {
                 self.put(now, cause, |draft, _| draft.put_venue(venue)).await.map(Changed::Put)
@@ -143,50 +203,8 @@ impl Message<Change> for CatalogueActor {
             }
         }
     }
-}
 
-impl Message<TakeSnapshot> for CatalogueActor {
-    type Reply = Result<Position, SnapshotFailed>;
-
-    async fn handle(&mut self, _: TakeSnapshot, _: &mut Context<Self, Self::Reply>) -> Self::Reply {
-        // What can't be finished now stands in the snapshot as far as it is.
-        if let Err(error) = self.list_right(&By::Engine).await {
-            tracing::warn!(%error, "the catalogue doesn't list yet what is there");
-        }
-        take_snapshot(&self.directory).await
-    }
-}
-
-impl Message<MoveToArchive> for CatalogueActor {
-    type Reply = Result<bool, EngineError>;
-
-    async fn handle(
-        &mut self,
-        MoveToArchive { number, after }: MoveToArchive,
-        _: &mut Context<Self, Self::Reply>,
-    ) -> Self::Reply {
-        self.list_right(&By::Engine).await?;
-        let Some(entry) = self.directory.schedule_by_number(number) else { return Ok(false) };
-        let payments = self.directory.ledgers.payments(number);
-        let set_closed = |closed| {
-            entry.live().set_closed(closed);
-            if let Some(payments) = &payments {
-                payments.set_closed(closed);
-            }
-        };
-        set_closed(true);
-        let moved = self.move_to_archive(&entry, payments.as_deref(), after).await;
-        if moved != Ok(true) {
-            // Whose stream has ended, perhaps without an answer, takes no changes any more; nor do its payments.
-            let _ = self.directory.core.journal.barrier().await;
-            set_closed(entry.read().ended().is_some());
-        }
-        moved
-    }
-}
-
-impl CatalogueActor {
-    /// Moves a schedule that takes no changes: what is durable of it once everything on its way is, stays so.
+    /// Moves a schedule that is closed: once everything on its way is durable, its state stays as it is.
     async fn move_to_archive(
         &self,
         entry: &Arc<ScheduleEntry>,
@@ -201,6 +219,7 @@ impl CatalogueActor {
             payments.flush().await?;
         }
         self.directory.core.journal.barrier().await?;
+
         let now = self.now();
         let (archived, image, counts, paid) = {
             let (schedule, room) = (entry.read(), entry.room().read());
@@ -215,8 +234,11 @@ impl CatalogueActor {
             let paid = payments.as_deref().map(archive::image_of_payments);
             (archived, archive::image_of(&schedule, &room), schedule.counts(), paid)
         };
-        let written = move |archive: &Archive| archive.put_schedule(&image, counts, paid.as_ref());
-        self.directory.shelf.write(written).await?;
+        assert_eq!(image.version, archived.version, "what is written is what the event says has moved");
+
+        let write = move |archive: &Archive| archive.put_schedule(&image, counts, paid.as_ref());
+        self.directory.archive.write(write).await?;
+
         // From this event on its rows are the truth, whatever the catalogue says yet.
         entry.live().insist(AnyCommand::Archive { archived }, Cause::default()).await?;
         self.say_ended(&By::Engine).await?;
@@ -231,9 +253,9 @@ impl CatalogueActor {
         &mut self,
         now: Timestamp,
         cause: Cause,
-        decide: impl FnOnce(&mut Draft, &Directory) -> Result<Put, CatalogueRefusal>,
+        decide: impl FnOnce(&mut CatalogueDraft, &Directory) -> Result<Put, CatalogueRefusal>,
     ) -> Result<Put, EngineError> {
-        let mut draft = Draft::new(&self.directory.core.catalogue(), now);
+        let mut draft = CatalogueDraft::new(&self.directory.core.catalogue(), now);
         let put = decide(&mut draft, &self.directory)?;
         self.commit(draft, now, cause).await?;
         Ok(put)
@@ -245,8 +267,10 @@ impl CatalogueActor {
         cause: Cause,
         now: Timestamp,
     ) -> Result<ImportCounts, EngineError> {
-        let mut draft = Draft::new(&self.directory.core.catalogue(), now);
+        let mut draft = CatalogueDraft::new(&self.directory.core.catalogue(), now);
         let counts = import.counts();
+
+        // In this order, since a concert names its venue, and a schedule its concert.
         for (index, venue) in import.venues.into_iter().enumerate() {
             let id = venue.id.clone();
             draft.put_venue(venue).map_err(|refusal| at_item(refusal, "venues", index, &id))?;
@@ -261,6 +285,7 @@ impl CatalogueActor {
                 .put_schedule(id.clone(), concert, plan, self.directory.core.limits)
                 .map_err(|refusal| at_item(refusal, "schedules", index, &id))?;
         }
+
         self.commit(draft, now, cause).await?;
         Ok(counts)
     }
@@ -269,9 +294,9 @@ impl CatalogueActor {
         &mut self,
         now: Timestamp,
         cause: Cause,
-        decide: impl FnOnce(&mut Draft) -> Result<(), CatalogueRefusal>,
+        decide: impl FnOnce(&mut CatalogueDraft) -> Result<(), CatalogueRefusal>,
     ) -> Result<Changed, EngineError> {
-        let mut draft = Draft::new(&self.directory.core.catalogue(), now);
+        let mut draft = CatalogueDraft::new(&self.directory.core.catalogue(), now);
         decide(&mut draft)?;
         self.commit(draft, now, cause).await?;
         Ok(Changed::Removed { replayed: false })
@@ -286,9 +311,10 @@ impl CatalogueActor {
         if self.is_archived(id) {
             return Err(CatalogueRefusal::InUse("the schedule is over and in the archive".to_owned()).into());
         }
+
         let entry = self.directory.schedule(id).ok_or(EngineError::NoSuchSchedule)?;
         let by = cause.by.clone();
-        // The key goes with it: whoever unlists the schedule finds it there, and it is the catalogue's from then on.
+        // The key stands in the schedule's last event. The catalogue's event takes it from there, and keeps it from then on.
         if entry.live().insist(AnyCommand::Delete, cause).await?.replayed {
             return Err(EngineError::KeyReused);
         }
@@ -313,30 +339,19 @@ impl CatalogueActor {
     }
 
     /// Makes a draft's changes durable, shows them, and starts and tells the schedules.
-    async fn commit(&mut self, draft: Draft, now: Timestamp, cause: Cause) -> Result<(), EngineError> {
-        let Draft { mut events, replanned, repriced, archived, .. } = draft;
-        for (number, plan) in archived {
-            let standing = self.directory.archived(number).await?;
-            let Some(kept) = standing else { return Err(EngineError::NoSuchSchedule) };
-            if **kept.entry.read().plan() != *plan {
-                let id = kept.entry.id();
-                let why = format!("the schedule {id} is over and in the archive: it stands as it is");
-                return Err(CatalogueRefusal::InUse(why).into());
-            }
-        }
-        // What is so already is left alone: its room keeps what an operator has tuned.
+    async fn commit(
+        &mut self,
+        draft: CatalogueDraft,
+        now: Timestamp,
+        cause: Cause,
+    ) -> Result<(), EngineError> {
+        let CatalogueDraft { mut events, replanned, repriced, archived, .. } = draft;
+        self.check_archived(archived).await?;
+
+        // A schedule that has the plan already is left alone: its room keeps what an operator has tuned.
         let replanned: Vec<_> =
             replanned.into_iter().filter(|(id, _, plan)| self.is_another_plan(id, plan)).collect();
-        // All or none: what a room would refuse is found before anything is changed.
-        for (id, _, plan) in &replanned {
-            if let Some(entry) = self.directory.schedule(id)
-                && let Some(settings) = Settings::of(plan, self.directory.core.limits.keys_max)
-                && entry.room().read().check_order(&settings).is_err()
-            {
-                let why = "people wait in the order that they were promised: it can change once nobody waits";
-                return Err(CatalogueRefusal::InUse(format!("the schedule {id}: {why}")).into());
-            }
-        }
+        self.check_orders(&replanned)?;
         if !replanned.is_empty() && !self.directory.core.catalogue().replans().is_empty() {
             return Err(EngineError::NotReady);
         }
@@ -346,6 +361,8 @@ impl CatalogueActor {
         if events.is_empty() && announced.key.is_some() {
             events.push(CatalogueEvent::KeyKept);
         }
+
+        // The schedules take their prices first, as they may refuse them; they get the old ones back where the entry fails.
         if !events.is_empty() {
             self.reprice(&repriced, &cause.by).await?;
             if let Err(error) = self.append(events, now, announced).await {
@@ -353,10 +370,39 @@ impl CatalogueActor {
                 return Err(error);
             }
         }
+
         self.follow_up(&cause.by).await.map_err(|error| {
             tracing::warn!(%error, "what was announced isn't done yet: the next change goes on with it, or the next start");
             EngineError::OutcomeUnknown
         })
+    }
+
+    /// Refuses another plan for a schedule that is in the archive.
+    async fn check_archived(&self, plans: Vec<(ScheduleNumber, Arc<Plan>)>) -> Result<(), EngineError> {
+        for (number, plan) in plans {
+            let archived = self.directory.archived(number).await?;
+            let ArchivedSchedule { entry, .. } = &*archived.ok_or(EngineError::NoSuchSchedule)?;
+            if **entry.read().plan() != *plan {
+                let id = entry.id();
+                let why = format!("the schedule {id} is over and in the archive: it stands as it is");
+                return Err(CatalogueRefusal::InUse(why).into());
+            }
+        }
+        Ok(())
+    }
+
+    /// Refuses plans that a waiting room would refuse. All or none of an import happens, so this is found before anything is changed.
+    fn check_orders(&self, replanned: &[(ScheduleId, ConcertId, Arc<Plan>)]) -> Result<(), CatalogueRefusal> {
+        for (id, _, plan) in replanned {
+            if let Some(entry) = self.directory.schedule(id)
+                && let Some(settings) = Settings::of(plan, self.directory.core.limits.keys_max)
+                && entry.room().read().check_order(&settings).is_err()
+            {
+                let why = "people wait in the order that they were promised: it can change once nobody waits";
+                return Err(CatalogueRefusal::InUse(format!("the schedule {id}: {why}")));
+            }
+        }
+        Ok(())
     }
 
     /// Does what the catalogue's entry has announced.
@@ -365,7 +411,8 @@ impl CatalogueActor {
         self.finish_replans(by).await
     }
 
-    /// Finishes what lists schedules otherwise than they are: whose streams have ended, and who aren't created yet.
+    /// Brings the list of schedules in line with what exists: those whose streams have ended are taken off, and those that aren't
+    /// created yet are created.
     async fn list_right(&self, by: &By) -> Result<(), EngineError> {
         self.say_ended(by).await?;
         self.create_listed(by).await
@@ -378,6 +425,7 @@ impl CatalogueActor {
             return Ok(());
         }
 
+        // All are handed over before the first is waited for, so that one sync serves many.
         let is_new = |creation: &&Arc<Creation>| self.directory.schedule_by_number(creation.number).is_none();
         let mut appended = Vec::new();
         for creation in catalogue.creations().iter().filter(is_new) {
@@ -387,6 +435,7 @@ impl CatalogueActor {
             durable.done().await?;
         }
 
+        // A start may have created some of them already: their actors are started all the same.
         let mut created = Vec::new();
         for creation in catalogue.creations() {
             let entry = self.directory.schedule_by_number(creation.number);
@@ -411,7 +460,7 @@ impl CatalogueActor {
         let event = Event::Created(Box::new(Creation::clone(creation)));
         let encoded = records.push_with(|bytes| {
             let cause = Cause { by: by.clone(), key: None };
-            record::encode_schedule_event(bytes, creation.number, 1, now, cause, &event);
+            record::encode_fact(bytes, 1, now, cause, FactRef::Schedule(creation.number, &event));
             Ok::<(), EntryTooLarge>(())
         });
         encoded.expect("what its listing had room for fits in an entry");
@@ -443,8 +492,8 @@ impl CatalogueActor {
                 commands.push((entry, command));
             }
         }
-        let Err(error) = ask_all(commands, by).await else { return Ok(()) };
 
+        let Err(error) = ask_all(commands, by).await else { return Ok(()) };
         self.restore_prices(by).await;
         let fixed = EngineError::Refused(error::Refusal::Schedule(Refusal::PricesFixed));
         Err(if error == fixed { catalogue::prices_fixed().into() } else { error })
@@ -469,6 +518,7 @@ impl CatalogueActor {
             let differs = !entry.read().has_opened() && entry.read().prices() != Some(&prices);
             differs.then_some((entry, AnyCommand::SetPrices { prices }))
         };
+
         ask_all(self.directory.schedules().into_iter().filter_map(set).collect(), by).await?;
         self.prices_differ = false;
         Ok(())
@@ -495,12 +545,14 @@ impl CatalogueActor {
         if replans.is_empty() {
             return Ok(());
         }
+
         for (id, plan) in &replans.plans {
             // One that was removed or archived meanwhile has no plan to follow.
             if let Some(entry) = self.directory.schedule(id) {
                 self.replan(&entry, plan, by).await?;
             }
         }
+
         let done = vec![CatalogueEvent::ReplansDone];
         let cause = Cause { by: by.clone(), key: replans.key };
         self.append(done, self.now(), cause).await
@@ -648,7 +700,7 @@ fn encode(version: u64, happened: &[CatalogueHappened]) -> Result<Records, Entry
     let mut records = Records::new();
     for (version, CatalogueHappened { event, at, cause }) in (version + 1..).zip(happened) {
         records.push_with(|bytes| {
-            record::encode_catalogue_event(bytes, version, *at, cause.clone(), event);
+            record::encode_fact(bytes, version, *at, cause.clone(), FactRef::Catalogue(event));
             Ok::<(), EntryTooLarge>(())
         })?;
     }
@@ -656,7 +708,7 @@ fn encode(version: u64, happened: &[CatalogueHappened]) -> Result<Records, Entry
 }
 
 fn put_concert(
-    draft: &mut Draft,
+    draft: &mut CatalogueDraft,
     directory: &Directory,
     concert: Concert,
     now: Timestamp,

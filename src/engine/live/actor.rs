@@ -30,6 +30,7 @@ use crate::domain::time::Timestamp;
 use crate::engine::core::Core;
 use crate::engine::error::EngineError;
 use crate::journal::{EntryTooLarge, Records};
+use crate::record;
 
 /// The longest that an idle actor sleeps: a step of the clock delays a deadline by no more.
 const SLEEP_MAX: Duration = Duration::from_mins(1);
@@ -342,7 +343,7 @@ impl<A: Aggregate> LiveActor<A> {
         let mut records = Records::with_capacity(EVENT_BYTES * draft.happened.len());
         for (version, Happened { event, at, cause }) in (draft.first_version..).zip(&draft.happened) {
             let encoded = records.push_with(|bytes| {
-                self.state.encode(bytes, version, *at, cause.clone(), event);
+                record::encode_fact(bytes, version, *at, cause.clone(), self.state.fact(event));
                 Ok::<(), EntryTooLarge>(())
             });
             encoded.expect("an aggregate's events are bounded by its policy, and by batches");

@@ -9,6 +9,7 @@ use crate::domain::time::Timestamp;
 use crate::engine::core::Core;
 use crate::engine::error::EngineError;
 use crate::engine::seal::Seal;
+use crate::record::FactRef;
 
 /// An aggregate that lives: its rules are the domain's, its records `record`'s, and its effects are said here.
 ///
@@ -46,7 +47,8 @@ pub(in crate::engine) trait Aggregate: Clone + Send + Sync + Sized + 'static {
     fn kept(&self, command: &Self::Command) -> Self::Event;
     /// Returns the answer to a command: right after its event, or where it changed nothing.
     fn answer(&self, command: &Self::Command, event: &Self::Event) -> Self::Answer;
-    fn encode(&self, bytes: &mut Vec<u8>, version: u64, at: Timestamp, cause: Cause, event: &Self::Event);
+    /// Returns an event of it as a fact, to be written.
+    fn fact<'a>(&self, event: &'a Self::Event) -> FactRef<'a>;
     /// Makes the actor's own data; its state is the durable one at this moment.
     fn own(&self, live: &Live<Self>) -> Self::Own;
 

@@ -1,6 +1,5 @@
 //! A schedule's payments as an aggregate: the effects of each event.
 
-use crate::domain::cause::Cause;
 use crate::domain::keys::KeyUse;
 use crate::domain::payments::{self, Payment, Payments};
 use crate::domain::time::Timestamp;
@@ -8,7 +7,7 @@ use crate::engine::core::{Core, Effect};
 use crate::engine::error::EngineError;
 use crate::engine::live::{Aggregate, KeyLookup, Live};
 use crate::engine::seal::Seal;
-use crate::record;
+use crate::record::FactRef;
 
 impl Aggregate for Payments {
     type Command = payments::Command;
@@ -65,8 +64,8 @@ impl Aggregate for Payments {
         self.numbered(event.number()).cloned()
     }
 
-    fn encode(&self, bytes: &mut Vec<u8>, version: u64, at: Timestamp, cause: Cause, event: &Self::Event) {
-        record::encode_payments_event(bytes, self.schedule(), version, at, cause, event);
+    fn fact<'a>(&self, event: &'a Self::Event) -> FactRef<'a> {
+        FactRef::Payments(self.schedule(), event)
     }
 
     fn own(&self, _: &Live<Self>) {}

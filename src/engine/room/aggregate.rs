@@ -8,7 +8,6 @@ use std::sync::PoisonError;
 use tokio::sync::watch;
 
 use super::entry::{Entrance, count_ends, moves_someone};
-use crate::domain::cause::Cause;
 use crate::domain::keys::KeyUse;
 use crate::domain::time::Timestamp;
 use crate::domain::waiting_room::draw::Seed;
@@ -17,7 +16,7 @@ use crate::engine::core::Core;
 use crate::engine::error::EngineError;
 use crate::engine::live::{Aggregate, Happened, KeyLookup, Live};
 use crate::random;
-use crate::record;
+use crate::record::FactRef;
 
 /// After how many joins the actor takes the blocks of people from the durable state, so that both have one copy.
 const SHARE_EVERY: u32 = 65_536;
@@ -84,8 +83,8 @@ impl Aggregate for WaitingRoom {
         self.answer(event)
     }
 
-    fn encode(&self, bytes: &mut Vec<u8>, version: u64, at: Timestamp, cause: Cause, event: &Event) {
-        record::encode_room_event(bytes, self.number(), version, at, cause, event);
+    fn fact<'a>(&self, event: &'a Self::Event) -> FactRef<'a> {
+        FactRef::WaitingRoom(self.number(), event)
     }
 
     fn own(&self, live: &Live<Self>) -> Own {

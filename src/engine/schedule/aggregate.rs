@@ -3,7 +3,6 @@
 use std::sync::{Arc, PoisonError};
 
 use super::entry::{Changes, Delta, SeatMap};
-use crate::domain::cause::Cause;
 use crate::domain::keys::KeyUse;
 use crate::domain::schedule::{Answer, AnyCommand, Command, End, Event, Schedule};
 use crate::domain::time::Timestamp;
@@ -11,7 +10,7 @@ use crate::engine::core::{Core, Effect};
 use crate::engine::error::EngineError;
 use crate::engine::live::{Aggregate, Happened, KeyLookup, Live};
 use crate::engine::seal::Seal;
-use crate::record;
+use crate::record::FactRef;
 
 impl Aggregate for Schedule {
     type Command = AnyCommand;
@@ -70,8 +69,8 @@ impl Aggregate for Schedule {
         self.answer(touched)
     }
 
-    fn encode(&self, bytes: &mut Vec<u8>, version: u64, at: Timestamp, cause: Cause, event: &Event) {
-        record::encode_schedule_event(bytes, self.number(), version, at, cause, event);
+    fn fact<'a>(&self, event: &'a Self::Event) -> FactRef<'a> {
+        FactRef::Schedule(self.number(), event)
     }
 
     fn own(&self, _: &Live<Self>) {}

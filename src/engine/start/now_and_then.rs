@@ -10,6 +10,7 @@ pub(super) async fn snapshot_now_and_then(engine: Engine, config: EngineConfig) 
     let journal = engine.journal();
     let mut durable = journal.watch();
     let (mut last, mut counted_from) = (*durable.borrow_and_update(), journal.records());
+
     loop {
         let enough = |_: &Position| journal.records() - counted_from >= config.snapshot_every_events;
         let counted = async { durable.wait_for(enough).await.is_ok() };
@@ -27,6 +28,7 @@ pub(super) async fn snapshot_now_and_then(engine: Engine, config: EngineConfig) 
                 if journal.failure().is_some() {
                     return;
                 }
+                // A disk that is full stays so for a while: no need to try at once.
                 tokio::time::sleep(config.snapshot_every.min(Duration::from_secs(10))).await;
             }
         }

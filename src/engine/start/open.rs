@@ -1,7 +1,8 @@
 //! Opening the engine: snapshot → replay → aggregates → bridge the outage → actors.
 
+use core::mem;
+use core::sync::atomic::AtomicU64;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 
 use aws_lc_rs::hmac;
 use kameo::actor::Spawn;
@@ -12,17 +13,16 @@ use super::outage::Bridge;
 use crate::archive::{Archive, ArchiveError};
 use crate::clock::{Clock, Stopwatch};
 use crate::domain::time::Timestamp;
-use crate::domain::waiting_room::WaitingRoom;
-use crate::engine::archive::{Shelf, archive_now_and_then};
+use crate::engine::archive::{ArchiveAccess, archive_now_and_then};
 use crate::engine::catalogue::CatalogueActor;
 use crate::engine::core::{Core, Effects, Published};
-use crate::engine::directory::{Directory, Schedules, secret_for};
+use crate::engine::directory::{Directory, Setup, secret_for};
 use crate::engine::follow::follow;
-use crate::engine::payments::{Ledgers, sweep};
+use crate::engine::payments::sweep;
 use crate::engine::room::Passes;
 use crate::engine::seal::Seal;
 use crate::engine::supervisor::Supervisor;
-use crate::engine::{Engine, EngineConfig, numbers, users};
+use crate::engine::{Engine, EngineConfig, numbers};
 use crate::journal::snapshot::{self, SnapshotError};
 use crate::journal::{CommitError, CommitStats, Hooks, Journal, OpenError, Position, ReadError, Recovering};
 use crate::recovery::{RebuildError, Rebuilt, Start, Until, Visit, World, rebuild};
@@ -30,7 +30,7 @@ use crate::recovery::{RebuildError, Rebuilt, Start, Until, Visit, World, rebuild
 /// How many messages may wait for the catalogue's actor.
 const CATALOGUE_MAILBOX_LEN: usize = 256;
 
-/// Why an engine can't be opened. Nothing was changed that an operator would want to look at.
+/// Why an engine can't be opened. What an operator would want to look at is as it was.
 #[derive(Debug, thiserror::Error)]
 pub enum EngineOpenError {
     /// The journal can't be opened.
@@ -42,23 +42,23 @@ pub enum EngineOpenError {
     /// The snapshots can't be listed.
     #[error(transparent)]
     Snapshot(#[from] SnapshotError),
-    /// A snapshot stands for more than the journal has: it would bring back what the journal doesn't know, and what is appended next
-    /// would stand where other records did.
+    /// A snapshot stands for more than the journal has. It would bring back events that the journal doesn't know, and new records
+    /// would take the places of lost ones.
     #[error(
         "the snapshot at position {snapshot} stands for more than the journal, which ends at {journal}: either the journal has lost \
          its end, or files of two copies of the directory were mixed. Nothing was changed. Restore one copy whole, into an empty \
          directory"
     )]
     SnapshotAhead {
-        /// The snapshot's position.
+        /// The position that it stands for.
         snapshot: Position,
-        /// The journal's last.
+        /// The position of the journal's last record.
         journal: Position,
     },
     /// What is read can't be replayed.
     #[error("{0}; run `onsale verify` on the data directory")]
     Rebuild(#[from] RebuildError),
-    /// The archive can't be used, or lacks what the journal moved there.
+    /// The archive can't be used, or lacks something that the journal says was moved there.
     #[error(transparent)]
     Archive(#[from] ArchiveError),
     /// The clock is implausibly far ahead of the log.
@@ -109,15 +109,16 @@ pub(in crate::engine) async fn open(config: EngineConfig) -> Result<Engine, Engi
     config.clock.advance_to(known);
 
     let (last, key) = (recovering.last(), recovering.fingerprint_key());
+    // Whatever is written from here on can be repeated by a start that follows one that died.
     let journal = recovering.start_down_since(hooks(&config.clock), down_since.as_millis())?;
-    let bridged = Bridge { journal: &journal, limits: config.limits(), down_since };
-    bridged.cross(&mut world, config.clock.as_ref()).await?;
+    let bridge = Bridge { journal: &journal, limits: config.limits(), down_since };
+    bridge.cross(&mut world, config.clock.as_ref()).await?;
 
     let count = world.schedules.len();
     let directory = directory_of(&config, world, journal, &key, archive, snapshot);
     let engine = start(&config, directory).await;
 
-    // What a former life left unfinished goes on beside the first requests.
+    // Payments that were under way go on beside the first requests.
     for payments in engine.directory.ledgers.all_payments() {
         let number = payments.read().schedule();
         if engine.directory.schedule_by_number(number).is_none() {
@@ -135,6 +136,7 @@ pub(in crate::engine) async fn open(config: EngineConfig) -> Result<Engine, Engi
     metrics::gauge!("onsale_snapshot_position").set(numbers::value(newest.get()));
     metrics::gauge!("onsale_snapshot_bytes").set(numbers::value(bytes));
     metrics::gauge!("onsale_recovery_seconds").set(watch.elapsed().as_secs_f64());
+
     let seconds = watch.elapsed().as_secs_f64();
     tracing::info!(position = last.get(), schedules = count, seconds, "recovered");
     Ok(engine)
@@ -143,16 +145,15 @@ pub(in crate::engine) async fn open(config: EngineConfig) -> Result<Engine, Engi
 /// Makes the directory of all that was recovered, whose actors don't run yet.
 fn directory_of(
     config: &EngineConfig,
-    world: World,
+    mut world: World,
     journal: Journal,
     key: &[u8; 32],
     archive: Archive,
     snapshot: Option<Position>,
 ) -> Arc<Directory> {
-    let World { catalogue, schedules, mut rooms, accounts, payments, users: known, .. } = world;
     let fingerprint_key = hmac::Key::new(hmac::HMAC_SHA256, key);
-    let shelf = Shelf::new(archive, journal.driver());
-    let core = Arc::new(Core {
+    let archive = ArchiveAccess::new(archive, journal.driver());
+    let core = Core {
         journal,
         clock: Arc::clone(&config.clock),
         limits: config.limits(),
@@ -161,21 +162,20 @@ fn directory_of(
         reply_timeout: config.reply_timeout,
         seal: Seal::new(&secret_for(&fingerprint_key, "onsale: numbers of ids")),
         supervisor: Supervisor::spawn(()),
-        catalogue: Published::new(catalogue),
+        catalogue: Published::new(mem::take(&mut world.catalogue)),
         effects: Effects::default(),
-    });
-    let directory = Arc::new(Directory {
-        core,
+    };
+    let setup = Setup {
+        core: Arc::new(core),
         passes: Passes::new(key),
         fingerprint_key,
-        ledgers: Ledgers::new(accounts, payments, config.gateways.clone()),
+        gateways: config.gateways.clone(),
         data_dir: config.journal.dir.clone(),
         last_snapshot: AtomicU64::new(snapshot.map_or(u64::MAX, Position::get)),
-        users: users::live(known),
-        shelf,
+        archive,
         archive_after: config.archive_after,
-        schedules: Schedules::default(),
-    });
+    };
+    let directory = Arc::new(Directory::new(setup, world));
 
     // The directory owns the core: what the core has done elsewhere must not keep the directory.
     let above = Arc::downgrade(&directory);
@@ -184,17 +184,12 @@ fn directory_of(
             follow(&directory, effect);
         }
     });
-
-    for (number, schedule) in schedules {
-        let room = rooms.remove(&number).unwrap_or_else(|| WaitingRoom::new(number));
-        directory.insert(schedule, room);
-    }
     directory
 }
 
 /// Returns the last instant at which the engine is known to have run.
 fn down_since(journal: &Recovering, world: &World) -> Timestamp {
-    // What a start that died had begun to write says nothing of when the engine ran.
+    // A start that died in its bridge has written events, although the engine didn't run: the mark still has the instant of before.
     if let Some(instant) = journal.unbridged_since() {
         return Timestamp::from_millis(instant);
     }
@@ -210,8 +205,7 @@ async fn start(config: &EngineConfig, directory: Arc<Directory>) -> Engine {
         .await;
     // Its start has started every schedule's actor.
     catalogue.wait_for_startup().await;
-    directory.ledgers.start(core).await;
-    directory.users.start(core).await;
+    directory.start().await;
 
     let engine = Engine { directory, catalogue, tasks: Arc::new([]) };
     let snapshots = tokio::spawn(snapshot_now_and_then(engine.clone(), config.clone()));
@@ -222,6 +216,7 @@ async fn start(config: &EngineConfig, directory: Arc<Directory>) -> Engine {
 
 fn recover(dir: &std::path::Path, journal: Recovering) -> Result<Recovered, EngineOpenError> {
     let all = &|_| Ok::<_, EngineOpenError>(true);
+
     let mut start = Start::default();
     if let Some(newest) = snapshot::load_newest(dir, journal.log_id())?.snapshot {
         let position = newest.header.position;
@@ -230,9 +225,11 @@ fn recover(dir: &std::path::Path, journal: Recovering) -> Result<Recovered, Engi
         }
         start = Start::of(&newest, World::default(), all)?;
     }
+
     let records = |after, visit: &mut Visit<'_, _>| journal.for_each(after, visit);
     let Rebuilt { world, snapshot, .. } = rebuild([Ok(start)], records, Until::End, all)?;
     world.check_at(journal.last())?;
+
     let archive = Archive::open(dir, journal.log_id())?;
     archive.check(&world)?;
     Ok(Recovered { world, snapshot, journal, archive })

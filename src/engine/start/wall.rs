@@ -1,21 +1,21 @@
 //! Whether the clock with which a start begins can be right.
 //!
-//! Time only goes forward, and what it brings stands: a start whose clock is a year ahead ends every sale and every token,
-//! and the next start goes on from there. So a clock that is far ahead of everything that the log knows is believed only where
-//! somebody says what day it is.
+//! Time only goes forward, and its events stand: a start whose clock is a year ahead ends every sale and every token,
+//! and the next start goes on from there. So a clock that is far ahead of the log is believed only if somebody says what
+//! day it is.
 //!
-//! Nothing on the machine can tell a long outage from a wrong clock: files and the log were dated by the same clock, and the
-//! system's count of time ends with each boot. So the rule is a length, and a person's word beyond it.
+//! Nothing on the machine can tell a long outage from a wrong clock: the same clock dated the files and the log, and the
+//! system's count of time ends with each boot. So a clock is believed up to a length, and beyond it on a person's word.
 //!
-//! Absent on purpose: steps of the wall while the engine runs, which it doesn't see; and a clock that is behind the log, which
-//! does no harm that a refusal would spare: time goes on from the log.
+//! Absent on purpose: steps of the wall clock while the engine runs, which it doesn't see; and a refusal of a clock that is
+//! behind the log, since time then goes on from the log.
 
 use super::open::EngineOpenError;
 use crate::domain::schedule::SaleStatus;
 use crate::domain::time::{Seconds, Timestamp};
 use crate::recovery::World;
 
-/// From how far on a clock that isn't where the log ended is worth a warning: wrong time zones come in steps of half an hour.
+/// How far the clock may be from the end of the log without a warning: wrong time zones come in steps of half an hour.
 const NOTABLE: Seconds = Seconds::new(1_800);
 
 /// How far a start's clock may be ahead of the log.
@@ -23,12 +23,12 @@ const NOTABLE: Seconds = Seconds::new(1_800);
 pub struct ClockLimit {
     /// By how much it may be ahead of the last instant at which the engine is known to have run; anything, if unset.
     pub ahead_max: Option<Seconds>,
-    /// The beginning of a day in UTC: a clock that is in it, or a day before or after it, is right whatever the log says.
+    /// The beginning of a day in UTC. A clock that is in it, or a day before or after it, is right whatever the log says.
     pub today: Option<Timestamp>,
 }
 
 impl ClockLimit {
-    /// Says whether the clock may be believed.
+    /// Tells whether the clock may be believed.
     fn allows(&self, now: Timestamp, known: Timestamp) -> bool {
         let Some(ahead_max) = self.ahead_max else { return true };
         // A new log knows of no instant.
@@ -64,7 +64,7 @@ impl ClockLimit {
             );
         } else if now > known.plus(NOTABLE) {
             let seconds = now.millis_since(known) / 1_000;
-            let Brought { holds, opening, closing } = Brought::by(world, now);
+            let TimePassed { holds, opening, closing } = TimePassed::by(world, now);
             tracing::warn!(
                 clock = %now, log = %known, seconds, holds, opening, closing,
                 "the clock is far ahead of the log: if that is no outage but a wrong clock, stop now; holds that were live get \
@@ -75,25 +75,26 @@ impl ClockLimit {
     }
 }
 
-/// What a start brings by the time that has passed.
-struct Brought {
-    /// Live holds.
+/// The effects of the time that has passed.
+struct TimePassed {
+    /// Holds that were live, and get the time back.
     holds: usize,
-    /// Sales that open, and those that close.
+    /// Sales that open.
     opening: usize,
+    /// Sales that close.
     closing: usize,
 }
 
-impl Brought {
+impl TimePassed {
     fn by(world: &World, now: Timestamp) -> Self {
-        let mut brought = Self { holds: 0, opening: 0, closing: 0 };
+        let mut passed = Self { holds: 0, opening: 0, closing: 0 };
         for schedule in world.schedules.values() {
-            brought.holds += schedule.deadline_count();
+            passed.holds += schedule.deadline_count();
             let (was, is) = (schedule.sale_status(), schedule.sale_at(now));
-            brought.opening += usize::from(was == SaleStatus::Upcoming && is != was);
-            brought.closing += usize::from(is == SaleStatus::Closed && is != was);
+            passed.opening += usize::from(was == SaleStatus::Upcoming && is != was);
+            passed.closing += usize::from(is == SaleStatus::Closed && is != was);
         }
-        brought
+        passed
     }
 }
 

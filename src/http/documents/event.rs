@@ -10,18 +10,21 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
-use super::kinds::{self, Kind};
-use super::{ConcertDocument, PlanDocument, QueuePolicyDocument, VenueDocument};
+use super::kinds::{self, EventDocument, Kind, object};
+use super::{ConcertDocument, PlanDocument, QueuePolicyDocument, VenueDocument, money};
 use crate::domain::catalogue::CatalogueEvent;
 use crate::domain::cause::By;
 use crate::domain::concert::Prices;
-use crate::domain::ids::{ReservationId, ReservationNumber, ScheduleId, ScheduleNumber, UserId};
+use crate::domain::ids::{
+    PaymentId, PaymentNumber, ReservationId, ReservationNumber, ScheduleId, ScheduleNumber, UserId,
+};
 use crate::domain::money::{Currency, Money};
 use crate::domain::schedule::Event;
 use crate::domain::users::Event as UserEvent;
 use crate::domain::venue::{Layout, Seat};
 use crate::domain::waiting_room::draw::hex;
 use crate::domain::waiting_room::{Event as RoomEvent, Ticket};
+use crate::record::Fact;
 
 /// The names of a schedule's numbers. Where a name is no longer known, the number stays.
 pub trait Names {
@@ -52,25 +55,42 @@ pub struct ReservationNames {
     pub seats: Arc<[Seat]>,
 }
 
-/// An event as a document.
-#[derive(Debug, Clone)]
-pub struct EventDocument {
-    /// Its type.
-    pub kind: &'static Kind,
-    /// What it is about, as a path under the API's: `schedules/…`, `venues/…`, `concerts/…`, `users/…`.
-    pub subject: String,
-    /// Its fields.
-    pub data: Map<String, Value>,
+/// Where the names are found that the numbers of facts stand for. It is asked for the facts in order.
+pub trait NameSource {
+    /// Why a name can't be looked up.
+    type Error;
+
+    /// Returns the names for an event of a schedule, and notes what it says itself.
+    ///
+    /// # Errors
+    /// When they can't be looked up.
+    fn of_schedule(&mut self, number: ScheduleNumber, event: &Event) -> Result<impl Names, Self::Error>;
+
+    /// Returns a schedule's id.
+    ///
+    /// # Errors
+    /// When it can't be looked up.
+    fn schedule_id(&mut self, number: ScheduleNumber) -> Result<Option<ScheduleId>, Self::Error>;
+
+    /// Returns a payment's id.
+    fn payment_id(&mut self, schedule: ScheduleNumber, number: PaymentNumber) -> Option<PaymentId>;
 }
 
-impl EventDocument {
-    /// Makes the document of an event of a type.
-    pub(super) fn new(kind: &'static Kind, subject: String, data: Map<String, Value>) -> Self {
-        if cfg!(debug_assertions) {
-            kind.check(&data);
+/// Writes a fact.
+///
+/// # Errors
+/// When its names can't be looked up.
+pub fn of_fact<S: NameSource>(fact: &Fact, names: &mut S) -> Result<EventDocument, S::Error> {
+    Ok(match fact {
+        Fact::Catalogue(event) => of_catalogue(event),
+        Fact::Schedule(number, event) => of_schedule(event, &names.of_schedule(*number, event)?),
+        Fact::WaitingRoom(number, event) => of_room(event, *number, names.schedule_id(*number)?.as_ref()),
+        Fact::Accounts(shard, event) => money::of_accounts(event, *shard),
+        Fact::Payments(number, event) => {
+            money::of_payments(event, *number, names.payment_id(*number, event.number()))
         }
-        Self { kind, subject, data }
-    }
+        Fact::User(event) => of_user(event),
+    })
 }
 
 /// Adds who asked for the event: `by` is `engine` (time, or the engine itself), `user`, or `admin` with `adminId`.
@@ -100,7 +120,7 @@ pub fn of_schedule(event: &Event, names: &impl Names) -> EventDocument {
 }
 
 /// Writes an event of a schedule's waiting room. A seed is published after its draw; before, only its hash is.
-pub fn of_room(event: &RoomEvent, number: ScheduleNumber, id: Option<&ScheduleId>) -> EventDocument {
+fn of_room(event: &RoomEvent, number: ScheduleNumber, id: Option<&ScheduleId>) -> EventDocument {
     let (kind, fields) = describe_room(event);
     let mut data = Map::new();
     data.insert("scheduleId".into(), id.map(ToString::to_string).into());
@@ -239,7 +259,7 @@ fn describe(event: &Event, names: &impl Names) -> (&'static Kind, Value) {
 }
 
 /// Writes an event of the catalogue.
-pub fn of_catalogue(event: &CatalogueEvent) -> EventDocument {
+fn of_catalogue(event: &CatalogueEvent) -> EventDocument {
     let (kind, subject, fields): (&'static Kind, _, _) = match event {
         CatalogueEvent::VenuePut(venue) => {
             (&kinds::VENUE_PUT, format!("venues/{}", venue.id), written(&VenueDocument::from(&**venue)))
@@ -277,7 +297,7 @@ pub fn of_catalogue(event: &CatalogueEvent) -> EventDocument {
 }
 
 /// Writes a user's event.
-pub fn of_user(event: &UserEvent) -> EventDocument {
+fn of_user(event: &UserEvent) -> EventDocument {
     let kind: &'static Kind = match event {
         UserEvent::SignedUp { .. } => &kinds::USER_SIGNED_UP,
         UserEvent::Suspended { .. } => &kinds::USER_SUSPENDED,
@@ -323,23 +343,14 @@ fn written(document: &impl serde::Serialize) -> Value {
     serde_json::to_value(document).expect("a document has text keys and total serialisers")
 }
 
-fn object(fields: Value) -> Map<String, Value> {
-    match fields {
-        Value::Object(fields) => fields,
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
-            unreachable!("an event's fields are an object")
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use core::convert::Infallible;
+
     use super::*;
-    use crate::domain::ids::{GradeName, PaymentId};
+    use crate::domain::ids::GradeName;
     use crate::domain::time::Timestamp;
     use crate::domain::venue::{Row, RowSeats, Section};
-    use crate::http::documents::money;
-    use crate::record::Fact;
     use crate::record::tests::facts;
 
     struct Known {
@@ -391,6 +402,22 @@ mod tests {
         }
 
         fn amount(&self, _: &[Seat]) -> Option<(Money, Currency)> {
+            None
+        }
+    }
+
+    impl NameSource for Forgotten {
+        type Error = Infallible;
+
+        fn of_schedule(&mut self, _: ScheduleNumber, _: &Event) -> Result<impl Names, Infallible> {
+            Ok(Self)
+        }
+
+        fn schedule_id(&mut self, _: ScheduleNumber) -> Result<Option<ScheduleId>, Infallible> {
+            Ok(None)
+        }
+
+        fn payment_id(&mut self, _: ScheduleNumber, _: PaymentNumber) -> Option<PaymentId> {
             None
         }
     }
@@ -466,15 +493,8 @@ mod tests {
 
     #[test]
     fn every_event_has_a_type_and_says_what_the_type_does() {
-        let document = |fact: Fact| match &fact {
-            Fact::Catalogue(event) => of_catalogue(event),
-            Fact::Schedule(_, event) => of_schedule(event, &Forgotten),
-            Fact::WaitingRoom(number, event) => of_room(event, *number, None),
-            Fact::Accounts(shard, event) => money::of_accounts(event, *shard),
-            Fact::Payments(number, event) => money::of_payment_event(event, *number, None),
-            Fact::User(event) => of_user(event),
-        };
-        let written: Vec<EventDocument> = facts().map(document).collect();
+        let written = facts().map(|fact| of_fact(&fact, &mut Forgotten));
+        let written: Vec<EventDocument> = written.collect::<Result<_, Infallible>>().unwrap();
         for EventDocument { kind, data, .. } in &written {
             kind.check(data);
         }

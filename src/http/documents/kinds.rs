@@ -181,6 +181,37 @@ impl Kind {
     }
 }
 
+/// An event as a document.
+#[derive(Debug, Clone)]
+pub struct EventDocument {
+    /// Its type.
+    pub kind: &'static Kind,
+    /// What it is about, as a path under the API's: `schedules/…`, `venues/…`, `concerts/…`, `users/…`.
+    pub subject: String,
+    /// Its fields.
+    pub data: Map<String, Value>,
+}
+
+impl EventDocument {
+    /// Makes the document of an event of a type.
+    pub(super) fn new(kind: &'static Kind, subject: String, data: Map<String, Value>) -> Self {
+        if cfg!(debug_assertions) {
+            kind.check(&data);
+        }
+        Self { kind, subject, data }
+    }
+}
+
+/// Returns the fields of an event's data.
+pub(super) fn object(fields: Value) -> Map<String, Value> {
+    match fields {
+        Value::Object(fields) => fields,
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
+            unreachable!("an event's fields are an object")
+        }
+    }
+}
+
 use Holds::{Flag, Instant, Number, Numbers, Object, Objects, Text, Texts};
 
 const SCHEDULE: Field = field("scheduleId", Text, "the schedule; null where it is gone");

@@ -6,16 +6,14 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
-use super::event::EventDocument;
-use super::kinds;
+use super::kinds::{self, EventDocument, object};
 use super::words::{At, MethodWord, OpaqueId, PaymentWord, TransactionWord};
 use crate::domain::accounts::{self, Kind, Shard};
 use crate::domain::ids::{PaymentId, PaymentNumber, ReservationId, ScheduleNumber, TransactionId};
 use crate::domain::payments::{self, Failure, Payment};
-use crate::engine::Engine;
 
 /// Writes an event of an account.
-pub fn of_accounts(event: &accounts::Event, shard: Shard) -> EventDocument {
+pub(super) fn of_accounts(event: &accounts::Event, shard: Shard) -> EventDocument {
     let (kind, user, fields): (&'static kinds::Kind, _, _) = match event {
         accounts::Event::Moved { user, currency, number, nonce, kind, amount, balance_after } => {
             let id = TransactionId { shard: shard.0, number: *number, nonce: *nonce };
@@ -41,12 +39,7 @@ pub fn of_accounts(event: &accounts::Event, shard: Shard) -> EventDocument {
 }
 
 /// Writes an event of a payment, with its id while the payment is kept.
-pub fn of_payments(event: &payments::Event, schedule: ScheduleNumber, engine: &Engine) -> EventDocument {
-    let payment = engine.payment_numbered(schedule, event.number());
-    of_payment_event(event, schedule, payment.map(|payment| payment.id))
-}
-
-pub(super) fn of_payment_event(
+pub(super) fn of_payments(
     event: &payments::Event,
     schedule: ScheduleNumber,
     payment: Option<PaymentId>,
@@ -326,15 +319,6 @@ impl From<&accounts::Transaction> for TransactionDocument {
 
 fn of_failure(failure: &Failure) -> Value {
     serde_json::to_value(FailureDocument::from(failure)).expect("texts and numbers")
-}
-
-fn object(fields: Value) -> Map<String, Value> {
-    match fields {
-        Value::Object(fields) => fields,
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
-            unreachable!("an event's fields are an object")
-        }
-    }
 }
 
 #[cfg(test)]

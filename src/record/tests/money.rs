@@ -235,7 +235,8 @@ fn carried_image() -> AccountsImage {
 }
 
 pub(super) fn sections() -> Vec<Vec<u8>> {
-    vec![encode_accounts(&carried_image()), encode_payments(&answered_image())]
+    let accounts = Section::Accounts(Box::new(carried_image()));
+    [accounts, Section::Payments(Box::new(answered_image()))].iter().flat_map(written).collect()
 }
 
 #[test]
@@ -244,7 +245,7 @@ fn the_sections_of_money_are_read_as_they_were_written() {
     let accounts = [carried_image(), accounts_image()];
     let sections = payments.map(|image| Section::Payments(Box::new(image))).into_iter();
     for section in sections.chain(accounts.map(|image| Section::Accounts(Box::new(image)))) {
-        assert_eq!(read(encode_again(&section)), [section]);
+        assert_eq!(read(section.encode()), [section]);
     }
 }
 
@@ -273,7 +274,7 @@ fn a_damaged_section_of_money_is_refused_or_is_another_one_and_never_a_panic() {
 fn a_shard_that_no_version_has_is_refused() {
     let mut bytes = Vec::new();
     let event = accounts::Event::KeyKept { user: user() };
-    encode_accounts_event(&mut bytes, Shard(SHARDS - 1), 1, AT, None, &event);
+    encode_fact(&mut bytes, 1, AT, None, FactRef::Accounts(Shard(SHARDS - 1), &event));
     // The fact: its variant, and the shard.
     let at = bytes.windows(6).position(|part| part == [3, 0, 0, 0, 15, 0]).unwrap() + 4;
     bytes[at] += 1;

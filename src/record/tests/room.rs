@@ -9,6 +9,11 @@ use crate::domain::waiting_room::{
     Answer, Block, Drawing, Event, Gate, Overview, Place, PlaceStatus, RoomImage, Settings, Ticket,
 };
 
+/// Writes a room's section, in its parts.
+pub(super) fn written(image: RoomImage) -> Vec<Vec<u8>> {
+    super::written(&Section::WaitingRoom(Box::new(image)))
+}
+
 fn settings() -> Settings {
     let plan = plan();
     Settings { keys_max: 9, ..Settings::of(&plan, 3).unwrap() }
@@ -131,9 +136,9 @@ fn a_rooms_sections_are_read_as_they_were_written() {
         people: (0..=2 * BLOCKS_PER_SECTION).map(|_| Some(Arc::new(block(&["kim"; 3])))).collect(),
         ..image()
     };
-    assert_eq!(encode_room(&crowd).count(), 4);
+    assert_eq!(written(crowd.clone()).len(), 4);
     for image in [image(), bare, crowd] {
-        assert_eq!(read(encode_room(&image)), [Section::WaitingRoom(Box::new(image))]);
+        assert_eq!(read(written(image.clone())), [Section::WaitingRoom(Box::new(image))]);
     }
 }
 
@@ -155,14 +160,14 @@ fn a_block_of_people_that_contradicts_itself_is_refused() {
 fn a_drawn_order_that_is_none_is_refused() {
     for wrong in [vec![10, 10, 11], vec![9, 10, 11], vec![10, 11, 13]] {
         let drawn = image().drawn.map(|drawn| Drawing { ticket_of: wrong.into(), ..drawn });
-        let bytes = encode_room(&RoomImage { drawn, ..image() }).last().unwrap();
+        let bytes = written(RoomImage { drawn, ..image() }).pop().unwrap();
         assert!(matches!(decode_section(&bytes), Err(DecodeError::Value("a drawn order"))));
     }
 }
 
 #[test]
 fn a_damaged_section_of_a_room_is_refused_or_is_another_one_and_never_a_panic() {
-    let standing: Vec<_> = encode_room(&image()).collect();
+    let standing = written(image());
     for (which, bytes) in standing.iter().enumerate() {
         for damaged in damaged(bytes) {
             let mut sections = standing.clone();

@@ -6,6 +6,11 @@ use crate::domain::users::{
     Answer, Email, Event, PasswordHash, Profile, User, UserName, UserStatus, UsersImage,
 };
 
+/// Writes the users' section, in its parts.
+pub(super) fn written(image: UsersImage) -> Vec<Vec<u8>> {
+    super::written(&Section::Users(Box::new(image)))
+}
+
 fn profile(number: usize) -> Arc<Profile> {
     Arc::new(Profile {
         email: Email::parse(&format!("관객-{number}@example.org")).unwrap(),
@@ -67,9 +72,9 @@ fn the_users_sections_are_read_as_they_were_written() {
         created_at: AT,
     });
     let many = UsersImage { users: many.collect(), ..image() };
-    assert_eq!(encode_users(&many).count(), 4);
+    assert_eq!(written(many.clone()).len(), 4);
     for image in [image(), many, UsersImage::default()] {
-        let mut sections = read(encode_users(&image));
+        let mut sections = read(written(image.clone()));
         let Some(Section::Users(image_read)) = sections.pop() else { panic!("another section") };
         assert_eq!((&*image_read, sections.len()), (&image, 0));
         image_read.restore().check_invariants();
@@ -80,7 +85,7 @@ fn the_users_sections_are_read_as_they_were_written() {
 fn a_user_that_cannot_be_is_refused() {
     let refuse = |event: &Event, from: &[u8], to: &[u8]| {
         let mut bytes = Vec::new();
-        encode_user_event(&mut bytes, 1, AT, None, event);
+        encode_fact(&mut bytes, 1, AT, None, FactRef::User(event));
         let at = bytes.windows(from.len()).position(|window| window == from).expect("it is in there");
         bytes[at..at + from.len()].copy_from_slice(to);
         assert!(matches!(decode(&bytes), Err(DecodeError::Value(_))), "{event:?}");
@@ -94,7 +99,7 @@ fn a_user_that_cannot_be_is_refused() {
     // A status that is none, and a profile of someone deleted.
     let status = |number: u8| {
         let image = image();
-        let mut sections: Vec<_> = encode_users(&image).collect();
+        let mut sections = written(image);
         // Of the first user: the section's kind, how many there are, the id's length and the id stand before it.
         sections[0][4 + 8 + 8 + 1] = number;
         decode_sections(sections).next().unwrap()
@@ -107,7 +112,7 @@ fn a_user_that_cannot_be_is_refused() {
 
 #[test]
 fn a_damaged_section_of_users_is_refused_or_is_another_one_and_never_a_panic() {
-    let standing: Vec<_> = encode_users(&image()).collect();
+    let standing = written(image());
     for (which, bytes) in standing.iter().enumerate() {
         for damaged in damaged(bytes) {
             let mut sections = standing.clone();

@@ -10,6 +10,7 @@ mod users;
 mod wire;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use bincode::Options;
 use serde::Deserialize;
@@ -201,7 +202,7 @@ impl Reader {
         if let Some(catalogue) = self.catalogue.take() {
             let (archived, replans) =
                 (core::mem::take(&mut self.archived), core::mem::take(&mut self.replans));
-            self.read.push(Section::Catalogue(Box::new(catalogue.into_domain(archived, replans)?)));
+            self.read.push(Section::Catalogue(Arc::new(catalogue.into_domain(archived, replans)?)));
         }
         Ok(())
     }

@@ -875,7 +875,13 @@ impl World {
     fn follow(&mut self, event: &Event, key: Option<KeyUse>) {
         let (version, at) = (self.sale.schedule.version(), self.sale.now);
         let mut bytes = Vec::new();
-        record::encode_schedule_event(&mut bytes, ScheduleNumber(7), version, at, key, event);
+        record::encode_fact(
+            &mut bytes,
+            version,
+            at,
+            key,
+            record::FactRef::Schedule(ScheduleNumber(7), event),
+        );
         let record = record::decode(&bytes).unwrap();
         assert_eq!((record.version, record.at, record.key), (version, at, key));
         let Fact::Schedule(ScheduleNumber(7), event) = record.fact else { panic!("another stream's") };
@@ -1055,7 +1061,7 @@ fn touched(event: &Event) -> Option<ReservationNumber> {
 fn decode_creation(schedule: &Schedule) -> Creation {
     let event = Event::Created(Box::new(creation(Plan::clone(schedule.plan()))));
     let mut bytes = Vec::new();
-    record::encode_schedule_event(&mut bytes, ScheduleNumber(7), 1, START, None, &event);
+    record::encode_fact(&mut bytes, 1, START, None, record::FactRef::Schedule(ScheduleNumber(7), &event));
     let Fact::Schedule(_, Event::Created(creation)) = record::decode(&bytes).unwrap().fact else {
         panic!("another event")
     };

@@ -12,12 +12,12 @@ use tokio_util::sync::CancellationToken;
 
 use crate::domain::catalogue::CatalogueEvent;
 use crate::domain::concert::Prices;
-use crate::domain::ids::{ReservationNumber, ScheduleId, ScheduleNumber, VenueId};
+use crate::domain::ids::{PaymentId, PaymentNumber, ReservationNumber, ScheduleId, ScheduleNumber, VenueId};
 use crate::domain::money::{Currency, Money};
 use crate::domain::schedule::Event;
 use crate::domain::venue::{Layout, Seat, Venue};
 use crate::engine::{Engine, HistoryError, ScheduleEntry};
-use crate::http::documents::event::{Names, ReservationNames};
+use crate::http::documents::event::{NameSource, Names, ReservationNames};
 use crate::journal::ReadError;
 use crate::record::Fact;
 use crate::recovery;
@@ -55,7 +55,7 @@ enum Source {
 }
 
 /// The names of one event's schedule.
-pub(super) struct NamesOf<'a> {
+struct NamesOf<'a> {
     number: ScheduleNumber,
     recent: &'a HashMap<(ScheduleNumber, ReservationNumber), ReservationNames>,
     source: Source,
@@ -65,44 +65,6 @@ impl EventNames {
     /// Begins with no names; a reading of the journal ends with an error once the reader has gone.
     pub(super) fn new(engine: Engine, cancelled: CancellationToken) -> Self {
         Self { engine, cancelled, recent: HashMap::new(), gone: HashMap::new() }
-    }
-
-    /// Returns the engine.
-    pub(super) fn engine(&self) -> &Engine {
-        &self.engine
-    }
-
-    /// Returns the names for an event, and notes what it says itself. Call it for the events in order.
-    pub(super) fn names(
-        &mut self,
-        number: ScheduleNumber,
-        event: &Event,
-    ) -> Result<NamesOf<'_>, HistoryError> {
-        if let Event::SeatsHeld { number: reservation, nonce, user, seats, .. } = event {
-            if self.recent.len() >= RECENT_MAX {
-                self.recent.clear();
-            }
-            let reserved = ReservationNames { nonce: *nonce, user: user.clone(), seats: Arc::clone(seats) };
-            self.recent.insert((number, *reservation), reserved);
-        }
-        if let Event::SeatsExchanged { number: reservation, seats } = event
-            && let Some(reserved) = self.recent.get_mut(&(number, *reservation))
-        {
-            reserved.seats = Arc::clone(seats);
-        }
-        let source = match self.find(number) {
-            Some(entry) => Source::Live(entry),
-            None => Source::Gone(self.gone(number)?),
-        };
-        Ok(NamesOf { number, recent: &self.recent, source })
-    }
-
-    /// Returns the id of a schedule, which may be gone.
-    pub(super) fn id(&mut self, number: ScheduleNumber) -> Result<Option<ScheduleId>, HistoryError> {
-        match self.find(number) {
-            Some(entry) => Ok(Some(entry.id().clone())),
-            None => Ok(self.gone(number)?.id.clone()),
-        }
     }
 
     /// Finds a schedule that lives or is in the archive; where that can't be read, the journal tells what it has.
@@ -129,21 +91,14 @@ impl EventNames {
             if self.cancelled.is_cancelled() {
                 return Err(HistoryError::Read(ReadError::Closed));
             }
-            match recovery::decode(position, bytes)?.fact {
-                Fact::Catalogue(CatalogueEvent::VenuePut(venue)) => {
-                    venues.insert(venue.id.clone(), venue);
+            let fact = recovery::decode(position, bytes)?.fact;
+            if let Fact::Catalogue(CatalogueEvent::VenuePut(venue)) = fact {
+                venues.insert(venue.id.clone(), venue);
+            } else if let Fact::Schedule(number, event) = fact {
+                let is_gone = || self.find(number).is_none().then(Gone::default);
+                if let Some(gone) = schedules.entry(number).or_insert_with(is_gone) {
+                    gone.learn(event, &venues);
                 }
-                Fact::Schedule(number, event) => {
-                    let is_gone = || self.find(number).is_none().then(Gone::default);
-                    if let Some(gone) = schedules.entry(number).or_insert_with(is_gone) {
-                        gone.learn(event, &venues);
-                    }
-                }
-                Fact::Catalogue(_)
-                | Fact::WaitingRoom(..)
-                | Fact::Accounts(..)
-                | Fact::Payments(..)
-                | Fact::User(_) => {}
             }
             Ok::<(), HistoryError>(())
         });
@@ -190,6 +145,42 @@ impl Gone {
         {
             reserved.seats = seats;
         }
+    }
+}
+
+impl NameSource for EventNames {
+    type Error = HistoryError;
+
+    fn of_schedule(&mut self, number: ScheduleNumber, event: &Event) -> Result<impl Names, HistoryError> {
+        if let Event::SeatsHeld { number: reservation, nonce, user, seats, .. } = event {
+            if self.recent.len() >= RECENT_MAX {
+                self.recent.clear();
+            }
+            let reserved = ReservationNames { nonce: *nonce, user: user.clone(), seats: Arc::clone(seats) };
+            self.recent.insert((number, *reservation), reserved);
+        }
+        if let Event::SeatsExchanged { number: reservation, seats } = event
+            && let Some(reserved) = self.recent.get_mut(&(number, *reservation))
+        {
+            reserved.seats = Arc::clone(seats);
+        }
+
+        let source = match self.find(number) {
+            Some(entry) => Source::Live(entry),
+            None => Source::Gone(self.gone(number)?),
+        };
+        Ok(NamesOf { number, recent: &self.recent, source })
+    }
+
+    fn schedule_id(&mut self, number: ScheduleNumber) -> Result<Option<ScheduleId>, HistoryError> {
+        match self.find(number) {
+            Some(entry) => Ok(Some(entry.id().clone())),
+            None => Ok(self.gone(number)?.id.clone()),
+        }
+    }
+
+    fn payment_id(&mut self, schedule: ScheduleNumber, number: PaymentNumber) -> Option<PaymentId> {
+        self.engine.payment_numbered(schedule, number).map(|payment| payment.id)
     }
 }
 

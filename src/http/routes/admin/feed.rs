@@ -16,12 +16,11 @@ use super::past::unreadable;
 use crate::engine::{Changes, HistoryError, Moment};
 use crate::http::app::App;
 use crate::http::auth::{Caller, FollowersToken};
-use crate::http::documents::event::{self, EventDocument};
-use crate::http::documents::money;
+use crate::http::documents::event;
+use crate::http::documents::kinds::EventDocument;
 use crate::http::problem::{Code, Problem};
 use crate::http::stream::{self, Follow, KEEP_ALIVE, LAST_EVENT_ID, STILL_HERE};
 use crate::journal::Position;
-use crate::record::Fact;
 
 /// Reads the position that a client was at when its stream broke.
 pub(super) fn last_event_id(headers: &HeaderMap) -> Result<Option<Position>, Problem> {
@@ -247,15 +246,7 @@ fn write(
     source: &str,
     Moment { position, record }: &Moment,
 ) -> Result<(), HistoryError> {
-    let EventDocument { kind, subject, mut data } = match &record.fact {
-        Fact::Catalogue(event) => event::of_catalogue(event),
-        Fact::Schedule(number, event) => event::of_schedule(event, &event_names.names(*number, event)?),
-        Fact::WaitingRoom(number, event) => event::of_room(event, *number, event_names.id(*number)?.as_ref()),
-        Fact::Accounts(shard, event) => money::of_accounts(event, *shard),
-        Fact::Payments(number, event) => money::of_payments(event, *number, event_names.engine()),
-        Fact::User(event) => event::of_user(event),
-    };
-
+    let EventDocument { kind, subject, mut data } = event::of_fact(&record.fact, event_names)?;
     event::add_by(&mut data, &record.by);
     let event = CloudEvent {
         specversion: "1.0",

@@ -17,7 +17,8 @@ use crate::domain::time::Timestamp;
 use crate::engine::ScheduleEntry;
 use crate::http::app::App;
 use crate::http::auth::Watcher;
-use crate::http::documents::{At, InstantText, SeatName, event, instant};
+use crate::http::documents::event::{self, NameSource};
+use crate::http::documents::{At, InstantText, SeatName, instant};
 use crate::http::extract::{Path, Query};
 use crate::http::json::{Json, json_bytes};
 use crate::http::json_writer::JsonWriter;
@@ -104,7 +105,7 @@ pub(super) async fn history(
         // From the oldest on, so that names are learnt from earlier events; the answer begins with the newest.
         for moment in engine.history(&entry, seat, limit)?.into_iter().rev() {
             let Record { at, by, fact: Fact::Schedule(number, event), .. } = &moment.record else { continue };
-            let document = event::of_schedule(event, &event_names.names(*number, event)?);
+            let document = event::of_schedule(event, &event_names.of_schedule(*number, event)?);
             let (position, at) = (moment.position.get(), At(*at));
             let (kind, mut data) = (document.kind.name, document.data);
 

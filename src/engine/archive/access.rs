@@ -1,5 +1,4 @@
-//! The archive behind the engine's schedules: reads run on blocking threads, a few at once; the schedules that were read last are
-//! kept.
+//! How the engine reads and writes the archive: on blocking threads, a few at once. The schedules that were read last are kept.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,9 +13,9 @@ use crate::engine::error::EngineError;
 use crate::engine::schedule::ScheduleEntry;
 use crate::journal::Driver;
 
-/// How many schedules that were read from the archive are kept.
+/// How many schedules are kept that were read last.
 const RECENT_MAX: usize = 8;
-/// How many reads run at once, each on a thread: `SQLite` works for one of them, the other decodes.
+/// How many reads run at once, each on a thread: `SQLite` works for one, and the other decodes meanwhile.
 const READS_AT_ONCE: usize = 2;
 
 /// A schedule that was read from the archive, with its payments.
@@ -26,7 +25,7 @@ pub(in crate::engine) struct ArchivedSchedule {
 }
 
 /// The archive, and what was read from it last.
-pub(in crate::engine) struct Shelf {
+pub(in crate::engine) struct ArchiveAccess {
     archive: Arc<Archive>,
     driver: Driver,
     reads: Semaphore,
@@ -34,7 +33,7 @@ pub(in crate::engine) struct Shelf {
     recent: Mutex<VecDeque<Arc<ArchivedSchedule>>>,
 }
 
-impl Shelf {
+impl ArchiveAccess {
     pub(in crate::engine) fn new(archive: Archive, driver: Driver) -> Self {
         let (reads, recent) = (Semaphore::new(READS_AT_ONCE), Mutex::new(VecDeque::new()));
         Self { archive: Arc::new(archive), driver, reads, recent }
@@ -71,28 +70,32 @@ impl Shelf {
         done.map_err(|_| failed(what, &"it panicked"))?.map_err(|error| failed(what, &error))
     }
 
+    /// Returns a schedule that was read lately.
     pub(super) fn recent(&self, number: ScheduleNumber) -> Option<Arc<ArchivedSchedule>> {
         let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
-        let at = recent.iter().position(|kept| kept.entry.number() == number)?;
-        let kept = recent.remove(at)?;
-        recent.push_front(Arc::clone(&kept));
-        Some(kept)
+        let at = recent.iter().position(|archived| archived.entry.number() == number)?;
+        let archived = recent.remove(at)?;
+        recent.push_front(Arc::clone(&archived));
+        Some(archived)
     }
 
-    pub(super) fn keep(&self, kept: &Arc<ArchivedSchedule>) {
+    /// Keeps a schedule that was just read.
+    pub(super) fn keep(&self, archived: &Arc<ArchivedSchedule>) {
         let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
-        recent.retain(|other| other.entry.number() != kept.entry.number());
-        recent.push_front(Arc::clone(kept));
+        recent.retain(|other| other.entry.number() != archived.entry.number());
+        recent.push_front(Arc::clone(archived));
         recent.truncate(RECENT_MAX);
     }
 }
 
+/// Notes that the archive can't be used. Callers learn no more than that.
 pub(super) fn failed(what: &'static str, error: &dyn core::fmt::Display) -> EngineError {
     tracing::error!(%error, what, "the archive can't be used");
     metrics::counter!("onsale_archive_failures_total", "what" => what).increment(1);
     EngineError::ArchiveUnavailable
 }
 
+/// Reads a schedule from the archive; nothing where the catalogue doesn't say that it is there.
 pub(super) fn read_schedule(
     archive: &Archive,
     catalogue: &Catalogue,
@@ -100,6 +103,9 @@ pub(super) fn read_schedule(
 ) -> Result<Option<Arc<ArchivedSchedule>>, ArchiveError> {
     let Some((archived, layout)) = catalogue.find_archived(number) else { return Ok(None) };
     let restored = archive.schedule(number, archived, Arc::clone(layout))?;
+    assert_eq!(restored.schedule.number(), number, "the archive gives what is asked for");
+    assert_eq!(restored.schedule.version(), archived.version, "an archived schedule never changes");
+
     let entry = Arc::new(ScheduleEntry::from_archive(restored.schedule));
     Ok(Some(Arc::new(ArchivedSchedule { entry, payments: restored.payments })))
 }
