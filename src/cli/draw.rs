@@ -21,7 +21,7 @@ use onsale::recovery::{self, Rebuilt, World};
 use serde_json::{Value, json};
 
 use super::output::{Failure, print};
-use super::rebuild::{self, PastError};
+use super::rebuild::{self, WorldError};
 
 /// One draw, as the journal has it.
 struct Draw {
@@ -62,7 +62,7 @@ fn find(
     dir: &Path,
     number: ScheduleNumber,
     until: Position,
-) -> Result<Option<Draw>, PastError> {
+) -> Result<Option<Draw>, WorldError> {
     let retained_after = inspection.retained_after()?;
     let mut world = match retained_after {
         Position::START => World::default(),
@@ -96,7 +96,7 @@ fn find(
             let outcome = room.map(|room| room.in_line().filter(drawn).collect()).unwrap_or_default();
             draw = Some(Draw { position, at: record.at, seed: *seed, committed, input, outcome });
         }
-        Ok::<(), PastError>(())
+        Ok::<(), WorldError>(())
     })?;
 
     Ok(draw)

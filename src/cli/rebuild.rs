@@ -29,7 +29,7 @@ const BAR_STEP: u64 = 4_096;
 
 /// Why a past world can't be rebuilt.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum PastError {
+pub(super) enum WorldError {
     /// The log can't be looked at, or is damaged.
     #[error(transparent)]
     Inspect(#[from] InspectError),
@@ -72,8 +72,8 @@ fn since(usable: Option<&(Position, Timestamp)>) -> String {
     }
 }
 
-impl From<PastError> for Failure {
-    fn from(error: PastError) -> Self {
+impl From<WorldError> for Failure {
+    fn from(error: WorldError) -> Self {
         Self::Failed(error.to_string())
     }
 }
@@ -102,9 +102,9 @@ pub(super) fn run(
     inspection: &Inspection,
     dir: &Path,
     until: Until,
-) -> Result<(Rebuilt, Vec<String>), PastError> {
+) -> Result<(Rebuilt, Vec<String>), WorldError> {
     let (oldest, retained_after) = (inspection.oldest()?, inspection.retained_after()?);
-    let past = Past { inspection, until, notes: RefCell::default(), reached: Cell::default() };
+    let files = Files { inspection, until, notes: RefCell::default(), reached: Cell::default() };
 
     // The newest snapshot first. One that can't be read is passed over for the one before it, and where the whole log is
     // retained, the replay can begin without any.
@@ -113,26 +113,26 @@ pub(super) fn run(
         .into_iter()
         .take_while(|(position, _)| *position >= retained_after)
         .filter(|(position, _)| serves(*position))
-        .filter_map(|(position, path)| past.start(position, &path).map(Ok));
+        .filter_map(|(position, path)| files.start(position, &path).map(Ok));
     let beginning = (retained_after == Position::START).then(|| Ok(Start::default()));
     let rebuilt =
-        guarded(|| rebuild(starts.chain(beginning), |after, visit| past.records(after, visit), until, ALL));
-    let position = past.reached.get();
+        guarded(|| rebuild(starts.chain(beginning), |after, visit| files.records(after, visit), until, ALL));
+    let position = files.reached.get();
 
-    match rebuilt.unwrap_or_else(|message| Err(PastError::Contradiction { position, message })) {
-        Ok(rebuilt) => Ok((rebuilt, past.notes.into_inner())),
-        Err(PastError::Rebuild(RebuildError::TooLate { oldest: usable })) => {
-            Err(PastError::NotRetained { oldest, usable })
+    match rebuilt.unwrap_or_else(|message| Err(WorldError::Contradiction { position, message })) {
+        Ok(rebuilt) => Ok((rebuilt, files.notes.into_inner())),
+        Err(WorldError::Rebuild(RebuildError::TooLate { oldest: usable })) => {
+            Err(WorldError::NotRetained { oldest, usable })
         }
         Err(error) => Err(error),
     }
 }
 
 /// Every stream.
-const ALL: &dyn Fn(Stream) -> Result<bool, PastError> = &|_| Ok(true);
+const ALL: &dyn Fn(Stream) -> Result<bool, WorldError> = &|_| Ok(true);
 
 /// The files that a rebuild reads.
-struct Past<'a> {
+struct Files<'a> {
     inspection: &'a Inspection,
     until: Until,
     notes: RefCell<Vec<String>>,
@@ -140,7 +140,7 @@ struct Past<'a> {
     reached: Cell<Position>,
 }
 
-impl Past<'_> {
+impl Files<'_> {
     /// Adds a note, unless an earlier start has made the same one.
     fn note(&self, note: String) {
         let mut notes = self.notes.borrow_mut();
@@ -159,7 +159,7 @@ impl Past<'_> {
     }
 
     /// Visits the records behind a position.
-    fn records(&self, after: Position, visit: &mut Visit<'_, PastError>) -> Result<(), PastError> {
+    fn records(&self, after: Position, visit: &mut Visit<'_, WorldError>) -> Result<(), WorldError> {
         let bar = bar(self.inspection, after);
         let mut last = after;
         let walked = self.inspection.for_each(after, Position::END, |position, bytes| {
@@ -175,7 +175,7 @@ impl Past<'_> {
     }
 
     /// Checks that the log reaches as far as is asked for. It may end in an unfinished write.
-    fn judge_end(&self, walked: Result<(), PastError>, last: Position) -> Result<(), PastError> {
+    fn judge_end(&self, walked: Result<(), WorldError>, last: Position) -> Result<(), WorldError> {
         if let Until::Position(until) = self.until
             && until <= last
         {
@@ -183,40 +183,40 @@ impl Past<'_> {
         }
         let mark = self.inspection.mark().map_or(Position::START, |(position, _)| position);
         match walked {
-            Err(PastError::Inspect(InspectError::Damaged { position, defect, .. })) if last >= mark => {
+            Err(WorldError::Inspect(InspectError::Damaged { position, defect, .. })) if last >= mark => {
                 self.note(format!(
                     "the log ends in an unfinished write at position {position} ({defect}), which was never acknowledged; the \
                      next start cuts it"
                 ));
             }
             Err(error) => return Err(error),
-            Ok(()) if last < mark => return Err(PastError::Lost { mark, last }),
+            Ok(()) if last < mark => return Err(WorldError::Lost { mark, last }),
             Ok(()) => {}
         }
-        if matches!(self.until, Until::Position(_)) { Err(PastError::Beyond { last }) } else { Ok(()) }
+        if matches!(self.until, Until::Position(_)) { Err(WorldError::Beyond { last }) } else { Ok(()) }
     }
 }
 
 /// Makes the world of the snapshot at a position.
-pub(super) fn start(inspection: &Inspection, position: Position, path: &Path) -> Result<Start, PastError> {
+pub(super) fn start(inspection: &Inspection, position: Position, path: &Path) -> Result<Start, WorldError> {
     let snapshot = snapshot::read_at(path, position, inspection.log_id())?;
     caught(position, || Start::of(&snapshot, World::default(), ALL))
 }
 
 /// Returns the world of the snapshot at a position.
-pub(super) fn start_at(inspection: &Inspection, dir: &Path, position: Position) -> Result<World, PastError> {
+pub(super) fn start_at(inspection: &Inspection, dir: &Path, position: Position) -> Result<World, WorldError> {
     let found = snapshot::list(dir)?.into_iter().find(|(at, _)| *at == position);
-    let (_, path) = found.ok_or(PastError::NotRetained { oldest: inspection.oldest()?, usable: None })?;
+    let (_, path) = found.ok_or(WorldError::NotRetained { oldest: inspection.oldest()?, usable: None })?;
     Ok(start(inspection, position, &path)?.world)
 }
 
 /// Applies a record. Returns false if the world has it already.
-pub(super) fn apply(world: &mut World, position: Position, record: &Record) -> Result<bool, PastError> {
+pub(super) fn apply(world: &mut World, position: Position, record: &Record) -> Result<bool, WorldError> {
     caught(position, || Ok(world.follow(position, record)?))
 }
 
 /// Checks every invariant of a world.
-pub(super) fn check(world: &World, position: Position) -> Result<(), PastError> {
+pub(super) fn check(world: &World, position: Position) -> Result<(), WorldError> {
     caught(position, || Ok(world.check_at(position)?))
 }
 
@@ -244,8 +244,8 @@ pub(super) fn catch_panics() {
 }
 
 /// Runs code that trusts a checked journal on one that may be damaged: a failed assertion becomes an error.
-fn caught<T>(position: Position, work: impl FnOnce() -> Result<T, PastError>) -> Result<T, PastError> {
-    guarded(work).unwrap_or_else(|message| Err(PastError::Contradiction { position, message }))
+fn caught<T>(position: Position, work: impl FnOnce() -> Result<T, WorldError>) -> Result<T, WorldError> {
+    guarded(work).unwrap_or_else(|message| Err(WorldError::Contradiction { position, message }))
 }
 
 /// Runs code that trusts its input. If an assertion fails, returns its message.

@@ -23,7 +23,7 @@ use onsale::recovery::{self, Start, World};
 
 use self::report::{GenerationRow, Report, SnapshotRow};
 use super::output::{Failure, print};
-use super::rebuild::{self, PastError};
+use super::rebuild::{self, WorldError};
 use super::{load, quiet_logs, replay, settings};
 
 pub(super) fn command() -> Command {
@@ -354,7 +354,7 @@ impl<'a> Comparison<'a> {
         self.conclude(walked, report)
     }
 
-    fn take(&mut self, position: Position, record: &Record, report: &mut Report) -> Result<(), PastError> {
+    fn take(&mut self, position: Position, record: &Record, report: &mut Report) -> Result<(), WorldError> {
         self.records += u64::from(self.world.is_some());
         let (first, last) = self.instants.unwrap_or((record.at, record.at));
         self.instants = Some((first, last.max(record.at)));
@@ -398,13 +398,13 @@ impl<'a> Comparison<'a> {
         }
     }
 
-    fn conclude(mut self, walked: Result<(), PastError>, report: &mut Report) -> Option<World> {
+    fn conclude(mut self, walked: Result<(), WorldError>, report: &mut Report) -> Option<World> {
         report.replayed(self.after, self.oldest.position(), self.last, self.records, self.instants);
         let mark = self.inspection.mark().map_or(Position::START, |(position, _)| position);
         match walked {
             Ok(()) => {}
             // The table of generations has this damage, and says whether it matters.
-            Err(PastError::Inspect(InspectError::Damaged { position, .. })) if self.last >= mark => {
+            Err(WorldError::Inspect(InspectError::Damaged { position, .. })) if self.last >= mark => {
                 report.note(format!("the replay ends before position {position}"));
             }
             Err(error) => report.replay_damage(error.to_string()),

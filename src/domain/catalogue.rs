@@ -1,10 +1,9 @@
 //! The catalogue: venues, concerts, and the list of schedules. One aggregate, changed by
 //! administrators only, whole documents at a time.
 //!
-//! A [`CatalogueDraft`] is a copy that changes are tried on, one or (an import) many; what it collected is
-//! appended to the journal as one entry and then applied to the real one. Absent on purpose: what goes
-//! on in a schedule; the one fact that a decision needs from there (has a sale of this concert ever
-//! opened?) is given.
+//! Changes are tried on a copy, a [`CatalogueDraft`]: one change, or all of an import. The events that it collects are
+//! appended to the journal in one entry, and then applied to the catalogue itself. Absent on purpose: the state of a
+//! schedule. The one fact that a decision needs of it (has a sale of this concert ever opened?) is given.
 //!
 //! Invariants: a concert's venue exists; a listed schedule's concert exists; numbers are never reused.
 
@@ -28,6 +27,7 @@ pub const CATALOGUE_KEYS_MAX: u32 = 100_000;
 
 /// A fact about the catalogue.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "a field that its name doesn't explain is documented")]
 pub enum CatalogueEvent {
     /// A venue was created or replaced.
     VenuePut(Arc<Venue>),
@@ -35,13 +35,10 @@ pub enum CatalogueEvent {
     ConcertPut(Arc<Concert>),
     /// A schedule was listed: its own stream begins behind this event.
     ScheduleListed {
-        /// Its id.
         id: ScheduleId,
-        /// Its number.
         number: ScheduleNumber,
-        /// The concert that it performs.
         concert: ConcertId,
-        /// What it is to be created with. In a journal of before there is none: its stream begins in the same entry.
+        /// What it is to be created with. An older journal has none: there its stream begins in the same entry.
         creation: Option<Arc<Creation>>,
     },
     /// A venue was removed.
@@ -53,21 +50,14 @@ pub enum CatalogueEvent {
     /// A change with an idempotency key asked for what was so already: only its key is new.
     KeyKept,
     /// A schedule that is long over was moved to the archive, with its payments: its own stream has ended before this event, and its
-    /// listing stays. In a journal of before it ends with this event.
-    ScheduleArchived {
-        /// Its id.
-        id: ScheduleId,
-        /// What was moved.
-        archived: Archived,
-    },
-    /// A schedule is to have another plan: announced, so that a start finds what was begun. Where it is one of many, they are told in
-    /// one entry of the journal.
+    /// listing stays. In an older journal its stream ends with this event.
+    ScheduleArchived { id: ScheduleId, archived: Archived },
+    /// A schedule is to have another plan. It is announced, so that a start finds what was begun. The announcements of an import stand
+    /// in one entry of the journal.
     ReplanBegun {
-        /// Which schedule.
         id: ScheduleId,
-        /// The plan that it is to have.
         plan: Arc<Plan>,
-        /// The idempotency key that is kept once all of them are done; with the last.
+        /// The idempotency key that is kept once all schedules have their plans; the last announcement has it.
         key: Option<KeyUse>,
     },
     /// Every schedule has the plan that it was to have.
@@ -88,10 +78,9 @@ impl CatalogueEvent {
 
 /// A schedule as the catalogue lists it.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "as the events' fields")]
 pub struct Listing {
-    /// Its number.
     pub number: ScheduleNumber,
-    /// The concert that it performs.
     pub concert: ConcertId,
     /// What the archive has of it, once it was moved there.
     pub archived: Option<Archived>,
@@ -99,12 +88,10 @@ pub struct Listing {
 
 /// How many items an import named.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[expect(missing_docs, reason = "as the events' fields")]
 pub struct ImportCounts {
-    /// Venues.
     pub venues: u32,
-    /// Concerts.
     pub concerts: u32,
-    /// Schedules.
     pub schedules: u32,
 }
 
@@ -124,7 +111,7 @@ pub struct Catalogue {
     last_instant: Timestamp,
 }
 
-/// Plans that schedules are to have, and perhaps have already: what was announced isn't done before all of them have.
+/// The plans that schedules are to have. Some may have theirs already: the announcement stands until all of them do.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Replans {
     /// In the order in which they were announced.
@@ -134,7 +121,7 @@ pub struct Replans {
 }
 
 impl Replans {
-    /// Tells whether nothing is to be done.
+    /// Tells whether no schedule is to have another plan.
     pub fn is_empty(&self) -> bool {
         self.plans.is_empty()
     }
@@ -259,6 +246,7 @@ impl Catalogue {
         assert!(at >= self.last_instant, "time never runs backwards for the catalogue");
         self.version += 1;
         self.last_instant = at;
+
         match event {
             CatalogueEvent::VenuePut(venue) => self.put_venue(venue),
             CatalogueEvent::ConcertPut(concert) => {
@@ -288,6 +276,7 @@ impl Catalogue {
             CatalogueEvent::ReplansDone => self.replans = Replans::default(),
             CatalogueEvent::SchedulesCreated => self.creations.clear(),
         }
+
         match key {
             Some(key) => self.keys.keep(key, self.version, at, ()),
             None => self.keys.forget_old(at),
@@ -305,7 +294,7 @@ impl Catalogue {
         self.venues.insert(venue.id.clone(), BuiltVenue { venue: Arc::clone(venue), layout });
     }
 
-    /// Restores the parts that no event of a snapshot brings back.
+    /// Restores the counters, which the events that a snapshot is restored by don't bring back.
     pub fn restore_counters(&mut self, version: u64, last_schedule: u32, last_instant: Timestamp) {
         self.version = version;
         self.last_schedule = last_schedule;
@@ -317,22 +306,22 @@ impl Catalogue {
         self.keys.keep(key, version, at, ());
     }
 
-    /// Returns what the schedules are created with that are listed and perhaps not created yet, in order of their numbers.
+    /// Returns what is to be created: schedules that are listed, in order of their numbers. Some may be created already.
     pub fn creations(&self) -> &[Arc<Creation>] {
         &self.creations
     }
 
-    /// Restores what is to be created; for a snapshot's reader.
+    /// Restores what is to be created from a snapshot.
     pub fn restore_creations(&mut self, creations: Vec<Arc<Creation>>) {
         self.creations = creations;
     }
 
-    /// Returns the plans that schedules are to have: what was begun and isn't done yet.
+    /// Returns the plans that schedules are to have.
     pub fn replans(&self) -> &Replans {
         &self.replans
     }
 
-    /// Restores what was begun; for a snapshot's reader.
+    /// Restores the plans that schedules are to have from a snapshot.
     pub fn restore_replans(&mut self, replans: Replans) {
         self.replans = replans;
     }
@@ -353,6 +342,8 @@ impl PartialEq for Catalogue {
         let venues = |catalogue: &Self| -> Vec<Arc<Venue>> {
             catalogue.venues.values().map(|built| Arc::clone(&built.venue)).collect()
         };
+
+        // A layout follows from its venue, and the table of archived schedules from the listings.
         venues(self) == venues(other)
             && self.concerts == other.concerts
             && self.schedules == other.schedules
@@ -418,18 +409,18 @@ pub enum Put {
     Replaced,
 }
 
-/// Changes tried on a copy of the catalogue: all are decided before any is appended.
+/// Changes that are tried on a copy of the catalogue: all are decided before any is appended.
 #[derive(Debug)]
 pub struct CatalogueDraft {
     catalogue: Catalogue,
     now: Timestamp,
-    /// What the catalogue's stream gets, in order.
+    /// The events for the catalogue's stream, in order.
     pub events: Vec<CatalogueEvent>,
-    /// The schedules that were there already, with the plans that they shall follow.
+    /// The schedules that existed before, with their new plans.
     pub replanned: Vec<(ScheduleId, ConcertId, Arc<Plan>)>,
-    /// The concerts whose grades change, and whether a price does: their schedules get these prices.
+    /// The concerts whose grades change, each with whether a price does. Their schedules get these prices.
     pub repriced: Vec<(Arc<Concert>, bool)>,
-    /// The schedules that are in the archive, with the plans that they must have: nothing of them changes any more.
+    /// The schedules that are in the archive, with the plans that they must have already: nothing of them changes any more.
     pub archived: Vec<(ScheduleNumber, Arc<Plan>)>,
 }
 
@@ -456,16 +447,20 @@ impl CatalogueDraft {
             self.push(CatalogueEvent::VenuePut(Arc::new(venue)));
             return Ok(Put::Created);
         };
+
         let standing = &standing.venue;
         if **standing == venue {
             return Ok(Put::Replaced);
         }
+
+        // The seats that people hold, and the instants that they were told, rest on these.
         let same_place = standing.sections == venue.sections
             && standing.time_zone == venue.time_zone
             && standing.kind == venue.kind;
         if !same_place && self.catalogue.venue_has_schedules(&venue.id) {
             return in_use("a schedule uses this venue: only its name and address can change");
         }
+
         self.push(CatalogueEvent::VenuePut(Arc::new(venue)));
         Ok(Put::Replaced)
     }
@@ -482,6 +477,7 @@ impl CatalogueDraft {
         if let Err(grade) = concert.prices(&venue.layout) {
             return invalid("grades", format!("the venue has rows of a grade without a price here: {grade}"));
         }
+
         let Some(standing) = self.catalogue.concerts.get(&concert.id) else {
             self.push(CatalogueEvent::ConcertPut(Arc::new(concert)));
             return Ok(Put::Created);
@@ -489,15 +485,19 @@ impl CatalogueDraft {
         if **standing == concert {
             return Ok(Put::Replaced);
         }
+
         let moved = standing.venue != concert.venue || standing.currency != concert.currency;
         if moved && self.catalogue.schedules_of(&concert.id).next().is_some() {
             return in_use("the concert has a schedule: its venue and currency stand");
         }
+
         let price = |concert: &Concert, name: &str| concert.grade(name).map(|grade| grade.price);
         let repriced = standing.grades.iter().any(|grade| price(&concert, &grade.name) != Some(grade.price));
         if repriced && fixed {
             return Err(prices_fixed());
         }
+
+        // Another order of the grades is no other price, but schedules that never opened follow it.
         let concert = Arc::new(concert);
         if standing.grades != concert.grades {
             self.repriced.push((Arc::clone(&concert), repriced));
@@ -518,6 +518,7 @@ impl CatalogueDraft {
         limits: Limits,
     ) -> Result<Put, CatalogueRefusal> {
         check_plan(&plan)?;
+
         if let Some(listing) = self.catalogue.schedules.get(&id) {
             if listing.concert != concert {
                 return in_use("a schedule stays with its concert");
@@ -529,10 +530,12 @@ impl CatalogueDraft {
             self.replanned.push((id, concert, Arc::new(plan)));
             return Ok(Put::Replaced);
         }
+
         let Some(performed) = self.catalogue.concerts.get(&concert) else {
             return invalid("concertId", "there is no such concert");
         };
         let (venue, currency) = (performed.venue.clone(), performed.currency);
+
         // The venue may have been replaced since the concert was checked against it.
         let layout = self.catalogue.venues.get(&venue).map(|built| &built.layout);
         let Some(prices) = layout.and_then(|layout| performed.prices(layout).ok()) else {
@@ -541,6 +544,7 @@ impl CatalogueDraft {
         let Some(number) = self.catalogue.last_schedule.checked_add(1).map(ScheduleNumber) else {
             return in_use("the log has no more schedule numbers");
         };
+
         let (plan, prices) = (Arc::new(plan), Some(Arc::new(prices)));
         let (listed, performs) = (id.clone(), concert.clone());
         let creation = Creation { number, id, concert, venue, currency, plan, limits, prices };
@@ -632,7 +636,7 @@ fn check_plan(plan: &Plan) -> Result<(), CatalogueRefusal> {
     check_policy(&plan.policy)
 }
 
-/// The bounds of a policy: what follows from them, such as the size of an entry or of an amount, is relied on.
+/// Refuses a policy that is out of its bounds. The size of an entry and the sum of an amount follow from these.
 fn check_policy(policy: &Policy) -> Result<(), CatalogueRefusal> {
     let day = Seconds::DAY.get();
     let within = |field: &str, number: u32, range: RangeInclusive<u32>| {

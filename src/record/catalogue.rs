@@ -47,12 +47,12 @@ pub(super) struct VenueWire {
     address: String,
     kind: String,
     time_zone: String,
-    sections: Vec<SectionWire>,
+    sections: Vec<VenueSectionWire>,
     more: More,
 }
 
 #[derive(Serialize, Deserialize)]
-struct SectionWire {
+struct VenueSectionWire {
     id: String,
     floor: String,
     rows: Vec<RowWire>,
@@ -173,12 +173,14 @@ impl CatalogueEventWire {
             Self::VenuePut(venue) => CatalogueEvent::VenuePut(Arc::new(venue.into_domain()?)),
             Self::ConcertPut(concert) => CatalogueEvent::ConcertPut(Arc::new(concert.into_domain()?)),
             Self::ScheduleListed { id, number, concert, more } => {
+                // Bytes of before have no such field.
                 let mut creation = None;
                 for field in more {
                     match field {
                         ListedMore::Creation(wire) => creation = Some(Arc::new(wire.into_domain()?)),
                     }
                 }
+
                 let (id, concert) = (schedule_id(&id)?, concert_id(&concert)?);
                 CatalogueEvent::ScheduleListed { id, number: ScheduleNumber(number), concert, creation }
             }
@@ -214,12 +216,13 @@ impl VenueWire {
             seats: seats(&row.seats),
             more: More::default(),
         };
-        let section = |section: &Section| SectionWire {
+        let section = |section: &Section| VenueSectionWire {
             id: section.id.clone(),
             floor: section.floor.clone(),
             rows: section.rows.iter().map(row).collect(),
             more: More::default(),
         };
+
         Self {
             id: venue.id.to_string(),
             name: venue.name.clone(),
@@ -244,10 +247,11 @@ impl VenueWire {
             };
             Ok(Row { id: row.id, grade: grade_name(&row.grade)?, seats })
         };
-        let section = |section: SectionWire| -> Read<Section> {
+        let section = |section: VenueSectionWire| -> Read<Section> {
             let rows = section.rows.into_iter().map(row).collect::<Read<_>>()?;
             Ok(Section { id: section.id, floor: section.floor, rows })
         };
+
         Ok(Venue {
             id: venue_id(&self.id)?,
             name: self.name,
@@ -268,6 +272,7 @@ impl ConcertWire {
             description: grade.description.clone(),
             more: More::default(),
         };
+
         Self {
             id: concert.id.to_string(),
             title: concert.title.clone(),
@@ -291,6 +296,7 @@ impl ConcertWire {
                 description: grade.description,
             })
         };
+
         Ok(Concert {
             id: concert_id(&self.id)?,
             title: self.title,
@@ -325,10 +331,12 @@ impl CatalogueImageWire {
             archived: listing.archived.map(ArchivedWire::from_domain),
             more: More::default(),
         };
+        // The catalogue has them by id, and the format by number.
         let mut schedules: Vec<_> = catalogue.schedules().map(listing).collect();
         schedules.sort_unstable_by_key(|listing| listing.number);
         let replans = catalogue.replans();
         let plans = replans.plans.iter().map(|(id, plan)| (id.to_string(), PlanWire::from_domain(plan)));
+
         Self {
             venues: catalogue.venues().map(|built| VenueWire::from_domain(&built.venue)).collect(),
             concerts: catalogue.concerts().map(|concert| ConcertWire::from_domain(concert)).collect(),
@@ -350,6 +358,8 @@ impl CatalogueImageWire {
             Ok((schedule_id(&listing.id)?, Listing { number, concert, archived }))
         };
         let plan = |(id, plan): (String, PlanWire)| Ok((schedule_id(&id)?, Arc::new(plan.into_domain()?)));
+
+        // A section of before has no such field.
         let mut creations = Vec::new();
         for field in self.more {
             match field {
@@ -360,7 +370,7 @@ impl CatalogueImageWire {
             }
         }
 
-        let parts = Parts {
+        let parts = CatalogueParts {
             venues: self.venues.into_iter().map(VenueWire::into_domain).collect::<Read<_>>()?,
             concerts: self.concerts.into_iter().map(ConcertWire::into_domain).collect::<Read<_>>()?,
             listings: self.schedules.into_iter().map(listing).collect::<Read<_>>()?,
@@ -378,15 +388,15 @@ impl CatalogueImageWire {
     }
 }
 
-/// Writes what schedules are to be created with; nothing where none is.
+/// Writes what is to be created; nothing where no schedule is.
 fn creations(catalogue: &Catalogue) -> Option<Vec<CreationWire>> {
     let creations = catalogue.creations();
     let written = || creations.iter().map(|creation| CreationWire::from_domain(creation)).collect();
     (!creations.is_empty()).then(written)
 }
 
-/// What a catalogue is made of.
-pub(super) struct Parts {
+/// The parts that a catalogue is made of.
+pub(super) struct CatalogueParts {
     pub(super) venues: Vec<Venue>,
     pub(super) concerts: Vec<Concert>,
     /// In order of their numbers.
@@ -399,8 +409,8 @@ pub(super) struct Parts {
     pub(super) last_instant: Timestamp,
 }
 
-impl Parts {
-    /// Makes the catalogue, by what its events do.
+impl CatalogueParts {
+    /// Makes the catalogue by applying events, so that what they assert is checked here.
     pub(super) fn build(self) -> Read<Catalogue> {
         let mut catalogue = Catalogue::default();
         let mut put = |event: CatalogueEvent| catalogue.apply(&event, Timestamp::ZERO, None);
@@ -413,6 +423,7 @@ impl Parts {
             put(CatalogueEvent::ConcertPut(Arc::new(concert)));
         }
 
+        // Numbers only grow, which the event asserts: damaged bytes are refused before that.
         let mut last = 0;
         for (id, Listing { number, concert, archived }) in self.listings {
             if number.0 <= last || number.0 > self.last_schedule {

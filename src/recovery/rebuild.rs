@@ -4,9 +4,9 @@
 //! starts, newest first → the first that isn't later than what is asked for → the records behind it, in order
 //! ```
 //!
-//! A snapshot's sections may be later than its position, by events that replay skips. Where less than everything is
-//! asked for, that matters: [`rebuild`] looks behind what is asked for whether any event stands there which a section has
-//! already, and then takes an earlier start.
+//! A snapshot's sections may be later than its position, and replay skips the events that a section has. This matters where
+//! a caller asks for less than everything: if a section has an event that is behind what is asked for, [`rebuild`] takes an
+//! earlier start.
 //!
 //! Absent on purpose: where snapshots and records come from, which snapshots are passed over, and what damage at the
 //! end means. The callers know: a start, an export, the history, and the commands that look at a stopped engine.
@@ -96,6 +96,7 @@ impl Start {
     ) -> Result<Self, E> {
         let position = snapshot.header.position;
         let mut versions = BTreeMap::new();
+
         for section in record::decode_sections(&snapshot.sections) {
             let section = section.map_err(|source| RebuildError::Decode { position, source })?;
             let (stream, version) = section.stands();
@@ -105,10 +106,11 @@ impl Start {
             versions.insert(stream, version);
             world.restore(section).map_err(|source| RebuildError::Replay { position, source })?;
         }
+
         Ok(Self { world, position, at: Timestamp::from_millis(snapshot.header.instant), versions })
     }
 
-    /// Replays what follows; nothing when a section is later than what is asked for.
+    /// Replays the records behind it; returns nothing where a section is later than what is asked for.
     fn replay<E: From<RebuildError>>(
         self,
         records: &mut impl FnMut(Position, &mut Visit<'_, E>) -> Result<(), E>,
@@ -117,9 +119,12 @@ impl Start {
     ) -> Result<Option<Rebuilt>, E> {
         let Self { mut world, position: from, versions, .. } = self;
         let (mut last, mut applied, mut too_late) = (from, 0, false);
+
         records(from, &mut |position, bytes| {
             let record = decode(position, bytes)?;
             let stream = record.stream();
+
+            // Behind what is asked for, one question is left: whether a section has this record already.
             if !until.includes(position, record.at) {
                 too_late |= versions.get(&stream).is_some_and(|version| record.version <= *version);
                 return Ok(());
@@ -127,9 +132,11 @@ impl Start {
             if wanted(stream)? {
                 applied += u64::from(world.follow(position, &record)?);
             }
+            assert!(position > last, "records come in order");
             last = position;
             Ok(())
         })?;
+
         let snapshot = (from > Position::START).then_some(from);
         Ok((!too_late).then_some(Rebuilt { world, position: last, snapshot, applied }))
     }
@@ -151,9 +158,9 @@ pub struct Rebuilt {
     pub applied: u64,
 }
 
-/// Rebuilds a world from the first of the starts, newest first, that serves.
+/// Rebuilds a world from the first start that serves; the newest comes first.
 ///
-/// `records` shows everything behind a position, in order; `wanted` says which streams are replayed, and may end it all.
+/// `records` shows everything behind a position, in order. `wanted` says which streams are replayed; its error ends the rebuilding.
 ///
 /// # Errors
 /// When what is read can't be decoded or doesn't follow, when no start serves, and what `starts`, `records` and `wanted`

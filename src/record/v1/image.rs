@@ -14,7 +14,7 @@ use crate::domain::ids::{PaymentId, ReservationNumber, ScheduleNumber};
 use crate::domain::schedule::{Answer, Archived, Counts, Image, Reservation, Summary};
 use crate::domain::time::Timestamp;
 use crate::record::DecodeError;
-use crate::record::catalogue::Parts as CatalogueParts;
+use crate::record::catalogue::CatalogueParts;
 use crate::record::fields::{
     KeyWire, Read, concert_id, instant_in, key_in, keys_in, pages, schedule_id, seats_in, user_id,
 };
