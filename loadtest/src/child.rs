@@ -154,6 +154,8 @@ fn spawn(launch: &Launch, target: Target, dir: &Path) -> Result<Child> {
         .env("ONSALE_ADMIN_TOKEN", &launch.admin_token)
         .env("ONSALE_RATE_LIMIT", "off")
         .env("ONSALE_LIMITS_SIGN_INS_PER_MINUTE", "1000000")
+        // Everyone's reads come from one address here, those of the check, too.
+        .env("ONSALE_LIMITS_READS_PER_SECOND", "off")
         .env("ONSALE_WORKER_THREADS", launch.workers.to_string())
         .envs(launch.settings.iter().map(|(name, value)| (name, value)))
         .current_dir(dir)
