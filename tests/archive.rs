@@ -246,9 +246,9 @@ fn back_up(engine: &Engine, to: &Path) {
         taker.push(&chunk).unwrap();
         Ok(())
     });
-    let taken = taker.finish().unwrap();
-    assert_eq!(taken.position, given.unwrap().position);
-    assert!(taken.skipped.is_empty());
+    let backed_up = taker.finish().unwrap();
+    assert_eq!(backed_up.position, given.unwrap().position);
+    assert!(backed_up.skipped.is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
