@@ -262,7 +262,7 @@ async fn as_the_version_before(disk: &MemoryDisk, dir: &Path, plan: Plan) {
     let [venue, concert, listed] = [1, 2, 3].map(|version| {
         let event = &events[usize::try_from(version - 1).unwrap()];
         move |bytes: &mut Vec<u8>| {
-            record::encode_fact(bytes, version, NOW, None, record::FactRef::Catalogue(event))
+            record::encode_fact(bytes, version, NOW, None, record::FactRef::Catalogue(event));
         }
     });
     let created = Event::Created(Box::new(creation));
