@@ -46,16 +46,16 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
         taker.push(bytes).map_err(Failure::failed)
     });
     // Whatever became of it, nothing has the directory open any more when it is removed or named.
-    let taken = match came {
+    let backed_up = match came {
         Ok(()) => taker.finish().map_err(Failure::failed),
         Err(failure) => {
             drop(taker);
             Err(failure)
         }
     };
-    let taken = taken.inspect_err(|_| place.clear())?;
+    let backed_up = backed_up.inspect_err(|_| place.clear())?;
     place.finish()?;
-    tell(&taken, dir)
+    tell(&backed_up, dir)
 }
 
 fn tell(taken: &Taken, dir: &Path) -> Result<(), Failure> {
