@@ -1,1 +1,0 @@
-import"./ops.chunk-3273GQFN.js";var e={close:"Close",loading:"One moment…",skip:"Skip to the content",tryAgain:"Try again",offline:"The connection is lost. This page goes on by itself when it is back.",signOut:"Sign out"};var a={title:"Operations",signIn:"Be the operator"};var r={...e,...a};export{r as default};

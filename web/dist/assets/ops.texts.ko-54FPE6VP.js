@@ -1,1 +1,0 @@
-import"./ops.chunk-3273GQFN.js";var e={close:"닫기",loading:"잠시만 기다려 주세요…",skip:"본문으로 건너뛰기",tryAgain:"다시 시도",offline:"연결이 끊겼습니다. 연결되면 이 페이지가 저절로 이어집니다.",signOut:"로그아웃"};var n={title:"운영",signIn:"운영자로 시작"};var s={...e,...n};export{s as default};

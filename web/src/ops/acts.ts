@@ -1,0 +1,102 @@
+// Changes of a sale and its waiting room, and their receipts: who did it and when, as the journal has it.
+import { signal } from "@preact/signals";
+import { api, ask, change, isRefusal, type Refusal, type Schedule, type Schemas } from "../base/api";
+import { announce } from "../base/live";
+import { readFeed } from "./feed";
+import { instant } from "./parts";
+import { t } from "./texts";
+import { look, overview } from "./watch";
+import { may } from "./who";
+
+export type Room = Schemas["WaitingRoom"];
+type HistoryItem = Schemas["HistoryItem"];
+
+/** What was done last, by schedule. */
+export interface Receipt {
+  scheduleId: string;
+  words: string;
+  /** As the journal has it; null where the token may not read it. */
+  by: { who: string; at: string; position: number } | null;
+}
+export const receipt = signal<Receipt | null>(null);
+
+type Kind = "SalesOpened" | "SalesClosed" | "ScheduleCancelled" | "SeatsBlocked" | "SeatsUnblocked";
+
+const who = (data: Record<string, unknown>) => String(data.adminId ?? data.by ?? "");
+
+/** Reads who did something after a position, and when. */
+async function written(type: Kind | "RoomTuned", scheduleId: string, since: number): Promise<Receipt["by"]> {
+  if (may("follow")) {
+    // In a busy sale the newest events of its history are others' already.
+    let found: Receipt["by"] = null;
+    const end = new AbortController();
+    const limit = setTimeout(() => end.abort(), 8_000);
+    await readFeed({
+      after: since,
+      until: position(),
+      subject: `schedules/${scheduleId}${type === "RoomTuned" ? "/queue" : ""}`,
+      signal: end.signal,
+      on(event) {
+        if (event.type === type) found = { who: who(event.data), at: event.time, position: event.position };
+      },
+    });
+    clearTimeout(limit);
+    return found;
+  }
+  if (type === "RoomTuned") return null;
+  const params = { path: { scheduleId }, query: { limit: 1000 } };
+  const history = await ask(api.GET("/api/v1/admin/schedules/{scheduleId}/history", { params }));
+  if (isRefusal(history)) return null;
+  const own = history.items.find((item: HistoryItem) => item.type === type && item.position > since);
+  return own ? { who: who(own.data as Record<string, unknown>), at: own.at, position: own.position } : null;
+}
+
+function show(scheduleId: string, words: string, by: Receipt["by"]): void {
+  receipt.value = { scheduleId, words, by };
+  announce(by ? t.value.doneBy(words, by.who, instant(by.at)) : words);
+}
+
+const position = () => overview.value?.journal.position ?? 0;
+
+async function done(type: Parameters<typeof written>[0], scheduleId: string, words: string, since: number): Promise<void> {
+  await look();
+  show(scheduleId, words, await written(type, scheduleId, since));
+}
+
+/** Opens, closes or cancels a sale. */
+export async function setSale(act: "open" | "close" | "cancel", scheduleId: string): Promise<Schedule | Refusal> {
+  const since = position();
+  const path = { scheduleId };
+  const answer = await change(`ops.${act}.${scheduleId}`, null, (header) => {
+    const params = { params: { path, header } };
+    if (act === "open") return api.POST("/api/v1/schedules/{scheduleId}/open", params);
+    if (act === "close") return api.POST("/api/v1/schedules/{scheduleId}/close", params);
+    return api.POST("/api/v1/schedules/{scheduleId}/cancel", params);
+  });
+  const kinds = { open: "SalesOpened", close: "SalesClosed", cancel: "ScheduleCancelled" } as const;
+  if (!isRefusal(answer)) await done(kinds[act], scheduleId, t.value.did[act], since);
+  return answer;
+}
+
+/** Takes seats off sale, or puts them back. */
+export async function setSeats(act: "block" | "unblock", scheduleId: string, seats: string[]): Promise<Schedule | Refusal> {
+  const since = position();
+  const path = { scheduleId };
+  const body = { seats };
+  const answer = await change(`ops.${act}.${scheduleId}`, body, (header) => {
+    const params = { params: { path, header }, body };
+    return act === "block" ? api.POST("/api/v1/schedules/{scheduleId}/block", params) : api.POST("/api/v1/schedules/{scheduleId}/unblock", params);
+  });
+  if (!isRefusal(answer)) await done(act === "block" ? "SeatsBlocked" : "SeatsUnblocked", scheduleId, t.value.did[act](seats.length), since);
+  return answer;
+}
+
+/** Changes a waiting room while it runs. */
+export async function tune(scheduleId: string, body: Schemas["TuneBody"], words: string): Promise<Room | Refusal> {
+  const since = position();
+  const answer = await change(`ops.tune.${scheduleId}`, body, (header) =>
+    api.PATCH("/api/v1/schedules/{scheduleId}/queue", { params: { path: { scheduleId }, header }, body }),
+  );
+  if (!isRefusal(answer)) await done("RoomTuned", scheduleId, words, since);
+  return answer;
+}

@@ -1,0 +1,121 @@
+// The small parts that the places of this page share.
+import { useSignal } from "@preact/signals";
+import type { ComponentChildren } from "preact";
+import { useEffect } from "preact/hooks";
+import { isOnline, isRefusal, type Refusal, type Schemas } from "../base/api";
+import { count, fullDay, time, type Zone } from "../base/language";
+import { t } from "./texts";
+
+export type SaleStatus = Schemas["SaleStatus"];
+export type Counts = Schemas["SeatCounts"];
+
+/** Figures in a line: a word and a number, no boxes. */
+export function Figures(props: { items: { label: string; value: string; note?: string | undefined; isLoud?: boolean }[]; label: string }) {
+  return (
+    <dl class="figures" aria-label={props.label}>
+      {props.items.map(({ label, value, note, isLoud }) => (
+        <div key={label} class={isLoud ? "loud" : undefined}>
+          <dt>{label}</dt>
+          <dd>
+            {value}
+            {note && <small>{note}</small>}
+          </dd>
+        </div>
+      ))}
+    </dl>
+  );
+}
+
+export function Status(props: { status: SaleStatus }) {
+  return <span class={`status ${props.status}`}>{t.value.sale[props.status]}</span>;
+}
+
+/** The seats of a sale as one line: sold, held, blocked, and what is free. */
+export function Bar(props: { seats: Counts }) {
+  const { total } = props.seats;
+  const parts = (["reserved", "held", "blocked"] as const).map((name) => [name, total > 0 ? props.seats[name] / total : 0] as const);
+  return (
+    <span class="seat-bar" aria-hidden="true">
+      {parts.map(([name, part]) => (
+        <span key={name} class={name} ref={(own) => own?.style.setProperty("width", `${part * 100}%`)} />
+      ))}
+    </span>
+  );
+}
+
+export const percent = (part: number, whole: number) =>
+  whole === 0 ? "–" : `${((100 * part) / whole).toFixed(part === 0 || part === whole ? 0 : 1)} %`;
+
+/** Writes a time span of a chart: `1.2 ms`. */
+export function span(seconds: number): string {
+  const ms = seconds * 1000;
+  if (ms < 1) return `${(ms * 1000).toFixed(0)} µs`;
+  if (ms < 1000) return `${ms < 10 ? ms.toFixed(1) : ms.toFixed(0)} ms`;
+  return `${seconds.toFixed(1)} s`;
+}
+
+/** Writes a rate or a mean: whole when it is large. */
+export const rough = (value: number) => (value >= 10 || Number.isInteger(value) ? count(Math.round(value)) : value.toFixed(1));
+
+/** Writes an instant of the log to the millisecond, by this machine's zone. */
+export function instant(at: string): string {
+  const date = new Date(at);
+  const two = (part: number) => String(part).padStart(2, "0");
+  return `${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}.${String(date.getMilliseconds()).padStart(3, "0")}`;
+}
+
+/** The same with the day, where it isn't today's. */
+export function instantOfDay(at: string): string {
+  const date = new Date(at);
+  if (date.toDateString() === new Date().toDateString()) return instant(at);
+  return `${date.getFullYear()}-${String(date.getMonth() + 1).padStart(2, "0")}-${String(date.getDate()).padStart(2, "0")} ${instant(at)}`;
+}
+
+export const startOf = (at: string, zone: Zone) => `${fullDay(at, zone)} ${time(at, zone)}`;
+
+export const schedulePath = (scheduleId: string, part = "") => `/ops/schedules/${encodeURIComponent(scheduleId)}${part && `/${part}`}`;
+export const lookupPath = (text: string) => `/ops/lookup?q=${encodeURIComponent(text)}`;
+export const historyPath = (scheduleId: string, seatId: string) => `${schedulePath(scheduleId, "history")}?seat=${encodeURIComponent(seatId)}`;
+
+/** What a component reads: null while it is on its way. */
+export function useRead<T>(read: () => Promise<T | Refusal>, dependsOn: unknown[]) {
+  const value = useSignal<T | Refusal | null>(null);
+  const again = async () => {
+    const answer = await read();
+    // What is shown isn't taken away by a lost line.
+    if (!isRefusal(answer) || value.value === null || isRefusal(value.value)) value.value = answer;
+  };
+  useEffect(() => {
+    let isGone = false;
+    value.value = null;
+    void read().then((answer) => {
+      if (!isGone) value.value = answer;
+    });
+    return () => {
+      isGone = true;
+    };
+  }, dependsOn);
+  const isBack = isOnline.value;
+  useEffect(() => {
+    if (isBack && isRefusal(value.value) && value.value.code === "offline") void again();
+  }, [isBack]);
+  return { value, again };
+}
+
+/** A choice of one among few, as buttons beside one another. */
+export function Choice<T extends string | number>(props: {
+  label: string;
+  value: T;
+  options: [T, ComponentChildren][];
+  onChange: (value: T) => void;
+}) {
+  return (
+    <div class="choice" role="group" aria-label={props.label}>
+      {props.options.map(([value, words]) => (
+        <button key={value} type="button" aria-pressed={props.value === value} onClick={() => props.onChange(value)}>
+          {words}
+        </button>
+      ))}
+    </div>
+  );
+}

@@ -1,0 +1,342 @@
+// One sale: what it is, the acts on it, and its parts: live, seats, waiting room, history.
+import { useComputed, useSignal } from "@preact/signals";
+import { useEffect, useMemo } from "preact/hooks";
+import { api, ask, type Concert, isRefusal, type Refusal, type Schedule, type Schemas } from "../base/api";
+import { count, money, type Zone } from "../base/language";
+import { Button, Dialog, Heading, Loading } from "../base/ui";
+import { FREE, loadSeats, RESERVED, type Seats } from "../map/feed";
+import { receipt, setSale } from "./acts";
+import { CancelDialog } from "./cancel";
+import { Chart, type Columns } from "./chart";
+import { byGrade, Flow, STATUS_NAMES } from "./flow";
+import { HistoryPart } from "./history";
+import { SpanChoice } from "./all";
+import { Bar, type Counts, Figures, instant, percent, rough, schedulePath, startOf, Status, useRead } from "./parts";
+import { Refused } from "./refusal";
+import { RoomPart } from "./room";
+import { SeatsPart } from "./seats";
+import { t } from "./texts";
+import { failure, looks, overview, type ScheduleOverview, trackOf } from "./watch";
+import { may } from "./who";
+
+/** A sale as its parts see it. */
+export interface Sale {
+  scheduleId: string;
+  /** As it was read last; `live` is newer. */
+  schedule: Schedule;
+  concert: Concert;
+  zone: Zone;
+  seats: Seats;
+  flow: Flow;
+}
+
+export type Part = "" | "seats" | "room" | "history";
+
+async function load(scheduleId: string): Promise<Omit<Sale, "flow"> | Refusal> {
+  const [schedule, venues] = await Promise.all([
+    ask(api.GET("/api/v1/schedules/{scheduleId}", { params: { path: { scheduleId } } })),
+    ask(api.GET("/api/v1/venues", { params: { query: { limit: 1000 } } })),
+  ]);
+  if (isRefusal(schedule)) return schedule;
+  const concert = await ask(api.GET("/api/v1/concerts/{concertId}", { params: { path: { concertId: schedule.concertId } } }));
+  if (isRefusal(concert)) return concert;
+  const { planId } = schedule as { planId?: string };
+  const grades = concert.grades.map(({ grade }) => grade);
+  const seats = await loadSeats(scheduleId, planId, grades);
+  if (isRefusal(seats)) return seats;
+  const venue = isRefusal(venues) ? undefined : venues.items.find(({ venueId }: Schemas["VenueSummary"]) => venueId === schedule.venueId);
+  return { scheduleId, schedule, concert, zone: venue?.timeZone, seats };
+}
+
+export function SchedulePage(props: { scheduleId: string; part: Part }) {
+  const { scheduleId } = props;
+  const { value, again } = useRead(() => load(scheduleId), [scheduleId]);
+  const loaded = value.value;
+  if (loaded === null) return <Loading label={t.value.loading} />;
+  if (isRefusal(loaded)) {
+    return (
+      <>
+        <Heading title={t.value.title}>{scheduleId}</Heading>
+        <Refused refusal={loaded} again={() => void again()} />
+      </>
+    );
+  }
+  return <Loaded loaded={loaded} part={props.part} />;
+}
+
+function Loaded(props: { loaded: Omit<Sale, "flow">; part: Part }) {
+  const { loaded, part } = props;
+  const flow = useMemo(() => new Flow(loaded.seats), [loaded.seats]);
+  useEffect(() => loaded.seats.open(), [loaded.seats]);
+  useEffect(() => () => flow.end(), [flow]);
+  const sale: Sale = { ...loaded, flow };
+  const { scheduleId, schedule, concert } = sale;
+
+  const live = useComputed(() => overview.value?.schedules.find((own) => own.scheduleId === scheduleId) ?? null);
+  // Beyond the schedules of the overview it is read by itself.
+  const own = useSignal<Schedule>(schedule);
+  const isAlone = overview.value !== null && live.value === null;
+  const second = looks.value;
+  useEffect(() => {
+    if (!isAlone || failure.value) return;
+    void ask(api.GET("/api/v1/schedules/{scheduleId}", { params: { path: { scheduleId } } })).then((answer) => {
+      if (!isRefusal(answer)) own.value = answer;
+    });
+  }, [isAlone, second]);
+  const status = live.value?.status ?? own.value.status;
+  const hasRoom = live.value ? live.value.queue !== null : Boolean(own.value.policy.queue);
+
+  const asking = useSignal<"" | "open" | "close" | "cancel">("");
+  const tabs: [Part, string][] = [
+    ["", t.value.tabs.live],
+    ["seats", t.value.tabs.seats],
+    ...(hasRoom ? [["room", t.value.tabs.room] as [Part, string]] : []),
+    ["history", t.value.tabs.history],
+  ];
+  return (
+    <>
+      <div class="head schedule-head">
+        <div>
+          <Heading title={`${concert.title} · ${t.value.title}`}>{concert.title}</Heading>
+          <p class="soft">
+            {startOf(schedule.startsAt, sale.zone)} <Status status={status} /> <code class="id">{scheduleId}</code>
+          </p>
+        </div>
+        {may("run") && status !== "cancelled" && (
+          <div class="actions">
+            {status === "open" ? (
+              <Button id="close-sale" onClick={() => (asking.value = "close")}>
+                {t.value.closeSale}
+              </Button>
+            ) : (
+              <Button id="open-sale" onClick={() => (asking.value = "open")}>
+                {t.value.openSale}
+              </Button>
+            )}
+            <Button id="cancel-sale" look="danger" onClick={() => (asking.value = "cancel")}>
+              {t.value.cancelSale}
+            </Button>
+          </div>
+        )}
+      </div>
+      <ReceiptLine scheduleId={scheduleId} />
+      <nav class="tabs" aria-label={t.value.partsOf}>
+        {tabs.map(([name, words]) => (
+          <a key={name} href={schedulePath(scheduleId, name)} aria-current={part === name ? "page" : undefined}>
+            {words}
+          </a>
+        ))}
+      </nav>
+      {part === "" && <LivePart sale={sale} live={live.value} seats={live.value?.seats ?? own.value.seats} />}
+      {part === "seats" && <SeatsPart sale={sale} />}
+      {part === "room" && <RoomPart scheduleId={scheduleId} />}
+      {part === "history" && <HistoryPart scheduleId={scheduleId} currency={schedule.currency} />}
+      {(asking.value === "open" || asking.value === "close") && (
+        <AskDialog
+          act={asking.value}
+          scheduleId={scheduleId}
+          seats={live.value?.seats ?? own.value.seats}
+          title={concert.title}
+          onClose={() => (asking.value = "")}
+        />
+      )}
+      {asking.value === "cancel" && <CancelDialog sale={sale} onClose={() => (asking.value = "")} />}
+    </>
+  );
+}
+
+function ReceiptLine(props: { scheduleId: string }) {
+  const last = receipt.value;
+  if (last?.scheduleId !== props.scheduleId) return null;
+  return (
+    <div class="receipt" id="receipt">
+      <p>
+        <b>{last.words}</b> {last.by ? t.value.byWhom(last.by.who, instant(last.by.at), count(last.by.position)) : t.value.byUnknown}
+      </p>
+      <button type="button" class="close" aria-label={t.value.close} onClick={() => (receipt.value = null)}>
+        <span aria-hidden="true">×</span>
+      </button>
+    </div>
+  );
+}
+
+/** A question before a sale opens or closes. */
+function AskDialog(props: { act: "open" | "close"; scheduleId: string; seats: Counts; title: string; onClose: () => void }) {
+  const { act, seats } = props;
+  const busy = useSignal(false);
+  const refusal = useSignal<Refusal | null>(null);
+  const send = async () => {
+    busy.value = true;
+    const answer = await setSale(act, props.scheduleId);
+    busy.value = false;
+    if (isRefusal(answer)) refusal.value = answer;
+    else props.onClose();
+  };
+  return (
+    <Dialog title={t.value.ask[act]} closeLabel={t.value.close} onClose={props.onClose}>
+      <p>{act === "open" ? t.value.askOpen(props.title, count(seats.available)) : t.value.askClose(props.title, count(seats.held))}</p>
+      {refusal.value && <Refused refusal={refusal.value} />}
+      <div class="actions">
+        <Button look="main" busy={busy.value} onClick={send} id="sure">
+          {t.value.yes[act]}
+        </Button>
+        <Button onClick={props.onClose}>{t.value.no}</Button>
+      </div>
+    </Dialog>
+  );
+}
+
+function LivePart(props: { sale: Sale; live: ScheduleOverview | null; seats: Counts }) {
+  const { sale, live, seats } = props;
+  const track = trackOf(sale.scheduleId);
+  const { flow } = sale;
+  const read =
+    (...names: (keyof typeof flow.track.columns)[]) =>
+    (): Columns => {
+      void flow.ticks.value;
+      return [flow.track.at, ...names.map((name) => flow.track.columns[name])];
+    };
+  const readTrack =
+    (...names: (keyof typeof track.columns)[]) =>
+    (): Columns => [track.at, ...names.map((name) => track.columns[name])];
+  const value = useComputed(() => {
+    void sale.seats.version.value;
+    const { status, plan } = sale.seats;
+    let [sold, whole] = [0, 0];
+    const prices = plan.grades.map((name) => sale.concert.grades.find(({ grade }) => grade === name)?.price ?? 0);
+    for (let seat = 0; seat < plan.count; seat++) {
+      const price = prices[plan.grade[seat] as number] ?? 0;
+      whole += price;
+      if (status[seat] === RESERVED) sold += price;
+    }
+    return { sold, whole };
+  });
+  const items: Parts = [
+    { label: t.value.soldSeats, value: count(seats.reserved), note: percent(seats.reserved, seats.total) },
+    { label: t.value.listValue, value: money(value.value.sold, sale.schedule.currency), note: percent(value.value.sold, value.value.whole) },
+    { label: t.value.heldSeats, value: count(seats.held), note: live ? t.value.liveHolds(live.liveHolds) : undefined },
+    { label: t.value.freeSeats, value: count(seats.available) },
+    { label: t.value.blockedSeats, value: count(seats.blocked) },
+  ];
+  if (live) {
+    items.push(
+      { label: t.value.followers, value: count(live.followers) },
+      { label: t.value.paymentsPending, value: count(live.payments.pending), isLoud: live.payments.pending > 0 },
+      {
+        label: t.value.refundsOwed,
+        value: count(live.payments.refunding),
+        note: t.value.refundsDone(live.payments.refunded),
+        isLoud: live.payments.refunding > 0,
+      },
+    );
+  }
+  return (
+    <>
+      <Figures label={t.value.tabs.live} items={items} />
+      <Bar seats={seats} />
+      <div class="head">
+        <h2>{t.value.bySecond}</h2>
+        <SpanChoice />
+      </div>
+      <section class="charts" aria-label={t.value.bySecond}>
+        <Chart
+          title={t.value.seatsTitle}
+          lines={[
+            { label: t.value.soldShort, colour: "s-sold", isFilled: true },
+            { label: t.value.heldShort, colour: "s-held", dash: [6, 3] },
+            { label: t.value.freedShort, colour: "s-wait", dash: [2, 3] },
+            { label: t.value.returnedShort, colour: "s-refused", dash: [1, 4] },
+          ]}
+          read={read("sold", "held", "freed", "returned")}
+          write={rough}
+          note={sale.seats.isLive.value ? t.value.sinceOpened : t.value.mapStale}
+        />
+        <Chart
+          title={t.value.levelsTitle}
+          lines={[
+            { label: t.value.soldSeats, colour: "s-sold", isFilled: true },
+            { label: t.value.heldSeats, colour: "s-held", dash: [6, 3] },
+          ]}
+          read={readTrack("reserved", "held")}
+          write={rough}
+        />
+        {live?.queue && (
+          <Chart
+            title={t.value.roomTitle}
+            lines={[
+              { label: t.value.waiting, colour: "s-wait", isFilled: true },
+              { label: t.value.atSeats, colour: "s-sold", dash: [6, 3] },
+              { label: t.value.admittedPerSecond, colour: "s-held", dash: [2, 3] },
+            ]}
+            read={readTrack("waiting", "active", "admitted")}
+            write={rough}
+          />
+        )}
+      </section>
+      <Grades sale={sale} />
+    </>
+  );
+}
+
+type Parts = Parameters<typeof Figures>[0]["items"];
+
+/** The seats of each grade by status. */
+function Grades(props: { sale: Sale }) {
+  const { seats, concert, schedule } = props.sale;
+  const counts = useComputed(() => {
+    void seats.version.value;
+    return byGrade(seats);
+  });
+  const price = (name: string) => concert.grades.find(({ grade }) => grade === name)?.price ?? 0;
+  return (
+    <section aria-labelledby="grades" class="grades">
+      <h2 id="grades">{t.value.gradesTitle}</h2>
+      <table class="list">
+        <thead>
+          <tr>
+            <th scope="col">{t.value.grade}</th>
+            <th scope="col" class="number">
+              {t.value.price}
+            </th>
+            <th scope="col" class="wide">
+              {t.value.seatsWord}
+            </th>
+            {STATUS_NAMES.map((name) => (
+              <th scope="col" class="number" key={name}>
+                {t.value.seatStatus[name]}
+              </th>
+            ))}
+            <th scope="col" class="number">
+              {t.value.soldPart}
+            </th>
+          </tr>
+        </thead>
+        <tbody>
+          {seats.plan.grades.map((name, index) => {
+            const own = counts.value[index] as number[];
+            const total = own.reduce((sum, number) => sum + number, 0);
+            return (
+              <tr key={name}>
+                <th scope="row">{name}</th>
+                <td class="number" data-label={t.value.price}>
+                  {money(price(name), schedule.currency)}
+                </td>
+                <td class="wide">
+                  <Bar seats={{ available: own[FREE]!, held: own[1]!, reserved: own[2]!, blocked: own[3]!, total }} />
+                </td>
+                {STATUS_NAMES.map((status, at) => (
+                  <td class="number" key={status} data-label={t.value.seatStatus[status]}>
+                    {count(own[at]!)}
+                  </td>
+                ))}
+                <td class="number" data-label={t.value.soldPart}>
+                  {percent(own[2]!, total)}
+                </td>
+              </tr>
+            );
+          })}
+        </tbody>
+      </table>
+    </section>
+  );
+}

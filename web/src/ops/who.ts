@@ -1,0 +1,114 @@
+// Who has signed in: a token that was pasted. It is kept while the tab is open, and in no other tab.
+import { computed, effect, signal } from "@preact/signals";
+import { api, ask, isRefusal, type Refusal } from "../base/api";
+import { session } from "../base/session";
+
+/** The roles that see this page. */
+export type Role = "admin" | "operator" | "auditor";
+
+const ROLES: Record<Role, readonly Right[]> = {
+  admin: ["run", "readAll", "follow"],
+  operator: ["run"],
+  auditor: ["readAll", "follow"],
+};
+
+/** What one may do here: run sales and rooms; read what is anyone's; read the feed of events. */
+export type Right = "run" | "readAll" | "follow";
+
+const NAME = "onsale.ops.token";
+
+/** The role of who has signed in. */
+export const role = signal<Role | null>(null);
+
+export const may = (right: Right): boolean => role.value !== null && ROLES[role.value].includes(right);
+
+/** Whether the server refused a token that it had taken before. */
+export const isTokenOver = signal(false);
+
+export const isIn = computed(() => session.value !== null && role.value !== null);
+
+interface Claims {
+  sub?: string;
+  exp?: number;
+  role?: string;
+}
+
+/** Reads a JWT's claims; null for another token, as the scripts' one. */
+function claims(token: string): Claims | null {
+  const part = token.split(".")[1];
+  if (!part || token.split(".").length !== 3) return null;
+  try {
+    const bytes = Uint8Array.from(atob(part.replaceAll("-", "+").replaceAll("_", "/")), (letter) => letter.charCodeAt(0));
+    return JSON.parse(new TextDecoder().decode(bytes)) as Claims;
+  } catch {
+    return null;
+  }
+}
+
+/** A token without claims is for scripts, and never ends by itself. */
+const NEVER = "9999-12-31T23:59:59.999Z";
+
+/** Takes a token for the requests from now on, and returns its role; null if that sees nothing here. */
+function carry(token: string): Role | null {
+  const claimed = claims(token);
+  const name = claimed ? (claimed.role ?? "user") : "admin";
+  if (!(name in ROLES)) return null;
+  const expiresAt = claimed?.exp ? new Date(claimed.exp * 1000).toISOString() : NEVER;
+  session.value = { accessToken: token, expiresAt, userId: claimed?.sub ?? "", name: claimed?.sub ?? "" };
+  return name as Role;
+}
+
+function keepToken(token: string | null): void {
+  try {
+    if (token === null) sessionStorage.removeItem(NAME);
+    else sessionStorage.setItem(NAME, token);
+  } catch {
+    // A window that keeps nothing asks again after a reload.
+  }
+}
+
+/** Signs in with a token, if the server lets it see the operations. Returns why not. */
+export async function signIn(pasted: string): Promise<Refusal | null> {
+  const token = pasted.trim().replace(/^Bearer\s+/i, "");
+  const refused = (code: string): Refusal => ({ refused: true, code, problem: {}, retryAfterSeconds: null });
+  if (!/^[\x21-\x7e]{16,}$/.test(token)) return refused("not_a_token");
+  const wanted = carry(token);
+  if (!wanted) return refused("role_sees_nothing");
+  isTokenOver.value = false;
+  // Nothing is shown before the server has taken the token.
+  const answer = await ask(api.GET("/api/v1/admin/overview"));
+  if (isRefusal(answer)) {
+    signOut();
+    const own = { unauthenticated: "token_unknown", forbidden: "role_sees_nothing" }[answer.code];
+    return own ? refused(own) : answer;
+  }
+  role.value = wanted;
+  keepToken(token);
+  return null;
+}
+
+export function signOut(): void {
+  keepToken(null);
+  [role.value, session.value] = [null, null];
+}
+
+/** Signs in with the token that this tab has. */
+export function comeBack(): void {
+  try {
+    const token = sessionStorage.getItem(NAME);
+    if (token) role.value = carry(token);
+    if (session.value && Date.parse(session.value.expiresAt) <= Date.now()) {
+      signOut();
+      isTokenOver.value = true;
+    }
+  } catch {
+    // Nothing was kept.
+  }
+  // A refusal of the token anywhere ends the session.
+  effect(() => {
+    if (session.value === null && role.peek() !== null) {
+      isTokenOver.value = true;
+      signOut();
+    }
+  });
+}
