@@ -369,9 +369,9 @@ impl World {
 
     /// Tells whether a schedule existed, and was removed or moved to the archive since.
     fn is_over(&self, number: ScheduleNumber) -> bool {
-        number.0 <= self.catalogue.last_schedule()
-            && !self.schedules.contains_key(&number)
-            && !self.to_be_created().any(|creation| creation.number == number)
+        let was_created = || !self.to_be_created().any(|creation| creation.number == number);
+        let is_known = number.0 <= self.catalogue.last_schedule() && !self.schedules.contains_key(&number);
+        self.ended.contains_key(&number) || (is_known && was_created())
     }
 
     /// Returns the schedules that are in the archive, in order of their numbers, whether or not their listings say so yet.
