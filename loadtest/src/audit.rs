@@ -12,7 +12,7 @@ use crate::{
     script::{Plan, Script},
     setup::{Client, in_time},
     target::Target,
-    wire::Connection,
+    wire::{Answer, Connection},
 };
 
 /// How many connections ask.
@@ -57,7 +57,7 @@ pub(crate) async fn audit(
         faults: std::mem::take(&mut book.faults),
     };
     book.check_owners(&mut findings.faults);
-    book.check_map(&plan.seats, &seat_map(target, plan).await?, &mut findings.faults);
+    book.check_map(&plan.seats, &seat_map(target, &plan.schedule).await?, &mut findings.faults);
 
     let stride = released.div_ceil(released_max.max(1)).max(1);
     let mut nth_released = 0;
@@ -89,16 +89,20 @@ async fn ask(target: Target, plan: Arc<Plan>, script: Arc<Script>, entries: Vec<
     for entry in &entries {
         script.write_get(&mut request, index(entry.user), &entry.reservation);
         let answer = in_time(connection.exchange(&request)).await.context("asking for a reservation")?;
-        let told = if answer.status == 200 {
-            let told = serde_json::from_slice::<Reservation>(answer.body);
-            Ok(told.context("a reservation isn't as the API says")?.into())
-        } else {
-            Err(answer.status)
-        };
+        let told = told(&answer)?;
         let words = (&*plan.schedule, &*plan.seats[index(entry.seat)], &*plan.users[index(entry.user)].id);
         book::check_entry(entry, words, told.as_ref().map_err(|status| *status), &mut faults);
     }
     Ok(faults)
+}
+
+/// Reads what the server says of a reservation, or the status code where it has none.
+pub(crate) fn told(answer: &Answer<'_>) -> Result<std::result::Result<Told, u16>> {
+    if answer.status != 200 {
+        return Ok(Err(answer.status));
+    }
+    let told = serde_json::from_slice::<Reservation>(answer.body);
+    Ok(Ok(told.context("a reservation isn't as the API says")?.into()))
 }
 
 /// Of a reservation, what the book knows.
@@ -131,9 +135,10 @@ impl From<Reservation> for Told {
     }
 }
 
-async fn seat_map(target: Target, plan: &Plan) -> Result<SeatMap> {
+/// Asks for the seat map and the counts of a schedule.
+pub(crate) async fn seat_map(target: Target, schedule: &str) -> Result<SeatMap> {
     let mut client = Client::connect(target, None).await?;
-    let path = format!("/api/v1/schedules/{}", plan.schedule);
+    let path = format!("/api/v1/schedules/{schedule}");
     let schedule = client.json(&path).await?;
     let counts = counts(&schedule).context("the schedule has no counts of seats by status")?;
     let map = client.json(&format!("{path}/seats")).await?;

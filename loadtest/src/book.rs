@@ -128,7 +128,7 @@ pub(crate) struct SeatMap {
 }
 
 impl SeatMap {
-    fn check_counts(&self, seats: usize, faults: &mut Faults) {
+    pub(crate) fn check_counts(&self, seats: usize, faults: &mut Faults) {
         if self.statuses.len() != seats {
             faults.add(format!("seat map: {} seats of {seats}", self.statuses.len()));
         }

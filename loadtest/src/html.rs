@@ -1,6 +1,8 @@
-//! A run of the open loop as one page: tables and plots, with nothing from elsewhere and no script.
+//! A run as one page: tables and plots, with nothing from elsewhere and no script.
 
 use std::fmt::Write;
+
+use hdrhistogram::Histogram;
 
 use crate::{
     report::{Series, float},
@@ -15,27 +17,67 @@ const RIGHT: f64 = 16.0;
 const TOP: f64 = 12.0;
 const BOTTOM: f64 = 40.0;
 /// Told apart by those who see few colours, too (Okabe and Ito, 2008).
-const COLOURS: [&str; 6] = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"];
+const COLOURS: [&str; 8] =
+    ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#8a8a00"];
 
 /// A line of a plot.
-struct Line {
-    name: String,
-    points: Vec<(f64, f64)>,
+pub(crate) struct Line {
+    pub(crate) name: String,
+    pub(crate) points: Vec<(f64, f64)>,
 }
 
 /// A plot; its marks are where the axes are labelled.
-struct Plot<'a> {
-    title: &'a str,
-    x_name: &'a str,
-    y_name: &'a str,
-    x_marks: Vec<(f64, String)>,
+pub(crate) struct Plot {
+    pub(crate) title: &'static str,
+    pub(crate) x_name: &'static str,
+    pub(crate) y_name: &'static str,
+    pub(crate) x_marks: Vec<(f64, String)>,
     /// The vertical axis is logarithmic.
-    logarithmic: bool,
-    lines: Vec<Line>,
+    pub(crate) logarithmic: bool,
+    pub(crate) lines: Vec<Line>,
 }
 
-/// Writes the page.
+/// Writes the page of an open loop of holds and releases.
 pub(crate) fn page(title: &str, words: &[String], series: &[Series], seconds: u16) -> String {
+    let mut tables = String::new();
+    table(series, &mut tables);
+    let (mut rates, mut latencies, mut percentiles) = (Vec::new(), Vec::new(), Vec::new());
+    for series in series {
+        over_time(series, seconds, &mut rates, &mut latencies);
+        percentiles.push(Line { name: series.name.to_owned(), points: curve(&series.total().latency) });
+    }
+
+    let plots = [
+        Plot {
+            title: "Requests a second",
+            x_name: "seconds",
+            y_name: "requests/s",
+            x_marks: marks(seconds.into()),
+            logarithmic: false,
+            lines: rates,
+        },
+        Plot {
+            title: "Latency from the intended instant, over time",
+            x_name: "seconds",
+            y_name: "ms",
+            x_marks: marks(seconds.into()),
+            logarithmic: true,
+            lines: latencies,
+        },
+        Plot {
+            title: "Latency from the intended instant, by percentile",
+            x_name: "percentile",
+            y_name: "ms",
+            x_marks: percentile_marks(),
+            logarithmic: true,
+            lines: percentiles,
+        },
+    ];
+    document(title, words, &tables, &plots)
+}
+
+/// Writes a page of words, tables that are HTML already, and plots.
+pub(crate) fn document(title: &str, words: &[String], tables: &str, plots: &[Plot]) -> String {
     let mut out = format!(
         "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>{title}</title>\n<style>body{{font:15px/1.5 system-ui,sans-serif;max-width:760px;margin:2em auto;padding:0 1em;color:#222}}\
          svg{{width:100%;height:auto}}table{{border-collapse:collapse}}td,th{{padding:.2em .8em;text-align:right;border-bottom:1px solid #ddd}}td:first-child,th:first-child{{text-align:left}}</style></head>\n<body><h1>{title}</h1>\n",
@@ -44,46 +86,25 @@ pub(crate) fn page(title: &str, words: &[String], series: &[Series], seconds: u1
     for word in words {
         let _ = writeln!(out, "<p>{}</p>", escaped(word));
     }
-    table(series, &mut out);
-    let (mut rates, mut latencies, mut percentiles) = (Vec::new(), Vec::new(), Vec::new());
-    for series in series {
-        over_time(series, seconds, &mut rates, &mut latencies);
-        percentiles.push(Line { name: series.name.to_owned(), points: curve(series) });
-    }
-    let seconds_marks = || (0..=6).map(|n| f64::from(seconds) * f64::from(n) / 6.0);
-    let seconds_marks = || seconds_marks().map(|at| (at, format!("{at:.0}"))).collect::<Vec<_>>();
-    let percentile_marks = [("50", 2.0), ("90", 10.0), ("99", 100.0), ("99.9", 1000.0), ("99.99", 10_000.0)];
-    let plots = [
-        Plot {
-            title: "Requests a second",
-            x_name: "seconds",
-            y_name: "requests/s",
-            x_marks: seconds_marks(),
-            logarithmic: false,
-            lines: rates,
-        },
-        Plot {
-            title: "Latency from the intended instant, over time",
-            x_name: "seconds",
-            y_name: "ms",
-            x_marks: seconds_marks(),
-            logarithmic: true,
-            lines: latencies,
-        },
-        Plot {
-            title: "Latency from the intended instant, by percentile",
-            x_name: "percentile",
-            y_name: "ms",
-            x_marks: percentile_marks.map(|(name, rest)| (f64::log10(rest), name.to_owned())).into(),
-            logarithmic: true,
-            lines: percentiles,
-        },
-    ];
+    out.push_str(tables);
     for plot in plots {
+        let _ = writeln!(out, "<h2>{}</h2>", escaped(plot.title));
         plot.draw(&mut out);
     }
     out.push_str("</body></html>\n");
     out
+}
+
+/// Seven marks of a time.
+pub(crate) fn marks(seconds: f64) -> Vec<(f64, String)> {
+    let at = (0..=6).map(|n| seconds * f64::from(n) / 6.0);
+    at.map(|at| (at, format!("{at:.0}"))).collect()
+}
+
+/// The marks of a [`curve`].
+pub(crate) fn percentile_marks() -> Vec<(f64, String)> {
+    let marks = [("50", 2.0), ("90", 10.0), ("99", 100.0), ("99.9", 1000.0), ("99.99", 10_000.0)];
+    marks.map(|(name, rest)| (f64::log10(rest), name.to_owned())).into()
 }
 
 fn table(series: &[Series], out: &mut String) {
@@ -127,16 +148,25 @@ fn over_time(series: &Series, seconds: u16, rates: &mut Vec<Line>, latencies: &m
 }
 
 /// The latency by how rare it is: where one of 10^x is slower, x.
-fn curve(series: &Series) -> Vec<(f64, f64)> {
-    let total = series.total();
-    let rarest = float(total.latency.len().max(1)).log10().min(4.0);
+pub(crate) fn curve(latency: &Histogram<u64>) -> Vec<(f64, f64)> {
+    let rarest = float(latency.len().max(1)).log10().min(4.0);
     let steps = (0..=80).map(|step| f64::from(step) * 0.05).filter(|x| *x <= rarest);
-    let value = |x: f64| total.latency.value_at_quantile(1.0 - 10_f64.powf(-x));
+    let value = |x: f64| latency.value_at_quantile(1.0 - 10_f64.powf(-x));
     steps.map(|x| (x, float(value(x)) / 1000.0)).collect()
 }
 
-impl Plot<'_> {
+impl Plot {
+    /// Writes it as SVG, and its legend below.
     fn draw(&self, out: &mut String) {
+        self.svg(out);
+        out.push_str("<p>");
+        for (line, colour) in self.lines.iter().zip(COLOURS.iter().cycle()) {
+            let _ = write!(out, "<span style=\"color:{colour}\">■</span> {} &nbsp; ", escaped(&line.name));
+        }
+        out.push_str("</p>\n");
+    }
+
+    fn svg(&self, out: &mut String) {
         let points = || self.lines.iter().flat_map(|line| &line.points);
         let x_marks = self.x_marks.iter().map(|(at, _)| *at);
         let (x_min, x_max) = bounds(points().map(|(x, _)| *x).chain(x_marks));
@@ -153,8 +183,7 @@ impl Plot<'_> {
 
         let _ = writeln!(
             out,
-            "<h2>{}</h2>\n<svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"{}\" font-size=\"12\">",
-            escaped(self.title),
+            "<svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"{}\" font-size=\"12\">",
             escaped(self.title)
         );
         for (at, name) in &self.x_marks {
@@ -183,11 +212,7 @@ impl Plot<'_> {
                 "<polyline points=\"{points}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"1.5\"/>"
             );
         }
-        out.push_str("</svg>\n<p>");
-        for (line, colour) in self.lines.iter().zip(COLOURS.iter().cycle()) {
-            let _ = write!(out, "<span style=\"color:{colour}\">■</span> {} &nbsp; ", escaped(&line.name));
-        }
-        out.push_str("</p>\n");
+        out.push_str("</svg>\n");
     }
 
     /// Where the vertical axis is labelled: at powers of ten, or at four steps.
@@ -217,7 +242,7 @@ fn bounds(values: impl Iterator<Item = f64>) -> (f64, f64) {
         .unwrap_or((0.0, 1.0))
 }
 
-fn escaped(text: &str) -> String {
+pub(crate) fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 

@@ -272,7 +272,7 @@ mod tests {
             let request = String::from_utf8_lossy(lane.begin(script, *now).unwrap()).into_owned();
             match answer {
                 Some((status, body)) => {
-                    let answer = Answer { status, body: body.as_bytes(), close: false };
+                    let answer = Answer { status, body: body.as_bytes(), close: false, retry_after: None };
                     lane.settle(&answer, *now + 5);
                 }
                 None => lane.lost(),

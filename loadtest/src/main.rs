@@ -4,7 +4,7 @@
 //! `bench` makes a run, `round` drives one server for some seconds, a `lane` is one connection's
 //! part of it, `book` keeps what was acknowledged and knows what must follow, `audit` asks the
 //! server about it. `holds` and `open` are the commands that do that; a `flood` of sign-ins runs beside the latter, and
-//! `queue` adds a crowd before it. `compare` drives `onsale` and its `peers`, the same API over Redis and Postgres, in turns. `histories` is of another kind: it measures nothing, kills the server again and again, and has
+//! `queue` adds a crowd before it. `sale` has people go the whole way (`journeys`, `box`). `compare` drives `onsale` and its `peers`, the same API over Redis and Postgres, in turns. `histories` is of another kind: it measures nothing, kills the server again and again, and has
 //! what everyone was told checked for linearizability.
 
 mod arrivals;
@@ -28,6 +28,7 @@ mod peers;
 mod queue;
 mod report;
 mod round;
+mod sale;
 mod script;
 mod setup;
 mod start;
@@ -66,6 +67,9 @@ enum Command {
     Compare(Box<compare::Compare>),
     Open(Box<open::Open>),
     Queue(Box<queue::Queue>),
+    Journeys(Box<sale::journeys::Journeys>),
+    #[command(name = "box")]
+    InABox(Box<sale::in_a_box::InABox>),
     Histories(Box<histories::Histories>),
     /// The bare echo; started by `holds`.
     #[command(hide = true)]
@@ -106,6 +110,8 @@ fn try_main() -> Result<bool> {
             Command::Compare(compare) => or_interrupted(compare::run(*compare)).await,
             Command::Open(open) => or_interrupted(open::run(*open)).await,
             Command::Queue(queue) => or_interrupted(queue::run(*queue)).await,
+            Command::Journeys(journeys) => or_interrupted(sale::journeys::run(*journeys)).await,
+            Command::InABox(sale) => or_interrupted(sale::in_a_box::run(*sale)).await,
             Command::Histories(histories) => or_interrupted(histories::run(*histories)).await,
         }
     });

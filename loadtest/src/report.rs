@@ -144,11 +144,11 @@ pub(crate) fn ratio_json(connections: usize, ratio: Spread) -> Value {
     json!({ "connections": connections, "onsaleToEcho": ratio.json() })
 }
 
-const PERCENTILES: [(&str, f64); 6] =
+pub(crate) const PERCENTILES: [(&str, f64); 6] =
     [("p50", 50.0), ("p90", 90.0), ("p99", 99.0), ("p99.9", 99.9), ("p99.99", 99.99), ("max", 100.0)];
 
-/// In milliseconds.
-fn percentiles(histogram: &Histogram<u64>) -> [(&'static str, f64); 6] {
+/// The percentiles of microseconds, in milliseconds.
+pub(crate) fn percentiles(histogram: &Histogram<u64>) -> [(&'static str, f64); 6] {
     PERCENTILES.map(|(name, at)| (name, float(histogram.value_at_percentile(at)) / 1000.0))
 }
 

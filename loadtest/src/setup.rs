@@ -133,13 +133,23 @@ pub(crate) async fn put_hall(admin: &mut Client, id: &str, plan: &Plan) -> Resul
 
 /// Makes a schedule of a concert and opens it.
 pub(crate) async fn put_schedule(admin: &mut Client, id: &str, concert: &str, policy: &Value) -> Result<()> {
+    put_schedule_closed(admin, id, concert, policy).await?;
+    admin.must("POST", &format!("/api/v1/schedules/{id}/open"), &json!({})).await
+}
+
+/// Makes a schedule of a concert, whose sale somebody else opens.
+pub(crate) async fn put_schedule_closed(
+    admin: &mut Client,
+    id: &str,
+    concert: &str,
+    policy: &Value,
+) -> Result<()> {
     // Far away, so that the sale doesn't close by itself.
     let schedule = json!({
         "concertId": concert, "startsAt": "2099-01-01T10:00:00.000Z", "endsAt": "2099-01-01T12:00:00.000Z",
         "policy": policy,
     });
-    admin.must("PUT", &format!("/api/v1/schedules/{id}"), &schedule).await?;
-    admin.must("POST", &format!("/api/v1/schedules/{id}/open"), &json!({})).await
+    admin.must("PUT", &format!("/api/v1/schedules/{id}"), &schedule).await
 }
 
 /// How long a hold lives.

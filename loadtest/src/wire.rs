@@ -3,7 +3,7 @@
 //! Written by hand because the generator shares its cores with the server it measures: a general
 //! client keeps pools, header maps and bodies for each request, and all of that would be missing
 //! at the server. This one writes prepared bytes, reads once, and looks at the status line
-//! and three headers. Whatever it doesn't understand (chunks, 1xx, an answer without a length,
+//! and four headers. Whatever it doesn't understand (chunks, 1xx, an answer without a length,
 //! bytes beyond the answer) ends the connection with an error that says so; nothing is guessed.
 
 use std::{io, net::SocketAddr, time::Duration};
@@ -47,6 +47,7 @@ struct Head {
     len: usize,
     body_len: usize,
     close: bool,
+    retry_after: Option<u32>,
 }
 
 /// Reads the head of an answer; nothing while it isn't whole.
@@ -62,7 +63,13 @@ fn parse_head(bytes: &[u8]) -> Result<Option<Head>, WireError> {
         }
         let line = line.strip_suffix(b"\r").ok_or(WireError::Malformed("a line without CR"))?;
         let Some(head) = &mut head else {
-            head = Some(Head { status: parse_status(line)?, len: 0, body_len: 0, close: false });
+            head = Some(Head {
+                status: parse_status(line)?,
+                len: 0,
+                body_len: 0,
+                close: false,
+                retry_after: None,
+            });
             continue;
         };
         if line.is_empty() {
@@ -108,6 +115,9 @@ fn parse_field(line: &[u8], head: &mut Head, body_len: &mut Option<usize>) -> Re
         return Err(WireError::Unsupported("Transfer-Encoding"));
     } else if name.eq_ignore_ascii_case(b"connection") {
         head.close |= value.split(|&b| b == b',').any(|v| v.trim_ascii().eq_ignore_ascii_case(b"close"));
+    } else if name.eq_ignore_ascii_case(b"retry-after") {
+        // A date may stand there, too, which nobody here needs.
+        head.retry_after = str::from_utf8(value).ok().and_then(|text| text.parse().ok());
     }
     Ok(())
 }
@@ -128,6 +138,8 @@ pub(crate) struct Answer<'a> {
     pub(crate) body: &'a [u8],
     /// Whether the server will close the connection.
     pub(crate) close: bool,
+    /// In how many seconds the server wants to be asked again.
+    pub(crate) retry_after: Option<u32>,
 }
 
 /// A keep-alive connection with one request at a time.
@@ -180,7 +192,12 @@ impl Connection {
         if filled > head.len + head.body_len {
             return Err(WireError::Surplus);
         }
-        Ok(Answer { status: head.status, body: &self.input[head.len..filled], close: head.close })
+        Ok(Answer {
+            status: head.status,
+            body: &self.input[head.len..filled],
+            close: head.close,
+            retry_after: head.retry_after,
+        })
     }
 }
 
@@ -250,8 +267,9 @@ mod tests {
 
     #[test]
     fn a_head_is_the_same_wherever_it_is_cut() {
-        let text = b"HTTP/1.1 409 Conflict\r\nConnection: keep-alive, Close\r\nContent-Length: 12\r\n\r\nabc";
-        let whole = Head { status: 409, len: text.len() - 3, body_len: 12, close: true };
+        let text = b"HTTP/1.1 409 Conflict\r\nConnection: keep-alive, Close\r\nRetry-After: 17\r\nContent-Length: 12\r\n\r\nabc";
+        let whole =
+            Head { status: 409, len: text.len() - 3, body_len: 12, close: true, retry_after: Some(17) };
         for cut in 0..=text.len() {
             let expected = (cut >= whole.len).then_some(whole);
             assert_eq!(parse_head(&text[..cut]).unwrap(), expected, "cut at {cut}");

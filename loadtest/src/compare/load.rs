@@ -319,7 +319,7 @@ mod tests {
         let mut asker = common.askers(1, 4).pop().unwrap();
         let mut request = Vec::new();
         let told = |asker: &mut Asker, status, body: &str| {
-            asker.told(&Answer { status, body: body.as_bytes(), close: false }, 0);
+            asker.told(&Answer { status, body: body.as_bytes(), close: false, retry_after: None }, 0);
         };
         let token = |request: &[u8]| text_of(request).split("Bearer ").nth(1).unwrap()[..60].to_owned();
         asker.ask(&mut request, 0);

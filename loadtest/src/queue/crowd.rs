@@ -163,7 +163,7 @@ mod tests {
     #[test]
     fn a_place_is_read_from_its_answer() {
         let told = |body: &str| {
-            let answer = Answer { status: 201, body: body.as_bytes(), close: false };
+            let answer = Answer { status: 201, body: body.as_bytes(), close: false, retry_after: None };
             Told::read(&answer).map_err(|error| error.to_string())
         };
         let body =
@@ -175,7 +175,7 @@ mod tests {
         assert_eq!(told(&active), Ok(Told { status: "active".into(), position: None, ..expected }));
         assert!(told(&body.replace("abc", "a\\r\\nb")).is_err());
         assert!(told("{}").is_err_and(|error| error.contains("can't be read")));
-        let refused = Answer { status: 409, body: b"{}", close: false };
+        let refused = Answer { status: 409, body: b"{}", close: false, retry_after: None };
         assert_eq!(Told::read(&refused).unwrap_err().to_string(), "409 {}");
     }
 }
