@@ -1,4 +1,4 @@
-//! A run as one page: tables and plots, with nothing from elsewhere and no script.
+//! A run as one page: tables and plots, with nothing from elsewhere and no script. A plot is SVG, and can stand alone.
 
 use std::fmt::Write;
 
@@ -156,6 +156,21 @@ pub(crate) fn curve(latency: &Histogram<u64>) -> Vec<(f64, f64)> {
 }
 
 impl Plot {
+    /// Returns it as a file that stands alone, with its legend in it.
+    pub(crate) fn alone(&self) -> String {
+        let mut out = String::new();
+        self.svg(&mut out);
+        let mut legend = String::new();
+        for (line, (colour, number)) in self.lines.iter().zip(COLOURS.iter().zip(0_u8..)) {
+            let (x, y) = (LEFT + 8.0 + 220.0 * f64::from(number), TOP + 12.0);
+            let name = escaped(&line.name);
+            let _ = writeln!(legend, "<text x=\"{x:.1}\" y=\"{y:.1}\" fill=\"{colour}\">{name}</text>");
+        }
+        let out =
+            out.replacen("<svg ", "<svg xmlns=\"http://www.w3.org/2000/svg\" font-family=\"sans-serif\" ", 1);
+        out.replacen("</svg>", &(legend + "</svg>"), 1)
+    }
+
     /// Writes it as SVG, and its legend below.
     fn draw(&self, out: &mut String) {
         self.svg(out);

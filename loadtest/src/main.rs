@@ -18,6 +18,7 @@ mod drive;
 mod echo;
 mod files;
 mod flood;
+mod growth;
 mod histories;
 mod holds;
 mod html;
@@ -67,6 +68,7 @@ enum Command {
     Compare(Box<compare::Compare>),
     Open(Box<open::Open>),
     Queue(Box<queue::Queue>),
+    Growth(Box<growth::Growth>),
     Journeys(Box<sale::journeys::Journeys>),
     #[command(name = "box")]
     InABox(Box<sale::in_a_box::InABox>),
@@ -110,6 +112,7 @@ fn try_main() -> Result<bool> {
             Command::Compare(compare) => or_interrupted(compare::run(*compare)).await,
             Command::Open(open) => or_interrupted(open::run(*open)).await,
             Command::Queue(queue) => or_interrupted(queue::run(*queue)).await,
+            Command::Growth(growth) => or_interrupted(growth::run(*growth)).await,
             Command::Journeys(journeys) => or_interrupted(sale::journeys::run(*journeys)).await,
             Command::InABox(sale) => or_interrupted(sale::in_a_box::run(*sale)).await,
             Command::Histories(histories) => or_interrupted(histories::run(*histories)).await,

@@ -6,6 +6,7 @@
 
 mod crowd;
 mod events;
+pub(crate) mod growth;
 mod joins;
 mod order;
 mod polls;
