@@ -7,16 +7,19 @@ use axum::{
 };
 use serde::Serialize;
 
+use super::json_writer::JsonWriter;
+
 /// Room for most answers, in bytes: a reservation has some 600.
 const TEXT_BYTES: usize = 1024;
-/// Room for the headers of most answers, those that the request's layer adds among them: so their table grows once.
-const HEADERS: usize = 12;
+/// Room for the headers of most answers, those that the request's layer adds among them: so their table grows once, and
+/// has no more than what the next size holds.
+const HEADERS: usize = 6;
 
 /// Writes a value as JSON text, on one line.
 pub fn written(value: &impl Serialize) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(TEXT_BYTES);
-    serde_json::to_writer(&mut bytes, value).expect("an answer's type has text keys and total serialisers");
-    bytes
+    let mut json = JsonWriter::with_capacity(TEXT_BYTES);
+    json.document(value);
+    json.into_bytes()
 }
 
 /// Makes a response of a text.
