@@ -33,7 +33,7 @@ use crate::engine::archive::ArchivedSchedule;
 use crate::engine::core::CatalogueHappened;
 use crate::engine::directory::Directory;
 use crate::engine::error::{self, EngineError};
-use crate::engine::live::{Live, Parked};
+use crate::engine::live::{Live, Parked, append};
 use crate::engine::room::random_seed;
 use crate::engine::schedule::ScheduleEntry;
 use crate::engine::start::{SnapshotFailed, take_snapshot};
@@ -627,7 +627,9 @@ impl Appended {
             outcome: Ok(()),
             reply: |outcome| drop(sender.send(outcome)),
         };
-        parked.append_to(journal).await;
+        if let Some(entry) = parked.entry() {
+            append(entry, journal).await;
+        }
         Self(receiver)
     }
 

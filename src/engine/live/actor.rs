@@ -11,6 +11,7 @@
 //! The chain of permits is the whole backpressure: a full journal stops the actor, a stopped actor
 //! fills its mailbox, a full mailbox is refused at once.
 
+use core::pin::Pin;
 use core::time::Duration;
 use std::sync::{Arc, Weak};
 
@@ -20,20 +21,22 @@ use kameo::mailbox::{MailboxReceiver, Signal};
 use kameo::message::{Context, Message};
 use kameo::reply::{DelegatedReply, ReplySender};
 use tokio::sync::mpsc::error::TryRecvError;
+use tokio::time::{Instant, Sleep};
 
 use super::aggregate::{Aggregate, Done, Happened, KeyLookup};
-use super::commit::Parked;
+use super::commit::{self, Parked};
 use super::entry::Live;
 use crate::clock::Stopwatch;
 use crate::domain::cause::Cause;
 use crate::domain::time::Timestamp;
 use crate::engine::core::Core;
 use crate::engine::error::EngineError;
-use crate::journal::{EntryTooLarge, Records};
+use crate::journal::{Entry, EntryTooLarge, Records};
 use crate::record;
 
 /// The longest that an idle actor sleeps: a step of the clock delays a deadline by no more.
-const SLEEP_MAX: Duration = Duration::from_mins(1);
+const SLEEP_MAX: Duration = Duration::from_millis(SLEEP_MAX_MILLIS);
+const SLEEP_MAX_MILLIS: u64 = 60_000;
 /// About how many bytes an event has.
 const EVENT_BYTES: usize = 128;
 
@@ -70,6 +73,7 @@ pub(in crate::engine) struct LiveActor<A: Aggregate> {
     own: A::Own,
     live: Arc<Live<A>>,
     core: Arc<Core>,
+    alarm: Alarm,
     metrics: ActorMetrics,
 }
 
@@ -83,7 +87,7 @@ impl<A: Aggregate> Actor for LiveActor<A> {
         let _ = core.journal.barrier().await;
         let state = live.read().clone();
         let own = state.own(&live);
-        Ok(Self { state, own, live, core, metrics: ActorMetrics::new() })
+        Ok(Self { state, own, live, core, alarm: Alarm::new(), metrics: ActorMetrics::new() })
     }
 
     async fn on_panic(
@@ -118,21 +122,41 @@ impl<A: Aggregate> Actor for LiveActor<A> {
                 Err(TryRecvError::Empty) => {}
             }
 
-            let again = self.state.rest(&mut self.own, &self.live).then_some(SLEEP_MAX);
-            let until_due = due.map(|due| Duration::from_millis(due.millis_since(now)).min(SLEEP_MAX));
+            let again = self.state.rest(&mut self.own, &self.live).then_some(Timestamp::MAX);
+            let by = due.or(again);
+            if let Some(by) = by {
+                self.alarm.ring_by(by, now);
+            }
             tokio::select! {
+                biased;
                 signal = mailbox.recv() => return Ok(signal),
                 () = A::woken(&mut self.own) => {}
-                () = sleep(until_due.or(again)) => {}
+                () = &mut self.alarm.sleep, if by.is_some() => {}
             }
         }
     }
 }
 
-async fn sleep(wait: Option<Duration>) {
-    match wait {
-        Some(wait) => tokio::time::sleep(wait).await,
-        None => core::future::pending().await,
+/// Wakes an actor for what is due. It is set anew only where it would ring too late: a look too early costs less than a
+/// timer for each message.
+struct Alarm {
+    sleep: Pin<Box<Sleep>>,
+    at: Timestamp,
+}
+
+impl Alarm {
+    fn new() -> Self {
+        Self { sleep: Box::pin(tokio::time::sleep(SLEEP_MAX)), at: Timestamp::MAX }
+    }
+
+    /// Has it ring by an instant, and within [`SLEEP_MAX`].
+    fn ring_by(&mut self, by: Timestamp, now: Timestamp) {
+        let wait = Duration::from_millis(by.millis_since(now)).min(SLEEP_MAX);
+        let by = by.min(now.plus_millis(SLEEP_MAX_MILLIS));
+        if by < self.at || self.sleep.is_elapsed() {
+            self.sleep.as_mut().reset(Instant::now() + wait);
+            self.at = by;
+        }
     }
 }
 
@@ -143,11 +167,22 @@ impl<A: Aggregate> Message<Act<A::Command>> for LiveActor<A> {
         let (delegated, reply) = ctx.reply_sender();
         self.metrics.waited.record(act.queued.elapsed());
 
-        let mut draft = EntryDraft::default();
-        let outcome = self.act(&act, &mut draft).await;
+        let (mut draft, now) = (EntryDraft::default(), self.now());
+        let outcome = match self.check_works() {
+            Ok(()) => {
+                self.bring(now, &mut draft).await;
+                self.act(&act, now, &mut draft)
+            }
+            Err(failed) => Err(failed),
+        };
+        if outcome.is_ok() {
+            // In the same entry, what this command has made due: a pass that ends admits the next in line.
+            self.bring(now, &mut draft).await;
+        }
         self.metrics.count(A::name(&act.command), &outcome);
-        let records = self.encode(&draft);
-        self.park(records, draft, reply, outcome).await;
+        if let Some(entry) = self.park(draft, reply, outcome) {
+            commit::append(entry, &self.core.journal).await;
+        }
         delegated
     }
 }
@@ -205,22 +240,23 @@ impl<A: Aggregate> LiveActor<A> {
         self.core.clock.now().max(self.state.last_instant())
     }
 
-    /// Decides a command and applies its event, with the events that are due before it and after it.
-    async fn act(
-        &mut self,
-        Act { command, cause, .. }: &Act<A::Command>,
-        draft: &mut EntryDraft<A>,
-    ) -> Result<Done<A::Answer>, EngineError> {
+    fn check_works(&self) -> Result<(), EngineError> {
         if let Some(failure) = self.core.journal.failure() {
             tracing::debug!(%failure, "a change was refused: the journal has failed");
             return Err(EngineError::JournalUnavailable);
         }
-
         let is_ahead = self.state.version() >= self.live.durable_version();
         assert!(is_ahead, "an actor's state is never behind what is published");
-        let now = self.now();
-        self.bring(now, draft).await;
+        Ok(())
+    }
 
+    /// Decides a command and applies its event. What is due by `now` was brought before.
+    fn act(
+        &mut self,
+        Act { command, cause, .. }: &Act<A::Command>,
+        now: Timestamp,
+        draft: &mut EntryDraft<A>,
+    ) -> Result<Done<A::Answer>, EngineError> {
         self.state.check_open()?;
         if self.live.is_closed() && !A::ends(command) {
             return Err(EngineError::NotReady);
@@ -259,9 +295,6 @@ impl<A: Aggregate> LiveActor<A> {
         {
             self.happen(event, now, Cause { by: cause.by.clone(), key: None }, draft);
         }
-
-        // In the same entry, what this command has made due: a pass that ends admits the next in line.
-        self.bring(now, draft).await;
         Ok(Done { answer, replayed: false })
     }
 
@@ -304,18 +337,19 @@ impl<A: Aggregate> LiveActor<A> {
 
     /// Appends an entry that nobody waits for.
     async fn append(&self, draft: EntryDraft<A>) {
-        self.park::<()>(self.encode(&draft), draft, None, Ok(())).await;
+        if let Some(entry) = self.park::<()>(draft, None, Ok(())) {
+            commit::append(entry, &self.core.journal).await;
+        }
     }
 
-    /// Appends an entry, and parks the reply with it.
-    async fn park<T: Send + 'static>(
+    /// Makes the entry of a draft, and parks the reply with it.
+    fn park<T: Send + 'static>(
         &self,
-        records: Records,
         draft: EntryDraft<A>,
         reply: Reply<T>,
         outcome: Result<T, EngineError>,
-    ) {
-        let last = draft.last_version();
+    ) -> Option<Entry> {
+        let (records, last) = (self.encode(&draft), draft.last_version());
         assert!(
             last.is_none_or(|last| last == self.state.version()),
             "an entry ends with the state's last event"
@@ -335,7 +369,7 @@ impl<A: Aggregate> LiveActor<A> {
                 }
             },
         };
-        parked.append_to(&self.core.journal).await;
+        parked.entry()
     }
 
     fn encode(&self, draft: &EntryDraft<A>) -> Records {

@@ -26,20 +26,17 @@ where
     P: FnOnce() + Send + 'static,
     R: FnOnce(Result<T, EngineError>) + Send + 'static,
 {
-    /// Appends it. Waits for room in the journal alone, never for the disk.
-    pub(in crate::engine) async fn append_to(self, journal: &Journal) {
+    /// Makes the entry of it; where there is nothing to wait for, the reply is given at once.
+    pub(in crate::engine) fn entry(self) -> Option<Entry> {
         let Self { records, ahead, publish, outcome, reply } = self;
         assert!(ahead || records.is_empty(), "events that aren't durable put their state ahead");
 
         let settled = matches!(outcome, Err(EngineError::InProgress | EngineError::JournalUnavailable));
         if records.is_empty() && (settled || !ahead) {
-            return reply(outcome);
+            reply(outcome);
+            return None;
         }
 
-        let permit = match journal.reserve().await {
-            Ok(permit) => permit,
-            Err(error) => return reply(Err(error.into())),
-        };
         let done = Box::new(move |committed: Result<_, _>| match committed {
             // The reply comes last: its caller finds everything shown.
             Ok(_) => {
@@ -48,6 +45,14 @@ where
             }
             Err(error) => reply(Err(EngineError::from(error))),
         });
-        permit.send(Entry { records, done });
+        Some(Entry { records, done })
+    }
+}
+
+/// Appends an entry. Waits for room in the journal alone, never for the disk.
+pub(in crate::engine) async fn append(entry: Entry, journal: &Journal) {
+    match journal.reserve().await {
+        Ok(permit) => permit.send(entry),
+        Err(error) => (entry.done)(Err(error)),
     }
 }

@@ -104,19 +104,25 @@ impl<A: Aggregate> Live<A> {
     }
 
     /// Asks the actor; the answer is durable when it comes. A full mailbox refuses at once; after `patience` the outcome is unknown.
-    pub(in crate::engine) async fn ask(
+    pub(in crate::engine) fn ask(
         &self,
         command: A::Command,
         cause: Cause,
         patience: Option<Duration>,
-    ) -> Result<Done<A::Answer>, EngineError> {
-        let actor = self.actor().ok_or(EngineError::NotReady)?;
-        let asked = actor.ask(Act::new(command, cause));
-        let answered = match patience {
-            Some(patience) => asked.reply_timeout(patience).try_send().await,
-            None => asked.try_send().await,
-        };
-        answered.map_err(from_send_error)
+    ) -> impl Future<Output = Result<Done<A::Answer>, EngineError>> + Send + use<A> {
+        // The message is sent before there is a future, which would only carry it along.
+        let asked = self.actor().map(|actor| {
+            let asked = actor.ask(Act::new(command, cause));
+            match patience {
+                Some(patience) => asked.reply_timeout(patience).try_enqueue(),
+                None => asked.try_enqueue(),
+            }
+        });
+        async move {
+            let sent = asked.ok_or(EngineError::NotReady)?;
+            let sent = sent.map_err(|error| from_send_error(error.map_err(|never| match never {})))?;
+            sent.await.map_err(from_send_error)
+        }
     }
 
     /// Asks the actor, and waits for however long it takes: for room in the mailbox as well.
@@ -198,7 +204,11 @@ impl<A: Aggregate> Live<A> {
         let before = self.durable_version.swap(version, Ordering::Release);
         assert!(before < version, "what is durable only grows");
         if let Some(news) = news {
-            self.news.send_replace(news);
+            // To wake nobody costs as much as to wake someone. Who begins to follow looks first, and finds it.
+            self.news.send_if_modified(|told| {
+                *told = news;
+                self.followers() > 0
+            });
         }
     }
 }

@@ -16,5 +16,5 @@ mod entry;
 pub(super) use actor::{Act, Flush};
 pub use aggregate::Done;
 pub(super) use aggregate::{Aggregate, Happened, KeyLookup};
-pub(super) use commit::Parked;
+pub(super) use commit::{Parked, append};
 pub(super) use entry::Live;
