@@ -14,7 +14,6 @@ use std::path::Path;
 use std::process::Command as Process;
 use std::sync::Arc;
 
-use axum::Router;
 use axum::body::Body;
 use axum::http::{Method as Verb, Request, header};
 use onsale::archive::{self, Archive, ArchiveError};
@@ -39,6 +38,7 @@ use onsale::engine::{
 };
 use onsale::http::HttpParts;
 use onsale::http::app::App;
+use onsale::http::request::Site;
 use onsale::journal::{InspectError, Inspection, MemoryDisk, Position, snapshot};
 use onsale::record::{self, Fact, Record};
 use onsale::recovery::{ReplayError, World};
@@ -124,7 +124,7 @@ async fn season(config: EngineConfig, clock: &ManualClock) -> Engine {
 }
 
 /// The API over an engine.
-struct Api(Router);
+struct Api(Site);
 
 impl Api {
     fn of(engine: &Engine, clock: &ManualClock) -> Self {
@@ -135,7 +135,7 @@ impl Api {
         let config = Config::load(&matches, environment).unwrap();
         let clock: Arc<dyn Clock> = Arc::new(clock.clone());
         let parts = HttpParts::new(&config, clock, CancellationToken::new()).unwrap();
-        Self(App::new(engine.clone(), parts, None).router())
+        Self(App::new(engine.clone(), parts, None).site())
     }
 
     async fn call(&self, verb: Verb, caller: &str, path: &str, body: Option<Value>) -> (u16, Value) {

@@ -3,10 +3,8 @@
 //! The document is the repository's `demo/charlotte.json`. An import moves its dates by whole weeks, so that days of the
 //! week and times of day stay. Absent on purpose: the secrets (`config::demo_secrets`).
 
-use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::routing::post;
 use onsale::config::{Config, Secret};
 use onsale::domain::ids::UserId;
 use onsale::domain::time::{Seconds, Timestamp};
@@ -17,6 +15,8 @@ use onsale::http::extract::Body;
 use onsale::http::json::Json;
 use onsale::http::pages::PageSettings;
 use onsale::http::problem::Problem;
+use onsale::http::request::Site;
+use onsale::http::table::{Routes, post};
 use onsale::mock_gateway::{DEMO_SECRET, MockConfig, MockGateway, RunningGateway};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -56,11 +56,7 @@ pub(super) async fn start_gateway(
 }
 
 /// Imports the theatre into an empty catalogue.
-pub(super) async fn import_into_empty(
-    engine: &Engine,
-    router: Router,
-    config: &Config,
-) -> Result<(), Failure> {
+pub(super) async fn import_into_empty(engine: &Engine, site: Site, config: &Config) -> Result<(), Failure> {
     if engine.catalogue().version() > 0 {
         tracing::info!("the demonstration goes on with the data directory's catalogue");
         return Ok(());
@@ -71,26 +67,26 @@ pub(super) async fn import_into_empty(
     let admin = config.auth.admin_token.as_ref();
     let admin = admin.ok_or_else(|| Failure::Failed("the demonstration has no administrator".to_owned()))?;
     let body = document.to_string().into_bytes();
-    let answer = offline::call(router, "/api/v1/import", admin, body).await?;
+    let answer = offline::call(site, "/api/v1/import", admin, body).await?;
     answer::success(&answer).map(drop)
 }
 
-/// Makes the demonstration's router: the application's, and what its pages may do beside it.
+/// Makes the demonstration's site: the application's, and what its pages may do beside it.
 ///
 /// With secrets that aren't the demonstration's own, a token of one click could be good elsewhere: then there is none.
-pub(super) fn router(app: App, urls: &Urls, has_own_secrets: bool) -> Router {
+pub(super) fn site(app: App, urls: &Urls, has_own_secrets: bool) -> Site {
     let checkout_url = urls.checkout().map(|url| format!("{url}/checkout"));
     if !has_own_secrets {
-        return app.router_with(PageSettings { checkout_url, ..PageSettings::default() }, Router::new());
+        return app.site_with(PageSettings { checkout_url, ..PageSettings::default() }, Routes::new());
     }
     // Only who is at this machine becomes the operator.
     let demo_operators = !urls.is_public();
     let settings = PageSettings { checkout_url, demo_fans: true, demo_operators };
-    app.router_with(settings, sessions(demo_operators))
+    app.site_with(settings, sessions(demo_operators))
 }
 
 /// Makes the route by which the pages make their reader a fan, or the operator, in one click.
-fn sessions(has_operators: bool) -> Router<App> {
+fn sessions(has_operators: bool) -> Routes<App> {
     let session = async move |State(app): State<App>, body: Body<SessionBody>| {
         let role = match body.value.role {
             SessionRole::User => Role::User,
@@ -107,7 +103,7 @@ fn sessions(has_operators: bool) -> Router<App> {
         let expires_at = now.plus_millis(TOKEN_SECONDS * 1_000).to_string();
         Ok(Json(StatusCode::CREATED, Session { access_token, expires_at, user_id }))
     };
-    Router::new().route("/demo/sessions", post(session))
+    Routes::new().route("/demo/sessions", post(session))
 }
 
 /// Who one wants to be.

@@ -1,20 +1,20 @@
 //! The server that answers while recovery runs: alive, and not ready.
 //!
 //! Two servers listen on the same socket (a duplicate of its descriptor): first this one, then the application's. Between
-//! them connections wait in the system's queue, so nobody is refused, and the application's router needs no check.
+//! them connections wait in the system's queue, so nobody is refused, and the application's site needs no check.
 
 use core::time::Duration;
 
-use axum::Router;
-use axum::routing::{any, get};
 use onsale::http::limits::ServerLimits;
 use onsale::http::problem::{Code, Problem};
+use onsale::http::request::Site;
+use onsale::http::table::{Routes, any, get};
 use onsale::http::{HttpParts, server};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-/// How long a request to this router may hold up the change; each is answered at once.
+/// How long a request to this site may hold up the change; each is answered at once.
 const DRAIN: Duration = Duration::from_secs(1);
 /// The seconds after which a client is asked to try again.
 const RETRY_AFTER_SECONDS: u64 = 1;
@@ -30,7 +30,7 @@ impl NotReadyServer {
     pub(super) fn begin(listener: TcpListener, limits: ServerLimits, parts: &HttpParts) -> Self {
         let end = CancellationToken::new();
         let limits = ServerLimits { drain: DRAIN, ..limits };
-        let server = tokio::spawn(server::serve(listener, router(parts), limits, end.clone()));
+        let server = tokio::spawn(server::serve(listener, site(parts), limits, end.clone()));
         Self { end, server }
     }
 
@@ -43,7 +43,7 @@ impl NotReadyServer {
     }
 }
 
-fn router(parts: &HttpParts) -> Router {
+fn site(parts: &HttpParts) -> Site {
     let not_ready = || async {
         let problem = Problem::new(
             Code::NotReady,
@@ -52,11 +52,11 @@ fn router(parts: &HttpParts) -> Router {
         problem.retry_after(RETRY_AFTER_SECONDS)
     };
     let alive = || async { axum::Json(serde_json::json!({"status": "ok"})) };
-    let router = Router::new()
+    let routes = Routes::new()
         .route("/healthz", get(alive))
         .route("/", any(not_ready))
         .route("/{*path}", any(not_ready));
-    parts.dress(router)
+    parts.dress(routes, &())
 }
 
 #[cfg(test)]
@@ -77,7 +77,7 @@ mod tests {
         let parts = HttpParts::new(&Config::defaults(), clock, CancellationToken::new()).unwrap();
         let status = async |path: &str| {
             let request = Request::get(path).body(Body::empty()).unwrap();
-            router(&parts).oneshot(request).await.unwrap().status().as_u16()
+            site(&parts).oneshot(request).await.unwrap().status().as_u16()
         };
         assert_eq!(status("/healthz").await, 200);
         for path in ["/readyz", "/", "/api/v1/concerts", "/metrics"] {

@@ -3,7 +3,6 @@
 use core::time::Duration;
 use std::sync::Arc;
 
-use axum::Router;
 use axum::body::Body;
 use axum::http::{Request, header};
 use axum::response::Response;
@@ -14,6 +13,7 @@ use onsale::domain::time::Seconds;
 use onsale::engine::{ClockLimit, Engine, EngineConfig, EngineOpenError};
 use onsale::http::HttpParts;
 use onsale::http::app::App;
+use onsale::http::request::Site;
 use onsale::{journal, random};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
@@ -38,18 +38,18 @@ pub(super) fn post(
     body: Vec<u8>,
     if_missing: IfMissing,
 ) -> Result<Answer, Failure> {
-    within(config, if_missing, async |router, token| call(router, path, &token, body).await)
+    within(config, if_missing, async |site, token| call(site, path, &token, body).await)
 }
 
 /// Opens the engine, hands over the bytes of a route's answer as they come, and closes it. Returns an answer that isn't
 /// a success.
 pub(super) fn download(config: Config, path: &str, take: &mut Taker<'_>) -> Result<Option<Answer>, Failure> {
-    within(config, IfMissing::Refuse, async |router, token| {
+    within(config, IfMissing::Refuse, async |site, token| {
         let request = Request::get(path)
             .header(header::AUTHORIZATION, format!("Bearer {}", token.expose()))
             .body(Body::empty())
             .map_err(Failure::failed)?;
-        let Ok(response) = router.oneshot(request).await;
+        let Ok(response) = site.oneshot(request).await;
         if !response.status().is_success() {
             return answer(response).await.map(Some);
         }
@@ -61,11 +61,11 @@ pub(super) fn download(config: Config, path: &str, take: &mut Taker<'_>) -> Resu
     })
 }
 
-/// Opens the engine of a data directory, runs `work` with its router and an administrator's token, and closes it.
+/// Opens the engine of a data directory, runs `work` with its site and an administrator's token, and closes it.
 fn within<T>(
     mut config: Config,
     if_missing: IfMissing,
-    work: impl AsyncFnOnce(Router, Secret) -> Result<T, Failure>,
+    work: impl AsyncFnOnce(Site, Secret) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
     quiet_logs(&config)?;
     if if_missing == IfMissing::Refuse {
@@ -83,8 +83,8 @@ fn within<T>(
         let parts = HttpParts::new(&config, Arc::clone(&clock), CancellationToken::new())
             .map_err(Failure::settings)?;
         let engine = Engine::open(engine_config(&config, clock)).await.map_err(|error| not_opened(&error))?;
-        let router = App::new(engine.clone(), parts, None).router();
-        let done = work(router, token).await;
+        let site = App::new(engine.clone(), parts, None).site();
+        let done = work(site, token).await;
 
         // Closed even after a failure: the engine must release the directory.
         engine.close().await.map_err(Failure::failed)?;
@@ -105,19 +105,14 @@ fn check_has_journal(config: &Config) -> Result<(), Failure> {
 }
 
 /// Calls a route of this process.
-pub(super) async fn call(
-    router: Router,
-    path: &str,
-    token: &Secret,
-    body: Vec<u8>,
-) -> Result<Answer, Failure> {
+pub(super) async fn call(site: Site, path: &str, token: &Secret, body: Vec<u8>) -> Result<Answer, Failure> {
     let request = Request::post(path)
         .header(header::AUTHORIZATION, format!("Bearer {}", token.expose()))
         .header(header::CONTENT_TYPE, "application/json")
         .header(header::CONTENT_LENGTH, body.len())
         .body(Body::from(body))
         .map_err(Failure::failed)?;
-    let Ok(response) = router.oneshot(request).await;
+    let Ok(response) = site.oneshot(request).await;
     answer(response).await
 }
 

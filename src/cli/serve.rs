@@ -12,9 +12,7 @@ use core::time::Duration;
 use std::process;
 use std::sync::Arc;
 
-use axum::Router;
 use axum::http::header;
-use axum::routing::get;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use metrics_exporter_prometheus::PrometheusHandle;
 use onsale::clock::{Clock, Stopwatch, SystemClock};
@@ -26,7 +24,7 @@ use onsale::http::app::App;
 use onsale::http::hosts::Hosts;
 use onsale::http::limits::ServerLimits;
 use onsale::http::routes::metrics::exposition;
-use onsale::http::shape::Shapes;
+use onsale::http::table::{Routes, get};
 use onsale::http::{HttpParts, server};
 use onsale::mock_gateway::DEMO_SECRET;
 use onsale::telemetry::{self, Process};
@@ -185,14 +183,13 @@ async fn serve(
         let shown = metrics_listener.is_none().then(|| recorder.clone());
         let app = App::new(engine.clone(), parts.clone(), shown);
         if let Some(listener) = metrics_listener {
-            let router = parts.dress_described(metrics_router(app.clone(), recorder), Shapes::default());
-            servers.spawn(server::serve(listener, router, limits, shutdown.clone()));
+            let site = parts.dress(metrics_route(app.clone(), recorder), &());
+            servers.spawn(server::serve(listener, site, limits, shutdown.clone()));
         }
 
-        let router =
-            if demo { demo::router(app, &urls, own_secrets(&config).is_empty()) } else { app.router() };
+        let site = if demo { demo::site(app, &urls, own_secrets(&config).is_empty()) } else { app.site() };
         if demo {
-            demo::import_into_empty(&engine, router.clone(), &config).await?;
+            demo::import_into_empty(&engine, site.clone(), &config).await?;
         }
         let crowd = match crowd_request {
             Some(request) => request.prepare(&engine).await?,
@@ -202,7 +199,7 @@ async fn serve(
 
         // The first server ends before the second begins: no caller hears "ready" and then "not ready".
         starting.end().await;
-        servers.spawn(server::serve(second, router, limits, shutdown.clone()));
+        servers.spawn(server::serve(second, site, limits, shutdown.clone()));
 
         urls.tell_ready(&config)?;
         service_manager::tell_ready();
@@ -281,10 +278,10 @@ async fn drain(mut servers: tokio::task::JoinSet<server::DrainReport>) {
     }
 }
 
-fn metrics_router(app: App, recorder: PrometheusHandle) -> Router {
+fn metrics_route(app: App, recorder: PrometheusHandle) -> Routes<()> {
     const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
     let metrics = move || async move { ([(header::CONTENT_TYPE, TEXT)], exposition(&app, &recorder)) };
-    Router::new().route("/metrics", get(metrics))
+    Routes::new().route("/metrics", get(metrics)).strict()
 }
 
 fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {

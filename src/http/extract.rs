@@ -5,19 +5,21 @@
 //! Invariants: every rejection is a [`Problem`]; no body is read beyond its limit; nothing that the
 //! client sent is repeated to it.
 
+use core::future::poll_fn;
+use core::pin::Pin;
+
 use axum::body::{Body as WireBody, HttpBody};
-use axum::extract::path::ErrorKind;
-use axum::extract::rejection::{PathRejection, QueryRejection};
+use axum::extract::rejection::QueryRejection;
 use axum::extract::{FromRequest, FromRequestParts, OptionalFromRequestParts, Request};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderName, Method, Uri, header};
+use axum::http::{HeaderMap, HeaderName, Uri, header};
 use bytes::{Bytes, BytesMut};
-use futures_util::StreamExt;
+use percent_encoding::percent_decode_str;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+use super::context::{Phase, RequestContext};
 use super::problem::{Code, Problem};
-use super::request::{Phase, RequestContext};
 use super::{HttpParts, json};
 
 /// The longest idempotency key, in characters.
@@ -119,7 +121,7 @@ pub(crate) fn is_json(headers: &HeaderMap) -> bool {
 /// watches the time, and learns of the phase here.
 pub(super) async fn read(
     parts: &Parts,
-    body: WireBody,
+    mut body: WireBody,
     limit: usize,
     phase: Phase,
 ) -> Result<Bytes, Problem> {
@@ -135,26 +137,20 @@ pub(super) async fn read(
     }
 
     // Most bodies are one chunk, which needs no copy.
-    let broken = |_| Problem::new(Code::MalformedRequest, "The body ended early or is broken.");
-    let mut chunks = body.into_data_stream();
-    let mut whole = match chunks.next().await {
-        None => Bytes::new(),
-        Some(first) => first.map_err(broken)?,
-    };
+    let mut whole = next_chunk(&mut body).await?.unwrap_or_default();
     if whole.len() > limit {
         return Err(too_large());
     }
 
-    if let Some(second) = chunks.next().await {
+    if let Some(second) = next_chunk(&mut body).await? {
         let mut joined = BytesMut::from(whole);
         let mut next = Some(second);
         while let Some(chunk) = next {
-            let chunk = chunk.map_err(broken)?;
             if joined.len() + chunk.len() > limit {
                 return Err(too_large());
             }
             joined.extend_from_slice(&chunk);
-            next = chunks.next().await;
+            next = next_chunk(&mut body).await?;
         }
         whole = joined.freeze();
     }
@@ -163,6 +159,19 @@ pub(super) async fn read(
         context.enter(if phase == Phase::LargeBody { Phase::LargeHandling } else { Phase::Handling });
     }
     Ok(whole)
+}
+
+/// Reads a body's next bytes; nothing at its end. One whose length is known isn't asked again behind it.
+async fn next_chunk(body: &mut WireBody) -> Result<Option<Bytes>, Problem> {
+    let broken = |_| Problem::new(Code::MalformedRequest, "The body ended early or is broken.");
+    while !body.is_end_stream() {
+        let frame = poll_fn(|cx| Pin::new(&mut *body).poll_frame(cx)).await;
+        let Some(frame) = frame.transpose().map_err(broken)? else { break };
+        if let Ok(chunk) = frame.into_data() {
+            return Ok(Some(chunk));
+        }
+    }
+    Ok(None)
 }
 
 /// The query of a URL as a type. Parameters that it doesn't know belong to other extractors: those that the route
@@ -211,24 +220,19 @@ fn bad_query(rejection: &QueryRejection) -> Problem {
     }
 }
 
-/// The parameters of the path, decoded; 400 where the percent-encoding isn't UTF-8, 404 where a
-/// parameter isn't of its type (there can be nothing by that name).
+/// The parameter in the path, decoded; 400 where the percent-encoding isn't UTF-8.
 #[derive(Debug, Clone)]
 pub struct Path<T>(pub T);
 
-impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T> {
+impl<S: Send + Sync> FromRequestParts<S> for Path<String> {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        match <axum::extract::Path<T> as FromRequestParts<S>>::from_request_parts(parts, state).await {
-            Ok(axum::extract::Path(value)) => Ok(Self(value)),
-            Err(PathRejection::FailedToDeserializePathParams(error))
-                if !matches!(error.kind(), ErrorKind::InvalidUtf8InPathParam { .. }) =>
-            {
-                Err(Problem::not_found())
-            }
-            Err(_) => Err(Problem::new(Code::MalformedRequest, "The path isn't percent-encoded UTF-8.")),
-        }
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let context = parts.extensions.get::<RequestContext>();
+        let parameter = context.and_then(RequestContext::parameter).ok_or_else(Problem::not_found)?;
+        let decoded = percent_decode_str(parameter).decode_utf8();
+        let wrong = || Problem::new(Code::MalformedRequest, "The path isn't percent-encoded UTF-8.");
+        decoded.map(|text| Self(text.into_owned())).map_err(|_| wrong())
     }
 }
 
@@ -282,16 +286,6 @@ impl<S: Send + Sync> OptionalFromRequestParts<S> for IdempotencyKey {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, Problem> {
         Self::of(&parts.headers)
     }
-}
-
-/// Answers for a path that no route has.
-pub async fn no_such_route() -> Problem {
-    Problem::new(Code::NotFound, "There is no such route.")
-}
-
-/// Answers for a method that a route doesn't have; axum adds `Allow`.
-pub async fn no_such_method(_: Method) -> Problem {
-    Problem::new(Code::MethodNotAllowed, "The route has other methods; see the header Allow.")
 }
 
 #[cfg(test)]

@@ -43,15 +43,21 @@ pub fn fault(version: Version, headers: &HeaderMap) -> Option<&'static str> {
 
 /// A host as `Host` names it, without its port.
 enum Host<'a> {
+    /// A name, or an address of IPv4.
     Name(&'a str),
-    Address(IpAddr),
+    /// An address of IPv6.
+    Address(Ipv6Addr),
 }
 
 impl Host<'_> {
     fn is_here(&self, own: IpAddr) -> bool {
+        let is_here = |address: IpAddr| address.to_canonical().is_loopback() || address == own;
         match self {
-            Self::Address(address) => address.to_canonical().is_loopback() || *address == own,
+            Self::Address(address) => is_here((*address).into()),
             Self::Name(name) => {
+                if let Ok(address) = name.parse::<Ipv4Addr>() {
+                    return is_here(address.into());
+                }
                 let name = name.strip_suffix('.').unwrap_or(name);
                 let last = name.rsplit('.').next().unwrap_or(name);
                 last.eq_ignore_ascii_case("localhost")
@@ -69,15 +75,18 @@ fn parse(text: &[u8]) -> Option<Host<'_>> {
     if let Some(rest) = text.strip_prefix('[') {
         let (address, port) = rest.split_once(']')?;
         let address: Ipv6Addr = address.parse().ok()?;
-        return is_port(port).then_some(Host::Address(address.into()));
+        return is_port(port).then_some(Host::Address(address));
     }
     let end = text.find(':').unwrap_or(text.len());
     let (name, port) = text.split_at(end);
-    let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=".contains(&byte);
-    if !is_port(port) || !name.bytes().all(is_name) {
-        return None;
-    }
-    Some(name.parse::<Ipv4Addr>().map_or(Host::Name(name), |address| Host::Address(address.into())))
+    let is_mark = |byte| {
+        matches!(
+            byte,
+            b'-' | b'.' | b'_' | b'~' | b'%' | b'!' | b'$' | b'&' | b'\'' | b'('..=b',' | b';' | b'='
+        )
+    };
+    let is_name = |byte: u8| byte.is_ascii_alphanumeric() || is_mark(byte);
+    (is_port(port) && name.bytes().all(is_name)).then_some(Host::Name(name))
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! The HTTP layer: axum and hyper live only here.
 //!
 //! ```text
-//! server (connections) → request (id, deadline, metrics) → cors → router → shape → extract, auth → route
+//! server (connections) → request (id, deadline, metrics) → table → cors → shape → extract, auth → route
 //! ```
 //!
 //! [`HttpParts`] is what the extractors need; a router's state gives it by `AsRef<HttpParts>`.
@@ -15,6 +15,7 @@ pub mod app;
 pub mod auth;
 mod background;
 mod changes;
+pub mod context;
 pub mod cors;
 mod description;
 pub mod documents;
@@ -41,9 +42,10 @@ pub mod routes;
 mod samples;
 mod seat_map;
 pub mod server;
-pub mod shape;
+mod shape;
 pub mod sign_ups;
 pub mod stream;
+pub mod table;
 #[cfg(test)]
 pub(crate) mod tests_support;
 mod upkeep;

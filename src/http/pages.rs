@@ -11,12 +11,10 @@
 
 use std::borrow::Cow;
 
-use axum::Router;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
-use axum::routing::get;
 use bytes::Bytes;
 use rust_embed::{EmbeddedFile, RustEmbed};
 use serde::Serialize;
@@ -25,9 +23,10 @@ use super::answer::{answer, written};
 use super::app::App;
 use super::extract::Path;
 use super::problem::Problem;
+use super::table::{Routes, get};
 
 /// The paths at which the pages stand.
-pub(super) const PATHS: &[&str] = &[
+const PATHS: &[&str] = &[
     "/",
     "/shows/{concertId}",
     "/schedules/{scheduleId}",
@@ -100,11 +99,12 @@ impl SettingsDocument {
 }
 
 /// Makes the routes of the pages, of their files, and of what they are told.
-pub(super) fn routes(settings: PageSettings) -> Router<App> {
+pub(super) fn routes(settings: PageSettings) -> Routes<App> {
     let page = |path: &&str| if path.starts_with("/ops") { "ops.html" } else { "index.html" };
-    let pages = PATHS.iter().fold(Router::new(), |router, path| {
+    let pages = PATHS.iter().fold(Routes::new(), |routes, path| {
         let name = page(path);
-        router.route(path, get(async move |headers: HeaderMap| file(name, ASK_EACH_TIME, &headers)))
+        let shown = async move |headers: HeaderMap| file(name, ASK_EACH_TIME, &headers);
+        routes.route(path, get(shown).of_page())
     });
     let asset = async |Path(name): Path<String>, headers: HeaderMap| {
         file(&format!("assets/{name}"), FOREVER, &headers)

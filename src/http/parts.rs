@@ -2,16 +2,17 @@
 //!
 //! Absent on purpose: the engine, which only routes need ([`App`](super::app::App)).
 
-use core::net::SocketAddr;
+use core::net::IpAddr;
 use core::num::NonZeroU32;
 use std::sync::{Arc, Once};
 
-use axum::extract::{ConnectInfo, FromRequestParts};
+use axum::extract::FromRequestParts;
+use axum::http::HeaderMap;
 use axum::http::request::Parts;
-use axum::http::{Extensions, HeaderMap};
 use tokio_util::sync::CancellationToken;
 
 use super::auth::{self, Authenticator};
+use super::context::RequestContext;
 use super::limits::RequestLimits;
 use super::mail_hook::{MailHook, MailHookError};
 use super::passwords::Passwords;
@@ -163,14 +164,11 @@ impl HttpParts {
         })))
     }
 
-    /// Returns the address that a request came from, through trusted proxies, as a limit counts it.
+    /// Returns the address that a request of `peer` came from, through trusted proxies, as a limit counts it.
     ///
     /// A proxy that nobody said is trusted makes all its clients one, and they would share one client's limits: that is said
     /// aloud, once.
-    pub fn client_address(&self, extensions: &Extensions, headers: &HeaderMap) -> AddressKey {
-        let peer = extensions
-            .get::<ConnectInfo<SocketAddr>>()
-            .map_or(rate_limit::UNKNOWN_PEER, |ConnectInfo(peer)| peer.ip());
+    pub fn client_address(&self, peer: IpAddr, headers: &HeaderMap) -> AddressKey {
         let is_stranger = || !self.trusted_proxies.iter().any(|range| range.contains(peer));
         if headers.contains_key(rate_limit::X_FORWARDED_FOR) && is_stranger() {
             self.stranger_told.call_once(|| {
@@ -193,6 +191,7 @@ impl<S: AsRef<HttpParts> + Send + Sync> FromRequestParts<S> for ClientAddress {
     type Rejection = core::convert::Infallible;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Self::Rejection> {
-        Ok(Self(state.as_ref().client_address(&parts.extensions, &parts.headers)))
+        let peer = parts.extensions.get().map_or(rate_limit::UNKNOWN_PEER, RequestContext::peer);
+        Ok(Self(state.as_ref().client_address(peer, &parts.headers)))
     }
 }

@@ -1,6 +1,10 @@
 //! The waiting room's pass of a request.
 
-use axum::http::{HeaderMap, HeaderName};
+use core::convert::Infallible;
+
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use axum::http::{HeaderName, HeaderValue};
 
 use super::app::App;
 use super::problem::{Code, Problem};
@@ -8,30 +12,46 @@ use crate::domain::ids::UserId;
 use crate::engine::{Pass, ScheduleEntry};
 
 /// The header of the waiting room's pass.
-pub(super) const QUEUE_TOKEN: HeaderName = HeaderName::from_static("queue-token");
+const QUEUE_TOKEN: HeaderName = HeaderName::from_static("queue-token");
+
 /// Makes the 403 for a request without a pass.
 pub(super) fn token_required(detail: &'static str) -> Problem {
     Problem::new(Code::QueueTokenRequired, detail)
 }
 
-/// Reads the pass of a request.
-///
-/// # Errors
-/// 403 `queue_token_required` without a pass, 401 `queue_token_invalid` if it isn't this user's for this schedule.
-pub(super) fn shown_pass(
-    app: &App,
-    entry: &ScheduleEntry,
-    user: &UserId,
-    headers: &HeaderMap,
-) -> Result<Pass, Problem> {
-    let mut shown = headers.get_all(QUEUE_TOKEN).iter();
-    let token = shown
-        .next()
-        .ok_or_else(|| token_required("This schedule has a waiting room: a queue token is needed."))?;
-    let token = token.to_str().ok().filter(|_| shown.next().is_none());
-    token.and_then(|token| app.engine.read_pass(entry, user, token)).ok_or_else(|| {
-        Problem::new(Code::QueueTokenInvalid, "The queue token is not one of yours for this schedule.")
-    })
+/// The pass that a request shows, not yet read.
+pub(super) struct ShownPass {
+    token: Option<HeaderValue>,
+    twice: bool,
+}
+
+impl<S: Sync> FromRequestParts<S> for ShownPass {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        let mut shown = parts.headers.get_all(QUEUE_TOKEN).iter();
+        Ok(Self { token: shown.next().cloned(), twice: shown.next().is_some() })
+    }
+}
+
+impl ShownPass {
+    /// Tells whether there is one.
+    pub(super) fn is_there(&self) -> bool {
+        self.token.is_some()
+    }
+
+    /// Reads the pass.
+    ///
+    /// # Errors
+    /// 403 `queue_token_required` without a pass, 401 `queue_token_invalid` if it isn't this user's for this schedule.
+    pub(super) fn read(&self, app: &App, entry: &ScheduleEntry, user: &UserId) -> Result<Pass, Problem> {
+        let missing = || token_required("This schedule has a waiting room: a queue token is needed.");
+        let token = self.token.as_ref().ok_or_else(missing)?;
+        let token = token.to_str().ok().filter(|_| !self.twice);
+        token.and_then(|token| app.engine.read_pass(entry, user, token)).ok_or_else(|| {
+            Problem::new(Code::QueueTokenInvalid, "The queue token is not one of yours for this schedule.")
+        })
+    }
 }
 
 /// Refuses a pass that isn't active.

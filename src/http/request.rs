@@ -1,104 +1,45 @@
-//! The layer around every request: an id, a deadline, limits of its headers and of its address's reads, a catch for
+//! What is around every request: an id, a deadline, limits of its headers and of its address's reads, a catch for
 //! panics, security headers, metrics, a log line.
 //!
-//! It is one hand-written layer rather than five, since they would share the same state of a request: its id, its phase
-//! and its beginning. A request that is answered at once has no timer: the deadline is set when the first poll has no
-//! answer. An event stream has no deadline once its headers are sent.
+//! It is one future around the route's, since these share the state of a request: its id, its phase
+//! and its beginning. The future has no timer: whoever polls it looks again at its deadline ([`Running::deadline`]), as the
+//! server does by each connection's one timer. An event stream has no deadline once its headers are sent.
 //!
 //! Absent on purpose: the caller, and raw paths or values in metrics and logs. A route appears as its template, and of
 //! the client's text only the checked request id appears.
 
-mod metrics;
-
 use core::convert::Infallible;
 use core::future::Future;
+use core::net::IpAddr;
 use core::panic::AssertUnwindSafe;
 use core::pin::Pin;
-use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicU64, Ordering};
 use core::task::{Context, Poll, ready};
 use std::sync::Arc;
 
-use axum::body::Body;
-use axum::extract::{FromRequestParts, MatchedPath};
-use axum::http::request::Parts;
+use axum::body::{Body, HttpBody};
 use axum::http::{HeaderName, HeaderValue, Method, Request, Response, header};
 use axum::response::IntoResponse;
-use tokio::time::{Instant, Sleep};
+use futures_util::FutureExt;
+use tokio::time::Instant;
 use tower::{Layer, Service};
+use tower_http::cors::CorsLayer;
 use tracing::Span;
 
-use self::metrics::{RequestMetrics, method_label};
-use super::HttpParts;
 use super::auth::changes;
+use super::context::RequestContext;
 use super::limits::LARGE_TIMEOUT_FACTOR;
 use super::problem::{Code, Problem};
+use super::rate_limit::UNKNOWN_PEER;
+use super::shape::Fit;
+use super::table::{Answering, Route, Routes, Table, method_label};
+use super::{HttpParts, cors};
 
 /// The header of the request's id.
 pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// The longest request id that is taken from a client, in characters.
 const REQUEST_ID_LEN_MAX: usize = 128;
-
-/// How far a request is, which decides the answer at its deadline.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Phase {
-    /// Its body is on its way.
-    Body,
-    /// Its body, an import or a venue, is on its way.
-    LargeBody,
-    /// The route works on it.
-    Handling,
-    /// The route works on an import or a venue.
-    LargeHandling,
-}
-
-/// The state of a request that the layer and the extractors share.
-#[derive(Debug, Clone)]
-pub struct RequestContext(Arc<ContextState>);
-
-#[derive(Debug)]
-struct ContextState {
-    id: HeaderValue,
-    reading: AtomicBool,
-    large: AtomicBool,
-}
-
-impl RequestContext {
-    fn new(id: HeaderValue) -> Self {
-        let (reading, large) = (AtomicBool::new(false), AtomicBool::new(false));
-        Self(Arc::new(ContextState { id, reading, large }))
-    }
-
-    /// Says how far the request is.
-    pub fn enter(&self, phase: Phase) {
-        let (reading, large) = match phase {
-            Phase::Body => (true, false),
-            Phase::LargeBody => (true, true),
-            Phase::Handling => (false, false),
-            Phase::LargeHandling => (false, true),
-        };
-        self.0.reading.store(reading, Ordering::Relaxed);
-        self.0.large.store(large, Ordering::Relaxed);
-    }
-
-    /// Returns the request's id: 1–128 visible ASCII characters.
-    pub fn id(&self) -> &str {
-        self.0.id.to_str().unwrap_or_default()
-    }
-}
-
-/// Extracts the request's id, for [`Problem::internal`] and the journal's feed.
-impl<S: Send + Sync> FromRequestParts<S> for RequestContext {
-    type Rejection = Infallible;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
-        Ok(parts
-            .extensions
-            .get::<Self>()
-            .cloned()
-            .unwrap_or_else(|| Self::new(HeaderValue::from_static("none"))))
-    }
-}
 
 /// Makes unique ids: `SplitMix64` from a random beginning, whose outputs only repeat after 2^64. They are names, not
 /// secrets.
@@ -139,127 +80,155 @@ impl RequestIds {
     }
 }
 
-/// The layer. Make it once, after the metrics recorder is installed, and put it outermost.
+/// All routes, with what every request has around it. A clone is a counter.
+///
+/// It is a service of tower, too, for whoever has a server of their own.
 #[derive(Clone)]
-pub struct RequestLayer(Arc<LayerState>);
+pub struct Site(Arc<SiteState>);
 
-struct LayerState {
+struct SiteState {
     ids: RequestIds,
-    metrics: RequestMetrics,
+    in_flight: metrics::Gauge,
     parts: HttpParts,
+    cors: Option<CorsLayer>,
+    table: Table,
 }
 
-/// Marks a request that the server refuses before its route, with the problem to answer.
-#[derive(Debug, Clone)]
-pub(super) struct Unanswerable(pub(super) Problem);
+/// What the server knows of a request beside the request.
+pub(super) struct Arrival {
+    /// The address at the other end of the connection.
+    pub(super) peer: IpAddr,
+    /// Why the request doesn't come to its route, if it doesn't.
+    pub(super) fault: Option<Problem>,
+}
 
 /// The paths that aren't counted as reads: a probe must never be refused.
 const PROBES: [&str; 2] = ["/healthz", "/readyz"];
 
-impl LayerState {
+impl SiteState {
     /// Says why a request doesn't come to its route, if it doesn't.
-    fn refusal(&self, request: &mut Request<Body>) -> Option<Problem> {
-        if let Some(Unanswerable(problem)) = request.extensions_mut().remove() {
-            return Some(problem);
-        }
+    fn refusal(&self, request: &Request<Body>, peer: IpAddr) -> Option<Problem> {
         let limit = self.parts.limits.header_bytes_max;
         if header_bytes(request) > limit {
             return Some(Problem::headers_too_large(limit));
         }
         let reads = matches!(*request.method(), Method::GET | Method::HEAD);
         if reads && !PROBES.contains(&request.uri().path()) {
-            let address = self.parts.client_address(request.extensions(), request.headers());
+            let address = self.parts.client_address(peer, request.headers());
             return self.parts.read_limit.check(&address, 1, self.parts.clock.now()).err();
         }
         None
     }
-}
 
-impl core::fmt::Debug for RequestLayer {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_struct("RequestLayer").field("parts", &self.0.parts).finish_non_exhaustive()
-    }
-}
-
-impl RequestLayer {
-    /// Makes the layer.
-    pub fn new(parts: HttpParts) -> Self {
-        Self(Arc::new(LayerState { ids: RequestIds::new(), metrics: RequestMetrics::new(), parts }))
-    }
-}
-
-impl<S> Layer<S> for RequestLayer {
-    type Service = RequestService<S>;
-
-    fn layer(&self, inner: S) -> RequestService<S> {
-        RequestService { inner, layer: self.0.clone() }
-    }
-}
-
-/// The service that [`RequestLayer`] makes.
-#[derive(Clone)]
-pub struct RequestService<S> {
-    inner: S,
-    layer: Arc<LayerState>,
-}
-
-impl<S> core::fmt::Debug for RequestService<S> {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str("RequestService")
-    }
-}
-
-impl<S> Service<Request<Body>> for RequestService<S>
-where
-    S: Service<Request<Body>, Error = Infallible>,
-    S::Response: IntoResponse,
-    S::Future: Unpin,
-{
-    type Response = Response<Body>;
-    type Error = Infallible;
-    type Future = RequestFuture<S::Future>;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        self.inner.poll_ready(cx)
-    }
-
-    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
-        let started = Instant::now();
-        let context = RequestContext::new(self.layer.ids.of(&request));
-        let method = method_label(request.method());
-        let changes = changes(request.method());
-        let route = request.extensions().get::<MatchedPath>().cloned();
-
-        // At `debug`, since a live span costs 2 µs, a seventh of the request: at `info` the line of
-        // a failure says the same by itself.
-        let span = tracing::debug_span!(
-            "request",
-            request_id = context.id(),
-            method,
-            route = route.as_ref().map_or(UNMATCHED, MatchedPath::as_str)
-        );
-        let step = if let Some(problem) = self.layer.refusal(&mut request) {
-            Step::Refuse(Some(problem))
-        } else {
-            request.extensions_mut().insert(context.clone());
-            let inner = &mut self.inner;
-            match std::panic::catch_unwind(AssertUnwindSafe(|| inner.call(request))) {
-                Ok(future) => Step::Run(future),
-                Err(_) => Step::Refuse(Some(Problem::internal(context.id()))),
+    /// Has a request answered by its route, if it is of the route's shape.
+    fn answer(&self, route: &Arc<Route>, request: Request<Body>) -> Answering {
+        let Some(shape) = route.shape(request.method()) else { return route.answer(request) };
+        match shape.check(&request, &self.parts) {
+            Fit::Fits => route.answer(request),
+            Fit::Refused(problem) => Box::pin(core::future::ready(problem.into_response())),
+            Fit::MustBeEmpty => {
+                let (shape, route, parts) = (shape.clone(), Arc::clone(route), self.parts.clone());
+                Box::pin(async move {
+                    match shape.emptied(request, &parts).await {
+                        Ok(request) => route.answer(request).await,
+                        Err(problem) => problem.into_response(),
+                    }
+                })
             }
-        };
-
-        self.layer.metrics.in_flight.increment(1.0);
-        RequestFuture {
-            step,
-            deadline: None,
-            flight: Flight { layer: self.layer.clone(), context, method, changes, route, started },
-            span,
         }
     }
 }
 
-const UNMATCHED: &str = "unmatched";
+impl core::fmt::Debug for Site {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Site").field("parts", &self.0.parts).finish_non_exhaustive()
+    }
+}
+
+impl HttpParts {
+    /// Adds what every route has: the answers for unknown routes and methods, CORS, and what is around a request. Call
+    /// it after the metrics recorder is there.
+    pub fn dress<S: Clone + Send + Sync + 'static>(&self, routes: Routes<S>, state: &S) -> Site {
+        Site(Arc::new(SiteState {
+            ids: RequestIds::new(),
+            in_flight: metrics::gauge!("onsale_http_requests_in_flight"),
+            parts: self.clone(),
+            cors: cors::layer(&self.cors_origins),
+            table: routes.table(state),
+        }))
+    }
+}
+
+impl Site {
+    /// Begins to answer a request.
+    pub(super) fn begin(&self, mut request: Request<Body>, Arrival { peer, fault }: Arrival) -> Running {
+        let site = &self.0;
+        let started = Instant::now();
+        let (route, parameter) = site.table.find(request.uri().path());
+        let context = RequestContext::new(site.ids.of(&request), peer, parameter);
+        let method = method_label(request.method());
+        let flight = Flight {
+            site: self.clone(),
+            context: context.clone(),
+            method,
+            is_head: request.method() == Method::HEAD,
+            changes: changes(request.method()),
+            route: Arc::clone(&route),
+            started,
+        };
+
+        // At `debug`, since a live span costs 2 µs, a seventh of the request: at `info` the line of
+        // a failure says the same by itself.
+        let span =
+            tracing::debug_span!("request", request_id = context.id(), method, route = route.template());
+        site.in_flight.increment(1.0);
+        let step = if let Some(problem) = fault.or_else(|| site.refusal(&request, peer)) {
+            Step::Refuse(Some(problem))
+        } else {
+            request.extensions_mut().insert(context);
+            self.enter(route, request, &flight)
+        };
+        Running { step, flight, span }
+    }
+
+    fn enter(&self, route: Arc<Route>, request: Request<Body>, flight: &Flight) -> Step {
+        let answering = || match &self.0.cors {
+            None => self.0.answer(&route, request),
+            Some(cors) => {
+                let site = Arc::clone(&self.0);
+                let inner = move |request| site.answer(&route, request).map(Ok::<_, Infallible>);
+                let answered = cors.layer(tower::service_fn(inner)).call(request);
+                Box::pin(answered.map(|Ok(response)| response))
+            }
+        };
+        match std::panic::catch_unwind(AssertUnwindSafe(answering)) {
+            Ok(answering) => Step::Run(answering),
+            Err(_) => Step::Refuse(Some(Problem::internal(flight.context.id()))),
+        }
+    }
+}
+
+impl Service<Request<Body>> for Site {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let mut running = self.begin(request, Arrival { peer: UNKNOWN_PEER, fault: None });
+        Box::pin(async move {
+            loop {
+                let deadline = running.deadline();
+                if let Ok(response) = tokio::time::timeout_at(deadline, &mut running).await {
+                    return Ok(response);
+                }
+            }
+        })
+    }
+}
 
 /// Estimates the bytes of the request line and headers.
 fn header_bytes(request: &Request<Body>) -> usize {
@@ -269,41 +238,37 @@ fn header_bytes(request: &Request<Body>) -> usize {
     line + headers.map(|(name, value)| name.as_str().len() + value.len() + 4).sum::<usize>()
 }
 
-enum Step<F> {
-    Run(F),
+enum Step {
+    Run(Answering),
     Refuse(Option<Problem>),
 }
 
-/// A running request. When it is dropped, as when the client leaves, it is no longer counted as in flight.
+/// The facts of a running request. When it is dropped, as when the client leaves, it is no longer counted as in flight.
 struct Flight {
-    layer: Arc<LayerState>,
+    site: Site,
     context: RequestContext,
     method: &'static str,
+    is_head: bool,
     changes: bool,
-    route: Option<MatchedPath>,
+    route: Arc<Route>,
     started: Instant,
 }
 
 impl Drop for Flight {
     fn drop(&mut self) {
-        self.layer.metrics.in_flight.decrement(1.0);
+        self.site.0.in_flight.decrement(1.0);
     }
 }
 
 impl Flight {
-    fn route(&self) -> &str {
-        self.route.as_ref().map_or(UNMATCHED, MatchedPath::as_str)
-    }
-
-    /// Says when the request's time is up, as far as is known by now.
+    /// Says when the request's time is up: a large body, of which its route has to say so, has more.
     fn deadline(&self) -> Instant {
-        let limit = self.layer.parts.limits.request_timeout;
-        let large = self.context.0.large.load(Ordering::Relaxed);
-        self.started + if large { limit * LARGE_TIMEOUT_FACTOR } else { limit }
+        let limit = self.site.0.parts.limits.request_timeout;
+        self.started + if self.context.is_large() { limit * LARGE_TIMEOUT_FACTOR } else { limit }
     }
 
     fn timed_out(&self) -> Problem {
-        if self.context.0.reading.load(Ordering::Relaxed) {
+        if self.context.is_reading() {
             Problem::new(Code::RequestTimeout, "The body didn't arrive in time.")
         } else if self.changes {
             Problem::new(
@@ -320,14 +285,18 @@ impl Flight {
         let mut response = dress(response);
         let status = response.status();
         let seconds = self.started.elapsed().as_secs_f64();
-        response.headers_mut().insert(X_REQUEST_ID, self.context.0.id.clone());
-        self.layer.metrics.record(self.route(), self.method, status, seconds);
+        response.headers_mut().insert(X_REQUEST_ID, self.context.id_header().clone());
+        if self.is_head {
+            behead(&mut response);
+        }
+
+        self.route.metrics.record(self.route.template(), self.method, status, seconds);
         if status.is_server_error() {
             let code = response.extensions().get::<Code>().map_or("", |code| code.as_str());
             tracing::warn!(
                 request_id = self.context.id(),
                 method = self.method,
-                route = self.route(),
+                route = self.route.template(),
                 status = status.as_u16(),
                 code,
                 seconds,
@@ -338,6 +307,14 @@ impl Flight {
         }
         response
     }
+}
+
+/// Takes the body from an answer to `HEAD`, and says how long it would be.
+fn behead(response: &mut Response<Body>) {
+    if let Some(length) = response.body().size_hint().exact() {
+        response.headers_mut().entry(header::CONTENT_LENGTH).or_insert_with(|| length.into());
+    }
+    *response.body_mut() = Body::empty();
 }
 
 /// The policy of an answer that isn't a page: a browser may load nothing from it.
@@ -356,77 +333,53 @@ pub(crate) fn dress(mut response: Response<Body>) -> Response<Body> {
     response
 }
 
-/// The future of [`RequestService`].
-pub struct RequestFuture<F> {
-    step: Step<F>,
-    deadline: Option<Pin<Box<Sleep>>>,
+/// A request on its way to its answer.
+pub(super) struct Running {
+    step: Step,
     flight: Flight,
     span: Span,
 }
 
-impl<F> core::fmt::Debug for RequestFuture<F> {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str("RequestFuture")
+impl Running {
+    /// Returns when its time is up, as far as is known by now. It has to be polled then.
+    pub(super) fn deadline(&self) -> Instant {
+        self.flight.deadline()
     }
 }
 
-impl<F, R> Future for RequestFuture<F>
-where
-    F: Future<Output = Result<R, Infallible>> + Unpin,
-    R: IntoResponse,
-{
-    type Output = Result<Response<Body>, Infallible>;
+impl Future for Running {
+    type Output = Response<Body>;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let Self { step, deadline, flight, span } = self.get_mut();
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Response<Body>> {
+        let Self { step, flight, span } = self.get_mut();
         let _entered = span.enter();
-        let response = ready!(poll_step(step, deadline, flight, cx));
-        Poll::Ready(Ok(flight.finish(response)))
+        let response = ready!(poll_step(step, flight, cx));
+        Poll::Ready(flight.finish(response))
     }
 }
 
-fn poll_step<F, R>(
-    step: &mut Step<F>,
-    deadline: &mut Option<Pin<Box<Sleep>>>,
-    flight: &Flight,
-    cx: &mut Context<'_>,
-) -> Poll<Response<Body>>
-where
-    F: Future<Output = Result<R, Infallible>> + Unpin,
-    R: IntoResponse,
-{
-    let inner = match step {
-        Step::Run(inner) => inner,
+fn poll_step(step: &mut Step, flight: &Flight, cx: &mut Context<'_>) -> Poll<Response<Body>> {
+    let answering = match step {
+        Step::Run(answering) => answering,
         Step::Refuse(problem) => {
             let problem = problem.take().expect("a future isn't polled after its end");
             return Poll::Ready(problem.into_response());
         }
     };
 
-    // After a panic the handler's future is never touched again: only the answer goes on.
-    match std::panic::catch_unwind(AssertUnwindSafe(|| Pin::new(inner).poll(cx))) {
-        Ok(Poll::Ready(Ok(response))) => return Poll::Ready(response.into_response()),
-        Ok(Poll::Pending) => {}
+    let problem = match std::panic::catch_unwind(AssertUnwindSafe(|| answering.as_mut().poll(cx))) {
+        Ok(Poll::Ready(response)) => return Poll::Ready(response),
+        Ok(Poll::Pending) if Instant::now() < flight.deadline() => return Poll::Pending,
+        Ok(Poll::Pending) => flight.timed_out(),
         Err(_) => {
             tracing::error!(request_id = flight.context.id(), "a handler panicked");
-            *step = Step::Refuse(None);
-            return Poll::Ready(Problem::internal(flight.context.id()).into_response());
+            Problem::internal(flight.context.id())
         }
-    }
+    };
 
-    let sleep = deadline.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(flight.deadline())));
-    loop {
-        ready!(sleep.as_mut().poll(cx));
-        // A large body was announced after the timer was set: its time is longer.
-        let moved = flight.deadline();
-        if moved <= sleep.deadline() {
-            break;
-        }
-        sleep.as_mut().reset(moved);
-    }
-
+    // The route's future is never touched again, since it may have panicked: only the answer goes on.
     *step = Step::Refuse(None);
-    Poll::Ready(flight.timed_out().into_response())
+    Poll::Ready(problem.into_response())
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The accept loop: connections in, requests to the router, and an orderly end.
+//! The accept loop: connections in, requests to the site, and an orderly end.
 //!
 //! Owns the sockets, the answers before there is a request (too many connections, an unreadable head), and the check of
 //! a request's head. Absent on purpose: a request's content, and TLS (a proxy's work).
@@ -20,12 +20,9 @@ use core::time::Duration;
 use std::io;
 use std::sync::Arc;
 
-use axum::Router;
 use axum::body::Body;
-use axum::extract::ConnectInfo;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::IntoResponse;
-use axum::routing::future::RouteFuture;
 use hyper::body::{Body as _, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::Service;
@@ -42,7 +39,7 @@ use self::watch::{Answer, Guarded, Verdict, Watch, WatchedBody};
 use super::hosts;
 use super::limits::ServerLimits;
 use super::problem::{Code, Problem};
-use super::request::{RequestIds, Unanswerable, X_REQUEST_ID, dress};
+use super::request::{Arrival, RequestIds, Running, Site, X_REQUEST_ID, dress};
 
 /// The most connections over the limit that get an answer at a time; more are closed without one.
 pub const REFUSALS_MAX: usize = 256;
@@ -90,7 +87,7 @@ pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 /// The state that all connections share.
 struct ServerState {
     http: http1::Builder,
-    router: Router,
+    site: Site,
     limits: ServerLimits,
     ids: RequestIds,
     drain: CancellationToken,
@@ -98,12 +95,12 @@ struct ServerState {
     open: metrics::Gauge,
 }
 
-/// Serves the router until `shutdown` is cancelled. Then it accepts no connections, closes idle ones, and answers
+/// Serves the site until `shutdown` is cancelled. Then it accepts no connections, closes idle ones, and answers
 /// running requests. Event streams must end by the same token. After `limits.drain` the remaining connections are
 /// dropped.
 pub async fn serve(
     listener: TcpListener,
-    router: Router,
+    site: Site,
     limits: ServerLimits,
     shutdown: CancellationToken,
 ) -> DrainReport {
@@ -113,7 +110,7 @@ pub async fn serve(
         .max_buf_size((4 * limits.header_bytes_max).max(HYPER_BUFFER_BYTES_MIN));
     let shared = Arc::new(ServerState {
         http,
-        router,
+        site,
         limits,
         ids: RequestIds::new(),
         drain: CancellationToken::new(),
@@ -323,7 +320,7 @@ async fn linger(mut stream: TcpStream, last: &[u8], bytes_max: u64) {
 
 const CLOSE: HeaderValue = HeaderValue::from_static("close");
 
-/// Hands a connection's requests to the router.
+/// Hands a connection's requests to the site.
 struct Handler {
     shared: Arc<ServerState>,
     peer: SocketAddr,
@@ -367,27 +364,22 @@ impl Service<Request<Incoming>> for Handler {
         let fault = self.fault(&request, fragment);
         let close = fault.as_ref().is_some_and(|(_, close)| *close);
         let expects = request.headers().contains_key(header::EXPECT);
-        let mut request = request.map(|body| {
+        let request = request.map(|body| {
             if body.is_end_stream() {
                 Body::empty()
             } else {
                 Body::new(WatchedBody::new(body, self.watch.clone()))
             }
         });
-        let extensions = request.extensions_mut();
-        extensions.insert(ConnectInfo(self.peer));
-        if let Some((problem, _)) = fault {
-            extensions.insert(Unanswerable(problem));
-        }
-        // A router is always ready, and its clone is a counter.
-        let answer = tower::Service::call(&mut self.shared.router.clone(), request);
-        Answering { answer, watch: self.watch.clone(), expects, close }
+        let arrival = Arrival { peer: self.peer.ip(), fault: fault.map(|(problem, _)| problem) };
+        let running = self.shared.site.begin(request, arrival);
+        Answering { running, watch: self.watch.clone(), expects, close }
     }
 }
 
-/// An answer on its way from the router to hyper.
+/// An answer on its way from the site to hyper.
 struct Answering {
-    answer: RouteFuture<Infallible>,
+    running: Running,
     watch: Arc<Watch>,
     /// Whether the client waits to be told to send its body.
     expects: bool,
@@ -398,7 +390,10 @@ impl Future for Answering {
     type Output = Result<Response<Answer>, Infallible>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut response = ready!(Pin::new(&mut self.answer).poll(cx))?;
+        let Poll::Ready(mut response) = Pin::new(&mut self.running).poll(cx) else {
+            self.watch.works_until(self.running.deadline());
+            return Poll::Pending;
+        };
         let close = self.watch.answered(self.expects) || self.close;
         // A body that didn't come in time isn't waited for.
         if close || response.status() == StatusCode::REQUEST_TIMEOUT {

@@ -1,6 +1,6 @@
 //! The shape of requests: refuses query parameters and bodies that a route doesn't know.
 //!
-//! One layer serves all routes, made from their description. So no route can forget it, and a parameter that is read
+//! The shape of each route is made from its description. So no route can forget it, and a parameter that is read
 //! but not described fails the first test that sends it. A route without a description takes neither, but for the pages:
 //! whoever links to one may add parameters of their own.
 //!
@@ -8,36 +8,26 @@
 //!
 //! Absent on purpose: values (the extractors check them), and the members of bodies (their types check them).
 
-use core::convert::Infallible;
-use core::future::{Future, ready};
-use core::pin::Pin;
-use core::task::{Context, Poll};
-use std::collections::HashMap;
-use std::sync::Arc;
-
 use axum::body::{Body, HttpBody};
-use axum::extract::{MatchedPath, Query};
+use axum::extract::Query;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, Method, Request, Response, Uri};
-use axum::response::IntoResponse;
-use futures_util::future::Either;
+use axum::http::{HeaderMap, Request, Uri};
 use serde::Deserialize;
-use tower::{Layer, Service};
-use utoipa::openapi::path::{Operation, ParameterIn, PathItem};
-use utoipa::openapi::{OpenApi, RefOr};
+use utoipa::openapi::RefOr;
+use utoipa::openapi::path::{Operation, ParameterIn};
 
 use super::auth::no_token;
+use super::context::Phase;
 use super::extract::read;
 use super::problem::{FieldError, Problem};
-use super::request::Phase;
 use super::{HttpParts, json};
 
 /// The most unknown parameters that one answer names.
 const ERRORS_MAX: usize = 20;
 
 /// The parameters and the body that one operation takes.
-#[derive(Debug, Default)]
-struct Shape {
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub(super) struct Shape {
     parameters: Vec<String>,
     /// Whether parameters that nobody described go through.
     takes_any_query: bool,
@@ -45,8 +35,23 @@ struct Shape {
     needs_token: bool,
 }
 
+/// The outcome of a look at a request.
+pub(super) enum Fit {
+    /// It goes on as it is.
+    Fits,
+    /// Its body must turn out to be empty: see [`Shape::emptied`].
+    MustBeEmpty,
+    Refused(Problem),
+}
+
 impl Shape {
-    fn of(operation: &Operation) -> Self {
+    /// Takes any query, and no body.
+    pub(super) fn of_page() -> Self {
+        Self { takes_any_query: true, ..Self::default() }
+    }
+
+    /// Reads what a description says.
+    pub(super) fn of(operation: &Operation) -> Self {
         let parameters = operation.parameters.iter().flatten();
         let in_query = parameters.filter_map(|parameter| match parameter {
             RefOr::T(parameter) if parameter.parameter_in == ParameterIn::Query => {
@@ -76,142 +81,38 @@ impl Shape {
             .collect();
         if errors.is_empty() { Ok(()) } else { Err(Problem::invalid(errors)) }
     }
-}
 
-/// The shapes of all described operations, by path template and method.
-#[derive(Debug, Default)]
-pub struct Shapes(HashMap<String, Vec<(Method, Shape)>>);
-
-impl Shapes {
-    /// Reads what a description says.
-    pub fn of(openapi: &OpenApi) -> Self {
-        let item = |(path, item): (&String, &PathItem)| {
-            let methods = [
-                (Method::GET, &item.get),
-                (Method::PUT, &item.put),
-                (Method::POST, &item.post),
-                (Method::DELETE, &item.delete),
-                (Method::PATCH, &item.patch),
-            ];
-            let described = methods.into_iter();
-            let described = described.filter_map(|(method, of)| Some((method, Shape::of(of.as_ref()?))));
-            (path.clone(), described.collect())
-        };
-        Self(openapi.paths.paths.iter().map(item).collect())
-    }
-
-    /// Adds routes that take any query, and no body.
-    #[must_use]
-    pub fn with_any_query(mut self, routes: &[&str]) -> Self {
-        let shape = || (Method::GET, Shape { takes_any_query: true, ..Shape::default() });
-        self.0.extend(routes.iter().map(|route| ((*route).to_owned(), vec![shape()])));
-        self
-    }
-
-    /// Calls `with` with what a route takes by a method; another method than it has is answered elsewhere.
-    fn find<T>(&self, route: &str, method: &Method, with: impl FnOnce(&Shape) -> T) -> Option<T> {
-        let method = if method == Method::HEAD { &Method::GET } else { method };
-        match self.0.get(route) {
-            Some(methods) => methods.iter().find(|(of, _)| of == method).map(|(_, shape)| with(shape)),
-            None => (method == Method::GET).then(|| with(&Shape::default())),
+    /// Looks at a request, but not into its body.
+    pub(super) fn check(&self, request: &Request<Body>, http: &HttpParts) -> Fit {
+        match self.check_query(request.uri()) {
+            Err(problem) => Fit::Refused(self.token_first(http, request.headers(), problem)),
+            Ok(()) if self.takes_body || request.body().is_end_stream() => Fit::Fits,
+            Ok(()) => Fit::MustBeEmpty,
         }
     }
-}
 
-/// The layer that checks requests against the [`Shapes`] of their routes. Without shapes it lets everything through.
-#[derive(Debug, Clone)]
-pub struct ShapeLayer {
-    shapes: Option<Arc<Shapes>>,
-    http: HttpParts,
-}
-
-impl ShapeLayer {
-    /// Makes the layer.
-    pub fn new(shapes: Option<Shapes>, http: HttpParts) -> Self {
-        Self { shapes: shapes.map(Arc::new), http }
-    }
-}
-
-impl<S> Layer<S> for ShapeLayer {
-    type Service = ShapeService<S>;
-
-    fn layer(&self, inner: S) -> ShapeService<S> {
-        ShapeService { inner, layer: self.clone() }
-    }
-}
-
-/// The service that [`ShapeLayer`] makes.
-#[derive(Debug, Clone)]
-pub struct ShapeService<S> {
-    inner: S,
-    layer: ShapeLayer,
-}
-
-/// The check of a request before its route gets it.
-enum Check {
-    /// It goes on as it is.
-    Fits,
-    /// Its body must turn out to be empty.
-    MustBeEmpty {
-        needs_token: bool,
-    },
-    Refused(Problem),
-}
-
-impl ShapeLayer {
-    fn check(&self, request: &Request<Body>) -> Check {
-        let route = request.extensions().get::<MatchedPath>();
-        let (Some(shapes), Some(route)) = (&self.shapes, route) else { return Check::Fits };
-        let check = |shape: &Shape| match shape.check_query(request.uri()) {
-            Err(problem) => Check::Refused(self.token_first(shape.needs_token, request.headers(), problem)),
-            Ok(()) if shape.takes_body || request.body().is_end_stream() => Check::Fits,
-            Ok(()) => Check::MustBeEmpty { needs_token: shape.needs_token },
-        };
-        shapes.find(route.as_str(), request.method(), check).unwrap_or(Check::Fits)
+    /// Returns a request whose body has turned out to be empty.
+    pub(super) async fn emptied(
+        &self,
+        request: Request<Body>,
+        http: &HttpParts,
+    ) -> Result<Request<Body>, Problem> {
+        let (parts, body) = request.into_parts();
+        match check_empty(&parts, body, http.limits.body_bytes_max).await {
+            Ok(()) => Ok(Request::from_parts(parts, Body::empty())),
+            Err(problem) => Err(self.token_first(http, &parts.headers, problem)),
+        }
     }
 
     /// Returns what a request is told: its problem, or what is wrong with its token.
-    fn token_first(&self, needs_token: bool, headers: &HeaderMap, problem: Problem) -> Problem {
-        if !needs_token {
+    fn token_first(&self, http: &HttpParts, headers: &HeaderMap, problem: Problem) -> Problem {
+        if !self.needs_token {
             return problem;
         }
-        match self.http.authenticator.caller(headers, self.http.clock.now()) {
+        match http.authenticator.caller(headers, http.clock.now()) {
             Ok(Some(_)) => problem,
             Ok(None) => no_token(),
             Err(wrong) => wrong,
-        }
-    }
-}
-
-impl<S> Service<Request<Body>> for ShapeService<S>
-where
-    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible> + Clone + Send + 'static,
-    S::Future: Send + 'static,
-{
-    type Response = Response<Body>;
-    type Error = Infallible;
-    type Future = Either<S::Future, Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>>;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        self.inner.poll_ready(cx)
-    }
-
-    fn call(&mut self, request: Request<Body>) -> Self::Future {
-        match self.layer.check(&request) {
-            Check::Fits => Either::Left(self.inner.call(request)),
-            Check::Refused(problem) => Either::Right(Box::pin(ready(Ok(problem.into_response())))),
-            Check::MustBeEmpty { needs_token } => {
-                let (mut inner, layer) = (self.inner.clone(), self.layer.clone());
-                Either::Right(Box::pin(async move {
-                    let (parts, body) = request.into_parts();
-                    match check_empty(&parts, body, layer.http.limits.body_bytes_max).await {
-                        Ok(()) => inner.call(Request::from_parts(parts, Body::empty())).await,
-                        Err(problem) => {
-                            Ok(layer.token_first(needs_token, &parts.headers, problem).into_response())
-                        }
-                    }
-                }))
-            }
         }
     }
 }

@@ -7,8 +7,8 @@ use bytes::Bytes;
 use tokio_util::sync::CancellationToken;
 
 use super::auth::Standing;
+use super::context::Phase;
 use super::problem::Problem;
-use super::request::Phase;
 use super::{HttpParts, extract};
 use crate::clock::ManualClock;
 use crate::config::Config;

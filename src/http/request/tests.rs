@@ -3,19 +3,18 @@
 use core::time::Duration;
 use std::sync::Mutex;
 
-use axum::Router;
-use axum::routing::get;
 use futures_util::StreamExt;
 use tower::ServiceExt;
 
 use super::*;
+use crate::http::table::{get, post};
 use crate::http::{HttpParts, extract, tests_support};
 
 type Answer = axum::response::Response;
 
-fn router(http: &HttpParts) -> Router {
+fn site(http: &HttpParts) -> Site {
     let stall = async || core::future::pending::<()>().await;
-    let router = Router::new()
+    let routes = Routes::new()
         .route("/ok/{id}", get(async || "ok"))
         .route("/panic", get(async || -> () { panic!("a bug") }))
         .route(
@@ -26,14 +25,14 @@ fn router(http: &HttpParts) -> Router {
             }),
         )
         .route("/stall", get(stall).post(stall))
-        .route("/read", axum::routing::post(async |_: tests_support::AnyBody| "read"))
-        .route("/large", axum::routing::post(async |_: extract::LargeBody<serde_json::Value>| "read"))
+        .route("/read", post(async |_: tests_support::AnyBody| "read"))
+        .route("/large", post(async |_: extract::LargeBody<serde_json::Value>| "read"))
         .route("/id", get(async |context: RequestContext| context.id().to_owned()));
-    http.dress(router).with_state(http.clone())
+    http.dress(routes, http)
 }
 
 async fn ask(request: Request<Body>) -> Answer {
-    router(&tests_support::parts(&[])).oneshot(request).await.unwrap()
+    site(&tests_support::parts(&[])).oneshot(request).await.unwrap()
 }
 
 fn get_request(path: &str) -> Request<Body> {
@@ -134,8 +133,8 @@ async fn a_stream_goes_on_after_its_headers() {
         });
         Body::from_stream(ticks)
     };
-    let router = http.dress(Router::new().route("/events", get(stream))).with_state(());
-    let response = router.oneshot(get_request("/events")).await.unwrap();
+    let site = http.dress(Routes::new().route("/events", get(stream)), &());
+    let response = site.oneshot(get_request("/events")).await.unwrap();
     let bytes = axum::body::to_bytes(response.into_body(), 1000).await.unwrap();
     assert_eq!(bytes, "tickticktick");
 }
@@ -153,12 +152,12 @@ fn metrics_name_the_route_by_its_template_and_never_by_its_path() {
     ::metrics::with_local_recorder(&recorder, || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
-            let router = router(&tests_support::parts(&[]));
+            let site = site(&tests_support::parts(&[]));
             for path in ["/ok/secret-1", "/ok/secret-2", "/secret-3", "/panic"] {
-                let _ = router.clone().oneshot(get_request(path)).await;
+                let _ = site.clone().oneshot(get_request(path)).await;
             }
             let odd = Request::builder().method("BREW").uri("/ok/1").body(Body::empty()).unwrap();
-            let _ = router.clone().oneshot(odd).await;
+            let _ = site.clone().oneshot(odd).await;
         });
     });
     let text = handle.render();
@@ -211,12 +210,12 @@ fn check_logs_at(level: tracing::Level) {
     tracing::subscriber::with_default(subscriber, || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
-            let router = router(&tests_support::parts(&[]));
+            let site = site(&tests_support::parts(&[]));
             for path in ["/ok/secret-1?secret=2", "/secret-3", "/panic"] {
                 let request = Request::get(path)
                     .header(X_REQUEST_ID, "the-id")
                     .header("authorization", "Bearer secret-4");
-                let _ = router.clone().oneshot(request.body(Body::empty()).unwrap()).await;
+                let _ = site.clone().oneshot(request.body(Body::empty()).unwrap()).await;
             }
         });
     });
@@ -239,7 +238,7 @@ async fn pages_of_the_named_origins_may_call_and_others_not() {
             .header("access-control-request-method", "GET")
             .body(Body::empty())
             .unwrap();
-        router(&http).oneshot(request).await.unwrap()
+        site(&http).oneshot(request).await.unwrap()
     };
     let allowed = "access-control-allow-origin";
     assert_eq!(ask("OPTIONS", "https://a.example").await.headers()[allowed], "https://a.example");
@@ -249,7 +248,7 @@ async fn pages_of_the_named_origins_may_call_and_others_not() {
         assert!(exposed.contains(name), "{exposed}");
     }
     assert!(!ask("GET", "https://b.example").await.headers().contains_key(allowed));
-    let off = router(&tests_support::parts(&[]))
+    let off = site(&tests_support::parts(&[]))
         .oneshot(Request::get("/ok/1").header("origin", "https://a.example").body(Body::empty()).unwrap())
         .await
         .unwrap();
@@ -275,15 +274,14 @@ async fn an_address_reads_so_much_and_probes_are_always_answered() {
         ("ONSALE_LIMITS_READS_PER_SECOND", "2"),
         ("ONSALE_TRUSTED_PROXIES", "0.0.0.0"),
     ]);
-    let router = http.dress(
-        Router::new()
-            .route("/ok/{id}", get(async || "ok").post(async || "ok"))
-            .route("/healthz", get(async || "ok"))
-            .route("/readyz", get(async || "ok")),
-    );
+    let routes = Routes::new()
+        .route("/ok/{id}", get(async || "ok").post(async || "ok"))
+        .route("/healthz", get(async || "ok"))
+        .route("/readyz", get(async || "ok"));
+    let site = http.dress(routes, &());
     let ask = async |method: &str, path: &str, address: &str| {
         let request = Request::builder().method(method).uri(path).header("x-forwarded-for", address);
-        router.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap()
+        site.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap()
     };
     for number in 0..20 {
         let method = if number % 2 == 0 { "GET" } else { "HEAD" };

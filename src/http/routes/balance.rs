@@ -5,8 +5,6 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use crate::domain::accounts::Answer;
 use crate::domain::cause::{By, Cause};
@@ -23,11 +21,12 @@ use crate::http::json::Json;
 use crate::http::page::{List, Page};
 use crate::http::problem::{Code, Problem};
 use crate::http::refusal::problem;
+use crate::http::table::{Routes, routes};
 use crate::random;
 
 /// Makes the routes of balances.
-pub fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(read, charge)).routes(routes!(transactions))
+pub fn routes() -> Routes<App> {
+    routes![read, charge, transactions]
 }
 
 /// An amount to add to a balance.

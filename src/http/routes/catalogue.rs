@@ -8,8 +8,6 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use crate::archive::Head;
 use crate::domain::catalogue::Catalogue;
@@ -31,17 +29,23 @@ use crate::http::lookup::standing;
 use crate::http::page::{List, Page};
 use crate::http::problem::Problem;
 use crate::http::refusal::problem;
+use crate::http::table::{Routes, routes};
 
 /// Makes the routes of the catalogue.
-pub fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new()
-        .routes(routes!(list_venues))
-        .routes(routes!(put_venue, read_venue, delete_venue))
-        .routes(routes!(list_concerts))
-        .routes(routes!(available_dates))
-        .routes(routes!(put_concert, read_concert, delete_concert))
-        .routes(routes!(list_schedules))
-        .routes(routes!(import))
+pub fn routes() -> Routes<App> {
+    routes![
+        list_venues,
+        put_venue,
+        read_venue,
+        delete_venue,
+        list_concerts,
+        available_dates,
+        put_concert,
+        read_concert,
+        delete_concert,
+        list_schedules,
+        import
+    ]
 }
 
 /// A venue in a list.

@@ -3,11 +3,8 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use axum::Router;
-use axum::extract::State;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Redirect, Response};
-use axum::routing::get;
 use bytes::Bytes;
 use utoipa::openapi::OpenApi;
 use utoipa_swagger_ui::Config;
@@ -16,6 +13,7 @@ use crate::http::app::App;
 use crate::http::description::completed;
 use crate::http::extract::Path;
 use crate::http::problem::Problem;
+use crate::http::table::{Routes, get};
 
 /// The page may only load files of this server. It sets its own styles, and draws its icons from `data:`.
 const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; \
@@ -46,7 +44,7 @@ const PAGE: &str = r#"<!DOCTYPE html>
 ///
 /// # Panics
 /// When the description can't be written as JSON, which the tests would show.
-pub fn pages(openapi: OpenApi) -> Router<App> {
+pub fn pages(openapi: OpenApi) -> Routes<App> {
     let json =
         serde_json::to_vec(&completed(openapi)).expect("a description has text keys and total serialisers");
     let json = Bytes::from(json);
@@ -55,10 +53,8 @@ pub fn pages(openapi: OpenApi) -> Router<App> {
     let config = Arc::new(config);
     let description = move || core::future::ready(shown("application/json", json.clone()));
     let page = || core::future::ready(shown("text/html; charset=utf-8", Bytes::from_static(PAGE.as_bytes())));
-    let part = move |State(_): State<App>, Path(name): Path<String>| {
-        core::future::ready(part_named(&name, Arc::clone(&config)))
-    };
-    Router::new()
+    let part = move |Path(name): Path<String>| core::future::ready(part_named(&name, Arc::clone(&config)));
+    Routes::new()
         .route("/openapi.json", get(description))
         .route("/docs", get(page))
         // Relative, since a proxy may put a prefix before it; and its parts are named from `/docs`.

@@ -4,16 +4,15 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use serde::Serialize;
 use utoipa::ToSchema;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use crate::http::app::App;
 use crate::http::json::Json;
 use crate::http::problem::Problem;
+use crate::http::table::{Routes, routes};
 
 /// Makes the probes' routes.
-pub fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(alive)).routes(routes!(ready))
+pub fn routes() -> Routes<App> {
+    routes![alive, ready]
 }
 
 /// The answer to a probe.

@@ -9,8 +9,6 @@ use axum::extract::State;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use metrics_exporter_prometheus::PrometheusHandle;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use crate::domain::payments::Counts;
 use crate::domain::schedule::{SaleStatus, Schedule, SeatStatus};
@@ -19,6 +17,7 @@ use crate::engine::ScheduleEntry;
 use crate::http::app::App;
 use crate::http::documents::SeatCounts;
 use crate::http::problem::Problem;
+use crate::http::table::{Routes, routes};
 use crate::telemetry::Process;
 
 /// How many schedules on sale have series of their own; the others are summed as [`OTHER`].
@@ -28,8 +27,8 @@ const SALE_STATUSES: [SaleStatus; 4] =
     [SaleStatus::Upcoming, SaleStatus::Open, SaleStatus::Closed, SaleStatus::Cancelled];
 
 /// Makes the scrapers' route.
-pub fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(metrics))
+pub fn routes() -> Routes<App> {
+    routes![metrics]
 }
 
 /// Read the metrics

@@ -1,9 +1,8 @@
 //! The routes, one file for each resource. A handler checks the caller, turns the document into a command, asks the
 //! engine, and writes the answer. It decides no rule.
 
-use utoipa_axum::router::OpenApiRouter;
-
 use super::app::App;
+use super::table::Routes;
 
 pub mod admin;
 pub mod balance;
@@ -21,8 +20,8 @@ mod tests;
 pub mod users;
 
 /// Makes the routes under `/api/v1`.
-pub fn api() -> OpenApiRouter<App> {
-    OpenApiRouter::new()
+pub fn api() -> Routes<App> {
+    Routes::new()
         .merge(catalogue::routes())
         .merge(schedules::routes())
         .merge(seats::routes())
@@ -35,6 +34,6 @@ pub fn api() -> OpenApiRouter<App> {
 }
 
 /// Makes the routes of operation, which stand outside of `/api/v1`.
-pub fn running() -> OpenApiRouter<App> {
-    OpenApiRouter::new().merge(health::routes()).merge(metrics::routes())
+pub fn running() -> Routes<App> {
+    Routes::new().merge(health::routes()).merge(metrics::routes())
 }

@@ -5,8 +5,6 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use crate::domain::ids::{PaymentId, PaymentNumber, ScheduleId, ScheduleNumber, UserId};
 use crate::domain::payments::{Failure, Method, Payment, State as PaymentState};
@@ -24,6 +22,7 @@ use crate::http::lookup::narrowed;
 use crate::http::page::{List, Page};
 use crate::http::problem::{Code, Problem};
 use crate::http::refusal::{insufficient, other_currency, problem};
+use crate::http::table::{Routes, routes};
 use crate::random;
 
 /// The key of all unknown payments in the limit of notices: no schedule has the number 0.
@@ -32,12 +31,8 @@ const STRANGERS: PaymentId = PaymentId { schedule: ScheduleNumber(0), number: Pa
 const PATIENCE: f32 = 0.8;
 
 /// Makes the routes of payments.
-pub fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new()
-        .routes(routes!(pay, list))
-        .routes(routes!(read))
-        .routes(routes!(confirm))
-        .routes(routes!(notice))
+pub fn routes() -> Routes<App> {
+    routes![pay, list, read, confirm, notice]
 }
 
 /// The reservation to pay for, and how.

@@ -3,12 +3,10 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use utoipa::ToSchema;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use crate::archive::ReservationPlace;
 use crate::domain::cause::{By, Cause};
@@ -30,17 +28,15 @@ use crate::http::idempotency::{key_of, marked};
 use crate::http::json::Json;
 use crate::http::lookup::{self, known_seats, narrowed};
 use crate::http::page::{List, Page};
-use crate::http::pass::{check_active, shown_pass};
+use crate::http::pass::{ShownPass, check_active};
 use crate::http::problem::Problem;
 use crate::http::refusal::problem;
+use crate::http::table::{Routes, routes};
 use crate::random;
 
 /// Makes the routes of reservations.
-pub fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new()
-        .routes(routes!(hold, list))
-        .routes(routes!(read, exchange, release))
-        .routes(routes!(of_schedule))
+pub fn routes() -> Routes<App> {
+    routes![hold, list, read, exchange, release, of_schedule]
 }
 
 /// The hold to make: seats by their ids, or the best seats that are left.
@@ -95,13 +91,13 @@ async fn hold(
     State(app): State<App>,
     User(caller): User,
     key: Option<IdempotencyKey>,
-    headers: HeaderMap,
+    pass: ShownPass,
     body: RawBody,
 ) -> Result<Response, Problem> {
     let wanted: HoldBody = body.parse()?;
     let entry = lookup::find(&app, &wanted.schedule_id).await?;
     let key = key.map(|key| key_of(&app, &caller, "POST /reservations", key.as_str(), &body.0));
-    check_pass(&app, &entry, &caller.user_id, &headers, key)?;
+    check_pass(&app, &entry, &caller.user_id, &pass, key)?;
     let wish = match (&wanted.seats, &wanted.best_available) {
         (Some(seats), None) => Wish::Seats(known_seats(entry.layout(), seats)?),
         (None, Some(best)) => best_wish(entry.layout(), best)?,
@@ -123,7 +119,8 @@ async fn hold(
     let mut response = changed(&app, &entry, &acted, StatusCode::CREATED)?;
 
     if let Answer::Reservation(reservation) = &acted.answer {
-        let location = format!("/api/v1/reservations/{}", reservation.full_id(entry.number()));
+        let id = reservation.full_id(entry.number()).to_text();
+        let location = [&b"/api/v1/reservations/"[..], &id].concat();
         let location = HeaderValue::try_from(location).expect("base 32 is visible ASCII");
         response.headers_mut().insert(header::LOCATION, location);
     }
@@ -149,14 +146,14 @@ async fn exchange(
     User(caller): User,
     Path(id): Path<String>,
     key: Option<IdempotencyKey>,
-    headers: HeaderMap,
+    pass: ShownPass,
     body: RawBody,
 ) -> Result<Response, Problem> {
     let wanted: ExchangeBody = body.parse()?;
     let (entry, reservation) = find(&app, &id).await?;
     let route = format!("PATCH /reservations/{id}");
     let key = key.map(|key| key_of(&app, &caller, &route, key.as_str(), &body.0));
-    check_pass(&app, &entry, &caller.user_id, &headers, key)?;
+    check_pass(&app, &entry, &caller.user_id, &pass, key)?;
     let seats = known_seats(entry.layout(), &wanted.seats)?;
     let caller = Caller::User(caller.user_id);
     let acted = act(&app, &entry, Command::Exchange { reservation, caller, seats }, key).await?;
@@ -326,7 +323,7 @@ fn check_pass(
     app: &App,
     entry: &ScheduleEntry,
     user: &UserId,
-    headers: &HeaderMap,
+    pass: &ShownPass,
     key: Option<KeyUse>,
 ) -> Result<(), Problem> {
     if entry.is_archived() {
@@ -340,7 +337,7 @@ fn check_pass(
             return Ok(());
         }
     }
-    check_active(app, entry, shown_pass(app, entry, user, headers)?)
+    check_active(app, entry, pass.read(app, entry, user)?)
 }
 
 /// Finds the schedule of a reservation's id. Its actor checks whose the reservation is.

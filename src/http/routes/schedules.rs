@@ -5,8 +5,6 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Deserialize;
 use utoipa::ToSchema;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use crate::domain::cause::Cause;
 use crate::domain::ids::ScheduleId;
@@ -22,16 +20,11 @@ use crate::http::json::Json;
 use crate::http::lookup::{find, known_seats, standing};
 use crate::http::problem::Problem;
 use crate::http::refusal::problem;
+use crate::http::table::{Routes, routes};
 
 /// Makes the routes of schedules.
-pub fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new()
-        .routes(routes!(put, read, delete))
-        .routes(routes!(open))
-        .routes(routes!(close))
-        .routes(routes!(cancel))
-        .routes(routes!(block))
-        .routes(routes!(unblock))
+pub fn routes() -> Routes<App> {
+    routes![put, read, delete, open, close, cancel, block, unblock]
 }
 
 /// Create a schedule, or change its times, casting and policy

@@ -8,8 +8,6 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use utoipa::ToSchema;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use crate::domain::schedule::SeatStatus;
 use crate::domain::venue::{Grade, Layout};
@@ -23,6 +21,7 @@ use crate::http::lookup::find;
 use crate::http::problem::Problem;
 use crate::http::seat_map::{MapBody, MapDocument, SeatFilter, id_of, narrowed};
 use crate::http::stream::LAST_EVENT_ID;
+use crate::http::table::{Routes, routes};
 
 mod follow;
 
@@ -30,10 +29,10 @@ mod follow;
 const SEATS_PER_READ: u32 = 2_000;
 
 /// Makes the routes of the seat map.
-pub fn routes() -> OpenApiRouter<App> {
-    let mut router = OpenApiRouter::new().routes(routes!(seats)).routes(routes!(events));
-    add_schema::<ChangesDocument>(router.get_openapi_mut());
-    router
+pub fn routes() -> Routes<App> {
+    let mut routes = routes![seats, events];
+    add_schema::<ChangesDocument>(&mut routes.openapi);
+    routes
 }
 
 /// An event of a seat map's stream. A `snapshot` has every seat that isn't available, a `delta` the seats that

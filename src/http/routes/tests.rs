@@ -3,7 +3,6 @@
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Request, StatusCode, header};
 use futures_util::StreamExt;
@@ -15,13 +14,14 @@ use crate::domain::time::Timestamp;
 use crate::engine::{Engine, EngineConfig};
 use crate::http::app::App;
 use crate::http::documents::is_reachable;
+use crate::http::request::Site;
 use crate::http::tests_support::parts;
 
 const ADMIN: &str = "an-administrator-token-of-32-bytes";
 const NOW: u64 = 1_800_000_000_000;
 
 struct Served {
-    router: Router,
+    site: Site,
     app: App,
     clock: ManualClock,
     _dir: tempfile::TempDir,
@@ -56,7 +56,7 @@ impl Served {
         config.clock = Arc::new(clock.clone());
         let engine = Engine::open(config).await.unwrap();
         let app = App::new(engine, parts(&[("ONSALE_ADMIN_TOKEN", ADMIN)]), None);
-        Self { router: app.clone().router(), app, clock, _dir: dir }
+        Self { site: app.clone().site(), app, clock, _dir: dir }
     }
 
     async fn filled() -> Self {
@@ -66,7 +66,7 @@ impl Served {
     }
 
     async fn request(&self, request: Request<Body>) -> Answer {
-        let response = self.router.clone().oneshot(request).await.unwrap();
+        let response = self.site.clone().oneshot(request).await.unwrap();
         let (status, headers) = (response.status(), response.headers().clone());
         let body = axum::body::to_bytes(response.into_body(), usize::MAX).await.unwrap().to_vec();
         Answer { status, headers, body }
@@ -341,7 +341,7 @@ async fn the_feed_tells_every_event_in_order_goes_on_live_and_ends_with_the_serv
     let served = Served::filled().await;
     let request =
         Request::builder().uri("/api/v1/events?after=0").header("authorization", format!("Bearer {ADMIN}"));
-    let response = served.router.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+    let response = served.site.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
     assert_eq!(response.headers()["content-type"], "text/event-stream");
     let mut stream = response.into_body().into_data_stream();
     let mut text = String::new();
@@ -394,7 +394,7 @@ async fn a_schedule_that_is_gone_is_still_told_by_its_names() {
     // The end of the server ends the stream, so that it can be read whole.
     let request =
         Request::builder().uri("/api/v1/events?after=5").header("authorization", format!("Bearer {ADMIN}"));
-    let response = served.router.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+    let response = served.site.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
     let mut stream = response.into_body().into_data_stream();
     let first = String::from_utf8(stream.next().await.unwrap().unwrap().to_vec()).unwrap();
     assert!(first.contains(r#""subject":"schedules/show-1""#), "{first}");
@@ -508,7 +508,7 @@ impl Served {
     async fn open(&self, path: &str, resume: Option<&str>) -> axum::body::BodyDataStream {
         let request = Request::builder().uri(path);
         let request = resume.into_iter().fold(request, |request, id| request.header("last-event-id", id));
-        let response = self.router.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+        let response = self.site.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
         assert_eq!(response.status(), StatusCode::OK);
         response.into_body().into_data_stream()
     }
@@ -526,7 +526,8 @@ async fn a_large_map_comes_in_pieces_of_one_version_and_says_its_length() {
     let served = Served::with_seats(40).await;
     served.block(&["1층-B-0-1", "1층-B-9-2", "1층-B-39-50"], "block").await;
     let whole = served.get(MAP).await;
-    assert_eq!(whole.headers["content-length"], whole.body.len().to_string());
+    let head = served.send("HEAD", MAP, Value::Null).await;
+    assert_eq!((&head.headers["content-length"], &*head.body), (&whole.body.len().into(), &b""[..]));
     let seats = whole.json()["seats"].as_array().unwrap().clone();
     let ids: Vec<&str> = seats.iter().map(|seat| seat["seatId"].as_str().unwrap()).collect();
     assert_eq!((ids.len(), ids[0], ids[1999]), (2_000, "1층-B-0-1", "1층-B-39-50"));
@@ -588,11 +589,11 @@ async fn a_map_counts_for_as_many_reads_as_it_is_large() {
     let served = Served::with_seats(1_000).await;
     let settings = [("ONSALE_ADMIN_TOKEN", ADMIN), ("ONSALE_LIMITS_READS_PER_SECOND", "10")];
     let app = App::new(served.app.engine.clone(), parts(&settings), None);
-    let router = app.router();
+    let site = app.site();
     let ask = async |path: &str, tag: Option<&str>| {
         let request = Request::builder().uri(path);
         let request = tag.into_iter().fold(request, |request, tag| request.header("if-none-match", tag));
-        router.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap()
+        site.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap()
     };
     // A hundred at once; a map of 50,000 seats is 26 of them, and what the caller has already is one.
     let first = ask(MAP, None).await;

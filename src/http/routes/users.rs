@@ -21,8 +21,6 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use crate::domain::ids::UserId;
 use crate::domain::time::Timestamp;
@@ -42,17 +40,14 @@ use crate::http::problem::{Code, FieldError, Problem};
 use crate::http::rate_limit::rate_limited;
 use crate::http::refusal::{problem, token_is_over};
 use crate::http::sign_ups::{self, Fingerprint, SignUp};
+use crate::http::table::{Routes, routes};
 
 /// The seconds after which to sign up again if no mail could be sent.
 const MAIL_RETRY_SECONDS: u64 = 10;
 
 /// Makes the routes of users.
-pub fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new()
-        .routes(routes!(sign_up, find))
-        .routes(routes!(verify))
-        .routes(routes!(sign_in))
-        .routes(routes!(read, set_status))
+pub fn routes() -> Routes<App> {
+    routes![sign_up, find, verify, sign_in, read, set_status]
 }
 
 /// The data of someone who signs up.

@@ -1,9 +1,9 @@
 //! Connections over real sockets.
 
-use axum::routing::{get, post};
-
 use super::*;
+use crate::http::context::RequestContext;
 use crate::http::hosts::Hosts;
+use crate::http::table::{Routes, get, post};
 use crate::http::tests_support;
 
 struct Server {
@@ -29,15 +29,19 @@ pub(super) fn limits() -> ServerLimits {
 }
 
 fn start(limits: ServerLimits) -> Server {
+    start_with(limits, &[])
+}
+
+fn start_with(limits: ServerLimits, variables: &[(&str, &str)]) -> Server {
     let listener = bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let address = listener.local_addr().unwrap();
     let (shutdown, gate) = (CancellationToken::new(), Arc::new(Semaphore::new(0)));
-    let http = tests_support::parts(&[]);
+    let http = tests_support::parts(variables);
     let waiting = gate.clone();
     let events = shutdown.clone();
-    let router = Router::new()
+    let routes = Routes::new()
         .route("/ok", get(async || "ok"))
-        .route("/peer", get(async |ConnectInfo(peer): ConnectInfo<SocketAddr>| peer.ip().to_string()))
+        .route("/peer", get(async |context: RequestContext| context.peer().to_string()))
         .route("/echo", post(async |tests_support::AnyBody(bytes): tests_support::AnyBody| bytes))
         .route("/refuse", post(async || Problem::new(Code::Unauthenticated, "Not you.")))
         .route(
@@ -65,8 +69,8 @@ fn start(limits: ServerLimits) -> Server {
                 Body::from_stream(futures_util::StreamExt::chain(first, rest))
             }),
         );
-    let router = http.dress(router).with_state(http);
-    let report = tokio::spawn(serve(listener, router, limits, shutdown.clone()));
+    let site = http.dress(routes, &http);
+    let report = tokio::spawn(serve(listener, site, limits, shutdown.clone()));
     Server { address, shutdown, gate, report }
 }
 
@@ -378,6 +382,16 @@ async fn a_connection_without_a_next_request_and_one_whose_body_does_not_come_ar
     let mut stream = server.connect().await;
     send(&mut stream, "POST /refuse HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\nhalf").await;
     assert!(read_to_end(&mut stream).await.starts_with("HTTP/1.1 401"));
+}
+
+#[tokio::test]
+async fn a_route_that_works_for_too_long_is_answered_for_at_its_deadline() {
+    let server = start_with(limits(), &[("ONSALE_LIMITS_REQUEST_TIMEOUT_SECONDS", "1")]);
+    let mut stream = server.connect().await;
+    send(&mut stream, "GET /wait HTTP/1.1\r\nhost: x\r\n\r\n").await;
+    assert!(read_until(&mut stream, "overloaded").await.starts_with("HTTP/1.1 503"));
+    send(&mut stream, OK).await;
+    assert!(read_until(&mut stream, "\r\n\r\nok").await.contains("HTTP/1.1 200"));
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@
 //! has no limit for a client that accepts nothing, answers an unreadable request without a document, and ignores a
 //! target's fragment.
 //!
-//! Invariants: no stage of a connection but a route's work is without a deadline, and that is the request's layer's; an answer
+//! Invariants: no stage of a connection is without a deadline, and at that of a route's work the request says itself what comes; an answer
 //! that was given before its request's body was read reaches the client: the rest is read, within bounds, or the close is
 //! announced; hyper gets every byte, in order.
 
@@ -40,6 +40,8 @@ pub(super) struct Watch {
 struct State {
     /// Whether a request is being answered.
     busy: bool,
+    /// When its route's time is up, while the route works.
+    works_until: Option<Instant>,
     /// When the last request ended.
     idle_since: Instant,
     /// When the first byte of the next head came.
@@ -105,6 +107,7 @@ impl Watch {
     pub(super) fn new(limits: ServerLimits) -> Arc<Self> {
         let state = State {
             busy: false,
+            works_until: None,
             idle_since: Instant::now(),
             head_since: None,
             stuck_since: None,
@@ -137,12 +140,18 @@ impl Watch {
         core::mem::take(&mut state.fragment)
     }
 
+    /// The request's route is at work, and has time until then.
+    pub(super) fn works_until(&self, deadline: Instant) {
+        self.state().works_until = Some(deadline);
+    }
+
     /// A request has an answer. Says whether the connection has to close behind it.
     ///
     /// What the route left of the body is read from now on, so that the client, which may still be sending, gets to read
     /// the answer. A client that waits to be told to send (`expects`) sends nothing, now that it has the answer.
     pub(super) fn answered(&self, expects: bool) -> bool {
         let mut state = self.state();
+        state.works_until = None;
         state.answering = true;
         let Some(Unread { body, touched }) = state.unread.take() else { return false };
         if expects && !touched {
@@ -173,7 +182,7 @@ impl Watch {
         }
     }
 
-    /// Returns when the connection's time is up; nothing while a route works.
+    /// Returns when the connection has to be looked at, or its time is up.
     pub(super) fn deadline(&self) -> Option<Instant> {
         self.state().deadline(&self.limits)
     }
@@ -186,6 +195,10 @@ impl Watch {
         }
         if state.stuck_since.is_some_and(|since| since + self.limits.write_timeout <= now) {
             return Verdict::BreakOff;
+        }
+        if state.works_until.take().is_some() {
+            // The request is polled, and answers, or has more time.
+            return Verdict::GoOn;
         }
         match state.rest.take() {
             // hyper closes behind a body that nobody reads.
@@ -251,7 +264,7 @@ const STATUS: core::ops::Range<usize> = 9..12;
 impl State {
     fn deadline(&self, limits: &ServerLimits) -> Option<Instant> {
         let next_request = match self.head_since {
-            _ if self.busy || self.answering => None,
+            _ if self.busy || self.answering => self.works_until,
             // A head that came while the last answer was on its way begins to count then.
             Some(since) => Some(since.max(self.idle_since) + limits.header_read_timeout),
             None => Some(self.idle_since + limits.idle_timeout),
@@ -487,9 +500,8 @@ impl Body for Answer {
 
 impl Drop for Answer {
     fn drop(&mut self) {
-        let mut state = self.watch.state();
-        state.busy = false;
-        state.idle_since = Instant::now();
+        // It is idle once all is written: see `Watch::flushed`.
+        self.watch.state().busy = false;
     }
 }
 

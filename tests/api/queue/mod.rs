@@ -134,9 +134,9 @@ impl Hall {
         let parts = HttpParts::new(&config, Arc::new(clock.clone()), shutdown.clone()).unwrap();
         let listener = server::bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let router = App::new(engine.clone(), parts, None).router();
+        let site = App::new(engine.clone(), parts, None).site();
         let limits = ServerLimits::new(&config.server, &config.limits);
-        tokio::spawn(server::serve(listener, router, limits, shutdown));
+        tokio::spawn(server::serve(listener, site, limits, shutdown));
         Self { url, client: Client::new(), clock, disk, engine, _data: data }
     }
 

@@ -10,9 +10,9 @@ use crate::backup::{GiveError, alive, failure, give};
 use crate::engine::Engine;
 use crate::http::app::App;
 use crate::http::auth::Admin;
+use crate::http::context::RequestContext;
 use crate::http::exports::{NotTaken, Out, stream_of};
 use crate::http::problem::Problem;
-use crate::http::request::RequestContext;
 use crate::http::stream;
 
 /// Copy the data directory

@@ -20,9 +20,9 @@ use crate::engine::{Engine, PointInTimeError};
 use crate::export::{Sources, Taken, Writer, count, walk};
 use crate::http::app::App;
 use crate::http::auth::Auditor;
+use crate::http::context::RequestContext;
 use crate::http::exports::{NotTaken, Out, stream_of};
 use crate::http::problem::Problem;
-use crate::http::request::RequestContext;
 use crate::http::stream;
 
 /// A chunk ends with the row that fills this many bytes.

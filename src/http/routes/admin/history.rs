@@ -17,6 +17,7 @@ use crate::domain::time::Timestamp;
 use crate::engine::ScheduleEntry;
 use crate::http::app::App;
 use crate::http::auth::Watcher;
+use crate::http::context::RequestContext;
 use crate::http::documents::event::{self, NameSource};
 use crate::http::documents::{At, InstantText, SeatName, instant};
 use crate::http::extract::{Path, Query};
@@ -25,7 +26,6 @@ use crate::http::json_writer::JsonWriter;
 use crate::http::lookup::find;
 use crate::http::page::Limit;
 use crate::http::problem::{Code, Problem};
-use crate::http::request::RequestContext;
 use crate::http::seat_map::{MapAtDocument, Seats};
 use crate::record::{Fact, Record};
 

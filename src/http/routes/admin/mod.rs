@@ -16,29 +16,29 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use self::past::{no_room, not_retained, unreadable};
 use crate::engine::SnapshotFailed;
 use crate::http::app::App;
 use crate::http::auth::{Admin, Follower, FollowersToken};
+use crate::http::context::RequestContext;
 use crate::http::extract::Query;
 use crate::http::json::Json;
 use crate::http::problem::{Code, Problem};
-use crate::http::request::RequestContext;
+use crate::http::table::{Routes, routes};
 use crate::journal::Position;
 
 /// Makes the administrators' routes.
-pub fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new()
-        .routes(routes!(overview::overview))
-        .routes(routes!(history::history))
-        .routes(routes!(history::seats_at))
-        .routes(routes!(events))
-        .routes(routes!(take_snapshot))
-        .routes(routes!(export::export))
-        .routes(routes!(backup::backup))
+pub fn routes() -> Routes<App> {
+    routes![
+        overview::overview,
+        history::history,
+        history::seats_at,
+        events,
+        take_snapshot,
+        export::export,
+        backup::backup
+    ]
 }
 
 /// The position at which the feed begins.

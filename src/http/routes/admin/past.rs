@@ -1,8 +1,8 @@
 //! Reads of the past: off the async threads, and with the reason if one fails.
 
 use crate::engine::HistoryError;
+use crate::http::context::RequestContext;
 use crate::http::problem::{Code, Problem};
-use crate::http::request::RequestContext;
 use crate::journal::{Position, ReadError};
 
 /// Runs a read of the journal or the snapshots on a thread that may block.

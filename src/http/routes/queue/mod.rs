@@ -9,12 +9,10 @@ mod stream;
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use utoipa::ToSchema;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use self::documents::{
     DrawDocument, EndDocument, PlaceDocument, PlaceParts, PlaceState, PositionDocument, RoomDocument,
@@ -33,20 +31,17 @@ use crate::http::extract::{Body, IdempotencyKey, Path, Query, RawBody};
 use crate::http::idempotency::{asked, key_of, marked};
 use crate::http::json::Json;
 use crate::http::lookup::find;
-use crate::http::pass::{QUEUE_TOKEN, shown_pass, token_required};
+use crate::http::pass::{ShownPass, token_required};
 use crate::http::problem::{Code, FieldError, Problem};
 use crate::http::refusal::problem;
+use crate::http::table::{Routes, routes};
 
 /// Makes the routes of the waiting room.
-pub fn routes() -> OpenApiRouter<App> {
-    let mut router = OpenApiRouter::new()
-        .routes(routes!(join))
-        .routes(routes!(current, leave))
-        .routes(routes!(events))
-        .routes(routes!(room, tune));
-    add_schema::<PositionDocument<'static>>(router.get_openapi_mut());
-    add_schema::<EndDocument>(router.get_openapi_mut());
-    router
+pub fn routes() -> Routes<App> {
+    let mut routes = routes![join, current, leave, events, room, tune];
+    add_schema::<PositionDocument<'static>>(&mut routes.openapi);
+    add_schema::<EndDocument>(&mut routes.openapi);
+    routes
 }
 
 /// The schedule to wait for.
@@ -116,9 +111,9 @@ async fn current(
     State(app): State<App>,
     User(caller): User,
     Query(of): Query<RoomQuery>,
-    headers: HeaderMap,
+    pass: ShownPass,
 ) -> Result<Response, Problem> {
-    let (entry, pass) = place(&app, &of, &caller.user_id, &headers).await?;
+    let (entry, pass) = place(&app, &of, &caller.user_id, &pass).await?;
     let now = app.engine.now();
     let stand = PlaceState::now(&entry, pass, now);
     let shown = PlaceParts { engine: &app.engine, entry: &entry, user: &caller.user_id, now };
@@ -140,9 +135,9 @@ async fn leave(
     User(caller): User,
     Query(of): Query<RoomQuery>,
     key: Option<IdempotencyKey>,
-    headers: HeaderMap,
+    pass: ShownPass,
 ) -> Result<Response, Problem> {
-    let (entry, pass) = place(&app, &of, &caller.user_id, &headers).await?;
+    let (entry, pass) = place(&app, &of, &caller.user_id, &pass).await?;
     let route = format!("DELETE /queue/tokens/current {}", pass.ticket.0);
     let key = key.map(|key| key_of(&app, &caller, &route, key.as_str(), &[]));
     let acted = app.engine.leave(&entry, &caller.user_id, pass.ticket, key).await;
@@ -166,9 +161,9 @@ async fn events(
     User(caller): User,
     token: FollowersToken,
     Query(of): Query<RoomQuery>,
-    headers: HeaderMap,
+    pass: ShownPass,
 ) -> Result<Response, Problem> {
-    let (entry, pass) = place(&app, &of, &caller.user_id, &headers).await?;
+    let (entry, pass) = place(&app, &of, &caller.user_id, &pass).await?;
     Ok(stream::follow(app, entry, caller, token, pass))
 }
 
@@ -262,13 +257,13 @@ async fn place(
     app: &App,
     of: &RoomQuery,
     user: &UserId,
-    headers: &HeaderMap,
+    pass: &ShownPass,
 ) -> Result<(Arc<ScheduleEntry>, Pass), Problem> {
-    if !headers.contains_key(QUEUE_TOKEN) {
+    if !pass.is_there() {
         return Err(token_required("The header Queue-Token is needed."));
     }
     let entry = find(app, &of.schedule_id).await?;
-    let pass = shown_pass(app, &entry, user, headers)?;
+    let pass = pass.read(app, &entry, user)?;
     Ok((entry, pass))
 }
 

@@ -37,8 +37,13 @@ async fn a_head_has_its_time_from_its_first_byte_on_and_an_idle_connection_anoth
         pass(70).await;
         assert_eq!(watch.read(HEAD), HEAD.len());
         assert!(!watch.begin(Some(0)));
-        assert_eq!(left(&watch), None, "a route works");
-        pass(100).await;
+        watch.works_until(Instant::now() + Duration::from_secs(10));
+        assert_eq!(left(&watch), Some(10), "a route works");
+        pass(10).await;
+        assert_eq!(watch.judge(Instant::now()), Verdict::GoOn, "the request itself says what comes");
+        assert_eq!(left(&watch), None);
+        pass(90).await;
+        watch.works_until(Instant::now());
         watch.answered(false);
         let answer = Answer::new(axum::body::Body::empty(), Arc::clone(&watch));
         drop(answer);

@@ -1,6 +1,5 @@
-//! The metrics of requests, and the handles that spare the recorder's registry on the hot path.
+//! The metrics of a route's requests, and the handles that spare the recorder's registry on the hot path.
 
-use std::collections::HashMap;
 use std::sync::{PoisonError, RwLock};
 
 use axum::http::{Method, StatusCode};
@@ -14,22 +13,14 @@ struct Handles {
 /// A method, a status, and their handles on one route.
 type KnownHandles = (&'static str, u16, Handles);
 
-/// The metric handles of each (route, method, status), looked up without the recorder's registry.
-/// The number of entries is bounded: routes are templates, methods the known ones.
-pub(super) struct RequestMetrics {
-    pub(super) in_flight: metrics::Gauge,
-    by_route: RwLock<HashMap<Box<str>, Vec<KnownHandles>>>,
-}
+/// The metric handles of a route by method and status, looked up without the recorder's registry. Their number is
+/// bounded, since the methods are the known ones.
+#[derive(Default)]
+pub(crate) struct RouteMetrics(RwLock<Vec<KnownHandles>>);
 
-impl RequestMetrics {
-    pub(super) fn new() -> Self {
-        Self {
-            in_flight: metrics::gauge!("onsale_http_requests_in_flight"),
-            by_route: RwLock::new(HashMap::new()),
-        }
-    }
-
-    pub(super) fn record(&self, route: &str, method: &'static str, status: StatusCode, seconds: f64) {
+impl RouteMetrics {
+    /// Counts a request. `route` is its template.
+    pub(crate) fn record(&self, route: &str, method: &'static str, status: StatusCode, seconds: f64) {
         let status = status.as_u16();
         let record = |handles: &Handles| {
             handles.requests.increment(1);
@@ -38,11 +29,9 @@ impl RequestMetrics {
 
         // Handles are found once and kept: a look-up by name in the recorder would hash the labels for each request.
         {
-            let by_route = self.by_route.read().unwrap_or_else(PoisonError::into_inner);
-            let known = by_route
-                .get(route)
-                .and_then(|known| known.iter().find(|(verb, code, _)| *verb == method && *code == status));
-            if let Some((_, _, handles)) = known {
+            let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
+            let found = known.iter().find(|(verb, code, _)| *verb == method && *code == status);
+            if let Some((_, _, handles)) = found {
                 return record(handles);
             }
         }
@@ -58,8 +47,7 @@ impl RequestMetrics {
         record(&handles);
 
         // Another request may have added the same handles meanwhile.
-        let mut by_route = self.by_route.write().unwrap_or_else(PoisonError::into_inner);
-        let known = by_route.entry(route.into()).or_default();
+        let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
         if !known.iter().any(|(verb, code, _)| *verb == method && *code == status) {
             known.push((method, status, handles));
         }
@@ -67,7 +55,7 @@ impl RequestMetrics {
 }
 
 /// Returns the label of a method. An unknown one is `other`, so that clients can't make labels.
-pub(super) fn method_label(method: &Method) -> &'static str {
+pub(crate) fn method_label(method: &Method) -> &'static str {
     const KNOWN: [(Method, &str); 7] = [
         (Method::GET, "GET"),
         (Method::POST, "POST"),
