@@ -92,6 +92,12 @@ test("a payment that is declined is said, and the next one pays", async () => {
   const fan = await world.fan();
   await fan.page.goto(sale);
   await fan.page.locator("#best-hold").click();
+  // Who turns back on the gateway's page can go there again.
+  await fan.page.locator('input[value="card"]').click();
+  await fan.page.locator("#pay-now").click();
+  await fan.see('button[value="pay"]');
+  await fan.page.goBack();
+  await fan.see('#pay-now[aria-busy="false"]');
   for (const decision of ["decline", "pay"]) {
     await fan.page.locator('input[value="card"]').click();
     await fan.page.locator("#pay-now").click();

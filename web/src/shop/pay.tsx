@@ -53,6 +53,14 @@ export function Pay(props: {
   const told = useLoaded(settings, []).value.value;
   const balance = useLoaded(() => ask(api.GET("/api/v1/users/{userId}/balance", { params: { path: { userId } } })), [userId]);
   useEffect(() => onNews(() => void balance.again()), [userId]);
+  // Whoever comes back from the gateway's page by the browser's button finds this page as it was left: about to leave.
+  useEffect(() => {
+    const back = (event: PageTransitionEvent) => {
+      if (event.persisted) busy.value = "";
+    };
+    addEventListener("pageshow", back);
+    return () => removeEventListener("pageshow", back);
+  }, []);
   if (told === null || balance.value.value === null) return null;
 
   const amount = money(reservation.amount, reservation.currency);
