@@ -292,10 +292,11 @@ function Cancel(props: { reservation: Reservation; sale: Sale | null; again: () 
           <p class="lead">{toBalance ? t.value.backToBalance(amount) : t.value.backToCard(amount)}</p>
           {refusal.value && <Refused refusal={refusal.value} />}
           <div class="actions">
+            {/* First, so that the focus begins with what takes nothing away. */}
+            <Button onClick={() => (isOpen.value = false)}>{t.value.cancelNo}</Button>
             <Button look="danger" onClick={cancel} busy={busy.value} id="cancel-yes">
               {t.value.cancelYes}
             </Button>
-            <Button onClick={() => (isOpen.value = false)}>{t.value.cancelNo}</Button>
           </div>
         </Dialog>
       )}
