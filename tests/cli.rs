@@ -66,8 +66,10 @@ impl Server {
     /// Starts on a free port, and waits for the line that says it is ready.
     fn start(data_dir: &Path, arguments: &[&str]) -> Self {
         let data_dir = data_dir.to_str().unwrap();
-        let mut all =
-            vec!["serve", "--listen", "127.0.0.1:0", "--data-dir", data_dir, "--journal-reserve-bytes", "0"];
+        let mut all = vec!["serve", "--data-dir", data_dir, "--journal-reserve-bytes", "0"];
+        if !arguments.contains(&"--listen") {
+            all.extend(["--listen", "127.0.0.1:0"]);
+        }
         all.extend(arguments);
         let err = PathBuf::from(format!("{data_dir}.stderr"));
         let mut command = onsale(&all);
