@@ -76,6 +76,14 @@ mod tests {
     use super::*;
 
     #[test]
+    fn other_machines_reach_all_but_loopback() {
+        let is_public =
+            |address: &str| Urls { api: address.parse().unwrap(), metrics: None, checkout: None }.is_public();
+        assert!(!is_public("127.0.0.1:8080") && !is_public("[::1]:8080"));
+        assert!(is_public("0.0.0.0:8080") && is_public("[::]:8080") && is_public("192.0.2.7:8080"));
+    }
+
+    #[test]
     fn the_urls_can_be_opened_on_this_machine() {
         let url = |address: &str| url(address.parse().unwrap());
         assert_eq!(url("0.0.0.0:8080"), "http://127.0.0.1:8080");

@@ -252,8 +252,7 @@ mod tests {
 
     #[test]
     fn a_compressed_form_and_a_file_elsewhere_have_no_address_of_their_own() {
-        for name in
-            ["index.html.br", "assets/../index.html", "assets/nothing.js", "assets/../../Cargo.toml"]
+        for name in ["index.html.br", "assets/../index.html", "assets/nothing.js", "assets/../../Cargo.toml"]
         {
             assert!(file(name, FOREVER, &HeaderMap::new()).is_err(), "{name}");
         }
