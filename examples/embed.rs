@@ -92,7 +92,7 @@ fn random() -> Result<u64, String> {
 
 fn venue() -> Result<Venue, Box<dyn Error>> {
     let row = |id: &str, seats| -> Result<Row, Box<dyn Error>> {
-        Ok(Row { id: id.into(), grade: GradeName::parse("R")?, seats: RowSeats::Length(seats) })
+        Ok(Row { id: id.into(), grade: GradeName::parse("R")?, line: None, seats: RowSeats::Length(seats) })
     };
     Ok(Venue {
         id: VenueId::parse("hall")?,
@@ -100,9 +100,11 @@ fn venue() -> Result<Venue, Box<dyn Error>> {
         address: String::new(),
         kind: "hall".into(),
         time_zone: "Asia/Seoul".into(),
+        stage: None,
         sections: vec![Section {
             id: "A".into(),
             floor: "1".into(),
+            outline: None,
             rows: vec![row("1", 10)?, row("2", 12)?],
         }],
     })

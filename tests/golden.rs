@@ -20,14 +20,16 @@ use onsale::clock::{Clock, ManualClock};
 use onsale::domain::accounts::{AccountsImage, Shard};
 use onsale::domain::catalogue::CatalogueEvent;
 use onsale::domain::cause::{By, Cause};
-use onsale::domain::ids::{SEALED, ScheduleId, ScheduleNumber};
+use onsale::domain::ids::{SEALED, ScheduleId, ScheduleNumber, SeatId};
 use onsale::domain::money::{Currency, Money};
 use onsale::domain::payments::{Method, Payment, PaymentsImage};
 use onsale::domain::schedule::policy::{Policy, QueueOrder, QueuePolicy};
 use onsale::domain::schedule::{Caller, Command, Creation, Event, ReservationRef, Schedule, Wish};
 use onsale::domain::time::Seconds;
 use onsale::domain::users::{Email, PasswordHash, Profile, UserName, UserStatus, UsersImage};
-use onsale::domain::venue::Seat;
+use onsale::domain::venue::{
+    Coordinate, Line, ListedSeat, Outline, Point, Row, RowSeats, Seat, Section as VenueSection, Venue,
+};
 use onsale::domain::waiting_room::{RoomImage, Ticket, Tuning};
 use onsale::engine::{
     CatalogueChange, Changed, Engine, EngineConfig, EngineOpenError, Import, Narrow, Purchase, ScheduleEntry,
@@ -69,6 +71,9 @@ fn describe(world: &World) -> String {
     let mut text = String::new();
     for built in world.catalogue.venues() {
         writeln!(text, "venue {} {:?}", built.venue.id, built.layout).unwrap();
+        if has_plan(&built.venue) {
+            writeln!(text, "plan {} of {:#?}", built.seating.id(), built.venue).unwrap();
+        }
     }
     for concert in world.catalogue.concerts() {
         writeln!(text, "concert {concert:?}").unwrap();
@@ -104,6 +109,16 @@ fn describe(world: &World) -> String {
         writeln!(text, "users {:#?}", UsersImage::of(&world.users)).unwrap();
     }
     text
+}
+
+/// Tells whether a venue says more than what its seats are.
+fn has_plan(venue: &Venue) -> bool {
+    let is_plain = |seat: &ListedSeat| *seat == ListedSeat::new(seat.id.clone(), seat.number);
+    let says = |row: &Row| {
+        row.line.is_some() || matches!(&row.seats, RowSeats::Listed(seats) if !seats.iter().all(is_plain))
+    };
+    let section = |section: &VenueSection| section.outline.is_some() || section.rows.iter().any(says);
+    venue.stage.is_some() || venue.sections.iter().any(section)
 }
 
 /// What the golden journal tells: something of every kind that the engine can do.
@@ -417,6 +432,58 @@ async fn scenario_of_sagas(config: EngineConfig, clock: &ManualClock) {
     journal.close().await.unwrap();
 }
 
+/// What the golden journal of plans tells: a venue gets one part of a plan after the other while its seats are sold.
+async fn scenario_of_plans(config: EngineConfig, clock: &ManualClock) {
+    let (engine, entries) = open_with(config, 1, 2).await;
+    let [first, second] = &entries[..] else { panic!("two schedules") };
+    let point = |x: &str, y: &str| {
+        let coordinate = |text: &str| Coordinate::parse(text).unwrap();
+        Point { x: coordinate(x), y: coordinate(y) }
+    };
+    let square = |left: &str, right: &str| {
+        let corners = [(left, "0"), (right, "0"), (right, "6"), (left, "5.5")];
+        Outline::new(corners.map(|(x, y)| point(x, y)).into())
+    };
+
+    let mut hall = support::venue(1, 50);
+    let put = async |venue: &Venue| {
+        engine.change(CatalogueChange::PutVenue(venue.clone()), None).await.unwrap();
+        let catalogue = engine.catalogue();
+        catalogue.venue(&venue.id).unwrap().seating.id()
+    };
+    let mut plans = vec![put(&hall).await];
+    hall.stage = square("-10", "10");
+    plans.push(put(&hall).await);
+    hold(&engine, first, "u1", &[1, 2]).await.unwrap();
+    hall.sections[0].outline = square("-20.25", "20.25");
+    plans.push(put(&hall).await);
+    engine.snapshot().await.unwrap();
+
+    hall.sections[0].rows[0].line = Some(Line { at: point("-12.25", "8"), step: point("0.5", "0.000001") });
+    plans.push(put(&hall).await);
+    hold(&engine, second, "관객", &[7]).await.unwrap();
+    let listed = |number: u32| ListedSeat::new(SeatId::parse(&format!("1-A-1-{number}")).unwrap(), number);
+    let mut seats: Vec<ListedSeat> = (1..=50).map(listed).collect();
+    seats[0].accessible = true;
+    seats[1].companion_of = Some(seats[0].id.clone());
+    seats[2].restricted_view = true;
+    seats[48].at = Some(point("1000000", "-1000000"));
+    hall.sections[0].rows[0].seats = RowSeats::Listed(seats);
+    plans.push(put(&hall).await);
+    engine.snapshot().await.unwrap();
+
+    clock.pass_millis(400_000);
+    hold(&engine, first, "u2", &[1, 3, 4]).await.unwrap();
+    for nonce in 1..=5 {
+        let (amount, krw) = (Money::new(500_000).unwrap(), support::concert().currency);
+        engine.charge(&user("u1"), amount, krw, nonce, Cause::default()).await.unwrap();
+    }
+    plans.sort_unstable_by_key(|plan| plan.halves());
+    plans.dedup();
+    assert_eq!(plans.len(), 5, "each is another plan");
+    engine.close().await.unwrap();
+}
+
 /// What a schedule could be created with, to be like another.
 fn creation_of(schedule: &Schedule) -> Creation {
     Creation {
@@ -579,6 +646,11 @@ fn the_golden_data_of_the_archive_is_read_as_it_was_written() {
 #[test]
 fn the_golden_data_of_sagas_is_read_as_it_was_written() {
     check("v2-sagas", scenario_of_sagas);
+}
+
+#[test]
+fn the_golden_data_of_plans_is_read_as_it_was_written() {
+    check("v2-plans", scenario_of_plans);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -40,6 +40,7 @@ pub(crate) fn venue(setup: &Setup) -> Venue {
     let row = |row: u32| Row {
         id: row.to_string(),
         grade: GradeName::parse(if row == 1 { "R" } else { "S" }).expect("a name"),
+        line: None,
         seats: RowSeats::Length(setup.row),
     };
     Venue {
@@ -48,9 +49,11 @@ pub(crate) fn venue(setup: &Setup) -> Venue {
         address: String::new(),
         kind: "hall".into(),
         time_zone: "Asia/Seoul".into(),
+        stage: None,
         sections: vec![Section {
             id: "A".into(),
             floor: "1".into(),
+            outline: None,
             rows: (1..=setup.rows).map(row).collect(),
         }],
     }

@@ -20,7 +20,7 @@ use super::schedule::policy::{
 };
 use super::schedule::{Archived, Creation, End, Limits, Plan};
 use super::time::{Seconds, Timestamp};
-use super::venue::{BuiltVenue, Layout, Venue};
+use super::venue::{BuiltVenue, InvalidVenue, Layout, PlanId, Seating, Venue};
 
 /// The most idempotency keys that the catalogue keeps.
 pub const CATALOGUE_KEYS_MAX: u32 = 100_000;
@@ -155,6 +155,11 @@ impl Catalogue {
         self.venues.get(id)
     }
 
+    /// Finds a venue that has this plan now.
+    pub fn venue_with_plan(&self, plan: PlanId) -> Option<&BuiltVenue> {
+        self.venues.values().find(|built| built.seating.id() == plan)
+    }
+
     /// Finds a concert.
     pub fn concert(&self, id: &str) -> Option<&Arc<Concert>> {
         self.concerts.get(id)
@@ -284,14 +289,8 @@ impl Catalogue {
     }
 
     fn put_venue(&mut self, venue: &Arc<Venue>) {
-        let standing = self.venues.get(&venue.id);
-        let layout = match standing {
-            Some(standing) if standing.venue.sections == venue.sections => Arc::clone(&standing.layout),
-            Some(_) | None => {
-                Arc::new(Layout::new(&venue.sections).expect("a venue was checked when it was put"))
-            }
-        };
-        self.venues.insert(venue.id.clone(), BuiltVenue { venue: Arc::clone(venue), layout });
+        let built = built(venue, self.venues.get(&venue.id)).expect("a venue was checked when it was put");
+        self.venues.insert(venue.id.clone(), built);
     }
 
     /// Restores the counters, which the events that a snapshot is restored by don't bring back.
@@ -440,28 +439,33 @@ impl CatalogueDraft {
     /// Creates or replaces a venue.
     ///
     /// # Errors
-    /// When it isn't one, or a schedule uses it and more than its name or address would change.
+    /// When it isn't one, or a schedule uses it and more than its name, its address or its plan would change.
     pub fn put_venue(&mut self, venue: Venue) -> Result<Put, CatalogueRefusal> {
-        check_venue(&venue)?;
-        let Some(standing) = self.catalogue.venues.get(&venue.id) else {
-            self.push(CatalogueEvent::VenuePut(Arc::new(venue)));
+        check_time_zone(&venue)?;
+        let venue = Arc::new(venue);
+        let standing = self.catalogue.venues.get(&venue.id);
+        let built = built(&venue, standing);
+        let built = built.or_else(|InvalidVenue { path, what }| invalid(path, what))?;
+        let Some(standing) = standing else {
+            self.push(CatalogueEvent::VenuePut(venue));
             return Ok(Put::Created);
         };
 
-        let standing = &standing.venue;
-        if **standing == venue {
+        if standing.venue == venue {
             return Ok(Put::Replaced);
         }
 
         // The seats that people hold, and the instants that they were told, rest on these.
-        let same_place = standing.sections == venue.sections
-            && standing.time_zone == venue.time_zone
-            && standing.kind == venue.kind;
+        let same_place = Arc::ptr_eq(&standing.layout, &built.layout)
+            && standing.venue.time_zone == venue.time_zone
+            && standing.venue.kind == venue.kind;
         if !same_place && self.catalogue.venue_has_schedules(&venue.id) {
-            return in_use("a schedule uses this venue: only its name and address can change");
+            return in_use(
+                "a schedule uses this venue: only its name, its address and its plan can change, not its seats, rows and grades",
+            );
         }
 
-        self.push(CatalogueEvent::VenuePut(Arc::new(venue)));
+        self.push(CatalogueEvent::VenuePut(venue));
         Ok(Put::Replaced)
     }
 
@@ -594,14 +598,30 @@ pub fn prices_fixed() -> CatalogueRefusal {
     CatalogueRefusal::InUse("a sale of this concert has opened: its prices stand".to_owned())
 }
 
-fn check_venue(venue: &Venue) -> Result<(), CatalogueRefusal> {
+/// Builds a venue, with what stands of the one that it replaces: schedules that share a layout find that it is still the same.
+fn built(venue: &Arc<Venue>, standing: Option<&BuiltVenue>) -> Result<BuiltVenue, InvalidVenue> {
+    let has_same_sections = |standing: &&BuiltVenue| standing.venue.sections == venue.sections;
+    let unchanged = standing.filter(has_same_sections);
+
+    let layout = if let Some(standing) = unchanged {
+        Arc::clone(&standing.layout)
+    } else {
+        let layout = Layout::new(&venue.sections)?;
+        let same = standing.filter(|standing| standing.layout.has_same_seats(&layout));
+        same.map_or_else(|| Arc::new(layout), |standing| Arc::clone(&standing.layout))
+    };
+    let seating = match unchanged.filter(|standing| standing.venue.stage == venue.stage) {
+        Some(standing) => Arc::clone(&standing.seating),
+        None => Arc::new(Seating::new(venue, &layout)?),
+    };
+    Ok(BuiltVenue { venue: Arc::clone(venue), layout, seating })
+}
+
+fn check_time_zone(venue: &Venue) -> Result<(), CatalogueRefusal> {
     if jiff::tz::TimeZone::get(&venue.time_zone).is_err() {
         return invalid("timeZone", "not the name of an IANA time zone");
     }
-    match Layout::new(&venue.sections) {
-        Ok(_) => Ok(()),
-        Err(wrong) => invalid(wrong.path, wrong.what),
-    }
+    Ok(())
 }
 
 fn check_grades(concert: &Concert) -> Result<(), CatalogueRefusal> {

@@ -2,7 +2,14 @@
 //!
 //! A [`Venue`] is as an administrator wrote it. A [`Layout`] is the same made fast: every seat has an
 //! index (0, 1, 2, … in the order of the document), a row is a range of indices, and order in a row is
-//! adjacency. Layouts are immutable and shared by all schedules of a venue.
+//! adjacency. Layouts are immutable and shared by all schedules of a venue. Where the seats are, and what is special about some, is a
+//! venue's [`Seating`], which may change while schedules use the venue.
+
+mod geometry;
+mod seating;
+
+pub use geometry::{COORDINATE_MAX, Coordinate, OUTLINE_LEN_MAX, OUTLINE_LEN_MIN, Outline, Point};
+pub use seating::{Marks, PlanId, Seating, places};
 
 use core::hash::BuildHasher;
 use std::sync::Arc;
@@ -27,6 +34,8 @@ pub struct Venue {
     pub kind: String,
     /// The IANA name of its time zone, in which its days begin and end.
     pub time_zone: String,
+    /// The outline of its stage.
+    pub stage: Option<Outline>,
     /// Its sections, in the order of the plan.
     pub sections: Vec<Section>,
 }
@@ -38,6 +47,8 @@ pub struct Section {
     pub id: String,
     /// The floor that it is on.
     pub floor: String,
+    /// Its outline on the plan.
+    pub outline: Option<Outline>,
     /// Its rows, from the front to the back.
     pub rows: Vec<Row>,
 }
@@ -49,8 +60,19 @@ pub struct Row {
     pub id: String,
     /// The grade of all its seats.
     pub grade: GradeName,
+    /// Where its seats are, but those that have points of their own.
+    pub line: Option<Line>,
     /// Its seats; order is adjacency.
     pub seats: RowSeats,
+}
+
+/// The straight line of a row's seats.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Line {
+    /// Where its first seat is.
+    pub at: Point,
+    /// The way from each seat to the next.
+    pub step: Point,
 }
 
 /// The seats of a row: counted, or listed with ids of their own.
@@ -59,7 +81,31 @@ pub enum RowSeats {
     /// Seats numbered from 1 to the length, with ids `{floor}-{section}-{row}-{number}`.
     Length(u32),
     /// Seats with their own ids and numbers.
-    Listed(Vec<(SeatId, u32)>),
+    Listed(Vec<ListedSeat>),
+}
+
+/// A seat with an id of its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedSeat {
+    /// Its id, unique in the venue.
+    pub id: SeatId,
+    /// Its number in the row.
+    pub number: u32,
+    /// Where it is, before what its row's line says.
+    pub at: Option<Point>,
+    /// Whether it is meant for a visitor with a disability.
+    pub accessible: bool,
+    /// The accessible seat whose visitor's companion it is meant for.
+    pub companion_of: Option<SeatId>,
+    /// Whether something stands between it and the stage.
+    pub restricted_view: bool,
+}
+
+impl ListedSeat {
+    /// Makes a seat without a point or a mark.
+    pub fn new(id: SeatId, number: u32) -> Self {
+        Self { id, number, at: None, accessible: false, companion_of: None, restricted_view: false }
+    }
 }
 
 impl RowSeats {
@@ -176,6 +222,16 @@ impl Layout {
             builder.section(index, section)?;
         }
         builder.finish()
+    }
+
+    /// Tells whether these are the same seats, in the same rows, of the same grades.
+    pub fn has_same_seats(&self, other: &Self) -> bool {
+        self.sections == other.sections
+            && self.rows == other.rows
+            && self.grades == other.grades
+            && self.ids == other.ids
+            && self.id_ends == other.id_ends
+            && self.numbers == other.numbers
     }
 
     /// Returns how many seats there are.
@@ -351,7 +407,7 @@ impl<'a> Builder<'a> {
                 }
             }
             RowSeats::Listed(seats) => {
-                for (id, number) in seats {
+                for ListedSeat { id, number, .. } in seats {
                     self.seat(id, *number)?;
                 }
             }
@@ -432,80 +488,9 @@ pub struct BuiltVenue {
     pub venue: Arc<Venue>,
     /// Its seats, indexed.
     pub layout: Arc<Layout>,
+    /// Where they are, and what is special about some.
+    pub seating: Arc<Seating>,
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn row(id: &str, grade: &str, length: u32) -> Row {
-        Row { id: id.into(), grade: GradeName::parse(grade).unwrap(), seats: RowSeats::Length(length) }
-    }
-
-    fn section(floor: &str, id: &str, rows: Vec<Row>) -> Section {
-        Section { id: id.into(), floor: floor.into(), rows }
-    }
-
-    fn theatre() -> Vec<Section> {
-        ["A", "B", "C"].map(|id| section("1", id, vec![row("1", "VIP", 4), row("2", "R", 4)])).into()
-    }
-
-    #[test]
-    fn a_seat_is_found_by_its_id_and_knows_its_place() {
-        let layout = Layout::new(&theatre()).unwrap();
-        assert_eq!(layout.seat_count(), 24);
-        for seat in layout.seats() {
-            assert_eq!(layout.seat(layout.seat_id(seat)), Some(seat));
-        }
-        let seat = layout.seat("1-B-2-3").unwrap();
-        assert_eq!(layout.seat_number(seat), 3);
-        assert_eq!(&*layout.row(seat).id, "2");
-        assert_eq!(layout.grades()[layout.grade_of(seat).index()].as_str(), "R");
-        assert_eq!(layout.seat("1-B-2-5"), None);
-    }
-
-    #[test]
-    fn the_best_rows_of_a_grade_stand_in_front_and_in_the_middle() {
-        let layout = Layout::new(&theatre()).unwrap();
-        let sections: Vec<&str> = layout
-            .rows_of(layout.grade("VIP").unwrap())
-            .iter()
-            .map(|&row| &layout.rows()[usize::try_from(row).unwrap()])
-            .map(|row| &*layout.sections()[usize::from(row.section)].id)
-            .collect();
-        assert_eq!(sections, ["B", "A", "C"]);
-    }
-
-    #[test]
-    fn listed_seats_keep_their_ids_and_order() {
-        let seats = [("x9", 9), ("x7", 7)].map(|(id, number)| (SeatId::parse(id).unwrap(), number));
-        let mut sections = theatre();
-        sections[0].rows[0].seats = RowSeats::Listed(seats.into());
-        let layout = Layout::new(&sections).unwrap();
-        assert_eq!(layout.seat_id(Seat(0)), "x9");
-        assert_eq!(layout.seat_number(Seat(1)), 7);
-    }
-
-    #[test]
-    fn what_comes_twice_or_is_empty_is_refused_with_its_path() {
-        let refused = |sections: &[Section]| Layout::new(sections).unwrap_err().path;
-        let twice = |index: usize| {
-            let mut sections = theatre();
-            let copy = sections[index].clone();
-            sections.push(copy);
-            sections
-        };
-        assert_eq!(refused(&twice(1)), "sections[3]");
-        let mut sections = theatre();
-        sections[1].rows.push(row("1", "R", 2));
-        assert_eq!(refused(&sections), "sections[1].rows[2]");
-        let mut sections = theatre();
-        sections[2].rows[1].seats = RowSeats::Listed(vec![(SeatId::parse("1-A-1-1").unwrap(), 1)]);
-        assert_eq!(refused(&sections), "sections[2].rows[1]");
-        sections[2].rows[1].seats = RowSeats::Length(0);
-        assert_eq!(refused(&sections), "sections[2].rows[1]");
-        sections[2].rows[1].seats = RowSeats::Length(VENUE_SEATS_MAX);
-        assert_eq!(refused(&sections), "sections[2].rows[1]");
-        assert_eq!(refused(&[]), "sections");
-    }
-}
+mod tests;

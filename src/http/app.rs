@@ -10,6 +10,8 @@ use super::exports::Exports;
 use super::problem::{Code, Problem};
 use super::samples::Samples;
 use super::seat_map::SeatBodies;
+use super::seat_plan::SeatPlans;
+use super::seat_vector::SeatVectors;
 use super::sign_ups::SignUps;
 use crate::domain::ids::UserId;
 use crate::engine::Engine;
@@ -26,6 +28,10 @@ pub struct AppInner {
     pub parts: HttpParts,
     /// The newest body of each seat map.
     pub seat_bodies: SeatBodies,
+    /// The newest version of each seat map in short.
+    pub seat_vectors: SeatVectors,
+    /// The plans that were asked for last.
+    pub seat_plans: SeatPlans,
     /// Where the journal was at earlier requests for the operations page.
     pub samples: Samples,
     /// Whether an export runs.
@@ -59,9 +65,18 @@ impl Standing for App {
 impl App {
     /// Puts the engine behind the routes; `metrics` are shown at `/metrics`.
     pub fn new(engine: Engine, parts: HttpParts, metrics: Option<PrometheusHandle>) -> Self {
-        let (seat_bodies, samples, exports) = (SeatBodies::default(), Samples::default(), Exports::default());
         let sign_ups = SignUps::new(&engine);
-        Self(Arc::new(AppInner { engine, parts, seat_bodies, samples, exports, sign_ups, metrics }))
+        Self(Arc::new(AppInner {
+            engine,
+            parts,
+            seat_bodies: SeatBodies::default(),
+            seat_vectors: SeatVectors::default(),
+            seat_plans: SeatPlans::default(),
+            samples: Samples::default(),
+            exports: Exports::default(),
+            sign_ups,
+            metrics,
+        }))
     }
 
     /// Tells whether a follower of a stream may get more: the token is still trusted and valid, and its user may act. A

@@ -6,7 +6,7 @@ use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder
 use utoipa::openapi::{ContentBuilder, OpenApi, Ref, RefOr, ResponseBuilder};
 use utoipa::{Modify, OpenApi as _, ToSchema};
 
-use super::documents::{CatalogueId, EmailText, OpaqueId, UserText, kinds};
+use super::documents::{CatalogueId, EmailText, OpaqueId, PlanName, UserText, kinds};
 use super::extract::IDEMPOTENCY_KEY_LEN_MAX;
 use super::problem::{MEDIA_TYPE, Problem};
 
@@ -31,7 +31,7 @@ use super::problem::{MEDIA_TYPE, Problem};
         (name = "Users", description = "Sign up, sign in, suspend users"),
         (name = "Operations", description = "For administrators: the state, the history, the export, and the journal as a feed"),
         (name = "Running it", description = "For probes and scrapers")),
-    components(schemas(Problem, CatalogueId, EmailText, UserText, OpaqueId)),
+    components(schemas(Problem, CatalogueId, EmailText, UserText, OpaqueId, PlanName)),
     modifiers(&Security)
 )]
 struct Description;
@@ -122,6 +122,7 @@ fn bound(parameter: &mut RefOr<Parameter>) {
         (ParameterIn::Path, "venueId" | "concertId" | "scheduleId") => {
             Ref::from_schema_name(CatalogueId::name()).into()
         }
+        (ParameterIn::Path, "planId") => Ref::from_schema_name(PlanName::name()).into(),
         (ParameterIn::Path, "userId") => Ref::from_schema_name(UserText::name()).into(),
         (ParameterIn::Path, "reservationId" | "paymentId") => Ref::from_schema_name(OpaqueId::name()).into(),
         (ParameterIn::Header, "Idempotency-Key") => {

@@ -3,13 +3,14 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use super::ClientAddress;
 use super::app::App;
 use super::auth::{Caller, Right};
 use super::documents::{ScheduleDocument, ScheduleState, ScheduleView};
 use super::problem::{Code, Problem};
 use super::refusal::problem;
 use crate::domain::ids::UserId;
-use crate::domain::venue::{Layout, Seat};
+use crate::domain::venue::{Layout, PlanId, Seat};
 use crate::engine::ScheduleEntry;
 
 /// Finds a schedule, live or archived.
@@ -27,10 +28,35 @@ pub(super) async fn standing<'a>(
     for (id, _) in documents.filter(|(_, document)| document.has_read_only()) {
         let found = app.engine.find_schedule(id).await.map_err(|error| problem(error, None))?;
         if let Some(entry) = found {
-            standing.insert(id.to_owned(), ScheduleView::now(&entry, app.engine.now()).into_state());
+            standing.insert(
+                id.to_owned(),
+                ScheduleView::now(&entry, &app.engine.catalogue(), app.engine.now()).into_state(),
+            );
         }
     }
     Ok(standing)
+}
+
+/// Returns the plan that a schedule's venue has now; nothing where both were removed at this moment.
+pub(super) fn plan_of(app: &App, entry: &ScheduleEntry) -> Option<PlanId> {
+    let catalogue = app.engine.catalogue();
+    let built = catalogue.venue(entry.read().venue())?;
+    Some(built.seating.id())
+}
+
+/// How many seats of a map or a plan count as one more read.
+const SEATS_PER_READ: u32 = 2_000;
+
+/// Counts the additional reads of a whole map or plan.
+pub(super) fn count_seats(
+    app: &App,
+    ClientAddress(address): ClientAddress,
+    layout: &Layout,
+) -> Result<(), Problem> {
+    match layout.seat_count() / SEATS_PER_READ {
+        0 => Ok(()),
+        reads => app.parts.read_limit.check(&address, reads, app.engine.now()),
+    }
 }
 
 /// So many names are compared one by one.

@@ -41,11 +41,14 @@ pub mod router;
 pub mod routes;
 mod samples;
 mod seat_map;
+mod seat_plan;
+mod seat_vector;
 pub mod server;
 mod shape;
 pub mod sign_ups;
 pub mod stream;
 pub mod table;
+mod tagged;
 #[cfg(test)]
 pub(crate) mod tests_support;
 mod upkeep;

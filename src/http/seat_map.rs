@@ -458,7 +458,8 @@ pub(super) fn id_of(entry: &ScheduleEntry, mark: SeatsMark) -> String {
     named(entry, mark, core::iter::empty())
 }
 
-fn named(entry: &ScheduleEntry, mark: SeatsMark, more: impl Iterator<Item = u64>) -> String {
+/// Names a state of a map by the schedule, the version, and a checksum of its seats and of `more`.
+pub(super) fn named(entry: &ScheduleEntry, mark: SeatsMark, more: impl Iterator<Item = u64>) -> String {
     let mut sum = crc32fast::Hasher::new_with_initial(entry.layout_sum());
     sum.update(&mark.sum.to_le_bytes());
     more.for_each(|number| sum.update(&number.to_le_bytes()));

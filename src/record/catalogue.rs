@@ -17,7 +17,9 @@ use crate::domain::ids::{ScheduleId, ScheduleNumber, SeatId};
 use crate::domain::keys::KeyList;
 use crate::domain::schedule::{Archived, Creation};
 use crate::domain::time::Timestamp;
-use crate::domain::venue::{Layout, Row, RowSeats, Section, Venue};
+use crate::domain::venue::{
+    Coordinate, Layout, Line, ListedSeat, Outline, Point, Row, RowSeats, Seating, Section, Venue,
+};
 
 #[derive(Serialize, Deserialize)]
 pub(super) enum CatalogueEventWire {
@@ -48,15 +50,29 @@ pub(super) struct VenueWire {
     kind: String,
     time_zone: String,
     sections: Vec<VenueSectionWire>,
-    more: More,
+    more: More<VenueMore>,
 }
+
+#[derive(Serialize, Deserialize)]
+enum VenueMore {
+    /// The outline of its stage.
+    Stage(Vec<PointWire>),
+}
+
+/// A point's coordinates, in millionths of the unit.
+type PointWire = (i64, i64);
 
 #[derive(Serialize, Deserialize)]
 struct VenueSectionWire {
     id: String,
     floor: String,
     rows: Vec<RowWire>,
-    more: More,
+    more: More<SectionMore>,
+}
+
+#[derive(Serialize, Deserialize)]
+enum SectionMore {
+    Outline(Vec<PointWire>),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -64,7 +80,17 @@ struct RowWire {
     id: String,
     grade: String,
     seats: RowSeatsWire,
-    more: More,
+    more: More<RowMore>,
+}
+
+/// What is known of a row's seats beside their ids. Seats that are listed are named by their places in the list.
+#[derive(Serialize, Deserialize)]
+enum RowMore {
+    Line { at: PointWire, step: PointWire },
+    Points(Vec<(u32, PointWire)>),
+    Accessible(Vec<u32>),
+    Companions(Vec<(u32, String)>),
+    RestrictedView(Vec<u32>),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -204,63 +230,179 @@ impl CatalogueEventWire {
 
 impl VenueWire {
     fn from_domain(venue: &Venue) -> Self {
-        let seats = |seats: &RowSeats| match seats {
-            RowSeats::Length(length) => RowSeatsWire::Length(*length),
-            RowSeats::Listed(seats) => {
-                RowSeatsWire::Listed(seats.iter().map(|(id, number)| (id.to_string(), *number)).collect())
-            }
-        };
-        let row = |row: &Row| RowWire {
-            id: row.id.clone(),
-            grade: row.grade.to_string(),
-            seats: seats(&row.seats),
-            more: More::default(),
-        };
-        let section = |section: &Section| VenueSectionWire {
-            id: section.id.clone(),
-            floor: section.floor.clone(),
-            rows: section.rows.iter().map(row).collect(),
-            more: More::default(),
-        };
-
         Self {
             id: venue.id.to_string(),
             name: venue.name.clone(),
             address: venue.address.clone(),
             kind: venue.kind.clone(),
             time_zone: venue.time_zone.clone(),
-            sections: venue.sections.iter().map(section).collect(),
-            more: More::default(),
+            sections: venue.sections.iter().map(VenueSectionWire::from_domain).collect(),
+            more: venue
+                .stage
+                .as_ref()
+                .map(|stage| VenueMore::Stage(outline_out(stage)))
+                .into_iter()
+                .collect(),
         }
     }
 
     fn into_domain(self) -> Read<Venue> {
-        let seat = |(id, number): (String, u32)| {
-            Ok((SeatId::parse(&id).map_err(|_| DecodeError::Value("a seat id"))?, number))
-        };
-        let row = |row: RowWire| -> Read<Row> {
-            let seats = match row.seats {
-                RowSeatsWire::Length(length) => RowSeats::Length(length),
-                RowSeatsWire::Listed(seats) => {
-                    RowSeats::Listed(seats.into_iter().map(seat).collect::<Read<_>>()?)
-                }
-            };
-            Ok(Row { id: row.id, grade: grade_name(&row.grade)?, seats })
-        };
-        let section = |section: VenueSectionWire| -> Read<Section> {
-            let rows = section.rows.into_iter().map(row).collect::<Read<_>>()?;
-            Ok(Section { id: section.id, floor: section.floor, rows })
-        };
-
+        let mut stage = None;
+        for field in self.more {
+            match field {
+                VenueMore::Stage(points) => stage = Some(outline_in(points)?),
+            }
+        }
         Ok(Venue {
             id: venue_id(&self.id)?,
             name: self.name,
             address: self.address,
             kind: self.kind,
             time_zone: self.time_zone,
-            sections: self.sections.into_iter().map(section).collect::<Read<_>>()?,
+            stage,
+            sections: self.sections.into_iter().map(VenueSectionWire::into_domain).collect::<Read<_>>()?,
         })
     }
+}
+
+impl VenueSectionWire {
+    fn from_domain(section: &Section) -> Self {
+        let outline = section.outline.as_ref().map(|outline| SectionMore::Outline(outline_out(outline)));
+        Self {
+            id: section.id.clone(),
+            floor: section.floor.clone(),
+            rows: section.rows.iter().map(RowWire::from_domain).collect(),
+            more: outline.into_iter().collect(),
+        }
+    }
+
+    fn into_domain(self) -> Read<Section> {
+        let mut outline = None;
+        for field in self.more {
+            match field {
+                SectionMore::Outline(points) => outline = Some(outline_in(points)?),
+            }
+        }
+        let rows = self.rows.into_iter().map(RowWire::into_domain).collect::<Read<_>>()?;
+        Ok(Section { id: self.id, floor: self.floor, outline, rows })
+    }
+}
+
+impl RowWire {
+    fn from_domain(row: &Row) -> Self {
+        let line =
+            row.line.map(|Line { at, step }| RowMore::Line { at: point_out(at), step: point_out(step) });
+        let (seats, listed) = match &row.seats {
+            RowSeats::Length(length) => (RowSeatsWire::Length(*length), &[][..]),
+            RowSeats::Listed(seats) => {
+                let names = seats.iter().map(|seat| (seat.id.to_string(), seat.number)).collect();
+                (RowSeatsWire::Listed(names), &seats[..])
+            }
+        };
+        Self {
+            id: row.id.clone(),
+            grade: row.grade.to_string(),
+            seats,
+            more: line.into_iter().chain(RowMore::of_seats(listed)).collect(),
+        }
+    }
+
+    fn into_domain(self) -> Read<Row> {
+        let seat = |(id, number): (String, u32)| Ok(ListedSeat::new(seat_id(&id)?, number));
+        let mut seats = match self.seats {
+            RowSeatsWire::Length(length) => RowSeats::Length(length),
+            RowSeatsWire::Listed(seats) => {
+                RowSeats::Listed(seats.into_iter().map(seat).collect::<Read<_>>()?)
+            }
+        };
+
+        let mut line = None;
+        for field in self.more {
+            match (field, &mut seats) {
+                (RowMore::Line { at, step }, _) => {
+                    line = Some(Line { at: point_in(at)?, step: point_in(step)? });
+                }
+                (field, RowSeats::Listed(seats)) => field.tell(seats)?,
+                (_, RowSeats::Length(_)) => return Err(DecodeError::Value("a seat of a row")),
+            }
+        }
+        Ok(Row { id: self.id, grade: grade_name(&self.grade)?, line, seats })
+    }
+}
+
+impl RowMore {
+    /// Writes what seats have beside their ids: a field for each kind that any of them has.
+    fn of_seats(seats: &[ListedSeat]) -> impl Iterator<Item = Self> {
+        let points = each(seats, |seat| seat.at.map(point_out));
+        let accessible = places(seats, |seat| seat.accessible);
+        let companions = each(seats, |seat| seat.companion_of.as_ref().map(SeatId::to_string));
+        let restricted = places(seats, |seat| seat.restricted_view);
+
+        let fields = [
+            (points.is_empty(), Self::Points(points)),
+            (accessible.is_empty(), Self::Accessible(accessible)),
+            (companions.is_empty(), Self::Companions(companions)),
+            (restricted.is_empty(), Self::RestrictedView(restricted)),
+        ];
+        fields.into_iter().filter_map(|(is_empty, field)| if is_empty { None } else { Some(field) })
+    }
+
+    /// Tells a row's seats what it says of them.
+    fn tell(self, seats: &mut [ListedSeat]) -> Read<()> {
+        let mut tell = |place: u32, tell: &dyn Fn(&mut ListedSeat)| {
+            let place = usize::try_from(place).expect("a u32 fits");
+            seats.get_mut(place).map(tell).ok_or(DecodeError::Value("a seat of a row"))
+        };
+        match self {
+            Self::Line { .. } => unreachable!("a line is the row's"),
+            Self::Points(points) => points.into_iter().try_for_each(|(place, at)| {
+                let at = point_in(at)?;
+                tell(place, &|seat| seat.at = Some(at))
+            }),
+            Self::Accessible(places) => {
+                places.into_iter().try_for_each(|place| tell(place, &|seat| seat.accessible = true))
+            }
+            Self::Companions(companions) => companions.into_iter().try_for_each(|(place, of)| {
+                let of = seat_id(&of)?;
+                tell(place, &|seat| seat.companion_of = Some(of.clone()))
+            }),
+            Self::RestrictedView(places) => {
+                places.into_iter().try_for_each(|place| tell(place, &|seat| seat.restricted_view = true))
+            }
+        }
+    }
+}
+
+/// Returns what some of a row's seats have, with their places.
+fn each<T>(seats: &[ListedSeat], has: impl Fn(&ListedSeat) -> Option<T>) -> Vec<(u32, T)> {
+    (0..).zip(seats).filter_map(|(place, seat)| Some((place, has(seat)?))).collect()
+}
+
+/// Returns the places of those of a row's seats of which something is true.
+fn places(seats: &[ListedSeat], is: impl Fn(&ListedSeat) -> bool) -> Vec<u32> {
+    (0..).zip(seats).filter_map(|(place, seat)| is(seat).then_some(place)).collect()
+}
+
+fn seat_id(text: &str) -> Read<SeatId> {
+    SeatId::parse(text).map_err(|_| DecodeError::Value("a seat id"))
+}
+
+fn point_out(point: Point) -> PointWire {
+    (point.x.millionths(), point.y.millionths())
+}
+
+fn point_in((x, y): PointWire) -> Read<Point> {
+    let read = |millionths| Coordinate::from_millionths(millionths).ok_or(DecodeError::Value("a coordinate"));
+    Ok(Point { x: read(x)?, y: read(y)? })
+}
+
+fn outline_out(outline: &Outline) -> Vec<PointWire> {
+    outline.points().iter().map(|point| point_out(*point)).collect()
+}
+
+fn outline_in(points: Vec<PointWire>) -> Read<Outline> {
+    let points = points.into_iter().map(point_in).collect::<Read<_>>()?;
+    Outline::new(points).ok_or(DecodeError::Value("an outline"))
 }
 
 impl ConcertWire {
@@ -416,7 +558,9 @@ impl CatalogueParts {
         let mut put = |event: CatalogueEvent| catalogue.apply(&event, Timestamp::ZERO, None);
 
         for venue in self.venues {
-            Layout::new(&venue.sections).map_err(|_| DecodeError::Value("the seats of a venue"))?;
+            let layout = Layout::new(&venue.sections);
+            let seats = layout.and_then(|layout| Seating::new(&venue, &layout));
+            seats.map_err(|_| DecodeError::Value("the seats of a venue"))?;
             put(CatalogueEvent::VenuePut(Arc::new(venue)));
         }
         for concert in self.concerts {

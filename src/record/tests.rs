@@ -20,7 +20,9 @@ use crate::domain::schedule::{
     ReservationStatus, SaleStatus, Summary,
 };
 use crate::domain::time::Seconds;
-use crate::domain::venue::{Row, RowSeats, Seat, Section as VenueSection, Venue};
+use crate::domain::venue::{
+    Coordinate, Line, ListedSeat, Outline, Point, Row, RowSeats, Seat, Section as VenueSection, Venue,
+};
 use crate::domain::waiting_room::RoomImage;
 
 mod money;
@@ -33,17 +35,50 @@ const NUMBER: ScheduleNumber = ScheduleNumber(7);
 const ARCHIVED: Archived = Archived { version: u64::MAX, payments: 8, opened: true };
 
 fn venue() -> Venue {
-    let row = |id: &str, seats| Row { id: id.into(), grade: GradeName::parse("VIP").unwrap(), seats };
-    let listed = vec![(SeatId::parse("1층-B-8-24").unwrap(), 24), (SeatId::parse("x").unwrap(), 1)];
-    let rows = vec![row("7", RowSeats::Length(3)), row("8", RowSeats::Listed(listed))];
+    let seat = |id: &str| SeatId::parse(id).unwrap();
+    let point = |x: &str, y: &str| {
+        let coordinate = |text: &str| Coordinate::parse(text).unwrap();
+        Point { x: coordinate(x), y: coordinate(y) }
+    };
+    let square = || {
+        let corners = [("0", "0"), ("1", "0"), ("1", "-0.5")].map(|(x, y)| point(x, y));
+        Outline::new(corners.into()).unwrap()
+    };
+
+    let row =
+        |id: &str, line, seats| Row { id: id.into(), grade: GradeName::parse("VIP").unwrap(), line, seats };
+    let line = Line { at: point("-3.5", "1000000"), step: point("0.000001", "0") };
+    let listed = vec![
+        ListedSeat { at: Some(point("9", "-9")), ..ListedSeat::new(seat("1층-B-8-24"), 24) },
+        ListedSeat { accessible: true, ..ListedSeat::new(seat("x"), 1) },
+        ListedSeat { companion_of: Some(seat("x")), restricted_view: true, ..ListedSeat::new(seat("y"), 2) },
+    ];
+    let rows = vec![
+        row("7", Some(line), RowSeats::Length(3)),
+        row("8", None, RowSeats::Listed(listed)),
+        row("9", None, RowSeats::Length(1)),
+    ];
+
+    let section =
+        |floor: &str, outline, rows| VenueSection { id: "B".into(), floor: floor.into(), outline, rows };
+    let sections = vec![section("1층", Some(square()), rows), section("2층", None, vec![])];
     Venue {
         id: VenueId::parse("샤롯데").unwrap(),
         name: "샤롯데씨어터".into(),
         address: String::new(),
         kind: "theater".into(),
         time_zone: "Asia/Seoul".into(),
-        sections: vec![VenueSection { id: "B".into(), floor: "1층".into(), rows }],
+        stage: Some(square()),
+        sections,
     }
+}
+
+/// A venue as before there were plans.
+fn bare_venue() -> Venue {
+    let row = |seats| Row { id: "7".into(), grade: GradeName::parse("VIP").unwrap(), line: None, seats };
+    let rows = vec![row(RowSeats::Length(3))];
+    let section = VenueSection { id: "B".into(), floor: "1층".into(), outline: None, rows };
+    Venue { stage: None, sections: vec![section], ..venue() }
 }
 
 fn concert() -> Concert {
@@ -200,6 +235,7 @@ fn kind(event: &Event) -> usize {
 fn catalogue_events() -> Vec<CatalogueEvent> {
     vec![
         CatalogueEvent::VenuePut(Arc::new(venue())),
+        CatalogueEvent::VenuePut(Arc::new(bare_venue())),
         CatalogueEvent::ConcertPut(Arc::new(concert())),
         CatalogueEvent::ScheduleListed {
             id: creation().id,

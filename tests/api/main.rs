@@ -24,6 +24,7 @@ mod lists;
 mod mails;
 mod pages;
 mod payments;
+mod plans;
 mod queue;
 mod reservations;
 mod roles;

@@ -39,6 +39,7 @@ fn routes() -> Vec<(Method, &'static str, &'static [&'static str])> {
         (GET, "/schedules/{scheduleId}", PUBLIC),
         (GET, "/schedules/{scheduleId}/seats", PUBLIC),
         (GET, "/schedules/{scheduleId}/seats/events", PUBLIC),
+        (GET, "/plans/{planId}", PUBLIC),
         (GET, "/schedules/{scheduleId}/queue", PUBLIC),
         (PUT, "/schedules/{scheduleId}", ADMINISTER),
         (DELETE, "/schedules/{scheduleId}", ADMINISTER),

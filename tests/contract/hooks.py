@@ -12,14 +12,18 @@ CODES_BEYOND_A_SCHEMA = {"amount_out_of_range", "idempotency_key_reused", "unkno
 # Details of `invalid_request` that rest on what is there, or on how members fit together.
 DETAILS_BEYOND_A_SCHEMA = (
     "a reservation of this schedule has at most [0-9]+ seats",
+    "a seat of the row would be more than 1000000 away from the origin",
     "a seat id has 1 to 128 printable characters",
     "a venue has at least one seat",
     "a venue has at most 250,000 seats",
+    "a vector has every seat: leave it out",
+    "is needed with (at|step|x|y)",
     "is read only: leave it out, or send what GET gives now",
     "must be earlier than salesCloseAt \\(startsAt if absent\\)",
     "must be later than startsAt",
     "must be the id that the path names, or be left out",
     "must be the unused token of a mail of the last hour; sign up again",
+    "must name another seat of the venue that is accessible",
     "must not be later than endsAt",
     "not the name of an IANA time zone",
     "the concert has no price for a grade of its venue",

@@ -33,6 +33,7 @@ pub fn venue(rows: u32, len: u32) -> Venue {
     let row = |row: u32| Row {
         id: row.to_string(),
         grade: GradeName::parse("R").unwrap(),
+        line: None,
         seats: RowSeats::Length(len),
     };
     Venue {
@@ -41,7 +42,13 @@ pub fn venue(rows: u32, len: u32) -> Venue {
         address: String::new(),
         kind: "hall".into(),
         time_zone: "Asia/Seoul".into(),
-        sections: vec![Section { id: "A".into(), floor: "1".into(), rows: (1..=rows).map(row).collect() }],
+        stage: None,
+        sections: vec![Section {
+            id: "A".into(),
+            floor: "1".into(),
+            outline: None,
+            rows: (1..=rows).map(row).collect(),
+        }],
     }
 }
 

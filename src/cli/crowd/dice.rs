@@ -131,10 +131,11 @@ mod tests {
         let row = |id: &str, grade: &str| Row {
             id: id.to_owned(),
             grade: GradeName::parse(grade).unwrap(),
+            line: None,
             seats: RowSeats::Length(6),
         };
         let rows = vec![row("1", "VIP"), row("2", "R")];
-        Layout::new(&[Section { id: "A".to_owned(), floor: "1".to_owned(), rows }]).unwrap()
+        Layout::new(&[Section { id: "A".to_owned(), floor: "1".to_owned(), outline: None, rows }]).unwrap()
     }
 
     #[test]

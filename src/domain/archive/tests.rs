@@ -46,9 +46,13 @@ struct Show {
 impl Show {
     /// Given a show whose sale has opened.
     fn open() -> Self {
-        let rows =
-            vec![Row { id: "1".into(), grade: GradeName::parse("R").unwrap(), seats: RowSeats::Length(4) }];
-        let section = Section { id: "A".into(), floor: "1".into(), rows };
+        let rows = vec![Row {
+            id: "1".into(),
+            grade: GradeName::parse("R").unwrap(),
+            line: None,
+            seats: RowSeats::Length(4),
+        }];
+        let section = Section { id: "A".into(), floor: "1".into(), outline: None, rows };
         let by_grade = [Money::new(100).unwrap()].into();
         let creation = Creation {
             number: ScheduleNumber(1),

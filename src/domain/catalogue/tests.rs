@@ -7,13 +7,13 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::domain::concert::{PRICE_MAX, PricedGrade};
-use crate::domain::ids::GradeName;
+use crate::domain::ids::{GradeName, SeatId};
 use crate::domain::inside::{Inside, reread, said};
 use crate::domain::keys::KeyFound;
 use crate::domain::money::{Currency, Money};
 use crate::domain::schedule::policy::Policy;
 use crate::domain::time::Seconds;
-use crate::domain::venue::{Row, RowSeats, Section};
+use crate::domain::venue::{Coordinate, Line, ListedSeat, Outline, Point, Row, RowSeats, Section};
 use crate::record;
 
 const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
@@ -36,6 +36,7 @@ fn venue_with(id: &str, grades: &[&str]) -> Venue {
     let row = |grade: &&str| Row {
         id: (*grade).into(),
         grade: GradeName::parse(grade).unwrap(),
+        line: None,
         seats: RowSeats::Length(4),
     };
     let rows = grades.iter().map(row).collect();
@@ -45,7 +46,8 @@ fn venue_with(id: &str, grades: &[&str]) -> Venue {
         address: "서울 송파구".into(),
         kind: "theater".into(),
         time_zone: "Asia/Seoul".into(),
-        sections: vec![Section { id: "B".into(), floor: "1층".into(), rows }],
+        stage: None,
+        sections: vec![Section { id: "B".into(), floor: "1층".into(), outline: None, rows }],
     }
 }
 
@@ -188,6 +190,60 @@ fn a_venue_with_a_schedule_changes_its_name_and_address_only() {
     books.in_use(|draft| draft.put_venue(Venue { kind: "hall".into(), ..venue() }));
     books.in_use(|draft| draft.put_venue(venue_with("v", &["R", "VIP"])));
     assert_eq!(books.catalogue.venue("v").unwrap().venue.name, "Charlotte");
+}
+
+#[test]
+fn a_venue_with_a_schedule_changes_its_plan_and_none_of_its_seats() {
+    let mut books = Books::with_schedule();
+    let built = |books: &Books| books.catalogue.venue("v").unwrap().clone();
+    let point = |x| Point { x: Coordinate::parse(x).unwrap(), y: Coordinate::default() };
+    let listed = |id: &str, number| ListedSeat::new(SeatId::parse(id).unwrap(), number);
+    let seats = |edit: fn(&mut Vec<ListedSeat>)| {
+        let mut seats = (1..=4).map(|number| listed(&format!("1층-B-VIP-{number}"), number)).collect();
+        edit(&mut seats);
+        let mut changed = venue();
+        changed.sections[0].rows[0].seats = RowSeats::Listed(seats);
+        changed
+    };
+    let before = built(&books);
+
+    // Seats that are listed as they were counted are the same.
+    let outline = Outline::new(vec![point("0"), point("1"), point("2")]);
+    let mut on_a_line = venue();
+    on_a_line.sections[0].rows[1].line = Some(Line { at: point("1"), step: point("2") });
+    let mut outlined = venue();
+    outlined.sections[0].outline = outline.clone();
+    let changes = [
+        Venue { stage: outline, ..venue() },
+        outlined,
+        on_a_line,
+        seats(|seats| seats[0].accessible = true),
+        seats(|seats| seats[3].at = Some(Point::default())),
+    ];
+    let mut plans = vec![before.seating.id()];
+    for change in changes {
+        assert_eq!(books.change(|draft| draft.put_venue(change)), Ok((Put::Replaced, 1)));
+        let after = built(&books);
+        assert!(Arc::ptr_eq(&after.layout, &before.layout), "its seats are the same ones");
+        assert!(!plans.contains(&after.seating.id()), "it is another plan");
+        assert!(books.catalogue.venue_with_plan(plans[plans.len() - 1]).is_none());
+        assert!(books.catalogue.venue_with_plan(after.seating.id()).is_some());
+        plans.push(after.seating.id());
+    }
+
+    books.in_use(|draft| draft.put_venue(seats(|seats| seats[0].number = 9)));
+    books.in_use(|draft| draft.put_venue(seats(|seats| seats[0].id = SeatId::parse("x").unwrap())));
+    books.in_use(|draft| draft.put_venue(seats(|seats| seats.swap(0, 1))));
+    books.in_use(|draft| draft.put_venue(seats(|seats| drop(seats.pop()))));
+    books.invalid("sections[0].rows[0].seats[1].companionOf", |draft| {
+        draft.put_venue(seats(|seats| seats[1].companion_of = Some(SeatId::parse("x").unwrap())))
+    });
+    // The same content has the same name.
+    assert_eq!(books.change(|draft| draft.put_venue(venue())), Ok((Put::Replaced, 1)));
+    assert_eq!(built(&books).seating.id(), plans[0]);
+    let renamed = Venue { name: "Charlotte".into(), ..venue() };
+    assert_eq!(books.change(|draft| draft.put_venue(renamed)), Ok((Put::Replaced, 1)));
+    assert_eq!(built(&books).seating.id(), plans[0]);
 }
 
 #[test]

@@ -426,9 +426,11 @@ mod tests {
         let rows = |grade: &str| Row {
             id: grade.into(),
             grade: GradeName::parse(grade).unwrap(),
+            line: None,
             seats: RowSeats::Length(2),
         };
-        let section = Section { id: "A".into(), floor: "1".into(), rows: vec![rows("VIP"), rows("R")] };
+        let section =
+            Section { id: "A".into(), floor: "1".into(), outline: None, rows: vec![rows("VIP"), rows("R")] };
         Known { id: ScheduleId::parse("s").unwrap(), layout: Layout::new(&[section]).unwrap() }
     }
 

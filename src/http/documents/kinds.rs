@@ -350,7 +350,8 @@ kinds! {
 
     VENUE_PUT = Catalogue Public "VenuePut", "A venue was created or replaced", [VENUE_ID,
         &[field("name", Text, "for people"), field("address", Text, "for people"), field("type", Text, "what it is"),
-          field("timeZone", Text, "the IANA name"), field("sections", Objects, "as in a venue")]];
+          field("timeZone", Text, "the IANA name"), field("stage", Object, "its outline").sometimes(),
+          field("sections", Objects, "as in a venue")]];
     VENUE_REMOVED = Catalogue Public "VenueRemoved", "A venue was removed", [VENUE_ID];
     CONCERT_PUT = Catalogue Public "ConcertPut", "A concert was created or replaced", [CONCERT_ID, VENUE_ID,
         &[field("title", Text, "for people"), field("artist", Text, "for people"),

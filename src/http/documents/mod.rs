@@ -13,6 +13,7 @@
 mod checks;
 mod concert;
 pub mod event;
+mod geometry;
 mod import;
 pub mod kinds;
 pub mod money;
@@ -23,6 +24,7 @@ mod venue;
 mod words;
 
 pub use concert::{ConcertDocument, GradeDocument, PRICE_MINOR_MAX};
+pub use geometry::{Number, OutlineDocument, PointDocument, StageDocument};
 pub use import::ImportDocument;
 pub use reservation::{GuestDocument, ReservationDocument, Surroundings};
 pub use schedule::{
@@ -34,8 +36,8 @@ pub use venue::{RowDocument, SeatDocument, SectionDocument, VenueDocument};
 pub use words::{
     At, CatalogueId, CurrencyText, EmailText, FloorText, GateWord, GradeText, InstantText, LineText,
     LinesText, MethodWord, NameText, NewEmailText, OpaqueId, PaymentWord, PictureUrl, PlaceText, PlaceWord,
-    ReservationWord, SaleWord, SeatName, SeatWord, TransactionWord, UserNameText, UserText, UserWord,
-    ZoneText,
+    PlanName, ReservationWord, SaleWord, SeatName, SeatWord, ShapeWord, TransactionWord, UserNameText,
+    UserText, UserWord, ZoneText,
 };
 
 pub(crate) use checks::instant;

@@ -8,7 +8,7 @@ use utoipa::openapi::{RefOr, Schema};
 
 use super::checks::{Checks, NAMES_MAX};
 use super::concert::check_role;
-use super::words::{At, CatalogueId, InstantText, SaleWord, by_role, one_name_or_several};
+use super::words::{At, CatalogueId, InstantText, PlanName, SaleWord, by_role, one_name_or_several};
 use crate::domain::ids::{ConcertId, ScheduleId};
 use crate::domain::schedule::policy::{
     ACTIVE_MAX, CANCEL_SECONDS_MAX, Casting, PAYMENT_SECONDS_MAX, Policy, QueueOrder, QueuePolicy,
@@ -62,6 +62,9 @@ pub struct ScheduleDocument {
     pub venue_id: Option<String>,
     /// Read only.
     #[schema(read_only)]
+    pub plan_id: Option<String>,
+    /// Read only.
+    #[schema(read_only)]
     pub status: Option<SaleWord>,
     /// Read only.
     #[schema(read_only)]
@@ -80,6 +83,10 @@ pub struct ScheduleDocument {
 pub struct ScheduleState {
     /// The venue of its concert.
     pub venue_id: String,
+    /// The venue's present plan, for `GET /plans/{planId}`. It is absent only while the schedule is being removed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<PlanName>)]
+    pub plan_id: Option<String>,
     /// The status of its sale.
     pub status: SaleWord,
     /// The currency of its prices.
@@ -254,6 +261,7 @@ impl ScheduleDocument {
     /// Tells whether it says what only the engine can.
     pub fn has_read_only(&self) -> bool {
         self.venue_id.is_some()
+            || self.plan_id.is_some()
             || self.status.is_some()
             || self.currency.is_some()
             || self.seats.is_some()
@@ -292,6 +300,11 @@ impl ScheduleDocument {
             given.is_none() || given.as_deref() == standing.map(is)
         };
         check("venueId", text(&self.venue_id, |standing| &standing.venue_id));
+        check(
+            "planId",
+            self.plan_id.is_none()
+                || self.plan_id.as_ref() == standing.and_then(|standing| standing.plan_id.as_ref()),
+        );
         check("status", self.status.is_none() || self.status == standing.map(|standing| standing.status));
         check("currency", text(&self.currency, |standing| &standing.currency));
         check("seats", self.seats.is_none() || self.seats == standing.map(|standing| standing.seats));

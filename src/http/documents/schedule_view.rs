@@ -5,6 +5,7 @@ use utoipa::ToSchema;
 
 use super::schedule::{PlanDocument, ScheduleState, SeatCounts};
 use crate::archive::Head;
+use crate::domain::catalogue::Catalogue;
 use crate::domain::ids::{ConcertId, ScheduleId, VenueId};
 use crate::domain::money::Currency;
 use crate::domain::schedule::Summary;
@@ -26,12 +27,12 @@ pub struct ScheduleView {
 
 impl ScheduleView {
     /// Shows a schedule as it is durable, with its sale as it is at `now`.
-    pub fn now(entry: &ScheduleEntry, now: Timestamp) -> Self {
+    pub fn now(entry: &ScheduleEntry, catalogue: &Catalogue, now: Timestamp) -> Self {
         let (summary, status) = {
             let schedule = entry.read();
             (schedule.summary(), schedule.sale_at(now))
         };
-        let mut view = Self::of(entry, &Summary { status, ..summary });
+        let mut view = Self::of(entry, catalogue, &Summary { status, ..summary });
         // What an administrator changed since, while the room runs.
         if let (Some(queue), Some(room)) = (&mut view.plan.policy.queue, entry.room().read().settings()) {
             queue.max_active = u64::from(room.policy.active_max);
@@ -41,14 +42,15 @@ impl ScheduleView {
     }
 
     /// Shows a schedule as a change left it.
-    pub(in crate::http) fn of(entry: &ScheduleEntry, summary: &Summary) -> Self {
+    pub(in crate::http) fn of(entry: &ScheduleEntry, catalogue: &Catalogue, summary: &Summary) -> Self {
         let schedule = entry.read();
-        Self::with(entry.id(), entry.concert(), schedule.venue(), schedule.currency(), summary)
+        let (id, concert, venue) = (entry.id(), entry.concert(), schedule.venue());
+        Self::with(id, concert, venue, schedule.currency(), catalogue, summary)
     }
 
     /// Shows a schedule that is in the archive.
-    pub fn archived(Head { image, summary }: &Head) -> Self {
-        Self::with(&image.id, &image.concert, &image.venue, image.currency, summary)
+    pub fn archived(Head { image, summary }: &Head, catalogue: &Catalogue) -> Self {
+        Self::with(&image.id, &image.concert, &image.venue, image.currency, catalogue, summary)
     }
 
     /// Returns what is read only in it.
@@ -61,6 +63,7 @@ impl ScheduleView {
         concert: &ConcertId,
         venue: &VenueId,
         currency: Currency,
+        catalogue: &Catalogue,
         summary: &Summary,
     ) -> Self {
         let Summary { status, counts, plan, seats_version } = summary;
@@ -69,6 +72,7 @@ impl ScheduleView {
             concert_id: concert.to_string(),
             state: ScheduleState {
                 venue_id: venue.to_string(),
+                plan_id: catalogue.venue(venue).map(|built| built.seating.id().to_string()),
                 status: (*status).into(),
                 currency: currency.as_str().to_owned(),
                 seats: SeatCounts::from(*counts),

@@ -4,9 +4,10 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::checks::{Checks, NAME_LEN_MAX};
+use super::geometry::{Number, OutlineDocument, PointDocument, StageDocument};
 use super::words::{CatalogueId, FloorText, GradeText, LineText, NameText, PlaceText, SeatName, ZoneText};
 use crate::domain::ids::{GradeName, ID_LEN_MAX, SeatId, VenueId};
-use crate::domain::venue::{Row, RowSeats, Section, VENUE_SEATS_MAX, Venue};
+use crate::domain::venue::{Line, ListedSeat, Point, Row, RowSeats, Section, VENUE_SEATS_MAX, Venue};
 use crate::http::problem::FieldError;
 
 /// The highest number that a seat can have in its row.
@@ -17,7 +18,12 @@ const SEAT_NUMBER_MAX: u32 = 1_000_000;
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(as = Venue, example = json!({
     "name": "샤롯데씨어터", "address": "서울 송파구 올림픽로 240", "type": "theater", "timeZone": "Asia/Seoul",
-    "sections": [{"sectionId": "B", "floor": "1층", "rows": [{"rowId": "7", "grade": "VIP", "length": 24}]}]
+    "stage": {"outline": [[0, 0], [40, 0], [40, 6], [0, 6]]},
+    "sections": [{"sectionId": "B", "floor": "1층", "rows": [
+        {"rowId": "7", "grade": "VIP", "length": 24, "at": [3.5, 12], "step": [0.6, 0]},
+        {"rowId": "8", "grade": "R", "seats": [
+            {"seatId": "1층-B-8-1", "seatNumber": 1, "x": 3.5, "y": 13, "accessible": true},
+            {"seatId": "1층-B-8-2", "seatNumber": 2, "companionOf": "1층-B-8-1", "restrictedView": true}]}]}]
 }))]
 pub struct VenueDocument {
     /// Its id: 1–128 letters of any script, digits, `-_.:`. In a `PUT` it is the path's and may be left out.
@@ -38,6 +44,9 @@ pub struct VenueDocument {
     /// The IANA name of its time zone.
     #[schema(value_type = ZoneText)]
     pub time_zone: String,
+    /// Its stage on the plan.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stage: Option<StageDocument>,
     /// Its sections in the order of the plan, with 1 to 250,000 seats in all.
     #[schema(min_items = 1)]
     pub sections: Vec<SectionDocument>,
@@ -54,11 +63,18 @@ pub struct SectionDocument {
     /// Its floor.
     #[schema(value_type = FloorText)]
     pub floor: String,
+    /// Its outline on the plan.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outline: Option<OutlineDocument>,
     /// Its rows, from the front to the back.
     pub rows: Vec<RowDocument>,
 }
 
 /// A row of a section, whose seats are either counted (`length`) or listed (`seats`).
+///
+/// On the plan its seats stand in a line (`at` and `step`), or each has a point of its own (`x` and `y`), which comes before the line.
+/// Where only some have, the others stand evenly between them and go on at their pace. A row without any coordinates is laid out by
+/// order: its seats beside each other, one unit apart.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(as = Row)]
@@ -77,6 +93,12 @@ pub struct RowDocument {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(min_items = 1)]
     pub seats: Option<Vec<SeatDocument>>,
+    /// Where its first seat is; `y` grows away from the stage.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub at: Option<PointDocument>,
+    /// The way from each seat to the next; with `at`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub step: Option<PointDocument>,
 }
 
 /// A seat with its own id.
@@ -90,6 +112,27 @@ pub struct SeatDocument {
     /// Its number in the row.
     #[schema(maximum = 1_000_000)]
     pub seat_number: u64,
+    /// Where it is; with `y`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub x: Option<Number>,
+    /// Where it is, away from the stage; with `x`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub y: Option<Number>,
+    /// Whether it is meant for a visitor with a disability.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub accessible: bool,
+    /// The accessible seat of the venue whose visitor's companion it is meant for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<SeatName>)]
+    pub companion_of: Option<String>,
+    /// Whether something stands between it and the stage.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub restricted_view: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde asks")]
+fn is_false(flag: &bool) -> bool {
+    !flag
 }
 
 impl VenueDocument {
@@ -113,12 +156,14 @@ impl VenueDocument {
             checks.within(format_args!("sections[{index}]"), |checks| section.check(checks))
         };
         let sections: Option<Vec<Section>> = all(self.sections.into_iter().enumerate().map(section));
+        let stage = self.stage.and_then(|stage| stage.outline.check(format_args!("stage.outline"), checks));
         Some(Venue {
             id: id?,
             name: self.name,
             address: self.address,
             kind: self.kind,
             time_zone: self.time_zone,
+            stage,
             sections: sections?,
         })
     }
@@ -144,7 +189,8 @@ impl SectionDocument {
             checks.within(format_args!("rows[{index}]"), |checks| row.check(checks))
         };
         let rows = all(self.rows.into_iter().enumerate().map(row));
-        Some(Section { id: self.section_id, floor: self.floor, rows: rows? })
+        let outline = self.outline.and_then(|outline| outline.check(format_args!("outline"), checks));
+        Some(Section { id: self.section_id, floor: self.floor, outline, rows: rows? })
     }
 }
 
@@ -169,16 +215,53 @@ impl RowDocument {
                 None
             }
         };
-        Some(Row { id: self.row_id, grade: grade?, seats: seats? })
+        let line = match (self.at, self.step) {
+            (Some(at), Some(step)) => {
+                let (at, step) =
+                    (at.check(format_args!("at"), checks), step.check(format_args!("step"), checks));
+                Some(Line { at, step })
+            }
+            (None, None) => None,
+            (Some(_), None) => {
+                checks.wrong(format_args!("step"), "is needed with at");
+                None
+            }
+            (None, Some(_)) => {
+                checks.wrong(format_args!("at"), "is needed with step");
+                None
+            }
+        };
+        Some(Row { id: self.row_id, grade: grade?, line, seats: seats? })
     }
 }
 
 impl SeatDocument {
-    fn check(self, index: usize, checks: &mut Checks) -> Option<(SeatId, u32)> {
+    fn check(self, index: usize, checks: &mut Checks) -> Option<ListedSeat> {
         let number =
             checks.number(format_args!("seats[{index}].seatNumber"), self.seat_number, 0..=SEAT_NUMBER_MAX);
         let id = checks.parsed(format_args!("seats[{index}].seatId"), &self.seat_id, SeatId::parse);
-        Some((id?, number))
+        let companion_of = self
+            .companion_of
+            .as_deref()
+            .and_then(|of| checks.parsed(format_args!("seats[{index}].companionOf"), of, SeatId::parse));
+
+        let at = match (self.x, self.y) {
+            (Some(x), Some(y)) => {
+                let x = x.check(format_args!("seats[{index}].x"), checks);
+                Some(Point { x, y: y.check(format_args!("seats[{index}].y"), checks) })
+            }
+            (None, None) => None,
+            (Some(_), None) => {
+                checks.wrong(format_args!("seats[{index}].y"), "is needed with x");
+                None
+            }
+            (None, Some(_)) => {
+                checks.wrong(format_args!("seats[{index}].x"), "is needed with y");
+                None
+            }
+        };
+        let Self { accessible, restricted_view, .. } = self;
+        Some(ListedSeat { id: id?, number, at, accessible, companion_of, restricted_view })
     }
 }
 
@@ -190,6 +273,7 @@ impl From<&Venue> for VenueDocument {
             address: venue.address.clone(),
             kind: venue.kind.clone(),
             time_zone: venue.time_zone.clone(),
+            stage: venue.stage.as_ref().map(|stage| StageDocument { outline: stage.into() }),
             sections: venue.sections.iter().map(SectionDocument::from).collect(),
         }
     }
@@ -200,6 +284,7 @@ impl From<&Section> for SectionDocument {
         Self {
             section_id: section.id.clone(),
             floor: section.floor.clone(),
+            outline: section.outline.as_ref().map(OutlineDocument::from),
             rows: section.rows.iter().map(RowDocument::from).collect(),
         }
     }
@@ -207,15 +292,33 @@ impl From<&Section> for SectionDocument {
 
 impl From<&Row> for RowDocument {
     fn from(row: &Row) -> Self {
-        let seat = |(id, number): &(SeatId, u32)| SeatDocument {
-            seat_id: id.to_string(),
-            seat_number: u64::from(*number),
-        };
         let (length, seats) = match &row.seats {
             RowSeats::Length(length) => (Some(u64::from(*length)), None),
-            RowSeats::Listed(seats) => (None, Some(seats.iter().map(seat).collect())),
+            RowSeats::Listed(seats) => (None, Some(seats.iter().map(SeatDocument::from).collect())),
         };
-        Self { row_id: row.id.clone(), grade: row.grade.to_string(), length, seats }
+        let point = |of: fn(Line) -> Point| row.line.map(|line| of(line).into());
+        Self {
+            row_id: row.id.clone(),
+            grade: row.grade.to_string(),
+            length,
+            seats,
+            at: point(|line| line.at),
+            step: point(|line| line.step),
+        }
+    }
+}
+
+impl From<&ListedSeat> for SeatDocument {
+    fn from(seat: &ListedSeat) -> Self {
+        Self {
+            seat_id: seat.id.to_string(),
+            seat_number: u64::from(seat.number),
+            x: seat.at.map(|at| at.x.into()),
+            y: seat.at.map(|at| at.y.into()),
+            accessible: seat.accessible,
+            companion_of: seat.companion_of.as_ref().map(SeatId::to_string),
+            restricted_view: seat.restricted_view,
+        }
     }
 }
 
@@ -236,6 +339,21 @@ mod tests {
         })
     }
 
+    /// The same with a plan.
+    fn planned() -> Value {
+        let mut planned = document();
+        planned["stage"] = json!({"outline": [[0, 0], [40.5, 0], [40, -0.000_001]]});
+        let section = &mut planned["sections"][0];
+        section["outline"] = json!([[0, 0], [1, 0], [1, 1_000_000]]);
+        section["rows"][0]["at"] = json!([3.5, 12]);
+        section["rows"][0]["step"] = json!([0.6, 0]);
+        section["rows"][1]["seats"] = json!([
+            {"seatId": "x-2", "seatNumber": 2, "x": 3.1, "y": -13, "accessible": true},
+            {"seatId": "x-3", "seatNumber": 3, "companionOf": "x-2", "restrictedView": true},
+        ]);
+        planned
+    }
+
     fn read(value: &Value) -> Result<Venue, Vec<(String, String)>> {
         let document: VenueDocument = parse(value.to_string().as_bytes()).unwrap();
         let pairs = |errors: Vec<FieldError>| errors.into_iter().map(|e| (e.field, e.detail)).collect();
@@ -244,11 +362,45 @@ mod tests {
 
     #[test]
     fn a_venue_is_given_back_as_it_was_written_with_its_id() {
-        let mut expected = document();
-        let written = serde_json::to_value(VenueDocument::from(&read(&document()).unwrap())).unwrap();
-        expected["venueId"] = "v".into();
-        assert_eq!(written, expected);
-        assert_eq!(read(&written), read(&document()), "what GET gives can be put");
+        for document in [document(), planned()] {
+            let mut expected = document.clone();
+            let written = serde_json::to_value(VenueDocument::from(&read(&document).unwrap())).unwrap();
+            expected["venueId"] = "v".into();
+            assert_eq!(written, expected);
+            assert_eq!(read(&written), read(&document), "what GET gives can be put");
+        }
+    }
+
+    #[test]
+    fn every_wrong_part_of_a_plan_is_named_at_once() {
+        let mut wrong = planned();
+        wrong["stage"]["outline"] = json!([[0, 0], [1, 0]]);
+        let section = &mut wrong["sections"][0];
+        section["outline"][1][1] = json!(1_000_000.000_001);
+        section["rows"][0]["at"][0] = json!(-1e300);
+        section["rows"][0]["step"] = Value::Null;
+        let seats = &mut section["rows"][1]["seats"];
+        seats[0]["x"] = Value::Null;
+        seats[1]["x"] = json!(1);
+        seats[1]["companionOf"] = json!("");
+        let errors = read(&wrong).unwrap_err();
+        let fields: Vec<&str> = errors.iter().map(|(field, _)| field.as_str()).collect();
+        assert_eq!(
+            fields,
+            [
+                "sections[0].rows[0].step",
+                "sections[0].rows[1].seats[0].x",
+                "sections[0].rows[1].seats[1].companionOf",
+                "sections[0].rows[1].seats[1].y",
+                "sections[0].outline[1][1]",
+                "stage.outline",
+            ]
+        );
+        for shape in [json!([1]), json!([1, 2, 3]), json!("1,2"), json!({"x": 1, "y": 2})] {
+            let mut wrong = planned();
+            wrong["sections"][0]["rows"][0]["at"] = shape;
+            assert!(parse::<VenueDocument>(wrong.to_string().as_bytes()).is_err());
+        }
     }
 
     #[test]

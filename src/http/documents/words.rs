@@ -14,8 +14,11 @@ use crate::domain::payments::{Method, State};
 use crate::domain::schedule::{ReservationStatus, SaleStatus, SeatStatus};
 use crate::domain::time::Timestamp;
 use crate::domain::users::{EMAIL_LEN_MAX, NAME_LEN_MAX, UserStatus};
+use crate::domain::venue::PlanId;
 use crate::domain::waiting_room::{Gate, PlaceStatus};
 
+/// The length of a plan's id.
+const PLAN_ID_LEN: usize = PlanId::TEXT_LEN;
 /// The longest URL of a picture, in characters.
 pub(super) const URL_LEN_MAX: usize = 2_000;
 
@@ -175,6 +178,8 @@ texts! {
     UserText: 1..=ID_LEN_MAX, PRINTABLE, "1–128 printable characters";
     /// The id of a seat.
     SeatName: 1..=ID_LEN_MAX, PRINTABLE, "1–128 printable characters, unique in the venue";
+    /// The id of a plan.
+    PlanName: PLAN_ID_LEN..=PLAN_ID_LEN, "^[0-9a-f]+$", "32 hexadecimal digits, made of the plan's content";
     /// The name of a grade.
     GradeText: 1..=ID_LEN_MAX, PRINTABLE, "1–128 printable characters";
     /// The id of a section or a row.
@@ -285,6 +290,18 @@ words! {
     PlaceWord as PlaceStatus of PlaceStatus { Waiting Active Expired Done }
     /// Whether people are admitted (`open`), or why not.
     GateWord as Gate of Gate { Open NotOnSale AllHeld SoldOut Cancelled }
+}
+
+/// How a map is written: `list` has an object for each seat; `vector` has two bits, and the plan has the rest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = MapShape)]
+pub enum ShapeWord {
+    /// An object for each seat.
+    #[default]
+    List,
+    /// Two bits for each seat.
+    Vector,
 }
 
 /// The status of a payment.

@@ -78,8 +78,8 @@ impl From<&BuiltVenue> for VenueSummary {
 
 /// Create or replace a venue
 ///
-/// Replaces the whole venue. Once a schedule uses it, only its name and address can change. The body may have 16
-/// MiB by default.
+/// Replaces the whole venue. Once a schedule uses it, only its name, its address and its plan can change: coordinates, outlines, and
+/// the marks of seats, but no seat, row or grade. The body may have 16 MiB by default.
 #[utoipa::path(put, path = "/api/v1/venues/{venueId}", operation_id = "putVenue", tag = "Catalogue",
     params(("venueId" = String, Path)),
     request_body = VenueDocument, security(("bearer" = [])),
@@ -259,8 +259,8 @@ async fn list_schedules(
 
     let now = app.engine.now();
     let shown = found.into_iter().map(|(place, schedule)| match schedule {
-        ListedSchedule::Live(entry) => (place, ScheduleView::now(&entry, now)),
-        ListedSchedule::Archived(head) => (place, ScheduleView::archived(&head)),
+        ListedSchedule::Live(entry) => (place, ScheduleView::now(&entry, &catalogue, now)),
+        ListedSchedule::Archived(head) => (place, ScheduleView::archived(&head, &catalogue)),
     });
     Ok(Json(StatusCode::OK, List::of(&page, shown)))
 }

@@ -11,6 +11,7 @@ pub mod docs;
 pub mod health;
 pub mod metrics;
 pub mod payments;
+pub mod plans;
 pub mod queue;
 pub mod reservations;
 pub mod schedules;
@@ -25,6 +26,7 @@ pub fn api() -> Routes<App> {
         .merge(catalogue::routes())
         .merge(schedules::routes())
         .merge(seats::routes())
+        .merge(plans::routes())
         .merge(reservations::routes())
         .merge(queue::routes())
         .merge(payments::routes())

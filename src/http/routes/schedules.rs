@@ -52,7 +52,7 @@ async fn put(
     let status = changes::put(&app, &admin, change).await?;
     // Another administrator may have removed it at once.
     let entry = find(&app, &id).await?;
-    Ok(Json(status, ScheduleView::now(&entry, app.engine.now())))
+    Ok(Json(status, ScheduleView::now(&entry, &app.engine.catalogue(), app.engine.now())))
 }
 
 /// Read a schedule
@@ -61,7 +61,7 @@ async fn put(
         (status = 404, description = "`not_found`")))]
 async fn read(State(app): State<App>, Path(id): Path<String>) -> Result<Json<ScheduleView>, Problem> {
     let entry = find(&app, &id).await?;
-    Ok(Json(StatusCode::OK, ScheduleView::now(&entry, app.engine.now())))
+    Ok(Json(StatusCode::OK, ScheduleView::now(&entry, &app.engine.catalogue(), app.engine.now())))
 }
 
 /// Remove a schedule
@@ -98,7 +98,7 @@ async fn open(
     let cause = asked(&app, &operator, &format!("POST /schedules/{id}/open"), key, &[]);
     let change = CatalogueChange::OpenSchedule(entry.id().clone());
     match app.engine.change(change, cause).await.map_err(|error| problem(error, Some(entry.layout())))? {
-        Changed::Acted(acted) => Ok(shown(&entry, &acted)),
+        Changed::Acted(acted) => Ok(shown(&app, &entry, &acted)),
         other @ (Changed::Put(_) | Changed::Imported { .. } | Changed::Removed { .. }) => {
             unreachable!("an opening answers with the schedule, not {other:?}")
         }
@@ -198,12 +198,12 @@ async fn unblock(
 
 async fn act(app: &App, entry: &ScheduleEntry, command: Command, cause: Cause) -> Result<Response, Problem> {
     let acted = app.engine.act_by(entry, command, cause).await;
-    acted.map(|acted| shown(entry, &acted)).map_err(|error| problem(error, Some(entry.layout())))
+    acted.map(|acted| shown(app, entry, &acted)).map_err(|error| problem(error, Some(entry.layout())))
 }
 
-fn shown(entry: &ScheduleEntry, acted: &Done<Answer>) -> Response {
+fn shown(app: &App, entry: &ScheduleEntry, acted: &Done<Answer>) -> Response {
     let Answer::Schedule(summary) = &acted.answer else {
         unreachable!("a command about a schedule answers with it");
     };
-    marked(Json(StatusCode::OK, ScheduleView::of(entry, summary)), acted.replayed)
+    marked(Json(StatusCode::OK, ScheduleView::of(entry, &app.engine.catalogue(), summary)), acted.replayed)
 }

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::HeaderMap;
+use axum::response::Response;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
@@ -15,18 +15,17 @@ use crate::engine::ScheduleEntry;
 use crate::http::ClientAddress;
 use crate::http::app::App;
 use crate::http::description::add_schema;
-use crate::http::documents::{GradeText, SeatWord};
+use crate::http::documents::{GradeText, SeatWord, ShapeWord};
 use crate::http::extract::{Path, Query};
-use crate::http::lookup::find;
+use crate::http::lookup::{count_seats, find, plan_of};
 use crate::http::problem::Problem;
 use crate::http::seat_map::{MapBody, MapDocument, SeatFilter, id_of, narrowed};
+use crate::http::seat_vector::VectorDocument;
 use crate::http::stream::LAST_EVENT_ID;
 use crate::http::table::{Routes, routes};
+use crate::http::tagged::{Kept, has, reads_gzip, sent, unchanged};
 
 mod follow;
-
-/// How many seats of a map count as one more read.
-const SEATS_PER_READ: u32 = 2_000;
 
 /// Makes the routes of the seat map.
 pub fn routes() -> Routes<App> {
@@ -63,15 +62,33 @@ struct NarrowQuery {
     /// Only seats of this grade, which the venue must have.
     #[param(value_type = Option<GradeText>)]
     grade: Option<String>,
+    /// How the map is written; with `vector` it can't be narrowed.
+    #[serde(default)]
+    #[param(inline)]
+    shape: ShapeWord,
+}
+
+/// A seat map in one of its shapes.
+#[derive(Debug, ToSchema)]
+#[serde(untagged)]
+#[schema(as = SeatMapOfAShape)]
+#[expect(dead_code, reason = "describes what is written")]
+enum MapAnswer {
+    List(MapDocument),
+    Vector(VectorDocument),
 }
 
 /// Read the seat map
 ///
 /// The durable state, with a strong `ETag` for `If-None-Match`. It never says who holds a seat. For the limit of
 /// reads by network address (429 `rate_limited`), a map counts as one read, and one more for each 2,000 seats.
+///
+/// With `shape=vector` the answer is small (a third of a byte for each seat), and follows the order of the seats of
+/// `GET /plans/{planId}`: read the plan once and the vector as often as it changes. It counts as one read. With `status` or `grade` it
+/// is 422.
 #[utoipa::path(get, path = "/api/v1/schedules/{scheduleId}/seats", operation_id = "readSeatMap", tag = "Seats",
     params(("scheduleId" = String, Path), NarrowQuery, ("If-None-Match" = Option<String>, Header, pattern = r"^[^\x00-\x08\x0a-\x1f\x7f]*$")),
-    responses((status = 200, description = "Every seat with its status", body = MapDocument),
+    responses((status = 200, description = "Every seat with its status", body = MapAnswer),
         (status = 304, description = "The caller's copy is current"),
         (status = 404, description = "`not_found`")))]
 async fn seats(
@@ -82,92 +99,53 @@ async fn seats(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let entry = find(&app, &id).await?;
+    if query.shape == ShapeWord::Vector {
+        return vector(&app, &entry, &query, &headers);
+    }
+
     let status = query.status.map(SeatStatus::from);
     let grade = query.grade.as_deref().map(|name| grade_named(entry.layout(), name)).transpose()?;
     let body = app.seat_bodies.get(&app.engine, &entry);
     let is_whole = status.is_none() && grade.is_none();
     let gzip = is_whole && reads_gzip(&headers);
     if has(&headers, &body.tag) {
-        return Ok(unchanged(&body.tag, gzip));
+        return Ok(unchanged(&body.tag, gzip, Kept::Checked));
     }
 
     count_seats(&app, address, entry.layout())?;
     if !is_whole {
         let pieces = narrowed(&body, SeatFilter { status, grade });
         let stream = futures_util::stream::iter(pieces.map(Ok::<_, core::convert::Infallible>));
-        return Ok(sent(&body.tag, Body::from_stream(stream), false));
+        return Ok(sent(&body.tag, Body::from_stream(stream), false, Kept::Checked));
     }
 
     if gzip && let Some((body, gzip)) = app.seat_bodies.compressed(&app.engine, &entry).await {
-        return Ok(sent(&body.tag, Body::from(gzip), true));
+        return Ok(sent(&body.tag, Body::from(gzip), true, Kept::Checked));
     }
     let tag = body.tag.clone();
-    Ok(sent(&tag, Body::new(MapBody::new(body)), false))
+    Ok(sent(&tag, Body::new(MapBody::new(body)), false, Kept::Checked))
 }
 
-/// Counts the additional reads of a map.
-fn count_seats(app: &App, ClientAddress(address): ClientAddress, layout: &Layout) -> Result<(), Problem> {
-    match layout.seat_count() / SEATS_PER_READ {
-        0 => Ok(()),
-        reads => app.parts.read_limit.check(&address, reads, app.engine.now()),
+/// Answers with the map as a vector.
+fn vector(
+    app: &App,
+    entry: &ScheduleEntry,
+    query: &NarrowQuery,
+    headers: &HeaderMap,
+) -> Result<Response, Problem> {
+    for (field, is_given) in [("status", query.status.is_some()), ("grade", query.grade.is_some())] {
+        if is_given {
+            return Err(Problem::invalid_field(field, "a vector has every seat: leave it out"));
+        }
     }
-}
 
-/// Tells whether a caller accepts gzip (RFC 9110, section 12.5.3): its own weight counts, and that of `*` only if it
-/// has none.
-fn reads_gzip(headers: &HeaderMap) -> bool {
-    let said_of = |names: &[&str]| {
-        let lines = headers.get_all(header::ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
-        lines.flat_map(|line| line.split(',')).find_map(|coding| {
-            let mut parts = coding.split(';').map(str::trim);
-            let name = parts.next()?;
-            // A weight is a decimal number from 0 to 1, and nothing but zeros says no.
-            let is_zero = |weight: &str| weight.bytes().all(|byte| matches!(byte, b'0' | b'.'));
-            let weight = parts.find_map(|part| part.strip_prefix("q=").or_else(|| part.strip_prefix("Q=")));
-            let is_meant = names.iter().any(|of| name.eq_ignore_ascii_case(of));
-            is_meant.then(|| !weight.is_some_and(is_zero))
-        })
-    };
-    said_of(&["gzip", "x-gzip"]).or_else(|| said_of(&["*"])).unwrap_or(false)
-}
-
-/// Tells whether the caller has this content, in any coding.
-fn has(headers: &HeaderMap, tag: &str) -> bool {
-    let same = |candidate: &str| {
-        let candidate = candidate.trim().trim_start_matches("W/").trim_matches('"');
-        candidate == "*" || candidate == tag || candidate.strip_suffix("-gzip") == Some(tag)
-    };
-    headers
-        .get_all(header::IF_NONE_MATCH)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .any(|value| value.split(',').any(same))
-}
-
-fn sent(tag: &str, body: Body, gzip: bool) -> Response {
-    let mut response = Response::new(body);
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    if gzip {
-        headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    // A schedule that was removed at this moment has no venue any more.
+    let plan = plan_of(app, entry).ok_or_else(Problem::not_found)?;
+    let (tag, body) = app.seat_vectors.get(&app.engine, entry, plan);
+    if has(headers, &tag) {
+        return Ok(unchanged(&tag, false, Kept::Checked));
     }
-    tagged(headers, tag, gzip);
-    response
-}
-
-/// Answers 304 with the headers that the 200 would have (RFC 9110, section 15.4.5).
-fn unchanged(tag: &str, gzip: bool) -> Response {
-    let mut response = StatusCode::NOT_MODIFIED.into_response();
-    tagged(response.headers_mut(), tag, gzip);
-    response
-}
-
-fn tagged(headers: &mut HeaderMap, tag: &str, gzip: bool) {
-    // A strong tag names bytes: the compressed ones are others.
-    let tag = format!("\"{tag}{}\"", if gzip { "-gzip" } else { "" });
-    headers.insert(header::ETAG, HeaderValue::try_from(tag).expect("digits and dashes"));
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-    headers.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
+    Ok(sent(&tag, Body::from(body), false, Kept::Checked))
 }
 
 fn grade_named(layout: &Layout, name: &str) -> Result<Grade, Problem> {

@@ -13,7 +13,7 @@ use crate::domain::ids::{PaymentId, ReservationNumber, ScheduleNumber, SeatId};
 use crate::domain::schedule::policy::{Casting, Plan, Policy, QueueOrder, QueuePolicy};
 use crate::domain::schedule::{Archived, Creation, Event, Limits};
 use crate::domain::time::{Seconds, Timestamp};
-use crate::domain::venue::{Row, RowSeats, Section, Venue};
+use crate::domain::venue::{ListedSeat, Row, RowSeats, Section, Venue};
 use crate::record::DecodeError;
 use crate::record::fields::{
     Read, concert_id, currency, grade_name, instant_in, key_in, money, schedule_id, seats_in, user_id,
@@ -362,7 +362,8 @@ impl ScheduleEventWire<'_> {
 impl VenueWire {
     pub(super) fn into_domain(self) -> Read<Venue> {
         let seat = |(id, number): (String, u32)| {
-            Ok((SeatId::parse(&id).map_err(|_| DecodeError::Value("a seat id"))?, number))
+            let id = SeatId::parse(&id).map_err(|_| DecodeError::Value("a seat id"))?;
+            Ok(ListedSeat::new(id, number))
         };
         let row = |row: RowWire| -> Read<Row> {
             let seats = match row.seats {
@@ -371,11 +372,11 @@ impl VenueWire {
                     RowSeats::Listed(seats.into_iter().map(seat).collect::<Read<_>>()?)
                 }
             };
-            Ok(Row { id: row.id, grade: grade_name(&row.grade)?, seats })
+            Ok(Row { id: row.id, grade: grade_name(&row.grade)?, line: None, seats })
         };
         let section = |section: SectionWire| -> Read<Section> {
             let rows = section.rows.into_iter().map(row).collect::<Read<_>>()?;
-            Ok(Section { id: section.id, floor: section.floor, rows })
+            Ok(Section { id: section.id, floor: section.floor, outline: None, rows })
         };
 
         Ok(Venue {
@@ -384,6 +385,7 @@ impl VenueWire {
             address: self.address,
             kind: self.kind,
             time_zone: self.time_zone,
+            stage: None,
             sections: self.sections.into_iter().map(section).collect::<Read<_>>()?,
         })
     }

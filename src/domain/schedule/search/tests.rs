@@ -25,9 +25,10 @@ impl Hall {
         let rows = pictures().enumerate().map(|(index, (grade, picture))| Row {
             id: index.to_string(),
             grade: GradeName::parse(grade).unwrap(),
+            line: None,
             seats: RowSeats::Length(u32::try_from(picture.len()).unwrap()),
         });
-        let section = Section { id: "A".into(), floor: "1".into(), rows: rows.collect() };
+        let section = Section { id: "A".into(), floor: "1".into(), outline: None, rows: rows.collect() };
         let owners =
             pictures().flat_map(|(_, picture)| picture.chars()).map(|seat| u32::from(seat != '.')).collect();
         Self::new(&[section], owners)
@@ -326,12 +327,14 @@ fn halls() -> impl Strategy<Value = Hall> {
             .map(|(index, (floor, rows))| Section {
                 id: index.to_string(),
                 floor: floor.to_string(),
+                outline: None,
                 rows: rows
                     .iter()
                     .enumerate()
                     .map(|(index, (grade, length))| Row {
                         id: index.to_string(),
                         grade: GradeName::parse(GRADES[*grade]).unwrap(),
+                        line: None,
                         seats: RowSeats::Length(*length),
                     })
                     .collect(),

@@ -20,7 +20,7 @@ use super::policy::Policy;
 use super::*;
 use crate::domain::ids::{GradeName, PaymentId, ReservationNumber, SeatId};
 use crate::domain::time::Seconds;
-use crate::domain::venue::{Row, RowSeats, Section};
+use crate::domain::venue::{ListedSeat, Row, RowSeats, Section};
 
 /// The instant at which every test begins.
 const START: Timestamp = Timestamp::from_millis(1_800_000_000_000);
@@ -36,12 +36,15 @@ fn layout() -> Arc<Layout> {
     let row = |id: &str, grade: &str| Row {
         id: id.into(),
         grade: GradeName::parse(grade).unwrap(),
+        line: None,
         seats: RowSeats::Listed(
-            (1..=6).map(|number| (SeatId::parse(&format!("{id}{number}")).unwrap(), number)).collect(),
+            (1..=6)
+                .map(|number| ListedSeat::new(SeatId::parse(&format!("{id}{number}")).unwrap(), number))
+                .collect(),
         ),
     };
     let rows = vec![row("A", "VIP"), row("B", "R")];
-    Arc::new(Layout::new(&[Section { id: "1".into(), floor: "1".into(), rows }]).unwrap())
+    Arc::new(Layout::new(&[Section { id: "1".into(), floor: "1".into(), outline: None, rows }]).unwrap())
 }
 
 fn prices(vip: u64) -> Arc<Prices> {

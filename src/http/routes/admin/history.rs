@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
@@ -19,14 +19,15 @@ use crate::http::app::App;
 use crate::http::auth::Watcher;
 use crate::http::context::RequestContext;
 use crate::http::documents::event::{self, NameSource};
-use crate::http::documents::{At, InstantText, SeatName, instant};
+use crate::http::documents::{At, InstantText, SeatName, ShapeWord, instant};
 use crate::http::extract::{Path, Query};
 use crate::http::json::{Json, json_bytes};
 use crate::http::json_writer::JsonWriter;
-use crate::http::lookup::find;
+use crate::http::lookup::{find, plan_of};
 use crate::http::page::Limit;
 use crate::http::problem::{Code, Problem};
 use crate::http::seat_map::{MapAtDocument, Seats};
+use crate::http::seat_vector::{VectorAtDocument, VectorDocument};
 use crate::record::{Fact, Record};
 
 /// The filter of a history.
@@ -128,15 +129,30 @@ pub(super) struct AsAt {
     /// RFC 3339, from 1970 on.
     #[param(value_type = InstantText)]
     at: String,
+    /// How the map is written.
+    #[serde(default)]
+    #[param(inline)]
+    shape: ShapeWord,
+}
+
+/// A seat map as it was, in one of its shapes.
+#[derive(Debug, ToSchema)]
+#[serde(untagged)]
+#[schema(as = SeatMapAtOfAShape)]
+#[expect(dead_code, reason = "describes what is written")]
+pub(super) enum MapAtAnswer {
+    List(MapAtDocument),
+    Vector(VectorAtDocument),
 }
 
 /// Read the seat map of an earlier instant
 ///
-/// A later instant than the present counts as the present. `at` in the answer is the instant of the map.
+/// A later instant than the present counts as the present. `at` in the answer is the instant of the map. With `shape=vector` the
+/// answer follows the order of the venue's plan as it is now: its seats stand while schedules use it.
 #[utoipa::path(get, path = "/api/v1/admin/schedules/{scheduleId}/seats", operation_id = "readSeatMapAt", tag = "Operations",
     params(("scheduleId" = String, Path), AsAt),
     security(("bearer" = [])),
-    responses((status = 200, description = "As `GET /schedules/{scheduleId}/seats`, with `at`", body = MapAtDocument),
+    responses((status = 200, description = "As `GET /schedules/{scheduleId}/seats`, with `at`", body = MapAtAnswer),
         (status = 404, description = "`not_found`: the schedule didn't exist at that instant"),
         (status = 410, description = "`not_retained` with `oldestPosition`"),
         (status = 503, description = "`journal_unavailable`: the kept records are damaged")))]
@@ -144,7 +160,7 @@ pub(super) async fn seats_at(
     State(app): State<App>,
     _: Watcher,
     Path(id): Path<String>,
-    Query(AsAt { at }): Query<AsAt>,
+    Query(AsAt { at, shape }): Query<AsAt>,
     context: RequestContext,
 ) -> Result<Response, Problem> {
     let at = instant(&at)
@@ -170,7 +186,14 @@ pub(super) async fn seats_at(
     });
 
     let schedule = schedule.await?.ok_or_else(Problem::not_found)?;
-    Ok(json_bytes(StatusCode::OK, seat_map(&entry, &schedule, at)))
+    match shape {
+        ShapeWord::List => Ok(json_bytes(StatusCode::OK, seat_map(&entry, &schedule, at))),
+        ShapeWord::Vector => {
+            let plan = plan_of(&app, &entry).ok_or_else(Problem::not_found)?;
+            let vector = VectorDocument::of(&entry, &schedule, plan);
+            Ok(Json(StatusCode::OK, VectorAtDocument { at: At(at), vector }).into_response())
+        }
+    }
 }
 
 fn seat_map(entry: &ScheduleEntry, schedule: &Schedule, at: Timestamp) -> Vec<u8> {
