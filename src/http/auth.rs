@@ -27,7 +27,7 @@ use self::cache::{TokenCache, Verified};
 pub(crate) use self::extractors::changes;
 use self::keys::{Expectations, Key, KeyFile};
 pub use self::{
-    extractors::{Admin, Auditor, Follower, Operator, Reader, Standing, User, Watcher},
+    extractors::{Admin, Auditor, Follower, Operator, Reader, Standing, StreamOpener, User, Watcher},
     keys::KeysError,
     roles::{Right, Role},
 };

@@ -51,6 +51,11 @@ impl Modify for Security {
             "The waiting room's pass, if the schedule has a room.",
         );
         components.add_security_scheme("queueToken", SecurityScheme::ApiKey(ApiKey::Header(pass)));
+        let ticket = ApiKeyValue::with_description(
+            "ticket",
+            "Opens one event stream in place of the headers, from `POST /streams/tickets`.",
+        );
+        components.add_security_scheme("streamTicket", SecurityScheme::ApiKey(ApiKey::Query(ticket)));
     }
 }
 

@@ -14,6 +14,7 @@ pub mod answer;
 pub mod app;
 pub mod auth;
 mod background;
+mod by_ticket;
 mod changes;
 pub mod context;
 pub mod cors;
@@ -47,6 +48,7 @@ pub mod server;
 mod shape;
 pub mod sign_ups;
 pub mod stream;
+pub mod stream_tickets;
 pub mod table;
 mod tagged;
 #[cfg(test)]

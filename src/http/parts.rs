@@ -20,6 +20,7 @@ use super::rate_limit::{
     self, AccountRateLimit, AddressKey, AddressRateLimit, HOUR_SECONDS, Limiter, MAILS_AN_HOUR,
     MINUTE_SECONDS, ReadLimit, UserRateLimit,
 };
+use super::stream_tickets::StreamTickets;
 use crate::clock::Clock;
 use crate::config::{AddressRange, Config, PaymentsConfig};
 use crate::domain::ids::PaymentId;
@@ -64,6 +65,8 @@ pub struct HttpPartsInner {
     pub mail_hook: Option<MailHook>,
     /// How often a gateway's notices have it asked about one payment.
     pub notice_limit: Limiter<PaymentId>,
+    /// The tickets to event streams that nobody has used yet.
+    pub stream_tickets: StreamTickets,
     /// Hashes and checks passwords.
     pub passwords: Passwords,
     /// How long a token of the built-in sign-in is valid.
@@ -152,6 +155,7 @@ impl HttpParts {
             mail_limit: AccountRateLimit::of(MAILS_AN_HOUR, HOUR_SECONDS),
             mail_hook: MailHook::of(&config.mail, request_timeout)?,
             notice_limit: Limiter::new(NOTICES_PER_SECOND, NonZeroU32::MIN, NOTICES_AT_ONCE),
+            stream_tickets: StreamTickets::default(),
             passwords: Passwords::default(),
             session_seconds: config.auth.session_seconds,
             limits,

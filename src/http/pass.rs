@@ -12,7 +12,7 @@ use crate::domain::ids::UserId;
 use crate::engine::{Pass, ScheduleEntry};
 
 /// The header of the waiting room's pass.
-const QUEUE_TOKEN: HeaderName = HeaderName::from_static("queue-token");
+pub(super) const QUEUE_TOKEN: HeaderName = HeaderName::from_static("queue-token");
 
 /// Makes the 403 for a request without a pass.
 pub(super) fn token_required(detail: &'static str) -> Problem {

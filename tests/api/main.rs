@@ -32,6 +32,7 @@ mod running;
 mod sale;
 mod seats;
 mod security;
+mod tickets;
 mod users;
 
 use std::fmt::Debug;

@@ -19,8 +19,10 @@ const WATCH: &[&str] = &["admin", "operator", "auditor"];
 const RUN: &[&str] = &["admin", "operator"];
 const FOLLOW: &[&str] = &["admin", "auditor", "feed"];
 const ADMINISTER: &[&str] = &["admin"];
+/// Whoever has a token.
+const ANYONE: &[&str] = &["user", "admin", "operator", "auditor", "feed"];
 /// Routes that nobody needs a token for.
-const PUBLIC: &[&str] = &ROLES;
+const PUBLIC: &[&str] = &["user", "admin", "operator", "auditor", "feed", "nobody"];
 
 /// Every route of the API, with the roles that may call it.
 fn routes() -> Vec<(Method, &'static str, &'static [&'static str])> {
@@ -59,6 +61,7 @@ fn routes() -> Vec<(Method, &'static str, &'static [&'static str])> {
         (GET, "/queue/tokens/current", BUY),
         (DELETE, "/queue/tokens/current", BUY),
         (GET, "/queue/tokens/current/events", BUY),
+        (POST, "/streams/tickets", ANYONE),
         (POST, "/payments", BUY),
         (GET, "/payments", READ),
         (GET, "/payments/{paymentId}", READ),

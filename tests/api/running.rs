@@ -10,7 +10,7 @@ use crate::server::token;
 use crate::{Answer, Api, GET, POST, hold_of, path_of, soon};
 
 /// The routes of the contract that exist by now.
-const ROUTES: [(&str, &[&str]); 34] = [
+const ROUTES: [(&str, &[&str]); 35] = [
     ("/api/v1/venues", &["get"]),
     ("/api/v1/venues/{venueId}", &["put", "get", "delete"]),
     ("/api/v1/concerts", &["get"]),
@@ -27,6 +27,7 @@ const ROUTES: [(&str, &[&str]); 34] = [
     ("/api/v1/schedules/{scheduleId}/seats", &["get"]),
     ("/api/v1/schedules/{scheduleId}/seats/events", &["get"]),
     ("/api/v1/plans/{planId}", &["get"]),
+    ("/api/v1/streams/tickets", &["post"]),
     ("/api/v1/reservations", &["post", "get"]),
     ("/api/v1/reservations/{reservationId}", &["get", "patch", "delete"]),
     ("/api/v1/queue/tokens", &["post"]),

@@ -93,6 +93,8 @@ extractors! {
     Watcher: WatchSales;
     /// Someone who runs sales and rooms.
     Operator: RunSales;
+    /// Someone who opens event streams.
+    StreamOpener: OpenStreams;
     /// Someone who follows the journal.
     Follower: FollowEvents;
     /// Someone who does everything else.

@@ -31,6 +31,8 @@ pub enum Right {
     WatchSales,
     /// Open, close and cancel a sale, take seats off it, and run its room.
     RunSales,
+    /// Take tickets to event streams, each of which asks for its own right.
+    OpenStreams,
     /// Follow the journal as a feed.
     FollowEvents,
     /// All else: catalogue, users, others' money and reservations, snapshots.
@@ -44,19 +46,22 @@ impl Role {
     /// Returns what the role may do.
     pub const fn rights(self) -> &'static [Right] {
         match self {
-            Self::User => &[Right::Buy, Right::ReadOwn],
+            Self::User => &[Right::Buy, Right::ReadOwn, Right::OpenStreams],
             Self::Admin => &[
                 Right::Buy,
                 Right::ReadOwn,
                 Right::ReadAll,
                 Right::WatchSales,
                 Right::RunSales,
+                Right::OpenStreams,
                 Right::FollowEvents,
                 Right::Administer,
             ],
-            Self::Operator => &[Right::WatchSales, Right::RunSales],
-            Self::Auditor => &[Right::ReadOwn, Right::ReadAll, Right::WatchSales, Right::FollowEvents],
-            Self::Feed => &[Right::FollowEvents],
+            Self::Operator => &[Right::WatchSales, Right::RunSales, Right::OpenStreams],
+            Self::Auditor => {
+                &[Right::ReadOwn, Right::ReadAll, Right::WatchSales, Right::OpenStreams, Right::FollowEvents]
+            }
+            Self::Feed => &[Right::OpenStreams, Right::FollowEvents],
         }
     }
 

@@ -16,6 +16,7 @@ pub mod queue;
 pub mod reservations;
 pub mod schedules;
 pub mod seats;
+pub mod streams;
 #[cfg(test)]
 mod tests;
 pub mod users;
@@ -27,6 +28,7 @@ pub fn api() -> Routes<App> {
         .merge(schedules::routes())
         .merge(seats::routes())
         .merge(plans::routes())
+        .merge(streams::routes())
         .merge(reservations::routes())
         .merge(queue::routes())
         .merge(payments::routes())

@@ -14,6 +14,7 @@ use crate::domain::venue::{Grade, Layout};
 use crate::engine::ScheduleEntry;
 use crate::http::ClientAddress;
 use crate::http::app::App;
+use crate::http::by_ticket::ByTicket;
 use crate::http::description::add_schema;
 use crate::http::documents::{GradeText, SeatWord, ShapeWord};
 use crate::http::extract::{Path, Query};
@@ -159,12 +160,14 @@ fn grade_named(layout: &Layout, name: &str) -> Result<Grade, Problem> {
 /// without a gap. A client that falls too far behind gets a new `snapshot`. `id` names the schedule's number, the
 /// version and the map's content. `Last-Event-ID` resumes; one that is too old or of another map gets a `snapshot`.
 #[utoipa::path(get, path = "/api/v1/schedules/{scheduleId}/seats/events", operation_id = "followSeatMap", tag = "Seats",
-    params(("scheduleId" = String, Path), ("Last-Event-ID" = Option<String>, Header, pattern = r"^[^\x00-\x08\x0a-\x1f\x7f]*$")),
+    params(("scheduleId" = String, Path), ("Last-Event-ID" = Option<String>, Header, pattern = r"^[^\x00-\x08\x0a-\x1f\x7f]*$"),
+        ("ticket" = Option<String>, Query, description = "Not needed, since the stream is public: from `POST /streams/tickets`", pattern = "^[A-Za-z0-9_-]{43}$")),
     responses((status = 200, content_type = "text/event-stream", body = String,
         description = "The `data` of `snapshot` and `delta` is a `SeatChanges`"),
         (status = 404, description = "`not_found`")))]
 async fn events(
     State(app): State<App>,
+    _: ByTicket,
     Path(id): Path<String>,
     address: ClientAddress,
     headers: HeaderMap,

@@ -21,6 +21,7 @@ use self::past::{no_room, not_retained, unreadable};
 use crate::engine::SnapshotFailed;
 use crate::http::app::App;
 use crate::http::auth::{Admin, Follower, FollowersToken};
+use crate::http::by_ticket::ByTicket;
 use crate::http::context::RequestContext;
 use crate::http::extract::Query;
 use crate::http::json::Json;
@@ -56,8 +57,9 @@ struct Resume {
 /// with `after` or `Last-Event-ID`; the latter wins. Without either, the stream begins with the oldest event that
 /// is kept.
 #[utoipa::path(get, path = "/api/v1/events", operation_id = "followJournal", tag = "Operations",
-    params(Resume, ("Last-Event-ID" = Option<String>, Header, pattern = "^[0-9]{1,15}$", description = "As `after`")),
-    security(("bearer" = [])),
+    params(Resume, ("Last-Event-ID" = Option<String>, Header, pattern = "^[0-9]{1,15}$", description = "As `after`"),
+        ("ticket" = Option<String>, Query, description = "In place of the headers: from `POST /streams/tickets`", pattern = "^[A-Za-z0-9_-]{43}$")),
+    security(("bearer" = []), ("streamTicket" = [])),
     responses((status = 200, content_type = "text/event-stream",
         description = "`id`: the position; `event`: the type; `data`: `{\"specversion\": \"1.0\", \"id\", \"source\", \"type\", \"subject\", \"time\", \"datacontenttype\", \"position\", \"data\": {…}}`"),
         (status = 410, description = "`not_retained` with `oldestPosition`"),
@@ -65,6 +67,7 @@ struct Resume {
         (status = 503, description = "`journal_unavailable`: the kept records are damaged")))]
 async fn events(
     State(app): State<App>,
+    _: ByTicket,
     Follower(caller): Follower,
     token: FollowersToken,
     Query(Resume { after }): Query<Resume>,

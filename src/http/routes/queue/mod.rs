@@ -25,6 +25,7 @@ use crate::domain::waiting_room::{Answer, Tuning};
 use crate::engine::{Done, EngineError, Pass, ScheduleEntry};
 use crate::http::app::App;
 use crate::http::auth::{FollowersToken, Operator, User};
+use crate::http::by_ticket::ByTicket;
 use crate::http::description::add_schema;
 use crate::http::documents::{At, CatalogueId};
 use crate::http::extract::{Body, IdempotencyKey, Path, Query, RawBody};
@@ -150,14 +151,16 @@ async fn leave(
 /// Server-sent events: `position` when it changes (at most once a second), `active` with the place once it is
 /// admitted, and last `ended` with its `status`. An open stream is a sign of life.
 #[utoipa::path(get, path = "/api/v1/queue/tokens/current/events", operation_id = "followPlace", tag = "Waiting room",
-    params(RoomQuery, ("Queue-Token" = String, Header, description = "The pass")),
-    security(("bearer" = [])),
+    params(RoomQuery, ("Queue-Token" = Option<String>, Header, description = "The pass; needed without a ticket"),
+        ("ticket" = Option<String>, Query, description = "In place of the headers: from `POST /streams/tickets`", pattern = "^[A-Za-z0-9_-]{43}$")),
+    security(("bearer" = []), ("streamTicket" = [])),
     responses((status = 200, content_type = "text/event-stream", body = String,
         description = "The `data` of `position` is a `QueuePosition`, of `active` a `QueuePlace`, of `ended` a `QueueEnd`"),
         (status = 401, description = "`queue_token_invalid`"), (status = 403, description = "`queue_token_required`"),
         (status = 404, description = "`not_found`")))]
 async fn events(
     State(app): State<App>,
+    _: ByTicket,
     User(caller): User,
     token: FollowersToken,
     Query(of): Query<RoomQuery>,
