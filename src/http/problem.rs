@@ -6,6 +6,7 @@
 //! Invariants: a code has one status; `type` is the code with dashes; a 401 carries
 //! `WWW-Authenticate: Bearer`; 429 and `overloaded` carry `Retry-After`.
 
+use core::sync::atomic::{AtomicU64, Ordering};
 use std::borrow::Cow;
 
 use axum::http::{HeaderValue, StatusCode, header};
@@ -36,6 +37,13 @@ macro_rules! codes {
         impl Code {
             /// All codes in the order of the API's table, for tests and the API description.
             pub const ALL: &[Self] = &[$(Self::$name,)+];
+
+            /// Returns its place in [`Code::ALL`].
+            const fn place(self) -> usize {
+                let mut place = 0;
+                $(if matches!(self, Self::$name) { return place; } place += 1;)+
+                place
+            }
 
             /// Returns the status, the code as clients read it, and the title.
             const fn row(self) -> (StatusCode, &'static str, &'static str) {
@@ -354,8 +362,18 @@ impl ToSchema for Problem {
     }
 }
 
+/// How many problems of each code the process has answered.
+static ANSWERED: [AtomicU64; Code::ALL.len()] = [const { AtomicU64::new(0) }; Code::ALL.len()];
+
+/// Returns how many problems of each code the process has answered: of those that there were.
+pub(super) fn answered() -> impl Iterator<Item = (Code, u64)> {
+    let counted = Code::ALL.iter().zip(&ANSWERED).map(|(code, count)| (*code, count.load(Ordering::Relaxed)));
+    counted.filter(|(_, count)| *count > 0)
+}
+
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
+        ANSWERED[self.code.place()].fetch_add(1, Ordering::Relaxed);
         let mut response = answer(self.code.status(), MEDIA_TYPE, self.to_json());
         let headers = response.headers_mut();
         if let Some(seconds) = self.retry_after_seconds {

@@ -245,6 +245,11 @@ impl Log {
         self.shared.progress.records()
     }
 
+    /// Returns how many commits there were since the journal was opened, and how long they took together, in µs.
+    pub fn commits(&self) -> (u64, u64) {
+        self.shared.progress.commits()
+    }
+
     /// Returns the oldest position that is retained.
     pub fn oldest(&self) -> Position {
         self.shared.generations.oldest().position()

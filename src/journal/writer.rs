@@ -72,6 +72,8 @@ pub(super) enum Message {
 pub(super) struct Progress {
     durable: AtomicU64,
     records: AtomicU64,
+    commits: AtomicU64,
+    commit_us: AtomicU64,
     pub(super) watch: watch::Sender<Position>,
     pub(super) failure: OnceLock<Arc<str>>,
 }
@@ -81,6 +83,8 @@ impl Progress {
         Self {
             durable: AtomicU64::new(durable.get()),
             records: AtomicU64::new(0),
+            commits: AtomicU64::new(0),
+            commit_us: AtomicU64::new(0),
             watch: watch::Sender::new(durable),
             failure: OnceLock::new(),
         }
@@ -89,6 +93,16 @@ impl Progress {
     /// Returns how many records became durable in this life.
     pub(super) fn records(&self) -> u64 {
         self.records.load(Ordering::Acquire)
+    }
+
+    /// Returns how many commits there were in this life, and how long they took together, in µs.
+    pub(super) fn commits(&self) -> (u64, u64) {
+        (self.commits.load(Ordering::Relaxed), self.commit_us.load(Ordering::Relaxed))
+    }
+
+    fn count_commit(&self, stats: &CommitStats) {
+        self.commit_us.fetch_add(stats.write_us + stats.sync_us, Ordering::Relaxed);
+        self.commits.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(super) fn durable(&self) -> Position {
@@ -294,6 +308,7 @@ impl<L: Lane> Writer<L> {
         self.stats.entries = self.waiting.len();
         self.stats.records = u64::from(count);
         if self.stats.frames > 0 {
+            self.progress.count_commit(&self.stats);
             (self.observer)(&self.stats);
         }
         self.stats = CommitStats::default();

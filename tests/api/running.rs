@@ -233,7 +233,16 @@ async fn a_stop_answers_what_is_under_way_takes_nothing_new_and_ends_with_0() {
 async fn the_overview_shows_schedules_seats_queue_journal_and_throughput() {
     let api = Api::with_hall(4, json!({})).await;
     api.hold("kim", &[1]).await.ok(201);
+    api.hold("lee", &[1]).await.refused(409, "seat_unavailable");
+    api.hold("lee", &[1]).await.refused(409, "seat_unavailable");
+    api.admin(GET, "/admin/overview").await.ok(200);
+    api.admin(POST, "/schedules/s/close").await.ok(200);
+    api.admin(POST, "/schedules/s/open").await.ok(200);
     let overview = api.admin(GET, "/admin/overview").await.ok(200);
+    assert_eq!(overview["liveHolds"], 1);
+    assert_eq!(overview["refusals"], json!({"seat_unavailable": 2}));
+    assert_eq!(overview["schedules"][0]["grades"], json!([{"grade": "R", "available": 3, "total": 4}]));
+    assert!(overview["throughput"]["commitMillis"].as_f64().unwrap() > 0.0, "{overview}");
     for part in ["schedules", "seats", "queue", "journal", "throughput"] {
         assert!(!overview[part].is_null(), "{part}: {overview}");
     }

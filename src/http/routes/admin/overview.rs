@@ -1,20 +1,24 @@
 //! The present in one page.
 
+use std::collections::BTreeMap;
+
 use axum::extract::State;
 use axum::http::StatusCode;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::domain::ids::GradeName;
 use crate::domain::payments::Counts;
-use crate::domain::schedule::SaleStatus;
+use crate::domain::schedule::{SaleStatus, Schedule};
 use crate::domain::time::Timestamp;
 use crate::domain::waiting_room;
 use crate::engine::ScheduleEntry;
 use crate::http::app::App;
 use crate::http::auth::Watcher;
-use crate::http::documents::{At, GateWord, SaleWord, SeatCounts};
+use crate::http::documents::{At, GateWord, GradeText, SaleWord, SeatCounts};
 use crate::http::json::Json;
-use crate::http::samples::Throughput;
+use crate::http::problem;
+use crate::http::samples::{Sample, Throughput};
 
 /// How many schedules the overview lists: those on sale first, then by their start.
 const SCHEDULES_SHOWN_MAX: usize = 200;
@@ -32,6 +36,10 @@ pub(super) struct Overview {
     sales: SaleCounts,
     /// How many seats of all schedules have each status.
     seats: SeatCounts,
+    /// How many reservations of all schedules are held or being paid.
+    live_holds: usize,
+    /// How many answers had each problem's code since the process began; of those that there were.
+    refusals: BTreeMap<&'static str, u64>,
     /// At most 200 schedules: those on sale first, then by start.
     schedules: Vec<ScheduleOverview>,
     queue: QueueOverview,
@@ -95,6 +103,8 @@ struct ScheduleOverview {
     #[schema(required)]
     sales_open_at: Option<At>,
     seats: SeatCounts,
+    /// Its grades, in the order of the venue's plan. `GET /schedules/{scheduleId}/seats?shape=vector` with the plan has the rest.
+    grades: Vec<GradeOverview>,
     /// How many reservations are held or being paid.
     live_holds: usize,
     /// How many messages wait for its actor.
@@ -109,6 +119,34 @@ struct ScheduleOverview {
     #[schema(required)]
     queue: Option<RoomOverview>,
     payments: PaymentsOverview,
+}
+
+/// How many seats of a grade there are.
+#[derive(Debug, Serialize, ToSchema)]
+struct GradeOverview {
+    #[schema(value_type = GradeText)]
+    grade: String,
+    /// Seats that can be held.
+    available: u32,
+    /// All seats.
+    total: u32,
+}
+
+impl GradeOverview {
+    fn all(schedule: &Schedule) -> Vec<Self> {
+        let layout = schedule.layout();
+        let mut totals = vec![0; layout.grades().len()];
+        for row in layout.rows() {
+            totals[row.grade.index()] += row.len;
+        }
+        let counted = layout.grades().iter().zip(schedule.free_by_grade()).zip(totals);
+        let grade = |((grade, available), total): ((&GradeName, u32), u32)| Self {
+            grade: grade.to_string(),
+            available,
+            total,
+        };
+        counted.map(grade).collect()
+    }
 }
 
 /// All waiting rooms together.
@@ -193,7 +231,7 @@ pub(super) async fn overview(State(app): State<App>, _: Watcher) -> Json<Overvie
     let failure = journal.failure().map(|failure| failure.to_string());
     let mut entries = app.engine.schedules();
     let (mut sales, mut seats) = (SaleCounts::default(), SeatCounts::default());
-    let mut queue = QueueOverview::default();
+    let (mut queue, mut live_holds) = (QueueOverview::default(), 0);
     let Counts { pending, refunding, .. } = app.engine.payments_under_way();
 
     for entry in &entries {
@@ -201,6 +239,7 @@ pub(super) async fn overview(State(app): State<App>, _: Watcher) -> Json<Overvie
         let schedule = entry.read();
         sales.add(schedule.sale_at(now));
         seats.add(schedule.counts());
+        live_holds += schedule.deadline_count();
     }
 
     // Cached, since each key takes the schedule's lock.
@@ -223,6 +262,8 @@ pub(super) async fn overview(State(app): State<App>, _: Watcher) -> Json<Overvie
             concerts: catalogue.concerts().count(),
             sales,
             seats,
+            live_holds,
+            refusals: problem::answered().map(|(code, count)| (code.as_str(), count)).collect(),
             schedules: entries.iter().map(|entry| of_schedule(&app, entry, title(entry), now)).collect(),
             queue,
             payments: PaymentsUnderWay { pending, refunding },
@@ -231,7 +272,7 @@ pub(super) async fn overview(State(app): State<App>, _: Watcher) -> Json<Overvie
                 oldest_position: journal.oldest().get(),
                 failure,
             },
-            throughput: app.samples.throughput(now, journal.records()),
+            throughput: app.samples.throughput(now, Sample::of(journal)),
         },
     )
 }
@@ -248,6 +289,7 @@ fn of_schedule(app: &App, entry: &ScheduleEntry, concert_title: String, now: Tim
         starts_at: At(schedule.plan().starts_at),
         sales_open_at: schedule.plan().sales_open_at.map(At),
         seats: SeatCounts::from(schedule.counts()),
+        grades: GradeOverview::all(&schedule),
         live_holds: schedule.deadline_count(),
         mailbox_depth,
         followers,
