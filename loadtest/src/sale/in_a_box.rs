@@ -161,6 +161,8 @@ fn active(options: &InABox) -> u32 {
 fn policy(options: &InABox) -> Value {
     json!({
         "holdSeconds": options.hold_seconds, "maxSeatsPerReservation": 4, "maxSeatsPerUser": 4,
+        // A hold that the outage would have ended lives no longer after it than a new one; the default is a quarter of an hour.
+        "recoveryGraceSeconds": options.hold_seconds,
         "queue": {
             // A poll comes every 30 s at least, and later where the machine is too small for the crowd.
             "maxActive": active(options), "activeSeconds": 3600, "claimSeconds": 120, "idleSeconds": IDLE_SECONDS,

@@ -510,7 +510,7 @@ mod tests {
 
     impl Way {
         fn new(has_room: bool, mix: Mix) -> Self {
-            let seats = (0..10).map(|n| format!("1F-A-1-{}", n + 1).into()).collect();
+            let seats = (0..90).map(|n| format!("1F-A-1-{}", n + 1).into()).collect();
             let wall = Wall::of(Clock::start());
             let world = World::new("r", "s", "h:1", seats, has_room, Duration::ZERO, wall);
             let mut person = Person::new(3, &world, mix, 1, &Signer::new(&[1; 32]), 5);
