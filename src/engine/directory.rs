@@ -267,23 +267,16 @@ impl Directory {
     }
 
     /// Asks a schedule; the answer is durable when it comes, and its effects have begun.
-    pub(super) fn ask_schedule(
+    pub(super) async fn ask_schedule(
         &self,
         entry: &ScheduleEntry,
         command: AnyCommand,
         cause: Cause,
-    ) -> impl Future<Output = Result<Done<schedule::Answer>, EngineError>> + Send + use<> {
-        let asked = if entry.is_archived() {
-            Err(self.decide_archived(entry, &command))
-        } else {
-            Ok(entry.live().ask(command, cause, self.core.reply_timeout))
-        };
-        async move {
-            match asked {
-                Ok(asked) => asked.await,
-                Err(decided) => decided,
-            }
+    ) -> Result<Done<schedule::Answer>, EngineError> {
+        if entry.is_archived() {
+            return self.decide_archived(entry, &command);
         }
+        entry.live().ask(command, cause, self.core.reply_timeout).await
     }
 
     /// Asks a schedule's waiting room; the answer is durable when it comes.

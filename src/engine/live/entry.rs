@@ -104,25 +104,21 @@ impl<A: Aggregate> Live<A> {
     }
 
     /// Asks the actor; the answer is durable when it comes. A full mailbox refuses at once; after `patience` the outcome is unknown.
-    pub(in crate::engine) fn ask(
+    ///
+    /// Not by kameo's `try_enqueue`, which has a future hold less: of a mailbox that is full or closed it makes a panic (0.22).
+    pub(in crate::engine) async fn ask(
         &self,
         command: A::Command,
         cause: Cause,
         patience: Option<Duration>,
-    ) -> impl Future<Output = Result<Done<A::Answer>, EngineError>> + Send + use<A> {
-        // The message is sent before there is a future, which would only carry it along.
-        let asked = self.actor().map(|actor| {
-            let asked = actor.ask(Act::new(command, cause));
-            match patience {
-                Some(patience) => asked.reply_timeout(patience).try_enqueue(),
-                None => asked.try_enqueue(),
-            }
-        });
-        async move {
-            let sent = asked.ok_or(EngineError::NotReady)?;
-            let sent = sent.map_err(|error| from_send_error(error.map_err(|never| match never {})))?;
-            sent.await.map_err(from_send_error)
-        }
+    ) -> Result<Done<A::Answer>, EngineError> {
+        let actor = self.actor().ok_or(EngineError::NotReady)?;
+        let asked = actor.ask(Act::new(command, cause));
+        let answered = match patience {
+            Some(patience) => asked.reply_timeout(patience).try_send().await,
+            None => asked.try_send().await,
+        };
+        answered.map_err(from_send_error)
     }
 
     /// Asks the actor, and waits for however long it takes: for room in the mailbox as well.
