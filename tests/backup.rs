@@ -284,3 +284,28 @@ async fn a_stopped_engines_directory_is_copied_too() {
     verify(&dir.path().join("copy"));
     verify(&data);
 }
+
+#[test]
+fn a_copy_that_is_being_made_is_left_alone_by_a_second_run() {
+    let dir = tempfile::tempdir().unwrap();
+    let partial = dir.path().join("copy.partial");
+    std::fs::create_dir(&partial).unwrap();
+    std::fs::write(partial.join("mine"), b"").unwrap();
+    let held = std::fs::File::open(&partial).unwrap();
+    held.lock().unwrap();
+
+    let run = || {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_onsale"));
+        command.arg("backup").arg("--to").arg(dir.path().join("copy"));
+        command.args(["--url", "http://127.0.0.1:1", "--admin-token", "none"]).output().unwrap()
+    };
+    let second = run();
+    assert_eq!(second.status.code(), Some(1));
+    assert!(String::from_utf8(second.stderr).unwrap().contains("another backup is being made"));
+    assert!(partial.join("mine").is_file());
+
+    // What a killed run has left is nobody's.
+    drop(held);
+    assert_eq!(run().status.code(), Some(1), "there is no engine");
+    assert!(!partial.exists());
+}

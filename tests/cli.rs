@@ -1020,19 +1020,22 @@ fn after_a_restored_backup_the_gateways_money_is_told_and_what_to_give_back() {
 #[test]
 fn a_demonstration_makes_fans_and_operators_only_with_secrets_of_its_own() {
     let directory = tempfile::tempdir().unwrap();
-    let statuses = |name: &str, arguments: &[&str]| {
+    let statuses = |name: &str, arguments: &[&str], header: &str| {
         let server = Server::start(&directory.path().join(name), arguments);
         let port = server.address.rsplit(':').next().unwrap();
         ["user", "admin"].map(|role| {
             let body = json!({"role": role}).to_string();
             let head = "POST /demo/sessions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nConnection: close";
-            let text = format!("{head}\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+            let text = format!("{head}\r\n{header}Content-Length: {}\r\n\r\n{body}", body.len());
             request(&format!("127.0.0.1:{port}"), &text).0
         })
     };
-    assert_eq!(statuses("here", &["--demo"]), [201, 201]);
+    assert_eq!(statuses("here", &["--demo"], ""), [201, 201]);
+    // Behind a proxy anyone may be who asks.
+    assert_eq!(statuses("told", &["--demo"], "X-Forwarded-For: 192.0.2.7\r\n"), [201, 403]);
+    assert_eq!(statuses("behind", &["--demo", "--trusted-proxies", "127.0.0.1"], ""), [201, 403]);
     // A token that these secrets sign could be good elsewhere.
-    assert_eq!(statuses("own", &["--demo", "--jwt-secret", SECRET]), [404, 404]);
+    assert_eq!(statuses("own", &["--demo", "--jwt-secret", SECRET], ""), [404, 404]);
 }
 
 #[test]

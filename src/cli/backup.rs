@@ -6,13 +6,14 @@
 //! data directory ─┘
 //! ```
 
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
 use clap::{Arg, ArgMatches, Command, value_parser};
 use onsale::backup::{Taken, Taker};
 use onsale::domain::time::Timestamp;
+use onsale::files;
 
 use super::engine_at;
 use super::output::{Failure, complain, count, plain, print};
@@ -72,15 +73,21 @@ fn tell(taken: &Taken, dir: &Path) -> Result<(), Failure> {
     ))
 }
 
+fn no_place(partial: &Path, error: &io::Error) -> Failure {
+    Failure::Failed(format!("a copy can't be made in {}: {error}", plain(&partial.display().to_string())))
+}
+
 /// Where a copy is made.
 struct Place {
     dir: PathBuf,
     /// The name that it has until it is whole.
     partial: PathBuf,
+    /// Locks the directory of that name, so that a second run leaves it alone.
+    _lock: File,
 }
 
 impl Place {
-    /// Refuses what is there already, and removes what an interrupted run has left.
+    /// Refuses what is there already or is being made, and removes what an interrupted run has left.
     fn of(dir: &Path) -> Result<Self, Failure> {
         let shown = plain(&dir.display().to_string());
         if fs::symlink_metadata(dir).is_ok() {
@@ -91,14 +98,23 @@ impl Place {
         };
         let mut partial = name.to_owned();
         partial.push(".partial");
-        let place = Self { dir: dir.to_owned(), partial: dir.with_file_name(partial) };
-        match fs::remove_dir_all(&place.partial) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Failure::Failed(format!(
-                "{} can't be removed: {error}",
-                plain(&place.partial.display().to_string())
-            ))),
-            Ok(()) | Err(_) => Ok(place),
+        let partial = dir.with_file_name(partial);
+
+        if partial.is_dir() {
+            // The lock goes with its process, so what is left of one that was killed has none.
+            let left = File::open(&partial).map_err(|error| no_place(&partial, &error))?;
+            if let Err(TryLockError::WouldBlock) = left.try_lock() {
+                let partial = plain(&partial.display().to_string());
+                return Err(Failure::Failed(format!("another backup is being made in {partial}")));
+            }
+            fs::remove_dir_all(&partial).map_err(|error| no_place(&partial, &error))?;
         }
+
+        let made = dir.parent().map_or(Ok(()), files::create_dir_all);
+        let made = made.and_then(|()| files::create_dir(&partial)).and_then(|()| File::open(&partial));
+        let lock = made.map_err(|error| no_place(&partial, &error))?;
+        lock.try_lock().map_err(|error| no_place(&partial, &error.into()))?;
+        Ok(Self { dir: dir.to_owned(), partial, _lock: lock })
     }
 
     /// Removes what isn't a copy.

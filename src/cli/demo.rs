@@ -4,7 +4,7 @@
 //! week and times of day stay. Absent on purpose: the secrets (`config::demo_secrets`).
 
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use onsale::config::{Config, Secret};
 use onsale::domain::ids::UserId;
 use onsale::domain::time::{Seconds, Timestamp};
@@ -75,22 +75,27 @@ pub(super) async fn import_into_empty(engine: &Engine, site: Site, config: &Conf
 ///
 /// With secrets that aren't the demonstration's own, a token of one click could be good elsewhere: then there is none.
 pub(super) fn site(app: App, urls: &Urls, has_own_secrets: bool) -> Site {
+    let has_proxies = !app.parts.trusted_proxies.is_empty();
     let checkout_url = urls.checkout().map(|url| format!("{url}/checkout"));
     if !has_own_secrets {
         return app.site_with(PageSettings { checkout_url, ..PageSettings::default() }, Routes::new());
     }
     // Only who is at this machine becomes the operator.
-    let demo_operators = !urls.is_public();
+    let demo_operators = !urls.is_public() && !has_proxies;
     let settings = PageSettings { checkout_url, demo_fans: true, demo_operators };
     app.site_with(settings, sessions(demo_operators))
 }
 
+/// Headers of a request that came through a proxy: whoever asks may then be anywhere.
+const FORWARDED: [&str; 4] = ["forwarded", "x-forwarded-for", "x-real-ip", "via"];
+
 /// Makes the route by which the pages make their reader a fan, or the operator, in one click.
 fn sessions(has_operators: bool) -> Routes<App> {
-    let session = async move |State(app): State<App>, body: Body<SessionBody>| {
+    let session = async move |State(app): State<App>, headers: HeaderMap, body: Body<SessionBody>| {
+        let is_forwarded = FORWARDED.iter().any(|name| headers.contains_key(*name));
         let role = match body.value.role {
             SessionRole::User => Role::User,
-            SessionRole::Admin if has_operators => Role::Admin,
+            SessionRole::Admin if has_operators && !is_forwarded => Role::Admin,
             SessionRole::Admin => return Err(Problem::forbidden()),
         };
         let number = getrandom::u32().map_err(|_| Problem::overloaded())?;

@@ -4,7 +4,7 @@
 
 use std::collections::VecDeque;
 use std::io::Write;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use bytes::Bytes;
 use serde::Serialize;
@@ -124,8 +124,20 @@ impl<'a> SeatPlanDocument<'a> {
 /// A plan's text, plain and compressed.
 #[derive(Debug)]
 pub(super) struct PlanText {
-    pub(super) json: Bytes,
-    pub(super) gzip: Bytes,
+    json: Vec<u8>,
+    gzip: Vec<u8>,
+}
+
+/// A plan's text as the body of an answer, which keeps the whole.
+struct Shared {
+    text: Arc<PlanText>,
+    gzip: bool,
+}
+
+impl AsRef<[u8]> for Shared {
+    fn as_ref(&self) -> &[u8] {
+        if self.gzip { &self.text.gzip } else { &self.text.json }
+    }
 }
 
 impl PlanText {
@@ -134,7 +146,12 @@ impl PlanText {
         let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
         encoder.write_all(&json).expect("writing to memory doesn't fail");
         let gzip = encoder.finish().expect("writing to memory doesn't fail");
-        Self { json: json.into(), gzip: gzip.into() }
+        Self { json, gzip }
+    }
+
+    /// Returns the body of an answer.
+    pub(super) fn body(self: &Arc<Self>, gzip: bool) -> Bytes {
+        Bytes::from_owner(Shared { text: Arc::clone(self), gzip })
     }
 
     fn len(&self) -> usize {
@@ -145,15 +162,23 @@ impl PlanText {
 /// The plans that were asked for last.
 #[derive(Debug)]
 pub struct SeatPlans {
-    /// The one that was asked for last is the last.
-    kept: Mutex<VecDeque<(PlanId, Arc<PlanText>)>>,
+    texts: Arc<Mutex<Texts>>,
     /// One plan is written at a time, of all: those who wait for it share it.
     turn: Arc<Semaphore>,
 }
 
+/// The written plans. There is one text of a plan at a time, however many read it, and however slowly.
+#[derive(Debug, Default)]
+struct Texts {
+    /// Those that are kept. The one that was asked for last is the last.
+    kept: VecDeque<(PlanId, Arc<PlanText>)>,
+    /// Those that gave way while somebody still read them.
+    read: Vec<(PlanId, Weak<PlanText>)>,
+}
+
 impl Default for SeatPlans {
     fn default() -> Self {
-        Self { kept: Mutex::default(), turn: Arc::new(Semaphore::new(1)) }
+        Self { texts: Arc::default(), turn: Arc::new(Semaphore::new(1)) }
     }
 }
 
@@ -161,44 +186,54 @@ impl SeatPlans {
     /// Returns a venue's plan; nothing if the process can't start a thread that writes it.
     pub(super) async fn get(&self, built: &BuiltVenue) -> Option<Arc<PlanText>> {
         let id = built.seating.id();
-        if let Some(text) = self.find(id) {
+        if let Some(text) = lock(&self.texts).find(id) {
             return Some(text);
         }
 
         let turn = Arc::clone(&self.turn).acquire_owned().await.ok()?;
-        if let Some(text) = self.find(id) {
+        if let Some(text) = lock(&self.texts).find(id) {
             return Some(text);
         }
-        let built = built.clone();
-        let text = background::run("onsale-plan", move || {
+        let (built, texts) = (built.clone(), Arc::clone(&self.texts));
+        background::run("onsale-plan", move || {
+            // The turn ends with the work, and the text is kept, whether or not anyone still waits for it.
+            let _turn = turn;
             let text = Arc::new(PlanText::of(&built));
-            (text, turn)
-        });
-        let (text, _turn) = text.await?;
+            lock(&texts).keep(id, &text);
+            text
+        })
+        .await
+    }
+}
+
+fn lock(texts: &Mutex<Texts>) -> MutexGuard<'_, Texts> {
+    texts.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Texts {
+    fn find(&mut self, id: PlanId) -> Option<Arc<PlanText>> {
+        if let Some(place) = self.kept.iter().position(|(of, _)| *of == id) {
+            let found = self.kept.remove(place)?;
+            let text = Arc::clone(&found.1);
+            self.kept.push_back(found);
+            return Some(text);
+        }
+
+        let text = self.read.iter().find(|(of, _)| *of == id)?.1.upgrade()?;
         self.keep(id, &text);
         Some(text)
     }
 
-    fn kept(&self) -> MutexGuard<'_, VecDeque<(PlanId, Arc<PlanText>)>> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+    fn keep(&mut self, id: PlanId, text: &Arc<PlanText>) {
+        self.kept.push_back((id, Arc::clone(text)));
+        self.read.retain(|(of, text)| *of != id && text.strong_count() > 0);
 
-    fn find(&self, id: PlanId) -> Option<Arc<PlanText>> {
-        let mut kept = self.kept();
-        let place = kept.iter().position(|(of, _)| *of == id)?;
-        let found = kept.remove(place)?;
-        let text = Arc::clone(&found.1);
-        kept.push_back(found);
-        Some(text)
-    }
-
-    fn keep(&self, id: PlanId, text: &Arc<PlanText>) {
-        let mut kept = self.kept();
-        kept.push_back((id, Arc::clone(text)));
-        let mut bytes: usize = kept.iter().map(|(_, text)| text.len()).sum();
+        let mut bytes: usize = self.kept.iter().map(|(_, text)| text.len()).sum();
         // The newest stays, however large it is.
-        while bytes > KEPT_BYTES_MAX && kept.len() > 1 {
-            bytes -= kept.pop_front().map_or(0, |(_, text)| text.len());
+        while bytes > KEPT_BYTES_MAX && self.kept.len() > 1 {
+            let Some((of, text)) = self.kept.pop_front() else { return };
+            bytes -= text.len();
+            self.read.push((of, Arc::downgrade(&text)));
         }
     }
 }

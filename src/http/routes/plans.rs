@@ -48,6 +48,5 @@ async fn plan(
 
     count_seats(&app, address, &built.layout)?;
     let text = app.seat_plans.get(built).await.ok_or_else(|| Problem::internal(context.id()))?;
-    let body = if gzip { &text.gzip } else { &text.json };
-    Ok(sent(&tag, Body::from(body.clone()), gzip, Kept::ForGood))
+    Ok(sent(&tag, Body::from(text.body(gzip)), gzip, Kept::ForGood))
 }

@@ -112,10 +112,16 @@ impl EventNames {
             Err(error) => return Err(error),
         }
 
+        // Schedules of one venue share its layout.
+        let mut layouts: HashMap<*const Venue, Option<Arc<Layout>>> = HashMap::new();
+        let mut layout_of = |venue: &Arc<Venue>| {
+            let made = || Layout::new(&venue.sections).ok().map(Arc::new);
+            layouts.entry(Arc::as_ptr(venue)).or_insert_with(made).clone()
+        };
         let gone = schedules.into_iter().filter_map(|(number, gone)| Some((number, gone?)));
         let gone = gone.map(|(number, mut gone)| {
             gone.layout = match gone.venue.take() {
-                Some((_, Some(venue))) => Layout::new(&venue.sections).ok().map(Arc::new),
+                Some((_, Some(venue))) => layout_of(&venue),
                 // The venue was put before the oldest record and not since, so the catalogue's is still the same.
                 Some((id, None)) if !venues.contains_key(&id) => {
                     self.engine.catalogue().venue(&id).map(|built| Arc::clone(&built.layout))
