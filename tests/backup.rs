@@ -306,6 +306,6 @@ fn a_copy_that_is_being_made_is_left_alone_by_a_second_run() {
 
     // What a killed run has left is nobody's.
     drop(held);
-    assert_eq!(run().status.code(), Some(1), "there is no engine");
+    assert_ne!(run().status.code(), Some(0), "there is no engine");
     assert!(!partial.exists());
 }

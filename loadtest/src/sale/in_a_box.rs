@@ -29,6 +29,8 @@ const IDLE_SECONDS: u32 = 5;
 const RELEASE: u32 = 200;
 /// How many seats people want on average, in tenths, as `Person` draws them.
 const SEATS_TENTHS: u64 = 20;
+/// The fewest people who have money.
+const WITH_MONEY_MIN: u32 = 20_000;
 /// How often the sale is looked at.
 const LOOK: Duration = Duration::from_millis(200);
 /// How long the last one may take to join beyond the planned time.
@@ -177,9 +179,10 @@ async fn drive(stage: &mut Stage, options: &InABox) -> Result<Sold> {
     let show = Arc::clone(&stage.show);
     let mut sold = Sold::default();
     sold.memory[0] = memory(stage);
-    // Twice as many as will get to the seats, so that nobody who wants to pay lacks the money.
+    // Twice as many as will get to the seats, so that nobody who wants to pay lacks the money; of a small crowd everyone, since many
+    // come to a small hall while others hold all of it.
     let acting = u64::from(options.places) * 10 * 1000 / SEATS_TENTHS / u64::from(1000 - options.abandon);
-    let with_money = u32::try_from(2 * acting).unwrap_or(u32::MAX).min(options.people);
+    let with_money = u32::try_from(2 * acting).unwrap_or(u32::MAX).max(WITH_MONEY_MIN).min(options.people);
     stage.charge(0..with_money).await?;
 
     show.begin_parking();
