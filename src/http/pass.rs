@@ -48,10 +48,23 @@ impl ShownPass {
         let missing = || token_required("This schedule has a waiting room: a queue token is needed.");
         let token = self.token.as_ref().ok_or_else(missing)?;
         let token = token.to_str().ok().filter(|_| !self.twice);
-        token.and_then(|token| app.engine.read_pass(entry, user, token)).ok_or_else(|| {
-            Problem::new(Code::QueueTokenInvalid, "The queue token is not one of yours for this schedule.")
-        })
+        token.and_then(|token| app.engine.read_pass(entry, user, token)).ok_or_else(no_token_of_ours)
     }
+
+    /// Refuses what can't be anybody's pass; it is read later.
+    ///
+    /// # Errors
+    /// 401 `queue_token_invalid`.
+    pub(super) fn check_form(&self) -> Result<(), Problem> {
+        let is_visible =
+            |token: &HeaderValue| !token.is_empty() && token.as_bytes().iter().all(u8::is_ascii_graphic);
+        let right = !self.twice && self.token.as_ref().is_none_or(is_visible);
+        if right { Ok(()) } else { Err(no_token_of_ours()) }
+    }
+}
+
+fn no_token_of_ours() -> Problem {
+    Problem::new(Code::QueueTokenInvalid, "The queue token is not one of yours for this schedule.")
 }
 
 /// Refuses a pass that isn't active.

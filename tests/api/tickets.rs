@@ -39,6 +39,11 @@ async fn a_ticket_opens_one_stream_of_its_callers_place_in_place_of_the_headers(
         api.public(GET, &format!("{PLACE}&ticket={used}")).await.refused(401, "unauthenticated");
     }
 
+    for wrong in ["a b", ""] {
+        let asked = api.user("kim", POST, "/streams/tickets").header("queue-token", wrong);
+        asked.await.refused(401, "queue_token_invalid");
+    }
+
     // What the ticket stands for is checked as it is without one.
     let lee = ticket(&api, "lee", Some(&kim)).await;
     api.public(GET, &format!("{PLACE}&ticket={lee}")).await.refused(401, "queue_token_invalid");

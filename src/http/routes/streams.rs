@@ -10,6 +10,7 @@ use crate::http::auth::{StreamOpener, no_token};
 use crate::http::by_ticket::shown;
 use crate::http::documents::At;
 use crate::http::json::Json;
+use crate::http::pass::ShownPass;
 use crate::http::problem::Problem;
 use crate::http::table::{Routes, routes};
 
@@ -42,8 +43,10 @@ struct TicketDocument {
 async fn ticket(
     State(app): State<App>,
     _: StreamOpener,
+    pass: ShownPass,
     headers: HeaderMap,
 ) -> Result<Json<TicketDocument>, Problem> {
+    pass.check_form()?;
     let shown = shown(&headers).ok_or_else(no_token)?;
     let (ticket, expires_at) = app.parts.stream_tickets.issue(shown, app.parts.clock.now());
     Ok(Json(StatusCode::CREATED, TicketDocument { ticket, expires_at: At(expires_at) }))
