@@ -152,6 +152,11 @@ export class Visitor {
   /** The page has no barrier that a program finds, and nothing to scroll sideways. */
   async isAccessible(what) {
     await this.page.evaluate(axe);
+    // A colour that is on its way to another is neither.
+    await this.page.evaluate(() => {
+      const ends = document.getAnimations().filter(({ effect }) => Number.isFinite(effect?.getComputedTiming().endTime));
+      return Promise.allSettled(ends.map(({ finished }) => finished));
+    });
     const { violations } = await this.page.evaluate(() => {
       const values = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"];
       return window.axe.run(document, { runOnly: { type: "tag", values }, resultTypes: ["violations"] });

@@ -61,8 +61,9 @@ export async function loadSeats(scheduleId: string, planId: string | undefined, 
   if (planId === undefined) {
     const map = await ask(api.GET("/api/v1/schedules/{scheduleId}/seats", { params: { path } }));
     if (isRefusal(map)) return map;
-    const status = Uint8Array.from(map.seats, (seat) => STATUS[seat.status] ?? BLOCKED);
-    return followed(scheduleId, planOf(map.seats, grades), status);
+    const seats = seatsIn(map);
+    const status = Uint8Array.from(seats, (seat) => STATUS[seat.status] ?? BLOCKED);
+    return followed(scheduleId, planOf(seats, grades), status);
   }
 
   const readPlan = (planId: string) => documentOf<SeatPlan>(`/api/v1/plans/${encodeURIComponent(planId)}`);
@@ -75,6 +76,11 @@ export async function loadSeats(scheduleId: string, planId: string | undefined, 
   const plan = isRefusal(known) || known.planId !== vector.planId ? await readPlan(vector.planId) : known;
   if (isRefusal(plan)) return plan;
   return followed(scheduleId, planFrom(plan, grades), statusesOf(vector.statuses, plan.seats.length));
+}
+
+/** The seats of a map that was asked for without a shape, which is a list of them. */
+export function seatsIn<Seat>(map: { seats: Seat[] } | { statuses: string }): Seat[] {
+  return "seats" in map ? map.seats : [];
 }
 
 function planFrom({ stage, sections, seats }: SeatPlan, grades: string[]): Plan {

@@ -6,7 +6,7 @@ import { serverNow } from "../base/clock";
 import { count, money } from "../base/language";
 import { announce } from "../base/live";
 import { Button, Notice } from "../base/ui";
-import { BLOCKED, FREE, type Seats } from "../map/feed";
+import { BLOCKED, FREE, seatsIn, type Seats } from "../map/feed";
 import type { Choice } from "../map/painter";
 import { SeatList } from "../map/SeatList";
 import { SeatMap, type Sight } from "../map/SeatMap";
@@ -320,7 +320,7 @@ function Scrub(props: { sale: Sale; picture: Picture; nameOf: (seat: number) => 
       if (isRefusal(map)) shown.value = { at: wanted, refusal: map };
       else {
         const past = new Uint8Array(plan.count).fill(BLOCKED);
-        for (const seat of map.seats) past[plan.indexOf(seat.seatId) ?? -1] = STATUS_OF[seat.status] ?? BLOCKED;
+        for (const seat of seatsIn(map)) past[plan.indexOf(seat.seatId) ?? -1] = STATUS_OF[seat.status] ?? BLOCKED;
         picture.show(past);
         shown.value = { at: wanted, refusal: null };
       }
