@@ -175,7 +175,7 @@ async fn next_chunk(body: &mut WireBody) -> Result<Option<Bytes>, Problem> {
 }
 
 /// The query of a URL as a type. Parameters that it doesn't know belong to other extractors: those that the route
-/// doesn't know were refused before ([`super::shape`]).
+/// doesn't know were refused before (`shape.rs`).
 ///
 /// A value that can't be read is 400 `malformed_request` for a field named `cursor`, else 422 `invalid_request`.
 #[derive(Debug, Clone)]

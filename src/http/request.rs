@@ -2,7 +2,7 @@
 //! panics, security headers, metrics, a log line.
 //!
 //! It is one future around the route's, since these share the state of a request: its id, its phase
-//! and its beginning. The future has no timer: whoever polls it looks again at its deadline ([`Running::deadline`]), as the
+//! and its beginning. The future has no timer: whoever polls it looks again at its deadline (`Running::deadline`), as the
 //! server does by each connection's one timer. An event stream has no deadline once its headers are sent.
 //!
 //! Absent on purpose: the caller, and raw paths or values in metrics and logs. A route appears as its template, and of

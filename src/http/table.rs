@@ -1,6 +1,6 @@
 //! The table of routes: one look-up finds what a path leads to, with its shape, its metrics, and who answers.
 //!
-//! [`Routes`] gathers handlers, with what `utoipa` says of them; [`Table`] is what is looked in. Handlers are axum's, and
+//! [`Routes`] gathers handlers, with what `utoipa` says of them; `Table` is what is looked in. Handlers are axum's, and
 //! their extractors too; axum's router isn't used, since the layer around a request would have to look the same path up again, and
 //! each of its layers boxes a future.
 //!
