@@ -8,6 +8,7 @@ use utoipa::{Modify, OpenApi as _, ToSchema};
 
 use super::documents::{CatalogueId, EmailText, OpaqueId, PlanName, UserText, kinds};
 use super::extract::IDEMPOTENCY_KEY_LEN_MAX;
+use super::pass::QUEUE_TOKEN_LEN_MAX;
 use super::problem::{MEDIA_TYPE, Problem};
 
 #[derive(utoipa::OpenApi)]
@@ -141,7 +142,11 @@ fn bound(parameter: &mut RefOr<Parameter>) {
             parameter
                 .description
                 .get_or_insert_with(|| "The waiting room's pass, if the schedule has a room".to_owned());
-            text().min_length(Some(1)).max_length(Some(1_000)).pattern(Some("^[\\x21-\\x7e]+$")).into()
+            text()
+                .min_length(Some(1))
+                .max_length(Some(QUEUE_TOKEN_LEN_MAX))
+                .pattern(Some("^[\\x21-\\x7e]+$"))
+                .into()
         }
         _ => return,
     };

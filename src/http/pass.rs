@@ -14,6 +14,9 @@ use crate::engine::{Pass, ScheduleEntry};
 /// The header of the waiting room's pass.
 pub(super) const QUEUE_TOKEN: HeaderName = HeaderName::from_static("queue-token");
 
+/// The longest text that could be a pass, in bytes.
+pub(super) const QUEUE_TOKEN_LEN_MAX: usize = 1_000;
+
 /// Makes the 403 for a request without a pass.
 pub(super) fn token_required(detail: &'static str) -> Problem {
     Problem::new(Code::QueueTokenRequired, detail)
