@@ -59,9 +59,11 @@ impl ShownPass {
     /// # Errors
     /// 401 `queue_token_invalid`.
     pub(super) fn check_form(&self) -> Result<(), Problem> {
-        let is_visible =
-            |token: &HeaderValue| !token.is_empty() && token.as_bytes().iter().all(u8::is_ascii_graphic);
-        let right = !self.twice && self.token.as_ref().is_none_or(is_visible);
+        let is_like_one = |token: &HeaderValue| {
+            (1..=QUEUE_TOKEN_LEN_MAX).contains(&token.len())
+                && token.as_bytes().iter().all(u8::is_ascii_graphic)
+        };
+        let right = !self.twice && self.token.as_ref().is_none_or(is_like_one);
         if right { Ok(()) } else { Err(no_token_of_ours()) }
     }
 }
