@@ -2,9 +2,10 @@
 import { useComputed, useSignal } from "@preact/signals";
 import { api, ask, isRefusal, type Refusal, type Schemas } from "../base/api";
 import { count, money } from "../base/language";
+import { useLoaded } from "../base/load";
 import { go, here } from "../base/router";
 import { Button, Field, Loading, Notice } from "../base/ui";
-import { Choice, historyPath, instantOfDay, lookupPath, schedulePath, useRead } from "./parts";
+import { Choice, historyPath, instantOfDay, lookupPath, schedulePath } from "./parts";
 import { Refused } from "./refusal";
 import { t } from "./texts";
 import { may } from "./who";
@@ -59,7 +60,7 @@ export function HistoryTable(props: {
   second?: number;
 }) {
   const { scheduleId, seatId, limit } = props;
-  const { value, again } = useRead(() => historyOf(scheduleId, seatId, limit), [scheduleId, seatId, limit, props.second]);
+  const { value, again } = useLoaded(() => historyOf(scheduleId, seatId, limit), [scheduleId, seatId, limit, props.second]);
   const lines = useComputed(() => {
     const now = value.value;
     return now && !isRefusal(now) ? now.items : [];

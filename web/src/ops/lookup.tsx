@@ -4,10 +4,11 @@ import type { ComponentChildren } from "preact";
 import { useEffect } from "preact/hooks";
 import { api, ask, isRefusal, type Payment, type Refusal, type Reservation, type Schemas } from "../base/api";
 import { count, money } from "../base/language";
+import { useLoaded } from "../base/load";
 import { go, here } from "../base/router";
 import { Button, Field, Heading, Loading } from "../base/ui";
 import { zoneOf } from "./catalogue";
-import { historyPath, instantOfDay, lookupPath, schedulePath, startOf, useRead } from "./parts";
+import { historyPath, instantOfDay, lookupPath, schedulePath, startOf } from "./parts";
 import { Refused } from "./refusal";
 import { t } from "./texts";
 import { overview } from "./watch";
@@ -92,7 +93,7 @@ export function LookupPage() {
 }
 
 function Result(props: { text: string }) {
-  const { value, again } = useRead<Found>(() => find(props.text), [props.text]);
+  const { value, again } = useLoaded<Found>(() => find(props.text), [props.text]);
   const found = value.value;
   if (found === null) return <Loading label={t.value.loading} />;
   if (isRefusal(found)) return <Refused refusal={found} again={() => void again()} />;
@@ -295,7 +296,7 @@ function Unsettled() {
     if (isRefusal(pending)) return pending;
     return isRefusal(refunding) ? refunding : [...refunding.items, ...pending.items];
   };
-  const { value, again } = useRead(read, []);
+  const { value, again } = useLoaded(read, []);
   const number = (now?.pending ?? 0) + (now?.refunding ?? 0);
   useEffect(() => void again(), [number]);
   const payments = value.value;

@@ -1,8 +1,6 @@
 // The small parts that the places of this page share.
-import { useSignal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
-import { useEffect } from "preact/hooks";
-import { isOnline, isRefusal, type Refusal, type Schemas } from "../base/api";
+import type { Schemas } from "../base/api";
 import { count, fullDay, time, type Zone } from "../base/language";
 import { t } from "./texts";
 
@@ -76,31 +74,6 @@ export const startOf = (at: string, zone: Zone) => `${fullDay(at, zone)} ${time(
 export const schedulePath = (scheduleId: string, part = "") => `/ops/schedules/${encodeURIComponent(scheduleId)}${part && `/${part}`}`;
 export const lookupPath = (text: string) => `/ops/lookup?q=${encodeURIComponent(text)}`;
 export const historyPath = (scheduleId: string, seatId: string) => `${schedulePath(scheduleId, "history")}?seat=${encodeURIComponent(seatId)}`;
-
-/** What a component reads: null while it is on its way. */
-export function useRead<T>(read: () => Promise<T | Refusal>, dependsOn: unknown[]) {
-  const value = useSignal<T | Refusal | null>(null);
-  const again = async () => {
-    const answer = await read();
-    // What is shown isn't taken away by a lost line.
-    if (!isRefusal(answer) || value.value === null || isRefusal(value.value)) value.value = answer;
-  };
-  useEffect(() => {
-    let isGone = false;
-    value.value = null;
-    void read().then((answer) => {
-      if (!isGone) value.value = answer;
-    });
-    return () => {
-      isGone = true;
-    };
-  }, dependsOn);
-  const isBack = isOnline.value;
-  useEffect(() => {
-    if (isBack && isRefusal(value.value) && value.value.code === "offline") void again();
-  }, [isBack]);
-  return { value, again };
-}
 
 /** A choice of one among few, as buttons beside one another. */
 export function Choice<T extends string | number>(props: {

@@ -4,13 +4,14 @@ import { useEffect, useRef } from "preact/hooks";
 import { api, ask, isRefusal, type Refusal } from "../base/api";
 import { clock, count } from "../base/language";
 import { announce } from "../base/live";
+import { useLoaded } from "../base/load";
 import { Button, Field, Loading, Notice } from "../base/ui";
 import { type Room, tune } from "./acts";
 import { BySecond } from "./all";
 import { Chart, type Columns } from "./chart";
 import { type Checked, RoomFollower, type RoomEvent } from "./draw";
 import { readFeed } from "./feed";
-import { Figures, instantOfDay, lookupPath, rough, useRead } from "./parts";
+import { Figures, instantOfDay, lookupPath, rough } from "./parts";
 import { Refused } from "./refusal";
 import { t } from "./texts";
 import { looks, overview, trackOf } from "./watch";
@@ -18,7 +19,7 @@ import { may } from "./who";
 
 export function RoomPart(props: { scheduleId: string }) {
   const { scheduleId } = props;
-  const { value, again } = useRead<Room>(
+  const { value, again } = useLoaded<Room>(
     () => ask(api.GET("/api/v1/schedules/{scheduleId}/queue", { params: { path: { scheduleId } } })),
     [scheduleId],
   );

@@ -3,6 +3,7 @@ import { useComputed, useSignal } from "@preact/signals";
 import { useEffect, useMemo } from "preact/hooks";
 import { api, ask, type Concert, isRefusal, type Refusal, type Schedule, type Schemas } from "../base/api";
 import { count, money, type Zone } from "../base/language";
+import { useLoaded } from "../base/load";
 import { Button, Dialog, Heading, Loading } from "../base/ui";
 import { FREE, loadSeats, RESERVED, type Seats } from "../map/feed";
 import { receipt, setSale } from "./acts";
@@ -11,7 +12,7 @@ import { Chart, type Columns } from "./chart";
 import { byGrade, Flow, STATUS_NAMES } from "./flow";
 import { HistoryPart } from "./history";
 import { SpanChoice } from "./all";
-import { Bar, type Counts, Figures, instant, percent, rough, schedulePath, startOf, Status, useRead } from "./parts";
+import { Bar, type Counts, Figures, instant, percent, rough, schedulePath, startOf, Status } from "./parts";
 import { Refused } from "./refusal";
 import { RoomPart } from "./room";
 import { SeatsPart } from "./seats";
@@ -50,7 +51,7 @@ async function load(scheduleId: string): Promise<Omit<Sale, "flow"> | Refusal> {
 
 export function SchedulePage(props: { scheduleId: string; part: Part }) {
   const { scheduleId } = props;
-  const { value, again } = useRead(() => load(scheduleId), [scheduleId]);
+  const { value, again } = useLoaded(() => load(scheduleId), [scheduleId]);
   const loaded = value.value;
   if (loaded === null) return <Loading label={t.value.loading} />;
   if (isRefusal(loaded)) {

@@ -1,16 +1,16 @@
 // The door: a token is pasted, or, in the demonstration, one click.
 import { useSignal } from "@preact/signals";
 import { document as documentOf, isRefusal, type PageSettings, type Refusal } from "../base/api";
+import { useLoaded } from "../base/load";
 import { Button, Field, Heading, Notice } from "../base/ui";
 import { Refused } from "./refusal";
-import { useRead } from "./parts";
 import { t } from "./texts";
 import { isTokenOver, signIn } from "./who";
 
 export function SignInPage() {
   const refusal = useSignal<Refusal | null>(null);
   const busy = useSignal<"" | "token" | "demo">("");
-  const { value: settings } = useRead<PageSettings>(() => documentOf("/pages.json"), []);
+  const { value: settings } = useLoaded<PageSettings>(() => documentOf("/pages.json"), []);
   const isDemo = settings.value !== null && !isRefusal(settings.value) && settings.value.demoOperators;
 
   const send = async (event: Event) => {

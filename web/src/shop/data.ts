@@ -1,5 +1,4 @@
 // What the storefront reads, and keeps while the page is open.
-import { type Signal, useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { serverNow as now } from "../base/clock";
 import {
@@ -7,7 +6,6 @@ import {
   ask,
   type Concert,
   document as documentOf,
-  isOnline,
   isRefusal,
   type PageSettings,
   type Refusal,
@@ -78,37 +76,6 @@ export async function saleOf(scheduleId: string): Promise<Sale | Refusal> {
   const of = await show(own.concertId);
   if (isRefusal(of)) return of;
   return { schedule: own, show: of, venue: isRefusal(all) ? undefined : all.get(own.venueId) };
-}
-
-/** What a component reads: null while it is on its way. */
-export interface Loaded<T> {
-  value: Signal<T | Refusal | null>;
-  again: () => Promise<void>;
-}
-
-/** Reads something when a component comes, and again when it depends on something else or the line is back. */
-export function useLoaded<T>(read: () => Promise<T | Refusal>, dependsOn: unknown[]): Loaded<T> {
-  const value = useSignal<T | Refusal | null>(null);
-  const again = async () => {
-    const answer = await read();
-    // What is shown isn't taken away by a lost line.
-    if (!isRefusal(answer) || value.value === null || isRefusal(value.value)) value.value = answer;
-  };
-  useEffect(() => {
-    let isGone = false;
-    value.value = null;
-    void read().then((answer) => {
-      if (!isGone) value.value = answer;
-    });
-    return () => {
-      isGone = true;
-    };
-  }, dependsOn);
-  const isBack = isOnline.value;
-  useEffect(() => {
-    if (isBack && isRefusal(value.value) && value.value.code === "offline") void again();
-  }, [isBack]);
-  return { value, again };
 }
 
 /** Calls back at an instant of the server's clock, and when the page is looked at again. */

@@ -2,9 +2,10 @@
 import { signal, useSignal } from "@preact/signals";
 import { api, ask, document as documentOf, isRefusal, type Refusal } from "../base/api";
 import { announce } from "../base/live";
+import { useLoaded } from "../base/load";
 import { become, session } from "../base/session";
 import { Button, Dialog, Field, Notice } from "../base/ui";
-import { settings, useLoaded } from "./data";
+import { settings } from "./data";
 import { sentence } from "./refusal";
 import { t } from "./texts";
 

@@ -2,8 +2,9 @@
 import { isRefusal, type Schedule } from "../base/api";
 import { now, secondsUntil } from "../base/clock";
 import { clock, day, money, time } from "../base/language";
+import { useLoaded } from "../base/load";
 import { Heading, Loading } from "../base/ui";
-import { schedulesOf, type Show, shows, useLoaded, type Venue, venues } from "./data";
+import { schedulesOf, type Show, shows, type Venue, venues } from "./data";
 import { showPath } from "./names";
 import { Poster } from "./poster";
 import { Refused } from "./refusal";

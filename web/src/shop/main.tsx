@@ -2,6 +2,7 @@
 import "@preact/signals";
 import { render } from "preact";
 import "../base/base.css";
+import "../map/map.css";
 import "./shop.css";
 import { isOnline } from "../base/api";
 import { forgetOld } from "../base/keys";

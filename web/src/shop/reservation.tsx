@@ -5,10 +5,11 @@ import { api, ask, change, isRefusal, type Payment, type Refusal, type Reservati
 import { now, serverNow } from "../base/clock";
 import { fullDay, money, time } from "../base/language";
 import { announce } from "../base/live";
+import { useLoaded } from "../base/load";
 import { go, here } from "../base/router";
 import { session } from "../base/session";
 import { Button, Dialog, Heading, Loading, Notice } from "../base/ui";
-import { type Sale, saleOf, useAt, useLoaded } from "./data";
+import { type Sale, saleOf, useAt } from "./data";
 import { Deadline } from "./deadline";
 import { asFan } from "./fan";
 import { reservationPath, salePath, seatName } from "./names";

@@ -2,9 +2,10 @@
 import { isRefusal, type Schedule } from "../base/api";
 import { now, secondsUntil } from "../base/clock";
 import { clock, count, day, dayOfMonth, money, month, time, weekday } from "../base/language";
+import { useLoaded } from "../base/load";
 import { Heading, Loading } from "../base/ui";
 import { calm } from "./colour";
-import { schedulesOf, type Show, show, useLoaded, venues } from "./data";
+import { schedulesOf, type Show, show, venues } from "./data";
 import { salePath } from "./names";
 import { Poster } from "./poster";
 import { Refused } from "./refusal";

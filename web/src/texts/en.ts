@@ -13,6 +13,17 @@ export const common = {
   tryAgain: "Try again",
   offline: "The connection is lost. This page goes on by itself when it is back.",
   signOut: "Sign out",
+  map: {
+    move: "Move the map",
+    zoomIn: "Nearer",
+    zoomOut: "Farther",
+    whole: "The whole hall",
+    left: "To the left",
+    right: "To the right",
+    up: "Up",
+    down: "Down",
+    stage: "STAGE",
+  },
 };
 
 /** A number of seconds as one says it: honest, and no more exact than it can be known. */
@@ -127,17 +138,6 @@ export const shop = {
   nearestAre: (names: string) => `The nearest free: ${names}.`,
   takeNearest: (number: number): string => (number === 1 ? "Take this seat instead" : "Take these seats instead"),
   mapStale: "The map isn't live just now. Seats may be gone already.",
-  map: {
-    move: "Move the map",
-    zoomIn: "Nearer",
-    zoomOut: "Farther",
-    whole: "The whole hall",
-    left: "To the left",
-    right: "To the right",
-    up: "Up",
-    down: "Down",
-    stage: "STAGE",
-  },
   list: {
     sections: "Sections",
     free: (free: number, from: string | null) => (free === 0 ? "none free" : `${count(free)} free, from ${from}`),
@@ -473,17 +473,6 @@ export const ops = {
   nothingBefore: "Nothing that is listed had happened yet.",
   mapOf: (at: string) => `The map of ${at}`,
   notThen: "The sale didn't exist yet at that instant.",
-  map: {
-    move: "Move the map",
-    zoomIn: "Nearer",
-    zoomOut: "Farther",
-    whole: "The whole hall",
-    left: "To the left",
-    right: "To the right",
-    up: "Up",
-    down: "Down",
-    stage: "STAGE",
-  },
   list: {
     sections: "Sections",
     free: (number: number, _from: string | null) => seats(number),

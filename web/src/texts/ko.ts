@@ -13,6 +13,17 @@ export const common: typeof en.common = {
   tryAgain: "다시 시도",
   offline: "연결이 끊겼습니다. 연결되면 이 페이지가 저절로 이어집니다.",
   signOut: "로그아웃",
+  map: {
+    move: "좌석표 움직이기",
+    zoomIn: "확대",
+    zoomOut: "축소",
+    whole: "전체 보기",
+    left: "왼쪽으로",
+    right: "오른쪽으로",
+    up: "위로",
+    down: "아래로",
+    stage: "무대",
+  },
 };
 
 /** 초를 사람이 말하듯이: 알 수 있는 만큼만 정확하게. */
@@ -126,17 +137,6 @@ export const shop: typeof en.shop = {
   nearestAre: (names) => `가장 가까운 빈 자리: ${names}.`,
   takeNearest: () => "이 자리로 바꾸기",
   mapStale: "좌석표가 잠시 갱신되지 않고 있습니다. 이미 나간 좌석이 있을 수 있습니다.",
-  map: {
-    move: "좌석표 움직이기",
-    zoomIn: "확대",
-    zoomOut: "축소",
-    whole: "전체 보기",
-    left: "왼쪽으로",
-    right: "오른쪽으로",
-    up: "위로",
-    down: "아래로",
-    stage: "무대",
-  },
   list: {
     sections: "구역",
     free: (free, from) => (free === 0 ? "남은 좌석 없음" : `${count(free)}석, ${from}부터`),
@@ -347,7 +347,7 @@ export const ops: typeof en.ops = {
   tabs: { live: "현황", seats: "좌석", room: "대기실", history: "이력" },
   listValue: "정가 기준 판매액",
   liveHolds: (holds) => `${count(holds)}건`,
-  followers: "좌석도를 보는 중",
+  followers: "좌석표를 보는 중",
   refundsDone: (refunds) => `완료 ${count(refunds)}`,
   seatsTitle: "좌석의 변화",
   soldShort: "판매",
@@ -361,7 +361,7 @@ export const ops: typeof en.ops = {
   price: "가격",
   soldPart: "판매율",
   seatStatus: { available: "잔여", held: "선점", reserved: "판매", blocked: "판매 제외" },
-  mapStale: "지금은 좌석도가 실시간이 아닙니다.",
+  mapStale: "지금은 좌석표가 실시간이 아닙니다.",
 
   // 조작
   openSale: "판매 시작",
@@ -442,7 +442,7 @@ export const ops: typeof en.ops = {
   showMore: "더 보기",
 
   // 좌석
-  whenOf: "좌석도의 시각",
+  whenOf: "좌석표의 시각",
   now: "지금",
   past: "과거로",
   section: "구역",
@@ -450,7 +450,7 @@ export const ops: typeof en.ops = {
   everyRow: "모든 열",
   chooseRow: "선택",
   byList: "한 좌석씩",
-  chooseHint: "좌석도나 목록에서 좌석을 선택하면 판매에서 제외하거나, 그 좌석의 이력을 볼 수 있습니다.",
+  chooseHint: "좌석표나 목록에서 좌석을 선택하면 판매에서 제외하거나, 그 좌석의 이력을 볼 수 있습니다.",
   chosenSeats: (number) => `${seats(number)} 선택`,
   chooseNone: "선택 해제",
   andMore: (more) => `외 ${count(more)}`,
@@ -464,23 +464,12 @@ export const ops: typeof en.ops = {
   eventBefore: "이전 이벤트로",
   eventAfter: "다음 이벤트로",
   play: "재생",
-  instantOf: "좌석도의 시각",
+  instantOf: "좌석표의 시각",
   goToInstant: "시각으로 이동",
   lastBefore: "직전:",
   nothingBefore: "이 시각 전에 기록된 일이 목록에 없습니다.",
-  mapOf: (at) => `${at}의 좌석도`,
+  mapOf: (at) => `${at}의 좌석표`,
   notThen: "이 시각에는 회차가 아직 없었습니다.",
-  map: {
-    move: "좌석도 움직이기",
-    zoomIn: "확대",
-    zoomOut: "축소",
-    whole: "전체 보기",
-    left: "왼쪽으로",
-    right: "오른쪽으로",
-    up: "위로",
-    down: "아래로",
-    stage: "무대",
-  },
   list: {
     sections: "구역",
     free: (number) => seats(number),
