@@ -306,9 +306,13 @@ test("the map goes back in time, by the slider, by steps and by an instant", asy
   await heldNow(1);
   await page.keyboard.press("Home");
   await heldNow(0);
+  await page.locator(".scrub-event", { hasText: "Created" }).waitFor();
+  await page.keyboard.press("End");
+  await heldNow(1);
   const day = new Date(Date.now() - 86_400_000);
   await page.locator(".scrub-to input").fill(day.toISOString().slice(0, 19));
   await page.getByText("The sale didn't exist yet at that instant.").waitFor();
+  await heldNow(0);
 
   await page.getByRole("button", { name: "Now" }).click();
   await heldNow(1);

@@ -295,7 +295,7 @@ function Scrub(props: { sale: Sale; picture: Picture; nameOf: (seat: number) => 
   const first = items.length > 0 ? Date.parse(items.at(-1)!.at) : end - 3_600_000;
   /** The slider begins where the reader last asked, if that is earlier than the events that are listed. */
   const from = useSignal<number | null>(null);
-  const start = Math.min(from.value ?? first, first, end - 1000);
+  const start = Math.min(from.value ?? first, first, end - 1);
   const at = useSignal(end);
   const shown = useSignal<{ at: number; refusal: Refusal | null }>({ at: end, refusal: null });
   const isPlaying = useSignal(false);
@@ -318,13 +318,14 @@ function Scrub(props: { sale: Sale; picture: Picture; nameOf: (seat: number) => 
       const map = await ask(api.GET("/api/v1/admin/schedules/{scheduleId}/seats", { params }));
       // Whoever went back to the present sees that.
       if (isGone.current) return;
-      if (isRefusal(map)) shown.value = { at: wanted, refusal: map };
-      else {
+      const refusal = isRefusal(map) ? map : null;
+      // Of a sale that didn't exist no seat was to be had; after any other refusal the map stays as it was.
+      if (refusal === null || refusal.code === "not_found") {
         const past = new Uint8Array(plan.count).fill(BLOCKED);
-        for (const seat of seatsIn(map)) past[plan.indexOf(seat.seatId) ?? -1] = STATUS_OF[seat.status] ?? BLOCKED;
+        if (!isRefusal(map)) for (const seat of seatsIn(map)) past[plan.indexOf(seat.seatId) ?? -1] = STATUS_OF[seat.status] ?? BLOCKED;
         picture.show(past);
-        shown.value = { at: wanted, refusal: null };
       }
+      shown.value = { at: wanted, refusal };
       if (at.value === wanted) break;
     }
     reading.current = false;
