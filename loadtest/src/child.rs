@@ -4,6 +4,7 @@
 //! killed with SIGKILL, the echo ends by itself, since its input closes; `onsale` has to be stopped by hand.)
 
 use std::{
+    fs::File,
     net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
     process::Stdio,
@@ -143,8 +144,9 @@ fn log_path(dir: &Path) -> PathBuf {
 }
 
 fn spawn(launch: &Launch, target: Target, dir: &Path) -> Result<Child> {
-    let log = std::fs::File::options().create(true).append(true).open(log_path(dir))?;
-    Command::new(&launch.program)
+    let log = File::options().create(true).append(true).open(log_path(dir))?;
+    let mut command = Command::new(&launch.program);
+    command
         .arg("serve")
         // Nothing of the caller's environment is part of the measurement, or refused as unknown.
         .env_clear()
@@ -158,15 +160,21 @@ fn spawn(launch: &Launch, target: Target, dir: &Path) -> Result<Child> {
         .env("ONSALE_LIMITS_READS_PER_SECOND", "off")
         .env("ONSALE_WORKER_THREADS", launch.workers.to_string())
         .envs(launch.settings.iter().map(|(name, value)| (name, value)))
-        .current_dir(dir)
+        .current_dir(dir);
+    spawn_logged(command, log)
+}
+
+/// Starts a program whose output goes to a file.
+pub(crate) fn spawn_logged(mut command: Command, log: File) -> Result<Child> {
+    command
         .stdin(Stdio::null())
         .stdout(log.try_clone()?)
         .stderr(log)
-        // Ctrl-C is for us: we stop the server when we are done with it.
+        // Ctrl-C is for us: we stop the program when we are done with it.
         .process_group(0)
         .kill_on_drop(true)
         .spawn()
-        .with_context(|| format!("starting {}", launch.program.display()))
+        .with_context(|| format!("starting {}", command.as_std().get_program().display()))
 }
 
 /// A small server that is a child of this same program: the bare echo, or a peer.

@@ -37,6 +37,32 @@ pub(crate) struct Plot {
     pub(crate) lines: Vec<Line>,
 }
 
+impl Plot {
+    /// Plots milliseconds against seconds.
+    pub(crate) fn latency_over_time(seconds: f64, lines: Vec<Line>) -> Self {
+        Self {
+            title: "Latency from the intended instant, over time",
+            x_name: "seconds",
+            y_name: "ms",
+            x_marks: marks(seconds),
+            logarithmic: true,
+            lines,
+        }
+    }
+
+    /// Plots milliseconds against percentiles.
+    pub(crate) fn latency_by_percentile(lines: Vec<Line>) -> Self {
+        Self {
+            title: "Latency from the intended instant, by percentile",
+            x_name: "percentile",
+            y_name: "ms",
+            x_marks: percentile_marks(),
+            logarithmic: true,
+            lines,
+        }
+    }
+}
+
 /// Writes the page of an open loop of holds and releases.
 pub(crate) fn page(title: &str, words: &[String], series: &[Series], seconds: u16) -> String {
     let mut tables = String::new();
@@ -56,22 +82,8 @@ pub(crate) fn page(title: &str, words: &[String], series: &[Series], seconds: u1
             logarithmic: false,
             lines: rates,
         },
-        Plot {
-            title: "Latency from the intended instant, over time",
-            x_name: "seconds",
-            y_name: "ms",
-            x_marks: marks(seconds.into()),
-            logarithmic: true,
-            lines: latencies,
-        },
-        Plot {
-            title: "Latency from the intended instant, by percentile",
-            x_name: "percentile",
-            y_name: "ms",
-            x_marks: percentile_marks(),
-            logarithmic: true,
-            lines: percentiles,
-        },
+        Plot::latency_over_time(seconds.into(), latencies),
+        Plot::latency_by_percentile(percentiles),
     ];
     document(title, words, &tables, &plots)
 }

@@ -20,7 +20,10 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use crate::{child::free_address, peers::POSTGRES_USER};
+use crate::{
+    child::{free_address, spawn_logged},
+    peers::POSTGRES_USER,
+};
 
 /// How long a store may take until it is ready, and to stop.
 const READY_SECONDS: u64 = 60;
@@ -124,16 +127,8 @@ impl Store {
 
     fn spawn(mut command: Command, address: SocketAddr, stop: Signal, dir: TempDir) -> Result<Self> {
         let log = std::fs::File::create(dir.path().join("log"))?;
-        let child = command
-            .current_dir(dir.path())
-            .stdin(Stdio::null())
-            .stdout(log.try_clone()?)
-            .stderr(log)
-            // Ctrl-C is for us: we stop the store when we are done with it.
-            .process_group(0)
-            .kill_on_drop(true)
-            .spawn()
-            .with_context(|| format!("starting {}", command.as_std().get_program().display()))?;
+        command.current_dir(dir.path());
+        let child = spawn_logged(command, log)?;
         Ok(Self { address, child, stop, dir })
     }
 

@@ -219,22 +219,8 @@ impl Figures {
                 logarithmic: true,
                 lines: rates,
             },
-            Plot {
-                title: "Latency from the intended instant, over time",
-                x_name: "seconds",
-                y_name: "ms",
-                x_marks: html::marks(seconds),
-                logarithmic: true,
-                lines: latencies,
-            },
-            Plot {
-                title: "Latency from the intended instant, by percentile",
-                x_name: "percentile",
-                y_name: "ms",
-                x_marks: html::percentile_marks(),
-                logarithmic: true,
-                lines: curves,
-            },
+            Plot::latency_over_time(seconds, latencies),
+            Plot::latency_by_percentile(curves),
         ]
     }
 }

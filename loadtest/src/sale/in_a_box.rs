@@ -1,12 +1,13 @@
 //! `box`: an on-sale in a box. One show, a crowd in its waiting room that polls as it is told, payments from balances, most of the holds
 //! abandoned, and the server killed in the middle; until the last seat is paid for.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
 use super::{
+    CrowdOptions,
     bottleneck::Watch,
     check::{Findings, check},
     journeys::write_page,
@@ -65,21 +66,11 @@ pub(crate) struct InABox {
     /// Leave the kill out.
     #[arg(long)]
     pub(crate) no_kill: bool,
-    /// The connections of those at the seats; as many more are for those in the waiting room.
-    #[arg(long, default_value_t = 128, value_parser = clap::value_parser!(u16).range(1..=10_000))]
-    pub(crate) connections: u16,
     /// How long the sale may take.
     #[arg(long, default_value_t = 900, value_parser = clap::value_parser!(u32).range(1..=3_600))]
     pub(crate) seconds_max: u32,
-    /// The same seed gives the same people.
-    #[arg(long, default_value_t = 1)]
-    pub(crate) seed: u64,
-    /// Write the figures as JSON.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) json: Option<PathBuf>,
-    /// Write a page with the figures and plots of latency and throughput.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) html: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) crowd: CrowdOptions,
 }
 
 /// What the sale was.
@@ -106,7 +97,7 @@ struct Sold {
 pub(crate) async fn run(options: InABox) -> Result<bool> {
     let release = RELEASE.min(options.abandon);
     let mix = Mix { map: 0, pick: 0, exchange: 0, pay: 1000 - options.abandon, release, cancel: 0 };
-    files::allow(2 * u64::from(options.connections))?;
+    files::allow(2 * u64::from(options.crowd.connections))?;
     ensure!(
         options.server.url.is_none() || options.no_kill,
         "a server that runs already isn't killed: --no-kill"
@@ -117,7 +108,7 @@ pub(crate) async fn run(options: InABox) -> Result<bool> {
         mix,
         think: Duration::from_millis(options.think_millis.into()),
         policy: policy(&options),
-        seed: options.seed,
+        seed: options.crowd.seed,
     };
     let words = format!(
         "{} places, {} people, {} ‰ of the holds abandoned, holds of {} s, {} at the seats at once",
@@ -144,13 +135,13 @@ pub(crate) async fn run(options: InABox) -> Result<bool> {
     show.figures.table(&mut table);
     println!("{}", lines.join("\n"));
     print!("{table}{}", findings.text());
-    if let Some(path) = &options.html {
+    if let Some(path) = &options.crowd.html {
         let mut all = vec![words];
         all.extend(lines);
         all.push(findings.text());
         write_page(path, "An on-sale in a box", &all, &show.figures)?;
     }
-    if let Some(path) = &options.json {
+    if let Some(path) = &options.crowd.json {
         write_json(path, &sold.json(&show, &options, &findings))?;
     }
     Ok(sold.is_out && !wrong)
@@ -186,7 +177,7 @@ async fn drive(stage: &mut Stage, options: &InABox) -> Result<Sold> {
     stage.charge(0..with_money).await?;
 
     show.begin_parking();
-    let running = show.start(options.connections, options.connections);
+    let running = show.start(options.crowd.connections, options.crowd.connections);
     join(&show, &running, options, &mut sold).await?;
     sold.memory[1] = memory(stage);
     println!(
@@ -199,7 +190,7 @@ async fn drive(stage: &mut Stage, options: &InABox) -> Result<Sold> {
     let (watch, polled) = (Watch::start(&show), show.figures.kind(Step::Poll).latency.len());
     let opened = show.clock.nanos();
     stage.open().await?;
-    show.unpark(options.seed);
+    show.unpark(options.crowd.seed);
     sell(stage, options, &mut sold, opened).await?;
     sold.polls = show.figures.kind(Step::Poll).latency.len() - polled;
     sold.generator = watch.verdict(&show);

@@ -6,6 +6,7 @@ use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
 use super::{
+    CrowdOptions,
     bottleneck::Watch,
     check::check,
     figures::Figures,
@@ -47,18 +48,8 @@ pub(crate) struct Journeys {
     pub(crate) think_millis: u16,
     #[command(flatten)]
     pub(crate) mix: MixOptions,
-    /// The connections of those at the seats; as many more are for those in the waiting room.
-    #[arg(long, default_value_t = 128, value_parser = clap::value_parser!(u16).range(1..=10_000))]
-    pub(crate) connections: u16,
-    /// The same seed gives the same people.
-    #[arg(long, default_value_t = 1)]
-    pub(crate) seed: u64,
-    /// Write the figures as JSON.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) json: Option<PathBuf>,
-    /// Write a page with the figures and plots of latency and throughput.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) html: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) crowd: CrowdOptions,
 }
 
 /// The weights, in per mille of the people.
@@ -98,14 +89,14 @@ pub(crate) async fn run(journeys: Journeys) -> Result<bool> {
     let mix = journeys.mix.mix()?;
     let people = journeys.rate * u32::from(journeys.seconds);
     ensure!(people <= 1_000_000, "{people} people; at most a million");
-    files::allow(2 * u64::from(journeys.connections))?;
+    files::allow(2 * u64::from(journeys.crowd.connections))?;
     let cast = Cast {
         seats: journeys.seats,
         people,
         mix,
         think: Duration::from_millis(journeys.think_millis.into()),
         policy: policy(&journeys),
-        seed: journeys.seed,
+        seed: journeys.crowd.seed,
     };
     let mut stage = Stage::set(&journeys.server, &cast).await?;
     let words = format!(
@@ -132,7 +123,7 @@ pub(crate) async fn run(journeys: Journeys) -> Result<bool> {
     }
     print!("{}", findings.text());
 
-    if let Some(path) = &journeys.html {
+    if let Some(path) = &journeys.crowd.html {
         write_page(
             path,
             "onsale-loadtest journeys",
@@ -140,10 +131,10 @@ pub(crate) async fn run(journeys: Journeys) -> Result<bool> {
             &show.figures,
         )?;
     }
-    if let Some(path) = &journeys.json {
+    if let Some(path) = &journeys.crowd.json {
         let run = json!({
             "command": "journeys", "rate": journeys.rate, "seconds": journeys.seconds, "arrivals": journeys.arrivals.name(),
-            "seats": journeys.seats, "people": people, "seed": journeys.seed, "steps": show.figures.json(), "generator": verdict,
+            "seats": journeys.seats, "people": people, "seed": journeys.crowd.seed, "steps": show.figures.json(), "generator": verdict,
             "check": findings,
         });
         write_json(path, &run)?;
@@ -176,8 +167,8 @@ async fn drive(stage: &Stage, journeys: &Journeys, people: u32) -> Result<String
     let show = &stage.show;
     let (clock, time) = (show.clock, Duration::from_secs(journeys.seconds.into()));
     let (watch, from) = (Watch::start(show), clock.nanos() + 50_000_000);
-    let running = show.start(journeys.connections, journeys.connections);
-    let offsets = journeys.arrivals.offsets(people.into(), time, journeys.seed);
+    let running = show.start(journeys.crowd.connections, journeys.crowd.connections);
+    let offsets = journeys.arrivals.offsets(people.into(), time, journeys.crowd.seed);
     for (number, offset) in (0..people).zip(offsets) {
         show.meet(number, from + offset);
     }
