@@ -24,6 +24,7 @@ use super::app::App;
 use super::extract::Path;
 use super::problem::Problem;
 use super::table::{Routes, get};
+use super::tagged::{GZIP, accepts, has};
 
 /// The paths at which the pages stand.
 const PATHS: &[&str] = &[
@@ -124,7 +125,7 @@ fn file(name: &str, cached: &'static str, headers: &HeaderMap) -> Result<Respons
     let kind = content_type(name).filter(|_| !name.contains("..")).ok_or_else(Problem::not_found)?;
     let (encoding, file) = smallest(name, headers).ok_or_else(Problem::not_found)?;
     let tag = tag(&file, encoding);
-    let known = headers.get(header::IF_NONE_MATCH).is_some_and(|known| is_known(known, &tag));
+    let known = has(headers, &tag);
 
     let mut response = if known {
         let mut response = Response::new(Body::empty());
@@ -145,9 +146,7 @@ fn file(name: &str, cached: &'static str, headers: &HeaderMap) -> Result<Respons
     }
     more.insert(header::VARY, fixed("accept-encoding"));
     more.insert(header::CACHE_CONTROL, fixed(cached));
-    if let Ok(tag) = HeaderValue::from_str(&tag) {
-        more.insert(header::ETAG, tag);
-    }
+    more.insert(header::ETAG, HeaderValue::try_from(format!("\"{tag}\"")).expect("digits and words"));
     more.insert(header::CONTENT_SECURITY_POLICY, fixed(POLICY));
     more.insert(header::REFERRER_POLICY, fixed("no-referrer"));
     Ok(response)
@@ -155,36 +154,18 @@ fn file(name: &str, cached: &'static str, headers: &HeaderMap) -> Result<Respons
 
 /// Finds a file as it is or compressed.
 fn smallest(name: &str, headers: &HeaderMap) -> Option<(Option<&'static str>, EmbeddedFile)> {
-    let accepted = headers.get_all(header::ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
-    let accepted: Vec<&str> = accepted
-        .flat_map(|value| value.split(','))
-        .map(str::trim)
-        .filter(|coding| !refuses(coding))
-        .collect();
-    let takes = |name: &str| accepted.iter().any(|coding| coding.split(';').next() == Some(name));
-    let mut compressed = [("br", "br"), ("gzip", "gz")].into_iter().filter(|(coding, _)| takes(coding));
-    let found = compressed
-        .find_map(|(coding, ending)| Some((Some(coding), Built::get(&format!("{name}.{ending}"))?)));
+    let forms: [(&str, &[&str], &str); 2] = [("br", &["br"], "br"), ("gzip", GZIP, "gz")];
+    let mut taken = forms.into_iter().filter(|(_, names, _)| accepts(headers, names));
+    let found =
+        taken.find_map(|(coding, _, ending)| Some((Some(coding), Built::get(&format!("{name}.{ending}"))?)));
     found.or_else(|| Some((None, Built::get(name)?)))
 }
 
-/// Says whether a coding stands in `Accept-Encoding` to be left out.
-fn refuses(coding: &str) -> bool {
-    coding.split(';').skip(1).any(|weight| {
-        weight.trim().strip_prefix("q=").and_then(|q| q.parse::<f32>().ok()).is_some_and(|q| q <= 0.0)
-    })
-}
-
-/// Returns the strong tag of a file's form: by its bytes.
+/// Returns the strong tag of a file's form, without its quotes: by its bytes.
 fn tag(file: &EmbeddedFile, encoding: Option<&str>) -> String {
     let hash = file.metadata.sha256_hash();
     let hash = hash.iter().take(8).fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
-    format!("\"{hash}-{}\"", encoding.unwrap_or("plain"))
-}
-
-fn is_known(known: &HeaderValue, tag: &str) -> bool {
-    let known = known.to_str().unwrap_or_default();
-    known.split(',').map(str::trim).any(|known| known == "*" || known.trim_start_matches("W/") == tag)
+    format!("{hash}-{}", encoding.unwrap_or("plain"))
 }
 
 /// Returns the type of a file by its name's end; nothing of a form that is only there to be chosen.

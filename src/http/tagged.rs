@@ -49,9 +49,17 @@ fn mark(headers: &mut HeaderMap, tag: &str, gzip: bool, kept: Kept) {
     headers.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
 }
 
-/// Tells whether a caller accepts gzip (RFC 9110, section 12.5.3): its own weight counts, and that of `*` only if it
-/// has none.
+/// The names of gzip.
+pub(super) const GZIP: &[&str] = &["gzip", "x-gzip"];
+
+/// Tells whether a caller accepts gzip.
 pub(super) fn reads_gzip(headers: &HeaderMap) -> bool {
+    accepts(headers, GZIP)
+}
+
+/// Tells whether a caller accepts a coding, by any of its names (RFC 9110, section 12.5.3): its own weight counts, and that of `*` only
+/// if it has none.
+pub(super) fn accepts(headers: &HeaderMap, names: &[&str]) -> bool {
     let said_of = |names: &[&str]| {
         let lines = headers.get_all(header::ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
         lines.flat_map(|line| line.split(',')).find_map(|coding| {
@@ -64,7 +72,7 @@ pub(super) fn reads_gzip(headers: &HeaderMap) -> bool {
             is_meant.then(|| !weight.is_some_and(is_zero))
         })
     };
-    said_of(&["gzip", "x-gzip"]).or_else(|| said_of(&["*"])).unwrap_or(false)
+    said_of(names).or_else(|| said_of(&["*"])).unwrap_or(false)
 }
 
 /// Tells whether the caller has this content, in any coding.
