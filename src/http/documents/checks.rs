@@ -59,6 +59,19 @@ impl Checks {
         }
     }
 
+    /// Takes two fields that are there together or not at all.
+    pub(super) fn both<A, B>(
+        &mut self,
+        (first, a): (&str, Option<A>),
+        (second, b): (&str, Option<B>),
+    ) -> Option<(A, B)> {
+        let (missing, there) = if a.is_none() { (first, second) } else { (second, first) };
+        if a.is_some() != b.is_some() {
+            self.wrong(format_args!("{missing}"), format!("is needed with {there}"));
+        }
+        a.zip(b)
+    }
+
     /// Checks an id or the like by its own parser.
     pub(super) fn parsed<T>(
         &mut self,

@@ -203,7 +203,9 @@ impl RowDocument {
                 Some(RowSeats::Length(checks.number(format_args!("length"), length, 1..=VENUE_SEATS_MAX)))
             }
             (None, Some(seats)) => {
-                let seat = |(index, seat): (usize, SeatDocument)| seat.check(index, checks);
+                let seat = |(index, seat): (usize, SeatDocument)| {
+                    checks.within(format_args!("seats[{index}]"), |checks| seat.check(checks))
+                };
                 all(seats.into_iter().enumerate().map(seat)).map(RowSeats::Listed)
             }
             (None, None) => {
@@ -215,51 +217,25 @@ impl RowDocument {
                 None
             }
         };
-        let line = match (self.at, self.step) {
-            (Some(at), Some(step)) => {
-                let (at, step) =
-                    (at.check(format_args!("at"), checks), step.check(format_args!("step"), checks));
-                Some(Line { at, step })
-            }
-            (None, None) => None,
-            (Some(_), None) => {
-                checks.wrong(format_args!("step"), "is needed with at");
-                None
-            }
-            (None, Some(_)) => {
-                checks.wrong(format_args!("at"), "is needed with step");
-                None
-            }
-        };
+        let line = checks.both(("at", self.at), ("step", self.step)).map(|(at, step)| Line {
+            at: at.check(format_args!("at"), checks),
+            step: step.check(format_args!("step"), checks),
+        });
         Some(Row { id: self.row_id, grade: grade?, line, seats: seats? })
     }
 }
 
 impl SeatDocument {
-    fn check(self, index: usize, checks: &mut Checks) -> Option<ListedSeat> {
-        let number =
-            checks.number(format_args!("seats[{index}].seatNumber"), self.seat_number, 0..=SEAT_NUMBER_MAX);
-        let id = checks.parsed(format_args!("seats[{index}].seatId"), &self.seat_id, SeatId::parse);
-        let companion_of = self
-            .companion_of
-            .as_deref()
-            .and_then(|of| checks.parsed(format_args!("seats[{index}].companionOf"), of, SeatId::parse));
-
-        let at = match (self.x, self.y) {
-            (Some(x), Some(y)) => {
-                let x = x.check(format_args!("seats[{index}].x"), checks);
-                Some(Point { x, y: y.check(format_args!("seats[{index}].y"), checks) })
-            }
-            (None, None) => None,
-            (Some(_), None) => {
-                checks.wrong(format_args!("seats[{index}].y"), "is needed with x");
-                None
-            }
-            (None, Some(_)) => {
-                checks.wrong(format_args!("seats[{index}].x"), "is needed with y");
-                None
-            }
-        };
+    fn check(self, checks: &mut Checks) -> Option<ListedSeat> {
+        let number = checks.number(format_args!("seatNumber"), self.seat_number, 0..=SEAT_NUMBER_MAX);
+        let id = checks.parsed(format_args!("seatId"), &self.seat_id, SeatId::parse);
+        let companion_of = self.companion_of.as_deref();
+        let companion_of =
+            companion_of.and_then(|of| checks.parsed(format_args!("companionOf"), of, SeatId::parse));
+        let at = checks.both(("x", self.x), ("y", self.y)).map(|(x, y)| Point {
+            x: x.check(format_args!("x"), checks),
+            y: y.check(format_args!("y"), checks),
+        });
         let Self { accessible, restricted_view, .. } = self;
         Some(ListedSeat { id: id?, number, at, accessible, companion_of, restricted_view })
     }
