@@ -129,10 +129,6 @@ impl<'w> Members<'w> {
         self.json
     }
 
-    fn value(&mut self, value: &(impl Serialize + ?Sized)) -> Written {
-        value.serialize(self.next())
-    }
-
     /// Writes a member that a type names: no such name needs an escape.
     fn member(&mut self, name: &'static str, value: &(impl Serialize + ?Sized)) -> Written {
         let start = if self.any { ",\"" } else { "\"" };
@@ -278,46 +274,29 @@ impl<'w> Serializer for &'w mut JsonWriter {
     }
 }
 
-impl ser::SerializeSeq for Members<'_> {
-    type Ok = ();
-    type Error = fmt::Error;
+/// Writes the elements of what serde calls by several names, and JSON an array.
+macro_rules! elements {
+    ($($kind:ident by $write:ident)+) => {$(
+        impl ser::$kind for Members<'_> {
+            type Ok = ();
+            type Error = fmt::Error;
 
-    fn serialize_element<T: Serialize + ?Sized>(&mut self, value: &T) -> Written {
-        self.value(value)
-    }
+            fn $write<T: Serialize + ?Sized>(&mut self, value: &T) -> Written {
+                value.serialize(self.next())
+            }
 
-    fn end(self) -> Written {
-        self.close();
-        Ok(())
-    }
+            fn end(self) -> Written {
+                self.close();
+                Ok(())
+            }
+        }
+    )+};
 }
 
-impl ser::SerializeTuple for Members<'_> {
-    type Ok = ();
-    type Error = fmt::Error;
-
-    fn serialize_element<T: Serialize + ?Sized>(&mut self, value: &T) -> Written {
-        self.value(value)
-    }
-
-    fn end(self) -> Written {
-        self.close();
-        Ok(())
-    }
-}
-
-impl ser::SerializeTupleStruct for Members<'_> {
-    type Ok = ();
-    type Error = fmt::Error;
-
-    fn serialize_field<T: Serialize + ?Sized>(&mut self, value: &T) -> Written {
-        self.value(value)
-    }
-
-    fn end(self) -> Written {
-        self.close();
-        Ok(())
-    }
+elements! {
+    SerializeSeq by serialize_element
+    SerializeTuple by serialize_element
+    SerializeTupleStruct by serialize_field
 }
 
 impl ser::SerializeStruct for Members<'_> {
