@@ -88,25 +88,35 @@ pub(super) fn completed(mut openapi: OpenApi) -> OpenApi {
             also has `by`: `engine`, `user`, or `admin` with its `adminId`. Other types are internal and may change.\n";
         *text += &kinds::tables(true);
     }
-    for (schema, (one, of), (other, of_other)) in CHOICES {
-        either(&mut openapi, schema, (one, of), (other, of_other));
+    for (schema, one, other) in CHOICES {
+        either(&mut openapi, schema, one, other);
     }
     openapi
 }
 
-/// A member of a body, and its type.
-type Member = (&'static str, Type);
+/// A member of a body, and what it is where it is given.
+type Member = (&'static str, Given);
+
+enum Given {
+    A(Type),
+    /// A schema by its name: an object without members would be an empty one to whoever makes types of the description.
+    Named(&'static str),
+}
 
 /// The members of which a body has exactly one.
 const CHOICES: [(&str, Member, Member); 2] = [
-    ("HoldBody", ("seats", Type::Array), ("bestAvailable", Type::Object)),
-    ("Row", ("length", Type::Integer), ("seats", Type::Array)),
+    ("HoldBody", ("seats", Given::A(Type::Array)), ("bestAvailable", Given::Named("BestAvailable"))),
+    ("Row", ("length", Given::A(Type::Integer)), ("seats", Given::A(Type::Array))),
 ];
 
 /// Requires exactly one of two members in a schema.
-fn either(openapi: &mut OpenApi, name: &str, one: (&str, Type), other: (&str, Type)) {
-    let given = |(member, of): (&str, Type)| {
-        ObjectBuilder::new().property(member, ObjectBuilder::new().schema_type(of)).required(member)
+fn either(openapi: &mut OpenApi, name: &str, one: Member, other: Member) {
+    let given = |(member, is): Member| {
+        let schema: RefOr<Schema> = match is {
+            Given::A(of) => ObjectBuilder::new().schema_type(of).into(),
+            Given::Named(name) => Ref::from_schema_name(name).into(),
+        };
+        ObjectBuilder::new().property(member, schema).required(member)
     };
     let choice = OneOfBuilder::new().item(given(one)).item(given(other));
     let components = openapi.components.get_or_insert_default();
