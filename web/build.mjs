@@ -166,10 +166,12 @@ if (mode === "--check") {
     }
   };
   await again();
-  watch(join(root, "src"), { recursive: true }, () => {
-    clearTimeout(due);
-    due = setTimeout(again, 100);
-  });
+  for (const sources of ["src", "client/src"]) {
+    watch(join(root, sources), { recursive: true }, () => {
+      clearTimeout(due);
+      due = setTimeout(again, 100);
+    });
+  }
 } else {
   const files = await make();
   if (!existsSync(dist)) mkdirSync(dist);

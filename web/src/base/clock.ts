@@ -1,27 +1,11 @@
-// The server's clock, and a signal that ticks with it.
-//
-// An answer's `Date` has whole seconds: the server's instant lies in the second that it names. Each answer so bounds how far this
-// machine's clock is off, and many answers bound it to some milliseconds. A deadline on a page is always the server's.
+// The server's clock, and a signal that ticks with it. A deadline on a page is always the server's.
 import { signal } from "@preact/signals";
+import { Clock } from "@onsale/client";
 
-/** The bounds of what is added to this machine's clock, in milliseconds. */
-let low = -Infinity;
-let high = Infinity;
-
-/** Learns from an answer: when it was asked for and when it came, by this machine's clock. */
-export function learn(date: string | null, askedAt: number, cameAt: number): void {
-  const second = date === null ? NaN : Date.parse(date);
-  if (Number.isNaN(second)) return;
-  const [newLow, newHigh] = [second - cameAt, second + 1000 - askedAt];
-  // No overlap: one of the clocks was set, or this machine was suspended. What was known is of before.
-  if (newLow > high || newHigh < low) [low, high] = [newLow, newHigh];
-  else [low, high] = [Math.max(low, newLow), Math.min(high, newHigh)];
-}
+export const clock = new Clock();
 
 /** The instant by the server's clock, in milliseconds since 1970. */
-export function serverNow(): number {
-  return Date.now() + (Number.isFinite(low) ? (low + high) / 2 : 0);
-}
+export const serverNow = () => clock.now();
 
 /** The server's instant, each second anew. */
 export const now = signal(serverNow());

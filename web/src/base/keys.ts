@@ -1,37 +1,16 @@
-// Idempotency keys: a change that was begun keeps its key until its outcome is known, also across a reload. So a repeat, by the page or by its
+// The idempotency keys of changes that were begun: kept until their outcome is known, also across a reload. So a repeat, by the page or by its
 // reader, finds out what happened and does nothing twice.
-import { keep, kept, names } from "./store";
+import { isOver, type KeyStore } from "@onsale/client";
+import { forget, keepText, keptText, names } from "./store";
 
-interface Begun {
-  key: string;
-  /** The body, whose change is another change. */
-  body: string;
-  at: number;
-}
-
-/** How long the server keeps a key at most. */
-const LIFE_MS = 24 * 3_600_000;
-
-/** Returns the key of a change: the one that it was begun with, or a new one. */
-export function keyOf(change: string, body: unknown): string {
-  const name = `key.${change}`;
-  const text = JSON.stringify(body ?? null);
-  const begun = kept<Begun>(name);
-  if (begun && begun.body === text && Date.now() - begun.at < LIFE_MS) return begun.key;
-  const key = crypto.randomUUID?.() ?? Array.from(crypto.getRandomValues(new Uint32Array(4)), (word) => word.toString(36)).join("-");
-  keep(name, { key, body: text, at: Date.now() } satisfies Begun);
-  return key;
-}
-
-/** Forgets a change whose outcome is known. */
-export function settled(change: string): void {
-  keep(`key.${change}`, null);
-}
+/** Keeps them in this browser. */
+export const keys: KeyStore = {
+  get: (name) => keptText(`key.${name}`),
+  set: (name, text) => keepText(`key.${name}`, text),
+  delete: (name) => forget(`key.${name}`),
+};
 
 /** Forgets the changes that are too old to be asked about. */
 export function forgetOld(): void {
-  for (const name of names("key.")) {
-    const begun = kept<Begun>(name);
-    if (!begun || Date.now() - begun.at >= LIFE_MS) keep(name, null);
-  }
+  for (const name of names("key.")) if (isOver(keptText(name))) forget(name);
 }

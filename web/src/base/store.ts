@@ -2,22 +2,43 @@
 // works until it is left.
 const unkept = new Map<string, string>();
 
-/** Keeps a value; null forgets it. */
-export function keep(name: string, value: unknown): void {
-  const text = JSON.stringify(value);
+/** Keeps a text. */
+export function keepText(name: string, text: string): void {
   try {
-    if (value === null) localStorage.removeItem(`onsale.${name}`);
-    else localStorage.setItem(`onsale.${name}`, text);
+    localStorage.setItem(`onsale.${name}`, text);
   } catch {
     unkept.set(name, text);
   }
 }
 
+/** Returns the text that was kept, or null. */
+export function keptText(name: string): string | null {
+  try {
+    return localStorage.getItem(`onsale.${name}`) ?? unkept.get(name) ?? null;
+  } catch {
+    return unkept.get(name) ?? null;
+  }
+}
+
+export function forget(name: string): void {
+  unkept.delete(name);
+  try {
+    localStorage.removeItem(`onsale.${name}`);
+  } catch {
+    // Nothing was kept.
+  }
+}
+
+/** Keeps a value; null forgets it. */
+export function keep(name: string, value: unknown): void {
+  if (value === null) forget(name);
+  else keepText(name, JSON.stringify(value));
+}
+
 /** Returns what was kept, or null. */
 export function kept<T>(name: string): T | null {
   try {
-    const text = localStorage.getItem(`onsale.${name}`) ?? unkept.get(name);
-    return text ? (JSON.parse(text) as T) : null;
+    return JSON.parse(keptText(name) ?? "null") as T | null;
   } catch {
     return null;
   }

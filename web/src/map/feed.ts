@@ -1,15 +1,14 @@
 // The seats of a schedule as they are now: the plan, each seat's status, and every change of it.
 import { signal } from "@preact/signals";
-import { api, ask, document as documentOf, isRefusal, type Refusal } from "../base/api";
-import { follow } from "../base/stream";
+import { readSeats, Refused, type SeatChange, seatChanges, type SeatsThen, STATUSES } from "@onsale/client";
+import { client, isRefusal, type Refusal, type Schedule } from "../base/api";
 import { type Outline, type Plan, planOf, sectionName } from "./plan";
 
-/** A seat's status, as the vector shape numbers it. */
+/** A seat's status, by its number in `STATUSES`. */
 export const FREE = 0;
 export const HELD = 1;
 export const RESERVED = 2;
 export const BLOCKED = 3;
-const STATUS: Record<string, number> = { available: FREE, held: HELD, reserved: RESERVED, blocked: BLOCKED };
 
 /** The least time between two tellings of what changed. */
 const TELL_MS = 250;
@@ -29,62 +28,14 @@ export interface Seats {
   open(): () => void;
 }
 
-/** The plan of a venue, which never changes for its id. */
-interface SeatPlan {
-  planId: string;
-  stage?: { outline: [number, number][] };
-  sections: { sectionId: string; floor: string; outline?: [number, number][] }[];
-  seats: {
-    seatId: string;
-    sectionId: string;
-    floor: string;
-    rowId: string;
-    seatNumber: number;
-    grade: string;
-    x: number;
-    y: number;
-    accessible?: boolean;
-    companionOf?: string;
-    restrictedView?: boolean;
-  }[];
-}
-
-/** The statuses of a plan's seats: base64 of two bits for each, the first in the lowest. */
-interface SeatVector {
-  planId: string;
-  statuses: string;
-}
-
 /** Loads a schedule's seats: its plan, which the browser keeps, and a small vector. `grades` stand from best to least. */
-export async function loadSeats(scheduleId: string, planId: string | undefined, grades: string[]): Promise<Seats | Refusal> {
-  const path = { scheduleId };
-  if (planId === undefined) {
-    const map = await ask(api.GET("/api/v1/schedules/{scheduleId}/seats", { params: { path } }));
-    if (isRefusal(map)) return map;
-    const seats = seatsIn(map);
-    const status = Uint8Array.from(seats, (seat) => STATUS[seat.status] ?? BLOCKED);
-    return followed(scheduleId, planOf(seats, grades), status);
-  }
-
-  const readPlan = (planId: string) => documentOf<SeatPlan>(`/api/v1/plans/${encodeURIComponent(planId)}`);
-  const [known, vector] = await Promise.all([
-    readPlan(planId),
-    documentOf<SeatVector>(`/api/v1/schedules/${encodeURIComponent(scheduleId)}/seats?shape=vector`),
-  ]);
-  if (isRefusal(vector)) return vector;
-  // The plan may have changed since the schedule was read; the vector says of which it is.
-  const plan = isRefusal(known) || known.planId !== vector.planId ? await readPlan(vector.planId) : known;
-  if (isRefusal(plan)) return plan;
-  return followed(scheduleId, planFrom(plan, grades), statusesOf(vector.statuses, plan.seats.length));
+export async function loadSeats({ scheduleId, planId }: Schedule, grades: string[]): Promise<Seats | Refusal> {
+  const read = await readSeats(client, scheduleId, planId);
+  return isRefusal(read) ? read : followed(scheduleId, planFrom(read.plan, grades), read.statuses);
 }
 
-/** The seats of a map that was asked for without a shape, which is a list of them. */
-export function seatsIn<Seat>(map: { seats: Seat[] } | { statuses: string }): Seat[] {
-  return "seats" in map ? map.seats : [];
-}
-
-function planFrom({ stage, sections, seats }: SeatPlan, grades: string[]): Plan {
-  const flat = (outline: [number, number][] | undefined) => (outline ? Float32Array.from(outline.flat()) : null);
+function planFrom({ stage, sections, seats }: SeatsThen["plan"], grades: string[]): Plan {
+  const flat = (outline: number[][] | null | undefined) => (outline ? Float32Array.from(outline.flat()) : null);
   const outlines = new Map<string, Outline>();
   for (const section of sections) {
     const outline = flat(section.outline);
@@ -92,7 +43,7 @@ function planFrom({ stage, sections, seats }: SeatPlan, grades: string[]): Plan 
   }
   // A venue that doesn't say where things are gets places by order, a unit apart: this page lays it out as a hall.
   const isPlaced =
-    stage !== undefined || outlines.size > 0 || seats.some(({ x, y }) => !Number.isInteger(x) || !Number.isInteger(y));
+    stage || outlines.size > 0 || seats.some(({ x, y }) => !Number.isInteger(x) || !Number.isInteger(y));
   const listed = seats.map(({ sectionId, rowId, seatNumber, x, y, ...seat }) => ({
     ...seat,
     section: sectionId,
@@ -101,12 +52,6 @@ function planFrom({ stage, sections, seats }: SeatPlan, grades: string[]): Plan 
     ...(isPlaced ? { x, y } : {}),
   }));
   return planOf(listed, grades, { stage: flat(stage?.outline), sections: outlines });
-}
-
-/** Unpacks two bits for each seat. */
-function statusesOf(text: string, count: number): Uint8Array {
-  const bytes = atob(text);
-  return Uint8Array.from({ length: count }, (_, seat) => (bytes.charCodeAt(seat >> 2) >> (2 * (seat & 3))) & 3);
 }
 
 function followed(scheduleId: string, plan: Plan, status: Uint8Array): Seats {
@@ -132,22 +77,31 @@ function followed(scheduleId: string, plan: Plan, status: Uint8Array): Seats {
     due ??= setTimeout(tellNow, Math.max(0, toldAt + TELL_MS - performance.now()));
   };
 
-  const take = (name: string, data: string) => {
-    const { seats } = JSON.parse(data) as { seats: Record<string, string> };
+  const take = ({ kind, seats }: SeatChange) => {
     // A snapshot has all seats that aren't free; the others are.
-    const before = name === "snapshot" ? status.slice() : null;
+    const before = kind === "snapshot" ? status.slice() : null;
     if (before) status.fill(FREE);
     const changed: number[] = [];
     for (const [id, word] of Object.entries(seats)) {
       const seat = plan.indexOf(id);
       if (seat === undefined) continue;
-      status[seat] = STATUS[word] ?? BLOCKED;
+      status[seat] = STATUSES.indexOf(word);
       changed.push(seat);
     }
     if (!before) return tell(changed);
     const differ: number[] = [];
     for (let seat = 0; seat < plan.count; seat++) if (status[seat] !== before[seat]) differ.push(seat);
     tell(differ.length > plan.count / 4 ? null : differ);
+  };
+
+  const listen = async (signal: AbortSignal) => {
+    try {
+      const onLine = (there: boolean) => (isLive.value = there);
+      for await (const change of seatChanges(client, scheduleId, { signal, onLine })) take(change);
+    } catch (error) {
+      if (!(error instanceof Refused)) throw error;
+      isLive.value = false;
+    }
   };
 
   return {
@@ -160,22 +114,18 @@ function followed(scheduleId: string, plan: Plan, status: Uint8Array): Seats {
       return () => listeners.delete(listener);
     },
     open() {
-      let stop: (() => void) | null = null;
+      let line: AbortController | null = null;
       let hide: ReturnType<typeof setTimeout> | undefined;
       const start = () => {
-        stop ??= follow(`/api/v1/schedules/${encodeURIComponent(scheduleId)}/seats/events`, {
-          on: ({ name, data }) => {
-            if (name === "snapshot" || name === "delta") take(name, data);
-          },
-          onLine: (there) => (isLive.value = there),
-          onRefused: () => (isLive.value = false),
-        });
+        if (line) return;
+        line = new AbortController();
+        void listen(line.signal);
       };
       const end = () => {
         clearTimeout(due);
         due = undefined;
-        stop?.();
-        stop = null;
+        line?.abort();
+        line = null;
         isLive.value = false;
       };
       // A browser opens few connections to a server, and hidden tabs share them: one that stays hidden gives its stream back.

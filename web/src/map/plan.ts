@@ -69,9 +69,9 @@ export interface ListedSeat {
   grade: string;
   x?: number | null;
   y?: number | null;
-  accessible?: boolean;
+  accessible?: boolean | null;
   companionOf?: string | null;
-  restrictedView?: boolean;
+  restrictedView?: boolean | null;
 }
 
 export interface Outlines {

@@ -1,6 +1,6 @@
 // What happens to the seats of one sale by the second: counted from the changes of its map, from when its page is opened.
 import { signal } from "@preact/signals";
-import { BLOCKED, FREE, HELD, RESERVED, type Seats } from "../map/feed";
+import { FREE, HELD, RESERVED, type Seats } from "../map/feed";
 import { serverNow } from "../base/clock";
 import { Track } from "./watch";
 
@@ -64,5 +64,3 @@ export function byGrade(seats: Seats): number[][] {
   return counts;
 }
 
-export const STATUS_NAMES = ["available", "held", "reserved", "blocked"] as const;
-export const STATUS_OF: Record<string, number> = { available: FREE, held: HELD, reserved: RESERVED, blocked: BLOCKED };

@@ -1,6 +1,7 @@
 // One sale: what it is, the acts on it, and its parts: live, seats, waiting room, history.
 import { useComputed, useSignal } from "@preact/signals";
 import { useEffect, useMemo } from "preact/hooks";
+import { STATUSES } from "@onsale/client";
 import { api, ask, type Concert, isRefusal, type Refusal, type Schedule, type Schemas } from "../base/api";
 import { count, money, type Zone } from "../base/language";
 import { useLoaded } from "../base/load";
@@ -9,7 +10,7 @@ import { FREE, loadSeats, RESERVED, type Seats } from "../map/feed";
 import { receipt, setSale } from "./acts";
 import { CancelDialog } from "./cancel";
 import { Chart, type Columns } from "./chart";
-import { byGrade, Flow, STATUS_NAMES } from "./flow";
+import { byGrade, Flow } from "./flow";
 import { HistoryPart } from "./history";
 import { SpanChoice } from "./all";
 import { Bar, type Counts, Figures, instant, percent, rough, schedulePath, startOf, Status } from "./parts";
@@ -41,9 +42,8 @@ async function load(scheduleId: string): Promise<Omit<Sale, "flow"> | Refusal> {
   if (isRefusal(schedule)) return schedule;
   const concert = await ask(api.GET("/api/v1/concerts/{concertId}", { params: { path: { concertId: schedule.concertId } } }));
   if (isRefusal(concert)) return concert;
-  const { planId } = schedule as { planId?: string };
   const grades = concert.grades.map(({ grade }) => grade);
-  const seats = await loadSeats(scheduleId, planId, grades);
+  const seats = await loadSeats(schedule, grades);
   if (isRefusal(seats)) return seats;
   const venue = isRefusal(venues) ? undefined : venues.items.find(({ venueId }: Schemas["VenueSummary"]) => venueId === schedule.venueId);
   return { scheduleId, schedule, concert, zone: venue?.timeZone, seats };
@@ -302,7 +302,7 @@ function Grades(props: { sale: Sale }) {
             <th scope="col" class="wide">
               {t.value.seatsWord}
             </th>
-            {STATUS_NAMES.map((name) => (
+            {STATUSES.map((name) => (
               <th scope="col" class="number" key={name}>
                 {t.value.seatStatus[name]}
               </th>
@@ -325,7 +325,7 @@ function Grades(props: { sale: Sale }) {
                 <td class="wide">
                   <Bar seats={{ available: own[FREE]!, held: own[1]!, reserved: own[2]!, blocked: own[3]!, total }} />
                 </td>
-                {STATUS_NAMES.map((status, at) => (
+                {STATUSES.map((status, at) => (
                   <td class="number" key={status} data-label={t.value.seatStatus[status]}>
                     {count(own[at]!)}
                   </td>

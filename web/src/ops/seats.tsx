@@ -1,19 +1,19 @@
 // The seats of a sale: now and back in time; taken off sale and put back; and what happened to one.
 import { type Signal, useComputed, useSignal } from "@preact/signals";
 import { useEffect, useMemo, useRef } from "preact/hooks";
+import { STATUSES } from "@onsale/client";
 import { api, ask, isRefusal, type Refusal, type Schemas } from "../base/api";
 import { serverNow } from "../base/clock";
 import { count, money } from "../base/language";
 import { announce } from "../base/live";
 import { useLoaded } from "../base/load";
 import { Button, Notice } from "../base/ui";
-import { BLOCKED, FREE, seatsIn, type Seats } from "../map/feed";
+import { BLOCKED, FREE, type Seats } from "../map/feed";
 import type { Choice } from "../map/painter";
 import { SeatList } from "../map/SeatList";
 import { SeatMap, type Sight } from "../map/SeatMap";
 import { receipt, setSeats } from "./acts";
 import { isDark } from "./chart";
-import { STATUS_NAMES, STATUS_OF } from "./flow";
 import { EventWords, historyOf, HistoryTable } from "./history";
 import { Choice as OneOf, instantOfDay } from "./parts";
 import { COLOURS, type Picture, pictureOf } from "./picture";
@@ -28,7 +28,7 @@ export function SeatsPart(props: { sale: Sale }) {
   const { sale } = props;
   const { seats } = sale;
   const { plan } = seats;
-  const words = STATUS_NAMES.map((name) => t.value.seatStatus[name]);
+  const words = STATUSES.map((name) => t.value.seatStatus[name]);
   const picture = useMemo(() => pictureOf(seats, words), [seats, words.join()]);
   useEffect(() => () => picture.end(), [picture]);
 
@@ -147,7 +147,7 @@ function Legend(props: { picture: Picture; status: Signal<number | null>; words:
   const line = (index: number | null, words: string, number: number) => (
     <label key={words}>
       <input type="radio" name="status" checked={status.value === index} onChange={() => (status.value = index)} />
-      <span class={`swatch ${index === null ? "every" : STATUS_NAMES[index]}`} aria-hidden="true" />
+      <span class={`swatch ${index === null ? "every" : STATUSES[index]}`} aria-hidden="true" />
       <span>{words}</span>
       <span class="number">{count(number)}</span>
     </label>
@@ -322,7 +322,8 @@ function Scrub(props: { sale: Sale; picture: Picture; nameOf: (seat: number) => 
       // Of a sale that didn't exist no seat was to be had; after any other refusal the map stays as it was.
       if (refusal === null || refusal.code === "not_found") {
         const past = new Uint8Array(plan.count).fill(BLOCKED);
-        if (!isRefusal(map)) for (const seat of seatsIn(map)) past[plan.indexOf(seat.seatId) ?? -1] = STATUS_OF[seat.status] ?? BLOCKED;
+        if (!isRefusal(map) && "seats" in map)
+          for (const seat of map.seats) past[plan.indexOf(seat.seatId) ?? -1] = STATUSES.indexOf(seat.status);
         picture.show(past);
       }
       shown.value = { at: wanted, refusal };

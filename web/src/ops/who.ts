@@ -79,8 +79,8 @@ export async function signIn(pasted: string): Promise<Refusal | null> {
   const answer = await ask(api.GET("/api/v1/admin/overview"));
   if (isRefusal(answer)) {
     signOut();
-    const own = { unauthenticated: "token_unknown", forbidden: "role_sees_nothing" }[answer.code];
-    return own ? refused(own) : answer;
+    if (answer.code === "unauthenticated") return refused("token_unknown");
+    return answer.code === "forbidden" ? refused("role_sees_nothing") : answer;
   }
   role.value = wanted;
   keepToken(token);

@@ -39,8 +39,7 @@ export function SeatChooser(props: ChooserProps) {
   const { sale, changeOf } = props;
   const grades = useMemo(() => sale.show.grades.map(({ grade }) => grade), [sale.show]);
   const { scheduleId } = sale.schedule;
-  const { planId } = sale.schedule as { planId?: string };
-  const loaded = useLoaded(() => loadSeats(scheduleId, planId, grades), [scheduleId]);
+  const loaded = useLoaded(() => loadSeats(sale.schedule, grades), [scheduleId]);
   const old = useLoaded<Reservation | null>(
     async () =>
       changeOf ? ask(api.GET("/api/v1/reservations/{reservationId}", { params: { path: { reservationId: changeOf } } })) : null,
@@ -199,8 +198,7 @@ function Choosing(props: ChooserProps & { seats: Seats; held: Reservation | null
         const wanted = best
           ? { bestAvailable: { count: best.count, ...(best.grade === null ? {} : { grade: plan.grades[best.grade]! }) } }
           : { seats: ids };
-        // The description says "either" in a way that types don't.
-        const body = { scheduleId: schedule.scheduleId, ...wanted } as unknown as Schemas["HoldBody"];
+        const body: Schemas["HoldBody"] = { scheduleId: schedule.scheduleId, ...wanted };
         answer = await change(`hold.${schedule.scheduleId}`, body, (key) =>
           api.POST("/api/v1/reservations", { params: { header: { ...key, ...props.pass() } }, body }),
         );

@@ -2,10 +2,10 @@
 //
 // The pass survives a reload and a lost line: the server knows the place, and tells where it stands when asked again.
 import { signal } from "@preact/signals";
-import { api, ask, change, isRefusal, type Place, type Refusal } from "../base/api";
+import { placeChanges, Refused } from "@onsale/client";
+import { api, ask, change, client, isRefusal, type Place, type Refusal } from "../base/api";
 import { session } from "../base/session";
 import { keep, kept } from "../base/store";
-import { follow } from "../base/stream";
 
 /** Where the reader stands. `out`: no place; `lost`: a place that ended, and how. */
 export type Stand =
@@ -38,7 +38,7 @@ export class Room {
   readonly stand = signal<Stand>({ kind: "unknown" });
   /** Whether the line to the server is there. */
   readonly isLive = signal(true);
-  private stop: (() => void) | null = null;
+  private line: AbortController | null = null;
 
   constructor(private readonly scheduleId: string) {}
 
@@ -56,7 +56,7 @@ export class Room {
       // A pass that the server doesn't know is none. Any other failure is over when the line is back: the stream asks again.
       if (["queue_token_invalid", "not_found", "no_waiting_room"].includes(place.code)) return this.forget(null);
     } else if (!this.take(place)) return;
-    this.listen();
+    void this.listen();
   }
 
   /** Takes a place in the line, or finds the one that the reader has. */
@@ -67,7 +67,7 @@ export class Room {
     );
     if (isRefusal(place)) return place;
     keep(nameOf(this.scheduleId), place.token);
-    if (this.take(place)) this.listen();
+    if (this.take(place)) void this.listen();
     return null;
   }
 
@@ -94,8 +94,8 @@ export class Room {
 
   /** Stops following; the place stays. */
   leaveQuietly(): void {
-    this.stop?.();
-    this.stop = null;
+    this.line?.abort();
+    this.line = null;
   }
 
   /** Takes what the server says of the place; false where it has ended. */
@@ -122,20 +122,18 @@ export class Room {
     return true;
   }
 
-  private listen(): void {
+  private async listen(): Promise<void> {
     this.leaveQuietly();
-    this.stop = follow(`/api/v1/queue/tokens/current/events?scheduleId=${encodeURIComponent(this.scheduleId)}`, {
-      headers: () =>
-        ({ authorization: `Bearer ${session.value?.accessToken ?? ""}`, ...withPass(this.scheduleId) }) as Record<string, string>,
-      on: ({ name, data }) => {
-        const said = JSON.parse(data) as Place;
-        if (name === "ended") this.forget(said.status === "done" ? "done" : "expired");
-        else this.take(said);
-      },
-      onLine: (there) => (this.isLive.value = there),
-      onRefused: (status) => {
-        if (status === 401 || status === 403 || status === 404) this.forget("expired");
-      },
-    });
+    const { signal } = (this.line = new AbortController());
+    try {
+      const onLine = (there: boolean) => (this.isLive.value = there);
+      for await (const change of placeChanges(client, this.scheduleId, () => passOf(this.scheduleId), { signal, onLine })) {
+        if (change.kind === "ended") this.forget(change.status === "done" ? "done" : "expired");
+        else this.take(change);
+      }
+    } catch (error) {
+      if (!(error instanceof Refused)) throw error;
+      if ([401, 403, 404].includes(error.refusal.problem.status ?? 0)) this.forget("expired");
+    }
   }
 }
