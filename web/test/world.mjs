@@ -1,40 +1,19 @@
-// What the tests of the pages share: a demonstration of their own, fans in browsers, and sales that are made for one test.
-import { spawn } from "node:child_process";
+// What the tests of the pages share: browsers and fans in them, at a demonstration of their own.
 import assert from "node:assert/strict";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdirSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { createInterface } from "node:readline";
 import { chromium } from "playwright-core";
+import { Demonstration } from "./demonstration.mjs";
 
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
 /** How long something on a page may take to be seen. The machine may be busy. */
 const PATIENCE_MS = 20_000;
 
-export class World {
+export class World extends Demonstration {
   static async start() {
-    const world = new World();
-    world.folder = mkdtempSync(join(tmpdir(), "onsale-pages-"));
-    const arguments_ = [
-      "serve",
-      "--demo",
-      "--listen",
-      "127.0.0.1:0",
-      "--data-dir",
-      join(world.folder, "data"),
-      "--journal-reserve-bytes",
-      "0",
-    ];
-    world.server = spawn(process.env.PROGRAM, arguments_, { stdio: ["ignore", "pipe", "ignore"] });
-    for await (const line of createInterface({ input: world.server.stdout })) {
-      world.base ??= /shop\s+(http:\S+)\/$/.exec(line)?.[1];
-      world.admin ??= /ADMIN='([^']+)'/.exec(line)?.[1];
-      if (line.startsWith("Stop it with")) break;
-    }
-    assert.ok(world.base && world.admin, "the demonstration starts and says where it is");
-    world.server.stdout.resume();
+    const world = await super.start();
     world.browser = await chromium.launch({
       executablePath: process.env.CHROMIUM,
       // A container has neither user namespaces nor much shared memory.
@@ -45,36 +24,7 @@ export class World {
 
   async stop() {
     await this.browser?.close();
-    if (this.server?.exitCode === null) {
-      const ended = new Promise((resolve) => this.server.once("exit", resolve));
-      this.server.kill("SIGTERM");
-      await ended;
-    }
-    rmSync(this.folder, { recursive: true, force: true });
-  }
-
-  /** Calls the API as its administrator. */
-  async call(method, path, body) {
-    const headers = { authorization: `Bearer ${this.admin}`, ...(body ? { "content-type": "application/json" } : {}) };
-    const response = await fetch(`${this.base}/api/v1${path}`, { method, headers, body: body && JSON.stringify(body) });
-    const text = await response.text();
-    assert.ok(response.ok, `${method} ${path}: ${response.status} ${text}`);
-    return text ? JSON.parse(text) : null;
-  }
-
-  /** Makes a sale that is open, of the demonstration's theatre. Returns the path of its page. */
-  async sale(name, policy = {}, more = {}) {
-    const at = (days) => new Date(Date.now() + days * 86_400_000).toISOString();
-    const body = {
-      concertId: "perf-phantom-1",
-      startsAt: at(20),
-      endsAt: at(20.1),
-      salesOpenAt: at(-1),
-      policy: { holdSeconds: 300, ...policy },
-      ...more,
-    };
-    await this.call("PUT", `/schedules/test-${name}`, body);
-    return `/schedules/test-${name}`;
+    await super.stop();
   }
 
   /** Opens a browser window for somebody who hasn't been here. */
