@@ -5,7 +5,7 @@ import { effect, type ReadonlySignal, useSignal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import { FREE, type Seats } from "./feed";
-import { Painter, type Choice, type Look } from "./painter";
+import { Painter, type Choice, type Drawing, type Look } from "./painter";
 import { SeatIndex, View } from "./view";
 
 export interface SeatMapTexts {
@@ -34,6 +34,7 @@ export function SeatMap(props: {
   seats: Seats;
   /** By a grade's place in the plan. */
   colours: string[];
+  drawing?: Drawing;
   choice: ReadonlySignal<Choice>;
   /** What is brought into sight when it changes. */
   sight: ReadonlySignal<Sight>;
@@ -166,7 +167,7 @@ class Map {
     const { seats } = props.current;
     this.view = new View(seats.plan.bounds);
     this.index = new SeatIndex(seats.plan);
-    this.painter = new Painter(canvas, seats.plan, this.index, seats.status, this.look());
+    this.painter = new Painter(canvas, seats.plan, this.index, seats.status, this.look(), props.current.drawing);
     this.redress();
 
     const sized = new ResizeObserver(() => {

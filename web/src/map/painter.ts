@@ -19,6 +19,14 @@ export interface Look {
   grades: string[];
 }
 
+/** How a page draws seats that aren't taken, where a grade's colour alone wouldn't tell them apart. */
+export interface Drawing {
+  /** Draws a seat one unit wide. `box` traces its form: all of its size, or less. */
+  draw(context: CanvasRenderingContext2D, grade: number, look: Look, box: (size: number) => void): void;
+  /** The colour of a number on it; null for no number. */
+  ink(grade: number, look: Look): string | null;
+}
+
 /** What the reader does with the seats. */
 export interface Choice {
   chosen: ReadonlySet<number>;
@@ -35,7 +43,7 @@ const ROWS_NAMED = 14;
 /** From this scale on a seat shows its number. */
 const NUMBERED = 22;
 /** A seat's width, of its unit. */
-const SIZE = 0.8;
+export const SIZE = 0.8;
 /** The most pixels of the picture of all seats: what phones can keep. */
 const PICTURE_PIXELS = 4_000_000;
 
@@ -53,6 +61,7 @@ export class Painter {
     private readonly index: SeatIndex,
     private readonly status: Uint8Array,
     public look: Look,
+    private readonly drawing: Drawing | null = null,
   ) {
     this.context = canvas.getContext("2d") as CanvasRenderingContext2D;
   }
@@ -164,6 +173,16 @@ export class Painter {
     const isFree = this.status[seat] === FREE;
     const size = unit * (isFree ? SIZE : 0.34);
     context.globalAlpha = grade === null || grade === own ? 1 : 0.2;
+    if (isFree && this.drawing) {
+      context.setTransform(unit, 0, 0, unit, x - unit / 2, y - unit / 2);
+      this.drawing.draw(context, own, this.look, (size) => {
+        context.beginPath();
+        context.rect(0.5 - size / 2, 0.5 - size / 2, size, size);
+      });
+      context.resetTransform();
+      context.globalAlpha = 1;
+      return;
+    }
     context.fillStyle = isFree ? (this.look.grades[own] ?? this.look.ink) : this.look.taken;
     context.fillRect(x - size / 2, y - size / 2, size, size);
     context.globalAlpha = 1;
@@ -239,6 +258,8 @@ export class Painter {
       context.strokeStyle = this.look.taken;
       context.globalAlpha = 0.7;
       context.stroke();
+    } else if (kind === "free" && this.drawing) {
+      this.drawing.draw(context, grade, this.look, (size) => box(size, 0.22));
     } else if (kind === "free") {
       box(SIZE, 0.22);
       context.fillStyle = this.look.grades[grade] ?? this.look.ink;
@@ -325,7 +346,10 @@ export class Painter {
     const [x1, y1] = view.toPlan(view.width, view.height);
     this.index.within(x0, y0, x1, y1, (seat) => {
       if (this.status[seat] !== FREE || this.hidden?.has(seat)) return;
-      context.fillStyle = inkOn(look.grades[plan.grade[seat]!] ?? look.ink);
+      const grade = plan.grade[seat]!;
+      const ink = this.drawing ? this.drawing.ink(grade, look) : inkOn(look.grades[grade] ?? look.ink);
+      if (ink === null) return;
+      context.fillStyle = ink;
       context.fillText(plan.numbers[seat]!, ...place(plan.x[seat]!, plan.y[seat]!));
     });
   }
@@ -353,7 +377,7 @@ export class Painter {
 const inks = new Map<string, string>();
 
 /** Black or white, whichever is read better on a colour. */
-function inkOn(colour: string): string {
+export function inkOn(colour: string): string {
   const known = inks.get(colour);
   if (known) return known;
   const context = document.createElement("canvas").getContext("2d") as CanvasRenderingContext2D;

@@ -1,11 +1,48 @@
-// The seats as the map shows them here: a seat's colour is its status, not its grade; and they are those of now or of an earlier instant.
+// The seats as the map shows them here: a seat's form and colour are its status, not its grade; and they are those of now or of an earlier
+// instant.
 import { signal } from "@preact/signals";
-import type { Seats } from "../map/feed";
+import { BLOCKED, FREE, RESERVED, type Seats } from "../map/feed";
+import { type Drawing, inkOn, SIZE } from "../map/painter";
 
 /** A status' colours by its number, for light and for dark pages; `ops.css` has the same. */
 export const COLOURS = {
   light: ["#d9d4c7", "#d98e04", "#1f7a4d", "#45413a"],
   dark: ["#4b4841", "#f0b445", "#45b983", "#cdc7ba"],
+};
+
+/** The width of a line, of a seat's unit. */
+const LINE = 0.14;
+
+/** The forms of the statuses, which the legend has, too: a free seat is empty, one that is held is filled in part, a sold one is full, and one
+ * that isn't on sale is crossed out. */
+export const DRAWING: Drawing = {
+  draw(context, status, look, box) {
+    context.fillStyle = context.strokeStyle = status === FREE ? look.taken : (look.grades[status] ?? look.ink);
+    context.lineWidth = LINE;
+    if (status === RESERVED) {
+      box(SIZE);
+      return context.fill();
+    }
+    if (status === BLOCKED) {
+      context.beginPath();
+      for (const [x, y] of [
+        [0.24, 0.24],
+        [0.24, 0.76],
+      ] as const) {
+        context.moveTo(x, y);
+        context.lineTo(1 - x, 1 - y);
+      }
+      return context.stroke();
+    }
+    box(SIZE - LINE);
+    context.stroke();
+    if (status === FREE) return;
+    context.save();
+    context.clip();
+    context.fillRect(0, 0.62, 1, 1);
+    context.restore();
+  },
+  ink: (status, look) => (status === BLOCKED ? null : status === RESERVED ? inkOn(look.grades[status] ?? look.ink) : look.ink),
 };
 
 /** A map whose picture can be set to what was. */

@@ -16,7 +16,7 @@ import { receipt, setSeats } from "./acts";
 import { isDark } from "./chart";
 import { EventWords, historyOf, HistoryTable } from "./history";
 import { Choice as OneOf, instantOfDay } from "./parts";
-import { COLOURS, type Picture, pictureOf } from "./picture";
+import { COLOURS, DRAWING, type Picture, pictureOf } from "./picture";
 import { Refused } from "./refusal";
 import type { Sale } from "./schedule";
 import { t } from "./texts";
@@ -73,6 +73,7 @@ export function SeatsPart(props: { sale: Sale }) {
             key={scheme}
             seats={picture.seats}
             colours={COLOURS[scheme]}
+            drawing={DRAWING}
             choice={choice}
             sight={sight}
             onPick={pick}
