@@ -113,7 +113,7 @@ test("a token that is over is said, and asked for again", async () => {
       body: JSON.stringify({ type: "/problems/token-expired", title: "", status: 401, detail: "", code: "token_expired" }),
     }),
   );
-  await who.page.locator(".notice", { hasText: "Your token is over" }).waitFor();
+  await who.page.locator(".notice", { hasText: "Your token has expired" }).waitFor();
   await who.leave();
 });
 
@@ -234,7 +234,7 @@ test("seats are taken off sale by row, on the map and in the list, and put back"
 
   // One of them is held meanwhile, and is left alone.
   await ann.hold(id, ["1층-B-4-7"]);
-  await page.getByText("1 seat of these are held or sold").waitFor();
+  await page.getByText("1 of these seats is held or sold").waitFor();
   await page.locator("#block", { hasText: "Take 23 seats off sale" }).click();
   await page.locator("#receipt", { hasText: "23 seats off sale. By operator-ann" }).waitFor();
   assert.equal((await seatsOf(id, "blocked")).length, 23);
@@ -351,7 +351,7 @@ test("a reservation, a user and a seat's whole history are looked up", async () 
   await lookUp("kim@example.org");
   await page.locator("#found-user", { hasText: "Kim" }).waitFor();
   await lookUp("nobody@example.org");
-  await page.locator(".notice", { hasText: "There is nothing by this name." }).waitFor();
+  await page.locator(".notice", { hasText: "Nothing is found by this name." }).waitFor();
 
   await page.locator("#find-seat").click();
   await page.getByText("Both are needed").waitFor();

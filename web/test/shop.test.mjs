@@ -118,7 +118,7 @@ test("a payment that is declined is said, and the next one pays", async () => {
   await fan.isAccessible("the question before a cancellation");
   await fan.page.locator("#cancel-yes").click();
   await fan.see(".reservation.cancelled");
-  await fan.page.getByText("₩340,000 was given back").waitFor();
+  await fan.page.getByText("₩340,000 was refunded").waitFor();
   await fan.leave();
 });
 
@@ -266,7 +266,7 @@ test("an account is made, and its owner comes back to it", async () => {
   await page.locator("input[name=email]").fill("ann@example.org");
   await page.locator("input[name=password]").fill("not the password");
   await page.locator("dialog form button[type=submit]").click();
-  await page.getByText("don't belong together").first().waitFor();
+  await page.getByText("don't match").first().waitFor();
   await page.locator("input[name=password]").fill("correct horse battery");
   await page.locator("dialog form button[type=submit]").click();
   await page.locator('.top a[href="/account"]', { hasText: "Ann" }).waitFor();
@@ -310,7 +310,7 @@ for (const [width, height] of [
       await fan.see(".pay");
       await fan.isAccessible(`a hold at ${width}`);
       await fan.shoot(`${name}-hold`);
-      await page.getByRole("button", { name: /Give the seats back|좌석 놓기/ }).click();
+      await page.getByRole("button", { name: /Give the seats back|좌석 선택 취소/ }).click();
       await fan.see(".choosing");
       await fan.leave();
     });

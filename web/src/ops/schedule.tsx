@@ -175,7 +175,7 @@ function AskDialog(props: { act: "open" | "close"; scheduleId: string; seats: Co
   };
   return (
     <Dialog title={t.value.ask[act]} closeLabel={t.value.close} onClose={props.onClose}>
-      <p>{act === "open" ? t.value.askOpen(props.title, count(seats.available)) : t.value.askClose(props.title, count(seats.held))}</p>
+      <p>{act === "open" ? t.value.askOpen(props.title, seats.available) : t.value.askClose(props.title, seats.held)}</p>
       {refusal.value && <Refused refusal={refusal.value} />}
       <div class="actions">
         <Button look="main" busy={busy.value} onClick={send} id="sure">
