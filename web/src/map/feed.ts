@@ -28,10 +28,24 @@ export interface Seats {
   open(): () => void;
 }
 
+const read = ({ scheduleId, planId }: Schedule) => readSeats(client, scheduleId, planId);
+
+/** What was asked for before anybody could use it. */
+let begun: { scheduleId: string; seats: ReturnType<typeof read> } | null = null;
+
+/** Asks for a schedule's seats now: the next to load them waits the less. */
+export function beginSeats(schedule: Schedule): void {
+  begun = { scheduleId: schedule.scheduleId, seats: read(schedule) };
+}
+
 /** Loads a schedule's seats: its plan, which the browser keeps, and a small vector. `grades` stand from best to least. */
-export async function loadSeats({ scheduleId, planId }: Schedule, grades: string[]): Promise<Seats | Refusal> {
-  const read = await readSeats(client, scheduleId, planId);
-  return isRefusal(read) ? read : followed(scheduleId, planFrom(read.plan, grades), read.statuses);
+export async function loadSeats(schedule: Schedule, grades: string[]): Promise<Seats | Refusal> {
+  const { scheduleId } = schedule;
+  const asked = begun?.scheduleId === scheduleId ? begun.seats : read(schedule);
+  // Once: whoever loads them again wants them as they are then.
+  begun = null;
+  const seats = await asked;
+  return isRefusal(seats) ? seats : followed(scheduleId, planFrom(seats.plan, grades), seats.statuses);
 }
 
 function planFrom({ stage, sections, seats }: SeatsThen["plan"], grades: string[]): Plan {

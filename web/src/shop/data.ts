@@ -12,6 +12,7 @@ import {
   type Schedule,
   type Schemas,
 } from "../base/api";
+import { beginSeats } from "../map/feed";
 
 export type Venue = Schemas["VenueSummary"];
 
@@ -60,8 +61,23 @@ export async function schedulesOf(concertId: string): Promise<Schedule[] | Refus
   return isRefusal(list) ? list : list.items;
 }
 
-export const schedule = (scheduleId: string): Promise<Schedule | Refusal> =>
+const schedule = (scheduleId: string): Promise<Schedule | Refusal> =>
   ask(api.GET("/api/v1/schedules/{scheduleId}", { params: { path: { scheduleId } } }));
+
+/** A performance that was asked for before its page was there. */
+let begun: { scheduleId: string; schedule: Promise<Schedule | Refusal> } | null = null;
+
+/** Asks for what the page of a performance shows while the page itself is on its way: on a slow line each question takes long. */
+export async function beginSale(scheduleId: string): Promise<void> {
+  const asked = schedule(scheduleId);
+  begun = { scheduleId, schedule: asked };
+  void venues();
+  const own = await asked;
+  if (isRefusal(own)) return;
+  void show(own.concertId);
+  // Behind a waiting room the seats aren't seen yet.
+  if (own.status === "open" && !own.policy.queue) beginSeats(own);
+}
 
 /** A performance with all that its pages show. */
 export interface Sale {
@@ -71,7 +87,9 @@ export interface Sale {
 }
 
 export async function saleOf(scheduleId: string): Promise<Sale | Refusal> {
-  const [own, all] = await Promise.all([schedule(scheduleId), venues()]);
+  const asked = begun?.scheduleId === scheduleId ? begun.schedule : schedule(scheduleId);
+  begun = null;
+  const [own, all] = await Promise.all([asked, venues()]);
   if (isRefusal(own)) return own;
   const of = await show(own.concertId);
   if (isRefusal(of)) return of;

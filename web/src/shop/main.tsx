@@ -11,6 +11,7 @@ import { followLinks, here, match } from "../base/router";
 import { openSession, session } from "../base/session";
 import { Button, Heading, LanguageSwitch } from "../base/ui";
 import { AccountPage } from "./account";
+import { beginSale } from "./data";
 import { asFan, SignIn } from "./fan";
 import { HomePage } from "./home";
 import { ReservationPage } from "./reservation";
@@ -84,6 +85,8 @@ function Page() {
 openSession("fan");
 forgetOld();
 followLinks(isOurs);
+const first = match("/schedules/:id", here.value.path);
+if (first) void beginSale(first.id as string);
 const root = document.getElementById("page") as HTMLElement;
 ready.then(
   () => render(<Page />, root),
