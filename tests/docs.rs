@@ -22,6 +22,8 @@ const ADDRESS: &str = "127.0.0.1:8080";
 /// The documents whose commands are typed, each by a test.
 const FOLLOWED: [&str; 5] =
     ["README.md", "docs/TOUR.md", "docs/OPERATIONS.md", "docs/SALE-DAY.md", "docs/COMING-FROM.md"];
+/// What the payment service of the examples signs with: a reader makes another.
+const EXTERNAL_SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 const PROGRAM: &str = env!("CARGO_BIN_EXE_onsale");
 
 fn repository(file: &str) -> String {
@@ -162,6 +164,7 @@ impl Demo {
             .args(arguments)
             .current_dir(dir)
             .env_clear()
+            .env("ONSALE_EXTERNAL_SECRET", EXTERNAL_SECRET)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(log)
@@ -434,7 +437,8 @@ fn the_readme_is_short_enough_to_be_read_to_its_end() {
 
 /// What the operators' pages say of their variables: a schedule with a hold that was exchanged, and one with a waiting room.
 fn for_operators(_: &Demo) -> String {
-    r#"export PATH="$PWD/target/release:$PATH"
+    format!("ONSALE_EXTERNAL_SECRET={EXTERNAL_SECRET}\n")
+        + r#"export PATH="$PWD/target/release:$PATH"
        of() { grep -o "\"$1\":\"[^\"]*" | head -1 | cut -d'"' -f4; }
        JSON='Content-Type: application/json'
        ID=$(curl -s -X POST "$API/reservations" -H "Authorization: Bearer $TOKEN" -H "$JSON" \
@@ -444,7 +448,6 @@ fn for_operators(_: &Demo) -> String {
        curl -s -X PUT "$API/schedules/$ROOM" -H "Authorization: Bearer $ADMIN" -H "$JSON" -d '{"concertId":"perf-phantom-1",
            "startsAt":"2099-05-01T10:30:00Z","endsAt":"2099-05-01T13:00:00Z","policy":{"queue":{}}}'
     "#
-    .to_owned()
 }
 
 #[test]

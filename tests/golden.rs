@@ -22,7 +22,7 @@ use onsale::domain::catalogue::CatalogueEvent;
 use onsale::domain::cause::{By, Cause};
 use onsale::domain::ids::{SEALED, ScheduleId, ScheduleNumber, SeatId};
 use onsale::domain::money::{Currency, Money};
-use onsale::domain::payments::{Method, Payment, PaymentsImage};
+use onsale::domain::payments::{Method, Payment, PaymentsImage, Report, Taken};
 use onsale::domain::schedule::policy::{Policy, QueueOrder, QueuePolicy};
 use onsale::domain::schedule::{Caller, Command, Creation, Event, ReservationRef, Schedule, Wish};
 use onsale::domain::time::Seconds;
@@ -304,6 +304,62 @@ async fn scenario_of_money(config: EngineConfig, clock: &ManualClock) {
     // The last is left as a crash would: nobody knows whether the money was taken.
     let (_, silent) = pay(second, "u4", &[40], Method::Card, None).await;
     confirm(&silent, "silent").await;
+    engine.close().await.unwrap();
+}
+
+/// What the golden journal of a payment service of the platform's own tells: a report of every kind, in every order.
+async fn scenario_of_reports(config: EngineConfig, clock: &ManualClock) {
+    let config = EngineConfig { gateways: Gateways::default().with_external(), ..config };
+    let (engine, entries) = open_with(config, 1, 1).await;
+    let entry = &entries[0];
+    let taken = |payment_key: &str, amount| Taken {
+        payment_key: payment_key.into(),
+        amount: Money::new(amount).unwrap(),
+        currency: support::concert().currency,
+    };
+    let order = async |name: &str, seat: u32| {
+        let held = hold(&engine, entry, name, &[seat]).await.unwrap();
+        let reservation = ReservationRef { number: held.number, nonce: held.nonce };
+        let (method, nonce) = (Method::External, u64::from(seat));
+        let purchase =
+            Purchase { user: user(name), reservation, method, nonce, key: key(u128::from(seat), 1) };
+        (reservation, engine.pay(entry, purchase).await.unwrap().answer.id)
+    };
+    let report = async |order, report| {
+        engine.report_payment(order, report, std::time::Duration::from_mins(1)).await.unwrap();
+    };
+    let captured = |payment_key: &str| Report::Captured(taken(payment_key, 50_000));
+    let refunded = |payment_key: &str, refund: Option<&str>| Report::Refunded {
+        taken: taken(payment_key, 50_000),
+        transaction: refund.map(Into::into),
+    };
+
+    let (_, paid) = order("u1", 1).await;
+    report(paid, captured("paid")).await;
+    report(paid, captured("again")).await;
+    let (given_back, order_of_it) = order("관객", 3).await;
+    report(order_of_it, captured("back")).await;
+    let release = Command::Release { reservation: given_back, caller: Caller::Admin };
+    engine.act(entry, release, None).await.unwrap();
+    report(order_of_it, refunded("back", Some("refund-1"))).await;
+    let (_, declined) = order("u2", 5).await;
+    report(declined, Report::Declined { code: "card_declined".into(), reason: "No.".into() }).await;
+    engine.snapshot().await.unwrap();
+    report(declined, captured("after-all")).await;
+
+    let (_, other) = order("u3", 7).await;
+    report(other, Report::Captured(taken("less", 49_999))).await;
+    let (_, early) = order("u3", 9).await;
+    report(early, refunded("went-first", None)).await;
+    report(early, captured("went-first")).await;
+    let (_, late) = order("u4", 11).await;
+    let (_, too_late) = order("u4", 13).await;
+    clock.pass_millis(400_000);
+    hold(&engine, entry, "u5", &[13]).await.unwrap();
+    report(late, captured("late")).await;
+    report(too_late, captured("too-late")).await;
+    engine.snapshot().await.unwrap();
+    report(paid, captured("once-more")).await;
     engine.close().await.unwrap();
 }
 
@@ -636,6 +692,11 @@ fn the_golden_data_of_waiting_rooms_is_read_as_it_was_written() {
 #[test]
 fn the_golden_data_of_money_and_users_is_read_as_it_was_written() {
     check("v2-money", scenario_of_money);
+}
+
+#[test]
+fn the_golden_data_of_reports_is_read_as_it_was_written() {
+    check("v2-reports", scenario_of_reports);
 }
 
 #[test]

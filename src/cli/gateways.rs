@@ -1,4 +1,4 @@
-//! The list of payment gateways that the program knows.
+//! The list of payment gateways that the program knows, and whether the platform has a payment service of its own.
 
 use std::sync::Arc;
 
@@ -12,5 +12,6 @@ use super::output::Failure;
 pub(super) fn of(config: &Config) -> Result<Gateways, Failure> {
     let toss = Toss::from_settings(&config.payments).map_err(Failure::settings)?;
     let toss = toss.map(|toss| -> Arc<dyn Gateway> { Arc::new(toss) });
-    Ok(Gateways::new([toss].into_iter().flatten()))
+    let gateways = Gateways::new([toss].into_iter().flatten());
+    Ok(if config.payments.external_secret.is_some() { gateways.with_external() } else { gateways })
 }

@@ -16,6 +16,7 @@ use clap::{Arg, ArgMatches, Command};
 use onsale::clock::{Clock, SystemClock};
 use onsale::domain::ids::PaymentId;
 use onsale::domain::money::Money;
+use onsale::domain::payments::Method;
 use onsale::domain::time::{Seconds, Timestamp};
 use onsale::export::{Line, Reader, Table, Value};
 use onsale::gateway::toss::{OrderMovements, Toss};
@@ -85,13 +86,13 @@ struct JournalPayment {
     completed_at: Option<Timestamp>,
 }
 
-/// Reads the engine's payments that have an order at a gateway.
+/// Reads the engine's payments that have an order at the gateway.
 fn payments(matches: &ArgMatches) -> Result<BTreeMap<OrderId, JournalPayment>, Failure> {
     let schema = Table::Payments.schema();
     let at =
         |name: &str| schema.column_names().position(|column| column == name).expect("a column of payments");
-    let (order_id, status, amount, completed_at) =
-        (at("order_id"), at("status"), at("amount"), at("completed_at"));
+    let (order_id, method, status, amount, completed_at) =
+        (at("order_id"), at("method"), at("status"), at("amount"), at("completed_at"));
 
     let mut payments = BTreeMap::new();
     let mut reader = Reader::default();
@@ -104,6 +105,10 @@ fn payments(matches: &ArgMatches) -> Result<BTreeMap<OrderId, JournalPayment>, F
             let Line::Row(Table::Payments, values) = line else { return Ok::<(), Failure>(()) };
             let order = text(&values[order_id]).and_then(|order| OrderId::parse(&order).ok());
             let (Some(order), Value::Integer(amount)) = (order, &values[amount]) else { return Ok(()) };
+            // The money of the platform's own payment service isn't at this gateway.
+            if text(&values[method]).as_deref() == Some(Method::External.as_str()) {
+                return Ok(());
+            }
             let completed_at = text(&values[completed_at]).and_then(|at| Timestamp::parse(&at).ok());
             let status = text(&values[status]).unwrap_or_default();
             payments.insert(order, JournalPayment { status, amount: *amount, completed_at });

@@ -23,7 +23,7 @@ pub use self::table::{
     ArchiveConfig, AuthConfig, ClockConfig, Config, JournalConfig, LimitsConfig, LogConfig, MailConfig,
     PaymentsConfig, SETTINGS, ServerConfig, Setting, SnapshotsConfig,
 };
-pub use self::value::{AddressRange, LogFormat, RateLimit, Retain, Secret};
+pub use self::value::{AddressRange, LogFormat, RateLimit, Retain, Secret, SigningKey};
 
 /// The variable that names the settings file, as `--config` does.
 const FILE_VARIABLE: &str = "ONSALE_CONFIG";

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::LazyLock;
 
-use super::value::{self, AddressRange, LogFormat, RateLimit, Retain, Secret};
+use super::value::{self, AddressRange, LogFormat, RateLimit, Retain, Secret, SigningKey};
 use super::{ConfigError, Values};
 use crate::domain::money::Currency;
 use crate::domain::time::Timestamp;
@@ -233,6 +233,11 @@ settings! {
         /// How long the gateway may take to answer. After that the engine asks it what became of the
         /// payment.
         toss_timeout_seconds: u64 = "toss.timeout_seconds", "seconds", "10", |t| value::number(t, 1, 120), false;
+        /// The secret with which your own payment service signs what it reports: that it took money, or gave it back. It turns the
+        /// payment method `external` on. If unset, that method is 422.
+        external_secret: Option<SigningKey> = "external.secret", "whsec_ and base64", "", |t| value::optional(t, SigningKey::parse), true;
+        /// The previous `external.secret`, for the time of a replacement. What is signed with it is still accepted.
+        external_secret_before: Option<SigningKey> = "external.secret_before", "whsec_ and base64", "", |t| value::optional(t, SigningKey::parse), true;
     }
     /// How mails are ordered from your platform.
     mail: MailConfig {

@@ -9,6 +9,9 @@ use core::num::NonZeroU32;
 use core::str::FromStr;
 use std::path::PathBuf;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
 use crate::domain::money::Currency;
 use crate::domain::time::Timestamp;
 
@@ -31,6 +34,38 @@ impl Secret {
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Secret(<set>)")
+    }
+}
+
+/// A key that signs calls between this engine and the platform, as Standard Webhooks writes it. It is never shown.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SigningKey(Box<[u8]>);
+
+impl SigningKey {
+    /// How many bytes it has.
+    const LEN: core::ops::RangeInclusive<usize> = 24..=64;
+
+    /// Reads `whsec_` and the base64 of 24 to 64 bytes.
+    ///
+    /// # Errors
+    /// What is allowed.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let key = text.strip_prefix("whsec_").and_then(|key| STANDARD.decode(key).ok());
+        let key = key.filter(|key| Self::LEN.contains(&key.len()));
+        key.map(|key| Self(key.into())).ok_or_else(|| {
+            "must be whsec_ and the base64 of 24 to 64 random bytes; `echo whsec_$(openssl rand -base64 32)` makes one".into()
+        })
+    }
+
+    /// Returns the bytes, for the place that signs or checks.
+    pub fn expose(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for SigningKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SigningKey(<set>)")
     }
 }
 

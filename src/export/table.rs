@@ -324,7 +324,7 @@ static PAYMENTS: Schema = Schema {
         maybe(text("schedule_id", "the schedule; null where it was removed since")),
         text("reservation_id", "what it pays for; an ended reservation may be forgotten before its payment"),
         USER_ID,
-        text("method", "balance, card, kakao_pay, naver_pay or toss"),
+        text("method", "balance, card, kakao_pay, naver_pay, toss or external"),
         text("status", "ready, pending, completed, failed, refunding or refunded"),
         number("amount", "in minor units"),
         CURRENCY,

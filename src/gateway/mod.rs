@@ -59,7 +59,7 @@ pub use self::names::{
     IDEMPOTENCY_KEY_LEN_MAX, IdempotencyKey, InvalidName, ORDER_ID_LEN, OrderId, PAYMENT_KEY_LEN_MAX,
     PaymentKey, SAID_LEN_MAX, Said,
 };
-pub use self::set::{Codes, Gateways, Terms};
+pub use self::set::{Codes, EXTERNAL, Gateways, Terms};
 use crate::domain::money::{Currency, Money};
 use crate::domain::time::Timestamp;
 

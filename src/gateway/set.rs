@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::Gateway;
 use crate::domain::ids::GatewayName;
+use crate::domain::money::Currency;
 use crate::domain::payments::Method;
 use crate::domain::time::Seconds;
 
@@ -51,9 +52,18 @@ impl Terms {
     }
 }
 
-/// Gateways by unique names. Clones share them.
+/// The name of the team's own payment service, in payments, routes and metrics.
+pub const EXTERNAL: &str = "external";
+
+/// Who takes money: gateways by unique names, and a payment service of the team's own. Clones share them.
+///
+/// The service is no [`Gateway`]: it can't be asked, and has neither a checkout that ends nor codes. It reports to the engine, and the
+/// feed asks it for refunds.
 #[derive(Clone, Default)]
-pub struct Gateways(Arc<[(GatewayName, Arc<dyn Gateway>)]>);
+pub struct Gateways {
+    asked: Arc<[(GatewayName, Arc<dyn Gateway>)]>,
+    external: Option<GatewayName>,
+}
 
 impl Gateways {
     /// Makes the set. A method that several have leads to the first of them.
@@ -67,18 +77,41 @@ impl Gateways {
         let named: Arc<[_]> = named.collect();
         for (index, (name, _)) in named.iter().enumerate() {
             assert!(named[..index].iter().all(|(other, _)| other != name), "two gateways are called {name}");
+            assert!(name.as_str() != EXTERNAL, "the team's own payment service is called {name}");
         }
-        Self(named)
+        Self { asked: named, external: None }
     }
 
-    /// Finds a gateway by its name.
+    /// Adds the team's own payment service, to which the method `external` leads.
+    #[must_use]
+    pub fn with_external(self) -> Self {
+        Self { external: Some(GatewayName::parse(EXTERNAL).expect("letters from a to z")), ..self }
+    }
+
+    /// Finds a gateway that can be asked by its name.
     pub fn named(&self, name: &str) -> Option<&Arc<dyn Gateway>> {
-        self.0.iter().find(|(known, _)| known.as_str() == name).map(|(_, gateway)| gateway)
+        self.asked.iter().find(|(known, _)| known.as_str() == name).map(|(_, gateway)| gateway)
     }
 
-    /// Returns the gateway that a method leads to, with its name.
-    pub fn of(&self, method: Method) -> Option<(&GatewayName, &Arc<dyn Gateway>)> {
-        let found = self.0.iter().find(|(_, gateway)| gateway.terms().methods.contains(&method))?;
-        Some((&found.0, &found.1))
+    /// Tells whether who has this name is set up.
+    pub fn has(&self, name: &str) -> bool {
+        self.named(name).is_some() || self.external.as_deref() == Some(name)
+    }
+
+    /// Returns the name of whom a method leads to.
+    pub fn name_of(&self, method: Method) -> Option<&GatewayName> {
+        if method.is_reported() { self.external.as_ref() } else { self.of(method).map(|(name, _)| name) }
+    }
+
+    /// Tells whether whom a method leads to takes this currency: the team's own service takes each.
+    pub fn takes(&self, method: Method, currency: Currency) -> bool {
+        if method.is_reported() {
+            return self.external.is_some();
+        }
+        self.of(method).is_some_and(|(_, gateway)| gateway.takes(currency))
+    }
+
+    fn of(&self, method: Method) -> Option<&(GatewayName, Arc<dyn Gateway>)> {
+        self.asked.iter().find(|(_, gateway)| gateway.terms().methods.contains(&method))
     }
 }

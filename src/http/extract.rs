@@ -48,6 +48,26 @@ impl<S: AsRef<HttpParts> + Send + Sync> FromRequest<S> for RawBody {
     }
 }
 
+/// A body that the platform's own payment service has signed: no route that takes it answers anyone else.
+#[derive(Debug, Clone)]
+pub struct SignedBody(pub RawBody);
+
+impl<S: AsRef<HttpParts> + Send + Sync> FromRequest<S> for SignedBody {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let http = state.as_ref();
+        let verifier = http.external.as_ref().ok_or_else(Problem::not_found)?;
+        let headers = request.headers().clone();
+        let body = RawBody::from_request(request, state).await?;
+        let checked = verifier.check(&headers, &body.0, http.clock.now());
+        if checked.is_err() {
+            metrics::counter!("onsale_notices_total", "outcome" => "bad_signature").increment(1);
+        }
+        checked.map(|()| Self(body))
+    }
+}
+
 /// A JSON body of a known type, with the bytes that an idempotency key's fingerprint is made of.
 #[derive(Debug, Clone)]
 pub struct Body<T> {

@@ -8,6 +8,8 @@ use crate::config::{LimitsConfig, ServerConfig};
 /// How much longer a request with a large body (an import, a venue) may take.
 pub const LARGE_TIMEOUT_FACTOR: u32 = 6;
 
+/// The part of a request's time in which to wait for a payment.
+const PATIENCE: f32 = 0.8;
 /// A refused body is read on up to so many times the largest body, so that its client gets the answer.
 const REST_FACTOR: usize = 2;
 /// A refused body is read on for at most so long.
@@ -24,6 +26,13 @@ pub struct RequestLimits {
     pub header_bytes_max: usize,
     /// How long a request may take until its answer's headers, its body included.
     pub request_timeout: Duration,
+}
+
+impl RequestLimits {
+    /// Returns how long a request waits for a payment: an answer that says what is known is better than none in time.
+    pub fn patience(&self) -> Duration {
+        self.request_timeout.mul_f32(PATIENCE)
+    }
 }
 
 impl From<&LimitsConfig> for RequestLimits {

@@ -54,5 +54,6 @@ mod tagged;
 #[cfg(test)]
 pub(crate) mod tests_support;
 mod upkeep;
+pub mod webhook_signature;
 
 pub use self::parts::{ChargeSettings, ClientAddress, HttpParts, HttpPartsInner, SetupError};

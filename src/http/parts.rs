@@ -21,6 +21,7 @@ use super::rate_limit::{
     MINUTE_SECONDS, ReadLimit, UserRateLimit,
 };
 use super::stream_tickets::StreamTickets;
+use super::webhook_signature::Verifier;
 use crate::clock::Clock;
 use crate::config::{AddressRange, Config, PaymentsConfig};
 use crate::domain::ids::PaymentId;
@@ -63,6 +64,8 @@ pub struct HttpPartsInner {
     pub mail_limit: AccountRateLimit,
     /// Who is told to send them, where that is configured.
     pub mail_hook: Option<MailHook>,
+    /// Checks what the platform's own payment service reports, where there is one.
+    pub external: Option<Verifier>,
     /// How often a gateway's notices have it asked about one payment.
     pub notice_limit: Limiter<PaymentId>,
     /// The tickets to event streams that nobody has used yet.
@@ -154,6 +157,7 @@ impl HttpParts {
             account_limit: AccountRateLimit::new(),
             mail_limit: AccountRateLimit::of(MAILS_AN_HOUR, HOUR_SECONDS),
             mail_hook: MailHook::of(&config.mail, request_timeout)?,
+            external: Verifier::of(&config.payments),
             notice_limit: Limiter::new(NOTICES_PER_SECOND, NonZeroU32::MIN, NOTICES_AT_ONCE),
             stream_tickets: StreamTickets::default(),
             passwords: Passwords::default(),

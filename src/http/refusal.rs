@@ -100,7 +100,7 @@ fn schedule_refused(refusal: Refusal, layout: Option<&Layout>) -> Problem {
         Refusal::NotEnoughSeats => Code::NotEnoughSeats,
         Refusal::NotHeld => Code::ReservationNotHeld,
         Refusal::Expired => Code::ReservationExpired,
-        Refusal::PaymentNotUnderWay => Code::PaymentNotReady,
+        Refusal::PaymentNotUnderWay | Refusal::OtherAmount => Code::PaymentNotReady,
         Refusal::CancellationClosed => Code::CancellationClosed,
         Refusal::InvalidTransition => Code::InvalidTransition,
         Refusal::InUse | Refusal::ConcertFixed | Refusal::PricesFixed => Code::InUse,
@@ -135,6 +135,7 @@ fn payment_refused(refusal: payments::Refusal) -> Problem {
         payments::Refusal::NoSuchPayment => Problem::not_found(),
         payments::Refusal::NotReady => because(Code::PaymentNotReady, refusal),
         payments::Refusal::TooManyReady => because(Code::RateLimited, refusal).retry_after(1),
+        payments::Refusal::Contradicts => Problem::invalid_field("amount", refusal.to_string()),
     }
 }
 

@@ -15,7 +15,7 @@ use crate::domain::accounts::{
 };
 use crate::domain::ids::{GatewayName, PaymentId, PaymentNumber, ScheduleNumber, TransactionId};
 use crate::domain::payments::{
-    self, Failure, GatewayAnswer, Method, Payment, PaymentsImage, State, needs_gateway,
+    self, Failure, GatewayAnswer, Method, Payment, PaymentsImage, State, Taken, needs_gateway,
 };
 use crate::domain::time::Timestamp;
 
@@ -136,6 +136,28 @@ pub(super) enum PaymentsEventWire<'a> {
         more: More,
     },
     KeyKept(u32),
+    CapturedOutside {
+        number: u32,
+        #[serde(borrow)]
+        payment_key: Cow<'a, str>,
+        more: More,
+    },
+    Unmatched {
+        number: u32,
+        nonce: u64,
+        reservation: (u32, u64),
+        #[serde(borrow)]
+        user: Cow<'a, str>,
+        method: u8,
+        #[serde(borrow)]
+        gateway: Cow<'a, str>,
+        #[serde(borrow)]
+        payment_key: Cow<'a, str>,
+        amount: u64,
+        currency: [u8; 3],
+        failure: FailureWire,
+        more: More,
+    },
 }
 
 #[derive(Serialize, Deserialize)]
@@ -149,6 +171,7 @@ pub(super) enum FailureWire {
     SeatsLost,
     Cancelled,
     Superseded,
+    AlreadyPaid,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -376,6 +399,7 @@ impl FailureWire {
             Failure::SeatsLost => Self::SeatsLost,
             Failure::Cancelled => Self::Cancelled,
             Failure::Superseded => Self::Superseded,
+            Failure::AlreadyPaid => Self::AlreadyPaid,
         }
     }
 
@@ -390,6 +414,7 @@ impl FailureWire {
             Self::SeatsLost => Failure::SeatsLost,
             Self::Cancelled => Failure::Cancelled,
             Self::Superseded => Failure::Superseded,
+            Self::AlreadyPaid => Failure::AlreadyPaid,
         })
     }
 }
@@ -443,6 +468,27 @@ impl<'a> PaymentsEventWire<'a> {
                 more: More::default(),
             },
             Event::KeyKept { number } => Self::KeyKept(number.0),
+
+            Event::CapturedOutside { number, payment_key } => Self::CapturedOutside {
+                number: number.0,
+                payment_key: Cow::Borrowed(payment_key),
+                more: More::default(),
+            },
+            Event::Unmatched { number, nonce, reservation, user, method, gateway, taken, failure } => {
+                Self::Unmatched {
+                    number: number.0,
+                    nonce: *nonce,
+                    reservation: reservation_out(*reservation),
+                    user: Cow::Borrowed(user),
+                    method: method_out(*method),
+                    gateway: Cow::Borrowed(gateway),
+                    payment_key: Cow::Borrowed(&taken.payment_key),
+                    amount: taken.amount.minor(),
+                    currency: currency_out(taken.currency),
+                    failure: FailureWire::from_domain(failure),
+                    more: More::default(),
+                }
+            }
         }
     }
 
@@ -498,6 +544,36 @@ impl<'a> PaymentsEventWire<'a> {
                 transaction: transaction.map(|transaction| Arc::from(&*transaction)),
             },
             Self::KeyKept(number) => Event::KeyKept { number: PaymentNumber(number) },
+
+            Self::CapturedOutside { number, payment_key, more: _ } => {
+                Event::CapturedOutside { number: PaymentNumber(number), payment_key: payment_key.into() }
+            }
+            Self::Unmatched {
+                number,
+                nonce,
+                reservation,
+                user,
+                method,
+                gateway,
+                payment_key,
+                amount,
+                currency,
+                failure,
+                more: _,
+            } => Event::Unmatched {
+                number: PaymentNumber(number),
+                nonce,
+                reservation: reservation_in(reservation),
+                user: user_id(&user)?,
+                method: method_in(method)?,
+                gateway: gateway_in(&gateway)?,
+                taken: Taken {
+                    payment_key: payment_key.into(),
+                    amount: money(amount)?,
+                    currency: currency_in(currency)?,
+                },
+                failure: failure.into_domain()?,
+            },
         })
     }
 }
@@ -615,6 +691,7 @@ fn method_out(method: Method) -> u8 {
         Method::KakaoPay => 2,
         Method::NaverPay => 3,
         Method::Toss => 4,
+        Method::External => 5,
     }
 }
 

@@ -137,7 +137,7 @@ const METRICS: &[Metric] = &[
         "onsale_gateway_surprises_total",
         Counter,
         One,
-        "Confirmed reservations whose money was given back at the gateway, not by this engine",
+        "Confirmed reservations whose money was given back elsewhere, and money of orders that the journal doesn't know",
     ),
     metric("onsale_drives_broken_total", Counter, One, "Payments whose drive panicked, each a bug"),
     metric(
@@ -149,8 +149,8 @@ const METRICS: &[Metric] = &[
     metric(
         "onsale_notices_total",
         Counter,
-        Each(&[("outcome", &["taken", "limited", "unknown"])]),
-        "Notices of payment gateways, by what was made of them",
+        Each(&[("outcome", &["taken", "limited", "unknown", "bad_signature"])]),
+        "Notices of payment gateways, and reports of the platform's own payment service, by what was made of them",
     ),
     metric(
         "onsale_gateway_seconds",

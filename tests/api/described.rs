@@ -186,7 +186,7 @@ fn each_reference_of_the_description_leads_somewhere() {
 }
 
 /// Tells whether a body is one that an operation says it takes.
-fn is_taken(method: &str, path: &str, body: &Value) -> bool {
+pub(crate) fn is_taken(method: &str, path: &str, body: &Value) -> bool {
     let schema = format!("/paths/{}/{method}/requestBody/content/application~1json/schema", escaped(path));
     std::panic::catch_unwind(|| description().check(&schema, body, path)).is_ok()
 }

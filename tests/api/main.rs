@@ -13,6 +13,7 @@ mod catalogue;
 mod described;
 mod events;
 mod export;
+mod external;
 mod feed;
 mod gateway;
 mod general;

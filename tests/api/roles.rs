@@ -67,6 +67,7 @@ fn routes() -> Vec<(Method, &'static str, &'static [&'static str])> {
         (GET, "/payments/{paymentId}", READ),
         (POST, "/payments/{paymentId}/confirm", BUY),
         (POST, "/webhooks/payments/{gateway}", PUBLIC),
+        (POST, "/webhooks/payments/external", PUBLIC),
         (GET, "/users/{userId}/balance", READ),
         (POST, "/users/{userId}/balance", BUY),
         (GET, "/users/{userId}/balance/transactions", READ),

@@ -7,7 +7,7 @@ from schemathesis.core.failures import AcceptedNegativeData
 from schemathesis.openapi.checks import RejectedPositiveData
 
 # Codes of refusals that rest on what is there, on settings, or on what was asked before.
-CODES_BEYOND_A_SCHEMA = {"amount_out_of_range", "idempotency_key_reused", "unknown_seat"}
+CODES_BEYOND_A_SCHEMA = {"amount_out_of_range", "idempotency_key_reused", "payment_declined", "unknown_seat"}
 
 # Details of `invalid_request` that rest on what is there, or on how members fit together.
 DETAILS_BEYOND_A_SCHEMA = (

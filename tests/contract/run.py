@@ -15,6 +15,8 @@ HERE = pathlib.Path(__file__).resolve().parent
 INSTALLED = HERE.parent.parent / "target" / "contract"
 # How long schemathesis may take as one caller: some ten times as long as it does.
 SECONDS_MAX = 900
+# What a payment service would sign its reports with. Nobody signs here: tests/api has the reports that are signed.
+EXTERNAL_SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
 
 def installed():
@@ -36,7 +38,7 @@ class Server:
         env = {name: value for name, value in os.environ.items() if not name.startswith("ONSALE_")}
         env |= {"ONSALE_LISTEN": "127.0.0.1:0", "ONSALE_DATA_DIR": str(data), "ONSALE_RATE_LIMIT": "off",
                 "ONSALE_LIMITS_READS_PER_SECOND": "off", "ONSALE_LIMITS_SIGN_INS_PER_MINUTE": "1000000",
-                "ONSALE_JOURNAL_RESERVE_BYTES": "0", "ONSALE_LOG_FILTER": "error"}
+                "ONSALE_JOURNAL_RESERVE_BYTES": "0", "ONSALE_LOG_FILTER": "error", "ONSALE_EXTERNAL_SECRET": EXTERNAL_SECRET}
         self.env = env
         self.process = subprocess.Popen([binary, "serve", "--demo"], env=env, stdout=subprocess.PIPE, text=True)
         for line in self.process.stdout:
@@ -81,12 +83,13 @@ def things(server, user, admin):
             "startsAt", "endsAt", "salesOpenAt", "salesCloseAt", "casting", "policy")}})
     held = [server.ask(user, "POST", "/reservations", {"scheduleId": one, "bestAvailable": {"count": 1}}) for one in opened[:4]]
     payment = server.ask(user, "POST", "/payments", {"reservationId": held[0]["reservationId"], "method": "card"}, **{"idempotency-key": "k"})
+    order = server.ask(user, "POST", "/payments", {"reservationId": held[1]["reservationId"], "method": "external"}, **{"idempotency-key": "o"})
     seats = server.ask(user, "GET", f"/schedules/{opened[0]}/seats?status=available")["seats"]
     place = server.ask(user, "POST", "/queue/tokens", {"scheduleId": rooms[0]})
     return {
         "schedules": [*opened[:4], rooms[0]],
         "reservations": [one["reservationId"] for one in held],
-        "payments": [payment["paymentId"]],
+        "payments": [payment["paymentId"], order["paymentId"]],
         "seats": [seat["seatId"] for seat in seats[-40:]],
         "rooms": rooms[:1],
         "passes": [place["token"]],

@@ -8,6 +8,7 @@
     reason = "a test fails loudly, and its numbers are small"
 )]
 
+mod external;
 mod gateway;
 #[path = "../support/mod.rs"]
 mod support;

@@ -339,6 +339,7 @@ fn from_error(error: &EngineError) -> Outcome {
         | Refusal::InvalidTransition
         | Refusal::InUse
         | Refusal::ConcertFixed
+        | Refusal::OtherAmount
         | Refusal::PricesFixed
         | Refusal::TooManyUnpaid { .. } => Outcome::TurnedAway,
     }

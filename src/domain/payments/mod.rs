@@ -3,15 +3,22 @@
 //! ```text
 //! balance   Started ─▶ hold ─▶ take ─▶ confirm ─▶ end the pass ─▶ Completed
 //! gateway   Started = ready … Accepted ─▶ hold ─▶ capture ─▶ confirm ─▶ end the pass ─▶ Completed
+//! external  Started = ready … CapturedOutside ─▶ confirm ─▶ end the pass ─▶ Completed
 //! of nothing  as from the balance, by whatever method: there is nothing that a gateway could take
 //! declined  … ─▶ let the hold go on ─▶ Failed
 //! too late  captured, and the confirmation is refused ─▶ refund ─▶ Refunded
 //! given back  Completed ─▶ refund ─▶ Refunded
+//! unmatched  money that came and can't be for its order: a payment of its own, Unmatched ─▶ refund ─▶ Refunded
 //! ```
 //!
 //! [`Payment::next`] says which step outside of this aggregate comes next. Each was announced by an event before it is
 //! taken, can be repeated, and its result is told as an [`Outcome`]. So recovery is: ask every payment for its next
 //! step. The pivot is the confirmation: before it a payment can fail, after it it completes.
+//!
+//! **A payment service of the team's own** takes the money of `external` payments, and says so ([`Report`]). Nobody here can ask it, so
+//! such a payment has no step of capturing, and its refund is no step either: the feed asks for it, and it is owed until the service says
+//! that it is done. What the service says is known by its payment key, among the payments of the reservation: the same again, or in
+//! another order, changes nothing twice.
 //!
 //! Absent on purpose: gateways, accounts and seats themselves, retries and their waiting times, clocks.
 //!
@@ -31,7 +38,7 @@ use std::sync::Arc;
 
 pub use image::PaymentsImage;
 pub use index::{FAILED_PER_USER_MAX, READY_PER_RESERVATION_MAX, READY_PER_USER_MAX};
-pub use saga::{Command, Event, Failure, GatewayAnswer, Outcome, Refusal, State, Step};
+pub use saga::{Command, Event, Failure, GatewayAnswer, Outcome, Refusal, Report, State, Step, Taken};
 
 use index::Index;
 
@@ -55,11 +62,14 @@ pub enum Method {
     NaverPay,
     /// Through the gateway.
     Toss,
+    /// Through a payment service of the team's own, which tells what it took.
+    External,
 }
 
 impl Method {
     /// Every method.
-    pub const ALL: [Self; 5] = [Self::Balance, Self::Card, Self::KakaoPay, Self::NaverPay, Self::Toss];
+    pub const ALL: [Self; 6] =
+        [Self::Balance, Self::Card, Self::KakaoPay, Self::NaverPay, Self::Toss, Self::External];
 
     /// Returns the word that clients see.
     pub const fn as_str(self) -> &'static str {
@@ -69,6 +79,7 @@ impl Method {
             Self::KakaoPay => "kakao_pay",
             Self::NaverPay => "naver_pay",
             Self::Toss => "toss",
+            Self::External => "external",
         }
     }
 
@@ -76,8 +87,13 @@ impl Method {
     pub const fn needs_gateway(self) -> bool {
         match self {
             Self::Balance => false,
-            Self::Card | Self::KakaoPay | Self::NaverPay | Self::Toss => true,
+            Self::Card | Self::KakaoPay | Self::NaverPay | Self::Toss | Self::External => true,
         }
+    }
+
+    /// Tells whether who takes the money reports it, and can't be asked.
+    pub const fn is_reported(self) -> bool {
+        matches!(self, Self::External)
     }
 }
 
@@ -118,6 +134,11 @@ impl Payment {
     /// Tells whether a gateway takes the money.
     pub fn needs_gateway(&self) -> bool {
         self.gateway.is_some()
+    }
+
+    /// Tells whether who takes the money reports it, and can't be asked.
+    pub fn is_reported(&self) -> bool {
+        self.needs_gateway() && self.method.is_reported()
     }
 }
 

@@ -104,6 +104,8 @@ pub enum Failure {
     Cancelled,
     /// Newer payments of its reservation took its place at the checkout: nothing was asked of anyone.
     Superseded,
+    /// The money came for an order that was paid before, or for a reservation that another payment pays for.
+    AlreadyPaid,
 }
 
 impl Failure {
@@ -129,6 +131,7 @@ impl Failure {
             Self::SeatsLost => "seats_lost",
             Self::Cancelled => "reservation_cancelled",
             Self::Superseded => "superseded",
+            Self::AlreadyPaid => "already_paid",
         }
     }
 }
@@ -163,6 +166,46 @@ pub enum Command {
     Note { payment: PaymentId, outcome: Outcome },
     /// Give the money of a completed payment back, because its reservation was cancelled.
     Refund { payment: PaymentId },
+    /// Take the word of the team's own payment service about an order.
+    Report {
+        /// The payment whose order it is.
+        payment: PaymentId,
+        report: Report,
+        /// The random part of a payment's id, for money that matches no order.
+        nonce: u64,
+    },
+}
+
+/// Money that the team's own payment service took.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Taken {
+    /// The service's name for it: one for each time that it takes money.
+    pub payment_key: Arc<str>,
+    /// How much it was.
+    pub amount: Money,
+    /// In which currency.
+    pub currency: Currency,
+}
+
+/// The word of the team's own payment service about an order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Report {
+    /// It took money.
+    Captured(Taken),
+    /// It took none, and the checkout is over.
+    Declined {
+        /// Its code.
+        code: Arc<str>,
+        /// Its sentence for the customer.
+        reason: Arc<str>,
+    },
+    /// It gave all of the money back.
+    Refunded {
+        /// What it had taken.
+        taken: Taken,
+        /// Its name for the refund.
+        transaction: Option<Arc<str>>,
+    },
 }
 
 impl Command {
@@ -170,9 +213,10 @@ impl Command {
     pub const fn number(&self) -> PaymentNumber {
         match self {
             Self::Start { .. } | Self::Supersede { .. } => PaymentNumber(0),
-            Self::Accept { payment, .. } | Self::Note { payment, .. } | Self::Refund { payment } => {
-                payment.number
-            }
+            Self::Accept { payment, .. }
+            | Self::Note { payment, .. }
+            | Self::Refund { payment }
+            | Self::Report { payment, .. } => payment.number,
         }
     }
 
@@ -184,6 +228,7 @@ impl Command {
             Self::Accept { .. } => "accept_payment",
             Self::Note { .. } => "note_payment",
             Self::Refund { .. } => "refund_payment",
+            Self::Report { .. } => "report_payment",
         }
     }
 }
@@ -232,7 +277,7 @@ pub enum Outcome {
     /// The reservation is confirmed.
     Confirmed,
     /// It can't be: the money goes back.
-    Lost,
+    Lost(Failure),
     /// The user has no pass any more.
     PassEnded,
     /// The money is back.
@@ -307,6 +352,26 @@ pub enum Event {
     },
     /// A command with an idempotency key changed nothing: only its key is new.
     KeyKept { number: PaymentNumber },
+    /// The team's own payment service took the money: nothing was asked of the schedule before.
+    CapturedOutside {
+        number: PaymentNumber,
+        /// The service's name for it.
+        payment_key: Arc<str>,
+    },
+    /// The team's own payment service took money that can't be for its order. It is a payment of its own, which only goes back.
+    Unmatched {
+        /// Its number, one more than the last.
+        number: PaymentNumber,
+        /// The random part of its id.
+        nonce: u64,
+        /// That of the order.
+        reservation: ReservationRef,
+        user: UserId,
+        method: Method,
+        gateway: GatewayName,
+        taken: Taken,
+        failure: Failure,
+    },
 }
 
 impl Event {
@@ -323,7 +388,9 @@ impl Event {
             | Self::Failed { number, .. }
             | Self::RefundBegun { number, .. }
             | Self::Refunded { number, .. }
-            | Self::KeyKept { number } => *number,
+            | Self::KeyKept { number }
+            | Self::CapturedOutside { number, .. }
+            | Self::Unmatched { number, .. } => *number,
         }
     }
 }
@@ -340,6 +407,9 @@ pub enum Refusal {
     /// As many are ready as may be: the oldest ends first.
     #[error("too many payments of this reservation are being made ready at once; wait a moment")]
     TooManyReady,
+    /// The same payment key was reported with another amount, or there is no amount.
+    #[error("this payment key was reported with another amount before")]
+    Contradicts,
 }
 
 impl Payment {
@@ -351,6 +421,8 @@ impl Payment {
             State::Declined => Some(Step::LetGo),
             State::Captured => Some(Step::Confirm),
             State::Confirmed => Some(Step::EndPass),
+            // The feed has asked for it: the service's word is waited for, however long that takes.
+            State::Refunding if self.method.is_reported() => None,
             State::Refunding => Some(Step::GiveBack),
             State::Ready | State::Completed | State::Failed | State::Refunded => None,
         }
@@ -382,8 +454,8 @@ impl Payment {
             (State::Declined, Outcome::LetGo) => Some(Event::Failed { number, failure: None }),
 
             (State::Captured, Outcome::Confirmed) => Some(Event::Confirmed { number }),
-            (State::Captured, Outcome::Lost) => {
-                Some(Event::RefundBegun { number, failure: Failure::SeatsLost })
+            (State::Captured, Outcome::Lost(failure)) => {
+                Some(Event::RefundBegun { number, failure: failure.clone() })
             }
             (State::Confirmed, Outcome::PassEnded) => Some(Event::Completed { number }),
 
@@ -443,6 +515,10 @@ impl Payments {
             Command::Accept { payment, user, payment_key } => {
                 let found = self.payment(*payment).filter(|found| found.user == *user);
                 let found = found.ok_or(Refusal::NoSuchPayment)?;
+                // Who took the money says so; its client's word for it is worth nothing.
+                if found.method.is_reported() {
+                    return Err(Refusal::NotReady);
+                }
                 if found.state == State::Ready {
                     let payment_key = Arc::clone(payment_key);
                     return Ok(Some(Event::Accepted { number: payment.number, payment_key }));
@@ -462,6 +538,86 @@ impl Payments {
                 let begun = Event::RefundBegun { number: payment.number, failure: Failure::Cancelled };
                 Ok((found.state == State::Completed).then_some(begun))
             }
+
+            Command::Report { payment, report, nonce } => {
+                let order = self.payment(*payment).filter(|found| found.is_reported());
+                self.decide_report(order.ok_or(Refusal::NoSuchPayment)?, report, *nonce)
+            }
+        }
+    }
+
+    /// Decides what the word of the team's own payment service means for an order.
+    ///
+    /// Money that can't be for the order is never refused, since it was taken: a refusal would leave it where nobody here owes it. It is
+    /// noted as owed, and the feed asks for it.
+    fn decide_report(&self, order: &Payment, report: &Report, nonce: u64) -> Result<Option<Event>, Refusal> {
+        let number = order.id.number;
+        match report {
+            // Of an order that was paid, one try of several was declined.
+            Report::Declined { code, reason } => {
+                let failed = || Event::Failed { number, failure: Some(Failure::declined(code, reason)) };
+                Ok((order.state == State::Ready).then(failed))
+            }
+
+            Report::Captured(taken) => {
+                if self.reported(order, taken)?.is_some() {
+                    return Ok(None);
+                }
+                let fits = (taken.amount, taken.currency) == (order.amount, order.currency);
+                let failure = match (fits, order.state.is_begun()) {
+                    (true, false) => {
+                        let payment_key = Arc::clone(&taken.payment_key);
+                        return Ok(Some(Event::CapturedOutside { number, payment_key }));
+                    }
+                    (true, true) => Failure::AlreadyPaid,
+                    (false, _) => Failure::OtherAmount,
+                };
+                Ok(Some(self.unmatched(order, taken, failure, nonce)))
+            }
+
+            Report::Refunded { taken, transaction } => {
+                let Some(known) = self.reported(order, taken)? else {
+                    // It came and went, and word of its coming is late: noted now, that word will change nothing.
+                    let failure = Failure::declined("CANCELED", "The payment service gave the money back.");
+                    return Ok(Some(self.unmatched(order, taken, failure, nonce)));
+                };
+                let (number, transaction) = (known.id.number, transaction.clone());
+                Ok((known.state == State::Refunding).then_some(Event::Refunded { number, transaction }))
+            }
+        }
+    }
+
+    /// Finds the payment that a service's payment key stands for, among those of the order's reservation.
+    ///
+    /// # Errors
+    /// [`Refusal::Contradicts`].
+    fn reported(&self, order: &Payment, taken: &Taken) -> Result<Option<&Payment>, Refusal> {
+        let known = self.with_payment_key(order, &taken.payment_key);
+        let agrees =
+            known.is_none_or(|known| (known.amount, known.currency) == (taken.amount, taken.currency));
+        if agrees && taken.amount > Money::ZERO { Ok(known) } else { Err(Refusal::Contradicts) }
+    }
+
+    /// Finds a payment by its service's payment key, among those of the order's reservation.
+    pub fn with_payment_key(&self, order: &Payment, payment_key: &str) -> Option<&Payment> {
+        let has = |payment: &&Payment| {
+            payment.reservation == order.reservation
+                && payment.is_reported()
+                && payment.payment_key.as_deref() == Some(payment_key)
+        };
+        self.of_user(&order.user).find(has)
+    }
+
+    fn unmatched(&self, order: &Payment, taken: &Taken, failure: Failure, nonce: u64) -> Event {
+        Event::Unmatched {
+            number: PaymentNumber(self.last + 1),
+            nonce,
+            reservation: order.reservation,
+            user: order.user.clone(),
+            method: order.method,
+            gateway: order.gateway.clone().expect("a service takes the money of a reported payment"),
+            taken: taken.clone(),
+            failure,
         }
     }
 
@@ -478,10 +634,7 @@ impl Payments {
 
         match event {
             Event::Started { number, nonce, reservation, user, method, amount, currency, gateway } => {
-                assert_eq!(number.count(), self.last + 1, "payments are numbered in order");
-                self.last = number.count();
-
-                let payment = Payment {
+                self.begin(Payment {
                     id: PaymentId { schedule: self.schedule, number: *number, nonce: *nonce },
                     reservation: *reservation,
                     user: user.clone(),
@@ -499,8 +652,7 @@ impl Payments {
                     completed_at: None,
                     refunded_at: None,
                     key: key.map(|key| key.digest),
-                };
-                self.insert(payment);
+                });
             }
 
             Event::Accepted { number, payment_key } => {
@@ -537,7 +689,7 @@ impl Payments {
             Event::Failed { number, failure } => {
                 // A declined payment has its failure already. Otherwise the failure tells the state before.
                 let before = match failure {
-                    Some(Failure::Superseded) => State::Ready,
+                    Some(Failure::Superseded | Failure::Declined { .. }) => State::Ready,
                     Some(_) => State::Begun,
                     None => State::Declined,
                 };
@@ -564,6 +716,7 @@ impl Payments {
                     | Failure::OtherCurrency
                     | Failure::Declined { .. }
                     | Failure::Superseded
+                    | Failure::AlreadyPaid
                     | Failure::SeatsLost => State::Captured,
                 };
                 self.go(*number, before, State::Refunding, at).failure = Some(failure.clone());
@@ -579,6 +732,8 @@ impl Payments {
             }
 
             Event::KeyKept { .. } => {}
+
+            Event::CapturedOutside { .. } | Event::Unmatched { .. } => self.apply_report(event, at),
         }
 
         if let Some(key) = key {
@@ -586,6 +741,47 @@ impl Payments {
             self.keys.forget(key.digest, |_| true);
             self.keys.keep(key, self.version, at, event.number());
         }
+    }
+
+    /// Applies an event that a report of the team's own payment service has made.
+    fn apply_report(&mut self, event: &Event, at: Timestamp) {
+        if let Event::CapturedOutside { number, payment_key } = event {
+            // An attempt that had come to nothing has its money after all.
+            let before = self.numbered(*number).map_or(State::Ready, |payment| payment.state);
+            assert!(matches!(before, State::Ready | State::Failed), "M3: nothing was taken before");
+            let payment = self.go(*number, before, State::Captured, at);
+            payment.payment_key = Some(Arc::clone(payment_key));
+            payment.failure = None;
+        }
+
+        if let Event::Unmatched { number, nonce, reservation, user, method, gateway, taken, failure } = event
+        {
+            self.begin(Payment {
+                id: PaymentId { schedule: self.schedule, number: *number, nonce: *nonce },
+                reservation: *reservation,
+                user: user.clone(),
+                method: *method,
+                amount: taken.amount,
+                currency: taken.currency,
+                state: State::Refunding,
+                gateway: Some(gateway.clone()),
+                payment_key: Some(Arc::clone(&taken.payment_key)),
+                answer: None,
+                failure: Some(failure.clone()),
+                created_at: at,
+                updated_at: at,
+                completed_at: None,
+                refunded_at: None,
+                key: None,
+            });
+        }
+    }
+
+    /// Takes the next payment in.
+    fn begin(&mut self, payment: Payment) {
+        assert_eq!(payment.id.number.count(), self.last + 1, "payments are numbered in order");
+        self.last = payment.id.number.count();
+        self.insert(payment);
     }
 
     /// Moves a payment from one state to another.

@@ -1,5 +1,7 @@
 //! The saga: whatever comes of its steps, in whatever order and however often, the money adds up.
 
+mod reports;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -89,7 +91,7 @@ fn a_payment_through_the_gateway_waits_for_what_its_checkout_gives() {
 fn what_was_taken_for_seats_that_are_gone_goes_back() {
     let mut payments = payments();
     act(&mut payments, &start(Method::Balance), None).unwrap();
-    for outcome in [Outcome::Held, Outcome::Captured, Outcome::Lost] {
+    for outcome in [Outcome::Held, Outcome::Captured, Outcome::Lost(Failure::SeatsLost)] {
         assert!(note(&mut payments, outcome));
     }
     assert_eq!((only(&payments).next(), only(&payments).state.as_str()), (Some(Step::GiveBack), "refunding"));
@@ -200,7 +202,7 @@ fn outcomes() -> impl Strategy<Value = Outcome> {
         Just(Outcome::Declined(Failure::declined("NO", "no"))),
         Just(Outcome::LetGo),
         Just(Outcome::Confirmed),
-        Just(Outcome::Lost),
+        Just(Outcome::Lost(Failure::SeatsLost)),
         Just(Outcome::PassEnded),
         Just(Outcome::GivenBack),
         Just(Outcome::CapturedAtGateway { transaction: Some("t".into()), approved_at: None }),
@@ -359,16 +361,26 @@ enum Ask {
     Accept(prop::sample::Index),
     Note(prop::sample::Index, Outcome),
     Refund(prop::sample::Index),
+    Captured(prop::sample::Index, u8),
+    Refunded(prop::sample::Index, u8),
 }
 
 fn asks() -> impl Strategy<Value = Ask> {
     let which = any::<prop::sample::Index>;
     prop_oneof![
-        4 => prop::sample::select(vec![Method::Balance, Method::Card]).prop_map(Ask::Start),
+        4 => prop::sample::select(vec![Method::Balance, Method::Card, Method::External]).prop_map(Ask::Start),
         2 => which().prop_map(Ask::Accept),
         12 => (which(), outcomes()).prop_map(|(which, outcome)| Ask::Note(which, outcome)),
         1 => which().prop_map(Ask::Refund),
+        3 => (which(), 0..3_u8).prop_map(|(which, key)| Ask::Captured(which, key)),
+        1 => (which(), 0..3_u8).prop_map(|(which, key)| Ask::Refunded(which, key)),
     ]
+}
+
+/// Money under one of a few keys, each of an amount of its own: one of them is what everything costs.
+fn taken(key: u8) -> Taken {
+    let amount = Money::new(100 + u64::from(key)).unwrap();
+    Taken { payment_key: format!("k{key}").into(), amount, currency: Currency::parse("KRW").unwrap() }
 }
 
 fn command(payments: &Payments, ask: &Ask) -> Command {
@@ -387,6 +399,13 @@ fn command(payments: &Payments, ask: &Ask) -> Command {
         Ask::Accept(payment) => accept(which(payment)),
         Ask::Note(payment, outcome) => Command::Note { payment: which(payment), outcome: outcome.clone() },
         Ask::Refund(payment) => Command::Refund { payment: which(payment) },
+        Ask::Captured(payment, key) => {
+            Command::Report { payment: which(payment), report: Report::Captured(taken(*key)), nonce: 11 }
+        }
+        Ask::Refunded(payment, key) => {
+            let report = Report::Refunded { taken: taken(*key), transaction: None };
+            Command::Report { payment: which(payment), report, nonce: 11 }
+        }
     }
 }
 

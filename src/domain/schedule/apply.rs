@@ -121,8 +121,7 @@ impl Schedule {
             }
 
             Event::ReservationConfirmed { number, payment } => {
-                self.confirm_reservation(*number, at);
-                assert_eq!(self.get_mut(*number).payment, Some(*payment), "M2: its own payment");
+                self.confirm_reservation(*number, *payment, at);
                 return Some(*number);
             }
             Event::ReservationCancelled { number } => {
@@ -222,17 +221,19 @@ impl Schedule {
         assert_eq!(own, Some(expires_at), "S4: the hold's own deadline is back");
     }
 
-    fn confirm_reservation(&mut self, number: ReservationNumber, at: Timestamp) {
+    fn confirm_reservation(&mut self, number: ReservationNumber, payment: PaymentId, at: Timestamp) {
         let reservation = self.get_mut(number);
         let (seats, user) = (Arc::clone(&reservation.seats), reservation.user.clone());
         let (was, expires_at) = (reservation.status, reservation.expires_at);
+        let own = reservation.payment.replace(payment);
+        assert!(own.is_none_or(|own| own == payment), "M2: its own payment");
         reservation.status = ReservationStatus::Confirmed;
         reservation.confirmed_at = Some(at);
         let ended_at = reservation.ended_at.take();
         self.ever_confirmed = true;
 
         match was {
-            ReservationStatus::Paying => {
+            ReservationStatus::Held | ReservationStatus::Paying => {
                 self.deadlines.remove(&(expires_at, number.0));
                 self.other_deadlines.remove(&number.0);
                 self.give(&seats, number.0, number.0, SeatStatus::Reserved);
@@ -240,14 +241,17 @@ impl Schedule {
 
             // Money that came after the deadline: its seats went back on sale, and are taken once more.
             ReservationStatus::Expired => {
-                self.ended.remove(&(ended_at.expect("what expired has ended"), number.0));
+                let ended = (ended_at.expect("what expired has ended"), number.0);
+                self.ended.remove(&ended);
                 self.give(&seats, FREE, number.0, SeatStatus::Reserved);
-                self.user_mut(&user).live += count(&seats);
+                let entry = self.user_mut(&user);
+                entry.live += count(&seats);
+                // It is there where no payment was under way.
+                entry.ended.remove(&ended);
             }
-            ReservationStatus::Held
-            | ReservationStatus::Confirmed
-            | ReservationStatus::Cancelled
-            | ReservationStatus::Released => unreachable!("only what is paying or expired is confirmed"),
+            ReservationStatus::Confirmed | ReservationStatus::Cancelled | ReservationStatus::Released => {
+                unreachable!("only what lives unpaid or has expired is confirmed")
+            }
         }
     }
 

@@ -10,7 +10,7 @@ use crate::domain::ids::{
     ConcertId, PaymentId, ReservationNumber, ScheduleId, ScheduleNumber, UserId, VenueId,
 };
 use crate::domain::keys::KeyUse;
-use crate::domain::money::Currency;
+use crate::domain::money::{Currency, Money};
 use crate::domain::time::{Seconds, Timestamp};
 use crate::domain::venue::{Grade, Layout, Seat};
 
@@ -84,6 +84,14 @@ pub enum AnyCommand {
         /// The payment that stands for it.
         payment: PaymentId,
     },
+    /// Confirm a reservation whose money was taken before anything was asked here: a hold, or one that has expired.
+    ConfirmTaken {
+        reservation: ReservationRef,
+        /// The payment that stands for it.
+        payment: PaymentId,
+        /// What was taken.
+        amount: Money,
+    },
     /// Open the sale, at the prices that are set.
     Open,
     /// Set other prices, as the concert is to have them: refused by a sale that has opened, or opens in a moment.
@@ -127,7 +135,8 @@ impl AnyCommand {
             Self::Callers(Command::Exchange { reservation, .. } | Command::Release { reservation, .. })
             | Self::BeginPayment { reservation, .. }
             | Self::FailPayment { reservation, .. }
-            | Self::Confirm { reservation, .. } => Some(*reservation),
+            | Self::Confirm { reservation, .. }
+            | Self::ConfirmTaken { reservation, .. } => Some(*reservation),
             Self::Callers(
                 Command::Hold { .. }
                 | Command::Close
@@ -160,7 +169,7 @@ impl AnyCommand {
             Self::Callers(Command::Release { .. }) => "release",
             Self::BeginPayment { .. } => "begin_payment",
             Self::FailPayment { .. } => "fail_payment",
-            Self::Confirm { .. } => "confirm",
+            Self::Confirm { .. } | Self::ConfirmTaken { .. } => "confirm",
             Self::Callers(
                 Command::Close | Command::Cancel | Command::Block { .. } | Command::Unblock { .. },
             )
@@ -419,6 +428,9 @@ pub enum Refusal {
     /// The payment isn't the one that is under way.
     #[error("this payment is not the one that is under way")]
     PaymentNotUnderWay,
+    /// The seats cost another amount than was taken.
+    #[error("the seats cost another amount than was paid")]
+    OtherAmount,
     /// The start is too near to cancel.
     #[error("the performance is too near to cancel")]
     CancellationClosed,
@@ -476,6 +488,7 @@ impl Refusal {
             | Self::NotHeld
             | Self::Expired
             | Self::PaymentNotUnderWay
+            | Self::OtherAmount
             | Self::CancellationClosed
             | Self::InvalidTransition
             | Self::InUse

@@ -10,6 +10,7 @@ use super::search::FreeSeats;
 use super::{BLOCKED, FREE, Reservation, ReservationStatus, Schedule};
 use crate::domain::concert::Prices;
 use crate::domain::ids::{ConcertId, PaymentId, ReservationNumber, UserId, count_of};
+use crate::domain::money::Money;
 use crate::domain::time::{Seconds, Timestamp};
 use crate::domain::venue::{Grade, Seat};
 
@@ -66,6 +67,9 @@ impl Schedule {
             }
             AnyCommand::FailPayment { reservation, payment } => self.fail_payment(*reservation, *payment),
             AnyCommand::Confirm { reservation, payment } => self.confirm(*reservation, *payment, now),
+            AnyCommand::ConfirmTaken { reservation, payment, amount } => {
+                self.confirm_taken(*reservation, *payment, *amount, now)
+            }
             AnyCommand::Open => self.open(now),
             AnyCommand::Reprice { prices } => {
                 self.check_reprice(now)?;
@@ -103,6 +107,7 @@ impl Schedule {
             | AnyCommand::BeginPayment { .. }
             | AnyCommand::FailPayment { .. }
             | AnyCommand::Confirm { .. }
+            | AnyCommand::ConfirmTaken { .. }
             | AnyCommand::Open
             | AnyCommand::Reprice { .. }
             | AnyCommand::Replan { .. }
@@ -122,7 +127,8 @@ impl Schedule {
             AnyCommand::Callers(Command::Exchange { .. })
             | AnyCommand::BeginPayment { .. }
             | AnyCommand::FailPayment { .. }
-            | AnyCommand::Confirm { .. } => Refusal::NotHeld,
+            | AnyCommand::Confirm { .. }
+            | AnyCommand::ConfirmTaken { .. } => Refusal::NotHeld,
             AnyCommand::Callers(Command::Release { .. }) => Refusal::CancellationClosed,
             AnyCommand::Callers(
                 Command::Close | Command::Cancel | Command::Block { .. } | Command::Unblock { .. },
@@ -326,19 +332,49 @@ impl Schedule {
         match reservation.status {
             ReservationStatus::Paying => {}
             ReservationStatus::Confirmed => return Ok(None),
-            ReservationStatus::Expired => {
-                // Captured too late: the same seats, if they are still free and there is a show to see.
-                if self.sale == SaleStatus::Cancelled || self.plan.starts_at <= now {
-                    return Err(Refusal::Expired);
-                }
-                self.check_free(&reservation.seats, FREE)?;
-            }
+            ReservationStatus::Expired => self.check_rescue(&reservation.seats, now)?,
             ReservationStatus::Held | ReservationStatus::Cancelled | ReservationStatus::Released => {
                 return Err(Refusal::NotHeld);
             }
         }
 
         Ok(Some(Event::ReservationConfirmed { number: id.number, payment }))
+    }
+
+    fn confirm_taken(
+        &self,
+        id: ReservationRef,
+        payment: PaymentId,
+        amount: Money,
+        now: Timestamp,
+    ) -> Decision {
+        let reservation = self.reservation(id).ok_or(Refusal::NoSuchReservation)?;
+        if reservation.payment.is_some_and(|other| other != payment) {
+            return Err(Refusal::PaymentNotUnderWay);
+        }
+
+        match reservation.status {
+            ReservationStatus::Held => {}
+            ReservationStatus::Confirmed => return Ok(None),
+            ReservationStatus::Expired => self.check_rescue(&reservation.seats, now)?,
+            ReservationStatus::Paying | ReservationStatus::Cancelled | ReservationStatus::Released => {
+                return Err(Refusal::NotHeld);
+            }
+        }
+        // They may have been exchanged while the customer paid.
+        if self.amount(&reservation.seats) != amount {
+            return Err(Refusal::OtherAmount);
+        }
+
+        Ok(Some(Event::ReservationConfirmed { number: id.number, payment }))
+    }
+
+    /// Refuses money that came too late, unless the same seats are still free and there is a show to see.
+    fn check_rescue(&self, seats: &[Seat], now: Timestamp) -> Result<(), Refusal> {
+        if self.sale == SaleStatus::Cancelled || self.plan.starts_at <= now {
+            return Err(Refusal::Expired);
+        }
+        self.check_free(seats, FREE)
     }
 
     fn open(&self, now: Timestamp) -> Decision {

@@ -51,7 +51,9 @@ impl Aggregate for Payments {
     }
 
     fn seal(&self, event: &mut Self::Event, seal: &Seal) {
-        if let payments::Event::Started { number, nonce, .. } = event {
+        if let payments::Event::Started { number, nonce, .. }
+        | payments::Event::Unmatched { number, nonce, .. } = event
+        {
             seal.payment(self.schedule(), number, nonce);
         }
     }
@@ -98,7 +100,9 @@ fn count(event: &payments::Event) {
         | Event::Captured { .. }
         | Event::Confirmed { .. }
         | Event::RefundBegun { .. }
-        | Event::KeyKept { .. } => return,
+        | Event::KeyKept { .. }
+        | Event::CapturedOutside { .. }
+        | Event::Unmatched { .. } => return,
     };
     metrics::counter!("onsale_payments_total", "outcome" => outcome).increment(1);
 }

@@ -174,7 +174,8 @@ impl Engine {
         }
     }
 
-    /// Waits until no payment is under way and nothing is owed, and so for every answer that a gateway still owes.
+    /// Waits until no payment is under way and nothing is owed, and so for every answer that a gateway still owes; not for the reports
+    /// of a payment service that can't be asked.
     pub async fn settled(&self) {
         for payments in self.directory.ledgers.all_payments() {
             let number = payments.read().schedule();
@@ -444,15 +445,7 @@ impl Drive<'_> {
                 }
             }
 
-            Step::Confirm => {
-                let (reservation, payment_id) = (payment.reservation, payment.id);
-                let command = schedule::AnyCommand::Confirm { reservation, payment: payment_id };
-                match self.ask_for(payment, command).await {
-                    Ok(()) => Ok(Outcome::Confirmed),
-                    Err(EngineError::Refused(_) | EngineError::NoSuchSchedule) => Ok(Outcome::Lost),
-                    Err(error) => Err(error.into()),
-                }
-            }
+            Step::Confirm => Ok(self.confirm(payment).await?),
 
             Step::EndPass => Ok(self.end_pass(payment).await?),
             Step::GiveBack if through_gateway => self.give_back_at_gateway(payment).await,
@@ -508,6 +501,26 @@ impl Drive<'_> {
             }
             Err(error) => Err(error),
         }
+    }
+
+    async fn confirm(&self, payment: &Payment) -> Result<Outcome, EngineError> {
+        let (reservation, payment_id, amount) = (payment.reservation, payment.id, payment.amount);
+        let command = if payment.is_reported() {
+            schedule::AnyCommand::ConfirmTaken { reservation, payment: payment_id, amount }
+        } else {
+            schedule::AnyCommand::Confirm { reservation, payment: payment_id }
+        };
+        Ok(match self.ask_for(payment, command).await {
+            Ok(()) => Outcome::Confirmed,
+            Err(EngineError::Refused(error::Refusal::Schedule(Refusal::PaymentNotUnderWay))) => {
+                Outcome::Lost(Failure::AlreadyPaid)
+            }
+            Err(EngineError::Refused(error::Refusal::Schedule(Refusal::OtherAmount))) => {
+                Outcome::Lost(Failure::OtherAmount)
+            }
+            Err(EngineError::Refused(_) | EngineError::NoSuchSchedule) => Outcome::Lost(Failure::SeatsLost),
+            Err(error) => return Err(error),
+        })
     }
 
     async fn end_pass(&self, payment: &Payment) -> Result<Outcome, EngineError> {

@@ -65,7 +65,7 @@ impl Ledgers {
 
     /// Tells whether a payment needs no gateway, or the one that it names is set up.
     pub(in crate::engine) fn has_gateway_of(&self, payment: &Payment) -> bool {
-        payment.gateway.as_ref().is_none_or(|name| self.gateways.named(name).is_some())
+        payment.gateway.as_ref().is_none_or(|name| self.gateways.has(name))
     }
 
     /// Forgets the payments of a schedule that is in the archive.

@@ -1,10 +1,12 @@
-//! Payments: the calls about them, where they are found, and the driver of their steps.
+//! Payments: the calls about them, where they are found, the driver of their steps, and the word of a payment service that can't be
+//! asked.
 
 mod aggregate;
 mod at_gateway;
 mod driver;
 mod drives;
 mod ledgers;
+mod reports;
 
 use core::time::Duration;
 
@@ -70,7 +72,7 @@ impl Engine {
     /// As [`Engine::act`]; the refusals of the reservation where it is no live hold of the user; `NoGateway`.
     pub async fn pay(&self, entry: &ScheduleEntry, purchase: Purchase) -> Result<Done<Payment>, EngineError> {
         let Purchase { user, reservation, method, nonce, key } = purchase;
-        let gateway = self.directory.ledgers.gateways.of(method).map(|(name, _)| name.clone());
+        let gateway = self.directory.ledgers.gateways.name_of(method).cloned();
         if method.needs_gateway() && gateway.is_none() {
             return Err(EngineError::NoGateway);
         }

@@ -16,9 +16,10 @@ use crate::domain::catalogue::CatalogueEvent;
 use crate::domain::cause::By;
 use crate::domain::concert::Prices;
 use crate::domain::ids::{
-    PaymentId, PaymentNumber, ReservationId, ReservationNumber, ScheduleId, ScheduleNumber, UserId,
+    PaymentNumber, ReservationId, ReservationNumber, ScheduleId, ScheduleNumber, UserId,
 };
 use crate::domain::money::{Currency, Money};
+use crate::domain::payments::Payment;
 use crate::domain::schedule::Event;
 use crate::domain::users::Event as UserEvent;
 use crate::domain::venue::{Layout, Seat};
@@ -72,8 +73,8 @@ pub trait NameSource {
     /// When it can't be looked up.
     fn schedule_id(&mut self, number: ScheduleNumber) -> Result<Option<ScheduleId>, Self::Error>;
 
-    /// Returns a payment's id.
-    fn payment_id(&mut self, schedule: ScheduleNumber, number: PaymentNumber) -> Option<PaymentId>;
+    /// Returns a payment, while it is kept.
+    fn payment(&mut self, schedule: ScheduleNumber, number: PaymentNumber) -> Option<Payment>;
 }
 
 /// Writes a fact.
@@ -87,7 +88,7 @@ pub fn of_fact<S: NameSource>(fact: &Fact, names: &mut S) -> Result<EventDocumen
         Fact::WaitingRoom(number, event) => of_room(event, *number, names.schedule_id(*number)?.as_ref()),
         Fact::Accounts(shard, event) => money::of_accounts(event, *shard),
         Fact::Payments(number, event) => {
-            money::of_payments(event, *number, names.payment_id(*number, event.number()))
+            money::of_payments(event, *number, names.payment(*number, event.number()).as_ref())
         }
         Fact::User(event) => of_user(event),
     })
@@ -348,7 +349,7 @@ mod tests {
     use core::convert::Infallible;
 
     use super::*;
-    use crate::domain::ids::GradeName;
+    use crate::domain::ids::{GradeName, PaymentId};
     use crate::domain::time::Timestamp;
     use crate::domain::venue::{Row, RowSeats, Section};
     use crate::record::tests::facts;
@@ -417,7 +418,7 @@ mod tests {
             Ok(None)
         }
 
-        fn payment_id(&mut self, _: ScheduleNumber, _: PaymentNumber) -> Option<PaymentId> {
+        fn payment(&mut self, _: ScheduleNumber, _: PaymentNumber) -> Option<Payment> {
             None
         }
     }

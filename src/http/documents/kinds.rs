@@ -302,7 +302,12 @@ kinds! {
           field("amount", Number, "how much, in the currency's minor unit"), field("currency", Text, "ISO 4217")]];
     PAYMENT_COMPLETED = Payment Public "PaymentCompleted", "It is paid", [PAYMENT];
     PAYMENT_FAILED = Payment Public "PaymentFailed", "It came to nothing, and took nothing", [PAYMENT, &[FAILURE.or_null()]];
-    REFUND_BEGUN = Payment Public "RefundBegun", "Its money is to go back", [PAYMENT, &[FAILURE]];
+    REFUND_BEGUN = Payment Public "RefundBegun", "Its money is to go back. With the method `external` your payment service is asked for it: see OPERATIONS.md", [PAYMENT,
+        &[FAILURE, field("reservationId", Text, "what it paid for, or was to; null as `paymentId`").or_null(),
+          field("userId", Text, "who paid; null as `paymentId`").or_null(), field("method", Text, "how; null as `paymentId`").or_null(),
+          field("amount", Number, "how much, in the currency's minor unit; null as `paymentId`").or_null(),
+          field("currency", Text, "ISO 4217; null as `paymentId`").or_null(),
+          field("paymentKey", Text, "with the method `external`: your payment service's name for what it took").sometimes()]];
     PAYMENT_REFUNDED = Payment Public "PaymentRefunded", "Its money is back", [PAYMENT];
     PAYMENT_ACCEPTED = Payment Internal "PaymentAccepted", "The client brought what the checkout gave", [PAYMENT];
     CAPTURE_BEGUN = Payment Internal "CaptureBegun", "The money is taken next", [PAYMENT];
@@ -406,7 +411,8 @@ tell what goes on inside, and change as that does. A type that isn't listed here
 
 Every `data` also says who asked: `by` is `engine` (time, or the engine itself), `user`, or `admin`, and then `adminId` says which. \
 Instants are RFC 3339 in UTC with milliseconds; money is in the currency's minor unit. Nothing secret is in any of them: no password \
-or its hash, no token, no idempotency key, no key of a gateway's; of users nothing but their ids.
+or its hash, no token, no idempotency key, no key of a gateway's but the names that your own payment service gave; of users nothing but \
+their ids.
 ";
 
 /// Writes the tables of all types, or only of the public ones.

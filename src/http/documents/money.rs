@@ -1,6 +1,7 @@
 //! The documents of accounts and payments, in answers and in the journal's feed.
 //!
-//! Absent on purpose: the gateway's ids in the feed, and in answers to others than administrators.
+//! Absent on purpose: the gateway's ids in the feed, and in answers to others than administrators. Only to a payment service that is asked
+//! by the feed, the feed says its own.
 
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -11,6 +12,7 @@ use super::words::{At, MethodWord, OpaqueId, PaymentWord, TransactionWord};
 use crate::domain::accounts::{self, Kind, Shard};
 use crate::domain::ids::{PaymentId, PaymentNumber, ReservationId, ScheduleNumber, TransactionId};
 use crate::domain::payments::{self, Failure, Payment};
+use crate::domain::schedule::ReservationRef;
 
 /// Writes an event of an account.
 pub(super) fn of_accounts(event: &accounts::Event, shard: Shard) -> EventDocument {
@@ -38,29 +40,27 @@ pub(super) fn of_accounts(event: &accounts::Event, shard: Shard) -> EventDocumen
     EventDocument::new(kind, format!("users/{user}/balance"), object(fields))
 }
 
-/// Writes an event of a payment, with its id while the payment is kept.
+/// Writes an event of a payment, with what is known of it while it is kept.
 pub(super) fn of_payments(
     event: &payments::Event,
     schedule: ScheduleNumber,
-    payment: Option<PaymentId>,
+    payment: Option<&Payment>,
 ) -> EventDocument {
     use payments::Event;
     let number = event.number();
 
     // The feed may be a moment ahead of the published state, so the first event brings its own id.
-    let id = if let Event::Started { nonce, .. } = event {
+    let id = if let Event::Started { nonce, .. } | Event::Unmatched { nonce, .. } = event {
         Some(PaymentId { schedule, number, nonce: *nonce })
     } else {
-        payment
+        payment.map(|payment| payment.id)
     };
     let id = id.map(|id| id.to_string());
 
     let (kind, fields): (&'static kinds::Kind, _) = match event {
         Event::Started { reservation, user, method, amount, currency, .. } => {
-            let reservation =
-                ReservationId { schedule, number: reservation.number, nonce: reservation.nonce };
             let fields = json!({
-                "reservationId": reservation.to_string(), "userId": user.as_str(), "method": method.as_str(),
+                "reservationId": reservation_id(schedule, *reservation), "userId": user.as_str(), "method": method.as_str(),
                 "amount": amount.minor(), "currency": currency.as_str(),
             });
             (&kinds::PAYMENT_STARTED, fields)
@@ -70,13 +70,27 @@ pub(super) fn of_payments(
         Event::Declined { failure, .. } => {
             (&kinds::PAYMENT_DECLINED, json!({"failure": of_failure(failure)}))
         }
-        Event::Captured { .. } => (&kinds::PAYMENT_CAPTURED, json!({})),
+        Event::Captured { .. } | Event::CapturedOutside { .. } => (&kinds::PAYMENT_CAPTURED, json!({})),
         Event::Confirmed { .. } => (&kinds::PAYMENT_CONFIRMED, json!({})),
         Event::Completed { .. } => (&kinds::PAYMENT_COMPLETED, json!({})),
         Event::Failed { failure, .. } => {
             (&kinds::PAYMENT_FAILED, json!({"failure": failure.as_ref().map(of_failure)}))
         }
-        Event::RefundBegun { failure, .. } => (&kinds::REFUND_BEGUN, json!({"failure": of_failure(failure)})),
+        Event::RefundBegun { failure, .. } => {
+            let owed = payment.map(|payment| Owed::of(payment, schedule)).unwrap_or_default();
+            (&kinds::REFUND_BEGUN, owed.because(failure))
+        }
+        Event::Unmatched { reservation, user, method, taken, failure, .. } => {
+            let owed = Owed {
+                reservation_id: Some(reservation_id(schedule, *reservation)),
+                user_id: Some(user),
+                method: Some((*method).into()),
+                amount: Some(taken.amount.minor()),
+                currency: Some(taken.currency.as_str()),
+                payment_key: Some(&taken.payment_key),
+            };
+            (&kinds::REFUND_BEGUN, owed.because(failure))
+        }
         Event::Refunded { .. } => (&kinds::PAYMENT_REFUNDED, json!({})),
         Event::KeyKept { .. } => (&kinds::PAYMENT_KEY_KEPT, json!({})),
     };
@@ -88,6 +102,44 @@ pub(super) fn of_payments(
 
     let subject = id.map_or_else(|| unnamed(schedule, number), |id| format!("payments/{id}"));
     EventDocument::new(kind, subject, data)
+}
+
+/// The money that a refund is to give back, as far as it is known.
+#[derive(Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Owed<'a> {
+    reservation_id: Option<OpaqueId>,
+    user_id: Option<&'a str>,
+    method: Option<MethodWord>,
+    amount: Option<u64>,
+    currency: Option<&'a str>,
+    /// Only that of a payment service which is asked by the feed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    payment_key: Option<&'a str>,
+}
+
+impl<'a> Owed<'a> {
+    fn of(payment: &'a Payment, schedule: ScheduleNumber) -> Self {
+        Self {
+            reservation_id: Some(reservation_id(schedule, payment.reservation)),
+            user_id: Some(&payment.user),
+            method: Some(payment.method.into()),
+            amount: Some(payment.amount.minor()),
+            currency: Some(payment.currency.as_str()),
+            payment_key: payment.payment_key.as_deref().filter(|_| payment.is_reported()),
+        }
+    }
+
+    /// Returns the fields of an event that says why it is to go back.
+    fn because(&self, failure: &Failure) -> Value {
+        let mut fields = object(serde_json::to_value(self).expect("texts and numbers"));
+        fields.insert("failure".into(), of_failure(failure));
+        Value::Object(fields)
+    }
+}
+
+fn reservation_id(schedule: ScheduleNumber, reservation: ReservationRef) -> OpaqueId {
+    ReservationId { schedule, number: reservation.number, nonce: reservation.nonce }.into()
 }
 
 fn unnamed(schedule: ScheduleNumber, number: PaymentNumber) -> String {
@@ -125,6 +177,7 @@ enum FailureWord {
     SeatsLost,
     ReservationCancelled,
     Superseded,
+    AlreadyPaid,
 }
 
 impl From<&Failure> for FailureWord {
@@ -139,6 +192,7 @@ impl From<&Failure> for FailureWord {
             Failure::SeatsLost => Self::SeatsLost,
             Failure::Cancelled => Self::ReservationCancelled,
             Failure::Superseded => Self::Superseded,
+            Failure::AlreadyPaid => Self::AlreadyPaid,
         }
     }
 }
@@ -159,7 +213,8 @@ impl<'a> From<&'a Failure> for FailureDocument<'a> {
             | Failure::OtherCurrency
             | Failure::SeatsLost
             | Failure::Cancelled
-            | Failure::Superseded => {}
+            | Failure::Superseded
+            | Failure::AlreadyPaid => {}
         }
         document
     }
@@ -240,14 +295,9 @@ pub struct PaymentDocument<'a> {
 impl<'a> PaymentDocument<'a> {
     /// Shows a payment as its user sees it, or (`with_gateway`) as an administrator does.
     pub fn of(payment: &'a Payment, with_gateway: bool) -> Self {
-        let reservation = ReservationId {
-            schedule: payment.id.schedule,
-            number: payment.reservation.number,
-            nonce: payment.reservation.nonce,
-        };
         Self {
             payment_id: payment.id.into(),
-            reservation_id: reservation.into(),
+            reservation_id: reservation_id(payment.id.schedule, payment.reservation),
             user_id: &payment.user,
             method: payment.method.into(),
             status: payment.state.into(),
@@ -338,6 +388,7 @@ mod tests {
             Failure::SeatsLost,
             Failure::Cancelled,
             Failure::Superseded,
+            Failure::AlreadyPaid,
         ];
         for failure in all {
             assert_eq!(of_failure(&failure)["code"], failure.as_str());

@@ -282,8 +282,8 @@ words! {
     SeatWord as SeatStatus of SeatStatus { Available Held Reserved Blocked }
     /// The status of a reservation.
     ReservationWord as ReservationStatus of ReservationStatus { Held Paying Confirmed Cancelled Released Expired }
-    /// How a payment is made: from the balance, or through the gateway.
-    MethodWord as PaymentMethod of Method { Balance Card KakaoPay NaverPay Toss }
+    /// How a payment is made: from the balance, through the gateway, or (`external`) through a payment service of the platform's own.
+    MethodWord as PaymentMethod of Method { Balance Card KakaoPay NaverPay Toss External }
     /// Whether a user may act.
     UserWord as UserStatus of UserStatus { Active Suspended Deleted }
     /// The status of a place in a waiting room. A `done` place was paid or given up.

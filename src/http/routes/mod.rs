@@ -13,6 +13,7 @@ pub mod metrics;
 pub mod payments;
 pub mod plans;
 pub mod queue;
+pub mod reports;
 pub mod reservations;
 pub mod schedules;
 pub mod seats;
@@ -32,6 +33,7 @@ pub fn api() -> Routes<App> {
         .merge(reservations::routes())
         .merge(queue::routes())
         .merge(payments::routes())
+        .merge(reports::routes())
         .merge(balance::routes())
         .merge(users::routes())
         .merge(admin::routes())

@@ -27,8 +27,6 @@ use crate::random;
 
 /// The key of all unknown payments in the limit of notices: no schedule has the number 0.
 const STRANGERS: PaymentId = PaymentId { schedule: ScheduleNumber(0), number: PaymentNumber(0), nonce: 0 };
-/// The part of a request's time in which to wait for the gateway.
-const PATIENCE: f32 = 0.8;
 
 /// Makes the routes of payments.
 pub fn routes() -> Routes<App> {
@@ -49,7 +47,8 @@ struct PayBody {
 ///
 /// A payment from the balance is 201 `completed` once the confirmation and the end of the pass are durable; if it
 /// is refused, the reservation is `held` again. A reservation that costs nothing completes in the same way by any
-/// method. A payment through the gateway is 201 `ready`, with the `orderId` for its checkout. The same key leads to
+/// method. A payment through the gateway is 201 `ready`, with the `orderId` for its checkout. So is one by `external`:
+/// the platform's own payment service takes the money, and reports it. The same key leads to
 /// the same payment, even after a crash; after a refusal it starts a new attempt. A reservation may have 32 ready
 /// payments: one more ends the oldest, whose confirmation is then refused without a capture.
 #[utoipa::path(post, path = "/api/v1/payments", operation_id = "startPayment", tag = "Payments", request_body = PayBody,
@@ -69,8 +68,8 @@ async fn pay(
 ) -> Result<Response, Problem> {
     let wanted: PayBody = body.parse()?;
     let method = Method::from(wanted.method);
-    let gateway = app.engine.gateways().of(method);
-    if method.needs_gateway() && gateway.is_none() {
+    let gateways = app.engine.gateways();
+    if method.needs_gateway() && gateways.name_of(method).is_none() {
         return Err(Problem::invalid_field("method", "no gateway is set up for this method"));
     }
 
@@ -78,7 +77,7 @@ async fn pay(
     let found = app.engine.find_schedule_numbered(id.schedule).await;
     let entry = found.map_err(|error| problem(error, None))?.ok_or_else(Problem::not_found)?;
     let currency = entry.read().currency();
-    if method.needs_gateway() && !gateway.is_some_and(|(_, gateway)| gateway.takes(currency)) {
+    if method.needs_gateway() && !gateways.takes(method, currency) {
         return Err(Problem::new(
             Code::CurrencyMismatch,
             format!("The gateway of this method does not take {}.", currency.as_str()),
@@ -113,7 +112,8 @@ struct ConfirmBody {
 ///
 /// The reservation becomes `paying`, the gateway captures the amount, and the reservation is confirmed. 202 means
 /// that the gateway's outcome isn't known yet: the engine asks until it is, and `GET` shows it. The same
-/// `paymentKey` again is answered with the payment's present status.
+/// `paymentKey` again is answered with the payment's present status. A payment by `external` is confirmed by its
+/// service's report, and not by this.
 #[utoipa::path(post, path = "/api/v1/payments/{paymentId}/confirm", operation_id = "confirmPayment", tag = "Payments", request_body = ConfirmBody,
     params(("paymentId" = String, Path), ("Idempotency-Key" = Option<String>, Header)), security(("bearer" = [])),
     responses((status = 200, description = "`completed`", body = PaymentDocument<'static>),
@@ -136,8 +136,7 @@ async fn confirm(
     let parsed = app.engine.payment_id(&id).ok_or_else(Problem::not_found)?;
     let route = format!("POST /payments/{id}/confirm");
     let key = key.map(|key| key_of(&app, &caller, &route, key.as_str(), &body.0));
-    // An answer that says what is known is better than none in time.
-    let patience = app.parts.limits.request_timeout.mul_f32(PATIENCE);
+    let patience = app.parts.limits.patience();
     let with_gateway = caller.role.may(Right::ReadAll);
     let confirmed = app.engine.confirm_payment(parsed, caller.user_id, &payment_key, key, patience).await;
     let Done { answer, replayed } = confirmed.map_err(|error| problem(error, None))?;
@@ -232,6 +231,10 @@ fn refused(payment: &Payment) -> Problem {
         Some(Failure::Superseded) => Problem::new(
             Code::PaymentNotReady,
             "Newer payments of this reservation took its place: go on with one of them.",
+        ),
+        Some(Failure::AlreadyPaid) => Problem::new(
+            Code::PaymentNotReady,
+            "Another payment pays for the reservation: the money of this one goes back.",
         ),
         Some(Failure::NotHeld) => problem(Refusal::NotHeld.into(), None),
         Some(Failure::TooLate | Failure::SeatsLost) => problem(Refusal::Expired.into(), None),

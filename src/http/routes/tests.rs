@@ -12,6 +12,7 @@ use tower::ServiceExt;
 use crate::clock::ManualClock;
 use crate::domain::time::Timestamp;
 use crate::engine::{Engine, EngineConfig};
+use crate::gateway::EXTERNAL;
 use crate::http::app::App;
 use crate::http::documents::is_reachable;
 use crate::http::request::Site;
@@ -664,6 +665,8 @@ fn an_id_that_the_word_of_another_route_hides_is_refused() {
         }
     }
     assert!(hidden.contains(&("concertId", "available-dates")), "{hidden:?}");
+    // Nobody chooses a gateway's name: none of the set is called as the service of the platform's own.
+    hidden.retain(|hidden| *hidden != ("gateway", EXTERNAL));
     for (name, word) in hidden {
         assert!(!is_reachable(name, word), "{name}: {word}");
     }

@@ -7,7 +7,7 @@ use crate::domain::accounts::{
     self, AccountImage, AccountsImage, Carried, CarriedImage, Kind, SHARDS, Shard, Transaction,
 };
 use crate::domain::ids::{GatewayName, PaymentNumber, TransactionId};
-use crate::domain::payments::{self, Failure, GatewayAnswer, Method, Payment, PaymentsImage, State};
+use crate::domain::payments::{self, Failure, GatewayAnswer, Method, Payment, PaymentsImage, State, Taken};
 use crate::domain::schedule::ReservationRef;
 
 pub(super) const SHARD: Shard = Shard(3);
@@ -56,6 +56,7 @@ fn failures() -> Vec<Failure> {
         Failure::SeatsLost,
         Failure::Cancelled,
         Failure::Superseded,
+        Failure::AlreadyPaid,
     ]
 }
 
@@ -103,11 +104,22 @@ fn payments_events() -> Vec<payments::Event> {
         Event::Captured { number, transaction: Some("txn".into()), approved_at: Some(AT) },
         Event::Captured { number, transaction: None, approved_at: Some(AT) },
         Event::Refunded { number, transaction: Some("refund".into()) },
+        Event::CapturedOutside { number, payment_key: "pi_1".into() },
     ]);
     for failure in failures() {
         events.push(Event::Declined { number, failure: failure.clone() });
         events.push(Event::Failed { number, failure: Some(failure.clone()) });
-        events.push(Event::RefundBegun { number, failure });
+        events.push(Event::RefundBegun { number, failure: failure.clone() });
+        events.push(Event::Unmatched {
+            number,
+            nonce: 3,
+            reservation: reservation(),
+            user: user(),
+            method: Method::External,
+            gateway: gateway("external"),
+            taken: Taken { payment_key: "pi_2".into(), amount: won(170_000), currency: krw() },
+            failure,
+        });
     }
     events
 }
@@ -139,9 +151,11 @@ pub(super) fn check_that_every_kind_is_there() {
         payments::Event::RefundBegun { .. } => 8,
         payments::Event::Refunded { .. } => 9,
         payments::Event::KeyKept { .. } => 10,
+        payments::Event::CapturedOutside { .. } => 11,
+        payments::Event::Unmatched { .. } => 12,
     };
     let kinds: BTreeSet<_> = payments_events().iter().map(kind).collect();
-    assert_eq!(kinds, (0..=10).collect());
+    assert_eq!(kinds, (0..=12).collect());
 }
 
 fn accounts_image() -> AccountsImage {
@@ -178,7 +192,7 @@ fn payments_image_of(gateways: &[&str]) -> PaymentsImage {
     let payment = |number: u32, state, failure: Option<Failure>| {
         let some = number.is_multiple_of(2).then_some(AT);
         let name = gateways[usize::try_from(number).unwrap() % gateways.len()];
-        let method = Method::ALL[usize::try_from(number).unwrap() % 5];
+        let method = Method::ALL[usize::try_from(number).unwrap() % Method::ALL.len()];
         let payment = Payment {
             id: PaymentId { number: PaymentNumber(number), ..PAYMENT },
             reservation: reservation(),

@@ -232,6 +232,12 @@ impl Sale {
         self.ask(&AnyCommand::Confirm { reservation, payment: PaymentId::from_bits(payment) })
     }
 
+    /// When money is there of which nobody knew before.
+    fn confirm_taken(&mut self, reservation: ReservationRef, payment: u128, amount: u64) -> Outcome {
+        let (payment, amount) = (PaymentId::from_bits(payment), Money::new(amount).unwrap());
+        self.ask(&AnyCommand::ConfirmTaken { reservation, payment, amount })
+    }
+
     /// Given a reservation that was held and paid.
     fn sell(&mut self, who: &str, seats: &str) -> ReservationRef {
         let reservation = self.hold(who, seats);

@@ -298,6 +298,9 @@ impl Model {
                 Ok(true)
             }
             AnyCommand::Confirm { reservation, payment } => self.confirm(*reservation, *payment, now),
+            AnyCommand::ConfirmTaken { reservation, payment, amount } => {
+                self.confirm_taken(*reservation, *payment, amount.minor(), now)
+            }
             AnyCommand::Open => {
                 if self.sale == SaleStatus::Open {
                     return Ok(false);
@@ -499,20 +502,54 @@ impl Model {
         match booking.status {
             ReservationStatus::Confirmed => return Ok(false),
             ReservationStatus::Paying => {}
-            ReservationStatus::Expired => {
-                if self.sale == SaleStatus::Cancelled || now >= self.plan.starts_at {
-                    return Err(Refusal::Expired);
-                }
-                self.all_free(&booking.seats, &[])?;
-            }
+            ReservationStatus::Expired => self.comes_back(booking, now)?,
             ReservationStatus::Held | ReservationStatus::Cancelled | ReservationStatus::Released => {
                 return Err(Refusal::NotHeld);
             }
         }
-        let booking = &mut self.bookings[index];
-        (booking.status, booking.ended) = (ReservationStatus::Confirmed, None);
-        self.ever_confirmed = true;
+        self.confirmed(index, payment);
         Ok(true)
+    }
+
+    fn confirm_taken(
+        &mut self,
+        reference: ReservationRef,
+        payment: PaymentId,
+        amount: u64,
+        now: Timestamp,
+    ) -> Verdict {
+        let index = self.find(reference)?;
+        let booking = &self.bookings[index];
+        match (booking.payment, booking.status) {
+            (Some(other), _) if other != payment => return Err(Refusal::PaymentNotUnderWay),
+            (_, ReservationStatus::Confirmed) => return Ok(false),
+            (_, ReservationStatus::Held) => {}
+            (_, ReservationStatus::Expired) => self.comes_back(booking, now)?,
+            (_, ReservationStatus::Paying | ReservationStatus::Cancelled | ReservationStatus::Released) => {
+                return Err(Refusal::NotHeld);
+            }
+        }
+        let price = |seat: &Seat| if ROWS[0].contains(&seat.0) { self.price } else { 70 };
+        if booking.seats.iter().map(price).sum::<u64>() != amount {
+            return Err(Refusal::OtherAmount);
+        }
+        self.confirmed(index, payment);
+        Ok(true)
+    }
+
+    /// Whether seats that went back on sale can be had for money that came too late.
+    fn comes_back(&self, booking: &Booking, now: Timestamp) -> Result<(), Refusal> {
+        if self.sale == SaleStatus::Cancelled || now >= self.plan.starts_at {
+            return Err(Refusal::Expired);
+        }
+        self.all_free(&booking.seats, &[])
+    }
+
+    fn confirmed(&mut self, index: usize, payment: PaymentId) {
+        let booking = &mut self.bookings[index];
+        (booking.status, booking.ended, booking.payment) =
+            (ReservationStatus::Confirmed, None, Some(payment));
+        self.ever_confirmed = true;
     }
 
     fn cancel(&mut self, now: Timestamp) -> bool {
@@ -631,6 +668,12 @@ enum Ask {
         which: Index,
         payment: u128,
     },
+    ConfirmTaken {
+        which: Index,
+        payment: u128,
+        /// By how much the amount is above what the seats cost.
+        more: u64,
+    },
     Open,
     Reprice(u64),
     SetPrices(u64),
@@ -700,7 +743,9 @@ fn asks() -> impl Strategy<Value = Ask> {
         24 => (which.clone(), who, payment.clone(), prop::bool::weighted(0.7))
             .prop_map(|(which, who, payment, takes_time)| Ask::Begin { which, who, payment, takes_time }),
         6 => (which.clone(), payment.clone()).prop_map(|(which, payment)| Ask::Fail { which, payment }),
-        20 => (which, payment).prop_map(|(which, payment)| Ask::Confirm { which, payment }),
+        20 => (which.clone(), payment.clone()).prop_map(|(which, payment)| Ask::Confirm { which, payment }),
+        6 => (which, payment, prop_oneof![4 => Just(0), 1 => Just(1_u64)])
+            .prop_map(|(which, payment, more)| Ask::ConfirmTaken { which, payment, more }),
         5 => Just(Ask::Open),
         2 => (100..104_u64).prop_map(Ask::Reprice),
         2 => (100..104_u64).prop_map(Ask::SetPrices),
@@ -824,6 +869,13 @@ impl World {
             Ask::Confirm { which, payment } => {
                 let (reservation, payment) = self.which_paying(which, payment);
                 AnyCommand::Confirm { reservation, payment }
+            }
+            Ask::ConfirmTaken { which, payment, more } => {
+                let reservation = self.which(which);
+                let own = self.sale.schedule.reservation(reservation);
+                let cost = own.map_or(1, |own| self.sale.schedule.amount(&own.seats).minor());
+                let amount = Money::new(cost + more).unwrap();
+                AnyCommand::ConfirmTaken { reservation, payment: PaymentId::from_bits(payment), amount }
             }
             Ask::Open => AnyCommand::Open,
             Ask::Reprice(price) => AnyCommand::Reprice { prices: prices(price) },

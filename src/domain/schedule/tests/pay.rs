@@ -291,3 +291,67 @@ fn a_hold_that_expired_unpaid_is_not_confirmed_by_any_payment() {
     assert_eq!(sale.fail(hold, P1), Ok(None));
     assert_eq!(sale.status(hold), ReservationStatus::Expired);
 }
+
+/// What a seat of row A costs.
+const VIP: u64 = 100;
+
+#[test]
+fn money_that_was_taken_elsewhere_confirms_a_hold_and_no_other_money_does_then() {
+    let mut sale = Sale::open();
+    let hold = sale.hold("ann", "A1 A2");
+    assert_eq!(sale.confirm_taken(hold, P1, 2 * VIP - 1), Err(Refusal::OtherAmount), "M2: its own amount");
+    sale.wait(5_000).confirm_taken(hold, P1, 2 * VIP).unwrap();
+    let reservation = sale.get(hold);
+    assert_eq!(
+        (reservation.status, reservation.payment),
+        (ReservationStatus::Confirmed, Some(PaymentId::from_bits(P1)))
+    );
+    assert_eq!(reservation.confirmed_at, Some(after(START, 5_000)));
+    assert_eq!(sale.confirm_taken(hold, P1, 2 * VIP), Ok(None));
+    assert_eq!(sale.confirm_taken(hold, P2, 2 * VIP), Err(Refusal::PaymentNotUnderWay));
+    sale.at(SHOW).tick();
+    assert_eq!(sale.that_are(SeatStatus::Reserved), "A1 A2", "it has no deadline any more");
+}
+
+#[test]
+fn money_for_seats_that_were_exchanged_meanwhile_must_be_what_the_new_ones_cost() {
+    let mut sale = Sale::open();
+    let hold = sale.hold("ann", "A1");
+    sale.exchange("ann", hold, "B1").unwrap();
+    assert_eq!(sale.confirm_taken(hold, P1, VIP), Err(Refusal::OtherAmount));
+    sale.exchange("ann", hold, "A5").unwrap();
+    assert!(sale.confirm_taken(hold, P1, VIP).unwrap().is_some());
+}
+
+#[test]
+fn money_that_was_taken_elsewhere_and_comes_too_late_follows_the_rule_of_all_late_money() {
+    let mut sale = Sale::open();
+    let hold = sale.hold("ann", "A1 A2");
+    sale.wait(300_000).tick();
+    assert_eq!(sale.status(hold), ReservationStatus::Expired);
+    sale.confirm_taken(hold, P1, 2 * VIP).unwrap();
+    assert_eq!(sale.that_are(SeatStatus::Reserved), "A1 A2");
+    assert_eq!(sale.get(hold).ended_at, None);
+    sale.release("ann", hold).unwrap();
+    assert_eq!(sale.confirm_taken(hold, P1, 2 * VIP), Err(Refusal::NotHeld), "what was cancelled stays so");
+
+    let mut sale = Sale::open();
+    let hold = sale.hold("ann", "A1 A2");
+    sale.wait(300_000).hold("bob", "A2");
+    assert_eq!(sale.confirm_taken(hold, P1, 2 * VIP), sale.unavailable("A2"));
+
+    let mut sale = Sale::open();
+    let hold = sale.hold("ann", "A1 A2");
+    sale.does(&Command::Cancel);
+    assert_eq!(sale.confirm_taken(hold, P1, 2 * VIP), Err(Refusal::NotHeld));
+}
+
+#[test]
+fn money_that_was_taken_elsewhere_does_not_get_in_the_way_of_a_payment_that_is_under_way() {
+    let mut sale = Sale::open();
+    let hold = sale.hold("ann", "A1");
+    sale.begin("ann", hold, P1).unwrap();
+    assert_eq!(sale.confirm_taken(hold, P2, VIP), Err(Refusal::PaymentNotUnderWay));
+    sale.confirm(hold, P1).unwrap();
+    assert_eq!(sale.confirm_taken(hold, P2, VIP), Err(Refusal::PaymentNotUnderWay));
+}

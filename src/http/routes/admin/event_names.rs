@@ -12,8 +12,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::domain::catalogue::CatalogueEvent;
 use crate::domain::concert::Prices;
-use crate::domain::ids::{PaymentId, PaymentNumber, ReservationNumber, ScheduleId, ScheduleNumber, VenueId};
+use crate::domain::ids::{PaymentNumber, ReservationNumber, ScheduleId, ScheduleNumber, VenueId};
 use crate::domain::money::{Currency, Money};
+use crate::domain::payments::Payment;
 use crate::domain::schedule::Event;
 use crate::domain::venue::{Layout, Seat, Venue};
 use crate::engine::{Engine, HistoryError, ScheduleEntry};
@@ -185,8 +186,8 @@ impl NameSource for EventNames {
         }
     }
 
-    fn payment_id(&mut self, schedule: ScheduleNumber, number: PaymentNumber) -> Option<PaymentId> {
-        self.engine.payment_numbered(schedule, number).map(|payment| payment.id)
+    fn payment(&mut self, schedule: ScheduleNumber, number: PaymentNumber) -> Option<Payment> {
+        self.engine.payment_numbered(schedule, number)
     }
 }
 
