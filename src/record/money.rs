@@ -15,7 +15,7 @@ use crate::domain::accounts::{
 };
 use crate::domain::ids::{GatewayName, PaymentId, PaymentNumber, ScheduleNumber, TransactionId};
 use crate::domain::payments::{
-    self, Failure, GatewayAnswer, Method, Payment, PaymentsImage, State, Taken, needs_gateway,
+    self, Back, Failure, GatewayAnswer, Method, Payment, PaymentsImage, State, Taken, needs_gateway,
 };
 use crate::domain::time::Timestamp;
 
@@ -156,8 +156,16 @@ pub(super) enum PaymentsEventWire<'a> {
         amount: u64,
         currency: [u8; 3],
         failure: FailureWire,
+        #[serde(borrow)]
+        back: Option<BackWire<'a>>,
         more: More,
     },
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct BackWire<'a> {
+    #[serde(borrow)]
+    transaction: Option<Cow<'a, str>>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -474,7 +482,7 @@ impl<'a> PaymentsEventWire<'a> {
                 payment_key: Cow::Borrowed(payment_key),
                 more: More::default(),
             },
-            Event::Unmatched { number, nonce, reservation, user, method, gateway, taken, failure } => {
+            Event::Unmatched { number, nonce, reservation, user, method, gateway, taken, failure, back } => {
                 Self::Unmatched {
                     number: number.0,
                     nonce: *nonce,
@@ -486,6 +494,9 @@ impl<'a> PaymentsEventWire<'a> {
                     amount: taken.amount.minor(),
                     currency: currency_out(taken.currency),
                     failure: FailureWire::from_domain(failure),
+                    back: back
+                        .as_ref()
+                        .map(|back| BackWire { transaction: back.transaction.as_deref().map(Cow::Borrowed) }),
                     more: More::default(),
                 }
             }
@@ -559,6 +570,7 @@ impl<'a> PaymentsEventWire<'a> {
                 amount,
                 currency,
                 failure,
+                back,
                 more: _,
             } => Event::Unmatched {
                 number: PaymentNumber(number),
@@ -573,6 +585,7 @@ impl<'a> PaymentsEventWire<'a> {
                     currency: currency_in(currency)?,
                 },
                 failure: failure.into_domain()?,
+                back: back.map(|back| Back { transaction: back.transaction.map(Into::into) }),
             },
         })
     }

@@ -8,7 +8,7 @@
 //! declined  … ─▶ let the hold go on ─▶ Failed
 //! too late  captured, and the confirmation is refused ─▶ refund ─▶ Refunded
 //! given back  Completed ─▶ refund ─▶ Refunded
-//! unmatched  money that came and can't be for its order: a payment of its own, Unmatched ─▶ refund ─▶ Refunded
+//! unmatched  money that came and can't be for its order: a payment of its own, Unmatched ─▶ refund ─▶ Refunded; or Refunded at once
 //! ```
 //!
 //! [`Payment::next`] says which step outside of this aggregate comes next. Each was announced by an event before it is
@@ -38,7 +38,7 @@ use std::sync::Arc;
 
 pub use image::PaymentsImage;
 pub use index::{FAILED_PER_USER_MAX, READY_PER_RESERVATION_MAX, READY_PER_USER_MAX};
-pub use saga::{Command, Event, Failure, GatewayAnswer, Outcome, Refusal, Report, State, Step, Taken};
+pub use saga::{Back, Command, Event, Failure, GatewayAnswer, Outcome, Refusal, Report, State, Step, Taken};
 
 use index::Index;
 

@@ -187,6 +187,13 @@ pub struct Taken {
     pub currency: Currency,
 }
 
+/// Money that the team's own payment service has given back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Back {
+    /// The service's name for the refund.
+    pub transaction: Option<Arc<str>>,
+}
+
 /// The word of the team's own payment service about an order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Report {
@@ -358,7 +365,8 @@ pub enum Event {
         /// The service's name for it.
         payment_key: Arc<str>,
     },
-    /// The team's own payment service took money that can't be for its order. It is a payment of its own, which only goes back.
+    /// The team's own payment service took money that can't be for its order. It is a payment of its own, which only goes back, or is back
+    /// already.
     Unmatched {
         /// Its number, one more than the last.
         number: PaymentNumber,
@@ -371,6 +379,8 @@ pub enum Event {
         gateway: GatewayName,
         taken: Taken,
         failure: Failure,
+        /// Nothing where it is owed.
+        back: Option<Back>,
     },
 }
 
@@ -572,17 +582,22 @@ impl Payments {
                     (true, true) => Failure::AlreadyPaid,
                     (false, _) => Failure::OtherAmount,
                 };
-                Ok(Some(self.unmatched(order, taken, failure, nonce)))
+                Ok(Some(self.unmatched(order, taken, failure, None, nonce)))
             }
 
             Report::Refunded { taken, transaction } => {
-                let Some(known) = self.reported(order, taken)? else {
-                    // It came and went, and word of its coming is late: noted now, that word will change nothing.
-                    let failure = Failure::declined("CANCELED", "The payment service gave the money back.");
-                    return Ok(Some(self.unmatched(order, taken, failure, nonce)));
-                };
-                let (number, transaction) = (known.id.number, transaction.clone());
-                Ok((known.state == State::Refunding).then_some(Event::Refunded { number, transaction }))
+                let transaction = transaction.clone();
+                if let Some(known) = self.reported(order, taken)? {
+                    let number = known.id.number;
+                    return Ok(
+                        (known.state == State::Refunding).then_some(Event::Refunded { number, transaction })
+                    );
+                }
+
+                // It came and went, and word of its coming is late: noted now, that word will change nothing. It is one event, since
+                // whoever follows the feed would take a refund that is only noted as owed for one that is to be made.
+                let failure = Failure::declined("CANCELED", "The payment service gave the money back.");
+                Ok(Some(self.unmatched(order, taken, failure, Some(Back { transaction }), nonce)))
             }
         }
     }
@@ -608,7 +623,14 @@ impl Payments {
         self.of_user(&order.user).find(has)
     }
 
-    fn unmatched(&self, order: &Payment, taken: &Taken, failure: Failure, nonce: u64) -> Event {
+    fn unmatched(
+        &self,
+        order: &Payment,
+        taken: &Taken,
+        failure: Failure,
+        back: Option<Back>,
+        nonce: u64,
+    ) -> Event {
         Event::Unmatched {
             number: PaymentNumber(self.last + 1),
             nonce,
@@ -618,6 +640,7 @@ impl Payments {
             gateway: order.gateway.clone().expect("a service takes the money of a reported payment"),
             taken: taken.clone(),
             failure,
+            back,
         }
     }
 
@@ -754,8 +777,12 @@ impl Payments {
             payment.failure = None;
         }
 
-        if let Event::Unmatched { number, nonce, reservation, user, method, gateway, taken, failure } = event
+        if let Event::Unmatched { number, nonce, reservation, user, method, gateway, taken, failure, back } =
+            event
         {
+            let refund = back.as_ref().and_then(|back| back.transaction.clone());
+            let answer =
+                refund.map(|refund| GatewayAnswer { refund: Some(refund), ..GatewayAnswer::default() });
             self.begin(Payment {
                 id: PaymentId { schedule: self.schedule, number: *number, nonce: *nonce },
                 reservation: *reservation,
@@ -763,15 +790,15 @@ impl Payments {
                 method: *method,
                 amount: taken.amount,
                 currency: taken.currency,
-                state: State::Refunding,
+                state: if back.is_some() { State::Refunded } else { State::Refunding },
                 gateway: Some(gateway.clone()),
                 payment_key: Some(Arc::clone(&taken.payment_key)),
-                answer: None,
+                answer: answer.map(Arc::new),
                 failure: Some(failure.clone()),
                 created_at: at,
                 updated_at: at,
                 completed_at: None,
-                refunded_at: None,
+                refunded_at: back.is_some().then_some(at),
                 key: None,
             });
         }

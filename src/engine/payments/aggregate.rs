@@ -93,7 +93,7 @@ fn count(event: &payments::Event) {
         Event::Started { .. } => "started",
         Event::Completed { .. } => "completed",
         Event::Failed { .. } => "failed",
-        Event::Refunded { .. } => "refunded",
+        Event::Refunded { .. } | Event::Unmatched { back: Some(_), .. } => "refunded",
         Event::Accepted { .. }
         | Event::CaptureBegun { .. }
         | Event::Declined { .. }
@@ -102,7 +102,7 @@ fn count(event: &payments::Event) {
         | Event::RefundBegun { .. }
         | Event::KeyKept { .. }
         | Event::CapturedOutside { .. }
-        | Event::Unmatched { .. } => return,
+        | Event::Unmatched { back: None, .. } => return,
     };
     metrics::counter!("onsale_payments_total", "outcome" => outcome).increment(1);
 }

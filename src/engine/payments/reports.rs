@@ -39,17 +39,8 @@ impl Engine {
 
         let told = match self.directory.ledgers.payments(id.schedule) {
             Some(payments) => {
-                let ask = || {
-                    let command =
-                        Command::Report { payment: id, report: report.clone(), nonce: random::number() };
-                    payments.ask(command, Cause::default(), None)
-                };
-                let mut told = ask().await;
-                if told.is_ok() && is_refunded {
-                    // Of what came and went unheard of, its coming was noted first.
-                    told = ask().await;
-                }
-                told.map(drop)
+                let command = Command::Report { payment: id, report, nonce: random::number() };
+                payments.ask(command, Cause::default(), None).await.map(drop)
             }
             None => self.reported_long_ago(id, payment_key.as_deref()).await,
         };

@@ -80,7 +80,7 @@ pub(super) fn of_payments(
             let owed = payment.map(|payment| Owed::of(payment, schedule)).unwrap_or_default();
             (&kinds::REFUND_BEGUN, owed.because(failure))
         }
-        Event::Unmatched { reservation, user, method, taken, failure, .. } => {
+        Event::Unmatched { reservation, user, method, taken, failure, back: None, .. } => {
             let owed = Owed {
                 reservation_id: Some(reservation_id(schedule, *reservation)),
                 user_id: Some(user),
@@ -91,7 +91,9 @@ pub(super) fn of_payments(
             };
             (&kinds::REFUND_BEGUN, owed.because(failure))
         }
-        Event::Refunded { .. } => (&kinds::PAYMENT_REFUNDED, json!({})),
+        Event::Refunded { .. } | Event::Unmatched { back: Some(_), .. } => {
+            (&kinds::PAYMENT_REFUNDED, json!({}))
+        }
         Event::KeyKept { .. } => (&kinds::PAYMENT_KEY_KEPT, json!({})),
     };
 

@@ -7,7 +7,9 @@ use crate::domain::accounts::{
     self, AccountImage, AccountsImage, Carried, CarriedImage, Kind, SHARDS, Shard, Transaction,
 };
 use crate::domain::ids::{GatewayName, PaymentNumber, TransactionId};
-use crate::domain::payments::{self, Failure, GatewayAnswer, Method, Payment, PaymentsImage, State, Taken};
+use crate::domain::payments::{
+    self, Back, Failure, GatewayAnswer, Method, Payment, PaymentsImage, State, Taken,
+};
 use crate::domain::schedule::ReservationRef;
 
 pub(super) const SHARD: Shard = Shard(3);
@@ -110,7 +112,8 @@ fn payments_events() -> Vec<payments::Event> {
         events.push(Event::Declined { number, failure: failure.clone() });
         events.push(Event::Failed { number, failure: Some(failure.clone()) });
         events.push(Event::RefundBegun { number, failure: failure.clone() });
-        events.push(Event::Unmatched {
+        let back = [None, Some(Back { transaction: None }), Some(Back { transaction: Some("re_2".into()) })];
+        events.extend(back.map(|back| Event::Unmatched {
             number,
             nonce: 3,
             reservation: reservation(),
@@ -118,8 +121,9 @@ fn payments_events() -> Vec<payments::Event> {
             method: Method::External,
             gateway: gateway("external"),
             taken: Taken { payment_key: "pi_2".into(), amount: won(170_000), currency: krw() },
-            failure,
-        });
+            failure: failure.clone(),
+            back,
+        }));
     }
     events
 }
