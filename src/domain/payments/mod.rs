@@ -31,6 +31,7 @@
 
 mod image;
 mod index;
+mod reports;
 mod saga;
 
 use std::collections::BTreeSet;
@@ -38,7 +39,8 @@ use std::sync::Arc;
 
 pub use image::PaymentsImage;
 pub use index::{FAILED_PER_USER_MAX, READY_PER_RESERVATION_MAX, READY_PER_USER_MAX};
-pub use saga::{Back, Command, Event, Failure, GatewayAnswer, Outcome, Refusal, Report, State, Step, Taken};
+pub use reports::{Back, Report, Taken};
+pub use saga::{Command, Event, Failure, GatewayAnswer, Outcome, Refusal, State, Step};
 
 use index::Index;
 
