@@ -116,7 +116,13 @@ async fn a_refund_is_owed_across_a_restart_also_without_the_service_and_nobody_d
     engine.act(entry, release, None).await.unwrap();
     engine.settled().await;
     assert_eq!(engine.payment(order.id).unwrap().state, State::Refunding);
-    assert!(!engine.hint(order.id), "nothing is asked of anyone");
+    // The drive that began the refund may still be ending. One that asked somebody would go on.
+    let undriven = async {
+        while engine.hint(order.id) {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, undriven).await.expect("nothing is asked of anyone");
     engine.close().await.unwrap();
 
     let engine = Engine::open(config(dir.path())).await.unwrap();
