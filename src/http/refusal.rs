@@ -133,7 +133,7 @@ pub fn other_currency() -> Problem {
 fn payment_refused(refusal: payments::Refusal) -> Problem {
     match refusal {
         payments::Refusal::NoSuchPayment => Problem::not_found(),
-        payments::Refusal::NotReady => because(Code::PaymentNotReady, refusal),
+        payments::Refusal::NotReady | payments::Refusal::NotOwed => because(Code::PaymentNotReady, refusal),
         payments::Refusal::TooManyReady => because(Code::RateLimited, refusal).retry_after(1),
         payments::Refusal::Contradicts => Problem::invalid_field("amount", refusal.to_string()),
     }

@@ -91,9 +91,10 @@ impl Payments {
                 let transaction = transaction.clone();
                 if let Some(known) = self.reported(order, taken)? {
                     let number = known.id.number;
-                    return Ok(
-                        (known.state == State::Refunding).then_some(Event::Refunded { number, transaction })
-                    );
+                    if known.state == State::Refunding {
+                        return Ok(Some(Event::Refunded { number, transaction }));
+                    }
+                    return if known.state == State::Refunded { Ok(None) } else { Err(Refusal::NotOwed) };
                 }
 
                 // It came and went, and word of its coming is late: noted now, that word will change nothing. It is one event, since

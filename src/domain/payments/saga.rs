@@ -382,6 +382,12 @@ pub enum Refusal {
     /// The same payment key was reported with another amount, or there is no amount.
     #[error("this payment key was reported with another amount before")]
     Contradicts,
+    /// The money was given back while its reservation stands. Nothing keeps that word here, so it is to be said again once the reservation
+    /// is cancelled.
+    #[error(
+        "this money pays for a reservation that stands: cancel the reservation, and report the refund again"
+    )]
+    NotOwed,
 }
 
 impl Payment {

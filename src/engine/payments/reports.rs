@@ -13,7 +13,7 @@ use crate::domain::cause::Cause;
 use crate::domain::ids::PaymentId;
 use crate::domain::payments::{Command, Payment, Refusal, Report, State};
 use crate::engine::Engine;
-use crate::engine::error::EngineError;
+use crate::engine::error::{self, EngineError};
 use crate::random;
 
 impl Engine {
@@ -23,7 +23,7 @@ impl Engine {
     /// # Errors
     /// As [`Engine::act`]; [`Refusal::NoSuchPayment`] where no such order is known, [`Refusal::NotReady`] where its schedule is in the
     /// archive: money that was taken for it has to be given back by who took it. [`Refusal::Contradicts`] where an earlier word said
-    /// another amount.
+    /// another amount. [`Refusal::NotOwed`] where money went back whose reservation stands.
     pub async fn report_payment(
         &self,
         id: PaymentId,
@@ -35,7 +35,6 @@ impl Engine {
             Report::Declined { .. } => None,
         };
         let is_captured = matches!(report, Report::Captured(_));
-        let is_refunded = matches!(report, Report::Refunded { .. });
 
         let told = match self.directory.ledgers.payments(id.schedule) {
             Some(payments) => {
@@ -45,8 +44,16 @@ impl Engine {
             None => self.reported_long_ago(id, payment_key.as_deref()).await,
         };
 
-        match (&told, payment_key) {
-            (Err(EngineError::Refused(_)), _) if is_captured => {
+        match &told {
+            Err(EngineError::Refused(error::Refusal::Payment(Refusal::NotOwed))) => {
+                metrics::counter!("onsale_gateway_surprises_total").increment(1);
+                tracing::error!(
+                    order = %id,
+                    "money of a confirmed reservation was given back by the payment service, not for this engine: cancel the \
+                     reservation, or have it paid again"
+                );
+            }
+            Err(EngineError::Refused(_)) if is_captured => {
                 metrics::counter!("onsale_gateway_surprises_total").increment(1);
                 tracing::error!(
                     order = %id,
@@ -54,8 +61,7 @@ impl Engine {
                      by who took it"
                 );
             }
-            (Ok(()), Some(payment_key)) if is_refunded => self.look_at_what_went_back(id, &payment_key),
-            _ => {}
+            Ok(()) | Err(_) => {}
         }
 
         if told.is_ok() && is_captured {
@@ -83,19 +89,6 @@ impl Engine {
             );
         }
         Ok(())
-    }
-
-    /// Says aloud where money of a confirmed reservation went back.
-    fn look_at_what_went_back(&self, order: PaymentId, payment_key: &str) {
-        let given_back = self.with_payment_key(order, payment_key);
-        if given_back.is_some_and(|payment| payment.state != State::Refunded) {
-            metrics::counter!("onsale_gateway_surprises_total").increment(1);
-            tracing::error!(
-                %order,
-                "money of a confirmed reservation was given back by the payment service, not for this engine: cancel the reservation, \
-                 or have it paid again"
-            );
-        }
     }
 
     fn with_payment_key(&self, order: PaymentId, payment_key: &str) -> Option<Payment> {

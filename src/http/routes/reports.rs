@@ -209,7 +209,7 @@ struct ReportAcknowledgement {}
     responses((status = 200, description = "What it says is on stable storage", body = ReportAcknowledgement),
         (status = 401, description = "`bad_signature`: no signature is right, or the report is too old"),
         (status = 404, description = "`not_found`: there is no such order, or `external.secret` isn't set. Money that was taken has to be given back by the service"),
-        (status = 409, description = "`payment_not_ready`: the schedule is in the archive. Money that was taken has to be given back by the service"),
+        (status = 409, description = "`payment_not_ready`: the schedule is in the archive, and money that was taken has to be given back by the service; or money went back whose reservation stands: send the report again once it is cancelled"),
         (status = 422, description = "`invalid_request`: among others, the same `paymentKey` with another amount than before")))]
 async fn report(
     State(app): State<App>,
