@@ -300,7 +300,7 @@ impl LogCopy {
             return Err(BackupError::Frame { position, defect: Defect::Unfinished });
         }
         self.epoch = self.epoch.max(sequence.epoch());
-        caught(|| store.flush().and_then(|()| store.sync()))?;
+        caught(|| store.flush().and_then(|()| store.sync()).and_then(|()| store.finish()))?;
 
         let mut read = crc32fast::Hasher::new();
         for walked in Walk::new(store.scan(Key::FIRST, Key::META)) {

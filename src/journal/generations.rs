@@ -230,6 +230,10 @@ impl Generations {
             "a generation begins behind the one before it"
         );
         let next = Generation { number: newest.number + 1, first, epoch, created, ..newest };
+        let current = self.inner().current.clone();
+        if let Some(former) = current {
+            former.finish()?;
+        }
         let store = next.create(&*self.medium)?;
 
         // The former store stays open for its readers, so that it isn't opened a second time.

@@ -8,12 +8,10 @@
 //! Invariants: nothing counts as durable before [`Store::sync`] returned; after any error of `put`, `remove`, `flush`
 //! or `sync` the caller never writes to that store again.
 
+mod commit_file;
 mod data_dir;
 mod memory;
 mod sled_store;
-
-/// The store of a [`DataDir`]'s generations.
-use self::sled_store as disk_store;
 
 use std::io;
 use std::path::Path;
@@ -124,7 +122,7 @@ pub type ChunkIter = Box<dyn Iterator<Item = Result<(Key, Bytes), StoreError>> +
 ///
 /// One thread writes; any number reads at the same time.
 pub trait Store: Send + Sync {
-    /// Writes one chunk; not durable before the next [`Store::flush`] and [`Store::sync`].
+    /// Writes one chunk, once; not durable before the next [`Store::flush`] and [`Store::sync`].
     fn put(&self, key: Key, chunk: &[u8]) -> Result<(), StoreError>;
     /// Removes one chunk, if it is there.
     fn remove(&self, key: Key) -> Result<(), StoreError>;
@@ -132,6 +130,10 @@ pub trait Store: Send + Sync {
     fn flush(&self) -> Result<(), StoreError>;
     /// Makes the flushed chunks survive a power cut.
     fn sync(&self) -> Result<(), StoreError>;
+    /// Ends the writing, at least for long: everything is durable where it stays, and nothing is kept beside.
+    fn finish(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
     /// Finds one chunk, not copied.
     fn get(&self, key: Key) -> Result<Option<Bytes>, StoreError>;
     /// Finds the greatest key that is at most `key`.
@@ -189,6 +191,23 @@ pub trait Medium: Send + Sync {
     fn settle(&self, number: u64) -> Result<(), StoreError>;
     /// Lets another process have the directory.
     fn release(&self);
+}
+
+/// The store of a [`DataDir`]'s generations: sled, behind a commit file.
+mod disk_store {
+    use super::{Arc, Path, Store, StoreError, commit_file, sled_store};
+
+    pub(super) use super::sled_store::clean;
+
+    /// Opens or creates the generation in `dir`.
+    pub(super) fn open_or_create(dir: &Path, skip_sync: bool) -> Result<Arc<dyn Store>, StoreError> {
+        commit_file::open(dir, sled_store::open_or_create(dir, skip_sync)?, skip_sync)
+    }
+
+    /// Opens the generation in `dir`, which must be there.
+    pub(super) fn open(dir: &Path, skip_sync: bool) -> Result<Arc<dyn Store>, StoreError> {
+        commit_file::open(dir, sled_store::open(dir, skip_sync)?, skip_sync)
+    }
 }
 
 /// Opens a copy of a generation, to look at it.

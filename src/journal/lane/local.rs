@@ -134,8 +134,10 @@ impl Lane for LocalLane {
         let read_on = current.as_ref().is_some_and(|store| Arc::strong_count(store) > 1);
 
         let closed = disk.work(|| {
-            drop(current);
             marked?;
+            if let Some(current) = current {
+                caught(|| current.finish())?;
+            }
             if read_on {
                 // A store that someone still reads is closed later, and may then write: the next start looks closely.
                 tracing::warn!(

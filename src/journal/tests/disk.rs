@@ -581,7 +581,7 @@ impl Drop for Mount<'_> {
 async fn a_full_disk_stops_the_writer_and_the_reserve_lets_it_open_again() {
     let mount = tempfile::tempdir().unwrap();
     let mounted =
-        Command::new("mount").args(["-t", "tmpfs", "-o", "size=24m", "tmpfs"]).arg(mount.path()).output();
+        Command::new("mount").args(["-t", "tmpfs", "-o", "size=28m", "tmpfs"]).arg(mount.path()).output();
     if !mounted.is_ok_and(|done| done.status.success()) {
         eprintln!(
             "SKIPPED a_full_disk_stops_the_writer_and_the_reserve_lets_it_open_again: tmpfs cannot be mounted here"
