@@ -2,14 +2,21 @@
 //!
 //! It takes the same requests byte for byte, so that the generator costs the same at both: it reads
 //! the body of a hold as JSON and answers a reservation's JSON; a release has no body and gets the
-//! same answer; a poll gets a place's JSON. Absent on purpose: tokens, state, a journal.
+//! same answer; a poll gets a place's JSON; a seat map is the bytes that it was given before (`PUT`),
+//! or 304 for who has their tag. Absent on purpose: tokens, state of its own, a journal.
 
-use std::{collections::BTreeMap, net::Ipv4Addr};
+use std::{
+    collections::BTreeMap,
+    net::Ipv4Addr,
+    sync::{Arc, OnceLock},
+};
 
 use axum::{
     Json, Router,
-    extract::{Path, Query},
-    http::StatusCode,
+    body::Bytes,
+    extract::{Path, Query, State},
+    http::{HeaderMap, StatusCode, header},
+    response::{IntoResponse, Response},
     routing::{delete, get, post},
     serve::ListenerExt,
 };
@@ -131,6 +138,24 @@ async fn place(Query(of): Query<Of>) -> Json<Place> {
     })
 }
 
+/// The bytes of a seat map, once they are known.
+type Map = Arc<OnceLock<Bytes>>;
+/// Their tag.
+const MAP_TAG: &str = "\"1-1-0a1b2c3d-gzip\"";
+
+async fn keep_map(State(map): State<Map>, body: Bytes) -> StatusCode {
+    if map.set(body).is_ok() { StatusCode::NO_CONTENT } else { StatusCode::CONFLICT }
+}
+
+async fn map(State(map): State<Map>, Path(_): Path<String>, headers: HeaderMap) -> Response {
+    if headers.get(header::IF_NONE_MATCH).is_some_and(|tag| tag == MAP_TAG) {
+        return (StatusCode::NOT_MODIFIED, [(header::ETAG, MAP_TAG)]).into_response();
+    }
+    let Some(body) = map.get() else { return StatusCode::NOT_FOUND.into_response() };
+    let coded = [(header::CONTENT_TYPE, "application/json"), (header::CONTENT_ENCODING, "gzip")];
+    (coded, [(header::ETAG, MAP_TAG)], body.clone()).into_response()
+}
+
 #[derive(Serialize)]
 struct Health {
     status: &'static str,
@@ -149,7 +174,9 @@ pub(crate) async fn serve() -> anyhow::Result<()> {
         .route("/healthz", get(health))
         .route("/api/v1/reservations", post(hold))
         .route("/api/v1/reservations/{id}", delete(release))
-        .route("/api/v1/queue/tokens/current", get(place));
+        .route("/api/v1/queue/tokens/current", get(place))
+        .route("/api/v1/schedules/{id}/seats", get(map).put(keep_map))
+        .with_state(Map::default());
     // As the server does.
     let listener = listener.tap_io(|stream| {
         let _ = stream.set_nodelay(true);

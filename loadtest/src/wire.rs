@@ -199,6 +199,14 @@ impl Connection {
             retry_after: head.retry_after,
         })
     }
+
+    /// Finds a line of the last answer's head by its name, in lower case.
+    pub(crate) fn field(&self, name: &str) -> Option<&str> {
+        let end = memchr::memmem::find(&self.input, b"\r\n\r\n")?;
+        let lines = str::from_utf8(&self.input[..end]).ok()?.lines();
+        let mut fields = lines.filter_map(|line| line.split_once(':'));
+        fields.find(|(found, _)| found.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim())
+    }
 }
 
 /// Finds the text value of a field in JSON without reading the rest: what an acknowledgement needs
@@ -263,6 +271,18 @@ mod tests {
             false,
         );
         assert_eq!(answer.await.unwrap(), (201, "abcde".into(), false));
+    }
+
+    #[tokio::test]
+    async fn a_line_of_the_last_head_is_found_by_its_name() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut connection = Connection::open(listener.local_addr().unwrap()).await.unwrap();
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let answer = b"HTTP/1.1 200 OK\r\nETag: \"1:2\"\r\ncontent-length: 9\r\n\r\nx-y: no\r\n";
+        stream.write_all(answer).await.unwrap();
+        connection.exchange(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
+        assert_eq!(connection.field("etag"), Some("\"1:2\""));
+        assert_eq!(connection.field("x-y"), None);
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::{
     },
 };
 
+use super::system::Name;
 use crate::{
     drive::Caller,
     lane::shown,
@@ -27,6 +28,11 @@ pub(crate) enum Kind {
     Unauthenticated,
     /// Ask whether the server lives.
     Healthz,
+    /// Ask for a seat map that the client has already.
+    #[value(name = "map-304")]
+    MapUnchanged,
+    /// Ask for a seat map, compressed.
+    MapGzip,
 }
 
 impl Kind {
@@ -36,6 +42,8 @@ impl Kind {
             Self::Journeys => "journeys: hold, pay from the balance, confirmed",
             Self::Unauthenticated => "401: a hold with a bad token",
             Self::Healthz => "GET /healthz",
+            Self::MapUnchanged => "304: a seat map that didn't change",
+            Self::MapGzip => "a seat map, compressed",
         }
     }
 
@@ -49,12 +57,27 @@ impl Kind {
         matches!(self, Self::Holds | Self::Journeys)
     }
 
+    /// Whether it reads a seat map.
+    pub(crate) fn reads_map(self) -> bool {
+        matches!(self, Self::MapUnchanged | Self::MapGzip)
+    }
+
+    /// Whether a system can be asked. Nobody pays at the echo, and the peers have no seat map.
+    pub(crate) fn is_for(self, name: Name) -> bool {
+        match self {
+            Self::Holds | Self::Unauthenticated | Self::Healthz => true,
+            Self::Journeys => name.keeps(),
+            Self::MapUnchanged | Self::MapGzip => matches!(name, Name::Onsale | Name::Echo),
+        }
+    }
+
     fn expects(self, status: u16) -> bool {
         match self {
             Self::Holds | Self::Journeys => status == 201,
             // The echo doesn't look at tokens.
             Self::Unauthenticated => matches!(status, 401 | 201),
-            Self::Healthz => status == 200,
+            Self::Healthz | Self::MapGzip => status == 200,
+            Self::MapUnchanged => status == 304,
         }
     }
 }
@@ -74,6 +97,11 @@ impl Supply {
         let seats = u64::try_from(seats).expect("fits");
         assert!(!schedules.is_empty() && seats > 0, "a supply of nothing");
         Self { schedules, seats, next: AtomicU64::new(0), endless }
+    }
+
+    /// The schedule that is filled first.
+    pub(crate) fn first(&self) -> &str {
+        &self.schedules[0]
     }
 
     /// Takes a seat, one schedule after the other; nothing when all are taken.
@@ -102,7 +130,7 @@ pub(crate) struct Words {
     /// By seat.
     seats: Vec<SeatWords>,
     forged: Box<[u8]>,
-    health: Box<[u8]>,
+    host: Box<str>,
 }
 
 struct SeatWords {
@@ -137,8 +165,14 @@ impl Words {
                 .collect(),
             seats: plan.seats.iter().map(|id| seat(id)).collect(),
             forged: post("reservations", &forged, ""),
-            health: bytes(format!("GET /healthz HTTP/1.1\r\nhost: {host}\r\n\r\n")),
+            host: host.into(),
         }
+    }
+
+    /// Writes a request without a body; `fields` are more lines of its head.
+    pub(crate) fn get(&self, path: &str, fields: &str) -> Arc<[u8]> {
+        let host = &self.host;
+        format!("GET {path} HTTP/1.1\r\nhost: {host}\r\n{fields}\r\n").into_bytes().into()
     }
 
     fn write_hold(&self, request: &mut Vec<u8>, head: &[u8], schedule: &str, seat: usize) {
@@ -179,6 +213,8 @@ pub(crate) struct Common {
     pub(crate) words: Arc<Words>,
     pub(crate) supply: Arc<Supply>,
     pub(crate) wrong: Arc<Wrong>,
+    /// The one request, of a load that has only one.
+    pub(crate) only: Option<Arc<[u8]>>,
     /// Sets the keys of payments apart from those of other drives.
     pub(crate) drive: u64,
 }
@@ -219,7 +255,9 @@ impl Asker {
         let words = &self.common.words;
         let head = match self.common.kind {
             Kind::Unauthenticated => &words.forged,
-            Kind::Holds | Kind::Journeys | Kind::Healthz => &words.holds[self.user],
+            Kind::Holds | Kind::Journeys | Kind::Healthz | Kind::MapUnchanged | Kind::MapGzip => {
+                &words.holds[self.user]
+            }
         };
         words.write_hold(request, head, schedule, seat);
         true
@@ -229,8 +267,8 @@ impl Asker {
 impl Caller for Asker {
     fn ask(&mut self, request: &mut Vec<u8>, _: u64) -> bool {
         request.clear();
-        if self.common.kind == Kind::Healthz {
-            request.extend_from_slice(&self.common.words.health);
+        if let Some(only) = &self.common.only {
+            request.extend_from_slice(only);
             return true;
         }
         if let Some(reservation) = self.held.take() {
@@ -277,6 +315,7 @@ mod tests {
             words: Arc::new(Words::new(&plan, "h:1", 2)),
             supply: Arc::new(Supply::new(schedules, 2, endless)),
             wrong: Arc::default(),
+            only: None,
             drive: 9,
         }
     }
@@ -311,6 +350,23 @@ mod tests {
         let taken: Vec<_> = (0..3).map(|_| common.supply.take().unwrap().1).collect();
         assert_eq!(taken, [0, 1, 0]);
         assert!(!common.supply.ran_out());
+    }
+
+    #[test]
+    fn a_load_with_one_request_asks_it_again_and_again() {
+        let mut common = common(Kind::MapUnchanged, &["s0"], true);
+        common.only = Some(common.words.get("/seats", "if-none-match: \"1\"\r\n"));
+        let (mut asker, mut request) = (common.askers(1, 4).pop().unwrap(), Vec::new());
+        for _ in 0..2 {
+            assert!(asker.ask(&mut request, 0));
+            let expected = "GET /seats HTTP/1.1\r\nhost: h:1\r\nif-none-match: \"1\"\r\n\r\n";
+            assert_eq!(text_of(&request), expected);
+        }
+        let answer = |status| Answer { status, body: &[], close: false, retry_after: None };
+        asker.told(&answer(304), 0);
+        assert_eq!(common.wrong.first(), None);
+        asker.told(&answer(200), 0);
+        assert!(common.wrong.first().unwrap().starts_with("200"));
     }
 
     #[test]

@@ -135,6 +135,9 @@ async fn measure(compare: &Compare, launch: &Launch, plan: &Plan) -> Result<bool
         systems.push(system);
     }
 
+    if compare.loads.iter().any(|kind| kind.reads_map()) {
+        share_map(&mut systems).await?;
+    }
     let mut rows = rows(compare);
     for number in 1..=usize::from(compare.rounds) {
         drive_all(compare, plan, &mut systems, &mut rows, number).await?;
@@ -160,6 +163,21 @@ async fn measure(compare: &Compare, launch: &Launch, plan: &Plan) -> Result<bool
     Ok(table.is_clean())
 }
 
+/// Has the echo answer with the bytes of a map of `onsale`'s.
+#[expect(clippy::print_stdout, reason = "what the command is for")]
+async fn share_map(systems: &mut [System]) -> Result<()> {
+    let onsale = systems.iter_mut().find(|system| system.name == Name::Onsale);
+    let onsale = onsale.context("seat maps are onsale's: add it to --systems")?;
+    let schedule = onsale.open_schedule().await?;
+    let map = onsale.map(&schedule).await?;
+    println!("a seat map has {} bytes, compressed", map.body.len());
+
+    if let Some(echo) = systems.iter().find(|system| system.name == Name::Echo) {
+        echo.teach_map(&map).await?;
+    }
+    Ok(())
+}
+
 /// Makes the rows of the table, in its order: load by load, all systems.
 fn rows(compare: &Compare) -> Vec<Row> {
     let mut rows = Vec::new();
@@ -174,8 +192,7 @@ fn rows(compare: &Compare) -> Vec<Row> {
             }));
         }
     }
-    // Nobody pays at the echo.
-    rows.retain(|row| row.kind != Kind::Journeys || row.name.keeps());
+    rows.retain(|row| row.kind.is_for(row.name));
     rows
 }
 

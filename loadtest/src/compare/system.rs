@@ -16,9 +16,10 @@ use crate::{
     report::float,
     round::Measured,
     script::Plan,
-    setup::{Client, policy, put_hall, put_schedule},
+    setup::{Client, in_time, policy, put_hall, put_schedule},
     target::Target,
     usage::memory_bytes,
+    wire::Connection,
 };
 
 /// More seats than the fastest round so far would have taken.
@@ -29,6 +30,8 @@ const FIRST_RATE: f64 = 20_000.0;
 const NUMBER_LEN: usize = 4;
 /// What each user has, so that no journey ends for want of money.
 const BALANCE: u64 = 1_000_000_000_000;
+/// What asks for a compressed answer, as a browser does.
+const GZIP: &str = "accept-encoding: gzip\r\n";
 /// The connections that fill the schedule that is weighed.
 const WEIGHING_CONNECTIONS: usize = 64;
 
@@ -93,6 +96,12 @@ pub(crate) struct System {
 pub(crate) struct Weight {
     pub(crate) free: Option<f64>,
     pub(crate) held: Option<f64>,
+}
+
+/// A seat map as it was answered, compressed.
+pub(crate) struct Map {
+    pub(crate) body: Vec<u8>,
+    tag: String,
 }
 
 /// One drive of a system.
@@ -183,6 +192,40 @@ impl System {
         Ok(Weight { free: each(empty, free), held: each(empty, memory(self)) })
     }
 
+    /// Reads a schedule's seat map, compressed.
+    pub(crate) async fn map(&self, schedule: &str) -> Result<Map> {
+        let path = map_path(schedule);
+        let request = self.words.get(&path, GZIP);
+        let mut connection = Connection::open(self.asked.target.address()).await?;
+        let answer = in_time(connection.exchange(&request)).await?;
+        anyhow::ensure!(answer.status == 200, "GET {path}: {}", answer.status);
+        let body = answer.body.to_vec();
+        let tag = connection.field("etag").with_context(|| format!("GET {path}: no ETag"))?.to_owned();
+        Ok(Map { body, tag })
+    }
+
+    /// Tells the echo what to answer as a seat map, since it has no seats.
+    pub(crate) async fn teach_map(&self, map: &Map) -> Result<()> {
+        let mut connection = Connection::open(self.asked.target.address()).await?;
+        let (host, len) = (self.asked.target.host(), map.body.len());
+        let path = map_path(&self.hall);
+        let head = format!("PUT {path} HTTP/1.1\r\nhost: {host}\r\ncontent-length: {len}\r\n\r\n");
+        let answer = in_time(connection.exchange(&[head.as_bytes(), &map.body].concat())).await?;
+        anyhow::ensure!(answer.status == 204, "PUT {path}: {}", answer.status);
+        Ok(())
+    }
+
+    /// Writes the request of a load that has only one.
+    async fn only(&self, kind: Kind, schedule: &str) -> Result<Option<Arc<[u8]>>> {
+        let fields = match kind {
+            Kind::Holds | Kind::Journeys | Kind::Unauthenticated => return Ok(None),
+            Kind::Healthz => return Ok(Some(self.words.get("/healthz", ""))),
+            Kind::MapGzip => GZIP.to_owned(),
+            Kind::MapUnchanged => format!("{GZIP}if-none-match: {}\r\n", self.map(schedule).await?.tag),
+        };
+        Ok(Some(self.words.get(&map_path(schedule), &fields)))
+    }
+
     /// Drives it for so long, with fresh seats.
     pub(crate) async fn drive(
         &mut self,
@@ -216,6 +259,7 @@ impl System {
     ) -> Result<Driven> {
         let common = Common {
             kind,
+            only: self.only(kind, supply.first()).await?,
             words: Arc::clone(&self.words),
             supply: Arc::new(supply),
             wrong: Arc::new(Wrong::default()),
@@ -295,6 +339,10 @@ impl Processes {
         let (pid, store) = self.pids();
         [pid, store].into_iter().flatten().collect()
     }
+}
+
+fn map_path(schedule: &str) -> String {
+    format!("/api/v1/schedules/{schedule}/seats")
 }
 
 /// Says which stores the systems need: Redis, Postgres.
