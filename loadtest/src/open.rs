@@ -2,29 +2,37 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use serde_json::json;
 
 use crate::{
     arrivals::Pattern,
-    bench::{Bench, Options, write_json},
+    bench::{Bench, Options, side, write_json},
+    child::Small,
     flood::{self, Answered, Flood},
     html,
+    lane::Lane,
     report::{self, Series},
     round::{Pace, round},
 };
 
 /// The generator bounds a run where it uses more than this part of the machine's cores; the server needs the others.
 const BUSY: f64 = 0.45;
+/// What the echo is called among the series.
+const ECHO: &str = "echo";
+/// The rounds in a closed loop that find the greatest rate: their median counts.
+const MOST_ROUNDS: usize = 3;
+/// Driven before each of them.
+const WARM_UP: Duration = Duration::from_millis(300);
 
 /// Holds and releases at a fixed rate, each with its latency from its intended instant.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct Open {
     #[command(flatten)]
     pub(crate) options: Options,
-    /// Requests a second.
+    /// Requests a second. If absent, half of what `onsale` answers in a closed loop on as many connections, which is measured first.
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
-    pub(crate) rate: u32,
+    pub(crate) rate: Option<u32>,
     /// How they come: evenly, as independent strangers, or as when a sale opens (half of all in the first tenth of the time).
     #[arg(long, value_enum, default_value_t)]
     pub(crate) arrivals: Pattern,
@@ -37,6 +45,9 @@ pub(crate) struct Open {
     /// Measure each round once more while so many connections sign in, with addresses that nobody has.
     #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u16).range(0..=1000))]
     pub(crate) sign_ins: u16,
+    /// Measure each round at a bare axum JSON echo, too, in turns.
+    #[arg(long)]
+    pub(crate) echo: bool,
     /// Write a page with the figures and plots of latency and throughput.
     #[arg(long, value_name = "FILE")]
     pub(crate) html: Option<PathBuf>,
@@ -45,10 +56,17 @@ pub(crate) struct Open {
 /// Runs the command; returns whether the check passed.
 #[expect(clippy::print_stdout, reason = "what the command is for")]
 pub(crate) async fn run(open: Open) -> Result<bool> {
-    let Open { options, rate, arrivals, connections, rounds, sign_ins, html } = open;
+    let Open { options, rate, arrivals, connections, rounds, sign_ins, echo, html } = open;
     let division = options.division(&[connections])?;
-    options.check_total(u64::from(rounds) * if sign_ins > 0 { 2 } else { 1 })?;
+    let closed = if rate.is_none() { u64::try_from(MOST_ROUNDS)? } else { 0 };
+    options.check_total(closed + u64::from(rounds) * (1 + u64::from(sign_ins > 0) + u64::from(echo)))?;
     let mut bench = Bench::start(&options, division).await?;
+    let echo = if echo { Some(Small::echo(options.server.server_workers.into()).await?) } else { None };
+    let mut echo_side = echo.as_ref().map(|echo| side(echo.target, echo.pid(), &bench.plan, division));
+    let rate = match rate {
+        Some(rate) => rate,
+        None => half_of_most(&mut bench, connections, &options).await?,
+    };
     println!(
         "{rate} requests/s ({}) for {} s on {connections} connections; latencies from the intended instants",
         arrivals.name(),
@@ -63,10 +81,19 @@ pub(crate) async fn run(open: Open) -> Result<bool> {
     if sign_ins > 0 {
         all.push(series("+ sign-ins"));
     }
+    if echo_side.is_some() {
+        all.push(series(ECHO));
+    }
 
     let mut answered = Answered::new();
     for number in 1..=rounds {
         for series in &mut all {
+            if let (ECHO, Some(echo)) = (series.name, &mut echo_side) {
+                let seen = round(echo, connections.into(), &pace, timing, bench.clock).await;
+                series.rounds.push(seen.context("driving the echo")?);
+                echo.lanes.iter_mut().for_each(Lane::forget);
+                continue;
+            }
             let flood =
                 (series.name != "onsale").then(|| Flood::start(bench.onsale.target, sign_ins, number));
             let seen = round(&mut bench.onsale, connections.into(), &pace, timing, bench.clock).await;
@@ -76,6 +103,7 @@ pub(crate) async fn run(open: Open) -> Result<bool> {
             }
         }
     }
+    drop(echo);
 
     let mut table = report::head();
     for series in &all {
@@ -84,6 +112,10 @@ pub(crate) async fn run(open: Open) -> Result<bool> {
 
     if sign_ins > 0 {
         table.push_str(&flood::line(sign_ins, &answered, u64::from(rounds) * u64::from(options.seconds)));
+    }
+    let to_echo = all.iter().find(|series| series.name == ECHO).and_then(|echo| report::p99s(&all[0], echo));
+    if let Some(to_echo) = &to_echo {
+        table.push_str(&to_echo.line());
     }
     let bound = generator_bound(&all);
     if let Some(bound) = &bound {
@@ -110,12 +142,29 @@ pub(crate) async fn run(open: Open) -> Result<bool> {
             "command": "open", "rate": rate, "arrivals": arrivals.name(), "seconds": options.seconds, "seats": options.seats,
             "users": options.users, "live": options.live, "contendedPermille": division.contended_permille,
             "rounds": rounds, "series": all.iter().map(Series::json).collect::<Vec<_>>(),
-            "signIns": (sign_ins > 0).then(|| flood::json(sign_ins, &answered)), "check": findings,
+            "p99ToEcho": to_echo.map(|to_echo| to_echo.ratio.json()), "signIns": (sign_ins > 0).then(|| flood::json(sign_ins, &answered)), "check": findings,
         });
         write_json(path, &run)?;
     }
 
     Ok(findings.faults.count == 0)
+}
+
+/// Measures what `onsale` answers in a closed loop, and returns half of it, a second.
+#[expect(clippy::print_stdout, reason = "what the command is for")]
+async fn half_of_most(bench: &mut Bench, connections: u16, options: &Options) -> Result<u32> {
+    let mut completed = Vec::with_capacity(MOST_ROUNDS);
+    for _ in 0..MOST_ROUNDS {
+        let timing = options.timing(WARM_UP);
+        let seen = round(&mut bench.onsale, connections.into(), &Pace::Closed, timing, bench.clock).await;
+        completed.push(seen.map_err(|error| bench.explain(error))?.completed);
+    }
+
+    completed.sort_unstable();
+    let most = completed[MOST_ROUNDS / 2] / u64::from(options.seconds);
+    println!("in a closed loop onsale answers {most} requests/s (median of {MOST_ROUNDS} rounds)");
+    ensure!(most >= 2, "too few to send half of them");
+    Ok(u32::try_from(most / 2)?)
 }
 
 /// Says whether the generator may have been what bounded a series.

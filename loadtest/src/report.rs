@@ -46,6 +46,11 @@ impl Series {
         self.rounds.iter().map(|round| float(round.completed) / round.seconds).collect()
     }
 
+    /// The 99th percentiles of the rounds, in milliseconds.
+    fn p99s(&self) -> Vec<f64> {
+        self.rounds.iter().map(|round| float(round.latency.value_at_percentile(99.0)) / 1000.0).collect()
+    }
+
     /// The last round in a few words.
     pub(crate) fn last_rate(&self) -> Option<String> {
         self.rates().last().map(|rate| format!("{} {rate:.0}/s", self.name))
@@ -129,8 +134,35 @@ pub(crate) fn head() -> String {
 
 /// Compares the rounds of two series, each with its neighbour in time.
 pub(crate) fn ratio(a: &Series, b: &Series) -> Option<Spread> {
-    let pairs = a.rates().into_iter().zip(b.rates());
-    Spread::of(pairs.filter(|(_, b)| *b > 0.0).map(|(a, b)| a / b).collect())
+    by_neighbour(&a.rates(), &b.rates())
+}
+
+fn by_neighbour(a: &[f64], b: &[f64]) -> Option<Spread> {
+    let pairs = a.iter().zip(b);
+    Spread::of(pairs.filter(|(_, b)| **b > 0.0).map(|(a, b)| a / b).collect())
+}
+
+/// The 99th percentiles of two series' rounds, in milliseconds, and the one's by the other's.
+pub(crate) struct P99s {
+    ours: Spread,
+    others: Spread,
+    pub(crate) ratio: Spread,
+}
+
+/// Compares the 99th percentiles of two series, round by round.
+pub(crate) fn p99s(ours: &Series, other: &Series) -> Option<P99s> {
+    let (a, b) = (ours.p99s(), other.p99s());
+    let ratio = by_neighbour(&a, &b)?;
+    Some(P99s { ours: Spread::of(a)?, others: Spread::of(b)?, ratio })
+}
+
+impl P99s {
+    /// Writes the line below a table.
+    pub(crate) fn line(&self) -> String {
+        let shown = |Spread { median, min, max }: Spread| format!("{median:.2} ({min:.2}–{max:.2})");
+        let [ours, others, ratio] = [self.ours, self.others, self.ratio].map(shown);
+        format!("p99 by round: onsale {ours} ms, echo {others} ms, onsale/echo {ratio}\n")
+    }
 }
 
 /// Writes the line of a ratio.
@@ -241,6 +273,22 @@ pub(crate) fn float(number: u64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn p99s_are_compared_round_by_round() {
+        let series = |name, p99s: &[u64]| {
+            let round = |&p99: &u64| {
+                let mut round = Measured::new();
+                round.latency.record(p99).unwrap();
+                round
+            };
+            Series { connections: 1, name, rounds: p99s.iter().map(round).collect() }
+        };
+        let (ours, echo) = (series("onsale", &[1000, 600, 900]), series("echo", &[500, 100, 300]));
+        let expected = "p99 by round: onsale 0.90 (0.60–1.00) ms, echo 0.30 (0.10–0.50) ms, onsale/echo 3.00 (2.00–6.00)\n";
+        assert_eq!(p99s(&ours, &echo).unwrap().line(), expected);
+        assert!(p99s(&ours, &series("echo", &[])).is_none());
+    }
 
     #[test]
     fn a_spread_is_of_sorted_values() {
