@@ -12,7 +12,7 @@ use std::{fmt::Write, path::PathBuf};
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
-use crate::{bench::write_json, files, start::ServerOptions};
+use crate::{bench::write_json, files, report::Spread, start::ServerOptions};
 
 /// What grows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -134,8 +134,8 @@ struct Point {
     p99: Option<f64>,
     /// The server's memory at the end.
     mebibytes: Option<u64>,
-    /// For history: until the server was ready.
-    ready_seconds: Option<f64>,
+    /// For history: until the server was ready, of several starts.
+    ready_seconds: Option<Spread>,
 }
 
 /// Runs the command; returns whether every check passed.
@@ -185,14 +185,15 @@ impl Point {
     fn line(&self) -> String {
         let millis = |value: Option<f64>| value.map_or_else(|| "–".to_owned(), |value| format!("{value:.2}"));
         let memory = || self.mebibytes.map_or_else(|| "–".to_owned(), |mebibytes| mebibytes.to_string());
-        let last = self.ready_seconds.map_or_else(memory, |seconds| format!("{seconds:.2}"));
+        let seconds = |Spread { median, min, max }: Spread| format!("{median:.2} ({min:.2}–{max:.2})");
+        let last = self.ready_seconds.map_or_else(memory, seconds);
         format!("| {} | {:.0} | {} | {} | {last} |", self.x, self.rate, millis(self.p50), millis(self.p99))
     }
 
     fn json(&self) -> Value {
         json!({
             "axis": self.axis.file(), "x": self.x, "counted": self.axis.counted(), "perSecond": self.rate, "p50Millis": self.p50,
-            "p99Millis": self.p99, "mebibytes": self.mebibytes, "readySeconds": self.ready_seconds, "theory": self.axis.theory(),
+            "p99Millis": self.p99, "mebibytes": self.mebibytes, "readySeconds": self.ready_seconds.map(Spread::json), "theory": self.axis.theory(),
         })
     }
 }
@@ -210,7 +211,7 @@ fn csv(points: &[Point]) -> String {
             point.rate,
             number(point.p50),
             number(point.p99),
-            number(point.ready_seconds)
+            number(point.ready_seconds.map(|seconds| seconds.median))
         );
     }
     out

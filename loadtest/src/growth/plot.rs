@@ -8,7 +8,8 @@ pub(super) fn svg(axis: Axis, points: &[&Point]) -> String {
     let x = |point: &Point| f64::from(point.x).log10();
     let rate = points.iter().map(|point| (x(point), point.rate)).collect();
     let p99 = points.iter().filter_map(|point| Some((x(point), point.p99?))).collect();
-    let ready = points.iter().filter_map(|point| Some((x(point), point.ready_seconds? * 1000.0))).collect();
+    let ready =
+        points.iter().filter_map(|point| Some((x(point), point.ready_seconds?.median * 1000.0))).collect();
     let mut lines = vec![Line { name: format!("{} a second", axis.counted()), points: rate }];
     for (name, points) in [("p99 ms", p99), ("ready after ms", ready)] {
         let points: Vec<_> = points;

@@ -19,7 +19,7 @@ use crate::{
     drive::{Asked, Caller, Until, drive},
     lane::shown,
     queue,
-    report::{float, percentiles},
+    report::{Spread, float, percentiles},
     round::{Measured, Pace, Timing, round},
     script::Plan,
     setup::{Client, HOLD_SECONDS, put_hall},
@@ -27,6 +27,8 @@ use crate::{
     wire::Answer,
 };
 
+/// How often a server is started on the same events.
+const STARTS: usize = 5;
 /// Driven before the measurement.
 const WARM_UP: Duration = Duration::from_millis(300);
 /// The connections of an axis that isn't theirs.
@@ -247,7 +249,7 @@ async fn waiting(growth: &Growth, axis: Axis, x: u32) -> Result<Point> {
     Ok(point)
 }
 
-/// So many events, and then a start after SIGKILL.
+/// So many events, and then starts after SIGKILL, each of which replays them.
 async fn history(growth: &Growth, axis: Axis, x: u32) -> Result<Point> {
     let mut growth = growth.clone();
     // No snapshot: all is replayed.
@@ -264,14 +266,18 @@ async fn history(growth: &Growth, axis: Axis, x: u32) -> Result<Point> {
         events += seen.map_err(|error| bench.explain(error))?.completed;
     }
     let server = bench.server.as_mut().context("growth starts its servers")?;
-    let killed = bench.clock.nanos();
-    server.restart().await?;
-    let ready = float(bench.clock.nanos() - killed) / 1e9;
+    let mut ready = Vec::with_capacity(STARTS);
+    for _ in 0..STARTS {
+        let killed = bench.clock.nanos();
+        server.restart().await?;
+        ready.push(float(bench.clock.nanos() - killed) / 1e9);
+    }
+    let ready = Spread::of(ready).context("no start")?;
     bench.onsale.pid = server.pid();
 
     let mebibytes = bench.onsale.pid.and_then(resident_bytes).map(|bytes| bytes >> 20);
     let findings = bench.finish(options.check_released).await?;
     ensure!(findings.faults.count == 0, "{:?}", findings.faults.first);
-    let (rate, ready_seconds) = (float(events) / ready, Some(ready));
+    let (rate, ready_seconds) = (float(events) / ready.median, Some(ready));
     Ok(Point { axis, x, rate, p50: None, p99: None, mebibytes, ready_seconds })
 }
