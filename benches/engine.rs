@@ -7,16 +7,16 @@
     reason = "a benchmark fails loudly; criterion's macros make what isn't documented"
 )]
 
+mod callers;
 #[path = "../tests/support/mod.rs"]
 mod support;
 
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use callers::drive;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use onsale::domain::schedule::Command;
-use onsale::engine::{Engine, ScheduleEntry};
-use support::{config, hold_command, key, open_with, release_command, reservation};
+use support::{config, hold_command, key, open_with};
 use tokio::runtime::Runtime;
 
 fn runtime() -> Runtime {
@@ -35,30 +35,6 @@ fn ask(bench: &mut Criterion) {
         });
     });
     runtime.block_on(engine.close()).unwrap();
-}
-
-/// Holds and releases by `callers` callers, each on a seat of its own, until `changes` were acknowledged.
-async fn drive(engine: &Engine, entries: &[Arc<ScheduleEntry>], callers: u32, changes: u64) -> Duration {
-    let rounds = changes.div_ceil(u64::from(callers) * 2);
-    #[expect(clippy::disallowed_methods, reason = "a benchmark measures time")]
-    let started = Instant::now();
-    let mut tasks = tokio::task::JoinSet::new();
-    for caller in 0..callers {
-        let engine = engine.clone();
-        let entry = Arc::clone(&entries[caller as usize % entries.len()]);
-        tasks.spawn(async move {
-            let name = format!("user-{caller}");
-            for _ in 0..rounds {
-                let held = engine.act(&entry, hold_command(&name, &[caller]), None).await.unwrap();
-                let back = release_command(&name, &reservation(held));
-                engine.act(&entry, back, None).await.unwrap();
-            }
-        });
-    }
-    while let Some(done) = tasks.join_next().await {
-        done.unwrap();
-    }
-    started.elapsed()
 }
 
 fn acknowledged(bench: &mut Criterion) {
