@@ -1,5 +1,7 @@
-//! What a schedule of 50,000 seats weighs, both copies of its state and its venue's layout: the growth of
-//! the process's resident memory over many of them, since an allocator's counters would need unsafe code.
+//! What a schedule of 50,000 seats and its holds weigh, both copies of its state and its venue's layout: the growth of
+//! the process's resident memory over many of them, with the server's allocator, whose counters would need unsafe code.
+//!
+//! `cargo bench --bench memory -- 4` takes so many schedules.
 #![allow(
     missing_docs,
     clippy::unwrap_used,
@@ -9,6 +11,7 @@
 )]
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
+mod rounds;
 #[path = "../tests/support/mod.rs"]
 mod support;
 
@@ -20,11 +23,17 @@ use onsale::domain::schedule::policy::Policy;
 use onsale::domain::schedule::{Command, Creation, Event, Limits, Schedule, Wish};
 use onsale::domain::time::Seconds;
 use onsale::domain::venue::{Layout, Seat};
+use rounds::size_or;
 use support::{NOW, concert, plan, user, venue};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const MANY: u32 = 40;
 const ROWS: u32 = 1_000;
 const SEATS: u32 = ROWS * 50;
+/// How many holds a schedule has: every seat is held where they are of four.
+const HOLDS: u32 = SEATS / 4;
 
 /// Returns the resident memory of this process in bytes; pages are 4 KiB on what this runs on.
 fn resident() -> u64 {
@@ -49,11 +58,11 @@ fn schedule(number: u32, layout: &Arc<Layout>) -> Schedule {
     schedule
 }
 
-/// Holds every seat, four to a user: one copy decides, and both apply the event, as in the engine.
-fn hold_all(actor: &mut Schedule, published: &mut Schedule) {
-    for first in (0..SEATS).step_by(4) {
-        let seats = (first..first + 4).map(Seat).collect();
-        let hold = Command::hold(user(&format!("user-{first}")), Wish::Seats(seats), 1);
+/// Makes so many holds of `seats` seats each, one to a user: one copy decides, and both apply the event, as in the engine.
+fn hold(actor: &mut Schedule, published: &mut Schedule, holds: u32, seats: u32) {
+    for first in (0..holds).map(|number| number * seats) {
+        let wish = Wish::Seats((first..first + seats).map(Seat).collect());
+        let hold = Command::hold(user(&format!("user-{first}")), wish, 1);
         let event = actor.decide(&hold.into(), NOW).unwrap().unwrap();
         actor.apply(&event, NOW, None);
         published.apply(&event, NOW, None);
@@ -61,22 +70,44 @@ fn hold_all(actor: &mut Schedule, published: &mut Schedule) {
 }
 
 fn main() {
+    let many = size_or(MANY);
     let report = |what: &str, before: u64| {
-        let each = (resident() - before) / u64::from(MANY);
+        let each = (resident() - before) / u64::from(many);
         println!("{what}: {each} bytes, {} a seat", each / u64::from(SEATS));
     };
     let before = resident();
     let layouts: Vec<_> =
-        (0..MANY).map(|_| Arc::new(Layout::new(&venue(ROWS, 50).sections).unwrap())).collect();
+        (0..many).map(|_| Arc::new(Layout::new(&venue(ROWS, 50).sections).unwrap())).collect();
     report("a layout of 50,000 seats", before);
     let only = resident();
-    let mut actors: Vec<_> = layouts.iter().map(|layout| schedule(1, layout)).collect();
-    let mut published = actors.clone();
+    let mut of_four: Vec<_> = both_copies(&layouts);
     report("both copies of an empty schedule on it", only);
     report("all of that together", before);
-    for (actor, published) in actors.iter_mut().zip(&mut published) {
-        hold_all(actor, published);
-    }
+    let of_four_before = resident();
+    hold_in_all(&mut of_four, 4);
     report("the same with every seat held, four a reservation", before);
-    drop((layouts, actors, published));
+    report_holds("four seats", of_four_before, many);
+
+    // On schedules of their own, beside the others: what is given back isn't taken again.
+    let mut of_one = both_copies(&layouts);
+    let of_one_before = resident();
+    hold_in_all(&mut of_one, 1);
+    report_holds("one seat", of_one_before, many);
+    drop((layouts, of_four, of_one));
+}
+
+fn both_copies(layouts: &[Arc<Layout>]) -> Vec<(Schedule, Schedule)> {
+    let actors = layouts.iter().map(|layout| schedule(1, layout));
+    actors.map(|actor| (actor.clone(), actor)).collect()
+}
+
+fn hold_in_all(schedules: &mut [(Schedule, Schedule)], seats: u32) {
+    for (actor, published) in schedules {
+        hold(actor, published, HOLDS, seats);
+    }
+}
+
+fn report_holds(of: &str, before: u64, schedules: u32) {
+    let each = (resident() - before) / u64::from(schedules * HOLDS);
+    println!("a live hold of {of}, both copies, with its user: {each} bytes");
 }
