@@ -2,6 +2,7 @@
 //! the service has is in the sum.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 use std::sync::{Arc, Mutex};
 
 use onsale::clock::ManualClock;
@@ -11,6 +12,7 @@ use onsale::domain::schedule::{Caller, Command, Reservation, ReservationRef, Res
 use onsale::engine::{Engine, EngineConfig, EngineError, Narrow, Purchase, ScheduleEntry};
 use onsale::gateway::Gateways;
 use onsale::journal::MemoryDisk;
+use tracing::instrument::WithSubscriber;
 
 use super::gateway::PATIENCE;
 use super::support::{NOW, config, config_at_now, hold, open_with, user};
@@ -73,6 +75,32 @@ impl Service {
     }
 }
 
+/// Opens an engine; returns it with what it logged meanwhile.
+async fn open_logged(config: EngineConfig) -> (Engine, String) {
+    let log = Arc::new(Mutex::new(Vec::new()));
+    let own = Arc::clone(&log);
+    // With one subscriber alone, tracing asks that of the thread that comes to a line first, which may be another test's without any.
+    let _second = tracing::Dispatch::new(tracing_subscriber::registry());
+    let subscriber =
+        tracing_subscriber::fmt().with_ansi(false).with_writer(move || Log(Arc::clone(&own))).finish();
+    let engine = Engine::open(config).with_subscriber(subscriber).await.unwrap();
+    let text = String::from_utf8(log.lock().unwrap().clone()).unwrap();
+    (engine, text)
+}
+
+/// Where lines of a log are written to.
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 async fn of_kim(engine: &Engine) -> Vec<Payment> {
     engine.list_payments(Narrow::of("kim"), None, 99).await.unwrap().items
 }
@@ -125,12 +153,15 @@ async fn a_refund_is_owed_across_a_restart_also_without_the_service_and_nobody_d
     tokio::time::timeout(PATIENCE, undriven).await.expect("nothing is asked of anyone");
     engine.close().await.unwrap();
 
-    let engine = Engine::open(config(dir.path())).await.unwrap();
+    let (engine, log) = open_logged(config(dir.path())).await;
     engine.settled().await;
     assert_eq!(engine.payments_under_way().refunding, 1);
+    assert_eq!(log.matches("WARN").count(), 1, "{log}");
+    assert!(log.contains("start with external.secret") && log.contains("refunds=1"), "{log}");
     engine.close().await.unwrap();
 
-    let engine = Engine::open(with_service(config(dir.path()))).await.unwrap();
+    let (engine, log) = open_logged(with_service(config(dir.path()))).await;
+    assert!(!log.contains("WARN"), "{log}");
     service.gives_back(&engine).await.unwrap();
     assert_eq!(engine.payment(order.id).unwrap().state, State::Refunded);
     service.check(&engine).await;

@@ -7,7 +7,7 @@ use dashmap::DashMap;
 use super::drives::Drives;
 use crate::domain::accounts::{Accounts, Shard};
 use crate::domain::ids::ScheduleNumber;
-use crate::domain::payments::{Payment, Payments};
+use crate::domain::payments::{Method, Payment, Payments, State};
 use crate::engine::core::Core;
 use crate::engine::live::Live;
 use crate::gateway::Gateways;
@@ -66,6 +66,15 @@ impl Ledgers {
     /// Tells whether a payment needs no gateway, or the one that it names is set up.
     pub(in crate::engine) fn has_gateway_of(&self, payment: &Payment) -> bool {
         payment.gateway.as_ref().is_none_or(|name| self.gateways.has(name))
+    }
+
+    /// Counts the refunds that a payment service of the team's own owes, where none is set up: its report of one is refused.
+    pub(in crate::engine) fn refunds_without_service(&self) -> usize {
+        if self.gateways.name_of(Method::External).is_some() {
+            return 0;
+        }
+        let is_owed = |payment: &&Payment| payment.is_reported() && payment.state == State::Refunding;
+        self.all_payments().iter().map(|payments| payments.read().under_way().filter(is_owed).count()).sum()
     }
 
     /// Forgets the payments of a schedule that is in the archive.

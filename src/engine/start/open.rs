@@ -131,6 +131,15 @@ pub(in crate::engine) async fn open(config: EngineConfig) -> Result<Engine, Engi
         engine.directory.settle(number);
     }
 
+    // No drive says so: a refund of that service is nobody's step.
+    let refunds = engine.directory.ledgers.refunds_without_service();
+    if refunds > 0 {
+        tracing::warn!(
+            refunds,
+            "refunds are owed by your own payment service, and its reports aren't taken: start with external.secret"
+        );
+    }
+
     let newest = snapshot.unwrap_or(Position::START);
     let bytes = snapshot::len(&config.journal.dir, newest);
     metrics::gauge!("onsale_snapshot_position").set(numbers::value(newest.get()));
