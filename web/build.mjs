@@ -47,6 +47,7 @@ async function make() {
       target: ["es2022", "safari16.4"],
       jsx: "automatic",
       jsxImportSource: "preact",
+      alias: { "openapi-fetch": "./src/base/routes.ts" },
       charset: "utf8",
       legalComments: "none",
       metafile: true,

@@ -15,6 +15,9 @@ export type Place = Schemas["QueuePlace"];
 /** Why something wasn't done. Pages have codes of their own, beside the API's. */
 export type Refusal = ClientsRefusal<string>;
 
+/** Why something wasn't done that the page itself knows. */
+export const refusalFor = (code: string): Refusal => ({ refused: true, code, problem: {}, retryAfterSeconds: null });
+
 /** Whether the last request had an answer, and the machine has a network. */
 export const isOnline = signal(navigator.onLine);
 addEventListener("offline", () => (isOnline.value = false));
@@ -33,7 +36,10 @@ export const client = connect({
     if (SIGNED_OUT.includes(code)) become(null);
   },
 });
-export const { api, ask, change } = client;
+export const { ask, change } = client;
+
+/** The routes, by the methods that `routes.ts` has. */
+export const api: Pick<typeof client.api, "GET" | "POST" | "PATCH" | "DELETE"> = client.api;
 
 /** What this server's pages are told beside the API. */
 export interface PageSettings {

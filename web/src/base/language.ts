@@ -1,6 +1,9 @@
 // The language of the page, and how it writes dates, money and numbers.
 import { batch, effect, signal } from "@preact/signals";
+import { count } from "./count";
 import { keep, kept } from "./store";
+
+export { count };
 
 export const LANGUAGES = { ko: "한국어", en: "English" } as const;
 export type Language = keyof typeof LANGUAGES;
@@ -47,31 +50,24 @@ export function openTexts<T>(texts: Record<Language, () => Promise<T>>): { t: { 
   return { t, ready: load(language.value) };
 }
 
-const formats = new Map<string, Intl.DateTimeFormat | Intl.NumberFormat>();
-
-function dates(options: Intl.DateTimeFormatOptions): Intl.DateTimeFormat {
-  const name = language.value + JSON.stringify(options);
-  let format = formats.get(name);
-  if (!format) formats.set(name, (format = new Intl.DateTimeFormat(language.value, options)));
-  return format as Intl.DateTimeFormat;
+/** Returns what makes formats of a kind in the language of the page, each once: to make one takes longer than to use it. */
+function formats<Options, Format>(Kind: new (tongue: string, options: Options) => Format): (options: Options) => Format {
+  const made = new Map<string, Format>();
+  return (options) => {
+    const name = language.value + JSON.stringify(options);
+    let format = made.get(name);
+    if (!format) made.set(name, (format = new Kind(language.value, options)));
+    return format;
+  };
 }
-
-function numbers(options: Intl.NumberFormatOptions): Intl.NumberFormat {
-  const name = language.value + JSON.stringify(options);
-  let format = formats.get(name);
-  if (!format) formats.set(name, (format = new Intl.NumberFormat(language.value, options)));
-  return format as Intl.NumberFormat;
-}
+const dates = formats(Intl.DateTimeFormat as new (tongue: string, options: Intl.DateTimeFormatOptions) => Intl.DateTimeFormat);
+const numbers = formats(Intl.NumberFormat as new (tongue: string, options: Intl.NumberFormatOptions) => Intl.NumberFormat);
 
 /** Writes an amount in a currency's minor unit: `170,000원`, `₩170,000`. */
 export function money(minor: number, currency: string): string {
   if (currency === "KRW" && language.value === "ko") return `${count(minor)}원`;
   const format = numbers({ style: "currency", currency });
   return format.format(minor / 10 ** (format.resolvedOptions().maximumFractionDigits ?? 2));
-}
-
-export function count(number: number): string {
-  return numbers({}).format(number);
 }
 
 /** The instants of a show are those of its venue. */

@@ -69,7 +69,19 @@ export function SeatMap(props: {
   useEffect(() => map.current?.redress(), [props.texts, props.nameOf]);
 
   const { texts } = props;
-  const step = (right: number, down: number) => () => map.current?.step(right, down);
+  const { isFitted, isNearest } = bounds.value;
+  const tools: [label: string, sign: string, act: (map: Map) => void, isOff?: boolean][] = [
+    [texts.zoomIn, "M5 12h14M12 5v14", (map) => map.zoom(1.6), isNearest],
+    [texts.zoomOut, "M5 12h14", (map) => map.zoom(1 / 1.6), isFitted],
+    [texts.whole, "M4 9V4h5M20 9V4h-5M4 15v5h5M20 15v5h-5", (map) => map.fit(), isFitted],
+  ];
+  if (!isFitted)
+    tools.push(
+      [texts.left, "M15 5l-7 7 7 7", (map) => map.step(1, 0)],
+      [texts.right, "M9 5l7 7-7 7", (map) => map.step(-1, 0)],
+      [texts.up, "M5 15l7-7 7 7", (map) => map.step(0, 1)],
+      [texts.down, "M5 9l7 7 7-7", (map) => map.step(0, -1)],
+    );
   return (
     <div class="map">
       <canvas ref={canvas} aria-hidden="true" />
@@ -87,41 +99,17 @@ export function SeatMap(props: {
         </div>
       )}
       <div class="map-tools" role="group" aria-label={texts.move}>
-        <button
-          type="button"
-          aria-label={texts.zoomIn}
-          aria-disabled={bounds.value.isNearest}
-          onClick={() => map.current?.zoom(1.6)}
-        >
-          <Sign d="M5 12h14M12 5v14" />
-        </button>
-        <button
-          type="button"
-          aria-label={texts.zoomOut}
-          aria-disabled={bounds.value.isFitted}
-          onClick={() => map.current?.zoom(1 / 1.6)}
-        >
-          <Sign d="M5 12h14" />
-        </button>
-        <button type="button" aria-label={texts.whole} aria-disabled={bounds.value.isFitted} onClick={() => map.current?.fit()}>
-          <Sign d="M4 9V4h5M20 9V4h-5M4 15v5h5M20 15v5h-5" />
-        </button>
-        {!bounds.value.isFitted && (
-          <>
-            <button type="button" aria-label={texts.left} onClick={step(1, 0)}>
-              <Sign d="M15 5l-7 7 7 7" />
-            </button>
-            <button type="button" aria-label={texts.right} onClick={step(-1, 0)}>
-              <Sign d="M9 5l7 7-7 7" />
-            </button>
-            <button type="button" aria-label={texts.up} onClick={step(0, 1)}>
-              <Sign d="M5 15l7-7 7 7" />
-            </button>
-            <button type="button" aria-label={texts.down} onClick={step(0, -1)}>
-              <Sign d="M5 9l7 7 7-7" />
-            </button>
-          </>
-        )}
+        {tools.map(([label, sign, act, isOff]) => (
+          <button
+            key={sign}
+            type="button"
+            aria-label={label}
+            aria-disabled={isOff}
+            onClick={() => map.current && act(map.current)}
+          >
+            <Sign d={sign} />
+          </button>
+        ))}
       </div>
     </div>
   );

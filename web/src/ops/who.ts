@@ -1,6 +1,6 @@
 // Who has signed in: a token that was pasted. It is kept while the tab is open, and in no other tab.
 import { computed, effect, signal } from "@preact/signals";
-import { api, ask, isRefusal, type Refusal } from "../base/api";
+import { api, ask, isRefusal, type Refusal, refusalFor } from "../base/api";
 import { session } from "../base/session";
 
 /** The roles that see this page. */
@@ -70,17 +70,16 @@ function keepToken(token: string | null): void {
 /** Signs in with a token, if the server lets it see the operations. Returns why not. */
 export async function signIn(pasted: string): Promise<Refusal | null> {
   const token = pasted.trim().replace(/^Bearer\s+/i, "");
-  const refused = (code: string): Refusal => ({ refused: true, code, problem: {}, retryAfterSeconds: null });
-  if (!/^[\x21-\x7e]{16,}$/.test(token)) return refused("not_a_token");
+  if (!/^[\x21-\x7e]{16,}$/.test(token)) return refusalFor("not_a_token");
   const wanted = carry(token);
-  if (!wanted) return refused("role_sees_nothing");
+  if (!wanted) return refusalFor("role_sees_nothing");
   isTokenOver.value = false;
   // Nothing is shown before the server has taken the token.
   const answer = await ask(api.GET("/api/v1/admin/overview"));
   if (isRefusal(answer)) {
     signOut();
-    if (answer.code === "unauthenticated") return refused("token_unknown");
-    return answer.code === "forbidden" ? refused("role_sees_nothing") : answer;
+    if (answer.code === "unauthenticated") return refusalFor("token_unknown");
+    return answer.code === "forbidden" ? refusalFor("role_sees_nothing") : answer;
   }
   role.value = wanted;
   keepToken(token);

@@ -2,7 +2,7 @@
 import { type Signal, useComputed, useSignal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
 import { useEffect, useMemo, useRef } from "preact/hooks";
-import { api, ask, change, isOnline, isRefusal, type Refusal, type Reservation, type Schemas } from "../base/api";
+import { api, ask, change, isOnline, isRefusal, type Refusal, refusalFor, type Reservation, type Schemas } from "../base/api";
 import { count, money } from "../base/language";
 import { announce } from "../base/live";
 import { useLoaded } from "../base/load";
@@ -150,7 +150,7 @@ function Choosing(props: ChooserProps & { seats: Seats; held: Reservation | null
         // Someone was quicker, while the reader still thought. A hold of their own on its way isn't that.
         if (busy.value) return;
         const lost = [...chosen.value].filter((seat) => !isFree(seat));
-        if (lost.length > 0) offer(lost, { refused: true, code: "seat_unavailable", problem: {}, retryAfterSeconds: null });
+        if (lost.length > 0) offer(lost, refusalFor("seat_unavailable"));
       }),
     [seats],
   );

@@ -1,6 +1,6 @@
 // The storefront: from a show to a ticket.
 import "@preact/signals";
-import { render } from "preact";
+import { type JSX, render } from "preact";
 import "../base/base.css";
 import "../map/map.css";
 import "./shop.css";
@@ -21,29 +21,30 @@ import { ShowPage } from "./show";
 import { ready, t } from "./texts";
 import { VerifyPage } from "./verify";
 
+const SALE = "/schedules/:id";
+
 /** The places of the storefront; `src/http/pages.rs` has the same. */
+const PLACES: Record<string, (id: string, query: URLSearchParams) => JSX.Element> = {
+  "/": () => <HomePage />,
+  "/shows/:id": (id) => <ShowPage concertId={id} />,
+  [SALE]: (id, query) => <SalePage scheduleId={id} changeOf={query.get("change")} />,
+  "/reservations/:id": (id) => <ReservationPage reservationId={id} />,
+  "/reservations": () => <ReservationsPage />,
+  "/account": () => <AccountPage />,
+  "/verify": (_, query) => <VerifyPage token={query.get("token") ?? ""} />,
+};
+
+const placeOf = (path: string) => Object.keys(PLACES).find((pattern) => match(pattern, path));
+
 function Place() {
   const { path, query } = here.value;
-  const show = match("/shows/:id", path);
-  if (show) return <ShowPage concertId={show.id as string} />;
-  const sale = match("/schedules/:id", path);
-  if (sale) return <SalePage scheduleId={sale.id as string} changeOf={query.get("change")} />;
-  const reservation = match("/reservations/:id", path);
-  if (reservation) return <ReservationPage reservationId={reservation.id as string} />;
-  if (match("/reservations", path)) return <ReservationsPage />;
-  if (match("/account", path)) return <AccountPage />;
-  if (match("/verify", path)) return <VerifyPage token={query.get("token") ?? ""} />;
-  if (path === "/") return <HomePage />;
+  const pattern = placeOf(path);
+  if (pattern) return PLACES[pattern]!(match(pattern, path)?.id ?? "", query);
   return <Heading title={t.value.notFoundTitle}>{t.value.notFoundTitle}</Heading>;
 }
 
-const isOurs = (path: string) =>
-  ["/", "/shows/:id", "/schedules/:id", "/reservations/:id", "/reservations", "/account", "/verify"].some((pattern) =>
-    match(pattern, path),
-  );
-
 function Page() {
-  const isWide = match("/schedules/:id", here.value.path) !== null;
+  const isWide = match(SALE, here.value.path) !== null;
   return (
     <>
       <a class="skip" href="#main">
@@ -84,8 +85,8 @@ function Page() {
 
 openSession("fan");
 forgetOld();
-followLinks(isOurs);
-const first = match("/schedules/:id", here.value.path);
+followLinks((path) => placeOf(path) !== undefined);
+const first = match(SALE, here.value.path);
 if (first) void beginSale(first.id as string);
 const root = document.getElementById("page") as HTMLElement;
 ready.then(

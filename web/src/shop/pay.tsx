@@ -1,7 +1,7 @@
 // Paying for a hold: from the balance, or at the gateway's page and back.
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
-import { api, ask, change, isRefusal, type Payment, type Refusal, type Reservation, type Schemas } from "../base/api";
+import { api, ask, change, isRefusal, type Payment, type Refusal, refusalFor, type Reservation, type Schemas } from "../base/api";
 import { money } from "../base/language";
 import { announce } from "../base/live";
 import { useLoaded } from "../base/load";
@@ -36,7 +36,7 @@ export async function confirmReturned(paymentId: string, paymentKey: string): Pr
     payment = await ask(api.GET("/api/v1/payments/{paymentId}", { params: { path } }));
   }
   if (!isRefusal(payment) && payment.status === "failed")
-    return { refused: true, code: "payment_declined", problem: {}, retryAfterSeconds: null };
+    return refusalFor("payment_declined");
   return payment;
 }
 

@@ -1,6 +1,6 @@
 // Every text of the pages in English. `common` is of all pages, `shop` of the storefront, `ops` of the operations page: what a page doesn't
 // use isn't in its script.
-import { count } from "../base/language";
+import { count } from "../base/count";
 
 const seats = (number: number) => (number === 1 ? "1 seat" : `${count(number)} seats`);
 

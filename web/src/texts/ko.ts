@@ -1,5 +1,5 @@
 // 페이지의 모든 한국어 문구. `common`은 모든 페이지, `shop`은 예매 페이지, `ops`는 운영 페이지의 것이다.
-import { count } from "../base/language";
+import { count } from "../base/count";
 import type * as en from "./en";
 
 const seats = (number: number) => `${count(number)}석`;
