@@ -1,5 +1,6 @@
 // The storefront, as fans use it.
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { after, before, test } from "node:test";
 import { World } from "./world.mjs";
 
@@ -87,6 +88,28 @@ test("from the waiting room to a ticket, across a reload and a lost line", async
   await bob.leave();
 });
 
+test("a draw is told as one, and its outcome comes by itself", async () => {
+  const opensAt = new Date(Date.now() + 15_000).toISOString();
+  const sale = await world.sale("draw", { queue: { maxActive: 1, order: "shuffle", opensAt } });
+  const [ann, bob] = [await world.fan(), await world.fan()];
+  for (const fan of [ann, bob]) {
+    await fan.page.goto(sale);
+    await fan.page.locator(".room-door", { hasText: "who came first has no advantage" }).waitFor();
+    await fan.page.getByRole("button", { name: "Join the draw" }).click();
+    await fan.page.locator(".line", { hasText: "You are in the draw." }).waitFor();
+    assert.equal(await fan.page.locator(".line-bar, .position").count(), 0, "nobody has a place yet");
+  }
+  await ann.page.locator(".figures", { hasText: /People waiting\s*2\s*Opens at \d\d:\d\d, in\s*0:\d\d/ }).waitFor();
+  await ann.isAccessible("a room before its draw");
+  await ann.shoot("before-the-draw");
+  // One of them is in, and the other next.
+  for (const fan of [ann, bob]) await fan.see('.choosing, .position[data-position="1"]');
+  const inside = await Promise.all([ann, bob].map((fan) => fan.page.locator(".choosing").count()));
+  assert.deepEqual(inside.sort(), [0, 1]);
+  await ann.leave();
+  await bob.leave();
+});
+
 test("a payment that is declined is said, and the next one pays", async () => {
   const sale = await world.sale("declined");
   const fan = await world.fan();
@@ -112,9 +135,19 @@ test("a payment that is declined is said, and the next one pays", async () => {
   await fan.see(".reservation.confirmed");
   assert.equal(new URL(fan.page.url()).search, "", "the key of the payment doesn't stay in the address");
 
-  // What comes back is said before, and comes back.
+  // It goes into a calendar as it is: the instants of the venue's, and its name.
+  const [file] = await Promise.all([fan.page.waitForEvent("download"), fan.page.locator("#calendar").click()]);
+  const { startsAt, endsAt } = await world.call("GET", "/schedules/test-declined");
+  const [from, to] = [startsAt, endsAt].map((at) => at.replace(/[-:]|\.\d+/g, ""));
+  assert.equal(file.suggestedFilename(), "ticket.ics");
+  const entry = readFileSync(await file.path(), "utf8");
+  for (const line of ["BEGIN:VEVENT", `DTSTART:${from}`, `DTEND:${to}`, "SUMMARY:오페라의 유령", "END:VEVENT"])
+    assert.ok(entry.includes(`\r\n${line}\r\n`), line);
+  assert.match(entry, /DESCRIPTION:1층 B\\, row 1\\, seat 12\\, 1층 B/);
+
+  // What is cancelled and what comes back is said before, and comes back.
   await fan.page.locator("#cancel").click();
-  assert.match(await fan.page.locator("dialog").innerText(), /₩340,000 goes back to what you paid with/);
+  assert.match(await fan.page.locator("dialog").innerText(), /오페라의 유령[\s\S]*2 seats[\s\S]*₩340,000 goes back to what you paid with/);
   await fan.isAccessible("the question before a cancellation");
   await fan.page.locator("#cancel-yes").click();
   await fan.see(".reservation.cancelled");
@@ -252,6 +285,7 @@ test("an account is made, and its owner comes back to it", async () => {
   await page.getByRole("button", { name: "I don't have an account yet" }).click();
   await page.getByRole("button", { name: "Create an account" }).click();
   await visitor.see(".field .wrong");
+  assert.equal(await page.evaluate(() => document.activeElement?.name), "name", "the first field that is wrong has the focus");
   await visitor.isAccessible("a form with mistakes");
   for (const [name, text] of [
     ["name", "Ann"],
@@ -295,7 +329,7 @@ for (const [width, height] of [
         ["sale", sale, ".map canvas"],
         ["room", room, ".figures"],
         ["soon", soon, ".counting"],
-        ["mine", "/reservations", ".empty, .mine-line"],
+        ["mine", "/reservations", ".notice, .mine-line"],
         ["account", "/account", ".charge"],
         ["nowhere", "/reservations/nothing", ".notice"],
       ];
@@ -306,6 +340,13 @@ for (const [width, height] of [
         await fan.shoot(`${name}-${place}`);
       }
       await page.goto(sale);
+      if (width < 960) {
+        // With all its buttons, a small map is still all there to be touched.
+        await page.locator(".map-tools button").first().click();
+        await page.locator(".map-tools button").nth(6).waitFor();
+        const [map, tools] = [await page.locator(".map canvas").boundingBox(), await page.locator(".map-tools").boundingBox()];
+        assert.ok(tools.y >= map.y + map.height - 1, "no button covers a seat");
+      }
       await page.locator("#best-hold").click();
       await fan.see(".pay");
       await fan.isAccessible(`a hold at ${width}`);

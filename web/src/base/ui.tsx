@@ -66,19 +66,15 @@ export function Notice(props: { kind?: "wrong" | "note" | "good"; children: Comp
 export function Field(props: InputHTMLAttributes<HTMLInputElement> & { label: string; hint?: string; wrong?: string | undefined }) {
   const { label, hint, wrong, ...rest } = props;
   const id = useId();
-  const described = [hint && `${id}-hint`, wrong && `${id}-wrong`].filter(Boolean).join(" ") || undefined;
+  // What is wrong says what the hint did.
+  const described = wrong || hint ? `${id}-words` : undefined;
   return (
     <div class="field">
       <label for={id}>{label}</label>
       <input {...rest} id={id} aria-describedby={described} aria-invalid={wrong ? true : undefined} />
-      {hint && (
-        <p class="hint" id={`${id}-hint`}>
-          {hint}
-        </p>
-      )}
-      {wrong && (
-        <p class="wrong" id={`${id}-wrong`}>
-          {wrong}
+      {described && (
+        <p class={wrong ? "wrong" : "hint"} id={described}>
+          {wrong || hint}
         </p>
       )}
     </div>

@@ -23,13 +23,13 @@ export function AccountPage() {
     [userId],
   );
   const told = useLoaded(settings, []).value.value;
-  const amount = useSignal("100000");
+  const amount = useSignal("100,000");
   const wrong = useSignal<string | undefined>(undefined);
   const refusal = useSignal<Refusal | null>(null);
   const busy = useSignal(false);
   const again = async () => void (await Promise.all([balance.again(), moves.again()]));
   useEffect(() => onNews(() => void again()), [userId]);
-  if (!session.value) return <SignInFirst />;
+  if (!session.value) return <SignInFirst title={t.value.account} />;
   const own = balance.value.value;
   const list = moves.value.value;
   if (own === null) return <Loading label={t.value.loading} />;

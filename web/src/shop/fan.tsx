@@ -12,10 +12,16 @@ import { t } from "./texts";
 /** What waits for someone to sign in; null while no dialog is open. */
 const waiting = signal<{ then: () => void } | null>(null);
 
+/** Whether they make an account, and don't come back to one. */
+const isNew = signal(false);
+
 /** Does something as who has signed in, after asking a visitor to. */
 export function asFan(then: () => void = () => {}): void {
   if (session.value) then();
-  else waiting.value = { then };
+  else {
+    isNew.value = false;
+    waiting.value = { then };
+  }
 }
 
 interface Came {
@@ -35,14 +41,13 @@ function welcome(who: Came, name: string): void {
 export function SignIn() {
   if (!waiting.value) return null;
   return (
-    <Dialog title={t.value.signIn} closeLabel={t.value.close} onClose={() => (waiting.value = null)}>
+    <Dialog title={isNew.value ? t.value.signUp : t.value.signIn} closeLabel={t.value.close} onClose={() => (waiting.value = null)}>
       <SignInForms />
     </Dialog>
   );
 }
 
 function SignInForms() {
-  const isNew = useSignal(false);
   const wrong = useSignal<Refusal | "mail" | null>(null);
   const busy = useSignal<"" | "demo" | "form">("");
   const fields = useSignal<Record<string, string>>({});
@@ -67,8 +72,9 @@ function SignInForms() {
       string,
     ];
     const marks: Record<string, string> = {};
-    if (!/^\S+@\S+$/.test(email)) marks.email = t.value.emailWrong;
+    // In the order of the form: the first that is wrong gets the focus.
     if (isNew.value && name.trim() === "") marks.name = t.value.nameWrong;
+    if (!/^\S+@\S+$/.test(email)) marks.email = t.value.emailWrong;
     if (isNew.value ? password.length < 10 : password === "")
       marks.password = isNew.value ? t.value.passwordShort : t.value.passwordMissing;
     fields.value = marks;

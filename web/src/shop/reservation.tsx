@@ -1,7 +1,7 @@
 // One reservation: a hold that is to be paid, a ticket, or what became of it.
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
-import { api, ask, change, isRefusal, type Payment, type Refusal, type Reservation } from "../base/api";
+import { api, ask, change, isRefusal, type Payment, type Refusal, refusalFor, type Reservation } from "../base/api";
 import { now, serverNow } from "../base/clock";
 import { fullDay, money, time } from "../base/language";
 import { announce } from "../base/live";
@@ -33,7 +33,7 @@ export function ReservationPage(props: { reservationId: string }) {
   const own = loaded.value.value;
   useEffect(() => onNews(() => void loaded.again()), [reservationId, fan]);
 
-  if (!fan) return <SignInFirst />;
+  if (!fan) return <SignInFirst title={t.value.myReservations} />;
   if (own === null) return <Loading label={t.value.loading} />;
   if (isRefusal(own)) {
     return (
@@ -46,10 +46,10 @@ export function ReservationPage(props: { reservationId: string }) {
   return <Own key={reservationId} reservation={own} again={loaded.again} />;
 }
 
-export function SignInFirst() {
+export function SignInFirst(props: { title: string }) {
   return (
     <div class="narrow">
-      <Heading title={t.value.myReservations}>{t.value.myReservations}</Heading>
+      <Heading title={props.title}>{props.title}</Heading>
       <Notice
         kind="note"
         actions={
@@ -81,12 +81,7 @@ function Own(props: { reservation: Reservation; again: () => Promise<void> }) {
         const done = await confirmReturned(order, key);
         answer.value = isRefusal(done) ? done : null;
       } else
-        answer.value = {
-          refused: true,
-          code: returned.get("code") === "PAY_PROCESS_CANCELED" ? "payment_given_up" : "payment_declined",
-          problem: {},
-          retryAfterSeconds: null,
-        };
+        answer.value = refusalFor(returned.get("code") === "PAY_PROCESS_CANCELED" ? "payment_given_up" : "payment_declined");
       if (answer.value) announce(sentence(answer.value));
       // A line that is lost leaves the key in the address, so that a reload goes on.
       if (answer.value?.code !== "offline") go(reservationPath(reservation.reservationId), { replace: true });
@@ -162,7 +157,23 @@ function Own(props: { reservation: Reservation; again: () => Promise<void> }) {
             {t.value.releasedText}
           </Notice>
         )}
-        {reservation.status === "confirmed" && <p class="lead">{t.value.confirmedText}</p>}
+        {reservation.status === "confirmed" && (
+          <>
+            <p class="lead">{t.value.confirmedText}</p>
+            {sale !== null && !isRefusal(sale) && (
+              <div class="actions">
+                <a
+                  class="button"
+                  id="calendar"
+                  download="ticket.ics"
+                  href={`data:text/calendar;charset=utf-8,${encodeURIComponent(calendarOf(reservation, sale))}`}
+                >
+                  {t.value.toCalendar}
+                </a>
+              </div>
+            )}
+          </>
+        )}
         {reservation.status === "cancelled" && <Back reservation={reservation} />}
         {reservation.status !== "held" && answer.value && <Refused refusal={answer.value} />}
         {reservation.status === "confirmed" && (
@@ -172,6 +183,30 @@ function Own(props: { reservation: Reservation; again: () => Promise<void> }) {
       <Ticket reservation={reservation} zone={zone} />
     </div>
   );
+}
+
+/** Makes a calendar's entry of a ticket (RFC 5545). */
+function calendarOf(reservation: Reservation, { schedule, venue }: Sale): string {
+  const at = (instant: string | number) => new Date(instant).toISOString().replace(/[-:]|\.\d+/g, "");
+  // Commas, semicolons and backslashes divide values.
+  const text = (words: string) => words.replace(/[\\,;]/g, "\\$&");
+  const lines = [
+    "BEGIN:VCALENDAR",
+    "VERSION:2.0",
+    "PRODID:onsale",
+    "BEGIN:VEVENT",
+    `UID:${reservation.reservationId}`,
+    `DTSTAMP:${at(serverNow())}`,
+    `DTSTART:${at(reservation.startsAt)}`,
+    `DTEND:${at(schedule.endsAt)}`,
+    `SUMMARY:${text(reservation.concertTitle)}`,
+    `LOCATION:${text([reservation.venue, venue?.address].filter(Boolean).join(", "))}`,
+    `DESCRIPTION:${text(reservation.seats.map(({ seatId }) => seatName(seatId)).join(", "))}`,
+    "END:VEVENT",
+    "END:VCALENDAR",
+    "",
+  ];
+  return lines.join("\r\n");
 }
 
 /** The seats and what they cost, as a ticket. */
@@ -265,7 +300,6 @@ function Cancel(props: { reservation: Reservation; sale: Sale | null; again: () 
   const until = Date.parse(reservation.startsAt) - (sale.schedule.policy.cancelUntilSecondsBeforeStart ?? 86_400) * 1000;
   if (until <= serverNow()) return <p class="soft">{t.value.cancelOver}</p>;
   const amount = money(reservation.amount, reservation.currency);
-  const toBalance = payment !== null && !isRefusal(payment) && payment.method === "balance";
   const cancel = async () => {
     busy.value = true;
     const answer = await giveBack(reservation.reservationId);
@@ -289,8 +323,16 @@ function Cancel(props: { reservation: Reservation; sale: Sale | null; again: () 
       </div>
       {isOpen.value && (
         <Dialog title={t.value.cancelTitle} closeLabel={t.value.close} onClose={() => (isOpen.value = false)}>
+          <p>
+            <b>{reservation.concertTitle}</b>
+            <br />
+            {fullDay(reservation.startsAt, sale.venue?.timeZone)} {time(reservation.startsAt, sale.venue?.timeZone)} ·{" "}
+            {t.value.seats(reservation.seats.length)}
+          </p>
           <p>{t.value.cancelAsk}</p>
-          <p class="lead">{toBalance ? t.value.backToBalance(amount) : t.value.backToCard(amount)}</p>
+          {payment !== null && !isRefusal(payment) && (
+            <p class="lead">{payment.method === "balance" ? t.value.backToBalance(amount) : t.value.backToCard(amount)}</p>
+          )}
           {refusal.value && <Refused refusal={refusal.value} />}
           <div class="actions">
             {/* First, so that the focus begins with what takes nothing away. */}
@@ -323,7 +365,14 @@ function Back(props: { reservation: Reservation }) {
   }, [isUnderWay]);
   const amount = money(reservation.amount, reservation.currency);
   return (
-    <Notice kind="good">
+    <Notice
+      kind="good"
+      actions={
+        <a class="button" href="/">
+          {t.value.toShows}
+        </a>
+      }
+    >
       {isUnderWay ? t.value.refunding(amount) : payment && !isRefusal(payment) ? t.value.refunded(amount) : t.value.cancelledSaid}
     </Notice>
   );

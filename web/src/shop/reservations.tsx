@@ -6,7 +6,7 @@ import { now, secondsUntil } from "../base/clock";
 import { clock, fullDay, money, time } from "../base/language";
 import { useLoaded } from "../base/load";
 import { session } from "../base/session";
-import { Button, Heading, Loading } from "../base/ui";
+import { Button, Heading, Loading, Notice } from "../base/ui";
 import { venues } from "./data";
 import { reservationPath, seatName } from "./names";
 import { Refused } from "./refusal";
@@ -21,7 +21,7 @@ export function ReservationsPage() {
   const more = useSignal<{ items: Reservation[]; nextCursor: string | null } | null>(null);
   const list = useLoaded(() => ask(api.GET("/api/v1/reservations", { params: { query: { limit: PAGE } } })), [fan]);
   useEffect(() => onNews(() => void list.again()), [fan]);
-  if (!fan) return <SignInFirst />;
+  if (!fan) return <SignInFirst title={t.value.myReservations} />;
   const first = list.value.value;
   if (first === null) return <Loading label={t.value.loading} />;
   const items = isRefusal(first) ? [] : [...first.items, ...(more.value?.items ?? [])];
@@ -31,9 +31,16 @@ export function ReservationsPage() {
       <Heading title={t.value.myReservations}>{t.value.myReservations}</Heading>
       {isRefusal(first) && <Refused refusal={first} again={list.again} />}
       {!isRefusal(first) && items.length === 0 && (
-        <p class="empty">
-          {t.value.noReservations} <a href="/">{t.value.toShows}</a>
-        </p>
+        <Notice
+          kind="note"
+          actions={
+            <a class="button main" href="/">
+              {t.value.toShows}
+            </a>
+          }
+        >
+          {t.value.noReservations}
+        </Notice>
       )}
       <ul>
         {items.map((reservation) => (
@@ -73,7 +80,9 @@ function Line(props: { reservation: Reservation }) {
           {fullDay(reservation.startsAt, zone)} {time(reservation.startsAt, zone)}
         </span>
         <span class="soft">
-          {reservation.seats.map((seat) => seatName(seat.seatId)).join(", ")} · {money(reservation.amount, reservation.currency)}
+          {/* A line breaks between seats. */}
+          {reservation.seats.map((seat) => seatName(seat.seatId).replaceAll(" ", "\u00a0")).join(", ")} ·{" "}
+          {money(reservation.amount, reservation.currency)}
         </span>
       </a>
     </li>

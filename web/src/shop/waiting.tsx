@@ -23,11 +23,14 @@ const LOOK_MS = 5_000;
 
 export function WaitingRoom(props: { heading: ComponentChildren; sale: Sale; room: Room }) {
   const { sale, room } = props;
-  const { scheduleId } = sale.schedule;
+  const { scheduleId, policy } = sale.schedule;
   const overview = useSignal<Overview | null>(null);
   const refusal = useSignal<Refusal | null>(null);
   const busy = useSignal(false);
   const stand = room.stand.value;
+  // Who comes behind the draw stands behind everyone, as in any line.
+  const opensAt = overview.value?.opensAt;
+  const isDraw = policy.queue?.order === "shuffle" && opensAt != null && secondsUntil(opensAt) > 0;
 
   useEffect(() => {
     const look = async () => {
@@ -38,7 +41,8 @@ export function WaitingRoom(props: { heading: ComponentChildren; sale: Sale; roo
     void look();
     const timer = setInterval(look, LOOK_MS);
     return () => clearInterval(timer);
-  }, [scheduleId]);
+    // Whoever comes in or goes counts themselves at once.
+  }, [scheduleId, stand.kind]);
 
   const join = () =>
     asFan(async () => {
@@ -59,13 +63,13 @@ export function WaitingRoom(props: { heading: ComponentChildren; sale: Sale; roo
       ) : (
         <section class="room-door">
           {stand.kind === "out" && stand.ended === "expired" && <Notice kind="note">{t.value.turnOver}</Notice>}
-          <p class="lead">{t.value.roomIntro}</p>
+          <p class="lead">{isDraw ? t.value.drawIntro : t.value.roomIntro}</p>
           {overview.value && <Numbers overview={overview.value} sale={sale} />}
           {refusal.value && <Refused refusal={refusal.value} again={join} />}
           <Button look="main" onClick={join} busy={busy.value || (stand.kind === "unknown" && session.value !== null)} id="join">
-            {t.value.join}
+            {isDraw ? t.value.joinDraw : t.value.join}
           </Button>
-          <p class="soft small">{t.value.roomFair}</p>
+          <p class="soft small">{isDraw ? t.value.drawFair : t.value.roomFair}</p>
         </section>
       )}
     </div>
@@ -84,11 +88,11 @@ function Numbers(props: { overview: Overview; sale: Sale }) {
           <dd>{count(overview.waiting)}</dd>
         </div>
         <div>
-          <dt>{opens ? t.value.opens : t.value.waitNow}</dt>
+          <dt>{opens ? t.value.opens(time(opens, sale.venue?.timeZone)) : t.value.waitNow}</dt>
           <dd>{opens ? clock(secondsUntil(opens)) : t.value.wait(overview.waiting === 0 ? 0 : overview.estimatedWaitSeconds)}</dd>
         </div>
       </dl>
-      <SeatsLeft left={overview.seatsLeft ?? null} soldOut={overview.soldOut ?? false} sale={sale} />
+      <SeatsLeft left={overview.seatsLeft ?? null} sale={sale} />
     </>
   );
 }
@@ -100,14 +104,18 @@ function InLine(props: { stand: Extract<Stand, { kind: "waiting" }>; sale: Sale;
   if (stand.position !== null && (first.value === null || stand.position > first.value)) first.value = stand.position;
   const opensAt = overview?.opensAt && secondsUntil(overview.opensAt) > 0 ? overview.opensAt : null;
   const begun = first.value ?? 1;
-  const part = stand.position === null ? 0 : begun <= 1 ? 1 : 1 - (stand.position - 1) / begun;
+  // How much of the way is behind the reader: nothing yet for who has just come, unless they are next.
+  const part = stand.position === null ? 0 : begun <= 1 ? 1 : 1 - stand.position / begun;
 
   useEffect(() => announce(stand.ahead === null ? t.value.drawSoon : t.value.inLine(stand.ahead)), []);
 
   return (
     <section class="line">
       {stand.position === null ? (
-        <p class="lead">{t.value.drawSoon}</p>
+        <>
+          <p class="lead">{t.value.drawSoon}</p>
+          {overview && <Numbers overview={overview} sale={sale} />}
+        </>
       ) : (
         <>
           <p class="soft">{t.value.yourPlace}</p>
@@ -115,17 +123,17 @@ function InLine(props: { stand: Extract<Stand, { kind: "waiting" }>; sale: Sale;
             {count(stand.position)}
           </p>
           <p class="lead">{t.value.ahead(stand.ahead ?? 0)}</p>
+          <div class="line-bar" aria-hidden="true" ref={(own) => own?.style.setProperty("--part", String(part))} />
+          <p>
+            {opensAt
+              ? t.value.roomOpensIn(clock(secondsUntil(opensAt)), time(opensAt, sale.venue?.timeZone))
+              : overview?.paused
+                ? t.value.paused
+                : t.value.waitAbout(stand.waitSeconds)}
+          </p>
+          <SeatsLeft left={stand.seatsLeft ?? overview?.seatsLeft ?? null} sale={sale} />
         </>
       )}
-      <div class="line-bar" aria-hidden="true" ref={(own) => own?.style.setProperty("--part", String(part))} />
-      <p>
-        {opensAt
-          ? t.value.roomOpensIn(clock(secondsUntil(opensAt)), time(opensAt, sale.venue?.timeZone))
-          : overview?.paused
-            ? t.value.paused
-            : t.value.waitAbout(stand.waitSeconds)}
-      </p>
-      <SeatsLeft left={stand.seatsLeft ?? overview?.seatsLeft ?? null} soldOut={stand.soldOut} sale={sale} />
       {stand.soldOut && <Notice kind="note">{t.value.soldOutWaiting}</Notice>}
       {(!room.isLive.value || !isOnline.value) && <Notice kind="note">{t.value.roomOffline}</Notice>}
       <p class="soft small">{t.value.roomStays}</p>
@@ -145,7 +153,7 @@ function InLine(props: { stand: Extract<Stand, { kind: "waiting" }>; sale: Sale;
 }
 
 /** How many seats of each grade can be held now. */
-function SeatsLeft(props: { left: Record<string, number> | null; soldOut: boolean; sale: Sale }) {
+function SeatsLeft(props: { left: Record<string, number> | null; sale: Sale }) {
   const { left, sale } = props;
   if (!left) return null;
   return (
