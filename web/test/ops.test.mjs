@@ -289,9 +289,9 @@ test("the map goes back in time, by the slider, by steps and by an instant", asy
   await heldNow(1);
   // Three steps back: the last hold, the release, the first hold.
   for (const [number, words] of [
-    [1, "Held: 1층-B-3-1"],
+    [1, "Held 1층-B-3-1"],
     [0, "Hold given up"],
-    [2, "Held: 1층-B-2-1, 1층-B-2-2"],
+    [2, "Held 1층-B-2-1, 1층-B-2-2"],
   ]) {
     await page.locator("#scrub-back").click();
     await heldNow(number);
@@ -364,7 +364,7 @@ test("a reservation, a user and a seat's whole history are looked up", async () 
     events.map((line) => /Sold|Payment begun|Held/.exec(line)?.[0]),
     ["Sold", "Payment begun", "Held"],
   );
-  assert.match(events[2], new RegExp(`Held: 1층-B-6-1, 1층-B-6-2\\s+${ann.userId}\\s+${reservationId}`));
+  assert.match(events[2], new RegExp(`Held 1층-B-6-1, 1층-B-6-2\\s+${ann.userId}\\s+${reservationId}`));
   await page.locator("input[name=seat]").fill("9층-Z-1-1");
   await page.keyboard.press("Enter");
   await page.locator(".notice", { hasText: "The venue has no such seat. (9층-Z-1-1)" }).waitFor();

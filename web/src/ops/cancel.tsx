@@ -7,7 +7,7 @@ import { Button, Dialog, Field, Loading } from "../base/ui";
 import { RESERVED } from "../map/feed";
 import { setSale } from "./acts";
 import { Refused } from "./refusal";
-import type { Sale } from "./schedule";
+import { type Sale, titleOf } from "./schedule";
 import { t } from "./texts";
 import { may } from "./who";
 
@@ -56,7 +56,7 @@ async function concerned(sale: Sale, onCount: (reservations: number) => void, si
 
 export function CancelDialog(props: { sale: Sale; onClose: () => void }) {
   const { sale } = props;
-  const { scheduleId, schedule, concert } = sale;
+  const { scheduleId, schedule } = sale;
   const found = useSignal<Concerned | Refusal | null>(null);
   const counted = useSignal(0);
   const typed = useSignal("");
@@ -86,7 +86,10 @@ export function CancelDialog(props: { sale: Sale; onClose: () => void }) {
   const sum = (amount: number) => money(amount, schedule.currency);
   return (
     <Dialog title={t.value.ask.cancel} closeLabel={t.value.close} onClose={props.onClose}>
-      <p>{t.value.cancelText(concert.title)}</p>
+      <p>
+        <b>{titleOf(sale)}</b>
+      </p>
+      <p>{t.value.cancelText}</p>
       {now === null ? (
         <Loading label={t.value.counting(count(counted.value))} />
       ) : isRefusal(now) ? (

@@ -4,8 +4,9 @@ import { api, ask, isRefusal, type Refusal, type Schemas } from "../base/api";
 import { count, money } from "../base/language";
 import { useLoaded } from "../base/load";
 import { go, here } from "../base/router";
-import { Button, Field, Loading, Notice } from "../base/ui";
-import { Choice, historyPath, instantOfDay, lookupPath, schedulePath } from "./parts";
+import { Button, Field, Loading } from "../base/ui";
+import type { Plan } from "../map/plan";
+import { Choice, historyPath, instantOfDay, lookupPath, schedulePath, seatName } from "./parts";
 import { Refused } from "./refusal";
 import { t } from "./texts";
 import { may } from "./who";
@@ -58,6 +59,8 @@ export function HistoryTable(props: {
   limit: number;
   actsOnly?: boolean;
   second?: number;
+  /** Has more than `limit` listed. */
+  onMore?: () => void;
 }) {
   const { scheduleId, seatId, limit } = props;
   const { value, again } = useLoaded(() => historyOf(scheduleId, seatId, limit), [scheduleId, seatId, limit, props.second]);
@@ -73,7 +76,7 @@ export function HistoryTable(props: {
   return (
     <>
       {shown.length === 0 ? (
-        <p class="empty">{t.value.noEvents}</p>
+        <p class="empty">{now.items.length > 0 ? t.value.noActs : seatId ? t.value.noEventsOfSeat : t.value.noEvents}</p>
       ) : (
         <table class="list events">
           <thead>
@@ -113,14 +116,20 @@ export function HistoryTable(props: {
           </tbody>
         </table>
       )}
+      {!isWhole && props.onMore && (
+        <div class="actions">
+          <Button onClick={props.onMore}>{t.value.showThousand}</Button>
+        </div>
+      )}
       <p class="soft small">{isWhole ? t.value.historyWhole(count(now.oldestPosition)) : t.value.historyNewest(count(now.items.length))}</p>
     </>
   );
 }
 
-export function HistoryPart(props: { scheduleId: string; currency: string }) {
-  const { scheduleId } = props;
+export function HistoryPart(props: { scheduleId: string; currency: string; plan: Plan }) {
+  const { scheduleId, plan } = props;
   const seatId = here.value.query.get("seat");
+  const seat = seatId === null ? undefined : plan.indexOf(seatId);
   const which = useSignal<"all" | "acts">("all");
   const limit = useSignal(100);
   const second = useSignal(0);
@@ -148,16 +157,10 @@ export function HistoryPart(props: { scheduleId: string; currency: string }) {
         <Button onClick={() => (second.value += 1)}>{t.value.again}</Button>
       </div>
       {seatId && (
-        <Notice
-          kind="note"
-          actions={
-            <a class="button" href={schedulePath(scheduleId, "history")}>
-              {t.value.everySeat}
-            </a>
-          }
-        >
-          {t.value.historyOf(seatId)}
-        </Notice>
+        <div class="head">
+          <h2>{t.value.historyOf(seat === undefined ? seatId : seatName(plan, seat))}</h2>
+          <a href={schedulePath(scheduleId, "history")}>{t.value.everySeat}</a>
+        </div>
       )}
       <HistoryTable
         scheduleId={scheduleId}
@@ -166,8 +169,8 @@ export function HistoryPart(props: { scheduleId: string; currency: string }) {
         limit={seatId ? 1000 : limit.value}
         actsOnly={which.value === "acts"}
         second={second.value}
+        {...(seatId === null && limit.value === 100 ? { onMore: () => (limit.value = 1000) } : {})}
       />
-      {!seatId && limit.value === 100 && <Button onClick={() => (limit.value = 1000)}>{t.value.showThousand}</Button>}
     </>
   );
 }

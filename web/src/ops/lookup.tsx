@@ -2,7 +2,7 @@
 import { useSignal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
 import { useEffect } from "preact/hooks";
-import { api, ask, isRefusal, type Payment, type Refusal, type Reservation, type Schemas } from "../base/api";
+import { api, ask, isRefusal, type Payment, type Refusal, refusalFor, type Reservation, type Schemas } from "../base/api";
 import { count, money } from "../base/language";
 import { useLoaded } from "../base/load";
 import { go, here } from "../base/router";
@@ -32,7 +32,7 @@ async function find(text: string): Promise<Found | Refusal> {
     const list = await ask(api.GET("/api/v1/users", { params: { query: { email: text } } }));
     if (isRefusal(list)) return list;
     const [user] = list.items;
-    return user ? userOf(user.userId) : { refused: true, code: "not_found", problem: {}, retryAfterSeconds: null };
+    return user ? userOf(user.userId) : refusalFor("not_found");
   }
   const reservation = await ask(api.GET("/api/v1/reservations/{reservationId}", { params: { path: { reservationId: text } } }));
   if (!isRefusal(reservation)) {
@@ -100,26 +100,41 @@ function Result(props: { text: string }) {
   return "reservation" in found ? <OneReservation {...found} /> : <OneUser {...found} />;
 }
 
+/** What is known of something, a line each; a value that isn't there has none. */
 function Facts(props: { items: [string, ComponentChildren][] }) {
   return (
     <dl class="facts">
-      {props.items.map(([label, value]) => (
-        <div key={label}>
-          <dt>{label}</dt>
-          <dd>{value}</dd>
-        </div>
-      ))}
+      {props.items
+        .filter(([, value]) => value != null)
+        .map(([label, value]) => (
+          <div key={label}>
+            <dt>{label}</dt>
+            <dd>{value}</dd>
+          </div>
+        ))}
     </dl>
   );
 }
 
-const at = (instant: string | null) => (instant ? <time dateTime={instant}>{instantOfDay(instant)}</time> : "–");
+/** How a payment stands, and why it failed or goes back. */
+const stateOf = ({ status, failure }: Payment) => t.value.paymentStatus[status] + (failure ? ` (${failure.code})` : "");
+
+/** A link to a reservation, by its id. */
+function ReservationLink(props: { id: string }) {
+  return (
+    <td data-label={t.value.reservation}>
+      <a href={lookupPath(props.id)}>{props.id}</a>
+    </td>
+  );
+}
+
+const at = (instant: string | null) => instant && <time dateTime={instant}>{instantOfDay(instant)}</time>;
 
 function OneReservation(props: { reservation: Reservation; payment: Payment | null }) {
   const { reservation, payment } = props;
   const { scheduleId, currency } = reservation;
   const method = (name: string) => (t.value.methods as Record<string, string>)[name] ?? name;
-  const paid = payment && [method(payment.method), t.value.paymentStatus[payment.status], payment.failure?.code].filter(Boolean).join(" · ");
+  const paid = payment && `${method(payment.method)} · ${stateOf(payment)}`;
   return (
     <section aria-labelledby="found" id="found-reservation">
       <h2 id="found">
@@ -135,15 +150,12 @@ function OneReservation(props: { reservation: Reservation; payment: Payment | nu
           ],
           [t.value.amount, money(reservation.amount, currency)],
           [t.value.created, at(reservation.createdAt)],
-          [t.value.expires, at(reservation.expiresAt)],
+          // Of what was paid for, the hold's end says nothing any more.
+          [t.value.expires, reservation.confirmedAt ? null : at(reservation.expiresAt)],
           [t.value.confirmed, at(reservation.confirmedAt)],
           [t.value.cancelledAt, at(reservation.cancelledAt)],
-          ...(payment
-            ? ([
-                [t.value.payment, paid],
-                [t.value.paymentId, <code class="id">{payment.paymentId}</code>],
-              ] as [string, ComponentChildren][])
-            : []),
+          [t.value.payment, paid],
+          [t.value.paymentId, payment && <code class="id">{payment.paymentId}</code>],
         ]}
       />
       <h3>{t.value.seatsWord}</h3>
@@ -169,10 +181,10 @@ function OneUser(props: FoundUser) {
       <Facts
         items={[
           [t.value.userId, <code class="id">{props.userId}</code>],
-          ...(user?.name ? ([[t.value.name, user.name]] as [string, ComponentChildren][]) : []),
-          ...(user?.email ? ([[t.value.email, user.email]] as [string, ComponentChildren][]) : []),
-          ...(user?.createdAt ? ([[t.value.since, at(user.createdAt)]] as [string, ComponentChildren][]) : []),
-          [t.value.balance, balance ? money(balance.balance, currency) : "–"],
+          [t.value.name, user?.name],
+          [t.value.email, user?.email],
+          [t.value.since, at(user?.createdAt ?? null)],
+          [t.value.balance, balance && money(balance.balance, currency)],
         ]}
       />
       <h3>{t.value.reservations(reservations.length)}</h3>
@@ -181,6 +193,7 @@ function OneUser(props: FoundUser) {
           <thead>
             <tr>
               <th scope="col">{t.value.created}</th>
+              <th scope="col">{t.value.reservation}</th>
               <th scope="col">{t.value.show}</th>
               <th scope="col">{t.value.state}</th>
               <th scope="col">{t.value.seatsWord}</th>
@@ -192,10 +205,12 @@ function OneUser(props: FoundUser) {
           <tbody>
             {reservations.map((reservation) => (
               <tr key={reservation.reservationId}>
-                <td class="nowrap">
-                  <a href={lookupPath(reservation.reservationId)}>{instantOfDay(reservation.createdAt)}</a>
+                <td class="nowrap">{at(reservation.createdAt)}</td>
+                <ReservationLink id={reservation.reservationId} />
+                <td data-label={t.value.show}>
+                  <a href={schedulePath(reservation.scheduleId)}>{reservation.concertTitle}</a>{" "}
+                  {startOf(reservation.startsAt, zoneOf(reservation.concertId))}
                 </td>
-                <td data-label={t.value.show}>{reservation.concertTitle}</td>
                 <td data-label={t.value.state}>{t.value.reservationStatus[reservation.status]}</td>
                 <td data-label={t.value.seatsWord}>{reservation.seats.map(({ seatId }) => seatId).join(", ")}</td>
                 <td class="number" data-label={t.value.amount}>
@@ -229,6 +244,7 @@ function OneUser(props: FoundUser) {
                 <td class="nowrap">{at(movement.createdAt)}</td>
                 <td data-label={t.value.what}>{(t.value.movement as Record<string, string>)[movement.type] ?? movement.type}</td>
                 <td class="number" data-label={t.value.amount}>
+                  {movement.type === "payment" ? "−" : "+"}
                   {money(movement.amount, currency)}
                 </td>
                 <td class="number" data-label={t.value.balance}>
@@ -249,6 +265,7 @@ function Payments(props: { payments: Payment[]; isOfMany?: boolean }) {
       <thead>
         <tr>
           <th scope="col">{t.value.created}</th>
+          <th scope="col">{t.value.reservation}</th>
           {props.isOfMany && <th scope="col">{t.value.user}</th>}
           <th scope="col">{t.value.payment}</th>
           <th scope="col">{t.value.state}</th>
@@ -261,19 +278,14 @@ function Payments(props: { payments: Payment[]; isOfMany?: boolean }) {
         {props.payments.map((payment) => (
           <tr key={payment.paymentId}>
             <td class="nowrap">{at(payment.createdAt)}</td>
+            <ReservationLink id={payment.reservationId} />
             {props.isOfMany && (
               <td data-label={t.value.user}>
                 <a href={lookupPath(payment.userId)}>{payment.userId}</a>
               </td>
             )}
-            <td data-label={t.value.payment}>
-              {(t.value.methods as Record<string, string>)[payment.method] ?? payment.method}{" "}
-              <a href={lookupPath(payment.reservationId)}>{t.value.reservation}</a>
-            </td>
-            <td data-label={t.value.state}>
-              {t.value.paymentStatus[payment.status]}
-              {payment.failure && ` (${payment.failure.code})`}
-            </td>
+            <td data-label={t.value.payment}>{(t.value.methods as Record<string, string>)[payment.method] ?? payment.method}</td>
+            <td data-label={t.value.state}>{stateOf(payment)}</td>
             <td class="number" data-label={t.value.amount}>
               {money(payment.amount, payment.currency)}
             </td>

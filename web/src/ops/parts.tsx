@@ -1,6 +1,7 @@
 // The small parts that the places of this page share.
 import type { ComponentChildren } from "preact";
 import type { Schemas } from "../base/api";
+import type { Plan } from "../map/plan";
 import { count, fullDay, time, type Zone } from "../base/language";
 import { t } from "./texts";
 
@@ -41,8 +42,12 @@ export function Bar(props: { seats: Counts }) {
   );
 }
 
-export const percent = (part: number, whole: number) =>
-  whole === 0 ? "–" : `${((100 * part) / whole).toFixed(part === 0 || part === whole ? 0 : 1)} %`;
+/** Writes a part of a whole. What is there never reads as nothing, and what isn't all never as all. */
+export function percent(part: number, whole: number): string {
+  if (whole === 0) return "–";
+  if (part === 0 || part === whole) return `${(100 * part) / whole} %`;
+  return `${Math.min(99.9, Math.max(0.1, (100 * part) / whole)).toFixed(1)} %`;
+}
 
 /** Writes a time span of a chart: `1.2 ms`. */
 export function span(seconds: number): string {
@@ -67,6 +72,13 @@ export function instantOfDay(at: string): string {
   const date = new Date(at);
   if (date.toDateString() === new Date().toDateString()) return instant(at);
   return `${date.getFullYear()}-${String(date.getMonth() + 1).padStart(2, "0")}-${String(date.getDate()).padStart(2, "0")} ${instant(at)}`;
+}
+
+/** Calls a seat by its place: `1층 B, row 7, seat 14`. */
+export function seatName(plan: Plan, seat: number): string {
+  const row = plan.rows[plan.row[seat]!]!;
+  const section = plan.sections[row.section]!;
+  return t.value.seatName({ floor: section.floor, section: section.id, row: row.label, number: plan.numbers[seat]! });
 }
 
 export const startOf = (at: string, zone: Zone) => `${fullDay(at, zone)} ${time(at, zone)}`;

@@ -14,7 +14,11 @@ export function sentence(refusal: Refusal): string {
   return words;
 }
 
+/** What is so however often it is asked for. */
+const FINAL = ["not_found", "unknown_seat", "not_retained"];
+
 export function Refused(props: { refusal: Refusal; again?: () => void; children?: ComponentChildren }) {
-  const actions = props.children ?? (props.again && <Button onClick={props.again}>{t.value.tryAgain}</Button>);
+  const { again } = FINAL.includes(props.refusal.code) ? {} : props;
+  const actions = props.children ?? (again && <Button onClick={again}>{t.value.tryAgain}</Button>);
   return <Notice actions={actions}>{sentence(props.refusal)}</Notice>;
 }

@@ -2,6 +2,7 @@
 import { useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { api, ask, isRefusal, type Refusal } from "../base/api";
+import { secondsUntil } from "../base/clock";
 import { clock, count } from "../base/language";
 import { announce } from "../base/live";
 import { useLoaded } from "../base/load";
@@ -29,6 +30,7 @@ export function RoomPart(props: { scheduleId: string }) {
   if (room === null) return <Loading label={t.value.loading} />;
   if (isRefusal(room)) return <Refused refusal={room} again={() => void again()} />;
 
+  const opens = room.opensAt ? secondsUntil(room.opensAt) : 0;
   const track = trackOf(scheduleId);
   const read =
     (...names: (keyof typeof track.columns)[]) =>
@@ -43,6 +45,7 @@ export function RoomPart(props: { scheduleId: string }) {
           { label: t.value.admittedTotal, value: count(room.admittedTotal) },
           { label: t.value.pace, value: room.admitPerMinute === null ? t.value.unlimited : t.value.perMinute(count(room.admitPerMinute)) },
           { label: t.value.newcomerWaits, value: room.estimatedWaitSeconds === null ? "–" : clock(room.estimatedWaitSeconds) },
+          ...(opens > 0 ? [{ label: t.value.opensIn, value: clock(opens) }] : []),
           {
             label: t.value.gate,
             value: (t.value.gates as Record<string, string>)[room.gate] ?? room.gate,

@@ -32,6 +32,9 @@ export interface Sale {
   flow: Flow;
 }
 
+/** Calls a performance by its show and its start: a show has many. */
+export const titleOf = ({ concert, schedule, zone }: Omit<Sale, "flow">) => `${concert.title}, ${startOf(schedule.startsAt, zone)}`;
+
 export type Part = "" | "seats" | "room" | "history";
 
 async function load(scheduleId: string): Promise<Omit<Sale, "flow"> | Refusal> {
@@ -131,13 +134,13 @@ function Loaded(props: { loaded: Omit<Sale, "flow">; part: Part }) {
       {part === "" && <LivePart sale={sale} live={live.value} seats={live.value?.seats ?? own.value.seats} />}
       {part === "seats" && <SeatsPart sale={sale} />}
       {part === "room" && <RoomPart scheduleId={scheduleId} />}
-      {part === "history" && <HistoryPart scheduleId={scheduleId} currency={schedule.currency} />}
+      {part === "history" && <HistoryPart scheduleId={scheduleId} currency={schedule.currency} plan={loaded.seats.plan} />}
       {(asking.value === "open" || asking.value === "close") && (
         <AskDialog
           act={asking.value}
           scheduleId={scheduleId}
           seats={live.value?.seats ?? own.value.seats}
-          title={concert.title}
+          title={titleOf(sale)}
           onClose={() => (asking.value = "")}
         />
       )}
@@ -175,7 +178,10 @@ function AskDialog(props: { act: "open" | "close"; scheduleId: string; seats: Co
   };
   return (
     <Dialog title={t.value.ask[act]} closeLabel={t.value.close} onClose={props.onClose}>
-      <p>{act === "open" ? t.value.askOpen(props.title, seats.available) : t.value.askClose(props.title, seats.held)}</p>
+      <p>
+        <b>{props.title}</b>
+      </p>
+      <p>{act === "open" ? t.value.askOpen(seats.available) : t.value.askClose(seats.held)}</p>
       {refusal.value && <Refused refusal={refusal.value} />}
       <div class="actions">
         <Button look="main" busy={busy.value} onClick={send} id="sure">

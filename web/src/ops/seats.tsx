@@ -15,7 +15,7 @@ import { SeatMap, type Sight } from "../map/SeatMap";
 import { receipt, setSeats } from "./acts";
 import { isDark } from "./chart";
 import { EventWords, historyOf, HistoryTable } from "./history";
-import { Choice as OneOf, instantOfDay } from "./parts";
+import { Choice as OneOf, instantOfDay, seatName } from "./parts";
 import { COLOURS, DRAWING, type Picture, pictureOf } from "./picture";
 import { Refused } from "./refusal";
 import type { Sale } from "./schedule";
@@ -39,11 +39,7 @@ export function SeatsPart(props: { sale: Sale }) {
   const isPast = useSignal(false);
   const choice = useComputed<Choice>(() => ({ chosen: chosen.value, grade: status.value, at: pointed.value }));
 
-  const nameOf = (seat: number) => {
-    const row = plan.rows[plan.row[seat]!]!;
-    const section = plan.sections[row.section]!;
-    return t.value.seatName({ floor: section.floor, section: section.id, row: row.label, number: plan.numbers[seat]! });
-  };
+  const nameOf = (seat: number) => seatName(plan, seat);
   const pick = (seat: number) => {
     const next = new Set(chosen.value);
     if (!next.delete(seat)) next.add(seat);
@@ -66,7 +62,7 @@ export function SeatsPart(props: { sale: Sale }) {
           if (chosen.value.size > 1) chosen.value = new Set();
         }}
       />
-      {isPast.value && <Scrub sale={sale} picture={picture} nameOf={nameOf} />}
+      {isPast.value && <Scrub sale={sale} picture={picture} />}
       <div class="seats">
         <div class="seats-map">
           <SeatMap
@@ -261,7 +257,9 @@ function Selection(props: { sale: Sale; picture: Picture; chosen: Signal<Readonl
       </div>
       <p class="small">
         {seats.slice(0, NAMED).map(nameOf).join("; ")}
-        {seats.length > NAMED && ` ${t.value.andMore(seats.length - NAMED)}`}
+        {seats.length > NAMED && ` ${t.value.andMore(seats.length - NAMED)}`}{" "}
+        {/* On a phone it stands far below. */}
+        {seats.length === 1 && <a href="#seat-history">{t.value.tabs.history}</a>}
       </p>
       {props.isPast ? (
         <p class="soft small">{t.value.pastOnly}</p>
@@ -286,7 +284,7 @@ function Selection(props: { sale: Sale; picture: Picture; chosen: Signal<Readonl
 }
 
 /** Goes back in time: a slider over what is kept, and steps from event to event. */
-function Scrub(props: { sale: Sale; picture: Picture; nameOf: (seat: number) => string }) {
+function Scrub(props: { sale: Sale; picture: Picture }) {
   const { sale, picture } = props;
   const { scheduleId } = sale;
   const { plan } = sale.seats;
@@ -425,8 +423,8 @@ function Scrub(props: { sale: Sale; picture: Picture; nameOf: (seat: number) => 
       <p class="scrub-event small">
         {event ? (
           <>
-            <span class="soft">{t.value.lastBefore}</span> <EventWords item={event} currency={sale.schedule.currency} />{" "}
-            <span class="soft">{instantOfDay(event.at)}</span>
+            <span class="soft">{t.value.lastBefore(instantOfDay(event.at))}</span>{" "}
+            <EventWords item={event} currency={sale.schedule.currency} />
           </>
         ) : (
           <span class="soft">{t.value.nothingBefore}</span>

@@ -30,23 +30,23 @@ export function SignInPage() {
   return (
     <div class="door">
       <Heading title={t.value.title}>{t.value.title}</Heading>
+      {isDemo && (
+        <div class="door-demo">
+          <p class="soft small">{t.value.demoHint}</p>
+          <Button look="main" onClick={sendDemo} busy={busy.value === "demo"} id="demo-operator">
+            {t.value.demoSignIn}
+          </Button>
+        </div>
+      )}
       <p class="soft">{t.value.doorText}</p>
       {isTokenOver.value && !refusal.value && <Notice kind="note">{t.value.tokenOver}</Notice>}
       <form onSubmit={send} noValidate>
         <Field label={t.value.token} name="token" type="password" autoComplete="off" spellcheck={false} required hint={t.value.tokenHint} />
         {refusal.value && <Refused refusal={refusal.value} />}
-        <Button type="submit" look="main" busy={busy.value === "token"} id="sign-in">
+        <Button type="submit" look={isDemo ? "plain" : "main"} busy={busy.value === "token"} id="sign-in">
           {t.value.signIn}
         </Button>
       </form>
-      {isDemo && (
-        <div class="door-demo">
-          <p class="soft small">{t.value.demoHint}</p>
-          <Button onClick={sendDemo} busy={busy.value === "demo"} id="demo-operator">
-            {t.value.demoSignIn}
-          </Button>
-        </div>
-      )}
       <section aria-labelledby="how">
         <h2 id="how">{t.value.howToken}</h2>
         <p>{t.value.howTokenText}</p>
