@@ -266,7 +266,7 @@ function Selection(props: { sale: Sale; picture: Picture; chosen: Signal<Readonl
       ) : (
         may("run") && (
           <>
-            {others > 0 && <p class="soft small">{t.value.othersStay(others)}</p>}
+            {others > 0 && <p class="soft small">{t.value.othersStay(others, seats.length)}</p>}
             <div class="actions">
               <Button id="block" disabled={free.length === 0} busy={busy.value === "block"} onClick={() => void send("block", free)}>
                 {t.value.block(free.length)}

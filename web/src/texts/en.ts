@@ -463,8 +463,8 @@ export const ops = {
   chosenSeats: (number: number) => `${seats(number)} chosen`,
   chooseNone: "Choose none",
   andMore: (more: number) => `and ${count(more)} more`,
-  othersStay: (number: number) =>
-    number === 1 ? "1 of these seats is held or sold, and stays as it is." : `${count(number)} of these seats are held or sold, and stay as they are.`,
+  othersStay: (number: number, chosen: number) =>
+    chosen === 1 ? "This seat is held or sold, and stays as it is." : number === 1 ? "1 of these seats is held or sold, and stays as it is." : `${count(number)} of these seats are held or sold, and stay as they are.`,
   block: (number: number) => (number === 0 ? "Take off sale" : `Take ${seats(number)} off sale`),
   unblock: (number: number) => (number === 0 ? "Put back" : `Put ${seats(number)} back`),
   pastOnly: "Seats can be changed in the present only.",

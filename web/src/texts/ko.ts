@@ -459,7 +459,7 @@ export const ops: typeof en.ops = {
   chosenSeats: (number) => `${seats(number)} 선택`,
   chooseNone: "선택 해제",
   andMore: (more) => `외 ${count(more)}`,
-  othersStay: (number) => `이 중 ${seats(number)}은 선점되었거나 판매되어 그대로 둡니다.`,
+  othersStay: (number, chosen) => (chosen === 1 ? "선점되었거나 판매된 좌석이라 바꿀 수 없습니다." : `이 중 ${seats(number)}은 선점되었거나 판매되어 그대로 둡니다.`),
   block: (number) => (number === 0 ? "판매 제외" : `${seats(number)} 판매 제외`),
   unblock: (number) => (number === 0 ? "다시 판매" : `${seats(number)} 다시 판매`),
   pastOnly: "좌석은 현재에서만 바꿀 수 있습니다.",
