@@ -15,17 +15,19 @@
 //! The file is there while its generation is written, and after a kill. To open a generation is to hand over what the file has, and to
 //! remove it: one that was written to its end, closed, or opened again is a plain store.
 //!
-//! Absent on purpose: what a chunk means. A commit that was cut short, and whatever stands behind it, isn't one: recovery finds a gap.
+//! Absent on purpose: what a chunk means. A commit that was cut short isn't one.
 //!
 //! Invariants: a chunk is in memory until the store below has synced it, so a reader finds it in one of the two; a half is written again only
-//! when all its chunks are durable below; the store below never gets more than [`FRAME_LEN_MAX`] and its headers between two syncs.
+//! when all its chunks are durable below; the store below never gets more than [`FRAME_LEN_MAX`] and its headers between two syncs; what was
+//! removed below is durable before the file has a commit; a commit is written when the one before it is synced, so that a whole one behind one
+//! that isn't is damage, and not a crash.
 
 use core::fmt;
+use core::iter::{Fuse, Peekable};
 use core::ops::{Deref, DerefMut};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read};
-use std::iter::Peekable;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
@@ -58,7 +60,7 @@ pub(super) fn open(dir: &Path, below: Arc<dyn Store>, skip_sync: bool) -> Result
     let dir = File::open(dir).map_err(|error| failed("open its directory", error))?;
     let place = Place { dir, skip_sync };
     if let Some(left) = place.read()? {
-        let chunks = commits_in(&left);
+        let chunks = chunks_in(&left)?;
         tracing::info!(chunks = chunks.len(), "a generation gets what its commit file has");
         hand_over(&*below, &chunks, |_| ())?;
         place.remove()?;
@@ -94,13 +96,26 @@ impl Committed {
     fn write<T>(&self, work: impl FnOnce(&mut CommitFile) -> Result<T, StoreError>) -> Result<T, StoreError> {
         let mut writing = self.writing();
         let mut file = match std::mem::replace(&mut *writing, Writing::Failed) {
-            Writing::Nothing => Box::new(CommitFile::create(&self.place)?),
+            Writing::Nothing => {
+                self.sync_below()?;
+                Box::new(CommitFile::create(&self.place)?)
+            }
             Writing::To(file) => file,
             Writing::Failed => return Err(StoreError::Damaged("an earlier write failed".to_owned())),
         };
         let done = work(&mut file)?;
         *writing = Writing::To(file);
         Ok(done)
+    }
+
+    const fn is_written(writing: &Writing) -> bool {
+        !matches!(writing, Writing::Nothing)
+    }
+
+    /// Makes durable what was removed. A commit that came before it would bring the removed chunks back with a crash.
+    fn sync_below(&self) -> Result<(), StoreError> {
+        self.below.flush()?;
+        self.below.sync()
     }
 }
 
@@ -125,11 +140,17 @@ impl Store for Committed {
     }
 
     fn flush(&self) -> Result<(), StoreError> {
+        if !Self::is_written(&self.writing()) {
+            return self.below.flush();
+        }
         self.write(|file| file.flush(&self.below, &self.recent))
     }
 
     fn sync(&self) -> Result<(), StoreError> {
-        self.write(|file| file.sync(self.place.skip_sync))
+        if !Self::is_written(&self.writing()) {
+            return self.below.sync();
+        }
+        self.write(CommitFile::sync)
     }
 
     fn finish(&self) -> Result<(), StoreError> {
@@ -165,7 +186,8 @@ impl Store for Committed {
         }
         let recent: Vec<_> =
             read(&self.recent).range(from..to).map(|(key, chunk)| (*key, chunk.clone())).collect();
-        let below = self.below.scan(from, to);
+        // Fused: what is handed over after its end was in memory, and so comes from there.
+        let below = self.below.scan(from, to).fuse();
         Box::new(Merged { recent: recent.into_iter().peekable(), below: below.peekable() })
     }
 }
@@ -183,6 +205,9 @@ impl Drop for Committed {
 /// The file that is written, and where.
 struct CommitFile {
     file: File,
+    /// Leaves the sync of each commit out, see `DataDir::without_commit_syncs`.
+    skip_sync: bool,
+    is_synced: bool,
     /// The next commit.
     block: Block,
     number: u64,
@@ -209,7 +234,17 @@ impl CommitFile {
             place.dir.sync_all()
         };
         create().map_err(|error| failed("make", error))?;
-        Ok(Self { file, block, number: 1, at: 0, end: HALF_LEN, chunks: Vec::new(), draining: None })
+        Ok(Self {
+            file,
+            skip_sync: place.skip_sync,
+            is_synced: true,
+            block,
+            number: 1,
+            at: 0,
+            end: HALF_LEN,
+            chunks: Vec::new(),
+            draining: None,
+        })
     }
 
     /// Writes what was put as one commit.
@@ -222,7 +257,9 @@ impl CommitFile {
             self.turn(below, recent)?;
         }
 
+        self.sync()?;
         let bytes = self.block.sealed(len);
+        self.is_synced = false;
         self.file.write_all_at(bytes, offset(self.at)).map_err(|error| failed("write", error))?;
         self.at += len;
         self.number += 1;
@@ -246,8 +283,12 @@ impl CommitFile {
         Ok(())
     }
 
-    fn sync(&self, skip: bool) -> Result<(), StoreError> {
-        if skip { Ok(()) } else { self.file.sync_data().map_err(|error| failed("sync", error)) }
+    fn sync(&mut self) -> Result<(), StoreError> {
+        if !self.is_synced && !self.skip_sync {
+            self.file.sync_data().map_err(|error| failed("sync", error))?;
+        }
+        self.is_synced = true;
+        Ok(())
     }
 
     /// Waits until the other half may be written again.
@@ -311,11 +352,31 @@ fn hand_over(
     Ok(())
 }
 
-/// Reads the chunks of all whole commits, the older half's first.
-fn commits_in(file: &[u8]) -> Vec<(Key, Bytes)> {
+/// Reads the chunks of all commits, the older half's first.
+///
+/// # Errors
+/// [`StoreError::Damaged`] where commits were there that are no longer.
+fn chunks_in(file: &[u8]) -> Result<Vec<(Key, Bytes)>, StoreError> {
     let mut halves: Vec<_> = file.chunks(HALF_LEN).map(half).collect();
+    let last = halves.iter().flatten().map(|commit| commit.number).max().unwrap_or(0);
+
+    let mut at_blocks = file.chunks(BLOCK_LEN).zip((0..).step_by(BLOCK_LEN));
+    let behind = at_blocks.find_map(|(block, at)| {
+        // Only a block that begins like a commit is worth the sum of what it says to have.
+        let commit = block.starts_with(&MAGIC).then(|| Commit::read(&file[at..]))??;
+        (commit.number > last).then_some(commit.number)
+    });
+    if let Some(number) = behind {
+        let what = format!("commit {} isn't whole, and commit {number} was written behind it", last + 1);
+        return Err(StoreError::Damaged(what));
+    }
+    if last > 0 && file.len() != 2 * HALF_LEN {
+        let what = format!("a commit file has {} bytes, and {} when it was made", file.len(), 2 * HALF_LEN);
+        return Err(StoreError::Damaged(what));
+    }
+
     halves.sort_unstable_by_key(|half| half.first().map(|commit| commit.number));
-    halves.into_iter().flatten().flat_map(|commit| commit.chunks).collect()
+    Ok(halves.into_iter().flatten().flat_map(|commit| commit.chunks).collect())
 }
 
 /// Reads a half up to the first commit that isn't whole, or is left from when the half was written before.
@@ -494,7 +555,7 @@ fn write(recent: &RwLock<BTreeMap<Key, Bytes>>) -> impl DerefMut<Target = BTreeM
 /// Walks two rows of chunks as one. A chunk that is in both was handed over meanwhile.
 struct Merged {
     recent: Peekable<std::vec::IntoIter<(Key, Bytes)>>,
-    below: Peekable<ChunkIter>,
+    below: Peekable<Fuse<ChunkIter>>,
 }
 
 impl Iterator for Merged {

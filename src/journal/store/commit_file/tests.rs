@@ -160,6 +160,58 @@ fn a_commit_that_was_cut_short_is_none_and_takes_no_other_with_it() {
 }
 
 #[test]
+fn a_commit_that_is_not_whole_before_one_that_is_was_not_cut_short_and_is_refused() {
+    // The earlier one stands in the middle of a half, and at its beginning.
+    for commits in [3, HALF_LEN / BLOCK_LEN + 2] {
+        let mut log = Log::new();
+        (0..commits).for_each(|_| log.commit(&[1]).unwrap());
+        let at = (commits - 2) * BLOCK_LEN;
+        let written = fs::read(log.file()).unwrap();
+
+        let mut changed = written.clone();
+        changed[at + HEADER_LEN] ^= 1;
+        let mut cut = written.clone();
+        cut.truncate(at + 2 * BLOCK_LEN);
+        for damaged in [changed, cut] {
+            fs::write(log.file(), damaged).unwrap();
+            let below = log.disk.crashed().open_generation(1).unwrap();
+            let refused = open(log.dir.path(), below, false).err();
+            assert!(matches!(refused, Some(StoreError::Damaged(_))), "{refused:?}");
+        }
+        fs::write(log.file(), written).unwrap();
+        assert!(all(&*log.crashed().1) == log.durable);
+    }
+}
+
+#[test]
+fn a_reader_sees_each_chunk_once_while_they_are_handed_over() {
+    let mut log = Log::new();
+    (0..3).for_each(|_| log.commit(&[10]).unwrap());
+    let mut reading = log.store.scan(Key::FIRST, Key::META);
+    let first = reading.next().unwrap().unwrap().0;
+    log.store.finish().unwrap();
+    let keys: Vec<_> = core::iter::once(first).chain(reading.map(|found| found.unwrap().0)).collect();
+    assert!(keys.iter().eq(log.durable.keys()), "{keys:?}");
+}
+
+#[test]
+fn what_was_removed_stays_so_when_the_next_commit_is_durable() {
+    let mut log = Log::new();
+    log.commit(&[10, 20]).unwrap();
+    log.commit(&[30, 40]).unwrap();
+    log.store.finish().unwrap();
+    for chunk in 0..2 {
+        let key = Key { ordinal: Ordinal::new(2), chunk };
+        log.store.remove(key).unwrap();
+        log.durable.remove(&key);
+    }
+    // The caller syncs; and where it didn't, the next commit would.
+    log.next = 2;
+    log.commit(&[50]).unwrap();
+    assert!(all(&*log.crashed().1) == log.durable);
+}
+
+#[test]
 fn what_is_left_from_the_round_before_isnt_read_as_a_commit_of_this_one() {
     let mut log = Log::new();
     // More than three halves, so that the second was begun anew.
