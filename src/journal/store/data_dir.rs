@@ -62,6 +62,13 @@ impl DataDir {
 
     /// Copies a generation to a new directory, durably.
     fn copy(&self, from: &Path, to: &Path) -> Result<(), StoreError> {
+        let partial = Self::copy_partly(from, to)?;
+        remove_dir(to)?;
+        self.rename(&partial, to)
+    }
+
+    /// Copies a generation, durably, to what is to become `to`.
+    fn copy_partly(from: &Path, to: &Path) -> Result<PathBuf, StoreError> {
         let mut partial = to.as_os_str().to_owned();
         partial.push(".copying");
         let partial = PathBuf::from(partial);
@@ -70,10 +77,7 @@ impl DataDir {
             // A copy that did not fit must not take the room that the next try needs.
             drop(remove_dir(&partial));
         })?;
-        remove_dir(to)?;
-        fs::rename(&partial, to)
-            .map_err(|error| StoreError::io(format!("rename to {}", to.display()), error))?;
-        sync_dir(&self.journal)
+        Ok(partial)
     }
 
     fn rename(&self, from: &Path, to: &Path) -> Result<(), StoreError> {
@@ -170,9 +174,14 @@ pub(in crate::journal) fn copy_dir(from: &Path, to: &Path, durably: bool) -> Res
     for entry in fs::read_dir(from).map_err(failed)? {
         let entry = entry.map_err(failed)?;
         let target = to.join(entry.file_name());
-        if entry.file_type().map_err(failed)?.is_dir() {
+        let kind = entry.file_type().map_err(failed)?;
+        if kind.is_dir() {
             copy_dir(&entry.path(), &target, durably)?;
             continue;
+        }
+        if !kind.is_file() {
+            let what = format!("{} is neither a file nor a directory", entry.path().display());
+            return Err(StoreError::Damaged(what));
         }
         fs::copy(entry.path(), &target).map_err(failed)?;
         if durably {
@@ -305,12 +314,15 @@ impl Medium for DataDir {
     }
 
     fn preserve(&self, number: u64) -> Result<(), StoreError> {
-        let recovering = self.sibling(number, ".recovering");
+        let (dir, recovering) = (self.generation(number), self.sibling(number, ".recovering"));
         if recovering.is_dir() {
-            self.copy(&recovering, &self.generation(number))
-        } else {
-            self.copy(&self.generation(number), &recovering)
+            return self.copy(&recovering, &dir);
         }
+        // The log goes on in the copy. After an error of the disk the original may have bytes that are only in memory, and that no sync
+        // writes any more.
+        let partial = Self::copy_partly(&dir, &dir)?;
+        self.rename(&dir, &recovering)?;
+        self.rename(&partial, &dir)
     }
 
     fn retry_preserved(&self, number: u64) -> Result<(), StoreError> {
