@@ -1,0 +1,1 @@
+var t=n=>n.toLocaleString(document.documentElement.lang);export{t as a};
