@@ -3,6 +3,7 @@
 //! The journal ends with its first write that doesn't fit. So the writers of large files beside it, which can wait or be
 //! left out, look here first, and stop early.
 
+use std::fs::File;
 use std::io;
 use std::path::Path;
 
@@ -18,15 +19,20 @@ pub(super) fn kept_free(reserve_bytes: u64) -> u64 {
 }
 
 /// Returns the bytes that an ordinary user may still write to the disk of a directory; nothing where the system doesn't say.
-#[cfg(target_os = "linux")]
 pub fn free(dir: &Path) -> io::Result<Option<u64>> {
-    let disk = rustix::fs::statvfs(dir)?;
+    free_beside(&File::open(dir)?)
+}
+
+/// As [`free`], for the disk of an open file, wherever that stands by now.
+#[cfg(target_os = "linux")]
+pub(super) fn free_beside(file: &File) -> io::Result<Option<u64>> {
+    let disk = rustix::fs::fstatvfs(file)?;
     Ok(Some(disk.f_bavail.saturating_mul(disk.f_frsize)))
 }
 
-/// Returns the bytes that an ordinary user may still write to the disk of a directory; nothing where the system doesn't say.
+/// As [`free`], for the disk of an open file, wherever that stands by now.
 #[cfg(not(target_os = "linux"))]
-pub fn free(_: &Path) -> io::Result<Option<u64>> {
+pub(super) fn free_beside(_: &File) -> io::Result<Option<u64>> {
     Ok(None)
 }
 

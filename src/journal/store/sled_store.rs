@@ -2,11 +2,13 @@
 //!
 //! sled's `flush` is not an fsync, so that [`Store::sync`] syncs `<dir>/db` through a descriptor of its own, which also
 //! keeps its own error state. No background flusher, since it swallows errors. Values stay within 4 KB, so that nothing
-//! goes to `blobs/`, which sled never syncs; this is checked.
+//! goes to `blobs/`, which sled never syncs; this is checked. After an error of its own sled may refuse to be read, so it isn't given what may not
+//! fit on the disk.
 
-use core::sync::atomic::{AtomicU32, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use core::time::Duration;
 use std::fs::{self, File};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
@@ -15,10 +17,13 @@ use bytes::Bytes;
 
 use super::{ChunkIter, Key, Store, StoreError, caught};
 use crate::journal::frame::CHUNK_LEN;
+use crate::journal::room;
 
 /// The database's file in its directory.
 const DB: &str = "db";
 const CACHE_BYTES: u64 = 64 << 20;
+/// What must be free before sled is written: four of its segments. Between two flushes it gets a frame, and writes two at the most.
+const ROOM_BYTES: u64 = 4 * (512 << 10);
 /// Looking into `blobs/` costs some microseconds; at this rate it costs nothing.
 const SYNCS_BETWEEN_BLOB_CHECKS: u32 = 1024;
 /// sled gives its lock back a moment after it was dropped, when its last background write ends.
@@ -33,7 +38,8 @@ pub(super) fn open_or_create(dir: &Path, skip_sync: bool) -> Result<Arc<dyn Stor
     let file =
         File::open(&path).map_err(|error| StoreError::io(format!("open {}", path.display()), error))?;
     let file = SyncedFile { file, skip_sync };
-    let store = SledStore { db, file, dir: dir.to_owned(), syncs: AtomicU32::new(0) };
+    let (syncs, has_room) = (AtomicU32::new(0), AtomicBool::new(false));
+    let store = SledStore { db, file, dir: dir.to_owned(), syncs, has_room };
     store.check_blobs()?;
     Ok(Arc::new(store))
 }
@@ -54,6 +60,8 @@ struct SledStore {
     file: SyncedFile,
     dir: PathBuf,
     syncs: AtomicU32,
+    /// Whether the room was looked at since the last flush.
+    has_room: AtomicBool,
 }
 
 /// The descriptor on `<dir>/db` that syncs go through.
@@ -81,6 +89,20 @@ impl Drop for SyncedFile {
 }
 
 impl SledStore {
+    /// Looks once at the room that the writes up to the next flush have.
+    fn check_room(&self) -> Result<(), StoreError> {
+        if self.has_room.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let free = room::free_beside(&self.file.file);
+        let free = free.map_err(|error| StoreError::io("look at the disk of the journal", error))?;
+        if free.is_some_and(|free| free < ROOM_BYTES) {
+            return Err(StoreError::io("write", io::ErrorKind::StorageFull.into()));
+        }
+        self.has_room.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+
     fn check_blobs(&self) -> Result<(), StoreError> {
         let blobs = self.dir.join("blobs");
         match fs::read_dir(&blobs) {
@@ -91,7 +113,7 @@ impl SledStore {
                     blobs.display()
                 ))),
             },
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             Err(error) => Err(StoreError::io(format!("list {}", blobs.display()), error)),
         }
     }
@@ -133,7 +155,7 @@ fn remove_snapshots(dir: &Path, chosen: impl Fn(&str) -> bool) -> Result<(), Sto
     let failed = |error| StoreError::io(format!("clean {}", dir.display()), error);
     let entries = match fs::read_dir(dir) {
         Ok(entries) => entries,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(failed(error)),
     };
     for entry in entries {
@@ -164,14 +186,17 @@ fn from_sled(action: &str, error: sled::Error) -> StoreError {
 impl Store for SledStore {
     fn put(&self, key: Key, chunk: &[u8]) -> Result<(), StoreError> {
         assert!(chunk.len() <= CHUNK_LEN, "larger values go to blobs/, which sled never syncs");
+        self.check_room()?;
         self.db.insert(key.to_bytes(), chunk).map(drop).map_err(|error| from_sled("write", error))
     }
 
     fn remove(&self, key: Key) -> Result<(), StoreError> {
+        self.check_room()?;
         self.db.remove(key.to_bytes()).map(drop).map_err(|error| from_sled("remove", error))
     }
 
     fn flush(&self) -> Result<(), StoreError> {
+        self.has_room.store(false, Ordering::Relaxed);
         self.db.flush().map(drop).map_err(|error| from_sled("flush", error))
     }
 

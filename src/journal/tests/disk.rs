@@ -581,7 +581,7 @@ impl Drop for Mount<'_> {
 async fn a_full_disk_stops_the_writer_and_the_reserve_lets_it_open_again() {
     let mount = tempfile::tempdir().unwrap();
     let mounted =
-        Command::new("mount").args(["-t", "tmpfs", "-o", "size=28m", "tmpfs"]).arg(mount.path()).output();
+        Command::new("mount").args(["-t", "tmpfs", "-o", "size=40m", "tmpfs"]).arg(mount.path()).output();
     if !mounted.is_ok_and(|done| done.status.success()) {
         eprintln!(
             "SKIPPED a_full_disk_stops_the_writer_and_the_reserve_lets_it_open_again: tmpfs cannot be mounted here"
@@ -590,14 +590,14 @@ async fn a_full_disk_stops_the_writer_and_the_reserve_lets_it_open_again() {
     }
     let _mount = Mount(mount.path());
     let dir = mount.path().join("data");
-    let settings = JournalConfig { reserve_bytes: 12 << 20, ..config(&dir) };
+    let settings = JournalConfig { reserve_bytes: 18 << 20, ..config(&dir) };
     let journal = Journal::open(settings.clone()).unwrap().start(TestClock::default().hooks()).unwrap();
     let mut acknowledged = 0;
     while acknowledged < 40 {
         append(&journal, &[&vec![5; 60_000]]).await;
         acknowledged += 1;
     }
-    fs::write(mount.path().join("filler"), vec![1; 24 << 20]).unwrap_err();
+    fs::write(mount.path().join("filler"), vec![1; 40 << 20]).unwrap_err();
     while queue(&journal, records(&[&vec![5; 60_000]])).await.await.unwrap().is_ok() {
         acknowledged += 1;
     }
@@ -614,7 +614,7 @@ async fn a_full_disk_stops_the_writer_and_the_reserve_lets_it_open_again() {
     assert!(!dir.join("reserve").exists(), "the reserve was given up");
     assert_eq!(all(opened.read(Position::START)).len(), acknowledged);
     drop(opened);
-    fs::write(mount.path().join("more"), vec![1; 24 << 20]).unwrap_err();
+    fs::write(mount.path().join("more"), vec![1; 40 << 20]).unwrap_err();
     let refused = Journal::open(settings.clone()).err().unwrap().to_string();
     assert!(refused.contains("the disk is full: free at least"), "{refused}");
     fs::remove_file(mount.path().join("filler")).unwrap();
