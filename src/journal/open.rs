@@ -41,7 +41,7 @@ pub enum OpenError {
     /// There is no room left on the disk, and no reserve to give up.
     #[error(
         "the journal in {dir} cannot be opened: {source}. What was acknowledged is kept, but the disk is full: free at least \
-         twice the size of the newest directory in {dir}/journal, and start again"
+         twice the size of the newest directory in {dir}/journal and 4 MiB, and start again"
     )]
     Full { dir: String, source: StoreError },
     /// Something that was durable is damaged or gone.
