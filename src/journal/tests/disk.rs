@@ -9,7 +9,18 @@ use super::*;
 use crate::journal::snapshot::{SnapshotError, SnapshotWriter};
 
 fn open(dir: &Path) -> Recovering {
-    Journal::open(config(dir)).unwrap()
+    opened(dir).unwrap()
+}
+
+/// Opens a log that nobody else opens. Other tests start programs meanwhile, each of which has all locks of this process for a moment.
+fn opened(dir: &Path) -> Result<Recovering, OpenError> {
+    loop {
+        let opened = Journal::open(config(dir));
+        if !opened.as_ref().is_err_and(|error| error.to_string().contains("in use")) {
+            return opened;
+        }
+        std::thread::yield_now();
+    }
 }
 
 fn run(dir: &Path) -> Journal {
@@ -156,8 +167,7 @@ async fn an_emptied_truncated_or_missing_store_is_refused_and_can_be_put_back() 
         }
         fs::write(&db, &whole[..length]).unwrap();
         for _ in 0..2 {
-            let refused = Journal::open(config(dir.path()));
-            match refused {
+            match opened(dir.path()) {
                 Err(error) => assert!(error.to_string().contains("onsale verify"), "{error}"),
                 Ok(opened) => assert_eq!(all(opened.read(Position::START)), numbered(200), "{length} bytes"),
             }
@@ -180,6 +190,30 @@ async fn a_refused_opening_leaves_the_evidence_for_the_next_one() {
         assert!(Journal::open(config(dir.path())).is_err());
         assert_eq!(fs::read(dir.path().join("journal/gen-0000000001.recovering/db")).unwrap(), damaged);
     }
+}
+
+#[tokio::test]
+async fn after_a_crash_the_log_goes_on_in_a_copy() {
+    use std::os::unix::fs::MetadataExt;
+    let dir = stopped_hard(20).await;
+    let journal = dir.path().join("journal");
+    let which = |name: &str| fs::metadata(journal.join(name).join("db")).unwrap().ino();
+    let left = which("gen-0000000001");
+    let opened = open(dir.path());
+    assert_eq!(which("gen-0000000001.before-recovery"), left);
+    assert_ne!(
+        which("gen-0000000001"),
+        left,
+        "an error of the disk may be hidden by what is in memory of it"
+    );
+    assert_eq!(all(opened.read(Position::START)), numbered(20));
+    drop(opened);
+
+    // A start is killed when the one is gone by its name, and the other isn't there yet.
+    fs::rename(generation(dir.path()), journal.join("gen-0000000001.recovering")).unwrap();
+    fs::create_dir(journal.join("gen-0000000001.copying")).unwrap();
+    assert_eq!(all(open(dir.path()).read(Position::START)), numbered(20));
+    assert!(!journal.join("gen-0000000001.copying").exists());
 }
 
 #[tokio::test]
