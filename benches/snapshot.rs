@@ -13,12 +13,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use onsale::clock::Stopwatch;
-use onsale::domain::ids::ScheduleId;
 use onsale::domain::schedule::policy::Policy;
 use onsale::domain::time::Seconds;
 use onsale::engine::{CatalogueChange, Engine, ScheduleEntry};
 use rounds::{ROUNDS, shown, size_or};
-use support::{concert, config, hold, plan, release_command, venue};
+use support::{concert, config, hold, open_schedule, plan, release_command, venue};
 use tokio::task::JoinSet;
 
 #[global_allocator]
@@ -43,11 +42,7 @@ async fn season(dir: &Path, schedules: u32) -> (Engine, Vec<Arc<ScheduleEntry>>)
     let plan = plan(engine.now(), Policy { hold: Seconds::new(3_600), ..Policy::default() });
     let mut entries = Vec::new();
     for number in 0..schedules {
-        let id = ScheduleId::parse(&format!("s{number}")).unwrap();
-        let put = CatalogueChange::PutSchedule(id.clone(), concert().id, plan.clone());
-        engine.change(put, None).await.unwrap();
-        engine.change(CatalogueChange::OpenSchedule(id.clone()), None).await.unwrap();
-        entries.push(engine.schedule(&id).unwrap());
+        entries.push(open_schedule(&engine, &format!("s{number}"), plan.clone()).await);
     }
     (engine, entries)
 }

@@ -15,14 +15,13 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use onsale::clock::{Clock, ManualClock, SystemClock};
-use onsale::domain::ids::ScheduleId;
 use onsale::domain::schedule::policy::Policy;
 use onsale::domain::schedule::{Reservation, ReservationStatus};
 use onsale::domain::time::{Seconds, Timestamp};
 use onsale::engine::{CatalogueChange, Engine, EngineConfig};
 use onsale::journal::MemoryDisk;
 use server::{ADMIN, SECRET, Server};
-use support::{NOW, concert, config, hold, one_entry_a_sync, plan, venue};
+use support::{NOW, concert, config, hold, one_entry_a_sync, open_schedule, plan, venue};
 
 const SCHEDULES: u32 = 4;
 /// A hold that the outage would have ended, and one that would have outlived it.
@@ -38,12 +37,8 @@ async fn sold(dir: &Path) -> MemoryDisk {
     engine.change(CatalogueChange::PutVenue(venue(1, 50)), None).await.unwrap();
     engine.change(CatalogueChange::PutConcert(concert()), None).await.unwrap();
     for index in 0..SCHEDULES {
-        let id = ScheduleId::parse(&format!("s{index}")).unwrap();
         let policy = Policy { hold: HOLDS[index as usize % HOLDS.len()], ..Policy::default() };
-        let change = CatalogueChange::PutSchedule(id.clone(), concert().id, plan(NOW, policy));
-        engine.change(change, None).await.unwrap();
-        engine.change(CatalogueChange::OpenSchedule(id.clone()), None).await.unwrap();
-        let entry = engine.schedule(&id).unwrap();
+        let entry = open_schedule(&engine, &format!("s{index}"), plan(NOW, policy)).await;
         for seat in [1, 5] {
             hold(&engine, &entry, "u1", &[seat]).await.unwrap();
         }

@@ -10,7 +10,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use onsale::domain::ids::{ScheduleId, ScheduleNumber, UserId};
+use onsale::domain::ids::{ScheduleNumber, UserId};
 use onsale::domain::schedule::Plan;
 use onsale::domain::schedule::policy::{ACTIVE_MAX, Policy, QueueOrder, QueuePolicy};
 use onsale::domain::time::{Seconds, Timestamp};
@@ -18,7 +18,7 @@ use onsale::domain::waiting_room::draw::Seed;
 use onsale::domain::waiting_room::{Command, Event, Gate, Settings, Ticket, WaitingRoom};
 use onsale::engine::{CatalogueChange, Engine, EngineConfig, ScheduleEntry};
 
-use super::support::{NOW, concert, config, venue};
+use super::support::{NOW, concert, config, open_schedule, venue};
 
 /// How long an id is unless it is said: `user-` and a number of nineteen digits.
 pub const ID_LEN: usize = 24;
@@ -127,10 +127,7 @@ pub async fn open_engine(config: EngineConfig) -> (Engine, Arc<ScheduleEntry>) {
         ..super::support::plan(now, Policy { queue: Some(queue), ..Policy::default() })
     };
     let plan = Plan { ends_at: plan.starts_at.plus(Seconds::new(7_200)), ..plan };
-    let id = ScheduleId::parse("s").unwrap();
-    engine.change(CatalogueChange::PutSchedule(id.clone(), concert().id, plan), None).await.unwrap();
-    engine.change(CatalogueChange::OpenSchedule(id.clone()), None).await.unwrap();
-    let entry = engine.schedule(&id).unwrap();
+    let entry = open_schedule(&engine, "s", plan).await;
     (engine, entry)
 }
 

@@ -120,13 +120,18 @@ pub async fn open_with(config: EngineConfig, rows: u32, schedules: u32) -> (Engi
     let plan = plan(engine.now(), Policy { seats_per_user_max: 1_000, ..Policy::default() });
     let mut entries = Vec::new();
     for index in 0..schedules {
-        let id = ScheduleId::parse(&format!("s{index}")).unwrap();
-        let change = CatalogueChange::PutSchedule(id.clone(), concert().id, plan.clone());
-        engine.change(change, None).await.unwrap();
-        engine.change(CatalogueChange::OpenSchedule(id.clone()), None).await.unwrap();
-        entries.push(engine.schedule(&id).unwrap());
+        entries.push(open_schedule(&engine, &format!("s{index}"), plan.clone()).await);
     }
     (engine, entries)
+}
+
+/// Makes a schedule of the concert, and opens its sale.
+pub async fn open_schedule(engine: &Engine, id: &str, plan: Plan) -> Arc<ScheduleEntry> {
+    let id = ScheduleId::parse(id).unwrap();
+    let put = CatalogueChange::PutSchedule(id.clone(), concert().id, plan);
+    engine.change(put, None).await.unwrap();
+    engine.change(CatalogueChange::OpenSchedule(id.clone()), None).await.unwrap();
+    engine.schedule(&id).unwrap()
 }
 
 pub fn hold_command(name: &str, seats: &[u32]) -> Command {
