@@ -10,7 +10,7 @@
 //! ```
 //!
 //! While one half is written, a thread hands the other one's chunks to the store below, syncs it, and so frees the half. sled's own commit
-//! takes two trips to the disk, wakes seven threads, and grows its file, so it costs three times as much (`docs/BENCHMARKS.md`, "Slow disks").
+//! takes two trips to the disk, wakes seven threads, and grows its file (`docs/BENCHMARKS.md`, "Compared with Redis and Postgres").
 //!
 //! The file is there while its generation is written, and after a kill. To open a generation is to hand over what the file has, and to
 //! remove it: one that was written to its end, closed, or opened again is a plain store.

@@ -356,7 +356,6 @@ impl Medium for DataDir {
     }
 }
 
-/// Makes the files of a directory and its entries durable.
 /// Writes a file of `dir` whole, in the place of one that may be there. Whenever it is killed, or finds no room, the file is as before or
 /// has all of `bytes`: one cut short would be damage to the next start.
 fn write_whole(dir: &Path, name: &str, bytes: &[u8]) -> Result<(), StoreError> {
@@ -373,6 +372,7 @@ fn write_whole(dir: &Path, name: &str, bytes: &[u8]) -> Result<(), StoreError> {
     sync_dir(dir)
 }
 
+/// Makes the files of a directory and its entries durable.
 fn sync_files(dir: &Path) -> Result<(), StoreError> {
     let failed = |error| StoreError::io(format!("sync {}", dir.display()), error);
     for entry in fs::read_dir(dir).map_err(failed)? {

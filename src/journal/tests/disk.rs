@@ -12,11 +12,16 @@ fn open(dir: &Path) -> Recovering {
     opened(dir).unwrap()
 }
 
+/// Whether an opening found the log's lock held.
+fn is_locked_out(opened: &Result<Recovering, OpenError>) -> bool {
+    opened.as_ref().is_err_and(|error| error.to_string().contains("in use"))
+}
+
 /// Opens a log that nobody else opens. Other tests start programs meanwhile, each of which has all locks of this process for a moment.
 fn opened(dir: &Path) -> Result<Recovering, OpenError> {
     loop {
         let opened = Journal::open(config(dir));
-        if !opened.as_ref().is_err_and(|error| error.to_string().contains("in use")) {
+        if !is_locked_out(&opened) {
             return opened;
         }
         std::thread::yield_now();
@@ -31,7 +36,7 @@ fn run(dir: &Path) -> Journal {
 async fn kill(dir: &Path, journal: Journal) {
     drop(journal);
     // The writer's task drops its share when it has seen that every sender is gone.
-    while Journal::open(config(dir)).is_err_and(|error| error.to_string().contains("in use")) {
+    while is_locked_out(&Journal::open(config(dir))) {
         tokio::task::yield_now().await;
     }
 }
@@ -640,7 +645,7 @@ async fn a_full_disk_stops_the_writer_and_the_reserve_lets_it_open_again() {
     assert_eq!(all(journal.read(Position::START)).len(), acknowledged);
     drop(journal);
     let mut opened = Journal::open(settings.clone());
-    while opened.as_ref().is_err_and(|error| error.to_string().contains("in use")) {
+    while is_locked_out(&opened) {
         tokio::task::yield_now().await;
         opened = Journal::open(settings.clone());
     }
