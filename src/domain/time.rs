@@ -2,48 +2,52 @@
 //! from a clock here (`crate::clock` is the only place that does), always given.
 
 use core::fmt;
+use core::num::NonZeroU64;
 
-/// An instant: whole milliseconds since 1970-01-01T00:00:00Z.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-pub struct Timestamp(u64);
+/// An instant: whole milliseconds since 1970-01-01T00:00:00Z. `Option<Timestamp>` is no larger, since one more than them is kept.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp(NonZeroU64);
 
 impl Timestamp {
     /// The beginning of time: before every instant that an event carries.
-    pub const ZERO: Self = Self(0);
+    pub const ZERO: Self = Self(NonZeroU64::MIN);
     /// The last instant of the year 9999, which is the last that RFC 3339 can write.
-    pub const MAX: Self = Self(253_402_300_799_999);
+    pub const MAX: Self = Self::from_millis(Self::MAX_MILLIS);
+
+    const MAX_MILLIS: u64 = 253_402_300_799_999;
 
     /// Makes an instant from milliseconds since 1970, capped at [`Timestamp::MAX`].
     pub const fn from_millis(millis: u64) -> Self {
-        if millis > Self::MAX.0 { Self::MAX } else { Self(millis) }
+        let millis = if millis > Self::MAX_MILLIS { Self::MAX_MILLIS } else { millis };
+        Self(NonZeroU64::MIN.saturating_add(millis))
     }
 
     /// Returns the milliseconds since 1970.
     pub const fn as_millis(self) -> u64 {
-        self.0
+        self.0.get() - 1
     }
 
     /// Returns the instant `duration` later, at most [`Timestamp::MAX`].
     #[must_use]
     pub const fn plus(self, duration: Seconds) -> Self {
-        Self::from_millis(self.0.saturating_add(duration.as_millis()))
+        self.plus_millis(duration.as_millis())
     }
 
     /// Returns the instant `millis` later, at most [`Timestamp::MAX`].
     #[must_use]
     pub const fn plus_millis(self, millis: u64) -> Self {
-        Self::from_millis(self.0.saturating_add(millis))
+        Self::from_millis(self.as_millis().saturating_add(millis))
     }
 
     /// Returns the instant `duration` earlier, at least [`Timestamp::ZERO`].
     #[must_use]
     pub const fn minus(self, duration: Seconds) -> Self {
-        Self(self.0.saturating_sub(duration.as_millis()))
+        Self::from_millis(self.as_millis().saturating_sub(duration.as_millis()))
     }
 
     /// Returns the milliseconds from `earlier` to `self`, zero if `earlier` is later.
     pub const fn millis_since(self, earlier: Self) -> u64 {
-        self.0.saturating_sub(earlier.0)
+        self.as_millis().saturating_sub(earlier.as_millis())
     }
 
     /// Parses an RFC 3339 instant with any offset; finer digits than milliseconds are cut.
@@ -67,7 +71,7 @@ impl Timestamp {
     /// "chrono-compatible low-level date algorithms"), and the digits are written by hand, because this is on the
     /// path of every answer.
     pub fn to_text(self) -> [u8; Self::TEXT_LEN] {
-        let (days, millis) = (self.0 / 86_400_000, self.0 % 86_400_000);
+        let (days, millis) = (self.as_millis() / 86_400_000, self.as_millis() % 86_400_000);
         // Years begin in March here, so that a leap day is the last of its year: 719,468 days lie between
         // 0000-03-01 and 1970-01-01.
         let shifted = days + 719_468;
@@ -97,6 +101,12 @@ impl Timestamp {
         put(19, 2, millis / 1_000 % 60);
         put(23, 3, millis % 1_000);
         text
+    }
+}
+
+impl Default for Timestamp {
+    fn default() -> Self {
+        Self::ZERO
     }
 }
 

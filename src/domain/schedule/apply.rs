@@ -152,7 +152,7 @@ impl Schedule {
 
         let entry = self.users.entry(user.clone()).or_default();
         entry.live += count(seats);
-        entry.reservations.push_back(number.0);
+        entry.reservations.push(number.0);
         self.deadlines.insert((expires_at, number.0));
 
         let reservation = Reservation {
@@ -241,13 +241,13 @@ impl Schedule {
 
             // Money that came after the deadline: its seats went back on sale, and are taken once more.
             ReservationStatus::Expired => {
-                let ended = (ended_at.expect("what expired has ended"), number.0);
-                self.ended.remove(&ended);
+                let ended_at = ended_at.expect("what expired has ended");
+                self.ended.remove(&(ended_at, number.0));
                 self.give(&seats, FREE, number.0, SeatStatus::Reserved);
                 let entry = self.user_mut(&user);
                 entry.live += count(&seats);
                 // It is there where no payment was under way.
-                entry.ended.remove(&ended);
+                entry.remove_ended(ended_at, number.0);
             }
             ReservationStatus::Confirmed | ReservationStatus::Cancelled | ReservationStatus::Released => {
                 unreachable!("only what lives unpaid or has expired is confirmed")
@@ -280,7 +280,7 @@ impl Schedule {
         let entry = self.user_mut(&user);
         entry.live -= count(&seats);
         if for_good {
-            entry.ended.insert((at, number.0));
+            entry.add_ended(at, number.0);
         }
         self.ended.insert((at, number.0));
         self.forget_surplus(&user, Some(number));
@@ -289,10 +289,11 @@ impl Schedule {
     /// Forgets the ended reservations that a user has too many, those that ended first; never `but`, which ended just now.
     pub(super) fn forget_surplus(&mut self, user: &str, but: Option<ReservationNumber>) {
         while let Some(kept) = self.users.get(user)
-            && kept.ended.len() > ENDED_PER_USER_MAX
+            && kept.ended_count() > ENDED_PER_USER_MAX
         {
-            let mut others = kept.ended.iter().filter(|(_, number)| but.is_none_or(|but| but.0 != *number));
-            let Some((_, first)) = others.next().copied() else { break };
+            let is_other = |number: &u32| but.is_none_or(|but| but.0 != *number);
+            let Some(first) = kept.ended().map(|(_, number)| number).find(is_other) else { break };
+
             self.forget(first);
         }
     }
@@ -300,17 +301,14 @@ impl Schedule {
     fn forget(&mut self, number: u32) {
         let reservation = self.reservations.remove(number).expect("what is forgotten was kept");
         let entry = self.user_mut(&reservation.user);
-        let at = entry.reservations.binary_search(&number).expect("a reservation is its user's");
-        entry.reservations.remove(at);
-        let ended = reservation.ended_at.map(|at| (at, number));
-        if let Some(ended) = &ended {
-            entry.ended.remove(ended);
+        entry.reservations.remove(number);
+        if let Some(at) = reservation.ended_at {
+            entry.remove_ended(at, number);
+            self.ended.remove(&(at, number));
         }
-        if entry.reservations.is_empty() {
+
+        if self.user_mut(&reservation.user).reservations.is_empty() {
             self.users.remove(reservation.user.as_str());
-        }
-        if let Some(ended) = &ended {
-            self.ended.remove(ended);
         }
     }
 

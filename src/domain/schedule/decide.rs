@@ -193,7 +193,7 @@ impl Schedule {
         };
 
         // One that ended just when the window begins no longer counts.
-        let recent = user.ended.iter().rev().take_while(|(at, _)| *at > since);
+        let recent = user.ended().rev().take_while(|(at, _)| *at > since);
         let mut recent = recent.filter(|(_, number)| unpaid(*number));
 
         let max = usize::try_from(max).unwrap_or(usize::MAX);

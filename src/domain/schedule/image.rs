@@ -111,7 +111,7 @@ impl Image {
         schedule.keys = Keys::restore(self.limits.keys_max, self.keys);
 
         // An image of before this bound may have more.
-        let many = |user: &&UserId| schedule.users[*user].ended.len() > ENDED_PER_USER_MAX;
+        let many = |user: &&UserId| schedule.users[*user].ended_count() > ENDED_PER_USER_MAX;
         let users: Vec<UserId> = schedule.users.keys().filter(many).cloned().collect();
         for user in &users {
             schedule.forget_surplus(user, None);
@@ -130,9 +130,9 @@ impl Schedule {
         // By the reservations themselves: an early image lists some that were confirmed after all.
         self.ended.extend(reservation.ended_at.map(|at| (at, number)));
         let user = self.users.entry(reservation.user.clone()).or_default();
-        user.reservations.push_back(number);
+        user.reservations.push(number);
         if let Some(ended_at) = reservation.ended_at.filter(|_| reservation.has_ended_for_good()) {
-            user.ended.insert((ended_at, number));
+            user.add_ended(ended_at, number);
         }
         if reservation.status.is_live() {
             user.live += u32::try_from(reservation.seats.len()).expect("bounded by the policy");

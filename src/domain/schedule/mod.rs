@@ -24,8 +24,9 @@ mod image;
 pub mod policy;
 mod reservation;
 pub mod search;
+mod user_seats;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use hashbrown::HashMap;
@@ -37,6 +38,7 @@ pub use command::{
 pub use image::Image;
 pub use policy::Plan;
 pub use reservation::{Reservation, ReservationStatus};
+use user_seats::UserSeats;
 
 use super::concert::Prices;
 use super::ids::{ConcertId, ReservationId, ReservationNumber, ScheduleId, ScheduleNumber, UserId, VenueId};
@@ -52,7 +54,7 @@ const FREE: Owner = 0;
 const BLOCKED: Owner = u32::MAX;
 
 /// How many ended reservations of one user are kept: a user who holds and gives back in a loop makes the schedule grow no
-/// further. Some 400 bytes each, in both copies.
+/// further. Some 300 bytes each, in both copies.
 pub const ENDED_PER_USER_MAX: usize = 1_000;
 
 /// One performance of a concert, with its seats and reservations.
@@ -99,18 +101,6 @@ pub struct Schedule {
     last_instant: Timestamp,
     /// The seats whose visible status the last event changed.
     changed: Vec<Seat>,
-}
-
-/// A user's reservations and seats in one schedule.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-struct UserSeats {
-    /// Seats of live reservations.
-    live: u32,
-    /// The numbers of all reservations that are kept, the oldest first. They end about in the order in which they began, so the
-    /// one that is forgotten stands near the front: behind those that lived longer, which are few.
-    reservations: VecDeque<u32>,
-    /// Those that ended for good, by when they did: not one whose money is still pursued, since that may be confirmed yet.
-    ended: BTreeSet<(Timestamp, u32)>,
 }
 
 impl Schedule {
@@ -333,11 +323,10 @@ impl Schedule {
         user: &str,
         is_before: F,
     ) -> impl DoubleEndedIterator<Item = &'a Reservation> + use<'a, F> {
-        let kept =
-            move |number: &u32| self.reservations.get(*number).expect("a user's reservations are kept");
+        let kept = move |number: u32| self.reservations.get(number).expect("a user's reservations are kept");
         let numbers = self.users.get(user).map(|user| &user.reservations);
-        let end = numbers.map_or(0, |numbers| numbers.partition_point(|number| is_before(kept(number))));
-        numbers.into_iter().flat_map(move |numbers| numbers.range(..end)).map(kept)
+        let first = numbers.map(|numbers| numbers.before(|number| is_before(kept(number))));
+        first.into_iter().flatten().map(move |number| kept(*number))
     }
 
     /// Returns every reservation that is kept, in order of their numbers.
@@ -485,7 +474,7 @@ impl Schedule {
             let ended = own.filter(|own| own.has_ended_for_good());
             let ended: BTreeSet<_> =
                 ended.map(|own| (own.ended_at.expect("it ended"), own.number.0)).collect();
-            assert_eq!(ended, seats.ended, "those that ended are known by when they did");
+            assert!(seats.ended().eq(ended.iter().copied()), "those that ended are known by when they did");
             assert!(ended.len() <= ENDED_PER_USER_MAX, "B1: a user has so many ended reservations");
             assert_eq!(live.get(user).copied().unwrap_or_default(), seats.live, "a user's live seats");
             assert!(seats.reservations.iter().is_sorted(), "a user's reservations are in order");
