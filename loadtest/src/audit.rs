@@ -59,7 +59,9 @@ pub(crate) async fn audit(
     book.check_owners(&mut findings.faults);
     book.check_map(&plan.seats, &seat_map(target, &plan.schedule).await?, &mut findings.faults);
 
-    let stride = released.div_ceil(released_max.max(1)).max(1);
+    book.forget_old();
+    let kept = book.count(State::Released);
+    let stride = kept.div_ceil(released_max.max(1)).max(1);
     let mut nth_released = 0;
     let mut asked: Vec<Entry> = book.entries;
     asked.retain(|entry| {

@@ -12,13 +12,20 @@
 //! 3. A seat of a live entry is `held`; a seat that no entry and no unknown outcome can hold is
 //!    `available`; the counts are those of the map.
 //!
+//! Of the reservations of a user that ended, the server keeps the newest thousand, so rule 2 asks for no older one.
+//!
 //! After a 5xx, a timeout or a broken connection the outcome is unknown, as the API says: rules 2
 //! and 3 then allow both. The one exception is 503 `overloaded`: it is said before anything is done.
 
+use core::cmp::Reverse;
 use std::collections::BTreeMap;
 
 /// The instant of a release that was never sent.
 pub(crate) const NEVER: u64 = u64::MAX;
+
+/// How many of a user's ended reservations are surely kept: the server keeps a thousand, and some of them may be holds whose outcome
+/// isn't in the book.
+const ENDED_PER_USER: usize = 900;
 
 /// What the book knows of an acknowledged hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,6 +68,23 @@ impl Book {
 
     pub(crate) fn count(&self, state: State) -> usize {
         self.entries.iter().filter(|entry| entry.state == state).count()
+    }
+
+    /// Drops the entries that the server may have forgotten: those of a user that were released before many others.
+    pub(crate) fn forget_old(&mut self) {
+        self.entries.sort_unstable_by_key(|entry| (entry.user, Reverse(entry.release_sent)));
+
+        let (mut user, mut ended) = (None, 0);
+        self.entries.retain(|entry| {
+            if user != Some(entry.user) {
+                (user, ended) = (Some(entry.user), 0);
+            }
+            if entry.state == State::Held {
+                return true;
+            }
+            ended += 1;
+            ended <= ENDED_PER_USER
+        });
     }
 
     /// Looks for seats with two owners at once (rule 1).
@@ -261,6 +285,19 @@ mod tests {
         let faults = owners(vec![entry("a", 1, 10, 100), entry("b", 1, 20, 30), entry("c", 1, 40, 110)]);
         assert_eq!(faults.len(), 2, "{faults:?}");
         assert!(faults[1].contains(" a ") && faults[1].contains(" c "), "{faults:?}");
+    }
+
+    #[test]
+    fn what_a_user_gave_back_before_many_others_is_not_asked_for() {
+        let ended = (0_u64..1_000).map(|at| entry(&at.to_string(), 1, at * 2, at * 2 + 1));
+        let live = entry("live", 2, 1, NEVER);
+        let anothers = Entry { user: 1, ..entry("anothers", 3, 1, 2) };
+        let mut book = Book { entries: ended.chain([live, anothers]).collect(), ..Book::default() };
+
+        book.forget_old();
+        let has = |id: &str| book.entries.iter().any(|entry| *entry.reservation == *id);
+        assert_eq!(book.entries.len(), ENDED_PER_USER + 2);
+        assert!(has("live") && has("anothers") && has("999") && has("100") && !has("99") && !has("0"));
     }
 
     fn told() -> Told {
