@@ -24,6 +24,7 @@ mod image;
 pub mod policy;
 mod reservation;
 pub mod search;
+pub mod terms;
 mod user_seats;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -33,11 +34,12 @@ use hashbrown::HashMap;
 
 pub use command::{
     Answer, AnyCommand, Archived, Caller, Command, Counts, Creation, End, Ended, Event, Limits, Refusal,
-    ReservationRef, SaleStatus, SeatStatus, Summary, Wish,
+    ReservationRef, SaleStatus, SeatStatus, Summary,
 };
 pub use image::Image;
 pub use policy::Plan;
 pub use reservation::{Reservation, ReservationStatus};
+pub use terms::{Pick, Terms, Wish};
 use user_seats::UserSeats;
 
 use super::concert::Prices;
@@ -381,6 +383,11 @@ impl Schedule {
         })
     }
 
+    /// Returns what a reservation costs: the sum of its lines, or of its seats' prices where it has no more than seats.
+    pub fn amount_of(&self, reservation: &Reservation) -> Money {
+        reservation.terms.as_ref().map_or_else(|| self.amount(&reservation.seats), |terms| terms.amount())
+    }
+
     /// Returns the schedule in short.
     pub fn summary(&self) -> Summary {
         Summary {
@@ -451,8 +458,7 @@ impl Schedule {
                 for seat in &*reservation.seats {
                     assert_eq!(self.owners[seat.index()], *number, "S1: a live reservation owns its seats");
                 }
-                let count = u32::try_from(reservation.seats.len()).expect("bounded");
-                *live.entry(&reservation.user).or_default() += count;
+                *live.entry(&reservation.user).or_default() += reservation.places();
             }
 
             if reservation.status.has_deadline() {

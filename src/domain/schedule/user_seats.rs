@@ -7,10 +7,10 @@ use std::collections::{BTreeSet, VecDeque};
 
 use crate::domain::time::Timestamp;
 
-/// A user's reservations and seats in one schedule.
+/// A user's reservations and places in one schedule.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct UserSeats {
-    /// Seats of live reservations.
+    /// Places of live reservations: seats, and places of areas.
     pub(super) live: u32,
     /// The numbers of all reservations that are kept.
     pub(super) reservations: Numbers,
