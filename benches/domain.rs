@@ -13,19 +13,23 @@ mod support;
 use std::sync::Arc;
 
 use criterion::{BatchSize, BenchmarkId, Criterion, criterion_group, criterion_main};
-use onsale::domain::ids::{ConcertId, ReservationNumber, ScheduleId, ScheduleNumber, VenueId};
+use onsale::domain::ids::{ConcertId, ReservationNumber, ScheduleId, ScheduleNumber, SeatId, VenueId};
 use onsale::domain::money::Currency;
 use onsale::domain::schedule::policy::Policy;
 use onsale::domain::schedule::{
     AnyCommand, Caller, Command, Creation, Event, Limits, ReservationRef, Schedule, Wish,
 };
 use onsale::domain::time::Seconds;
-use onsale::domain::venue::{Layout, Seat};
-use support::{NOW, concert, plan, user, venue};
+use onsale::domain::venue::{Layout, ListedSeat, RowSeats, Seat, Seating, Venue};
+use support::{NOW, area, concert, plan, user, venue, wish};
 
 /// An open schedule of `rows` rows of 50 seats.
 fn schedule(rows: u32, seats_per_user_max: u32) -> Schedule {
-    let layout = Arc::new(Layout::new(&venue(rows, 50).sections).unwrap());
+    schedule_in(Arc::new(Layout::new(&venue(rows, 50).sections).unwrap()), seats_per_user_max)
+}
+
+/// An open schedule of a layout.
+fn schedule_in(layout: Arc<Layout>, seats_per_user_max: u32) -> Schedule {
     let prices = Arc::new(concert().prices(&layout).unwrap());
     let policy = Policy { seats_per_user_max, seats_per_reservation_max: 100, ..Policy::default() };
     let creation = Creation {
@@ -126,5 +130,62 @@ fn forget(bench: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, hold_and_release, best_available, forget);
+/// Three places of an area of 100,000 that 50,000 people hold already.
+fn places_of_an_area(bench: &mut Criterion) {
+    let hall = Venue { areas: vec![area("pit", 100_000)], ..venue(200, 50) };
+    let layout = Arc::new(Layout::with_areas(&hall.sections, &hall.areas).unwrap());
+    let mut schedule = schedule_in(layout, 100);
+    for number in 0..50_000 {
+        let hold = Command::hold(user(&format!("user-{number}")), wish(&[], &[(0, 1)]), number);
+        schedule.apply(&schedule.decide(&hold.into(), NOW).unwrap().unwrap(), NOW, None);
+    }
+    assert_eq!(schedule.area_counts()[0].held, 50_000);
+
+    let fan = user("user-1234567");
+    bench.bench_function(
+        "decide and apply: hold three places of 100,000 with 50,000 holders, release them",
+        |bencher| {
+            bencher.iter(|| {
+                let hold = Command::hold(fan.clone(), wish(&[], &[(0, 3)]), 7);
+                let event = schedule.decide(&hold.into(), NOW).unwrap().unwrap();
+                schedule.apply(&event, NOW, None);
+                let Event::SeatsHeld { number, nonce, .. } = event else { unreachable!() };
+                let release = Command::Release {
+                    reservation: ReservationRef { number, nonce },
+                    caller: Caller::User(fan.clone()),
+                };
+                let released = schedule.decide(&release.into(), NOW).unwrap().unwrap();
+                schedule.apply(&released, NOW, None);
+            });
+        },
+    );
+}
+
+/// The best four seats of a hall in which every fiftieth seat is accessible: for a party that may not have those, and for one that asks
+/// for one.
+fn best_accessible(bench: &mut Criterion) {
+    let mut hall = venue(1_000, 50);
+    for row in &mut hall.sections[0].rows {
+        let id = |number: u32| SeatId::parse(&format!("{}-{number}", row.id)).unwrap();
+        let mut seats: Vec<ListedSeat> = (1..=50).map(|number| ListedSeat::new(id(number), number)).collect();
+        seats[24].accessible = true;
+        seats[25].companion_of = Some(id(25));
+        row.seats = RowSeats::Listed(seats);
+    }
+    let layout = Arc::new(Layout::new(&hall.sections).unwrap());
+    let seating = Seating::new(&hall, &layout).unwrap();
+    let schedule = schedule_in(layout, u32::MAX);
+
+    let mut group = bench.benchmark_group("decide: best four of 50,000 with 1,000 accessible");
+    for (name, accessible) in [("without them", false), ("with one", true)] {
+        let wish = Wish { accessible, ..Wish::best(4) };
+        let four = AnyCommand::from(Command::hold(user("u"), wish, 1));
+        group.bench_function(name, |bencher| {
+            bencher.iter(|| schedule.decide_seated(&four, NOW, Some(&seating)).unwrap());
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, places_of_an_area, best_accessible, hold_and_release, best_available, forget);
 criterion_main!(benches);

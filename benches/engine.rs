@@ -11,12 +11,20 @@ mod callers;
 #[path = "../tests/support/mod.rs"]
 mod support;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use callers::drive;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use onsale::domain::schedule::Command;
-use support::{config, hold_command, key, open_with};
+use onsale::domain::schedule::policy::Policy;
+use onsale::domain::time::Seconds;
+use onsale::domain::venue::Venue;
+use onsale::engine::{CatalogueChange, Engine};
+use support::{
+    area, concert, config, hold_command, key, open_schedule, open_with, plan, release_command, reservation,
+    user, venue, wish,
+};
 use tokio::runtime::Runtime;
 
 fn runtime() -> Runtime {
@@ -79,5 +87,46 @@ fn with_a_key(bench: &mut Criterion) {
     runtime.block_on(engine.close()).unwrap();
 }
 
-criterion_group!(benches, ask, with_a_key, acknowledged);
+/// Three places of an area of 100,000 that 50,000 people hold already, and the same given back: two acknowledged changes. What they cost
+/// beside the disk is measured in `domain`.
+fn places_of_an_area(bench: &mut Criterion) {
+    let runtime = runtime();
+    let dir = tempfile::tempdir().unwrap();
+    let (engine, entry) = runtime.block_on(async {
+        let engine = Engine::open(config(dir.path())).await.unwrap();
+        let hall = Venue { areas: vec![area("pit", 100_000)], ..venue(1, 1) };
+        engine.change(CatalogueChange::PutVenue(hall), None).await.unwrap();
+        engine.change(CatalogueChange::PutConcert(concert()), None).await.unwrap();
+        let policy = Policy { hold: Seconds::DAY, ..Policy::default() };
+        let entry = open_schedule(&engine, "s", plan(engine.now(), policy)).await;
+
+        let mut holders = tokio::task::JoinSet::new();
+        for first in 0..100 {
+            let (engine, entry) = (engine.clone(), Arc::clone(&entry));
+            holders.spawn(async move {
+                for number in first * 500..(first + 1) * 500 {
+                    let hold = Command::hold(user(&format!("user-{number}")), wish(&[], &[(0, 1)]), number);
+                    engine.act(&entry, hold, None).await.unwrap();
+                }
+            });
+        }
+        holders.join_all().await;
+        (engine, entry)
+    });
+    assert_eq!(entry.read().area_counts()[0].held, 50_000);
+
+    let mut group = bench.benchmark_group("areas");
+    group.sample_size(10).measurement_time(Duration::from_secs(6));
+    group.bench_function("hold three places of 100,000 with 50,000 holders, and release them", |bencher| {
+        bencher.to_async(&runtime).iter(|| async {
+            let three = Command::hold(user("fan"), wish(&[], &[(0, 3)]), 7);
+            let held = reservation(engine.act(&entry, three, None).await.unwrap());
+            engine.act(&entry, release_command("fan", &held), None).await.unwrap();
+        });
+    });
+    group.finish();
+    runtime.block_on(engine.close()).unwrap();
+}
+
+criterion_group!(benches, ask, with_a_key, acknowledged, places_of_an_area);
 criterion_main!(benches);

@@ -101,6 +101,7 @@ fn venue() -> Result<Venue, Box<dyn Error>> {
         kind: "hall".into(),
         time_zone: "Asia/Seoul".into(),
         stage: None,
+        areas: vec![],
         sections: vec![Section {
             id: "A".into(),
             floor: "1".into(),

@@ -322,6 +322,7 @@ fn plan() -> impl Strategy<Value = Box<Plan>> {
                 prevent_orphan_seats: orphans,
                 recovery_grace: Seconds::new(60),
                 queue,
+                accessible_release_at: None,
             },
         })
     })

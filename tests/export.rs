@@ -20,14 +20,17 @@ use onsale::domain::payments::{Method, Payment};
 use onsale::domain::schedule::policy::Policy;
 use onsale::domain::schedule::{Command, Image, Reservation, ReservationRef};
 use onsale::domain::users::{Email, PasswordHash, Profile, UserName, UserStatus};
-use onsale::domain::venue::Seat;
+use onsale::domain::venue::{Seat, Venue};
 use onsale::engine::{CatalogueChange, Done, Engine, EngineError, PointInTimeError, Purchase, ScheduleEntry};
 use onsale::export::{Sale, Sources, Table, Taken};
 use onsale::journal::Position;
 use onsale::record;
 use onsale::recovery::World;
 use proptest::prelude::*;
-use support::{concert, config, config_at_now, hold, open_with, plan, release_command, user};
+use support::{
+    area, concert, config, config_at_now, hold, open_schedule, open_with, plan, release_command, reservation,
+    user, venue, wish,
+};
 use tables::{Tables, number, text};
 
 const SEAT: u64 = 50_000;
@@ -281,14 +284,17 @@ async fn each_table_has_what_its_columns_say() {
             ("venues", 1),
             ("venue_sections", 1),
             ("venue_rows", 1),
+            ("venue_areas", 0),
             ("concerts", 1),
             ("grades", 1),
             ("schedules", 3),
             ("seats", 150),
+            ("areas", 0),
             ("users", 3),
             ("payments", 3),
             ("reservations", 4),
             ("reservation_seats", 6),
+            ("reservation_areas", 0),
             ("accounts", 1),
             ("transactions", 3),
         ]
@@ -307,6 +313,38 @@ async fn each_table_has_what_its_columns_say() {
     assert_eq!(text(confirmed[0], "created_at"), Some(support::NOW.to_string().as_str()));
     assert!(tables.rows(Table::Seats).iter().all(|seat| number(seat, "price") == SEAT));
     assert!(!format!("{tables:?}").contains("$argon2"), "no secret");
+    engine.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn places_of_areas_are_exported_with_who_has_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let (settings, _) = config_at_now(dir.path());
+    let engine = Engine::open(settings).await.unwrap();
+    let hall = Venue { areas: vec![area("pit", 9), area("lawn", 2)], ..venue(1, 4) };
+    engine.change(CatalogueChange::PutVenue(hall), None).await.unwrap();
+    engine.change(CatalogueChange::PutConcert(concert()), None).await.unwrap();
+    let entry = open_schedule(&engine, "s", plan(engine.now(), Policy::default())).await;
+    let hold = async |name: &str, seats: &[u32], areas: &[(u16, u32)]| {
+        let hold = Command::hold(user(name), wish(seats, areas), 7);
+        reservation(engine.act(&entry, hold, None).await.unwrap())
+    };
+
+    let bought = hold("kim", &[0], &[(0, 2)]).await;
+    charge(&engine, "kim", 3 * SEAT).await.unwrap();
+    pay(&engine, &entry, "kim", &bought).await.unwrap();
+    hold("lee", &[], &[(0, 1), (1, 2)]).await;
+    let given_back = hold("pak", &[1], &[(0, 3)]).await;
+    engine.act(&entry, release_command("pak", &given_back), None).await.unwrap();
+
+    let tables = settled(&engine).await;
+    tables.check();
+    assert_eq!((tables.rows(Table::VenueAreas).len(), tables.rows(Table::ReservationAreas).len()), (2, 4));
+    let pit = tables.find(Table::Areas, "area_id", "pit");
+    let counts = ["capacity", "available", "held", "reserved", "blocked"].map(|name| number(pit[0], name));
+    assert_eq!(counts, [9, 6, 1, 2, 0]);
+    let confirmed = tables.find(Table::Reservations, "status", "confirmed");
+    assert_eq!((number(confirmed[0], "seats"), number(confirmed[0], "amount")), (3, 3 * SEAT));
     engine.close().await.unwrap();
 }
 

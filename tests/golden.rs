@@ -29,6 +29,7 @@ use onsale::domain::time::Seconds;
 use onsale::domain::users::{Email, PasswordHash, Profile, UserName, UserStatus, UsersImage};
 use onsale::domain::venue::{
     Coordinate, Line, ListedSeat, Outline, Point, Row, RowSeats, Seat, Section as VenueSection, Venue,
+    VenueArea,
 };
 use onsale::domain::waiting_room::{RoomImage, Ticket, Tuning};
 use onsale::engine::{
@@ -118,7 +119,7 @@ fn has_plan(venue: &Venue) -> bool {
         row.line.is_some() || matches!(&row.seats, RowSeats::Listed(seats) if !seats.iter().all(is_plain))
     };
     let section = |section: &VenueSection| section.outline.is_some() || section.rows.iter().any(says);
-    venue.stage.is_some() || venue.sections.iter().any(section)
+    venue.stage.is_some() || !venue.areas.is_empty() || venue.sections.iter().any(section)
 }
 
 /// What the golden journal tells: something of every kind that the engine can do.
@@ -540,6 +541,57 @@ async fn scenario_of_plans(config: EngineConfig, clock: &ManualClock) {
     engine.close().await.unwrap();
 }
 
+/// What the golden journal of areas tells: places of areas of every fate, beside seats, and a venue whose area gets another name.
+async fn scenario_of_areas(config: EngineConfig, clock: &ManualClock) {
+    let engine = Engine::open(config).await.unwrap();
+    let corners = [("0", "0"), ("9", "0"), ("9", "3.5")];
+    let point =
+        |(x, y): (&str, &str)| Point { x: Coordinate::parse(x).unwrap(), y: Coordinate::parse(y).unwrap() };
+    let pit = VenueArea { outline: Outline::new(corners.map(point).into()), ..support::area("pit", 100_000) };
+    let mut hall = Venue { areas: vec![pit, support::area("잔디", 5)], ..support::venue(1, 50) };
+    let put = async |venue: &Venue| {
+        engine.change(CatalogueChange::PutVenue(venue.clone()), None).await.unwrap();
+    };
+    put(&hall).await;
+    engine.change(CatalogueChange::PutConcert(support::concert()), None).await.unwrap();
+    let released = support::NOW.plus(Seconds::new(7_000));
+    let policy = Policy { accessible_release_at: Some(released), ..Policy::default() };
+    let entry = support::open_schedule(&engine, "s0", support::plan(support::NOW, policy)).await;
+    let hold = async |name: &str, seats: &[u32], areas: &[(u16, u32)], nonce: u64| {
+        let command = Command::hold(user(name), support::wish(seats, areas), nonce);
+        let key = key(u128::from(nonce), 1);
+        let held = support::reservation(engine.act(&entry, command, key).await.unwrap());
+        ReservationRef { number: held.number, nonce: held.nonce }
+    };
+
+    let bought = hold("u1", &[1, 2], &[(0, 2)], 11).await;
+    for nonce in 1..=2 {
+        let (amount, krw) = (Money::new(500_000).unwrap(), support::concert().currency);
+        engine.charge(&user("u1"), amount, krw, nonce, Cause::default()).await.unwrap();
+    }
+    let purchase =
+        Purchase { user: user("u1"), reservation: bought, method: Method::Balance, nonce: 5, key: None };
+    engine.pay(&entry, purchase).await.unwrap();
+    let exchanged = hold("관객", &[], &[(1, 3)], 12).await;
+    let (caller, wish) = (Caller::User(user("관객")), support::wish(&[7], &[(1, 1), (0, 2)]));
+    let exchange = Command::Exchange { reservation: exchanged, caller, wish };
+    engine.act(&entry, exchange, None).await.unwrap();
+    engine.snapshot().await.unwrap();
+
+    let given_back = hold("u2", &[9], &[(0, 1)], 13).await;
+    let caller = Caller::User(user("u2"));
+    engine.act(&entry, Command::Release { reservation: given_back, caller }, None).await.unwrap();
+    hold("u3", &[], &[(1, 4)], 14).await;
+    hall.areas[0].name = "스탠딩".into();
+    put(&hall).await;
+    // The holds end by time, and their places are held again.
+    clock.pass_millis(400_000);
+    hold("u4", &[7], &[(1, 3)], 15).await;
+    engine.snapshot().await.unwrap();
+    engine.act(&entry, Command::hold(user("u5"), Wish::best(3), 16), None).await.unwrap();
+    engine.close().await.unwrap();
+}
+
 /// What a schedule could be created with, to be like another.
 fn creation_of(schedule: &Schedule) -> Creation {
     Creation {
@@ -712,6 +764,11 @@ fn the_golden_data_of_sagas_is_read_as_it_was_written() {
 #[test]
 fn the_golden_data_of_plans_is_read_as_it_was_written() {
     check("v2-plans", scenario_of_plans);
+}
+
+#[test]
+fn the_golden_data_of_areas_is_read_as_it_was_written() {
+    check("v2-areas", scenario_of_areas);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

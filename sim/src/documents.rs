@@ -50,6 +50,7 @@ pub(crate) fn venue(setup: &Setup) -> Venue {
         kind: "hall".into(),
         time_zone: "Asia/Seoul".into(),
         stage: None,
+        areas: vec![],
         sections: vec![Section {
             id: "A".into(),
             floor: "1".into(),

@@ -82,7 +82,9 @@ impl CrowdRequest {
         let now = engine.now();
         let schedules = engine.schedules().into_iter().filter(|entry| {
             let schedule = entry.read();
-            schedule.sale_at(now) == SaleStatus::Open && schedule.counts().available > 0
+            // The crowd chooses numbered seats.
+            let has_areas = !schedule.layout().areas().is_empty();
+            schedule.sale_at(now) == SaleStatus::Open && schedule.counts().available > 0 && !has_areas
         });
         let entry = schedules.max_by_key(|entry| {
             let schedule = entry.read();

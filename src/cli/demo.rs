@@ -158,8 +158,10 @@ pub(super) fn greeting(
     let is_open = |status| status == onsale::domain::schedule::SaleStatus::Open;
     let queues = |entry: &onsale::engine::ScheduleEntry| entry.read().plan().policy.queue.is_some();
     let on_sale: Vec<_> = schedules.iter().filter(|entry| is_open(entry.read().sale_at(now))).collect();
-    // The commands use the open sale without a waiting room that has the most seats left.
-    let shown = on_sale.iter().filter(|entry| !queues(entry)).max_by_key(|entry| {
+    // The commands use the open sale without a waiting room that has the most seats left. They name numbered seats.
+    let has_areas = |entry: &onsale::engine::ScheduleEntry| !entry.layout().areas().is_empty();
+    let plain = on_sale.iter().filter(|entry| !queues(entry) && !has_areas(entry));
+    let shown = plain.max_by_key(|entry| {
         let schedule = entry.read();
         (schedule.counts().available, schedule.plan().starts_at)
     });

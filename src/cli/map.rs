@@ -49,11 +49,28 @@ impl Display for Map<'_> {
             let last = Seat(row.first.0 + row.len.saturating_sub(1));
             writeln!(f, "  {grade} {}-{}", layout.seat_number(row.first), layout.seat_number(last))?;
         }
+        self.write_areas(f)?;
         self.write_legend(f)
     }
 }
 
 impl Map<'_> {
+    /// Writes a line for each area: how many of its places have each status.
+    fn write_areas(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let layout = self.schedule.layout();
+        for (index, (area, counts)) in layout.areas().iter().zip(self.schedule.area_counts()).enumerate() {
+            let gap = if index == 0 { "\n" } else { "" };
+            write!(f, "{gap}{} {}  {}", plain(&area.floor), plain(&area.id), area.capacity)?;
+            for status in SeatStatus::ALL {
+                f.write_str("  ")?;
+                paint(f, core::iter::once(status), self.colour)?;
+                write!(f, " {}", counts.of(status))?;
+            }
+            writeln!(f, "  {}", plain(layout.grades()[area.grade.index()].as_str()))?;
+        }
+        Ok(())
+    }
+
     fn write_legend(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let counts = self.schedule.counts();
         writeln!(f)?;

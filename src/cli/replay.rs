@@ -238,6 +238,16 @@ fn describe_schedule(schedule: &Schedule) -> Value {
         .iter()
         .map(|status| (status.as_str().to_owned(), counts.of(*status).into()))
         .collect();
+    let areas: serde_json::Map<String, Value> = schedule
+        .layout()
+        .areas()
+        .iter()
+        .zip(schedule.area_counts())
+        .map(|(area, counts)| {
+            let counts = SeatStatus::ALL.iter().map(|of| (of.as_str().to_owned(), counts.of(*of).into()));
+            (area.id.to_string(), Value::Object(counts.collect()))
+        })
+        .collect();
     let mut reservations: Vec<&Reservation> = schedule.reservations().collect();
     reservations.sort_unstable_by_key(|reservation| reservation.number);
     let reservations: Vec<Value> =
@@ -253,6 +263,7 @@ fn describe_schedule(schedule: &Schedule) -> Value {
         "seatsVersion": schedule.seats_version(),
         "lastEventAt": schedule.last_instant().to_string(),
         "seats": counts,
+        "areas": areas,
         "reservations": reservations,
     })
 }
@@ -290,11 +301,16 @@ fn describe_room(room: &WaitingRoom, at: Timestamp) -> Value {
 fn describe_reservation(schedule: &Schedule, reservation: &Reservation) -> Value {
     let layout = schedule.layout();
     let instant = |at: Option<Timestamp>| at.map(|at| at.to_string());
+    let places = reservation.terms.iter().flat_map(|terms| &*terms.areas);
+    let areas: Vec<Value> = places
+        .map(|places| json!({"areaId": *layout.areas()[places.area.index()].id, "count": places.count}))
+        .collect();
     json!({
         "reservationId": schedule.full_id(reservation).to_string(),
         "userId": reservation.user.as_str(),
         "status": reservation.status.as_str(),
         "seats": reservation.seats.iter().map(|seat| layout.seat_id(*seat)).collect::<Vec<_>>(),
+        "areas": areas,
         "amount": schedule.amount_of(reservation).minor(),
         "currency": schedule.currency().as_str(),
         "createdAt": reservation.created_at.to_string(),

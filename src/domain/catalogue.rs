@@ -461,7 +461,7 @@ impl CatalogueDraft {
             && standing.venue.kind == venue.kind;
         if !same_place && self.catalogue.venue_has_schedules(&venue.id) {
             return in_use(
-                "a schedule uses this venue: only its name, its address and its plan can change, not its seats, rows and grades",
+                "a schedule uses this venue: only its name, its address and its plan can change, not its seats, rows, grades and areas",
             );
         }
 
@@ -479,7 +479,10 @@ impl CatalogueDraft {
             return invalid("venueId", "there is no such venue");
         };
         if let Err(grade) = concert.prices(&venue.layout) {
-            return invalid("grades", format!("the venue has rows of a grade without a price here: {grade}"));
+            return invalid(
+                "grades",
+                format!("the venue has rows or areas of a grade without a price here: {grade}"),
+            );
         }
 
         let Some(standing) = self.catalogue.concerts.get(&concert.id) else {
@@ -600,13 +603,15 @@ pub fn prices_fixed() -> CatalogueRefusal {
 
 /// Builds a venue, with what stands of the one that it replaces: schedules that share a layout find that it is still the same.
 fn built(venue: &Arc<Venue>, standing: Option<&BuiltVenue>) -> Result<BuiltVenue, InvalidVenue> {
-    let has_same_sections = |standing: &&BuiltVenue| standing.venue.sections == venue.sections;
-    let unchanged = standing.filter(has_same_sections);
+    let has_same_parts = |standing: &&BuiltVenue| {
+        standing.venue.sections == venue.sections && standing.venue.areas == venue.areas
+    };
+    let unchanged = standing.filter(has_same_parts);
 
     let layout = if let Some(standing) = unchanged {
         Arc::clone(&standing.layout)
     } else {
-        let layout = Layout::new(&venue.sections)?;
+        let layout = Layout::with_areas(&venue.sections, &venue.areas)?;
         let same = standing.filter(|standing| standing.layout.has_same_seats(&layout));
         same.map_or_else(|| Arc::new(layout), |standing| Arc::clone(&standing.layout))
     };

@@ -1,8 +1,8 @@
-//! A venue: its sections, rows and seats, and the layout that the seat map works on.
+//! A venue: its sections, rows and seats, its areas without numbered seats, and the layout that the seat map works on.
 //!
 //! A [`Venue`] is as an administrator wrote it. A [`Layout`] is the same made fast: every seat has an
 //! index (0, 1, 2, … in the order of the document), a row is a range of indices, and order in a row is
-//! adjacency. Layouts are immutable and shared by all schedules of a venue. Where the seats are, and what is special about some, is a
+//! adjacency. An area has an index, too, and a number of places that nothing tells apart. Layouts are immutable and shared by all schedules of a venue. Where the seats are, and what is special about some, is a
 //! venue's [`Seating`], which may change while schedules use the venue.
 
 mod geometry;
@@ -20,6 +20,15 @@ use super::ids::{GradeName, SeatId, VenueId};
 
 /// The most seats of a venue.
 pub const VENUE_SEATS_MAX: u32 = 250_000;
+/// The most areas of a venue.
+pub const VENUE_AREAS_MAX: usize = 1_000;
+/// The most places of an area.
+pub const AREA_CAPACITY_MAX: u32 = 100_000;
+
+// Seats and places are counted together.
+#[expect(clippy::as_conversions, reason = "widening, in a const")]
+const _: () =
+    assert!(VENUE_SEATS_MAX as u64 + VENUE_AREAS_MAX as u64 * AREA_CAPACITY_MAX as u64 <= u32::MAX as u64);
 
 /// A place where concerts happen, as its administrator described it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,6 +47,25 @@ pub struct Venue {
     pub stage: Option<Outline>,
     /// Its sections, in the order of the plan.
     pub sections: Vec<Section>,
+    /// Its areas without numbered seats, in the order of the plan.
+    pub areas: Vec<VenueArea>,
+}
+
+/// A part of a venue without numbered seats, such as standing room: so many places of one grade.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VenueArea {
+    /// Its id, unique in the venue.
+    pub id: String,
+    /// The floor that it is on.
+    pub floor: String,
+    /// Its name, for people.
+    pub name: String,
+    /// The grade of all its places.
+    pub grade: GradeName,
+    /// How many places it has, 1 to [`AREA_CAPACITY_MAX`].
+    pub capacity: u32,
+    /// Its outline on the plan.
+    pub outline: Option<Outline>,
 }
 
 /// A part of a venue, known by its floor and id together.
@@ -150,7 +178,7 @@ impl Grade {
     }
 }
 
-/// An area by its index in the venue's list.
+/// An area by its index in [`Layout::areas`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Area(pub u16);
 
@@ -204,12 +232,27 @@ pub struct LayoutSection {
     pub from_middle: u16,
 }
 
-/// A venue's seats, indexed. Immutable; shared by the schedules of a venue.
+/// An area of the layout.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LayoutArea {
+    /// Its id, unique in the venue.
+    pub id: Box<str>,
+    /// The floor that it is on.
+    pub floor: Box<str>,
+    /// The grade of its places.
+    pub grade: Grade,
+    /// How many places it has.
+    pub capacity: u32,
+}
+
+/// A venue's seats and areas, indexed. Immutable; shared by the schedules of a venue.
 ///
 /// 50,000 seats with ids of 12 bytes take about 1.6 MB.
 pub struct Layout {
     sections: Box<[LayoutSection]>,
     rows: Box<[LayoutRow]>,
+    areas: Box<[LayoutArea]>,
+    place_count: u32,
     grades: Box<[GradeName]>,
     /// Rows from best to least within a grade; see [`Layout::rows_of`].
     rows_by_grade: Box<[Box<[u32]>]>,
@@ -222,23 +265,38 @@ pub struct Layout {
 }
 
 impl Layout {
-    /// Indexes a venue's seats.
+    /// Indexes the seats of a venue without areas.
     ///
     /// # Errors
-    /// When a section, row or seat id comes twice, a row is empty, or there are no seats, or more
-    /// than [`VENUE_SEATS_MAX`].
+    /// As [`Layout::with_areas`].
     pub fn new(sections: &[Section]) -> Result<Self, InvalidVenue> {
+        Self::with_areas(sections, &[])
+    }
+
+    /// Indexes a venue's seats and areas.
+    ///
+    /// # Errors
+    /// When the id of a section, row, seat or area comes twice, a row or an area is empty, there are neither seats nor areas, or
+    /// more than [`VENUE_SEATS_MAX`], [`VENUE_AREAS_MAX`] or [`AREA_CAPACITY_MAX`].
+    pub fn with_areas(sections: &[Section], areas: &[VenueArea]) -> Result<Self, InvalidVenue> {
         let mut builder = Builder::default();
         for (index, section) in sections.iter().enumerate() {
             builder.section(index, section)?;
         }
+        if areas.len() > VENUE_AREAS_MAX {
+            return Err(InvalidVenue { path: "areas".into(), what: "a venue has at most 1,000 areas" });
+        }
+        for (index, area) in areas.iter().enumerate() {
+            builder.area(index, area)?;
+        }
         builder.finish()
     }
 
-    /// Tells whether these are the same seats, in the same rows, of the same grades.
+    /// Tells whether these are the same seats, in the same rows, of the same grades, and the same areas.
     pub fn has_same_seats(&self, other: &Self) -> bool {
         self.sections == other.sections
             && self.rows == other.rows
+            && self.areas == other.areas
             && self.grades == other.grades
             && self.ids == other.ids
             && self.id_ends == other.id_ends
@@ -265,7 +323,23 @@ impl Layout {
         &self.rows
     }
 
-    /// Returns the grades that the rows use, in the order of their first use.
+    /// Returns the areas in the order of the document.
+    pub fn areas(&self) -> &[LayoutArea] {
+        &self.areas
+    }
+
+    /// Returns how many places all areas have together.
+    pub fn place_count(&self) -> u32 {
+        self.place_count
+    }
+
+    /// Finds an area by its id.
+    pub fn area(&self, id: &str) -> Option<Area> {
+        let index = self.areas.iter().position(|area| *area.id == *id)?;
+        Some(Area(u16::try_from(index).expect("bounded by VENUE_AREAS_MAX")))
+    }
+
+    /// Returns the grades that the rows and then the areas use, in the order of their first use.
     pub fn grades(&self) -> &[GradeName] {
         &self.grades
     }
@@ -316,7 +390,11 @@ impl Layout {
 
 impl core::fmt::Debug for Layout {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        write!(f, "Layout({} seats in {} rows)", self.numbers.len(), self.rows.len())
+        write!(f, "Layout({} seats in {} rows", self.numbers.len(), self.rows.len())?;
+        if !self.areas.is_empty() {
+            write!(f, ", {} places in {} areas", self.place_count, self.areas.len())?;
+        }
+        f.write_str(")")
     }
 }
 
@@ -332,6 +410,8 @@ struct Builder<'a> {
     section_keys: HashSet<(&'a str, &'a str)>,
     floors: Vec<&'a str>,
     rows: Vec<LayoutRow>,
+    areas: Vec<LayoutArea>,
+    area_ids: HashSet<&'a str>,
     grades: Vec<GradeName>,
     ids: String,
     id_ends: Vec<u32>,
@@ -394,11 +474,7 @@ impl<'a> Builder<'a> {
             return Err("a venue has at most 250,000 seats");
         }
 
-        let grade = self.grades.iter().position(|grade| *grade == row.grade).unwrap_or_else(|| {
-            self.grades.push(row.grade.clone());
-            self.grades.len() - 1
-        });
-        let grade = Grade(u16::try_from(grade).map_err(|_| "there are too many grades")?);
+        let grade = self.grade(&row.grade)?;
 
         self.rows.push(LayoutRow {
             section: section_number,
@@ -426,6 +502,33 @@ impl<'a> Builder<'a> {
         Ok(())
     }
 
+    fn grade(&mut self, name: &GradeName) -> Result<Grade, &'static str> {
+        let grade = self.grades.iter().position(|grade| grade == name).unwrap_or_else(|| {
+            self.grades.push(name.clone());
+            self.grades.len() - 1
+        });
+        u16::try_from(grade).map(Grade).map_err(|_| "there are too many grades")
+    }
+
+    fn area(&mut self, index: usize, area: &'a VenueArea) -> Result<(), InvalidVenue> {
+        let at = |field, what| InvalidVenue { path: format!("areas[{index}].{field}"), what };
+        if !self.area_ids.insert(&area.id) {
+            return Err(at("areaId", "the venue has an area of the same id"));
+        }
+        if !(1..=AREA_CAPACITY_MAX).contains(&area.capacity) {
+            return Err(at("capacity", "an area has 1 to 100,000 places"));
+        }
+
+        let grade = self.grade(&area.grade).map_err(|what| at("grade", what))?;
+        self.areas.push(LayoutArea {
+            id: area.id.as_str().into(),
+            floor: area.floor.as_str().into(),
+            grade,
+            capacity: area.capacity,
+        });
+        Ok(())
+    }
+
     fn seat(&mut self, id: &str, number: u32) -> Result<(), &'static str> {
         if SeatId::parse(id).is_err() {
             return Err("a seat id has 1 to 128 printable characters");
@@ -446,14 +549,17 @@ impl<'a> Builder<'a> {
     }
 
     fn finish(mut self) -> Result<Layout, InvalidVenue> {
-        if self.numbers.is_empty() {
-            return Err(InvalidVenue { path: "sections".into(), what: "a venue has at least one seat" });
+        if self.numbers.is_empty() && self.areas.is_empty() {
+            let what = "a venue has at least one seat, or an area";
+            return Err(InvalidVenue { path: "sections".into(), what });
         }
         self.measure_from_middle();
         let rows_by_grade = (0..self.grades.len()).map(|grade| self.rows_of(grade)).collect::<Vec<_>>();
         Ok(Layout {
             sections: self.sections.into(),
             rows: self.rows.into(),
+            place_count: self.areas.iter().map(|area| area.capacity).sum(),
+            areas: self.areas.into(),
             grades: self.grades.into(),
             rows_by_grade: rows_by_grade.into(),
             ids: self.ids.into(),

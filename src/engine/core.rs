@@ -16,6 +16,7 @@ use crate::domain::cause::Cause;
 use crate::domain::ids::{PaymentId, ScheduleNumber, UserId};
 use crate::domain::schedule::Limits;
 use crate::domain::time::Timestamp;
+use crate::domain::venue::Seating;
 use crate::journal::Journal;
 
 /// The needs of every actor.
@@ -81,6 +82,14 @@ impl Core {
     /// Returns the catalogue as it is durable.
     pub(super) fn catalogue(&self) -> Arc<Catalogue> {
         Arc::clone(&self.catalogue.0.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Returns a venue's plan, where some of its seats are accessible or a companion's.
+    pub(super) fn special_seats(&self, venue: &str) -> Option<Arc<Seating>> {
+        let catalogue = self.catalogue.0.read().unwrap_or_else(PoisonError::into_inner);
+        let seating = &catalogue.venue(venue)?.seating;
+        // Most venues have none: nothing is counted up for them.
+        (!seating.special().is_empty()).then(|| Arc::clone(seating))
     }
 
     /// Applies events of the catalogue that have just become durable. Called by the journal, in order.

@@ -44,7 +44,7 @@ pub use live::Done;
 pub use past::{Changes, HistoryError, Moment, PointInTime, PointInTimeError};
 pub use payments::Purchase;
 pub use room::{Pass, RoomEntry};
-pub use schedule::{DELTAS_MAX, Delta, ScheduleEntry, SeatsMark};
+pub use schedule::{DELTAS_MAX, Delta, MarkedMap, ScheduleEntry, SeatsMark};
 pub use start::{ClockLimit, EngineOpenError, SnapshotFailed};
 pub use users::new_user_id;
 

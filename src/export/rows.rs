@@ -234,6 +234,19 @@ impl<E> Rows<'_, E> {
             }
         }
 
+        for (index, area) in venue.areas.iter().enumerate() {
+            let row = [
+                id.into(),
+                area.id.as_str().into(),
+                area.floor.as_str().into(),
+                area.name.as_str().into(),
+                (index + 1).into(),
+                area.grade.as_str().into(),
+                area.capacity.into(),
+            ];
+            (self.take)(Table::VenueAreas, &row)?;
+        }
+
         Ok(())
     }
 
@@ -355,6 +368,23 @@ impl<E> Rows<'_, E> {
             }
         }
 
+        for (area, counts) in layout.areas().iter().zip(schedule.area_counts()) {
+            let row = [
+                schedule.id().as_str().into(),
+                (&*area.id).into(),
+                (&*area.floor).into(),
+                layout.grades()[area.grade.index()].as_str().into(),
+                prices.by_grade[area.grade.index()].minor().into(),
+                currency.as_str().into(),
+                area.capacity.into(),
+                counts.available.into(),
+                counts.held.into(),
+                counts.reserved.into(),
+                counts.blocked.into(),
+            ];
+            (self.take)(Table::Areas, &row)?;
+        }
+
         Ok(())
     }
 
@@ -417,7 +447,7 @@ impl<E> Rows<'_, E> {
             schedule.id().as_str().into(),
             reservation.user.as_str().into(),
             reservation.status.as_str().into(),
-            reservation.seats.len().into(),
+            reservation.places().into(),
             schedule.amount_of(reservation).minor().into(),
             currency.as_str().into(),
             payment.map(|id| id.to_string()).into(),
@@ -432,6 +462,20 @@ impl<E> Rows<'_, E> {
         (self.take)(Table::Reservations, &row)?;
         for seat in &*reservation.seats {
             self.reservation_seat(schedule, &id, *seat)?;
+        }
+        let areas = reservation.terms.iter().flat_map(|terms| &*terms.areas);
+        for (index, places) in areas.enumerate() {
+            let layout = schedule.layout();
+            let area = &layout.areas()[places.area.index()];
+            let row = [
+                id.as_str().into(),
+                (index + 1).into(),
+                schedule.id().as_str().into(),
+                (&*area.id).into(),
+                layout.grades()[area.grade.index()].as_str().into(),
+                places.count.into(),
+            ];
+            (self.take)(Table::ReservationAreas, &row)?;
         }
 
         Ok(())

@@ -13,14 +13,17 @@ pub enum Table {
     Venues,
     VenueSections,
     VenueRows,
+    VenueAreas,
     Concerts,
     Grades,
     Schedules,
     Seats,
+    Areas,
     Users,
     Payments,
     Reservations,
     ReservationSeats,
+    ReservationAreas,
     Accounts,
     Transactions,
 }
@@ -82,19 +85,22 @@ impl Schema {
 
 impl Table {
     /// Every table, each behind those that it refers to.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 17] = [
         Self::Meta,
         Self::Venues,
         Self::VenueSections,
         Self::VenueRows,
+        Self::VenueAreas,
         Self::Concerts,
         Self::Grades,
         Self::Schedules,
         Self::Seats,
+        Self::Areas,
         Self::Users,
         Self::Payments,
         Self::Reservations,
         Self::ReservationSeats,
+        Self::ReservationAreas,
         Self::Accounts,
         Self::Transactions,
     ];
@@ -106,14 +112,17 @@ impl Table {
             Self::Venues => &VENUES,
             Self::VenueSections => &VENUE_SECTIONS,
             Self::VenueRows => &VENUE_ROWS,
+            Self::VenueAreas => &VENUE_AREAS,
             Self::Concerts => &CONCERTS,
             Self::Grades => &GRADES,
             Self::Schedules => &SCHEDULES,
             Self::Seats => &SEATS,
+            Self::Areas => &AREAS,
             Self::Users => &USERS,
             Self::Payments => &PAYMENTS,
             Self::Reservations => &RESERVATIONS,
             Self::ReservationSeats => &RESERVATION_SEATS,
+            Self::ReservationAreas => &RESERVATION_AREAS,
             Self::Accounts => &ACCOUNTS,
             Self::Transactions => &TRANSACTIONS,
         }
@@ -223,6 +232,23 @@ static VENUE_ROWS: Schema = Schema {
     indices: &[],
 };
 
+static VENUE_AREAS: Schema = Schema {
+    name: "venue_areas",
+    what: "a part of a venue without numbered seats",
+    columns: &[
+        VENUE_ID,
+        text("area_id", "unique in its venue"),
+        text("floor", "the floor that it is on"),
+        text("name", "for people"),
+        number("ordinal", "its place in the plan, from 1"),
+        text("grade", "the grade of its places"),
+        number("capacity", "how many places it has"),
+    ],
+    primary_key: &["venue_id", "area_id"],
+    foreign_keys: &[OF_VENUE],
+    indices: &[],
+};
+
 static CONCERTS: Schema = Schema {
     name: "concerts",
     what: "a show, of which schedules are the performances",
@@ -269,7 +295,7 @@ static SCHEDULES: Schema = Schema {
         text("ends_at", "when it ends"),
         maybe(text("sales_open_at", "when the sale opens by itself")),
         maybe(text("sales_close_at", "when it closes by itself; when the performance begins, where null")),
-        number("seats", "how many it has"),
+        number("seats", "how many it has, and places of areas"),
         number("seats_available", "of these, free to be held"),
         number("seats_held", "of these, held or being paid"),
         number("seats_reserved", "of these, sold"),
@@ -299,6 +325,27 @@ static SEATS: Schema = Schema {
     primary_key: &["schedule_id", "seat_id"],
     foreign_keys: &[OF_SCHEDULE],
     indices: &[&["schedule_id", "status"]],
+};
+
+static AREAS: Schema = Schema {
+    name: "areas",
+    what: "an area of a schedule: its places are counted",
+    columns: &[
+        SCHEDULE_ID,
+        text("area_id", "unique in its venue"),
+        text("floor", "the floor that it is on"),
+        text("grade", "the grade of its places"),
+        number("price", "what a place sells at, in minor units"),
+        CURRENCY,
+        number("capacity", "how many places it has"),
+        number("available", "of these, free to be held"),
+        number("held", "of these, held or being paid"),
+        number("reserved", "of these, sold"),
+        number("blocked", "of these, off sale"),
+    ],
+    primary_key: &["schedule_id", "area_id"],
+    foreign_keys: &[OF_SCHEDULE],
+    indices: &[],
 };
 
 static USERS: Schema = Schema {
@@ -360,7 +407,7 @@ static RESERVATIONS: Schema = Schema {
         SCHEDULE_ID,
         USER_ID,
         text("status", "held, paying, confirmed, cancelled, released or expired"),
-        number("seats", "how many it has, or had"),
+        number("seats", "how many it has, or had, and places of areas"),
         number("amount", "what they cost together, in minor units"),
         CURRENCY,
         maybe(text(
@@ -396,6 +443,25 @@ static RESERVATION_SEATS: Schema = Schema {
         ForeignKey { columns: &["schedule_id", "seat_id"], table: Table::Seats },
     ],
     indices: &[&["schedule_id", "seat_id"]],
+};
+
+static RESERVATION_AREAS: Schema = Schema {
+    name: "reservation_areas",
+    what: "places of an area that a reservation has, or had",
+    columns: &[
+        text("reservation_id", "the reservation"),
+        number("ordinal", "its place among the reservation's areas, from 1"),
+        SCHEDULE_ID,
+        text("area_id", "the area"),
+        text("grade", "its grade"),
+        number("count", "how many places"),
+    ],
+    primary_key: &["reservation_id", "ordinal"],
+    foreign_keys: &[
+        ForeignKey { columns: &["reservation_id"], table: Table::Reservations },
+        ForeignKey { columns: &["schedule_id", "area_id"], table: Table::Areas },
+    ],
+    indices: &[&["schedule_id", "area_id"]],
 };
 
 static ACCOUNTS: Schema = Schema {

@@ -1,7 +1,9 @@
 //! The description of the API (`OpenAPI` 3.1): what its routes have in common. Each route describes itself.
 
 use utoipa::openapi::path::{Operation, Parameter, ParameterIn, PathItem};
-use utoipa::openapi::schema::{AllOfBuilder, ObjectBuilder, OneOfBuilder, Schema, Type};
+use utoipa::openapi::schema::{
+    AllOfBuilder, AnyOfBuilder, ArrayBuilder, ObjectBuilder, OneOfBuilder, Schema, Type,
+};
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{ContentBuilder, OpenApi, Ref, RefOr, ResponseBuilder};
 use utoipa::{Modify, OpenApi as _, ToSchema};
@@ -88,8 +90,8 @@ pub(super) fn completed(mut openapi: OpenApi) -> OpenApi {
             also has `by`: `engine`, `user`, or `admin` with its `adminId`. Other types are internal and may change.\n";
         *text += &kinds::tables(true);
     }
-    for (schema, one, other) in CHOICES {
-        either(&mut openapi, schema, one, other);
+    for (schema, choice) in CHOICES {
+        choose(&mut openapi, schema, choice);
     }
     openapi
 }
@@ -99,26 +101,49 @@ type Member = (&'static str, Given);
 
 enum Given {
     A(Type),
+    /// A list of a schema by its name, which isn't empty.
+    Some(&'static str),
     /// A schema by its name: an object without members would be an empty one to whoever makes types of the description.
     Named(&'static str),
 }
 
-/// The members of which a body has exactly one.
-const CHOICES: [(&str, Member, Member); 2] = [
-    ("HoldBody", ("seats", Given::A(Type::Array)), ("bestAvailable", Given::Named("BestAvailable"))),
-    ("Row", ("length", Given::A(Type::Integer)), ("seats", Given::A(Type::Array))),
+/// The members of which a body has one or more, by the body's name. Of groups exactly one has any.
+type Choice = &'static [&'static [Member]];
+
+/// What a body has to choose from.
+const CHOICES: [(&str, Choice); 4] = [
+    ("HoldBody", PLACES),
+    ("ExchangeBody", PLACES),
+    ("Row", &[&[("length", Given::A(Type::Integer))], &[("seats", Given::A(Type::Array))]]),
+    ("Venue", &[&[("sections", Given::Some("Section")), ("areas", Given::Some("Area"))]]),
+];
+const PLACES: Choice = &[
+    &[("seats", Given::A(Type::Array)), ("areas", Given::A(Type::Array))],
+    &[("bestAvailable", Given::Named("BestAvailable"))],
 ];
 
-/// Requires exactly one of two members in a schema.
-fn either(openapi: &mut OpenApi, name: &str, one: Member, other: Member) {
-    let given = |(member, is): Member| {
+/// Requires that a body of a schema makes its choice.
+fn choose(openapi: &mut OpenApi, name: &str, choice: Choice) {
+    let given = |(member, is): &Member| {
         let schema: RefOr<Schema> = match is {
-            Given::A(of) => ObjectBuilder::new().schema_type(of).into(),
-            Given::Named(name) => Ref::from_schema_name(name).into(),
+            Given::A(of) => ObjectBuilder::new().schema_type(of.clone()).into(),
+            Given::Some(name) => {
+                ArrayBuilder::new().items(Ref::from_schema_name(*name)).min_items(Some(1)).into()
+            }
+            Given::Named(name) => Ref::from_schema_name(*name).into(),
         };
-        ObjectBuilder::new().property(member, schema).required(member)
+        ObjectBuilder::new().property(*member, schema).required(*member)
     };
-    let choice = OneOfBuilder::new().item(given(one)).item(given(other));
+    let any = |members: &&'static [Member]| -> RefOr<Schema> {
+        match members {
+            [one] => given(one).into(),
+            several => several.iter().map(given).fold(AnyOfBuilder::new(), AnyOfBuilder::item).into(),
+        }
+    };
+    let choice: RefOr<Schema> = match choice {
+        [one] => any(one),
+        several => several.iter().map(any).fold(OneOfBuilder::new(), OneOfBuilder::item).into(),
+    };
     let components = openapi.components.get_or_insert_default();
     let whole = components.schemas.get_mut(name).expect("the schema of a body is there");
     let members = core::mem::take(whole);

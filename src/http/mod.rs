@@ -29,6 +29,7 @@ pub mod json_writer;
 pub mod limits;
 mod lookup;
 pub mod mail_hook;
+mod map_areas;
 pub mod page;
 pub mod pages;
 mod parts;

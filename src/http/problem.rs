@@ -88,7 +88,7 @@ codes! {
     NotRetained = GONE, "not_retained", "No longer kept";
     /// Another has the seats; with `seats`.
     SeatUnavailable = CONFLICT, "seat_unavailable", "Seat unavailable";
-    /// There are fewer free seats than asked for.
+    /// There are fewer free seats, or places of an area, than asked for; with `areas` where those were named.
     NotEnoughSeats = CONFLICT, "not_enough_seats", "Not enough seats";
     /// The schedule isn't on sale.
     ScheduleNotOpen = CONFLICT, "schedule_not_open", "Schedule not open";
@@ -114,6 +114,8 @@ codes! {
     InvalidTransition = CONFLICT, "invalid_transition", "Invalid transition";
     /// The first request with this idempotency key is still running.
     RequestInProgress = CONFLICT, "request_in_progress", "Request in progress";
+    /// The seats are kept for visitors with a disability and their companions; with `seats`.
+    AccessibleSeat = CONFLICT, "accessible_seat", "Accessible seat";
     /// The body is over the route's limit.
     BodyTooLarge = PAYLOAD_TOO_LARGE, "body_too_large", "Body too large";
     /// The headers are over the limit.
@@ -170,6 +172,16 @@ impl Code {
         uri.extend(self.as_str().chars().map(|c| if c == '_' { '-' } else { c }));
         uri
     }
+}
+
+/// What an area has left.
+#[derive(Debug, ToSchema)]
+#[schema(rename_all = "camelCase")]
+#[expect(dead_code, reason = "describes what is written")]
+struct AreaLeft {
+    area_id: String,
+    /// How many places can be held now.
+    available: u32,
 }
 
 /// A wrong field of a request.
@@ -332,7 +344,14 @@ impl PartialSchema for Problem {
                 "seats",
                 array(
                     String::schema(),
-                    "With `seat_unavailable`, `orphan_seat` and `unknown_seat`: the seats' ids",
+                    "With `seat_unavailable`, `orphan_seat`, `accessible_seat` and `unknown_seat`: the seats' ids",
+                ),
+            )
+            .property(
+                "areas",
+                array(
+                    AreaLeft::schema(),
+                    "With `not_enough_seats`: the areas that haven't as many places left as were asked for",
                 ),
             )
             .property("position", position)
@@ -405,7 +424,7 @@ mod tests {
 | 404 | `not_found` |
 | 405 | `method_not_allowed` |
 | 408 · 410 | `request_timeout` · `not_retained` |
-| 409 | `seat_unavailable`, `not_enough_seats`, `schedule_not_open`, `seat_limit_exceeded`, `orphan_seat`, `reservation_not_held`, `reservation_expired`, `payment_not_ready`, `in_use`, `email_taken`, `no_waiting_room`, `cancellation_closed`, `invalid_transition`, `request_in_progress` |
+| 409 | `seat_unavailable`, `not_enough_seats`, `schedule_not_open`, `seat_limit_exceeded`, `orphan_seat`, `reservation_not_held`, `reservation_expired`, `payment_not_ready`, `in_use`, `email_taken`, `no_waiting_room`, `cancellation_closed`, `invalid_transition`, `request_in_progress`, `accessible_seat` |
 | 413 · 431 | `body_too_large` (over 64 KiB; 16 MiB for `/import` and venues) · `headers_too_large` |
 | 415 | `unsupported_media_type` |
 | 422 | `invalid_request` (with `errors: [{"field", "detail"}]`), `unknown_seat` (with `seats`), `idempotency_key_reused`, `amount_out_of_range`, `currency_mismatch` |

@@ -2,6 +2,8 @@
 
 use core::fmt::Display;
 
+use serde_json::json;
+
 use super::problem::{Code, FieldError, Problem};
 use crate::domain::accounts;
 use crate::domain::catalogue::CatalogueRefusal;
@@ -10,7 +12,7 @@ use crate::domain::payments;
 use crate::domain::schedule::Refusal;
 use crate::domain::schedule::policy::ACTIVE_MAX;
 use crate::domain::users;
-use crate::domain::venue::{Layout, Seat};
+use crate::domain::venue::{Area, Layout, Seat};
 use crate::domain::waiting_room;
 use crate::engine::{self, EngineError};
 
@@ -79,6 +81,19 @@ fn schedule_refused(refusal: Refusal, layout: Option<&Layout>) -> Problem {
             return Problem::invalid_field("seats", refusal.to_string());
         }
         Refusal::UnknownPriceType => return Problem::invalid_field("priceType", refusal.to_string()),
+        Refusal::NotEnoughPlaces { areas } => {
+            let area = |(area, available): &(Area, u32)| {
+                let id = layout.and_then(|layout| layout.areas().get(area.index())).map(|area| &*area.id);
+                json!({"areaId": id, "available": available})
+            };
+            let detail = "An area has not as many places left; see `areas`.";
+            return Problem::new(Code::NotEnoughSeats, detail)
+                .with("areas", areas.iter().map(area).collect::<Vec<_>>());
+        }
+        Refusal::AccessibleSeats { seats } => {
+            let detail = "Accessible seats are kept for those who ask for them; see `seats`.";
+            return Problem::new(Code::AccessibleSeat, detail).with("seats", names(seats));
+        }
         Refusal::UnknownArea => return Problem::invalid_field("areas", refusal.to_string()),
         Refusal::UnknownGrade => return Problem::invalid_field("bestAvailable.grade", refusal.to_string()),
         Refusal::NoSuchReservation => return Problem::not_found(),

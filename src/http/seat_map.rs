@@ -19,11 +19,12 @@ use utoipa::ToSchema;
 use super::background;
 use super::documents::{At, SeatWord};
 use super::json_writer::JsonWriter;
+use super::map_areas::{MapAreaDocument, MapAreas, seating_of};
 use crate::domain::concert::Prices;
 use crate::domain::ids::{ScheduleId, ScheduleNumber};
-use crate::domain::schedule::SeatStatus;
-use crate::domain::venue::{Grade, Layout, Seat};
-use crate::engine::{Engine, ScheduleEntry, SeatsMark};
+use crate::domain::schedule::{Counts, SeatStatus};
+use crate::domain::venue::{Grade, Layout, Seat, Seating};
+use crate::engine::{Engine, MarkedMap, ScheduleEntry, SeatsMark};
 
 /// The seats of a piece: some 40 KB of a map.
 const PIECE_SEATS: usize = 256;
@@ -40,6 +41,8 @@ pub(super) struct MapDocument {
     version: u64,
     /// The seats in the order of the venue's plan.
     seats: Vec<SeatDocument>,
+    /// The areas in the order of the venue's plan; absent if the venue has none.
+    areas: Option<Vec<MapAreaDocument<'static>>>,
 }
 
 /// A seat map as it was.
@@ -53,6 +56,8 @@ pub(super) struct MapAtDocument {
     version: u64,
     /// The seats in the order of the venue's plan.
     seats: Vec<SeatDocument>,
+    /// The areas in the order of the venue's plan; absent if the venue has none.
+    areas: Option<Vec<MapAreaDocument<'static>>>,
 }
 
 /// A seat of a map.
@@ -90,15 +95,15 @@ impl Default for SeatBodies {
 impl SeatBodies {
     /// Returns the map as it is now.
     pub(super) fn get(&self, engine: &Engine, entry: &ScheduleEntry) -> Arc<SeatBody> {
-        let prices = engine.prices(entry);
+        let (prices, seating) = (engine.prices(entry), seating_of(engine, entry));
         let bodies = || self.newest.lock().unwrap_or_else(PoisonError::into_inner);
         let standing = bodies().get(&entry.number()).cloned();
         if let Some(body) = &standing
-            && body.tag == tag_of(entry, entry.seats_mark(), &prices)
+            && body.tag == tag_of(entry, entry.seats_mark(), &prices, seating.as_deref())
         {
             return Arc::clone(body);
         }
-        let body = Arc::new(SeatBody::new(entry, prices, standing.as_deref()));
+        let body = Arc::new(SeatBody::new(entry, prices, seating, standing.as_deref()));
         if entry.is_archived() {
             body.retire();
             return body;
@@ -155,7 +160,10 @@ pub(super) struct SeatBody {
     schedule: ScheduleId,
     layout: Arc<Layout>,
     prices: Arc<Prices>,
+    /// What the venue calls its areas, where it has any.
+    seating: Option<Arc<Seating>>,
     statuses: Box<[SeatStatus]>,
+    areas: Box<[Counts]>,
     /// The first seat that isn't available.
     first_taken: usize,
     /// The bytes of its seats in a document, without their statuses.
@@ -193,12 +201,17 @@ impl Pieces {
 
 impl SeatBody {
     /// Copies the map of a schedule; `older` is an earlier one of the same schedule.
-    fn new(entry: &ScheduleEntry, prices: Arc<Prices>, older: Option<&Self>) -> Self {
-        let (mark, statuses) = entry.marked_seats();
-        let pieces = statuses.len().div_ceil(PIECE_SEATS);
+    fn new(
+        entry: &ScheduleEntry,
+        prices: Arc<Prices>,
+        seating: Option<Arc<Seating>>,
+        older: Option<&Self>,
+    ) -> Self {
+        let MarkedMap { mark, statuses, areas } = entry.marked_map();
+        let pieces = pieces_of(statuses.len());
 
         let mut body = Self {
-            tag: tag_of(entry, mark, &prices),
+            tag: tag_of(entry, mark, &prices, seating.as_deref()),
             version: mark.version,
             id: id_of(entry, mark),
             schedule: entry.id().clone(),
@@ -208,7 +221,9 @@ impl SeatBody {
                 .position(|of| *of != SeatStatus::Available)
                 .unwrap_or(statuses.len()),
             prices,
+            seating,
             statuses,
+            areas,
             seats_len: 0,
             document: Pieces::new(pieces),
             snapshot: Pieces::new(pieces),
@@ -226,7 +241,17 @@ impl SeatBody {
     }
 
     fn piece_count(&self) -> usize {
-        self.statuses.len().div_ceil(PIECE_SEATS)
+        pieces_of(self.statuses.len())
+    }
+
+    fn areas(&self) -> MapAreas<'_> {
+        let Self { layout, prices, seating, areas, .. } = self;
+        MapAreas { layout, seating: seating.as_deref(), prices, counts: areas }
+    }
+
+    /// Writes what stands behind the seats.
+    fn tail(&self, narrow: SeatFilter) -> String {
+        format!("]{}}}", self.areas().member(narrow))
     }
 
     /// Returns the seats of a piece.
@@ -261,7 +286,7 @@ impl SeatBody {
         let mut json = if first { self.head() } else { JsonWriter::with_capacity(PIECE_SEATS * SEAT_BYTES) };
         self.seats().write(&mut json, self.range(index), SeatFilter::default(), &mut { first });
         if index + 1 == self.piece_count() {
-            json.raw(TAIL);
+            json.raw(&self.tail(SeatFilter::default()));
         }
         json.into_bytes().into()
     }
@@ -291,7 +316,7 @@ impl SeatBody {
             json.string(self.layout.seat_id(seat_at(place))).raw(":\"").raw(status.as_str()).raw("\"");
         }
         if index + 1 == self.piece_count() {
-            json.raw("}}\n\n");
+            json.raw("}").raw(&self.areas().member(SeatFilter::default())).raw("}\n\n");
         }
         json.into_bytes().into()
     }
@@ -303,7 +328,10 @@ impl SeatBody {
     }
 }
 
-const TAIL: &str = "]}";
+/// Returns the number of pieces: one at least, since a venue may have nothing but areas.
+fn pieces_of(seats: usize) -> usize {
+    seats.div_ceil(PIECE_SEATS).max(1)
+}
 
 fn seat_at(place: usize) -> Seat {
     Seat(u32::try_from(place).expect("bounded by VENUE_SEATS_MAX"))
@@ -318,7 +346,8 @@ pub(super) struct MapBody {
 
 impl MapBody {
     pub(super) fn new(body: Arc<SeatBody>) -> Self {
-        let left = body.head().into_bytes().len() + body.seats_len + body.statuses_len() + TAIL.len();
+        let around = body.head().into_bytes().len() + body.tail(SeatFilter::default()).len();
+        let left = around + body.seats_len + body.statuses_len();
         Self { body, next: 0, left }
     }
 }
@@ -361,8 +390,8 @@ pub(super) fn narrowed(body: &Arc<SeatBody>, narrow: SeatFilter) -> impl Iterato
             Some(Bytes::from(json.into_bytes())).filter(|bytes| !bytes.is_empty())
         })
     };
-    let head = body.head().into_bytes().into();
-    core::iter::once(head).chain(seats).chain(core::iter::once(Bytes::from_static(TAIL.as_bytes())))
+    let (head, tail) = (body.head().into_bytes().into(), body.tail(narrow).into());
+    core::iter::once(head).chain(seats).chain(core::iter::once(tail))
 }
 
 /// The first event of a stream, piece by piece.
@@ -446,8 +475,10 @@ fn text(json: JsonWriter) -> String {
 
 /// Names a map's content by the schedule, its version, and a checksum of its seats and prices. Prices may change before
 /// the sale opens.
-fn tag_of(entry: &ScheduleEntry, mark: SeatsMark, prices: &Prices) -> String {
-    named(entry, mark, prices.by_grade.iter().map(|price| price.minor()))
+fn tag_of(entry: &ScheduleEntry, mark: SeatsMark, prices: &Prices, seating: Option<&Seating>) -> String {
+    // Areas may get other names while seats are sold.
+    let names = seating.into_iter().flat_map(|seating| seating.id().halves());
+    named(entry, mark, prices.by_grade.iter().map(|price| price.minor()).chain(names))
 }
 
 /// Names the state that a stream's client has: the schedule, the map's version, and a checksum of its seats.

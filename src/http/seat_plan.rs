@@ -14,7 +14,7 @@ use utoipa::ToSchema;
 use super::answer::written;
 use super::background;
 use super::documents::{
-    FloorText, GradeText, Number, OutlineDocument, PlaceText, PlanName, SeatName, StageDocument,
+    FloorText, GradeText, NameText, Number, OutlineDocument, PlaceText, PlanName, SeatName, StageDocument,
 };
 use crate::domain::venue::{BuiltVenue, Marks, PlanId, places};
 
@@ -36,6 +36,29 @@ pub(super) struct SeatPlanDocument<'a> {
     sections: Vec<PlannedSection<'a>>,
     /// The seats in the order of the plan, which is that of a map's seats and of a vector's statuses.
     seats: Vec<PlannedSeat<'a>>,
+    /// The areas without numbered seats in the order of the plan, which is that of a map's areas; absent if the venue has none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    areas: Vec<PlannedArea<'a>>,
+}
+
+/// An area of a plan.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct PlannedArea<'a> {
+    #[schema(value_type = PlaceText)]
+    area_id: &'a str,
+    #[schema(value_type = FloorText)]
+    floor: &'a str,
+    #[schema(value_type = NameText)]
+    name: &'a str,
+    #[schema(value_type = GradeText)]
+    grade: &'a str,
+    /// How many places it has.
+    #[schema(minimum = 1, maximum = 100_000)]
+    capacity: u32,
+    /// Its outline, if the venue says it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    outline: Option<OutlineDocument>,
 }
 
 /// A section of a plan.
@@ -116,8 +139,18 @@ impl<'a> SeatPlanDocument<'a> {
             }
         }
 
+        let areas = venue.areas.iter().map(|area| PlannedArea {
+            area_id: &area.id,
+            floor: &area.floor,
+            name: &area.name,
+            grade: &area.grade,
+            capacity: area.capacity,
+            outline: area.outline.as_ref().map(OutlineDocument::from),
+        });
+
         let stage = venue.stage.as_ref().map(|stage| StageDocument { outline: stage.into() });
-        Self { plan_id: seating.id().to_string(), stage, sections: sections.collect(), seats }
+        let (plan_id, sections) = (seating.id().to_string(), sections.collect());
+        Self { plan_id, stage, sections, seats, areas: areas.collect() }
     }
 }
 

@@ -14,11 +14,13 @@ use utoipa::ToSchema;
 
 use super::answer::written;
 use super::documents::{At, CatalogueId, PlanName};
-use super::seat_map::named;
+use super::map_areas::{MapAreaDocument, MapAreas, seating_of};
+use super::seat_map::{SeatFilter, named};
+use crate::domain::concert::Prices;
 use crate::domain::ids::ScheduleNumber;
-use crate::domain::schedule::{Schedule, SeatStatus};
+use crate::domain::schedule::{AreaChange, Counts, Schedule, SeatStatus};
 use crate::domain::venue::PlanId;
-use crate::engine::{DELTAS_MAX, Engine, ScheduleEntry, SeatsMark};
+use crate::engine::{DELTAS_MAX, Engine, MarkedMap, ScheduleEntry, SeatsMark};
 
 /// How many seats stand in a byte.
 const SEATS_PER_BYTE: usize = 4;
@@ -30,7 +32,7 @@ const MASK: u8 = 0b11;
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = SeatVector)]
-pub(super) struct VectorDocument {
+pub(super) struct VectorDocument<'a> {
     #[schema(value_type = CatalogueId)]
     schedule_id: String,
     /// The map's version.
@@ -42,16 +44,20 @@ pub(super) struct VectorDocument {
     /// 2 reserved, 3 blocked.
     #[schema(pattern = "^[A-Za-z0-9+/]*={0,2}$")]
     statuses: String,
+    /// The areas in the order of the plan; absent if the venue has none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    areas: Vec<MapAreaDocument<'a>>,
 }
 
-impl VectorDocument {
+impl<'a> VectorDocument<'a> {
     /// Writes a map that was read whole.
-    pub(super) fn of(entry: &ScheduleEntry, schedule: &Schedule, plan: PlanId) -> Self {
+    pub(super) fn of(entry: &ScheduleEntry, schedule: &Schedule, plan: PlanId, areas: &MapAreas<'a>) -> Self {
         Self {
             schedule_id: entry.id().to_string(),
             version: schedule.seats_version(),
             plan_id: plan.to_string(),
             statuses: Statuses::of(schedule.statuses()).text(),
+            areas: areas.documents(SeatFilter::default()),
         }
     }
 }
@@ -60,10 +66,10 @@ impl VectorDocument {
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = SeatVectorAt)]
-pub(super) struct VectorAtDocument {
+pub(super) struct VectorAtDocument<'a> {
     pub(super) at: At,
     #[serde(flatten)]
-    pub(super) vector: VectorDocument,
+    pub(super) vector: VectorDocument<'a>,
 }
 
 /// The bits of a map's seats.
@@ -105,6 +111,7 @@ fn bits(status: SeatStatus) -> u8 {
 struct Vector {
     mark: SeatsMark,
     statuses: Statuses,
+    areas: Box<[Counts]>,
     written: Option<Written>,
 }
 
@@ -112,14 +119,16 @@ struct Vector {
 #[derive(Debug, Clone)]
 struct Written {
     plan: PlanId,
+    /// What the places of areas cost then, which may change before the sale opens.
+    prices: Arc<Prices>,
     tag: Arc<str>,
     json: Bytes,
 }
 
 impl Vector {
     fn new(entry: &ScheduleEntry) -> Self {
-        let (mark, statuses) = entry.marked_seats();
-        Self { mark, statuses: Statuses::of(&statuses), written: None }
+        let MarkedMap { mark, statuses, areas } = entry.marked_map();
+        Self { mark, statuses: Statuses::of(&statuses), areas, written: None }
     }
 
     /// Follows the map's changes to the newest.
@@ -135,25 +144,36 @@ impl Vector {
             for (seat, status) in &delta.seats {
                 self.statuses.set(seat.index(), *status);
             }
+            for AreaChange { area, after, .. } in &delta.areas {
+                self.areas[area.index()] = *after;
+            }
             self.mark = delta.mark;
             self.written = None;
         }
     }
 
     /// Returns the answer with its tag; who comes first writes it.
-    fn answer(&mut self, entry: &ScheduleEntry, plan: PlanId) -> (Arc<str>, Bytes) {
-        if let Some(written) = self.written.as_ref().filter(|written| written.plan == plan) {
+    fn answer(&mut self, engine: &Engine, entry: &ScheduleEntry, plan: PlanId) -> (Arc<str>, Bytes) {
+        let (prices, seating) = (engine.prices(entry), seating_of(engine, entry));
+        let has_areas = !self.areas.is_empty();
+        let is_same = |written: &&Written| written.plan == plan && (!has_areas || written.prices == prices);
+        if let Some(written) = self.written.as_ref().filter(is_same) {
             return (Arc::clone(&written.tag), written.json.clone());
         }
+
+        let (layout, seating) = (entry.layout(), seating.as_deref());
+        let areas = MapAreas { layout, seating, prices: &prices, counts: &self.areas };
         let document = VectorDocument {
             schedule_id: entry.id().to_string(),
             version: self.mark.version,
             plan_id: plan.to_string(),
             statuses: self.statuses.text(),
+            areas: areas.documents(SeatFilter::default()),
         };
-        let tag: Arc<str> = named(entry, self.mark, plan.halves().into_iter()).into();
+        let worth = prices.by_grade.iter().map(|price| price.minor()).filter(|_| has_areas);
+        let tag: Arc<str> = named(entry, self.mark, plan.halves().into_iter().chain(worth)).into();
         let json = Bytes::from(written(&document));
-        self.written = Some(Written { plan, tag: Arc::clone(&tag), json: json.clone() });
+        self.written = Some(Written { plan, prices, tag: Arc::clone(&tag), json: json.clone() });
         (tag, json)
     }
 }
@@ -169,13 +189,13 @@ impl SeatVectors {
     /// Returns the map as it is now as an answer, with its tag.
     pub(super) fn get(&self, engine: &Engine, entry: &ScheduleEntry, plan: PlanId) -> (Arc<str>, Bytes) {
         if entry.is_archived() {
-            return Vector::new(entry).answer(entry, plan);
+            return Vector::new(entry).answer(engine, entry, plan);
         }
         let slot = self.slot(engine, entry);
         let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
         let vector = slot.get_or_insert_with(|| Vector::new(entry));
         vector.follow(entry);
-        vector.answer(entry, plan)
+        vector.answer(engine, entry, plan)
     }
 
     fn slot(&self, engine: &Engine, entry: &ScheduleEntry) -> Slot {

@@ -18,7 +18,7 @@ use crate::domain::keys::KeyList;
 use crate::domain::schedule::{Archived, Creation};
 use crate::domain::time::Timestamp;
 use crate::domain::venue::{
-    Coordinate, Layout, Line, ListedSeat, Outline, Point, Row, RowSeats, Seating, Section, Venue,
+    Coordinate, Layout, Line, ListedSeat, Outline, Point, Row, RowSeats, Seating, Section, Venue, VenueArea,
 };
 
 #[derive(Serialize, Deserialize)]
@@ -57,6 +57,19 @@ pub(super) struct VenueWire {
 enum VenueMore {
     /// The outline of its stage.
     Stage(Vec<PointWire>),
+    /// Its areas; a venue without any has no such field.
+    Areas(Vec<AreaWire>),
+}
+
+#[derive(Serialize, Deserialize)]
+struct AreaWire {
+    id: String,
+    floor: String,
+    name: String,
+    grade: String,
+    capacity: u32,
+    outline: Option<Vec<PointWire>>,
+    more: More,
 }
 
 /// A point's coordinates, in millionths of the unit.
@@ -230,6 +243,9 @@ impl CatalogueEventWire {
 
 impl VenueWire {
     fn from_domain(venue: &Venue) -> Self {
+        let stage = venue.stage.as_ref().map(|stage| VenueMore::Stage(outline_out(stage)));
+        let areas = (!venue.areas.is_empty())
+            .then(|| VenueMore::Areas(venue.areas.iter().map(AreaWire::from_domain).collect()));
         Self {
             id: venue.id.to_string(),
             name: venue.name.clone(),
@@ -237,20 +253,18 @@ impl VenueWire {
             kind: venue.kind.clone(),
             time_zone: venue.time_zone.clone(),
             sections: venue.sections.iter().map(VenueSectionWire::from_domain).collect(),
-            more: venue
-                .stage
-                .as_ref()
-                .map(|stage| VenueMore::Stage(outline_out(stage)))
-                .into_iter()
-                .collect(),
+            more: stage.into_iter().chain(areas).collect(),
         }
     }
 
     fn into_domain(self) -> Read<Venue> {
-        let mut stage = None;
+        let (mut stage, mut areas) = (None, Vec::new());
         for field in self.more {
             match field {
                 VenueMore::Stage(points) => stage = Some(outline_in(points)?),
+                VenueMore::Areas(wires) => {
+                    areas = wires.into_iter().map(AreaWire::into_domain).collect::<Read<_>>()?;
+                }
             }
         }
         Ok(Venue {
@@ -261,6 +275,32 @@ impl VenueWire {
             time_zone: self.time_zone,
             stage,
             sections: self.sections.into_iter().map(VenueSectionWire::into_domain).collect::<Read<_>>()?,
+            areas,
+        })
+    }
+}
+
+impl AreaWire {
+    fn from_domain(area: &VenueArea) -> Self {
+        Self {
+            id: area.id.clone(),
+            floor: area.floor.clone(),
+            name: area.name.clone(),
+            grade: area.grade.to_string(),
+            capacity: area.capacity,
+            outline: area.outline.as_ref().map(outline_out),
+            more: More::default(),
+        }
+    }
+
+    fn into_domain(self) -> Read<VenueArea> {
+        Ok(VenueArea {
+            id: self.id,
+            floor: self.floor,
+            name: self.name,
+            grade: grade_name(&self.grade)?,
+            capacity: self.capacity,
+            outline: self.outline.map(outline_in).transpose()?,
         })
     }
 }
@@ -558,7 +598,7 @@ impl CatalogueParts {
         let mut put = |event: CatalogueEvent| catalogue.apply(&event, Timestamp::ZERO, None);
 
         for venue in self.venues {
-            let layout = Layout::new(&venue.sections);
+            let layout = Layout::with_areas(&venue.sections, &venue.areas);
             let seats = layout.and_then(|layout| Seating::new(&venue, &layout));
             seats.map_err(|_| DecodeError::Value("the seats of a venue"))?;
             put(CatalogueEvent::VenuePut(Arc::new(venue)));

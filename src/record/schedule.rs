@@ -154,7 +154,12 @@ struct PolicyWire {
     prevent_orphan_seats: bool,
     recovery_grace: u32,
     queue: Option<QueueWire>,
-    more: More,
+    more: More<PolicyMore>,
+}
+
+#[derive(Serialize, Deserialize)]
+enum PolicyMore {
+    AccessibleReleaseAt(u64),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -452,11 +457,23 @@ impl PolicyWire {
             prevent_orphan_seats: policy.prevent_orphan_seats,
             recovery_grace: policy.recovery_grace.get(),
             queue: policy.queue.as_ref().map(QueueWire::from_domain),
-            more: More::default(),
+            more: instant_out(policy.accessible_release_at)
+                .map(PolicyMore::AccessibleReleaseAt)
+                .into_iter()
+                .collect(),
         }
     }
 
     fn into_domain(self) -> Read<Policy> {
+        let mut accessible_release_at = None;
+        for field in self.more {
+            match field {
+                PolicyMore::AccessibleReleaseAt(at) => {
+                    accessible_release_at = Some(Timestamp::from_millis(at));
+                }
+            }
+        }
+
         Ok(Policy {
             hold: Seconds::new(self.hold),
             seats_per_reservation_max: self.seats_per_reservation_max,
@@ -466,6 +483,7 @@ impl PolicyWire {
             prevent_orphan_seats: self.prevent_orphan_seats,
             recovery_grace: Seconds::new(self.recovery_grace),
             queue: self.queue.map(QueueWire::into_domain).transpose()?,
+            accessible_release_at,
         })
     }
 }

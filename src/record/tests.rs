@@ -23,6 +23,7 @@ use crate::domain::schedule::{
 use crate::domain::time::Seconds;
 use crate::domain::venue::{
     Area, Coordinate, Line, ListedSeat, Outline, Point, Row, RowSeats, Seat, Section as VenueSection, Venue,
+    VenueArea,
 };
 use crate::domain::waiting_room::RoomImage;
 
@@ -63,6 +64,14 @@ fn venue() -> Venue {
     let section =
         |floor: &str, outline, rows| VenueSection { id: "B".into(), floor: floor.into(), outline, rows };
     let sections = vec![section("1층", Some(square()), rows), section("2층", None, vec![])];
+    let area = |id: &str, name: &str, capacity, outline| VenueArea {
+        id: id.into(),
+        floor: "1층".into(),
+        name: name.into(),
+        grade: GradeName::parse("R").unwrap(),
+        capacity,
+        outline,
+    };
     Venue {
         id: VenueId::parse("샤롯데").unwrap(),
         name: "샤롯데씨어터".into(),
@@ -71,6 +80,7 @@ fn venue() -> Venue {
         time_zone: "Asia/Seoul".into(),
         stage: Some(square()),
         sections,
+        areas: vec![area("standing", "스탠딩", 100_000, Some(square())), area("lawn", "", 1, None)],
     }
 }
 
@@ -79,7 +89,7 @@ fn bare_venue() -> Venue {
     let row = |seats| Row { id: "7".into(), grade: GradeName::parse("VIP").unwrap(), line: None, seats };
     let rows = vec![row(RowSeats::Length(3))];
     let section = VenueSection { id: "B".into(), floor: "1층".into(), outline: None, rows };
-    Venue { stage: None, sections: vec![section], ..venue() }
+    Venue { stage: None, sections: vec![section], areas: vec![], ..venue() }
 }
 
 fn concert() -> Concert {
@@ -134,6 +144,7 @@ fn plan() -> Plan {
                 order: QueueOrder::Shuffle,
                 opens_at: Some(AT),
             }),
+            accessible_release_at: Some(AT),
         },
     }
 }
@@ -700,8 +711,11 @@ fn lines_that_add_up_to_no_amount_are_refused() {
     let line = |amount| PriceLine { amount, ..terms().lines[0].clone() };
     let marks = [0x0011_2233_4455, 0x0011_2233_4466];
     let terms = Terms { lines: marks.map(line).into(), ..terms() };
-    let event =
-        Event::SeatsExchanged { number: ReservationNumber(1), seats: [].into(), terms: Some(Arc::new(terms)) };
+    let event = Event::SeatsExchanged {
+        number: ReservationNumber(1),
+        seats: [].into(),
+        terms: Some(Arc::new(terms)),
+    };
     let fact = Fact::Schedule(NUMBER, event);
     let written = encode(&Record { version: 2, at: AT, by: by(2), key: None, fact });
 

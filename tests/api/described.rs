@@ -42,7 +42,8 @@ fn close(value: &mut Value, is_part: bool, schemas: &Map<String, Value>) {
                 return close(value, true, schemas);
             }
             for (name, inside) in members.iter_mut() {
-                let is_part = name == "allOf" || (is_part && name == "oneOf");
+                let is_choice = ["oneOf", "anyOf"].contains(&name.as_str());
+                let is_part = name == "allOf" || (is_part && is_choice);
                 close(inside, is_part, schemas);
             }
             let is_schema = ["$ref", "allOf", "properties"].iter().any(|name| members.contains_key(*name));

@@ -8,6 +8,8 @@
 #[path = "../support/server.rs"]
 mod server;
 
+mod accessible;
+mod areas;
 mod auth;
 mod catalogue;
 mod described;

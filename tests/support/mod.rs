@@ -16,9 +16,10 @@ use onsale::domain::ids::{ConcertId, GradeName, ReservationNumber, ScheduleId, U
 use onsale::domain::keys::KeyUse;
 use onsale::domain::money::{Currency, Money};
 use onsale::domain::schedule::policy::Policy;
-use onsale::domain::schedule::{Answer, Caller, Command, Plan, Reservation, ReservationRef, Wish};
+use onsale::domain::schedule::terms::{AreaWish, PriceType};
+use onsale::domain::schedule::{Answer, Caller, Command, Pick, Plan, Reservation, ReservationRef, Wish};
 use onsale::domain::time::{Seconds, Timestamp};
-use onsale::domain::venue::{Row, RowSeats, Seat, Section, Venue};
+use onsale::domain::venue::{Area, Row, RowSeats, Seat, Section, Venue, VenueArea};
 use onsale::engine::{CatalogueChange, Done, Engine, EngineConfig, EngineError, ScheduleEntry};
 use onsale::journal::{Driver, MemoryDisk};
 
@@ -43,6 +44,7 @@ pub fn venue(rows: u32, len: u32) -> Venue {
         kind: "hall".into(),
         time_zone: "Asia/Seoul".into(),
         stage: None,
+        areas: vec![],
         sections: vec![Section {
             id: "A".into(),
             floor: "1".into(),
@@ -50,6 +52,27 @@ pub fn venue(rows: u32, len: u32) -> Venue {
             rows: (1..=rows).map(row).collect(),
         }],
     }
+}
+
+/// An area of the grade that [`concert`] prices.
+pub fn area(id: &str, capacity: u32) -> VenueArea {
+    VenueArea {
+        id: id.into(),
+        floor: "1".into(),
+        name: id.to_uppercase(),
+        grade: GradeName::parse("R").unwrap(),
+        capacity,
+        outline: None,
+    }
+}
+
+/// Asks for places of areas, beside seats.
+pub fn wish(seats: &[u32], areas: &[(u16, u32)]) -> Wish {
+    let seats: Arc<[Seat]> = seats.iter().copied().map(Seat).collect();
+    let pick = if seats.is_empty() { Pick::None } else { Pick::Seats(seats) };
+    let place =
+        |&(area, count): &(u16, u32)| AreaWish { area: Area(area), count, price_type: PriceType::DEFAULT };
+    Wish { pick, areas: areas.iter().map(place).collect(), ..Wish::default() }
 }
 
 pub fn concert() -> Concert {

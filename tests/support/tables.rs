@@ -189,20 +189,34 @@ impl Tables {
         moved.map(|row| number(row, "amount")).collect()
     }
 
-    /// S1 and S2: each seat has the status that its one live reservation gives it, and the counts add up.
+    /// S1, S2 and A1: each seat has the status that its one live reservation gives it, an area as many places of a status as its live
+    /// reservations have, and the counts add up.
     fn check_seats(&self) {
         let mut owners: BTreeMap<(String, String), &str> = BTreeMap::new();
+        let mut placed: BTreeMap<(String, String, &str), u64> = BTreeMap::new();
         for reservation in self.rows(Table::Reservations) {
             let id = text(reservation, "reservation_id").unwrap();
             let seats = self.find(Table::ReservationSeats, "reservation_id", id);
-            assert_eq!(seats.len() as u64, number(reservation, "seats"));
-            let amount: u64 = seats.iter().map(|seat| number(seat, "price")).sum();
+            let areas = self.find(Table::ReservationAreas, "reservation_id", id);
+            let in_areas: u64 = areas.iter().map(|area| number(area, "count")).sum();
+            assert_eq!(seats.len() as u64 + in_areas, number(reservation, "seats"));
+            let price = |place: &Row| {
+                let of_area = self.find(Table::Areas, "area_id", text(place, "area_id").unwrap());
+                let mut of_area = of_area.iter().filter(|area| area["schedule_id"] == place["schedule_id"]);
+                number(of_area.next().unwrap(), "price")
+            };
+            let of_places: u64 = areas.iter().map(|area| price(area) * number(area, "count")).sum();
+            let amount: u64 = seats.iter().map(|seat| number(seat, "price")).sum::<u64>() + of_places;
             assert_eq!(amount, number(reservation, "amount"));
             let status = match text(reservation, "status").unwrap() {
                 "held" | "paying" => "held",
                 "confirmed" => "reserved",
                 _ => continue,
             };
+            for area in areas {
+                let (schedule, id) = (text(area, "schedule_id").unwrap(), text(area, "area_id").unwrap());
+                *placed.entry((schedule.into(), id.into(), status)).or_default() += number(area, "count");
+            }
             for seat in seats {
                 let place =
                     (text(seat, "schedule_id").unwrap().into(), text(seat, "seat_id").unwrap().into());
@@ -219,6 +233,20 @@ impl Tables {
                 None => assert!(matches!(status, "available" | "blocked"), "S1: {seat:?}"),
             }
             *counts.entry((schedule.to_owned(), status)).or_default() += 1;
+        }
+        for area in self.rows(Table::Areas) {
+            let (schedule, id) = (text(area, "schedule_id").unwrap(), text(area, "area_id").unwrap());
+            let mut total = 0;
+            for status in ["available", "held", "reserved", "blocked"] {
+                let count = number(area, status);
+                if matches!(status, "held" | "reserved") {
+                    let own = placed.get(&(schedule.into(), id.into(), status)).copied();
+                    assert_eq!(count, own.unwrap_or_default(), "A1: {area:?}");
+                }
+                *counts.entry((schedule.to_owned(), status)).or_default() += count;
+                total += count;
+            }
+            assert_eq!(total, number(area, "capacity"), "A1: {area:?}");
         }
         for schedule in self.rows(Table::Schedules) {
             let id = text(schedule, "schedule_id").unwrap();

@@ -326,9 +326,11 @@ fn from_error(error: &EngineError) -> Outcome {
         Refusal::Expired | Refusal::NotHeld | Refusal::NoSuchReservation | Refusal::PaymentNotUnderWay => {
             Outcome::TooLate
         }
-        Refusal::SeatsUnavailable { .. } | Refusal::NotEnoughSeats | Refusal::OrphanSeats { .. } => {
-            Outcome::EmptyHanded
-        }
+        Refusal::SeatsUnavailable { .. }
+        | Refusal::NotEnoughSeats
+        | Refusal::NotEnoughPlaces { .. }
+        | Refusal::OrphanSeats { .. }
+        | Refusal::AccessibleSeats { .. } => Outcome::EmptyHanded,
         Refusal::NoSeats
         | Refusal::UnknownSeats { .. }
         | Refusal::RepeatedSeats { .. }

@@ -13,7 +13,7 @@ use crate::domain::keys::KeyFound;
 use crate::domain::money::{Currency, Money};
 use crate::domain::schedule::policy::Policy;
 use crate::domain::time::Seconds;
-use crate::domain::venue::{Coordinate, Line, ListedSeat, Outline, Point, Row, RowSeats, Section};
+use crate::domain::venue::{Coordinate, Line, ListedSeat, Outline, Point, Row, RowSeats, Section, VenueArea};
 use crate::record;
 
 const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
@@ -48,6 +48,7 @@ fn venue_with(id: &str, grades: &[&str]) -> Venue {
         time_zone: "Asia/Seoul".into(),
         stage: None,
         sections: vec![Section { id: "B".into(), floor: "1층".into(), outline: None, rows }],
+        areas: vec![],
     }
 }
 
@@ -190,6 +191,43 @@ fn a_venue_with_a_schedule_changes_its_name_and_address_only() {
     books.in_use(|draft| draft.put_venue(Venue { kind: "hall".into(), ..venue() }));
     books.in_use(|draft| draft.put_venue(venue_with("v", &["R", "VIP"])));
     assert_eq!(books.catalogue.venue("v").unwrap().venue.name, "Charlotte");
+}
+
+#[test]
+fn a_venue_with_a_schedule_changes_what_its_areas_are_called_and_nothing_else_of_them() {
+    let area = |id: &str, grade: &str, capacity| VenueArea {
+        id: id.into(),
+        floor: "1층".into(),
+        name: "스탠딩".into(),
+        grade: GradeName::parse(grade).unwrap(),
+        capacity,
+        outline: None,
+    };
+    let with = |areas: Vec<VenueArea>| Venue { areas, ..venue() };
+    let mut books = Books::with_schedule();
+    books.in_use(|draft| draft.put_venue(with(vec![area("pit", "VIP", 9)])));
+
+    let mut books = Books::default();
+    books.change(|draft| draft.put_venue(with(vec![area("pit", "ST", 9)]))).unwrap();
+    books.invalid("grades", |draft| draft.put_concert(concert(), false));
+    books.change(|draft| draft.put_venue(with(vec![area("pit", "VIP", 9)]))).unwrap();
+    books.change(|draft| draft.put_concert(concert(), false)).unwrap();
+    books.change(|draft| put_schedule(draft, "s")).unwrap();
+    let layout = Arc::clone(&books.catalogue.venue("v").unwrap().layout);
+
+    let point = |x| Point { x: Coordinate::parse(x).unwrap(), y: Coordinate::default() };
+    let outline = Outline::new(vec![point("0"), point("1"), point("2")]);
+    let changed = VenueArea { name: "Pit".into(), outline, ..area("pit", "VIP", 9) };
+    assert_eq!(books.change(|draft| draft.put_venue(with(vec![changed]))), Ok((Put::Replaced, 1)));
+    let standing = books.catalogue.venue("v").unwrap();
+    assert!(Arc::ptr_eq(&standing.layout, &layout), "its places are the same ones");
+    assert_eq!(&*standing.seating.area_names()[0], "Pit");
+
+    let floor = VenueArea { floor: "2층".into(), ..area("pit", "VIP", 9) };
+    for other in [area("pit", "VIP", 8), area("pit", "R", 9), area("x", "VIP", 9), floor] {
+        books.in_use(|draft| draft.put_venue(with(vec![other])));
+    }
+    books.in_use(|draft| draft.put_venue(with(vec![])));
 }
 
 #[test]

@@ -11,7 +11,7 @@ use super::{
 use crate::domain::ids::{PaymentId, ReservationNumber};
 use crate::domain::keys::KeyUse;
 use crate::domain::time::{Seconds, Timestamp};
-use crate::domain::venue::Seat;
+use crate::domain::venue::{Area, Seat};
 
 impl Schedule {
     /// Applies an event that happened at `at`; `key` is the idempotency key whose effect it is.
@@ -25,10 +25,13 @@ impl Schedule {
         self.version += 1;
         self.last_instant = at;
         self.changed.clear();
+        if let Some(areas) = &mut self.areas {
+            areas.begin();
+        }
 
         let touched = self.change(event, at, key);
         // One version an event, however many seats it changes: a follower takes them all at once.
-        if !self.changed.is_empty() {
+        if self.has_changed() {
             self.seats_version += 1;
         }
         // A journal of before `ENDED_PER_USER_MAX` may name one that is forgotten by now: there is no answer to keep.
@@ -114,7 +117,7 @@ impl Schedule {
                 return Some(*number);
             }
             Event::SeatsExchanged { number, seats, terms } => {
-                self.exchange_seats(*number, seats, terms);
+                self.exchange_seats(*number, seats, terms.as_ref());
                 return Some(*number);
             }
             Event::HoldReleased { number } => {
@@ -157,7 +160,9 @@ impl Schedule {
         assert_eq!(number.count(), self.last_reservation + 1, "reservations are numbered in order");
         self.last_reservation = number.count();
 
-        self.give(&reservation.seats, FREE, number.0, seat_status_of(reservation.status));
+        let status = seat_status_of(reservation.status);
+        self.give(&reservation.seats, FREE, number.0, status);
+        self.give_areas(reservation.terms.as_deref(), SeatStatus::Available, status);
 
         let entry = self.users.entry(reservation.user.clone()).or_default();
         entry.live += reservation.places();
@@ -169,13 +174,13 @@ impl Schedule {
         self.reservations.insert(number.0, reservation);
     }
 
-    fn exchange_seats(&mut self, number: ReservationNumber, seats: &Arc<[Seat]>, terms: &Option<Arc<Terms>>) {
+    fn exchange_seats(&mut self, number: ReservationNumber, seats: &Arc<[Seat]>, terms: Option<&Arc<Terms>>) {
         let reservation = self.get_mut(number);
         assert_eq!(reservation.status, ReservationStatus::Held);
         let user = reservation.user.clone();
         let had = reservation.places();
         let old = core::mem::replace(&mut reservation.seats, Arc::clone(seats));
-        reservation.terms.clone_from(terms);
+        let old_terms = core::mem::replace(&mut reservation.terms, terms.cloned());
         let has = reservation.places();
 
         // A seat that stays changes nothing that anyone sees: only the others are passed on.
@@ -183,6 +188,8 @@ impl Schedule {
         let come: Vec<Seat> = seats.iter().filter(|seat| !old.contains(seat)).copied().collect();
         self.give(&gone, number.0, FREE, SeatStatus::Available);
         self.give(&come, FREE, number.0, SeatStatus::Held);
+        self.give_areas(old_terms.as_deref(), SeatStatus::Held, SeatStatus::Available);
+        self.give_areas(terms.map(|terms| &**terms), SeatStatus::Available, SeatStatus::Held);
 
         let live = &mut self.user_mut(&user).live;
         *live = *live - had + has;
@@ -222,8 +229,8 @@ impl Schedule {
 
     fn confirm_reservation(&mut self, number: ReservationNumber, payment: PaymentId, at: Timestamp) {
         let reservation = self.get_mut(number);
-        let (seats, user) = (Arc::clone(&reservation.seats), reservation.user.clone());
-        let places = reservation.places();
+        let (seats, terms) = (Arc::clone(&reservation.seats), reservation.terms.clone());
+        let (user, places) = (reservation.user.clone(), reservation.places());
         let (was, expires_at) = (reservation.status, reservation.expires_at);
         let own = reservation.payment.replace(payment);
         assert!(own.is_none_or(|own| own == payment), "M2: its own payment");
@@ -237,6 +244,7 @@ impl Schedule {
                 self.deadlines.remove(&(expires_at, number.0));
                 self.other_deadlines.remove(&number.0);
                 self.give(&seats, number.0, number.0, SeatStatus::Reserved);
+                self.give_areas(terms.as_deref(), SeatStatus::Held, SeatStatus::Reserved);
             }
 
             // Money that came after the deadline: its seats went back on sale, and are taken once more.
@@ -244,6 +252,7 @@ impl Schedule {
                 let ended_at = ended_at.expect("what expired has ended");
                 self.ended.remove(&(ended_at, number.0));
                 self.give(&seats, FREE, number.0, SeatStatus::Reserved);
+                self.give_areas(terms.as_deref(), SeatStatus::Available, SeatStatus::Reserved);
                 let entry = self.user_mut(&user);
                 entry.live += places;
                 // It is there where no payment was under way.
@@ -261,14 +270,15 @@ impl Schedule {
         assert!(reservation.status.is_live(), "only what lives can end");
 
         let had_deadline = reservation.status.has_deadline();
+        let was = seat_status_of(reservation.status);
         reservation.status = ending;
         reservation.ended_at = Some(at);
         if ending == ReservationStatus::Cancelled {
             reservation.cancelled_at = Some(at);
         }
 
-        let (seats, user) = (Arc::clone(&reservation.seats), reservation.user.clone());
-        let places = reservation.places();
+        let (seats, terms) = (Arc::clone(&reservation.seats), reservation.terms.clone());
+        let (user, places) = (reservation.user.clone(), reservation.places());
         let for_good = reservation.has_ended_for_good();
         let deadline = (reservation.expires_at, number.0);
         if had_deadline {
@@ -277,6 +287,7 @@ impl Schedule {
         }
 
         self.give(&seats, number.0, FREE, seat_status_of(ending));
+        self.give_areas(terms.as_deref(), was, seat_status_of(ending));
 
         let entry = self.user_mut(&user);
         entry.live -= places;
@@ -384,6 +395,21 @@ impl Schedule {
                 self.changed.push(*seat);
             }
         }
+    }
+
+    /// Hands the places of a reservation's areas from one status to another.
+    pub(super) fn give_areas(&mut self, terms: Option<&Terms>, from: SeatStatus, to: SeatStatus) {
+        for places in terms.into_iter().flat_map(|terms| &*terms.areas) {
+            self.give_places(places.area, places.count, from, to);
+        }
+    }
+
+    /// Hands places of an area from one status to another (A1: there must be as many of the first).
+    fn give_places(&mut self, area: Area, count: u32, from: SeatStatus, to: SeatStatus) {
+        let areas = self.areas.as_mut().expect("an event names an area that the venue has");
+        self.seats_sum ^= areas.give(area, count, from, to);
+        *self.counts.of_mut(from) -= count;
+        *self.counts.of_mut(to) += count;
     }
 
     fn get_mut(&mut self, number: ReservationNumber) -> &mut Reservation {

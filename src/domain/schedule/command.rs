@@ -12,7 +12,7 @@ use crate::domain::ids::{
 use crate::domain::keys::KeyUse;
 use crate::domain::money::{Currency, Money};
 use crate::domain::time::{Seconds, Timestamp};
-use crate::domain::venue::{Layout, Seat};
+use crate::domain::venue::{Area, Layout, Seat};
 
 /// A command that callers may send to a schedule: an embedder of the engine, or the HTTP layer for a user or an administrator.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -401,6 +401,15 @@ pub enum Refusal {
     /// The venue has no such area.
     #[error("the venue has no such area")]
     UnknownArea,
+    /// Areas have fewer places left than asked for.
+    #[error("an area has not as many places left")]
+    NotEnoughPlaces {
+        /// Each of them, with how many are left.
+        areas: Vec<(Area, u32)>,
+    },
+    /// Seats are kept for visitors with a disability and their companions, and the wish doesn't ask for such seats.
+    #[error("accessible seats and those of companions are kept for those who ask for them")]
+    AccessibleSeats { seats: Vec<Seat> },
     /// Seats are taken or blocked.
     #[error("at least one of the seats is taken")]
     SeatsUnavailable { seats: Vec<Seat> },
@@ -471,7 +480,8 @@ impl Refusal {
             Self::UnknownSeats { seats }
             | Self::RepeatedSeats { seats }
             | Self::SeatsUnavailable { seats }
-            | Self::OrphanSeats { seats } => seats,
+            | Self::OrphanSeats { seats }
+            | Self::AccessibleSeats { seats } => seats,
             Self::NoSeats
             | Self::TooManySeats { .. }
             | Self::NotOpen
@@ -479,6 +489,7 @@ impl Refusal {
             | Self::UnknownGrade
             | Self::UnknownPriceType
             | Self::UnknownArea
+            | Self::NotEnoughPlaces { .. }
             | Self::NotEnoughSeats
             | Self::NoSuchReservation
             | Self::NotHeld

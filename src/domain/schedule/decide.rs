@@ -5,15 +5,16 @@ use std::sync::Arc;
 use super::command::{
     AnyCommand, Archived, Caller, Command, Event, Limits, Refusal, ReservationRef, SaleStatus,
 };
+use super::find::{Access, Places};
 use super::policy::Plan;
 use super::search::FreeSeats;
-use super::terms::{Best, Pick, Terms, Wish};
+use super::terms::{AreaPlaces, Line, LineKind, Pick, PriceType, Terms, Wish};
 use super::{BLOCKED, FREE, Reservation, ReservationStatus, Schedule};
 use crate::domain::concert::Prices;
 use crate::domain::ids::{ConcertId, PaymentId, ReservationNumber, UserId, count_of};
 use crate::domain::money::Money;
 use crate::domain::time::{Seconds, Timestamp};
-use crate::domain::venue::{Grade, Seat};
+use crate::domain::venue::{Area, Grade, Seat, Seating};
 
 /// The time over which holds that end unpaid are counted.
 const UNPAID_WINDOW: Seconds = Seconds::new(3_600);
@@ -47,11 +48,20 @@ impl Schedule {
         }
     }
 
-    /// Decides a command at `now`, after everything due by then was applied.
+    /// Decides a command at `now`, after everything due by then was applied, in a venue without accessible seats.
     ///
     /// # Errors
     /// A [`Refusal`], which changes nothing.
     pub fn decide(&self, command: &AnyCommand, now: Timestamp) -> Decision {
+        self.decide_seated(command, now, None)
+    }
+
+    /// The same in a venue of which some seats are accessible or a companion's, as its plan says now. That may change while seats are
+    /// sold, and no event rests on it: so it is given, as the instant is.
+    ///
+    /// # Errors
+    /// A [`Refusal`], which changes nothing.
+    pub fn decide_seated(&self, command: &AnyCommand, now: Timestamp, seating: Option<&Seating>) -> Decision {
         // An outage is bridged before anything that came due meanwhile, since it moves just those deadlines.
         debug_assert!(
             matches!(command, AnyCommand::BridgeOutage { .. }) || self.next_due().is_none_or(|due| due > now),
@@ -62,7 +72,7 @@ impl Schedule {
         }
 
         match command {
-            AnyCommand::Callers(command) => self.decide_callers(command, now),
+            AnyCommand::Callers(command) => self.decide_callers(command, now, seating),
             AnyCommand::BeginPayment { reservation, caller, payment, takes_time } => {
                 self.begin_payment(*reservation, caller, *payment, takes_time.then_some(now))
             }
@@ -85,10 +95,13 @@ impl Schedule {
         }
     }
 
-    fn decide_callers(&self, command: &Command, now: Timestamp) -> Decision {
+    fn decide_callers(&self, command: &Command, now: Timestamp, seating: Option<&Seating>) -> Decision {
         match command {
-            Command::Hold { user, wish, nonce } => self.hold(user, wish, *nonce, now),
-            Command::Exchange { reservation, caller, wish } => self.exchange(*reservation, caller, wish),
+            Command::Hold { user, wish, nonce } => self.hold(user, wish, *nonce, now, seating),
+            Command::Exchange { reservation, caller, wish } => {
+                let access = self.access(wish, now, seating);
+                self.exchange(*reservation, caller, wish, access)
+            }
             Command::Release { reservation, caller } => self.release(*reservation, caller, now),
             Command::Close => self.close(),
             Command::Cancel => Ok((self.sale != SaleStatus::Cancelled).then_some(Event::ScheduleCancelled)),
@@ -145,7 +158,14 @@ impl Schedule {
         })
     }
 
-    fn hold(&self, user: &UserId, wish: &Wish, nonce: u64, now: Timestamp) -> Decision {
+    fn hold(
+        &self,
+        user: &UserId,
+        wish: &Wish,
+        nonce: u64,
+        now: Timestamp,
+        seating: Option<&Seating>,
+    ) -> Decision {
         let places = wish.places();
         self.check_size(places)?;
         self.check_open()?;
@@ -154,17 +174,13 @@ impl Schedule {
         self.check_user_limit(live, places)?;
 
         // The refusals come from the cheapest: a seat map is only looked through for a hold that may be.
-        let seats = match &wish.pick {
-            Pick::None => Arc::default(),
-            Pick::Seats(seats) => {
-                self.check_named(seats)?;
-                self.check_free(seats, FREE)?;
-                self.check_orphans(&self.owners, seats)?;
-                Arc::clone(seats)
-            }
-            Pick::Best(best) => self.best(best, self.free_seats(&self.owners))?,
-        };
-        let terms = self.terms_of(wish)?;
+        let access = self.access(wish, now, seating);
+        let Places { seats, areas } = self.find(wish, None, access)?;
+        // The best seats leave nobody alone.
+        if matches!(wish.pick, Pick::Seats(_)) {
+            self.check_orphans(&self.owners, &seats, access.kept)?;
+        }
+        let terms = self.terms_of(wish, &seats, areas)?;
 
         // From here up, an owner's number would be read as a mark of the seat map.
         assert!(self.last_reservation < count_of(BLOCKED) - 1, "a schedule's reservation numbers suffice");
@@ -179,15 +195,41 @@ impl Schedule {
     }
 
     /// Decides the terms of a reservation that gets what is wished; a plain one has none.
-    #[expect(clippy::unused_self, reason = "a schedule without price types and areas has no terms")]
-    fn terms_of(&self, wish: &Wish) -> Result<Option<Arc<Terms>>, Refusal> {
+    fn terms_of(
+        &self,
+        wish: &Wish,
+        seats: &[Seat],
+        areas: Vec<AreaPlaces>,
+    ) -> Result<Option<Arc<Terms>>, Refusal> {
         if !wish.price_types.is_empty() {
             return Err(Refusal::UnknownPriceType);
         }
-        if !wish.areas.is_empty() {
-            return Err(Refusal::UnknownArea);
+        if areas.iter().any(|places| places.price_type != PriceType::DEFAULT) {
+            return Err(Refusal::UnknownPriceType);
         }
-        Ok(None)
+        if areas.is_empty() {
+            return Ok(None);
+        }
+
+        let prices = self.prices.as_ref().expect("an open sale has its prices");
+        let line = |kind, grade: Grade, count: u32| {
+            let unit_amount = i64::try_from(prices.by_grade[grade.index()].minor()).expect("2^53 fits");
+            let name = self.layout.grades()[grade.index()].as_str().into();
+            let amount = unit_amount * i64::from(count);
+            Line { kind, name, count, unit_amount, amount, refundable: true }
+        };
+        let mut of_grades: Vec<(Grade, u32)> = Vec::new();
+        for grade in seats.iter().map(|seat| self.layout.grade_of(*seat)) {
+            match of_grades.iter_mut().find(|(of, _)| *of == grade) {
+                Some((_, count)) => *count += 1,
+                None => of_grades.push((grade, 1)),
+            }
+        }
+        let of_seats = of_grades.into_iter().map(|(grade, count)| line(LineKind::Seat, grade, count));
+        let grade_of = |area: Area| self.layout.areas()[area.index()].grade;
+        let of_areas = areas.iter().map(|places| line(LineKind::Area, grade_of(places.area), places.count));
+        let lines = of_seats.chain(of_areas).collect();
+        Ok(Some(Arc::new(Terms { areas: areas.into(), lines, ..Terms::default() })))
     }
 
     /// Refuses another hold to a user of whose holds `max` have ended unpaid within an hour: a user who holds again at
@@ -216,29 +258,11 @@ impl Schedule {
         Err(Refusal::TooManyUnpaid { wait: Seconds::new(u32::try_from(wait).unwrap_or(u32::MAX)) })
     }
 
-    fn best(&self, best: &Best, free: FreeSeats<'_>) -> Result<Arc<[Seat]>, Refusal> {
-        let ranked: Vec<Grade> = match best.grade {
-            Some(grade) if grade.index() >= self.layout.grades().len() => return Err(Refusal::UnknownGrade),
-            Some(grade) => vec![grade],
-            None => self
-                .prices
-                .as_ref()
-                .expect("an open sale has its prices")
-                .best_first
-                .iter()
-                .map(|grade| Grade(*grade))
-                .collect(),
-        };
-        free.best_available(&ranked, best.count, self.plan.policy.prevent_orphan_seats)
-            .map(Into::into)
-            .ok_or(Refusal::NotEnoughSeats)
+    pub(super) fn free_seats<'a>(&'a self, owners: &'a [u32]) -> FreeSeats<'a> {
+        FreeSeats { layout: &self.layout, owners, free_in_row: &self.free_in_row, kept: &[], sections: &[] }
     }
 
-    fn free_seats<'a>(&'a self, owners: &'a [u32]) -> FreeSeats<'a> {
-        FreeSeats { layout: &self.layout, owners, free_in_row: &self.free_in_row }
-    }
-
-    fn exchange(&self, id: ReservationRef, caller: &Caller, wish: &Wish) -> Decision {
+    fn exchange(&self, id: ReservationRef, caller: &Caller, wish: &Wish, access: Access<'_>) -> Decision {
         let reservation = self.owned(id, caller)?;
         match reservation.status {
             ReservationStatus::Held => {}
@@ -256,21 +280,8 @@ impl Schedule {
         // The old places are given back in the same step, so that only the difference counts.
         self.check_user_limit(live.saturating_sub(reservation.places()), places)?;
 
-        let seats = match &wish.pick {
-            Pick::None => Arc::default(),
-            Pick::Seats(seats) => {
-                self.check_named(seats)?;
-                self.check_free(seats, id.number.0)?;
-                Arc::clone(seats)
-            }
-            Pick::Best(best) => {
-                let (owners, free_in_row) = self.without(reservation);
-                let free = FreeSeats { layout: &self.layout, owners: &owners, free_in_row: &free_in_row };
-                self.best(best, free)?
-            }
-        };
-
-        let terms = self.terms_of(wish)?;
+        let Places { seats, areas } = self.find(wish, Some(reservation), access)?;
+        let terms = self.terms_of(wish, &seats, areas)?;
         if seats == reservation.seats && terms == reservation.terms {
             return Ok(None);
         }
@@ -278,7 +289,7 @@ impl Schedule {
         // The best seats leave nobody alone.
         if self.plan.policy.prevent_orphan_seats && matches!(wish.pick, Pick::Seats(_)) {
             let (owners, _) = self.without(reservation);
-            self.check_orphans(&owners, &seats)?;
+            self.check_orphans(&owners, &seats, access.kept)?;
         }
 
         Ok(Some(Event::SeatsExchanged { number: id.number, seats, terms }))
@@ -286,7 +297,7 @@ impl Schedule {
 
     /// Returns the seats' owners and the rows' counts without a reservation: its seats are free for the decision about what it gets
     /// instead, since they are given back in the same step.
-    fn without(&self, reservation: &Reservation) -> (Vec<u32>, Vec<u32>) {
+    pub(super) fn without(&self, reservation: &Reservation) -> (Vec<u32>, Vec<u32>) {
         let (mut owners, mut free_in_row) = (self.owners.clone(), self.free_in_row.clone());
         for seat in &*reservation.seats {
             owners[seat.index()] = FREE;
@@ -364,7 +375,7 @@ impl Schedule {
         match reservation.status {
             ReservationStatus::Paying => {}
             ReservationStatus::Confirmed => return Ok(None),
-            ReservationStatus::Expired => self.check_rescue(&reservation.seats, now)?,
+            ReservationStatus::Expired => self.check_rescue(reservation, now)?,
             ReservationStatus::Held | ReservationStatus::Cancelled | ReservationStatus::Released => {
                 return Err(Refusal::NotHeld);
             }
@@ -388,7 +399,7 @@ impl Schedule {
         match reservation.status {
             ReservationStatus::Held => {}
             ReservationStatus::Confirmed => return Ok(None),
-            ReservationStatus::Expired => self.check_rescue(&reservation.seats, now)?,
+            ReservationStatus::Expired => self.check_rescue(reservation, now)?,
             ReservationStatus::Paying | ReservationStatus::Cancelled | ReservationStatus::Released => {
                 return Err(Refusal::NotHeld);
             }
@@ -401,12 +412,14 @@ impl Schedule {
         Ok(Some(Event::ReservationConfirmed { number: id.number, payment }))
     }
 
-    /// Refuses money that came too late, unless the same seats are still free and there is a show to see.
-    fn check_rescue(&self, seats: &[Seat], now: Timestamp) -> Result<(), Refusal> {
+    /// Refuses money that came too late, unless the same places are still free and there is a show to see.
+    fn check_rescue(&self, reservation: &Reservation, now: Timestamp) -> Result<(), Refusal> {
         if self.sale == SaleStatus::Cancelled || self.plan.starts_at <= now {
             return Err(Refusal::Expired);
         }
-        self.check_free(seats, FREE)
+        self.check_free(&reservation.seats, FREE)?;
+        let areas = reservation.terms.as_deref().map_or(&[][..], |terms| &terms.areas);
+        self.check_areas(areas, None)
     }
 
     fn open(&self, now: Timestamp) -> Decision {
@@ -535,7 +548,7 @@ impl Schedule {
     }
 
     /// Refuses seats that the venue doesn't have, and seats that are named twice: they are indexes that a caller chose.
-    fn check_named(&self, seats: &[Seat]) -> Result<(), Refusal> {
+    pub(super) fn check_named(&self, seats: &[Seat]) -> Result<(), Refusal> {
         let unknown = |seat: &&Seat| seat.index() >= self.owners.len();
         let unknown: Vec<Seat> = seats.iter().filter(unknown).copied().collect();
         if !unknown.is_empty() {
@@ -555,17 +568,27 @@ impl Schedule {
     }
 
     /// Refuses seats that are neither free nor `own`.
-    fn check_free(&self, seats: &[Seat], own: u32) -> Result<(), Refusal> {
+    pub(super) fn check_free(&self, seats: &[Seat], own: u32) -> Result<(), Refusal> {
         let taken = |seat: &&Seat| ![FREE, own].contains(&self.owners[seat.index()]);
         let taken: Vec<Seat> = seats.iter().filter(taken).copied().collect();
         if taken.is_empty() { Ok(()) } else { Err(Refusal::SeatsUnavailable { seats: taken }) }
     }
 
-    fn check_orphans(&self, owners: &[u32], seats: &[Seat]) -> Result<(), Refusal> {
+    fn check_orphans(&self, owners: &[u32], seats: &[Seat], kept: &[Seat]) -> Result<(), Refusal> {
         if !self.plan.policy.prevent_orphan_seats {
             return Ok(());
         }
-        let orphans = self.free_seats(owners).avoidable_orphans(seats);
+
+        // Those that the wish has already are its own, whoever they are kept from.
+        let others: Vec<Seat>;
+        let kept = if seats.iter().any(|seat| kept.binary_search(seat).is_ok()) {
+            others = kept.iter().filter(|seat| !seats.contains(seat)).copied().collect();
+            &others
+        } else {
+            kept
+        };
+
+        let orphans = FreeSeats { kept, ..self.free_seats(owners) }.avoidable_orphans(seats);
         if orphans.is_empty() { Ok(()) } else { Err(Refusal::OrphanSeats { seats: orphans }) }
     }
 

@@ -117,6 +117,10 @@ impl Image {
             schedule.forget_surplus(user, None);
         }
 
+        if let Some(areas) = &mut schedule.areas {
+            areas.begin();
+        }
+
         schedule.version = self.version;
         schedule.seats_version = self.seats_version;
         schedule
@@ -139,6 +143,8 @@ impl Schedule {
             for seat in &*reservation.seats {
                 self.place(*seat, number, seat_status_of(reservation.status));
             }
+            let status = seat_status_of(reservation.status);
+            self.give_areas(reservation.terms.as_deref(), SeatStatus::Available, status);
         }
         if reservation.status.has_deadline() {
             self.deadlines.insert((reservation.expires_at, number));

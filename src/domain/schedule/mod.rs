@@ -10,6 +10,7 @@
 //! Invariants, checked by [`Schedule::check_invariants`]:
 //! - a seat has at most one owner, which is a live reservation that lists it (S1);
 //! - the counts are those of the seats (S2), in total, by row and by user;
+//! - the counts of an area add up to its capacity, and are those of the live reservations that have places of it (A1);
 //! - the deadlines are exactly those of held and paying reservations.
 //!
 //! **The deadline of a payment.** Money through a gateway takes its time, so a payment may move a hold's deadline to its own, once.
@@ -18,8 +19,10 @@
 //! by the first payment's at the latest.
 
 mod apply;
+mod areas;
 mod command;
 mod decide;
+mod find;
 mod image;
 pub mod policy;
 mod reservation;
@@ -30,8 +33,10 @@ mod user_seats;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use areas::Areas;
 use hashbrown::HashMap;
 
+pub use areas::AreaChange;
 pub use command::{
     Answer, AnyCommand, Archived, Caller, Command, Counts, Creation, End, Ended, Event, Limits, Refusal,
     ReservationRef, SaleStatus, SeatStatus, Summary,
@@ -84,6 +89,8 @@ pub struct Schedule {
     statuses: Vec<SeatStatus>,
     counts: Counts,
     free_in_row: Vec<u32>,
+    /// The places of its areas, where its venue has any.
+    areas: Option<Box<Areas>>,
 
     reservations: Pages<Reservation>,
     last_reservation: u32,
@@ -126,8 +133,9 @@ impl Schedule {
             ever_confirmed: false,
             owners: vec![FREE; seats],
             statuses: vec![SeatStatus::Available; seats],
-            counts: Counts { available: layout.seat_count(), ..Counts::default() },
+            counts: Counts { available: layout.seat_count() + layout.place_count(), ..Counts::default() },
             free_in_row: layout.rows().iter().map(|row| row.len).collect(),
+            areas: Areas::of(&layout),
             layout,
             reservations: Pages::default(),
             last_reservation: 0,
@@ -237,7 +245,7 @@ impl Schedule {
         &self.changed
     }
 
-    /// Returns how many seats have each status.
+    /// Returns how many seats, and places of areas, have each status.
     pub fn counts(&self) -> Counts {
         self.counts
     }
@@ -247,11 +255,29 @@ impl Schedule {
         self.sale
     }
 
-    /// Returns how many seats of each grade are free, by the grade's index.
+    /// Returns how many places of each area have each status, by the area's index.
+    pub fn area_counts(&self) -> &[Counts] {
+        self.areas.as_deref().map_or(&[], Areas::counts)
+    }
+
+    /// Returns the areas whose counts the last event changed.
+    pub fn changed_areas(&self) -> impl Iterator<Item = AreaChange> {
+        self.areas.iter().flat_map(|areas| areas.changed())
+    }
+
+    /// Tells whether the last event changed anything that the seat map shows.
+    pub fn has_changed(&self) -> bool {
+        !self.changed.is_empty() || self.changed_areas().next().is_some()
+    }
+
+    /// Returns how many seats, and places of areas, of each grade are free, by the grade's index.
     pub fn free_by_grade(&self) -> Vec<u32> {
         let mut free = vec![0; self.layout.grades().len()];
         for (row, count) in self.layout.rows().iter().zip(&self.free_in_row) {
             free[row.grade.index()] += count;
+        }
+        for (area, counts) in self.layout.areas().iter().zip(self.area_counts()) {
+            free[area.grade.index()] += counts.available;
         }
         free
     }
@@ -438,9 +464,19 @@ impl Schedule {
             }
         }
 
+        if let Some(areas) = &self.areas {
+            areas.check(&self.layout);
+            sum ^= areas.sum();
+            for (area, status) in areas.counts().iter().flat_map(|area| SeatStatus::ALL.map(|of| (area, of)))
+            {
+                *counts.of_mut(status) += area.of(status);
+            }
+        }
+
         assert_eq!(counts, self.counts, "S2: the counts add up");
         assert_eq!(sum, self.seats_sum, "the sum is that of the statuses");
-        assert_eq!(counts.total(), self.layout.seat_count(), "S2: no seat is lost");
+        let total = self.layout.seat_count() + self.layout.place_count();
+        assert_eq!(counts.total(), total, "S2: no seat is lost");
         assert_eq!(free_in_row, self.free_in_row, "S2: the rows' counts add up");
         assert!(self.prices.is_some() || !self.opened, "a sale that opened has its prices");
     }
@@ -449,6 +485,7 @@ impl Schedule {
         let mut live: HashMap<&UserId, u32> = HashMap::new();
         let mut deadlines = BTreeSet::new();
         let mut kept = 0;
+        let mut places = vec![Counts::default(); self.layout.areas().len()];
 
         for reservation in self.reservations.iter() {
             let number = &reservation.number.0;
@@ -459,11 +496,19 @@ impl Schedule {
                     assert_eq!(self.owners[seat.index()], *number, "S1: a live reservation owns its seats");
                 }
                 *live.entry(&reservation.user).or_default() += reservation.places();
+                for area in reservation.terms.iter().flat_map(|terms| &*terms.areas) {
+                    *places[area.area.index()].of_mut(seat_status_of(reservation.status)) += area.count;
+                }
             }
 
             if reservation.status.has_deadline() {
                 deadlines.insert((reservation.expires_at, *number));
             }
+        }
+
+        for (counts, places) in self.area_counts().iter().zip(&places) {
+            let own = [SeatStatus::Held, SeatStatus::Reserved];
+            assert_eq!(own.map(|status| counts.of(status)), own.map(|status| places.of(status)), "A1");
         }
 
         assert_eq!(deadlines, self.deadlines, "S4: every hold has its deadline");
@@ -498,6 +543,7 @@ impl PartialEq for Schedule {
         Image::of(self) == Image::of(other)
             && self.statuses == other.statuses
             && self.counts == other.counts
+            && self.area_counts() == other.area_counts()
             && self.users == other.users
             && self.deadlines == other.deadlines
     }
@@ -514,8 +560,7 @@ fn seat_status_of(status: ReservationStatus) -> SeatStatus {
     }
 }
 
-/// Returns what a seat adds to the sum of a map: nothing while it is available, else a number that looks drawn (`SplitMix64`'s
-/// finalizer; Steele, Lea, Flood, 2014).
+/// Returns what a seat adds to the sum of a map: nothing while it is available, else a number that looks drawn.
 fn mark_of(seat: Seat, status: SeatStatus) -> u64 {
     let status = match status {
         SeatStatus::Available => return 0,
@@ -524,7 +569,12 @@ fn mark_of(seat: Seat, status: SeatStatus) -> u64 {
         SeatStatus::Blocked => 3,
     };
     let seat = u64::try_from(seat.index()).expect("a usize fits");
-    let mut mixed = (4 * seat + status).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    scramble(4 * seat + status)
+}
+
+/// Makes a number that looks drawn of one that doesn't (`SplitMix64`'s finalizer; Steele, Lea, Flood, 2014).
+fn scramble(number: u64) -> u64 {
+    let mut mixed = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
     mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     mixed ^ (mixed >> 31)

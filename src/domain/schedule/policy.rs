@@ -81,6 +81,15 @@ pub struct Policy {
     pub recovery_grace: Seconds,
     /// The waiting room, where there is one.
     pub queue: Option<QueuePolicy>,
+    /// From when on accessible seats and those of companions are sold like all others; never if absent.
+    pub accessible_release_at: Option<Timestamp>,
+}
+
+impl Policy {
+    /// Tells whether accessible seats and those of companions are kept at `now` for those who ask for them.
+    pub fn keeps_accessible(&self, now: Timestamp) -> bool {
+        self.accessible_release_at.is_none_or(|released| now < released)
+    }
 }
 
 impl Default for Policy {
@@ -94,6 +103,7 @@ impl Default for Policy {
             prevent_orphan_seats: false,
             recovery_grace: Seconds::new(900),
             queue: None,
+            accessible_release_at: None,
         }
     }
 }

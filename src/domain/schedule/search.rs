@@ -38,6 +38,16 @@
 //!    seated by 1 and 2. Large pieces first keep the pieces few; the price is that four may sit as three
 //!    and one where two and two were possible.
 //!
+//! # Kept seats
+//!
+//! Some free seats may be kept for others, as accessible ones are. For whoever may not have them they count as taken: in rows, in runs
+//! and for orphans.
+//!
+//! A party that may have them and asks for an accessible seat gets one, with the seats of its companions before any others, then the
+//! seats beside it in its row. It is the first that has room for the whole party like that: of the best grade, of the best row, nearest
+//! the middle. Where none has, the first of those with the most companions' seats is taken, and the others are found as above. Seats that are kept
+//! for other visitors stay free for them.
+//!
 //! # Invariants
 //!
 //! - The seats found are free, distinct, of allowed grades, as many as asked for, and in seat order.
@@ -48,7 +58,7 @@ use core::cmp::Reverse;
 use core::ops::Range;
 
 use super::{FREE, Owner};
-use crate::domain::venue::{Grade, Layout, LayoutRow, Seat};
+use crate::domain::venue::{Grade, Layout, LayoutRow, Seat, Seating};
 
 /// The free seats of a layout, as the search sees them.
 #[derive(Debug, Clone, Copy)]
@@ -60,6 +70,10 @@ pub struct FreeSeats<'a> {
     /// How many seats of each of [`Layout::rows`] are free. [`FreeSeats::best_available`] does not look at
     /// a row that has too few; [`FreeSeats::avoidable_orphans`] does not need it.
     pub free_in_row: &'a [u32],
+    /// The seats that are kept for others as long as they are free, in order and each once.
+    pub kept: &'a [Seat],
+    /// Whether each of [`Layout::sections`] may be looked through; empty where all may.
+    pub sections: &'a [bool],
 }
 
 impl<'a> FreeSeats<'a> {
@@ -78,6 +92,92 @@ impl<'a> FreeSeats<'a> {
             Some(block) => Some(block.map(seat).collect()),
             None => self.apart(grades, count, avoid_orphans),
         }
+    }
+
+    /// Finds the best block of so many seats side by side, in the order of the module's documentation.
+    pub fn best_together(&self, grades: &[Grade], count: u32, avoid_orphans: bool) -> Option<Vec<Seat>> {
+        let block = self.together(grades, place(count), avoid_orphans, &[])?;
+        Some(block.map(seat).collect())
+    }
+
+    /// Finds an accessible seat of the grades with the best `count - 1` others for its party, in seat order: see the module's
+    /// documentation. `None` where no accessible seat is free, or too few others are.
+    pub fn best_accessible(&self, grades: &[Grade], count: u32, seating: &Seating) -> Option<Vec<Seat>> {
+        let count = place(count);
+        let mut fallback: Option<Vec<Seat>> = None;
+        for (row, _) in grades.iter().flat_map(|&grade| self.rows(grade)) {
+            let range = row.range();
+            let mut accessible: Vec<Seat> = seating
+                .special_in(&range)
+                .iter()
+                .copied()
+                .filter(|&seat| seating.marks(seat).accessible && self.owners[seat.index()] == FREE)
+                .collect();
+            accessible.sort_by_key(|seat| off_middle(&range, &(seat.index()..seat.index() + 1)));
+
+            for first in accessible {
+                let mut party = vec![first];
+                let companions = seating.companions_of(first);
+                let allowed = |seat: &Seat| self.owners[seat.index()] == FREE && self.allows(grades, *seat);
+                party.extend(companions.filter(allowed).take(count - 1));
+                let seated = party.len();
+                self.seat_beside(&range, &mut party, count, seating);
+                if party.len() == count {
+                    party.sort_unstable();
+                    return Some(party);
+                }
+                party.truncate(seated);
+                if fallback.as_ref().is_none_or(|fallback| fallback.len() < seated) {
+                    fallback = Some(party);
+                }
+            }
+        }
+
+        // No accessible seat has room for all around it: the others sit elsewhere.
+        let mut party = fallback?;
+        let mut kept: Vec<Seat> = seating.special().iter().chain(&party).copied().collect();
+        kept.sort_unstable();
+        kept.dedup();
+        let others = FreeSeats { kept: &kept, ..*self };
+        let rest = u32::try_from(count - party.len()).expect("bounded by the policy");
+        party.extend(others.best_available(grades, rest, false)?);
+        party.sort_unstable();
+        Some(party)
+    }
+
+    /// Adds the free seats of a row that are side by side with those of a party in it, on both sides in turn, until there are `count`.
+    /// Seats that are kept for other visitors end the row.
+    fn seat_beside(&self, row: &Range<usize>, party: &mut Vec<Seat>, count: usize, seating: &Seating) {
+        let own = party.clone();
+        let is_own = |index: &usize| own.contains(&seat(*index));
+        let is_free = |index: &usize| self.owners[*index] == FREE && !seating.is_special(seat(*index));
+        let beside = |side: &mut dyn Iterator<Item = usize>| -> Vec<Seat> {
+            let reached = side.take_while(|index| is_own(index) || is_free(index));
+            reached.filter(|index| !is_own(index)).take(count).map(seat).collect()
+        };
+
+        let first = own[0].index();
+        let right = beside(&mut (first + 1..row.end));
+        let left = beside(&mut (row.start..first).rev());
+        for place in 0..count {
+            party.extend(right.get(place));
+            party.extend(left.get(place));
+        }
+        party.truncate(count);
+    }
+
+    /// Tells whether a seat is of one of the grades, in a section that may be looked through.
+    fn allows(&self, grades: &[Grade], seat: Seat) -> bool {
+        let row = self.layout.row(seat);
+        grades.contains(&row.grade) && self.is_open(row)
+    }
+
+    fn is_open(&self, row: &LayoutRow) -> bool {
+        self.sections.is_empty() || self.sections[usize::from(row.section)]
+    }
+
+    fn is_kept(&self, index: usize) -> bool {
+        !self.kept.is_empty() && self.kept.binary_search(&seat(index)).is_ok()
     }
 
     /// Returns the orphans that a hold of these seats would leave and could avoid, in seat order. This is
@@ -194,21 +294,33 @@ impl<'a> FreeSeats<'a> {
     }
 
     /// Returns how many seats of these grades are free.
-    fn free_of(&self, grades: &[Grade]) -> usize {
+    pub(super) fn free_of(&self, grades: &[Grade]) -> usize {
         grades.iter().flat_map(|&grade| self.rows(grade)).map(|(_, free)| free).sum()
     }
 
     /// Returns a grade's rows from best to least, each with the number of its free seats.
     fn rows(&self, grade: Grade) -> impl Iterator<Item = (&'a LayoutRow, usize)> + use<'a> {
-        let Self { layout, free_in_row, .. } = *self;
-        let rows = layout.rows_of(grade).iter().map(|&row| place(row));
-        rows.map(move |row| (&layout.rows()[row], place(free_in_row[row])))
+        let all = *self;
+        let rows = all.layout.rows_of(grade).iter().map(|&row| place(row));
+        let rows = rows.map(move |index| (&all.layout.rows()[index], place(all.free_in_row[index])));
+        let open = rows.filter(move |(row, _)| all.is_open(row));
+        open.map(move |(row, free)| (row, free - all.kept_in(row.range())))
+    }
+
+    /// Returns how many free seats of a row are kept for others.
+    fn kept_in(&self, row: Range<usize>) -> usize {
+        if self.kept.is_empty() {
+            return 0;
+        }
+        let place = |index: usize| self.kept.partition_point(|seat| seat.index() < index);
+        let kept = &self.kept[place(row.start)..place(row.end)];
+        kept.iter().filter(|seat| self.owners[seat.index()] == FREE).count()
     }
 
     /// Returns the runs of a row that have `least` seats or more (at least 1), in seat order.
     fn runs(&self, row: Range<usize>, least: usize) -> impl Iterator<Item = Range<usize>> + use<'a> {
-        let owners = self.owners;
-        let is_taken = move |&index: &usize| owners[index] != FREE;
+        let all = *self;
+        let is_taken = move |&index: &usize| all.owners[index] != FREE || all.is_kept(index);
         let mut start = row.start;
         core::iter::from_fn(move || {
             // Looks back from where a long enough run would end: most seats are never looked at.
@@ -226,7 +338,7 @@ impl<'a> FreeSeats<'a> {
 
     /// Returns the run that a free seat belongs to.
     fn run_around(&self, row: &Range<usize>, index: usize) -> Range<usize> {
-        let is_taken = |&index: &usize| self.owners[index] != FREE;
+        let is_taken = |&index: &usize| self.owners[index] != FREE || self.is_kept(index);
         assert!(!is_taken(&index), "a hold takes free seats");
         let start = (row.start..index).rev().find(is_taken).map_or(row.start, |taken| taken + 1);
         let end = (index..row.end).find(is_taken).unwrap_or(row.end);

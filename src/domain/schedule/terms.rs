@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use crate::domain::money::Money;
-use crate::domain::venue::{Area, Grade, Seat};
+use crate::domain::venue::{Area, Grade, LayoutArea, LayoutSection, Seat};
 
 /// A price type by its index in the concert's list; the first is the default.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -51,12 +51,39 @@ pub enum Pick {
 }
 
 /// The best seats that are left.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Best {
     /// How many.
     pub count: u32,
     /// Of this grade only, where one is named.
     pub grade: Option<Grade>,
+    /// In this part of the venue only, where one is named.
+    pub part: Option<Arc<Part>>,
+}
+
+/// A part of a venue: what it doesn't name, may be any. An area stands on a floor, and in no section.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Part {
+    /// The sections of this id.
+    pub section: Option<Box<str>>,
+    /// What stands on this floor.
+    pub floor: Option<Box<str>>,
+}
+
+impl Part {
+    /// Tells whether a section belongs to it.
+    pub fn has_section(&self, section: &LayoutSection) -> bool {
+        self.section.as_ref().is_none_or(|id| *id == section.id) && self.has_floor(&section.floor)
+    }
+
+    /// Tells whether an area belongs to it.
+    pub fn has_area(&self, area: &LayoutArea) -> bool {
+        self.section.is_none() && self.has_floor(&area.floor)
+    }
+
+    fn has_floor(&self, floor: &str) -> bool {
+        self.floor.as_deref().is_none_or(|wanted| wanted == floor)
+    }
 }
 
 /// Places of an area, as they are asked for.
@@ -83,7 +110,7 @@ impl Wish {
 
     /// Asks for the best seats that are left, of one grade where one is named.
     pub fn best_of(grade: Option<Grade>, count: u32) -> Self {
-        Self { pick: Pick::Best(Best { count, grade }), ..Self::default() }
+        Self { pick: Pick::Best(Best { count, grade, part: None }), ..Self::default() }
     }
 
     /// Returns how many places it asks for, seats and places of areas together.

@@ -1,4 +1,4 @@
-//! The plan of a venue: where its seats are, and what is special about some.
+//! The plan of a venue: where its seats and areas are, what areas are called, and what is special about some seats.
 //!
 //! What stands here may change while schedules use the venue: no decision of before rests on it. The seats themselves, their rows and
 //! their grades stand in a [`Layout`], and can't change then.
@@ -11,11 +11,12 @@
 use core::fmt;
 use core::ops::Range;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use aws_lc_rs::digest::{Context, SHA256};
 
 use super::geometry::{Coordinate, Outline, Point};
-use super::{InvalidVenue, Layout, LayoutRow, ListedSeat, Row, RowSeats, Seat, Section, Venue};
+use super::{InvalidVenue, Layout, LayoutRow, ListedSeat, Row, RowSeats, Seat, Section, Venue, VenueArea};
 
 /// The plan's document in its present form, for [`PlanId`]: one more whenever the same plan is placed or written in another way, since
 /// clients keep what an id named.
@@ -68,6 +69,12 @@ pub struct Seating {
     id: PlanId,
     /// The seats that have any mark, in order.
     marked: Box<[(Seat, Marks)]>,
+    /// Those of them that are accessible or a companion's, in order.
+    special: Box<[Seat]>,
+    /// The accessible seats with the seats of their companions, in order.
+    companions: Box<[(Seat, Seat)]>,
+    /// The names of the areas, in their order.
+    area_names: Box<[Arc<str>]>,
 }
 
 impl Seating {
@@ -79,12 +86,46 @@ impl Seating {
         let marked = marks(&venue.sections, layout)?;
         let places = places(&venue.sections, layout)?;
         let id = identify(venue, layout, &places, &marked);
-        Ok(Self { id, marked: marked.into() })
+        let area_names = venue.areas.iter().map(|area| area.name.as_str().into()).collect();
+        let is_special = |marks: &Marks| marks.accessible || marks.companion_of.is_some();
+        let special = marked.iter().filter(|(_, marks)| is_special(marks)).map(|(seat, _)| *seat).collect();
+        let companions = marked.iter().filter_map(|(seat, marks)| Some((marks.companion_of?, *seat)));
+        let mut companions: Vec<(Seat, Seat)> = companions.collect();
+        companions.sort_unstable();
+        Ok(Self { id, marked: marked.into(), special, companions: companions.into(), area_names })
     }
 
     /// Returns its name.
     pub fn id(&self) -> PlanId {
         self.id
+    }
+
+    /// Returns the names of the areas, in their order.
+    pub fn area_names(&self) -> &[Arc<str>] {
+        &self.area_names
+    }
+
+    /// Returns the accessible seats and those of companions, in order.
+    pub fn special(&self) -> &[Seat] {
+        &self.special
+    }
+
+    /// Returns those of [`Seating::special`] that lie within a range of indices.
+    pub fn special_in(&self, range: &Range<usize>) -> &[Seat] {
+        let place = |index: usize| self.special.partition_point(|seat| seat.index() < index);
+        &self.special[place(range.start)..place(range.end)]
+    }
+
+    /// Tells whether a seat is accessible or a companion's.
+    pub fn is_special(&self, seat: Seat) -> bool {
+        self.special.binary_search(&seat).is_ok()
+    }
+
+    /// Returns the seats of an accessible seat's companions, in order.
+    pub fn companions_of(&self, accessible: Seat) -> impl Iterator<Item = Seat> + use<'_> {
+        let first = self.companions.partition_point(|(of, _)| *of < accessible);
+        let own = self.companions[first..].iter().take_while(move |(of, _)| *of == accessible);
+        own.map(|(_, seat)| *seat)
     }
 
     /// Returns what is special about a seat.
@@ -321,6 +362,16 @@ fn identify(venue: &Venue, layout: &Layout, places: &[Point], marked: &[(Seat, M
         content.number(u8::from(*restricted_view));
         // No seat has this number.
         content.number(companion_of.map_or(u32::MAX, |of| of.0));
+    }
+
+    // A plan without areas is what it was before there were any.
+    for VenueArea { id, floor, name, grade, capacity, outline } in &venue.areas {
+        content.text(id);
+        content.text(floor);
+        content.text(name);
+        content.text(grade);
+        content.number(*capacity);
+        content.outline(outline.as_ref());
     }
     content.finish()
 }

@@ -81,6 +81,53 @@ fn what_comes_twice_or_is_empty_is_refused_with_its_path() {
     assert_eq!(refused(&[]), "sections");
 }
 
+fn area(id: &str, grade: &str, capacity: u32) -> VenueArea {
+    VenueArea {
+        id: id.into(),
+        floor: "1".into(),
+        name: id.to_uppercase(),
+        grade: GradeName::parse(grade).unwrap(),
+        capacity,
+        outline: None,
+    }
+}
+
+#[test]
+fn an_area_is_found_by_its_id_and_its_grade_is_the_layouts() {
+    let areas = [area("pit", "ST", 800), area("lawn", "R", AREA_CAPACITY_MAX)];
+    let layout = Layout::with_areas(&theatre(), &areas).unwrap();
+    assert_eq!(
+        (layout.area("pit"), layout.area("lawn"), layout.area("x")),
+        (Some(Area(0)), Some(Area(1)), None)
+    );
+    assert_eq!((layout.seat_count(), layout.place_count()), (24, 100_800));
+    let grades: Vec<&str> =
+        layout.areas().iter().map(|area| layout.grades()[area.grade.index()].as_str()).collect();
+    assert_eq!(grades, ["ST", "R"]);
+    assert!(layout.rows_of(layout.grade("ST").unwrap()).is_empty());
+
+    let standing = Layout::with_areas(&[], &areas).unwrap();
+    assert_eq!((standing.seat_count(), standing.place_count()), (0, 100_800));
+    let renamed = VenueArea { name: "x".into(), ..area("pit", "ST", 800) };
+    let with = |first: VenueArea| Layout::with_areas(&theatre(), &[first, areas[1].clone()]).unwrap();
+    assert!(with(renamed).has_same_seats(&layout));
+    for other in [area("pit", "ST", 801), area("pit", "R", 800), area("x", "ST", 800)] {
+        assert!(!with(other).has_same_seats(&layout));
+    }
+}
+
+#[test]
+fn an_area_that_cannot_be_is_refused_with_its_field() {
+    let refused = |areas: &[VenueArea]| Layout::with_areas(&[], areas).unwrap_err().path;
+    assert_eq!(refused(&[area("a", "R", 1), area("a", "S", 2)]), "areas[1].areaId");
+    assert_eq!(refused(&[area("a", "R", 1), area("b", "R", 0)]), "areas[1].capacity");
+    assert_eq!(refused(&[area("a", "R", AREA_CAPACITY_MAX + 1)]), "areas[0].capacity");
+    let many: Vec<VenueArea> = (0..=VENUE_AREAS_MAX).map(|id| area(&id.to_string(), "R", 1)).collect();
+    assert_eq!(refused(&many), "areas");
+    assert!(Layout::with_areas(&[], &many[1..]).is_ok());
+    assert_eq!(refused(&[]), "sections");
+}
+
 /// Reads the points of a plan.
 fn point(x: &str, y: &str) -> Point {
     let coordinate = |text: &str| Coordinate::parse(text).unwrap();
@@ -97,11 +144,12 @@ fn venue(sections: Vec<Section>) -> Venue {
         time_zone: "UTC".into(),
         stage: None,
         sections,
+        areas: Vec::new(),
     }
 }
 
 fn seating(venue: &Venue) -> Result<Seating, InvalidVenue> {
-    Seating::new(venue, &Layout::new(&venue.sections).unwrap())
+    Seating::new(venue, &Layout::with_areas(&venue.sections, &venue.areas).unwrap())
 }
 
 /// Returns where the seats are, as text.
@@ -195,6 +243,11 @@ fn a_companions_seat_names_another_seat_that_is_accessible() {
     let marks = seating(&right).unwrap();
     let marks = [1, 2, 3, 4].map(|index| marks.marks(Seat(index)));
     let none = Marks::default();
+    let known = seating(&right).unwrap();
+    assert_eq!(known.special(), [Seat(2), Seat(3)]);
+    assert!(known.is_special(Seat(2)) && !known.is_special(Seat(4)));
+    assert_eq!(known.companions_of(Seat(3)).collect::<Vec<_>>(), [Seat(2)]);
+    assert_eq!(known.companions_of(Seat(2)).count(), 0);
     assert_eq!(
         marks,
         [
@@ -217,7 +270,8 @@ fn a_plans_id_is_its_contents_and_changes_with_each_part_of_it() {
     let outline = || Outline::new(vec![point("0", "0"), point("4", "0"), point("4", "1")]);
     let seats = vec![seat("a"), ListedSeat { accessible: true, ..seat("b") }];
     let base = venue(vec![section("1", "A", vec![row("1", "R", 2), listed("2", seats)])]);
-    let edits: [fn(&mut Venue); 11] = [
+    let base = Venue { areas: vec![area("a", "R", 2)], ..base };
+    let edits: [fn(&mut Venue); 17] = [
         |venue| venue.sections[0].id = "B".into(),
         |venue| venue.sections[0].floor = "2".into(),
         |venue| venue.sections[0].rows[0].id = "9".into(),
@@ -231,6 +285,15 @@ fn a_plans_id_is_its_contents_and_changes_with_each_part_of_it() {
         |venue| of_second(venue)[0].companion_of = Some(SeatId::parse("b").unwrap()),
         |venue| of_second(venue)[1].restricted_view = true,
         |venue| of_second(venue)[1].accessible = false,
+        |venue| venue.areas[0].id = "b".into(),
+        |venue| venue.areas[0].name = "B".into(),
+        |venue| venue.areas[0].floor = "2".into(),
+        |venue| venue.areas[0].capacity = 3,
+        |venue| {
+            let corners = [("0", "0"), ("1", "0"), ("1", "1")];
+            venue.areas[0].outline = Outline::new(corners.map(|(x, y)| point(x, y)).into());
+        },
+        |venue| venue.areas.push(area("b", "R", 1)),
     ];
     let mut plans = vec![base.clone()];
     for edit in edits {
@@ -259,7 +322,9 @@ fn a_plans_id_is_its_contents_and_changes_with_each_part_of_it() {
     of_second(&mut same)[1].at = Some(point("1.5", "1.5"));
     assert_eq!(seating(&same).unwrap().id().to_string(), ids[0]);
     // Clients keep what an id named: whatever changes this must raise `PLAN_FORM`.
-    assert_eq!(ids[0], "03195fbee794c711545c6c91a1adf945");
+    assert_eq!(ids[0], "9f7d489467ff27413df4985907b51306");
+    let without = seating(&Venue { areas: Vec::new(), ..base }).unwrap();
+    assert_eq!(without.id().to_string(), "03195fbee794c711545c6c91a1adf945", "as before there were areas");
 }
 
 fn of_second(venue: &mut Venue) -> &mut Vec<ListedSeat> {

@@ -49,7 +49,10 @@ impl Aggregate for Schedule {
         {
             self.check_unpaid(user, max.get(), now)?;
         }
-        Ok(self.decide(command, now)?)
+        // Only who asks for seats may ask for accessible ones.
+        let wish = matches!(command, AnyCommand::Callers(Command::Hold { .. } | Command::Exchange { .. }));
+        let seating = if wish { core.special_seats(self.venue()) } else { None };
+        Ok(self.decide_seated(command, now, seating.as_deref())?)
     }
 
     fn apply(&mut self, event: &Event, at: Timestamp, key: Option<KeyUse>) {

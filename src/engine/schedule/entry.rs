@@ -11,7 +11,7 @@ use kameo::actor::ActorRef;
 use tokio::sync::watch;
 
 use crate::domain::ids::{ConcertId, ScheduleId, ScheduleNumber};
-use crate::domain::schedule::{Schedule, SeatStatus};
+use crate::domain::schedule::{AreaChange, Counts, Schedule, SeatStatus};
 use crate::domain::venue::{Layout, Seat};
 use crate::domain::waiting_room::{Gate, WaitingRoom};
 use crate::engine::live::Live;
@@ -36,6 +36,17 @@ impl SeatsMark {
     }
 }
 
+/// A copy of a seat map.
+#[derive(Debug)]
+pub struct MarkedMap {
+    /// Which state of the map it is.
+    pub mark: SeatsMark,
+    /// Every seat's status, by the seat's index.
+    pub statuses: Box<[SeatStatus]>,
+    /// How many places of each area have each status, by the area's index.
+    pub areas: Box<[Counts]>,
+}
+
 /// One change of a seat map.
 #[derive(Debug)]
 pub struct Delta {
@@ -43,6 +54,8 @@ pub struct Delta {
     pub mark: SeatsMark,
     /// The seats whose status changed.
     pub seats: Box<[(Seat, SeatStatus)]>,
+    /// The areas whose counts changed.
+    pub areas: Box<[AreaChange]>,
     /// The change as it is sent, made by the first who sends it and shared by all.
     frame: OnceLock<Bytes>,
 }
@@ -274,14 +287,18 @@ impl ScheduleEntry {
 
     /// Copies the seat map: its version and every seat's status.
     pub fn seats(&self) -> (u64, Box<[SeatStatus]>) {
-        let (mark, statuses) = self.marked_seats();
+        let MarkedMap { mark, statuses, .. } = self.marked_map();
         (mark.version, statuses)
     }
 
-    /// Copies the seat map: its mark, and every seat's status.
-    pub fn marked_seats(&self) -> (SeatsMark, Box<[SeatStatus]>) {
+    /// Copies the seat map.
+    pub fn marked_map(&self) -> MarkedMap {
         let schedule = self.read();
-        (SeatsMark::of(&schedule), schedule.statuses().into())
+        MarkedMap {
+            mark: SeatsMark::of(&schedule),
+            statuses: schedule.statuses().into(),
+            areas: schedule.area_counts().into(),
+        }
     }
 
     /// Returns a checksum of the seats' places and names, made at the first call.
@@ -303,6 +320,12 @@ impl ScheduleEntry {
                     text(self.layout.seat_id(seat));
                     text(&self.layout.seat_number(seat).to_string());
                 }
+            }
+            for area in self.layout.areas() {
+                text(&area.floor);
+                text(&area.id);
+                text(&self.layout.grades()[area.grade.index()]);
+                text(&area.capacity.to_string());
             }
             sum.finalize()
         })
@@ -332,11 +355,16 @@ fn gate_of(schedule: &Schedule) -> Gate {
 impl Delta {
     /// Makes the change that the last event made, if it made any.
     pub(super) fn of(schedule: &Schedule) -> Option<Self> {
-        if schedule.changed().is_empty() {
+        if !schedule.has_changed() {
             return None;
         }
         let statuses = schedule.statuses();
         let seats = schedule.changed().iter().map(|seat| (*seat, statuses[seat.index()]));
-        Some(Self { mark: SeatsMark::of(schedule), seats: seats.collect(), frame: OnceLock::new() })
+        Some(Self {
+            mark: SeatsMark::of(schedule),
+            seats: seats.collect(),
+            areas: schedule.changed_areas().collect(),
+            frame: OnceLock::new(),
+        })
     }
 }

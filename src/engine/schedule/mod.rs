@@ -3,4 +3,4 @@
 mod aggregate;
 mod entry;
 
-pub use entry::{DELTAS_MAX, Delta, ScheduleEntry, SeatsMark};
+pub use entry::{DELTAS_MAX, Delta, MarkedMap, ScheduleEntry, SeatsMark};

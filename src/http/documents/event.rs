@@ -20,7 +20,8 @@ use crate::domain::ids::{
 };
 use crate::domain::money::{Currency, Money};
 use crate::domain::payments::Payment;
-use crate::domain::schedule::Event;
+use crate::domain::schedule::terms::AreaPlaces;
+use crate::domain::schedule::{Event, Terms};
 use crate::domain::users::Event as UserEvent;
 use crate::domain::venue::{Layout, Seat};
 use crate::domain::waiting_room::draw::hex;
@@ -41,8 +42,8 @@ pub trait Names {
     /// Returns what is known of a reservation.
     fn reservation(&self, number: ReservationNumber) -> Option<ReservationNames>;
 
-    /// Returns what seats cost together.
-    fn amount(&self, seats: &[Seat]) -> Option<(Money, Currency)>;
+    /// Returns what a reservation costs.
+    fn amount(&self, reserved: &ReservationNames) -> Option<(Money, Currency)>;
 }
 
 /// The parts of a reservation that its events name.
@@ -54,6 +55,8 @@ pub struct ReservationNames {
     pub user: UserId,
     /// Its seats, once it has no others any more.
     pub seats: Arc<[Seat]>,
+    /// What of it isn't numbered seats at their grades' prices, as its seats.
+    pub terms: Option<Arc<Terms>>,
 }
 
 /// Where the names are found that the numbers of facts stand for. It is asked for the facts in order.
@@ -206,13 +209,16 @@ fn describe(event: &Event, names: &impl Names) -> (&'static Kind, Value) {
         Event::Archived { .. } => (&kinds::ARCHIVED, json!({})),
         Event::SeatsBlocked { seats } => (&kinds::SEATS_BLOCKED, seats_of(json!({}), seats, names)),
         Event::SeatsUnblocked { seats } => (&kinds::SEATS_UNBLOCKED, seats_of(json!({}), seats, names)),
-        Event::SeatsHeld { number, nonce, user, seats, expires_at, terms: _ } => {
+        Event::SeatsHeld { number, nonce, user, seats, expires_at, terms } => {
             let mut fields = known(*number, Some((*nonce, user)), names.number());
             fields["expiresAt"] = expires_at.to_string().into();
+            add_areas(&mut fields, terms.as_deref(), names);
             (&kinds::SEATS_HELD, seats_of(fields, seats, names))
         }
-        Event::SeatsExchanged { number, seats, terms: _ } => {
-            (&kinds::SEATS_EXCHANGED, seats_of(reservation(*number, names), seats, names))
+        Event::SeatsExchanged { number, seats, terms } => {
+            let mut fields = reservation(*number, names);
+            add_areas(&mut fields, terms.as_deref(), names);
+            (&kinds::SEATS_EXCHANGED, seats_of(fields, seats, names))
         }
         Event::HoldReleased { number } => (&kinds::HOLD_RELEASED, reservation(*number, names)),
         Event::HoldExpired { number } => (&kinds::HOLD_EXPIRED, reservation(*number, names)),
@@ -240,7 +246,8 @@ fn describe(event: &Event, names: &impl Names) -> (&'static Kind, Value) {
             let seat_ids = seats.zip(names.layout()).map(|(seats, layout)| -> Vec<&str> {
                 seats.iter().map(|seat| layout.seat_id(*seat)).collect()
             });
-            let (amount, currency) = seats.and_then(|seats| names.amount(seats)).unzip();
+            let (amount, currency) = reserved.as_ref().and_then(|reserved| names.amount(reserved)).unzip();
+            add_areas(&mut fields, reserved.as_ref().and_then(|reserved| reserved.terms.as_deref()), names);
 
             fields["seats"] = seat_ids.into();
             fields["amount"] = amount.map(Money::minor).into();
@@ -333,6 +340,18 @@ fn seats_of(mut fields: Value, seats: &Arc<[Seat]>, names: &impl Names) -> Value
     fields
 }
 
+/// Adds places of areas, where there are any. An area has its index for an id if the layout is no longer known.
+fn add_areas(fields: &mut Value, terms: Option<&Terms>, names: &impl Names) {
+    let area = |places: &AreaPlaces| {
+        let known = names.layout().and_then(|layout| layout.areas().get(places.area.index()));
+        let id = known.map_or_else(|| places.area.0.to_string(), |area| area.id.to_string());
+        json!({"areaId": id, "count": places.count})
+    };
+    if let Some(terms) = terms.filter(|terms| !terms.areas.is_empty()) {
+        fields["areas"] = terms.areas.iter().map(area).collect();
+    }
+}
+
 /// Returns prices by the names of their grades.
 fn price_list(prices: &Prices, layout: &Layout) -> Value {
     let amounts = prices.by_grade.iter().map(|price| Value::from(price.minor()));
@@ -350,8 +369,9 @@ mod tests {
 
     use super::*;
     use crate::domain::ids::{GradeName, PaymentId};
+    use crate::domain::schedule::terms::PriceType;
     use crate::domain::time::Timestamp;
-    use crate::domain::venue::{Row, RowSeats, Section};
+    use crate::domain::venue::{Area, Row, RowSeats, Section, VenueArea};
     use crate::record::tests::facts;
 
     struct Known {
@@ -374,11 +394,11 @@ mod tests {
 
         fn reservation(&self, number: ReservationNumber) -> Option<ReservationNames> {
             let (user, seats) = (UserId::parse("kim").unwrap(), [Seat(0), Seat(3)].into());
-            (number.0 == 1).then_some(ReservationNames { nonce: 9, user, seats })
+            (number.0 == 1).then_some(ReservationNames { nonce: 9, user, seats, terms: None })
         }
 
-        fn amount(&self, seats: &[Seat]) -> Option<(Money, Currency)> {
-            let amount = 100_000 * u64::try_from(seats.len()).unwrap();
+        fn amount(&self, reserved: &ReservationNames) -> Option<(Money, Currency)> {
+            let amount = 100_000 * u64::try_from(reserved.seats.len()).unwrap();
             Some((Money::new(amount).unwrap(), Currency::parse("KRW").unwrap()))
         }
     }
@@ -402,7 +422,7 @@ mod tests {
             None
         }
 
-        fn amount(&self, _: &[Seat]) -> Option<(Money, Currency)> {
+        fn amount(&self, _: &ReservationNames) -> Option<(Money, Currency)> {
             None
         }
     }
@@ -432,7 +452,16 @@ mod tests {
         };
         let section =
             Section { id: "A".into(), floor: "1".into(), outline: None, rows: vec![rows("VIP"), rows("R")] };
-        Known { id: ScheduleId::parse("s").unwrap(), layout: Layout::new(&[section]).unwrap() }
+        let pit = VenueArea {
+            id: "pit".into(),
+            floor: "1".into(),
+            name: "Pit".into(),
+            grade: GradeName::parse("R").unwrap(),
+            capacity: 9,
+            outline: None,
+        };
+        let layout = Layout::with_areas(&[section], &[pit]).unwrap();
+        Known { id: ScheduleId::parse("s").unwrap(), layout }
     }
 
     fn check(event: &Event, name: &str, data: &Value) {
@@ -443,18 +472,20 @@ mod tests {
 
     #[test]
     fn a_hold_is_told_with_the_names_of_its_seats_its_user_and_its_deadline() {
+        let places = AreaPlaces { area: Area(0), price_type: PriceType::DEFAULT, count: 3 };
         let held = Event::SeatsHeld {
             number: ReservationNumber(1),
             nonce: 9,
             user: UserId::parse("kim").unwrap(),
             seats: [Seat(0), Seat(3)].into(),
             expires_at: Timestamp::from_millis(1_000),
-            terms: None,
+            terms: Some(Arc::new(Terms { areas: [places].into(), ..Terms::default() })),
         };
         let id = ReservationId { schedule: ScheduleNumber(3), number: ReservationNumber(1), nonce: 9 };
         let data = json!({
             "scheduleId": "s", "reservationNumber": 1, "reservationId": id.to_string(), "userId": "kim",
             "seats": ["1-A-VIP-1", "1-A-R-2"], "expiresAt": "1970-01-01T00:00:01.000Z",
+            "areas": [{"areaId": "pit", "count": 3}],
         });
         check(&held, "SeatsHeld", &data);
         let released = json!({

@@ -227,6 +227,10 @@ const SEATS: &[Field] = &[
     field("seatIndexes", Numbers, "in place of `seats`, where the venue is gone: their places in its plan")
         .sometimes(),
 ];
+const PLACES: &[Field] = &[AREAS];
+const AREAS: Field =
+    field("areas", Objects, "its places of areas, where it has any: `areaId` and `count` of each")
+        .sometimes();
 const PAYMENT: &[Field] = &[
     field("paymentNumber", Number, "the payment's number in its schedule"),
     field("paymentId", Text, "its id; null where it is no longer kept").or_null(),
@@ -277,8 +281,8 @@ kinds! {
     ARCHIVED = Schedule Internal "Archived", "The schedule, which is long over, moved to the archive with its payments", [OF_SCHEDULE];
     SEATS_BLOCKED = Schedule Public "SeatsBlocked", "Seats were taken off sale", [OF_SCHEDULE, SEATS];
     SEATS_UNBLOCKED = Schedule Public "SeatsUnblocked", "Seats were put back on sale", [OF_SCHEDULE, SEATS];
-    SEATS_HELD = Schedule Public "SeatsHeld", "A reservation was made: a hold", [RESERVATION, DEADLINE, SEATS];
-    SEATS_EXCHANGED = Schedule Public "SeatsExchanged", "A hold has other seats", [RESERVATION, SEATS];
+    SEATS_HELD = Schedule Public "SeatsHeld", "A reservation was made: a hold", [RESERVATION, DEADLINE, SEATS, PLACES];
+    SEATS_EXCHANGED = Schedule Public "SeatsExchanged", "A hold has other seats, or places of areas", [RESERVATION, SEATS, PLACES];
     HOLD_RELEASED = Schedule Public "HoldReleased", "A hold was given up", [RESERVATION];
     HOLD_EXPIRED = Schedule Public "HoldExpired", "A hold's deadline passed", [RESERVATION];
     PAYMENT_BEGUN = Schedule Public "PaymentBegun", "A hold is being paid", [RESERVATION, PAID_BY, DEADLINE];
@@ -286,6 +290,7 @@ kinds! {
         &[field("expiresAt", Instant, "the hold's own deadline, where the payment had moved it; it may have passed").sometimes()]];
     RESERVATION_CONFIRMED = Schedule Public "ReservationConfirmed", "A reservation is paid, and its seats are sold", [RESERVATION, PAID_BY,
         &[field("seats", Texts, "the seats' ids; null where the reservation is no longer kept").or_null(),
+          AREAS,
           field("amount", Number, "what they cost together, in the currency's minor unit; null as `seats`").or_null(),
           field("currency", Text, "ISO 4217; null as `seats`").or_null()]];
     RESERVATION_CANCELLED = Schedule Public "ReservationCancelled", "A confirmed reservation was given back", [RESERVATION];
@@ -356,7 +361,7 @@ kinds! {
     VENUE_PUT = Catalogue Public "VenuePut", "A venue was created or replaced", [VENUE_ID,
         &[field("name", Text, "for people"), field("address", Text, "for people"), field("type", Text, "what it is"),
           field("timeZone", Text, "the IANA name"), field("stage", Object, "its outline").sometimes(),
-          field("sections", Objects, "as in a venue")]];
+          field("sections", Objects, "as in a venue"), field("areas", Objects, "as in a venue, where it has any").sometimes()]];
     VENUE_REMOVED = Catalogue Public "VenueRemoved", "A venue was removed", [VENUE_ID];
     CONCERT_PUT = Catalogue Public "ConcertPut", "A concert was created or replaced", [CONCERT_ID, VENUE_ID,
         &[field("title", Text, "for people"), field("artist", Text, "for people"),

@@ -9,7 +9,8 @@ use super::words::{At, OpaqueId, ReservationWord};
 use crate::domain::catalogue::Catalogue;
 use crate::domain::concert::Prices;
 use crate::domain::money::{Currency, Money};
-use crate::domain::schedule::Reservation;
+use crate::domain::schedule::terms::{AreaPlaces, Line};
+use crate::domain::schedule::{Reservation, Terms};
 use crate::domain::time::Timestamp;
 use crate::domain::venue::Seat;
 use crate::engine::{Engine, EngineError, ScheduleEntry};
@@ -29,7 +30,13 @@ pub struct ReservationDocument<'a> {
     user_id: &'a str,
     status: ReservationWord,
     seats: Vec<ReservedSeat<'a>>,
-    /// The price of all its seats, in the currency's minor unit.
+    /// Its places of areas; absent if it has none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    areas: Vec<ReservedPlaces<'a>>,
+    /// What it costs; absent if it has nothing but seats at their grades' prices. The amounts add up to `amount`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    lines: Vec<LineDocument<'a>>,
+    /// What it costs together, in the currency's minor unit.
     amount: u64,
     currency: &'a str,
     created_at: At,
@@ -53,6 +60,34 @@ struct ReservedSeat<'a> {
     grade: &'a str,
     /// In the currency's minor unit.
     price: u64,
+}
+
+/// Places of an area that a reservation has.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct ReservedPlaces<'a> {
+    area_id: &'a str,
+    grade: &'a str,
+    /// The price of a place, in the currency's minor unit.
+    price: u64,
+    /// How many places.
+    count: u32,
+}
+
+/// One line of what a reservation costs.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = Line)]
+struct LineDocument<'a> {
+    /// What it is for: `seat`, `area`, `fee` or `discount`.
+    kind: &'static str,
+    /// Its name, for people.
+    name: &'a str,
+    count: u32,
+    /// The amount of one, in the currency's minor unit; below zero where it is taken off.
+    unit_amount: i64,
+    /// The amount of all.
+    amount: i64,
 }
 
 /// A reservation on a door list.
@@ -99,6 +134,10 @@ impl<'a> Surroundings<'a> {
         let add = |sum: Money, seat: &Seat| {
             sum.plus(self.price(*seat)).expect("the seats of one reservation cost less than 2^53")
         };
+        let terms = reservation.terms.as_deref();
+        let amount = terms.map_or_else(|| reservation.seats.iter().fold(Money::ZERO, add), Terms::amount);
+        let places = terms.into_iter().flat_map(|terms| &*terms.areas);
+        let lines = terms.into_iter().flat_map(|terms| &*terms.lines);
 
         ReservationDocument {
             reservation_id: reservation.full_id(self.entry.number()).into(),
@@ -110,7 +149,9 @@ impl<'a> Surroundings<'a> {
             user_id: &reservation.user,
             status: reservation.status.into(),
             seats,
-            amount: reservation.seats.iter().fold(Money::ZERO, add).minor(),
+            areas: places.map(|places| self.places(*places)).collect(),
+            lines: lines.map(LineDocument::from).collect(),
+            amount: amount.minor(),
             currency: self.currency.as_str(),
             created_at: At(reservation.created_at),
             expires_at: At(reservation.expires_at),
@@ -118,6 +159,18 @@ impl<'a> Surroundings<'a> {
             cancelled_at: reservation.cancelled_at.map(At),
             payment_id: reservation.payment.map(OpaqueId::from),
             recovered: reservation.recovered,
+        }
+    }
+
+    fn places(&self, places: AreaPlaces) -> ReservedPlaces<'_> {
+        let layout = self.entry.layout();
+        let area = &layout.areas()[places.area.index()];
+        let price = self.prices.by_grade[area.grade.index()].minor();
+        ReservedPlaces {
+            area_id: &area.id,
+            grade: &layout.grades()[area.grade.index()],
+            price,
+            count: places.count,
         }
     }
 
@@ -129,5 +182,12 @@ impl<'a> Surroundings<'a> {
         let layout = self.entry.layout();
         let grade = &layout.grades()[layout.grade_of(seat).index()];
         ReservedSeat { seat_id: layout.seat_id(seat), grade, price: self.price(seat).minor() }
+    }
+}
+
+impl<'a> From<&'a Line> for LineDocument<'a> {
+    fn from(line: &'a Line) -> Self {
+        let Line { kind, name, count, unit_amount, amount, refundable: _ } = line;
+        Self { kind: kind.as_str(), name, count: *count, unit_amount: *unit_amount, amount: *amount }
     }
 }

@@ -97,7 +97,7 @@ pub struct ScheduleState {
     pub version: u64,
 }
 
-/// How many seats have each status.
+/// How many seats, and places of areas, have each status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SeatCounts {
@@ -198,6 +198,11 @@ pub struct PolicyDocument {
     pub recovery_grace_seconds: u64,
     /// The waiting room, if the sale has one.
     pub queue: Option<QueuePolicyDocument>,
+    /// From when on accessible seats and those of companions are sold like all others; never if absent. Until then they are given only
+    /// to a request with `accessible`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<InstantText>)]
+    pub accessible_release_at: Option<String>,
 }
 
 /// The rules of a waiting room.
@@ -361,6 +366,8 @@ impl PolicyDocument {
             prevent_orphan_seats: self.prevent_orphan_seats,
             recovery_grace: Seconds::new(recovery_grace),
             queue: self.queue.map(queue),
+            accessible_release_at: checks
+                .instant_or_none(format_args!("accessibleReleaseAt"), self.accessible_release_at.as_deref()),
         }
     }
 }
@@ -423,6 +430,7 @@ impl From<&Policy> for PolicyDocument {
             prevent_orphan_seats: policy.prevent_orphan_seats,
             recovery_grace_seconds: seconds(policy.recovery_grace),
             queue: policy.queue.as_ref().map(QueuePolicyDocument::from),
+            accessible_release_at: policy.accessible_release_at.map(|at| at.to_string()),
         }
     }
 }
@@ -498,6 +506,9 @@ mod tests {
         });
         assert_eq!((&written["policy"]["holdSeconds"], &written["policy"]["queue"]), (&json!(60), &queue));
         assert_eq!(written["policy"]["maxSeatsPerUser"], 4);
+        some["policy"] = json!({"accessibleReleaseAt": "2027-02-09T09:00:00+09:00"});
+        let written = serde_json::to_value(PlanDocument::from(&read(&some).unwrap())).unwrap();
+        assert_eq!(written["policy"]["accessibleReleaseAt"], "2027-02-09T00:00:00.000Z");
     }
 
     #[test]
@@ -520,6 +531,7 @@ mod tests {
                 "holdSeconds": 0, "maxSeatsPerReservation": 101, "maxSeatsPerUser": 0, "paymentSeconds": 3_601,
                 "cancelUntilSecondsBeforeStart": 99_999_999, "recoveryGraceSeconds": 86_401,
                 "queue": {"maxActive": 0, "admitPerMinute": 0, "claimSeconds": 0, "idleSeconds": 86_401, "opensAt": "x"},
+                "accessibleReleaseAt": "2027-02-09",
             },
         });
         assert_eq!(
@@ -542,6 +554,7 @@ mod tests {
                 "policy.queue.claimSeconds",
                 "policy.queue.idleSeconds",
                 "policy.queue.opensAt",
+                "policy.accessibleReleaseAt",
             ]
         );
     }

@@ -7,7 +7,9 @@ use super::checks::{Checks, NAME_LEN_MAX};
 use super::geometry::{Number, OutlineDocument, PointDocument, StageDocument};
 use super::words::{CatalogueId, FloorText, GradeText, LineText, NameText, PlaceText, SeatName, ZoneText};
 use crate::domain::ids::{GradeName, ID_LEN_MAX, SeatId, VenueId};
-use crate::domain::venue::{Line, ListedSeat, Point, Row, RowSeats, Section, VENUE_SEATS_MAX, Venue};
+use crate::domain::venue::{
+    AREA_CAPACITY_MAX, Line, ListedSeat, Point, Row, RowSeats, Section, VENUE_SEATS_MAX, Venue, VenueArea,
+};
 use crate::http::problem::FieldError;
 
 /// The highest number that a seat can have in its row.
@@ -23,7 +25,9 @@ const SEAT_NUMBER_MAX: u32 = 1_000_000;
         {"rowId": "7", "grade": "VIP", "length": 24, "at": [3.5, 12], "step": [0.6, 0]},
         {"rowId": "8", "grade": "R", "seats": [
             {"seatId": "1층-B-8-1", "seatNumber": 1, "x": 3.5, "y": 13, "accessible": true},
-            {"seatId": "1층-B-8-2", "seatNumber": 2, "companionOf": "1층-B-8-1", "restrictedView": true}]}]}]
+            {"seatId": "1층-B-8-2", "seatNumber": 2, "companionOf": "1층-B-8-1", "restrictedView": true}]}]}],
+    "areas": [{"areaId": "standing", "floor": "1층", "name": "스탠딩", "grade": "ST", "capacity": 800,
+        "outline": [[0, 14], [40, 14], [40, 20], [0, 20]]}]
 }))]
 pub struct VenueDocument {
     /// Its id: 1–128 letters of any script, digits, `-_.:`. In a `PUT` it is the path's and may be left out.
@@ -47,9 +51,37 @@ pub struct VenueDocument {
     /// Its stage on the plan.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stage: Option<StageDocument>,
-    /// Its sections in the order of the plan, with 1 to 250,000 seats in all.
-    #[schema(min_items = 1)]
+    /// Its sections in the order of the plan, with up to 250,000 seats in all. A venue without areas has at least one seat.
     pub sections: Vec<SectionDocument>,
+    /// Its areas without numbered seats.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(max_items = 1_000)]
+    pub areas: Vec<AreaDocument>,
+}
+
+/// A part of a venue without numbered seats, such as standing room: so many places of one grade, which nothing tells apart.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(as = Area)]
+pub struct AreaDocument {
+    /// Its id, unique in the venue.
+    #[schema(value_type = PlaceText)]
+    pub area_id: String,
+    /// Its floor.
+    #[schema(value_type = FloorText)]
+    pub floor: String,
+    /// Its name, for people.
+    #[schema(value_type = NameText)]
+    pub name: String,
+    /// The grade of its places.
+    #[schema(value_type = GradeText)]
+    pub grade: String,
+    /// How many places it has.
+    #[schema(minimum = 1, maximum = 100_000)]
+    pub capacity: u64,
+    /// Its outline on the plan.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outline: Option<OutlineDocument>,
 }
 
 /// A part of a venue. Its floor and its id together are unique.
@@ -156,6 +188,10 @@ impl VenueDocument {
             checks.within(format_args!("sections[{index}]"), |checks| section.check(checks))
         };
         let sections: Option<Vec<Section>> = all(self.sections.into_iter().enumerate().map(section));
+        let area = |(index, area): (usize, AreaDocument)| {
+            checks.within(format_args!("areas[{index}]"), |checks| area.check(checks))
+        };
+        let areas: Option<Vec<VenueArea>> = all(self.areas.into_iter().enumerate().map(area));
         let stage = self.stage.and_then(|stage| stage.outline.check(format_args!("stage.outline"), checks));
         Some(Venue {
             id: id?,
@@ -165,6 +201,7 @@ impl VenueDocument {
             time_zone: self.time_zone,
             stage,
             sections: sections?,
+            areas: areas?,
         })
     }
 }
@@ -191,6 +228,19 @@ impl SectionDocument {
         let rows = all(self.rows.into_iter().enumerate().map(row));
         let outline = self.outline.and_then(|outline| outline.check(format_args!("outline"), checks));
         Some(Section { id: self.section_id, floor: self.floor, outline, rows: rows? })
+    }
+}
+
+impl AreaDocument {
+    fn check(self, checks: &mut Checks) -> Option<VenueArea> {
+        checks.text(format_args!("areaId"), &self.area_id, 1..=ID_LEN_MAX);
+        checks.text(format_args!("floor"), &self.floor, 0..=ID_LEN_MAX);
+        checks.text(format_args!("name"), &self.name, 1..=NAME_LEN_MAX);
+        let grade = checks.parsed(format_args!("grade"), &self.grade, GradeName::parse);
+        let capacity = checks.number(format_args!("capacity"), self.capacity, 1..=AREA_CAPACITY_MAX);
+        let outline = self.outline.and_then(|outline| outline.check(format_args!("outline"), checks));
+        let Self { area_id: id, floor, name, .. } = self;
+        Some(VenueArea { id, floor, name, grade: grade?, capacity, outline })
     }
 }
 
@@ -251,6 +301,20 @@ impl From<&Venue> for VenueDocument {
             time_zone: venue.time_zone.clone(),
             stage: venue.stage.as_ref().map(|stage| StageDocument { outline: stage.into() }),
             sections: venue.sections.iter().map(SectionDocument::from).collect(),
+            areas: venue.areas.iter().map(AreaDocument::from).collect(),
+        }
+    }
+}
+
+impl From<&VenueArea> for AreaDocument {
+    fn from(area: &VenueArea) -> Self {
+        Self {
+            area_id: area.id.clone(),
+            floor: area.floor.clone(),
+            name: area.name.clone(),
+            grade: area.grade.to_string(),
+            capacity: u64::from(area.capacity),
+            outline: area.outline.as_ref().map(OutlineDocument::from),
         }
     }
 }
@@ -327,6 +391,11 @@ mod tests {
             {"seatId": "x-2", "seatNumber": 2, "x": 3.1, "y": -13, "accessible": true},
             {"seatId": "x-3", "seatNumber": 3, "companionOf": "x-2", "restrictedView": true},
         ]);
+        planned["areas"] = json!([
+            {"areaId": "standing", "floor": "1층", "name": "스탠딩", "grade": "ST", "capacity": 100_000,
+                "outline": [[0, 0], [1, 0], [1, 0.5]]},
+            {"areaId": "lawn", "floor": "", "name": "Lawn", "grade": "R", "capacity": 1},
+        ]);
         planned
     }
 
@@ -359,6 +428,10 @@ mod tests {
         seats[0]["x"] = Value::Null;
         seats[1]["x"] = json!(1);
         seats[1]["companionOf"] = json!("");
+        let areas = &mut wrong["areas"];
+        areas[0]["capacity"] = json!(100_001);
+        areas[0]["outline"] = json!([[0, 0]]);
+        areas[1] = json!({"areaId": "", "floor": "\n", "name": "", "grade": "", "capacity": 0});
         let errors = read(&wrong).unwrap_err();
         let fields: Vec<&str> = errors.iter().map(|(field, _)| field.as_str()).collect();
         assert_eq!(
@@ -369,6 +442,13 @@ mod tests {
                 "sections[0].rows[1].seats[1].companionOf",
                 "sections[0].rows[1].seats[1].y",
                 "sections[0].outline[1][1]",
+                "areas[0].capacity",
+                "areas[0].outline",
+                "areas[1].areaId",
+                "areas[1].floor",
+                "areas[1].name",
+                "areas[1].grade",
+                "areas[1].capacity",
                 "stage.outline",
             ]
         );
@@ -418,7 +498,7 @@ mod tests {
     #[test]
     fn an_unknown_field_is_refused_at_every_depth() {
         let check = |path: &str| {
-            let mut value = document();
+            let mut value = planned();
             *value
                 .pointer_mut(path)
                 .unwrap()
@@ -432,5 +512,6 @@ mod tests {
         check("/sections/0");
         check("/sections/0/rows/0");
         check("/sections/0/rows/1/seats/0");
+        check("/areas/1");
     }
 }

@@ -58,7 +58,7 @@ struct VenueSummary {
     #[serde(rename = "type")]
     kind: String,
     time_zone: String,
-    /// How many seats it has.
+    /// How many seats it has, and places of areas.
     seats: u32,
 }
 
@@ -71,7 +71,7 @@ impl From<&BuiltVenue> for VenueSummary {
             address: venue.address.clone(),
             kind: venue.kind.clone(),
             time_zone: venue.time_zone.clone(),
-            seats: built.layout.seat_count(),
+            seats: built.layout.seat_count() + built.layout.place_count(),
         }
     }
 }
@@ -79,7 +79,7 @@ impl From<&BuiltVenue> for VenueSummary {
 /// Create or replace a venue
 ///
 /// Replaces the whole venue. Once a schedule uses it, only its name, its address and its plan can change: coordinates, outlines, and
-/// the marks of seats, but no seat, row or grade. The body may have 16 MiB by default.
+/// the marks of seats, the names of areas, but no seat, row, area or grade. The body may have 16 MiB by default.
 #[utoipa::path(put, path = "/api/v1/venues/{venueId}", operation_id = "putVenue", tag = "Catalogue",
     params(("venueId" = String, Path)),
     request_body = VenueDocument, security(("bearer" = [])),

@@ -12,16 +12,17 @@ use crate::archive::ReservationPlace;
 use crate::domain::cause::{By, Cause};
 use crate::domain::ids::{ScheduleId, UserId};
 use crate::domain::keys::KeyUse;
+use crate::domain::schedule::terms::{AreaWish, Best, Part, PriceType};
 use crate::domain::schedule::{
-    Answer, Caller, Command, Refusal, Reservation, ReservationRef, ReservationStatus, Wish,
+    Answer, Caller, Command, Pick, Refusal, Reservation, ReservationRef, ReservationStatus, Wish,
 };
 use crate::domain::venue::Layout;
 use crate::engine::{self, Done, EngineError, FoundReservation, Listed, Narrow, ScheduleEntry};
 use crate::http::app::App;
 use crate::http::auth::{Auditor, Reader, User};
 use crate::http::documents::{
-    self, CatalogueId, GradeText, GuestDocument, ReservationDocument, ReservationWord, SeatName,
-    Surroundings, UserText,
+    self, CatalogueId, FloorText, GradeText, GuestDocument, PlaceText, ReservationDocument, ReservationWord,
+    SeatName, Surroundings, UserText,
 };
 use crate::http::extract::{IdempotencyKey, Path, Query, RawBody};
 use crate::http::idempotency::{key_of, marked};
@@ -39,45 +40,91 @@ pub fn routes() -> Routes<App> {
     routes![hold, list, read, exchange, release, of_schedule]
 }
 
-/// The hold to make: seats by their ids, or the best seats that are left.
+/// The hold to make: seats by their ids, places of areas, or both; or the best seats that are left.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(example = json!({"scheduleId": "perf-kinky-1-2027-02-09-19:30", "seats": ["1층-B-7-14"]}))]
 struct HoldBody {
     #[schema(value_type = CatalogueId)]
     schedule_id: String,
-    /// The ids of the seats, 1 to `maxSeatsPerReservation`, each once.
+    /// The ids of the seats, each once. With the places of areas there are 1 to `maxSeatsPerReservation`.
     #[schema(value_type = Option<HashSet<SeatName>>, min_items = 1, max_items = 100)]
     seats: Option<Vec<String>>,
-    /// Instead of `seats`: the best seats that are left.
+    /// Places of areas, each area once.
+    #[schema(min_items = 1, max_items = 100)]
+    areas: Option<Vec<AreaPlacesBody>>,
+    /// Instead of `seats` and `areas`: the best seats that are left.
     best_available: Option<BestAvailable>,
+    /// Whether it may have accessible seats and those of companions, which are else refused until `policy.accessibleReleaseAt`.
+    #[serde(default)]
+    accessible: bool,
+}
+
+/// Places of an area.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(as = AreaPlaces)]
+struct AreaPlacesBody {
+    #[schema(value_type = PlaceText)]
+    area_id: String,
+    /// How many places.
+    #[schema(minimum = 1, maximum = 100)]
+    count: u32,
 }
 
 /// The best seats that are left.
+///
+/// A party sits side by side in one row if a row of its grade has room; else it gets places of an area of that grade that has room for all.
+/// So in a grade that only areas have, it gets places of them. A party for which nobody has room is split.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct BestAvailable {
     /// Only seats of this grade.
     #[schema(value_type = Option<GradeText>)]
     grade: Option<String>,
-    /// How many seats, at most `maxSeatsPerReservation`; side by side in one row if a row has room.
+    /// Only seats of sections of this id, on `floor` if that is named too. Areas stand in no section.
+    #[schema(value_type = Option<PlaceText>)]
+    section_id: Option<String>,
+    /// Only seats on this floor, and areas.
+    #[schema(value_type = Option<FloorText>)]
+    floor: Option<String>,
+    /// How many seats, at most `maxSeatsPerReservation`.
     #[schema(minimum = 1, maximum = 100)]
     count: u32,
+    /// Whether one of them is to be an accessible seat; the others are its companions' and those beside it.
+    #[serde(default)]
+    accessible: bool,
 }
 
-/// The seats that replace those of a hold.
+/// What replaces what a hold has: as in a new hold.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(example = json!({"seats": ["1층-B-7-15"]}))]
 struct ExchangeBody {
-    /// The new seats, 1 to `maxSeatsPerReservation`, each once.
-    #[schema(value_type = HashSet<SeatName>, min_items = 1, max_items = 100)]
-    seats: Vec<String>,
+    /// The ids of the new seats, each once. With the places of areas there are 1 to `maxSeatsPerReservation`.
+    #[schema(value_type = Option<HashSet<SeatName>>, min_items = 1, max_items = 100)]
+    seats: Option<Vec<String>>,
+    /// Places of areas, each area once.
+    #[schema(min_items = 1, max_items = 100)]
+    areas: Option<Vec<AreaPlacesBody>>,
+    /// Instead of `seats` and `areas`: the best seats that are left, or the hold's own.
+    best_available: Option<BestAvailable>,
+    /// Whether it may have accessible seats and those of companions beside those that it has.
+    #[serde(default)]
+    accessible: bool,
+}
+
+/// What a hold or an exchange asks for.
+struct Asked<'a> {
+    seats: Option<&'a [String]>,
+    areas: Option<&'a [AreaPlacesBody]>,
+    best: Option<&'a BestAvailable>,
+    accessible: bool,
 }
 
 /// Hold seats
 ///
-/// Holds 1 to `maxSeatsPerReservation` seats of one schedule until `expiresAt`, all or none.
+/// Holds 1 to `maxSeatsPerReservation` seats, and places of areas, of one schedule until `expiresAt`, all or none.
 #[utoipa::path(post, path = "/api/v1/reservations", operation_id = "holdSeats", tag = "Reservations", request_body = HoldBody,
     params(("Idempotency-Key" = Option<String>, Header, description = "1–255 visible ASCII characters"),
            ("Queue-Token" = Option<String>, Header, description = "The waiting room's pass, if the schedule has a room")),
@@ -85,7 +132,7 @@ struct ExchangeBody {
     responses((status = 201, description = "The seats are held", body = ReservationDocument<'static>),
         (status = 401, description = "`queue_token_invalid`"),
         (status = 403, description = "`user_suspended`, `queue_token_required`, `queue_not_active` (with `position`)"),
-        (status = 409, description = "`seat_unavailable` (with `seats`), `not_enough_seats`, `schedule_not_open`, `seat_limit_exceeded`, `orphan_seat`, `request_in_progress`"),
+        (status = 409, description = "`seat_unavailable` (with `seats`), `not_enough_seats` (with `areas` where those were named), `accessible_seat` (with `seats`), `schedule_not_open`, `seat_limit_exceeded`, `orphan_seat`, `request_in_progress`"),
         (status = 422, description = "`invalid_request`, `unknown_seat` (with `seats`), `idempotency_key_reused`")))]
 async fn hold(
     State(app): State<App>,
@@ -98,24 +145,10 @@ async fn hold(
     let entry = lookup::find(&app, &wanted.schedule_id).await?;
     let key = key.map(|key| key_of(&app, &caller, "POST /reservations", key.as_str(), &body.0));
     check_pass(&app, &entry, &caller.user_id, &pass, key)?;
-    let wish = match (&wanted.seats, &wanted.best_available) {
-        (Some(seats), None) => Wish::seats(known_seats(entry.layout(), seats)?),
-        (None, Some(best)) => best_wish(entry.layout(), best)?,
-        (None, None) => return Err(Problem::invalid_field("seats", "seats or bestAvailable is needed")),
-        (Some(_), Some(_)) => {
-            return Err(Problem::invalid_field("bestAvailable", "either seats or bestAvailable, not both"));
-        }
-    };
+    let asked = wanted.asked();
+    let wish = asked.wish(entry.layout())?;
     let command = Command::hold(caller.user_id.clone(), wish, random::number());
-    let acted = app.engine.act(&entry, command, key).await.map_err(|error| {
-        if let EngineError::Refused(engine::Refusal::Schedule(Refusal::TooManySeats { max })) = error
-            && wanted.best_available.is_some()
-        {
-            let detail = format!("a reservation of this schedule has at most {max} seats");
-            return Problem::invalid_field("bestAvailable.count", detail);
-        }
-        problem(error, Some(entry.layout()))
-    })?;
+    let acted = app.engine.act(&entry, command, key).await.map_err(|error| asked.refused(error, &entry))?;
     let mut response = changed(&app, &entry, &acted, StatusCode::CREATED)?;
 
     if let Answer::Reservation(reservation) = &acted.answer {
@@ -128,9 +161,9 @@ async fn hold(
     Ok(response)
 }
 
-/// Exchange the seats of a hold
+/// Exchange what a hold has
 ///
-/// If any new seat is taken, the hold keeps its old seats. The deadline doesn't change.
+/// Seats and places of areas for others, in one step: if any new one is taken, the hold keeps what it has. The deadline doesn't change.
 #[utoipa::path(patch, path = "/api/v1/reservations/{reservationId}", operation_id = "exchangeSeats", tag = "Reservations", request_body = ExchangeBody,
     params(("reservationId" = String, Path), ("Idempotency-Key" = Option<String>, Header),
            ("Queue-Token" = Option<String>, Header)),
@@ -139,7 +172,7 @@ async fn hold(
         (status = 401, description = "`queue_token_invalid`"),
         (status = 403, description = "`user_suspended`, `queue_token_required`, `queue_not_active` (with `position`)"),
         (status = 404, description = "`not_found`: it doesn't exist, or belongs to another user"),
-        (status = 409, description = "`seat_unavailable`, `reservation_not_held`, `reservation_expired`, `schedule_not_open`, `seat_limit_exceeded`, `orphan_seat`"),
+        (status = 409, description = "`seat_unavailable`, `not_enough_seats`, `accessible_seat`, `reservation_not_held`, `reservation_expired`, `schedule_not_open`, `seat_limit_exceeded`, `orphan_seat`"),
         (status = 422, description = "`invalid_request`, `unknown_seat`")))]
 async fn exchange(
     State(app): State<App>,
@@ -154,9 +187,11 @@ async fn exchange(
     let route = format!("PATCH /reservations/{id}");
     let key = key.map(|key| key_of(&app, &caller, &route, key.as_str(), &body.0));
     check_pass(&app, &entry, &caller.user_id, &pass, key)?;
-    let wish = Wish::seats(known_seats(entry.layout(), &wanted.seats)?);
+    let asked = wanted.asked();
+    let wish = asked.wish(entry.layout())?;
     let caller = Caller::User(caller.user_id);
-    let acted = act(&app, &entry, Command::Exchange { reservation, caller, wish }, key).await?;
+    let command = Command::Exchange { reservation, caller, wish };
+    let acted = app.engine.act(&entry, command, key).await.map_err(|error| asked.refused(error, &entry))?;
     changed(&app, &entry, &acted, StatusCode::OK)
 }
 
@@ -305,17 +340,120 @@ fn shown<'a>(
     found.iter().map(one).collect::<Result<_, _>>().map_err(|error| problem(error, None))
 }
 
-fn best_wish(layout: &Layout, best: &BestAvailable) -> Result<Wish, Problem> {
-    if best.count == 0 {
-        return Err(Problem::invalid_field("bestAvailable.count", "at least one seat is needed"));
+impl HoldBody {
+    fn asked(&self) -> Asked<'_> {
+        let Self { seats, areas, best_available, accessible, .. } = self;
+        Asked {
+            seats: seats.as_deref(),
+            areas: areas.as_deref(),
+            best: best_available.as_ref(),
+            accessible: *accessible,
+        }
     }
-    let grade = |name: &String| {
-        let unknown =
-            || Problem::invalid_field("bestAvailable.grade", "the venue has no seats of this grade");
-        layout.grade(name).ok_or_else(unknown)
-    };
-    let grade = best.grade.as_ref().map(grade).transpose()?;
-    Ok(Wish::best_of(grade, best.count))
+}
+
+impl ExchangeBody {
+    fn asked(&self) -> Asked<'_> {
+        let Self { seats, areas, best_available, accessible } = self;
+        Asked {
+            seats: seats.as_deref(),
+            areas: areas.as_deref(),
+            best: best_available.as_ref(),
+            accessible: *accessible,
+        }
+    }
+}
+
+impl Asked<'_> {
+    /// Finds what the body names.
+    fn wish(&self, layout: &Layout) -> Result<Wish, Problem> {
+        let named = self.seats.is_some() || self.areas.is_some();
+        let wish = match (named, self.best) {
+            (true, None) => Wish {
+                pick: self
+                    .seats
+                    .map_or(Ok(Pick::None), |seats| known_seats(layout, seats).map(Pick::Seats))?,
+                areas: self.areas.map_or_else(|| Ok(Box::default()), |areas| known_areas(layout, areas))?,
+                ..Wish::default()
+            },
+            (false, Some(best)) => Wish { pick: Pick::Best(best.pick(layout)?), ..Wish::default() },
+            (false, None) => {
+                let detail = "seats, areas or bestAvailable is needed";
+                return Err(Problem::invalid_field("seats", detail));
+            }
+            (true, Some(_)) => {
+                let detail = "either bestAvailable or seats and areas, not both";
+                return Err(Problem::invalid_field("bestAvailable", detail));
+            }
+        };
+        let accessible = self.accessible || self.best.is_some_and(|best| best.accessible);
+        Ok(Wish { accessible, ..wish })
+    }
+
+    /// Makes the problem of a refusal; one about the size names the field that says it.
+    fn refused(&self, error: EngineError, entry: &ScheduleEntry) -> Problem {
+        let EngineError::Refused(engine::Refusal::Schedule(Refusal::TooManySeats { max })) = error else {
+            return problem(error, Some(entry.layout()));
+        };
+        let field = match (self.best, self.seats) {
+            (Some(_), _) => "bestAvailable.count",
+            (None, Some(_)) => "seats",
+            (None, None) => "areas",
+        };
+        Problem::invalid_field(field, format!("a reservation of this schedule has at most {max} seats"))
+    }
+}
+
+impl BestAvailable {
+    fn pick(&self, layout: &Layout) -> Result<Best, Problem> {
+        let wrong = |field: &str, detail: &'static str| {
+            Err(Problem::invalid_field(format!("bestAvailable.{field}"), detail))
+        };
+        if self.count == 0 {
+            return wrong("count", "at least one seat is needed");
+        }
+        let grade = self.grade.as_ref().map(|name| layout.grade(name));
+        if grade == Some(None) {
+            return wrong("grade", "the venue has no seats of this grade");
+        }
+
+        let (section, floor) = (self.section_id.as_deref(), self.floor.as_deref());
+        let on_floor = |of: &str| floor.is_none_or(|floor| floor == of);
+        let sections = layout.sections().iter();
+        let mut sections = sections.filter(|known| section.is_none_or(|id| *id == *known.id));
+        if section.is_some() && sections.clone().next().is_none() {
+            return wrong("sectionId", "the venue has no such section");
+        }
+        let has_area = section.is_none() && layout.areas().iter().any(|area| on_floor(&area.floor));
+        if floor.is_some() && !has_area && !sections.any(|section| on_floor(&section.floor)) {
+            return wrong("floor", "the venue has no such floor, or the section is on another");
+        }
+
+        let part = || Part { section: section.map(Into::into), floor: floor.map(Into::into) };
+        let part = (section.is_some() || floor.is_some()).then(|| Arc::new(part()));
+        Ok(Best { count: self.count, grade: grade.flatten(), part })
+    }
+}
+
+/// Finds the areas that a body names. Each must exist, none may come twice.
+fn known_areas(layout: &Layout, named: &[AreaPlacesBody]) -> Result<Box<[AreaWish]>, Problem> {
+    let mut areas: Vec<AreaWish> = Vec::with_capacity(named.len());
+    for (index, AreaPlacesBody { area_id, count }) in named.iter().enumerate() {
+        let wrong = |field: &str, detail: &'static str| {
+            Err(Problem::invalid_field(format!("areas[{index}].{field}"), detail))
+        };
+        let Some(area) = layout.area(area_id) else {
+            return wrong("areaId", "the venue has no such area");
+        };
+        if areas.iter().any(|other| other.area == area) {
+            return wrong("areaId", "the area is named twice");
+        }
+        if *count == 0 {
+            return wrong("count", "at least one place is needed");
+        }
+        areas.push(AreaWish { area, count: *count, price_type: PriceType::DEFAULT });
+    }
+    Ok(areas.into())
 }
 
 /// Checks the pass if the schedule has a waiting room. A request whose key has an answer already needs none.
@@ -346,15 +484,6 @@ async fn find(app: &App, id: &str) -> Result<(Arc<ScheduleEntry>, ReservationRef
     let found = app.engine.find_schedule_numbered(id.schedule).await;
     let entry = found.map_err(|error| problem(error, None))?.ok_or_else(Problem::not_found)?;
     Ok((entry, ReservationRef { number: id.number, nonce: id.nonce }))
-}
-
-async fn act(
-    app: &App,
-    entry: &ScheduleEntry,
-    command: Command,
-    key: Option<KeyUse>,
-) -> Result<Done<Answer>, Problem> {
-    app.engine.act(entry, command, key).await.map_err(|error| problem(error, Some(entry.layout())))
 }
 
 fn changed(

@@ -19,6 +19,7 @@ use crate::http::description::add_schema;
 use crate::http::documents::{GradeText, SeatWord, ShapeWord};
 use crate::http::extract::{Path, Query};
 use crate::http::lookup::{count_seats, find, plan_of};
+use crate::http::map_areas::MapAreaDocument;
 use crate::http::problem::Problem;
 use crate::http::seat_map::{MapBody, MapDocument, SeatFilter, id_of, narrowed};
 use crate::http::seat_vector::VectorDocument;
@@ -35,8 +36,8 @@ pub fn routes() -> Routes<App> {
     routes
 }
 
-/// An event of a seat map's stream. A `snapshot` has every seat that isn't available, a `delta` the seats that
-/// changed.
+/// An event of a seat map's stream. A `snapshot` has every seat that isn't available and all areas, a `delta` the seats and the counts
+/// of areas that changed.
 #[derive(Debug, ToSchema)]
 #[schema(as = SeatChanges)]
 #[expect(dead_code, reason = "describes what `frame` writes")]
@@ -45,6 +46,19 @@ struct ChangesDocument {
     version: u64,
     /// The statuses of seats by their ids.
     seats: BTreeMap<String, SeatWord>,
+    /// The areas of a `snapshot`, of a `delta` the counts that changed; absent if the venue has no areas, or none changed.
+    areas: Option<AreasDocument>,
+}
+
+/// What a stream tells of areas.
+#[derive(Debug, ToSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "describes what is written")]
+enum AreasDocument {
+    /// Every area, in a `snapshot`.
+    All(Vec<MapAreaDocument<'static>>),
+    /// The areas that changed by their ids, in a `delta`; of each the counts that changed, as they are now.
+    Changed(BTreeMap<String, BTreeMap<String, u32>>),
 }
 
 /// Returns the version that a client has, if `id` is one that this map's stream gives for it.
@@ -76,7 +90,7 @@ struct NarrowQuery {
 #[expect(dead_code, reason = "describes what is written")]
 enum MapAnswer {
     List(MapDocument),
-    Vector(VectorDocument),
+    Vector(VectorDocument<'static>),
 }
 
 /// Read the seat map
@@ -156,8 +170,8 @@ fn grade_named(layout: &Layout, name: &str) -> Result<Grade, Problem> {
 
 /// Follow the seat map
 ///
-/// Server-sent events: first `snapshot` (every seat that isn't available), then `delta` for each later version,
-/// without a gap. A client that falls too far behind gets a new `snapshot`. `id` names the schedule's number, the
+/// Server-sent events: first `snapshot` (every seat that isn't available, and all areas), then `delta` for each later version
+/// (the seats that changed, and of areas the counts that did), without a gap. A client that falls too far behind gets a new `snapshot`. `id` names the schedule's number, the
 /// version and the map's content. `Last-Event-ID` resumes; one that is too old or of another map gets a `snapshot`.
 #[utoipa::path(get, path = "/api/v1/schedules/{scheduleId}/seats/events", operation_id = "followSeatMap", tag = "Seats",
     params(("scheduleId" = String, Path), ("Last-Event-ID" = Option<String>, Header, pattern = r"^[^\x00-\x08\x0a-\x1f\x7f]*$"),

@@ -390,6 +390,7 @@ impl VenueWire {
             time_zone: self.time_zone,
             stage: None,
             sections: self.sections.into_iter().map(section).collect::<Read<_>>()?,
+            areas: Vec::new(),
         })
     }
 }
@@ -459,6 +460,7 @@ impl PlanWire {
                 prevent_orphan_seats: policy.prevent_orphan_seats,
                 recovery_grace: Seconds::new(policy.recovery_grace),
                 queue: policy.queue.map(QueueWire::into_domain),
+                accessible_release_at: None,
             },
         }
     }

@@ -1,8 +1,8 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::domain::ids::GradeName;
-use crate::domain::venue::{Row, RowSeats, Section};
+use crate::domain::ids::{GradeName, SeatId, VenueId};
+use crate::domain::venue::{ListedSeat, Row, RowSeats, Section, Venue};
 
 /// A hall in whose pictures `.` is a free seat and anything else a taken one.
 struct Hall {
@@ -35,7 +35,8 @@ impl Hall {
     }
 
     fn free(&self) -> FreeSeats<'_> {
-        FreeSeats { layout: &self.layout, owners: &self.owners, free_in_row: &self.free_in_row }
+        let Self { layout, owners, free_in_row } = self;
+        FreeSeats { layout, owners, free_in_row, kept: &[], sections: &[] }
     }
 
     fn grades(&self, names: &str) -> Vec<Grade> {
@@ -143,6 +144,121 @@ fn an_orphan_that_no_block_avoids_is_not_held_against_anyone() {
     check_orphans(&["V xo.ox"], &["x...x"]);
     check_orphans(&["V xoo.", "V x.o.x"], &["x...", "x!.!x"]);
     check_orphans(&["V x.x.oo"], &["x.x!.."]);
+}
+
+/// A hall in whose pictures `A` is a free accessible seat, `c` the free seat of its row's accessible seat's companion, and `a` a taken
+/// accessible seat.
+fn accessible_hall(rows: &[&str]) -> (Hall, Seating) {
+    let listed = |row: usize, (index, mark): (usize, char)| {
+        let id = |index: usize| SeatId::parse(&format!("{row}-{index}")).unwrap();
+        let number = u32::try_from(index).unwrap();
+        let accessible = rows[row].split_once(' ').unwrap().1.to_lowercase().find('a');
+        ListedSeat {
+            accessible: "aA".contains(mark),
+            companion_of: accessible.filter(|_| mark == 'c').map(id),
+            ..ListedSeat::new(id(index), number)
+        }
+    };
+    let pictures = || rows.iter().map(|row| row.split_once(' ').unwrap());
+    let drawn = pictures().enumerate().map(|(row, (grade, picture))| Row {
+        id: row.to_string(),
+        grade: GradeName::parse(grade).unwrap(),
+        line: None,
+        seats: RowSeats::Listed(picture.chars().enumerate().map(|seat| listed(row, seat)).collect()),
+    });
+    let section = Section { id: "A".into(), floor: "1".into(), outline: None, rows: drawn.collect() };
+    let taken = |seat: char| u32::from(!".Ac".contains(seat));
+    let owners = pictures().flat_map(|(_, picture)| picture.chars()).map(taken).collect();
+    let hall = Hall::new(core::slice::from_ref(&section), owners);
+    let venue = Venue {
+        id: VenueId::parse("v").unwrap(),
+        name: String::new(),
+        address: String::new(),
+        kind: String::new(),
+        time_zone: String::new(),
+        stage: None,
+        sections: vec![section],
+        areas: vec![],
+    };
+    let seating = Seating::new(&venue, &hall.layout).unwrap();
+    (hall, seating)
+}
+
+/// Checks what is found for a party with a visitor who needs an accessible seat, drawn with `o`.
+#[track_caller]
+fn check_accessible(hall: &[&str], count: u32, found: &[&str]) {
+    let (hall, seating) = accessible_hall(hall);
+    let grades: Vec<Grade> = (0..).map(Grade).take(hall.layout.grades().len()).collect();
+    let seats = hall.free().best_accessible(&grades, count, &seating);
+    let drawn = seats.map_or(vec![], |seats| hall.draw(&seats, 'o'));
+    assert_eq!(drawn, found);
+}
+
+#[test]
+fn an_accessible_seat_comes_with_its_companions_and_then_with_its_neighbours() {
+    check_accessible(&["V ....", "R ..A."], 1, &["....", "..o."]);
+    check_accessible(&["V .cA.."], 2, &[".oo.."]);
+    check_accessible(&["V .cA.."], 3, &[".ooo."]);
+    check_accessible(&["V .cA.."], 4, &["oooo."]);
+    // The companion's seat need not be beside it.
+    check_accessible(&["V c..A."], 2, &["o..o."]);
+}
+
+#[test]
+fn a_party_with_an_accessible_seat_sits_where_it_has_room_and_leaves_others_theirs() {
+    // Nearest the middle, of the best row with room for all.
+    check_accessible(&["V A.A."], 1, &["..o."]);
+    check_accessible(&["V xAx", "V .A."], 2, &["x.x", ".oo"]);
+    // Another visitor's accessible seat ends the row.
+    check_accessible(&["V xAAx", "V ...."], 2, &["xo.x", ".o.."]);
+    check_accessible(&["V xAcx", "V x..x"], 4, &["xoox", "xoox"]);
+}
+
+#[test]
+fn without_a_free_accessible_seat_there_is_none_to_give() {
+    check_accessible(&["V ...."], 1, &[]);
+    check_accessible(&["V .ac."], 1, &[]);
+    check_accessible(&["V xAx", "V x.x"], 3, &[]);
+}
+
+#[test]
+fn seats_that_are_kept_are_taken_for_others() {
+    let kept = |rows: &[&str], count: u32, avoid_orphans: bool| {
+        let (hall, seating) = accessible_hall(rows);
+        let free = FreeSeats { kept: seating.special(), ..hall.free() };
+        let grades: Vec<Grade> = (0..).map(Grade).take(hall.layout.grades().len()).collect();
+        let seats = free.best_available(&grades, count, avoid_orphans);
+        seats.map_or(vec![], |seats| hall.draw(&seats, 'o'))
+    };
+    assert_eq!(kept(&["V ..Ac..", "V ...."], 3, false), ["......", "ooo."]);
+    assert_eq!(kept(&["V .Ac."], 2, false), ["o..o"]);
+    assert!(kept(&["V .Ac."], 3, false).is_empty());
+    assert_eq!(kept(&["V xA.ax", "R ."], 2, false), ["x.oxx", "o"]);
+    assert_eq!(kept(&["V x..A", "V ..."], 1, true), ["x...", ".o."]);
+}
+
+#[test]
+fn only_open_sections_are_looked_through() {
+    let section = |id: &str| Section {
+        id: id.into(),
+        floor: "1".into(),
+        outline: None,
+        rows: vec![Row {
+            id: "1".into(),
+            grade: GradeName::parse("V").unwrap(),
+            line: None,
+            seats: RowSeats::Length(2),
+        }],
+    };
+    let hall = Hall::new(&[section("A"), section("B"), section("C")], vec![0; 6]);
+    let found = |sections: &[bool], count| {
+        let free = FreeSeats { sections, ..hall.free() };
+        free.best_available(&hall.grades("V"), count, false)
+    };
+    assert_eq!(found(&[], 2), Some(vec![Seat(2), Seat(3)]));
+    assert_eq!(found(&[true, false, true], 2), Some(vec![Seat(0), Seat(1)]));
+    assert_eq!(found(&[true, false, true], 4), Some(vec![Seat(0), Seat(1), Seat(4), Seat(5)]));
+    assert_eq!(found(&[false, false, true], 3), None);
 }
 
 #[test]
@@ -425,6 +541,31 @@ proptest! {
         for &seat in &found {
             prop_assert_eq!(hall.owners[seat.index()], 0);
             prop_assert!(grades.contains(&hall.layout.grade_of(seat)));
+        }
+    }
+
+    #[test]
+    fn seats_that_are_kept_are_as_good_as_taken(
+        search in searches(), kept in prop::collection::vec(any::<prop::sample::Index>(), 0..8),
+    ) {
+        let Search { hall, grades, count, avoid_orphans } = &search;
+        let mut kept: Vec<Seat> = kept.iter().map(|index| seat(index.index(hall.owners.len()))).collect();
+        kept.sort_unstable();
+        kept.dedup();
+        let mut taken = hall.owners.clone();
+        for seat in &kept {
+            taken[seat.index()] = 1;
+        }
+        let free = |row: &LayoutRow| taken[row.range()].iter().filter(|owner| **owner == 0).count();
+        let free_in_row: Vec<u32> =
+            hall.layout.rows().iter().map(|row| u32::try_from(free(row)).unwrap()).collect();
+
+        let as_taken = FreeSeats { owners: &taken, free_in_row: &free_in_row, ..hall.free() };
+        let found = FreeSeats { kept: &kept, ..hall.free() }.best_available(grades, *count, *avoid_orphans);
+        prop_assert_eq!(&found, &as_taken.best_available(grades, *count, *avoid_orphans));
+        if let Some(found) = found {
+            let orphans = FreeSeats { kept: &kept, ..hall.free() }.avoidable_orphans(&found);
+            prop_assert_eq!(orphans, as_taken.avoidable_orphans(&found));
         }
     }
 

@@ -23,6 +23,7 @@ pub(super) fn inside(schedule: &Schedule) -> Inside {
         statuses,
         counts,
         free_in_row,
+        areas,
         reservations,
         last_reservation,
         users,
@@ -37,6 +38,7 @@ pub(super) fn inside(schedule: &Schedule) -> Inside {
         // What the last event changed is told once.
         changed: _,
     } = schedule;
+    let areas = areas.as_ref().map(|areas| areas.counts());
     let users: BTreeMap<_, _> = users.iter().collect();
     let (reservations, keys) = (reservations.inside(), keys.inside());
     said![
@@ -56,6 +58,7 @@ pub(super) fn inside(schedule: &Schedule) -> Inside {
         statuses,
         counts,
         free_in_row,
+        areas,
         reservations,
         last_reservation,
         users,

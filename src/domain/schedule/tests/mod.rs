@@ -4,6 +4,8 @@
 //! applies, and checks every invariant after each event. [`model`] holds the same rules against an
 //! independent model, at random, and replays everything through the record codec.
 
+mod accessible;
+mod areas;
 mod hold;
 mod inside;
 mod keys;

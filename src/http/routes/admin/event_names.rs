@@ -116,7 +116,7 @@ impl EventNames {
         // Schedules of one venue share its layout.
         let mut layouts: HashMap<*const Venue, Option<Arc<Layout>>> = HashMap::new();
         let mut layout_of = |venue: &Arc<Venue>| {
-            let made = || Layout::new(&venue.sections).ok().map(Arc::new);
+            let made = || Layout::with_areas(&venue.sections, &venue.areas).ok().map(Arc::new);
             layouts.entry(Arc::as_ptr(venue)).or_insert_with(made).clone()
         };
         let gone = schedules.into_iter().filter_map(|(number, gone)| Some((number, gone?)));
@@ -145,12 +145,12 @@ impl Gone {
             self.venue = Some((creation.venue.clone(), venues.get(&creation.venue).cloned()));
         } else if let Event::SalesOpened { prices: Some(prices) } | Event::PricesSet { prices } = event {
             self.prices = Some(prices);
-        } else if let Event::SeatsHeld { number, nonce, user, seats, .. } = event {
-            self.reservations.insert(number, ReservationNames { nonce, user, seats });
-        } else if let Event::SeatsExchanged { number, seats, .. } = event
+        } else if let Event::SeatsHeld { number, nonce, user, seats, terms, .. } = event {
+            self.reservations.insert(number, ReservationNames { nonce, user, seats, terms });
+        } else if let Event::SeatsExchanged { number, seats, terms } = event
             && let Some(reserved) = self.reservations.get_mut(&number)
         {
-            reserved.seats = seats;
+            (reserved.seats, reserved.terms) = (seats, terms);
         }
     }
 }
@@ -159,17 +159,18 @@ impl NameSource for EventNames {
     type Error = HistoryError;
 
     fn of_schedule(&mut self, number: ScheduleNumber, event: &Event) -> Result<impl Names, HistoryError> {
-        if let Event::SeatsHeld { number: reservation, nonce, user, seats, .. } = event {
+        if let Event::SeatsHeld { number: reservation, nonce, user, seats, terms, .. } = event {
             if self.recent.len() >= RECENT_MAX {
                 self.recent.clear();
             }
-            let reserved = ReservationNames { nonce: *nonce, user: user.clone(), seats: Arc::clone(seats) };
+            let (nonce, user) = (*nonce, user.clone());
+            let reserved = ReservationNames { nonce, user, seats: Arc::clone(seats), terms: terms.clone() };
             self.recent.insert((number, *reservation), reserved);
         }
-        if let Event::SeatsExchanged { number: reservation, seats, .. } = event
+        if let Event::SeatsExchanged { number: reservation, seats, terms } = event
             && let Some(reserved) = self.recent.get_mut(&(number, *reservation))
         {
-            reserved.seats = Arc::clone(seats);
+            (reserved.seats, reserved.terms) = (Arc::clone(seats), terms.clone());
         }
 
         let source = match self.find(number) {
@@ -217,18 +218,24 @@ impl Names for NamesOf<'_> {
                 let schedule = entry.read();
                 let reservation = schedule.reservation_numbered(number)?;
                 let (user, seats) = (reservation.user.clone(), Arc::clone(&reservation.seats));
-                Some(ReservationNames { nonce: reservation.nonce, user, seats })
+                let terms = reservation.terms.clone();
+                Some(ReservationNames { nonce: reservation.nonce, user, seats, terms })
             }
             Source::Gone(gone) => gone.reservations.get(&number).cloned(),
         })
     }
 
-    fn amount(&self, seats: &[Seat]) -> Option<(Money, Currency)> {
+    fn amount(&self, reserved: &ReservationNames) -> Option<(Money, Currency)> {
+        let ReservationNames { seats, terms, .. } = reserved;
         match &self.source {
             Source::Live(entry) => {
                 let schedule = entry.read();
-                schedule.prices()?;
-                Some((schedule.amount(seats), schedule.currency()))
+                let of_seats = || schedule.prices().map(|_| schedule.amount(seats));
+                let amount = terms.as_ref().map(|terms| terms.amount()).or_else(of_seats);
+                Some((amount?, schedule.currency()))
+            }
+            Source::Gone(gone) if terms.is_some() => {
+                Some((terms.as_ref().map(|terms| terms.amount())?, gone.currency?))
             }
             Source::Gone(gone) => {
                 let (layout, prices) = (gone.layout.as_deref()?, gone.prices.as_deref()?);

@@ -24,9 +24,10 @@ use crate::http::extract::{Path, Query};
 use crate::http::json::{Json, json_bytes};
 use crate::http::json_writer::JsonWriter;
 use crate::http::lookup::{find, plan_of};
+use crate::http::map_areas::{MapAreas, seating_of};
 use crate::http::page::Limit;
 use crate::http::problem::{Code, Problem};
-use crate::http::seat_map::{MapAtDocument, Seats};
+use crate::http::seat_map::{MapAtDocument, SeatFilter, Seats};
 use crate::http::seat_vector::{VectorAtDocument, VectorDocument};
 use crate::record::{Fact, Record};
 
@@ -142,7 +143,7 @@ pub(super) struct AsAt {
 #[expect(dead_code, reason = "describes what is written")]
 pub(super) enum MapAtAnswer {
     List(MapAtDocument),
-    Vector(VectorAtDocument),
+    Vector(VectorAtDocument<'static>),
 }
 
 /// Read the seat map of an earlier instant
@@ -186,23 +187,26 @@ pub(super) async fn seats_at(
     });
 
     let schedule = schedule.await?.ok_or_else(Problem::not_found)?;
+    let prices = schedule.prices().expect("they were set, if they weren't");
+    let (layout, seating) = (entry.layout(), seating_of(&app.engine, &entry));
+    let areas = MapAreas { layout, seating: seating.as_deref(), prices, counts: schedule.area_counts() };
     match shape {
-        ShapeWord::List => Ok(json_bytes(StatusCode::OK, seat_map(&entry, &schedule, at))),
+        ShapeWord::List => Ok(json_bytes(StatusCode::OK, seat_map(&entry, &schedule, at, &areas))),
         ShapeWord::Vector => {
             let plan = plan_of(&app, &entry).ok_or_else(Problem::not_found)?;
-            let vector = VectorDocument::of(&entry, &schedule, plan);
+            let vector = VectorDocument::of(&entry, &schedule, plan, &areas);
             Ok(Json(StatusCode::OK, VectorAtDocument { at: At(at), vector }).into_response())
         }
     }
 }
 
-fn seat_map(entry: &ScheduleEntry, schedule: &Schedule, at: Timestamp) -> Vec<u8> {
-    let prices = schedule.prices().expect("they were set, if they weren't");
+fn seat_map(entry: &ScheduleEntry, schedule: &Schedule, at: Timestamp, areas: &MapAreas<'_>) -> Vec<u8> {
+    let prices = areas.prices;
     let (version, statuses) = (schedule.seats_version(), schedule.statuses());
     let mut json = JsonWriter::with_capacity(statuses.len() * 160 + 128);
     json.raw("{\"scheduleId\":").string(entry.id()).raw(",\"at\":").instant(at);
     json.raw(",\"version\":").display(version).raw(",\"seats\":[");
     Seats { layout: entry.layout(), prices, statuses }.write_all(&mut json);
-    json.raw("]}");
+    json.raw("]").raw(&areas.member(SeatFilter::default())).raw("}");
     json.into_bytes()
 }

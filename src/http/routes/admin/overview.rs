@@ -121,7 +121,7 @@ struct ScheduleOverview {
     payments: PaymentsOverview,
 }
 
-/// How many seats of a grade there are.
+/// How many seats, and places of areas, of a grade there are.
 #[derive(Debug, Serialize, ToSchema)]
 struct GradeOverview {
     #[schema(value_type = GradeText)]
@@ -138,6 +138,9 @@ impl GradeOverview {
         let mut totals = vec![0; layout.grades().len()];
         for row in layout.rows() {
             totals[row.grade.index()] += row.len;
+        }
+        for area in layout.areas() {
+            totals[area.grade.index()] += area.capacity;
         }
         let counted = layout.grades().iter().zip(schedule.free_by_grade()).zip(totals);
         let grade = |((grade, available), total): ((&GradeName, u32), u32)| Self {

@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 use crate::engine::{Delta, ScheduleEntry};
 use crate::http::app::App;
 use crate::http::json_writer::JsonWriter;
+use crate::http::map_areas::write_changes;
 use crate::http::seat_map::{Snapshot, id_of};
 use crate::http::stream::{self, Follow, KEEP_ALIVE, STILL_HERE};
 
@@ -156,7 +157,9 @@ fn write_delta(entry: &ScheduleEntry, delta: &Delta) -> Bytes {
         json.raw(if index == 0 { "" } else { "," });
         json.string(entry.layout().seat_id(*seat)).raw(":\"").raw(status.as_str()).raw("\"");
     }
-    json.raw("}}\n\n");
+    json.raw("}");
+    write_changes(&mut json, entry.layout(), &delta.areas);
+    json.raw("}\n\n");
     json.into_bytes().into()
 }
 
