@@ -62,6 +62,27 @@ export function Notice(props: { kind?: "wrong" | "note" | "good"; children: Comp
   );
 }
 
+/** A notice with the one place to go on to; `main` where that is what the reader most likely wants. */
+export function NoticeTo(props: {
+  kind?: "wrong" | "note" | "good";
+  children: ComponentChildren;
+  href: string;
+  label: string;
+  main?: boolean;
+}) {
+  const { children, href, label, main, ...rest } = props;
+  const to = (
+    <a class={main ? "button main" : "button"} href={href}>
+      {label}
+    </a>
+  );
+  return (
+    <Notice {...rest} actions={to}>
+      {children}
+    </Notice>
+  );
+}
+
 /** A field with its label, a hint, and what is wrong with it. */
 export function Field(props: InputHTMLAttributes<HTMLInputElement> & { label: string; hint?: string; wrong?: string | undefined }) {
   const { label, hint, wrong, ...rest } = props;

@@ -8,7 +8,7 @@ import { announce } from "../base/live";
 import { useLoaded } from "../base/load";
 import { go } from "../base/router";
 import { session } from "../base/session";
-import { Button, Loading, Notice } from "../base/ui";
+import { Button, Loading, Notice, NoticeTo } from "../base/ui";
 import { FREE, loadSeats, type Seats } from "../map/feed";
 import type { Choice } from "../map/painter";
 import { marksOf, nearestFree } from "../map/plan";
@@ -67,16 +67,9 @@ export function SeatChooser(props: ChooserProps) {
     return (
       <div class="narrow">
         {props.heading}
-        <Notice
-          kind="note"
-          actions={
-            <a class="button" href={reservationPath(changeOf)}>
-              {t.value.toReservation}
-            </a>
-          }
-        >
+        <NoticeTo kind="note" href={reservationPath(changeOf)} label={t.value.toReservation}>
           {t.value.changeTooLate}
-        </Notice>
+        </NoticeTo>
       </div>
     );
   }
@@ -238,14 +231,7 @@ function Choosing(props: ChooserProps & { seats: Seats; held: Reservation | null
       <div class="choosing-head">
         {props.heading}
         {held && (
-          <Notice
-            kind="note"
-            actions={
-              <a class="button" href={reservationPath(held.reservationId)}>
-                {t.value.keepSeats}
-              </a>
-            }
-          >
+          <NoticeTo kind="note" href={reservationPath(held.reservationId)} label={t.value.keepSeats}>
             {t.value.changing}
             <Deadline
               at={held.expiresAt}
@@ -253,7 +239,7 @@ function Choosing(props: ChooserProps & { seats: Seats; held: Reservation | null
               label={t.value.heldFor}
               onOver={() => go(reservationPath(held.reservationId), { replace: true })}
             />
-          </Notice>
+          </NoticeTo>
         )}
       </div>
       <div class="choosing-map">

@@ -8,7 +8,7 @@ import { announce } from "../base/live";
 import { useLoaded } from "../base/load";
 import { go, here } from "../base/router";
 import { session } from "../base/session";
-import { Button, Dialog, Heading, Loading, Notice } from "../base/ui";
+import { Button, Dialog, Heading, Loading, Notice, NoticeTo } from "../base/ui";
 import { type Sale, saleOf, useAt } from "./data";
 import { Deadline } from "./deadline";
 import { asFan } from "./fan";
@@ -135,27 +135,14 @@ function Own(props: { reservation: Reservation; again: () => Promise<void> }) {
           <Loading label={isOver ? t.value.loading : t.value.payingNow} />
         )}
         {reservation.status === "expired" && (
-          <Notice
-            actions={
-              <a class="button main" href={salePath(reservation.scheduleId)}>
-                {t.value.backToSeats}
-              </a>
-            }
-          >
+          <NoticeTo href={salePath(reservation.scheduleId)} label={t.value.backToSeats} main>
             {t.value.expiredText}
-          </Notice>
+          </NoticeTo>
         )}
         {reservation.status === "released" && (
-          <Notice
-            kind="note"
-            actions={
-              <a class="button" href={salePath(reservation.scheduleId)}>
-                {t.value.backToSeats}
-              </a>
-            }
-          >
+          <NoticeTo kind="note" href={salePath(reservation.scheduleId)} label={t.value.backToSeats}>
             {t.value.releasedText}
-          </Notice>
+          </NoticeTo>
         )}
         {reservation.status === "confirmed" && (
           <>
@@ -365,15 +352,8 @@ function Back(props: { reservation: Reservation }) {
   }, [isUnderWay]);
   const amount = money(reservation.amount, reservation.currency);
   return (
-    <Notice
-      kind="good"
-      actions={
-        <a class="button" href="/">
-          {t.value.toShows}
-        </a>
-      }
-    >
+    <NoticeTo kind="good" href="/" label={t.value.toShows}>
       {isUnderWay ? t.value.refunding(amount) : payment && !isRefusal(payment) ? t.value.refunded(amount) : t.value.cancelledSaid}
-    </Notice>
+    </NoticeTo>
   );
 }

@@ -6,7 +6,7 @@ import { now, secondsUntil } from "../base/clock";
 import { clock, fullDay, money, time } from "../base/language";
 import { useLoaded } from "../base/load";
 import { session } from "../base/session";
-import { Button, Heading, Loading, Notice } from "../base/ui";
+import { Button, Heading, Loading, NoticeTo } from "../base/ui";
 import { venues } from "./data";
 import { reservationPath, seatName } from "./names";
 import { Refused } from "./refusal";
@@ -31,16 +31,9 @@ export function ReservationsPage() {
       <Heading title={t.value.myReservations}>{t.value.myReservations}</Heading>
       {isRefusal(first) && <Refused refusal={first} again={list.again} />}
       {!isRefusal(first) && items.length === 0 && (
-        <Notice
-          kind="note"
-          actions={
-            <a class="button main" href="/">
-              {t.value.toShows}
-            </a>
-          }
-        >
+        <NoticeTo kind="note" href="/" label={t.value.toShows} main>
           {t.value.noReservations}
-        </Notice>
+        </NoticeTo>
       )}
       <ul>
         {items.map((reservation) => (

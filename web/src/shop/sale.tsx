@@ -7,7 +7,7 @@ import { clock, count, fullDay, time } from "../base/language";
 import { announce } from "../base/live";
 import { useLoaded } from "../base/load";
 import { session } from "../base/session";
-import { Heading, Loading, Notice } from "../base/ui";
+import { Heading, Loading, NoticeTo } from "../base/ui";
 import { type Sale, saleOf, useAt } from "./data";
 import { reservationPath, showPath } from "./names";
 import { Refused } from "./refusal";
@@ -128,16 +128,9 @@ function Ended(props: { heading: preact.ComponentChildren; text: string; sale: S
   return (
     <div class="narrow">
       {props.heading}
-      <Notice
-        kind="note"
-        actions={
-          <a class="button" href={showPath(props.sale.show.concertId)}>
-            {t.value.otherDates}
-          </a>
-        }
-      >
+      <NoticeTo kind="note" href={showPath(props.sale.show.concertId)} label={t.value.otherDates}>
         {props.text}
-      </Notice>
+      </NoticeTo>
     </div>
   );
 }
@@ -182,15 +175,8 @@ function Standing(props: { sale: Sale; except: string | null }) {
   const left = secondsUntil(own.expiresAt);
   if (left === 0) return null;
   return (
-    <Notice
-      kind="good"
-      actions={
-        <a class="button main" href={reservationPath(own.reservationId)}>
-          {t.value.toPayment}
-        </a>
-      }
-    >
+    <NoticeTo kind="good" href={reservationPath(own.reservationId)} label={t.value.toPayment} main>
       {t.value.youHold(own.seats.length)} {t.value.leftFor(clock(left))}
-    </Notice>
+    </NoticeTo>
   );
 }
