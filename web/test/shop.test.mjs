@@ -1,7 +1,10 @@
 // The storefront, as fans use it.
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { after, before, test } from "node:test";
+import { pathToFileURL } from "node:url";
+import { build } from "esbuild";
 import { World } from "./world.mjs";
 
 let world;
@@ -373,4 +376,68 @@ test("pages can be read at 400 %, and without colours of their own", async () =>
     await fan.shoot(`zoomed-${path.split("/")[1] || "home"}`);
   }
   await fan.leave();
+});
+
+test("a calendar reads of a ticket's file what was written, whatever a show is called (RFC 5545)", async () => {
+  const out = join(world.folder, "calendar.mjs");
+  await build({ entryPoints: [new URL("../src/shop/calendar.ts", import.meta.url).pathname], bundle: true, format: "esm", outfile: out });
+  const { calendarOf } = await import(pathToFileURL(out).href);
+  const entry = {
+    uid: "bvbt4dwsfddqm5o3myi5hnx3hv@tickets.example",
+    stamp: "2026-11-28T01:02:03.456Z",
+    startsAt: "2027-02-09T10:30:00.000Z",
+    endsAt: "2027-02-09T13:10:00.000Z",
+  };
+
+  for (const words of [
+    "Show",
+    "a; b, c\\d \\n e\nf",
+    "오페라의 유령, ".repeat(20),
+    // A place at which a character of one, two, three and four bytes crosses the end of a line.
+    ...[0, 1, 2, 3].flatMap((more) => ["a", "é", "유", "🎭"].map((letter) => "x".repeat(more) + letter.repeat(60))),
+    "x".repeat(66),
+    "x".repeat(67),
+    "x".repeat(68),
+    "",
+  ]) {
+    const file = calendarOf({ ...entry, title: words, place: words, text: words });
+    assert.ok(file.endsWith("\r\n"), "the last line ends, too");
+    const lines = file.slice(0, -2).split("\r\n");
+    for (const line of lines) {
+      const bytes = Buffer.byteLength(line);
+      assert.ok(bytes > 0 && bytes <= 75 && !/[\r\n]/.test(line), `${bytes} bytes: ${line}`);
+      assert.ok(line.isWellFormed?.() ?? true, "no character is divided");
+    }
+
+    // As a calendar reads it: lines are put together, names are divided from values, and escapes are undone.
+    const read = file
+      .replaceAll("\r\n ", "")
+      .trimEnd()
+      .split("\r\n")
+      .map((line) => [line.slice(0, line.indexOf(":")), line.slice(line.indexOf(":") + 1)]);
+    const undone = (value) => value.replace(/\\(.)/g, (_, letter) => (letter === "n" ? "\n" : letter));
+    assert.deepEqual(
+      read.map(([name, value]) => [name, undone(value)]),
+      [
+        ["BEGIN", "VCALENDAR"],
+        ["VERSION", "2.0"],
+        ["PRODID", "-//onsale//onsale//EN"],
+        ["BEGIN", "VEVENT"],
+        ["UID", entry.uid],
+        ["DTSTAMP", "20261128T010203Z"],
+        ["DTSTART", "20270209T103000Z"],
+        ["DTEND", "20270209T131000Z"],
+        ["SUMMARY", words],
+        ["LOCATION", words],
+        ["DESCRIPTION", words],
+        ["END", "VEVENT"],
+        ["END", "VCALENDAR"],
+      ],
+    );
+    const divided = read.filter(([name]) => name === "SUMMARY").map(([, value]) => value.replace(/\\./g, ""));
+    assert.ok(divided.every((value) => !/[,;]/.test(value)), "what divides values is escaped");
+  }
+
+  // What no text may have: a control character other than a line's end.
+  assert.match(calendarOf({ ...entry, title: "a\u0007b\r\nc", place: "", text: "" }), /\r\nSUMMARY:ab\\nc\r\n/);
 });

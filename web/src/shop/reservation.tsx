@@ -9,6 +9,7 @@ import { useLoaded } from "../base/load";
 import { go, here } from "../base/router";
 import { session } from "../base/session";
 import { Button, Dialog, Heading, Loading, Notice, NoticeTo } from "../base/ui";
+import { calendarOf, type Entry } from "./calendar";
 import { type Sale, saleOf, useAt } from "./data";
 import { Deadline } from "./deadline";
 import { asFan } from "./fan";
@@ -153,7 +154,7 @@ function Own(props: { reservation: Reservation; again: () => Promise<void> }) {
                   class="button"
                   id="calendar"
                   download="ticket.ics"
-                  href={`data:text/calendar;charset=utf-8,${encodeURIComponent(calendarOf(reservation, sale))}`}
+                  href={`data:text/calendar;charset=utf-8,${encodeURIComponent(calendarOf(entryOf(reservation, sale)))}`}
                 >
                   {t.value.toCalendar}
                 </a>
@@ -172,28 +173,17 @@ function Own(props: { reservation: Reservation; again: () => Promise<void> }) {
   );
 }
 
-/** Makes a calendar's entry of a ticket (RFC 5545). */
-function calendarOf(reservation: Reservation, { schedule, venue }: Sale): string {
-  const at = (instant: string | number) => new Date(instant).toISOString().replace(/[-:]|\.\d+/g, "");
-  // Commas, semicolons and backslashes divide values.
-  const text = (words: string) => words.replace(/[\\,;]/g, "\\$&");
-  const lines = [
-    "BEGIN:VCALENDAR",
-    "VERSION:2.0",
-    "PRODID:onsale",
-    "BEGIN:VEVENT",
-    `UID:${reservation.reservationId}`,
-    `DTSTAMP:${at(serverNow())}`,
-    `DTSTART:${at(reservation.startsAt)}`,
-    `DTEND:${at(schedule.endsAt)}`,
-    `SUMMARY:${text(reservation.concertTitle)}`,
-    `LOCATION:${text([reservation.venue, venue?.address].filter(Boolean).join(", "))}`,
-    `DESCRIPTION:${text(reservation.seats.map(({ seatId }) => seatName(seatId)).join(", "))}`,
-    "END:VEVENT",
-    "END:VCALENDAR",
-    "",
-  ];
-  return lines.join("\r\n");
+/** What a calendar is told of a ticket. */
+function entryOf(reservation: Reservation, { schedule, venue }: Sale): Entry {
+  return {
+    uid: `${reservation.reservationId}@${location.host}`,
+    stamp: new Date(serverNow()).toISOString(),
+    startsAt: reservation.startsAt,
+    endsAt: schedule.endsAt,
+    title: reservation.concertTitle,
+    place: [reservation.venue, venue?.address].filter(Boolean).join(", "),
+    text: reservation.seats.map(({ seatId }) => seatName(seatId)).join(", "),
+  };
 }
 
 /** The seats and what they cost, as a ticket. */
