@@ -25,7 +25,7 @@ use onsale::domain::catalogue::CatalogueEvent;
 use onsale::domain::cause::{By, Cause};
 use onsale::domain::ids::{PaymentId, ReservationId, ScheduleId, ScheduleNumber};
 use onsale::domain::money::{Currency, Money};
-use onsale::domain::payments::Method;
+use onsale::domain::payments::{self, Method, Report, Taken};
 use onsale::domain::schedule::policy::{Policy, QueuePolicy};
 use onsale::domain::schedule::{
     Archived, Caller, Command, Creation, Event, Limits, Reservation, ReservationRef, ReservationStatus,
@@ -36,6 +36,7 @@ use onsale::engine::{
     CatalogueChange, Engine, EngineConfig, EngineError, EngineOpenError, Moved, Narrow, Purchase, Refusal,
     ScheduleEntry,
 };
+use onsale::gateway::Gateways;
 use onsale::http::HttpParts;
 use onsale::http::app::App;
 use onsale::http::request::Site;
@@ -377,6 +378,49 @@ async fn what_is_in_the_archive_refuses_changes_with_the_fitting_problem() {
     let dearer = engine.change(CatalogueChange::PutConcert(dearer), None).await;
     assert!(matches!(dearer, Err(EngineError::Refused(Refusal::Catalogue(_)))), "{dearer:?}");
     assert_eq!(engine.archive_old().await, Ok(Moved::default()));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_payment_services_word_of_before_is_known_in_the_archive_and_a_new_one_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let (config, clock) = settings(dir.path());
+    let config = EngineConfig { gateways: Gateways::default().with_external(), ..config };
+    let (engine, entries) = open_with(config, 2, 1).await;
+    let entry = &entries[0];
+    let held = hold(&engine, entry, "kim", &[1]).await.unwrap();
+    let reservation = reference(&held);
+    let purchase = Purchase { user: user("kim"), reservation, method: Method::External, nonce: 7, key: None };
+    let order = engine.pay(entry, purchase).await.unwrap().answer.id;
+
+    let taken = |payment_key: &str, amount| Taken {
+        payment_key: payment_key.into(),
+        amount: Money::new(amount).unwrap(),
+        currency: Currency::parse("KRW").unwrap(),
+    };
+    let tell = |report| engine.report_payment(order, report, core::time::Duration::from_secs(60));
+    let captured = |payment_key, amount| Report::Captured(taken(payment_key, amount));
+    let refunded =
+        |payment_key, amount| Report::Refunded { taken: taken(payment_key, amount), transaction: None };
+    // The second time that it took money went back.
+    let words = [captured("k", SEAT), captured("again", SEAT), refunded("again", SEAT)];
+    for word in &words {
+        assert_eq!(tell(word.clone()).await, Ok(()));
+    }
+    engine.settled().await;
+    clock.pass_millis(40 * DAY);
+    engine.act(entry, Command::Close, None).await.unwrap();
+    clock.pass_millis(2 * DAY);
+    assert_eq!(engine.archive_old().await.unwrap().schedules, 1);
+
+    let declined = Report::Declined { code: "NO".into(), reason: "no".into() };
+    for word in words.into_iter().chain([declined]) {
+        assert_eq!(tell(word.clone()).await, Ok(()), "{word:?}");
+    }
+    let refused = |refusal| Err(EngineError::Refused(Refusal::Payment(refusal)));
+    assert_eq!(tell(captured("new", SEAT)).await, refused(payments::Refusal::NotReady));
+    assert_eq!(tell(captured("k", SEAT - 1)).await, refused(payments::Refusal::Contradicts));
+    assert_eq!(tell(refunded("k", SEAT)).await, refused(payments::Refusal::NotOwed));
+    engine.close().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

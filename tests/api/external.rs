@@ -323,6 +323,25 @@ async fn money_that_comes_twice_for_one_order_is_owed_back() {
 }
 
 #[tokio::test]
+async fn money_that_was_named_for_one_reservation_pays_for_no_other() {
+    let shop = Shop::open(json!({})).await;
+    let (paid, first) = shop.ready("ann", 1).await;
+    let (unpaid, second) = shop.ready("bob", 2).await;
+    shop.tell(&captured(&first, "pi_1", SEAT)).await.ok(200);
+    shop.tell(&captured(&second, "pi_1", SEAT)).await.names("paymentKey");
+    shop.tell(&refunded(&second, "pi_1", SEAT)).await.names("paymentKey");
+    assert_eq!(shop.metric("onsale_gateway_surprises_total").await, "2");
+
+    let shop = Shop(shop.0.kill_and_restart());
+    shop.tell(&captured(&second, "pi_1", SEAT)).await.names("paymentKey");
+    shop.tell(&captured(&first, "pi_1", SEAT)).await.ok(200);
+    shop.until(&first, "completed").await;
+    assert_eq!(shop.reservation(&paid).await["status"], "confirmed");
+    assert_eq!(shop.reservation(&unpaid).await["status"], "held");
+    assert!(shop.asked_for().await.is_empty(), "nothing is owed: the money came once");
+}
+
+#[tokio::test]
 async fn a_refund_that_is_heard_of_first_pays_for_nothing_when_its_capture_is_heard_of() {
     let shop = Shop::open(json!({})).await;
     let (held, order) = shop.ready("ann", 1).await;

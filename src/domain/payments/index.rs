@@ -1,10 +1,11 @@
-//! Indexes of the payments: each user's payments, and how many are of a kind; and
+//! Indexes of the payments: each user's payments, what a payment service named, and how many are of a kind; and
 //! the bounds of what one user can have kept.
 //!
 //! A payment that took money, or may have, is never forgotten here. One that came to nothing is kept for its user to see, and a
 //! user who makes such ones in a loop has only the newest.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use hashbrown::HashMap;
 
@@ -25,6 +26,9 @@ pub const FAILED_PER_USER_MAX: usize = 100;
 #[derive(Debug, Clone, Default)]
 pub(super) struct Index {
     by_user: HashMap<UserId, OfUser>,
+    /// The numbers of the payments that the team's own payment service took the money of, by its payment key. An earlier version took
+    /// one key for several reservations.
+    by_payment_key: BTreeSet<(Arc<str>, u32)>,
     pub(super) counts: Counts,
 }
 
@@ -48,11 +52,20 @@ impl Index {
         let of_user = self.by_user.get_mut(&payment.user).expect("it was added if it wasn't there");
         of_user.kept.insert(payment.id.number.0);
         of_user.sort_in(payment);
+        self.name(payment);
+    }
+
+    /// Takes in what a payment service named, once it has.
+    pub(super) fn name(&mut self, payment: &Payment) {
+        self.by_payment_key.extend(named(payment));
     }
 
     /// Lets a payment go, as it was taken in.
     pub(super) fn remove(&mut self, payment: &Payment) {
         self.counts.remove(payment.state);
+        if let Some(named) = named(payment) {
+            self.by_payment_key.remove(&named);
+        }
         let Some(of_user) = self.by_user.get_mut(&payment.user) else { return };
         of_user.kept.remove(&payment.id.number.0);
         of_user.sort_out(payment);
@@ -64,6 +77,13 @@ impl Index {
     /// Returns the numbers of a user's payments, in order.
     pub(super) fn of_user<'a>(&'a self, user: &str) -> impl DoubleEndedIterator<Item = u32> + use<'a> {
         self.by_user.get(user).into_iter().flat_map(|of_user| of_user.kept.iter().copied())
+    }
+
+    /// Returns the numbers of the payments that a payment service's key stands for: one, but in a journal of before.
+    pub(super) fn named<'a>(&'a self, payment_key: &str) -> impl Iterator<Item = u32> + use<'a> {
+        let key: Arc<str> = payment_key.into();
+        let of_key = (Arc::clone(&key), 0)..=(key, u32::MAX);
+        self.by_payment_key.range(of_key).map(|(_, number)| *number)
     }
 
     /// Returns the payment that ends before another is made ready, where as many are ready as may be. `is_of` tells whether a
@@ -89,6 +109,7 @@ impl Index {
         let mut anew = Self::default();
         payments.for_each(|payment| anew.add(payment));
         assert!(anew.by_user == self.by_user, "each payment is its user's");
+        assert_eq!(anew.by_payment_key, self.by_payment_key, "each payment has its service's key");
         assert_eq!(anew.counts, self.counts, "the counts are those of the payments");
         for of_user in self.by_user.values() {
             assert!(of_user.failed.len() <= FAILED_PER_USER_MAX, "B1: a user has so many failed payments");
@@ -100,9 +121,16 @@ impl Index {
 impl Index {
     /// Says what is inside: each user's numbers in order of the users, and the counts.
     pub(super) fn inside(&self) -> String {
-        let Self { by_user, counts } = self;
-        format!("{:?} {counts:?}", by_user.iter().collect::<std::collections::BTreeMap<_, _>>())
+        let Self { by_user, by_payment_key, counts } = self;
+        let by_user: std::collections::BTreeMap<_, _> = by_user.iter().collect();
+        format!("{by_user:?} {by_payment_key:?} {counts:?}")
     }
+}
+
+/// Returns what the payment service named a payment's money, with the payment's number.
+fn named(payment: &Payment) -> Option<(Arc<str>, u32)> {
+    let payment_key = payment.payment_key.as_ref().filter(|_| payment.is_reported())?;
+    Some((Arc::clone(payment_key), payment.id.number.0))
 }
 
 impl OfUser {

@@ -17,8 +17,8 @@
 //!
 //! **A payment service of the team's own** takes the money of `external` payments, and says so ([`Report`]). Nobody here can ask it, so
 //! such a payment has no step of capturing, and its refund is no step either: the feed asks for it, and it is owed until the service says
-//! that it is done. What the service says is known by its payment key, among the payments of the reservation: the same again, or in
-//! another order, changes nothing twice.
+//! that it is done. What the service says is known by its payment key, which stands for one payment of the schedule: the same again, or
+//! in another order, changes nothing twice, and the money of one reservation pays for no other.
 //!
 //! Absent on purpose: gateways, accounts and seats themselves, retries and their waiting times, clocks.
 //!

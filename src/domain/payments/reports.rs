@@ -105,12 +105,15 @@ impl Payments {
         }
     }
 
-    /// Finds the payment that a service's payment key stands for, among those of the order's reservation.
+    /// Finds the payment of the order's reservation that a service's payment key stands for.
     ///
     /// # Errors
-    /// [`Refusal::Contradicts`].
+    /// [`Refusal::Contradicts`]; [`Refusal::OthersKey`], since one taking of money can't pay for two reservations.
     fn reported(&self, order: &Payment, taken: &Taken) -> Result<Option<&Payment>, Refusal> {
         let known = self.with_payment_key(order, &taken.payment_key);
+        if known.is_none() && self.index.named(&taken.payment_key).next().is_some() {
+            return Err(Refusal::OthersKey);
+        }
         let agrees =
             known.is_none_or(|known| (known.amount, known.currency) == (taken.amount, taken.currency));
         if agrees && taken.amount > Money::ZERO { Ok(known) } else { Err(Refusal::Contradicts) }
@@ -118,12 +121,8 @@ impl Payments {
 
     /// Finds a payment by its service's payment key, among those of the order's reservation.
     pub fn with_payment_key(&self, order: &Payment, payment_key: &str) -> Option<&Payment> {
-        let has = |payment: &&Payment| {
-            payment.reservation == order.reservation
-                && payment.is_reported()
-                && payment.payment_key.as_deref() == Some(payment_key)
-        };
-        self.of_user(&order.user).find(has)
+        let named = self.index.named(payment_key).filter_map(|number| self.by_number.get(number));
+        named.into_iter().find(|payment| payment.reservation == order.reservation)
     }
 
     fn unmatched(
@@ -156,6 +155,7 @@ impl Payments {
             let payment = self.go(*number, before, State::Captured, at);
             payment.payment_key = Some(Arc::clone(payment_key));
             payment.failure = None;
+            self.index.name(self.by_number.get(number.0).expect("it was found"));
         }
 
         if let Event::Unmatched { number, nonce, reservation, user, method, gateway, taken, failure, back } =

@@ -382,6 +382,11 @@ pub enum Refusal {
     /// The same payment key was reported with another amount, or there is no amount.
     #[error("this payment key was reported with another amount before")]
     Contradicts,
+    /// The same payment key was reported for another reservation.
+    #[error(
+        "this payment key was reported for another reservation: each time that money is taken has a key of its own"
+    )]
+    OthersKey,
     /// The money was given back while its reservation stands. Nothing keeps that word here, so it is to be said again once the reservation
     /// is cancelled.
     #[error(

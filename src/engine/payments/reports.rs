@@ -11,7 +11,7 @@ use core::time::Duration;
 use super::drives::Until;
 use crate::domain::cause::Cause;
 use crate::domain::ids::PaymentId;
-use crate::domain::payments::{Command, Payment, Refusal, Report, State};
+use crate::domain::payments::{Command, Event, Payment, Refusal, Report, State};
 use crate::engine::Engine;
 use crate::engine::error::{self, EngineError};
 use crate::random;
@@ -23,25 +23,20 @@ impl Engine {
     /// # Errors
     /// As [`Engine::act`]; [`Refusal::NoSuchPayment`] where no such order is known, [`Refusal::NotReady`] where its schedule is in the
     /// archive: money that was taken for it has to be given back by who took it. [`Refusal::Contradicts`] where an earlier word said
-    /// another amount. [`Refusal::NotOwed`] where money went back whose reservation stands.
+    /// another amount, [`Refusal::OthersKey`] where it said another reservation. [`Refusal::NotOwed`] where money went back whose
+    /// reservation stands.
     pub async fn report_payment(
         &self,
         id: PaymentId,
         report: Report,
         patience: Duration,
     ) -> Result<(), EngineError> {
-        let payment_key = match &report {
-            Report::Captured(taken) | Report::Refunded { taken, .. } => Some(taken.payment_key.clone()),
-            Report::Declined { .. } => None,
-        };
         let is_captured = matches!(report, Report::Captured(_));
+        let command = Command::Report { payment: id, report, nonce: random::number() };
 
         let told = match self.directory.ledgers.payments(id.schedule) {
-            Some(payments) => {
-                let command = Command::Report { payment: id, report, nonce: random::number() };
-                payments.ask(command, Cause::default(), None).await.map(drop)
-            }
-            None => self.reported_long_ago(id, payment_key.as_deref()).await,
+            Some(payments) => payments.ask(command, Cause::default(), None).await.map(drop),
+            None => self.reported_long_ago(id, &command).await,
         };
 
         match &told {
@@ -51,6 +46,14 @@ impl Engine {
                     order = %id,
                     "money of a confirmed reservation was given back by the payment service, not for this engine: cancel the \
                      reservation, or have it paid again"
+                );
+            }
+            // Whose money it is nobody here can tell: giving it back would leave one of the two reservations without any.
+            Err(EngineError::Refused(error::Refusal::Payment(Refusal::OthersKey))) => {
+                metrics::counter!("onsale_gateway_surprises_total").increment(1);
+                tracing::error!(
+                    order = %id,
+                    "the payment service named the same money for two reservations: it counts for the first, and a person has to look"
                 );
             }
             Err(EngineError::Refused(_)) if is_captured => {
@@ -98,10 +101,12 @@ impl Engine {
     }
 
     /// Answers a word about a payment that is in the archive: nothing is under way there, and nothing can begin.
-    async fn reported_long_ago(&self, id: PaymentId, payment_key: Option<&str>) -> Result<(), EngineError> {
-        let order = self.find_payment(id).await?.filter(Payment::is_reported);
-        let order = order.ok_or(Refusal::NoSuchPayment)?;
-        let is_known = payment_key.is_none() || order.payment_key.as_deref() == payment_key;
-        if is_known { Ok(()) } else { Err(Refusal::NotReady.into()) }
+    async fn reported_long_ago(&self, id: PaymentId, command: &Command) -> Result<(), EngineError> {
+        let archived = self.directory.archived(id.schedule).await?.ok_or(Refusal::NoSuchPayment)?;
+        match archived.payments.decide(command)? {
+            // It was known before, or no money is in it.
+            None | Some(Event::Failed { .. }) => Ok(()),
+            Some(_) => Err(Refusal::NotReady.into()),
+        }
     }
 }

@@ -210,7 +210,7 @@ struct ReportAcknowledgement {}
         (status = 401, description = "`bad_signature`: no signature is right, or the report is too old"),
         (status = 404, description = "`not_found`: there is no such order, or `external.secret` isn't set. Money that was taken has to be given back by the service"),
         (status = 409, description = "`payment_not_ready`: the schedule is in the archive, and money that was taken has to be given back by the service; or money went back whose reservation stands: send the report again once it is cancelled"),
-        (status = 422, description = "`invalid_request`: among others, the same `paymentKey` with another amount than before")))]
+        (status = 422, description = "`invalid_request`: among others, the same `paymentKey` with another amount than before, or for another reservation")))]
 async fn report(
     State(app): State<App>,
     SignedBody(body): SignedBody,

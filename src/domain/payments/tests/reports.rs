@@ -168,6 +168,48 @@ fn a_word_that_contradicts_an_earlier_one_is_refused() {
 }
 
 #[test]
+fn one_taking_of_money_pays_for_one_reservation() {
+    let (mut payments, order) = ready();
+    let mut others = start(Method::External);
+    if let Command::Start { reservation, user, .. } = &mut others {
+        reservation.number = ReservationNumber(2);
+        *user = UserId::parse("lee").unwrap();
+    }
+    act(&mut payments, &others, None).unwrap();
+    let other = only(&payments).id;
+
+    assert_eq!(captured(&mut payments, order, "k"), Ok(true));
+    assert_eq!(captured(&mut payments, other, "k"), Err(Refusal::OthersKey));
+    assert_eq!(refunded(&mut payments, other, "k"), Err(Refusal::OthersKey));
+    assert_eq!(state(&payments, other), State::Ready);
+    // Also once it is back, and after a restart.
+    note(&mut payments, Outcome::Lost(Failure::SeatsLost));
+    let mut payments = PaymentsImage::of(&payments).restore();
+    assert_eq!(captured(&mut payments, other, "k"), Err(Refusal::OthersKey));
+    assert_eq!(captured(&mut payments, order, "k"), Ok(false));
+    assert_eq!(captured(&mut payments, other, "own"), Ok(true));
+}
+
+#[test]
+fn a_journal_in_which_one_key_stands_for_two_reservations_is_still_replayed() {
+    let (mut payments, order) = ready();
+    let mut others = start(Method::External);
+    if let Command::Start { reservation, .. } = &mut others {
+        reservation.number = ReservationNumber(2);
+    }
+    act(&mut payments, &others, None).unwrap();
+    let other = only(&payments).id;
+
+    for number in [order, other].map(|id| id.number) {
+        payments.apply(&Event::CapturedOutside { number, payment_key: "k".into() }, START, None);
+        payments.check_invariants();
+    }
+    for id in [order, other] {
+        assert_eq!(captured(&mut payments, id, "k"), Ok(false), "each knows its own");
+    }
+}
+
+#[test]
 fn only_the_service_has_a_say_and_only_about_its_own_orders() {
     let (mut payments, order) = ready();
     assert_eq!(act(&mut payments, &accept(order), None), Err(Refusal::NotReady), "not the customer");
