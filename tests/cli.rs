@@ -5,7 +5,7 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use std::time::Duration;
@@ -798,6 +798,21 @@ fn what_a_killed_engine_left_is_sound_and_goes_on() {
     assert_eq!(server.stop("TERM").0, Some(0));
     let report = stage.on_data("verify", &[]).ended(0).out;
     assert!(report.contains("replay from the beginning"), "{report}");
+}
+
+#[test]
+fn what_only_root_can_open_is_sound_and_said_aloud() {
+    let stage = Stage::sold("TERM");
+    let identity = stage.data().join("identity");
+    // Where anybody but root runs this, his own files are closed to him.
+    if fs::metadata(&identity).unwrap().uid() == 0 {
+        chown(&identity, Some(12_345), None).unwrap();
+    } else {
+        fs::set_permissions(stage.data().join("mark"), fs::Permissions::from_mode(0o400)).unwrap();
+    }
+    let report = stage.on_data("verify", &[]).ended(0).out;
+    assert!(report.contains("\nnote ") && report.contains("can't open it"), "{report}");
+    assert!(report.ends_with("sound\n"), "{report}");
 }
 
 /// Copies a directory, damages one file of the copy, and verifies it.

@@ -8,6 +8,7 @@
 //! Absent on purpose: repair, and stopping at the first damage.
 
 mod report;
+mod rights;
 
 use std::path::{Path, PathBuf};
 
@@ -34,7 +35,8 @@ pub(super) fn command() -> Command {
         .after_help(
             "EXAMPLE\n  onsale verify --data-dir ./data\n\n\
              PRINTS\n  the generations and the snapshots with their damage, then one line for each check: frames, replay, \
-             invariants, money (payments match reservations), snapshots (each equals the replay up to it), and the archive\n\n\
+             invariants, money (payments match reservations), snapshots (each equals the replay up to it), and the archive; as notes, what the \
+             next start puts right, and files that the engine's own user couldn't open\n\n\
              EXIT CODES\n  0  sound\n  1  damaged: the tables say where\n  \
              2  wrong usage, no journal there, or an engine runs on the directory",
         )
@@ -60,6 +62,7 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
 fn verify(inspection: &Inspection, dir: &Path) -> Report {
     let mut report = Report::new(inspection, dir);
     check_files(inspection, &mut report);
+    rights::warning(dir).into_iter().for_each(|warning| report.note(warning));
     let headers = check_generations(inspection, &mut report);
     let oldest = headers.first().map_or(Ordinal::START.next(), |header| header.first);
     let mut snapshots = check_snapshots(inspection, dir, &mut report);
