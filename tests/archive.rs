@@ -397,7 +397,7 @@ async fn a_payment_services_word_of_before_is_known_in_the_archive_and_a_new_one
         amount: Money::new(amount).unwrap(),
         currency: Currency::parse("KRW").unwrap(),
     };
-    let tell = |report| engine.report_payment(order, report, core::time::Duration::from_secs(60));
+    let tell = |report| engine.report_payment(order, report, core::time::Duration::from_mins(1));
     let captured = |payment_key, amount| Report::Captured(taken(payment_key, amount));
     let refunded =
         |payment_key, amount| Report::Refunded { taken: taken(payment_key, amount), transaction: None };

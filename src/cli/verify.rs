@@ -62,7 +62,9 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
 fn verify(inspection: &Inspection, dir: &Path) -> Report {
     let mut report = Report::new(inspection, dir);
     check_files(inspection, &mut report);
-    rights::warning(dir).into_iter().for_each(|warning| report.note(warning));
+    if let Some(warning) = rights::warning(dir) {
+        report.note(warning);
+    }
     let headers = check_generations(inspection, &mut report);
     let oldest = headers.first().map_or(Ordinal::START.next(), |header| header.first);
     let mut snapshots = check_snapshots(inspection, dir, &mut report);

@@ -85,7 +85,9 @@ fn walk(engine: User, path: &Path, depth: u32, closed: &mut Vec<(PathBuf, Metada
     if depth < DEPTH_MAX {
         let mut paths: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
         paths.sort();
-        paths.iter().for_each(|path| walk(engine, path, depth + 1, closed));
+        for path in &paths {
+            walk(engine, path, depth + 1, closed);
+        }
     }
 }
 
@@ -131,7 +133,7 @@ mod tests {
             fs::set_permissions(at(name), fs::Permissions::from_mode(0o600)).unwrap();
         }
         assert_eq!(warning(dir.path()), None);
-        fs::set_permissions(at("notes.txt"), fs::Permissions::from_mode(0)).unwrap();
+        fs::set_permissions(at("notes.txt"), fs::Permissions::from_mode(0o000)).unwrap();
         assert_eq!(warning(dir.path()), None);
 
         // Only root can give files away; anybody can lock himself out.

@@ -121,8 +121,8 @@ impl Payments {
 
     /// Finds a payment by its service's payment key, among those of the order's reservation.
     pub fn with_payment_key(&self, order: &Payment, payment_key: &str) -> Option<&Payment> {
-        let named = self.index.named(payment_key).filter_map(|number| self.by_number.get(number));
-        named.into_iter().find(|payment| payment.reservation == order.reservation)
+        let mut named = self.index.named(payment_key).filter_map(|number| self.by_number.get(number));
+        named.find(|payment| payment.reservation == order.reservation)
     }
 
     fn unmatched(

@@ -15,7 +15,7 @@ export function sentence(refusal: Refusal): string {
 }
 
 /** What is so however often it is asked for. */
-const FINAL = ["not_found", "unknown_seat", "not_retained"];
+const FINAL = ["not_found", "unknown_seat", "not_retained", "no_waiting_room"];
 
 export function Refused(props: { refusal: Refusal; again?: () => void; children?: ComponentChildren }) {
   const { again } = FINAL.includes(props.refusal.code) ? {} : props;
