@@ -323,6 +323,7 @@ fn plan() -> impl Strategy<Value = Box<Plan>> {
                 recovery_grace: Seconds::new(60),
                 queue,
                 accessible_release_at: None,
+                phases: Vec::new(),
             },
         })
     })

@@ -286,7 +286,7 @@ pub(crate) async fn make(engine: &Engine, call: &Call, key: Option<KeyUse>, nonc
 fn acted(Done { answer, replayed }: Done<Answer>) -> Reply {
     let answer = match answer {
         Answer::Reservation(reservation) => Answered::Reservation(Box::new(reservation)),
-        Answer::Schedule(_) => Answered::Done,
+        Answer::Schedule(_) | Answer::Put { .. } | Answer::Batch(_) => Answered::Done,
     };
     Reply { answer, replayed }
 }

@@ -165,7 +165,9 @@ impl Archive {
         let head = |(number, bytes, counts): (_, Vec<u8>, _)| {
             let image = self.image(number, &bytes)?;
             let (status, seats_version) = (image.sale, image.seats_version);
-            let summary = Summary { status, counts, plan: Arc::clone(&image.plan), seats_version };
+            // What is over has no phase that is open.
+            let (phase, plan) = (None, Arc::clone(&image.plan));
+            let summary = Summary { status, phase, counts, plan, seats_version };
             Ok(Head { image, summary })
         };
 

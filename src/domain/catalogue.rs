@@ -18,7 +18,7 @@ use super::schedule::policy::{
     ACTIVE_MAX, CANCEL_SECONDS_MAX, CASTING_BYTES_MAX, Casting, PAYMENT_SECONDS_MAX, Policy,
     RESERVATION_SEATS_MAX, USER_SEATS_MAX, WAITING_SECONDS_MAX,
 };
-use super::schedule::{Archived, Creation, End, Limits, Plan};
+use super::schedule::{Archived, Creation, End, Limits, Plan, phases};
 use super::time::{Seconds, Timestamp};
 use super::venue::{BuiltVenue, InvalidVenue, Layout, PlanId, Seating, Venue};
 
@@ -525,6 +525,7 @@ impl CatalogueDraft {
         limits: Limits,
     ) -> Result<Put, CatalogueRefusal> {
         check_plan(&plan)?;
+        self.check_phases(&concert, &plan)?;
 
         if let Some(listing) = self.catalogue.schedules.get(&id) {
             if listing.concert != concert {
@@ -558,6 +559,20 @@ impl CatalogueDraft {
         let creation = Some(Arc::new(creation));
         self.push(CatalogueEvent::ScheduleListed { id: listed, number, concert: performs, creation });
         Ok(Put::Created)
+    }
+
+    /// Refuses a phase that names a grade that the venue hasn't got.
+    fn check_phases(&self, concert: &ConcertId, plan: &Plan) -> Result<(), CatalogueRefusal> {
+        let performed = self.catalogue.concerts.get(concert);
+        let built = performed.and_then(|performed| self.catalogue.venues.get(&performed.venue));
+        let Some(built) = built else { return Ok(()) };
+        for (index, phase) in plan.policy.phases.iter().enumerate() {
+            let unknown = |grade| !built.layout.grades().contains(grade);
+            if phase.grades.iter().flatten().any(unknown) {
+                return invalid(format!("policy.phases[{index}].grades"), "the venue has no such grade");
+            }
+        }
+        Ok(())
     }
 
     /// Removes a venue.
@@ -658,7 +673,8 @@ fn check_plan(plan: &Plan) -> Result<(), CatalogueRefusal> {
     if plan.casting.keys().chain(names).map(String::len).sum::<usize>() > CASTING_BYTES_MAX {
         return invalid("casting", "must have at most 1 MiB of text");
     }
-    check_policy(&plan.policy)
+    check_policy(&plan.policy)?;
+    phases::check(plan).or_else(|flaw| invalid(format!("policy.{}", flaw.field), flaw.why))
 }
 
 /// Refuses a policy that is out of its bounds. The size of an entry and the sum of an amount follow from these.

@@ -125,6 +125,17 @@ text_id!(
 );
 
 text_id!(
+    /// The id of a phase of a sale, chosen by the administrator: 1–128 letters of any script, digits, `-_.:`.
+    PhaseId,
+    catalogue_character
+);
+text_id!(
+    /// The id of an allotment, chosen by the administrator: 1–128 letters of any script, digits, `-_.:`.
+    AllotmentId,
+    catalogue_character
+);
+
+text_id!(
     /// The name of a payment gateway, as payments and routes have it: 1–128 letters from `a` to `z`.
     GatewayName,
     |c| c.is_ascii_lowercase()

@@ -20,6 +20,7 @@ use crate::domain::concert::Concert;
 use crate::domain::ids::{ReservationId, UserId, count_of};
 use crate::domain::money::Currency;
 use crate::domain::payments::{Failure, Payment, Payments};
+use crate::domain::schedule::codes::{Codes, Discount, Standing};
 use crate::domain::schedule::{Reservation, Schedule, SeatStatus};
 use crate::domain::users::{User, UserStatus, Users};
 use crate::domain::venue::{BuiltVenue, Seat};
@@ -306,6 +307,8 @@ impl<E> Rows<'_, E> {
         if let Some(schedule) = sale.schedule {
             self.schedule(schedule)?;
             self.seats(schedule)?;
+            self.codes(schedule)?;
+            self.allotments(schedule)?;
         }
         for payment in sale.payments.into_iter().flat_map(Payments::iter) {
             self.payment(payment, sale.schedule)?;
@@ -383,6 +386,65 @@ impl<E> Rows<'_, E> {
                 counts.blocked.into(),
             ];
             (self.take)(Table::Areas, &row)?;
+        }
+
+        Ok(())
+    }
+
+    fn codes(&mut self, schedule: &Schedule) -> Result<(), E> {
+        for (code, Standing { terms, uses }, ended) in schedule.codes().into_iter().flat_map(Codes::all) {
+            let phases = (!terms.phases.is_empty()).then(|| list(terms.phases.iter().map(|id| id.as_str())));
+            let grades = terms.grades.as_ref().map(|grades| list(grades.iter().map(|name| name.as_str())));
+            let types = terms.price_types.as_ref().map(|types| list(types.iter().map(|id| &**id)));
+            let (percent, per_seat) = match terms.discount {
+                None => (None, None),
+                Some(Discount::Percent(percent)) => (Some(u32::from(percent)), None),
+                Some(Discount::AmountPerSeat(amount)) => (None, Some(amount.minor())),
+            };
+            let row = [
+                schedule.id().as_str().into(),
+                code.as_str().into(),
+                u32::from(ended).into(),
+                phases.into(),
+                terms.allotment.as_deref().into(),
+                percent.into(),
+                per_seat.into(),
+                grades.into(),
+                types.into(),
+                terms.max_uses.into(),
+                terms.max_seats.into(),
+                terms.valid_from.into(),
+                terms.valid_until.into(),
+                uses.used.into(),
+                uses.seats.into(),
+            ];
+            (self.take)(Table::Codes, &row)?;
+        }
+
+        Ok(())
+    }
+
+    fn allotments(&mut self, schedule: &Schedule) -> Result<(), E> {
+        for terms in schedule.allotments() {
+            let counts = schedule.allotment_counts(&terms);
+            let row = [
+                schedule.id().as_str().into(),
+                terms.id.as_str().into(),
+                terms.name.as_str().into(),
+                terms.reason.as_deref().into(),
+                terms.release_at.into(),
+                counts.total.into(),
+                counts.held.into(),
+                counts.sold.into(),
+                counts.left.into(),
+            ];
+            (self.take)(Table::Allotments, &row)?;
+
+            for seat in &*terms.seats {
+                let seat = schedule.layout().seat_id(*seat);
+                let row = [schedule.id().as_str().into(), seat.into(), terms.id.as_str().into()];
+                (self.take)(Table::AllotmentSeats, &row)?;
+            }
         }
 
         Ok(())
@@ -525,4 +587,9 @@ impl<E> Rows<'_, E> {
         ];
         (self.take)(Table::Transactions, &row)
     }
+}
+
+/// Writes names as a list of JSON.
+fn list<'n>(names: impl Iterator<Item = &'n str>) -> String {
+    serde_json::Value::from(names.collect::<Vec<_>>()).to_string()
 }

@@ -19,6 +19,9 @@ pub enum Table {
     Schedules,
     Seats,
     Areas,
+    Codes,
+    Allotments,
+    AllotmentSeats,
     Users,
     Payments,
     Reservations,
@@ -85,7 +88,7 @@ impl Schema {
 
 impl Table {
     /// Every table, each behind those that it refers to.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 20] = [
         Self::Meta,
         Self::Venues,
         Self::VenueSections,
@@ -96,6 +99,9 @@ impl Table {
         Self::Schedules,
         Self::Seats,
         Self::Areas,
+        Self::Codes,
+        Self::Allotments,
+        Self::AllotmentSeats,
         Self::Users,
         Self::Payments,
         Self::Reservations,
@@ -118,6 +124,9 @@ impl Table {
             Self::Schedules => &SCHEDULES,
             Self::Seats => &SEATS,
             Self::Areas => &AREAS,
+            Self::Codes => &CODES,
+            Self::Allotments => &ALLOTMENTS,
+            Self::AllotmentSeats => &ALLOTMENT_SEATS,
             Self::Users => &USERS,
             Self::Payments => &PAYMENTS,
             Self::Reservations => &RESERVATIONS,
@@ -346,6 +355,68 @@ static AREAS: Schema = Schema {
     primary_key: &["schedule_id", "area_id"],
     foreign_keys: &[OF_SCHEDULE],
     indices: &[],
+};
+
+static CODES: Schema = Schema {
+    name: "codes",
+    what: "a code of a schedule, with how often it was used",
+    columns: &[
+        SCHEDULE_ID,
+        text("code", "in capital letters"),
+        number("ended", "1 where it is over for new holds, else 0"),
+        maybe(text(
+            "phases",
+            "the phases that it opens, as a JSON list; null where it is for the general sale",
+        )),
+        maybe(text("allotment_id", "the allotment that it opens, which may have been released since")),
+        maybe(number("discount_percent", "how many hundredths of a seat's price it takes off")),
+        maybe(number("discount_per_seat", "how much of each seat it takes off, in minor units")),
+        maybe(text("grades", "the grades that it is for, as a JSON list; null where it is for all")),
+        maybe(text(
+            "price_types",
+            "the price types that it is for, as a JSON list; null where it is for all",
+        )),
+        maybe(number("max_uses", "how many holds can use it; null where any number can")),
+        maybe(number("max_seats", "how many seats these can have together; null where any number")),
+        maybe(text("valid_from", "from when on it can be used")),
+        maybe(text("valid_until", "from when on it no longer can")),
+        number("used", "how many holds have used it: those that live, and those that were paid for"),
+        number("seats", "how many seats these have together"),
+    ],
+    primary_key: &["schedule_id", "code"],
+    foreign_keys: &[OF_SCHEDULE],
+    indices: &[],
+};
+
+static ALLOTMENTS: Schema = Schema {
+    name: "allotments",
+    what: "seats of a schedule that are set aside; one that was released is gone",
+    columns: &[
+        SCHEDULE_ID,
+        text("allotment_id", "unique in its schedule"),
+        text("name", "for people"),
+        maybe(text("reason", "for people")),
+        maybe(text("release_at", "when what is left becomes available to everyone")),
+        number("total", "how many places it has"),
+        number("held", "of these, held or being paid"),
+        number("sold", "of these, sold"),
+        number("left", "of these, left to those who bring a code of it"),
+    ],
+    primary_key: &["schedule_id", "allotment_id"],
+    foreign_keys: &[OF_SCHEDULE],
+    indices: &[],
+};
+
+static ALLOTMENT_SEATS: Schema = Schema {
+    name: "allotment_seats",
+    what: "a seat of an allotment: left, held or sold",
+    columns: &[SCHEDULE_ID, text("seat_id", "the seat"), text("allotment_id", "the allotment")],
+    primary_key: &["schedule_id", "seat_id"],
+    foreign_keys: &[
+        ForeignKey { columns: &["schedule_id", "seat_id"], table: Table::Seats },
+        ForeignKey { columns: &["schedule_id", "allotment_id"], table: Table::Allotments },
+    ],
+    indices: &[&["schedule_id", "allotment_id"]],
 };
 
 static USERS: Schema = Schema {

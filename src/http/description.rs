@@ -8,7 +8,7 @@ use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder
 use utoipa::openapi::{ContentBuilder, OpenApi, Ref, RefOr, ResponseBuilder};
 use utoipa::{Modify, OpenApi as _, ToSchema};
 
-use super::documents::{CatalogueId, EmailText, OpaqueId, PlanName, UserText, kinds};
+use super::documents::{CatalogueId, CodeText, EmailText, OpaqueId, PlanName, UserText, kinds};
 use super::extract::IDEMPOTENCY_KEY_LEN_MAX;
 use super::pass::QUEUE_TOKEN_LEN_MAX;
 use super::problem::{MEDIA_TYPE, Problem};
@@ -26,6 +26,8 @@ use super::problem::{MEDIA_TYPE, Problem};
     servers((url = "/", description = "This server")),
     tags((name = "Catalogue", description = "Venues and concerts"),
         (name = "Schedules", description = "Performances and their sales"),
+        (name = "Codes", description = "Codes that open phases and allotments, and take something off"),
+        (name = "Allotments", description = "Seats that are set aside, and released"),
         (name = "Seats", description = "Seat maps, and the streams of their changes"),
         (name = "Reservations", description = "Hold seats, exchange them, give them back"),
         (name = "Waiting room", description = "Wait for a turn at the seats; run a waiting room"),
@@ -34,7 +36,7 @@ use super::problem::{MEDIA_TYPE, Problem};
         (name = "Users", description = "Sign up, sign in, suspend users"),
         (name = "Operations", description = "For administrators: the state, the history, the export, and the journal as a feed"),
         (name = "Running it", description = "For probes and scrapers")),
-    components(schemas(Problem, CatalogueId, EmailText, UserText, OpaqueId, PlanName)),
+    components(schemas(Problem, CatalogueId, CodeText, EmailText, UserText, OpaqueId, PlanName)),
     modifiers(&Security)
 )]
 struct Description;
@@ -160,9 +162,10 @@ fn bound(parameter: &mut RefOr<Parameter>) {
     let RefOr::T(parameter) = parameter else { return };
     let text = || ObjectBuilder::new().schema_type(Type::String);
     let schema: RefOr<Schema> = match (&parameter.parameter_in, parameter.name.as_str()) {
-        (ParameterIn::Path, "venueId" | "concertId" | "scheduleId") => {
+        (ParameterIn::Path, "venueId" | "concertId" | "scheduleId" | "allotmentId") => {
             Ref::from_schema_name(CatalogueId::name()).into()
         }
+        (ParameterIn::Path, "code") => Ref::from_schema_name(CodeText::name()).into(),
         (ParameterIn::Path, "planId") => Ref::from_schema_name(PlanName::name()).into(),
         (ParameterIn::Path, "userId") => Ref::from_schema_name(UserText::name()).into(),
         (ParameterIn::Path, "reservationId" | "paymentId") => Ref::from_schema_name(OpaqueId::name()).into(),

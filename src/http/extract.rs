@@ -240,7 +240,7 @@ fn bad_query(rejection: &QueryRejection) -> Problem {
     }
 }
 
-/// The parameter in the path, decoded; 400 where the percent-encoding isn't UTF-8.
+/// The parameter in the path, or both, decoded; 400 where the percent-encoding isn't UTF-8.
 #[derive(Debug, Clone)]
 pub struct Path<T>(pub T);
 
@@ -248,12 +248,28 @@ impl<S: Send + Sync> FromRequestParts<S> for Path<String> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        let context = parts.extensions.get::<RequestContext>();
-        let parameter = context.and_then(RequestContext::parameter).ok_or_else(Problem::not_found)?;
-        let decoded = percent_decode_str(parameter).decode_utf8();
-        let wrong = || Problem::new(Code::MalformedRequest, "The path isn't percent-encoded UTF-8.");
-        decoded.map(|text| Self(text.into_owned())).map_err(|_| wrong())
+        decoded(parameter_of(parts)?).map(Self)
     }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Path<(String, String)> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let (first, second) = parameter_of(parts)?.split_once('/').ok_or_else(Problem::not_found)?;
+        Ok(Self((decoded(first)?, decoded(second)?)))
+    }
+}
+
+fn parameter_of(parts: &Parts) -> Result<&str, Problem> {
+    let context = parts.extensions.get::<RequestContext>();
+    context.and_then(RequestContext::parameter).ok_or_else(Problem::not_found)
+}
+
+fn decoded(parameter: &str) -> Result<String, Problem> {
+    let decoded = percent_decode_str(parameter).decode_utf8();
+    let wrong = || Problem::new(Code::MalformedRequest, "The path isn't percent-encoded UTF-8.");
+    decoded.map(std::borrow::Cow::into_owned).map_err(|_| wrong())
 }
 
 /// The header `Idempotency-Key`: 1–255 visible ASCII characters. As `Option<IdempotencyKey>` where

@@ -16,6 +16,7 @@ pub mod auth;
 mod background;
 mod by_ticket;
 mod changes;
+mod codes;
 pub mod context;
 pub mod cors;
 mod description;

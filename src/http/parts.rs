@@ -17,8 +17,8 @@ use super::limits::RequestLimits;
 use super::mail_hook::{MailHook, MailHookError};
 use super::passwords::Passwords;
 use super::rate_limit::{
-    self, AccountRateLimit, AddressKey, AddressRateLimit, HOUR_SECONDS, Limiter, MAILS_AN_HOUR,
-    MINUTE_SECONDS, ReadLimit, UserRateLimit,
+    self, AccountRateLimit, AddressKey, AddressRateLimit, CodeRateLimit, HOUR_SECONDS, Limiter,
+    MAILS_AN_HOUR, MINUTE_SECONDS, ReadLimit, UserRateLimit,
 };
 use super::stream_tickets::StreamTickets;
 use super::webhook_signature::Verifier;
@@ -56,6 +56,8 @@ pub struct HttpPartsInner {
     pub read_limit: ReadLimit,
     /// The limit of an address's tries to sign up or in.
     pub sign_in_limit: AddressRateLimit,
+    /// The limit of the wrong codes that a user brings, and that come from an address.
+    pub code_limit: CodeRateLimit,
     /// Who puts money in, and how much.
     pub payments: ChargeSettings,
     /// The limit of the wrong passwords that an account is tried with.
@@ -155,6 +157,7 @@ impl HttpParts {
             payments: ChargeSettings::from(&config.payments),
             sign_in_limit: AddressRateLimit::new(sign_ins, MINUTE_SECONDS),
             account_limit: AccountRateLimit::new(),
+            code_limit: CodeRateLimit::new(),
             mail_limit: AccountRateLimit::of(MAILS_AN_HOUR, HOUR_SECONDS),
             mail_hook: MailHook::of(&config.mail, request_timeout)?,
             external: Verifier::of(&config.payments),

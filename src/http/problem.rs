@@ -78,6 +78,10 @@ codes! {
     QueueTokenRequired = FORBIDDEN, "queue_token_required", "Queue token required";
     /// The pass is not, or no longer, active; with `position`.
     QueueNotActive = FORBIDDEN, "queue_not_active", "Not admitted";
+    /// The phase that is open is for those who bring a code of it.
+    CodeRequired = FORBIDDEN, "code_required", "Code required";
+    /// The code is unknown, not for this, or not for now.
+    CodeInvalid = FORBIDDEN, "code_invalid", "Code not valid";
     /// There is no such thing, or it isn't the caller's.
     NotFound = NOT_FOUND, "not_found", "Not found";
     /// The route has other methods.
@@ -90,6 +94,8 @@ codes! {
     SeatUnavailable = CONFLICT, "seat_unavailable", "Seat unavailable";
     /// There are fewer free seats, or places of an area, than asked for; with `areas` where those were named.
     NotEnoughSeats = CONFLICT, "not_enough_seats", "Not enough seats";
+    /// The code was used as often as it can be.
+    CodeExhausted = CONFLICT, "code_exhausted", "Code used up";
     /// The schedule isn't on sale.
     ScheduleNotOpen = CONFLICT, "schedule_not_open", "Schedule not open";
     /// More seats than one user may have.

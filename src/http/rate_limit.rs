@@ -101,6 +101,20 @@ impl<K: Eq + Hash + Clone> Limiter<K> {
         Ok(())
     }
 
+    /// Asks whether `key` could act at `now`, and counts nothing.
+    ///
+    /// # Errors
+    /// The time to wait until it could.
+    pub fn ask(&self, key: &K, now: Timestamp) -> Result<(), Duration> {
+        let now_us = now.as_millis().saturating_mul(1000);
+        let shard = self.shard(key).lock().unwrap_or_else(PoisonError::into_inner);
+        let empty_at_us = shard.get(key).copied().unwrap_or(0).max(now_us) + self.interval_us;
+        match (empty_at_us - now_us).checked_sub(self.burst_us) {
+            None | Some(0) => Ok(()),
+            Some(ahead_us) => Err(Duration::from_micros(ahead_us)),
+        }
+    }
+
     /// Takes an action of `key` back that was counted and turned out not to matter.
     pub fn give_back(&self, key: &K) {
         let mut shard = self.shard(key).lock().unwrap_or_else(PoisonError::into_inner);
@@ -264,6 +278,58 @@ impl Default for AccountRateLimit {
     }
 }
 
+/// How many wrong codes a user may bring per minute, and at once.
+const USER_GUESSES: NonZeroU32 = NonZeroU32::new(10).expect("ten isn't zero");
+/// How many wrong codes an address may bring per minute, and at once: many people may have one.
+const ADDRESS_GUESSES: NonZeroU32 = NonZeroU32::new(60).expect("sixty isn't zero");
+
+/// The limit of the wrong codes that a user brings, and that come from an address. Right ones cost nothing, but whoever has brought too
+/// many wrong ones waits with a right one, too.
+#[derive(Debug)]
+pub struct CodeRateLimit {
+    users: Limiter<UserId>,
+    addresses: AddressRateLimit,
+}
+
+impl CodeRateLimit {
+    /// Makes the limit: 10 wrong codes of a user at once, and 10 a minute; 60 of an address.
+    pub fn new() -> Self {
+        Self {
+            users: Limiter::new(USER_GUESSES, MINUTE_SECONDS, USER_GUESSES),
+            addresses: AddressRateLimit::new(ADDRESS_GUESSES, MINUTE_SECONDS),
+        }
+    }
+
+    /// Asks whether a code may be brought at `now`.
+    ///
+    /// # Errors
+    /// 429 `rate_limited` with `Retry-After`.
+    pub fn check(&self, user: &UserId, address: &AddressKey, now: Timestamp) -> Result<(), Problem> {
+        self.users.ask(user, now).map_err(rate_limited)?;
+        self.addresses.ask(address, now).map_err(rate_limited)
+    }
+
+    /// Counts a wrong code.
+    ///
+    /// # Errors
+    /// 429 `rate_limited` with `Retry-After`, where it is one too many.
+    pub fn count(&self, user: &UserId, address: &AddressKey, now: Timestamp) -> Result<(), Problem> {
+        self.users.check(user, now).map_err(rate_limited)?;
+        self.addresses.check(address, now).map_err(rate_limited)
+    }
+
+    pub(super) fn sweep(&self, now: Timestamp) {
+        self.users.sweep(now);
+        self.addresses.sweep(now);
+    }
+}
+
+impl Default for CodeRateLimit {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 /// Makes the 429 of a limit from the time to wait.
 pub fn rate_limited(wait: Duration) -> Problem {
     let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
@@ -324,6 +390,15 @@ impl AddressRateLimit {
         self.networks.check(address, now)?;
         let Some(site) = address.site() else { return Ok(()) };
         self.sites.check(&site, now).inspect_err(|_| self.networks.give_back(address))
+    }
+
+    /// Asks whether it could try, and counts nothing.
+    ///
+    /// # Errors
+    /// The time to wait until it could.
+    pub fn ask(&self, address: &AddressKey, now: Timestamp) -> Result<(), Duration> {
+        self.networks.ask(address, now)?;
+        address.site().map_or(Ok(()), |site| self.sites.ask(&site, now))
     }
 
     pub(super) fn sweep(&self, now: Timestamp) {

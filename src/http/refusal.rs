@@ -96,7 +96,11 @@ fn schedule_refused(refusal: Refusal, layout: Option<&Layout>) -> Problem {
         }
         Refusal::UnknownArea => return Problem::invalid_field("areas", refusal.to_string()),
         Refusal::UnknownGrade => return Problem::invalid_field("bestAvailable.grade", refusal.to_string()),
-        Refusal::NoSuchReservation => return Problem::not_found(),
+        Refusal::NoSuchReservation | Refusal::NoSuchCode | Refusal::NoSuchAllotment => {
+            return Problem::not_found();
+        }
+        Refusal::Unfit { field, why } => return Problem::invalid_field(*field, *why),
+        Refusal::CodeInvalid => return code_invalid(),
         Refusal::SeatsUnavailable { seats } => {
             return Problem::new(Code::SeatUnavailable, "At least one of the seats is taken; see `seats`.")
                 .with("seats", names(seats));
@@ -113,6 +117,8 @@ fn schedule_refused(refusal: Refusal, layout: Option<&Layout>) -> Problem {
         }
         Refusal::UnknownSeats { .. } => Code::UnknownSeat,
         Refusal::NotOpen => Code::ScheduleNotOpen,
+        Refusal::CodeRequired => Code::CodeRequired,
+        Refusal::CodeExhausted => Code::CodeExhausted,
         Refusal::SeatLimitExceeded { .. } => Code::SeatLimitExceeded,
         Refusal::NotEnoughSeats => Code::NotEnoughSeats,
         Refusal::NotHeld => Code::ReservationNotHeld,
@@ -124,6 +130,11 @@ fn schedule_refused(refusal: Refusal, layout: Option<&Layout>) -> Problem {
     };
 
     because(code, refusal)
+}
+
+/// Makes the one answer for a code that can't be used, whatever the reason.
+pub fn code_invalid() -> Problem {
+    because(Code::CodeInvalid, Refusal::CodeInvalid)
 }
 
 fn account_refused(refusal: accounts::Refusal) -> Problem {

@@ -111,7 +111,7 @@ impl<S: 'static> Routes<S> {
         Self { by_path: BTreeMap::new(), openapi }
     }
 
-    /// Adds the handlers of a path that isn't described. In braces stands the one parameter that a path may have.
+    /// Adds the handlers of a path that isn't described. In braces stand the parameters that a path may have: one or two.
     #[must_use]
     pub fn route(mut self, path: &str, methods: Methods<S>) -> Self {
         self.by_path.entry(path.to_owned()).or_insert_with(|| Methods(Vec::new())).0.extend(methods.0);
@@ -208,12 +208,17 @@ pub(super) struct Table {
 const UNMATCHED: &str = "unmatched";
 
 impl Table {
-    /// Finds the route of a path, and the parameter in the path.
+    /// Finds the route of a path, and the parameters in the path, as they stand there, with slashes between them.
     pub(super) fn find(&self, path: &str) -> (Arc<Route>, Option<Box<str>>) {
         match self.paths.at(path) {
             Ok(found) => {
-                let parameter = found.params.iter().next().map(|(_, value)| value.into());
-                (Arc::clone(found.value), parameter)
+                let mut values = found.params.iter().map(|(_, value)| value);
+                // One as a rule, which is copied once. No value has a slash.
+                let mut parameters: Option<Box<str>> = values.next().map(Into::into);
+                for value in values {
+                    parameters = parameters.map(|before| format!("{before}/{value}").into());
+                }
+                (Arc::clone(found.value), parameters)
             }
             Err(_) => (Arc::clone(&self.unmatched), None),
         }

@@ -25,6 +25,7 @@ async fn sweep_regularly(http: HttpParts, shutdown: CancellationToken) {
         http.read_limit.sweep(now);
         http.sign_in_limit.sweep(now);
         http.account_limit.limiter.sweep(now);
+        http.code_limit.sweep(now);
         http.mail_limit.limiter.sweep(now);
         http.notice_limit.sweep(now);
     }

@@ -18,6 +18,7 @@ mod money;
 mod room;
 mod schedule;
 mod section;
+mod selling;
 mod users;
 pub mod v1;
 

@@ -11,6 +11,9 @@ use super::fields::{
     KeyUseWire, KeyWire, More, Read, concert_id, currency_in, currency_out, instant_in, instant_out, key_in,
     key_out, keys_in, keys_out, money, pages, schedule_id, seats_in, seats_out, user_id, venue_id,
 };
+use super::selling::{
+    AllotmentWire, CodeTermsWire, CodesWire, PhaseWire, allotment_id, code_in, phase_id, prefix_in,
+};
 use crate::domain::concert::Prices;
 use crate::domain::ids::{PaymentId, ReservationNumber, ScheduleNumber};
 use crate::domain::money::Money;
@@ -78,6 +81,35 @@ pub(super) enum ScheduleEventWire<'a> {
     PricesSet(PricesWire),
     Archived {
         payments: u64,
+        more: More,
+    },
+    PhaseOpened {
+        phase: String,
+        prices: Option<PricesWire>,
+        more: More,
+    },
+    PhaseClosed(String),
+    CodePut {
+        code: String,
+        terms: Box<CodeTermsWire>,
+        created: bool,
+        more: More,
+    },
+    CodesMade {
+        prefix: String,
+        terms: Box<CodeTermsWire>,
+        drawn: Vec<u64>,
+        more: More,
+    },
+    CodeEnded(String),
+    AllotmentSet {
+        terms: AllotmentWire,
+        created: bool,
+        more: More,
+    },
+    AllotmentReleased {
+        id: String,
+        seats: Vec<u32>,
         more: More,
     },
 }
@@ -160,6 +192,7 @@ struct PolicyWire {
 #[derive(Serialize, Deserialize)]
 enum PolicyMore {
     AccessibleReleaseAt(u64),
+    Phases(Vec<PhaseWire>),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -205,7 +238,15 @@ pub(super) struct ScheduleImageWire {
     version: u64,
     seats_version: u64,
     last_instant: u64,
-    more: More,
+    more: More<ScheduleImageMore>,
+}
+
+#[derive(Serialize, Deserialize)]
+enum ScheduleImageMore {
+    /// The one that is open.
+    Phase(String),
+    Codes(CodesWire),
+    Allotments(Vec<AllotmentWire>),
 }
 
 /// What a snapshot keeps of a schedule whose stream has ended, while the catalogue doesn't say so yet.
@@ -245,7 +286,14 @@ struct ReservationWire {
 #[derive(Serialize, Deserialize)]
 enum AnswerWire {
     Reservation(ReservationWire),
-    Schedule { sale: u8, counts: [u32; 4], plan: Box<PlanWire>, seats_version: u64, more: More },
+    Schedule { sale: u8, counts: [u32; 4], plan: Box<PlanWire>, seats_version: u64, more: More<SummaryMore> },
+    Put { created: bool },
+    Batch(u32),
+}
+
+#[derive(Serialize, Deserialize)]
+enum SummaryMore {
+    Phase(String),
 }
 
 impl<'a> ScheduleEventWire<'a> {
@@ -304,6 +352,34 @@ impl<'a> ScheduleEventWire<'a> {
             }
             Event::KeyKept { number } => Self::KeyKept(number.map(|number| number.0)),
             Event::PricesSet { prices } => Self::PricesSet(PricesWire::from_domain(prices)),
+
+            Event::PhaseOpened { phase, prices } => Self::PhaseOpened {
+                phase: phase.to_string(),
+                prices: prices.as_deref().map(PricesWire::from_domain),
+                more: More::default(),
+            },
+            Event::PhaseClosed { phase } => Self::PhaseClosed(phase.to_string()),
+            Event::CodePut { code, terms, created } => Self::CodePut {
+                code: code.to_string(),
+                terms: Box::new(CodeTermsWire::from_domain(terms)),
+                created: *created,
+                more: More::default(),
+            },
+            Event::CodesMade { prefix, terms, drawn } => Self::CodesMade {
+                prefix: prefix.as_str().to_owned(),
+                terms: Box::new(CodeTermsWire::from_domain(terms)),
+                drawn: drawn.to_vec(),
+                more: More::default(),
+            },
+            Event::CodeEnded { code } => Self::CodeEnded(code.to_string()),
+            Event::AllotmentSet { terms, created } => Self::AllotmentSet {
+                terms: AllotmentWire::from_domain(terms),
+                created: *created,
+                more: More::default(),
+            },
+            Event::AllotmentReleased { id, seats } => {
+                Self::AllotmentReleased { id: id.to_string(), seats: seats_out(seats), more: More::default() }
+            }
         }
     }
 
@@ -362,6 +438,27 @@ impl<'a> ScheduleEventWire<'a> {
             },
             Self::KeyKept(number) => Event::KeyKept { number: number.map(ReservationNumber) },
             Self::PricesSet(prices) => Event::PricesSet { prices: Arc::new(prices.into_domain()?) },
+
+            Self::PhaseOpened { phase, prices, more: _ } => Event::PhaseOpened {
+                phase: phase_id(&phase)?,
+                prices: prices.map(PricesWire::into_domain).transpose()?.map(Arc::new),
+            },
+            Self::PhaseClosed(phase) => Event::PhaseClosed { phase: phase_id(&phase)? },
+            Self::CodePut { code, terms, created, more: _ } => {
+                Event::CodePut { code: code_in(&code)?, terms: Arc::new(terms.into_domain()?), created }
+            }
+            Self::CodesMade { prefix, terms, drawn, more: _ } => Event::CodesMade {
+                prefix: prefix_in(&prefix)?,
+                terms: Arc::new(terms.into_domain()?),
+                drawn: drawn.into(),
+            },
+            Self::CodeEnded(code) => Event::CodeEnded { code: code_in(&code)? },
+            Self::AllotmentSet { terms, created, more: _ } => {
+                Event::AllotmentSet { terms: Arc::new(terms.into_domain()?), created }
+            }
+            Self::AllotmentReleased { id, seats, more: _ } => {
+                Event::AllotmentReleased { id: allotment_id(&id)?, seats: seats_in(seats) }
+            }
         })
     }
 }
@@ -448,6 +545,8 @@ impl PlanWire {
 
 impl PolicyWire {
     fn from_domain(policy: &Policy) -> Self {
+        let phases = (!policy.phases.is_empty())
+            .then(|| PolicyMore::Phases(policy.phases.iter().map(PhaseWire::from_domain).collect()));
         Self {
             hold: policy.hold.get(),
             seats_per_reservation_max: policy.seats_per_reservation_max,
@@ -460,16 +559,20 @@ impl PolicyWire {
             more: instant_out(policy.accessible_release_at)
                 .map(PolicyMore::AccessibleReleaseAt)
                 .into_iter()
+                .chain(phases)
                 .collect(),
         }
     }
 
     fn into_domain(self) -> Read<Policy> {
-        let mut accessible_release_at = None;
+        let (mut accessible_release_at, mut phases) = (None, Vec::new());
         for field in self.more {
             match field {
                 PolicyMore::AccessibleReleaseAt(at) => {
                     accessible_release_at = Some(Timestamp::from_millis(at));
+                }
+                PolicyMore::Phases(set) => {
+                    phases = set.into_iter().map(PhaseWire::into_domain).collect::<Read<_>>()?;
                 }
             }
         }
@@ -484,6 +587,7 @@ impl PolicyWire {
             recovery_grace: Seconds::new(self.recovery_grace),
             queue: self.queue.map(QueueWire::into_domain).transpose()?,
             accessible_release_at,
+            phases,
         })
     }
 }
@@ -571,6 +675,14 @@ impl ScheduleImageWire {
 
         let deadlines = image.other_deadlines.iter().map(|(number, at)| (*number, at.as_millis()));
 
+        let phase = image.phase.as_ref().map(|phase| ScheduleImageMore::Phase(phase.to_string()));
+        let codes =
+            image.codes.as_deref().map(|codes| ScheduleImageMore::Codes(CodesWire::from_domain(codes)));
+        let allotments = image.allotments.iter().map(|terms| AllotmentWire::from_domain(terms));
+        let allotments =
+            (!image.allotments.is_empty()).then(|| ScheduleImageMore::Allotments(allotments.collect()));
+        let more = [phase, codes, allotments];
+
         Self {
             creation: CreationWire::from_domain(&creation),
             sale: sale_out(image.sale),
@@ -585,7 +697,7 @@ impl ScheduleImageWire {
             version: image.version,
             seats_version: image.seats_version,
             last_instant: image.last_instant.as_millis(),
-            more: More::default(),
+            more: more.into_iter().flatten().collect(),
         }
     }
 
@@ -599,7 +711,22 @@ impl ScheduleImageWire {
         let deadlines =
             self.other_deadlines.into_iter().map(|(number, at)| (number, Timestamp::from_millis(at)));
 
+        let (mut phase, mut codes, mut allotments) = (None, None, Vec::new());
+        for field in self.more {
+            match field {
+                ScheduleImageMore::Phase(open) => phase = Some(phase_id(&open)?),
+                ScheduleImageMore::Codes(kept) => codes = Some(Box::new(kept.into_domain()?)),
+                ScheduleImageMore::Allotments(kept) => {
+                    let kept = kept.into_iter().map(|terms| Ok(Arc::new(terms.into_domain()?)));
+                    allotments = kept.collect::<Read<_>>()?;
+                }
+            }
+        }
+
         Ok(Image {
+            phase,
+            codes,
+            allotments,
             number: creation.number,
             id: creation.id,
             concert: creation.concert,
@@ -783,9 +910,11 @@ impl AnswerWire {
                     counts: [counts.available, counts.held, counts.reserved, counts.blocked],
                     plan: Box::new(PlanWire::from_domain(&summary.plan)),
                     seats_version: summary.seats_version,
-                    more: More::default(),
+                    more: summary.phase.iter().map(|phase| SummaryMore::Phase(phase.to_string())).collect(),
                 }
             }
+            Answer::Put { created } => Self::Put { created: *created },
+            Answer::Batch(batch) => Self::Batch(*batch),
         }
     }
 
@@ -797,13 +926,24 @@ impl AnswerWire {
                 counts: [available, held, reserved, blocked],
                 plan,
                 seats_version,
-                more: _,
-            } => Answer::Schedule(Summary {
-                status: sale_in(sale)?,
-                counts: Counts { available, held, reserved, blocked },
-                plan: Arc::new(plan.into_domain()?),
-                seats_version,
-            }),
+                more,
+            } => {
+                let mut phase = None;
+                for field in more {
+                    match field {
+                        SummaryMore::Phase(open) => phase = Some(phase_id(&open)?),
+                    }
+                }
+                Answer::Schedule(Summary {
+                    status: sale_in(sale)?,
+                    phase,
+                    counts: Counts { available, held, reserved, blocked },
+                    plan: Arc::new(plan.into_domain()?),
+                    seats_version,
+                })
+            }
+            Self::Put { created } => Answer::Put { created },
+            Self::Batch(batch) => Answer::Batch(batch),
         })
     }
 }

@@ -10,11 +10,16 @@ use super::*;
 use crate::domain::catalogue::Catalogue;
 use crate::domain::concert::{Concert, PricedGrade, Prices};
 use crate::domain::ids::{
-    ConcertId, GradeName, PaymentId, ReservationNumber, ScheduleId, SeatId, UserId, VenueId,
+    AllotmentId, ConcertId, GradeName, PaymentId, PhaseId, ReservationNumber, ScheduleId, SeatId, UserId,
+    VenueId,
 };
 use crate::domain::keys::KeyList;
 use crate::domain::money::{Currency, Money};
-use crate::domain::schedule::policy::{Casting, Policy, QueueOrder, QueuePolicy};
+use crate::domain::schedule::allotments::AllotmentTerms;
+use crate::domain::schedule::codes::{
+    AccessCode, BatchImage, CodePrefix, CodeTerms, Codes, Discount, NamedImage, Uses,
+};
+use crate::domain::schedule::policy::{Casting, Phase, Policy, QueueOrder, QueuePolicy};
 use crate::domain::schedule::terms::{AreaPlaces, Line as PriceLine, LineKind, PriceType, Terms};
 use crate::domain::schedule::{
     Answer, Archived, Counts, Creation, End, Ended, Event, Image, Limits, Plan, Reservation,
@@ -145,8 +150,72 @@ fn plan() -> Plan {
                 opens_at: Some(AT),
             }),
             accessible_release_at: Some(AT),
+            phases: vec![
+                Phase {
+                    id: PhaseId::parse("팬클럽").unwrap(),
+                    name: "팬클럽 선예매".into(),
+                    opens_at: Timestamp::ZERO,
+                    closes_at: AT,
+                    grades: Some(vec![GradeName::parse("VIP").unwrap(), GradeName::parse("R").unwrap()]),
+                    seats_per_user_max: Some(2),
+                },
+                Phase {
+                    id: PhaseId::parse("card").unwrap(),
+                    name: "Card".into(),
+                    opens_at: AT,
+                    closes_at: AT.plus(Seconds::DAY),
+                    grades: None,
+                    seats_per_user_max: None,
+                },
+            ],
         },
     }
+}
+
+fn code(text: &str) -> AccessCode {
+    AccessCode::parse(text).unwrap()
+}
+
+fn code_terms() -> Arc<CodeTerms> {
+    Arc::new(CodeTerms {
+        phases: [PhaseId::parse("팬클럽").unwrap()].into(),
+        allotment: Some(AllotmentId::parse("sponsor").unwrap()),
+        discount: Some(Discount::AmountPerSeat(Money::MAX)),
+        grades: Some([GradeName::parse("R").unwrap()].into()),
+        price_types: Some(["adult".into(), "청소년".into()].into()),
+        max_uses: Some(u32::MAX),
+        max_seats: Some(7),
+        valid_from: Some(Timestamp::ZERO),
+        valid_until: Some(AT),
+    })
+}
+
+fn allotment() -> Arc<AllotmentTerms> {
+    Arc::new(AllotmentTerms {
+        id: AllotmentId::parse("sponsor").unwrap(),
+        name: "후원사".into(),
+        reason: Some("계약 12조\n2항".into()),
+        seats: [Seat(0), Seat(3), Seat(250_000)].into(),
+        release_at: Some(AT),
+    })
+}
+
+/// Codes of every kind: with and without uses, over, defined anew.
+fn codes() -> Codes {
+    let uses = |used, seats| Uses { used, seats };
+    let bare = Arc::new(CodeTerms { discount: Some(Discount::Percent(100)), ..CodeTerms::default() });
+    let named = [("ABCD", uses(0, 0), false), ("팬클럽-7", uses(u32::MAX, 9), true)];
+    let named =
+        named.map(|(text, uses, ended)| NamedImage { code: code(text), terms: code_terms(), uses, ended });
+    let prefixes = ["", "FAN", "X-"].map(|prefix| CodePrefix::parse(prefix).unwrap());
+    let batches = prefixes.map(|prefix| BatchImage {
+        prefix,
+        terms: Arc::clone(&bare),
+        drawn: [1, 2, (1 << 60) - 1].into(),
+        uses: vec![(1, uses(1, 4))],
+        gone: vec![0],
+    });
+    Codes::restore(named.into(), batches.into()).unwrap()
 }
 
 /// A plan with everything left out that may be.
@@ -249,6 +318,23 @@ fn events() -> Vec<Event> {
         Event::Created(Box::new(Creation { prices: None, ..creation() })),
         Event::PricesSet { prices: Arc::new(prices()) },
         Event::Archived { payments: 7 },
+        Event::PhaseOpened { phase: PhaseId::parse("팬클럽").unwrap(), prices: Some(Arc::new(prices())) },
+        Event::PhaseOpened { phase: PhaseId::parse("card").unwrap(), prices: None },
+        Event::PhaseClosed { phase: PhaseId::parse("card").unwrap() },
+        Event::CodePut { code: code("fan-2026"), terms: code_terms(), created: true },
+        Event::CodePut { code: code("abcd"), terms: Arc::default(), created: false },
+        Event::CodesMade {
+            prefix: CodePrefix::parse("FAN").unwrap(),
+            terms: Arc::new(CodeTerms { discount: Some(Discount::Percent(1)), ..CodeTerms::default() }),
+            drawn: [0, (1 << 60) - 1].into(),
+        },
+        Event::CodeEnded { code: code("팬클럽-7") },
+        Event::AllotmentSet { terms: allotment(), created: true },
+        Event::AllotmentSet {
+            terms: Arc::new(AllotmentTerms { reason: None, release_at: None, ..(*allotment()).clone() }),
+            created: false,
+        },
+        Event::AllotmentReleased { id: allotment().id.clone(), seats: [Seat(3)].into() },
     ]
 }
 
@@ -275,6 +361,13 @@ fn kind(event: &Event) -> usize {
         Event::KeyKept { .. } => 18,
         Event::PricesSet { .. } => 19,
         Event::Archived { .. } => 20,
+        Event::PhaseOpened { .. } => 21,
+        Event::PhaseClosed { .. } => 22,
+        Event::CodePut { .. } => 23,
+        Event::CodesMade { .. } => 24,
+        Event::CodeEnded { .. } => 25,
+        Event::AllotmentSet { .. } => 26,
+        Event::AllotmentReleased { .. } => 27,
     }
 }
 
@@ -381,13 +474,19 @@ fn image() -> Image {
     ];
     let summary = Summary {
         status: SaleStatus::Closed,
+        phase: Some(PhaseId::parse("card").unwrap()),
         counts: Counts { available: 1, held: 2, reserved: 3, blocked: 4 },
         plan: Arc::new(bare_plan()),
         seats_version: 9,
     };
     let answered = Answer::Reservation(reservation(6, ReservationStatus::Held));
-    let keys =
-        [(KEY, 12, AT, answered), (KeyUse { digest: 1, fingerprint: 2 }, 13, AT, Answer::Schedule(summary))];
+    let key = |digest| KeyUse { digest, fingerprint: 2 };
+    let keys = [
+        (KEY, 12, AT, answered),
+        (key(1), 13, AT, Answer::Schedule(summary)),
+        (key(2), 14, AT, Answer::Put { created: true }),
+        (key(3), 14, AT, Answer::Batch(2)),
+    ];
     let Creation { number, id, concert, venue, currency, plan, limits, prices } = creation();
     Image {
         number,
@@ -401,6 +500,9 @@ fn image() -> Image {
         prices,
         opened: true,
         ever_confirmed: true,
+        phase: Some(PhaseId::parse("팬클럽").unwrap()),
+        codes: Some(Box::new(codes())),
+        allotments: vec![allotment()],
         blocked: vec![Seat(8), Seat(9)],
         reservations: (1..)
             .zip(statuses)
@@ -485,7 +587,7 @@ fn every_kind_of_fact_is_among_the_samples() {
     let mut kinds: Vec<usize> = events().iter().map(kind).collect();
     kinds.sort_unstable();
     kinds.dedup();
-    assert_eq!(kinds, (0..=20).collect::<Vec<_>>());
+    assert_eq!(kinds, (0..=27).collect::<Vec<_>>());
     let mut kinds: Vec<usize> = catalogue_events().iter().map(catalogue_kind).collect();
     kinds.sort_unstable();
     kinds.dedup();
@@ -578,7 +680,8 @@ fn a_schedules_section_is_read_as_it_was_written() {
         Image { sale: SaleStatus::Upcoming, opened: false, ended: vec![], blocked: vec![], ..image() };
     let of_before = Image { prices: None, ..upcoming.clone() };
     let unmoved = Image { other_deadlines: vec![], ..image() };
-    for image in [image(), closed, cancelled, upcoming, of_before, unmoved] {
+    let plain = Image { phase: None, codes: None, allotments: vec![], ..image() };
+    for image in [image(), closed, cancelled, upcoming, of_before, unmoved, plain] {
         assert_eq!(decode_schedule(&encode_schedule(&image)).unwrap(), image);
     }
 }
@@ -667,6 +770,7 @@ fn a_section_may_be_larger_than_any_record() {
     let plan = Plan { casting: BTreeMap::from([("charlie".into(), name)]), ..plan() };
     let summary = Summary {
         status: SaleStatus::Open,
+        phase: None,
         counts: Counts::default(),
         plan: Arc::new(plan),
         seats_version: 1,

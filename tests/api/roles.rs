@@ -50,6 +50,15 @@ fn routes() -> Vec<(Method, &'static str, &'static [&'static str])> {
         (POST, "/schedules/{scheduleId}/cancel", RUN),
         (POST, "/schedules/{scheduleId}/block", RUN),
         (POST, "/schedules/{scheduleId}/unblock", RUN),
+        (GET, "/schedules/{scheduleId}/codes", ADMINISTER),
+        (POST, "/schedules/{scheduleId}/codes", ADMINISTER),
+        (PUT, "/schedules/{scheduleId}/codes/{code}", ADMINISTER),
+        (GET, "/schedules/{scheduleId}/codes/{code}", ADMINISTER),
+        (DELETE, "/schedules/{scheduleId}/codes/{code}", ADMINISTER),
+        (GET, "/schedules/{scheduleId}/allotments", WATCH),
+        (PUT, "/schedules/{scheduleId}/allotments/{allotmentId}", RUN),
+        (GET, "/schedules/{scheduleId}/allotments/{allotmentId}", WATCH),
+        (DELETE, "/schedules/{scheduleId}/allotments/{allotmentId}", RUN),
         (PATCH, "/schedules/{scheduleId}/queue", RUN),
         (POST, "/reservations", BUY),
         (GET, "/reservations", READ),
@@ -97,6 +106,8 @@ fn call(api: &Api, method: Method, route: &str, role: &str) -> Call {
         .replace("{userId}", &format!("a-{role}"))
         .replace("{reservationId}", "r")
         .replace("{paymentId}", "p")
+        .replace("{code}", "code")
+        .replace("{allotmentId}", "none")
         .replace("{gateway}", "toss");
     // What isn't there is 404 only behind the door.
     let path =

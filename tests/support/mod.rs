@@ -165,7 +165,7 @@ pub fn hold_command(name: &str, seats: &[u32]) -> Command {
 pub fn reservation(acted: Done<Answer>) -> Reservation {
     match acted.answer {
         Answer::Reservation(reservation) => reservation,
-        Answer::Schedule(_) => panic!("a reservation was expected"),
+        Answer::Schedule(_) | Answer::Put { .. } | Answer::Batch(_) => panic!("a reservation was expected"),
     }
 }
 

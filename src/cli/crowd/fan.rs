@@ -198,7 +198,9 @@ impl Fan {
             let hold = Command::hold(self.user.clone(), wish, self.dice.bits());
             match self.ask(hold).await {
                 Ok(Answer::Reservation(reservation)) => return Ok(reservation),
-                Ok(Answer::Schedule(_)) => return Err(Outcome::TurnedAway),
+                Ok(Answer::Schedule(_) | Answer::Put { .. } | Answer::Batch(_)) => {
+                    return Err(Outcome::TurnedAway);
+                }
                 Err(EngineError::Refused(engine::Refusal::Schedule(
                     Refusal::SeatsUnavailable { .. } | Refusal::OrphanSeats { .. },
                 ))) => {
@@ -345,6 +347,12 @@ fn from_error(error: &EngineError) -> Outcome {
         | Refusal::ConcertFixed
         | Refusal::OtherAmount
         | Refusal::PricesFixed
+        | Refusal::CodeRequired
+        | Refusal::CodeInvalid
+        | Refusal::CodeExhausted
+        | Refusal::NoSuchCode
+        | Refusal::NoSuchAllotment
+        | Refusal::Unfit { .. }
         | Refusal::TooManyUnpaid { .. } => Outcome::TurnedAway,
     }
 }

@@ -3,11 +3,14 @@
 
 use std::sync::Arc;
 
+use super::allotments::is_mark;
+use super::codes::Codes;
 use super::command::{Answer, Archived, End, Event, SaleStatus, SeatStatus};
 use super::{
     BLOCKED, ENDED_PER_USER_MAX, FREE, Owner, Reservation, ReservationStatus, Schedule, Terms, mark_of,
     seat_status_of,
 };
+use crate::domain::concert::Prices;
 use crate::domain::ids::{PaymentId, ReservationNumber};
 use crate::domain::keys::KeyUse;
 use crate::domain::time::{Seconds, Timestamp};
@@ -37,13 +40,27 @@ impl Schedule {
         // A journal of before `ENDED_PER_USER_MAX` may name one that is forgotten by now: there is no answer to keep.
         let is_kept = touched.is_none_or(|number| self.reservations.get(number.0).is_some());
         if let Some(key) = key.filter(|_| is_kept) {
-            let answer = self.answer(touched);
+            let answer = self.answer_to(event, touched);
             self.keys.keep(key, self.version, at, answer);
         } else {
             self.keys.forget_old(at);
         }
         // Last: the answer that a key keeps is of the state before anything is forgotten.
         self.forget_ended(at);
+    }
+
+    /// Returns the answer to a change by its event, right after it.
+    ///
+    /// # Panics
+    /// As [`Schedule::answer`].
+    pub fn answer_to(&self, event: &Event, touched: Option<ReservationNumber>) -> Answer {
+        if let Event::CodePut { created, .. } | Event::AllotmentSet { created, .. } = event {
+            Answer::Put { created: *created }
+        } else if let Event::CodesMade { .. } = event {
+            Answer::Batch(self.codes().map_or(0, Codes::batch_count) - 1)
+        } else {
+            self.answer(touched)
+        }
     }
 
     /// Returns the answer to a change: the reservation that it touched, or the schedule.
@@ -73,21 +90,27 @@ impl Schedule {
 
             Event::SalesOpened { prices } => {
                 self.sale = SaleStatus::Open;
-                if let Some(prices) = prices {
-                    assert!(!self.opened, "prices are bound once");
-                    // A journal of before has them here alone.
-                    let bound = self.prices.get_or_insert_with(|| Arc::clone(prices));
-                    assert_eq!(bound, prices, "a sale opens at the prices that are set");
-                    self.opened = true;
-                }
-                assert!(self.opened, "an open sale has its prices");
+                self.phase = None;
+                self.bind(prices.as_ref());
+            }
+            Event::PhaseOpened { phase, prices } => {
+                assert_eq!((self.sale, &self.phase), (SaleStatus::Upcoming, &None), "one phase at a time");
+                self.phase = Some(phase.clone());
+                self.bind(prices.as_ref());
+            }
+            Event::PhaseClosed { phase } => {
+                let open = self.phase.take();
+                assert_eq!(open.as_ref(), Some(phase), "only what is open closes");
             }
             Event::PricesSet { prices } => {
                 assert!(!self.opened, "the prices of a sale that opened stand");
                 self.prices = Some(Arc::clone(prices));
             }
 
-            Event::SalesClosed => self.sale = SaleStatus::Closed,
+            Event::SalesClosed => {
+                self.sale = SaleStatus::Closed;
+                self.phase = None;
+            }
             Event::ScheduleCancelled => self.cancel_schedule(at),
             Event::Deleted => self.end = Some(End::Removed(key)),
             Event::Archived { payments } => {
@@ -96,6 +119,12 @@ impl Schedule {
             }
             Event::SeatsBlocked { seats } => self.give(seats, FREE, BLOCKED, SeatStatus::Blocked),
             Event::SeatsUnblocked { seats } => self.give(seats, BLOCKED, FREE, SeatStatus::Available),
+
+            Event::CodePut { code, terms, created: _ } => self.codes_mut().put(code, terms),
+            Event::CodesMade { prefix, terms, drawn } => self.codes_mut().add(prefix, terms, drawn),
+            Event::CodeEnded { code } => self.codes_mut().end(code),
+            Event::AllotmentSet { terms, created: _ } => self.apply_allotment(terms),
+            Event::AllotmentReleased { id, seats } => self.apply_release(id, seats),
 
             Event::SeatsHeld { number, nonce, user, seats, expires_at, terms } => {
                 self.reserve(Reservation {
@@ -161,7 +190,7 @@ impl Schedule {
         self.last_reservation = number.count();
 
         let status = seat_status_of(reservation.status);
-        self.give(&reservation.seats, FREE, number.0, status);
+        self.take(&reservation, status);
         self.give_areas(reservation.terms.as_deref(), SeatStatus::Available, status);
 
         let entry = self.users.entry(reservation.user.clone()).or_default();
@@ -186,10 +215,24 @@ impl Schedule {
         // A seat that stays changes nothing that anyone sees: only the others are passed on.
         let gone: Vec<Seat> = old.iter().filter(|seat| !seats.contains(seat)).copied().collect();
         let come: Vec<Seat> = seats.iter().filter(|seat| !old.contains(seat)).copied().collect();
-        self.give(&gone, number.0, FREE, SeatStatus::Available);
-        self.give(&come, FREE, number.0, SeatStatus::Held);
+        let allotment_of = |terms: Option<&Terms>| terms.and_then(|terms| terms.allotment.clone());
+        self.give_home(&gone, number.0, allotment_of(old_terms.as_deref()).as_deref());
+        self.take_home(
+            &come,
+            number.0,
+            allotment_of(terms.map(|terms| &**terms)).as_deref(),
+            SeatStatus::Held,
+        );
         self.give_areas(old_terms.as_deref(), SeatStatus::Held, SeatStatus::Available);
         self.give_areas(terms.map(|terms| &**terms), SeatStatus::Available, SeatStatus::Held);
+
+        // The same code is used as often as before, perhaps for another number of places.
+        if let Some(code) = old_terms.as_ref().and_then(|terms| terms.code.as_ref()) {
+            self.codes_mut().give_back(code, had);
+        }
+        if let Some(code) = terms.and_then(|terms| terms.code.as_ref()) {
+            self.codes_mut().use_once(code, has);
+        }
 
         let live = &mut self.user_mut(&user).live;
         *live = *live - had + has;
@@ -251,7 +294,8 @@ impl Schedule {
             ReservationStatus::Expired => {
                 let ended_at = ended_at.expect("what expired has ended");
                 self.ended.remove(&(ended_at, number.0));
-                self.give(&seats, FREE, number.0, SeatStatus::Reserved);
+                let reservation = self.get_mut(number).clone();
+                self.take(&reservation, SeatStatus::Reserved);
                 self.give_areas(terms.as_deref(), SeatStatus::Available, SeatStatus::Reserved);
                 let entry = self.user_mut(&user);
                 entry.live += places;
@@ -286,8 +330,18 @@ impl Schedule {
             self.other_deadlines.remove(&number.0);
         }
 
-        self.give(&seats, number.0, FREE, seat_status_of(ending));
-        self.give_areas(terms.as_deref(), was, seat_status_of(ending));
+        assert_eq!(seat_status_of(ending), SeatStatus::Available, "what ended has no seats");
+        match &terms {
+            None => self.give(&seats, number.0, FREE, SeatStatus::Available),
+            Some(terms) => {
+                self.give_home(&seats, number.0, terms.allotment.as_deref());
+                // What was paid for has used its code for good.
+                if let Some(code) = terms.code.as_deref().filter(|_| had_deadline) {
+                    self.codes_mut().give_back(code, places);
+                }
+            }
+        }
+        self.give_areas(terms.as_deref(), was, SeatStatus::Available);
 
         let entry = self.user_mut(&user);
         entry.live -= places;
@@ -324,8 +378,21 @@ impl Schedule {
         }
     }
 
+    /// Binds the prices at which a sale opens, where it never has.
+    fn bind(&mut self, prices: Option<&Arc<Prices>>) {
+        if let Some(prices) = prices {
+            assert!(!self.opened, "prices are bound once");
+            // A journal of before has them here alone.
+            let bound = self.prices.get_or_insert_with(|| Arc::clone(prices));
+            assert_eq!(bound, prices, "a sale opens at the prices that are set");
+            self.opened = true;
+        }
+        assert!(self.opened, "an open sale has its prices");
+    }
+
     fn cancel_schedule(&mut self, at: Timestamp) {
         self.sale = SaleStatus::Cancelled;
+        self.phase = None;
         let live = |reservation: &&Reservation| reservation.status.is_live();
         let numbers: Vec<ReservationNumber> =
             self.reservations.iter().filter(live).map(|reservation| reservation.number).collect();
@@ -378,11 +445,16 @@ impl Schedule {
     }
 
     /// Hands seats from one owner to another (S1: each seat must be found with `from`).
-    fn give(&mut self, seats: &[Seat], from: Owner, to: Owner, status: SeatStatus) {
+    pub(super) fn give(&mut self, seats: &[Seat], from: Owner, to: Owner, status: SeatStatus) {
         for seat in seats {
             let index = seat.index();
             let owner = core::mem::replace(&mut self.owners[index], to);
             assert_eq!(owner, from, "S1: a seat passes only from its owner");
+            if (is_mark(from) || is_mark(to))
+                && let Some(allotments) = &mut self.allotments
+            {
+                allotments.pass(from, to);
+            }
             if (from == FREE) != (to == FREE) {
                 let free = &mut self.free_in_row[self.layout.row_index(*seat)];
                 *free = if to == FREE { *free + 1 } else { *free - 1 };

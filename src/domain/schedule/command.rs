@@ -3,11 +3,14 @@
 use core::fmt;
 use std::sync::Arc;
 
+use super::allotments::AllotmentTerms;
+use super::codes::{AccessCode, CodePrefix, CodeTerms};
 use super::policy::Plan;
 use super::{Reservation, Terms, Wish};
 use crate::domain::concert::Prices;
 use crate::domain::ids::{
-    ConcertId, PaymentId, ReservationNumber, ScheduleId, ScheduleNumber, UserId, VenueId,
+    AllotmentId, ConcertId, PaymentId, PhaseId, ReservationNumber, ScheduleId, ScheduleNumber, UserId,
+    VenueId,
 };
 use crate::domain::keys::KeyUse;
 use crate::domain::money::{Currency, Money};
@@ -37,6 +40,22 @@ pub enum Command {
     Block { seats: Arc<[Seat]> },
     /// Put blocked seats back on sale.
     Unblock { seats: Arc<[Seat]> },
+    /// Define a code.
+    PutCode { code: AccessCode, terms: Arc<CodeTerms> },
+    /// Generate codes.
+    MakeCodes {
+        /// How each begins.
+        prefix: CodePrefix,
+        terms: Arc<CodeTerms>,
+        /// Random numbers, one a code.
+        drawn: Arc<[u64]>,
+    },
+    /// End a code for new holds.
+    EndCode { code: AccessCode },
+    /// Set available seats aside.
+    SetAllotment { terms: Arc<AllotmentTerms> },
+    /// Make available to everyone what is left of an allotment.
+    ReleaseAllotment { id: AllotmentId },
 }
 
 impl Command {
@@ -142,7 +161,12 @@ impl AnyCommand {
                 | Command::Close
                 | Command::Cancel
                 | Command::Block { .. }
-                | Command::Unblock { .. },
+                | Command::Unblock { .. }
+                | Command::PutCode { .. }
+                | Command::MakeCodes { .. }
+                | Command::EndCode { .. }
+                | Command::SetAllotment { .. }
+                | Command::ReleaseAllotment { .. },
             )
             | Self::Open
             | Self::Reprice { .. }
@@ -171,7 +195,15 @@ impl AnyCommand {
             Self::FailPayment { .. } => "fail_payment",
             Self::Confirm { .. } | Self::ConfirmTaken { .. } => "confirm",
             Self::Callers(
-                Command::Close | Command::Cancel | Command::Block { .. } | Command::Unblock { .. },
+                Command::Close
+                | Command::Cancel
+                | Command::Block { .. }
+                | Command::Unblock { .. }
+                | Command::PutCode { .. }
+                | Command::MakeCodes { .. }
+                | Command::EndCode { .. }
+                | Command::SetAllotment { .. }
+                | Command::ReleaseAllotment { .. },
             )
             | Self::Open
             | Self::Reprice { .. }
@@ -338,6 +370,43 @@ pub enum Event {
     },
     /// Prices were set, before the sale ever opened: it opens with these, unless others are set by then.
     PricesSet { prices: Arc<Prices> },
+    /// A phase opened.
+    PhaseOpened {
+        phase: PhaseId,
+        /// The prices that were bound, if the sale had never opened: those that were set.
+        prices: Option<Arc<Prices>>,
+    },
+    /// The phase that was open closed.
+    PhaseClosed { phase: PhaseId },
+    /// A code was defined.
+    CodePut {
+        code: AccessCode,
+        terms: Arc<CodeTerms>,
+        /// Whether there was none.
+        created: bool,
+    },
+    /// Codes were generated.
+    CodesMade {
+        /// How each begins.
+        prefix: CodePrefix,
+        terms: Arc<CodeTerms>,
+        /// What was drawn for each, in order.
+        drawn: Arc<[u64]>,
+    },
+    /// A code ended for new holds.
+    CodeEnded { code: AccessCode },
+    /// Seats were set aside.
+    AllotmentSet {
+        terms: Arc<AllotmentTerms>,
+        /// Whether there was no such allotment.
+        created: bool,
+    },
+    /// What was left of an allotment became available to everyone.
+    AllotmentReleased {
+        id: AllotmentId,
+        /// The seats that were left.
+        seats: Arc<[Seat]>,
+    },
 }
 
 /// The first state of a schedule.
@@ -449,6 +518,28 @@ pub enum Refusal {
     /// The sale has opened, or opens in a moment.
     #[error("its sale has opened, or opens in a moment: its prices stand")]
     PricesFixed,
+    /// The phase that is open is for those who bring a code of it.
+    #[error("this part of the sale is for those who bring a code of it")]
+    CodeRequired,
+    /// The code is unknown, not for this, or not for now.
+    #[error("this code can't be used here now")]
+    CodeInvalid,
+    /// The code was used as often as it can be.
+    #[error("this code was used as often as it can be")]
+    CodeExhausted,
+    /// There is no such code.
+    #[error("there is no such code")]
+    NoSuchCode,
+    /// There is no such allotment.
+    #[error("there is no such allotment")]
+    NoSuchAllotment,
+    /// What an administrator prepares for the sale can't be so.
+    #[error("{field}: {why}")]
+    Unfit {
+        /// The field of what was asked for.
+        field: &'static str,
+        why: &'static str,
+    },
     /// The user has let too many holds end unpaid in a short time.
     #[error("too many of your holds of this schedule ended unpaid; wait a while")]
     TooManyUnpaid {
@@ -501,6 +592,12 @@ impl Refusal {
             | Self::InUse
             | Self::ConcertFixed
             | Self::PricesFixed
+            | Self::CodeRequired
+            | Self::CodeInvalid
+            | Self::CodeExhausted
+            | Self::NoSuchCode
+            | Self::NoSuchAllotment
+            | Self::Unfit { .. }
             | Self::TooManyUnpaid { .. } => &[],
         }
     }
@@ -513,6 +610,13 @@ pub enum Answer {
     Reservation(Reservation),
     /// The schedule.
     Schedule(Summary),
+    /// Something of it was put.
+    Put {
+        /// Whether there was none.
+        created: bool,
+    },
+    /// Codes were generated: those of a batch, by its place.
+    Batch(u32),
 }
 
 /// A schedule in short.
@@ -520,6 +624,8 @@ pub enum Answer {
 pub struct Summary {
     /// How far the sale is.
     pub status: SaleStatus,
+    /// The phase that is open.
+    pub phase: Option<PhaseId>,
     /// Its seats by status.
     pub counts: Counts,
     /// Its times, policy and casting.

@@ -2,14 +2,17 @@
 
 use std::sync::Arc;
 
+use super::access::Access;
+use super::allotments::MARKS_FROM;
+use super::codes::Standing;
 use super::command::{
     AnyCommand, Archived, Caller, Command, Event, Limits, Refusal, ReservationRef, SaleStatus,
 };
-use super::find::{Access, Places};
+use super::find::{Kept, Places};
 use super::policy::Plan;
 use super::search::FreeSeats;
 use super::terms::{AreaPlaces, Line, LineKind, Pick, PriceType, Terms, Wish};
-use super::{BLOCKED, FREE, Reservation, ReservationStatus, Schedule};
+use super::{BLOCKED, FREE, Owner, Reservation, ReservationStatus, Schedule, phases};
 use crate::domain::concert::Prices;
 use crate::domain::ids::{ConcertId, PaymentId, ReservationNumber, UserId, count_of};
 use crate::domain::money::Money;
@@ -39,7 +42,11 @@ impl Schedule {
         {
             return Some(Event::HoldExpired { number: ReservationNumber(*number) });
         }
+        if let Some(released) = self.allotments.as_ref().and_then(|allotments| allotments.due(due)) {
+            return Some(self.released(released));
+        }
         match self.sale {
+            SaleStatus::Upcoming if self.phase_due() == Some(due) => Some(self.phase_moved()),
             SaleStatus::Upcoming => Some(self.sales_opened()),
             SaleStatus::Open => Some(Event::SalesClosed),
             SaleStatus::Closed | SaleStatus::Cancelled => {
@@ -99,14 +106,18 @@ impl Schedule {
         match command {
             Command::Hold { user, wish, nonce } => self.hold(user, wish, *nonce, now, seating),
             Command::Exchange { reservation, caller, wish } => {
-                let access = self.access(wish, now, seating);
-                self.exchange(*reservation, caller, wish, access)
+                self.exchange(*reservation, caller, wish, now, seating)
             }
             Command::Release { reservation, caller } => self.release(*reservation, caller, now),
             Command::Close => self.close(),
             Command::Cancel => Ok((self.sale != SaleStatus::Cancelled).then_some(Event::ScheduleCancelled)),
             Command::Block { seats } => self.block(seats),
             Command::Unblock { seats } => self.unblock(seats),
+            Command::PutCode { code, terms } => self.put_code(code, terms),
+            Command::MakeCodes { prefix, terms, drawn } => self.make_codes(prefix, terms, drawn),
+            Command::EndCode { code } => self.end_code(code),
+            Command::SetAllotment { terms } => self.set_allotment(terms, now),
+            Command::ReleaseAllotment { id } => self.release_allotment(id),
         }
     }
 
@@ -145,7 +156,15 @@ impl Schedule {
             | AnyCommand::ConfirmTaken { .. } => Refusal::NotHeld,
             AnyCommand::Callers(Command::Release { .. }) => Refusal::CancellationClosed,
             AnyCommand::Callers(
-                Command::Close | Command::Cancel | Command::Block { .. } | Command::Unblock { .. },
+                Command::Close
+                | Command::Cancel
+                | Command::Block { .. }
+                | Command::Unblock { .. }
+                | Command::PutCode { .. }
+                | Command::MakeCodes { .. }
+                | Command::EndCode { .. }
+                | Command::SetAllotment { .. }
+                | Command::ReleaseAllotment { .. },
             )
             | AnyCommand::Open
             | AnyCommand::Reprice { .. }
@@ -168,22 +187,22 @@ impl Schedule {
     ) -> Decision {
         let places = wish.places();
         self.check_size(places)?;
-        self.check_open()?;
+        let access = self.access(wish.code.as_ref(), places, now)?;
 
         let live = self.users.get(user.as_str()).map_or(0, |user| user.live);
-        self.check_user_limit(live, places)?;
+        self.check_user_limit(live, places, &access)?;
 
         // The refusals come from the cheapest: a seat map is only looked through for a hold that may be.
-        let access = self.access(wish, now, seating);
-        let Places { seats, areas } = self.find(wish, None, access)?;
+        let kept = self.kept_from(wish, now, seating);
+        let Places { seats, areas } = self.find(wish, None, &access, kept)?;
         // The best seats leave nobody alone.
         if matches!(wish.pick, Pick::Seats(_)) {
-            self.check_orphans(&self.owners, &seats, access.kept)?;
+            self.check_orphans(&seats, None, &access, kept)?;
         }
-        let terms = self.terms_of(wish, &seats, areas)?;
+        let terms = self.terms_of(wish, &seats, areas, &access)?;
 
         // From here up, an owner's number would be read as a mark of the seat map.
-        assert!(self.last_reservation < count_of(BLOCKED) - 1, "a schedule's reservation numbers suffice");
+        assert!(self.last_reservation < count_of(MARKS_FROM) - 1, "a schedule's reservation numbers suffice");
         Ok(Some(Event::SeatsHeld {
             number: ReservationNumber(self.last_reservation + 1),
             nonce,
@@ -200,6 +219,7 @@ impl Schedule {
         wish: &Wish,
         seats: &[Seat],
         areas: Vec<AreaPlaces>,
+        access: &Access<'_>,
     ) -> Result<Option<Arc<Terms>>, Refusal> {
         if !wish.price_types.is_empty() {
             return Err(Refusal::UnknownPriceType);
@@ -207,29 +227,47 @@ impl Schedule {
         if areas.iter().any(|places| places.price_type != PriceType::DEFAULT) {
             return Err(Refusal::UnknownPriceType);
         }
-        if areas.is_empty() {
+        if areas.is_empty() && access.code.is_none() {
             return Ok(None);
         }
 
-        let prices = self.prices.as_ref().expect("an open sale has its prices");
-        let line = |kind, grade: Grade, count: u32| {
-            let unit_amount = i64::try_from(prices.by_grade[grade.index()].minor()).expect("2^53 fits");
-            let name = self.layout.grades()[grade.index()].as_str().into();
-            let amount = unit_amount * i64::from(count);
-            Line { kind, name, count, unit_amount, amount, refundable: true }
-        };
-        let mut of_grades: Vec<(Grade, u32)> = Vec::new();
+        let mut groups: Vec<(LineKind, Grade, u32)> = Vec::new();
         for grade in seats.iter().map(|seat| self.layout.grade_of(*seat)) {
-            match of_grades.iter_mut().find(|(of, _)| *of == grade) {
-                Some((_, count)) => *count += 1,
-                None => of_grades.push((grade, 1)),
+            match groups.iter_mut().find(|(_, other, _)| *other == grade) {
+                Some((_, _, count)) => *count += 1,
+                None => groups.push((LineKind::Seat, grade, 1)),
             }
         }
-        let of_seats = of_grades.into_iter().map(|(grade, count)| line(LineKind::Seat, grade, count));
         let grade_of = |area: Area| self.layout.areas()[area.index()].grade;
-        let of_areas = areas.iter().map(|places| line(LineKind::Area, grade_of(places.area), places.count));
-        let lines = of_seats.chain(of_areas).collect();
-        Ok(Some(Arc::new(Terms { areas: areas.into(), lines, ..Terms::default() })))
+        groups.extend(areas.iter().map(|places| (LineKind::Area, grade_of(places.area), places.count)));
+
+        let prices = self.prices.as_ref().expect("an open sale has its prices");
+        let line = |kind, name: Arc<str>, count: u32, unit_amount: i64| {
+            let amount = i64::from(count) * unit_amount;
+            Line { kind, name, count, unit_amount, amount, refundable: true }
+        };
+        let minor = |amount: Money| i64::try_from(amount.minor()).expect("an amount is below 2^53");
+        let (mut lines, mut off) = (Vec::new(), Vec::new());
+        for (kind, grade, count) in groups {
+            let price = prices.by_grade[grade.index()];
+            let name = self.layout.grades()[grade.index()].as_str().into();
+            lines.push(line(kind, name, count, minor(price)));
+
+            let Some((text, code)) = access.code else { continue };
+            let less = code.discount.map_or(Money::ZERO, |discount| discount.of(price));
+            if less > Money::ZERO {
+                off.push(line(LineKind::Discount, Arc::clone(text), count, -minor(less)));
+            }
+        }
+        lines.append(&mut off);
+
+        Ok(Some(Arc::new(Terms {
+            areas: areas.into(),
+            lines: lines.into(),
+            code: access.code.map(|(text, _)| Arc::clone(text)),
+            allotment: access.allotment.map(|(_, terms)| terms.id.as_str().into()),
+            ..Terms::default()
+        })))
     }
 
     /// Refuses another hold to a user of whose holds `max` have ended unpaid within an hour: a user who holds again at
@@ -262,7 +300,14 @@ impl Schedule {
         FreeSeats { layout: &self.layout, owners, free_in_row: &self.free_in_row, kept: &[], sections: &[] }
     }
 
-    fn exchange(&self, id: ReservationRef, caller: &Caller, wish: &Wish, access: Access<'_>) -> Decision {
+    fn exchange(
+        &self,
+        id: ReservationRef,
+        caller: &Caller,
+        wish: &Wish,
+        now: Timestamp,
+        seating: Option<&Seating>,
+    ) -> Decision {
         let reservation = self.owned(id, caller)?;
         match reservation.status {
             ReservationStatus::Held => {}
@@ -275,31 +320,45 @@ impl Schedule {
 
         let places = wish.places();
         self.check_size(places)?;
-        self.check_open()?;
+        let access = self.access_again(reservation, wish.code.as_ref(), places, now)?;
         let live = self.users.get(reservation.user.as_str()).map_or(0, |user| user.live);
         // The old places are given back in the same step, so that only the difference counts.
-        self.check_user_limit(live.saturating_sub(reservation.places()), places)?;
+        self.check_user_limit(live.saturating_sub(reservation.places()), places, &access)?;
 
-        let Places { seats, areas } = self.find(wish, Some(reservation), access)?;
-        let terms = self.terms_of(wish, &seats, areas)?;
+        let kept = self.kept_from(wish, now, seating);
+        let Places { seats, areas } = self.find(wish, Some(reservation), &access, kept)?;
+        let terms = self.terms_of(wish, &seats, areas, &access)?;
         if seats == reservation.seats && terms == reservation.terms {
             return Ok(None);
         }
 
         // The best seats leave nobody alone.
-        if self.plan.policy.prevent_orphan_seats && matches!(wish.pick, Pick::Seats(_)) {
-            let (owners, _) = self.without(reservation);
-            self.check_orphans(&owners, &seats, access.kept)?;
+        if matches!(wish.pick, Pick::Seats(_)) {
+            self.check_orphans(&seats, Some(reservation), &access, kept)?;
         }
 
         Ok(Some(Event::SeatsExchanged { number: id.number, seats, terms }))
     }
 
-    /// Returns the seats' owners and the rows' counts without a reservation: its seats are free for the decision about what it gets
-    /// instead, since they are given back in the same step.
-    pub(super) fn without(&self, reservation: &Reservation) -> (Vec<u32>, Vec<u32>) {
-        let (mut owners, mut free_in_row) = (self.owners.clone(), self.free_in_row.clone());
-        for seat in &*reservation.seats {
+    /// Returns the seats' owners and the rows' counts as a wish sees them that takes from a source, everyone's seats or an allotment's:
+    /// free is what is left of it, and what a reservation gives back to it in the same step.
+    pub(super) fn seen_from(&self, source: Owner, without: Option<&Reservation>) -> (Vec<Owner>, Vec<u32>) {
+        let (mut owners, mut free_in_row) = if source == FREE {
+            (self.owners.clone(), self.free_in_row.clone())
+        } else {
+            let mut free_in_row = vec![0; self.free_in_row.len()];
+            let mut seen = vec![BLOCKED; self.owners.len()];
+            for seat in self.layout.seats().filter(|seat| self.owners[seat.index()] == source) {
+                seen[seat.index()] = FREE;
+                free_in_row[self.layout.row_index(seat)] += 1;
+            }
+            (seen, free_in_row)
+        };
+
+        let given_back = without.into_iter().flat_map(|kept| {
+            kept.seats.iter().filter(move |seat| self.home_of(**seat, kept.allotment()) == source)
+        });
+        for seat in given_back {
             owners[seat.index()] = FREE;
             free_in_row[self.layout.row_index(*seat)] += 1;
         }
@@ -413,13 +472,29 @@ impl Schedule {
     }
 
     /// Refuses money that came too late, unless the same places are still free and there is a show to see.
-    fn check_rescue(&self, reservation: &Reservation, now: Timestamp) -> Result<(), Refusal> {
+    fn check_rescue(&self, expired: &Reservation, now: Timestamp) -> Result<(), Refusal> {
         if self.sale == SaleStatus::Cancelled || self.plan.starts_at <= now {
             return Err(Refusal::Expired);
         }
-        self.check_free(&reservation.seats, FREE)?;
-        let areas = reservation.terms.as_deref().map_or(&[][..], |terms| &terms.areas);
-        self.check_areas(areas, None)
+
+        // Its code's use was given back when it expired: somebody else may have it now.
+        if let Some(code) = expired.code() {
+            let standing = self.codes().and_then(|codes| codes.find_used(code));
+            let has_room =
+                |standing: Standing<'_>| standing.terms.has_room(standing.uses, 1, expired.places());
+            if !standing.is_some_and(has_room) {
+                return Err(Refusal::CodeExhausted);
+            }
+        }
+
+        let home = |seat: &Seat| self.home_of(*seat, expired.allotment());
+        let taken = expired.seats.iter().filter(|seat| self.owners[seat.index()] != home(seat));
+        let taken: Vec<Seat> = taken.copied().collect();
+        if !taken.is_empty() {
+            return Err(Refusal::SeatsUnavailable { seats: taken });
+        }
+        let areas = expired.terms.as_deref().map_or(&[][..], |terms| &terms.areas);
+        self.check_areas(areas, None, FREE)
     }
 
     fn open(&self, now: Timestamp) -> Decision {
@@ -436,8 +511,22 @@ impl Schedule {
 
     /// Makes the event that opens the sale; the first one binds the prices that are set.
     fn sales_opened(&self) -> Event {
+        Event::SalesOpened { prices: self.prices_to_bind() }
+    }
+
+    fn prices_to_bind(&self) -> Option<Arc<Prices>> {
         let bound = || Arc::clone(self.prices.as_ref().expect("prices are set before a sale opens"));
-        Event::SalesOpened { prices: (!self.opened).then(bound) }
+        (!self.opened).then(bound)
+    }
+
+    /// Makes the event of the phase that is due: it opens, or the open one closes.
+    fn phase_moved(&self) -> Event {
+        if let Some(phase) = &self.phase {
+            return Event::PhaseClosed { phase: phase.clone() };
+        }
+        let next = phases::next_after(&self.plan.policy.phases, self.last_instant);
+        let phase = next.expect("a phase is due").id.clone();
+        Event::PhaseOpened { phase, prices: self.prices_to_bind() }
     }
 
     /// Refuses other prices to a sale that has opened, or opens in a moment.
@@ -456,6 +545,8 @@ impl Schedule {
     fn close(&self) -> Decision {
         match self.sale {
             SaleStatus::Open => Ok(Some(Event::SalesClosed)),
+            // Those who bring a code of the phase buy.
+            SaleStatus::Upcoming if self.phase.is_some() => Ok(Some(Event::SalesClosed)),
             SaleStatus::Closed => Ok(None),
             SaleStatus::Upcoming | SaleStatus::Cancelled => Err(Refusal::InvalidTransition),
         }
@@ -527,10 +618,6 @@ impl Schedule {
         Ok(Some(Event::Archived { payments: archived.payments }))
     }
 
-    fn check_open(&self) -> Result<(), Refusal> {
-        if self.sale == SaleStatus::Open { Ok(()) } else { Err(Refusal::NotOpen) }
-    }
-
     fn check_size(&self, count: u32) -> Result<(), Refusal> {
         let max = self.plan.policy.seats_per_reservation_max;
         if count == 0 {
@@ -542,8 +629,9 @@ impl Schedule {
         }
     }
 
-    fn check_user_limit(&self, live: u32, more: u32) -> Result<(), Refusal> {
-        let max = self.plan.policy.seats_per_user_max;
+    fn check_user_limit(&self, live: u32, more: u32, access: &Access<'_>) -> Result<(), Refusal> {
+        let of_phase = access.phase.and_then(|phase| phase.seats_per_user_max);
+        let max = of_phase.unwrap_or(self.plan.policy.seats_per_user_max);
         if live.saturating_add(more) > max { Err(Refusal::SeatLimitExceeded { max }) } else { Ok(()) }
     }
 
@@ -567,25 +655,55 @@ impl Schedule {
         if repeated.is_empty() { Ok(()) } else { Err(Refusal::RepeatedSeats { seats: repeated }) }
     }
 
-    /// Refuses seats that are neither free nor `own`.
-    pub(super) fn check_free(&self, seats: &[Seat], own: u32) -> Result<(), Refusal> {
-        let taken = |seat: &&Seat| ![FREE, own].contains(&self.owners[seat.index()]);
+    /// Refuses seats of grades that aren't sold in this phase, or to this code.
+    pub(super) fn check_grades(&self, seats: &[Seat], access: &Access<'_>) -> Result<(), Refusal> {
+        let sold = |seat: &Seat| access.has_grade(&self.layout.grades()[self.layout.grade_of(*seat).index()]);
+        if !access.is_narrow() || seats.iter().all(sold) { Ok(()) } else { Err(Refusal::CodeInvalid) }
+    }
+
+    /// Refuses seats that aren't the source's, unless an exchange gives them back to it.
+    pub(super) fn check_free(
+        &self,
+        seats: &[Seat],
+        source: Owner,
+        own: Option<&Reservation>,
+    ) -> Result<(), Refusal> {
+        let is_own = |seat: Seat| {
+            own.is_some_and(|own| {
+                self.owners[seat.index()] == own.number.0 && self.home_of(seat, own.allotment()) == source
+            })
+        };
+        let taken = |seat: &&Seat| self.owners[seat.index()] != source && !is_own(**seat);
         let taken: Vec<Seat> = seats.iter().filter(taken).copied().collect();
         if taken.is_empty() { Ok(()) } else { Err(Refusal::SeatsUnavailable { seats: taken }) }
     }
 
-    fn check_orphans(&self, owners: &[u32], seats: &[Seat], kept: &[Seat]) -> Result<(), Refusal> {
+    fn check_orphans(
+        &self,
+        seats: &[Seat],
+        own: Option<&Reservation>,
+        access: &Access<'_>,
+        kept: Kept<'_>,
+    ) -> Result<(), Refusal> {
         if !self.plan.policy.prevent_orphan_seats {
             return Ok(());
         }
 
+        let seen;
+        let owners = if access.source() == FREE && own.is_none() {
+            &self.owners
+        } else {
+            (seen, _) = self.seen_from(access.source(), own);
+            &seen
+        };
+
         // Those that the wish has already are its own, whoever they are kept from.
         let others: Vec<Seat>;
-        let kept = if seats.iter().any(|seat| kept.binary_search(seat).is_ok()) {
-            others = kept.iter().filter(|seat| !seats.contains(seat)).copied().collect();
+        let kept = if seats.iter().any(|seat| kept.seats.binary_search(seat).is_ok()) {
+            others = kept.seats.iter().filter(|seat| !seats.contains(seat)).copied().collect();
             &others
         } else {
-            kept
+            kept.seats
         };
 
         let orphans = FreeSeats { kept, ..self.free_seats(owners) }.avoidable_orphans(seats);

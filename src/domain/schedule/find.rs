@@ -13,10 +13,11 @@
 use core::cmp::Reverse;
 use std::sync::Arc;
 
+use super::access::Access;
 use super::command::Refusal;
 use super::search::FreeSeats;
 use super::terms::{AreaPlaces, Best, Pick, PriceType, Wish};
-use super::{FREE, Reservation, Schedule};
+use super::{FREE, Owner, Reservation, Schedule};
 use crate::domain::time::Timestamp;
 use crate::domain::venue::{Area, Grade, Seat, Seating};
 
@@ -29,9 +30,9 @@ pub(super) struct Places {
 
 /// The accessible seats of a venue and those of companions, as a wish may have them.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Access<'a> {
+pub(super) struct Kept<'a> {
     /// Those that it can't have, in order.
-    pub(super) kept: &'a [Seat],
+    pub(super) seats: &'a [Seat],
     /// Whether it asks for one.
     is_asked_for: bool,
     /// The venue's plan, where it has such seats.
@@ -48,10 +49,15 @@ struct Search<'a> {
 
 impl Schedule {
     /// Says which seats are kept from a wish at `now`.
-    pub(super) fn access<'a>(&self, wish: &Wish, now: Timestamp, seating: Option<&'a Seating>) -> Access<'a> {
+    pub(super) fn kept_from<'a>(
+        &self,
+        wish: &Wish,
+        now: Timestamp,
+        seating: Option<&'a Seating>,
+    ) -> Kept<'a> {
         let is_kept = !wish.accessible && self.plan.policy.keeps_accessible(now);
-        let kept = seating.filter(|_| is_kept).map_or(&[][..], Seating::special);
-        Access { kept, is_asked_for: wish.accessible, seating }
+        let seats = seating.filter(|_| is_kept).map_or(&[][..], Seating::special);
+        Kept { seats, is_asked_for: wish.accessible, seating }
     }
 
     /// Finds the places that a wish gets. It may have those of `own`, which are given back in the same step.
@@ -59,25 +65,26 @@ impl Schedule {
         &self,
         wish: &Wish,
         own: Option<&Reservation>,
-        access: Access<'_>,
+        access: &Access<'_>,
+        kept: Kept<'_>,
     ) -> Result<Places, Refusal> {
+        let areas = self.find_in_areas(wish, own, access)?;
         match &wish.pick {
-            Pick::None => Ok(Places { areas: self.find_in_areas(wish, own)?, ..Places::default() }),
+            Pick::None => Ok(Places { areas, ..Places::default() }),
             Pick::Seats(seats) => {
                 self.check_named(seats)?;
-                self.check_free(seats, own.map_or(FREE, |own| own.number.0))?;
-                check_kept(seats, own, access.kept)?;
-                Ok(Places { seats: Arc::clone(seats), areas: self.find_in_areas(wish, own)? })
+                self.check_grades(seats, access)?;
+                self.check_free(seats, access.source(), own)?;
+                check_kept(seats, own, kept.seats)?;
+                Ok(Places { seats: Arc::clone(seats), areas })
             }
             Pick::Best(best) => {
-                let areas = self.find_in_areas(wish, own)?;
-                let mut found = match own {
-                    None => self.find_best(best, wish, own, self.free_seats(&self.owners), access)?,
-                    Some(reservation) => {
-                        let (owners, free_in_row) = self.without(reservation);
-                        let free = FreeSeats { free_in_row: &free_in_row, ..self.free_seats(&owners) };
-                        self.find_best(best, wish, own, free, access)?
-                    }
+                let mut found = if own.is_none() && access.source() == FREE {
+                    self.find_best(best, wish, own, self.free_seats(&self.owners), access, kept)?
+                } else {
+                    let (owners, free_in_row) = self.seen_from(access.source(), own);
+                    let free = FreeSeats { free_in_row: &free_in_row, ..self.free_seats(&owners) };
+                    self.find_best(best, wish, own, free, access, kept)?
                 };
                 found.areas.extend(areas);
                 Ok(found)
@@ -86,7 +93,12 @@ impl Schedule {
     }
 
     /// Finds the places of areas that a wish names.
-    fn find_in_areas(&self, wish: &Wish, own: Option<&Reservation>) -> Result<Vec<AreaPlaces>, Refusal> {
+    fn find_in_areas(
+        &self,
+        wish: &Wish,
+        own: Option<&Reservation>,
+        access: &Access<'_>,
+    ) -> Result<Vec<AreaPlaces>, Refusal> {
         if wish.areas.is_empty() {
             return Ok(Vec::new());
         }
@@ -99,13 +111,18 @@ impl Schedule {
             return Err(Refusal::NoSeats);
         }
 
+        let grade = |area: Area| &self.layout.grades()[self.layout.areas()[area.index()].grade.index()];
+        if !wish.areas.iter().all(|wish| access.has_grade(grade(wish.area))) {
+            return Err(Refusal::CodeInvalid);
+        }
+
         let places = wish.areas.iter().map(|wish| AreaPlaces {
             area: wish.area,
             price_type: wish.price_type,
             count: wish.count,
         });
         let places: Vec<AreaPlaces> = places.collect();
-        self.check_areas(&places, own)?;
+        self.check_areas(&places, own, access.source())?;
         Ok(places)
     }
 
@@ -114,10 +131,11 @@ impl Schedule {
         &self,
         places: &[AreaPlaces],
         own: Option<&Reservation>,
+        source: Owner,
     ) -> Result<(), Refusal> {
         let mut lacking: Vec<(Area, u32)> = Vec::new();
         for AreaPlaces { area, .. } in places {
-            let left = self.left_in(*area, own);
+            let left = self.left_in(*area, own, source);
             if in_area(places, *area) > left && !lacking.contains(&(*area, left)) {
                 lacking.push((*area, left));
             }
@@ -126,7 +144,11 @@ impl Schedule {
     }
 
     /// Returns how many places an area has left for whoever gives those of `own` back.
-    fn left_in(&self, area: Area, own: Option<&Reservation>) -> u32 {
+    fn left_in(&self, area: Area, own: Option<&Reservation>, source: Owner) -> u32 {
+        // An allotment has seats alone.
+        if source != FREE {
+            return 0;
+        }
         let own = own.and_then(|own| own.terms.as_deref()).map_or(0, |terms| in_area(&terms.areas, area));
         self.area_counts()[area.index()].available + own
     }
@@ -137,17 +159,18 @@ impl Schedule {
         wish: &Wish,
         own: Option<&Reservation>,
         free: FreeSeats<'_>,
-        access: Access<'_>,
+        access: &Access<'_>,
+        kept: Kept<'_>,
     ) -> Result<Places, Refusal> {
-        let ranked = self.ranked(best.grade)?;
+        let ranked = self.ranked(best.grade, access)?;
         let part = best.part.as_deref();
         let sections: Vec<bool> = part.map_or_else(Vec::new, |part| {
             self.layout.sections().iter().map(|section| part.has_section(section)).collect()
         });
-        let free = FreeSeats { kept: access.kept, sections: &sections, ..free };
+        let free = FreeSeats { kept: kept.seats, sections: &sections, ..free };
 
-        if access.is_asked_for {
-            let found = access.seating.and_then(|seating| free.best_accessible(&ranked, best.count, seating));
+        if kept.is_asked_for {
+            let found = kept.seating.and_then(|seating| free.best_accessible(&ranked, best.count, seating));
             let seats = found.ok_or(Refusal::NotEnoughSeats)?.into();
             return Ok(Places { seats, areas: Vec::new() });
         }
@@ -157,7 +180,8 @@ impl Schedule {
         };
         let areas = (0..).map(Area).zip(self.layout.areas());
         let areas = areas.filter(|(_, known)| part.is_none_or(|part| part.has_area(known)));
-        let areas = areas.map(|(area, _)| (area, self.left_in(area, own) - wished(area))).collect();
+        let areas =
+            areas.map(|(area, _)| (area, self.left_in(area, own, access.source()) - wished(area))).collect();
 
         let avoid_orphans = self.plan.policy.prevent_orphan_seats;
         let search = Search { free, areas, avoid_orphans };
@@ -165,13 +189,17 @@ impl Schedule {
     }
 
     /// Returns the grades among which the best places are looked for, the best first.
-    fn ranked(&self, grade: Option<Grade>) -> Result<Vec<Grade>, Refusal> {
+    fn ranked(&self, grade: Option<Grade>, access: &Access<'_>) -> Result<Vec<Grade>, Refusal> {
+        let sold = |grade: &Grade| access.has_grade(&self.layout.grades()[grade.index()]);
         if let Some(grade) = grade {
-            let is_known = grade.index() < self.layout.grades().len();
-            return if is_known { Ok(vec![grade]) } else { Err(Refusal::UnknownGrade) };
+            return match grade {
+                grade if grade.index() >= self.layout.grades().len() => Err(Refusal::UnknownGrade),
+                grade if !sold(&grade) => Err(Refusal::CodeInvalid),
+                grade => Ok(vec![grade]),
+            };
         }
         let prices = self.prices.as_ref().expect("an open sale has its prices");
-        Ok(prices.best_first.iter().map(|grade| Grade(*grade)).collect())
+        Ok(prices.best_first.iter().map(|grade| Grade(*grade)).filter(sold).collect())
     }
 }
 

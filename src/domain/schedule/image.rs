@@ -5,10 +5,12 @@
 
 use std::sync::Arc;
 
+use super::allotments::AllotmentTerms;
+use super::codes::Codes;
 use super::command::{Answer, Creation, Limits, SaleStatus, SeatStatus};
-use super::{BLOCKED, ENDED_PER_USER_MAX, Plan, Reservation, Schedule, mark_of, seat_status_of};
+use super::{BLOCKED, ENDED_PER_USER_MAX, FREE, Plan, Reservation, Schedule, mark_of, seat_status_of};
 use crate::domain::concert::Prices;
-use crate::domain::ids::{ConcertId, ScheduleId, ScheduleNumber, UserId, VenueId};
+use crate::domain::ids::{ConcertId, PhaseId, ScheduleId, ScheduleNumber, UserId, VenueId};
 use crate::domain::keys::{KeyList, Keys};
 use crate::domain::money::Currency;
 use crate::domain::pages::Pages;
@@ -30,7 +32,12 @@ pub struct Image {
     pub prices: Option<Arc<Prices>>,
     pub opened: bool,
     pub ever_confirmed: bool,
+    /// The phase that is open.
+    pub phase: Option<PhaseId>,
     pub blocked: Vec<Seat>,
+    pub codes: Option<Box<Codes>>,
+    /// In order of their ids.
+    pub allotments: Vec<Arc<AllotmentTerms>>,
     /// By number.
     pub reservations: Pages<Reservation>,
     pub last_reservation: u32,
@@ -59,6 +66,9 @@ impl Image {
             prices: schedule.prices.clone(),
             opened: schedule.opened,
             ever_confirmed: schedule.ever_confirmed,
+            phase: schedule.phase.clone(),
+            codes: schedule.codes.clone(),
+            allotments: schedule.allotments(),
             blocked: schedule
                 .layout
                 .seats()
@@ -95,6 +105,8 @@ impl Image {
         schedule.sale = self.sale;
         schedule.opened = self.opened;
         schedule.ever_confirmed = self.ever_confirmed;
+        schedule.phase = self.phase;
+        schedule.codes = self.codes;
 
         for seat in self.blocked {
             schedule.place(seat, BLOCKED, SeatStatus::Blocked);
@@ -107,6 +119,9 @@ impl Image {
         }
 
         schedule.reservations = self.reservations;
+        for terms in &self.allotments {
+            schedule.restore_allotment(terms);
+        }
         schedule.other_deadlines = self.other_deadlines.into_iter().collect();
         schedule.keys = Keys::restore(self.limits.keys_max, self.keys);
 
@@ -148,6 +163,17 @@ impl Schedule {
         }
         if reservation.status.has_deadline() {
             self.deadlines.insert((reservation.expires_at, number));
+        }
+    }
+
+    /// Gives an allotment those of its seats that no reservation has.
+    fn restore_allotment(&mut self, terms: &Arc<AllotmentTerms>) {
+        let mark = self.allotments.get_or_insert_default().set(terms);
+        for seat in &*terms.seats {
+            if self.owners[seat.index()] == FREE {
+                self.place(*seat, mark, SeatStatus::Blocked);
+                self.allotments.as_mut().expect("set just now").pass(FREE, mark);
+            }
         }
     }
 

@@ -18,13 +18,18 @@
 //! deadline that the first one had. So however often a payment fails, seats are held until the hold's deadline, and paid for
 //! by the first payment's at the latest.
 
+mod access;
+pub mod allotments;
 mod apply;
 mod areas;
+pub mod codes;
 mod command;
 mod decide;
 mod find;
 mod image;
+pub mod phases;
 pub mod policy;
+mod prepare;
 mod reservation;
 pub mod search;
 pub mod terms;
@@ -47,8 +52,13 @@ pub use reservation::{Reservation, ReservationStatus};
 pub use terms::{Pick, Terms, Wish};
 use user_seats::UserSeats;
 
+use allotments::Allotments;
+use codes::Codes;
+
 use super::concert::Prices;
-use super::ids::{ConcertId, ReservationId, ReservationNumber, ScheduleId, ScheduleNumber, UserId, VenueId};
+use super::ids::{
+    ConcertId, PhaseId, ReservationId, ReservationNumber, ScheduleId, ScheduleNumber, UserId, VenueId,
+};
 use super::keys::{KeyFound, KeyUse, Keys};
 use super::money::{Currency, Money};
 use super::pages::Pages;
@@ -77,6 +87,8 @@ pub struct Schedule {
     layout: Arc<Layout>,
 
     sale: SaleStatus,
+    /// The phase that is open, before the sale is general.
+    phase: Option<PhaseId>,
     /// Those that are set, and bound once the sale has opened.
     prices: Option<Arc<Prices>>,
     /// Whether the sale ever opened.
@@ -91,6 +103,9 @@ pub struct Schedule {
     free_in_row: Vec<u32>,
     /// The places of its areas, where its venue has any.
     areas: Option<Box<Areas>>,
+    /// As few schedules have any.
+    codes: Option<Box<Codes>>,
+    allotments: Option<Box<Allotments>>,
 
     reservations: Pages<Reservation>,
     last_reservation: u32,
@@ -127,6 +142,7 @@ impl Schedule {
             keys: Keys::new(creation.limits.keys_max),
             limits: creation.limits,
             sale: SaleStatus::Upcoming,
+            phase: None,
             prices: creation.prices,
             opened: false,
             end: None,
@@ -137,6 +153,8 @@ impl Schedule {
             free_in_row: layout.rows().iter().map(|row| row.len).collect(),
             areas: Areas::of(&layout),
             layout,
+            codes: None,
+            allotments: None,
             reservations: Pages::default(),
             last_reservation: 0,
             users: HashMap::new(),
@@ -250,9 +268,9 @@ impl Schedule {
         self.counts
     }
 
-    /// Returns how far the sale is, as its events say.
+    /// Returns how far the sale is, as its events say: in a phase it is open.
     pub fn sale_status(&self) -> SaleStatus {
-        self.sale
+        if self.phase.is_some() { SaleStatus::Open } else { self.sale }
     }
 
     /// Returns how many places of each area have each status, by the area's index.
@@ -295,7 +313,7 @@ impl Schedule {
             SaleStatus::Closed | SaleStatus::Cancelled => false,
         };
         if !opened {
-            self.sale
+            if self.phase_at(now).is_some() { SaleStatus::Open } else { self.sale }
         } else if self.plan.closes_at() <= now {
             SaleStatus::Closed
         } else {
@@ -308,21 +326,33 @@ impl Schedule {
         self.opened || self.sale_at(now) != self.sale
     }
 
+    /// Returns when the phase that is open closes, or the next one opens; one that was over when the last event happened doesn't.
+    fn phase_due(&self) -> Option<Timestamp> {
+        let phases = &self.plan.policy.phases;
+        match &self.phase {
+            None => phases::next_after(phases, self.last_instant).map(|phase| phase.opens_at),
+            // A plan that has no such phase now, or a later one, closes it at once.
+            Some(open) => {
+                let phase = phases.iter().find(|phase| phase.id == *open);
+                let phase = phase.filter(|phase| phase.opens_at <= self.last_instant);
+                Some(phase.map_or(self.last_instant, |phase| phase.closes_at))
+            }
+        }
+    }
+
     /// Returns the first instant at which time alone changes something, if there is one.
     pub fn next_due(&self) -> Option<Timestamp> {
         if self.end.is_some() {
             return None;
         }
         let sale = match self.sale {
-            SaleStatus::Upcoming => self.plan.sales_open_at,
+            SaleStatus::Upcoming => earlier(self.plan.sales_open_at, self.phase_due()),
             SaleStatus::Open => Some(self.plan.closes_at()),
             SaleStatus::Closed | SaleStatus::Cancelled => None,
         };
+        let release = self.allotments.as_ref().and_then(|allotments| allotments.next_release());
         let hold = self.deadlines.first().map(|(at, _)| *at);
-        match (sale, hold) {
-            (Some(sale), Some(hold)) => Some(sale.min(hold)),
-            (sale, hold) => sale.or(hold),
-        }
+        earlier(earlier(sale, hold), release)
     }
 
     /// Finds a reservation by its id; a wrong nonce is no reservation.
@@ -417,7 +447,8 @@ impl Schedule {
     /// Returns the schedule in short.
     pub fn summary(&self) -> Summary {
         Summary {
-            status: self.sale,
+            status: self.sale_status(),
+            phase: self.phase.clone(),
             counts: self.counts,
             plan: Arc::clone(&self.plan),
             seats_version: self.seats_version,
@@ -436,6 +467,7 @@ impl Schedule {
     pub fn check_invariants(&self) {
         self.check_seats();
         self.check_reservations();
+        self.check_prepared();
     }
 
     fn check_seats(&self) {
@@ -448,6 +480,7 @@ impl Schedule {
             let expected = match owner {
                 FREE => SeatStatus::Available,
                 BLOCKED => SeatStatus::Blocked,
+                mark if allotments::is_mark(mark) => SeatStatus::Blocked,
                 number => {
                     let reservation = self.reservations.get(number).expect("S1: the owner of a seat is kept");
                     assert!(reservation.status.is_live(), "S1: an ended reservation owns a seat");
@@ -546,6 +579,14 @@ impl PartialEq for Schedule {
             && self.area_counts() == other.area_counts()
             && self.users == other.users
             && self.deadlines == other.deadlines
+    }
+}
+
+/// Returns the earlier of two instants that there may be.
+fn earlier(one: Option<Timestamp>, other: Option<Timestamp>) -> Option<Timestamp> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
     }
 }
 

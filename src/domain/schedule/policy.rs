@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::domain::ids::{GradeName, PhaseId};
 use crate::domain::time::{Seconds, Timestamp};
 
 /// The most seats that a policy can allow in one reservation.
@@ -18,6 +19,9 @@ pub const WAITING_SECONDS_MAX: u32 = 7 * Seconds::DAY.get();
 pub const CASTING_BYTES_MAX: usize = 1 << 20;
 /// The most users that a policy can have active, or admit a minute.
 pub const ACTIVE_MAX: u32 = 1_000_000;
+
+/// The most phases that a sale has before it is general.
+pub const PHASES_MAX: usize = 32;
 
 /// The times, policy and casting of a schedule, which `PUT` sets and may set again.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,6 +85,8 @@ pub struct Policy {
     pub recovery_grace: Seconds,
     /// The waiting room, where there is one.
     pub queue: Option<QueuePolicy>,
+    /// The phases before the general sale, at most [`PHASES_MAX`]: no two at one instant, and all over before the sale opens.
+    pub phases: Vec<Phase>,
     /// From when on accessible seats and those of companions are sold like all others; never if absent.
     pub accessible_release_at: Option<Timestamp>,
 }
@@ -104,8 +110,27 @@ impl Default for Policy {
             recovery_grace: Seconds::new(900),
             queue: None,
             accessible_release_at: None,
+            phases: Vec::new(),
         }
     }
+}
+
+/// A part of a sale before it is general, for those who bring a code of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Phase {
+    /// Its id, unique in the sale.
+    pub id: PhaseId,
+    /// Its name, for people.
+    pub name: String,
+    /// From when on it sells.
+    pub opens_at: Timestamp,
+    /// From when on it no longer does.
+    pub closes_at: Timestamp,
+    /// The grades that it sells; all, where none are named.
+    pub grades: Option<Vec<GradeName>>,
+    /// How many seats a user's live reservations of the schedule may have together in it; as many as in the general sale, where it says
+    /// nothing.
+    pub seats_per_user_max: Option<u32>,
 }
 
 /// The rules of a waiting room.

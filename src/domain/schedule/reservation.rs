@@ -98,6 +98,16 @@ impl Reservation {
         places(&self.seats, self.terms.as_deref())
     }
 
+    /// Returns the code that it used.
+    pub fn code(&self) -> Option<&str> {
+        self.terms.as_ref()?.code.as_deref()
+    }
+
+    /// Returns the allotment that it was taken from.
+    pub fn allotment(&self) -> Option<&str> {
+        self.terms.as_ref()?.allotment.as_deref()
+    }
+
     /// Tells whether it has ended and stays so: one that expired while its payment's fate isn't known may be confirmed yet.
     pub const fn has_ended_for_good(&self) -> bool {
         let is_pursued = matches!(self.status, ReservationStatus::Expired) && self.payment.is_some();

@@ -27,7 +27,9 @@ impl Settings {
     /// Returns the settings that a schedule's plan gives its waiting room, if it has one.
     pub fn of(plan: &Plan, keys_max: u32) -> Option<Self> {
         let policy = plan.policy.queue.clone()?;
-        let opens_at = policy.opens_at.or(plan.sales_open_at);
+        // With phases the sale begins with the first of them.
+        let first = plan.policy.phases.iter().map(|phase| phase.opens_at).min();
+        let opens_at = policy.opens_at.or(first).or(plan.sales_open_at);
         Some(Self { policy, opens_at, closes_at: plan.closes_at(), keys_max })
     }
 }

@@ -172,7 +172,10 @@ impl Owners {
             | Event::ReservationConfirmed { number, .. }
             | Event::ReservationCancelled { number } => self.0.contains(number),
 
-            Event::SeatsBlocked { seats } | Event::SeatsUnblocked { seats } => seats.contains(&seat),
+            Event::SeatsBlocked { seats }
+            | Event::SeatsUnblocked { seats }
+            | Event::AllotmentReleased { seats, .. } => seats.contains(&seat),
+            Event::AllotmentSet { terms, .. } => terms.has(seat),
 
             Event::Created(_)
             | Event::Replanned { .. }
@@ -184,6 +187,11 @@ impl Owners {
             | Event::Deleted
             | Event::Archived { .. }
             | Event::OutageBridged { .. }
+            | Event::PhaseOpened { .. }
+            | Event::PhaseClosed { .. }
+            | Event::CodePut { .. }
+            | Event::CodesMade { .. }
+            | Event::CodeEnded { .. }
             | Event::KeyKept { .. } => false,
         }
     }

@@ -69,7 +69,7 @@ impl Aggregate for Schedule {
         } else {
             command.reservation().map(|reservation| reservation.number)
         };
-        self.answer(touched)
+        self.answer_to(event, touched)
     }
 
     fn fact<'a>(&self, event: &'a Self::Event) -> FactRef<'a> {

@@ -349,7 +349,7 @@ impl core::fmt::Debug for ScheduleEntry {
 }
 
 fn gate_of(schedule: &Schedule) -> Gate {
-    Gate::of(schedule.sale_status(), schedule.counts())
+    Gate::of(schedule.sale_status(), schedule.sellable())
 }
 
 impl Delta {

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 
 use super::kinds::{self, EventDocument, Kind, object};
-use super::{ConcertDocument, PlanDocument, QueuePolicyDocument, VenueDocument, money};
+use super::{CodeBody, ConcertDocument, PlanDocument, QueuePolicyDocument, VenueDocument, money};
 use crate::domain::catalogue::CatalogueEvent;
 use crate::domain::cause::By;
 use crate::domain::concert::Prices;
@@ -20,8 +20,10 @@ use crate::domain::ids::{
 };
 use crate::domain::money::{Currency, Money};
 use crate::domain::payments::Payment;
+use crate::domain::schedule::allotments::AllotmentTerms;
+use crate::domain::schedule::codes::CodeTerms;
 use crate::domain::schedule::terms::AreaPlaces;
-use crate::domain::schedule::{Event, Terms};
+use crate::domain::schedule::{Creation, Event, Terms};
 use crate::domain::users::Event as UserEvent;
 use crate::domain::venue::{Layout, Seat};
 use crate::domain::waiting_room::draw::hex;
@@ -178,14 +180,7 @@ fn describe_room(event: &RoomEvent) -> (&'static Kind, Value) {
 
 fn describe(event: &Event, names: &impl Names) -> (&'static Kind, Value) {
     match event {
-        Event::Created(creation) => {
-            let mut fields = json!({
-                "concertId": creation.concert.as_str(), "venueId": creation.venue.as_str(),
-                "currency": creation.currency.as_str(),
-            });
-            fields["plan"] = written(&PlanDocument::from(&*creation.plan));
-            (&kinds::CREATED, fields)
-        }
+        Event::Created(creation) => (&kinds::CREATED, created(creation)),
         Event::Replanned { plan } => {
             (&kinds::REPLANNED, json!({"plan": written(&PlanDocument::from(&**plan))}))
         }
@@ -203,6 +198,25 @@ fn describe(event: &Event, names: &impl Names) -> (&'static Kind, Value) {
             let prices = names.layout().map(|layout| price_list(prices, layout));
             (&kinds::PRICES_SET, json!({"prices": prices}))
         }
+        Event::PhaseOpened { phase, prices } => {
+            let prices = prices.as_ref().and_then(|prices| Some(price_list(prices, names.layout()?)));
+            (&kinds::PHASE_OPENED, json!({"phaseId": phase.as_str(), "prices": prices}))
+        }
+        Event::PhaseClosed { phase } => (&kinds::PHASE_CLOSED, json!({"phaseId": phase.as_str()})),
+        Event::CodePut { code, terms, created } => {
+            (&kinds::CODE_PUT, code_terms(json!({"code": code.as_str(), "created": created}), terms))
+        }
+        // Whoever follows the feed can't buy with them.
+        Event::CodesMade { prefix, terms, drawn } => {
+            (&kinds::CODES_MADE, code_terms(json!({"prefix": prefix.as_str(), "count": drawn.len()}), terms))
+        }
+        Event::CodeEnded { code } => (&kinds::CODE_ENDED, json!({"code": code.as_str()})),
+        Event::AllotmentSet { terms, created } => {
+            (&kinds::ALLOTMENT_SET, seats_of(allotment(terms, *created), &terms.seats, names))
+        }
+        Event::AllotmentReleased { id, seats } => {
+            (&kinds::ALLOTMENT_RELEASED, seats_of(json!({"allotmentId": id.as_str()}), seats, names))
+        }
         Event::SalesClosed => (&kinds::SALES_CLOSED, json!({})),
         Event::ScheduleCancelled => (&kinds::SCHEDULE_CANCELLED, json!({})),
         Event::Deleted => (&kinds::DELETED, json!({})),
@@ -212,11 +226,12 @@ fn describe(event: &Event, names: &impl Names) -> (&'static Kind, Value) {
         Event::SeatsHeld { number, nonce, user, seats, expires_at, terms } => {
             let mut fields = known(*number, Some((*nonce, user)), names.number());
             fields["expiresAt"] = expires_at.to_string().into();
+            let mut fields = brought(fields, terms.as_deref());
             add_areas(&mut fields, terms.as_deref(), names);
             (&kinds::SEATS_HELD, seats_of(fields, seats, names))
         }
         Event::SeatsExchanged { number, seats, terms } => {
-            let mut fields = reservation(*number, names);
+            let mut fields = brought(reservation(*number, names), terms.as_deref());
             add_areas(&mut fields, terms.as_deref(), names);
             (&kinds::SEATS_EXCHANGED, seats_of(fields, seats, names))
         }
@@ -264,6 +279,40 @@ fn describe(event: &Event, names: &impl Names) -> (&'static Kind, Value) {
             (&kinds::KEY_KEPT, number.map_or_else(|| json!({}), |number| reservation(number, names)))
         }
     }
+}
+
+fn created(creation: &Creation) -> Value {
+    let mut fields = json!({
+        "concertId": creation.concert.as_str(), "venueId": creation.venue.as_str(),
+        "currency": creation.currency.as_str(),
+    });
+    fields["plan"] = written(&PlanDocument::from(&*creation.plan));
+    fields
+}
+
+/// Adds the code that a hold used, and the allotment that it was taken from.
+fn brought(mut fields: Value, terms: Option<&Terms>) -> Value {
+    let code = terms.and_then(|terms| terms.code.as_deref());
+    let allotment = terms.and_then(|terms| terms.allotment.as_deref());
+    for (name, value) in [("code", code), ("allotmentId", allotment)] {
+        if let Some(value) = value {
+            fields[name] = value.into();
+        }
+    }
+    fields
+}
+
+/// Adds what a code opens, takes off, and how often.
+fn code_terms(mut fields: Value, terms: &CodeTerms) -> Value {
+    fields["terms"] = written(&CodeBody::from(terms));
+    fields
+}
+
+fn allotment(terms: &AllotmentTerms, created: bool) -> Value {
+    json!({
+        "allotmentId": terms.id.as_str(), "name": terms.name, "reason": terms.reason,
+        "releaseAt": terms.release_at.map(|at| at.to_string()), "created": created,
+    })
 }
 
 /// Writes an event of the catalogue.

@@ -246,6 +246,16 @@ const PLAN: &[Field] = &[field("plan", Object, "times, casting and policy, as in
 const VENUE_ID: &[Field] = &[field("venueId", Text, "the venue")];
 const CONCERT_ID: &[Field] = &[field("concertId", Text, "the concert")];
 const SCHEDULE_ID: &[Field] = &[field("scheduleId", Text, "the schedule")];
+const PHASE: &[Field] = &[field("phaseId", Text, "the phase, as in the policy")];
+const CODE: &[Field] = &[field("code", Text, "the code, in capital letters")];
+const BROUGHT: &[Field] = &[
+    field("code", Text, "the code that it uses").sometimes(),
+    field("allotmentId", Text, "the allotment that it was taken from").sometimes(),
+];
+const CODE_TERMS: &[Field] =
+    &[field("terms", Object, "what it opens, takes off, and how often, as in its `PUT`")];
+const ALLOTMENT: &[Field] = &[field("allotmentId", Text, "the allotment")];
+const CREATED_ANEW: &[Field] = &[field("created", Flag, "whether there was none")];
 const OUTAGE: &[Field] =
     &[field("downSinceAt", Instant, "the last instant at which the engine is known to have run")];
 
@@ -281,8 +291,8 @@ kinds! {
     ARCHIVED = Schedule Internal "Archived", "The schedule, which is long over, moved to the archive with its payments", [OF_SCHEDULE];
     SEATS_BLOCKED = Schedule Public "SeatsBlocked", "Seats were taken off sale", [OF_SCHEDULE, SEATS];
     SEATS_UNBLOCKED = Schedule Public "SeatsUnblocked", "Seats were put back on sale", [OF_SCHEDULE, SEATS];
-    SEATS_HELD = Schedule Public "SeatsHeld", "A reservation was made: a hold", [RESERVATION, DEADLINE, SEATS, PLACES];
-    SEATS_EXCHANGED = Schedule Public "SeatsExchanged", "A hold has other seats, or places of areas", [RESERVATION, SEATS, PLACES];
+    SEATS_HELD = Schedule Public "SeatsHeld", "A reservation was made: a hold", [RESERVATION, DEADLINE, SEATS, PLACES, BROUGHT];
+    SEATS_EXCHANGED = Schedule Public "SeatsExchanged", "A hold has other seats, or places of areas", [RESERVATION, SEATS, PLACES, BROUGHT];
     HOLD_RELEASED = Schedule Public "HoldReleased", "A hold was given up", [RESERVATION];
     HOLD_EXPIRED = Schedule Public "HoldExpired", "A hold's deadline passed", [RESERVATION];
     PAYMENT_BEGUN = Schedule Public "PaymentBegun", "A hold is being paid", [RESERVATION, PAID_BY, DEADLINE];
@@ -293,6 +303,17 @@ kinds! {
           AREAS,
           field("amount", Number, "what they cost together, in the currency's minor unit; null as `seats`").or_null(),
           field("currency", Text, "ISO 4217; null as `seats`").or_null()]];
+    PHASE_OPENED = Schedule Public "PhaseOpened", "A phase before the general sale opened", [OF_SCHEDULE, PHASE,
+        &[field("prices", Object, "by grade, bound from now on; null where it had opened before, or the venue is gone").or_null()]];
+    PHASE_CLOSED = Schedule Public "PhaseClosed", "That phase closed", [OF_SCHEDULE, PHASE];
+    CODE_PUT = Schedule Public "CodePut", "A code was defined", [OF_SCHEDULE, CODE, CODE_TERMS, CREATED_ANEW];
+    CODES_MADE = Schedule Public "CodesMade", "Codes were generated; the codes themselves aren't told here", [OF_SCHEDULE,
+        &[field("prefix", Text, "how each begins"), field("count", Number, "how many")], CODE_TERMS];
+    CODE_ENDED = Schedule Public "CodeEnded", "A code ended for new holds", [OF_SCHEDULE, CODE];
+    ALLOTMENT_SET = Schedule Public "AllotmentSet", "Seats were set aside", [OF_SCHEDULE, ALLOTMENT,
+        &[field("name", Text, "for people"), field("reason", Text, "for people; null where none was given").or_null(),
+          field("releaseAt", Instant, "when what is left becomes available; null where an administrator says so").or_null()], SEATS, CREATED_ANEW];
+    ALLOTMENT_RELEASED = Schedule Public "AllotmentReleased", "What was left of an allotment became available: these seats", [OF_SCHEDULE, ALLOTMENT, SEATS];
     RESERVATION_CANCELLED = Schedule Public "ReservationCancelled", "A confirmed reservation was given back", [RESERVATION];
     OUTAGE_BRIDGED = Schedule Internal "OutageBridged", "The engine had been down: live holds got their time back", [OF_SCHEDULE, OUTAGE];
     LIMITS_SET = Schedule Internal "LimitsSet", "How much of the past the schedule keeps", [OF_SCHEDULE,

@@ -11,6 +11,7 @@
 //! Invariant: a document that is read, checked and written again is the same.
 
 mod checks;
+mod code;
 mod concert;
 pub mod event;
 mod geometry;
@@ -23,21 +24,22 @@ mod schedule_view;
 mod venue;
 mod words;
 
+pub use code::{AllotmentBody, AllotmentDocument, CodeBody, CodeDocument, DiscountDocument};
 pub use concert::{ConcertDocument, GradeDocument, PRICE_MINOR_MAX};
 pub use geometry::{Number, OutlineDocument, PointDocument, StageDocument};
 pub use import::ImportDocument;
 pub use reservation::{GuestDocument, ReservationDocument, Surroundings};
 pub use schedule::{
-    CastingDocument, OrderDocument, PlanDocument, PolicyDocument, QueuePolicyDocument, ScheduleDocument,
-    ScheduleState, SeatCounts,
+    CastingDocument, OrderDocument, PhaseDocument, PlanDocument, PolicyDocument, QueuePolicyDocument,
+    ScheduleDocument, ScheduleState, SeatCounts,
 };
 pub use schedule_view::ScheduleView;
 pub use venue::{RowDocument, SeatDocument, SectionDocument, VenueDocument};
 pub use words::{
-    At, CatalogueId, CurrencyText, EmailText, FloorText, GateWord, GradeText, InstantText, LineText,
-    LinesText, MethodWord, NameText, NewEmailText, OpaqueId, PaymentWord, PictureUrl, PlaceText, PlaceWord,
-    PlanName, ReservationWord, SaleWord, SeatName, SeatWord, ShapeWord, TransactionWord, UserNameText,
-    UserText, UserWord, ZoneText,
+    At, CatalogueId, CodeText, CurrencyText, EmailText, FloorText, GateWord, GradeText, InstantText,
+    LineText, LinesText, MethodWord, NameText, NewEmailText, OpaqueId, PaymentWord, PictureUrl, PlaceText,
+    PlaceWord, PlanName, ReservationWord, SaleWord, SeatName, SeatWord, ShapeWord, TransactionWord,
+    UserNameText, UserText, UserWord, ZoneText,
 };
 
 pub(crate) use checks::instant;

@@ -39,6 +39,9 @@ pub struct ReservationDocument<'a> {
     /// What it costs together, in the currency's minor unit.
     amount: u64,
     currency: &'a str,
+    /// The code that it used; absent if it used none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<&'a str>,
     created_at: At,
     /// The instant at which a hold ends.
     expires_at: At,
@@ -153,6 +156,7 @@ impl<'a> Surroundings<'a> {
             lines: lines.map(LineDocument::from).collect(),
             amount: amount.minor(),
             currency: self.currency.as_str(),
+            code: reservation.code(),
             created_at: At(reservation.created_at),
             expires_at: At(reservation.expires_at),
             confirmed_at: reservation.confirmed_at.map(At),

@@ -6,12 +6,14 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa::openapi::{RefOr, Schema};
 
-use super::checks::{Checks, NAMES_MAX};
+use super::checks::{Checks, NAME_LEN_MAX, NAMES_MAX};
 use super::concert::check_role;
-use super::words::{At, CatalogueId, InstantText, PlanName, SaleWord, by_role, one_name_or_several};
-use crate::domain::ids::{ConcertId, ScheduleId};
+use super::words::{
+    At, CatalogueId, GradeText, InstantText, NameText, PlanName, SaleWord, by_role, one_name_or_several,
+};
+use crate::domain::ids::{ConcertId, GradeName, PhaseId, ScheduleId};
 use crate::domain::schedule::policy::{
-    ACTIVE_MAX, CANCEL_SECONDS_MAX, Casting, PAYMENT_SECONDS_MAX, Policy, QueueOrder, QueuePolicy,
+    ACTIVE_MAX, CANCEL_SECONDS_MAX, Casting, PAYMENT_SECONDS_MAX, Phase, Policy, QueueOrder, QueuePolicy,
     RESERVATION_SEATS_MAX, USER_SEATS_MAX, WAITING_SECONDS_MAX,
 };
 use crate::domain::schedule::{Counts, Plan};
@@ -24,6 +26,7 @@ const DAY: u32 = Seconds::DAY.get();
 const IDLE_SECONDS_MIN: u32 = 5;
 
 /// A performance of a concert.
+#[expect(clippy::option_option, reason = "a phase that is null says that none is open")]
 #[derive(Debug, Clone, PartialEq, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(as = SchedulePut, example = json!({
@@ -66,6 +69,10 @@ pub struct ScheduleDocument {
     /// Read only.
     #[schema(read_only)]
     pub status: Option<SaleWord>,
+    /// Read only: the phase that is open.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(read_only, value_type = Option<CatalogueId>)]
+    pub phase: Option<Option<String>>,
     /// Read only.
     #[schema(read_only)]
     pub currency: Option<String>,
@@ -77,7 +84,17 @@ pub struct ScheduleDocument {
     pub version: Option<u64>,
 }
 
+/// Reads a field so that null differs from an absent field.
+#[expect(clippy::option_option, reason = "an absent field isn't read at all")]
+fn given<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<Option<String>>, D::Error> {
+    Option::deserialize(from).map(Some)
+}
+
 /// The state of a schedule beside its plan.
+#[expect(
+    clippy::option_option,
+    reason = "null says that no phase is open, and its absence that there is none"
+)]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ScheduleState {
@@ -87,8 +104,12 @@ pub struct ScheduleState {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<PlanName>)]
     pub plan_id: Option<String>,
-    /// The status of its sale.
+    /// The status of its sale: in a phase `open`, for those who bring a code of it, and between phases `upcoming`.
     pub status: SaleWord,
+    /// The phase that is open; null in the general sale, and while none is. It is absent if the sale has no phases.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<CatalogueId>)]
+    pub phase: Option<Option<String>>,
     /// The currency of its prices.
     pub currency: String,
     /// How many of its seats have each status.
@@ -203,6 +224,39 @@ pub struct PolicyDocument {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<InstantText>)]
     pub accessible_release_at: Option<String>,
+    /// The phases before the general sale: no two overlap, and all close at `salesOpenAt` or before.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(max_items = 32)]
+    pub phases: Vec<PhaseDocument>,
+}
+
+/// A part of a sale before it is general, for those who bring a code of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(as = Phase, example = json!({"phaseId": "fanclub", "name": "팬클럽 선예매",
+    "opensAt": "2026-11-19T11:00:00.000Z", "closesAt": "2026-11-19T14:00:00.000Z", "maxSeatsPerUser": 2}))]
+pub struct PhaseDocument {
+    /// Its id, unique in the sale: 1–128 letters of any script, digits, `-_.:`.
+    #[schema(value_type = CatalogueId)]
+    pub phase_id: String,
+    /// Its name.
+    #[schema(value_type = NameText)]
+    pub name: String,
+    /// From when on it sells.
+    #[schema(value_type = InstantText)]
+    pub opens_at: String,
+    /// From when on it no longer does.
+    #[schema(value_type = InstantText)]
+    pub closes_at: String,
+    /// The grades that it sells; all if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<HashSet<GradeText>>, min_items = 1, max_items = 64)]
+    pub grades: Option<Vec<String>>,
+    /// How many seats a user's live reservations of the schedule may have together in it; as in the general sale if
+    /// absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1, maximum = 10_000)]
+    pub max_seats_per_user: Option<u64>,
 }
 
 /// The rules of a waiting room.
@@ -268,6 +322,7 @@ impl ScheduleDocument {
         self.venue_id.is_some()
             || self.plan_id.is_some()
             || self.status.is_some()
+            || self.phase.is_some()
             || self.currency.is_some()
             || self.seats.is_some()
             || self.version.is_some()
@@ -311,6 +366,10 @@ impl ScheduleDocument {
                 || self.plan_id.as_ref() == standing.and_then(|standing| standing.plan_id.as_ref()),
         );
         check("status", self.status.is_none() || self.status == standing.map(|standing| standing.status));
+        check(
+            "phase",
+            self.phase.is_none() || self.phase == standing.and_then(|standing| standing.phase.clone()),
+        );
         check("currency", text(&self.currency, |standing| &standing.currency));
         check("seats", self.seats.is_none() || self.seats == standing.map(|standing| standing.seats));
         check("version", self.version.is_none() || self.version == standing.map(|standing| standing.version));
@@ -355,7 +414,12 @@ impl PolicyDocument {
         );
         let recovery_grace = number("recoveryGraceSeconds", self.recovery_grace_seconds, 0..=DAY);
         let queue =
-            |queue: QueuePolicyDocument| checks.within(format_args!("queue"), |checks| queue.check(checks));
+            self.queue.map(|queue| checks.within(format_args!("queue"), |checks| queue.check(checks)));
+        // The catalogue refuses more than there may be.
+        let phase = |(index, phase): (usize, PhaseDocument)| {
+            checks.within(format_args!("phases[{index}]"), |checks| phase.check(checks))
+        };
+        let phases = self.phases.into_iter().enumerate().filter_map(phase).collect();
 
         Policy {
             hold: Seconds::new(hold),
@@ -365,11 +429,39 @@ impl PolicyDocument {
             cancel_until_before_start: Seconds::new(cancel),
             prevent_orphan_seats: self.prevent_orphan_seats,
             recovery_grace: Seconds::new(recovery_grace),
-            queue: self.queue.map(queue),
+            queue,
             accessible_release_at: checks
                 .instant_or_none(format_args!("accessibleReleaseAt"), self.accessible_release_at.as_deref()),
+            phases,
         }
     }
+}
+
+impl PhaseDocument {
+    fn check(self, checks: &mut Checks) -> Option<Phase> {
+        checks.text(format_args!("name"), &self.name, 1..=NAME_LEN_MAX);
+        let id = checks.parsed(format_args!("phaseId"), &self.phase_id, PhaseId::parse);
+        let opens_at = checks.instant(format_args!("opensAt"), &self.opens_at);
+        let closes_at = checks.instant(format_args!("closesAt"), &self.closes_at);
+        let grades = check_grades(checks, self.grades);
+        let max = self.max_seats_per_user;
+        let seats_per_user_max =
+            max.map(|max| checks.number(format_args!("maxSeatsPerUser"), max, 1..=USER_SEATS_MAX));
+        Some(Phase { id: id?, name: self.name, opens_at, closes_at, grades, seats_per_user_max })
+    }
+}
+
+/// Checks a list of grades that something is for: each once.
+pub(super) fn check_grades(checks: &mut Checks, grades: Option<Vec<String>>) -> Option<Vec<GradeName>> {
+    let mut known = Vec::new();
+    for (index, grade) in grades?.iter().enumerate() {
+        let grade = checks.parsed(format_args!("grades[{index}]"), grade, GradeName::parse);
+        if grade.as_ref().is_some_and(|grade| known.contains(grade)) {
+            checks.wrong(format_args!("grades[{index}]"), "comes twice");
+        }
+        known.extend(grade);
+    }
+    Some(known)
 }
 
 impl QueuePolicyDocument {
@@ -431,6 +523,21 @@ impl From<&Policy> for PolicyDocument {
             recovery_grace_seconds: seconds(policy.recovery_grace),
             queue: policy.queue.as_ref().map(QueuePolicyDocument::from),
             accessible_release_at: policy.accessible_release_at.map(|at| at.to_string()),
+            phases: policy.phases.iter().map(PhaseDocument::from).collect(),
+        }
+    }
+}
+
+impl From<&Phase> for PhaseDocument {
+    fn from(phase: &Phase) -> Self {
+        let names = |grades: &Vec<GradeName>| grades.iter().map(ToString::to_string).collect();
+        Self {
+            phase_id: phase.id.to_string(),
+            name: phase.name.clone(),
+            opens_at: phase.opens_at.to_string(),
+            closes_at: phase.closes_at.to_string(),
+            grades: phase.grades.as_ref().map(names),
+            max_seats_per_user: phase.seats_per_user_max.map(u64::from),
         }
     }
 }

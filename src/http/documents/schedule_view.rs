@@ -28,11 +28,12 @@ pub struct ScheduleView {
 impl ScheduleView {
     /// Shows a schedule as it is durable, with its sale as it is at `now`.
     pub fn now(entry: &ScheduleEntry, catalogue: &Catalogue, now: Timestamp) -> Self {
-        let (summary, status) = {
+        let summary = {
             let schedule = entry.read();
-            (schedule.summary(), schedule.sale_at(now))
+            let phase = schedule.phase_at(now).map(|phase| phase.id.clone());
+            Summary { status: schedule.sale_at(now), phase, ..schedule.summary() }
         };
-        let mut view = Self::of(entry, catalogue, &Summary { status, ..summary });
+        let mut view = Self::of(entry, catalogue, &summary);
         // What an administrator changed since, while the room runs.
         if let (Some(queue), Some(room)) = (&mut view.plan.policy.queue, entry.room().read().settings()) {
             queue.max_active = u64::from(room.policy.active_max);
@@ -66,7 +67,8 @@ impl ScheduleView {
         catalogue: &Catalogue,
         summary: &Summary,
     ) -> Self {
-        let Summary { status, counts, plan, seats_version } = summary;
+        let Summary { status, phase, counts, plan, seats_version } = summary;
+        let has_phases = !plan.policy.phases.is_empty();
         Self {
             schedule_id: id.to_string(),
             concert_id: concert.to_string(),
@@ -74,6 +76,7 @@ impl ScheduleView {
                 venue_id: venue.to_string(),
                 plan_id: catalogue.venue(venue).map(|built| built.seating.id().to_string()),
                 status: (*status).into(),
+                phase: has_phases.then(|| phase.as_ref().map(ToString::to_string)),
                 currency: currency.as_str().to_owned(),
                 seats: SeatCounts::from(*counts),
                 version: *seats_version,

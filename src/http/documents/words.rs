@@ -174,6 +174,8 @@ macro_rules! texts {
 texts! {
     /// The id of a venue, a concert or a schedule.
     CatalogueId: 1..=ID_LEN_MAX, r"^[^\x00-,/;-@\[-^`{-\x9f]+$", "1–128 letters of any script, digits, `-_.:`";
+    /// A code.
+    CodeText: 4..=64, r"^[^\x00-,./:-@\[-`{-\x9f]+$", "4–64 letters of any script, digits and dashes; case doesn't count";
     /// The id of a user.
     UserText: 1..=ID_LEN_MAX, PRINTABLE, "1–128 printable characters";
     /// The id of a seat.

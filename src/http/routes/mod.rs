@@ -5,8 +5,10 @@ use super::app::App;
 use super::table::Routes;
 
 pub mod admin;
+pub mod allotments;
 pub mod balance;
 pub mod catalogue;
+pub mod codes;
 pub mod docs;
 pub mod health;
 pub mod metrics;
@@ -27,6 +29,8 @@ pub fn api() -> Routes<App> {
     Routes::new()
         .merge(catalogue::routes())
         .merge(schedules::routes())
+        .merge(codes::routes())
+        .merge(allotments::routes())
         .merge(seats::routes())
         .merge(plans::routes())
         .merge(streams::routes())

@@ -18,11 +18,13 @@ use crate::domain::schedule::{
 };
 use crate::domain::venue::Layout;
 use crate::engine::{self, Done, EngineError, FoundReservation, Listed, Narrow, ScheduleEntry};
+use crate::http::ClientAddress;
 use crate::http::app::App;
 use crate::http::auth::{Auditor, Reader, User};
+use crate::http::codes::{self, BroughtTo};
 use crate::http::documents::{
-    self, CatalogueId, FloorText, GradeText, GuestDocument, PlaceText, ReservationDocument, ReservationWord,
-    SeatName, Surroundings, UserText,
+    self, CatalogueId, CodeText, FloorText, GradeText, GuestDocument, PlaceText, ReservationDocument,
+    ReservationWord, SeatName, Surroundings, UserText,
 };
 use crate::http::extract::{IdempotencyKey, Path, Query, RawBody};
 use crate::http::idempotency::{key_of, marked};
@@ -58,6 +60,9 @@ struct HoldBody {
     /// Whether it may have accessible seats and those of companions, which are else refused until `policy.accessibleReleaseAt`.
     #[serde(default)]
     accessible: bool,
+    /// A code: it opens a phase or an allotment, or takes something off.
+    #[schema(value_type = Option<CodeText>)]
+    code: Option<String>,
 }
 
 /// Places of an area.
@@ -112,6 +117,9 @@ struct ExchangeBody {
     /// Whether it may have accessible seats and those of companions beside those that it has.
     #[serde(default)]
     accessible: bool,
+    /// Another code; if absent, the hold keeps the one that it has.
+    #[schema(value_type = Option<CodeText>)]
+    code: Option<String>,
 }
 
 /// What a hold or an exchange asks for.
@@ -131,12 +139,14 @@ struct Asked<'a> {
     security(("bearer" = [])),
     responses((status = 201, description = "The seats are held", body = ReservationDocument<'static>),
         (status = 401, description = "`queue_token_invalid`"),
-        (status = 403, description = "`user_suspended`, `queue_token_required`, `queue_not_active` (with `position`)"),
-        (status = 409, description = "`seat_unavailable` (with `seats`), `not_enough_seats` (with `areas` where those were named), `accessible_seat` (with `seats`), `schedule_not_open`, `seat_limit_exceeded`, `orphan_seat`, `request_in_progress`"),
-        (status = 422, description = "`invalid_request`, `unknown_seat` (with `seats`), `idempotency_key_reused`")))]
+        (status = 403, description = "`user_suspended`, `queue_token_required`, `queue_not_active` (with `position`), `code_required`, `code_invalid` (one answer for every reason)"),
+        (status = 409, description = "`seat_unavailable` (with `seats`), `not_enough_seats` (with `areas` where those were named), `accessible_seat` (with `seats`), `schedule_not_open`, `seat_limit_exceeded`, `orphan_seat`, `code_exhausted`, `request_in_progress`"),
+        (status = 422, description = "`invalid_request`, `unknown_seat` (with `seats`), `idempotency_key_reused`"),
+        (status = 429, description = "`rate_limited`: among others, too many wrong codes of this user or from this address")))]
 async fn hold(
     State(app): State<App>,
     User(caller): User,
+    address: ClientAddress,
     key: Option<IdempotencyKey>,
     pass: ShownPass,
     body: RawBody,
@@ -146,9 +156,15 @@ async fn hold(
     let key = key.map(|key| key_of(&app, &caller, "POST /reservations", key.as_str(), &body.0));
     check_pass(&app, &entry, &caller.user_id, &pass, key)?;
     let asked = wanted.asked();
-    let wish = asked.wish(entry.layout())?;
+    let mut wish = asked.wish(entry.layout())?;
+    let text = unanswered_code(&app, &entry, wanted.code.as_deref(), key);
+    let brought = codes::brought(&app, &entry, &caller.user_id, address, text, BroughtTo::Hold)?;
+    wish.code = brought.code.as_ref().map(|code| Arc::clone(code.text()));
     let command = Command::hold(caller.user_id.clone(), wish, random::number());
-    let acted = app.engine.act(&entry, command, key).await.map_err(|error| asked.refused(error, &entry))?;
+    let acted = app.engine.act(&entry, command, key).await.map_err(|error| {
+        brought.note(&error);
+        asked.refused(error, &entry)
+    })?;
     let mut response = changed(&app, &entry, &acted, StatusCode::CREATED)?;
 
     if let Answer::Reservation(reservation) = &acted.answer {
@@ -170,13 +186,15 @@ async fn hold(
     security(("bearer" = [])),
     responses((status = 200, description = "The hold with its new seats", body = ReservationDocument<'static>),
         (status = 401, description = "`queue_token_invalid`"),
-        (status = 403, description = "`user_suspended`, `queue_token_required`, `queue_not_active` (with `position`)"),
+        (status = 403, description = "`user_suspended`, `queue_token_required`, `queue_not_active` (with `position`), `code_required`, `code_invalid`"),
         (status = 404, description = "`not_found`: it doesn't exist, or belongs to another user"),
-        (status = 409, description = "`seat_unavailable`, `not_enough_seats`, `accessible_seat`, `reservation_not_held`, `reservation_expired`, `schedule_not_open`, `seat_limit_exceeded`, `orphan_seat`"),
-        (status = 422, description = "`invalid_request`, `unknown_seat`")))]
+        (status = 409, description = "`seat_unavailable`, `not_enough_seats`, `accessible_seat`, `reservation_not_held`, `reservation_expired`, `schedule_not_open`, `seat_limit_exceeded`, `orphan_seat`, `code_exhausted`"),
+        (status = 422, description = "`invalid_request`, `unknown_seat`"),
+        (status = 429, description = "`rate_limited`: among others, too many wrong codes of this user or from this address")))]
 async fn exchange(
     State(app): State<App>,
     User(caller): User,
+    address: ClientAddress,
     Path(id): Path<String>,
     key: Option<IdempotencyKey>,
     pass: ShownPass,
@@ -188,10 +206,15 @@ async fn exchange(
     let key = key.map(|key| key_of(&app, &caller, &route, key.as_str(), &body.0));
     check_pass(&app, &entry, &caller.user_id, &pass, key)?;
     let asked = wanted.asked();
-    let wish = asked.wish(entry.layout())?;
-    let caller = Caller::User(caller.user_id);
-    let command = Command::Exchange { reservation, caller, wish };
-    let acted = app.engine.act(&entry, command, key).await.map_err(|error| asked.refused(error, &entry))?;
+    let mut wish = asked.wish(entry.layout())?;
+    let text = unanswered_code(&app, &entry, wanted.code.as_deref(), key);
+    let brought = codes::brought(&app, &entry, &caller.user_id, address, text, BroughtTo::Hold)?;
+    wish.code = brought.code.as_ref().map(|code| Arc::clone(code.text()));
+    let command = Command::Exchange { reservation, caller: Caller::User(caller.user_id.clone()), wish };
+    let acted = app.engine.act(&entry, command, key).await.map_err(|error| {
+        brought.note(&error);
+        asked.refused(error, &entry)
+    })?;
     changed(&app, &entry, &acted, StatusCode::OK)
 }
 
@@ -354,7 +377,7 @@ impl HoldBody {
 
 impl ExchangeBody {
     fn asked(&self) -> Asked<'_> {
-        let Self { seats, areas, best_available, accessible } = self;
+        let Self { seats, areas, best_available, accessible, .. } = self;
         Asked {
             seats: seats.as_deref(),
             areas: areas.as_deref(),
@@ -476,6 +499,17 @@ fn check_pass(
         }
     }
     check_active(app, entry, pass.read(app, entry, user)?)
+}
+
+/// Returns the code of a request that is to be looked at. One whose key has an answer already is told that.
+fn unanswered_code<'a>(
+    app: &App,
+    entry: &ScheduleEntry,
+    code: Option<&'a str>,
+    key: Option<KeyUse>,
+) -> Option<&'a str> {
+    let answered = |key| entry.read().find_key(key, app.engine.now()).is_some();
+    code.filter(|_| !key.is_some_and(answered))
 }
 
 /// Finds the schedule of a reservation's id. Its actor checks whose the reservation is.

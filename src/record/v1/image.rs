@@ -157,6 +157,9 @@ impl ScheduleImageWire {
             opened: prices.is_some(),
             prices: prices.map(Arc::new),
             ever_confirmed: self.ever_confirmed,
+            phase: None,
+            codes: None,
+            allotments: Vec::new(),
             blocked: seats_in(self.blocked).to_vec(),
             reservations: pages(reservations)?,
             last_reservation: self.last_reservation,
@@ -198,6 +201,7 @@ impl AnswerWire {
             Self::Schedule { sale, counts: [available, held, reserved, blocked], plan, seats_version } => {
                 Answer::Schedule(Summary {
                     status: sale_in(sale)?,
+                    phase: None,
                     counts: Counts { available, held, reserved, blocked },
                     plan: Arc::new(plan.into_domain()),
                     seats_version,

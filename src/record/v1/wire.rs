@@ -461,6 +461,7 @@ impl PlanWire {
                 recovery_grace: Seconds::new(policy.recovery_grace),
                 queue: policy.queue.map(QueueWire::into_domain),
                 accessible_release_at: None,
+                phases: Vec::new(),
             },
         }
     }

@@ -7,6 +7,7 @@ mod admission;
 mod draw;
 mod keys;
 mod passes;
+mod phases;
 mod places;
 mod run;
 mod seats;

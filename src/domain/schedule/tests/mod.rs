@@ -13,6 +13,8 @@ mod model;
 mod pay;
 mod sale;
 mod search;
+mod selling;
+mod selling_model;
 mod time;
 
 use std::collections::BTreeMap;

@@ -328,6 +328,13 @@ impl Model {
                     Ok(true)
                 }
             },
+            AnyCommand::Callers(
+                Command::PutCode { .. }
+                | Command::MakeCodes { .. }
+                | Command::EndCode { .. }
+                | Command::SetAllotment { .. }
+                | Command::ReleaseAllotment { .. },
+            ) => unreachable!("they have a model of their own"),
             AnyCommand::Callers(Command::Cancel) => Ok(self.cancel(now)),
             AnyCommand::Callers(Command::Block { seats }) => self.block(seats, true),
             AnyCommand::Callers(Command::Unblock { seats }) => self.block(seats, false),
@@ -1109,6 +1116,13 @@ fn touched(event: &Event) -> Option<ReservationNumber> {
         | Event::SeatsUnblocked { .. }
         | Event::OutageBridged { .. }
         | Event::PricesSet { .. }
+        | Event::PhaseOpened { .. }
+        | Event::PhaseClosed { .. }
+        | Event::CodePut { .. }
+        | Event::CodesMade { .. }
+        | Event::CodeEnded { .. }
+        | Event::AllotmentSet { .. }
+        | Event::AllotmentReleased { .. }
         | Event::KeyKept { .. } => None,
     }
 }

@@ -143,7 +143,10 @@ impl Gone {
             self.currency = Some(creation.currency);
             self.prices.clone_from(&creation.prices);
             self.venue = Some((creation.venue.clone(), venues.get(&creation.venue).cloned()));
-        } else if let Event::SalesOpened { prices: Some(prices) } | Event::PricesSet { prices } = event {
+        } else if let Event::SalesOpened { prices: Some(prices) }
+        | Event::PhaseOpened { prices: Some(prices), .. }
+        | Event::PricesSet { prices } = event
+        {
             self.prices = Some(prices);
         } else if let Event::SeatsHeld { number, nonce, user, seats, terms, .. } = event {
             self.reservations.insert(number, ReservationNames { nonce, user, seats, terms });

@@ -95,7 +95,7 @@ impl SeatsLeft<'_> {
     pub(super) fn of(entry: &ScheduleEntry) -> (bool, SeatsLeft<'_>) {
         let (free, gate) = {
             let schedule = entry.read();
-            (schedule.free_by_grade(), Gate::of(schedule.sale_status(), schedule.counts()))
+            (schedule.free_by_grade(), Gate::of(schedule.sale_status(), schedule.sellable()))
         };
         (gate == Gate::SoldOut, SeatsLeft { grades: entry.layout().grades(), free })
     }

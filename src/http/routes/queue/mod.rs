@@ -19,15 +19,18 @@ use self::documents::{
     SeatsLeft,
 };
 use crate::domain::ids::UserId;
+use crate::domain::keys::KeyUse;
 use crate::domain::schedule::policy::ACTIVE_MAX;
 use crate::domain::waiting_room::draw::hex;
 use crate::domain::waiting_room::{Answer, Tuning};
 use crate::engine::{Done, EngineError, Pass, ScheduleEntry};
+use crate::http::ClientAddress;
 use crate::http::app::App;
 use crate::http::auth::{FollowersToken, Operator, User};
 use crate::http::by_ticket::ByTicket;
+use crate::http::codes::{self, BroughtTo};
 use crate::http::description::add_schema;
-use crate::http::documents::{At, CatalogueId};
+use crate::http::documents::{At, CatalogueId, CodeText};
 use crate::http::extract::{Body, IdempotencyKey, Path, Query, RawBody};
 use crate::http::idempotency::{asked, key_of, marked};
 use crate::http::json::Json;
@@ -52,6 +55,9 @@ pub fn routes() -> Routes<App> {
 struct JoinBody {
     #[schema(value_type = CatalogueId)]
     schedule_id: String,
+    /// A code of the phase that is open, or of the next one. As long as there is such a phase, it is needed.
+    #[schema(value_type = Option<CodeText>)]
+    code: Option<String>,
 }
 
 /// The schedule that a place is of.
@@ -73,18 +79,22 @@ struct RoomQuery {
     security(("bearer" = [])),
     responses((status = 201, description = "A place in the queue", body = PlaceDocument<'static>),
         (status = 200, description = "The place that the caller has", body = PlaceDocument<'static>),
+        (status = 403, description = "`user_suspended`, `code_required`, `code_invalid` (one answer for every reason)"),
         (status = 404, description = "`not_found`"),
-        (status = 409, description = "`no_waiting_room`, `schedule_not_open` (the sale is over), `request_in_progress`"),
-        (status = 422, description = "`invalid_request`, `idempotency_key_reused`")))]
+        (status = 409, description = "`no_waiting_room`, `schedule_not_open` (the sale is over), `code_exhausted`, `request_in_progress`"),
+        (status = 422, description = "`invalid_request`, `idempotency_key_reused`"),
+        (status = 429, description = "`rate_limited`: among others, too many wrong codes of this user or from this address")))]
 async fn join(
     State(app): State<App>,
     User(caller): User,
+    address: ClientAddress,
     key: Option<IdempotencyKey>,
     body: RawBody,
 ) -> Result<Response, Problem> {
     let wanted: JoinBody = body.parse()?;
     let entry = find(&app, &wanted.schedule_id).await?;
     let key = key.map(|key| key_of(&app, &caller, "POST /queue/tokens", key.as_str(), &body.0));
+    check_door(&app, &entry, &caller.user_id, address, wanted.code.as_deref(), key)?;
     let acted = app.engine.join(&entry, &caller.user_id, key).await;
     let Done { answer, replayed } = acted.map_err(|error| problem(error, None))?;
     let (place, status) = match answer {
@@ -96,6 +106,29 @@ async fn join(
     let shown = PlaceParts { engine: &app.engine, entry: &entry, user: &caller.user_id, now };
     // What changes by itself would make the repeat of a keyed answer another.
     Ok(marked(shown.answer(status, PlaceState::of(place), key.is_none()), replayed))
+}
+
+/// Checks the code at the door. Who has a place already, or an answer by the same key, brings none.
+fn check_door(
+    app: &App,
+    entry: &ScheduleEntry,
+    user: &UserId,
+    address: ClientAddress,
+    code: Option<&str>,
+    key: Option<KeyUse>,
+) -> Result<(), Problem> {
+    let now = app.engine.now();
+    {
+        let room = entry.room().read();
+        let answered = |key| room.find_key(key, now).is_some();
+        if room.settings().is_none() || room.standing(user).is_some() || key.is_some_and(answered) {
+            return Ok(());
+        }
+    }
+
+    let brought = codes::brought(app, entry, user, address, code, BroughtTo::Door)?;
+    let checked = entry.read().check_door(brought.code.as_ref(), now);
+    checked.map_err(|refusal| problem(refusal.into(), None))
 }
 
 /// Read the caller's place

@@ -1,0 +1,87 @@
+//! Codes that requests bring: how they are read, and how often a wrong one may be brought.
+//!
+//! Absent on purpose: whether a code is right, which the schedule says.
+//!
+//! Invariants: one answer for every code that can't be used, whatever the reason; whoever has brought too many of them is told
+//! to wait before the next is looked at, a right one, too, so that the limit can't be guessed around.
+
+use super::ClientAddress;
+use super::app::App;
+use super::problem::Problem;
+use super::refusal::code_invalid;
+use crate::domain::ids::UserId;
+use crate::domain::schedule::codes::AccessCode;
+use crate::domain::schedule::{Refusal, Schedule};
+use crate::domain::time::Timestamp;
+use crate::engine::{self, EngineError, ScheduleEntry};
+
+/// A code that a request brings, if it brings one.
+pub(super) struct Brought<'a> {
+    app: &'a App,
+    user: &'a UserId,
+    address: ClientAddress,
+    /// The code.
+    pub(super) code: Option<AccessCode>,
+    /// Whether it was counted as a wrong one.
+    counted: bool,
+}
+
+/// What a code is brought to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum BroughtTo {
+    /// A hold, or its exchange.
+    Hold,
+    /// The door of the waiting room.
+    Door,
+}
+
+impl BroughtTo {
+    fn calls_wrong(self, schedule: &Schedule, code: &AccessCode, now: Timestamp) -> bool {
+        let checked = match self {
+            Self::Hold => schedule.check_code(code, now),
+            Self::Door => schedule.check_door(Some(code), now),
+        };
+        checked == Err(Refusal::CodeInvalid)
+    }
+}
+
+/// Reads the code of a request that wasn't answered before.
+///
+/// # Errors
+/// 403 `code_invalid` where the text can't be a code; 429 `rate_limited` where the user, or their address, has brought too many wrong
+/// ones.
+pub(super) fn brought<'a>(
+    app: &'a App,
+    entry: &ScheduleEntry,
+    user: &'a UserId,
+    address: ClientAddress,
+    text: Option<&str>,
+    to: BroughtTo,
+) -> Result<Brought<'a>, Problem> {
+    let mut brought = Brought { app, user, address, code: None, counted: false };
+    let Some(text) = text else { return Ok(brought) };
+    let now = app.engine.now();
+    app.parts.code_limit.check(user, &address.0, now)?;
+
+    // What is wrong as far as is durable counts before it is asked for: many at once can't evade the limit. The schedule decides all
+    // the same, since it may know better.
+    let code = AccessCode::parse(text).ok();
+    let is_wrong = code.as_ref().is_none_or(|code| to.calls_wrong(&entry.read(), code, now));
+    if is_wrong {
+        app.parts.code_limit.count(user, &address.0, now)?;
+        brought.counted = true;
+    }
+    brought.code = Some(code.ok_or_else(code_invalid)?);
+    Ok(brought)
+}
+
+impl Brought<'_> {
+    /// Notes why a request was refused: a code that the schedule called wrong counts.
+    pub(super) fn note(&self, error: &EngineError) {
+        let wrong = EngineError::Refused(engine::Refusal::Schedule(Refusal::CodeInvalid));
+        if *error == wrong && !self.counted {
+            // This one was looked at already; the next is told to wait.
+            let _ = self.app.parts.code_limit.count(self.user, &self.address.0, self.app.engine.now());
+        }
+    }
+}
