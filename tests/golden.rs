@@ -20,10 +20,12 @@ use onsale::clock::{Clock, ManualClock};
 use onsale::domain::accounts::{AccountsImage, Shard};
 use onsale::domain::catalogue::CatalogueEvent;
 use onsale::domain::cause::{By, Cause};
-use onsale::domain::ids::{SEALED, ScheduleId, ScheduleNumber, SeatId};
+use onsale::domain::ids::{AllotmentId, GradeName, PhaseId, SEALED, ScheduleId, ScheduleNumber, SeatId};
 use onsale::domain::money::{Currency, Money};
 use onsale::domain::payments::{Method, Payment, PaymentsImage, Report, Taken};
-use onsale::domain::schedule::policy::{Policy, QueueOrder, QueuePolicy};
+use onsale::domain::schedule::allotments::AllotmentTerms;
+use onsale::domain::schedule::codes::{AccessCode, CodePrefix, CodeTerms, Discount};
+use onsale::domain::schedule::policy::{Phase, Plan, Policy, QueueOrder, QueuePolicy};
 use onsale::domain::schedule::{Caller, Command, Creation, Event, ReservationRef, Schedule, Wish};
 use onsale::domain::time::Seconds;
 use onsale::domain::users::{Email, PasswordHash, Profile, UserName, UserStatus, UsersImage};
@@ -309,6 +311,70 @@ async fn scenario_of_money(config: EngineConfig, clock: &ManualClock) {
 }
 
 /// What the golden journal of a payment service of the platform's own tells: a report of every kind, in every order.
+async fn scenario_of_selling(config: EngineConfig, clock: &ManualClock) {
+    let (engine, _) = open_with(config, 2, 1).await;
+    let opens = |seconds| support::NOW.plus(Seconds::new(seconds));
+    let phase = |id: &str, opens_at, closes_at| Phase {
+        id: PhaseId::parse(id).unwrap(),
+        name: id.to_owned(),
+        opens_at,
+        closes_at,
+        grades: Some(vec![GradeName::parse("R").unwrap()]),
+        seats_per_user_max: Some(2),
+    };
+    let phases = vec![phase("팬클럽", opens(60), opens(120)), phase("card", opens(180), opens(240))];
+    let policy = Policy { phases, seats_per_user_max: 1_000, ..Policy::default() };
+    let plan = Plan { sales_open_at: Some(opens(300)), ..support::plan(engine.now(), policy) };
+    let id = ScheduleId::parse("presale").unwrap();
+    engine.change(CatalogueChange::PutSchedule(id.clone(), support::concert().id, plan), None).await.unwrap();
+    let entry = engine.schedule(&id).unwrap();
+    let act = async |command: Command, key| engine.act(&entry, command, key).await.unwrap();
+    let held = async |name: &str, seat: u32, code: &str| {
+        let wish = Wish { code: Some(code.into()), ..Wish::seats([Seat(seat)]) };
+        support::reservation(act(Command::hold(user(name), wish, u64::from(seat)), None).await)
+    };
+
+    let code = |text: &str| AccessCode::parse(text).unwrap();
+    let terms = Arc::new(CodeTerms {
+        phases: [PhaseId::parse("팬클럽").unwrap()].into(),
+        discount: Some(Discount::Percent(10)),
+        max_uses: Some(2),
+        ..CodeTerms::default()
+    });
+    act(Command::PutCode { code: code("팬클럽-7"), terms: Arc::clone(&terms) }, None).await;
+    let prefix = CodePrefix::parse("fan").unwrap();
+    let drawn = [5, 7, 9].into();
+    act(Command::MakeCodes { prefix, terms, drawn }, key(1, 2)).await;
+    let allotment = |seats: &[Seat], release_at| AllotmentTerms {
+        id: AllotmentId::parse("sponsor").unwrap(),
+        name: "후원사".into(),
+        reason: Some("계약 12조".into()),
+        seats: seats.into(),
+        release_at,
+    };
+    let sponsors = allotment(&[Seat(10), Seat(11), Seat(12)], Some(opens(400)));
+    act(Command::SetAllotment { terms: Arc::new(sponsors) }, None).await;
+    let of_allotment =
+        CodeTerms { allotment: Some(AllotmentId::parse("sponsor").unwrap()), ..CodeTerms::default() };
+    act(Command::PutCode { code: code("SPON"), terms: Arc::new(of_allotment) }, None).await;
+    clock.pass_millis(60_000);
+    held("u1", 1, "팬클럽-7").await;
+    held("관객", 2, "FAN-0000-0000-0007").await;
+    engine.snapshot().await.unwrap();
+
+    clock.pass_millis(240_000);
+    let sponsored = held("u2", 10, "SPON").await;
+    act(support::release_command("u2", &sponsored), None).await;
+    held("u2", 11, "SPON").await;
+    act(Command::EndCode { code: code("FAN-0000-0000-0009") }, None).await;
+    act(Command::Block { seats: [Seat(90)].into() }, key(3, 4)).await;
+    engine.snapshot().await.unwrap();
+    clock.pass_millis(100_000);
+    act(Command::Unblock { seats: [Seat(90)].into() }, None).await;
+    act(Command::SetAllotment { terms: Arc::new(allotment(&[Seat(12)], None)) }, None).await;
+    engine.close().await.unwrap();
+}
+
 async fn scenario_of_reports(config: EngineConfig, clock: &ManualClock) {
     let config = EngineConfig { gateways: Gateways::default().with_external(), ..config };
     let (engine, entries) = open_with(config, 1, 1).await;
@@ -759,6 +825,11 @@ fn the_golden_data_of_the_archive_is_read_as_it_was_written() {
 #[test]
 fn the_golden_data_of_sagas_is_read_as_it_was_written() {
     check("v2-sagas", scenario_of_sagas);
+}
+
+#[test]
+fn the_golden_data_of_phases_codes_and_allotments_is_read_as_it_was_written() {
+    check("v2-selling", scenario_of_selling);
 }
 
 #[test]

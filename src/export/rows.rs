@@ -17,7 +17,7 @@ use crate::archive::{Archive, ArchiveError, Restored};
 use crate::domain::accounts::{Account, Accounts, Kind, Transaction};
 use crate::domain::catalogue::Catalogue;
 use crate::domain::concert::Concert;
-use crate::domain::ids::{ReservationId, UserId, count_of};
+use crate::domain::ids::{GradeName, PhaseId, ReservationId, UserId, count_of};
 use crate::domain::money::Currency;
 use crate::domain::payments::{Failure, Payment, Payments};
 use crate::domain::schedule::codes::{Codes, Discount, Standing};
@@ -393,8 +393,8 @@ impl<E> Rows<'_, E> {
 
     fn codes(&mut self, schedule: &Schedule) -> Result<(), E> {
         for (code, Standing { terms, uses }, ended) in schedule.codes().into_iter().flat_map(Codes::all) {
-            let phases = (!terms.phases.is_empty()).then(|| list(terms.phases.iter().map(|id| id.as_str())));
-            let grades = terms.grades.as_ref().map(|grades| list(grades.iter().map(|name| name.as_str())));
+            let phases = (!terms.phases.is_empty()).then(|| list(terms.phases.iter().map(PhaseId::as_str)));
+            let grades = terms.grades.as_ref().map(|grades| list(grades.iter().map(GradeName::as_str)));
             let types = terms.price_types.as_ref().map(|types| list(types.iter().map(|id| &**id)));
             let (percent, per_seat) = match terms.discount {
                 None => (None, None),

@@ -278,9 +278,9 @@ impl Schedule {
         let mut used: BTreeMap<&str, Uses> = BTreeMap::new();
         for reservation in self.reservations.iter().filter(|kept| kept.status.is_live()) {
             let Some(code) = reservation.code() else { continue };
-            let uses = used.entry(code).or_default();
-            uses.used += 1;
-            uses.seats += reservation.places();
+            let counted = used.entry(code).or_default();
+            counted.used += 1;
+            counted.seats += reservation.places();
         }
         for (code, uses) in used {
             let Some(standing) = self.codes().and_then(|codes| codes.find_used(code)) else { continue };

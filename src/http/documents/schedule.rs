@@ -26,7 +26,6 @@ const DAY: u32 = Seconds::DAY.get();
 const IDLE_SECONDS_MIN: u32 = 5;
 
 /// A performance of a concert.
-#[expect(clippy::option_option, reason = "a phase that is null says that none is open")]
 #[derive(Debug, Clone, PartialEq, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(as = SchedulePut, example = json!({
@@ -91,10 +90,6 @@ fn given<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<Option<Stri
 }
 
 /// The state of a schedule beside its plan.
-#[expect(
-    clippy::option_option,
-    reason = "null says that no phase is open, and its absence that there is none"
-)]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ScheduleState {

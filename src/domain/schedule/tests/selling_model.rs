@@ -364,7 +364,7 @@ impl World {
                 self.hold(user, wish, text, *count, None);
             }
             Step::Exchange { which, first, count, code: text } => {
-                self.exchange(*which, *first, *count, code(text))
+                self.exchange(*which, *first, *count, code(text));
             }
             Step::Release(which) => self.release(*which),
             Step::Begin(which) => self.begin(*which),
@@ -413,7 +413,7 @@ impl World {
                 assert!(matches!(outcome, Ok(Some(_))));
             }
             ReservationStatus::Released | ReservationStatus::Cancelled => {
-                assert_eq!(outcome, Ok(None))
+                assert_eq!(outcome, Ok(None));
             }
             ReservationStatus::Paying | ReservationStatus::Expired => {
                 assert_eq!(outcome, Err(Refusal::NotHeld));
