@@ -1,4 +1,4 @@
-//! The areas of a seat map: how many of their places have each status.
+//! The areas of a seat map: how many of their places have each status. The filter of a map, which is theirs, too.
 
 use std::sync::Arc;
 
@@ -7,11 +7,17 @@ use utoipa::ToSchema;
 
 use super::documents::{GradeText, NameText, PlaceText};
 use super::json_writer::JsonWriter;
-use super::seat_map::SeatFilter;
 use crate::domain::concert::Prices;
 use crate::domain::schedule::{AreaChange, Counts, SeatStatus};
-use crate::domain::venue::{Layout, LayoutArea, Seating};
+use crate::domain::venue::{Grade, Layout, LayoutArea, Seating};
 use crate::engine::{Engine, ScheduleEntry};
+
+/// The filter of a map.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct SeatFilter {
+    pub(super) status: Option<SeatStatus>,
+    pub(super) grade: Option<Grade>,
+}
 
 /// An area of a map.
 #[derive(Debug, Serialize, ToSchema)]

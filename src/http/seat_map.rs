@@ -19,11 +19,11 @@ use utoipa::ToSchema;
 use super::background;
 use super::documents::{At, SeatWord};
 use super::json_writer::JsonWriter;
-use super::map_areas::{MapAreaDocument, MapAreas, seating_of};
+use super::map_areas::{MapAreaDocument, MapAreas, SeatFilter, seating_of};
 use crate::domain::concert::Prices;
 use crate::domain::ids::{ScheduleId, ScheduleNumber};
 use crate::domain::schedule::{Counts, SeatStatus};
-use crate::domain::venue::{Grade, Layout, Seat, Seating};
+use crate::domain::venue::{Layout, Seat, Seating};
 use crate::engine::{Engine, MarkedMap, ScheduleEntry, SeatsMark};
 
 /// The seats of a piece: some 40 KB of a map.
@@ -140,13 +140,6 @@ impl SeatBodies {
         })
         .await
     }
-}
-
-/// The filter of a map.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct SeatFilter {
-    pub(super) status: Option<SeatStatus>,
-    pub(super) grade: Option<Grade>,
 }
 
 /// A map of one version.

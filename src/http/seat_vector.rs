@@ -14,8 +14,8 @@ use utoipa::ToSchema;
 
 use super::answer::written;
 use super::documents::{At, CatalogueId, PlanName};
-use super::map_areas::{MapAreaDocument, MapAreas, seating_of};
-use super::seat_map::{SeatFilter, named};
+use super::map_areas::{MapAreaDocument, MapAreas, SeatFilter, seating_of};
+use super::seat_map::named;
 use crate::domain::concert::Prices;
 use crate::domain::ids::ScheduleNumber;
 use crate::domain::schedule::{AreaChange, Counts, Schedule, SeatStatus};

@@ -6,7 +6,7 @@
 //! Invariant: the counts of an area add up to its capacity (A1).
 
 use super::command::{Counts, SeatStatus};
-use super::scramble;
+use super::sum::mark_of_places;
 use crate::domain::venue::{Area, Layout};
 
 /// The counts of a schedule's areas, by the area's index.
@@ -63,11 +63,11 @@ impl Areas {
             self.touched.push((area, *counts));
         }
 
-        let old = [from, to].map(|status| mark_of(area, status, counts.of(status)));
+        let old = [from, to].map(|status| mark_of_places(area, status, counts.of(status)));
         let left = counts.of(from).checked_sub(count);
         *counts.of_mut(from) = left.expect("A1: places pass only from the status that they have");
         *counts.of_mut(to) += count;
-        let new = [from, to].map(|status| mark_of(area, status, counts.of(status)));
+        let new = [from, to].map(|status| mark_of_places(area, status, counts.of(status)));
 
         if from == to { 0 } else { old.into_iter().chain(new).fold(0, |sum, mark| sum ^ mark) }
     }
@@ -75,7 +75,7 @@ impl Areas {
     /// Returns what all counts add to the sum of the map.
     pub(super) fn sum(&self) -> u64 {
         let marks = |(area, counts): (u16, &Counts)| {
-            SeatStatus::ALL.map(|status| mark_of(Area(area), status, counts.of(status)))
+            SeatStatus::ALL.map(|status| mark_of_places(Area(area), status, counts.of(status)))
         };
         (0..).zip(&self.counts).flat_map(marks).fold(0, |sum, mark| sum ^ mark)
     }
@@ -90,22 +90,6 @@ impl Areas {
             assert_eq!(counts.total(), area.capacity, "A1: an area's counts are its capacity");
         }
     }
-}
-
-/// Returns what the places of an area that aren't available add to the sum of a map. An available place adds nothing, as an available
-/// seat does.
-fn mark_of(area: Area, status: SeatStatus, count: u32) -> u64 {
-    let status: u64 = match status {
-        SeatStatus::Available => return 0,
-        SeatStatus::Held => 1,
-        SeatStatus::Reserved => 2,
-        SeatStatus::Blocked => 3,
-    };
-    if count == 0 {
-        return 0;
-    }
-    // No seat has so high a number.
-    scramble(1 << 63 | u64::from(area.0) << 34 | status << 32 | u64::from(count))
 }
 
 #[cfg(test)]

@@ -32,6 +32,7 @@ pub mod policy;
 mod prepare;
 mod reservation;
 pub mod search;
+mod sum;
 pub mod terms;
 mod user_seats;
 
@@ -40,6 +41,7 @@ use std::sync::Arc;
 
 use areas::Areas;
 use hashbrown::HashMap;
+use sum::mark_of;
 
 pub use areas::AreaChange;
 pub use command::{
@@ -599,26 +601,6 @@ fn seat_status_of(status: ReservationStatus) -> SeatStatus {
             SeatStatus::Available
         }
     }
-}
-
-/// Returns what a seat adds to the sum of a map: nothing while it is available, else a number that looks drawn.
-fn mark_of(seat: Seat, status: SeatStatus) -> u64 {
-    let status = match status {
-        SeatStatus::Available => return 0,
-        SeatStatus::Held => 1,
-        SeatStatus::Reserved => 2,
-        SeatStatus::Blocked => 3,
-    };
-    let seat = u64::try_from(seat.index()).expect("a usize fits");
-    scramble(4 * seat + status)
-}
-
-/// Makes a number that looks drawn of one that doesn't (`SplitMix64`'s finalizer; Steele, Lea, Flood, 2014).
-fn scramble(number: u64) -> u64 {
-    let mut mixed = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    mixed ^ (mixed >> 31)
 }
 
 #[cfg(test)]

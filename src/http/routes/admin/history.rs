@@ -24,10 +24,10 @@ use crate::http::extract::{Path, Query};
 use crate::http::json::{Json, json_bytes};
 use crate::http::json_writer::JsonWriter;
 use crate::http::lookup::{find, plan_of};
-use crate::http::map_areas::{MapAreas, seating_of};
+use crate::http::map_areas::{MapAreas, SeatFilter, seating_of};
 use crate::http::page::Limit;
 use crate::http::problem::{Code, Problem};
-use crate::http::seat_map::{MapAtDocument, SeatFilter, Seats};
+use crate::http::seat_map::{MapAtDocument, Seats};
 use crate::http::seat_vector::{VectorAtDocument, VectorDocument};
 use crate::record::{Fact, Record};
 
