@@ -565,7 +565,7 @@ async fn an_engine_refuses_to_open_without_what_the_journal_moved_to_the_archive
     }
     std::fs::copy(&aside, &file).unwrap();
     let error = refused_to_open(&config).await;
-    assert!(error.contains("user kim") && !error.contains("s0"), "older than the journal: {error}");
+    assert!(error.contains("user kim") && !error.contains("schedule s0"), "older than the journal: {error}");
     std::fs::write(&file, &newest[..newest.len() / 2]).unwrap();
     refused_to_open(&config).await;
 
