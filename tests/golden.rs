@@ -364,7 +364,7 @@ async fn scenario_of_selling(config: EngineConfig, clock: &ManualClock) {
 
     clock.pass_millis(240_000);
     let sponsored = held("u2", 10, "SPON").await;
-    act(support::release_command("u2", &sponsored), None).await;
+    act(release_command("u2", &sponsored), None).await;
     held("u2", 11, "SPON").await;
     act(Command::EndCode { code: code("FAN-0000-0000-0009") }, None).await;
     act(Command::Block { seats: [Seat(90)].into() }, key(3, 4)).await;

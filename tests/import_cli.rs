@@ -131,8 +131,8 @@ async fn a_chart_is_imported_with_a_concert_and_its_seats_are_sold() {
         map["seats"].as_array().unwrap().iter().map(|seat| seat["seatId"].as_str().unwrap()).collect();
     assert_eq!(ids, ["A-1", "A-2", "A-3", "B-1", "B-2"]);
     let hold = json!({"scheduleId": "u1", "seats": ["B-1", "B-2"]});
-    let (status, held) = server.user("ann", Method::POST, "/api/v1/reservations", Some(hold)).await;
-    assert_eq!((status, &held["amount"]), (201, &json!(5200)));
+    let (status, booked) = server.user("ann", Method::POST, "/api/v1/reservations", Some(hold)).await;
+    assert_eq!((status, &booked["amount"]), (201, &json!(5200)));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -426,11 +426,11 @@ mod tests {
 | 400 | `malformed_request` (not JSON, bad header, bad cursor) |
 | 401 | `unauthenticated`, `token_expired`, `bad_signature`, `queue_token_invalid` |
 | 402 | `insufficient_balance` (with `currentBalance`, `requiredAmount`), `payment_declined` (with the gateway's reason) |
-| 403 | `forbidden`, `user_suspended`, `queue_token_required`, `queue_not_active` (with `position`) |
+| 403 | `forbidden`, `user_suspended`, `queue_token_required`, `queue_not_active` (with `position`), `code_required`, `code_invalid` |
 | 404 | `not_found` |
 | 405 | `method_not_allowed` |
 | 408 · 410 | `request_timeout` · `not_retained` |
-| 409 | `seat_unavailable`, `not_enough_seats`, `schedule_not_open`, `seat_limit_exceeded`, `orphan_seat`, `reservation_not_held`, `reservation_expired`, `payment_not_ready`, `in_use`, `email_taken`, `no_waiting_room`, `cancellation_closed`, `invalid_transition`, `request_in_progress`, `accessible_seat` |
+| 409 | `seat_unavailable`, `not_enough_seats`, `schedule_not_open`, `seat_limit_exceeded`, `orphan_seat`, `reservation_not_held`, `reservation_expired`, `payment_not_ready`, `in_use`, `email_taken`, `no_waiting_room`, `cancellation_closed`, `invalid_transition`, `request_in_progress`, `code_exhausted`, `accessible_seat` |
 | 413 · 431 | `body_too_large` (over 64 KiB; 16 MiB for `/import` and venues) · `headers_too_large` |
 | 415 | `unsupported_media_type` |
 | 422 | `invalid_request` (with `errors: [{"field", "detail"}]`), `unknown_seat` (with `seats`), `idempotency_key_reused`, `amount_out_of_range`, `currency_mismatch` |

@@ -195,7 +195,7 @@ mod tests {
         {
             let mut wrong = Wrong::default();
             assert_eq!(ids.seat(id, 7, &mut wrong), None);
-            assert!(wrong.tell(|at| at.to_string()).contains(told), "{id:?}");
+            assert!(wrong.tell(ToString::to_string).contains(told), "{id:?}");
         }
     }
 }

@@ -2,6 +2,8 @@
 //!
 //! Absent on purpose: the engine's rules. What is written here is checked where every import is.
 
+#![expect(clippy::struct_field_names, reason = "the fields are named as the API names them")]
+
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use onsale::domain::ids::ID_LEN_MAX;

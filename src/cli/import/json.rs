@@ -1,8 +1,9 @@
 //! JSON whose values know where they stand, so that an error names its line, its column and its path.
 //!
-//! serde_json says where a text isn't JSON, but not where a value was that turned out wrong later. This reader takes only what
-//! serde_json has accepted, so it has no errors of its own, and goes no deeper than serde_json does.
+//! `serde_json` says where a text isn't JSON, but not where a value was that turned out wrong later. This reader takes only what
+//! `serde_json` has accepted, so it has no errors of its own, and goes no deeper than `serde_json` does.
 
+use core::fmt::Write as _;
 use std::borrow::Cow;
 
 use serde::de::IgnoredAny;
@@ -70,7 +71,7 @@ impl<'t> Json<'t> {
                 Kind::List(items) => {
                     let index = items.partition_point(|item| item.at <= at).saturating_sub(1);
                     let Some(item) = items.get(index) else { break };
-                    path.push_str(&format!("[{index}]"));
+                    write!(path, "[{index}]").expect("a string takes all");
                     node = item;
                 }
                 Kind::Object(members) => {
@@ -93,7 +94,7 @@ impl<'t> Json<'t> {
     }
 }
 
-impl<'t> Node<'t> {
+impl Node<'_> {
     /// Where it begins, in bytes; for [`Json::place`].
     pub(super) const fn at(&self) -> usize {
         self.at

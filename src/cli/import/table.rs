@@ -135,7 +135,7 @@ impl<'t> LineCounter<'t> {
         let rest = self.text.as_bytes().get(start..).unwrap_or_default();
         let skipped = rest.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
         let passed = self.text.as_bytes().get(self.at..start + skipped).unwrap_or_default();
-        let ends = passed.iter().filter(|byte| **byte == b'\n').count();
+        let ends = memchr::memchr_iter(b'\n', passed).count();
         self.line += u64::try_from(ends).unwrap_or_default();
         self.at = start + skipped;
         self.line
@@ -151,6 +151,7 @@ impl Column {
 
 /// A line of a table.
 #[derive(Clone, Copy)]
+#[expect(clippy::struct_field_names, reason = "its number is what people call the line")]
 pub(super) struct Line<'t> {
     table: &'t Table,
     line: u64,

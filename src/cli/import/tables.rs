@@ -20,6 +20,9 @@ use super::document::{
 use super::table::{Cell, File, Line, Place, Table};
 use super::wrong::Wrong;
 
+/// The lines of seats in rows of a section: by the row's place and name.
+type RowsOf<'a> = BTreeMap<(usize, &'a str), Vec<&'a SeatLine>>;
+
 /// The most seats of a venue.
 const SEATS_MAX: usize = 250_000;
 /// The longest id that is made of a venue's name.
@@ -220,21 +223,21 @@ impl Reader<'_> {
         venue: Option<String>,
         total: Option<usize>,
     ) -> Option<Show> {
-        let (start_at, start) = match (line.text(when.start), line.text(when.date)) {
+        let (start_cell, start) = match (line.text(when.start), line.text(when.date)) {
             (Some(start), _) => (when.start, start.to_owned()),
-            (None, Some(date)) => match line.needed(when.time, self.wrong) {
-                Some(time) => (when.date, format!("{date} {time}")),
-                None => {
+            (None, Some(date)) => {
+                let Some(time) = line.needed(when.time, self.wrong) else {
                     self.wrong.note(line.cell(None), "has a date without a time");
                     return None;
-                }
-            },
+                };
+                (when.date, format!("{date} {time}"))
+            }
             (None, None) => {
                 self.wrong.note(line.cell(None), "needs a start, in a column starts_at, or date and time");
                 return None;
             }
         };
-        let start = self.instant(&start, line.cell(start_at));
+        let start = self.instant(&start, line.cell(start_cell));
         let end = match (line.text(when.end), self.settings.show_minutes) {
             (Some(end), _) => self.instant(end, line.cell(when.end)),
             (None, Some(minutes)) => start.map(|start| start + SignedDuration::from_mins(i64::from(minutes))),
@@ -454,7 +457,7 @@ impl Reader<'_> {
         }
         let mut ids = HashSet::new();
         let mut prices: BTreeMap<&str, (u64, &Cell)> = BTreeMap::new();
-        let mut rows: HashMap<&(String, String), BTreeMap<(usize, &str), Vec<&SeatLine>>> = HashMap::new();
+        let mut rows: HashMap<&(String, String), RowsOf<'_>> = HashMap::new();
         for seat in seats {
             if !ids.insert(seat.id.as_str()) {
                 self.wrong.note(seat.at.clone(), format!("is the second seat {:?} of its show", seat.id));

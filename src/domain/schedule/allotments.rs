@@ -14,7 +14,7 @@
 
 use std::sync::Arc;
 
-use super::{BLOCKED, Owner};
+use super::owner::{BLOCKED, Owner};
 use crate::domain::ids::AllotmentId;
 use crate::domain::time::Timestamp;
 use crate::domain::venue::Seat;

@@ -68,17 +68,20 @@ impl Schedule {
         access: &Access<'_>,
         kept: Kept<'_>,
     ) -> Result<Places, Refusal> {
-        let areas = self.find_in_areas(wish, own, access)?;
         match &wish.pick {
-            Pick::None => Ok(Places { areas, ..Places::default() }),
+            Pick::None => {
+                let areas = self.find_in_areas(wish, own, access)?;
+                Ok(Places { areas, ..Places::default() })
+            }
             Pick::Seats(seats) => {
                 self.check_named(seats)?;
                 self.check_grades(seats, access)?;
                 self.check_free(seats, access.source(), own)?;
                 check_kept(seats, own, kept.seats)?;
-                Ok(Places { seats: Arc::clone(seats), areas })
+                Ok(Places { seats: Arc::clone(seats), areas: self.find_in_areas(wish, own, access)? })
             }
             Pick::Best(best) => {
+                let areas = self.find_in_areas(wish, own, access)?;
                 let mut found = if own.is_none() && access.source() == FREE {
                     self.find_best(best, wish, own, self.free_seats(&self.owners), access, kept)?
                 } else {

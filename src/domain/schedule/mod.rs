@@ -27,6 +27,7 @@ mod command;
 mod decide;
 mod find;
 mod image;
+mod owner;
 pub mod phases;
 pub mod policy;
 mod prepare;
@@ -56,6 +57,7 @@ use user_seats::UserSeats;
 
 use allotments::Allotments;
 use codes::Codes;
+use owner::{BLOCKED, FREE, Owner};
 
 use super::concert::Prices;
 use super::ids::{
@@ -66,11 +68,6 @@ use super::money::{Currency, Money};
 use super::pages::Pages;
 use super::time::Timestamp;
 use super::venue::{Layout, Seat};
-
-/// The owner of a seat: nobody, a reservation by its number, or the administrator who blocked it.
-type Owner = u32;
-const FREE: Owner = 0;
-const BLOCKED: Owner = u32::MAX;
 
 /// How many ended reservations of one user are kept: a user who holds and gives back in a loop makes the schedule grow no
 /// further. Some 300 bytes each, in both copies.

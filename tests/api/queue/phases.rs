@@ -160,10 +160,10 @@ async fn the_door_asks_for_the_code_so_that_nobody_waits_in_vain_and_the_room_go
     };
     hall.hold_with("kim", &kim, &[1]).await.refused(403, "code_required");
     hold("lee", lee.clone(), [1], "ONCE").await.refused(403, "queue_not_active");
-    let held = hold("kim", kim.clone(), [1], "ONCE").await.ok(201);
+    let booked = hold("kim", kim.clone(), [1], "ONCE").await.ok(201);
     hall.join_with("cha", "ONCE").await.refused(409, "code_exhausted");
     hall.join("cha").await.refused(403, "code_required");
-    hall.as_user("kim", DELETE, &path_of(&held)).await.ok(200);
+    hall.as_user("kim", DELETE, &path_of(&booked)).await.ok(200);
 
     // Between phases nobody is let in, and a pass of the phase opens nothing.
     hall.pass(60_000).await;

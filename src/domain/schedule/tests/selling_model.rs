@@ -333,7 +333,7 @@ impl World {
         outcome
     }
 
-    fn wish(&mut self, pick: Wish, code: Option<&'static str>) -> Wish {
+    fn wish(pick: Wish, code: Option<&'static str>) -> Wish {
         Wish { code: code.map(Into::into), ..pick }
     }
 
@@ -355,12 +355,12 @@ impl World {
             }
             Step::Hold { user, first, count, code: text } => {
                 let (user, text, seats) = (USERS[*user], code(text), some_seats(*first, *count));
-                let wish = self.wish(Wish::seats(seats_of(&seats)), text);
+                let wish = Self::wish(Wish::seats(seats_of(&seats)), text);
                 self.hold(user, wish, text, *count, Some(&seats));
             }
             Step::Best { user, count, code: text } => {
                 let (user, text) = (USERS[*user], code(text));
-                let wish = self.wish(Wish::best(*count), text);
+                let wish = Self::wish(Wish::best(*count), text);
                 self.hold(user, wish, text, *count, None);
             }
             Step::Exchange { which, first, count, code: text } => {
@@ -513,14 +513,13 @@ impl World {
         let model = &self.model;
         let expected = model.access(text, count, None).and_then(|def| {
             model.limit(user, count, None)?;
-            match seats {
-                Some(seats) => model.seats(seats, def.as_ref(), None)?,
-                None => {
-                    let sold = |seat: &u32| !model.only_r(def.as_ref()) || *seat >= 6;
-                    let free = (0..SEATS).filter(sold).filter(|seat| model.free(*seat, def.as_ref(), None));
-                    if free.count() < usize::try_from(count).unwrap() {
-                        return Err(Refusal::NotEnoughSeats);
-                    }
+            if let Some(seats) = seats {
+                model.seats(seats, def.as_ref(), None)?;
+            } else {
+                let sold = |seat: &u32| !model.only_r(def.as_ref()) || *seat >= 6;
+                let free = (0..SEATS).filter(sold).filter(|seat| model.free(*seat, def.as_ref(), None));
+                if free.count() < usize::try_from(count).unwrap() {
+                    return Err(Refusal::NotEnoughSeats);
                 }
             }
             Ok(def)
@@ -533,12 +532,11 @@ impl World {
             panic!("{outcome:?} and not a hold")
         };
         let held: Vec<u32> = held.iter().map(|seat| seat.0).collect();
-        match seats {
-            Some(seats) => assert_eq!(held, seats),
-            None => {
-                assert_eq!(model.seats(&held, def.as_ref(), None), Ok(()));
-                assert_eq!(held.len(), usize::try_from(count).unwrap());
-            }
+        if let Some(seats) = seats {
+            assert_eq!(held, seats);
+        } else {
+            assert_eq!(model.seats(&held, def.as_ref(), None), Ok(()));
+            assert_eq!(held.len(), usize::try_from(count).unwrap());
         }
         let allotment = def.and_then(|def| def.allotment);
         assert_eq!(terms.as_ref().and_then(|terms| terms.code.as_deref()), text);
@@ -559,7 +557,7 @@ impl World {
         let Some(at) = self.chosen(which) else { return };
         let reservation = self.model.bookings[at].reference;
         let seats = some_seats(first, count);
-        let wish = self.wish(Wish::seats(seats_of(&seats)), text);
+        let wish = Self::wish(Wish::seats(seats_of(&seats)), text);
         let outcome = self.ask(&Command::Exchange { reservation, caller: Caller::Admin, wish }.into());
         let model = &self.model;
         let own = &model.bookings[at];
