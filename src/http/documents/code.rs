@@ -263,7 +263,7 @@ pub struct AllotmentBody {
     #[schema(value_type = Option<LinesText>)]
     pub reason: Option<String>,
     /// The ids of the seats, each once.
-    #[schema(value_type = Option<HashSet<SeatName>>)]
+    #[schema(value_type = HashSet<SeatName>, min_items = 1)]
     pub seats: Option<Vec<String>>,
     /// When what is left becomes available to everyone; if absent, when an administrator says so.
     #[schema(value_type = Option<InstantText>)]
