@@ -107,7 +107,7 @@ struct MakeBody {
     #[schema(minimum = 1, maximum = 10_000)]
     count: u64,
     /// How each begins: at most 40 letters, digits and dashes.
-    #[schema(max_length = 40)]
+    #[schema(max_length = 40, pattern = r"^[^\x00-,./:-@\[-`{-\x9f]*$")]
     prefix: Option<String>,
     /// As in `PUT`, and the following fields.
     #[schema(value_type = Option<HashSet<CatalogueId>>, max_items = 64)]
