@@ -51,7 +51,7 @@ fn hold_and_release(bench: &mut Criterion) {
     bench.bench_function("decide and apply: hold two seats and release them", |bencher| {
         bencher.iter(|| {
             now = now.plus_millis(1);
-            let hold = Command::hold(fan.clone(), Wish::Seats(Arc::clone(&seats)), 7);
+            let hold = Command::hold(fan.clone(), Wish::seats(Arc::clone(&seats)), 7);
             let event = schedule.decide(&hold.into(), now).unwrap().unwrap();
             schedule.apply(&event, now, None);
             let Event::SeatsHeld { number, nonce, .. } = event else { unreachable!() };
@@ -63,9 +63,9 @@ fn hold_and_release(bench: &mut Criterion) {
             schedule.apply(&released, now, None);
         });
     });
-    let winner = Command::hold(user("winner"), Wish::Seats(Arc::clone(&seats)), 1);
+    let winner = Command::hold(user("winner"), Wish::seats(Arc::clone(&seats)), 1);
     schedule.apply(&schedule.decide(&winner.into(), now).unwrap().unwrap(), now, None);
-    let late = AnyCommand::from(Command::hold(fan, Wish::Seats(seats), 2));
+    let late = AnyCommand::from(Command::hold(fan, Wish::seats(seats), 2));
     bench.bench_function("decide: refuse two taken seats", |bencher| {
         bencher.iter(|| schedule.decide(&late, now).unwrap_err());
     });
@@ -75,7 +75,7 @@ fn best_available(bench: &mut Criterion) {
     let mut group = bench.benchmark_group("decide: best four");
     for (rows, name) in [(24, "1,200"), (1_000, "50,000")] {
         let empty = schedule(rows, u32::MAX);
-        let wish = Wish::Best { grade: None, count: 4 };
+        let wish = Wish::best(4);
         let four = AnyCommand::from(Command::hold(user("u"), wish, 1));
         group.bench_function(BenchmarkId::new("empty", name), |bencher| {
             bencher.iter(|| empty.decide(&four, NOW).unwrap());
@@ -83,8 +83,8 @@ fn best_available(bench: &mut Criterion) {
         let mut full = schedule(rows, u32::MAX);
         let total = rows * 50;
         for first in (0..total - 20).step_by(20) {
-            let seats = (first..first + 20).map(Seat).collect();
-            let hold = Command::hold(user("u"), Wish::Seats(seats), 1);
+            let seats: Arc<[Seat]> = (first..first + 20).map(Seat).collect();
+            let hold = Command::hold(user("u"), Wish::seats(seats), 1);
             full.apply(&full.decide(&hold.into(), NOW).unwrap().unwrap(), NOW, None);
         }
         group.bench_function(BenchmarkId::new("the last twenty left", name), |bencher| {
@@ -108,6 +108,7 @@ fn forget(bench: &mut Criterion) {
                 user: fan.clone(),
                 seats: [Seat(77)].into(),
                 expires_at: NOW.plus(Seconds::new(300)),
+                terms: None,
             };
             kept.apply(&held, NOW, None);
             kept.apply(&Event::HoldReleased { number: ReservationNumber(number) }, NOW, None);

@@ -50,6 +50,7 @@ fn schedule() -> Schedule {
             user: user(&format!("user-{}", number % SEATS)),
             seats: [Seat(number % SEATS)].into(),
             expires_at: NOW.plus(Seconds::new(300)),
+            terms: None,
         };
         schedule.apply(&held, NOW, Some(key(number)));
         if number <= SEATS {

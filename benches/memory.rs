@@ -61,7 +61,7 @@ fn schedule(number: u32, layout: &Arc<Layout>) -> Schedule {
 /// Makes so many holds of `seats` seats each, one to a user: one copy decides, and both apply the event, as in the engine.
 fn hold(actor: &mut Schedule, published: &mut Schedule, holds: u32, seats: u32) {
     for first in (0..holds).map(|number| number * seats) {
-        let wish = Wish::Seats((first..first + seats).map(Seat).collect());
+        let wish = Wish::seats((first..first + seats).map(Seat).collect::<Vec<_>>());
         let hold = Command::hold(user(&format!("user-{first}")), wish, 1);
         let event = actor.decide(&hold.into(), NOW).unwrap().unwrap();
         actor.apply(&event, NOW, None);

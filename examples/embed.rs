@@ -40,14 +40,14 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     // Alice holds the best two seats. When this returns, the hold is on stable storage.
     let alice = UserId::parse("alice")?;
-    let best = Wish::Best { grade: None, count: 2 };
+    let best = Wish::best(2);
     let command = Command::hold(alice.clone(), best, random()?);
     let held = engine.act(&entry, command, None).await?;
     let Answer::Reservation(held) = held.answer else { return Err("a hold answers a reservation".into()) };
     println!("alice holds {} until {}", entry.read().full_id(&held), held.expires_at);
 
     // Bob wants the same seats, and is told which ones he can't have.
-    let wish = Wish::Seats(held.seats.clone());
+    let wish = Wish::seats(held.seats.clone());
     let command = Command::hold(UserId::parse("bob")?, wish, random()?);
     let refused = engine.act(&entry, command, None).await.err().ok_or("no seat is held twice")?;
     println!("bob is refused: {}", refused.named(entry.layout()));

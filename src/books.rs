@@ -106,7 +106,7 @@ pub fn check(world: &World) -> Result<Books, BooksError> {
 
             let pays = |payment: &Payment| {
                 let taken = payment.state == State::Captured || payment.state.stands();
-                taken && payment.amount == schedule.amount(&reservation.seats)
+                taken && payment.amount == schedule.amount_of(reservation)
             };
             if !payments.payment(id).is_some_and(pays) {
                 let reservation = schedule.full_id(reservation).to_string();

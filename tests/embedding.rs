@@ -92,8 +92,8 @@ async fn seats_that_the_venue_does_not_have_or_that_come_twice_are_refused_and_t
             (&[9, 8, 9, 8], repeated(&[8, 9])),
         ] {
             let named: Arc<[Seat]> = seats.iter().copied().map(Seat).collect();
-            let exchange =
-                Command::Exchange { reservation: own, caller: caller.clone(), seats: Arc::clone(&named) };
+            let wish = Wish::seats(Arc::clone(&named));
+            let exchange = Command::Exchange { reservation: own, caller: caller.clone(), wish };
             let block = Command::Block { seats: Arc::clone(&named) };
             for command in [hold_command("lee", seats), exchange, block, Command::Unblock { seats: named }] {
                 let asked = engine.act(&entry, command.clone(), None).await;
@@ -101,7 +101,7 @@ async fn seats_that_the_venue_does_not_have_or_that_come_twice_are_refused_and_t
             }
         }
     }
-    let wish = Wish::Best { grade: Some(Grade(1)), count: 1 };
+    let wish = Wish::best_of(Some(Grade(1)), 1);
     let best = Command::hold(user("lee"), wish, 1);
     assert_eq!(engine.act(&entry, best, None).await, Err(Refusal::UnknownGrade.into()));
     engine.act(&entry, hold_command("lee", &[7]), None).await.unwrap();
@@ -163,7 +163,7 @@ async fn a_refusal_is_a_sentence_with_the_ids_of_its_seats() {
         (&[50, 7], "the venue has no such seats: #50"),
         (&[], "at least one seat is needed"),
     ] {
-        let wish = Wish::Seats(seats.iter().copied().map(Seat).collect());
+        let wish = Wish::seats(seats.iter().copied().map(Seat).collect::<Vec<_>>());
         let hold = Command::hold(user("lee"), wish, 7);
         let refused = engine.act(&entry, hold, None).await.unwrap_err();
         assert_eq!(refused.named(entry.layout()).to_string(), said);
@@ -258,16 +258,16 @@ fn caller() -> impl Strategy<Value = Caller> {
 fn wish() -> impl Strategy<Value = Wish> {
     let grade = prop::option::of(prop_oneof![4 => Just(Grade(0)), 1 => any::<u16>().prop_map(Grade)]);
     prop_oneof![
-        3 => seats().prop_map(Wish::Seats),
-        1 => (grade, few(6)).prop_map(|(grade, count)| Wish::Best { grade, count }),
+        3 => seats().prop_map(Wish::seats),
+        1 => (grade, few(6)).prop_map(|(grade, count)| Wish::best_of(grade, count)),
     ]
 }
 
 fn command() -> impl Strategy<Value = Command> {
     prop_oneof![
         6 => (0u8..3, wish()).prop_map(|(who, wish)| Command::hold(person(who), wish, 7)),
-        3 => (reference(), caller(), seats())
-            .prop_map(|(reservation, caller, seats)| Command::Exchange { reservation, caller, seats }),
+        3 => (reference(), caller(), wish())
+            .prop_map(|(reservation, caller, wish)| Command::Exchange { reservation, caller, wish }),
         2 => (reference(), caller())
             .prop_map(|(reservation, caller)| Command::Release { reservation, caller }),
         1 => Just(Command::Close),

@@ -130,7 +130,7 @@ async fn scenario(config: EngineConfig, clock: &ManualClock) {
     let reservation = ReservationRef { number: held.number, nonce: held.nonce };
     let caller = Caller::User(user("u1"));
     let seats: Arc<[Seat]> = [Seat(2), Seat(3)].into();
-    let exchange = Command::Exchange { reservation, caller, seats };
+    let exchange = Command::Exchange { reservation, caller, wish: Wish::seats(seats) };
     engine.act(first, exchange, None).await.unwrap();
     clock.pass_millis(1_000);
     engine.snapshot().await.unwrap();
@@ -144,7 +144,7 @@ async fn scenario(config: EngineConfig, clock: &ManualClock) {
     let blocked: Arc<[Seat]> = [Seat(90), Seat(91)].into();
     engine.act(first, Command::Block { seats: Arc::clone(&blocked) }, None).await.unwrap();
     engine.act(first, Command::Unblock { seats: blocked[1..].into() }, None).await.unwrap();
-    let wish = Wish::Best { grade: None, count: 3 };
+    let wish = Wish::best(3);
     let best = Command::hold(user("u3"), wish, 99);
     engine.act(second, best, None).await.unwrap();
     let given_back = hold(&engine, second, "u4", &[60]).await.unwrap();

@@ -206,8 +206,8 @@ pub(crate) async fn make(engine: &Engine, call: &Call, key: Option<KeyUse>, nonc
             Ok(acted(engine.act_by(&*find(schedule)?, command, user(key)).await?))
         }
         Call::Exchange { user: who, schedule, reservation, seats } => {
-            let (caller, seats) = (Caller::User(who.clone()), Arc::clone(seats));
-            let command = Command::Exchange { reservation: *reservation, caller, seats };
+            let (caller, wish) = (Caller::User(who.clone()), Wish::seats(Arc::clone(seats)));
+            let command = Command::Exchange { reservation: *reservation, caller, wish };
             Ok(acted(engine.act_by(&*find(schedule)?, command, user(key)).await?))
         }
         Call::Release { user: who, admin: by_admin, schedule, reservation } => {

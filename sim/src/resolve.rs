@@ -72,9 +72,9 @@ fn call(world: &World, living: &Living, ask: Ask) -> Option<Call> {
         Ask::Hold { user: who, schedule, seats, first, best } => {
             let id = documents::schedule_id(schedule);
             let wish = if best {
-                Wish::Best { grade: None, count: u32::try_from(seats).expect("small") }
+                Wish::best(u32::try_from(seats).expect("small"))
             } else {
-                Wish::Seats(some_seats(world, first, seats))
+                Wish::seats(some_seats(world, first, seats))
             };
             Call::Hold { user: user(who), schedule: id, wish }
         }

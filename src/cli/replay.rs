@@ -295,7 +295,7 @@ fn describe_reservation(schedule: &Schedule, reservation: &Reservation) -> Value
         "userId": reservation.user.as_str(),
         "status": reservation.status.as_str(),
         "seats": reservation.seats.iter().map(|seat| layout.seat_id(*seat)).collect::<Vec<_>>(),
-        "amount": schedule.amount(&reservation.seats).minor(),
+        "amount": schedule.amount_of(reservation).minor(),
         "currency": schedule.currency().as_str(),
         "createdAt": reservation.created_at.to_string(),
         "expiresAt": reservation.expires_at.to_string(),

@@ -150,6 +150,17 @@ impl Grade {
     }
 }
 
+/// An area by its index in the venue's list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Area(pub u16);
+
+impl Area {
+    /// Returns the index as a place in a slice.
+    pub fn index(self) -> usize {
+        usize::from(self.0)
+    }
+}
+
 /// A row of the layout: a range of seats of one grade.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LayoutRow {

@@ -418,7 +418,7 @@ impl<E> Rows<'_, E> {
             reservation.user.as_str().into(),
             reservation.status.as_str().into(),
             reservation.seats.len().into(),
-            schedule.amount(&reservation.seats).minor().into(),
+            schedule.amount_of(reservation).minor().into(),
             currency.as_str().into(),
             payment.map(|id| id.to_string()).into(),
             reservation.created_at.into(),

@@ -13,12 +13,15 @@ use super::fields::{
 };
 use crate::domain::concert::Prices;
 use crate::domain::ids::{PaymentId, ReservationNumber, ScheduleNumber};
+use crate::domain::money::Money;
 use crate::domain::schedule::policy::{Casting, Plan, Policy, QueueOrder, QueuePolicy};
+use crate::domain::schedule::terms::{self, AreaPlaces, Line, LineKind, PriceType, Terms};
 use crate::domain::schedule::{
     Answer, Counts, Creation, End, Ended, Event, Image, Limits, Reservation, ReservationStatus, SaleStatus,
     Summary,
 };
 use crate::domain::time::{Seconds, Timestamp};
+use crate::domain::venue::Area;
 
 #[derive(Serialize, Deserialize)]
 pub(super) enum ScheduleEventWire<'a> {
@@ -38,12 +41,12 @@ pub(super) enum ScheduleEventWire<'a> {
         user: Cow<'a, str>,
         seats: Vec<u32>,
         expires_at: u64,
-        more: More,
+        more: More<HeldMore>,
     },
     SeatsExchanged {
         number: u32,
         seats: Vec<u32>,
-        more: More,
+        more: More<HeldMore>,
     },
     HoldReleased(u32),
     HoldExpired(u32),
@@ -77,6 +80,33 @@ pub(super) enum ScheduleEventWire<'a> {
         payments: u64,
         more: More,
     },
+}
+
+/// What a reservation has beside seats, in an event as in an image.
+#[derive(Serialize, Deserialize)]
+pub(super) enum HeldMore {
+    Terms(Box<TermsWire>),
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct TermsWire {
+    /// The area, the price type, the count.
+    areas: Vec<(u16, u8, u32)>,
+    price_types: Vec<u8>,
+    lines: Vec<LineWire>,
+    code: Option<String>,
+    allotment: Option<String>,
+    more: More,
+}
+
+#[derive(Serialize, Deserialize)]
+struct LineWire {
+    kind: u8,
+    name: String,
+    count: u32,
+    unit_amount: i64,
+    amount: i64,
+    refundable: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -204,7 +234,7 @@ struct ReservationWire {
     payment: Option<u128>,
     deadline_moved: bool,
     recovered: bool,
-    more: More,
+    more: More<HeldMore>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -229,17 +259,19 @@ impl<'a> ScheduleEventWire<'a> {
 
             Event::SeatsBlocked { seats } => Self::SeatsBlocked(seats_out(seats)),
             Event::SeatsUnblocked { seats } => Self::SeatsUnblocked(seats_out(seats)),
-            Event::SeatsHeld { number, nonce, user, seats, expires_at } => Self::SeatsHeld {
+            Event::SeatsHeld { number, nonce, user, seats, expires_at, terms } => Self::SeatsHeld {
                 number: number.0,
                 nonce: *nonce,
                 user: Cow::Borrowed(user.as_str()),
                 seats: seats_out(seats),
                 expires_at: expires_at.as_millis(),
-                more: More::default(),
+                more: terms_out(terms.as_deref()),
             },
-            Event::SeatsExchanged { number, seats } => {
-                Self::SeatsExchanged { number: number.0, seats: seats_out(seats), more: More::default() }
-            }
+            Event::SeatsExchanged { number, seats, terms } => Self::SeatsExchanged {
+                number: number.0,
+                seats: seats_out(seats),
+                more: terms_out(terms.as_deref()),
+            },
             Event::HoldReleased { number } => Self::HoldReleased(number.0),
             Event::HoldExpired { number } => Self::HoldExpired(number.0),
 
@@ -286,16 +318,19 @@ impl<'a> ScheduleEventWire<'a> {
 
             Self::SeatsBlocked(seats) => Event::SeatsBlocked { seats: seats_in(seats) },
             Self::SeatsUnblocked(seats) => Event::SeatsUnblocked { seats: seats_in(seats) },
-            Self::SeatsHeld { number, nonce, user, seats, expires_at, more: _ } => Event::SeatsHeld {
+            Self::SeatsHeld { number, nonce, user, seats, expires_at, more } => Event::SeatsHeld {
                 number: ReservationNumber(number),
                 nonce,
                 user: user_id(&user)?,
                 seats: seats_in(seats),
                 expires_at: Timestamp::from_millis(expires_at),
+                terms: terms_in(more)?,
             },
-            Self::SeatsExchanged { number, seats, more: _ } => {
-                Event::SeatsExchanged { number: ReservationNumber(number), seats: seats_in(seats) }
-            }
+            Self::SeatsExchanged { number, seats, more } => Event::SeatsExchanged {
+                number: ReservationNumber(number),
+                seats: seats_in(seats),
+                terms: terms_in(more)?,
+            },
             Self::HoldReleased(number) => Event::HoldReleased { number: ReservationNumber(number) },
             Self::HoldExpired(number) => Event::HoldExpired { number: ReservationNumber(number) },
 
@@ -607,7 +642,7 @@ impl ReservationWire {
             payment: reservation.payment.map(PaymentId::bits),
             deadline_moved: reservation.deadline_moved,
             recovered: reservation.recovered,
-            more: More::default(),
+            more: terms_out(reservation.terms.as_deref()),
         }
     }
 
@@ -617,6 +652,7 @@ impl ReservationWire {
             nonce: self.nonce,
             user: user_id(&self.user)?,
             seats: seats_in(self.seats),
+            terms: terms_in(self.more)?,
             status: status_in(self.status)?,
             created_at: Timestamp::from_millis(self.created_at),
             expires_at: Timestamp::from_millis(self.expires_at),
@@ -626,6 +662,94 @@ impl ReservationWire {
             payment: self.payment.map(PaymentId::from_bits),
             deadline_moved: self.deadline_moved,
             recovered: self.recovered,
+        })
+    }
+}
+
+fn terms_out(terms: Option<&Terms>) -> More<HeldMore> {
+    terms.map(|terms| HeldMore::Terms(Box::new(TermsWire::from_domain(terms)))).into_iter().collect()
+}
+
+fn terms_in(more: More<HeldMore>) -> Read<Option<Arc<Terms>>> {
+    let mut terms = None;
+    for field in more {
+        match field {
+            HeldMore::Terms(set) => terms = Some(Arc::new(set.into_domain()?)),
+        }
+    }
+    Ok(terms)
+}
+
+impl TermsWire {
+    fn from_domain(terms: &Terms) -> Self {
+        let area = |places: &AreaPlaces| (places.area.0, places.price_type.0, places.count);
+        let text = |text: &Option<Arc<str>>| text.as_deref().map(str::to_owned);
+        Self {
+            areas: terms.areas.iter().map(area).collect(),
+            price_types: terms.price_types.iter().map(|price_type| price_type.0).collect(),
+            lines: terms.lines.iter().map(LineWire::from_domain).collect(),
+            code: text(&terms.code),
+            allotment: text(&terms.allotment),
+            more: More::default(),
+        }
+    }
+
+    fn into_domain(self) -> Read<Terms> {
+        let area = |(area, price_type, count)| AreaPlaces {
+            area: Area(area),
+            price_type: PriceType(price_type),
+            count,
+        };
+        let terms = Terms {
+            areas: self.areas.into_iter().map(area).collect(),
+            price_types: self.price_types.into_iter().map(PriceType).collect(),
+            lines: self.lines.into_iter().map(LineWire::into_domain).collect::<Read<_>>()?,
+            code: self.code.map(Into::into),
+            allotment: self.allotment.map(Into::into),
+        };
+
+        // Whoever adds them up later takes it for granted that they have a sum.
+        let bounded = i64::try_from(Money::MAX.minor()).expect("2^53 fits");
+        let sum = terms.lines.iter().try_fold(0_i64, |sum, line| sum.checked_add(line.amount));
+        let within = terms.lines.iter().all(|line| (-bounded..=bounded).contains(&line.amount));
+        if !within || sum.and_then(terms::money).is_none() {
+            return Err(DecodeError::Value("a reservation's lines"));
+        }
+        Ok(terms)
+    }
+}
+
+impl LineWire {
+    fn from_domain(line: &Line) -> Self {
+        Self {
+            kind: match line.kind {
+                LineKind::Seat => 0,
+                LineKind::Area => 1,
+                LineKind::Fee => 2,
+                LineKind::Discount => 3,
+            },
+            name: line.name.to_string(),
+            count: line.count,
+            unit_amount: line.unit_amount,
+            amount: line.amount,
+            refundable: line.refundable,
+        }
+    }
+
+    fn into_domain(self) -> Read<Line> {
+        Ok(Line {
+            kind: match self.kind {
+                0 => LineKind::Seat,
+                1 => LineKind::Area,
+                2 => LineKind::Fee,
+                3 => LineKind::Discount,
+                _ => return Err(DecodeError::Value("a line's kind")),
+            },
+            name: self.name.into(),
+            count: self.count,
+            unit_amount: self.unit_amount,
+            amount: self.amount,
+            refundable: self.refundable,
         })
     }
 }

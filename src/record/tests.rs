@@ -15,13 +15,14 @@ use crate::domain::ids::{
 use crate::domain::keys::KeyList;
 use crate::domain::money::{Currency, Money};
 use crate::domain::schedule::policy::{Casting, Policy, QueueOrder, QueuePolicy};
+use crate::domain::schedule::terms::{AreaPlaces, Line as PriceLine, LineKind, PriceType, Terms};
 use crate::domain::schedule::{
     Answer, Archived, Counts, Creation, End, Ended, Event, Image, Limits, Plan, Reservation,
     ReservationStatus, SaleStatus, Summary,
 };
 use crate::domain::time::Seconds;
 use crate::domain::venue::{
-    Coordinate, Line, ListedSeat, Outline, Point, Row, RowSeats, Seat, Section as VenueSection, Venue,
+    Area, Coordinate, Line, ListedSeat, Outline, Point, Row, RowSeats, Seat, Section as VenueSection, Venue,
 };
 use crate::domain::waiting_room::RoomImage;
 
@@ -165,6 +166,30 @@ fn prices() -> Prices {
     Prices { by_grade: [Money::MAX, Money::ZERO].into(), best_first: [1, 0].into() }
 }
 
+fn terms() -> Terms {
+    let line = |kind, count: u32, unit_amount: i64| PriceLine {
+        kind,
+        name: "VIP 청소년".into(),
+        count,
+        unit_amount,
+        amount: i64::from(count) * unit_amount,
+        refundable: kind != LineKind::Fee,
+    };
+    Terms {
+        areas: [AreaPlaces { area: Area(u16::MAX), price_type: PriceType(u8::MAX), count: u32::MAX }].into(),
+        price_types: [PriceType(0), PriceType(2)].into(),
+        lines: [
+            line(LineKind::Seat, 2, 120_000),
+            line(LineKind::Area, 3, 55_000),
+            line(LineKind::Fee, 1, 2_000),
+            line(LineKind::Discount, 2, -10_000),
+        ]
+        .into(),
+        code: Some("FAN-7".into()),
+        allotment: Some("협찬".into()),
+    }
+}
+
 /// An event of every kind. A new variant is missing here until [`kind`] and this list know it.
 fn events() -> Vec<Event> {
     let number = ReservationNumber(u32::MAX);
@@ -187,8 +212,18 @@ fn events() -> Vec<Event> {
             user: UserId::parse("앤 <ann@example.org>").unwrap(),
             seats: Arc::clone(&seats),
             expires_at: AT,
+            terms: None,
         },
-        Event::SeatsExchanged { number, seats },
+        Event::SeatsHeld {
+            number,
+            nonce: 5,
+            user: UserId::parse("ann").unwrap(),
+            seats: Arc::clone(&seats),
+            expires_at: AT,
+            terms: Some(Arc::new(terms())),
+        },
+        Event::SeatsExchanged { number, seats: Arc::clone(&seats), terms: Some(Arc::default()) },
+        Event::SeatsExchanged { number, seats, terms: None },
         Event::HoldReleased { number },
         Event::HoldExpired { number },
         Event::PaymentBegun { number, payment, expires_at: AT, held_until: None },
@@ -311,6 +346,7 @@ fn reservation(number: u32, status: ReservationStatus) -> Reservation {
         nonce: u64::MAX - u64::from(number),
         user: UserId::parse("ann").unwrap(),
         seats: [Seat(number), Seat(0)].into(),
+        terms: number.is_multiple_of(3).then(|| Arc::new(terms())),
         status,
         created_at: AT,
         expires_at: AT.plus(Seconds::new(1)),
@@ -660,6 +696,28 @@ fn is_read_as_it_is_written(bytes: &[u8], is_record: bool) -> bool {
 }
 
 #[test]
+fn lines_that_add_up_to_no_amount_are_refused() {
+    let encoded = |amounts: &[i64]| {
+        let line = |amount: &i64| PriceLine { amount: *amount, ..terms().lines[0].clone() };
+        let terms = Terms { lines: amounts.iter().map(line).collect(), ..terms() };
+        let event = Event::SeatsExchanged {
+            number: ReservationNumber(1),
+            seats: [].into(),
+            terms: Some(Arc::new(terms)),
+        };
+        let fact = Fact::Schedule(NUMBER, event);
+        encode(&Record { version: 2, at: AT, by: by(2), key: None, fact })
+    };
+    let max = i64::try_from(Money::MAX.minor()).unwrap();
+    for right in [&[][..], &[0], &[max], &[max, -max], &[5, -5]] {
+        assert!(decode(&encoded(right)).is_ok(), "{right:?}");
+    }
+    for wrong in [&[-1][..], &[max, 1], &[max + 1, -1], &[5, -6], &[i64::MAX, i64::MAX], &[i64::MIN]] {
+        assert!(decode(&encoded(wrong)).is_err(), "{wrong:?}");
+    }
+}
+
+#[test]
 fn every_kind_of_section_is_among_the_samples() {
     let (_, sections) = samples();
     let kind = |section: Section| match section {
@@ -734,6 +792,40 @@ proptest! {
     }
 
     #[test]
+    fn any_terms_are_read_as_they_were_written(
+        areas in prop::collection::vec((any::<u16>(), any::<u8>(), any::<u32>()), 0..4),
+        types in prop::collection::vec(any::<u8>(), 0..=100),
+        lines in prop::collection::vec((0..4_usize, "\\PC{0,9}", any::<u32>(), any::<i64>(), any::<bool>()), 0..9),
+        amounts in prop::collection::vec(0..1_i64 << 49, 8),
+        texts in (prop::option::of("\\PC{1,64}"), prop::option::of("\\PC{1,64}")),
+    ) {
+        let area = |(area, price_type, count)| AreaPlaces {
+            area: Area(area),
+            price_type: PriceType(price_type),
+            count,
+        };
+        let line = |((kind, name, count, unit_amount, refundable), amount): ((usize, String, _, _, _), _)| {
+            let (kind, name) = (LineKind::ALL[kind], name.into());
+            PriceLine { kind, name, count, unit_amount, amount, refundable }
+        };
+        let terms = Terms {
+            areas: areas.into_iter().map(area).collect(),
+            price_types: types.into_iter().map(PriceType).collect(),
+            lines: lines.into_iter().zip(amounts).map(line).collect(),
+            code: texts.0.map(Into::into),
+            allotment: texts.1.map(Into::into),
+        };
+        let event = Event::SeatsExchanged {
+            number: ReservationNumber(1),
+            seats: [].into(),
+            terms: Some(Arc::new(terms)),
+        };
+        let fact = Fact::Schedule(NUMBER, event);
+        let record = Record { version: 2, at: AT, by: by(2), key: None, fact };
+        prop_assert_eq!(decode(&encode(&record)).unwrap(), record);
+    }
+
+    #[test]
     fn a_hold_of_anyone_with_any_seats_is_read_as_it_was_written(
         numbers in (any::<u32>(), any::<u32>(), any::<u64>(), any::<u64>()),
         key in any::<Option<(u128, u128)>>(),
@@ -748,6 +840,7 @@ proptest! {
             user: UserId::parse(&user).unwrap(),
             seats: seats.into_iter().map(Seat).collect(),
             expires_at: Timestamp::from_millis(millis),
+            terms: None,
         };
         let key = key.map(|(digest, fingerprint)| KeyUse { digest, fingerprint });
         let fact = Fact::Schedule(ScheduleNumber(schedule), event);

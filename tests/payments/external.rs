@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use onsale::clock::ManualClock;
 use onsale::domain::ids::PaymentId;
 use onsale::domain::payments::{Failure, Method, Payment, Report, State, Taken};
-use onsale::domain::schedule::{Caller, Command, Reservation, ReservationRef, ReservationStatus};
+use onsale::domain::schedule::{Caller, Command, Reservation, ReservationRef, ReservationStatus, Wish};
 use onsale::engine::{Engine, EngineConfig, EngineError, Narrow, Purchase, ScheduleEntry};
 use onsale::gateway::Gateways;
 use onsale::journal::MemoryDisk;
@@ -223,9 +223,9 @@ async fn money_for_a_hold_that_was_exchanged_for_dearer_seats_is_owed() {
     let (entry, service) = (&entries[0], Service::default());
     let held = hold(&engine, entry, "kim", &[1]).await.unwrap();
     let order = start(&engine, entry, &held).await.unwrap();
-    let seats = [1, 2].map(onsale::domain::venue::Seat).into();
+    let wish = Wish::seats([1, 2].map(onsale::domain::venue::Seat));
     let exchange =
-        Command::Exchange { reservation: reference(&held), caller: Caller::User(user("kim")), seats };
+        Command::Exchange { reservation: reference(&held), caller: Caller::User(user("kim")), wish };
     engine.act(entry, exchange, None).await.unwrap();
     service.takes(&order, "k", SEAT);
     service.tells(&engine).await.unwrap();

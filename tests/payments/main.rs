@@ -95,7 +95,7 @@ async fn check_money_with(engine: &Engine, users: &[&str], at_gateway: u64) {
             let standing: Vec<_> = of_it.filter(|payment| payment.state == State::Completed).collect();
             if reservation.status == ReservationStatus::Confirmed {
                 assert_eq!(standing.len(), 1, "M2: one completed payment of {reservation:?}");
-                assert_eq!(standing[0].amount, schedule.amount(&reservation.seats));
+                assert_eq!(standing[0].amount, schedule.amount_of(reservation));
                 confirmed += standing[0].amount.minor();
             } else {
                 assert!(standing.is_empty(), "M3: money was kept for {reservation:?}");

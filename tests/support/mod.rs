@@ -135,7 +135,8 @@ pub async fn open_schedule(engine: &Engine, id: &str, plan: Plan) -> Arc<Schedul
 }
 
 pub fn hold_command(name: &str, seats: &[u32]) -> Command {
-    Command::hold(user(name), Wish::Seats(seats.iter().copied().map(Seat).collect()), u64::from(seats[0]) + 7)
+    let wish = Wish::seats(seats.iter().copied().map(Seat).collect::<Vec<_>>());
+    Command::hold(user(name), wish, u64::from(seats[0]) + 7)
 }
 
 pub fn reservation(acted: Done<Answer>) -> Reservation {

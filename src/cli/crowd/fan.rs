@@ -226,10 +226,10 @@ impl Fan {
             let (_, statuses): (u64, Box<[SeatStatus]>) = self.world.entry.seats();
             let picked = pick(&mut self.dice, self.world.entry.layout(), &statuses, grade, count);
             if let Some(seats) = picked {
-                return Wish::Seats(seats);
+                return Wish::seats(seats);
             }
         }
-        Wish::Best { grade, count }
+        Wish::best_of(grade, count)
     }
 
     /// Charges the balance with the price of a hold, and pays from it. A completed payment ends the pass.
@@ -238,7 +238,7 @@ impl Fan {
         let world = Arc::clone(&self.world);
         let (amount, currency) = {
             let schedule = world.entry.read();
-            (schedule.amount(&held.seats), schedule.currency())
+            (schedule.amount_of(held), schedule.currency())
         };
 
         let (charge, nonce) = (self.dice.bits(), self.dice.bits());
@@ -333,6 +333,8 @@ fn from_error(error: &EngineError) -> Outcome {
         | Refusal::UnknownSeats { .. }
         | Refusal::RepeatedSeats { .. }
         | Refusal::UnknownGrade
+        | Refusal::UnknownPriceType
+        | Refusal::UnknownArea
         | Refusal::TooManySeats { .. }
         | Refusal::SeatLimitExceeded { .. }
         | Refusal::CancellationClosed

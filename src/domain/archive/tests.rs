@@ -94,7 +94,7 @@ impl Show {
     }
 
     fn holds(&mut self, at: Timestamp) -> ReservationRef {
-        let wish = Wish::Seats([Seat(0)].into());
+        let wish = Wish::seats([Seat(0)]);
         self.does(&Command::hold(user(), wish, 7), at);
         ReservationRef { number: ReservationNumber(1), nonce: 7 }
     }
@@ -260,11 +260,11 @@ fn a_schedule_in_the_archive_answers_what_is_so_and_refuses_the_rest() {
     show.does(&begin(&caller), START);
     show.does(&AnyCommand::Confirm { reservation: hold, payment }, START);
     show.comes(plan().closes_at());
-    let wish = Wish::Seats([Seat(1)].into());
+    let wish = Wish::seats([Seat(1)]);
     let release = |caller: &Caller| Command::Release { reservation: hold, caller: caller.clone() };
     let other = Caller::User(UserId::parse("lee").unwrap());
     let replanned = Arc::new(Plan { sales_open_at: Some(START), ..plan() });
-    let exchange = Command::Exchange { reservation: hold, caller: caller.clone(), seats: [Seat(1)].into() };
+    let exchange = Command::Exchange { reservation: hold, caller: caller.clone(), wish: wish.clone() };
     let asked = [
         (Command::hold(user(), wish, 1).into(), Err(Refusal::NotOpen)),
         (exchange.into(), Err(Refusal::NotHeld)),

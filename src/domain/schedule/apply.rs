@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use super::command::{Answer, Archived, End, Event, SaleStatus, SeatStatus};
 use super::{
-    BLOCKED, ENDED_PER_USER_MAX, FREE, Owner, Reservation, ReservationStatus, Schedule, mark_of,
+    BLOCKED, ENDED_PER_USER_MAX, FREE, Owner, Reservation, ReservationStatus, Schedule, Terms, mark_of,
     seat_status_of,
 };
-use crate::domain::ids::{PaymentId, ReservationNumber, UserId};
+use crate::domain::ids::{PaymentId, ReservationNumber};
 use crate::domain::keys::KeyUse;
 use crate::domain::time::{Seconds, Timestamp};
 use crate::domain::venue::Seat;
@@ -94,12 +94,27 @@ impl Schedule {
             Event::SeatsBlocked { seats } => self.give(seats, FREE, BLOCKED, SeatStatus::Blocked),
             Event::SeatsUnblocked { seats } => self.give(seats, BLOCKED, FREE, SeatStatus::Available),
 
-            Event::SeatsHeld { number, nonce, user, seats, expires_at } => {
-                self.hold_seats(*number, *nonce, user, seats, at, *expires_at);
+            Event::SeatsHeld { number, nonce, user, seats, expires_at, terms } => {
+                self.reserve(Reservation {
+                    number: *number,
+                    nonce: *nonce,
+                    user: user.clone(),
+                    seats: Arc::clone(seats),
+                    terms: terms.clone(),
+                    status: ReservationStatus::Held,
+                    created_at: at,
+                    expires_at: *expires_at,
+                    confirmed_at: None,
+                    cancelled_at: None,
+                    ended_at: None,
+                    payment: None,
+                    deadline_moved: false,
+                    recovered: false,
+                });
                 return Some(*number);
             }
-            Event::SeatsExchanged { number, seats } => {
-                self.exchange_seats(*number, seats);
+            Event::SeatsExchanged { number, seats, terms } => {
+                self.exchange_seats(*number, seats, terms);
                 return Some(*number);
             }
             Event::HoldReleased { number } => {
@@ -136,48 +151,32 @@ impl Schedule {
         None
     }
 
-    fn hold_seats(
-        &mut self,
-        number: ReservationNumber,
-        nonce: u64,
-        user: &UserId,
-        seats: &Arc<[Seat]>,
-        at: Timestamp,
-        expires_at: Timestamp,
-    ) {
+    /// Begins a reservation: its places become its own.
+    fn reserve(&mut self, reservation: Reservation) {
+        let number = reservation.number;
         assert_eq!(number.count(), self.last_reservation + 1, "reservations are numbered in order");
         self.last_reservation = number.count();
 
-        self.give(seats, FREE, number.0, SeatStatus::Held);
+        self.give(&reservation.seats, FREE, number.0, seat_status_of(reservation.status));
 
-        let entry = self.users.entry(user.clone()).or_default();
-        entry.live += count(seats);
+        let entry = self.users.entry(reservation.user.clone()).or_default();
+        entry.live += reservation.places();
         entry.reservations.push_back(number.0);
-        self.deadlines.insert((expires_at, number.0));
+        if reservation.status.has_deadline() {
+            self.deadlines.insert((reservation.expires_at, number.0));
+        }
 
-        let reservation = Reservation {
-            number,
-            nonce,
-            user: user.clone(),
-            seats: Arc::clone(seats),
-            status: ReservationStatus::Held,
-            created_at: at,
-            expires_at,
-            confirmed_at: None,
-            cancelled_at: None,
-            ended_at: None,
-            payment: None,
-            deadline_moved: false,
-            recovered: false,
-        };
-        self.reservations.insert(reservation.number.0, reservation);
+        self.reservations.insert(number.0, reservation);
     }
 
-    fn exchange_seats(&mut self, number: ReservationNumber, seats: &Arc<[Seat]>) {
+    fn exchange_seats(&mut self, number: ReservationNumber, seats: &Arc<[Seat]>, terms: &Option<Arc<Terms>>) {
         let reservation = self.get_mut(number);
         assert_eq!(reservation.status, ReservationStatus::Held);
         let user = reservation.user.clone();
+        let had = reservation.places();
         let old = core::mem::replace(&mut reservation.seats, Arc::clone(seats));
+        reservation.terms.clone_from(terms);
+        let has = reservation.places();
 
         // A seat that stays changes nothing that anyone sees: only the others are passed on.
         let gone: Vec<Seat> = old.iter().filter(|seat| !seats.contains(seat)).copied().collect();
@@ -186,7 +185,7 @@ impl Schedule {
         self.give(&come, FREE, number.0, SeatStatus::Held);
 
         let live = &mut self.user_mut(&user).live;
-        *live = *live - count(&old) + count(seats);
+        *live = *live - had + has;
     }
 
     fn begin_payment_of(
@@ -224,6 +223,7 @@ impl Schedule {
     fn confirm_reservation(&mut self, number: ReservationNumber, payment: PaymentId, at: Timestamp) {
         let reservation = self.get_mut(number);
         let (seats, user) = (Arc::clone(&reservation.seats), reservation.user.clone());
+        let places = reservation.places();
         let (was, expires_at) = (reservation.status, reservation.expires_at);
         let own = reservation.payment.replace(payment);
         assert!(own.is_none_or(|own| own == payment), "M2: its own payment");
@@ -245,7 +245,7 @@ impl Schedule {
                 self.ended.remove(&ended);
                 self.give(&seats, FREE, number.0, SeatStatus::Reserved);
                 let entry = self.user_mut(&user);
-                entry.live += count(&seats);
+                entry.live += places;
                 // It is there where no payment was under way.
                 entry.ended.remove(&ended);
             }
@@ -268,6 +268,7 @@ impl Schedule {
         }
 
         let (seats, user) = (Arc::clone(&reservation.seats), reservation.user.clone());
+        let places = reservation.places();
         let for_good = reservation.has_ended_for_good();
         let deadline = (reservation.expires_at, number.0);
         if had_deadline {
@@ -278,7 +279,7 @@ impl Schedule {
         self.give(&seats, number.0, FREE, seat_status_of(ending));
 
         let entry = self.user_mut(&user);
-        entry.live -= count(&seats);
+        entry.live -= places;
         if for_good {
             entry.ended.insert((at, number.0));
         }
@@ -404,8 +405,4 @@ impl Schedule {
             self.forget(number);
         }
     }
-}
-
-fn count(seats: &[Seat]) -> u32 {
-    u32::try_from(seats.len()).expect("bounded by the policy")
 }

@@ -3,8 +3,8 @@
 use core::fmt;
 use std::sync::Arc;
 
-use super::Reservation;
 use super::policy::Plan;
+use super::{Reservation, Terms, Wish};
 use crate::domain::concert::Prices;
 use crate::domain::ids::{
     ConcertId, PaymentId, ReservationNumber, ScheduleId, ScheduleNumber, UserId, VenueId,
@@ -12,7 +12,7 @@ use crate::domain::ids::{
 use crate::domain::keys::KeyUse;
 use crate::domain::money::{Currency, Money};
 use crate::domain::time::{Seconds, Timestamp};
-use crate::domain::venue::{Grade, Layout, Seat};
+use crate::domain::venue::{Layout, Seat};
 
 /// A command that callers may send to a schedule: an embedder of the engine, or the HTTP layer for a user or an administrator.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,8 +25,8 @@ pub enum Command {
         /// The random part of the reservation's id.
         nonce: u64,
     },
-    /// Exchange the seats of a hold for others.
-    Exchange { reservation: ReservationRef, caller: Caller, seats: Arc<[Seat]> },
+    /// Exchange what a hold has for something else.
+    Exchange { reservation: ReservationRef, caller: Caller, wish: Wish },
     /// Give a hold or a confirmed reservation back.
     Release { reservation: ReservationRef, caller: Caller },
     /// Close the sale: no new holds or exchanges.
@@ -203,20 +203,6 @@ pub enum Caller {
     Admin,
 }
 
-/// The seats that a hold asks for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(missing_docs, reason = "a field without a sentence is what its name says")]
-pub enum Wish {
-    /// These seats.
-    Seats(Arc<[Seat]>),
-    /// The best seats that are left.
-    Best {
-        /// Of this grade only, where one is named.
-        grade: Option<Grade>,
-        count: u32,
-    },
-}
-
 /// How much of the past a schedule keeps in memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
@@ -306,9 +292,11 @@ pub enum Event {
         user: UserId,
         seats: Arc<[Seat]>,
         expires_at: Timestamp,
+        /// What of it isn't numbered seats at their grades' prices.
+        terms: Option<Arc<Terms>>,
     },
-    /// A hold's seats were exchanged for others.
-    SeatsExchanged { number: ReservationNumber, seats: Arc<[Seat]> },
+    /// A hold's seats were exchanged for others; it has these terms now.
+    SeatsExchanged { number: ReservationNumber, seats: Arc<[Seat]>, terms: Option<Arc<Terms>> },
     /// A hold was given back.
     HoldReleased { number: ReservationNumber },
     /// A hold (or a payment that took too long) ended at its deadline.
@@ -407,6 +395,12 @@ pub enum Refusal {
     /// The venue has no such grade.
     #[error("the venue has no such grade")]
     UnknownGrade,
+    /// The concert has no such price type, or as many types are named as there are seats.
+    #[error("the concert has no such price types for these seats")]
+    UnknownPriceType,
+    /// The venue has no such area.
+    #[error("the venue has no such area")]
+    UnknownArea,
     /// Seats are taken or blocked.
     #[error("at least one of the seats is taken")]
     SeatsUnavailable { seats: Vec<Seat> },
@@ -483,6 +477,8 @@ impl Refusal {
             | Self::NotOpen
             | Self::SeatLimitExceeded { .. }
             | Self::UnknownGrade
+            | Self::UnknownPriceType
+            | Self::UnknownArea
             | Self::NotEnoughSeats
             | Self::NoSuchReservation
             | Self::NotHeld

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use super::command::{
-    AnyCommand, Archived, Caller, Command, Event, Limits, Refusal, ReservationRef, SaleStatus, Wish,
+    AnyCommand, Archived, Caller, Command, Event, Limits, Refusal, ReservationRef, SaleStatus,
 };
 use super::policy::Plan;
 use super::search::FreeSeats;
+use super::terms::{Best, Pick, Terms, Wish};
 use super::{BLOCKED, FREE, Reservation, ReservationStatus, Schedule};
 use crate::domain::concert::Prices;
 use crate::domain::ids::{ConcertId, PaymentId, ReservationNumber, UserId, count_of};
@@ -87,7 +88,7 @@ impl Schedule {
     fn decide_callers(&self, command: &Command, now: Timestamp) -> Decision {
         match command {
             Command::Hold { user, wish, nonce } => self.hold(user, wish, *nonce, now),
-            Command::Exchange { reservation, caller, seats } => self.exchange(*reservation, caller, seats),
+            Command::Exchange { reservation, caller, wish } => self.exchange(*reservation, caller, wish),
             Command::Release { reservation, caller } => self.release(*reservation, caller, now),
             Command::Close => self.close(),
             Command::Cancel => Ok((self.sale != SaleStatus::Cancelled).then_some(Event::ScheduleCancelled)),
@@ -145,26 +146,25 @@ impl Schedule {
     }
 
     fn hold(&self, user: &UserId, wish: &Wish, nonce: u64, now: Timestamp) -> Decision {
-        let (count, grade) = match wish {
-            Wish::Seats(seats) => (u32::try_from(seats.len()).unwrap_or(u32::MAX), None),
-            Wish::Best { count, grade } => (*count, *grade),
-        };
-        self.check_size(count)?;
+        let places = wish.places();
+        self.check_size(places)?;
         self.check_open()?;
 
         let live = self.users.get(user.as_str()).map_or(0, |user| user.live);
-        self.check_user_limit(live, count)?;
+        self.check_user_limit(live, places)?;
 
         // The refusals come from the cheapest: a seat map is only looked through for a hold that may be.
-        let seats = match wish {
-            Wish::Seats(seats) => {
+        let seats = match &wish.pick {
+            Pick::None => Arc::default(),
+            Pick::Seats(seats) => {
                 self.check_named(seats)?;
                 self.check_free(seats, FREE)?;
                 self.check_orphans(&self.owners, seats)?;
                 Arc::clone(seats)
             }
-            Wish::Best { .. } => self.best(grade, count)?,
+            Pick::Best(best) => self.best(best, self.free_seats(&self.owners))?,
         };
+        let terms = self.terms_of(wish)?;
 
         // From here up, an owner's number would be read as a mark of the seat map.
         assert!(self.last_reservation < count_of(BLOCKED) - 1, "a schedule's reservation numbers suffice");
@@ -174,7 +174,20 @@ impl Schedule {
             user: user.clone(),
             seats,
             expires_at: now.plus(self.plan.policy.hold),
+            terms,
         }))
+    }
+
+    /// Decides the terms of a reservation that gets what is wished; a plain one has none.
+    #[expect(clippy::unused_self, reason = "a schedule without price types and areas has no terms")]
+    fn terms_of(&self, wish: &Wish) -> Result<Option<Arc<Terms>>, Refusal> {
+        if !wish.price_types.is_empty() {
+            return Err(Refusal::UnknownPriceType);
+        }
+        if !wish.areas.is_empty() {
+            return Err(Refusal::UnknownArea);
+        }
+        Ok(None)
     }
 
     /// Refuses another hold to a user of whose holds `max` have ended unpaid within an hour: a user who holds again at
@@ -203,8 +216,8 @@ impl Schedule {
         Err(Refusal::TooManyUnpaid { wait: Seconds::new(u32::try_from(wait).unwrap_or(u32::MAX)) })
     }
 
-    fn best(&self, grade: Option<Grade>, count: u32) -> Result<Arc<[Seat]>, Refusal> {
-        let ranked: Vec<Grade> = match grade {
+    fn best(&self, best: &Best, free: FreeSeats<'_>) -> Result<Arc<[Seat]>, Refusal> {
+        let ranked: Vec<Grade> = match best.grade {
             Some(grade) if grade.index() >= self.layout.grades().len() => return Err(Refusal::UnknownGrade),
             Some(grade) => vec![grade],
             None => self
@@ -216,8 +229,7 @@ impl Schedule {
                 .map(|grade| Grade(*grade))
                 .collect(),
         };
-        self.free_seats(&self.owners)
-            .best_available(&ranked, count, self.plan.policy.prevent_orphan_seats)
+        free.best_available(&ranked, best.count, self.plan.policy.prevent_orphan_seats)
             .map(Into::into)
             .ok_or(Refusal::NotEnoughSeats)
     }
@@ -226,7 +238,7 @@ impl Schedule {
         FreeSeats { layout: &self.layout, owners, free_in_row: &self.free_in_row }
     }
 
-    fn exchange(&self, id: ReservationRef, caller: &Caller, seats: &Arc<[Seat]>) -> Decision {
+    fn exchange(&self, id: ReservationRef, caller: &Caller, wish: &Wish) -> Decision {
         let reservation = self.owned(id, caller)?;
         match reservation.status {
             ReservationStatus::Held => {}
@@ -237,30 +249,50 @@ impl Schedule {
             | ReservationStatus::Released => return Err(Refusal::NotHeld),
         }
 
-        let count = u32::try_from(seats.len()).unwrap_or(u32::MAX);
-        self.check_size(count)?;
+        let places = wish.places();
+        self.check_size(places)?;
         self.check_open()?;
-        let own = u32::try_from(reservation.seats.len()).expect("bounded by the policy");
         let live = self.users.get(reservation.user.as_str()).map_or(0, |user| user.live);
-        // The old seats are given back in the same step, so that only the difference counts.
-        self.check_user_limit(live.saturating_sub(own), count)?;
+        // The old places are given back in the same step, so that only the difference counts.
+        self.check_user_limit(live.saturating_sub(reservation.places()), places)?;
 
-        self.check_named(seats)?;
-        self.check_free(seats, id.number.0)?;
-        if seats == &reservation.seats {
+        let seats = match &wish.pick {
+            Pick::None => Arc::default(),
+            Pick::Seats(seats) => {
+                self.check_named(seats)?;
+                self.check_free(seats, id.number.0)?;
+                Arc::clone(seats)
+            }
+            Pick::Best(best) => {
+                let (owners, free_in_row) = self.without(reservation);
+                let free = FreeSeats { layout: &self.layout, owners: &owners, free_in_row: &free_in_row };
+                self.best(best, free)?
+            }
+        };
+
+        let terms = self.terms_of(wish)?;
+        if seats == reservation.seats && terms == reservation.terms {
             return Ok(None);
         }
 
-        if self.plan.policy.prevent_orphan_seats {
-            // The old seats are free for this decision: they are given back in the same step.
-            let mut owners = self.owners.clone();
-            for seat in &*reservation.seats {
-                owners[seat.index()] = FREE;
-            }
-            self.check_orphans(&owners, seats)?;
+        // The best seats leave nobody alone.
+        if self.plan.policy.prevent_orphan_seats && matches!(wish.pick, Pick::Seats(_)) {
+            let (owners, _) = self.without(reservation);
+            self.check_orphans(&owners, &seats)?;
         }
 
-        Ok(Some(Event::SeatsExchanged { number: id.number, seats: Arc::clone(seats) }))
+        Ok(Some(Event::SeatsExchanged { number: id.number, seats, terms }))
+    }
+
+    /// Returns the seats' owners and the rows' counts without a reservation: its seats are free for the decision about what it gets
+    /// instead, since they are given back in the same step.
+    fn without(&self, reservation: &Reservation) -> (Vec<u32>, Vec<u32>) {
+        let (mut owners, mut free_in_row) = (self.owners.clone(), self.free_in_row.clone());
+        for seat in &*reservation.seats {
+            owners[seat.index()] = FREE;
+            free_in_row[self.layout.row_index(*seat)] += 1;
+        }
+        (owners, free_in_row)
     }
 
     fn release(&self, id: ReservationRef, caller: &Caller, now: Timestamp) -> Decision {
@@ -361,8 +393,8 @@ impl Schedule {
                 return Err(Refusal::NotHeld);
             }
         }
-        // They may have been exchanged while the customer paid.
-        if self.amount(&reservation.seats) != amount {
+        // It may have been exchanged while the customer paid.
+        if self.amount_of(reservation) != amount {
             return Err(Refusal::OtherAmount);
         }
 

@@ -135,7 +135,7 @@ impl Schedule {
             user.ended.insert((ended_at, number));
         }
         if reservation.status.is_live() {
-            user.live += u32::try_from(reservation.seats.len()).expect("bounded by the policy");
+            user.live += reservation.places();
             for seat in &*reservation.seats {
                 self.place(*seat, number, seat_status_of(reservation.status));
             }

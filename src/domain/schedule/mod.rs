@@ -24,6 +24,7 @@ mod image;
 pub mod policy;
 mod reservation;
 pub mod search;
+pub mod terms;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -32,11 +33,12 @@ use hashbrown::HashMap;
 
 pub use command::{
     Answer, AnyCommand, Archived, Caller, Command, Counts, Creation, End, Ended, Event, Limits, Refusal,
-    ReservationRef, SaleStatus, SeatStatus, Summary, Wish,
+    ReservationRef, SaleStatus, SeatStatus, Summary,
 };
 pub use image::Image;
 pub use policy::Plan;
 pub use reservation::{Reservation, ReservationStatus};
+pub use terms::{Pick, Terms, Wish};
 
 use super::concert::Prices;
 use super::ids::{ConcertId, ReservationId, ReservationNumber, ScheduleId, ScheduleNumber, UserId, VenueId};
@@ -101,10 +103,10 @@ pub struct Schedule {
     changed: Vec<Seat>,
 }
 
-/// A user's reservations and seats in one schedule.
+/// A user's reservations and places in one schedule.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct UserSeats {
-    /// Seats of live reservations.
+    /// Places of live reservations: seats, and places of areas.
     live: u32,
     /// The numbers of all reservations that are kept, the oldest first. They end about in the order in which they began, so the
     /// one that is forgotten stands near the front: behind those that lived longer, which are few.
@@ -392,6 +394,11 @@ impl Schedule {
         })
     }
 
+    /// Returns what a reservation costs: the sum of its lines, or of its seats' prices where it has no more than seats.
+    pub fn amount_of(&self, reservation: &Reservation) -> Money {
+        reservation.terms.as_ref().map_or_else(|| self.amount(&reservation.seats), |terms| terms.amount())
+    }
+
     /// Returns the schedule in short.
     pub fn summary(&self) -> Summary {
         Summary {
@@ -462,8 +469,7 @@ impl Schedule {
                 for seat in &*reservation.seats {
                     assert_eq!(self.owners[seat.index()], *number, "S1: a live reservation owns its seats");
                 }
-                let count = u32::try_from(reservation.seats.len()).expect("bounded");
-                *live.entry(&reservation.user).or_default() += count;
+                *live.entry(&reservation.user).or_default() += reservation.places();
             }
 
             if reservation.status.has_deadline() {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::Terms;
 use crate::domain::ids::{PaymentId, ReservationId, ReservationNumber, ScheduleNumber, UserId};
 use crate::domain::time::Timestamp;
 use crate::domain::venue::Seat;
@@ -64,6 +65,8 @@ pub struct Reservation {
     pub user: UserId,
     /// Its seats, in the order asked for.
     pub seats: Arc<[Seat]>,
+    /// What of it isn't numbered seats at their grades' prices, where there is any.
+    pub terms: Option<Arc<Terms>>,
     /// Its status.
     pub status: ReservationStatus,
     /// When it began.
@@ -90,6 +93,11 @@ impl Reservation {
         ReservationId { schedule, number: self.number, nonce: self.nonce }
     }
 
+    /// Returns how many places it has: seats, and places of areas.
+    pub fn places(&self) -> u32 {
+        places(&self.seats, self.terms.as_deref())
+    }
+
     /// Tells whether it has ended and stays so: one that expired while its payment's fate isn't known may be confirmed yet.
     pub const fn has_ended_for_good(&self) -> bool {
         let is_pursued = matches!(self.status, ReservationStatus::Expired) && self.payment.is_some();
@@ -105,4 +113,10 @@ impl Reservation {
             self.status
         }
     }
+}
+
+/// Returns how many places a reservation of these seats and terms has.
+pub(super) fn places(seats: &[Seat], terms: Option<&Terms>) -> u32 {
+    let seats = u32::try_from(seats.len()).expect("bounded by the policy");
+    seats + terms.map_or(0, Terms::area_places)
 }

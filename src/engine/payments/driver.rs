@@ -474,7 +474,7 @@ impl Drive<'_> {
         let entry =
             self.directory.schedule_by_number(payment.id.schedule).ok_or(EngineError::NoSuchSchedule)?;
         let schedule = entry.read();
-        let amount = schedule.reservation(reservation).map(|reservation| schedule.amount(&reservation.seats));
+        let amount = schedule.reservation(reservation).map(|reservation| schedule.amount_of(reservation));
 
         Ok(match amount {
             Some(amount) if amount == payment.amount => Outcome::Held,

@@ -224,7 +224,7 @@ impl Engine {
         match reservation.status {
             ReservationStatus::Held => {
                 let schedule = entry.read();
-                Ok((schedule.amount(&reservation.seats), schedule.currency()))
+                Ok((schedule.amount_of(&reservation), schedule.currency()))
             }
             ReservationStatus::Expired => Err(Refusal::Expired.into()),
             ReservationStatus::Paying

@@ -206,12 +206,12 @@ fn describe(event: &Event, names: &impl Names) -> (&'static Kind, Value) {
         Event::Archived { .. } => (&kinds::ARCHIVED, json!({})),
         Event::SeatsBlocked { seats } => (&kinds::SEATS_BLOCKED, seats_of(json!({}), seats, names)),
         Event::SeatsUnblocked { seats } => (&kinds::SEATS_UNBLOCKED, seats_of(json!({}), seats, names)),
-        Event::SeatsHeld { number, nonce, user, seats, expires_at } => {
+        Event::SeatsHeld { number, nonce, user, seats, expires_at, terms: _ } => {
             let mut fields = known(*number, Some((*nonce, user)), names.number());
             fields["expiresAt"] = expires_at.to_string().into();
             (&kinds::SEATS_HELD, seats_of(fields, seats, names))
         }
-        Event::SeatsExchanged { number, seats } => {
+        Event::SeatsExchanged { number, seats, terms: _ } => {
             (&kinds::SEATS_EXCHANGED, seats_of(reservation(*number, names), seats, names))
         }
         Event::HoldReleased { number } => (&kinds::HOLD_RELEASED, reservation(*number, names)),
@@ -449,6 +449,7 @@ mod tests {
             user: UserId::parse("kim").unwrap(),
             seats: [Seat(0), Seat(3)].into(),
             expires_at: Timestamp::from_millis(1_000),
+            terms: None,
         };
         let id = ReservationId { schedule: ScheduleNumber(3), number: ReservationNumber(1), nonce: 9 };
         let data = json!({

@@ -99,7 +99,7 @@ async fn hold(
     let key = key.map(|key| key_of(&app, &caller, "POST /reservations", key.as_str(), &body.0));
     check_pass(&app, &entry, &caller.user_id, &pass, key)?;
     let wish = match (&wanted.seats, &wanted.best_available) {
-        (Some(seats), None) => Wish::Seats(known_seats(entry.layout(), seats)?),
+        (Some(seats), None) => Wish::seats(known_seats(entry.layout(), seats)?),
         (None, Some(best)) => best_wish(entry.layout(), best)?,
         (None, None) => return Err(Problem::invalid_field("seats", "seats or bestAvailable is needed")),
         (Some(_), Some(_)) => {
@@ -154,9 +154,9 @@ async fn exchange(
     let route = format!("PATCH /reservations/{id}");
     let key = key.map(|key| key_of(&app, &caller, &route, key.as_str(), &body.0));
     check_pass(&app, &entry, &caller.user_id, &pass, key)?;
-    let seats = known_seats(entry.layout(), &wanted.seats)?;
+    let wish = Wish::seats(known_seats(entry.layout(), &wanted.seats)?);
     let caller = Caller::User(caller.user_id);
-    let acted = act(&app, &entry, Command::Exchange { reservation, caller, seats }, key).await?;
+    let acted = act(&app, &entry, Command::Exchange { reservation, caller, wish }, key).await?;
     changed(&app, &entry, &acted, StatusCode::OK)
 }
 
@@ -315,7 +315,7 @@ fn best_wish(layout: &Layout, best: &BestAvailable) -> Result<Wish, Problem> {
         layout.grade(name).ok_or_else(unknown)
     };
     let grade = best.grade.as_ref().map(grade).transpose()?;
-    Ok(Wish::Best { grade, count: best.count })
+    Ok(Wish::best_of(grade, best.count))
 }
 
 /// Checks the pass if the schedule has a waiting room. A request whose key has an answer already needs none.

@@ -177,6 +177,7 @@ impl ReservationWire {
             nonce: self.nonce,
             user: user_id(&self.user)?,
             seats: seats_in(self.seats),
+            terms: None,
             status: status_in(self.status)?,
             created_at: Timestamp::from_millis(self.created_at),
             expires_at: Timestamp::from_millis(self.expires_at),

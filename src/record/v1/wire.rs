@@ -310,10 +310,13 @@ impl ScheduleEventWire<'_> {
                 user: user_id(&user)?,
                 seats: seats_in(seats),
                 expires_at: Timestamp::from_millis(expires_at),
+                terms: None,
             },
-            Self::SeatsExchanged { number, seats } => {
-                Event::SeatsExchanged { number: ReservationNumber(number), seats: seats_in(seats) }
-            }
+            Self::SeatsExchanged { number, seats } => Event::SeatsExchanged {
+                number: ReservationNumber(number),
+                seats: seats_in(seats),
+                terms: None,
+            },
             Self::HoldReleased(number) => Event::HoldReleased { number: ReservationNumber(number) },
             Self::HoldExpired(number) => Event::HoldExpired { number: ReservationNumber(number) },
 

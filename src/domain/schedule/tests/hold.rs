@@ -340,6 +340,7 @@ fn numbers_go_on_where_their_ids_are_sealed_from_now_on() {
         user: user("bob"),
         seats: sale.seats(seat),
         expires_at: after(sale.now, 300_000),
+        terms: None,
     };
     let event = held(sealed, "A2", &sale);
     sale.apply(&event, None);

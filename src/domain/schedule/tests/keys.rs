@@ -7,7 +7,7 @@ fn key(digest: u128, fingerprint: u128) -> KeyUse {
 }
 
 fn ask_for(sale: &mut Sale, seats: &str) -> Command {
-    let wish = Wish::Seats(sale.seats(seats));
+    let wish = Wish::seats(sale.seats(seats));
     sale.wish("ann", wish)
 }
 

@@ -183,13 +183,13 @@ impl Sale {
     }
 
     fn try_hold(&mut self, who: &str, seats: &str) -> Result<ReservationRef, Refusal> {
-        let wish = Wish::Seats(self.seats(seats));
+        let wish = Wish::seats(self.seats(seats));
         self.try_wish(who, wish)
     }
 
     fn try_best(&mut self, who: &str, grade: Option<&str>, count: u32) -> Result<ReservationRef, Refusal> {
         let grade = grade.map(|grade| self.schedule.layout().grade(grade).unwrap());
-        self.try_wish(who, Wish::Best { grade, count })
+        self.try_wish(who, Wish::best_of(grade, count))
     }
 
     fn try_wish(&mut self, who: &str, wish: Wish) -> Result<ReservationRef, Refusal> {
@@ -205,8 +205,8 @@ impl Sale {
     }
 
     fn exchange(&mut self, who: &str, reservation: ReservationRef, seats: &str) -> Outcome {
-        let seats = self.seats(seats);
-        self.ask(&Command::Exchange { reservation, caller: by(who), seats })
+        let wish = Wish::seats(self.seats(seats));
+        self.ask(&Command::Exchange { reservation, caller: by(who), wish })
     }
 
     fn release(&mut self, who: &str, reservation: ReservationRef) -> Outcome {

@@ -278,9 +278,10 @@ impl Model {
             AnyCommand::Callers(Command::Hold { user, wish, nonce }) => {
                 self.hold(user, wish, *nonce, now, chosen)
             }
-            AnyCommand::Callers(Command::Exchange { reservation, caller, seats }) => {
-                self.exchange(*reservation, caller, seats)
-            }
+            AnyCommand::Callers(Command::Exchange { reservation, caller, wish }) => match &wish.pick {
+                Pick::Seats(seats) => self.exchange(*reservation, caller, seats),
+                Pick::None | Pick::Best(_) => unreachable!("exchanges are for seats"),
+            },
             AnyCommand::Callers(Command::Release { reservation, caller }) => {
                 self.release(*reservation, caller, now)
             }
@@ -361,18 +362,20 @@ impl Model {
         now: Timestamp,
         chosen: Option<&[Seat]>,
     ) -> Verdict {
-        let count = match wish {
-            Wish::Seats(seats) => seats.len(),
-            Wish::Best { count, .. } => usize::try_from(*count).unwrap(),
+        let count = match &wish.pick {
+            Pick::Seats(seats) => seats.len(),
+            Pick::Best(best) => usize::try_from(best.count).unwrap(),
+            Pick::None => 0,
         };
         self.allow(count, self.live_seats(user))?;
-        let seats = match wish {
-            Wish::Seats(seats) => {
+        let seats = match &wish.pick {
+            Pick::None => vec![],
+            Pick::Seats(seats) => {
                 self.all_free(seats, &[])?;
                 self.strands_nobody(seats, &[])?;
                 seats.to_vec()
             }
-            Wish::Best { grade, .. } => self.best(*grade, count, chosen)?,
+            Pick::Best(best) => self.best(best.grade, count, chosen)?,
         };
         self.made += 1;
         self.bookings.push(Booking {
@@ -837,21 +840,22 @@ impl World {
 
     fn command(&mut self, ask: &Ask) -> AnyCommand {
         match ask.clone() {
-            Ask::Hold { user, seats } => self.sale.wish(USERS[user], Wish::Seats(seats.into())).into(),
+            Ask::Hold { user, seats } => self.sale.wish(USERS[user], Wish::seats(seats)).into(),
             Ask::Best { user, grade, count } => {
-                self.sale.wish(USERS[user], Wish::Best { grade: grade.map(Grade), count }).into()
+                self.sale.wish(USERS[user], Wish::best_of(grade.map(Grade), count)).into()
             }
             Ask::Exchange { which, who, seats } => {
                 let (reservation, caller) = self.which_for(which, who);
-                Command::Exchange { reservation, caller, seats: seats.into() }.into()
+                Command::Exchange { reservation, caller, wish: Wish::seats(seats) }.into()
             }
             Ask::Grow { which, mut seats } => {
                 let reservation = self.which(which);
                 let own = self.sale.schedule.reservation(reservation).map(|own| own.seats.to_vec());
                 let own = own.unwrap_or_default();
                 seats.retain(|seat| !own.contains(seat));
-                let seats = own.into_iter().skip(seats.len() % 2).chain(seats).collect();
-                Command::Exchange { reservation, caller: Caller::Admin, seats }.into()
+                let seats: Vec<Seat> = own.into_iter().skip(seats.len() % 2).chain(seats).collect();
+                let wish = Wish::seats(seats);
+                Command::Exchange { reservation, caller: Caller::Admin, wish }.into()
             }
             Ask::Release { which, who } => {
                 let (reservation, caller) = self.which_for(which, who);

@@ -147,7 +147,7 @@ impl Gone {
             self.prices = Some(prices);
         } else if let Event::SeatsHeld { number, nonce, user, seats, .. } = event {
             self.reservations.insert(number, ReservationNames { nonce, user, seats });
-        } else if let Event::SeatsExchanged { number, seats } = event
+        } else if let Event::SeatsExchanged { number, seats, .. } = event
             && let Some(reserved) = self.reservations.get_mut(&number)
         {
             reserved.seats = seats;
@@ -166,7 +166,7 @@ impl NameSource for EventNames {
             let reserved = ReservationNames { nonce: *nonce, user: user.clone(), seats: Arc::clone(seats) };
             self.recent.insert((number, *reservation), reserved);
         }
-        if let Event::SeatsExchanged { number: reservation, seats } = event
+        if let Event::SeatsExchanged { number: reservation, seats, .. } = event
             && let Some(reserved) = self.recent.get_mut(&(number, *reservation))
         {
             reserved.seats = Arc::clone(seats);

@@ -1,0 +1,211 @@
+//! What of a reservation isn't numbered seats at their grades' prices: places of areas, price types, lines, a code.
+//!
+//! A plain reservation has none of it, and no pointer to anything. Terms are decided once, when a hold is made or exchanged, and told
+//! by that event: nothing recomputes them, so that a reservation costs what its user was told.
+
+use std::sync::Arc;
+
+use crate::domain::money::Money;
+use crate::domain::venue::{Area, Grade, Seat};
+
+/// A price type by its index in the concert's list; the first is the default.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct PriceType(pub u8);
+
+impl PriceType {
+    /// The type of a place for which none is named.
+    pub const DEFAULT: Self = Self(0);
+
+    /// Returns the index as a place in a slice.
+    pub fn index(self) -> usize {
+        usize::from(self.0)
+    }
+}
+
+/// What a hold, or an exchange, asks for: all or none of it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Wish {
+    /// The numbered seats.
+    pub pick: Pick,
+    /// The price types of the picked seats, in their order; of the best seats, in the order in which they are found. Empty: the
+    /// default for all.
+    pub price_types: Box<[PriceType]>,
+    /// Places of areas.
+    pub areas: Box<[AreaWish]>,
+    /// The code that it brings, in capital letters.
+    pub code: Option<Arc<str>>,
+    /// Whether it may have accessible and companion seats.
+    pub accessible: bool,
+}
+
+/// The numbered seats that a wish asks for.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Pick {
+    /// None.
+    #[default]
+    None,
+    /// These seats.
+    Seats(Arc<[Seat]>),
+    /// The best seats that are left.
+    Best(Best),
+}
+
+/// The best seats that are left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Best {
+    /// How many.
+    pub count: u32,
+    /// Of this grade only, where one is named.
+    pub grade: Option<Grade>,
+}
+
+/// Places of an area, as they are asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AreaWish {
+    /// The area.
+    pub area: Area,
+    /// How many places.
+    pub count: u32,
+    /// Their price type.
+    pub price_type: PriceType,
+}
+
+impl Wish {
+    /// Asks for seats.
+    pub fn seats(seats: impl Into<Arc<[Seat]>>) -> Self {
+        Self { pick: Pick::Seats(seats.into()), ..Self::default() }
+    }
+
+    /// Asks for the best seats that are left.
+    pub fn best(count: u32) -> Self {
+        Self::best_of(None, count)
+    }
+
+    /// Asks for the best seats that are left, of one grade where one is named.
+    pub fn best_of(grade: Option<Grade>, count: u32) -> Self {
+        Self { pick: Pick::Best(Best { count, grade }), ..Self::default() }
+    }
+
+    /// Returns how many places it asks for, seats and places of areas together.
+    pub fn places(&self) -> u32 {
+        let areas = self.areas.iter().map(|area| area.count);
+        areas.fold(self.pick.count(), u32::saturating_add)
+    }
+}
+
+impl Pick {
+    /// Returns how many seats it asks for.
+    pub fn count(&self) -> u32 {
+        match self {
+            Self::None => 0,
+            Self::Seats(seats) => u32::try_from(seats.len()).unwrap_or(u32::MAX),
+            Self::Best(best) => best.count,
+        }
+    }
+}
+
+/// What of a reservation isn't numbered seats at their grades' prices.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Terms {
+    /// Its places of areas, in the order asked for.
+    pub areas: Box<[AreaPlaces]>,
+    /// The price types of its seats, in their order; empty: the default for all.
+    pub price_types: Box<[PriceType]>,
+    /// What it costs. The amounts add up to the reservation's.
+    pub lines: Box<[Line]>,
+    /// The code that it used, in capital letters.
+    pub code: Option<Arc<str>>,
+    /// The allotment that it was taken from.
+    pub allotment: Option<Arc<str>>,
+}
+
+/// Places of an area that a reservation has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AreaPlaces {
+    /// The area.
+    pub area: Area,
+    /// Their price type.
+    pub price_type: PriceType,
+    /// How many.
+    pub count: u32,
+}
+
+/// One line of what a reservation costs. Amounts are in minor units, and negative where they are taken off.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Line {
+    /// What it is for.
+    pub kind: LineKind,
+    /// Its name, for people.
+    pub name: Arc<str>,
+    /// How often its unit's amount counts.
+    pub count: u32,
+    /// The amount of one.
+    pub unit_amount: i64,
+    /// The amount of all.
+    pub amount: i64,
+    /// Whether a cancellation gives it back.
+    pub refundable: bool,
+}
+
+/// What a line is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum LineKind {
+    /// Numbered seats.
+    Seat,
+    /// Places of an area.
+    Area,
+    /// A fee.
+    Fee,
+    /// What is taken off.
+    Discount,
+}
+
+impl LineKind {
+    /// Every kind, as the lines of a reservation are ordered.
+    pub const ALL: [Self; 4] = [Self::Seat, Self::Area, Self::Fee, Self::Discount];
+
+    /// Returns the word that clients see.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Seat => "seat",
+            Self::Area => "area",
+            Self::Fee => "fee",
+            Self::Discount => "discount",
+        }
+    }
+}
+
+impl Terms {
+    /// Returns the price type of the seat at a place in the reservation's list.
+    pub fn price_type(&self, place: usize) -> PriceType {
+        self.price_types.get(place).copied().unwrap_or_default()
+    }
+
+    /// Returns how many places of areas there are.
+    pub fn area_places(&self) -> u32 {
+        self.areas.iter().map(|area| area.count).sum()
+    }
+
+    /// Returns the sum of all lines.
+    ///
+    /// # Panics
+    /// When it is no amount, which lines that were decided never are.
+    pub fn amount(&self) -> Money {
+        let sum = self.lines.iter().map(|line| line.amount).sum();
+        money(sum).expect("the lines of a reservation add up to an amount")
+    }
+
+    /// Returns what a cancellation gives back: the sum of the lines that are refundable, and nothing where that is below zero, as it
+    /// may be where a discount took off more than they were.
+    pub fn refund(&self) -> Money {
+        let amount = self.amount();
+        let back = self.lines.iter().filter(|line| line.refundable);
+        let sum: i64 = back.map(|line| line.amount).sum();
+        money(sum.max(0)).map_or(amount, |back| back.min(amount))
+    }
+}
+
+/// Makes an amount, where it is one.
+pub fn money(minor: i64) -> Option<Money> {
+    Money::new(u64::try_from(minor).ok()?)
+}
