@@ -78,7 +78,7 @@ fn schedule_refused(refusal: Refusal, layout: Option<&Layout>) -> Problem {
         Refusal::NoSeats | Refusal::TooManySeats { .. } | Refusal::RepeatedSeats { .. } => {
             return Problem::invalid_field("seats", refusal.to_string());
         }
-        Refusal::UnknownPriceType => return Problem::invalid_field("priceType", refusal.to_string()),
+        Refusal::UnknownPriceType | Refusal::PriceTypeNotSold => return Problem::invalid_field("priceType", refusal.to_string()),
         Refusal::UnknownArea => return Problem::invalid_field("areas", refusal.to_string()),
         Refusal::UnknownGrade => return Problem::invalid_field("bestAvailable.grade", refusal.to_string()),
         Refusal::NoSuchReservation => return Problem::not_found(),

@@ -111,8 +111,10 @@ impl Payments {
     /// [`Refusal::Contradicts`].
     fn reported(&self, order: &Payment, taken: &Taken) -> Result<Option<&Payment>, Refusal> {
         let known = self.with_payment_key(order, &taken.payment_key);
-        let agrees =
-            known.is_none_or(|known| (known.amount, known.currency) == (taken.amount, taken.currency));
+        // Of a refund of a part, the service may tell the part.
+        let is_amount_of =
+            |known: &Payment| taken.amount == known.amount || Some(taken.amount) == known.refund;
+        let agrees = known.is_none_or(|known| known.currency == taken.currency && is_amount_of(known));
         if agrees && taken.amount > Money::ZERO { Ok(known) } else { Err(Refusal::Contradicts) }
     }
 
@@ -180,6 +182,7 @@ impl Payments {
                 updated_at: at,
                 completed_at: None,
                 refunded_at: back.is_some().then_some(at),
+                refund: None,
                 key: None,
             });
         }

@@ -7,7 +7,8 @@ use super::command::{
 };
 use super::policy::Plan;
 use super::search::FreeSeats;
-use super::terms::{Best, Pick, Terms, Wish};
+use super::pricing::{self, Discount, Places};
+use super::terms::{Best, Pick, PriceType, Terms, Wish};
 use super::{BLOCKED, FREE, Reservation, ReservationStatus, Schedule};
 use crate::domain::concert::Prices;
 use crate::domain::ids::{ConcertId, PaymentId, ReservationNumber, UserId, count_of};
@@ -162,9 +163,9 @@ impl Schedule {
                 self.check_orphans(&self.owners, seats)?;
                 Arc::clone(seats)
             }
-            Pick::Best(best) => self.best(best, self.free_seats(&self.owners))?,
+            Pick::Best(best) => self.best(best, &wish.price_types, self.free_seats(&self.owners))?,
         };
-        let terms = self.terms_of(wish)?;
+        let terms = self.terms_of(wish, &seats, None)?;
 
         // From here up, an owner's number would be read as a mark of the seat map.
         assert!(self.last_reservation < count_of(BLOCKED) - 1, "a schedule's reservation numbers suffice");
@@ -178,16 +179,52 @@ impl Schedule {
         }))
     }
 
-    /// Decides the terms of a reservation that gets what is wished; a plain one has none.
-    #[expect(clippy::unused_self, reason = "a schedule without price types and areas has no terms")]
-    fn terms_of(&self, wish: &Wish) -> Result<Option<Arc<Terms>>, Refusal> {
-        if !wish.price_types.is_empty() {
-            return Err(Refusal::UnknownPriceType);
+    /// Decides the terms of a reservation that gets what is wished; one of seats alone, at their grades' prices, has none.
+    fn terms_of(
+        &self,
+        wish: &Wish,
+        seats: &[Seat],
+        discount: Option<&Discount>,
+    ) -> Result<Option<Arc<Terms>>, Refusal> {
+        let prices = self.prices.as_ref().expect("an open sale has its prices");
+        if prices.tariff.is_none() && wish.is_plain() {
+            return Ok(None);
         }
+
         if !wish.areas.is_empty() {
             return Err(Refusal::UnknownArea);
         }
-        Ok(None)
+        let mut terms = Terms {
+            price_types: self.price_types_of(wish, prices)?,
+            code: wish.code.clone(),
+            ..Terms::default()
+        };
+
+        let places = seats.iter().enumerate().map(|(place, seat)| Places {
+            area: None,
+            grade: self.layout.grade_of(*seat),
+            price_type: terms.price_type(place),
+            count: 1,
+        });
+        let lines = pricing::lines(prices, self.layout.grades(), places, discount)?;
+        terms.lines = lines;
+        Ok(Some(Arc::new(terms)))
+    }
+
+    /// Returns the price types of the picked seats; nothing where all are the default.
+    #[expect(clippy::unused_self, reason = "it is one of a schedule's checks")]
+    fn price_types_of(&self, wish: &Wish, prices: &Prices) -> Result<Box<[PriceType]>, Refusal> {
+        let types = &wish.price_types;
+        if types.is_empty() {
+            return Ok(Box::default());
+        }
+        let known = types.iter().all(|price_type| price_type.index() < prices.types().len());
+        if !known || u32::try_from(types.len()).ok() != Some(wish.pick.count()) {
+            return Err(Refusal::UnknownPriceType);
+        }
+
+        let all_default = types.iter().all(|price_type| *price_type == PriceType::DEFAULT);
+        Ok(if all_default { Box::default() } else { types.clone() })
     }
 
     /// Refuses another hold to a user of whose holds `max` have ended unpaid within an hour: a user who holds again at
@@ -216,19 +253,25 @@ impl Schedule {
         Err(Refusal::TooManyUnpaid { wait: Seconds::new(u32::try_from(wait).unwrap_or(u32::MAX)) })
     }
 
-    fn best(&self, best: &Best, free: FreeSeats<'_>) -> Result<Arc<[Seat]>, Refusal> {
-        let ranked: Vec<Grade> = match best.grade {
+    /// Finds the best seats, in grades in which all these price types are sold.
+    fn best(
+        &self,
+        best: &Best,
+        price_types: &[PriceType],
+        free: FreeSeats<'_>,
+    ) -> Result<Arc<[Seat]>, Refusal> {
+        let prices = self.prices.as_ref().expect("an open sale has its prices");
+        let mut ranked: Vec<Grade> = match best.grade {
             Some(grade) if grade.index() >= self.layout.grades().len() => return Err(Refusal::UnknownGrade),
             Some(grade) => vec![grade],
-            None => self
-                .prices
-                .as_ref()
-                .expect("an open sale has its prices")
-                .best_first
-                .iter()
-                .map(|grade| Grade(*grade))
-                .collect(),
+            None => prices.best_first.iter().map(|grade| Grade(*grade)).collect(),
         };
+        let is_sold = |grade: Grade, price_type: &PriceType| prices.of(grade, *price_type).is_some();
+        ranked.retain(|grade| price_types.iter().all(|price_type| is_sold(*grade, price_type)));
+        if ranked.is_empty() {
+            return Err(Refusal::PriceTypeNotSold);
+        }
+
         free.best_available(&ranked, best.count, self.plan.policy.prevent_orphan_seats)
             .map(Into::into)
             .ok_or(Refusal::NotEnoughSeats)
@@ -266,11 +309,11 @@ impl Schedule {
             Pick::Best(best) => {
                 let (owners, free_in_row) = self.without(reservation);
                 let free = FreeSeats { layout: &self.layout, owners: &owners, free_in_row: &free_in_row };
-                self.best(best, free)?
+                self.best(best, &wish.price_types, free)?
             }
         };
 
-        let terms = self.terms_of(wish)?;
+        let terms = self.terms_of(wish, &seats, None)?;
         if seats == reservation.seats && terms == reservation.terms {
             return Ok(None);
         }

@@ -22,6 +22,7 @@ mod command;
 mod decide;
 mod image;
 pub mod policy;
+pub mod pricing;
 mod reservation;
 pub mod search;
 pub mod terms;

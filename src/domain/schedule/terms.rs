@@ -86,6 +86,11 @@ impl Wish {
         Self { pick: Pick::Best(Best { count, grade }), ..Self::default() }
     }
 
+    /// Tells whether it asks for seats and nothing else.
+    pub fn is_plain(&self) -> bool {
+        self.price_types.is_empty() && self.areas.is_empty() && self.code.is_none()
+    }
+
     /// Returns how many places it asks for, seats and places of areas together.
     pub fn places(&self) -> u32 {
         let areas = self.areas.iter().map(|area| area.count);

@@ -11,16 +11,18 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 
 use super::kinds::{self, EventDocument, Kind, object};
+use super::concert::FeeDocument;
+use super::reservation::LineDocument;
 use super::{ConcertDocument, PlanDocument, QueuePolicyDocument, VenueDocument, money};
 use crate::domain::catalogue::CatalogueEvent;
 use crate::domain::cause::By;
-use crate::domain::concert::Prices;
+use crate::domain::concert::{PricedType, Prices};
 use crate::domain::ids::{
     PaymentNumber, ReservationId, ReservationNumber, ScheduleId, ScheduleNumber, UserId,
 };
 use crate::domain::money::{Currency, Money};
 use crate::domain::payments::Payment;
-use crate::domain::schedule::Event;
+use crate::domain::schedule::{Event, Terms};
 use crate::domain::users::Event as UserEvent;
 use crate::domain::venue::{Layout, Seat};
 use crate::domain::waiting_room::draw::hex;
@@ -41,6 +43,9 @@ pub trait Names {
     /// Returns what is known of a reservation.
     fn reservation(&self, number: ReservationNumber) -> Option<ReservationNames>;
 
+    /// Returns the prices that are bound, or set by now.
+    fn prices(&self) -> Option<Arc<Prices>>;
+
     /// Returns what seats cost together.
     fn amount(&self, seats: &[Seat]) -> Option<(Money, Currency)>;
 }
@@ -54,6 +59,8 @@ pub struct ReservationNames {
     pub user: UserId,
     /// Its seats, once it has no others any more.
     pub seats: Arc<[Seat]>,
+    /// Its terms, where it has any.
+    pub terms: Option<Arc<Terms>>,
 }
 
 /// Where the names are found that the numbers of facts stand for. It is asked for the facts in order.
@@ -193,12 +200,12 @@ fn describe(event: &Event, names: &impl Names) -> (&'static Kind, Value) {
             }),
         ),
         Event::SalesOpened { prices } => {
-            let prices = prices.as_ref().and_then(|prices| Some(price_list(prices, names.layout()?)));
-            (&kinds::SALES_OPENED, json!({"prices": prices}))
+            let listed = prices.as_ref().and_then(|prices| Some(price_list(prices, names.layout()?)));
+            (&kinds::SALES_OPENED, with_tariff(json!({"prices": listed}), prices.as_deref(), names))
         }
         Event::PricesSet { prices } => {
-            let prices = names.layout().map(|layout| price_list(prices, layout));
-            (&kinds::PRICES_SET, json!({"prices": prices}))
+            let listed = names.layout().map(|layout| price_list(prices, layout));
+            (&kinds::PRICES_SET, with_tariff(json!({"prices": listed}), Some(prices), names))
         }
         Event::SalesClosed => (&kinds::SALES_CLOSED, json!({})),
         Event::ScheduleCancelled => (&kinds::SCHEDULE_CANCELLED, json!({})),
@@ -206,13 +213,14 @@ fn describe(event: &Event, names: &impl Names) -> (&'static Kind, Value) {
         Event::Archived { .. } => (&kinds::ARCHIVED, json!({})),
         Event::SeatsBlocked { seats } => (&kinds::SEATS_BLOCKED, seats_of(json!({}), seats, names)),
         Event::SeatsUnblocked { seats } => (&kinds::SEATS_UNBLOCKED, seats_of(json!({}), seats, names)),
-        Event::SeatsHeld { number, nonce, user, seats, expires_at, terms: _ } => {
+        Event::SeatsHeld { number, nonce, user, seats, expires_at, terms } => {
             let mut fields = known(*number, Some((*nonce, user)), names.number());
             fields["expiresAt"] = expires_at.to_string().into();
-            (&kinds::SEATS_HELD, seats_of(fields, seats, names))
+            (&kinds::SEATS_HELD, with_terms(seats_of(fields, seats, names), terms.as_deref(), names))
         }
-        Event::SeatsExchanged { number, seats, terms: _ } => {
-            (&kinds::SEATS_EXCHANGED, seats_of(reservation(*number, names), seats, names))
+        Event::SeatsExchanged { number, seats, terms } => {
+            let fields = seats_of(reservation(*number, names), seats, names);
+            (&kinds::SEATS_EXCHANGED, with_terms(fields, terms.as_deref(), names))
         }
         Event::HoldReleased { number } => (&kinds::HOLD_RELEASED, reservation(*number, names)),
         Event::HoldExpired { number } => (&kinds::HOLD_EXPIRED, reservation(*number, names)),
@@ -240,7 +248,10 @@ fn describe(event: &Event, names: &impl Names) -> (&'static Kind, Value) {
             let seat_ids = seats.zip(names.layout()).map(|(seats, layout)| -> Vec<&str> {
                 seats.iter().map(|seat| layout.seat_id(*seat)).collect()
             });
-            let (amount, currency) = seats.and_then(|seats| names.amount(seats)).unzip();
+            let (mut amount, currency) = seats.and_then(|seats| names.amount(seats)).unzip();
+            if let Some(terms) = reserved.as_ref().and_then(|reserved| reserved.terms.as_deref()) {
+                amount = Some(terms.amount());
+            }
 
             fields["seats"] = seat_ids.into();
             fields["amount"] = amount.map(Money::minor).into();
@@ -333,6 +344,42 @@ fn seats_of(mut fields: Value, seats: &Arc<[Seat]>, names: &impl Names) -> Value
     fields
 }
 
+/// Adds what of a reservation isn't seats at their grades' prices.
+fn with_terms(mut fields: Value, terms: Option<&Terms>, names: &impl Names) -> Value {
+    let Some(terms) = terms else { return fields };
+    fields["lines"] = written(&terms.lines.iter().map(LineDocument::from).collect::<Vec<_>>());
+    let prices = names.prices();
+    let count = fields["seats"].as_array().map_or(0, Vec::len);
+    let price_type = |place| Some(prices.as_ref()?.type_id(terms.price_type(place))?.to_string());
+    let types: Option<Vec<String>> = (0..count).map(price_type).collect();
+    if let Some(types) = types.filter(|types| !types.is_empty()) {
+        fields["priceTypes"] = types.into();
+    }
+    if let Some(code) = &terms.code {
+        fields["code"] = (**code).into();
+    }
+    fields
+}
+
+/// Adds the price types and fees that a sale has.
+fn with_tariff(mut fields: Value, prices: Option<&Prices>, names: &impl Names) -> Value {
+    let Some(prices) = prices else { return fields };
+    if let Some(layout) = names.layout().filter(|_| !prices.types().is_empty()) {
+        let by_grade = |priced: &PricedType| -> Map<String, Value> {
+            let grades = layout.grades().iter().zip(&priced.by_grade);
+            grades.filter_map(|(grade, price)| Some((grade.to_string(), (*price)?.minor().into()))).collect()
+        };
+        let priced = |priced: &PricedType| {
+            json!({"priceType": priced.id.as_str(), "name": &*priced.name, "prices": by_grade(priced)})
+        };
+        fields["priceTypes"] = prices.types().iter().map(priced).collect();
+    }
+    if !prices.fees().is_empty() {
+        fields["fees"] = written(&prices.fees().iter().map(FeeDocument::from).collect::<Vec<_>>());
+    }
+    fields
+}
+
 /// Returns prices by the names of their grades.
 fn price_list(prices: &Prices, layout: &Layout) -> Value {
     let amounts = prices.by_grade.iter().map(|price| Value::from(price.minor()));
@@ -377,6 +424,10 @@ mod tests {
             (number.0 == 1).then_some(ReservationNames { nonce: 9, user, seats })
         }
 
+        fn prices(&self) -> Option<Arc<Prices>> {
+            None
+        }
+
         fn amount(&self, seats: &[Seat]) -> Option<(Money, Currency)> {
             let amount = 100_000 * u64::try_from(seats.len()).unwrap();
             Some((Money::new(amount).unwrap(), Currency::parse("KRW").unwrap()))
@@ -399,6 +450,10 @@ mod tests {
         }
 
         fn reservation(&self, _: ReservationNumber) -> Option<ReservationNames> {
+            None
+        }
+
+        fn prices(&self) -> Option<Arc<Prices>> {
             None
         }
 
@@ -476,7 +531,7 @@ mod tests {
     #[test]
     fn prices_and_payments_are_named() {
         let by_grade = [170_000, 90_000].map(|price| Money::new(price).unwrap());
-        let prices = Prices { by_grade: by_grade.into(), best_first: [0, 1].into() };
+        let prices = Prices { by_grade: by_grade.into(), best_first: [0, 1].into(), tariff: None };
         let opened = Event::SalesOpened { prices: Some(Arc::new(prices)) };
         check(&opened, "SalesOpened", &json!({"scheduleId": "s", "prices": {"VIP": 170_000, "R": 90_000}}));
         let confirmed = of_schedule(

@@ -227,11 +227,20 @@ const SEATS: &[Field] = &[
     field("seatIndexes", Numbers, "in place of `seats`, where the venue is gone: their places in its plan")
         .sometimes(),
 ];
+const TERMS: &[Field] = &[
+    field("lines", Objects, "what it costs, where it isn't its seats' prices alone: as in a reservation").sometimes(),
+    field("priceTypes", Texts, "the seats' price types, in the order of `seats`, where there are any").sometimes(),
+    field("code", Text, "the code that it used").sometimes(),
+];
 const PAYMENT: &[Field] = &[
     field("paymentNumber", Number, "the payment's number in its schedule"),
     field("paymentId", Text, "its id; null where it is no longer kept").or_null(),
 ];
 const PAID_BY: &[Field] = &[field("paymentId", Text, "the payment")];
+const TARIFF: &[Field] = &[
+    field("priceTypes", Objects, "its price types, each with its `prices` by grade, where it has any").sometimes(),
+    field("fees", Objects, "its fees, as in a concert, where it has any").sometimes(),
+];
 const DEADLINE: &[Field] = &[field("expiresAt", Instant, "the deadline from now on")];
 const FAILURE: Field =
     field("failure", Object, "why: a `code`, and what belongs to it, as in a payment's `failure`");
@@ -268,17 +277,17 @@ kinds! {
         &[field("currency", Text, "of its prices")], PLAN];
     REPLANNED = Schedule Public "Replanned", "Its times, casting or policy changed", [OF_SCHEDULE, PLAN];
     SALES_OPENED = Schedule Public "SalesOpened", "Its sale opened", [OF_SCHEDULE,
-        &[field("prices", Object, "by grade, bound from now on; null where it had opened before, or the venue is gone").or_null()]];
+        &[field("prices", Object, "by grade, bound from now on; null where it had opened before, or the venue is gone").or_null()], TARIFF];
     PRICES_SET = Schedule Public "PricesSet", "Its prices changed with the concert's, before its sale ever opened", [OF_SCHEDULE,
-        &[field("prices", Object, "by grade, as it opens with them; null where the venue is gone").or_null()]];
+        &[field("prices", Object, "by grade, as it opens with them; null where the venue is gone").or_null()], TARIFF];
     SALES_CLOSED = Schedule Public "SalesClosed", "Its sale closed", [OF_SCHEDULE];
     SCHEDULE_CANCELLED = Schedule Public "ScheduleCancelled", "The performance is cancelled: holds end with it, and what is paid goes back", [OF_SCHEDULE];
     DELETED = Schedule Public "Deleted", "The schedule was removed", [OF_SCHEDULE];
     ARCHIVED = Schedule Internal "Archived", "The schedule, which is long over, moved to the archive with its payments", [OF_SCHEDULE];
     SEATS_BLOCKED = Schedule Public "SeatsBlocked", "Seats were taken off sale", [OF_SCHEDULE, SEATS];
     SEATS_UNBLOCKED = Schedule Public "SeatsUnblocked", "Seats were put back on sale", [OF_SCHEDULE, SEATS];
-    SEATS_HELD = Schedule Public "SeatsHeld", "A reservation was made: a hold", [RESERVATION, DEADLINE, SEATS];
-    SEATS_EXCHANGED = Schedule Public "SeatsExchanged", "A hold has other seats", [RESERVATION, SEATS];
+    SEATS_HELD = Schedule Public "SeatsHeld", "A reservation was made: a hold", [RESERVATION, DEADLINE, SEATS, TERMS];
+    SEATS_EXCHANGED = Schedule Public "SeatsExchanged", "A hold has other seats", [RESERVATION, SEATS, TERMS];
     HOLD_RELEASED = Schedule Public "HoldReleased", "A hold was given up", [RESERVATION];
     HOLD_EXPIRED = Schedule Public "HoldExpired", "A hold's deadline passed", [RESERVATION];
     PAYMENT_BEGUN = Schedule Public "PaymentBegun", "A hold is being paid", [RESERVATION, PAID_BY, DEADLINE];
@@ -305,7 +314,8 @@ kinds! {
     REFUND_BEGUN = Payment Public "RefundBegun", "Its money is to go back. With the method `external` your payment service is asked for it: see OPERATIONS.md", [PAYMENT,
         &[FAILURE, field("reservationId", Text, "what it paid for, or was to; null as `paymentId`").or_null(),
           field("userId", Text, "who paid; null as `paymentId`").or_null(), field("method", Text, "how; null as `paymentId`").or_null(),
-          field("amount", Number, "how much, in the currency's minor unit; null as `paymentId`").or_null(),
+          field("amount", Number, "how much goes back, in the currency's minor unit; null as `paymentId`").or_null(),
+          field("paidAmount", Number, "how much was paid: more than `amount` where a fee is not refundable; null as `paymentId`").or_null(),
           field("currency", Text, "ISO 4217; null as `paymentId`").or_null(),
           field("paymentKey", Text, "with the method `external`: your payment service's name for what it took").sometimes()]];
     PAYMENT_REFUNDED = Payment Public "PaymentRefunded", "Its money is back", [PAYMENT];

@@ -23,7 +23,7 @@ mod schedule_view;
 mod venue;
 mod words;
 
-pub use concert::{ConcertDocument, GradeDocument, PRICE_MINOR_MAX};
+pub use concert::{ConcertDocument, FeeDocument, GradeDocument, PRICE_MINOR_MAX, PriceTypeDocument};
 pub use geometry::{Number, OutlineDocument, PointDocument, StageDocument};
 pub use import::ImportDocument;
 pub use reservation::{GuestDocument, ReservationDocument, Surroundings};

@@ -9,7 +9,8 @@ use super::words::{At, OpaqueId, ReservationWord};
 use crate::domain::catalogue::Catalogue;
 use crate::domain::concert::Prices;
 use crate::domain::money::{Currency, Money};
-use crate::domain::schedule::Reservation;
+use crate::domain::schedule::terms::{Line, LineKind, PriceType};
+use crate::domain::schedule::{Reservation, ReservationStatus};
 use crate::domain::time::Timestamp;
 use crate::domain::venue::Seat;
 use crate::engine::{Engine, EngineError, ScheduleEntry};
@@ -29,8 +30,17 @@ pub struct ReservationDocument<'a> {
     user_id: &'a str,
     status: ReservationWord,
     seats: Vec<ReservedSeat<'a>>,
-    /// The price of all its seats, in the currency's minor unit.
+    /// What it costs, in the currency's minor unit: its seats' prices, or the sum of its `lines`.
     amount: u64,
+    /// The code that it used.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<&'a str>,
+    /// What it costs, line by line, fixed when it was held or exchanged; absent where it costs its seats' prices and nothing else.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lines: Option<Vec<LineDocument<'a>>>,
+    /// With `lines`, once it is confirmed: what a cancellation gives back, or has given back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refund_amount: Option<u64>,
     currency: &'a str,
     created_at: At,
     /// The instant at which a hold ends.
@@ -51,8 +61,57 @@ pub struct ReservationDocument<'a> {
 struct ReservedSeat<'a> {
     seat_id: &'a str,
     grade: &'a str,
-    /// In the currency's minor unit.
+    /// In the currency's minor unit; of its price type, where it has one.
     price: u64,
+    /// Its price type, where the concert has any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    price_type: Option<&'a str>,
+}
+
+/// A line of what a reservation costs.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = Line)]
+pub(super) struct LineDocument<'a> {
+    kind: LineWord,
+    /// Its name, for people.
+    name: &'a str,
+    count: u32,
+    /// In the currency's minor unit; below zero where it is taken off.
+    unit_amount: i64,
+    /// `unitAmount` as often as `count` says.
+    amount: i64,
+    /// Whether a cancellation gives it back.
+    refundable: bool,
+}
+
+/// What a line is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = LineKind)]
+enum LineWord {
+    Seat,
+    Area,
+    Fee,
+    Discount,
+}
+
+impl<'a> From<&'a Line> for LineDocument<'a> {
+    fn from(line: &'a Line) -> Self {
+        Self {
+            kind: match line.kind {
+                LineKind::Seat => LineWord::Seat,
+                LineKind::Area => LineWord::Area,
+                LineKind::Fee => LineWord::Fee,
+                LineKind::Discount => LineWord::Discount,
+            },
+            name: &line.name,
+            count: line.count,
+            unit_amount: line.unit_amount,
+            amount: line.amount,
+            refundable: line.refundable,
+        }
+    }
 }
 
 /// A reservation on a door list.
@@ -95,10 +154,19 @@ impl<'a> Surroundings<'a> {
     pub fn show<'s>(&'s self, reservation: &'s Reservation) -> ReservationDocument<'s> {
         let concert = self.catalogue.concert(self.entry.concert());
         let venue = concert.and_then(|concert| self.catalogue.venue(&concert.venue));
-        let seats: Vec<ReservedSeat<'_>> = reservation.seats.iter().map(|seat| self.seat(*seat)).collect();
+        let terms = reservation.terms.as_deref();
+        let places = reservation.seats.iter().enumerate();
+        let seat = |(place, seat): (usize, &Seat)| {
+            self.seat(*seat, terms.map_or(PriceType::DEFAULT, |terms| terms.price_type(place)))
+        };
+        let seats: Vec<ReservedSeat<'_>> = places.map(seat).collect();
         let add = |sum: Money, seat: &Seat| {
             sum.plus(self.price(*seat)).expect("the seats of one reservation cost less than 2^53")
         };
+        let amount = terms
+            .map_or_else(|| reservation.seats.iter().fold(Money::ZERO, add), |terms| terms.amount());
+        let was_confirmed =
+            matches!(reservation.status, ReservationStatus::Confirmed | ReservationStatus::Cancelled);
 
         ReservationDocument {
             reservation_id: reservation.full_id(self.entry.number()).into(),
@@ -110,7 +178,10 @@ impl<'a> Surroundings<'a> {
             user_id: &reservation.user,
             status: reservation.status.into(),
             seats,
-            amount: reservation.seats.iter().fold(Money::ZERO, add).minor(),
+            amount: amount.minor(),
+            code: terms.and_then(|terms| terms.code.as_deref()),
+            lines: terms.map(|terms| terms.lines.iter().map(LineDocument::from).collect()),
+            refund_amount: terms.filter(|_| was_confirmed).map(|terms| terms.refund().minor()),
             currency: self.currency.as_str(),
             created_at: At(reservation.created_at),
             expires_at: At(reservation.expires_at),
@@ -125,9 +196,15 @@ impl<'a> Surroundings<'a> {
         self.prices.by_grade[self.entry.layout().grade_of(seat).index()]
     }
 
-    fn seat(&self, seat: Seat) -> ReservedSeat<'_> {
+    fn seat(&self, seat: Seat, price_type: PriceType) -> ReservedSeat<'_> {
         let layout = self.entry.layout();
-        let grade = &layout.grades()[layout.grade_of(seat).index()];
-        ReservedSeat { seat_id: layout.seat_id(seat), grade, price: self.price(seat).minor() }
+        let grade = layout.grade_of(seat);
+        let price = self.prices.of(grade, price_type).expect("a seat that was held has a price");
+        ReservedSeat {
+            seat_id: layout.seat_id(seat),
+            grade: &layout.grades()[grade.index()],
+            price: price.minor(),
+            price_type: self.prices.type_id(price_type).map(|id| id.as_str()),
+        }
     }
 }

@@ -9,6 +9,7 @@ use utoipa::{PartialSchema, ToSchema};
 
 use super::checks::{self, LINES_LEN_MAX, NAMES_MAX};
 use crate::domain::accounts::Kind;
+use crate::domain::concert::LINE_NAME_LEN_MAX;
 use crate::domain::ids::{ID_LEN_MAX, PaymentId, ReservationId, TransactionId};
 use crate::domain::payments::{Method, State};
 use crate::domain::schedule::{ReservationStatus, SaleStatus, SeatStatus};
@@ -194,6 +195,8 @@ texts! {
     UserNameText: 1..=NAME_LEN_MAX, NAME, "1–100 printable characters, without white space around them";
     /// A name for people.
     NameText: 1..=checks::NAME_LEN_MAX, PRINTABLE, "1–500 printable characters";
+    /// The name of a price type or a fee, which lines of reservations keep.
+    LineName: 1..=LINE_NAME_LEN_MAX, PRINTABLE, "1–100 printable characters";
     /// A text of one line, for people.
     LineText: 0..=checks::NAME_LEN_MAX, LINE, "At most 500 printable characters";
     /// A text that may have several lines, for people.

@@ -15,23 +15,22 @@ use crate::domain::keys::KeyUse;
 use crate::domain::schedule::{
     Answer, Caller, Command, Refusal, Reservation, ReservationRef, ReservationStatus, Wish,
 };
-use crate::domain::venue::Layout;
 use crate::engine::{self, Done, EngineError, FoundReservation, Listed, Narrow, ScheduleEntry};
 use crate::http::app::App;
 use crate::http::auth::{Auditor, Reader, User};
 use crate::http::documents::{
-    self, CatalogueId, GradeText, GuestDocument, ReservationDocument, ReservationWord, SeatName,
-    Surroundings, UserText,
+    self, CatalogueId, GuestDocument, ReservationDocument, ReservationWord, Surroundings, UserText,
 };
 use crate::http::extract::{IdempotencyKey, Path, Query, RawBody};
 use crate::http::idempotency::{key_of, marked};
 use crate::http::json::Json;
-use crate::http::lookup::{self, known_seats, narrowed};
+use crate::http::lookup::{self, narrowed};
 use crate::http::page::{List, Page};
 use crate::http::pass::{ShownPass, check_active};
 use crate::http::problem::Problem;
 use crate::http::refusal::problem;
 use crate::http::table::{Routes, routes};
+use crate::http::wish::{BestAvailable, SeatWish, wish};
 use crate::random;
 
 /// Makes the routes of reservations.
@@ -46,23 +45,11 @@ pub fn routes() -> Routes<App> {
 struct HoldBody {
     #[schema(value_type = CatalogueId)]
     schedule_id: String,
-    /// The ids of the seats, 1 to `maxSeatsPerReservation`, each once.
-    #[schema(value_type = Option<HashSet<SeatName>>, min_items = 1, max_items = 100)]
-    seats: Option<Vec<String>>,
+    /// The seats, each by its id or with its price type, 1 to `maxSeatsPerReservation`, each once.
+    #[schema(value_type = Option<HashSet<SeatWish>>, min_items = 1, max_items = 100)]
+    seats: Option<Vec<SeatWish>>,
     /// Instead of `seats`: the best seats that are left.
     best_available: Option<BestAvailable>,
-}
-
-/// The best seats that are left.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct BestAvailable {
-    /// Only seats of this grade.
-    #[schema(value_type = Option<GradeText>)]
-    grade: Option<String>,
-    /// How many seats, at most `maxSeatsPerReservation`; side by side in one row if a row has room.
-    #[schema(minimum = 1, maximum = 100)]
-    count: u32,
 }
 
 /// The seats that replace those of a hold.
@@ -70,9 +57,11 @@ struct BestAvailable {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(example = json!({"seats": ["1층-B-7-15"]}))]
 struct ExchangeBody {
-    /// The new seats, 1 to `maxSeatsPerReservation`, each once.
-    #[schema(value_type = HashSet<SeatName>, min_items = 1, max_items = 100)]
-    seats: Vec<String>,
+    /// The new seats, each by its id or with its price type, 1 to `maxSeatsPerReservation`, each once.
+    #[schema(value_type = Option<HashSet<SeatWish>>, min_items = 1, max_items = 100)]
+    seats: Option<Vec<SeatWish>>,
+    /// Instead of `seats`: the best seats that are left, or were before this hold.
+    best_available: Option<BestAvailable>,
 }
 
 /// Hold seats
@@ -98,24 +87,10 @@ async fn hold(
     let entry = lookup::find(&app, &wanted.schedule_id).await?;
     let key = key.map(|key| key_of(&app, &caller, "POST /reservations", key.as_str(), &body.0));
     check_pass(&app, &entry, &caller.user_id, &pass, key)?;
-    let wish = match (&wanted.seats, &wanted.best_available) {
-        (Some(seats), None) => Wish::seats(known_seats(entry.layout(), seats)?),
-        (None, Some(best)) => best_wish(entry.layout(), best)?,
-        (None, None) => return Err(Problem::invalid_field("seats", "seats or bestAvailable is needed")),
-        (Some(_), Some(_)) => {
-            return Err(Problem::invalid_field("bestAvailable", "either seats or bestAvailable, not both"));
-        }
-    };
+    let wish = wished(&entry, wanted.seats.as_deref(), wanted.best_available.as_ref())?;
     let command = Command::hold(caller.user_id.clone(), wish, random::number());
-    let acted = app.engine.act(&entry, command, key).await.map_err(|error| {
-        if let EngineError::Refused(engine::Refusal::Schedule(Refusal::TooManySeats { max })) = error
-            && wanted.best_available.is_some()
-        {
-            let detail = format!("a reservation of this schedule has at most {max} seats");
-            return Problem::invalid_field("bestAvailable.count", detail);
-        }
-        problem(error, Some(entry.layout()))
-    })?;
+    let is_best = wanted.best_available.is_some();
+    let acted = app.engine.act(&entry, command, key).await.map_err(|error| refused(error, &entry, is_best))?;
     let mut response = changed(&app, &entry, &acted, StatusCode::CREATED)?;
 
     if let Answer::Reservation(reservation) = &acted.answer {
@@ -139,7 +114,7 @@ async fn hold(
         (status = 401, description = "`queue_token_invalid`"),
         (status = 403, description = "`user_suspended`, `queue_token_required`, `queue_not_active` (with `position`)"),
         (status = 404, description = "`not_found`: it doesn't exist, or belongs to another user"),
-        (status = 409, description = "`seat_unavailable`, `reservation_not_held`, `reservation_expired`, `schedule_not_open`, `seat_limit_exceeded`, `orphan_seat`"),
+        (status = 409, description = "`seat_unavailable`, `not_enough_seats`, `reservation_not_held`, `reservation_expired`, `schedule_not_open`, `seat_limit_exceeded`, `orphan_seat`"),
         (status = 422, description = "`invalid_request`, `unknown_seat`")))]
 async fn exchange(
     State(app): State<App>,
@@ -154,9 +129,11 @@ async fn exchange(
     let route = format!("PATCH /reservations/{id}");
     let key = key.map(|key| key_of(&app, &caller, &route, key.as_str(), &body.0));
     check_pass(&app, &entry, &caller.user_id, &pass, key)?;
-    let wish = Wish::seats(known_seats(entry.layout(), &wanted.seats)?);
+    let wish = wished(&entry, wanted.seats.as_deref(), wanted.best_available.as_ref())?;
+    let is_best = wanted.best_available.is_some();
     let caller = Caller::User(caller.user_id);
-    let acted = act(&app, &entry, Command::Exchange { reservation, caller, wish }, key).await?;
+    let command = Command::Exchange { reservation, caller, wish };
+    let acted = app.engine.act(&entry, command, key).await.map_err(|error| refused(error, &entry, is_best))?;
     changed(&app, &entry, &acted, StatusCode::OK)
 }
 
@@ -305,17 +282,27 @@ fn shown<'a>(
     found.iter().map(one).collect::<Result<_, _>>().map_err(|error| problem(error, None))
 }
 
-fn best_wish(layout: &Layout, best: &BestAvailable) -> Result<Wish, Problem> {
-    if best.count == 0 {
-        return Err(Problem::invalid_field("bestAvailable.count", "at least one seat is needed"));
+fn wished(
+    entry: &ScheduleEntry,
+    seats: Option<&[SeatWish]>,
+    best: Option<&BestAvailable>,
+) -> Result<Wish, Problem> {
+    wish(entry.layout(), seats, best, || entry.read().prices().cloned())
+}
+
+/// Makes the problem of a refusal, which names the field that was sent.
+fn refused(error: EngineError, entry: &ScheduleEntry, is_best: bool) -> Problem {
+    if let EngineError::Refused(engine::Refusal::Schedule(refusal)) = &error
+        && is_best
+    {
+        if let Refusal::TooManySeats { .. } = refusal {
+            return Problem::invalid_field("bestAvailable.count", refusal.to_string());
+        }
+        if let Refusal::PriceTypeNotSold | Refusal::UnknownPriceType = refusal {
+            return Problem::invalid_field("bestAvailable.priceTypes", refusal.to_string());
+        }
     }
-    let grade = |name: &String| {
-        let unknown =
-            || Problem::invalid_field("bestAvailable.grade", "the venue has no seats of this grade");
-        layout.grade(name).ok_or_else(unknown)
-    };
-    let grade = best.grade.as_ref().map(grade).transpose()?;
-    Ok(Wish::best_of(grade, best.count))
+    problem(error, Some(entry.layout()))
 }
 
 /// Checks the pass if the schedule has a waiting room. A request whose key has an answer already needs none.

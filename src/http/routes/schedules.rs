@@ -169,7 +169,7 @@ async fn block(
     body: Body<SeatsBody>,
 ) -> Result<Response, Problem> {
     let entry = find(&app, &id).await?;
-    let seats = known_seats(entry.layout(), &body.value.seats)?;
+    let seats = known_seats(entry.layout(), body.value.seats.iter().map(String::as_str))?;
     let cause = asked(&app, &operator, &format!("POST /schedules/{id}/block"), key, &body.raw);
     act(&app, &entry, Command::Block { seats }, cause).await
 }
@@ -191,7 +191,7 @@ async fn unblock(
     body: Body<SeatsBody>,
 ) -> Result<Response, Problem> {
     let entry = find(&app, &id).await?;
-    let seats = known_seats(entry.layout(), &body.value.seats)?;
+    let seats = known_seats(entry.layout(), body.value.seats.iter().map(String::as_str))?;
     let cause = asked(&app, &operator, &format!("POST /schedules/{id}/unblock"), key, &body.raw);
     act(&app, &entry, Command::Unblock { seats }, cause).await
 }

@@ -145,12 +145,13 @@ impl Gone {
             self.venue = Some((creation.venue.clone(), venues.get(&creation.venue).cloned()));
         } else if let Event::SalesOpened { prices: Some(prices) } | Event::PricesSet { prices } = event {
             self.prices = Some(prices);
-        } else if let Event::SeatsHeld { number, nonce, user, seats, .. } = event {
-            self.reservations.insert(number, ReservationNames { nonce, user, seats });
-        } else if let Event::SeatsExchanged { number, seats, .. } = event
+        } else if let Event::SeatsHeld { number, nonce, user, seats, terms, .. } = event {
+            self.reservations.insert(number, ReservationNames { nonce, user, seats, terms });
+        } else if let Event::SeatsExchanged { number, seats, terms } = event
             && let Some(reserved) = self.reservations.get_mut(&number)
         {
             reserved.seats = seats;
+            reserved.terms = terms;
         }
     }
 }
@@ -159,17 +160,23 @@ impl NameSource for EventNames {
     type Error = HistoryError;
 
     fn of_schedule(&mut self, number: ScheduleNumber, event: &Event) -> Result<impl Names, HistoryError> {
-        if let Event::SeatsHeld { number: reservation, nonce, user, seats, .. } = event {
+        if let Event::SeatsHeld { number: reservation, nonce, user, seats, terms, .. } = event {
             if self.recent.len() >= RECENT_MAX {
                 self.recent.clear();
             }
-            let reserved = ReservationNames { nonce: *nonce, user: user.clone(), seats: Arc::clone(seats) };
+            let reserved = ReservationNames {
+                nonce: *nonce,
+                user: user.clone(),
+                seats: Arc::clone(seats),
+                terms: terms.clone(),
+            };
             self.recent.insert((number, *reservation), reserved);
         }
-        if let Event::SeatsExchanged { number: reservation, seats, .. } = event
+        if let Event::SeatsExchanged { number: reservation, seats, terms } = event
             && let Some(reserved) = self.recent.get_mut(&(number, *reservation))
         {
             reserved.seats = Arc::clone(seats);
+            reserved.terms.clone_from(terms);
         }
 
         let source = match self.find(number) {
@@ -217,10 +224,18 @@ impl Names for NamesOf<'_> {
                 let schedule = entry.read();
                 let reservation = schedule.reservation_numbered(number)?;
                 let (user, seats) = (reservation.user.clone(), Arc::clone(&reservation.seats));
-                Some(ReservationNames { nonce: reservation.nonce, user, seats })
+                let terms = reservation.terms.clone();
+                Some(ReservationNames { nonce: reservation.nonce, user, seats, terms })
             }
             Source::Gone(gone) => gone.reservations.get(&number).cloned(),
         })
+    }
+
+    fn prices(&self) -> Option<Arc<Prices>> {
+        match &self.source {
+            Source::Live(entry) => entry.read().prices().cloned(),
+            Source::Gone(gone) => gone.prices.clone(),
+        }
     }
 
     fn amount(&self, seats: &[Seat]) -> Option<(Money, Currency)> {
