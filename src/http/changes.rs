@@ -1,16 +1,18 @@
-//! Changes of the catalogue, and how they are answered.
+//! Changes of the catalogue and of schedules, and how they are answered.
 
 use axum::http::StatusCode;
 use axum::response::Response;
 
 use super::app::App;
-use super::auth::Admin;
+use super::auth::{Admin, Caller};
 use super::extract::IdempotencyKey;
 use super::idempotency::{asked, marked};
 use super::problem::Problem;
 use super::refusal::problem;
 use crate::domain::catalogue::Put;
-use crate::engine::{CatalogueChange, Changed};
+use crate::domain::cause::Cause;
+use crate::domain::schedule::{Answer, Command};
+use crate::engine::{CatalogueChange, Changed, Done, ScheduleEntry};
 
 fn put_status(put: Put) -> StatusCode {
     match put {
@@ -26,6 +28,35 @@ pub(super) async fn put(app: &App, admin: &Admin, change: CatalogueChange) -> Re
         Changed::Put(put) => Ok(put_status(put)),
         other @ (Changed::Imported { .. } | Changed::Removed { .. } | Changed::Acted(_)) => {
             unreachable!("a put answers with what it found, not {other:?}")
+        }
+    }
+}
+
+/// Has a schedule carry a command out.
+pub(super) async fn act(
+    app: &App,
+    entry: &ScheduleEntry,
+    command: Command,
+    cause: Cause,
+) -> Result<Done<Answer>, Problem> {
+    let acted = app.engine.act_by(entry, command, cause).await;
+    acted.map_err(|error| problem(error, Some(entry.layout())))
+}
+
+/// Puts a part of a schedule: a code, or an allotment.
+pub(super) async fn put_in(
+    app: &App,
+    caller: &Caller,
+    entry: &ScheduleEntry,
+    command: Command,
+) -> Result<StatusCode, Problem> {
+    let cause = asked(app, caller, "", None, &[]);
+    match act(app, entry, command, cause).await?.answer {
+        Answer::Put { created: true } => Ok(StatusCode::CREATED),
+        // The schedule is the answer where nothing changed.
+        Answer::Put { created: false } | Answer::Schedule(_) => Ok(StatusCode::OK),
+        other @ (Answer::Reservation(_) | Answer::Batch(_)) => {
+            unreachable!("a part that is put answers so, not with {other:?}")
         }
     }
 }

@@ -2,7 +2,8 @@
 
 use std::collections::HashSet;
 
-use super::document::{Concert, Documents, Grade, NO_LABEL, Terms, Venue, color, is_color, is_label};
+use super::document::{Concert, Documents, Grade, NO_LABEL, Point, Terms, Venue, color, is_color, is_label};
+use super::json::Node;
 use super::wrong::Wrong;
 
 /// The most seats of a venue.
@@ -124,6 +125,27 @@ fn take(
         wrong.note(at, format!("is the second {what} with the id {id:?}"));
         None
     }
+}
+
+/// Reads a point that is counted from a corner.
+pub(super) fn point_of(node: &Node<'_>, corner: Point, wrong: &mut Wrong<usize>) -> Option<Point> {
+    let mut number = |name| node.needed(name, wrong).and_then(|number| number.number(wrong));
+    let (x, y) = (number("x"), number("y"));
+    let point = Point::new(corner.x + x?, corner.y + y?);
+    if point.is_none() {
+        wrong.note(node.at(), "lies off the plan, which goes from -1000000 to 1000000");
+    }
+    point
+}
+
+/// Reads a name that a plan shows.
+pub(super) fn label_of<'n>(node: &'n Node<'_>, wrong: &mut Wrong<usize>) -> Option<&'n str> {
+    let label = node.label(wrong)?;
+    if !is_label(label) {
+        wrong.note(node.at(), NO_LABEL);
+        return None;
+    }
+    Some(label)
 }
 
 #[cfg(test)]

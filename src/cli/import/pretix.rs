@@ -6,7 +6,7 @@
 
 use std::collections::HashSet;
 
-use super::chart::{Chart, House, Ids};
+use super::chart::{Chart, House, Ids, label_of, point_of};
 use super::document::{
     DrawnRow, DrawnSeat, MAIN, NO_LABEL, Names, Point, Section, Venue, is_label, number, rows_of,
 };
@@ -75,7 +75,7 @@ impl Reader<'_> {
         let list = root.needed("categories", self.wrong).map(|_| root.list("categories", self.wrong));
         let mut found = Vec::new();
         for category in list.unwrap_or_default() {
-            let name = category.needed("name", self.wrong).and_then(|name| self.label(name));
+            let name = category.needed("name", self.wrong).and_then(|name| label_of(name, self.wrong));
             let color = category.member("color").and_then(|color| color.label(self.wrong));
             let Some(name) = name else { continue };
             if !self.categories.insert(name.to_owned()) {
@@ -151,23 +151,7 @@ impl Reader<'_> {
     /// Returns where something is, whose position is counted from a corner.
     fn position(&mut self, of: &Node<'_>, corner: Point) -> Option<Point> {
         let position = of.needed("position", self.wrong)?;
-        let mut number =
-            |name| position.needed(name, self.wrong).and_then(|number| number.number(self.wrong));
-        let (x, y) = (number("x"), number("y"));
-        let point = Point::new(corner.x + x?, corner.y + y?);
-        if point.is_none() {
-            self.wrong.note(position.at(), "lies off the plan, which goes from -1000000 to 1000000");
-        }
-        point
-    }
-
-    fn label<'n>(&mut self, node: &'n Node<'_>) -> Option<&'n str> {
-        let label = node.label(self.wrong)?;
-        if !is_label(label) {
-            self.wrong.note(node.at(), NO_LABEL);
-            return None;
-        }
-        Some(label)
+        point_of(position, corner, self.wrong)
     }
 }
 

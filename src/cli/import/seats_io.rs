@@ -8,7 +8,7 @@ use std::collections::HashMap;
 
 use onsale::domain::venue::{OUTLINE_LEN_MAX, OUTLINE_LEN_MIN};
 
-use super::chart::{Chart, House, Ids};
+use super::chart::{Chart, House, Ids, label_of, point_of};
 use super::document::{
     Area, DrawnRow, DrawnSeat, MAIN, NO_LABEL, Names, Outline, Point, Row, Section, Stage, Venue, is_label,
     number, rows_of,
@@ -143,8 +143,9 @@ impl Reader<'_> {
         let zones = root.member("zones").map(|zones| zones.list("list", self.wrong));
         for zone in zones.unwrap_or_default() {
             let key = zone.member("key").and_then(|key| key.label(self.wrong));
-            let focal =
-                zone.member("focalPoint").and_then(|point| self.point(point, Point { x: 0.0, y: 0.0 }));
+            let focal = zone
+                .member("focalPoint")
+                .and_then(|point| point_of(point, Point { x: 0.0, y: 0.0 }, self.wrong));
             if let (Some(key), Some(focal)) = (key, focal) {
                 self.zones.insert(key.to_owned(), focal);
             }
@@ -154,7 +155,7 @@ impl Reader<'_> {
     /// Reads a drawing: the whole chart, or a floor of it. Tells whether its stage is below its seats, too.
     fn drawing(&mut self, drawing: &Node<'_>, floor: &str) -> (Vec<Section>, bool) {
         let nowhere = Point { x: 0.0, y: 0.0 };
-        let focal = drawing.member("focalPoint").and_then(|point| self.point(point, nowhere));
+        let focal = drawing.member("focalPoint").and_then(|point| point_of(point, nowhere, self.wrong));
         let within = Within { floor, section: None, corner: nowhere, category: None };
         let mut names = Names::default();
         let mut placed = Vec::new();
@@ -186,11 +187,11 @@ impl Reader<'_> {
         names: &mut Names,
     ) -> Option<Placed> {
         let label = section.needed("label", self.wrong)?;
-        let label = self.label(label)?;
+        let label = label_of(label, self.wrong)?;
         let zone = section.member("zone").and_then(|zone| zone.label(self.wrong));
         let focal = zone.and_then(|zone| self.zones.get(zone).copied()).or(focal);
         let corner = match section.member("topLeft") {
-            Some(corner) => self.point(corner, within.corner)?,
+            Some(corner) => point_of(corner, within.corner, self.wrong)?,
             None => within.corner,
         };
         let outline = self.outline(section, within.corner);
@@ -250,28 +251,29 @@ impl Reader<'_> {
 
     fn row(&mut self, row: &Node<'_>, within: Within<'_>) -> Option<DrawnRow> {
         let label = row.needed("label", self.wrong)?;
-        let label = self.label(label)?;
+        let label = label_of(label, self.wrong)?;
         let before = within.section.map_or_else(String::new, |section| format!("{section}-"));
         let seats: Vec<DrawnSeat> = row
             .list("seats", self.wrong)
             .iter()
             .filter_map(|seat| self.seat(seat, &format!("{before}{label}-"), within))
             .collect();
-        let shown = row.member("displayLabel").and_then(|shown| self.label(shown)).unwrap_or(label);
+        let shown = row.member("displayLabel").and_then(|shown| label_of(shown, self.wrong)).unwrap_or(label);
         Some(DrawnRow { label: shown.to_owned(), seats })
     }
 
     fn seat(&mut self, seat: &Node<'_>, before: &str, within: Within<'_>) -> Option<DrawnSeat> {
         let label = seat.needed("label", self.wrong)?;
-        let label = self.label(label)?;
+        let label = label_of(label, self.wrong)?;
         let id = self.ids.seat(&format!("{before}{label}"), seat.at(), self.wrong);
         let grade = self.category(seat, within.category);
-        let at = self.point(seat, within.corner);
+        let at = point_of(seat, within.corner, self.wrong);
         let marks = ["accessible", "companionSeat", "restrictedView", "categoryAccessible"];
         let [accessible, companion, restricted_view, by_category] =
             marks.map(|mark| seat.flag(mark, self.wrong));
 
-        let shown = seat.member("displayLabel").and_then(|shown| self.label(shown)).unwrap_or(label);
+        let shown =
+            seat.member("displayLabel").and_then(|shown| label_of(shown, self.wrong)).unwrap_or(label);
         let (grade, of_accessible_category) = grade?;
         let mut drawn = DrawnSeat::new(id?, shown.to_owned(), grade, Some(at?));
         drawn.seat.accessible = accessible || by_category || of_accessible_category;
@@ -282,7 +284,7 @@ impl Reader<'_> {
 
     fn area(&mut self, area: &Node<'_>, within: Within<'_>) -> Option<Area> {
         let label = area.needed("label", self.wrong)?;
-        let label = self.label(label)?;
+        let label = label_of(label, self.wrong)?;
         let before = within.section.map_or_else(String::new, |section| format!("{section}-"));
         let area_id = self.ids.area(&format!("{before}{label}"), area.at(), self.wrong);
         let grade = self.category(area, within.category);
@@ -295,7 +297,8 @@ impl Reader<'_> {
         if area.flag("bookAsAWhole", self.wrong) {
             self.left.whole_areas += 1;
         }
-        let shown = area.member("displayLabel").and_then(|shown| self.label(shown)).unwrap_or(label);
+        let shown =
+            area.member("displayLabel").and_then(|shown| label_of(shown, self.wrong)).unwrap_or(label);
         let outline = self.shape(area, within.corner);
         if outline.is_none() {
             self.left.shapeless += 1;
@@ -347,7 +350,7 @@ impl Reader<'_> {
             return self.outline(shape, corner);
         }
         let kind = shape.member("type").and_then(|kind| kind.label(self.wrong))?;
-        let middle = shape.member("center").and_then(|middle| self.point(middle, corner))?;
+        let middle = shape.member("center").and_then(|middle| point_of(middle, corner, self.wrong))?;
         let mut size = |name: &str| shape.member(name).and_then(|size| size.number(self.wrong));
         let degrees = size("rotationAngle").unwrap_or_default();
         match kind {
@@ -362,28 +365,10 @@ impl Reader<'_> {
 
     fn outline(&mut self, of: &Node<'_>, corner: Point) -> Option<Outline> {
         let list = of.list("points", self.wrong);
-        let points: Option<Vec<Point>> = list.iter().map(|point| self.point(point, corner)).collect();
+        let points: Option<Vec<Point>> =
+            list.iter().map(|point| point_of(point, corner, self.wrong)).collect();
         let outline = Outline::new(&points?);
         (OUTLINE_LEN_MIN..=OUTLINE_LEN_MAX).contains(&outline.len()).then_some(outline)
-    }
-
-    fn point(&mut self, of: &Node<'_>, corner: Point) -> Option<Point> {
-        let mut number = |name| of.needed(name, self.wrong).and_then(|number| number.number(self.wrong));
-        let (x, y) = (number("x"), number("y"));
-        let point = Point::new(corner.x + x?, corner.y + y?);
-        if point.is_none() {
-            self.wrong.note(of.at(), "lies off the plan, which goes from -1000000 to 1000000");
-        }
-        point
-    }
-
-    fn label<'n>(&mut self, node: &'n Node<'_>) -> Option<&'n str> {
-        let label = node.label(self.wrong)?;
-        if !is_label(label) {
-            self.wrong.note(node.at(), NO_LABEL);
-            return None;
-        }
-        Some(label)
     }
 }
 

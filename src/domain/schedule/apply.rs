@@ -191,7 +191,6 @@ impl Schedule {
 
         let status = seat_status_of(reservation.status);
         self.take(&reservation, status);
-        self.give_areas(reservation.terms.as_deref(), SeatStatus::Available, status);
 
         let entry = self.users.entry(reservation.user.clone()).or_default();
         entry.live += reservation.places();
@@ -215,22 +214,18 @@ impl Schedule {
         // A seat that stays changes nothing that anyone sees: only the others are passed on.
         let gone: Vec<Seat> = old.iter().filter(|seat| !seats.contains(seat)).copied().collect();
         let come: Vec<Seat> = seats.iter().filter(|seat| !old.contains(seat)).copied().collect();
-        let allotment_of = |terms: Option<&Terms>| terms.and_then(|terms| terms.allotment.clone());
-        self.give_home(&gone, number.0, allotment_of(old_terms.as_deref()).as_deref());
-        self.take_home(
-            &come,
-            number.0,
-            allotment_of(terms.map(|terms| &**terms)).as_deref(),
-            SeatStatus::Held,
-        );
-        self.give_areas(old_terms.as_deref(), SeatStatus::Held, SeatStatus::Available);
-        self.give_areas(terms.map(|terms| &**terms), SeatStatus::Available, SeatStatus::Held);
+        let (old_terms, terms) = (old_terms.as_deref(), terms.map(|terms| &**terms));
+        self.give_home(&gone, number.0, old_terms.and_then(|terms| terms.allotment.as_deref()));
+        let allotment = terms.and_then(|terms| terms.allotment.as_deref());
+        self.take_home(&come, number.0, allotment, SeatStatus::Held);
+        self.give_areas(old_terms, SeatStatus::Held, SeatStatus::Available);
+        self.give_areas(terms, SeatStatus::Available, SeatStatus::Held);
 
         // The same code is used as often as before, perhaps for another number of places.
-        if let Some(code) = old_terms.as_ref().and_then(|terms| terms.code.as_ref()) {
+        if let Some(code) = old_terms.and_then(|terms| terms.code.as_deref()) {
             self.codes_mut().give_back(code, had);
         }
-        if let Some(code) = terms.and_then(|terms| terms.code.as_ref()) {
+        if let Some(code) = terms.and_then(|terms| terms.code.as_deref()) {
             self.codes_mut().use_once(code, has);
         }
 
@@ -296,7 +291,6 @@ impl Schedule {
                 self.ended.remove(&(ended_at, number.0));
                 let reservation = self.get_mut(number).clone();
                 self.take(&reservation, SeatStatus::Reserved);
-                self.give_areas(terms.as_deref(), SeatStatus::Available, SeatStatus::Reserved);
                 let entry = self.user_mut(&user);
                 entry.live += places;
                 // It is there where no payment was under way.

@@ -211,6 +211,7 @@ impl Schedule {
     /// Takes what a reservation has from where it belongs, and counts the use of its code.
     pub(super) fn take(&mut self, reservation: &Reservation, status: SeatStatus) {
         self.take_home(&reservation.seats, reservation.number.0, reservation.allotment(), status);
+        self.give_areas(reservation.terms.as_deref(), SeatStatus::Available, status);
         if let Some(code) = reservation.code() {
             self.codes_mut().use_once(code, reservation.places());
         }

@@ -6,13 +6,13 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 
-use crate::domain::cause::Cause;
 use crate::domain::ids::AllotmentId;
+use crate::domain::schedule::Command;
 use crate::domain::schedule::allotments::AllotmentTerms;
-use crate::domain::schedule::{Answer, Command};
-use crate::engine::{Done, ScheduleEntry};
+use crate::engine::ScheduleEntry;
 use crate::http::app::App;
 use crate::http::auth::{Operator, Watcher};
+use crate::http::changes;
 use crate::http::documents::{AllotmentBody, AllotmentDocument};
 use crate::http::extract::{Body, IdempotencyKey, Path};
 use crate::http::idempotency::{asked, marked};
@@ -20,7 +20,6 @@ use crate::http::json::Json;
 use crate::http::lookup::{find, known_seats};
 use crate::http::page::{List, Page};
 use crate::http::problem::Problem;
-use crate::http::refusal::problem;
 use crate::http::table::{Routes, routes};
 
 /// Makes the routes of allotments.
@@ -57,12 +56,7 @@ async fn put(
     let AllotmentBody { name, reason, .. } = body.value;
     let terms = AllotmentTerms { id: allotment.clone(), name, reason, seats: seats.into(), release_at };
     let command = Command::SetAllotment { terms: Arc::new(terms) };
-    let Done { answer, .. } = act(&app, &entry, command, asked(&app, &operator, "", None, &[])).await?;
-    let status = match answer {
-        Answer::Put { created: true } => StatusCode::CREATED,
-        Answer::Put { created: false } | Answer::Schedule(_) => StatusCode::OK,
-        Answer::Reservation(_) | Answer::Batch(_) => unreachable!("an allotment that is put answers so"),
-    };
+    let status = changes::put_in(&app, &operator, &entry, command).await?;
     Ok(Json(status, shown(&entry, &allotment)?))
 }
 
@@ -97,7 +91,7 @@ async fn delete(
     let entry = find(&app, &id).await?;
     let allotment = AllotmentId::parse(&allotment).map_err(|_| Problem::not_found())?;
     let cause = asked(&app, &operator, &format!("DELETE /schedules/{id}/allotments/{allotment}"), key, &[]);
-    let acted = act(&app, &entry, Command::ReleaseAllotment { id: allotment }, cause).await?;
+    let acted = changes::act(&app, &entry, Command::ReleaseAllotment { id: allotment }, cause).await?;
     Ok(marked(StatusCode::NO_CONTENT, acted.replayed))
 }
 
@@ -130,14 +124,4 @@ fn shown(entry: &ScheduleEntry, id: &str) -> Result<AllotmentDocument, Problem> 
     let schedule = entry.read();
     let terms = schedule.allotment(id).ok_or_else(Problem::not_found)?;
     Ok(AllotmentDocument::of(&terms, schedule.allotment_counts(&terms), entry.layout()))
-}
-
-async fn act(
-    app: &App,
-    entry: &ScheduleEntry,
-    command: Command,
-    cause: Cause,
-) -> Result<Done<Answer>, Problem> {
-    let acted = app.engine.act_by(entry, command, cause).await;
-    acted.map_err(|error| problem(error, Some(entry.layout())))
 }

@@ -8,12 +8,12 @@ use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::domain::cause::Cause;
 use crate::domain::schedule::codes::{AccessCode, BATCH_CODES_MAX, CodePrefix, CodeTerms};
 use crate::domain::schedule::{Answer, Command};
-use crate::engine::{Done, ScheduleEntry};
+use crate::engine::ScheduleEntry;
 use crate::http::app::App;
 use crate::http::auth::Admin;
+use crate::http::changes;
 use crate::http::documents::{
     CatalogueId, CodeBody, CodeDocument, CodeText, DiscountDocument, GradeText, InstantText,
 };
@@ -23,7 +23,6 @@ use crate::http::json::Json;
 use crate::http::lookup::find;
 use crate::http::page::{List, Page};
 use crate::http::problem::{FieldError, Problem};
-use crate::http::refusal::problem;
 use crate::http::table::{Routes, routes};
 use crate::random;
 
@@ -53,12 +52,7 @@ async fn put(
         AccessCode::parse(&code).map_err(|invalid| Problem::invalid_field("code", invalid.to_string()))?;
     let terms = Arc::new(body.value.into_domain().map_err(Problem::invalid)?);
     let command = Command::PutCode { code: code.clone(), terms };
-    let Done { answer, .. } = act(&app, &entry, command, asked(&app, &admin, "", None, &[])).await?;
-    let status = match answer {
-        Answer::Put { created: true } => StatusCode::CREATED,
-        Answer::Put { created: false } | Answer::Schedule(_) => StatusCode::OK,
-        Answer::Reservation(_) | Answer::Batch(_) => unreachable!("a code that is put answers so"),
-    };
+    let status = changes::put_in(&app, &admin, &entry, command).await?;
     Ok(Json(status, shown(&entry, &code)?))
 }
 
@@ -94,7 +88,7 @@ async fn delete(
     let entry = find(&app, &id).await?;
     let code = AccessCode::parse(&code).map_err(|_| Problem::not_found())?;
     let cause = asked(&app, &admin, &format!("DELETE /schedules/{id}/codes/{code}"), key, &[]);
-    let acted = act(&app, &entry, Command::EndCode { code }, cause).await?;
+    let acted = changes::act(&app, &entry, Command::EndCode { code }, cause).await?;
     Ok(marked(StatusCode::NO_CONTENT, acted.replayed))
 }
 
@@ -196,7 +190,7 @@ async fn make(
     let (count, prefix, terms) = body.value.check().map_err(Problem::invalid)?;
     let drawn = core::iter::repeat_with(random::number).take(count).collect();
     let command = Command::MakeCodes { prefix, terms: Arc::new(terms), drawn };
-    let acted = act(&app, &entry, command, cause).await?;
+    let acted = changes::act(&app, &entry, command, cause).await?;
 
     let Answer::Batch(batch) = acted.answer else {
         unreachable!("codes that are generated answer with their batch");
@@ -236,14 +230,4 @@ fn shown(entry: &ScheduleEntry, code: &AccessCode) -> Result<CodeDocument, Probl
     let standing = schedule.codes().and_then(|codes| codes.find(code.as_str()));
     let standing = standing.ok_or_else(Problem::not_found)?;
     Ok(CodeDocument::of(code, standing.terms, standing.uses))
-}
-
-async fn act(
-    app: &App,
-    entry: &ScheduleEntry,
-    command: Command,
-    cause: Cause,
-) -> Result<Done<Answer>, Problem> {
-    let acted = app.engine.act_by(entry, command, cause).await;
-    acted.map_err(|error| problem(error, Some(entry.layout())))
 }

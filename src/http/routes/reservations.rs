@@ -21,6 +21,7 @@ use crate::engine::{self, Done, EngineError, FoundReservation, Listed, Narrow, S
 use crate::http::ClientAddress;
 use crate::http::app::App;
 use crate::http::auth::{Auditor, Reader, User};
+use crate::http::changes;
 use crate::http::codes::{self, BroughtTo};
 use crate::http::documents::{
     self, CatalogueId, CodeText, FloorText, GradeText, GuestDocument, PlaceText, ReservationDocument,
@@ -242,8 +243,7 @@ async fn release(
         (By::User, Caller::User(caller.user_id))
     };
     let command = Command::Release { reservation, caller };
-    let acted = app.engine.act_by(&entry, command, Cause { by, key }).await;
-    let acted = acted.map_err(|error| problem(error, Some(entry.layout())))?;
+    let acted = changes::act(&app, &entry, command, Cause { by, key }).await?;
     changed(&app, &entry, &acted, StatusCode::OK)
 }
 

@@ -197,8 +197,8 @@ async fn unblock(
 }
 
 async fn act(app: &App, entry: &ScheduleEntry, command: Command, cause: Cause) -> Result<Response, Problem> {
-    let acted = app.engine.act_by(entry, command, cause).await;
-    acted.map(|acted| shown(app, entry, &acted)).map_err(|error| problem(error, Some(entry.layout())))
+    let acted = changes::act(app, entry, command, cause).await?;
+    Ok(shown(app, entry, &acted))
 }
 
 fn shown(app: &App, entry: &ScheduleEntry, acted: &Done<Answer>) -> Response {

@@ -16,16 +16,6 @@ const CAPACITIES: [u32; 2] = [7, 3];
 
 /// The usual rows, the area `pit` of the grade ST with 7 places, and the area `lawn` of the grade R with 3.
 fn layout_with_areas() -> Arc<Layout> {
-    let row = |id: &str, grade: &str| Row {
-        id: id.into(),
-        grade: GradeName::parse(grade).unwrap(),
-        line: None,
-        seats: RowSeats::Listed(
-            (1..=6)
-                .map(|number| ListedSeat::new(SeatId::parse(&format!("{id}{number}")).unwrap(), number))
-                .collect(),
-        ),
-    };
     let area = |id: &str, grade: &str, capacity| VenueArea {
         id: id.into(),
         floor: "1".into(),
@@ -34,10 +24,8 @@ fn layout_with_areas() -> Arc<Layout> {
         capacity,
         outline: None,
     };
-    let rows = vec![row("A", "VIP"), row("B", "R")];
-    let sections = [Section { id: "1".into(), floor: "1".into(), outline: None, rows }];
     let areas = [area("pit", "ST", CAPACITIES[0]), area("lawn", "R", CAPACITIES[1])];
-    Arc::new(Layout::with_areas(&sections, &areas).unwrap())
+    Arc::new(Layout::with_areas(&rows(), &areas).unwrap())
 }
 
 /// VIP costs 100, R 70, ST 40.

@@ -36,7 +36,7 @@ const LIMITS: Limits = Limits { ended_retention: Seconds::new(3_600), keys_max: 
 type Outcome = Result<Option<Event>, Refusal>;
 
 /// Row A has six seats of the grade VIP, row B six of the grade R: `A1` to `A6`, `B1` to `B6`.
-fn layout() -> Arc<Layout> {
+fn rows() -> [Section; 1] {
     let row = |id: &str, grade: &str| Row {
         id: id.into(),
         grade: GradeName::parse(grade).unwrap(),
@@ -48,7 +48,12 @@ fn layout() -> Arc<Layout> {
         ),
     };
     let rows = vec![row("A", "VIP"), row("B", "R")];
-    Arc::new(Layout::new(&[Section { id: "1".into(), floor: "1".into(), outline: None, rows }]).unwrap())
+    [Section { id: "1".into(), floor: "1".into(), outline: None, rows }]
+}
+
+/// Those rows alone.
+fn layout() -> Arc<Layout> {
+    Arc::new(Layout::new(&rows()).unwrap())
 }
 
 fn prices(vip: u64) -> Arc<Prices> {
