@@ -115,7 +115,7 @@ pub(crate) struct Growth {
     /// The measured seconds of a point.
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=60))]
     pub(crate) seconds: u16,
-    /// Also the farthest points: ten million people, a million holds or events, ten thousand streams, schedules and connections. Takes half an hour.
+    /// Also the farthest points: ten million people, a million holds or events, ten thousand streams, schedules and connections. Takes eight minutes.
     #[arg(long)]
     pub(crate) far: bool,
     /// Where growth.csv, growth.json and a plot of each axis go.
