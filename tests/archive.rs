@@ -33,7 +33,7 @@ use onsale::domain::schedule::{
 use onsale::domain::time::Seconds;
 use onsale::domain::waiting_room::Tuning;
 use onsale::engine::{
-    CatalogueChange, Engine, EngineConfig, EngineError, EngineOpenError, Moved, Narrow, Purchase, Refusal,
+    CatalogueChange, Engine, EngineConfig, EngineError, EngineOpenError, Moved, Purchase, Refusal,
     ScheduleEntry,
 };
 use onsale::gateway::Gateways;
@@ -715,7 +715,7 @@ async fn an_id_with_a_wrong_random_part_leads_to_nothing_in_the_archive() {
     let engine = season(config, &clock).await;
     engine.archive_old().await.unwrap();
     let api = Api::of(&engine, &clock);
-    let payment = engine.list_payments(Narrow::of("kim"), None, 9).await.unwrap().items.pop().unwrap();
+    let payment = support::payments_of(&engine, "kim").await.pop().unwrap();
     assert!(engine.catalogue().is_archived(payment.id.schedule));
     let guessed = PaymentId { nonce: payment.id.nonce ^ 1, ..payment.id };
     assert_eq!(engine.find_payment(guessed).await, Ok(None));

@@ -35,7 +35,7 @@ use onsale::domain::venue::{
 };
 use onsale::domain::waiting_room::{RoomImage, Ticket, Tuning};
 use onsale::engine::{
-    CatalogueChange, Changed, Engine, EngineConfig, EngineOpenError, Import, Narrow, Purchase, ScheduleEntry,
+    CatalogueChange, Changed, Engine, EngineConfig, EngineOpenError, Import, Purchase, ScheduleEntry,
 };
 use onsale::gateway::{
     self, Cancel, CancelOutcome, Capture, CaptureOutcome, Find, Found, Gateway, Gateways, OrderId,
@@ -967,7 +967,7 @@ async fn an_engine_finds_what_is_in_the_golden_archive() {
         let found = engine.reservations_of(name, Some(id), None, None, 9).await.unwrap();
         assert_eq!(found.len(), 1);
         let paid = found[0].2.payment.unwrap();
-        let payments = engine.list_payments(Narrow::of(name), None, 9).await.unwrap().items;
+        let payments = support::payments_of(&engine, name).await;
         assert!(payments.iter().any(|payment| payment.id == paid));
     }
     let moved = engine.transactions("u1", None, 1_000).await.unwrap();

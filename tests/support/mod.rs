@@ -15,12 +15,13 @@ use onsale::domain::concert::{Concert, PricedGrade};
 use onsale::domain::ids::{ConcertId, GradeName, ReservationNumber, ScheduleId, UserId, VenueId};
 use onsale::domain::keys::KeyUse;
 use onsale::domain::money::{Currency, Money};
+use onsale::domain::payments::{AnyPayment, Payment};
 use onsale::domain::schedule::policy::Policy;
 use onsale::domain::schedule::terms::{AreaWish, PriceType};
 use onsale::domain::schedule::{Answer, Caller, Command, Pick, Plan, Reservation, ReservationRef, Wish};
 use onsale::domain::time::{Seconds, Timestamp};
 use onsale::domain::venue::{Area, Row, RowSeats, Seat, Section, Venue, VenueArea};
-use onsale::engine::{CatalogueChange, Done, Engine, EngineConfig, EngineError, ScheduleEntry};
+use onsale::engine::{CatalogueChange, Done, Engine, EngineConfig, EngineError, Narrow, ScheduleEntry};
 use onsale::journal::{Driver, MemoryDisk};
 
 pub const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
@@ -176,6 +177,12 @@ pub async fn hold(
     seats: &[u32],
 ) -> Result<Reservation, EngineError> {
     engine.act(entry, hold_command(name, seats), None).await.map(reservation)
+}
+
+/// A user's payments, but those of orders: the newest first.
+pub async fn payments_of(engine: &Engine, name: &str) -> Vec<Payment> {
+    let listed = engine.list_payments(Narrow::of(name), None, 1_000).await.unwrap();
+    listed.items.into_iter().filter_map(AnyPayment::into_saga).collect()
 }
 
 pub fn release_command(name: &str, held: &Reservation) -> Command {
