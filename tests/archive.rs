@@ -44,7 +44,9 @@ use onsale::journal::{InspectError, Inspection, MemoryDisk, Position, snapshot};
 use onsale::record::{self, Fact, Record};
 use onsale::recovery::{ReplayError, World};
 use serde_json::{Value, json};
-use support::{concert, config_at_now, cut_off, hold, open_with, plan, release_command, user};
+use support::{
+    cancel_order, concert, config_at_now, cut_off, hold, open_with, order, plan, release_command, user,
+};
 use tables::Tables;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
@@ -94,6 +96,10 @@ async fn season(config: EngineConfig, clock: &ManualClock) -> Engine {
     let released = hold(&engine, first, "park", &[8]).await.unwrap();
     engine.act(first, release_command("park", &released), None).await.unwrap();
     hold(&engine, first, "choi", &[9]).await.unwrap();
+    order(&engine, first, Some("park"), &[20], None).await.unwrap();
+    clock.pass_millis(10);
+    let given_back = order(&engine, first, None, &[21, 22], Some(SEAT)).await.unwrap();
+    engine.act(first, cancel_order(&given_back), None).await.unwrap();
     engine
         .act(first, Command::Block { seats: [onsale::domain::venue::Seat(90)].into() }, None)
         .await

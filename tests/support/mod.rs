@@ -16,6 +16,7 @@ use onsale::domain::ids::{ConcertId, GradeName, ReservationNumber, ScheduleId, U
 use onsale::domain::keys::KeyUse;
 use onsale::domain::money::{Currency, Money};
 use onsale::domain::payments::{AnyPayment, Payment};
+use onsale::domain::schedule::orders::{Order, OrderMethod, OrderWish};
 use onsale::domain::schedule::policy::Policy;
 use onsale::domain::schedule::terms::{AreaWish, PriceType};
 use onsale::domain::schedule::{Answer, Caller, Command, Pick, Plan, Reservation, ReservationRef, Wish};
@@ -183,6 +184,40 @@ pub async fn hold(
 pub async fn payments_of(engine: &Engine, name: &str) -> Vec<Payment> {
     let listed = engine.list_payments(Narrow::of(name), None, 1_000).await.unwrap();
     listed.items.into_iter().filter_map(AnyPayment::into_saga).collect()
+}
+
+/// Sells seats at the box office, for cash; nobody's where no user is named.
+pub async fn order(
+    engine: &Engine,
+    entry: &ScheduleEntry,
+    name: Option<&str>,
+    seats: &[u32],
+    amount: Option<u64>,
+) -> Result<Reservation, EngineError> {
+    let text = || Some("for \"reasons\"".into());
+    let order = Order {
+        clerk: user("clerk"),
+        method: OrderMethod::Cash,
+        reference: text(),
+        name: text(),
+        reason: text(),
+    };
+    let wanted = OrderWish {
+        user: name.map(user),
+        wish: wish(seats, &[]),
+        allotment: None,
+        order,
+        amount: amount.map(|amount| Money::new(amount).unwrap()),
+        nonce: u64::from(seats[0]) + 7,
+        payment_nonce: u64::from(seats[0]) + 8,
+    };
+    engine.act(entry, Command::Order(Box::new(wanted)), None).await.map(reservation)
+}
+
+/// Gives an order back at the box office.
+pub fn cancel_order(order: &Reservation) -> Command {
+    let reservation = ReservationRef { number: order.number, nonce: order.nonce };
+    Command::Release { reservation, caller: Caller::Clerk }
 }
 
 pub fn release_command(name: &str, held: &Reservation) -> Command {
