@@ -104,9 +104,9 @@ impl Schedule {
         &self,
         is_before: F,
     ) -> impl Iterator<Item = &Reservation> + use<'_, F> {
-        let kept = |number: &u32| self.reservations.get(*number).expect("an order is kept");
-        let end = self.orders.partition_point(|number| is_before(kept(number)));
-        self.orders[..end].iter().rev().map(kept)
+        let kept = move |number: u32| self.reservations.get(number).expect("an order is kept");
+        let end = self.orders.partition_point(|number| is_before(kept(*number)));
+        self.orders[..end].iter().rev().map(move |number| kept(*number))
     }
 
     pub(super) fn order(&self, asked: &OrderWish, now: Timestamp, seating: Option<&Seating>) -> Decision {

@@ -316,7 +316,7 @@ fn add_order(fields: &mut Value, order: Option<&Order>) {
     fields["method"] = order.method.as_str().into();
     for (name, text) in [("reference", &order.reference), ("reason", &order.reason)] {
         if let Some(text) = text {
-            fields[name] = text.as_ref().into();
+            fields[name] = Value::from(&**text);
         }
     }
 }
