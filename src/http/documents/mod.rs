@@ -39,7 +39,7 @@ pub use words::{
     AnyMethodWord, At, CatalogueId, CodeText, CurrencyText, EmailText, FloorText, GateWord, GradeText,
     InstantText, LineText, LinesText, MethodWord, NameText, NewEmailText, OpaqueId, OrderMethodWord,
     OrderText, PaymentWord, PictureUrl, PlaceText, PlaceWord, PlanName, ReservationWord, SaleWord, SeatName,
-    SeatWord, ShapeWord, TransactionWord, UserNameText, UserText, UserWord, ZoneText,
+    SeatWord, ShapeWord, TransactionWord, UserNameText, UserText, UserWord, ZoneText, numbers_by_id,
 };
 
 pub(crate) use checks::instant;
