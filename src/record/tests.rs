@@ -356,7 +356,7 @@ fn events() -> Vec<Event> {
             terms: Some(Arc::new(terms())),
         },
         Event::SeatsExchanged { number, seats: Arc::clone(&seats), terms: Some(Arc::default()) },
-        Event::SeatsExchanged { number, seats, terms: None },
+        Event::SeatsExchanged { number, seats: Arc::clone(&seats), terms: None },
         Event::HoldReleased { number },
         Event::HoldExpired { number },
         Event::PaymentBegun { number, payment, expires_at: AT, held_until: None },
@@ -394,7 +394,7 @@ fn events() -> Vec<Event> {
             nonce: 5,
             payment,
             user: UserId::parse("ann").ok(),
-            seats: Arc::clone(&seats),
+            seats,
             terms: order_terms(OrderMethod::CardTerminal, Some("영수증 7 <a>")),
         },
         Event::Ordered {
@@ -1010,6 +1010,7 @@ proptest! {
             lines: lines.into_iter().zip(amounts).map(line).collect(),
             code: texts.0.map(Into::into),
             allotment: texts.1.map(Into::into),
+            order: None,
         };
         let event = Event::SeatsExchanged {
             number: ReservationNumber(1),

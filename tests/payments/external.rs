@@ -15,7 +15,7 @@ use onsale::journal::MemoryDisk;
 use tracing::instrument::WithSubscriber;
 
 use super::gateway::PATIENCE;
-use super::support::{NOW, config, config_at_now, hold, open_with, user};
+use super::support::{NOW, config, config_at_now, hold, open_with, payments_of, user};
 use super::{SEAT, balance, charge, check_money_with, krw, on, pay, status, won};
 
 fn with_service(config: EngineConfig) -> EngineConfig {

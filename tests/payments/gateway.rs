@@ -21,7 +21,7 @@ use onsale::journal::MemoryDisk;
 use onsale::mock_gateway::{DEMO_SECRET, MockConfig, MockGateway, RunningGateway};
 use serde_json::{Value, json};
 
-use super::support::{NOW, config, config_at_now, hold, key, open_with, user};
+use super::support::{NOW, config, config_at_now, hold, key, open_with, payments_of, user};
 use super::{SEAT, balance, charge, check_money_with, on, pay, status};
 
 /// How long the client waits for an answer: longer than the mock ever takes by itself.

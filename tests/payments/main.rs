@@ -10,6 +10,7 @@
 
 mod external;
 mod gateway;
+mod orders;
 #[path = "../support/mod.rs"]
 mod support;
 mod vanish;
@@ -23,9 +24,7 @@ use onsale::domain::money::{Currency, Money};
 use onsale::domain::payments::{Failure, Method, Payment, State};
 use onsale::domain::schedule::policy::{Policy, QueuePolicy};
 use onsale::domain::schedule::{Caller, Command, Refusal, Reservation, ReservationRef, ReservationStatus};
-use onsale::engine::{
-    CatalogueChange, Done, Engine, EngineConfig, EngineError, Purchase, ScheduleEntry,
-};
+use onsale::engine::{CatalogueChange, Done, Engine, EngineConfig, EngineError, Purchase, ScheduleEntry};
 use onsale::journal::MemoryDisk;
 use support::{concert, config, cut_off, hold, key, open_with, payments_of, plan, user};
 

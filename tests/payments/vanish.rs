@@ -20,7 +20,7 @@ use onsale::gateway::{
 };
 
 use super::gateway::{Desk, PATIENCE, confirm, reference, set, start};
-use super::support::{config, hold, key, open_with, user};
+use super::support::{config, hold, key, open_with, payments_of, user};
 use super::{SEAT, balance, charge, check_money, pay, status};
 
 /// The most polls that a call is given: no call of these tests wakes up more often.

@@ -189,14 +189,8 @@ pub async fn payments_of(engine: &Engine, name: &str) -> Vec<Payment> {
     listed.items.into_iter().filter_map(AnyPayment::into_saga).collect()
 }
 
-/// Sells seats at the box office, for cash; nobody's where no user is named.
-pub async fn order(
-    engine: &Engine,
-    entry: &ScheduleEntry,
-    name: Option<&str>,
-    seats: &[u32],
-    amount: Option<u64>,
-) -> Result<Reservation, EngineError> {
+/// The command of [`order`].
+pub fn order_command(name: Option<&str>, seats: &[u32], amount: Option<u64>) -> Command {
     let text = || Some("for \"reasons\"".into());
     let order = Order {
         clerk: user("clerk"),
@@ -214,7 +208,18 @@ pub async fn order(
         nonce: u64::from(seats[0]) + 7,
         payment_nonce: u64::from(seats[0]) + 8,
     };
-    engine.act(entry, Command::Order(Box::new(wanted)), None).await.map(reservation)
+    Command::Order(Box::new(wanted))
+}
+
+/// Sells seats at the box office, for cash; nobody's where no user is named.
+pub async fn order(
+    engine: &Engine,
+    entry: &ScheduleEntry,
+    name: Option<&str>,
+    seats: &[u32],
+    amount: Option<u64>,
+) -> Result<Reservation, EngineError> {
+    engine.act(entry, order_command(name, seats, amount), None).await.map(reservation)
 }
 
 /// Gives an order back at the box office.

@@ -464,7 +464,7 @@ A consumer keeps the position of the last event that it has dealt with, and come
 **Types in bold are public**: they keep their names and their fields, and get new fields at most, which a consumer ignores. The others \
 tell what goes on inside, and change as that does. A type that isn't listed here may come with a newer version: a consumer skips it.
 
-Every `data` also says who asked: `by` is `engine` (time, or the engine itself), `user`, or `admin`, and then `adminId` says which. \
+Every `data` also says who asked: `by` is `engine` (time, or the engine itself), `user`, or `admin` (operators and the box office, too), and then `adminId` says which. \
 Instants are RFC 3339 in UTC with milliseconds; money is in the currency's minor unit. Nothing secret is in any of them: no password \
 or its hash, no token, no idempotency key, no key of a gateway's but the names that your own payment service gave; of users nothing but \
 their ids.

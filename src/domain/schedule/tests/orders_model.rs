@@ -445,7 +445,7 @@ impl World {
         };
         self.sale.nonce += 1;
         let mut order = OrderWish {
-            user: asked.user.map(|index| super::user(USERS[index])),
+            user: asked.user.map(|index| user(USERS[index])),
             allotment: asked.allotment.map(|index| AllotmentId::parse(ALLOTMENTS[index]).unwrap()),
             amount: asked.amount.map(|amount| Money::new(amount).unwrap()),
             nonce: self.sale.nonce,
