@@ -11,6 +11,7 @@ mod inside;
 mod keys;
 mod model;
 mod pay;
+mod prices;
 mod sale;
 mod search;
 mod selling;
