@@ -73,7 +73,9 @@ pub enum BooksError {
     #[error("reservation {reservation} is confirmed, and payment {payment} doesn't pay for it")]
     NotPaid { reservation: String, payment: String },
     /// A cancelled reservation's payment gives back another amount than its lines say.
-    #[error("reservation {reservation} is cancelled, and payment {payment} doesn't give back what is refundable")]
+    #[error(
+        "reservation {reservation} is cancelled, and payment {payment} doesn't give back what is refundable"
+    )]
     OtherRefund { reservation: String, payment: String },
 }
 

@@ -677,8 +677,15 @@ fn check_price_types(concert: &Concert) -> Result<(), CatalogueRefusal> {
         for (id, price) in &grade.prices {
             match types.iter().position(|priced| priced.id == *id) {
                 None => return invalid(field(), "names a price type that the concert doesn't have"),
-                Some(0) => return invalid(field(), "the first price type is the default: it costs the grade's price"),
-                Some(_) if *price > PRICE_MAX => return invalid(field(), "must be at most 10000000000000 each"),
+                Some(0) => {
+                    return invalid(
+                        field(),
+                        "the first price type is the default: it costs the grade's price",
+                    );
+                }
+                Some(_) if *price > PRICE_MAX => {
+                    return invalid(field(), "must be at most 10000000000000 each");
+                }
                 Some(_) => {}
             }
         }
