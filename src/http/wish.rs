@@ -12,7 +12,7 @@ use serde::de::{Error, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{Object, OneOfBuilder, Schema};
-use utoipa::{PartialSchema, ToSchema};
+use utoipa::ToSchema;
 
 use crate::domain::concert::Prices;
 use crate::domain::schedule::policy::RESERVATION_SEATS_MAX;
@@ -135,9 +135,11 @@ impl<'de> Deserialize<'de> for SeatWish {
     }
 }
 
-impl PartialSchema for SeatWish {
+impl utoipa::PartialSchema for SeatWish {
     fn schema() -> RefOr<Schema> {
-        OneOfBuilder::new().item(SeatName::schema()).item(TypedSeat::schema()).into()
+        // The trait isn't in scope here: what is derived above names it in full, and would be told that it needn't.
+        let id = <SeatName as utoipa::PartialSchema>::schema();
+        OneOfBuilder::new().item(id).item(<TypedSeat as utoipa::PartialSchema>::schema()).into()
     }
 }
 

@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 
 use super::areas::{LAWN, PIT, creation_with_areas, layout_with_areas};
+use super::selling::code;
 use super::*;
 use crate::domain::cause::Cause;
 use crate::domain::concert::{Fee, FeePer, PricedType, Tariff};
@@ -466,7 +467,7 @@ impl Both {
             ("YOUNG", Discount::Percent(50), Some([Arc::from("youth")].into())),
         ] {
             let terms = CodeTerms { discount: Some(discount), price_types, ..CodeTerms::default() };
-            let code = super::selling::code(text);
+            let code = code(text);
             both.ask(Command::PutCode { code, terms: Arc::new(terms) }).unwrap();
         }
         both
