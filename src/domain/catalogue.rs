@@ -11,7 +11,9 @@ use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
-use super::concert::{Concert, FEE_MAX, FEES_MAX, GRADES_MAX, LINE_NAME_LEN_MAX, PRICE_MAX, PRICE_TYPES_MAX};
+use super::concert::{
+    Concert, FEE_MAX, FEES_MAX, GRADES_MAX, LINE_NAME_LEN_MAX, PRICE_MAX, PRICE_TYPES_MAX, Prices,
+};
 use super::ids::{ConcertId, ScheduleId, ScheduleNumber, VenueId};
 use super::keys::{KeyUse, Keys};
 use super::schedule::policy::{

@@ -211,12 +211,18 @@ pub struct PricedType {
 impl Prices {
     /// Returns the price types, the default first.
     pub fn types(&self) -> &[PricedType] {
-        self.tariff.as_ref().map_or(&[], |tariff| &tariff.types)
+        match &self.tariff {
+            Some(tariff) => &tariff.types,
+            None => &[],
+        }
     }
 
     /// Returns the fees.
     pub fn fees(&self) -> &[Fee] {
-        self.tariff.as_ref().map_or(&[], |tariff| &tariff.fees)
+        match &self.tariff {
+            Some(tariff) => &tariff.fees,
+            None => &[],
+        }
     }
 
     /// Returns the price of a place, where its type is sold in its grade.
@@ -225,6 +231,12 @@ impl Prices {
             return self.by_grade.get(grade.index()).copied();
         }
         *self.types().get(price_type.index())?.by_grade.get(grade.index())?
+    }
+
+    /// Returns the price of a place that somebody has, for people. What the box office sold before the prices were bound may have a type
+    /// that isn't there any more: then its grade's price stands in for it. Its lines say what it cost.
+    pub fn shown(&self, grade: Grade, price_type: PriceType) -> Money {
+        self.of(grade, price_type).unwrap_or(self.by_grade[grade.index()])
     }
 
     /// Finds a price type by its id.

@@ -459,7 +459,7 @@ fn add_terms(fields: &mut Value, terms: Option<&Terms>, names: &impl Names) {
 
 /// Adds what a reservation costs, where it isn't its seats' prices alone.
 fn with_lines(mut fields: Value, terms: Option<&Terms>) -> Value {
-    if let Some(terms) = terms {
+    if let Some(terms) = terms.filter(|terms| !terms.lines.is_empty()) {
         fields["lines"] = written(&terms.lines.iter().map(LineDocument::from).collect::<Vec<_>>());
     }
     fields

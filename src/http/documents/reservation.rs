@@ -9,6 +9,7 @@ use super::money::RefundWord;
 use super::words::{At, OpaqueId, ReservationWord};
 use crate::domain::catalogue::Catalogue;
 use crate::domain::concert::Prices;
+use crate::domain::ids::PriceTypeId;
 use crate::domain::money::{Currency, Money};
 use crate::domain::schedule::terms::{AreaPlaces, Line, LineKind, PriceType};
 use crate::domain::schedule::{Reservation, ReservationStatus, Terms};
@@ -235,13 +236,12 @@ impl<'a> Surroundings<'a> {
     fn places(&self, places: AreaPlaces) -> ReservedPlaces<'_> {
         let layout = self.entry.layout();
         let area = &layout.areas()[places.area.index()];
-        let price =
-            self.prices.of(area.grade, places.price_type).expect("places that were held have a price");
+        let price = self.prices.shown(area.grade, places.price_type);
         ReservedPlaces {
             area_id: &area.id,
             grade: &layout.grades()[area.grade.index()],
             price: price.minor(),
-            price_type: self.prices.type_id(places.price_type).map(|id| id.as_str()),
+            price_type: self.prices.type_id(places.price_type).map(PriceTypeId::as_str),
             count: places.count,
         }
     }
@@ -253,14 +253,12 @@ impl<'a> Surroundings<'a> {
     fn seat(&self, seat: Seat, price_type: PriceType) -> ReservedSeat<'_> {
         let layout = self.entry.layout();
         let grade = layout.grade_of(seat);
-        // The box office may have sold it before the prices were bound, by a price type that isn't there any more: its line says what it
-        // cost.
-        let price = self.prices.of(grade, price_type).unwrap_or_else(|| self.price(seat));
+        let price = self.prices.shown(grade, price_type);
         ReservedSeat {
             seat_id: layout.seat_id(seat),
             grade: &layout.grades()[grade.index()],
             price: price.minor(),
-            price_type: self.prices.type_id(price_type).map(|id| id.as_str()),
+            price_type: self.prices.type_id(price_type).map(PriceTypeId::as_str),
         }
     }
 }

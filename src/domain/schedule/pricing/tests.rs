@@ -228,7 +228,7 @@ proptest! {
             let times = if fee.per == FeePer::Seat { places.len() } else { 1 };
             i128::from(fee.amount.minor()) * i128::try_from(times).unwrap()
         }).sum();
-        let terms = crate::domain::schedule::Terms { lines: made, ..Default::default() };
+        let terms = Terms { lines: made, ..Default::default() };
         prop_assert_eq!(i128::from(terms.refund().minor()), expected - stays);
     }
 
@@ -244,7 +244,7 @@ proptest! {
         prop_assert_eq!(after.iter().map(|line| line.amount).sum::<i64>(), i64::try_from(amount).unwrap());
         prop_assert!(before.iter().all(|line| after.contains(line)));
         prop_assert!(after.is_sorted_by_key(|line| line.kind), "in the order of kinds");
-        let terms = crate::domain::schedule::Terms { lines: after, ..Default::default() };
+        let terms = Terms { lines: after, ..Default::default() };
         prop_assert!(terms.refund() <= won(amount), "no more goes back than was paid");
     }
 }

@@ -13,6 +13,7 @@ mod model;
 mod orders;
 mod orders_model;
 mod pay;
+mod prices;
 mod sale;
 mod search;
 mod selling;
