@@ -532,7 +532,7 @@ impl Both {
     }
 
     fn owner(&self, of: usize) -> UserId {
-        self.sale.get(self.bookings[of].reference).user.clone()
+        self.sale.get(self.bookings[of].reference).user.clone().unwrap()
     }
 
     fn compare(&self) {
