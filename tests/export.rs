@@ -31,7 +31,7 @@ use support::{
     area, cancel_order, concert, config, config_at_now, hold, open_schedule, open_with, order, plan,
     release_command, reservation, user, venue, wish,
 };
-use tables::{Tables, number, text};
+use tables::{Row, Tables, number, text};
 
 const SEAT: u64 = 50_000;
 
@@ -251,8 +251,11 @@ async fn settled(engine: &Engine) -> Tables {
     loop {
         let reader = engine.clone();
         let tables = tokio::task::spawn_blocking(move || Tables::of_engine(&reader)).await.unwrap();
-        let under_way = ["pending", "refunding"];
-        if under_way.iter().all(|status| tables.find(Table::Payments, "status", status).is_empty()) {
+        // That an order's money was given back by hand is told nobody.
+        let by_itself = |row: &&Row| !tables.is_order(text(row, "reservation_id").unwrap());
+        let is_under_way =
+            |status: &str| tables.find(Table::Payments, "status", status).iter().any(by_itself);
+        if !["pending", "refunding"].into_iter().any(is_under_way) {
             return tables;
         }
         tokio::task::yield_now().await;

@@ -199,7 +199,7 @@ impl Tables {
         }
     }
 
-    fn is_order(&self, reservation: &str) -> bool {
+    pub fn is_order(&self, reservation: &str) -> bool {
         !self.find(Table::Orders, "reservation_id", reservation).is_empty()
     }
 

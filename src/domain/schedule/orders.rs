@@ -18,7 +18,8 @@ use super::command::{Event, Refusal, SaleStatus};
 use super::decide::Decision;
 use super::find::Places;
 use super::policy::RESERVATION_SEATS_MAX;
-use super::terms::{Pick, Terms, Wish};
+pub use super::terms::{Order, OrderMethod};
+use super::terms::{Pick, Wish};
 use super::{Reservation, Schedule, pricing};
 use crate::domain::ids::{AllotmentId, PaymentId, PaymentNumber, UserId};
 use crate::domain::money::Money;
@@ -29,49 +30,6 @@ use crate::domain::venue::Seating;
 pub const ORDER_TEXT_LEN_MAX: usize = 200;
 /// The name of the line that takes everything off, where no reason is given.
 const COMPLIMENTARY: &str = "complimentary";
-
-/// How an order is paid.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum OrderMethod {
-    /// In cash.
-    Cash,
-    /// By a terminal for cards.
-    CardTerminal,
-    /// By an invoice.
-    Invoice,
-    /// Not at all: it costs nothing.
-    Complimentary,
-}
-
-impl OrderMethod {
-    /// Every method.
-    pub const ALL: [Self; 4] = [Self::Cash, Self::CardTerminal, Self::Invoice, Self::Complimentary];
-
-    /// Returns the word that clients see.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Cash => "cash",
-            Self::CardTerminal => "card_terminal",
-            Self::Invoice => "invoice",
-            Self::Complimentary => "complimentary",
-        }
-    }
-}
-
-/// What makes a reservation an order.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Order {
-    /// Who sold it.
-    pub clerk: UserId,
-    /// How it was paid.
-    pub method: OrderMethod,
-    /// The till's name for the payment: a slip of the terminal, the number of an invoice.
-    pub reference: Option<Box<str>>,
-    /// Who comes with it, for people.
-    pub name: Option<Box<str>>,
-    /// Why it costs what it does, for people.
-    pub reason: Option<Box<str>>,
-}
 
 /// An order to make.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -179,12 +137,5 @@ impl OrderWish {
             (Some(amount), Some(reason)) => Ok(Some((amount, reason))),
             (None, _) => Ok(None),
         }
-    }
-}
-
-impl Terms {
-    /// Returns what makes it an order, where it is one.
-    pub fn order(&self) -> Option<&Order> {
-        self.order.as_deref()
     }
 }

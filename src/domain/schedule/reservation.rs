@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use super::Terms;
-use super::orders::Order;
+use super::terms::{Order, Terms};
 use crate::domain::ids::{PaymentId, ReservationId, ReservationNumber, ScheduleNumber, UserId};
 use crate::domain::time::Timestamp;
 use crate::domain::venue::Seat;

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use super::orders::Order;
+use crate::domain::ids::UserId;
 use crate::domain::money::Money;
 use crate::domain::venue::{Area, Grade, LayoutArea, LayoutSection, Seat};
 
@@ -155,6 +155,49 @@ pub struct Terms {
     pub order: Option<Box<Order>>,
 }
 
+/// How an order is paid.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum OrderMethod {
+    /// In cash.
+    Cash,
+    /// By a terminal for cards.
+    CardTerminal,
+    /// By an invoice.
+    Invoice,
+    /// Not at all: it costs nothing.
+    Complimentary,
+}
+
+impl OrderMethod {
+    /// Every method.
+    pub const ALL: [Self; 4] = [Self::Cash, Self::CardTerminal, Self::Invoice, Self::Complimentary];
+
+    /// Returns the word that clients see.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Cash => "cash",
+            Self::CardTerminal => "card_terminal",
+            Self::Invoice => "invoice",
+            Self::Complimentary => "complimentary",
+        }
+    }
+}
+
+/// What makes a reservation an order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Order {
+    /// Who sold it.
+    pub clerk: UserId,
+    /// How it was paid.
+    pub method: OrderMethod,
+    /// The till's name for the payment: a slip of the terminal, the number of an invoice.
+    pub reference: Option<Box<str>>,
+    /// Who comes with it, for people.
+    pub name: Option<Box<str>>,
+    /// Why it costs what it does, for people.
+    pub reason: Option<Box<str>>,
+}
+
 /// Places of an area that a reservation has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AreaPlaces {
@@ -212,6 +255,11 @@ impl LineKind {
 }
 
 impl Terms {
+    /// Returns what makes it an order, where it is one.
+    pub fn order(&self) -> Option<&Order> {
+        self.order.as_deref()
+    }
+
     /// Returns the price type of the seat at a place in the reservation's list.
     pub fn price_type(&self, place: usize) -> PriceType {
         self.price_types.get(place).copied().unwrap_or_default()
