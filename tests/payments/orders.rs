@@ -16,10 +16,9 @@ async fn sell(engine: &Engine) -> Done<Answer> {
     engine.act(&entry, order_command(Some("kim"), &[1, 2], Some(SEAT)), key(1, 1)).await.unwrap()
 }
 
-/// Sells, and gives the order back; a snapshot lies between.
+/// Sells, and gives the order back.
 async fn go(engine: &Engine) {
     let order = reservation(sell(engine).await);
-    drop(engine.snapshot().await);
     engine.act(&engine.schedule("s0").unwrap(), cancel_order(&order), None).await.unwrap();
 }
 
