@@ -214,8 +214,10 @@ mod tests {
                 all.find(|reservation| reservation.status == ReservationStatus::Confirmed).cloned()
             };
             let schedules = &mut world.schedules;
-            let (schedule, reservation) =
-                schedules.values_mut().find_map(|schedule| bought(schedule).map(|it| (schedule, it))).unwrap();
+            let (schedule, reservation) = schedules
+                .values_mut()
+                .find_map(|schedule| bought(schedule).map(|it| (schedule, it)))
+                .unwrap();
             let cancelled = Event::ReservationCancelled { number: reservation.number };
             schedule.apply(&cancelled, schedule.last_instant(), None);
 
