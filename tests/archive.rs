@@ -655,7 +655,7 @@ async fn a_snapshot_and_what_follows_it_is_the_replay_from_the_beginning_and_ver
         .output()
         .unwrap();
     let shown: Value = serde_json::from_slice(&shown.stdout).unwrap();
-    assert_eq!(shown["schedules"][0]["seats"]["reserved"], 2, "{shown}");
+    assert_eq!(shown["schedules"][0]["seats"]["reserved"], 3, "{shown}");
     assert_eq!(shown["catalogue"]["archivedSchedules"], 2);
 
     // A byte of a schedule that SQLite doesn't look at.

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use super::allotments::AllotmentTerms;
 use super::codes::{AccessCode, CodePrefix, CodeTerms};
-use super::orders::OrderWish;
 use super::policy::Plan;
+use super::terms::OrderWish;
 use super::{Reservation, Terms, Wish};
 use crate::domain::concert::Prices;
 use crate::domain::ids::{

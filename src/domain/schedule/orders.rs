@@ -18,10 +18,10 @@ use super::command::{Event, Refusal, SaleStatus};
 use super::decide::Decision;
 use super::find::Places;
 use super::policy::RESERVATION_SEATS_MAX;
-pub use super::terms::{Order, OrderMethod};
+pub use super::terms::{Order, OrderMethod, OrderWish};
 use super::terms::{Pick, Wish};
 use super::{Reservation, Schedule, pricing};
-use crate::domain::ids::{AllotmentId, PaymentId, PaymentNumber, UserId};
+use crate::domain::ids::{AllotmentId, PaymentId, PaymentNumber};
 use crate::domain::money::Money;
 use crate::domain::time::Timestamp;
 use crate::domain::venue::Seating;
@@ -30,25 +30,6 @@ use crate::domain::venue::Seating;
 pub const ORDER_TEXT_LEN_MAX: usize = 200;
 /// The name of the line that takes everything off, where no reason is given.
 const COMPLIMENTARY: &str = "complimentary";
-
-/// An order to make.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OrderWish {
-    /// Whose it is; nobody's, where none is named.
-    pub user: Option<UserId>,
-    /// What it asks for. It brings no code.
-    pub wish: Wish,
-    /// The allotment that it takes from, and from nothing else.
-    pub allotment: Option<AllotmentId>,
-    /// How it is paid, and by whom it is sold.
-    pub order: Order,
-    /// What is taken, where that isn't the sum of its prices.
-    pub amount: Option<Money>,
-    /// The random part of the reservation's id.
-    pub nonce: u64,
-    /// The random part of its payment's id.
-    pub payment_nonce: u64,
-}
 
 impl Schedule {
     /// Returns every order, in order of their numbers.

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use crate::domain::ids::UserId;
+use crate::domain::ids::{AllotmentId, UserId};
 use crate::domain::money::Money;
 use crate::domain::venue::{Area, Grade, LayoutArea, LayoutSection, Seat};
 
@@ -196,6 +196,25 @@ pub struct Order {
     pub name: Option<Box<str>>,
     /// Why it costs what it does, for people.
     pub reason: Option<Box<str>>,
+}
+
+/// An order to make.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OrderWish {
+    /// Whose it is; nobody's, where none is named.
+    pub user: Option<UserId>,
+    /// What it asks for. It brings no code.
+    pub wish: Wish,
+    /// The allotment that it takes from, and from nothing else.
+    pub allotment: Option<AllotmentId>,
+    /// How it is paid, and by whom it is sold.
+    pub order: Order,
+    /// What is taken, where that isn't the sum of its prices.
+    pub amount: Option<Money>,
+    /// The random part of the reservation's id.
+    pub nonce: u64,
+    /// The random part of its payment's id.
+    pub payment_nonce: u64,
 }
 
 /// Places of an area that a reservation has.
