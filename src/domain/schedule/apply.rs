@@ -145,27 +145,8 @@ impl Schedule {
                 });
                 return Some(*number);
             }
-            Event::Ordered { number, nonce, payment, user, seats, terms } => {
-                assert!(terms.order.is_some(), "an order says how it was paid");
-                self.reserve(Reservation {
-                    number: *number,
-                    nonce: *nonce,
-                    user: user.clone(),
-                    seats: Arc::clone(seats),
-                    terms: Some(Arc::clone(terms)),
-                    status: ReservationStatus::Confirmed,
-                    created_at: at,
-                    // It never was a hold.
-                    expires_at: at,
-                    confirmed_at: Some(at),
-                    cancelled_at: None,
-                    ended_at: None,
-                    payment: Some(*payment),
-                    deadline_moved: false,
-                    recovered: false,
-                });
-                self.orders.push(number.0);
-                self.ever_confirmed = true;
+            Event::Ordered { number, .. } => {
+                self.apply_order(event, at);
                 return Some(*number);
             }
             Event::SeatsExchanged { number, seats, terms } => {
@@ -207,7 +188,7 @@ impl Schedule {
     }
 
     /// Begins a reservation: its places become its own.
-    fn reserve(&mut self, reservation: Reservation) {
+    pub(super) fn reserve(&mut self, reservation: Reservation) {
         let number = reservation.number;
         assert_eq!(number.count(), self.last_reservation + 1, "reservations are numbered in order");
         self.last_reservation = number.count();

@@ -20,7 +20,7 @@ use super::find::Places;
 use super::policy::RESERVATION_SEATS_MAX;
 pub use super::terms::{Order, OrderMethod, OrderWish};
 use super::terms::{Pick, Wish};
-use super::{Reservation, Schedule, pricing};
+use super::{Reservation, ReservationStatus, Schedule, pricing};
 use crate::domain::ids::{AllotmentId, PaymentId, PaymentNumber};
 use crate::domain::money::Money;
 use crate::domain::time::Timestamp;
@@ -92,6 +92,33 @@ impl Schedule {
             seats,
             terms: Arc::new(terms),
         }))
+    }
+
+    pub(super) fn apply_order(&mut self, event: &Event, at: Timestamp) {
+        let Event::Ordered { number, nonce, payment, user, seats, terms } = event else {
+            unreachable!("another event makes no order")
+        };
+        assert!(terms.order.is_some(), "an order says how it was paid");
+
+        self.reserve(Reservation {
+            number: *number,
+            nonce: *nonce,
+            user: user.clone(),
+            seats: Arc::clone(seats),
+            terms: Some(Arc::clone(terms)),
+            status: ReservationStatus::Confirmed,
+            created_at: at,
+            // It never was a hold.
+            expires_at: at,
+            confirmed_at: Some(at),
+            cancelled_at: None,
+            ended_at: None,
+            payment: Some(*payment),
+            deadline_moved: false,
+            recovered: false,
+        });
+        self.orders.push(number.0);
+        self.ever_confirmed = true;
     }
 
     /// Finds what an order may take: everyone's places, or those that are left of an allotment.

@@ -281,24 +281,8 @@ fn describe(event: &Event, names: &impl Names) -> (&'static Kind, Value) {
             fields["currency"] = currency.map(|currency| currency.as_str().to_owned()).into();
             (&kinds::RESERVATION_CONFIRMED, fields)
         }
-        Event::ReservationCancelled { number } => {
-            let mut fields = reservation(*number, names);
-            let reserved = names.reservation(*number);
-            if reserved.and_then(|reserved| reserved.terms).is_some_and(|terms| terms.order.is_some()) {
-                fields["refund"] = "by_hand".into();
-            }
-            (&kinds::RESERVATION_CANCELLED, fields)
-        }
-        Event::Ordered { number, nonce, payment, user, seats, terms } => {
-            let mut fields = known(*number, Some((*nonce, user.as_ref())), names.number());
-            fields["paymentId"] = payment.to_string().into();
-            fields["amount"] = terms.amount().minor().into();
-            fields["currency"] = names.currency().map(|currency| currency.as_str().to_owned()).into();
-            let mut fields = brought(fields, Some(terms));
-            add_order(&mut fields, terms.order());
-            add_terms(&mut fields, Some(terms), names);
-            (&kinds::ORDERED, with_lines(seats_of(fields, seats, names), Some(terms)))
-        }
+        Event::ReservationCancelled { number } => (&kinds::RESERVATION_CANCELLED, cancelled(*number, names)),
+        Event::Ordered { .. } => (&kinds::ORDERED, ordered(event, names)),
         Event::OutageBridged { began, .. } => {
             (&kinds::OUTAGE_BRIDGED, json!({"downSinceAt": began.to_string()}))
         }
@@ -315,6 +299,29 @@ fn created(creation: &Creation) -> Value {
     });
     fields["plan"] = written(&PlanDocument::from(&*creation.plan));
     fields
+}
+
+fn cancelled(number: ReservationNumber, names: &impl Names) -> Value {
+    let mut fields = reservation(number, names);
+    let reserved = names.reservation(number);
+    if reserved.and_then(|reserved| reserved.terms).is_some_and(|terms| terms.order.is_some()) {
+        fields["refund"] = "by_hand".into();
+    }
+    fields
+}
+
+fn ordered(event: &Event, names: &impl Names) -> Value {
+    let Event::Ordered { number, nonce, payment, user, seats, terms } = event else {
+        unreachable!("another event makes no order")
+    };
+    let mut fields = known(*number, Some((*nonce, user.as_ref())), names.number());
+    fields["paymentId"] = payment.to_string().into();
+    fields["amount"] = terms.amount().minor().into();
+    fields["currency"] = names.currency().map(|currency| currency.as_str().to_owned()).into();
+    let mut fields = brought(fields, Some(terms));
+    add_order(&mut fields, terms.order());
+    add_terms(&mut fields, Some(terms), names);
+    with_lines(seats_of(fields, seats, names), Some(terms))
 }
 
 /// Adds who sold an order, how it was paid and why. A name isn't in the feed: its readers can't forget it.
