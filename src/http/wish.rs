@@ -195,24 +195,20 @@ impl Asked<'_> {
 
     /// Makes the problem of a refusal; one about the size, or a price type, names the field that says it.
     pub(super) fn refused(&self, error: EngineError, entry: &ScheduleEntry) -> Problem {
-        match error {
-            EngineError::Refused(engine::Refusal::Schedule(Refusal::TooManySeats { max })) => {
-                let field = match (self.best, self.seats) {
-                    (Some(_), _) => "bestAvailable.count",
-                    (None, Some(_)) => "seats",
-                    (None, None) => "areas",
-                };
-                Problem::invalid_field(
-                    field,
-                    format!("a reservation of this schedule has at most {max} seats"),
-                )
-            }
-            EngineError::Refused(engine::Refusal::Schedule(refusal @ Refusal::PriceTypeNotSold)) => {
-                let field = self.not_sold(entry).unwrap_or_else(|| "bestAvailable.priceTypes".to_owned());
-                Problem::invalid_field(field, refusal.to_string())
-            }
-            error => problem(error, Some(entry.layout())),
+        if let EngineError::Refused(engine::Refusal::Schedule(Refusal::TooManySeats { max })) = error {
+            let field = match (self.best, self.seats) {
+                (Some(_), _) => "bestAvailable.count",
+                (None, Some(_)) => "seats",
+                (None, None) => "areas",
+            };
+            let detail = format!("a reservation of this schedule has at most {max} seats");
+            return Problem::invalid_field(field, detail);
         }
+        if let EngineError::Refused(engine::Refusal::Schedule(Refusal::PriceTypeNotSold)) = error {
+            let field = self.not_sold(entry).unwrap_or_else(|| "bestAvailable.priceTypes".to_owned());
+            return Problem::invalid_field(field, Refusal::PriceTypeNotSold.to_string());
+        }
+        problem(error, Some(entry.layout()))
     }
 
     /// Names the first price type that isn't sold in the grade of its place.
