@@ -480,8 +480,8 @@ fn with_tariff(mut fields: Value, prices: Option<&Prices>, names: &impl Names) -
             let grades = layout.grades().iter().zip(&priced.by_grade);
             grades.filter_map(|(grade, price)| Some((grade.to_string(), (*price)?.minor().into()))).collect()
         };
-        let priced = |priced: &PricedType| json!({"priceType": priced.id.as_str(), "name": &*priced.name, "prices": by_grade(priced)});
-        fields["priceTypes"] = prices.types().iter().map(priced).collect();
+        let listed = |priced: &PricedType| json!({"priceType": priced.id.as_str(), "name": &*priced.name, "prices": by_grade(priced)});
+        fields["priceTypes"] = prices.types().iter().map(listed).collect();
     }
     if !prices.fees().is_empty() {
         fields["fees"] = written(&prices.fees().iter().map(FeeDocument::from).collect::<Vec<_>>());
