@@ -22,10 +22,6 @@ pub(super) fn order_of(wish: Wish) -> OrderWish {
     }
 }
 
-fn won(minor: u64) -> Option<Money> {
-    Some(Money::new(minor).unwrap())
-}
-
 fn reference_of(outcome: Outcome) -> Result<ReservationRef, Refusal> {
     match outcome? {
         Some(Event::Ordered { number, nonce, .. }) => Ok(ReservationRef { number, nonce }),
@@ -172,31 +168,32 @@ fn an_order_for_an_allotment_takes_from_it_alone_and_gives_back_to_it() {
 #[test]
 fn what_is_taken_may_be_another_sum_with_a_reason() {
     let mut sale = Sale::open();
-    let set = |sale: &Sale, seats: &str, method, amount, reason: Option<&str>| {
+    let set = |sale: &Sale, seats: &str, method, amount: Option<u64>, reason: Option<&str>| {
         let mut order = order_of(Wish::seats(sale.seats(seats)));
-        (order.order.method, order.amount, order.order.reason) = (method, amount, reason.map(Into::into));
+        order.amount = amount.map(|minor| Money::new(minor).unwrap());
+        (order.order.method, order.order.reason) = (method, reason.map(Into::into));
         order
     };
     let (cash, free) = (OrderMethod::Cash, OrderMethod::Complimentary);
     let vip = |count: u32| (LineKind::Seat, "VIP".to_owned(), count, 100 * i64::from(count));
 
-    let order = sale.try_order(set(&sale, "A1", cash, won(40), Some("staff"))).unwrap();
+    let order = sale.try_order(set(&sale, "A1", cash, Some(40), Some("staff"))).unwrap();
     assert_eq!(sale.order_lines(order), [vip(1), (LineKind::Discount, "staff".into(), 1, -60)]);
-    let order = sale.try_order(set(&sale, "A2", cash, won(130), Some("programme"))).unwrap();
+    let order = sale.try_order(set(&sale, "A2", cash, Some(130), Some("programme"))).unwrap();
     assert_eq!(sale.order_lines(order), [vip(1), (LineKind::Fee, "programme".into(), 1, 30)]);
-    let order = sale.try_order(set(&sale, "A3", cash, won(100), Some("as ever"))).unwrap();
+    let order = sale.try_order(set(&sale, "A3", cash, Some(100), Some("as ever"))).unwrap();
     assert_eq!(sale.order_lines(order), [vip(1)], "nothing to make up for");
 
     let order = sale.try_order(set(&sale, "A4", free, None, None)).unwrap();
     assert_eq!(sale.order_lines(order), [vip(1), (LineKind::Discount, "complimentary".into(), 1, -100)]);
     assert_eq!(sale.payment(order).amount(), Money::ZERO);
-    let order = sale.try_order(set(&sale, "A5", free, won(0), Some("critic"))).unwrap();
+    let order = sale.try_order(set(&sale, "A5", free, Some(0), Some("critic"))).unwrap();
     assert_eq!(sale.order_lines(order), [vip(1), (LineKind::Discount, "critic".into(), 1, -100)]);
 
     let unfit = |field, why| Err(Refusal::Unfit { field, why });
-    let order = set(&sale, "A6", cash, won(0), None);
+    let order = set(&sale, "A6", cash, Some(0), None);
     assert_eq!(sale.try_order(order), unfit("reason", "is needed with amount"));
-    let order = set(&sale, "A6", free, won(1), Some("critic"));
+    let order = set(&sale, "A6", free, Some(1), Some("critic"));
     assert_eq!(sale.try_order(order), unfit("amount", "a complimentary order costs nothing"));
 }
 

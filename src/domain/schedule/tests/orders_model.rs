@@ -412,14 +412,13 @@ impl World {
         } else {
             model.hold(own.user.unwrap(), seats, areas, Some(index))
         };
-        match outcome {
-            Err(refusal) => assert_eq!(Err(refusal), verdict),
-            Ok(_) => {
-                assert_eq!(verdict, Ok(()));
-                let own = &mut self.model.bookings[index];
-                (own.seats, own.areas) = (seats.to_vec(), areas);
-            }
+        if let Err(refusal) = outcome {
+            assert_eq!(Err(refusal), verdict);
+            return;
         }
+        assert_eq!(verdict, Ok(()));
+        let own = &mut self.model.bookings[index];
+        (own.seats, own.areas) = (seats.to_vec(), areas);
     }
 
     /// Pays for a hold; of anything else nothing is asked.
