@@ -138,6 +138,21 @@ impl Payment {
         self.gateway.is_some()
     }
 
+    /// Returns it as it was when it completed, if it ever did: what has become of the money since is left out.
+    #[must_use]
+    pub fn as_completed(self) -> Self {
+        let Some(completed_at) = self.completed_at else { return self };
+        let answer = self.answer.map(|answer| Arc::new(GatewayAnswer { refund: None, ..(*answer).clone() }));
+        Self {
+            state: State::Completed,
+            answer,
+            failure: None,
+            updated_at: completed_at,
+            refunded_at: None,
+            ..self
+        }
+    }
+
     /// Tells whether who takes the money reports it, and can't be asked.
     pub fn is_reported(&self) -> bool {
         self.needs_gateway() && self.method.is_reported()

@@ -49,7 +49,8 @@ struct PayBody {
 /// is refused, the reservation is `held` again. A reservation that costs nothing completes in the same way by any
 /// method. A payment through the gateway is 201 `ready`, with the `orderId` for its checkout. So is one by `external`:
 /// the platform's own payment service takes the money, and reports it. The same key leads to
-/// the same payment, even after a crash; after a refusal it starts a new attempt. A reservation may have 32 ready
+/// the same payment, even after a crash, and is answered as the first time also when the money went back since; after a refusal it starts
+/// a new attempt. A reservation may have 32 ready
 /// payments: one more ends the oldest, whose confirmation is then refused without a capture.
 #[utoipa::path(post, path = "/api/v1/payments", operation_id = "startPayment", tag = "Payments", request_body = PayBody,
     params(("Idempotency-Key" = String, Header, description = "Required: 1–255 visible ASCII characters")),
@@ -67,15 +68,22 @@ async fn pay(
     body: RawBody,
 ) -> Result<Response, Problem> {
     let wanted: PayBody = body.parse()?;
+    let id = app.engine.reservation_id(&wanted.reservation_id).ok_or_else(Problem::not_found)?;
+    let found = app.engine.find_schedule_numbered(id.schedule).await;
+    let entry = found.map_err(|error| problem(error, None))?.ok_or_else(Problem::not_found)?;
+    let key = key_of(&app, &caller, "POST /payments", key.as_str(), &body.0);
+    let with_gateway = caller.role.may(Right::ReadAll);
+    let refused = |error| problem(error, Some(entry.layout()));
+    // What became of a key's payment is asked of nothing that may have changed since.
+    if let Some(done) = app.engine.paid_before(&entry, Some(key)).map_err(refused)? {
+        return answered(done, StatusCode::CREATED, with_gateway);
+    }
+
     let method = Method::from(wanted.method);
     let gateways = app.engine.gateways();
     if method.needs_gateway() && gateways.name_of(method).is_none() {
         return Err(Problem::invalid_field("method", "no gateway is set up for this method"));
     }
-
-    let id = app.engine.reservation_id(&wanted.reservation_id).ok_or_else(Problem::not_found)?;
-    let found = app.engine.find_schedule_numbered(id.schedule).await;
-    let entry = found.map_err(|error| problem(error, None))?.ok_or_else(Problem::not_found)?;
     let currency = entry.read().currency();
     if method.needs_gateway() && !gateways.takes(method, currency) {
         return Err(Problem::new(
@@ -84,8 +92,6 @@ async fn pay(
         ));
     }
 
-    let key = key_of(&app, &caller, "POST /payments", key.as_str(), &body.0);
-    let with_gateway = caller.role.may(Right::ReadAll);
     let purchase = Purchase {
         user: caller.user_id,
         reservation: ReservationRef { number: id.number, nonce: id.nonce },
@@ -93,9 +99,8 @@ async fn pay(
         nonce: random::number(),
         key: Some(key),
     };
-    let paid = app.engine.pay(&entry, purchase).await;
-    let Done { answer, replayed } = paid.map_err(|error| problem(error, Some(entry.layout())))?;
-    Ok(marked(shown(&answer, StatusCode::CREATED, with_gateway)?, replayed))
+    let paid = app.engine.pay(&entry, purchase).await.map_err(refused)?;
+    answered(paid, StatusCode::CREATED, with_gateway)
 }
 
 /// The result of the gateway's checkout.
@@ -139,8 +144,18 @@ async fn confirm(
     let patience = app.parts.limits.patience();
     let with_gateway = caller.role.may(Right::ReadAll);
     let confirmed = app.engine.confirm_payment(parsed, caller.user_id, &payment_key, key, patience).await;
-    let Done { answer, replayed } = confirmed.map_err(|error| problem(error, None))?;
-    Ok(marked(shown(&answer, StatusCode::OK, with_gateway)?, replayed))
+    answered(confirmed.map_err(|error| problem(error, None))?, StatusCode::OK, with_gateway)
+}
+
+/// Answers with a payment, or with the problem of its failure. A key that led to a payment is answered as it was then, also if the
+/// money went back since; one that made it ready for the checkout, with what it came to.
+fn answered(done: Done<Payment>, success: StatusCode, with_gateway: bool) -> Result<Response, Problem> {
+    let Done { answer, replayed } = done;
+    let payment = if replayed { answer.as_completed() } else { answer };
+    if replayed && success == StatusCode::CREATED && payment.needs_gateway() {
+        return Ok(marked(Json(success, PaymentDocument::of(&payment, with_gateway)), replayed));
+    }
+    Ok(marked(shown(&payment, success, with_gateway)?, replayed))
 }
 
 /// The acknowledgement of a notice.
