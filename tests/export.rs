@@ -14,13 +14,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use onsale::domain::cause::Cause;
-use onsale::domain::ids::{ScheduleId, ScheduleNumber};
+use onsale::domain::ids::{AllotmentId, ScheduleId, ScheduleNumber};
 use onsale::domain::money::{Currency, Money};
 use onsale::domain::payments::{Method, Payment};
+use onsale::domain::schedule::allotments::{AllotmentTerms, AsidePlaces};
+use onsale::domain::schedule::codes::{AccessCode, CodeTerms};
 use onsale::domain::schedule::policy::Policy;
-use onsale::domain::schedule::{Command, Image, Reservation, ReservationRef};
+use onsale::domain::schedule::{Command, Image, Reservation, ReservationRef, Wish};
 use onsale::domain::users::{Email, PasswordHash, Profile, UserName, UserStatus};
-use onsale::domain::venue::{Seat, Venue};
+use onsale::domain::venue::{Area, Seat, Venue};
 use onsale::engine::{CatalogueChange, Done, Engine, EngineError, PointInTimeError, Purchase, ScheduleEntry};
 use onsale::export::{Sale, Sources, Table, Taken};
 use onsale::journal::Position;
@@ -293,6 +295,7 @@ async fn each_table_has_what_its_columns_say() {
             ("codes", 0),
             ("allotments", 0),
             ("allotment_seats", 0),
+            ("allotment_areas", 0),
             ("users", 3),
             ("payments", 3),
             ("reservations", 4),
@@ -337,15 +340,35 @@ async fn places_of_areas_are_exported_with_who_has_them() {
     charge(&engine, "kim", 3 * SEAT).await.unwrap();
     pay(&engine, &entry, "kim", &bought).await.unwrap();
     hold("lee", &[], &[(0, 1), (1, 2)]).await;
+    let terms = AllotmentTerms {
+        id: AllotmentId::parse("sponsor").unwrap(),
+        name: "Sponsor".into(),
+        reason: None,
+        seats: [Seat(3)].into(),
+        areas: [AsidePlaces { area: Area(0), count: 3 }].into(),
+        release_at: None,
+    };
+    engine.act(&entry, Command::SetAllotment { terms: Arc::new(terms) }, None).await.unwrap();
+    let terms = CodeTerms { allotment: Some(AllotmentId::parse("sponsor").unwrap()), ..CodeTerms::default() };
+    let code = AccessCode::parse("SPON").unwrap();
+    engine.act(&entry, Command::PutCode { code, terms: Arc::new(terms) }, None).await.unwrap();
+    let sponsored = Wish { code: Some("SPON".into()), ..wish(&[], &[(0, 1)]) };
+    engine.act(&entry, Command::hold(user("choi"), sponsored, 7), None).await.unwrap();
     let given_back = hold("pak", &[1], &[(0, 3)]).await;
     engine.act(&entry, release_command("pak", &given_back), None).await.unwrap();
 
     let tables = settled(&engine).await;
     tables.check();
-    assert_eq!((tables.rows(Table::VenueAreas).len(), tables.rows(Table::ReservationAreas).len()), (2, 4));
+    assert_eq!((tables.rows(Table::VenueAreas).len(), tables.rows(Table::ReservationAreas).len()), (2, 5));
     let pit = tables.find(Table::Areas, "area_id", "pit");
     let counts = ["capacity", "available", "held", "reserved", "blocked"].map(|name| number(pit[0], name));
-    assert_eq!(counts, [9, 6, 1, 2, 0]);
+    assert_eq!(counts, [9, 3, 2, 2, 2]);
+    for table in [Table::AllotmentAreas, Table::Allotments] {
+        let [row] = tables.rows(table) else { panic!("one allotment") };
+        let seats = u64::from(table == Table::Allotments);
+        let counts = ["total", "held", "sold", "left"].map(|name| number(row, name));
+        assert_eq!(counts, [3 + seats, 1, 0, 2 + seats], "{table:?}");
+    }
     let confirmed = tables.find(Table::Reservations, "status", "confirmed");
     assert_eq!((number(confirmed[0], "seats"), number(confirmed[0], "amount")), (3, 3 * SEAT));
     engine.close().await.unwrap();

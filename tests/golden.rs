@@ -23,14 +23,14 @@ use onsale::domain::cause::{By, Cause};
 use onsale::domain::ids::{AllotmentId, GradeName, PhaseId, SEALED, ScheduleId, ScheduleNumber, SeatId};
 use onsale::domain::money::{Currency, Money};
 use onsale::domain::payments::{Method, Payment, PaymentsImage, Report, Taken};
-use onsale::domain::schedule::allotments::AllotmentTerms;
+use onsale::domain::schedule::allotments::{AllotmentTerms, AsidePlaces};
 use onsale::domain::schedule::codes::{AccessCode, CodePrefix, CodeTerms, Discount};
 use onsale::domain::schedule::policy::{Phase, Plan, Policy, QueueOrder, QueuePolicy};
 use onsale::domain::schedule::{Caller, Command, Creation, Event, ReservationRef, Schedule, Wish};
 use onsale::domain::time::Seconds;
 use onsale::domain::users::{Email, PasswordHash, Profile, UserName, UserStatus, UsersImage};
 use onsale::domain::venue::{
-    Coordinate, Line, ListedSeat, Outline, Point, Row, RowSeats, Seat, Section as VenueSection, Venue,
+    Area, Coordinate, Line, ListedSeat, Outline, Point, Row, RowSeats, Seat, Section as VenueSection, Venue,
     VenueArea,
 };
 use onsale::domain::waiting_room::{RoomImage, Ticket, Tuning};
@@ -350,6 +350,7 @@ async fn scenario_of_selling(config: EngineConfig, clock: &ManualClock) {
         name: "후원사".into(),
         reason: Some("계약 12조".into()),
         seats: seats.into(),
+        areas: [].into(),
         release_at,
     };
     let sponsors = allotment(&[Seat(10), Seat(11), Seat(12)], Some(opens(400)));
@@ -658,6 +659,69 @@ async fn scenario_of_areas(config: EngineConfig, clock: &ManualClock) {
     engine.close().await.unwrap();
 }
 
+/// What the golden journal of shares of areas tells: one that is set, set again, bought from, given back to, released by its instant and by
+/// an administrator, beside seats and alone.
+async fn scenario_of_shares(config: EngineConfig, clock: &ManualClock) {
+    let engine = Engine::open(config).await.unwrap();
+    let areas = vec![support::area("pit", 100), support::area("잔디", 9)];
+    let hall = Venue { areas, ..support::venue(1, 50) };
+    engine.change(CatalogueChange::PutVenue(hall), None).await.unwrap();
+    engine.change(CatalogueChange::PutConcert(support::concert()), None).await.unwrap();
+    let policy = Policy { seats_per_user_max: 50, ..Policy::default() };
+    let entry = support::open_schedule(&engine, "s0", support::plan(support::NOW, policy)).await;
+    let act = async |command: Command, key| engine.act(&entry, command, key).await.unwrap();
+    let set = async |id: &str, seats: &[u32], areas: &[(u16, u32)], release_after: Option<u32>| {
+        let areas = areas.iter().map(|&(area, count)| AsidePlaces { area: Area(area), count });
+        let terms = AllotmentTerms {
+            id: AllotmentId::parse(id).unwrap(),
+            name: "후원사".into(),
+            reason: None,
+            seats: seats.iter().copied().map(Seat).collect(),
+            areas: areas.collect(),
+            release_at: release_after.map(|seconds| support::NOW.plus(Seconds::new(seconds))),
+        };
+        act(Command::SetAllotment { terms: Arc::new(terms) }, None).await;
+        let code = AccessCode::parse(&format!("CODE-{id}")).unwrap();
+        let terms = CodeTerms { allotment: Some(AllotmentId::parse(id).unwrap()), ..CodeTerms::default() };
+        act(Command::PutCode { code, terms: Arc::new(terms) }, None).await;
+    };
+    let hold = async |name: &str, code: &str, seats: &[u32], areas: &[(u16, u32)], nonce: u64| {
+        let wish = Wish { code: Some(code.into()), ..support::wish(seats, areas) };
+        let held = act(Command::hold(user(name), wish, nonce), key(u128::from(nonce), 1)).await;
+        let held = support::reservation(held);
+        ReservationRef { number: held.number, nonce: held.nonce }
+    };
+
+    set("sponsor", &[3, 4], &[(0, 20), (1, 4)], Some(400)).await;
+    set("school", &[], &[(0, 30)], None).await;
+    let bought = hold("u1", "CODE-SPONSOR", &[3], &[(0, 2)], 11).await;
+    let (amount, krw) = (Money::new(500_000).unwrap(), support::concert().currency);
+    engine.charge(&user("u1"), amount, krw, 1, Cause::default()).await.unwrap();
+    let purchase =
+        Purchase { user: user("u1"), reservation: bought, method: Method::Balance, nonce: 5, key: None };
+    engine.pay(&entry, purchase).await.unwrap();
+    let exchanged = hold("관객", "CODE-SCHOOL", &[], &[(0, 3)], 12).await;
+    engine.snapshot().await.unwrap();
+
+    let caller = || Caller::User(user("관객"));
+    let wish = support::wish(&[], &[(0, 1)]);
+    act(Command::Exchange { reservation: exchanged, caller: caller(), wish }, None).await;
+    let wish = Wish { drops_code: true, ..support::wish(&[7], &[(0, 2)]) };
+    act(Command::Exchange { reservation: exchanged, caller: caller(), wish }, None).await;
+    let given_back = hold("u2", "CODE-SPONSOR", &[], &[(0, 1), (1, 2)], 13).await;
+    let caller = Caller::User(user("u2"));
+    act(Command::Release { reservation: given_back, caller }, None).await;
+    set("sponsor", &[3], &[(0, 10)], Some(400)).await;
+    hold("u3", "CODE-SCHOOL", &[], &[(0, 4)], 14).await;
+    // The holds end, and then the first is released.
+    clock.pass_millis(400_000);
+    hold("u4", "CODE-SCHOOL", &[], &[(0, 2)], 15).await;
+    engine.snapshot().await.unwrap();
+    act(Command::ReleaseAllotment { id: AllotmentId::parse("school").unwrap() }, key(3, 4)).await;
+    set("sponsor", &[], &[(0, 5)], None).await;
+    engine.close().await.unwrap();
+}
+
 /// What a schedule could be created with, to be like another.
 fn creation_of(schedule: &Schedule) -> Creation {
     Creation {
@@ -840,6 +904,11 @@ fn the_golden_data_of_plans_is_read_as_it_was_written() {
 #[test]
 fn the_golden_data_of_areas_is_read_as_it_was_written() {
     check("v2-areas", scenario_of_areas);
+}
+
+#[test]
+fn the_golden_data_of_shares_of_areas_is_read_as_it_was_written() {
+    check("v2-shares", scenario_of_shares);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

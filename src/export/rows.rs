@@ -426,7 +426,7 @@ impl<E> Rows<'_, E> {
 
     fn allotments(&mut self, schedule: &Schedule) -> Result<(), E> {
         for terms in schedule.allotments() {
-            let counts = schedule.allotment_counts(&terms);
+            let counts = schedule.allotment_counts(&terms, schedule.last_instant());
             let row = [
                 schedule.id().as_str().into(),
                 terms.id.as_str().into(),
@@ -444,6 +444,19 @@ impl<E> Rows<'_, E> {
                 let seat = schedule.layout().seat_id(*seat);
                 let row = [schedule.id().as_str().into(), seat.into(), terms.id.as_str().into()];
                 (self.take)(Table::AllotmentSeats, &row)?;
+            }
+            for (places, counts) in terms.areas.iter().zip(schedule.allotment_areas(&terms.id)) {
+                let area = &schedule.layout().areas()[places.area.index()];
+                let row = [
+                    schedule.id().as_str().into(),
+                    (&*area.id).into(),
+                    terms.id.as_str().into(),
+                    counts.total.into(),
+                    counts.held.into(),
+                    counts.sold.into(),
+                    counts.left.into(),
+                ];
+                (self.take)(Table::AllotmentAreas, &row)?;
             }
         }
 

@@ -22,6 +22,7 @@ pub enum Table {
     Codes,
     Allotments,
     AllotmentSeats,
+    AllotmentAreas,
     Users,
     Payments,
     Reservations,
@@ -88,7 +89,7 @@ impl Schema {
 
 impl Table {
     /// Every table, each behind those that it refers to.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::Meta,
         Self::Venues,
         Self::VenueSections,
@@ -102,6 +103,7 @@ impl Table {
         Self::Codes,
         Self::Allotments,
         Self::AllotmentSeats,
+        Self::AllotmentAreas,
         Self::Users,
         Self::Payments,
         Self::Reservations,
@@ -127,6 +129,7 @@ impl Table {
             Self::Codes => &CODES,
             Self::Allotments => &ALLOTMENTS,
             Self::AllotmentSeats => &ALLOTMENT_SEATS,
+            Self::AllotmentAreas => &ALLOTMENT_AREAS,
             Self::Users => &USERS,
             Self::Payments => &PAYMENTS,
             Self::Reservations => &RESERVATIONS,
@@ -390,7 +393,7 @@ static CODES: Schema = Schema {
 
 static ALLOTMENTS: Schema = Schema {
     name: "allotments",
-    what: "seats of a schedule that are set aside; one that was released is gone",
+    what: "seats and places of areas of a schedule that are set aside; one that was released is gone",
     columns: &[
         SCHEDULE_ID,
         text("allotment_id", "unique in its schedule"),
@@ -417,6 +420,26 @@ static ALLOTMENT_SEATS: Schema = Schema {
         ForeignKey { columns: &["schedule_id", "allotment_id"], table: Table::Allotments },
     ],
     indices: &[&["schedule_id", "allotment_id"]],
+};
+
+static ALLOTMENT_AREAS: Schema = Schema {
+    name: "allotment_areas",
+    what: "places of an area that an allotment has",
+    columns: &[
+        SCHEDULE_ID,
+        text("area_id", "the area"),
+        text("allotment_id", "the allotment"),
+        number("total", "how many places it has"),
+        number("held", "of these, held or being paid"),
+        number("sold", "of these, sold"),
+        number("left", "of these, left to those who bring a code of it"),
+    ],
+    primary_key: &["schedule_id", "allotment_id", "area_id"],
+    foreign_keys: &[
+        ForeignKey { columns: &["schedule_id", "area_id"], table: Table::Areas },
+        ForeignKey { columns: &["schedule_id", "allotment_id"], table: Table::Allotments },
+    ],
+    indices: &[&["schedule_id", "area_id"]],
 };
 
 static USERS: Schema = Schema {

@@ -27,7 +27,7 @@ use super::problem::{MEDIA_TYPE, Problem};
     tags((name = "Catalogue", description = "Venues and concerts"),
         (name = "Schedules", description = "Performances and their sales"),
         (name = "Codes", description = "Codes that open phases and allotments, and take something off"),
-        (name = "Allotments", description = "Seats that are set aside, and released"),
+        (name = "Allotments", description = "Seats and places of areas that are set aside, and released"),
         (name = "Seats", description = "Seat maps, and the streams of their changes"),
         (name = "Reservations", description = "Hold seats, exchange them, give them back"),
         (name = "Waiting room", description = "Wait for a turn at the seats; run a waiting room"),

@@ -10,7 +10,7 @@ use super::documents::{ScheduleDocument, ScheduleState, ScheduleView};
 use super::problem::{Code, Problem};
 use super::refusal::problem;
 use crate::domain::ids::UserId;
-use crate::domain::venue::{Layout, PlanId, Seat};
+use crate::domain::venue::{Area, Layout, PlanId, Seat};
 use crate::engine::ScheduleEntry;
 
 /// Finds a schedule, live or archived.
@@ -86,6 +86,22 @@ pub(super) fn known_seats(layout: &Layout, names: &[String]) -> Result<Arc<[Seat
             .with("seats", unknown));
     }
     Ok(seats.into())
+}
+
+/// Finds an area of which a body names places, as the one of so many in its list.
+pub(super) fn known_area(layout: &Layout, index: usize, id: &str, count: u32) -> Result<Area, Problem> {
+    let wrong = |field: &str, detail: &'static str| {
+        Err(Problem::invalid_field(format!("areas[{index}].{field}"), detail))
+    };
+    let Some(area) = layout.area(id) else {
+        return wrong("areaId", "the venue has no such area");
+    };
+    if count == 0 { wrong("count", "at least one place is needed") } else { Ok(area) }
+}
+
+/// Refuses an area that a body names twice.
+pub(super) fn named_twice(index: usize) -> Problem {
+    Problem::invalid_field(format!("areas[{index}].areaId"), "the area is named twice")
 }
 
 /// Returns the user whose items a list shows: callers who may read everything see everyone's or one user's, others

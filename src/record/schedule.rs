@@ -12,7 +12,8 @@ use super::fields::{
     key_out, keys_in, keys_out, money, pages, schedule_id, seats_in, seats_out, user_id, venue_id,
 };
 use super::selling::{
-    AllotmentWire, CodeTermsWire, CodesWire, PhaseWire, allotment_id, code_in, phase_id, prefix_in,
+    AllotmentWire, CodeTermsWire, CodesWire, PhaseWire, allotment_id, aside_in, aside_out, code_in, phase_id,
+    prefix_in,
 };
 use crate::domain::concert::Prices;
 use crate::domain::ids::{PaymentId, ReservationNumber, ScheduleNumber};
@@ -110,8 +111,14 @@ pub(super) enum ScheduleEventWire<'a> {
     AllotmentReleased {
         id: String,
         seats: Vec<u32>,
-        more: More,
+        more: More<ReleasedMore>,
     },
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) enum ReleasedMore {
+    /// The area, the count.
+    Areas(Vec<(u16, u32)>),
 }
 
 /// What a reservation has beside seats, in an event as in an image.
@@ -377,8 +384,10 @@ impl<'a> ScheduleEventWire<'a> {
                 created: *created,
                 more: More::default(),
             },
-            Event::AllotmentReleased { id, seats } => {
-                Self::AllotmentReleased { id: id.to_string(), seats: seats_out(seats), more: More::default() }
+            Event::AllotmentReleased { id, seats, areas } => {
+                let areas = (!areas.is_empty()).then(|| ReleasedMore::Areas(aside_out(areas)));
+                let more = areas.into_iter().collect();
+                Self::AllotmentReleased { id: id.to_string(), seats: seats_out(seats), more }
             }
         }
     }
@@ -456,8 +465,14 @@ impl<'a> ScheduleEventWire<'a> {
             Self::AllotmentSet { terms, created, more: _ } => {
                 Event::AllotmentSet { terms: Arc::new(terms.into_domain()?), created }
             }
-            Self::AllotmentReleased { id, seats, more: _ } => {
-                Event::AllotmentReleased { id: allotment_id(&id)?, seats: seats_in(seats) }
+            Self::AllotmentReleased { id, seats, more } => {
+                let mut areas = Arc::default();
+                for field in more {
+                    match field {
+                        ReleasedMore::Areas(left) => areas = aside_in(left)?,
+                    }
+                }
+                Event::AllotmentReleased { id: allotment_id(&id)?, seats: seats_in(seats), areas }
             }
         })
     }

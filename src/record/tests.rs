@@ -15,7 +15,7 @@ use crate::domain::ids::{
 };
 use crate::domain::keys::KeyList;
 use crate::domain::money::{Currency, Money};
-use crate::domain::schedule::allotments::AllotmentTerms;
+use crate::domain::schedule::allotments::{AllotmentTerms, AsidePlaces};
 use crate::domain::schedule::codes::{
     AccessCode, BatchImage, CodePrefix, CodeTerms, Codes, Discount, NamedImage, Uses,
 };
@@ -196,8 +196,13 @@ fn allotment() -> Arc<AllotmentTerms> {
         name: "후원사".into(),
         reason: Some("계약 12조\n2항".into()),
         seats: [Seat(0), Seat(3), Seat(250_000)].into(),
+        areas: aside(),
         release_at: Some(AT),
     })
+}
+
+fn aside() -> Arc<[AsidePlaces]> {
+    [(0, 1), (u16::MAX, u32::MAX)].map(|(area, count)| AsidePlaces { area: Area(area), count }).into()
 }
 
 /// Codes of every kind: with and without uses, over, defined anew.
@@ -331,10 +336,16 @@ fn events() -> Vec<Event> {
         Event::CodeEnded { code: code("팬클럽-7") },
         Event::AllotmentSet { terms: allotment(), created: true },
         Event::AllotmentSet {
-            terms: Arc::new(AllotmentTerms { reason: None, release_at: None, ..(*allotment()).clone() }),
+            terms: Arc::new(AllotmentTerms {
+                reason: None,
+                areas: [].into(),
+                release_at: None,
+                ..(*allotment()).clone()
+            }),
             created: false,
         },
-        Event::AllotmentReleased { id: allotment().id.clone(), seats: [Seat(3)].into() },
+        Event::AllotmentReleased { id: allotment().id.clone(), seats: [Seat(3)].into(), areas: [].into() },
+        Event::AllotmentReleased { id: allotment().id.clone(), seats: [].into(), areas: aside() },
     ]
 }
 

@@ -25,6 +25,7 @@ DETAILS_BEYOND_A_SCHEMA = (
     "must be earlier than salesCloseAt \\(startsAt if absent\\)",
     "must be later than (now|opensAt|startsAt|validFrom)",
     "must be the id that the path names, or be left out",
+    "must have at least as many places as are held and sold of it",
     "must be the unused token of a mail of the last hour; sign up again",
     "must name another seat of the venue that is accessible",
     "must not be later than (endsAt|salesOpenAt|salesCloseAt \\(startsAt if absent\\))",

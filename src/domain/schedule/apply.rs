@@ -124,7 +124,7 @@ impl Schedule {
             Event::CodesMade { prefix, terms, drawn } => self.codes_mut().add(prefix, terms, drawn),
             Event::CodeEnded { code } => self.codes_mut().end(code),
             Event::AllotmentSet { terms, created: _ } => self.apply_allotment(terms),
-            Event::AllotmentReleased { id, seats } => self.apply_release(id, seats),
+            Event::AllotmentReleased { id, seats, areas } => self.apply_release(id, seats, areas),
 
             Event::SeatsHeld { number, nonce, user, seats, expires_at, terms } => {
                 self.reserve(Reservation {
@@ -218,8 +218,8 @@ impl Schedule {
         self.give_home(&gone, number.0, old_terms.and_then(|terms| terms.allotment.as_deref()));
         let allotment = terms.and_then(|terms| terms.allotment.as_deref());
         self.take_home(&come, number.0, allotment, SeatStatus::Held);
-        self.give_areas(old_terms, SeatStatus::Held, SeatStatus::Available);
-        self.give_areas(terms, SeatStatus::Available, SeatStatus::Held);
+        self.give_areas(old_terms, Some(SeatStatus::Held), None);
+        self.give_areas(terms, None, Some(SeatStatus::Held));
 
         // The same code is used as often as before, perhaps for another number of places.
         if let Some(code) = old_terms.and_then(|terms| terms.code.as_deref()) {
@@ -282,7 +282,7 @@ impl Schedule {
                 self.deadlines.remove(&(expires_at, number.0));
                 self.other_deadlines.remove(&number.0);
                 self.give(&seats, number.0, number.0, SeatStatus::Reserved);
-                self.give_areas(terms.as_deref(), SeatStatus::Held, SeatStatus::Reserved);
+                self.give_areas(terms.as_deref(), Some(SeatStatus::Held), Some(SeatStatus::Reserved));
             }
 
             // Money that came after the deadline: its seats went back on sale, and are taken once more.
@@ -335,7 +335,7 @@ impl Schedule {
                 }
             }
         }
-        self.give_areas(terms.as_deref(), was, SeatStatus::Available);
+        self.give_areas(terms.as_deref(), Some(was), None);
 
         let entry = self.user_mut(&user);
         entry.live -= places;
@@ -463,15 +463,8 @@ impl Schedule {
         }
     }
 
-    /// Hands the places of a reservation's areas from one status to another.
-    pub(super) fn give_areas(&mut self, terms: Option<&Terms>, from: SeatStatus, to: SeatStatus) {
-        for places in terms.into_iter().flat_map(|terms| &*terms.areas) {
-            self.give_places(places.area, places.count, from, to);
-        }
-    }
-
     /// Hands places of an area from one status to another (A1: there must be as many of the first).
-    fn give_places(&mut self, area: Area, count: u32, from: SeatStatus, to: SeatStatus) {
+    pub(super) fn give_places(&mut self, area: Area, count: u32, from: SeatStatus, to: SeatStatus) {
         let areas = self.areas.as_mut().expect("an event names an area that the venue has");
         self.seats_sum ^= areas.give(area, count, from, to);
         *self.counts.of_mut(from) -= count;

@@ -55,7 +55,8 @@ pub struct AccessCode(Arc<str>);
 pub struct InvalidCode;
 
 impl AccessCode {
-    /// Takes a code; capital and small letters are the same.
+    /// Takes a code; capital and small letters are the same, as Unicode makes capital letters (`ß` is `SS`, and `ẞ` and `İ` are
+    /// themselves). What is made so is taken again as it is.
     ///
     /// # Errors
     /// When the text is too short or too long, or has something else than letters, digits and `-`.
@@ -246,6 +247,15 @@ pub struct Uses {
     pub seats: u32,
 }
 
+impl Uses {
+    /// Returns what remains without others, which are among these.
+    #[must_use]
+    pub fn without(self, others: Self) -> Self {
+        let sub = |all: u32, some: u32| all.checked_sub(some).expect("a use is given back once");
+        Self { used: sub(self.used, others.used), seats: sub(self.seats, others.seats) }
+    }
+}
+
 /// A code as it stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Standing<'a> {
@@ -401,9 +411,9 @@ impl Codes {
         self.batches.iter().map(|batch| batch.drawn.len()).sum()
     }
 
-    /// Returns how many codes were defined by themselves, those that are over among them.
-    pub(super) fn named(&self) -> usize {
-        self.named.len()
+    /// Tells whether one more code can be defined by itself. One that was so already, and perhaps is over, takes no more room.
+    pub(super) fn has_room_for(&self, code: &AccessCode) -> bool {
+        self.named.len() < NAMED_CODES_MAX || self.named.contains_key(code)
     }
 
     /// Makes numbers that were drawn those of new codes with a prefix: in order, and each a code that there isn't yet.
@@ -466,8 +476,7 @@ impl Codes {
     /// Gives back the use of a hold that ended unpaid.
     pub(super) fn give_back(&mut self, code: &str, seats: u32) {
         let uses = self.uses_mut(code).expect("a code that was used is kept");
-        uses.used = uses.used.checked_sub(1).expect("a use is given back once");
-        uses.seats = uses.seats.checked_sub(seats).expect("its seats are given back with it");
+        *uses = uses.without(Uses { used: 1, seats });
     }
 
     fn uses_mut(&mut self, code: &str) -> Option<&mut Uses> {

@@ -3,7 +3,7 @@
 use core::fmt;
 use std::sync::Arc;
 
-use super::allotments::AllotmentTerms;
+use super::allotments::{AllotmentTerms, AsidePlaces};
 use super::codes::{AccessCode, CodePrefix, CodeTerms};
 use super::policy::Plan;
 use super::{Reservation, Terms, Wish};
@@ -406,6 +406,8 @@ pub enum Event {
         id: AllotmentId,
         /// The seats that were left.
         seats: Arc<[Seat]>,
+        /// The places of areas that were left.
+        areas: Arc<[AsidePlaces]>,
     },
 }
 

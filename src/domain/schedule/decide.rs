@@ -320,20 +320,24 @@ impl Schedule {
 
         let places = wish.places();
         self.check_size(places)?;
-        let access = self.access_again(reservation, wish.code.as_ref(), places, now)?;
-        let live = self.users.get(reservation.user.as_str()).map_or(0, |user| user.live);
-        // The old places are given back in the same step, so that only the difference counts.
-        self.check_user_limit(live.saturating_sub(reservation.places()), places, &access)?;
-
+        let access = self.access_again(reservation, wish, now)?;
         let kept = self.kept_from(wish, now, seating);
-        let Places { seats, areas } = self.find(wish, Some(reservation), &access, kept)?;
+        let Places { seats, areas } = if access.gives_back {
+            self.find_own(wish)?
+        } else {
+            let live = self.users.get(reservation.user.as_str()).map_or(0, |user| user.live);
+            // The old places are given back in the same step, so that only the difference counts.
+            self.check_user_limit(live.saturating_sub(reservation.places()), places, &access)?;
+            self.find(wish, Some(reservation), &access, kept)?
+        };
         let terms = self.terms_of(wish, &seats, areas, &access)?;
         if seats == reservation.seats && terms == reservation.terms {
             return Ok(None);
         }
 
-        // The best seats leave nobody alone.
-        if matches!(wish.pick, Pick::Seats(_)) {
+        // The best seats leave nobody alone. A seat that its allotment has no more stands alone where it is.
+        let is_home = |seat: &Seat| self.home_of(*seat, reservation.allotment()) == access.source();
+        if matches!(wish.pick, Pick::Seats(_)) && (!access.gives_back || seats.iter().all(is_home)) {
             self.check_orphans(&seats, Some(reservation), &access, kept)?;
         }
 
@@ -494,7 +498,7 @@ impl Schedule {
             return Err(Refusal::SeatsUnavailable { seats: taken });
         }
         let areas = expired.terms.as_deref().map_or(&[][..], |terms| &terms.areas);
-        self.check_areas(areas, None, FREE)
+        self.check_areas(areas, None, |area| self.area_home(area, expired.allotment()))
     }
 
     fn open(&self, now: Timestamp) -> Decision {

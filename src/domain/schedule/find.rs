@@ -95,6 +95,16 @@ impl Schedule {
         }
     }
 
+    /// Finds the places of a wish that its hold has already, so that nothing but their names is looked at.
+    pub(super) fn find_own(&self, wish: &Wish) -> Result<Places, Refusal> {
+        let seats = match &wish.pick {
+            Pick::Seats(seats) => Arc::clone(seats),
+            Pick::None | Pick::Best(_) => Arc::default(),
+        };
+        self.check_named(&seats)?;
+        Ok(Places { seats, areas: self.named_areas(wish)? })
+    }
+
     /// Finds the places of areas that a wish names.
     fn find_in_areas(
         &self,
@@ -102,10 +112,17 @@ impl Schedule {
         own: Option<&Reservation>,
         access: &Access<'_>,
     ) -> Result<Vec<AreaPlaces>, Refusal> {
-        if wish.areas.is_empty() {
-            return Ok(Vec::new());
+        let places = self.named_areas(wish)?;
+        let grade = |area: Area| &self.layout.grades()[self.layout.areas()[area.index()].grade.index()];
+        if !wish.areas.iter().all(|wish| access.has_grade(grade(wish.area))) {
+            return Err(Refusal::CodeInvalid);
         }
+        self.check_areas(&places, own, |_| access.source())?;
+        Ok(places)
+    }
 
+    /// Reads the places of areas that a wish names.
+    fn named_areas(&self, wish: &Wish) -> Result<Vec<AreaPlaces>, Refusal> {
         let areas = self.area_counts().len();
         if wish.areas.iter().any(|wish| wish.area.index() >= areas) {
             return Err(Refusal::UnknownArea);
@@ -113,32 +130,24 @@ impl Schedule {
         if wish.areas.iter().any(|wish| wish.count == 0) {
             return Err(Refusal::NoSeats);
         }
-
-        let grade = |area: Area| &self.layout.grades()[self.layout.areas()[area.index()].grade.index()];
-        if !wish.areas.iter().all(|wish| access.has_grade(grade(wish.area))) {
-            return Err(Refusal::CodeInvalid);
-        }
-
         let places = wish.areas.iter().map(|wish| AreaPlaces {
             area: wish.area,
             price_type: wish.price_type,
             count: wish.count,
         });
-        let places: Vec<AreaPlaces> = places.collect();
-        self.check_areas(&places, own, access.source())?;
-        Ok(places)
+        Ok(places.collect())
     }
 
-    /// Refuses places of areas of which too few are left, those of `own` among them.
+    /// Refuses places of areas of which their source has too few left, those of `own` among them.
     pub(super) fn check_areas(
         &self,
         places: &[AreaPlaces],
         own: Option<&Reservation>,
-        source: Owner,
+        source: impl Fn(Area) -> Owner,
     ) -> Result<(), Refusal> {
         let mut lacking: Vec<(Area, u32)> = Vec::new();
         for AreaPlaces { area, .. } in places {
-            let left = self.left_in(*area, own, source);
+            let left = self.left_in(*area, own, source(*area));
             if in_area(places, *area) > left && !lacking.contains(&(*area, left)) {
                 lacking.push((*area, left));
             }
@@ -146,14 +155,15 @@ impl Schedule {
         if lacking.is_empty() { Ok(()) } else { Err(Refusal::NotEnoughPlaces { areas: lacking }) }
     }
 
-    /// Returns how many places an area has left for whoever gives those of `own` back.
+    /// Returns how many places of an area a source, everyone's places or an allotment's, has left for whoever gives those of `own` back.
     fn left_in(&self, area: Area, own: Option<&Reservation>, source: Owner) -> u32 {
-        // An allotment has seats alone.
-        if source != FREE {
-            return 0;
-        }
+        let left = match &self.allotments {
+            Some(allotments) if source != FREE => allotments.left_in(source, area),
+            _ => self.area_counts()[area.index()].available,
+        };
+        let own = own.filter(|own| self.area_home(area, own.allotment()) == source);
         let own = own.and_then(|own| own.terms.as_deref()).map_or(0, |terms| in_area(&terms.areas, area));
-        self.area_counts()[area.index()].available + own
+        left + own
     }
 
     fn find_best(
@@ -188,7 +198,7 @@ impl Schedule {
 
         let avoid_orphans = self.plan.policy.prevent_orphan_seats;
         let search = Search { free, areas, avoid_orphans };
-        search.best(&ranked, best.count).ok_or(Refusal::NotEnoughSeats)
+        search.best(&ranked, best.count).ok_or_else(|| search.refusal(&ranked))
     }
 
     /// Returns the grades among which the best places are looked for, the best first.
@@ -213,6 +223,17 @@ impl Search<'_> {
             return self.seats(grades, count);
         }
         self.together(grades, count).or_else(|| self.apart(grades, count))
+    }
+
+    /// Says that too few are left: of which areas, where these grades have nothing else there.
+    fn refusal(&self, grades: &[Grade]) -> Refusal {
+        let areas: Vec<(Area, u32)> = self.areas_of(grades).collect();
+        let has_rows = grades.iter().any(|grade| self.free.has_rows_of(*grade));
+        if has_rows || areas.is_empty() {
+            Refusal::NotEnoughSeats
+        } else {
+            Refusal::NotEnoughPlaces { areas }
+        }
     }
 
     fn seats(&self, grades: &[Grade], count: u32) -> Option<Places> {

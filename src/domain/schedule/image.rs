@@ -159,16 +159,17 @@ impl Schedule {
                 self.place(*seat, number, seat_status_of(reservation.status));
             }
             let status = seat_status_of(reservation.status);
-            self.give_areas(reservation.terms.as_deref(), SeatStatus::Available, status);
+            // Allotments come later, and have what is left.
+            self.give_areas(reservation.terms.as_deref(), None, Some(status));
         }
         if reservation.status.has_deadline() {
             self.deadlines.insert((reservation.expires_at, number));
         }
     }
 
-    /// Gives an allotment those of its seats that no reservation has.
+    /// Gives an allotment those of its seats, and of its shares of areas, that no reservation has.
     fn restore_allotment(&mut self, terms: &Arc<AllotmentTerms>) {
-        let mark = self.allotments.get_or_insert_default().set(terms);
+        let mark = self.set_shares(terms);
         for seat in &*terms.seats {
             if self.owners[seat.index()] == FREE {
                 self.place(*seat, mark, SeatStatus::Blocked);

@@ -322,7 +322,10 @@ impl Schedule {
 
     /// Tells whether the sale has ever opened by `now`: from then on its prices stand.
     pub fn has_opened_by(&self, now: Timestamp) -> bool {
-        self.opened || self.sale_at(now) != self.sale
+        // A phase may be over by then, so it is no matter of how the sale stands at that instant.
+        let opens = earlier(self.plan.sales_open_at, self.phase_due());
+        let may_open = self.end.is_none() && self.sale == SaleStatus::Upcoming;
+        self.opened || may_open && opens.is_some_and(|at| at <= now)
     }
 
     /// Returns when the phase that is open closes, or the next one opens; one that was over when the last event happened doesn't.

@@ -34,6 +34,8 @@ pub struct Wish {
     pub areas: Box<[AreaWish]>,
     /// The code that it brings, in capital letters.
     pub code: Option<Arc<str>>,
+    /// Whether an exchange that brings no code lets go of the one that its hold has; else it keeps that.
+    pub drops_code: bool,
     /// Whether it may have accessible and companion seats.
     pub accessible: bool,
 }

@@ -20,12 +20,12 @@ use crate::domain::ids::{
 };
 use crate::domain::money::{Currency, Money};
 use crate::domain::payments::Payment;
-use crate::domain::schedule::allotments::AllotmentTerms;
+use crate::domain::schedule::allotments::{AllotmentTerms, AsidePlaces};
 use crate::domain::schedule::codes::CodeTerms;
 use crate::domain::schedule::terms::AreaPlaces;
 use crate::domain::schedule::{Creation, Event, Terms};
 use crate::domain::users::Event as UserEvent;
-use crate::domain::venue::{Layout, Seat};
+use crate::domain::venue::{Area, Layout, Seat};
 use crate::domain::waiting_room::draw::hex;
 use crate::domain::waiting_room::{Event as RoomEvent, Ticket};
 use crate::record::Fact;
@@ -212,10 +212,14 @@ fn describe(event: &Event, names: &impl Names) -> (&'static Kind, Value) {
         }
         Event::CodeEnded { code } => (&kinds::CODE_ENDED, json!({"code": code.as_str()})),
         Event::AllotmentSet { terms, created } => {
-            (&kinds::ALLOTMENT_SET, seats_of(allotment(terms, *created), &terms.seats, names))
+            let mut fields = allotment(terms, *created);
+            add_aside(&mut fields, &terms.areas, names);
+            (&kinds::ALLOTMENT_SET, seats_of(fields, &terms.seats, names))
         }
-        Event::AllotmentReleased { id, seats } => {
-            (&kinds::ALLOTMENT_RELEASED, seats_of(json!({"allotmentId": id.as_str()}), seats, names))
+        Event::AllotmentReleased { id, seats, areas } => {
+            let mut fields = json!({"allotmentId": id.as_str()});
+            add_aside(&mut fields, areas, names);
+            (&kinds::ALLOTMENT_RELEASED, seats_of(fields, seats, names))
         }
         Event::SalesClosed => (&kinds::SALES_CLOSED, json!({})),
         Event::ScheduleCancelled => (&kinds::SCHEDULE_CANCELLED, json!({})),
@@ -389,16 +393,26 @@ fn seats_of(mut fields: Value, seats: &Arc<[Seat]>, names: &impl Names) -> Value
     fields
 }
 
-/// Adds places of areas, where there are any. An area has its index for an id if the layout is no longer known.
+/// Adds a reservation's places of areas, where there are any.
 fn add_areas(fields: &mut Value, terms: Option<&Terms>, names: &impl Names) {
-    let area = |places: &AreaPlaces| {
-        let known = names.layout().and_then(|layout| layout.areas().get(places.area.index()));
-        let id = known.map_or_else(|| places.area.0.to_string(), |area| area.id.to_string());
-        json!({"areaId": id, "count": places.count})
-    };
+    let places = |places: &AreaPlaces| places_of(places.area, places.count, names);
     if let Some(terms) = terms.filter(|terms| !terms.areas.is_empty()) {
-        fields["areas"] = terms.areas.iter().map(area).collect();
+        fields["areas"] = terms.areas.iter().map(places).collect();
     }
+}
+
+/// Adds an allotment's places of areas, where there are any.
+fn add_aside(fields: &mut Value, areas: &[AsidePlaces], names: &impl Names) {
+    if !areas.is_empty() {
+        fields["areas"] = areas.iter().map(|places| places_of(places.area, places.count, names)).collect();
+    }
+}
+
+/// Writes places of an area. It has its index for an id if the layout is no longer known.
+fn places_of(area: Area, count: u32, names: &impl Names) -> Value {
+    let known = names.layout().and_then(|layout| layout.areas().get(area.index()));
+    let id = known.map_or_else(|| area.0.to_string(), |area| area.id.to_string());
+    json!({"areaId": id, "count": count})
 }
 
 /// Returns prices by the names of their grades.
@@ -420,7 +434,7 @@ mod tests {
     use crate::domain::ids::{GradeName, PaymentId};
     use crate::domain::schedule::terms::PriceType;
     use crate::domain::time::Timestamp;
-    use crate::domain::venue::{Area, Row, RowSeats, Section, VenueArea};
+    use crate::domain::venue::{Row, RowSeats, Section, VenueArea};
     use crate::record::tests::facts;
 
     struct Known {

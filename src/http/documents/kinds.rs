@@ -310,10 +310,10 @@ kinds! {
     CODES_MADE = Schedule Public "CodesMade", "Codes were generated; the codes themselves aren't told here", [OF_SCHEDULE,
         &[field("prefix", Text, "how each begins"), field("count", Number, "how many")], CODE_TERMS];
     CODE_ENDED = Schedule Public "CodeEnded", "A code ended for new holds", [OF_SCHEDULE, CODE];
-    ALLOTMENT_SET = Schedule Public "AllotmentSet", "Seats were set aside", [OF_SCHEDULE, ALLOTMENT,
+    ALLOTMENT_SET = Schedule Public "AllotmentSet", "Seats, or places of areas, were set aside", [OF_SCHEDULE, ALLOTMENT,
         &[field("name", Text, "for people"), field("reason", Text, "for people; null where none was given").or_null(),
-          field("releaseAt", Instant, "when what is left becomes available; null where an administrator says so").or_null()], SEATS, CREATED_ANEW];
-    ALLOTMENT_RELEASED = Schedule Public "AllotmentReleased", "What was left of an allotment became available: these seats", [OF_SCHEDULE, ALLOTMENT, SEATS];
+          field("releaseAt", Instant, "when what is left becomes available; null where an administrator says so").or_null()], SEATS, PLACES, CREATED_ANEW];
+    ALLOTMENT_RELEASED = Schedule Public "AllotmentReleased", "What was left of an allotment became available: these seats and places", [OF_SCHEDULE, ALLOTMENT, SEATS, PLACES];
     RESERVATION_CANCELLED = Schedule Public "ReservationCancelled", "A confirmed reservation was given back", [RESERVATION];
     OUTAGE_BRIDGED = Schedule Internal "OutageBridged", "The engine had been down: live holds got their time back", [OF_SCHEDULE, OUTAGE];
     LIMITS_SET = Schedule Internal "LimitsSet", "How much of the past the schedule keeps", [OF_SCHEDULE,

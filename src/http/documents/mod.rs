@@ -24,7 +24,9 @@ mod schedule_view;
 mod venue;
 mod words;
 
-pub use code::{AllotmentBody, AllotmentDocument, CodeBody, CodeDocument, DiscountDocument};
+pub use code::{
+    AllotmentBody, AllotmentDocument, AsidePlacesDocument, CodeBody, CodeDocument, DiscountDocument,
+};
 pub use concert::{ConcertDocument, GradeDocument, PRICE_MINOR_MAX};
 pub use geometry::{Number, OutlineDocument, PointDocument, StageDocument};
 pub use import::ImportDocument;
@@ -47,3 +49,4 @@ pub(crate) use checks::instant;
 pub(crate) use checks::is_reachable;
 pub(crate) use checks::narrowing_id;
 pub use checks::{LINES_LEN_MAX, NAME_LEN_MAX, NAMES_MAX};
+pub(crate) use schedule::given;

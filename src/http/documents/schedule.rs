@@ -84,8 +84,11 @@ pub struct ScheduleDocument {
 }
 
 /// Reads a field so that null differs from an absent field.
+///
+/// # Errors
+/// When it is neither text nor null.
 #[expect(clippy::option_option, reason = "an absent field isn't read at all")]
-fn given<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<Option<String>>, D::Error> {
+pub(crate) fn given<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<Option<String>>, D::Error> {
     Option::deserialize(from).map(Some)
 }
 

@@ -175,7 +175,7 @@ texts! {
     /// The id of a venue, a concert or a schedule.
     CatalogueId: 1..=ID_LEN_MAX, r"^[^\x00-,/;-@\[-^`{-\x9f]+$", "1–128 letters of any script, digits, `-_.:`";
     /// A code.
-    CodeText: 4..=64, r"^[^\x00-,./:-@\[-`{-\x9f]+$", "4–64 letters of any script, digits and dashes; case doesn't count";
+    CodeText: 4..=64, r"^[^\x00-,./:-@\[-`{-\x9f]+$", "4–64 letters of any script, digits and dashes; capital and small letters are the same";
     /// The id of a user.
     UserText: 1..=ID_LEN_MAX, PRINTABLE, "1–128 printable characters";
     /// The id of a seat.

@@ -28,9 +28,9 @@ use crate::http::documents::{
     ReservationWord, SeatName, Surroundings, UserText,
 };
 use crate::http::extract::{IdempotencyKey, Path, Query, RawBody};
-use crate::http::idempotency::{key_of, marked};
+use crate::http::idempotency::{check_body, key_of, marked};
 use crate::http::json::Json;
-use crate::http::lookup::{self, known_seats, narrowed};
+use crate::http::lookup::{self, known_area, known_seats, named_twice, narrowed};
 use crate::http::page::{List, Page};
 use crate::http::pass::{ShownPass, check_active};
 use crate::http::problem::Problem;
@@ -106,6 +106,7 @@ struct BestAvailable {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(example = json!({"seats": ["1층-B-7-15"]}))]
+#[expect(clippy::option_option, reason = "null lets go of the code, and an absent field keeps it")]
 struct ExchangeBody {
     /// The ids of the new seats, each once. With the places of areas there are 1 to `maxSeatsPerReservation`.
     #[schema(value_type = Option<HashSet<SeatName>>, min_items = 1, max_items = 100)]
@@ -118,9 +119,10 @@ struct ExchangeBody {
     /// Whether it may have accessible seats and those of companions beside those that it has.
     #[serde(default)]
     accessible: bool,
-    /// Another code; if absent, the hold keeps the one that it has.
+    /// Another code; if absent, the hold keeps the one that it has, and with null it lets go of it.
+    #[serde(default, deserialize_with = "documents::given")]
     #[schema(value_type = Option<CodeText>)]
-    code: Option<String>,
+    code: Option<Option<String>>,
 }
 
 /// What a hold or an exchange asks for.
@@ -155,6 +157,7 @@ async fn hold(
     let wanted: HoldBody = body.parse()?;
     let entry = lookup::find(&app, &wanted.schedule_id).await?;
     let key = key.map(|key| key_of(&app, &caller, "POST /reservations", key.as_str(), &body.0));
+    check_body(&app, &entry, key)?;
     check_pass(&app, &entry, &caller.user_id, &pass, key)?;
     let asked = wanted.asked();
     let mut wish = asked.wish(entry.layout())?;
@@ -181,6 +184,11 @@ async fn hold(
 /// Exchange what a hold has
 ///
 /// Seats and places of areas for others, in one step: if any new one is taken, the hold keeps what it has. The deadline doesn't change.
+///
+/// A hold with a code keeps it, unless the exchange brings another or lets go of it (`"code": null`); what it has then costs what it would
+/// without. What the hold hasn't got yet, it gets by its code only where a new hold could use the code at this instant. Once the code, its
+/// phase or its allotment is over, an exchange for anything else is `code_invalid`, and one that only gives some of its places back stays
+/// possible.
 #[utoipa::path(patch, path = "/api/v1/reservations/{reservationId}", operation_id = "exchangeSeats", tag = "Reservations", request_body = ExchangeBody,
     params(("reservationId" = String, Path), ("Idempotency-Key" = Option<String>, Header),
            ("Queue-Token" = Option<String>, Header)),
@@ -205,12 +213,15 @@ async fn exchange(
     let (entry, reservation) = find(&app, &id).await?;
     let route = format!("PATCH /reservations/{id}");
     let key = key.map(|key| key_of(&app, &caller, &route, key.as_str(), &body.0));
+    check_body(&app, &entry, key)?;
     check_pass(&app, &entry, &caller.user_id, &pass, key)?;
     let asked = wanted.asked();
     let mut wish = asked.wish(entry.layout())?;
-    let text = unanswered_code(&app, &entry, wanted.code.as_deref(), key);
-    let brought = codes::brought(&app, &entry, &caller.user_id, address, text, BroughtTo::Hold)?;
+    let text = unanswered_code(&app, &entry, wanted.code.as_ref().and_then(|code| code.as_deref()), key);
+    let to = BroughtTo::Exchange(reservation);
+    let brought = codes::brought(&app, &entry, &caller.user_id, address, text, to)?;
     wish.code = brought.code.as_ref().map(|code| Arc::clone(code.text()));
+    wish.drops_code = wanted.code == Some(None);
     let command = Command::Exchange { reservation, caller: Caller::User(caller.user_id.clone()), wish };
     let acted = app.engine.act(&entry, command, key).await.map_err(|error| {
         brought.note(&error);
@@ -462,17 +473,9 @@ impl BestAvailable {
 fn known_areas(layout: &Layout, named: &[AreaPlacesBody]) -> Result<Box<[AreaWish]>, Problem> {
     let mut areas: Vec<AreaWish> = Vec::with_capacity(named.len());
     for (index, AreaPlacesBody { area_id, count }) in named.iter().enumerate() {
-        let wrong = |field: &str, detail: &'static str| {
-            Err(Problem::invalid_field(format!("areas[{index}].{field}"), detail))
-        };
-        let Some(area) = layout.area(area_id) else {
-            return wrong("areaId", "the venue has no such area");
-        };
+        let area = known_area(layout, index, area_id, *count)?;
         if areas.iter().any(|other| other.area == area) {
-            return wrong("areaId", "the area is named twice");
-        }
-        if *count == 0 {
-            return wrong("count", "at least one place is needed");
+            return Err(named_twice(index));
         }
         areas.push(AreaWish { area, count: *count, price_type: PriceType::DEFAULT });
     }

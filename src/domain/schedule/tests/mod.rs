@@ -6,6 +6,7 @@
 
 mod accessible;
 mod areas;
+mod aside;
 mod hold;
 mod inside;
 mod keys;
