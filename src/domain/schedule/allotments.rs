@@ -18,7 +18,6 @@
 
 use std::sync::Arc;
 
-use super::command::SeatStatus;
 use super::owner::{BLOCKED, Owner};
 use crate::domain::ids::AllotmentId;
 use crate::domain::time::Timestamp;
@@ -116,15 +115,24 @@ impl AllotmentCounts {
         self.left += count;
     }
 
-    /// Returns the count that places of a status are in; of available ones, which are no allotment's, none.
-    fn of_mut(&mut self, status: SeatStatus) -> Option<&mut u32> {
-        match status {
-            SeatStatus::Available => None,
-            SeatStatus::Held => Some(&mut self.held),
-            SeatStatus::Reserved => Some(&mut self.sold),
-            SeatStatus::Blocked => Some(&mut self.left),
+    const fn of_mut(&mut self, fate: Fate) -> &mut u32 {
+        match fate {
+            Fate::Left => &mut self.left,
+            Fate::Held => &mut self.held,
+            Fate::Sold => &mut self.sold,
         }
     }
+}
+
+/// What is with a place of an allotment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// It is left to those who bring a code.
+    Left,
+    /// It is held, or being paid.
+    Held,
+    /// It is sold.
+    Sold,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -266,24 +274,25 @@ impl Allotments {
         }
     }
 
-    /// Notes that places of an area, which the allotment with a mark has, go from one status to another.
+    /// Notes that places of an area come to the allotment with a mark, go from it, or have another fate in it.
     pub(super) fn pass_places(
         &mut self,
         owner: Owner,
         places: AsidePlaces,
-        from: SeatStatus,
-        to: SeatStatus,
+        from: Option<Fate>,
+        to: Option<Fate>,
     ) {
         let AsidePlaces { area, count } = places;
         let kept = self.slot_mut(owner);
         let place = kept.terms.place_of(area).expect("an area whose places are the allotment's");
         let counts = &mut kept.areas[place];
         let before = counts.left;
-        if let Some(from) = counts.of_mut(from) {
-            *from = from.checked_sub(count).expect("A1: places pass only from the status that they have");
+        if let Some(fate) = from {
+            let left = counts.of_mut(fate).checked_sub(count);
+            *counts.of_mut(fate) = left.expect("A1: places pass only from where they are");
         }
-        if let Some(to) = counts.of_mut(to) {
-            *to += count;
+        if let Some(fate) = to {
+            *counts.of_mut(fate) += count;
         }
         let after = counts.left;
         self.left = self.left - before + after;

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use hashbrown::HashMap;
 
-use super::allotments::{ALLOTMENTS_MAX, AllotmentCounts, AllotmentTerms, Allotments, AsidePlaces, is_mark};
+use super::allotments::{
+    ALLOTMENTS_MAX, AllotmentCounts, AllotmentTerms, Allotments, AsidePlaces, Fate, is_mark,
+};
 use super::codes::{
     AccessCode, BATCH_CODES_MAX, BATCHES_MAX, CodePrefix, CodeTerms, Codes, GENERATED_CODES_MAX, Uses,
 };
@@ -346,7 +348,7 @@ impl Schedule {
         self.give_places(places.area, places.count, from, to);
         if mark != FREE {
             let allotments = self.allotments.as_mut().expect("a mark is a standing allotment's");
-            allotments.pass_places(mark, places, from, to);
+            allotments.pass_places(mark, places, fate_of(from), fate_of(to));
         }
     }
 
@@ -461,5 +463,15 @@ impl Schedule {
             let enough = counted.used >= uses.used && counted.seats >= uses.seats;
             assert!(enough, "every live hold with a code has used it");
         }
+    }
+}
+
+/// Returns what is with a place of an allotment by its status on the map: an available one is everyone's.
+const fn fate_of(status: SeatStatus) -> Option<Fate> {
+    match status {
+        SeatStatus::Available => None,
+        SeatStatus::Held => Some(Fate::Held),
+        SeatStatus::Reserved => Some(Fate::Sold),
+        SeatStatus::Blocked => Some(Fate::Left),
     }
 }
