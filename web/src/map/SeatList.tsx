@@ -194,6 +194,7 @@ function SeatGrid(props: Parameters<typeof SeatList>[0] & { section: number }) {
               row={row}
               line={line}
               states={statesOf(row, status, chosen)}
+              grades={plan.grade.subarray(row.first, row.first + row.count).join()}
               current={current.value >= row.first && current.value < row.first + row.count ? current.value : null}
               onCurrent={(seat) => (current.value = seat)}
             />
@@ -222,11 +223,13 @@ function GridRow(
     row: Row;
     line: number;
     states: string;
+    /** Their grades: on a page that draws statuses as grades they change, too. */
+    grades: string;
     current: number | null;
     onCurrent: (seat: number) => void;
   },
 ) {
-  const { row, line, states, current, texts } = props;
+  const { row, line, states, grades, current, texts } = props;
   const latest = useRef(props);
   latest.current = props;
   return useMemo(() => {
@@ -241,7 +244,7 @@ function GridRow(
           role="gridcell"
           key={seat}
           data-seat={seat}
-          class={`cell ${state}`}
+          class={`cell ${state} grade-${grade}`}
           aria-colindex={place + 2}
           aria-selected={state === "chosen"}
           aria-disabled={state === "taken" || undefined}
@@ -276,7 +279,7 @@ function GridRow(
         {[...states].map(cell)}
       </div>
     );
-  }, [row, states, current, texts]);
+  }, [row, states, grades, current, texts]);
 }
 
 function firstFree(plan: Plan, status: Uint8Array, rows: Plan["rows"]): number {

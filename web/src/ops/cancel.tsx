@@ -45,7 +45,7 @@ async function concerned(sale: Sale, onCount: (reservations: number) => void, si
     for (const item of page.items) {
       people.add(item.userId);
       reservations += 1;
-      seats += item.seats.length;
+      seats += item.seats.length + (item.areas ?? []).reduce((sum, area) => sum + area.count, 0);
       paid += item.amount;
     }
     onCount(reservations);

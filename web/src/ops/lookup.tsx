@@ -149,6 +149,7 @@ function OneReservation(props: { reservation: Reservation; payment: Payment | nu
             <a href={schedulePath(scheduleId)}>{`${reservation.concertTitle} · ${startOf(reservation.startsAt, zoneOf(reservation.concertId))}`}</a>,
           ],
           [t.value.amount, money(reservation.amount, currency)],
+          [t.value.code, reservation.code && <code>{reservation.code}</code>],
           [t.value.created, at(reservation.createdAt)],
           // Of what was paid for, the hold's end says nothing any more.
           [t.value.expires, reservation.confirmedAt ? null : at(reservation.expiresAt)],
@@ -165,10 +166,19 @@ function OneReservation(props: { reservation: Reservation; payment: Payment | nu
             <a href={historyPath(scheduleId, seatId)}>{seatId}</a> <span class="soft">{`${grade} · ${money(price, currency)}`}</span>
           </li>
         ))}
+        {(reservation.areas ?? []).map(({ areaId, grade, price, count: number }) => (
+          <li key={areaId}>
+            {areaId} ×{count(number)} <span class="soft">{`${grade} · ${money(price, currency)}`}</span>
+          </li>
+        ))}
       </ul>
     </section>
   );
 }
+
+/** What a reservation has: its seats, and its places of areas. */
+const placesOf = ({ seats, areas }: Reservation) =>
+  [...seats.map(({ seatId }) => seatId), ...(areas ?? []).map(({ areaId, count: number }) => `${areaId} ×${count(number)}`)].join(", ");
 
 function OneUser(props: FoundUser) {
   const { user, balance, reservations, payments, movements } = props;
@@ -212,7 +222,7 @@ function OneUser(props: FoundUser) {
                   {startOf(reservation.startsAt, zoneOf(reservation.concertId))}
                 </td>
                 <td data-label={t.value.state}>{t.value.reservationStatus[reservation.status]}</td>
-                <td data-label={t.value.seatsWord}>{reservation.seats.map(({ seatId }) => seatId).join(", ")}</td>
+                <td data-label={t.value.seatsWord}>{placesOf(reservation)}</td>
                 <td class="number" data-label={t.value.amount}>
                   {money(reservation.amount, reservation.currency)}
                 </td>

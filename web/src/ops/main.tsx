@@ -20,7 +20,7 @@ import { ready, t } from "./texts";
 import { failure, overview, watch } from "./watch";
 import { comeBack, isIn, role, signOut } from "./who";
 
-const PARTS: Part[] = ["", "seats", "room", "history"];
+const PARTS: Part[] = ["", "seats", "access", "room", "history"];
 
 function Place() {
   const { path } = here.value;

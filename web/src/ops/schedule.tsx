@@ -1,8 +1,9 @@
-// One sale: what it is, the acts on it, and its parts: live, seats, waiting room, history.
+// One sale: what it is, the acts on it, and its parts: live, seats, phases and codes, waiting room, history.
 import { useComputed, useSignal } from "@preact/signals";
 import { useEffect, useMemo } from "preact/hooks";
 import { STATUSES } from "@onsale/client";
 import { api, ask, type Concert, isRefusal, type Refusal, type Schedule, type Schemas } from "../base/api";
+import { now } from "../base/clock";
 import { count, money, type Zone } from "../base/language";
 import { useLoaded } from "../base/load";
 import { Button, Dialog, Heading, Loading } from "../base/ui";
@@ -10,10 +11,12 @@ import { FREE, loadSeats, RESERVED, type Seats } from "../map/feed";
 import { receipt, setSale } from "./acts";
 import { CancelDialog } from "./cancel";
 import { Chart, type Columns } from "./chart";
+import { Codes } from "./codes";
 import { byGrade, Flow } from "./flow";
 import { HistoryPart } from "./history";
 import { SpanChoice } from "./all";
 import { Bar, type Counts, Figures, instant, percent, rough, schedulePath, startOf, Status } from "./parts";
+import { PhaseNow, Phases, turnsOf } from "./phases";
 import { Refused } from "./refusal";
 import { RoomPart } from "./room";
 import { SeatsPart } from "./seats";
@@ -35,7 +38,7 @@ export interface Sale {
 /** Calls a performance by its show and its start: a show has many. */
 export const titleOf = ({ concert, schedule, zone }: Omit<Sale, "flow">) => `${concert.title}, ${startOf(schedule.startsAt, zone)}`;
 
-export type Part = "" | "seats" | "room" | "history";
+export type Part = "" | "seats" | "access" | "room" | "history";
 
 async function load(scheduleId: string): Promise<Omit<Sale, "flow"> | Refusal> {
   const [schedule, venues] = await Promise.all([
@@ -77,16 +80,18 @@ function Loaded(props: { loaded: Omit<Sale, "flow">; part: Part }) {
   const { scheduleId, schedule, concert } = sale;
 
   const live = useComputed(() => overview.value?.schedules.find((own) => own.scheduleId === scheduleId) ?? null);
-  // Beyond the schedules of the overview it is read by itself.
+  // Beyond the schedules of the overview it is read by itself. Which phase is on isn't in the overview: it is read when one may have begun.
   const own = useSignal<Schedule>(schedule);
   const isAlone = overview.value !== null && live.value === null;
-  const second = looks.value;
+  const second = isAlone ? looks.value : 0;
+  const turns = useComputed(() => turnsOf(own.value).filter((at) => at <= now.value).length);
+  const shown = live.value?.status;
   useEffect(() => {
-    if (!isAlone || failure.value) return;
+    if (failure.value) return;
     void ask(api.GET("/api/v1/schedules/{scheduleId}", { params: { path: { scheduleId } } })).then((answer) => {
       if (!isRefusal(answer)) own.value = answer;
     });
-  }, [isAlone, second]);
+  }, [second, turns.value, shown]);
   const status = live.value?.status ?? own.value.status;
   const hasRoom = live.value ? live.value.queue !== null : Boolean(own.value.policy.queue);
 
@@ -94,6 +99,7 @@ function Loaded(props: { loaded: Omit<Sale, "flow">; part: Part }) {
   const tabs: [Part, string][] = [
     ["", t.value.tabs.live],
     ["seats", t.value.tabs.seats],
+    ["access", t.value.tabs.access],
     ...(hasRoom ? [["room", t.value.tabs.room] as [Part, string]] : []),
     ["history", t.value.tabs.history],
   ];
@@ -103,7 +109,8 @@ function Loaded(props: { loaded: Omit<Sale, "flow">; part: Part }) {
         <div>
           <Heading title={`${concert.title} · ${t.value.title}`}>{concert.title}</Heading>
           <p class="soft">
-            {startOf(schedule.startsAt, sale.zone)} <Status status={status} /> <code class="id">{scheduleId}</code>
+            {startOf(schedule.startsAt, sale.zone)} <Status status={status} /> <PhaseNow schedule={own.value} status={status} zone={sale.zone} />{" "}
+            <code class="id">{scheduleId}</code>
           </p>
         </div>
         {may("run") && status !== "cancelled" && (
@@ -133,6 +140,12 @@ function Loaded(props: { loaded: Omit<Sale, "flow">; part: Part }) {
       </nav>
       {part === "" && <LivePart sale={sale} live={live.value} seats={live.value?.seats ?? own.value.seats} />}
       {part === "seats" && <SeatsPart sale={sale} />}
+      {part === "access" && (
+        <>
+          <Phases sale={sale} schedule={own.value} status={status} />
+          {may("administer") ? <Codes sale={sale} schedule={own.value} /> : <p class="soft">{t.value.codesNeedRole}</p>}
+        </>
+      )}
       {part === "room" && <RoomPart scheduleId={scheduleId} />}
       {part === "history" && <HistoryPart scheduleId={scheduleId} currency={schedule.currency} plan={loaded.seats.plan} />}
       {(asking.value === "open" || asking.value === "close") && (

@@ -7,13 +7,13 @@ import { session } from "../base/session";
 export type Role = "admin" | "operator" | "auditor";
 
 const ROLES: Record<Role, readonly Right[]> = {
-  admin: ["run", "readAll", "follow"],
+  admin: ["run", "readAll", "follow", "administer"],
   operator: ["run"],
   auditor: ["readAll", "follow"],
 };
 
-/** What one may do here: run sales and rooms; read what is anyone's; read the feed of events. */
-export type Right = "run" | "readAll" | "follow";
+/** What one may do here: run sales and rooms; read what is anyone's; read the feed of events; define codes. */
+export type Right = "run" | "readAll" | "follow" | "administer";
 
 const NAME = "onsale.ops.token";
 
