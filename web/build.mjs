@@ -57,12 +57,16 @@ async function make() {
       write: false,
       logLevel: "warning",
     });
-    for (const file of outputFiles) files.set(relative(dist, file.path), Buffer.from(file.contents));
     for (const input of Object.keys(metafile.inputs)) inputs.add(input);
 
     const outputs = Object.entries(metafile.outputs);
     const [script, { cssBundle, imports }] = outputs.find(([, { entryPoint }]) => entryPoint === `src/${folder}/main.tsx`);
     const served = (path) => path.replace(/^dist/, "");
+    for (const file of outputFiles) {
+      const name = relative(dist, file.path);
+      // The style of what is loaded later is that of the page, which has it already.
+      if (!name.endsWith(".css") || join("dist", name) === cssBundle) files.set(name, Buffer.from(file.contents));
+    }
     // What the script begins with is asked for together with it.
     const early = imports
       .filter(({ kind }) => kind === "import-statement")

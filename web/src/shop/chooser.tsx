@@ -351,7 +351,12 @@ function Choosing(props: ChooserProps & { seats: Seats; held: Reservation | null
         </div>
       )}
       <div class="choosing-side">
-        <CodeField code={code} isNeeded={phase !== null && !held} hint={phase ? t.value.codeOfPhase(phase.name) : t.value.codeLater} />
+        <CodeField
+          code={code}
+          isNeeded={phase !== null && !held}
+          isTaken={schedule.takesCodes}
+          hint={phase ? t.value.codeOfPhase(phase.name) : t.value.codeLater}
+        />
         <Legend seats={seats} colours={colours} prices={prices} price={price} grade={grade} isSold={isSold} />
         <AccessibleSwitch seats={seats} isOn={accessible} onChange={onAccessible} />
         {!held && (

@@ -1,5 +1,5 @@
 // A code that opens a phase or an allotment, or takes something off: kept in this browser until it is held with.
-import { type Signal, signal } from "@preact/signals";
+import { type Signal, signal, useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { type Refusal, refusalFor } from "../base/api";
 import { announce } from "../base/live";
@@ -56,8 +56,8 @@ export function codeOf(scheduleId: string): Code {
   return code;
 }
 
-/** Where a code is entered: where one is needed, or came with the link, or the sale takes some. */
-export function CodeField(props: { code: Code; isNeeded: boolean; hint?: string }) {
+/** Where a code is entered: where one is needed, or came with the link; where a sale takes some, behind a question. */
+export function CodeField(props: { code: Code; isNeeded: boolean; isTaken?: boolean | undefined; hint?: string }) {
   const { code, isNeeded } = props;
   const place = useRef<HTMLDivElement>(null);
   const refusal = code.refusal.value;
@@ -65,7 +65,20 @@ export function CodeField(props: { code: Code; isNeeded: boolean; hint?: string 
   useEffect(() => {
     if (refusal) place.current?.querySelector("input")?.focus();
   }, [refusal]);
-  if (!isNeeded && !code.text.value && !refusal) return null;
+  const isAsked = useSignal(isNeeded || code.text.value !== "");
+  if (!isNeeded && !isAsked.value && !refusal)
+    return props.isTaken ? (
+      <button
+        type="button"
+        class="back"
+        onClick={() => {
+          isAsked.value = true;
+          requestAnimationFrame(() => place.current?.querySelector("input")?.focus());
+        }}
+      >
+        {t.value.haveCode}
+      </button>
+    ) : null;
   return (
     <div class="code" ref={place}>
       <Field

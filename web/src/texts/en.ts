@@ -99,6 +99,7 @@ export const shop = {
   later: "later",
   notInPhase: "This isn't sold yet. It comes with the general sale.",
   code: "Code",
+  haveCode: "I have a code",
   codeOfPhase: (phase: string) => `${phase} is for people with a code. Enter yours.`,
   codeLater: "If it takes something off, the next step shows it.",
 

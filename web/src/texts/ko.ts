@@ -98,6 +98,7 @@ export const shop: typeof en.shop = {
   later: "일반 예매부터",
   notInPhase: "지금은 팔지 않으며, 일반 예매에서 살 수 있습니다.",
   code: "코드",
+  haveCode: "코드가 있습니다",
   codeOfPhase: (phase) => `${phase}: 받으신 코드를 입력해 주세요.`,
   codeLater: "할인 코드라면 다음 단계에서 할인 금액을 보여 드립니다.",
 

@@ -1,0 +1,1 @@
+import"./shop.chunk-VEDFVFKX.js";import"./shop.chunk-NOV75CWV.js";
