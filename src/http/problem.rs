@@ -281,6 +281,11 @@ impl Problem {
         Self::new(Code::NotFound, "It doesn't exist, or it isn't yours.")
     }
 
+    /// Makes a 404 of a path that leads nowhere.
+    pub fn no_route() -> Self {
+        Self::new(Code::NotFound, "There is no such route.")
+    }
+
     /// Makes a 403.
     pub fn forbidden() -> Self {
         Self::new(Code::Forbidden, "You aren't allowed to do this.")

@@ -324,3 +324,17 @@ async fn history_and_the_map_of_before_tell_of_allotments_and_codes() {
     assert_eq!(map["seats"][0]["status"], "blocked", "as it was then");
     assert_eq!(api.statuses().await[0], "available");
 }
+
+#[tokio::test]
+async fn a_schedule_says_that_it_takes_codes_once_some_were_made() {
+    let api = on_sale(json!({})).await;
+    let read = async || api.public(GET, "/schedules/s").await.ok(200);
+    assert_eq!(read().await.get("takesCodes"), None);
+
+    api.put_code("SUMMER", json!({})).await.ok(201);
+    let shown = read().await;
+    assert_eq!(shown["takesCodes"], true);
+    api.admin(PUT, "/schedules/s").json(&shown).await.ok(200);
+    let wrong = with(shown, "takesCodes", json!(false));
+    api.admin(PUT, "/schedules/s").json(&wrong).await.names("takesCodes");
+}

@@ -31,6 +31,7 @@ async function concerned(sale: Sale, onCount: (reservations: number) => void, si
     const name = plan.grades[plan.grade[seat] as number];
     amount += sale.concert.grades.find(({ grade }) => grade === name)?.price ?? 0;
   }
+  for (const { reserved, price } of sale.seats.areas.value) [seats, amount] = [seats + reserved, amount + reserved * price];
   if (!may("readAll")) return { people: null, reservations: null, seats, amount, isPaid: false };
 
   const people = new Set<string>();

@@ -76,7 +76,9 @@ export interface Picture {
 
 export function pictureOf(live: Seats, names: string[]): Picture {
   const shown = live.status.slice();
-  const plan = { ...live.plan, grade: shown, grades: names };
+  // Areas are counted in a table; on the map they are a ground of no status.
+  const areas = live.plan.areas.map((area) => ({ ...area, grade: FREE }));
+  const plan = { ...live.plan, grade: shown, grades: names, areas };
   const version = signal(0);
   const listeners = new Set<(changed: number[] | null) => void>();
   let past: Uint8Array | null = null;
@@ -105,6 +107,7 @@ export function pictureOf(live: Seats, names: string[]): Picture {
     seats: {
       plan,
       status: new Uint8Array(plan.count),
+      areas: live.areas,
       version,
       isLive: live.isLive,
       onChange(listener) {

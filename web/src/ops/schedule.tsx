@@ -229,6 +229,10 @@ function LivePart(props: { sale: Sale; live: ScheduleOverview | null; seats: Cou
       whole += price;
       if (status[seat] === RESERVED) sold += price;
     }
+    for (const { price, capacity, reserved } of sale.seats.areas.value) {
+      whole += price * capacity;
+      sold += price * reserved;
+    }
     return { sold, whole };
   });
   const items: Parts = [
@@ -293,7 +297,8 @@ function LivePart(props: { sale: Sale; live: ScheduleOverview | null; seats: Cou
           />
         )}
       </section>
-      <Grades sale={sale} />
+      {sale.seats.plan.count > 0 && <Grades sale={sale} />}
+      {sale.seats.areas.value.length > 0 && <Areas sale={sale} />}
     </>
   );
 }
@@ -355,6 +360,62 @@ function Grades(props: { sale: Sale }) {
               </tr>
             );
           })}
+        </tbody>
+      </table>
+    </section>
+  );
+}
+
+/** The areas without numbered seats, whose places are counted. */
+function Areas(props: { sale: Sale }) {
+  const { seats, schedule } = props.sale;
+  return (
+    <section aria-labelledby="areas" class="grades" id="area-counts">
+      <h2 id="areas">{t.value.areasTitle}</h2>
+      <table class="list">
+        <thead>
+          <tr>
+            <th scope="col">{t.value.area}</th>
+            <th scope="col">{t.value.grade}</th>
+            <th scope="col" class="number">
+              {t.value.price}
+            </th>
+            <th scope="col" class="wide">
+              {t.value.placesWord}
+            </th>
+            {STATUSES.map((name) => (
+              <th scope="col" class="number" key={name}>
+                {t.value.seatStatus[name]}
+              </th>
+            ))}
+            <th scope="col" class="number">
+              {t.value.soldPart}
+            </th>
+          </tr>
+        </thead>
+        <tbody>
+          {seats.areas.value.map((area) => (
+            <tr key={area.areaId}>
+              <th scope="row">
+                {area.name} <code class="id">{area.areaId}</code>
+              </th>
+              <td data-label={t.value.grade}>{area.grade}</td>
+              <td class="number" data-label={t.value.price}>
+                {money(area.price, schedule.currency)}
+              </td>
+              <td class="wide">
+                <Bar seats={{ ...area, total: area.capacity }} />
+              </td>
+              {STATUSES.map((status) => (
+                <td class="number" key={status} data-label={t.value.seatStatus[status]}>
+                  {count(area[status])}
+                </td>
+              ))}
+              <td class="number" data-label={t.value.soldPart}>
+                {percent(area.reserved, area.capacity)}
+              </td>
+            </tr>
+          ))}
         </tbody>
       </table>
     </section>

@@ -13,11 +13,12 @@ import {
   type Schemas,
 } from "../base/api";
 import { beginSeats } from "../map/feed";
+import type { Priced } from "./prices";
 
 export type Venue = Schemas["VenueSummary"];
 
 /** A concert as lists have it: its id is always there. */
-export type Show = Concert & { concertId: string };
+export type Show = Concert & Priced & { concertId: string };
 
 const cache = new Map<string, Promise<unknown>>();
 
@@ -85,6 +86,13 @@ export interface Sale {
   show: Show;
   venue: Venue | undefined;
 }
+
+/** The names of a schedule's areas, by their ids. */
+export const areaNames = (planId: string) =>
+  once<Map<string, string>>(`areas ${planId}`, async () => {
+    const plan = await ask(api.GET("/api/v1/plans/{planId}", { params: { path: { planId } } }));
+    return isRefusal(plan) ? plan : new Map((plan.areas ?? []).map(({ areaId, name }) => [areaId, name]));
+  });
 
 export async function saleOf(scheduleId: string): Promise<Sale | Refusal> {
   const asked = begun?.scheduleId === scheduleId ? begun.schedule : schedule(scheduleId);

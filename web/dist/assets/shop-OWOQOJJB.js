@@ -1,0 +1,1 @@
+import"./shop.chunk-YC63CBMK.js";import"./shop.chunk-NOV75CWV.js";
