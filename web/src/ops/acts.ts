@@ -20,7 +20,7 @@ export interface Receipt {
 }
 export const receipt = signal<Receipt | null>(null);
 
-export type Code = Schemas["Code"];
+export type Code = Schemas["AccessCode"];
 export type CodeTerms = Schemas["CodePut"];
 export type Allotment = Schemas["Allotment"];
 
