@@ -62,7 +62,7 @@ pub(super) fn command() -> Command {
         .help("Print every setting with its value, source and meaning, and exit");
     Command::new("serve")
         .about("Run the engine and its HTTP API")
-        .args([demo, crowd::flag(), print_config])
+        .args([demo, crowd::flag(), crowd::standing_flag(), print_config])
         .args(Config::flags())
         .after_help(
             "EXAMPLES\n  onsale serve --demo\n  onsale serve --demo --crowd 5000\n  ONSALE_JWT_SECRET=$(openssl rand -base64 48) \\\n    \
