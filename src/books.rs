@@ -25,6 +25,8 @@ pub struct Books {
     pub under_way: u64,
     /// Confirmed reservations that a payment stands for.
     pub paid_reservations: u64,
+    /// Orders of the box office, each of which is its own payment.
+    pub orders: u64,
     /// Completed payments whose reservation was given back.
     pub owed: Owed,
 }
@@ -99,6 +101,11 @@ pub fn check(world: &World) -> Result<Books, BooksError> {
         books.owed.count(payments, schedule);
         for reservation in schedule.reservations() {
             let Some(id) = reservation.payment else { continue };
+            // An order is its payment.
+            if reservation.order().is_some() {
+                books.orders += 1;
+                continue;
+            }
             // Of any other status, its payment may be under way, or have come to nothing.
             if reservation.status != ReservationStatus::Confirmed {
                 continue;
@@ -160,6 +167,7 @@ mod tests {
             payments: 8,
             under_way: 1,
             paid_reservations: 1,
+            orders: 0,
             owed: Owed::default(),
         };
         assert_eq!(books, told);

@@ -28,8 +28,8 @@ use onsale::record;
 use onsale::recovery::World;
 use proptest::prelude::*;
 use support::{
-    area, concert, config, config_at_now, hold, open_schedule, open_with, plan, release_command, reservation,
-    user, venue, wish,
+    area, cancel_order, concert, config, config_at_now, hold, open_schedule, open_with, order, plan,
+    release_command, reservation, user, venue, wish,
 };
 use tables::{Tables, number, text};
 
@@ -136,6 +136,8 @@ enum Step {
     Charge(u8, u64),
     Hold(u8, u8, Vec<u32>),
     Pay(usize),
+    Order(Option<u8>, u8, Vec<u32>, Option<u64>),
+    CancelOrder(usize),
     Release(usize),
     Block(u8, u32),
     Suspend(u8),
@@ -150,6 +152,9 @@ fn step() -> impl Strategy<Value = Step> {
         6 => (0..4_u8, 0..2_u8, prop::collection::btree_set(0..30_u32, 1..4))
             .prop_map(|(who, show, seats)| Step::Hold(who, show, seats.into_iter().collect())),
         6 => (0..20_usize).prop_map(Step::Pay),
+        3 => (prop::option::of(0..4_u8), 0..2_u8, prop::collection::btree_set(0..30_u32, 1..4), prop::option::of(0..9 * SEAT))
+            .prop_map(|(who, show, seats, amount)| Step::Order(who, show, seats.into_iter().collect(), amount)),
+        2 => (0..9_usize).prop_map(Step::CancelOrder),
         3 => (0..20_usize).prop_map(Step::Release),
         1 => (0..2_u8, 0..30_u32).prop_map(|(show, seat)| Step::Block(show, seat)),
         1 => (0..4_u8).prop_map(Step::Suspend),
@@ -177,6 +182,7 @@ proptest! {
             let (settings, clock) = config_at_now(dir.path());
             let (engine, entries) = open_with(settings, 1, 2).await;
             let mut held: Vec<(usize, String, Reservation)> = Vec::new();
+            let mut sold: Vec<(usize, Reservation)> = Vec::new();
             for step in steps {
                 match step {
                     Step::Charge(who, amount) => charge(&engine, &name_of(who), amount).await.unwrap(),
@@ -189,6 +195,16 @@ proptest! {
                     Step::Pay(which) => {
                         if let Some((show, name, reservation)) = held.get(which) {
                             drop(pay(&engine, &entries[*show], name, reservation).await);
+                        }
+                    }
+                    Step::Order(who, show, seats, amount) => {
+                        let (name, show) = (who.map(name_of), usize::from(show));
+                        let made = order(&engine, &entries[show], name.as_deref(), &seats, amount).await;
+                        sold.extend(made.ok().map(|order| (show, order)));
+                    }
+                    Step::CancelOrder(which) => {
+                        if let Some((show, order)) = sold.get(which) {
+                            engine.act(&entries[*show], cancel_order(order), None).await.unwrap();
                         }
                     }
                     Step::Release(which) => {
@@ -296,6 +312,7 @@ async fn each_table_has_what_its_columns_say() {
             ("users", 3),
             ("payments", 3),
             ("reservations", 4),
+            ("orders", 0),
             ("reservation_seats", 6),
             ("reservation_areas", 0),
             ("accounts", 1),
@@ -348,6 +365,36 @@ async fn places_of_areas_are_exported_with_who_has_them() {
     assert_eq!(counts, [9, 6, 1, 2, 0]);
     let confirmed = tables.find(Table::Reservations, "status", "confirmed");
     assert_eq!((number(confirmed[0], "seats"), number(confirmed[0], "amount")), (3, 3 * SEAT));
+    engine.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn orders_are_exported_with_who_sold_them_and_what_is_to_be_given_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let (settings, clock) = config_at_now(dir.path());
+    let (engine, entries) = open_with(settings, 1, 1).await;
+    let entry = &entries[0];
+    let kept = order(&engine, entry, None, &[1, 2], Some(3 * SEAT)).await.unwrap();
+    let given_back = order(&engine, entry, Some("kim"), &[3], None).await.unwrap();
+    engine.act(entry, cancel_order(&given_back), None).await.unwrap();
+    // Whatever else ended is forgotten by then.
+    clock.pass_millis(30 * 86_400_000);
+    let tables = settled(&engine).await;
+    tables.check();
+
+    let id = |order: &Reservation| order.full_id(entry.number()).to_string();
+    let [kept_id, back_id] = [&kept, &given_back].map(id);
+    let row = |table, id: &str| tables.find(table, "reservation_id", id)[0].clone();
+    let sold = row(Table::Orders, &kept_id);
+    let told = ["clerk_id", "method", "reason", "name"].map(|column| text(&sold, column).unwrap().to_owned());
+    assert_eq!(told, ["clerk", "cash", "for \"reasons\"", "for \"reasons\""]);
+    let payment = row(Table::Payments, &kept_id);
+    assert_eq!((text(&payment, "status"), number(&payment, "amount")), (Some("completed"), 3 * SEAT));
+    assert_eq!(text(&row(Table::Reservations, &kept_id), "user_id"), None);
+    let back = row(Table::Orders, &back_id);
+    assert_eq!((number(&back, "refund_amount"), text(&back, "payment_id")), (SEAT, text(&row(Table::Payments, &back_id), "payment_id")));
+    let cancelled = tables.find(Table::Payments, "status", "refunding");
+    assert_eq!((cancelled.len(), text(cancelled[0], "user_id")), (1, Some("kim")));
     engine.close().await.unwrap();
 }
 

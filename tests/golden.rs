@@ -25,6 +25,7 @@ use onsale::domain::money::{Currency, Money};
 use onsale::domain::payments::{Method, Payment, PaymentsImage, Report, Taken};
 use onsale::domain::schedule::allotments::AllotmentTerms;
 use onsale::domain::schedule::codes::{AccessCode, CodePrefix, CodeTerms, Discount};
+use onsale::domain::schedule::orders::{Order, OrderMethod, OrderWish};
 use onsale::domain::schedule::policy::{Phase, Plan, Policy, QueueOrder, QueuePolicy};
 use onsale::domain::schedule::{Caller, Command, Creation, Event, ReservationRef, Schedule, Wish};
 use onsale::domain::time::Seconds;
@@ -35,7 +36,7 @@ use onsale::domain::venue::{
 };
 use onsale::domain::waiting_room::{RoomImage, Ticket, Tuning};
 use onsale::engine::{
-    CatalogueChange, Changed, Engine, EngineConfig, EngineOpenError, Import, Narrow, Purchase, ScheduleEntry,
+    CatalogueChange, Changed, Engine, EngineConfig, EngineOpenError, Import, Purchase, ScheduleEntry,
 };
 use onsale::gateway::{
     self, Cancel, CancelOutcome, Capture, CaptureOutcome, Find, Found, Gateway, Gateways, OrderId,
@@ -658,6 +659,73 @@ async fn scenario_of_areas(config: EngineConfig, clock: &ManualClock) {
     engine.close().await.unwrap();
 }
 
+/// What the golden journal of orders tells: somebody's and nobody's, of every method, for another amount, out of an allotment, cancelled.
+async fn scenario_of_orders(config: EngineConfig, clock: &ManualClock) {
+    let (engine, entries) = open_with(config, 2, 2).await;
+    let [first, second] = &entries[..] else { panic!("two schedules") };
+    let press = AllotmentTerms {
+        id: AllotmentId::parse("기자석").unwrap(),
+        name: "Press".into(),
+        reason: None,
+        seats: [Seat(40), Seat(41)].into(),
+        release_at: None,
+    };
+    let press_id = press.id.clone();
+    engine.act(first, Command::SetAllotment { terms: Arc::new(press) }, None).await.unwrap();
+    let sell = async |entry: &ScheduleEntry, seats: &[u32], nonce: u64, method, change: &dyn Fn(&mut OrderWish)| {
+        let clerk = user("매표소 1");
+        let mut wanted = OrderWish {
+            user: None,
+            wish: support::wish(seats, &[]),
+            allotment: None,
+            order: Order { clerk: clerk.clone(), method, reference: None, name: None, reason: None },
+            amount: None,
+            nonce,
+            payment_nonce: nonce + 100,
+        };
+        change(&mut wanted);
+        let cause = Cause { by: By::Admin(clerk), key: key(u128::from(nonce), 1) };
+        let command = Command::Order(Box::new(wanted));
+        support::reservation(engine.act_by(entry, command, cause).await.unwrap())
+    };
+
+    let plain = sell(first, &[1, 2], 1, OrderMethod::Cash, &|_| ()).await;
+    clock.pass_millis(1_000);
+    let of_user = |order: &mut OrderWish| {
+        order.user = Some(user("관객"));
+        order.order.name = Some("김관객".into());
+        order.order.reference = Some("slip 7".into());
+    };
+    let of_user = sell(first, &[3], 2, OrderMethod::CardTerminal, &of_user).await;
+    engine.snapshot().await.unwrap();
+    let dearer = |order: &mut OrderWish| {
+        order.amount = Money::new(70_000);
+        order.order.reason = Some("programme".into());
+    };
+    sell(first, &[4], 3, OrderMethod::Invoice, &dearer).await;
+    let of_press = |order: &mut OrderWish| order.allotment = Some(press_id.clone());
+    let given = sell(first, &[40], 4, OrderMethod::Complimentary, &of_press).await;
+    hold(&engine, first, "u1", &[9]).await.unwrap();
+
+    // Closed, they are sold and given back all the same; one by its user, one by a clerk, one with its performance.
+    engine.act(first, Command::Close, None).await.unwrap();
+    for order in [&given, &plain] {
+        engine.act(first, support::cancel_order(order), None).await.unwrap();
+    }
+    let back = Command::Release {
+        reservation: ReservationRef { number: of_user.number, nonce: of_user.nonce },
+        caller: Caller::Admin,
+    };
+    engine.act_by(first, back, Cause { by: By::Admin(user("boss")), key: None }).await.unwrap();
+    sell(second, &[5], 5, OrderMethod::Cash, &|_| ()).await;
+    engine.act(second, Command::Cancel, None).await.unwrap();
+    engine.snapshot().await.unwrap();
+    // What else has ended is forgotten; orders aren't.
+    clock.pass_millis(8 * 86_400_000);
+    engine.act(first, Command::Block { seats: [Seat(30)].into() }, None).await.unwrap();
+    engine.close().await.unwrap();
+}
+
 /// What a schedule could be created with, to be like another.
 fn creation_of(schedule: &Schedule) -> Creation {
     Creation {
@@ -838,6 +906,11 @@ fn the_golden_data_of_plans_is_read_as_it_was_written() {
 }
 
 #[test]
+fn the_golden_data_of_orders_is_read_as_it_was_written() {
+    check("v2-orders", scenario_of_orders);
+}
+
+#[test]
 fn the_golden_data_of_areas_is_read_as_it_was_written() {
     check("v2-areas", scenario_of_areas);
 }
@@ -967,7 +1040,7 @@ async fn an_engine_finds_what_is_in_the_golden_archive() {
         let found = engine.reservations_of(name, Some(id), None, None, 9).await.unwrap();
         assert_eq!(found.len(), 1);
         let paid = found[0].2.payment.unwrap();
-        let payments = engine.list_payments(Narrow::of(name), None, 9).await.unwrap().items;
+        let payments = support::payments_of(&engine, name).await;
         assert!(payments.iter().any(|payment| payment.id == paid));
     }
     let moved = engine.transactions("u1", None, 1_000).await.unwrap();

@@ -393,7 +393,7 @@ impl Book {
     pub(crate) fn check_asked(&mut self, id: &ScheduleId, kept: &Reservation) {
         let asked = self.was_asked(
             kept.nonce,
-            |call| matches!(call, Call::Hold { user, schedule, .. } if *user == kept.user && schedule == id),
+            |call| matches!(call, Call::Hold { user, schedule, .. } if Some(user) == kept.user.as_ref() && schedule == id),
         );
         self.check("S3 reservation-unasked", asked, || format!("nobody asked for {kept:?}"));
     }
@@ -617,7 +617,7 @@ impl Book {
                 self.broken(
                     "S4 outage-expired",
                     format!(
-                        "{}'s hold {} lived when the engine died at {died_at} (until {}), and expired at {ended_at}, before the \
+                        "{:?}'s hold {} lived when the engine died at {died_at} (until {}), and expired at {ended_at}, before the \
                          engine was ready at {ready}: an outage took its time",
                         now.user,
                         now.number.0,

@@ -192,7 +192,7 @@ fn reservation_of(
     for (number, seen) in &book.schedules {
         for seen in seen.reservations.values() {
             let kept = &seen.kept;
-            if !seen.gone && kept.user == user && fits(kept.status) {
+            if !seen.gone && kept.user.as_ref() == Some(&user) && fits(kept.status) {
                 let number = ScheduleNumber(*number);
                 let id = ReservationId { schedule: number, number: kept.number, nonce: kept.nonce };
                 found.push((std::cmp::Reverse(kept.created_at), id));

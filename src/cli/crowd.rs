@@ -253,7 +253,8 @@ Or watch, and let more in
         let figures = watcher.look(pace.fans() - came, now);
         board.end();
 
-        let owner = |seat: Seat| world.entry.read().owner(seat).map(|reservation| reservation.user.clone());
+        let owner =
+            |seat: Seat| world.entry.read().owner(seat).and_then(|reservation| reservation.user.clone());
         let took = now.saturating_duration_since(watcher.started + pace.lead());
         let areas = world.entry.read().area_counts().iter().map(|counts| counts.reserved).sum();
         let mut summary = tally::summary(&world.tally(), &figures, took, owner, areas);

@@ -29,7 +29,7 @@ use crate::domain::time::Timestamp;
 use crate::journal::Position;
 
 /// The version of the tables: it goes up with each change of a table or a column.
-pub const SCHEMA_VERSION: u32 = 3;
+pub const SCHEMA_VERSION: u32 = 4;
 
 /// The log and the position of an export.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

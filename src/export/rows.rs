@@ -17,11 +17,11 @@ use crate::archive::{Archive, ArchiveError, Restored};
 use crate::domain::accounts::{Account, Accounts, Kind, Transaction};
 use crate::domain::catalogue::Catalogue;
 use crate::domain::concert::Concert;
-use crate::domain::ids::{GradeName, PhaseId, ReservationId, UserId, count_of};
+use crate::domain::ids::{GradeName, PaymentId, PhaseId, ReservationId, UserId, count_of};
 use crate::domain::money::Currency;
-use crate::domain::payments::{Failure, Payment, Payments};
+use crate::domain::payments::{Failure, OrderPayment, Payment, Payments};
 use crate::domain::schedule::codes::{Codes, Discount, Standing};
-use crate::domain::schedule::{Reservation, Schedule, SeatStatus};
+use crate::domain::schedule::{Reservation, ReservationRef, Schedule, SeatStatus};
 use crate::domain::users::{User, UserStatus, Users};
 use crate::domain::venue::{BuiltVenue, Seat};
 use crate::recovery::World;
@@ -314,6 +314,9 @@ impl<E> Rows<'_, E> {
             self.payment(payment, sale.schedule)?;
         }
         if let Some(schedule) = sale.schedule {
+            for order in schedule.orders().filter_map(|order| OrderPayment::of(schedule, order)) {
+                self.order_payment(&order, schedule)?;
+            }
             for reservation in schedule.reservations() {
                 self.reservation(schedule, reservation, sale.payments)?;
             }
@@ -452,11 +455,7 @@ impl<E> Rows<'_, E> {
 
     fn payment(&mut self, payment: &Payment, schedule: Option<&Schedule>) -> Result<(), E> {
         self.named(&payment.user)?;
-        let reservation = ReservationId {
-            schedule: payment.id.schedule,
-            number: payment.reservation.number,
-            nonce: payment.reservation.nonce,
-        };
+        let reservation = reservation_id(payment.id, payment.reservation);
 
         let declined = match &payment.failure {
             Some(Failure::Declined { code, reason }) => Some((&**code, &**reason)),
@@ -491,23 +490,70 @@ impl<E> Rows<'_, E> {
         (self.take)(Table::Payments, &row)
     }
 
+    /// The payment of an order, whose reservation it is.
+    fn order_payment(&mut self, payment: &OrderPayment, schedule: &Schedule) -> Result<(), E> {
+        payment.user.as_ref().map_or(Ok(()), |user| self.named(user))?;
+        let cancelled = payment.cancelled_at.map(|_| Failure::Cancelled.as_str());
+        let row = [
+            payment.id.to_string().into(),
+            schedule.id().as_str().into(),
+            reservation_id(payment.id, payment.reservation).to_string().into(),
+            payment.user.as_deref().into(),
+            payment.order().method.as_str().into(),
+            payment.state().as_str().into(),
+            payment.amount().minor().into(),
+            payment.currency.as_str().into(),
+            // Nothing of it is at a gateway.
+            Value::Null,
+            cancelled.into(),
+            Value::Null,
+            Value::Null,
+            Value::Null,
+            Value::Null,
+            Value::Null,
+            Value::Null,
+            payment.created_at.into(),
+            payment.cancelled_at.unwrap_or(payment.created_at).into(),
+            payment.created_at.into(),
+            payment.refunded_at().into(),
+        ];
+        (self.take)(Table::Payments, &row)
+    }
+
+    /// What makes a reservation an order.
+    fn order(&mut self, id: &str, payment: &OrderPayment) -> Result<(), E> {
+        let order = payment.order();
+        let row = [
+            id.into(),
+            payment.id.to_string().into(),
+            order.clerk.as_str().into(),
+            order.method.as_str().into(),
+            order.reference.as_deref().into(),
+            order.name.as_deref().into(),
+            order.reason.as_deref().into(),
+            payment.cancelled_at.map(|_| payment.refund().minor()).into(),
+            payment.currency.as_str().into(),
+        ];
+        (self.take)(Table::Orders, &row)
+    }
+
     fn reservation(
         &mut self,
         schedule: &Schedule,
         reservation: &Reservation,
         payments: Option<&Payments>,
     ) -> Result<(), E> {
-        self.named(&reservation.user)?;
+        reservation.user.as_ref().map_or(Ok(()), |user| self.named(user))?;
         let id = schedule.full_id(reservation).to_string();
         let currency = schedule.currency();
 
         // An attempt that came to nothing is forgotten, perhaps before the reservation that it was made for.
         let kept = |id| payments.is_some_and(|payments| payments.payment(id).is_some());
-        let payment = reservation.payment.filter(|id| kept(*id));
+        let payment = reservation.payment.filter(|id| reservation.order().is_some() || kept(*id));
         let row = [
             id.as_str().into(),
             schedule.id().as_str().into(),
-            reservation.user.as_str().into(),
+            reservation.user.as_deref().into(),
             reservation.status.as_str().into(),
             reservation.places().into(),
             schedule.amount_of(reservation).minor().into(),
@@ -522,6 +568,9 @@ impl<E> Rows<'_, E> {
         ];
 
         (self.take)(Table::Reservations, &row)?;
+        if let Some(payment) = OrderPayment::of(schedule, reservation) {
+            self.order(&id, &payment)?;
+        }
         for seat in &*reservation.seats {
             self.reservation_seat(schedule, &id, *seat)?;
         }
@@ -587,6 +636,11 @@ impl<E> Rows<'_, E> {
         ];
         (self.take)(Table::Transactions, &row)
     }
+}
+
+fn reservation_id(payment: PaymentId, reservation: ReservationRef) -> ReservationId {
+    let ReservationRef { number, nonce } = reservation;
+    ReservationId { schedule: payment.schedule, number, nonce }
 }
 
 /// Writes names as a list of JSON.

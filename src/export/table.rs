@@ -25,6 +25,7 @@ pub enum Table {
     Users,
     Payments,
     Reservations,
+    Orders,
     ReservationSeats,
     ReservationAreas,
     Accounts,
@@ -88,7 +89,7 @@ impl Schema {
 
 impl Table {
     /// Every table, each behind those that it refers to.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::Meta,
         Self::Venues,
         Self::VenueSections,
@@ -105,6 +106,7 @@ impl Table {
         Self::Users,
         Self::Payments,
         Self::Reservations,
+        Self::Orders,
         Self::ReservationSeats,
         Self::ReservationAreas,
         Self::Accounts,
@@ -130,6 +132,7 @@ impl Table {
             Self::Users => &USERS,
             Self::Payments => &PAYMENTS,
             Self::Reservations => &RESERVATIONS,
+            Self::Orders => &ORDERS,
             Self::ReservationSeats => &RESERVATION_SEATS,
             Self::ReservationAreas => &RESERVATION_AREAS,
             Self::Accounts => &ACCOUNTS,
@@ -441,9 +444,15 @@ static PAYMENTS: Schema = Schema {
         text("payment_id", "its id"),
         maybe(text("schedule_id", "the schedule; null where it was removed since")),
         text("reservation_id", "what it pays for; an ended reservation may be forgotten before its payment"),
-        USER_ID,
-        text("method", "balance, card, kakao_pay, naver_pay, toss or external"),
-        text("status", "ready, pending, completed, failed, refunding or refunded"),
+        maybe(USER_ID),
+        text(
+            "method",
+            "balance, card, kakao_pay, naver_pay, toss or external; an order's: cash, card_terminal, invoice or complimentary",
+        ),
+        text(
+            "status",
+            "ready, pending, completed, failed, refunding or refunded; a cancelled order's stays refunding, since it is given back by hand",
+        ),
         number("amount", "in minor units"),
         CURRENCY,
         maybe(text("order_id", "the gateway's number of the order")),
@@ -476,7 +485,7 @@ static RESERVATIONS: Schema = Schema {
     columns: &[
         text("reservation_id", "its id"),
         SCHEDULE_ID,
-        USER_ID,
+        maybe(USER_ID),
         text("status", "held, paying, confirmed, cancelled, released or expired"),
         number("seats", "how many it has, or had, and places of areas"),
         number("amount", "what they cost together, in minor units"),
@@ -495,6 +504,28 @@ static RESERVATIONS: Schema = Schema {
     primary_key: &["reservation_id"],
     foreign_keys: &[OF_SCHEDULE, OF_USER, OF_PAYMENT],
     indices: &[&["schedule_id", "status"], &["user_id"], &["payment_id"]],
+};
+
+static ORDERS: Schema = Schema {
+    name: "orders",
+    what: "a reservation that the box office sold: its payment is completed by the order, and given back by hand",
+    columns: &[
+        text("reservation_id", "the reservation"),
+        text("payment_id", "its payment, of the reservation's amount"),
+        text("clerk_id", "who sold it"),
+        text("method", "cash, card_terminal, invoice or complimentary"),
+        maybe(text("reference", "the till's name for the payment")),
+        maybe(text("name", "who comes with it")),
+        maybe(text("reason", "why it costs what it does")),
+        maybe(number(
+            "refund_amount",
+            "what is to be given back by hand, in minor units; null where it stands",
+        )),
+        CURRENCY,
+    ],
+    primary_key: &["reservation_id"],
+    foreign_keys: &[ForeignKey { columns: &["reservation_id"], table: Table::Reservations }, OF_PAYMENT],
+    indices: &[&["clerk_id"], &["payment_id"]],
 };
 
 static RESERVATION_SEATS: Schema = Schema {

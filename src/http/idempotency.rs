@@ -8,11 +8,17 @@ use super::auth::{Caller, Role};
 use super::extract::IdempotencyKey;
 use crate::domain::cause::{By, Cause};
 use crate::domain::keys::KeyUse;
+use crate::engine::ScheduleEntry;
 
 /// Makes a caller's idempotency key. The keys of a user have a bound of their own; those of other roles don't.
 pub(super) fn key_of(app: &App, caller: &Caller, route: &str, key: &str, body: &[u8]) -> KeyUse {
     let made = app.engine.key(&caller.user_id, route, key, body);
     if caller.role == Role::User { made } else { made.owned_by(0) }
+}
+
+/// Tells whether a schedule has an answer for a key already: then nothing else of the request is looked at.
+pub(super) fn is_answered(app: &App, entry: &ScheduleEntry, key: KeyUse) -> bool {
+    entry.read().find_key(key, app.engine.now()).is_some()
 }
 
 /// The header that marks a repeated answer.

@@ -10,6 +10,7 @@ use super::documents::{ScheduleDocument, ScheduleState, ScheduleView};
 use super::problem::{Code, Problem};
 use super::refusal::problem;
 use crate::domain::ids::UserId;
+use crate::domain::users::UserStatus;
 use crate::domain::venue::{Layout, PlanId, Seat};
 use crate::engine::ScheduleEntry;
 
@@ -86,6 +87,20 @@ pub(super) fn known_seats(layout: &Layout, names: &[String]) -> Result<Arc<[Seat
             .with("seats", unknown));
     }
     Ok(seats.into())
+}
+
+/// Tells whether the engine has a record of a user: they signed up and weren't deleted, have bought or hold seats, or put money in. Where
+/// an outside provider signs users up, nothing may be kept of one here, and yet they are someone.
+pub(super) fn has_record(app: &App, user: &UserId) -> bool {
+    match app.engine.user(user) {
+        Some(known) => known.status != UserStatus::Deleted,
+        None => acts(app, user),
+    }
+}
+
+/// Tells whether a user of whom nothing is kept has bought or holds seats, or put money in.
+pub(super) fn acts(app: &App, user: &UserId) -> bool {
+    app.engine.balance(user).is_some() || !app.engine.schedules_of_user(user).is_empty()
 }
 
 /// Returns the user whose items a list shows: callers who may read everything see everyone's or one user's, others

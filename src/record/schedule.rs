@@ -15,8 +15,9 @@ use super::selling::{
     AllotmentWire, CodeTermsWire, CodesWire, PhaseWire, allotment_id, code_in, phase_id, prefix_in,
 };
 use crate::domain::concert::Prices;
-use crate::domain::ids::{PaymentId, ReservationNumber, ScheduleNumber};
+use crate::domain::ids::{PaymentId, ReservationNumber, ScheduleNumber, UserId};
 use crate::domain::money::Money;
+use crate::domain::schedule::orders::{Order, OrderMethod};
 use crate::domain::schedule::policy::{Casting, Plan, Policy, QueueOrder, QueuePolicy};
 use crate::domain::schedule::terms::{self, AreaPlaces, Line, LineKind, PriceType, Terms};
 use crate::domain::schedule::{
@@ -112,6 +113,16 @@ pub(super) enum ScheduleEventWire<'a> {
         seats: Vec<u32>,
         more: More,
     },
+    Ordered {
+        number: u32,
+        nonce: u64,
+        payment: u128,
+        /// Empty where it is nobody's.
+        #[serde(borrow)]
+        user: Cow<'a, str>,
+        seats: Vec<u32>,
+        more: More<HeldMore>,
+    },
 }
 
 /// What a reservation has beside seats, in an event as in an image.
@@ -128,6 +139,21 @@ pub(super) struct TermsWire {
     lines: Vec<LineWire>,
     code: Option<String>,
     allotment: Option<String>,
+    more: More<TermsMore>,
+}
+
+#[derive(Serialize, Deserialize)]
+enum TermsMore {
+    Order(OrderWire),
+}
+
+#[derive(Serialize, Deserialize)]
+struct OrderWire {
+    clerk: String,
+    method: u8,
+    reference: Option<String>,
+    name: Option<String>,
+    reason: Option<String>,
     more: More,
 }
 
@@ -380,6 +406,14 @@ impl<'a> ScheduleEventWire<'a> {
             Event::AllotmentReleased { id, seats } => {
                 Self::AllotmentReleased { id: id.to_string(), seats: seats_out(seats), more: More::default() }
             }
+            Event::Ordered { number, nonce, payment, user, seats, terms } => Self::Ordered {
+                number: number.0,
+                nonce: *nonce,
+                payment: payment.bits(),
+                user: Cow::Borrowed(user.as_deref().unwrap_or_default()),
+                seats: seats_out(seats),
+                more: terms_out(Some(terms)),
+            },
         }
     }
 
@@ -459,6 +493,14 @@ impl<'a> ScheduleEventWire<'a> {
             Self::AllotmentReleased { id, seats, more: _ } => {
                 Event::AllotmentReleased { id: allotment_id(&id)?, seats: seats_in(seats) }
             }
+            Self::Ordered { number, nonce, payment, user, seats, more } => Event::Ordered {
+                number: ReservationNumber(number),
+                nonce,
+                payment: PaymentId::from_bits(payment),
+                user: user_or_nobody(&user)?,
+                seats: seats_in(seats),
+                terms: order_in(more)?,
+            },
         })
     }
 }
@@ -776,7 +818,7 @@ impl ReservationWire {
         Self {
             number: reservation.number.0,
             nonce: reservation.nonce,
-            user: reservation.user.to_string(),
+            user: reservation.user.as_deref().unwrap_or_default().to_owned(),
             seats: seats_out(&reservation.seats),
             status: status_out(reservation.status),
             created_at: reservation.created_at.as_millis(),
@@ -795,7 +837,7 @@ impl ReservationWire {
         Ok(Reservation {
             number: ReservationNumber(self.number),
             nonce: self.nonce,
-            user: user_id(&self.user)?,
+            user: user_or_nobody(&self.user)?,
             seats: seats_in(self.seats),
             terms: terms_in(self.more)?,
             status: status_in(self.status)?,
@@ -809,6 +851,17 @@ impl ReservationWire {
             recovered: self.recovered,
         })
     }
+}
+
+/// Reads a user's id; nobody's is empty, which no user's is.
+fn user_or_nobody(text: &str) -> Read<Option<UserId>> {
+    (!text.is_empty()).then(|| user_id(text)).transpose()
+}
+
+/// Reads the terms of an order, which has them all.
+fn order_in(more: More<HeldMore>) -> Read<Arc<Terms>> {
+    let terms = terms_in(more)?.filter(|terms| terms.order.is_some());
+    terms.ok_or(DecodeError::Value("an order's terms"))
 }
 
 fn terms_out(terms: Option<&Terms>) -> More<HeldMore> {
@@ -835,7 +888,11 @@ impl TermsWire {
             lines: terms.lines.iter().map(LineWire::from_domain).collect(),
             code: text(&terms.code),
             allotment: text(&terms.allotment),
-            more: More::default(),
+            more: terms
+                .order()
+                .map(|order| TermsMore::Order(OrderWire::from_domain(order)))
+                .into_iter()
+                .collect(),
         }
     }
 
@@ -845,7 +902,14 @@ impl TermsWire {
             price_type: PriceType(price_type),
             count,
         };
+        let mut order = None;
+        for field in self.more {
+            match field {
+                TermsMore::Order(set) => order = Some(Box::new(set.into_domain()?)),
+            }
+        }
         let terms = Terms {
+            order,
             areas: self.areas.into_iter().map(area).collect(),
             price_types: self.price_types.into_iter().map(PriceType).collect(),
             lines: self.lines.into_iter().map(LineWire::into_domain).collect::<Read<_>>()?,
@@ -861,6 +925,41 @@ impl TermsWire {
             return Err(DecodeError::Value("a reservation's lines"));
         }
         Ok(terms)
+    }
+}
+
+impl OrderWire {
+    fn from_domain(order: &Order) -> Self {
+        let text = |text: &Option<Box<str>>| text.as_deref().map(str::to_owned);
+        Self {
+            clerk: order.clerk.to_string(),
+            method: match order.method {
+                OrderMethod::Cash => 0,
+                OrderMethod::CardTerminal => 1,
+                OrderMethod::Invoice => 2,
+                OrderMethod::Complimentary => 3,
+            },
+            reference: text(&order.reference),
+            name: text(&order.name),
+            reason: text(&order.reason),
+            more: More::default(),
+        }
+    }
+
+    fn into_domain(self) -> Read<Order> {
+        Ok(Order {
+            clerk: user_id(&self.clerk)?,
+            method: match self.method {
+                0 => OrderMethod::Cash,
+                1 => OrderMethod::CardTerminal,
+                2 => OrderMethod::Invoice,
+                3 => OrderMethod::Complimentary,
+                _ => return Err(DecodeError::Value("how an order was paid")),
+            },
+            reference: self.reference.map(Into::into),
+            name: self.name.map(Into::into),
+            reason: self.reason.map(Into::into),
+        })
     }
 }
 

@@ -19,6 +19,7 @@ use crate::domain::schedule::allotments::AllotmentTerms;
 use crate::domain::schedule::codes::{
     AccessCode, BatchImage, CodePrefix, CodeTerms, Codes, Discount, NamedImage, Uses,
 };
+use crate::domain::schedule::orders::{Order, OrderMethod};
 use crate::domain::schedule::policy::{Casting, Phase, Policy, QueueOrder, QueuePolicy};
 use crate::domain::schedule::terms::{AreaPlaces, Line as PriceLine, LineKind, PriceType, Terms};
 use crate::domain::schedule::{
@@ -267,7 +268,15 @@ fn terms() -> Terms {
         .into(),
         code: Some("FAN-7".into()),
         allotment: Some("협찬".into()),
+        order: None,
     }
+}
+
+fn order_terms(method: OrderMethod, text: Option<&str>) -> Arc<Terms> {
+    let clerk = UserId::parse("매표소 1").unwrap();
+    let text = || text.map(Into::into);
+    let order = Order { clerk, method, reference: text(), name: text(), reason: text() };
+    Arc::new(Terms { order: Some(Box::new(order)), ..terms() })
 }
 
 /// An event of every kind. A new variant is missing here until [`kind`] and this list know it.
@@ -335,6 +344,22 @@ fn events() -> Vec<Event> {
             created: false,
         },
         Event::AllotmentReleased { id: allotment().id.clone(), seats: [Seat(3)].into() },
+        Event::Ordered {
+            number,
+            nonce: 5,
+            payment,
+            user: UserId::parse("ann").ok(),
+            seats: Arc::clone(&seats),
+            terms: order_terms(OrderMethod::CardTerminal, Some("영수증 7 <a>")),
+        },
+        Event::Ordered {
+            number,
+            nonce: 5,
+            payment,
+            user: None,
+            seats: [].into(),
+            terms: order_terms(OrderMethod::Complimentary, None),
+        },
     ]
 }
 
@@ -368,6 +393,7 @@ fn kind(event: &Event) -> usize {
         Event::CodeEnded { .. } => 25,
         Event::AllotmentSet { .. } => 26,
         Event::AllotmentReleased { .. } => 27,
+        Event::Ordered { .. } => 28,
     }
 }
 
@@ -448,7 +474,7 @@ fn reservation(number: u32, status: ReservationStatus) -> Reservation {
     Reservation {
         number: ReservationNumber(number),
         nonce: u64::MAX - u64::from(number),
-        user: UserId::parse("ann").unwrap(),
+        user: UserId::parse("ann").ok(),
         seats: [Seat(number), Seat(0)].into(),
         terms: number.is_multiple_of(3).then(|| Arc::new(terms())),
         status,
@@ -587,7 +613,7 @@ fn every_kind_of_fact_is_among_the_samples() {
     let mut kinds: Vec<usize> = events().iter().map(kind).collect();
     kinds.sort_unstable();
     kinds.dedup();
-    assert_eq!(kinds, (0..=27).collect::<Vec<_>>());
+    assert_eq!(kinds, (0..=28).collect::<Vec<_>>());
     let mut kinds: Vec<usize> = catalogue_events().iter().map(catalogue_kind).collect();
     kinds.sort_unstable();
     kinds.dedup();

@@ -26,6 +26,7 @@ mod keys;
 mod limits;
 mod lists;
 mod mails;
+mod orders;
 mod pages;
 mod payments;
 mod plans;

@@ -11,6 +11,7 @@ CODES_BEYOND_A_SCHEMA = {"amount_out_of_range", "idempotency_key_reused", "payme
 
 # Details of `invalid_request` that rest on what is there, or on how members fit together.
 DETAILS_BEYOND_A_SCHEMA = (
+    "a complimentary order costs nothing",
     "a reservation of this schedule has at most [0-9]+ seats",
     "a seat of the row would be more than 1000000 away from the origin",
     "a seat id has 1 to 128 printable characters",
@@ -20,7 +21,7 @@ DETAILS_BEYOND_A_SCHEMA = (
     "a vector has every seat: leave it out",
     "comes twice",
     "either bestAvailable or seats and areas, not both",
-    "is needed with (at|step|x|y)",
+    "is needed with (amount|at|step|x|y)",
     "is read only: leave it out, or send what GET gives now",
     "must be earlier than salesCloseAt \\(startsAt if absent\\)",
     "must be later than (now|opensAt|startsAt|validFrom)",
@@ -43,7 +44,7 @@ DETAILS_BEYOND_A_SCHEMA = (
     "the venue has no such (area|floor, or the section is on another|grade|section)",
     "the venue has rows or areas of a grade without a price here: .*",
     "the venue has a seat of the same id",
-    "there is no such (concert|venue)",
+    "there is no such (concert|user|venue)",
     "this (floor has a section|section has a row) of the same id",
     # The description says that they are unique: schemathesis takes a word of a dictionary twice all the same.
     "the seat is named twice",

@@ -20,6 +20,8 @@
 //! that it is done. What the service says is known by its payment key, which stands for one payment of the schedule: the same again, or
 //! in another order, changes nothing twice, and the money of one reservation pays for no other.
 //!
+//! The payment of an order of the box office is no saga, and isn't kept here: see [`OrderPayment`].
+//!
 //! Absent on purpose: gateways, accounts and seats themselves, retries and their waiting times, clocks.
 //!
 //! Invariants, checked by [`Payments::check_invariants`]: a payment's amount never changes; what was captured and not
@@ -31,6 +33,7 @@
 
 mod image;
 mod index;
+mod orders;
 mod reports;
 mod saga;
 
@@ -39,6 +42,7 @@ use std::sync::Arc;
 
 pub use image::PaymentsImage;
 pub use index::{FAILED_PER_USER_MAX, READY_PER_RESERVATION_MAX, READY_PER_USER_MAX};
+pub use orders::{AnyPayment, OrderPayment};
 pub use reports::{Back, Report, Taken};
 pub use saga::{Command, Event, Failure, GatewayAnswer, Outcome, Refusal, State, Step};
 

@@ -654,6 +654,7 @@ impl Payments {
     /// Takes the next payment in.
     pub(super) fn begin(&mut self, payment: Payment) {
         assert_eq!(payment.id.number.count(), self.last + 1, "payments are numbered in order");
+        assert_eq!(payment.id.number.order(), None, "a saga's number is no order's");
         self.last = payment.id.number.count();
         self.insert(payment);
     }

@@ -11,7 +11,7 @@ use super::{
     seat_status_of,
 };
 use crate::domain::concert::Prices;
-use crate::domain::ids::{PaymentId, ReservationNumber};
+use crate::domain::ids::{PaymentId, ReservationNumber, UserId};
 use crate::domain::keys::KeyUse;
 use crate::domain::time::{Seconds, Timestamp};
 use crate::domain::venue::{Area, Seat};
@@ -130,7 +130,7 @@ impl Schedule {
                 self.reserve(Reservation {
                     number: *number,
                     nonce: *nonce,
-                    user: user.clone(),
+                    user: Some(user.clone()),
                     seats: Arc::clone(seats),
                     terms: terms.clone(),
                     status: ReservationStatus::Held,
@@ -143,6 +143,29 @@ impl Schedule {
                     deadline_moved: false,
                     recovered: false,
                 });
+                return Some(*number);
+            }
+            Event::Ordered { number, nonce, payment, user, seats, terms } => {
+                assert!(terms.order.is_some(), "an order says how it was paid");
+                self.reserve(Reservation {
+                    number: *number,
+                    nonce: *nonce,
+                    user: user.clone(),
+                    seats: Arc::clone(seats),
+                    terms: Some(Arc::clone(terms)),
+                    status: ReservationStatus::Confirmed,
+                    created_at: at,
+                    // It never was a hold.
+                    expires_at: at,
+                    confirmed_at: Some(at),
+                    cancelled_at: None,
+                    ended_at: None,
+                    payment: Some(*payment),
+                    deadline_moved: false,
+                    recovered: false,
+                });
+                self.orders.push(number.0);
+                self.ever_confirmed = true;
                 return Some(*number);
             }
             Event::SeatsExchanged { number, seats, terms } => {
@@ -192,9 +215,11 @@ impl Schedule {
         let status = seat_status_of(reservation.status);
         self.take(&reservation, status);
 
-        let entry = self.users.entry(reservation.user.clone()).or_default();
-        entry.live += reservation.places();
-        entry.reservations.push(number.0);
+        if let Some(user) = &reservation.user {
+            let entry = self.users.entry(user.clone()).or_default();
+            entry.live += reservation.places();
+            entry.reservations.push(number.0);
+        }
         if reservation.status.has_deadline() {
             self.deadlines.insert((reservation.expires_at, number.0));
         }
@@ -229,8 +254,9 @@ impl Schedule {
             self.codes_mut().use_once(code, has);
         }
 
-        let live = &mut self.user_mut(&user).live;
-        *live = *live - had + has;
+        if let Some(entry) = self.user_mut(user.as_ref()) {
+            entry.live = entry.live - had + has;
+        }
     }
 
     fn begin_payment_of(
@@ -291,10 +317,11 @@ impl Schedule {
                 self.ended.remove(&(ended_at, number.0));
                 let reservation = self.get_mut(number).clone();
                 self.take(&reservation, SeatStatus::Reserved);
-                let entry = self.user_mut(&user);
-                entry.live += places;
-                // It is there where no payment was under way.
-                entry.remove_ended(ended_at, number.0);
+                if let Some(entry) = self.user_mut(user.as_ref()) {
+                    entry.live += places;
+                    // It is there where no payment was under way.
+                    entry.remove_ended(ended_at, number.0);
+                }
             }
             ReservationStatus::Confirmed | ReservationStatus::Cancelled | ReservationStatus::Released => {
                 unreachable!("only what lives unpaid or has expired is confirmed")
@@ -317,7 +344,7 @@ impl Schedule {
 
         let (seats, terms) = (Arc::clone(&reservation.seats), reservation.terms.clone());
         let (user, places) = (reservation.user.clone(), reservation.places());
-        let for_good = reservation.has_ended_for_good();
+        let (may_be_forgotten, leaves_since) = (reservation.may_be_forgotten(), reservation.leaves_since());
         let deadline = (reservation.expires_at, number.0);
         if had_deadline {
             self.deadlines.remove(&deadline);
@@ -337,13 +364,16 @@ impl Schedule {
         }
         self.give_areas(terms.as_deref(), was, SeatStatus::Available);
 
-        let entry = self.user_mut(&user);
-        entry.live -= places;
-        if for_good {
-            entry.add_ended(at, number.0);
+        self.ended.extend(leaves_since.map(|at| (at, number.0)));
+        if let Some(entry) = self.user_mut(user.as_ref()) {
+            entry.live -= places;
+            if may_be_forgotten {
+                entry.add_ended(at, number.0);
+            }
         }
-        self.ended.insert((at, number.0));
-        self.forget_surplus(&user, Some(number));
+        if let Some(user) = &user {
+            self.forget_surplus(user, Some(number));
+        }
     }
 
     /// Forgets the ended reservations that a user has too many, those that ended first; never `but`, which ended just now.
@@ -360,15 +390,17 @@ impl Schedule {
 
     fn forget(&mut self, number: u32) {
         let reservation = self.reservations.remove(number).expect("what is forgotten was kept");
-        let entry = self.user_mut(&reservation.user);
+        assert!(reservation.order().is_none(), "an order is never forgotten");
+        let user = reservation.user.as_ref().expect("what isn't an order has a user");
+        let entry = self.users.get_mut(user.as_str()).expect("a user with a reservation is known");
         entry.reservations.remove(number);
         if let Some(at) = reservation.ended_at {
             entry.remove_ended(at, number);
             self.ended.remove(&(at, number));
         }
 
-        if self.user_mut(&reservation.user).reservations.is_empty() {
-            self.users.remove(reservation.user.as_str());
+        if entry.reservations.is_empty() {
+            self.users.remove(user.as_str());
         }
     }
 
@@ -482,8 +514,10 @@ impl Schedule {
         self.reservations.get_mut(number.0).expect("an event names a reservation that is kept")
     }
 
-    fn user_mut(&mut self, user: &str) -> &mut super::UserSeats {
-        self.users.get_mut(user).expect("a user with a reservation is known")
+    /// Returns what is known of a reservation's user, where it has one.
+    fn user_mut(&mut self, user: Option<&UserId>) -> Option<&mut super::UserSeats> {
+        let user = user?;
+        Some(self.users.get_mut(user.as_str()).expect("a user with a reservation is known"))
     }
 
     /// Forgets ended reservations whose retention is over at `now`.

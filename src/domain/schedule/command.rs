@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::allotments::AllotmentTerms;
 use super::codes::{AccessCode, CodePrefix, CodeTerms};
+use super::orders::OrderWish;
 use super::policy::Plan;
 use super::{Reservation, Terms, Wish};
 use crate::domain::concert::Prices;
@@ -30,6 +31,8 @@ pub enum Command {
     },
     /// Exchange what a hold has for something else.
     Exchange { reservation: ReservationRef, caller: Caller, wish: Wish },
+    /// Sell places at the box office.
+    Order(Box<OrderWish>),
     /// Give a hold or a confirmed reservation back.
     Release { reservation: ReservationRef, caller: Caller },
     /// Close the sale: no new holds or exchanges.
@@ -158,6 +161,7 @@ impl AnyCommand {
             | Self::ConfirmTaken { reservation, .. } => Some(*reservation),
             Self::Callers(
                 Command::Hold { .. }
+                | Command::Order(_)
                 | Command::Close
                 | Command::Cancel
                 | Command::Block { .. }
@@ -189,6 +193,7 @@ impl AnyCommand {
     pub const fn name(&self) -> &'static str {
         match self {
             Self::Callers(Command::Hold { .. }) => "hold",
+            Self::Callers(Command::Order(_)) => "order",
             Self::Callers(Command::Exchange { .. }) => "exchange",
             Self::Callers(Command::Release { .. }) => "release",
             Self::BeginPayment { .. } => "begin_payment",
@@ -226,11 +231,13 @@ pub struct ReservationRef {
     pub nonce: u64,
 }
 
-/// Who asks: a user for their own reservations, or an administrator for anyone's.
+/// Who asks: a user for their own reservations, a clerk for orders, or an administrator for anyone's.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Caller {
     /// A user.
     User(UserId),
+    /// A clerk of the box office.
+    Clerk,
     /// An administrator.
     Admin,
 }
@@ -406,6 +413,20 @@ pub enum Event {
         id: AllotmentId,
         /// The seats that were left.
         seats: Arc<[Seat]>,
+    },
+    /// The box office sold places: a reservation began, and is confirmed.
+    Ordered {
+        /// The reservation's number, one more than the last.
+        number: ReservationNumber,
+        /// The random part of its id.
+        nonce: u64,
+        /// Its payment, which is what the reservation says.
+        payment: PaymentId,
+        /// Whose it is; nobody's, where none was named.
+        user: Option<UserId>,
+        seats: Arc<[Seat]>,
+        /// With what makes it an order.
+        terms: Arc<Terms>,
     },
 }
 

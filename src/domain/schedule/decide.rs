@@ -105,6 +105,7 @@ impl Schedule {
     fn decide_callers(&self, command: &Command, now: Timestamp, seating: Option<&Seating>) -> Decision {
         match command {
             Command::Hold { user, wish, nonce } => self.hold(user, wish, *nonce, now, seating),
+            Command::Order(asked) => self.order(asked, now, seating),
             Command::Exchange { reservation, caller, wish } => {
                 self.exchange(*reservation, caller, wish, now, seating)
             }
@@ -148,7 +149,7 @@ impl Schedule {
     pub fn decide_archived(&self, command: &AnyCommand, now: Timestamp) -> Result<(), Refusal> {
         let Some(_) = self.decide(command, now)? else { return Ok(()) };
         Err(match command {
-            AnyCommand::Callers(Command::Hold { .. }) => Refusal::NotOpen,
+            AnyCommand::Callers(Command::Hold { .. } | Command::Order(_)) => Refusal::NotOpen,
             AnyCommand::Callers(Command::Exchange { .. })
             | AnyCommand::BeginPayment { .. }
             | AnyCommand::FailPayment { .. }
@@ -201,10 +202,8 @@ impl Schedule {
         }
         let terms = self.terms_of(wish, &seats, areas, &access)?;
 
-        // From here up, an owner's number would be read as a mark of the seat map.
-        assert!(self.last_reservation < count_of(MARKS_FROM) - 1, "a schedule's reservation numbers suffice");
         Ok(Some(Event::SeatsHeld {
-            number: ReservationNumber(self.last_reservation + 1),
+            number: self.next_reservation(),
             nonce,
             user: user.clone(),
             seats,
@@ -213,7 +212,14 @@ impl Schedule {
         }))
     }
 
-    /// Decides the terms of a reservation that gets what is wished; a plain one has none.
+    /// Returns the number of the reservation that comes next.
+    pub(super) fn next_reservation(&self) -> ReservationNumber {
+        // From here up, an owner's number would be read as a mark of the seat map.
+        assert!(self.last_reservation < count_of(MARKS_FROM) - 1, "a schedule's reservation numbers suffice");
+        ReservationNumber(self.last_reservation + 1)
+    }
+
+    /// Decides the terms of a hold that gets what is wished; a plain one has none.
     fn terms_of(
         &self,
         wish: &Wish,
@@ -221,14 +227,25 @@ impl Schedule {
         areas: Vec<AreaPlaces>,
         access: &Access<'_>,
     ) -> Result<Option<Arc<Terms>>, Refusal> {
+        if areas.is_empty() && wish.price_types.is_empty() && access.code.is_none() {
+            return Ok(None);
+        }
+        self.full_terms(wish, seats, areas, access).map(|terms| Some(Arc::new(terms)))
+    }
+
+    /// Decides the terms of a reservation that gets what is wished, with a line for all that it costs.
+    pub(super) fn full_terms(
+        &self,
+        wish: &Wish,
+        seats: &[Seat],
+        areas: Vec<AreaPlaces>,
+        access: &Access<'_>,
+    ) -> Result<Terms, Refusal> {
         if !wish.price_types.is_empty() {
             return Err(Refusal::UnknownPriceType);
         }
         if areas.iter().any(|places| places.price_type != PriceType::DEFAULT) {
             return Err(Refusal::UnknownPriceType);
-        }
-        if areas.is_empty() && access.code.is_none() {
-            return Ok(None);
         }
 
         let mut groups: Vec<(LineKind, Grade, u32)> = Vec::new();
@@ -261,13 +278,13 @@ impl Schedule {
         }
         lines.append(&mut off);
 
-        Ok(Some(Arc::new(Terms {
+        Ok(Terms {
             areas: areas.into(),
             lines: lines.into(),
             code: access.code.map(|(text, _)| Arc::clone(text)),
             allotment: access.allotment.map(|(_, terms)| terms.id.as_str().into()),
             ..Terms::default()
-        })))
+        })
     }
 
     /// Refuses another hold to a user of whose holds `max` have ended unpaid within an hour: a user who holds again at
@@ -321,7 +338,8 @@ impl Schedule {
         let places = wish.places();
         self.check_size(places)?;
         let access = self.access_again(reservation, wish.code.as_ref(), places, now)?;
-        let live = self.users.get(reservation.user.as_str()).map_or(0, |user| user.live);
+        let user = reservation.user.as_deref().and_then(|user| self.users.get(user));
+        let live = user.map_or(0, |user| user.live);
         // The old places are given back in the same step, so that only the difference counts.
         self.check_user_limit(live.saturating_sub(reservation.places()), places, &access)?;
 
@@ -371,8 +389,7 @@ impl Schedule {
             ReservationStatus::Held => Ok(Some(Event::HoldReleased { number: id.number })),
             ReservationStatus::Confirmed => {
                 let last = self.plan.starts_at.minus(self.plan.policy.cancel_until_before_start);
-                let admin = matches!(caller, Caller::Admin);
-                if !admin && now > last {
+                if matches!(caller, Caller::User(_)) && now > last {
                     return Err(Refusal::CancellationClosed);
                 }
                 Ok(Some(Event::ReservationCancelled { number: id.number }))
@@ -714,8 +731,9 @@ impl Schedule {
     fn owned(&self, id: ReservationRef, caller: &Caller) -> Result<&Reservation, Refusal> {
         let reservation = self.reservation(id).ok_or(Refusal::NoSuchReservation)?;
         match caller {
-            Caller::User(user) if *user != reservation.user => Err(Refusal::NoSuchReservation),
-            Caller::User(_) | Caller::Admin => Ok(reservation),
+            Caller::User(user) if reservation.user.as_ref() != Some(user) => Err(Refusal::NoSuchReservation),
+            Caller::Clerk if reservation.order().is_none() => Err(Refusal::NoSuchReservation),
+            Caller::User(_) | Caller::Clerk | Caller::Admin => Ok(reservation),
         }
     }
 }

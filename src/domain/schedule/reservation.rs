@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::Terms;
+use super::orders::Order;
 use crate::domain::ids::{PaymentId, ReservationId, ReservationNumber, ScheduleNumber, UserId};
 use crate::domain::time::Timestamp;
 use crate::domain::venue::Seat;
@@ -61,8 +62,8 @@ pub struct Reservation {
     pub number: ReservationNumber,
     /// The random part of its id.
     pub nonce: u64,
-    /// Whose it is.
-    pub user: UserId,
+    /// Whose it is; nobody's, where a clerk sold it without saying.
+    pub user: Option<UserId>,
     /// Its seats, in the order asked for.
     pub seats: Arc<[Seat]>,
     /// What of it isn't numbered seats at their grades' prices, where there is any.
@@ -108,10 +109,21 @@ impl Reservation {
         self.terms.as_ref()?.allotment.as_deref()
     }
 
-    /// Tells whether it has ended and stays so: one that expired while its payment's fate isn't known may be confirmed yet.
-    pub const fn has_ended_for_good(&self) -> bool {
+    /// Returns what makes it an order of the box office, where it is one.
+    pub fn order(&self) -> Option<&Order> {
+        self.terms.as_ref()?.order()
+    }
+
+    /// Returns when it ended, where it is forgotten a while later. An order isn't, since it is its payment, too.
+    pub fn leaves_since(&self) -> Option<Timestamp> {
+        self.ended_at.filter(|_| self.order().is_none())
+    }
+
+    /// Tells whether it has ended, stays so, and may be forgotten: one that expired while its payment's fate isn't known may be
+    /// confirmed yet.
+    pub fn may_be_forgotten(&self) -> bool {
         let is_pursued = matches!(self.status, ReservationStatus::Expired) && self.payment.is_some();
-        !self.status.is_live() && !is_pursued
+        !self.status.is_live() && !is_pursued && self.order().is_none()
     }
 
     /// Returns the status at `now`: a hold whose deadline has come is expired, even before the event

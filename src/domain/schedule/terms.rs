@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use super::orders::Order;
 use crate::domain::money::Money;
 use crate::domain::venue::{Area, Grade, LayoutArea, LayoutSection, Seat};
 
@@ -144,6 +145,8 @@ pub struct Terms {
     pub code: Option<Arc<str>>,
     /// The allotment that it was taken from.
     pub allotment: Option<Arc<str>>,
+    /// What makes it an order of the box office.
+    pub order: Option<Box<Order>>,
 }
 
 /// Places of an area that a reservation has.

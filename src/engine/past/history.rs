@@ -153,7 +153,9 @@ struct Owners(Vec<ReservationNumber>);
 impl Owners {
     fn concerns(&mut self, event: &Event, seat: Seat) -> bool {
         match event {
-            Event::SeatsHeld { number, seats, .. } | Event::SeatsExchanged { number, seats, .. } => {
+            Event::SeatsHeld { number, seats, .. }
+            | Event::SeatsExchanged { number, seats, .. }
+            | Event::Ordered { number, seats, .. } => {
                 let has = seats.contains(&seat);
                 let had = self.0.contains(number);
                 if has && !had {

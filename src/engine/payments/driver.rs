@@ -211,7 +211,7 @@ impl Engine {
     /// here, as after a backup was restored, nobody else would ever give it back.
     pub async fn compare_with_gateway(&self, gateway: &str, id: PaymentId) {
         let Some(gateway) = self.directory.ledgers.gateways.named(gateway) else { return };
-        let Ok(known) = self.find_payment(id).await else { return };
+        let Ok(known) = self.find_saga(id).await else { return };
         let Some(payment) = known else { return self.look_for_a_stranger(id, &**gateway).await };
 
         let Some((order_id, payment_key)) = names(&payment) else { return };

@@ -163,7 +163,7 @@ impl Engine {
         user: &UserId,
         payment_key: &PaymentKey,
     ) -> Result<Done<Payment>, EngineError> {
-        let found = self.find_payment(id).await?.filter(|payment| payment.user == *user);
+        let found = self.find_saga(id).await?.filter(|payment| payment.user == *user);
         let payment = found.ok_or(payments::Refusal::NoSuchPayment)?;
         if payment.payment_key.as_deref() != Some(payment_key.as_str()) {
             return Err(payments::Refusal::NotReady.into());
@@ -219,7 +219,7 @@ impl Engine {
         user: &UserId,
     ) -> Result<(Money, Currency), EngineError> {
         let reservation = self.read_reservation(entry, id).await;
-        let reservation = reservation.filter(|reservation| reservation.user == *user);
+        let reservation = reservation.filter(|reservation| reservation.user.as_ref() == Some(user));
         let reservation = reservation.ok_or(Refusal::NoSuchReservation)?;
         match reservation.status {
             ReservationStatus::Held => {

@@ -22,6 +22,7 @@ use crate::domain::money::{Currency, Money};
 use crate::domain::payments::Payment;
 use crate::domain::schedule::allotments::AllotmentTerms;
 use crate::domain::schedule::codes::CodeTerms;
+use crate::domain::schedule::orders::Order;
 use crate::domain::schedule::terms::AreaPlaces;
 use crate::domain::schedule::{Creation, Event, Terms};
 use crate::domain::users::Event as UserEvent;
@@ -44,6 +45,9 @@ pub trait Names {
     /// Returns what is known of a reservation.
     fn reservation(&self, number: ReservationNumber) -> Option<ReservationNames>;
 
+    /// Returns the currency of its prices.
+    fn currency(&self) -> Option<Currency>;
+
     /// Returns what a reservation costs.
     fn amount(&self, reserved: &ReservationNames) -> Option<(Money, Currency)>;
 }
@@ -53,8 +57,8 @@ pub trait Names {
 pub struct ReservationNames {
     /// The random part of its id.
     pub nonce: u64,
-    /// Whose it is.
-    pub user: UserId,
+    /// Whose it is; nobody's, where an order is.
+    pub user: Option<UserId>,
     /// Its seats, once it has no others any more.
     pub seats: Arc<[Seat]>,
     /// What of it isn't numbered seats at their grades' prices, as its seats.
@@ -224,7 +228,7 @@ fn describe(event: &Event, names: &impl Names) -> (&'static Kind, Value) {
         Event::SeatsBlocked { seats } => (&kinds::SEATS_BLOCKED, seats_of(json!({}), seats, names)),
         Event::SeatsUnblocked { seats } => (&kinds::SEATS_UNBLOCKED, seats_of(json!({}), seats, names)),
         Event::SeatsHeld { number, nonce, user, seats, expires_at, terms } => {
-            let mut fields = known(*number, Some((*nonce, user)), names.number());
+            let mut fields = known(*number, Some((*nonce, Some(user))), names.number());
             fields["expiresAt"] = expires_at.to_string().into();
             let mut fields = brought(fields, terms.as_deref());
             add_areas(&mut fields, terms.as_deref(), names);
@@ -252,7 +256,7 @@ fn describe(event: &Event, names: &impl Names) -> (&'static Kind, Value) {
         }
         Event::ReservationConfirmed { number, payment } => {
             let reserved = names.reservation(*number);
-            let by = reserved.as_ref().map(|reserved| (reserved.nonce, &reserved.user));
+            let by = reserved.as_ref().map(|reserved| (reserved.nonce, reserved.user.as_ref()));
             let mut fields = known(*number, by, names.number());
             fields["paymentId"] = payment.to_string().into();
 
@@ -270,7 +274,22 @@ fn describe(event: &Event, names: &impl Names) -> (&'static Kind, Value) {
             (&kinds::RESERVATION_CONFIRMED, fields)
         }
         Event::ReservationCancelled { number } => {
-            (&kinds::RESERVATION_CANCELLED, reservation(*number, names))
+            let mut fields = reservation(*number, names);
+            let reserved = names.reservation(*number);
+            if reserved.and_then(|reserved| reserved.terms).is_some_and(|terms| terms.order.is_some()) {
+                fields["refund"] = "by_hand".into();
+            }
+            (&kinds::RESERVATION_CANCELLED, fields)
+        }
+        Event::Ordered { number, nonce, payment, user, seats, terms } => {
+            let mut fields = known(*number, Some((*nonce, user.as_ref())), names.number());
+            fields["paymentId"] = payment.to_string().into();
+            fields["amount"] = terms.amount().minor().into();
+            fields["currency"] = names.currency().map(|currency| currency.as_str().to_owned()).into();
+            let mut fields = brought(fields, Some(terms));
+            add_order(&mut fields, terms.order());
+            add_areas(&mut fields, Some(terms), names);
+            (&kinds::ORDERED, seats_of(fields, seats, names))
         }
         Event::OutageBridged { began, .. } => {
             (&kinds::OUTAGE_BRIDGED, json!({"downSinceAt": began.to_string()}))
@@ -288,6 +307,18 @@ fn created(creation: &Creation) -> Value {
     });
     fields["plan"] = written(&PlanDocument::from(&*creation.plan));
     fields
+}
+
+/// Adds who sold an order, how it was paid and why. A name isn't in the feed: its readers can't forget it.
+fn add_order(fields: &mut Value, order: Option<&Order>) {
+    let Some(order) = order else { return };
+    fields["clerkId"] = order.clerk.as_str().into();
+    fields["method"] = order.method.as_str().into();
+    for (name, text) in [("reference", &order.reference), ("reason", &order.reason)] {
+        if let Some(text) = text {
+            fields[name] = Value::from(&**text);
+        }
+    }
 }
 
 /// Adds the code that a hold used, and the allotment that it was taken from.
@@ -370,12 +401,16 @@ fn of_user(event: &UserEvent) -> EventDocument {
 /// Names an event's reservation: always by its number, and by its id and user while the schedule keeps it.
 fn reservation(number: ReservationNumber, names: &impl Names) -> Value {
     let found = names.reservation(number);
-    known(number, found.as_ref().map(|found| (found.nonce, &found.user)), names.number())
+    known(number, found.as_ref().map(|found| (found.nonce, found.user.as_ref())), names.number())
 }
 
-fn known(number: ReservationNumber, found: Option<(u64, &UserId)>, schedule: ScheduleNumber) -> Value {
+fn known(
+    number: ReservationNumber,
+    found: Option<(u64, Option<&UserId>)>,
+    schedule: ScheduleNumber,
+) -> Value {
     let id = found.map(|(nonce, _)| ReservationId { schedule, number, nonce }.to_string());
-    let user = found.map(|(_, user)| user.to_string());
+    let user = found.and_then(|(_, user)| user.map(ToString::to_string));
     json!({"reservationNumber": number.count(), "reservationId": id, "userId": user})
 }
 
@@ -442,8 +477,12 @@ mod tests {
         }
 
         fn reservation(&self, number: ReservationNumber) -> Option<ReservationNames> {
-            let (user, seats) = (UserId::parse("kim").unwrap(), [Seat(0), Seat(3)].into());
+            let (user, seats) = (UserId::parse("kim").ok(), [Seat(0), Seat(3)].into());
             (number.0 == 1).then_some(ReservationNames { nonce: 9, user, seats, terms: None })
+        }
+
+        fn currency(&self) -> Option<Currency> {
+            Some(Currency::parse("KRW").unwrap())
         }
 
         fn amount(&self, reserved: &ReservationNames) -> Option<(Money, Currency)> {
@@ -468,6 +507,10 @@ mod tests {
         }
 
         fn reservation(&self, _: ReservationNumber) -> Option<ReservationNames> {
+            None
+        }
+
+        fn currency(&self) -> Option<Currency> {
             None
         }
 

@@ -314,7 +314,15 @@ kinds! {
         &[field("name", Text, "for people"), field("reason", Text, "for people; null where none was given").or_null(),
           field("releaseAt", Instant, "when what is left becomes available; null where an administrator says so").or_null()], SEATS, CREATED_ANEW];
     ALLOTMENT_RELEASED = Schedule Public "AllotmentReleased", "What was left of an allotment became available: these seats", [OF_SCHEDULE, ALLOTMENT, SEATS];
-    RESERVATION_CANCELLED = Schedule Public "ReservationCancelled", "A confirmed reservation was given back", [RESERVATION];
+    ORDERED = Schedule Public "Ordered", "The box office sold a reservation: it is confirmed, and no payment follows", [RESERVATION, PAID_BY, SEATS, PLACES, BROUGHT,
+        &[field("amount", Number, "what was taken, in the currency's minor unit"),
+          field("currency", Text, "of `amount`; null where the schedule is gone").or_null(),
+          field("method", Text, "how it was paid: `cash`, `card_terminal`, `invoice` or `complimentary`"),
+          field("reference", Text, "the till's name for the payment").sometimes(),
+          field("reason", Text, "why it cost what it did").sometimes(),
+          field("clerkId", Text, "who sold it")]];
+    RESERVATION_CANCELLED = Schedule Public "ReservationCancelled", "A confirmed reservation was given back", [RESERVATION,
+        &[field("refund", Text, "`by_hand` where the box office sold it: whoever took the money gives it back").sometimes()]];
     OUTAGE_BRIDGED = Schedule Internal "OutageBridged", "The engine had been down: live holds got their time back", [OF_SCHEDULE, OUTAGE];
     LIMITS_SET = Schedule Internal "LimitsSet", "How much of the past the schedule keeps", [OF_SCHEDULE,
         &[field("endedRetentionSeconds", Number, "how long ended reservations stay"), field("idempotencyKeysMax", Number, "how many keys stay")]];
@@ -435,7 +443,7 @@ A consumer keeps the position of the last event that it has dealt with, and come
 **Types in bold are public**: they keep their names and their fields, and get new fields at most, which a consumer ignores. The others \
 tell what goes on inside, and change as that does. A type that isn't listed here may come with a newer version: a consumer skips it.
 
-Every `data` also says who asked: `by` is `engine` (time, or the engine itself), `user`, or `admin`, and then `adminId` says which. \
+Every `data` also says who asked: `by` is `engine` (time, or the engine itself), `user`, or `admin` (operators and the box office, too), and then `adminId` says which. \
 Instants are RFC 3339 in UTC with milliseconds; money is in the currency's minor unit. Nothing secret is in any of them: no password \
 or its hash, no token, no idempotency key, no key of a gateway's but the names that your own payment service gave; of users nothing but \
 their ids.

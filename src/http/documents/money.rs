@@ -8,11 +8,12 @@ use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
 use super::kinds::{self, EventDocument, object};
-use super::words::{At, MethodWord, OpaqueId, PaymentWord, TransactionWord};
+use super::words::{AnyMethodWord, At, MethodWord, OpaqueId, PaymentWord, TransactionWord};
 use crate::domain::accounts::{self, Kind, Shard};
 use crate::domain::ids::{PaymentId, PaymentNumber, ReservationId, ScheduleNumber, TransactionId};
-use crate::domain::payments::{self, Failure, Payment};
+use crate::domain::payments::{self, AnyPayment, Failure, OrderPayment, Payment};
 use crate::domain::schedule::ReservationRef;
+use crate::domain::schedule::orders::Order;
 
 /// Writes an event of an account.
 pub(super) fn of_accounts(event: &accounts::Event, shard: Shard) -> EventDocument {
@@ -271,8 +272,12 @@ impl<'a> GatewayDocument<'a> {
 pub struct PaymentDocument<'a> {
     payment_id: OpaqueId,
     reservation_id: OpaqueId,
-    user_id: &'a str,
-    method: MethodWord,
+    /// Null where it is an order that belongs to nobody.
+    #[schema(required)]
+    user_id: Option<&'a str>,
+    method: AnyMethodWord,
+    /// An order's is `completed`, once it is cancelled `refunding`: nobody tells the engine when the money was given back; or `refunded`
+    /// where there is none to give back.
     status: PaymentWord,
     /// In the currency's minor unit.
     amount: u64,
@@ -289,19 +294,88 @@ pub struct PaymentDocument<'a> {
     /// Why the payment failed or was refunded.
     #[schema(required)]
     failure: Option<FailureDocument<'a>>,
+    /// `by_hand` where an order of the box office was cancelled: whoever took the money gives it back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refund: Option<RefundWord>,
     /// For administrators, if the payment goes through a gateway: its ids and its answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     gateway: Option<GatewayDocument<'a>>,
+    /// For administrators and the box office, if it is an order's: who sold it, and why.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    order: Option<OrderNotes<'a>>,
+}
+
+/// What the box office notes of an order.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct OrderNotes<'a> {
+    /// Who sold it.
+    clerk_id: &'a str,
+    /// The till's name for the payment.
+    #[schema(required)]
+    reference: Option<&'a str>,
+    /// Why it cost what it did.
+    #[schema(required)]
+    reason: Option<&'a str>,
+}
+
+impl<'a> From<&'a Order> for OrderNotes<'a> {
+    fn from(order: &'a Order) -> Self {
+        Self {
+            clerk_id: &order.clerk,
+            reference: order.reference.as_deref(),
+            reason: order.reason.as_deref(),
+        }
+    }
+}
+
+/// How money goes back that the engine doesn't give back itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = RefundWay)]
+pub enum RefundWord {
+    /// By hand.
+    ByHand,
 }
 
 impl<'a> PaymentDocument<'a> {
-    /// Shows a payment as its user sees it, or (`with_gateway`) as an administrator does.
-    pub fn of(payment: &'a Payment, with_gateway: bool) -> Self {
+    /// Shows a payment as its user sees it, or (`for_staff`) as those who run the sale do.
+    pub fn of_any(payment: &'a AnyPayment, for_staff: bool) -> Self {
+        match payment {
+            AnyPayment::Saga(payment) => Self::of(payment, for_staff),
+            AnyPayment::OfOrder(payment) => Self::of_order(payment, for_staff),
+        }
+    }
+
+    fn of_order(payment: &'a OrderPayment, for_staff: bool) -> Self {
+        let (order, state) = (payment.order(), payment.state());
         Self {
             payment_id: payment.id.into(),
             reservation_id: reservation_id(payment.id.schedule, payment.reservation),
-            user_id: &payment.user,
-            method: payment.method.into(),
+            user_id: payment.user.as_deref(),
+            method: AnyMethodWord::Order(order.method.into()),
+            status: state.into(),
+            amount: payment.amount().minor(),
+            currency: payment.currency.as_str(),
+            order_id: None,
+            created_at: At(payment.created_at),
+            updated_at: At(payment.cancelled_at.unwrap_or(payment.created_at)),
+            completed_at: Some(At(payment.created_at)),
+            refunded_at: payment.refunded_at().map(At),
+            failure: payment.cancelled_at.map(|_| FailureDocument::from(&Failure::Cancelled)),
+            refund: payment.cancelled_at.map(|_| RefundWord::ByHand),
+            gateway: None,
+            order: for_staff.then(|| order.into()),
+        }
+    }
+
+    /// Shows a payment of a user's as they see it, or (`for_staff`) as those who run the sale do.
+    pub fn of(payment: &'a Payment, for_staff: bool) -> Self {
+        Self {
+            payment_id: payment.id.into(),
+            reservation_id: reservation_id(payment.id.schedule, payment.reservation),
+            user_id: Some(&payment.user),
+            method: AnyMethodWord::Users(payment.method.into()),
             status: payment.state.into(),
             amount: payment.amount.minor(),
             currency: payment.currency.as_str(),
@@ -311,7 +385,9 @@ impl<'a> PaymentDocument<'a> {
             completed_at: payment.completed_at.map(At),
             refunded_at: payment.refunded_at.map(At),
             failure: payment.failure.as_ref().map(FailureDocument::from),
-            gateway: if with_gateway { GatewayDocument::of(payment) } else { None },
+            refund: None,
+            gateway: if for_staff { GatewayDocument::of(payment) } else { None },
+            order: None,
         }
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::money::RefundWord;
 use super::words::{At, OpaqueId, ReservationWord};
 use crate::domain::catalogue::Catalogue;
 use crate::domain::concert::Prices;
@@ -27,7 +28,12 @@ pub struct ReservationDocument<'a> {
     /// The venue's name.
     venue: &'a str,
     starts_at: At,
-    user_id: &'a str,
+    /// Null where the box office sold it without saying whose it is.
+    #[schema(required)]
+    user_id: Option<&'a str>,
+    /// Who comes with it, as the box office noted it; absent if that didn't.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<&'a str>,
     status: ReservationWord,
     seats: Vec<ReservedSeat<'a>>,
     /// Its places of areas; absent if it has none.
@@ -51,6 +57,9 @@ pub struct ReservationDocument<'a> {
     cancelled_at: Option<At>,
     #[schema(required)]
     payment_id: Option<OpaqueId>,
+    /// `by_hand` where an order of the box office was cancelled: whoever took the money gives it back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refund: Option<RefundWord>,
     /// Whether an outage of the engine moved the deadline.
     recovered: bool,
 }
@@ -97,8 +106,8 @@ struct LineDocument<'a> {
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct GuestDocument<'a> {
-    /// The name with which the user signed up; null for a deleted user, and for a user of an outside identity
-    /// provider.
+    /// The name with which the user signed up; null for a deleted user, for a user of an outside identity provider, and where it is
+    /// nobody's.
     #[schema(required)]
     pub user_name: Option<String>,
     /// The reservation.
@@ -141,6 +150,7 @@ impl<'a> Surroundings<'a> {
         let amount = terms.map_or_else(|| reservation.seats.iter().fold(Money::ZERO, add), Terms::amount);
         let places = terms.into_iter().flat_map(|terms| &*terms.areas);
         let lines = terms.into_iter().flat_map(|terms| &*terms.lines);
+        let order = reservation.order();
 
         ReservationDocument {
             reservation_id: reservation.full_id(self.entry.number()).into(),
@@ -149,7 +159,8 @@ impl<'a> Surroundings<'a> {
             concert_title: concert.map_or("", |concert| &concert.title),
             venue: venue.map_or("", |built| &built.venue.name),
             starts_at: At(self.starts_at),
-            user_id: &reservation.user,
+            user_id: reservation.user.as_deref(),
+            name: order.and_then(|order| order.name.as_deref()),
             status: reservation.status.into(),
             seats,
             areas: places.map(|places| self.places(*places)).collect(),
@@ -162,6 +173,7 @@ impl<'a> Surroundings<'a> {
             confirmed_at: reservation.confirmed_at.map(At),
             cancelled_at: reservation.cancelled_at.map(At),
             payment_id: reservation.payment.map(OpaqueId::from),
+            refund: order.and(reservation.cancelled_at).map(|_| RefundWord::ByHand),
             recovered: reservation.recovered,
         }
     }

@@ -11,6 +11,7 @@ use super::checks::{self, LINES_LEN_MAX, NAMES_MAX};
 use crate::domain::accounts::Kind;
 use crate::domain::ids::{ID_LEN_MAX, PaymentId, ReservationId, TransactionId};
 use crate::domain::payments::{Method, State};
+use crate::domain::schedule::orders::{ORDER_TEXT_LEN_MAX, OrderMethod};
 use crate::domain::schedule::{ReservationStatus, SaleStatus, SeatStatus};
 use crate::domain::time::Timestamp;
 use crate::domain::users::{EMAIL_LEN_MAX, NAME_LEN_MAX, UserStatus};
@@ -196,6 +197,8 @@ texts! {
     UserNameText: 1..=NAME_LEN_MAX, NAME, "1–100 printable characters, without white space around them";
     /// A name for people.
     NameText: 1..=checks::NAME_LEN_MAX, PRINTABLE, "1–500 printable characters";
+    /// A name, a reference or a reason of an order.
+    OrderText: 1..=ORDER_TEXT_LEN_MAX, PRINTABLE, "1–200 printable characters";
     /// A text of one line, for people.
     LineText: 0..=checks::NAME_LEN_MAX, LINE, "At most 500 printable characters";
     /// A text that may have several lines, for people.
@@ -286,12 +289,25 @@ words! {
     ReservationWord as ReservationStatus of ReservationStatus { Held Paying Confirmed Cancelled Released Expired }
     /// How a payment is made: from the balance, through the gateway, or (`external`) through a payment service of the platform's own.
     MethodWord as PaymentMethod of Method { Balance Card KakaoPay NaverPay Toss External }
+    /// How an order of the box office is paid.
+    OrderMethodWord as OrderPaymentMethod of OrderMethod { Cash CardTerminal Invoice Complimentary }
     /// Whether a user may act.
     UserWord as UserStatus of UserStatus { Active Suspended Deleted }
     /// The status of a place in a waiting room. A `done` place was paid or given up.
     PlaceWord as PlaceStatus of PlaceStatus { Waiting Active Expired Done }
     /// Whether people are admitted (`open`), or why not.
     GateWord as Gate of Gate { Open NotOnSale AllHeld SoldOut Cancelled }
+}
+
+/// How a payment is, or was, made: by a method of users, or by one of the box office.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(untagged)]
+#[schema(as = AnyPaymentMethod)]
+pub enum AnyMethodWord {
+    /// By a user.
+    Users(MethodWord),
+    /// At the box office.
+    Order(OrderMethodWord),
 }
 
 /// How a map is written: `list` has an object for each seat; `vector` has two bits, and the plan has the rest.
@@ -397,6 +413,7 @@ mod tests {
             )+};
         }
         check!(SaleWord: SaleStatus, SeatWord: SeatStatus, ReservationWord: ReservationStatus, MethodWord: Method);
+        check!(OrderMethodWord: OrderMethod);
         check!(UserWord: UserStatus, PlaceWord: PlaceStatus, GateWord: Gate);
         for state in State::ALL {
             assert_eq!(written(PaymentWord::from(state)), state.as_str());

@@ -7,12 +7,12 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::domain::ids::{PaymentId, PaymentNumber, ScheduleId, ScheduleNumber, UserId};
-use crate::domain::payments::{Failure, Method, Payment, State as PaymentState};
+use crate::domain::payments::{AnyPayment, Failure, Method, Payment, State as PaymentState};
 use crate::domain::schedule::{Refusal, ReservationRef};
 use crate::engine::{Done, Narrow, Purchase};
 use crate::gateway::PaymentKey;
 use crate::http::app::App;
-use crate::http::auth::{Reader, Right, User};
+use crate::http::auth::{Reader, User, Viewer};
 use crate::http::documents::money::PaymentDocument;
 use crate::http::documents::{self, CatalogueId, MethodWord, OpaqueId, PaymentWord, UserText};
 use crate::http::extract::{IdempotencyKey, Path, Query, RawBody};
@@ -85,7 +85,7 @@ async fn pay(
     }
 
     let key = key_of(&app, &caller, "POST /payments", key.as_str(), &body.0);
-    let with_gateway = caller.role.may(Right::ReadAll);
+    let for_staff = caller.is_staff();
     let purchase = Purchase {
         user: caller.user_id,
         reservation: ReservationRef { number: id.number, nonce: id.nonce },
@@ -95,7 +95,7 @@ async fn pay(
     };
     let paid = app.engine.pay(&entry, purchase).await;
     let Done { answer, replayed } = paid.map_err(|error| problem(error, Some(entry.layout())))?;
-    Ok(marked(shown(&answer, StatusCode::CREATED, with_gateway)?, replayed))
+    Ok(marked(shown(&answer, StatusCode::CREATED, for_staff)?, replayed))
 }
 
 /// The result of the gateway's checkout.
@@ -137,10 +137,10 @@ async fn confirm(
     let route = format!("POST /payments/{id}/confirm");
     let key = key.map(|key| key_of(&app, &caller, &route, key.as_str(), &body.0));
     let patience = app.parts.limits.patience();
-    let with_gateway = caller.role.may(Right::ReadAll);
+    let for_staff = caller.is_staff();
     let confirmed = app.engine.confirm_payment(parsed, caller.user_id, &payment_key, key, patience).await;
     let Done { answer, replayed } = confirmed.map_err(|error| problem(error, None))?;
-    Ok(marked(shown(&answer, StatusCode::OK, with_gateway)?, replayed))
+    Ok(marked(shown(&answer, StatusCode::OK, for_staff)?, replayed))
 }
 
 /// The acknowledgement of a notice.
@@ -201,9 +201,9 @@ async fn notice(
 fn shown(
     payment: &Payment,
     success: StatusCode,
-    with_gateway: bool,
+    for_staff: bool,
 ) -> Result<Json<PaymentDocument<'_>>, Problem> {
-    let document = PaymentDocument::of(payment, with_gateway);
+    let document = PaymentDocument::of(payment, for_staff);
     match payment.state {
         PaymentState::Ready | PaymentState::Completed => Ok(Json(success, document)),
         PaymentState::Failed | PaymentState::Refunding | PaymentState::Refunded => Err(refused(payment)),
@@ -243,19 +243,23 @@ fn refused(payment: &Payment) -> Problem {
 }
 
 /// Read a payment
+///
+/// That of an order of the box office, too: it is `completed` with the order.
 #[utoipa::path(get, path = "/api/v1/payments/{paymentId}", operation_id = "readPayment", tag = "Payments",
     params(("paymentId" = String, Path)), security(("bearer" = [])),
-    responses((status = 200, description = "The payment, for its payer and administrators", body = PaymentDocument<'static>),
+    responses((status = 200, description = "The payment, for its payer and administrators; an order's, for the box office, too", body = PaymentDocument<'static>),
         (status = 404, description = "`not_found`: it doesn't exist, or belongs to another user")))]
 async fn read(
     State(app): State<App>,
-    Reader(caller): Reader,
+    Viewer(caller): Viewer,
     Path(id): Path<String>,
 ) -> Result<Response, Problem> {
     let id = app.engine.payment_id(&id).ok_or_else(Problem::not_found)?;
     let found = app.engine.find_payment(id).await.map_err(|error| problem(error, None))?;
-    let payment = found.filter(|payment| caller.may_see(&payment.user)).ok_or_else(Problem::not_found)?;
-    Ok(Json(StatusCode::OK, PaymentDocument::of(&payment, caller.role.may(Right::ReadAll))).into_response())
+    let visible =
+        |payment: &AnyPayment| caller.may_see_of(payment.user(), matches!(payment, AnyPayment::OfOrder(_)));
+    let payment = found.filter(visible).ok_or_else(Problem::not_found)?;
+    Ok(Json(StatusCode::OK, PaymentDocument::of_any(&payment, caller.is_staff())).into_response())
 }
 
 /// The filter of a list of payments.
@@ -277,7 +281,8 @@ struct Narrowing {
 
 /// List payments, newest first
 ///
-/// Users see their own; administrators see everyone's, or those of one user.
+/// Users see their own; administrators see everyone's, or those of one user. Of a schedule that is cancelled, those `refunding` with
+/// `refund` `by_hand` are the orders whose money is to be given back by hand.
 #[utoipa::path(get, path = "/api/v1/payments", operation_id = "listPayments", tag = "Payments",
     params(Narrowing, Page), security(("bearer" = [])),
     responses((status = 200, description = "A page of the list", body = List<PaymentDocument<'static>>),
@@ -293,7 +298,7 @@ async fn list(
     let listed =
         app.engine.list_payments(Narrow { user, schedule, status }, page.behind()?, page.limit).await;
     let listed = listed.map_err(|error| problem(error, None))?;
-    let with_gateway = caller.role.may(Right::ReadAll);
-    let items = listed.items.iter().map(|payment| PaymentDocument::of(payment, with_gateway)).collect();
+    let for_staff = caller.is_staff();
+    let items = listed.items.iter().map(|payment| PaymentDocument::of_any(payment, for_staff)).collect();
     Ok(Json(StatusCode::OK, List::new(items, listed.next.as_ref())).into_response())
 }

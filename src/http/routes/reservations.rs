@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -12,30 +12,27 @@ use crate::archive::ReservationPlace;
 use crate::domain::cause::{By, Cause};
 use crate::domain::ids::{ScheduleId, UserId};
 use crate::domain::keys::KeyUse;
-use crate::domain::schedule::terms::{AreaWish, Best, Part, PriceType};
-use crate::domain::schedule::{
-    Answer, Caller, Command, Pick, Refusal, Reservation, ReservationRef, ReservationStatus, Wish,
-};
-use crate::domain::venue::Layout;
-use crate::engine::{self, Done, EngineError, FoundReservation, Listed, Narrow, ScheduleEntry};
+use crate::domain::schedule::{Caller, Command, Reservation, ReservationRef, ReservationStatus};
+use crate::engine::{FoundReservation, Listed, Narrow, ScheduleEntry};
 use crate::http::ClientAddress;
 use crate::http::app::App;
-use crate::http::auth::{Auditor, Reader, User};
+use crate::http::auth::{Auditor, Reader, Returner, Right, User, Viewer};
 use crate::http::changes;
 use crate::http::codes::{self, BroughtTo};
 use crate::http::documents::{
-    self, CatalogueId, CodeText, FloorText, GradeText, GuestDocument, PlaceText, ReservationDocument,
-    ReservationWord, SeatName, Surroundings, UserText,
+    self, CatalogueId, CodeText, GuestDocument, ReservationDocument, ReservationWord, SeatName, Surroundings,
+    UserText,
 };
 use crate::http::extract::{IdempotencyKey, Path, Query, RawBody};
-use crate::http::idempotency::{key_of, marked};
+use crate::http::idempotency::{is_answered, key_of};
 use crate::http::json::Json;
-use crate::http::lookup::{self, known_seats, narrowed};
+use crate::http::lookup::{self, narrowed};
 use crate::http::page::{List, Page};
 use crate::http::pass::{ShownPass, check_active};
 use crate::http::problem::Problem;
 use crate::http::refusal::problem;
 use crate::http::table::{Routes, routes};
+use crate::http::wish::{AreaPlacesBody, Asked, BestAvailable};
 use crate::random;
 
 /// Makes the routes of reservations.
@@ -66,42 +63,6 @@ struct HoldBody {
     code: Option<String>,
 }
 
-/// Places of an area.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[schema(as = AreaPlaces)]
-struct AreaPlacesBody {
-    #[schema(value_type = PlaceText)]
-    area_id: String,
-    /// How many places.
-    #[schema(minimum = 1, maximum = 100)]
-    count: u32,
-}
-
-/// The best seats that are left.
-///
-/// A party sits side by side in one row if a row of its grade has room; else it gets places of an area of that grade that has room for all.
-/// So in a grade that only areas have, it gets places of them. A party for which nobody has room is split.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct BestAvailable {
-    /// Only seats of this grade.
-    #[schema(value_type = Option<GradeText>)]
-    grade: Option<String>,
-    /// Only seats of sections of this id, on `floor` if that is named too. Areas stand in no section.
-    #[schema(value_type = Option<PlaceText>)]
-    section_id: Option<String>,
-    /// Only seats on this floor, and areas.
-    #[schema(value_type = Option<FloorText>)]
-    floor: Option<String>,
-    /// How many seats, at most `maxSeatsPerReservation`.
-    #[schema(minimum = 1, maximum = 100)]
-    count: u32,
-    /// Whether one of them is to be an accessible seat; the others are its companions' and those beside it.
-    #[serde(default)]
-    accessible: bool,
-}
-
 /// What replaces what a hold has: as in a new hold.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -121,14 +82,6 @@ struct ExchangeBody {
     /// Another code; if absent, the hold keeps the one that it has.
     #[schema(value_type = Option<CodeText>)]
     code: Option<String>,
-}
-
-/// What a hold or an exchange asks for.
-struct Asked<'a> {
-    seats: Option<&'a [String]>,
-    areas: Option<&'a [AreaPlacesBody]>,
-    best: Option<&'a BestAvailable>,
-    accessible: bool,
 }
 
 /// Hold seats
@@ -166,16 +119,7 @@ async fn hold(
         brought.note(&error);
         asked.refused(error, &entry)
     })?;
-    let mut response = changed(&app, &entry, &acted, StatusCode::CREATED)?;
-
-    if let Answer::Reservation(reservation) = &acted.answer {
-        let id = reservation.full_id(entry.number()).to_text();
-        let location = [&b"/api/v1/reservations/"[..], &id].concat();
-        let location = HeaderValue::try_from(location).expect("base 32 is visible ASCII");
-        response.headers_mut().insert(header::LOCATION, location);
-    }
-
-    Ok(response)
+    changes::reserved(&app, &entry, &acted, StatusCode::CREATED)
 }
 
 /// Exchange what a hold has
@@ -216,12 +160,13 @@ async fn exchange(
         brought.note(&error);
         asked.refused(error, &entry)
     })?;
-    changed(&app, &entry, &acted, StatusCode::OK)
+    changes::reserved(&app, &entry, &acted, StatusCode::OK)
 }
 
 /// Give a reservation back
 ///
-/// Releases a hold, or cancels a confirmed reservation until `cancelUntilSecondsBeforeStart` before the start.
+/// Releases a hold, or cancels a confirmed reservation until `cancelUntilSecondsBeforeStart` before the start: administrators always. The
+/// box office cancels orders likewise, and nothing else; an order says `refund` `by_hand`, since whoever took its money gives it back.
 #[utoipa::path(delete, path = "/api/v1/reservations/{reservationId}", operation_id = "giveReservationBack", tag = "Reservations",
     params(("reservationId" = String, Path), ("Idempotency-Key" = Option<String>, Header)),
     security(("bearer" = [])),
@@ -230,7 +175,7 @@ async fn exchange(
         (status = 409, description = "`reservation_not_held` (paying or expired), `cancellation_closed`")))]
 async fn release(
     State(app): State<App>,
-    User(caller): User,
+    Returner(caller): Returner,
     Path(id): Path<String>,
     key: Option<IdempotencyKey>,
 ) -> Result<Response, Problem> {
@@ -239,28 +184,30 @@ async fn release(
     let key = key.map(|key| key_of(&app, &caller, &route, key.as_str(), &[]));
     let (by, caller) = if caller.is_admin() {
         (By::Admin(caller.user_id), Caller::Admin)
+    } else if caller.role.may(Right::Sell) {
+        (By::Admin(caller.user_id), Caller::Clerk)
     } else {
         (By::User, Caller::User(caller.user_id))
     };
     let command = Command::Release { reservation, caller };
     let acted = changes::act(&app, &entry, command, Cause { by, key }).await?;
-    changed(&app, &entry, &acted, StatusCode::OK)
+    changes::reserved(&app, &entry, &acted, StatusCode::OK)
 }
 
 /// Read a reservation
 #[utoipa::path(get, path = "/api/v1/reservations/{reservationId}", operation_id = "readReservation", tag = "Reservations",
     params(("reservationId" = String, Path)), security(("bearer" = [])),
-    responses((status = 200, description = "The reservation, for its owner and administrators", body = ReservationDocument<'static>),
+    responses((status = 200, description = "The reservation, for its owner and administrators; an order, for the box office, too", body = ReservationDocument<'static>),
         (status = 404, description = "`not_found`: it doesn't exist, or belongs to another user")))]
 async fn read(
     State(app): State<App>,
-    Reader(caller): Reader,
+    Viewer(caller): Viewer,
     Path(id): Path<String>,
 ) -> Result<Response, Problem> {
     let (entry, reference) = find(&app, &id).await?;
     let reservation = app.engine.read_reservation(&entry, reference).await;
-    let reservation = reservation.filter(|reservation| caller.may_see(&reservation.user));
-    let reservation = reservation.ok_or_else(Problem::not_found)?;
+    let visible = |kept: &Reservation| caller.may_see_of(kept.user.as_ref(), kept.order().is_some());
+    let reservation = reservation.filter(visible).ok_or_else(Problem::not_found)?;
     let surroundings = Surroundings::of(&app.engine, &entry).map_err(|error| problem(error, None))?;
     Ok(Json(StatusCode::OK, surroundings.show(&reservation)).into_response())
 }
@@ -336,7 +283,7 @@ async fn of_schedule(
         Some(profile.name.as_str().to_owned())
     };
     let guests = shown.iter().map(|(surroundings, reservation)| GuestDocument {
-        user_name: name(&reservation.user),
+        user_name: reservation.user.as_ref().and_then(name),
         reservation: surroundings.show(reservation),
     });
     Ok(Json(StatusCode::OK, List::new(guests.collect(), listed.next.as_ref())).into_response())
@@ -387,98 +334,6 @@ impl ExchangeBody {
     }
 }
 
-impl Asked<'_> {
-    /// Finds what the body names.
-    fn wish(&self, layout: &Layout) -> Result<Wish, Problem> {
-        let named = self.seats.is_some() || self.areas.is_some();
-        let wish = match (named, self.best) {
-            (true, None) => Wish {
-                pick: self
-                    .seats
-                    .map_or(Ok(Pick::None), |seats| known_seats(layout, seats).map(Pick::Seats))?,
-                areas: self.areas.map_or_else(|| Ok(Box::default()), |areas| known_areas(layout, areas))?,
-                ..Wish::default()
-            },
-            (false, Some(best)) => Wish { pick: Pick::Best(best.pick(layout)?), ..Wish::default() },
-            (false, None) => {
-                let detail = "seats, areas or bestAvailable is needed";
-                return Err(Problem::invalid_field("seats", detail));
-            }
-            (true, Some(_)) => {
-                let detail = "either bestAvailable or seats and areas, not both";
-                return Err(Problem::invalid_field("bestAvailable", detail));
-            }
-        };
-        let accessible = self.accessible || self.best.is_some_and(|best| best.accessible);
-        Ok(Wish { accessible, ..wish })
-    }
-
-    /// Makes the problem of a refusal; one about the size names the field that says it.
-    fn refused(&self, error: EngineError, entry: &ScheduleEntry) -> Problem {
-        let EngineError::Refused(engine::Refusal::Schedule(Refusal::TooManySeats { max })) = error else {
-            return problem(error, Some(entry.layout()));
-        };
-        let field = match (self.best, self.seats) {
-            (Some(_), _) => "bestAvailable.count",
-            (None, Some(_)) => "seats",
-            (None, None) => "areas",
-        };
-        Problem::invalid_field(field, format!("a reservation of this schedule has at most {max} seats"))
-    }
-}
-
-impl BestAvailable {
-    fn pick(&self, layout: &Layout) -> Result<Best, Problem> {
-        let wrong = |field: &str, detail: &'static str| {
-            Err(Problem::invalid_field(format!("bestAvailable.{field}"), detail))
-        };
-        if self.count == 0 {
-            return wrong("count", "at least one seat is needed");
-        }
-        let grade = self.grade.as_ref().map(|name| layout.grade(name));
-        if grade == Some(None) {
-            return wrong("grade", "the venue has no seats of this grade");
-        }
-
-        let (section, floor) = (self.section_id.as_deref(), self.floor.as_deref());
-        let on_floor = |of: &str| floor.is_none_or(|floor| floor == of);
-        let sections = layout.sections().iter();
-        let mut sections = sections.filter(|known| section.is_none_or(|id| *id == *known.id));
-        if section.is_some() && sections.clone().next().is_none() {
-            return wrong("sectionId", "the venue has no such section");
-        }
-        let has_area = section.is_none() && layout.areas().iter().any(|area| on_floor(&area.floor));
-        if floor.is_some() && !has_area && !sections.any(|section| on_floor(&section.floor)) {
-            return wrong("floor", "the venue has no such floor, or the section is on another");
-        }
-
-        let part = || Part { section: section.map(Into::into), floor: floor.map(Into::into) };
-        let part = (section.is_some() || floor.is_some()).then(|| Arc::new(part()));
-        Ok(Best { count: self.count, grade: grade.flatten(), part })
-    }
-}
-
-/// Finds the areas that a body names. Each must exist, none may come twice.
-fn known_areas(layout: &Layout, named: &[AreaPlacesBody]) -> Result<Box<[AreaWish]>, Problem> {
-    let mut areas: Vec<AreaWish> = Vec::with_capacity(named.len());
-    for (index, AreaPlacesBody { area_id, count }) in named.iter().enumerate() {
-        let wrong = |field: &str, detail: &'static str| {
-            Err(Problem::invalid_field(format!("areas[{index}].{field}"), detail))
-        };
-        let Some(area) = layout.area(area_id) else {
-            return wrong("areaId", "the venue has no such area");
-        };
-        if areas.iter().any(|other| other.area == area) {
-            return wrong("areaId", "the area is named twice");
-        }
-        if *count == 0 {
-            return wrong("count", "at least one place is needed");
-        }
-        areas.push(AreaWish { area, count: *count, price_type: PriceType::DEFAULT });
-    }
-    Ok(areas.into())
-}
-
 /// Checks the pass if the schedule has a waiting room. A request whose key has an answer already needs none.
 fn check_pass(
     app: &App,
@@ -508,8 +363,7 @@ fn unanswered_code<'a>(
     code: Option<&'a str>,
     key: Option<KeyUse>,
 ) -> Option<&'a str> {
-    let answered = |key| entry.read().find_key(key, app.engine.now()).is_some();
-    code.filter(|_| !key.is_some_and(answered))
+    code.filter(|_| !key.is_some_and(|key| is_answered(app, entry, key)))
 }
 
 /// Finds the schedule of a reservation's id. Its actor checks whose the reservation is.
@@ -518,17 +372,4 @@ async fn find(app: &App, id: &str) -> Result<(Arc<ScheduleEntry>, ReservationRef
     let found = app.engine.find_schedule_numbered(id.schedule).await;
     let entry = found.map_err(|error| problem(error, None))?.ok_or_else(Problem::not_found)?;
     Ok((entry, ReservationRef { number: id.number, nonce: id.nonce }))
-}
-
-fn changed(
-    app: &App,
-    entry: &ScheduleEntry,
-    acted: &Done<Answer>,
-    status: StatusCode,
-) -> Result<Response, Problem> {
-    let Answer::Reservation(reservation) = &acted.answer else {
-        unreachable!("a command about a reservation answers with one");
-    };
-    let surroundings = Surroundings::of(&app.engine, entry).map_err(|error| problem(error, None))?;
-    Ok(marked(Json(status, surroundings.show(reservation)), acted.replayed))
 }

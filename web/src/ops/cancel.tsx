@@ -44,7 +44,8 @@ async function concerned(sale: Sale, onCount: (reservations: number) => void, si
     );
     if (isRefusal(page)) return page;
     for (const item of page.items) {
-      people.add(item.userId);
+      // What the box office sold may be nobody's.
+      if (item.userId !== null) people.add(item.userId);
       reservations += 1;
       seats += item.seats.length + (item.areas ?? []).reduce((sum, area) => sum + area.count, 0);
       paid += item.amount;

@@ -43,6 +43,12 @@ async function find(text: string): Promise<Found | Refusal> {
   return reservation.code === "not_found" ? userOf(text) : reservation;
 }
 
+/** Whose it is; what the box office sold may be nobody's, with a name for the door. */
+function Buyer(props: { userId: string | null; name?: string }) {
+  if (props.userId === null) return <>{props.name ?? ""}</>;
+  return <a href={lookupPath(props.userId)}>{props.userId}</a>;
+}
+
 async function userOf(userId: string): Promise<FoundUser | Refusal> {
   const path = { userId };
   const [user, balance, movements, reservations, payments] = await Promise.all([
@@ -143,7 +149,7 @@ function OneReservation(props: { reservation: Reservation; payment: Payment | nu
       <Facts
         items={[
           [t.value.reservationId, <code class="id">{reservation.reservationId}</code>],
-          [t.value.user, <a href={lookupPath(reservation.userId)}>{reservation.userId}</a>],
+          [t.value.user, <Buyer userId={reservation.userId} name={reservation.name} />],
           [
             t.value.show,
             <a href={schedulePath(scheduleId)}>{`${reservation.concertTitle} · ${startOf(reservation.startsAt, zoneOf(reservation.concertId))}`}</a>,
@@ -291,7 +297,7 @@ function Payments(props: { payments: Payment[]; isOfMany?: boolean }) {
             <ReservationLink id={payment.reservationId} />
             {props.isOfMany && (
               <td data-label={t.value.user}>
-                <a href={lookupPath(payment.userId)}>{payment.userId}</a>
+                <Buyer userId={payment.userId} />
               </td>
             )}
             <td data-label={t.value.payment}>{(t.value.methods as Record<string, string>)[payment.method] ?? payment.method}</td>

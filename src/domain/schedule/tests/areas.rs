@@ -10,12 +10,12 @@ use crate::domain::schedule::terms::{AreaPlaces, AreaWish, PriceType};
 use crate::domain::venue::{Area, VenueArea};
 use crate::record::{self, Fact, FactRef};
 
-const PIT: Area = Area(0);
-const LAWN: Area = Area(1);
+pub(super) const PIT: Area = Area(0);
+pub(super) const LAWN: Area = Area(1);
 const CAPACITIES: [u32; 2] = [7, 3];
 
 /// The usual rows, the area `pit` of the grade ST with 7 places, and the area `lawn` of the grade R with 3.
-fn layout_with_areas() -> Arc<Layout> {
+pub(super) fn layout_with_areas() -> Arc<Layout> {
     let area = |id: &str, grade: &str, capacity| VenueArea {
         id: id.into(),
         floor: "1".into(),
@@ -29,14 +29,14 @@ fn layout_with_areas() -> Arc<Layout> {
 }
 
 /// VIP costs 100, R 70, ST 40.
-fn prices_with_areas() -> Arc<Prices> {
+pub(super) fn prices_with_areas() -> Arc<Prices> {
     let mut known = Prices::clone(&prices(100));
     known.by_grade = [100, 70, 40].map(|price| Money::new(price).unwrap()).into();
     known.best_first = [0, 1, 2].into();
     Arc::new(known)
 }
 
-fn plan_with_areas() -> Plan {
+pub(super) fn plan_with_areas() -> Plan {
     let policy = Policy { seats_per_reservation_max: 6, seats_per_user_max: 8, ..Policy::default() };
     Plan { policy, ..plan() }
 }
@@ -54,7 +54,7 @@ fn sale() -> Sale {
     sale
 }
 
-fn places(areas: &[(Area, u32)]) -> Box<[AreaWish]> {
+pub(super) fn places(areas: &[(Area, u32)]) -> Box<[AreaWish]> {
     let wish = |&(area, count): &(Area, u32)| AreaWish { area, count, price_type: PriceType::DEFAULT };
     areas.iter().map(wish).collect()
 }

@@ -10,6 +10,8 @@ mod hold;
 mod inside;
 mod keys;
 mod model;
+mod orders;
+mod orders_model;
 mod pay;
 mod sale;
 mod search;
@@ -90,7 +92,11 @@ fn user(name: &str) -> UserId {
 }
 
 fn by(name: &str) -> Caller {
-    if name == "admin" { Caller::Admin } else { Caller::User(user(name)) }
+    match name {
+        "admin" => Caller::Admin,
+        "clerk" => Caller::Clerk,
+        name => Caller::User(user(name)),
+    }
 }
 
 fn after(at: Timestamp, millis: u64) -> Timestamp {

@@ -63,7 +63,7 @@ impl Sale {
         self.schedule.codes().unwrap().find_used(code).unwrap().uses
     }
 
-    fn set_aside(&mut self, id: &str, seats: &str, release_at: Option<Timestamp>) -> Outcome {
+    pub(super) fn set_aside(&mut self, id: &str, seats: &str, release_at: Option<Timestamp>) -> Outcome {
         let mut seats = self.seats(seats).to_vec();
         seats.sort_unstable();
         let terms = AllotmentTerms {
@@ -76,7 +76,7 @@ impl Sale {
         self.ask(&Command::SetAllotment { terms: Arc::new(terms) })
     }
 
-    fn counts(&self, id: &str) -> [u32; 4] {
+    pub(super) fn counts(&self, id: &str) -> [u32; 4] {
         let terms = self.schedule.allotment(id).expect("it stands");
         let AllotmentCounts { total, held, sold, left } = self.schedule.allotment_counts(&terms);
         [total, held, sold, left]
