@@ -247,7 +247,9 @@ pub(super) fn greeting(
     let soon = schedules.iter().filter(|entry| opens_soon(&entry.read(), now)).count();
     let dir = config.server.data_dir.display();
     let show = shown.map(|(id, _)| format!("  SHOW='{id}'\n")).unwrap_or_default();
-    let by_code = by_code(&schedules, now);
+    let presale = presale(&schedules, now);
+    let presale_id = presale.map(|entry| format!("  PRESALE='{}'\n", entry.id())).unwrap_or_default();
+    let by_code = by_code(&schedules, presale, now);
     let gateway = urls.checkout().map(|url| format!("; GATEWAY='{url}'")).unwrap_or_default();
     // Said last, since the commands fill a terminal.
     let open = if config.server.pages {
@@ -268,7 +270,7 @@ pub(super) fn greeting(
 Try it in another terminal: paste these variables first, then the commands one after the other
 
   API='{api}'; SERVER={server}{gateway}
-{show}  ADMIN='{admin}'
+{show}{presale_id}  ADMIN='{admin}'
   TOKEN='{token}'    # user {DEMO_USER}, for 12 hours
 
 {hold}
@@ -295,38 +297,46 @@ fn hold_and_pay(concert: &str, urls: &Urls) -> String {
     )
 }
 
-/// Returns the commands that buy by a code: in a phase before the general sale, and out of an allotment. A code that isn't there any more, or
-/// opens nothing now, has none.
-fn by_code(schedules: &[Arc<ScheduleEntry>], now: Timestamp) -> String {
-    let with = |code: &str| {
-        let usable = |entry: &&Arc<ScheduleEntry>| {
-            let schedule = entry.read();
-            let is_there = schedule.codes().is_some_and(|codes| codes.find(code).is_some());
-            is_there && schedule.sale_at(now) == SaleStatus::Open
-        };
-        schedules.iter().find(usable)
-    };
+/// Finds the open sale that a code belongs to, where there still is one.
+fn with_code<'s>(
+    schedules: &'s [Arc<ScheduleEntry>],
+    code: &str,
+    now: Timestamp,
+) -> Option<&'s Arc<ScheduleEntry>> {
+    schedules.iter().find(|entry| {
+        let schedule = entry.read();
+        let is_there = schedule.codes().is_some_and(|codes| codes.find(code).is_some());
+        is_there && schedule.sale_at(now) == SaleStatus::Open
+    })
+}
+
+/// Finds the sale that is in its presale.
+fn presale(schedules: &[Arc<ScheduleEntry>], now: Timestamp) -> Option<&Arc<ScheduleEntry>> {
+    with_code(schedules, PRESALE_CODE, now).filter(|entry| entry.read().phase_at(now).is_some())
+}
+
+/// Returns the commands that buy by a code: in a phase before the general sale, and out of an allotment. What is over has none.
+fn by_code(
+    schedules: &[Arc<ScheduleEntry>],
+    presale: Option<&Arc<ScheduleEntry>>,
+    now: Timestamp,
+) -> String {
     let mut commands = String::new();
 
-    let presale = with(PRESALE_CODE).and_then(|entry| {
-        let phase = entry.read().phase_at(now)?.clone();
-        Some((entry, phase))
-    });
-    if let Some((entry, phase)) = presale {
-        let (id, opens) = (entry.id(), entry.read().plan().sales_open_at);
+    if let Some(entry) = presale {
+        let opens = entry.read().plan().sales_open_at;
         let opens = opens.map(|at| format!("; everyone else can from {at} on")).unwrap_or_default();
         let area = entry.layout().areas().first().map_or("", |area| &area.id);
         commands.push_str(&format!(
-            r#"  # a presale ({name}): who brings its code buys two places of the standing room now{opens}
+            r#"  # a presale: who brings its code holds two places of the standing room now{opens}
   curl -sw '\n' -X POST "$API/reservations" -H "Authorization: Bearer $TOKEN" -H 'Content-Type: application/json' \
-    -d '{{"scheduleId":"{id}","code":"{PRESALE_CODE}","areas":[{{"areaId":"{area}","count":2}}]}}'
+    -d "{{\"scheduleId\":\"$PRESALE\",\"code\":\"{PRESALE_CODE}\",\"areas\":[{{\"areaId\":\"{area}\",\"count\":2}}]}}"
 
-"#,
-            name = phase.name,
+"#
         ));
     }
 
-    let aside = with(ALLOTMENT_CODE).and_then(|entry| {
+    let aside = with_code(schedules, ALLOTMENT_CODE, now).and_then(|entry| {
         let terms = entry.read().allotment(ALLOTMENT)?;
         Some((entry, terms))
     });
