@@ -346,6 +346,84 @@ test("a code is defined by the keyboard alone", async () => {
   await who.leave();
 });
 
+test("the box office sells what is chosen, the best, and out of an allotment", async () => {
+  const { id, page: path } = await world.opsSale("counter", {}, { salesOpenAt: fromNow(48) });
+  await world.call("PUT", `/schedules/${id}/allotments/house`, { name: "House seats", seats: ["1층-B-1-1", "1층-B-1-2"] });
+  const who = await world.comes();
+  const { page } = who;
+  await page.goto(`${path}/counter`);
+  await page.locator("#sell").click();
+  await page.getByText("Choose 1 to 100 places.").first().waitFor();
+  await page.locator(".sections button", { hasText: "1층 B" }).click();
+  const cell = (row, seat) => page.locator(`[role=gridcell][aria-label^="Row ${row}, seat ${seat},"]`);
+  await cell(1, 1).click();
+  await page.locator("#chosen-places", { hasText: "Choose seats" }).waitFor();
+  await cell(5, 3).click();
+  await cell(5, 4).click();
+  await page.locator(".counter-sum", { hasText: /2 places\s*₩340,000/ }).waitFor();
+  await page.locator("#counter input[name=name]").fill("Kim");
+  await page.locator("#counter-method").selectOption("card_terminal");
+  await page.locator("#counter input[name=reference]").fill("slip 17");
+  await page.locator("#other-amount").check();
+  await page.locator("#counter input[name=amount]").fill("300000");
+  await page.locator("#sell").click();
+  await page.locator("#counter").getByText("Another amount needs a reason.").waitFor();
+  await page.locator("#counter input[name=reason]").fill("Regular guest");
+  await who.isAccessible("the box office");
+  await page.locator("#sell").click();
+  await page.locator("#sold", { hasText: "Sold for ₩300,000: 1층-B-5-3, 1층-B-5-4 · Kim" }).waitFor();
+  await page.locator("#receipt", { hasText: /Sold: reservation .* By admin-ann/ }).waitFor();
+  assert.deepEqual(await world.seatsOf(id, "reserved"), ["1층-B-5-3", "1층-B-5-4"]);
+  assert.equal(await page.locator("#counter input[name=name]").inputValue(), "", "the next customer begins anew");
+
+  // Seats that are set aside can be chosen for their allotment alone.
+  await page.locator("#counter-allotment").selectOption("house");
+  await cell(1, 1).click();
+  await page.locator(".counter-sum", { hasText: "1 place" }).waitFor();
+  await page.locator("#counter-method").selectOption("complimentary");
+  await page.locator(".counter-sum", { hasText: "₩0" }).waitFor();
+  await page.locator("#sell").click();
+  await page.locator("#sold", { hasText: "Sold for ₩0: 1층-B-1-1" }).waitFor();
+  assert.equal((await world.call("GET", `/schedules/${id}/allotments/house`)).sold, 1);
+
+  await page.getByRole("button", { name: "The best left" }).click();
+  await page.locator("#counter input[name=count]").fill("3");
+  await page.locator("#best-grade").selectOption("A");
+  await page.locator(".counter-sum", { hasText: /3 places\s*₩240,000/ }).waitFor();
+  await page.locator("#sell").click();
+  await page.locator("#sold", { hasText: "Sold for ₩240,000:" }).waitFor();
+  assert.equal((await world.seatsOf(id, "reserved")).length, 6);
+  await who.leave();
+});
+
+test("who sells at the counter sees the counter, and nothing else", async () => {
+  const { id, page: path } = await world.opsSale("clerk", {}, { concertId: "live-night-1" });
+  const asked = [];
+  const who = await world.visitor();
+  const { page } = who;
+  page.on("response", (response) => response.status() === 403 && asked.push(response.url()));
+  await page.goto("/ops");
+  await page.locator("input[name=token]").fill(`${world.token("eve", "box_office").slice(0, -4)}AAAA`);
+  await page.locator("#sign-in").click();
+  await page.locator(".notice.wrong", { hasText: "doesn't know this token" }).waitFor();
+  await page.locator("input[name=token]").fill(world.token("clerk-bo", "box_office"));
+  await page.locator("#sign-in").click();
+  await who.see("#performances");
+  await who.isAccessible("the list of the box office");
+  await page.locator(`#performances a[href$="${id}/counter"]`).click();
+  await who.see("#counter");
+  assert.deepEqual(await page.locator(".tabs a").allInnerTexts(), ["Box office"]);
+  await page.locator("#counter input[type=number]").fill("3");
+  await page.locator(".counter-sum", { hasText: /3 places\s*₩231,000/ }).waitFor();
+  await page.locator("#sell").click();
+  await page.locator("#sold", { hasText: "Sold for ₩231,000: floor ×3" }).waitFor();
+  await page.goto(`${path}/history`);
+  await who.see("#counter");
+  assert.deepEqual(asked, [], "nothing is asked for that the role may not see");
+  assert.equal((await world.call("GET", `/schedules/${id}`)).seats.reserved, 3);
+  await who.leave();
+});
+
 for (const [width, height] of [
   [1440, 900],
   [390, 844],
@@ -395,6 +473,7 @@ for (const [width, height] of [
       await who.isAccessible(`areas at ${width}`);
       await who.shoot(`ops-${key}-areas`);
       await look("night", `${night}/seats`, ".mark-line");
+      await look("counter", `${night}/counter`, "#counter");
       await who.leave();
     });
   }

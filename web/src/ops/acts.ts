@@ -1,6 +1,6 @@
 // Changes of a sale and its waiting room, and their receipts: who did it and when, as the journal has it.
 import { signal } from "@preact/signals";
-import { api, ask, change, isRefusal, type Refusal, type Schedule, type Schemas } from "../base/api";
+import { api, ask, change, isRefusal, type Refusal, type Reservation, type Schedule, type Schemas } from "../base/api";
 import { announce } from "../base/live";
 import { readFeed } from "./feed";
 import { instant } from "./parts";
@@ -34,6 +34,7 @@ type Kind =
   | "CodesMade"
   | "CodeEnded"
   | "AllotmentSet"
+  | "Ordered"
   | "AllotmentReleased";
 
 const who = (data: Record<string, unknown>) => String(data.adminId ?? data.by ?? "");
@@ -168,4 +169,17 @@ export async function releaseAllotment(scheduleId: string, { allotmentId, name }
   );
   if (isRefusal(answer)) return answer;
   await done("AllotmentReleased", scheduleId, t.value.did.release(name), since);
+}
+
+/** Sells at the box office. Whoever sells alone sees no journal: the answer is the receipt. */
+export async function sell(scheduleId: string, body: Schemas["OrderBody"]): Promise<Reservation | Refusal> {
+  const since = position();
+  const answer = await change(`ops.order.${scheduleId}`, body, (header) =>
+    api.POST("/api/v1/schedules/{scheduleId}/orders", { params: { path: { scheduleId }, header }, body }),
+  );
+  if (isRefusal(answer)) return answer;
+  const words = t.value.did.sell(answer.reservationId);
+  if (may("watch")) await done("Ordered", scheduleId, words, since);
+  else announce(words);
+  return answer;
 }

@@ -44,7 +44,7 @@ async function find(text: string): Promise<Found | Refusal> {
 }
 
 /** Whose it is; what the box office sold may be nobody's, with a name for the door. */
-function Buyer(props: { userId: string | null; name?: string }) {
+function Buyer(props: { userId: string | null; name?: string | null | undefined }) {
   if (props.userId === null) return <>{props.name ?? ""}</>;
   return <a href={lookupPath(props.userId)}>{props.userId}</a>;
 }

@@ -12,6 +12,7 @@ import { receipt, setSale } from "./acts";
 import { CancelDialog } from "./cancel";
 import { Chart, type Columns } from "./chart";
 import { Codes } from "./codes";
+import { CounterPart } from "./counter";
 import { byGrade, Flow } from "./flow";
 import { HistoryPart } from "./history";
 import { SpanChoice } from "./all";
@@ -38,7 +39,7 @@ export interface Sale {
 /** Calls a performance by its show and its start: a show has many. */
 export const titleOf = ({ concert, schedule, zone }: Omit<Sale, "flow">) => `${concert.title}, ${startOf(schedule.startsAt, zone)}`;
 
-export type Part = "" | "seats" | "access" | "room" | "history";
+export type Part = "" | "seats" | "access" | "counter" | "room" | "history";
 
 async function load(scheduleId: string): Promise<Omit<Sale, "flow"> | Refusal> {
   const [schedule, venues] = await Promise.all([
@@ -72,7 +73,7 @@ export function SchedulePage(props: { scheduleId: string; part: Part }) {
 }
 
 function Loaded(props: { loaded: Omit<Sale, "flow">; part: Part }) {
-  const { loaded, part } = props;
+  const { loaded } = props;
   const flow = useMemo(() => new Flow(loaded.seats), [loaded.seats]);
   useEffect(() => loaded.seats.open(), [loaded.seats]);
   useEffect(() => () => flow.end(), [flow]);
@@ -96,13 +97,17 @@ function Loaded(props: { loaded: Omit<Sale, "flow">; part: Part }) {
   const hasRoom = live.value ? live.value.queue !== null : Boolean(own.value.policy.queue);
 
   const asking = useSignal<"" | "open" | "close" | "cancel">("");
-  const tabs: [Part, string][] = [
-    ["", t.value.tabs.live],
-    ["seats", t.value.tabs.seats],
-    ["access", t.value.tabs.access],
-    ...(hasRoom ? [["room", t.value.tabs.room] as [Part, string]] : []),
-    ["history", t.value.tabs.history],
+  const all: [Part, string, boolean][] = [
+    ["", t.value.tabs.live, may("watch")],
+    ["seats", t.value.tabs.seats, may("watch")],
+    ["access", t.value.tabs.access, may("watch")],
+    ["counter", t.value.tabs.counter, may("sell")],
+    ["room", t.value.tabs.room, may("watch") && hasRoom],
+    ["history", t.value.tabs.history, may("watch")],
   ];
+  const tabs = all.filter(([, , mayBe]) => mayBe);
+  // Who sells alone has no other part.
+  const part = may("watch") ? props.part : "counter";
   return (
     <>
       <div class="head schedule-head">
@@ -146,6 +151,7 @@ function Loaded(props: { loaded: Omit<Sale, "flow">; part: Part }) {
           {may("administer") ? <Codes sale={sale} schedule={own.value} /> : <p class="soft">{t.value.codesNeedRole}</p>}
         </>
       )}
+      {part === "counter" && may("sell") && <CounterPart sale={sale} />}
       {part === "room" && <RoomPart scheduleId={scheduleId} />}
       {part === "history" && <HistoryPart scheduleId={scheduleId} currency={schedule.currency} plan={loaded.seats.plan} />}
       {(asking.value === "open" || asking.value === "close") && (

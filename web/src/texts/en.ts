@@ -322,7 +322,8 @@ export const ops = {
   roleText: {
     operator: "watches sales, opens, closes and cancels them, runs waiting rooms and takes seats off sale",
     auditor: "watches sales, looks up people, reservations and draws, and changes nothing",
-    admin: "does both",
+    box_office: "sells seats at the counter, and sees nothing else",
+    admin: "does all of it",
   },
   adminTokenText: "The administrator's token (ONSALE_ADMIN_TOKEN) works, too; the demonstration prints one when it starts.",
 
@@ -382,7 +383,7 @@ export const ops = {
 
   // One sale
   partsOf: "Parts of this sale",
-  tabs: { live: "Live", seats: "Seats", access: "Phases and codes", room: "Waiting room", history: "History" },
+  tabs: { live: "Live", seats: "Seats", access: "Phases and codes", counter: "Box office", room: "Waiting room", history: "History" },
   listValue: "Sold at list price",
   liveHolds: (holds: number) => (holds === 1 ? "1 hold" : `${count(holds)} holds`),
   followers: "Looking at the map",
@@ -438,6 +439,7 @@ export const ops = {
     allot: (number: number, name: string) => `${seats(number)} set aside for ${name}.`,
     unallot: (number: number, name: string) => `${seats(number)} no longer set aside for ${name}.`,
     release: (name: string) => `${name} is released.`,
+    sell: (id: string) => `Sold: reservation ${id}.`,
     pace: (active: string, rate: string | null) => `At most ${active} people at the seats, ${rate === null ? "without a limit a minute" : `${rate} let in a minute`}.`,
   },
   byWhom: (who: string, at: string, position: string) => `By ${who} at ${at}, entry ${position} of the journal.`,
@@ -546,6 +548,29 @@ export const ops = {
   releaseYes: "Release it",
   marks: (marks: (keyof typeof markWords)[]): string[] => marks.map((mark) => markWords[mark]),
   roundSeats: "Round near by: accessible, or a companion's",
+
+  // The box office
+  whichPlaces: "Which places",
+  chosenOnes: "Chosen ones",
+  bestOnes: "The best left",
+  counterHint: "Choose seats on the map or in the list below.",
+  howManyPlaces: "How many",
+  places: (number: number) => (number === 1 ? "1 place" : `${count(number)} places`),
+  placesOf: (area: string, left: number) => `Places of ${area}, ${count(left)} free`,
+  placesWrong: (most: number) => `Choose 1 to ${most} places.`,
+  cantSell: (seat: string, status: string) => `${seat} can't be sold: ${status}.`,
+  allotmentOf: "Out of the allotment (its id)",
+  guestName: "Name for the door",
+  guestUser: "User",
+  guestUserHint: "The id of who has an account.",
+  paidBy: "Paid by",
+  paidReference: "Reference",
+  paidReferenceHint: "Of the slip or the invoice.",
+  otherAmount: "Another amount",
+  amountWrong: "A whole number, 0 or more.",
+  reasonMissing: "Another amount needs a reason.",
+  sellThem: "Sell",
+  soldNow: (amount: string) => `Sold for ${amount}:`,
 
   // The waiting room
   ofAtMost: (most: string) => `of at most ${most}`,
@@ -728,7 +753,9 @@ export const ops = {
   refusals: {
     not_a_token: "This isn't a token. Paste the whole line that `onsale token` prints.",
     token_unknown: "The server doesn't know this token: it was made with another secret, or is damaged.",
-    role_sees_nothing: "This token's role sees nothing here. It needs the role operator, auditor or admin.",
+    role_sees_nothing: "This token's role sees nothing here. It needs the role operator, auditor, box_office or admin.",
+    not_enough_seats: "Nothing was sold: there aren't that many left.",
+    schedule_not_open: "Nothing was sold: the performance is cancelled or over.",
     offline: "No connection to the server. What you began isn't lost: try again, and nothing happens twice.",
     seat_unavailable: "Nothing was changed: some of these seats were taken meanwhile.",
     invalid_transition: "That can't be done any more: the performance is cancelled, or the time of its sale is over.",

@@ -321,6 +321,7 @@ export const ops: typeof en.ops = {
   roleText: {
     operator: "판매를 지켜보고, 시작·마감·취소하고, 대기실을 운영하고, 좌석을 판매에서 제외합니다",
     auditor: "판매를 지켜보고, 회원·예매·추첨을 조회하며, 아무것도 바꾸지 않습니다",
+    box_office: "매표소에서 좌석을 팔며, 다른 것은 볼 수 없습니다",
     admin: "위의 모든 일을 합니다",
   },
   adminTokenText: "관리자 토큰(ONSALE_ADMIN_TOKEN)도 쓸 수 있습니다. 체험판은 시작할 때 토큰을 출력합니다.",
@@ -381,7 +382,7 @@ export const ops: typeof en.ops = {
 
   // 한 회차
   partsOf: "이 회차의 화면",
-  tabs: { live: "현황", seats: "좌석", access: "선예매·코드", room: "대기실", history: "이력" },
+  tabs: { live: "현황", seats: "좌석", access: "선예매·코드", counter: "매표소", room: "대기실", history: "이력" },
   listValue: "정가 기준 판매액",
   liveHolds: (holds) => `${count(holds)}건`,
   followers: "좌석표를 보는 중",
@@ -434,6 +435,7 @@ export const ops: typeof en.ops = {
     allot: (number, name) => `${seats(number)}을 ${name} 배정석으로 두었습니다.`,
     unallot: (number, name) => `${seats(number)}을 ${name} 배정석에서 뺐습니다.`,
     release: (name) => `${name} 배정석을 풀었습니다.`,
+    sell: (id) => `판매했습니다. 예매 번호 ${id}.`,
     pace: (active, rate) => `동시 입장 최대 ${active}명, ${rate === null ? "분당 제한 없음" : `분당 ${rate}명 입장`}으로 바꿨습니다.`,
   },
   byWhom: (who, at, position) => `${who}, ${at}, 저널 ${position}번.`,
@@ -540,6 +542,29 @@ export const ops: typeof en.ops = {
   releaseYes: "해제하기",
   marks: (marks) => marks.map((mark) => markWords[mark]),
   roundSeats: "가까이에서 둥근 좌석: 휠체어석과 동반자석",
+
+  // 매표소
+  whichPlaces: "좌석 선택 방법",
+  chosenOnes: "직접 선택",
+  bestOnes: "가장 좋은 자리",
+  counterHint: "좌석표나 아래 목록에서 좌석을 선택하세요.",
+  howManyPlaces: "매수",
+  places: (number) => `${count(number)}매`,
+  placesOf: (area, left) => `${area}, ${count(left)}자리 남음`,
+  placesWrong: (most) => `1~${most}매를 선택하세요.`,
+  cantSell: (seat, status) => `${seat}은 팔 수 없습니다: ${status}.`,
+  allotmentOf: "배정석 ID",
+  guestName: "관객 이름",
+  guestUser: "회원",
+  guestUserHint: "계정이 있으면 회원 ID를 입력합니다.",
+  paidBy: "결제 수단",
+  paidReference: "참조 번호",
+  paidReferenceHint: "전표나 청구서의 번호입니다.",
+  otherAmount: "다른 금액",
+  amountWrong: "0 이상의 정수를 입력하세요.",
+  reasonMissing: "다른 금액에는 사유가 필요합니다.",
+  sellThem: "판매하기",
+  soldNow: (amount) => `${amount}에 판매했습니다:`,
 
   // 대기실
   ofAtMost: (most) => `최대 ${most}`,
@@ -721,7 +746,9 @@ export const ops: typeof en.ops = {
   refusals: {
     not_a_token: "토큰이 아닙니다. `onsale token`이 출력한 한 줄을 모두 붙여 넣어 주세요.",
     token_unknown: "서버가 모르는 토큰입니다. 다른 비밀 키로 만들었거나 손상되었습니다.",
-    role_sees_nothing: "이 토큰의 역할로는 볼 수 있는 것이 없습니다. operator, auditor 또는 admin 역할이 필요합니다.",
+    role_sees_nothing: "이 토큰의 역할로는 볼 수 있는 것이 없습니다. operator, auditor, box_office 또는 admin 역할이 필요합니다.",
+    not_enough_seats: "팔지 않았습니다. 그만큼 남아 있지 않습니다.",
+    schedule_not_open: "팔지 않았습니다. 취소되었거나 끝난 공연입니다.",
     offline: "서버에 연결할 수 없습니다. 하던 일은 사라지지 않습니다. 다시 시도해도 두 번 처리되지 않습니다.",
     seat_unavailable: "아무것도 바꾸지 않았습니다. 그사이 선점되거나 판매된 좌석이 있습니다.",
     invalid_transition: "이제 할 수 없습니다. 공연이 취소되었거나 판매 시간이 끝났습니다.",
