@@ -197,7 +197,9 @@ export function Codes(props: { sale: Sale; schedule: Schedule }) {
 /** The codes that were just generated, to be taken along. */
 function Made(props: { scheduleId: string; made: Signal<string[]>; onClose: () => void }) {
   const codes = props.made.value;
-  const name = `codes-${props.scheduleId}-${codes[0]?.replace(/-?[^-]*$/, "") || "new"}`;
+  // What was drawn are the last three groups.
+  const prefix = codes[0]?.replace(/-?[^-]+-[^-]+-[^-]+$/, "");
+  const name = `codes-${props.scheduleId}-${prefix || "new"}`;
   return (
     <Notice
       kind="good"
@@ -503,10 +505,8 @@ function CodeDialog(props: {
             wrong={wrong.value.maxSeats}
           />
         </div>
-        <div class="pair">
-          <Field label={t.value.validFrom} name="validFrom" type="datetime-local" defaultValue={inputAt(was?.validFrom)} />
-          <Field label={t.value.validUntil} name="validUntil" type="datetime-local" defaultValue={inputAt(was?.validUntil)} wrong={wrong.value.validUntil} />
-        </div>
+        <Field label={t.value.validFrom} name="validFrom" type="datetime-local" defaultValue={inputAt(was?.validFrom)} />
+        <Field label={t.value.validUntil} name="validUntil" type="datetime-local" defaultValue={inputAt(was?.validUntil)} wrong={wrong.value.validUntil} />
         {refusal.value && <Refused refusal={refusal.value} />}
         <div class="actions">
           <Button type="submit" look="main" busy={busy.value} id="code-sure">

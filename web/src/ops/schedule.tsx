@@ -346,6 +346,8 @@ function Grades(props: { sale: Sale }) {
           {seats.plan.grades.map((name, index) => {
             const own = counts.value[index] as number[];
             const total = own.reduce((sum, number) => sum + number, 0);
+            // A grade of areas alone stands with them.
+            if (total === 0) return null;
             return (
               <tr key={name}>
                 <th scope="row">{name}</th>
