@@ -343,7 +343,6 @@ test("a code is defined by the keyboard alone", async () => {
   const { phases, maxUses } = await world.call("GET", `/schedules/${id}/codes/keys-only`);
   assert.deepEqual({ phases, maxUses }, { phases: ["fans"], maxUses: 7 });
   await page.locator("dialog").waitFor({ state: "detached" });
-  console.log(await page.evaluate(() => document.activeElement?.outerHTML.slice(0, 200)));
   assert.equal(await page.evaluate(() => document.activeElement?.id), "put-code", "the focus is where it was");
   await who.leave();
 });

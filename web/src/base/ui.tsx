@@ -108,8 +108,13 @@ export function Dialog(props: { title: string; onClose: () => void; children: Co
   const id = useId();
   useEffect(() => {
     const own = dialog.current;
+    const before = document.activeElement;
     own?.showModal();
-    return () => own?.close();
+    return () => {
+      own?.close();
+      // A dialog that leaves the page together with its end gives the focus to nobody.
+      if (before instanceof HTMLElement) before.focus({ preventScroll: true });
+    };
   }, []);
   return (
     <dialog

@@ -1,1 +1,0 @@
-import"./shop.chunk-YC63CBMK.js";import"./shop.chunk-NOV75CWV.js";
