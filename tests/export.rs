@@ -392,7 +392,10 @@ async fn orders_are_exported_with_who_sold_them_and_what_is_to_be_given_back() {
     assert_eq!((text(&payment, "status"), number(&payment, "amount")), (Some("completed"), 3 * SEAT));
     assert_eq!(text(&row(Table::Reservations, &kept_id), "user_id"), None);
     let back = row(Table::Orders, &back_id);
-    assert_eq!((number(&back, "refund_amount"), text(&back, "payment_id")), (SEAT, text(&row(Table::Payments, &back_id), "payment_id")));
+    assert_eq!(
+        (number(&back, "refund_amount"), text(&back, "payment_id")),
+        (SEAT, text(&row(Table::Payments, &back_id), "payment_id"))
+    );
     let cancelled = tables.find(Table::Payments, "status", "refunding");
     assert_eq!((cancelled.len(), text(cancelled[0], "user_id")), (1, Some("kim")));
     engine.close().await.unwrap();

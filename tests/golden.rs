@@ -672,22 +672,23 @@ async fn scenario_of_orders(config: EngineConfig, clock: &ManualClock) {
     };
     let press_id = press.id.clone();
     engine.act(first, Command::SetAllotment { terms: Arc::new(press) }, None).await.unwrap();
-    let sell = async |entry: &ScheduleEntry, seats: &[u32], nonce: u64, method, change: &dyn Fn(&mut OrderWish)| {
-        let clerk = user("매표소 1");
-        let mut wanted = OrderWish {
-            user: None,
-            wish: support::wish(seats, &[]),
-            allotment: None,
-            order: Order { clerk: clerk.clone(), method, reference: None, name: None, reason: None },
-            amount: None,
-            nonce,
-            payment_nonce: nonce + 100,
+    let sell =
+        async |entry: &ScheduleEntry, seats: &[u32], nonce: u64, method, change: &dyn Fn(&mut OrderWish)| {
+            let clerk = user("매표소 1");
+            let mut wanted = OrderWish {
+                user: None,
+                wish: support::wish(seats, &[]),
+                allotment: None,
+                order: Order { clerk: clerk.clone(), method, reference: None, name: None, reason: None },
+                amount: None,
+                nonce,
+                payment_nonce: nonce + 100,
+            };
+            change(&mut wanted);
+            let cause = Cause { by: By::Admin(clerk), key: key(u128::from(nonce), 1) };
+            let command = Command::Order(Box::new(wanted));
+            support::reservation(engine.act_by(entry, command, cause).await.unwrap())
         };
-        change(&mut wanted);
-        let cause = Cause { by: By::Admin(clerk), key: key(u128::from(nonce), 1) };
-        let command = Command::Order(Box::new(wanted));
-        support::reservation(engine.act_by(entry, command, cause).await.unwrap())
-    };
 
     let plain = sell(first, &[1, 2], 1, OrderMethod::Cash, &|_| ()).await;
     clock.pass_millis(1_000);

@@ -343,8 +343,12 @@ mod tests {
         assert_eq!(read(&["--demo"]).unwrap(), None);
         assert_eq!(read(&["--demo", "--crowd", "0"]).unwrap(), None);
         assert_eq!(read(&["--demo", "--crowd", "100000"]).unwrap(), Some(100_000));
-        for wrong in [&["--crowd", "5"][..], &["--demo", "--standing"], &["--demo", "--crowd", "100001"], &["--demo", "--crowd", "many"]]
-        {
+        for wrong in [
+            &["--crowd", "5"][..],
+            &["--demo", "--standing"],
+            &["--demo", "--crowd", "100001"],
+            &["--demo", "--crowd", "many"],
+        ] {
             assert!(read(wrong).is_err(), "{wrong:?}");
         }
     }

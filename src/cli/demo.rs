@@ -42,7 +42,8 @@ const PRESALE_CODE: &str = "FANCLUB-2026";
 /// The allotment in the theatre's first show, its code, and the seats that are set aside.
 const ALLOTMENT: &str = "sponsor";
 const ALLOTMENT_CODE: &str = "SPONSOR-2026";
-const ALLOTTED: [&str; 6] = ["1층-B-8-10", "1층-B-8-11", "1층-B-8-12", "1층-B-8-13", "1층-B-8-14", "1층-B-8-15"];
+const ALLOTTED: [&str; 6] =
+    ["1층-B-8-10", "1층-B-8-11", "1층-B-8-12", "1층-B-8-13", "1층-B-8-14", "1층-B-8-15"];
 const TOKEN_SECONDS: u64 = 12 * 3_600;
 const DAY_MS: u64 = 86_400_000;
 const WEEK_MS: u64 = 7 * DAY_MS;
@@ -89,7 +90,8 @@ pub(super) async fn import_into_empty(engine: &Engine, site: Site, config: &Conf
 
 /// Makes one document of the theatre and the club, with the dates of a start at `now`; `None` where one has no dates.
 fn documents(now: Timestamp) -> Result<Option<Value>, serde_json::Error> {
-    let (mut theatre, mut club): (Value, Value) = (serde_json::from_str(THEATRE)?, serde_json::from_str(CLUB)?);
+    let (mut theatre, mut club): (Value, Value) =
+        (serde_json::from_str(THEATRE)?, serde_json::from_str(CLUB)?);
     let moved = move_dates(&mut theatre, now, opening_at_the_theatre)
         .and_then(|()| move_dates(&mut club, now, opening_at_the_club))
         .and_then(|()| add_presale(&mut club, now));
@@ -316,11 +318,7 @@ fn presale(schedules: &[Arc<ScheduleEntry>], now: Timestamp) -> Option<&Arc<Sche
 }
 
 /// Returns the commands that buy by a code: in a phase before the general sale, and out of an allotment. What is over has none.
-fn by_code(
-    schedules: &[Arc<ScheduleEntry>],
-    presale: Option<&Arc<ScheduleEntry>>,
-    now: Timestamp,
-) -> String {
+fn by_code(schedules: &[Arc<ScheduleEntry>], presale: Option<&Arc<ScheduleEntry>>, now: Timestamp) -> String {
     let mut commands = String::new();
 
     if let Some(entry) = presale {
