@@ -30,6 +30,7 @@ mod orders;
 mod pages;
 mod payments;
 mod plans;
+mod prices;
 mod queue;
 mod reservations;
 mod roles;

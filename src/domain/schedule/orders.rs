@@ -18,8 +18,8 @@ use super::command::{Event, Refusal, SaleStatus};
 use super::decide::Decision;
 use super::find::Places;
 use super::policy::RESERVATION_SEATS_MAX;
-use super::terms::{Line, LineKind, Pick, Terms, Wish, money};
-use super::{Reservation, Schedule};
+use super::terms::{Pick, Terms, Wish};
+use super::{Reservation, Schedule, pricing};
 use crate::domain::ids::{AllotmentId, PaymentId, PaymentNumber, UserId};
 use crate::domain::money::Money;
 use crate::domain::time::Timestamp;
@@ -129,12 +129,13 @@ impl Schedule {
         let named = matches!(asked.wish.pick, Pick::Seats(_));
         let wish = Wish { accessible: asked.wish.accessible || named, code: None, ..asked.wish.clone() };
         let access = self.order_access(asked.allotment.as_ref())?;
+        self.check_price_types(&wish, &access)?;
         let kept = self.kept_from(&wish, now, seating);
         let Places { seats, areas } = self.find(&wish, None, &access, kept)?;
 
         let mut terms = self.full_terms(&wish, &seats, areas, &access)?;
         if let Some((amount, why)) = &taken {
-            terms.lines = overridden(&terms.lines, *amount, why);
+            terms.lines = pricing::overridden(&terms.lines, *amount, why);
         }
         terms.order = Some(Box::new(asked.order.clone()));
 
@@ -179,23 +180,6 @@ impl OrderWish {
             (None, _) => Ok(None),
         }
     }
-}
-
-/// Makes lines add up to an amount that somebody set, by one more that says why: a discount, or a fee.
-fn overridden(lines: &[Line], amount: Money, why: &Arc<str>) -> Box<[Line]> {
-    let minor = i64::try_from(amount.minor()).expect("an amount is below 2^53");
-    let rest = minor - lines.iter().map(|line| line.amount).sum::<i64>();
-    let kind = if rest < 0 { LineKind::Discount } else { LineKind::Fee };
-
-    let name = Arc::clone(why);
-    let more = Line { kind, name, count: 1, unit_amount: rest, amount: rest, refundable: true };
-    let lines: Box<[Line]> = lines.iter().cloned().chain((rest != 0).then_some(more)).collect();
-    assert_eq!(
-        money(lines.iter().map(|line| line.amount).sum()),
-        Some(amount),
-        "an order costs what was set"
-    );
-    lines
 }
 
 impl Terms {

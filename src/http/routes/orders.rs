@@ -15,14 +15,14 @@ use crate::http::app::App;
 use crate::http::auth::{Caller, Clerk};
 use crate::http::changes;
 use crate::http::documents::{
-    CatalogueId, OrderMethodWord, OrderText, ReservationDocument, SeatName, UserText, check_order_texts,
+    CatalogueId, OrderMethodWord, OrderText, ReservationDocument, UserText, check_order_texts,
 };
 use crate::http::extract::{IdempotencyKey, Path, RawBody};
 use crate::http::idempotency::{is_answered, key_of};
 use crate::http::lookup::{find, has_record};
 use crate::http::problem::Problem;
 use crate::http::table::{Routes, routes};
-use crate::http::wish::{AreaPlacesBody, Asked, BestAvailable};
+use crate::http::wish::{AreaPlacesBody, Asked, BestAvailable, SeatWish};
 use crate::random;
 
 /// Makes the routes of orders.
@@ -41,10 +41,10 @@ struct OrderBody {
     /// Who comes with it, for the door.
     #[schema(value_type = Option<OrderText>)]
     name: Option<String>,
-    /// The ids of the seats, each once; accessible ones, too. With the places of areas there are 1 to 100.
-    #[schema(value_type = Option<HashSet<SeatName>>, min_items = 1, max_items = 100)]
-    seats: Option<Vec<String>>,
-    /// Places of areas, each area once.
+    /// The seats, each once: by its id, or with its price type; accessible ones, too. With the places of areas there are 1 to 100.
+    #[schema(value_type = Option<HashSet<SeatWish>>, min_items = 1, max_items = 100)]
+    seats: Option<Vec<SeatWish>>,
+    /// Places of areas, each area once for a price type.
     #[schema(min_items = 1, max_items = 100)]
     areas: Option<Vec<AreaPlacesBody>>,
     /// Instead of `seats` and `areas`: the best seats that are left.
@@ -100,7 +100,7 @@ async fn make(
     let key = key_of(&app, &caller, &route, key.as_str(), &body.0);
 
     let asked = wanted.asked();
-    let wish = asked.wish(entry.layout())?;
+    let wish = asked.wish(&entry)?;
     let by = By::Admin(caller.user_id.clone());
     let order = OrderWish {
         user: wanted.user(|user| is_answered(&app, &entry, key) || may_own(&app, user))?,

@@ -20,8 +20,7 @@ use crate::http::auth::{Auditor, Reader, Returner, Right, User, Viewer};
 use crate::http::changes;
 use crate::http::codes::{self, BroughtTo};
 use crate::http::documents::{
-    self, CatalogueId, CodeText, GuestDocument, ReservationDocument, ReservationWord, SeatName, Surroundings,
-    UserText,
+    self, CatalogueId, CodeText, GuestDocument, ReservationDocument, ReservationWord, Surroundings, UserText,
 };
 use crate::http::extract::{IdempotencyKey, Path, Query, RawBody};
 use crate::http::idempotency::{is_answered, key_of};
@@ -32,7 +31,7 @@ use crate::http::pass::{ShownPass, check_active};
 use crate::http::problem::Problem;
 use crate::http::refusal::problem;
 use crate::http::table::{Routes, routes};
-use crate::http::wish::{AreaPlacesBody, Asked, BestAvailable};
+use crate::http::wish::{AreaPlacesBody, Asked, BestAvailable, SeatWish};
 use crate::random;
 
 /// Makes the routes of reservations.
@@ -47,10 +46,10 @@ pub fn routes() -> Routes<App> {
 struct HoldBody {
     #[schema(value_type = CatalogueId)]
     schedule_id: String,
-    /// The ids of the seats, each once. With the places of areas there are 1 to `maxSeatsPerReservation`.
-    #[schema(value_type = Option<HashSet<SeatName>>, min_items = 1, max_items = 100)]
-    seats: Option<Vec<String>>,
-    /// Places of areas, each area once.
+    /// The seats, each once: by its id, or with its price type. With the places of areas there are 1 to `maxSeatsPerReservation`.
+    #[schema(value_type = Option<HashSet<SeatWish>>, min_items = 1, max_items = 100)]
+    seats: Option<Vec<SeatWish>>,
+    /// Places of areas, each area once for a price type.
     #[schema(min_items = 1, max_items = 100)]
     areas: Option<Vec<AreaPlacesBody>>,
     /// Instead of `seats` and `areas`: the best seats that are left.
@@ -63,15 +62,15 @@ struct HoldBody {
     code: Option<String>,
 }
 
-/// What replaces what a hold has: as in a new hold.
+/// What replaces what a hold has: as in a new hold. All of its lines are anew, at the prices that the sale has had since it opened.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(example = json!({"seats": ["1층-B-7-15"]}))]
 struct ExchangeBody {
-    /// The ids of the new seats, each once. With the places of areas there are 1 to `maxSeatsPerReservation`.
-    #[schema(value_type = Option<HashSet<SeatName>>, min_items = 1, max_items = 100)]
-    seats: Option<Vec<String>>,
-    /// Places of areas, each area once.
+    /// The new seats, each once: by its id, or with its price type. With the places of areas there are 1 to `maxSeatsPerReservation`.
+    #[schema(value_type = Option<HashSet<SeatWish>>, min_items = 1, max_items = 100)]
+    seats: Option<Vec<SeatWish>>,
+    /// Places of areas, each area once for a price type.
     #[schema(min_items = 1, max_items = 100)]
     areas: Option<Vec<AreaPlacesBody>>,
     /// Instead of `seats` and `areas`: the best seats that are left, or the hold's own.
@@ -86,7 +85,8 @@ struct ExchangeBody {
 
 /// Hold seats
 ///
-/// Holds 1 to `maxSeatsPerReservation` seats, and places of areas, of one schedule until `expiresAt`, all or none.
+/// Holds 1 to `maxSeatsPerReservation` seats, and places of areas, of one schedule until `expiresAt`, all or none. What they cost is decided
+/// now: each place at the price of its price type, less what a code takes off, and the concert's fees.
 #[utoipa::path(post, path = "/api/v1/reservations", operation_id = "holdSeats", tag = "Reservations", request_body = HoldBody,
     params(("Idempotency-Key" = Option<String>, Header, description = "1–255 visible ASCII characters"),
            ("Queue-Token" = Option<String>, Header, description = "The waiting room's pass, if the schedule has a room")),
@@ -110,7 +110,7 @@ async fn hold(
     let key = key.map(|key| key_of(&app, &caller, "POST /reservations", key.as_str(), &body.0));
     check_pass(&app, &entry, &caller.user_id, &pass, key)?;
     let asked = wanted.asked();
-    let mut wish = asked.wish(entry.layout())?;
+    let mut wish = asked.wish(&entry)?;
     let text = unanswered_code(&app, &entry, wanted.code.as_deref(), key);
     let brought = codes::brought(&app, &entry, &caller.user_id, address, text, BroughtTo::Hold)?;
     wish.code = brought.code.as_ref().map(|code| Arc::clone(code.text()));
@@ -124,7 +124,8 @@ async fn hold(
 
 /// Exchange what a hold has
 ///
-/// Seats and places of areas for others, in one step: if any new one is taken, the hold keeps what it has. The deadline doesn't change.
+/// Seats and places of areas for others, in one step: if any new one is taken, the hold keeps what it has. The deadline doesn't change. A
+/// place for which no price type is named has the default one; fees count once for what the hold then has.
 #[utoipa::path(patch, path = "/api/v1/reservations/{reservationId}", operation_id = "exchangeSeats", tag = "Reservations", request_body = ExchangeBody,
     params(("reservationId" = String, Path), ("Idempotency-Key" = Option<String>, Header),
            ("Queue-Token" = Option<String>, Header)),
@@ -151,7 +152,7 @@ async fn exchange(
     let key = key.map(|key| key_of(&app, &caller, &route, key.as_str(), &body.0));
     check_pass(&app, &entry, &caller.user_id, &pass, key)?;
     let asked = wanted.asked();
-    let mut wish = asked.wish(entry.layout())?;
+    let mut wish = asked.wish(&entry)?;
     let text = unanswered_code(&app, &entry, wanted.code.as_deref(), key);
     let brought = codes::brought(&app, &entry, &caller.user_id, address, text, BroughtTo::Hold)?;
     wish.code = brought.code.as_ref().map(|code| Arc::clone(code.text()));
@@ -165,8 +166,9 @@ async fn exchange(
 
 /// Give a reservation back
 ///
-/// Releases a hold, or cancels a confirmed reservation until `cancelUntilSecondsBeforeStart` before the start: administrators always. The
-/// box office cancels orders likewise, and nothing else; an order says `refund` `by_hand`, since whoever took its money gives it back.
+/// Releases a hold, or cancels a confirmed reservation until `cancelUntilSecondsBeforeStart` before the start, administrators always:
+/// `refundAmount` goes back, if the reservation has it, and else all. The box office cancels orders likewise, and nothing else; an order
+/// says `refund` `by_hand`, since whoever took its money gives it back.
 #[utoipa::path(delete, path = "/api/v1/reservations/{reservationId}", operation_id = "giveReservationBack", tag = "Reservations",
     params(("reservationId" = String, Path), ("Idempotency-Key" = Option<String>, Header)),
     security(("bearer" = [])),

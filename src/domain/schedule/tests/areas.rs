@@ -41,7 +41,7 @@ pub(super) fn plan_with_areas() -> Plan {
     Plan { policy, ..plan() }
 }
 
-fn creation_with_areas() -> Creation {
+pub(super) fn creation_with_areas() -> Creation {
     let limits = Limits { ended_retention: Seconds::new(40 * 86_400), ..LIMITS };
     Creation { prices: Some(prices_with_areas()), limits, ..creation(plan_with_areas()) }
 }
@@ -476,12 +476,10 @@ impl Model {
         }
         match status {
             ReservationStatus::Paying => {}
-            ReservationStatus::Confirmed => return Ok(false),
+            ReservationStatus::Confirmed | ReservationStatus::Cancelled => return Ok(false),
             ReservationStatus::Expired if self.cancelled => return Err(Refusal::Expired),
             ReservationStatus::Expired => self.is_there(Some(of), &seats, &areas)?,
-            ReservationStatus::Held | ReservationStatus::Cancelled | ReservationStatus::Released => {
-                return Err(Refusal::NotHeld);
-            }
+            ReservationStatus::Held | ReservationStatus::Released => return Err(Refusal::NotHeld),
         }
         self.bookings[of].status = ReservationStatus::Confirmed;
         Ok(true)

@@ -13,6 +13,7 @@ mod model;
 mod orders;
 mod orders_model;
 mod pay;
+mod prices;
 mod sale;
 mod search;
 mod selling;
@@ -60,7 +61,7 @@ fn layout() -> Arc<Layout> {
 
 fn prices(vip: u64) -> Arc<Prices> {
     let by_grade = [vip, 70].map(|price| Money::new(price).unwrap());
-    Arc::new(Prices { by_grade: by_grade.into(), best_first: [0, 1].into() })
+    Arc::new(Prices { by_grade: by_grade.into(), best_first: [0, 1].into(), tariff: None })
 }
 
 fn plan() -> Plan {
