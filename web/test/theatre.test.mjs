@@ -125,8 +125,9 @@ test("two places of an area and a seat are held together, live for others, and e
 });
 
 test("an area that runs short leaves what it has in the choice, and says so", async () => {
-  const sale = await festival("short");
-  await world.call("PUT", "/schedules/test-short/allotments/press", { name: "Press", areas: [{ areaId: "floor", count: 26 }] });
+  await world.call("PUT", "/venues/small", { ...HALL, name: "Small", areas: [{ ...FLOOR, capacity: 4 }] });
+  await world.call("PUT", "/concerts/small", { ...FESTIVAL, venueId: "small" });
+  const sale = await world.sale("short", { maxSeatsPerReservation: 6 }, { concertId: "small" });
   const [ann, bob] = [await world.fan(), await world.fan()];
   for (const fan of [ann, bob]) {
     await fan.page.goto(sale);

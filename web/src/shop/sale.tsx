@@ -11,7 +11,7 @@ import { Heading, Loading, NoticeTo } from "../base/ui";
 import { CodeField, codeOf } from "./code";
 import { type Sale, saleOf, useAt } from "./data";
 import { placeCount, reservationPath, showPath } from "./names";
-import { nextChange, nextOpening } from "./phases";
+import { nextChange, nextOpening, phasesAhead } from "./phases";
 import { Phases } from "./presale";
 import { Refused } from "./refusal";
 import { Room, withPass } from "./room";
@@ -51,6 +51,9 @@ function OneSale(props: { sale: Sale; changeOf: string | null; again: () => Prom
     if (hasRoom) void room.enter();
     return () => room.leaveQuietly();
   }, [hasRoom, fan]);
+
+  const phase = phasesAhead(schedule, now.value)[0]?.phaseId ?? null;
+  useEffect(() => codeOf(schedule.scheduleId).enter(phase), [phase]);
 
   // It comes alive: whoever waited hears it, and sees it in the window's name.
   const stand = room.stand.value;

@@ -101,7 +101,7 @@ export const shop = {
   code: "Code",
   haveCode: "I have a code",
   codeOfPhase: (phase: string) => `${phase} is for people with a code. Enter yours.`,
-  codeLater: "If it takes something off, the next step shows it.",
+  codeLater: "What it takes off is shown in the next step. For seats that are set aside for you, take the best available.",
 
   // The waiting room
   roomIntro: "Many people want these seats. The waiting room lets you in when it is your turn.",

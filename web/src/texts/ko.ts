@@ -100,7 +100,7 @@ export const shop: typeof en.shop = {
   code: "코드",
   haveCode: "코드가 있습니다",
   codeOfPhase: (phase) => `${phase}: 받으신 코드를 입력해 주세요.`,
-  codeLater: "할인 코드라면 다음 단계에서 할인 금액을 보여 드립니다.",
+  codeLater: "할인은 다음 단계에서 보여 드립니다. 따로 마련된 좌석은 ‘좋은 자리 바로 잡기’로 잡아 주세요.",
 
   // 대기실
   roomIntro: "찾는 분이 많은 공연입니다. 대기실에서 순서대로 입장합니다.",

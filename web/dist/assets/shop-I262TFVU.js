@@ -1,0 +1,1 @@
+import"./shop.chunk-PSOXAZYC.js";import"./shop.chunk-NOV75CWV.js";

@@ -1,1 +1,0 @@
-import"./shop.chunk-VEDFVFKX.js";import"./shop.chunk-NOV75CWV.js";
