@@ -7,7 +7,7 @@
 
 use crate::domain::accounts::Accounts;
 use crate::domain::ids::PaymentId;
-use crate::domain::payments::{Payment, Payments, State};
+use crate::domain::payments::{Failure, Payment, Payments, State};
 use crate::domain::schedule::{Reservation, ReservationStatus, Schedule};
 use crate::domain::settlement;
 use crate::recovery::World;
@@ -72,6 +72,9 @@ pub enum BooksError {
     /// A reservation is confirmed by a payment that took nothing, or another amount (M2).
     #[error("reservation {reservation} is confirmed, and payment {payment} doesn't pay for it")]
     NotPaid { reservation: String, payment: String },
+    /// A cancelled reservation's payment gives back another amount than its lines say.
+    #[error("reservation {reservation} is cancelled, and payment {payment} doesn't give back what is refundable")]
+    OtherRefund { reservation: String, payment: String },
 }
 
 /// Compares payments and reservations.
@@ -99,6 +102,13 @@ pub fn check(world: &World) -> Result<Books, BooksError> {
         books.owed.count(payments, schedule);
         for reservation in schedule.reservations() {
             let Some(id) = reservation.payment else { continue };
+            let paid = payments.payment(id);
+            if reservation.status == ReservationStatus::Cancelled
+                && paid.is_some_and(|payment| gives_back_other(payment, schedule, reservation))
+            {
+                let reservation = schedule.full_id(reservation).to_string();
+                return Err(BooksError::OtherRefund { reservation, payment: id.to_string() });
+            }
             // Of any other status, its payment may be under way, or have come to nothing.
             if reservation.status != ReservationStatus::Confirmed {
                 continue;
@@ -108,7 +118,7 @@ pub fn check(world: &World) -> Result<Books, BooksError> {
                 let taken = payment.state == State::Captured || payment.state.stands();
                 taken && payment.amount == schedule.amount_of(reservation)
             };
-            if !payments.payment(id).is_some_and(pays) {
+            if !paid.is_some_and(pays) {
                 let reservation = schedule.full_id(reservation).to_string();
                 return Err(BooksError::NotPaid { reservation, payment: id.to_string() });
             }
@@ -117,6 +127,12 @@ pub fn check(world: &World) -> Result<Books, BooksError> {
     }
 
     Ok(books)
+}
+
+/// Tells whether a payment's refund, which its reservation's cancellation began, isn't what the reservation's lines say.
+fn gives_back_other(payment: &Payment, schedule: &Schedule, reservation: &Reservation) -> bool {
+    let is_refund = payment.failure == Some(Failure::Cancelled);
+    is_refund && payment.refund_amount() != schedule.refund_of(reservation)
 }
 
 /// Tells whether a payment has its reservation, or had it until that was given back: such a one is forgotten after a while, and a

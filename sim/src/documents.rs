@@ -66,6 +66,7 @@ fn concert(id: &str, currency: Currency, prices: [u64; 2]) -> Concert {
         price: Money::new(price).expect("small"),
         color: "#888888".into(),
         description: None,
+        prices: BTreeMap::new(),
     };
     Concert {
         id: ConcertId::parse(id).expect("an id"),
@@ -77,6 +78,8 @@ fn concert(id: &str, currency: Currency, prices: [u64; 2]) -> Concert {
         currency,
         grades: ["R", "S"].into_iter().zip(prices).map(grade).collect(),
         cast: BTreeMap::new(),
+        price_types: vec![],
+        fees: vec![],
     }
 }
 

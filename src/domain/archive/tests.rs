@@ -62,7 +62,7 @@ impl Show {
             currency: Currency::parse("KRW").unwrap(),
             plan: Arc::new(plan()),
             limits: Limits { ended_retention: Seconds::DAY, keys_max: 9 },
-            prices: Some(Arc::new(Prices { by_grade, best_first: [0].into() })),
+            prices: Some(Arc::new(Prices { by_grade, best_first: [0].into(), tariff: None })),
         };
         let layout = Arc::new(Layout::new(&[section]).unwrap());
         let mut room = WaitingRoom::new(creation.number);

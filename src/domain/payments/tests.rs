@@ -62,7 +62,7 @@ fn a_payment_from_the_balance_goes_step_by_step_to_its_end() {
         assert!(!note(&mut payments, outcome), "told again, it is known");
     }
     assert_eq!((only(&payments).next(), only(&payments).state.as_str()), (None, "completed"));
-    let refund = Command::Refund { payment: only(&payments).id };
+    let refund = Command::Refund { payment: only(&payments).id, amount: None };
     assert_eq!(act(&mut payments, &refund, None), Ok(true));
     assert_eq!(act(&mut payments, &refund, None), Ok(false));
     assert_eq!(only(&payments).next(), Some(Step::GiveBack));
@@ -157,7 +157,7 @@ fn an_attempt_behind_a_refund_that_is_refused_for_a_week_is_kept_whether_or_not_
     let first = only(&payments).id;
     act(&mut payments, &start(Method::Card), None).unwrap();
     let attempt = only(&payments).id;
-    act(&mut payments, &Command::Refund { payment: first }, None).unwrap();
+    act(&mut payments, &Command::Refund { payment: first, amount: None }, None).unwrap();
     let mut restarted = PaymentsImage::of(&payments).restore();
     for payments in [&mut payments, &mut restarted] {
         act_at(payments, &start(Method::Card), WEEK + 1, None);
@@ -234,7 +234,7 @@ proptest! {
         for (outcome, refund) in told {
             happen(&mut payments, &Command::Note { payment, outcome });
             if refund {
-                happen(&mut payments, &Command::Refund { payment });
+                happen(&mut payments, &Command::Refund { payment, amount: None });
             }
         }
         let count = |wanted: fn(&Event) -> bool| events.iter().filter(|event| wanted(event)).count();
@@ -398,7 +398,7 @@ fn command(payments: &Payments, ask: &Ask) -> Command {
         }
         Ask::Accept(payment) => accept(which(payment)),
         Ask::Note(payment, outcome) => Command::Note { payment: which(payment), outcome: outcome.clone() },
-        Ask::Refund(payment) => Command::Refund { payment: which(payment) },
+        Ask::Refund(payment) => Command::Refund { payment: which(payment), amount: None },
         Ask::Captured(payment, key) => {
             Command::Report { payment: which(payment), report: Report::Captured(taken(*key)), nonce: 11 }
         }

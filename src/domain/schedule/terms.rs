@@ -113,6 +113,11 @@ impl Wish {
         Self { pick: Pick::Best(Best { count, grade, part: None }), ..Self::default() }
     }
 
+    /// Tells whether it asks for seats of the default price type, without a code.
+    pub fn is_plain(&self) -> bool {
+        self.price_types.is_empty() && self.areas.is_empty() && self.code.is_none()
+    }
+
     /// Returns how many places it asks for, seats and places of areas together.
     pub fn places(&self) -> u32 {
         let areas = self.areas.iter().map(|area| area.count);
@@ -174,8 +179,8 @@ pub struct Line {
     pub refundable: bool,
 }
 
-/// What a line is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+/// What a line is for, in the order of a reservation's lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum LineKind {
     /// Numbered seats.
     Seat,
@@ -220,6 +225,16 @@ impl Terms {
     pub fn amount(&self) -> Money {
         let sum = self.lines.iter().map(|line| line.amount).sum();
         money(sum).expect("the lines of a reservation add up to an amount")
+    }
+
+    /// Makes all of it go back: the performance is cancelled, so its user gets nothing for any fee.
+    pub(super) fn refund_all(this: &mut Arc<Self>) {
+        if this.lines.iter().all(|line| line.refundable) {
+            return;
+        }
+        for line in &mut Arc::make_mut(this).lines {
+            line.refundable = true;
+        }
     }
 
     /// Returns what a cancellation gives back: the sum of the lines that are refundable, and nothing where that is below zero, as it

@@ -39,7 +39,7 @@ pub use words::{
     At, CatalogueId, CodeText, CurrencyText, EmailText, FloorText, GateWord, GradeText, InstantText,
     LineText, LinesText, MethodWord, NameText, NewEmailText, OpaqueId, PaymentWord, PictureUrl, PlaceText,
     PlaceWord, PlanName, ReservationWord, SaleWord, SeatName, SeatWord, ShapeWord, TransactionWord,
-    UserNameText, UserText, UserWord, ZoneText,
+    UserNameText, UserText, UserWord, ZoneText, numbers_by_id,
 };
 
 pub(crate) use checks::instant;

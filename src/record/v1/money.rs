@@ -385,7 +385,11 @@ impl PaymentsEventWire<'_> {
                 failure: failure.map(FailureWire::into_domain).transpose()?,
             },
             Self::RefundBegun(number, failure) => {
-                Event::RefundBegun { number: PaymentNumber(number), failure: failure.into_domain()? }
+                Event::RefundBegun {
+                    number: PaymentNumber(number),
+                    failure: failure.into_domain()?,
+                    amount: None,
+                }
             }
             Self::Refunded(number) => Event::Refunded { number: PaymentNumber(number), transaction: None },
             Self::KeyKept(number) => Event::KeyKept { number: PaymentNumber(number) },
@@ -479,6 +483,7 @@ impl PaymentWire {
             updated_at: Timestamp::from_millis(self.updated_at),
             completed_at: instant_in(self.completed_at),
             refunded_at: instant_in(self.refunded_at),
+            refund: None,
             key: self.key,
         };
         Ok((self.number, payment))

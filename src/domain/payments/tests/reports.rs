@@ -72,7 +72,7 @@ fn what_was_captured_outside_is_confirmed_next_and_the_same_word_again_changes_n
 #[test]
 fn a_refund_is_owed_until_the_service_says_that_it_is_done() {
     let (mut payments, order) = paid();
-    act(&mut payments, &Command::Refund { payment: order }, None).unwrap();
+    act(&mut payments, &Command::Refund { payment: order, amount: None }, None).unwrap();
     let owed = only(&payments);
     assert_eq!((owed.state, owed.next()), (State::Refunding, None), "nobody can be asked");
     assert!(!owed.state.is_settled() && payments.counts().refunding == 1);
@@ -299,7 +299,7 @@ proptest! {
                 What::Declined => Report::Declined { code: "NO".into(), reason: "no".into() },
                 What::Refunded => Report::Refunded { taken, transaction: None },
                 What::Cancelled => {
-                    happen(&mut payments, &mut events, &Command::Refund { payment }).unwrap();
+                    happen(&mut payments, &mut events, &Command::Refund { payment, amount: None }).unwrap();
                     continue;
                 }
             };
