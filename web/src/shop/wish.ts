@@ -55,7 +55,7 @@ export function bodyOf(wish: Chosen | BestWish, { accessible, code }: With): Bod
     .filter(({ count }) => count > 0)
     .map(({ areaId, count, priceType }) => ({ areaId, count, ...(priceType !== null && { priceType }) }));
   return {
-    ...(seats.length > 0 && { seats: seats as string[] }),
+    ...(seats.length > 0 && { seats }),
     ...(areas.length > 0 && { areas }),
     ...more,
   };

@@ -1,1 +1,0 @@
-import"./shop.chunk-PSOXAZYC.js";import"./shop.chunk-NOV75CWV.js";
