@@ -78,6 +78,7 @@ export function pictureOf(live: Seats, names: string[]): Picture {
     seats: {
       plan,
       status: new Uint8Array(plan.count),
+      areas: live.areas,
       version,
       isLive: live.isLive,
       onChange(listener) {

@@ -1,0 +1,1 @@
+import"./shop.chunk-ALQHDMHE.js";import"./shop.chunk-NOV75CWV.js";
