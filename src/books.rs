@@ -73,7 +73,9 @@ pub enum BooksError {
     #[error("reservation {reservation} is confirmed, and payment {payment} doesn't pay for it")]
     NotPaid { reservation: String, payment: String },
     /// A cancelled reservation's payment gives back another amount than its lines say.
-    #[error("reservation {reservation} is cancelled, and payment {payment} doesn't give back what is refundable")]
+    #[error(
+        "reservation {reservation} is cancelled, and payment {payment} doesn't give back what is refundable"
+    )]
     OtherRefund { reservation: String, payment: String },
 }
 
@@ -151,6 +153,8 @@ mod tests {
     use std::path::Path;
 
     use super::*;
+    use crate::domain::money::Money;
+    use crate::domain::payments;
     use crate::domain::schedule::Event;
     use crate::journal::snapshot;
     use crate::record;
@@ -199,6 +203,29 @@ mod tests {
         let owed = Owed { payments: 1, first: reservation.payment };
         assert_eq!(check(&world).unwrap().owed, owed);
         assert!(owed.to_string().contains("1 completed payment's reservation is cancelled or gone"));
+    }
+
+    #[test]
+    fn a_refund_of_another_amount_than_the_reservation_says_is_found() {
+        for (amount, is_right) in [(None, true), (Money::new(1), false)] {
+            let mut world = golden();
+            let bought = |schedule: &Schedule| {
+                let mut all = schedule.reservations();
+                all.find(|reservation| reservation.status == ReservationStatus::Confirmed).cloned()
+            };
+            let schedules = &mut world.schedules;
+            let (schedule, reservation) =
+                schedules.values_mut().find_map(|schedule| bought(schedule).map(|it| (schedule, it))).unwrap();
+            let cancelled = Event::ReservationCancelled { number: reservation.number };
+            schedule.apply(&cancelled, schedule.last_instant(), None);
+
+            let payment = reservation.payment.unwrap();
+            let payments = world.payments.get_mut(&payment.schedule).unwrap();
+            let (number, failure) = (payment.number, Failure::Cancelled);
+            let begun = payments::Event::RefundBegun { number, failure, amount };
+            payments.apply(&begun, schedule.last_instant(), None);
+            assert_eq!(matches!(check(&world), Err(BooksError::OtherRefund { .. })), !is_right);
+        }
     }
 
     #[test]

@@ -678,7 +678,8 @@ async fn scenario_of_prices(config: EngineConfig, clock: &ManualClock) {
         name: name.into(),
         note: note.map(Into::into),
     };
-    concert.price_types = vec![priced("adult", "일반", None), priced("youth", "청소년", Some("만 18세 이하"))];
+    concert.price_types =
+        vec![priced("adult", "일반", None), priced("youth", "청소년", Some("만 18세 이하"))];
     concert.grades[0].prices = [(PriceTypeId::parse("youth").unwrap(), won(33_333))].into();
     let fee = |id: &str, amount, per, refundable| Fee {
         id: FeeId::parse(id).unwrap(),
@@ -711,7 +712,10 @@ async fn scenario_of_prices(config: EngineConfig, clock: &ManualClock) {
     let wish = |seat: u32, price_types: &[PriceType], places: &[(u32, PriceType)]| Wish {
         pick: Pick::Seats((seat..).take(price_types.len()).map(Seat).collect()),
         price_types: price_types.into(),
-        areas: places.iter().map(|&(count, price_type)| AreaWish { area: Area(0), count, price_type }).collect(),
+        areas: places
+            .iter()
+            .map(|&(count, price_type)| AreaWish { area: Area(0), count, price_type })
+            .collect(),
         ..Wish::default()
     };
     let hold = async |name: &str, wish: Wish, nonce| {
@@ -720,7 +724,10 @@ async fn scenario_of_prices(config: EngineConfig, clock: &ManualClock) {
         ReservationRef { number: held.number, nonce: held.nonce }
     };
     let pay = async |name: &str, reservation, method, nonce| {
-        engine.charge(&user(name), won(500_000), support::concert().currency, nonce, Cause::default()).await.unwrap();
+        engine
+            .charge(&user(name), won(500_000), support::concert().currency, nonce, Cause::default())
+            .await
+            .unwrap();
         let purchase = Purchase { user: user(name), reservation, method, nonce, key: None };
         engine.pay(&entry, purchase).await.unwrap().answer
     };
@@ -729,11 +736,13 @@ async fn scenario_of_prices(config: EngineConfig, clock: &ManualClock) {
         engine.settled().await;
     };
 
-    let bought = hold("u1", wish(0, &[PriceType::DEFAULT, youth], &[(1, youth), (2, PriceType::DEFAULT)]), 1).await;
+    let bought =
+        hold("u1", wish(0, &[PriceType::DEFAULT, youth], &[(1, youth), (1, PriceType::DEFAULT)]), 1).await;
     pay("u1", bought, Method::Balance, 2).await;
     let exchanged = hold("관객", wish(5, &[PriceType::DEFAULT], &[]), 3).await;
     let coded = Wish { code: Some("YOUNG".into()), ..wish(7, &[youth, youth], &[]) };
-    let exchange = Command::Exchange { reservation: exchanged, caller: Caller::User(user("관객")), wish: coded };
+    let exchange =
+        Command::Exchange { reservation: exchanged, caller: Caller::User(user("관객")), wish: coded };
     engine.act(&entry, exchange, None).await.unwrap();
     engine.snapshot().await.unwrap();
 

@@ -11,7 +11,9 @@ use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
-use super::concert::{Concert, FEE_MAX, FEES_MAX, GRADES_MAX, LINE_NAME_LEN_MAX, PRICE_MAX, PRICE_TYPES_MAX};
+use super::concert::{
+    Concert, FEE_MAX, FEES_MAX, GRADES_MAX, LINE_NAME_LEN_MAX, PRICE_MAX, PRICE_TYPES_MAX, Prices,
+};
 use super::ids::{ConcertId, ScheduleId, ScheduleNumber, VenueId};
 use super::keys::{KeyUse, Keys};
 use super::schedule::policy::{
@@ -677,8 +679,15 @@ fn check_price_types(concert: &Concert) -> Result<(), CatalogueRefusal> {
         for (id, price) in &grade.prices {
             match types.iter().position(|priced| priced.id == *id) {
                 None => return invalid(field(), "names a price type that the concert doesn't have"),
-                Some(0) => return invalid(field(), "the first price type is the default: it costs the grade's price"),
-                Some(_) if *price > PRICE_MAX => return invalid(field(), "must be at most 10000000000000 each"),
+                Some(0) => {
+                    return invalid(
+                        field(),
+                        "the first price type is the default: it costs the grade's price",
+                    );
+                }
+                Some(_) if *price > PRICE_MAX => {
+                    return invalid(field(), "must be at most 10000000000000 each");
+                }
                 Some(_) => {}
             }
         }

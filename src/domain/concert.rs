@@ -163,12 +163,10 @@ impl Concert {
 
     /// Tells whether another version of it sells the same at the same prices: what a line of a reservation says.
     pub fn has_same_prices(&self, other: &Self) -> bool {
-        let price = |concert: &Self, name: &str| {
-            concert.grade(name).map(|grade| (grade.price, grade.prices.clone()))
-        };
-        let stands = |grade: &PricedGrade| {
-            price(other, &grade.name) == Some((grade.price, grade.prices.clone()))
-        };
+        let price =
+            |concert: &Self, name: &str| concert.grade(name).map(|grade| (grade.price, grade.prices.clone()));
+        let stands =
+            |grade: &PricedGrade| price(other, &grade.name) == Some((grade.price, grade.prices.clone()));
         let is_same_type =
             |(one, other): (&NamedPriceType, &NamedPriceType)| one.id == other.id && one.name == other.name;
 
@@ -213,12 +211,18 @@ pub struct PricedType {
 impl Prices {
     /// Returns the price types, the default first.
     pub fn types(&self) -> &[PricedType] {
-        self.tariff.as_ref().map_or(&[], |tariff| &tariff.types)
+        match &self.tariff {
+            Some(tariff) => &tariff.types,
+            None => &[],
+        }
     }
 
     /// Returns the fees.
     pub fn fees(&self) -> &[Fee] {
-        self.tariff.as_ref().map_or(&[], |tariff| &tariff.fees)
+        match &self.tariff {
+            Some(tariff) => &tariff.fees,
+            None => &[],
+        }
     }
 
     /// Returns the price of a place, where its type is sold in its grade.

@@ -17,14 +17,14 @@ use crate::archive::{Archive, ArchiveError, Restored};
 use crate::domain::accounts::{Account, Accounts, Kind, Transaction};
 use crate::domain::catalogue::Catalogue;
 use crate::domain::concert::Concert;
-use crate::domain::ids::{GradeName, PhaseId, ReservationId, UserId, count_of};
+use crate::domain::ids::{GradeName, PhaseId, PriceTypeId, ReservationId, UserId, count_of};
 use crate::domain::money::Currency;
 use crate::domain::payments::{Failure, Payment, Payments, State};
 use crate::domain::schedule::codes::{Codes, Discount, Standing};
 use crate::domain::schedule::terms::PriceType;
 use crate::domain::schedule::{Reservation, Schedule, SeatStatus};
 use crate::domain::users::{User, UserStatus, Users};
-use crate::domain::venue::{BuiltVenue, Seat};
+use crate::domain::venue::BuiltVenue;
 use crate::recovery::World;
 
 /// A schedule with its payments. Payments outlive a schedule that was removed.
@@ -595,7 +595,7 @@ impl<E> Rows<'_, E> {
         let prices = schedule.prices().expect("prices are set before a seat is held");
         let price_of = |grade, price_type| {
             let price = prices.of(grade, price_type).expect("places that were held have a price");
-            (prices.type_id(price_type).map(|id| id.as_str()), price.minor())
+            (prices.type_id(price_type).map(PriceTypeId::as_str), price.minor())
         };
         let terms = reservation.terms.as_deref();
 

@@ -547,7 +547,10 @@ static RESERVATIONS: Schema = Schema {
         number("refund_amount", "of this, what a cancellation gives back, or has given back"),
         CURRENCY,
         maybe(text("code", "the code that it used")),
-        maybe(text("allotment_id", "the allotment that it was taken from, which may have been released since")),
+        maybe(text(
+            "allotment_id",
+            "the allotment that it was taken from, which may have been released since",
+        )),
         maybe(text(
             "payment_id",
             "the payment that is under way or stands for it; null where that came to nothing",

@@ -12,7 +12,7 @@ use serde::de::{Error, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{Object, OneOfBuilder, Schema};
-use utoipa::{PartialSchema, ToSchema};
+use utoipa::ToSchema;
 
 use crate::domain::concert::Prices;
 use crate::domain::schedule::policy::RESERVATION_SEATS_MAX;
@@ -27,7 +27,7 @@ use crate::http::refusal::problem;
 
 /// A seat that is asked for: its id, or an object with its id and its price type.
 #[derive(Debug)]
-pub struct SeatWish {
+pub(super) struct SeatWish {
     seat_id: String,
     price_type: Option<String>,
 }
@@ -47,7 +47,7 @@ struct TypedSeat {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(as = AreaPlaces)]
-pub struct AreaPlacesBody {
+pub(super) struct AreaPlacesBody {
     #[schema(value_type = PlaceText)]
     area_id: String,
     /// How many places.
@@ -64,7 +64,7 @@ pub struct AreaPlacesBody {
 /// So in a grade that only areas have, it gets places of them. A party for which nobody has room is split.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct BestAvailable {
+pub(super) struct BestAvailable {
     /// Only seats of this grade.
     #[schema(value_type = Option<GradeText>)]
     grade: Option<String>,
@@ -87,15 +87,15 @@ pub struct BestAvailable {
 }
 
 /// What is asked for.
-pub struct Asked<'a> {
+pub(super) struct Asked<'a> {
     /// The seats that are named.
-    pub seats: Option<&'a [SeatWish]>,
+    pub(super) seats: Option<&'a [SeatWish]>,
     /// The places of areas that are named.
-    pub areas: Option<&'a [AreaPlacesBody]>,
+    pub(super) areas: Option<&'a [AreaPlacesBody]>,
     /// The best that are left, in their place.
-    pub best: Option<&'a BestAvailable>,
+    pub(super) best: Option<&'a BestAvailable>,
     /// Whether it may have accessible seats.
-    pub accessible: bool,
+    pub(super) accessible: bool,
 }
 
 impl AsRef<str> for SeatWish {
@@ -135,9 +135,11 @@ impl<'de> Deserialize<'de> for SeatWish {
     }
 }
 
-impl PartialSchema for SeatWish {
+impl utoipa::PartialSchema for SeatWish {
     fn schema() -> RefOr<Schema> {
-        OneOfBuilder::new().item(SeatName::schema()).item(TypedSeat::schema()).into()
+        // The trait isn't in scope here: what is derived above names it in full, and would be told that it needn't.
+        let id = <SeatName as utoipa::PartialSchema>::schema();
+        OneOfBuilder::new().item(id).item(<TypedSeat as utoipa::PartialSchema>::schema()).into()
     }
 }
 
@@ -153,7 +155,7 @@ impl Asked<'_> {
     ///
     /// # Errors
     /// 422 `invalid_request` or `unknown_seat`.
-    pub fn wish(&self, entry: &ScheduleEntry) -> Result<Wish, Problem> {
+    pub(super) fn wish(&self, entry: &ScheduleEntry) -> Result<Wish, Problem> {
         let layout = entry.layout();
         let named = self.seats.is_some() || self.areas.is_some();
         let wish = match (named, self.best) {
@@ -195,7 +197,7 @@ impl Asked<'_> {
     }
 
     /// Makes the problem of a refusal; one about the size, or a price type, names the field that says it.
-    pub fn refused(&self, error: EngineError, entry: &ScheduleEntry) -> Problem {
+    pub(super) fn refused(&self, error: EngineError, entry: &ScheduleEntry) -> Problem {
         match error {
             EngineError::Refused(engine::Refusal::Schedule(Refusal::TooManySeats { max })) => {
                 let field = match (self.best, self.seats) {
@@ -203,7 +205,10 @@ impl Asked<'_> {
                     (None, Some(_)) => "seats",
                     (None, None) => "areas",
                 };
-                Problem::invalid_field(field, format!("a reservation of this schedule has at most {max} seats"))
+                Problem::invalid_field(
+                    field,
+                    format!("a reservation of this schedule has at most {max} seats"),
+                )
             }
             EngineError::Refused(engine::Refusal::Schedule(refusal @ Refusal::PriceTypeNotSold)) => {
                 let field = self.not_sold(entry).unwrap_or_else(|| "bestAvailable.priceTypes".to_owned());
@@ -222,9 +227,11 @@ impl Asked<'_> {
         };
 
         let seat_sold = |seat: &SeatWish| {
-            layout.seat(&seat.seat_id).is_none_or(|found| is_sold(layout.grade_of(found), seat.price_type.as_deref()))
+            layout
+                .seat(&seat.seat_id)
+                .is_none_or(|found| is_sold(layout.grade_of(found), seat.price_type.as_deref()))
         };
-        if let Some(index) = self.seats?.iter().position(|seat| !seat_sold(seat)) {
+        if let Some(index) = self.seats.unwrap_or_default().iter().position(|seat| !seat_sold(seat)) {
             return Some(format!("seats[{index}].priceType"));
         }
         let area_sold = |area: &AreaPlacesBody| {
@@ -232,7 +239,7 @@ impl Asked<'_> {
             let grade = found.map(|found| layout.areas()[found.index()].grade);
             grade.is_none_or(|grade| is_sold(grade, area.price_type.as_deref()))
         };
-        let index = self.areas?.iter().position(|area| !area_sold(area))?;
+        let index = self.areas.unwrap_or_default().iter().position(|area| !area_sold(area))?;
         Some(format!("areas[{index}].priceType"))
     }
 }
@@ -303,8 +310,7 @@ fn known_areas(entry: &ScheduleEntry, named: &[AreaPlacesBody]) -> Result<Box<[A
         let Some(area) = entry.layout().area(area_id) else {
             return wrong("areaId", "the venue has no such area");
         };
-        let price_type =
-            known_type(price_type.as_deref(), prices.as_deref(), || format!("areas[{index}]"))?;
+        let price_type = known_type(price_type.as_deref(), prices.as_deref(), || format!("areas[{index}]"))?;
         if areas.iter().any(|other| (other.area, other.price_type) == (area, price_type)) {
             return wrong("areaId", "the area is named twice");
         }

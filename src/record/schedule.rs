@@ -8,8 +8,9 @@ use serde::{Deserialize, Serialize};
 use super::DecodeError;
 use super::catalogue::ArchivedWire;
 use super::fields::{
-    KeyUseWire, KeyWire, More, Read, concert_id, currency_in, currency_out, instant_in, instant_out, key_in,
-    fee_id, key_out, keys_in, keys_out, money, pages, price_type_id, schedule_id, seats_in, seats_out, user_id, venue_id,
+    KeyUseWire, KeyWire, More, Read, concert_id, currency_in, currency_out, fee_id, instant_in, instant_out,
+    key_in, key_out, keys_in, keys_out, money, pages, price_type_id, schedule_id, seats_in, seats_out,
+    user_id, venue_id,
 };
 use super::selling::{
     AllotmentWire, CodeTermsWire, CodesWire, PhaseWire, allotment_id, code_in, phase_id, prefix_in,

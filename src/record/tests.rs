@@ -105,7 +105,12 @@ fn concert() -> Concert {
         description: Some("front".into()),
         prices: [(PriceTypeId::parse("청소년").unwrap(), Money::new(120_000).unwrap())].into(),
     };
-    let unused = PricedGrade { name: GradeName::parse("R").unwrap(), description: None, prices: BTreeMap::new(), ..grade.clone() };
+    let unused = PricedGrade {
+        name: GradeName::parse("R").unwrap(),
+        description: None,
+        prices: BTreeMap::new(),
+        ..grade.clone()
+    };
     Concert {
         id: ConcertId::parse("kinky").unwrap(),
         title: "킹키부츠".into(),

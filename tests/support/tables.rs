@@ -199,7 +199,11 @@ impl Tables {
             lines.iter().filter(|line| is_in(line)).map(|line| signed(line, "amount")).sum()
         };
         for line in &lines {
-            assert_eq!(signed(line, "amount"), signed(line, "unit_amount") * signed(line, "count"), "{line:?}");
+            assert_eq!(
+                signed(line, "amount"),
+                signed(line, "unit_amount") * signed(line, "count"),
+                "{line:?}"
+            );
         }
         assert_eq!(sum(&|_| true), signed(reservation, "amount"), "{reservation:?}: {lines:?}");
 

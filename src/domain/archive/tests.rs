@@ -202,7 +202,7 @@ fn money_that_is_under_way_or_owed_keeps_it() {
     assert_eq!(show.belongs(OVER), Err(Stays::Unsettled), "its money isn't back");
     let payments = show.payments.as_mut().unwrap();
     let given_back = payments::Command::Note { payment, outcome: Outcome::GivenBack };
-    for command in [payments::Command::Refund { payment }, given_back] {
+    for command in [payments::Command::Refund { payment, amount: None }, given_back] {
         let event = payments.decide(&command).unwrap().unwrap();
         payments.apply(&event, START, None);
     }

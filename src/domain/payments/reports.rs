@@ -45,7 +45,7 @@ pub enum Report {
     },
     /// It gave back what was to go back.
     Refunded {
-        /// What it had taken; or, where a part was to go back, that part.
+        /// What it had taken, but for the amount: that is what went back.
         taken: Taken,
         /// Its name for the refund.
         transaction: Option<Arc<str>>,
@@ -72,7 +72,7 @@ impl Payments {
             }
 
             Report::Captured(taken) => {
-                if self.reported(order, taken, |_| None)?.is_some() {
+                if self.reported(order, taken, |known| known.amount)?.is_some() {
                     return Ok(None);
                 }
                 let fits = (taken.amount, taken.currency) == (order.amount, order.currency);
@@ -89,7 +89,7 @@ impl Payments {
 
             Report::Refunded { taken, transaction } => {
                 let transaction = transaction.clone();
-                if let Some(known) = self.reported(order, taken, |known| known.refund)? {
+                if let Some(known) = self.reported(order, taken, Payment::refund_amount)? {
                     let number = known.id.number;
                     if known.state == State::Refunding {
                         return Ok(Some(Event::Refunded { number, transaction }));
@@ -105,8 +105,8 @@ impl Payments {
         }
     }
 
-    /// Finds the payment of the order's reservation that a service's payment key stands for. The service tells the amount that it took,
-    /// or the other that a payment may have.
+    /// Finds the payment of the order's reservation that a service's payment key stands for, and of which it told the amount that is to
+    /// be told.
     ///
     /// # Errors
     /// [`Refusal::Contradicts`]; [`Refusal::OthersKey`], since one taking of money can't pay for two reservations.
@@ -114,14 +114,14 @@ impl Payments {
         &self,
         order: &Payment,
         taken: &Taken,
-        or: impl Fn(&Payment) -> Option<Money>,
+        amount: impl Fn(&Payment) -> Money,
     ) -> Result<Option<&Payment>, Refusal> {
         let known = self.with_payment_key(order, &taken.payment_key);
         if known.is_none() && self.index.named(&taken.payment_key).next().is_some() {
             return Err(Refusal::OthersKey);
         }
-        let is_amount = |known: &Payment| known.amount == taken.amount || or(known) == Some(taken.amount);
-        let agrees = known.is_none_or(|known| known.currency == taken.currency && is_amount(known));
+        let agrees =
+            known.is_none_or(|known| (amount(known), known.currency) == (taken.amount, taken.currency));
         if agrees && taken.amount > Money::ZERO { Ok(known) } else { Err(Refusal::Contradicts) }
     }
 

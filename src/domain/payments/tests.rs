@@ -71,6 +71,33 @@ fn a_payment_from_the_balance_goes_step_by_step_to_its_end() {
 }
 
 #[test]
+fn a_refund_is_of_a_part_or_of_everything_or_of_nothing() {
+    let won = |minor| Some(Money::new(minor).unwrap());
+    for (asked, part, back) in [
+        (None, None, 100),
+        (won(100), None, 100),
+        (won(101), None, 100),
+        (won(92), won(92), 92),
+        (won(0), won(0), 0),
+    ] {
+        let mut payments = payments();
+        act(&mut payments, &start(Method::Balance), None).unwrap();
+        for outcome in [Outcome::Held, Outcome::Captured, Outcome::Confirmed, Outcome::PassEnded] {
+            assert!(note(&mut payments, outcome));
+        }
+        let refund = Command::Refund { payment: only(&payments).id, amount: asked };
+        act(&mut payments, &refund, None).unwrap();
+        let owed = only(&payments);
+        assert_eq!((owed.refund, owed.refund_amount().minor(), owed.amount.minor()), (part, back, 100));
+        assert_eq!((owed.next(), owed.gives_nothing_back()), (Some(Step::GiveBack), back == 0));
+        let other = Command::Refund { payment: owed.id, amount: won(1) };
+        assert_eq!(act(&mut payments, &other, None), Ok(false), "it was decided before");
+        assert!(note(&mut payments, Outcome::GivenBack));
+        assert_eq!(only(&payments).refund, part);
+    }
+}
+
+#[test]
 fn a_payment_through_the_gateway_waits_for_what_its_checkout_gives() {
     let mut payments = payments();
     act(&mut payments, &start(Method::Card), None).unwrap();
@@ -96,6 +123,7 @@ fn what_was_taken_for_seats_that_are_gone_goes_back() {
     }
     assert_eq!((only(&payments).next(), only(&payments).state.as_str()), (Some(Step::GiveBack), "refunding"));
     assert_eq!(only(&payments).failure, Some(Failure::SeatsLost));
+    assert_eq!(only(&payments).refund, None, "all of it");
 }
 
 #[test]

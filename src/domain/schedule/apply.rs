@@ -395,7 +395,9 @@ impl Schedule {
             let ending = match reservation.status {
                 ReservationStatus::Confirmed => {
                     // Nobody chose to give it back: fees go back, too.
-                    reservation.terms.as_mut().into_iter().for_each(Terms::refund_all);
+                    if let Some(terms) = &mut reservation.terms {
+                        Terms::refund_all(terms);
+                    }
                     ReservationStatus::Cancelled
                 }
                 ReservationStatus::Held

@@ -401,12 +401,10 @@ impl Schedule {
 
         match reservation.status {
             ReservationStatus::Held => {}
-            ReservationStatus::Confirmed => return Ok(None),
-            ReservationStatus::Cancelled if reservation.payment == Some(payment) => return Ok(None),
+            // As in `confirm`.
+            ReservationStatus::Confirmed | ReservationStatus::Cancelled => return Ok(None),
             ReservationStatus::Expired => self.check_rescue(reservation, now)?,
-            ReservationStatus::Paying | ReservationStatus::Cancelled | ReservationStatus::Released => {
-                return Err(Refusal::NotHeld);
-            }
+            ReservationStatus::Paying | ReservationStatus::Released => return Err(Refusal::NotHeld),
         }
         // It may have been exchanged while the customer paid.
         if self.amount_of(reservation) != amount {

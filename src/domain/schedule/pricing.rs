@@ -74,8 +74,7 @@ impl Schedule {
             return Err(Refusal::UnknownPriceType);
         }
 
-        let unnamed: &[PriceType] =
-            if types.is_empty() && seats > 0 { &[PriceType::DEFAULT] } else { &[] };
+        let unnamed: &[PriceType] = if types.is_empty() && seats > 0 { &[PriceType::DEFAULT] } else { &[] };
         let of_areas = wish.areas.iter().map(|area| area.price_type);
         let mut asked = types.iter().chain(unnamed).copied().chain(of_areas);
         let is_known = |price_type: PriceType| {
@@ -117,7 +116,7 @@ impl Schedule {
             count: 1,
         });
         let areas = terms.map_or(&[][..], |terms| &terms.areas);
-        let of_areas = areas.iter().map(|places| Priced {
+        let of_areas = areas.iter().map(move |places| Priced {
             area: Some(places.area),
             grade: self.layout.areas()[places.area.index()].grade,
             price_type: places.price_type,
@@ -157,7 +156,7 @@ pub fn lines(
         let price = prices.of(group.grade, group.price_type).ok_or(Refusal::PriceTypeNotSold)?;
         let kind = if group.area.is_some() { LineKind::Area } else { LineKind::Seat };
         let grade = &grades[group.grade.index()];
-        let name = match prices.type_name(group.price_type) {
+        let name: Arc<str> = match prices.type_name(group.price_type) {
             Some(price_type) => format!("{grade} {price_type}").into(),
             None => Arc::from(grade.as_str()),
         };
@@ -169,7 +168,7 @@ pub fn lines(
         }
     }
 
-    let count = groups.iter().map(|group| group.count).sum();
+    let count: u32 = groups.iter().map(|group| group.count).sum();
     for fee in prices.fees() {
         let count = match fee.per {
             FeePer::Seat => count,

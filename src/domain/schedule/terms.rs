@@ -1,7 +1,8 @@
 //! What of a reservation isn't numbered seats at their grades' prices: places of areas, price types, lines, a code.
 //!
 //! A plain reservation has none of it, and no pointer to anything. Terms are decided once, when a hold is made or exchanged, and told
-//! by that event: nothing recomputes them, so that a reservation costs what its user was told.
+//! by that event: nothing recomputes them, so that a reservation costs what its user was told. Only a performance that is cancelled makes
+//! all of a reservation's lines refundable.
 
 use std::sync::Arc;
 

@@ -383,12 +383,12 @@ impl Drive<'_> {
         End::Settled
     }
 
-    /// Returns how much of a cancelled reservation's money goes back, as its lines say; all, where it has none or is forgotten.
+    /// Returns how much of a cancelled reservation's money goes back, as its lines say; nothing where it is forgotten, and so all of it.
     fn refundable(&self, payment: &Payment) -> Option<Money> {
         let entry = self.directory.schedule_by_number(payment.id.schedule)?;
         let schedule = entry.read();
-        let terms = schedule.reservation(payment.reservation)?.terms.as_ref()?;
-        Some(terms.refund())
+        let reservation = schedule.reservation(payment.reservation)?;
+        Some(schedule.refund_of(reservation))
     }
 
     /// Waits before a step is tried again; says no when nothing can change any more.

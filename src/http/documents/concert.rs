@@ -10,7 +10,8 @@ use super::checks::{Checks, NAME_LEN_MAX, NAMES_MAX};
 use super::venue::all;
 use super::words::URL_LEN_MAX;
 use super::words::{
-    CatalogueId, CurrencyText, GradeText, LineName, LineText, LinesText, NameText, Names, PictureUrl, by_role, numbers_by_id,
+    CatalogueId, CurrencyText, GradeText, LineName, LineText, LinesText, NameText, Names, PictureUrl,
+    by_role, numbers_by_id,
 };
 use crate::domain::concert::{
     Concert, FEE_MAX, Fee, FeePer, LINE_NAME_LEN_MAX, NamedPriceType, PRICE_MAX, PricedGrade,

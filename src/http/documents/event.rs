@@ -10,8 +10,8 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
-use super::kinds::{self, EventDocument, Kind, object};
 use super::concert::FeeDocument;
+use super::kinds::{self, EventDocument, Kind, object};
 use super::reservation::LineDocument;
 use super::{CodeBody, ConcertDocument, PlanDocument, QueuePolicyDocument, VenueDocument, money};
 use crate::domain::catalogue::CatalogueEvent;
@@ -415,7 +415,8 @@ fn add_terms(fields: &mut Value, terms: Option<&Terms>, names: &impl Names) {
     if !terms.areas.is_empty() {
         fields["areas"] = terms.areas.iter().map(area).collect();
     }
-    let types: Option<Vec<String>> = terms.price_types.iter().map(|price_type| type_id(*price_type)).collect();
+    let types: Option<Vec<String>> =
+        terms.price_types.iter().map(|price_type| type_id(*price_type)).collect();
     if let Some(types) = types.filter(|types| !types.is_empty()) {
         fields["priceTypes"] = types.into();
     }
@@ -423,7 +424,7 @@ fn add_terms(fields: &mut Value, terms: Option<&Terms>, names: &impl Names) {
 
 /// Adds what a reservation costs, where it isn't its seats' prices alone.
 fn with_lines(mut fields: Value, terms: Option<&Terms>) -> Value {
-    if let Some(terms) = terms {
+    if let Some(terms) = terms.filter(|terms| !terms.lines.is_empty()) {
         fields["lines"] = written(&terms.lines.iter().map(LineDocument::from).collect::<Vec<_>>());
     }
     fields
@@ -437,9 +438,7 @@ fn with_tariff(mut fields: Value, prices: Option<&Prices>, names: &impl Names) -
             let grades = layout.grades().iter().zip(&priced.by_grade);
             grades.filter_map(|(grade, price)| Some((grade.to_string(), (*price)?.minor().into()))).collect()
         };
-        let priced = |priced: &PricedType| {
-            json!({"priceType": priced.id.as_str(), "name": &*priced.name, "prices": by_grade(priced)})
-        };
+        let priced = |priced: &PricedType| json!({"priceType": priced.id.as_str(), "name": &*priced.name, "prices": by_grade(priced)});
         fields["priceTypes"] = prices.types().iter().map(priced).collect();
     }
     if !prices.fees().is_empty() {

@@ -228,25 +228,32 @@ const SEATS: &[Field] = &[
         .sometimes(),
 ];
 const PLACES: &[Field] = &[AREAS, PRICE_TYPES, LINES];
-const AREAS: Field =
-    field("areas", Objects, "its places of areas, where it has any: `areaId`, `count` and, where there are any, `priceType` of each")
-        .sometimes();
+const AREAS: Field = field(
+    "areas",
+    Objects,
+    "its places of areas, where it has any: `areaId`, `count` and, where there are any, `priceType` of each",
+)
+.sometimes();
 const PRICE_TYPES: Field = field(
     "priceTypes",
     Texts,
     "the seats' price types, in the order of `seats`, where one of them isn't the default",
 )
 .sometimes();
-const LINES: Field =
-    field("lines", Objects, "what it costs, as a reservation's `lines`, where it isn't its seats' prices alone")
-        .sometimes();
+const LINES: Field = field(
+    "lines",
+    Objects,
+    "what it costs, as a reservation's `lines`, where it isn't its seats' prices alone",
+)
+.sometimes();
 const PAYMENT: &[Field] = &[
     field("paymentNumber", Number, "the payment's number in its schedule"),
     field("paymentId", Text, "its id; null where it is no longer kept").or_null(),
 ];
 const PAID_BY: &[Field] = &[field("paymentId", Text, "the payment")];
 const TARIFF: &[Field] = &[
-    field("priceTypes", Objects, "its price types, each with its `prices` by grade, where it has any").sometimes(),
+    field("priceTypes", Objects, "its price types, each with its `prices` by grade, where it has any")
+        .sometimes(),
     field("fees", Objects, "its fees, as in a concert, where it has any").sometimes(),
 ];
 const DEADLINE: &[Field] = &[field("expiresAt", Instant, "the deadline from now on")];

@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 use super::words::{At, OpaqueId, ReservationWord};
 use crate::domain::catalogue::Catalogue;
 use crate::domain::concert::Prices;
+use crate::domain::ids::PriceTypeId;
 use crate::domain::money::{Currency, Money};
 use crate::domain::schedule::terms::{AreaPlaces, Line, LineKind, PriceType};
 use crate::domain::schedule::{Reservation, ReservationStatus, Terms};
@@ -223,12 +224,13 @@ impl<'a> Surroundings<'a> {
     fn places(&self, places: AreaPlaces) -> ReservedPlaces<'_> {
         let layout = self.entry.layout();
         let area = &layout.areas()[places.area.index()];
-        let price = self.prices.of(area.grade, places.price_type).expect("places that were held have a price");
+        let price =
+            self.prices.of(area.grade, places.price_type).expect("places that were held have a price");
         ReservedPlaces {
             area_id: &area.id,
             grade: &layout.grades()[area.grade.index()],
             price: price.minor(),
-            price_type: self.prices.type_id(places.price_type).map(|id| id.as_str()),
+            price_type: self.prices.type_id(places.price_type).map(PriceTypeId::as_str),
             count: places.count,
         }
     }
@@ -245,7 +247,7 @@ impl<'a> Surroundings<'a> {
             seat_id: layout.seat_id(seat),
             grade: &layout.grades()[grade.index()],
             price: price.minor(),
-            price_type: self.prices.type_id(price_type).map(|id| id.as_str()),
+            price_type: self.prices.type_id(price_type).map(PriceTypeId::as_str),
         }
     }
 }

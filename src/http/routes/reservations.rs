@@ -12,9 +12,7 @@ use crate::archive::ReservationPlace;
 use crate::domain::cause::{By, Cause};
 use crate::domain::ids::{ScheduleId, UserId};
 use crate::domain::keys::KeyUse;
-use crate::domain::schedule::{
-    Answer, Caller, Command, Reservation, ReservationRef, ReservationStatus,
-};
+use crate::domain::schedule::{Answer, Caller, Command, Reservation, ReservationRef, ReservationStatus};
 use crate::engine::{Done, FoundReservation, Listed, Narrow, ScheduleEntry};
 use crate::http::ClientAddress;
 use crate::http::app::App;

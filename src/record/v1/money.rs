@@ -384,13 +384,11 @@ impl PaymentsEventWire<'_> {
                 number: PaymentNumber(number),
                 failure: failure.map(FailureWire::into_domain).transpose()?,
             },
-            Self::RefundBegun(number, failure) => {
-                Event::RefundBegun {
-                    number: PaymentNumber(number),
-                    failure: failure.into_domain()?,
-                    amount: None,
-                }
-            }
+            Self::RefundBegun(number, failure) => Event::RefundBegun {
+                number: PaymentNumber(number),
+                failure: failure.into_domain()?,
+                amount: None,
+            },
             Self::Refunded(number) => Event::Refunded { number: PaymentNumber(number), transaction: None },
             Self::KeyKept(number) => Event::KeyKept { number: PaymentNumber(number) },
             Self::CapturedAtGateway { number, transaction, approved_at } => Event::Captured {

@@ -84,6 +84,29 @@ fn a_refund_is_owed_until_the_service_says_that_it_is_done() {
 }
 
 #[test]
+fn the_service_reports_as_much_as_it_was_asked_to_give_back() {
+    let back = |amount: u64| Taken { amount: Money::new(amount).unwrap(), ..taken("k") };
+    let report = |amount| Report::Refunded { taken: back(amount), transaction: None };
+    let (mut payments, order) = paid();
+    let refund = Command::Refund { payment: order, amount: Some(Money::new(92).unwrap()) };
+    act(&mut payments, &refund, None).unwrap();
+    assert_eq!(only(&payments).next(), None, "nobody can be asked");
+    for other in [100, 91] {
+        assert_eq!(told(&mut payments, order, report(other)), Err(Refusal::Contradicts));
+    }
+    assert_eq!(captured(&mut payments, order, "k"), Ok(false), "what it took stays what it was");
+    assert_eq!(told(&mut payments, order, report(92)), Ok(true));
+    assert_eq!(told(&mut payments, order, report(92)), Ok(false));
+    assert_eq!(state(&payments, order), State::Refunded);
+
+    // Of nothing it isn't asked, and no word of it is waited for.
+    let (mut payments, order) = paid();
+    act(&mut payments, &Command::Refund { payment: order, amount: Some(Money::ZERO) }, None).unwrap();
+    assert_eq!(only(&payments).next(), Some(Step::GiveBack));
+    assert!(note(&mut payments, Outcome::GivenBack));
+}
+
+#[test]
 fn another_amount_or_currency_is_owed_and_pays_for_nothing() {
     let (mut payments, order) = ready();
     let amount = Money::new(99).unwrap();

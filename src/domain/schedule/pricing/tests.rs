@@ -57,10 +57,8 @@ fn told(lines: &[Line]) -> Vec<(&'static str, &str, u32, i64, i64)> {
 
 #[test]
 fn a_reservation_has_a_line_for_each_price_then_its_fees_then_what_is_taken_off() {
-    let fees = [
-        fee("예매 수수료", 2_000, FeePer::Seat, false),
-        fee("배송", 3_000, FeePer::Reservation, true),
-    ];
+    let fees =
+        [fee("예매 수수료", 2_000, FeePer::Seat, false), fee("배송", 3_000, FeePer::Reservation, true)];
     let standing = Priced { area: Some(Area(0)), count: 3, ..seat(2, 0) };
     let places = [seat(0, 0), standing, seat(0, 1), seat(0, 0)];
     let (code, discount) = (code(), Discount::Percent(10));
@@ -131,7 +129,12 @@ fn what_somebody_set_is_what_the_lines_add_up_to() {
 type Place = (Option<u16>, u16, u8);
 
 /// The model: each place costs its price less its discount, whatever it is grouped with.
-fn cost(places: &[Place], table: &BTreeMap<(u16, u8), u64>, fees: &[Fee], off: Option<Discount>) -> Option<i128> {
+fn cost(
+    places: &[Place],
+    table: &BTreeMap<(u16, u8), u64>,
+    fees: &[Fee],
+    off: Option<Discount>,
+) -> Option<i128> {
     let mut sum = 0_i128;
     for (_, grade, price_type) in places {
         let price = i128::from(*table.get(&(*grade, *price_type))?);
@@ -225,7 +228,7 @@ proptest! {
             let times = if fee.per == FeePer::Seat { places.len() } else { 1 };
             i128::from(fee.amount.minor()) * i128::try_from(times).unwrap()
         }).sum();
-        let terms = crate::domain::schedule::Terms { lines: made, ..Default::default() };
+        let terms = Terms { lines: made, ..Default::default() };
         prop_assert_eq!(i128::from(terms.refund().minor()), expected - stays);
     }
 
@@ -241,7 +244,7 @@ proptest! {
         prop_assert_eq!(after.iter().map(|line| line.amount).sum::<i64>(), i64::try_from(amount).unwrap());
         prop_assert!(before.iter().all(|line| after.contains(line)));
         prop_assert!(after.is_sorted_by_key(|line| line.kind), "in the order of kinds");
-        let terms = crate::domain::schedule::Terms { lines: after, ..Default::default() };
+        let terms = Terms { lines: after, ..Default::default() };
         prop_assert!(terms.refund() <= won(amount), "no more goes back than was paid");
     }
 }

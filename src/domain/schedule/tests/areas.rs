@@ -476,12 +476,10 @@ impl Model {
         }
         match status {
             ReservationStatus::Paying => {}
-            ReservationStatus::Confirmed => return Ok(false),
+            ReservationStatus::Confirmed | ReservationStatus::Cancelled => return Ok(false),
             ReservationStatus::Expired if self.cancelled => return Err(Refusal::Expired),
             ReservationStatus::Expired => self.is_there(Some(of), &seats, &areas)?,
-            ReservationStatus::Held | ReservationStatus::Cancelled | ReservationStatus::Released => {
-                return Err(Refusal::NotHeld);
-            }
+            ReservationStatus::Held | ReservationStatus::Released => return Err(Refusal::NotHeld),
         }
         self.bookings[of].status = ReservationStatus::Confirmed;
         Ok(true)

@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 
 use super::areas::{LAWN, PIT, creation_with_areas, layout_with_areas};
+use super::selling::code;
 use super::*;
 use crate::domain::cause::Cause;
 use crate::domain::concert::{Fee, FeePer, PricedType, Tariff};
@@ -128,6 +129,10 @@ impl Sale {
     }
 }
 
+fn line(kind: &'static str, name: &str, count: u32, amount: i64) -> (&'static str, String, u32, i64) {
+    (kind, name.to_owned(), count, amount)
+}
+
 fn best(count: u32) -> Best {
     Best { count, ..Best::default() }
 }
@@ -135,9 +140,9 @@ fn best(count: u32) -> Best {
 #[test]
 fn each_place_costs_the_price_of_its_type_and_fees_come_on_top() {
     let mut sale = sale();
-    let wish = sale.typed("A1 B1 A2", &[YOUTH, ADULT, YOUTH], &[in_area(PIT, 2, YOUTH), in_area(LAWN, 1, ADULT)]);
+    let wish =
+        sale.typed("A1 B1 A2", &[YOUTH, ADULT, YOUTH], &[in_area(PIT, 2, YOUTH), in_area(LAWN, 1, ADULT)]);
     let held = sale.try_wish("ann", wish).unwrap();
-    let line = |kind: &'static str, name: &str, count, amount| (kind, name.to_owned(), count, amount);
     assert_eq!(
         sale.lines(held),
         [
@@ -159,13 +164,13 @@ fn without_types_fees_areas_and_a_code_a_reservation_has_no_terms() {
     let mut plain = sale_with(None);
     let held = plain.hold("ann", "A1 B1");
     assert_eq!(plain.get(held).terms, None);
-    assert_eq!(plain.lines(held), [("seat", "VIP".into(), 1, 100), ("seat", "R".into(), 1, 70)]);
+    assert_eq!(plain.lines(held), [line("seat", "VIP", 1, 100), line("seat", "R", 1, 70)]);
     assert_eq!((plain.amount(held), plain.refund(held)), (170, 170));
 
     // Fees alone are lines, with no price type anywhere.
     let mut with_fees = sale_with(Some(fees_alone()));
     let held = with_fees.hold("ann", "A1 B1");
-    assert_eq!(with_fees.lines(held)[0], ("seat", "VIP".into(), 1, 100));
+    assert_eq!(with_fees.lines(held)[0], line("seat", "VIP", 1, 100));
     assert_eq!((with_fees.amount(held), with_fees.refund(held)), (183, 175));
     assert_eq!(with_fees.try_typed("ann", "A2", &[YOUTH]), Err(Refusal::UnknownPriceType));
 
@@ -287,7 +292,10 @@ fn who_gives_a_reservation_back_has_all_but_the_fees_that_stay() {
     sale.pay("bob", other);
     assert_eq!((sale.amount(other), sale.refund(other)), (110, 105));
     sale.does(&Command::Cancel);
-    assert_eq!((sale.status(other), sale.amount(other), sale.refund(other)), (ReservationStatus::Cancelled, 110, 110));
+    assert_eq!(
+        (sale.status(other), sale.amount(other), sale.refund(other)),
+        (ReservationStatus::Cancelled, 110, 110)
+    );
     assert_eq!(sale.refund(held), 205);
     // A payment that hears of its confirmation only now has bought it all the same: what goes back is the lines' to say.
     assert_eq!(sale.confirm(held, 900), Ok(None));
@@ -357,7 +365,7 @@ impl Booking {
     }
 
     fn fees(&self) -> (u64, u64) {
-        (3 * self.places.len() as u64 + 2, 5)
+        (3 * u64::try_from(self.places.len()).unwrap() + 2, 5)
     }
 
     fn amount(&self) -> u64 {
@@ -417,7 +425,7 @@ fn asked() -> impl Strategy<Value = Asked> {
     let price_type = || prop_oneof![6 => Just(0_u8), 3 => Just(1), 1 => Just(2)];
     let seats = prop::collection::btree_map(0..12_u32, price_type(), 0..4);
     let areas = prop::collection::vec((0..2_u16, price_type(), 1..3_u32), 0..2);
-    (seats, areas, prop::sample::select(&CODES[..])).prop_map(|(seats, areas, code)| Asked {
+    (seats, areas, prop::sample::select(CODES.to_vec())).prop_map(|(seats, areas, code)| Asked {
         seats: seats.into_iter().collect(),
         areas,
         code,
@@ -459,7 +467,7 @@ impl Both {
             ("YOUNG", Discount::Percent(50), Some([Arc::from("youth")].into())),
         ] {
             let terms = CodeTerms { discount: Some(discount), price_types, ..CodeTerms::default() };
-            let code = super::selling::code(text);
+            let code = code(text);
             both.ask(Command::PutCode { code, terms: Arc::new(terms) }).unwrap();
         }
         both
