@@ -120,6 +120,7 @@ test("two places of an area and a seat are held together, live for others, and e
   const [asked] = await Promise.all([holdOf(ann.page), ann.page.locator("#hold").click()]);
   assert.deepEqual(asked, { scheduleId: "test-mixed", seats: ["1층-A-2-3"], areas: [{ areaId: "floor", count: 2 }] });
   await ann.see(".reservation.held .deadline");
+  await ann.page.locator(".ticket", { hasText: "스탠딩 × 2" }).waitFor();
   await bob.page.locator(".area-name", { hasText: "28 left" }).waitFor();
   const ticket = await ann.page.locator(".ticket").innerText();
   assert.match(ticket, /row 2, seat 3[\s\S]*스탠딩 × 2[\s\S]*ST × 2[\s\S]*₩120,000[\s\S]*Total\s*₩200,000/);
@@ -178,16 +179,20 @@ test("a hall without numbered seats has no map and no list", async () => {
 });
 
 test("what a show doesn't use isn't on its page nor in what it asks for", async () => {
-  const sale = await world.sale("plain");
+  const [section] = HALL.sections;
+  const row = { rowId: "1", grade: "R", length: 6 };
+  await world.call("PUT", "/venues/plain", { name: "Plain", timeZone: "Asia/Seoul", sections: [{ ...section, rows: [row] }] });
+  await world.call("PUT", "/concerts/plain", { ...FESTIVAL, venueId: "plain", grades: [FESTIVAL.grades[0]] });
+  const sale = await world.sale("plain", {}, { concertId: "plain" });
   const fan = await world.fan();
   await fan.page.goto(sale);
   await fan.see(".sections");
   const theatre = ".areas, .area-type, .switch, .code, .typed, .phases, .lines, .choosing-side > .back";
   assert.equal(await fan.page.locator(theatre).count(), 0);
-  await fan.chooseSeat("1층 B", "Row 8, seat 8");
+  await fan.chooseSeat("1층 A", "Row 1, seat 4");
   assert.doesNotMatch(await fan.page.locator(".bar").innerText(), /Includes|place/);
   const [asked] = await Promise.all([holdOf(fan.page), fan.page.locator("#hold").click()]);
-  assert.deepEqual(asked, { scheduleId: "test-plain", seats: ["1층-B-8-8"] });
+  assert.deepEqual(asked, { scheduleId: "test-plain", seats: ["1층-A-1-4"] });
   await fan.see(".reservation.held .deadline");
   assert.equal(await fan.page.locator(theatre).count(), 0);
   await fan.page.goto("/schedules/test-plain");
@@ -220,7 +225,7 @@ for (const [locale, words] of [
     await page.getByRole("button", { name: words.join }).click();
     await said.waitFor();
     assert.match(await said.innerText(), words.needed);
-    assert.ok(await page.evaluate((code) => document.activeElement?.matches(code), CODE), "the field has the focus");
+    await page.waitForFunction((code) => document.activeElement?.matches(code), CODE);
     assert.equal(await page.locator(CODE).getAttribute("aria-invalid"), "true");
     await page.locator(CODE).fill("WRONG-1");
     assert.equal(await said.count(), 0);

@@ -255,7 +255,7 @@ pub fn numbers_by_id(max: u64) -> Object {
     ObjectBuilder::new()
         .schema_type(Type::Object)
         .property_names(id)
-        .additional_properties(Some(number.build()))
+        .additional_properties(Some(number))
         .max_properties(Some(PRICE_TYPES_MAX))
         .build()
 }

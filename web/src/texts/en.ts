@@ -153,7 +153,7 @@ export const shop = {
   onePlaceMore: (name: string) => `One more, ${name}`,
   areaShort: (name: string, left: number) => (left === 0 ? `${name}: someone was quicker, and none is left.` : `${name}: someone was quicker. ${count(left)} left, which are in your choice.`),
   accessible: "Accessible seats",
-  accessibleHint: (free: number) => (free === 0 ? "For wheelchair users and their companions: none is free just now." : `For wheelchair users and their companions: ${count(free)} free.`),
+  accessibleHint: (free: number) => (free === 0 ? "Wheelchair users and companions · none free just now" : `Wheelchair users and companions · ${count(free)} free`),
   accessibleOn: (free: number) => `The accessible seats and those of companions are shown. ${count(free)} free.`,
   accessibleOff: "All other seats are shown.",
   showAccessible: "Show accessible seats",

@@ -152,7 +152,7 @@ export const shop: typeof en.shop = {
   onePlaceMore: (name) => `${name} 한 매 더하기`,
   areaShort: (name, left) => (left === 0 ? `${name}: 다른 분이 먼저 잡아 남은 것이 없습니다.` : `${name}: 다른 분이 먼저 잡아, 남은 ${count(left)}매만 담았습니다.`),
   accessible: "휠체어석 보기",
-  accessibleHint: (free) => (free === 0 ? "휠체어석과 동반자석: 지금은 남은 좌석이 없습니다." : `휠체어석과 동반자석: ${count(free)}석 남음`),
+  accessibleHint: (free) => (free === 0 ? "휠체어석과 동반자석 · 지금은 남은 좌석이 없습니다" : `휠체어석과 동반자석 · ${count(free)}석 남음`),
   accessibleOn: (free) => `휠체어석과 동반자석을 보여 드립니다. ${count(free)}석 남았습니다.`,
   accessibleOff: "다른 모든 좌석을 보여 드립니다.",
   showAccessible: "휠체어석 보기",
@@ -179,7 +179,7 @@ export const shop: typeof en.shop = {
     gridHelp: "화살표 키로 움직이고 Enter로 고릅니다.",
     row: (label) => `${label}열`,
     seat: (seat) =>
-      [`${seat.row}열 ${seat.number}번`, seat.grade, seat.state === "taken" ? "선택 불가" : seat.price, ...seat.marks.map((mark) => markWords[mark]), ...(seat.state === "chosen" ? ["선택함"] : [])].join(", "),
+      [`${seat.row}열 좌석 ${seat.number}`, seat.grade, seat.state === "taken" ? "선택 불가" : seat.price, ...seat.marks.map((mark) => markWords[mark]), ...(seat.state === "chosen" ? ["선택함"] : [])].join(", "),
   },
 
   // 잡은 좌석과 결제

@@ -1,0 +1,1 @@
+import"./shop.chunk-WENHLXYQ.js";import"./shop.chunk-NOV75CWV.js";

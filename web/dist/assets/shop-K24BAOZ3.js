@@ -1,1 +1,0 @@
-import"./shop.chunk-ALQHDMHE.js";import"./shop.chunk-NOV75CWV.js";
