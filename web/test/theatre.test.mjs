@@ -137,7 +137,7 @@ test("two places of an area and a seat are held together, live for others, and e
   await bob.page.locator(".area-name", { hasText: "29 left" }).waitFor();
   await ann.payFromBalance();
   await ann.page.goto("/reservations");
-  await ann.page.locator(".mine-line.confirmed", { hasText: /seat 3, ST · ₩140,000/ }).waitFor();
+  await ann.page.locator(".mine-line.confirmed", { hasText: /seat\s3,\sST\s·\s₩140,000/ }).waitFor();
   await ann.leave();
   await bob.leave();
 });

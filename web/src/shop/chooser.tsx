@@ -365,7 +365,7 @@ function Choosing(props: ChooserProps & { seats: Seats; held: Reservation | null
         />
         <Legend seats={seats} colours={colours} prices={prices} price={price} grade={grade} isSold={isSold} />
         <AccessibleSwitch seats={seats} isOn={accessible} onChange={onAccessible} />
-        {!held && (
+        {!held && plan.count > 0 && (
           <Best
             show={show}
             most={most}

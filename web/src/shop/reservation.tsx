@@ -14,7 +14,7 @@ import { areaNames, type Sale, saleOf, useAt } from "./data";
 import { Deadline } from "./deadline";
 import { asFan } from "./fan";
 import { Lines } from "./lines";
-import { placeCount, placeNames, reservationPath, salePath, seatName } from "./names";
+import { placeNames, reservationPath, salePath, seatName, sizeOf } from "./names";
 import { confirmReturned, Pay } from "./pay";
 import { Refused, sentence } from "./refusal";
 import { Room } from "./room";
@@ -320,7 +320,7 @@ function Cancel(props: { reservation: Reservation; sale: Sale | null; again: () 
             <b>{reservation.concertTitle}</b>
             <br />
             {fullDay(reservation.startsAt, sale.venue?.timeZone)} {time(reservation.startsAt, sale.venue?.timeZone)} ·{" "}
-            {t.value.seats(placeCount(reservation))}
+            {sizeOf(reservation)}
           </p>
           <p>{t.value.cancelAsk}</p>
           {payment !== null && !isRefusal(payment) && (

@@ -10,7 +10,7 @@ import { session } from "../base/session";
 import { Heading, Loading, NoticeTo } from "../base/ui";
 import { CodeField, codeOf } from "./code";
 import { type Sale, saleOf, useAt } from "./data";
-import { placeCount, reservationPath, showPath } from "./names";
+import { reservationPath, showPath, sizeOf } from "./names";
 import { nextChange, nextOpening, phasesAhead } from "./phases";
 import { Phases } from "./presale";
 import { Refused } from "./refusal";
@@ -173,7 +173,7 @@ function Standing(props: { sale: Sale; except: string | null }) {
   if (left === 0) return null;
   return (
     <NoticeTo kind="good" href={reservationPath(own.reservationId)} label={t.value.toPayment} main>
-      {t.value.youHold(placeCount(own))} {t.value.leftFor(clock(left))}
+      {t.value.youHold(sizeOf(own))} {t.value.leftFor(clock(left))}
     </NoticeTo>
   );
 }

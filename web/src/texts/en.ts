@@ -165,6 +165,7 @@ export const shop = {
   yourSeats: "Your choice",
   drop: (seat: string) => `Remove ${seat}`,
   hold: "Hold these seats",
+  holdPlaces: "Hold this choice",
   taken: (seat: string) => `${seat} is taken.`,
   takenShort: "taken",
   tooMany: (most: number) => `You can take up to ${seats(most)}. Remove one first.`,
@@ -184,7 +185,7 @@ export const shop = {
   },
 
   // A hold, and its payment
-  youHold: (number: number) => `You hold ${seats(number)}.`,
+  youHold: (size: string) => `You hold ${size}.`,
   leftFor: (clock: string) => `${clock} left to pay.`,
   toPayment: "Go to payment",
   toReservation: "To the reservation",

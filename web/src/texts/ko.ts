@@ -164,6 +164,7 @@ export const shop: typeof en.shop = {
   yourSeats: "고른 좌석",
   drop: (seat) => `${seat} 빼기`,
   hold: "좌석 선택 완료",
+  holdPlaces: "선택 완료",
   taken: (seat) => `${seat}은 이미 선택된 좌석입니다.`,
   takenShort: "선택 불가",
   tooMany: (most) => `${count(most)}석까지 고를 수 있습니다. 먼저 한 자리를 빼 주세요.`,
@@ -183,7 +184,7 @@ export const shop: typeof en.shop = {
   },
 
   // 잡은 좌석과 결제
-  youHold: (number) => `${count(number)}석을 잡아 두었습니다.`,
+  youHold: (size) => `${size} 잡아 두었습니다.`,
   leftFor: (clock) => `결제까지 ${clock} 남았습니다.`,
   toPayment: "결제하러 가기",
   toReservation: "예매 내역 보기",
