@@ -10,8 +10,6 @@ use std::sync::Arc;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Error, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
-use utoipa::openapi::RefOr;
-use utoipa::openapi::schema::{Object, OneOfBuilder, Schema};
 use utoipa::ToSchema;
 
 use crate::domain::concert::Prices;
@@ -20,7 +18,7 @@ use crate::domain::schedule::terms::{AreaWish, Best, Part, PriceType};
 use crate::domain::schedule::{Pick, Refusal, Wish};
 use crate::domain::venue::{Grade, Layout};
 use crate::engine::{self, EngineError, ScheduleEntry};
-use crate::http::documents::{CatalogueId, FloorText, GradeText, PlaceText, SeatName, numbers_by_id};
+use crate::http::documents::{CatalogueId, FloorText, GradeText, PlaceText, SeatName, either, numbers_by_id};
 use crate::http::lookup::known_seats;
 use crate::http::problem::Problem;
 use crate::http::refusal::problem;
@@ -135,18 +133,17 @@ impl<'de> Deserialize<'de> for SeatWish {
     }
 }
 
+// No part of utoipa is in scope by a short name: what is derived above names it in full, and would be told that it needn't.
 impl utoipa::PartialSchema for SeatWish {
-    fn schema() -> RefOr<Schema> {
-        // The trait isn't in scope here: what is derived above names it in full, and would be told that it needn't.
-        let id = <SeatName as utoipa::PartialSchema>::schema();
-        OneOfBuilder::new().item(id).item(<TypedSeat as utoipa::PartialSchema>::schema()).into()
+    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
+        either::<SeatName, TypedSeat>()
     }
 }
 
 impl ToSchema for SeatWish {}
 
 /// Describes how many places have each price type.
-fn by_type() -> Object {
+fn by_type() -> utoipa::openapi::Object {
     numbers_by_id(u64::from(RESERVATION_SEATS_MAX))
 }
 

@@ -227,7 +227,12 @@ impl ToSchema for Names {}
 
 /// Describes who plays a role: one name, or several.
 pub(super) fn one_name_or_several() -> RefOr<Schema> {
-    OneOfBuilder::new().item(NameText::schema()).item(Names::schema()).into()
+    either::<NameText, Names>()
+}
+
+/// Describes what has one of two forms.
+pub fn either<A: PartialSchema, B: PartialSchema>() -> RefOr<Schema> {
+    OneOfBuilder::new().item(A::schema()).item(B::schema()).into()
 }
 
 /// Describes what is known of roles by their names.
@@ -252,6 +257,7 @@ pub fn numbers_by_id(max: u64) -> Object {
         RefOr::Ref(_) => None,
     };
     let number = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(0)).maximum(Some(max));
+    let number: RefOr<Schema> = number.into();
     ObjectBuilder::new()
         .schema_type(Type::Object)
         .property_names(id)
