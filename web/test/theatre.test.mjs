@@ -404,6 +404,7 @@ test("each seat and place has its price type, a running sum, lines, and what of 
     areas: [{ areaId: "floor", count: 1, priceType: "youth" }],
   });
   await fan.see(".reservation.held .deadline");
+  await page.locator(".ticket", { hasText: /스탠딩 ST · 청소년/ }).waitFor();
   const ticket = await page.locator(".ticket").innerText();
   assert.match(ticket, /row 1, seat 4 R · 청소년/);
   assert.match(ticket, /R 일반\s*₩120,000[\s\S]*R 청소년\s*₩60,000[\s\S]*S 일반\s*₩80,000[\s\S]*ST 청소년\s*₩40,000/);

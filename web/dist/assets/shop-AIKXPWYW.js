@@ -1,1 +1,0 @@
-import"./shop.chunk-6FHODPKD.js";import"./shop.chunk-NOV75CWV.js";
