@@ -408,7 +408,9 @@ kinds! {
     CONCERT_PUT = Catalogue Public "ConcertPut", "A concert was created or replaced", [CONCERT_ID, VENUE_ID,
         &[field("title", Text, "for people"), field("artist", Text, "for people"),
           field("description", Text, "for people").sometimes(), field("posterUrl", Text, "a picture").sometimes(),
-          field("currency", Text, "of its prices"), field("grades", Objects, "as in a concert"), field("cast", Object, "who plays what")]];
+          field("currency", Text, "of its prices"), field("grades", Objects, "as in a concert"), field("cast", Object, "who plays what"),
+          field("priceTypes", Objects, "as in a concert, where it has any").sometimes(),
+          field("fees", Objects, "as in a concert, where it has any").sometimes()]];
     CONCERT_REMOVED = Catalogue Public "ConcertRemoved", "A concert was removed", [CONCERT_ID];
     SCHEDULE_LISTED = Catalogue Public "ScheduleListed", "A schedule is listed: `Created` follows", [SCHEDULE_ID, CONCERT_ID];
     SCHEDULE_UNLISTED = Catalogue Public "ScheduleUnlisted", "A schedule is listed no more: it was removed", [SCHEDULE_ID];

@@ -188,6 +188,7 @@ proptest! {
         // Prices that percents don't divide.
         let mut prices = prices(&fees);
         let mut table = BTreeMap::new();
+        prices.by_grade.iter_mut().for_each(|price| *price = won(price.minor() + odd));
         let tariff = prices.tariff.as_mut().unwrap();
         for (price_type, priced) in (0..).zip(tariff.types.iter_mut()) {
             for (grade, price) in (0..).zip(priced.by_grade.iter_mut()) {
