@@ -14,6 +14,7 @@ before(async () => {
   await world.call("PUT", "/concerts/festival", FESTIVAL);
   await world.call("PUT", "/venues/club", { name: "Club", timeZone: "Asia/Seoul", sections: [], areas: [FLOOR] });
   await world.call("PUT", "/concerts/club", { ...FESTIVAL, title: "Club Night", venueId: "club", grades: [STANDING] });
+  await world.call("PUT", "/concerts/matinee", MATINEE);
 });
 after(() => world?.stop());
 
@@ -60,6 +61,22 @@ const FESTIVAL = {
   ],
 };
 
+/** The same with prices for the young, but not in every grade, and a fee that a cancellation keeps. */
+const MATINEE = {
+  ...FESTIVAL,
+  title: "Matinee",
+  priceTypes: [
+    { priceType: "adult", name: "일반" },
+    { priceType: "youth", name: "청소년", note: "만 18세 이하, 신분증 확인" },
+  ],
+  grades: [
+    { ...FESTIVAL.grades[0], prices: { youth: 60_000 } },
+    FESTIVAL.grades[1],
+    { ...STANDING, prices: { youth: 40_000 } },
+  ],
+  fees: [{ feeId: "booking", name: "예매 수수료", amount: 2_000, per: "seat", refundable: false }],
+};
+
 /** A sale of the festival. */
 const festival = (name, policy = {}, more = {}) =>
   world.sale(name, { maxSeatsPerReservation: 6, maxSeatsPerUser: 8, ...policy }, { concertId: "festival", ...more });
@@ -103,6 +120,7 @@ test("two places of an area and a seat are held together, live for others, and e
   const [asked] = await Promise.all([holdOf(ann.page), ann.page.locator("#hold").click()]);
   assert.deepEqual(asked, { scheduleId: "test-mixed", seats: ["1층-A-2-3"], areas: [{ areaId: "floor", count: 2 }] });
   await ann.see(".reservation.held .deadline");
+  await ann.page.locator(".ticket", { hasText: "스탠딩 × 2" }).waitFor();
   await bob.page.locator(".area-name", { hasText: "28 left" }).waitFor();
   const ticket = await ann.page.locator(".ticket").innerText();
   assert.match(ticket, /row 2, seat 3[\s\S]*스탠딩 × 2[\s\S]*ST × 2[\s\S]*₩120,000[\s\S]*Total\s*₩200,000/);
@@ -119,14 +137,15 @@ test("two places of an area and a seat are held together, live for others, and e
   await bob.page.locator(".area-name", { hasText: "29 left" }).waitFor();
   await ann.payFromBalance();
   await ann.page.goto("/reservations");
-  await ann.page.locator(".mine-line.confirmed", { hasText: /seat 3, ST · ₩140,000/ }).waitFor();
+  await ann.page.locator(".mine-line.confirmed", { hasText: /seat\s3,\sST\s·\s₩140,000/ }).waitFor();
   await ann.leave();
   await bob.leave();
 });
 
 test("an area that runs short leaves what it has in the choice, and says so", async () => {
-  const sale = await festival("short");
-  await world.call("PUT", "/schedules/test-short/allotments/press", { name: "Press", areas: [{ areaId: "floor", count: 26 }] });
+  await world.call("PUT", "/venues/small", { ...HALL, name: "Small", areas: [{ ...FLOOR, capacity: 4 }] });
+  await world.call("PUT", "/concerts/small", { ...FESTIVAL, venueId: "small" });
+  const sale = await world.sale("short", { maxSeatsPerReservation: 6 }, { concertId: "small" });
   const [ann, bob] = [await world.fan(), await world.fan()];
   for (const fan of [ann, bob]) {
     await fan.page.goto(sale);
@@ -160,16 +179,20 @@ test("a hall without numbered seats has no map and no list", async () => {
 });
 
 test("what a show doesn't use isn't on its page nor in what it asks for", async () => {
-  const sale = await world.sale("plain");
+  const [section] = HALL.sections;
+  const row = { rowId: "1", grade: "R", length: 6 };
+  await world.call("PUT", "/venues/plain", { name: "Plain", timeZone: "Asia/Seoul", sections: [{ ...section, rows: [row] }] });
+  await world.call("PUT", "/concerts/plain", { ...FESTIVAL, venueId: "plain", grades: [FESTIVAL.grades[0]] });
+  const sale = await world.sale("plain", {}, { concertId: "plain" });
   const fan = await world.fan();
   await fan.page.goto(sale);
   await fan.see(".sections");
   const theatre = ".areas, .area-type, .switch, .code, .typed, .phases, .lines, .choosing-side > .back";
   assert.equal(await fan.page.locator(theatre).count(), 0);
-  await fan.chooseSeat("1층 B", "Row 8, seat 8");
+  await fan.chooseSeat("1층 A", "Row 1, seat 4");
   assert.doesNotMatch(await fan.page.locator(".bar").innerText(), /Includes|place/);
   const [asked] = await Promise.all([holdOf(fan.page), fan.page.locator("#hold").click()]);
-  assert.deepEqual(asked, { scheduleId: "test-plain", seats: ["1층-B-8-8"] });
+  assert.deepEqual(asked, { scheduleId: "test-plain", seats: ["1층-A-1-4"] });
   await fan.see(".reservation.held .deadline");
   assert.equal(await fan.page.locator(theatre).count(), 0);
   await fan.page.goto("/schedules/test-plain");
@@ -202,7 +225,7 @@ for (const [locale, words] of [
     await page.getByRole("button", { name: words.join }).click();
     await said.waitFor();
     assert.match(await said.innerText(), words.needed);
-    assert.ok(await page.evaluate((code) => document.activeElement?.matches(code), CODE), "the field has the focus");
+    await page.waitForFunction((code) => document.activeElement?.matches(code), CODE);
     assert.equal(await page.locator(CODE).getAttribute("aria-invalid"), "true");
     await page.locator(CODE).fill("WRONG-1");
     assert.equal(await said.count(), 0);
@@ -347,6 +370,80 @@ test("an accessible seat that is picked without the switch is explained, and one
   const [asked] = await Promise.all([holdOf(page), page.locator("#best-hold").click()]);
   assert.deepEqual(asked.bestAvailable, { count: 2, accessible: true });
   await fan.page.locator(".ticket", { hasText: "1열 1번" }).waitFor();
+  await fan.leave();
+});
+
+test("each seat and place has its price type, a running sum, lines, and what of it comes back", async () => {
+  const sale = await festival("typed", {}, { concertId: "matinee" });
+  const fan = await world.fan();
+  const { page } = fan;
+  await page.goto(sale);
+  await fan.chooseSeat("1층 A", "Row 1, seat 3");
+  await page.locator('[role=gridcell][aria-label^="Row 1, seat 4,"]').click();
+  await page.locator('[role=gridcell][aria-label^="Row 2, seat 1,"]').click();
+  // A grade in which one type alone is sold asks nothing.
+  assert.equal(await page.locator(".typed select").count(), 2);
+  assert.equal(await page.locator(".chips li").count(), 1);
+  await page.getByLabel("Price for 1층 A, row 1, seat 4").selectOption("youth");
+  await add(fan, "One more, 스탠딩 · 청소년");
+  const bar = await page.locator(".bar").innerText();
+  assert.match(bar, /청소년: 만 18세 이하, 신분증 확인/);
+  assert.match(bar, /Includes 예매 수수료 ₩8,000/);
+  assert.match(bar, /4 places\s*₩308,000/);
+  await fan.isAccessible("a choice with price types");
+  await fan.shoot("typed-1440");
+
+  const [asked] = await Promise.all([holdOf(page), page.locator("#hold").click()]);
+  assert.deepEqual(asked, {
+    scheduleId: "test-typed",
+    seats: [
+      { seatId: "1층-A-1-3", priceType: "adult" },
+      { seatId: "1층-A-1-4", priceType: "youth" },
+      { seatId: "1층-A-2-1", priceType: "adult" },
+    ],
+    areas: [{ areaId: "floor", count: 1, priceType: "youth" }],
+  });
+  await fan.see(".reservation.held .deadline");
+  await page.locator(".ticket", { hasText: /스탠딩 ST · 청소년/ }).waitFor();
+  const ticket = await page.locator(".ticket").innerText();
+  assert.match(ticket, /row 1, seat 4 R · 청소년/);
+  assert.match(ticket, /R 일반\s*₩120,000[\s\S]*R 청소년\s*₩60,000[\s\S]*S 일반\s*₩80,000[\s\S]*ST 청소년\s*₩40,000/);
+  assert.match(ticket, /예매 수수료 × 4\s*₩8,000\s*Total\s*₩308,000/);
+  await fan.isAccessible("a hold with types and fees");
+  await fan.shoot("typed-ticket");
+
+  // An exchange begins with the types that are held.
+  await page.getByRole("link", { name: "Change seats" }).click();
+  await fan.see(".typed");
+  assert.equal(await page.getByLabel("Price for 1층 A, row 1, seat 4").inputValue(), "youth");
+  await page.getByRole("link", { name: "Keep my seats" }).click();
+
+  await fan.payFromBalance();
+  await page.locator("#cancel").click();
+  const question = await page.locator("dialog").innerText();
+  assert.match(question, /₩300,000 goes back[\s\S]*₩8,000 of what you paid isn't refunded/);
+  await fan.isAccessible("what comes back of a ticket with a fee");
+  await fan.shoot("typed-cancel");
+  await page.locator("#cancel-yes").click();
+  await page.getByText("₩300,000 was refunded").waitFor();
+  await fan.leave();
+});
+
+test("the best places are asked for by price type", async () => {
+  const sale = await festival("best-typed", {}, { concertId: "matinee" });
+  const fan = await world.fan({ width: 390, height: 844, locale: "ko-KR" });
+  const { page } = fan;
+  await page.goto(sale);
+  await fan.see(".best .area-type");
+  await page.locator(".best").getByRole("button", { name: "청소년 한 매 더하기" }).click();
+  await fan.isAccessible("the best places by price type");
+  await page.locator(".best").scrollIntoViewIfNeeded();
+  await fan.shoot("best-typed-390");
+  const [asked] = await Promise.all([holdOf(page), page.locator("#best-hold").click()]);
+  assert.deepEqual(asked.bestAvailable, { count: 3, priceTypes: { adult: 2, youth: 1 } });
+  await fan.page.locator(".ticket", { hasText: "청소년" }).waitFor();
+  await fan.isAccessible("a hold with types at 390");
+  await fan.shoot("typed-ticket-390");
   await fan.leave();
 });
 

@@ -6,11 +6,7 @@ import { keys } from "./keys";
 import { become, session } from "./session";
 
 export { isRefusal, type Schemas } from "@onsale/client";
-export type Reservation = Schemas["Reservation"] & {
-  seats: { priceType?: string | null }[];
-  areas?: { priceType?: string | null }[];
-  refundAmount?: number | null;
-};
+export type Reservation = Schemas["Reservation"];
 export type Schedule = Schemas["Schedule"];
 export type Concert = Schemas["Concert"];
 export type Payment = Schemas["Payment"];

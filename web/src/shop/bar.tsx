@@ -66,7 +66,7 @@ export function Bar(props: BarProps) {
           {areas.length > 0 ? t.value.places(places) : t.value.seats(places)} <strong>{price(amount)}</strong>
         </p>
         <Button look="main" busy={props.busy} onClick={props.onHold} id="hold">
-          {props.isChange ? t.value.exchange : t.value.hold}
+          {props.isChange ? t.value.exchange : areas.length > 0 ? t.value.holdPlaces : t.value.hold}
         </Button>
       </div>
     </section>

@@ -2,7 +2,7 @@
 import { useComputed, useSignal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
 import { useEffect, useMemo } from "preact/hooks";
-import { api, ask, change, isOnline, isRefusal, type Refusal, refusalFor, type Reservation } from "../base/api";
+import { api, ask, change, isOnline, isRefusal, type Refusal, refusalFor, type Reservation, type Schemas } from "../base/api";
 import { now } from "../base/clock";
 import { money } from "../base/language";
 import { announce } from "../base/live";
@@ -265,11 +265,17 @@ function Choosing(props: ChooserProps & { seats: Seats; held: Reservation | null
       if (held) {
         const path = { reservationId: held.reservationId };
         answer = await change(`exchange.${held.reservationId}`, wished, (key, body) =>
-          api.PATCH("/api/v1/reservations/{reservationId}", { params: { path, header: { ...key, ...props.pass() } }, body }),
+          api.PATCH("/api/v1/reservations/{reservationId}", {
+            params: { path, header: { ...key, ...props.pass() } },
+            body: body as Schemas["ExchangeBody"],
+          }),
         );
       } else {
         answer = await change(`hold.${schedule.scheduleId}`, { scheduleId: schedule.scheduleId, ...wished }, (key, body) =>
-          api.POST("/api/v1/reservations", { params: { header: { ...key, ...props.pass() } }, body }),
+          api.POST("/api/v1/reservations", {
+            params: { header: { ...key, ...props.pass() } },
+            body: body as Schemas["HoldBody"],
+          }),
         );
       }
       busy.value = "";
@@ -359,7 +365,7 @@ function Choosing(props: ChooserProps & { seats: Seats; held: Reservation | null
         />
         <Legend seats={seats} colours={colours} prices={prices} price={price} grade={grade} isSold={isSold} />
         <AccessibleSwitch seats={seats} isOn={accessible} onChange={onAccessible} />
-        {!held && (
+        {!held && plan.count > 0 && (
           <Best
             show={show}
             most={most}

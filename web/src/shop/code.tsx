@@ -16,16 +16,33 @@ export class Code {
   readonly text: Signal<string>;
   /** Why it was refused, until it is another. */
   readonly refusal = signal<Refusal | null>(null);
+  /** The phase for which it was entered; null in the general sale, and undefined where a link brought it. */
+  private phase: string | null | undefined;
 
   constructor(private readonly scheduleId: string) {
-    this.text = signal(kept<string>(`code.${scheduleId}`) ?? "");
+    const own = kept<{ text: string; phase?: string | null }>(`code.${scheduleId}`);
+    this.text = signal(own?.text ?? "");
+    this.phase = own?.phase;
   }
 
   /** Takes another text. */
   set(text: string): void {
     this.text.value = text;
     this.refusal.value = null;
-    keep(`code.${this.scheduleId}`, text.trim() || null);
+    keep(`code.${this.scheduleId}`, this.said ? { text: this.said, phase: this.phase } : null);
+  }
+
+  /** Takes the code of a link, whatever it is for. */
+  bring(text: string): void {
+    this.phase = undefined;
+    this.set(text);
+  }
+
+  /** The sale is in a phase, before it, or (null) general. A code of another phase opens nothing here. */
+  enter(phase: string | null): void {
+    const isOther = this.phase !== undefined && this.phase !== phase;
+    this.phase = phase;
+    this.set(isOther ? "" : this.text.value);
   }
 
   /** What a request says. */

@@ -13,12 +13,11 @@ import {
   type Schemas,
 } from "../base/api";
 import { beginSeats } from "../map/feed";
-import type { Priced } from "./prices";
 
 export type Venue = Schemas["VenueSummary"];
 
 /** A concert as lists have it: its id is always there. */
-export type Show = Concert & Priced & { concertId: string };
+export type Show = Concert & { concertId: string };
 
 const cache = new Map<string, Promise<unknown>>();
 

@@ -1,16 +1,9 @@
 // What a reservation costs, line by line: seats, places, fees, and what is taken off.
+import type { Schemas } from "../base/api";
 import { money } from "../base/language";
 import { t } from "./texts";
 
-export interface Line {
-  kind: string;
-  name: string;
-  count: number;
-  unitAmount: number;
-  amount: number;
-}
-
-export function Lines(props: { lines: Line[]; currency: string }) {
+export function Lines(props: { lines: Schemas["Line"][]; currency: string }) {
   return (
     <ul class="lines">
       {props.lines.map(({ kind, name, count, amount }, place) => (

@@ -96,7 +96,7 @@ if (first) {
   void beginSale(first.id as string);
   // A link may bring the code of a sale.
   const code = here.value.query.get("code");
-  if (code) codeOf(first.id as string).set(code);
+  if (code) codeOf(first.id as string).bring(code);
 }
 const root = document.getElementById("page") as HTMLElement;
 ready.then(

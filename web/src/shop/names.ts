@@ -26,6 +26,10 @@ export function placeCount({ seats, areas = [] }: Reservation): number {
   return seats.length + areas.reduce((sum, { count }) => sum + count, 0);
 }
 
+/** How much a reservation has: seats, or places where some of them have no number. */
+export const sizeOf = (reservation: Reservation): string =>
+  reservation.areas?.length ? t.value.places(placeCount(reservation)) : t.value.seats(placeCount(reservation));
+
 /** All that a reservation has, by name. An area whose name isn't known yet is called by its grade. */
 export function placeNames({ seats, areas = [] }: Reservation, areaNames?: ReadonlyMap<string, string> | null): string[] {
   return [

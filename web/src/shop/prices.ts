@@ -1,26 +1,11 @@
 // What places cost: whom prices are for, and what is added. The reservation's lines say what it is in the end.
-import type { Concert } from "../base/api";
+import type { Concert, Schemas } from "../base/api";
 
 /** Whom a price is for. */
-export interface PriceType {
-  priceType: string;
-  name: string;
-  note?: string | null;
-}
+export type PriceType = Schemas["PriceType"];
 
-export interface Fee {
-  feeId: string;
-  name: string;
-  amount: number;
-  per: "seat" | "reservation";
-}
-
-type Grade = Concert["grades"][number] & { prices?: Record<string, number> };
-export interface Priced {
-  grades: Grade[];
-  priceTypes?: PriceType[];
-  fees?: Fee[];
-}
+/** What a show says of prices. */
+export type Priced = Pick<Concert, "grades" | "priceTypes" | "fees">;
 
 /** The price of a place; null where a type isn't sold in its grade. The first type costs the grade's `price`. */
 export function priceOf({ grades, priceTypes }: Priced, grade: string, priceType?: string | null): number | null {

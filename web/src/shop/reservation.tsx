@@ -14,7 +14,7 @@ import { areaNames, type Sale, saleOf, useAt } from "./data";
 import { Deadline } from "./deadline";
 import { asFan } from "./fan";
 import { Lines } from "./lines";
-import { placeCount, placeNames, reservationPath, salePath, seatName } from "./names";
+import { placeNames, reservationPath, salePath, seatName, sizeOf } from "./names";
 import { confirmReturned, Pay } from "./pay";
 import { Refused, sentence } from "./refusal";
 import { Room } from "./room";
@@ -211,14 +211,18 @@ function Ticket(props: { reservation: Reservation; sale: Sale | null }) {
             {lines.length === 0 && <span>{money(price, reservation.currency)}</span>}
           </li>
         ))}
-        {areas.map(({ areaId, grade, count, priceType }) => (
-          <li key={`${areaId} ${priceType}`}>
-            <span>
-              {t.value.times((names && !isRefusal(names) && names.get(areaId)) || grade, count)}{" "}
-              <span class="soft">{[grade, typeName(priceType)].filter(Boolean).join(" · ")}</span>
-            </span>
-          </li>
-        ))}
+        {areas.map(({ areaId, grade, count, priceType }) => {
+          // Until its name is there, an area is called by its grade.
+          const name = names && !isRefusal(names) ? names.get(areaId) : undefined;
+          return (
+            <li key={`${areaId} ${priceType}`}>
+              <span>
+                {t.value.times(name ?? grade, count)}{" "}
+                <span class="soft">{[name && grade, typeName(priceType)].filter(Boolean).join(" · ")}</span>
+              </span>
+            </li>
+          );
+        })}
       </ul>
       {lines.length > 0 && <Lines lines={lines} currency={reservation.currency} />}
       <p class="ticket-sum">
@@ -320,7 +324,7 @@ function Cancel(props: { reservation: Reservation; sale: Sale | null; again: () 
             <b>{reservation.concertTitle}</b>
             <br />
             {fullDay(reservation.startsAt, sale.venue?.timeZone)} {time(reservation.startsAt, sale.venue?.timeZone)} ·{" "}
-            {t.value.seats(placeCount(reservation))}
+            {sizeOf(reservation)}
           </p>
           <p>{t.value.cancelAsk}</p>
           {payment !== null && !isRefusal(payment) && (

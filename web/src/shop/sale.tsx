@@ -10,8 +10,8 @@ import { session } from "../base/session";
 import { Heading, Loading, NoticeTo } from "../base/ui";
 import { CodeField, codeOf } from "./code";
 import { type Sale, saleOf, useAt } from "./data";
-import { placeCount, reservationPath, showPath } from "./names";
-import { nextChange, nextOpening } from "./phases";
+import { reservationPath, showPath, sizeOf } from "./names";
+import { nextChange, nextOpening, phasesAhead } from "./phases";
 import { Phases } from "./presale";
 import { Refused } from "./refusal";
 import { Room, withPass } from "./room";
@@ -51,6 +51,9 @@ function OneSale(props: { sale: Sale; changeOf: string | null; again: () => Prom
     if (hasRoom) void room.enter();
     return () => room.leaveQuietly();
   }, [hasRoom, fan]);
+
+  const phase = phasesAhead(schedule, now.value)[0]?.phaseId ?? null;
+  useEffect(() => codeOf(schedule.scheduleId).enter(phase), [phase]);
 
   // It comes alive: whoever waited hears it, and sees it in the window's name.
   const stand = room.stand.value;
@@ -170,7 +173,7 @@ function Standing(props: { sale: Sale; except: string | null }) {
   if (left === 0) return null;
   return (
     <NoticeTo kind="good" href={reservationPath(own.reservationId)} label={t.value.toPayment} main>
-      {t.value.youHold(placeCount(own))} {t.value.leftFor(clock(left))}
+      {t.value.youHold(sizeOf(own))} {t.value.leftFor(clock(left))}
     </NoticeTo>
   );
 }

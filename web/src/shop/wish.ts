@@ -1,6 +1,4 @@
 // What a hold or an exchange asks for, as the API takes it.
-import type { Schemas } from "../base/api";
-
 /** Places of an area, of one price type. */
 export interface AreaPlaces {
   areaId: string;
@@ -26,7 +24,14 @@ export interface With {
   code: string;
 }
 
-type Body = Omit<Schemas["HoldBody"], "scheduleId">;
+/** What the API is told of it, by a hold and by an exchange. */
+export interface Body {
+  seats?: (string | { seatId: string; priceType: string })[];
+  areas?: { areaId: string; count: number; priceType?: string }[];
+  bestAvailable?: { count: number; grade?: string; priceTypes?: Record<string, number>; accessible?: true };
+  accessible?: true;
+  code?: string;
+}
 
 const isBest = (wish: Chosen | BestWish): wish is BestWish => "counts" in wish;
 
@@ -38,7 +43,7 @@ export const countOf = (wish: Chosen | BestWish): number =>
 
 /** Writes a wish. It says nothing of what its show doesn't use. */
 export function bodyOf(wish: Chosen | BestWish, { accessible, code }: With): Body {
-  const more = { ...(accessible && { accessible }), ...(code && { code }) };
+  const more: Body = { ...(accessible && { accessible }), ...(code && { code }) };
   if (isBest(wish)) {
     const types = Object.entries(wish.counts).filter(([type, count]) => type && count > 0);
     const best = {
@@ -55,7 +60,7 @@ export function bodyOf(wish: Chosen | BestWish, { accessible, code }: With): Bod
     .filter(({ count }) => count > 0)
     .map(({ areaId, count, priceType }) => ({ areaId, count, ...(priceType !== null && { priceType }) }));
   return {
-    ...(seats.length > 0 && { seats: seats as string[] }),
+    ...(seats.length > 0 && { seats }),
     ...(areas.length > 0 && { areas }),
     ...more,
   };

@@ -101,7 +101,7 @@ export const shop = {
   code: "Code",
   haveCode: "I have a code",
   codeOfPhase: (phase: string) => `${phase} is for people with a code. Enter yours.`,
-  codeLater: "If it takes something off, the next step shows it.",
+  codeLater: "What it takes off is shown in the next step. For seats that are set aside for you, take the best available.",
 
   // The waiting room
   roomIntro: "Many people want these seats. The waiting room lets you in when it is your turn.",
@@ -153,7 +153,7 @@ export const shop = {
   onePlaceMore: (name: string) => `One more, ${name}`,
   areaShort: (name: string, left: number) => (left === 0 ? `${name}: someone was quicker, and none is left.` : `${name}: someone was quicker. ${count(left)} left, which are in your choice.`),
   accessible: "Accessible seats",
-  accessibleHint: (free: number) => (free === 0 ? "For wheelchair users and their companions: none is free just now." : `For wheelchair users and their companions: ${count(free)} free.`),
+  accessibleHint: (free: number) => (free === 0 ? "Wheelchair users and companions · none free just now" : `Wheelchair users and companions · ${count(free)} free`),
   accessibleOn: (free: number) => `The accessible seats and those of companions are shown. ${count(free)} free.`,
   accessibleOff: "All other seats are shown.",
   showAccessible: "Show accessible seats",
@@ -165,6 +165,7 @@ export const shop = {
   yourSeats: "Your choice",
   drop: (seat: string) => `Remove ${seat}`,
   hold: "Hold these seats",
+  holdPlaces: "Hold this choice",
   taken: (seat: string) => `${seat} is taken.`,
   takenShort: "taken",
   tooMany: (most: number) => `You can take up to ${seats(most)}. Remove one first.`,
@@ -184,7 +185,7 @@ export const shop = {
   },
 
   // A hold, and its payment
-  youHold: (number: number) => `You hold ${seats(number)}.`,
+  youHold: (size: string) => `You hold ${size}.`,
   leftFor: (clock: string) => `${clock} left to pay.`,
   toPayment: "Go to payment",
   toReservation: "To the reservation",

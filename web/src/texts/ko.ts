@@ -100,7 +100,7 @@ export const shop: typeof en.shop = {
   code: "코드",
   haveCode: "코드가 있습니다",
   codeOfPhase: (phase) => `${phase}: 받으신 코드를 입력해 주세요.`,
-  codeLater: "할인 코드라면 다음 단계에서 할인 금액을 보여 드립니다.",
+  codeLater: "할인은 다음 단계에서 보여 드립니다. 따로 마련된 좌석은 ‘좋은 자리 바로 잡기’로 잡아 주세요.",
 
   // 대기실
   roomIntro: "찾는 분이 많은 공연입니다. 대기실에서 순서대로 입장합니다.",
@@ -152,7 +152,7 @@ export const shop: typeof en.shop = {
   onePlaceMore: (name) => `${name} 한 매 더하기`,
   areaShort: (name, left) => (left === 0 ? `${name}: 다른 분이 먼저 잡아 남은 것이 없습니다.` : `${name}: 다른 분이 먼저 잡아, 남은 ${count(left)}매만 담았습니다.`),
   accessible: "휠체어석 보기",
-  accessibleHint: (free) => (free === 0 ? "휠체어석과 동반자석: 지금은 남은 좌석이 없습니다." : `휠체어석과 동반자석: ${count(free)}석 남음`),
+  accessibleHint: (free) => (free === 0 ? "휠체어석과 동반자석 · 지금은 남은 좌석이 없습니다" : `휠체어석과 동반자석 · ${count(free)}석 남음`),
   accessibleOn: (free) => `휠체어석과 동반자석을 보여 드립니다. ${count(free)}석 남았습니다.`,
   accessibleOff: "다른 모든 좌석을 보여 드립니다.",
   showAccessible: "휠체어석 보기",
@@ -164,6 +164,7 @@ export const shop: typeof en.shop = {
   yourSeats: "고른 좌석",
   drop: (seat) => `${seat} 빼기`,
   hold: "좌석 선택 완료",
+  holdPlaces: "선택 완료",
   taken: (seat) => `${seat}은 이미 선택된 좌석입니다.`,
   takenShort: "선택 불가",
   tooMany: (most) => `${count(most)}석까지 고를 수 있습니다. 먼저 한 자리를 빼 주세요.`,
@@ -179,11 +180,11 @@ export const shop: typeof en.shop = {
     gridHelp: "화살표 키로 움직이고 Enter로 고릅니다.",
     row: (label) => `${label}열`,
     seat: (seat) =>
-      [`${seat.row}열 ${seat.number}번`, seat.grade, seat.state === "taken" ? "선택 불가" : seat.price, ...seat.marks.map((mark) => markWords[mark]), ...(seat.state === "chosen" ? ["선택함"] : [])].join(", "),
+      [`${seat.row}열 좌석 ${seat.number}`, seat.grade, seat.state === "taken" ? "선택 불가" : seat.price, ...seat.marks.map((mark) => markWords[mark]), ...(seat.state === "chosen" ? ["선택함"] : [])].join(", "),
   },
 
   // 잡은 좌석과 결제
-  youHold: (number) => `${count(number)}석을 잡아 두었습니다.`,
+  youHold: (size) => `${size} 잡아 두었습니다.`,
   leftFor: (clock) => `결제까지 ${clock} 남았습니다.`,
   toPayment: "결제하러 가기",
   toReservation: "예매 내역 보기",

@@ -1,1 +1,0 @@
-import"./shop.chunk-HKEKSEUT.js";import"./shop.chunk-NOV75CWV.js";
