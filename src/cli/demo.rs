@@ -319,37 +319,34 @@ fn presale(schedules: &[Arc<ScheduleEntry>], now: Timestamp) -> Option<&Arc<Sche
 
 /// Returns the commands that buy by a code: in a phase before the general sale, and out of an allotment. What is over has none.
 fn by_code(schedules: &[Arc<ScheduleEntry>], presale: Option<&Arc<ScheduleEntry>>, now: Timestamp) -> String {
-    let mut commands = String::new();
-
-    if let Some(entry) = presale {
+    let in_phase = presale.map(|entry| {
         let opens = entry.read().plan().sales_open_at;
         let opens = opens.map(|at| format!("; everyone else can from {at} on")).unwrap_or_default();
         let area = entry.layout().areas().first().map_or("", |area| &area.id);
-        commands.push_str(&format!(
+        format!(
             r#"  # a presale: who brings its code holds two places of the standing room now{opens}
   curl -sw '\n' -X POST "$API/reservations" -H "Authorization: Bearer $TOKEN" -H 'Content-Type: application/json' \
     -d "{{\"scheduleId\":\"$PRESALE\",\"code\":\"{PRESALE_CODE}\",\"areas\":[{{\"areaId\":\"{area}\",\"count\":2}}]}}"
 
 "#
-        ));
-    }
+        )
+    });
 
     let aside = with_code(schedules, ALLOTMENT_CODE, now).and_then(|entry| {
         let terms = entry.read().allotment(ALLOTMENT)?;
-        Some((entry, terms))
+        Some((entry.id(), terms.release_at))
     });
-    if let Some((entry, terms)) = aside {
-        let id = entry.id();
-        let until = terms.release_at.map(|at| format!(" until {at}")).unwrap_or_default();
-        commands.push_str(&format!(
+    let aside = aside.map(|(id, release_at)| {
+        let until = release_at.map(|at| format!(" until {at}")).unwrap_or_default();
+        format!(
             r#"  # seats that are set aside for a sponsor{until}: blocked for others, and not for the sponsor's code
   curl -sw '\n' -X POST "$API/reservations" -H "Authorization: Bearer $TOKEN" -H 'Content-Type: application/json' \
     -d '{{"scheduleId":"{id}","code":"{ALLOTMENT_CODE}","bestAvailable":{{"count":2}}}}'
 
 "#
-        ));
-    }
-    commands
+        )
+    });
+    in_phase.into_iter().chain(aside).collect()
 }
 
 /// The commands that pay for the newest hold at the mock gateway, on its page or without it.
