@@ -6,9 +6,11 @@ use onsale::domain::ids::{ConcertId, ReservationId, ScheduleId, ScheduleNumber, 
 use onsale::domain::keys::KeyUse;
 use onsale::domain::money::Money;
 use onsale::domain::payments::{Payment, State};
-use onsale::domain::schedule::{Plan, ReservationRef, ReservationStatus, Wish};
+use onsale::domain::schedule::terms::{AreaWish, PriceType};
+use onsale::domain::schedule::{Pick, Plan, ReservationRef, ReservationStatus, Wish};
+use onsale::domain::time::Timestamp;
 use onsale::domain::users::{Email, PasswordHash, Profile, UserName, UserStatus};
-use onsale::domain::venue::Seat;
+use onsale::domain::venue::{Area, Seat};
 use onsale::domain::waiting_room::Tuning;
 use onsale::engine::Pass;
 use onsale::gateway::{OrderId, PaymentKey};
@@ -17,7 +19,7 @@ use crate::book::Book;
 use crate::calls::Call;
 use crate::dice::{Dice, Trace};
 use crate::documents;
-use crate::plan::{self, Ask, DocChange, SCHEDULES, USERS};
+use crate::plan::{self, Ask, Basket, CodePick, DocChange, SCHEDULES, USERS};
 use crate::world::{Living, World};
 
 /// Finds or makes the request that a step asks for; none, where there is nothing that it could be about.
@@ -69,19 +71,16 @@ fn call(world: &World, living: &Living, ask: Ask) -> Option<Call> {
     let engine = &living.engine;
     let mut book = world.book();
     Some(match ask {
-        Ask::Hold { user: who, schedule, seats, first, best } => {
+        Ask::Hold { user: who, schedule, basket } => {
             let id = documents::schedule_id(schedule);
-            let wish = if best {
-                Wish::best(u32::try_from(seats).expect("small"))
-            } else {
-                Wish::seats(some_seats(world, first, seats))
-            };
+            let wish = wish(world, &book, &id, basket);
             Call::Hold { user: user(who), schedule: id, wish }
         }
-        Ask::Exchange { user: who, pick, first, seats } => {
+        Ask::Exchange { user: who, pick, basket } => {
             let (schedule, reservation) =
                 reservation_of(living, &book, who, pick, |status| status == ReservationStatus::Held)?;
-            Call::Exchange { user: user(who), schedule, reservation, seats: some_seats(world, first, seats) }
+            let wish = wish(world, &book, &schedule, basket);
+            Call::Exchange { user: user(who), schedule, reservation, wish }
         }
         Ask::Release { user: who, pick, paid, admin } => {
             let (schedule, reservation) = reservation_of(living, &book, who, pick, |status| {
@@ -140,6 +139,32 @@ fn call(world: &World, living: &Living, ask: Ask) -> Option<Call> {
             seats: some_seats(world, first, 1),
             free,
         },
+        Ask::PutCode { schedule, code, terms } => Call::PutCode {
+            schedule: documents::schedule_id(schedule),
+            code: documents::code_text(code),
+            terms: Arc::new(documents::code_terms(terms, engine.now())),
+        },
+        Ask::MakeCodes { schedule, count, terms } => Call::MakeCodes {
+            schedule: documents::schedule_id(schedule),
+            prefix: format!("MADE{}", book.ops.len()),
+            count,
+            terms: Arc::new(documents::code_terms(terms, engine.now())),
+        },
+        Ask::EndCode { schedule, code } => {
+            let schedule = documents::schedule_id(schedule);
+            let code = code_of(&book, &schedule, code)?;
+            Call::EndCode { schedule, code }
+        }
+        Ask::SetAside { schedule, number, first, seats, release } => {
+            let (seats, now) = (some_seats(world, first, seats).to_vec(), engine.now().as_millis());
+            let release_at = release.map(|millis| Timestamp::from_millis(now + millis));
+            let terms = Arc::new(documents::allotment(number, seats, release_at));
+            Call::SetAside { schedule: documents::schedule_id(schedule), terms }
+        }
+        Ask::GiveBack { schedule, number } => {
+            let (schedule, id) = (documents::schedule_id(schedule), documents::allotment_id(number));
+            Call::GiveBack { schedule, id }
+        }
         Ask::SignUp { number } => Call::SignUp { profile: Box::new(profile(number)) },
         Ask::Suspend { user: who, back } => {
             let status = if back { UserStatus::Active } else { UserStatus::Suspended };
@@ -170,6 +195,36 @@ fn confirm(world: &World, book: &Book, who: usize, pick: usize, made_up: bool) -
     }
     let payment_key = PaymentKey::parse(&text).expect("letters, digits and hyphens");
     Some(Call::Confirm { user: user(who), payment: payment.id, payment_key })
+}
+
+fn wish(world: &World, book: &Book, id: &ScheduleId, basket: Basket) -> Wish {
+    let plain = if basket.seats == 0 {
+        Wish { pick: Pick::None, ..Wish::default() }
+    } else if basket.best {
+        Wish::best(u32::try_from(basket.seats).expect("small"))
+    } else {
+        Wish::seats(some_seats(world, basket.first, basket.seats))
+    };
+    let area = u16::try_from(basket.area % world.plan.setup.areas.len()).expect("small");
+    let places = AreaWish { area: Area(area), count: basket.places, price_type: PriceType::DEFAULT };
+    Wish {
+        areas: (basket.places > 0).then_some(places).into_iter().collect(),
+        code: code_of(book, id, basket.code).map(Into::into),
+        accessible: basket.accessible,
+        ..plain
+    }
+}
+
+/// Finds a code; none, where none was told yet.
+fn code_of(book: &Book, id: &ScheduleId, code: CodePick) -> Option<String> {
+    match code {
+        CodePick::None => None,
+        CodePick::Named(number) => Some(documents::code_text(number)),
+        CodePick::Generated(pick) => {
+            let told = book.told_codes(id);
+            told.get(pick % told.len().max(1)).cloned()
+        }
+    }
 }
 
 fn some_seats(world: &World, first: usize, count: u64) -> Arc<[Seat]> {

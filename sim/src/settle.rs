@@ -7,6 +7,7 @@ use onsale::domain::payments::{Payment, State};
 use onsale::domain::schedule::ReservationStatus;
 use onsale::engine::Engine;
 
+use crate::selling;
 use crate::world::{Living, World};
 
 /// How long a world runs on, undisturbed, until everything is at rest: a gateway's checkout must be over for good, and a payment that
@@ -59,6 +60,7 @@ pub(crate) fn check(world: &World, living: &Living) {
                     format!("{reservation:?} is over at {now}, and nobody has noticed")
                 });
             }
+            selling::check_rest(&schedule, &mut book, now);
             let room = entry.room().read();
             let overview = room.overview();
             let stuck = room.is_moving(now)
