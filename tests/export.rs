@@ -287,6 +287,9 @@ async fn each_table_has_what_its_columns_say() {
             ("venue_areas", 0),
             ("concerts", 1),
             ("grades", 1),
+            ("price_types", 0),
+            ("grade_prices", 0),
+            ("fees", 0),
             ("schedules", 3),
             ("seats", 150),
             ("areas", 0),
@@ -298,6 +301,7 @@ async fn each_table_has_what_its_columns_say() {
             ("reservations", 4),
             ("reservation_seats", 6),
             ("reservation_areas", 0),
+            ("reservation_lines", 4),
             ("accounts", 1),
             ("transactions", 3),
         ]

@@ -20,17 +20,21 @@ use onsale::clock::{Clock, ManualClock};
 use onsale::domain::accounts::{AccountsImage, Shard};
 use onsale::domain::catalogue::CatalogueEvent;
 use onsale::domain::cause::{By, Cause};
-use onsale::domain::ids::{AllotmentId, GradeName, PhaseId, SEALED, ScheduleId, ScheduleNumber, SeatId};
+use onsale::domain::concert::{Concert, Fee, FeePer, NamedPriceType};
+use onsale::domain::ids::{
+    AllotmentId, FeeId, GradeName, PhaseId, PriceTypeId, SEALED, ScheduleId, ScheduleNumber, SeatId,
+};
 use onsale::domain::money::{Currency, Money};
 use onsale::domain::payments::{Method, Payment, PaymentsImage, Report, Taken};
 use onsale::domain::schedule::allotments::AllotmentTerms;
 use onsale::domain::schedule::codes::{AccessCode, CodePrefix, CodeTerms, Discount};
 use onsale::domain::schedule::policy::{Phase, Plan, Policy, QueueOrder, QueuePolicy};
-use onsale::domain::schedule::{Caller, Command, Creation, Event, ReservationRef, Schedule, Wish};
+use onsale::domain::schedule::terms::{AreaWish, PriceType};
+use onsale::domain::schedule::{Caller, Command, Creation, Event, Pick, ReservationRef, Schedule, Wish};
 use onsale::domain::time::Seconds;
 use onsale::domain::users::{Email, PasswordHash, Profile, UserName, UserStatus, UsersImage};
 use onsale::domain::venue::{
-    Coordinate, Line, ListedSeat, Outline, Point, Row, RowSeats, Seat, Section as VenueSection, Venue,
+    Area, Coordinate, Line, ListedSeat, Outline, Point, Row, RowSeats, Seat, Section as VenueSection, Venue,
     VenueArea,
 };
 use onsale::domain::waiting_room::{RoomImage, Ticket, Tuning};
@@ -658,6 +662,106 @@ async fn scenario_of_areas(config: EngineConfig, clock: &ManualClock) {
     engine.close().await.unwrap();
 }
 
+/// What the golden journal of prices tells: price types, fees, lines of every kind, and refunds of a part and of everything.
+async fn scenario_of_prices(config: EngineConfig, clock: &ManualClock) {
+    let config = EngineConfig { gateways: Gateways::new([Arc::new(Obedient) as _]), ..config };
+    let engine = Engine::open(config).await.unwrap();
+    let hall = Venue { areas: vec![support::area("pit", 9)], ..support::venue(1, 50) };
+    engine.change(CatalogueChange::PutVenue(hall), None).await.unwrap();
+    let put = async |concert: Concert| {
+        engine.change(CatalogueChange::PutConcert(concert), None).await.unwrap();
+    };
+    let won = |minor| Money::new(minor).unwrap();
+    let mut concert = support::concert();
+    let priced = |id: &str, name: &str, note: Option<&str>| NamedPriceType {
+        id: PriceTypeId::parse(id).unwrap(),
+        name: name.into(),
+        note: note.map(Into::into),
+    };
+    concert.price_types =
+        vec![priced("adult", "일반", None), priced("youth", "청소년", Some("만 18세 이하"))];
+    concert.grades[0].prices = [(PriceTypeId::parse("youth").unwrap(), won(33_333))].into();
+    let fee = |id: &str, amount, per, refundable| Fee {
+        id: FeeId::parse(id).unwrap(),
+        name: id.into(),
+        amount: won(amount),
+        per,
+        refundable,
+    };
+    concert.fees = vec![fee("booking", 2_000, FeePer::Seat, false)];
+    put(concert.clone()).await;
+    let plan = support::plan(support::NOW, Policy::default());
+    let id = ScheduleId::parse("s0").unwrap();
+    let change = CatalogueChange::PutSchedule(id.clone(), concert.id.clone(), plan);
+    engine.change(change, None).await.unwrap();
+    // Its prices change before its sale opens.
+    concert.fees.push(fee("배송", 3_000, FeePer::Reservation, true));
+    put(concert).await;
+    engine.change(CatalogueChange::OpenSchedule(id.clone()), None).await.unwrap();
+    let entry = engine.schedule(&id).unwrap();
+
+    let terms = CodeTerms {
+        discount: Some(Discount::Percent(10)),
+        price_types: Some([Arc::from("youth")].into()),
+        ..CodeTerms::default()
+    };
+    let code = AccessCode::parse("YOUNG").unwrap();
+    engine.act(&entry, Command::PutCode { code, terms: Arc::new(terms) }, None).await.unwrap();
+
+    let youth = PriceType(1);
+    let wish = |seat: u32, price_types: &[PriceType], places: &[(u32, PriceType)]| Wish {
+        pick: Pick::Seats((seat..).take(price_types.len()).map(Seat).collect()),
+        price_types: price_types.into(),
+        areas: places
+            .iter()
+            .map(|&(count, price_type)| AreaWish { area: Area(0), count, price_type })
+            .collect(),
+        ..Wish::default()
+    };
+    let hold = async |name: &str, wish: Wish, nonce| {
+        let command = Command::hold(user(name), wish, nonce);
+        let held = support::reservation(engine.act(&entry, command, key(nonce.into(), 1)).await.unwrap());
+        ReservationRef { number: held.number, nonce: held.nonce }
+    };
+    let pay = async |name: &str, reservation, method, nonce| {
+        engine
+            .charge(&user(name), won(500_000), support::concert().currency, nonce, Cause::default())
+            .await
+            .unwrap();
+        let purchase = Purchase { user: user(name), reservation, method, nonce, key: None };
+        engine.pay(&entry, purchase).await.unwrap().answer
+    };
+    let give_back = async |reservation| {
+        engine.act(&entry, Command::Release { reservation, caller: Caller::Admin }, None).await.unwrap();
+        engine.settled().await;
+    };
+
+    let bought =
+        hold("u1", wish(0, &[PriceType::DEFAULT, youth], &[(1, youth), (1, PriceType::DEFAULT)]), 1).await;
+    pay("u1", bought, Method::Balance, 2).await;
+    let exchanged = hold("관객", wish(5, &[PriceType::DEFAULT], &[]), 3).await;
+    let coded = Wish { code: Some("YOUNG".into()), ..wish(7, &[youth, youth], &[]) };
+    let exchange =
+        Command::Exchange { reservation: exchanged, caller: Caller::User(user("관객")), wish: coded };
+    engine.act(&entry, exchange, None).await.unwrap();
+    engine.snapshot().await.unwrap();
+
+    give_back(bought).await;
+    let card = hold("u2", wish(9, &[youth], &[]), 4).await;
+    let ready = pay("u2", card, Method::Card, 5).await;
+    let payment_key = PaymentKey::parse("taken").unwrap();
+    let patience = std::time::Duration::from_mins(1);
+    engine.confirm_payment(ready.id, user("u2"), &payment_key, None, patience).await.unwrap();
+    give_back(card).await;
+    let all_back = hold("u3", wish(11, &[PriceType::DEFAULT], &[]), 6).await;
+    pay("u3", all_back, Method::Balance, 7).await;
+    clock.pass_millis(1_000);
+    engine.snapshot().await.unwrap();
+    engine.act(&entry, Command::Cancel, None).await.unwrap();
+    engine.settled().await;
+    engine.close().await.unwrap();
+}
+
 /// What a schedule could be created with, to be like another.
 fn creation_of(schedule: &Schedule) -> Creation {
     Creation {
@@ -840,6 +944,11 @@ fn the_golden_data_of_plans_is_read_as_it_was_written() {
 #[test]
 fn the_golden_data_of_areas_is_read_as_it_was_written() {
     check("v2-areas", scenario_of_areas);
+}
+
+#[test]
+fn the_golden_data_of_prices_is_read_as_it_was_written() {
+    check("v2-prices", scenario_of_prices);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -112,6 +112,7 @@ fn concert(id: &str, currency: Currency, is_free: bool) -> Concert {
         price: Money::new(if is_free { 0 } else { price }).expect("small"),
         color: "#888888".into(),
         description: None,
+        prices: BTreeMap::new(),
     };
     Concert {
         id: ConcertId::parse(id).expect("an id"),
@@ -123,6 +124,8 @@ fn concert(id: &str, currency: Currency, is_free: bool) -> Concert {
         currency,
         grades: PRICES.into_iter().map(priced).collect(),
         cast: BTreeMap::new(),
+        price_types: vec![],
+        fees: vec![],
     }
 }
 

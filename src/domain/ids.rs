@@ -134,6 +134,16 @@ text_id!(
     AllotmentId,
     catalogue_character
 );
+text_id!(
+    /// The id of a price type, unique in its concert: 1–128 letters of any script, digits, `-_.:`.
+    PriceTypeId,
+    catalogue_character
+);
+text_id!(
+    /// The id of a fee, unique in its concert: 1–128 letters of any script, digits, `-_.:`.
+    FeeId,
+    catalogue_character
+);
 
 text_id!(
     /// The name of a payment gateway, as payments and routes have it: 1–128 letters from `a` to `z`.

@@ -16,6 +16,9 @@ pub enum Table {
     VenueAreas,
     Concerts,
     Grades,
+    PriceTypes,
+    GradePrices,
+    Fees,
     Schedules,
     Seats,
     Areas,
@@ -27,6 +30,7 @@ pub enum Table {
     Reservations,
     ReservationSeats,
     ReservationAreas,
+    ReservationLines,
     Accounts,
     Transactions,
 }
@@ -88,7 +92,7 @@ impl Schema {
 
 impl Table {
     /// Every table, each behind those that it refers to.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 24] = [
         Self::Meta,
         Self::Venues,
         Self::VenueSections,
@@ -96,6 +100,9 @@ impl Table {
         Self::VenueAreas,
         Self::Concerts,
         Self::Grades,
+        Self::PriceTypes,
+        Self::GradePrices,
+        Self::Fees,
         Self::Schedules,
         Self::Seats,
         Self::Areas,
@@ -107,6 +114,7 @@ impl Table {
         Self::Reservations,
         Self::ReservationSeats,
         Self::ReservationAreas,
+        Self::ReservationLines,
         Self::Accounts,
         Self::Transactions,
     ];
@@ -121,6 +129,9 @@ impl Table {
             Self::VenueAreas => &VENUE_AREAS,
             Self::Concerts => &CONCERTS,
             Self::Grades => &GRADES,
+            Self::PriceTypes => &PRICE_TYPES,
+            Self::GradePrices => &GRADE_PRICES,
+            Self::Fees => &FEES,
             Self::Schedules => &SCHEDULES,
             Self::Seats => &SEATS,
             Self::Areas => &AREAS,
@@ -132,6 +143,7 @@ impl Table {
             Self::Reservations => &RESERVATIONS,
             Self::ReservationSeats => &RESERVATION_SEATS,
             Self::ReservationAreas => &RESERVATION_AREAS,
+            Self::ReservationLines => &RESERVATION_LINES,
             Self::Accounts => &ACCOUNTS,
             Self::Transactions => &TRANSACTIONS,
         }
@@ -292,6 +304,57 @@ static GRADES: Schema = Schema {
     indices: &[],
 };
 
+static PRICE_TYPES: Schema = Schema {
+    name: "price_types",
+    what: "whom a price of a concert is for, if it has price types",
+    columns: &[
+        CONCERT_ID,
+        text("price_type", "unique in its concert"),
+        number("ordinal", "from 1, the default, which costs a grade's own price"),
+        text("name", "for people"),
+        maybe(text("note", "what it takes to have this price")),
+    ],
+    primary_key: &["concert_id", "price_type"],
+    foreign_keys: &[OF_CONCERT],
+    indices: &[],
+};
+
+static GRADE_PRICES: Schema = Schema {
+    name: "grade_prices",
+    what: "the price now of another price type than the default in a grade; one without a row isn't sold there",
+    columns: &[
+        CONCERT_ID,
+        text("grade", "the grade"),
+        text("price_type", "the price type"),
+        number("price", "of one seat, in minor units"),
+        CURRENCY,
+    ],
+    primary_key: &["concert_id", "grade", "price_type"],
+    foreign_keys: &[
+        ForeignKey { columns: &["concert_id", "grade"], table: Table::Grades },
+        ForeignKey { columns: &["concert_id", "price_type"], table: Table::PriceTypes },
+    ],
+    indices: &[],
+};
+
+static FEES: Schema = Schema {
+    name: "fees",
+    what: "what a concert adds now to the price of places",
+    columns: &[
+        CONCERT_ID,
+        text("fee_id", "unique in its concert"),
+        number("ordinal", "its place among them, from 1"),
+        text("name", "for people"),
+        number("amount", "in minor units"),
+        CURRENCY,
+        text("per", "seat (each place) or reservation"),
+        number("refundable", "1 where a cancellation gives it back, else 0"),
+    ],
+    primary_key: &["concert_id", "fee_id"],
+    foreign_keys: &[OF_CONCERT],
+    indices: &[],
+};
+
 static SCHEDULES: Schema = Schema {
     name: "schedules",
     what: "a performance of a concert: the unit of sale",
@@ -445,6 +508,7 @@ static PAYMENTS: Schema = Schema {
         text("method", "balance, card, kakao_pay, naver_pay, toss or external"),
         text("status", "ready, pending, completed, failed, refunding or refunded"),
         number("amount", "in minor units"),
+        maybe(number("refund_amount", "how much of it goes or went back; null where nothing is to")),
         CURRENCY,
         maybe(text("order_id", "the gateway's number of the order")),
         maybe(text("failure_code", "why it failed, or was given back")),
@@ -479,8 +543,14 @@ static RESERVATIONS: Schema = Schema {
         USER_ID,
         text("status", "held, paying, confirmed, cancelled, released or expired"),
         number("seats", "how many it has, or had, and places of areas"),
-        number("amount", "what they cost together, in minor units"),
+        number("amount", "what they cost together, in minor units: the sum of its lines"),
+        number("refund_amount", "of this, what a cancellation gives back, or has given back"),
         CURRENCY,
+        maybe(text("code", "the code that it used")),
+        maybe(text(
+            "allotment_id",
+            "the allotment that it was taken from, which may have been released since",
+        )),
         maybe(text(
             "payment_id",
             "the payment that is under way or stands for it; null where that came to nothing",
@@ -505,7 +575,8 @@ static RESERVATION_SEATS: Schema = Schema {
         SCHEDULE_ID,
         text("seat_id", "the seat"),
         text("grade", "its grade"),
-        number("price", "what it costs, in minor units"),
+        maybe(text("price_type", "its price type; null where the concert has none")),
+        number("price", "what it costs by that, in minor units"),
         CURRENCY,
     ],
     primary_key: &["reservation_id", "seat_id"],
@@ -525,6 +596,9 @@ static RESERVATION_AREAS: Schema = Schema {
         SCHEDULE_ID,
         text("area_id", "the area"),
         text("grade", "its grade"),
+        maybe(text("price_type", "their price type; null where the concert has none")),
+        number("price", "what a place costs by that, in minor units"),
+        CURRENCY,
         number("count", "how many places"),
     ],
     primary_key: &["reservation_id", "ordinal"],
@@ -533,6 +607,25 @@ static RESERVATION_AREAS: Schema = Schema {
         ForeignKey { columns: &["schedule_id", "area_id"], table: Table::Areas },
     ],
     indices: &[&["schedule_id", "area_id"]],
+};
+
+static RESERVATION_LINES: Schema = Schema {
+    name: "reservation_lines",
+    what: "a line of what a reservation costs; the lines of each add up to its amount",
+    columns: &[
+        text("reservation_id", "the reservation"),
+        number("ordinal", "its place among them, from 1"),
+        text("kind", "seat, area, fee or discount"),
+        text("name", "for people; of a discount the code, or who gave it said why"),
+        number("count", "how often the unit's amount counts"),
+        number("unit_amount", "in minor units; below zero where it is taken off"),
+        number("amount", "of all, in minor units"),
+        CURRENCY,
+        number("refundable", "1 where a cancellation gives it back, else 0"),
+    ],
+    primary_key: &["reservation_id", "ordinal"],
+    foreign_keys: &[ForeignKey { columns: &["reservation_id"], table: Table::Reservations }],
+    indices: &[],
 };
 
 static ACCOUNTS: Schema = Schema {

@@ -63,19 +63,19 @@ pub(super) fn count_seats(
 const FEW: usize = 10;
 
 /// Finds the seats that a body names. Each must exist, none may come twice.
-pub(super) fn known_seats(layout: &Layout, names: &[String]) -> Result<Arc<[Seat]>, Problem> {
+pub(super) fn known_seats(layout: &Layout, names: &[impl AsRef<str>]) -> Result<Arc<[Seat]>, Problem> {
     let mut seats = Vec::with_capacity(names.len());
     let mut unknown = Vec::new();
     // A set costs more than to compare the few that most name.
     let mut seen = (names.len() > FEW).then(|| HashSet::with_capacity(names.len()));
-    for (index, name) in names.iter().enumerate() {
+    for (index, name) in names.iter().map(AsRef::as_ref).enumerate() {
         match layout.seat(name) {
             Some(seat) => seats.push(seat),
-            None => unknown.push(name.as_str()),
+            None => unknown.push(name),
         }
         let is_new = match &mut seen {
             Some(seen) => seen.insert(name),
-            None => !names[..index].contains(name),
+            None => names[..index].iter().all(|other| other.as_ref() != name),
         };
         if !is_new {
             return Err(Problem::invalid_field(format!("seats[{index}]"), "the seat is named twice"));

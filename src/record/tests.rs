@@ -8,10 +8,10 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::domain::catalogue::Catalogue;
-use crate::domain::concert::{Concert, PricedGrade, Prices};
+use crate::domain::concert::{Concert, Fee, FeePer, NamedPriceType, PricedGrade, PricedType, Prices, Tariff};
 use crate::domain::ids::{
-    AllotmentId, ConcertId, GradeName, PaymentId, PhaseId, ReservationNumber, ScheduleId, SeatId, UserId,
-    VenueId,
+    AllotmentId, ConcertId, FeeId, GradeName, PaymentId, PhaseId, PriceTypeId, ReservationNumber, ScheduleId,
+    SeatId, UserId, VenueId,
 };
 use crate::domain::keys::KeyList;
 use crate::domain::money::{Currency, Money};
@@ -103,8 +103,14 @@ fn concert() -> Concert {
         price: Money::new(170_000).unwrap(),
         color: "#FF0000".into(),
         description: Some("front".into()),
+        prices: [(PriceTypeId::parse("청소년").unwrap(), Money::new(120_000).unwrap())].into(),
     };
-    let unused = PricedGrade { name: GradeName::parse("R").unwrap(), description: None, ..grade.clone() };
+    let unused = PricedGrade {
+        name: GradeName::parse("R").unwrap(),
+        description: None,
+        prices: BTreeMap::new(),
+        ..grade.clone()
+    };
     Concert {
         id: ConcertId::parse("kinky").unwrap(),
         title: "킹키부츠".into(),
@@ -118,7 +124,34 @@ fn concert() -> Concert {
             ("charlie".into(), vec!["김호영".into(), "이석훈".into()]),
             ("lola".into(), vec![]),
         ]),
+        price_types: vec![
+            NamedPriceType { id: PriceTypeId::parse("adult").unwrap(), name: "일반".into(), note: None },
+            NamedPriceType {
+                id: PriceTypeId::parse("청소년").unwrap(),
+                name: "청소년".into(),
+                note: Some("신분증".into()),
+            },
+        ],
+        fees: fees(),
     }
+}
+
+fn fees() -> Vec<Fee> {
+    let fee = |id: &str, per, refundable| Fee {
+        id: FeeId::parse(id).unwrap(),
+        name: "예매 수수료".into(),
+        amount: Money::new(2_000).unwrap(),
+        per,
+        refundable,
+    };
+    vec![fee("booking", FeePer::Seat, false), fee("post", FeePer::Reservation, true)]
+}
+
+/// A concert as before there were price types and fees.
+fn bare_concert() -> Concert {
+    let mut concert = Concert { price_types: vec![], fees: vec![], ..concert() };
+    concert.grades.iter_mut().for_each(|grade| grade.prices.clear());
+    concert
 }
 
 fn plan() -> Plan {
@@ -243,7 +276,18 @@ fn creation() -> Creation {
 }
 
 fn prices() -> Prices {
-    Prices { by_grade: [Money::MAX, Money::ZERO].into(), best_first: [1, 0].into() }
+    let priced = |id: &str, by_grade: [Option<Money>; 2]| PricedType {
+        id: PriceTypeId::parse(id).unwrap(),
+        name: "일반".into(),
+        by_grade: by_grade.into(),
+    };
+    let types = [priced("a", [Some(Money::MAX), Some(Money::ZERO)]), priced("b", [None, Some(Money::MAX)])];
+    let tariff = Tariff { types: types.into(), fees: fees().into() };
+    Prices { tariff: Some(Box::new(tariff)), ..bare_prices() }
+}
+
+fn bare_prices() -> Prices {
+    Prices { by_grade: [Money::MAX, Money::ZERO].into(), best_first: [1, 0].into(), tariff: None }
 }
 
 fn terms() -> Terms {
@@ -317,6 +361,7 @@ fn events() -> Vec<Event> {
         Event::KeyKept { number: Some(ReservationNumber(7)) },
         Event::Created(Box::new(Creation { prices: None, ..creation() })),
         Event::PricesSet { prices: Arc::new(prices()) },
+        Event::PricesSet { prices: Arc::new(bare_prices()) },
         Event::Archived { payments: 7 },
         Event::PhaseOpened { phase: PhaseId::parse("팬클럽").unwrap(), prices: Some(Arc::new(prices())) },
         Event::PhaseOpened { phase: PhaseId::parse("card").unwrap(), prices: None },
@@ -376,6 +421,7 @@ fn catalogue_events() -> Vec<CatalogueEvent> {
         CatalogueEvent::VenuePut(Arc::new(venue())),
         CatalogueEvent::VenuePut(Arc::new(bare_venue())),
         CatalogueEvent::ConcertPut(Arc::new(concert())),
+        CatalogueEvent::ConcertPut(Arc::new(bare_concert())),
         CatalogueEvent::ScheduleListed {
             id: creation().id,
             number: NUMBER,

@@ -29,6 +29,7 @@ mod mails;
 mod pages;
 mod payments;
 mod plans;
+mod prices;
 mod queue;
 mod reservations;
 mod roles;

@@ -89,8 +89,11 @@ pub fn concert() -> Concert {
             price: Money::new(50_000).unwrap(),
             color: "#888888".into(),
             description: None,
+            prices: BTreeMap::new(),
         }],
         cast: BTreeMap::new(),
+        price_types: vec![],
+        fees: vec![],
     }
 }
 

@@ -338,6 +338,7 @@ fn from_error(error: &EngineError) -> Outcome {
         | Refusal::RepeatedSeats { .. }
         | Refusal::UnknownGrade
         | Refusal::UnknownPriceType
+        | Refusal::PriceTypeNotSold
         | Refusal::UnknownArea
         | Refusal::TooManySeats { .. }
         | Refusal::SeatLimitExceeded { .. }

@@ -128,6 +128,8 @@ pub struct Payment {
     pub completed_at: Option<Timestamp>,
     /// When the money was back.
     pub refunded_at: Option<Timestamp>,
+    /// How much of it goes back, where that isn't all: some of a reservation's lines are not refundable.
+    pub refund: Option<Money>,
     /// The idempotency key that it was started with: a failed attempt lets it go.
     pub(crate) key: Option<u128>,
 }
@@ -136,6 +138,11 @@ impl Payment {
     /// Tells whether a gateway takes the money.
     pub fn needs_gateway(&self) -> bool {
         self.gateway.is_some()
+    }
+
+    /// Returns how much a refund of it gives back.
+    pub fn refund_amount(&self) -> Money {
+        self.refund.unwrap_or(self.amount)
     }
 
     /// Tells whether who takes the money reports it, and can't be asked.

@@ -9,7 +9,7 @@ use super::codes::{AccessCode, CodeTerms, Standing};
 use super::command::{Refusal, SaleStatus};
 use super::policy::Phase;
 use super::{FREE, Owner, Reservation, Schedule, phases};
-use crate::domain::ids::GradeName;
+use crate::domain::ids::{GradeName, PriceTypeId};
 use crate::domain::time::Timestamp;
 
 /// What a hold may take.
@@ -40,6 +40,11 @@ impl Access<'_> {
         let of_phase = self.phase.and_then(|phase| phase.grades.as_ref());
         of_phase.is_none_or(|grades| grades.contains(grade))
             && self.code.is_none_or(|(_, terms)| terms.has_grade(grade))
+    }
+
+    /// Tells whether it is for a price type; a concert without any has none to name.
+    pub(super) fn has_price_type(&self, id: Option<&PriceTypeId>) -> bool {
+        self.code.is_none_or(|(_, terms)| terms.has_price_type(id))
     }
 }
 

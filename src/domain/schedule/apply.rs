@@ -391,8 +391,15 @@ impl Schedule {
         let numbers: Vec<ReservationNumber> =
             self.reservations.iter().filter(live).map(|reservation| reservation.number).collect();
         for number in numbers {
-            let ending = match self.get_mut(number).status {
-                ReservationStatus::Confirmed => ReservationStatus::Cancelled,
+            let reservation = self.get_mut(number);
+            let ending = match reservation.status {
+                ReservationStatus::Confirmed => {
+                    // Nobody chose to give it back: fees go back, too.
+                    if let Some(terms) = &mut reservation.terms {
+                        Terms::refund_all(terms);
+                    }
+                    ReservationStatus::Cancelled
+                }
                 ReservationStatus::Held
                 | ReservationStatus::Paying
                 | ReservationStatus::Cancelled

@@ -7,7 +7,7 @@
 //! **Generated codes** are many and alike. Each is its batch's prefix and a number of 60 bits that was drawn; the batch has one
 //! definition, and of each code the number and two counts: 16 bytes, of which copies of the schedule share 8.
 //!
-//! Absent on purpose: who may guess how often (`http` limits that), what a discount comes to (`pricing`).
+//! Absent on purpose: who may guess how often (`http` limits that), what a reservation comes to with a discount (`pricing`).
 //!
 //! Invariants, checked by [`Codes::check_invariants`]:
 //! - a text is one code: what a batch has and an administrator defined anew is no longer the batch's;
@@ -17,7 +17,7 @@ use core::fmt;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::domain::ids::{AllotmentId, GradeName, PhaseId};
+use crate::domain::ids::{AllotmentId, GradeName, PhaseId, PriceTypeId};
 use crate::domain::money::Money;
 use crate::domain::time::Timestamp;
 
@@ -226,6 +226,12 @@ impl CodeTerms {
     /// Tells whether it is for a grade.
     pub(super) fn has_grade(&self, grade: &GradeName) -> bool {
         self.grades.as_ref().is_none_or(|grades| grades.contains(grade))
+    }
+
+    /// Tells whether it is for a price type, where there is one.
+    pub(super) fn has_price_type(&self, id: Option<&PriceTypeId>) -> bool {
+        let named = |types: &[Arc<str>], id: &PriceTypeId| types.iter().any(|known| **known == *id.as_str());
+        self.price_types.as_ref().is_none_or(|types| id.is_some_and(|id| named(types, id)))
     }
 
     /// Tells whether one more hold can use it, with so many places.

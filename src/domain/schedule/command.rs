@@ -467,6 +467,9 @@ pub enum Refusal {
     /// The concert has no such price type, or as many types are named as there are seats.
     #[error("the concert has no such price types for these seats")]
     UnknownPriceType,
+    /// A price type isn't sold in the grade of its place.
+    #[error("a price type is not sold in the grade of its place")]
+    PriceTypeNotSold,
     /// The venue has no such area.
     #[error("the venue has no such area")]
     UnknownArea,
@@ -579,6 +582,7 @@ impl Refusal {
             | Self::SeatLimitExceeded { .. }
             | Self::UnknownGrade
             | Self::UnknownPriceType
+            | Self::PriceTypeNotSold
             | Self::UnknownArea
             | Self::NotEnoughPlaces { .. }
             | Self::NotEnoughSeats

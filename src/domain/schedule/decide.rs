@@ -11,13 +11,13 @@ use super::command::{
 use super::find::{Kept, Places};
 use super::policy::Plan;
 use super::search::FreeSeats;
-use super::terms::{AreaPlaces, Line, LineKind, Pick, PriceType, Terms, Wish};
+use super::terms::{Pick, Wish};
 use super::{BLOCKED, FREE, Owner, Reservation, ReservationStatus, Schedule, phases};
 use crate::domain::concert::Prices;
 use crate::domain::ids::{ConcertId, PaymentId, ReservationNumber, UserId, count_of};
 use crate::domain::money::Money;
 use crate::domain::time::{Seconds, Timestamp};
-use crate::domain::venue::{Area, Grade, Seat, Seating};
+use crate::domain::venue::{Seat, Seating};
 
 /// The time over which holds that end unpaid are counted.
 const UNPAID_WINDOW: Seconds = Seconds::new(3_600);
@@ -191,6 +191,7 @@ impl Schedule {
 
         let live = self.users.get(user.as_str()).map_or(0, |user| user.live);
         self.check_user_limit(live, places, &access)?;
+        self.check_price_types(wish, &access)?;
 
         // The refusals come from the cheapest: a seat map is only looked through for a hold that may be.
         let kept = self.kept_from(wish, now, seating);
@@ -211,63 +212,6 @@ impl Schedule {
             expires_at: now.plus(self.plan.policy.hold),
             terms,
         }))
-    }
-
-    /// Decides the terms of a reservation that gets what is wished; a plain one has none.
-    fn terms_of(
-        &self,
-        wish: &Wish,
-        seats: &[Seat],
-        areas: Vec<AreaPlaces>,
-        access: &Access<'_>,
-    ) -> Result<Option<Arc<Terms>>, Refusal> {
-        if !wish.price_types.is_empty() {
-            return Err(Refusal::UnknownPriceType);
-        }
-        if areas.iter().any(|places| places.price_type != PriceType::DEFAULT) {
-            return Err(Refusal::UnknownPriceType);
-        }
-        if areas.is_empty() && access.code.is_none() {
-            return Ok(None);
-        }
-
-        let mut groups: Vec<(LineKind, Grade, u32)> = Vec::new();
-        for grade in seats.iter().map(|seat| self.layout.grade_of(*seat)) {
-            match groups.iter_mut().find(|(_, other, _)| *other == grade) {
-                Some((_, _, count)) => *count += 1,
-                None => groups.push((LineKind::Seat, grade, 1)),
-            }
-        }
-        let grade_of = |area: Area| self.layout.areas()[area.index()].grade;
-        groups.extend(areas.iter().map(|places| (LineKind::Area, grade_of(places.area), places.count)));
-
-        let prices = self.prices.as_ref().expect("an open sale has its prices");
-        let line = |kind, name: Arc<str>, count: u32, unit_amount: i64| {
-            let amount = i64::from(count) * unit_amount;
-            Line { kind, name, count, unit_amount, amount, refundable: true }
-        };
-        let minor = |amount: Money| i64::try_from(amount.minor()).expect("an amount is below 2^53");
-        let (mut lines, mut off) = (Vec::new(), Vec::new());
-        for (kind, grade, count) in groups {
-            let price = prices.by_grade[grade.index()];
-            let name = self.layout.grades()[grade.index()].as_str().into();
-            lines.push(line(kind, name, count, minor(price)));
-
-            let Some((text, code)) = access.code else { continue };
-            let less = code.discount.map_or(Money::ZERO, |discount| discount.of(price));
-            if less > Money::ZERO {
-                off.push(line(LineKind::Discount, Arc::clone(text), count, -minor(less)));
-            }
-        }
-        lines.append(&mut off);
-
-        Ok(Some(Arc::new(Terms {
-            areas: areas.into(),
-            lines: lines.into(),
-            code: access.code.map(|(text, _)| Arc::clone(text)),
-            allotment: access.allotment.map(|(_, terms)| terms.id.as_str().into()),
-            ..Terms::default()
-        })))
     }
 
     /// Refuses another hold to a user of whose holds `max` have ended unpaid within an hour: a user who holds again at
@@ -324,6 +268,7 @@ impl Schedule {
         let live = self.users.get(reservation.user.as_str()).map_or(0, |user| user.live);
         // The old places are given back in the same step, so that only the difference counts.
         self.check_user_limit(live.saturating_sub(reservation.places()), places, &access)?;
+        self.check_price_types(wish, &access)?;
 
         let kept = self.kept_from(wish, now, seating);
         let Places { seats, areas } = self.find(wish, Some(reservation), &access, kept)?;
@@ -433,11 +378,10 @@ impl Schedule {
 
         match reservation.status {
             ReservationStatus::Paying => {}
-            ReservationStatus::Confirmed => return Ok(None),
+            // Only what was confirmed is cancelled: it was bought, and what goes back for it is its lines' to say.
+            ReservationStatus::Confirmed | ReservationStatus::Cancelled => return Ok(None),
             ReservationStatus::Expired => self.check_rescue(reservation, now)?,
-            ReservationStatus::Held | ReservationStatus::Cancelled | ReservationStatus::Released => {
-                return Err(Refusal::NotHeld);
-            }
+            ReservationStatus::Held | ReservationStatus::Released => return Err(Refusal::NotHeld),
         }
 
         Ok(Some(Event::ReservationConfirmed { number: id.number, payment }))
@@ -457,11 +401,10 @@ impl Schedule {
 
         match reservation.status {
             ReservationStatus::Held => {}
-            ReservationStatus::Confirmed => return Ok(None),
+            // As in `confirm`.
+            ReservationStatus::Confirmed | ReservationStatus::Cancelled => return Ok(None),
             ReservationStatus::Expired => self.check_rescue(reservation, now)?,
-            ReservationStatus::Paying | ReservationStatus::Cancelled | ReservationStatus::Released => {
-                return Err(Refusal::NotHeld);
-            }
+            ReservationStatus::Paying | ReservationStatus::Released => return Err(Refusal::NotHeld),
         }
         // It may have been exchanged while the customer paid.
         if self.amount_of(reservation) != amount {

@@ -89,6 +89,7 @@ impl Schedule {
                     let free = FreeSeats { free_in_row: &free_in_row, ..self.free_seats(&owners) };
                     self.find_best(best, wish, own, free, access, kept)?
                 };
+                found.areas = typed(found.areas, wish.price_types.get(found.seats.len()..));
                 found.areas.extend(areas);
                 Ok(found)
             }
@@ -165,7 +166,7 @@ impl Schedule {
         access: &Access<'_>,
         kept: Kept<'_>,
     ) -> Result<Places, Refusal> {
-        let ranked = self.ranked(best.grade, access)?;
+        let ranked = self.ranked(best.grade, &wish.price_types, access)?;
         let part = best.part.as_deref();
         let sections: Vec<bool> = part.map_or_else(Vec::new, |part| {
             self.layout.sections().iter().map(|section| part.has_section(section)).collect()
@@ -191,18 +192,27 @@ impl Schedule {
         search.best(&ranked, best.count).ok_or(Refusal::NotEnoughSeats)
     }
 
-    /// Returns the grades among which the best places are looked for, the best first.
-    fn ranked(&self, grade: Option<Grade>, access: &Access<'_>) -> Result<Vec<Grade>, Refusal> {
-        let sold = |grade: &Grade| access.has_grade(&self.layout.grades()[grade.index()]);
-        if let Some(grade) = grade {
-            return match grade {
-                grade if grade.index() >= self.layout.grades().len() => Err(Refusal::UnknownGrade),
-                grade if !sold(&grade) => Err(Refusal::CodeInvalid),
-                grade => Ok(vec![grade]),
-            };
-        }
+    /// Returns the grades among which the best places are looked for, the best first: those in which all these price types are sold.
+    fn ranked(
+        &self,
+        grade: Option<Grade>,
+        price_types: &[PriceType],
+        access: &Access<'_>,
+    ) -> Result<Vec<Grade>, Refusal> {
         let prices = self.prices.as_ref().expect("an open sale has its prices");
-        Ok(prices.best_first.iter().map(|grade| Grade(*grade)).filter(sold).collect())
+        let open = |grade: &Grade| access.has_grade(&self.layout.grades()[grade.index()]);
+        let mut ranked: Vec<Grade> = match grade {
+            Some(grade) if grade.index() >= self.layout.grades().len() => return Err(Refusal::UnknownGrade),
+            Some(grade) if !open(&grade) => return Err(Refusal::CodeInvalid),
+            Some(grade) => vec![grade],
+            None => prices.best_first.iter().map(|grade| Grade(*grade)).filter(open).collect(),
+        };
+        if price_types.is_empty() || ranked.is_empty() {
+            return Ok(ranked);
+        }
+
+        ranked.retain(|grade| price_types.iter().all(|price_type| prices.of(*grade, *price_type).is_some()));
+        if ranked.is_empty() { Err(Refusal::PriceTypeNotSold) } else { Ok(ranked) }
     }
 }
 
@@ -276,6 +286,23 @@ impl Search<'_> {
 
 fn places_in(area: Area, count: u32) -> AreaPlaces {
     AreaPlaces { area, price_type: PriceType::DEFAULT, count }
+}
+
+/// Gives places of areas their price types, in the order of both. Places of one area with several types are told apart.
+fn typed(areas: Vec<AreaPlaces>, types: Option<&[PriceType]>) -> Vec<AreaPlaces> {
+    let Some(mut types) = types.filter(|types| !types.is_empty()) else { return areas };
+    let mut told: Vec<AreaPlaces> = Vec::with_capacity(areas.len());
+    for AreaPlaces { area, mut count, .. } in areas {
+        while let Some(price_type) = types.first().copied().filter(|_| count > 0) {
+            let same = types.iter().take_while(|other| **other == price_type).count();
+            let same = u32::try_from(same).unwrap_or(u32::MAX).min(count);
+            told.push(AreaPlaces { area, price_type, count: same });
+            count -= same;
+            types = &types[usize::try_from(same).expect("bounded by the slice")..];
+        }
+        debug_assert_eq!(count, 0, "every place has its type");
+    }
+    told
 }
 
 /// Returns how many of some places are in an area.

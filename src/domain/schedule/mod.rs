@@ -31,6 +31,7 @@ mod owner;
 pub mod phases;
 pub mod policy;
 mod prepare;
+pub mod pricing;
 mod reservation;
 pub mod search;
 mod sum;

@@ -111,15 +111,11 @@ impl Schedule {
         if !terms.grades.iter().flatten().all(known) {
             return unknown("grades", "the venue has no such grade");
         }
-        self.check_price_types(terms)
-    }
-
-    #[expect(clippy::unused_self, reason = "a concert has no price types")]
-    fn check_price_types(&self, terms: &CodeTerms) -> Result<(), Refusal> {
-        if terms.price_types.is_none() {
-            return Ok(());
+        let sells = |id: &Arc<str>| self.prices().is_some_and(|prices| prices.price_type(id).is_some());
+        if !terms.price_types.iter().flatten().all(sells) {
+            return unknown("priceTypes", "the concert has no such price type");
         }
-        Err(Refusal::Unfit { field: "priceTypes", why: "the concert has no such price type" })
+        Ok(())
     }
 
     pub(super) fn set_allotment(&self, terms: &Arc<AllotmentTerms>, now: Timestamp) -> Decision {

@@ -1,7 +1,8 @@
 //! What of a reservation isn't numbered seats at their grades' prices: places of areas, price types, lines, a code.
 //!
 //! A plain reservation has none of it, and no pointer to anything. Terms are decided once, when a hold is made or exchanged, and told
-//! by that event: nothing recomputes them, so that a reservation costs what its user was told.
+//! by that event: nothing recomputes them, so that a reservation costs what its user was told. Only a performance that is cancelled makes
+//! all of a reservation's lines refundable.
 
 use std::sync::Arc;
 
@@ -113,6 +114,11 @@ impl Wish {
         Self { pick: Pick::Best(Best { count, grade, part: None }), ..Self::default() }
     }
 
+    /// Tells whether it asks for seats of the default price type, without a code.
+    pub fn is_plain(&self) -> bool {
+        self.price_types.is_empty() && self.areas.is_empty() && self.code.is_none()
+    }
+
     /// Returns how many places it asks for, seats and places of areas together.
     pub fn places(&self) -> u32 {
         let areas = self.areas.iter().map(|area| area.count);
@@ -174,8 +180,8 @@ pub struct Line {
     pub refundable: bool,
 }
 
-/// What a line is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+/// What a line is for, in the order of a reservation's lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum LineKind {
     /// Numbered seats.
     Seat,
@@ -220,6 +226,16 @@ impl Terms {
     pub fn amount(&self) -> Money {
         let sum = self.lines.iter().map(|line| line.amount).sum();
         money(sum).expect("the lines of a reservation add up to an amount")
+    }
+
+    /// Makes all of it go back: the performance is cancelled, so its user gets nothing for any fee.
+    pub(super) fn refund_all(this: &mut Arc<Self>) {
+        if this.lines.iter().all(|line| line.refundable) {
+            return;
+        }
+        for line in &mut Arc::make_mut(this).lines {
+            line.refundable = true;
+        }
     }
 
     /// Returns what a cancellation gives back: the sum of the lines that are refundable, and nothing where that is below zero, as it

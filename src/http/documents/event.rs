@@ -10,11 +10,13 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
+use super::concert::FeeDocument;
 use super::kinds::{self, EventDocument, Kind, object};
+use super::reservation::LineDocument;
 use super::{CodeBody, ConcertDocument, PlanDocument, QueuePolicyDocument, VenueDocument, money};
 use crate::domain::catalogue::CatalogueEvent;
 use crate::domain::cause::By;
-use crate::domain::concert::Prices;
+use crate::domain::concert::{PricedType, Prices};
 use crate::domain::ids::{
     PaymentNumber, ReservationId, ReservationNumber, ScheduleId, ScheduleNumber, UserId,
 };
@@ -43,6 +45,9 @@ pub trait Names {
 
     /// Returns what is known of a reservation.
     fn reservation(&self, number: ReservationNumber) -> Option<ReservationNames>;
+
+    /// Returns the prices that are bound, or set by now.
+    fn prices(&self) -> Option<Arc<Prices>>;
 
     /// Returns what a reservation costs.
     fn amount(&self, reserved: &ReservationNames) -> Option<(Money, Currency)>;
@@ -191,16 +196,17 @@ fn describe(event: &Event, names: &impl Names) -> (&'static Kind, Value) {
             }),
         ),
         Event::SalesOpened { prices } => {
-            let prices = prices.as_ref().and_then(|prices| Some(price_list(prices, names.layout()?)));
-            (&kinds::SALES_OPENED, json!({"prices": prices}))
+            let listed = prices.as_ref().and_then(|prices| Some(price_list(prices, names.layout()?)));
+            (&kinds::SALES_OPENED, with_tariff(json!({"prices": listed}), prices.as_deref(), names))
         }
         Event::PricesSet { prices } => {
-            let prices = names.layout().map(|layout| price_list(prices, layout));
-            (&kinds::PRICES_SET, json!({"prices": prices}))
+            let listed = names.layout().map(|layout| price_list(prices, layout));
+            (&kinds::PRICES_SET, with_tariff(json!({"prices": listed}), Some(prices), names))
         }
         Event::PhaseOpened { phase, prices } => {
-            let prices = prices.as_ref().and_then(|prices| Some(price_list(prices, names.layout()?)));
-            (&kinds::PHASE_OPENED, json!({"phaseId": phase.as_str(), "prices": prices}))
+            let listed = prices.as_ref().and_then(|prices| Some(price_list(prices, names.layout()?)));
+            let fields = json!({"phaseId": phase.as_str(), "prices": listed});
+            (&kinds::PHASE_OPENED, with_tariff(fields, prices.as_deref(), names))
         }
         Event::PhaseClosed { phase } => (&kinds::PHASE_CLOSED, json!({"phaseId": phase.as_str()})),
         Event::CodePut { code, terms, created } => {
@@ -227,13 +233,13 @@ fn describe(event: &Event, names: &impl Names) -> (&'static Kind, Value) {
             let mut fields = known(*number, Some((*nonce, user)), names.number());
             fields["expiresAt"] = expires_at.to_string().into();
             let mut fields = brought(fields, terms.as_deref());
-            add_areas(&mut fields, terms.as_deref(), names);
-            (&kinds::SEATS_HELD, seats_of(fields, seats, names))
+            add_terms(&mut fields, terms.as_deref(), names);
+            (&kinds::SEATS_HELD, with_lines(seats_of(fields, seats, names), terms.as_deref()))
         }
         Event::SeatsExchanged { number, seats, terms } => {
             let mut fields = brought(reservation(*number, names), terms.as_deref());
-            add_areas(&mut fields, terms.as_deref(), names);
-            (&kinds::SEATS_EXCHANGED, seats_of(fields, seats, names))
+            add_terms(&mut fields, terms.as_deref(), names);
+            (&kinds::SEATS_EXCHANGED, with_lines(seats_of(fields, seats, names), terms.as_deref()))
         }
         Event::HoldReleased { number } => (&kinds::HOLD_RELEASED, reservation(*number, names)),
         Event::HoldExpired { number } => (&kinds::HOLD_EXPIRED, reservation(*number, names)),
@@ -262,7 +268,9 @@ fn describe(event: &Event, names: &impl Names) -> (&'static Kind, Value) {
                 seats.iter().map(|seat| layout.seat_id(*seat)).collect()
             });
             let (amount, currency) = reserved.as_ref().and_then(|reserved| names.amount(reserved)).unzip();
-            add_areas(&mut fields, reserved.as_ref().and_then(|reserved| reserved.terms.as_deref()), names);
+            let terms = reserved.as_ref().and_then(|reserved| reserved.terms.as_deref());
+            add_terms(&mut fields, terms, names);
+            let mut fields = with_lines(fields, terms);
 
             fields["seats"] = seat_ids.into();
             fields["amount"] = amount.map(Money::minor).into();
@@ -389,16 +397,54 @@ fn seats_of(mut fields: Value, seats: &Arc<[Seat]>, names: &impl Names) -> Value
     fields
 }
 
-/// Adds places of areas, where there are any. An area has its index for an id if the layout is no longer known.
-fn add_areas(fields: &mut Value, terms: Option<&Terms>, names: &impl Names) {
+/// Adds places of areas and the seats' price types, where there are any. An area has its index for an id if the layout is no longer known.
+fn add_terms(fields: &mut Value, terms: Option<&Terms>, names: &impl Names) {
+    let Some(terms) = terms else { return };
+    let prices = names.prices();
+    let type_id = |price_type| Some(prices.as_ref()?.type_id(price_type)?.to_string());
+
     let area = |places: &AreaPlaces| {
         let known = names.layout().and_then(|layout| layout.areas().get(places.area.index()));
         let id = known.map_or_else(|| places.area.0.to_string(), |area| area.id.to_string());
-        json!({"areaId": id, "count": places.count})
+        let mut area = json!({"areaId": id, "count": places.count});
+        if let Some(id) = type_id(places.price_type) {
+            area["priceType"] = id.into();
+        }
+        area
     };
-    if let Some(terms) = terms.filter(|terms| !terms.areas.is_empty()) {
+    if !terms.areas.is_empty() {
         fields["areas"] = terms.areas.iter().map(area).collect();
     }
+    let types: Option<Vec<String>> =
+        terms.price_types.iter().map(|price_type| type_id(*price_type)).collect();
+    if let Some(types) = types.filter(|types| !types.is_empty()) {
+        fields["priceTypes"] = types.into();
+    }
+}
+
+/// Adds what a reservation costs, where it isn't its seats' prices alone.
+fn with_lines(mut fields: Value, terms: Option<&Terms>) -> Value {
+    if let Some(terms) = terms.filter(|terms| !terms.lines.is_empty()) {
+        fields["lines"] = written(&terms.lines.iter().map(LineDocument::from).collect::<Vec<_>>());
+    }
+    fields
+}
+
+/// Adds the price types and fees that a sale has.
+fn with_tariff(mut fields: Value, prices: Option<&Prices>, names: &impl Names) -> Value {
+    let Some(prices) = prices else { return fields };
+    if let Some(layout) = names.layout().filter(|_| !prices.types().is_empty()) {
+        let by_grade = |priced: &PricedType| -> Map<String, Value> {
+            let grades = layout.grades().iter().zip(&priced.by_grade);
+            grades.filter_map(|(grade, price)| Some((grade.to_string(), (*price)?.minor().into()))).collect()
+        };
+        let priced = |priced: &PricedType| json!({"priceType": priced.id.as_str(), "name": &*priced.name, "prices": by_grade(priced)});
+        fields["priceTypes"] = prices.types().iter().map(priced).collect();
+    }
+    if !prices.fees().is_empty() {
+        fields["fees"] = written(&prices.fees().iter().map(FeeDocument::from).collect::<Vec<_>>());
+    }
+    fields
 }
 
 /// Returns prices by the names of their grades.
@@ -446,6 +492,10 @@ mod tests {
             (number.0 == 1).then_some(ReservationNames { nonce: 9, user, seats, terms: None })
         }
 
+        fn prices(&self) -> Option<Arc<Prices>> {
+            None
+        }
+
         fn amount(&self, reserved: &ReservationNames) -> Option<(Money, Currency)> {
             let amount = 100_000 * u64::try_from(reserved.seats.len()).unwrap();
             Some((Money::new(amount).unwrap(), Currency::parse("KRW").unwrap()))
@@ -468,6 +518,10 @@ mod tests {
         }
 
         fn reservation(&self, _: ReservationNumber) -> Option<ReservationNames> {
+            None
+        }
+
+        fn prices(&self) -> Option<Arc<Prices>> {
             None
         }
 
@@ -556,7 +610,7 @@ mod tests {
     #[test]
     fn prices_and_payments_are_named() {
         let by_grade = [170_000, 90_000].map(|price| Money::new(price).unwrap());
-        let prices = Prices { by_grade: by_grade.into(), best_first: [0, 1].into() };
+        let prices = Prices { by_grade: by_grade.into(), best_first: [0, 1].into(), tariff: None };
         let opened = Event::SalesOpened { prices: Some(Arc::new(prices)) };
         check(&opened, "SalesOpened", &json!({"scheduleId": "s", "prices": {"VIP": 170_000, "R": 90_000}}));
         let confirmed = of_schedule(

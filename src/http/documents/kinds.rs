@@ -227,15 +227,35 @@ const SEATS: &[Field] = &[
     field("seatIndexes", Numbers, "in place of `seats`, where the venue is gone: their places in its plan")
         .sometimes(),
 ];
-const PLACES: &[Field] = &[AREAS];
-const AREAS: Field =
-    field("areas", Objects, "its places of areas, where it has any: `areaId` and `count` of each")
-        .sometimes();
+const PLACES: &[Field] = &[AREAS, PRICE_TYPES, LINES];
+const AREAS: Field = field(
+    "areas",
+    Objects,
+    "its places of areas, where it has any: `areaId`, `count` and, where there are any, `priceType` of each",
+)
+.sometimes();
+const PRICE_TYPES: Field = field(
+    "priceTypes",
+    Texts,
+    "the seats' price types, in the order of `seats`, where one of them isn't the default",
+)
+.sometimes();
+const LINES: Field = field(
+    "lines",
+    Objects,
+    "what it costs, as a reservation's `lines`, where it isn't its seats' prices alone",
+)
+.sometimes();
 const PAYMENT: &[Field] = &[
     field("paymentNumber", Number, "the payment's number in its schedule"),
     field("paymentId", Text, "its id; null where it is no longer kept").or_null(),
 ];
 const PAID_BY: &[Field] = &[field("paymentId", Text, "the payment")];
+const TARIFF: &[Field] = &[
+    field("priceTypes", Objects, "its price types, each with its `prices` by grade, where it has any")
+        .sometimes(),
+    field("fees", Objects, "its fees, as in a concert, where it has any").sometimes(),
+];
 const DEADLINE: &[Field] = &[field("expiresAt", Instant, "the deadline from now on")];
 const FAILURE: Field =
     field("failure", Object, "why: a `code`, and what belongs to it, as in a payment's `failure`");
@@ -282,9 +302,9 @@ kinds! {
         &[field("currency", Text, "of its prices")], PLAN];
     REPLANNED = Schedule Public "Replanned", "Its times, casting or policy changed", [OF_SCHEDULE, PLAN];
     SALES_OPENED = Schedule Public "SalesOpened", "Its sale opened", [OF_SCHEDULE,
-        &[field("prices", Object, "by grade, bound from now on; null where it had opened before, or the venue is gone").or_null()]];
+        &[field("prices", Object, "by grade, bound from now on; null where it had opened before, or the venue is gone").or_null()], TARIFF];
     PRICES_SET = Schedule Public "PricesSet", "Its prices changed with the concert's, before its sale ever opened", [OF_SCHEDULE,
-        &[field("prices", Object, "by grade, as it opens with them; null where the venue is gone").or_null()]];
+        &[field("prices", Object, "by grade, as it opens with them; null where the venue is gone").or_null()], TARIFF];
     SALES_CLOSED = Schedule Public "SalesClosed", "Its sale closed", [OF_SCHEDULE];
     SCHEDULE_CANCELLED = Schedule Public "ScheduleCancelled", "The performance is cancelled: holds end with it, and what is paid goes back", [OF_SCHEDULE];
     DELETED = Schedule Public "Deleted", "The schedule was removed", [OF_SCHEDULE];
@@ -300,11 +320,11 @@ kinds! {
         &[field("expiresAt", Instant, "the hold's own deadline, where the payment had moved it; it may have passed").sometimes()]];
     RESERVATION_CONFIRMED = Schedule Public "ReservationConfirmed", "A reservation is paid, and its seats are sold", [RESERVATION, PAID_BY,
         &[field("seats", Texts, "the seats' ids; null where the reservation is no longer kept").or_null(),
-          AREAS,
+          AREAS, PRICE_TYPES, LINES,
           field("amount", Number, "what they cost together, in the currency's minor unit; null as `seats`").or_null(),
           field("currency", Text, "ISO 4217; null as `seats`").or_null()]];
     PHASE_OPENED = Schedule Public "PhaseOpened", "A phase before the general sale opened", [OF_SCHEDULE, PHASE,
-        &[field("prices", Object, "by grade, bound from now on; null where it had opened before, or the venue is gone").or_null()]];
+        &[field("prices", Object, "by grade, bound from now on; null where it had opened before, or the venue is gone").or_null()], TARIFF];
     PHASE_CLOSED = Schedule Public "PhaseClosed", "That phase closed", [OF_SCHEDULE, PHASE];
     CODE_PUT = Schedule Public "CodePut", "A code was defined", [OF_SCHEDULE, CODE, CODE_TERMS, CREATED_ANEW];
     CODES_MADE = Schedule Public "CodesMade", "Codes were generated; the codes themselves aren't told here", [OF_SCHEDULE,
@@ -331,7 +351,8 @@ kinds! {
     REFUND_BEGUN = Payment Public "RefundBegun", "Its money is to go back. With the method `external` your payment service is asked for it: see OPERATIONS.md", [PAYMENT,
         &[FAILURE, field("reservationId", Text, "what it paid for, or was to; null as `paymentId`").or_null(),
           field("userId", Text, "who paid; null as `paymentId`").or_null(), field("method", Text, "how; null as `paymentId`").or_null(),
-          field("amount", Number, "how much, in the currency's minor unit; null as `paymentId`").or_null(),
+          field("amount", Number, "how much goes back, in the currency's minor unit; null as `paymentId`").or_null(),
+          field("paidAmount", Number, "how much was paid: more than `amount` where a fee is not refundable; null as `paymentId`").or_null(),
           field("currency", Text, "ISO 4217; null as `paymentId`").or_null(),
           field("paymentKey", Text, "with the method `external`: your payment service's name for what it took").sometimes()]];
     PAYMENT_REFUNDED = Payment Public "PaymentRefunded", "Its money is back", [PAYMENT];

@@ -37,9 +37,9 @@ pub use schedule_view::ScheduleView;
 pub use venue::{RowDocument, SeatDocument, SectionDocument, VenueDocument};
 pub use words::{
     At, CatalogueId, CodeText, CurrencyText, EmailText, FloorText, GateWord, GradeText, InstantText,
-    LineText, LinesText, MethodWord, NameText, NewEmailText, OpaqueId, PaymentWord, PictureUrl, PlaceText,
-    PlaceWord, PlanName, ReservationWord, SaleWord, SeatName, SeatWord, ShapeWord, TransactionWord,
-    UserNameText, UserText, UserWord, ZoneText,
+    LineName, LineText, LinesText, MethodWord, NameText, NewEmailText, OpaqueId, PaymentWord, PictureUrl,
+    PlaceText, PlaceWord, PlanName, ReservationWord, SaleWord, SeatName, SeatWord, ShapeWord,
+    TransactionWord, UserNameText, UserText, UserWord, ZoneText, either, numbers_by_id,
 };
 
 pub(crate) use checks::instant;

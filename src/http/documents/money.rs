@@ -11,6 +11,7 @@ use super::kinds::{self, EventDocument, object};
 use super::words::{At, MethodWord, OpaqueId, PaymentWord, TransactionWord};
 use crate::domain::accounts::{self, Kind, Shard};
 use crate::domain::ids::{PaymentId, PaymentNumber, ReservationId, ScheduleNumber, TransactionId};
+use crate::domain::money::Money;
 use crate::domain::payments::{self, Failure, Payment};
 use crate::domain::schedule::ReservationRef;
 
@@ -76,8 +77,10 @@ pub(super) fn of_payments(
         Event::Failed { failure, .. } => {
             (&kinds::PAYMENT_FAILED, json!({"failure": failure.as_ref().map(of_failure)}))
         }
-        Event::RefundBegun { failure, .. } => {
-            let owed = payment.map(|payment| Owed::of(payment, schedule)).unwrap_or_default();
+        Event::RefundBegun { failure, amount, .. } => {
+            let mut owed = payment.map(|payment| Owed::of(payment, schedule)).unwrap_or_default();
+            // The feed may be a moment ahead of the published state.
+            owed.amount = amount.map(Money::minor).or(owed.paid_amount);
             (&kinds::REFUND_BEGUN, owed.because(failure))
         }
         Event::Unmatched { reservation, user, method, taken, failure, back: None, .. } => {
@@ -86,6 +89,7 @@ pub(super) fn of_payments(
                 user_id: Some(user),
                 method: Some((*method).into()),
                 amount: Some(taken.amount.minor()),
+                paid_amount: Some(taken.amount.minor()),
                 currency: Some(taken.currency.as_str()),
                 payment_key: Some(&taken.payment_key),
             };
@@ -113,7 +117,9 @@ struct Owed<'a> {
     reservation_id: Option<OpaqueId>,
     user_id: Option<&'a str>,
     method: Option<MethodWord>,
+    /// What goes back.
     amount: Option<u64>,
+    paid_amount: Option<u64>,
     currency: Option<&'a str>,
     /// Only that of a payment service which is asked by the feed.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -126,7 +132,8 @@ impl<'a> Owed<'a> {
             reservation_id: Some(reservation_id(schedule, payment.reservation)),
             user_id: Some(&payment.user),
             method: Some(payment.method.into()),
-            amount: Some(payment.amount.minor()),
+            amount: Some(payment.refund_amount().minor()),
+            paid_amount: Some(payment.amount.minor()),
             currency: Some(payment.currency.as_str()),
             payment_key: payment.payment_key.as_deref().filter(|_| payment.is_reported()),
         }
@@ -286,6 +293,9 @@ pub struct PaymentDocument<'a> {
     completed_at: Option<At>,
     #[schema(required)]
     refunded_at: Option<At>,
+    /// How much goes back, where that isn't the whole `amount`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refund_amount: Option<u64>,
     /// Why the payment failed or was refunded.
     #[schema(required)]
     failure: Option<FailureDocument<'a>>,
@@ -310,6 +320,7 @@ impl<'a> PaymentDocument<'a> {
             updated_at: At(payment.updated_at),
             completed_at: payment.completed_at.map(At),
             refunded_at: payment.refunded_at.map(At),
+            refund_amount: payment.refund.map(Money::minor),
             failure: payment.failure.as_ref().map(FailureDocument::from),
             gateway: if with_gateway { GatewayDocument::of(payment) } else { None },
         }

@@ -9,6 +9,7 @@ use utoipa::{PartialSchema, ToSchema};
 
 use super::checks::{self, LINES_LEN_MAX, NAMES_MAX};
 use crate::domain::accounts::Kind;
+use crate::domain::concert::{LINE_NAME_LEN_MAX, PRICE_TYPES_MAX};
 use crate::domain::ids::{ID_LEN_MAX, PaymentId, ReservationId, TransactionId};
 use crate::domain::payments::{Method, State};
 use crate::domain::schedule::{ReservationStatus, SaleStatus, SeatStatus};
@@ -196,6 +197,8 @@ texts! {
     UserNameText: 1..=NAME_LEN_MAX, NAME, "1–100 printable characters, without white space around them";
     /// A name for people.
     NameText: 1..=checks::NAME_LEN_MAX, PRINTABLE, "1–500 printable characters";
+    /// The name of a price type or a fee, which lines of reservations keep.
+    LineName: 1..=LINE_NAME_LEN_MAX, PRINTABLE, "1–100 printable characters";
     /// A text of one line, for people.
     LineText: 0..=checks::NAME_LEN_MAX, LINE, "At most 500 printable characters";
     /// A text that may have several lines, for people.
@@ -224,7 +227,12 @@ impl ToSchema for Names {}
 
 /// Describes who plays a role: one name, or several.
 pub(super) fn one_name_or_several() -> RefOr<Schema> {
-    OneOfBuilder::new().item(NameText::schema()).item(Names::schema()).into()
+    either::<NameText, Names>()
+}
+
+/// Describes what has one of two forms.
+pub fn either<A: PartialSchema, B: PartialSchema>() -> RefOr<Schema> {
+    OneOfBuilder::new().item(A::schema()).item(B::schema()).into()
 }
 
 /// Describes what is known of roles by their names.
@@ -239,6 +247,22 @@ pub(super) fn by_role<T: PartialSchema>() -> Object {
         .property_names(role)
         .additional_properties(Some(T::schema()))
         .max_properties(Some(NAMES_MAX))
+        .build()
+}
+
+/// Describes whole numbers, from 0 to the highest, by the ids of price types.
+pub fn numbers_by_id(max: u64) -> Object {
+    let id = match CatalogueId::schema() {
+        RefOr::T(id) => Some(id),
+        RefOr::Ref(_) => None,
+    };
+    let number = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(0)).maximum(Some(max));
+    let number: RefOr<Schema> = number.into();
+    ObjectBuilder::new()
+        .schema_type(Type::Object)
+        .property_names(id)
+        .additional_properties(Some(number))
+        .max_properties(Some(PRICE_TYPES_MAX))
         .build()
 }
 

@@ -10,12 +10,12 @@ use crate::domain::schedule::terms::{AreaPlaces, AreaWish, PriceType};
 use crate::domain::venue::{Area, VenueArea};
 use crate::record::{self, Fact, FactRef};
 
-const PIT: Area = Area(0);
-const LAWN: Area = Area(1);
+pub(super) const PIT: Area = Area(0);
+pub(super) const LAWN: Area = Area(1);
 const CAPACITIES: [u32; 2] = [7, 3];
 
 /// The usual rows, the area `pit` of the grade ST with 7 places, and the area `lawn` of the grade R with 3.
-fn layout_with_areas() -> Arc<Layout> {
+pub(super) fn layout_with_areas() -> Arc<Layout> {
     let area = |id: &str, grade: &str, capacity| VenueArea {
         id: id.into(),
         floor: "1".into(),
@@ -41,7 +41,7 @@ fn plan_with_areas() -> Plan {
     Plan { policy, ..plan() }
 }
 
-fn creation_with_areas() -> Creation {
+pub(super) fn creation_with_areas() -> Creation {
     let limits = Limits { ended_retention: Seconds::new(40 * 86_400), ..LIMITS };
     Creation { prices: Some(prices_with_areas()), limits, ..creation(plan_with_areas()) }
 }
@@ -476,12 +476,10 @@ impl Model {
         }
         match status {
             ReservationStatus::Paying => {}
-            ReservationStatus::Confirmed => return Ok(false),
+            ReservationStatus::Confirmed | ReservationStatus::Cancelled => return Ok(false),
             ReservationStatus::Expired if self.cancelled => return Err(Refusal::Expired),
             ReservationStatus::Expired => self.is_there(Some(of), &seats, &areas)?,
-            ReservationStatus::Held | ReservationStatus::Cancelled | ReservationStatus::Released => {
-                return Err(Refusal::NotHeld);
-            }
+            ReservationStatus::Held | ReservationStatus::Released => return Err(Refusal::NotHeld),
         }
         self.bookings[of].status = ReservationStatus::Confirmed;
         Ok(true)

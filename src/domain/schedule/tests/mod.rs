@@ -11,6 +11,7 @@ mod inside;
 mod keys;
 mod model;
 mod pay;
+mod prices;
 mod sale;
 mod search;
 mod selling;
@@ -58,7 +59,7 @@ fn layout() -> Arc<Layout> {
 
 fn prices(vip: u64) -> Arc<Prices> {
     let by_grade = [vip, 70].map(|price| Money::new(price).unwrap());
-    Arc::new(Prices { by_grade: by_grade.into(), best_first: [0, 1].into() })
+    Arc::new(Prices { by_grade: by_grade.into(), best_first: [0, 1].into(), tariff: None })
 }
 
 fn plan() -> Plan {

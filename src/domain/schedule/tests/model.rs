@@ -510,12 +510,10 @@ impl Model {
             return Err(Refusal::PaymentNotUnderWay);
         }
         match booking.status {
-            ReservationStatus::Confirmed => return Ok(false),
+            ReservationStatus::Confirmed | ReservationStatus::Cancelled => return Ok(false),
             ReservationStatus::Paying => {}
             ReservationStatus::Expired => self.comes_back(booking, now)?,
-            ReservationStatus::Held | ReservationStatus::Cancelled | ReservationStatus::Released => {
-                return Err(Refusal::NotHeld);
-            }
+            ReservationStatus::Held | ReservationStatus::Released => return Err(Refusal::NotHeld),
         }
         self.confirmed(index, payment);
         Ok(true)
@@ -532,12 +530,10 @@ impl Model {
         let booking = &self.bookings[index];
         match (booking.payment, booking.status) {
             (Some(other), _) if other != payment => return Err(Refusal::PaymentNotUnderWay),
-            (_, ReservationStatus::Confirmed) => return Ok(false),
+            (_, ReservationStatus::Confirmed | ReservationStatus::Cancelled) => return Ok(false),
             (_, ReservationStatus::Held) => {}
             (_, ReservationStatus::Expired) => self.comes_back(booking, now)?,
-            (_, ReservationStatus::Paying | ReservationStatus::Cancelled | ReservationStatus::Released) => {
-                return Err(Refusal::NotHeld);
-            }
+            (_, ReservationStatus::Paying | ReservationStatus::Released) => return Err(Refusal::NotHeld),
         }
         let price = |seat: &Seat| if ROWS[0].contains(&seat.0) { self.price } else { 70 };
         if booking.seats.iter().map(price).sum::<u64>() != amount {

@@ -594,11 +594,9 @@ impl World {
         let own = &self.model.bookings[at];
         let expected = match own.status {
             ReservationStatus::Paying => Ok(true),
-            ReservationStatus::Confirmed => Ok(false),
+            ReservationStatus::Confirmed | ReservationStatus::Cancelled => Ok(false),
             ReservationStatus::Expired => self.rescued(own).map(|()| true),
-            ReservationStatus::Held | ReservationStatus::Cancelled | ReservationStatus::Released => {
-                Err(Refusal::NotHeld)
-            }
+            ReservationStatus::Held | ReservationStatus::Released => Err(Refusal::NotHeld),
         };
         let expected = if own.payment.is_none() { Err(Refusal::PaymentNotUnderWay) } else { expected };
         match expected {

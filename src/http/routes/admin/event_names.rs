@@ -228,6 +228,13 @@ impl Names for NamesOf<'_> {
         })
     }
 
+    fn prices(&self) -> Option<Arc<Prices>> {
+        match &self.source {
+            Source::Live(entry) => entry.read().prices().cloned(),
+            Source::Gone(gone) => gone.prices.clone(),
+        }
+    }
+
     fn amount(&self, reserved: &ReservationNames) -> Option<(Money, Currency)> {
         let ReservationNames { seats, terms, .. } = reserved;
         match &self.source {
