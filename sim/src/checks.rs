@@ -7,7 +7,7 @@ use std::path::Path;
 
 use onsale::domain::accounts::Transaction;
 use onsale::domain::ids::{PaymentNumber, UserId};
-use onsale::domain::payments::{Method, Payment, State};
+use onsale::domain::payments::{Failure, Method, Payment, State};
 use onsale::domain::schedule::policy::QueuePolicy;
 use onsale::domain::schedule::{Reservation, ReservationStatus, Schedule, SeatStatus};
 use onsale::domain::time::Timestamp;
@@ -323,7 +323,21 @@ fn check_confirmed(engine: &Engine, entry: &ScheduleEntry, book: &mut Book) {
                     );
                 }
             }
-            ReservationStatus::Cancelled | ReservationStatus::Released | ReservationStatus::Expired => {}
+            ReservationStatus::Cancelled => {
+                let given_back = seen.iter().find(|payment| {
+                    Some(payment.id) == reservation.payment
+                        && payment.failure == Some(Failure::Cancelled)
+                        && matches!(payment.state, State::Refunding | State::Refunded)
+                });
+                let Some(payment) = given_back else { continue };
+                let (amount, back) = (payment.amount.minor(), payment.refund_amount().minor());
+                let right =
+                    amounts.contains(&amount) && book.may_go_back(entry.id(), reservation, amount, back);
+                book.check("M3 other-refund", right, || {
+                    format!("{reservation:?} cost one of {amounts:?}, and {payment:?} gives {back} back")
+                });
+            }
+            ReservationStatus::Released | ReservationStatus::Expired => {}
         }
     }
 }

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use onsale::domain::concert::{Concert, PricedGrade};
-use onsale::domain::ids::{AllotmentId, ConcertId, GradeName, PhaseId, ScheduleId, SeatId, VenueId};
+use onsale::domain::concert::{Concert, Fee, FeePer, NamedPriceType, PricedGrade};
+use onsale::domain::ids::{
+    AllotmentId, ConcertId, FeeId, GradeName, PhaseId, PriceTypeId, ScheduleId, SeatId, VenueId,
+};
 use onsale::domain::money::{Currency, Money};
 use onsale::domain::schedule::Plan;
 use onsale::domain::schedule::allotments::AllotmentTerms;
@@ -13,12 +15,19 @@ use onsale::domain::time::{Seconds, Timestamp};
 use onsale::domain::venue::{ListedSeat, Row, RowSeats, Seat, Section, Venue, VenueArea};
 
 use crate::clock::BEGIN;
-use crate::plan::{ALLOTMENTS, CLAIM_SECONDS, CodePlan, DocChange, HOLD_SECONDS, PHASES, SCHEDULES, Setup};
+use crate::plan::{
+    ALLOTMENTS, CLAIM_SECONDS, CodePlan, DocChange, HOLD_SECONDS, PHASES, PLAY, SCHEDULES, Setup,
+};
 
 const DAY: u64 = 86_400_000;
 
 /// The price list of a show in won: some prices of which most hundredths aren't whole.
 const PRICES: [(&str, u64); 3] = [("R", 50_000), ("S", 30_001), ("F", 22_225)];
+/// What a youth pays; the others aren't sold to one.
+const YOUTH_PRICES: [(&str, u64); 2] = [("R", 35_000), ("F", 15_555)];
+/// What is added for each place, and stays with the house; and for a reservation.
+const PLACE_FEE: u64 = 2_000;
+const RESERVATION_FEE: u64 = 1_500;
 /// The grades of the areas.
 pub(crate) const AREA_GRADES: [&str; 2] = ["F", "S"];
 
@@ -35,7 +44,11 @@ pub(crate) fn schedule_id(index: usize) -> ScheduleId {
 }
 
 pub(crate) fn concert_of(index: usize) -> ConcertId {
-    let id = if index == SCHEDULES.len() - 1 { "gift" } else { "show" };
+    let id = match index {
+        0 | PLAY => "show",
+        1 => "plain",
+        _ => "gift",
+    };
     ConcertId::parse(id).expect("an id")
 }
 
@@ -43,10 +56,23 @@ fn hall() -> VenueId {
     VenueId::parse("hall").expect("an id")
 }
 
-/// Returns the price of a place of a schedule.
-pub(crate) fn price(id: &ScheduleId, grade: &str) -> u64 {
-    let is_free = *id == schedule_id(SCHEDULES.len() - 1);
-    PRICES.iter().find(|(of, _)| *of == grade && !is_free).map_or(0, |(_, price)| *price)
+/// Tells whether a schedule's concert has price types and fees.
+pub(crate) fn has_tariff(id: &ScheduleId) -> bool {
+    [0, PLAY].iter().any(|index| *id == schedule_id(*index))
+}
+
+/// Returns the price of a place of a schedule, for an adult or a youth, where it is sold to one.
+pub(crate) fn price(id: &ScheduleId, grade: &str, youth: bool) -> Option<u64> {
+    if *id == schedule_id(SCHEDULES.len() - 1) {
+        return Some(0);
+    }
+    let list = if youth { &YOUTH_PRICES[..] } else { &PRICES };
+    list.iter().find(|(of, _)| *of == grade).map(|(_, price)| *price)
+}
+
+/// Returns the fees for so many places: those that stay with the house, and the others.
+pub(crate) fn fees(id: &ScheduleId, places: u64) -> (u64, u64) {
+    if has_tariff(id) { (PLACE_FEE * places, RESERVATION_FEE) } else { (0, 0) }
 }
 
 /// Returns the grade of a seat: the first row is better than the others.
@@ -106,16 +132,39 @@ pub(crate) fn venue(setup: &Setup) -> Venue {
     }
 }
 
+fn money(minor: u64) -> Money {
+    Money::new(minor).expect("small")
+}
+
 fn concert(id: &str, currency: Currency, is_free: bool) -> Concert {
+    let id = ConcertId::parse(id).expect("an id");
+    let has_tariff = id == concert_of(0);
     let priced = |(name, price): (&str, u64)| PricedGrade {
         name: grade(name),
-        price: Money::new(if is_free { 0 } else { price }).expect("small"),
+        price: money(if is_free { 0 } else { price }),
         color: "#888888".into(),
         description: None,
-        prices: BTreeMap::new(),
+        prices: YOUTH_PRICES
+            .iter()
+            .filter(|(of, _)| has_tariff && *of == name)
+            .map(|(_, price)| (PriceTypeId::parse("youth").expect("an id"), money(*price)))
+            .collect(),
     };
+    let price_type =
+        |id: &str| NamedPriceType { id: PriceTypeId::parse(id).expect("an id"), name: id.into(), note: None };
+    let fee = |(id, amount, per, refundable): (&str, u64, FeePer, bool)| Fee {
+        id: FeeId::parse(id).expect("an id"),
+        name: id.into(),
+        amount: money(amount),
+        per,
+        refundable,
+    };
+    let fees = [
+        ("booking", PLACE_FEE, FeePer::Seat, false),
+        ("service", RESERVATION_FEE, FeePer::Reservation, true),
+    ];
     Concert {
-        id: ConcertId::parse(id).expect("an id"),
+        id,
         title: "Show".into(),
         artist: "Someone".into(),
         description: None,
@@ -123,14 +172,14 @@ fn concert(id: &str, currency: Currency, is_free: bool) -> Concert {
         poster_url: None,
         currency,
         grades: PRICES.into_iter().map(priced).collect(),
+        price_types: ["adult", "youth"].into_iter().filter(|_| has_tariff).map(price_type).collect(),
+        fees: fees.into_iter().filter(|_| has_tariff).map(fee).collect(),
         cast: BTreeMap::new(),
-        price_types: vec![],
-        fees: vec![],
     }
 }
 
-pub(crate) fn concerts() -> [Concert; 2] {
-    [concert("show", won(), false), concert("gift", dollars(), true)]
+pub(crate) fn concerts() -> [Concert; 3] {
+    [concert("show", won(), false), concert("plain", won(), false), concert("gift", dollars(), true)]
 }
 
 /// Makes the first plan of a schedule.
@@ -239,7 +288,7 @@ pub(crate) fn code_text(number: usize) -> String {
 pub(crate) fn code_terms(plan: CodePlan, now: Timestamp) -> CodeTerms {
     let phases = plan.phase.map_or(&PHASES[..0], |phase| PHASES.get(phase..=phase).unwrap_or(&PHASES));
     let percent = plan.percent.map(Discount::Percent);
-    let off = (plan.off > 0).then(|| Discount::AmountPerSeat(Money::new(plan.off).expect("small")));
+    let off = (plan.off > 0).then(|| Discount::AmountPerSeat(money(plan.off)));
     CodeTerms {
         phases: phases.iter().map(|id| phase_id(id)).collect(),
         allotment: plan.allotment.map(allotment_id),

@@ -140,6 +140,7 @@ pub(crate) fn basket(dice: &mut Dice) -> Basket {
         area: dice.pick(),
         code,
         accessible: dice.percent(15),
+        youths: if dice.percent(25) { u8::try_from(dice.below(256)).expect("a byte") } else { 0 },
     }
 }
 

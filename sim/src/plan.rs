@@ -97,6 +97,8 @@ pub(crate) struct Basket {
     pub(crate) area: usize,
     pub(crate) code: CodePick,
     pub(crate) accessible: bool,
+    /// Which of the seats are a youth's, bit by bit; the highest bit says so of the places.
+    pub(crate) youths: u8,
 }
 
 /// What a code is to be, by small numbers.

@@ -206,8 +206,12 @@ fn wish(world: &World, book: &Book, id: &ScheduleId, basket: Basket) -> Wish {
         Wish::seats(some_seats(world, basket.first, basket.seats))
     };
     let area = u16::try_from(basket.area % world.plan.setup.areas.len()).expect("small");
-    let places = AreaWish { area: Area(area), count: basket.places, price_type: PriceType::DEFAULT };
+    let youth = |bit: u32| documents::has_tariff(id) && (basket.youths >> bit) & 1 == 1;
+    let price_type = |youth: bool| PriceType(u8::from(youth));
+    let places = AreaWish { area: Area(area), count: basket.places, price_type: price_type(youth(7)) };
+    let seats: Vec<PriceType> = (0..plain.pick.count()).map(|bit| price_type(youth(bit))).collect();
     Wish {
+        price_types: if seats.contains(&price_type(true)) { seats.into() } else { Box::default() },
         areas: (basket.places > 0).then_some(places).into_iter().collect(),
         code: code_of(book, id, basket.code).map(Into::into),
         accessible: basket.accessible,

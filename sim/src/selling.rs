@@ -9,7 +9,7 @@ use std::sync::Arc;
 use onsale::domain::ids::{AllotmentId, GradeName, ScheduleId};
 use onsale::domain::schedule::allotments::AllotmentTerms;
 use onsale::domain::schedule::codes::{AccessCode, CodeTerms, Discount};
-use onsale::domain::schedule::terms::LineKind;
+use onsale::domain::schedule::terms::{LineKind, PriceType};
 use onsale::domain::schedule::{Pick, Reservation, ReservationStatus, Schedule, SeatStatus, Wish};
 use onsale::domain::time::Timestamp;
 use onsale::domain::venue::Seat;
@@ -18,6 +18,9 @@ use onsale::engine::Engine;
 use crate::book::{Book, KEY_LIFE, Latest, Op, SeenSchedule, asked_for};
 use crate::calls::Call;
 use crate::documents;
+
+/// The price type of a youth.
+const YOUTH: PriceType = PriceType(1);
 
 /// What an administrator prepared, as far as it is known; nothing where requests are under way, or came to an unknown end.
 #[derive(Debug, Clone)]
@@ -214,27 +217,46 @@ impl Book {
     /// Returns what a reservation can cost: it has one price, but a code may have been defined in several ways.
     pub(crate) fn amounts(&self, id: &ScheduleId, kept: &Reservation) -> Vec<u64> {
         match kept.code() {
-            None => vec![self.cost(id, kept, None)],
+            None => self.cost(id, kept, None).into_iter().collect(),
             Some(code) => {
-                self.code_ever(id, code).iter().map(|terms| self.cost(id, kept, terms.discount)).collect()
+                let ever = self.code_ever(id, code);
+                ever.iter().filter_map(|terms| self.cost(id, kept, terms.discount)).collect()
             }
         }
     }
 
-    fn cost(&self, id: &ScheduleId, kept: &Reservation, discount: Option<Discount>) -> u64 {
+    /// Tells whether so much of what was paid may go back for a reservation that is cancelled: all but what stays with the house, or all of
+    /// it, where nobody chose to give it back.
+    pub(crate) fn may_go_back(&self, id: &ScheduleId, kept: &Reservation, amount: u64, back: u64) -> bool {
+        let (stays, _) = documents::fees(id, u64::from(places(kept)));
+        let cancelled =
+            || self.ever_asked(|call| matches!(call, Call::Cancel { schedule } if schedule == id));
+        back + stays == amount || back == amount && cancelled()
+    }
+
+    /// Returns what a reservation costs by the price list; nothing where it has what isn't sold.
+    fn cost(&self, id: &ScheduleId, kept: &Reservation, discount: Option<Discount>) -> Option<u64> {
         let off = |price: u64| match discount {
             None => 0,
             // Half up: 22 225 won less a tenth is less 2 223.
             Some(Discount::Percent(percent)) => (price * u64::from(percent) + 50) / 100,
             Some(Discount::AmountPerSeat(amount)) => amount.minor(),
         };
-        let each = |grade: &str| {
-            let price = documents::price(id, grade);
-            price.saturating_sub(off(price))
+        let each = |grade: &str, youth: bool| {
+            let price = documents::price(id, grade, youth)?;
+            Some(price.saturating_sub(off(price)))
         };
-        let seats: u64 = kept.seats.iter().map(|seat| each(documents::grade_of(&self.setup, *seat))).sum();
-        let areas = area_places(kept);
-        seats + areas.map(|(area, count)| u64::from(count) * each(documents::AREA_GRADES[area])).sum::<u64>()
+
+        let youths = youths_of(kept);
+        let seats = kept.seats.iter().zip(&youths);
+        let seats = seats.map(|(seat, youth)| each(documents::grade_of(&self.setup, *seat), *youth));
+        let areas = kept.terms.iter().flat_map(|terms| &*terms.areas).map(|places| {
+            let price = each(documents::AREA_GRADES[places.area.index()], places.price_type == YOUTH)?;
+            Some(u64::from(places.count) * price)
+        });
+        let sum = seats.chain(areas).sum::<Option<u64>>()?;
+        let (stays, others) = documents::fees(id, u64::from(places(kept)));
+        Some(sum + stays + others)
     }
 
     /// Returns the grades of all that a reservation has.
@@ -254,19 +276,42 @@ pub(crate) fn places_in(kept: &Reservation, area: usize) -> u32 {
     area_places(kept).filter(|(of, _)| *of == area).map(|(_, count)| count).sum()
 }
 
+fn count(len: usize) -> u32 {
+    u32::try_from(len).expect("few")
+}
+
 fn places(kept: &Reservation) -> u32 {
-    let seats = u32::try_from(kept.seats.len()).expect("few");
-    seats + area_places(kept).map(|(_, count)| count).sum::<u32>()
+    count(kept.seats.len()) + area_places(kept).map(|(_, count)| count).sum::<u32>()
+}
+
+/// Tells of each seat of a reservation whether it is a youth's.
+fn youths_of(kept: &Reservation) -> Vec<bool> {
+    let types = kept.terms.as_ref().map_or(&[][..], |terms| &terms.price_types);
+    (0..kept.seats.len()).map(|place| types.get(place) == Some(&YOUTH)).collect()
 }
 
 /// Tells whether a reservation has what was wished for.
 pub(crate) fn is_as_wished(kept: &Reservation, wish: &Wish) -> bool {
-    let areas: Vec<(usize, u32)> = wish.areas.iter().map(|wish| (wish.area.index(), wish.count)).collect();
+    let has = || kept.terms.iter().flat_map(|terms| &*terms.areas);
+    let wished = || wish.areas.iter().map(|wish| (wish.area, wish.price_type, wish.count));
+    let has_areas = || has().map(|places| (places.area, places.price_type, places.count)).eq(wished());
+
     match &wish.pick {
         // Which they are, the engine says; they may be places of areas.
-        Pick::Best(best) => places(kept) == best.count + areas.iter().map(|(_, count)| count).sum::<u32>(),
-        Pick::Seats(seats) => kept.seats == *seats && area_places(kept).eq(areas),
-        Pick::None => kept.seats.is_empty() && area_places(kept).eq(areas),
+        Pick::Best(best) => {
+            let youth = |of: PriceType, count: u32| if of == YOUTH { count } else { 0 };
+            let in_areas: u32 = has().map(|places| youth(places.price_type, places.count)).sum();
+            let in_seats = youths_of(kept).into_iter().filter(|youth| *youth).count();
+            let of_seats = wish.price_types.iter().filter(|of| **of == YOUTH).count();
+            let of_areas: u32 = wished().map(|(_, of, count)| youth(of, count)).sum();
+            let all: u32 = wished().map(|(.., count)| count).sum();
+            places(kept) == best.count + all && count(in_seats) + in_areas == count(of_seats) + of_areas
+        }
+        Pick::Seats(seats) => {
+            let youths = (0..seats.len()).map(|place| wish.price_types.get(place) == Some(&YOUTH));
+            kept.seats == *seats && youths_of(kept).into_iter().eq(youths) && has_areas()
+        }
+        Pick::None => kept.seats.is_empty() && has_areas(),
     }
 }
 
@@ -482,13 +527,13 @@ fn check_terms(schedule: &Schedule, kept: &Reservation, book: &mut Book) {
 
     let told = schedule.amount_of(kept).minor();
     let right = match kept.code() {
-        None => kept.allotment().is_none() && told == book.cost(id, kept, None),
+        None => kept.allotment().is_none() && book.cost(id, kept, None) == Some(told),
         Some(code) => {
             let grades = book.grades_of(kept);
             book.code_ever(id, code).iter().any(|terms| {
                 let grades_fit = has_grades(terms.grades.as_deref(), grades.iter().copied());
                 let taken_from = kept.allotment().is_none_or(|from| terms.allotment.as_deref() == Some(from));
-                grades_fit && taken_from && told == book.cost(id, kept, terms.discount)
+                grades_fit && taken_from && book.cost(id, kept, terms.discount) == Some(told)
             })
         }
     };
@@ -500,23 +545,25 @@ fn check_terms(schedule: &Schedule, kept: &Reservation, book: &mut Book) {
 
 /// The lines of a reservation say what it has, and add up to what it costs.
 fn check_lines(schedule: &Schedule, kept: &Reservation, book: &mut Book) {
+    let has_tariff = documents::has_tariff(schedule.id());
     let Some(terms) = &kept.terms else {
-        return book
-            .check("M2 lines", kept.code().is_none(), || format!("{kept:?} has a code, and no terms"));
+        return book.check("M2 lines", kept.code().is_none() && !has_tariff, || {
+            format!("{kept:?} has a code, or costs fees, and has no lines")
+        });
     };
-    let count = |kind: LineKind| -> u32 {
+    let of = |kind: LineKind| -> u32 {
         terms.lines.iter().filter(|line| line.kind == kind).map(|line| line.count).sum()
     };
-    let seats = u32::try_from(kept.seats.len()).expect("few");
+    let (seats, fees) = (count(kept.seats.len()), if has_tariff { places(kept) + 1 } else { 0 });
     let each = terms.lines.iter().all(|line| {
         let taken_off = line.kind == LineKind::Discount;
         line.amount == i64::from(line.count) * line.unit_amount && (line.amount < 0) == taken_off
     });
     let sum: i64 = terms.lines.iter().map(|line| line.amount).sum();
     let right = each
-        && count(LineKind::Seat) == seats
-        && count(LineKind::Seat) + count(LineKind::Area) == places(kept)
-        && count(LineKind::Fee) == 0
+        && of(LineKind::Seat) == seats
+        && of(LineKind::Seat) + of(LineKind::Area) == places(kept)
+        && of(LineKind::Fee) == fees
         && u64::try_from(sum) == Ok(schedule.amount_of(kept).minor());
     book.check("M2 lines", right, || format!("the lines of {kept:?} don't say what it has and costs"));
 }

@@ -86,6 +86,11 @@ fn check_ledger(world: &World, engine: &Engine, payments: &[Payment]) {
         if payment.needs_gateway() && payment.state == State::Completed {
             standing.insert(payment.id.to_string(), payment.amount.minor());
         }
+        // What wasn't refundable stays.
+        let stays = payment.amount.minor() - payment.refund_amount().minor();
+        if payment.needs_gateway() && payment.state == State::Refunded && stays > 0 {
+            standing.insert(payment.id.to_string(), stays);
+        }
     }
     let catalogue = engine.catalogue();
     let mut book = world.book();

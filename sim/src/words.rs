@@ -105,6 +105,9 @@ fn wish(wish: &Wish) -> String {
     for area in &wish.areas {
         let _ = write!(text, ", {} places of area {}", area.count, area.area.0);
     }
+    if wish.price_types.iter().any(|of| of.0 > 0) || wish.areas.iter().any(|area| area.price_type.0 > 0) {
+        let _ = write!(text, ", youths {:?}", wish.price_types);
+    }
     if wish.accessible {
         text.push_str(", accessible");
     }
