@@ -309,7 +309,18 @@ pub(crate) async fn make(engine: &Engine, call: &Call, key: Option<KeyUse>, nonc
     let admin = || Cause { by: By::Admin(UserId::parse("admin").expect("an id")), key };
     let find = |id: &ScheduleId| engine.schedule(id).ok_or(EngineError::NoSuchSchedule);
 
+    if let Some((schedule, command)) = preparing(call, nonce) {
+        let entry = find(schedule)?;
+        let done = engine.act_by(&entry, command, admin()).await?;
+        return Ok(prepared(&entry, &done));
+    }
+
     match call {
+        Call::PutCode { .. }
+        | Call::MakeCodes { .. }
+        | Call::EndCode { .. }
+        | Call::SetAside { .. }
+        | Call::GiveBack { .. } => unreachable!("it was asked before"),
         Call::Hold { user: who, schedule, wish } => {
             let command = Command::hold(who.clone(), wish.clone(), nonce);
             Ok(acted(engine.act_by(&*find(schedule)?, command, user(key)).await?))
@@ -334,32 +345,6 @@ pub(crate) async fn make(engine: &Engine, call: &Call, key: Option<KeyUse>, nonc
         Call::Block { schedule, seats, free } => {
             let seats = Arc::clone(seats);
             let command = if *free { Command::Unblock { seats } } else { Command::Block { seats } };
-            Ok(acted(engine.act_by(&*find(schedule)?, command, admin()).await?))
-        }
-        Call::PutCode { schedule, code, terms } => {
-            let code = AccessCode::parse(code).expect("letters and digits");
-            let command = Command::PutCode { code, terms: Arc::clone(terms) };
-            Ok(acted(engine.act_by(&*find(schedule)?, command, admin()).await?))
-        }
-        Call::MakeCodes { schedule, prefix, count, terms } => {
-            let mut dice = Dice::of(nonce, 1);
-            let drawn: Arc<[u64]> = (0..*count).map(|_| dice.next()).collect();
-            let prefix = CodePrefix::parse(prefix).expect("letters and digits");
-            let command = Command::MakeCodes { prefix, terms: Arc::clone(terms), drawn };
-            let entry = find(schedule)?;
-            let done = engine.act_by(&*entry, command, admin()).await?;
-            Ok(made(&entry, &done))
-        }
-        Call::EndCode { schedule, code } => {
-            let command = Command::EndCode { code: AccessCode::parse(code).expect("letters and digits") };
-            Ok(acted(engine.act_by(&*find(schedule)?, command, admin()).await?))
-        }
-        Call::SetAside { schedule, terms } => {
-            let command = Command::SetAllotment { terms: Arc::clone(terms) };
-            Ok(acted(engine.act_by(&*find(schedule)?, command, admin()).await?))
-        }
-        Call::GiveBack { schedule, id } => {
-            let command = Command::ReleaseAllotment { id: id.clone() };
             Ok(acted(engine.act_by(&*find(schedule)?, command, admin()).await?))
         }
         Call::Pay { user, schedule, reservation, card } => {
@@ -426,13 +411,40 @@ fn acted(Done { answer, replayed }: Done<Answer>) -> Reply {
     Reply { answer, replayed }
 }
 
-/// Reads the codes of a batch, as the route does that tells them.
-fn made(entry: &ScheduleEntry, done: &Done<Answer>) -> Reply {
-    let codes = match done.answer {
-        Answer::Batch(batch) => entry.read().codes().and_then(|codes| codes.batch(batch)),
-        Answer::Reservation(_) | Answer::Schedule(_) | Answer::Put { .. } => None,
+/// Returns what an administrator asks of a schedule to prepare its sale. Codes are drawn from `nonce`.
+fn preparing(call: &Call, nonce: u64) -> Option<(&ScheduleId, Command)> {
+    let parse = |code: &str| AccessCode::parse(code).expect("letters and digits");
+    if let Call::PutCode { schedule, code, terms } = call {
+        return Some((schedule, Command::PutCode { code: parse(code), terms: Arc::clone(terms) }));
+    }
+    if let Call::MakeCodes { schedule, prefix, count, terms } = call {
+        let mut dice = Dice::of(nonce, 1);
+        let drawn: Arc<[u64]> = (0..*count).map(|_| dice.next()).collect();
+        let prefix = CodePrefix::parse(prefix).expect("letters and digits");
+        return Some((schedule, Command::MakeCodes { prefix, terms: Arc::clone(terms), drawn }));
+    }
+    if let Call::EndCode { schedule, code } = call {
+        return Some((schedule, Command::EndCode { code: parse(code) }));
+    }
+    if let Call::SetAside { schedule, terms } = call {
+        return Some((schedule, Command::SetAllotment { terms: Arc::clone(terms) }));
+    }
+    if let Call::GiveBack { schedule, id } = call {
+        return Some((schedule, Command::ReleaseAllotment { id: id.clone() }));
+    }
+    None
+}
+
+/// Tells what came of it; the codes of a batch are read as the route does that tells them.
+fn prepared(entry: &ScheduleEntry, done: &Done<Answer>) -> Reply {
+    let answer = match done.answer {
+        Answer::Batch(batch) => {
+            let codes = entry.read().codes().and_then(|codes| codes.batch(batch));
+            Answered::Codes(codes.unwrap_or_default())
+        }
+        Answer::Reservation(_) | Answer::Schedule(_) | Answer::Put { .. } => Answered::Done,
     };
-    Reply { answer: Answered::Codes(codes.unwrap_or_default()), replayed: done.replayed }
+    Reply { answer, replayed: done.replayed }
 }
 
 fn paid(done: Done<Payment>) -> Reply {

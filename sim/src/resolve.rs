@@ -139,32 +139,11 @@ fn call(world: &World, living: &Living, ask: Ask) -> Option<Call> {
             seats: some_seats(world, first, 1),
             free,
         },
-        Ask::PutCode { schedule, code, terms } => Call::PutCode {
-            schedule: documents::schedule_id(schedule),
-            code: documents::code_text(code),
-            terms: Arc::new(documents::code_terms(terms, engine.now())),
-        },
-        Ask::MakeCodes { schedule, count, terms } => Call::MakeCodes {
-            schedule: documents::schedule_id(schedule),
-            prefix: format!("MADE{}", book.ops.len()),
-            count,
-            terms: Arc::new(documents::code_terms(terms, engine.now())),
-        },
-        Ask::EndCode { schedule, code } => {
-            let schedule = documents::schedule_id(schedule);
-            let code = code_of(&book, &schedule, code)?;
-            Call::EndCode { schedule, code }
-        }
-        Ask::SetAside { schedule, number, first, seats, release } => {
-            let (seats, now) = (some_seats(world, first, seats).to_vec(), engine.now().as_millis());
-            let release_at = release.map(|millis| Timestamp::from_millis(now + millis));
-            let terms = Arc::new(documents::allotment(number, seats, release_at));
-            Call::SetAside { schedule: documents::schedule_id(schedule), terms }
-        }
-        Ask::GiveBack { schedule, number } => {
-            let (schedule, id) = (documents::schedule_id(schedule), documents::allotment_id(number));
-            Call::GiveBack { schedule, id }
-        }
+        Ask::PutCode { .. }
+        | Ask::MakeCodes { .. }
+        | Ask::EndCode { .. }
+        | Ask::SetAside { .. }
+        | Ask::GiveBack { .. } => prepare(world, &book, ask, engine.now())?,
         Ask::SignUp { number } => Call::SignUp { profile: Box::new(profile(number)) },
         Ask::Suspend { user: who, back } => {
             let status = if back { UserStatus::Active } else { UserStatus::Suspended };
@@ -180,6 +159,36 @@ fn call(world: &World, living: &Living, ask: Ask) -> Option<Call> {
         }
         Ask::Repeat { .. } => unreachable!("it makes no new request"),
     })
+}
+
+/// Makes what an administrator asks to prepare a sale.
+fn prepare(world: &World, book: &Book, ask: Ask, now: Timestamp) -> Option<Call> {
+    if let Ask::PutCode { schedule, code, terms } = ask {
+        let (schedule, code) = (documents::schedule_id(schedule), documents::code_text(code));
+        return Some(Call::PutCode { schedule, code, terms: Arc::new(documents::code_terms(terms, now)) });
+    }
+    if let Ask::MakeCodes { schedule, count, terms } = ask {
+        // No other request has the same.
+        let (schedule, prefix) = (documents::schedule_id(schedule), format!("MADE{}", book.ops.len()));
+        let terms = Arc::new(documents::code_terms(terms, now));
+        return Some(Call::MakeCodes { schedule, prefix, count, terms });
+    }
+    if let Ask::EndCode { schedule, code } = ask {
+        let schedule = documents::schedule_id(schedule);
+        let code = code_of(book, &schedule, code)?;
+        return Some(Call::EndCode { schedule, code });
+    }
+    if let Ask::SetAside { schedule, number, first, seats, release } = ask {
+        let seats = some_seats(world, first, seats).to_vec();
+        let release_at = release.map(|millis| Timestamp::from_millis(now.as_millis() + millis));
+        let terms = Arc::new(documents::allotment(number, seats, release_at));
+        return Some(Call::SetAside { schedule: documents::schedule_id(schedule), terms });
+    }
+    if let Ask::GiveBack { schedule, number } = ask {
+        let (schedule, id) = (documents::schedule_id(schedule), documents::allotment_id(number));
+        return Some(Call::GiveBack { schedule, id });
+    }
+    None
 }
 
 /// Goes through the checkout of a payment that is ready; of any, where none is.

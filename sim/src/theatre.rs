@@ -179,7 +179,7 @@ fn allotment(dice: &mut Dice, setup: &Setup) -> Vec<Step> {
         let who = user(dice, setup);
         let code = if dice.percent(50) { code } else { CodePick::None };
         let best = dice.percent(30);
-        steps.push(ask(dice, hold(who, schedule, Basket { code, best, ..its })));
+        steps.push(ask(dice, hold(who, schedule, Basket { best, code, ..its })));
     }
 
     match dice.below(8) {
