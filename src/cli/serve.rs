@@ -96,6 +96,7 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
     }
 
     config.require_tokens().map_err(Failure::settings)?;
+    config.check_log().map_err(Failure::settings)?;
     let crowd_request = CrowdRequest::read(matches);
     let logs = match &crowd_request {
         Some(request) => request.init_logs(&config.log),
@@ -207,6 +208,7 @@ async fn serve(
             print(&demo::greeting(&engine, &config, &urls, crowd.as_ref())?)?;
         }
         fans = crowd.map(|crowd| tokio::spawn(crowd.run(engine.clone(), shutdown.clone())));
+        stop_when_deposed(&engine, shutdown.clone());
         Ok(())
     };
     let served: Result<(), Failure> = served.await;
@@ -221,6 +223,7 @@ async fn serve(
     {
         tracing::error!(%error, "the crowd ended early");
     }
+    let journal = engine.journal().clone();
     let closed = engine.close().await;
     if let Some(mock) = mock {
         mock.stop().await;
@@ -228,6 +231,9 @@ async fn serve(
 
     served?;
     closed.map_err(|error| {
+        if let Some(failure) = journal.failure().filter(|_| !journal.is_local()) {
+            return Failure::Failed(format!("the log is no longer this process's: {failure}"));
+        }
         Failure::Failed(format!(
             "the journal had failed: {error}. What was acknowledged is kept: look for the disk's error in the log, mend it, and start again"
         ))
@@ -264,6 +270,23 @@ async fn open(
         () = progress => None,
         () = shutdown.cancelled() => None,
     }
+}
+
+/// Stops the process once another one has taken the log over: what it would show is no longer so.
+fn stop_when_deposed(engine: &Engine, shutdown: CancellationToken) {
+    let journal = engine.journal().clone();
+    if journal.is_local() {
+        return;
+    }
+    tokio::spawn(async move {
+        tokio::select! {
+            () = journal.deposed() => {
+                tracing::error!("another process has taken the log over: this one stops");
+                shutdown.cancel();
+            }
+            () = shutdown.cancelled() => {}
+        }
+    });
 }
 
 async fn drain(mut servers: tokio::task::JoinSet<server::DrainReport>) {

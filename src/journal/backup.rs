@@ -58,7 +58,12 @@ impl Log {
         // The clock is read behind the position: no record of the copy is later than its last instant.
         let until = self.durable().ordinal();
         let instant = self.instant();
-        let generations = Arc::clone(self.generations());
+        let generations = self.generations().ok_or_else(|| ReadError::Log {
+            position: until.position(),
+            what: "a log that isn't on this machine's disk can't be backed up from here: copy its streams"
+                .to_owned(),
+        })?;
+        let generations = Arc::clone(generations);
         let mut list = generations.list();
         list.retain(|generation| generation.first <= until.next());
         let number = list.first().map_or(0, |generation| generation.number);

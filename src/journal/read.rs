@@ -37,6 +37,9 @@ pub enum ReadError {
     /// The journal has been closed.
     #[error("the journal is closed")]
     Closed,
+    /// The log's servers don't give what they have to have.
+    #[error("the log can't be read at position {position}: {what}")]
+    Log { position: Position, what: String },
 }
 
 impl ReadError {
@@ -44,13 +47,30 @@ impl ReadError {
     pub fn is_full(&self) -> bool {
         match self {
             Self::Store { source, .. } => source.is_full(),
-            Self::Gone { .. } | Self::Damaged { .. } | Self::Closed => false,
+            Self::Gone { .. } | Self::Damaged { .. } | Self::Closed | Self::Log { .. } => false,
         }
     }
 }
 
 /// Walks runs of records behind a position.
-pub struct Runs {
+pub struct Runs(Box<dyn Iterator<Item = Result<Run, ReadError>> + Send>);
+
+impl Runs {
+    pub(super) fn new(runs: impl Iterator<Item = Result<Run, ReadError>> + Send + 'static) -> Self {
+        Self(Box::new(runs))
+    }
+}
+
+impl Iterator for Runs {
+    type Item = Result<Run, ReadError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.0.next()
+    }
+}
+
+/// Walks the runs of a log on this machine's disk.
+pub(super) struct DiskRuns {
     generations: Arc<Generations>,
     /// The next record to return.
     next: Ordinal,
@@ -69,7 +89,7 @@ struct Open {
     _store: Arc<dyn Store>,
 }
 
-impl Runs {
+impl DiskRuns {
     pub(super) fn new(generations: Arc<Generations>, after: Position, until: Position) -> Self {
         Self { generations, next: after.ordinal().next(), until: until.ordinal(), open: None, failed: false }
     }
@@ -149,7 +169,7 @@ impl Runs {
     }
 }
 
-impl Iterator for Runs {
+impl Iterator for DiskRuns {
     type Item = Result<Run, ReadError>;
 
     fn next(&mut self) -> Option<Self::Item> {

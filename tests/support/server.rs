@@ -43,6 +43,7 @@ impl Server {
             .env("ONSALE_ADMIN_TOKEN", ADMIN)
             .env("ONSALE_RATE_LIMIT", "off")
             .env("ONSALE_JOURNAL_RESERVE_BYTES", "0")
+            .envs(log_of(data))
             .envs(environment.iter().copied())
             .stdout(Stdio::piped())
             .stderr(Stdio::inherit())
@@ -82,6 +83,11 @@ impl Server {
     pub fn terminate(mut self) -> ExitStatus {
         let pid = self.child.id().to_string();
         assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+        self.child.wait().unwrap()
+    }
+
+    /// Waits until it ends by itself.
+    pub fn wait(mut self) -> ExitStatus {
         self.child.wait().unwrap()
     }
 
@@ -137,6 +143,21 @@ impl Server {
         assert_eq!(self.admin(Method::PUT, "/api/v1/schedules/s", Some(schedule)).await.0, 201);
         assert_eq!(self.admin(Method::POST, "/api/v1/schedules/s/open", None).await.0, 200);
     }
+}
+
+/// Puts the log on NATS where `TESTS_LOG` names servers, each directory's in streams of its own: so every suite that starts the program
+/// runs on them. The users are those of `tests/nats/servers.rs`.
+fn log_of(data: &Path) -> Vec<(&'static str, String)> {
+    let Ok(servers) = std::env::var("TESTS_LOG") else { return Vec::new() };
+    let name = data.file_name().unwrap().to_string_lossy().replace(|c: char| !c.is_ascii_alphanumeric(), "-");
+    vec![
+        ("ONSALE_CLUSTER_LOG", servers),
+        ("ONSALE_CLUSTER_NAME", name),
+        ("ONSALE_CLUSTER_REPLICAS", "1".to_owned()),
+        ("ONSALE_CLUSTER_SECRET", SECRET.to_owned()),
+        ("ONSALE_CLUSTER_LOGIN", "onsale:log-password".to_owned()),
+        ("ONSALE_CLUSTER_SYSTEM_LOGIN", "system:system-password".to_owned()),
+    ]
 }
 
 impl Drop for Server {

@@ -23,7 +23,7 @@ use crate::engine::room::Passes;
 use crate::engine::seal::Seal;
 use crate::engine::supervisor::Supervisor;
 use crate::engine::{Engine, EngineConfig, numbers};
-use crate::journal::snapshot::{self, SnapshotError};
+use crate::journal::snapshot::SnapshotError;
 use crate::journal::{CommitError, CommitStats, Hooks, Journal, OpenError, Position, ReadError, Recovering};
 use crate::recovery::{RebuildError, Rebuilt, Start, Until, Visit, World, rebuild};
 
@@ -109,6 +109,8 @@ pub(in crate::engine) async fn open(config: EngineConfig) -> Result<Engine, Engi
     config.clock.advance_to(known);
 
     let (last, key) = (recovering.last(), recovering.fingerprint_key());
+    let newest = snapshot.unwrap_or(Position::START);
+    let snapshot_bytes = recovering.snapshot_len(newest);
     // Whatever is written from here on can be repeated by a start that follows one that died.
     let journal = recovering.start_down_since(hooks(&config.clock), down_since.as_millis())?;
     let bridge = Bridge { journal: &journal, limits: config.limits(), down_since };
@@ -140,8 +142,7 @@ pub(in crate::engine) async fn open(config: EngineConfig) -> Result<Engine, Engi
         );
     }
 
-    let newest = snapshot.unwrap_or(Position::START);
-    let bytes = snapshot::len(&config.journal.dir, newest);
+    let bytes = snapshot_bytes;
     metrics::gauge!("onsale_snapshot_position").set(numbers::value(newest.get()));
     metrics::gauge!("onsale_snapshot_bytes").set(numbers::value(bytes));
     metrics::gauge!("onsale_recovery_seconds").set(watch.elapsed().as_secs_f64());
@@ -227,7 +228,7 @@ fn recover(dir: &std::path::Path, journal: Recovering) -> Result<Recovered, Engi
     let all = &|_| Ok::<_, EngineOpenError>(true);
 
     let mut start = Start::default();
-    if let Some(newest) = snapshot::load_newest(dir, journal.log_id())?.snapshot {
+    if let Some(newest) = journal.newest_snapshot()? {
         let position = newest.header.position;
         if position > journal.last() {
             return Err(EngineOpenError::SnapshotAhead { snapshot: position, journal: journal.last() });

@@ -108,6 +108,19 @@ fn lock(dir: &Path) -> Result<File, StoreError> {
     try_lock(dir, file)
 }
 
+/// Holds a directory for this process alone.
+#[cfg(feature = "cluster")]
+pub(in crate::journal) struct DirLock(#[expect(dead_code, reason = "it is held")] File);
+
+#[cfg(feature = "cluster")]
+impl DirLock {
+    /// Makes the directory if it isn't there, and takes its lock.
+    pub(in crate::journal) fn take(dir: &Path) -> Result<Self, StoreError> {
+        create_dir_durably(dir)?;
+        lock(dir).map(Self)
+    }
+}
+
 /// Takes the lock of a data directory without changing anything in it; nothing where no engine ever ran.
 pub(in crate::journal) fn lock_read_only(dir: &Path) -> Result<Option<File>, StoreError> {
     let path = dir.join("lock");
@@ -238,11 +251,7 @@ impl Medium for DataDir {
     }
 
     fn overwrite(&self, name: &str, offset: u64, bytes: &[u8]) -> Result<(), StoreError> {
-        let path = self.dir.join(name);
-        let failed = |error| StoreError::io(format!("write {}", path.display()), error);
-        let file = files::open(&path).map_err(failed)?;
-        file.write_all_at(bytes, offset).map_err(failed)?;
-        file.sync_data().map_err(failed)
+        overwrite(&self.dir, name, offset, bytes)
     }
 
     fn remove(&self, name: &str) -> Result<(), StoreError> {
@@ -356,9 +365,23 @@ impl Medium for DataDir {
     }
 }
 
+/// Overwrites bytes of a small file in place, durably.
+pub(in crate::journal) fn overwrite(
+    dir: &Path,
+    name: &str,
+    offset: u64,
+    bytes: &[u8],
+) -> Result<(), StoreError> {
+    let path = dir.join(name);
+    let failed = |error| StoreError::io(format!("write {}", path.display()), error);
+    let file = files::open(&path).map_err(failed)?;
+    file.write_all_at(bytes, offset).map_err(failed)?;
+    file.sync_data().map_err(failed)
+}
+
 /// Writes a file of `dir` whole, in the place of one that may be there. Whenever it is killed, or finds no room, the file is as before or
 /// has all of `bytes`: one cut short would be damage to the next start.
-fn write_whole(dir: &Path, name: &str, bytes: &[u8]) -> Result<(), StoreError> {
+pub(in crate::journal) fn write_whole(dir: &Path, name: &str, bytes: &[u8]) -> Result<(), StoreError> {
     let path = dir.join(name);
     let partial = dir.join(format!("{name}.partial"));
     let failed = |error| StoreError::io(format!("write {}", path.display()), error);
