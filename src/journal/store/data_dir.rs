@@ -13,6 +13,7 @@
 //! Invariants: a change is durable when its method returns; a generation that a recovery has touched can be put back
 //! as it was until that recovery has succeeded.
 
+use core::time::Duration;
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Write};
 use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt};
@@ -97,6 +98,11 @@ pub(in crate::journal) fn generation_dir(data: &Path, number: u64) -> PathBuf {
     data.join("journal").join(format!("gen-{number:010}"))
 }
 
+/// How long a lock is tried for. A program that this process, or the one before, is just starting has a copy of each open file until it runs,
+/// and with it a lock that was let go.
+const LOCK_TRIES: u32 = 25;
+const LOCK_PAUSE: Duration = Duration::from_millis(20);
+
 /// Takes the lock of a data directory; a lock file that does not exist is created.
 fn lock(dir: &Path) -> Result<File, StoreError> {
     let path = dir.join("lock");
@@ -132,11 +138,16 @@ pub(in crate::journal) fn lock_read_only(dir: &Path) -> Result<Option<File>, Sto
 }
 
 fn try_lock(dir: &Path, file: File) -> Result<File, StoreError> {
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(StoreError::Locked(dir.display().to_string())),
-        Err(TryLockError::Error(error)) => Err(StoreError::io(format!("lock {}", dir.display()), error)),
+    for _ in 0..LOCK_TRIES {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) => std::thread::sleep(LOCK_PAUSE),
+            Err(TryLockError::Error(error)) => {
+                return Err(StoreError::io(format!("lock {}", dir.display()), error));
+            }
+        }
     }
+    Err(StoreError::Locked(dir.display().to_string()))
 }
 
 /// Lists the numbers of the directories `gen-<number><suffix>`, in order.
