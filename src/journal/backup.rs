@@ -21,7 +21,7 @@ use super::identity::{self, Identity};
 use super::lane::CLEAN;
 use super::mark::Mark;
 use super::position::{Ordinal, Position};
-use super::read::ReadError;
+use super::read_error::ReadError;
 use super::scan::{Frame, Sequence, Walk, Walked};
 use super::store::{DataDir, Key, Medium, Store, StoreError, caught};
 

@@ -11,10 +11,12 @@ use super::generations::Generations;
 use super::keeper::{self, Keeper};
 use super::lane::Rotated;
 use super::position::Position;
-use super::read::{ReadError, Reader, Runs, for_each};
+use super::read::{Reader, Runs, for_each};
+use super::read_error::ReadError;
 use super::records::Records;
 use super::room;
 use super::snapshot::{Snapshot, SnapshotError, SnapshotHeader, SnapshotWriter};
+use super::stream::LogHealth;
 use super::writer::{CommitError, Entry, Message, Progress};
 
 /// Appends to the log and reads what is durable in it; clones share one journal.
@@ -264,6 +266,16 @@ impl Log {
     /// Tells whether the log is on this machine's disk.
     pub fn is_local(&self) -> bool {
         self.shared.keeper.on_disk().is_some()
+    }
+
+    /// Says how the log is doing, beside [`Log::failure`].
+    pub fn health(&self) -> LogHealth {
+        self.shared.keeper.health()
+    }
+
+    /// Tells whether another life of the log has begun elsewhere, as far as this one knows.
+    pub fn is_deposed(&self) -> bool {
+        *self.shared.progress.deposed.borrow()
     }
 
     /// Waits until another life of the log has begun elsewhere, as far as this one knows: nothing that it says is right any more.

@@ -17,6 +17,7 @@ use super::retention;
 use super::room;
 use super::snapshot::{self, Snapshot, SnapshotError, SnapshotHeader, SnapshotWriter};
 use super::store::generation_dir;
+use super::stream::LogHealth;
 
 /// The fewest records for which a new generation is begun: some megabytes.
 const GENERATION_RECORDS_MIN: u64 = 16_384;
@@ -44,6 +45,11 @@ pub(super) trait Keeper: Send + Sync {
     fn snapshot_len(&self, position: Position) -> u64;
     /// Begins a snapshot.
     fn begin_snapshot(&self, header: SnapshotHeader) -> Result<SnapshotWriter, SnapshotError>;
+
+    /// Says how the log is doing, beside whether it has failed.
+    fn health(&self) -> LogHealth {
+        LogHealth::default()
+    }
 
     /// Returns the generations of a log on this machine's disk; nothing of any other.
     fn on_disk(&self) -> Option<&Arc<Generations>> {
@@ -75,7 +81,7 @@ pub(super) struct DiskKeeper {
 
 impl Keeper for DiskKeeper {
     fn runs(&self, after: Position, until: Position) -> Runs {
-        Runs::new(DiskRuns::new(Arc::clone(&self.generations), after, until))
+        DiskRuns::new(Arc::clone(&self.generations), after, until).into()
     }
 
     fn oldest(&self) -> Position {

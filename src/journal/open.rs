@@ -24,7 +24,8 @@ use super::keeper::{self, DiskKeeper, Keeper};
 use super::lane::{CLEAN, Lane, LocalLane, LocalParts};
 use super::mark::{self, Mark};
 use super::position::{Ordinal, Position};
-use super::read::{ReadError, Reader, Runs, for_each};
+use super::read::{Reader, Runs, for_each};
+use super::read_error::ReadError;
 use super::reserve;
 use super::scan::{Sequence, Walk, Walked};
 use super::snapshot::{self, Snapshot, SnapshotError};
@@ -79,6 +80,8 @@ pub struct Recovering {
     config: JournalConfig,
     last: Ordinal,
     last_position: Position,
+    /// How far the log is read: further than its last record where what follows is no reader's.
+    until: Position,
     was_clean: bool,
     notes: Vec<String>,
 }
@@ -90,7 +93,7 @@ enum Pen {
         store: Arc<dyn Store>,
     },
     #[cfg(feature = "cluster")]
-    Stream(StreamPen),
+    Stream(Box<StreamPen>),
 }
 
 impl Journal {
@@ -116,17 +119,18 @@ impl Journal {
 /// Claims and opens a log that isn't on this machine's disk.
 #[cfg(feature = "cluster")]
 fn open_stream(config: JournalConfig, stream: &StreamConfig) -> Result<Recovering, OpenError> {
-    let Claimed { keeper, pen, log_id, fingerprint_key, mark, last, last_position } =
+    let Claimed { keeper, pen, log_id, fingerprint_key, mark, last, last_position, until } =
         stream::claim(&config.dir, stream)?;
     Ok(Recovering {
         keeper,
-        pen: Pen::Stream(pen),
+        pen: Pen::Stream(Box::new(pen)),
         log_id,
         fingerprint_key,
         mark,
         config,
         last,
         last_position,
+        until,
         was_clean: true,
         notes: Vec::new(),
     })
@@ -528,13 +532,14 @@ impl Recovering {
             config,
             last: Ordinal::START,
             last_position: Position::START,
+            until: Position::START,
             was_clean: true,
             notes: Vec::new(),
         }
     }
 
     fn ends_at(self, last: Ordinal) -> Self {
-        Self { last, last_position: last.position(), ..self }
+        Self { last, last_position: last.position(), until: last.position(), ..self }
     }
 
     /// Returns the last record's position.
@@ -586,7 +591,7 @@ impl Recovering {
 
     /// Walks runs of records behind `after`; the first may begin before it.
     pub fn runs(&self, after: Position) -> Runs {
-        self.keeper.runs(after, self.last())
+        self.keeper.runs(after, self.until)
     }
 
     /// Reads the newest snapshot of the log that is whole; nothing where there is none.

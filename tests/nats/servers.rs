@@ -27,7 +27,9 @@ pub fn program() -> Option<PathBuf> {
 /// Servers that know one another.
 pub struct Servers {
     program: PathBuf,
-    dir: tempfile::TempDir,
+    dir: PathBuf,
+    /// Goes with them, unless the directory is somebody else's.
+    own: Option<tempfile::TempDir>,
     servers: Vec<Server>,
 }
 
@@ -39,8 +41,16 @@ struct Server {
 impl Servers {
     /// Starts so many, with `more` in each one's configuration; nothing where there is no program.
     pub fn start_with(count: usize, jetstream: &str, more: &str) -> Option<Self> {
+        let own = tempfile::tempdir().unwrap();
+        let dir = own.path().to_owned();
+        let mut servers = Self::start_in(&dir, count, jetstream, more)?;
+        servers.own = Some(own);
+        Some(servers)
+    }
+
+    /// The same in a directory that is there, and may have what servers kept in it before.
+    pub fn start_in(dir: &Path, count: usize, jetstream: &str, more: &str) -> Option<Self> {
         let program = program()?;
-        let dir = tempfile::tempdir().unwrap();
         // All are held until all are known, so that they differ.
         let held: Vec<TcpListener> =
             (0..count * 2).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
@@ -56,7 +66,7 @@ impl Servers {
             } else {
                 format!("cluster {{ name: test, listen: \"127.0.0.1:{route}\", routes: {others:?} }}\n")
             };
-            let store = dir.path().join(format!("store-{index}"));
+            let store = dir.join(format!("store-{index}"));
             let ((user, password), (system, its_password)) = (LOGIN, SYSTEM);
             let config = format!(
                 "listen: \"127.0.0.1:{port}\"\nserver_name: \"server-{index}\"\n{cluster}{more}\n\
@@ -65,11 +75,11 @@ impl Servers {
                  ONSALE {{ jetstream: enabled, users: [{{ user: {user}, password: \"{password}\" }}] }}\n}}\n\
                  system_account: SYS\n"
             );
-            fs::write(dir.path().join(format!("{index}.conf")), config).unwrap();
+            fs::write(dir.join(format!("{index}.conf")), config).unwrap();
         }
 
         let servers = ports.iter().map(|port| Server { port: *port, child: None }).collect();
-        let mut servers = Self { program, dir, servers };
+        let mut servers = Self { program, dir: dir.to_owned(), own: None, servers };
         for index in 0..count {
             servers.run(index);
         }
@@ -83,7 +93,7 @@ impl Servers {
 
     /// Starts one again that was killed.
     pub fn run(&mut self, index: usize) {
-        let config = self.dir.path().join(format!("{index}.conf"));
+        let config = self.dir.join(format!("{index}.conf"));
         let log = fs::File::options().create(true).append(true).open(config.with_extension("log")).unwrap();
         let started = Command::new(&self.program)
             .arg("--config")
@@ -119,12 +129,18 @@ impl Servers {
 
     /// Returns the directory in which one keeps its messages.
     pub fn store(&self, index: usize) -> PathBuf {
-        self.dir.path().join(format!("store-{index}"))
+        self.dir.join(format!("store-{index}"))
     }
 
     /// Returns the directory of all.
     pub fn dir(&self) -> &Path {
-        self.dir.path()
+        &self.dir
+    }
+
+    /// Stops one where it stands, or has it go on.
+    pub fn signal(&self, index: usize, signal: &str) {
+        let pid = self.servers[index].child.as_ref().unwrap().id().to_string();
+        assert!(Command::new("kill").args([signal, &pid]).status().unwrap().success());
     }
 }
 

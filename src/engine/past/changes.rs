@@ -53,25 +53,23 @@ impl Changes {
     /// # Errors
     /// [`HistoryError::NotRetained`] when the journal begins behind the position by now; when it can't be read.
     pub async fn next(&mut self) -> Result<Option<Vec<Moment>>, HistoryError> {
-        while self.ready().await {
-            let (log, after) = (self.log.clone(), self.after);
-            // Read first: everything up to it is in the page, or will be in the next.
-            let durable = log.durable();
-            let read = self.log.driver().run_blocking(move || page(&log, after)).await;
-            match read.unwrap_or(Err(HistoryError::Read(ReadError::Closed))) {
-                // The log has places that aren't facts.
-                Ok(page) if page.is_empty() => self.after = durable,
-                Ok(page) => {
-                    let last = page.last().map_or(self.after, |last| last.position);
-                    assert!(last > self.after, "a page only goes on");
-                    self.after = last;
-                    return Ok(Some(page));
-                }
-                Err(HistoryError::Read(ReadError::Closed)) => return Ok(None),
-                Err(error) => return Err(error),
-            }
+        if !self.ready().await {
+            return Ok(None);
         }
-        Ok(None)
+
+        let (log, after) = (self.log.clone(), self.after);
+        let read = self.log.driver().run_blocking(move || page(&log, after)).await;
+        match read.unwrap_or(Err(HistoryError::Read(ReadError::Closed))) {
+            Ok(page) => {
+                if let Some(last) = page.last() {
+                    assert!(last.position > self.after, "a page only goes on");
+                    self.after = last.position;
+                }
+                Ok(Some(page))
+            }
+            Err(HistoryError::Read(ReadError::Closed)) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 }
 

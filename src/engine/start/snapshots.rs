@@ -72,6 +72,8 @@ async fn try_take(directory: &Arc<Directory>) -> Result<Position, SnapshotFailed
     if directory.core.journal.failure().is_some() {
         return Err(SnapshotFailed::JournalUnavailable);
     }
+    // Read first: what comes meanwhile may be in the snapshot, and is counted as if it weren't.
+    let records = directory.core.journal.records();
     let position = directory.core.journal.barrier().await?;
     if position.get() == directory.last_snapshot.load(Ordering::Relaxed) {
         // Nothing has happened since the last snapshot, so it still stands for the present.
@@ -86,6 +88,7 @@ async fn try_take(directory: &Arc<Directory>) -> Result<Position, SnapshotFailed
         .map_err(|error| SnapshotFailed::Io(Arc::new(error)))?;
 
     directory.last_snapshot.store(position.get(), Ordering::Relaxed);
+    directory.snapshot_records.store(records, Ordering::Relaxed);
     directory.core.journal.follow_snapshot().await?;
     directory.forget_users();
 

@@ -181,7 +181,7 @@ impl<const SERVERS: usize> OnNats<SERVERS> {
     }
 
     fn all(claimed: &Claimed) -> Vec<(Position, Vec<u8>)> {
-        let runs = claimed.keeper.runs(Position::START, claimed.last_position);
+        let runs = claimed.keeper.runs(Position::START, claimed.until);
         let records = runs.flat_map(|run| {
             let run = run.unwrap();
             run.records(Position::START).map(|(at, record)| (at, record.to_vec())).collect::<Vec<_>>()

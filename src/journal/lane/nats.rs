@@ -25,7 +25,7 @@ use super::super::frame::{self, CRC_AT, u32_at};
 use super::super::mark::Mark;
 use super::super::position::{Ordinal, Position};
 use super::super::store::StoreError;
-use super::super::stream::{Life, Seen, Sight};
+use super::super::stream::{Life, Seen, Sight, Vitals};
 use super::{Appended, Lane, Rotated, Sealed};
 
 /// The pause before an append is sent again, at first.
@@ -34,6 +34,12 @@ const PAUSE_MIN: Duration = Duration::from_millis(20);
 const PAUSE_MAX: Duration = Duration::from_millis(500);
 /// How long an outcome may be unknown before the operator hears of it.
 const WARN_AFTER: Duration = Duration::from_secs(3);
+/// How long an outcome is unknown before the servers are asked whether they have lost the log: longer than an election.
+const DOUBT_AFTER: Duration = Duration::from_secs(10);
+/// At each how many-eth mark they are asked though nothing seems to be wrong.
+const CHECK_MARKS: u32 = 5;
+/// How many answers in a row have to say that they have. One may come from a leader that is behind.
+const DOUBTS: u32 = 2;
 
 /// What the servers say of messages that were to be appended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,6 +62,8 @@ pub(in crate::journal) trait Pen: Send + 'static {
     fn behind(&mut self, sequence: u64) -> impl Future<Output = Result<Option<(u64, Bytes)>, String>> + Send;
     /// Writes the mark in the place of the one with the sequence `last`.
     fn mark(&mut self, last: u64, mark: Bytes) -> impl Future<Output = Published> + Send;
+    /// Asks what is lost of a log that had a message with the sequence `last`; nothing where nothing is.
+    fn lost_of(&mut self, last: u64) -> impl Future<Output = Result<Option<String>, String>> + Send;
     /// Reads the mark.
     fn marked(&mut self) -> impl Future<Output = Result<Option<(u64, Bytes)>, String>> + Send;
 }
@@ -67,11 +75,14 @@ pub(in crate::journal) struct Appender<P> {
     pub(in crate::journal) last: u64,
     /// Set once another life has begun.
     deposed: Option<(u64, String)>,
+    pub(in crate::journal) vitals: Vitals,
+    /// How many answers in a row said that the servers have lost the log.
+    doubts: u32,
 }
 
 impl<P: Pen> Appender<P> {
-    pub(in crate::journal) const fn new(pen: P, last: u64) -> Self {
-        Self { pen, last, deposed: None }
+    pub(in crate::journal) fn new(pen: P, last: u64) -> Self {
+        Self { pen, last, deposed: None, vitals: Vitals::default(), doubts: 0 }
     }
 
     /// Appends frames, all or none, and returns the first one's sequence.
@@ -81,36 +92,63 @@ impl<P: Pen> Appender<P> {
         }
 
         let behind_first = u64::try_from(frames.len()).expect("a usize fits in a u64") - 1;
-        let (started, mut warned, mut pause) = (Instant::now(), false, PAUSE_MIN);
-        loop {
+        let (started, mut pause, mut is_warned) = (Instant::now(), PAUSE_MIN, false);
+        let known = loop {
             let why = match self.pen.publish(self.last, frames).await {
                 Published::At(last) => {
                     assert!(last > self.last + behind_first, "messages stand behind those before them");
                     self.last = last;
-                    return Ok(last - behind_first);
+                    break Ok(last - behind_first);
                 }
-                Published::Refused(what) => return Err(StoreError::Log(what)),
+                Published::Refused(what) => break Err(StoreError::Log(what)),
                 Published::Unknown(why) => why,
                 Published::Behind => match self.look(&frames[0]).await {
                     Looked::Ours(first) => {
                         self.last = first + behind_first;
                         self.look_for_others().await;
-                        return Ok(first);
+                        break Ok(first);
                     }
                     Looked::Anothers(epoch, by) => {
                         self.deposed = Some((epoch, by.clone()));
-                        return Err(StoreError::Deposed { epoch, by });
+                        break Err(StoreError::Deposed { epoch, by });
                     }
                     Looked::Nothing(why) => why,
                 },
             };
 
-            if !warned && started.elapsed() >= WARN_AFTER {
-                warned = true;
+            self.vitals.unknown(started);
+            let unknown_for = started.elapsed();
+            if !is_warned && unknown_for >= WARN_AFTER {
+                is_warned = true;
                 tracing::warn!(%why, "the log's servers don't say whether an append is there; asking again until they do");
+            }
+            if unknown_for >= DOUBT_AFTER {
+                self.check().await;
             }
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(PAUSE_MAX);
+        };
+        // Most of them are known at once, and nothing was noted.
+        if pause > PAUSE_MIN {
+            self.vitals.known();
+        }
+        known
+    }
+
+    /// Asks whether the servers still have the log. Whatever they say, no append is given up for it.
+    async fn check(&mut self) {
+        match self.pen.lost_of(self.last).await {
+            Err(_) => {}
+            Ok(None) => {
+                self.doubts = 0;
+                self.vitals.lost(None);
+            }
+            Ok(lost) => {
+                self.doubts += 1;
+                if self.doubts >= DOUBTS {
+                    self.vitals.lost(lost);
+                }
+            }
         }
     }
 
@@ -166,9 +204,9 @@ pub(in crate::journal) struct NatsLane<P> {
     clock: Clock,
     /// What is seen, to be written at the next tick.
     sight: Sight,
-    seen: Option<Seen>,
-    /// Whether the last write of `seen` failed.
-    blind: bool,
+    seen: Seen,
+    /// When the servers were last asked whether they have the log.
+    checked_at: Instant,
 }
 
 /// The parts of a [`NatsLane`].
@@ -186,18 +224,18 @@ impl<P: Pen> NatsLane<P> {
     /// Makes the lane of a log whose life has begun.
     pub(in crate::journal) fn new(parts: NatsParts<P>) -> Self {
         let NatsParts { appender, mark, mark_last, idle_mark_interval, clock, sight, seen } = parts;
-        let (marked_at, seen) = (Instant::now(), Some(seen));
+        let now = Instant::now();
         Self {
             appender,
             chain: Vec::new(),
             mark,
             mark_last,
-            marked_at,
+            marked_at: now,
             idle_mark_interval,
             clock,
             sight,
             seen,
-            blind: false,
+            checked_at: now,
         }
     }
 
@@ -249,18 +287,14 @@ impl<P: Pen> NatsLane<P> {
 
     /// Writes how far the log was seen. A disk that fails costs no sale: it weakens what the next start can find out.
     fn write_seen(&mut self) {
-        let Some(seen) = &mut self.seen else { return };
-        match seen.write(self.sight) {
-            Ok(()) => self.blind = false,
-            Err(error) if !self.blind => {
-                self.blind = true;
-                let path = seen.path();
-                tracing::error!(
-                    path = %path.display(), %error,
-                    "how far the log was seen can't be kept: a loss at the servers would not be noticed at the next start"
-                );
-            }
-            Err(_) => {}
+        let written = self.seen.write(self.sight);
+        let is_news = self.appender.vitals.blind(written.is_err());
+        if let (Err(error), true) = (written, is_news) {
+            let path = self.seen.path();
+            tracing::error!(
+                path = %path.display(), %error,
+                "how far the log was seen can't be kept: a loss at the servers would not be noticed at the next start"
+            );
         }
     }
 }
@@ -291,6 +325,10 @@ impl<P: Pen> Lane for NatsLane<P> {
 
     async fn tick(&mut self, durable: Ordinal) -> Result<(), StoreError> {
         self.write_seen();
+        if self.checked_at.elapsed() >= self.idle_mark_interval * CHECK_MARKS {
+            self.appender.check().await;
+            self.checked_at = Instant::now();
+        }
         if self.marked_at.elapsed() >= self.idle_mark_interval {
             // One that isn't there is written at the next tick.
             let _ = self.try_mark(durable).await?;

@@ -35,7 +35,7 @@ use super::snapshots::Shelf;
 use crate::random;
 
 /// The earliest version of the servers that is known to be safe, and was tested.
-const VERSION_MIN: (&str, [u64; 2]) = ("2.15.1", [2, 15]);
+const VERSION_MIN: (&str, [u64; 3]) = ("2.15.1", [2, 15, 1]);
 /// The least that a message may have to be able to have: a part of a snapshot in JetStream's JSON.
 const PAYLOAD_MIN: usize = 1_000_000;
 /// The format of the streams: what stands in them, and how they are named.
@@ -54,9 +54,12 @@ pub(in crate::journal) struct Claimed {
     pub(in crate::journal) fingerprint_key: [u8; 32],
     /// Of the life before.
     pub(in crate::journal) mark: Mark,
-    /// The last record: this life's first.
+    /// The last record: this life's first, which is no reader's.
     pub(in crate::journal) last: Ordinal,
+    /// Where the last record stands that a reader is shown.
     pub(in crate::journal) last_position: Position,
+    /// How far the log has to be read: to this life's first record.
+    pub(in crate::journal) until: Position,
 }
 
 /// What the lane of a life is made of.
@@ -131,7 +134,7 @@ fn session(config: &StreamConfig, login: Option<&StreamLogin>) -> Result<Arc<Ses
 
 fn check_version(server: &str, version: &str) -> Result<(), LogRefused> {
     let mut numbers = version.split(['.', '-']).map_while(|number| number.parse::<u64>().ok());
-    let found = [numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)];
+    let found = [(); 3].map(|()| numbers.next().unwrap_or(0));
     if found >= VERSION_MIN.1 {
         return Ok(());
     }
@@ -183,13 +186,15 @@ struct Tip {
     sequence: u64,
     epoch: u64,
     next: Ordinal,
+    /// Where the last record stands that a reader is shown.
+    last: Position,
 }
 
 impl Claiming {
     fn claim(self) -> Result<Claimed, LogRefused> {
         let LogIdentity { log_id, created, key } = self.identity()?;
 
-        let (appender, life, first) = self.begin_life(log_id)?;
+        let (appender, life, first) = self.begin_life(log_id, created)?;
         let sequence = appender.last;
         let crc = u32_at(&life, CRC_AT).expect("a frame has a header");
         let sight = Sight { log_id, created, sequence, ordinal: first, crc };
@@ -205,31 +210,39 @@ impl Claiming {
         let servers = Servers { session: Arc::clone(&session), names: names.clone() };
         let reader = StreamReader { source: Box::new(servers), log_id, oldest: Mutex::new(oldest) };
         let shelf = Shelf { session, names, log_id };
-        let epoch = Life::read(&life).expect("it was just made").epoch;
+        let vitals = appender.vitals.clone();
+        let Life { epoch, last: last_position, .. } = Life::read(&life).expect("it was just made");
         Ok(Claimed {
-            keeper: Arc::new(StreamKeeper { reader: Arc::new(reader), shelf: Arc::new(shelf) }),
+            keeper: Arc::new(StreamKeeper { reader: Arc::new(reader), shelf: Arc::new(shelf), vitals }),
             pen: StreamPen { appender, epoch, mark_last, sight, seen },
             log_id,
             fingerprint_key: key,
             mark,
             last: first,
-            last_position: Position::in_stream(sequence),
+            last_position,
+            until: Position::in_stream(sequence),
         })
     }
 
     /// Begins a life behind the last frame, whoever wrote that; returns its frame and its one record.
-    fn begin_life(&self, log_id: u128) -> Result<(Appender<SessionPen>, bytes::Bytes, Ordinal), LogRefused> {
+    fn begin_life(
+        &self,
+        log_id: u128,
+        created: u64,
+    ) -> Result<(Appender<SessionPen>, bytes::Bytes, Ordinal), LogRefused> {
         for _ in 0..CLAIMS_MAX {
             let tip = self.tip(log_id)?;
             let life = Life {
                 epoch: tip.epoch + 1,
                 instant: now(),
                 boot: u128::from_le_bytes(random::bytes()),
+                last: tip.last,
                 node: self.config.node.clone(),
             };
             let frame = life.frame(log_id, tip.next);
 
-            let pen = SessionPen { session: Arc::clone(&self.session), names: self.names.clone() };
+            let (session, names) = (Arc::clone(&self.session), self.names.clone());
+            let pen = SessionPen { session, names, created };
             let mut appender = Appender::new(pen, tip.sequence);
             let message = frame.clone();
             let (appender, appended) = self.session.block(async move {
@@ -279,7 +292,27 @@ impl Claiming {
                 self.lost(format!("record {durable} had been durable, and it ends with record {last}"))
             );
         }
-        Ok(Tip { sequence, epoch: header.epoch, next })
+        let last = match Life::read(&bytes) {
+            Some(life) => life.last,
+            None => Position::in_stream(self.entry_of(sequence, header)?).plus(header.count - 1),
+        };
+        Ok(Tip { sequence, epoch: header.epoch, next, last })
+    }
+
+    /// Finds the first message of the entry that ends with a message.
+    fn entry_of(&self, mut sequence: u64, mut header: frame::Header) -> Result<u64, LogRefused> {
+        while header.chunk > 0 {
+            sequence -= 1;
+            let at = sequence;
+            let found = self.ask(move |session, names| async move {
+                session.first_from(&names.log, &names.lane, at).await
+            })?;
+            let (_, bytes) = found
+                .filter(|(found, _)| *found == at)
+                .ok_or_else(|| self.defect(at, Defect::Gap(header.first)))?;
+            header = frame::open(&bytes, CODEC).map_err(|defect| self.defect(at, defect))?;
+        }
+        Ok(sequence)
     }
 
     /// Reads the mark, with its message's sequence.
@@ -340,7 +373,7 @@ impl Claiming {
         }
         self.check_settings(&names.log, &info.config, &self.log_settings(log_id))?;
 
-        let created = u64::from(crc32fast::hash(info.created.as_bytes()));
+        let created = info.made_at();
         if let Some(seen) = self.seen.last
             && (seen.log_id, seen.created) != (log_id, created)
         {

@@ -11,9 +11,11 @@ use std::sync::{Arc, PoisonError};
 use super::super::config::Retain;
 use super::super::keeper::Keeper;
 use super::super::position::Position;
-use super::super::read::{ReadError, Runs};
+use super::super::read::Runs;
+use super::super::read_error::ReadError;
 use super::super::retention;
 use super::super::snapshot::{Snapshot, SnapshotError, SnapshotHeader, SnapshotWriter};
+use super::health::{LogHealth, Vitals};
 use super::runs::{Oldest, StreamReader, StreamRuns};
 use super::snapshots::{self, Sheet, Shelf};
 
@@ -21,11 +23,12 @@ use super::snapshots::{self, Sheet, Shelf};
 pub(super) struct StreamKeeper {
     pub(super) reader: Arc<StreamReader>,
     pub(super) shelf: Arc<Shelf>,
+    pub(super) vitals: Vitals,
 }
 
 impl Keeper for StreamKeeper {
     fn runs(&self, after: Position, until: Position) -> Runs {
-        Runs::new(StreamRuns::new(Arc::clone(&self.reader), after, until))
+        StreamRuns::new(Arc::clone(&self.reader), after, until).into()
     }
 
     fn oldest(&self) -> Position {
@@ -61,6 +64,10 @@ impl Keeper for StreamKeeper {
 
     fn begin_snapshot(&self, header: SnapshotHeader) -> Result<SnapshotWriter, SnapshotError> {
         Ok(SnapshotWriter::to(Box::new(snapshots::begin(&self.shelf, header.position)), header))
+    }
+
+    fn health(&self) -> LogHealth {
+        self.vitals.show(self.shelf.session.is_connected())
     }
 }
 

@@ -1,7 +1,7 @@
 //! The record with which a life of a replicated log begins: who writes it from here on.
 //!
 //! ```text
-//! version u8, epoch u64, instant u64, boot u128, node's name in UTF-8
+//! version u8, epoch u64, instant u64, boot u128, last u64, node's name in UTF-8
 //! ```
 //!
 //! It is the journal's own and shown to no reader. It stands in a frame of its own (`Header::life`).
@@ -10,11 +10,11 @@ use bytes::Bytes;
 
 use super::super::config::CODEC;
 use super::super::frame::{self, Header, u64_at, u128_at};
-use super::super::position::Ordinal;
+use super::super::position::{Ordinal, Position};
 use super::super::records::{RecordSlices, Records};
 
 const VERSION: u8 = 1;
-const NODE_AT: usize = 33;
+const NODE_AT: usize = 41;
 
 /// See the module.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +25,8 @@ pub(in crate::journal) struct Life {
     pub(in crate::journal) instant: u64,
     /// Tells two lives of one node apart.
     pub(in crate::journal) boot: u128,
+    /// Where the last record before it stands that a reader is shown.
+    pub(in crate::journal) last: Position,
     /// The node's name.
     pub(in crate::journal) node: String,
 }
@@ -36,6 +38,7 @@ impl Life {
         record.extend_from_slice(&self.epoch.to_le_bytes());
         record.extend_from_slice(&self.instant.to_le_bytes());
         record.extend_from_slice(&self.boot.to_le_bytes());
+        record.extend_from_slice(&self.last.get().to_le_bytes());
         record.extend_from_slice(self.node.as_bytes());
         let mut records = Records::new();
         records.push(&record).expect("a node's name is short");
@@ -60,6 +63,7 @@ impl Life {
             epoch: u64_at(record, 1)?,
             instant: u64_at(record, 9)?,
             boot: u128_at(record, 17)?,
+            last: Position::new(u64_at(record, 33)?),
             node: String::from_utf8(record.get(NODE_AT..)?.to_vec()).ok()?,
         };
         (life.epoch == header.epoch).then_some(life)

@@ -15,6 +15,7 @@
 //! | `session.rs` | the connection, and every request to the servers; the only place that names the client |
 //! | `pen.rs` | what the lane (`lane/nats.rs`) asks of the servers |
 //! | `life.rs` | the record with which a life of the log begins |
+//! | `health.rs` | how the log is doing, for probes and metrics |
 //! | `seen.rs` | how far this node has seen the log, in its data directory |
 //! | `claim.rs` | checks how all is set up, and begins a life of the log |
 //! | `keeper.rs`, `runs.rs` | reads the log, and deletes what is no longer retained |
@@ -25,6 +26,7 @@
 
 #[cfg(feature = "cluster")]
 mod claim;
+mod health;
 #[cfg(feature = "cluster")]
 mod keeper;
 #[cfg(feature = "cluster")]
@@ -53,11 +55,16 @@ mod tests;
 pub(super) use self::claim::claim_unchecked;
 #[cfg(feature = "cluster")]
 pub(super) use self::claim::{Claimed, StreamPen, claim};
+pub use self::health::LogHealth;
+#[cfg(feature = "cluster")]
+pub(super) use self::health::Vitals;
 #[cfg(feature = "cluster")]
 pub(super) use self::life::Life;
 #[cfg(all(test, feature = "cluster"))]
 pub(super) use self::pen::SessionPen;
 pub use self::refused::LogRefused;
+#[cfg(feature = "cluster")]
+pub(super) use self::runs::StreamRuns;
 pub use self::seen::is_of_a_stream;
 #[cfg(feature = "cluster")]
 pub(super) use self::seen::{Seen, Sight};

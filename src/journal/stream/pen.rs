@@ -6,13 +6,15 @@ use bytes::Bytes;
 
 use super::super::lane::{Pen, Published};
 use super::names::Names;
-use super::session::{NoAnswer, Session};
+use super::session::{NO_STREAM, NoAnswer, Session};
 
 /// See the module.
 #[derive(Clone)]
 pub(in crate::journal) struct SessionPen {
     pub(super) session: Arc<Session>,
     pub(super) names: Names,
+    /// When the log's stream was made.
+    pub(super) created: u64,
 }
 
 fn why(error: NoAnswer) -> String {
@@ -31,6 +33,20 @@ impl Pen for SessionPen {
 
     async fn mark(&mut self, last: u64, mark: Bytes) -> Published {
         self.session.publish(&self.names.mark, last, &[mark]).await
+    }
+
+    async fn lost_of(&mut self, last: u64) -> Result<Option<String>, String> {
+        let info = match self.session.info(&self.names.log, None).await {
+            Ok(info) => info,
+            Err(NoAnswer { code: Some(NO_STREAM), .. }) => return Ok(Some("its stream is gone".to_owned())),
+            Err(error) => return Err(why(error)),
+        };
+        if info.made_at() != self.created {
+            return Ok(Some(format!("its stream was made anew at {}", info.created)));
+        }
+        let end = info.state.last_seq;
+        Ok((end < last)
+            .then(|| format!("it ends at message {end}, and message {last} had been acknowledged")))
     }
 
     async fn marked(&mut self) -> Result<Option<(u64, Bytes)>, String> {

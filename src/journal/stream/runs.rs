@@ -14,7 +14,7 @@ use bytes::Bytes;
 use super::super::config::CODEC;
 use super::super::frame::{self, Defect, Header};
 use super::super::position::{Ordinal, Position};
-use super::super::read::ReadError;
+use super::super::read_error::ReadError;
 use super::super::scan::{Frame, Run, Sequence};
 use super::names::Names;
 use super::session::{NoAnswer, Session};
@@ -130,7 +130,7 @@ impl StreamReader {
 }
 
 /// Walks the runs of a replicated log.
-pub(super) struct StreamRuns {
+pub(in crate::journal) struct StreamRuns {
     reader: Arc<StreamReader>,
     after: Position,
     /// The last message to read.
@@ -191,12 +191,13 @@ impl StreamRuns {
             None => self.begin()?,
         };
 
-        while self.next <= self.until {
+        // The last entry may go on behind the message that its position names.
+        while self.next <= self.until || self.chain.is_some() {
             if self.ahead.is_empty() {
                 self.ahead = self.reader.frames(self.next)?;
             }
             let Some((at, bytes)) = self.ahead.pop_front() else { continue };
-            if at > self.until {
+            if at > self.until && self.chain.is_none() {
                 let missing = Defect::Gap(sequence.next());
                 return Err(self.reader.damaged(self.next, missing));
             }
@@ -282,7 +283,8 @@ mod tests {
     }
 
     fn life(epoch: u64, first: u64) -> Bytes {
-        Life { epoch, instant: 1, boot: 2, node: "node".to_owned() }.frame(LOG_ID, Ordinal::new(first))
+        Life { epoch, instant: 1, boot: 2, last: Position::START, node: "node".to_owned() }
+            .frame(LOG_ID, Ordinal::new(first))
     }
 
     /// A log that ends with the own life, read from a server that is behind.

@@ -86,9 +86,18 @@ pub(super) struct StreamInfo {
     pub(super) state: StreamState,
 }
 
+impl StreamInfo {
+    /// Returns a fingerprint of when the stream was made.
+    pub(super) fn made_at(&self) -> u64 {
+        u64::from(crc32fast::hash(self.created.as_bytes()))
+    }
+}
+
 /// How much is in a stream.
 #[derive(Debug, Deserialize)]
 pub(super) struct StreamState {
+    /// The last message's sequence, whether or not it is still there.
+    pub(super) last_seq: u64,
     /// Which subjects have messages, of those that were asked about.
     #[serde(default)]
     pub(super) subjects: std::collections::BTreeMap<String, u64>,
@@ -194,15 +203,20 @@ impl Session {
         (info.server_name, info.version, info.max_payload)
     }
 
+    /// Tells whether there is a connection to one of the servers.
+    pub(super) fn is_connected(&self) -> bool {
+        self.client.connection_state() == State::Connected
+    }
+
     /// Sends a request and waits for its one answer.
-    async fn request(
+    pub(super) async fn request(
         &self,
         subject: &str,
         headers: Option<HeaderMap>,
         payload: Bytes,
     ) -> Result<Message, NoAnswer> {
         // While there is no connection, the client would keep requests and send all of them later.
-        if self.client.connection_state() != State::Connected {
+        if !self.is_connected() {
             return Err(NoAnswer::new("not connected"));
         }
         let mut request = async_nats::Request::new().payload(payload).timeout(Some(ANSWER_TIMEOUT));
@@ -273,7 +287,7 @@ impl Session {
         sequence: u64,
         count: u32,
     ) -> Result<Vec<(u64, Bytes)>, NoAnswer> {
-        if self.client.connection_state() != State::Connected {
+        if !self.is_connected() {
             return Err(NoAnswer::new("not connected"));
         }
         let inbox = self.client.new_inbox();
@@ -328,7 +342,7 @@ impl Session {
             }
             if is_last {
                 answer = self.request(subject, Some(headers), message.clone()).await;
-            } else if self.client.connection_state() == State::Connected {
+            } else if self.is_connected() {
                 let sent =
                     self.client.publish_with_headers(subject.to_owned(), headers, message.clone()).await;
                 if let Err(error) = sent {

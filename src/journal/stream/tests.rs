@@ -9,11 +9,13 @@ use super::super::config::{Hooks, JournalConfig, Retain};
 use super::super::handle::Journal;
 use super::super::open::OpenError;
 use super::super::position::Position;
-use super::super::read::ReadError;
+use super::super::read_error::ReadError;
 use super::super::records::Records;
 use super::super::writer::{CommitError, Committed, Entry};
 use super::servers::{LOGIN, SYSTEM, Servers};
 use super::*;
+
+mod controls;
 
 fn login((user, password): (&str, &str)) -> StreamLogin {
     StreamLogin::Password { user: user.to_owned(), password: password.to_owned() }
@@ -108,6 +110,26 @@ async fn who_starts_later_takes_the_log_over_and_nothing_of_the_first_comes_late
     append(&second, &[b"0003"]).await.unwrap();
     assert_eq!(all(&second, Position::START), [b"0001", b"0002", b"0003"]);
     assert_eq!(all(&second, one.last), [b"0002", b"0003"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_durable_is_a_reader_s_last_record_however_many_lives_begin_behind_it() {
+    let Some(bench) = Bench::new() else { return };
+    let mut last = Position::START;
+    for entry in 0..3 {
+        for _ in 0..2 {
+            let journal = start(bench.config());
+            assert_eq!(journal.durable(), last);
+            journal.close().await.unwrap();
+        }
+        let journal = start(bench.config());
+        // The second one takes more than one message.
+        let records: Vec<_> = (0..=entry).map(|_| vec![7; 70_000]).collect();
+        let records: Vec<&[u8]> = records.iter().map(Vec::as_slice).collect();
+        last = append(&journal, &records).await.unwrap().last;
+        journal.close().await.unwrap();
+    }
+    assert_eq!(all(&start(bench.config()), Position::START).len(), 1 + 2 + 3);
 }
 
 #[tokio::test(flavor = "multi_thread")]

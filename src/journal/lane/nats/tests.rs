@@ -113,6 +113,11 @@ impl Pen for ToyPen {
         Ok(self.log.lock().unwrap().messages.iter().find(|(at, _)| *at > sequence).cloned())
     }
 
+    async fn lost_of(&mut self, last: u64) -> Result<Option<String>, String> {
+        let newest = self.log.lock().unwrap().messages.last().map_or(0, |(sequence, _)| *sequence);
+        Ok((newest < last).then(|| format!("it ends at message {newest}")))
+    }
+
     async fn mark(&mut self, _: u64, _: Bytes) -> Published {
         Published::Unknown("not asked here".to_owned())
     }
@@ -123,7 +128,7 @@ impl Pen for ToyPen {
 }
 
 fn life(epoch: u64, first: u64) -> Bytes {
-    Life { epoch, instant: 1, boot: u128::from(epoch), node: format!("node-{epoch}") }
+    Life { epoch, instant: 1, boot: u128::from(epoch), last: Position::START, node: format!("node-{epoch}") }
         .frame(7, Ordinal::new(first))
 }
 
@@ -174,6 +179,29 @@ async fn a_leader_that_is_behind_deposes_nobody() {
     appender.pen.fates = [Fate::Behind, Fate::Behind, Fate::Lost].into();
     appender.append(&[frame(1)]).await.unwrap();
     assert_eq!(pen.messages().len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_log_that_forgot_is_told_of_and_the_append_waits_until_it_is_whole_again() {
+    let pen = ToyPen::new(Servers::Right);
+    let mut appender = begun(pen.with(&[]), 1).await;
+    appender.append(&[frame(1)]).await.unwrap();
+    let vitals = appender.vitals.clone();
+    let forgotten = pen.log.lock().unwrap().messages.pop().unwrap();
+    let waiting = tokio::spawn(async move { appender.append(&[frame(2)]).await });
+
+    // An election may take as long.
+    tokio::time::sleep(DOUBT_AFTER - PAUSE_MAX).await;
+    let health = vitals.show(true);
+    assert!(health.lost.is_none() && health.unknown_answers > 10 && health.unknown_for > DOUBT_AFTER / 2);
+    tokio::time::sleep(PAUSE_MAX * 4).await;
+    assert_eq!(vitals.show(true).lost.as_deref(), Some("it ends at message 3"));
+
+    pen.log.lock().unwrap().messages.push(forgotten);
+    waiting.await.unwrap().unwrap();
+    let health = vitals.show(true);
+    assert!(health.lost.is_none() && health.unknown_for.is_zero());
+    assert_eq!(pen.messages()[1..], [frame(1), frame(2)]);
 }
 
 /// Two writers: the second takes over while the first's append has one of these fates. Says what is wrong with what follows.
