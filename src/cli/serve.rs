@@ -74,7 +74,8 @@ pub(super) fn command() -> Command {
              SYSTEMD\n  With Type=notify, the unit has started when /readyz is 200\n\n\
              EXIT CODES\n  0        stopped by SIGTERM or SIGINT: requests were answered, and all changes are kept\n  \
              1        it can't start, or the journal failed: the reason is on standard error\n  \
-             2        wrong usage or settings\n  130/143  a second SIGINT/SIGTERM ended it at once",
+             2        wrong usage or settings\n  \
+             3        another process has taken the log over (--log): don't start this one again by itself\n  130/143  a second SIGINT/SIGTERM ended it at once",
         )
 }
 
@@ -231,8 +232,10 @@ async fn serve(
 
     served?;
     closed.map_err(|error| {
-        if let Some(failure) = journal.failure().filter(|_| !journal.is_local()) {
-            return Failure::Failed(format!("the log is no longer this process's: {failure}"));
+        match journal.failure() {
+            Some(failure) if journal.is_deposed() => return Failure::TakenOver(failure.to_string()),
+            Some(failure) if !journal.is_local() => return Failure::Failed(failure.to_string()),
+            Some(_) | None => {}
         }
         Failure::Failed(format!(
             "the journal had failed: {error}. What was acknowledged is kept: look for the disk's error in the log, mend it, and start again"
