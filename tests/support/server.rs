@@ -4,6 +4,7 @@
     unreachable_pub,
     clippy::unwrap_used,
     clippy::expect_used,
+    clippy::print_stderr,
     clippy::zombie_processes,
     reason = "shared by test crates, each of which uses what it needs"
 )]
@@ -12,6 +13,7 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 
+use onsale::journal::{StreamConfig, StreamLogin};
 use reqwest::{Client, Method, RequestBuilder};
 use serde_json::{Value, json};
 
@@ -145,14 +147,47 @@ impl Server {
     }
 }
 
-/// Puts the log on NATS where `TESTS_LOG` names servers, each directory's in streams of its own: so every suite that starts the program
+/// Says which servers of NATS have the logs of the tests, if any has: `tests/nats/run` sets it.
+fn log() -> Option<String> {
+    std::env::var("TESTS_LOG").ok()
+}
+
+/// Tells whether the log is in the data directory, which a test needs; says aloud where it isn't.
+pub fn is_log_local(needs: &str) -> bool {
+    if log().is_some() {
+        eprintln!("not tested with the log on NATS: it needs {needs}");
+    }
+    log().is_none()
+}
+
+fn log_name(data: &Path) -> String {
+    data.file_name().unwrap().to_string_lossy().replace(|c: char| !c.is_ascii_alphanumeric(), "-")
+}
+
+/// Returns the log of a directory's server, if it is on NATS.
+pub fn stream_of(data: &Path) -> Option<StreamConfig> {
+    let login = |user: &str, password: &str| {
+        Some(StreamLogin::Password { user: user.to_owned(), password: password.to_owned() })
+    };
+    Some(StreamConfig {
+        servers: vec![log()?],
+        cluster: log_name(data),
+        replicas: 1,
+        node: "test".to_owned(),
+        secret: Box::from(SECRET.as_bytes()),
+        login: login("onsale", "log-password"),
+        system: login("system", "system-password"),
+        ca_file: None,
+    })
+}
+
+/// Puts the log on NATS where there are servers for it, each directory's in streams of its own: so every suite that starts the program
 /// runs on them. The users are those of `tests/nats/servers.rs`.
 fn log_of(data: &Path) -> Vec<(&'static str, String)> {
-    let Ok(servers) = std::env::var("TESTS_LOG") else { return Vec::new() };
-    let name = data.file_name().unwrap().to_string_lossy().replace(|c: char| !c.is_ascii_alphanumeric(), "-");
+    let Some(servers) = log() else { return Vec::new() };
     vec![
         ("ONSALE_CLUSTER_LOG", servers),
-        ("ONSALE_CLUSTER_NAME", name),
+        ("ONSALE_CLUSTER_NAME", log_name(data)),
         ("ONSALE_CLUSTER_REPLICAS", "1".to_owned()),
         ("ONSALE_CLUSTER_SECRET", SECRET.to_owned()),
         ("ONSALE_CLUSTER_LOGIN", "onsale:log-password".to_owned()),
