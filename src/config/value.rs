@@ -7,7 +7,7 @@ use core::fmt;
 use core::net::{IpAddr, SocketAddr};
 use core::num::NonZeroU32;
 use core::str::FromStr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -89,7 +89,7 @@ impl NatsLogin {
     /// # Errors
     /// What is allowed.
     pub fn parse(text: &str) -> Result<Self, String> {
-        if text.ends_with(".creds") {
+        if Path::new(text).extension().is_some_and(|extension| extension == "creds") {
             return path(text).map(Self::Credentials);
         }
         let parts = text.split_once(':').filter(|(user, password)| !user.is_empty() && !password.is_empty());

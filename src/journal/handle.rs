@@ -283,7 +283,7 @@ impl Log {
         let mut deposed = self.shared.progress.deposed.subscribe();
         // The writer may be gone by then, and its word stands.
         if deposed.wait_for(|deposed| *deposed).await.is_err() {
-            core::future::pending().await
+            core::future::pending::<()>().await;
         }
     }
 

@@ -161,7 +161,7 @@ pub(super) trait Sink: Send {
     fn finish(
         self: Box<Self>,
         header: &SnapshotHeader,
-        trailer: &[u8; TRAILER_LEN],
+        trailer: [u8; TRAILER_LEN],
     ) -> Result<u64, SnapshotError>;
 }
 
@@ -229,7 +229,7 @@ impl SnapshotWriter {
         let mut trailer = [0; TRAILER_LEN];
         trailer[..4].copy_from_slice(&END);
         trailer[4..].copy_from_slice(&whole.finalize().to_le_bytes());
-        sink.finish(&header, &trailer)
+        sink.finish(&header, trailer)
     }
 }
 
@@ -287,11 +287,11 @@ impl Sink for FileSink {
     fn finish(
         mut self: Box<Self>,
         header: &SnapshotHeader,
-        trailer: &[u8; TRAILER_LEN],
+        trailer: [u8; TRAILER_LEN],
     ) -> Result<u64, SnapshotError> {
         // The count of sections is known only now, so the header is written again.
         let write = |file: &mut BufWriter<File>| {
-            file.write_all(trailer)?;
+            file.write_all(&trailer)?;
             file.seek(SeekFrom::Start(0))?;
             file.write_all(&header.encode())?;
             file.flush()?;

@@ -114,19 +114,21 @@ impl Progress {
 
     /// Stops the writing for good.
     fn fail(&self, action: &'static str, error: &StoreError) {
-        let advice = match error {
-            StoreError::Deposed { .. } => "this process has to stop; what was acknowledged is kept",
-            StoreError::Log(_) => "what was acknowledged is kept; mend the log's servers, and restart",
-            error if error.is_full() => {
-                "the disk is full: free space and restart; what was acknowledged is kept"
-            }
-            _ => "restart after checking the disk; what was acknowledged is kept",
+        let is_deposed = matches!(error, StoreError::Deposed { .. });
+        let advice = if is_deposed {
+            "this process has to stop; what was acknowledged is kept"
+        } else if matches!(error, StoreError::Log(_)) {
+            "what was acknowledged is kept; mend the log's servers, and restart"
+        } else if error.is_full() {
+            "the disk is full: free space and restart; what was acknowledged is kept"
+        } else {
+            "restart after checking the disk; what was acknowledged is kept"
         };
         let reason: Arc<str> = format!("{action}: {error}; {advice}").into();
         if self.failure.set(Arc::clone(&reason)).is_ok() {
             tracing::error!(%reason, durable = self.durable().get(), "the journal failed and takes no more changes");
         }
-        if matches!(error, StoreError::Deposed { .. }) {
+        if is_deposed {
             self.deposed.send_replace(true);
         }
     }

@@ -209,11 +209,11 @@ impl Claiming {
         let Self { session, names, seen, .. } = self;
         let servers = Servers { session: Arc::clone(&session), names: names.clone() };
         let reader = StreamReader { source: Box::new(servers), log_id, oldest: Mutex::new(oldest) };
-        let shelf = Shelf { session, names, log_id };
+        let snapshots = Arc::new(Shelf { session, names, log_id });
         let vitals = appender.vitals.clone();
         let Life { epoch, last: last_position, .. } = Life::read(&life).expect("it was just made");
         Ok(Claimed {
-            keeper: Arc::new(StreamKeeper { reader: Arc::new(reader), shelf: Arc::new(shelf), vitals }),
+            keeper: Arc::new(StreamKeeper { reader: Arc::new(reader), shelf: snapshots, vitals }),
             pen: StreamPen { appender, epoch, mark_last, sight, seen },
             log_id,
             fingerprint_key: key,
@@ -245,11 +245,11 @@ impl Claiming {
             let pen = SessionPen { session, names, created };
             let mut appender = Appender::new(pen, tip.sequence);
             let message = frame.clone();
-            let (appender, appended) = self.session.block(async move {
-                let appended = appender.append(&[message]).await;
-                (appender, appended)
+            let (appender, outcome) = self.session.block(async move {
+                let outcome = appender.append(&[message]).await;
+                (appender, outcome)
             });
-            match appended {
+            match outcome {
                 Ok(_) => return Ok((appender, frame, tip.next)),
                 // The one before has appended once more, or another takes it over, too.
                 Err(StoreError::Deposed { .. }) => {}
@@ -371,7 +371,7 @@ impl Claiming {
         if of_metadata("onsale_secret_tag") != Some(self.secret_tag(log_id)) {
             return Err(LogRefused::Secret(stream));
         }
-        self.check_settings(&names.log, &info.config, &self.log_settings(log_id))?;
+        Self::check_settings(&names.log, &info.config, &self.log_settings(log_id))?;
 
         let created = info.made_at();
         if let Some(seen) = self.seen.last
@@ -385,12 +385,12 @@ impl Claiming {
             Some(info) => info,
             None => self.create(&names.rest, self.rest_settings(log_id))?,
         };
-        self.check_settings(&names.rest, &rest.config, &self.rest_settings(log_id))?;
+        Self::check_settings(&names.rest, &rest.config, &self.rest_settings(log_id))?;
         Ok(LogIdentity { log_id, created, key: self.key("onsale: the log's secret", log_id) })
     }
 
     fn log_settings(&self, log_id: u128) -> Value {
-        let mut settings = self.settings(&self.names.log, self.names.log_subjects(), log_id);
+        let mut settings = self.settings(&self.names.log, &self.names.log_subjects(), log_id);
         settings["discard"] = json!("new");
         settings["deny_delete"] = json!(true);
         settings["allow_atomic"] = json!(true);
@@ -398,12 +398,12 @@ impl Claiming {
     }
 
     fn rest_settings(&self, log_id: u128) -> Value {
-        let mut settings = self.settings(&self.names.rest, self.names.rest_subjects(), log_id);
+        let mut settings = self.settings(&self.names.rest, &self.names.rest_subjects(), log_id);
         settings["max_msgs_per_subject"] = json!(1);
         settings
     }
 
-    fn settings(&self, name: &str, subjects: Vec<String>, log_id: u128) -> Value {
+    fn settings(&self, name: &str, subjects: &[String], log_id: u128) -> Value {
         json!({
             "name": name, "subjects": subjects, "storage": "file", "retention": "limits",
             "num_replicas": self.config.replicas, "max_msgs": -1, "max_bytes": -1, "max_age": 0, "max_consumers": -1,
@@ -417,7 +417,7 @@ impl Claiming {
     }
 
     /// Checks what the log's safety rests on, as the stream has it.
-    fn check_settings(&self, stream: &str, found: &Value, wanted: &Value) -> Result<(), LogRefused> {
+    fn check_settings(stream: &str, found: &Value, wanted: &Value) -> Result<(), LogRefused> {
         let failed = |what| Err(LogRefused::Settings { stream: stream.to_owned(), what });
         for (name, wanted) in wanted.as_object().expect("settings have names") {
             let found = &found[name];
@@ -455,7 +455,7 @@ impl Claiming {
     /// Returns what tells everyone whether a node has the same secret, and nobody what it is.
     fn secret_tag(&self, log_id: u128) -> String {
         let tag = self.key("onsale: which secret", log_id);
-        tag[..16].iter().map(|byte| format!("{byte:02x}")).collect()
+        tag[..16].iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
     }
 
     fn info(&self, stream: &str) -> Result<Option<StreamInfo>, LogRefused> {

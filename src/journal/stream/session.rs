@@ -57,6 +57,7 @@ pub(super) struct NoAnswer {
 }
 
 impl NoAnswer {
+    #[expect(clippy::needless_pass_by_value, reason = "so that it maps errors by its name")]
     fn new(what: impl ToString) -> Self {
         Self { code: None, what: what.to_string() }
     }

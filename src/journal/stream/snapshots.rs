@@ -280,13 +280,13 @@ impl Sink for PartsSink {
     fn finish(
         mut self: Box<Self>,
         header: &SnapshotHeader,
-        trailer: &[u8; TRAILER_LEN],
+        trailer: [u8; TRAILER_LEN],
     ) -> Result<u64, SnapshotError> {
         if !self.part.is_empty() {
             self.store_part()?;
         }
         let Self { parts, body_len, attempt, .. } = *self;
-        let sheet = Sheet { attempt, parts, body_len, sha256: [0; 32], header: *header, trailer: *trailer };
+        let sheet = Sheet { attempt, parts, body_len, sha256: [0; 32], header: *header, trailer };
 
         // What is read back is what the sheet is made of: a digest of what was written would say less.
         let mut read = Parts::new(Arc::clone(&self.shelf), &sheet);
