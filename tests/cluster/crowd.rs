@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use reqwest::{Client, Method};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use crate::SEATS;
 use crate::server::{Server, token};
@@ -81,9 +82,9 @@ async fn hold_all(
         let seat = format!("1-A-1-{}", (turn >> 33) % u64::from(SEATS) + 1);
         let url = format!("{}/api/v1/reservations", url.lock().unwrap());
         let body = json!({"scheduleId": "s", "seats": [seat]});
-        let sent = client.post(url).bearer_auth(token(&user)).json(&body).send().await;
+        let response = client.post(url).bearer_auth(token(&user)).json(&body).send().await;
         // A process that is gone, or that no longer has the log, says so or says nothing.
-        let Ok(answer) = sent else { continue };
+        let Ok(answer) = response else { continue };
         let status = answer.status().as_u16();
         if status != 201 {
             assert!([409, 429, 503].contains(&status), "{status}");

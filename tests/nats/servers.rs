@@ -2,6 +2,7 @@
 //!
 //! The program is the one that `NATS_SERVER_PROGRAM` names, as `./test` sets it up. Without it the tests that need one say so and check
 //! nothing.
+#![allow(clippy::print_stderr, reason = "what isn't tested is said aloud")]
 
 use std::fs;
 use std::net::{TcpListener, TcpStream};
@@ -30,7 +31,7 @@ pub struct Servers {
     dir: PathBuf,
     /// Goes with them, unless the directory is somebody else's.
     own: Option<tempfile::TempDir>,
-    servers: Vec<Server>,
+    all: Vec<Server>,
 }
 
 struct Server {
@@ -67,10 +68,11 @@ impl Servers {
                 format!("cluster {{ name: test, listen: \"127.0.0.1:{route}\", routes: {others:?} }}\n")
             };
             let store = dir.join(format!("store-{index}"));
+            let store = store.display();
             let ((user, password), (system, its_password)) = (LOGIN, SYSTEM);
             let config = format!(
                 "listen: \"127.0.0.1:{port}\"\nserver_name: \"server-{index}\"\n{cluster}{more}\n\
-                 jetstream {{ store_dir: {store:?}, {jetstream} }}\n\
+                 jetstream {{ store_dir: \"{store}\", {jetstream} }}\n\
                  accounts {{\n  SYS {{ users: [{{ user: {system}, password: \"{its_password}\" }}] }}\n  \
                  ONSALE {{ jetstream: enabled, users: [{{ user: {user}, password: \"{password}\" }}] }}\n}}\n\
                  system_account: SYS\n"
@@ -78,8 +80,8 @@ impl Servers {
             fs::write(dir.join(format!("{index}.conf")), config).unwrap();
         }
 
-        let servers = ports.iter().map(|port| Server { port: *port, child: None }).collect();
-        let mut servers = Self { program, dir: dir.to_owned(), own: None, servers };
+        let all = ports.iter().map(|port| Server { port: *port, child: None }).collect();
+        let mut servers = Self { program, dir: dir.to_owned(), own: None, all };
         for index in 0..count {
             servers.run(index);
         }
@@ -102,7 +104,7 @@ impl Servers {
             .stdout(log.try_clone().unwrap())
             .stderr(log)
             .spawn();
-        let server = &mut self.servers[index];
+        let server = &mut self.all[index];
         server.child = Some(started.unwrap());
         // It answers within a second; who waits for it needn't know how.
         let answers = (0..500).any(|_| {
@@ -117,14 +119,14 @@ impl Servers {
 
     /// Ends one with SIGKILL.
     pub fn kill(&mut self, index: usize) {
-        let mut child = self.servers[index].child.take().unwrap();
+        let mut child = self.all[index].child.take().unwrap();
         child.kill().unwrap();
         child.wait().unwrap();
     }
 
     /// Returns the URLs of all.
     pub fn urls(&self) -> Vec<String> {
-        self.servers.iter().map(|server| format!("nats://127.0.0.1:{}", server.port)).collect()
+        self.all.iter().map(|server| format!("nats://127.0.0.1:{}", server.port)).collect()
     }
 
     /// Returns the directory in which one keeps its messages.
@@ -139,14 +141,14 @@ impl Servers {
 
     /// Stops one where it stands, or has it go on.
     pub fn signal(&self, index: usize, signal: &str) {
-        let pid = self.servers[index].child.as_ref().unwrap().id().to_string();
+        let pid = self.all[index].child.as_ref().unwrap().id().to_string();
         assert!(Command::new("kill").args([signal, &pid]).status().unwrap().success());
     }
 }
 
 impl Drop for Servers {
     fn drop(&mut self) {
-        for child in self.servers.iter_mut().filter_map(|server| server.child.take()) {
+        for child in self.all.iter_mut().filter_map(|server| server.child.take()) {
             let mut child = child;
             let _ = child.kill();
             let _ = child.wait();

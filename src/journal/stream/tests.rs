@@ -250,7 +250,7 @@ async fn what_is_set_up_wrongly_is_refused_with_what_to_do() {
 #[tokio::test(flavor = "multi_thread")]
 async fn servers_that_would_lose_messages_are_refused() {
     let dir = tempfile::tempdir().unwrap();
-    let refuses = |servers: Vec<String>| {
+    let told_of = |servers: Vec<String>| {
         let stream = Some(stream(servers));
         refused(JournalConfig { stream, ..JournalConfig::new(dir.path()) })
     };
@@ -274,14 +274,14 @@ async fn servers_that_would_lose_messages_are_refused() {
             }
         }
     });
-    let refused = refuses(vec![url]);
+    let refused = told_of(vec![url]);
     assert!(matches!(&refused, LogRefused::Version { version, .. } if version == "2.9.10"), "{refused}");
 
     let Some(lazy) = Servers::start_with(1, "sync_interval: 2m", "") else { return };
-    let refused = refuses(lazy.urls());
+    let refused = told_of(lazy.urls());
     assert!(matches!(&refused, LogRefused::NotSynced(server) if server == "server-0"), "{refused}");
     let small = Servers::start_with(1, "sync_interval: always", "max_payload: 64KB").unwrap();
-    let refused = refuses(small.urls());
+    let refused = told_of(small.urls());
     assert!(matches!(&refused, LogRefused::Payload { .. }), "{refused}");
 }
 

@@ -86,17 +86,17 @@ impl Pen for ToyPen {
         for (last, frames) in late {
             drop(self.take(last, &frames));
         }
-        let lost = || Published::Unknown("no answer".to_owned());
+        let no_answer = || Published::Unknown("no answer".to_owned());
         match self.fates.pop_front().unwrap_or(Fate::Answered) {
             Fate::Answered => self.take(last, frames),
             Fate::AnswerLost => {
                 drop(self.take(last, frames));
-                lost()
+                no_answer()
             }
-            Fate::Lost => lost(),
+            Fate::Lost => no_answer(),
             Fate::Late => {
                 self.log.lock().unwrap().late.push((last, frames.to_vec()));
-                lost()
+                no_answer()
             }
             Fate::Behind => {
                 self.looks_empty = 1;
@@ -213,8 +213,8 @@ async fn takes_over(servers: Servers, fate: Fate) -> Result<(), String> {
     // Its answer is lost, or it lands late; meanwhile the other begins its life, and says something.
     let last = first.last;
     first.pen.fates = [fate].into();
-    let lost = first.pen.publish(last, &[frame(2)]).await;
-    assert!(matches!(lost, Published::Unknown(_)));
+    let told = first.pen.publish(last, &[frame(2)]).await;
+    assert!(matches!(told, Published::Unknown(_)));
     let landed = fate != Fate::Lost;
     let mut second = begun(pen.with(&[]), 2).await;
     second.append(&[frame(20)]).await.unwrap();
