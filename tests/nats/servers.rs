@@ -2,7 +2,11 @@
 //!
 //! The program is the one that `NATS_SERVER_PROGRAM` names, as `./test` sets it up. Without it the tests that need one say so and check
 //! nothing.
-#![allow(clippy::print_stderr, reason = "what isn't tested is said aloud")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "a test fails loudly, and says what it leaves out"
+)]
 
 use std::fs;
 use std::net::{TcpListener, TcpStream};

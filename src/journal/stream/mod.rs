@@ -48,7 +48,8 @@ mod session;
 mod settings;
 #[cfg(feature = "cluster")]
 mod snapshots;
-#[cfg(all(test, feature = "cluster"))]
+#[cfg(feature = "cluster")]
+#[cfg(test)]
 mod tests;
 
 #[cfg(all(test, feature = "cluster"))]
