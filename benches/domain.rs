@@ -15,6 +15,7 @@ use std::sync::Arc;
 use criterion::{BatchSize, BenchmarkId, Criterion, criterion_group, criterion_main};
 use onsale::domain::ids::{ConcertId, ReservationNumber, ScheduleId, ScheduleNumber, SeatId, VenueId};
 use onsale::domain::money::Currency;
+use onsale::domain::schedule::codes::{CodePrefix, CodeTerms, Discount};
 use onsale::domain::schedule::policy::Policy;
 use onsale::domain::schedule::{
     AnyCommand, Caller, Command, Creation, Event, Limits, ReservationRef, Schedule, Wish,
@@ -187,5 +188,59 @@ fn best_accessible(bench: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, places_of_an_area, best_accessible, hold_and_release, best_available, forget);
+/// A hold with a code of so many that were generated, and its end.
+fn codes(bench: &mut Criterion) {
+    let mut group = bench.benchmark_group("decide and apply: hold a seat with a code, release it");
+    // At once, and as many as there may be in as many batches.
+    for (batches, each) in [(1_u64, 10_000_u64), (1_000, 200)] {
+        let mut schedule = schedule(200, 100);
+        for batch in 0..batches {
+            let drawn = (0..each).map(|place| (batch * each + place) * 0x1_0000_0001).collect();
+            let make = Command::MakeCodes {
+                prefix: CodePrefix::parse("FAN").unwrap(),
+                terms: Arc::new(CodeTerms {
+                    discount: Some(Discount::Percent(10)),
+                    max_uses: Some(1),
+                    ..CodeTerms::default()
+                }),
+                drawn,
+            };
+            schedule.apply(&schedule.decide(&make.into(), NOW).unwrap().unwrap(), NOW, None);
+        }
+
+        let (last, fan) = (u32::try_from(batches - 1).unwrap(), user("user-1234567"));
+        let code = schedule.codes().unwrap().batch(last).unwrap().pop().unwrap();
+        let mut now = NOW;
+        group.bench_function(
+            BenchmarkId::from_parameter(format!("{} codes in {batches}", batches * each)),
+            |bencher| {
+                bencher.iter(|| {
+                    now = now.plus_millis(1);
+                    let wish = Wish { code: Some(Arc::clone(code.text())), ..Wish::seats([Seat(77)]) };
+                    let event =
+                        schedule.decide(&Command::hold(fan.clone(), wish, 7).into(), now).unwrap().unwrap();
+                    schedule.apply(&event, now, None);
+                    let Event::SeatsHeld { number, nonce, .. } = event else { unreachable!() };
+                    let release = Command::Release {
+                        reservation: ReservationRef { number, nonce },
+                        caller: Caller::User(fan.clone()),
+                    };
+                    let released = schedule.decide(&release.into(), now).unwrap().unwrap();
+                    schedule.apply(&released, now, None);
+                });
+            },
+        );
+    }
+    group.finish();
+}
+
+criterion_group!(
+    benches,
+    codes,
+    places_of_an_area,
+    best_accessible,
+    hold_and_release,
+    best_available,
+    forget
+);
 criterion_main!(benches);

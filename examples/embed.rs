@@ -125,8 +125,11 @@ fn concert() -> Result<Concert, Box<dyn Error>> {
             price: Money::new(50_000).ok_or("too much")?,
             color: "#888888".into(),
             description: None,
+            prices: BTreeMap::new(),
         }],
         cast: BTreeMap::new(),
+        price_types: vec![],
+        fees: vec![],
     })
 }
 

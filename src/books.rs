@@ -7,7 +7,7 @@
 
 use crate::domain::accounts::Accounts;
 use crate::domain::ids::PaymentId;
-use crate::domain::payments::{Payment, Payments, State};
+use crate::domain::payments::{Failure, Payment, Payments, State};
 use crate::domain::schedule::{Reservation, ReservationStatus, Schedule};
 use crate::domain::settlement;
 use crate::recovery::World;
@@ -25,6 +25,8 @@ pub struct Books {
     pub under_way: u64,
     /// Confirmed reservations that a payment stands for.
     pub paid_reservations: u64,
+    /// Orders of the box office, each of which is its own payment.
+    pub orders: u64,
     /// Completed payments whose reservation was given back.
     pub owed: Owed,
 }
@@ -72,6 +74,11 @@ pub enum BooksError {
     /// A reservation is confirmed by a payment that took nothing, or another amount (M2).
     #[error("reservation {reservation} is confirmed, and payment {payment} doesn't pay for it")]
     NotPaid { reservation: String, payment: String },
+    /// A cancelled reservation's payment gives back another amount than its lines say.
+    #[error(
+        "reservation {reservation} is cancelled, and payment {payment} doesn't give back what is refundable"
+    )]
+    OtherRefund { reservation: String, payment: String },
 }
 
 /// Compares payments and reservations.
@@ -79,7 +86,8 @@ pub enum BooksError {
 /// # Errors
 /// The first contradiction.
 pub fn check(world: &World) -> Result<Books, BooksError> {
-    let mut books = Books::default();
+    let orders = world.schedules.values().map(|schedule| schedule.orders().count()).sum::<usize>();
+    let mut books = Books { orders: u64::try_from(orders).unwrap_or(u64::MAX), ..Books::default() };
     for (_, account) in world.accounts.values().flat_map(Accounts::iter) {
         books.accounts += 1;
         books.movements += u64::try_from(account.transactions().count()).unwrap_or(u64::MAX);
@@ -99,6 +107,18 @@ pub fn check(world: &World) -> Result<Books, BooksError> {
         books.owed.count(payments, schedule);
         for reservation in schedule.reservations() {
             let Some(id) = reservation.payment else { continue };
+            // An order is its payment.
+            if reservation.order().is_some() {
+                continue;
+            }
+
+            let paid = payments.payment(id);
+            if reservation.status == ReservationStatus::Cancelled
+                && paid.is_some_and(|payment| gives_back_other(payment, schedule, reservation))
+            {
+                let reservation = schedule.full_id(reservation).to_string();
+                return Err(BooksError::OtherRefund { reservation, payment: id.to_string() });
+            }
             // Of any other status, its payment may be under way, or have come to nothing.
             if reservation.status != ReservationStatus::Confirmed {
                 continue;
@@ -108,7 +128,7 @@ pub fn check(world: &World) -> Result<Books, BooksError> {
                 let taken = payment.state == State::Captured || payment.state.stands();
                 taken && payment.amount == schedule.amount_of(reservation)
             };
-            if !payments.payment(id).is_some_and(pays) {
+            if !paid.is_some_and(pays) {
                 let reservation = schedule.full_id(reservation).to_string();
                 return Err(BooksError::NotPaid { reservation, payment: id.to_string() });
             }
@@ -117,6 +137,12 @@ pub fn check(world: &World) -> Result<Books, BooksError> {
     }
 
     Ok(books)
+}
+
+/// Tells whether a payment's refund, which its reservation's cancellation began, isn't what the reservation's lines say.
+fn gives_back_other(payment: &Payment, schedule: &Schedule, reservation: &Reservation) -> bool {
+    let is_refund = payment.failure == Some(Failure::Cancelled);
+    is_refund && payment.refund_amount() != schedule.refund_of(reservation)
 }
 
 /// Tells whether a payment has its reservation, or had it until that was given back: such a one is forgotten after a while, and a
@@ -135,6 +161,8 @@ mod tests {
     use std::path::Path;
 
     use super::*;
+    use crate::domain::money::Money;
+    use crate::domain::payments;
     use crate::domain::schedule::Event;
     use crate::journal::snapshot;
     use crate::record;
@@ -160,6 +188,7 @@ mod tests {
             payments: 8,
             under_way: 1,
             paid_reservations: 1,
+            orders: 0,
             owed: Owed::default(),
         };
         assert_eq!(books, told);
@@ -183,6 +212,31 @@ mod tests {
         let owed = Owed { payments: 1, first: reservation.payment };
         assert_eq!(check(&world).unwrap().owed, owed);
         assert!(owed.to_string().contains("1 completed payment's reservation is cancelled or gone"));
+    }
+
+    #[test]
+    fn a_refund_of_another_amount_than_the_reservation_says_is_found() {
+        for (amount, is_right) in [(None, true), (Money::new(1), false)] {
+            let mut world = golden();
+            let bought = |schedule: &Schedule| {
+                let mut all = schedule.reservations();
+                all.find(|reservation| reservation.status == ReservationStatus::Confirmed).cloned()
+            };
+            let schedules = &mut world.schedules;
+            let (schedule, reservation) = schedules
+                .values_mut()
+                .find_map(|schedule| bought(schedule).map(|it| (schedule, it)))
+                .unwrap();
+            let cancelled = Event::ReservationCancelled { number: reservation.number };
+            schedule.apply(&cancelled, schedule.last_instant(), None);
+
+            let payment = reservation.payment.unwrap();
+            let payments = world.payments.get_mut(&payment.schedule).unwrap();
+            let (number, failure) = (payment.number, Failure::Cancelled);
+            let begun = payments::Event::RefundBegun { number, failure, amount };
+            payments.apply(&begun, schedule.last_instant(), None);
+            assert_eq!(matches!(check(&world), Err(BooksError::OtherRefund { .. })), !is_right);
+        }
     }
 
     #[test]

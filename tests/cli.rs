@@ -882,8 +882,8 @@ fn damage_in_the_stores_own_file_is_found_at_every_place_that_matters() {
 }
 
 /// Starts a demonstration with a crowd; returns it with the path of the schedule that the crowd comes to.
-fn crowd(data: &Path, fans: &str) -> (Server, String) {
-    let mut server = Server::start(data, &["--demo", "--crowd", fans]);
+fn crowd(data: &Path, fans: &str, more: &[&str]) -> (Server, String) {
+    let mut server = Server::start(data, &[&["--demo", "--crowd", fans], more].concat());
     let room = server.line_with("  waiting room ");
     let schedule =
         room.trim().strip_suffix("/queue").unwrap().split_once(&server.address).unwrap().1.to_owned();
@@ -893,7 +893,7 @@ fn crowd(data: &Path, fans: &str) -> (Server, String) {
 #[test]
 fn a_crowd_goes_through_the_waiting_room_and_no_seat_is_sold_twice() {
     let temporary = TempDir::new().unwrap();
-    let (mut server, schedule) = crowd(&temporary.path().join("data"), "200");
+    let (mut server, schedule) = crowd(&temporary.path().join("data"), "200", &[]);
     server.line_with("The crowd has gone home: 200 fans in ");
     // `paid  145  for 334 seats`
     let paid: Vec<String> = server.line_with("  paid ").split_whitespace().map(str::to_owned).collect();
@@ -918,10 +918,35 @@ fn a_crowd_goes_through_the_waiting_room_and_no_seat_is_sold_twice() {
 }
 
 #[test]
+fn a_crowd_at_a_standing_show_brings_the_code_of_its_presale_and_fills_the_area() {
+    let temporary = TempDir::new().unwrap();
+    let (mut server, schedule) = crowd(&temporary.path().join("data"), "400", &["--standing"]);
+    assert_eq!(server.line_with("  code ").split_whitespace().last(), Some("CROWD-2026"));
+    server.line_with("The crowd has gone home: 400 fans in ");
+    // `paid  245  for 46 seats and 400 places of areas`
+    let paid: Vec<String> = server.line_with("  paid ").split_whitespace().map(str::to_owned).collect();
+    assert_eq!(server.line_with("  oversold ").split_whitespace().nth(1), Some("0"));
+
+    let (_, answer) = server.get(&schedule);
+    let answer: Value = serde_json::from_str(&answer).unwrap();
+    assert_eq!((&answer["status"], &answer["phase"]), (&json!("open"), &json!("crowd")), "{answer}");
+    let (_, map) = server.get(&format!("{schedule}/seats"));
+    let map: Value = serde_json::from_str(&map).unwrap();
+    let seats = map["seats"].as_array().unwrap();
+    let sold = seats.iter().filter(|seat| seat["status"] == "reserved").count();
+    let places = map["areas"][0]["reserved"].as_u64().unwrap();
+    assert_eq!((sold.to_string(), places.to_string()), (paid[3].clone(), paid[6].clone()), "{paid:?}");
+    assert!(sold > 0 && places > 0, "{paid:?}");
+    let (code, log) = server.stop("TERM");
+    assert_eq!(code, Some(0), "{log}");
+    assert!(!log.contains("panicked") && !log.contains("ERROR"), "{log}");
+}
+
+#[test]
 fn a_signal_sends_the_crowd_home_and_nothing_is_left_of_it() {
     let temporary = TempDir::new().unwrap();
     let data = temporary.path().join("data");
-    let (mut server, schedule) = crowd(&data, "1000");
+    let (mut server, schedule) = crowd(&data, "1000", &[]);
     let mut changes = TcpStream::connect(&server.address).unwrap();
     write!(changes, "GET {schedule}/seats/events HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
     assert!(BufReader::new(changes).lines().any(|line| line.unwrap() == "event: delta"));

@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use futures_util::StreamExt;
 use onsale::domain::waiting_room::Event;
-use onsale::journal::{InspectError, Inspection, Position};
+use onsale::journal::{InspectError, Inspection, Journal, JournalConfig, Position, ReadError};
 use onsale::record::{self, Fact};
 use onsale::recovery::World;
 use reqwest::{Client, Method};
@@ -287,17 +287,30 @@ async fn check(server: &Server, places: &mut [Place]) {
 
 /// Replays the whole journal, which checks each admission (Q1), and compares it with what the clients were told.
 fn replay(data: &Path, places: &[Place]) {
-    let inspection = Inspection::open(data, None).unwrap();
     let (mut world, mut tickets) = (World::default(), HashMap::new());
-    let visit = |_, bytes: &[u8]| {
+    let mut visit = |bytes: &[u8]| {
         let read = record::decode(bytes).unwrap();
         if let Fact::WaitingRoom(_, Event::Joined { ticket, user, .. }) = &read.fact {
             assert_eq!(tickets.insert(user.to_string(), ticket.0), None, "S3: {user} joined twice");
         }
         world.apply(&read).unwrap();
-        Ok::<(), InspectError>(())
     };
-    inspection.for_each(Position::START, Position::new(u64::MAX), visit).unwrap();
+    if let Some(stream) = server::stream_of(data) {
+        let config = JournalConfig { stream: Some(stream), ..JournalConfig::new(data) };
+        let journal = Journal::open(config).unwrap();
+        let each = |_, bytes: &[u8]| {
+            visit(bytes);
+            Ok::<(), ReadError>(())
+        };
+        journal.for_each(Position::START, each).unwrap();
+    } else {
+        let inspection = Inspection::open(data, None).unwrap();
+        let each = |_, bytes: &[u8]| {
+            visit(bytes);
+            Ok::<(), InspectError>(())
+        };
+        inspection.for_each(Position::START, Position::END, each).unwrap();
+    }
     world.check().unwrap();
     let mut given: Vec<&Place> = places.iter().collect();
     let mut asked = given.clone();

@@ -214,13 +214,30 @@ fn a_manager_hears_that_it_recovers_then_that_it_is_ready_and_at_the_end_that_it
 }
 
 #[test]
+fn the_servers_of_a_log_on_nats_are_set_up_rightly() {
+    let Some(program) = std::env::var_os("NATS_SERVER_PROGRAM") else {
+        eprintln!("NATS_SERVER_PROGRAM names no nats-server: deploy/nats-server.conf isn't checked");
+        return;
+    };
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/nats-server.conf");
+    let route = |number: u32| (format!("ROUTE_{number}"), format!("nats://10.0.0.{number}:6222"));
+    let named = ["SERVER_NAME", "ONSALE_SYSTEM_PASSWORD", "ONSALE_LOG_PASSWORD"];
+    let said = run(Command::new(program)
+        .args(["-t", "--config"])
+        .arg(path)
+        .envs(named.map(|name| (name, "some-text")))
+        .envs((1..=3).map(route)));
+    assert!(said.contains("is valid"), "{said}");
+}
+
+#[test]
 fn systemd_finds_nothing_wrong_with_the_unit_and_little_that_it_could_do_to_the_machine() {
     let unit = file("deploy/onsale.service");
     let dir = TempDir::new().unwrap();
     // The program isn't installed on every machine that runs this.
     let path = dir.path().join("onsale.service");
     fs::write(&path, unit.replace("/usr/local/bin/onsale", PROGRAM)).unwrap();
-    for line in ["Type=notify", "TimeoutStartSec=infinity", "RestartPreventExitStatus=2", "KillSignal"] {
+    for line in ["Type=notify", "TimeoutStartSec=infinity", "RestartPreventExitStatus=2 3", "KillSignal"] {
         assert_eq!(unit.contains(line), line != "KillSignal", "{line}");
     }
 

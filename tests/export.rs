@@ -14,13 +14,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use onsale::domain::cause::Cause;
-use onsale::domain::ids::{ScheduleId, ScheduleNumber};
+use onsale::domain::ids::{AllotmentId, ScheduleId, ScheduleNumber};
 use onsale::domain::money::{Currency, Money};
 use onsale::domain::payments::{Method, Payment};
+use onsale::domain::schedule::allotments::{AllotmentTerms, AsidePlaces};
+use onsale::domain::schedule::codes::{AccessCode, CodeTerms};
 use onsale::domain::schedule::policy::Policy;
-use onsale::domain::schedule::{Command, Image, Reservation, ReservationRef};
+use onsale::domain::schedule::{Command, Image, Reservation, ReservationRef, Wish};
 use onsale::domain::users::{Email, PasswordHash, Profile, UserName, UserStatus};
-use onsale::domain::venue::{Seat, Venue};
+use onsale::domain::venue::{Area, Seat, Venue};
 use onsale::engine::{CatalogueChange, Done, Engine, EngineError, PointInTimeError, Purchase, ScheduleEntry};
 use onsale::export::{Sale, Sources, Table, Taken};
 use onsale::journal::Position;
@@ -28,10 +30,10 @@ use onsale::record;
 use onsale::recovery::World;
 use proptest::prelude::*;
 use support::{
-    area, concert, config, config_at_now, hold, open_schedule, open_with, plan, release_command, reservation,
-    user, venue, wish,
+    area, cancel_order, concert, config, config_at_now, hold, open_schedule, open_with, order, plan,
+    release_command, reservation, user, venue, wish,
 };
-use tables::{Tables, number, text};
+use tables::{Row, Tables, number, text};
 
 const SEAT: u64 = 50_000;
 
@@ -136,6 +138,8 @@ enum Step {
     Charge(u8, u64),
     Hold(u8, u8, Vec<u32>),
     Pay(usize),
+    Order(Option<u8>, u8, Vec<u32>, Option<u64>),
+    CancelOrder(usize),
     Release(usize),
     Block(u8, u32),
     Suspend(u8),
@@ -150,6 +154,9 @@ fn step() -> impl Strategy<Value = Step> {
         6 => (0..4_u8, 0..2_u8, prop::collection::btree_set(0..30_u32, 1..4))
             .prop_map(|(who, show, seats)| Step::Hold(who, show, seats.into_iter().collect())),
         6 => (0..20_usize).prop_map(Step::Pay),
+        3 => (prop::option::of(0..4_u8), 0..2_u8, prop::collection::btree_set(0..30_u32, 1..4), prop::option::of(0..9 * SEAT))
+            .prop_map(|(who, show, seats, amount)| Step::Order(who, show, seats.into_iter().collect(), amount)),
+        2 => (0..9_usize).prop_map(Step::CancelOrder),
         3 => (0..20_usize).prop_map(Step::Release),
         1 => (0..2_u8, 0..30_u32).prop_map(|(show, seat)| Step::Block(show, seat)),
         1 => (0..4_u8).prop_map(Step::Suspend),
@@ -177,6 +184,7 @@ proptest! {
             let (settings, clock) = config_at_now(dir.path());
             let (engine, entries) = open_with(settings, 1, 2).await;
             let mut held: Vec<(usize, String, Reservation)> = Vec::new();
+            let mut sold: Vec<(usize, Reservation)> = Vec::new();
             for step in steps {
                 match step {
                     Step::Charge(who, amount) => charge(&engine, &name_of(who), amount).await.unwrap(),
@@ -189,6 +197,16 @@ proptest! {
                     Step::Pay(which) => {
                         if let Some((show, name, reservation)) = held.get(which) {
                             drop(pay(&engine, &entries[*show], name, reservation).await);
+                        }
+                    }
+                    Step::Order(who, show, seats, amount) => {
+                        let (name, show) = (who.map(name_of), usize::from(show));
+                        let made = order(&engine, &entries[show], name.as_deref(), &seats, amount).await;
+                        sold.extend(made.ok().map(|order| (show, order)));
+                    }
+                    Step::CancelOrder(which) => {
+                        if let Some((show, order)) = sold.get(which) {
+                            engine.act(&entries[*show], cancel_order(order), None).await.unwrap();
                         }
                     }
                     Step::Release(which) => {
@@ -235,8 +253,11 @@ async fn settled(engine: &Engine) -> Tables {
     loop {
         let reader = engine.clone();
         let tables = tokio::task::spawn_blocking(move || Tables::of_engine(&reader)).await.unwrap();
-        let under_way = ["pending", "refunding"];
-        if under_way.iter().all(|status| tables.find(Table::Payments, "status", status).is_empty()) {
+        // That an order's money was given back by hand is told nobody.
+        let by_itself = |row: &&Row| !tables.is_order(text(row, "reservation_id").unwrap());
+        let is_under_way =
+            |status: &str| tables.find(Table::Payments, "status", status).iter().any(by_itself);
+        if !["pending", "refunding"].into_iter().any(is_under_way) {
             return tables;
         }
         tokio::task::yield_now().await;
@@ -287,17 +308,23 @@ async fn each_table_has_what_its_columns_say() {
             ("venue_areas", 0),
             ("concerts", 1),
             ("grades", 1),
+            ("price_types", 0),
+            ("grade_prices", 0),
+            ("fees", 0),
             ("schedules", 3),
             ("seats", 150),
             ("areas", 0),
             ("codes", 0),
             ("allotments", 0),
             ("allotment_seats", 0),
+            ("allotment_areas", 0),
             ("users", 3),
             ("payments", 3),
             ("reservations", 4),
+            ("orders", 0),
             ("reservation_seats", 6),
             ("reservation_areas", 0),
+            ("reservation_lines", 4),
             ("accounts", 1),
             ("transactions", 3),
         ]
@@ -337,17 +364,70 @@ async fn places_of_areas_are_exported_with_who_has_them() {
     charge(&engine, "kim", 3 * SEAT).await.unwrap();
     pay(&engine, &entry, "kim", &bought).await.unwrap();
     hold("lee", &[], &[(0, 1), (1, 2)]).await;
+    let terms = AllotmentTerms {
+        id: AllotmentId::parse("sponsor").unwrap(),
+        name: "Sponsor".into(),
+        reason: None,
+        seats: [Seat(3)].into(),
+        areas: [AsidePlaces { area: Area(0), count: 3 }].into(),
+        release_at: None,
+    };
+    engine.act(&entry, Command::SetAllotment { terms: Arc::new(terms) }, None).await.unwrap();
+    let terms = CodeTerms { allotment: Some(AllotmentId::parse("sponsor").unwrap()), ..CodeTerms::default() };
+    let code = AccessCode::parse("SPON").unwrap();
+    engine.act(&entry, Command::PutCode { code, terms: Arc::new(terms) }, None).await.unwrap();
+    let sponsored = Wish { code: Some("SPON".into()), ..wish(&[], &[(0, 1)]) };
+    engine.act(&entry, Command::hold(user("choi"), sponsored, 7), None).await.unwrap();
     let given_back = hold("pak", &[1], &[(0, 3)]).await;
     engine.act(&entry, release_command("pak", &given_back), None).await.unwrap();
 
     let tables = settled(&engine).await;
     tables.check();
-    assert_eq!((tables.rows(Table::VenueAreas).len(), tables.rows(Table::ReservationAreas).len()), (2, 4));
+    assert_eq!((tables.rows(Table::VenueAreas).len(), tables.rows(Table::ReservationAreas).len()), (2, 5));
     let pit = tables.find(Table::Areas, "area_id", "pit");
     let counts = ["capacity", "available", "held", "reserved", "blocked"].map(|name| number(pit[0], name));
-    assert_eq!(counts, [9, 6, 1, 2, 0]);
+    assert_eq!(counts, [9, 3, 2, 2, 2]);
+    for table in [Table::AllotmentAreas, Table::Allotments] {
+        let [row] = tables.rows(table) else { panic!("one allotment") };
+        let seats = u64::from(table == Table::Allotments);
+        let counts = ["total", "held", "sold", "left"].map(|name| number(row, name));
+        assert_eq!(counts, [3 + seats, 1, 0, 2 + seats], "{table:?}");
+    }
     let confirmed = tables.find(Table::Reservations, "status", "confirmed");
     assert_eq!((number(confirmed[0], "seats"), number(confirmed[0], "amount")), (3, 3 * SEAT));
+    engine.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn orders_are_exported_with_who_sold_them_and_what_is_to_be_given_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let (settings, clock) = config_at_now(dir.path());
+    let (engine, entries) = open_with(settings, 1, 1).await;
+    let entry = &entries[0];
+    let kept = order(&engine, entry, None, &[1, 2], Some(3 * SEAT)).await.unwrap();
+    let given_back = order(&engine, entry, Some("kim"), &[3], None).await.unwrap();
+    engine.act(entry, cancel_order(&given_back), None).await.unwrap();
+    // Whatever else ended is forgotten by then.
+    clock.pass_millis(30 * 86_400_000);
+    let tables = settled(&engine).await;
+    tables.check();
+
+    let id = |order: &Reservation| order.full_id(entry.number()).to_string();
+    let [kept_id, back_id] = [&kept, &given_back].map(id);
+    let row = |table, id: &str| tables.find(table, "reservation_id", id)[0].clone();
+    let sold = row(Table::Orders, &kept_id);
+    let told = ["clerk_id", "method", "reason", "name"].map(|column| text(&sold, column).unwrap().to_owned());
+    assert_eq!(told, ["clerk", "cash", "for \"reasons\"", "for \"reasons\""]);
+    let payment = row(Table::Payments, &kept_id);
+    assert_eq!((text(&payment, "status"), number(&payment, "amount")), (Some("completed"), 3 * SEAT));
+    assert_eq!(text(&row(Table::Reservations, &kept_id), "user_id"), None);
+    let back = row(Table::Orders, &back_id);
+    assert_eq!(
+        (number(&row(Table::Payments, &back_id), "refund_amount"), text(&back, "payment_id")),
+        (SEAT, text(&row(Table::Payments, &back_id), "payment_id"))
+    );
+    let cancelled = tables.find(Table::Payments, "status", "refunding");
+    assert_eq!((cancelled.len(), text(cancelled[0], "user_id")), (1, Some("kim")));
     engine.close().await.unwrap();
 }
 

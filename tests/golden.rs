@@ -20,22 +20,27 @@ use onsale::clock::{Clock, ManualClock};
 use onsale::domain::accounts::{AccountsImage, Shard};
 use onsale::domain::catalogue::CatalogueEvent;
 use onsale::domain::cause::{By, Cause};
-use onsale::domain::ids::{AllotmentId, GradeName, PhaseId, SEALED, ScheduleId, ScheduleNumber, SeatId};
+use onsale::domain::concert::{Concert, Fee, FeePer, NamedPriceType};
+use onsale::domain::ids::{
+    AllotmentId, FeeId, GradeName, PhaseId, PriceTypeId, SEALED, ScheduleId, ScheduleNumber, SeatId,
+};
 use onsale::domain::money::{Currency, Money};
 use onsale::domain::payments::{Method, Payment, PaymentsImage, Report, Taken};
-use onsale::domain::schedule::allotments::AllotmentTerms;
+use onsale::domain::schedule::allotments::{AllotmentTerms, AsidePlaces};
 use onsale::domain::schedule::codes::{AccessCode, CodePrefix, CodeTerms, Discount};
+use onsale::domain::schedule::orders::{Order, OrderMethod, OrderWish};
 use onsale::domain::schedule::policy::{Phase, Plan, Policy, QueueOrder, QueuePolicy};
-use onsale::domain::schedule::{Caller, Command, Creation, Event, ReservationRef, Schedule, Wish};
+use onsale::domain::schedule::terms::{AreaWish, PriceType};
+use onsale::domain::schedule::{Caller, Command, Creation, Event, Pick, ReservationRef, Schedule, Wish};
 use onsale::domain::time::Seconds;
 use onsale::domain::users::{Email, PasswordHash, Profile, UserName, UserStatus, UsersImage};
 use onsale::domain::venue::{
-    Coordinate, Line, ListedSeat, Outline, Point, Row, RowSeats, Seat, Section as VenueSection, Venue,
+    Area, Coordinate, Line, ListedSeat, Outline, Point, Row, RowSeats, Seat, Section as VenueSection, Venue,
     VenueArea,
 };
 use onsale::domain::waiting_room::{RoomImage, Ticket, Tuning};
 use onsale::engine::{
-    CatalogueChange, Changed, Engine, EngineConfig, EngineOpenError, Import, Narrow, Purchase, ScheduleEntry,
+    CatalogueChange, Changed, Engine, EngineConfig, EngineOpenError, Import, Purchase, ScheduleEntry,
 };
 use onsale::gateway::{
     self, Cancel, CancelOutcome, Capture, CaptureOutcome, Find, Found, Gateway, Gateways, OrderId,
@@ -350,6 +355,7 @@ async fn scenario_of_selling(config: EngineConfig, clock: &ManualClock) {
         name: "후원사".into(),
         reason: Some("계약 12조".into()),
         seats: seats.into(),
+        areas: [].into(),
         release_at,
     };
     let sponsors = allotment(&[Seat(10), Seat(11), Seat(12)], Some(opens(400)));
@@ -658,6 +664,239 @@ async fn scenario_of_areas(config: EngineConfig, clock: &ManualClock) {
     engine.close().await.unwrap();
 }
 
+/// What the golden journal of orders tells: somebody's and nobody's, of every method, for another amount, out of an allotment, cancelled.
+async fn scenario_of_orders(config: EngineConfig, clock: &ManualClock) {
+    let (engine, entries) = open_with(config, 2, 2).await;
+    let [first, second] = &entries[..] else { panic!("two schedules") };
+    let press = AllotmentTerms {
+        id: AllotmentId::parse("기자석").unwrap(),
+        name: "Press".into(),
+        reason: None,
+        seats: [Seat(40), Seat(41)].into(),
+        areas: [].into(),
+        release_at: None,
+    };
+    let press_id = press.id.clone();
+    engine.act(first, Command::SetAllotment { terms: Arc::new(press) }, None).await.unwrap();
+    let sell =
+        async |entry: &ScheduleEntry, seats: &[u32], nonce: u64, method, change: &dyn Fn(&mut OrderWish)| {
+            let clerk = user("매표소 1");
+            let mut wanted = OrderWish {
+                user: None,
+                wish: support::wish(seats, &[]),
+                types: None,
+                allotment: None,
+                order: Order { clerk: clerk.clone(), method, reference: None, name: None, reason: None },
+                amount: None,
+                nonce,
+                payment_nonce: nonce + 100,
+            };
+            change(&mut wanted);
+            let cause = Cause { by: By::Admin(clerk), key: key(u128::from(nonce), 1) };
+            let command = Command::Order(Box::new(wanted));
+            support::reservation(engine.act_by(entry, command, cause).await.unwrap())
+        };
+
+    let plain = sell(first, &[1, 2], 1, OrderMethod::Cash, &|_| ()).await;
+    clock.pass_millis(1_000);
+    let of_user = |order: &mut OrderWish| {
+        order.user = Some(user("관객"));
+        order.order.name = Some("김관객".into());
+        order.order.reference = Some("slip 7".into());
+    };
+    let of_user = sell(first, &[3], 2, OrderMethod::CardTerminal, &of_user).await;
+    engine.snapshot().await.unwrap();
+    let dearer = |order: &mut OrderWish| {
+        order.amount = Money::new(70_000);
+        order.order.reason = Some("programme".into());
+    };
+    sell(first, &[4], 3, OrderMethod::Invoice, &dearer).await;
+    let of_press = |order: &mut OrderWish| order.allotment = Some(press_id.clone());
+    let given = sell(first, &[40], 4, OrderMethod::Complimentary, &of_press).await;
+    hold(&engine, first, "u1", &[9]).await.unwrap();
+
+    // Closed, they are sold and given back all the same; one by its user, one by a clerk, one with its performance.
+    engine.act(first, Command::Close, None).await.unwrap();
+    for order in [&given, &plain] {
+        engine.act(first, support::cancel_order(order), None).await.unwrap();
+    }
+    let back = Command::Release {
+        reservation: ReservationRef { number: of_user.number, nonce: of_user.nonce },
+        caller: Caller::Admin,
+    };
+    engine.act_by(first, back, Cause { by: By::Admin(user("boss")), key: None }).await.unwrap();
+    sell(second, &[5], 5, OrderMethod::Cash, &|_| ()).await;
+    engine.act(second, Command::Cancel, None).await.unwrap();
+    engine.snapshot().await.unwrap();
+    // What else has ended is forgotten; orders aren't.
+    clock.pass_millis(8 * 86_400_000);
+    engine.act(first, Command::Block { seats: [Seat(30)].into() }, None).await.unwrap();
+    engine.close().await.unwrap();
+}
+
+/// What the golden journal of prices tells: price types, fees, lines of every kind, and refunds of a part and of everything.
+async fn scenario_of_prices(config: EngineConfig, clock: &ManualClock) {
+    let config = EngineConfig { gateways: Gateways::new([Arc::new(Obedient) as _]), ..config };
+    let engine = Engine::open(config).await.unwrap();
+    let hall = Venue { areas: vec![support::area("pit", 9)], ..support::venue(1, 50) };
+    engine.change(CatalogueChange::PutVenue(hall), None).await.unwrap();
+    let put = async |concert: Concert| {
+        engine.change(CatalogueChange::PutConcert(concert), None).await.unwrap();
+    };
+    let won = |minor| Money::new(minor).unwrap();
+    let mut concert = support::concert();
+    let priced = |id: &str, name: &str, note: Option<&str>| NamedPriceType {
+        id: PriceTypeId::parse(id).unwrap(),
+        name: name.into(),
+        note: note.map(Into::into),
+    };
+    concert.price_types =
+        vec![priced("adult", "일반", None), priced("youth", "청소년", Some("만 18세 이하"))];
+    concert.grades[0].prices = [(PriceTypeId::parse("youth").unwrap(), won(33_333))].into();
+    let fee = |id: &str, amount, per, refundable| Fee {
+        id: FeeId::parse(id).unwrap(),
+        name: id.into(),
+        amount: won(amount),
+        per,
+        refundable,
+    };
+    concert.fees = vec![fee("booking", 2_000, FeePer::Seat, false)];
+    put(concert.clone()).await;
+    let plan = support::plan(support::NOW, Policy::default());
+    let id = ScheduleId::parse("s0").unwrap();
+    let change = CatalogueChange::PutSchedule(id.clone(), concert.id.clone(), plan);
+    engine.change(change, None).await.unwrap();
+    // Its prices change before its sale opens.
+    concert.fees.push(fee("배송", 3_000, FeePer::Reservation, true));
+    put(concert).await;
+    engine.change(CatalogueChange::OpenSchedule(id.clone()), None).await.unwrap();
+    let entry = engine.schedule(&id).unwrap();
+
+    let terms = CodeTerms {
+        discount: Some(Discount::Percent(10)),
+        price_types: Some([Arc::from("youth")].into()),
+        ..CodeTerms::default()
+    };
+    let code = AccessCode::parse("YOUNG").unwrap();
+    engine.act(&entry, Command::PutCode { code, terms: Arc::new(terms) }, None).await.unwrap();
+
+    let youth = PriceType(1);
+    let wish = |seat: u32, price_types: &[PriceType], places: &[(u32, PriceType)]| Wish {
+        pick: Pick::Seats((seat..).take(price_types.len()).map(Seat).collect()),
+        price_types: price_types.into(),
+        areas: places
+            .iter()
+            .map(|&(count, price_type)| AreaWish { area: Area(0), count, price_type })
+            .collect(),
+        ..Wish::default()
+    };
+    let hold = async |name: &str, wish: Wish, nonce| {
+        let command = Command::hold(user(name), wish, nonce);
+        let held = support::reservation(engine.act(&entry, command, key(nonce.into(), 1)).await.unwrap());
+        ReservationRef { number: held.number, nonce: held.nonce }
+    };
+    let pay = async |name: &str, reservation, method, nonce| {
+        engine
+            .charge(&user(name), won(500_000), support::concert().currency, nonce, Cause::default())
+            .await
+            .unwrap();
+        let purchase = Purchase { user: user(name), reservation, method, nonce, key: None };
+        engine.pay(&entry, purchase).await.unwrap().answer
+    };
+    let give_back = async |reservation| {
+        engine.act(&entry, Command::Release { reservation, caller: Caller::Admin }, None).await.unwrap();
+        engine.settled().await;
+    };
+
+    let bought =
+        hold("u1", wish(0, &[PriceType::DEFAULT, youth], &[(1, youth), (1, PriceType::DEFAULT)]), 1).await;
+    pay("u1", bought, Method::Balance, 2).await;
+    let exchanged = hold("관객", wish(5, &[PriceType::DEFAULT], &[]), 3).await;
+    let coded = Wish { code: Some("YOUNG".into()), ..wish(7, &[youth, youth], &[]) };
+    let exchange =
+        Command::Exchange { reservation: exchanged, caller: Caller::User(user("관객")), wish: coded };
+    engine.act(&entry, exchange, None).await.unwrap();
+    engine.snapshot().await.unwrap();
+
+    give_back(bought).await;
+    let card = hold("u2", wish(9, &[youth], &[]), 4).await;
+    let ready = pay("u2", card, Method::Card, 5).await;
+    let payment_key = PaymentKey::parse("taken").unwrap();
+    let patience = std::time::Duration::from_mins(1);
+    engine.confirm_payment(ready.id, user("u2"), &payment_key, None, patience).await.unwrap();
+    give_back(card).await;
+    let all_back = hold("u3", wish(11, &[PriceType::DEFAULT], &[]), 6).await;
+    pay("u3", all_back, Method::Balance, 7).await;
+    clock.pass_millis(1_000);
+    engine.snapshot().await.unwrap();
+    engine.act(&entry, Command::Cancel, None).await.unwrap();
+    engine.settled().await;
+    engine.close().await.unwrap();
+}
+
+/// What the golden journal of shares of areas tells: one that is set, set again, bought from, given back to, released by its instant and by
+/// an administrator, beside seats and alone.
+async fn scenario_of_shares(config: EngineConfig, clock: &ManualClock) {
+    let engine = Engine::open(config).await.unwrap();
+    let areas = vec![support::area("pit", 100), support::area("잔디", 9)];
+    let hall = Venue { areas, ..support::venue(1, 50) };
+    engine.change(CatalogueChange::PutVenue(hall), None).await.unwrap();
+    engine.change(CatalogueChange::PutConcert(support::concert()), None).await.unwrap();
+    let policy = Policy { seats_per_user_max: 50, ..Policy::default() };
+    let entry = support::open_schedule(&engine, "s0", support::plan(support::NOW, policy)).await;
+    let act = async |command: Command, key| engine.act(&entry, command, key).await.unwrap();
+    let set = async |id: &str, seats: &[u32], areas: &[(u16, u32)], release_after: Option<u32>| {
+        let areas = areas.iter().map(|&(area, count)| AsidePlaces { area: Area(area), count });
+        let terms = AllotmentTerms {
+            id: AllotmentId::parse(id).unwrap(),
+            name: "후원사".into(),
+            reason: None,
+            seats: seats.iter().copied().map(Seat).collect(),
+            areas: areas.collect(),
+            release_at: release_after.map(|seconds| support::NOW.plus(Seconds::new(seconds))),
+        };
+        act(Command::SetAllotment { terms: Arc::new(terms) }, None).await;
+        let code = AccessCode::parse(&format!("CODE-{id}")).unwrap();
+        let terms = CodeTerms { allotment: Some(AllotmentId::parse(id).unwrap()), ..CodeTerms::default() };
+        act(Command::PutCode { code, terms: Arc::new(terms) }, None).await;
+    };
+    let hold = async |name: &str, code: &str, seats: &[u32], areas: &[(u16, u32)], nonce: u64| {
+        let wish = Wish { code: Some(code.into()), ..support::wish(seats, areas) };
+        let held = act(Command::hold(user(name), wish, nonce), key(u128::from(nonce), 1)).await;
+        let held = support::reservation(held);
+        ReservationRef { number: held.number, nonce: held.nonce }
+    };
+
+    set("sponsor", &[3, 4], &[(0, 20), (1, 4)], Some(400)).await;
+    set("school", &[], &[(0, 30)], None).await;
+    let bought = hold("u1", "CODE-SPONSOR", &[3], &[(0, 2)], 11).await;
+    let (amount, krw) = (Money::new(500_000).unwrap(), support::concert().currency);
+    engine.charge(&user("u1"), amount, krw, 1, Cause::default()).await.unwrap();
+    let purchase =
+        Purchase { user: user("u1"), reservation: bought, method: Method::Balance, nonce: 5, key: None };
+    engine.pay(&entry, purchase).await.unwrap();
+    let exchanged = hold("관객", "CODE-SCHOOL", &[], &[(0, 3)], 12).await;
+    engine.snapshot().await.unwrap();
+
+    let caller = || Caller::User(user("관객"));
+    let wish = support::wish(&[], &[(0, 1)]);
+    act(Command::Exchange { reservation: exchanged, caller: caller(), wish }, None).await;
+    let wish = Wish { drops_code: true, ..support::wish(&[7], &[(0, 2)]) };
+    act(Command::Exchange { reservation: exchanged, caller: caller(), wish }, None).await;
+    let given_back = hold("u2", "CODE-SPONSOR", &[], &[(0, 1), (1, 2)], 13).await;
+    let caller = Caller::User(user("u2"));
+    act(Command::Release { reservation: given_back, caller }, None).await;
+    set("sponsor", &[3], &[(0, 10)], Some(400)).await;
+    hold("u3", "CODE-SCHOOL", &[], &[(0, 4)], 14).await;
+    // The holds end, and then the first is released.
+    clock.pass_millis(400_000);
+    hold("u4", "CODE-SCHOOL", &[], &[(0, 2)], 15).await;
+    engine.snapshot().await.unwrap();
+    act(Command::ReleaseAllotment { id: AllotmentId::parse("school").unwrap() }, key(3, 4)).await;
+    set("sponsor", &[], &[(0, 5)], None).await;
+    engine.close().await.unwrap();
+}
+
 /// What a schedule could be created with, to be like another.
 fn creation_of(schedule: &Schedule) -> Creation {
     Creation {
@@ -838,8 +1077,23 @@ fn the_golden_data_of_plans_is_read_as_it_was_written() {
 }
 
 #[test]
+fn the_golden_data_of_orders_is_read_as_it_was_written() {
+    check("v2-orders", scenario_of_orders);
+}
+
+#[test]
 fn the_golden_data_of_areas_is_read_as_it_was_written() {
     check("v2-areas", scenario_of_areas);
+}
+
+#[test]
+fn the_golden_data_of_prices_is_read_as_it_was_written() {
+    check("v2-prices", scenario_of_prices);
+}
+
+#[test]
+fn the_golden_data_of_shares_of_areas_is_read_as_it_was_written() {
+    check("v2-shares", scenario_of_shares);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -967,7 +1221,7 @@ async fn an_engine_finds_what_is_in_the_golden_archive() {
         let found = engine.reservations_of(name, Some(id), None, None, 9).await.unwrap();
         assert_eq!(found.len(), 1);
         let paid = found[0].2.payment.unwrap();
-        let payments = engine.list_payments(Narrow::of(name), None, 9).await.unwrap().items;
+        let payments = support::payments_of(&engine, name).await;
         assert!(payments.iter().any(|payment| payment.id == paid));
     }
     let moved = engine.transactions("u1", None, 1_000).await.unwrap();

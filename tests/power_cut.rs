@@ -6,55 +6,22 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of a test")]
 
-use std::fs::{self, File};
-use std::path::{Path, PathBuf};
-use std::process::Command;
+#[path = "support/device.rs"]
+#[allow(unreachable_pub, reason = "other tests share it")]
+mod device;
+
+use std::fs;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use device::Mounted;
 use onsale::journal::{
     DataDir, Driver, Entry, Hooks, Journal, JournalConfig, OpenError, Position, Records, Recovering,
 };
 
 const DEVICE_BYTES: u64 = 48 << 20;
 const ROUNDS: u64 = 4;
-
-fn run(program: &str, arguments: &[&str]) -> Result<String, String> {
-    let done =
-        Command::new(program).args(arguments).output().map_err(|error| format!("{program}: {error}"))?;
-    if done.status.success() {
-        Ok(String::from_utf8_lossy(&done.stdout).trim().to_owned())
-    } else {
-        Err(format!("{program}: {}", String::from_utf8_lossy(&done.stderr)))
-    }
-}
-
-/// A file system on a loop device over a file; unmounted and detached when dropped.
-struct Mounted {
-    device: String,
-    at: PathBuf,
-}
-
-impl Mounted {
-    fn new(image: &Path, at: &Path) -> Result<Self, String> {
-        let device = run("losetup", &["--find", "--show", text(image)])?;
-        let mounted = Self { device, at: at.to_owned() };
-        // Nothing but our own syncs may commit: the file system's own commits come every ten minutes.
-        run("mount", &["-t", "ext4", "-o", "commit=600,noatime", &mounted.device, text(at)])?;
-        Ok(mounted)
-    }
-}
-
-impl Drop for Mounted {
-    fn drop(&mut self) {
-        drop(run("umount", &["--lazy", text(&self.at)]));
-        drop(run("losetup", &["--detach", &self.device]));
-    }
-}
-
-fn text(path: &Path) -> &str {
-    path.to_str().expect("temporary paths are text")
-}
 
 /// What is expected at a position: recognisable, and of many lengths.
 fn record(position: u64, round: u64) -> Vec<u8> {
@@ -118,8 +85,7 @@ fn round(round: u64, synced: bool) -> Result<Result<(u64, u64), String>, String>
     let after = scratch.path().join("after");
     let (at, again) = (scratch.path().join("mount"), scratch.path().join("again"));
     fs::create_dir(&at).and_then(|()| fs::create_dir(&again)).map_err(|error| error.to_string())?;
-    File::create(&image).and_then(|file| file.set_len(DEVICE_BYTES)).map_err(|error| error.to_string())?;
-    run("mkfs.ext4", &["-q", "-F", "-E", "lazy_itable_init=0,lazy_journal_init=0", text(&image)])?;
+    device::make(&image, DEVICE_BYTES)?;
     let mounted = Mounted::new(&image, &at)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let data = at.join("data");

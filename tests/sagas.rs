@@ -20,7 +20,7 @@ use onsale::domain::schedule::{Command, Creation, Event, Limits, Plan, Reservati
 use onsale::domain::time::{Seconds, Timestamp};
 use onsale::domain::venue::Layout;
 use onsale::engine::{
-    CatalogueChange, Changed, Engine, EngineConfig, EngineError, Import, Narrow, Purchase, Refusal,
+    CatalogueChange, Changed, Engine, EngineConfig, EngineError, Import, Purchase, Refusal,
 };
 use onsale::journal::{
     Entry, EntryTooLarge, FrameReport, Hooks, InspectError, Inspection, Journal, MemoryDisk, Position,
@@ -445,7 +445,7 @@ async fn a_schedule_whose_move_to_the_archive_is_killed_anywhere_is_found_once_w
             );
             assert!(archived.is_none_or(|archived| archived == is_listed), "{point}");
             assert_eq!(entry.read().counts().reserved, 1, "{point}");
-            let paid = engine.list_payments(Narrow::of("kim"), None, 9).await.unwrap().items;
+            let paid = support::payments_of(&engine, "kim").await;
             assert_eq!(paid.len(), 1, "{point}");
             if archived.is_none() {
                 ends.push(is_listed);

@@ -15,7 +15,7 @@ use onsale::domain::keys::KeyUse;
 use onsale::domain::money::Currency;
 use onsale::domain::payments::{Payment, State};
 use onsale::domain::schedule::policy::QueuePolicy;
-use onsale::domain::schedule::{Plan, Refusal, Reservation, ReservationStatus, SaleStatus, SeatStatus};
+use onsale::domain::schedule::{Plan, Refusal, Reservation, ReservationStatus, SaleStatus, SeatStatus, Wish};
 use onsale::domain::time::{Seconds, Timestamp};
 use onsale::domain::users::UserStatus;
 use onsale::domain::venue::Seat;
@@ -23,10 +23,11 @@ use onsale::domain::waiting_room::Place;
 use onsale::engine::{self, Engine, EngineError, ScheduleEntry};
 
 use crate::calls::{Answered, Call, No, Outcome, Reply};
-use crate::plan::CLAIM_SECONDS;
+use crate::plan::{CLAIM_SECONDS, Setup};
+use crate::selling::{self, Theatre};
 
 /// How long a key is promised to answer.
-const KEY_LIFE: u64 = 86_400_000;
+pub(crate) const KEY_LIFE: u64 = 86_400_000;
 
 /// A promise that was broken.
 #[derive(Debug, Clone)]
@@ -43,6 +44,8 @@ pub(crate) enum Effect {
     Payment(PaymentId),
     Moved(u32, u64),
     Place(u32),
+    /// Codes that were generated, by the first of them.
+    Codes(String),
     Done,
 }
 
@@ -115,15 +118,20 @@ type RoomPlan = (Option<QueuePolicy>, Option<Timestamp>, Timestamp);
 
 /// The requests that could change one thing; only the last of them says what it is.
 #[derive(Debug, Clone, Copy, Default)]
-struct Latest(Option<usize>);
+pub(crate) struct Latest(Option<usize>);
 
 impl Latest {
     /// A request is sent, for the first time or again.
-    fn send(&mut self, op: usize, first: bool) {
+    pub(crate) fn send(&mut self, op: usize, first: bool) {
         // An older one that is sent again may have its effect now, or have had it before: nobody knows.
         if first || self.0 != Some(op) {
             self.0 = first.then_some(op);
         }
+    }
+
+    /// Tells whether a request is the one that says what is.
+    pub(crate) fn is(self, op: usize) -> bool {
+        self.0 == Some(op)
     }
 }
 
@@ -132,6 +140,8 @@ impl Latest {
 pub(crate) struct Wanted {
     planning: Latest,
     pub(crate) plan: Option<Plan>,
+    /// Since when the plan is known.
+    pub(crate) since: u64,
     room: Option<RoomPlan>,
     tuning: Latest,
     /// How many may be active, and enter a minute, as it was tuned.
@@ -157,7 +167,11 @@ pub(crate) struct Outage {
 /// The book.
 #[derive(Debug, Default)]
 pub(crate) struct Book {
+    pub(crate) setup: Setup,
     pub(crate) ops: Vec<Op>,
+    /// The plans with which the world began.
+    pub(crate) first_plans: BTreeMap<ScheduleId, Plan>,
+    pub(crate) theatre: Theatre,
     pub(crate) schedules: BTreeMap<u32, SeenSchedule>,
     pub(crate) wanted: BTreeMap<ScheduleId, Wanted>,
     /// The number of acknowledged movements of each user.
@@ -209,6 +223,13 @@ impl Book {
         }
     }
 
+    /// Notes the plan with which a schedule began.
+    pub(crate) fn begin_plan(&mut self, id: &ScheduleId, plan: &Plan) {
+        self.first_plans.insert(id.clone(), plan.clone());
+        let wanted = self.wanted.entry(id.clone()).or_default();
+        (wanted.plan, wanted.room) = (Some(plan.clone()), Some(room_of(plan)));
+    }
+
     /// Notes a new request; returns its number.
     pub(crate) fn ask(&mut self, call: Call, key: Option<KeyUse>, now: u64) -> usize {
         let same = |asked: &&Op| asked.key.is_some() && asked.key == key && now < asked.sent_at + KEY_LIFE;
@@ -230,6 +251,7 @@ impl Book {
         asked.nonces.push((asked_for(nonce), now));
         *self.asked.entry(asked.call.route()).or_default() += 1;
         let call = asked.call.clone();
+        self.send_prepared(op, first, &call);
         for (schedule, plan) in call.plans() {
             self.send_plan(op, first, schedule, plan);
         }
@@ -275,7 +297,7 @@ impl Book {
             );
         }
         self.ops[op].effect = Some(effect);
-        self.settle_wishes(op);
+        self.settle_wishes(op, now);
     }
 
     /// Returns what was acknowledged to a request's key, by this request or by others with the same body, and is what it still has to lead
@@ -344,6 +366,7 @@ impl Book {
                     format!("user {id} was answered, and nobody knows them")
                 });
             }
+            Answered::Codes(codes) => self.see_codes(engine, &call, codes, engine.now().as_millis()),
             Answered::Done => self.see_done(engine, op, reply.replayed),
         }
     }
@@ -365,8 +388,12 @@ impl Book {
         };
         let same = (visible.nonce, &visible.user) == (answer.nonce, &answer.user);
         let ended = !visible.status.is_live();
-        let done = if let Call::Exchange { seats, .. } = &call {
-            replayed || visible.seats == *seats || ended || self.is_exchanged_again(op, &visible)
+        selling::check_areas(&entry.read(), self);
+        let done = if let Call::Exchange { wish, .. } = &call {
+            replayed
+                || selling::is_as_wished(&visible, wish)
+                || ended
+                || self.is_exchanged_again(op, &visible)
         } else {
             ended || matches!(call, Call::Hold { .. })
         };
@@ -393,17 +420,18 @@ impl Book {
     pub(crate) fn check_asked(&mut self, id: &ScheduleId, kept: &Reservation) {
         let asked = self.was_asked(
             kept.nonce,
-            |call| matches!(call, Call::Hold { user, schedule, .. } if *user == kept.user && schedule == id),
+            |call| matches!(call, Call::Hold { user, schedule, .. } if Some(user) == kept.user.as_ref() && schedule == id),
         );
         self.check("S3 reservation-unasked", asked, || format!("nobody asked for {kept:?}"));
+        self.check_when(id, kept);
     }
 
     /// Tells whether an exchange that may have come after `op` asked for the seats that a reservation has: both may have become durable
     /// in the same moment.
     fn is_exchanged_again(&self, op: usize, visible: &Reservation) -> bool {
         let asks = |other: &Op| {
-            matches!(&other.call, Call::Exchange { reservation, seats, .. }
-                if reservation.nonce == visible.nonce && *seats == visible.seats)
+            matches!(&other.call, Call::Exchange { reservation, wish, .. }
+                if reservation.nonce == visible.nonce && selling::is_as_wished(visible, wish))
         };
         let mut others = self.ops.iter().enumerate();
         others.any(|(number, other)| (number > op || other.effect.is_none()) && asks(other))
@@ -448,11 +476,12 @@ impl Book {
     }
 
     /// What was acknowledged last is how it shall be.
-    fn settle_wishes(&mut self, op: usize) {
+    fn settle_wishes(&mut self, op: usize, now: u64) {
         let call = self.ops[op].call.clone();
+        self.settle_prepared(op, &call, now);
         for (schedule, plan) in call.plans() {
             if let Some(plan) = plan {
-                self.wish_plan(op, schedule, plan);
+                self.wish_plan(op, schedule, plan, now);
             }
         }
         if let Call::Tune { schedule, tuning } = &call {
@@ -471,9 +500,9 @@ impl Book {
         }
     }
 
-    fn wish_plan(&mut self, op: usize, id: &ScheduleId, plan: &Plan) {
+    fn wish_plan(&mut self, op: usize, id: &ScheduleId, plan: &Plan, now: u64) {
         if let Some(wanted) = self.wanted.get_mut(id).filter(|wanted| wanted.planning.0 == Some(op)) {
-            (wanted.plan, wanted.room) = (Some(plan.clone()), Some(room_of(plan)));
+            (wanted.plan, wanted.room, wanted.since) = (Some(plan.clone()), Some(room_of(plan)), now);
         }
     }
 
@@ -503,17 +532,18 @@ impl Book {
                 format!("{user} was refused {}, and never had money in another currency", currency.as_str())
             });
         }
-        if let (
-            Call::Hold { schedule, .. },
-            EngineError::Refused(engine::Refusal::Schedule(Refusal::SeatsUnavailable { seats })),
-        ) = (&asked.call, error)
+        if let (Call::Hold { schedule, wish, .. }, EngineError::Refused(engine::Refusal::Schedule(refusal))) =
+            (&asked.call, error)
         {
-            self.check_taken(engine, schedule, seats);
+            if let Refusal::SeatsUnavailable { seats } = refusal {
+                self.check_taken(engine, schedule, wish, seats);
+            }
+            self.check_refusal(engine, &asked, refusal, now);
         }
     }
 
     /// Seats that were refused as taken are so, or were a moment ago (V1).
-    fn check_taken(&mut self, engine: &Engine, id: &ScheduleId, seats: &[Seat]) {
+    fn check_taken(&mut self, engine: &Engine, id: &ScheduleId, wish: &Wish, seats: &[Seat]) {
         let Some(entry) = engine.schedule(id) else { return };
         let lie = {
             let schedule = entry.read();
@@ -524,9 +554,11 @@ impl Book {
             seats.iter().find(|seat| !had(seat)).copied()
         };
         let Some(seat) = lie else { return };
-        // A block leaves no trace once it is lifted, nor does an exchange.
-        let lifted =
-            self.ever_asked(|call| matches!(call, Call::Block { free: true, .. } | Call::Exchange { .. }));
+        // A block leaves no trace once it is lifted, nor does an exchange, nor an allotment; and a code of one takes no other seats.
+        let lifted = self
+            .ever_asked(|call| matches!(call, Call::Block { free: true, .. } | Call::Exchange { .. }))
+            || self.allotments_ever(id).any(|terms| terms.seats.contains(&seat))
+            || self.may_open_allotment(id, wish);
         self.check("V1 refusal-untrue", lifted, || {
             format!("{seat:?} of {id} was refused as taken, and nobody had it")
         });
@@ -617,7 +649,7 @@ impl Book {
                 self.broken(
                     "S4 outage-expired",
                     format!(
-                        "{}'s hold {} lived when the engine died at {died_at} (until {}), and expired at {ended_at}, before the \
+                        "{:?}'s hold {} lived when the engine died at {died_at} (until {}), and expired at {ended_at}, before the \
                          engine was ready at {ready}: an outage took its time",
                         now.user,
                         now.number.0,
@@ -650,6 +682,7 @@ fn effect_of(reply: &Reply) -> Effect {
         Answered::Payment(payment) => Effect::Payment(payment.id),
         Answered::Moved(moved) => Effect::Moved(moved.id.number, moved.id.nonce),
         Answered::Place(place) => Effect::Place(place.ticket.0),
+        Answered::Codes(codes) => Effect::Codes(codes.first().map(ToString::to_string).unwrap_or_default()),
         Answered::User(_) | Answered::Done => Effect::Done,
     }
 }

@@ -7,17 +7,20 @@ use std::time::Duration;
 
 use onsale::domain::accounts;
 use onsale::domain::cause::{By, Cause};
-use onsale::domain::ids::{ConcertId, PaymentId, ScheduleId, UserId};
+use onsale::domain::ids::{AllotmentId, ConcertId, PaymentId, ScheduleId, UserId};
 use onsale::domain::keys::KeyUse;
 use onsale::domain::money::{Currency, Money};
 use onsale::domain::payments::{Method, Payment};
+use onsale::domain::schedule::allotments::AllotmentTerms;
+use onsale::domain::schedule::codes::{AccessCode, CodePrefix, CodeTerms};
 use onsale::domain::schedule::{Answer, Caller, Command, Plan, Reservation, ReservationRef, Wish};
 use onsale::domain::users::{Profile, UserStatus};
 use onsale::domain::venue::Seat;
 use onsale::domain::waiting_room::{self, Place, Ticket, Tuning};
-use onsale::engine::{CatalogueChange, Changed, Done, Engine, EngineError, Import, Purchase};
+use onsale::engine::{CatalogueChange, Changed, Done, Engine, EngineError, Import, Purchase, ScheduleEntry};
 use onsale::gateway::PaymentKey;
 
+use crate::dice::Dice;
 use crate::plan::Fate;
 
 /// How long a client has a confirmation wait for the gateway.
@@ -26,24 +29,108 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// One request with all that it names.
 #[derive(Debug, Clone)]
 pub(crate) enum Call {
-    Hold { user: UserId, schedule: ScheduleId, wish: Wish },
-    Exchange { user: UserId, schedule: ScheduleId, reservation: ReservationRef, seats: Arc<[Seat]> },
-    Release { user: UserId, admin: bool, schedule: ScheduleId, reservation: ReservationRef },
-    Pay { user: UserId, schedule: ScheduleId, reservation: ReservationRef, card: bool },
-    Confirm { user: UserId, payment: PaymentId, payment_key: PaymentKey },
-    Charge { user: UserId, amount: Money, currency: Currency },
-    Join { user: UserId, schedule: ScheduleId },
-    Leave { user: UserId, schedule: ScheduleId, ticket: Ticket },
-    Tune { schedule: ScheduleId, tuning: Tuning },
-    Put { schedule: ScheduleId, concert: ConcertId, plan: Plan },
-    Import { schedules: Vec<(ScheduleId, ConcertId, Plan)> },
-    Open { schedule: ScheduleId },
-    Close { schedule: ScheduleId },
-    Cancel { schedule: ScheduleId },
-    Remove { schedule: ScheduleId },
-    Block { schedule: ScheduleId, seats: Arc<[Seat]>, free: bool },
-    SignUp { profile: Box<Profile> },
-    SetStatus { user: UserId, status: UserStatus },
+    Hold {
+        user: UserId,
+        schedule: ScheduleId,
+        wish: Wish,
+    },
+    Exchange {
+        user: UserId,
+        schedule: ScheduleId,
+        reservation: ReservationRef,
+        wish: Wish,
+    },
+    Release {
+        user: UserId,
+        admin: bool,
+        schedule: ScheduleId,
+        reservation: ReservationRef,
+    },
+    Pay {
+        user: UserId,
+        schedule: ScheduleId,
+        reservation: ReservationRef,
+        card: bool,
+    },
+    Confirm {
+        user: UserId,
+        payment: PaymentId,
+        payment_key: PaymentKey,
+    },
+    Charge {
+        user: UserId,
+        amount: Money,
+        currency: Currency,
+    },
+    Join {
+        user: UserId,
+        schedule: ScheduleId,
+    },
+    Leave {
+        user: UserId,
+        schedule: ScheduleId,
+        ticket: Ticket,
+    },
+    Tune {
+        schedule: ScheduleId,
+        tuning: Tuning,
+    },
+    Put {
+        schedule: ScheduleId,
+        concert: ConcertId,
+        plan: Plan,
+    },
+    Import {
+        schedules: Vec<(ScheduleId, ConcertId, Plan)>,
+    },
+    Open {
+        schedule: ScheduleId,
+    },
+    Close {
+        schedule: ScheduleId,
+    },
+    Cancel {
+        schedule: ScheduleId,
+    },
+    Remove {
+        schedule: ScheduleId,
+    },
+    Block {
+        schedule: ScheduleId,
+        seats: Arc<[Seat]>,
+        free: bool,
+    },
+    PutCode {
+        schedule: ScheduleId,
+        code: String,
+        terms: Arc<CodeTerms>,
+    },
+    /// Each attempt draws anew; `prefix` is this request's alone.
+    MakeCodes {
+        schedule: ScheduleId,
+        prefix: String,
+        count: usize,
+        terms: Arc<CodeTerms>,
+    },
+    EndCode {
+        schedule: ScheduleId,
+        code: String,
+    },
+    SetAside {
+        schedule: ScheduleId,
+        terms: Arc<AllotmentTerms>,
+    },
+    GiveBack {
+        schedule: ScheduleId,
+        id: AllotmentId,
+    },
+    SignUp {
+        profile: Box<Profile>,
+    },
+    SetStatus {
+        user: UserId,
+        status: UserStatus,
+    },
     Snapshot,
     Archive,
 }
@@ -56,6 +143,8 @@ pub(crate) enum Answered {
     Moved(accounts::Transaction),
     Place(Place),
     User(UserId),
+    /// Codes that were generated.
+    Codes(Vec<AccessCode>),
     Done,
 }
 
@@ -107,6 +196,11 @@ impl Call {
             Self::Cancel { .. } => "cancel",
             Self::Remove { .. } => "remove",
             Self::Block { .. } => "block",
+            Self::PutCode { .. } => "put code",
+            Self::MakeCodes { .. } => "make codes",
+            Self::EndCode { .. } => "end code",
+            Self::SetAside { .. } => "set aside",
+            Self::GiveBack { .. } => "give back",
             Self::SignUp { .. } => "sign up",
             Self::SetStatus { .. } => "set status",
             Self::Snapshot => "snapshot",
@@ -133,6 +227,11 @@ impl Call {
             | Self::Cancel { .. }
             | Self::Remove { .. }
             | Self::Block { .. }
+            | Self::PutCode { .. }
+            | Self::MakeCodes { .. }
+            | Self::EndCode { .. }
+            | Self::SetAside { .. }
+            | Self::GiveBack { .. }
             | Self::SignUp { .. }
             | Self::SetStatus { .. }
             | Self::Snapshot
@@ -155,7 +254,12 @@ impl Call {
             | Self::Close { schedule }
             | Self::Cancel { schedule }
             | Self::Remove { schedule }
-            | Self::Block { schedule, .. } => Some(schedule),
+            | Self::Block { schedule, .. }
+            | Self::PutCode { schedule, .. }
+            | Self::MakeCodes { schedule, .. }
+            | Self::EndCode { schedule, .. }
+            | Self::SetAside { schedule, .. }
+            | Self::GiveBack { schedule, .. } => Some(schedule),
             Self::Confirm { .. }
             | Self::Charge { .. }
             | Self::Import { .. }
@@ -185,6 +289,11 @@ impl Call {
             | Self::Close { .. }
             | Self::Cancel { .. }
             | Self::Block { .. }
+            | Self::PutCode { .. }
+            | Self::MakeCodes { .. }
+            | Self::EndCode { .. }
+            | Self::SetAside { .. }
+            | Self::GiveBack { .. }
             | Self::SignUp { .. }
             | Self::SetStatus { .. }
             | Self::Snapshot
@@ -200,13 +309,24 @@ pub(crate) async fn make(engine: &Engine, call: &Call, key: Option<KeyUse>, nonc
     let admin = || Cause { by: By::Admin(UserId::parse("admin").expect("an id")), key };
     let find = |id: &ScheduleId| engine.schedule(id).ok_or(EngineError::NoSuchSchedule);
 
+    if let Some((schedule, command)) = preparing(call, nonce) {
+        let entry = find(schedule)?;
+        let done = engine.act_by(&entry, command, admin()).await?;
+        return Ok(prepared(&entry, &done));
+    }
+
     match call {
+        Call::PutCode { .. }
+        | Call::MakeCodes { .. }
+        | Call::EndCode { .. }
+        | Call::SetAside { .. }
+        | Call::GiveBack { .. } => unreachable!("it was asked before"),
         Call::Hold { user: who, schedule, wish } => {
             let command = Command::hold(who.clone(), wish.clone(), nonce);
             Ok(acted(engine.act_by(&*find(schedule)?, command, user(key)).await?))
         }
-        Call::Exchange { user: who, schedule, reservation, seats } => {
-            let (caller, wish) = (Caller::User(who.clone()), Wish::seats(Arc::clone(seats)));
+        Call::Exchange { user: who, schedule, reservation, wish } => {
+            let (caller, wish) = (Caller::User(who.clone()), wish.clone());
             let command = Command::Exchange { reservation: *reservation, caller, wish };
             Ok(acted(engine.act_by(&*find(schedule)?, command, user(key)).await?))
         }
@@ -289,6 +409,42 @@ fn acted(Done { answer, replayed }: Done<Answer>) -> Reply {
         Answer::Schedule(_) | Answer::Put { .. } | Answer::Batch(_) => Answered::Done,
     };
     Reply { answer, replayed }
+}
+
+/// Returns what an administrator asks of a schedule to prepare its sale. Codes are drawn from `nonce`.
+fn preparing(call: &Call, nonce: u64) -> Option<(&ScheduleId, Command)> {
+    let parse = |code: &str| AccessCode::parse(code).expect("letters and digits");
+    if let Call::PutCode { schedule, code, terms } = call {
+        return Some((schedule, Command::PutCode { code: parse(code), terms: Arc::clone(terms) }));
+    }
+    if let Call::MakeCodes { schedule, prefix, count, terms } = call {
+        let mut dice = Dice::of(nonce, 1);
+        let drawn: Arc<[u64]> = (0..*count).map(|_| dice.next()).collect();
+        let prefix = CodePrefix::parse(prefix).expect("letters and digits");
+        return Some((schedule, Command::MakeCodes { prefix, terms: Arc::clone(terms), drawn }));
+    }
+    if let Call::EndCode { schedule, code } = call {
+        return Some((schedule, Command::EndCode { code: parse(code) }));
+    }
+    if let Call::SetAside { schedule, terms } = call {
+        return Some((schedule, Command::SetAllotment { terms: Arc::clone(terms) }));
+    }
+    if let Call::GiveBack { schedule, id } = call {
+        return Some((schedule, Command::ReleaseAllotment { id: id.clone() }));
+    }
+    None
+}
+
+/// Tells what came of it; the codes of a batch are read as the route does that tells them.
+fn prepared(entry: &ScheduleEntry, done: &Done<Answer>) -> Reply {
+    let answer = match done.answer {
+        Answer::Batch(batch) => {
+            let codes = entry.read().codes().and_then(|codes| codes.batch(batch));
+            Answered::Codes(codes.unwrap_or_default())
+        }
+        Answer::Reservation(_) | Answer::Schedule(_) | Answer::Put { .. } => Answered::Done,
+    };
+    Reply { answer, replayed: done.replayed }
 }
 
 fn paid(done: Done<Payment>) -> Reply {

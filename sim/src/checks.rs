@@ -7,22 +7,20 @@ use std::path::Path;
 
 use onsale::domain::accounts::Transaction;
 use onsale::domain::ids::{PaymentNumber, UserId};
-use onsale::domain::payments::{Method, Payment, State};
+use onsale::domain::payments::{Failure, Method, Payment, State};
 use onsale::domain::schedule::policy::QueuePolicy;
 use onsale::domain::schedule::{Reservation, ReservationStatus, Schedule, SeatStatus};
 use onsale::domain::time::Timestamp;
-use onsale::domain::venue::Seat;
 use onsale::domain::waiting_room::{PlaceStatus, Ticket, WaitingRoom};
 use onsale::engine::{Engine, EngineError, ScheduleEntry};
 
-use crate::book::{Book, SeenPayment, SeenPlace, SeenReservation, SeenSchedule, asked_for};
+use crate::book::{Book, KEY_LIFE, SeenPayment, SeenPlace, SeenReservation, SeenSchedule, asked_for};
 use crate::calls::Call;
 use crate::plan::{CLAIM_SECONDS, HOLD_SECONDS, USERS};
+use crate::selling;
 
 /// How long attempts that came to nothing are kept.
 const PAYMENT_RETENTION: u64 = 7 * 86_400_000;
-/// Within how much time of its earliest attempt a key has one effect.
-const KEY_LIFE: u64 = 86_400_000;
 
 /// What is on an account: the movements, the newest first, and the balance.
 pub(crate) type Account = (&'static str, Result<Vec<Transaction>, EngineError>, u64);
@@ -66,6 +64,7 @@ fn see_schedule(engine: &Engine, entry: &ScheduleEntry, seen: &mut SeenSchedule,
         seen.version = schedule.version();
         check_seats(&schedule, book);
         see_reservations(&schedule, seen, book);
+        selling::check(&schedule, seen, book, engine.now().as_millis());
         let wanted = book.wanted.get(entry.id()).and_then(|wanted| wanted.plan.clone());
         if let Some(wanted) = wanted {
             let right = **schedule.plan() == wanted;
@@ -117,7 +116,8 @@ fn check_seats(schedule: &Schedule, book: &mut Book) {
     }
 
     for status in SeatStatus::ALL {
-        let counted = counts.get(status.as_str()).copied().unwrap_or_default();
+        let places: u32 = schedule.area_counts().iter().map(|counts| counts.of(status)).sum();
+        let counted = counts.get(status.as_str()).copied().unwrap_or_default() + places;
         book.check("S2 seat-counts", schedule.counts().of(status) == counted, || {
             format!(
                 "{} counts {:?}, and has {counted} that are {}",
@@ -179,8 +179,9 @@ fn check_change(before: &Reservation, now: &Reservation, book: &mut Book) {
 
     book.check("S3 reservation-back", right, || format!("{before:?} has become {now:?}"));
     if before.seats != now.seats {
-        let exchanged =
-            book.ever_asked(|call| matches!(call, Call::Exchange { seats, .. } if *seats == now.seats));
+        let exchanged = book.ever_asked(
+            |call| matches!(call, Call::Exchange { wish, .. } if selling::is_as_wished(now, wish)),
+        );
         book.check("S5 seats-unasked", exchanged, || {
             format!("{before:?} has become {now:?}, and nobody asked for these seats")
         });
@@ -295,12 +296,12 @@ fn check_confirmed(engine: &Engine, entry: &ScheduleEntry, book: &mut Book) {
                 && matches!(payment.state, State::Captured | State::Confirmed | State::Completed)
         };
         let standing: Vec<&Payment> = seen.iter().filter(stands).collect();
-        let amount: u64 = reservation.seats.iter().map(|seat| price(&schedule, *seat)).sum();
+        let amounts = book.amounts(entry.id(), reservation);
         match reservation.status {
             ReservationStatus::Confirmed => {
                 let its = |payment: &&&Payment| Some(payment.id) == reservation.payment;
                 let right = standing.iter().filter(its).count() == 1
-                    && standing.iter().filter(its).all(|payment| payment.amount.minor() == amount)
+                    && standing.iter().filter(its).all(|payment| amounts.contains(&payment.amount.minor()))
                     && standing.iter().filter(|payment| payment.state != State::Captured).count() <= 1;
                 book.check("M2 confirmed-unpaid", right, || {
                     format!("{reservation:?} is confirmed, and its payments are {standing:?}")
@@ -322,14 +323,23 @@ fn check_confirmed(engine: &Engine, entry: &ScheduleEntry, book: &mut Book) {
                     );
                 }
             }
-            ReservationStatus::Cancelled | ReservationStatus::Released | ReservationStatus::Expired => {}
+            ReservationStatus::Cancelled => {
+                let given_back = seen.iter().find(|payment| {
+                    Some(payment.id) == reservation.payment
+                        && payment.failure == Some(Failure::Cancelled)
+                        && matches!(payment.state, State::Refunding | State::Refunded)
+                });
+                let Some(payment) = given_back else { continue };
+                let (amount, back) = (payment.amount.minor(), payment.refund_amount().minor());
+                let right =
+                    amounts.contains(&amount) && book.may_go_back(entry.id(), reservation, amount, back);
+                book.check("M3 other-refund", right, || {
+                    format!("{reservation:?} cost one of {amounts:?}, and {payment:?} gives {back} back")
+                });
+            }
+            ReservationStatus::Released | ReservationStatus::Expired => {}
         }
     }
-}
-
-fn price(schedule: &Schedule, seat: Seat) -> u64 {
-    let grade = schedule.layout().grade_of(seat).index();
-    schedule.prices().map_or(0, |prices| prices.by_grade[grade].minor())
 }
 
 fn see_room(entry: &ScheduleEntry, seen: &mut SeenSchedule, book: &mut Book, now: u64) {

@@ -2,18 +2,34 @@
 
 use std::collections::BTreeMap;
 
-use onsale::domain::concert::{Concert, PricedGrade};
-use onsale::domain::ids::{ConcertId, GradeName, ScheduleId, VenueId};
+use onsale::domain::concert::{Concert, Fee, FeePer, NamedPriceType, PricedGrade};
+use onsale::domain::ids::{
+    AllotmentId, ConcertId, FeeId, GradeName, PhaseId, PriceTypeId, ScheduleId, SeatId, VenueId,
+};
 use onsale::domain::money::{Currency, Money};
 use onsale::domain::schedule::Plan;
-use onsale::domain::schedule::policy::{Casting, Policy, QueueOrder, QueuePolicy};
+use onsale::domain::schedule::allotments::AllotmentTerms;
+use onsale::domain::schedule::codes::{CodeTerms, Discount};
+use onsale::domain::schedule::policy::{Casting, Phase, Policy, QueueOrder, QueuePolicy};
 use onsale::domain::time::{Seconds, Timestamp};
-use onsale::domain::venue::{Row, RowSeats, Section, Venue};
+use onsale::domain::venue::{ListedSeat, Row, RowSeats, Seat, Section, Venue, VenueArea};
 
 use crate::clock::BEGIN;
-use crate::plan::{CLAIM_SECONDS, DocChange, HOLD_SECONDS, SCHEDULES, Setup};
+use crate::plan::{
+    ALLOTMENTS, CLAIM_SECONDS, CodePlan, DocChange, HOLD_SECONDS, PHASES, PLAY, SCHEDULES, Setup,
+};
 
 const DAY: u64 = 86_400_000;
+
+/// The price list of a show in won: some prices of which most hundredths aren't whole.
+const PRICES: [(&str, u64); 3] = [("R", 50_000), ("S", 30_001), ("F", 22_225)];
+/// What a youth pays; the others aren't sold to one.
+const YOUTH_PRICES: [(&str, u64); 2] = [("R", 35_000), ("F", 15_555)];
+/// What is added for each place, and stays with the house; and for a reservation.
+const PLACE_FEE: u64 = 2_000;
+const RESERVATION_FEE: u64 = 1_500;
+/// The grades of the areas.
+pub(crate) const AREA_GRADES: [&str; 2] = ["F", "S"];
 
 pub(crate) fn won() -> Currency {
     Currency::parse("KRW").expect("a currency")
@@ -28,7 +44,11 @@ pub(crate) fn schedule_id(index: usize) -> ScheduleId {
 }
 
 pub(crate) fn concert_of(index: usize) -> ConcertId {
-    let id = if index == SCHEDULES.len() - 1 { "gift" } else { "show" };
+    let id = match index {
+        0 | PLAY => "show",
+        1 => "plain",
+        _ => "gift",
+    };
     ConcertId::parse(id).expect("an id")
 }
 
@@ -36,12 +56,64 @@ fn hall() -> VenueId {
     VenueId::parse("hall").expect("an id")
 }
 
+/// Tells whether a schedule's concert has price types and fees.
+pub(crate) fn has_tariff(id: &ScheduleId) -> bool {
+    [0, PLAY].iter().any(|index| *id == schedule_id(*index))
+}
+
+/// Returns the price of a place of a schedule, for an adult or a youth, where it is sold to one.
+pub(crate) fn price(id: &ScheduleId, grade: &str, youth: bool) -> Option<u64> {
+    if *id == schedule_id(SCHEDULES.len() - 1) {
+        return Some(0);
+    }
+    let list = if youth { &YOUTH_PRICES[..] } else { &PRICES };
+    list.iter().find(|(of, _)| *of == grade).map(|(_, price)| *price)
+}
+
+/// Returns the fees for so many places: those that stay with the house, and the others.
+pub(crate) fn fees(id: &ScheduleId, places: u64) -> (u64, u64) {
+    if has_tariff(id) { (PLACE_FEE * places, RESERVATION_FEE) } else { (0, 0) }
+}
+
+/// Returns the grade of a seat: the first row is better than the others.
+pub(crate) fn grade_of(setup: &Setup, seat: Seat) -> &'static str {
+    if seat.0 < setup.row { "R" } else { "S" }
+}
+
+/// Returns the accessible seat and its companion's: the first two of the last row, where the venue has such.
+pub(crate) fn special(setup: &Setup) -> Vec<Seat> {
+    let first = setup.row * setup.rows.saturating_sub(1);
+    if setup.special { vec![Seat(first), Seat(first + 1)] } else { Vec::new() }
+}
+
+fn grade(name: &str) -> GradeName {
+    GradeName::parse(name).expect("a name")
+}
+
 pub(crate) fn venue(setup: &Setup) -> Venue {
+    let seat_id = |row: u32, number: u32| SeatId::parse(&format!("1-A-{row}-{number}")).expect("an id");
+    let listed = |row: u32, number: u32| ListedSeat {
+        accessible: number == 1,
+        companion_of: (number == 2).then(|| seat_id(row, 1)),
+        ..ListedSeat::new(seat_id(row, number), number)
+    };
     let row = |row: u32| Row {
         id: row.to_string(),
-        grade: GradeName::parse(if row == 1 { "R" } else { "S" }).expect("a name"),
+        grade: grade(if row == 1 { "R" } else { "S" }),
         line: None,
-        seats: RowSeats::Length(setup.row),
+        seats: if setup.special && row == setup.rows {
+            RowSeats::Listed((1..=setup.row).map(|number| listed(row, number)).collect())
+        } else {
+            RowSeats::Length(setup.row)
+        },
+    };
+    let area = |(number, capacity): (usize, u32)| VenueArea {
+        id: format!("area-{number}"),
+        floor: "1".into(),
+        name: String::new(),
+        grade: grade(AREA_GRADES[number]),
+        capacity,
+        outline: None,
     };
     Venue {
         id: hall(),
@@ -50,7 +122,7 @@ pub(crate) fn venue(setup: &Setup) -> Venue {
         kind: "hall".into(),
         time_zone: "Asia/Seoul".into(),
         stage: None,
-        areas: vec![],
+        areas: setup.areas.into_iter().enumerate().map(area).collect(),
         sections: vec![Section {
             id: "A".into(),
             floor: "1".into(),
@@ -60,28 +132,54 @@ pub(crate) fn venue(setup: &Setup) -> Venue {
     }
 }
 
-fn concert(id: &str, currency: Currency, prices: [u64; 2]) -> Concert {
-    let grade = |(name, price): (&str, u64)| PricedGrade {
-        name: GradeName::parse(name).expect("a name"),
-        price: Money::new(price).expect("small"),
+fn money(minor: u64) -> Money {
+    Money::new(minor).expect("small")
+}
+
+fn concert(id: &str, currency: Currency, is_free: bool) -> Concert {
+    let id = ConcertId::parse(id).expect("an id");
+    let has_tariff = id == concert_of(0);
+    let priced = |(name, price): (&str, u64)| PricedGrade {
+        name: grade(name),
+        price: money(if is_free { 0 } else { price }),
         color: "#888888".into(),
         description: None,
+        prices: YOUTH_PRICES
+            .iter()
+            .filter(|(of, _)| has_tariff && *of == name)
+            .map(|(_, price)| (PriceTypeId::parse("youth").expect("an id"), money(*price)))
+            .collect(),
     };
+    let price_type =
+        |id: &str| NamedPriceType { id: PriceTypeId::parse(id).expect("an id"), name: id.into(), note: None };
+    let fee = |(id, amount, per, refundable): (&str, u64, FeePer, bool)| Fee {
+        id: FeeId::parse(id).expect("an id"),
+        name: id.into(),
+        amount: money(amount),
+        per,
+        refundable,
+    };
+    let fees = [
+        ("booking", PLACE_FEE, FeePer::Seat, false),
+        ("service", RESERVATION_FEE, FeePer::Reservation, true),
+    ];
     Concert {
-        id: ConcertId::parse(id).expect("an id"),
+        id,
         title: "Show".into(),
         artist: "Someone".into(),
         description: None,
         venue: hall(),
         poster_url: None,
         currency,
-        grades: ["R", "S"].into_iter().zip(prices).map(grade).collect(),
+        grades: PRICES.into_iter().map(priced).collect(),
+        price_types: ["adult", "youth"].into_iter().filter(|_| has_tariff).map(price_type).collect(),
+        fees: fees.into_iter().filter(|_| has_tariff).map(fee).collect(),
         cast: BTreeMap::new(),
     }
 }
 
-pub(crate) fn concerts() -> [Concert; 2] {
-    [concert("show", won(), [50_000, 30_000]), concert("gift", dollars(), [0, 0])]
+pub(crate) fn concerts() -> [Concert; 3] {
+    [concert("show", won(), false), concert("plain", won(), false), concert("gift", dollars(), true)]
 }
 
 /// Makes the first plan of a schedule.
@@ -137,6 +235,70 @@ pub(crate) fn changed(mut plan: Plan, change: DocChange, now: Timestamp) -> Plan
             }
         }
         DocChange::NoRoom => plan.policy.queue = None,
+        DocChange::Accessible(seconds) => plan.policy.accessible_release_at = seconds.map(at),
+        DocChange::Phases { opens, lasts, general, narrow } => {
+            // The second follows at the instant at which the first closes.
+            let mut opens_at = at(opens);
+            let phase = |(number, id): (usize, &&str)| {
+                let closes_at = opens_at.plus(Seconds::new(lasts));
+                let (id, grades) =
+                    (phase_id(id), (narrow && number == 0).then(|| vec![grade("R"), grade("F")]));
+                let phase =
+                    Phase { id, name: String::new(), opens_at, closes_at, grades, seats_per_user_max: None };
+                opens_at = closes_at;
+                phase
+            };
+            plan.policy.phases = PHASES.iter().enumerate().map(phase).collect();
+            plan.sales_open_at = general.map(|later| opens_at.plus(Seconds::new(later)));
+        }
     }
     plan
+}
+
+fn phase_id(id: &str) -> PhaseId {
+    PhaseId::parse(id).expect("an id")
+}
+
+pub(crate) fn allotment_id(number: usize) -> AllotmentId {
+    AllotmentId::parse(&format!("allotment-{}", number % ALLOTMENTS)).expect("an id")
+}
+
+/// Sets these seats aside.
+pub(crate) fn allotment(
+    number: usize,
+    mut seats: Vec<Seat>,
+    release_at: Option<Timestamp>,
+) -> AllotmentTerms {
+    seats.sort_unstable();
+    AllotmentTerms {
+        id: allotment_id(number),
+        name: "Sponsor".into(),
+        reason: None,
+        seats: seats.into(),
+        areas: [].into(),
+        release_at,
+    }
+}
+
+/// Returns the text of a code that is defined by name.
+pub(crate) fn code_text(number: usize) -> String {
+    format!("CODE-{number}")
+}
+
+/// Says what a code is, at an instant.
+pub(crate) fn code_terms(plan: CodePlan, now: Timestamp) -> CodeTerms {
+    let phases = plan.phase.map_or(&PHASES[..0], |phase| PHASES.get(phase..=phase).unwrap_or(&PHASES));
+    let percent = plan.percent.map(Discount::Percent);
+    let off = (plan.off > 0).then(|| Discount::AmountPerSeat(money(plan.off)));
+    CodeTerms {
+        phases: phases.iter().map(|id| phase_id(id)).collect(),
+        allotment: plan.allotment.map(allotment_id),
+        discount: percent.or(off),
+        grades: plan.grade.map(|number| [grade(PRICES[number % PRICES.len()].0)].into()),
+        price_types: None,
+        max_uses: plan.max_uses,
+        max_seats: plan.max_seats,
+        valid_from: plan.from.map(|seconds| now.plus(Seconds::new(seconds))),
+        valid_until: plan.until.map(|seconds| now.plus(Seconds::new(seconds))),
+    }
 }

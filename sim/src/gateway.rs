@@ -58,7 +58,8 @@ struct Checkout {
     agreed_at: u64,
     declined: bool,
     captured_at: Option<u64>,
-    cancelled: bool,
+    /// How much was given back, once it was.
+    given_back: Option<Money>,
     /// A capture that is on its way.
     arrives_at: Option<u64>,
 }
@@ -120,7 +121,7 @@ impl Desk {
             agreed_at,
             declined: false,
             captured_at: None,
-            cancelled: false,
+            given_back: None,
             arrives_at: None,
         };
         self.book().by_key.entry(key.to_owned()).or_insert(checkout);
@@ -152,7 +153,7 @@ impl Desk {
         for checkout in self.book().by_key.values().filter(|checkout| checkout.captured_at.is_some()) {
             let entry = ledger.entry(checkout.order.to_string()).or_default();
             entry.0 += checkout.amount.minor();
-            entry.1 += if checkout.cancelled { checkout.amount.minor() } else { 0 };
+            entry.1 += checkout.given_back.map_or(0, Money::minor);
         }
         ledger
     }
@@ -272,7 +273,7 @@ impl Client {
             return Found::Captured {
                 payment_key: PaymentKey::parse(key).expect("it was one when it was given"),
                 amount: checkout.amount,
-                cancelled_amount: if checkout.cancelled { checkout.amount } else { Money::ZERO },
+                cancelled_amount: checkout.given_back.unwrap_or(Money::ZERO),
                 approved_at: Some(Timestamp::from_millis(at)),
             };
         }
@@ -298,14 +299,19 @@ impl Client {
         if checkout.captured_at.is_none() {
             return refused("NOT_FOUND_PAYMENT");
         }
+        // Of less than it has it gives nothing: a part was given back before.
+        let gives = cancel.captured == checkout.amount && cancel.amount <= checkout.amount;
+        if !gives {
+            return refused("INVALID_REFUNDABLE_AMOUNT");
+        }
         match lie {
             Some(Lie::LostBefore | Lie::Panic) => CancelOutcome::Unknown { why: Why::TimedOut },
             Some(Lie::LostAfter | Lie::Late(_)) => {
-                checkout.cancelled = true;
+                checkout.given_back.get_or_insert(cancel.amount);
                 CancelOutcome::Unknown { why: Why::Broken }
             }
             Some(Lie::Decline | Lie::Slow(_)) | None => {
-                checkout.cancelled = true;
+                checkout.given_back.get_or_insert(cancel.amount);
                 CancelOutcome::Cancelled { transaction: None }
             }
         }

@@ -10,7 +10,7 @@
 //!
 //! # What a run is
 //!
-//! A seed gives a plan: some hundred steps, made before anything runs ([`plan`], [`motifs`]). A step asks something of the engine
+//! A seed gives a plan: some hundred steps, made before anything runs ([`plan`], [`motifs`], [`theatre`]). A step asks something of the engine
 //! ([`calls`]), lets time pass, or has something go wrong. Each life of the engine has a runtime of one thread, whose time
 //! passes only when everyone waits ([`world`]); to kill the process is to drop that runtime. The disk ([`disk`]), the
 //! gateway ([`gateway`]), the true time ([`clock`]) and the model's book ([`book`]) outlive it. After each step what is published is looked at
@@ -34,7 +34,11 @@
 //! The model shares no code with the engine. It rests on two rules: what is acknowledged is visible at that moment, and what was
 //! ever visible never unhappens, in this life or a later one. Each attempt of a request carries a random part of its own, so that
 //! the model knows which attempts had an effect. The promises have the numbers of the design: S1–S5, M1–M3, Q1, Q2, I1, R1, V1,
-//! E1, B1; [`checks`], [`book`], [`shadow`] and [`settle`] name each check (`M3 refund-stuck`).
+//! E1, A1, B1; [`checks`], [`book`], [`selling`], [`door`], [`shadow`] and [`settle`] name each check (`M3 refund-stuck`).
+//!
+//! What a theatre sells ([`theatre`] asks for it) is counted anew from the reservations that are seen ([`selling`]). Who may buy, and when,
+//! is asked of the instant at which a hold was decided, or of the time in which a refusal was ([`door`]). Codes, allotments and plans are
+//! known from requests and answers; where one came to an unknown end, nothing is known until somebody is answered again.
 //!
 //! # Why a seed is the same run each time
 //!
@@ -60,16 +64,19 @@ mod clock;
 mod dice;
 mod disk;
 mod documents;
+mod door;
 mod gateway;
 mod motifs;
 mod panics;
 mod plan;
 mod resolve;
 mod runner;
+mod selling;
 mod settle;
 mod shadow;
 mod shim;
 mod shrink;
+mod theatre;
 mod words;
 mod world;
 

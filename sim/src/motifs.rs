@@ -8,16 +8,19 @@
 use crate::dice::Dice;
 use crate::disk::{Death, Trouble};
 use crate::gateway::{Lie, Weather};
-use crate::plan::{Ask, DocChange, Fate, KeyUse, Restart, SCHEDULES, Setup, Step};
+use crate::plan::{
+    Ask, Basket, CodePick, DocChange, Fate, KeyUse, NAMED_CODES, PLAY, Restart, SCHEDULES, Setup, Step,
+};
+use crate::theatre;
 
-const MINUTE: u64 = 60_000;
-const HOUR: u64 = 60 * MINUTE;
+pub(crate) const MINUTE: u64 = 60_000;
+pub(crate) const HOUR: u64 = 60 * MINUTE;
 const DAY: u64 = 24 * HOUR;
 const YEAR: i64 = 365 * 24 * 3_600_000;
 
 /// Makes the steps of a run.
 pub(crate) fn steps(dice: &mut Dice, setup: &Setup) -> Vec<Step> {
-    let motifs = dice.between(5, 11);
+    let motifs = dice.between(6, 14);
     let mut threads: Vec<std::vec::IntoIter<Step>> =
         (0..motifs).map(|_| motif(dice, setup).into_iter()).collect();
     let mut steps = Vec::new();
@@ -36,12 +39,12 @@ pub(crate) fn steps(dice: &mut Dice, setup: &Setup) -> Vec<Step> {
     steps
 }
 
-fn user(dice: &mut Dice, setup: &Setup) -> usize {
+pub(crate) fn user(dice: &mut Dice, setup: &Setup) -> usize {
     dice.pick() % setup.users
 }
 
-fn schedule(dice: &mut Dice) -> usize {
-    *dice.one(&[0, 0, 0, 1, 1, SCHEDULES.len() - 1])
+pub(crate) fn schedule(dice: &mut Dice) -> usize {
+    *dice.one(&[0, 0, 0, 1, 1, 1, PLAY, SCHEDULES.len() - 1])
 }
 
 fn fate(dice: &mut Dice) -> Fate {
@@ -58,12 +61,12 @@ fn key(dice: &mut Dice) -> KeyUse {
     if dice.percent(70) { KeyUse::New } else { KeyUse::None }
 }
 
-fn ask(dice: &mut Dice, ask: Ask) -> Step {
+pub(crate) fn ask(dice: &mut Dice, ask: Ask) -> Step {
     Step::Ask { ask, key: key(dice), fate: fate(dice) }
 }
 
 /// A call whose answer is waited for, so that what follows can rest on it.
-fn surely(ask: Ask) -> Step {
+pub(crate) fn surely(ask: Ask) -> Step {
     Step::Ask { ask, key: KeyUse::New, fate: Fate::Waits }
 }
 
@@ -84,7 +87,7 @@ fn restart(dice: &mut Dice) -> Restart {
     Restart { unsynced: *dice.one(&[0, 0, 50, 100]), down, skew, dies_at, trouble }
 }
 
-fn trouble(dice: &mut Dice) -> Trouble {
+pub(crate) fn trouble(dice: &mut Dice) -> Trouble {
     match dice.below(3) {
         0 => Trouble::Write(dice.between(1, 8)),
         1 => Trouble::Sync(dice.between(1, 8)),
@@ -96,7 +99,7 @@ fn death(dice: &mut Dice) -> Death {
     *dice.one(&[Death::Before, Death::Torn, Death::After, Death::After])
 }
 
-fn crash(dice: &mut Dice) -> Step {
+pub(crate) fn crash(dice: &mut Dice) -> Step {
     match dice.below(10) {
         0..=3 => Step::Crash(restart(dice)),
         4..=7 => Step::CrashAt { points: dice.between(1, 12), how: death(dice), then: restart(dice) },
@@ -117,7 +120,28 @@ fn lie(dice: &mut Dice) -> Lie {
 }
 
 fn hold(dice: &mut Dice, user: usize, schedule: usize) -> Ask {
-    Ask::Hold { user, schedule, seats: dice.between(1, 2), first: dice.pick(), best: dice.percent(30) }
+    Ask::Hold { user, schedule, basket: basket(dice) }
+}
+
+/// Seats, as a rule; places of an area beside them, or instead; sometimes with a code.
+pub(crate) fn basket(dice: &mut Dice) -> Basket {
+    let places = if dice.percent(25) { u32::try_from(dice.between(1, 2)).expect("small") } else { 0 };
+    let seats = if places > 0 && dice.percent(50) { 0 } else { dice.between(1, 2) };
+    let code = match dice.below(100) {
+        0..=9 => CodePick::Named(dice.pick() % NAMED_CODES),
+        10..=13 => CodePick::Generated(dice.pick()),
+        _ => CodePick::None,
+    };
+    Basket {
+        seats,
+        first: dice.pick(),
+        best: seats > 0 && dice.percent(30),
+        places,
+        area: dice.pick(),
+        code,
+        accessible: dice.percent(15),
+        youths: if dice.percent(25) { u8::try_from(dice.below(256)).expect("a byte") } else { 0 },
+    }
 }
 
 /// Something small, anywhere.
@@ -154,8 +178,10 @@ fn noise(dice: &mut Dice, setup: &Setup) -> Step {
             ask(dice, Ask::Release { user, pick, paid: false, admin: false })
         }
         29..=30 => {
-            let (pick, first) = (dice.pick(), dice.pick());
-            ask(dice, Ask::Exchange { user, pick, first, seats: 1 })
+            let (pick, basket) = (dice.pick(), basket(dice));
+            // An exchange names what it wants, and keeps its code as a rule.
+            let basket = Basket { best: false, code: CodePick::None, ..basket };
+            ask(dice, Ask::Exchange { user, pick, basket })
         }
         31 => ask(dice, Ask::Close { schedule }),
         32..=33 => ask(dice, Ask::Open { schedule }),
@@ -174,7 +200,8 @@ fn noise(dice: &mut Dice, setup: &Setup) -> Step {
 }
 
 fn motif(dice: &mut Dice, setup: &Setup) -> Vec<Step> {
-    match dice.below(34) {
+    match dice.below(52) {
+        34..=51 => theatre::motif(dice, setup),
         0..=3 => balance_purchase(dice, setup),
         4..=8 => card_purchase(dice, setup),
         9..=10 => shop_without_money(dice, setup),
@@ -498,7 +525,7 @@ fn late_capture(dice: &mut Dice, setup: &Setup) -> Vec<Step> {
     let (one, other) = (user(dice, setup), user(dice, setup));
     let schedule = *dice.one(&[0, 1]);
     let first = dice.pick();
-    let wish = |user| Ask::Hold { user, schedule, seats: 1, first, best: false };
+    let wish = |user| Ask::Hold { user, schedule, basket: Basket { seats: 1, first, ..Basket::default() } };
     let late = Lie::Late(dice.between(MINUTE, 9 * MINUTE));
     let mut steps = vec![
         surely(wish(one)),

@@ -10,8 +10,15 @@ use crate::motifs;
 
 /// Who takes part.
 pub(crate) const USERS: [&str; 6] = ["kim", "lee", "park", "choi", "jung", "han"];
-/// The schedules that may be there; the last one performs the free concert, in another currency.
-pub(crate) const SCHEDULES: [&str; 3] = ["s0", "s1", "gift"];
+/// The schedules that may be there. All but [`PLAY`] are opened at once; the last one performs the free concert, in another currency.
+pub(crate) const SCHEDULES: [&str; 4] = ["s0", "s1", "play", "gift"];
+/// The schedule that sells in phases, and opens by itself if at all.
+pub(crate) const PLAY: usize = 2;
+/// The phases that a plan may have, in their order.
+pub(crate) const PHASES: [&str; 2] = ["fans", "card"];
+/// How many codes administrators define by name, and how many allotments, in each schedule.
+pub(crate) const NAMED_CODES: usize = 5;
+pub(crate) const ALLOTMENTS: usize = 3;
 
 /// How long a hold lives, in every plan.
 pub(crate) const HOLD_SECONDS: u32 = 300;
@@ -57,6 +64,72 @@ pub(crate) enum DocChange {
     /// The room opens at another time.
     Opens(i64),
     NoRoom,
+    /// Phases of so many seconds each, the first so many seconds from now or ago; then, so much later, the general sale, or never.
+    Phases {
+        opens: i64,
+        lasts: u32,
+        general: Option<u32>,
+        narrow: bool,
+    },
+    /// Accessible seats are everyone's so many seconds from now; never, where there are none.
+    Accessible(Option<i64>),
+}
+
+/// The code that a hold brings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum CodePick {
+    #[default]
+    None,
+    Named(usize),
+    /// One of those that were generated, and told.
+    Generated(usize),
+}
+
+/// What a hold shall have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Basket {
+    /// So many seats, from this one on; or the best.
+    pub(crate) seats: u64,
+    pub(crate) first: usize,
+    pub(crate) best: bool,
+    /// So many places of an area.
+    pub(crate) places: u32,
+    pub(crate) area: usize,
+    pub(crate) code: CodePick,
+    pub(crate) accessible: bool,
+    /// Which of the seats are a youth's, bit by bit; the highest bit says so of the places.
+    pub(crate) youths: u8,
+}
+
+/// What a code is to be, by small numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct CodePlan {
+    /// Which phase it opens; both, where the number is theirs.
+    pub(crate) phase: Option<usize>,
+    pub(crate) allotment: Option<usize>,
+    /// So many percent.
+    pub(crate) percent: Option<u8>,
+    /// Else so much a seat.
+    pub(crate) off: u64,
+    pub(crate) grade: Option<usize>,
+    pub(crate) max_uses: Option<u32>,
+    pub(crate) max_seats: Option<u32>,
+    /// From so many seconds from now on, and until then.
+    pub(crate) from: Option<u32>,
+    pub(crate) until: Option<u32>,
+}
+
+/// An instant at which time alone changes something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Moment {
+    /// An allotment is released.
+    Release,
+    /// A phase opens or closes, or the general sale opens.
+    Phase,
+    /// Accessible seats become everyone's.
+    Accessible,
+    /// A hold ends.
+    HoldEnd,
 }
 
 /// What a client or an administrator asks.
@@ -65,15 +138,12 @@ pub(crate) enum Ask {
     Hold {
         user: usize,
         schedule: usize,
-        seats: u64,
-        first: usize,
-        best: bool,
+        basket: Basket,
     },
     Exchange {
         user: usize,
         pick: usize,
-        first: usize,
-        seats: u64,
+        basket: Basket,
     },
     /// Of a hold or of what was paid, as `paid` says.
     Release {
@@ -140,6 +210,34 @@ pub(crate) enum Ask {
         first: usize,
         free: bool,
     },
+    PutCode {
+        schedule: usize,
+        code: usize,
+        terms: CodePlan,
+    },
+    /// Generates so many.
+    MakeCodes {
+        schedule: usize,
+        count: usize,
+        terms: CodePlan,
+    },
+    EndCode {
+        schedule: usize,
+        code: CodePick,
+    },
+    /// Sets an allotment of seats, from this one on, which is released so many milliseconds from now, or never.
+    SetAside {
+        schedule: usize,
+        number: usize,
+        first: usize,
+        seats: u64,
+        release: Option<u64>,
+    },
+    /// Releases an allotment.
+    GiveBack {
+        schedule: usize,
+        number: usize,
+    },
     SignUp {
         number: u64,
     },
@@ -182,6 +280,14 @@ pub(crate) enum Step {
     },
     /// Time passes, and everything runs.
     Pass(u64),
+    /// Time passes up to an instant of a schedule at which something changes, or so many milliseconds before; or the engine's clock
+    /// steps there, so that no timer fires.
+    PassTo {
+        schedule: usize,
+        moment: Moment,
+        early: u64,
+        steps: bool,
+    },
     /// The process isn't scheduled for so long.
     Jump(u64),
     /// The process dies now.
@@ -213,12 +319,16 @@ pub(crate) enum Step {
 }
 
 /// What a world is made with.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Setup {
     pub(crate) users: usize,
     /// Seats a row, and rows.
     pub(crate) row: u32,
     pub(crate) rows: u32,
+    /// How many places each area has.
+    pub(crate) areas: [u32; 2],
+    /// Whether the last row begins with an accessible seat and its companion's.
+    pub(crate) special: bool,
     /// Whether a schedule has a waiting room from the beginning.
     pub(crate) room: bool,
     /// How long everything is kept: forever, so many days, or as long as two snapshots need.
@@ -229,7 +339,7 @@ pub(crate) struct Setup {
     /// How many seats a user may have.
     pub(crate) per_user: u32,
     /// In how many days the shows begin.
-    pub(crate) starts_in: [u64; 3],
+    pub(crate) starts_in: [u64; SCHEDULES.len()],
     pub(crate) ended_retention_days: u32,
 }
 
@@ -250,12 +360,15 @@ impl Plan {
             users: 3 + usize::try_from(dice.below(4)).expect("small"),
             row: u32::try_from(dice.between(2, 4)).expect("small"),
             rows: u32::try_from(dice.between(2, 3)).expect("small"),
+            areas: [dice.between(2, 6), dice.between(3, 9)]
+                .map(|places| u32::try_from(places).expect("small")),
+            special: dice.percent(50),
             room: dice.percent(40),
             retain: *dice.one(&[None, None, None, Some(7), Some(0)]),
             mark: *dice.one(&[100, 1_000, 30_000]),
             snapshot_every: *dice.one(&[10_000, 40, 120]),
             per_user: *dice.one(&[4, 6, 8]),
-            starts_in: *dice.one(&[[2, 20, 20], [4, 20, 30], [20, 40, 40], [40, 20, 20]]),
+            starts_in: *dice.one(&[[2, 20, 20, 20], [4, 20, 3, 30], [20, 40, 40, 40], [40, 20, 20, 20]]),
             ended_retention_days: *dice.one(&[1, 7]),
         };
         let steps = motifs::steps(&mut dice, &setup);

@@ -6,9 +6,11 @@ use onsale::domain::ids::{ConcertId, ReservationId, ScheduleId, ScheduleNumber, 
 use onsale::domain::keys::KeyUse;
 use onsale::domain::money::Money;
 use onsale::domain::payments::{Payment, State};
-use onsale::domain::schedule::{Plan, ReservationRef, ReservationStatus, Wish};
+use onsale::domain::schedule::terms::{AreaWish, PriceType};
+use onsale::domain::schedule::{Pick, Plan, ReservationRef, ReservationStatus, Wish};
+use onsale::domain::time::Timestamp;
 use onsale::domain::users::{Email, PasswordHash, Profile, UserName, UserStatus};
-use onsale::domain::venue::Seat;
+use onsale::domain::venue::{Area, Seat};
 use onsale::domain::waiting_room::Tuning;
 use onsale::engine::Pass;
 use onsale::gateway::{OrderId, PaymentKey};
@@ -17,7 +19,7 @@ use crate::book::Book;
 use crate::calls::Call;
 use crate::dice::{Dice, Trace};
 use crate::documents;
-use crate::plan::{self, Ask, DocChange, SCHEDULES, USERS};
+use crate::plan::{self, Ask, Basket, CodePick, DocChange, SCHEDULES, USERS};
 use crate::world::{Living, World};
 
 /// Finds or makes the request that a step asks for; none, where there is nothing that it could be about.
@@ -69,19 +71,16 @@ fn call(world: &World, living: &Living, ask: Ask) -> Option<Call> {
     let engine = &living.engine;
     let mut book = world.book();
     Some(match ask {
-        Ask::Hold { user: who, schedule, seats, first, best } => {
+        Ask::Hold { user: who, schedule, basket } => {
             let id = documents::schedule_id(schedule);
-            let wish = if best {
-                Wish::best(u32::try_from(seats).expect("small"))
-            } else {
-                Wish::seats(some_seats(world, first, seats))
-            };
+            let wish = wish(world, &book, &id, basket);
             Call::Hold { user: user(who), schedule: id, wish }
         }
-        Ask::Exchange { user: who, pick, first, seats } => {
+        Ask::Exchange { user: who, pick, basket } => {
             let (schedule, reservation) =
                 reservation_of(living, &book, who, pick, |status| status == ReservationStatus::Held)?;
-            Call::Exchange { user: user(who), schedule, reservation, seats: some_seats(world, first, seats) }
+            let wish = wish(world, &book, &schedule, basket);
+            Call::Exchange { user: user(who), schedule, reservation, wish }
         }
         Ask::Release { user: who, pick, paid, admin } => {
             let (schedule, reservation) = reservation_of(living, &book, who, pick, |status| {
@@ -140,6 +139,11 @@ fn call(world: &World, living: &Living, ask: Ask) -> Option<Call> {
             seats: some_seats(world, first, 1),
             free,
         },
+        Ask::PutCode { .. }
+        | Ask::MakeCodes { .. }
+        | Ask::EndCode { .. }
+        | Ask::SetAside { .. }
+        | Ask::GiveBack { .. } => prepare(world, &book, ask, engine.now())?,
         Ask::SignUp { number } => Call::SignUp { profile: Box::new(profile(number)) },
         Ask::Suspend { user: who, back } => {
             let status = if back { UserStatus::Active } else { UserStatus::Suspended };
@@ -157,6 +161,36 @@ fn call(world: &World, living: &Living, ask: Ask) -> Option<Call> {
     })
 }
 
+/// Makes what an administrator asks to prepare a sale.
+fn prepare(world: &World, book: &Book, ask: Ask, now: Timestamp) -> Option<Call> {
+    if let Ask::PutCode { schedule, code, terms } = ask {
+        let (schedule, code) = (documents::schedule_id(schedule), documents::code_text(code));
+        return Some(Call::PutCode { schedule, code, terms: Arc::new(documents::code_terms(terms, now)) });
+    }
+    if let Ask::MakeCodes { schedule, count, terms } = ask {
+        // No other request has the same.
+        let (schedule, prefix) = (documents::schedule_id(schedule), format!("MADE{}", book.ops.len()));
+        let terms = Arc::new(documents::code_terms(terms, now));
+        return Some(Call::MakeCodes { schedule, prefix, count, terms });
+    }
+    if let Ask::EndCode { schedule, code } = ask {
+        let schedule = documents::schedule_id(schedule);
+        let code = code_of(book, &schedule, code)?;
+        return Some(Call::EndCode { schedule, code });
+    }
+    if let Ask::SetAside { schedule, number, first, seats, release } = ask {
+        let seats = some_seats(world, first, seats).to_vec();
+        let release_at = release.map(|millis| Timestamp::from_millis(now.as_millis() + millis));
+        let terms = Arc::new(documents::allotment(number, seats, release_at));
+        return Some(Call::SetAside { schedule: documents::schedule_id(schedule), terms });
+    }
+    if let Ask::GiveBack { schedule, number } = ask {
+        let (schedule, id) = (documents::schedule_id(schedule), documents::allotment_id(number));
+        return Some(Call::GiveBack { schedule, id });
+    }
+    None
+}
+
 /// Goes through the checkout of a payment that is ready; of any, where none is.
 fn confirm(world: &World, book: &Book, who: usize, pick: usize, made_up: bool) -> Option<Call> {
     let ready = payments_of(book, who, |state| state == State::Ready);
@@ -170,6 +204,40 @@ fn confirm(world: &World, book: &Book, who: usize, pick: usize, made_up: bool) -
     }
     let payment_key = PaymentKey::parse(&text).expect("letters, digits and hyphens");
     Some(Call::Confirm { user: user(who), payment: payment.id, payment_key })
+}
+
+fn wish(world: &World, book: &Book, id: &ScheduleId, basket: Basket) -> Wish {
+    let plain = if basket.seats == 0 {
+        Wish { pick: Pick::None, ..Wish::default() }
+    } else if basket.best {
+        Wish::best(u32::try_from(basket.seats).expect("small"))
+    } else {
+        Wish::seats(some_seats(world, basket.first, basket.seats))
+    };
+    let area = u16::try_from(basket.area % world.plan.setup.areas.len()).expect("small");
+    let youth = |bit: u32| documents::has_tariff(id) && (basket.youths >> bit) & 1 == 1;
+    let price_type = |youth: bool| PriceType(u8::from(youth));
+    let places = AreaWish { area: Area(area), count: basket.places, price_type: price_type(youth(7)) };
+    let seats: Vec<PriceType> = (0..plain.pick.count()).map(|bit| price_type(youth(bit))).collect();
+    Wish {
+        price_types: if seats.contains(&price_type(true)) { seats.into() } else { Box::default() },
+        areas: (basket.places > 0).then_some(places).into_iter().collect(),
+        code: code_of(book, id, basket.code).map(Into::into),
+        accessible: basket.accessible,
+        ..plain
+    }
+}
+
+/// Finds a code; none, where none was told yet.
+fn code_of(book: &Book, id: &ScheduleId, code: CodePick) -> Option<String> {
+    match code {
+        CodePick::None => None,
+        CodePick::Named(number) => Some(documents::code_text(number)),
+        CodePick::Generated(pick) => {
+            let told = book.told_codes(id);
+            told.get(pick % told.len().max(1)).cloned()
+        }
+    }
 }
 
 fn some_seats(world: &World, first: usize, count: u64) -> Arc<[Seat]> {
@@ -192,7 +260,7 @@ fn reservation_of(
     for (number, seen) in &book.schedules {
         for seen in seen.reservations.values() {
             let kept = &seen.kept;
-            if !seen.gone && kept.user == user && fits(kept.status) {
+            if !seen.gone && kept.user.as_ref() == Some(&user) && fits(kept.status) {
                 let number = ScheduleNumber(*number);
                 let id = ReservationId { schedule: number, number: kept.number, nonce: kept.nonce };
                 found.push((std::cmp::Reverse(kept.created_at), id));

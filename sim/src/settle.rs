@@ -7,6 +7,7 @@ use onsale::domain::payments::{Payment, State};
 use onsale::domain::schedule::ReservationStatus;
 use onsale::engine::Engine;
 
+use crate::selling;
 use crate::world::{Living, World};
 
 /// How long a world runs on, undisturbed, until everything is at rest: a gateway's checkout must be over for good, and a payment that
@@ -51,14 +52,15 @@ pub(crate) fn check(world: &World, living: &Living) {
                 payments.push(payment.clone());
             }
             for reservation in schedule.reservations() {
-                let finds = engine.schedules_of_user(&reservation.user);
-                let found = finds.iter().any(|found| found.number() == entry.number());
+                let finds = reservation.user.as_deref().map(|user| engine.schedules_of_user(user));
+                let found = finds.is_none_or(|all| all.iter().any(|found| found.number() == entry.number()));
                 book.check("R1 user-index", found, || format!("its user doesn't find {reservation:?}"));
                 let over = reservation.status.has_deadline() && reservation.expires_at <= now;
                 book.check("S4 hold-stuck", !over, || {
                     format!("{reservation:?} is over at {now}, and nobody has noticed")
                 });
             }
+            selling::check_rest(&schedule, &mut book, now);
             let room = entry.room().read();
             let overview = room.overview();
             let stuck = room.is_moving(now)
@@ -83,6 +85,11 @@ fn check_ledger(world: &World, engine: &Engine, payments: &[Payment]) {
     for payment in payments {
         if payment.needs_gateway() && payment.state == State::Completed {
             standing.insert(payment.id.to_string(), payment.amount.minor());
+        }
+        // What wasn't refundable stays.
+        let stays = payment.amount.minor() - payment.refund_amount().minor();
+        if payment.needs_gateway() && payment.state == State::Refunded && stays > 0 {
+            standing.insert(payment.id.to_string(), stays);
         }
     }
     let catalogue = engine.catalogue();

@@ -2,10 +2,13 @@
 
 use std::fmt::Write;
 
+use onsale::domain::schedule::{Pick, Plan, Wish};
+use onsale::domain::time::Timestamp;
+
 use crate::calls::Call;
 use crate::disk::{Death, Trouble};
 use crate::gateway::{Lie, Weather};
-use crate::plan::{Fate, Restart};
+use crate::plan::{Fate, Moment, Restart};
 
 pub(crate) fn time(millis: u64) -> String {
     match millis {
@@ -93,12 +96,57 @@ fn fate(fate: Fate) -> String {
     }
 }
 
+fn wish(wish: &Wish) -> String {
+    let mut text = match &wish.pick {
+        Pick::None => String::from("no seat"),
+        Pick::Seats(seats) => format!("{seats:?}"),
+        Pick::Best(best) => format!("the best {}", best.count),
+    };
+    for area in &wish.areas {
+        let _ = write!(text, ", {} places of area {}", area.count, area.area.0);
+    }
+    if wish.price_types.iter().any(|of| of.0 > 0) || wish.areas.iter().any(|area| area.price_type.0 > 0) {
+        let _ = write!(text, ", youths {:?}", wish.price_types);
+    }
+    if wish.accessible {
+        text.push_str(", accessible");
+    }
+    if let Some(code) = &wish.code {
+        let _ = write!(text, ", with code {code}");
+    }
+    text
+}
+
+/// Tells from when to when a plan sells to whom.
+pub(crate) fn phases(plan: &Plan) -> String {
+    let millis =
+        |at: Option<Timestamp>| at.map_or_else(|| "never".to_owned(), |at| at.as_millis().to_string());
+    let mut text = String::new();
+    for phase in &plan.policy.phases {
+        let (opens, closes) = (phase.opens_at.as_millis(), phase.closes_at.as_millis());
+        let _ = write!(text, "phase {} from {opens} to {closes} of {:?}, ", phase.id, phase.grades);
+    }
+    let accessible = millis(plan.policy.accessible_release_at);
+    let _ =
+        write!(text, "general sale {}, accessible seats released {accessible}", millis(plan.sales_open_at));
+    text
+}
+
+pub(crate) fn moment(moment: Moment) -> &'static str {
+    match moment {
+        Moment::Release => "the release of an allotment",
+        Moment::Phase => "a phase",
+        Moment::Accessible => "the release of accessible seats",
+        Moment::HoldEnd => "the end of a hold",
+    }
+}
+
 pub(crate) fn call(op: usize, call: &Call, keyed: bool, again: bool, how: Fate) -> String {
     let who = call.user().map_or_else(|| "the administrator".to_owned(), ToString::to_string);
     let what = match call {
-        Call::Hold { schedule, wish, .. } => format!("holds {wish:?} of {schedule}"),
-        Call::Exchange { schedule, reservation, seats, .. } => {
-            format!("exchanges hold {} of {schedule} for {seats:?}", reservation.number.0)
+        Call::Hold { schedule, wish, .. } => format!("holds {} of {schedule}", self::wish(wish)),
+        Call::Exchange { schedule, reservation, wish, .. } => {
+            format!("exchanges hold {} of {schedule} for {}", reservation.number.0, self::wish(wish))
         }
         Call::Release { schedule, reservation, admin, .. } => {
             let by = if *admin { ", by the administrator" } else { "" };
@@ -120,9 +168,12 @@ pub(crate) fn call(op: usize, call: &Call, keyed: bool, again: bool, how: Fate) 
             format!("leaves place {} in the room of {schedule}", ticket.0)
         }
         Call::Tune { schedule, tuning } => format!("tunes the room of {schedule}: {tuning:?}"),
-        Call::Put { schedule, plan, .. } => {
-            format!("puts {schedule}: casting {:?}, room {:?}", plan.casting, plan.policy.queue)
-        }
+        Call::Put { schedule, plan, .. } => format!(
+            "puts {schedule}: casting {:?}, room {:?}; {}",
+            plan.casting,
+            plan.policy.queue,
+            phases(plan)
+        ),
         Call::Import { schedules } => {
             let ids: Vec<_> =
                 schedules.iter().map(|(id, _, plan)| format!("{id} {:?}", plan.casting)).collect();
@@ -135,6 +186,18 @@ pub(crate) fn call(op: usize, call: &Call, keyed: bool, again: bool, how: Fate) 
         Call::Block { schedule, seats, free } => {
             format!("{} {seats:?} of {schedule}", if *free { "unblocks" } else { "blocks" })
         }
+        Call::PutCode { schedule, code, terms } => format!("defines code {code} of {schedule} as {terms:?}"),
+        Call::MakeCodes { schedule, prefix, count, terms } => {
+            format!("generates {count} codes {prefix} of {schedule} as {terms:?}")
+        }
+        Call::EndCode { schedule, code } => format!("ends code {code} of {schedule}"),
+        Call::SetAside { schedule, terms } => format!(
+            "sets {:?} of {schedule} aside as {}, to be released at {:?}",
+            terms.seats,
+            terms.id,
+            terms.release_at.map(Timestamp::as_millis)
+        ),
+        Call::GiveBack { schedule, id } => format!("releases {id} of {schedule}"),
         Call::SignUp { profile } => format!("signs {} up", profile.email.as_str()),
         Call::SetStatus { user, status } => format!("makes {user} {status:?}"),
         Call::Snapshot => "takes a snapshot".to_owned(),

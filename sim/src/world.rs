@@ -19,12 +19,14 @@ use crate::clock::{LifeClock, TrueTime};
 use crate::dice::Dice;
 use crate::disk::{Disk, Life};
 use crate::gateway::Desk;
-use crate::plan::{Ask, Fate, Plan, Restart, Step};
+use crate::plan::{Ask, Fate, Moment, PLAY, Plan, Restart, Step};
 use crate::shadow::Shadow;
 use crate::{checks, documents, panics, resolve, settle, shim, words};
 
 /// How long a step waits for an answer before it goes on without it.
 const WAITS: Duration = Duration::from_secs(15);
+/// An instant that is further away than this isn't waited for, in milliseconds.
+const NEAR: u64 = 3 * 3_600_000;
 /// A restart that nobody planned: after a failure of the disk, and at the end.
 const PLAIN: Restart = Restart { unsynced: 100, down: 3_000, skew: 0, dies_at: None, trouble: None };
 /// How many steps a world goes on without a journal, until someone starts it again.
@@ -92,7 +94,7 @@ pub(crate) struct Living {
 impl World {
     pub(crate) fn new(plan: Plan, dir: PathBuf, unchecked: Vec<String>) -> Self {
         let time = TrueTime::new();
-        let book = book::Book { unchecked, ..book::Book::default() };
+        let book = book::Book { unchecked, setup: plan.setup, ..book::Book::default() };
         Self {
             disk: Disk::new(dir.clone()),
             desk: Desk::new(time.clone()),
@@ -275,8 +277,11 @@ impl World {
         for index in 0..crate::plan::SCHEDULES.len() {
             let (id, concert) = (documents::schedule_id(index), documents::concert_of(index));
             let plan = documents::first_plan(&setup, index);
+            self.book().begin_plan(&id, &plan);
             changes.push(CatalogueChange::PutSchedule(id.clone(), concert, plan));
-            changes.push(CatalogueChange::OpenSchedule(id));
+            if index != PLAY {
+                changes.push(CatalogueChange::OpenSchedule(id));
+            }
         }
         for change in changes {
             engine.change(change, None).await.expect("an empty world takes its first documents");
@@ -336,6 +341,9 @@ impl World {
             Step::Pass(millis) => {
                 self.tell(format!("{} pass", words::time(millis)));
                 self.pass(living, millis).await;
+            }
+            Step::PassTo { schedule, moment, early, steps } => {
+                self.pass_to(living, schedule, moment, early, steps).await;
             }
             Step::Jump(millis) => {
                 self.tell(format!("the process isn't scheduled for {}", words::time(millis)));
@@ -419,6 +427,31 @@ impl World {
             biased;
             () = living.life.ended.notified() => {}
             () = tokio::time::sleep(Duration::from_millis(millis)) => {}
+        }
+    }
+
+    /// Goes to an instant of a schedule at which something changes, if one is near: by waiting, or by a step of the clock.
+    async fn pass_to(&mut self, living: &Living, schedule: usize, moment: Moment, early: u64, steps: bool) {
+        let id = documents::schedule_id(schedule);
+        let now = living.engine.now().as_millis();
+        let number = living.engine.schedule(&id).map(|entry| entry.number().0).unwrap_or_default();
+        let next = self.book().next_moment(&id, number, moment, now);
+        let Some(target) = next.map(|at| at - early).filter(|at| (now + 1..now + NEAR).contains(at)) else {
+            return self.tell(format!("({} of {id} isn't near)", words::moment(moment)));
+        };
+
+        let how = if steps { "the clock steps" } else { "time passes" };
+        let before = if early > 0 { format!("{early} ms before ") } else { String::new() };
+        self.tell(format!("{how} to {before}{} of {id}, at {target}", words::moment(moment)));
+        if steps {
+            self.report.clock_steps += 1;
+            return living.clock.step(target - now);
+        }
+        // A timer rounds up to a millisecond.
+        let mut left = target - now;
+        while left > 0 && !living.life.is_over() {
+            self.pass(living, left).await;
+            left = target.saturating_sub(living.engine.now().as_millis());
         }
     }
 

@@ -70,7 +70,7 @@ impl Archive {
             restored.payments.check_invariants();
 
             let reservations = count(restored.schedule.reservations());
-            let payments = count(restored.payments.iter());
+            let payments = count(restored.payments.iter()) + count(restored.schedule.orders());
             if self.indexed(number)? != Some((reservations, payments)) {
                 let id = restored.schedule.id();
                 return Err(self.damaged(format!("what schedule {id} has isn't what its users would find")));

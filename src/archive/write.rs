@@ -4,12 +4,14 @@ use rusqlite::{Transaction as Rows, params};
 
 use super::{Archive, ArchiveError, int};
 use crate::domain::accounts::{Kind, Transaction};
-use crate::domain::ids::UserId;
+use crate::domain::ids::{PaymentNumber, UserId};
 use crate::domain::keys::KeyList;
 use crate::domain::pages::Pages;
 use crate::domain::payments::PaymentsImage;
-use crate::domain::schedule::{Counts, Image};
+use crate::domain::schedule::{Counts, Image, Reservation};
 use crate::record;
+
+const INSERT_PAYMENT: &str = "INSERT INTO payments VALUES (?1, ?2, ?3, ?4)";
 
 impl Archive {
     /// Writes a schedule with its payments, over all rows that an earlier attempt has left.
@@ -64,6 +66,7 @@ impl Archive {
             )?;
 
             index_reservations(rows, image)?;
+            index_orders(rows, image)?;
             payments.map_or(Ok(()), |payments| index_payments(rows, payments))
         })
     }
@@ -121,7 +124,7 @@ fn index_reservations(rows: &Rows<'_>, image: &Image) -> rusqlite::Result<()> {
         insert.execute(params![
             image.number.0,
             reservation.number.0,
-            reservation.user.as_str(),
+            user_of(reservation),
             int(reservation.created_at.as_millis()),
             reservation.status.as_str(),
         ])?;
@@ -129,8 +132,23 @@ fn index_reservations(rows: &Rows<'_>, image: &Image) -> rusqlite::Result<()> {
     Ok(())
 }
 
+/// Writes where the payments of orders are: with their reservations.
+fn index_orders(rows: &Rows<'_>, image: &Image) -> rusqlite::Result<()> {
+    let mut insert = rows.prepare(INSERT_PAYMENT)?;
+    for order in image.reservations.iter().filter(|reservation| reservation.order().is_some()) {
+        let number = PaymentNumber::of_order(order.number).0;
+        insert.execute(params![image.number.0, number, user_of(order), int(order.created_at.as_millis())])?;
+    }
+    Ok(())
+}
+
+/// Returns whose a reservation is; of nobody's order an empty text, which is no user's id.
+fn user_of(reservation: &Reservation) -> &str {
+    reservation.user.as_deref().unwrap_or_default()
+}
+
 fn index_payments(rows: &Rows<'_>, image: &PaymentsImage) -> rusqlite::Result<()> {
-    let mut insert = rows.prepare("INSERT INTO payments VALUES (?1, ?2, ?3, ?4)")?;
+    let mut insert = rows.prepare(INSERT_PAYMENT)?;
     for payment in image.payments.iter() {
         insert.execute(params![
             image.schedule.0,

@@ -23,10 +23,13 @@ use core::time::Duration;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use clap::{Arg, ArgMatches, value_parser};
+use clap::{Arg, ArgAction, ArgMatches, value_parser};
 use onsale::config::LogConfig;
-use onsale::domain::ids::ScheduleId;
-use onsale::domain::schedule::{Plan, SaleStatus};
+use onsale::domain::ids::{PhaseId, ScheduleId};
+use onsale::domain::schedule::codes::{AccessCode, CodeTerms};
+use onsale::domain::schedule::policy::Phase;
+use onsale::domain::schedule::{Command, Plan, SaleStatus};
+use onsale::domain::time::Seconds;
 use onsale::domain::venue::Seat;
 use onsale::engine::{CatalogueChange, Engine, ScheduleEntry};
 use onsale::telemetry::TelemetryError;
@@ -47,6 +50,19 @@ const SHOW_EVERY: Duration = Duration::from_millis(250);
 /// The time over which admissions per minute are measured.
 const PACE_OVER: Duration = Duration::from_secs(10);
 
+/// What the crowd at the standing show brings, in the phase that is made for it.
+const PHASE: &str = "crowd";
+const CODE: &str = "CROWD-2026";
+/// How long that phase lasts: longer than any crowd.
+const PHASE_SECONDS: Seconds = Seconds::new(3_600);
+
+/// The flag that sends the crowd to a standing show.
+pub(super) fn standing_flag() -> Arg {
+    Arg::new("standing").long("standing").action(ArgAction::SetTrue).requires("crowd").help(
+        "With --crowd: the fans come to the presale of a standing show, bring its code, and take places of its areas as well as seats",
+    )
+}
+
 /// The flag that asks for a crowd.
 pub(super) fn flag() -> Arg {
     Arg::new("crowd")
@@ -61,13 +77,14 @@ pub(super) fn flag() -> Arg {
 pub(super) struct CrowdRequest {
     pace: Pace,
     screen: Screen,
+    is_standing: bool,
 }
 
 impl CrowdRequest {
     /// Reads the flag. Zero fans are no crowd.
     pub(super) fn read(matches: &ArgMatches) -> Option<Self> {
         let fans = matches.get_one::<u32>("crowd").copied().filter(|fans| *fans > 0)?;
-        Some(Self { pace: Pace::of(fans), screen: Screen::new() })
+        Some(Self { pace: Pace::of(fans), screen: Screen::new(), is_standing: matches.get_flag("standing") })
     }
 
     /// Sets up the logs so that log lines and the crowd's bars don't overwrite each other.
@@ -76,15 +93,15 @@ impl CrowdRequest {
     }
 
     /// Makes the sale that the crowd comes to: a copy of the open sale with the most seats left, with a waiting room of
-    /// the crowd's size. No existing sale is changed. Returns `None` if no sale is open.
+    /// the crowd's size; of a standing show, in a phase with a code. No existing sale is changed. Returns `None` if no such sale is open.
     pub(super) async fn prepare(self, engine: &Engine) -> Result<Option<Crowd>, Failure> {
-        let Self { pace, screen } = self;
+        let Self { pace, screen, is_standing } = self;
         let now = engine.now();
         let schedules = engine.schedules().into_iter().filter(|entry| {
             let schedule = entry.read();
-            // The crowd chooses numbered seats.
             let has_areas = !schedule.layout().areas().is_empty();
-            schedule.sale_at(now) == SaleStatus::Open && schedule.counts().available > 0 && !has_areas
+            let is_open = schedule.sale_at(now) == SaleStatus::Open && schedule.phase_at(now).is_none();
+            is_open && schedule.counts().available > 0 && has_areas == is_standing
         });
         let entry = schedules.max_by_key(|entry| {
             let schedule = entry.read();
@@ -100,7 +117,20 @@ impl CrowdRequest {
 
         let plan = {
             let plan = Arc::clone(like.read().plan());
-            Plan { policy: pace.policy(&plan.policy), ..Plan::clone(&plan) }
+            let mut plan = Plan { policy: pace.policy(&plan.policy), ..Plan::clone(&plan) };
+            if is_standing {
+                let closes_at = now.plus(PHASE_SECONDS);
+                plan.sales_open_at = Some(closes_at);
+                plan.policy.phases = vec![Phase {
+                    id: PhaseId::parse(PHASE).map_err(Failure::failed)?,
+                    name: "The crowd's presale".to_owned(),
+                    opens_at: now,
+                    closes_at,
+                    grades: None,
+                    seats_per_user_max: None,
+                }];
+            }
+            plan
         };
 
         // A data directory may hold the sales of earlier crowds.
@@ -109,13 +139,26 @@ impl CrowdRequest {
         let id = free.find(|id| engine.schedule(id).is_none()).expect("numbers don't end");
 
         let change = CatalogueChange::PutSchedule(id.clone(), like.concert().clone(), plan);
-        for change in [change, CatalogueChange::OpenSchedule(id.clone())] {
-            engine.change(change, None).await.map_err(Failure::failed)?;
+        engine.change(change, None).await.map_err(Failure::failed)?;
+        if !is_standing {
+            let open = CatalogueChange::OpenSchedule(id.clone());
+            engine.change(open, None).await.map_err(Failure::failed)?;
         }
 
         let entry = engine.schedule(&id).ok_or_else(|| Failure::Failed(format!("the sale {id} is gone")))?;
-        Ok(Some(Crowd { pace, screen, entry }))
+        let code = if is_standing { Some(put_code(engine, &entry).await?) } else { None };
+        Ok(Some(Crowd { pace, screen, entry, code }))
     }
+}
+
+/// Makes the code of the crowd's phase.
+async fn put_code(engine: &Engine, entry: &ScheduleEntry) -> Result<AccessCode, Failure> {
+    let code = AccessCode::parse(CODE).map_err(Failure::failed)?;
+    let phases = Box::new([PhaseId::parse(PHASE).map_err(Failure::failed)?]);
+    let terms = Arc::new(CodeTerms { phases, ..CodeTerms::default() });
+    let command = Command::PutCode { code: code.clone(), terms };
+    engine.act(entry, command, None).await.map_err(Failure::failed)?;
+    Ok(code)
 }
 
 /// A crowd that is about to come.
@@ -123,6 +166,8 @@ pub(super) struct Crowd {
     pace: Pace,
     screen: Screen,
     entry: Arc<ScheduleEntry>,
+    /// What they bring, where the sale asks for it.
+    code: Option<AccessCode>,
 }
 
 impl Crowd {
@@ -130,12 +175,15 @@ impl Crowd {
     pub(super) fn greeting(&self, base: &str) -> String {
         let id = self.entry.id();
         let seats = self.entry.read().counts().available;
+        let code = self.code.as_ref().map(|code| format!(",\\\"code\\\":\\\"{}\\\"", code.as_str()));
+        let code = code.unwrap_or_default();
+        let told = if code.is_empty() { String::new() } else { format!("\n  code          {CODE}") };
         format!(
             r#"The crowd: {fans} fans come in {lead} and want the {seats} seats of {id}; at most {active} choose at a time
   in the shop   {base}/schedules/{id}
   waiting room  {base}/api/v1/schedules/{id}/queue
   seat map      {base}/api/v1/schedules/{id}/seats
-  every route   {base}/docs
+  every route   {base}/docs{told}
 
 Be one of them, as {demo_user} (paste one after the other; the earlier, the better)
 
@@ -143,14 +191,14 @@ Be one of them, as {demo_user} (paste one after the other; the earlier, the bett
 
   # take a place, and keep its pass
   PASS=$(curl -s -X POST "$API/queue/tokens" -H "Authorization: Bearer $TOKEN" -H 'Content-Type: application/json' \
-    -d "{{\"scheduleId\":\"$SHOW\"}}" | cut -d'"' -f4)
+    -d "{{\"scheduleId\":\"$SHOW\"{code}}}" | cut -d'"' -f4)
 
   # see the line move until you are let in; leave it with Ctrl-C
   curl -N "$API/queue/tokens/current/events?scheduleId=$SHOW" -H "Authorization: Bearer $TOKEN" -H "Queue-Token: $PASS"
 
   # once it says "active": hold the two best seats that are left
   curl -sw '\n' -X POST "$API/reservations" -H "Authorization: Bearer $TOKEN" -H "Queue-Token: $PASS" \
-    -H 'Content-Type: application/json' -d "{{\"scheduleId\":\"$SHOW\",\"bestAvailable\":{{\"count\":2}}}}"
+    -H 'Content-Type: application/json' -d "{{\"scheduleId\":\"$SHOW\"{code},\"bestAvailable\":{{\"count\":2}}}}"
 
 Or watch, and let more in
 
@@ -171,8 +219,8 @@ Or watch, and let more in
 
     /// Lets the fans come, shows the figures, and prints a summary at the end. A shutdown sends the fans home.
     pub(super) async fn run(self, engine: Engine, shutdown: CancellationToken) {
-        let Self { pace, screen, entry } = self;
-        let world = Arc::new(World::new(engine, entry, pace));
+        let Self { pace, screen, entry, code } = self;
+        let world = Arc::new(World::new(engine, entry, pace, code));
         let mut board = Board::on(&screen);
         let mut watcher = Watcher::new(Arc::clone(&world));
 
@@ -205,9 +253,11 @@ Or watch, and let more in
         let figures = watcher.look(pace.fans() - came, now);
         board.end();
 
-        let owner = |seat: Seat| world.entry.read().owner(seat).map(|reservation| reservation.user.clone());
+        let owner =
+            |seat: Seat| world.entry.read().owner(seat).and_then(|reservation| reservation.user.clone());
         let took = now.saturating_duration_since(watcher.started + pace.lead());
-        let mut summary = tally::summary(&world.tally(), &figures, took, owner);
+        let areas = world.entry.read().area_counts().iter().map(|counts| counts.reserved).sum();
+        let mut summary = tally::summary(&world.tally(), &figures, took, owner, areas);
         if !shutdown.is_cancelled() {
             summary.push_str("\nThe server runs on; stop it with Ctrl-C.\n");
         }
@@ -293,8 +343,12 @@ mod tests {
         assert_eq!(read(&["--demo"]).unwrap(), None);
         assert_eq!(read(&["--demo", "--crowd", "0"]).unwrap(), None);
         assert_eq!(read(&["--demo", "--crowd", "100000"]).unwrap(), Some(100_000));
-        for wrong in [&["--crowd", "5"][..], &["--demo", "--crowd", "100001"], &["--demo", "--crowd", "many"]]
-        {
+        for wrong in [
+            &["--crowd", "5"][..],
+            &["--demo", "--standing"],
+            &["--demo", "--crowd", "100001"],
+            &["--demo", "--crowd", "many"],
+        ] {
             assert!(read(wrong).is_err(), "{wrong:?}");
         }
     }

@@ -1,14 +1,21 @@
-//! `--demo`: a theatre with shows in the coming weeks, and commands to paste.
+//! `--demo`: a theatre and a club with shows in the coming weeks, and commands to paste.
 //!
-//! The document is the repository's `demo/charlotte.json`. An import moves its dates by whole weeks, so that days of the
-//! week and times of day stay. Absent on purpose: the secrets (`config::demo_secrets`).
+//! The documents are the repository's `demo/charlotte.json` and `demo/under-stage.json`. An import moves their dates by whole weeks, so
+//! that days of the week and times of day stay. A show of the club is in its presale, and seats of one of the theatre's are set aside.
+//! Absent on purpose: the secrets (`config::demo_secrets`).
+
+use std::sync::Arc;
 
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use onsale::config::{Config, Secret};
-use onsale::domain::ids::UserId;
+use onsale::domain::ids::{AllotmentId, PhaseId, UserId};
+use onsale::domain::schedule::allotments::AllotmentTerms;
+use onsale::domain::schedule::codes::{AccessCode, CodeTerms};
+use onsale::domain::schedule::{Command, SaleStatus, Schedule};
 use onsale::domain::time::{Seconds, Timestamp};
-use onsale::engine::Engine;
+use onsale::domain::venue::Seat;
+use onsale::engine::{Engine, ScheduleEntry};
 use onsale::http::app::App;
 use onsale::http::auth::Role;
 use onsale::http::extract::Body;
@@ -27,7 +34,16 @@ use super::token::DEMO_USER;
 use super::urls::Urls;
 use super::{answer, offline, token};
 
-const DOCUMENT: &str = include_str!("../../demo/charlotte.json");
+const THEATRE: &str = include_str!("../../demo/charlotte.json");
+const CLUB: &str = include_str!("../../demo/under-stage.json");
+/// The phase of the club's first show, and the code that opens it.
+const PHASE: &str = "fanclub";
+const PRESALE_CODE: &str = "FANCLUB-2026";
+/// The allotment in the theatre's first show, its code, and the seats that are set aside.
+const ALLOTMENT: &str = "sponsor";
+const ALLOTMENT_CODE: &str = "SPONSOR-2026";
+const ALLOTTED: [&str; 6] =
+    ["1층-B-8-10", "1층-B-8-11", "1층-B-8-12", "1층-B-8-13", "1층-B-8-14", "1층-B-8-15"];
 const TOKEN_SECONDS: u64 = 12 * 3_600;
 const DAY_MS: u64 = 86_400_000;
 const WEEK_MS: u64 = 7 * DAY_MS;
@@ -61,14 +77,76 @@ pub(super) async fn import_into_empty(engine: &Engine, site: Site, config: &Conf
         tracing::info!("the demonstration goes on with the data directory's catalogue");
         return Ok(());
     }
-    let mut document: Value = serde_json::from_str(DOCUMENT).map_err(Failure::failed)?;
-    move_dates(&mut document, engine.now())
-        .ok_or_else(|| Failure::Failed("the demonstration's document has no dates".to_owned()))?;
+    let document = documents(engine.now()).map_err(Failure::failed)?;
+    let document =
+        document.ok_or_else(|| Failure::Failed("a document of the demonstration has no dates".to_owned()))?;
     let admin = config.auth.admin_token.as_ref();
     let admin = admin.ok_or_else(|| Failure::Failed("the demonstration has no administrator".to_owned()))?;
     let body = document.to_string().into_bytes();
     let answer = offline::call(site, "/api/v1/import", admin, body).await?;
-    answer::success(&answer).map(drop)
+    answer::success(&answer)?;
+    prepare(engine).await
+}
+
+/// Makes one document of the theatre and the club, with the dates of a start at `now`; `None` where one has no dates.
+fn documents(now: Timestamp) -> Result<Option<Value>, serde_json::Error> {
+    let (mut theatre, mut club): (Value, Value) =
+        (serde_json::from_str(THEATRE)?, serde_json::from_str(CLUB)?);
+    let moved = move_dates(&mut theatre, now, opening_at_the_theatre)
+        .and_then(|()| move_dates(&mut club, now, opening_at_the_club))
+        .and_then(|()| add_presale(&mut club, now));
+    if moved.is_none() {
+        return Ok(None);
+    }
+
+    for name in ["venues", "concerts", "schedules"] {
+        let items = club.get_mut(name).and_then(Value::as_array_mut).map(core::mem::take);
+        let all = theatre.get_mut(name).and_then(Value::as_array_mut);
+        if let Some((all, items)) = all.zip(items) {
+            all.extend(items);
+        }
+    }
+    Ok(Some(theatre))
+}
+
+/// Makes the code of the presale, and sets seats aside for who brings another.
+async fn prepare(engine: &Engine) -> Result<(), Failure> {
+    let now = engine.now();
+    let code = |text: &str| AccessCode::parse(text).map_err(Failure::failed);
+    let presale = engine.schedules().into_iter().find(|entry| entry.read().phase_at(now).is_some());
+    let sponsored = engine.schedules().into_iter().find(|entry| {
+        let schedule = entry.read();
+        schedule.sale_at(now) == SaleStatus::Open && entry.layout().seat(ALLOTTED[0]).is_some()
+    });
+
+    if let Some(entry) = presale {
+        let phase = PhaseId::parse(PHASE).map_err(Failure::failed)?;
+        let terms = CodeTerms { phases: Box::new([phase]), ..CodeTerms::default() };
+        let command = Command::PutCode { code: code(PRESALE_CODE)?, terms: Arc::new(terms) };
+        engine.act(&entry, command, None).await.map_err(Failure::failed)?;
+    }
+
+    if let Some(entry) = sponsored {
+        let id = AllotmentId::parse(ALLOTMENT).map_err(Failure::failed)?;
+        let mut seats: Vec<Seat> = ALLOTTED.iter().filter_map(|seat| entry.layout().seat(seat)).collect();
+        seats.sort_unstable();
+        let starts_at = entry.read().plan().starts_at.as_millis();
+        let terms = AllotmentTerms {
+            id: id.clone(),
+            name: "후원사".to_owned(),
+            reason: Some("초대석".to_owned()),
+            seats: seats.into(),
+            areas: [].into(),
+            release_at: Some(Timestamp::from_millis(starts_at.saturating_sub(DAY_MS))),
+        };
+        let set = Command::SetAllotment { terms: Arc::new(terms) };
+        let terms = CodeTerms { allotment: Some(id), ..CodeTerms::default() };
+        let put = Command::PutCode { code: code(ALLOTMENT_CODE)?, terms: Arc::new(terms) };
+        for command in [set, put] {
+            engine.act(&entry, command, None).await.map_err(Failure::failed)?;
+        }
+    }
+    Ok(())
 }
 
 /// Makes the demonstration's site: the application's, and what its pages may do beside it.
@@ -155,11 +233,11 @@ pub(super) fn greeting(
 
     let now = engine.now();
     let schedules = engine.schedules();
-    let is_open = |status| status == onsale::domain::schedule::SaleStatus::Open;
-    let queues = |entry: &onsale::engine::ScheduleEntry| entry.read().plan().policy.queue.is_some();
+    let is_open = |status| status == SaleStatus::Open;
+    let queues = |entry: &ScheduleEntry| entry.read().plan().policy.queue.is_some();
     let on_sale: Vec<_> = schedules.iter().filter(|entry| is_open(entry.read().sale_at(now))).collect();
     // The commands use the open sale without a waiting room that has the most seats left. They name numbered seats.
-    let has_areas = |entry: &onsale::engine::ScheduleEntry| !entry.layout().areas().is_empty();
+    let has_areas = |entry: &ScheduleEntry| !entry.layout().areas().is_empty();
     let plain = on_sale.iter().filter(|entry| !queues(entry) && !has_areas(entry));
     let shown = plain.max_by_key(|entry| {
         let schedule = entry.read();
@@ -172,6 +250,9 @@ pub(super) fn greeting(
     let soon = schedules.iter().filter(|entry| opens_soon(&entry.read(), now)).count();
     let dir = config.server.data_dir.display();
     let show = shown.map(|(id, _)| format!("  SHOW='{id}'\n")).unwrap_or_default();
+    let presale = presale(&schedules, now);
+    let presale_id = presale.map(|entry| format!("  PRESALE='{}'\n", entry.id())).unwrap_or_default();
+    let by_code = by_code(&schedules, presale, now);
     let gateway = urls.checkout().map(|url| format!("; GATEWAY='{url}'")).unwrap_or_default();
     // Said last, since the commands fill a terminal.
     let open = if config.server.pages {
@@ -192,11 +273,11 @@ pub(super) fn greeting(
 Try it in another terminal: paste these variables first, then the commands one after the other
 
   API='{api}'; SERVER={server}{gateway}
-{show}  ADMIN='{admin}'
+{show}{presale_id}  ADMIN='{admin}'
   TOKEN='{token}'    # user {DEMO_USER}, for 12 hours
 
 {hold}
-{crowd}{open}Stop it with Ctrl-C; the next start goes on with the same data and tokens ({dir}).
+{by_code}{crowd}{open}Stop it with Ctrl-C; the next start goes on with the same data and tokens ({dir}).
 ",
         server = std::process::id(),
     ))
@@ -219,6 +300,56 @@ fn hold_and_pay(concert: &str, urls: &Urls) -> String {
     )
 }
 
+/// Finds the open sale that a code belongs to, where there still is one.
+fn with_code<'s>(
+    schedules: &'s [Arc<ScheduleEntry>],
+    code: &str,
+    now: Timestamp,
+) -> Option<&'s Arc<ScheduleEntry>> {
+    schedules.iter().find(|entry| {
+        let schedule = entry.read();
+        let is_there = schedule.codes().is_some_and(|codes| codes.find(code).is_some());
+        is_there && schedule.sale_at(now) == SaleStatus::Open
+    })
+}
+
+/// Finds the sale that is in its presale.
+fn presale(schedules: &[Arc<ScheduleEntry>], now: Timestamp) -> Option<&Arc<ScheduleEntry>> {
+    with_code(schedules, PRESALE_CODE, now).filter(|entry| entry.read().phase_at(now).is_some())
+}
+
+/// Returns the commands that buy by a code: in a phase before the general sale, and out of an allotment. What is over has none.
+fn by_code(schedules: &[Arc<ScheduleEntry>], presale: Option<&Arc<ScheduleEntry>>, now: Timestamp) -> String {
+    let in_phase = presale.map(|entry| {
+        let opens = entry.read().plan().sales_open_at;
+        let opens = opens.map(|at| format!("; everyone else can from {at} on")).unwrap_or_default();
+        let area = entry.layout().areas().first().map_or("", |area| &area.id);
+        format!(
+            r#"  # a presale: who brings its code holds two places of the standing room now{opens}
+  curl -sw '\n' -X POST "$API/reservations" -H "Authorization: Bearer $TOKEN" -H 'Content-Type: application/json' \
+    -d "{{\"scheduleId\":\"$PRESALE\",\"code\":\"{PRESALE_CODE}\",\"areas\":[{{\"areaId\":\"{area}\",\"count\":2}}]}}"
+
+"#
+        )
+    });
+
+    let aside = with_code(schedules, ALLOTMENT_CODE, now).and_then(|entry| {
+        let terms = entry.read().allotment(ALLOTMENT)?;
+        Some((entry.id(), terms.release_at))
+    });
+    let aside = aside.map(|(id, release_at)| {
+        let until = release_at.map(|at| format!(" until {at}")).unwrap_or_default();
+        format!(
+            r#"  # seats that are set aside for a sponsor{until}: blocked for others, and not for the sponsor's code
+  curl -sw '\n' -X POST "$API/reservations" -H "Authorization: Bearer $TOKEN" -H 'Content-Type: application/json' \
+    -d '{{"scheduleId":"{id}","code":"{ALLOTMENT_CODE}","bestAvailable":{{"count":2}}}}'
+
+"#
+        )
+    });
+    in_phase.into_iter().chain(aside).collect()
+}
+
 /// The commands that pay for the newest hold at the mock gateway, on its page or without it.
 const PAY_BY_CARD: &str = r#"
   # pay for them by card: start a payment, agree at the checkout (or open the page that is printed, and click), confirm
@@ -231,16 +362,19 @@ const PAY_BY_CARD: &str = r#"
   api "$API/payments/$ORDER/confirm" -d "{\"paymentKey\":\"$KEY\"}"; echo
 "#;
 
-fn opens_soon(schedule: &onsale::domain::schedule::Schedule, now: Timestamp) -> bool {
+fn opens_soon(schedule: &Schedule, now: Timestamp) -> bool {
     let soon = now.plus(Seconds::new(900));
     schedule.plan().sales_open_at.is_some_and(|at| at > now && at <= soon)
 }
 
-/// Moves every schedule by the same number of weeks, so that the first is at least three days ahead of `now`, and spreads
-/// the openings: every other sale is open, three open within minutes, the rest in the days after. An id that names
-/// its day names the new one.
-fn move_dates(document: &mut Value, now: Timestamp) -> Option<()> {
-    let now = now.as_millis();
+/// Moves every schedule by the same number of weeks, so that the first is at least three days ahead of `now`, and sets when its sale opens,
+/// by its place in the list and its start. An id that names its day names the new one.
+fn move_dates(
+    document: &mut Value,
+    now: Timestamp,
+    opening: fn(usize, Timestamp, Timestamp) -> u64,
+) -> Option<()> {
+    let now_ms = now.as_millis();
     let schedules = document.get_mut("schedules")?.as_array_mut()?;
     let instant = |schedule: &Value, name: &str| Timestamp::parse(schedule.get(name)?.as_str()?).ok();
     let starts: Option<Vec<_>> = schedules.iter().map(|schedule| instant(schedule, "startsAt")).collect();
@@ -248,7 +382,7 @@ fn move_dates(document: &mut Value, now: Timestamp) -> Option<()> {
 
     // The same day of the week in this week, or in the next one if that is too early.
     let weekday = first % WEEK_MS;
-    let earliest = now + AHEAD_MS;
+    let earliest = now_ms + AHEAD_MS;
     let to = earliest - earliest % WEEK_MS + weekday;
     let to = if to < earliest { to + WEEK_MS } else { to };
     let moved = |at: Timestamp| Timestamp::from_millis((at.as_millis() + to).saturating_sub(first));
@@ -257,17 +391,11 @@ fn move_dates(document: &mut Value, now: Timestamp) -> Option<()> {
         let (starts_at, ends_at) = (instant(schedule, "startsAt")?, instant(schedule, "endsAt")?);
         let new_start = moved(starts_at);
         let id = schedule.get("scheduleId")?.as_str()?.replace(&day(starts_at), &day(new_start));
-        let place = u64::try_from(index / 2).ok()?;
-        let opens_at = match (index % 2, SOON_MINUTES.get(index / 2)) {
-            (0, _) => now - DAY_MS,
-            (_, Some(minutes)) => now + minutes * MINUTE_MS,
-            (_, None) => (now + DAY_MS + place * HOUR_MS).min(new_start.as_millis() - DAY_MS),
-        };
         let members = [
             ("scheduleId", id),
             ("startsAt", new_start.to_string()),
             ("endsAt", moved(ends_at).to_string()),
-            ("salesOpenAt", Timestamp::from_millis(opens_at).to_string()),
+            ("salesOpenAt", Timestamp::from_millis(opening(index, now, new_start)).to_string()),
         ];
         let schedule = schedule.as_object_mut()?;
         for (name, text) in members {
@@ -275,6 +403,40 @@ fn move_dates(document: &mut Value, now: Timestamp) -> Option<()> {
         }
     }
 
+    Some(())
+}
+
+/// Spreads the openings: every other sale of the theatre is open, three open within minutes, the rest in the days after.
+fn opening_at_the_theatre(index: usize, now: Timestamp, starts_at: Timestamp) -> u64 {
+    let now = now.as_millis();
+    let place = u64::try_from(index / 2).unwrap_or_default();
+    match (index % 2, SOON_MINUTES.get(index / 2)) {
+        (0, _) => now - DAY_MS,
+        (_, Some(minutes)) => now + minutes * MINUTE_MS,
+        (_, None) => (now + DAY_MS + place * HOUR_MS).min(starts_at.as_millis() - DAY_MS),
+    }
+}
+
+/// The club's first sale is general in two days, behind its presale; the next is open, and the last opens tomorrow.
+fn opening_at_the_club(index: usize, now: Timestamp, _: Timestamp) -> u64 {
+    let now = now.as_millis();
+    match index {
+        0 => now + 2 * DAY_MS,
+        1 => now - DAY_MS,
+        _ => now + DAY_MS,
+    }
+}
+
+/// Gives the first sale of a document a phase, which opened an hour ago and closes in a day.
+fn add_presale(document: &mut Value, now: Timestamp) -> Option<()> {
+    let now = now.as_millis();
+    let phase = serde_json::json!({
+        "phaseId": PHASE, "name": "팬클럽 선예매",
+        "opensAt": Timestamp::from_millis(now - HOUR_MS).to_string(),
+        "closesAt": Timestamp::from_millis(now + DAY_MS).to_string(),
+    });
+    let policy = document.get_mut("schedules")?.get_mut(0)?.get_mut("policy")?.as_object_mut()?;
+    policy.insert("phases".to_owned(), Value::Array(vec![phase]));
     Some(())
 }
 
@@ -291,8 +453,8 @@ mod tests {
     use super::*;
 
     fn moved(now: &str) -> Vec<Value> {
-        let mut document: Value = serde_json::from_str(DOCUMENT).unwrap();
-        move_dates(&mut document, Timestamp::parse(now).unwrap()).unwrap();
+        let mut document: Value = serde_json::from_str(THEATRE).unwrap();
+        move_dates(&mut document, Timestamp::parse(now).unwrap(), opening_at_the_theatre).unwrap();
         document["schedules"].as_array().unwrap().clone()
     }
 
@@ -302,7 +464,7 @@ mod tests {
 
     #[test]
     fn whenever_it_starts_the_shows_lie_ahead_and_keep_their_day_and_time() {
-        let before: Value = serde_json::from_str(DOCUMENT).unwrap();
+        let before: Value = serde_json::from_str(THEATRE).unwrap();
         let before = instants(before["schedules"].as_array().unwrap(), "startsAt");
         for now in [
             "2026-11-21T02:30:00Z",
@@ -333,6 +495,24 @@ mod tests {
         for (opens, starts) in opens.iter().zip(instants(&schedules, "startsAt")) {
             assert!(*opens < starts);
         }
+    }
+
+    #[test]
+    fn a_show_of_the_club_is_in_its_presale_the_next_is_open_and_the_last_is_to_come() {
+        let now = Timestamp::parse("2026-11-21T02:30:00Z").unwrap();
+        let document = documents(now).unwrap().unwrap();
+        let schedules = document["schedules"].as_array().unwrap();
+        let club: Vec<&Value> =
+            schedules.iter().filter(|schedule| schedule["concertId"] == "live-night-1").collect();
+        let at = |value: &Value| Timestamp::parse(value.as_str().unwrap()).unwrap();
+        let opens: Vec<bool> = club.iter().map(|schedule| at(&schedule["salesOpenAt"]) <= now).collect();
+        assert_eq!(opens, [false, true, false]);
+
+        let phase = &club[0]["policy"]["phases"][0];
+        assert!(at(&phase["opensAt"]) < now && now < at(&phase["closesAt"]));
+        assert!(at(&phase["closesAt"]) <= at(&club[0]["salesOpenAt"]));
+        assert!(at(&club[0]["salesOpenAt"]) < at(&club[0]["startsAt"]));
+        assert!(club[1..].iter().all(|schedule| schedule["policy"].get("phases").is_none()));
     }
 
     #[test]

@@ -47,7 +47,13 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
 fn is_usage(error: &MigrateError) -> bool {
     let MigrateError::Inspect(error) = error else { return false };
     let (other, in_use) = (
-        matches!(error, InspectError::Nothing(_) | InspectError::Migrated(_) | InspectError::Format(_)),
+        matches!(
+            error,
+            InspectError::Nothing(_)
+                | InspectError::Elsewhere(_)
+                | InspectError::Migrated(_)
+                | InspectError::Format(_)
+        ),
         matches!(error, InspectError::Store(StoreError::Locked(_))),
     );
     other || in_use

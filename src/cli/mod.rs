@@ -1,7 +1,7 @@
 //! The command line: one file for each command, which parses, works and prints.
 //!
 //! A command's result goes to standard output; logs, progress and errors go to standard error. The exit codes are 0 done,
-//! 1 not done, 2 wrong usage or settings. For `verify`, 1 means damaged; a second signal ends `serve` with 130 or 143.
+//! 1 not done, 2 wrong usage or settings, and of `serve` 3 taken over by another process. For `verify`, 1 means damaged; a second signal ends `serve` with 130 or 143.
 //!
 //! Absent on purpose: rules of the domain and formats on disk. `import` and `export` use the same routes as a client, in
 //! this process or in a running one; `replay` and `verify` use the code of recovery.

@@ -8,12 +8,13 @@ use axum::http::{Request, header};
 use axum::response::Response;
 use futures_util::StreamExt;
 use onsale::clock::{Clock, SystemClock};
-use onsale::config::{Config, Retain, Secret};
+use onsale::config::{ClusterConfig, Config, NatsLogin, Retain, Secret};
 use onsale::domain::time::Seconds;
 use onsale::engine::{ClockLimit, Engine, EngineConfig, EngineOpenError};
 use onsale::http::HttpParts;
 use onsale::http::app::App;
 use onsale::http::request::Site;
+use onsale::journal::{StreamConfig, StreamLogin};
 use onsale::{journal, random};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
@@ -68,6 +69,12 @@ fn within<T>(
     work: impl AsyncFnOnce(Site, Secret) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
     quiet_logs(&config)?;
+    if !config.cluster.log.is_empty() {
+        return Err(Failure::Usage(
+            "cluster.log is set, and this command would take the log over from the process that has it: name that one with --url"
+                .to_owned(),
+        ));
+    }
     if if_missing == IfMissing::Refuse {
         check_has_journal(&config)?;
     }
@@ -95,7 +102,8 @@ fn within<T>(
 /// Refuses a data directory in which no engine has run: opening it would make an empty one.
 fn check_has_journal(config: &Config) -> Result<(), Failure> {
     let dir = &config.server.data_dir;
-    if journal::is_data_dir(dir) {
+    if journal::is_data_dir(dir) || journal::is_of_a_stream(dir) {
+        // The latter is refused when it is opened, with what to do.
         return Ok(());
     }
     Err(Failure::Usage(format!(
@@ -146,9 +154,41 @@ pub(super) fn engine_config(config: &Config, clock: Arc<dyn Clock>) -> EngineCon
 
     // The setting's longest time, a hundred years, fits into 32 bits of seconds.
     engine.archive_after = config.archive.after.and_then(|after| u32::try_from(after).ok()).map(Seconds::new);
+    if !config.cluster.log.is_empty() {
+        engine.journal.stream = Some(stream_config(&config.cluster));
+        // The archive is a file on a disk, which the process that takes over hasn't.
+        engine.archive_after = None;
+    }
     engine.snapshot_every_events = config.snapshots.events_between;
     engine.snapshot_every = Duration::from_secs(config.snapshots.seconds_between);
     engine
+}
+
+/// Returns where the log is, and who this process is there.
+fn stream_config(cluster: &ClusterConfig) -> StreamConfig {
+    let login = |login: &NatsLogin| match login {
+        NatsLogin::Password { user, password } => {
+            StreamLogin::Password { user: user.clone(), password: password.expose().to_owned() }
+        }
+        NatsLogin::Credentials(path) => StreamLogin::Credentials(path.clone()),
+    };
+    let secret = cluster.secret.as_ref().map_or("", Secret::expose);
+    StreamConfig {
+        servers: cluster.log.clone(),
+        cluster: cluster.name.clone(),
+        replicas: cluster.replicas,
+        node: cluster.node.clone().unwrap_or_else(machine),
+        secret: secret.as_bytes().into(),
+        login: cluster.login.as_ref().map(login),
+        system: cluster.system_login.as_ref().map(login),
+        ca_file: cluster.ca_file.clone(),
+    }
+}
+
+/// Returns the machine's name.
+fn machine() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    if name.trim().is_empty() { "a node without a name".to_owned() } else { name.trim().to_owned() }
 }
 
 /// Returns why the engine can't be opened, and what the operator can do.
@@ -160,6 +200,7 @@ pub(super) fn not_opened(error: &EngineOpenError) -> Failure {
             OpenError::Full { .. }
             | OpenError::Damaged { .. }
             | OpenError::Format(_)
+            | OpenError::Refused(_)
             | OpenError::Store { source: StoreError::Locked(_), .. },
         )
         | EngineOpenError::Rebuild(_)

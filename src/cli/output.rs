@@ -13,7 +13,10 @@ pub(super) enum Failure {
     /// The command was tried and failed: exit code 1.
     #[error("{0}")]
     Failed(String),
-    /// Either of them, already written to the log: nothing more is printed.
+    /// Another process has taken over what this one did: exit code 3, so that no service manager starts it again to take it back.
+    #[error("{0}")]
+    TakenOver(String),
+    /// One of them, already written to the log: nothing more is printed.
     #[error("exit code {0}")]
     Logged(u8),
 }
@@ -39,7 +42,7 @@ impl Failure {
     /// Prints the failure on standard error, and returns the exit code of the process.
     pub(super) fn tell(&self) -> ExitCode {
         match self {
-            Self::Usage(_) | Self::Failed(_) => complain(&format!("onsale: {self}\n")),
+            Self::Usage(_) | Self::Failed(_) | Self::TakenOver(_) => complain(&format!("onsale: {self}\n")),
             Self::Logged(_) => {}
         }
         ExitCode::from(self.code())
@@ -49,6 +52,7 @@ impl Failure {
         match self {
             Self::Usage(_) => 2,
             Self::Failed(_) => 1,
+            Self::TakenOver(_) => 3,
             Self::Logged(code) => *code,
         }
     }

@@ -82,7 +82,8 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct JournalPayment {
     status: String,
-    amount: u64,
+    /// What of its money stays at the gateway: all where it is completed; where it was refunded, what isn't refundable.
+    stays: u64,
     completed_at: Option<Timestamp>,
 }
 
@@ -91,11 +92,15 @@ fn payments(matches: &ArgMatches) -> Result<BTreeMap<OrderId, JournalPayment>, F
     let schema = Table::Payments.schema();
     let at =
         |name: &str| schema.column_names().position(|column| column == name).expect("a column of payments");
-    let (order_id, method, status, amount, completed_at) =
-        (at("order_id"), at("method"), at("status"), at("amount"), at("completed_at"));
+    let (order_id, method, status) = (at("order_id"), at("method"), at("status"));
+    let (amount, refund, completed_at) = (at("amount"), at("refund_amount"), at("completed_at"));
 
     let mut payments = BTreeMap::new();
     let mut reader = Reader::default();
+    let number = |value: &Value<'_>| match value {
+        Value::Integer(number) => u64::try_from(*number).ok(),
+        Value::Text(_) | Value::Null => None,
+    };
     let text = |value: &Value<'_>| match value {
         Value::Text(text) => Some(text.clone().into_owned()),
         Value::Integer(_) | Value::Null => None,
@@ -104,14 +109,19 @@ fn payments(matches: &ArgMatches) -> Result<BTreeMap<OrderId, JournalPayment>, F
         reader.push(bytes, &mut |line| {
             let Line::Row(Table::Payments, values) = line else { return Ok::<(), Failure>(()) };
             let order = text(&values[order_id]).and_then(|order| OrderId::parse(&order).ok());
-            let (Some(order), Value::Integer(amount)) = (order, &values[amount]) else { return Ok(()) };
+            let (Some(order), Some(amount)) = (order, number(&values[amount])) else { return Ok(()) };
             // The money of the platform's own payment service isn't at this gateway.
             if text(&values[method]).as_deref() == Some(Method::External.as_str()) {
                 return Ok(());
             }
             let completed_at = text(&values[completed_at]).and_then(|at| Timestamp::parse(&at).ok());
             let status = text(&values[status]).unwrap_or_default();
-            payments.insert(order, JournalPayment { status, amount: *amount, completed_at });
+            let stays = match (status.as_str(), number(&values[refund])) {
+                ("completed", _) => amount,
+                ("refunded", Some(refund)) => amount.saturating_sub(refund),
+                _ => 0,
+            };
+            payments.insert(order, JournalPayment { status, stays, completed_at });
             Ok(())
         })
     })?;
@@ -171,10 +181,10 @@ fn suspects(
 /// A disagreement between the gateway and the journal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Misfit {
-    /// The gateway has money for which no completed payment stands here.
+    /// The gateway has money that no payment here says stays there.
     GiveBack { order: OrderId, amount: u64, why: String },
-    /// A payment is completed here, and the gateway has no money for it.
-    NoMoney { order: OrderId, amount: u64 },
+    /// A payment here has more money than the gateway.
+    NoMoney { order: OrderId, amount: u64, status: String },
 }
 
 /// Asks the gateway what it has of an order.
@@ -203,10 +213,9 @@ async fn look(toss: &Toss, suspect: Suspect) -> Result<Option<Misfit>, Failure> 
     Ok(judge(order, has, payment.as_ref()))
 }
 
-/// Compares the money that the gateway has of an order with the amount that is completed here.
+/// Compares the money that the gateway has of an order with the amount that stays there.
 fn judge(order: OrderId, has: u64, payment: Option<&JournalPayment>) -> Option<Misfit> {
-    let completed = payment.filter(|payment| payment.status == "completed");
-    let amount = completed.map_or(0, |payment| payment.amount);
+    let amount = payment.map_or(0, |payment| payment.stays);
     if has > amount {
         let why = match payment {
             None => "the journal doesn't know it".to_owned(),
@@ -217,7 +226,8 @@ fn judge(order: OrderId, has: u64, payment: Option<&JournalPayment>) -> Option<M
         };
         return Some(Misfit::GiveBack { order, amount: has - amount, why });
     }
-    (has < amount).then_some(Misfit::NoMoney { order, amount: amount - has })
+    let status = payment.map_or("", |payment| payment.status.as_str()).to_owned();
+    (has < amount).then(|| Misfit::NoMoney { order, amount: amount - has, status })
 }
 
 fn report(since: Timestamp, ours: u64, found: &[Misfit]) -> String {
@@ -230,9 +240,9 @@ fn report(since: Timestamp, ours: u64, found: &[Misfit]) -> String {
                 (back, back_sum) = (back + 1, back_sum + amount);
                 format!("give back  {order}  {amount} KRW  {why}\n")
             }
-            Misfit::NoMoney { order, amount } => {
+            Misfit::NoMoney { order, amount, status } => {
                 (missing, missing_sum) = (missing + 1, missing_sum + amount);
-                format!("no money   {order}  {amount} KRW  completed here\n")
+                format!("no money   {order}  {amount} KRW  {} here\n", plain(status))
             }
         };
         text.push_str(&line);
@@ -264,7 +274,13 @@ mod tests {
 
     fn payment(status: &str) -> JournalPayment {
         let completed_at = (status == "completed").then(|| NOW.minus(Seconds::DAY));
-        JournalPayment { status: status.to_owned(), amount: 100, completed_at }
+        let stays = match status {
+            "completed" => 100,
+            "part" => 8,
+            _ => 0,
+        };
+        let status = if status == "part" { "refunded" } else { status };
+        JournalPayment { status: status.to_owned(), stays, completed_at }
     }
 
     fn moved(went_back: bool) -> OrderMovements {
@@ -303,5 +319,9 @@ mod tests {
         assert_eq!(judged(200, Some("completed")), Some((true, 100)));
         assert_eq!(judged(0, Some("completed")), Some((false, 100)));
         assert_eq!(judged(0, Some("refunded")), None);
+        // Of a refund of a part the rest stays there.
+        assert_eq!(judged(8, Some("part")), None);
+        assert_eq!(judged(100, Some("part")), Some((true, 92)));
+        assert_eq!(judged(0, Some("part")), Some((false, 8)));
     }
 }

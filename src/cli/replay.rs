@@ -307,7 +307,7 @@ fn describe_reservation(schedule: &Schedule, reservation: &Reservation) -> Value
         .collect();
     json!({
         "reservationId": schedule.full_id(reservation).to_string(),
-        "userId": reservation.user.as_str(),
+        "userId": reservation.user.as_deref(),
         "status": reservation.status.as_str(),
         "seats": reservation.seats.iter().map(|seat| layout.seat_id(*seat)).collect::<Vec<_>>(),
         "areas": areas,

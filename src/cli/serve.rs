@@ -62,7 +62,7 @@ pub(super) fn command() -> Command {
         .help("Print every setting with its value, source and meaning, and exit");
     Command::new("serve")
         .about("Run the engine and its HTTP API")
-        .args([demo, crowd::flag(), print_config])
+        .args([demo, crowd::flag(), crowd::standing_flag(), print_config])
         .args(Config::flags())
         .after_help(
             "EXAMPLES\n  onsale serve --demo\n  onsale serve --demo --crowd 5000\n  ONSALE_JWT_SECRET=$(openssl rand -base64 48) \\\n    \
@@ -74,7 +74,8 @@ pub(super) fn command() -> Command {
              SYSTEMD\n  With Type=notify, the unit has started when /readyz is 200\n\n\
              EXIT CODES\n  0        stopped by SIGTERM or SIGINT: requests were answered, and all changes are kept\n  \
              1        it can't start, or the journal failed: the reason is on standard error\n  \
-             2        wrong usage or settings\n  130/143  a second SIGINT/SIGTERM ended it at once",
+             2        wrong usage or settings\n  \
+             3        another process has taken the log over (--log): don't start this one again by itself\n  130/143  a second SIGINT/SIGTERM ended it at once",
         )
 }
 
@@ -96,6 +97,7 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
     }
 
     config.require_tokens().map_err(Failure::settings)?;
+    config.check_log().map_err(Failure::settings)?;
     let crowd_request = CrowdRequest::read(matches);
     let logs = match &crowd_request {
         Some(request) => request.init_logs(&config.log),
@@ -207,6 +209,7 @@ async fn serve(
             print(&demo::greeting(&engine, &config, &urls, crowd.as_ref())?)?;
         }
         fans = crowd.map(|crowd| tokio::spawn(crowd.run(engine.clone(), shutdown.clone())));
+        stop_when_deposed(&engine, shutdown.clone());
         Ok(())
     };
     let served: Result<(), Failure> = served.await;
@@ -221,6 +224,7 @@ async fn serve(
     {
         tracing::error!(%error, "the crowd ended early");
     }
+    let journal = engine.journal().clone();
     let closed = engine.close().await;
     if let Some(mock) = mock {
         mock.stop().await;
@@ -228,6 +232,11 @@ async fn serve(
 
     served?;
     closed.map_err(|error| {
+        match journal.failure() {
+            Some(failure) if journal.is_deposed() => return Failure::TakenOver(failure.to_string()),
+            Some(failure) if !journal.is_local() => return Failure::Failed(failure.to_string()),
+            Some(_) | None => {}
+        }
         Failure::Failed(format!(
             "the journal had failed: {error}. What was acknowledged is kept: look for the disk's error in the log, mend it, and start again"
         ))
@@ -264,6 +273,23 @@ async fn open(
         () = progress => None,
         () = shutdown.cancelled() => None,
     }
+}
+
+/// Stops the process once another one has taken the log over: what it would show is no longer so.
+fn stop_when_deposed(engine: &Engine, shutdown: CancellationToken) {
+    let journal = engine.journal().clone();
+    if journal.is_local() {
+        return;
+    }
+    tokio::spawn(async move {
+        tokio::select! {
+            () = journal.deposed() => {
+                tracing::error!("another process has taken the log over: this one stops");
+                shutdown.cancel();
+            }
+            () = shutdown.cancelled() => {}
+        }
+    });
 }
 
 async fn drain(mut servers: tokio::task::JoinSet<server::DrainReport>) {

@@ -20,10 +20,10 @@ use std::path::PathBuf;
 
 pub use self::demo::{DemoError, DemoSecrets, demo_secrets, existing_demo_secrets};
 pub use self::table::{
-    ArchiveConfig, AuthConfig, ClockConfig, Config, JournalConfig, LimitsConfig, LogConfig, MailConfig,
-    PaymentsConfig, SETTINGS, ServerConfig, Setting, SnapshotsConfig,
+    ArchiveConfig, AuthConfig, ClockConfig, ClusterConfig, Config, JournalConfig, LimitsConfig, LogConfig,
+    MailConfig, PaymentsConfig, SETTINGS, ServerConfig, Setting, SnapshotsConfig,
 };
-pub use self::value::{AddressRange, LogFormat, RateLimit, Retain, Secret, SigningKey};
+pub use self::value::{AddressRange, LogFormat, NatsLogin, RateLimit, Retain, Secret, SigningKey};
 
 /// The variable that names the settings file, as `--config` does.
 const FILE_VARIABLE: &str = "ONSALE_CONFIG";
@@ -82,6 +82,15 @@ pub enum ConfigError {
          try it out"
     )]
     NoTokens,
+    /// A log that isn't on this machine's disk, and no secret for it.
+    #[error(
+        "cluster.log is set and cluster.secret isn't: set ONSALE_CLUSTER_SECRET to 32 or more characters, the same for every process \
+         that may take the log over (`openssl rand -base64 48` makes one)"
+    )]
+    NoClusterSecret,
+    /// What can't be had together with a log that isn't on this machine's disk.
+    #[error("{key} isn't possible yet with cluster.log: leave it out, or say {instead}")]
+    NotWithLog { key: &'static str, instead: &'static str },
 }
 
 fn suggestion(nearest: Option<&str>) -> String {
@@ -156,6 +165,7 @@ impl Config {
             let default = if setting.default.is_empty() { "unset" } else { setting.default };
             clap::Arg::new(setting.key)
                 .long(setting.flag())
+                .visible_aliases(setting.short_flag())
                 .value_name(setting.unit)
                 .help_heading("Settings")
                 .allow_hyphen_values(true)
@@ -222,6 +232,25 @@ impl Config {
             return Err(ConfigErrors(vec![ConfigError::NoTokens]));
         }
         Ok(())
+    }
+
+    /// Refuses settings that don't go with a log that isn't on this machine's disk.
+    ///
+    /// # Errors
+    /// Everything that is wrong, at once.
+    pub fn check_log(&self) -> Result<(), ConfigErrors> {
+        if self.cluster.log.is_empty() {
+            return Ok(());
+        }
+        let mut errors = Vec::new();
+        if self.cluster.secret.is_none() {
+            errors.push(ConfigError::NoClusterSecret);
+        }
+        // The archive is a file on a disk, which the process that takes over hasn't.
+        if self.archive.after.is_some() && *self.source("archive.after") != Source::Default {
+            errors.push(ConfigError::NotWithLog { key: "archive.after", instead: "archive.after = off" });
+        }
+        if errors.is_empty() { Ok(()) } else { Err(ConfigErrors(errors)) }
     }
 
     /// Sets what a demonstration needs, except where another source has a value: the secrets, free

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::LazyLock;
 
-use super::value::{self, AddressRange, LogFormat, RateLimit, Retain, Secret, SigningKey};
+use super::value::{self, AddressRange, LogFormat, NatsLogin, RateLimit, Retain, Secret, SigningKey};
 use super::{ConfigError, Values};
 use crate::domain::money::Currency;
 use crate::domain::time::Timestamp;
@@ -201,6 +201,31 @@ settings! {
         /// How many records may wait to be written. One more change is 503.
         queue_len_max: usize = "journal.queue_len_max", "records", "16384", |t| value::number(t, 1, 1_000_000), false;
     }
+    /// Where the log is, if it isn't on this machine's disk.
+    cluster: ClusterConfig {
+        /// The NATS JetStream servers that keep the log instead of this machine's disk; --log is the same
+        /// flag. Who starts with them takes the log over from whoever has it. If unset, the log is in
+        /// `data_dir`. docs/CLUSTER.md says how to set it up.
+        log: Vec<String> = "cluster.log", "nats:// URLs separated by commas", "", value::servers, false;
+        /// The log's name, which is part of the names of its streams.
+        name: String = "cluster.name", "1 to 32 letters, digits, - and _", "onsale", value::stream_name, false;
+        /// How many servers keep each record. With 3, one may be lost and the sale goes on; 1 is for trying
+        /// it out. A log that has fewer is refused.
+        replicas: u8 = "cluster.replicas", "servers", "3", |t| value::number(t, 1, 5), false;
+        /// What every process that may take the log over knows, and nobody else: the log's own secret is
+        /// made of it. It can't be changed once there is a log.
+        secret: Option<Secret> = "cluster.secret", "32 or more characters", "", |t| value::optional(t, value::long_secret), true;
+        /// This process's name, which another one is told that it has taken the log over from, or by. If
+        /// unset, the machine's.
+        node: Option<String> = "cluster.node", "text", "", |t| value::optional(t, value::text), false;
+        /// How to sign in to the account that has the log.
+        login: Option<NatsLogin> = "cluster.login", "user:password, or the path of a .creds file", "", |t| value::optional(t, NatsLogin::parse), true;
+        /// How to sign in to the servers' system account, which tells whether they are set up so that a
+        /// power cut loses nothing.
+        system_login: Option<NatsLogin> = "cluster.system_login", "user:password, or the path of a .creds file", "", |t| value::optional(t, NatsLogin::parse), true;
+        /// The certificates (PEM) that the servers' own are checked with, besides the system's.
+        ca_file: Option<PathBuf> = "cluster.ca_file", "path", "", |t| value::optional(t, value::path), false;
+    }
     /// When snapshots are taken.
     snapshots: SnapshotsConfig {
         /// A snapshot is taken after so many events.
@@ -280,6 +305,12 @@ impl Setting {
             SETTINGS.iter().map(|row| (row.key, row.key.replace(['.', '_'], "-"))).collect()
         });
         FLAGS.get(self.key).map_or(self.key, String::as_str)
+    }
+
+    /// Returns the shorter flag of a setting that has one.
+    pub(super) fn short_flag(&self) -> Option<&'static str> {
+        // `log` is a table in the file, so the setting has a longer name.
+        (self.key == "cluster.log").then_some("log")
     }
 
     /// Finds the row of a name in the file.

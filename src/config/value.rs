@@ -7,7 +7,7 @@ use core::fmt;
 use core::net::{IpAddr, SocketAddr};
 use core::num::NonZeroU32;
 use core::str::FromStr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -66,6 +66,43 @@ impl SigningKey {
 impl fmt::Debug for SigningKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("SigningKey(<set>)")
+    }
+}
+
+/// Signs in to a server of the log. It is never shown.
+#[derive(Clone, PartialEq, Eq)]
+pub enum NatsLogin {
+    /// With a password.
+    Password {
+        /// The user.
+        user: String,
+        /// Its password.
+        password: Secret,
+    },
+    /// With a file of credentials.
+    Credentials(PathBuf),
+}
+
+impl NatsLogin {
+    /// Reads `user:password`, or the path of a file whose name ends with `.creds`.
+    ///
+    /// # Errors
+    /// What is allowed.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        if Path::new(text).extension().is_some_and(|extension| extension == "creds") {
+            return path(text).map(Self::Credentials);
+        }
+        let parts = text.split_once(':').filter(|(user, password)| !user.is_empty() && !password.is_empty());
+        let parts = parts.filter(|_| !text.chars().any(char::is_control));
+        parts
+            .map(|(user, password)| Self::Password { user: user.to_owned(), password: Secret::new(password) })
+            .ok_or_else(|| "must be user:password, or the path of a file whose name ends with .creds".into())
+    }
+}
+
+impl fmt::Debug for NatsLogin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("NatsLogin(<set>)")
     }
 }
 
@@ -333,6 +370,30 @@ pub(super) fn origins(text: &str) -> Read<Vec<String>> {
     list(text, origin).ok_or_else(|| {
         "must be origins separated by commas, such as https://tickets.example.com, without a path or *".into()
     })
+}
+
+/// Reads the servers of a log.
+pub(super) fn servers(text: &str) -> Read<Vec<String>> {
+    let server = |item: &str| {
+        let rest = item.strip_prefix("nats://").or_else(|| item.strip_prefix("tls://"))?;
+        // They are logged and printed, so they can't hold a password (user@).
+        let plain = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'@' | b'/' | b'?' | b'#');
+        (!rest.is_empty() && rest.bytes().all(plain)).then(|| item.to_owned())
+    };
+    list(text, server).ok_or_else(|| {
+        "must be URLs separated by commas that begin with nats:// or tls://, such as nats://10.0.0.1:4222, without user and path \
+         (cluster.login has the user)"
+            .into()
+    })
+}
+
+/// Reads what may be a part of a stream's name.
+pub(super) fn stream_name(text: &str) -> Read<String> {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    if (1..=32).contains(&text.len()) && text.bytes().all(plain) {
+        return Ok(text.to_owned());
+    }
+    Err("must be 1 to 32 letters, digits, - and _".into())
 }
 
 pub(super) fn url(text: &str) -> Read<String> {

@@ -11,7 +11,9 @@ use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
-use super::concert::{Concert, GRADES_MAX, PRICE_MAX, Prices};
+use super::concert::{
+    Concert, FEE_MAX, FEES_MAX, GRADES_MAX, LINE_NAME_LEN_MAX, PRICE_MAX, PRICE_TYPES_MAX, Prices,
+};
 use super::ids::{ConcertId, ScheduleId, ScheduleNumber, VenueId};
 use super::keys::{KeyUse, Keys};
 use super::schedule::policy::{
@@ -475,6 +477,8 @@ impl CatalogueDraft {
     /// When it isn't one, or what stands by now would change.
     pub fn put_concert(&mut self, concert: Concert, fixed: bool) -> Result<Put, CatalogueRefusal> {
         check_grades(&concert)?;
+        check_price_types(&concert)?;
+        check_fees(&concert)?;
         let Some(venue) = self.catalogue.venues.get(&concert.venue) else {
             return invalid("venueId", "there is no such venue");
         };
@@ -498,15 +502,14 @@ impl CatalogueDraft {
             return in_use("the concert has a schedule: its venue and currency stand");
         }
 
-        let price = |concert: &Concert, name: &str| concert.grade(name).map(|grade| grade.price);
-        let repriced = standing.grades.iter().any(|grade| price(&concert, &grade.name) != Some(grade.price));
+        let repriced = !standing.has_same_prices(&concert);
         if repriced && fixed {
             return Err(prices_fixed());
         }
 
         // Another order of the grades is no other price, but schedules that never opened follow it.
         let concert = Arc::new(concert);
-        if standing.grades != concert.grades {
+        if repriced || standing.grades != concert.grades {
             self.repriced.push((Arc::clone(&concert), repriced));
         }
         self.push(CatalogueEvent::ConcertPut(concert));
@@ -657,6 +660,63 @@ fn check_grades(concert: &Concert) -> Result<(), CatalogueRefusal> {
         }
     }
     Ok(())
+}
+
+fn check_price_types(concert: &Concert) -> Result<(), CatalogueRefusal> {
+    let types = &concert.price_types;
+    if types.len() > PRICE_TYPES_MAX {
+        return invalid("priceTypes", format!("a concert has at most {PRICE_TYPES_MAX} price types"));
+    }
+    for (index, priced) in types.iter().enumerate() {
+        if types[..index].iter().any(|other| other.id == priced.id) {
+            return invalid(format!("priceTypes[{index}].priceType"), "the price type comes twice");
+        }
+        check_line_name(format!("priceTypes[{index}].name"), &priced.name)?;
+    }
+
+    for (index, grade) in concert.grades.iter().enumerate() {
+        let field = || format!("grades[{index}].prices");
+        for (id, price) in &grade.prices {
+            match types.iter().position(|priced| priced.id == *id) {
+                None => return invalid(field(), "names a price type that the concert doesn't have"),
+                Some(0) => {
+                    return invalid(
+                        field(),
+                        "the first price type is the default: it costs the grade's price",
+                    );
+                }
+                Some(_) if *price > PRICE_MAX => {
+                    return invalid(field(), "must be at most 10000000000000 each");
+                }
+                Some(_) => {}
+            }
+        }
+    }
+    Ok(())
+}
+
+fn check_fees(concert: &Concert) -> Result<(), CatalogueRefusal> {
+    if concert.fees.len() > FEES_MAX {
+        return invalid("fees", format!("a concert has at most {FEES_MAX} fees"));
+    }
+    for (index, fee) in concert.fees.iter().enumerate() {
+        if concert.fees[..index].iter().any(|other| other.id == fee.id) {
+            return invalid(format!("fees[{index}].feeId"), "the fee comes twice");
+        }
+        check_line_name(format!("fees[{index}].name"), &fee.name)?;
+        if fee.amount > FEE_MAX {
+            return invalid(format!("fees[{index}].amount"), "must be at most 1000000000000");
+        }
+    }
+    Ok(())
+}
+
+fn check_line_name(field: String, name: &str) -> Result<(), CatalogueRefusal> {
+    let count = name.chars().take(LINE_NAME_LEN_MAX + 1).count();
+    if (1..=LINE_NAME_LEN_MAX).contains(&count) && !name.chars().any(char::is_control) {
+        return Ok(());
+    }
+    invalid(field, format!("must have 1 to {LINE_NAME_LEN_MAX} characters, and no control characters"))
 }
 
 fn check_plan(plan: &Plan) -> Result<(), CatalogueRefusal> {

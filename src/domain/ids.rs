@@ -134,6 +134,16 @@ text_id!(
     AllotmentId,
     catalogue_character
 );
+text_id!(
+    /// The id of a price type, unique in its concert: 1–128 letters of any script, digits, `-_.:`.
+    PriceTypeId,
+    catalogue_character
+);
+text_id!(
+    /// The id of a fee, unique in its concert: 1–128 letters of any script, digits, `-_.:`.
+    FeeId,
+    catalogue_character
+);
 
 text_id!(
     /// The name of a payment gateway, as payments and routes have it: 1–128 letters from `a` to `z`.
@@ -154,6 +164,9 @@ pub const SEALED_BY_AES: u32 = 1 << 30;
 
 /// The bits of a number that say how its id is sealed. A new id has both.
 pub const SEAL_BITS: u32 = SEALED | SEALED_BY_AES;
+
+/// The bit of a payment's number that says that it is an order's of the box office.
+const OF_ORDER: u32 = 1 << 29;
 
 /// Returns the count in a number, sealed or not: from 1 in the order in which they were made, up to a thousand millions.
 pub const fn count_of(number: u32) -> u32 {
@@ -294,6 +307,20 @@ impl PaymentNumber {
     /// Returns which it is, from 1 in the order in which they were made.
     pub const fn count(self) -> u32 {
         count_of(self.0)
+    }
+
+    /// Returns the number of an order's payment: that of its reservation, and that it is an order's.
+    ///
+    /// # Panics
+    /// When the reservation is none of the first 500 millions of its schedule.
+    pub const fn of_order(reservation: ReservationNumber) -> Self {
+        assert!(reservation.count() < OF_ORDER, "an order's number leaves room for the bit");
+        Self(reservation.0 | OF_ORDER)
+    }
+
+    /// Returns the number of the reservation that is this payment, where it is an order's.
+    pub const fn order(self) -> Option<ReservationNumber> {
+        if self.0 & OF_ORDER == 0 { None } else { Some(ReservationNumber(self.0 & !OF_ORDER)) }
     }
 }
 

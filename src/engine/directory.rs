@@ -49,6 +49,8 @@ pub(super) struct Directory {
     pub(super) data_dir: PathBuf,
     /// The position of the newest snapshot; before the first, one that no log reaches.
     pub(super) last_snapshot: AtomicU64,
+    /// How many records this life had written at the newest snapshot; below zero, and wrapped, for what it didn't write itself.
+    pub(super) snapshot_records: AtomicU64,
     pub(super) users: Arc<Live<Users>>,
     pub(super) archive: ArchiveAccess,
     pub(super) archive_after: Option<Seconds>,
@@ -80,6 +82,8 @@ pub(super) struct Setup {
     pub(super) gateways: Gateways,
     pub(super) data_dir: PathBuf,
     pub(super) last_snapshot: AtomicU64,
+    /// How many records this life had written at the newest snapshot; below zero, and wrapped, for what it didn't write itself.
+    pub(super) snapshot_records: AtomicU64,
     pub(super) archive: ArchiveAccess,
     pub(super) archive_after: Option<Seconds>,
 }
@@ -96,6 +100,7 @@ impl Directory {
             gateways,
             data_dir,
             last_snapshot,
+            snapshot_records,
             archive,
             archive_after,
         } = setup;
@@ -106,6 +111,7 @@ impl Directory {
             ledgers: Ledgers::new(accounts, payments, gateways),
             data_dir,
             last_snapshot,
+            snapshot_records,
             users: live_users(users),
             archive,
             archive_after,

@@ -33,6 +33,7 @@ use ::core::num::NonZeroU32;
 use ::core::time::Duration;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use aws_lc_rs::hmac;
 use kameo::actor::ActorRef;
@@ -214,6 +215,12 @@ impl Engine {
         if asked {
             let _ = self.directory.core.journal.barrier().await;
         }
+    }
+
+    /// Returns how many events stand behind the newest snapshot: the next start replays them.
+    pub fn events_since_snapshot(&self) -> u64 {
+        let counted = self.directory.snapshot_records.load(Ordering::Relaxed);
+        self.journal().records().wrapping_sub(counted)
     }
 
     /// Returns the prices that a schedule sells at, or would if its sale opened now.

@@ -29,7 +29,7 @@ use crate::domain::time::Timestamp;
 use crate::journal::Position;
 
 /// The version of the tables: it goes up with each change of a table or a column.
-pub const SCHEMA_VERSION: u32 = 3;
+pub const SCHEMA_VERSION: u32 = 5;
 
 /// The log and the position of an export.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,8 +54,8 @@ impl Taken {
 pub enum Value<'a> {
     /// Nothing.
     Null,
-    /// A whole number, below 2^63.
-    Integer(u64),
+    /// A whole number.
+    Integer(i64),
     /// A text.
     Text(Cow<'a, str>),
 }
@@ -78,9 +78,15 @@ impl From<Timestamp> for Value<'_> {
     }
 }
 
+impl From<i64> for Value<'_> {
+    fn from(number: i64) -> Self {
+        Self::Integer(number)
+    }
+}
+
 impl From<u64> for Value<'_> {
     fn from(number: u64) -> Self {
-        Self::Integer(number)
+        Self::Integer(i64::try_from(number).expect("positions, counts and amounts are below 2^63"))
     }
 }
 
@@ -92,7 +98,7 @@ impl From<u32> for Value<'_> {
 
 impl From<usize> for Value<'_> {
     fn from(number: usize) -> Self {
-        Self::Integer(u64::try_from(number).expect("a usize has 64 bits at most"))
+        u64::try_from(number).expect("a usize has 64 bits at most").into()
     }
 }
 
@@ -106,7 +112,7 @@ impl Serialize for Value<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
             Self::Null => serializer.serialize_unit(),
-            Self::Integer(number) => serializer.serialize_u64(*number),
+            Self::Integer(number) => serializer.serialize_i64(*number),
             Self::Text(text) => serializer.serialize_str(text),
         }
     }
@@ -132,7 +138,11 @@ impl<'de> de::Visitor<'de> for ValueVisitor {
         Ok(Value::Null)
     }
 
-    fn visit_u64<E>(self, number: u64) -> Result<Value<'de>, E> {
+    fn visit_u64<E: de::Error>(self, number: u64) -> Result<Value<'de>, E> {
+        i64::try_from(number).map(Value::Integer).map_err(|_| E::custom("a number of 2^63 or more"))
+    }
+
+    fn visit_i64<E>(self, number: i64) -> Result<Value<'de>, E> {
         Ok(Value::Integer(number))
     }
 

@@ -17,13 +17,14 @@ use crate::archive::{Archive, ArchiveError, Restored};
 use crate::domain::accounts::{Account, Accounts, Kind, Transaction};
 use crate::domain::catalogue::Catalogue;
 use crate::domain::concert::Concert;
-use crate::domain::ids::{GradeName, PhaseId, ReservationId, UserId, count_of};
+use crate::domain::ids::{GradeName, PaymentId, PhaseId, PriceTypeId, ReservationId, UserId, count_of};
 use crate::domain::money::Currency;
-use crate::domain::payments::{Failure, Payment, Payments};
+use crate::domain::payments::{Failure, OrderPayment, Payment, Payments, State};
 use crate::domain::schedule::codes::{Codes, Discount, Standing};
-use crate::domain::schedule::{Reservation, Schedule, SeatStatus};
+use crate::domain::schedule::terms::PriceType;
+use crate::domain::schedule::{Reservation, ReservationRef, Schedule, SeatStatus};
 use crate::domain::users::{User, UserStatus, Users};
-use crate::domain::venue::{BuiltVenue, Seat};
+use crate::domain::venue::BuiltVenue;
 use crate::recovery::World;
 
 /// A schedule with its payments. Payments outlive a schedule that was removed.
@@ -277,6 +278,49 @@ impl<E> Rows<'_, E> {
             (self.take)(Table::Grades, &row)?;
         }
 
+        self.price_types(concert)?;
+        for (index, fee) in concert.fees.iter().enumerate() {
+            let row = [
+                id.into(),
+                fee.id.as_str().into(),
+                (index + 1).into(),
+                (&*fee.name).into(),
+                fee.amount.minor().into(),
+                currency.into(),
+                fee.per.as_str().into(),
+                u32::from(fee.refundable).into(),
+            ];
+            (self.take)(Table::Fees, &row)?;
+        }
+
+        Ok(())
+    }
+
+    fn price_types(&mut self, concert: &Concert) -> Result<(), E> {
+        let (id, currency) = (concert.id.as_str(), concert.currency.as_str());
+        for (index, priced) in concert.price_types.iter().enumerate() {
+            let row = [
+                id.into(),
+                priced.id.as_str().into(),
+                (index + 1).into(),
+                (&*priced.name).into(),
+                priced.note.as_deref().into(),
+            ];
+            (self.take)(Table::PriceTypes, &row)?;
+        }
+
+        for grade in &concert.grades {
+            for (price_type, price) in &grade.prices {
+                let row = [
+                    id.into(),
+                    grade.name.as_str().into(),
+                    price_type.as_str().into(),
+                    price.minor().into(),
+                    currency.into(),
+                ];
+                (self.take)(Table::GradePrices, &row)?;
+            }
+        }
         Ok(())
     }
 
@@ -314,6 +358,9 @@ impl<E> Rows<'_, E> {
             self.payment(payment, sale.schedule)?;
         }
         if let Some(schedule) = sale.schedule {
+            for order in schedule.orders().filter_map(|order| OrderPayment::of(schedule, order)) {
+                self.order_payment(&order, schedule)?;
+            }
             for reservation in schedule.reservations() {
                 self.reservation(schedule, reservation, sale.payments)?;
             }
@@ -426,7 +473,7 @@ impl<E> Rows<'_, E> {
 
     fn allotments(&mut self, schedule: &Schedule) -> Result<(), E> {
         for terms in schedule.allotments() {
-            let counts = schedule.allotment_counts(&terms);
+            let counts = schedule.allotment_counts(&terms, schedule.last_instant());
             let row = [
                 schedule.id().as_str().into(),
                 terms.id.as_str().into(),
@@ -445,6 +492,19 @@ impl<E> Rows<'_, E> {
                 let row = [schedule.id().as_str().into(), seat.into(), terms.id.as_str().into()];
                 (self.take)(Table::AllotmentSeats, &row)?;
             }
+            for (places, counts) in terms.areas.iter().zip(schedule.allotment_areas(&terms.id)) {
+                let area = &schedule.layout().areas()[places.area.index()];
+                let row = [
+                    schedule.id().as_str().into(),
+                    (&*area.id).into(),
+                    terms.id.as_str().into(),
+                    counts.total.into(),
+                    counts.held.into(),
+                    counts.sold.into(),
+                    counts.left.into(),
+                ];
+                (self.take)(Table::AllotmentAreas, &row)?;
+            }
         }
 
         Ok(())
@@ -452,17 +512,14 @@ impl<E> Rows<'_, E> {
 
     fn payment(&mut self, payment: &Payment, schedule: Option<&Schedule>) -> Result<(), E> {
         self.named(&payment.user)?;
-        let reservation = ReservationId {
-            schedule: payment.id.schedule,
-            number: payment.reservation.number,
-            nonce: payment.reservation.nonce,
-        };
+        let reservation = reservation_id(payment.id, payment.reservation);
 
         let declined = match &payment.failure {
             Some(Failure::Declined { code, reason }) => Some((&**code, &**reason)),
             _ => None,
         };
 
+        let goes_back = matches!(payment.state, State::Refunding | State::Refunded);
         let answer = payment.answer.as_deref();
         let row = [
             payment.id.to_string().into(),
@@ -472,6 +529,7 @@ impl<E> Rows<'_, E> {
             payment.method.as_str().into(),
             payment.state.as_str().into(),
             payment.amount.minor().into(),
+            goes_back.then(|| payment.refund_amount().minor()).into(),
             payment.currency.as_str().into(),
             // The order's id at the gateway is the payment's own.
             payment.needs_gateway().then(|| payment.id.to_string()).into(),
@@ -491,27 +549,76 @@ impl<E> Rows<'_, E> {
         (self.take)(Table::Payments, &row)
     }
 
+    /// The payment of an order, whose reservation it is.
+    fn order_payment(&mut self, payment: &OrderPayment, schedule: &Schedule) -> Result<(), E> {
+        payment.user.as_ref().map_or(Ok(()), |user| self.named(user))?;
+        let cancelled = payment.cancelled_at.map(|_| Failure::Cancelled.as_str());
+        let row = [
+            payment.id.to_string().into(),
+            schedule.id().as_str().into(),
+            reservation_id(payment.id, payment.reservation).to_string().into(),
+            payment.user.as_deref().into(),
+            payment.order().method.as_str().into(),
+            payment.state().as_str().into(),
+            payment.amount().minor().into(),
+            payment.cancelled_at.map(|_| payment.refund().minor()).into(),
+            payment.currency.as_str().into(),
+            // Nothing of it is at a gateway.
+            Value::Null,
+            cancelled.into(),
+            Value::Null,
+            Value::Null,
+            Value::Null,
+            Value::Null,
+            Value::Null,
+            Value::Null,
+            payment.created_at.into(),
+            payment.cancelled_at.unwrap_or(payment.created_at).into(),
+            payment.created_at.into(),
+            payment.refunded_at().into(),
+        ];
+        (self.take)(Table::Payments, &row)
+    }
+
+    /// What makes a reservation an order.
+    fn order(&mut self, id: &str, payment: &OrderPayment) -> Result<(), E> {
+        let order = payment.order();
+        let row = [
+            id.into(),
+            payment.id.to_string().into(),
+            order.clerk.as_str().into(),
+            order.method.as_str().into(),
+            order.reference.as_deref().into(),
+            order.name.as_deref().into(),
+            order.reason.as_deref().into(),
+        ];
+        (self.take)(Table::Orders, &row)
+    }
+
     fn reservation(
         &mut self,
         schedule: &Schedule,
         reservation: &Reservation,
         payments: Option<&Payments>,
     ) -> Result<(), E> {
-        self.named(&reservation.user)?;
+        reservation.user.as_ref().map_or(Ok(()), |user| self.named(user))?;
         let id = schedule.full_id(reservation).to_string();
         let currency = schedule.currency();
 
         // An attempt that came to nothing is forgotten, perhaps before the reservation that it was made for.
         let kept = |id| payments.is_some_and(|payments| payments.payment(id).is_some());
-        let payment = reservation.payment.filter(|id| kept(*id));
+        let payment = reservation.payment.filter(|id| reservation.order().is_some() || kept(*id));
         let row = [
             id.as_str().into(),
             schedule.id().as_str().into(),
-            reservation.user.as_str().into(),
+            reservation.user.as_deref().into(),
             reservation.status.as_str().into(),
             reservation.places().into(),
             schedule.amount_of(reservation).minor().into(),
+            schedule.refund_of(reservation).minor().into(),
             currency.as_str().into(),
+            reservation.code().into(),
+            reservation.allotment().into(),
             payment.map(|id| id.to_string()).into(),
             reservation.created_at.into(),
             reservation.expires_at.into(),
@@ -522,38 +629,71 @@ impl<E> Rows<'_, E> {
         ];
 
         (self.take)(Table::Reservations, &row)?;
-        for seat in &*reservation.seats {
-            self.reservation_seat(schedule, &id, *seat)?;
+        if let Some(payment) = OrderPayment::of(schedule, reservation) {
+            self.order(&id, &payment)?;
         }
-        let areas = reservation.terms.iter().flat_map(|terms| &*terms.areas);
-        for (index, places) in areas.enumerate() {
-            let layout = schedule.layout();
-            let area = &layout.areas()[places.area.index()];
+        self.places(schedule, reservation, &id)?;
+
+        for (index, line) in schedule.lines_of(reservation).iter().enumerate() {
             let row = [
                 id.as_str().into(),
+                (index + 1).into(),
+                line.kind.as_str().into(),
+                (&*line.name).into(),
+                line.count.into(),
+                line.unit_amount.into(),
+                line.amount.into(),
+                currency.as_str().into(),
+                u32::from(line.refundable).into(),
+            ];
+            (self.take)(Table::ReservationLines, &row)?;
+        }
+        Ok(())
+    }
+
+    fn places(&mut self, schedule: &Schedule, reservation: &Reservation, id: &str) -> Result<(), E> {
+        let (layout, currency) = (schedule.layout(), schedule.currency());
+        let prices = schedule.prices().expect("prices are set before a seat is held");
+        let price_of = |grade, price_type| {
+            let price = prices.shown(grade, price_type);
+            (prices.type_id(price_type).map(PriceTypeId::as_str), price.minor())
+        };
+        let terms = reservation.terms.as_deref();
+
+        for (place, seat) in reservation.seats.iter().enumerate() {
+            let grade = layout.grade_of(*seat);
+            let price_type = terms.map_or(PriceType::DEFAULT, |terms| terms.price_type(place));
+            let (price_type, price) = price_of(grade, price_type);
+            let row = [
+                id.into(),
+                schedule.id().as_str().into(),
+                layout.seat_id(*seat).into(),
+                layout.grades()[grade.index()].as_str().into(),
+                price_type.into(),
+                price.into(),
+                currency.as_str().into(),
+            ];
+            (self.take)(Table::ReservationSeats, &row)?;
+        }
+
+        let areas = terms.map_or(&[][..], |terms| &terms.areas);
+        for (index, places) in areas.iter().enumerate() {
+            let area = &layout.areas()[places.area.index()];
+            let (price_type, price) = price_of(area.grade, places.price_type);
+            let row = [
+                id.into(),
                 (index + 1).into(),
                 schedule.id().as_str().into(),
                 (&*area.id).into(),
                 layout.grades()[area.grade.index()].as_str().into(),
+                price_type.into(),
+                price.into(),
+                currency.as_str().into(),
                 places.count.into(),
             ];
             (self.take)(Table::ReservationAreas, &row)?;
         }
-
         Ok(())
-    }
-
-    fn reservation_seat(&mut self, schedule: &Schedule, reservation: &str, seat: Seat) -> Result<(), E> {
-        let (layout, currency) = (schedule.layout(), schedule.currency());
-        let row = [
-            reservation.into(),
-            schedule.id().as_str().into(),
-            layout.seat_id(seat).into(),
-            layout.grades()[layout.grade_of(seat).index()].as_str().into(),
-            schedule.price(seat).minor().into(),
-            currency.as_str().into(),
-        ];
-        (self.take)(Table::ReservationSeats, &row)
     }
 
     fn account(&mut self, user: &UserId, account: &Account) -> Result<(), E> {
@@ -587,6 +727,11 @@ impl<E> Rows<'_, E> {
         ];
         (self.take)(Table::Transactions, &row)
     }
+}
+
+fn reservation_id(payment: PaymentId, reservation: ReservationRef) -> ReservationId {
+    let ReservationRef { number, nonce } = reservation;
+    ReservationId { schedule: payment.schedule, number, nonce }
 }
 
 /// Writes names as a list of JSON.

@@ -16,17 +16,23 @@ pub enum Table {
     VenueAreas,
     Concerts,
     Grades,
+    PriceTypes,
+    GradePrices,
+    Fees,
     Schedules,
     Seats,
     Areas,
     Codes,
     Allotments,
     AllotmentSeats,
+    AllotmentAreas,
     Users,
     Payments,
     Reservations,
+    Orders,
     ReservationSeats,
     ReservationAreas,
+    ReservationLines,
     Accounts,
     Transactions,
 }
@@ -88,7 +94,7 @@ impl Schema {
 
 impl Table {
     /// Every table, each behind those that it refers to.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 26] = [
         Self::Meta,
         Self::Venues,
         Self::VenueSections,
@@ -96,17 +102,23 @@ impl Table {
         Self::VenueAreas,
         Self::Concerts,
         Self::Grades,
+        Self::PriceTypes,
+        Self::GradePrices,
+        Self::Fees,
         Self::Schedules,
         Self::Seats,
         Self::Areas,
         Self::Codes,
         Self::Allotments,
         Self::AllotmentSeats,
+        Self::AllotmentAreas,
         Self::Users,
         Self::Payments,
         Self::Reservations,
+        Self::Orders,
         Self::ReservationSeats,
         Self::ReservationAreas,
+        Self::ReservationLines,
         Self::Accounts,
         Self::Transactions,
     ];
@@ -121,17 +133,23 @@ impl Table {
             Self::VenueAreas => &VENUE_AREAS,
             Self::Concerts => &CONCERTS,
             Self::Grades => &GRADES,
+            Self::PriceTypes => &PRICE_TYPES,
+            Self::GradePrices => &GRADE_PRICES,
+            Self::Fees => &FEES,
             Self::Schedules => &SCHEDULES,
             Self::Seats => &SEATS,
             Self::Areas => &AREAS,
             Self::Codes => &CODES,
             Self::Allotments => &ALLOTMENTS,
             Self::AllotmentSeats => &ALLOTMENT_SEATS,
+            Self::AllotmentAreas => &ALLOTMENT_AREAS,
             Self::Users => &USERS,
             Self::Payments => &PAYMENTS,
             Self::Reservations => &RESERVATIONS,
+            Self::Orders => &ORDERS,
             Self::ReservationSeats => &RESERVATION_SEATS,
             Self::ReservationAreas => &RESERVATION_AREAS,
+            Self::ReservationLines => &RESERVATION_LINES,
             Self::Accounts => &ACCOUNTS,
             Self::Transactions => &TRANSACTIONS,
         }
@@ -292,6 +310,57 @@ static GRADES: Schema = Schema {
     indices: &[],
 };
 
+static PRICE_TYPES: Schema = Schema {
+    name: "price_types",
+    what: "whom a price of a concert is for, if it has price types",
+    columns: &[
+        CONCERT_ID,
+        text("price_type", "unique in its concert"),
+        number("ordinal", "from 1, the default, which costs a grade's own price"),
+        text("name", "for people"),
+        maybe(text("note", "what it takes to have this price")),
+    ],
+    primary_key: &["concert_id", "price_type"],
+    foreign_keys: &[OF_CONCERT],
+    indices: &[],
+};
+
+static GRADE_PRICES: Schema = Schema {
+    name: "grade_prices",
+    what: "the price now of another price type than the default in a grade; one without a row isn't sold there",
+    columns: &[
+        CONCERT_ID,
+        text("grade", "the grade"),
+        text("price_type", "the price type"),
+        number("price", "of one seat, in minor units"),
+        CURRENCY,
+    ],
+    primary_key: &["concert_id", "grade", "price_type"],
+    foreign_keys: &[
+        ForeignKey { columns: &["concert_id", "grade"], table: Table::Grades },
+        ForeignKey { columns: &["concert_id", "price_type"], table: Table::PriceTypes },
+    ],
+    indices: &[],
+};
+
+static FEES: Schema = Schema {
+    name: "fees",
+    what: "what a concert adds now to the price of places",
+    columns: &[
+        CONCERT_ID,
+        text("fee_id", "unique in its concert"),
+        number("ordinal", "its place among them, from 1"),
+        text("name", "for people"),
+        number("amount", "in minor units"),
+        CURRENCY,
+        text("per", "seat (each place) or reservation"),
+        number("refundable", "1 where a cancellation gives it back, else 0"),
+    ],
+    primary_key: &["concert_id", "fee_id"],
+    foreign_keys: &[OF_CONCERT],
+    indices: &[],
+};
+
 static SCHEDULES: Schema = Schema {
     name: "schedules",
     what: "a performance of a concert: the unit of sale",
@@ -390,7 +459,7 @@ static CODES: Schema = Schema {
 
 static ALLOTMENTS: Schema = Schema {
     name: "allotments",
-    what: "seats of a schedule that are set aside; one that was released is gone",
+    what: "seats and places of areas of a schedule that are set aside; one that was released is gone",
     columns: &[
         SCHEDULE_ID,
         text("allotment_id", "unique in its schedule"),
@@ -419,6 +488,26 @@ static ALLOTMENT_SEATS: Schema = Schema {
     indices: &[&["schedule_id", "allotment_id"]],
 };
 
+static ALLOTMENT_AREAS: Schema = Schema {
+    name: "allotment_areas",
+    what: "places of an area that an allotment has",
+    columns: &[
+        SCHEDULE_ID,
+        text("area_id", "the area"),
+        text("allotment_id", "the allotment"),
+        number("total", "how many places it has"),
+        number("held", "of these, held or being paid"),
+        number("sold", "of these, sold"),
+        number("left", "of these, left to those who bring a code of it"),
+    ],
+    primary_key: &["schedule_id", "allotment_id", "area_id"],
+    foreign_keys: &[
+        ForeignKey { columns: &["schedule_id", "area_id"], table: Table::Areas },
+        ForeignKey { columns: &["schedule_id", "allotment_id"], table: Table::Allotments },
+    ],
+    indices: &[&["schedule_id", "area_id"]],
+};
+
 static USERS: Schema = Schema {
     name: "users",
     what: "everyone who signed up, and everyone whom another table names",
@@ -441,10 +530,17 @@ static PAYMENTS: Schema = Schema {
         text("payment_id", "its id"),
         maybe(text("schedule_id", "the schedule; null where it was removed since")),
         text("reservation_id", "what it pays for; an ended reservation may be forgotten before its payment"),
-        USER_ID,
-        text("method", "balance, card, kakao_pay, naver_pay, toss or external"),
-        text("status", "ready, pending, completed, failed, refunding or refunded"),
+        maybe(USER_ID),
+        text(
+            "method",
+            "balance, card, kakao_pay, naver_pay, toss or external; an order's: cash, card_terminal, invoice or complimentary",
+        ),
+        text(
+            "status",
+            "ready, pending, completed, failed, refunding or refunded; a cancelled order's stays refunding, since it is given back by hand",
+        ),
         number("amount", "in minor units"),
+        maybe(number("refund_amount", "how much of it goes or went back; null where nothing is to")),
         CURRENCY,
         maybe(text("order_id", "the gateway's number of the order")),
         maybe(text("failure_code", "why it failed, or was given back")),
@@ -476,11 +572,17 @@ static RESERVATIONS: Schema = Schema {
     columns: &[
         text("reservation_id", "its id"),
         SCHEDULE_ID,
-        USER_ID,
+        maybe(USER_ID),
         text("status", "held, paying, confirmed, cancelled, released or expired"),
         number("seats", "how many it has, or had, and places of areas"),
-        number("amount", "what they cost together, in minor units"),
+        number("amount", "what they cost together, in minor units: the sum of its lines"),
+        number("refund_amount", "of this, what a cancellation gives back, or has given back"),
         CURRENCY,
+        maybe(text("code", "the code that it used")),
+        maybe(text(
+            "allotment_id",
+            "the allotment that it was taken from, which may have been released since",
+        )),
         maybe(text(
             "payment_id",
             "the payment that is under way or stands for it; null where that came to nothing",
@@ -497,6 +599,23 @@ static RESERVATIONS: Schema = Schema {
     indices: &[&["schedule_id", "status"], &["user_id"], &["payment_id"]],
 };
 
+static ORDERS: Schema = Schema {
+    name: "orders",
+    what: "a reservation that the box office sold: its payment is completed by the order, and given back by hand",
+    columns: &[
+        text("reservation_id", "the reservation"),
+        text("payment_id", "its payment, of the reservation's amount"),
+        text("clerk_id", "who sold it"),
+        text("method", "cash, card_terminal, invoice or complimentary"),
+        maybe(text("reference", "the till's name for the payment")),
+        maybe(text("name", "who comes with it")),
+        maybe(text("reason", "why it costs what it does")),
+    ],
+    primary_key: &["reservation_id"],
+    foreign_keys: &[ForeignKey { columns: &["reservation_id"], table: Table::Reservations }, OF_PAYMENT],
+    indices: &[&["clerk_id"], &["payment_id"]],
+};
+
 static RESERVATION_SEATS: Schema = Schema {
     name: "reservation_seats",
     what: "a seat of a reservation",
@@ -505,7 +624,8 @@ static RESERVATION_SEATS: Schema = Schema {
         SCHEDULE_ID,
         text("seat_id", "the seat"),
         text("grade", "its grade"),
-        number("price", "what it costs, in minor units"),
+        maybe(text("price_type", "its price type; null where the concert has none")),
+        number("price", "what it costs by that, in minor units"),
         CURRENCY,
     ],
     primary_key: &["reservation_id", "seat_id"],
@@ -525,6 +645,9 @@ static RESERVATION_AREAS: Schema = Schema {
         SCHEDULE_ID,
         text("area_id", "the area"),
         text("grade", "its grade"),
+        maybe(text("price_type", "their price type; null where the concert has none")),
+        number("price", "what a place costs by that, in minor units"),
+        CURRENCY,
         number("count", "how many places"),
     ],
     primary_key: &["reservation_id", "ordinal"],
@@ -533,6 +656,25 @@ static RESERVATION_AREAS: Schema = Schema {
         ForeignKey { columns: &["schedule_id", "area_id"], table: Table::Areas },
     ],
     indices: &[&["schedule_id", "area_id"]],
+};
+
+static RESERVATION_LINES: Schema = Schema {
+    name: "reservation_lines",
+    what: "a line of what a reservation costs; the lines of each add up to its amount",
+    columns: &[
+        text("reservation_id", "the reservation"),
+        number("ordinal", "its place among them, from 1"),
+        text("kind", "seat, area, fee or discount"),
+        text("name", "for people; of a discount the code, or who gave it said why"),
+        number("count", "how often the unit's amount counts"),
+        number("unit_amount", "in minor units; below zero where it is taken off"),
+        number("amount", "of all, in minor units"),
+        CURRENCY,
+        number("refundable", "1 where a cancellation gives it back, else 0"),
+    ],
+    primary_key: &["reservation_id", "ordinal"],
+    foreign_keys: &[ForeignKey { columns: &["reservation_id"], table: Table::Reservations }],
+    indices: &[],
 };
 
 static ACCOUNTS: Schema = Schema {

@@ -118,7 +118,7 @@ fn what_is_no_line_of_an_export_is_refused_with_its_number() {
         "its values don't fit its table's columns",
     );
     check(format!("{header}\n[\"secrets\",1]\n"), 2, "it names no table");
-    check(format!("{header}\n[\"users\",-1]\n"), 2, "it isn't a row");
+    check(format!("{header}\n[\"users\",1.5]\n"), 2, "it isn't a row");
     check(format!("{header}\n\n{header}\n"), 3, "it is neither a row nor the last line");
     check(format!("{header}\n{trailer}\n"), 2, "it counts other rows than came");
     check(format!("{header}\n{row}\n{trailer}\n{row}\n"), 4, "something follows the last line");

@@ -196,8 +196,10 @@ impl NotCaptured {
 pub struct Cancel {
     /// The key of the capture.
     pub payment_key: PaymentKey,
-    /// The whole of what was captured.
+    /// How much goes back.
     pub amount: Money,
+    /// The whole of what was captured. Where a part goes back, the gateway must still have the whole, so that the part goes back once.
+    pub captured: Money,
     /// Why; the customer may see it. Cut where the gateway takes less.
     pub reason: String,
     /// A new one for each attempt.

@@ -103,6 +103,14 @@ impl App {
                 "The journal has failed, so nothing can be changed until the process is restarted.",
             ));
         }
+        if let Some(lost) = self.engine.journal().health().lost {
+            return Err(Problem::new(
+                Code::LogLostData,
+                format!(
+                    "The log's servers have lost what was acknowledged: {lost}. Stop the process, and look for their newest data."
+                ),
+            ));
+        }
         if self.parts.shutdown.is_cancelled() {
             return Err(Problem::new(Code::NotReady, "The process is stopping and takes no new requests."));
         }

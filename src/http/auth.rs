@@ -27,7 +27,10 @@ use self::cache::{TokenCache, Verified};
 pub(crate) use self::extractors::changes;
 use self::keys::{Expectations, Key, KeyFile};
 pub use self::{
-    extractors::{Admin, Auditor, Follower, Operator, Reader, Standing, StreamOpener, User, Watcher},
+    extractors::{
+        Admin, Auditor, Clerk, Follower, Operator, Reader, Returner, Standing, StreamOpener, User, Viewer,
+        Watcher,
+    },
     keys::KeysError,
     roles::{Right, Role},
 };
@@ -102,6 +105,17 @@ impl Caller {
     /// Says whether the caller may see what belongs to `owner`: its own, or whoever reads everything.
     pub fn may_see(&self, owner: &UserId) -> bool {
         self.role.may(Right::ReadAll) || self.user_id == *owner
+    }
+
+    /// Says whether the caller may see what belongs to `owner`, or to nobody; of orders, whoever sells may.
+    pub fn may_see_of(&self, owner: Option<&UserId>, is_order: bool) -> bool {
+        let owns = owner.is_some_and(|owner| self.may_see(owner));
+        owns || self.role.may(Right::ReadAll) || (is_order && self.role.may(Right::Sell))
+    }
+
+    /// Says whether the caller sees what the staff notes of payments: gateways' answers, and who sold an order.
+    pub fn is_staff(&self) -> bool {
+        self.role.may(Right::ReadAll) || self.role.may(Right::Sell)
     }
 
     /// Says whether the caller's token is over.

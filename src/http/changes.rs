@@ -1,12 +1,14 @@
 //! Changes of the catalogue and of schedules, and how they are answered.
 
-use axum::http::StatusCode;
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 
 use super::app::App;
 use super::auth::{Admin, Caller};
+use super::documents::Surroundings;
 use super::extract::IdempotencyKey;
 use super::idempotency::{asked, marked};
+use super::json::Json;
 use super::problem::Problem;
 use super::refusal::problem;
 use crate::domain::catalogue::Put;
@@ -30,6 +32,28 @@ pub(super) async fn put(app: &App, admin: &Admin, change: CatalogueChange) -> Re
             unreachable!("a put answers with what it found, not {other:?}")
         }
     }
+}
+
+/// Answers with a reservation; a new one with where it is.
+pub(super) fn reserved(
+    app: &App,
+    entry: &ScheduleEntry,
+    acted: &Done<Answer>,
+    status: StatusCode,
+) -> Result<Response, Problem> {
+    let Answer::Reservation(reservation) = &acted.answer else {
+        unreachable!("a command about a reservation answers with one");
+    };
+    let surroundings = Surroundings::of(&app.engine, entry).map_err(|error| problem(error, None))?;
+    let mut response = marked(Json(status, surroundings.show(reservation)), acted.replayed);
+
+    if status == StatusCode::CREATED {
+        let id = reservation.full_id(entry.number()).to_text();
+        let location = [&b"/api/v1/reservations/"[..], &id].concat();
+        let location = HeaderValue::try_from(location).expect("base 32 is visible ASCII");
+        response.headers_mut().insert(header::LOCATION, location);
+    }
+    Ok(response)
 }
 
 /// Has a schedule carry a command out.

@@ -3,7 +3,7 @@
 //! Absent on purpose: whether a code is right, which the schedule says.
 //!
 //! Invariants: one answer for every code that can't be used, whatever the reason; whoever has brought too many of them is told
-//! to wait before the next is looked at, a right one, too, so that the limit can't be guessed around.
+//! to wait before the next is looked at, a right one, too, so that the limit can't be guessed around. A hold's own code is no guess.
 
 use super::ClientAddress;
 use super::app::App;
@@ -11,7 +11,7 @@ use super::problem::Problem;
 use super::refusal::code_invalid;
 use crate::domain::ids::UserId;
 use crate::domain::schedule::codes::AccessCode;
-use crate::domain::schedule::{Refusal, Schedule};
+use crate::domain::schedule::{Refusal, ReservationRef, Schedule};
 use crate::domain::time::Timestamp;
 use crate::engine::{self, EngineError, ScheduleEntry};
 
@@ -22,15 +22,17 @@ pub(super) struct Brought<'a> {
     address: ClientAddress,
     /// The code.
     pub(super) code: Option<AccessCode>,
-    /// Whether it was counted as a wrong one.
-    counted: bool,
+    /// Whether it was a guess that nothing has called wrong yet.
+    may_be_wrong: bool,
 }
 
 /// What a code is brought to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum BroughtTo {
-    /// A hold, or its exchange.
+    /// A hold.
     Hold,
+    /// The exchange of a hold.
+    Exchange(ReservationRef),
     /// The door of the waiting room.
     Door,
 }
@@ -38,10 +40,17 @@ pub(super) enum BroughtTo {
 impl BroughtTo {
     fn calls_wrong(self, schedule: &Schedule, code: &AccessCode, now: Timestamp) -> bool {
         let checked = match self {
-            Self::Hold => schedule.check_code(code, now),
+            Self::Hold | Self::Exchange(_) => schedule.check_code(code, now),
             Self::Door => schedule.check_door(Some(code), now),
         };
         checked == Err(Refusal::CodeInvalid)
+    }
+
+    /// Tells whether it is a hold of this user's that has the code already.
+    fn has(self, schedule: &Schedule, user: &UserId, code: &AccessCode) -> bool {
+        let Self::Exchange(id) = self else { return false };
+        let own = schedule.reservation(id).filter(|own| own.user.as_ref() == Some(user));
+        own.and_then(|own| own.code()) == Some(code.as_str())
     }
 }
 
@@ -58,19 +67,25 @@ pub(super) fn brought<'a>(
     text: Option<&str>,
     to: BroughtTo,
 ) -> Result<Brought<'a>, Problem> {
-    let mut brought = Brought { app, user, address, code: None, counted: false };
+    let mut brought = Brought { app, user, address, code: None, may_be_wrong: false };
     let Some(text) = text else { return Ok(brought) };
     let now = app.engine.now();
+    let code = AccessCode::parse(text).ok();
+
+    // Nothing is learnt by bringing it again, also once it is over.
+    if code.as_ref().is_some_and(|code| to.has(&entry.read(), user, code)) {
+        brought.code = code;
+        return Ok(brought);
+    }
     app.parts.code_limit.check(user, &address.0, now)?;
 
     // What is wrong as far as is durable counts before it is asked for: many at once can't evade the limit. The schedule decides all
     // the same, since it may know better.
-    let code = AccessCode::parse(text).ok();
     let is_wrong = code.as_ref().is_none_or(|code| to.calls_wrong(&entry.read(), code, now));
     if is_wrong {
         app.parts.code_limit.count(user, &address.0, now)?;
-        brought.counted = true;
     }
+    brought.may_be_wrong = !is_wrong;
     brought.code = Some(code.ok_or_else(code_invalid)?);
     Ok(brought)
 }
@@ -79,7 +94,7 @@ impl Brought<'_> {
     /// Notes why a request was refused: a code that the schedule called wrong counts.
     pub(super) fn note(&self, error: &EngineError) {
         let wrong = EngineError::Refused(engine::Refusal::Schedule(Refusal::CodeInvalid));
-        if *error == wrong && !self.counted {
+        if *error == wrong && self.may_be_wrong {
             // This one was looked at already; the next is told to wait.
             let _ = self.app.parts.code_limit.count(self.user, &self.address.0, self.app.engine.now());
         }

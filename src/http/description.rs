@@ -27,9 +27,10 @@ use super::problem::{MEDIA_TYPE, Problem};
     tags((name = "Catalogue", description = "Venues and concerts"),
         (name = "Schedules", description = "Performances and their sales"),
         (name = "Codes", description = "Codes that open phases and allotments, and take something off"),
-        (name = "Allotments", description = "Seats that are set aside, and released"),
+        (name = "Allotments", description = "Seats and places of areas that are set aside, and released"),
         (name = "Seats", description = "Seat maps, and the streams of their changes"),
         (name = "Reservations", description = "Hold seats, exchange them, give them back"),
+        (name = "Box office", description = "Sell places at once, for money that the engine doesn't take"),
         (name = "Waiting room", description = "Wait for a turn at the seats; run a waiting room"),
         (name = "Payments", description = "Pay for a hold, from the balance or through a gateway"),
         (name = "Balance", description = "Users' balances and their movements"),
@@ -48,7 +49,7 @@ impl Modify for Security {
     fn modify(&self, openapi: &mut OpenApi) {
         let components = openapi.components.get_or_insert_default();
         let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("JWT").description(Some(
-            "A JWT with `sub`, `exp` and `role` (`user` by default, `operator`, `auditor`, `feed` or `admin`), or the administrator's token for scripts.",
+            "A JWT with `sub`, `exp` and `role` (`user` by default, `operator`, `box_office`, `auditor`, `feed` or `admin`), or the administrator's token for scripts.",
         ));
         components.add_security_scheme("bearer", SecurityScheme::Http(bearer.build()));
         let pass = ApiKeyValue::with_description(
@@ -113,9 +114,10 @@ enum Given {
 type Choice = &'static [&'static [Member]];
 
 /// What a body has to choose from.
-const CHOICES: [(&str, Choice); 4] = [
+const CHOICES: [(&str, Choice); 5] = [
     ("HoldBody", PLACES),
     ("ExchangeBody", PLACES),
+    ("OrderBody", PLACES),
     ("Row", &[&[("length", Given::A(Type::Integer))], &[("seats", Given::A(Type::Array))]]),
     ("Venue", &[&[("sections", Given::Some("Section")), ("areas", Given::Some("Area"))]]),
 ];

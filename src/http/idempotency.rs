@@ -6,13 +6,30 @@ use axum::response::{IntoResponse, Response};
 use super::app::App;
 use super::auth::{Caller, Role};
 use super::extract::IdempotencyKey;
+use super::problem::Problem;
+use super::refusal::problem;
 use crate::domain::cause::{By, Cause};
-use crate::domain::keys::KeyUse;
+use crate::domain::keys::{KeyFound, KeyUse};
+use crate::engine::{EngineError, ScheduleEntry};
 
 /// Makes a caller's idempotency key. The keys of a user have a bound of their own; those of other roles don't.
 pub(super) fn key_of(app: &App, caller: &Caller, route: &str, key: &str, body: &[u8]) -> KeyUse {
     let made = app.engine.key(&caller.user_id, route, key, body);
     if caller.role == Role::User { made } else { made.owned_by(0) }
+}
+
+/// Tells whether a schedule has an answer for a key already: then nothing else of the request is looked at.
+pub(super) fn is_answered(app: &App, entry: &ScheduleEntry, key: KeyUse) -> bool {
+    entry.read().find_key(key, app.engine.now()).is_some()
+}
+
+/// Refuses a key that had its effect for another body, before anything of this body is looked at.
+///
+/// # Errors
+/// 422 `idempotency_key_reused`.
+pub(super) fn check_body(app: &App, entry: &ScheduleEntry, key: Option<KeyUse>) -> Result<(), Problem> {
+    let is_reused = |key| matches!(entry.read().find_key(key, app.engine.now()), Some(KeyFound::Reused));
+    if key.is_some_and(is_reused) { Err(problem(EngineError::KeyReused, None)) } else { Ok(()) }
 }
 
 /// The header that marks a repeated answer.

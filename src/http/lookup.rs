@@ -10,7 +10,8 @@ use super::documents::{ScheduleDocument, ScheduleState, ScheduleView};
 use super::problem::{Code, Problem};
 use super::refusal::problem;
 use crate::domain::ids::UserId;
-use crate::domain::venue::{Layout, PlanId, Seat};
+use crate::domain::users::UserStatus;
+use crate::domain::venue::{Area, Layout, PlanId, Seat};
 use crate::engine::ScheduleEntry;
 
 /// Finds a schedule, live or archived.
@@ -63,19 +64,19 @@ pub(super) fn count_seats(
 const FEW: usize = 10;
 
 /// Finds the seats that a body names. Each must exist, none may come twice.
-pub(super) fn known_seats(layout: &Layout, names: &[String]) -> Result<Arc<[Seat]>, Problem> {
+pub(super) fn known_seats(layout: &Layout, names: &[impl AsRef<str>]) -> Result<Arc<[Seat]>, Problem> {
     let mut seats = Vec::with_capacity(names.len());
     let mut unknown = Vec::new();
     // A set costs more than to compare the few that most name.
     let mut seen = (names.len() > FEW).then(|| HashSet::with_capacity(names.len()));
-    for (index, name) in names.iter().enumerate() {
+    for (index, name) in names.iter().map(AsRef::as_ref).enumerate() {
         match layout.seat(name) {
             Some(seat) => seats.push(seat),
-            None => unknown.push(name.as_str()),
+            None => unknown.push(name),
         }
         let is_new = match &mut seen {
             Some(seen) => seen.insert(name),
-            None => !names[..index].contains(name),
+            None => names[..index].iter().all(|other| other.as_ref() != name),
         };
         if !is_new {
             return Err(Problem::invalid_field(format!("seats[{index}]"), "the seat is named twice"));
@@ -86,6 +87,36 @@ pub(super) fn known_seats(layout: &Layout, names: &[String]) -> Result<Arc<[Seat
             .with("seats", unknown));
     }
     Ok(seats.into())
+}
+
+/// Tells whether the engine has a record of a user: they signed up and weren't deleted, have bought or hold seats, or put money in. Where
+/// an outside provider signs users up, nothing may be kept of one here, and yet they are someone.
+pub(super) fn has_record(app: &App, user: &UserId) -> bool {
+    match app.engine.user(user) {
+        Some(known) => known.status != UserStatus::Deleted,
+        None => acts(app, user),
+    }
+}
+
+/// Tells whether a user of whom nothing is kept has bought or holds seats, or put money in.
+pub(super) fn acts(app: &App, user: &UserId) -> bool {
+    app.engine.balance(user).is_some() || !app.engine.schedules_of_user(user).is_empty()
+}
+
+/// Finds an area of which a body names places, as the one of so many in its list.
+pub(super) fn known_area(layout: &Layout, index: usize, id: &str, count: u32) -> Result<Area, Problem> {
+    let wrong = |field: &str, detail: &'static str| {
+        Err(Problem::invalid_field(format!("areas[{index}].{field}"), detail))
+    };
+    let Some(area) = layout.area(id) else {
+        return wrong("areaId", "the venue has no such area");
+    };
+    if count == 0 { wrong("count", "at least one place is needed") } else { Ok(area) }
+}
+
+/// Refuses an area that a body names twice.
+pub(super) fn named_twice(index: usize) -> Problem {
+    Problem::invalid_field(format!("areas[{index}].areaId"), "the area is named twice")
 }
 
 /// Returns the user whose items a list shows: callers who may read everything see everyone's or one user's, others

@@ -57,5 +57,6 @@ mod tagged;
 pub(crate) mod tests_support;
 mod upkeep;
 pub mod webhook_signature;
+mod wish;
 
 pub use self::parts::{ChargeSettings, ClientAddress, HttpParts, HttpPartsInner, SetupError};

@@ -1,7 +1,8 @@
 //! The pages that people see: the storefront and the operations page, as `web/build.mjs` made them.
 //!
 //! The files of `web/dist` are in the program; a debug build reads them from the disk, so that a page that was built again
-//! is seen without a new program. A page's own address is the script's to understand: each leads to the same file.
+//! is seen without a new program. A page's own address is the script's to understand: each leads to the same file. So does a link that
+//! leads nowhere, with status 404, for whoever reads pages.
 //!
 //! Absent on purpose: templates, and anything of a user. A page learns everything else from the API. And a prefix: the pages stand at
 //! the root, which is part of their links.
@@ -13,7 +14,7 @@ use std::borrow::Cow;
 
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::Response;
 use bytes::Bytes;
 use rust_embed::{EmbeddedFile, RustEmbed};
@@ -116,7 +117,30 @@ pub(super) fn routes(settings: PageSettings) -> Routes<App> {
         response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static(ASK_EACH_TIME));
         response
     };
-    pages.route("/assets/{name}", get(asset)).route("/pages.json", get(told))
+    pages.route("/assets/{name}", get(asset)).route("/pages.json", get(told)).otherwise(nowhere)
+}
+
+/// Answers where nothing is: a browser gets a page that says so, and a program a problem.
+async fn nowhere(method: Method, uri: Uri, mut headers: HeaderMap) -> Result<Response, Problem> {
+    let is_of_api = uri.path() == "/api" || uri.path().starts_with("/api/");
+    if is_of_api || !matches!(method, Method::GET | Method::HEAD) || !reads_pages(&headers) {
+        return Err(Problem::no_route());
+    }
+
+    // That nothing is there is said each time.
+    headers.remove(header::IF_NONE_MATCH);
+    let mut response = file("index.html", ASK_EACH_TIME, &headers)?;
+    *response.status_mut() = StatusCode::NOT_FOUND;
+    let more = response.headers_mut();
+    more.remove(header::ETAG);
+    more.insert(header::VARY, HeaderValue::from_static("accept, accept-encoding"));
+    Ok(response)
+}
+
+/// Tells whether a caller asks for pages by name, as browsers do where somebody follows a link.
+fn reads_pages(headers: &HeaderMap) -> bool {
+    let mut asked = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    asked.any(|kinds| kinds.contains("text/html"))
 }
 
 /// Answers with a file, in the smallest form that the client takes.

@@ -150,6 +150,8 @@ codes! {
     NotReady = SERVICE_UNAVAILABLE, "not_ready", "Not ready";
     /// The journal takes no more writes.
     JournalUnavailable = SERVICE_UNAVAILABLE, "journal_unavailable", "Journal unavailable";
+    /// The servers of a log on NATS have lost what was acknowledged.
+    LogLostData = SERVICE_UNAVAILABLE, "log_lost_data", "The log has lost data";
     /// The payment gateway doesn't answer.
     GatewayUnavailable = SERVICE_UNAVAILABLE, "gateway_unavailable", "Gateway unavailable";
 }
@@ -279,6 +281,11 @@ impl Problem {
     /// Makes a 404.
     pub fn not_found() -> Self {
         Self::new(Code::NotFound, "It doesn't exist, or it isn't yours.")
+    }
+
+    /// Makes a 404 of a path that leads nowhere.
+    pub fn no_route() -> Self {
+        Self::new(Code::NotFound, "There is no such route.")
     }
 
     /// Makes a 403.
@@ -436,7 +443,7 @@ mod tests {
 | 422 | `invalid_request` (with `errors: [{"field", "detail"}]`), `unknown_seat` (with `seats`), `idempotency_key_reused`, `amount_out_of_range`, `currency_mismatch` |
 | 429 | `rate_limited` (with `Retry-After`) |
 | 500 | `internal` (a bug: with the request id, nothing else) |
-| 503 | `overloaded` (a mailbox is full; `Retry-After`), `outcome_unknown` (it may or may not have happened: repeat with the same key), `not_ready`, `journal_unavailable`, `gateway_unavailable` |
+| 503 | `overloaded` (a mailbox is full; `Retry-After`), `outcome_unknown` (it may or may not have happened: repeat with the same key), `not_ready`, `journal_unavailable`, `log_lost_data` (of `/readyz` alone), `gateway_unavailable` |
 "#;
 
     /// Reads the table: what stands between back quotes outside of parentheses is a code.

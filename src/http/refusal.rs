@@ -80,7 +80,9 @@ fn schedule_refused(refusal: Refusal, layout: Option<&Layout>) -> Problem {
         Refusal::NoSeats | Refusal::TooManySeats { .. } | Refusal::RepeatedSeats { .. } => {
             return Problem::invalid_field("seats", refusal.to_string());
         }
-        Refusal::UnknownPriceType => return Problem::invalid_field("priceType", refusal.to_string()),
+        Refusal::UnknownPriceType | Refusal::PriceTypeNotSold => {
+            return Problem::invalid_field("priceType", refusal.to_string());
+        }
         Refusal::NotEnoughPlaces { areas } => {
             let area = |(area, available): &(Area, u32)| {
                 let id = layout.and_then(|layout| layout.areas().get(area.index())).map(|area| &*area.id);

@@ -85,6 +85,8 @@ impl<S: 'static> Methods<S> {
 /// Handlers by path and method, and the description of those that have one.
 pub struct Routes<S> {
     by_path: BTreeMap<String, Methods<S>>,
+    /// What answers for the paths that aren't here.
+    otherwise: Option<Methods<S>>,
     pub(super) openapi: OpenApi,
 }
 
@@ -108,13 +110,20 @@ impl<S: 'static> Routes<S> {
 
     /// Begins with a description that those of the routes belong in.
     pub(super) fn within(openapi: OpenApi) -> Self {
-        Self { by_path: BTreeMap::new(), openapi }
+        Self { by_path: BTreeMap::new(), otherwise: None, openapi }
     }
 
     /// Adds the handlers of a path that isn't described. In braces stand the parameters that a path may have: one or two.
     #[must_use]
     pub fn route(mut self, path: &str, methods: Methods<S>) -> Self {
         self.by_path.entry(path.to_owned()).or_insert_with(|| Methods(Vec::new())).0.extend(methods.0);
+        self
+    }
+
+    /// Has a handler answer for the paths that aren't here, with [`Problem::no_route`] for whom it has nothing else.
+    #[must_use]
+    pub(super) fn otherwise<H: Handler<T, S, Future = Answering>, T>(mut self, handler: H) -> Self {
+        self.otherwise = Some(any(handler));
         self
     }
 
@@ -145,6 +154,7 @@ impl<S: 'static> Routes<S> {
     #[must_use]
     pub fn merge(mut self, other: Self) -> Self {
         self.openapi.merge(other.openapi);
+        self.otherwise = other.otherwise.or(self.otherwise);
         other.by_path.into_iter().fold(self, |routes, (path, methods)| routes.route(&path, methods))
     }
 
@@ -169,13 +179,17 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
             let state = state.clone();
             Served { method, shape, answer: Box::new(move |request| answer(request, state.clone())) }
         };
+        let route = |path: &str, methods: Methods<S>| {
+            let served = methods.0.into_iter().map(&served).collect();
+            Arc::new(Route { served, ..Route::without(path) })
+        };
         let mut paths = matchit::Router::new();
         for (path, methods) in self.by_path {
-            let route =
-                Route { served: methods.0.into_iter().map(served).collect(), ..Route::without(&path) };
-            paths.insert(path, Arc::new(route)).expect("each path leads to one route");
+            let route = route(&path, methods);
+            paths.insert(path, route).expect("each path leads to one route");
         }
-        Table { paths, unmatched: Arc::new(Route::without(UNMATCHED)) }
+        let unmatched = route(UNMATCHED, self.otherwise.unwrap_or(Methods(Vec::new())));
+        Table { paths, unmatched }
     }
 }
 
@@ -270,7 +284,7 @@ impl Route {
     /// Answers for a path that no route has, and for a method that the route doesn't have.
     fn refused(&self) -> Response {
         if self.served.is_empty() {
-            return Problem::new(Code::NotFound, "There is no such route.").into_response();
+            return Problem::no_route().into_response();
         }
         let detail = "The route has other methods; see the header Allow.";
         let mut response = Problem::new(Code::MethodNotAllowed, detail).into_response();

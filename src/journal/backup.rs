@@ -21,7 +21,7 @@ use super::identity::{self, Identity};
 use super::lane::CLEAN;
 use super::mark::Mark;
 use super::position::{Ordinal, Position};
-use super::read::ReadError;
+use super::read_error::ReadError;
 use super::scan::{Frame, Sequence, Walk, Walked};
 use super::store::{DataDir, Key, Medium, Store, StoreError, caught};
 
@@ -58,7 +58,12 @@ impl Log {
         // The clock is read behind the position: no record of the copy is later than its last instant.
         let until = self.durable().ordinal();
         let instant = self.instant();
-        let generations = Arc::clone(self.generations());
+        let generations = self.generations().ok_or_else(|| ReadError::Log {
+            position: until.position(),
+            what: "a log that isn't on this machine's disk can't be backed up from here: copy its streams"
+                .to_owned(),
+        })?;
+        let generations = Arc::clone(generations);
         let mut list = generations.list();
         list.retain(|generation| generation.first <= until.next());
         let number = list.first().map_or(0, |generation| generation.number);

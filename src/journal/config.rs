@@ -6,6 +6,8 @@ use std::panic::catch_unwind;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::stream::StreamConfig;
+
 /// Says how long history is kept beyond the needs of the two newest snapshots.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Retain {
@@ -73,6 +75,8 @@ pub struct JournalConfig {
     pub idle_mark_interval: Duration,
     /// What runs the writer. Default: [`Driver::Task`].
     pub driver: Driver,
+    /// Where the log is, if not in `dir`: on a replicated log. Default: in `dir`.
+    pub stream: Option<StreamConfig>,
 }
 
 impl JournalConfig {
@@ -86,6 +90,7 @@ impl JournalConfig {
             mark_interval: Duration::from_millis(100),
             idle_mark_interval: Duration::from_secs(1),
             driver: Driver::Task,
+            stream: None,
         }
     }
 }

@@ -40,7 +40,8 @@ pub(super) const PAYLOAD_LEN_MAX: usize = FRAME_LEN_MAX - HEADER_LEN;
 const MAGIC: [u8; 4] = *b"OSJF";
 const FORMAT: u8 = 1;
 const FLAG_MORE: u8 = 1;
-const CRC_AT: usize = 52;
+const FLAG_LIFE: u8 = 2;
+pub(super) const CRC_AT: usize = 52;
 
 // No more than 128 KB go to sled between two syncs; 64 bytes a chunk are left for its keys and message headers.
 const _: () = assert!(FRAME_LEN_MAX + FRAME_CHUNKS_MAX * 64 <= 128 << 10);
@@ -60,6 +61,9 @@ pub(super) struct Header {
     pub(super) chunk: u16,
     /// 0 exactly when `more`.
     pub(super) count: u32,
+    /// Its one record is the journal's own, and says that a life of the log begins: no reader is shown it. Only a log that more than one
+    /// machine may write has such frames.
+    pub(super) life: bool,
 }
 
 /// Says what is wrong with a frame or with its place in the log.
@@ -139,6 +143,7 @@ pub(super) fn begin(frame: &mut Vec<u8>) {
 pub(super) fn seal(frame: &mut [u8], header: &Header) {
     assert!(frame.len() >= HEADER_LEN && frame.len() <= FRAME_LEN_MAX, "a frame keeps within its bound");
     assert!(header.more == (header.count == 0), "only the frame that ends an entry counts records");
+    assert!(!header.life || (header.count == 1 && header.chunk == 0), "a life begins with one record");
 
     let payload_len = u32::try_from(frame.len() - HEADER_LEN).expect("FRAME_LEN_MAX fits in a u32");
 
@@ -146,7 +151,7 @@ pub(super) fn seal(frame: &mut [u8], header: &Header) {
     head[0..4].copy_from_slice(&MAGIC);
     head[4] = FORMAT;
     head[5] = CODEC;
-    head[6] = if header.more { FLAG_MORE } else { 0 };
+    head[6] = if header.more { FLAG_MORE } else { 0 } | if header.life { FLAG_LIFE } else { 0 };
     head[7] = 0;
     head[8..24].copy_from_slice(&header.log_id.to_le_bytes());
     head[24..32].copy_from_slice(&header.epoch.to_le_bytes());
@@ -197,6 +202,7 @@ pub(super) fn open(frame: &[u8], codec: u8) -> Result<Header, Defect> {
         first: Ordinal::new(u64_at(head, 32).ok_or(Defect::Malformed)?),
         chunk: u16_at(head, 40).ok_or(Defect::Malformed)?,
         count: u32_at(head, 44).ok_or(Defect::Malformed)?,
+        life: head[6] & FLAG_LIFE != 0,
     };
 
     // A chain's records can be counted only once its frames are put together: `scan` does.
@@ -248,6 +254,7 @@ mod tests {
             first: Ordinal::new(7),
             chunk: 0,
             count: 2,
+            life: false,
         };
         let mut records = Records::new();
         records.push(b"seat A1").unwrap();

@@ -2,27 +2,22 @@
 
 use core::fmt;
 use core::ops::Deref;
-use std::path::Path;
 use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::config::{Clock, Driver, Retain};
 use super::generations::Generations;
+use super::keeper::{self, Keeper};
 use super::lane::Rotated;
 use super::position::Position;
-use super::read::{ReadError, Reader, Runs, for_each};
+use super::read::{Reader, Runs, for_each};
+use super::read_error::ReadError;
 use super::records::Records;
-use super::retention;
 use super::room;
-use super::snapshot::{self, SnapshotError, SnapshotWriter};
-use super::store::generation_dir;
+use super::snapshot::{Snapshot, SnapshotError, SnapshotHeader, SnapshotWriter};
+use super::stream::LogHealth;
 use super::writer::{CommitError, Entry, Message, Progress};
-
-/// The fewest records for which a new generation is begun: some megabytes.
-const GENERATION_RECORDS_MIN: u64 = 16_384;
-/// The age at which a generation ends in any case, in the engine's milliseconds: what is no longer retained is deleted by generations.
-const GENERATION_AGE_MAX: u64 = 6 * 3_600_000;
 
 /// Appends to the log and reads what is durable in it; clones share one journal.
 #[derive(Debug, Clone)]
@@ -37,7 +32,7 @@ pub struct Log {
 
 struct Shared {
     progress: Arc<Progress>,
-    generations: Arc<Generations>,
+    keeper: Arc<dyn Keeper>,
     clock: Clock,
     retain: Retain,
     reserve_bytes: u64,
@@ -48,7 +43,7 @@ struct Shared {
 pub(super) struct Parts {
     pub(super) queue: mpsc::Sender<Message>,
     pub(super) progress: Arc<Progress>,
-    pub(super) generations: Arc<Generations>,
+    pub(super) keeper: Arc<dyn Keeper>,
     pub(super) clock: Clock,
     pub(super) retain: Retain,
     pub(super) reserve_bytes: u64,
@@ -83,8 +78,8 @@ impl fmt::Debug for Log {
 
 impl Journal {
     pub(super) fn new(parts: Parts) -> Self {
-        let Parts { queue, progress, generations, clock, retain, reserve_bytes, driver, log_id } = parts;
-        let shared = Shared { progress, generations, clock, retain, reserve_bytes, driver, log_id };
+        let Parts { queue, progress, keeper, clock, retain, reserve_bytes, driver, log_id } = parts;
+        let shared = Shared { progress, keeper, clock, retain, reserve_bytes, driver, log_id };
         Self(Log { queue, shared: Arc::new(shared) })
     }
 
@@ -102,27 +97,14 @@ impl Journal {
         }
     }
 
-    /// Begins a snapshot of a position in a data directory.
+    /// Begins a snapshot of a position. Blocks, and so do the writer's methods.
     ///
     /// # Errors
     /// [`SnapshotError::NoRoom`] when it is not expected to fit beside what the journal needs; nothing was written then.
-    pub fn begin_snapshot(
-        &self,
-        data: &Path,
-        position: Position,
-        instant: u64,
-    ) -> Result<SnapshotWriter, SnapshotError> {
+    pub fn begin_snapshot(&self, position: Position, instant: u64) -> Result<SnapshotWriter, SnapshotError> {
         assert!(position <= self.durable(), "a snapshot stands for what is durable");
-        let is_ours = self.shared.generations.medium().check_place();
-        is_ours.map_err(|error| SnapshotError::Io {
-            path: data.display().to_string(),
-            source: std::io::Error::other(error.to_string()),
-        })?;
-
-        let kept = self.kept_free();
-        let newest = generation_dir(data, self.shared.generations.newest().number);
-        snapshot::check_begin(data, snapshot::expected_len(data, &newest), kept)?;
-        SnapshotWriter::create(data, self.shared.log_id, position, instant, kept)
+        let log_id = self.shared.log_id;
+        self.shared.keeper.begin_snapshot(SnapshotHeader { log_id, position, instant, sections: 0 })
     }
 
     /// Says that the entries which were queued before have crossed the outage; see [`Recovering::start_down_since`](super::Recovering::start_down_since).
@@ -153,12 +135,8 @@ impl Journal {
     }
 
     fn is_rotation_due(&self) -> bool {
-        let newest = self.shared.generations.newest();
-        let records = self.durable().ordinal().since(newest.first.previous());
-        let age = (self.shared.clock)().saturating_sub(newest.created);
-        self.shared.retain == Retain::Snapshot
-            || records >= GENERATION_RECORDS_MIN
-            || age >= GENERATION_AGE_MAX
+        let Shared { keeper, retain, clock, .. } = &*self.shared;
+        keeper.is_rotation_due(self.durable(), *retain, clock())
     }
 
     /// Begins a new generation behind everything that was queued before, and then deletes what is no longer retained.
@@ -180,7 +158,7 @@ impl Journal {
 
     async fn delete_old(&self) {
         let shared = Arc::clone(&self.shared);
-        let delete = move || retention::apply(&shared.generations, shared.retain, (shared.clock)());
+        let delete = move || shared.keeper.delete_old(shared.retain, (shared.clock)());
         if self.driver().run_blocking(delete).await.is_err() {
             tracing::error!("deleting old generations panicked");
         }
@@ -252,12 +230,12 @@ impl Log {
 
     /// Returns the oldest position that is retained.
     pub fn oldest(&self) -> Position {
-        self.shared.generations.oldest().position()
+        self.shared.keeper.oldest()
     }
 
     /// Returns the position behind which everything is retained: [`Position::START`] where that is all there ever was.
     pub fn retained_after(&self) -> Position {
-        self.shared.generations.oldest().previous().position()
+        self.shared.keeper.retained_after()
     }
 
     /// Returns how many bytes others have to leave free on the disk, for the journal's next entries and generation.
@@ -270,8 +248,47 @@ impl Log {
         self.shared.log_id
     }
 
-    pub(super) fn generations(&self) -> &Arc<Generations> {
-        &self.shared.generations
+    /// Lists the positions of the log's snapshots, newest first; they have not been read. Blocks.
+    pub fn snapshots(&self) -> Result<Vec<Position>, SnapshotError> {
+        self.shared.keeper.snapshots()
+    }
+
+    /// Reads the snapshot at a position, and checks all of it. Blocks.
+    pub fn snapshot_at(&self, position: Position) -> Result<Snapshot, SnapshotError> {
+        self.shared.keeper.snapshot_at(position)
+    }
+
+    /// Reads the newest snapshot that is whole; nothing where there is none. Blocks.
+    pub fn newest_snapshot(&self) -> Result<Option<Snapshot>, SnapshotError> {
+        keeper::newest_snapshot(&*self.shared.keeper)
+    }
+
+    /// Tells whether the log is on this machine's disk.
+    pub fn is_local(&self) -> bool {
+        self.shared.keeper.on_disk().is_some()
+    }
+
+    /// Says how the log is doing, beside [`Log::failure`].
+    pub fn health(&self) -> LogHealth {
+        self.shared.keeper.health()
+    }
+
+    /// Tells whether another life of the log has begun elsewhere, as far as this one knows.
+    pub fn is_deposed(&self) -> bool {
+        *self.shared.progress.deposed.borrow()
+    }
+
+    /// Waits until another life of the log has begun elsewhere, as far as this one knows: nothing that it says is right any more.
+    pub async fn deposed(&self) {
+        let mut deposed = self.shared.progress.deposed.subscribe();
+        // The writer may be gone by then, and its word stands.
+        if deposed.wait_for(|deposed| *deposed).await.is_err() {
+            core::future::pending::<()>().await;
+        }
+    }
+
+    pub(super) fn generations(&self) -> Option<&Arc<Generations>> {
+        self.shared.keeper.on_disk()
     }
 
     /// Reads the engine's clock, in milliseconds.
@@ -286,7 +303,7 @@ impl Log {
 
     /// Walks runs of durable records behind `after`; the first may begin before it.
     pub fn runs(&self, after: Position) -> Runs {
-        Runs::new(Arc::clone(&self.shared.generations), after, self.durable())
+        self.shared.keeper.runs(after, self.durable())
     }
 
     /// Shows every durable record behind `after` to `visit`, in order and without copying it.

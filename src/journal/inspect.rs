@@ -24,6 +24,7 @@ use super::store::{
     Key, Store, StoreError, copy_dir, generation_dir, lock_read_only, numbers_with, open_copy, read_file,
     remove_dir,
 };
+use super::stream::is_of_a_stream;
 use crate::files;
 use crate::random;
 
@@ -38,6 +39,11 @@ pub enum InspectError {
     /// There is no journal.
     #[error("{0} holds no journal")]
     Nothing(String),
+    /// The log is elsewhere.
+    #[error(
+        "the log of {0} is on NATS (cluster.log): this command looks at a log on this machine's disk only"
+    )]
+    Elsewhere(String),
     /// Records are missing in between.
     #[error("the records from position {from} on are missing: the next is {found}")]
     Missing {
@@ -104,6 +110,9 @@ impl Inspection {
 
     fn open_as(dir: &Path, scratch: Option<&Path>, codec: u8) -> Result<Self, InspectError> {
         let journal = dir.join("journal");
+        if is_of_a_stream(dir) {
+            return Err(InspectError::Elsewhere(dir.display().to_string()));
+        }
         if !is_data_dir(dir) {
             return Err(InspectError::Nothing(dir.display().to_string()));
         }

@@ -41,7 +41,8 @@ pub(super) struct Mark {
 }
 
 impl Mark {
-    fn encode(&self) -> [u8; SLOT_LEN] {
+    /// Makes the bytes of a slot.
+    pub(super) fn encode(&self) -> [u8; SLOT_LEN] {
         let mut slot = [0; SLOT_LEN];
         slot[0..4].copy_from_slice(&MAGIC);
         slot[4] = FORMAT;
@@ -56,7 +57,8 @@ impl Mark {
         slot
     }
 
-    fn decode(slot: &[u8]) -> Option<Self> {
+    /// Reads a slot; nothing when it isn't whole.
+    pub(super) fn decode(slot: &[u8]) -> Option<Self> {
         let head = slot.get(..CRC_AT)?;
         let right = head[..4] == MAGIC && head[4] == FORMAT && u32_at(slot, CRC_AT)? == crc32fast::hash(head);
         right.then_some(())?;
@@ -70,10 +72,14 @@ impl Mark {
         })
     }
 
+    /// Makes the mark of a new log.
+    pub(super) const fn empty(log_id: u128) -> Self {
+        Self { log_id, epoch: 0, durable: Ordinal::START, instant: 0, bridging: false, sequence: 0 }
+    }
+
     /// Creates the file of a new log.
     pub(super) fn create(medium: &dyn Medium, log_id: u128) -> Result<Self, StoreError> {
-        let mark =
-            Self { log_id, epoch: 0, durable: Ordinal::START, instant: 0, bridging: false, sequence: 0 };
+        let mark = Self::empty(log_id);
         let mut file = [0; SLOT_STRIDE + SLOT_LEN];
         file[..SLOT_LEN].copy_from_slice(&mark.encode());
         medium.replace(FILE, &file)?;

@@ -20,14 +20,19 @@ use super::frame::Defect;
 use super::generations::{Generation, Generations};
 use super::handle::{Journal, Parts};
 use super::identity::{self, Identity, OtherFormat};
-use super::lane::{CLEAN, LocalLane, LocalParts};
+use super::keeper::{self, DiskKeeper, Keeper};
+use super::lane::{CLEAN, Lane, LocalLane, LocalParts};
 use super::mark::{self, Mark};
 use super::position::{Ordinal, Position};
-use super::read::{ReadError, Reader, Runs, for_each};
+use super::read::{Reader, Runs, for_each};
+use super::read_error::ReadError;
 use super::reserve;
 use super::scan::{Sequence, Walk, Walked};
-use super::snapshot;
+use super::snapshot::{self, Snapshot, SnapshotError};
 use super::store::{DataDir, Key, Medium, Store, StoreError, caught};
+#[cfg(feature = "cluster")]
+use super::stream::{self, Claimed, StreamConfig, StreamPen};
+use super::stream::{LogRefused, is_of_a_stream};
 use super::writer::{self, Progress, Writer, WriterParts};
 
 /// Says why a log was not opened.
@@ -57,6 +62,9 @@ pub enum OpenError {
     /// It is of another format.
     #[error(transparent)]
     Format(#[from] OtherFormat),
+    /// The log is not on this machine's disk, and is set up wrongly, or isn't what this node has seen.
+    #[error(transparent)]
+    Refused(#[from] LogRefused),
     /// The writer's thread cannot be started.
     #[error("the journal's writer cannot be started: {0}")]
     Driver(std::io::Error),
@@ -64,20 +72,42 @@ pub enum OpenError {
 
 /// Holds a log that has been opened and checked, and is not written yet.
 pub struct Recovering {
-    generations: Arc<Generations>,
-    store: Arc<dyn Store>,
-    identity: Identity,
+    keeper: Arc<dyn Keeper>,
+    pen: Pen,
+    log_id: u128,
+    fingerprint_key: [u8; 32],
     mark: Mark,
     config: JournalConfig,
     last: Ordinal,
+    last_position: Position,
+    /// How far the log is read: further than its last record where what follows is no reader's.
+    until: Position,
     was_clean: bool,
     notes: Vec<String>,
 }
 
+/// What the lane is made of.
+enum Pen {
+    Disk {
+        generations: Arc<Generations>,
+        store: Arc<dyn Store>,
+    },
+    #[cfg(feature = "cluster")]
+    Stream(Box<StreamPen>),
+}
+
 impl Journal {
-    /// Opens the log in `config.dir`, or creates it. Blocks while it checks the newest generation.
+    /// Opens the log in `config.dir`, or the one that `config.stream` names, or creates it. Blocks while it checks the newest generation.
+    ///
+    /// A log that `config.stream` names is this process's from then on: whoever wrote it before writes nothing more.
     pub fn open(config: JournalConfig) -> Result<Recovering, OpenError> {
-        open(config)
+        match config.stream.clone() {
+            None => open(config),
+            #[cfg(feature = "cluster")]
+            Some(stream) => open_stream(config, &stream),
+            #[cfg(not(feature = "cluster"))]
+            Some(_) => Err(LogRefused::NotBuiltIn.into()),
+        }
     }
 
     /// Opens a log on another medium: a [`super::MemoryDisk`] in tests. There is no reserve file.
@@ -86,9 +116,32 @@ impl Journal {
     }
 }
 
+/// Claims and opens a log that isn't on this machine's disk.
+#[cfg(feature = "cluster")]
+fn open_stream(config: JournalConfig, stream: &StreamConfig) -> Result<Recovering, OpenError> {
+    let Claimed { keeper, pen, log_id, fingerprint_key, mark, last, last_position, until } =
+        stream::claim(&config.dir, stream)?;
+    Ok(Recovering {
+        keeper,
+        pen: Pen::Stream(Box::new(pen)),
+        log_id,
+        fingerprint_key,
+        mark,
+        config,
+        last,
+        last_position,
+        until,
+        was_clean: true,
+        notes: Vec::new(),
+    })
+}
+
 /// Opens the log in `config.dir`, or creates it. Blocks: it reads everything in the newest generation.
 fn open(config: JournalConfig) -> Result<Recovering, OpenError> {
     let dir = config.dir.clone();
+    if is_of_a_stream(&dir) {
+        return Err(LogRefused::DirectoryOfAStream(dir.display().to_string()).into());
+    }
     let failed = |source| store_error(dir.display().to_string(), source);
     let medium = DataDir::open(&dir);
 
@@ -146,9 +199,12 @@ fn store_error(dir: String, source: StoreError) -> OpenError {
         StoreError::Damaged(_) | StoreError::Panicked(_) => {
             OpenError::Damaged { dir, what: source.to_string() }
         }
-        StoreError::Io { .. } | StoreError::Locked(_) | StoreError::Replaced(_) | StoreError::Injected(_) => {
-            OpenError::Store { dir, source }
-        }
+        StoreError::Io { .. }
+        | StoreError::Locked(_)
+        | StoreError::Replaced(_)
+        | StoreError::Deposed { .. }
+        | StoreError::Log(_)
+        | StoreError::Injected(_) => OpenError::Store { dir, source },
     }
 }
 
@@ -202,16 +258,9 @@ impl Opening {
         // A torn slot of the mark brings back the one before it, and maybe an epoch before the frames'.
         let mark = Mark { epoch: mark.epoch.max(recovered.epoch), ..mark };
 
-        Ok(Recovering {
-            generations: Arc::new(Generations::new(medium, list, Arc::clone(&store))),
-            store,
-            identity,
-            mark,
-            config,
-            last: recovered.last,
-            was_clean,
-            notes: self.notes,
-        })
+        let generations = Generations::new(medium, list, Arc::clone(&store));
+        let recovering = Recovering::on_disk(generations, store, identity, mark, config);
+        Ok(Recovering { was_clean, notes: self.notes, ..recovering.ends_at(recovered.last) })
     }
 
     fn identity(&self, numbers: &[u64]) -> Result<Identity, OpenError> {
@@ -302,20 +351,9 @@ impl Opening {
         let store = caught(|| generation.create(&*self.medium)).map_err(|error| self.failed(error))?;
         self.medium.remove(CLEAN).map_err(|error| self.failed(error))?;
 
-        Ok(Recovering {
-            generations: Arc::new(Generations::new(
-                self.medium,
-                VecDeque::from([generation]),
-                Arc::clone(&store),
-            )),
-            store,
-            identity,
-            mark,
-            config,
-            last: Ordinal::START,
-            was_clean: true,
-            notes: self.notes,
-        })
+        let generations = Generations::new(self.medium, VecDeque::from([generation]), Arc::clone(&store));
+        let recovering = Recovering::on_disk(generations, store, identity, mark, config);
+        Ok(Recovering { notes: self.notes, ..recovering })
     }
 
     fn open_newest(&mut self, newest: Generation, was_clean: bool) -> Result<Arc<dyn Store>, OpenError> {
@@ -472,14 +510,46 @@ struct Tail {
 }
 
 impl Recovering {
+    /// Makes an empty log on a disk.
+    fn on_disk(
+        generations: Generations,
+        store: Arc<dyn Store>,
+        identity: Identity,
+        mark: Mark,
+        config: JournalConfig,
+    ) -> Self {
+        assert!(mark.log_id == identity.log_id, "the mark is this log's");
+        let Identity { log_id, fingerprint_key, .. } = identity;
+        let generations = Arc::new(generations);
+        let (dir, reserve_bytes) = (config.dir.clone(), config.reserve_bytes);
+        let keeper = DiskKeeper { generations: Arc::clone(&generations), dir, log_id, reserve_bytes };
+        Self {
+            keeper: Arc::new(keeper),
+            pen: Pen::Disk { generations, store },
+            log_id,
+            fingerprint_key,
+            mark,
+            config,
+            last: Ordinal::START,
+            last_position: Position::START,
+            until: Position::START,
+            was_clean: true,
+            notes: Vec::new(),
+        }
+    }
+
+    fn ends_at(self, last: Ordinal) -> Self {
+        Self { last, last_position: last.position(), until: last.position(), ..self }
+    }
+
     /// Returns the last record's position.
     pub const fn last(&self) -> Position {
-        self.last.position()
+        self.last_position
     }
 
     /// Returns the oldest position that is retained.
     pub fn oldest(&self) -> Position {
-        self.generations.oldest().position()
+        self.keeper.oldest()
     }
 
     /// Returns the last instant at which the engine was known to be alive, in its own milliseconds.
@@ -501,12 +571,12 @@ impl Recovering {
 
     /// Returns the log's random id.
     pub const fn log_id(&self) -> u128 {
-        self.identity.log_id
+        self.log_id
     }
 
     /// Returns the log's secret, for keyed fingerprints; never to be printed.
     pub const fn fingerprint_key(&self) -> [u8; 32] {
-        self.identity.fingerprint_key
+        self.fingerprint_key
     }
 
     /// Returns the steps of recovery that an operator should know of; each has been logged.
@@ -521,7 +591,17 @@ impl Recovering {
 
     /// Walks runs of records behind `after`; the first may begin before it.
     pub fn runs(&self, after: Position) -> Runs {
-        Runs::new(Arc::clone(&self.generations), after, self.last())
+        self.keeper.runs(after, self.until)
+    }
+
+    /// Reads the newest snapshot of the log that is whole; nothing where there is none.
+    pub fn newest_snapshot(&self) -> Result<Option<Snapshot>, SnapshotError> {
+        keeper::newest_snapshot(&*self.keeper)
+    }
+
+    /// Returns how many bytes the snapshot at a position has; none where there is none.
+    pub fn snapshot_len(&self, position: Position) -> u64 {
+        self.keeper.snapshot_len(position)
     }
 
     /// Shows every record behind `after` to `visit`, in order and without copying it: the path for replay.
@@ -552,41 +632,93 @@ impl Recovering {
         self.mark
     }
 
-    pub(super) fn lane(&self, mark: Mark, hooks: &Hooks) -> LocalLane {
+    /// Makes the lane of a log on a disk.
+    fn local_lane(
+        config: &JournalConfig,
+        hooks: &Hooks,
+        mark: Mark,
+        generations: Arc<Generations>,
+        store: Arc<dyn Store>,
+    ) -> LocalLane {
         LocalLane::new(LocalParts {
-            generations: Arc::clone(&self.generations),
-            store: Arc::clone(&self.store),
+            generations,
+            store,
             mark,
-            idle_mark_interval: self.config.idle_mark_interval,
+            idle_mark_interval: config.idle_mark_interval,
             clock: Arc::clone(&hooks.clock),
-            driver: self.config.driver,
+            driver: config.driver,
         })
+    }
+
+    #[cfg(test)]
+    pub(super) fn lane(&self, mark: Mark, hooks: &Hooks) -> LocalLane {
+        match &self.pen {
+            Pen::Disk { generations, store } => {
+                Self::local_lane(&self.config, hooks, mark, Arc::clone(generations), Arc::clone(store))
+            }
+            #[cfg(feature = "cluster")]
+            Pen::Stream(_) => panic!("the log is on this machine's disk"),
+        }
     }
 
     fn start_with(self, hooks: Hooks, mark: Mark) -> Result<Journal, OpenError> {
         assert!(self.last >= self.mark.durable, "a log that lost durable records isn't opened");
-        assert!(self.mark.log_id == self.identity.log_id, "the mark is this log's");
-        let medium = Arc::clone(self.generations.medium());
-        let mut mark = Mark { epoch: self.mark.epoch + 1, durable: self.last, ..mark };
+        let mark = Mark { durable: self.last, ..mark };
+        let Self { keeper, pen, config, .. } = self;
+        let life = Life { keeper, hooks, config, last: self.last, last_position: self.last_position };
 
-        // Durable before the first frame carries it: no two lives of a log share an epoch.
-        mark.write(&*medium).map_err(|error| store_error(medium.place().display().to_string(), error))?;
+        match pen {
+            Pen::Disk { generations, store } => {
+                let mut mark = Mark { epoch: mark.epoch + 1, ..mark };
 
-        let progress = Arc::new(Progress::new(self.last.position()));
-        let lane = self.lane(mark, &hooks);
+                // Durable before the first frame carries it: no two lives of a log share an epoch.
+                let medium = generations.medium();
+                let failed = |error| store_error(medium.place().display().to_string(), error);
+                mark.write(&**medium).map_err(failed)?;
+
+                let lane = Self::local_lane(&life.config, &life.hooks, mark, Arc::clone(&generations), store);
+                life.start(lane, mark)
+            }
+            #[cfg(feature = "cluster")]
+            Pen::Stream(pen) => {
+                let interval = life.config.idle_mark_interval;
+                let dir = life.config.dir.display().to_string();
+                let (lane, mark) = pen
+                    .lane(mark, Arc::clone(&life.hooks.clock), interval)
+                    .map_err(|error| store_error(dir, error))?;
+                life.start(lane, mark)
+            }
+        }
+    }
+}
+
+/// A life of the log that begins.
+struct Life {
+    keeper: Arc<dyn Keeper>,
+    hooks: Hooks,
+    config: JournalConfig,
+    last: Ordinal,
+    last_position: Position,
+}
+
+impl Life {
+    /// Starts the writer.
+    fn start<L: Lane>(self, lane: L, mark: Mark) -> Result<Journal, OpenError> {
+        let Self { keeper, hooks, config, last, last_position } = self;
+        let progress = Arc::new(Progress::new(last_position));
         let writer = Writer::new(WriterParts {
             lane,
             progress: Arc::clone(&progress),
             observer: hooks.observer,
             log_id: mark.log_id,
             epoch: mark.epoch,
-            last: self.last,
+            last,
         });
 
-        let (queue, received) = mpsc::channel(self.config.queue_len_max.max(1));
-        let work = writer::run(writer, received, self.config.mark_interval);
+        let (queue, received) = mpsc::channel(config.queue_len_max.max(1));
+        let work = writer::run(writer, received, config.mark_interval);
 
-        match self.config.driver {
+        match config.driver {
             Driver::Task | Driver::Alone => drop(tokio::spawn(work)),
             Driver::Thread => {
                 let runtime = tokio::runtime::Handle::current();
@@ -598,12 +730,12 @@ impl Recovering {
         Ok(Journal::new(Parts {
             queue,
             progress,
-            generations: self.generations,
+            keeper,
             clock: hooks.clock,
-            retain: self.config.retain,
-            reserve_bytes: self.config.reserve_bytes,
-            driver: self.config.driver,
-            log_id: self.identity.log_id,
+            retain: config.retain,
+            reserve_bytes: config.reserve_bytes,
+            driver: config.driver,
+            log_id: mark.log_id,
         }))
     }
 }

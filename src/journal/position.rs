@@ -8,6 +8,11 @@
 
 use core::fmt;
 
+/// How many bits of a position count the records of one message, in a log that is a stream of messages. A frame holds fewer records than
+/// that, since each has four bytes of length and more than four of its own.
+#[cfg(any(test, feature = "cluster"))]
+const INDEX_BITS: u32 = 14;
+
 /// Names a record's place in the whole log; ordered, and otherwise opaque.
 ///
 /// Two positions that differ by more than one may have nothing between them: don't count records by them.
@@ -28,6 +33,26 @@ impl Position {
     /// Returns the number, for a file or an answer.
     pub const fn get(self) -> u64 {
         self.0
+    }
+
+    /// Returns the position of the first record of a message, in a log that is a stream of messages. The message with the number
+    /// 2^39 is the last whose positions a client's JSON holds exactly.
+    #[cfg(any(test, feature = "cluster"))]
+    pub(super) const fn in_stream(sequence: u64) -> Self {
+        Self(sequence << INDEX_BITS)
+    }
+
+    /// Returns the message of an entry that the record at this position is in, in a log that is a stream of messages: the first, or the
+    /// second where the entry has more than 16,384 records, and so on. Messages of an entry have consecutive numbers.
+    #[cfg(any(test, feature = "cluster"))]
+    pub(super) const fn sequence(self) -> u64 {
+        self.0 >> INDEX_BITS
+    }
+
+    /// Returns the position just before; [`Position::START`] stays where it is.
+    #[cfg(any(test, feature = "cluster"))]
+    pub(super) const fn before(self) -> Self {
+        Self(self.0.saturating_sub(1))
     }
 
     /// Returns the position of the record that stands `index` records further in the same entry or frame: there, and only

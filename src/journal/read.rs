@@ -7,50 +7,52 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use thiserror::Error;
 
 use super::frame::Defect;
 use super::generations::{Generations, Missing};
 use super::position::{Ordinal, Position};
+use super::read_error::ReadError;
 use super::scan::{Run, Sequence, Walk, Walked};
-use super::store::{Key, Store, StoreError};
+use super::store::{Key, Store};
+#[cfg(feature = "cluster")]
+use super::stream::StreamRuns;
 
-/// Says why the log cannot be read here.
-#[derive(Debug, Error)]
-#[non_exhaustive]
-#[expect(missing_docs, reason = "the message says what each field is")]
-pub enum ReadError {
-    /// The records that were asked for are no longer retained.
-    #[error("records before position {oldest} are no longer retained")]
-    Gone {
-        /// The oldest position that is.
-        oldest: Position,
-    },
-    /// The log is damaged.
-    #[error(
-        "generation {generation} is damaged at position {position}: {defect}; run `onsale verify` on the data directory"
-    )]
-    Damaged { generation: u64, position: Position, defect: Defect },
-    /// A generation cannot be opened or read.
-    #[error("generation {generation} cannot be read: {source}")]
-    Store { generation: u64, source: StoreError },
-    /// The journal has been closed.
-    #[error("the journal is closed")]
-    Closed,
+/// Walks runs of records behind a position.
+pub struct Runs(Source);
+
+enum Source {
+    Disk(DiskRuns),
+    #[cfg(feature = "cluster")]
+    Stream(StreamRuns),
 }
 
-impl ReadError {
-    /// Tells whether it is for want of room on the disk: a store must write in order to open.
-    pub fn is_full(&self) -> bool {
-        match self {
-            Self::Store { source, .. } => source.is_full(),
-            Self::Gone { .. } | Self::Damaged { .. } | Self::Closed => false,
+impl From<DiskRuns> for Runs {
+    fn from(runs: DiskRuns) -> Self {
+        Self(Source::Disk(runs))
+    }
+}
+
+#[cfg(feature = "cluster")]
+impl From<StreamRuns> for Runs {
+    fn from(runs: StreamRuns) -> Self {
+        Self(Source::Stream(runs))
+    }
+}
+
+impl Iterator for Runs {
+    type Item = Result<Run, ReadError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        match &mut self.0 {
+            Source::Disk(runs) => runs.next(),
+            #[cfg(feature = "cluster")]
+            Source::Stream(runs) => runs.next(),
         }
     }
 }
 
-/// Walks runs of records behind a position.
-pub struct Runs {
+/// Walks the runs of a log on this machine's disk.
+pub(super) struct DiskRuns {
     generations: Arc<Generations>,
     /// The next record to return.
     next: Ordinal,
@@ -69,7 +71,7 @@ struct Open {
     _store: Arc<dyn Store>,
 }
 
-impl Runs {
+impl DiskRuns {
     pub(super) fn new(generations: Arc<Generations>, after: Position, until: Position) -> Self {
         Self { generations, next: after.ordinal().next(), until: until.ordinal(), open: None, failed: false }
     }
@@ -149,7 +151,7 @@ impl Runs {
     }
 }
 
-impl Iterator for Runs {
+impl Iterator for DiskRuns {
     type Item = Result<Run, ReadError>;
 
     fn next(&mut self) -> Option<Self::Item> {

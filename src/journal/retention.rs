@@ -63,6 +63,36 @@ fn remove_generations(generations: &Generations, list: &[Generation], base: Posi
     }
 }
 
+/// Finds the base of a log whose records go one by one, among its snapshots, newest first, with the instants at which they were taken;
+/// nothing when all has to stay.
+#[cfg(feature = "cluster")]
+pub(super) fn base_of(dated: &[(Position, u64)], retain: Retain, now: u64) -> Option<Position> {
+    let duration = match retain {
+        Retain::Forever => return None,
+        Retain::Snapshot => Duration::ZERO,
+        Retain::For(duration) => duration,
+    };
+    let horizon = now.saturating_sub(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX));
+    let mut old_enough =
+        dated.iter().skip(1).filter(|(_, instant)| retain == Retain::Snapshot || *instant <= horizon);
+    old_enough.next().map(|(position, _)| *position)
+}
+
+/// Finds the snapshots that have no reason to stay, among all, newest first, with the instants at which they were taken.
+#[cfg(feature = "cluster")]
+pub(super) fn unwanted(dated: &[(Position, u64)], base: Option<Position>, now: u64) -> Vec<Position> {
+    let stays = |position: Position| base.is_none_or(|base| position >= base);
+    let mut oldest_first: Vec<_> = dated.iter().copied().filter(|(position, _)| stays(*position)).collect();
+    oldest_first.reverse();
+
+    let mut kept: BTreeSet<Position> = dated.iter().take(NEWEST).map(|(position, _)| *position).collect();
+    kept.extend(base);
+    kept.extend(first_of_each(&oldest_first, HOUR, now.saturating_sub(DAY)));
+    kept.extend(first_of_each(&oldest_first, DAY, 0));
+    let all = dated.iter().map(|(position, _)| *position);
+    all.filter(|position| !stays(*position) || !kept.contains(position)).collect()
+}
+
 /// Removes the snapshots between those that have a reason to stay.
 fn thin_out(dir: &Path, base: Option<Position>, now: u64) -> Result<(), SnapshotError> {
     let listed = snapshot::list(dir)?;
@@ -112,5 +142,48 @@ fn base(dir: &Path, list: &[Generation], retain: Retain, now: u64) -> Option<Pos
         None => Some(second),
         Some(first) if second < first => Some(second),
         Some(first) => readable.find(|position| *position < first),
+    }
+}
+
+#[cfg(all(test, feature = "cluster"))]
+mod tests {
+    use super::*;
+
+    fn dated(instants: &[u64]) -> Vec<(Position, u64)> {
+        instants.iter().map(|instant| (Position::new(*instant), *instant)).collect()
+    }
+
+    #[test]
+    fn the_base_is_never_later_than_the_older_of_the_two_newest_snapshots() {
+        let all = dated(&[9_000, 8_000, 5_000, 1_000]);
+        let base = |retain| base_of(&all, retain, 10_000).map(Position::get);
+        assert_eq!(base(Retain::Forever), None);
+        assert_eq!(base(Retain::Snapshot), Some(8_000));
+        assert_eq!(base(Retain::For(Duration::ZERO)), Some(8_000));
+        assert_eq!(base(Retain::For(Duration::from_secs(3))), Some(5_000));
+        assert_eq!(base(Retain::For(Duration::from_secs(9))), Some(1_000));
+        assert_eq!(base(Retain::For(Duration::from_secs(10))), None, "no snapshot is so old");
+        assert_eq!(base_of(&all[..1], Retain::Snapshot, 10_000), None);
+    }
+
+    #[test]
+    fn the_newest_stay_and_the_first_of_each_hour_and_day() {
+        let third = HOUR / 3;
+        let now = 5 * DAY;
+        let mut all = dated(&(1..=now / third).map(|turn| turn * third).collect::<Vec<_>>());
+        all.reverse();
+        let gone = unwanted(&all, None, now);
+        let kept: Vec<u64> = all
+            .iter()
+            .map(|(position, _)| *position)
+            .filter(|at| !gone.contains(at))
+            .map(Position::get)
+            .collect();
+        let newest = (0..4).map(|turn| now - turn * third);
+        let hours = (1..=24).map(|hour| now - hour * HOUR);
+        let days = (1..=4).rev().map(|day| day * DAY);
+        let expected: BTreeSet<u64> = newest.chain(hours).chain(days).chain([third]).collect();
+        assert_eq!(kept.into_iter().collect::<BTreeSet<_>>(), expected);
+        assert!(unwanted(&all, Some(Position::new(4 * DAY)), now).contains(&Position::new(3 * DAY)));
     }
 }

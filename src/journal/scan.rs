@@ -125,6 +125,12 @@ impl Run {
         self.first.plus(self.count - 1)
     }
 
+    /// Puts it where it stands in a log that isn't on this machine's disk.
+    #[cfg(feature = "cluster")]
+    pub(super) fn at(self, first: Position) -> Self {
+        Self { first, ..self }
+    }
+
     /// Walks the records behind `after` with their positions, without copying them.
     pub fn records(&self, after: Position) -> impl Iterator<Item = (Position, &[u8])> {
         let positions = (0..self.count).map(|index| self.first.plus(index));
@@ -179,7 +185,7 @@ impl Sequence {
         self.chain = None;
     }
 
-    /// Takes the next frame; returns a run when it completes one.
+    /// Takes the next frame; returns a run when it completes one. The beginning of a life is none.
     pub(super) fn accept(&mut self, frame: Frame) -> Result<Option<Run>, Defect> {
         let header = frame.header;
         if header.log_id != self.log_id {
@@ -226,6 +232,9 @@ impl Sequence {
 
         assert!(header.count > 0, "only a frame that is followed by another of its entry counts no records");
         self.next = self.next.advance(header.count);
+        if header.life {
+            return Ok(None);
+        }
         Ok(Some(Run { first: header.first.position(), count: header.count, encoded }))
     }
 }

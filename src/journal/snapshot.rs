@@ -31,9 +31,10 @@ use crate::files;
 const MAGIC: [u8; 4] = *b"OSSN";
 const END: [u8; 4] = *b"OSSE";
 const FORMAT: u8 = 1;
-const HEADER_LEN: usize = 48;
+pub(super) const HEADER_LEN: usize = 48;
 const COUNT_AT: usize = 40;
 const CRC_AT: usize = 44;
+pub(super) const TRAILER_LEN: usize = 8;
 const _: () = assert!(COUNT_AT + 4 == CRC_AT && CRC_AT + 4 == HEADER_LEN);
 /// The largest section in bytes: 1 GiB.
 pub const SECTION_LEN_MAX: usize = 1 << 30;
@@ -96,7 +97,7 @@ pub struct SnapshotHeader {
 }
 
 impl SnapshotHeader {
-    fn encode(&self) -> [u8; HEADER_LEN] {
+    pub(super) fn encode(&self) -> [u8; HEADER_LEN] {
         let mut header = [0; HEADER_LEN];
         header[0..4].copy_from_slice(&MAGIC);
         header[4] = FORMAT;
@@ -110,7 +111,7 @@ impl SnapshotHeader {
         header
     }
 
-    fn decode(header: &[u8; HEADER_LEN], codec: u8) -> Result<Self, &'static str> {
+    pub(super) fn decode(header: &[u8; HEADER_LEN], codec: u8) -> Result<Self, &'static str> {
         if header[..4] != MAGIC {
             return Err("it does not begin like a snapshot");
         }
@@ -149,8 +150,91 @@ fn file_name(position: Position) -> String {
     format!("snapshot-{:020}.onsale", position.get())
 }
 
-/// Writes a snapshot, section by section, under a name that nobody reads until it is finished.
+/// What a snapshot is written to, under a name that nobody reads until it is finished. One that is dropped before leaves nothing.
+pub(super) trait Sink: Send {
+    /// Refuses to go on where so many bytes more would take room that is kept free.
+    fn look_at_room(&mut self, needed: u64) -> Result<(), SnapshotError>;
+    /// Appends bytes to the body.
+    fn write(&mut self, bytes: &[u8]) -> Result<(), SnapshotError>;
+    /// Puts the header before the body and the trailer behind it, makes all of it durable, reads it back, and gives it its name. Returns
+    /// how many bytes it has.
+    fn finish(
+        self: Box<Self>,
+        header: &SnapshotHeader,
+        trailer: [u8; TRAILER_LEN],
+    ) -> Result<u64, SnapshotError>;
+}
+
+/// Writes a snapshot, section by section.
 pub struct SnapshotWriter {
+    sink: Box<dyn Sink>,
+    header: SnapshotHeader,
+    /// Of everything behind the header.
+    body: crc32fast::Hasher,
+}
+
+impl SnapshotWriter {
+    /// Begins a snapshot in a data directory; it ends early where it would leave less than `kept` bytes free.
+    pub fn create(
+        data: &Path,
+        log_id: u128,
+        position: Position,
+        instant: u64,
+        kept: u64,
+    ) -> Result<Self, SnapshotError> {
+        let header = SnapshotHeader { log_id, position, instant, sections: 0 };
+        let sink = FileSink::create(data, &header, kept)?;
+        Ok(Self::to(Box::new(sink), header))
+    }
+
+    /// Begins a snapshot elsewhere.
+    pub(super) fn to(sink: Box<dyn Sink>, header: SnapshotHeader) -> Self {
+        assert!(
+            SnapshotHeader::decode(&header.encode(), CODEC) == Ok(header),
+            "a header reads back as it is written"
+        );
+        Self { sink, header, body: crc32fast::Hasher::new() }
+    }
+
+    /// Appends a section.
+    pub fn section(&mut self, bytes: &[u8]) -> Result<(), SnapshotError> {
+        let length = u32::try_from(bytes.len()).ok().filter(|_| bytes.len() <= SECTION_LEN_MAX);
+        let length = length.ok_or(SnapshotError::SectionTooLarge(bytes.len()))?.to_le_bytes();
+        let sections =
+            self.header.sections.checked_add(1).ok_or(SnapshotError::SectionTooLarge(bytes.len()))?;
+
+        // Before a byte of it is written: the journal ends with its first write that doesn't fit.
+        self.sink.look_at_room(u64::from(u32::from_le_bytes(length)))?;
+
+        let mut crc = crc32fast::Hasher::new();
+        crc.update(&length);
+        crc.update(bytes);
+        for part in [&length[..], bytes, &crc.finalize().to_le_bytes()] {
+            self.body.update(part);
+            self.sink.write(part)?;
+        }
+
+        self.header.sections = sections;
+        Ok(())
+    }
+
+    /// Makes it durable, reads it back, gives it its name, and returns how many bytes it has. To be called only once the position is
+    /// durable.
+    pub fn finish(self) -> Result<u64, SnapshotError> {
+        let Self { sink, header, body } = self;
+        let mut whole = crc32fast::Hasher::new();
+        whole.update(&header.encode());
+        whole.combine(&body);
+
+        let mut trailer = [0; TRAILER_LEN];
+        trailer[..4].copy_from_slice(&END);
+        trailer[4..].copy_from_slice(&whole.finalize().to_le_bytes());
+        sink.finish(&header, trailer)
+    }
+}
+
+/// A file in a data directory.
+struct FileSink {
     file: BufWriter<File>,
     /// Behind the file, so that it is removed once that is closed.
     partial: Partial,
@@ -158,9 +242,6 @@ pub struct SnapshotWriter {
     kept: u64,
     looks: Looks,
     path: PathBuf,
-    header: SnapshotHeader,
-    /// Of everything behind the header.
-    body: crc32fast::Hasher,
 }
 
 /// A file that isn't finished: it goes with its writer, for whatever reason that ends.
@@ -180,89 +261,54 @@ impl Drop for Partial {
     }
 }
 
-impl SnapshotWriter {
-    /// Begins a snapshot in a data directory; it ends early where it would leave less than `kept` bytes free.
-    pub fn create(
-        data: &Path,
-        log_id: u128,
-        position: Position,
-        instant: u64,
-        kept: u64,
-    ) -> Result<Self, SnapshotError> {
+impl FileSink {
+    fn create(data: &Path, header: &SnapshotHeader, kept: u64) -> Result<Self, SnapshotError> {
         let dir = directory(data);
         create_dir_durably(&dir)?;
-        let path = dir.join(file_name(position));
+        let path = dir.join(file_name(header.position));
         let partial = Partial(path.with_extension("partial"));
-
-        let header = SnapshotHeader { log_id, position, instant, sections: 0 };
-        let encoded = header.encode();
-        assert!(
-            SnapshotHeader::decode(&encoded, CODEC) == Ok(header),
-            "a header reads back as it is written"
-        );
 
         let file = files::replace(&partial.0).map_err(|error| io_error(&partial.0, error))?;
         let mut file = BufWriter::with_capacity(256 << 10, file);
-        file.write_all(&encoded).map_err(|error| io_error(&partial.0, error))?;
-
-        let looks = Looks::new();
-        Ok(Self { file, partial, kept, looks, path, header, body: crc32fast::Hasher::new() })
+        file.write_all(&header.encode()).map_err(|error| io_error(&partial.0, error))?;
+        Ok(Self { file, partial, kept, looks: Looks::new(), path })
     }
+}
 
-    /// Appends a section.
-    pub fn section(&mut self, bytes: &[u8]) -> Result<(), SnapshotError> {
-        let length = u32::try_from(bytes.len()).ok().filter(|_| bytes.len() <= SECTION_LEN_MAX);
-        let length = length.ok_or(SnapshotError::SectionTooLarge(bytes.len()))?.to_le_bytes();
-        let sections =
-            self.header.sections.checked_add(1).ok_or(SnapshotError::SectionTooLarge(bytes.len()))?;
-
-        // Before a byte of it is written: the journal ends with its first write that doesn't fit.
-        self.look_at_room(u64::from(u32::from_le_bytes(length)))?;
-
-        let mut crc = crc32fast::Hasher::new();
-        crc.update(&length);
-        crc.update(bytes);
-        for part in [&length[..], bytes, &crc.finalize().to_le_bytes()] {
-            self.body.update(part);
-            self.file.write_all(part).map_err(|error| io_error(&self.partial.0, error))?;
-        }
-
-        self.header.sections = sections;
-        Ok(())
-    }
-
-    /// Refuses to go on where so many bytes more would take room that is kept free.
+impl Sink for FileSink {
     fn look_at_room(&mut self, needed: u64) -> Result<(), SnapshotError> {
         if self.looks.due(needed) { check_room(&self.path, needed, self.kept) } else { Ok(()) }
     }
 
-    /// Syncs the file, reads it back, and gives it its name. To be called only once the position is durable.
-    pub fn finish(mut self) -> Result<PathBuf, SnapshotError> {
-        let header = self.header.encode();
-        let mut whole = crc32fast::Hasher::new();
-        whole.update(&header);
-        whole.combine(&self.body);
+    fn write(&mut self, bytes: &[u8]) -> Result<(), SnapshotError> {
+        self.file.write_all(bytes).map_err(|error| io_error(&self.partial.0, error))
+    }
 
+    fn finish(
+        mut self: Box<Self>,
+        header: &SnapshotHeader,
+        trailer: [u8; TRAILER_LEN],
+    ) -> Result<u64, SnapshotError> {
         // The count of sections is known only now, so the header is written again.
         let write = |file: &mut BufWriter<File>| {
-            file.write_all(&END)?;
-            file.write_all(&whole.finalize().to_le_bytes())?;
+            file.write_all(&trailer)?;
             file.seek(SeekFrom::Start(0))?;
-            file.write_all(&header)?;
+            file.write_all(&header.encode())?;
             file.flush()?;
-            file.get_ref().sync_all()
+            file.get_ref().sync_all()?;
+            Ok(file.get_ref().metadata()?.len())
         };
-        write(&mut self.file).map_err(|error| io_error(&self.partial.0, error))?;
+        let bytes = write(&mut self.file).map_err(|error| io_error(&self.partial.0, error))?;
 
         // What can't be read back gets no name, so that the snapshots before it and the journal stay.
         let found = scan(&self.partial.0, CODEC, |_| {})?;
-        assert!(found == self.header, "a snapshot reads back as it was written");
+        assert!(found == *header, "a snapshot reads back as it was written");
         fs::rename(&self.partial.0, &self.path).map_err(|error| io_error(&self.path, error))?;
 
         if let Some(dir) = self.path.parent() {
             sync_dir(dir)?;
         }
-        Ok(self.path)
+        Ok(bytes)
     }
 }
 
@@ -339,12 +385,21 @@ pub fn path(data: &Path, position: Position) -> PathBuf {
 }
 
 /// Checks a whole snapshot whose sections are of a codec, and shows them.
-fn scan(path: &Path, codec: u8, mut section: impl FnMut(Vec<u8>)) -> Result<SnapshotHeader, SnapshotError> {
-    let damaged = |what| SnapshotError::Damaged { path: path.display().to_string(), what };
+fn scan(path: &Path, codec: u8, section: impl FnMut(Vec<u8>)) -> Result<SnapshotHeader, SnapshotError> {
     let file = File::open(path).map_err(|error| io_error(path, error))?;
+    let length = file.metadata().map_err(|error| io_error(path, error))?.len();
+    scan_from(BufReader::with_capacity(256 << 10, file), length, path, codec, section)
+}
 
-    let mut left = file.metadata().map_err(|error| io_error(path, error))?.len();
-    let mut input = BufReader::with_capacity(256 << 10, file);
+/// As [`scan`], of `left` bytes of any input; the path is its name in errors.
+pub(super) fn scan_from(
+    mut input: impl Read,
+    mut left: u64,
+    path: &Path,
+    codec: u8,
+    mut section: impl FnMut(Vec<u8>),
+) -> Result<SnapshotHeader, SnapshotError> {
+    let damaged = |what| SnapshotError::Damaged { path: path.display().to_string(), what };
     let mut whole = crc32fast::Hasher::new();
 
     // Bytes are summed as they are read, so that the file is read once. The trailer isn't part of the sum.
@@ -389,7 +444,7 @@ fn scan(path: &Path, codec: u8, mut section: impl FnMut(Vec<u8>)) -> Result<Snap
         section(bytes);
     }
 
-    let mut trailer = [0; 8];
+    let mut trailer = [0; TRAILER_LEN];
     let whole = next(&mut trailer, false)?;
     if trailer[..4] != END || trailer[4..] != whole.finalize().to_le_bytes() || left != 8 {
         return Err(damaged("the trailer is wrong"));

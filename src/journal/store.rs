@@ -23,6 +23,8 @@ use thiserror::Error;
 use super::position::Ordinal;
 
 pub use self::data_dir::DataDir;
+#[cfg(feature = "cluster")]
+pub(super) use self::data_dir::{DirLock, overwrite, write_whole};
 pub(super) use self::data_dir::{
     copy_dir, create_dir_durably, generation_dir, lock_read_only, numbers_with, read_file, remove_dir,
     sync_dir,
@@ -55,6 +57,17 @@ pub enum StoreError {
     /// The directory that was opened is no longer where it was: moved, or replaced by another.
     #[error("{0} was moved or replaced while the engine ran; stop it before a backup is restored")]
     Replaced(String),
+    /// Another life of the log has begun: nothing that this one appends counts, and what it was about to append isn't there.
+    #[error("{by} has taken the log over, as its life {epoch}")]
+    Deposed {
+        /// The life.
+        epoch: u64,
+        /// The node that began it.
+        by: String,
+    },
+    /// The servers of the log refused.
+    #[error("the log's servers: {0}")]
+    Log(String),
     /// A test asked for this error.
     #[error("injected error: {0}")]
     Injected(&'static str),
@@ -72,7 +85,9 @@ impl StoreError {
             Self::Damaged(text) | Self::Panicked(text) => {
                 text.contains("StorageFull") || text.contains("No space left")
             }
-            Self::Locked(_) | Self::Replaced(_) | Self::Injected(_) => false,
+            Self::Locked(_) | Self::Replaced(_) | Self::Injected(_) | Self::Deposed { .. } | Self::Log(_) => {
+                false
+            }
         }
     }
 }

@@ -76,6 +76,8 @@ pub(super) struct Progress {
     commit_us: AtomicU64,
     pub(super) watch: watch::Sender<Position>,
     pub(super) failure: OnceLock<Arc<str>>,
+    /// Whether another life of the log has begun elsewhere.
+    pub(super) deposed: watch::Sender<bool>,
 }
 
 impl Progress {
@@ -87,6 +89,7 @@ impl Progress {
             commit_us: AtomicU64::new(0),
             watch: watch::Sender::new(durable),
             failure: OnceLock::new(),
+            deposed: watch::Sender::new(false),
         }
     }
 
@@ -111,7 +114,12 @@ impl Progress {
 
     /// Stops the writing for good.
     fn fail(&self, action: &'static str, error: &StoreError) {
-        let advice = if error.is_full() {
+        let is_deposed = matches!(error, StoreError::Deposed { .. });
+        let advice = if is_deposed {
+            "this process has to stop; what was acknowledged is kept"
+        } else if matches!(error, StoreError::Log(_)) {
+            "what was acknowledged is kept; mend the log's servers, and restart"
+        } else if error.is_full() {
             "the disk is full: free space and restart; what was acknowledged is kept"
         } else {
             "restart after checking the disk; what was acknowledged is kept"
@@ -119,6 +127,9 @@ impl Progress {
         let reason: Arc<str> = format!("{action}: {error}; {advice}").into();
         if self.failure.set(Arc::clone(&reason)).is_ok() {
             tracing::error!(%reason, durable = self.durable().get(), "the journal failed and takes no more changes");
+        }
+        if is_deposed {
+            self.deposed.send_replace(true);
         }
     }
 
@@ -270,7 +281,8 @@ impl<L: Lane> Writer<L> {
     }
 
     fn header(&self, count: u32, chunk: u16, more: bool) -> Header {
-        Header { more, log_id: self.log_id, epoch: self.epoch, first: self.durable.next(), chunk, count }
+        let (log_id, epoch, first) = (self.log_id, self.epoch, self.durable.next());
+        Header { more, log_id, epoch, first, chunk, count, life: false }
     }
 
     /// Seals the frame and makes it durable; returns the position of its first record.
@@ -295,8 +307,11 @@ impl<L: Lane> Writer<L> {
             Ok(first) => first,
             Err(error) => {
                 self.progress.fail("write", &error);
+                // Who was deposed knows that the frame isn't there.
+                let deposed = matches!(error, StoreError::Deposed { .. });
+                let outcome = if deposed { CommitError::Unavailable } else { CommitError::OutcomeUnknown };
                 for waiting in self.waiting.drain(..) {
-                    complete(waiting.done, Err(CommitError::OutcomeUnknown));
+                    complete(waiting.done, Err(outcome));
                 }
                 return;
             }

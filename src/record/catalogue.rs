@@ -8,11 +8,11 @@ use serde::{Deserialize, Serialize};
 use super::DecodeError;
 use super::fields::{
     KeyUseWire, KeyWire, More, Read, concert_id, currency_in, currency_out, grade_name, key_in, key_out,
-    keys_in, keys_out, money, schedule_id, venue_id,
+    keys_in, keys_out, money, price_type_id, schedule_id, venue_id,
 };
-use super::schedule::{CreationWire, PlanWire};
+use super::schedule::{CreationWire, FeeWire, PlanWire};
 use crate::domain::catalogue::{Catalogue, CatalogueEvent, Listing, Replans};
-use crate::domain::concert::{Concert, PricedGrade};
+use crate::domain::concert::{Concert, NamedPriceType, PricedGrade};
 use crate::domain::ids::{ScheduleId, ScheduleNumber, SeatId};
 use crate::domain::keys::KeyList;
 use crate::domain::schedule::{Archived, Creation};
@@ -123,6 +123,20 @@ pub(super) struct ConcertWire {
     currency: [u8; 3],
     grades: Vec<GradeWire>,
     cast: BTreeMap<String, Vec<String>>,
+    more: More<ConcertMore>,
+}
+
+#[derive(Serialize, Deserialize)]
+enum ConcertMore {
+    PriceTypes(Vec<PriceTypeWire>),
+    Fees(Vec<FeeWire>),
+}
+
+#[derive(Serialize, Deserialize)]
+struct PriceTypeWire {
+    id: String,
+    name: String,
+    note: Option<String>,
     more: More,
 }
 
@@ -132,7 +146,13 @@ struct GradeWire {
     price: u64,
     color: String,
     description: Option<String>,
-    more: More,
+    more: More<GradeMore>,
+}
+
+#[derive(Serialize, Deserialize)]
+enum GradeMore {
+    /// Those of other price types than the default.
+    Prices(Vec<(String, u64)>),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -452,8 +472,19 @@ impl ConcertWire {
             price: grade.price.minor(),
             color: grade.color.clone(),
             description: grade.description.clone(),
+            more: non_empty(grade.prices.iter().map(|(id, price)| (id.to_string(), price.minor())))
+                .map(GradeMore::Prices)
+                .into_iter()
+                .collect(),
+        };
+        let priced = |priced: &NamedPriceType| PriceTypeWire {
+            id: priced.id.to_string(),
+            name: priced.name.to_string(),
+            note: priced.note.clone(),
             more: More::default(),
         };
+        let types = non_empty(concert.price_types.iter().map(priced)).map(ConcertMore::PriceTypes);
+        let fees = non_empty(concert.fees.iter().map(FeeWire::from_domain)).map(ConcertMore::Fees);
 
         Self {
             id: concert.id.to_string(),
@@ -465,19 +496,44 @@ impl ConcertWire {
             currency: currency_out(concert.currency),
             grades: concert.grades.iter().map(grade).collect(),
             cast: concert.cast.clone(),
-            more: More::default(),
+            more: types.into_iter().chain(fees).collect(),
         }
     }
 
     fn into_domain(self) -> Read<Concert> {
         let grade = |grade: GradeWire| -> Read<PricedGrade> {
+            let mut prices = BTreeMap::new();
+            for field in grade.more {
+                match field {
+                    GradeMore::Prices(listed) => {
+                        let price = |(id, price): (String, u64)| Ok((price_type_id(&id)?, money(price)?));
+                        prices = listed.into_iter().map(price).collect::<Read<_>>()?;
+                    }
+                }
+            }
             Ok(PricedGrade {
                 name: grade_name(&grade.name)?,
                 price: money(grade.price)?,
                 color: grade.color,
                 description: grade.description,
+                prices,
             })
         };
+
+        let (mut price_types, mut fees) = (Vec::new(), Vec::new());
+        for field in self.more {
+            match field {
+                ConcertMore::PriceTypes(listed) => {
+                    let priced = |PriceTypeWire { id, name, note, more: _ }| {
+                        Ok(NamedPriceType { id: price_type_id(&id)?, name: name.into(), note })
+                    };
+                    price_types = listed.into_iter().map(priced).collect::<Read<_>>()?;
+                }
+                ConcertMore::Fees(listed) => {
+                    fees = listed.into_iter().map(FeeWire::into_domain).collect::<Read<_>>()?;
+                }
+            }
+        }
 
         Ok(Concert {
             id: concert_id(&self.id)?,
@@ -489,8 +545,16 @@ impl ConcertWire {
             currency: currency_in(self.currency)?,
             grades: self.grades.into_iter().map(grade).collect::<Read<_>>()?,
             cast: self.cast,
+            price_types,
+            fees,
         })
     }
+}
+
+/// Returns a list, unless it is empty: what isn't there is not written.
+fn non_empty<T>(items: impl Iterator<Item = T>) -> Option<Vec<T>> {
+    let items: Vec<T> = items.collect();
+    (!items.is_empty()).then_some(items)
 }
 
 impl ArchivedWire {

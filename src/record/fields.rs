@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::DecodeError;
 use crate::domain::cause::By;
-use crate::domain::ids::{ConcertId, GradeName, ScheduleId, UserId, VenueId};
+use crate::domain::ids::{ConcertId, FeeId, GradeName, PriceTypeId, ScheduleId, UserId, VenueId};
 use crate::domain::keys::{KeyList, KeyUse};
 use crate::domain::money::{Currency, Money};
 use crate::domain::pages::Pages;
@@ -222,6 +222,14 @@ pub(super) fn schedule_id(text: &str) -> Read<ScheduleId> {
 
 pub(super) fn user_id(text: &str) -> Read<UserId> {
     UserId::parse(text).map_err(|_| DecodeError::Value("a user id"))
+}
+
+pub(super) fn price_type_id(text: &str) -> Read<PriceTypeId> {
+    PriceTypeId::parse(text).map_err(|_| DecodeError::Value("a price type's id"))
+}
+
+pub(super) fn fee_id(text: &str) -> Read<FeeId> {
+    FeeId::parse(text).map_err(|_| DecodeError::Value("a fee's id"))
 }
 
 pub(super) fn grade_name(text: &str) -> Read<GradeName> {

@@ -160,6 +160,13 @@ pub(super) enum PaymentsEventWire<'a> {
         back: Option<BackWire<'a>>,
         more: More,
     },
+    /// Less than all of the money is to go back.
+    PartRefundBegun {
+        number: u32,
+        failure: FailureWire,
+        amount: u64,
+        more: More,
+    },
 }
 
 #[derive(Serialize, Deserialize)]
@@ -221,7 +228,13 @@ struct PaymentWire {
     completed_at: Option<u64>,
     refunded_at: Option<u64>,
     key: Option<u128>,
-    more: More,
+    more: More<PaymentMore>,
+}
+
+#[derive(Serialize, Deserialize)]
+enum PaymentMore {
+    /// How much of it goes back, where that isn't all.
+    Refund(u64),
 }
 
 impl KindWire {
@@ -467,9 +480,15 @@ impl<'a> PaymentsEventWire<'a> {
                 Self::Failed(number.0, failure.as_ref().map(FailureWire::from_domain))
             }
 
-            Event::RefundBegun { number, failure } => {
+            Event::RefundBegun { number, failure, amount: None } => {
                 Self::RefundBegun(number.0, FailureWire::from_domain(failure))
             }
+            Event::RefundBegun { number, failure, amount: Some(amount) } => Self::PartRefundBegun {
+                number: number.0,
+                failure: FailureWire::from_domain(failure),
+                amount: amount.minor(),
+                more: More::default(),
+            },
             Event::Refunded { number, transaction } => Self::Refunded {
                 number: number.0,
                 transaction: transaction.as_deref().map(Cow::Borrowed),
@@ -548,8 +567,14 @@ impl<'a> PaymentsEventWire<'a> {
             },
 
             Self::RefundBegun(number, failure) => {
-                Event::RefundBegun { number: PaymentNumber(number), failure: failure.into_domain()? }
+                let number = PaymentNumber(number);
+                Event::RefundBegun { number, failure: failure.into_domain()?, amount: None }
             }
+            Self::PartRefundBegun { number, failure, amount, more: _ } => Event::RefundBegun {
+                number: PaymentNumber(number),
+                failure: failure.into_domain()?,
+                amount: Some(money(amount)?),
+            },
             Self::Refunded { number, transaction, more: _ } => Event::Refunded {
                 number: PaymentNumber(number),
                 transaction: transaction.map(|transaction| Arc::from(&*transaction)),
@@ -663,7 +688,7 @@ impl PaymentWire {
             completed_at: instant_out(payment.completed_at),
             refunded_at: instant_out(payment.refunded_at),
             key: payment.key,
-            more: More::default(),
+            more: payment.refund.map(|refund| PaymentMore::Refund(refund.minor())).into_iter().collect(),
         }
     }
 
@@ -672,6 +697,13 @@ impl PaymentWire {
         // A payment that needs no gateway was never sent to one: none would know it.
         if self.gateway.is_some() && !needs_gateway(method, amount) {
             return Err(DecodeError::Value("a payment's gateway"));
+        }
+
+        let mut refund = None;
+        for field in self.more {
+            match field {
+                PaymentMore::Refund(minor) => refund = Some(money(minor)?),
+            }
         }
 
         let payment = Payment {
@@ -690,6 +722,7 @@ impl PaymentWire {
             updated_at: Timestamp::from_millis(self.updated_at),
             completed_at: instant_in(self.completed_at),
             refunded_at: instant_in(self.refunded_at),
+            refund,
             key: self.key,
         };
 

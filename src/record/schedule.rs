@@ -8,15 +8,18 @@ use serde::{Deserialize, Serialize};
 use super::DecodeError;
 use super::catalogue::ArchivedWire;
 use super::fields::{
-    KeyUseWire, KeyWire, More, Read, concert_id, currency_in, currency_out, instant_in, instant_out, key_in,
-    key_out, keys_in, keys_out, money, pages, schedule_id, seats_in, seats_out, user_id, venue_id,
+    KeyUseWire, KeyWire, More, Read, concert_id, currency_in, currency_out, fee_id, instant_in, instant_out,
+    key_in, key_out, keys_in, keys_out, money, pages, price_type_id, schedule_id, seats_in, seats_out,
+    user_id, venue_id,
 };
 use super::selling::{
-    AllotmentWire, CodeTermsWire, CodesWire, PhaseWire, allotment_id, code_in, phase_id, prefix_in,
+    AllotmentWire, CodeTermsWire, CodesWire, PhaseWire, allotment_id, aside_in, aside_out, code_in, phase_id,
+    prefix_in,
 };
-use crate::domain::concert::Prices;
-use crate::domain::ids::{PaymentId, ReservationNumber, ScheduleNumber};
+use crate::domain::concert::{Fee, FeePer, PricedType, Prices, Tariff};
+use crate::domain::ids::{PaymentId, ReservationNumber, ScheduleNumber, UserId};
 use crate::domain::money::Money;
+use crate::domain::schedule::orders::{Order, OrderMethod};
 use crate::domain::schedule::policy::{Casting, Plan, Policy, QueueOrder, QueuePolicy};
 use crate::domain::schedule::terms::{self, AreaPlaces, Line, LineKind, PriceType, Terms};
 use crate::domain::schedule::{
@@ -110,8 +113,24 @@ pub(super) enum ScheduleEventWire<'a> {
     AllotmentReleased {
         id: String,
         seats: Vec<u32>,
-        more: More,
+        more: More<ReleasedMore>,
     },
+    Ordered {
+        number: u32,
+        nonce: u64,
+        payment: u128,
+        /// Empty where it is nobody's.
+        #[serde(borrow)]
+        user: Cow<'a, str>,
+        seats: Vec<u32>,
+        more: More<HeldMore>,
+    },
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) enum ReleasedMore {
+    /// The area, the count.
+    Areas(Vec<(u16, u32)>),
 }
 
 /// What a reservation has beside seats, in an event as in an image.
@@ -128,6 +147,21 @@ pub(super) struct TermsWire {
     lines: Vec<LineWire>,
     code: Option<String>,
     allotment: Option<String>,
+    more: More<TermsMore>,
+}
+
+#[derive(Serialize, Deserialize)]
+enum TermsMore {
+    Order(OrderWire),
+}
+
+#[derive(Serialize, Deserialize)]
+struct OrderWire {
+    clerk: String,
+    method: u8,
+    reference: Option<String>,
+    name: Option<String>,
+    reason: Option<String>,
     more: More,
 }
 
@@ -219,6 +253,31 @@ pub(super) struct LimitsWire {
 pub(super) struct PricesWire {
     by_grade: Vec<u64>,
     best_first: Vec<u16>,
+    more: More<PricesMore>,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) enum PricesMore {
+    /// The price types and the fees.
+    Tariff(Vec<PricedTypeWire>, Vec<FeeWire>),
+}
+
+/// A price type with its prices, by the grades of the layout.
+#[derive(Serialize, Deserialize)]
+pub(super) struct PricedTypeWire {
+    id: String,
+    name: String,
+    by_grade: Vec<Option<u64>>,
+    more: More,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct FeeWire {
+    id: String,
+    name: String,
+    amount: u64,
+    per: u8,
+    refundable: bool,
     more: More,
 }
 
@@ -377,9 +436,19 @@ impl<'a> ScheduleEventWire<'a> {
                 created: *created,
                 more: More::default(),
             },
-            Event::AllotmentReleased { id, seats } => {
-                Self::AllotmentReleased { id: id.to_string(), seats: seats_out(seats), more: More::default() }
+            Event::AllotmentReleased { id, seats, areas } => {
+                let areas = (!areas.is_empty()).then(|| ReleasedMore::Areas(aside_out(areas)));
+                let more = areas.into_iter().collect();
+                Self::AllotmentReleased { id: id.to_string(), seats: seats_out(seats), more }
             }
+            Event::Ordered { number, nonce, payment, user, seats, terms } => Self::Ordered {
+                number: number.0,
+                nonce: *nonce,
+                payment: payment.bits(),
+                user: Cow::Borrowed(user.as_deref().unwrap_or_default()),
+                seats: seats_out(seats),
+                more: terms_out(Some(terms)),
+            },
         }
     }
 
@@ -456,9 +525,23 @@ impl<'a> ScheduleEventWire<'a> {
             Self::AllotmentSet { terms, created, more: _ } => {
                 Event::AllotmentSet { terms: Arc::new(terms.into_domain()?), created }
             }
-            Self::AllotmentReleased { id, seats, more: _ } => {
-                Event::AllotmentReleased { id: allotment_id(&id)?, seats: seats_in(seats) }
+            Self::AllotmentReleased { id, seats, more } => {
+                let mut areas = Arc::default();
+                for field in more {
+                    match field {
+                        ReleasedMore::Areas(left) => areas = aside_in(left)?,
+                    }
+                }
+                Event::AllotmentReleased { id: allotment_id(&id)?, seats: seats_in(seats), areas }
             }
+            Self::Ordered { number, nonce, payment, user, seats, more } => Event::Ordered {
+                number: ReservationNumber(number),
+                nonce,
+                payment: PaymentId::from_bits(payment),
+                user: user_or_nobody(&user)?,
+                seats: seats_in(seats),
+                terms: order_in(more)?,
+            },
         })
     }
 }
@@ -647,13 +730,73 @@ impl PricesWire {
         Self {
             by_grade: prices.by_grade.iter().map(|price| price.minor()).collect(),
             best_first: prices.best_first.to_vec(),
-            more: More::default(),
+            more: prices.tariff.iter().map(|tariff| tariff_out(tariff)).collect(),
         }
     }
 
     pub(super) fn into_domain(self) -> Read<Prices> {
         let by_grade = self.by_grade.into_iter().map(money).collect::<Read<_>>()?;
-        Ok(Prices { by_grade, best_first: self.best_first.into() })
+        let mut tariff = None;
+        for field in self.more {
+            match field {
+                PricesMore::Tariff(types, fees) => tariff = Some(Box::new(tariff_in(types, fees)?)),
+            }
+        }
+        Ok(Prices { by_grade, best_first: self.best_first.into(), tariff })
+    }
+}
+
+fn tariff_out(tariff: &Tariff) -> PricesMore {
+    let priced = |priced: &PricedType| {
+        let by_grade = priced.by_grade.iter().map(|price| price.map(Money::minor)).collect();
+        let (id, name) = (priced.id.to_string(), priced.name.to_string());
+        PricedTypeWire { id, name, by_grade, more: More::default() }
+    };
+    PricesMore::Tariff(
+        tariff.types.iter().map(priced).collect(),
+        tariff.fees.iter().map(FeeWire::from_domain).collect(),
+    )
+}
+
+fn tariff_in(types: Vec<PricedTypeWire>, fees: Vec<FeeWire>) -> Read<Tariff> {
+    let priced = |PricedTypeWire { id, name, by_grade, more: _ }| {
+        let price = |price: Option<u64>| price.map(money).transpose();
+        let by_grade = by_grade.into_iter().map(price).collect::<Read<_>>()?;
+        Ok(PricedType { id: price_type_id(&id)?, name: name.into(), by_grade })
+    };
+    Ok(Tariff {
+        types: types.into_iter().map(priced).collect::<Read<_>>()?,
+        fees: fees.into_iter().map(FeeWire::into_domain).collect::<Read<_>>()?,
+    })
+}
+
+impl FeeWire {
+    pub(super) fn from_domain(fee: &Fee) -> Self {
+        Self {
+            id: fee.id.to_string(),
+            name: fee.name.to_string(),
+            amount: fee.amount.minor(),
+            per: match fee.per {
+                FeePer::Seat => 0,
+                FeePer::Reservation => 1,
+            },
+            refundable: fee.refundable,
+            more: More::default(),
+        }
+    }
+
+    pub(super) fn into_domain(self) -> Read<Fee> {
+        Ok(Fee {
+            id: fee_id(&self.id)?,
+            name: self.name.into(),
+            amount: money(self.amount)?,
+            per: match self.per {
+                0 => FeePer::Seat,
+                1 => FeePer::Reservation,
+                _ => return Err(DecodeError::Value("how often a fee counts")),
+            },
+            refundable: self.refundable,
+        })
     }
 }
 
@@ -776,7 +919,7 @@ impl ReservationWire {
         Self {
             number: reservation.number.0,
             nonce: reservation.nonce,
-            user: reservation.user.to_string(),
+            user: reservation.user.as_deref().unwrap_or_default().to_owned(),
             seats: seats_out(&reservation.seats),
             status: status_out(reservation.status),
             created_at: reservation.created_at.as_millis(),
@@ -795,7 +938,7 @@ impl ReservationWire {
         Ok(Reservation {
             number: ReservationNumber(self.number),
             nonce: self.nonce,
-            user: user_id(&self.user)?,
+            user: user_or_nobody(&self.user)?,
             seats: seats_in(self.seats),
             terms: terms_in(self.more)?,
             status: status_in(self.status)?,
@@ -809,6 +952,17 @@ impl ReservationWire {
             recovered: self.recovered,
         })
     }
+}
+
+/// Reads a user's id; nobody's is empty, which no user's is.
+fn user_or_nobody(text: &str) -> Read<Option<UserId>> {
+    (!text.is_empty()).then(|| user_id(text)).transpose()
+}
+
+/// Reads the terms of an order, which has them all.
+fn order_in(more: More<HeldMore>) -> Read<Arc<Terms>> {
+    let terms = terms_in(more)?.filter(|terms| terms.order.is_some());
+    terms.ok_or(DecodeError::Value("an order's terms"))
 }
 
 fn terms_out(terms: Option<&Terms>) -> More<HeldMore> {
@@ -835,7 +989,11 @@ impl TermsWire {
             lines: terms.lines.iter().map(LineWire::from_domain).collect(),
             code: text(&terms.code),
             allotment: text(&terms.allotment),
-            more: More::default(),
+            more: terms
+                .order()
+                .map(|order| TermsMore::Order(OrderWire::from_domain(order)))
+                .into_iter()
+                .collect(),
         }
     }
 
@@ -845,7 +1003,14 @@ impl TermsWire {
             price_type: PriceType(price_type),
             count,
         };
+        let mut order = None;
+        for field in self.more {
+            match field {
+                TermsMore::Order(set) => order = Some(Box::new(set.into_domain()?)),
+            }
+        }
         let terms = Terms {
+            order,
             areas: self.areas.into_iter().map(area).collect(),
             price_types: self.price_types.into_iter().map(PriceType).collect(),
             lines: self.lines.into_iter().map(LineWire::into_domain).collect::<Read<_>>()?,
@@ -861,6 +1026,41 @@ impl TermsWire {
             return Err(DecodeError::Value("a reservation's lines"));
         }
         Ok(terms)
+    }
+}
+
+impl OrderWire {
+    fn from_domain(order: &Order) -> Self {
+        let text = |text: &Option<Box<str>>| text.as_deref().map(str::to_owned);
+        Self {
+            clerk: order.clerk.to_string(),
+            method: match order.method {
+                OrderMethod::Cash => 0,
+                OrderMethod::CardTerminal => 1,
+                OrderMethod::Invoice => 2,
+                OrderMethod::Complimentary => 3,
+            },
+            reference: text(&order.reference),
+            name: text(&order.name),
+            reason: text(&order.reason),
+            more: More::default(),
+        }
+    }
+
+    fn into_domain(self) -> Read<Order> {
+        Ok(Order {
+            clerk: user_id(&self.clerk)?,
+            method: match self.method {
+                0 => OrderMethod::Cash,
+                1 => OrderMethod::CardTerminal,
+                2 => OrderMethod::Invoice,
+                3 => OrderMethod::Complimentary,
+                _ => return Err(DecodeError::Value("how an order was paid")),
+            },
+            reference: self.reference.map(Into::into),
+            name: self.name.map(Into::into),
+            reason: self.reason.map(Into::into),
+        })
     }
 }
 

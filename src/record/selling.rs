@@ -7,12 +7,13 @@ use serde::{Deserialize, Serialize};
 use super::DecodeError;
 use super::fields::{More, Read, grade_name, instant_in, instant_out, money, seats_in, seats_out};
 use crate::domain::ids::{AllotmentId, GradeName, PhaseId};
-use crate::domain::schedule::allotments::AllotmentTerms;
+use crate::domain::schedule::allotments::{AllotmentTerms, AsidePlaces};
 use crate::domain::schedule::codes::{
     AccessCode, BatchImage, CodePrefix, CodeTerms, Codes, Discount, NamedImage, Uses,
 };
 use crate::domain::schedule::policy::Phase;
 use crate::domain::time::Timestamp;
+use crate::domain::venue::Area;
 
 #[derive(Serialize, Deserialize)]
 pub(super) struct PhaseWire {
@@ -79,7 +80,24 @@ pub(super) struct AllotmentWire {
     reason: Option<String>,
     seats: Vec<u32>,
     release_at: Option<u64>,
-    more: More,
+    more: More<AllotmentMore>,
+}
+
+#[derive(Serialize, Deserialize)]
+enum AllotmentMore {
+    /// The area, the count.
+    Areas(Vec<(u16, u32)>),
+}
+
+pub(super) fn aside_out(areas: &[AsidePlaces]) -> Vec<(u16, u32)> {
+    areas.iter().map(|places| (places.area.0, places.count)).collect()
+}
+
+pub(super) fn aside_in(areas: Vec<(u16, u32)>) -> Read<Arc<[AsidePlaces]>> {
+    if !areas.is_sorted_by(|(one, _), (next, _)| one < next) {
+        return Err(DecodeError::Value("the order of an allotment's areas"));
+    }
+    Ok(areas.into_iter().map(|(area, count)| AsidePlaces { area: Area(area), count }).collect())
 }
 
 pub(super) fn phase_id(text: &str) -> Read<PhaseId> {
@@ -236,7 +254,10 @@ impl AllotmentWire {
             reason: terms.reason.clone(),
             seats: seats_out(&terms.seats),
             release_at: instant_out(terms.release_at),
-            more: More::default(),
+            more: (!terms.areas.is_empty())
+                .then(|| AllotmentMore::Areas(aside_out(&terms.areas)))
+                .into_iter()
+                .collect(),
         }
     }
 
@@ -245,11 +266,19 @@ impl AllotmentWire {
         if !seats.is_sorted_by(|one, next| one < next) {
             return Err(DecodeError::Value("the order of an allotment's seats"));
         }
+
+        let mut areas = Arc::default();
+        for field in self.more {
+            match field {
+                AllotmentMore::Areas(set) => areas = aside_in(set)?,
+            }
+        }
         Ok(AllotmentTerms {
             id: allotment_id(&self.id)?,
             name: self.name,
             reason: self.reason,
             seats,
+            areas,
             release_at: instant_in(self.release_at),
         })
     }

@@ -8,17 +8,18 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::domain::catalogue::Catalogue;
-use crate::domain::concert::{Concert, PricedGrade, Prices};
+use crate::domain::concert::{Concert, Fee, FeePer, NamedPriceType, PricedGrade, PricedType, Prices, Tariff};
 use crate::domain::ids::{
-    AllotmentId, ConcertId, GradeName, PaymentId, PhaseId, ReservationNumber, ScheduleId, SeatId, UserId,
-    VenueId,
+    AllotmentId, ConcertId, FeeId, GradeName, PaymentId, PhaseId, PriceTypeId, ReservationNumber, ScheduleId,
+    SeatId, UserId, VenueId,
 };
 use crate::domain::keys::KeyList;
 use crate::domain::money::{Currency, Money};
-use crate::domain::schedule::allotments::AllotmentTerms;
+use crate::domain::schedule::allotments::{AllotmentTerms, AsidePlaces};
 use crate::domain::schedule::codes::{
     AccessCode, BatchImage, CodePrefix, CodeTerms, Codes, Discount, NamedImage, Uses,
 };
+use crate::domain::schedule::orders::{Order, OrderMethod};
 use crate::domain::schedule::policy::{Casting, Phase, Policy, QueueOrder, QueuePolicy};
 use crate::domain::schedule::terms::{AreaPlaces, Line as PriceLine, LineKind, PriceType, Terms};
 use crate::domain::schedule::{
@@ -103,8 +104,14 @@ fn concert() -> Concert {
         price: Money::new(170_000).unwrap(),
         color: "#FF0000".into(),
         description: Some("front".into()),
+        prices: [(PriceTypeId::parse("청소년").unwrap(), Money::new(120_000).unwrap())].into(),
     };
-    let unused = PricedGrade { name: GradeName::parse("R").unwrap(), description: None, ..grade.clone() };
+    let unused = PricedGrade {
+        name: GradeName::parse("R").unwrap(),
+        description: None,
+        prices: BTreeMap::new(),
+        ..grade.clone()
+    };
     Concert {
         id: ConcertId::parse("kinky").unwrap(),
         title: "킹키부츠".into(),
@@ -118,7 +125,34 @@ fn concert() -> Concert {
             ("charlie".into(), vec!["김호영".into(), "이석훈".into()]),
             ("lola".into(), vec![]),
         ]),
+        price_types: vec![
+            NamedPriceType { id: PriceTypeId::parse("adult").unwrap(), name: "일반".into(), note: None },
+            NamedPriceType {
+                id: PriceTypeId::parse("청소년").unwrap(),
+                name: "청소년".into(),
+                note: Some("신분증".into()),
+            },
+        ],
+        fees: fees(),
     }
+}
+
+fn fees() -> Vec<Fee> {
+    let fee = |id: &str, per, refundable| Fee {
+        id: FeeId::parse(id).unwrap(),
+        name: "예매 수수료".into(),
+        amount: Money::new(2_000).unwrap(),
+        per,
+        refundable,
+    };
+    vec![fee("booking", FeePer::Seat, false), fee("post", FeePer::Reservation, true)]
+}
+
+/// A concert as before there were price types and fees.
+fn bare_concert() -> Concert {
+    let mut concert = Concert { price_types: vec![], fees: vec![], ..concert() };
+    concert.grades.iter_mut().for_each(|grade| grade.prices.clear());
+    concert
 }
 
 fn plan() -> Plan {
@@ -196,8 +230,13 @@ fn allotment() -> Arc<AllotmentTerms> {
         name: "후원사".into(),
         reason: Some("계약 12조\n2항".into()),
         seats: [Seat(0), Seat(3), Seat(250_000)].into(),
+        areas: aside(),
         release_at: Some(AT),
     })
+}
+
+fn aside() -> Arc<[AsidePlaces]> {
+    [(0, 1), (u16::MAX, u32::MAX)].map(|(area, count)| AsidePlaces { area: Area(area), count }).into()
 }
 
 /// Codes of every kind: with and without uses, over, defined anew.
@@ -243,7 +282,18 @@ fn creation() -> Creation {
 }
 
 fn prices() -> Prices {
-    Prices { by_grade: [Money::MAX, Money::ZERO].into(), best_first: [1, 0].into() }
+    let priced = |id: &str, by_grade: [Option<Money>; 2]| PricedType {
+        id: PriceTypeId::parse(id).unwrap(),
+        name: "일반".into(),
+        by_grade: by_grade.into(),
+    };
+    let types = [priced("a", [Some(Money::MAX), Some(Money::ZERO)]), priced("b", [None, Some(Money::MAX)])];
+    let tariff = Tariff { types: types.into(), fees: fees().into() };
+    Prices { tariff: Some(Box::new(tariff)), ..bare_prices() }
+}
+
+fn bare_prices() -> Prices {
+    Prices { by_grade: [Money::MAX, Money::ZERO].into(), best_first: [1, 0].into(), tariff: None }
 }
 
 fn terms() -> Terms {
@@ -267,7 +317,15 @@ fn terms() -> Terms {
         .into(),
         code: Some("FAN-7".into()),
         allotment: Some("협찬".into()),
+        order: None,
     }
+}
+
+fn order_terms(method: OrderMethod, text: Option<&str>) -> Arc<Terms> {
+    let clerk = UserId::parse("매표소 1").unwrap();
+    let text = || text.map(Into::into);
+    let order = Order { clerk, method, reference: text(), name: text(), reason: text() };
+    Arc::new(Terms { order: Some(Box::new(order)), ..terms() })
 }
 
 /// An event of every kind. A new variant is missing here until [`kind`] and this list know it.
@@ -303,7 +361,7 @@ fn events() -> Vec<Event> {
             terms: Some(Arc::new(terms())),
         },
         Event::SeatsExchanged { number, seats: Arc::clone(&seats), terms: Some(Arc::default()) },
-        Event::SeatsExchanged { number, seats, terms: None },
+        Event::SeatsExchanged { number, seats: Arc::clone(&seats), terms: None },
         Event::HoldReleased { number },
         Event::HoldExpired { number },
         Event::PaymentBegun { number, payment, expires_at: AT, held_until: None },
@@ -317,6 +375,7 @@ fn events() -> Vec<Event> {
         Event::KeyKept { number: Some(ReservationNumber(7)) },
         Event::Created(Box::new(Creation { prices: None, ..creation() })),
         Event::PricesSet { prices: Arc::new(prices()) },
+        Event::PricesSet { prices: Arc::new(bare_prices()) },
         Event::Archived { payments: 7 },
         Event::PhaseOpened { phase: PhaseId::parse("팬클럽").unwrap(), prices: Some(Arc::new(prices())) },
         Event::PhaseOpened { phase: PhaseId::parse("card").unwrap(), prices: None },
@@ -331,10 +390,32 @@ fn events() -> Vec<Event> {
         Event::CodeEnded { code: code("팬클럽-7") },
         Event::AllotmentSet { terms: allotment(), created: true },
         Event::AllotmentSet {
-            terms: Arc::new(AllotmentTerms { reason: None, release_at: None, ..(*allotment()).clone() }),
+            terms: Arc::new(AllotmentTerms {
+                reason: None,
+                areas: [].into(),
+                release_at: None,
+                ..(*allotment()).clone()
+            }),
             created: false,
         },
-        Event::AllotmentReleased { id: allotment().id.clone(), seats: [Seat(3)].into() },
+        Event::AllotmentReleased { id: allotment().id.clone(), seats: [Seat(3)].into(), areas: [].into() },
+        Event::AllotmentReleased { id: allotment().id.clone(), seats: [].into(), areas: aside() },
+        Event::Ordered {
+            number,
+            nonce: 5,
+            payment,
+            user: UserId::parse("ann").ok(),
+            seats,
+            terms: order_terms(OrderMethod::CardTerminal, Some("영수증 7 <a>")),
+        },
+        Event::Ordered {
+            number,
+            nonce: 5,
+            payment,
+            user: None,
+            seats: [].into(),
+            terms: order_terms(OrderMethod::Complimentary, None),
+        },
     ]
 }
 
@@ -368,6 +449,7 @@ fn kind(event: &Event) -> usize {
         Event::CodeEnded { .. } => 25,
         Event::AllotmentSet { .. } => 26,
         Event::AllotmentReleased { .. } => 27,
+        Event::Ordered { .. } => 28,
     }
 }
 
@@ -376,6 +458,7 @@ fn catalogue_events() -> Vec<CatalogueEvent> {
         CatalogueEvent::VenuePut(Arc::new(venue())),
         CatalogueEvent::VenuePut(Arc::new(bare_venue())),
         CatalogueEvent::ConcertPut(Arc::new(concert())),
+        CatalogueEvent::ConcertPut(Arc::new(bare_concert())),
         CatalogueEvent::ScheduleListed {
             id: creation().id,
             number: NUMBER,
@@ -448,7 +531,7 @@ fn reservation(number: u32, status: ReservationStatus) -> Reservation {
     Reservation {
         number: ReservationNumber(number),
         nonce: u64::MAX - u64::from(number),
-        user: UserId::parse("ann").unwrap(),
+        user: UserId::parse("ann").ok(),
         seats: [Seat(number), Seat(0)].into(),
         terms: number.is_multiple_of(3).then(|| Arc::new(terms())),
         status,
@@ -587,7 +670,7 @@ fn every_kind_of_fact_is_among_the_samples() {
     let mut kinds: Vec<usize> = events().iter().map(kind).collect();
     kinds.sort_unstable();
     kinds.dedup();
-    assert_eq!(kinds, (0..=27).collect::<Vec<_>>());
+    assert_eq!(kinds, (0..=28).collect::<Vec<_>>());
     let mut kinds: Vec<usize> = catalogue_events().iter().map(catalogue_kind).collect();
     kinds.sort_unstable();
     kinds.dedup();
@@ -938,6 +1021,7 @@ proptest! {
             lines: lines.into_iter().zip(amounts).map(line).collect(),
             code: texts.0.map(Into::into),
             allotment: texts.1.map(Into::into),
+            order: None,
         };
         let event = Event::SeatsExchanged {
             number: ReservationNumber(1),

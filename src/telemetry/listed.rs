@@ -44,6 +44,7 @@ const BUILD_INFO: &str = "onsale_build_info";
 /// The commands of the aggregates by their names, and the events of time.
 const COMMANDS: &[&str] = &[
     "hold",
+    "order",
     "exchange",
     "release",
     "begin_payment",

@@ -102,6 +102,72 @@ async fn a_venue_may_have_nothing_but_areas() {
 }
 
 #[tokio::test]
+async fn places_set_aside_are_blocked_for_others_and_their_code_takes_them_alone() {
+    let api = api().await;
+    let path = "/schedules/s/allotments/sponsor";
+    let set = async |areas: Value| {
+        let terms = json!({"name": "Sponsor", "seats": ["1-A-1-1"], "areas": areas});
+        api.admin(PUT, path).json(&terms).await
+    };
+    hold(&api, "cha", &wish(&[], &places("pit", 2))).await.ok(201);
+    let both = json!([{"areaId": "lawn", "count": 3}, {"areaId": "pit", "count": 4}]);
+    let refused = set(both).await.refused(409, "not_enough_seats");
+    let lacking = json!([{"areaId": "pit", "available": 3}, {"areaId": "lawn", "available": 2}]);
+    assert_eq!(refused["areas"], lacking, "all or none");
+    assert_eq!(pit(&api).await, [3, 2, 0, 0]);
+    for (areas, field) in [
+        (places("none", 1), "areas[0].areaId"),
+        (places("pit", 0), "areas[0].count"),
+        (json!([{"areaId": "pit", "count": 1}, {"areaId": "pit", "count": 1}]), "areas[1].areaId"),
+    ] {
+        set(areas).await.names(field);
+    }
+    let nothing = json!({"name": "Sponsor", "seats": [], "areas": []});
+    api.admin(PUT, path).json(&nothing).await.names("seats");
+
+    let aside = set(places("pit", 2)).await.ok(201);
+    assert_eq!(aside["areas"], places("pit", 2));
+    assert_eq!([&aside["total"], &aside["held"], &aside["sold"], &aside["left"]], [3, 0, 0, 3]);
+    assert_eq!(pit(&api).await, [1, 2, 0, 2]);
+    api.admin(PUT, "/schedules/s/codes/SPON").json(&json!({"allotmentId": "sponsor"})).await.ok(201);
+    let refused = hold(&api, "kim", &wish(&[], &places("pit", 2))).await.refused(409, "not_enough_seats");
+    assert_eq!(refused["areas"], json!([{"areaId": "pit", "available": 1}]));
+
+    let coded = |count| with(wish(&[], &places("pit", count)), "code", json!("SPON"));
+    hold(&api, "lee", &coded(3)).await.refused(409, "not_enough_seats");
+    let held = hold(&api, "lee", &coded(1)).await.ok(201);
+    assert_eq!(pit(&api).await, [1, 3, 0, 1]);
+    let read = api.admin(GET, path).await.ok(200);
+    assert_eq!([&read["total"], &read["held"], &read["sold"], &read["left"]], [3, 1, 0, 2]);
+    let told = crate::feed::read(&api, 0).await;
+    let told = told.iter().find(|event| event.kind == "AllotmentSet").unwrap();
+    assert_eq!(told.data["data"]["areas"], places("pit", 2));
+
+    let api = api.kill_and_restart();
+    assert_eq!(api.admin(GET, path).await.ok(200), read);
+    let terms = |count| json!({"name": "Sponsor", "areas": places("pit", count)});
+    api.admin(PUT, path).json(&terms(1)).await.ok(200);
+    assert_eq!(pit(&api).await, [2, 3, 0, 0], "the one that is held counts");
+    api.admin(PUT, path).json(&terms(2)).await.ok(200);
+    api.user("lee", DELETE, &path_of(&held)).await.ok(200);
+    assert_eq!(pit(&api).await, [1, 2, 0, 2], "it is the allotment's again");
+    api.admin(DELETE, path).await.ok(204);
+    assert_eq!(pit(&api).await, [3, 2, 0, 0]);
+    let told = crate::feed::read(&api, 0).await;
+    let told = told.iter().find(|event| event.kind == "AllotmentReleased").unwrap();
+    assert_eq!(told.data["data"]["areas"], places("pit", 2));
+}
+
+#[tokio::test]
+async fn the_best_of_a_grade_that_only_areas_have_are_refused_with_what_is_left_in_them() {
+    let api = api().await;
+    hold(&api, "kim", &wish(&[], &places("pit", 2))).await.ok(201);
+    let best = json!({"scheduleId": "s", "bestAvailable": {"grade": "ST", "count": 4}});
+    let refused = hold(&api, "lee", &best).await.refused(409, "not_enough_seats");
+    assert_eq!(refused["areas"], json!([{"areaId": "pit", "available": 3}]));
+}
+
+#[tokio::test]
 async fn every_wrong_part_of_an_area_is_named() {
     let api = Api::start();
     let put = async |edit: &dyn Fn(&mut Value)| {

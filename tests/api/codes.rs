@@ -175,6 +175,47 @@ async fn a_hold_uses_a_code_and_its_release_and_exchange_give_the_use_back() {
 }
 
 #[tokio::test]
+async fn an_exchange_lets_go_of_its_code_with_null_and_then_costs_what_it_costs() {
+    let api = on_sale(json!({})).await;
+    api.put_code("HALF", json!({"maxUses": 1, "discount": {"percent": 50}})).await.ok(201);
+    let held = api.hold_coded("kim", &[1, 2], "HALF").await.ok(201);
+    let patch = async |body: Value| api.user("kim", PATCH, &path_of(&held)).json(&body).await;
+    api.admin(DELETE, &format!("{CODES}/HALF")).await.ok(204);
+
+    for body in [json!({"seats": seat_ids(&[1, 3])}), json!({"seats": seat_ids(&[1, 2, 3]), "code": "half"})]
+    {
+        patch(body).await.refused(403, "code_invalid");
+    }
+    let less = patch(json!({"seats": seat_ids(&[2])})).await.ok(200);
+    assert_eq!((&less["amount"], &less["code"]), (&json!(25_000), &json!("HALF")), "it keeps what it has");
+    let api = api.kill_and_restart();
+    let body = json!({"seats": seat_ids(&[2, 3]), "code": null});
+    let full = api.user("kim", PATCH, &path_of(&held)).json(&body).await.ok(200);
+    assert_eq!((&full["amount"], full.get("code")), (&json!(100_000), None));
+    let again = api.put_code("HALF", json!({"maxUses": 1})).await.ok(201);
+    assert_eq!(again["used"], 0, "its use is given back");
+}
+
+#[tokio::test]
+async fn letters_of_a_code_are_of_any_script_and_small_ones_are_the_capital_ones() {
+    let api = on_sale(json!({})).await;
+    for (put, shown, brought) in [("팬클럽-7", "팬클럽-7", "팬클럽-7"), ("straße", "STRASSE", "Strasse")]
+    {
+        assert_eq!(api.put_code(put, json!({})).await.ok(201)["code"], shown);
+        let held = api.hold_coded("kim", &[1], brought).await.ok(201);
+        assert_eq!(held["code"], shown);
+        api.user("kim", DELETE, &path_of(&held)).await.ok(200);
+    }
+    api.put_code("straße", json!({})).await.ok(200);
+    // Their case is not one that a text can be turned into: each is a letter of its own.
+    for odd in ["STRAẞE", "İSTANBUL"] {
+        assert_eq!(api.put_code(odd, json!({})).await.ok(201)["code"], *odd);
+    }
+    let api = api.kill_and_restart();
+    assert_eq!(api.code("İSTANBUL").await["used"], 0);
+}
+
+#[tokio::test]
 async fn a_thousand_callers_at_once_use_a_code_of_ten_uses_ten_times_and_so_they_do_across_kill_9() {
     let mut api = Api::start_with(&[("ONSALE_RATE_LIMIT", "off")]);
     api.server.prepare(1_200, json!({"maxSeatsPerUser": 9})).await;
@@ -323,4 +364,18 @@ async fn history_and_the_map_of_before_tell_of_allotments_and_codes() {
     let map = api.admin(GET, &format!("/admin/schedules/s/seats?at={then}")).await.ok(200);
     assert_eq!(map["seats"][0]["status"], "blocked", "as it was then");
     assert_eq!(api.statuses().await[0], "available");
+}
+
+#[tokio::test]
+async fn a_schedule_says_that_it_takes_codes_once_some_were_made() {
+    let api = on_sale(json!({})).await;
+    let read = async || api.public(GET, "/schedules/s").await.ok(200);
+    assert_eq!(read().await.get("takesCodes"), None);
+
+    api.put_code("SUMMER", json!({})).await.ok(201);
+    let shown = read().await;
+    assert_eq!(shown["takesCodes"], true);
+    api.admin(PUT, "/schedules/s").json(&shown).await.ok(200);
+    let wrong = with(shown, "takesCodes", json!(false));
+    api.admin(PUT, "/schedules/s").json(&wrong).await.names("takesCodes");
 }

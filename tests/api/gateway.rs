@@ -3,6 +3,7 @@
 use onsale::mock_gateway::{DEMO_SECRET, MockConfig, MockGateway, RunningGateway};
 use serde_json::{Value, json};
 
+use crate::keys::is_replay;
 use crate::{Answer, Api, DELETE, GET, POST, text};
 
 /// A server and the mock gateway that it captures at.
@@ -148,6 +149,25 @@ async fn a_card_is_taken_to_the_checkout_and_captured_when_the_client_comes_back
     assert_eq!(desk.settled("ann", &ready).await["status"], "refunded");
     let totals = desk.totals().await;
     assert_eq!((&totals["captured"], &totals["cancelled"]), (&held["amount"], &held["amount"]));
+}
+
+#[tokio::test]
+async fn the_keys_of_a_card_payment_give_their_answers_also_after_the_money_went_back() {
+    let desk = Desk::open(json!({"cancelUntilSecondsBeforeStart": 0})).await;
+    let (held, ready) = desk.ready("ann", 1).await;
+    let payment_key = desk.agree(&ready).await;
+    let path = format!("/payments/{}/confirm", text(&ready["paymentId"]));
+    let confirm = || desk.api.user("ann", POST, &path).key("c").json(&json!({"paymentKey": payment_key}));
+    let done = confirm().await;
+    assert_eq!(done.status, 200);
+    desk.api.user("ann", DELETE, &format!("/reservations/{}", text(&held["reservationId"]))).await.ok(200);
+    assert_eq!(desk.settled("ann", &ready).await["status"], "refunded");
+
+    is_replay(&confirm().await, &done);
+    let body = json!({"reservationId": held["reservationId"], "method": "card"});
+    let again = desk.api.user("ann", POST, "/payments").key("pay-1").json(&body).await;
+    assert_eq!(again.header("idempotent-replayed"), "true");
+    assert_eq!(again.ok(201), done.body, "what it came to");
 }
 
 #[tokio::test]

@@ -56,6 +56,29 @@ async fn a_key_with_another_body_is_refused_and_changes_nothing() {
 }
 
 #[tokio::test]
+async fn a_key_with_another_body_is_refused_whatever_is_wrong_with_the_other_body() {
+    let api = Api::with_hall(6, json!({})).await;
+    let held = hold(&api, "kim", "k", &[1]).await.ok(201);
+    hold(&api, "kim", "k", &[99]).await.refused(422, "idempotency_key_reused");
+    hold(&api, "kim", "k", &[2, 2]).await.refused(422, "idempotency_key_reused");
+    let wrong = json!({"scheduleId": "s", "seats": seat_ids(&[2]), "code": "NONE"});
+    api.user("kim", POST, "/reservations").key("k").json(&wrong).await.refused(422, "idempotency_key_reused");
+    let exchange =
+        |seat| api.user("kim", PATCH, &path_of(&held)).key("e").json(&json!({"seats": seat_ids(&[seat])}));
+    exchange(2).await.ok(200);
+    exchange(99).await.refused(422, "idempotency_key_reused");
+
+    for (path, right, wrong) in [
+        ("/schedules/s/block", json!({"seats": seat_ids(&[5])}), json!({"seats": seat_ids(&[99])})),
+        ("/schedules/s/unblock", json!({"seats": seat_ids(&[5])}), json!({"seats": seat_ids(&[99])})),
+        ("/schedules/s/codes", json!({"count": 1}), json!({"count": 0})),
+    ] {
+        assert!(api.admin(POST, path).key("a").json(&right).await.status < 300, "{path}");
+        api.admin(POST, path).key("a").json(&wrong).await.refused(422, "idempotency_key_reused");
+    }
+}
+
+#[tokio::test]
 async fn a_key_belongs_to_its_caller() {
     let api = Api::with_hall(6, json!({})).await;
     let kims = hold(&api, "kim", "k", &[1]).await.ok(201);

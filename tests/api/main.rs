@@ -26,9 +26,11 @@ mod keys;
 mod limits;
 mod lists;
 mod mails;
+mod orders;
 mod pages;
 mod payments;
 mod plans;
+mod prices;
 mod queue;
 mod reservations;
 mod roles;
@@ -261,7 +263,11 @@ impl Answer {
         assert!(self.header("content-security-policy").starts_with("default-src 'none'; "), "{self:?}");
         let id = self.header("x-request-id");
         assert!((1..=128).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic()), "{id}");
-        if self.status >= 400 {
+        let is_page = self.header("content-type").starts_with("text/html");
+        if self.status == 404 && is_page {
+            // What a browser is told of a link that leads nowhere.
+            assert_eq!(self.header("cache-control"), "no-store", "{self:?}");
+        } else if self.status >= 400 {
             self.check_problem();
         } else if self.body.get("openapi").is_none() {
             check_members(&self.body);

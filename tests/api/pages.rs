@@ -71,6 +71,28 @@ async fn a_link_to_a_page_may_have_parameters_of_its_own() {
 }
 
 #[tokio::test]
+async fn a_link_that_leads_nowhere_is_a_page_for_who_reads_pages_and_a_problem_for_programs() {
+    const BROWSER: &str = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
+    let api = Api::start();
+    for path in ["/nothing", "/shows", "/shows/one/two", "/shedules/s?code=FANS"] {
+        let page = api.root(GET, path).header("accept", BROWSER).await;
+        assert_eq!(page.status, 404, "{path}");
+        assert!(page.header("content-type").starts_with("text/html"), "{path}");
+        assert!(page.header("content-security-policy").starts_with("default-src 'none'"), "{path}");
+        assert_eq!(page.header("vary"), "accept, accept-encoding");
+        let html = String::from_utf8(page.bytes).unwrap();
+        assert!(html.contains("<script"), "the storefront says it in its reader's language: {html}");
+
+        api.root(GET, path).await.refused(404, "not_found");
+        api.root(GET, path).header("accept", "*/*").await.refused(404, "not_found");
+        api.root(POST, path).header("accept", BROWSER).json(&json!({})).await.refused(404, "not_found");
+    }
+    for path in ["/api", "/api/v1/nothing", "/api/v2"] {
+        api.root(GET, path).header("accept", BROWSER).await.refused(404, "not_found");
+    }
+}
+
+#[tokio::test]
 async fn only_a_demonstration_makes_its_reader_a_fan_or_the_operator() {
     let api = Api::start();
     let told = api.root(GET, "/pages.json").await.ok(200);
@@ -84,7 +106,7 @@ async fn only_a_demonstration_makes_its_reader_a_fan_or_the_operator() {
 async fn pages_that_are_turned_off_are_nowhere_and_the_api_is_where_it_was() {
     let api = Api::start_with(&[("ONSALE_PAGES", "off")]);
     for path in PAGES.into_iter().chain(["/pages.json"]) {
-        api.root(GET, path).await.refused(404, "not_found");
+        api.root(GET, path).header("accept", "text/html").await.refused(404, "not_found");
     }
     api.root(GET, "/docs").await;
     api.public(GET, "/concerts").await.ok(200);

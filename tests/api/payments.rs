@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::keys::is_replay;
 use crate::{Api, DELETE, GET, POST, text};
 
 /// A server whose users charge their own balance, with `seats` seats at 1,000 each.
@@ -170,6 +171,38 @@ async fn a_confirmed_reservation_that_is_given_back_is_refunded_before_the_answe
     let moved = api.user("ann", GET, "/users/ann/balance/transactions").await.ok(200);
     let kinds: Vec<_> = moved["items"].as_array().unwrap().iter().map(|item| text(&item["type"])).collect();
     assert_eq!(kinds, ["refund", "payment", "charge"]);
+}
+
+#[tokio::test]
+async fn the_key_of_a_payment_gives_its_first_answer_also_after_the_money_went_back() {
+    let api = hall(4).await;
+    let (held, amount) = price_of_two(&api).await;
+    charge(&api, "ann", amount).await;
+    let first = pay(&api, "ann", &held, "p").await;
+    assert_eq!(first.status, 201);
+    api.user("ann", DELETE, &format!("/reservations/{}", text(&held["reservationId"]))).await.ok(200);
+    is_replay(&pay(&api, "ann", &held, "p").await, &first);
+    let api = api.kill_and_restart();
+    is_replay(&pay(&api, "ann", &held, "p").await, &first);
+    assert_eq!(balance(&api, "ann").await, amount, "nothing is taken again");
+    let now = api.user("ann", GET, &format!("/payments/{}", text(&first.body["paymentId"]))).await.ok(200);
+    assert_eq!(now["status"], "refunded", "what became of it is told there");
+}
+
+#[tokio::test]
+async fn a_payments_key_with_another_body_is_refused_whatever_the_other_body_says() {
+    let api = hall(4).await;
+    let (held, amount) = price_of_two(&api).await;
+    let other = api.hold("ann", &[3]).await.ok(201);
+    charge(&api, "ann", 2 * amount).await;
+    pay(&api, "ann", &held, "p").await.ok(201);
+    // Another hold, one that is another's, and a method that isn't set up.
+    pay(&api, "ann", &other, "p").await.refused(422, "idempotency_key_reused");
+    let card = json!({"reservationId": held["reservationId"], "method": "card"});
+    api.user("ann", POST, "/payments").key("p").json(&card).await.refused(422, "idempotency_key_reused");
+    let bobs = api.hold("bob", &[4]).await.ok(201);
+    pay(&api, "ann", &bobs, "p").await.refused(422, "idempotency_key_reused");
+    pay(&api, "ann", &other, "q").await.ok(201);
 }
 
 #[tokio::test]

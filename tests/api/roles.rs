@@ -10,19 +10,22 @@ use crate::server::signed;
 use crate::{Api, Call, DELETE, GET, PATCH, POST, PUT, path_of, soon};
 
 const FAR: u64 = 4_102_444_800;
-const ROLES: [&str; 5] = ["user", "admin", "operator", "auditor", "feed"];
+const ROLES: [&str; 6] = ["user", "admin", "operator", "auditor", "feed", "box_office"];
 
 const BUY: &[&str] = &["user", "admin"];
+const SELL: &[&str] = &["admin", "box_office"];
+const GIVE_BACK: &[&str] = &["user", "admin", "box_office"];
+const READ_ONE: &[&str] = &["user", "admin", "auditor", "box_office"];
 const READ: &[&str] = &["user", "admin", "auditor"];
 const READ_ALL: &[&str] = &["admin", "auditor"];
 const WATCH: &[&str] = &["admin", "operator", "auditor"];
 const RUN: &[&str] = &["admin", "operator"];
 const FOLLOW: &[&str] = &["admin", "auditor", "feed"];
 const ADMINISTER: &[&str] = &["admin"];
-/// Whoever has a token.
-const ANYONE: &[&str] = &["user", "admin", "operator", "auditor", "feed"];
+/// Whoever has a stream to follow.
+const FOLLOW_ANY: &[&str] = &["user", "admin", "operator", "auditor", "feed"];
 /// Routes that nobody needs a token for.
-const PUBLIC: &[&str] = &["user", "admin", "operator", "auditor", "feed", "nobody"];
+const PUBLIC: &[&str] = &["user", "admin", "operator", "auditor", "feed", "box_office", "nobody"];
 
 /// Every route of the API, with the roles that may call it.
 fn routes() -> Vec<(Method, &'static str, &'static [&'static str])> {
@@ -62,18 +65,19 @@ fn routes() -> Vec<(Method, &'static str, &'static [&'static str])> {
         (PATCH, "/schedules/{scheduleId}/queue", RUN),
         (POST, "/reservations", BUY),
         (GET, "/reservations", READ),
-        (GET, "/reservations/{reservationId}", READ),
+        (GET, "/reservations/{reservationId}", READ_ONE),
         (PATCH, "/reservations/{reservationId}", BUY),
-        (DELETE, "/reservations/{reservationId}", BUY),
+        (DELETE, "/reservations/{reservationId}", GIVE_BACK),
+        (POST, "/schedules/{scheduleId}/orders", SELL),
         (GET, "/schedules/{scheduleId}/reservations", READ_ALL),
         (POST, "/queue/tokens", BUY),
         (GET, "/queue/tokens/current", BUY),
         (DELETE, "/queue/tokens/current", BUY),
         (GET, "/queue/tokens/current/events", BUY),
-        (POST, "/streams/tickets", ANYONE),
+        (POST, "/streams/tickets", FOLLOW_ANY),
         (POST, "/payments", BUY),
         (GET, "/payments", READ),
-        (GET, "/payments/{paymentId}", READ),
+        (GET, "/payments/{paymentId}", READ_ONE),
         (POST, "/payments/{paymentId}/confirm", BUY),
         (POST, "/webhooks/payments/{gateway}", PUBLIC),
         (POST, "/webhooks/payments/external", PUBLIC),

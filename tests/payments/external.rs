@@ -9,13 +9,13 @@ use onsale::clock::ManualClock;
 use onsale::domain::ids::PaymentId;
 use onsale::domain::payments::{Failure, Method, Payment, Report, State, Taken};
 use onsale::domain::schedule::{Caller, Command, Reservation, ReservationRef, ReservationStatus, Wish};
-use onsale::engine::{Engine, EngineConfig, EngineError, Narrow, Purchase, ScheduleEntry};
+use onsale::engine::{Engine, EngineConfig, EngineError, Purchase, ScheduleEntry};
 use onsale::gateway::Gateways;
 use onsale::journal::MemoryDisk;
 use tracing::instrument::WithSubscriber;
 
 use super::gateway::PATIENCE;
-use super::support::{NOW, config, config_at_now, hold, open_with, user};
+use super::support::{NOW, config, config_at_now, hold, open_with, payments_of, user};
 use super::{SEAT, balance, charge, check_money_with, krw, on, pay, status, won};
 
 fn with_service(config: EngineConfig) -> EngineConfig {
@@ -102,7 +102,7 @@ impl io::Write for Log {
 }
 
 async fn of_kim(engine: &Engine) -> Vec<Payment> {
-    engine.list_payments(Narrow::of("kim"), None, 99).await.unwrap().items
+    payments_of(engine, "kim").await
 }
 
 fn reference(held: &Reservation) -> ReservationRef {

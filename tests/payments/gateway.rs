@@ -11,7 +11,7 @@ use onsale::config::Secret;
 use onsale::domain::money::Currency;
 use onsale::domain::payments::{Failure, Method, Payment, State};
 use onsale::domain::schedule::{Caller, Command, Reservation, ReservationRef, ReservationStatus};
-use onsale::engine::{CatalogueChange, Engine, EngineConfig, EngineError, Narrow, Purchase, ScheduleEntry};
+use onsale::engine::{CatalogueChange, Engine, EngineConfig, EngineError, Purchase, ScheduleEntry};
 use onsale::gateway::toss::{Toss, TossConfig};
 use onsale::gateway::{
     Answer, Cancel, CancelOutcome, Capture, CaptureOutcome, Find, Found, Gateway, Gateways, NotCaptured,
@@ -21,7 +21,7 @@ use onsale::journal::MemoryDisk;
 use onsale::mock_gateway::{DEMO_SECRET, MockConfig, MockGateway, RunningGateway};
 use serde_json::{Value, json};
 
-use super::support::{NOW, config, config_at_now, hold, key, open_with, user};
+use super::support::{NOW, config, config_at_now, hold, key, open_with, payments_of, user};
 use super::{SEAT, balance, charge, check_money_with, on, pay, status};
 
 /// How long the client waits for an answer: longer than the mock ever takes by itself.
@@ -463,14 +463,8 @@ async fn kill_everywhere(path: Path, fault: Option<&str>) {
         let entry = engine.schedule("s0").unwrap();
         let statuses: Vec<_> =
             entry.read().reservations().map(|reservation| reservation.status.as_str()).collect();
-        let payments: Vec<_> = engine
-            .list_payments(Narrow::of("kim"), None, 9)
-            .await
-            .unwrap()
-            .items
-            .iter()
-            .map(|payment| payment.state.as_str())
-            .collect();
+        let payments: Vec<_> =
+            payments_of(&engine, "kim").await.iter().map(|payment| payment.state.as_str()).collect();
         ends.insert(format!("{statuses:?} {payments:?}"));
         // And once more: what recovery did is durable.
         let again = left.crashed();
@@ -791,8 +785,7 @@ async fn who_paid_for_a_schedule_that_was_deleted_finds_the_payment_in_the_list(
     engine.act(&entries[0], release, None).await.unwrap();
     engine.change(CatalogueChange::RemoveSchedule(entries[0].id().clone()), None).await.unwrap();
     engine.snapshot().await.unwrap();
-    let listed =
-        async |engine: &Engine| engine.list_payments(Narrow::of("kim"), None, 9).await.unwrap().items;
+    let listed = async |engine: &Engine| payments_of(engine, "kim").await;
     assert_eq!(listed(&engine).await, std::slice::from_ref(&payment));
     drop(engine);
     let engine = Engine::open(settings()).await.unwrap();

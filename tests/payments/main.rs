@@ -10,6 +10,7 @@
 
 mod external;
 mod gateway;
+mod orders;
 #[path = "../support/mod.rs"]
 mod support;
 mod vanish;
@@ -23,11 +24,9 @@ use onsale::domain::money::{Currency, Money};
 use onsale::domain::payments::{Failure, Method, Payment, State};
 use onsale::domain::schedule::policy::{Policy, QueuePolicy};
 use onsale::domain::schedule::{Caller, Command, Refusal, Reservation, ReservationRef, ReservationStatus};
-use onsale::engine::{
-    CatalogueChange, Done, Engine, EngineConfig, EngineError, Narrow, Purchase, ScheduleEntry,
-};
+use onsale::engine::{CatalogueChange, Done, Engine, EngineConfig, EngineError, Purchase, ScheduleEntry};
 use onsale::journal::MemoryDisk;
-use support::{concert, config, cut_off, hold, key, open_with, plan, user};
+use support::{concert, config, cut_off, hold, key, open_with, payments_of, plan, user};
 
 const SEAT: u64 = 50_000;
 
@@ -87,8 +86,7 @@ async fn check_money_with(engine: &Engine, users: &[&str], at_gateway: u64) {
     for entry in engine.schedules() {
         let schedule = entry.read().clone();
         for reservation in schedule.reservations() {
-            let payments =
-                engine.list_payments(Narrow::of(&reservation.user), None, 1_000).await.unwrap().items;
+            let payments = payments_of(engine, reservation.user.as_deref().unwrap()).await;
             let of_it = payments.iter().filter(|payment| {
                 payment.reservation.number == reservation.number && payment.id.schedule == entry.number()
             });

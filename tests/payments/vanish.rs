@@ -13,14 +13,14 @@ use std::time::Duration;
 use onsale::domain::money::Currency;
 use onsale::domain::payments::{self, Method, Payment, State};
 use onsale::domain::schedule::{Caller, Command, Reservation, ReservationStatus};
-use onsale::engine::{Done, Engine, EngineConfig, EngineError, Narrow, Purchase, ScheduleEntry};
+use onsale::engine::{Done, Engine, EngineConfig, EngineError, Purchase, ScheduleEntry};
 use onsale::gateway::{
     Answer, Cancel, CancelOutcome, Capture, CaptureOutcome, Find, Found, Gateway, NotCaptured, OrderId,
     PaymentKey, Terms,
 };
 
 use super::gateway::{Desk, PATIENCE, confirm, reference, set, start};
-use super::support::{config, hold, key, open_with, user};
+use super::support::{config, hold, key, open_with, payments_of, user};
 use super::{SEAT, balance, charge, check_money, pay, status};
 
 /// The most polls that a call is given: no call of these tests wakes up more often.
@@ -58,7 +58,7 @@ async fn comes(engine: &Engine, what: &str, mut is_so: impl FnMut() -> bool) {
 
 /// Returns the only payment of a reservation, if there is one.
 async fn payment_of(engine: &Engine, held: &Reservation) -> Option<Payment> {
-    let payments = engine.list_payments(Narrow::of(&held.user), None, 100).await.unwrap().items;
+    let payments = payments_of(engine, held.user.as_deref().unwrap()).await;
     let mut of_it = payments.into_iter().filter(|payment| payment.reservation == reference(held));
     let payment = of_it.next();
     assert!(of_it.next().is_none(), "one payment of each reservation");
@@ -190,7 +190,7 @@ async fn again(
 ) -> Done<Payment> {
     let wait = async {
         loop {
-            match pay(engine, entry, &held.user, held, key).await {
+            match pay(engine, entry, held.user.as_deref().unwrap(), held, key).await {
                 Err(EngineError::InProgress) => drop(engine.journal().barrier().await.unwrap()),
                 answered => break answered.unwrap(),
             }
@@ -306,7 +306,7 @@ async fn a_payment_whose_drive_panicked_goes_on_when_somebody_asks_for_it() {
     let payment_key = PaymentKey::parse("k").unwrap();
     let answered = confirm(&engine, "kim", &payment, &payment_key).await.unwrap();
     assert_eq!(answered.state, State::Capturing, "its drive is gone, and whoever waited for it was let go");
-    let found = engine.find_payment(payment.id).await.unwrap().unwrap();
+    let found = engine.find_payment(payment.id).await.unwrap().unwrap().into_saga().unwrap();
     assert_eq!(found.state, State::Capturing);
     comes(&engine, "the confirmation", || state_of(&engine, &payment) == State::Completed).await;
     engine.close().await.unwrap();

@@ -15,12 +15,14 @@ use onsale::domain::concert::{Concert, PricedGrade};
 use onsale::domain::ids::{ConcertId, GradeName, ReservationNumber, ScheduleId, UserId, VenueId};
 use onsale::domain::keys::KeyUse;
 use onsale::domain::money::{Currency, Money};
+use onsale::domain::payments::{AnyPayment, Payment};
+use onsale::domain::schedule::orders::{Order, OrderMethod, OrderWish};
 use onsale::domain::schedule::policy::Policy;
 use onsale::domain::schedule::terms::{AreaWish, PriceType};
 use onsale::domain::schedule::{Answer, Caller, Command, Pick, Plan, Reservation, ReservationRef, Wish};
 use onsale::domain::time::{Seconds, Timestamp};
 use onsale::domain::venue::{Area, Row, RowSeats, Seat, Section, Venue, VenueArea};
-use onsale::engine::{CatalogueChange, Done, Engine, EngineConfig, EngineError, ScheduleEntry};
+use onsale::engine::{CatalogueChange, Done, Engine, EngineConfig, EngineError, Narrow, ScheduleEntry};
 use onsale::journal::{Driver, MemoryDisk};
 
 pub const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
@@ -89,8 +91,11 @@ pub fn concert() -> Concert {
             price: Money::new(50_000).unwrap(),
             color: "#888888".into(),
             description: None,
+            prices: BTreeMap::new(),
         }],
         cast: BTreeMap::new(),
+        price_types: vec![],
+        fees: vec![],
     }
 }
 
@@ -176,6 +181,52 @@ pub async fn hold(
     seats: &[u32],
 ) -> Result<Reservation, EngineError> {
     engine.act(entry, hold_command(name, seats), None).await.map(reservation)
+}
+
+/// A user's payments, but those of orders: the newest first.
+pub async fn payments_of(engine: &Engine, name: &str) -> Vec<Payment> {
+    let listed = engine.list_payments(Narrow::of(name), None, 1_000).await.unwrap();
+    listed.items.into_iter().filter_map(AnyPayment::into_saga).collect()
+}
+
+/// The command of [`order`].
+pub fn order_command(name: Option<&str>, seats: &[u32], amount: Option<u64>) -> Command {
+    let text = || Some("for \"reasons\"".into());
+    let order = Order {
+        clerk: user("clerk"),
+        method: OrderMethod::Cash,
+        reference: text(),
+        name: text(),
+        reason: text(),
+    };
+    let wanted = OrderWish {
+        user: name.map(user),
+        wish: wish(seats, &[]),
+        types: None,
+        allotment: None,
+        order,
+        amount: amount.map(|amount| Money::new(amount).unwrap()),
+        nonce: u64::from(seats[0]) + 7,
+        payment_nonce: u64::from(seats[0]) + 8,
+    };
+    Command::Order(Box::new(wanted))
+}
+
+/// Sells seats at the box office, for cash; nobody's where no user is named.
+pub async fn order(
+    engine: &Engine,
+    entry: &ScheduleEntry,
+    name: Option<&str>,
+    seats: &[u32],
+    amount: Option<u64>,
+) -> Result<Reservation, EngineError> {
+    engine.act(entry, order_command(name, seats, amount), None).await.map(reservation)
+}
+
+/// Gives an order back at the box office.
+pub fn cancel_order(order: &Reservation) -> Command {
+    let reservation = ReservationRef { number: order.number, nonce: order.nonce };
+    Command::Release { reservation, caller: Caller::Clerk }
 }
 
 pub fn release_command(name: &str, held: &Reservation) -> Command {

@@ -4,6 +4,7 @@
     unreachable_pub,
     clippy::unwrap_used,
     clippy::expect_used,
+    clippy::print_stderr,
     clippy::zombie_processes,
     reason = "shared by test crates, each of which uses what it needs"
 )]
@@ -12,6 +13,7 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 
+use onsale::journal::{StreamConfig, StreamLogin};
 use reqwest::{Client, Method, RequestBuilder};
 use serde_json::{Value, json};
 
@@ -43,6 +45,7 @@ impl Server {
             .env("ONSALE_ADMIN_TOKEN", ADMIN)
             .env("ONSALE_RATE_LIMIT", "off")
             .env("ONSALE_JOURNAL_RESERVE_BYTES", "0")
+            .envs(log_of(data))
             .envs(environment.iter().copied())
             .stdout(Stdio::piped())
             .stderr(Stdio::inherit())
@@ -82,6 +85,11 @@ impl Server {
     pub fn terminate(mut self) -> ExitStatus {
         let pid = self.child.id().to_string();
         assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+        self.child.wait().unwrap()
+    }
+
+    /// Waits until it ends by itself.
+    pub fn wait(mut self) -> ExitStatus {
         self.child.wait().unwrap()
     }
 
@@ -137,6 +145,54 @@ impl Server {
         assert_eq!(self.admin(Method::PUT, "/api/v1/schedules/s", Some(schedule)).await.0, 201);
         assert_eq!(self.admin(Method::POST, "/api/v1/schedules/s/open", None).await.0, 200);
     }
+}
+
+/// Says which servers of NATS have the logs of the tests, if any has: `tests/nats/run` sets it.
+fn log() -> Option<String> {
+    std::env::var("TESTS_LOG").ok()
+}
+
+/// Tells whether the log is in the data directory, which a test needs; says aloud where it isn't.
+pub fn is_log_local(needs: &str) -> bool {
+    if log().is_some() {
+        eprintln!("not tested with the log on NATS: it needs {needs}");
+    }
+    log().is_none()
+}
+
+fn log_name(data: &Path) -> String {
+    data.file_name().unwrap().to_string_lossy().replace(|c: char| !c.is_ascii_alphanumeric(), "-")
+}
+
+/// Returns the log of a directory's server, if it is on NATS.
+pub fn stream_of(data: &Path) -> Option<StreamConfig> {
+    let login = |user: &str, password: &str| {
+        Some(StreamLogin::Password { user: user.to_owned(), password: password.to_owned() })
+    };
+    Some(StreamConfig {
+        servers: vec![log()?],
+        cluster: log_name(data),
+        replicas: 1,
+        node: "test".to_owned(),
+        secret: Box::from(SECRET.as_bytes()),
+        login: login("onsale", "log-password"),
+        system: login("system", "system-password"),
+        ca_file: None,
+    })
+}
+
+/// Puts the log on NATS where there are servers for it, each directory's in streams of its own: so every suite that starts the program
+/// runs on them. The users are those of `tests/nats/servers.rs`.
+fn log_of(data: &Path) -> Vec<(&'static str, String)> {
+    let Some(servers) = log() else { return Vec::new() };
+    vec![
+        ("ONSALE_CLUSTER_LOG", servers),
+        ("ONSALE_CLUSTER_NAME", log_name(data)),
+        ("ONSALE_CLUSTER_REPLICAS", "1".to_owned()),
+        ("ONSALE_CLUSTER_SECRET", SECRET.to_owned()),
+        ("ONSALE_CLUSTER_LOGIN", "onsale:log-password".to_owned()),
+        ("ONSALE_CLUSTER_SYSTEM_LOGIN", "system:system-password".to_owned()),
+    ]
 }
 
 impl Drop for Server {

@@ -31,6 +31,11 @@ pub fn text<'r>(row: &'r Row, name: &str) -> Option<&'r str> {
 }
 
 pub fn number(row: &Row, name: &str) -> u64 {
+    u64::try_from(signed(row, name)).unwrap()
+}
+
+/// A number that may be below zero.
+pub fn signed(row: &Row, name: &str) -> i64 {
     match &row[name] {
         Value::Integer(number) => *number,
         Value::Null | Value::Text(_) => panic!("{name} is no number: {row:?}"),
@@ -155,6 +160,9 @@ impl Tables {
             let [payment] = standing[..] else { panic!("M2: {reservation:?}: {standing:?}") };
             assert_eq!(text(reservation, "payment_id"), text(payment, "payment_id"));
             assert_eq!(number(reservation, "amount"), number(payment, "amount"), "M2");
+            if self.is_order(id) {
+                continue;
+            }
             let taken = self.moved(payment, "payment");
             assert_eq!(taken, [number(payment, "amount")], "M2: the money was taken before: {payment:?}");
             assert!(self.moved(payment, "refund").is_empty(), "M2: and not given back: {payment:?}");
@@ -162,10 +170,20 @@ impl Tables {
         for payment in self.rows(Table::Payments) {
             let (taken, back) = (self.moved(payment, "payment"), self.moved(payment, "refund"));
             let amount = number(payment, "amount");
+            if self.is_order(text(payment, "reservation_id").unwrap()) {
+                self.check_order(payment);
+                assert_eq!((taken, back), (vec![], vec![]), "no balance pays for an order: {payment:?}");
+                continue;
+            }
             match text(payment, "status").unwrap() {
                 "ready" | "failed" => assert_eq!((taken, back), (vec![], vec![]), "{payment:?}"),
                 "completed" => assert_eq!((taken, back), (vec![amount], vec![]), "{payment:?}"),
-                "refunded" => assert_eq!((taken, back), (vec![amount], vec![amount]), "M3: {payment:?}"),
+                // Nothing moves for nothing.
+                "refunded" => {
+                    let due = number(payment, "refund_amount");
+                    let due = if due == 0 { vec![] } else { vec![due] };
+                    assert_eq!((taken, back), (vec![amount], due), "M3: {payment:?}");
+                }
                 // On its way: the movement comes before the payment says so.
                 "pending" | "refunding" => assert!(taken.len() <= 1 && back.len() <= 1, "{payment:?}"),
                 other => panic!("{other}"),
@@ -177,6 +195,68 @@ impl Tables {
                 // A cancelled one's refund begins a moment later.
                 let status = text(reservation, "status").unwrap();
                 assert!(matches!(status, "confirmed" | "cancelled"), "M2: {payment:?}: {status}");
+            }
+        }
+    }
+
+    pub fn is_order(&self, reservation: &str) -> bool {
+        !self.find(Table::Orders, "reservation_id", reservation).is_empty()
+    }
+
+    /// An order is its payment: of its amount, completed with it, and given back by hand.
+    fn check_order(&self, payment: &Row) {
+        let reservation = text(payment, "reservation_id").unwrap();
+        let [order] = self.find(Table::Orders, "reservation_id", reservation)[..] else {
+            panic!("one order: {payment:?}")
+        };
+        let [kept] = self.find(Table::Reservations, "reservation_id", reservation)[..] else {
+            panic!("an order is kept: {payment:?}")
+        };
+        assert_eq!(text(order, "payment_id"), text(payment, "payment_id"));
+        assert_eq!(text(order, "method"), text(payment, "method"));
+        assert_eq!((&kept["amount"], &kept["user_id"]), (&payment["amount"], &payment["user_id"]));
+        assert_eq!(kept["confirmed_at"], payment["completed_at"]);
+        let status = text(payment, "status").unwrap();
+        match text(kept, "status").unwrap() {
+            "confirmed" => assert_eq!((status, &payment["refund_amount"]), ("completed", &Value::Null)),
+            "cancelled" => {
+                assert_eq!(payment["refund_amount"], kept["refund_amount"], "{payment:?}");
+                let is_owed = number(payment, "refund_amount") > 0;
+                assert_eq!(status, if is_owed { "refunding" } else { "refunded" });
+            }
+            other => panic!("an order is confirmed or cancelled, not {other}"),
+        }
+    }
+
+    /// A reservation's lines add up to its amount and to what goes back, and those of its places to their prices.
+    fn check_lines(&self, reservation: &Row, seats: &[&Row], areas: &[&Row]) {
+        let id = text(reservation, "reservation_id").unwrap();
+        let lines = self.find(Table::ReservationLines, "reservation_id", id);
+        let sum = |is_in: &dyn Fn(&Row) -> bool| -> i64 {
+            lines.iter().filter(|line| is_in(line)).map(|line| signed(line, "amount")).sum()
+        };
+        for line in &lines {
+            assert_eq!(
+                signed(line, "amount"),
+                signed(line, "unit_amount") * signed(line, "count"),
+                "{line:?}"
+            );
+        }
+        assert_eq!(sum(&|_| true), signed(reservation, "amount"), "{reservation:?}: {lines:?}");
+
+        let back = sum(&|line| number(line, "refundable") == 1).clamp(0, signed(reservation, "amount"));
+        assert_eq!(back, signed(reservation, "refund_amount"), "{reservation:?}: {lines:?}");
+        let places: i64 = seats.iter().map(|seat| signed(seat, "price")).sum::<i64>()
+            + areas.iter().map(|area| signed(area, "price") * signed(area, "count")).sum::<i64>();
+        let is_place = |line: &Row| matches!(text(line, "kind"), Some("seat" | "area"));
+        assert_eq!(sum(&is_place), places, "{reservation:?}: {lines:?}");
+
+        // What its cancellation gives back is what goes back.
+        let cancelled = text(reservation, "status") == Some("cancelled");
+        for payment in self.find(Table::Payments, "reservation_id", id) {
+            let refunds = text(payment, "failure_code") == Some("reservation_cancelled");
+            if cancelled && refunds && reservation["payment_id"] == payment["payment_id"] {
+                assert_eq!(payment["refund_amount"], reservation["refund_amount"], "{payment:?}");
             }
         }
     }
@@ -200,14 +280,7 @@ impl Tables {
             let areas = self.find(Table::ReservationAreas, "reservation_id", id);
             let in_areas: u64 = areas.iter().map(|area| number(area, "count")).sum();
             assert_eq!(seats.len() as u64 + in_areas, number(reservation, "seats"));
-            let price = |place: &Row| {
-                let of_area = self.find(Table::Areas, "area_id", text(place, "area_id").unwrap());
-                let mut of_area = of_area.iter().filter(|area| area["schedule_id"] == place["schedule_id"]);
-                number(of_area.next().unwrap(), "price")
-            };
-            let of_places: u64 = areas.iter().map(|area| price(area) * number(area, "count")).sum();
-            let amount: u64 = seats.iter().map(|seat| number(seat, "price")).sum::<u64>() + of_places;
-            assert_eq!(amount, number(reservation, "amount"));
+            self.check_lines(reservation, &seats, &areas);
             let status = match text(reservation, "status").unwrap() {
                 "held" | "paying" => "held",
                 "confirmed" => "reserved",

@@ -1,72 +1,22 @@
 // The operations page, as those who run sales use it.
 import assert from "node:assert/strict";
-import { spawnSync } from "node:child_process";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { pathToFileURL } from "node:url";
 import { build } from "esbuild";
-import { World } from "./world.mjs";
+import { OpsWorld, pastes } from "./operators.mjs";
 
 let world;
 before(async () => {
-  world = await World.start();
+  world = await OpsWorld.start();
 });
 after(() => world?.stop());
 
-/** A token of a role, as the page says how to get one. */
-function token(user, role) {
-  const { stdout } = spawnSync(process.env.PROGRAM, ["token", "--demo", "--data-dir", join(world.folder, "data"), "--user", user, "--role", role]);
-  return stdout.toString().trim();
-}
-
-/** Somebody who has signed in by pasting a token. */
-async function comes(role = "admin", options = {}) {
-  const who = await world.visitor(options);
-  await who.page.goto("/ops");
-  await pastes(who, token(`${role}-ann`, role));
-  await who.see(".figures");
-  return who;
-}
-
-async function pastes(who, text) {
-  await who.page.locator("input[name=token]").fill(text);
-  await who.page.locator("#sign-in").click();
-}
-
-/** Somebody who buys, by the API. */
-async function fan() {
-  const response = await fetch(`${world.base}/demo/sessions`, {
-    method: "POST",
-    headers: { "content-type": "application/json" },
-    body: '{"role":"user"}',
-  });
-  const { accessToken, userId } = await response.json();
-  const call = async (method, path, body, key) => {
-    const headers = {
-      authorization: `Bearer ${accessToken}`,
-      ...(body ? { "content-type": "application/json" } : {}),
-      ...(key ? { "idempotency-key": key } : {}),
-    };
-    const answer = await fetch(`${world.base}/api/v1${path}`, { method, headers, body: body && JSON.stringify(body) });
-    const text = await answer.text();
-    assert.ok(answer.ok, `${method} ${path}: ${answer.status} ${text}`);
-    return JSON.parse(text);
-  };
-  const hold = (scheduleId, seats) => call("POST", "/reservations", { scheduleId, seats });
-  const buy = async (scheduleId, seats) => {
-    const held = await hold(scheduleId, seats);
-    await call("POST", `/users/${userId}/balance`, { amount: 1_000_000 });
-    await call("POST", "/payments", { reservationId: held.reservationId, method: "balance" }, held.reservationId);
-    return held;
-  };
-  return { userId, call, hold, buy };
-}
-
-const sale = async (name, ...more) => {
-  const path = await world.sale(`ops-${name}`, ...more);
-  return { id: `test-ops-${name}`, page: `/ops${path}` };
-};
-const seatsOf = async (id, status) => (await world.call("GET", `/schedules/${id}/seats?status=${status}`)).seats.map(({ seatId }) => seatId);
+const token = (user, role) => world.token(user, role);
+const comes = (role, options) => world.comes(role, options);
+const fan = () => world.buyer();
+const sale = (name, ...more) => world.opsSale(name, ...more);
+const seatsOf = (id, status) => world.seatsOf(id, status);
 
 test("the door lets in who may see, and keeps the token in its tab", async () => {
   const who = await world.visitor();

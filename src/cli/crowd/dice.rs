@@ -5,7 +5,7 @@ use core::time::Duration;
 use std::sync::Arc;
 
 use onsale::domain::schedule::SeatStatus;
-use onsale::domain::venue::{Grade, Layout, Seat};
+use onsale::domain::venue::{Area, Grade, Layout, Seat};
 
 /// A stream of pseudo-random numbers.
 #[derive(Debug, Clone)]
@@ -90,6 +90,21 @@ impl Character {
         let grade = grade.filter(|_| dice.below(100) < 70);
         Self { fate, count, grade, picks: dice.below(100) < 60 }
     }
+}
+
+/// Chooses an area of a grade where one is named, as often as its places are many among all places and seats of that grade; nothing where it
+/// is to be seats.
+pub(super) fn pick_area(dice: &mut Dice, layout: &Layout, grade: Option<Grade>) -> Option<Area> {
+    let wanted = |own: Grade| grade.is_none_or(|grade| grade == own);
+    let areas = layout.areas().iter().zip(0_u16..).filter(|(area, _)| wanted(area.grade));
+    let mut weighted: Vec<(u32, Option<Area>)> =
+        areas.map(|(area, index)| (area.capacity, Some(Area(index)))).collect();
+    if weighted.is_empty() {
+        return None;
+    }
+    let seats = layout.rows().iter().filter(|row| wanted(row.grade)).map(|row| row.len).sum();
+    weighted.push((seats, None));
+    dice.among(&weighted).flatten()
 }
 
 /// Chooses free seats beside each other on the map, of a grade where one is named, rather from the front; nothing where there are

@@ -8,6 +8,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use onsale::domain::cause::{By, Cause};
 use onsale::domain::ids::UserId;
 use onsale::domain::payments::{Method, State};
+use onsale::domain::schedule::codes::AccessCode;
+use onsale::domain::schedule::terms::{AreaWish, PriceType};
 use onsale::domain::schedule::{
     Answer, Caller, Command, Refusal, Reservation, ReservationRef, SeatStatus, Wish,
 };
@@ -15,7 +17,7 @@ use onsale::domain::venue::Grade;
 use onsale::domain::waiting_room::{self, Gate, PlaceStatus, Ticket};
 use onsale::engine::{self, Engine, EngineError, Purchase, RoomEntry, ScheduleEntry};
 
-use super::dice::{Character, Dice, Fate, pick};
+use super::dice::{Character, Dice, Fate, pick, pick_area};
 use super::pace::Pace;
 use super::tally::{Outcome, Tally};
 
@@ -39,12 +41,18 @@ pub(super) struct World {
     pub(super) engine: Engine,
     pub(super) entry: Arc<ScheduleEntry>,
     pub(super) pace: Pace,
+    code: Option<AccessCode>,
     tally: Mutex<Tally>,
 }
 
 impl World {
-    pub(super) fn new(engine: Engine, entry: Arc<ScheduleEntry>, pace: Pace) -> Self {
-        Self { engine, entry, pace, tally: Mutex::default() }
+    pub(super) fn new(
+        engine: Engine,
+        entry: Arc<ScheduleEntry>,
+        pace: Pace,
+        code: Option<AccessCode>,
+    ) -> Self {
+        Self { engine, entry, pace, code, tally: Mutex::default() }
     }
 
     pub(super) fn tally(&self) -> MutexGuard<'_, Tally> {
@@ -102,6 +110,9 @@ impl Fan {
     async fn join(&mut self) -> Result<Ticket, Outcome> {
         let world = Arc::clone(&self.world);
         let user = self.user.clone();
+        // The HTTP layer asks for the code at the door, and so does a fan.
+        let at_door = world.entry.read().check_door(world.code.as_ref(), world.engine.now());
+        at_door.map_err(|refusal| from_error(&refusal.into()))?;
         let joined = self.insist(|| world.engine.join(&world.entry, &user, None)).await;
         match joined.map_err(|error| from_error(&error))?.answer {
             waiting_room::Answer::Place(place) | waiting_room::Answer::Standing(place) => Ok(place.ticket),
@@ -160,7 +171,9 @@ impl Fan {
         match self.character.fate {
             Fate::Pays => match self.pay(&held).await {
                 Ok(()) => {
-                    self.world.tally().pay(&self.user, &held.seats);
+                    let areas = held.terms.iter().flat_map(|terms| &*terms.areas);
+                    let places = areas.map(|places| places.count).sum();
+                    self.world.tally().pay(&self.user, &held.seats, places);
                     Ok(Outcome::Paid)
                 }
                 Err(error) => {
@@ -206,7 +219,9 @@ impl Fan {
                 ))) => {
                     self.world.tally().beaten();
                 }
-                Err(EngineError::Refused(engine::Refusal::Schedule(Refusal::NotEnoughSeats))) => {
+                Err(EngineError::Refused(engine::Refusal::Schedule(
+                    Refusal::NotEnoughSeats | Refusal::NotEnoughPlaces { .. },
+                ))) => {
                     // First any grade, then fewer seats.
                     if grade.take().is_none() {
                         count = (count - 1).max(1);
@@ -224,6 +239,15 @@ impl Fan {
     }
 
     fn wish(&mut self, grade: Option<Grade>, count: u32) -> Wish {
+        let code = self.world.code.as_ref().map(|code| Arc::clone(code.text()));
+        Wish { code, ..self.places(grade, count) }
+    }
+
+    fn places(&mut self, grade: Option<Grade>, count: u32) -> Wish {
+        if let Some(area) = pick_area(&mut self.dice, self.world.entry.layout(), grade) {
+            let wish = AreaWish { area, count, price_type: PriceType::default() };
+            return Wish { areas: Box::new([wish]), ..Wish::default() };
+        }
         if self.character.picks {
             let (_, statuses): (u64, Box<[SeatStatus]>) = self.world.entry.seats();
             let picked = pick(&mut self.dice, self.world.entry.layout(), &statuses, grade, count);
@@ -338,6 +362,7 @@ fn from_error(error: &EngineError) -> Outcome {
         | Refusal::RepeatedSeats { .. }
         | Refusal::UnknownGrade
         | Refusal::UnknownPriceType
+        | Refusal::PriceTypeNotSold
         | Refusal::UnknownArea
         | Refusal::TooManySeats { .. }
         | Refusal::SeatLimitExceeded { .. }

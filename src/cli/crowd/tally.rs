@@ -80,6 +80,8 @@ pub(super) struct Tally {
     owners: BTreeMap<u32, UserId>,
     /// Seats for which a second fan paid.
     oversold: u32,
+    /// Places of areas that fans paid for.
+    places: u32,
     /// How often another fan was faster.
     beaten: u32,
     /// How often the engine was too busy.
@@ -95,7 +97,8 @@ impl Tally {
         self.waits.push(time);
     }
 
-    pub(super) fn pay(&mut self, user: &UserId, seats: &[Seat]) {
+    pub(super) fn pay(&mut self, user: &UserId, seats: &[Seat], places: u32) {
+        self.places += places;
         for seat in seats {
             let before = self.owners.insert(seat.0, user.clone());
             self.oversold += u32::from(before.is_some_and(|before| before != *user));
@@ -124,12 +127,14 @@ impl Tally {
         Some((*median, longest))
     }
 
-    /// Counts the seats for which two fans paid, or whose owner isn't the fan who paid.
-    fn oversold(&self, owner: impl Fn(Seat) -> Option<UserId>) -> u32 {
+    /// Counts the seats for which two fans paid, or whose owner isn't the fan who paid; and the places that fans paid for beyond those that
+    /// the engine has sold.
+    fn oversold(&self, owner: impl Fn(Seat) -> Option<UserId>, places_sold: u32) -> u32 {
         let others =
             |(seat, user): &(&u32, &UserId)| owner(Seat(**seat)).is_some_and(|owner| owner != **user);
         let others = self.owners.iter().filter(others).count();
-        self.oversold.saturating_add(u32::try_from(others).unwrap_or(u32::MAX))
+        let beyond = self.places.saturating_sub(places_sold);
+        self.oversold.saturating_add(u32::try_from(others).unwrap_or(u32::MAX)).saturating_add(beyond)
     }
 }
 
@@ -193,12 +198,13 @@ impl Figures {
     }
 }
 
-/// Returns the summary. `owner` returns the owner of a seat, as the engine has it.
+/// Returns the summary. `owner` returns the owner of a seat, and `places_sold` is how many places of areas are sold, as the engine has it.
 pub(super) fn summary(
     tally: &Tally,
     figures: &Figures,
     took: Duration,
     owner: impl Fn(Seat) -> Option<UserId>,
+    places_sold: u32,
 ) -> String {
     let fans = count_grouped(figures.fans, "fan");
     let mut text = if figures.gone == figures.fans {
@@ -213,7 +219,9 @@ pub(super) fn summary(
     for outcome in Outcome::ALL {
         match (outcome, tally.home.get(&outcome).copied()) {
             (Outcome::Paid, number) => {
-                let meaning = format!("for {}", count_grouped(paid, "seat"));
+                let places = count_grouped(tally.places, "place");
+                let places = if tally.places > 0 { format!(" and {places} of areas") } else { String::new() };
+                let meaning = format!("for {}{places}", count_grouped(paid, "seat"));
                 line(outcome.as_str(), number.unwrap_or_default(), &meaning);
             }
             (_, Some(number)) => line(outcome.as_str(), number, outcome.meaning()),
@@ -229,7 +237,7 @@ pub(super) fn summary(
         format!("{} sold, {} held, {} free{off_sale}", grouped(reserved), grouped(held), grouped(available));
     line("seats", figures.seats.total(), &sold);
 
-    let oversold = tally.oversold(owner);
+    let oversold = tally.oversold(owner, places_sold);
     let meaning = if oversold == 0 {
         "each seat paid for has one owner; the engine agrees"
     } else {
@@ -302,15 +310,27 @@ mod tests {
     #[test]
     fn a_seat_that_two_paid_for_or_that_is_anothers_is_oversold() {
         let mut tally = Tally::default();
-        tally.pay(&user("a"), &[Seat(1), Seat(2)]);
-        tally.pay(&user("a"), &[Seat(2)]);
-        tally.pay(&user("b"), &[Seat(3)]);
+        tally.pay(&user("a"), &[Seat(1), Seat(2)], 0);
+        tally.pay(&user("a"), &[Seat(2)], 0);
+        tally.pay(&user("b"), &[Seat(3)], 0);
         // One that was given back since has no owner.
         let owner = |seat: Seat| (seat.0 != 2).then(|| user(if seat.0 == 3 { "b" } else { "a" }));
-        assert_eq!(tally.oversold(owner), 0);
-        assert_eq!(tally.oversold(|seat| Some(user(if seat.0 == 3 { "c" } else { "a" }))), 1);
-        tally.pay(&user("b"), &[Seat(1)]);
-        assert_eq!(tally.oversold(|_| None), 1);
+        assert_eq!(tally.oversold(owner, 0), 0);
+        assert_eq!(tally.oversold(|seat| Some(user(if seat.0 == 3 { "c" } else { "a" })), 0), 1);
+        tally.pay(&user("b"), &[Seat(1)], 0);
+        assert_eq!(tally.oversold(|_| None, 0), 1);
+    }
+
+    #[test]
+    fn places_of_areas_that_fans_paid_for_are_sold_or_oversold() {
+        let mut tally = Tally::default();
+        tally.pay(&user("a"), &[], 3);
+        tally.pay(&user("b"), &[Seat(1)], 2);
+        assert_eq!(tally.oversold(|_| None, 5), 0);
+        assert_eq!(tally.oversold(|_| None, 4), 1);
+        let figures = Figures::of(&tally, 2, Counts { available: 0, held: 0, reserved: 6, blocked: 0 });
+        let text = summary(&tally, &figures, Duration::from_secs(1), |_| None, 5);
+        assert!(text.contains("for 1 seat and 5 places of areas\n"), "{text}");
     }
 
     #[test]
@@ -319,7 +339,7 @@ mod tests {
         for seconds in [3, 1, 65] {
             tally.wait(Duration::from_secs(seconds));
         }
-        tally.pay(&user("a"), &[Seat(1), Seat(2)]);
+        tally.pay(&user("a"), &[Seat(1), Seat(2)], 0);
         for outcome in [Outcome::Paid, Outcome::GaveUp, Outcome::SoldOut, Outcome::SoldOut] {
             tally.go_home(outcome);
         }
@@ -327,7 +347,7 @@ mod tests {
         let figures = Figures::of(&tally, 4, seats);
         assert_eq!(figures.endings(), "1 paid · 2 sold out · 1 gave up");
         assert_eq!(figures.pace(), "0 let in a minute · wait: median 3.0 s, longest 1 min 5 s");
-        let text = summary(&tally, &figures, Duration::from_secs(90), |_| Some(user("a")));
+        let text = summary(&tally, &figures, Duration::from_secs(90), |_| Some(user("a")), 0);
         for part in [
             "The crowd has gone home: 4 fans in 1 min 30 s\n",
             "  paid               1  for 2 seats\n",
@@ -340,7 +360,7 @@ mod tests {
         }
         assert!(!text.contains("turned away") && !text.contains("busy"), "{text}");
         let cut = Figures::of(&tally, 5, seats);
-        let text = summary(&tally, &cut, Duration::from_secs(7), |_| None);
+        let text = summary(&tally, &cut, Duration::from_secs(7), |_| None, 0);
         assert!(text.contains("was sent home after 7.0 s: 4 of 5 fans were through"), "{text}");
     }
 }

@@ -98,11 +98,7 @@ impl ToSql for Field<'_> {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
         Ok(match self.0 {
             Value::Null => ToSqlOutput::Owned(SqlValue::Null),
-            Value::Integer(number) => {
-                let number = i64::try_from(*number)
-                    .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
-                ToSqlOutput::Owned(SqlValue::Integer(number))
-            }
+            Value::Integer(number) => ToSqlOutput::Owned(SqlValue::Integer(*number)),
             Value::Text(text) => ToSqlOutput::Borrowed(ValueRef::Text(text.as_bytes())),
         })
     }

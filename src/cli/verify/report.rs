@@ -178,12 +178,13 @@ impl Report {
         }
         let told = |books: Books| {
             format!(
-                "{}, {}, {} ({} under way), {}",
+                "{}, {}, {} ({} under way), {}, {}",
                 count(books.accounts, "account"),
                 count(books.movements, "movement"),
                 count(books.payments, "payment"),
                 books.under_way,
-                count(books.paid_reservations, "paid reservation")
+                count(books.paid_reservations, "paid reservation"),
+                count(books.orders, "order")
             )
         };
         self.checks

@@ -62,7 +62,7 @@ impl Show {
             currency: Currency::parse("KRW").unwrap(),
             plan: Arc::new(plan()),
             limits: Limits { ended_retention: Seconds::DAY, keys_max: 9 },
-            prices: Some(Arc::new(Prices { by_grade, best_first: [0].into() })),
+            prices: Some(Arc::new(Prices { by_grade, best_first: [0].into(), tariff: None })),
         };
         let layout = Arc::new(Layout::new(&[section]).unwrap());
         let mut room = WaitingRoom::new(creation.number);
@@ -202,7 +202,7 @@ fn money_that_is_under_way_or_owed_keeps_it() {
     assert_eq!(show.belongs(OVER), Err(Stays::Unsettled), "its money isn't back");
     let payments = show.payments.as_mut().unwrap();
     let given_back = payments::Command::Note { payment, outcome: Outcome::GivenBack };
-    for command in [payments::Command::Refund { payment }, given_back] {
+    for command in [payments::Command::Refund { payment, amount: None }, given_back] {
         let event = payments.decide(&command).unwrap().unwrap();
         payments.apply(&event, START, None);
     }

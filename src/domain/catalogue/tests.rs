@@ -62,6 +62,7 @@ fn priced(name: &str, price: u64) -> PricedGrade {
         price: Money::new(price).unwrap(),
         color: "#FF0000".into(),
         description: None,
+        prices: BTreeMap::new(),
     }
 }
 
@@ -76,6 +77,8 @@ fn concert() -> Concert {
         currency: Currency::parse("KRW").unwrap(),
         grades: vec![priced("VIP", 170_000), priced("R", 140_000)],
         cast: BTreeMap::new(),
+        price_types: vec![],
+        fees: vec![],
     }
 }
 

@@ -20,6 +20,8 @@
 //! that it is done. What the service says is known by its payment key, which stands for one payment of the schedule: the same again, or
 //! in another order, changes nothing twice, and the money of one reservation pays for no other.
 //!
+//! The payment of an order of the box office is no saga, and isn't kept here: see [`OrderPayment`].
+//!
 //! Absent on purpose: gateways, accounts and seats themselves, retries and their waiting times, clocks.
 //!
 //! Invariants, checked by [`Payments::check_invariants`]: a payment's amount never changes; what was captured and not
@@ -31,6 +33,7 @@
 
 mod image;
 mod index;
+mod orders;
 mod reports;
 mod saga;
 
@@ -39,6 +42,7 @@ use std::sync::Arc;
 
 pub use image::PaymentsImage;
 pub use index::{FAILED_PER_USER_MAX, READY_PER_RESERVATION_MAX, READY_PER_USER_MAX};
+pub use orders::{AnyPayment, OrderPayment};
 pub use reports::{Back, Report, Taken};
 pub use saga::{Command, Event, Failure, GatewayAnswer, Outcome, Refusal, State, Step};
 
@@ -128,6 +132,8 @@ pub struct Payment {
     pub completed_at: Option<Timestamp>,
     /// When the money was back.
     pub refunded_at: Option<Timestamp>,
+    /// How much of it goes back, where that isn't all: some of a reservation's lines are not refundable.
+    pub refund: Option<Money>,
     /// The idempotency key that it was started with: a failed attempt lets it go.
     pub(crate) key: Option<u128>,
 }
@@ -136,6 +142,27 @@ impl Payment {
     /// Tells whether a gateway takes the money.
     pub fn needs_gateway(&self) -> bool {
         self.gateway.is_some()
+    }
+
+    /// Returns how much a refund of it gives back.
+    pub fn refund_amount(&self) -> Money {
+        self.refund.unwrap_or(self.amount)
+    }
+
+    /// Returns it as it was when it completed, if it ever did: what has become of the money since is left out.
+    #[must_use]
+    pub fn as_completed(self) -> Self {
+        let Some(completed_at) = self.completed_at else { return self };
+        let answer = self.answer.map(|answer| Arc::new(GatewayAnswer { refund: None, ..(*answer).clone() }));
+        Self {
+            state: State::Completed,
+            answer,
+            failure: None,
+            updated_at: completed_at,
+            refunded_at: None,
+            refund: None,
+            ..self
+        }
     }
 
     /// Tells whether who takes the money reports it, and can't be asked.

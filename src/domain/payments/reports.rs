@@ -43,9 +43,9 @@ pub enum Report {
         /// Its sentence for the customer.
         reason: Arc<str>,
     },
-    /// It gave all of the money back.
+    /// It gave back what was to go back.
     Refunded {
-        /// What it had taken.
+        /// What it had taken, but for the amount: that is what went back.
         taken: Taken,
         /// Its name for the refund.
         transaction: Option<Arc<str>>,
@@ -72,7 +72,7 @@ impl Payments {
             }
 
             Report::Captured(taken) => {
-                if self.reported(order, taken)?.is_some() {
+                if self.reported(order, taken, |known| known.amount)?.is_some() {
                     return Ok(None);
                 }
                 let fits = (taken.amount, taken.currency) == (order.amount, order.currency);
@@ -89,7 +89,7 @@ impl Payments {
 
             Report::Refunded { taken, transaction } => {
                 let transaction = transaction.clone();
-                if let Some(known) = self.reported(order, taken)? {
+                if let Some(known) = self.reported(order, taken, Payment::refund_amount)? {
                     let number = known.id.number;
                     if known.state == State::Refunding {
                         return Ok(Some(Event::Refunded { number, transaction }));
@@ -105,17 +105,23 @@ impl Payments {
         }
     }
 
-    /// Finds the payment of the order's reservation that a service's payment key stands for.
+    /// Finds the payment of the order's reservation that a service's payment key stands for, and of which it told the amount that is to
+    /// be told.
     ///
     /// # Errors
     /// [`Refusal::Contradicts`]; [`Refusal::OthersKey`], since one taking of money can't pay for two reservations.
-    fn reported(&self, order: &Payment, taken: &Taken) -> Result<Option<&Payment>, Refusal> {
+    fn reported(
+        &self,
+        order: &Payment,
+        taken: &Taken,
+        amount: impl Fn(&Payment) -> Money,
+    ) -> Result<Option<&Payment>, Refusal> {
         let known = self.with_payment_key(order, &taken.payment_key);
         if known.is_none() && self.index.named(&taken.payment_key).next().is_some() {
             return Err(Refusal::OthersKey);
         }
         let agrees =
-            known.is_none_or(|known| (known.amount, known.currency) == (taken.amount, taken.currency));
+            known.is_none_or(|known| (amount(known), known.currency) == (taken.amount, taken.currency));
         if agrees && taken.amount > Money::ZERO { Ok(known) } else { Err(Refusal::Contradicts) }
     }
 
@@ -180,6 +186,7 @@ impl Payments {
                 updated_at: at,
                 completed_at: None,
                 refunded_at: back.is_some().then_some(at),
+                refund: None,
                 key: None,
             });
         }

@@ -166,7 +166,11 @@ pub enum Command {
     /// Note the outcome of a step.
     Note { payment: PaymentId, outcome: Outcome },
     /// Give the money of a completed payment back, because its reservation was cancelled.
-    Refund { payment: PaymentId },
+    Refund {
+        payment: PaymentId,
+        /// How much, where that isn't all.
+        amount: Option<Money>,
+    },
     /// Take the word of the team's own payment service about an order.
     Report {
         /// The payment whose order it is.
@@ -184,7 +188,7 @@ impl Command {
             Self::Start { .. } | Self::Supersede { .. } => PaymentNumber(0),
             Self::Accept { payment, .. }
             | Self::Note { payment, .. }
-            | Self::Refund { payment }
+            | Self::Refund { payment, .. }
             | Self::Report { payment, .. } => payment.number,
         }
     }
@@ -312,7 +316,12 @@ pub enum Event {
         failure: Option<Failure>,
     },
     /// The money is to be given back.
-    RefundBegun { number: PaymentNumber, failure: Failure },
+    RefundBegun {
+        number: PaymentNumber,
+        failure: Failure,
+        /// How much, where that isn't all: less than the payment's amount.
+        amount: Option<Money>,
+    },
     /// The money is back.
     Refunded {
         number: PaymentNumber,
@@ -397,7 +406,7 @@ pub enum Refusal {
 
 impl Payment {
     /// Returns the step that comes next, if one comes by itself.
-    pub const fn next(&self) -> Option<Step> {
+    pub fn next(&self) -> Option<Step> {
         match self.state {
             State::Begun => Some(Step::Hold),
             State::Capturing => Some(Step::Capture),
@@ -405,10 +414,15 @@ impl Payment {
             State::Captured => Some(Step::Confirm),
             State::Confirmed => Some(Step::EndPass),
             // The feed has asked for it: the service's word is waited for, however long that takes.
-            State::Refunding if self.method.is_reported() => None,
+            State::Refunding if self.method.is_reported() && !self.gives_nothing_back() => None,
             State::Refunding => Some(Step::GiveBack),
             State::Ready | State::Completed | State::Failed | State::Refunded => None,
         }
+    }
+
+    /// Tells whether its refund is of nothing, so that nobody has to be asked for it.
+    pub fn gives_nothing_back(&self) -> bool {
+        self.refund_amount() == Money::ZERO
     }
 
     /// Returns the event that an outcome means in the present state; none where it means nothing any more.
@@ -438,7 +452,7 @@ impl Payment {
 
             (State::Captured, Outcome::Confirmed) => Some(Event::Confirmed { number }),
             (State::Captured, Outcome::Lost(failure)) => {
-                Some(Event::RefundBegun { number, failure: failure.clone() })
+                Some(Event::RefundBegun { number, failure: failure.clone(), amount: None })
             }
             (State::Confirmed, Outcome::PassEnded) => Some(Event::Completed { number }),
 
@@ -516,9 +530,13 @@ impl Payments {
                 Ok(found.note(outcome))
             }
 
-            Command::Refund { payment } => {
+            Command::Refund { payment, amount } => {
                 let found = self.payment(*payment).ok_or(Refusal::NoSuchPayment)?;
-                let begun = Event::RefundBegun { number: payment.number, failure: Failure::Cancelled };
+                let begun = Event::RefundBegun {
+                    number: payment.number,
+                    failure: Failure::Cancelled,
+                    amount: amount.filter(|amount| *amount < found.amount),
+                };
                 Ok((found.state == State::Completed).then_some(begun))
             }
 
@@ -559,6 +577,7 @@ impl Payments {
                     updated_at: at,
                     completed_at: None,
                     refunded_at: None,
+                    refund: None,
                     key: key.map(|key| key.digest),
                 });
             }
@@ -612,7 +631,7 @@ impl Payments {
                 self.forget_surplus(&user);
             }
 
-            Event::RefundBegun { number, failure } => {
+            Event::RefundBegun { number, failure, amount } => {
                 // A completed payment is refunded when its reservation is cancelled; a captured one
                 // when the seats are lost.
                 let before = match failure {
@@ -627,7 +646,10 @@ impl Payments {
                     | Failure::AlreadyPaid
                     | Failure::SeatsLost => State::Captured,
                 };
-                self.go(*number, before, State::Refunding, at).failure = Some(failure.clone());
+                let payment = self.go(*number, before, State::Refunding, at);
+                payment.failure = Some(failure.clone());
+                assert!(amount.is_none_or(|amount| amount < payment.amount), "M3: a part is less than all");
+                payment.refund = *amount;
             }
 
             Event::Refunded { number, transaction } => {
@@ -654,6 +676,7 @@ impl Payments {
     /// Takes the next payment in.
     pub(super) fn begin(&mut self, payment: Payment) {
         assert_eq!(payment.id.number.count(), self.last + 1, "payments are numbered in order");
+        assert_eq!(payment.id.number.order(), None, "a saga's number is no order's");
         self.last = payment.id.number.count();
         self.insert(payment);
     }

@@ -62,12 +62,39 @@ fn a_payment_from_the_balance_goes_step_by_step_to_its_end() {
         assert!(!note(&mut payments, outcome), "told again, it is known");
     }
     assert_eq!((only(&payments).next(), only(&payments).state.as_str()), (None, "completed"));
-    let refund = Command::Refund { payment: only(&payments).id };
+    let refund = Command::Refund { payment: only(&payments).id, amount: None };
     assert_eq!(act(&mut payments, &refund, None), Ok(true));
     assert_eq!(act(&mut payments, &refund, None), Ok(false));
     assert_eq!(only(&payments).next(), Some(Step::GiveBack));
     assert!(note(&mut payments, Outcome::GivenBack));
     assert_eq!(only(&payments).state.as_str(), "refunded");
+}
+
+#[test]
+fn a_refund_is_of_a_part_or_of_everything_or_of_nothing() {
+    let won = |minor| Some(Money::new(minor).unwrap());
+    for (asked, part, back) in [
+        (None, None, 100),
+        (won(100), None, 100),
+        (won(101), None, 100),
+        (won(92), won(92), 92),
+        (won(0), won(0), 0),
+    ] {
+        let mut payments = payments();
+        act(&mut payments, &start(Method::Balance), None).unwrap();
+        for outcome in [Outcome::Held, Outcome::Captured, Outcome::Confirmed, Outcome::PassEnded] {
+            assert!(note(&mut payments, outcome));
+        }
+        let refund = Command::Refund { payment: only(&payments).id, amount: asked };
+        act(&mut payments, &refund, None).unwrap();
+        let owed = only(&payments);
+        assert_eq!((owed.refund, owed.refund_amount().minor(), owed.amount.minor()), (part, back, 100));
+        assert_eq!((owed.next(), owed.gives_nothing_back()), (Some(Step::GiveBack), back == 0));
+        let other = Command::Refund { payment: owed.id, amount: won(1) };
+        assert_eq!(act(&mut payments, &other, None), Ok(false), "it was decided before");
+        assert!(note(&mut payments, Outcome::GivenBack));
+        assert_eq!(only(&payments).refund, part);
+    }
 }
 
 #[test]
@@ -96,6 +123,7 @@ fn what_was_taken_for_seats_that_are_gone_goes_back() {
     }
     assert_eq!((only(&payments).next(), only(&payments).state.as_str()), (Some(Step::GiveBack), "refunding"));
     assert_eq!(only(&payments).failure, Some(Failure::SeatsLost));
+    assert_eq!(only(&payments).refund, None, "all of it");
 }
 
 #[test]
@@ -157,7 +185,7 @@ fn an_attempt_behind_a_refund_that_is_refused_for_a_week_is_kept_whether_or_not_
     let first = only(&payments).id;
     act(&mut payments, &start(Method::Card), None).unwrap();
     let attempt = only(&payments).id;
-    act(&mut payments, &Command::Refund { payment: first }, None).unwrap();
+    act(&mut payments, &Command::Refund { payment: first, amount: None }, None).unwrap();
     let mut restarted = PaymentsImage::of(&payments).restore();
     for payments in [&mut payments, &mut restarted] {
         act_at(payments, &start(Method::Card), WEEK + 1, None);
@@ -234,7 +262,7 @@ proptest! {
         for (outcome, refund) in told {
             happen(&mut payments, &Command::Note { payment, outcome });
             if refund {
-                happen(&mut payments, &Command::Refund { payment });
+                happen(&mut payments, &Command::Refund { payment, amount: None });
             }
         }
         let count = |wanted: fn(&Event) -> bool| events.iter().filter(|event| wanted(event)).count();
@@ -398,7 +426,7 @@ fn command(payments: &Payments, ask: &Ask) -> Command {
         }
         Ask::Accept(payment) => accept(which(payment)),
         Ask::Note(payment, outcome) => Command::Note { payment: which(payment), outcome: outcome.clone() },
-        Ask::Refund(payment) => Command::Refund { payment: which(payment) },
+        Ask::Refund(payment) => Command::Refund { payment: which(payment), amount: None },
         Ask::Captured(payment, key) => {
             Command::Report { payment: which(payment), report: Report::Captured(taken(*key)), nonce: 11 }
         }

@@ -8,8 +8,9 @@ use super::allotments::AllotmentTerms;
 use super::codes::{AccessCode, CodeTerms, Standing};
 use super::command::{Refusal, SaleStatus};
 use super::policy::Phase;
-use super::{FREE, Owner, Reservation, Schedule, phases};
-use crate::domain::ids::GradeName;
+use super::terms::Line;
+use super::{FREE, Owner, Reservation, Schedule, Wish, phases};
+use crate::domain::ids::{GradeName, PriceTypeId};
 use crate::domain::time::Timestamp;
 
 /// What a hold may take.
@@ -21,6 +22,8 @@ pub(super) struct Access<'a> {
     pub(super) code: Option<(&'a Arc<str>, &'a Arc<CodeTerms>)>,
     /// The allotment that it opens, with its mark.
     pub(super) allotment: Option<(Owner, &'a Arc<AllotmentTerms>)>,
+    /// What the hold costs, where it is for places that it has already, and for nothing else: its code takes off what it took off.
+    pub(super) kept: Option<&'a [Line]>,
 }
 
 impl Access<'_> {
@@ -41,6 +44,11 @@ impl Access<'_> {
         of_phase.is_none_or(|grades| grades.contains(grade))
             && self.code.is_none_or(|(_, terms)| terms.has_grade(grade))
     }
+
+    /// Tells whether it is for a price type; a concert without any has none to name.
+    pub(super) fn has_price_type(&self, id: Option<&PriceTypeId>) -> bool {
+        self.code.is_none_or(|(_, terms)| terms.has_price_type(id))
+    }
 }
 
 impl Schedule {
@@ -59,7 +67,7 @@ impl Schedule {
         if self.sale_at(now) != SaleStatus::Open {
             return Err(Refusal::NotOpen);
         }
-        self.usable(code.as_str(), self.phase_at(now), now, 1).map(drop)
+        self.usable(code.as_str(), self.phase_at(now), now, 1, 1).map(drop)
     }
 
     /// Asks whether someone may wait for the sale at `now`. As long as a phase is open or to come they bring a code of it, so that nobody
@@ -78,7 +86,7 @@ impl Schedule {
             // One who comes early has a code that is valid once the phase is open.
             (Some(code), phase) => {
                 let at = phase.map_or(now, |phase| phase.opens_at.max(now));
-                self.usable(code.as_str(), phase, at, 1).map(drop)
+                self.usable(code.as_str(), phase, at, 1, 1).map(drop)
             }
         }
     }
@@ -95,38 +103,38 @@ impl Schedule {
             (None, None) => Ok(Access::default()),
             (None, Some(_)) => Err(Refusal::CodeRequired),
             (Some(code), phase) => {
-                let terms = self.usable(code, phase, now, places)?;
+                let terms = self.usable(code, phase, now, 1, places)?;
                 self.opened_by(phase, code, terms)
             }
         }
     }
 
-    /// Finds what an exchange may take. A hold keeps its code, unless the exchange brings another.
+    /// Finds what an exchange may take. A hold keeps its code, unless the exchange brings another or lets go of it.
+    ///
+    /// A code that is kept is for what a new hold could use it for at this instant, and for what the hold has already. So what has ended
+    /// (the code, its time, its phase, its allotment) makes nothing cheaper that the hold hasn't got, and takes nothing from it.
     pub(super) fn access_again<'a>(
         &'a self,
         of: &'a Reservation,
-        code: Option<&'a Arc<str>>,
-        places: u32,
+        wish: &'a Wish,
         now: Timestamp,
     ) -> Result<Access<'a>, Refusal> {
+        let (code, places) = (wish.code.as_ref(), wish.places());
         let own = of.terms.as_ref().and_then(|terms| terms.code.as_ref());
-        let Some(own) = own.filter(|own| code.is_none_or(|code| code == *own)) else {
-            return self.access(code, places, now);
-        };
+        let kept = own.filter(|own| code.map_or(!wish.drops_code, |code| code == *own));
+        let Some(own) = kept else { return self.access(code, places, now) };
 
         let phase = self.open_phase()?;
-        let standing = self.codes.as_ref().and_then(|codes| codes.find_used(own));
-        let Standing { terms, uses } = standing.expect("a code is kept as long as a hold uses it");
-        // A hold of a phase that is over goes on in the general sale, but in no other phase.
-        if phase.is_some_and(|phase| !terms.phases.contains(&phase.id)) {
-            return Err(Refusal::CodeInvalid);
+        if of.has_all_of(wish) {
+            let standing = self.codes.as_ref().and_then(|codes| codes.find_used(own));
+            let Standing { terms, .. } = standing.expect("a code is kept as long as a hold uses it");
+            let allotment = of.allotment().and_then(|id| self.allotments.as_ref()?.find(id));
+            let lines = of.terms.as_deref().map_or(&[][..], |terms| &terms.lines);
+            return Ok(Access { phase, code: Some((own, terms)), allotment, kept: Some(lines) });
         }
-        if !terms.has_room(uses, 0, places.saturating_sub(of.places())) {
-            return Err(Refusal::CodeExhausted);
-        }
-        // What is left of an allotment that was released meanwhile is everyone's.
-        let opened = self.opened_by(phase, own, terms);
-        opened.or(Ok(Access { phase, code: Some((own, terms)), allotment: None }))
+
+        let terms = self.usable(own, phase, now, 0, places.saturating_sub(of.places()))?;
+        self.opened_by(phase, own, terms)
     }
 
     /// Returns the phase that is open, if the sale isn't general.
@@ -141,24 +149,25 @@ impl Schedule {
         }
     }
 
-    /// Finds a code that a new hold of so many places can use.
+    /// Finds a code that can be used so many times more, for so many more places.
     fn usable(
         &self,
         code: &str,
         phase: Option<&Phase>,
         at: Timestamp,
-        places: u32,
+        more_uses: u32,
+        more_places: u32,
     ) -> Result<&Arc<CodeTerms>, Refusal> {
         let standing = self.codes.as_ref().and_then(|codes| codes.find(code));
         let Standing { terms, uses } = standing.ok_or(Refusal::CodeInvalid)?;
         if !terms.is_for(phase.map(|phase| &phase.id), at) {
             return Err(Refusal::CodeInvalid);
         }
-        let closed = |id: &_| self.allotment(id).is_none();
+        let closed = |id: &_| self.allotment_at(id, at).is_none();
         if terms.allotment.as_deref().is_some_and(closed) {
             return Err(Refusal::CodeInvalid);
         }
-        if terms.has_room(uses, 1, places) { Ok(terms) } else { Err(Refusal::CodeExhausted) }
+        if terms.has_room(uses, more_uses, more_places) { Ok(terms) } else { Err(Refusal::CodeExhausted) }
     }
 
     fn opened_by<'a>(
@@ -174,6 +183,6 @@ impl Schedule {
                 Some(found.ok_or(Refusal::CodeInvalid)?)
             }
         };
-        Ok(Access { phase, code: Some((code, terms)), allotment })
+        Ok(Access { phase, code: Some((code, terms)), allotment, kept: None })
     }
 }

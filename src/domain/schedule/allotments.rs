@@ -1,8 +1,11 @@
-//! Allotments: seats set aside for those who bring a code of theirs.
+//! Allotments: seats, and places of areas, set aside for those who bring a code of theirs.
 //!
 //! A seat of an allotment that nobody holds has the allotment's mark as its owner, so that for everyone else it is a seat that is taken,
 //! and `blocked` on the map. A hold with a code of the allotment takes such seats, and only such. When that hold ends, they are the
 //! allotment's again, if it still stands and has them; else they are free.
+//!
+//! Places of an area have no marks, so an allotment counts its own: how many are left, held and sold. Those that are left are `blocked`
+//! on the map, too. It counts for its own what live reservations have that name it, so an area's share is never less than that.
 //!
 //! A release gives what is left to everyone, at its instant: it is due as the end of a hold is.
 //!
@@ -10,14 +13,15 @@
 //!
 //! Invariants, checked by [`Schedule::check_invariants`](super::Schedule::check_invariants):
 //! - a seat is in one allotment at most, and either left in it or a live reservation's that was made out of it;
-//! - `left` counts those that are left.
+//! - `left` counts those that are left, places of areas among them;
+//! - of an area, what is left, held and sold adds up to the allotment's share, and the blocked places are those that are left in all (A1).
 
 use std::sync::Arc;
 
 use super::owner::{BLOCKED, Owner};
 use crate::domain::ids::AllotmentId;
 use crate::domain::time::Timestamp;
-use crate::domain::venue::Seat;
+use crate::domain::venue::{Area, Seat};
 
 /// The most allotments that a schedule has at once.
 pub const ALLOTMENTS_MAX: usize = 256;
@@ -40,6 +44,8 @@ pub struct AllotmentTerms {
     pub reason: Option<String>,
     /// Its seats, in order of their indexes.
     pub seats: Arc<[Seat]>,
+    /// Its places of areas, in order of the areas' indexes.
+    pub areas: Arc<[AsidePlaces]>,
     /// When what is left of it becomes available to everyone.
     pub release_at: Option<Timestamp>,
 }
@@ -49,6 +55,29 @@ impl AllotmentTerms {
     pub fn has(&self, seat: Seat) -> bool {
         self.seats.binary_search(&seat).is_ok()
     }
+
+    /// Tells whether it is released by an instant, whether or not the event that says so has come.
+    pub fn is_released_by(&self, at: Timestamp) -> bool {
+        self.release_at.is_some_and(|release| release <= at)
+    }
+
+    /// Tells whether it has places of an area.
+    pub fn has_area(&self, area: Area) -> bool {
+        self.place_of(area).is_some()
+    }
+
+    pub(super) fn place_of(&self, area: Area) -> Option<usize> {
+        self.areas.binary_search_by_key(&area, |places| places.area).ok()
+    }
+}
+
+/// Places of an area that are set aside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AsidePlaces {
+    /// The area.
+    pub area: Area,
+    /// How many, those that are held or sold among them.
+    pub count: u32,
 }
 
 /// How many places of an allotment are where.
@@ -64,11 +93,63 @@ pub struct AllotmentCounts {
     pub left: u32,
 }
 
+impl AllotmentCounts {
+    /// Counts places of an area: those that aren't held or sold are left.
+    pub(super) fn of_area(total: u32, held: u32, sold: u32) -> Self {
+        let left =
+            total.checked_sub(held + sold).expect("A1: a share has room for what is held and sold of it");
+        Self { total, held, sold, left }
+    }
+
+    /// Adds another's counts.
+    pub(super) fn add(&mut self, other: Self) {
+        self.total += other.total;
+        self.held += other.held;
+        self.sold += other.sold;
+        self.left += other.left;
+    }
+
+    /// Moves places that are held to those that are left.
+    pub(super) fn give_back(&mut self, count: u32) {
+        // Its terms may be those of a moment ago, which had places that it has no more.
+        let back = count.min(self.held);
+        self.held -= back;
+        self.left += back;
+    }
+
+    const fn of_mut(&mut self, fate: Fate) -> &mut u32 {
+        match fate {
+            Fate::Left => &mut self.left,
+            Fate::Held => &mut self.held,
+            Fate::Sold => &mut self.sold,
+        }
+    }
+}
+
+/// What is with a place of an allotment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// It is left to those who bring a code.
+    Left,
+    /// It is held, or being paid.
+    Held,
+    /// It is sold.
+    Sold,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Allotment {
     terms: Arc<AllotmentTerms>,
     /// How many of its seats have its mark.
     left: u32,
+    /// The counts of its places, as its terms list the areas.
+    areas: Box<[AllotmentCounts]>,
+}
+
+impl Allotment {
+    fn left_in_areas(&self) -> u32 {
+        self.areas.iter().map(|counts| counts.left).sum()
+    }
 }
 
 /// The allotments of a schedule. Each has a slot as long as it stands, from which its mark follows.
@@ -77,7 +158,7 @@ pub(super) struct Allotments {
     slots: Vec<Option<Allotment>>,
     /// The first release that is due.
     next_release: Option<Timestamp>,
-    /// How many seats are left in all of them.
+    /// How many seats, and places of areas, are left in all of them.
     left: u32,
 }
 
@@ -108,7 +189,7 @@ impl Allotments {
         self.slots.iter().flatten().count()
     }
 
-    /// Returns how many seats are left in all of them.
+    /// Returns how many seats, and places of areas, are left in all of them.
     pub(super) fn left(&self) -> u32 {
         self.left
     }
@@ -121,7 +202,7 @@ impl Allotments {
     /// Returns the first that is to be released at an instant or before it; of two at one instant, the one whose id comes first.
     pub(super) fn due(&self, at: Timestamp) -> Option<&Arc<AllotmentTerms>> {
         let due = self.iter().map(|(_, terms)| terms);
-        let due = due.filter(|terms| terms.release_at.is_some_and(|release| release <= at));
+        let due = due.filter(|terms| terms.is_released_by(at));
         due.min_by_key(|terms| (terms.release_at, &*terms.id))
     }
 
@@ -141,28 +222,42 @@ impl Allotments {
         self.slots[slot_of(owner)].as_ref().map_or(0, |kept| kept.left)
     }
 
-    /// Sets an allotment, new or standing, and returns its mark; its seats are handed over by the caller.
-    pub(super) fn set(&mut self, terms: &Arc<AllotmentTerms>) -> Owner {
-        let owner = if let Some((owner, _)) = self.find(&terms.id) {
-            let kept = self.slots[slot_of(owner)].as_mut().expect("found just now");
-            kept.terms = Arc::clone(terms);
-            owner
-        } else {
-            let slot = self.slots.iter().position(Option::is_none).unwrap_or(self.slots.len());
-            if slot == self.slots.len() {
-                self.slots.push(None);
-            }
-            self.slots[slot] = Some(Allotment { terms: Arc::clone(terms), left: 0 });
-            mark(slot)
-        };
+    /// Returns the counts of an allotment's places of areas, as its terms list the areas.
+    pub(super) fn areas_of(&self, owner: Owner) -> &[AllotmentCounts] {
+        self.slots[slot_of(owner)].as_ref().map_or(&[], |kept| &kept.areas)
+    }
+
+    /// Returns how many places of an area are left in the allotment with a mark.
+    pub(super) fn left_in(&self, owner: Owner, area: Area) -> u32 {
+        let kept = self.slots[slot_of(owner)].as_ref();
+        kept.and_then(|kept| Some(kept.areas[kept.terms.place_of(area)?].left)).unwrap_or_default()
+    }
+
+    /// Sets an allotment, new or standing, with the counts of its places of areas, and returns its mark; what it gets and lets go is handed
+    /// over by the caller.
+    pub(super) fn set(&mut self, terms: &Arc<AllotmentTerms>, areas: Box<[AllotmentCounts]>) -> Owner {
+        assert_eq!(terms.areas.len(), areas.len(), "each area has its counts");
+        let standing = self.find(&terms.id).map(|(owner, _)| owner);
+        let slot = standing.map(slot_of).or_else(|| self.slots.iter().position(Option::is_none));
+        let slot = slot.unwrap_or(self.slots.len());
+        if slot == self.slots.len() {
+            self.slots.push(None);
+        }
+
+        let old = self.slots[slot].take();
+        let left = old.as_ref().map_or(0, |old| old.left);
+        let new = Allotment { terms: Arc::clone(terms), left, areas };
+        self.left = self.left - old.map_or(0, |old| old.left_in_areas()) + new.left_in_areas();
+        self.slots[slot] = Some(new);
         self.note_releases();
-        owner
+        mark(slot)
     }
 
     /// Forgets an allotment of which nothing is left: the caller has given its seats to everyone.
     pub(super) fn remove(&mut self, owner: Owner) {
         let removed = self.slots[slot_of(owner)].take().expect("only what stands is released");
-        assert_eq!(removed.left, 0, "nothing is left in what is released");
+        let left = removed.left + removed.left_in_areas();
+        assert_eq!(left, 0, "nothing is left in what is released");
         while self.slots.last().is_some_and(Option::is_none) {
             self.slots.pop();
         }
@@ -179,6 +274,29 @@ impl Allotments {
             self.slot_mut(to).left += 1;
             self.left += 1;
         }
+    }
+
+    /// Notes that places of an area come to the allotment with a mark, go from it, or have another fate in it.
+    pub(super) fn pass_places(
+        &mut self,
+        owner: Owner,
+        places: AsidePlaces,
+        from: Option<Fate>,
+        to: Option<Fate>,
+    ) {
+        let AsidePlaces { area, count } = places;
+        let kept = self.slot_mut(owner);
+        let place = kept.terms.place_of(area).expect("an area whose places are the allotment's");
+        let counts = &mut kept.areas[place];
+        let before = counts.left;
+        if let Some(from) = from.map(|fate| counts.of_mut(fate)) {
+            *from = from.checked_sub(count).expect("A1: places pass only from where they are");
+        }
+        if let Some(to) = to.map(|fate| counts.of_mut(fate)) {
+            *to += count;
+        }
+        let after = counts.left;
+        self.left = self.left - before + after;
     }
 
     fn slot_mut(&mut self, owner: Owner) -> &mut Allotment {

@@ -11,7 +11,7 @@ use super::{
     seat_status_of,
 };
 use crate::domain::concert::Prices;
-use crate::domain::ids::{PaymentId, ReservationNumber};
+use crate::domain::ids::{PaymentId, ReservationNumber, UserId};
 use crate::domain::keys::KeyUse;
 use crate::domain::time::{Seconds, Timestamp};
 use crate::domain::venue::{Area, Seat};
@@ -124,13 +124,13 @@ impl Schedule {
             Event::CodesMade { prefix, terms, drawn } => self.codes_mut().add(prefix, terms, drawn),
             Event::CodeEnded { code } => self.codes_mut().end(code),
             Event::AllotmentSet { terms, created: _ } => self.apply_allotment(terms),
-            Event::AllotmentReleased { id, seats } => self.apply_release(id, seats),
+            Event::AllotmentReleased { id, seats, areas } => self.apply_release(id, seats, areas),
 
             Event::SeatsHeld { number, nonce, user, seats, expires_at, terms } => {
                 self.reserve(Reservation {
                     number: *number,
                     nonce: *nonce,
-                    user: user.clone(),
+                    user: Some(user.clone()),
                     seats: Arc::clone(seats),
                     terms: terms.clone(),
                     status: ReservationStatus::Held,
@@ -143,6 +143,10 @@ impl Schedule {
                     deadline_moved: false,
                     recovered: false,
                 });
+                return Some(*number);
+            }
+            Event::Ordered { number, .. } => {
+                self.apply_order(event, at);
                 return Some(*number);
             }
             Event::SeatsExchanged { number, seats, terms } => {
@@ -184,7 +188,7 @@ impl Schedule {
     }
 
     /// Begins a reservation: its places become its own.
-    fn reserve(&mut self, reservation: Reservation) {
+    pub(super) fn reserve(&mut self, reservation: Reservation) {
         let number = reservation.number;
         assert_eq!(number.count(), self.last_reservation + 1, "reservations are numbered in order");
         self.last_reservation = number.count();
@@ -192,9 +196,11 @@ impl Schedule {
         let status = seat_status_of(reservation.status);
         self.take(&reservation, status);
 
-        let entry = self.users.entry(reservation.user.clone()).or_default();
-        entry.live += reservation.places();
-        entry.reservations.push(number.0);
+        if let Some(user) = &reservation.user {
+            let entry = self.users.entry(user.clone()).or_default();
+            entry.live += reservation.places();
+            entry.reservations.push(number.0);
+        }
         if reservation.status.has_deadline() {
             self.deadlines.insert((reservation.expires_at, number.0));
         }
@@ -218,8 +224,8 @@ impl Schedule {
         self.give_home(&gone, number.0, old_terms.and_then(|terms| terms.allotment.as_deref()));
         let allotment = terms.and_then(|terms| terms.allotment.as_deref());
         self.take_home(&come, number.0, allotment, SeatStatus::Held);
-        self.give_areas(old_terms, SeatStatus::Held, SeatStatus::Available);
-        self.give_areas(terms, SeatStatus::Available, SeatStatus::Held);
+        self.give_areas(old_terms, Some(SeatStatus::Held), None);
+        self.give_areas(terms, None, Some(SeatStatus::Held));
 
         // The same code is used as often as before, perhaps for another number of places.
         if let Some(code) = old_terms.and_then(|terms| terms.code.as_deref()) {
@@ -229,8 +235,9 @@ impl Schedule {
             self.codes_mut().use_once(code, has);
         }
 
-        let live = &mut self.user_mut(&user).live;
-        *live = *live - had + has;
+        if let Some(entry) = self.user_mut(user.as_ref()) {
+            entry.live = entry.live - had + has;
+        }
     }
 
     fn begin_payment_of(
@@ -282,7 +289,7 @@ impl Schedule {
                 self.deadlines.remove(&(expires_at, number.0));
                 self.other_deadlines.remove(&number.0);
                 self.give(&seats, number.0, number.0, SeatStatus::Reserved);
-                self.give_areas(terms.as_deref(), SeatStatus::Held, SeatStatus::Reserved);
+                self.give_areas(terms.as_deref(), Some(SeatStatus::Held), Some(SeatStatus::Reserved));
             }
 
             // Money that came after the deadline: its seats went back on sale, and are taken once more.
@@ -291,10 +298,11 @@ impl Schedule {
                 self.ended.remove(&(ended_at, number.0));
                 let reservation = self.get_mut(number).clone();
                 self.take(&reservation, SeatStatus::Reserved);
-                let entry = self.user_mut(&user);
-                entry.live += places;
-                // It is there where no payment was under way.
-                entry.remove_ended(ended_at, number.0);
+                if let Some(entry) = self.user_mut(user.as_ref()) {
+                    entry.live += places;
+                    // It is there where no payment was under way.
+                    entry.remove_ended(ended_at, number.0);
+                }
             }
             ReservationStatus::Confirmed | ReservationStatus::Cancelled | ReservationStatus::Released => {
                 unreachable!("only what lives unpaid or has expired is confirmed")
@@ -317,7 +325,7 @@ impl Schedule {
 
         let (seats, terms) = (Arc::clone(&reservation.seats), reservation.terms.clone());
         let (user, places) = (reservation.user.clone(), reservation.places());
-        let for_good = reservation.has_ended_for_good();
+        let (may_be_forgotten, leaves_since) = (reservation.may_be_forgotten(), reservation.leaves_since());
         let deadline = (reservation.expires_at, number.0);
         if had_deadline {
             self.deadlines.remove(&deadline);
@@ -335,15 +343,18 @@ impl Schedule {
                 }
             }
         }
-        self.give_areas(terms.as_deref(), was, SeatStatus::Available);
+        self.give_areas(terms.as_deref(), Some(was), None);
 
-        let entry = self.user_mut(&user);
-        entry.live -= places;
-        if for_good {
-            entry.add_ended(at, number.0);
+        self.ended.extend(leaves_since.map(|at| (at, number.0)));
+        if let Some(entry) = self.user_mut(user.as_ref()) {
+            entry.live -= places;
+            if may_be_forgotten {
+                entry.add_ended(at, number.0);
+            }
         }
-        self.ended.insert((at, number.0));
-        self.forget_surplus(&user, Some(number));
+        if let Some(user) = &user {
+            self.forget_surplus(user, Some(number));
+        }
     }
 
     /// Forgets the ended reservations that a user has too many, those that ended first; never `but`, which ended just now.
@@ -360,15 +371,17 @@ impl Schedule {
 
     fn forget(&mut self, number: u32) {
         let reservation = self.reservations.remove(number).expect("what is forgotten was kept");
-        let entry = self.user_mut(&reservation.user);
+        assert!(reservation.order().is_none(), "an order is never forgotten");
+        let user = reservation.user.as_ref().expect("what isn't an order has a user");
+        let entry = self.users.get_mut(user.as_str()).expect("a user with a reservation is known");
         entry.reservations.remove(number);
         if let Some(at) = reservation.ended_at {
             entry.remove_ended(at, number);
             self.ended.remove(&(at, number));
         }
 
-        if self.user_mut(&reservation.user).reservations.is_empty() {
-            self.users.remove(reservation.user.as_str());
+        if entry.reservations.is_empty() {
+            self.users.remove(user.as_str());
         }
     }
 
@@ -391,8 +404,15 @@ impl Schedule {
         let numbers: Vec<ReservationNumber> =
             self.reservations.iter().filter(live).map(|reservation| reservation.number).collect();
         for number in numbers {
-            let ending = match self.get_mut(number).status {
-                ReservationStatus::Confirmed => ReservationStatus::Cancelled,
+            let reservation = self.get_mut(number);
+            let ending = match reservation.status {
+                ReservationStatus::Confirmed => {
+                    // Nobody chose to give it back: fees go back, too.
+                    if let Some(terms) = &mut reservation.terms {
+                        Terms::refund_all(terms);
+                    }
+                    ReservationStatus::Cancelled
+                }
                 ReservationStatus::Held
                 | ReservationStatus::Paying
                 | ReservationStatus::Cancelled
@@ -463,15 +483,8 @@ impl Schedule {
         }
     }
 
-    /// Hands the places of a reservation's areas from one status to another.
-    pub(super) fn give_areas(&mut self, terms: Option<&Terms>, from: SeatStatus, to: SeatStatus) {
-        for places in terms.into_iter().flat_map(|terms| &*terms.areas) {
-            self.give_places(places.area, places.count, from, to);
-        }
-    }
-
     /// Hands places of an area from one status to another (A1: there must be as many of the first).
-    fn give_places(&mut self, area: Area, count: u32, from: SeatStatus, to: SeatStatus) {
+    pub(super) fn give_places(&mut self, area: Area, count: u32, from: SeatStatus, to: SeatStatus) {
         let areas = self.areas.as_mut().expect("an event names an area that the venue has");
         self.seats_sum ^= areas.give(area, count, from, to);
         *self.counts.of_mut(from) -= count;
@@ -482,8 +495,10 @@ impl Schedule {
         self.reservations.get_mut(number.0).expect("an event names a reservation that is kept")
     }
 
-    fn user_mut(&mut self, user: &str) -> &mut super::UserSeats {
-        self.users.get_mut(user).expect("a user with a reservation is known")
+    /// Returns what is known of a reservation's user, where it has one.
+    fn user_mut(&mut self, user: Option<&UserId>) -> Option<&mut super::UserSeats> {
+        let user = user?;
+        Some(self.users.get_mut(user.as_str()).expect("a user with a reservation is known"))
     }
 
     /// Forgets ended reservations whose retention is over at `now`.

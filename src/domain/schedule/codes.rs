@@ -7,7 +7,7 @@
 //! **Generated codes** are many and alike. Each is its batch's prefix and a number of 60 bits that was drawn; the batch has one
 //! definition, and of each code the number and two counts: 16 bytes, of which copies of the schedule share 8.
 //!
-//! Absent on purpose: who may guess how often (`http` limits that), what a discount comes to (`pricing`).
+//! Absent on purpose: who may guess how often (`http` limits that), what a reservation comes to with a discount (`pricing`).
 //!
 //! Invariants, checked by [`Codes::check_invariants`]:
 //! - a text is one code: what a batch has and an administrator defined anew is no longer the batch's;
@@ -17,7 +17,7 @@ use core::fmt;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::domain::ids::{AllotmentId, GradeName, PhaseId};
+use crate::domain::ids::{AllotmentId, GradeName, PhaseId, PriceTypeId};
 use crate::domain::money::Money;
 use crate::domain::time::Timestamp;
 
@@ -55,7 +55,8 @@ pub struct AccessCode(Arc<str>);
 pub struct InvalidCode;
 
 impl AccessCode {
-    /// Takes a code; capital and small letters are the same.
+    /// Takes a code; capital and small letters are the same, as Unicode makes capital letters (`ß` is `SS`, and `ẞ` and `İ` are
+    /// themselves). What is made so is taken again as it is.
     ///
     /// # Errors
     /// When the text is too short or too long, or has something else than letters, digits and `-`.
@@ -228,6 +229,12 @@ impl CodeTerms {
         self.grades.as_ref().is_none_or(|grades| grades.contains(grade))
     }
 
+    /// Tells whether it is for a price type, where there is one.
+    pub(super) fn has_price_type(&self, id: Option<&PriceTypeId>) -> bool {
+        let named = |types: &[Arc<str>], id: &PriceTypeId| types.iter().any(|known| **known == *id.as_str());
+        self.price_types.as_ref().is_none_or(|types| id.is_some_and(|id| named(types, id)))
+    }
+
     /// Tells whether one more hold can use it, with so many places.
     pub(super) fn has_room(&self, uses: Uses, more_uses: u32, more_seats: u32) -> bool {
         let room = |max: Option<u32>, used: u32, more: u32| {
@@ -244,6 +251,15 @@ pub struct Uses {
     pub used: u32,
     /// How many seats, and places of areas, they have together.
     pub seats: u32,
+}
+
+impl Uses {
+    /// Returns what remains without others, which are among these.
+    #[must_use]
+    pub fn without(self, others: Self) -> Self {
+        let sub = |all: u32, some: u32| all.checked_sub(some).expect("a use is given back once");
+        Self { used: sub(self.used, others.used), seats: sub(self.seats, others.seats) }
+    }
 }
 
 /// A code as it stands.
@@ -401,9 +417,9 @@ impl Codes {
         self.batches.iter().map(|batch| batch.drawn.len()).sum()
     }
 
-    /// Returns how many codes were defined by themselves, those that are over among them.
-    pub(super) fn named(&self) -> usize {
-        self.named.len()
+    /// Tells whether one more code can be defined by itself. One that was so already, and perhaps is over, takes no more room.
+    pub(super) fn has_room_for(&self, code: &AccessCode) -> bool {
+        self.named.len() < NAMED_CODES_MAX || self.named.contains_key(code)
     }
 
     /// Makes numbers that were drawn those of new codes with a prefix: in order, and each a code that there isn't yet.
@@ -466,8 +482,7 @@ impl Codes {
     /// Gives back the use of a hold that ended unpaid.
     pub(super) fn give_back(&mut self, code: &str, seats: u32) {
         let uses = self.uses_mut(code).expect("a code that was used is kept");
-        uses.used = uses.used.checked_sub(1).expect("a use is given back once");
-        uses.seats = uses.seats.checked_sub(seats).expect("its seats are given back with it");
+        *uses = uses.without(Uses { used: 1, seats });
     }
 
     fn uses_mut(&mut self, code: &str) -> Option<&mut Uses> {

@@ -3,9 +3,10 @@
 use core::fmt;
 use std::sync::Arc;
 
-use super::allotments::AllotmentTerms;
+use super::allotments::{AllotmentTerms, AsidePlaces};
 use super::codes::{AccessCode, CodePrefix, CodeTerms};
 use super::policy::Plan;
+use super::terms::OrderWish;
 use super::{Reservation, Terms, Wish};
 use crate::domain::concert::Prices;
 use crate::domain::ids::{
@@ -30,6 +31,8 @@ pub enum Command {
     },
     /// Exchange what a hold has for something else.
     Exchange { reservation: ReservationRef, caller: Caller, wish: Wish },
+    /// Sell places at the box office.
+    Order(Box<OrderWish>),
     /// Give a hold or a confirmed reservation back.
     Release { reservation: ReservationRef, caller: Caller },
     /// Close the sale: no new holds or exchanges.
@@ -158,6 +161,7 @@ impl AnyCommand {
             | Self::ConfirmTaken { reservation, .. } => Some(*reservation),
             Self::Callers(
                 Command::Hold { .. }
+                | Command::Order(_)
                 | Command::Close
                 | Command::Cancel
                 | Command::Block { .. }
@@ -189,6 +193,7 @@ impl AnyCommand {
     pub const fn name(&self) -> &'static str {
         match self {
             Self::Callers(Command::Hold { .. }) => "hold",
+            Self::Callers(Command::Order(_)) => "order",
             Self::Callers(Command::Exchange { .. }) => "exchange",
             Self::Callers(Command::Release { .. }) => "release",
             Self::BeginPayment { .. } => "begin_payment",
@@ -226,11 +231,13 @@ pub struct ReservationRef {
     pub nonce: u64,
 }
 
-/// Who asks: a user for their own reservations, or an administrator for anyone's.
+/// Who asks: a user for their own reservations, a clerk for orders, or an administrator for anyone's.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Caller {
     /// A user.
     User(UserId),
+    /// A clerk of the box office.
+    Clerk,
     /// An administrator.
     Admin,
 }
@@ -406,6 +413,22 @@ pub enum Event {
         id: AllotmentId,
         /// The seats that were left.
         seats: Arc<[Seat]>,
+        /// The places of areas that were left.
+        areas: Arc<[AsidePlaces]>,
+    },
+    /// The box office sold places: a reservation began, and is confirmed.
+    Ordered {
+        /// The reservation's number, one more than the last.
+        number: ReservationNumber,
+        /// The random part of its id.
+        nonce: u64,
+        /// Its payment, which is what the reservation says.
+        payment: PaymentId,
+        /// Whose it is; nobody's, where none was named.
+        user: Option<UserId>,
+        seats: Arc<[Seat]>,
+        /// With what makes it an order.
+        terms: Arc<Terms>,
     },
 }
 
@@ -467,6 +490,9 @@ pub enum Refusal {
     /// The concert has no such price type, or as many types are named as there are seats.
     #[error("the concert has no such price types for these seats")]
     UnknownPriceType,
+    /// A price type isn't sold in the grade of its place.
+    #[error("a price type is not sold in the grade of its place")]
+    PriceTypeNotSold,
     /// The venue has no such area.
     #[error("the venue has no such area")]
     UnknownArea,
@@ -579,6 +605,7 @@ impl Refusal {
             | Self::SeatLimitExceeded { .. }
             | Self::UnknownGrade
             | Self::UnknownPriceType
+            | Self::PriceTypeNotSold
             | Self::UnknownArea
             | Self::NotEnoughPlaces { .. }
             | Self::NotEnoughSeats

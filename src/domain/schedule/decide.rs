@@ -11,13 +11,13 @@ use super::command::{
 use super::find::{Kept, Places};
 use super::policy::Plan;
 use super::search::FreeSeats;
-use super::terms::{AreaPlaces, Line, LineKind, Pick, PriceType, Terms, Wish};
+use super::terms::{Pick, Wish};
 use super::{BLOCKED, FREE, Owner, Reservation, ReservationStatus, Schedule, phases};
 use crate::domain::concert::Prices;
 use crate::domain::ids::{ConcertId, PaymentId, ReservationNumber, UserId, count_of};
 use crate::domain::money::Money;
 use crate::domain::time::{Seconds, Timestamp};
-use crate::domain::venue::{Area, Grade, Seat, Seating};
+use crate::domain::venue::{Seat, Seating};
 
 /// The time over which holds that end unpaid are counted.
 const UNPAID_WINDOW: Seconds = Seconds::new(3_600);
@@ -105,6 +105,7 @@ impl Schedule {
     fn decide_callers(&self, command: &Command, now: Timestamp, seating: Option<&Seating>) -> Decision {
         match command {
             Command::Hold { user, wish, nonce } => self.hold(user, wish, *nonce, now, seating),
+            Command::Order(asked) => self.order(asked, now, seating),
             Command::Exchange { reservation, caller, wish } => {
                 self.exchange(*reservation, caller, wish, now, seating)
             }
@@ -148,7 +149,7 @@ impl Schedule {
     pub fn decide_archived(&self, command: &AnyCommand, now: Timestamp) -> Result<(), Refusal> {
         let Some(_) = self.decide(command, now)? else { return Ok(()) };
         Err(match command {
-            AnyCommand::Callers(Command::Hold { .. }) => Refusal::NotOpen,
+            AnyCommand::Callers(Command::Hold { .. } | Command::Order(_)) => Refusal::NotOpen,
             AnyCommand::Callers(Command::Exchange { .. })
             | AnyCommand::BeginPayment { .. }
             | AnyCommand::FailPayment { .. }
@@ -191,6 +192,7 @@ impl Schedule {
 
         let live = self.users.get(user.as_str()).map_or(0, |user| user.live);
         self.check_user_limit(live, places, &access)?;
+        self.check_price_types(wish, &access)?;
 
         // The refusals come from the cheapest: a seat map is only looked through for a hold that may be.
         let kept = self.kept_from(wish, now, seating);
@@ -201,10 +203,8 @@ impl Schedule {
         }
         let terms = self.terms_of(wish, &seats, areas, &access)?;
 
-        // From here up, an owner's number would be read as a mark of the seat map.
-        assert!(self.last_reservation < count_of(MARKS_FROM) - 1, "a schedule's reservation numbers suffice");
         Ok(Some(Event::SeatsHeld {
-            number: ReservationNumber(self.last_reservation + 1),
+            number: self.next_reservation(),
             nonce,
             user: user.clone(),
             seats,
@@ -213,61 +213,11 @@ impl Schedule {
         }))
     }
 
-    /// Decides the terms of a reservation that gets what is wished; a plain one has none.
-    fn terms_of(
-        &self,
-        wish: &Wish,
-        seats: &[Seat],
-        areas: Vec<AreaPlaces>,
-        access: &Access<'_>,
-    ) -> Result<Option<Arc<Terms>>, Refusal> {
-        if !wish.price_types.is_empty() {
-            return Err(Refusal::UnknownPriceType);
-        }
-        if areas.iter().any(|places| places.price_type != PriceType::DEFAULT) {
-            return Err(Refusal::UnknownPriceType);
-        }
-        if areas.is_empty() && access.code.is_none() {
-            return Ok(None);
-        }
-
-        let mut groups: Vec<(LineKind, Grade, u32)> = Vec::new();
-        for grade in seats.iter().map(|seat| self.layout.grade_of(*seat)) {
-            match groups.iter_mut().find(|(_, other, _)| *other == grade) {
-                Some((_, _, count)) => *count += 1,
-                None => groups.push((LineKind::Seat, grade, 1)),
-            }
-        }
-        let grade_of = |area: Area| self.layout.areas()[area.index()].grade;
-        groups.extend(areas.iter().map(|places| (LineKind::Area, grade_of(places.area), places.count)));
-
-        let prices = self.prices.as_ref().expect("an open sale has its prices");
-        let line = |kind, name: Arc<str>, count: u32, unit_amount: i64| {
-            let amount = i64::from(count) * unit_amount;
-            Line { kind, name, count, unit_amount, amount, refundable: true }
-        };
-        let minor = |amount: Money| i64::try_from(amount.minor()).expect("an amount is below 2^53");
-        let (mut lines, mut off) = (Vec::new(), Vec::new());
-        for (kind, grade, count) in groups {
-            let price = prices.by_grade[grade.index()];
-            let name = self.layout.grades()[grade.index()].as_str().into();
-            lines.push(line(kind, name, count, minor(price)));
-
-            let Some((text, code)) = access.code else { continue };
-            let less = code.discount.map_or(Money::ZERO, |discount| discount.of(price));
-            if less > Money::ZERO {
-                off.push(line(LineKind::Discount, Arc::clone(text), count, -minor(less)));
-            }
-        }
-        lines.append(&mut off);
-
-        Ok(Some(Arc::new(Terms {
-            areas: areas.into(),
-            lines: lines.into(),
-            code: access.code.map(|(text, _)| Arc::clone(text)),
-            allotment: access.allotment.map(|(_, terms)| terms.id.as_str().into()),
-            ..Terms::default()
-        })))
+    /// Returns the number of the reservation that comes next.
+    pub(super) fn next_reservation(&self) -> ReservationNumber {
+        // From here up, an owner's number would be read as a mark of the seat map.
+        assert!(self.last_reservation < count_of(MARKS_FROM) - 1, "a schedule's reservation numbers suffice");
+        ReservationNumber(self.last_reservation + 1)
     }
 
     /// Refuses another hold to a user of whose holds `max` have ended unpaid within an hour: a user who holds again at
@@ -320,20 +270,29 @@ impl Schedule {
 
         let places = wish.places();
         self.check_size(places)?;
-        let access = self.access_again(reservation, wish.code.as_ref(), places, now)?;
-        let live = self.users.get(reservation.user.as_str()).map_or(0, |user| user.live);
-        // The old places are given back in the same step, so that only the difference counts.
-        self.check_user_limit(live.saturating_sub(reservation.places()), places, &access)?;
-
+        let access = self.access_again(reservation, wish, now)?;
         let kept = self.kept_from(wish, now, seating);
-        let Places { seats, areas } = self.find(wish, Some(reservation), &access, kept)?;
+        let Places { seats, areas } = if access.kept.is_some() {
+            self.find_own(wish)?
+        } else {
+            let user = reservation.user.as_deref().and_then(|user| self.users.get(user));
+            let live = user.map_or(0, |user| user.live);
+            // The old places are given back in the same step, so that only the difference counts.
+            // Who asks for no more may have more than the limit, by the box office or by an older policy.
+            if places > reservation.places() {
+                self.check_user_limit(live.saturating_sub(reservation.places()), places, &access)?;
+            }
+            self.check_price_types(wish, &access)?;
+            self.find(wish, Some(reservation), &access, kept)?
+        };
         let terms = self.terms_of(wish, &seats, areas, &access)?;
         if seats == reservation.seats && terms == reservation.terms {
             return Ok(None);
         }
 
-        // The best seats leave nobody alone.
-        if matches!(wish.pick, Pick::Seats(_)) {
+        // The best seats leave nobody alone. A seat that its allotment has no more stands alone where it is.
+        let is_home = |seat: &Seat| self.home_of(*seat, reservation.allotment()) == access.source();
+        if matches!(wish.pick, Pick::Seats(_)) && (access.kept.is_none() || seats.iter().all(is_home)) {
             self.check_orphans(&seats, Some(reservation), &access, kept)?;
         }
 
@@ -371,8 +330,7 @@ impl Schedule {
             ReservationStatus::Held => Ok(Some(Event::HoldReleased { number: id.number })),
             ReservationStatus::Confirmed => {
                 let last = self.plan.starts_at.minus(self.plan.policy.cancel_until_before_start);
-                let admin = matches!(caller, Caller::Admin);
-                if !admin && now > last {
+                if matches!(caller, Caller::User(_)) && now > last {
                     return Err(Refusal::CancellationClosed);
                 }
                 Ok(Some(Event::ReservationCancelled { number: id.number }))
@@ -433,11 +391,10 @@ impl Schedule {
 
         match reservation.status {
             ReservationStatus::Paying => {}
-            ReservationStatus::Confirmed => return Ok(None),
+            // Only what was confirmed is cancelled: it was bought, and what goes back for it is its lines' to say.
+            ReservationStatus::Confirmed | ReservationStatus::Cancelled => return Ok(None),
             ReservationStatus::Expired => self.check_rescue(reservation, now)?,
-            ReservationStatus::Held | ReservationStatus::Cancelled | ReservationStatus::Released => {
-                return Err(Refusal::NotHeld);
-            }
+            ReservationStatus::Held | ReservationStatus::Released => return Err(Refusal::NotHeld),
         }
 
         Ok(Some(Event::ReservationConfirmed { number: id.number, payment }))
@@ -457,11 +414,10 @@ impl Schedule {
 
         match reservation.status {
             ReservationStatus::Held => {}
-            ReservationStatus::Confirmed => return Ok(None),
+            // As in `confirm`.
+            ReservationStatus::Confirmed | ReservationStatus::Cancelled => return Ok(None),
             ReservationStatus::Expired => self.check_rescue(reservation, now)?,
-            ReservationStatus::Paying | ReservationStatus::Cancelled | ReservationStatus::Released => {
-                return Err(Refusal::NotHeld);
-            }
+            ReservationStatus::Paying | ReservationStatus::Released => return Err(Refusal::NotHeld),
         }
         // It may have been exchanged while the customer paid.
         if self.amount_of(reservation) != amount {
@@ -494,7 +450,7 @@ impl Schedule {
             return Err(Refusal::SeatsUnavailable { seats: taken });
         }
         let areas = expired.terms.as_deref().map_or(&[][..], |terms| &terms.areas);
-        self.check_areas(areas, None, FREE)
+        self.check_areas(areas, None, |area| self.area_home(area, expired.allotment()))
     }
 
     fn open(&self, now: Timestamp) -> Decision {
@@ -529,12 +485,18 @@ impl Schedule {
         Event::PhaseOpened { phase, prices: self.prices_to_bind() }
     }
 
-    /// Refuses other prices to a sale that has opened, or opens in a moment.
+    /// Refuses other prices to a sale that has opened, or opens in a moment, and to one of which the box office has sold: its price types
+    /// are those of the prices that it was sold at.
     ///
     /// # Errors
     /// [`Refusal::PricesFixed`].
     pub fn check_reprice(&self, now: Timestamp) -> Result<(), Refusal> {
-        if self.has_opened_by(now.plus(REPRICE_MARGIN)) { Err(Refusal::PricesFixed) } else { Ok(()) }
+        let has_sold = !self.orders.is_empty();
+        if has_sold || self.has_opened_by(now.plus(REPRICE_MARGIN)) {
+            Err(Refusal::PricesFixed)
+        } else {
+            Ok(())
+        }
     }
 
     fn set_prices(&self, prices: &Arc<Prices>) -> Option<Event> {
@@ -714,8 +676,9 @@ impl Schedule {
     fn owned(&self, id: ReservationRef, caller: &Caller) -> Result<&Reservation, Refusal> {
         let reservation = self.reservation(id).ok_or(Refusal::NoSuchReservation)?;
         match caller {
-            Caller::User(user) if *user != reservation.user => Err(Refusal::NoSuchReservation),
-            Caller::User(_) | Caller::Admin => Ok(reservation),
+            Caller::User(user) if reservation.user.as_ref() != Some(user) => Err(Refusal::NoSuchReservation),
+            Caller::Clerk if reservation.order().is_none() => Err(Refusal::NoSuchReservation),
+            Caller::User(_) | Caller::Clerk | Caller::Admin => Ok(reservation),
         }
     }
 }

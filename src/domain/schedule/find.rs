@@ -89,10 +89,21 @@ impl Schedule {
                     let free = FreeSeats { free_in_row: &free_in_row, ..self.free_seats(&owners) };
                     self.find_best(best, wish, own, free, access, kept)?
                 };
+                found.areas = typed(found.areas, wish.price_types.get(found.seats.len()..));
                 found.areas.extend(areas);
                 Ok(found)
             }
         }
+    }
+
+    /// Finds the places of a wish that its hold has already, so that nothing but their names is looked at.
+    pub(super) fn find_own(&self, wish: &Wish) -> Result<Places, Refusal> {
+        let seats = match &wish.pick {
+            Pick::Seats(seats) => Arc::clone(seats),
+            Pick::None | Pick::Best(_) => Arc::default(),
+        };
+        self.check_named(&seats)?;
+        Ok(Places { seats, areas: self.named_areas(wish)? })
     }
 
     /// Finds the places of areas that a wish names.
@@ -102,10 +113,17 @@ impl Schedule {
         own: Option<&Reservation>,
         access: &Access<'_>,
     ) -> Result<Vec<AreaPlaces>, Refusal> {
-        if wish.areas.is_empty() {
-            return Ok(Vec::new());
+        let places = self.named_areas(wish)?;
+        let grade = |area: Area| &self.layout.grades()[self.layout.areas()[area.index()].grade.index()];
+        if !wish.areas.iter().all(|wish| access.has_grade(grade(wish.area))) {
+            return Err(Refusal::CodeInvalid);
         }
+        self.check_areas(&places, own, |_| access.source())?;
+        Ok(places)
+    }
 
+    /// Reads the places of areas that a wish names.
+    fn named_areas(&self, wish: &Wish) -> Result<Vec<AreaPlaces>, Refusal> {
         let areas = self.area_counts().len();
         if wish.areas.iter().any(|wish| wish.area.index() >= areas) {
             return Err(Refusal::UnknownArea);
@@ -113,32 +131,24 @@ impl Schedule {
         if wish.areas.iter().any(|wish| wish.count == 0) {
             return Err(Refusal::NoSeats);
         }
-
-        let grade = |area: Area| &self.layout.grades()[self.layout.areas()[area.index()].grade.index()];
-        if !wish.areas.iter().all(|wish| access.has_grade(grade(wish.area))) {
-            return Err(Refusal::CodeInvalid);
-        }
-
         let places = wish.areas.iter().map(|wish| AreaPlaces {
             area: wish.area,
             price_type: wish.price_type,
             count: wish.count,
         });
-        let places: Vec<AreaPlaces> = places.collect();
-        self.check_areas(&places, own, access.source())?;
-        Ok(places)
+        Ok(places.collect())
     }
 
-    /// Refuses places of areas of which too few are left, those of `own` among them.
+    /// Refuses places of areas of which their source has too few left, those of `own` among them.
     pub(super) fn check_areas(
         &self,
         places: &[AreaPlaces],
         own: Option<&Reservation>,
-        source: Owner,
+        source: impl Fn(Area) -> Owner,
     ) -> Result<(), Refusal> {
         let mut lacking: Vec<(Area, u32)> = Vec::new();
         for AreaPlaces { area, .. } in places {
-            let left = self.left_in(*area, own, source);
+            let left = self.left_in(*area, own, source(*area));
             if in_area(places, *area) > left && !lacking.contains(&(*area, left)) {
                 lacking.push((*area, left));
             }
@@ -146,14 +156,15 @@ impl Schedule {
         if lacking.is_empty() { Ok(()) } else { Err(Refusal::NotEnoughPlaces { areas: lacking }) }
     }
 
-    /// Returns how many places an area has left for whoever gives those of `own` back.
+    /// Returns how many places of an area a source, everyone's places or an allotment's, has left for whoever gives those of `own` back.
     fn left_in(&self, area: Area, own: Option<&Reservation>, source: Owner) -> u32 {
-        // An allotment has seats alone.
-        if source != FREE {
-            return 0;
-        }
+        let left = match &self.allotments {
+            Some(allotments) if source != FREE => allotments.left_in(source, area),
+            _ => self.area_counts()[area.index()].available,
+        };
+        let own = own.filter(|own| self.area_home(area, own.allotment()) == source);
         let own = own.and_then(|own| own.terms.as_deref()).map_or(0, |terms| in_area(&terms.areas, area));
-        self.area_counts()[area.index()].available + own
+        left + own
     }
 
     fn find_best(
@@ -165,7 +176,7 @@ impl Schedule {
         access: &Access<'_>,
         kept: Kept<'_>,
     ) -> Result<Places, Refusal> {
-        let ranked = self.ranked(best.grade, access)?;
+        let ranked = self.ranked(best.grade, &wish.price_types, access)?;
         let part = best.part.as_deref();
         let sections: Vec<bool> = part.map_or_else(Vec::new, |part| {
             self.layout.sections().iter().map(|section| part.has_section(section)).collect()
@@ -188,21 +199,30 @@ impl Schedule {
 
         let avoid_orphans = self.plan.policy.prevent_orphan_seats;
         let search = Search { free, areas, avoid_orphans };
-        search.best(&ranked, best.count).ok_or(Refusal::NotEnoughSeats)
+        search.best(&ranked, best.count).ok_or_else(|| search.refusal(&ranked))
     }
 
-    /// Returns the grades among which the best places are looked for, the best first.
-    fn ranked(&self, grade: Option<Grade>, access: &Access<'_>) -> Result<Vec<Grade>, Refusal> {
-        let sold = |grade: &Grade| access.has_grade(&self.layout.grades()[grade.index()]);
-        if let Some(grade) = grade {
-            return match grade {
-                grade if grade.index() >= self.layout.grades().len() => Err(Refusal::UnknownGrade),
-                grade if !sold(&grade) => Err(Refusal::CodeInvalid),
-                grade => Ok(vec![grade]),
-            };
-        }
+    /// Returns the grades among which the best places are looked for, the best first: those in which all these price types are sold.
+    fn ranked(
+        &self,
+        grade: Option<Grade>,
+        price_types: &[PriceType],
+        access: &Access<'_>,
+    ) -> Result<Vec<Grade>, Refusal> {
         let prices = self.prices.as_ref().expect("an open sale has its prices");
-        Ok(prices.best_first.iter().map(|grade| Grade(*grade)).filter(sold).collect())
+        let open = |grade: &Grade| access.has_grade(&self.layout.grades()[grade.index()]);
+        let mut ranked: Vec<Grade> = match grade {
+            Some(grade) if grade.index() >= self.layout.grades().len() => return Err(Refusal::UnknownGrade),
+            Some(grade) if !open(&grade) => return Err(Refusal::CodeInvalid),
+            Some(grade) => vec![grade],
+            None => prices.best_first.iter().map(|grade| Grade(*grade)).filter(open).collect(),
+        };
+        if price_types.is_empty() || ranked.is_empty() {
+            return Ok(ranked);
+        }
+
+        ranked.retain(|grade| price_types.iter().all(|price_type| prices.of(*grade, *price_type).is_some()));
+        if ranked.is_empty() { Err(Refusal::PriceTypeNotSold) } else { Ok(ranked) }
     }
 }
 
@@ -213,6 +233,17 @@ impl Search<'_> {
             return self.seats(grades, count);
         }
         self.together(grades, count).or_else(|| self.apart(grades, count))
+    }
+
+    /// Says that too few are left: of which areas, where these grades have nothing else there.
+    fn refusal(&self, grades: &[Grade]) -> Refusal {
+        let areas: Vec<(Area, u32)> = self.areas_of(grades).collect();
+        let has_rows = grades.iter().any(|grade| self.free.has_rows_of(*grade));
+        if has_rows || areas.is_empty() {
+            Refusal::NotEnoughSeats
+        } else {
+            Refusal::NotEnoughPlaces { areas }
+        }
     }
 
     fn seats(&self, grades: &[Grade], count: u32) -> Option<Places> {
@@ -276,6 +307,23 @@ impl Search<'_> {
 
 fn places_in(area: Area, count: u32) -> AreaPlaces {
     AreaPlaces { area, price_type: PriceType::DEFAULT, count }
+}
+
+/// Gives places of areas their price types, in the order of both. Places of one area with several types are told apart.
+fn typed(areas: Vec<AreaPlaces>, types: Option<&[PriceType]>) -> Vec<AreaPlaces> {
+    let Some(mut types) = types.filter(|types| !types.is_empty()) else { return areas };
+    let mut told: Vec<AreaPlaces> = Vec::with_capacity(areas.len());
+    for AreaPlaces { area, mut count, .. } in areas {
+        while let Some(price_type) = types.first().copied().filter(|_| count > 0) {
+            let same = types.iter().take_while(|other| **other == price_type).count();
+            let same = u32::try_from(same).unwrap_or(u32::MAX).min(count);
+            told.push(AreaPlaces { area, price_type, count: same });
+            count -= same;
+            types = &types[usize::try_from(same).expect("bounded by the slice")..];
+        }
+        debug_assert_eq!(count, 0, "every place has its type");
+    }
+    told
 }
 
 /// Returns how many of some places are in an area.

@@ -147,28 +147,36 @@ impl Schedule {
     fn restore_reservation(&mut self, reservation: &Reservation) {
         let number = reservation.number.0;
         // By the reservations themselves: an early image lists some that were confirmed after all.
-        self.ended.extend(reservation.ended_at.map(|at| (at, number)));
-        let user = self.users.entry(reservation.user.clone()).or_default();
-        user.reservations.push(number);
-        if let Some(ended_at) = reservation.ended_at.filter(|_| reservation.has_ended_for_good()) {
-            user.add_ended(ended_at, number);
+        self.ended.extend(reservation.leaves_since().map(|at| (at, number)));
+        if reservation.order().is_some() {
+            self.orders.push(number);
+        }
+        if let Some(user) = &reservation.user {
+            let user = self.users.entry(user.clone()).or_default();
+            user.reservations.push(number);
+            if let Some(ended_at) = reservation.ended_at.filter(|_| reservation.may_be_forgotten()) {
+                user.add_ended(ended_at, number);
+            }
+            if reservation.status.is_live() {
+                user.live += reservation.places();
+            }
         }
         if reservation.status.is_live() {
-            user.live += reservation.places();
             for seat in &*reservation.seats {
                 self.place(*seat, number, seat_status_of(reservation.status));
             }
             let status = seat_status_of(reservation.status);
-            self.give_areas(reservation.terms.as_deref(), SeatStatus::Available, status);
+            // Allotments come later, and have what is left.
+            self.give_areas(reservation.terms.as_deref(), None, Some(status));
         }
         if reservation.status.has_deadline() {
             self.deadlines.insert((reservation.expires_at, number));
         }
     }
 
-    /// Gives an allotment those of its seats that no reservation has.
+    /// Gives an allotment those of its seats, and of its shares of areas, that no reservation has.
     fn restore_allotment(&mut self, terms: &Arc<AllotmentTerms>) {
-        let mark = self.allotments.get_or_insert_default().set(terms);
+        let mark = self.set_shares(terms);
         for seat in &*terms.seats {
             if self.owners[seat.index()] == FREE {
                 self.place(*seat, mark, SeatStatus::Blocked);

@@ -27,10 +27,12 @@ mod command;
 mod decide;
 mod find;
 mod image;
+pub mod orders;
 mod owner;
 pub mod phases;
 pub mod policy;
 mod prepare;
+pub mod pricing;
 mod reservation;
 pub mod search;
 mod sum;
@@ -61,7 +63,8 @@ use owner::{BLOCKED, FREE, Owner};
 
 use super::concert::Prices;
 use super::ids::{
-    ConcertId, PhaseId, ReservationId, ReservationNumber, ScheduleId, ScheduleNumber, UserId, VenueId,
+    ConcertId, PaymentNumber, PhaseId, ReservationId, ReservationNumber, ScheduleId, ScheduleNumber, UserId,
+    VenueId,
 };
 use super::keys::{KeyFound, KeyUse, Keys};
 use super::money::{Currency, Money};
@@ -70,7 +73,7 @@ use super::time::Timestamp;
 use super::venue::{Layout, Seat};
 
 /// How many ended reservations of one user are kept: a user who holds and gives back in a loop makes the schedule grow no
-/// further. Some 300 bytes each, in both copies.
+/// further. Some 300 bytes each, in both copies; one with price types, fees or a code has its lines besides, some 100 bytes each.
 pub const ENDED_PER_USER_MAX: usize = 1_000;
 
 /// One performance of a concert, with its seats and reservations.
@@ -113,8 +116,10 @@ pub struct Schedule {
     /// The holds of which a payment has moved the deadline, by number, with the deadline that doesn't count at present: while such a
     /// payment is under way the hold's own, which is back if it fails, and else the payment's, which the next one has again.
     other_deadlines: BTreeMap<u32, Timestamp>,
-    /// The reservations that ended, by when they did.
+    /// The reservations that ended and are forgotten a while later, by when they did.
     ended: BTreeSet<(Timestamp, u32)>,
+    /// The reservations that are orders, the oldest first.
+    orders: Vec<u32>,
     keys: Keys<Answer>,
 
     version: u64,
@@ -160,6 +165,7 @@ impl Schedule {
             deadlines: BTreeSet::new(),
             other_deadlines: BTreeMap::new(),
             ended: BTreeSet::new(),
+            orders: Vec::new(),
             // The event that creates it is its first.
             version: 1,
             seats_version: 0,
@@ -322,7 +328,10 @@ impl Schedule {
 
     /// Tells whether the sale has ever opened by `now`: from then on its prices stand.
     pub fn has_opened_by(&self, now: Timestamp) -> bool {
-        self.opened || self.sale_at(now) != self.sale
+        // A phase may be over by then, so it is no matter of how the sale stands at that instant.
+        let opens = earlier(self.plan.sales_open_at, self.phase_due());
+        let may_open = self.end.is_none() && self.sale == SaleStatus::Upcoming;
+        self.opened || may_open && opens.is_some_and(|at| at <= now)
     }
 
     /// Returns when the phase that is open closes, or the next one opens; one that was over when the last event happened doesn't.
@@ -527,7 +536,9 @@ impl Schedule {
                 for seat in &*reservation.seats {
                     assert_eq!(self.owners[seat.index()], *number, "S1: a live reservation owns its seats");
                 }
-                *live.entry(&reservation.user).or_default() += reservation.places();
+                if let Some(user) = &reservation.user {
+                    *live.entry(user).or_default() += reservation.places();
+                }
                 for area in reservation.terms.iter().flat_map(|terms| &*terms.areas) {
                     *places[area.area.index()].of_mut(seat_status_of(reservation.status)) += area.count;
                 }
@@ -536,6 +547,25 @@ impl Schedule {
             if reservation.status.has_deadline() {
                 deadlines.insert((reservation.expires_at, *number));
             }
+
+            if reservation.user.is_none() {
+                assert!(reservation.order().is_some(), "only an order is nobody's");
+                kept += 1;
+            }
+        }
+
+        let orders = self.reservations.iter().filter(|kept| kept.order().is_some());
+        assert!(
+            orders.map(|order| order.number.0).eq(self.orders.iter().copied()),
+            "orders are known as such"
+        );
+        for order in self.orders() {
+            let number = order.payment.map(|payment| payment.number);
+            assert_eq!(
+                number.and_then(PaymentNumber::order),
+                Some(order.number),
+                "M2: an order is its payment"
+            );
         }
 
         for (counts, places) in self.area_counts().iter().zip(&places) {
@@ -549,12 +579,12 @@ impl Schedule {
             assert!(reservation.status.has_deadline() && reservation.deadline_moved, "S4: it was moved");
         }
 
-        let ended = self.reservations.iter().filter_map(|kept| Some((kept.ended_at?, kept.number.0)));
+        let ended = self.reservations.iter().filter_map(|kept| Some((kept.leaves_since()?, kept.number.0)));
         assert!(ended.collect::<BTreeSet<_>>() == self.ended, "what ended is known by when it did");
 
         for (user, seats) in &self.users {
             let own = seats.reservations.iter().filter_map(|number| self.reservations.get(*number));
-            let ended = own.filter(|own| own.has_ended_for_good());
+            let ended = own.filter(|own| own.may_be_forgotten());
             let ended: BTreeSet<_> =
                 ended.map(|own| (own.ended_at.expect("it ended"), own.number.0)).collect();
             assert!(seats.ended().eq(ended.iter().copied()), "those that ended are known by when they did");

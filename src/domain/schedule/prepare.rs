@@ -3,22 +3,48 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::allotments::{ALLOTMENTS_MAX, AllotmentCounts, AllotmentTerms, Allotments, is_mark};
+use hashbrown::HashMap;
+
+use super::allotments::{
+    ALLOTMENTS_MAX, AllotmentCounts, AllotmentTerms, Allotments, AsidePlaces, Fate, is_mark,
+};
 use super::codes::{
-    AccessCode, BATCH_CODES_MAX, BATCHES_MAX, CodePrefix, CodeTerms, Codes, GENERATED_CODES_MAX,
-    NAMED_CODES_MAX, Uses,
+    AccessCode, BATCH_CODES_MAX, BATCHES_MAX, CodePrefix, CodeTerms, Codes, GENERATED_CODES_MAX, Uses,
 };
 use super::command::{Counts, Event, Refusal, SaleStatus, SeatStatus};
 use super::decide::Decision;
-use super::{FREE, Owner, Reservation, Schedule};
+use super::{FREE, Owner, Reservation, Schedule, Terms};
 use crate::domain::ids::AllotmentId;
 use crate::domain::time::Timestamp;
-use crate::domain::venue::Seat;
+use crate::domain::venue::{Area, Seat};
 
 impl Schedule {
     /// Returns its codes, if it ever had one.
     pub fn codes(&self) -> Option<&Codes> {
         self.codes.as_deref()
+    }
+
+    /// Returns the uses that holds give back whose deadlines have come by `now`, by their codes, as far as no event says so yet.
+    pub fn uses_due(&self, now: Timestamp) -> HashMap<&str, Uses> {
+        let mut due: HashMap<&str, Uses> = HashMap::new();
+        for reservation in self.ended_by(now) {
+            let Some(code) = reservation.code() else { continue };
+            let uses = due.entry(code).or_default();
+            uses.used += 1;
+            uses.seats += reservation.places();
+        }
+        due
+    }
+
+    /// Returns the reservations whose deadlines have come by `now`, as far as no event says so yet.
+    fn ended_by(&self, now: Timestamp) -> impl Iterator<Item = &Reservation> {
+        let due = self.deadlines.range(..=(now, u32::MAX));
+        due.map(|(_, number)| self.reservations.get(*number).expect("what has a deadline is kept"))
+    }
+
+    /// Finds an allotment as it is at `now`, whether or not the event of its release has come.
+    pub fn allotment_at(&self, id: &str, now: Timestamp) -> Option<Arc<AllotmentTerms>> {
+        self.allotment(id).filter(|terms| !terms.is_released_by(now))
     }
 
     /// Finds an allotment.
@@ -35,8 +61,8 @@ impl Schedule {
         all
     }
 
-    /// Counts the places of an allotment.
-    pub fn allotment_counts(&self, terms: &AllotmentTerms) -> AllotmentCounts {
+    /// Counts the places of an allotment at `now`, whether or not the events of the holds that end by then have come.
+    pub fn allotment_counts(&self, terms: &AllotmentTerms, now: Timestamp) -> AllotmentCounts {
         let mut counts = AllotmentCounts::default();
         for seat in &*terms.seats {
             counts.total += 1;
@@ -46,10 +72,51 @@ impl Schedule {
                 SeatStatus::Available | SeatStatus::Blocked => counts.left += 1,
             }
         }
+
+        for areas in self.allotment_areas(&terms.id) {
+            counts.add(*areas);
+        }
+
+        let due = self.ended_by(now).filter(|due| due.allotment() == Some(terms.id.as_str()));
+        for reservation in due {
+            let seats = reservation.seats.iter().filter(|seat| terms.has(**seat)).map(|_| 1);
+            let areas = reservation.terms.iter().flat_map(|terms| &*terms.areas);
+            let areas = areas.filter(|places| terms.has_area(places.area)).map(|places| places.count);
+            counts.give_back(seats.chain(areas).sum());
+        }
         counts
     }
 
-    /// Returns how many seats have each status, with what is left in allotments among the available ones: somebody can still buy it.
+    /// Returns the counts of an allotment's places of areas as its events say, as its terms list the areas.
+    pub fn allotment_areas(&self, id: &AllotmentId) -> &[AllotmentCounts] {
+        let all = self.allotments.as_ref();
+        all.and_then(|all| Some(all.areas_of(all.find(id)?.0))).unwrap_or_default()
+    }
+
+    /// Counts the places of areas that an allotment with these terms would have: those that reservations have by its id, and what is left.
+    /// Of a share that has no room for them there are none.
+    fn shares(&self, terms: &AllotmentTerms) -> Vec<Option<AllotmentCounts>> {
+        let mut taken = vec![[0_u32; 2]; terms.areas.len()];
+        if !terms.areas.is_empty() {
+            let live = self.reservations.iter().filter(|kept| kept.status.is_live());
+            let own = live.filter(|kept| kept.allotment() == Some(terms.id.as_str()));
+            for reservation in own {
+                let is_sold = usize::from(!reservation.status.has_deadline());
+                for places in reservation.terms.iter().flat_map(|terms| &*terms.areas) {
+                    if let Some(place) = terms.place_of(places.area) {
+                        taken[place][is_sold] += places.count;
+                    }
+                }
+            }
+        }
+
+        let share = |(places, [held, sold]): (&AsidePlaces, [u32; 2])| {
+            (held + sold <= places.count).then(|| AllotmentCounts::of_area(places.count, held, sold))
+        };
+        terms.areas.iter().zip(taken).map(share).collect()
+    }
+
+    /// Returns how many seats, and places of areas, have each status, with what is left in allotments among the available ones: somebody can still buy it.
     pub fn sellable(&self) -> Counts {
         let left = self.allotments.as_ref().map_or(0, |allotments| allotments.left());
         let Counts { available, held, reserved, blocked } = self.counts;
@@ -63,7 +130,7 @@ impl Schedule {
         if standing.is_some_and(|standing| *standing.terms == *terms) {
             return Ok(None);
         }
-        if self.codes().is_some_and(|codes| codes.named() >= NAMED_CODES_MAX) && standing.is_none() {
+        if self.codes().is_some_and(|codes| !codes.has_room_for(code)) {
             let why = "a schedule has at most 10000 codes that aren't generated";
             return Err(Refusal::Unfit { field: "code", why });
         }
@@ -111,23 +178,20 @@ impl Schedule {
         if !terms.grades.iter().flatten().all(known) {
             return unknown("grades", "the venue has no such grade");
         }
-        self.check_price_types(terms)
-    }
-
-    #[expect(clippy::unused_self, reason = "a concert has no price types")]
-    fn check_price_types(&self, terms: &CodeTerms) -> Result<(), Refusal> {
-        if terms.price_types.is_none() {
-            return Ok(());
+        let sells = |id: &Arc<str>| self.prices().is_some_and(|prices| prices.price_type(id).is_some());
+        if !terms.price_types.iter().flatten().all(sells) {
+            return unknown("priceTypes", "the concert has no such price type");
         }
-        Err(Refusal::Unfit { field: "priceTypes", why: "the concert has no such price type" })
+        Ok(())
     }
 
     pub(super) fn set_allotment(&self, terms: &Arc<AllotmentTerms>, now: Timestamp) -> Decision {
         self.check_preparing()?;
-        if terms.seats.is_empty() {
+        if terms.seats.is_empty() && terms.areas.is_empty() {
             return Err(Refusal::NoSeats);
         }
         self.check_named(&terms.seats)?;
+        self.check_named_areas(&terms.areas)?;
         let standing = self.allotments.as_ref().and_then(|allotments| allotments.find(&terms.id));
         if standing.is_some_and(|(_, standing)| standing == terms) {
             return Ok(None);
@@ -152,7 +216,39 @@ impl Schedule {
         if !taken.is_empty() {
             return Err(Refusal::SeatsUnavailable { seats: taken });
         }
+        self.check_shares(terms)?;
         Ok(Some(Event::AllotmentSet { terms: Arc::clone(terms), created: standing.is_none() }))
+    }
+
+    /// Refuses areas that the venue doesn't have or that are named twice, and shares of no place.
+    fn check_named_areas(&self, areas: &[AsidePlaces]) -> Result<(), Refusal> {
+        if areas.iter().any(|places| places.area.index() >= self.area_counts().len()) {
+            return Err(Refusal::UnknownArea);
+        }
+        if areas.iter().any(|places| places.count == 0) {
+            return Err(Refusal::NoSeats);
+        }
+        let in_order = areas.is_sorted_by(|one, next| one.area < next.area);
+        let why = "must be in order, and each named once";
+        if in_order { Ok(()) } else { Err(Refusal::Unfit { field: "areas", why }) }
+    }
+
+    /// Refuses shares of areas that are less than what is held and sold of them, or more than there is.
+    fn check_shares(&self, terms: &AllotmentTerms) -> Result<(), Refusal> {
+        let standing = self.allotments.as_ref().and_then(|all| Some((all, all.find(&terms.id)?.0)));
+        let mut lacking = Vec::new();
+        for (places, share) in terms.areas.iter().zip(self.shares(terms)) {
+            let Some(share) = share else {
+                let why = "must have at least as many places as are held and sold of it";
+                return Err(Refusal::Unfit { field: "areas", why });
+            };
+            let own = standing.map_or(0, |(all, mark)| all.left_in(mark, places.area));
+            let left = self.area_counts()[places.area.index()].available + own;
+            if share.left > left {
+                lacking.push((places.area, share.held + share.sold + left));
+            }
+        }
+        if lacking.is_empty() { Ok(()) } else { Err(Refusal::NotEnoughPlaces { areas: lacking }) }
     }
 
     pub(super) fn release_allotment(&self, id: &AllotmentId) -> Decision {
@@ -160,12 +256,15 @@ impl Schedule {
         Ok(Some(self.released(&terms)))
     }
 
-    /// Makes the event that releases an allotment: it names the seats that are left.
+    /// Makes the event that releases an allotment: it names what is left.
     pub(super) fn released(&self, terms: &AllotmentTerms) -> Event {
-        let mark = self.allotments.as_ref().and_then(|allotments| allotments.find(&terms.id));
-        let (mark, _) = mark.expect("only what stands is released");
-        let left = terms.seats.iter().filter(|seat| self.owners[seat.index()] == mark);
-        Event::AllotmentReleased { id: terms.id.clone(), seats: left.copied().collect() }
+        let all = self.allotments.as_ref().expect("only what stands is released");
+        let (mark, _) = all.find(&terms.id).expect("only what stands is released");
+        let seats = terms.seats.iter().filter(|seat| self.owners[seat.index()] == mark).copied().collect();
+
+        let left = |places: &AsidePlaces| AsidePlaces { count: all.left_in(mark, places.area), ..*places };
+        let areas = terms.areas.iter().map(left).filter(|places| places.count > 0).collect();
+        Event::AllotmentReleased { id: terms.id.clone(), seats, areas }
     }
 
     fn check_preparing(&self) -> Result<(), Refusal> {
@@ -179,7 +278,7 @@ impl Schedule {
     pub(super) fn apply_allotment(&mut self, terms: &Arc<AllotmentTerms>) {
         let standing = self.allotments.as_ref().and_then(|allotments| allotments.find(&terms.id));
         let old = standing.map(|(_, standing)| Arc::clone(standing));
-        let mark = self.allotments.get_or_insert_default().set(terms);
+        let mark = self.set_shares(terms);
 
         // A seat of it that is held or sold is nobody's to move; it comes back to where it belongs by then.
         let had = |seat: Seat| old.as_ref().is_some_and(|old| old.has(seat));
@@ -190,10 +289,13 @@ impl Schedule {
         self.give(&come, FREE, mark, SeatStatus::Blocked);
     }
 
-    pub(super) fn apply_release(&mut self, id: &AllotmentId, seats: &[Seat]) {
+    pub(super) fn apply_release(&mut self, id: &AllotmentId, seats: &[Seat], areas: &[AsidePlaces]) {
         let found = self.allotments.as_ref().and_then(|allotments| allotments.find(id));
         let (mark, _) = found.expect("only what stands is released");
         self.give(seats, mark, FREE, SeatStatus::Available);
+        for places in areas {
+            self.pass_places(mark, *places, SeatStatus::Blocked, SeatStatus::Available);
+        }
 
         let allotments = self.allotments.as_mut().expect("found just now");
         allotments.remove(mark);
@@ -208,10 +310,65 @@ impl Schedule {
         found.filter(|(_, terms)| terms.has(seat)).map_or(FREE, |(mark, _)| mark)
     }
 
+    /// Returns the allotment that places of an area go back to: the one that they were taken from, if it still has the area.
+    pub(super) fn area_home(&self, area: Area, allotment: Option<&str>) -> Owner {
+        let found = allotment.and_then(|id| self.allotments.as_ref()?.find(id));
+        found.filter(|(_, terms)| terms.has_area(area)).map_or(FREE, |(mark, _)| mark)
+    }
+
+    /// Sets an allotment, new or standing, with its shares of areas, and returns its mark: places that nobody has come and go. Of its seats
+    /// none is handed over.
+    pub(super) fn set_shares(&mut self, terms: &Arc<AllotmentTerms>) -> Owner {
+        // What nobody has of the old shares comes back first.
+        if let Some(all) = &self.allotments
+            && let Some((mark, old)) = all.find(&terms.id)
+        {
+            let left =
+                |places: &AsidePlaces| AsidePlaces { count: all.left_in(mark, places.area), ..*places };
+            let left: Vec<AsidePlaces> = old.areas.iter().map(left).collect();
+            for places in left {
+                self.pass_places(mark, places, SeatStatus::Blocked, SeatStatus::Available);
+            }
+        }
+
+        let shares = self.shares(terms).into_iter();
+        let shares: Box<[_]> = shares.map(|share| share.expect("A1: a share was decided")).collect();
+        for (places, share) in terms.areas.iter().zip(&shares) {
+            self.give_places(places.area, share.left, SeatStatus::Available, SeatStatus::Blocked);
+        }
+        self.allotments.get_or_insert_default().set(terms, shares)
+    }
+
+    /// Hands places of an area from one status to another, and tells the allotment whose they are.
+    fn pass_places(&mut self, mark: Owner, places: AsidePlaces, from: SeatStatus, to: SeatStatus) {
+        self.give_places(places.area, places.count, from, to);
+        if mark != FREE {
+            let allotments = self.allotments.as_mut().expect("a mark is a standing allotment's");
+            allotments.pass_places(mark, places, fate_of(from), fate_of(to));
+        }
+    }
+
+    /// Hands the places of a reservation's areas from one status to another. Where none is named they come from where they belong, or go
+    /// back there: to its allotment, or to everyone.
+    pub(super) fn give_areas(
+        &mut self,
+        terms: Option<&Terms>,
+        from: Option<SeatStatus>,
+        to: Option<SeatStatus>,
+    ) {
+        let Some(terms) = terms else { return };
+        for places in &*terms.areas {
+            let mark = self.area_home(places.area, terms.allotment.as_deref());
+            let home = if mark == FREE { SeatStatus::Available } else { SeatStatus::Blocked };
+            let moved = AsidePlaces { area: places.area, count: places.count };
+            self.pass_places(mark, moved, from.unwrap_or(home), to.unwrap_or(home));
+        }
+    }
+
     /// Takes what a reservation has from where it belongs, and counts the use of its code.
     pub(super) fn take(&mut self, reservation: &Reservation, status: SeatStatus) {
         self.take_home(&reservation.seats, reservation.number.0, reservation.allotment(), status);
-        self.give_areas(reservation.terms.as_deref(), SeatStatus::Available, status);
+        self.give_areas(reservation.terms.as_deref(), None, Some(status));
         if let Some(code) = reservation.code() {
             self.codes_mut().use_once(code, reservation.places());
         }
@@ -265,13 +422,25 @@ impl Schedule {
             assert_eq!(left, allotments.left_of(mark), "what is left is counted");
             left_in_all += left;
         }
-        assert_eq!(left_in_all, allotments.left(), "what is left in all is counted");
         let marked = self.owners.iter().filter(|owner| is_mark(**owner)).count();
         assert_eq!(
             u32::try_from(marked),
             Ok(left_in_all),
             "a mark is a standing allotment's, and of its own seats"
         );
+
+        let mut blocked = vec![0; self.area_counts().len()];
+        for (mark, terms) in allotments.iter() {
+            let counts = allotments.areas_of(mark);
+            assert!(counts.iter().copied().map(Some).eq(self.shares(terms)), "A1: a share's counts add up");
+            for (places, counts) in terms.areas.iter().zip(counts) {
+                blocked[places.area.index()] += counts.left;
+                left_in_all += counts.left;
+            }
+        }
+        let of_map = self.area_counts().iter().map(|counts| counts.blocked);
+        assert!(of_map.eq(blocked), "A1: blocked places are those that are left in allotments");
+        assert_eq!(left_in_all, allotments.left(), "what is left in all is counted");
 
         if let Some(codes) = self.codes() {
             codes.check_invariants();
@@ -290,5 +459,15 @@ impl Schedule {
             let enough = counted.used >= uses.used && counted.seats >= uses.seats;
             assert!(enough, "every live hold with a code has used it");
         }
+    }
+}
+
+/// Returns what is with a place of an allotment by its status on the map: an available one is everyone's.
+const fn fate_of(status: SeatStatus) -> Option<Fate> {
+    match status {
+        SeatStatus::Available => None,
+        SeatStatus::Held => Some(Fate::Held),
+        SeatStatus::Reserved => Some(Fate::Sold),
+        SeatStatus::Blocked => Some(Fate::Left),
     }
 }

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use super::Terms;
+use super::Pick;
+use super::terms::{Order, PriceType, Terms, Wish};
 use crate::domain::ids::{PaymentId, ReservationId, ReservationNumber, ScheduleNumber, UserId};
 use crate::domain::time::Timestamp;
-use crate::domain::venue::Seat;
+use crate::domain::venue::{Area, Seat};
 
 /// A reservation's status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -61,8 +62,8 @@ pub struct Reservation {
     pub number: ReservationNumber,
     /// The random part of its id.
     pub nonce: u64,
-    /// Whose it is.
-    pub user: UserId,
+    /// Whose it is; nobody's, where a clerk sold it without saying.
+    pub user: Option<UserId>,
     /// Its seats, in the order asked for.
     pub seats: Arc<[Seat]>,
     /// What of it isn't numbered seats at their grades' prices, where there is any.
@@ -108,10 +109,51 @@ impl Reservation {
         self.terms.as_ref()?.allotment.as_deref()
     }
 
-    /// Tells whether it has ended and stays so: one that expired while its payment's fate isn't known may be confirmed yet.
-    pub const fn has_ended_for_good(&self) -> bool {
+    /// Returns what makes it an order of the box office, where it is one.
+    pub fn order(&self) -> Option<&Order> {
+        self.terms.as_ref()?.order()
+    }
+
+    /// Returns when it ended, where it is forgotten a while later. An order isn't, since it is its payment, too.
+    pub fn leaves_since(&self) -> Option<Timestamp> {
+        self.ended_at.filter(|_| self.order().is_none())
+    }
+
+    /// Tells whether it has all that a wish names, at the same price types: an exchange for that only gives places back. The best seats
+    /// may be any.
+    pub fn has_all_of(&self, wish: &Wish) -> bool {
+        let seats: &[Seat] = match &wish.pick {
+            Pick::None => &[],
+            Pick::Seats(seats) => seats,
+            Pick::Best(_) => return false,
+        };
+        let terms = self.terms.as_deref();
+        let has_seat = |(place, seat): (usize, &Seat)| {
+            let own = self.seats.iter().position(|own| own == seat);
+            let own = own.map(|own| terms.map_or(PriceType::DEFAULT, |terms| terms.price_type(own)));
+            own == Some(wish.price_types.get(place).copied().unwrap_or_default())
+        };
+
+        let own = |area: Area, price_type: PriceType| -> u32 {
+            let own = terms.into_iter().flat_map(|terms| &*terms.areas);
+            let own = own.filter(|own| (own.area, own.price_type) == (area, price_type));
+            own.map(|own| own.count).sum()
+        };
+        let has_places = |area: Area, price_type: PriceType| {
+            let wished =
+                wish.areas.iter().filter(|other| (other.area, other.price_type) == (area, price_type));
+            wished.fold(0_u32, |sum, other| sum.saturating_add(other.count)) <= own(area, price_type)
+        };
+
+        seats.iter().enumerate().all(has_seat)
+            && wish.areas.iter().all(|wished| has_places(wished.area, wished.price_type))
+    }
+
+    /// Tells whether it has ended, stays so, and may be forgotten: one that expired while its payment's fate isn't known may be
+    /// confirmed yet.
+    pub fn may_be_forgotten(&self) -> bool {
         let is_pursued = matches!(self.status, ReservationStatus::Expired) && self.payment.is_some();
-        !self.status.is_live() && !is_pursued
+        !self.status.is_live() && !is_pursued && self.order().is_none()
     }
 
     /// Returns the status at `now`: a hold whose deadline has come is expired, even before the event

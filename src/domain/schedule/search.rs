@@ -298,6 +298,11 @@ impl<'a> FreeSeats<'a> {
         grades.iter().flat_map(|&grade| self.rows(grade)).map(|(_, free)| free).sum()
     }
 
+    /// Tells whether a grade has rows that may be looked through.
+    pub(super) fn has_rows_of(&self, grade: Grade) -> bool {
+        self.rows(grade).next().is_some()
+    }
+
     /// Returns a grade's rows from best to least, each with the number of its free seats.
     fn rows(&self, grade: Grade) -> impl Iterator<Item = (&'a LayoutRow, usize)> + use<'a> {
         let all = *self;

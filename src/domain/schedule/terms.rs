@@ -1,10 +1,12 @@
 //! What of a reservation isn't numbered seats at their grades' prices: places of areas, price types, lines, a code.
 //!
 //! A plain reservation has none of it, and no pointer to anything. Terms are decided once, when a hold is made or exchanged, and told
-//! by that event: nothing recomputes them, so that a reservation costs what its user was told.
+//! by that event: nothing recomputes them, so that a reservation costs what its user was told. Only a performance that is cancelled makes
+//! all of a reservation's lines refundable.
 
 use std::sync::Arc;
 
+use crate::domain::ids::{AllotmentId, PriceTypeId, UserId};
 use crate::domain::money::Money;
 use crate::domain::venue::{Area, Grade, LayoutArea, LayoutSection, Seat};
 
@@ -34,6 +36,8 @@ pub struct Wish {
     pub areas: Box<[AreaWish]>,
     /// The code that it brings, in capital letters.
     pub code: Option<Arc<str>>,
+    /// Whether an exchange that brings no code lets go of the one that its hold has; else it keeps that.
+    pub drops_code: bool,
     /// Whether it may have accessible and companion seats.
     pub accessible: bool,
 }
@@ -113,6 +117,11 @@ impl Wish {
         Self { pick: Pick::Best(Best { count, grade, part: None }), ..Self::default() }
     }
 
+    /// Tells whether it asks for seats of the default price type, without a code.
+    pub fn is_plain(&self) -> bool {
+        self.price_types.is_empty() && self.areas.is_empty() && self.code.is_none()
+    }
+
     /// Returns how many places it asks for, seats and places of areas together.
     pub fn places(&self) -> u32 {
         let areas = self.areas.iter().map(|area| area.count);
@@ -144,6 +153,72 @@ pub struct Terms {
     pub code: Option<Arc<str>>,
     /// The allotment that it was taken from.
     pub allotment: Option<Arc<str>>,
+    /// What makes it an order of the box office.
+    pub order: Option<Box<Order>>,
+}
+
+/// How an order is paid.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum OrderMethod {
+    /// In cash.
+    Cash,
+    /// By a terminal for cards.
+    CardTerminal,
+    /// By an invoice.
+    Invoice,
+    /// Not at all: it costs nothing.
+    Complimentary,
+}
+
+impl OrderMethod {
+    /// Every method.
+    pub const ALL: [Self; 4] = [Self::Cash, Self::CardTerminal, Self::Invoice, Self::Complimentary];
+
+    /// Returns the word that clients see.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Cash => "cash",
+            Self::CardTerminal => "card_terminal",
+            Self::Invoice => "invoice",
+            Self::Complimentary => "complimentary",
+        }
+    }
+}
+
+/// What makes a reservation an order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Order {
+    /// Who sold it.
+    pub clerk: UserId,
+    /// How it was paid.
+    pub method: OrderMethod,
+    /// The till's name for the payment: a slip of the terminal, the number of an invoice.
+    pub reference: Option<Box<str>>,
+    /// Who comes with it, for people.
+    pub name: Option<Box<str>>,
+    /// Why it costs what it does, for people.
+    pub reason: Option<Box<str>>,
+}
+
+/// An order to make.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OrderWish {
+    /// Whose it is; nobody's, where none is named.
+    pub user: Option<UserId>,
+    /// What it asks for. It brings no code.
+    pub wish: Wish,
+    /// The price types in whose order its own were read; none: those that stand.
+    pub types: Option<Box<[PriceTypeId]>>,
+    /// The allotment that it takes from, and from nothing else.
+    pub allotment: Option<AllotmentId>,
+    /// How it is paid, and by whom it is sold.
+    pub order: Order,
+    /// What is taken, where that isn't the sum of its prices.
+    pub amount: Option<Money>,
+    /// The random part of the reservation's id.
+    pub nonce: u64,
+    /// The random part of its payment's id.
+    pub payment_nonce: u64,
 }
 
 /// Places of an area that a reservation has.
@@ -174,8 +249,8 @@ pub struct Line {
     pub refundable: bool,
 }
 
-/// What a line is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+/// What a line is for, in the order of a reservation's lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum LineKind {
     /// Numbered seats.
     Seat,
@@ -203,6 +278,11 @@ impl LineKind {
 }
 
 impl Terms {
+    /// Returns what makes it an order, where it is one.
+    pub fn order(&self) -> Option<&Order> {
+        self.order.as_deref()
+    }
+
     /// Returns the price type of the seat at a place in the reservation's list.
     pub fn price_type(&self, place: usize) -> PriceType {
         self.price_types.get(place).copied().unwrap_or_default()
@@ -220,6 +300,16 @@ impl Terms {
     pub fn amount(&self) -> Money {
         let sum = self.lines.iter().map(|line| line.amount).sum();
         money(sum).expect("the lines of a reservation add up to an amount")
+    }
+
+    /// Makes all of it go back: the performance is cancelled, so its user gets nothing for any fee.
+    pub(super) fn refund_all(this: &mut Arc<Self>) {
+        if this.lines.iter().all(|line| line.refundable) {
+            return;
+        }
+        for line in &mut Arc::make_mut(this).lines {
+            line.refundable = true;
+        }
     }
 
     /// Returns what a cancellation gives back: the sum of the lines that are refundable, and nothing where that is below zero, as it

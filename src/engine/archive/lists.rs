@@ -12,10 +12,10 @@ use std::collections::{BinaryHeap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use super::access::ArchivedSchedule;
-use super::lookup::{FoundReservation, payment_place, reservation_place};
+use super::lookup::{FoundReservation, order_place, payment_place, reservation_place};
 use crate::archive::{Archive, PaymentPlace, Places, ReservationPlace};
 use crate::domain::ids::{PaymentNumber, ReservationNumber, ScheduleNumber};
-use crate::domain::payments::{Payment, Payments};
+use crate::domain::payments::{AnyPayment, OrderPayment, Payment, Payments, State};
 use crate::domain::schedule::{Reservation, ReservationStatus, Schedule};
 use crate::engine::error::EngineError;
 use crate::engine::live::Live;
@@ -138,18 +138,72 @@ fn bounded<P: Copy>(places: &Places<P>, schedule: impl Fn(P) -> ScheduleNumber) 
     Places { found, reached }
 }
 
-/// The payments of a schedule, wherever they are.
+/// Payments of a schedule, wherever they are.
 enum Source {
     Live(Arc<Live<Payments>>),
     Archived(Arc<ArchivedSchedule>),
+    /// Those of its orders.
+    Orders(Arc<ScheduleEntry>),
 }
 
 impl Source {
-    fn with<T>(&self, with: impl FnOnce(&Payments) -> T) -> T {
+    /// Copies those of a user, where one is named, that come before a place: at most so many, the newest first. One that doesn't pass
+    /// has no item.
+    fn rows(
+        &self,
+        user: Option<&str>,
+        before: Option<PaymentPlace>,
+        most: usize,
+        passes: impl Fn(State) -> bool,
+    ) -> Vec<(PaymentPlace, Option<AnyPayment>)> {
         match self {
-            Self::Live(entry) => with(&entry.read()),
-            Self::Archived(archived) => with(&archived.payments),
+            Self::Live(entry) => saga_rows(&entry.read(), user, before, most, passes),
+            Self::Archived(archived) => saga_rows(&archived.payments, user, before, most, passes),
+            Self::Orders(entry) => order_rows(&entry.read(), user, before, most, passes),
         }
+    }
+}
+
+fn saga_rows(
+    payments: &Payments,
+    user: Option<&str>,
+    before: Option<PaymentPlace>,
+    most: usize,
+    passes: impl Fn(State) -> bool,
+) -> Vec<(PaymentPlace, Option<AnyPayment>)> {
+    let is_before = |payment: &Payment| before.is_none_or(|before| payment_place(payment) < before);
+    let row = |payment: &Payment| {
+        let item = passes(payment.state).then(|| AnyPayment::Saga(payment.clone()));
+        (payment_place(payment), item)
+    };
+    match user {
+        Some(user) => {
+            let own = payments.of_user(user).rev().filter(|payment| is_before(payment));
+            own.take(most).map(row).collect()
+        }
+        None => payments.before(is_before).take(most).map(row).collect(),
+    }
+}
+
+fn order_rows(
+    schedule: &Schedule,
+    user: Option<&str>,
+    before: Option<PaymentPlace>,
+    most: usize,
+    passes: impl Fn(State) -> bool,
+) -> Vec<(PaymentPlace, Option<AnyPayment>)> {
+    let place = |order: &Reservation| order_place(schedule.number(), order);
+    let is_before = |order: &Reservation| before.is_none_or(|before| place(order) < before);
+    let row = |order: &Reservation| {
+        let payment = OrderPayment::of(schedule, order).filter(|payment| passes(payment.state()));
+        (place(order), payment.map(AnyPayment::OfOrder))
+    };
+    match user {
+        Some(user) => {
+            let own = schedule.reservations_of(user).rev().filter(|kept| kept.order().is_some());
+            own.filter(|order| is_before(order)).take(most).map(row).collect()
+        }
+        None => schedule.orders_before(is_before).take(most).map(row).collect(),
     }
 }
 
@@ -261,7 +315,7 @@ impl Engine {
         Ok(rows)
     }
 
-    /// Lists payments, live and archived, the newest first: at most `limit`, and only those before a place if an earlier part gave one.
+    /// Lists payments, live and archived, those of orders, too, the newest first: at most `limit`, and only those before a place if an earlier part gave one.
     /// The status is the word that clients see.
     ///
     /// # Errors
@@ -271,7 +325,7 @@ impl Engine {
         narrow: Narrow<'_, &str>,
         before: Option<PaymentPlace>,
         limit: usize,
-    ) -> Result<Listed<Payment, PaymentPlace>, EngineError> {
+    ) -> Result<Listed<AnyPayment, PaymentPlace>, EngineError> {
         let before = before.map(|(at, schedule, number)| {
             (at, schedule, PaymentNumber(self.directory.core.seal.open_cursor(schedule, number.0)))
         });
@@ -287,27 +341,13 @@ impl Engine {
         narrow: Narrow<'_, &str>,
         before: Option<PaymentPlace>,
         limit: usize,
-    ) -> Result<Listed<Payment, PaymentPlace>, EngineError> {
+    ) -> Result<Listed<AnyPayment, PaymentPlace>, EngineError> {
         let Narrow { user, schedule, status } = narrow;
         let (entries, sources) = self.payment_sources(user, schedule).await?;
-        let passes = |payment: &Payment| {
-            status.is_none_or(|status| payment.state.as_str() == status)
-                && user.is_none_or(|user| *payment.user == *user)
-        };
+        let passes = |state: State| status.is_none_or(|status| state.as_str() == status);
 
         let found = merge(sources.len(), before, limit + 1, |source, before, most| {
-            let is_before = |payment: &Payment| before.is_none_or(|before| payment_place(payment) < before);
-            let row = |payment: &Payment| (payment_place(payment), passes(payment).then(|| payment.clone()));
-            sources[source].with(|payments| match user {
-                Some(user) => payments
-                    .of_user(user)
-                    .rev()
-                    .filter(|payment| is_before(payment))
-                    .take(most)
-                    .map(row)
-                    .collect(),
-                None => payments.before(is_before).take(most).map(row).collect(),
-            })
+            sources[source].rows(user, before, most, passes)
         });
         let Some(archived) = self.archived_outside(&entries) else { return Ok(found.listed(limit)) };
         if schedule.is_some() {
@@ -327,53 +367,74 @@ impl Engine {
         }
         let places = bounded(&places, |(_, schedule, _)| schedule);
         let mut rows = self.payments_at(&places.found).await?;
-        rows.retain(|(_, payment)| passes(payment));
+        rows.retain(|(_, payment)| passes(payment.state()));
         Ok(found.join(FoundRows { rows, reached: places.reached }).listed(limit))
     }
 
-    /// Finds the payments that are in memory, with their schedules. The payments of a schedule that was deleted stay: their money may
-    /// be under way.
+    /// Finds the payments that are in memory, with their schedules; of one schedule also those in the archive. The payments of a
+    /// schedule that was deleted stay: their money may be under way.
     async fn payment_sources(
         &self,
         user: Option<&str>,
         schedule: Option<&str>,
     ) -> Result<(Vec<Arc<ScheduleEntry>>, Vec<Source>), EngineError> {
         let ledgers = &self.directory.ledgers;
-        let live: Vec<Arc<Live<Payments>>> = match (schedule, user) {
+        // A schedule that moves to the archive leaves the directory first, and its payments after it: so they are looked for first.
+        let (live, entries): (Vec<Arc<Live<Payments>>>, Vec<Arc<ScheduleEntry>>) = match (schedule, user) {
             (Some(id), _) => {
                 let Some(entry) = self.find_schedule(id).await? else { return Ok((Vec::new(), Vec::new())) };
-                let Some(payments) = ledgers.payments(entry.number()) else {
-                    // It has none, or they are in the archive.
-                    let archived = self.directory.archived(entry.number()).await?;
-                    return Ok((vec![entry], archived.into_iter().map(Source::Archived).collect()));
-                };
-                vec![payments]
+                (ledgers.payments(entry.number()).into_iter().collect(), vec![entry])
             }
             (None, Some(user)) => {
-                let numbers = self.directory.numbers_of_user(user);
-                numbers.into_iter().filter_map(|number| ledgers.payments(number)).collect()
+                let numbers = self.directory.numbers_of_user(user).into_iter();
+                let live = numbers.filter_map(|number| ledgers.payments(number)).collect();
+                (live, self.schedules_of_user(user))
             }
-            (None, None) => ledgers.all_payments(),
+            (None, None) => (ledgers.all_payments(), self.schedules()),
         };
 
-        let numbers = live.iter().map(|payments| payments.read().schedule());
-        let looked_at = numbers.filter_map(|number| self.directory.schedule_by_number(number)).collect();
-        Ok((looked_at, live.into_iter().map(Source::Live).collect()))
+        let mut sources = Vec::new();
+        if let (Some(_), [], [entry]) = (schedule, &live[..], &entries[..]) {
+            // It has none, or they are in the archive.
+            let archived = self.directory.archived(entry.number()).await?;
+            sources.extend(archived.map(Source::Archived));
+        }
+
+        let numbers: HashSet<ScheduleNumber> =
+            live.iter().map(|payments| payments.read().schedule()).collect();
+        sources.extend(live.into_iter().map(Source::Live));
+        let mut looked_at = Vec::new();
+        for entry in entries {
+            let has_orders = entry.read().orders().next().is_some();
+            if has_orders {
+                sources.push(Source::Orders(Arc::clone(&entry)));
+            }
+            if has_orders || schedule.is_some() || numbers.contains(&entry.number()) {
+                looked_at.push(entry);
+            }
+        }
+        Ok((looked_at, sources))
     }
 
     /// Reads payments of the archive, a schedule after the other.
     async fn payments_at(
         &self,
         places: &[PaymentPlace],
-    ) -> Result<Vec<(PaymentPlace, Payment)>, EngineError> {
+    ) -> Result<Vec<(PaymentPlace, AnyPayment)>, EngineError> {
         let mut in_order = places.to_vec();
         in_order.sort_unstable_by_key(|(_, schedule, number): &PaymentPlace| (*schedule, *number));
         let mut rows = Vec::with_capacity(places.len());
         for of_one in in_order.chunk_by(|(_, one, _), (_, other, _)| one == other) {
             let Some(archived) = self.directory.archived(of_one[0].1).await? else { continue };
-            let payments =
-                of_one.iter().filter_map(|place| Some((*place, archived.payments.numbered(place.2)?)));
-            rows.extend(payments.map(|(place, payment)| (place, payment.clone())));
+            let schedule = archived.entry.read();
+            for place in of_one {
+                let order = place.2.order().and_then(|number| schedule.reservation_numbered(number));
+                let found = match order.and_then(|order| OrderPayment::of(&schedule, order)) {
+                    Some(payment) => Some(AnyPayment::OfOrder(payment)),
+                    None => archived.payments.numbered(place.2).cloned().map(AnyPayment::Saga),
+                };
+                rows.extend(found.map(|payment| (*place, payment)));
+            }
         }
         Ok(rows)
     }

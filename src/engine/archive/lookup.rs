@@ -8,8 +8,8 @@ use std::sync::Arc;
 use super::access::{ArchivedSchedule, failed, read_schedule};
 use crate::archive::{Archive, Head, PaymentPlace, ReservationPlace};
 use crate::domain::accounts::{Carried, Transaction};
-use crate::domain::ids::{PaymentId, ScheduleNumber};
-use crate::domain::payments::Payment;
+use crate::domain::ids::{PaymentId, PaymentNumber, ScheduleNumber};
+use crate::domain::payments::{AnyPayment, OrderPayment, Payment};
 use crate::domain::schedule::{Reservation, ReservationStatus};
 use crate::domain::time::Timestamp;
 use crate::engine::directory::Directory;
@@ -195,17 +195,32 @@ impl Engine {
         (self.catalogue().archived_count() > 0).then_some(is_archived)
     }
 
-    /// Finds a payment, live or archived. One that isn't settled goes on, should nobody drive it.
+    /// Finds a payment, live or archived, an order's, too. One that isn't settled goes on, should nobody drive it.
     ///
     /// # Errors
     /// `ArchiveUnavailable`.
-    pub async fn find_payment(&self, id: PaymentId) -> Result<Option<Payment>, EngineError> {
+    pub async fn find_payment(&self, id: PaymentId) -> Result<Option<AnyPayment>, EngineError> {
+        if id.number.order().is_some() {
+            let entry = self.find_schedule_numbered(id.schedule).await?;
+            let found = entry.and_then(|entry| OrderPayment::find(&entry.read(), id));
+            return Ok(found.map(AnyPayment::OfOrder));
+        }
+
         if let Some(payment) = self.payment(id) {
             self.go_on(&payment);
-            return Ok(Some(payment));
+            return Ok(Some(AnyPayment::Saga(payment)));
         }
         let archived = self.directory.archived(id.schedule).await?;
-        Ok(archived.and_then(|archived| archived.payments.payment(id).cloned()))
+        let found = archived.and_then(|archived| archived.payments.payment(id).cloned());
+        Ok(found.map(AnyPayment::Saga))
+    }
+
+    /// The same for a payment that is a saga: an order's is none.
+    ///
+    /// # Errors
+    /// `ArchiveUnavailable`.
+    pub(in crate::engine) async fn find_saga(&self, id: PaymentId) -> Result<Option<Payment>, EngineError> {
+        Ok(self.find_payment(id).await?.and_then(AnyPayment::into_saga))
     }
 
     /// Returns a user's movements, in memory and in the archive, the newest first, those before a number of the shard if one is
@@ -245,6 +260,11 @@ impl Engine {
 /// Returns a reservation's place in a list of all.
 pub(super) fn reservation_place(schedule: ScheduleNumber, reservation: &Reservation) -> ReservationPlace {
     (reservation.created_at, schedule, reservation.number)
+}
+
+/// Returns the place of an order's payment in a list of all.
+pub(super) fn order_place(schedule: ScheduleNumber, order: &Reservation) -> PaymentPlace {
+    (order.created_at, schedule, PaymentNumber::of_order(order.number))
 }
 
 /// Returns a payment's place in a list of all.

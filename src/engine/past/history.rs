@@ -9,7 +9,7 @@ use crate::domain::schedule::{Ended, Event, Schedule};
 use crate::domain::time::Timestamp;
 use crate::domain::venue::Seat;
 use crate::engine::{Engine, ScheduleEntry};
-use crate::journal::snapshot::{self, SnapshotError};
+use crate::journal::snapshot::SnapshotError;
 use crate::journal::{Position, ReadError};
 use crate::record::{Fact, Record, Stream};
 use crate::recovery::{self, RebuildError, Start, Until, Visit, World, rebuild};
@@ -49,7 +49,10 @@ impl From<ReadError> for HistoryError {
     fn from(error: ReadError) -> Self {
         match error {
             ReadError::Gone { oldest } => Self::NotRetained { oldest },
-            ReadError::Damaged { .. } | ReadError::Store { .. } | ReadError::Closed => Self::Read(error),
+            ReadError::Damaged { .. }
+            | ReadError::Store { .. }
+            | ReadError::Closed
+            | ReadError::Log { .. } => Self::Read(error),
         }
     }
 }
@@ -119,12 +122,13 @@ impl Engine {
         let wanted = &|stream| Ok::<_, HistoryError>(streams.contains(&stream));
         // A schedule needs its venue, whose seats stay as long as it is listed.
         let world = || World::with(Catalogue::clone(&self.catalogue()));
-        let log_id = Some(self.journal().log_id());
 
-        let starts = snapshot::list(self.data_dir())?
+        let starts = self
+            .journal()
+            .snapshots()?
             .into_iter()
-            .take_while(|(position, _)| *position >= retained_after)
-            .filter_map(|(position, path)| snapshot::read_at(&path, position, log_id).ok())
+            .take_while(|position| *position >= retained_after)
+            .filter_map(|position| self.journal().snapshot_at(position).ok())
             .filter(|snapshot| snapshot.header.instant <= at.as_millis())
             .map(|snapshot| Start::of(&snapshot, world(), wanted));
 
@@ -153,7 +157,9 @@ struct Owners(Vec<ReservationNumber>);
 impl Owners {
     fn concerns(&mut self, event: &Event, seat: Seat) -> bool {
         match event {
-            Event::SeatsHeld { number, seats, .. } | Event::SeatsExchanged { number, seats, .. } => {
+            Event::SeatsHeld { number, seats, .. }
+            | Event::SeatsExchanged { number, seats, .. }
+            | Event::Ordered { number, seats, .. } => {
                 let has = seats.contains(&seat);
                 let had = self.0.contains(number);
                 if has && !had {

@@ -10,7 +10,7 @@
 use super::history::HistoryError;
 use crate::domain::time::Timestamp;
 use crate::engine::Engine;
-use crate::journal::snapshot::{self, SnapshotError};
+use crate::journal::snapshot::SnapshotError;
 use crate::journal::{Position, ReadError};
 use crate::record::Stream;
 use crate::recovery::{RebuildError, Rebuilt, Start, Until, Visit, World, rebuild};
@@ -84,7 +84,7 @@ impl Engine {
             if wanted() { Ok(!is_room) } else { Err(PointInTimeError::Unwanted) }
         };
 
-        let newest = snapshot::load_newest(self.data_dir(), self.journal().log_id())?.snapshot;
+        let newest = self.journal().newest_snapshot()?;
         let start = newest.map(|newest| Start::of(&newest, World::default(), wanted));
 
         // Taken first: everything that was durable at this instant is in.

@@ -149,7 +149,8 @@ impl Drive<'_> {
 
         let cancel = Cancel {
             payment_key,
-            amount: payment.amount,
+            amount: payment.refund_amount(),
+            captured: payment.amount,
             reason: reason.to_owned(),
             idempotency_key: self.attempt("cancel"),
         };

@@ -211,7 +211,7 @@ impl Engine {
     /// here, as after a backup was restored, nobody else would ever give it back.
     pub async fn compare_with_gateway(&self, gateway: &str, id: PaymentId) {
         let Some(gateway) = self.directory.ledgers.gateways.named(gateway) else { return };
-        let Ok(known) = self.find_payment(id).await else { return };
+        let Ok(known) = self.find_saga(id).await else { return };
         let Some(payment) = known else { return self.look_for_a_stranger(id, &**gateway).await };
 
         let Some((order_id, payment_key)) = names(&payment) else { return };
@@ -359,7 +359,7 @@ impl Drive<'_> {
                     }
                 },
                 // Completed, and owed since.
-                None => payments::Command::Refund { payment: self.id },
+                None => payments::Command::Refund { payment: self.id, amount: self.refundable(&payment) },
             };
 
             let capture_is_next = matches!(command, payments::Command::Note { outcome: Outcome::Held, .. });
@@ -381,6 +381,14 @@ impl Drive<'_> {
             }
         }
         End::Settled
+    }
+
+    /// Returns how much of a cancelled reservation's money goes back, as its lines say; nothing where it is forgotten, and so all of it.
+    fn refundable(&self, payment: &Payment) -> Option<Money> {
+        let entry = self.directory.schedule_by_number(payment.id.schedule)?;
+        let schedule = entry.read();
+        let reservation = schedule.reservation(payment.reservation)?;
+        Some(schedule.refund_of(reservation))
     }
 
     /// Waits before a step is tried again; says no when nothing can change any more.
@@ -448,6 +456,7 @@ impl Drive<'_> {
             Step::Confirm => Ok(self.confirm(payment).await?),
 
             Step::EndPass => Ok(self.end_pass(payment).await?),
+            Step::GiveBack if payment.gives_nothing_back() => Ok(Outcome::GivenBack),
             Step::GiveBack if through_gateway => self.give_back_at_gateway(payment).await,
             Step::GiveBack => Ok(self.give_back(payment).await?),
         }
@@ -537,7 +546,7 @@ impl Drive<'_> {
         let command = accounts::Command::Refund {
             user: payment.user.clone(),
             payment: payment.id,
-            amount: payment.amount,
+            amount: payment.refund_amount(),
             nonce: random::number(),
         };
         self.directory.ledgers.accounts(&payment.user).ask(command, Cause::default(), None).await?;

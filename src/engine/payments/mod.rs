@@ -16,13 +16,13 @@ pub(super) use ledgers::Ledgers;
 
 use self::drives::Until;
 use super::error::EngineError;
-use super::live::{Aggregate, Done, KeyLookup, Live};
+use super::live::{Aggregate, Done, KeyLookup};
 use super::{Engine, ScheduleEntry};
 use crate::domain::cause::{By, Cause};
 use crate::domain::ids::{PaymentId, PaymentNumber, ScheduleNumber, UserId};
 use crate::domain::keys::KeyUse;
 use crate::domain::money::{Currency, Money};
-use crate::domain::payments::{self, Method, Payment, Payments};
+use crate::domain::payments::{self, Method, Payment};
 use crate::domain::schedule::{Refusal, ReservationRef, ReservationStatus};
 use crate::gateway::{Gateways, PaymentKey};
 
@@ -92,7 +92,7 @@ impl Engine {
         payments.start(&self.directory.core).await;
 
         // A key that had its effect comes before the hold, which that effect has ended.
-        if let Some(done) = self.paid_before(&payments, key)? {
+        if let Some(done) = self.paid_before(entry, key)? {
             return Ok(done);
         }
 
@@ -163,7 +163,7 @@ impl Engine {
         user: &UserId,
         payment_key: &PaymentKey,
     ) -> Result<Done<Payment>, EngineError> {
-        let found = self.find_payment(id).await?.filter(|payment| payment.user == *user);
+        let found = self.find_saga(id).await?.filter(|payment| payment.user == *user);
         let payment = found.ok_or(payments::Refusal::NoSuchPayment)?;
         if payment.payment_key.as_deref() != Some(payment_key.as_str()) {
             return Err(payments::Refusal::NotReady.into());
@@ -176,13 +176,18 @@ impl Engine {
         &self.directory.ledgers.gateways
     }
 
-    /// Answers a key that has had its effect, before it is asked whether the hold still lives.
-    fn paid_before(
+    /// Answers a key of [`Engine::pay`] that has had its effect: nothing else about the payment is asked then, as whether the hold
+    /// still lives.
+    ///
+    /// # Errors
+    /// `KeyReused`; `InProgress` while the payment is being made; `JournalUnavailable`.
+    pub fn paid_before(
         &self,
-        payments: &Live<Payments>,
+        entry: &ScheduleEntry,
         key: Option<KeyUse>,
     ) -> Result<Option<Done<Payment>>, EngineError> {
-        let Some(key) = key else { return Ok(None) };
+        let payments = self.directory.ledgers.payments(entry.number());
+        let Some((key, payments)) = key.zip(payments) else { return Ok(None) };
         let found = Aggregate::find(&*payments.read(), key, self.now());
         match found {
             None | Some(KeyLookup::Answered(_, None)) => Ok(None),
@@ -219,7 +224,7 @@ impl Engine {
         user: &UserId,
     ) -> Result<(Money, Currency), EngineError> {
         let reservation = self.read_reservation(entry, id).await;
-        let reservation = reservation.filter(|reservation| reservation.user == *user);
+        let reservation = reservation.filter(|reservation| reservation.user.as_ref() == Some(user));
         let reservation = reservation.ok_or(Refusal::NoSuchReservation)?;
         match reservation.status {
             ReservationStatus::Held => {

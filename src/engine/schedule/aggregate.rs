@@ -50,7 +50,10 @@ impl Aggregate for Schedule {
             self.check_unpaid(user, max.get(), now)?;
         }
         // Only who asks for seats may ask for accessible ones.
-        let wish = matches!(command, AnyCommand::Callers(Command::Hold { .. } | Command::Exchange { .. }));
+        let wish = matches!(
+            command,
+            AnyCommand::Callers(Command::Hold { .. } | Command::Exchange { .. } | Command::Order(_))
+        );
         let seating = if wish { core.special_seats(self.venue()) } else { None };
         Ok(self.decide_seated(command, now, seating.as_deref())?)
     }
@@ -64,7 +67,7 @@ impl Aggregate for Schedule {
     }
 
     fn answer(&self, command: &AnyCommand, event: &Event) -> Answer {
-        let touched = if let Event::SeatsHeld { number, .. } = event {
+        let touched = if let Event::SeatsHeld { number, .. } | Event::Ordered { number, .. } = event {
             Some(*number)
         } else {
             command.reservation().map(|reservation| reservation.number)
@@ -81,6 +84,10 @@ impl Aggregate for Schedule {
     fn seal(&self, event: &mut Event, seal: &Seal) {
         if let Event::SeatsHeld { number, nonce, .. } = event {
             seal.reservation(self.number(), number, nonce);
+        }
+        if let Event::Ordered { number, nonce, payment, .. } = event {
+            seal.reservation(self.number(), number, nonce);
+            seal.payment(self.number(), &mut payment.number, &mut payment.nonce);
         }
     }
 
@@ -119,7 +126,7 @@ impl Aggregate for Schedule {
         let (number, changes) = {
             let mut schedule = live.durable.write().unwrap_or_else(PoisonError::into_inner);
             for Happened { event, at, cause } in happened {
-                if let Event::SeatsHeld { user, .. } = event
+                if let Event::SeatsHeld { user, .. } | Event::Ordered { user: Some(user), .. } = event
                     && !schedule.knows(user)
                 {
                     newcomers.push(user.clone());
@@ -143,6 +150,8 @@ impl Aggregate for Schedule {
             schedule
                 .reservation_numbered(*number)
                 .and_then(|reservation| reservation.payment)
+                // An order's money is given back by hand.
+                .filter(|payment| payment.number.order().is_none())
                 .map(Effect::Drive)
         } else if matches!(event, Event::ScheduleCancelled) {
             Some(Effect::Settle(live.read().number()))

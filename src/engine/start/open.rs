@@ -23,7 +23,7 @@ use crate::engine::room::Passes;
 use crate::engine::seal::Seal;
 use crate::engine::supervisor::Supervisor;
 use crate::engine::{Engine, EngineConfig, numbers};
-use crate::journal::snapshot::{self, SnapshotError};
+use crate::journal::snapshot::SnapshotError;
 use crate::journal::{CommitError, CommitStats, Hooks, Journal, OpenError, Position, ReadError, Recovering};
 use crate::recovery::{RebuildError, Rebuilt, Start, Until, Visit, World, rebuild};
 
@@ -85,6 +85,8 @@ struct Recovered {
     world: World,
     /// The position of the snapshot that recovery began with.
     snapshot: Option<Position>,
+    /// How many records it read behind that.
+    replayed: u64,
     journal: Recovering,
     archive: Archive,
 }
@@ -99,7 +101,7 @@ pub(in crate::engine) async fn open(config: EngineConfig) -> Result<Engine, Engi
         };
         recover(&journal.dir, opened)
     });
-    let Recovered { mut world, snapshot, journal: recovering, archive } =
+    let Recovered { mut world, snapshot, replayed, journal: recovering, archive } =
         recovered.await.map_err(|_| EngineOpenError::Panicked)??;
 
     // A clock that can't be right is refused before anything is written.
@@ -109,13 +111,15 @@ pub(in crate::engine) async fn open(config: EngineConfig) -> Result<Engine, Engi
     config.clock.advance_to(known);
 
     let (last, key) = (recovering.last(), recovering.fingerprint_key());
+    let newest = snapshot.unwrap_or(Position::START);
+    let snapshot_bytes = recovering.snapshot_len(newest);
     // Whatever is written from here on can be repeated by a start that follows one that died.
     let journal = recovering.start_down_since(hooks(&config.clock), down_since.as_millis())?;
     let bridge = Bridge { journal: &journal, limits: config.limits(), down_since };
     bridge.cross(&mut world, config.clock.as_ref()).await?;
 
     let count = world.schedules.len();
-    let directory = directory_of(&config, world, journal, &key, archive, snapshot);
+    let directory = directory_of(&config, world, journal, &key, archive, (snapshot, replayed));
     let engine = start(&config, directory).await;
 
     // Payments that were under way go on beside the first requests.
@@ -140,10 +144,8 @@ pub(in crate::engine) async fn open(config: EngineConfig) -> Result<Engine, Engi
         );
     }
 
-    let newest = snapshot.unwrap_or(Position::START);
-    let bytes = snapshot::len(&config.journal.dir, newest);
     metrics::gauge!("onsale_snapshot_position").set(numbers::value(newest.get()));
-    metrics::gauge!("onsale_snapshot_bytes").set(numbers::value(bytes));
+    metrics::gauge!("onsale_snapshot_bytes").set(numbers::value(snapshot_bytes));
     metrics::gauge!("onsale_recovery_seconds").set(watch.elapsed().as_secs_f64());
 
     let seconds = watch.elapsed().as_secs_f64();
@@ -158,7 +160,7 @@ fn directory_of(
     journal: Journal,
     key: &[u8; 32],
     archive: Archive,
-    snapshot: Option<Position>,
+    (snapshot, replayed): (Option<Position>, u64),
 ) -> Arc<Directory> {
     let fingerprint_key = hmac::Key::new(hmac::HMAC_SHA256, key);
     let archive = ArchiveAccess::new(archive, journal.driver());
@@ -181,6 +183,7 @@ fn directory_of(
         gateways: config.gateways.clone(),
         data_dir: config.journal.dir.clone(),
         last_snapshot: AtomicU64::new(snapshot.map_or(u64::MAX, Position::get)),
+        snapshot_records: AtomicU64::new(replayed.wrapping_neg()),
         archive,
         archive_after: config.archive_after,
     };
@@ -227,7 +230,7 @@ fn recover(dir: &std::path::Path, journal: Recovering) -> Result<Recovered, Engi
     let all = &|_| Ok::<_, EngineOpenError>(true);
 
     let mut start = Start::default();
-    if let Some(newest) = snapshot::load_newest(dir, journal.log_id())?.snapshot {
+    if let Some(newest) = journal.newest_snapshot()? {
         let position = newest.header.position;
         if position > journal.last() {
             return Err(EngineOpenError::SnapshotAhead { snapshot: position, journal: journal.last() });
@@ -236,12 +239,12 @@ fn recover(dir: &std::path::Path, journal: Recovering) -> Result<Recovered, Engi
     }
 
     let records = |after, visit: &mut Visit<'_, _>| journal.for_each(after, visit);
-    let Rebuilt { world, snapshot, .. } = rebuild([Ok(start)], records, Until::End, all)?;
+    let Rebuilt { world, snapshot, applied: replayed, .. } = rebuild([Ok(start)], records, Until::End, all)?;
     world.check_at(journal.last())?;
 
     let archive = Archive::open(dir, journal.log_id())?;
     archive.check(&world)?;
-    Ok(Recovered { world, snapshot, journal, archive })
+    Ok(Recovered { world, snapshot, replayed, journal, archive })
 }
 
 fn hooks(clock: &Arc<dyn Clock>) -> Hooks {

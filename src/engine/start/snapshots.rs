@@ -6,7 +6,6 @@
 //! later than the position. Replay recognises the events that a section has by their versions, and skips them. Only durable
 //! state is ever in a snapshot.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -73,6 +72,8 @@ async fn try_take(directory: &Arc<Directory>) -> Result<Position, SnapshotFailed
     if directory.core.journal.failure().is_some() {
         return Err(SnapshotFailed::JournalUnavailable);
     }
+    // Read first: what comes meanwhile may be in the snapshot, and is counted as if it weren't.
+    let records = directory.core.journal.records();
     let position = directory.core.journal.barrier().await?;
     if position.get() == directory.last_snapshot.load(Ordering::Relaxed) {
         // Nothing has happened since the last snapshot, so it still stands for the present.
@@ -82,15 +83,15 @@ async fn try_take(directory: &Arc<Directory>) -> Result<Position, SnapshotFailed
     let started = Stopwatch::start();
     let writer = Arc::clone(directory);
     let written = directory.core.journal.driver().run_blocking(move || write(&writer, position)).await;
-    let path = written
+    let bytes = written
         .map_err(|_| SnapshotFailed::Panicked)?
         .map_err(|error| SnapshotFailed::Io(Arc::new(error)))?;
 
     directory.last_snapshot.store(position.get(), Ordering::Relaxed);
+    directory.snapshot_records.store(records, Ordering::Relaxed);
     directory.core.journal.follow_snapshot().await?;
     directory.forget_users();
 
-    let bytes = std::fs::metadata(&path).map_or(0, |file| file.len());
     metrics::histogram!("onsale_snapshot_seconds").record(started.elapsed());
     metrics::gauge!("onsale_snapshot_bytes").set(numbers::value(bytes));
     metrics::gauge!("onsale_snapshot_position").set(numbers::value(position.get()));
@@ -98,10 +99,10 @@ async fn try_take(directory: &Arc<Directory>) -> Result<Position, SnapshotFailed
     Ok(position)
 }
 
-fn write(directory: &Directory, position: Position) -> Result<PathBuf, SnapshotError> {
+/// Returns how many bytes it has.
+fn write(directory: &Directory, position: Position) -> Result<u64, SnapshotError> {
     let instant = directory.core.clock.now().as_millis();
-    let dir = directory.data_dir.as_path();
-    let mut writer = directory.core.journal.begin_snapshot(dir, position, instant)?;
+    let mut writer = directory.core.journal.begin_snapshot(position, instant)?;
     directory.show_sections(|section| section.encode().try_for_each(|part| writer.section(&part)))?;
     writer.finish()
 }

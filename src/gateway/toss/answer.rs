@@ -259,7 +259,7 @@ pub(super) fn cancelled_before(
     code: Said,
     reason: Said,
 ) -> CancelOutcome {
-    let has_the_money = code.as_str().starts_with("NOT_CANCELABLE_");
+    let has_the_money = may_have_less(code.as_str());
     let looked = looked.filter(|reply| is_success(reply)).and_then(|reply| went_back(reply, asked));
     match looked {
         Some(CancelOutcome::Unknown { .. }) if has_the_money => CancelOutcome::Refused { code, reason },
@@ -429,10 +429,15 @@ fn of_cancel(status: u16, code: Option<&Said>) -> Verdict {
         }
         Some("NOT_AVAILABLE_BANK" | "EXCEED_MAX_REFUND_AMOUNT") => Verdict::Unknown(Why::Failed),
         Some("FORBIDDEN_REQUEST") => Verdict::Unknown(Why::Misconfigured),
-        Some(code) if is_already(code) || code.starts_with("NOT_CANCELABLE_") => Verdict::Look,
+        Some(code) if is_already(code) || may_have_less(code) => Verdict::Look,
         Some(code) if is_refusal(status, code, REFUSED) => Verdict::Refused,
         Some(_) | None => Verdict::Unknown(Why::NotUnderstood),
     }
+}
+
+/// Tells whether a refusal of a refund may mean that it was made before: the gateway has less than was asked for, or expected.
+fn may_have_less(code: &str) -> bool {
+    code.starts_with("NOT_CANCELABLE_") || code == "NOT_MATCHES_REFUNDABLE_AMOUNT"
 }
 
 fn is_already(code: &str) -> bool {

@@ -144,6 +144,7 @@ fn cancel() -> Cancel {
     Cancel {
         payment_key: PaymentKey::parse(KEY).unwrap(),
         amount: Money::new(340_000).unwrap(),
+        captured: Money::new(340_000).unwrap(),
         reason: "The seats were gone.".to_owned(),
         idempotency_key: IdempotencyKey::parse("cancel-1").unwrap(),
     }

@@ -85,6 +85,12 @@ macro_rules! extractors {
 extractors! {
     /// Someone who buys.
     User: Buy;
+    /// Someone who sells at the box office.
+    Clerk: Sell;
+    /// Someone who gives back what they may touch: their own, an order, or anyone's.
+    Returner: GiveBack;
+    /// Someone who reads one thing that they may see: [`Caller::may_see_of`].
+    Viewer: ReadOne;
     /// Someone who reads what is theirs, or anyone's: [`Caller::may_see`].
     Reader: ReadOwn;
     /// Someone who reads everything.

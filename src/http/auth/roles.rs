@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// The role of a token, from its claim `role`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "snake_case")]
 pub enum Role {
     /// Buys seats.
     User,
@@ -16,6 +16,8 @@ pub enum Role {
     Auditor,
     /// Reads the feed of events and nothing else.
     Feed,
+    /// Sells at the box office.
+    BoxOffice,
 }
 
 /// A right that a role has or not.
@@ -23,7 +25,13 @@ pub enum Role {
 pub enum Right {
     /// Be a customer: wait, hold, pay, give back, put money in.
     Buy,
-    /// Read what is one's own.
+    /// Sell at the box office.
+    Sell,
+    /// Give a reservation back that one may touch.
+    GiveBack,
+    /// Read a reservation or a payment that one may see.
+    ReadOne,
+    /// Read all that is one's own.
     ReadOwn,
     /// Read what is anyone's, and export it.
     ReadAll,
@@ -41,14 +49,18 @@ pub enum Right {
 
 impl Role {
     /// Every role.
-    pub const ALL: [Self; 5] = [Self::User, Self::Admin, Self::Operator, Self::Auditor, Self::Feed];
+    pub const ALL: [Self; 6] =
+        [Self::User, Self::Admin, Self::Operator, Self::Auditor, Self::Feed, Self::BoxOffice];
 
     /// Returns what the role may do.
     pub const fn rights(self) -> &'static [Right] {
         match self {
-            Self::User => &[Right::Buy, Right::ReadOwn, Right::OpenStreams],
+            Self::User => &[Right::Buy, Right::GiveBack, Right::ReadOne, Right::ReadOwn, Right::OpenStreams],
             Self::Admin => &[
                 Right::Buy,
+                Right::Sell,
+                Right::GiveBack,
+                Right::ReadOne,
                 Right::ReadOwn,
                 Right::ReadAll,
                 Right::WatchSales,
@@ -58,10 +70,16 @@ impl Role {
                 Right::Administer,
             ],
             Self::Operator => &[Right::WatchSales, Right::RunSales, Right::OpenStreams],
-            Self::Auditor => {
-                &[Right::ReadOwn, Right::ReadAll, Right::WatchSales, Right::OpenStreams, Right::FollowEvents]
-            }
+            Self::Auditor => &[
+                Right::ReadOne,
+                Right::ReadOwn,
+                Right::ReadAll,
+                Right::WatchSales,
+                Right::OpenStreams,
+                Right::FollowEvents,
+            ],
             Self::Feed => &[Right::OpenStreams, Right::FollowEvents],
+            Self::BoxOffice => &[Right::Sell, Right::GiveBack, Right::ReadOne],
         }
     }
 
@@ -78,6 +96,7 @@ impl Role {
             Self::Operator => "operator",
             Self::Auditor => "auditor",
             Self::Feed => "feed",
+            Self::BoxOffice => "box_office",
         }
     }
 }

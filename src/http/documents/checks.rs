@@ -7,8 +7,9 @@ use core::str::FromStr;
 use serde::de::{Deserialize, Deserializer, Error};
 
 use crate::domain::ids::InvalidId;
+use crate::domain::schedule::orders::ORDER_TEXT_LEN_MAX;
 use crate::domain::time::Timestamp;
-use crate::http::problem::FieldError;
+use crate::http::problem::{FieldError, Problem};
 
 /// The longest name, title or address, in characters.
 pub const NAME_LEN_MAX: usize = 500;
@@ -162,6 +163,20 @@ impl Checks {
     pub(super) fn instant_or_none(&mut self, field: Arguments<'_>, text: Option<&str>) -> Option<Timestamp> {
         text.map(|text| self.instant(field, text))
     }
+}
+
+/// Checks the texts of an order that are there, each with its field.
+///
+/// # Errors
+/// 422 `invalid_request` with every field that is wrong.
+pub(crate) fn check_order_texts(texts: &[(&str, Option<&str>)]) -> Result<(), Problem> {
+    let mut checks = Checks::default();
+    for (field, text) in texts {
+        if let Some(text) = text {
+            checks.text(format_args!("{field}"), text, 1..=ORDER_TEXT_LEN_MAX);
+        }
+    }
+    checks.finish(Some(())).map_err(Problem::invalid)
 }
 
 /// Tells whether every route of an item leads to it by an id.

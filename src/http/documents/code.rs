@@ -7,11 +7,13 @@ use utoipa::ToSchema;
 
 use super::checks::{Checks, NAME_LEN_MAX};
 use super::schedule::check_grades;
-use super::words::{At, CatalogueId, CodeText, GradeText, InstantText, LinesText, NameText, SeatName};
+use super::words::{
+    At, CatalogueId, CodeText, GradeText, InstantText, LinesText, NameText, PlaceText, SeatName,
+};
 use crate::domain::concert::PRICE_MAX;
 use crate::domain::ids::{AllotmentId, PhaseId};
 use crate::domain::money::Money;
-use crate::domain::schedule::allotments::{AllotmentCounts, AllotmentTerms};
+use crate::domain::schedule::allotments::{AllotmentCounts, AllotmentTerms, AsidePlaces};
 use crate::domain::schedule::codes::{AccessCode, CODE_NAMES_MAX, CodeTerms, Discount, Uses};
 use crate::domain::venue::Layout;
 use crate::http::problem::FieldError;
@@ -250,11 +252,11 @@ impl CodeDocument {
     }
 }
 
-/// Seats to set aside.
+/// Seats, and places of areas, to set aside; at least one.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(as = AllotmentPut, example = json!({"name": "후원사", "reason": "계약 12조",
-    "seats": ["1층-B-7-14", "1층-B-7-15"], "releaseAt": "2027-02-01T00:00:00.000Z"}))]
+    "seats": ["1층-B-7-14", "1층-B-7-15"], "areas": [{"areaId": "standing", "count": 50}], "releaseAt": "2027-02-01T00:00:00.000Z"}))]
 pub struct AllotmentBody {
     /// Its name.
     #[schema(value_type = NameText)]
@@ -263,11 +265,34 @@ pub struct AllotmentBody {
     #[schema(value_type = Option<LinesText>)]
     pub reason: Option<String>,
     /// The ids of the seats, each once.
-    #[schema(value_type = HashSet<SeatName>, min_items = 1)]
+    #[schema(value_type = Option<HashSet<SeatName>>)]
     pub seats: Option<Vec<String>>,
+    /// Places of areas, each area once.
+    #[schema(max_items = 1_000)]
+    pub areas: Option<Vec<AsidePlacesDocument>>,
     /// When what is left becomes available to everyone; if absent, when an administrator says so.
     #[schema(value_type = Option<InstantText>)]
     pub release_at: Option<String>,
+}
+
+/// Places of an area that are set aside.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(as = AsidePlaces)]
+pub struct AsidePlacesDocument {
+    /// The area's id.
+    #[schema(value_type = PlaceText)]
+    pub area_id: String,
+    /// How many, those that are held and sold among them.
+    #[schema(minimum = 1, maximum = 100_000)]
+    pub count: u32,
+}
+
+impl AsidePlacesDocument {
+    /// Shows places of an area.
+    pub fn of(places: AsidePlaces, layout: &Layout) -> Self {
+        Self { area_id: layout.areas()[places.area.index()].id.to_string(), count: places.count }
+    }
 }
 
 /// An allotment as it stands.
@@ -284,9 +309,12 @@ pub struct AllotmentDocument {
     /// The ids of its seats: those that are left, held and sold.
     #[schema(value_type = Vec<SeatName>)]
     seats: Vec<String>,
+    /// Its places of areas: those that are left, held and sold; absent if it has none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    areas: Vec<AsidePlacesDocument>,
     #[serde(skip_serializing_if = "Option::is_none")]
     release_at: Option<At>,
-    /// How many places it has.
+    /// How many places it has, seats and places of areas together.
     total: u32,
     /// How many are held, or being paid.
     held: u32,
@@ -320,6 +348,7 @@ impl AllotmentDocument {
             name: terms.name.clone(),
             reason: terms.reason.clone(),
             seats: terms.seats.iter().map(|seat| layout.seat_id(*seat).to_owned()).collect(),
+            areas: terms.areas.iter().map(|places| AsidePlacesDocument::of(*places, layout)).collect(),
             release_at: terms.release_at.map(At),
             total: counts.total,
             held: counts.held,

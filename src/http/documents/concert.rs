@@ -4,15 +4,19 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+use utoipa::openapi::schema::Object;
 
 use super::checks::{Checks, NAME_LEN_MAX, NAMES_MAX};
 use super::venue::all;
 use super::words::URL_LEN_MAX;
 use super::words::{
-    CatalogueId, CurrencyText, GradeText, LineText, LinesText, NameText, Names, PictureUrl, by_role,
+    CatalogueId, CurrencyText, GradeText, LineName, LineText, LinesText, NameText, Names, PictureUrl,
+    by_role, numbers_by_id,
 };
-use crate::domain::concert::{Concert, PRICE_MAX, PricedGrade};
-use crate::domain::ids::{ConcertId, GradeName, VenueId};
+use crate::domain::concert::{
+    Concert, FEE_MAX, Fee, FeePer, LINE_NAME_LEN_MAX, NamedPriceType, PRICE_MAX, PricedGrade,
+};
+use crate::domain::ids::{ConcertId, FeeId, GradeName, PriceTypeId, VenueId};
 use crate::domain::money::{Currency, Money};
 use crate::http::problem::FieldError;
 
@@ -63,6 +67,62 @@ pub struct ConcertDocument {
     #[serde(default)]
     #[schema(schema_with = by_role::<Names>)]
     pub cast: BTreeMap<String, Vec<String>>,
+    /// Whom prices are for, at most 16; the first is the default, and costs a grade's `price`. Without any, everyone pays that.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(max_items = 16)]
+    pub price_types: Vec<PriceTypeDocument>,
+    /// What is added to the price of places, at most 16.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(max_items = 16)]
+    pub fees: Vec<FeeDocument>,
+}
+
+/// Whom a price is for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(as = PriceType)]
+pub struct PriceTypeDocument {
+    /// Its id, unique in the concert.
+    #[schema(value_type = CatalogueId)]
+    pub price_type: String,
+    /// Its name, which reservations keep.
+    #[schema(value_type = LineName)]
+    pub name: String,
+    /// What it takes to have this price.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<LinesText>)]
+    pub note: Option<String>,
+}
+
+/// An amount that is added to the price of places.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(as = Fee)]
+pub struct FeeDocument {
+    /// Its id, unique in the concert.
+    #[schema(value_type = CatalogueId)]
+    pub fee_id: String,
+    /// Its name, which reservations keep.
+    #[schema(value_type = LineName)]
+    pub name: String,
+    /// In the currency's minor unit.
+    #[schema(maximum = 1_000_000_000_000_u64)]
+    pub amount: u64,
+    /// How often it counts: for each place, or once for a reservation.
+    pub per: FeePerWord,
+    /// Whether a cancellation gives it back.
+    pub refundable: bool,
+}
+
+/// How often a fee counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = FeePer)]
+pub enum FeePerWord {
+    /// For each place.
+    Seat,
+    /// Once for a reservation.
+    Reservation,
 }
 
 /// A grade with its price.
@@ -83,6 +143,10 @@ pub struct GradeDocument {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<LinesText>)]
     pub description: Option<String>,
+    /// The prices of other price types than the default, by their ids. One that isn't here isn't sold in this grade.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schema(schema_with = by_type)]
+    pub prices: BTreeMap<String, u64>,
 }
 
 impl ConcertDocument {
@@ -119,6 +183,14 @@ impl ConcertDocument {
         };
         let grades = all(self.grades.into_iter().enumerate().map(grade));
         check_cast(checks, &self.cast);
+        let priced = |(index, priced): (usize, PriceTypeDocument)| {
+            checks.within(format_args!("priceTypes[{index}]"), |checks| priced.check(checks))
+        };
+        let price_types = all(self.price_types.into_iter().enumerate().map(priced));
+        let fee = |(index, fee): (usize, FeeDocument)| {
+            checks.within(format_args!("fees[{index}]"), |checks| fee.check(checks))
+        };
+        let fees = all(self.fees.into_iter().enumerate().map(fee));
 
         Some(Concert {
             id: id?,
@@ -130,6 +202,8 @@ impl ConcertDocument {
             currency: currency?,
             grades: grades?,
             cast: self.cast,
+            price_types: price_types?,
+            fees: fees?,
         })
     }
 }
@@ -179,8 +253,66 @@ impl GradeDocument {
         if let Some(description) = &self.description {
             checks.lines(format_args!("description"), description);
         }
-        Some(PricedGrade { name: name?, price: price?, color: self.color, description: self.description })
+        let mut prices = BTreeMap::new();
+        for (id, price) in &self.prices {
+            let id = checks.parsed(format_args!("prices"), id, PriceTypeId::parse);
+            let price = Money::new(*price).filter(|price| price.minor() <= PRICE_MINOR_MAX);
+            if price.is_none() {
+                checks.wrong(format_args!("prices"), format!("must be at most {PRICE_MINOR_MAX} each"));
+            }
+            prices.extend(id.zip(price));
+        }
+
+        let (color, description) = (self.color, self.description);
+        Some(PricedGrade { name: name?, price: price?, color, description, prices })
     }
+}
+
+impl PriceTypeDocument {
+    fn check(self, checks: &mut Checks) -> Option<NamedPriceType> {
+        let id = checks.parsed(format_args!("priceType"), &self.price_type, PriceTypeId::parse);
+        checks.text(format_args!("name"), &self.name, 1..=LINE_NAME_LEN_MAX);
+        if let Some(note) = &self.note {
+            checks.lines(format_args!("note"), note);
+        }
+        Some(NamedPriceType { id: id?, name: self.name.into(), note: self.note })
+    }
+}
+
+impl FeeDocument {
+    fn check(self, checks: &mut Checks) -> Option<Fee> {
+        let id = checks.parsed(format_args!("feeId"), &self.fee_id, FeeId::parse);
+        checks.text(format_args!("name"), &self.name, 1..=LINE_NAME_LEN_MAX);
+        let amount = Money::new(self.amount).filter(|amount| *amount <= FEE_MAX);
+        if amount.is_none() {
+            checks.wrong(format_args!("amount"), format!("must be at most {}", FEE_MAX.minor()));
+        }
+        let per = match self.per {
+            FeePerWord::Seat => FeePer::Seat,
+            FeePerWord::Reservation => FeePer::Reservation,
+        };
+        Some(Fee { id: id?, name: self.name.into(), amount: amount?, per, refundable: self.refundable })
+    }
+}
+
+impl From<&Fee> for FeeDocument {
+    fn from(fee: &Fee) -> Self {
+        Self {
+            fee_id: fee.id.to_string(),
+            name: fee.name.to_string(),
+            amount: fee.amount.minor(),
+            per: match fee.per {
+                FeePer::Seat => FeePerWord::Seat,
+                FeePer::Reservation => FeePerWord::Reservation,
+            },
+            refundable: fee.refundable,
+        }
+    }
+}
+
+/// Describes prices by the ids of their price types.
+fn by_type() -> Object {
+    numbers_by_id(PRICE_MINOR_MAX)
 }
 
 /// Tells whether a text is `#` and 3, 4, 6 or 8 hexadecimal digits, or a word: nothing else, since it goes into style
@@ -203,6 +335,12 @@ impl From<&Concert> for ConcertDocument {
             price: grade.price.minor(),
             color: grade.color.clone(),
             description: grade.description.clone(),
+            prices: grade.prices.iter().map(|(id, price)| (id.to_string(), price.minor())).collect(),
+        };
+        let priced = |priced: &NamedPriceType| PriceTypeDocument {
+            price_type: priced.id.to_string(),
+            name: priced.name.to_string(),
+            note: priced.note.clone(),
         };
         Self {
             concert_id: Some(concert.id.to_string()),
@@ -214,6 +352,8 @@ impl From<&Concert> for ConcertDocument {
             currency: concert.currency.as_str().to_owned(),
             grades: concert.grades.iter().map(grade).collect(),
             cast: concert.cast.clone(),
+            price_types: concert.price_types.iter().map(priced).collect(),
+            fees: concert.fees.iter().map(FeeDocument::from).collect(),
         }
     }
 }

@@ -10,22 +10,25 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
+use super::concert::FeeDocument;
 use super::kinds::{self, EventDocument, Kind, object};
+use super::reservation::LineDocument;
 use super::{CodeBody, ConcertDocument, PlanDocument, QueuePolicyDocument, VenueDocument, money};
 use crate::domain::catalogue::CatalogueEvent;
 use crate::domain::cause::By;
-use crate::domain::concert::Prices;
+use crate::domain::concert::{PricedType, Prices};
 use crate::domain::ids::{
-    PaymentNumber, ReservationId, ReservationNumber, ScheduleId, ScheduleNumber, UserId,
+    PaymentId, PaymentNumber, ReservationId, ReservationNumber, ScheduleId, ScheduleNumber, UserId,
 };
 use crate::domain::money::{Currency, Money};
 use crate::domain::payments::Payment;
-use crate::domain::schedule::allotments::AllotmentTerms;
+use crate::domain::schedule::allotments::{AllotmentTerms, AsidePlaces};
 use crate::domain::schedule::codes::CodeTerms;
+use crate::domain::schedule::orders::Order;
 use crate::domain::schedule::terms::AreaPlaces;
 use crate::domain::schedule::{Creation, Event, Terms};
 use crate::domain::users::Event as UserEvent;
-use crate::domain::venue::{Layout, Seat};
+use crate::domain::venue::{Area, Layout, Seat};
 use crate::domain::waiting_room::draw::hex;
 use crate::domain::waiting_room::{Event as RoomEvent, Ticket};
 use crate::record::Fact;
@@ -44,6 +47,12 @@ pub trait Names {
     /// Returns what is known of a reservation.
     fn reservation(&self, number: ReservationNumber) -> Option<ReservationNames>;
 
+    /// Returns the currency of its prices.
+    fn currency(&self) -> Option<Currency>;
+
+    /// Returns the prices that are bound, or set by now.
+    fn prices(&self) -> Option<Arc<Prices>>;
+
     /// Returns what a reservation costs.
     fn amount(&self, reserved: &ReservationNames) -> Option<(Money, Currency)>;
 }
@@ -53,8 +62,8 @@ pub trait Names {
 pub struct ReservationNames {
     /// The random part of its id.
     pub nonce: u64,
-    /// Whose it is.
-    pub user: UserId,
+    /// Whose it is; nobody's, where an order is.
+    pub user: Option<UserId>,
     /// Its seats, once it has no others any more.
     pub seats: Arc<[Seat]>,
     /// What of it isn't numbered seats at their grades' prices, as its seats.
@@ -191,16 +200,17 @@ fn describe(event: &Event, names: &impl Names) -> (&'static Kind, Value) {
             }),
         ),
         Event::SalesOpened { prices } => {
-            let prices = prices.as_ref().and_then(|prices| Some(price_list(prices, names.layout()?)));
-            (&kinds::SALES_OPENED, json!({"prices": prices}))
+            let listed = prices.as_ref().and_then(|prices| Some(price_list(prices, names.layout()?)));
+            (&kinds::SALES_OPENED, with_tariff(json!({"prices": listed}), prices.as_deref(), names))
         }
         Event::PricesSet { prices } => {
-            let prices = names.layout().map(|layout| price_list(prices, layout));
-            (&kinds::PRICES_SET, json!({"prices": prices}))
+            let listed = names.layout().map(|layout| price_list(prices, layout));
+            (&kinds::PRICES_SET, with_tariff(json!({"prices": listed}), Some(prices), names))
         }
         Event::PhaseOpened { phase, prices } => {
-            let prices = prices.as_ref().and_then(|prices| Some(price_list(prices, names.layout()?)));
-            (&kinds::PHASE_OPENED, json!({"phaseId": phase.as_str(), "prices": prices}))
+            let listed = prices.as_ref().and_then(|prices| Some(price_list(prices, names.layout()?)));
+            let fields = json!({"phaseId": phase.as_str(), "prices": listed});
+            (&kinds::PHASE_OPENED, with_tariff(fields, prices.as_deref(), names))
         }
         Event::PhaseClosed { phase } => (&kinds::PHASE_CLOSED, json!({"phaseId": phase.as_str()})),
         Event::CodePut { code, terms, created } => {
@@ -212,10 +222,14 @@ fn describe(event: &Event, names: &impl Names) -> (&'static Kind, Value) {
         }
         Event::CodeEnded { code } => (&kinds::CODE_ENDED, json!({"code": code.as_str()})),
         Event::AllotmentSet { terms, created } => {
-            (&kinds::ALLOTMENT_SET, seats_of(allotment(terms, *created), &terms.seats, names))
+            let mut fields = allotment(terms, *created);
+            add_aside(&mut fields, &terms.areas, names);
+            (&kinds::ALLOTMENT_SET, seats_of(fields, &terms.seats, names))
         }
-        Event::AllotmentReleased { id, seats } => {
-            (&kinds::ALLOTMENT_RELEASED, seats_of(json!({"allotmentId": id.as_str()}), seats, names))
+        Event::AllotmentReleased { id, seats, areas } => {
+            let mut fields = json!({"allotmentId": id.as_str()});
+            add_aside(&mut fields, areas, names);
+            (&kinds::ALLOTMENT_RELEASED, seats_of(fields, seats, names))
         }
         Event::SalesClosed => (&kinds::SALES_CLOSED, json!({})),
         Event::ScheduleCancelled => (&kinds::SCHEDULE_CANCELLED, json!({})),
@@ -224,16 +238,16 @@ fn describe(event: &Event, names: &impl Names) -> (&'static Kind, Value) {
         Event::SeatsBlocked { seats } => (&kinds::SEATS_BLOCKED, seats_of(json!({}), seats, names)),
         Event::SeatsUnblocked { seats } => (&kinds::SEATS_UNBLOCKED, seats_of(json!({}), seats, names)),
         Event::SeatsHeld { number, nonce, user, seats, expires_at, terms } => {
-            let mut fields = known(*number, Some((*nonce, user)), names.number());
+            let mut fields = known(*number, Some((*nonce, Some(user))), names.number());
             fields["expiresAt"] = expires_at.to_string().into();
             let mut fields = brought(fields, terms.as_deref());
-            add_areas(&mut fields, terms.as_deref(), names);
-            (&kinds::SEATS_HELD, seats_of(fields, seats, names))
+            add_terms(&mut fields, terms.as_deref(), names);
+            (&kinds::SEATS_HELD, with_lines(seats_of(fields, seats, names), terms.as_deref()))
         }
         Event::SeatsExchanged { number, seats, terms } => {
             let mut fields = brought(reservation(*number, names), terms.as_deref());
-            add_areas(&mut fields, terms.as_deref(), names);
-            (&kinds::SEATS_EXCHANGED, seats_of(fields, seats, names))
+            add_terms(&mut fields, terms.as_deref(), names);
+            (&kinds::SEATS_EXCHANGED, with_lines(seats_of(fields, seats, names), terms.as_deref()))
         }
         Event::HoldReleased { number } => (&kinds::HOLD_RELEASED, reservation(*number, names)),
         Event::HoldExpired { number } => (&kinds::HOLD_EXPIRED, reservation(*number, names)),
@@ -251,27 +265,10 @@ fn describe(event: &Event, names: &impl Names) -> (&'static Kind, Value) {
             (&kinds::HOLD_RESUMED, fields)
         }
         Event::ReservationConfirmed { number, payment } => {
-            let reserved = names.reservation(*number);
-            let by = reserved.as_ref().map(|reserved| (reserved.nonce, &reserved.user));
-            let mut fields = known(*number, by, names.number());
-            fields["paymentId"] = payment.to_string().into();
-
-            // A sale's consumers want seats and amount at once; both are null once the reservation is forgotten.
-            let seats = reserved.as_ref().map(|reserved| &*reserved.seats);
-            let seat_ids = seats.zip(names.layout()).map(|(seats, layout)| -> Vec<&str> {
-                seats.iter().map(|seat| layout.seat_id(*seat)).collect()
-            });
-            let (amount, currency) = reserved.as_ref().and_then(|reserved| names.amount(reserved)).unzip();
-            add_areas(&mut fields, reserved.as_ref().and_then(|reserved| reserved.terms.as_deref()), names);
-
-            fields["seats"] = seat_ids.into();
-            fields["amount"] = amount.map(Money::minor).into();
-            fields["currency"] = currency.map(|currency| currency.as_str().to_owned()).into();
-            (&kinds::RESERVATION_CONFIRMED, fields)
+            (&kinds::RESERVATION_CONFIRMED, confirmed(*number, *payment, names))
         }
-        Event::ReservationCancelled { number } => {
-            (&kinds::RESERVATION_CANCELLED, reservation(*number, names))
-        }
+        Event::ReservationCancelled { number } => (&kinds::RESERVATION_CANCELLED, cancelled(*number, names)),
+        Event::Ordered { .. } => (&kinds::ORDERED, ordered(event, names)),
         Event::OutageBridged { began, .. } => {
             (&kinds::OUTAGE_BRIDGED, json!({"downSinceAt": began.to_string()}))
         }
@@ -281,6 +278,28 @@ fn describe(event: &Event, names: &impl Names) -> (&'static Kind, Value) {
     }
 }
 
+/// Tells of a reservation that is bought. A sale's consumers want seats and amount at once; both are null once it is forgotten.
+fn confirmed(number: ReservationNumber, payment: PaymentId, names: &impl Names) -> Value {
+    let reserved = names.reservation(number);
+    let by = reserved.as_ref().map(|reserved| (reserved.nonce, reserved.user.as_ref()));
+    let mut fields = known(number, by, names.number());
+    fields["paymentId"] = payment.to_string().into();
+
+    let seats = reserved.as_ref().map(|reserved| &*reserved.seats);
+    let seat_ids = seats
+        .zip(names.layout())
+        .map(|(seats, layout)| -> Vec<&str> { seats.iter().map(|seat| layout.seat_id(*seat)).collect() });
+    let (amount, currency) = reserved.as_ref().and_then(|reserved| names.amount(reserved)).unzip();
+    let terms = reserved.as_ref().and_then(|reserved| reserved.terms.as_deref());
+    add_terms(&mut fields, terms, names);
+    let mut fields = with_lines(fields, terms);
+
+    fields["seats"] = seat_ids.into();
+    fields["amount"] = amount.map(Money::minor).into();
+    fields["currency"] = currency.map(|currency| currency.as_str().to_owned()).into();
+    fields
+}
+
 fn created(creation: &Creation) -> Value {
     let mut fields = json!({
         "concertId": creation.concert.as_str(), "venueId": creation.venue.as_str(),
@@ -288,6 +307,41 @@ fn created(creation: &Creation) -> Value {
     });
     fields["plan"] = written(&PlanDocument::from(&*creation.plan));
     fields
+}
+
+fn cancelled(number: ReservationNumber, names: &impl Names) -> Value {
+    let mut fields = reservation(number, names);
+    let reserved = names.reservation(number);
+    if reserved.and_then(|reserved| reserved.terms).is_some_and(|terms| terms.order.is_some()) {
+        fields["refund"] = "by_hand".into();
+    }
+    fields
+}
+
+fn ordered(event: &Event, names: &impl Names) -> Value {
+    let Event::Ordered { number, nonce, payment, user, seats, terms } = event else {
+        unreachable!("another event makes no order")
+    };
+    let mut fields = known(*number, Some((*nonce, user.as_ref())), names.number());
+    fields["paymentId"] = payment.to_string().into();
+    fields["amount"] = terms.amount().minor().into();
+    fields["currency"] = names.currency().map(|currency| currency.as_str().to_owned()).into();
+    let mut fields = brought(fields, Some(terms));
+    add_order(&mut fields, terms.order());
+    add_terms(&mut fields, Some(terms), names);
+    with_lines(seats_of(fields, seats, names), Some(terms))
+}
+
+/// Adds who sold an order, how it was paid and why. A name isn't in the feed: its readers can't forget it.
+fn add_order(fields: &mut Value, order: Option<&Order>) {
+    let Some(order) = order else { return };
+    fields["clerkId"] = order.clerk.as_str().into();
+    fields["method"] = order.method.as_str().into();
+    for (name, text) in [("reference", &order.reference), ("reason", &order.reason)] {
+        if let Some(text) = text {
+            fields[name] = Value::from(&**text);
+        }
+    }
 }
 
 /// Adds the code that a hold used, and the allotment that it was taken from.
@@ -370,12 +424,16 @@ fn of_user(event: &UserEvent) -> EventDocument {
 /// Names an event's reservation: always by its number, and by its id and user while the schedule keeps it.
 fn reservation(number: ReservationNumber, names: &impl Names) -> Value {
     let found = names.reservation(number);
-    known(number, found.as_ref().map(|found| (found.nonce, &found.user)), names.number())
+    known(number, found.as_ref().map(|found| (found.nonce, found.user.as_ref())), names.number())
 }
 
-fn known(number: ReservationNumber, found: Option<(u64, &UserId)>, schedule: ScheduleNumber) -> Value {
+fn known(
+    number: ReservationNumber,
+    found: Option<(u64, Option<&UserId>)>,
+    schedule: ScheduleNumber,
+) -> Value {
     let id = found.map(|(nonce, _)| ReservationId { schedule, number, nonce }.to_string());
-    let user = found.map(|(_, user)| user.to_string());
+    let user = found.and_then(|(_, user)| user.map(ToString::to_string));
     json!({"reservationNumber": number.count(), "reservationId": id, "userId": user})
 }
 
@@ -389,16 +447,66 @@ fn seats_of(mut fields: Value, seats: &Arc<[Seat]>, names: &impl Names) -> Value
     fields
 }
 
-/// Adds places of areas, where there are any. An area has its index for an id if the layout is no longer known.
-fn add_areas(fields: &mut Value, terms: Option<&Terms>, names: &impl Names) {
+/// Adds places of areas and the seats' price types, where there are any. An area has its index for an id if the layout is no longer known.
+fn add_terms(fields: &mut Value, terms: Option<&Terms>, names: &impl Names) {
+    let Some(terms) = terms else { return };
+    let prices = names.prices();
+    let type_id = |price_type| Some(prices.as_ref()?.type_id(price_type)?.to_string());
+
     let area = |places: &AreaPlaces| {
-        let known = names.layout().and_then(|layout| layout.areas().get(places.area.index()));
-        let id = known.map_or_else(|| places.area.0.to_string(), |area| area.id.to_string());
-        json!({"areaId": id, "count": places.count})
+        let mut area = places_of(places.area, places.count, names);
+        if let Some(id) = type_id(places.price_type) {
+            area["priceType"] = id.into();
+        }
+        area
     };
-    if let Some(terms) = terms.filter(|terms| !terms.areas.is_empty()) {
+    if !terms.areas.is_empty() {
         fields["areas"] = terms.areas.iter().map(area).collect();
     }
+    let types: Option<Vec<String>> =
+        terms.price_types.iter().map(|price_type| type_id(*price_type)).collect();
+    if let Some(types) = types.filter(|types| !types.is_empty()) {
+        fields["priceTypes"] = types.into();
+    }
+}
+
+/// Adds what a reservation costs, where it isn't its seats' prices alone.
+fn with_lines(mut fields: Value, terms: Option<&Terms>) -> Value {
+    if let Some(terms) = terms.filter(|terms| !terms.lines.is_empty()) {
+        fields["lines"] = written(&terms.lines.iter().map(LineDocument::from).collect::<Vec<_>>());
+    }
+    fields
+}
+
+/// Adds the price types and fees that a sale has.
+fn with_tariff(mut fields: Value, prices: Option<&Prices>, names: &impl Names) -> Value {
+    let Some(prices) = prices else { return fields };
+    if let Some(layout) = names.layout().filter(|_| !prices.types().is_empty()) {
+        let by_grade = |priced: &PricedType| -> Map<String, Value> {
+            let grades = layout.grades().iter().zip(&priced.by_grade);
+            grades.filter_map(|(grade, price)| Some((grade.to_string(), (*price)?.minor().into()))).collect()
+        };
+        let listed = |priced: &PricedType| json!({"priceType": priced.id.as_str(), "name": &*priced.name, "prices": by_grade(priced)});
+        fields["priceTypes"] = prices.types().iter().map(listed).collect();
+    }
+    if !prices.fees().is_empty() {
+        fields["fees"] = written(&prices.fees().iter().map(FeeDocument::from).collect::<Vec<_>>());
+    }
+    fields
+}
+
+/// Adds an allotment's places of areas, where there are any.
+fn add_aside(fields: &mut Value, areas: &[AsidePlaces], names: &impl Names) {
+    if !areas.is_empty() {
+        fields["areas"] = areas.iter().map(|places| places_of(places.area, places.count, names)).collect();
+    }
+}
+
+/// Writes places of an area. It has its index for an id if the layout is no longer known.
+fn places_of(area: Area, count: u32, names: &impl Names) -> Value {
+    let known = names.layout().and_then(|layout| layout.areas().get(area.index()));
+    let id = known.map_or_else(|| area.0.to_string(), |area| area.id.to_string());
+    json!({"areaId": id, "count": count})
 }
 
 /// Returns prices by the names of their grades.
@@ -420,7 +528,7 @@ mod tests {
     use crate::domain::ids::{GradeName, PaymentId};
     use crate::domain::schedule::terms::PriceType;
     use crate::domain::time::Timestamp;
-    use crate::domain::venue::{Area, Row, RowSeats, Section, VenueArea};
+    use crate::domain::venue::{Row, RowSeats, Section, VenueArea};
     use crate::record::tests::facts;
 
     struct Known {
@@ -442,8 +550,16 @@ mod tests {
         }
 
         fn reservation(&self, number: ReservationNumber) -> Option<ReservationNames> {
-            let (user, seats) = (UserId::parse("kim").unwrap(), [Seat(0), Seat(3)].into());
+            let (user, seats) = (UserId::parse("kim").ok(), [Seat(0), Seat(3)].into());
             (number.0 == 1).then_some(ReservationNames { nonce: 9, user, seats, terms: None })
+        }
+
+        fn currency(&self) -> Option<Currency> {
+            Some(Currency::parse("KRW").unwrap())
+        }
+
+        fn prices(&self) -> Option<Arc<Prices>> {
+            None
         }
 
         fn amount(&self, reserved: &ReservationNames) -> Option<(Money, Currency)> {
@@ -468,6 +584,14 @@ mod tests {
         }
 
         fn reservation(&self, _: ReservationNumber) -> Option<ReservationNames> {
+            None
+        }
+
+        fn currency(&self) -> Option<Currency> {
+            None
+        }
+
+        fn prices(&self) -> Option<Arc<Prices>> {
             None
         }
 
@@ -556,7 +680,7 @@ mod tests {
     #[test]
     fn prices_and_payments_are_named() {
         let by_grade = [170_000, 90_000].map(|price| Money::new(price).unwrap());
-        let prices = Prices { by_grade: by_grade.into(), best_first: [0, 1].into() };
+        let prices = Prices { by_grade: by_grade.into(), best_first: [0, 1].into(), tariff: None };
         let opened = Event::SalesOpened { prices: Some(Arc::new(prices)) };
         check(&opened, "SalesOpened", &json!({"scheduleId": "s", "prices": {"VIP": 170_000, "R": 90_000}}));
         let confirmed = of_schedule(

@@ -227,15 +227,35 @@ const SEATS: &[Field] = &[
     field("seatIndexes", Numbers, "in place of `seats`, where the venue is gone: their places in its plan")
         .sometimes(),
 ];
-const PLACES: &[Field] = &[AREAS];
-const AREAS: Field =
-    field("areas", Objects, "its places of areas, where it has any: `areaId` and `count` of each")
-        .sometimes();
+const PLACES: &[Field] = &[AREAS, PRICE_TYPES, LINES];
+const AREAS: Field = field(
+    "areas",
+    Objects,
+    "its places of areas, where it has any: `areaId`, `count` and, where there are any, `priceType` of each",
+)
+.sometimes();
+const PRICE_TYPES: Field = field(
+    "priceTypes",
+    Texts,
+    "the seats' price types, in the order of `seats`, where one of them isn't the default",
+)
+.sometimes();
+const LINES: Field = field(
+    "lines",
+    Objects,
+    "what it costs, as a reservation's `lines`, where it isn't its seats' prices alone",
+)
+.sometimes();
 const PAYMENT: &[Field] = &[
     field("paymentNumber", Number, "the payment's number in its schedule"),
     field("paymentId", Text, "its id; null where it is no longer kept").or_null(),
 ];
 const PAID_BY: &[Field] = &[field("paymentId", Text, "the payment")];
+const TARIFF: &[Field] = &[
+    field("priceTypes", Objects, "its price types, each with its `prices` by grade, where it has any")
+        .sometimes(),
+    field("fees", Objects, "its fees, as in a concert, where it has any").sometimes(),
+];
 const DEADLINE: &[Field] = &[field("expiresAt", Instant, "the deadline from now on")];
 const FAILURE: Field =
     field("failure", Object, "why: a `code`, and what belongs to it, as in a payment's `failure`");
@@ -282,9 +302,9 @@ kinds! {
         &[field("currency", Text, "of its prices")], PLAN];
     REPLANNED = Schedule Public "Replanned", "Its times, casting or policy changed", [OF_SCHEDULE, PLAN];
     SALES_OPENED = Schedule Public "SalesOpened", "Its sale opened", [OF_SCHEDULE,
-        &[field("prices", Object, "by grade, bound from now on; null where it had opened before, or the venue is gone").or_null()]];
+        &[field("prices", Object, "by grade, bound from now on; null where it had opened before, or the venue is gone").or_null()], TARIFF];
     PRICES_SET = Schedule Public "PricesSet", "Its prices changed with the concert's, before its sale ever opened", [OF_SCHEDULE,
-        &[field("prices", Object, "by grade, as it opens with them; null where the venue is gone").or_null()]];
+        &[field("prices", Object, "by grade, as it opens with them; null where the venue is gone").or_null()], TARIFF];
     SALES_CLOSED = Schedule Public "SalesClosed", "Its sale closed", [OF_SCHEDULE];
     SCHEDULE_CANCELLED = Schedule Public "ScheduleCancelled", "The performance is cancelled: holds end with it, and what is paid goes back", [OF_SCHEDULE];
     DELETED = Schedule Public "Deleted", "The schedule was removed", [OF_SCHEDULE];
@@ -300,21 +320,29 @@ kinds! {
         &[field("expiresAt", Instant, "the hold's own deadline, where the payment had moved it; it may have passed").sometimes()]];
     RESERVATION_CONFIRMED = Schedule Public "ReservationConfirmed", "A reservation is paid, and its seats are sold", [RESERVATION, PAID_BY,
         &[field("seats", Texts, "the seats' ids; null where the reservation is no longer kept").or_null(),
-          AREAS,
+          AREAS, PRICE_TYPES, LINES,
           field("amount", Number, "what they cost together, in the currency's minor unit; null as `seats`").or_null(),
           field("currency", Text, "ISO 4217; null as `seats`").or_null()]];
     PHASE_OPENED = Schedule Public "PhaseOpened", "A phase before the general sale opened", [OF_SCHEDULE, PHASE,
-        &[field("prices", Object, "by grade, bound from now on; null where it had opened before, or the venue is gone").or_null()]];
+        &[field("prices", Object, "by grade, bound from now on; null where it had opened before, or the venue is gone").or_null()], TARIFF];
     PHASE_CLOSED = Schedule Public "PhaseClosed", "That phase closed", [OF_SCHEDULE, PHASE];
     CODE_PUT = Schedule Public "CodePut", "A code was defined", [OF_SCHEDULE, CODE, CODE_TERMS, CREATED_ANEW];
     CODES_MADE = Schedule Public "CodesMade", "Codes were generated; the codes themselves aren't told here", [OF_SCHEDULE,
         &[field("prefix", Text, "how each begins"), field("count", Number, "how many")], CODE_TERMS];
     CODE_ENDED = Schedule Public "CodeEnded", "A code ended for new holds", [OF_SCHEDULE, CODE];
-    ALLOTMENT_SET = Schedule Public "AllotmentSet", "Seats were set aside", [OF_SCHEDULE, ALLOTMENT,
+    ALLOTMENT_SET = Schedule Public "AllotmentSet", "Seats, or places of areas, were set aside", [OF_SCHEDULE, ALLOTMENT,
         &[field("name", Text, "for people"), field("reason", Text, "for people; null where none was given").or_null(),
-          field("releaseAt", Instant, "when what is left becomes available; null where an administrator says so").or_null()], SEATS, CREATED_ANEW];
-    ALLOTMENT_RELEASED = Schedule Public "AllotmentReleased", "What was left of an allotment became available: these seats", [OF_SCHEDULE, ALLOTMENT, SEATS];
-    RESERVATION_CANCELLED = Schedule Public "ReservationCancelled", "A confirmed reservation was given back", [RESERVATION];
+          field("releaseAt", Instant, "when what is left becomes available; null where an administrator says so").or_null()], SEATS, PLACES, CREATED_ANEW];
+    ALLOTMENT_RELEASED = Schedule Public "AllotmentReleased", "What was left of an allotment became available: these seats and places", [OF_SCHEDULE, ALLOTMENT, SEATS, PLACES];
+    ORDERED = Schedule Public "Ordered", "The box office sold a reservation: it is confirmed, and no payment follows", [RESERVATION, PAID_BY, SEATS, PLACES, BROUGHT,
+        &[field("amount", Number, "what was taken, in the currency's minor unit"),
+          field("currency", Text, "of `amount`; null where the schedule is gone").or_null(),
+          field("method", Text, "how it was paid: `cash`, `card_terminal`, `invoice` or `complimentary`"),
+          field("reference", Text, "the till's name for the payment").sometimes(),
+          field("reason", Text, "why it cost what it did").sometimes(),
+          field("clerkId", Text, "who sold it")]];
+    RESERVATION_CANCELLED = Schedule Public "ReservationCancelled", "A confirmed reservation was given back", [RESERVATION,
+        &[field("refund", Text, "`by_hand` where the box office sold it: whoever took the money gives it back").sometimes()]];
     OUTAGE_BRIDGED = Schedule Internal "OutageBridged", "The engine had been down: live holds got their time back", [OF_SCHEDULE, OUTAGE];
     LIMITS_SET = Schedule Internal "LimitsSet", "How much of the past the schedule keeps", [OF_SCHEDULE,
         &[field("endedRetentionSeconds", Number, "how long ended reservations stay"), field("idempotencyKeysMax", Number, "how many keys stay")]];
@@ -331,7 +359,8 @@ kinds! {
     REFUND_BEGUN = Payment Public "RefundBegun", "Its money is to go back. With the method `external` your payment service is asked for it: see OPERATIONS.md", [PAYMENT,
         &[FAILURE, field("reservationId", Text, "what it paid for, or was to; null as `paymentId`").or_null(),
           field("userId", Text, "who paid; null as `paymentId`").or_null(), field("method", Text, "how; null as `paymentId`").or_null(),
-          field("amount", Number, "how much, in the currency's minor unit; null as `paymentId`").or_null(),
+          field("amount", Number, "how much goes back, in the currency's minor unit; 0 where nothing does, and nobody is to act; null as `paymentId`").or_null(),
+          field("paidAmount", Number, "how much was paid: more than `amount` where a fee is not refundable; null as `paymentId`").or_null(),
           field("currency", Text, "ISO 4217; null as `paymentId`").or_null(),
           field("paymentKey", Text, "with the method `external`: your payment service's name for what it took").sometimes()]];
     PAYMENT_REFUNDED = Payment Public "PaymentRefunded", "Its money is back", [PAYMENT];
@@ -387,7 +416,9 @@ kinds! {
     CONCERT_PUT = Catalogue Public "ConcertPut", "A concert was created or replaced", [CONCERT_ID, VENUE_ID,
         &[field("title", Text, "for people"), field("artist", Text, "for people"),
           field("description", Text, "for people").sometimes(), field("posterUrl", Text, "a picture").sometimes(),
-          field("currency", Text, "of its prices"), field("grades", Objects, "as in a concert"), field("cast", Object, "who plays what")]];
+          field("currency", Text, "of its prices"), field("grades", Objects, "as in a concert"), field("cast", Object, "who plays what"),
+          field("priceTypes", Objects, "as in a concert, where it has any").sometimes(),
+          field("fees", Objects, "as in a concert, where it has any").sometimes()]];
     CONCERT_REMOVED = Catalogue Public "ConcertRemoved", "A concert was removed", [CONCERT_ID];
     SCHEDULE_LISTED = Catalogue Public "ScheduleListed", "A schedule is listed: `Created` follows", [SCHEDULE_ID, CONCERT_ID];
     SCHEDULE_UNLISTED = Catalogue Public "ScheduleUnlisted", "A schedule is listed no more: it was removed", [SCHEDULE_ID];
@@ -435,7 +466,7 @@ A consumer keeps the position of the last event that it has dealt with, and come
 **Types in bold are public**: they keep their names and their fields, and get new fields at most, which a consumer ignores. The others \
 tell what goes on inside, and change as that does. A type that isn't listed here may come with a newer version: a consumer skips it.
 
-Every `data` also says who asked: `by` is `engine` (time, or the engine itself), `user`, or `admin`, and then `adminId` says which. \
+Every `data` also says who asked: `by` is `engine` (time, or the engine itself), `user`, or `admin` (operators and the box office, too), and then `adminId` says which. \
 Instants are RFC 3339 in UTC with milliseconds; money is in the currency's minor unit. Nothing secret is in any of them: no password \
 or its hash, no token, no idempotency key, no key of a gateway's but the names that your own payment service gave; of users nothing but \
 their ids.

@@ -24,7 +24,9 @@ mod schedule_view;
 mod venue;
 mod words;
 
-pub use code::{AllotmentBody, AllotmentDocument, CodeBody, CodeDocument, DiscountDocument};
+pub use code::{
+    AllotmentBody, AllotmentDocument, AsidePlacesDocument, CodeBody, CodeDocument, DiscountDocument,
+};
 pub use concert::{ConcertDocument, GradeDocument, PRICE_MINOR_MAX};
 pub use geometry::{Number, OutlineDocument, PointDocument, StageDocument};
 pub use import::ImportDocument;
@@ -36,14 +38,16 @@ pub use schedule::{
 pub use schedule_view::ScheduleView;
 pub use venue::{RowDocument, SeatDocument, SectionDocument, VenueDocument};
 pub use words::{
-    At, CatalogueId, CodeText, CurrencyText, EmailText, FloorText, GateWord, GradeText, InstantText,
-    LineText, LinesText, MethodWord, NameText, NewEmailText, OpaqueId, PaymentWord, PictureUrl, PlaceText,
-    PlaceWord, PlanName, ReservationWord, SaleWord, SeatName, SeatWord, ShapeWord, TransactionWord,
-    UserNameText, UserText, UserWord, ZoneText,
+    AnyMethodWord, At, CatalogueId, CodeText, CurrencyText, EmailText, FloorText, GateWord, GradeText,
+    InstantText, LineName, LineText, LinesText, MethodWord, NameText, NewEmailText, OpaqueId,
+    OrderMethodWord, OrderText, PaymentWord, PictureUrl, PlaceText, PlaceWord, PlanName, ReservationWord,
+    SaleWord, SeatName, SeatWord, ShapeWord, TransactionWord, UserNameText, UserText, UserWord, ZoneText,
+    either, numbers_by_id,
 };
 
 pub(crate) use checks::instant;
 #[cfg(test)]
 pub(crate) use checks::is_reachable;
-pub(crate) use checks::narrowing_id;
 pub use checks::{LINES_LEN_MAX, NAME_LEN_MAX, NAMES_MAX};
+pub(crate) use checks::{check_order_texts, narrowing_id};
+pub(crate) use schedule::given;

@@ -8,11 +8,13 @@ use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
 use super::kinds::{self, EventDocument, object};
-use super::words::{At, MethodWord, OpaqueId, PaymentWord, TransactionWord};
+use super::words::{AnyMethodWord, At, MethodWord, OpaqueId, PaymentWord, TransactionWord};
 use crate::domain::accounts::{self, Kind, Shard};
 use crate::domain::ids::{PaymentId, PaymentNumber, ReservationId, ScheduleNumber, TransactionId};
-use crate::domain::payments::{self, Failure, Payment};
+use crate::domain::money::Money;
+use crate::domain::payments::{self, AnyPayment, Failure, OrderPayment, Payment};
 use crate::domain::schedule::ReservationRef;
+use crate::domain::schedule::orders::Order;
 
 /// Writes an event of an account.
 pub(super) fn of_accounts(event: &accounts::Event, shard: Shard) -> EventDocument {
@@ -76,8 +78,10 @@ pub(super) fn of_payments(
         Event::Failed { failure, .. } => {
             (&kinds::PAYMENT_FAILED, json!({"failure": failure.as_ref().map(of_failure)}))
         }
-        Event::RefundBegun { failure, .. } => {
-            let owed = payment.map(|payment| Owed::of(payment, schedule)).unwrap_or_default();
+        Event::RefundBegun { failure, amount, .. } => {
+            let mut owed = payment.map(|payment| Owed::of(payment, schedule)).unwrap_or_default();
+            // The feed may be a moment ahead of the published state.
+            owed.amount = amount.map(Money::minor).or(owed.paid_amount);
             (&kinds::REFUND_BEGUN, owed.because(failure))
         }
         Event::Unmatched { reservation, user, method, taken, failure, back: None, .. } => {
@@ -86,6 +90,7 @@ pub(super) fn of_payments(
                 user_id: Some(user),
                 method: Some((*method).into()),
                 amount: Some(taken.amount.minor()),
+                paid_amount: Some(taken.amount.minor()),
                 currency: Some(taken.currency.as_str()),
                 payment_key: Some(&taken.payment_key),
             };
@@ -113,7 +118,9 @@ struct Owed<'a> {
     reservation_id: Option<OpaqueId>,
     user_id: Option<&'a str>,
     method: Option<MethodWord>,
+    /// What goes back.
     amount: Option<u64>,
+    paid_amount: Option<u64>,
     currency: Option<&'a str>,
     /// Only that of a payment service which is asked by the feed.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -126,7 +133,8 @@ impl<'a> Owed<'a> {
             reservation_id: Some(reservation_id(schedule, payment.reservation)),
             user_id: Some(&payment.user),
             method: Some(payment.method.into()),
-            amount: Some(payment.amount.minor()),
+            amount: Some(payment.refund_amount().minor()),
+            paid_amount: Some(payment.amount.minor()),
             currency: Some(payment.currency.as_str()),
             payment_key: payment.payment_key.as_deref().filter(|_| payment.is_reported()),
         }
@@ -271,8 +279,12 @@ impl<'a> GatewayDocument<'a> {
 pub struct PaymentDocument<'a> {
     payment_id: OpaqueId,
     reservation_id: OpaqueId,
-    user_id: &'a str,
-    method: MethodWord,
+    /// Null where it is an order that belongs to nobody.
+    #[schema(required)]
+    user_id: Option<&'a str>,
+    method: AnyMethodWord,
+    /// An order's is `completed`, once it is cancelled `refunding`: nobody tells the engine when the money was given back; or `refunded`
+    /// where there is none to give back.
     status: PaymentWord,
     /// In the currency's minor unit.
     amount: u64,
@@ -286,22 +298,96 @@ pub struct PaymentDocument<'a> {
     completed_at: Option<At>,
     #[schema(required)]
     refunded_at: Option<At>,
+    /// How much goes back, where that isn't the whole `amount`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refund_amount: Option<u64>,
     /// Why the payment failed or was refunded.
     #[schema(required)]
     failure: Option<FailureDocument<'a>>,
+    /// `by_hand` where an order of the box office was cancelled: whoever took the money gives it back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refund: Option<RefundWord>,
     /// For administrators, if the payment goes through a gateway: its ids and its answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     gateway: Option<GatewayDocument<'a>>,
+    /// For administrators and the box office, if it is an order's: who sold it, and why.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    order: Option<OrderNotes<'a>>,
+}
+
+/// What the box office notes of an order.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct OrderNotes<'a> {
+    /// Who sold it.
+    clerk_id: &'a str,
+    /// The till's name for the payment.
+    #[schema(required)]
+    reference: Option<&'a str>,
+    /// Why it cost what it did.
+    #[schema(required)]
+    reason: Option<&'a str>,
+}
+
+impl<'a> From<&'a Order> for OrderNotes<'a> {
+    fn from(order: &'a Order) -> Self {
+        Self {
+            clerk_id: &order.clerk,
+            reference: order.reference.as_deref(),
+            reason: order.reason.as_deref(),
+        }
+    }
+}
+
+/// How money goes back that the engine doesn't give back itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = RefundWay)]
+pub enum RefundWord {
+    /// By hand.
+    ByHand,
 }
 
 impl<'a> PaymentDocument<'a> {
-    /// Shows a payment as its user sees it, or (`with_gateway`) as an administrator does.
-    pub fn of(payment: &'a Payment, with_gateway: bool) -> Self {
+    /// Shows a payment as its user sees it, or (`for_staff`) as those who run the sale do.
+    pub fn of_any(payment: &'a AnyPayment, for_staff: bool) -> Self {
+        match payment {
+            AnyPayment::Saga(payment) => Self::of(payment, for_staff),
+            AnyPayment::OfOrder(payment) => Self::of_order(payment, for_staff),
+        }
+    }
+
+    fn of_order(payment: &'a OrderPayment, for_staff: bool) -> Self {
+        let (order, state) = (payment.order(), payment.state());
+        let part = Some(payment.refund()).filter(|part| *part != payment.amount());
         Self {
             payment_id: payment.id.into(),
             reservation_id: reservation_id(payment.id.schedule, payment.reservation),
-            user_id: &payment.user,
-            method: payment.method.into(),
+            user_id: payment.user.as_deref(),
+            method: AnyMethodWord::Order(order.method.into()),
+            status: state.into(),
+            amount: payment.amount().minor(),
+            currency: payment.currency.as_str(),
+            order_id: None,
+            created_at: At(payment.created_at),
+            updated_at: At(payment.cancelled_at.unwrap_or(payment.created_at)),
+            completed_at: Some(At(payment.created_at)),
+            refunded_at: payment.refunded_at().map(At),
+            refund_amount: payment.cancelled_at.and(part).map(Money::minor),
+            failure: payment.cancelled_at.map(|_| FailureDocument::from(&Failure::Cancelled)),
+            refund: payment.cancelled_at.map(|_| RefundWord::ByHand),
+            gateway: None,
+            order: for_staff.then(|| order.into()),
+        }
+    }
+
+    /// Shows a payment of a user's as they see it, or (`for_staff`) as those who run the sale do.
+    pub fn of(payment: &'a Payment, for_staff: bool) -> Self {
+        Self {
+            payment_id: payment.id.into(),
+            reservation_id: reservation_id(payment.id.schedule, payment.reservation),
+            user_id: Some(&payment.user),
+            method: AnyMethodWord::Users(payment.method.into()),
             status: payment.state.into(),
             amount: payment.amount.minor(),
             currency: payment.currency.as_str(),
@@ -310,8 +396,11 @@ impl<'a> PaymentDocument<'a> {
             updated_at: At(payment.updated_at),
             completed_at: payment.completed_at.map(At),
             refunded_at: payment.refunded_at.map(At),
+            refund_amount: payment.refund.map(Money::minor),
             failure: payment.failure.as_ref().map(FailureDocument::from),
-            gateway: if with_gateway { GatewayDocument::of(payment) } else { None },
+            refund: None,
+            gateway: if for_staff { GatewayDocument::of(payment) } else { None },
+            order: None,
         }
     }
 }

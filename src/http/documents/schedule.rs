@@ -74,6 +74,9 @@ pub struct ScheduleDocument {
     pub phase: Option<Option<String>>,
     /// Read only.
     #[schema(read_only)]
+    pub takes_codes: Option<bool>,
+    /// Read only.
+    #[schema(read_only)]
     pub currency: Option<String>,
     /// Read only.
     #[schema(read_only)]
@@ -84,8 +87,11 @@ pub struct ScheduleDocument {
 }
 
 /// Reads a field so that null differs from an absent field.
+///
+/// # Errors
+/// When it is neither text nor null.
 #[expect(clippy::option_option, reason = "an absent field isn't read at all")]
-fn given<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<Option<String>>, D::Error> {
+pub(crate) fn given<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<Option<String>>, D::Error> {
     Option::deserialize(from).map(Some)
 }
 
@@ -105,6 +111,10 @@ pub struct ScheduleState {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<CatalogueId>)]
     pub phase: Option<Option<String>>,
+    /// True if codes were made for it: a page that sells it has a field for them. It is absent otherwise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub takes_codes: Option<bool>,
     /// The currency of its prices.
     pub currency: String,
     /// How many of its seats have each status.
@@ -318,6 +328,7 @@ impl ScheduleDocument {
             || self.plan_id.is_some()
             || self.status.is_some()
             || self.phase.is_some()
+            || self.takes_codes.is_some()
             || self.currency.is_some()
             || self.seats.is_some()
             || self.version.is_some()
@@ -364,6 +375,11 @@ impl ScheduleDocument {
         check(
             "phase",
             self.phase.is_none() || self.phase == standing.and_then(|standing| standing.phase.clone()),
+        );
+        check(
+            "takesCodes",
+            self.takes_codes.is_none()
+                || self.takes_codes == standing.and_then(|standing| standing.takes_codes),
         );
         check("currency", text(&self.currency, |standing| &standing.currency));
         check("seats", self.seats.is_none() || self.seats == standing.map(|standing| standing.seats));

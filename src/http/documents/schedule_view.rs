@@ -46,7 +46,9 @@ impl ScheduleView {
     pub(in crate::http) fn of(entry: &ScheduleEntry, catalogue: &Catalogue, summary: &Summary) -> Self {
         let schedule = entry.read();
         let (id, concert, venue) = (entry.id(), entry.concert(), schedule.venue());
-        Self::with(id, concert, venue, schedule.currency(), catalogue, summary)
+        let mut view = Self::with(id, concert, venue, schedule.currency(), catalogue, summary);
+        view.state.takes_codes = schedule.codes().is_some_and(|codes| !codes.is_empty()).then_some(true);
+        view
     }
 
     /// Shows a schedule that is in the archive.
@@ -77,6 +79,7 @@ impl ScheduleView {
                 plan_id: catalogue.venue(venue).map(|built| built.seating.id().to_string()),
                 status: (*status).into(),
                 phase: has_phases.then(|| phase.as_ref().map(ToString::to_string)),
+                takes_codes: None,
                 currency: currency.as_str().to_owned(),
                 seats: SeatCounts::from(*counts),
                 version: *seats_version,

@@ -9,8 +9,10 @@ use utoipa::{PartialSchema, ToSchema};
 
 use super::checks::{self, LINES_LEN_MAX, NAMES_MAX};
 use crate::domain::accounts::Kind;
+use crate::domain::concert::{LINE_NAME_LEN_MAX, PRICE_TYPES_MAX};
 use crate::domain::ids::{ID_LEN_MAX, PaymentId, ReservationId, TransactionId};
 use crate::domain::payments::{Method, State};
+use crate::domain::schedule::orders::{ORDER_TEXT_LEN_MAX, OrderMethod};
 use crate::domain::schedule::{ReservationStatus, SaleStatus, SeatStatus};
 use crate::domain::time::Timestamp;
 use crate::domain::users::{EMAIL_LEN_MAX, NAME_LEN_MAX, UserStatus};
@@ -175,7 +177,7 @@ texts! {
     /// The id of a venue, a concert or a schedule.
     CatalogueId: 1..=ID_LEN_MAX, r"^[^\x00-,/;-@\[-^`{-\x9f]+$", "1–128 letters of any script, digits, `-_.:`";
     /// A code.
-    CodeText: 4..=64, r"^[^\x00-,./:-@\[-`{-\x9f]+$", "4–64 letters of any script, digits and dashes; case doesn't count";
+    CodeText: 4..=64, r"^[^\x00-,./:-@\[-`{-\x9f]+$", "4–64 letters of any script, digits and dashes; capital and small letters are the same";
     /// The id of a user.
     UserText: 1..=ID_LEN_MAX, PRINTABLE, "1–128 printable characters";
     /// The id of a seat.
@@ -196,6 +198,10 @@ texts! {
     UserNameText: 1..=NAME_LEN_MAX, NAME, "1–100 printable characters, without white space around them";
     /// A name for people.
     NameText: 1..=checks::NAME_LEN_MAX, PRINTABLE, "1–500 printable characters";
+    /// A name, a reference or a reason of an order.
+    OrderText: 1..=ORDER_TEXT_LEN_MAX, PRINTABLE, "1–200 printable characters";
+    /// The name of a price type or a fee, which lines of reservations keep.
+    LineName: 1..=LINE_NAME_LEN_MAX, PRINTABLE, "1–100 printable characters";
     /// A text of one line, for people.
     LineText: 0..=checks::NAME_LEN_MAX, LINE, "At most 500 printable characters";
     /// A text that may have several lines, for people.
@@ -224,7 +230,12 @@ impl ToSchema for Names {}
 
 /// Describes who plays a role: one name, or several.
 pub(super) fn one_name_or_several() -> RefOr<Schema> {
-    OneOfBuilder::new().item(NameText::schema()).item(Names::schema()).into()
+    either::<NameText, Names>()
+}
+
+/// Describes what has one of two forms.
+pub fn either<A: PartialSchema, B: PartialSchema>() -> RefOr<Schema> {
+    OneOfBuilder::new().item(A::schema()).item(B::schema()).into()
 }
 
 /// Describes what is known of roles by their names.
@@ -239,6 +250,22 @@ pub(super) fn by_role<T: PartialSchema>() -> Object {
         .property_names(role)
         .additional_properties(Some(T::schema()))
         .max_properties(Some(NAMES_MAX))
+        .build()
+}
+
+/// Describes whole numbers, from 0 to the highest, by the ids of price types.
+pub fn numbers_by_id(max: u64) -> Object {
+    let id = match CatalogueId::schema() {
+        RefOr::T(id) => Some(id),
+        RefOr::Ref(_) => None,
+    };
+    let number = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(0)).maximum(Some(max));
+    let number: RefOr<Schema> = number.into();
+    ObjectBuilder::new()
+        .schema_type(Type::Object)
+        .property_names(id)
+        .additional_properties(Some(number))
+        .max_properties(Some(PRICE_TYPES_MAX))
         .build()
 }
 
@@ -286,12 +313,25 @@ words! {
     ReservationWord as ReservationStatus of ReservationStatus { Held Paying Confirmed Cancelled Released Expired }
     /// How a payment is made: from the balance, through the gateway, or (`external`) through a payment service of the platform's own.
     MethodWord as PaymentMethod of Method { Balance Card KakaoPay NaverPay Toss External }
+    /// How an order of the box office is paid.
+    OrderMethodWord as OrderPaymentMethod of OrderMethod { Cash CardTerminal Invoice Complimentary }
     /// Whether a user may act.
     UserWord as UserStatus of UserStatus { Active Suspended Deleted }
     /// The status of a place in a waiting room. A `done` place was paid or given up.
     PlaceWord as PlaceStatus of PlaceStatus { Waiting Active Expired Done }
     /// Whether people are admitted (`open`), or why not.
     GateWord as Gate of Gate { Open NotOnSale AllHeld SoldOut Cancelled }
+}
+
+/// How a payment is, or was, made: by a method of users, or by one of the box office.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(untagged)]
+#[schema(as = AnyPaymentMethod)]
+pub enum AnyMethodWord {
+    /// By a user.
+    Users(MethodWord),
+    /// At the box office.
+    Order(OrderMethodWord),
 }
 
 /// How a map is written: `list` has an object for each seat; `vector` has two bits, and the plan has the rest.
@@ -397,6 +437,7 @@ mod tests {
             )+};
         }
         check!(SaleWord: SaleStatus, SeatWord: SeatStatus, ReservationWord: ReservationStatus, MethodWord: Method);
+        check!(OrderMethodWord: OrderMethod);
         check!(UserWord: UserStatus, PlaceWord: PlaceStatus, GateWord: Gate);
         for state in State::ALL {
             assert_eq!(written(PaymentWord::from(state)), state.as_str());

@@ -1,4 +1,4 @@
-//! Allotments: seats set aside, and released.
+//! Allotments: seats and places of areas set aside, and released.
 
 use std::sync::Arc;
 
@@ -8,16 +8,17 @@ use axum::response::Response;
 
 use crate::domain::ids::AllotmentId;
 use crate::domain::schedule::Command;
-use crate::domain::schedule::allotments::AllotmentTerms;
+use crate::domain::schedule::allotments::{AllotmentTerms, AsidePlaces};
+use crate::domain::venue::Layout;
 use crate::engine::ScheduleEntry;
 use crate::http::app::App;
 use crate::http::auth::{Operator, Watcher};
 use crate::http::changes;
-use crate::http::documents::{AllotmentBody, AllotmentDocument};
+use crate::http::documents::{AllotmentBody, AllotmentDocument, AsidePlacesDocument};
 use crate::http::extract::{Body, IdempotencyKey, Path};
 use crate::http::idempotency::{asked, marked};
 use crate::http::json::Json;
-use crate::http::lookup::{find, known_seats};
+use crate::http::lookup::{find, known_area, known_seats, named_twice};
 use crate::http::page::{List, Page};
 use crate::http::problem::Problem;
 use crate::http::table::{Routes, routes};
@@ -29,15 +30,16 @@ pub fn routes() -> Routes<App> {
 
 /// Set seats aside
 ///
-/// All or none: each seat must be available, or belong to the allotment already. Others see them `blocked`. Seats that the body
-/// leaves out, and nobody has, become available.
+/// All or none: each seat must be available, or belong to the allotment already, and each area must have as many places left. Others see
+/// them `blocked`. What the body leaves out, and nobody has, becomes available. An area's `count` has the places that are held and sold by
+/// the allotment's codes among it, and can't be less than these.
 #[utoipa::path(put, path = "/api/v1/schedules/{scheduleId}/allotments/{allotmentId}", operation_id = "putAllotment", tag = "Allotments",
     request_body = AllotmentBody,
     params(("scheduleId" = String, Path), ("allotmentId" = String, Path)), security(("bearer" = [])),
     responses((status = 200, description = "It existed, and is now as in the body", body = AllotmentDocument),
         (status = 201, description = "It was created", body = AllotmentDocument),
         (status = 404, description = "`not_found`"),
-        (status = 409, description = "`seat_unavailable` with `seats`, `invalid_transition`: the performance is cancelled, or long over"),
+        (status = 409, description = "`seat_unavailable` with `seats`, `not_enough_seats` with `areas`: how many places each could have, `invalid_transition`: the performance is cancelled, or long over"),
         (status = 422, description = "`invalid_request` with `errors`, `unknown_seat` with `seats`")))]
 async fn put(
     State(app): State<App>,
@@ -52,12 +54,29 @@ async fn put(
     let seats = known_seats(entry.layout(), body.value.seats.as_deref().unwrap_or_default())?;
     let mut seats = seats.to_vec();
     seats.sort_unstable();
+    let areas = known_shares(entry.layout(), body.value.areas.as_deref().unwrap_or_default())?;
 
     let AllotmentBody { name, reason, .. } = body.value;
-    let terms = AllotmentTerms { id: allotment.clone(), name, reason, seats: seats.into(), release_at };
-    let command = Command::SetAllotment { terms: Arc::new(terms) };
+    let terms = AllotmentTerms { id: allotment, name, reason, seats: seats.into(), areas, release_at };
+    let terms = Arc::new(terms);
+    let command = Command::SetAllotment { terms: Arc::clone(&terms) };
     let status = changes::put_in(&app, &operator, &entry, command).await?;
-    Ok(Json(status, shown(&entry, &allotment)?))
+    // It may have been released since.
+    Ok(Json(status, shown(&app, &entry, &terms)))
+}
+
+/// Finds the areas of which a body names places, in their order. Each must exist, none may come twice.
+fn known_shares(layout: &Layout, named: &[AsidePlacesDocument]) -> Result<Arc<[AsidePlaces]>, Problem> {
+    let mut shares: Vec<AsidePlaces> = Vec::with_capacity(named.len());
+    for (index, AsidePlacesDocument { area_id, count }) in named.iter().enumerate() {
+        let area = known_area(layout, index, area_id, *count)?;
+        if shares.iter().any(|other| other.area == area) {
+            return Err(named_twice(index));
+        }
+        shares.push(AsidePlaces { area, count: *count });
+    }
+    shares.sort_unstable_by_key(|places| places.area);
+    Ok(shares.into())
 }
 
 /// Read an allotment
@@ -71,7 +90,8 @@ async fn read(
     Path((id, allotment)): Path<(String, String)>,
 ) -> Result<Json<AllotmentDocument>, Problem> {
     let entry = find(&app, &id).await?;
-    Ok(Json(StatusCode::OK, shown(&entry, &allotment)?))
+    let terms = entry.read().allotment_at(&allotment, app.engine.now()).ok_or_else(Problem::not_found)?;
+    Ok(Json(StatusCode::OK, shown(&app, &entry, &terms)))
 }
 
 /// Release an allotment
@@ -111,17 +131,17 @@ async fn list(
     let entry = find(&app, &id).await?;
     let behind: Option<String> = page.behind()?;
     let schedule = entry.read();
-    let all = schedule.allotments();
-    let listed = all.into_iter().filter(|terms| behind.as_deref().is_none_or(|behind| &*terms.id > behind));
+    let now = app.engine.now();
+    let all = schedule.allotments().into_iter().filter(|terms| !terms.is_released_by(now));
+    let listed = all.filter(|terms| behind.as_deref().is_none_or(|behind| &*terms.id > behind));
     let listed = listed.map(|terms| {
-        let counts = schedule.allotment_counts(&terms);
+        let counts = schedule.allotment_counts(&terms, now);
         (terms.id.to_string(), AllotmentDocument::of(&terms, counts, entry.layout()))
     });
     Ok(Json(StatusCode::OK, List::of(&page, listed)))
 }
 
-fn shown(entry: &ScheduleEntry, id: &str) -> Result<AllotmentDocument, Problem> {
-    let schedule = entry.read();
-    let terms = schedule.allotment(id).ok_or_else(Problem::not_found)?;
-    Ok(AllotmentDocument::of(&terms, schedule.allotment_counts(&terms), entry.layout()))
+fn shown(app: &App, entry: &ScheduleEntry, terms: &AllotmentTerms) -> AllotmentDocument {
+    let counts = entry.read().allotment_counts(terms, app.engine.now());
+    AllotmentDocument::of(terms, counts, entry.layout())
 }

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
+use hashbrown::HashMap;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::domain::schedule::codes::{AccessCode, BATCH_CODES_MAX, CodePrefix, CodeTerms};
+use crate::domain::schedule::codes::{AccessCode, BATCH_CODES_MAX, CodePrefix, CodeTerms, Standing, Uses};
 use crate::domain::schedule::{Answer, Command};
 use crate::engine::ScheduleEntry;
 use crate::http::app::App;
@@ -18,7 +19,7 @@ use crate::http::documents::{
     CatalogueId, CodeBody, CodeDocument, CodeText, DiscountDocument, GradeText, InstantText,
 };
 use crate::http::extract::{Body, IdempotencyKey, Path};
-use crate::http::idempotency::{asked, marked};
+use crate::http::idempotency::{asked, check_body, marked};
 use crate::http::json::Json;
 use crate::http::lookup::find;
 use crate::http::page::{List, Page};
@@ -53,7 +54,7 @@ async fn put(
     let terms = Arc::new(body.value.into_domain().map_err(Problem::invalid)?);
     let command = Command::PutCode { code: code.clone(), terms };
     let status = changes::put_in(&app, &admin, &entry, command).await?;
-    Ok(Json(status, shown(&entry, &code)?))
+    Ok(Json(status, shown(&app, &entry, &code)?))
 }
 
 /// Read a code
@@ -68,7 +69,7 @@ async fn read(
 ) -> Result<Json<CodeDocument>, Problem> {
     let entry = find(&app, &id).await?;
     let code = AccessCode::parse(&code).map_err(|_| Problem::not_found())?;
-    Ok(Json(StatusCode::OK, shown(&entry, &code)?))
+    Ok(Json(StatusCode::OK, shown(&app, &entry, &code)?))
 }
 
 /// End a code
@@ -187,6 +188,7 @@ async fn make(
 ) -> Result<Response, Problem> {
     let entry = find(&app, &id).await?;
     let cause = asked(&app, &admin, &format!("POST /schedules/{id}/codes"), key, &body.raw);
+    check_body(&app, &entry, cause.key)?;
     let (count, prefix, terms) = body.value.check().map_err(Problem::invalid)?;
     let drawn = core::iter::repeat_with(random::number).take(count).collect();
     let command = Command::MakeCodes { prefix, terms: Arc::new(terms), drawn };
@@ -218,16 +220,23 @@ async fn list(
     let entry = find(&app, &id).await?;
     let behind: Option<String> = page.behind()?;
     let schedule = entry.read();
+    let due = schedule.uses_due(app.engine.now());
     let listed = schedule.codes().into_iter().flat_map(|codes| codes.list(behind.as_deref()));
     let listed = listed.map(|(code, standing)| {
-        (code.as_str().to_owned(), CodeDocument::of(&code, standing.terms, standing.uses))
+        (code.as_str().to_owned(), CodeDocument::of(&code, standing.terms, used(standing, &code, &due)))
     });
     Ok(Json(StatusCode::OK, List::of(&page, listed)))
 }
 
-fn shown(entry: &ScheduleEntry, code: &AccessCode) -> Result<CodeDocument, Problem> {
+fn shown(app: &App, entry: &ScheduleEntry, code: &AccessCode) -> Result<CodeDocument, Problem> {
     let schedule = entry.read();
     let standing = schedule.codes().and_then(|codes| codes.find(code.as_str()));
     let standing = standing.ok_or_else(Problem::not_found)?;
-    Ok(CodeDocument::of(code, standing.terms, standing.uses))
+    let due = schedule.uses_due(app.engine.now());
+    Ok(CodeDocument::of(code, standing.terms, used(standing, code, &due)))
+}
+
+/// Returns the uses of a code without those that are due to be given back: no event says so yet, but the instant does.
+fn used(standing: Standing<'_>, code: &AccessCode, due: &HashMap<&str, Uses>) -> Uses {
+    standing.uses.without(due.get(code.as_str()).copied().unwrap_or_default())
 }

@@ -33,7 +33,7 @@ async fn alive() -> Json<Health> {
 /// 200 when recovery is complete and the journal accepts writes.
 #[utoipa::path(get, path = "/readyz", operation_id = "readReadiness", tag = "Running it",
     responses((status = 200, description = "It does", body = Health),
-        (status = 503, description = "`journal_unavailable` or `not_ready`, with the reason")))]
+        (status = 503, description = "`journal_unavailable`, `log_lost_data` or `not_ready`, with the reason")))]
 async fn ready(State(app): State<App>) -> Result<Json<Health>, Problem> {
     app.readiness().map(|()| Json(StatusCode::OK, Health { status: "ready" }))
 }

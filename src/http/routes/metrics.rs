@@ -18,6 +18,7 @@ use crate::http::app::App;
 use crate::http::documents::SeatCounts;
 use crate::http::problem::Problem;
 use crate::http::table::{Routes, routes};
+use crate::journal::LogHealth;
 use crate::telemetry::Process;
 
 /// How many schedules on sale have series of their own; the others are summed as [`OTHER`].
@@ -56,6 +57,8 @@ struct Gauges {
     journal_failed: bool,
     journal_position: u64,
     journal_oldest_position: u64,
+    events_since_snapshot: u64,
+    log: LogHealth,
     keys_dropped: u64,
     schedules: [(SaleStatus, usize); SALE_STATUSES.len()],
     users: UserCounts,
@@ -137,6 +140,8 @@ impl Gauges {
             journal_failed: journal.failure().is_some(),
             journal_position: journal.durable().get(),
             journal_oldest_position: journal.oldest().get(),
+            events_since_snapshot: app.engine.events_since_snapshot(),
+            log: journal.health(),
             keys_dropped,
             schedules,
             users: app.engine.user_counts(),
@@ -146,6 +151,21 @@ impl Gauges {
             process: Process::now(),
             series,
         }
+    }
+
+    fn write_log(&self, out: &mut String) -> fmt::Result {
+        let LogHealth { is_connected, unknown_answers, unknown_for, is_seen_kept, lost } = &self.log;
+        let one = |value: u64| [("", "", value)];
+        let connected = one((*is_connected).into());
+        gauge(out, "onsale_log_connected", "Whether what keeps the log can be reached", connected)?;
+        let what = "Answers to appends that said nothing, so that the log was asked again, since start";
+        gauge(out, "onsale_log_unknown_answers", what, one(*unknown_answers))?;
+        let what = "How long it hasn't been known what becomes of the append that is under way";
+        gauge(out, "onsale_log_unknown_seconds", what, [("", "", unknown_for.as_secs_f64())])?;
+        let what = "Whether it can be noted how far the log was seen";
+        gauge(out, "onsale_log_seen_kept", what, one((*is_seen_kept).into()))?;
+        let what = "Whether the log's servers have lost what was acknowledged";
+        gauge(out, "onsale_log_lost_data", what, one(lost.is_some().into()))
     }
 
     fn write(&self, out: &mut String) -> fmt::Result {
@@ -158,6 +178,9 @@ impl Gauges {
 
         let oldest = one(self.journal_oldest_position);
         gauge(out, "onsale_journal_oldest_position", "The oldest position that is kept", oldest)?;
+        let (what, since) = ("Events behind the newest snapshot", one(self.events_since_snapshot));
+        gauge(out, "onsale_events_since_snapshot", what, since)?;
+        self.write_log(out)?;
         let dropped = one(self.keys_dropped);
         let what = "Idempotency keys that left before their day was over, for want of room, since start";
         gauge(out, "onsale_idempotency_keys_dropped", what, dropped)?;

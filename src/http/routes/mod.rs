@@ -12,6 +12,7 @@ pub mod codes;
 pub mod docs;
 pub mod health;
 pub mod metrics;
+pub mod orders;
 pub mod payments;
 pub mod plans;
 pub mod queue;
@@ -35,6 +36,7 @@ pub fn api() -> Routes<App> {
         .merge(plans::routes())
         .merge(streams::routes())
         .merge(reservations::routes())
+        .merge(orders::routes())
         .merge(queue::routes())
         .merge(payments::routes())
         .merge(reports::routes())

@@ -7,12 +7,12 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::domain::ids::{PaymentId, PaymentNumber, ScheduleId, ScheduleNumber, UserId};
-use crate::domain::payments::{Failure, Method, Payment, State as PaymentState};
+use crate::domain::payments::{AnyPayment, Failure, Method, Payment, State as PaymentState};
 use crate::domain::schedule::{Refusal, ReservationRef};
 use crate::engine::{Done, Narrow, Purchase};
 use crate::gateway::PaymentKey;
 use crate::http::app::App;
-use crate::http::auth::{Reader, Right, User};
+use crate::http::auth::{Reader, User, Viewer};
 use crate::http::documents::money::PaymentDocument;
 use crate::http::documents::{self, CatalogueId, MethodWord, OpaqueId, PaymentWord, UserText};
 use crate::http::extract::{IdempotencyKey, Path, Query, RawBody};
@@ -49,7 +49,8 @@ struct PayBody {
 /// is refused, the reservation is `held` again. A reservation that costs nothing completes in the same way by any
 /// method. A payment through the gateway is 201 `ready`, with the `orderId` for its checkout. So is one by `external`:
 /// the platform's own payment service takes the money, and reports it. The same key leads to
-/// the same payment, even after a crash; after a refusal it starts a new attempt. A reservation may have 32 ready
+/// the same payment, even after a crash, and is answered as the first time also when the money went back since; after a refusal it starts
+/// a new attempt. A reservation may have 32 ready
 /// payments: one more ends the oldest, whose confirmation is then refused without a capture.
 #[utoipa::path(post, path = "/api/v1/payments", operation_id = "startPayment", tag = "Payments", request_body = PayBody,
     params(("Idempotency-Key" = String, Header, description = "Required: 1–255 visible ASCII characters")),
@@ -67,15 +68,22 @@ async fn pay(
     body: RawBody,
 ) -> Result<Response, Problem> {
     let wanted: PayBody = body.parse()?;
+    let id = app.engine.reservation_id(&wanted.reservation_id).ok_or_else(Problem::not_found)?;
+    let found = app.engine.find_schedule_numbered(id.schedule).await;
+    let entry = found.map_err(|error| problem(error, None))?.ok_or_else(Problem::not_found)?;
+    let key = key_of(&app, &caller, "POST /payments", key.as_str(), &body.0);
+    let for_staff = caller.is_staff();
+    let refused = |error| problem(error, Some(entry.layout()));
+    // What became of a key's payment is asked of nothing that may have changed since.
+    if let Some(done) = app.engine.paid_before(&entry, Some(key)).map_err(refused)? {
+        return answered(done, StatusCode::CREATED, for_staff);
+    }
+
     let method = Method::from(wanted.method);
     let gateways = app.engine.gateways();
     if method.needs_gateway() && gateways.name_of(method).is_none() {
         return Err(Problem::invalid_field("method", "no gateway is set up for this method"));
     }
-
-    let id = app.engine.reservation_id(&wanted.reservation_id).ok_or_else(Problem::not_found)?;
-    let found = app.engine.find_schedule_numbered(id.schedule).await;
-    let entry = found.map_err(|error| problem(error, None))?.ok_or_else(Problem::not_found)?;
     let currency = entry.read().currency();
     if method.needs_gateway() && !gateways.takes(method, currency) {
         return Err(Problem::new(
@@ -84,8 +92,6 @@ async fn pay(
         ));
     }
 
-    let key = key_of(&app, &caller, "POST /payments", key.as_str(), &body.0);
-    let with_gateway = caller.role.may(Right::ReadAll);
     let purchase = Purchase {
         user: caller.user_id,
         reservation: ReservationRef { number: id.number, nonce: id.nonce },
@@ -93,9 +99,8 @@ async fn pay(
         nonce: random::number(),
         key: Some(key),
     };
-    let paid = app.engine.pay(&entry, purchase).await;
-    let Done { answer, replayed } = paid.map_err(|error| problem(error, Some(entry.layout())))?;
-    Ok(marked(shown(&answer, StatusCode::CREATED, with_gateway)?, replayed))
+    let paid = app.engine.pay(&entry, purchase).await.map_err(refused)?;
+    answered(paid, StatusCode::CREATED, for_staff)
 }
 
 /// The result of the gateway's checkout.
@@ -137,10 +142,20 @@ async fn confirm(
     let route = format!("POST /payments/{id}/confirm");
     let key = key.map(|key| key_of(&app, &caller, &route, key.as_str(), &body.0));
     let patience = app.parts.limits.patience();
-    let with_gateway = caller.role.may(Right::ReadAll);
+    let for_staff = caller.is_staff();
     let confirmed = app.engine.confirm_payment(parsed, caller.user_id, &payment_key, key, patience).await;
-    let Done { answer, replayed } = confirmed.map_err(|error| problem(error, None))?;
-    Ok(marked(shown(&answer, StatusCode::OK, with_gateway)?, replayed))
+    answered(confirmed.map_err(|error| problem(error, None))?, StatusCode::OK, for_staff)
+}
+
+/// Answers with a payment, or with the problem of its failure. A key that led to a payment is answered as it was then, also if the
+/// money went back since; one that made it ready for the checkout, with what it came to.
+fn answered(done: Done<Payment>, success: StatusCode, for_staff: bool) -> Result<Response, Problem> {
+    let Done { answer, replayed } = done;
+    let payment = if replayed { answer.as_completed() } else { answer };
+    if replayed && success == StatusCode::CREATED && payment.needs_gateway() {
+        return Ok(marked(Json(success, PaymentDocument::of(&payment, for_staff)), replayed));
+    }
+    Ok(marked(shown(&payment, success, for_staff)?, replayed))
 }
 
 /// The acknowledgement of a notice.
@@ -201,9 +216,9 @@ async fn notice(
 fn shown(
     payment: &Payment,
     success: StatusCode,
-    with_gateway: bool,
+    for_staff: bool,
 ) -> Result<Json<PaymentDocument<'_>>, Problem> {
-    let document = PaymentDocument::of(payment, with_gateway);
+    let document = PaymentDocument::of(payment, for_staff);
     match payment.state {
         PaymentState::Ready | PaymentState::Completed => Ok(Json(success, document)),
         PaymentState::Failed | PaymentState::Refunding | PaymentState::Refunded => Err(refused(payment)),
@@ -243,19 +258,23 @@ fn refused(payment: &Payment) -> Problem {
 }
 
 /// Read a payment
+///
+/// That of an order of the box office, too: it is `completed` with the order.
 #[utoipa::path(get, path = "/api/v1/payments/{paymentId}", operation_id = "readPayment", tag = "Payments",
     params(("paymentId" = String, Path)), security(("bearer" = [])),
-    responses((status = 200, description = "The payment, for its payer and administrators", body = PaymentDocument<'static>),
+    responses((status = 200, description = "The payment, for its payer and administrators; an order's, for the box office, too", body = PaymentDocument<'static>),
         (status = 404, description = "`not_found`: it doesn't exist, or belongs to another user")))]
 async fn read(
     State(app): State<App>,
-    Reader(caller): Reader,
+    Viewer(caller): Viewer,
     Path(id): Path<String>,
 ) -> Result<Response, Problem> {
     let id = app.engine.payment_id(&id).ok_or_else(Problem::not_found)?;
     let found = app.engine.find_payment(id).await.map_err(|error| problem(error, None))?;
-    let payment = found.filter(|payment| caller.may_see(&payment.user)).ok_or_else(Problem::not_found)?;
-    Ok(Json(StatusCode::OK, PaymentDocument::of(&payment, caller.role.may(Right::ReadAll))).into_response())
+    let visible =
+        |payment: &AnyPayment| caller.may_see_of(payment.user(), matches!(payment, AnyPayment::OfOrder(_)));
+    let payment = found.filter(visible).ok_or_else(Problem::not_found)?;
+    Ok(Json(StatusCode::OK, PaymentDocument::of_any(&payment, caller.is_staff())).into_response())
 }
 
 /// The filter of a list of payments.
@@ -277,7 +296,8 @@ struct Narrowing {
 
 /// List payments, newest first
 ///
-/// Users see their own; administrators see everyone's, or those of one user.
+/// Users see their own; administrators see everyone's, or those of one user. Of a schedule that is cancelled, those `refunding` with
+/// `refund` `by_hand` are the orders whose money is to be given back by hand.
 #[utoipa::path(get, path = "/api/v1/payments", operation_id = "listPayments", tag = "Payments",
     params(Narrowing, Page), security(("bearer" = [])),
     responses((status = 200, description = "A page of the list", body = List<PaymentDocument<'static>>),
@@ -293,7 +313,7 @@ async fn list(
     let listed =
         app.engine.list_payments(Narrow { user, schedule, status }, page.behind()?, page.limit).await;
     let listed = listed.map_err(|error| problem(error, None))?;
-    let with_gateway = caller.role.may(Right::ReadAll);
-    let items = listed.items.iter().map(|payment| PaymentDocument::of(payment, with_gateway)).collect();
+    let for_staff = caller.is_staff();
+    let items = listed.items.iter().map(|payment| PaymentDocument::of_any(payment, for_staff)).collect();
     Ok(Json(StatusCode::OK, List::new(items, listed.next.as_ref())).into_response())
 }

@@ -142,7 +142,7 @@ struct DeclinedReport {
     reason: String,
 }
 
-/// The service gave the whole amount back.
+/// The service gave back what it was asked for.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(example = json!({"type": "refund.completed", "orderId": "gnodh3azvbdamtxgaqhrlv3bny", "paymentKey": "pi_1", "amount": 170_000,
@@ -157,7 +157,7 @@ struct RefundedReport {
     /// The service's name for what it had taken.
     #[schema(min_length = 1, max_length = 200, pattern = r"^\.*[A-Za-z0-9_~-][A-Za-z0-9._~-]*$")]
     payment_key: String,
-    /// All that had been taken, in the currency's minor unit.
+    /// What went back, in the currency's minor unit: as much as `RefundBegun` asked for, which is all unless a fee isn't refundable.
     #[schema(minimum = 1, maximum = 9_007_199_254_740_991_u64)]
     amount: u64,
     #[schema(value_type = CurrencyText)]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -12,30 +12,26 @@ use crate::archive::ReservationPlace;
 use crate::domain::cause::{By, Cause};
 use crate::domain::ids::{ScheduleId, UserId};
 use crate::domain::keys::KeyUse;
-use crate::domain::schedule::terms::{AreaWish, Best, Part, PriceType};
-use crate::domain::schedule::{
-    Answer, Caller, Command, Pick, Refusal, Reservation, ReservationRef, ReservationStatus, Wish,
-};
-use crate::domain::venue::Layout;
-use crate::engine::{self, Done, EngineError, FoundReservation, Listed, Narrow, ScheduleEntry};
+use crate::domain::schedule::{Caller, Command, Reservation, ReservationRef, ReservationStatus};
+use crate::engine::{FoundReservation, Listed, Narrow, ScheduleEntry};
 use crate::http::ClientAddress;
 use crate::http::app::App;
-use crate::http::auth::{Auditor, Reader, User};
+use crate::http::auth::{Auditor, Reader, Returner, Right, User, Viewer};
 use crate::http::changes;
 use crate::http::codes::{self, BroughtTo};
 use crate::http::documents::{
-    self, CatalogueId, CodeText, FloorText, GradeText, GuestDocument, PlaceText, ReservationDocument,
-    ReservationWord, SeatName, Surroundings, UserText,
+    self, CatalogueId, CodeText, GuestDocument, ReservationDocument, ReservationWord, Surroundings, UserText,
 };
 use crate::http::extract::{IdempotencyKey, Path, Query, RawBody};
-use crate::http::idempotency::{key_of, marked};
+use crate::http::idempotency::{check_body, is_answered, key_of};
 use crate::http::json::Json;
-use crate::http::lookup::{self, known_seats, narrowed};
+use crate::http::lookup::{self, narrowed};
 use crate::http::page::{List, Page};
 use crate::http::pass::{ShownPass, check_active};
 use crate::http::problem::Problem;
 use crate::http::refusal::problem;
 use crate::http::table::{Routes, routes};
+use crate::http::wish::{AreaPlacesBody, Asked, BestAvailable, SeatWish};
 use crate::random;
 
 /// Makes the routes of reservations.
@@ -50,10 +46,10 @@ pub fn routes() -> Routes<App> {
 struct HoldBody {
     #[schema(value_type = CatalogueId)]
     schedule_id: String,
-    /// The ids of the seats, each once. With the places of areas there are 1 to `maxSeatsPerReservation`.
-    #[schema(value_type = Option<HashSet<SeatName>>, min_items = 1, max_items = 100)]
-    seats: Option<Vec<String>>,
-    /// Places of areas, each area once.
+    /// The seats, each once: by its id, or with its price type. With the places of areas there are 1 to `maxSeatsPerReservation`.
+    #[schema(value_type = Option<HashSet<SeatWish>>, min_items = 1, max_items = 100)]
+    seats: Option<Vec<SeatWish>>,
+    /// Places of areas, each area once for a price type.
     #[schema(min_items = 1, max_items = 100)]
     areas: Option<Vec<AreaPlacesBody>>,
     /// Instead of `seats` and `areas`: the best seats that are left.
@@ -66,51 +62,16 @@ struct HoldBody {
     code: Option<String>,
 }
 
-/// Places of an area.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[schema(as = AreaPlaces)]
-struct AreaPlacesBody {
-    #[schema(value_type = PlaceText)]
-    area_id: String,
-    /// How many places.
-    #[schema(minimum = 1, maximum = 100)]
-    count: u32,
-}
-
-/// The best seats that are left.
-///
-/// A party sits side by side in one row if a row of its grade has room; else it gets places of an area of that grade that has room for all.
-/// So in a grade that only areas have, it gets places of them. A party for which nobody has room is split.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct BestAvailable {
-    /// Only seats of this grade.
-    #[schema(value_type = Option<GradeText>)]
-    grade: Option<String>,
-    /// Only seats of sections of this id, on `floor` if that is named too. Areas stand in no section.
-    #[schema(value_type = Option<PlaceText>)]
-    section_id: Option<String>,
-    /// Only seats on this floor, and areas.
-    #[schema(value_type = Option<FloorText>)]
-    floor: Option<String>,
-    /// How many seats, at most `maxSeatsPerReservation`.
-    #[schema(minimum = 1, maximum = 100)]
-    count: u32,
-    /// Whether one of them is to be an accessible seat; the others are its companions' and those beside it.
-    #[serde(default)]
-    accessible: bool,
-}
-
-/// What replaces what a hold has: as in a new hold.
+/// What replaces what a hold has: as in a new hold. All of its lines are anew, at the prices that the sale has had since it opened.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(example = json!({"seats": ["1층-B-7-15"]}))]
+#[expect(clippy::option_option, reason = "null lets go of the code, and an absent field keeps it")]
 struct ExchangeBody {
-    /// The ids of the new seats, each once. With the places of areas there are 1 to `maxSeatsPerReservation`.
-    #[schema(value_type = Option<HashSet<SeatName>>, min_items = 1, max_items = 100)]
-    seats: Option<Vec<String>>,
-    /// Places of areas, each area once.
+    /// The new seats, each once: by its id, or with its price type. With the places of areas there are 1 to `maxSeatsPerReservation`.
+    #[schema(value_type = Option<HashSet<SeatWish>>, min_items = 1, max_items = 100)]
+    seats: Option<Vec<SeatWish>>,
+    /// Places of areas, each area once for a price type.
     #[schema(min_items = 1, max_items = 100)]
     areas: Option<Vec<AreaPlacesBody>>,
     /// Instead of `seats` and `areas`: the best seats that are left, or the hold's own.
@@ -118,22 +79,16 @@ struct ExchangeBody {
     /// Whether it may have accessible seats and those of companions beside those that it has.
     #[serde(default)]
     accessible: bool,
-    /// Another code; if absent, the hold keeps the one that it has.
+    /// Another code; if absent, the hold keeps the one that it has, and with null it lets go of it.
+    #[serde(default, deserialize_with = "documents::given")]
     #[schema(value_type = Option<CodeText>)]
-    code: Option<String>,
-}
-
-/// What a hold or an exchange asks for.
-struct Asked<'a> {
-    seats: Option<&'a [String]>,
-    areas: Option<&'a [AreaPlacesBody]>,
-    best: Option<&'a BestAvailable>,
-    accessible: bool,
+    code: Option<Option<String>>,
 }
 
 /// Hold seats
 ///
-/// Holds 1 to `maxSeatsPerReservation` seats, and places of areas, of one schedule until `expiresAt`, all or none.
+/// Holds 1 to `maxSeatsPerReservation` seats, and places of areas, of one schedule until `expiresAt`, all or none. What they cost is decided
+/// now: each place at the price of its price type, less what a code takes off, and the concert's fees.
 #[utoipa::path(post, path = "/api/v1/reservations", operation_id = "holdSeats", tag = "Reservations", request_body = HoldBody,
     params(("Idempotency-Key" = Option<String>, Header, description = "1–255 visible ASCII characters"),
            ("Queue-Token" = Option<String>, Header, description = "The waiting room's pass, if the schedule has a room")),
@@ -155,9 +110,10 @@ async fn hold(
     let wanted: HoldBody = body.parse()?;
     let entry = lookup::find(&app, &wanted.schedule_id).await?;
     let key = key.map(|key| key_of(&app, &caller, "POST /reservations", key.as_str(), &body.0));
+    check_body(&app, &entry, key)?;
     check_pass(&app, &entry, &caller.user_id, &pass, key)?;
     let asked = wanted.asked();
-    let mut wish = asked.wish(entry.layout())?;
+    let mut wish = asked.wish(&entry)?;
     let text = unanswered_code(&app, &entry, wanted.code.as_deref(), key);
     let brought = codes::brought(&app, &entry, &caller.user_id, address, text, BroughtTo::Hold)?;
     wish.code = brought.code.as_ref().map(|code| Arc::clone(code.text()));
@@ -166,21 +122,18 @@ async fn hold(
         brought.note(&error);
         asked.refused(error, &entry)
     })?;
-    let mut response = changed(&app, &entry, &acted, StatusCode::CREATED)?;
-
-    if let Answer::Reservation(reservation) = &acted.answer {
-        let id = reservation.full_id(entry.number()).to_text();
-        let location = [&b"/api/v1/reservations/"[..], &id].concat();
-        let location = HeaderValue::try_from(location).expect("base 32 is visible ASCII");
-        response.headers_mut().insert(header::LOCATION, location);
-    }
-
-    Ok(response)
+    changes::reserved(&app, &entry, &acted, StatusCode::CREATED)
 }
 
 /// Exchange what a hold has
 ///
-/// Seats and places of areas for others, in one step: if any new one is taken, the hold keeps what it has. The deadline doesn't change.
+/// Seats and places of areas for others, in one step: if any new one is taken, the hold keeps what it has. The deadline doesn't change. A
+/// place for which no price type is named has the default one; fees count once for what the hold then has.
+///
+/// A hold with a code keeps it, unless the exchange brings another or lets go of it (`"code": null`); what it has then costs what it would
+/// without. What the hold hasn't got yet, it gets by its code only where a new hold could use the code at this instant. Once the code, its
+/// phase or its allotment is over, an exchange for anything else is `code_invalid`, and one that only gives some of its places back stays
+/// possible, and the code takes off what it took off, however it was defined anew.
 #[utoipa::path(patch, path = "/api/v1/reservations/{reservationId}", operation_id = "exchangeSeats", tag = "Reservations", request_body = ExchangeBody,
     params(("reservationId" = String, Path), ("Idempotency-Key" = Option<String>, Header),
            ("Queue-Token" = Option<String>, Header)),
@@ -205,23 +158,28 @@ async fn exchange(
     let (entry, reservation) = find(&app, &id).await?;
     let route = format!("PATCH /reservations/{id}");
     let key = key.map(|key| key_of(&app, &caller, &route, key.as_str(), &body.0));
+    check_body(&app, &entry, key)?;
     check_pass(&app, &entry, &caller.user_id, &pass, key)?;
     let asked = wanted.asked();
-    let mut wish = asked.wish(entry.layout())?;
-    let text = unanswered_code(&app, &entry, wanted.code.as_deref(), key);
-    let brought = codes::brought(&app, &entry, &caller.user_id, address, text, BroughtTo::Hold)?;
+    let mut wish = asked.wish(&entry)?;
+    let text = unanswered_code(&app, &entry, wanted.code.as_ref().and_then(|code| code.as_deref()), key);
+    let to = BroughtTo::Exchange(reservation);
+    let brought = codes::brought(&app, &entry, &caller.user_id, address, text, to)?;
     wish.code = brought.code.as_ref().map(|code| Arc::clone(code.text()));
+    wish.drops_code = wanted.code == Some(None);
     let command = Command::Exchange { reservation, caller: Caller::User(caller.user_id.clone()), wish };
     let acted = app.engine.act(&entry, command, key).await.map_err(|error| {
         brought.note(&error);
         asked.refused(error, &entry)
     })?;
-    changed(&app, &entry, &acted, StatusCode::OK)
+    changes::reserved(&app, &entry, &acted, StatusCode::OK)
 }
 
 /// Give a reservation back
 ///
-/// Releases a hold, or cancels a confirmed reservation until `cancelUntilSecondsBeforeStart` before the start.
+/// Releases a hold, or cancels a confirmed reservation until `cancelUntilSecondsBeforeStart` before the start, administrators always:
+/// `refundAmount` goes back, if the reservation has it, and else all. The box office cancels orders likewise, and nothing else; an order
+/// says `refund` `by_hand`, since whoever took its money gives it back.
 #[utoipa::path(delete, path = "/api/v1/reservations/{reservationId}", operation_id = "giveReservationBack", tag = "Reservations",
     params(("reservationId" = String, Path), ("Idempotency-Key" = Option<String>, Header)),
     security(("bearer" = [])),
@@ -230,7 +188,7 @@ async fn exchange(
         (status = 409, description = "`reservation_not_held` (paying or expired), `cancellation_closed`")))]
 async fn release(
     State(app): State<App>,
-    User(caller): User,
+    Returner(caller): Returner,
     Path(id): Path<String>,
     key: Option<IdempotencyKey>,
 ) -> Result<Response, Problem> {
@@ -239,28 +197,30 @@ async fn release(
     let key = key.map(|key| key_of(&app, &caller, &route, key.as_str(), &[]));
     let (by, caller) = if caller.is_admin() {
         (By::Admin(caller.user_id), Caller::Admin)
+    } else if caller.role.may(Right::Sell) {
+        (By::Admin(caller.user_id), Caller::Clerk)
     } else {
         (By::User, Caller::User(caller.user_id))
     };
     let command = Command::Release { reservation, caller };
     let acted = changes::act(&app, &entry, command, Cause { by, key }).await?;
-    changed(&app, &entry, &acted, StatusCode::OK)
+    changes::reserved(&app, &entry, &acted, StatusCode::OK)
 }
 
 /// Read a reservation
 #[utoipa::path(get, path = "/api/v1/reservations/{reservationId}", operation_id = "readReservation", tag = "Reservations",
     params(("reservationId" = String, Path)), security(("bearer" = [])),
-    responses((status = 200, description = "The reservation, for its owner and administrators", body = ReservationDocument<'static>),
+    responses((status = 200, description = "The reservation, for its owner and administrators; an order, for the box office, too", body = ReservationDocument<'static>),
         (status = 404, description = "`not_found`: it doesn't exist, or belongs to another user")))]
 async fn read(
     State(app): State<App>,
-    Reader(caller): Reader,
+    Viewer(caller): Viewer,
     Path(id): Path<String>,
 ) -> Result<Response, Problem> {
     let (entry, reference) = find(&app, &id).await?;
     let reservation = app.engine.read_reservation(&entry, reference).await;
-    let reservation = reservation.filter(|reservation| caller.may_see(&reservation.user));
-    let reservation = reservation.ok_or_else(Problem::not_found)?;
+    let visible = |kept: &Reservation| caller.may_see_of(kept.user.as_ref(), kept.order().is_some());
+    let reservation = reservation.filter(visible).ok_or_else(Problem::not_found)?;
     let surroundings = Surroundings::of(&app.engine, &entry).map_err(|error| problem(error, None))?;
     Ok(Json(StatusCode::OK, surroundings.show(&reservation)).into_response())
 }
@@ -336,7 +296,7 @@ async fn of_schedule(
         Some(profile.name.as_str().to_owned())
     };
     let guests = shown.iter().map(|(surroundings, reservation)| GuestDocument {
-        user_name: name(&reservation.user),
+        user_name: reservation.user.as_ref().and_then(name),
         reservation: surroundings.show(reservation),
     });
     Ok(Json(StatusCode::OK, List::new(guests.collect(), listed.next.as_ref())).into_response())
@@ -387,98 +347,6 @@ impl ExchangeBody {
     }
 }
 
-impl Asked<'_> {
-    /// Finds what the body names.
-    fn wish(&self, layout: &Layout) -> Result<Wish, Problem> {
-        let named = self.seats.is_some() || self.areas.is_some();
-        let wish = match (named, self.best) {
-            (true, None) => Wish {
-                pick: self
-                    .seats
-                    .map_or(Ok(Pick::None), |seats| known_seats(layout, seats).map(Pick::Seats))?,
-                areas: self.areas.map_or_else(|| Ok(Box::default()), |areas| known_areas(layout, areas))?,
-                ..Wish::default()
-            },
-            (false, Some(best)) => Wish { pick: Pick::Best(best.pick(layout)?), ..Wish::default() },
-            (false, None) => {
-                let detail = "seats, areas or bestAvailable is needed";
-                return Err(Problem::invalid_field("seats", detail));
-            }
-            (true, Some(_)) => {
-                let detail = "either bestAvailable or seats and areas, not both";
-                return Err(Problem::invalid_field("bestAvailable", detail));
-            }
-        };
-        let accessible = self.accessible || self.best.is_some_and(|best| best.accessible);
-        Ok(Wish { accessible, ..wish })
-    }
-
-    /// Makes the problem of a refusal; one about the size names the field that says it.
-    fn refused(&self, error: EngineError, entry: &ScheduleEntry) -> Problem {
-        let EngineError::Refused(engine::Refusal::Schedule(Refusal::TooManySeats { max })) = error else {
-            return problem(error, Some(entry.layout()));
-        };
-        let field = match (self.best, self.seats) {
-            (Some(_), _) => "bestAvailable.count",
-            (None, Some(_)) => "seats",
-            (None, None) => "areas",
-        };
-        Problem::invalid_field(field, format!("a reservation of this schedule has at most {max} seats"))
-    }
-}
-
-impl BestAvailable {
-    fn pick(&self, layout: &Layout) -> Result<Best, Problem> {
-        let wrong = |field: &str, detail: &'static str| {
-            Err(Problem::invalid_field(format!("bestAvailable.{field}"), detail))
-        };
-        if self.count == 0 {
-            return wrong("count", "at least one seat is needed");
-        }
-        let grade = self.grade.as_ref().map(|name| layout.grade(name));
-        if grade == Some(None) {
-            return wrong("grade", "the venue has no seats of this grade");
-        }
-
-        let (section, floor) = (self.section_id.as_deref(), self.floor.as_deref());
-        let on_floor = |of: &str| floor.is_none_or(|floor| floor == of);
-        let sections = layout.sections().iter();
-        let mut sections = sections.filter(|known| section.is_none_or(|id| *id == *known.id));
-        if section.is_some() && sections.clone().next().is_none() {
-            return wrong("sectionId", "the venue has no such section");
-        }
-        let has_area = section.is_none() && layout.areas().iter().any(|area| on_floor(&area.floor));
-        if floor.is_some() && !has_area && !sections.any(|section| on_floor(&section.floor)) {
-            return wrong("floor", "the venue has no such floor, or the section is on another");
-        }
-
-        let part = || Part { section: section.map(Into::into), floor: floor.map(Into::into) };
-        let part = (section.is_some() || floor.is_some()).then(|| Arc::new(part()));
-        Ok(Best { count: self.count, grade: grade.flatten(), part })
-    }
-}
-
-/// Finds the areas that a body names. Each must exist, none may come twice.
-fn known_areas(layout: &Layout, named: &[AreaPlacesBody]) -> Result<Box<[AreaWish]>, Problem> {
-    let mut areas: Vec<AreaWish> = Vec::with_capacity(named.len());
-    for (index, AreaPlacesBody { area_id, count }) in named.iter().enumerate() {
-        let wrong = |field: &str, detail: &'static str| {
-            Err(Problem::invalid_field(format!("areas[{index}].{field}"), detail))
-        };
-        let Some(area) = layout.area(area_id) else {
-            return wrong("areaId", "the venue has no such area");
-        };
-        if areas.iter().any(|other| other.area == area) {
-            return wrong("areaId", "the area is named twice");
-        }
-        if *count == 0 {
-            return wrong("count", "at least one place is needed");
-        }
-        areas.push(AreaWish { area, count: *count, price_type: PriceType::DEFAULT });
-    }
-    Ok(areas.into())
-}
-
 /// Checks the pass if the schedule has a waiting room. A request whose key has an answer already needs none.
 fn check_pass(
     app: &App,
@@ -508,8 +376,7 @@ fn unanswered_code<'a>(
     code: Option<&'a str>,
     key: Option<KeyUse>,
 ) -> Option<&'a str> {
-    let answered = |key| entry.read().find_key(key, app.engine.now()).is_some();
-    code.filter(|_| !key.is_some_and(answered))
+    code.filter(|_| !key.is_some_and(|key| is_answered(app, entry, key)))
 }
 
 /// Finds the schedule of a reservation's id. Its actor checks whose the reservation is.
@@ -518,17 +385,4 @@ async fn find(app: &App, id: &str) -> Result<(Arc<ScheduleEntry>, ReservationRef
     let found = app.engine.find_schedule_numbered(id.schedule).await;
     let entry = found.map_err(|error| problem(error, None))?.ok_or_else(Problem::not_found)?;
     Ok((entry, ReservationRef { number: id.number, nonce: id.nonce }))
-}
-
-fn changed(
-    app: &App,
-    entry: &ScheduleEntry,
-    acted: &Done<Answer>,
-    status: StatusCode,
-) -> Result<Response, Problem> {
-    let Answer::Reservation(reservation) = &acted.answer else {
-        unreachable!("a command about a reservation answers with one");
-    };
-    let surroundings = Surroundings::of(&app.engine, entry).map_err(|error| problem(error, None))?;
-    Ok(marked(Json(status, surroundings.show(reservation)), acted.replayed))
 }

@@ -15,7 +15,7 @@ use crate::http::auth::{Admin, Operator};
 use crate::http::changes;
 use crate::http::documents::{ScheduleDocument, ScheduleView, SeatName};
 use crate::http::extract::{Body, IdempotencyKey, Path};
-use crate::http::idempotency::{asked, marked};
+use crate::http::idempotency::{asked, check_body, marked};
 use crate::http::json::Json;
 use crate::http::lookup::{find, known_seats, standing};
 use crate::http::problem::Problem;
@@ -169,8 +169,9 @@ async fn block(
     body: Body<SeatsBody>,
 ) -> Result<Response, Problem> {
     let entry = find(&app, &id).await?;
-    let seats = known_seats(entry.layout(), &body.value.seats)?;
     let cause = asked(&app, &operator, &format!("POST /schedules/{id}/block"), key, &body.raw);
+    check_body(&app, &entry, cause.key)?;
+    let seats = known_seats(entry.layout(), &body.value.seats)?;
     act(&app, &entry, Command::Block { seats }, cause).await
 }
 
@@ -191,8 +192,9 @@ async fn unblock(
     body: Body<SeatsBody>,
 ) -> Result<Response, Problem> {
     let entry = find(&app, &id).await?;
-    let seats = known_seats(entry.layout(), &body.value.seats)?;
     let cause = asked(&app, &operator, &format!("POST /schedules/{id}/unblock"), key, &body.raw);
+    check_body(&app, &entry, cause.key)?;
+    let seats = known_seats(entry.layout(), &body.value.seats)?;
     act(&app, &entry, Command::Unblock { seats }, cause).await
 }
 

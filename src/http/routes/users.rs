@@ -33,6 +33,7 @@ use crate::http::documents::{At, EmailText, NewEmailText, UserNameText, UserWord
 use crate::http::extract::{Body, IdempotencyKey, Path, Query, RawBody};
 use crate::http::idempotency::{asked, marked};
 use crate::http::json::Json;
+use crate::http::lookup::acts;
 use crate::http::mail_hook::{Mail, NotSent, Purpose};
 use crate::http::page::List;
 use crate::http::passwords::{LineFull, PASSWORD_LEN_MAX, PASSWORD_LEN_MIN, Password};
@@ -419,8 +420,7 @@ async fn read(
     }
     // Of a user of an outside provider nothing may be kept here, and yet they are someone.
     let oneself = caller.user_id == id && !caller.role.may(Right::ReadAll);
-    let acts = || app.engine.balance(&id).is_some() || !app.engine.schedules_of_user(&id).is_empty();
-    if oneself || acts() {
+    if oneself || acts(&app, &id) {
         Ok(Json(StatusCode::OK, UserDocument::unknown(&id)))
     } else {
         Err(Problem::not_found())

@@ -75,7 +75,7 @@ async fn what_is_read_is_not_deleted_before() {
     for last in [6, 7, 8] {
         append_numbered(&journal, last, last).await;
         let position = journal.durable();
-        journal.begin_snapshot(dir.path(), position, 0).unwrap().finish().unwrap();
+        journal.begin_snapshot(position, 0).unwrap().finish().unwrap();
         journal.rotate().await.unwrap();
     }
     assert_eq!(journal.oldest(), Position::new(1), "the oldest generation is held");

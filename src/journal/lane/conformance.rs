@@ -14,6 +14,11 @@ use super::super::store::{MemoryDisk, StoreError};
 use super::super::writer::{self, CommitError, Committed, Entry, Message, Progress, Writer, WriterParts};
 use super::super::{Journal, Recovering};
 use super::memory::{MemoryLane, MemoryLog};
+#[cfg(feature = "cluster")]
+use super::{
+    super::stream::{Claimed, SessionPen, StreamConfig, StreamLogin, claim_unchecked, servers},
+    NatsLane,
+};
 use super::{Appended, Lane, LocalLane, Rotated, Sealed};
 
 /// A log that a lane writes, and how it is opened again.
@@ -148,6 +153,68 @@ impl Rig for OnSled {
     fn ended_with(&mut self, records: u64) -> bool {
         let recovering = self.recover();
         recovering.was_clean() && recovering.last().get() == records
+    }
+}
+
+/// On a log of so many servers.
+#[cfg(feature = "cluster")]
+struct OnNats<const SERVERS: usize> {
+    servers: servers::Servers,
+    dir: tempfile::TempDir,
+}
+
+#[cfg(feature = "cluster")]
+impl<const SERVERS: usize> OnNats<SERVERS> {
+    fn claim(&self) -> Claimed {
+        let (user, password) = servers::LOGIN;
+        let config = StreamConfig {
+            servers: self.servers.urls(),
+            cluster: "conformance".to_owned(),
+            replicas: u8::try_from(SERVERS).unwrap(),
+            node: "rig".to_owned(),
+            secret: Box::from(&b"the rig's secret"[..]),
+            login: Some(StreamLogin::Password { user: user.to_owned(), password: password.to_owned() }),
+            system: None,
+            ca_file: None,
+        };
+        claim_unchecked(self.dir.path(), &config).unwrap()
+    }
+
+    fn all(claimed: &Claimed) -> Vec<(Position, Vec<u8>)> {
+        let runs = claimed.keeper.runs(Position::START, claimed.until);
+        let records = runs.flat_map(|run| {
+            let run = run.unwrap();
+            run.records(Position::START).map(|(at, record)| (at, record.to_vec())).collect::<Vec<_>>()
+        });
+        records.collect()
+    }
+}
+
+#[cfg(feature = "cluster")]
+impl<const SERVERS: usize> Rig for OnNats<SERVERS> {
+    type Lane = NatsLane<SessionPen>;
+
+    fn new() -> Self {
+        Self { servers: servers::Servers::start(SERVERS).unwrap(), dir: tempfile::tempdir().unwrap() }
+    }
+
+    fn open(&mut self) -> (Self::Lane, Last) {
+        let claimed = self.claim();
+        let position = Self::all(&claimed).last().map_or(Position::START, |(position, _)| *position);
+        let Claimed { pen, mark, last, .. } = claimed;
+        let mark = Mark { durable: last, bridging: false, ..mark };
+        let (lane, mark) = pen.lane(mark, Arc::new(|| 1), core::time::Duration::from_secs(1)).unwrap();
+        (lane, Last { log_id: mark.log_id, epoch: mark.epoch, ordinal: last, position })
+    }
+
+    fn read(&mut self) -> Vec<(Position, Vec<u8>)> {
+        Self::all(&self.claim())
+    }
+
+    fn ended_with(&mut self, records: u64) -> bool {
+        let claimed = self.claim();
+        let found = u64::try_from(Self::all(&claimed).len()).unwrap();
+        claimed.mark.durable == claimed.last.previous() && found == records
     }
 }
 
@@ -333,28 +400,42 @@ async fn what_is_closed_or_rotated_is_there_too<R: Rig>() {
 }
 
 macro_rules! conform {
-    ($($rig:ident: $name:ident)*) => {$(
+    ($($rig:ty: $name:ident if $there:expr;)*) => {$(
         mod $name {
+            use super::*;
+
             #[tokio::test]
             async fn what_was_acknowledged_is_there_in_order_over_lives() {
-                super::what_was_acknowledged_is_there_in_order_over_lives::<super::$rig>().await;
+                if $there {
+                    super::what_was_acknowledged_is_there_in_order_over_lives::<$rig>().await;
+                }
             }
 
             #[tokio::test]
             async fn a_large_entry_is_there_whole_or_not_at_all() {
-                super::a_large_entry_is_there_whole_or_not_at_all::<super::$rig>().await;
+                if $there {
+                    super::a_large_entry_is_there_whole_or_not_at_all::<$rig>().await;
+                }
             }
 
             #[tokio::test]
             async fn what_is_closed_or_rotated_is_there_too() {
-                super::what_is_closed_or_rotated_is_there_too::<super::$rig>().await;
+                if $there {
+                    super::what_is_closed_or_rotated_is_there_too::<$rig>().await;
+                }
             }
         }
     )*};
 }
 
 conform! {
-    InMemory: in_memory
-    OnMemoryDisk: on_a_memory_disk
-    OnSled: on_sled
+    InMemory: in_memory if true;
+    OnMemoryDisk: on_a_memory_disk if true;
+    OnSled: on_sled if true;
+}
+
+#[cfg(feature = "cluster")]
+conform! {
+    OnNats<1>: on_nats if servers::program().is_some();
+    OnNats<3>: on_three_nats_servers if servers::program().is_some();
 }

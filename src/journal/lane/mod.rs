@@ -1,15 +1,17 @@
 //! The seam between the writer and the log that it writes: [`Lane`].
 //!
 //! The writer gathers entries, numbers their records, and seals them in frames. A lane makes a frame durable behind the last
-//! one. Nobody else knows its layers below: chunks and generations of sled, one day a replicated log.
+//! one. Nobody else knows its layers below: chunks and generations of sled, or a replicated log.
 //!
-//! Two lanes stand: [`LocalLane`] on this machine's disk, and `MemoryLane` in the conformance suite, which holds every lane to
-//! the promises made here.
+//! [`LocalLane`] writes on this machine's disk, `NatsLane` on a replicated log, and `MemoryLane` in the conformance suite, which holds
+//! every lane to the promises made here.
 //!
 //! Absent on purpose: retries by the writer. A lane returns when the outcome is known; after an error it is never called
 //! again. Reading is absent, too: see [`read`](super::read).
 
 mod local;
+#[cfg(feature = "cluster")]
+mod nats;
 
 #[cfg(test)]
 mod conformance;
@@ -19,6 +21,8 @@ mod memory;
 use core::time::Duration;
 
 pub(super) use self::local::{CLEAN, LocalLane, LocalParts};
+#[cfg(feature = "cluster")]
+pub(super) use self::nats::{Appender, NatsLane, NatsParts, Pen, Published};
 use super::frame::Header;
 use super::position::{Ordinal, Position};
 use super::store::StoreError;
@@ -42,7 +46,7 @@ pub struct Rotated {
 /// A frame's place, now that it is durable, and its cost.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Appended {
-    /// Where the frame's first record stands; of a frame that isn't its entry's last, where the entry's first one will.
+    /// Where the entry's first record stands. Only an entry's last frame knows it: of the others it means nothing.
     pub(super) position: Position,
     /// How long it took to hand the bytes over.
     pub(super) wrote: Duration,

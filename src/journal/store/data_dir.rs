@@ -13,6 +13,7 @@
 //! Invariants: a change is durable when its method returns; a generation that a recovery has touched can be put back
 //! as it was until that recovery has succeeded.
 
+use core::time::Duration;
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Write};
 use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt};
@@ -97,6 +98,11 @@ pub(in crate::journal) fn generation_dir(data: &Path, number: u64) -> PathBuf {
     data.join("journal").join(format!("gen-{number:010}"))
 }
 
+/// How long a lock is tried for. A program that this process, or the one before, is just starting has a copy of each open file until it runs,
+/// and with it a lock that was let go.
+const LOCK_TRIES: u32 = 25;
+const LOCK_PAUSE: Duration = Duration::from_millis(20);
+
 /// Takes the lock of a data directory; a lock file that does not exist is created.
 fn lock(dir: &Path) -> Result<File, StoreError> {
     let path = dir.join("lock");
@@ -106,6 +112,19 @@ fn lock(dir: &Path) -> Result<File, StoreError> {
     });
     let file = opened.map_err(|error| StoreError::io(format!("open {}", path.display()), error))?;
     try_lock(dir, file)
+}
+
+/// Holds a directory for this process alone.
+#[cfg(feature = "cluster")]
+pub(in crate::journal) struct DirLock(#[expect(dead_code, reason = "it is held")] File);
+
+#[cfg(feature = "cluster")]
+impl DirLock {
+    /// Makes the directory if it isn't there, and takes its lock.
+    pub(in crate::journal) fn take(dir: &Path) -> Result<Self, StoreError> {
+        create_dir_durably(dir)?;
+        lock(dir).map(Self)
+    }
 }
 
 /// Takes the lock of a data directory without changing anything in it; nothing where no engine ever ran.
@@ -119,11 +138,16 @@ pub(in crate::journal) fn lock_read_only(dir: &Path) -> Result<Option<File>, Sto
 }
 
 fn try_lock(dir: &Path, file: File) -> Result<File, StoreError> {
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(StoreError::Locked(dir.display().to_string())),
-        Err(TryLockError::Error(error)) => Err(StoreError::io(format!("lock {}", dir.display()), error)),
+    for _ in 0..LOCK_TRIES {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) => std::thread::sleep(LOCK_PAUSE),
+            Err(TryLockError::Error(error)) => {
+                return Err(StoreError::io(format!("lock {}", dir.display()), error));
+            }
+        }
     }
+    Err(StoreError::Locked(dir.display().to_string()))
 }
 
 /// Lists the numbers of the directories `gen-<number><suffix>`, in order.
@@ -238,11 +262,7 @@ impl Medium for DataDir {
     }
 
     fn overwrite(&self, name: &str, offset: u64, bytes: &[u8]) -> Result<(), StoreError> {
-        let path = self.dir.join(name);
-        let failed = |error| StoreError::io(format!("write {}", path.display()), error);
-        let file = files::open(&path).map_err(failed)?;
-        file.write_all_at(bytes, offset).map_err(failed)?;
-        file.sync_data().map_err(failed)
+        overwrite(&self.dir, name, offset, bytes)
     }
 
     fn remove(&self, name: &str) -> Result<(), StoreError> {
@@ -356,9 +376,23 @@ impl Medium for DataDir {
     }
 }
 
+/// Overwrites bytes of a small file in place, durably.
+pub(in crate::journal) fn overwrite(
+    dir: &Path,
+    name: &str,
+    offset: u64,
+    bytes: &[u8],
+) -> Result<(), StoreError> {
+    let path = dir.join(name);
+    let failed = |error| StoreError::io(format!("write {}", path.display()), error);
+    let file = files::open(&path).map_err(failed)?;
+    file.write_all_at(bytes, offset).map_err(failed)?;
+    file.sync_data().map_err(failed)
+}
+
 /// Writes a file of `dir` whole, in the place of one that may be there. Whenever it is killed, or finds no room, the file is as before or
 /// has all of `bytes`: one cut short would be damage to the next start.
-fn write_whole(dir: &Path, name: &str, bytes: &[u8]) -> Result<(), StoreError> {
+pub(in crate::journal) fn write_whole(dir: &Path, name: &str, bytes: &[u8]) -> Result<(), StoreError> {
     let path = dir.join(name);
     let partial = dir.join(format!("{name}.partial"));
     let failed = |error| StoreError::io(format!("write {}", path.display()), error);

@@ -106,7 +106,7 @@ async fn a_directory_that_was_replaced_gets_nothing_and_nothing_more_is_acknowle
     let backup = copy(&dir);
     fs::rename(&dir, &moved).unwrap();
     fs::rename(backup.path(), &dir).unwrap();
-    let snapshot = journal.begin_snapshot(&dir, Position::new(3), 1);
+    let snapshot = journal.begin_snapshot(Position::new(3), 1);
     assert!(snapshot.err().unwrap().to_string().contains("replaced"));
     let entry = queue(&journal, records(&[&[4]])).await.await.unwrap();
     // The entry meets it, or a mark that was to be written just before.
@@ -383,7 +383,7 @@ async fn a_snapshot_is_not_begun_where_the_journal_needs_the_room() {
         let settings = JournalConfig { reserve_bytes, ..config(dir.path()) };
         let opened = Journal::open_in(settings, Arc::new(MemoryDisk::new())).unwrap();
         let journal = opened.start(TestClock::default().hooks()).unwrap();
-        journal.begin_snapshot(dir.path(), Position::START, 0).map(drop)
+        journal.begin_snapshot(Position::START, 0).map(drop)
     };
     assert!(begin(0).await.is_ok());
     let refused = begin(u64::MAX).await;

@@ -54,6 +54,7 @@ impl Saga {
         let cancel = Cancel {
             payment_key: self.key.clone(),
             amount: Money::new(100).unwrap(),
+            captured: Money::new(100).unwrap(),
             reason: "The seats were gone.".to_owned(),
             idempotency_key: IdempotencyKey::parse(attempt).unwrap(),
         };

@@ -111,7 +111,8 @@ fn payments_events() -> Vec<payments::Event> {
     for failure in failures() {
         events.push(Event::Declined { number, failure: failure.clone() });
         events.push(Event::Failed { number, failure: Some(failure.clone()) });
-        events.push(Event::RefundBegun { number, failure: failure.clone() });
+        events.push(Event::RefundBegun { number, failure: failure.clone(), amount: None });
+        events.push(Event::RefundBegun { number, failure: failure.clone(), amount: Some(won(13)) });
         let back = [None, Some(Back { transaction: None }), Some(Back { transaction: Some("re_2".into()) })];
         events.extend(back.map(|back| Event::Unmatched {
             number,
@@ -213,6 +214,7 @@ fn payments_image_of(gateways: &[&str]) -> PaymentsImage {
             updated_at: AT,
             completed_at: some,
             refunded_at: some,
+            refund: some.map(|_| won(13)),
             key: some.map(|_| u128::from(number)),
         };
         (number, payment)

@@ -178,7 +178,7 @@ impl ReservationWire {
         Ok(Reservation {
             number: ReservationNumber(self.number),
             nonce: self.nonce,
-            user: user_id(&self.user)?,
+            user: Some(user_id(&self.user)?),
             seats: seats_in(self.seats),
             terms: None,
             status: status_in(self.status)?,

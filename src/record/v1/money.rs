@@ -384,9 +384,11 @@ impl PaymentsEventWire<'_> {
                 number: PaymentNumber(number),
                 failure: failure.map(FailureWire::into_domain).transpose()?,
             },
-            Self::RefundBegun(number, failure) => {
-                Event::RefundBegun { number: PaymentNumber(number), failure: failure.into_domain()? }
-            }
+            Self::RefundBegun(number, failure) => Event::RefundBegun {
+                number: PaymentNumber(number),
+                failure: failure.into_domain()?,
+                amount: None,
+            },
             Self::Refunded(number) => Event::Refunded { number: PaymentNumber(number), transaction: None },
             Self::KeyKept(number) => Event::KeyKept { number: PaymentNumber(number) },
             Self::CapturedAtGateway { number, transaction, approved_at } => Event::Captured {
@@ -479,6 +481,7 @@ impl PaymentWire {
             updated_at: Timestamp::from_millis(self.updated_at),
             completed_at: instant_in(self.completed_at),
             refunded_at: instant_in(self.refunded_at),
+            refund: None,
             key: self.key,
         };
         Ok((self.number, payment))

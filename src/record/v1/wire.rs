@@ -403,6 +403,7 @@ impl ConcertWire {
                 price: money(grade.price)?,
                 color: grade.color,
                 description: grade.description,
+                prices: BTreeMap::new(),
             })
         };
         Ok(Concert {
@@ -415,6 +416,8 @@ impl ConcertWire {
             currency: currency(&self.currency)?,
             grades: self.grades.into_iter().map(grade).collect::<Read<_>>()?,
             cast: self.cast,
+            price_types: Vec::new(),
+            fees: Vec::new(),
         })
     }
 }
@@ -491,6 +494,6 @@ impl LimitsWire {
 impl PricesWire {
     pub(super) fn into_domain(self) -> Read<Prices> {
         let by_grade = self.by_grade.into_iter().map(money).collect::<Read<_>>()?;
-        Ok(Prices { by_grade, best_first: self.best_first.into() })
+        Ok(Prices { by_grade, best_first: self.best_first.into(), tariff: None })
     }
 }

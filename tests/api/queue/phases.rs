@@ -205,6 +205,64 @@ async fn an_allotment_is_released_at_its_instant_over_the_api() {
 }
 
 #[tokio::test]
+async fn reads_of_codes_and_allotments_are_exact_at_the_instant_of_the_request() {
+    let hall = Hall::open(Value::Null).await;
+    let terms = json!({"name": "Sponsor", "seats": seat_ids(&[1, 2]), "releaseAt": at(400_000)});
+    hall.as_admin(PUT, "/schedules/s/allotments/sponsor").json(&terms).await.ok(201);
+    hall.put_code("SPON", json!({"allotmentId": "sponsor", "maxUses": 1})).await;
+    hall.hold_coded("kim", &[&seat_ids(&[1])[0]], "SPON").await.ok(201);
+    let counts = async || {
+        let code = hall.as_admin(GET, "/schedules/s/codes/SPON").await.ok(200);
+        let listed = hall.as_admin(GET, "/schedules/s/codes").await.ok(200)["items"][0].clone();
+        assert_eq!(listed, code);
+        let aside = hall.as_admin(GET, "/schedules/s/allotments/sponsor").await.ok(200);
+        [&code["used"], &code["seats"], &aside["held"], &aside["left"]].map(|count| count.as_u64().unwrap())
+    };
+
+    // Nobody is woken in between: what is read is read at that instant.
+    hall.advance(299_999);
+    assert_eq!(counts().await, [1, 1, 1, 1]);
+    hall.advance(1);
+    assert_eq!(counts().await, [0, 0, 0, 2]);
+    hall.advance(99_999);
+    assert_eq!(hall.as_admin(GET, "/schedules/s/allotments").await.ok(200)["items"][0]["left"], 2);
+    hall.advance(1);
+    hall.as_admin(GET, "/schedules/s/allotments/sponsor").await.refused(404, "not_found");
+    assert_eq!(hall.as_admin(GET, "/schedules/s/allotments").await.ok(200)["items"], json!([]));
+}
+
+#[tokio::test]
+async fn a_request_without_a_code_and_a_holds_own_code_are_no_guesses() {
+    let hall = Hall::phased(Value::Null).await;
+    hall.advance(60_000);
+    let held = hall.hold_coded("kim", &[&seat_ids(&[1])[0]], "fans").await.ok(201);
+    // The hold goes on in the general sale; its code doesn't.
+    hall.advance(240_000);
+    let exchange = async |code: Value| {
+        let body = with(json!({"seats": seat_ids(&[2])}), "code", code);
+        hall.as_user("kim", PATCH, &path_of(&held)).json(&body).await
+    };
+    for _ in 0..12 {
+        exchange(Value::Null).await.refused(403, "code_invalid");
+        exchange(json!("Fans")).await.refused(403, "code_invalid");
+    }
+    // Another's code is a guess, and so is one's own where it isn't the hold's.
+    for _ in 0..5 {
+        exchange(json!("NONE-SUCH")).await.refused(403, "code_invalid");
+        hall.hold_coded("kim", &[&seat_ids(&[3])[0]], "FANS").await.refused(403, "code_invalid");
+    }
+    exchange(json!("NONE-SUCH")).await.refused(429, "rate_limited");
+    exchange(json!("FANS")).await.refused(403, "code_invalid");
+    // Somebody else's hold tells nothing of its code.
+    for _ in 0..10 {
+        let body = json!({"seats": seat_ids(&[2]), "code": "FANS"});
+        hall.as_user("lee", PATCH, &path_of(&held)).json(&body).await.refused(404, "not_found");
+    }
+    let body = json!({"seats": seat_ids(&[2]), "code": "FANS"});
+    hall.as_user("lee", PATCH, &path_of(&held)).json(&body).await.refused(429, "rate_limited");
+}
+
+#[tokio::test]
 async fn a_code_that_is_wrong_has_one_answer_and_guessing_is_limited_by_user() {
     let hall = Hall::open(Value::Null).await;
     hall.put_code("LATER", json!({"validFrom": "2036-01-01T00:00:00.000Z"})).await;

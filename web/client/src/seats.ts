@@ -12,6 +12,8 @@ export interface SeatsThen {
   plan: Schemas["SeatPlan"];
   /** The number of each seat's status in [`STATUSES`], in the order of `plan.seats`. */
   statuses: Uint8Array;
+  /** The areas without numbered seats, with their places by status; none in most halls. */
+  areas: Schemas["MapArea"][];
 }
 
 /** Unpacks two bits for each seat. */
@@ -34,5 +36,5 @@ export async function readSeats({ api, ask }: Client, scheduleId: string, planId
   // The plan may have changed since the schedule was read; the vector says of which it is.
   const plan = known === null || isRefusal(known) || known.planId !== map.planId ? await readPlan(map.planId) : known;
   if (isRefusal(plan)) return plan;
-  return { version: map.version, plan, statuses: statusesOf(map.statuses, plan.seats.length) };
+  return { version: map.version, plan, statuses: statusesOf(map.statuses, plan.seats.length), areas: map.areas ?? [] };
 }

@@ -39,7 +39,7 @@ export const client = connect({
 export const { ask, change } = client;
 
 /** The routes, by the methods that `routes.ts` has. */
-export const api: Pick<typeof client.api, "GET" | "POST" | "PATCH" | "DELETE"> = client.api;
+export const api: Pick<typeof client.api, "GET" | "POST" | "PUT" | "PATCH" | "DELETE"> = client.api;
 
 /** What this server's pages are told beside the API. */
 export interface PageSettings {

@@ -81,9 +81,9 @@ export function day(at: string | number, timeZone: Zone): string {
 /** `2026년 12월 30일 (수)`. */
 export function fullDay(at: string | number, timeZone: Zone): string {
   const whole = dates({ year: "numeric", month: "long", day: "numeric", timeZone }).format(new Date(at));
-  const text = language.value === "ko" ? `${whole} (${weekday(at, timeZone)})` : `${weekday(at, timeZone)}, ${whole}`;
-  // A month stays with its day, and a day with its weekday.
-  return text.replace(/ (?=\d{1,2}[일,]|\()/g, "\u00a0");
+  // A month stays with its day, and a day with its weekday; in Korean the year comes before them, and stays, too.
+  if (language.value === "ko") return `${whole} (${weekday(at, timeZone)})`.replaceAll(" ", "\u00a0");
+  return `${weekday(at, timeZone)}, ${whole}`.replace(/ (?=\d{1,2},)/g, "\u00a0");
 }
 
 export function month(at: string | number, timeZone: Zone): string {

@@ -39,5 +39,5 @@ export default function createClient({ baseUrl, fetch }: { baseUrl: string; fetc
         return { error: text, response };
       }
     };
-  return { GET: route("GET"), POST: route("POST"), PATCH: route("PATCH"), DELETE: route("DELETE") };
+  return { GET: route("GET"), POST: route("POST"), PUT: route("PUT"), PATCH: route("PATCH"), DELETE: route("DELETE") };
 }

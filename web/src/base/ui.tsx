@@ -106,10 +106,16 @@ export function Field(props: InputHTMLAttributes<HTMLInputElement> & { label: st
 export function Dialog(props: { title: string; onClose: () => void; children: ComponentChildren; closeLabel: string }) {
   const dialog = useRef<HTMLDialogElement>(null);
   const id = useId();
-  useEffect(() => {
+  // At once, so that no key meets the page behind it.
+  useLayoutEffect(() => {
     const own = dialog.current;
+    const before = document.activeElement;
     own?.showModal();
-    return () => own?.close();
+    return () => {
+      own?.close();
+      // A dialog that leaves the page together with its end gives the focus to nobody.
+      if (before instanceof HTMLElement) before.focus({ preventScroll: true });
+    };
   }, []);
   return (
     <dialog

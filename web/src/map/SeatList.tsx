@@ -4,7 +4,7 @@
 import { type ReadonlySignal, useComputed, useSignal } from "@preact/signals";
 import { useEffect, useMemo, useRef } from "preact/hooks";
 import { FREE, type Seats } from "./feed";
-import type { Choice } from "./painter";
+import { type Choice, isMeant } from "./painter";
 import { at, type Mark, marksOf, type Plan, type Row } from "./plan";
 
 export interface SeatListTexts {
@@ -37,15 +37,15 @@ function sectionLines(
   seats: Seats,
   prices: number[],
   nameOf: (floor: string, section: string) => string,
-  grade: number | null,
+  choice: Choice,
 ): SectionLine[] {
   const { plan, status } = seats;
-  return plan.sections.map((section, index) => {
+  const lines = plan.sections.map((section, index) => {
     let free = 0;
     let from: number | null = null;
     for (const row of plan.rows.slice(section.firstRow, section.firstRow + section.rowCount)) {
       for (let seat = row.first; seat < row.first + row.count; seat++) {
-        if (status[seat] !== FREE || (grade !== null && plan.grade[seat] !== grade)) continue;
+        if (status[seat] !== FREE || !isMeant(plan, seat, choice)) continue;
         free += 1;
         const price = prices[at(plan.grade, seat)] ?? 0;
         from = from === null ? price : Math.min(from, price);
@@ -53,6 +53,8 @@ function sectionLines(
     }
     return { index, name: nameOf(section.floor, section.id), free, from };
   });
+  // Who looks for a few seats isn't led to sections without one.
+  return choice.marks ? lines.filter(({ free }) => free > 0) : lines;
 }
 
 export function SeatList(props: {
@@ -72,7 +74,7 @@ export function SeatList(props: {
   const list = useRef<HTMLUListElement>(null);
   const lines = useComputed(() => {
     void seats.version.value;
-    return sectionLines(seats, props.prices, props.nameOf, props.choice.value.grade);
+    return sectionLines(seats, props.prices, props.nameOf, props.choice.value);
   });
   const section = open.value === null ? null : seats.plan.sections[open.value];
 
@@ -87,7 +89,7 @@ export function SeatList(props: {
             open.value = null;
             props.onSection(null);
             // Focus goes back to the section that one came from.
-            requestAnimationFrame(() => list.current?.querySelectorAll("button")[was]?.focus());
+            requestAnimationFrame(() => list.current?.querySelector<HTMLElement>(`[data-section="${was}"]`)?.focus());
           }}
         >
           <span aria-hidden="true">← </span>
@@ -104,6 +106,7 @@ export function SeatList(props: {
         <li key={line.index}>
           <button
             type="button"
+            data-section={line.index}
             onClick={() => {
               open.value = line.index;
               props.onSection(line.index);
@@ -124,7 +127,7 @@ function SeatGrid(props: Parameters<typeof SeatList>[0] & { section: number }) {
   const grid = useRef<HTMLDivElement>(null);
   const section = plan.sections[props.section]!;
   const rows = plan.rows.slice(section.firstRow, section.firstRow + section.rowCount);
-  const current = useSignal(firstFree(plan, status, rows));
+  const current = useSignal(firstFree(plan, status, rows, props.choice.peek()));
   void seats.version.value;
   const { chosen } = props.choice.value;
 
@@ -194,6 +197,7 @@ function SeatGrid(props: Parameters<typeof SeatList>[0] & { section: number }) {
               row={row}
               line={line}
               states={statesOf(row, status, chosen)}
+              grades={plan.grade.subarray(row.first, row.first + row.count).join()}
               current={current.value >= row.first && current.value < row.first + row.count ? current.value : null}
               onCurrent={(seat) => (current.value = seat)}
             />
@@ -222,11 +226,13 @@ function GridRow(
     row: Row;
     line: number;
     states: string;
+    /** Their grades: on a page that draws statuses as grades they change, too. */
+    grades: string;
     current: number | null;
     onCurrent: (seat: number) => void;
   },
 ) {
-  const { row, line, states, current, texts } = props;
+  const { row, line, states, grades, current, texts } = props;
   const latest = useRef(props);
   latest.current = props;
   return useMemo(() => {
@@ -236,12 +242,13 @@ function GridRow(
       const state = STATES[letter] as CellState;
       const grade = at(plan.grade, seat);
       const price = props.price(props.prices[grade] ?? 0);
+      const marks = marksOf(plan, seat);
       return (
         <span
           role="gridcell"
           key={seat}
           data-seat={seat}
-          class={`cell ${state}`}
+          class={`cell ${state} grade-${grade} ${marks.join(" ")}`}
           aria-colindex={place + 2}
           aria-selected={state === "chosen"}
           aria-disabled={state === "taken" || undefined}
@@ -251,7 +258,7 @@ function GridRow(
             grade: plan.grades[grade]!,
             price,
             state,
-            marks: marksOf(plan, seat),
+            marks,
           })}
           tabIndex={current === seat ? 0 : -1}
           onClick={() => {
@@ -276,10 +283,14 @@ function GridRow(
         {[...states].map(cell)}
       </div>
     );
-  }, [row, states, current, texts]);
+  }, [row, states, grades, current, texts]);
 }
 
-function firstFree(plan: Plan, status: Uint8Array, rows: Plan["rows"]): number {
-  for (const row of rows) for (let seat = row.first; seat < row.first + row.count; seat++) if (status[seat] === FREE) return seat;
+/** The first free seat that matters to the reader, or the first that is free, or the first. */
+function firstFree(plan: Plan, status: Uint8Array, rows: Plan["rows"], choice: Choice): number {
+  for (const wanted of [choice, { grade: null }])
+    for (const row of rows)
+      for (let seat = row.first; seat < row.first + row.count; seat++)
+        if (status[seat] === FREE && isMeant(plan, seat, wanted)) return seat;
   return rows[0]?.first ?? (plan.count > 0 ? 0 : -1);
 }

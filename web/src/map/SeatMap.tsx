@@ -5,6 +5,7 @@ import { effect, type ReadonlySignal, useSignal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import { FREE, type Seats } from "./feed";
+import { isWithin } from "./plan";
 import { Painter, type Choice, type Drawing, type Look } from "./painter";
 import { SeatIndex, View } from "./view";
 
@@ -39,6 +40,8 @@ export function SeatMap(props: {
   /** What is brought into sight when it changes. */
   sight: ReadonlySignal<Sight>;
   onPick: (seat: number) => void;
+  /** A tap on an area, by its place in the plan. */
+  onArea?: (area: number) => void;
   onPoint: (seat: number | null) => void;
   /** What is said of the seat under the pointer. */
   describe: (seat: number) => ComponentChildren;
@@ -372,6 +375,8 @@ class Map {
     this.moved = Infinity;
     const at = this.here(event);
     const seat = this.seatAt(at);
+    const area = seat === null ? this.areaAt(at) : -1;
+    if (area >= 0) return this.props.current.onArea?.(area);
     if (this.view.scale < TAP_SCALE && !(event.pointerType === "mouse" && this.view.scale >= 9)) {
       const [x, y] = this.view.toPlan(at.x, at.y);
       return this.glide(x, y, Math.max(24, this.view.scale * 2.5));
@@ -395,6 +400,11 @@ class Map {
     // A finger needs 24 pixels: half of that beside a seat still is the seat.
     const reach = Math.max(0.6, 12 / this.view.scale);
     return this.index.nearest(...this.view.toPlan(at.x, at.y), Math.min(reach, 1.2));
+  }
+
+  private areaAt(at: { x: number; y: number }): number {
+    const place = this.view.toPlan(at.x, at.y);
+    return this.props.current.seats.plan.areas.findIndex(({ outline }) => outline && isWithin(outline, ...place));
   }
 
   private point(at: { x: number; y: number } | null): void {

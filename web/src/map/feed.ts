@@ -1,8 +1,8 @@
 // The seats of a schedule as they are now: the plan, each seat's status, and every change of it.
 import { signal } from "@preact/signals";
 import { readSeats, Refused, type SeatChange, seatChanges, type SeatsThen, STATUSES } from "@onsale/client";
-import { client, isRefusal, type Refusal, type Schedule } from "../base/api";
-import { type Outline, type Plan, planOf, sectionName } from "./plan";
+import { client, isRefusal, type Refusal, type Schedule, type Schemas } from "../base/api";
+import { type Area, type Outline, type Plan, planOf, sectionName } from "./plan";
 
 /** A seat's status, by its number in `STATUSES`. */
 export const FREE = 0;
@@ -18,6 +18,8 @@ export interface Seats {
   plan: Plan;
   /** A status by a seat's place in the plan. */
   status: Uint8Array;
+  /** The areas without numbered seats and how many of their places have which status, in the plan's order. */
+  areas: { readonly value: readonly Schemas["MapArea"][] };
   /** Counts up with each change of `status`. */
   version: { readonly value: number };
   /** Whether changes come in. */
@@ -45,19 +47,28 @@ export async function loadSeats(schedule: Schedule, grades: string[]): Promise<S
   // Once: whoever loads them again wants them as they are then.
   begun = null;
   const seats = await asked;
-  return isRefusal(seats) ? seats : followed(scheduleId, planFrom(seats.plan, grades), seats.statuses);
+  return isRefusal(seats) ? seats : followed(scheduleId, planFrom(seats.plan, grades), seats);
 }
 
-function planFrom({ stage, sections, seats }: SeatsThen["plan"], grades: string[]): Plan {
+function planFrom({ stage, sections, seats, areas = [] }: SeatsThen["plan"], grades: string[]): Plan {
   const flat = (outline: number[][] | null | undefined) => (outline ? Float32Array.from(outline.flat()) : null);
   const outlines = new Map<string, Outline>();
   for (const section of sections) {
     const outline = flat(section.outline);
     if (outline) outlines.set(sectionName(section.floor, section.sectionId), outline);
   }
+  const placed = areas.map(({ areaId, name, grade, outline }): Area => ({
+    id: areaId,
+    name,
+    grade: Math.max(0, grades.indexOf(grade)),
+    outline: flat(outline),
+  }));
   // A venue that doesn't say where things are gets places by order, a unit apart: this page lays it out as a hall.
   const isPlaced =
-    stage || outlines.size > 0 || seats.some(({ x, y }) => !Number.isInteger(x) || !Number.isInteger(y));
+    stage ||
+    outlines.size > 0 ||
+    placed.some(({ outline }) => outline) ||
+    seats.some(({ x, y }) => !Number.isInteger(x) || !Number.isInteger(y));
   const listed = seats.map(({ sectionId, rowId, seatNumber, x, y, ...seat }) => ({
     ...seat,
     section: sectionId,
@@ -65,10 +76,11 @@ function planFrom({ stage, sections, seats }: SeatsThen["plan"], grades: string[
     number: seatNumber,
     ...(isPlaced ? { x, y } : {}),
   }));
-  return planOf(listed, grades, { stage: flat(stage?.outline), sections: outlines });
+  return planOf(listed, grades, { stage: flat(stage?.outline), sections: outlines, areas: placed });
 }
 
-function followed(scheduleId: string, plan: Plan, status: Uint8Array): Seats {
+function followed(scheduleId: string, plan: Plan, { statuses: status, areas: counted }: SeatsThen): Seats {
+  const areas = signal<readonly Schemas["MapArea"][]>(counted);
   const version = signal(0);
   const isLive = signal(false);
   const listeners = new Set<(changed: number[] | null) => void>();
@@ -91,7 +103,10 @@ function followed(scheduleId: string, plan: Plan, status: Uint8Array): Seats {
     due ??= setTimeout(tellNow, Math.max(0, toldAt + TELL_MS - performance.now()));
   };
 
-  const take = ({ kind, seats }: SeatChange) => {
+  const take = ({ kind, seats, areas: changedAreas }: SeatChange) => {
+    // A snapshot has all areas, a delta the counts that changed.
+    if (Array.isArray(changedAreas)) areas.value = changedAreas;
+    else if (changedAreas) areas.value = areas.value.map((area) => ({ ...area, ...changedAreas[area.areaId] }));
     // A snapshot has all seats that aren't free; the others are.
     const before = kind === "snapshot" ? status.slice() : null;
     if (before) status.fill(FREE);
@@ -121,6 +136,7 @@ function followed(scheduleId: string, plan: Plan, status: Uint8Array): Seats {
   return {
     plan,
     status,
+    areas,
     version,
     isLive,
     onChange(listener) {

@@ -32,8 +32,15 @@ export interface Choice {
   chosen: ReadonlySet<number>;
   /** Only this grade matters; null for all. */
   grade: number | null;
+  /** Only seats with one of these `MARK` bits matter; all if absent. */
+  marks?: number;
   /** The seat under the pointer or the focus. */
   at: number | null;
+}
+
+/** Whether a seat is among those that matter to the reader. */
+export function isMeant(plan: Plan, seat: number, { grade, marks = 0 }: Omit<Choice, "chosen" | "at">): boolean {
+  return (grade === null || plan.grade[seat] === grade) && (marks === 0 || (plan.marks[seat]! & marks) !== 0);
 }
 
 /** Below this scale single seats aren't drawn, but the picture of all. */
@@ -85,7 +92,7 @@ export class Painter {
     for (const seat of seats) {
       const [x, y] = this.inPicture(seat);
       context.clearRect(x - size / 2, y - size / 2, size, size);
-      this.dot(context, seat, x, y, size, this.pictureGrade);
+      this.dot(context, seat, x, y, size, this.pictured);
     }
   }
 
@@ -119,6 +126,16 @@ export class Painter {
       context.strokeStyle = look.line;
       context.stroke();
     }
+    for (const { outline, grade } of plan.areas) {
+      if (!outline) continue;
+      trace(outline);
+      context.globalAlpha = 0.16;
+      context.fillStyle = look.grades[grade] ?? look.ink;
+      context.fill();
+      context.globalAlpha = 1;
+      context.strokeStyle = look.soft;
+      context.stroke();
+    }
     if (plan.stage) {
       trace(plan.stage);
       context.fillStyle = look.line;
@@ -128,7 +145,7 @@ export class Painter {
     }
   }
 
-  private pictureGrade: number | null = null;
+  private pictured: Choice = { chosen: new Set(), grade: null, at: null };
 
   private inPicture(seat: number): [number, number] {
     const { x0, y0 } = this.plan.bounds;
@@ -138,18 +155,18 @@ export class Painter {
   private far(choice: Choice, isMoving: boolean): void {
     const { plan, context } = this;
     const { x0, y0, x1, y1 } = plan.bounds;
-    const name = String(choice.grade);
+    const name = `${choice.grade} ${choice.marks}`;
     if (!this.picture || this.pictureOf !== name) {
       const [width, height] = [x1 - x0, y1 - y0];
       this.pictureScale = Math.max(2, Math.min(NEAR * 1.5, Math.sqrt(PICTURE_PIXELS / (width * height))));
       this.picture = document.createElement("canvas");
       this.picture.width = Math.ceil(width * this.pictureScale);
       this.picture.height = Math.ceil(height * this.pictureScale);
-      [this.pictureOf, this.pictureGrade] = [name, choice.grade];
+      [this.pictureOf, this.pictured] = [name, choice];
       const all = this.picture.getContext("2d") as CanvasRenderingContext2D;
       for (let seat = 0; seat < plan.count; seat++) {
         const [x, y] = this.inPicture(seat);
-        this.dot(all, seat, x, y, this.pictureScale, choice.grade);
+        this.dot(all, seat, x, y, this.pictureScale, choice);
       }
     }
     context.imageSmoothingEnabled = true;
@@ -168,11 +185,11 @@ export class Painter {
   }
 
   /** A seat from far away: full if it is free, a small dot if not. */
-  private dot(context: CanvasRenderingContext2D, seat: number, x: number, y: number, unit: number, grade: number | null): void {
+  private dot(context: CanvasRenderingContext2D, seat: number, x: number, y: number, unit: number, choice: Choice): void {
     const own = this.plan.grade[seat]!;
     const isFree = this.status[seat] === FREE;
     const size = unit * (isFree ? SIZE : 0.34);
-    context.globalAlpha = grade === null || grade === own ? 1 : 0.2;
+    context.globalAlpha = isMeant(this.plan, seat, choice) ? 1 : 0.2;
     if (isFree && this.drawing) {
       context.setTransform(unit, 0, 0, unit, x - unit / 2, y - unit / 2);
       this.drawing.draw(context, own, this.look, (size) => {
@@ -202,7 +219,7 @@ export class Painter {
     const [x1, y1] = view.toPlan(view.width, view.height);
     context.setTransform(1, 0, 0, 1, 0, 0);
     this.index.within(x0 - 1, y0 - 1, x1 + 1, y1 + 1, (seat) => {
-      const dimmed = choice.grade !== null && choice.grade !== plan.grade[seat] && !choice.chosen.has(seat);
+      const dimmed = !isMeant(plan, seat, choice) && !choice.chosen.has(seat);
       const kind = choice.chosen.has(seat) ? "chosen" : this.status[seat] === FREE ? "free" : "taken";
       const sprite = this.sprite(kind, plan.grade[seat]!, plan.marks[seat]!);
       context.globalAlpha = dimmed ? 0.2 : 1;
@@ -295,6 +312,16 @@ export class Painter {
       context.font = `600 ${Math.max(11, Math.min(18, view.scale * 1.6))}px ${look.font}`;
       context.fillStyle = look.soft;
       context.fillText(this.stageName, ...place(x / corners, y / corners));
+    }
+
+    context.font = `700 ${Math.round(Math.max(12, Math.min(18, view.scale * 2)))}px ${look.font}`;
+    context.fillStyle = look.ink;
+    for (const { outline, name } of plan.areas) {
+      if (!outline) continue;
+      let [x, y] = [0, 0];
+      for (let i = 0; i < outline.length; i += 2) [x, y] = [x + outline[i]!, y + outline[i + 1]!];
+      const corners = outline.length / 2;
+      context.fillText(name, ...place(x / corners, y / corners));
     }
 
     if (view.scale < NEAR) {

@@ -28,6 +28,15 @@ export interface Row {
   count: number;
 }
 
+/** A part of a hall without numbered seats. */
+export interface Area {
+  id: string;
+  name: string;
+  /** An index into `Plan.grades`. */
+  grade: number;
+  outline: Outline | null;
+}
+
 export interface Plan {
   /** The number of seats. The arrays below have this length. */
   count: number;
@@ -42,6 +51,7 @@ export interface Plan {
   marks: Uint8Array;
   rows: Row[];
   sections: Section[];
+  areas: Area[];
   grades: string[];
   stage: Outline | null;
   /** Everything lies in it. */
@@ -76,6 +86,7 @@ export interface ListedSeat {
 
 export interface Outlines {
   stage?: Outline | null;
+  areas?: Area[];
   /** By floor and section, as `sectionName` joins them. */
   sections?: Map<string, Outline>;
 }
@@ -96,6 +107,7 @@ export function planOf(seats: ListedSeat[], grades: string[], outlines: Outlines
     marks: new Uint8Array(count),
     rows: [],
     sections: [],
+    areas: outlines.areas ?? [],
     grades,
     stage: outlines.stage ?? null,
     bounds: { x0: 0, y0: 0, x1: 1, y1: 1 },
@@ -104,7 +116,7 @@ export function planOf(seats: ListedSeat[], grades: string[], outlines: Outlines
   const byId = new Map(plan.ids.map((id, index) => [id, index]));
   plan.indexOf = (id) => byId.get(id);
 
-  let hasPlaces = count > 0;
+  let hasPlaces = count > 0 || plan.areas.some(({ outline }) => outline);
   for (const [index, seat] of seats.entries()) {
     const section = plan.sections.at(-1);
     if (!section || section.id !== seat.section || section.floor !== seat.floor) {
@@ -138,7 +150,11 @@ export function planOf(seats: ListedSeat[], grades: string[], outlines: Outlines
   }
 
   if (hasPlaces) scale(plan);
-  else layOut(plan);
+  else {
+    layOut(plan);
+    // Seats that are laid out by order stand nowhere beside what has a place.
+    plan.areas = plan.areas.map((area) => ({ ...area, outline: null }));
+  }
   finish(plan);
   return plan;
 }
@@ -157,7 +173,7 @@ function scale(plan: Plan): void {
   shrink(plan.x);
   shrink(plan.y);
   if (plan.stage) shrink((plan.stage = plan.stage.slice()));
-  for (const section of plan.sections) if (section.outline) shrink((section.outline = section.outline.slice()));
+  for (const part of [...plan.sections, ...plan.areas]) if (part.outline) shrink((part.outline = part.outline.slice()));
 }
 
 const ROW_PITCH = 1.2;
@@ -238,10 +254,10 @@ function finish(plan: Plan): void {
     bounds.y1 = Math.max(bounds.y1, y + room);
   };
   for (let seat = 0; seat < plan.count; seat++) add(at(plan.x, seat), at(plan.y, seat), 1);
-  const outlines = [plan.stage, ...plan.sections.map((section) => section.outline)];
+  const outlines = [plan.stage, ...[...plan.sections, ...plan.areas].map(({ outline }) => outline)];
   for (const outline of outlines)
     for (let i = 0; outline && i < outline.length; i += 2) add(at(outline, i), at(outline, i + 1), 0.5);
-  if (plan.count > 0) plan.bounds = bounds;
+  if (bounds.x0 < bounds.x1) plan.bounds = bounds;
 
   for (const section of plan.sections) {
     let [x, y, seats, left, right] = [0, 0, 0, Infinity, -Infinity];
@@ -255,6 +271,16 @@ function finish(plan: Plan): void {
     }
     [section.x, section.y, section.width] = [x / seats, y / seats, right - left + 1];
   }
+}
+
+/** Whether a place is within an outline: a line from it to the right crosses the edge an odd number of times. */
+export function isWithin(outline: Outline, x: number, y: number): boolean {
+  let isIn = false;
+  for (let i = 0, j = outline.length - 2; i < outline.length; j = i, i += 2) {
+    const [x0, y0, x1, y1] = [at(outline, j), at(outline, j + 1), at(outline, i), at(outline, i + 1)];
+    if (y0 > y !== y1 > y && x < x0 + ((y - y0) / (y1 - y0)) * (x1 - x0)) isIn = !isIn;
+  }
+  return isIn;
 }
 
 /** Reads an array where there surely is something. */

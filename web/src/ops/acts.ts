@@ -1,6 +1,6 @@
 // Changes of a sale and its waiting room, and their receipts: who did it and when, as the journal has it.
 import { signal } from "@preact/signals";
-import { api, ask, change, isRefusal, type Refusal, type Schedule, type Schemas } from "../base/api";
+import { api, ask, change, isRefusal, type Refusal, type Reservation, type Schedule, type Schemas } from "../base/api";
 import { announce } from "../base/live";
 import { readFeed } from "./feed";
 import { instant } from "./parts";
@@ -20,7 +20,22 @@ export interface Receipt {
 }
 export const receipt = signal<Receipt | null>(null);
 
-type Kind = "SalesOpened" | "SalesClosed" | "ScheduleCancelled" | "SeatsBlocked" | "SeatsUnblocked";
+export type Code = Schemas["AccessCode"];
+export type CodeTerms = Schemas["CodePut"];
+export type Allotment = Schemas["Allotment"];
+
+type Kind =
+  | "SalesOpened"
+  | "SalesClosed"
+  | "ScheduleCancelled"
+  | "SeatsBlocked"
+  | "SeatsUnblocked"
+  | "CodePut"
+  | "CodesMade"
+  | "CodeEnded"
+  | "AllotmentSet"
+  | "Ordered"
+  | "AllotmentReleased";
 
 const who = (data: Record<string, unknown>) => String(data.adminId ?? data.by ?? "");
 
@@ -98,5 +113,73 @@ export async function tune(scheduleId: string, body: Schemas["TuneBody"], words:
     api.PATCH("/api/v1/schedules/{scheduleId}/queue", { params: { path: { scheduleId }, header }, body }),
   );
   if (!isRefusal(answer)) await done("RoomTuned", scheduleId, words, since);
+  return answer;
+}
+
+/** Defines a code, or defines it anew. */
+export async function putCode(scheduleId: string, code: string, body: CodeTerms): Promise<Code | Refusal> {
+  const since = position();
+  const params = { path: { scheduleId, code } };
+  // The same twice is the same once: it needs no key.
+  const answer = await ask(() => api.PUT("/api/v1/schedules/{scheduleId}/codes/{code}", { params, body }));
+  if (!isRefusal(answer)) await done("CodePut", scheduleId, t.value.did.putCode(answer.code), since);
+  return answer;
+}
+
+/** Generates codes, and returns them. */
+export async function makeCodes(scheduleId: string, body: Schemas["MakeBody"]): Promise<string[] | Refusal> {
+  const since = position();
+  const answer = await change(`ops.codes.${scheduleId}`, body, (header) =>
+    api.POST("/api/v1/schedules/{scheduleId}/codes", { params: { path: { scheduleId }, header }, body }),
+  );
+  if (isRefusal(answer)) return answer;
+  await done("CodesMade", scheduleId, t.value.did.makeCodes(answer.codes.length), since);
+  return answer.codes;
+}
+
+/** Ends a code for new holds. */
+export async function endCode(scheduleId: string, code: string): Promise<void | Refusal> {
+  const since = position();
+  const answer = await change(`ops.end.${scheduleId}.${code}`, null, (header) =>
+    api.DELETE("/api/v1/schedules/{scheduleId}/codes/{code}", { params: { path: { scheduleId, code }, header } }),
+  );
+  if (isRefusal(answer)) return answer;
+  await done("CodeEnded", scheduleId, t.value.did.endCode(code), since);
+}
+
+/** Sets an allotment: all of it, as it is to be. `words` say what was done. */
+export async function setAllotment(
+  scheduleId: string,
+  allotmentId: string,
+  body: Schemas["AllotmentPut"],
+  words: string,
+): Promise<Allotment | Refusal> {
+  const since = position();
+  const params = { path: { scheduleId, allotmentId } };
+  const answer = await ask(() => api.PUT("/api/v1/schedules/{scheduleId}/allotments/{allotmentId}", { params, body }));
+  if (!isRefusal(answer)) await done("AllotmentSet", scheduleId, words, since);
+  return answer;
+}
+
+/** Gives what is left of an allotment to everyone. */
+export async function releaseAllotment(scheduleId: string, { allotmentId, name }: Allotment): Promise<void | Refusal> {
+  const since = position();
+  const answer = await change(`ops.release.${scheduleId}.${allotmentId}`, null, (header) =>
+    api.DELETE("/api/v1/schedules/{scheduleId}/allotments/{allotmentId}", { params: { path: { scheduleId, allotmentId }, header } }),
+  );
+  if (isRefusal(answer)) return answer;
+  await done("AllotmentReleased", scheduleId, t.value.did.release(name), since);
+}
+
+/** Sells at the box office. Whoever sells alone sees no journal: the answer is the receipt. */
+export async function sell(scheduleId: string, body: Schemas["OrderBody"]): Promise<Reservation | Refusal> {
+  const since = position();
+  const answer = await change(`ops.order.${scheduleId}`, body, (header) =>
+    api.POST("/api/v1/schedules/{scheduleId}/orders", { params: { path: { scheduleId }, header }, body }),
+  );
+  if (isRefusal(answer)) return answer;
+  const words = t.value.did.sell(answer.reservationId);
+  if (may("watch")) await done("Ordered", scheduleId, words, since);
+  else announce(words);
   return answer;
 }

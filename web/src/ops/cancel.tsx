@@ -31,6 +31,7 @@ async function concerned(sale: Sale, onCount: (reservations: number) => void, si
     const name = plan.grades[plan.grade[seat] as number];
     amount += sale.concert.grades.find(({ grade }) => grade === name)?.price ?? 0;
   }
+  for (const { reserved, price } of sale.seats.areas.value) [seats, amount] = [seats + reserved, amount + reserved * price];
   if (!may("readAll")) return { people: null, reservations: null, seats, amount, isPaid: false };
 
   const people = new Set<string>();
@@ -43,9 +44,10 @@ async function concerned(sale: Sale, onCount: (reservations: number) => void, si
     );
     if (isRefusal(page)) return page;
     for (const item of page.items) {
-      people.add(item.userId);
+      // What the box office sold may be nobody's.
+      if (item.userId !== null) people.add(item.userId);
       reservations += 1;
-      seats += item.seats.length;
+      seats += item.seats.length + (item.areas ?? []).reduce((sum, area) => sum + area.count, 0);
       paid += item.amount;
     }
     onCount(reservations);

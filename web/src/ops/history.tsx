@@ -25,11 +25,17 @@ export function EventWords(props: { item: HistoryItem; currency: string }) {
   const data = props.item.data as Record<string, unknown>;
   const seats = Array.isArray(data.seats) ? (data.seats as string[]) : [];
   const named = seats.length > 4 ? `${seats.slice(0, 4).join(", ")} ${t.value.andMore(seats.length - 4)}` : seats.join(", ");
+  const places = Array.isArray(data.areas) ? (data.areas as { areaId: string; count: number }[]) : [];
+  // What else it was about: a phase, an allotment, a code, or codes that are told by how they begin.
+  const made = typeof data.count === "number" ? `${text(data.prefix)}… ×${count(data.count)}` : "";
+  const about = [text(data.phaseId), text(data.name) || text(data.allotmentId), text(data.code), made].filter(Boolean).join(", ");
   const words = (t.value.events as Record<string, string>)[type] ?? type;
   return (
     <>
       <b>{words}</b>
       {named && <> {named}</>}
+      {places.length > 0 && <> {places.map(({ areaId, count: number }) => `${areaId} ×${count(number)}`).join(", ")}</>}
+      {about && <> {about}</>}
       {typeof data.amount === "number" && <> {money(data.amount, text(data.currency) || props.currency)}</>}
     </>
   );

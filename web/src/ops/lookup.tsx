@@ -43,6 +43,12 @@ async function find(text: string): Promise<Found | Refusal> {
   return reservation.code === "not_found" ? userOf(text) : reservation;
 }
 
+/** Whose it is; what the box office sold may be nobody's, with a name for the door. */
+function Buyer(props: { userId: string | null; name?: string | null | undefined }) {
+  if (props.userId === null) return <>{props.name ?? ""}</>;
+  return <a href={lookupPath(props.userId)}>{props.userId}</a>;
+}
+
 async function userOf(userId: string): Promise<FoundUser | Refusal> {
   const path = { userId };
   const [user, balance, movements, reservations, payments] = await Promise.all([
@@ -143,12 +149,13 @@ function OneReservation(props: { reservation: Reservation; payment: Payment | nu
       <Facts
         items={[
           [t.value.reservationId, <code class="id">{reservation.reservationId}</code>],
-          [t.value.user, <a href={lookupPath(reservation.userId)}>{reservation.userId}</a>],
+          [t.value.user, <Buyer userId={reservation.userId} name={reservation.name} />],
           [
             t.value.show,
             <a href={schedulePath(scheduleId)}>{`${reservation.concertTitle} · ${startOf(reservation.startsAt, zoneOf(reservation.concertId))}`}</a>,
           ],
           [t.value.amount, money(reservation.amount, currency)],
+          [t.value.code, reservation.code && <code>{reservation.code}</code>],
           [t.value.created, at(reservation.createdAt)],
           // Of what was paid for, the hold's end says nothing any more.
           [t.value.expires, reservation.confirmedAt ? null : at(reservation.expiresAt)],
@@ -165,10 +172,19 @@ function OneReservation(props: { reservation: Reservation; payment: Payment | nu
             <a href={historyPath(scheduleId, seatId)}>{seatId}</a> <span class="soft">{`${grade} · ${money(price, currency)}`}</span>
           </li>
         ))}
+        {(reservation.areas ?? []).map(({ areaId, grade, price, count: number }) => (
+          <li key={areaId}>
+            {areaId} ×{count(number)} <span class="soft">{`${grade} · ${money(price, currency)}`}</span>
+          </li>
+        ))}
       </ul>
     </section>
   );
 }
+
+/** What a reservation has: its seats, and its places of areas. */
+const placesOf = ({ seats, areas }: Reservation) =>
+  [...seats.map(({ seatId }) => seatId), ...(areas ?? []).map(({ areaId, count: number }) => `${areaId} ×${count(number)}`)].join(", ");
 
 function OneUser(props: FoundUser) {
   const { user, balance, reservations, payments, movements } = props;
@@ -212,7 +228,7 @@ function OneUser(props: FoundUser) {
                   {startOf(reservation.startsAt, zoneOf(reservation.concertId))}
                 </td>
                 <td data-label={t.value.state}>{t.value.reservationStatus[reservation.status]}</td>
-                <td data-label={t.value.seatsWord}>{reservation.seats.map(({ seatId }) => seatId).join(", ")}</td>
+                <td data-label={t.value.seatsWord}>{placesOf(reservation)}</td>
                 <td class="number" data-label={t.value.amount}>
                   {money(reservation.amount, reservation.currency)}
                 </td>
@@ -281,7 +297,7 @@ function Payments(props: { payments: Payment[]; isOfMany?: boolean }) {
             <ReservationLink id={payment.reservationId} />
             {props.isOfMany && (
               <td data-label={t.value.user}>
-                <a href={lookupPath(payment.userId)}>{payment.userId}</a>
+                <Buyer userId={payment.userId} />
               </td>
             )}
             <td data-label={t.value.payment}>{(t.value.methods as Record<string, string>)[payment.method] ?? payment.method}</td>

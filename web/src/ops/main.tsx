@@ -11,6 +11,7 @@ import { followLinks, here, match } from "../base/router";
 import { session } from "../base/session";
 import { Button, Heading, LanguageSwitch } from "../base/ui";
 import { AllPage } from "./all";
+import { CounterPage } from "./counter";
 import { LookupPage } from "./lookup";
 import { instant } from "./parts";
 import { sentence } from "./refusal";
@@ -18,9 +19,9 @@ import { type Part, SchedulePage } from "./schedule";
 import { SignInPage } from "./signin";
 import { ready, t } from "./texts";
 import { failure, overview, watch } from "./watch";
-import { comeBack, isIn, role, signOut } from "./who";
+import { comeBack, isIn, may, role, signOut } from "./who";
 
-const PARTS: Part[] = ["", "seats", "room", "history"];
+const PARTS: Part[] = ["", "seats", "access", "counter", "room", "history"];
 
 function Place() {
   const { path } = here.value;
@@ -29,7 +30,7 @@ function Place() {
     if (found) return <SchedulePage key={found.id} scheduleId={found.id as string} part={part} />;
   }
   if (match("/ops/lookup", path)) return <LookupPage />;
-  if (match("/ops", path)) return <AllPage />;
+  if (match("/ops", path)) return may("watch") ? <AllPage /> : <CounterPage />;
   return <Heading title={t.value.title}>{t.value.notFoundTitle}</Heading>;
 }
 
@@ -50,9 +51,11 @@ function Page() {
             <a href="/ops" aria-current={here.value.path.startsWith("/ops/lookup") ? undefined : "page"}>
               {t.value.sales}
             </a>
-            <a href="/ops/lookup" aria-current={here.value.path.startsWith("/ops/lookup") ? "page" : undefined}>
-              {t.value.lookup}
-            </a>
+            {may("watch") && (
+              <a href="/ops/lookup" aria-current={here.value.path.startsWith("/ops/lookup") ? "page" : undefined}>
+                {t.value.lookup}
+              </a>
+            )}
           </nav>
         )}
         <div class="top-end">

@@ -104,3 +104,16 @@ export function Choice<T extends string | number>(props: {
     </div>
   );
 }
+
+/** Writes an instant as a `datetime-local` has it, by this machine's zone; nothing of none. */
+export function inputAt(at: string | number | null | undefined): string {
+  if (at == null) return "";
+  const date = new Date(at);
+  return new Date(date.getTime() - date.getTimezoneOffset() * 60_000).toISOString().slice(0, 19);
+}
+
+/** Reads the instant that a `datetime-local` has; null if it has none. */
+export function atOfInput(text: string): string | null {
+  const date = new Date(text);
+  return text && !Number.isNaN(date.getTime()) ? date.toISOString() : null;
+}

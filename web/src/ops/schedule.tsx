@@ -1,8 +1,9 @@
-// One sale: what it is, the acts on it, and its parts: live, seats, waiting room, history.
+// One sale: what it is, the acts on it, and its parts: live, seats, phases and codes, waiting room, history.
 import { useComputed, useSignal } from "@preact/signals";
 import { useEffect, useMemo } from "preact/hooks";
 import { STATUSES } from "@onsale/client";
 import { api, ask, type Concert, isRefusal, type Refusal, type Schedule, type Schemas } from "../base/api";
+import { now } from "../base/clock";
 import { count, money, type Zone } from "../base/language";
 import { useLoaded } from "../base/load";
 import { Button, Dialog, Heading, Loading } from "../base/ui";
@@ -10,10 +11,13 @@ import { FREE, loadSeats, RESERVED, type Seats } from "../map/feed";
 import { receipt, setSale } from "./acts";
 import { CancelDialog } from "./cancel";
 import { Chart, type Columns } from "./chart";
+import { Codes } from "./codes";
+import { CounterPart } from "./counter";
 import { byGrade, Flow } from "./flow";
 import { HistoryPart } from "./history";
 import { SpanChoice } from "./all";
 import { Bar, type Counts, Figures, instant, percent, rough, schedulePath, startOf, Status } from "./parts";
+import { PhaseNow, Phases, turnsOf } from "./phases";
 import { Refused } from "./refusal";
 import { RoomPart } from "./room";
 import { SeatsPart } from "./seats";
@@ -35,7 +39,7 @@ export interface Sale {
 /** Calls a performance by its show and its start: a show has many. */
 export const titleOf = ({ concert, schedule, zone }: Omit<Sale, "flow">) => `${concert.title}, ${startOf(schedule.startsAt, zone)}`;
 
-export type Part = "" | "seats" | "room" | "history";
+export type Part = "" | "seats" | "access" | "counter" | "room" | "history";
 
 async function load(scheduleId: string): Promise<Omit<Sale, "flow"> | Refusal> {
   const [schedule, venues] = await Promise.all([
@@ -69,7 +73,7 @@ export function SchedulePage(props: { scheduleId: string; part: Part }) {
 }
 
 function Loaded(props: { loaded: Omit<Sale, "flow">; part: Part }) {
-  const { loaded, part } = props;
+  const { loaded } = props;
   const flow = useMemo(() => new Flow(loaded.seats), [loaded.seats]);
   useEffect(() => loaded.seats.open(), [loaded.seats]);
   useEffect(() => () => flow.end(), [flow]);
@@ -77,33 +81,41 @@ function Loaded(props: { loaded: Omit<Sale, "flow">; part: Part }) {
   const { scheduleId, schedule, concert } = sale;
 
   const live = useComputed(() => overview.value?.schedules.find((own) => own.scheduleId === scheduleId) ?? null);
-  // Beyond the schedules of the overview it is read by itself.
+  // Beyond the schedules of the overview it is read by itself. Which phase is on isn't in the overview: it is read when one may have begun.
   const own = useSignal<Schedule>(schedule);
   const isAlone = overview.value !== null && live.value === null;
-  const second = looks.value;
+  const second = isAlone ? looks.value : 0;
+  const turns = useComputed(() => turnsOf(own.value).filter((at) => at <= now.value).length);
+  const shown = live.value?.status;
   useEffect(() => {
-    if (!isAlone || failure.value) return;
+    if (failure.value) return;
     void ask(api.GET("/api/v1/schedules/{scheduleId}", { params: { path: { scheduleId } } })).then((answer) => {
       if (!isRefusal(answer)) own.value = answer;
     });
-  }, [isAlone, second]);
+  }, [second, turns.value, shown]);
   const status = live.value?.status ?? own.value.status;
   const hasRoom = live.value ? live.value.queue !== null : Boolean(own.value.policy.queue);
 
   const asking = useSignal<"" | "open" | "close" | "cancel">("");
-  const tabs: [Part, string][] = [
-    ["", t.value.tabs.live],
-    ["seats", t.value.tabs.seats],
-    ...(hasRoom ? [["room", t.value.tabs.room] as [Part, string]] : []),
-    ["history", t.value.tabs.history],
+  const all: [Part, string, boolean][] = [
+    ["", t.value.tabs.live, may("watch")],
+    ["seats", t.value.tabs.seats, may("watch")],
+    ["access", t.value.tabs.access, may("watch")],
+    ["counter", t.value.tabs.counter, may("sell")],
+    ["room", t.value.tabs.room, may("watch") && hasRoom],
+    ["history", t.value.tabs.history, may("watch")],
   ];
+  const tabs = all.filter(([, , mayBe]) => mayBe);
+  // Who sells alone has no other part.
+  const part = may("watch") ? props.part : "counter";
   return (
     <>
       <div class="head schedule-head">
         <div>
           <Heading title={`${concert.title} · ${t.value.title}`}>{concert.title}</Heading>
           <p class="soft">
-            {startOf(schedule.startsAt, sale.zone)} <Status status={status} /> <code class="id">{scheduleId}</code>
+            {startOf(schedule.startsAt, sale.zone)} <Status status={status} /> <PhaseNow schedule={own.value} status={status} zone={sale.zone} />{" "}
+            <code class="id">{scheduleId}</code>
           </p>
         </div>
         {may("run") && status !== "cancelled" && (
@@ -133,6 +145,13 @@ function Loaded(props: { loaded: Omit<Sale, "flow">; part: Part }) {
       </nav>
       {part === "" && <LivePart sale={sale} live={live.value} seats={live.value?.seats ?? own.value.seats} />}
       {part === "seats" && <SeatsPart sale={sale} />}
+      {part === "access" && (
+        <>
+          <Phases sale={sale} schedule={own.value} status={status} />
+          {may("administer") ? <Codes sale={sale} schedule={own.value} /> : <p class="soft">{t.value.codesNeedRole}</p>}
+        </>
+      )}
+      {part === "counter" && may("sell") && <CounterPart sale={sale} />}
       {part === "room" && <RoomPart scheduleId={scheduleId} />}
       {part === "history" && <HistoryPart scheduleId={scheduleId} currency={schedule.currency} plan={loaded.seats.plan} />}
       {(asking.value === "open" || asking.value === "close") && (
@@ -216,6 +235,10 @@ function LivePart(props: { sale: Sale; live: ScheduleOverview | null; seats: Cou
       whole += price;
       if (status[seat] === RESERVED) sold += price;
     }
+    for (const { price, capacity, reserved } of sale.seats.areas.value) {
+      whole += price * capacity;
+      sold += price * reserved;
+    }
     return { sold, whole };
   });
   const items: Parts = [
@@ -280,7 +303,8 @@ function LivePart(props: { sale: Sale; live: ScheduleOverview | null; seats: Cou
           />
         )}
       </section>
-      <Grades sale={sale} />
+      {sale.seats.plan.count > 0 && <Grades sale={sale} />}
+      {sale.seats.areas.value.length > 0 && <Areas sale={sale} />}
     </>
   );
 }
@@ -322,6 +346,8 @@ function Grades(props: { sale: Sale }) {
           {seats.plan.grades.map((name, index) => {
             const own = counts.value[index] as number[];
             const total = own.reduce((sum, number) => sum + number, 0);
+            // A grade of areas alone stands with them.
+            if (total === 0) return null;
             return (
               <tr key={name}>
                 <th scope="row">{name}</th>
@@ -342,6 +368,62 @@ function Grades(props: { sale: Sale }) {
               </tr>
             );
           })}
+        </tbody>
+      </table>
+    </section>
+  );
+}
+
+/** The areas without numbered seats, whose places are counted. */
+function Areas(props: { sale: Sale }) {
+  const { seats, schedule } = props.sale;
+  return (
+    <section aria-labelledby="areas" class="grades" id="area-counts">
+      <h2 id="areas">{t.value.areasTitle}</h2>
+      <table class="list">
+        <thead>
+          <tr>
+            <th scope="col">{t.value.area}</th>
+            <th scope="col">{t.value.grade}</th>
+            <th scope="col" class="number">
+              {t.value.price}
+            </th>
+            <th scope="col" class="wide">
+              {t.value.placesWord}
+            </th>
+            {STATUSES.map((name) => (
+              <th scope="col" class="number" key={name}>
+                {t.value.seatStatus[name]}
+              </th>
+            ))}
+            <th scope="col" class="number">
+              {t.value.soldPart}
+            </th>
+          </tr>
+        </thead>
+        <tbody>
+          {seats.areas.value.map((area) => (
+            <tr key={area.areaId}>
+              <th scope="row">
+                {area.name} <code class="id">{area.areaId}</code>
+              </th>
+              <td data-label={t.value.grade}>{area.grade}</td>
+              <td class="number" data-label={t.value.price}>
+                {money(area.price, schedule.currency)}
+              </td>
+              <td class="wide">
+                <Bar seats={{ ...area, total: area.capacity }} />
+              </td>
+              {STATUSES.map((status) => (
+                <td class="number" key={status} data-label={t.value.seatStatus[status]}>
+                  {count(area[status])}
+                </td>
+              ))}
+              <td class="number" data-label={t.value.soldPart}>
+                {percent(area.reserved, area.capacity)}
+              </td>
+            </tr>
+          ))}
         </tbody>
       </table>
     </section>

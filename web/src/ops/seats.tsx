@@ -1,4 +1,4 @@
-// The seats of a sale: now and back in time; taken off sale and put back; and what happened to one.
+// The seats of a sale: now and back in time; taken off sale, put back, and set aside; and what happened to one.
 import { type Signal, useComputed, useSignal } from "@preact/signals";
 import { useEffect, useMemo, useRef } from "preact/hooks";
 import { STATUSES } from "@onsale/client";
@@ -11,26 +11,41 @@ import { Button, Notice } from "../base/ui";
 import { BLOCKED, FREE, type Seats } from "../map/feed";
 import type { Choice } from "../map/painter";
 import { SeatList } from "../map/SeatList";
+import { MARK, marksOf } from "../map/plan";
 import { SeatMap, type Sight } from "../map/SeatMap";
-import { receipt, setSeats } from "./acts";
+import { type Allotment, receipt, setSeats } from "./acts";
+import { AllotDialog, Allotments, allotmentsOf, allottedSeats, changeSeats } from "./allotments";
 import { isDark } from "./chart";
 import { EventWords, historyOf, HistoryTable } from "./history";
-import { Choice as OneOf, instantOfDay, seatName } from "./parts";
-import { COLOURS, DRAWING, type Picture, pictureOf } from "./picture";
+import { Choice as OneOf, inputAt, instantOfDay, seatName } from "./parts";
+import { ALLOTTED, COLOURS, DRAWING, type Picture, pictureOf } from "./picture";
 import { Refused } from "./refusal";
 import type { Sale } from "./schedule";
 import { t } from "./texts";
+import { looks } from "./watch";
 import { may } from "./who";
 
+/** The allotments are read anew each so many looks. */
+const LOOKS = 5;
+
 type HistoryItem = Schemas["HistoryItem"];
+
+const NONE: Allotment[] = [];
 
 export function SeatsPart(props: { sale: Sale }) {
   const { sale } = props;
   const { seats } = sale;
   const { plan } = seats;
-  const words = STATUSES.map((name) => t.value.seatStatus[name]);
+  const words = [...STATUSES.map((name) => t.value.seatStatus[name]), t.value.allotted];
   const picture = useMemo(() => pictureOf(seats, words), [seats, words.join()]);
   useEffect(() => () => picture.end(), [picture]);
+
+  const { value: allotments, again: readAllotments } = useLoaded(() => allotmentsOf(sale.scheduleId), [sale.scheduleId]);
+  const round = Math.floor(looks.value / LOOKS);
+  useEffect(() => void readAllotments(), [round]);
+  const list = allotments.value !== null && !isRefusal(allotments.value) ? allotments.value : NONE;
+  const allotted = useMemo(() => allottedSeats(plan, list), [plan, list]);
+  useEffect(() => picture.allot(new Set(allotted.keys())), [picture, allotted]);
 
   const chosen = useSignal<ReadonlySet<number>>(new Set());
   const status = useSignal<number | null>(null);
@@ -40,6 +55,7 @@ export function SeatsPart(props: { sale: Sale }) {
   const choice = useComputed<Choice>(() => ({ chosen: chosen.value, grade: status.value, at: pointed.value }));
 
   const nameOf = (seat: number) => seatName(plan, seat);
+  const marks = (seat: number) => t.value.marks(marksOf(plan, seat));
   const pick = (seat: number) => {
     const next = new Set(chosen.value);
     if (!next.delete(seat)) next.add(seat);
@@ -78,7 +94,13 @@ export function SeatsPart(props: { sale: Sale }) {
               <>
                 <b>{nameOf(seat)}</b>
                 <br />
-                {plan.grades[plan.grade[seat]!]} · {words[picture.statusOf(seat)]}
+                {[plan.grades[plan.grade[seat]!], words[picture.statusOf(seat)], ...marks(seat)].join(" · ")}
+                {picture.statusOf(seat) === ALLOTTED && (
+                  <>
+                    <br />
+                    {allotted.get(seat)?.name}
+                  </>
+                )}
               </>
             )}
             texts={t.value.map}
@@ -89,7 +111,16 @@ export function SeatsPart(props: { sale: Sale }) {
         <div class="seats-side">
           <Legend picture={picture} status={status} words={words} />
           <RowChoice seats={seats} chosen={chosen} sight={sight} />
-          <Selection sale={sale} picture={picture} chosen={chosen} isPast={isPast.value} nameOf={nameOf} />
+          <Selection
+            sale={sale}
+            picture={picture}
+            chosen={chosen}
+            isPast={isPast.value}
+            nameOf={nameOf}
+            list={list}
+            allotted={allotted}
+            onAllotted={() => void readAllotments()}
+          />
           <section class="by-list" aria-labelledby="by-list">
             <h2 id="by-list">{t.value.byList}</h2>
             <SeatList
@@ -109,12 +140,27 @@ export function SeatsPart(props: { sale: Sale }) {
           </section>
         </div>
       </div>
+      {!isPast.value && allotments.value !== null && (
+        <Allotments
+          sale={sale}
+          list={allotments.value}
+          again={() => void readAllotments()}
+          onShow={(allotment) => {
+            const seats = allotment.seats.flatMap((id) => plan.indexOf(id) ?? []);
+            chosen.value = new Set(seats);
+            const first = seats[0];
+            if (first !== undefined) sight.value = { section: plan.rows[plan.row[first]!]!.section };
+            document.querySelector(".seats-map")?.scrollIntoView({ block: "nearest" });
+          }}
+        />
+      )}
       {one !== null && (
         <section aria-labelledby="seat-history" class="seat-history">
           <h2 id="seat-history">{t.value.historyOf(nameOf(one))}</h2>
           <p class="soft">
             <code class="id">{plan.ids[one]}</code>{" "}
-            <SeatLine grade={plan.grades[plan.grade[one]!]!} sale={sale} status={words[picture.statusOf(one)]!} />
+            <SeatLine grade={plan.grades[plan.grade[one]!]!} sale={sale} status={words[picture.statusOf(one)]!} marks={marks(one)} />
+            {picture.statusOf(one) === ALLOTTED && ` · ${allotted.get(one)?.name}`}
           </p>
           <HistoryTable
             scheduleId={sale.scheduleId}
@@ -129,9 +175,9 @@ export function SeatsPart(props: { sale: Sale }) {
   );
 }
 
-function SeatLine(props: { grade: string; sale: Sale; status: string }) {
+function SeatLine(props: { grade: string; sale: Sale; status: string; marks: string[] }) {
   const price = props.sale.concert.grades.find(({ grade }) => grade === props.grade)?.price ?? 0;
-  return <>{[props.grade, money(price, props.sale.schedule.currency), props.status].join(" · ")}</>;
+  return <>{[props.grade, money(price, props.sale.schedule.currency), props.status, ...props.marks].join(" · ")}</>;
 }
 
 function Legend(props: { picture: Picture; status: Signal<number | null>; words: string[] }) {
@@ -144,7 +190,7 @@ function Legend(props: { picture: Picture; status: Signal<number | null>; words:
   const line = (index: number | null, words: string, number: number) => (
     <label key={words}>
       <input type="radio" name="status" checked={status.value === index} onChange={() => (status.value = index)} />
-      <span class={`swatch ${index === null ? "every" : STATUSES[index]}`} aria-hidden="true" />
+      <span class={`swatch ${index === null ? "every" : (STATUSES[index] ?? "allotted")}`} aria-hidden="true" />
       <span>{words}</span>
       <span class="number">{count(number)}</span>
     </label>
@@ -157,7 +203,12 @@ function Legend(props: { picture: Picture; status: Signal<number | null>; words:
         t.value.every,
         now.reduce((sum, number) => sum + number, 0),
       )}
-      {props.words.map((words, index) => line(index, words, now[index]!))}
+      {props.words.map((words, index) => (index < ALLOTTED || now[ALLOTTED]! > 0 ? line(index, words, now[index]!) : null))}
+      {picture.seats.plan.marks.some((marks) => marks & (MARK.accessible | MARK.companion)) && (
+        <p class="mark-line soft small">
+          <span class="swatch round" aria-hidden="true" /> {t.value.roundSeats}
+        </p>
+      )}
     </fieldset>
   );
 }
@@ -218,15 +269,27 @@ function RowChoice(props: { seats: Seats; chosen: Signal<ReadonlySet<number>>; s
 /** How many seats are named. */
 const NAMED = 6;
 
-function Selection(props: { sale: Sale; picture: Picture; chosen: Signal<ReadonlySet<number>>; isPast: boolean; nameOf: (seat: number) => string }) {
-  const { sale, picture, chosen, nameOf } = props;
+function Selection(props: {
+  sale: Sale;
+  picture: Picture;
+  chosen: Signal<ReadonlySet<number>>;
+  isPast: boolean;
+  nameOf: (seat: number) => string;
+  list: Allotment[];
+  allotted: ReadonlyMap<number, Allotment>;
+  onAllotted: () => void;
+}) {
+  const { sale, picture, chosen, nameOf, list, allotted } = props;
   void picture.seats.version.value;
-  const busy = useSignal<"" | "block" | "unblock">("");
+  const busy = useSignal<"" | "block" | "unblock" | "unallot">("");
+  const isAllotting = useSignal(false);
   const refusal = useSignal<Refusal | null>(null);
   const seats = [...chosen.value].sort((a, b) => a - b);
   const free = seats.filter((seat) => sale.seats.status[seat] === FREE);
-  const blocked = seats.filter((seat) => sale.seats.status[seat] === BLOCKED);
-  const others = seats.length - free.length - blocked.length;
+  const shut = seats.filter((seat) => sale.seats.status[seat] === BLOCKED);
+  const blocked = shut.filter((seat) => !allotted.has(seat));
+  const aside = shut.filter((seat) => allotted.has(seat));
+  const others = seats.length - free.length - shut.length;
   if (seats.length === 0) return <p class="soft small">{t.value.chooseHint}</p>;
 
   const send = async (act: "block" | "unblock", which: number[]) => {
@@ -237,9 +300,27 @@ function Selection(props: { sale: Sale; picture: Picture; chosen: Signal<Readonl
       which.map((seat) => sale.seats.plan.ids[seat]!),
     );
     busy.value = "";
-    refusal.value = isRefusal(answer) ? answer : null;
+    over(isRefusal(answer) ? answer : null);
+  };
+  const over = (why: Refusal | null) => {
+    refusal.value = why;
     // What was done is seen on the map, where marks of a choice would hide it; one seat stays for its history.
-    if (!isRefusal(answer) && chosen.value.size > 1) chosen.value = new Set();
+    if (why === null && chosen.value.size > 1) chosen.value = new Set();
+  };
+  /** Takes seats out of their allotments, which may be several. */
+  const unallot = async () => {
+    busy.value = "unallot";
+    let why: Refusal | null = null;
+    for (const allotment of list) {
+      const own = new Set(aside.filter((seat) => allotted.get(seat) === allotment).map((seat) => sale.seats.plan.ids[seat]!));
+      if (own.size === 0 || why) continue;
+      const words = t.value.did.unallot(own.size, allotment.name);
+      const answer = await changeSeats(sale.scheduleId, allotment.allotmentId, (before) => before.filter((id) => !own.has(id)), words);
+      if (isRefusal(answer)) why = answer;
+    }
+    busy.value = "";
+    props.onAllotted();
+    over(why);
   };
   return (
     <section class="selection" aria-labelledby="selection">
@@ -274,11 +355,32 @@ function Selection(props: { sale: Sale; picture: Picture; chosen: Signal<Readonl
               <Button id="unblock" disabled={blocked.length === 0} busy={busy.value === "unblock"} onClick={() => void send("unblock", blocked)}>
                 {t.value.unblock(blocked.length)}
               </Button>
+              <Button id="allot" disabled={free.length === 0} onClick={() => (isAllotting.value = true)}>
+                {t.value.allot(free.length)}
+              </Button>
+              {aside.length > 0 && (
+                <Button id="unallot" busy={busy.value === "unallot"} onClick={() => void unallot()}>
+                  {t.value.unallot(aside.length)}
+                </Button>
+              )}
             </div>
           </>
         )
       )}
       {refusal.value && <Refused refusal={refusal.value} />}
+      {isAllotting.value && (
+        <AllotDialog
+          sale={sale}
+          list={list}
+          seats={free.map((seat) => sale.seats.plan.ids[seat]!)}
+          onClose={() => (isAllotting.value = false)}
+          onDone={() => {
+            isAllotting.value = false;
+            props.onAllotted();
+            over(null);
+          }}
+        />
+      )}
     </section>
   );
 }
@@ -409,8 +511,8 @@ function Scrub(props: { sale: Sale; picture: Picture }) {
           <input
             type="datetime-local"
             step={1}
-            value={local(at.value)}
-            max={local(end)}
+            value={inputAt(at.value)}
+            max={inputAt(end)}
             onChange={(event) => {
               const wanted = new Date((event.target as HTMLInputElement).value).getTime();
               if (Number.isNaN(wanted)) return;
@@ -440,10 +542,4 @@ function Scrub(props: { sale: Sale; picture: Picture }) {
 
 function RefusalText(props: { refusal: Refusal }) {
   return <>{(t.value.refusals as Record<string, string>)[props.refusal.code] ?? t.value.refusals.internal}</>;
-}
-
-/** An instant as `datetime-local` has it. */
-function local(at: number): string {
-  const date = new Date(at - new Date(at).getTimezoneOffset() * 60_000);
-  return date.toISOString().slice(0, 19);
 }

@@ -54,7 +54,7 @@ export function SignInPage() {
           <code>onsale token --user ann --role operator</code>
         </pre>
         <dl class="roles">
-          {(["operator", "auditor", "admin"] as const).map((role) => (
+          {(["operator", "auditor", "box_office", "admin"] as const).map((role) => (
             <div key={role}>
               <dt>{role}</dt>
               <dd>{t.value.roleText[role]}</dd>

@@ -3,7 +3,7 @@ import { computed, effect, signal } from "@preact/signals";
 import { serverNow } from "../base/clock";
 import { api, ask, isRefusal, type Refusal, type Schemas } from "../base/api";
 import { between, type Counted, type Histogram, quantile, read, sum } from "./metrics";
-import { isIn } from "./who";
+import { isIn, may } from "./who";
 
 export type Overview = Schemas["Overview"];
 export type ScheduleOverview = Schemas["ScheduleOverview"];
@@ -210,7 +210,7 @@ export function watch(): void {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const again = async () => {
     clearTimeout(timer);
-    if (!isIn.value) return;
+    if (!isIn.value || !may("watch")) return;
     const beganAt = performance.now();
     await look();
     const every = document.visibilityState === "visible" ? EVERY_MS : HIDDEN_EVERY_MS;

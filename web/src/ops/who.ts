@@ -4,16 +4,17 @@ import { api, ask, isRefusal, type Refusal, refusalFor } from "../base/api";
 import { session } from "../base/session";
 
 /** The roles that see this page. */
-export type Role = "admin" | "operator" | "auditor";
+export type Role = "admin" | "operator" | "auditor" | "box_office";
 
 const ROLES: Record<Role, readonly Right[]> = {
-  admin: ["run", "readAll", "follow"],
-  operator: ["run"],
-  auditor: ["readAll", "follow"],
+  admin: ["watch", "run", "readAll", "follow", "administer", "sell"],
+  operator: ["watch", "run"],
+  auditor: ["watch", "readAll", "follow"],
+  box_office: ["sell"],
 };
 
-/** What one may do here: run sales and rooms; read what is anyone's; read the feed of events. */
-export type Right = "run" | "readAll" | "follow";
+/** What one may do here: see how sales go; run sales and rooms; read what is anyone's; read the feed of events; define codes; sell. */
+export type Right = "watch" | "run" | "readAll" | "follow" | "administer" | "sell";
 
 const NAME = "onsale.ops.token";
 
@@ -67,6 +68,13 @@ function keepToken(token: string | null): void {
   }
 }
 
+/** Asks whether the server takes the token of who sees no overview: of a reservation that isn't there it says just that. */
+async function taken(): Promise<Refusal | null> {
+  const params = { path: { reservationId: "none" } };
+  const answer = await ask(api.GET("/api/v1/reservations/{reservationId}", { params }));
+  return isRefusal(answer) && answer.code !== "not_found" ? answer : null;
+}
+
 /** Signs in with a token, if the server lets it see the operations. Returns why not. */
 export async function signIn(pasted: string): Promise<Refusal | null> {
   const token = pasted.trim().replace(/^Bearer\s+/i, "");
@@ -75,7 +83,7 @@ export async function signIn(pasted: string): Promise<Refusal | null> {
   if (!wanted) return refusalFor("role_sees_nothing");
   isTokenOver.value = false;
   // Nothing is shown before the server has taken the token.
-  const answer = await ask(api.GET("/api/v1/admin/overview"));
+  const answer = await (ROLES[wanted].includes("watch") ? ask(api.GET("/api/v1/admin/overview")) : taken());
   if (isRefusal(answer)) {
     signOut();
     if (answer.code === "unauthenticated") return refusalFor("token_unknown");

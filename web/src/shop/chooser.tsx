@@ -1,28 +1,38 @@
 // At the seats: the map, the best that are left, the list; and what is chosen.
-import { type Signal, useComputed, useSignal } from "@preact/signals";
+import { useComputed, useSignal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
-import { useEffect, useMemo, useRef } from "preact/hooks";
+import { useEffect, useMemo } from "preact/hooks";
 import { api, ask, change, isOnline, isRefusal, type Refusal, refusalFor, type Reservation, type Schemas } from "../base/api";
-import { count, money } from "../base/language";
+import { now } from "../base/clock";
+import { money } from "../base/language";
 import { announce } from "../base/live";
 import { useLoaded } from "../base/load";
 import { go } from "../base/router";
 import { session } from "../base/session";
 import { Button, Loading, Notice, NoticeTo } from "../base/ui";
-import { FREE, loadSeats, type Seats } from "../map/feed";
+import { FREE, HELD, loadSeats, type Seats } from "../map/feed";
 import type { Choice } from "../map/painter";
 import { marksOf, nearestFree } from "../map/plan";
 import { SeatList } from "../map/SeatList";
 import { SeatMap, type Sight } from "../map/SeatMap";
+import { AccessibleSwitch, isKept, KEPT } from "./accessible";
+import { Areas, chosenOf, placesName, within } from "./areas";
+import { Bar, type ChosenSeat } from "./bar";
+import { Best } from "./best";
+import { CodeField, codeOf } from "./code";
 import { calm } from "./colour";
 import { type Sale } from "./data";
-import { asFan } from "./fan";
-import { reservationPath } from "./names";
-import { Refused, sentence } from "./refusal";
 import { Deadline } from "./deadline";
-import { Swatch } from "./show";
+import { asFan } from "./fan";
+import { loadTickets } from "./later";
+import { Legend } from "./legend";
+import { reservationPath } from "./names";
+import { openPhase } from "./phases";
+import { typesFor } from "./prices";
+import { Refused, sentence } from "./refusal";
 import { tellTabs } from "./tabs";
 import { t } from "./texts";
+import { type AreaPlaces, type BestWish, bodyOf, type Chosen, countOf } from "./wish";
 
 interface ChooserProps {
   heading: ComponentChildren;
@@ -81,25 +91,44 @@ interface Gone {
   refusal: Refusal;
   lost: number[];
   offered: number[];
+  /** What is said in place of the refusal. */
+  text?: string;
 }
+
+/** Why a seat wasn't taken into the choice. */
+type Hint = "" | "tooMany" | "kept" | "notInPhase";
 
 function Choosing(props: ChooserProps & { seats: Seats; held: Reservation | null }) {
   const { sale, seats, held } = props;
   const { schedule, show } = sale;
   const { plan, status } = seats;
-  const most = schedule.policy.maxSeatsPerReservation ?? 4;
+  const phase = openPhase(schedule);
+  const { maxSeatsPerReservation = 4 } = schedule.policy;
+  const most = Math.min(maxSeatsPerReservation, phase?.maxSeatsPerUser ?? Infinity);
+  const code = codeOf(schedule.scheduleId);
   const own = useMemo(
     () => new Set((held?.seats ?? []).map(({ seatId }) => plan.indexOf(seatId)).filter((seat) => seat !== undefined)),
     [held, plan],
   );
+  const ownPlaces = useMemo(() => placesOf(held, show.priceTypes?.[0]?.priceType), [held, show]);
   const chosen = useSignal<ReadonlySet<number>>(own);
-  const grade = useSignal<number | null>(null);
+  const types = useSignal<ReadonlyMap<number, string>>(new Map(typesOf(held, plan)));
+  const places = useSignal<AreaPlaces[]>(ownPlaces);
+  const accessible = useSignal([...own].some((seat) => isKept(seats, seat)));
+  // Where a phase sells one grade, that is the one to look at.
+  const first = phase?.grades?.length === 1 ? plan.grades.indexOf(phase.grades[0]!) : -1;
+  const grade = useSignal<number | null>(first < 0 ? null : first);
   const pointed = useSignal<number | null>(null);
   const sight = useSignal<Sight>(null);
   const gone = useSignal<Gone | null>(null);
-  const tooMany = useSignal(false);
+  const hint = useSignal<Hint>("");
   const busy = useSignal<"" | "seats" | "best">("");
-  const choice = useComputed<Choice>(() => ({ chosen: chosen.value, grade: grade.value, at: pointed.value }));
+  const choice = useComputed<Choice>(() => ({
+    chosen: chosen.value,
+    grade: grade.value,
+    at: pointed.value,
+    marks: accessible.value ? KEPT : 0,
+  }));
 
   const prices = useMemo(
     () => plan.grades.map((name) => show.grades.find(({ grade }) => grade === name)?.price ?? 0),
@@ -116,12 +145,35 @@ function Choosing(props: ChooserProps & { seats: Seats; held: Reservation | null
     return t.value.seatName({ floor: section.floor, section: section.id, row: row.label, number: plan.numbers[seat]! });
   };
   const isFree = (seat: number) => status[seat] === FREE || own.has(seat);
+  const isSold = (name: string) => !phase?.grades || phase.grades.includes(name);
+  const { accessibleReleaseAt } = schedule.policy;
+  const isReleased = accessibleReleaseAt != null && Date.parse(accessibleReleaseAt) <= now.value;
+  /** Why the reader can't take a free seat as they are. */
+  const closed = (seat: number): Hint =>
+    own.has(seat)
+      ? ""
+      : !isSold(plan.grades[plan.grade[seat]!]!)
+        ? "notInPhase"
+        : isKept(seats, seat) && !accessible.value && !isReleased
+          ? "kept"
+          : "";
+  const isOpen = (seat: number) => isFree(seat) && closed(seat) === "";
+
+  const typeOf = (seat: number): string | null => {
+    const sold = typesFor(show, plan.grades[plan.grade[seat]!]!);
+    const wished = types.value.get(seat);
+    return (sold.find(({ priceType }) => priceType === wished) ?? sold[0])?.priceType ?? null;
+  };
+  const wish = (): Chosen => ({
+    seats: [...chosen.value].map((seat) => ({ seatId: plan.ids[seat]!, priceType: typeOf(seat) })),
+    areas: places.value,
+  });
 
   const offer = (lost: number[], refusal: Refusal) => {
     const kept = [...chosen.value].filter((seat) => !lost.includes(seat));
     const taken = new Set(kept);
     for (const seat of lost) {
-      const [nearest] = nearestFree(plan, seat, (other) => isFree(other) && !taken.has(other), 1);
+      const [nearest] = nearestFree(plan, seat, (other) => isOpen(other) && !taken.has(other), 1);
       if (nearest !== undefined) taken.add(nearest);
     }
     chosen.value = new Set(kept);
@@ -136,7 +188,23 @@ function Choosing(props: ChooserProps & { seats: Seats; held: Reservation | null
     );
   };
 
+  /** Says that an area hasn't as many places left as were chosen, and keeps those that it has. */
+  const offerLess = (areaId: string, available: number, refusal: Refusal) => {
+    const left = available + chosenOf(ownPlaces, areaId);
+    if (chosenOf(places.value, areaId) <= left) return false;
+    places.value = within(places.value, areaId, left).filter(({ count }) => count > 0);
+    const text = t.value.areaShort(placesName(seats, show, { areaId, priceType: null, count: 0 }), left);
+    gone.value = { refusal, lost: [], offered: [], text };
+    announce(text);
+    return true;
+  };
+
   useEffect(() => seats.open(), [seats]);
+  useEffect(() => void loadTickets(), []);
+  useEffect(() => {
+    if (busy.value) return;
+    for (const { areaId, available } of seats.areas.value) offerLess(areaId, available, refusalFor("not_enough_seats"));
+  }, [seats.areas.value]);
   useEffect(
     () =>
       seats.onChange(() => {
@@ -150,50 +218,64 @@ function Choosing(props: ChooserProps & { seats: Seats; held: Reservation | null
 
   const pick = (seat: number) => {
     if (busy.value) return;
-    tooMany.value = false;
+    hint.value = "";
     const next = new Set(chosen.value);
     if (next.has(seat)) next.delete(seat);
     else if (!isFree(seat)) return announce(t.value.taken(nameOf(seat)));
-    else if (next.size >= most) {
-      tooMany.value = true;
-      return announce(t.value.tooMany(most));
-    } else next.add(seat);
+    else {
+      hint.value = closed(seat) || (countOf(wish()) >= most ? "tooMany" : "");
+      if (hint.value) return announce(hintText(hint.value, most));
+      next.add(seat);
+    }
     gone.value = null;
     chosen.value = next;
+  };
+  // Who turns them off again doesn't take one by an oversight.
+  const onAccessible = () => {
+    hint.value = "";
+    if (!accessible.value) chosen.value = new Set([...chosen.value].filter((seat) => closed(seat) === ""));
   };
 
   const refused = (refusal: Refusal) => {
     const lost = (refusal.code === "seat_unavailable" ? (refusal.problem.seats ?? []) : [])
       .map((id) => plan.indexOf(id))
       .filter((seat) => seat !== undefined);
-    for (const seat of lost) if (status[seat] === FREE) status[seat] = 1;
+    for (const seat of lost) if (status[seat] === FREE) status[seat] = HELD;
     if (lost.length > 0) return offer(lost, refusal);
+    const short = refusal.code === "not_enough_seats" ? (refusal.problem.areas ?? []) : [];
+    if (short.some(({ areaId, available }) => offerLess(areaId, available, refusal))) return;
+    if (code.refuse(refusal)) return;
     if (["queue_token_required", "queue_token_invalid", "queue_not_active"].includes(refusal.code)) props.onPassOver();
     if (refusal.code === "schedule_not_open") void props.again();
     gone.value = { refusal, lost: [], offered: [] };
     announce(sentence(refusal));
   };
 
-  const hold = (best: { grade: number | null; count: number } | null) =>
+  const hold = (best: BestWish | null) => {
+    if (busy.value || (!best && countOf(wish()) === 0) || code.isMissing(phase !== null && !held)) return;
     asFan(async () => {
-      if (busy.value || (!best && chosen.value.size === 0)) return;
+      if (busy.value) return;
       busy.value = best ? "best" : "seats";
       gone.value = null;
-      const ids = [...chosen.value].map((seat) => plan.ids[seat]!);
+      hint.value = "";
+      // A hold keeps the code that it has.
+      const said = held && code.said.toUpperCase() === held.code?.toUpperCase() ? "" : code.said;
+      const wished = bodyOf(best ?? wish(), { accessible: accessible.value, code: said });
       let answer: Reservation | Refusal;
       if (held) {
-        const body = { seats: ids };
         const path = { reservationId: held.reservationId };
-        answer = await change(`exchange.${held.reservationId}`, body, (key) =>
-          api.PATCH("/api/v1/reservations/{reservationId}", { params: { path, header: { ...key, ...props.pass() } }, body }),
+        answer = await change(`exchange.${held.reservationId}`, wished, (key, body) =>
+          api.PATCH("/api/v1/reservations/{reservationId}", {
+            params: { path, header: { ...key, ...props.pass() } },
+            body: body as Schemas["ExchangeBody"],
+          }),
         );
       } else {
-        const wanted = best
-          ? { bestAvailable: { count: best.count, ...(best.grade === null ? {} : { grade: plan.grades[best.grade]! }) } }
-          : { seats: ids };
-        const body: Schemas["HoldBody"] = { scheduleId: schedule.scheduleId, ...wanted };
-        answer = await change(`hold.${schedule.scheduleId}`, body, (key) =>
-          api.POST("/api/v1/reservations", { params: { header: { ...key, ...props.pass() } }, body }),
+        answer = await change(`hold.${schedule.scheduleId}`, { scheduleId: schedule.scheduleId, ...wished }, (key, body) =>
+          api.POST("/api/v1/reservations", {
+            params: { header: { ...key, ...props.pass() } },
+            body: body as Schemas["HoldBody"],
+          }),
         );
       }
       busy.value = "";
@@ -201,11 +283,12 @@ function Choosing(props: ChooserProps & { seats: Seats; held: Reservation | null
       tellTabs();
       go(reservationPath(answer.reservationId), { replace: held !== null });
     });
+  };
 
   const problem = gone.value && (
     <Refused
       refusal={gone.value.refusal}
-      text={gone.value.lost.length > 0 ? t.value.seatsGone(gone.value.lost.map(nameOf).join(", ")) : undefined}
+      text={gone.value.text ?? (gone.value.lost.length > 0 ? t.value.seatsGone(gone.value.lost.map(nameOf).join(", ")) : undefined)}
     >
       {gone.value.offered.length > 0 ? (
         <>
@@ -226,8 +309,13 @@ function Choosing(props: ChooserProps & { seats: Seats; held: Reservation | null
     </Refused>
   );
 
+  const shown = [...chosen.value]
+    .sort((a, b) => a - b)
+    .map((seat): ChosenSeat => ({ seat, name: nameOf(seat), grade: plan.grades[plan.grade[seat]!]!, priceType: typeOf(seat) }));
+  const hasMap = plan.count > 0 || plan.areas.some(({ outline }) => outline);
+
   return (
-    <div class="choosing">
+    <div class={hasMap ? "choosing" : "choosing flat"}>
       <div class="choosing-head">
         {props.heading}
         {held && (
@@ -242,76 +330,137 @@ function Choosing(props: ChooserProps & { seats: Seats; held: Reservation | null
           </NoticeTo>
         )}
       </div>
-      <div class="choosing-map">
-        <SeatMap
-          seats={seats}
-          colours={colours}
-          choice={choice}
-          sight={sight}
-          onPick={pick}
-          onPoint={(seat) => (pointed.value = seat)}
-          describe={(seat) => (
-            <>
-              <b>{nameOf(seat)}</b>
-              <br />
-              {plan.grades[plan.grade[seat]!]} · {isFree(seat) ? price(prices[plan.grade[seat]!] ?? 0) : t.value.takenShort}
-              {t.value.marks(marksOf(plan, seat)).map((mark) => (
-                <div key={mark}>{mark}</div>
-              ))}
-            </>
-          )}
-          texts={t.value.map}
-          nameOf={t.value.sectionName}
-        />
-        {!seats.isLive.value && isOnline.value && <p class="map-note">{t.value.mapStale}</p>}
-      </div>
-      <div class="choosing-side">
-        <Legend seats={seats} colours={colours} prices={prices} price={price} grade={grade} />
-        {!held && (
-          <Best
-            most={most}
+      {hasMap && (
+        <div class="choosing-map">
+          <SeatMap
             seats={seats}
-            grade={grade}
+            colours={colours}
+            choice={choice}
+            sight={sight}
+            onPick={pick}
+            onArea={(area) => document.querySelector<HTMLElement>(`#area-${area}-0 button:last-child`)?.focus()}
+            onPoint={(seat) => (pointed.value = seat)}
+            describe={(seat) => (
+              <>
+                <b>{nameOf(seat)}</b>
+                <br />
+                {plan.grades[plan.grade[seat]!]} · {isFree(seat) ? price(prices[plan.grade[seat]!] ?? 0) : t.value.takenShort}
+                {t.value.marks(marksOf(plan, seat)).map((mark) => (
+                  <div key={mark}>{mark}</div>
+                ))}
+              </>
+            )}
+            texts={t.value.map}
+            nameOf={t.value.sectionName}
+          />
+          {!seats.isLive.value && isOnline.value && <p class="map-note">{t.value.mapStale}</p>}
+        </div>
+      )}
+      <div class="choosing-side">
+        <CodeField
+          code={code}
+          isNeeded={phase !== null && !held}
+          isTaken={schedule.takesCodes}
+          hint={phase ? t.value.codeOfPhase(phase.name) : t.value.codeLater}
+        />
+        <Legend seats={seats} colours={colours} prices={prices} price={price} grade={grade} isSold={isSold} />
+        <AccessibleSwitch seats={seats} isOn={accessible} onChange={onAccessible} />
+        {!held && plan.count > 0 && (
+          <Best
+            show={show}
+            most={most}
+            grade={grade.value === null ? null : plan.grades[grade.value]!}
+            accessible={accessible.value}
             busy={busy.value === "best"}
-            onHold={(number) => hold({ grade: grade.value, count: number })}
+            onHold={hold}
           />
         )}
-        <section class="by-list" aria-labelledby="by-list">
-          <h2 id="by-list">{t.value.chooseOwn}</h2>
-          <p class="soft small">{t.value.chooseHint(most)}</p>
-          <SeatList
-            seats={seats}
-            choice={choice}
-            prices={prices}
-            price={price}
-            nameOf={t.value.sectionName}
-            onSection={(section) => (sight.value = section === null ? null : { section })}
-            onPick={pick}
-            onFocus={(seat) => {
-              pointed.value = seat;
-              if (seat !== null) sight.value = { seat };
-            }}
-            texts={t.value.list}
-          />
-        </section>
+        <Areas
+          seats={seats}
+          show={show}
+          colours={colours}
+          price={price}
+          places={places.value}
+          room={most - countOf(wish())}
+          own={ownPlaces}
+          isSold={isSold}
+          onChange={(next) => {
+            gone.value = null;
+            places.value = next;
+          }}
+        />
+        {plan.count > 0 && (
+          <section class="by-list" aria-labelledby="by-list">
+            <h2 id="by-list">{t.value.chooseOwn}</h2>
+            <p class="soft small">{t.value.chooseHint(most)}</p>
+            <SeatList
+              seats={seats}
+              choice={choice}
+              prices={prices}
+              price={price}
+              nameOf={t.value.sectionName}
+              onSection={(section) => (sight.value = section === null ? null : { section })}
+              onPick={pick}
+              onFocus={(seat) => {
+                pointed.value = seat;
+                if (seat !== null) sight.value = { seat };
+              }}
+              texts={t.value.list}
+            />
+          </section>
+        )}
         <div class="bar-space">
           {problem}
-          {tooMany.value && <Notice kind="note">{t.value.tooMany(most)}</Notice>}
+          {hint.value && (
+            <Notice
+              kind="note"
+              actions={
+                hint.value === "kept" && (
+                  <Button
+                    onClick={() => {
+                      accessible.value = true;
+                      onAccessible();
+                    }}
+                  >
+                    {t.value.showAccessible}
+                  </Button>
+                )
+              }
+            >
+              {hintText(hint.value, most)}
+            </Notice>
+          )}
           <Bar
-            chosen={chosen}
-            nameOf={nameOf}
-            plan={plan}
-            prices={prices}
-            price={price}
+            show={show}
+            seats={shown}
+            areas={places.value}
+            nameOfPlaces={(own) => placesName(seats, show, own)}
+            gradeOfArea={(areaId) => seats.areas.value.find((area) => area.areaId === areaId)?.grade ?? ""}
             busy={busy.value === "seats"}
             isChange={held !== null}
             onDrop={pick}
+            onDropPlaces={(dropped) => (places.value = places.value.filter((own) => own !== dropped))}
+            onType={(seat, type) => (types.value = new Map(types.value).set(seat, type))}
             onHold={() => hold(null)}
           />
         </div>
       </div>
     </div>
   );
+}
+
+const hintText = (hint: Exclude<Hint, "">, most: number): string =>
+  hint === "tooMany" ? t.value.tooMany(most) : hint === "kept" ? t.value.keptSeat : t.value.notInPhase;
+
+/** The places of areas that a hold has. */
+function placesOf(held: Reservation | null, firstType: string | undefined): AreaPlaces[] {
+  return (held?.areas ?? []).map(({ areaId, count, priceType }) => ({ areaId, count, priceType: priceType ?? firstType ?? null }));
+}
+
+/** The price types of a hold's seats, by their places in the plan. */
+function typesOf(held: Reservation | null, plan: Seats["plan"]): [number, string][] {
+  const typed = (held?.seats ?? []).map(({ seatId, priceType }) => [plan.indexOf(seatId), priceType] as const);
+  return typed.filter((own): own is [number, string] => own[0] !== undefined && typeof own[1] === "string");
 }
 
 /** Where a refusal leads that names no seats. */
@@ -324,126 +473,4 @@ function NextStep(props: { refusal: Refusal }) {
     );
   }
   return null;
-}
-
-/** The grades: their colours, prices and free seats; a click shows one alone. */
-function Legend(props: {
-  seats: Seats;
-  colours: string[];
-  prices: number[];
-  price: (minor: number) => string;
-  grade: Signal<number | null>;
-}) {
-  const { seats, grade } = props;
-  const free = useComputed(() => {
-    void seats.version.value;
-    const counts = seats.plan.grades.map(() => 0);
-    for (let seat = 0; seat < seats.plan.count; seat++) if (seats.status[seat] === FREE) counts[seats.plan.grade[seat]!]! += 1;
-    return counts;
-  });
-  const line = (index: number | null, name: string, price: string, left: number) => (
-    <label key={name} class="grade">
-      <input type="radio" name="grade" checked={grade.value === index} onChange={() => (grade.value = index)} />
-      {index !== null && <Swatch colour={props.colours[index] ?? ""} />}
-      <span class="grade-name">{name}</span> <span class="grade-price">{price}</span>{" "}
-      <span class="grade-left soft">{t.value.left(count(left))}</span>
-    </label>
-  );
-  return (
-    <fieldset class="grades">
-      <legend>{t.value.grades}</legend>
-      {free.value.every((number) => number === 0) && <Notice kind="note">{t.value.allGone}</Notice>}
-      {line(
-        null,
-        t.value.allGrades,
-        "",
-        free.value.reduce((sum, number) => sum + number, 0),
-      )}
-      {seats.plan.grades.map((name, index) => line(index, name, props.price(props.prices[index] ?? 0), free.value[index] ?? 0))}
-    </fieldset>
-  );
-}
-
-/** The best that are left, in one step. */
-function Best(props: {
-  most: number;
-  seats: Seats;
-  grade: Signal<number | null>;
-  busy: boolean;
-  onHold: (count: number) => void;
-}) {
-  const number = useSignal(Math.min(2, props.most));
-  const { grade } = props;
-  const name = grade.value === null ? null : props.seats.plan.grades[grade.value]!;
-  return (
-    <section class="best" aria-labelledby="best">
-      <h2 id="best">{t.value.bestTitle}</h2>
-      <div class="best-line">
-        <div class="stepper" role="group" aria-label={t.value.howMany}>
-          <button
-            type="button"
-            aria-label={t.value.fewer}
-            aria-disabled={number.value <= 1}
-            onClick={() => (number.value = Math.max(1, number.value - 1))}
-          >
-            −
-          </button>
-          <output>{t.value.seats(number.value)}</output>
-          <button
-            type="button"
-            aria-label={t.value.more}
-            aria-disabled={number.value >= props.most}
-            onClick={() => (number.value = Math.min(props.most, number.value + 1))}
-          >
-            +
-          </button>
-        </div>
-        <Button look="main" busy={props.busy} onClick={() => props.onHold(number.value)} id="best-hold">
-          {t.value.takeBest(number.value, name)}
-        </Button>
-      </div>
-    </section>
-  );
-}
-
-/** What is chosen, what it costs, and the step to hold it. */
-function Bar(props: {
-  chosen: Signal<ReadonlySet<number>>;
-  nameOf: (seat: number) => string;
-  plan: Seats["plan"];
-  prices: number[];
-  price: (minor: number) => string;
-  busy: boolean;
-  isChange: boolean;
-  onDrop: (seat: number) => void;
-  onHold: () => void;
-}) {
-  const seats = [...props.chosen.value].sort((a, b) => a - b);
-  const bar = useRef<HTMLElement>(null);
-  const amount = seats.reduce((sum, seat) => sum + (props.prices[props.plan.grade[seat]!] ?? 0), 0);
-  if (seats.length === 0) return null;
-  return (
-    <section class="bar" aria-labelledby="bar" ref={bar}>
-      <h2 id="bar" class="unseen">
-        {t.value.yourSeats}
-      </h2>
-      <ul class="chips">
-        {seats.map((seat) => (
-          <li key={seat}>
-            <button type="button" onClick={() => props.onDrop(seat)} aria-label={t.value.drop(props.nameOf(seat))}>
-              {props.nameOf(seat)} <span aria-hidden="true">×</span>
-            </button>
-          </li>
-        ))}
-      </ul>
-      <div class="bar-line">
-        <p>
-          {t.value.seats(seats.length)} <strong>{props.price(amount)}</strong>
-        </p>
-        <Button look="main" busy={props.busy} onClick={props.onHold} id="hold">
-          {props.isChange ? t.value.exchange : t.value.hold}
-        </Button>
-      </div>
-    </section>
-  );
 }

@@ -86,6 +86,13 @@ export interface Sale {
   venue: Venue | undefined;
 }
 
+/** The names of a schedule's areas, by their ids. */
+export const areaNames = (planId: string) =>
+  once<Map<string, string>>(`areas ${planId}`, async () => {
+    const plan = await ask(api.GET("/api/v1/plans/{planId}", { params: { path: { planId } } }));
+    return isRefusal(plan) ? plan : new Map((plan.areas ?? []).map(({ areaId, name }) => [areaId, name]));
+  });
+
 export async function saleOf(scheduleId: string): Promise<Sale | Refusal> {
   const asked = begun?.scheduleId === scheduleId ? begun.schedule : schedule(scheduleId);
   begun = null;

@@ -6,6 +6,7 @@ import { useLoaded } from "../base/load";
 import { Heading, Loading } from "../base/ui";
 import { schedulesOf, type Show, shows, type Venue, venues } from "./data";
 import { showPath } from "./names";
+import { nextOpening } from "./phases";
 import { Poster } from "./poster";
 import { Refused } from "./refusal";
 import { t } from "./texts";
@@ -72,9 +73,9 @@ function SaleState(props: { schedules: Schedule[]; zone: string | undefined; isL
   const open = props.schedules.filter((schedule) => schedule.status === "open");
   if (open.some((schedule) => schedule.seats.available > 0)) return <strong class="on-sale">{t.value.onSale}</strong>;
   const opens = props.schedules
-    .filter((schedule) => schedule.status === "upcoming" && schedule.salesOpenAt)
-    .map((schedule) => schedule.salesOpenAt as string);
-  const next = opens.sort()[0];
+    .filter((schedule) => schedule.status === "upcoming")
+    .map((schedule) => nextOpening(schedule, now.value)?.at);
+  const next = opens.filter((at) => at !== undefined).sort()[0];
   if (next) {
     const left = secondsUntil(next);
     return (

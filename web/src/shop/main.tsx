@@ -9,17 +9,15 @@ import { forgetOld } from "../base/keys";
 import { LiveRegion } from "../base/live";
 import { followLinks, here, match } from "../base/router";
 import { openSession, session } from "../base/session";
-import { Button, Heading, LanguageSwitch } from "../base/ui";
-import { AccountPage } from "./account";
+import { Button, Heading, LanguageSwitch, NoticeTo } from "../base/ui";
+import { codeOf } from "./code";
 import { beginSale } from "./data";
 import { asFan, SignIn } from "./fan";
 import { HomePage } from "./home";
-import { ReservationPage } from "./reservation";
-import { ReservationsPage } from "./reservations";
+import { Later } from "./later";
 import { SalePage } from "./sale";
 import { ShowPage } from "./show";
 import { ready, t } from "./texts";
-import { VerifyPage } from "./verify";
 
 const SALE = "/schedules/:id";
 
@@ -28,10 +26,10 @@ const PLACES: Record<string, (id: string, query: URLSearchParams) => JSX.Element
   "/": () => <HomePage />,
   "/shows/:id": (id) => <ShowPage concertId={id} />,
   [SALE]: (id, query) => <SalePage scheduleId={id} changeOf={query.get("change")} />,
-  "/reservations/:id": (id) => <ReservationPage reservationId={id} />,
-  "/reservations": () => <ReservationsPage />,
-  "/account": () => <AccountPage />,
-  "/verify": (_, query) => <VerifyPage token={query.get("token") ?? ""} />,
+  "/reservations/:id": (id) => <Later page={({ ReservationPage }) => <ReservationPage reservationId={id} />} />,
+  "/reservations": () => <Later page={({ ReservationsPage }) => <ReservationsPage />} />,
+  "/account": () => <Later page={({ AccountPage }) => <AccountPage />} />,
+  "/verify": (_, query) => <Later page={({ VerifyPage }) => <VerifyPage token={query.get("token") ?? ""} />} />,
 };
 
 const placeOf = (path: string) => Object.keys(PLACES).find((pattern) => match(pattern, path));
@@ -40,7 +38,14 @@ function Place() {
   const { path, query } = here.value;
   const pattern = placeOf(path);
   if (pattern) return PLACES[pattern]!(match(pattern, path)?.id ?? "", query);
-  return <Heading title={t.value.notFoundTitle}>{t.value.notFoundTitle}</Heading>;
+  return (
+    <div class="narrow">
+      <Heading title={t.value.notFoundTitle}>{t.value.notFoundTitle}</Heading>
+      <NoticeTo kind="note" href="/" label={t.value.toShows} main>
+        {t.value.notFoundText}
+      </NoticeTo>
+    </div>
+  );
 }
 
 function Page() {
@@ -87,7 +92,12 @@ openSession("fan");
 forgetOld();
 followLinks((path) => placeOf(path) !== undefined);
 const first = match(SALE, here.value.path);
-if (first) void beginSale(first.id as string);
+if (first) {
+  void beginSale(first.id as string);
+  // A link may bring the code of a sale.
+  const code = here.value.query.get("code");
+  if (code) codeOf(first.id as string).bring(code);
+}
 const root = document.getElementById("page") as HTMLElement;
 ready.then(
   () => render(<Page />, root),

@@ -17,6 +17,7 @@ type Bugs =
   | "invalid_transition"
   | "body_too_large"
   | "headers_too_large"
+  | "log_lost_data"
   | "unsupported_media_type"
   | "currency_mismatch";
 

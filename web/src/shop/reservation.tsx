@@ -10,10 +10,11 @@ import { go, here } from "../base/router";
 import { session } from "../base/session";
 import { Button, Dialog, Heading, Loading, Notice, NoticeTo } from "../base/ui";
 import { calendarOf, type Entry } from "./calendar";
-import { type Sale, saleOf, useAt } from "./data";
+import { areaNames, type Sale, saleOf, useAt } from "./data";
 import { Deadline } from "./deadline";
 import { asFan } from "./fan";
-import { reservationPath, salePath, seatName } from "./names";
+import { Lines } from "./lines";
+import { placeNames, reservationPath, salePath, seatName, sizeOf } from "./names";
 import { confirmReturned, Pay } from "./pay";
 import { Refused, sentence } from "./refusal";
 import { Room } from "./room";
@@ -68,7 +69,6 @@ export function SignInFirst(props: { title: string }) {
 function Own(props: { reservation: Reservation; again: () => Promise<void> }) {
   const { reservation, again } = props;
   const sale = useLoaded(() => saleOf(reservation.scheduleId), [reservation.scheduleId]).value.value;
-  const zone = sale === null || isRefusal(sale) ? undefined : sale.venue?.timeZone;
   const answer = useSignal<Refusal | null>(null);
   const returned = here.value.query;
 
@@ -168,7 +168,7 @@ function Own(props: { reservation: Reservation; again: () => Promise<void> }) {
           <Cancel reservation={reservation} sale={sale === null || isRefusal(sale) ? null : sale} again={again} />
         )}
       </div>
-      <Ticket reservation={reservation} zone={zone} />
+      <Ticket reservation={reservation} sale={sale === null || isRefusal(sale) ? null : sale} />
     </div>
   );
 }
@@ -182,13 +182,18 @@ function entryOf(reservation: Reservation, { schedule, venue }: Sale): Entry {
     endsAt: schedule.endsAt,
     title: reservation.concertTitle,
     place: [reservation.venue, venue?.address].filter(Boolean).join(", "),
-    text: reservation.seats.map(({ seatId }) => seatName(seatId)).join(", "),
+    text: placeNames(reservation).join(", "),
   };
 }
 
 /** The seats and what they cost, as a ticket. */
-function Ticket(props: { reservation: Reservation; zone: string | undefined }) {
-  const { reservation, zone } = props;
+function Ticket(props: { reservation: Reservation; sale: Sale | null }) {
+  const { reservation, sale } = props;
+  const { seats, areas = [], lines = [] } = reservation;
+  const zone = sale?.venue?.timeZone;
+  const planId = areas.length > 0 ? sale?.schedule.planId : null;
+  const names = useLoaded(async () => (planId ? areaNames(planId) : new Map<string, string>()), [planId]).value.value;
+  const typeName = (id: string | null | undefined) => sale?.show.priceTypes?.find(({ priceType }) => priceType === id)?.name;
   return (
     <aside class="ticket" aria-label={t.value.seatsOf}>
       <p class="ticket-title">{reservation.concertTitle}</p>
@@ -197,15 +202,29 @@ function Ticket(props: { reservation: Reservation; zone: string | undefined }) {
       </p>
       <p class="soft">{reservation.venue}</p>
       <ul>
-        {reservation.seats.map((seat) => (
-          <li key={seat.seatId}>
+        {seats.map(({ seatId, grade, price, priceType }) => (
+          <li key={seatId}>
             <span>
-              {seatName(seat.seatId)} <span class="soft">{seat.grade}</span>
+              {seatName(seatId)} <span class="soft">{[grade, typeName(priceType)].filter(Boolean).join(" · ")}</span>
             </span>
-            <span>{money(seat.price, reservation.currency)}</span>
+            {/* Where there are lines, they say what it costs. */}
+            {lines.length === 0 && <span>{money(price, reservation.currency)}</span>}
           </li>
         ))}
+        {areas.map(({ areaId, grade, count, priceType }) => {
+          // Until its name is there, an area is called by its grade.
+          const name = names && !isRefusal(names) ? names.get(areaId) : undefined;
+          return (
+            <li key={`${areaId} ${priceType}`}>
+              <span>
+                {t.value.times(name ?? grade, count)}{" "}
+                <span class="soft">{[name && grade, typeName(priceType)].filter(Boolean).join(" · ")}</span>
+              </span>
+            </li>
+          );
+        })}
       </ul>
+      {lines.length > 0 && <Lines lines={lines} currency={reservation.currency} />}
       <p class="ticket-sum">
         <span>{t.value.sum}</span> <strong>{money(reservation.amount, reservation.currency)}</strong>
       </p>
@@ -276,7 +295,8 @@ function Cancel(props: { reservation: Reservation; sale: Sale | null; again: () 
   if (!sale) return null;
   const until = Date.parse(reservation.startsAt) - (sale.schedule.policy.cancelUntilSecondsBeforeStart ?? 86_400) * 1000;
   if (until <= serverNow()) return <p class="soft">{t.value.cancelOver}</p>;
-  const amount = money(reservation.amount, reservation.currency);
+  const back = reservation.refundAmount ?? reservation.amount;
+  const amount = money(back, reservation.currency);
   const cancel = async () => {
     busy.value = true;
     const answer = await giveBack(reservation.reservationId);
@@ -304,11 +324,14 @@ function Cancel(props: { reservation: Reservation; sale: Sale | null; again: () 
             <b>{reservation.concertTitle}</b>
             <br />
             {fullDay(reservation.startsAt, sale.venue?.timeZone)} {time(reservation.startsAt, sale.venue?.timeZone)} ·{" "}
-            {t.value.seats(reservation.seats.length)}
+            {sizeOf(reservation)}
           </p>
           <p>{t.value.cancelAsk}</p>
           {payment !== null && !isRefusal(payment) && (
             <p class="lead">{payment.method === "balance" ? t.value.backToBalance(amount) : t.value.backToCard(amount)}</p>
+          )}
+          {back < reservation.amount && (
+            <p class="soft">{t.value.notBack(money(reservation.amount - back, reservation.currency))}</p>
           )}
           {refusal.value && <Refused refusal={refusal.value} />}
           <div class="actions">
@@ -340,7 +363,7 @@ function Back(props: { reservation: Reservation }) {
     const timer = setInterval(loaded.again, 3_000);
     return () => clearInterval(timer);
   }, [isUnderWay]);
-  const amount = money(reservation.amount, reservation.currency);
+  const amount = money(reservation.refundAmount ?? reservation.amount, reservation.currency);
   return (
     <NoticeTo kind="good" href="/" label={t.value.toShows}>
       {isUnderWay ? t.value.refunding(amount) : payment && !isRefusal(payment) ? t.value.refunded(amount) : t.value.cancelledSaid}

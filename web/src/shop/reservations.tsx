@@ -8,7 +8,7 @@ import { useLoaded } from "../base/load";
 import { session } from "../base/session";
 import { Button, Heading, Loading, NoticeTo } from "../base/ui";
 import { venues } from "./data";
-import { reservationPath, seatName } from "./names";
+import { placeNames, reservationPath } from "./names";
 import { Refused } from "./refusal";
 import { SignInFirst } from "./reservation";
 import { onNews } from "./tabs";
@@ -74,7 +74,10 @@ function Line(props: { reservation: Reservation }) {
         </span>
         <span class="soft">
           {/* A line breaks between seats. */}
-          {reservation.seats.map((seat) => seatName(seat.seatId).replaceAll(" ", "\u00a0")).join(", ")} ·{" "}
+          {placeNames(reservation)
+            .map((name) => name.replaceAll(" ", "\u00a0"))
+            .join(", ")}{" "}
+          ·{" "}
           {money(reservation.amount, reservation.currency)}
         </span>
       </a>

@@ -59,9 +59,9 @@ export class Room {
     void this.listen();
   }
 
-  /** Takes a place in the line, or finds the one that the reader has. */
-  async join(): Promise<Refusal | null> {
-    const body = { scheduleId: this.scheduleId };
+  /** Takes a place in the line, with a code where the door asks for one, or finds the one that the reader has. */
+  async join(code: string): Promise<Refusal | null> {
+    const body = { scheduleId: this.scheduleId, ...(code && { code }) };
     const place = await change(`join.${this.scheduleId}`, body, (header) =>
       api.POST("/api/v1/queue/tokens", { params: { header }, body }),
     );

@@ -8,8 +8,11 @@ import { announce } from "../base/live";
 import { useLoaded } from "../base/load";
 import { session } from "../base/session";
 import { Heading, Loading, NoticeTo } from "../base/ui";
+import { CodeField, codeOf } from "./code";
 import { type Sale, saleOf, useAt } from "./data";
-import { reservationPath, showPath } from "./names";
+import { reservationPath, showPath, sizeOf } from "./names";
+import { nextChange, nextOpening, phasesAhead } from "./phases";
+import { Phases } from "./presale";
 import { Refused } from "./refusal";
 import { Room, withPass } from "./room";
 import { SeatChooser } from "./chooser";
@@ -22,7 +25,7 @@ export function SalePage(props: { scheduleId: string; changeOf: string | null })
   const loaded = useLoaded(() => saleOf(scheduleId), [scheduleId]);
   const sale = loaded.value.value;
   // The page looks again at the instant at which the sale opens or closes.
-  const next = sale === null || isRefusal(sale) ? null : nextChange(sale);
+  const next = sale === null || isRefusal(sale) ? null : nextChange(sale.schedule, serverNow());
   useAt(next === null ? null : next + 80 + Math.random() * 400, loaded.again);
   useEffect(() => onNews(loaded.again), [scheduleId]);
 
@@ -38,20 +41,6 @@ export function SalePage(props: { scheduleId: string; changeOf: string | null })
   return <OneSale key={scheduleId} sale={sale} changeOf={props.changeOf} again={loaded.again} />;
 }
 
-function nextChange({ schedule }: Sale): number | null {
-  const times =
-    schedule.status === "upcoming"
-      ? [schedule.salesOpenAt]
-      : schedule.status === "open"
-        ? [schedule.salesCloseAt, schedule.startsAt]
-        : [];
-  const ahead = times
-    .filter((at) => at != null)
-    .map((at) => Date.parse(at))
-    .filter((at) => at > serverNow() - 500);
-  return ahead.length > 0 ? Math.min(...ahead) : null;
-}
-
 function OneSale(props: { sale: Sale; changeOf: string | null; again: () => Promise<void> }) {
   const { sale } = props;
   const { schedule, show, venue } = sale;
@@ -62,6 +51,9 @@ function OneSale(props: { sale: Sale; changeOf: string | null; again: () => Prom
     if (hasRoom) void room.enter();
     return () => room.leaveQuietly();
   }, [hasRoom, fan]);
+
+  const phase = phasesAhead(schedule, now.value)[0]?.phaseId ?? null;
+  useEffect(() => codeOf(schedule.scheduleId).enter(phase), [phase]);
 
   // It comes alive: whoever waited hears it, and sees it in the window's name.
   const stand = room.stand.value;
@@ -99,12 +91,13 @@ function OneSale(props: { sale: Sale; changeOf: string | null; again: () => Prom
   if (Date.parse(schedule.startsAt) <= now.value) return <Ended heading={heading} text={t.value.saleOver} sale={sale} />;
   if (schedule.status === "closed") return <Ended heading={heading} text={t.value.saleClosed} sale={sale} />;
   if (hasRoom && !isIn) return <WaitingRoom heading={heading} sale={sale} room={room} />;
-  if (schedule.status === "upcoming") return <Upcoming heading={heading} sale={sale} again={props.again} />;
+  if (schedule.status === "upcoming") return <Upcoming heading={heading} sale={sale} />;
   return (
     <SeatChooser
       heading={
         <>
           {heading}
+          <Phases sale={sale} />
           <Standing sale={sale} except={props.changeOf} />
           {hasRoom && stand.kind === "active" && stand.expiresAt && <PassTime at={stand.expiresAt} />}
         </>
@@ -135,22 +128,26 @@ function Ended(props: { heading: preact.ComponentChildren; text: string; sale: S
   );
 }
 
-function Upcoming(props: { heading: preact.ComponentChildren; sale: Sale; again: () => Promise<void> }) {
+function Upcoming(props: { heading: preact.ComponentChildren; sale: Sale }) {
   const { schedule, venue } = props.sale;
-  const opensAt = schedule.salesOpenAt;
-  if (!opensAt) return <Ended heading={props.heading} text={t.value.saleNotYet} sale={props.sale} />;
-  const left = secondsUntil(opensAt);
+  const next = nextOpening(schedule, now.value);
+  if (!next) return <Ended heading={props.heading} text={t.value.saleNotYet} sale={props.sale} />;
+  const { at, phase } = next;
+  const left = secondsUntil(at);
+  const [day, hour] = [fullDay(at, venue?.timeZone), time(at, venue?.timeZone)];
   return (
     <div class="narrow">
       {props.heading}
       <section class="counting">
-        <p>{t.value.saleOpensAt(fullDay(opensAt, venue?.timeZone), time(opensAt, venue?.timeZone))}</p>
+        <p>{phase ? t.value.phaseOpensAt(phase.name, day, hour) : t.value.saleOpensAt(day, hour)}</p>
         {left < 86_400 && (
           <p class="big" role="timer">
             {clock(left)}
           </p>
         )}
         <p class="soft">{t.value.opensByItself}</p>
+        <Phases sale={props.sale} />
+        <CodeField code={codeOf(schedule.scheduleId)} isNeeded={phase !== null} hint={phase ? t.value.codeOfPhase(phase.name) : ""} />
       </section>
     </div>
   );
@@ -176,7 +173,7 @@ function Standing(props: { sale: Sale; except: string | null }) {
   if (left === 0) return null;
   return (
     <NoticeTo kind="good" href={reservationPath(own.reservationId)} label={t.value.toPayment} main>
-      {t.value.youHold(own.seats.length)} {t.value.leftFor(clock(left))}
+      {t.value.youHold(sizeOf(own))} {t.value.leftFor(clock(left))}
     </NoticeTo>
   );
 }

@@ -7,6 +7,7 @@ import { Heading, Loading } from "../base/ui";
 import { calm } from "./colour";
 import { schedulesOf, type Show, show, venues } from "./data";
 import { salePath } from "./names";
+import { nextOpening, openPhase } from "./phases";
 import { Poster } from "./poster";
 import { Refused } from "./refusal";
 import { t } from "./texts";
@@ -119,13 +120,15 @@ function Dates(props: { schedules: Schedule[]; zone: string | undefined }) {
 
 function DateLine(props: { schedule: Schedule; zone: string | undefined }) {
   const { schedule, zone } = props;
-  const left = schedule.salesOpenAt ? secondsUntil(schedule.salesOpenAt) : null;
+  const next = nextOpening(schedule, now.value);
+  const left = next && secondsUntil(next.at);
+  const phase = openPhase(schedule);
   const { available, held } = schedule.seats;
   // A sale that opens while the page is read says so without a new page.
   const isOpen = schedule.status === "open" || (schedule.status === "upcoming" && left === 0);
   const state = isOpen
     ? available > 0
-      ? t.value.seatsLeft(count(available))
+      ? `${phase ? `${phase.name} · ` : ""}${t.value.seatsLeft(count(available))}`
       : held > 0
         ? t.value.allHeld
         : t.value.soldOut
@@ -135,9 +138,8 @@ function DateLine(props: { schedule: Schedule; zone: string | undefined }) {
         ? t.value.closed
         : left === null
           ? t.value.notOnSale
-          : left < 3600
-            ? t.value.opensIn(clock(left))
-            : t.value.opensAt(day(schedule.salesOpenAt as string, zone), time(schedule.salesOpenAt as string, zone));
+          : (next?.phase ? `${next.phase.name} · ` : "") +
+            (left < 3600 ? t.value.opensIn(clock(left)) : t.value.opensAt(day(next!.at, zone), time(next!.at, zone)));
   return (
     <li>
       <a class={`date ${isOpen && available > 0 ? "is-open" : ""}`} href={salePath(schedule.scheduleId)}>

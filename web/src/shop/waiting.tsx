@@ -3,14 +3,18 @@ import { useSignal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
 import { useEffect } from "preact/hooks";
 import { api, ask, isOnline, isRefusal, type Refusal, type Schemas } from "../base/api";
-import { secondsUntil } from "../base/clock";
+import { now, secondsUntil } from "../base/clock";
 import { clock, count, time } from "../base/language";
 import { announce } from "../base/live";
 import { session } from "../base/session";
 import { Button, Notice } from "../base/ui";
+import { CodeField, codeOf } from "./code";
 import { calm } from "./colour";
 import type { Sale } from "./data";
 import { asFan } from "./fan";
+import { loadTickets } from "./later";
+import { phasesAhead } from "./phases";
+import { Phases } from "./presale";
 import { Refused, sentence } from "./refusal";
 import type { Room, Stand } from "./room";
 import { Swatch } from "./show";
@@ -28,6 +32,8 @@ export function WaitingRoom(props: { heading: ComponentChildren; sale: Sale; roo
   const refusal = useSignal<Refusal | null>(null);
   const busy = useSignal(false);
   const stand = room.stand.value;
+  const code = codeOf(scheduleId);
+  const [phase] = phasesAhead(sale.schedule, now.value);
   // Who comes behind the draw stands behind everyone, as in any line.
   const opensAt = overview.value?.opensAt;
   const isDraw = policy.queue?.order === "shuffle" && opensAt != null && secondsUntil(opensAt) > 0;
@@ -44,16 +50,21 @@ export function WaitingRoom(props: { heading: ComponentChildren; sale: Sale; roo
     // Whoever comes in or goes counts themselves at once.
   }, [scheduleId, stand.kind]);
 
-  const join = () =>
+  useEffect(() => void loadTickets(), []);
+
+  const join = () => {
+    if (code.isMissing(phase !== undefined)) return;
     asFan(async () => {
       if (busy.value) return;
       busy.value = true;
       refusal.value = null;
-      const refused = await room.join();
+      const refused = await room.join(code.said);
       busy.value = false;
+      if (!refused || code.refuse(refused)) return;
       refusal.value = refused;
-      if (refused) announce(sentence(refused));
+      announce(sentence(refused));
     });
+  };
 
   return (
     <div class="narrow room">
@@ -64,7 +75,9 @@ export function WaitingRoom(props: { heading: ComponentChildren; sale: Sale; roo
         <section class="room-door">
           {stand.kind === "out" && stand.ended === "expired" && <Notice kind="note">{t.value.turnOver}</Notice>}
           <p class="lead">{isDraw ? t.value.drawIntro : t.value.roomIntro}</p>
+          <Phases sale={sale} />
           {overview.value && <Numbers overview={overview.value} sale={sale} />}
+          <CodeField code={code} isNeeded={phase !== undefined} hint={phase && t.value.codeOfPhase(phase.name)} />
           {refusal.value && <Refused refusal={refusal.value} again={join} />}
           <Button look="main" onClick={join} busy={busy.value || (stand.kind === "unknown" && session.value !== null)} id="join">
             {isDraw ? t.value.joinDraw : t.value.join}

@@ -72,7 +72,7 @@ fn what_was_captured_outside_is_confirmed_next_and_the_same_word_again_changes_n
 #[test]
 fn a_refund_is_owed_until_the_service_says_that_it_is_done() {
     let (mut payments, order) = paid();
-    act(&mut payments, &Command::Refund { payment: order }, None).unwrap();
+    act(&mut payments, &Command::Refund { payment: order, amount: None }, None).unwrap();
     let owed = only(&payments);
     assert_eq!((owed.state, owed.next()), (State::Refunding, None), "nobody can be asked");
     assert!(!owed.state.is_settled() && payments.counts().refunding == 1);
@@ -81,6 +81,29 @@ fn a_refund_is_owed_until_the_service_says_that_it_is_done() {
     assert_eq!(refunded(&mut payments, order, "k"), Ok(false));
     let back = only(&payments);
     assert_eq!((back.state, back.answer.unwrap().refund.as_deref()), (State::Refunded, Some("re_1")));
+}
+
+#[test]
+fn the_service_reports_as_much_as_it_was_asked_to_give_back() {
+    let back = |amount: u64| Taken { amount: Money::new(amount).unwrap(), ..taken("k") };
+    let report = |amount| Report::Refunded { taken: back(amount), transaction: None };
+    let (mut payments, order) = paid();
+    let refund = Command::Refund { payment: order, amount: Some(Money::new(92).unwrap()) };
+    act(&mut payments, &refund, None).unwrap();
+    assert_eq!(only(&payments).next(), None, "nobody can be asked");
+    for other in [100, 91] {
+        assert_eq!(told(&mut payments, order, report(other)), Err(Refusal::Contradicts));
+    }
+    assert_eq!(captured(&mut payments, order, "k"), Ok(false), "what it took stays what it was");
+    assert_eq!(told(&mut payments, order, report(92)), Ok(true));
+    assert_eq!(told(&mut payments, order, report(92)), Ok(false));
+    assert_eq!(state(&payments, order), State::Refunded);
+
+    // Of nothing it isn't asked, and no word of it is waited for.
+    let (mut payments, order) = paid();
+    act(&mut payments, &Command::Refund { payment: order, amount: Some(Money::ZERO) }, None).unwrap();
+    assert_eq!(only(&payments).next(), Some(Step::GiveBack));
+    assert!(note(&mut payments, Outcome::GivenBack));
 }
 
 #[test]
@@ -299,7 +322,7 @@ proptest! {
                 What::Declined => Report::Declined { code: "NO".into(), reason: "no".into() },
                 What::Refunded => Report::Refunded { taken, transaction: None },
                 What::Cancelled => {
-                    happen(&mut payments, &mut events, &Command::Refund { payment }).unwrap();
+                    happen(&mut payments, &mut events, &Command::Refund { payment, amount: None }).unwrap();
                     continue;
                 }
             };

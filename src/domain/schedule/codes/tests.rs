@@ -26,6 +26,28 @@ fn a_code_is_4_to_64_letters_digits_and_dashes_and_case_does_not_count() {
 }
 
 #[test]
+fn a_code_of_any_letters_is_read_again_as_it_was_kept() {
+    let mut letters = 0;
+    for letter in '\0'..=char::MAX {
+        let Ok(code) = AccessCode::parse(&format!("a-{letter}-1")) else { continue };
+        letters += 1;
+        assert_eq!(AccessCode::parse(code.as_str()), Ok(code.clone()), "{letter:?}: a journal keeps it");
+        // Where a letter is made small by itself, the small one is the same code.
+        let small: String = letter.to_lowercase().collect();
+        let is_odd = small.to_uppercase() != letter.to_uppercase().collect::<String>();
+        if let Ok(small) = AccessCode::parse(&format!("A-{small}-1"))
+            && !is_odd
+        {
+            assert_eq!(small, code, "{letter:?}");
+        }
+    }
+    assert!(letters > 100_000, "{letters}");
+    assert_eq!(code("straße"), code("STRASSE"));
+    assert_ne!(code("straße"), code("STRAẞE"));
+    assert_ne!(code("istanbul"), code("İSTANBUL"));
+}
+
+#[test]
 fn a_generated_code_reads_back_to_what_was_drawn_and_to_nothing_else() {
     let prefix = CodePrefix::parse("fan").unwrap();
     let bare = CodePrefix::parse("").unwrap();

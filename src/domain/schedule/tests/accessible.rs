@@ -30,17 +30,17 @@ fn seating() -> Seating {
 }
 
 /// A sale in a hall with accessible seats.
-struct Hall {
-    sale: Sale,
+pub(super) struct Hall {
+    pub(super) sale: Sale,
     seating: Seating,
 }
 
 impl Hall {
-    fn open_with(change: impl FnOnce(&mut Plan)) -> Self {
+    pub(super) fn open_with(change: impl FnOnce(&mut Plan)) -> Self {
         Self { sale: Sale::open_with(change), seating: seating() }
     }
 
-    fn ask(&mut self, command: Command) -> Outcome {
+    pub(super) fn ask(&mut self, command: Command) -> Outcome {
         self.sale.tick();
         let outcome = self.sale.schedule.decide_seated(&command.into(), self.sale.now, Some(&self.seating));
         if let Ok(Some(event)) = &outcome {

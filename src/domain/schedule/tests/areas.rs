@@ -10,12 +10,12 @@ use crate::domain::schedule::terms::{AreaPlaces, AreaWish, PriceType};
 use crate::domain::venue::{Area, VenueArea};
 use crate::record::{self, Fact, FactRef};
 
-const PIT: Area = Area(0);
-const LAWN: Area = Area(1);
+pub(super) const PIT: Area = Area(0);
+pub(super) const LAWN: Area = Area(1);
 const CAPACITIES: [u32; 2] = [7, 3];
 
 /// The usual rows, the area `pit` of the grade ST with 7 places, and the area `lawn` of the grade R with 3.
-fn layout_with_areas() -> Arc<Layout> {
+pub(super) fn layout_with_areas() -> Arc<Layout> {
     let area = |id: &str, grade: &str, capacity| VenueArea {
         id: id.into(),
         floor: "1".into(),
@@ -29,49 +29,49 @@ fn layout_with_areas() -> Arc<Layout> {
 }
 
 /// VIP costs 100, R 70, ST 40.
-fn prices_with_areas() -> Arc<Prices> {
+pub(super) fn prices_with_areas() -> Arc<Prices> {
     let mut known = Prices::clone(&prices(100));
     known.by_grade = [100, 70, 40].map(|price| Money::new(price).unwrap()).into();
     known.best_first = [0, 1, 2].into();
     Arc::new(known)
 }
 
-fn plan_with_areas() -> Plan {
+pub(super) fn plan_with_areas() -> Plan {
     let policy = Policy { seats_per_reservation_max: 6, seats_per_user_max: 8, ..Policy::default() };
     Plan { policy, ..plan() }
 }
 
-fn creation_with_areas() -> Creation {
+pub(super) fn creation_with_areas() -> Creation {
     let limits = Limits { ended_retention: Seconds::new(40 * 86_400), ..LIMITS };
     Creation { prices: Some(prices_with_areas()), limits, ..creation(plan_with_areas()) }
 }
 
 /// Given an open sale of seats and areas.
-fn sale() -> Sale {
+pub(super) fn sale() -> Sale {
     let schedule = Schedule::create(creation_with_areas(), layout_with_areas(), START);
     let mut sale = Sale { schedule, now: START, nonce: 100 };
     sale.does(&AnyCommand::Open);
     sale
 }
 
-fn places(areas: &[(Area, u32)]) -> Box<[AreaWish]> {
+pub(super) fn places(areas: &[(Area, u32)]) -> Box<[AreaWish]> {
     let wish = |&(area, count): &(Area, u32)| AreaWish { area, count, price_type: PriceType::DEFAULT };
     areas.iter().map(wish).collect()
 }
 
-fn areas_of(reservation: &Reservation) -> Vec<(Area, u32)> {
+pub(super) fn areas_of(reservation: &Reservation) -> Vec<(Area, u32)> {
     let areas = reservation.terms.iter().flat_map(|terms| &*terms.areas);
     areas.map(|AreaPlaces { area, count, .. }| (*area, *count)).collect()
 }
 
 impl Sale {
-    fn mixed(&self, seats: &str, areas: &[(Area, u32)]) -> Wish {
+    pub(super) fn mixed(&self, seats: &str, areas: &[(Area, u32)]) -> Wish {
         let seats = self.seats(seats);
         let wish = if seats.is_empty() { Wish::default() } else { Wish::seats(seats) };
         Wish { areas: places(areas), ..wish }
     }
 
-    fn try_mixed(
+    pub(super) fn try_mixed(
         &mut self,
         who: &str,
         seats: &str,
@@ -93,13 +93,13 @@ impl Sale {
     }
 
     /// Available, held, reserved and blocked places of an area.
-    fn counts_of(&self, area: Area) -> [u32; 4] {
+    pub(super) fn counts_of(&self, area: Area) -> [u32; 4] {
         let counts = self.schedule.area_counts()[area.index()];
         SeatStatus::ALL.map(|status| counts.of(status))
     }
 }
 
-fn lacking<T>(areas: &[(Area, u32)]) -> Result<T, Refusal> {
+pub(super) fn lacking<T>(areas: &[(Area, u32)]) -> Result<T, Refusal> {
     Err(Refusal::NotEnoughPlaces { areas: areas.to_vec() })
 }
 
@@ -241,7 +241,7 @@ fn the_best_of_a_grade_that_only_an_area_has_are_its_places() {
     let mut sale = sale();
     let held = sale.try_best("ann", Some("ST"), 4).unwrap();
     assert_eq!((sale.seats_of(held), areas_of(sale.get(held))), (String::new(), vec![(PIT, 4)]));
-    assert_eq!(sale.try_best("bob", Some("ST"), 4), Err(Refusal::NotEnoughSeats));
+    assert_eq!(sale.try_best("bob", Some("ST"), 4), lacking(&[(PIT, 3)]));
     assert_eq!(sale.try_best("bob", Some("ST"), 3).map(|held| areas_of(sale.get(held))), Ok(vec![(PIT, 3)]));
 }
 
@@ -476,12 +476,10 @@ impl Model {
         }
         match status {
             ReservationStatus::Paying => {}
-            ReservationStatus::Confirmed => return Ok(false),
+            ReservationStatus::Confirmed | ReservationStatus::Cancelled => return Ok(false),
             ReservationStatus::Expired if self.cancelled => return Err(Refusal::Expired),
             ReservationStatus::Expired => self.is_there(Some(of), &seats, &areas)?,
-            ReservationStatus::Held | ReservationStatus::Cancelled | ReservationStatus::Released => {
-                return Err(Refusal::NotHeld);
-            }
+            ReservationStatus::Held | ReservationStatus::Released => return Err(Refusal::NotHeld),
         }
         self.bookings[of].status = ReservationStatus::Confirmed;
         Ok(true)

@@ -6,11 +6,15 @@
 
 mod accessible;
 mod areas;
+mod aside;
 mod hold;
 mod inside;
 mod keys;
 mod model;
+mod orders;
+mod orders_model;
 mod pay;
+mod prices;
 mod sale;
 mod search;
 mod selling;
@@ -58,7 +62,7 @@ fn layout() -> Arc<Layout> {
 
 fn prices(vip: u64) -> Arc<Prices> {
     let by_grade = [vip, 70].map(|price| Money::new(price).unwrap());
-    Arc::new(Prices { by_grade: by_grade.into(), best_first: [0, 1].into() })
+    Arc::new(Prices { by_grade: by_grade.into(), best_first: [0, 1].into(), tariff: None })
 }
 
 fn plan() -> Plan {
@@ -90,7 +94,11 @@ fn user(name: &str) -> UserId {
 }
 
 fn by(name: &str) -> Caller {
-    if name == "admin" { Caller::Admin } else { Caller::User(user(name)) }
+    match name {
+        "admin" => Caller::Admin,
+        "clerk" => Caller::Clerk,
+        name => Caller::User(user(name)),
+    }
 }
 
 fn after(at: Timestamp, millis: u64) -> Timestamp {

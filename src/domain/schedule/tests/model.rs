@@ -190,6 +190,7 @@ impl Model {
         let index = self.find(reference)?;
         match caller {
             Caller::User(user) if self.bookings[index].user != *user => Err(Refusal::NoSuchReservation),
+            Caller::Clerk => unreachable!("orders have a model of their own"),
             Caller::User(_) | Caller::Admin => Ok(index),
         }
     }
@@ -329,12 +330,13 @@ impl Model {
                 }
             },
             AnyCommand::Callers(
-                Command::PutCode { .. }
+                Command::Order(_)
+                | Command::PutCode { .. }
                 | Command::MakeCodes { .. }
                 | Command::EndCode { .. }
                 | Command::SetAllotment { .. }
                 | Command::ReleaseAllotment { .. },
-            ) => unreachable!("they have a model of their own"),
+            ) => unreachable!("they have models of their own"),
             AnyCommand::Callers(Command::Cancel) => Ok(self.cancel(now)),
             AnyCommand::Callers(Command::Block { seats }) => self.block(seats, true),
             AnyCommand::Callers(Command::Unblock { seats }) => self.block(seats, false),
@@ -510,12 +512,10 @@ impl Model {
             return Err(Refusal::PaymentNotUnderWay);
         }
         match booking.status {
-            ReservationStatus::Confirmed => return Ok(false),
+            ReservationStatus::Confirmed | ReservationStatus::Cancelled => return Ok(false),
             ReservationStatus::Paying => {}
             ReservationStatus::Expired => self.comes_back(booking, now)?,
-            ReservationStatus::Held | ReservationStatus::Cancelled | ReservationStatus::Released => {
-                return Err(Refusal::NotHeld);
-            }
+            ReservationStatus::Held | ReservationStatus::Released => return Err(Refusal::NotHeld),
         }
         self.confirmed(index, payment);
         Ok(true)
@@ -532,12 +532,10 @@ impl Model {
         let booking = &self.bookings[index];
         match (booking.payment, booking.status) {
             (Some(other), _) if other != payment => return Err(Refusal::PaymentNotUnderWay),
-            (_, ReservationStatus::Confirmed) => return Ok(false),
+            (_, ReservationStatus::Confirmed | ReservationStatus::Cancelled) => return Ok(false),
             (_, ReservationStatus::Held) => {}
             (_, ReservationStatus::Expired) => self.comes_back(booking, now)?,
-            (_, ReservationStatus::Paying | ReservationStatus::Cancelled | ReservationStatus::Released) => {
-                return Err(Refusal::NotHeld);
-            }
+            (_, ReservationStatus::Paying | ReservationStatus::Released) => return Err(Refusal::NotHeld),
         }
         let price = |seat: &Seat| if ROWS[0].contains(&seat.0) { self.price } else { 70 };
         if booking.seats.iter().map(price).sum::<u64>() != amount {
@@ -826,7 +824,7 @@ impl World {
 
     fn which_for(&self, index: Index, who: Who) -> (ReservationRef, Caller) {
         let reservation = self.which(index);
-        let owner = || self.sale.schedule.reservation(reservation).map(|own| Caller::User(own.user.clone()));
+        let owner = || Some(Caller::User(self.sale.schedule.reservation(reservation)?.user.clone()?));
         let caller = match who {
             Who::Owner => owner().unwrap_or(Caller::Admin),
             Who::User(user) => by(USERS[user]),
@@ -1064,7 +1062,7 @@ impl World {
         assert_eq!(schedule.reservations().count(), model.bookings.len(), "none is lost or kept too long");
         for booking in &model.bookings {
             let own = schedule.reservation(booking.reference).expect("it is kept");
-            assert_eq!(own.user, booking.user);
+            assert_eq!(own.user.as_ref(), Some(&booking.user));
             assert_eq!(*own.seats, *booking.seats, "S5");
             assert_eq!((own.status, own.expires_at), (booking.status, booking.deadline), "S4");
             assert!(
@@ -1097,6 +1095,7 @@ impl World {
 fn touched(event: &Event) -> Option<ReservationNumber> {
     match event {
         Event::SeatsHeld { number, .. }
+        | Event::Ordered { number, .. }
         | Event::SeatsExchanged { number, .. }
         | Event::HoldReleased { number }
         | Event::HoldExpired { number }

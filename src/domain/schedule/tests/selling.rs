@@ -3,7 +3,7 @@
 use super::*;
 use crate::domain::ids::{AllotmentId, PhaseId};
 use crate::domain::schedule::allotments::{AllotmentCounts, AllotmentTerms};
-use crate::domain::schedule::codes::{AccessCode, CodePrefix, CodeTerms, Discount, Uses};
+use crate::domain::schedule::codes::{AccessCode, CodePrefix, CodeTerms, Discount, NAMED_CODES_MAX, Uses};
 use crate::domain::schedule::policy::Phase;
 
 pub(super) fn phase(id: &str, opens: u64, closes: u64) -> Phase {
@@ -45,7 +45,7 @@ impl Sale {
         self.ask(&Command::PutCode { code: code(text), terms: Arc::new(terms) })
     }
 
-    fn coded(&mut self, who: &str, seats: &str, code: &str) -> Result<ReservationRef, Refusal> {
+    pub(super) fn coded(&mut self, who: &str, seats: &str, code: &str) -> Result<ReservationRef, Refusal> {
         let wish = Wish { code: Some(code.into()), ..Wish::seats(self.seats(seats)) };
         self.try_wish(who, wish)
     }
@@ -59,11 +59,21 @@ impl Sale {
         self.ask(&Command::Exchange { reservation: of, caller: by(who), wish })
     }
 
-    fn uses(&self, code: &str) -> Uses {
+    /// When an exchange lets go of the code.
+    fn exchange_plain(&mut self, who: &str, of: ReservationRef, seats: &str) -> Outcome {
+        let wish = Wish { drops_code: true, ..Wish::seats(self.seats(seats)) };
+        self.ask(&Command::Exchange { reservation: of, caller: by(who), wish })
+    }
+
+    fn costs(&self, of: ReservationRef) -> u64 {
+        self.schedule.amount_of(self.get(of)).minor()
+    }
+
+    pub(super) fn uses(&self, code: &str) -> Uses {
         self.schedule.codes().unwrap().find_used(code).unwrap().uses
     }
 
-    fn set_aside(&mut self, id: &str, seats: &str, release_at: Option<Timestamp>) -> Outcome {
+    pub(super) fn set_aside(&mut self, id: &str, seats: &str, release_at: Option<Timestamp>) -> Outcome {
         let mut seats = self.seats(seats).to_vec();
         seats.sort_unstable();
         let terms = AllotmentTerms {
@@ -71,23 +81,24 @@ impl Sale {
             name: id.to_owned(),
             reason: None,
             seats: seats.into(),
+            areas: [].into(),
             release_at,
         };
         self.ask(&Command::SetAllotment { terms: Arc::new(terms) })
     }
 
-    fn counts(&self, id: &str) -> [u32; 4] {
+    pub(super) fn counts(&self, id: &str) -> [u32; 4] {
         let terms = self.schedule.allotment(id).expect("it stands");
-        let AllotmentCounts { total, held, sold, left } = self.schedule.allotment_counts(&terms);
+        let AllotmentCounts { total, held, sold, left } = self.schedule.allotment_counts(&terms, self.now);
         [total, held, sold, left]
     }
 }
 
-fn uses(used: u32, seats: u32) -> Uses {
+pub(super) fn uses(used: u32, seats: u32) -> Uses {
     Uses { used, seats }
 }
 
-fn of_allotment(id: &str) -> CodeTerms {
+pub(super) fn of_allotment(id: &str) -> CodeTerms {
     CodeTerms { allotment: Some(AllotmentId::parse(id).unwrap()), ..CodeTerms::default() }
 }
 
@@ -280,6 +291,24 @@ fn a_code_counts_its_seats_and_an_exchange_counts_the_difference() {
 }
 
 #[test]
+fn a_code_that_is_defined_anew_takes_no_more_off_what_a_hold_has_already() {
+    let off = |percent, more: CodeTerms| CodeTerms { discount: Some(Discount::Percent(percent)), ..more };
+    let later = CodeTerms { valid_from: Some(after(START, 60_000)), ..CodeTerms::default() };
+    let over = CodeTerms { valid_until: Some(START), ..CodeTerms::default() };
+    let elsewhere = CodeTerms { grades: Some([].into()), ..CodeTerms::default() };
+    for anew in [CodeTerms::default(), later, over, elsewhere, once(CodeTerms::default())] {
+        let mut sale = Sale::open();
+        sale.put_code("TENTH", off(10, CodeTerms::default())).unwrap();
+        let hold = sale.coded("ann", "A1 A2", "TENTH").unwrap();
+        assert_eq!(sale.costs(hold), 180);
+        sale.put_code("TENTH", off(100, anew)).unwrap();
+        assert_eq!(sale.exchange("ann", hold, "A1 A2"), Ok(None));
+        sale.exchange("ann", hold, "A2").unwrap();
+        assert_eq!(sale.costs(hold), 90);
+    }
+}
+
+#[test]
 fn an_exchange_may_bring_another_code_and_gives_the_old_use_back() {
     let mut sale = Sale::open();
     sale.put_code("SOLO", once(CodeTerms::default())).unwrap();
@@ -302,7 +331,7 @@ fn a_code_that_ended_is_over_for_new_holds_and_stands_for_those_that_used_it() {
     sale.does(&Command::EndCode { code: code("duet") });
     assert_eq!(sale.ask(&Command::EndCode { code: code("DUET") }), Err(Refusal::NoSuchCode));
     assert_eq!(sale.coded("bob", "A2", "DUET"), Err(Refusal::CodeInvalid));
-    sale.exchange("ann", hold, "A1 A2").unwrap();
+    assert_eq!(sale.exchange("ann", hold, "A1 A2"), Err(Refusal::CodeInvalid), "not for more");
 
     // Defined anew, it still counts what used it.
     let again = sale.put_code("DUET", once(CodeTerms::default()));
@@ -310,6 +339,165 @@ fn a_code_that_ended_is_over_for_new_holds_and_stands_for_those_that_used_it() {
     assert_eq!(sale.coded("bob", "A3", "DUET"), Err(Refusal::CodeExhausted));
     sale.release("ann", hold).unwrap();
     sale.coded("bob", "A3", "DUET").unwrap();
+}
+
+/// A code's end: it is ended, its time is over, its phase is, or its allotment.
+const ENDS: [&str; 4] = ["code", "time", "phase", "allotment"];
+
+/// Given a hold of A1 and A2 at half the price, whose code is over since.
+fn held_with_a_code_that_is_over(end: &str) -> (Sale, ReservationRef) {
+    let mut sale = phased();
+    let half = CodeTerms { discount: Some(Discount::Percent(50)), ..CodeTerms::default() };
+    let is_phase = end == "phase";
+    sale.wait(if is_phase { 119_999 } else { 300_000 });
+    let at = after(sale.now, 1);
+    let terms = match end {
+        "code" => half,
+        "time" => CodeTerms { valid_until: Some(at), ..half },
+        "phase" => CodeTerms { phases: opens(&["fans"]).phases, ..half },
+        _ => {
+            sale.set_aside("sponsor", "A1 A2 A3", Some(at)).unwrap();
+            CodeTerms { allotment: of_allotment("sponsor").allotment, ..half }
+        }
+    };
+    sale.put_code("HALF", once(terms)).unwrap();
+    let held = sale.coded("ann", "A1 A2", "HALF").unwrap();
+    assert_eq!(sale.costs(held), 100);
+    sale.wait(1);
+    if is_phase {
+        // The general sale; the hold lives for five minutes.
+        sale.wait(180_000);
+    }
+    if end == "code" {
+        sale.does(&Command::EndCode { code: code("HALF") });
+    }
+    (sale, held)
+}
+
+#[test]
+fn what_is_over_makes_nothing_cheaper_that_a_hold_has_not_got() {
+    for end in ENDS {
+        let (mut sale, held) = held_with_a_code_that_is_over(end);
+        let invalid = Err(Refusal::CodeInvalid);
+        for others in ["A1 A2 A3", "A1 A3", "A4", "A1 A4", "B1"] {
+            assert_eq!(sale.exchange("ann", held, others), invalid, "{end}: {others}");
+            assert_eq!(sale.exchange_coded("ann", held, others, "HALF"), invalid, "{end}: {others}");
+        }
+        let wish = Wish::best(1);
+        let best = Command::Exchange { reservation: held, caller: by("ann"), wish };
+        assert_eq!(sale.ask(&best), invalid, "{end}: the best may be any");
+        assert_eq!((sale.seats_of(held).as_str(), sale.costs(held)), ("A1 A2", 100), "{end}");
+
+        // What it lets go of the code for costs what it costs.
+        sale.exchange_plain("ann", held, "A1 A4").unwrap_or_else(|refusal| panic!("{end}: {refusal}"));
+        assert_eq!((sale.costs(held), sale.get(held).code()), (200, None), "{end}");
+        assert_eq!(sale.uses("HALF"), uses(0, 0), "{end}");
+    }
+}
+
+#[test]
+fn what_is_over_takes_nothing_from_a_hold_and_some_of_it_may_go_back() {
+    for end in ENDS {
+        let (mut sale, held) = held_with_a_code_that_is_over(end);
+        let twice = Refusal::RepeatedSeats { seats: sale.seats("A1").to_vec() };
+        assert_eq!(sale.exchange("ann", held, "A1 A1"), Err(twice), "{end}");
+        sale.exchange("ann", held, "A2").unwrap_or_else(|refusal| panic!("{end}: {refusal}"));
+        assert_eq!((sale.seats_of(held).as_str(), sale.costs(held)), ("A2", 50), "{end}");
+        assert_eq!((sale.get(held).code(), sale.uses("HALF")), (Some("HALF"), uses(1, 1)), "{end}");
+        assert_eq!(sale.exchange("ann", held, "A1 A2"), Err(Refusal::CodeInvalid), "{end}: nor back again");
+        assert_eq!(sale.exchange("ann", held, "A2"), Ok(None), "{end}");
+        sale.begin_at_once("ann", held, 7).unwrap();
+        sale.confirm(held, 7).unwrap();
+        assert_eq!(sale.costs(held), 50, "{end}");
+    }
+}
+
+#[test]
+fn a_hold_that_lets_go_of_its_code_has_no_right_to_what_the_code_opened() {
+    let mut sale = phased();
+    sale.put_code("FANS", opens(&["fans"])).unwrap();
+    sale.wait(60_000);
+    let held = sale.coded("ann", "A1", "FANS").unwrap();
+    assert_eq!(sale.exchange_plain("ann", held, "A2"), Err(Refusal::CodeRequired));
+
+    let mut sale = Sale::open();
+    sale.set_aside("sponsor", "A1 A2", None).unwrap();
+    sale.put_code("SPON", of_allotment("sponsor")).unwrap();
+    let held = sale.coded("ann", "A1 A2", "SPON").unwrap();
+    assert_eq!(sale.exchange_plain("ann", held, "A1"), sale.unavailable("A1"), "it is the allotment's");
+    sale.exchange_plain("ann", held, "A3").unwrap();
+    assert_eq!(sale.that_are(SeatStatus::Blocked), "A1 A2");
+}
+
+#[test]
+fn seats_may_go_back_that_an_allotment_or_a_smaller_limit_has_no_room_for_any_more() {
+    let mut sale = Sale::open_with(|plan| plan.policy.prevent_orphan_seats = true);
+    sale.set_aside("sponsor", "A1 A2 A3", None).unwrap();
+    sale.put_code("SPON", of_allotment("sponsor")).unwrap();
+    let held = sale.coded("ann", "A1 A2 A3", "SPON").unwrap();
+    sale.set_aside("sponsor", "A1", None).unwrap();
+    sale.replan(|plan| plan.policy.seats_per_user_max = 1).unwrap();
+    sale.exchange("ann", held, "A1 A2").unwrap();
+    assert_eq!(sale.that_are(SeatStatus::Blocked), "");
+    assert_eq!(sale.that_are(SeatStatus::Available), "A3 A4 A5 A6 B1 B2 B3 B4 B5 B6");
+}
+
+#[test]
+fn a_read_is_exact_at_its_instant_before_the_event_that_says_so() {
+    let mut sale = Sale::open();
+    sale.put_code("SPON", of_allotment("sponsor")).unwrap_err();
+    let release = after(START, 400_000);
+    sale.set_aside("sponsor", "A1 A2 A3", Some(release)).unwrap();
+    sale.put_code("SPON", of_allotment("sponsor")).unwrap();
+    sale.coded("ann", "A1 A2", "SPON").unwrap();
+    let due = |sale: &Sale| sale.schedule.uses_due(sale.now).get("SPON").copied().unwrap_or_default();
+
+    sale.wait(299_999);
+    assert_eq!((due(&sale), sale.counts("sponsor")), (uses(0, 0), [3, 2, 0, 1]));
+    // No timer has fired.
+    sale.wait(1);
+    assert_eq!((due(&sale), sale.counts("sponsor")), (uses(1, 2), [3, 0, 0, 3]));
+    assert_eq!(sale.uses("SPON").without(due(&sale)), uses(0, 0));
+    sale.tick();
+    assert_eq!((due(&sale), sale.counts("sponsor")), (uses(0, 0), [3, 0, 0, 3]));
+
+    assert!(sale.schedule.allotment_at("sponsor", before(release, 1)).is_some());
+    assert!(sale.schedule.allotment_at("sponsor", release).is_none());
+    assert_eq!(sale.schedule.check_code(&code("SPON"), before(release, 1)), Ok(()));
+    assert_eq!(sale.schedule.check_code(&code("SPON"), release), Err(Refusal::CodeInvalid));
+}
+
+#[test]
+fn as_many_codes_are_defined_one_by_one_as_there_may_be_and_each_of_them_again() {
+    let mut sale = Sale::open();
+    let prefix = CodePrefix::parse("fan").unwrap();
+    sale.does(&Command::MakeCodes { prefix, terms: Arc::default(), drawn: [7].into() });
+    let made = sale.schedule.codes().unwrap().batch(0).unwrap().remove(0);
+    for number in 0..NAMED_CODES_MAX {
+        let text = format!("CODE-{number}");
+        sale.schedule.codes_mut().put(&code(&text), &Arc::default());
+    }
+
+    let full = |outcome: Outcome| matches!(outcome, Err(Refusal::Unfit { field: "code", .. }));
+    assert!(full(sale.put_code("ONE-MORE", CodeTerms::default())));
+    assert!(full(sale.put_code(made.as_str(), once(CodeTerms::default()))), "it would be one by itself");
+    sale.does(&Command::EndCode { code: code("CODE-7") });
+    assert!(matches!(sale.put_code("CODE-7", CodeTerms::default()), Ok(Some(_))), "it is kept all the same");
+    assert!(matches!(sale.put_code("CODE-8", once(CodeTerms::default())), Ok(Some(_))));
+}
+
+#[test]
+fn prices_stand_from_five_seconds_before_a_phase_however_short_it_is() {
+    for length in [1, 1_000, 4_999, 60_000] {
+        let phases = vec![phase("fans", 60_000, 60_000 + length)];
+        let policy = Policy { phases, ..Policy::default() };
+        let sale = Sale::planned(Plan { policy, ..plan() });
+        let reprice = |millis| sale.schedule.check_reprice(after(START, millis));
+        assert_eq!(reprice(54_999), Ok(()), "{length}");
+        for millis in [55_000, 57_500, 60_000, 60_000 + length, 90_000] {
+            assert_eq!(reprice(millis), Err(Refusal::PricesFixed), "{length} {millis}");
+        }
+    }
 }
 
 #[test]
@@ -436,7 +624,8 @@ fn an_allotment_is_released_at_its_instant_whether_or_not_a_timer_fires() {
     sale.wait(1).try_hold("bob", "A2").unwrap();
     assert_eq!(sale.schedule.allotments().len(), 0);
     assert_eq!(sale.coded("cat", "A3", "SPON"), Err(Refusal::CodeInvalid));
-    sale.exchange("ann", held, "A1 A3").expect("what was left is everyone's");
+    assert_eq!(sale.exchange("ann", held, "A1 A3"), Err(Refusal::CodeInvalid), "no more by that code");
+    sale.exchange_plain("ann", held, "A1 A3").expect("what was left is everyone's");
     sale.release("ann", held).unwrap();
     assert_eq!(sale.that_are(SeatStatus::Available), "A1 A3 A4 A5 A6 B1 B2 B3 B4 B5 B6");
 }

@@ -1,5 +1,5 @@
-//! Phases, codes and allotments against a model of their own, at random: each decision agrees, and so does every seat's status, each
-//! code's count, each allotment and the phase; and replay through the record codec, from the beginning or from an image, ends in the
+//! Phases, codes and allotments against a model of their own, at random: each decision agrees, and so does every seat's status, the area's
+//! counts, each code's count, each allotment's, the phase, and what each reservation costs; and replay through the record codec, from the beginning or from an image, ends in the
 //! same state.
 //!
 //! The model shares the schedule's words and none of its code. It keeps lists, and counts by scanning them.
@@ -9,9 +9,11 @@ use proptest::prelude::*;
 use super::selling::{code, opens, phase};
 use super::*;
 use crate::domain::ids::AllotmentId;
-use crate::domain::schedule::allotments::AllotmentTerms;
-use crate::domain::schedule::codes::{AccessCode, CodeTerms};
+use crate::domain::schedule::allotments::{AllotmentCounts, AllotmentTerms, AsidePlaces};
+use crate::domain::schedule::codes::{AccessCode, CodeTerms, Discount};
 use crate::domain::schedule::policy::Phase;
+use crate::domain::schedule::terms::{AreaWish, PriceType};
+use crate::domain::venue::{Area, VenueArea};
 use crate::record::{self, Fact};
 
 const HOLD: u64 = 15_000;
@@ -20,10 +22,47 @@ const CODES: [&str; 6] = ["OPEN", "FANS", "CARD", "SPON", "FSPO", "NONE"];
 const ALLOTMENTS: [&str; 2] = ["sponsor", "club"];
 /// VIP is 0 to 5, R is 6 to 11.
 const SEATS: u32 = 12;
+/// The area, of the grade R, and how many places it has.
+const PIT: Area = Area(0);
+const PIT_PLACES: u32 = 7;
+
+/// The usual rows and the pit.
+fn hall() -> Arc<Layout> {
+    let pit = VenueArea {
+        id: "pit".into(),
+        floor: "1".into(),
+        name: "pit".into(),
+        grade: GradeName::parse("R").unwrap(),
+        capacity: PIT_PLACES,
+        outline: None,
+    };
+    Arc::new(Layout::with_areas(&rows(), &[pit]).unwrap())
+}
+
+/// What a code takes off, in hundredths.
+fn percent_of(text: Option<&str>) -> u64 {
+    match text {
+        Some("OPEN" | "CARD") => 50,
+        Some("SPON") => 30,
+        _ => 0,
+    }
+}
+
+/// What seats and places cost with a code.
+fn cost(seats: &[u32], pit: u32, text: Option<&str>) -> u64 {
+    let prices = seats.iter().map(|seat| if *seat < 6 { 100 } else { 70 });
+    let places = (0..pit).map(|_| 70);
+    prices.chain(places).map(|price| price - price * percent_of(text) / 100).sum()
+}
+
+fn lacking(left: u32) -> Refusal {
+    Refusal::NotEnoughPlaces { areas: vec![(PIT, left)] }
+}
 
 /// What a code of the model is: the phase, the allotment, how often, and whether it is for the grade R alone.
 #[derive(Debug, Clone)]
 struct Def {
+    text: &'static str,
     phase: Option<&'static str>,
     allotment: Option<&'static str>,
     max_uses: u32,
@@ -31,13 +70,13 @@ struct Def {
     only_r: bool,
 }
 
-fn def(text: &str, max_uses: u32, max_seats: Option<u32>) -> Def {
-    let plain = Def { phase: None, allotment: None, max_uses, max_seats, only_r: false };
+fn def(text: &'static str, max_uses: u32, max_seats: Option<u32>) -> Def {
+    let plain = Def { text, phase: None, allotment: None, max_uses, max_seats, only_r: false };
     match text {
         "FANS" => Def { phase: Some("fans"), ..plain },
-        "CARD" => Def { phase: Some("card"), only_r: true, ..plain },
+        "CARD" => Def { phase: Some("card"), ..plain },
         "SPON" => Def { allotment: Some("sponsor"), ..plain },
-        "FSPO" => Def { phase: Some("fans"), allotment: Some("sponsor"), ..plain },
+        "FSPO" => Def { phase: Some("fans"), allotment: Some("sponsor"), only_r: true, ..plain },
         _ => plain,
     }
 }
@@ -49,6 +88,10 @@ impl Def {
             grades: self.only_r.then(|| [GradeName::parse("R").unwrap()].into()),
             max_uses: Some(self.max_uses),
             max_seats: self.max_seats,
+            discount: match percent_of(Some(self.text)) {
+                0 => None,
+                percent => Some(Discount::Percent(u8::try_from(percent).unwrap())),
+            },
             ..opens(&self.phase.into_iter().collect::<Vec<_>>())
         }
     }
@@ -68,8 +111,10 @@ struct Booking {
     reference: ReservationRef,
     user: &'static str,
     seats: Vec<u32>,
+    pit: u32,
     code: Option<&'static str>,
     allotment: Option<&'static str>,
+    cost: u64,
     status: ReservationStatus,
     deadline: u64,
     payment: Option<u128>,
@@ -82,7 +127,7 @@ impl Booking {
     }
 
     fn places(&self) -> u32 {
-        u32::try_from(self.seats.len()).unwrap()
+        u32::try_from(self.seats.len()).unwrap() + self.pit
     }
 }
 
@@ -90,6 +135,7 @@ impl Booking {
 struct Aside {
     id: &'static str,
     seats: Vec<u32>,
+    pit: u32,
     release: Option<u64>,
 }
 
@@ -148,6 +194,38 @@ impl Model {
         self.owner(seat).is_none().then_some(aside.id)
     }
 
+    /// The places of the pit that live bookings by an allotment's codes have.
+    fn pit_of(&self, id: &str) -> u32 {
+        let of = self.bookings.iter().filter(|booking| booking.lives() && booking.allotment == Some(id));
+        of.map(|booking| booking.pit).sum()
+    }
+
+    /// The places of the pit that are left in an allotment.
+    fn pit_left(&self, id: &str) -> u32 {
+        let aside = self.aside(id).filter(|aside| aside.pit > 0);
+        aside.map_or(0, |aside| aside.pit - self.pit_of(id))
+    }
+
+    /// The places of the pit that are everyone's.
+    fn pit_free(&self) -> u32 {
+        let had: u32 =
+            self.bookings.iter().filter(|booking| booking.lives()).map(|booking| booking.pit).sum();
+        let left: u32 = self.asides.iter().map(|aside| self.pit_left(aside.id)).sum();
+        PIT_PLACES - had - left
+    }
+
+    /// Where the places of the pit go back to that a booking has.
+    fn pit_home(&self, booking: &Booking) -> Option<&'static str> {
+        booking.allotment.filter(|id| self.aside(id).is_some_and(|aside| aside.pit > 0))
+    }
+
+    /// The places of the pit that a hold which goes by a definition may have.
+    fn pit_for(&self, def: Option<&Def>, own: Option<&Booking>) -> u32 {
+        let source = def.and_then(|def| def.allotment);
+        let own = own.filter(|own| self.pit_home(own) == source).map_or(0, |own| own.pit);
+        source.map_or_else(|| self.pit_free(), |id| self.pit_left(id)) + own
+    }
+
     fn uses(&self, text: &str) -> (u32, u32) {
         let kept = self.codes.iter().find(|kept| kept.text == text).unwrap();
         let of = self.bookings.iter().filter(|booking| booking.code == Some(kept.text) && booking.lives());
@@ -158,7 +236,7 @@ impl Model {
         self.codes.iter().find(|kept| kept.text == text && !kept.over)
     }
 
-    /// Whether a hold (or an exchange by `own`) with a code gets seats; an answer, or the definition that it goes by.
+    /// Whether a hold with a code, or an exchange by `own` that has used it, gets places; an answer, or the definition that it goes by.
     fn access(
         &self,
         text: Option<&'static str>,
@@ -169,22 +247,6 @@ impl Model {
         if self.sale != SaleStatus::Open && phase.is_none() {
             return Err(Refusal::NotOpen);
         }
-        if let Some(own) = own
-            && own.code.is_some()
-            && text.is_none_or(|text| own.code == Some(text))
-        {
-            let kept = self.codes.iter().find(|kept| Some(kept.text) == own.code).unwrap();
-            if phase.is_some_and(|(id, ..)| kept.def.phase != Some(id)) {
-                return Err(Refusal::CodeInvalid);
-            }
-            let more = places.saturating_sub(own.places());
-            let (_, seats) = self.uses(kept.text);
-            if more > 0 && kept.def.max_seats.is_some_and(|max| seats + more > max) {
-                return Err(Refusal::CodeExhausted);
-            }
-            let gone = kept.def.allotment.is_some_and(|id| self.aside(id).is_none());
-            return Ok(Some(Def { allotment: kept.def.allotment.filter(|_| !gone), ..kept.def.clone() }));
-        }
         let Some(text) = text else {
             return if phase.is_some() { Err(Refusal::CodeRequired) } else { Ok(None) };
         };
@@ -194,7 +256,10 @@ impl Model {
             return Err(Refusal::CodeInvalid);
         }
         let (used, seats) = self.uses(text);
-        if used >= kept.def.max_uses || kept.def.max_seats.is_some_and(|max| seats + places > max) {
+        // One that has used it already needs no more than the difference.
+        let more = places.saturating_sub(own.map_or(0, Booking::places));
+        let over = more > 0 && kept.def.max_seats.is_some_and(|max| seats + more > max);
+        if own.is_none() && used >= kept.def.max_uses || over {
             return Err(Refusal::CodeExhausted);
         }
         Ok(Some(kept.def.clone()))
@@ -234,21 +299,28 @@ impl Model {
         let taken: Vec<Seat> = taken.collect();
         if taken.is_empty() { Ok(()) } else { Err(Refusal::SeatsUnavailable { seats: taken }) }
     }
+
+    fn places(&self, seats: &[u32], pit: u32, def: Option<&Def>, own: Option<&Booking>) -> Verdict {
+        self.seats(seats, def, own)?;
+        let left = self.pit_for(def, own);
+        if pit > left { Err(lacking(left)) } else { Ok(()) }
+    }
 }
 
 #[derive(Debug, Clone)]
 enum Step {
     Wait(u64),
-    Hold { user: usize, first: u32, count: u32, code: Option<usize> },
+    Hold { user: usize, first: u32, count: u32, pit: u32, code: Option<usize> },
     Best { user: usize, count: u32, code: Option<usize> },
-    Exchange { which: usize, first: u32, count: u32, code: Option<usize> },
+    Exchange { which: usize, first: u32, count: u32, pit: u32, code: Option<usize>, drops: bool },
+    GiveBack { which: usize, keep: u32, pit: u32 },
     Release(usize),
     Begin(usize),
     Fail(usize),
     Confirm(usize),
     Put { code: usize, uses: u32, seats: Option<u32> },
     End(usize),
-    Aside { which: usize, first: u32, count: u32, release: Option<u64> },
+    Aside { which: usize, first: u32, count: u32, pit: u32, release: Option<u64> },
     LetGo(usize),
     Close,
 }
@@ -257,11 +329,14 @@ fn step() -> impl Strategy<Value = Step> {
     let code = || prop::option::weighted(0.8, 0..CODES.len());
     prop_oneof![
         6 => (0..9_000_u64).prop_map(Step::Wait),
-        8 => (0..2_usize, 0..SEATS, 1..4_u32, code())
-            .prop_map(|(user, first, count, code)| Step::Hold { user, first, count, code }),
+        8 => (0..2_usize, 0..SEATS, 0..4_u32, 0..3_u32, code())
+            .prop_map(|(user, first, count, pit, code)| Step::Hold { user, first, count, pit, code }),
         3 => (0..2_usize, 1..4_u32, code()).prop_map(|(user, count, code)| Step::Best { user, count, code }),
-        4 => (0..20_usize, 0..SEATS, 1..4_u32, code())
-            .prop_map(|(which, first, count, code)| Step::Exchange { which, first, count, code }),
+        4 => (0..20_usize, 0..SEATS, 0..4_u32, 0..3_u32, code(), any::<bool>()).prop_map(
+            |(which, first, count, pit, code, drops)| Step::Exchange { which, first, count, pit, code, drops }
+        ),
+        3 => (0..20_usize, 0..3_u32, 0..3_u32)
+            .prop_map(|(which, keep, pit)| Step::GiveBack { which, keep, pit }),
         3 => (0..20_usize).prop_map(Step::Release),
         3 => (0..20_usize).prop_map(Step::Begin),
         2 => (0..20_usize).prop_map(Step::Fail),
@@ -269,8 +344,8 @@ fn step() -> impl Strategy<Value = Step> {
         4 => (0..CODES.len() - 1, 1..4_u32, prop::option::of(1..6_u32))
             .prop_map(|(code, uses, seats)| Step::Put { code, uses, seats }),
         1 => (0..CODES.len()).prop_map(Step::End),
-        3 => (0..2_usize, 0..SEATS, 1..6_u32, prop::option::of(1..20_000_u64))
-            .prop_map(|(which, first, count, release)| Step::Aside { which, first, count, release }),
+        3 => (0..2_usize, 0..SEATS, 0..6_u32, 0..5_u32, prop::option::of(1..20_000_u64))
+            .prop_map(|(which, first, count, pit, release)| Step::Aside { which, first, count, pit, release }),
         1 => (0..2_usize).prop_map(Step::LetGo),
         1 => Just(Step::Close),
     ]
@@ -278,6 +353,13 @@ fn step() -> impl Strategy<Value = Step> {
 
 fn some_seats(first: u32, count: u32) -> Vec<u32> {
     (first..first + count).map(|seat| seat % SEATS).collect()
+}
+
+/// A wish for seats, and places of the pit.
+fn wish_of(seats: &[u32], pit: u32) -> Wish {
+    let wish = if seats.is_empty() { Wish::default() } else { Wish::seats(seats_of(seats)) };
+    let places = AreaWish { area: PIT, count: pit, price_type: PriceType::DEFAULT };
+    Wish { areas: [places].into_iter().filter(|places| places.count > 0).collect(), ..wish }
 }
 
 fn seats_of(seats: &[u32]) -> Arc<[Seat]> {
@@ -302,6 +384,7 @@ impl World {
             phases: phases.collect(),
             hold: Seconds::new(15),
             seats_per_user_max: 6,
+            seats_per_reservation_max: 6,
             ..Policy::default()
         };
         let plan = Plan {
@@ -317,7 +400,9 @@ impl World {
             codes: Vec::new(),
             asides: Vec::new(),
         };
-        Self { sale: Sale::planned(plan), model, events: Vec::new(), image: None }
+        let schedule = Schedule::create(creation(plan), hall(), START);
+        let sale = Sale { schedule, now: START, nonce: 100 };
+        Self { sale, model, events: Vec::new(), image: None }
     }
 
     /// Asks, and keeps what happened.
@@ -353,18 +438,26 @@ impl World {
                 self.events.extend(came.into_iter().map(|event| (event, now)));
                 self.model.tick();
             }
-            Step::Hold { user, first, count, code: text } => {
+            Step::Hold { user, first, count, pit, code: text } => {
                 let (user, text, seats) = (USERS[*user], code(text), some_seats(*first, *count));
-                let wish = Self::wish(Wish::seats(seats_of(&seats)), text);
-                self.hold(user, wish, text, *count, Some(&seats));
+                let wish = Self::wish(wish_of(&seats, *pit), text);
+                self.hold(user, wish, text, *count + *pit, Some((&seats, *pit)));
             }
             Step::Best { user, count, code: text } => {
                 let (user, text) = (USERS[*user], code(text));
                 let wish = Self::wish(Wish::best(*count), text);
                 self.hold(user, wish, text, *count, None);
             }
-            Step::Exchange { which, first, count, code: text } => {
-                self.exchange(*which, *first, *count, code(text));
+            Step::Exchange { which, first, count, pit, code: text, drops } => {
+                self.exchange(*which, some_seats(*first, *count), *pit, code(text), *drops);
+            }
+            Step::GiveBack { which, keep, pit } => {
+                if let Some(at) = self.chosen(*which) {
+                    let own = &self.model.bookings[at];
+                    let keep = own.seats.iter().copied().take(usize::try_from(*keep).unwrap()).collect();
+                    let pit = own.pit.min(*pit);
+                    self.exchange(*which, keep, pit, None, false);
+                }
             }
             Step::Release(which) => self.release(*which),
             Step::Begin(which) => self.begin(*which),
@@ -372,7 +465,9 @@ impl World {
             Step::Confirm(which) => self.confirm(*which),
             Step::Put { code: which, uses, seats } => self.put(CODES[*which], *uses, *seats),
             Step::End(which) => self.end(CODES[*which]),
-            Step::Aside { which, first, count, release } => self.set_aside(*which, *first, *count, *release),
+            Step::Aside { which, first, count, pit, release } => {
+                self.set_aside(*which, *first, *count, *pit, *release);
+            }
             Step::LetGo(which) => self.let_go(ALLOTMENTS[*which]),
             Step::Close => {
                 let outcome = self.ask(&Command::Close.into());
@@ -505,20 +600,24 @@ impl World {
         wish: Wish,
         text: Option<&'static str>,
         count: u32,
-        seats: Option<&[u32]>,
+        named: Option<(&[u32], u32)>,
     ) {
         self.sale.nonce += 1;
         let nonce = self.sale.nonce;
         let outcome = self.ask(&Command::hold(super::user(user), wish, nonce).into());
         let model = &self.model;
+        if count == 0 {
+            return assert_eq!(outcome, Err(Refusal::NoSeats));
+        }
         let expected = model.access(text, count, None).and_then(|def| {
             model.limit(user, count, None)?;
-            if let Some(seats) = seats {
-                model.seats(seats, def.as_ref(), None)?;
+            if let Some((seats, pit)) = named {
+                model.places(seats, pit, def.as_ref(), None)?;
             } else {
                 let sold = |seat: &u32| !model.only_r(def.as_ref()) || *seat >= 6;
                 let free = (0..SEATS).filter(sold).filter(|seat| model.free(*seat, def.as_ref(), None));
-                if free.count() < usize::try_from(count).unwrap() {
+                let free = u32::try_from(free.count()).unwrap() + model.pit_for(def.as_ref(), None);
+                if free < count {
                     return Err(Refusal::NotEnoughSeats);
                 }
             }
@@ -532,11 +631,12 @@ impl World {
             panic!("{outcome:?} and not a hold")
         };
         let held: Vec<u32> = held.iter().map(|seat| seat.0).collect();
-        if let Some(seats) = seats {
-            assert_eq!(held, seats);
+        let pit: u32 = terms.iter().flat_map(|terms| &*terms.areas).map(|places| places.count).sum();
+        if let Some((seats, wished)) = named {
+            assert_eq!((held.as_slice(), pit), (seats, wished));
         } else {
-            assert_eq!(model.seats(&held, def.as_ref(), None), Ok(()));
-            assert_eq!(held.len(), usize::try_from(count).unwrap());
+            assert_eq!(model.places(&held, pit, def.as_ref(), None), Ok(()));
+            assert_eq!(u32::try_from(held.len()).unwrap() + pit, count);
         }
         let allotment = def.and_then(|def| def.allotment);
         assert_eq!(terms.as_ref().and_then(|terms| terms.code.as_deref()), text);
@@ -544,7 +644,9 @@ impl World {
         self.model.bookings.push(Booking {
             reference: ReservationRef { number, nonce },
             user,
+            cost: cost(&held, pit, text),
             seats: held,
+            pit,
             code: text,
             allotment,
             status: ReservationStatus::Held,
@@ -553,19 +655,38 @@ impl World {
         });
     }
 
-    fn exchange(&mut self, which: usize, first: u32, count: u32, text: Option<&'static str>) {
+    fn exchange(
+        &mut self,
+        which: usize,
+        seats: Vec<u32>,
+        pit: u32,
+        text: Option<&'static str>,
+        drops_code: bool,
+    ) {
         let Some(at) = self.chosen(which) else { return };
         let reservation = self.model.bookings[at].reference;
-        let seats = some_seats(first, count);
-        let wish = Self::wish(Wish::seats(seats_of(&seats)), text);
+        let wish = Wish { drops_code, ..Self::wish(wish_of(&seats, pit), text) };
         let outcome = self.ask(&Command::Exchange { reservation, caller: Caller::Admin, wish }.into());
         let model = &self.model;
         let own = &model.bookings[at];
+        let count = u32::try_from(seats.len()).unwrap() + pit;
+        let keeps = own.code.is_some() && text.map_or(!drops_code, |text| own.code == Some(text));
+        let code = if keeps { own.code } else { text };
         let expected = match own.status {
-            ReservationStatus::Held => model.access(text, count, Some(own)).and_then(|def| {
+            ReservationStatus::Held if count == 0 => Err(Refusal::NoSeats),
+            ReservationStatus::Held if model.sale != SaleStatus::Open && model.phase().is_none() => {
+                Err(Refusal::NotOpen)
+            }
+            // Some of what it has, whatever has become of its code.
+            ReservationStatus::Held
+                if keeps && pit <= own.pit && seats.iter().all(|seat| own.seats.contains(seat)) =>
+            {
+                Ok(own.allotment.filter(|id| model.aside(id).is_some()))
+            }
+            ReservationStatus::Held => model.access(code, count, keeps.then_some(own)).and_then(|def| {
                 model.limit(own.user, count, Some(own))?;
-                model.seats(&seats, def.as_ref(), Some(own))?;
-                Ok(def)
+                model.places(&seats, pit, def.as_ref(), Some(own))?;
+                Ok(def.and_then(|def| def.allotment))
             }),
             ReservationStatus::Expired => Err(Refusal::Expired),
             ReservationStatus::Paying
@@ -575,13 +696,12 @@ impl World {
         };
         match expected {
             Err(refusal) => assert_eq!(outcome, Err(refusal)),
-            Ok(def) => {
-                let code = text.or(own.code);
-                let allotment = def.and_then(|def| def.allotment);
-                let same = own.seats == seats && own.code == code && own.allotment == allotment;
+            Ok(allotment) => {
+                let same = (&own.seats, own.pit, own.code, own.allotment) == (&seats, pit, code, allotment);
                 assert_eq!(matches!(outcome, Ok(None)), same, "{outcome:?}");
                 let own = &mut self.model.bookings[at];
-                (own.seats, own.code, own.allotment) = (seats, code, allotment);
+                own.cost = cost(&seats, pit, code);
+                (own.seats, own.pit, own.code, own.allotment) = (seats, pit, code, allotment);
             }
         }
     }
@@ -594,11 +714,9 @@ impl World {
         let own = &self.model.bookings[at];
         let expected = match own.status {
             ReservationStatus::Paying => Ok(true),
-            ReservationStatus::Confirmed => Ok(false),
+            ReservationStatus::Confirmed | ReservationStatus::Cancelled => Ok(false),
             ReservationStatus::Expired => self.rescued(own).map(|()| true),
-            ReservationStatus::Held | ReservationStatus::Cancelled | ReservationStatus::Released => {
-                Err(Refusal::NotHeld)
-            }
+            ReservationStatus::Held | ReservationStatus::Released => Err(Refusal::NotHeld),
         };
         let expected = if own.payment.is_none() { Err(Refusal::PaymentNotUnderWay) } else { expected };
         match expected {
@@ -629,10 +747,14 @@ impl World {
         };
         let taken: Vec<Seat> =
             own.seats.iter().filter(|seat| !is_there(**seat)).map(|seat| Seat(*seat)).collect();
-        if taken.is_empty() { Ok(()) } else { Err(Refusal::SeatsUnavailable { seats: taken }) }
+        if !taken.is_empty() {
+            return Err(Refusal::SeatsUnavailable { seats: taken });
+        }
+        let left = model.pit_home(own).map_or_else(|| model.pit_free(), |id| model.pit_left(id));
+        if own.pit > left { Err(lacking(left)) } else { Ok(()) }
     }
 
-    fn set_aside(&mut self, which: usize, first: u32, count: u32, release: Option<u64>) {
+    fn set_aside(&mut self, which: usize, first: u32, count: u32, pit: u32, release: Option<u64>) {
         let id = ALLOTMENTS[which];
         let mut seats = some_seats(first, count);
         seats.sort_unstable();
@@ -642,10 +764,14 @@ impl World {
             name: id.to_owned(),
             reason: None,
             seats: seats_of(&seats),
+            areas: [AsidePlaces { area: PIT, count: pit }].into_iter().filter(|_| pit > 0).collect(),
             release_at: release.map(|at| after(START, at)),
         };
         let outcome = self.ask(&Command::SetAllotment { terms: Arc::new(terms) }.into());
         let model = &self.model;
+        if count + pit == 0 {
+            return assert_eq!(outcome, Err(Refusal::NoSeats));
+        }
         let standing = model.aside(id).map(|aside| aside.seats.clone());
         let own = |seat: u32| standing.as_ref().is_some_and(|standing| standing.contains(&seat));
         let free = |seat: u32| model.owner(seat).is_none() && model.left_in(seat).is_none();
@@ -654,13 +780,21 @@ impl World {
         if !taken.is_empty() {
             return assert_eq!(outcome, Err(Refusal::SeatsUnavailable { seats: taken }));
         }
+        let had = model.pit_of(id);
+        if pit > 0 && pit < had {
+            return assert!(matches!(outcome, Err(Refusal::Unfit { field: "areas", .. })), "{outcome:?}");
+        }
+        let could_have = had + model.pit_free() + model.pit_left(id);
+        if pit > could_have {
+            return assert_eq!(outcome, Err(lacking(could_have)));
+        }
         match &outcome {
             Ok(Some(Event::AllotmentSet { created, .. })) => assert_eq!(*created, standing.is_none()),
             Ok(None) => assert!(standing.is_some()),
             other => panic!("{other:?}"),
         }
         self.model.asides.retain(|aside| aside.id != id);
-        self.model.asides.push(Aside { id, seats, release });
+        self.model.asides.push(Aside { id, seats, pit, release });
     }
 
     fn check(&self) {
@@ -674,6 +808,20 @@ impl World {
             };
             assert_eq!(schedule.statuses()[usize::try_from(seat).unwrap()], expected, "seat {seat}");
         }
+        let live = |status| {
+            let of = model.bookings.iter().filter(|booking| booking.lives());
+            of.filter(|of| (of.status == ReservationStatus::Confirmed) == status)
+                .map(|of| of.pit)
+                .sum::<u32>()
+        };
+        let aside: u32 = model.asides.iter().map(|aside| model.pit_left(aside.id)).sum();
+        let expected = [model.pit_free(), live(false), live(true), aside];
+        let pit = schedule.area_counts()[PIT.index()];
+        assert_eq!(SeatStatus::ALL.map(|status| pit.of(status)), expected, "the pit");
+        for booking in &model.bookings {
+            let kept = schedule.reservation(booking.reference).expect("it is kept");
+            assert_eq!(schedule.amount_of(kept).minor(), booking.cost, "{booking:?}");
+        }
         for kept in &model.codes {
             let standing = schedule.codes().unwrap().find_used(kept.text).unwrap();
             assert_eq!((standing.uses.used, standing.uses.seats), model.uses(kept.text), "{}", kept.text);
@@ -683,6 +831,20 @@ impl World {
         asides.sort_unstable();
         let allotments = schedule.allotments();
         assert_eq!(allotments.iter().map(|terms| &*terms.id).collect::<Vec<_>>(), asides);
+        for terms in &allotments {
+            let aside = model.aside(&terms.id).unwrap();
+            let total = u32::try_from(aside.seats.len()).unwrap() + aside.pit;
+            let mut counts = AllotmentCounts { total, ..AllotmentCounts::default() };
+            for booking in model.bookings.iter().filter(|booking| booking.lives()) {
+                let seats = booking.seats.iter().filter(|seat| aside.seats.contains(seat)).count();
+                let is_of_it = aside.pit > 0 && booking.allotment == Some(aside.id);
+                let places = u32::try_from(seats).unwrap() + if is_of_it { booking.pit } else { 0 };
+                let is_sold = booking.status == ReservationStatus::Confirmed;
+                *(if is_sold { &mut counts.sold } else { &mut counts.held }) += places;
+            }
+            counts.left = counts.total - counts.held - counts.sold;
+            assert_eq!(schedule.allotment_counts(terms, self.sale.now), counts, "{}", aside.id);
+        }
         let phase = model.phase().map(|(id, ..)| id);
         assert_eq!(schedule.summary().phase.as_deref(), phase);
         assert_eq!(schedule.phase_at(self.sale.now).map(|phase| &*phase.id), phase);
@@ -691,7 +853,7 @@ impl World {
         let left = schedule.sellable().available - schedule.counts().available;
         assert_eq!(
             left,
-            u32::try_from((0..SEATS).filter(|seat| model.left_in(*seat).is_some()).count()).unwrap()
+            aside + u32::try_from((0..SEATS).filter(|seat| model.left_in(*seat).is_some()).count()).unwrap()
         );
     }
 
@@ -712,14 +874,14 @@ impl World {
             event
         };
         let plan = Plan::clone(self.sale.schedule.plan());
-        let mut replayed = Schedule::create(creation(plan), layout(), START);
+        let mut replayed = Schedule::create(creation(plan), hall(), START);
         for (event, at) in &self.events {
             replayed.apply(&through_codec(event), *at, None);
         }
         assert!(replayed == self.sale.schedule, "R1: replay");
         if let Some((image, from)) = &self.image {
             let read = record::decode_schedule(&record::encode_schedule(image)).unwrap();
-            let mut restored = read.restore(layout());
+            let mut restored = read.restore(hall());
             restored.check_invariants();
             for (event, at) in &self.events[*from..] {
                 restored.apply(&through_codec(event), *at, None);

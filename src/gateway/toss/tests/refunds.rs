@@ -13,8 +13,40 @@ async fn money_is_given_back_with_its_amount_and_a_reason_that_fits() {
     assert!(head.starts_with(&format!("POST /v1/payments/{KEY}/cancel HTTP/1.1")), "{head}");
     assert!(head.contains("idempotency-key: cancel-1"), "{head}");
     let body: Value = serde_json::from_str(body).unwrap();
-    assert_eq!(body["cancelAmount"], 340_000);
+    assert_eq!((&body["cancelAmount"], body.get("refundableAmount")), (&json!(340_000), None));
     assert_eq!(body["cancelReason"].as_str().unwrap().chars().count(), 200);
+}
+
+/// 300,000 of what was captured are to go back.
+fn part() -> Cancel {
+    Cancel { amount: Money::new(300_000).unwrap(), ..cancel() }
+}
+
+/// They went back.
+fn partly() -> Value {
+    payment(&json!({
+        "status": "PARTIAL_CANCELED", "balanceAmount": 40_000,
+        "cancels": [{"transactionKey": "C1", "cancelAmount": 300_000, "cancelStatus": "DONE"}],
+    }))
+}
+
+#[tokio::test]
+async fn a_part_is_given_back_only_while_the_gateway_has_the_whole() {
+    let played = play([json(200, &partly())]).await;
+    let back = CancelOutcome::Cancelled { transaction: Some(Said::new("C1")) };
+    assert_eq!(played.toss.cancel(part()).await, back);
+    let requests = played.requests();
+    let body: Value = serde_json::from_str(requests[0].split_once("\r\n\r\n").unwrap().1).unwrap();
+    assert_eq!((&body["cancelAmount"], &body["refundableAmount"]), (&json!(300_000), &json!(340_000)));
+
+    // It went back before, and the answer was lost: the gateway has less than it must.
+    let less = || error(403, "NOT_MATCHES_REFUNDABLE_AMOUNT");
+    assert_eq!(play([less(), json(200, &partly())]).await.toss.cancel(part()).await, back);
+    let other = payment(&json!({"status": "PARTIAL_CANCELED", "balanceAmount": 339_999}));
+    let refused = play([less(), json(200, &other)]).await.toss.cancel(part()).await;
+    assert!(matches!(refused, CancelOutcome::Refused { .. }), "somebody gave another part back: {refused:?}");
+    let unseen = play([less(), error(500, "COMMON_ERROR")]).await.toss.cancel(part()).await;
+    assert_eq!(unseen, CancelOutcome::Unknown { why: Why::Failed });
 }
 
 #[tokio::test]

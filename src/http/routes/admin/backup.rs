@@ -12,7 +12,7 @@ use crate::http::app::App;
 use crate::http::auth::Admin;
 use crate::http::context::RequestContext;
 use crate::http::exports::{NotTaken, Out, stream_of};
-use crate::http::problem::Problem;
+use crate::http::problem::{Code, Problem};
 use crate::http::stream;
 
 /// Copy the data directory
@@ -22,12 +22,19 @@ use crate::http::stream;
 #[utoipa::path(get, path = "/api/v1/admin/backup", operation_id = "backUp", tag = "Operations", security(("bearer" = [])),
     responses((status = 200, content_type = "application/octet-stream",
         description = "Parts in the program's own form. The last one says that it is complete, or why it isn't"),
+        (status = 404, description = "`not_found`: the log isn't in the engine's data directory (`cluster.log`)"),
         (status = 503, description = "`overloaded` with `Retry-After`: an export or another backup is running")))]
 pub(super) async fn backup(
     State(app): State<App>,
     _: Admin,
     context: RequestContext,
 ) -> Result<Response, Problem> {
+    if !app.engine.journal().is_local() {
+        return Err(Problem::new(
+            Code::NotFound,
+            "The engine's log is on NATS and not in its data directory, so there is nothing here to copy. Back up the servers' streams.",
+        ));
+    }
     let turn = app.exports.begin()?;
     let (out, given) = stream_of(&app.parts.shutdown, alive().into(), failure);
     let (engine, request_id) = (app.engine.clone(), context.id().to_owned());

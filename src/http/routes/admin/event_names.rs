@@ -149,6 +149,10 @@ impl Gone {
         {
             self.prices = Some(prices);
         } else if let Event::SeatsHeld { number, nonce, user, seats, terms, .. } = event {
+            let user = Some(user);
+            self.reservations.insert(number, ReservationNames { nonce, user, seats, terms });
+        } else if let Event::Ordered { number, nonce, user, seats, terms, .. } = event {
+            let terms = Some(terms);
             self.reservations.insert(number, ReservationNames { nonce, user, seats, terms });
         } else if let Event::SeatsExchanged { number, seats, terms } = event
             && let Some(reserved) = self.reservations.get_mut(&number)
@@ -162,13 +166,20 @@ impl NameSource for EventNames {
     type Error = HistoryError;
 
     fn of_schedule(&mut self, number: ScheduleNumber, event: &Event) -> Result<impl Names, HistoryError> {
-        if let Event::SeatsHeld { number: reservation, nonce, user, seats, terms, .. } = event {
+        let begun = if let Event::SeatsHeld { number, nonce, user, seats, terms, .. } = event {
+            Some((*number, *nonce, Some(user), seats, terms.as_ref()))
+        } else if let Event::Ordered { number, nonce, user, seats, terms, .. } = event {
+            Some((*number, *nonce, user.as_ref(), seats, Some(terms)))
+        } else {
+            None
+        };
+        if let Some((reservation, nonce, user, seats, terms)) = begun {
             if self.recent.len() >= RECENT_MAX {
                 self.recent.clear();
             }
-            let (nonce, user) = (*nonce, user.clone());
-            let reserved = ReservationNames { nonce, user, seats: Arc::clone(seats), terms: terms.clone() };
-            self.recent.insert((number, *reservation), reserved);
+            let (user, terms) = (user.cloned(), terms.cloned());
+            let reserved = ReservationNames { nonce, user, seats: Arc::clone(seats), terms };
+            self.recent.insert((number, reservation), reserved);
         }
         if let Event::SeatsExchanged { number: reservation, seats, terms } = event
             && let Some(reserved) = self.recent.get_mut(&(number, *reservation))
@@ -226,6 +237,20 @@ impl Names for NamesOf<'_> {
             }
             Source::Gone(gone) => gone.reservations.get(&number).cloned(),
         })
+    }
+
+    fn currency(&self) -> Option<Currency> {
+        match &self.source {
+            Source::Live(entry) => Some(entry.read().currency()),
+            Source::Gone(gone) => gone.currency,
+        }
+    }
+
+    fn prices(&self) -> Option<Arc<Prices>> {
+        match &self.source {
+            Source::Live(entry) => entry.read().prices().cloned(),
+            Source::Gone(gone) => gone.prices.clone(),
+        }
     }
 
     fn amount(&self, reserved: &ReservationNames) -> Option<(Money, Currency)> {

@@ -260,7 +260,7 @@ pub(super) async fn overview(State(app): State<App>, _: Watcher) -> Json<Overvie
         StatusCode::OK,
         Overview {
             at: At(now),
-            ready: failure.is_none() && !app.parts.shutdown.is_cancelled(),
+            ready: app.readiness().is_ok(),
             venues: catalogue.venues().count(),
             concerts: catalogue.concerts().count(),
             sales,

@@ -33,6 +33,11 @@ pub(super) fn unreadable(error: &HistoryError, request_id: &str) -> Problem {
         HistoryError::Read(ReadError::Damaged { .. } | ReadError::Gone { .. }) | HistoryError::Rebuild(_) => {
             error.to_string()
         }
+        HistoryError::Read(ReadError::Log { position, .. }) => {
+            format!(
+                "the log's servers don't give what stands at position {position}; look at them and at this process's log"
+            )
+        }
         // What the disk says has paths in it, which the log may have.
         HistoryError::Read(ReadError::Store { generation, .. }) => {
             format!("generation {generation} can't be opened; run `onsale verify` on the data directory")

@@ -1,0 +1,622 @@
+//! What a theatre sells besides plain seats, as the model counts it: places of areas, uses of codes, seats of allotments, amounts.
+//!
+//! Each count here is made anew from the reservations that are seen; what codes and allotments are is known from what administrators
+//! asked and were answered. Who may buy, and when, is [`crate::door`]'s.
+
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "most calls have nothing to do with codes and allotments"
+)]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use onsale::domain::ids::{AllotmentId, GradeName, ScheduleId};
+use onsale::domain::schedule::allotments::AllotmentTerms;
+use onsale::domain::schedule::codes::{AccessCode, CodeTerms, Discount};
+use onsale::domain::schedule::terms::{LineKind, PriceType};
+use onsale::domain::schedule::{Pick, Reservation, ReservationStatus, Schedule, SeatStatus, Wish};
+use onsale::domain::time::Timestamp;
+use onsale::domain::venue::Seat;
+use onsale::engine::Engine;
+
+use crate::book::{Book, KEY_LIFE, Latest, Op, SeenSchedule, asked_for};
+use crate::calls::Call;
+use crate::documents;
+
+/// The price type of a youth.
+const YOUTH: PriceType = PriceType(1);
+
+/// What an administrator prepared, as far as it is known; nothing where requests are under way, or came to an unknown end.
+#[derive(Debug, Clone)]
+pub(crate) struct Prepared<T> {
+    asking: Latest,
+    /// What stands, if anything does, and since when that is known.
+    known: Option<(Option<T>, u64)>,
+}
+
+impl<T> Default for Prepared<T> {
+    fn default() -> Self {
+        // Before anyone asked, there is nothing.
+        Self { asking: Latest::default(), known: Some((None, 0)) }
+    }
+}
+
+impl<T> Prepared<T> {
+    fn send(&mut self, op: usize, first: bool) {
+        self.asking.send(op, first);
+        self.known = None;
+    }
+
+    fn settle(&mut self, op: usize, stands: Option<T>, now: u64) {
+        if self.asking.is(op) {
+            self.known = Some((stands, now));
+        }
+    }
+}
+
+/// A code that was generated, as its administrator was told.
+#[derive(Debug, Clone)]
+struct Told {
+    code: String,
+    terms: Arc<CodeTerms>,
+    since: u64,
+}
+
+/// What administrators prepared.
+#[derive(Debug, Default)]
+pub(crate) struct Theatre {
+    codes: BTreeMap<(ScheduleId, String), Prepared<Arc<CodeTerms>>>,
+    allotments: BTreeMap<(ScheduleId, AllotmentId), Prepared<Arc<AllotmentTerms>>>,
+    generated: BTreeMap<ScheduleId, Vec<Told>>,
+}
+
+impl Book {
+    /// Notes that a request is being sent that prepares something.
+    pub(crate) fn send_prepared(&mut self, op: usize, first: bool, call: &Call) {
+        let theatre = &mut self.theatre;
+        if let Call::PutCode { schedule, code, .. } | Call::EndCode { schedule, code } = call {
+            let key = (schedule.clone(), code.clone());
+            theatre.codes.entry(key).or_default().send(op, first);
+        }
+        if let Call::SetAside { schedule, terms } = call {
+            let key = (schedule.clone(), terms.id.clone());
+            theatre.allotments.entry(key).or_default().send(op, first);
+        }
+        if let Call::GiveBack { schedule, id } = call {
+            theatre.allotments.entry((schedule.clone(), id.clone())).or_default().send(op, first);
+        }
+    }
+
+    /// What was acknowledged last stands.
+    pub(crate) fn settle_prepared(&mut self, op: usize, call: &Call, now: u64) {
+        let theatre = &mut self.theatre;
+        if let Call::PutCode { schedule, code, terms } = call
+            && let Some(kept) = theatre.codes.get_mut(&(schedule.clone(), code.clone()))
+        {
+            kept.settle(op, Some(Arc::clone(terms)), now);
+        }
+        if let Call::EndCode { schedule, code } = call
+            && let Some(kept) = theatre.codes.get_mut(&(schedule.clone(), code.clone()))
+        {
+            kept.settle(op, None, now);
+        }
+        if let Call::SetAside { schedule, terms } = call
+            && let Some(kept) = theatre.allotments.get_mut(&(schedule.clone(), terms.id.clone()))
+        {
+            kept.settle(op, Some(Arc::clone(terms)), now);
+        }
+        if let Call::GiveBack { schedule, id } = call
+            && let Some(kept) = theatre.allotments.get_mut(&(schedule.clone(), id.clone()))
+        {
+            kept.settle(op, None, now);
+        }
+    }
+
+    /// Codes that were told are there, all of them, and new.
+    pub(crate) fn see_codes(&mut self, engine: &Engine, call: &Call, codes: &[AccessCode], now: u64) {
+        let Call::MakeCodes { schedule, prefix, count, terms } = call else { return };
+        let texts: BTreeSet<&str> = codes.iter().map(AccessCode::as_str).collect();
+        let begins = format!("{prefix}-");
+        let right = texts.len() == *count && texts.iter().all(|text| text.starts_with(&begins));
+        self.check("A1 codes-told", right, || {
+            format!("{count} codes of {prefix} were asked for, and told: {texts:?}")
+        });
+
+        let Some(entry) = engine.schedule(schedule) else { return };
+        let unseen = {
+            let kept = entry.read();
+            let all: BTreeSet<String> = kept
+                .codes()
+                .into_iter()
+                .flat_map(onsale::domain::schedule::codes::Codes::all)
+                .map(|(code, ..)| code.to_string())
+                .collect();
+            texts.iter().find(|text| !all.contains(**text)).map(ToString::to_string)
+        };
+        self.check("V1 codes-unseen", unseen.is_none() || self.is_remade(schedule), || {
+            format!("code {unseen:?} of {schedule} was told, and nobody sees it")
+        });
+
+        let generated = self.theatre.generated.entry(schedule.clone()).or_default();
+        for text in texts {
+            if !generated.iter().any(|told| told.code == text) {
+                generated.push(Told { code: text.to_owned(), terms: Arc::clone(terms), since: now });
+            }
+        }
+    }
+
+    /// Returns the codes that were generated and told.
+    pub(crate) fn told_codes(&self, id: &ScheduleId) -> Vec<String> {
+        self.theatre.generated.get(id).into_iter().flatten().map(|told| told.code.clone()).collect()
+    }
+
+    /// Returns what a code is, if it is one, and since when that is known.
+    pub(crate) fn code_known(&self, id: &ScheduleId, code: &str) -> Option<(Option<Arc<CodeTerms>>, u64)> {
+        if let Some(kept) = self.theatre.codes.get(&(id.clone(), code.to_owned())) {
+            return kept.known.clone();
+        }
+        let told = self.theatre.generated.get(id).into_iter().flatten().find(|told| told.code == code);
+        Some(told.map_or((None, 0), |told| (Some(Arc::clone(&told.terms)), told.since)))
+    }
+
+    /// Returns all that a code may ever have been.
+    pub(crate) fn code_ever(&self, id: &ScheduleId, code: &str) -> Vec<Arc<CodeTerms>> {
+        let put = self.sent().filter_map(|op| match &op.call {
+            Call::PutCode { schedule, code: of, terms } if schedule == id && of == code => {
+                Some(Arc::clone(terms))
+            }
+            _ => None,
+        });
+        let told = self.theatre.generated.get(id).into_iter().flatten().filter(|told| told.code == code);
+        put.chain(told.map(|told| Arc::clone(&told.terms))).collect()
+    }
+
+    /// Returns what an allotment is, if it stands, and since when that is known.
+    pub(crate) fn allotment_known(
+        &self,
+        id: &ScheduleId,
+        allotment: &AllotmentId,
+    ) -> Option<(Option<Arc<AllotmentTerms>>, u64)> {
+        let kept = self.theatre.allotments.get(&(id.clone(), allotment.clone()));
+        kept.map_or(Some((None, 0)), |kept| kept.known.clone())
+    }
+
+    /// Returns the allotments that are known to stand, whether or not they have been released by time.
+    pub(crate) fn allotments_known(&self, id: &ScheduleId) -> impl Iterator<Item = &Arc<AllotmentTerms>> {
+        let all = self.theatre.allotments.iter().filter(move |((of, _), _)| of == id);
+        all.filter_map(|(_, kept)| kept.known.as_ref()?.0.as_ref())
+    }
+
+    /// Returns all that allotments may ever have been.
+    pub(crate) fn allotments_ever(&self, id: &ScheduleId) -> impl Iterator<Item = &Arc<AllotmentTerms>> {
+        self.sent().filter_map(move |op| match &op.call {
+            Call::SetAside { schedule, terms } if schedule == id => Some(terms),
+            _ => None,
+        })
+    }
+
+    /// Returns the requests that were sent.
+    pub(crate) fn sent(&self) -> impl Iterator<Item = &Op> {
+        self.ops.iter().filter(|op| !op.nonces.is_empty())
+    }
+
+    /// Returns what the hold asked for that made a reservation.
+    pub(crate) fn wish_of(&self, kept: &Reservation) -> Option<&Wish> {
+        let nonce = asked_for(kept.nonce);
+        self.sent().find_map(|op| match &op.call {
+            Call::Hold { wish, .. } if op.nonces.iter().any(|(of, _)| *of == nonce) => Some(wish),
+            _ => None,
+        })
+    }
+
+    /// Returns what exchanges of a reservation asked for.
+    pub(crate) fn exchanges_of(&self, kept: &Reservation) -> impl Iterator<Item = &Wish> {
+        let nonce = kept.nonce;
+        self.sent().filter_map(move |op| match &op.call {
+            Call::Exchange { reservation, wish, .. } if reservation.nonce == nonce => Some(wish),
+            _ => None,
+        })
+    }
+
+    /// Returns what a reservation can cost: it has one price, but a code may have been defined in several ways.
+    pub(crate) fn amounts(&self, id: &ScheduleId, kept: &Reservation) -> Vec<u64> {
+        match kept.code() {
+            None => self.cost(id, kept, None).into_iter().collect(),
+            Some(code) => {
+                let ever = self.code_ever(id, code);
+                ever.iter().filter_map(|terms| self.cost(id, kept, terms.discount)).collect()
+            }
+        }
+    }
+
+    /// Tells whether so much of what was paid may go back for a reservation that is cancelled: all but what stays with the house, or all of
+    /// it, where nobody chose to give it back.
+    pub(crate) fn may_go_back(&self, id: &ScheduleId, kept: &Reservation, amount: u64, back: u64) -> bool {
+        let (stays, _) = documents::fees(id, u64::from(places(kept)));
+        let cancelled =
+            || self.ever_asked(|call| matches!(call, Call::Cancel { schedule } if schedule == id));
+        back + stays == amount || back == amount && cancelled()
+    }
+
+    /// Returns what a reservation costs by the price list; nothing where it has what isn't sold.
+    fn cost(&self, id: &ScheduleId, kept: &Reservation, discount: Option<Discount>) -> Option<u64> {
+        let off = |price: u64| match discount {
+            None => 0,
+            // Half up: 22 225 won less a tenth is less 2 223.
+            Some(Discount::Percent(percent)) => (price * u64::from(percent) + 50) / 100,
+            Some(Discount::AmountPerSeat(amount)) => amount.minor(),
+        };
+        let each = |grade: &str, youth: bool| {
+            let price = documents::price(id, grade, youth)?;
+            Some(price.saturating_sub(off(price)))
+        };
+
+        let youths = youths_of(kept);
+        let seats = kept.seats.iter().zip(&youths);
+        let seats = seats.map(|(seat, youth)| each(documents::grade_of(&self.setup, *seat), *youth));
+        let areas = kept.terms.iter().flat_map(|terms| &*terms.areas).map(|places| {
+            let price = each(documents::AREA_GRADES[places.area.index()], places.price_type == YOUTH)?;
+            Some(u64::from(places.count) * price)
+        });
+        let sum = seats.chain(areas).sum::<Option<u64>>()?;
+        let (stays, others) = documents::fees(id, u64::from(places(kept)));
+        Some(sum + stays + others)
+    }
+
+    /// Returns the grades of all that a reservation has.
+    pub(crate) fn grades_of(&self, kept: &Reservation) -> BTreeSet<&'static str> {
+        let seats = kept.seats.iter().map(|seat| documents::grade_of(&self.setup, *seat));
+        seats.chain(area_places(kept).map(|(area, _)| documents::AREA_GRADES[area])).collect()
+    }
+}
+
+/// Returns the places of areas that a reservation has: which area, and how many.
+fn area_places(kept: &Reservation) -> impl Iterator<Item = (usize, u32)> {
+    kept.terms.iter().flat_map(|terms| &*terms.areas).map(|places| (places.area.index(), places.count))
+}
+
+/// Returns how many places of an area a reservation has.
+pub(crate) fn places_in(kept: &Reservation, area: usize) -> u32 {
+    area_places(kept).filter(|(of, _)| *of == area).map(|(_, count)| count).sum()
+}
+
+fn count(len: usize) -> u32 {
+    u32::try_from(len).expect("few")
+}
+
+fn places(kept: &Reservation) -> u32 {
+    count(kept.seats.len()) + area_places(kept).map(|(_, count)| count).sum::<u32>()
+}
+
+/// Tells of each seat of a reservation whether it is a youth's.
+fn youths_of(kept: &Reservation) -> Vec<bool> {
+    let types = kept.terms.as_ref().map_or(&[][..], |terms| &terms.price_types);
+    (0..kept.seats.len()).map(|place| types.get(place) == Some(&YOUTH)).collect()
+}
+
+/// Tells whether a reservation has what was wished for.
+pub(crate) fn is_as_wished(kept: &Reservation, wish: &Wish) -> bool {
+    let has = || kept.terms.iter().flat_map(|terms| &*terms.areas);
+    let wished = || wish.areas.iter().map(|wish| (wish.area, wish.price_type, wish.count));
+    let has_areas = || has().map(|places| (places.area, places.price_type, places.count)).eq(wished());
+
+    match &wish.pick {
+        // Which they are, the engine says; they may be places of areas.
+        Pick::Best(best) => {
+            let youth = |of: PriceType, count: u32| if of == YOUTH { count } else { 0 };
+            let in_areas: u32 = has().map(|places| youth(places.price_type, places.count)).sum();
+            let in_seats = youths_of(kept).into_iter().filter(|youth| *youth).count();
+            let of_seats = wish.price_types.iter().filter(|of| **of == YOUTH).count();
+            let of_areas: u32 = wished().map(|(_, of, count)| youth(of, count)).sum();
+            let all: u32 = wished().map(|(.., count)| count).sum();
+            places(kept) == best.count + all && count(in_seats) + in_areas == count(of_seats) + of_areas
+        }
+        Pick::Seats(seats) => {
+            let youths = (0..seats.len()).map(|place| wish.price_types.get(place) == Some(&YOUTH));
+            kept.seats == *seats && youths_of(kept).into_iter().eq(youths) && has_areas()
+        }
+        Pick::None => kept.seats.is_empty() && has_areas(),
+    }
+}
+
+/// Looks at all that a schedule sells (A1).
+pub(crate) fn check(schedule: &Schedule, seen: &SeenSchedule, book: &mut Book, now: u64) {
+    check_areas(schedule, book);
+    check_codes(schedule, seen, book);
+    check_batches(schedule, book);
+    check_allotments(schedule, book, now);
+    for kept in schedule.reservations().filter(|kept| kept.status.is_live()) {
+        check_terms(schedule, kept, book);
+        check_lines(schedule, kept, book);
+        check_accessible(schedule, kept, book);
+    }
+}
+
+/// What is available, held, reserved and blocked is what an area has, and never more than that.
+pub(crate) fn check_areas(schedule: &Schedule, book: &mut Book) {
+    let capacities = book.setup.areas;
+    for (area, capacity) in capacities.into_iter().enumerate() {
+        let (mut held, mut reserved) = (0, 0);
+        for kept in schedule.reservations() {
+            match kept.status {
+                ReservationStatus::Held | ReservationStatus::Paying => held += places_in(kept, area),
+                ReservationStatus::Confirmed => reserved += places_in(kept, area),
+                ReservationStatus::Cancelled | ReservationStatus::Released | ReservationStatus::Expired => {}
+            }
+        }
+
+        let id = schedule.id();
+        book.check("A1 area-oversold", held + reserved <= capacity, || {
+            format!("area {area} of {id} has {capacity} places, {held} are held and {reserved} reserved")
+        });
+        let told = schedule.area_counts().get(area).copied().unwrap_or_default();
+        let own = (capacity.saturating_sub(held + reserved), held, reserved, 0);
+        let right = (told.available, told.held, told.reserved, told.blocked) == own;
+        book.check("A1 area-counts", right, || {
+            format!("area {area} of {id} has {capacity} places and is told as {told:?}; it should be {own:?}")
+        });
+    }
+}
+
+/// A code is used by the holds that live with it, and by what was paid for with it, for good.
+fn check_codes(schedule: &Schedule, seen: &SeenSchedule, book: &mut Book) {
+    let mut own: BTreeMap<&str, (u32, u32)> = BTreeMap::new();
+    // What was forgotten before anyone saw how it ended: it may have been paid for, with any code.
+    let mut unknown = 0;
+    for seen in seen.reservations.values() {
+        let kept = &seen.kept;
+        let may_differ =
+            kept.status.has_deadline() || kept.status == ReservationStatus::Expired && kept.payment.is_some();
+        if seen.gone && may_differ {
+            unknown += 1;
+            continue;
+        }
+        if !kept.status.is_live() && kept.status != ReservationStatus::Cancelled {
+            continue;
+        }
+        let Some(code) = kept.code() else { continue };
+        let counted = own.entry(code).or_default();
+        counted.0 += 1;
+        counted.1 += places(kept);
+    }
+
+    let id = schedule.id();
+    let mut known = BTreeSet::new();
+    for (code, standing, _) in
+        schedule.codes().into_iter().flat_map(onsale::domain::schedule::codes::Codes::all)
+    {
+        let (uses, seats) = own.get(code.as_str()).copied().unwrap_or_default();
+        let told = standing.uses;
+        let right = if unknown == 0 {
+            (told.used, told.seats) == (uses, seats)
+        } else {
+            told.used >= uses && told.used <= uses + unknown && told.seats >= seats
+        };
+        book.check("A1 code-uses", right, || {
+            format!("code {code} of {id} is told as used {told:?}, and it is {uses} times with {seats} seats: {own:?}")
+        });
+
+        let ever = book.code_ever(id, code.as_str());
+        let within = |used: u32, max: fn(&CodeTerms) -> Option<u32>| {
+            let most = ever.iter().map(|terms| max(terms)).collect::<Option<Vec<u32>>>();
+            most.is_none_or(|most| most.into_iter().max().is_none_or(|most| used <= most))
+        };
+        let right = within(uses, |terms| terms.max_uses) && within(seats, |terms| terms.max_seats);
+        book.check("A1 code-overused", right, || {
+            format!("code {code} of {id} is used {uses} times with {seats} seats, and is {ever:?}")
+        });
+        known.insert(code.to_string());
+    }
+
+    let unheard = own.keys().find(|code| !known.contains(**code)).map(ToString::to_string);
+    book.check("A1 code-unknown", unheard.is_none(), || {
+        format!("a hold used {unheard:?}, which {id} doesn't know")
+    });
+}
+
+/// Codes are generated all or none, and by a key once.
+fn check_batches(schedule: &Schedule, book: &mut Book) {
+    let id = schedule.id();
+    let last = schedule.last_instant().as_millis();
+    let made: Vec<(String, usize, usize)> = book
+        .sent()
+        .filter_map(|op| match &op.call {
+            Call::MakeCodes { schedule, prefix, count, .. } if schedule == id => {
+                let first = op.nonces.iter().map(|(_, at)| *at).min().unwrap_or_default();
+                // A message can wait for as long as the process isn't scheduled, and come when its key is forgotten.
+                let once = op.key.is_some() && last < first + KEY_LIFE;
+                Some((format!("{prefix}-"), *count, if once { 1 } else { op.nonces.len() }))
+            }
+            _ => None,
+        })
+        .collect();
+    if made.is_empty() {
+        return;
+    }
+
+    let all: Vec<String> = schedule
+        .codes()
+        .into_iter()
+        .flat_map(onsale::domain::schedule::codes::Codes::all)
+        .map(|(code, ..)| code.to_string())
+        .collect();
+    for (prefix, count, effects) in made {
+        let has = all.iter().filter(|code| code.starts_with(&prefix)).count();
+        book.check("I1 codes-twice", has.is_multiple_of(count) && has <= count * effects, || {
+            format!("{count} codes {prefix} of {id} were asked for, with {effects} effects at most, and there are {has}")
+        });
+    }
+}
+
+/// The seats of an allotment that stands are left in it, or were taken by its codes; until its release, and no longer than asked for.
+fn check_allotments(schedule: &Schedule, book: &mut Book, now: u64) {
+    let id = schedule.id();
+    if book.is_remade(id) {
+        return;
+    }
+    let now = now.max(schedule.last_instant().as_millis());
+    let known: Vec<(AllotmentId, Option<Arc<AllotmentTerms>>)> = book
+        .theatre
+        .allotments
+        .iter()
+        .filter(|((of, _), _)| of == id)
+        .filter_map(|((_, allotment), kept)| Some((allotment.clone(), kept.known.clone()?.0)))
+        .collect();
+
+    for (allotment, stands) in known {
+        let told = schedule.allotment(&allotment);
+        let Some(terms) = stands else {
+            book.check("S3 allotment-back", told.is_none(), || {
+                format!("{allotment} of {id} was released, and stands")
+            });
+            continue;
+        };
+        // By then it may have been released by time.
+        if terms.release_at.is_some_and(|at| at.as_millis() <= now) {
+            continue;
+        }
+        book.check("S3 allotment-gone", told.as_ref() == Some(&terms), || {
+            format!("{allotment} of {id} was set to {terms:?}, and is told as {told:?} at {now}")
+        });
+
+        let (mut left, mut held, mut sold) = (0, 0, 0);
+        for seat in &*terms.seats {
+            let owner =
+                schedule.reservations().find(|kept| kept.status.is_live() && kept.seats.contains(seat));
+            match owner.map(|owner| owner.status) {
+                None => left += 1,
+                Some(ReservationStatus::Confirmed) => sold += 1,
+                Some(_) => held += 1,
+            }
+            let right = match owner {
+                None => schedule.statuses()[seat.index()] == SeatStatus::Blocked,
+                Some(owner) => opens(book, id, owner, &allotment),
+            };
+            book.check("A1 allotment-seat", right, || {
+                format!(
+                    "seat {} of {id} is set aside ({terms:?}), is {}, and has {owner:?}",
+                    seat.0,
+                    schedule.statuses()[seat.index()].as_str()
+                )
+            });
+        }
+
+        let counts = schedule.allotment_counts(&terms, schedule.last_instant());
+        let own = (left + held + sold, held, sold, left);
+        book.check(
+            "A1 allotment-counts",
+            (counts.total, counts.held, counts.sold, counts.left) == own,
+            || format!("{allotment} of {id} is told as {counts:?}, and is {own:?}"),
+        );
+    }
+}
+
+/// Tells whether a reservation used a code of an allotment.
+fn opens(book: &Book, id: &ScheduleId, kept: &Reservation, allotment: &AllotmentId) -> bool {
+    let of = |terms: &Arc<CodeTerms>| terms.allotment.as_ref() == Some(allotment);
+    kept.code().is_some_and(|code| book.code_ever(id, code).iter().any(of))
+}
+
+/// A reservation has what was asked for, for what it costs by the price list and its code.
+fn check_terms(schedule: &Schedule, kept: &Reservation, book: &mut Book) {
+    let id = schedule.id();
+    let wishes: Vec<&Wish> = book.wish_of(kept).into_iter().chain(book.exchanges_of(kept)).collect();
+    let asked = wishes.iter().any(|wish| is_as_wished(kept, wish));
+    let codes: Vec<Option<&str>> = wishes.iter().map(|wish| wish.code.as_deref()).collect();
+    // A hold keeps its code in an exchange that brings none.
+    let right = codes.contains(&kept.code());
+    let text = format!("{wishes:?}");
+    book.check("S5 other-places", asked, || format!("{kept:?} of {id} was asked for as {text}"));
+    book.check("A1 code-unasked", right, || {
+        format!("{kept:?} of {id} has another code than was brought: {text}")
+    });
+
+    let told = schedule.amount_of(kept).minor();
+    let right = match kept.code() {
+        None => kept.allotment().is_none() && book.cost(id, kept, None) == Some(told),
+        Some(code) => {
+            let grades = book.grades_of(kept);
+            book.code_ever(id, code).iter().any(|terms| {
+                let grades_fit = has_grades(terms.grades.as_deref(), grades.iter().copied());
+                let taken_from = kept.allotment().is_none_or(|from| terms.allotment.as_deref() == Some(from));
+                grades_fit && taken_from && book.cost(id, kept, terms.discount) == Some(told)
+            })
+        }
+    };
+    let own = book.amounts(id, kept);
+    book.check("M2 other-amount", right, || {
+        format!("{kept:?} of {id} costs {told}; by the price list and its code it may be {own:?}")
+    });
+}
+
+/// The lines of a reservation say what it has, and add up to what it costs.
+fn check_lines(schedule: &Schedule, kept: &Reservation, book: &mut Book) {
+    let has_tariff = documents::has_tariff(schedule.id());
+    let Some(terms) = &kept.terms else {
+        return book.check("M2 lines", kept.code().is_none() && !has_tariff, || {
+            format!("{kept:?} has a code, or costs fees, and has no lines")
+        });
+    };
+    let of = |kind: LineKind| -> u32 {
+        terms.lines.iter().filter(|line| line.kind == kind).map(|line| line.count).sum()
+    };
+    let (seats, fees) = (count(kept.seats.len()), if has_tariff { places(kept) + 1 } else { 0 });
+    let each = terms.lines.iter().all(|line| {
+        let taken_off = line.kind == LineKind::Discount;
+        line.amount == i64::from(line.count) * line.unit_amount && (line.amount < 0) == taken_off
+    });
+    let sum: i64 = terms.lines.iter().map(|line| line.amount).sum();
+    let right = each
+        && of(LineKind::Seat) == seats
+        && of(LineKind::Seat) + of(LineKind::Area) == places(kept)
+        && of(LineKind::Fee) == fees
+        && u64::try_from(sum) == Ok(schedule.amount_of(kept).minor());
+    book.check("M2 lines", right, || format!("the lines of {kept:?} don't say what it has and costs"));
+}
+
+/// Accessible and companion seats are for those who ask for such, until they are everyone's.
+fn check_accessible(schedule: &Schedule, kept: &Reservation, book: &mut Book) {
+    let special = documents::special(&book.setup);
+    let Some(seat) = kept.seats.iter().find(|seat| special.contains(seat)) else { return };
+    let exchanged = book.exchanges_of(kept).next().is_some();
+    let asked = |wish: &Wish| wish.accessible;
+    if book.wish_of(kept).is_some_and(asked) || book.exchanges_of(kept).any(asked) {
+        return;
+    }
+    let taken_by = if exchanged { schedule.last_instant() } else { kept.created_at };
+    let released = book
+        .plans_ever(schedule.id())
+        .any(|plan| plan.policy.accessible_release_at.is_some_and(|at| at <= taken_by));
+    book.check("A1 accessible-early", released, || {
+        format!("seat {} of {} is kept for those who ask for it, and {kept:?} has it", seat.0, schedule.id())
+    });
+}
+
+/// At rest, nothing that time has brought is still to come.
+pub(crate) fn check_rest(schedule: &Schedule, book: &mut Book, now: Timestamp) {
+    let id = schedule.id();
+    let late = schedule.allotments().into_iter().find(|terms| terms.release_at.is_some_and(|at| at <= now));
+    book.check("A1 release-stuck", late.is_none(), || {
+        format!("hours later, {late:?} of {id} isn't released at {now}")
+    });
+
+    let (open, plan) = (schedule.summary().phase, schedule.plan());
+    let by_plan = plan.policy.phases.iter().find(|phase| phase.opens_at <= now && now < phase.closes_at);
+    let right = open.as_ref().is_none_or(|open| by_plan.is_some_and(|phase| phase.id == *open));
+    book.check("A1 phase-stuck", right, || {
+        format!("phase {open:?} of {id} is open at {now}, and isn't by its plan")
+    });
+}
+
+/// Tells whether a seat is among those that an administrator asked to block.
+pub(crate) fn may_be_blocked(book: &Book, id: &ScheduleId, seat: Seat) -> bool {
+    book.ever_asked(|call| {
+        matches!(call, Call::Block { schedule, seats, free: false } if schedule == id && seats.contains(&seat))
+    })
+}
+
+/// Tells whether some grades are among those that are named; where none are named, all are.
+pub(crate) fn has_grades<'a>(named: Option<&[GradeName]>, mut grades: impl Iterator<Item = &'a str>) -> bool {
+    named.is_none_or(|named| grades.all(|grade| named.iter().any(|of| of.as_str() == grade)))
+}

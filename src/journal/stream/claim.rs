@@ -1,0 +1,538 @@
+//! Takes a replicated log over: checks how everything is set up, and begins a life of the log.
+//!
+//! ```text
+//! directory: lock, what was seen → servers: version, sync, size → streams: ours, safe, with the same secret, not less than was seen
+//! → the last frame → Life behind it: from here on nobody else writes → Recovering reads up to that Life
+//! ```
+//!
+//! Invariants: nothing is written before everything was checked; a life begins at most once for each start; the log is read up to its
+//! own life's first frame, so that no server that is behind hides what was acknowledged.
+
+use core::time::Duration;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use aws_lc_rs::hmac;
+use serde_json::{Value, json};
+
+use super::super::config::{CODEC, Clock};
+use super::super::frame::{self, CRC_AT, Defect, u32_at};
+use super::super::keeper::Keeper;
+use super::super::lane::{Appender, NatsLane, NatsParts};
+use super::super::mark::Mark;
+use super::super::position::{Ordinal, Position};
+use super::super::store::StoreError;
+use super::keeper::StreamKeeper;
+use super::life::Life;
+use super::names::Names;
+use super::pen::SessionPen;
+use super::refused::LogRefused;
+use super::runs::{Oldest, Servers, StreamReader};
+use super::seen::{Seen, Sight};
+use super::session::{NO_STREAM, NoAnswer, STREAM_NAME_IN_USE, Session, StreamInfo};
+use super::settings::{StreamConfig, StreamLogin};
+use super::snapshots::Shelf;
+use crate::random;
+
+/// The earliest version of the servers that is known to be safe, and was tested.
+const VERSION_MIN: (&str, [u64; 3]) = ("2.15.1", [2, 15, 1]);
+/// The least that a message may have to be able to have: a part of a snapshot in JetStream's JSON.
+const PAYLOAD_MIN: usize = 1_000_000;
+/// The format of the streams: what stands in them, and how they are named.
+const FORMAT: &str = "1";
+/// How often a life is tried to begin while others begin theirs.
+const CLAIMS_MAX: u32 = 5;
+/// How long the servers may be without a leader before a start gives up.
+const PATIENCE: u32 = 60;
+const PAUSE: Duration = Duration::from_millis(250);
+
+/// A log whose life has begun.
+pub(in crate::journal) struct Claimed {
+    pub(in crate::journal) keeper: Arc<dyn Keeper>,
+    pub(in crate::journal) pen: StreamPen,
+    pub(in crate::journal) log_id: u128,
+    pub(in crate::journal) fingerprint_key: [u8; 32],
+    /// Of the life before.
+    pub(in crate::journal) mark: Mark,
+    /// The last record: this life's first, which is no reader's.
+    pub(in crate::journal) last: Ordinal,
+    /// Where the last record stands that a reader is shown.
+    pub(in crate::journal) last_position: Position,
+    /// How far the log has to be read: to this life's first record.
+    pub(in crate::journal) until: Position,
+}
+
+/// What the lane of a life is made of.
+pub(in crate::journal) struct StreamPen {
+    appender: Appender<SessionPen>,
+    epoch: u64,
+    mark_last: u64,
+    sight: Sight,
+    seen: Seen,
+}
+
+impl StreamPen {
+    /// Makes the lane, and writes the first mark of this life. Blocks.
+    pub(in crate::journal) fn lane(
+        self,
+        mark: Mark,
+        clock: Clock,
+        idle_mark_interval: Duration,
+    ) -> Result<(NatsLane<SessionPen>, Mark), StoreError> {
+        let Self { appender, epoch, mark_last, sight, seen } = self;
+        let session = Arc::clone(&appender.pen.session);
+        let mark = Mark { epoch, ..mark };
+        let parts = NatsParts { appender, mark, mark_last, idle_mark_interval, clock, sight, seen };
+        let mut lane = NatsLane::new(parts);
+        session.block(async move {
+            let mark = lane.mark_surely(mark.durable).await?;
+            Ok((lane, mark))
+        })
+    }
+}
+
+/// Checks everything and begins a life of the log. Blocks.
+pub(in crate::journal) fn claim(dir: &Path, config: &StreamConfig) -> Result<Claimed, LogRefused> {
+    let seen = open_directory(dir)?;
+    let session = connect(config)?;
+    check_servers(&session, config)?;
+    Claiming { session, names: Names::of(&config.cluster), config: config.clone(), seen }.claim()
+}
+
+/// As [`claim`], without asking the system account whether the servers sync: for tests that have none.
+#[cfg(test)]
+pub(in crate::journal) fn claim_unchecked(dir: &Path, config: &StreamConfig) -> Result<Claimed, LogRefused> {
+    let seen = open_directory(dir)?;
+    let session = connect(config)?;
+    Claiming { session, names: Names::of(&config.cluster), config: config.clone(), seen }.claim()
+}
+
+fn open_directory(dir: &Path) -> Result<Seen, LogRefused> {
+    let name = || dir.display().to_string();
+    if dir.join("journal").is_dir() || dir.join(super::super::identity::FILE).is_file() {
+        return Err(LogRefused::DirectoryOfADisk(name()));
+    }
+    Seen::open(dir).map_err(|source| LogRefused::Directory { dir: name(), source })
+}
+
+fn connect(config: &StreamConfig) -> Result<Arc<Session>, LogRefused> {
+    let session = session(config, config.login.as_ref())
+        .map_err(|what| LogRefused::Unreachable { servers: config.servers.join(", "), what })?;
+
+    let (server, version, max) = session.server();
+    check_version(&server, &version)?;
+    if max < PAYLOAD_MIN {
+        return Err(LogRefused::Payload { max });
+    }
+    Ok(session)
+}
+
+fn session(config: &StreamConfig, login: Option<&StreamLogin>) -> Result<Arc<Session>, String> {
+    let name = format!("onsale {}", config.node);
+    Session::connect(&config.servers, login, config.ca_file.clone(), &name)
+}
+
+fn check_version(server: &str, version: &str) -> Result<(), LogRefused> {
+    let mut numbers = version.split(['.', '-']).map_while(|number| number.parse::<u64>().ok());
+    let found = [(); 3].map(|()| numbers.next().unwrap_or(0));
+    if found >= VERSION_MIN.1 {
+        return Ok(());
+    }
+    let (server, version) = (server.to_owned(), version.to_owned());
+    Err(LogRefused::Version { server, version, wanted: VERSION_MIN.0 })
+}
+
+/// Asks every server that answers how it is set up.
+fn check_servers(session: &Arc<Session>, config: &StreamConfig) -> Result<(), LogRefused> {
+    let login = config.system.as_ref().ok_or(LogRefused::NoSystemLogin)?;
+    let system = self::session(config, Some(login)).map_err(LogRefused::System)?;
+    let asking = Arc::clone(&system);
+    let (connected, ..) = session.server();
+    let expected = connected.clone();
+    let servers = system.block(async move { asking.servers(&expected).await });
+    let servers = servers.map_err(|error| LogRefused::System(error.what))?;
+
+    for server in &servers {
+        check_version(&server.name, &server.version)?;
+        if !server.syncs {
+            return Err(LogRefused::NotSynced(server.name.clone()));
+        }
+    }
+    if !servers.iter().any(|server| server.name == connected) {
+        let what =
+            format!("the server {connected} isn't among those that answer it, or has JetStream turned off");
+        return Err(LogRefused::System(what));
+    }
+    Ok(())
+}
+
+struct Claiming {
+    session: Arc<Session>,
+    names: Names,
+    config: StreamConfig,
+    seen: Seen,
+}
+
+/// What makes a log this cluster's.
+struct LogIdentity {
+    log_id: u128,
+    created: u64,
+    key: [u8; 32],
+}
+
+/// The last frame of the log; zeros where there is none.
+#[derive(Default)]
+struct Tip {
+    sequence: u64,
+    epoch: u64,
+    next: Ordinal,
+    /// Where the last record stands that a reader is shown.
+    last: Position,
+}
+
+impl Claiming {
+    fn claim(self) -> Result<Claimed, LogRefused> {
+        let LogIdentity { log_id, created, key } = self.identity()?;
+
+        let (appender, life, first) = self.begin_life(log_id, created)?;
+        let sequence = appender.last;
+        let crc = u32_at(&life, CRC_AT).expect("a frame has a header");
+        let sight = Sight { log_id, created, sequence, ordinal: first, crc };
+
+        let found =
+            self.ask(|session, names| async move { session.first_from(&names.log, &names.lane, 1).await })?;
+        let (oldest, bytes) = found.ok_or_else(|| self.damaged("its first message is gone again"))?;
+        let header = frame::open(&bytes, CODEC).map_err(|defect| self.defect(oldest, defect))?;
+        let oldest = Oldest { sequence: oldest, ordinal: header.first };
+
+        let (mark_last, mark) = self.mark(log_id)?;
+        let Self { session, names, seen, .. } = self;
+        let servers = Servers { session: Arc::clone(&session), names: names.clone() };
+        let reader = StreamReader { source: Box::new(servers), log_id, oldest: Mutex::new(oldest) };
+        let snapshots = Arc::new(Shelf { session, names, log_id });
+        let vitals = appender.vitals.clone();
+        let Life { epoch, last: last_position, .. } = Life::read(&life).expect("it was just made");
+        Ok(Claimed {
+            keeper: Arc::new(StreamKeeper { reader: Arc::new(reader), shelf: snapshots, vitals }),
+            pen: StreamPen { appender, epoch, mark_last, sight, seen },
+            log_id,
+            fingerprint_key: key,
+            mark,
+            last: first,
+            last_position,
+            until: Position::in_stream(sequence),
+        })
+    }
+
+    /// Begins a life behind the last frame, whoever wrote that; returns its frame and its one record.
+    fn begin_life(
+        &self,
+        log_id: u128,
+        created: u64,
+    ) -> Result<(Appender<SessionPen>, bytes::Bytes, Ordinal), LogRefused> {
+        for _ in 0..CLAIMS_MAX {
+            let tip = self.tip(log_id)?;
+            let life = Life {
+                epoch: tip.epoch + 1,
+                instant: now(),
+                boot: u128::from_le_bytes(random::bytes()),
+                last: tip.last,
+                node: self.config.node.clone(),
+            };
+            let frame = life.frame(log_id, tip.next);
+
+            let (session, names) = (Arc::clone(&self.session), self.names.clone());
+            let pen = SessionPen { session, names, created };
+            let mut appender = Appender::new(pen, tip.sequence);
+            let message = frame.clone();
+            let (appender, outcome) = self.session.block(async move {
+                let outcome = appender.append(&[message]).await;
+                (appender, outcome)
+            });
+            match outcome {
+                Ok(_) => return Ok((appender, frame, tip.next)),
+                // The one before has appended once more, or another takes it over, too.
+                Err(StoreError::Deposed { .. }) => {}
+                Err(error) => {
+                    let stream = self.names.log.clone();
+                    return Err(LogRefused::Stream { stream, what: error.to_string() });
+                }
+            }
+        }
+        Err(LogRefused::Contended(self.names.log.clone()))
+    }
+
+    /// Finds the last frame, and checks that it isn't before what was seen.
+    fn tip(&self, log_id: u128) -> Result<Tip, LogRefused> {
+        // Read first: the log only grows meanwhile.
+        let (_, mark) = self.mark(log_id)?;
+        let found = self.ask(|session, names| async move { session.last(&names.log, &names.lane).await })?;
+        let Some((sequence, bytes)) = found else {
+            if mark.durable > Ordinal::START {
+                return Err(self.lost(format!("it is empty, and record {} had been durable", mark.durable)));
+            }
+            if let Some(seen) = self.seen.last {
+                return Err(self.lost(format!("it is empty, and message {} had been there", seen.sequence)));
+            }
+            return Ok(Tip { next: Ordinal::START.next(), ..Tip::default() });
+        };
+
+        let header = frame::open(&bytes, CODEC).map_err(|defect| self.defect(sequence, defect))?;
+        if header.log_id != log_id {
+            return Err(self.defect(sequence, Defect::ForeignLog));
+        }
+        if header.more {
+            return Err(self.defect(sequence, Defect::Unfinished));
+        }
+        self.check_seen(sequence)?;
+        let next = header.first.advance(header.count);
+        if mark.durable >= next {
+            let (durable, last) = (mark.durable, next.previous());
+            return Err(
+                self.lost(format!("record {durable} had been durable, and it ends with record {last}"))
+            );
+        }
+        let last = match Life::read(&bytes) {
+            Some(life) => life.last,
+            None => Position::in_stream(self.entry_of(sequence, header)?).plus(header.count - 1),
+        };
+        Ok(Tip { sequence, epoch: header.epoch, next, last })
+    }
+
+    /// Finds the first message of the entry that ends with a message.
+    fn entry_of(&self, mut sequence: u64, mut header: frame::Header) -> Result<u64, LogRefused> {
+        while header.chunk > 0 {
+            sequence -= 1;
+            let at = sequence;
+            let found = self.ask(move |session, names| async move {
+                session.first_from(&names.log, &names.lane, at).await
+            })?;
+            let (_, bytes) = found
+                .filter(|(found, _)| *found == at)
+                .ok_or_else(|| self.defect(at, Defect::Gap(header.first)))?;
+            header = frame::open(&bytes, CODEC).map_err(|defect| self.defect(at, defect))?;
+        }
+        Ok(sequence)
+    }
+
+    /// Reads the mark, with its message's sequence.
+    fn mark(&self, log_id: u128) -> Result<(u64, Mark), LogRefused> {
+        let marked =
+            self.ask(|session, names| async move { session.last(&names.rest, &names.mark).await })?;
+        let Some((sequence, bytes)) = marked else { return Ok((0, Mark::empty(log_id))) };
+        let mark = Mark::decode(&bytes).filter(|mark| mark.log_id == log_id);
+        Ok((sequence, mark.ok_or_else(|| self.damaged("its mark is damaged, or another log's"))?))
+    }
+
+    /// Checks that the frame that was seen last is there, the same, unless it is no longer retained.
+    fn check_seen(&self, last: u64) -> Result<(), LogRefused> {
+        let Some(seen) = self.seen.last else { return Ok(()) };
+        if last < seen.sequence {
+            return Err(
+                self.lost(format!("it ends at message {last}, and message {} had been there", seen.sequence))
+            );
+        }
+        let at = seen.sequence;
+        let found =
+            self.ask(
+                move |session, names| async move { session.first_from(&names.log, &names.lane, at).await },
+            )?;
+        match found {
+            Some((sequence, bytes)) if sequence == at && u32_at(&bytes, CRC_AT) != Some(seen.crc) => {
+                Err(self.lost(format!("message {at} is another than the one that was there")))
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// Finds the log, or makes it, and checks that it is this cluster's and safe.
+    fn identity(&self) -> Result<LogIdentity, LogRefused> {
+        let names = &self.names;
+        let info = match self.info(&names.log)? {
+            Some(info) => info,
+            None if let Some(seen) = self.seen.last => {
+                return Err(self.lost(format!("it isn't there, and message {} had been", seen.sequence)));
+            }
+            None => {
+                let log_id = u128::from_le_bytes(random::bytes());
+                self.create(&names.log, self.log_settings(log_id))?
+            }
+        };
+
+        let stream = names.log.clone();
+        let of_metadata = |name: &str| info.config["metadata"][name].as_str().map(str::to_owned);
+        let format = of_metadata("onsale_format").ok_or_else(|| LogRefused::Foreign(stream.clone()))?;
+        let own = format!("{FORMAT}.{CODEC}");
+        if format != own {
+            return Err(LogRefused::Format { stream, found: format, own });
+        }
+        let log_id = of_metadata("onsale_log_id").and_then(|text| u128::from_str_radix(&text, 16).ok());
+        let log_id = log_id.ok_or_else(|| LogRefused::Foreign(stream.clone()))?;
+        if of_metadata("onsale_secret_tag") != Some(self.secret_tag(log_id)) {
+            return Err(LogRefused::Secret(stream));
+        }
+        Self::check_settings(&names.log, &info.config, &self.log_settings(log_id))?;
+
+        let created = info.made_at();
+        if let Some(seen) = self.seen.last
+            && (seen.log_id, seen.created) != (log_id, created)
+        {
+            return Err(self.lost(format!("it was made anew at {}", info.created)));
+        }
+
+        // Its second stream comes second: a log that was begun and has none gets it now.
+        let rest = match self.info(&names.rest)? {
+            Some(info) => info,
+            None => self.create(&names.rest, self.rest_settings(log_id))?,
+        };
+        Self::check_settings(&names.rest, &rest.config, &self.rest_settings(log_id))?;
+        Ok(LogIdentity { log_id, created, key: self.key("onsale: the log's secret", log_id) })
+    }
+
+    fn log_settings(&self, log_id: u128) -> Value {
+        let mut settings = self.settings(&self.names.log, &self.names.log_subjects(), log_id);
+        settings["discard"] = json!("new");
+        settings["deny_delete"] = json!(true);
+        settings["allow_atomic"] = json!(true);
+        settings
+    }
+
+    fn rest_settings(&self, log_id: u128) -> Value {
+        let mut settings = self.settings(&self.names.rest, &self.names.rest_subjects(), log_id);
+        settings["max_msgs_per_subject"] = json!(1);
+        settings
+    }
+
+    fn settings(&self, name: &str, subjects: &[String], log_id: u128) -> Value {
+        json!({
+            "name": name, "subjects": subjects, "storage": "file", "retention": "limits",
+            "num_replicas": self.config.replicas, "max_msgs": -1, "max_bytes": -1, "max_age": 0, "max_consumers": -1,
+            "max_msg_size": -1, "allow_direct": true,
+            "metadata": {
+                "onsale_format": format!("{FORMAT}.{CODEC}"),
+                "onsale_log_id": format!("{log_id:032x}"),
+                "onsale_secret_tag": self.secret_tag(log_id),
+            },
+        })
+    }
+
+    /// Checks what the log's safety rests on, as the stream has it.
+    fn check_settings(stream: &str, found: &Value, wanted: &Value) -> Result<(), LogRefused> {
+        let failed = |what| Err(LogRefused::Settings { stream: stream.to_owned(), what });
+        for (name, wanted) in wanted.as_object().expect("settings have names") {
+            let found = &found[name];
+            match name.as_str() {
+                "metadata" => {}
+                "num_replicas" => {
+                    let (has, wants) = (found.as_u64().unwrap_or(0), wanted.as_u64().unwrap_or(0));
+                    if has < wants {
+                        return failed(format!(
+                            "it has {has} replicas, and cluster.replicas says {wants}: raise them \
+                             (nats stream edit {stream} --replicas {wants}), or change the setting"
+                        ));
+                    }
+                }
+                // What is left out is what is off.
+                _ if found == wanted
+                    || (found.is_null() && (*wanted == json!(0) || *wanted == json!(false))) => {}
+                _ => return failed(format!("`{name}` is {found}, and has to be {wanted}; put it back")),
+            }
+        }
+        if found["sealed"] == json!(true) {
+            return failed("it is sealed, so that nothing can be appended any more".to_owned());
+        }
+        Ok(())
+    }
+
+    /// Makes a key of the cluster's secret for one log and one purpose.
+    fn key(&self, purpose: &str, log_id: u128) -> [u8; 32] {
+        let mut context = hmac::Context::with_key(&hmac::Key::new(hmac::HMAC_SHA256, &self.config.secret));
+        context.update(purpose.as_bytes());
+        context.update(&log_id.to_le_bytes());
+        *context.sign().as_ref().first_chunk().expect("SHA-256 has 32 bytes")
+    }
+
+    /// Returns what tells everyone whether a node has the same secret, and nobody what it is.
+    fn secret_tag(&self, log_id: u128) -> String {
+        let tag = self.key("onsale: which secret", log_id);
+        tag[..16].iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
+    }
+
+    fn info(&self, stream: &str) -> Result<Option<StreamInfo>, LogRefused> {
+        let name = stream.to_owned();
+        let info = self.try_ask(move |session, _| {
+            let name = name.clone();
+            async move { session.info(&name, None).await }
+        });
+        match info {
+            Ok(info) => Ok(Some(info)),
+            Err(NoAnswer { code: Some(NO_STREAM), .. }) => Ok(None),
+            Err(NoAnswer { what, .. }) => Err(LogRefused::Stream { stream: stream.to_owned(), what }),
+        }
+    }
+
+    /// Makes a stream, or finds that another node just did.
+    fn create(&self, stream: &str, settings: Value) -> Result<StreamInfo, LogRefused> {
+        let api = format!("STREAM.CREATE.{stream}");
+        let created = self.try_ask(move |session, _| {
+            let (api, settings) = (api.clone(), settings.clone());
+            async move { session.call::<StreamInfo>(&api, &settings).await }
+        });
+        let failed = |what| LogRefused::Stream { stream: stream.to_owned(), what };
+        match created {
+            Ok(info) => Ok(info),
+            Err(NoAnswer { code: Some(STREAM_NAME_IN_USE), .. }) => {
+                self.info(stream)?.ok_or_else(|| failed("it comes and goes".to_owned()))
+            }
+            Err(NoAnswer { what, .. }) => Err(failed(what)),
+        }
+    }
+
+    fn ask<T: Send + 'static, F: Future<Output = Result<T, NoAnswer>> + Send + 'static>(
+        &self,
+        ask: impl Fn(Arc<Session>, Names) -> F + Send + 'static,
+    ) -> Result<T, LogRefused> {
+        let failed = |NoAnswer { what, .. }| LogRefused::Stream { stream: self.names.log.clone(), what };
+        self.try_ask(ask).map_err(failed)
+    }
+
+    /// Asks until there is an answer, for as long as an election may take.
+    fn try_ask<T: Send + 'static, F: Future<Output = Result<T, NoAnswer>> + Send + 'static>(
+        &self,
+        ask: impl Fn(Arc<Session>, Names) -> F + Send + 'static,
+    ) -> Result<T, NoAnswer> {
+        let (session, names) = (Arc::clone(&self.session), self.names.clone());
+        self.session.block(async move {
+            for _ in 1..PATIENCE {
+                match ask(Arc::clone(&session), names.clone()).await {
+                    Err(NoAnswer { code: None, .. }) => tokio::time::sleep(PAUSE).await,
+                    done => return done,
+                }
+            }
+            ask(session, names).await
+        })
+    }
+
+    fn lost(&self, what: String) -> LogRefused {
+        LogRefused::Lost {
+            stream: self.names.log.clone(),
+            seen: self.seen.path().display().to_string(),
+            what,
+        }
+    }
+
+    fn damaged(&self, what: impl Into<String>) -> LogRefused {
+        LogRefused::Damaged { stream: self.names.log.clone(), what: what.into() }
+    }
+
+    fn defect(&self, sequence: u64, defect: Defect) -> LogRefused {
+        self.damaged(format!("message {sequence}: {defect}"))
+    }
+}
+
+/// Reads the system's clock, for people: no decision rests on it.
+#[expect(clippy::disallowed_methods, reason = "shown to people; no decision rests on it")]
+fn now() -> u64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    since.map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}

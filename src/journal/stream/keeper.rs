@@ -1,0 +1,122 @@
+//! Keeps a replicated log and its snapshots, to be read.
+//!
+//! What is no longer retained is deleted up to a snapshot: the newest one that was taken before the time that is to be kept, and never
+//! later than the older of the two newest. So each instant that is to be kept can be rebuilt.
+//!
+//! Invariant: the message that a snapshot's position is in stays, and with it the lane's last one: servers take an append that expects
+//! an empty log once a subject has no message.
+
+use std::sync::{Arc, PoisonError};
+
+use super::super::config::Retain;
+use super::super::keeper::Keeper;
+use super::super::position::Position;
+use super::super::read::Runs;
+use super::super::read_error::ReadError;
+use super::super::retention;
+use super::super::snapshot::{Snapshot, SnapshotError, SnapshotHeader, SnapshotWriter};
+use super::health::{LogHealth, Vitals};
+use super::runs::{Oldest, StreamReader, StreamRuns};
+use super::snapshots::{self, Sheet, Shelf};
+
+/// See the module.
+pub(super) struct StreamKeeper {
+    pub(super) reader: Arc<StreamReader>,
+    pub(super) shelf: Arc<Shelf>,
+    pub(super) vitals: Vitals,
+}
+
+impl Keeper for StreamKeeper {
+    fn runs(&self, after: Position, until: Position) -> Runs {
+        StreamRuns::new(Arc::clone(&self.reader), after, until).into()
+    }
+
+    fn oldest(&self) -> Position {
+        Position::in_stream(self.reader.oldest().sequence)
+    }
+
+    fn retained_after(&self) -> Position {
+        self.reader.retained_after()
+    }
+
+    fn is_rotation_due(&self, _: Position, _: Retain, _: u64) -> bool {
+        // It has no parts that would have to end.
+        false
+    }
+
+    fn delete_old(&self, retain: Retain, now: u64) {
+        if let Err(error) = self.try_delete_old(retain, now) {
+            tracing::warn!(%error, "what is no longer retained can't be deleted");
+        }
+    }
+
+    fn snapshots(&self) -> Result<Vec<Position>, SnapshotError> {
+        snapshots::list(&self.shelf)
+    }
+
+    fn snapshot_at(&self, position: Position) -> Result<Snapshot, SnapshotError> {
+        snapshots::read(&self.shelf, position)
+    }
+
+    fn snapshot_len(&self, position: Position) -> u64 {
+        snapshots::sheet(&self.shelf, position).map_or(0, |sheet| sheet.bytes())
+    }
+
+    fn begin_snapshot(&self, header: SnapshotHeader) -> Result<SnapshotWriter, SnapshotError> {
+        Ok(SnapshotWriter::to(Box::new(snapshots::begin(&self.shelf, header.position)), header))
+    }
+
+    fn health(&self) -> LogHealth {
+        self.vitals.show(self.shelf.session.is_connected())
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+enum DeleteError {
+    #[error(transparent)]
+    Snapshot(#[from] SnapshotError),
+    #[error(transparent)]
+    Read(#[from] ReadError),
+}
+
+impl StreamKeeper {
+    fn try_delete_old(&self, retain: Retain, now: u64) -> Result<(), DeleteError> {
+        let dated: Vec<(Position, u64)> = snapshots::list(&self.shelf)?
+            .into_iter()
+            .filter_map(|position| snapshots::sheet(&self.shelf, position).ok())
+            .map(|Sheet { header, .. }| (header.position, header.instant))
+            .collect();
+
+        let base = retention::base_of(&dated, retain, now);
+        if let Some(base) = base {
+            self.purge_before(base)?;
+        }
+        snapshots::remove(&self.shelf, &retention::unwanted(&dated, base, now))?;
+        Ok(())
+    }
+
+    /// Deletes the entries before the one that a position is in.
+    fn purge_before(&self, base: Position) -> Result<(), ReadError> {
+        let (first, header) = self.reader.entry_of(base.sequence())?;
+        let oldest = self.reader.oldest();
+        if first <= oldest.sequence {
+            return Ok(());
+        }
+
+        // Said first: whoever finds less than this has come too late.
+        let next = Oldest { sequence: first, ordinal: header.first };
+        *self.reader.oldest.lock().unwrap_or_else(PoisonError::into_inner) = next;
+        let (session, names) = (Arc::clone(&self.shelf.session), self.shelf.names.clone());
+        let purged = self
+            .shelf
+            .session
+            .block(async move { session.purge(&names.log, &names.lane, Some(first)).await });
+        if let Err(error) = purged {
+            tracing::warn!(error = %error.what, "what is no longer retained can't be deleted; the next snapshot tries again");
+            *self.reader.oldest.lock().unwrap_or_else(PoisonError::into_inner) = oldest;
+        } else {
+            tracing::info!(position = base.get(), "deleted what is no longer retained");
+        }
+        Ok(())
+    }
+}

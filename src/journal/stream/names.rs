@@ -1,0 +1,81 @@
+//! The names of a cluster's streams and subjects.
+
+use super::super::position::Position;
+
+/// The region of a log that was never promoted elsewhere.
+const GENERATION: u64 = 1;
+/// The one lane that holds everything.
+const LANE: &str = "all";
+
+/// See the module.
+#[derive(Clone, Debug)]
+pub(super) struct Names {
+    /// The log's stream.
+    pub(super) log: String,
+    /// The stream of snapshots and the mark.
+    pub(super) rest: String,
+    /// Whose messages are the log's frames.
+    pub(super) lane: String,
+    /// Whose last message is the mark.
+    pub(super) mark: String,
+    prefix: String,
+}
+
+impl Names {
+    pub(super) fn of(cluster: &str) -> Self {
+        let prefix = format!("onsale.{cluster}.{GENERATION}");
+        Self {
+            log: format!("ONSALE_{cluster}"),
+            rest: format!("ONSALE_{cluster}_SNAP"),
+            lane: format!("{prefix}.log.{LANE}"),
+            mark: format!("{prefix}.mark.{LANE}"),
+            prefix,
+        }
+    }
+
+    /// Returns what the log's stream takes.
+    pub(super) fn log_subjects(&self) -> Vec<String> {
+        vec![format!("{}.log.>", self.prefix)]
+    }
+
+    /// Returns what the other stream takes.
+    pub(super) fn rest_subjects(&self) -> Vec<String> {
+        vec![format!("{}.snap.>", self.prefix), format!("{}.mark.>", self.prefix)]
+    }
+
+    /// Returns the subject of everything that belongs to snapshots.
+    pub(super) fn snapshots(&self) -> String {
+        format!("{}.snap.{LANE}.>", self.prefix)
+    }
+
+    /// Returns the subjects of all manifests.
+    pub(super) fn manifests(&self) -> String {
+        format!("{}.snap.{LANE}.*.manifest", self.prefix)
+    }
+
+    /// Returns the subject of a snapshot's manifest.
+    pub(super) fn manifest(&self, position: Position) -> String {
+        format!("{}.snap.{LANE}.{position}.manifest", self.prefix)
+    }
+
+    /// Returns the subject of a part of a snapshot, as one attempt wrote it.
+    pub(super) fn part(&self, position: Position, attempt: u64, part: u32) -> String {
+        format!("{}.snap.{LANE}.{position}.{attempt:016x}.{part}", self.prefix)
+    }
+
+    /// Returns the subjects of all parts of an attempt.
+    pub(super) fn parts(&self, position: Position, attempt: u64) -> String {
+        format!("{}.snap.{LANE}.{position}.{attempt:016x}.*", self.prefix)
+    }
+
+    /// Reads the position and, of a part, the attempt in a subject of [`Names::snapshots`].
+    pub(super) fn read_snapshot(&self, subject: &str) -> Option<(Position, Option<u64>)> {
+        let rest = subject.strip_prefix(&format!("{}.snap.{LANE}.", self.prefix))?;
+        let mut words = rest.split('.');
+        let position = Position::new(words.next()?.parse().ok()?);
+        match words.next()? {
+            "manifest" => Some((position, None)),
+            attempt => Some((position, Some(u64::from_str_radix(attempt, 16).ok()?))),
+        }
+    }
+}

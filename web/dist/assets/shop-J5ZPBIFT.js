@@ -1,0 +1,1 @@
+import"./shop.chunk-F6MYGIYX.js";import"./shop.chunk-NOV75CWV.js";
