@@ -265,6 +265,8 @@ fn sum(account: &Account, moved: &mut BTreeMap<PaymentId, (u64, u64)>) -> Option
 fn check_moved(payment: &Payment, moved: Option<(u64, u64)>) -> Result<(), String> {
     let (taken, given_back) = moved.unwrap_or_default();
     let amount = payment.amount.minor();
+    // Less than all, where a fee isn't refundable.
+    let back = payment.refund_amount().minor();
     let right = match (payment.method, payment.state) {
         (Method::Balance, State::Ready | State::Begun | State::Declined | State::Failed) => {
             (taken, given_back) == (0, 0)
@@ -274,8 +276,8 @@ fn check_moved(payment: &Payment, moved: Option<(u64, u64)>) -> Result<(), Strin
         (Method::Balance, State::Captured | State::Confirmed | State::Completed) => {
             (taken, given_back) == (amount, 0)
         }
-        (Method::Balance, State::Refunding) => taken == amount && (given_back == 0 || given_back == amount),
-        (Method::Balance, State::Refunded) => (taken, given_back) == (amount, amount),
+        (Method::Balance, State::Refunding) => taken == amount && (given_back == 0 || given_back == back),
+        (Method::Balance, State::Refunded) => (taken, given_back) == (amount, back),
         (_, _) => (taken, given_back) == (0, 0),
     };
     holds(right, || {
