@@ -18,18 +18,25 @@ pub(super) fn key_of(app: &App, caller: &Caller, route: &str, key: &str, body: &
     if caller.role == Role::User { made } else { made.owned_by(0) }
 }
 
-/// Tells whether a schedule has an answer for a key already: then nothing else of the request is looked at.
-pub(super) fn is_answered(app: &App, entry: &ScheduleEntry, key: KeyUse) -> bool {
-    entry.read().find_key(key, app.engine.now()).is_some()
+/// Tells whether a schedule has an answer for a key already: then nothing else of the request is looked at. A key that had its effect for
+/// another body is refused before anything of this one is.
+///
+/// # Errors
+/// 422 `idempotency_key_reused`.
+pub(super) fn is_answered(app: &App, entry: &ScheduleEntry, key: Option<KeyUse>) -> Result<bool, Problem> {
+    let Some(key) = key else { return Ok(false) };
+    match entry.read().find_key(key, app.engine.now()) {
+        Some(KeyFound::Reused) => Err(problem(EngineError::KeyReused, None)),
+        found => Ok(found.is_some()),
+    }
 }
 
-/// Refuses a key that had its effect for another body, before anything of this body is looked at.
+/// Refuses a key that had its effect for another body.
 ///
 /// # Errors
 /// 422 `idempotency_key_reused`.
 pub(super) fn check_body(app: &App, entry: &ScheduleEntry, key: Option<KeyUse>) -> Result<(), Problem> {
-    let is_reused = |key| matches!(entry.read().find_key(key, app.engine.now()), Some(KeyFound::Reused));
-    if key.is_some_and(is_reused) { Err(problem(EngineError::KeyReused, None)) } else { Ok(()) }
+    is_answered(app, entry, key).map(drop)
 }
 
 /// The header that marks a repeated answer.

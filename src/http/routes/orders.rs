@@ -18,7 +18,7 @@ use crate::http::documents::{
     CatalogueId, OrderMethodWord, OrderText, ReservationDocument, UserText, check_order_texts,
 };
 use crate::http::extract::{IdempotencyKey, Path, RawBody};
-use crate::http::idempotency::{check_body, is_answered, key_of};
+use crate::http::idempotency::{is_answered, key_of};
 use crate::http::lookup::{find, has_record};
 use crate::http::problem::Problem;
 use crate::http::table::{Routes, routes};
@@ -76,8 +76,8 @@ struct OrderPaymentBody {
 /// Sell places at the box office
 ///
 /// The reservation is confirmed in one step, and its payment `completed` by the method: the engine takes no money. Sold while the sale is
-/// upcoming or closed, too, up to the end of the performance, and above what the policy gives users; never what somebody has, or what is
-/// blocked or set aside. Its cancellation says `refund` `by_hand`.
+/// upcoming or closed, too, up to the end of the performance, and above what the policy gives users; never what somebody has, what is
+/// blocked, or what is set aside without its `allotmentId`. Its cancellation says `refund` `by_hand`.
 #[utoipa::path(post, path = "/api/v1/schedules/{scheduleId}/orders", operation_id = "makeOrder", tag = "Box office", request_body = OrderBody,
     params(("scheduleId" = String, Path),
            ("Idempotency-Key" = String, Header, description = "Required: 1–255 visible ASCII characters")),
@@ -98,8 +98,7 @@ async fn make(
     let entry = find(&app, &id).await?;
     let route = format!("POST /schedules/{id}/orders");
     let key = key_of(&app, &caller, &route, key.as_str(), &body.0);
-
-    check_body(&app, &entry, Some(key))?;
+    let answered = is_answered(&app, &entry, Some(key))?;
 
     // Read before the order's own are found by them: a change in between is refused.
     let types = entry
@@ -110,7 +109,7 @@ async fn make(
     let wish = asked.wish(&entry)?;
     let by = By::Admin(caller.user_id.clone());
     let order = OrderWish {
-        user: wanted.user(|user| is_answered(&app, &entry, key) || may_own(&app, user))?,
+        user: wanted.user(|user| answered || may_own(&app, user))?,
         wish,
         types: Some(types),
         allotment: wanted.allotment()?,

@@ -11,7 +11,6 @@ use utoipa::ToSchema;
 use crate::archive::ReservationPlace;
 use crate::domain::cause::{By, Cause};
 use crate::domain::ids::{ScheduleId, UserId};
-use crate::domain::keys::KeyUse;
 use crate::domain::schedule::{Caller, Command, Reservation, ReservationRef, ReservationStatus};
 use crate::engine::{FoundReservation, Listed, Narrow, ScheduleEntry};
 use crate::http::ClientAddress;
@@ -23,7 +22,7 @@ use crate::http::documents::{
     self, CatalogueId, CodeText, GuestDocument, ReservationDocument, ReservationWord, Surroundings, UserText,
 };
 use crate::http::extract::{IdempotencyKey, Path, Query, RawBody};
-use crate::http::idempotency::{check_body, is_answered, key_of};
+use crate::http::idempotency::{is_answered, key_of};
 use crate::http::json::Json;
 use crate::http::lookup::{self, narrowed};
 use crate::http::page::{List, Page};
@@ -110,11 +109,11 @@ async fn hold(
     let wanted: HoldBody = body.parse()?;
     let entry = lookup::find(&app, &wanted.schedule_id).await?;
     let key = key.map(|key| key_of(&app, &caller, "POST /reservations", key.as_str(), &body.0));
-    check_body(&app, &entry, key)?;
-    check_pass(&app, &entry, &caller.user_id, &pass, key)?;
+    let answered = is_answered(&app, &entry, key)?;
+    check_pass(&app, &entry, &caller.user_id, &pass, answered)?;
     let asked = wanted.asked();
     let mut wish = asked.wish(&entry)?;
-    let text = unanswered_code(&app, &entry, wanted.code.as_deref(), key);
+    let text = wanted.code.as_deref().filter(|_| !answered);
     let brought = codes::brought(&app, &entry, &caller.user_id, address, text, BroughtTo::Hold)?;
     wish.code = brought.code.as_ref().map(|code| Arc::clone(code.text()));
     let command = Command::hold(caller.user_id.clone(), wish, random::number());
@@ -158,11 +157,11 @@ async fn exchange(
     let (entry, reservation) = find(&app, &id).await?;
     let route = format!("PATCH /reservations/{id}");
     let key = key.map(|key| key_of(&app, &caller, &route, key.as_str(), &body.0));
-    check_body(&app, &entry, key)?;
-    check_pass(&app, &entry, &caller.user_id, &pass, key)?;
+    let answered = is_answered(&app, &entry, key)?;
+    check_pass(&app, &entry, &caller.user_id, &pass, answered)?;
     let asked = wanted.asked();
     let mut wish = asked.wish(&entry)?;
-    let text = unanswered_code(&app, &entry, wanted.code.as_ref().and_then(|code| code.as_deref()), key);
+    let text = wanted.code.as_ref().and_then(|code| code.as_deref()).filter(|_| !answered);
     let to = BroughtTo::Exchange(reservation);
     let brought = codes::brought(&app, &entry, &caller.user_id, address, text, to)?;
     wish.code = brought.code.as_ref().map(|code| Arc::clone(code.text()));
@@ -353,30 +352,13 @@ fn check_pass(
     entry: &ScheduleEntry,
     user: &UserId,
     pass: &ShownPass,
-    key: Option<KeyUse>,
+    answered: bool,
 ) -> Result<(), Problem> {
-    if entry.is_archived() {
-        // There is nothing to queue for: the schedule says so itself.
+    // Of an archived schedule there is nothing to queue for: it says so itself.
+    if answered || entry.is_archived() || entry.read().plan().policy.queue.is_none() {
         return Ok(());
     }
-    {
-        let schedule = entry.read();
-        let answered = |key| schedule.find_key(key, app.engine.now()).is_some();
-        if schedule.plan().policy.queue.is_none() || key.is_some_and(answered) {
-            return Ok(());
-        }
-    }
     check_active(app, entry, pass.read(app, entry, user)?)
-}
-
-/// Returns the code of a request that is to be looked at. One whose key has an answer already is told that.
-fn unanswered_code<'a>(
-    app: &App,
-    entry: &ScheduleEntry,
-    code: Option<&'a str>,
-    key: Option<KeyUse>,
-) -> Option<&'a str> {
-    code.filter(|_| !key.is_some_and(|key| is_answered(app, entry, key)))
 }
 
 /// Finds the schedule of a reservation's id. Its actor checks whose the reservation is.
