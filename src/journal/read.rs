@@ -17,8 +17,11 @@ use super::store::{Key, Store};
 #[cfg(feature = "cluster")]
 use super::stream::StreamRuns;
 
-/// Walks runs of records behind a position.
-pub struct Runs(Source);
+/// Walks runs of records behind a position. Nothing comes behind an error.
+pub struct Runs {
+    source: Source,
+    failed: bool,
+}
 
 enum Source {
     Disk(DiskRuns),
@@ -28,14 +31,14 @@ enum Source {
 
 impl From<DiskRuns> for Runs {
     fn from(runs: DiskRuns) -> Self {
-        Self(Source::Disk(runs))
+        Self { source: Source::Disk(runs), failed: false }
     }
 }
 
 #[cfg(feature = "cluster")]
 impl From<StreamRuns> for Runs {
     fn from(runs: StreamRuns) -> Self {
-        Self(Source::Stream(runs))
+        Self { source: Source::Stream(runs), failed: false }
     }
 }
 
@@ -43,11 +46,16 @@ impl Iterator for Runs {
     type Item = Result<Run, ReadError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        match &mut self.0 {
-            Source::Disk(runs) => runs.next(),
-            #[cfg(feature = "cluster")]
-            Source::Stream(runs) => runs.next(),
+        if self.failed {
+            return None;
         }
+        let next = match &mut self.source {
+            Source::Disk(runs) => runs.step(),
+            #[cfg(feature = "cluster")]
+            Source::Stream(runs) => runs.step(),
+        };
+        self.failed = next.is_err();
+        next.transpose()
     }
 }
 
@@ -59,7 +67,6 @@ pub(super) struct DiskRuns {
     /// The last record to return.
     until: Ordinal,
     open: Option<Open>,
-    failed: bool,
 }
 
 struct Open {
@@ -73,7 +80,7 @@ struct Open {
 
 impl DiskRuns {
     pub(super) fn new(generations: Arc<Generations>, after: Position, until: Position) -> Self {
-        Self { generations, next: after.ordinal().next(), until: until.ordinal(), open: None, failed: false }
+        Self { generations, next: after.ordinal().next(), until: until.ordinal(), open: None }
     }
 
     fn open(&self) -> Result<Open, ReadError> {
@@ -148,19 +155,6 @@ impl DiskRuns {
             }
         }
         Ok(None)
-    }
-}
-
-impl Iterator for DiskRuns {
-    type Item = Result<Run, ReadError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        if self.failed {
-            return None;
-        }
-        let next = self.step();
-        self.failed = next.is_err();
-        next.transpose()
     }
 }
 

@@ -142,23 +142,13 @@ pub(in crate::journal) struct StreamRuns {
     ahead: VecDeque<(u64, Bytes)>,
     /// Where an entry began whose last frame hasn't come.
     chain: Option<u64>,
-    failed: bool,
 }
 
 impl StreamRuns {
     pub(super) fn new(reader: Arc<StreamReader>, after: Position, until: Position) -> Self {
         let next = after.sequence();
         let until = if after < until { until.sequence() } else { 0 };
-        Self {
-            reader,
-            after,
-            until,
-            next,
-            sequence: None,
-            ahead: VecDeque::new(),
-            chain: None,
-            failed: false,
-        }
+        Self { reader, after, until, next, sequence: None, ahead: VecDeque::new(), chain: None }
     }
 
     /// Finds the first frame to read, and what it has to follow.
@@ -182,7 +172,7 @@ impl StreamRuns {
         Ok(Sequence::new(self.reader.log_id, header.first, header.epoch))
     }
 
-    fn step(&mut self) -> Result<Option<Run>, ReadError> {
+    pub(in crate::journal) fn step(&mut self) -> Result<Option<Run>, ReadError> {
         if self.until == 0 {
             return Ok(None);
         }
@@ -223,23 +213,11 @@ impl StreamRuns {
     }
 }
 
-impl Iterator for StreamRuns {
-    type Item = Result<Run, ReadError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        if self.failed {
-            return None;
-        }
-        let next = self.step();
-        self.failed = next.is_err();
-        next.transpose()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicU32, Ordering};
 
+    use super::super::super::read::Runs;
     use super::super::super::records::Records;
     use super::super::life::Life;
     use super::*;
@@ -296,7 +274,7 @@ mod tests {
     }
 
     fn read(reader: &Arc<StreamReader>, until: Position) -> Vec<Vec<u8>> {
-        let runs = StreamRuns::new(Arc::clone(reader), Position::START, until);
+        let runs = Runs::from(StreamRuns::new(Arc::clone(reader), Position::START, until));
         let records =
             |run: Run| run.records(Position::START).map(|(_, record)| record.to_vec()).collect::<Vec<_>>();
         runs.flat_map(|run| records(run.unwrap())).collect()
@@ -323,7 +301,7 @@ mod tests {
     #[test]
     fn what_was_there_and_is_not_is_an_error() {
         let short = reader(4, 0);
-        let runs = StreamRuns::new(short, Position::START, Position::in_stream(4));
+        let runs = Runs::from(StreamRuns::new(short, Position::START, Position::in_stream(4)));
         assert!(matches!(runs.last(), Some(Err(ReadError::Damaged { .. }))), "message 4 is another's");
     }
 }
