@@ -4,11 +4,10 @@
 use proptest::prelude::*;
 use proptest::sample::Index;
 
+use super::journal::Journal;
 use super::*;
-use crate::domain::cause::Cause;
 use crate::domain::schedule::terms::{AreaPlaces, AreaWish, PriceType};
 use crate::domain::venue::{Area, VenueArea};
-use crate::record::{self, Fact, FactRef};
 
 pub(super) const PIT: Area = Area(0);
 pub(super) const LAWN: Area = Area(1);
@@ -514,7 +513,7 @@ fn wish_of(seats: &[u32], areas: &[(u16, u32)]) -> Wish {
 struct Both {
     sale: Sale,
     model: Model,
-    journal: Vec<(Vec<u8>, Timestamp)>,
+    journal: Journal,
 }
 
 impl Both {
@@ -535,10 +534,7 @@ impl Both {
         assert_eq!(after.seats_version() - before.seats_version(), u64::from(is_seen));
         assert_eq!(before.seats_sum() == after.seats_sum(), !is_seen);
 
-        let mut bytes = Vec::new();
-        let fact = FactRef::Schedule(after.number(), event);
-        record::encode_fact(&mut bytes, after.version(), self.sale.now, Cause::default(), fact);
-        self.journal.push((bytes, self.sale.now));
+        self.journal.push(after, event, self.sale.now);
     }
 
     fn tick(&mut self) {
@@ -654,24 +650,6 @@ impl Both {
             assert_eq!(schedule.amount_of(kept).minor(), seats + places);
         }
     }
-
-    /// Replays the journal from the beginning, and reads the state from its section of a snapshot.
-    fn compare_replayed(&self) {
-        let mut replayed = Schedule::create(creation_with_areas(), layout_with_areas(), START);
-        for (bytes, at) in &self.journal {
-            let Fact::Schedule(_, event) = record::decode(bytes).unwrap().fact else {
-                panic!("a schedule's")
-            };
-            replayed.apply(&event, *at, None);
-        }
-        assert!(replayed == self.sale.schedule, "R1: replay");
-
-        let bytes = record::encode_schedule(&Image::of(&self.sale.schedule));
-        let restored = record::decode_schedule(&bytes).unwrap().restore(layout_with_areas());
-        restored.check_invariants();
-        assert!(restored == self.sale.schedule, "R1: a snapshot");
-        assert_eq!(restored.seats_sum(), self.sale.schedule.seats_sum());
-    }
 }
 
 proptest! {
@@ -681,11 +659,11 @@ proptest! {
     fn seats_and_places_are_what_the_bookings_of_a_model_have(steps in steps()) {
         let schedule = Schedule::create(creation_with_areas(), layout_with_areas(), START);
         let sale = Sale { schedule, now: START, nonce: 100 };
-        let mut both = Both { sale, model: Model::default(), journal: Vec::new() };
+        let mut both = Both { sale, model: Model::default(), journal: Journal::default() };
         both.ask(AnyCommand::Open, &Ok(true));
         for step in steps {
             both.step(step);
         }
-        both.compare_replayed();
+        both.journal.check(&both.sale.schedule, creation_with_areas(), &layout_with_areas());
     }
 }

@@ -9,6 +9,7 @@ mod areas;
 mod aside;
 mod hold;
 mod inside;
+mod journal;
 mod keys;
 mod model;
 mod orders;

@@ -8,6 +8,7 @@
 use proptest::prelude::*;
 
 use super::areas::{LAWN, PIT, layout_with_areas, places, plan_with_areas, prices_with_areas};
+use super::journal::Journal;
 use super::orders::order_of;
 use super::*;
 use crate::domain::ids::AllotmentId;
@@ -16,7 +17,6 @@ use crate::domain::schedule::allotments::AllotmentTerms;
 use crate::domain::schedule::orders::{OrderMethod, OrderWish};
 use crate::domain::schedule::terms::{LineKind, Terms};
 use crate::domain::venue::Area;
-use crate::record::{self, Fact};
 
 const HOLD: u64 = 300_000;
 const RETENTION: u64 = 3_600_000;
@@ -269,8 +269,7 @@ fn areas_of(terms: Option<&Terms>) -> [u32; 2] {
 struct World {
     sale: Sale,
     model: Model,
-    events: Vec<(Event, Timestamp)>,
-    image: Option<(Image, usize)>,
+    journal: Journal,
 }
 
 impl World {
@@ -284,7 +283,7 @@ impl World {
             asides: Vec::new(),
         };
         let sale = Sale { schedule, now: START, nonce: 100 };
-        Self { sale, model, events: Vec::new(), image: None }
+        Self { sale, model, journal: Journal::default() }
     }
 
     fn creation() -> Creation {
@@ -292,19 +291,16 @@ impl World {
     }
 
     fn tick(&mut self) {
-        let now = self.sale.now;
-        let came = self.sale.tick();
-        self.events.extend(came.into_iter().map(|event| (event, now)));
+        self.journal.tick(&mut self.sale);
         self.model.tick();
     }
 
     /// Asks, and keeps what happened.
     fn ask(&mut self, command: impl Into<AnyCommand>) -> Outcome {
         self.tick();
-        let now = self.sale.now;
         let outcome = self.sale.ask(&command.into());
         if let Ok(Some(event)) = &outcome {
-            self.events.push((event.clone(), now));
+            self.journal.push(&self.sale.schedule, event, self.sale.now);
         }
         outcome
     }
@@ -354,7 +350,7 @@ impl World {
                     booking.ended = Some(now);
                 }
             }
-            Step::Image => self.image = Some((Image::of(&self.sale.schedule), self.events.len())),
+            Step::Image => self.journal.take_image(&self.sale.schedule),
         }
         self.check();
     }
@@ -695,35 +691,6 @@ impl World {
         assert_eq!(payment.state(), state);
         assert_eq!(OrderPayment::find(schedule, payment.id), Some(payment));
     }
-
-    /// What happened, written and read, makes the same schedule: from the beginning, and on top of an image.
-    fn replay(&self) {
-        let through_codec = |event: &Event| {
-            let mut bytes = Vec::new();
-            let fact = record::FactRef::Schedule(ScheduleNumber(7), event);
-            record::encode_fact(&mut bytes, 1, START, None, fact);
-            let Fact::Schedule(_, event) = record::decode(&bytes).unwrap().fact else {
-                panic!("another fact")
-            };
-            event
-        };
-        let mut replayed = Schedule::create(Self::creation(), layout_with_areas(), START);
-        for (event, at) in &self.events {
-            replayed.apply(&through_codec(event), *at, None);
-        }
-        assert!(replayed == self.sale.schedule, "R1: replay");
-        assert_eq!(inside::inside(&replayed), inside::inside(&self.sale.schedule), "R1: every field");
-
-        if let Some((image, from)) = &self.image {
-            let read = record::decode_schedule(&record::encode_schedule(image)).unwrap();
-            let mut restored = read.restore(layout_with_areas());
-            restored.check_invariants();
-            for (event, at) in &self.events[*from..] {
-                restored.apply(&through_codec(event), *at, None);
-            }
-            assert!(restored == self.sale.schedule, "R1: replay on top of an image");
-        }
-    }
 }
 
 proptest! {
@@ -735,6 +702,6 @@ proptest! {
         for step in &steps {
             world.step(step);
         }
-        world.replay();
+        world.journal.check(&world.sale.schedule, World::creation(), &layout_with_areas());
     }
 }

@@ -5,15 +5,14 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 
 use super::areas::{LAWN, PIT, creation_with_areas, layout_with_areas};
+use super::journal::Journal;
 use super::selling::code;
 use super::*;
-use crate::domain::cause::Cause;
 use crate::domain::concert::{Fee, FeePer, PricedType, Tariff};
 use crate::domain::ids::{FeeId, PriceTypeId};
 use crate::domain::schedule::codes::{CodeTerms, Discount};
 use crate::domain::schedule::terms::{AreaPlaces, AreaWish, Best, LineKind, PriceType};
 use crate::domain::venue::Area;
-use crate::record::{self, Fact, FactRef};
 
 const ADULT: PriceType = PriceType::DEFAULT;
 const YOUTH: PriceType = PriceType(1);
@@ -448,7 +447,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 struct Both {
     sale: Sale,
     bookings: Vec<Booking>,
-    journal: Vec<(Vec<u8>, Timestamp)>,
+    journal: Journal,
 }
 
 const USERS: [&str; 3] = ["ann", "bob", "cat"];
@@ -459,7 +458,7 @@ impl Both {
         let mut both = Self {
             sale: Sale { schedule, now: START, nonce: 100 },
             bookings: Vec::new(),
-            journal: Vec::new(),
+            journal: Journal::default(),
         };
         both.ask(AnyCommand::Open).unwrap();
         for (text, discount, price_types) in [
@@ -477,10 +476,7 @@ impl Both {
     fn ask(&mut self, command: impl Into<AnyCommand>) -> Outcome {
         let outcome = self.sale.ask(&command.into());
         if let Ok(Some(event)) = &outcome {
-            let (schedule, mut bytes) = (&self.sale.schedule, Vec::new());
-            let fact = FactRef::Schedule(schedule.number(), event);
-            record::encode_fact(&mut bytes, schedule.version(), self.sale.now, Cause::default(), fact);
-            self.journal.push((bytes, self.sale.now));
+            self.journal.push(&self.sale.schedule, event, self.sale.now);
         }
         outcome
     }
@@ -548,23 +544,6 @@ impl Both {
             assert_eq!(fees, 3, "each fee once");
         }
     }
-
-    /// Replays the journal from the beginning, and reads the state from its section of a snapshot.
-    fn compare_replayed(&self) {
-        let creation = priced_with(Some(tariff()));
-        let mut replayed = Schedule::create(creation, layout_with_areas(), START);
-        for (bytes, at) in &self.journal {
-            let Fact::Schedule(_, event) = record::decode(bytes).unwrap().fact else {
-                panic!("a schedule's")
-            };
-            replayed.apply(&event, *at, None);
-        }
-        assert!(replayed == self.sale.schedule, "R1: replay");
-
-        let bytes = record::encode_schedule(&Image::of(&self.sale.schedule));
-        let restored = record::decode_schedule(&bytes).unwrap().restore(layout_with_areas());
-        assert!(restored == self.sale.schedule, "R1: a snapshot");
-    }
 }
 
 /// What the model knows of a refusal: whether it is for the price types, and which of their refusals it is.
@@ -591,6 +570,6 @@ proptest! {
             both.step(step);
             both.compare();
         }
-        both.compare_replayed();
+        both.journal.check(&both.sale.schedule, priced_with(Some(tariff())), &layout_with_areas());
     }
 }

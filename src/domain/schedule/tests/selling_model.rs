@@ -6,6 +6,7 @@
 
 use proptest::prelude::*;
 
+use super::journal::Journal;
 use super::selling::{code, opens, phase};
 use super::*;
 use crate::domain::ids::AllotmentId;
@@ -14,7 +15,6 @@ use crate::domain::schedule::codes::{AccessCode, CodeTerms, Discount};
 use crate::domain::schedule::policy::Phase;
 use crate::domain::schedule::terms::{AreaWish, PriceType};
 use crate::domain::venue::{Area, VenueArea};
-use crate::record::{self, Fact};
 
 const HOLD: u64 = 15_000;
 const USERS: [&str; 2] = ["ann", "bob"];
@@ -369,8 +369,7 @@ fn seats_of(seats: &[u32]) -> Arc<[Seat]> {
 struct World {
     sale: Sale,
     model: Model,
-    events: Vec<(Event, Timestamp)>,
-    image: Option<(Image, usize)>,
+    journal: Journal,
 }
 
 impl World {
@@ -402,18 +401,20 @@ impl World {
         };
         let schedule = Schedule::create(creation(plan), hall(), START);
         let sale = Sale { schedule, now: START, nonce: 100 };
-        Self { sale, model, events: Vec::new(), image: None }
+        Self { sale, model, journal: Journal::default() }
+    }
+
+    fn tick(&mut self) {
+        self.journal.tick(&mut self.sale);
+        self.model.tick();
     }
 
     /// Asks, and keeps what happened.
     fn ask(&mut self, command: &AnyCommand) -> Outcome {
-        let now = self.sale.now;
-        let came = self.sale.tick();
-        self.events.extend(came.into_iter().map(|event| (event, now)));
-        self.model.tick();
+        self.tick();
         let outcome = self.sale.ask(command);
         if let Ok(Some(event)) = &outcome {
-            self.events.push((event.clone(), now));
+            self.journal.push(&self.sale.schedule, event, self.sale.now);
         }
         outcome
     }
@@ -433,10 +434,7 @@ impl World {
             Step::Wait(millis) => {
                 self.model.now += millis;
                 self.sale.wait(*millis);
-                let now = self.sale.now;
-                let came = self.sale.tick();
-                self.events.extend(came.into_iter().map(|event| (event, now)));
-                self.model.tick();
+                self.tick();
             }
             Step::Hold { user, first, count, pit, code: text } => {
                 let (user, text, seats) = (USERS[*user], code(text), some_seats(*first, *count));
@@ -483,8 +481,8 @@ impl World {
             }
         }
         self.check();
-        if self.image.is_none() && self.events.len() > 10 {
-            self.image = Some((Image::of(&self.sale.schedule), self.events.len()));
+        if !self.journal.has_image() && self.journal.len() > 10 {
+            self.journal.take_image(&self.sale.schedule);
         }
     }
 
@@ -856,39 +854,6 @@ impl World {
             aside + u32::try_from((0..SEATS).filter(|seat| model.left_in(*seat).is_some()).count()).unwrap()
         );
     }
-
-    /// What happened, written and read, makes the same schedule: from the beginning, and on top of an image.
-    fn replay(&self) {
-        let through_codec = |event: &Event| {
-            let mut bytes = Vec::new();
-            record::encode_fact(
-                &mut bytes,
-                1,
-                START,
-                None,
-                record::FactRef::Schedule(ScheduleNumber(7), event),
-            );
-            let Fact::Schedule(_, event) = record::decode(&bytes).unwrap().fact else {
-                panic!("another fact")
-            };
-            event
-        };
-        let plan = Plan::clone(self.sale.schedule.plan());
-        let mut replayed = Schedule::create(creation(plan), hall(), START);
-        for (event, at) in &self.events {
-            replayed.apply(&through_codec(event), *at, None);
-        }
-        assert!(replayed == self.sale.schedule, "R1: replay");
-        if let Some((image, from)) = &self.image {
-            let read = record::decode_schedule(&record::encode_schedule(image)).unwrap();
-            let mut restored = read.restore(hall());
-            restored.check_invariants();
-            for (event, at) in &self.events[*from..] {
-                restored.apply(&through_codec(event), *at, None);
-            }
-            assert!(restored == self.sale.schedule, "R1: replay on top of an image");
-        }
-    }
 }
 
 fn code_of(text: &str) -> AccessCode {
@@ -904,6 +869,7 @@ proptest! {
         for step in &steps {
             world.step(step);
         }
-        world.replay();
+        let plan = Plan::clone(world.sale.schedule.plan());
+        world.journal.check(&world.sale.schedule, creation(plan), &hall());
     }
 }
