@@ -13,14 +13,16 @@ mod support;
 use std::sync::Arc;
 
 use criterion::{BatchSize, BenchmarkId, Criterion, criterion_group, criterion_main};
-use onsale::domain::ids::{ConcertId, ReservationNumber, ScheduleId, ScheduleNumber, SeatId, VenueId};
+use onsale::domain::ids::{
+    ConcertId, ReservationNumber, ScheduleId, ScheduleNumber, SeatId, UserId, VenueId,
+};
 use onsale::domain::money::Currency;
 use onsale::domain::schedule::codes::{CodePrefix, CodeTerms, Discount};
 use onsale::domain::schedule::policy::Policy;
 use onsale::domain::schedule::{
     AnyCommand, Caller, Command, Creation, Event, Limits, ReservationRef, Schedule, Wish,
 };
-use onsale::domain::time::Seconds;
+use onsale::domain::time::{Seconds, Timestamp};
 use onsale::domain::venue::{Layout, ListedSeat, RowSeats, Seat, Seating, Venue};
 use support::{NOW, area, concert, plan, user, venue, wish};
 
@@ -48,6 +50,17 @@ fn schedule_in(layout: Arc<Layout>, seats_per_user_max: u32) -> Schedule {
     schedule
 }
 
+fn hold_and_give_back(schedule: &mut Schedule, fan: &UserId, wish: Wish, now: Timestamp) {
+    let hold = Command::hold(fan.clone(), wish, 7);
+    let event = schedule.decide(&hold.into(), now).unwrap().unwrap();
+    schedule.apply(&event, now, None);
+    let Event::SeatsHeld { number, nonce, .. } = event else { unreachable!() };
+    let release =
+        Command::Release { reservation: ReservationRef { number, nonce }, caller: Caller::User(fan.clone()) };
+    let released = schedule.decide(&release.into(), now).unwrap().unwrap();
+    schedule.apply(&released, now, None);
+}
+
 fn hold_and_release(bench: &mut Criterion) {
     let mut schedule = schedule(200, 100);
     let seats: Arc<[Seat]> = [Seat(77), Seat(78)].into();
@@ -56,16 +69,7 @@ fn hold_and_release(bench: &mut Criterion) {
     bench.bench_function("decide and apply: hold two seats and release them", |bencher| {
         bencher.iter(|| {
             now = now.plus_millis(1);
-            let hold = Command::hold(fan.clone(), Wish::seats(Arc::clone(&seats)), 7);
-            let event = schedule.decide(&hold.into(), now).unwrap().unwrap();
-            schedule.apply(&event, now, None);
-            let Event::SeatsHeld { number, nonce, .. } = event else { unreachable!() };
-            let release = Command::Release {
-                reservation: ReservationRef { number, nonce },
-                caller: Caller::User(fan.clone()),
-            };
-            let released = schedule.decide(&release.into(), now).unwrap().unwrap();
-            schedule.apply(&released, now, None);
+            hold_and_give_back(&mut schedule, &fan, Wish::seats(Arc::clone(&seats)), now);
         });
     });
     let winner = Command::hold(user("winner"), Wish::seats(Arc::clone(&seats)), 1);
@@ -147,16 +151,7 @@ fn places_of_an_area(bench: &mut Criterion) {
         "decide and apply: hold three places of 100,000 with 50,000 holders, release them",
         |bencher| {
             bencher.iter(|| {
-                let hold = Command::hold(fan.clone(), wish(&[], &[(0, 3)]), 7);
-                let event = schedule.decide(&hold.into(), NOW).unwrap().unwrap();
-                schedule.apply(&event, NOW, None);
-                let Event::SeatsHeld { number, nonce, .. } = event else { unreachable!() };
-                let release = Command::Release {
-                    reservation: ReservationRef { number, nonce },
-                    caller: Caller::User(fan.clone()),
-                };
-                let released = schedule.decide(&release.into(), NOW).unwrap().unwrap();
-                schedule.apply(&released, NOW, None);
+                hold_and_give_back(&mut schedule, &fan, wish(&[], &[(0, 3)]), NOW);
             });
         },
     );
@@ -217,16 +212,7 @@ fn codes(bench: &mut Criterion) {
                 bencher.iter(|| {
                     now = now.plus_millis(1);
                     let wish = Wish { code: Some(Arc::clone(code.text())), ..Wish::seats([Seat(77)]) };
-                    let event =
-                        schedule.decide(&Command::hold(fan.clone(), wish, 7).into(), now).unwrap().unwrap();
-                    schedule.apply(&event, now, None);
-                    let Event::SeatsHeld { number, nonce, .. } = event else { unreachable!() };
-                    let release = Command::Release {
-                        reservation: ReservationRef { number, nonce },
-                        caller: Caller::User(fan.clone()),
-                    };
-                    let released = schedule.decide(&release.into(), now).unwrap().unwrap();
-                    schedule.apply(&released, now, None);
+                    hold_and_give_back(&mut schedule, &fan, wish, now);
                 });
             },
         );

@@ -2,6 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "support/directory.rs"]
+mod directory;
+
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -10,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use std::time::Duration;
 
+use directory::copy;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -985,14 +989,6 @@ fn buy(server: &Server, gateway: &str, user: &str, seat: &str) -> String {
     let done = call(api, &format!("/api/v1/payments/{order}/confirm"), "k", &confirm);
     assert_eq!(done["status"], "completed");
     order
-}
-
-fn copy(from: &Path, to: &Path) {
-    for (path, bytes) in contents(from) {
-        let to = to.join(path.strip_prefix(from).unwrap());
-        fs::create_dir_all(to.parent().unwrap()).unwrap();
-        fs::write(to, bytes).unwrap();
-    }
 }
 
 #[test]

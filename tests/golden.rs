@@ -9,6 +9,8 @@
     reason = "a test fails loudly, and its numbers are small"
 )]
 
+#[path = "support/directory.rs"]
+mod directory;
 mod support;
 
 use std::fmt::Write as _;
@@ -16,6 +18,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use directory::copy;
 use onsale::clock::{Clock, ManualClock};
 use onsale::domain::accounts::{AccountsImage, Shard};
 use onsale::domain::catalogue::CatalogueEvent;
@@ -59,19 +62,6 @@ use support::{hold, hold_command, key, open_with, release_command, user};
 
 fn golden(version: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("snapshots").join(version)
-}
-
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let to = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
-            copy(&entry.path(), &to);
-        } else {
-            fs::copy(entry.path(), to).unwrap();
-        }
-    }
 }
 
 /// Everything that a state says, in a fixed order, as text that a person can read in a diff.

@@ -2,28 +2,19 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "support/directory.rs"]
+mod directory;
 mod support;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use directory::copy;
 use onsale::engine::{Engine, EngineOpenError};
 use onsale::journal::{InspectError, Inspection, OpenError, OtherFormat, Position};
 use onsale::migrate::{MigrateError, migrate};
 use tempfile::TempDir;
-
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let (from, to) = entry.map(|entry| (entry.path(), to.join(entry.file_name()))).unwrap();
-        if from.is_dir() {
-            copy(&from, &to);
-        } else {
-            fs::copy(&from, &to).unwrap();
-        }
-    }
-}
 
 /// A directory of format 1, within one of its own.
 fn of_format_1() -> (TempDir, PathBuf) {

@@ -5,6 +5,8 @@
 //! against the description that the server gives of itself.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "../support/directory.rs"]
+mod directory;
 #[path = "../support/server.rs"]
 mod server;
 
@@ -52,6 +54,7 @@ use reqwest::{Method, RequestBuilder, Response};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use directory::copy;
 use server::{ADMIN, Server, token};
 
 pub(crate) const GET: Method = Method::GET;
@@ -166,20 +169,6 @@ impl Api {
     pub(crate) async fn statuses(&self) -> Vec<String> {
         let map = self.public(GET, "/schedules/s/seats").await.ok(200);
         map["seats"].as_array().unwrap().iter().map(|seat| text(&seat["status"])).collect()
-    }
-}
-
-/// Copies a directory with all that is in it.
-fn copy(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).unwrap();
-    for entry in std::fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let to = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
-            copy(&entry.path(), &to);
-        } else {
-            std::fs::copy(entry.path(), to).unwrap();
-        }
     }
 }
 

@@ -6,22 +6,10 @@ use std::process::{Command, Stdio};
 use reqwest::Method;
 use serde_json::json;
 
+use crate::directory::copy;
 use crate::server::{ADMIN, SECRET};
 use crate::servers::Servers;
 use crate::{environment, prepare, serve};
-
-fn copy(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).unwrap();
-    for entry in std::fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let to = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
-            copy(&entry.path(), &to);
-        } else {
-            std::fs::copy(entry.path(), to).unwrap();
-        }
-    }
-}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_log_that_forgot_is_told_of_and_no_start_goes_on_with_it_until_it_is_whole_again() {

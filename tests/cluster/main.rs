@@ -6,6 +6,8 @@
     reason = "a test fails loudly, and says what it measured"
 )]
 
+#[path = "../support/directory.rs"]
+mod directory;
 #[path = "../support/server.rs"]
 mod server;
 #[path = "../nats/servers.rs"]
@@ -81,14 +83,20 @@ async fn a_process_that_is_killed_is_followed_by_one_without_its_disk() {
     assert!(server.terminate().success());
 }
 
+/// A process that sells to a crowd.
+async fn begun(servers: &Servers, data: &Path) -> (Server, Crowd) {
+    let first = serve(data, &environment(servers, "1", "node-a"));
+    prepare(&first).await;
+    let crowd = Crowd::come(&first, 1);
+    crowd.acknowledged(ACKNOWLEDGED).await;
+    (first, crowd)
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_second_process_takes_over_and_the_first_stops_and_nothing_is_lost() {
     let Some(servers) = Servers::start(1) else { return };
     let (one, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let first = serve(one.path(), &environment(&servers, "1", "node-a"));
-    prepare(&first).await;
-    let crowd = Crowd::come(&first, 1);
-    crowd.acknowledged(ACKNOWLEDGED).await;
+    let (first, crowd) = begun(&servers, one.path()).await;
     let second = serve(other.path(), &environment(&servers, "1", "node-b"));
     assert_eq!(first.wait().code(), Some(3), "it ends by itself");
     crowd.turn_to(&second);
@@ -131,10 +139,7 @@ async fn feed(server: &Server) -> Vec<(u64, Value)> {
 async fn a_process_that_stood_still_while_another_took_over_acknowledges_nothing_more() {
     let Some(servers) = Servers::start(1) else { return };
     let (one, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let first = serve(one.path(), &environment(&servers, "1", "node-a"));
-    prepare(&first).await;
-    let crowd = Crowd::come(&first, 1);
-    crowd.acknowledged(ACKNOWLEDGED).await;
+    let (first, crowd) = begun(&servers, one.path()).await;
     let mut second = None;
     // Its clients wait meanwhile, and what they sent is carried out when it goes on: or rather, refused.
     first.pause(|| second = Some(serve(other.path(), &environment(&servers, "1", "node-b"))));
