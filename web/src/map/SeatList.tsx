@@ -1,11 +1,12 @@
 // The seats as a list and a grid, for everyone who doesn't use the picture: first the sections, then the rows of one.
 //
 // The grid is one stop of the tab key; arrows, Home and End, Page Up and Page Down move in it, Enter and Space choose.
-import { type ReadonlySignal, useComputed, useSignal } from "@preact/signals";
+import { type ReadonlySignal, type Signal, useComputed, useSignal } from "@preact/signals";
 import { useEffect, useMemo, useRef } from "preact/hooks";
 import { FREE, type Seats } from "./feed";
 import { type Choice, isMeant } from "./painter";
 import { at, type Mark, marksOf, type Plan, type Row } from "./plan";
+import type { Sight } from "./SeatMap";
 
 export interface SeatListTexts {
   sections: string;
@@ -64,9 +65,11 @@ export function SeatList(props: {
   prices: number[];
   price: (minor: number) => string;
   nameOf: (floor: string, section: string) => string;
-  onSection: (section: number | null) => void;
+  /** What the map shows: the section that is opened, and the seat that has the focus. */
+  sight: Signal<Sight>;
+  /** The seat that has the focus. */
+  pointed: Signal<number | null>;
   onPick: (seat: number) => void;
-  onFocus: (seat: number | null) => void;
   texts: SeatListTexts;
 }) {
   const { seats, texts } = props;
@@ -87,7 +90,7 @@ export function SeatList(props: {
           class="back"
           onClick={() => {
             open.value = null;
-            props.onSection(null);
+            props.sight.value = null;
             // Focus goes back to the section that one came from.
             requestAnimationFrame(() => list.current?.querySelector<HTMLElement>(`[data-section="${was}"]`)?.focus());
           }}
@@ -109,7 +112,7 @@ export function SeatList(props: {
             data-section={line.index}
             onClick={() => {
               open.value = line.index;
-              props.onSection(line.index);
+              props.sight.value = { section: line.index };
             }}
           >
             <span class="section-name">{line.name}</span>{" "}
@@ -267,9 +270,10 @@ function GridRow(
           }}
           onFocus={() => {
             latest.current.onCurrent(seat);
-            latest.current.onFocus(seat);
+            latest.current.pointed.value = seat;
+            latest.current.sight.value = { seat };
           }}
-          onBlur={() => latest.current.onFocus(null)}
+          onBlur={() => (latest.current.pointed.value = null)}
         >
           <span aria-hidden="true">{state === "chosen" ? "✓" : state === "taken" ? "×" : plan.numbers[seat]}</span>
         </span>

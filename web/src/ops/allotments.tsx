@@ -107,11 +107,7 @@ export function AllotDialog(props: { sale: Sale; list: Allotment[]; seats: strin
             <label for="allot-target">{t.value.allotment}</label>
             <select id="allot-target" value={target.value} onChange={(event) => (target.value = (event.target as HTMLSelectElement).value)}>
               <option value="">{t.value.newAllotment}</option>
-              {list.map(({ allotmentId, name, left }) => (
-                <option key={allotmentId} value={allotmentId}>
-                  {t.value.allotmentLeft(name, left)}
-                </option>
-              ))}
+              <AllotmentOptions list={list} />
             </select>
           </div>
         )}
@@ -260,5 +256,18 @@ function ReleaseDialog(props: { sale: Sale; allotment: Allotment; onClose: (isDo
         <Button onClick={() => props.onClose(false)}>{t.value.no}</Button>
       </div>
     </Dialog>
+  );
+}
+
+/** Allotments to choose from, each with what is left of it. */
+export function AllotmentOptions({ list }: { list: Allotment[] }) {
+  return (
+    <>
+      {list.map(({ allotmentId, name, left }) => (
+        <option key={allotmentId} value={allotmentId}>
+          {t.value.allotmentLeft(name, left)}
+        </option>
+      ))}
+    </>
   );
 }

@@ -10,13 +10,12 @@ import { Button, Field, Heading, Loading, Notice } from "../base/ui";
 import { BLOCKED, FREE } from "../map/feed";
 import type { Choice } from "../map/painter";
 import { marksOf } from "../map/plan";
-import { SeatList } from "../map/SeatList";
 import { SeatMap, type Sight } from "../map/SeatMap";
 import { type Allotment, sell } from "./acts";
-import { allotmentsOf, allottedSeats } from "./allotments";
+import { AllotmentOptions, allotmentsOf, allottedSeats } from "./allotments";
 import { zoneOf } from "./catalogue";
 import { isDark } from "./chart";
-import { Choice as OneOf, lookupPath, schedulePath, seatName, Status } from "./parts";
+import { ByList, Choice as OneOf, lookupPath, schedulePath, seatName, Status } from "./parts";
 import { ALLOTTED, COLOURS, DRAWING, pictureOf } from "./picture";
 import { Refused } from "./refusal";
 import type { Sale } from "./schedule";
@@ -212,11 +211,7 @@ export function CounterPart(props: { sale: Sale }) {
                   }}
                 >
                   <option value="">{t.value.noAllotment}</option>
-                  {list.map(({ allotmentId, name, left }) => (
-                    <option key={allotmentId} value={allotmentId}>
-                      {t.value.allotmentLeft(name, left)}
-                    </option>
-                  ))}
+                  <AllotmentOptions list={list} />
                 </select>
               </div>
             )
@@ -273,23 +268,7 @@ export function CounterPart(props: { sale: Sale }) {
             </Button>
           </div>
         </form>
-        <section class="by-list" aria-labelledby="by-list">
-          <h2 id="by-list">{t.value.byList}</h2>
-          <SeatList
-            seats={picture.seats}
-            choice={choice}
-            prices={[0, 0, 0, 0, 0]}
-            price={() => ""}
-            nameOf={t.value.sectionName}
-            onSection={(section) => (sight.value = section === null ? null : { section })}
-            onPick={pick}
-            onFocus={(seat) => {
-              pointed.value = seat;
-              if (seat !== null) sight.value = { seat };
-            }}
-            texts={t.value.list}
-          />
-        </section>
+        <ByList seats={picture.seats} choice={choice} sight={sight} pointed={pointed} onPick={pick} />
       </div>
     </div>
   );

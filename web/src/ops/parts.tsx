@@ -1,8 +1,13 @@
 // The small parts that the places of this page share.
+import type { ReadonlySignal, Signal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
 import type { Schemas } from "../base/api";
-import type { Plan } from "../map/plan";
 import { count, fullDay, time, type Zone } from "../base/language";
+import type { Seats } from "../map/feed";
+import type { Choice as Chosen } from "../map/painter";
+import type { Plan } from "../map/plan";
+import { SeatList } from "../map/SeatList";
+import type { Sight } from "../map/SeatMap";
 import { t } from "./texts";
 
 export type SaleStatus = Schemas["SaleStatus"];
@@ -116,4 +121,20 @@ export function inputAt(at: string | number | null | undefined): string {
 export function atOfInput(text: string): string | null {
   const date = new Date(text);
   return text && !Number.isNaN(date.getTime()) ? date.toISOString() : null;
+}
+
+/** The seats of the map as a list, for everyone who doesn't use the picture. What they cost is of no account here. */
+export function ByList(props: {
+  seats: Seats;
+  choice: ReadonlySignal<Chosen>;
+  sight: Signal<Sight>;
+  pointed: Signal<number | null>;
+  onPick: (seat: number) => void;
+}) {
+  return (
+    <section class="by-list" aria-labelledby="by-list">
+      <h2 id="by-list">{t.value.byList}</h2>
+      <SeatList {...props} prices={[]} price={() => ""} nameOf={t.value.sectionName} texts={t.value.list} />
+    </section>
+  );
 }

@@ -332,14 +332,7 @@ function Grades(props: { sale: Sale }) {
             <th scope="col" class="wide">
               {t.value.seatsWord}
             </th>
-            {STATUSES.map((name) => (
-              <th scope="col" class="number" key={name}>
-                {t.value.seatStatus[name]}
-              </th>
-            ))}
-            <th scope="col" class="number">
-              {t.value.soldPart}
-            </th>
+            <CountHeads />
           </tr>
         </thead>
         <tbody>
@@ -354,23 +347,48 @@ function Grades(props: { sale: Sale }) {
                 <td class="number" data-label={t.value.price}>
                   {money(price(name), schedule.currency)}
                 </td>
-                <td class="wide">
-                  <Bar seats={{ available: own[FREE]!, held: own[1]!, reserved: own[2]!, blocked: own[3]!, total }} />
-                </td>
-                {STATUSES.map((status, at) => (
-                  <td class="number" key={status} data-label={t.value.seatStatus[status]}>
-                    {count(own[at]!)}
-                  </td>
-                ))}
-                <td class="number" data-label={t.value.soldPart}>
-                  {percent(own[2]!, total)}
-                </td>
+                <CountCells counts={{ available: own[FREE]!, held: own[1]!, reserved: own[2]!, blocked: own[3]!, total }} />
               </tr>
             );
           })}
         </tbody>
       </table>
     </section>
+  );
+}
+
+/** The heads over {@link CountCells}, but for that of the bar, which says what is counted. */
+function CountHeads() {
+  return (
+    <>
+      {STATUSES.map((name) => (
+        <th scope="col" class="number" key={name}>
+          {t.value.seatStatus[name]}
+        </th>
+      ))}
+      <th scope="col" class="number">
+        {t.value.soldPart}
+      </th>
+    </>
+  );
+}
+
+/** How many places are where: as a bar, by their statuses, and which part of them is sold. */
+function CountCells({ counts }: { counts: Counts }) {
+  return (
+    <>
+      <td class="wide">
+        <Bar seats={counts} />
+      </td>
+      {STATUSES.map((status) => (
+        <td class="number" key={status} data-label={t.value.seatStatus[status]}>
+          {count(counts[status])}
+        </td>
+      ))}
+      <td class="number" data-label={t.value.soldPart}>
+        {percent(counts.reserved, counts.total)}
+      </td>
+    </>
   );
 }
 
@@ -391,14 +409,7 @@ function Areas(props: { sale: Sale }) {
             <th scope="col" class="wide">
               {t.value.placesWord}
             </th>
-            {STATUSES.map((name) => (
-              <th scope="col" class="number" key={name}>
-                {t.value.seatStatus[name]}
-              </th>
-            ))}
-            <th scope="col" class="number">
-              {t.value.soldPart}
-            </th>
+            <CountHeads />
           </tr>
         </thead>
         <tbody>
@@ -411,17 +422,7 @@ function Areas(props: { sale: Sale }) {
               <td class="number" data-label={t.value.price}>
                 {money(area.price, schedule.currency)}
               </td>
-              <td class="wide">
-                <Bar seats={{ ...area, total: area.capacity }} />
-              </td>
-              {STATUSES.map((status) => (
-                <td class="number" key={status} data-label={t.value.seatStatus[status]}>
-                  {count(area[status])}
-                </td>
-              ))}
-              <td class="number" data-label={t.value.soldPart}>
-                {percent(area.reserved, area.capacity)}
-              </td>
+              <CountCells counts={{ ...area, total: area.capacity }} />
             </tr>
           ))}
         </tbody>

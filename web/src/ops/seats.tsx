@@ -10,14 +10,13 @@ import { useLoaded } from "../base/load";
 import { Button, Notice } from "../base/ui";
 import { BLOCKED, FREE, type Seats } from "../map/feed";
 import type { Choice } from "../map/painter";
-import { SeatList } from "../map/SeatList";
 import { MARK, marksOf } from "../map/plan";
 import { SeatMap, type Sight } from "../map/SeatMap";
 import { type Allotment, receipt, setSeats } from "./acts";
 import { AllotDialog, Allotments, allotmentsOf, allottedSeats, changeSeats } from "./allotments";
 import { isDark } from "./chart";
 import { EventWords, historyOf, HistoryTable } from "./history";
-import { Choice as OneOf, inputAt, instantOfDay, seatName } from "./parts";
+import { ByList, Choice as OneOf, inputAt, instantOfDay, seatName } from "./parts";
 import { ALLOTTED, COLOURS, DRAWING, type Picture, pictureOf } from "./picture";
 import { Refused } from "./refusal";
 import type { Sale } from "./schedule";
@@ -121,23 +120,7 @@ export function SeatsPart(props: { sale: Sale }) {
             allotted={allotted}
             onAllotted={() => void readAllotments()}
           />
-          <section class="by-list" aria-labelledby="by-list">
-            <h2 id="by-list">{t.value.byList}</h2>
-            <SeatList
-              seats={picture.seats}
-              choice={choice}
-              prices={[0, 0, 0, 0]}
-              price={() => ""}
-              nameOf={t.value.sectionName}
-              onSection={(section) => (sight.value = section === null ? null : { section })}
-              onPick={pick}
-              onFocus={(seat) => {
-                pointed.value = seat;
-                if (seat !== null) sight.value = { seat };
-              }}
-              texts={t.value.list}
-            />
-          </section>
+          <ByList seats={picture.seats} choice={choice} sight={sight} pointed={pointed} onPick={pick} />
         </div>
       </div>
       {!isPast.value && allotments.value !== null && (

@@ -399,12 +399,9 @@ function Choosing(props: ChooserProps & { seats: Seats; held: Reservation | null
               prices={prices}
               price={price}
               nameOf={t.value.sectionName}
-              onSection={(section) => (sight.value = section === null ? null : { section })}
+              sight={sight}
+              pointed={pointed}
               onPick={pick}
-              onFocus={(seat) => {
-                pointed.value = seat;
-                if (seat !== null) sight.value = { seat };
-              }}
               texts={t.value.list}
             />
           </section>

@@ -1,1 +1,0 @@
-import"./shop.chunk-F6MYGIYX.js";import"./shop.chunk-NOV75CWV.js";

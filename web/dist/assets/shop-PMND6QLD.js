@@ -1,0 +1,1 @@
+import"./shop.chunk-N7ZNWDUR.js";import"./shop.chunk-NOV75CWV.js";
