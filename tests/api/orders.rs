@@ -228,6 +228,9 @@ async fn a_key_is_one_order_before_and_after_it_is_cancelled_and_after_kill_9() 
     assert_eq!(again.header("idempotent-replayed"), "true");
     assert_eq!(again.ok(201), first);
     api.order("k", &cash(&[2])).await.refused(422, "idempotency_key_reused");
+    // Before anything of the other body is looked at.
+    let unknown = with(cash(&[1]), "seats", json!(["nowhere"]));
+    api.order("k", &unknown).await.refused(422, "idempotency_key_reused");
 
     let api = api.kill_and_restart();
     assert_eq!(api.order("k", &cash(&[1])).await.ok(201), first);

@@ -3,7 +3,7 @@
 use super::accessible::Hall;
 use super::areas::{PIT, layout_with_areas, places, plan_with_areas, prices_with_areas};
 use super::*;
-use crate::domain::ids::{AllotmentId, PaymentNumber};
+use crate::domain::ids::{AllotmentId, PaymentNumber, PriceTypeId};
 use crate::domain::payments::{OrderPayment, State};
 use crate::domain::schedule::orders::{Order, OrderMethod, OrderWish};
 use crate::domain::schedule::terms::LineKind;
@@ -77,6 +77,36 @@ fn an_order_is_a_confirmed_reservation_and_its_own_payment_in_one_event() {
     let bought = sale.sell("ann", "A2");
     assert_eq!(OrderPayment::of(&sale.schedule, sale.get(bought)), None);
     assert!(sale.schedule.orders().map(|kept| kept.number).eq([order.number]));
+}
+
+#[test]
+fn price_types_that_were_read_from_another_list_are_refused() {
+    let mut sale = Sale::planned(plan());
+    let read = |types: &[&str], sale: &Sale| {
+        let types = types.iter().map(|id| PriceTypeId::parse(id).unwrap()).collect();
+        OrderWish { types: Some(types), ..order_of(Wish::seats(sale.seats("A1"))) }
+    };
+    let why = "the concert's price types have changed this moment: ask again";
+    let refused = Err(Refusal::Unfit { field: "scheduleId", why });
+    assert_eq!(sale.try_order(read(&["adult", "youth"], &sale)), refused);
+    sale.try_order(read(&[], &sale)).unwrap();
+}
+
+#[test]
+fn a_schedule_takes_as_many_orders_as_it_has_places_and_ten_thousand_that_were_cancelled() {
+    let mut schedule = Sale::planned(plan()).schedule;
+    let mut does = |command: AnyCommand| {
+        let event = schedule.decide(&command, START)?.unwrap();
+        schedule.apply(&event, START, None);
+        Ok(event)
+    };
+    let order = || Command::Order(Box::new(order_of(Wish::seats([Seat(0)])))).into();
+    for _ in 0..10_000 + layout().seat_count() {
+        let reservation = reference_of(does(order()).map(Some)).unwrap();
+        does(Command::Release { reservation, caller: Caller::Clerk }.into()).unwrap();
+    }
+    let why = "more of its orders were cancelled than can be kept";
+    assert_eq!(does(order()), Err(Refusal::Unfit { field: "scheduleId", why }));
 }
 
 #[test]
