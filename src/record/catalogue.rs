@@ -10,7 +10,8 @@ use super::fields::{
     KeyUseWire, KeyWire, More, Read, concert_id, currency_in, currency_out, grade_name, key_in, key_out,
     keys_in, keys_out, money, price_type_id, schedule_id, venue_id,
 };
-use super::schedule::{CreationWire, FeeWire, PlanWire};
+use super::prices::FeeWire;
+use super::schedule::{CreationWire, PlanWire};
 use crate::domain::catalogue::{Catalogue, CatalogueEvent, Listing, Replans};
 use crate::domain::concert::{Concert, NamedPriceType, PricedGrade};
 use crate::domain::ids::{ScheduleId, ScheduleNumber, SeatId};

@@ -15,10 +15,12 @@
 mod catalogue;
 mod fields;
 mod money;
+mod prices;
 mod room;
 mod schedule;
 mod section;
 mod selling;
+mod terms;
 mod users;
 pub mod v1;
 

@@ -8,26 +8,22 @@ use serde::{Deserialize, Serialize};
 use super::DecodeError;
 use super::catalogue::ArchivedWire;
 use super::fields::{
-    KeyUseWire, KeyWire, More, Read, concert_id, currency_in, currency_out, fee_id, instant_in, instant_out,
-    key_in, key_out, keys_in, keys_out, money, pages, price_type_id, schedule_id, seats_in, seats_out,
-    user_id, venue_id,
+    KeyUseWire, KeyWire, More, Read, concert_id, currency_in, currency_out, instant_in, instant_out, key_in,
+    key_out, keys_in, keys_out, pages, schedule_id, seats_in, seats_out, user_id, venue_id,
 };
+use super::prices::PricesWire;
 use super::selling::{
     AllotmentWire, CodeTermsWire, CodesWire, PhaseWire, allotment_id, aside_in, aside_out, code_in, phase_id,
     prefix_in,
 };
-use crate::domain::concert::{Fee, FeePer, PricedType, Prices, Tariff};
+use super::terms::{HeldMore, order_in, terms_in, terms_out};
 use crate::domain::ids::{PaymentId, ReservationNumber, ScheduleNumber, UserId};
-use crate::domain::money::Money;
-use crate::domain::schedule::orders::{Order, OrderMethod};
 use crate::domain::schedule::policy::{Casting, Plan, Policy, QueueOrder, QueuePolicy};
-use crate::domain::schedule::terms::{self, AreaPlaces, Line, LineKind, PriceType, Terms};
 use crate::domain::schedule::{
     Answer, Counts, Creation, End, Ended, Event, Image, Limits, Reservation, ReservationStatus, SaleStatus,
     Summary,
 };
 use crate::domain::time::{Seconds, Timestamp};
-use crate::domain::venue::Area;
 
 #[derive(Serialize, Deserialize)]
 pub(super) enum ScheduleEventWire<'a> {
@@ -133,48 +129,6 @@ pub(super) enum ReleasedMore {
     Areas(Vec<(u16, u32)>),
 }
 
-/// What a reservation has beside seats, in an event as in an image.
-#[derive(Serialize, Deserialize)]
-pub(super) enum HeldMore {
-    Terms(Box<TermsWire>),
-}
-
-#[derive(Serialize, Deserialize)]
-pub(super) struct TermsWire {
-    /// The area, the price type, the count.
-    areas: Vec<(u16, u8, u32)>,
-    price_types: Vec<u8>,
-    lines: Vec<LineWire>,
-    code: Option<String>,
-    allotment: Option<String>,
-    more: More<TermsMore>,
-}
-
-#[derive(Serialize, Deserialize)]
-enum TermsMore {
-    Order(OrderWire),
-}
-
-#[derive(Serialize, Deserialize)]
-struct OrderWire {
-    clerk: String,
-    method: u8,
-    reference: Option<String>,
-    name: Option<String>,
-    reason: Option<String>,
-    more: More,
-}
-
-#[derive(Serialize, Deserialize)]
-struct LineWire {
-    kind: u8,
-    name: String,
-    count: u32,
-    unit_amount: i64,
-    amount: i64,
-    refundable: bool,
-}
-
 #[derive(Serialize, Deserialize)]
 pub(super) struct CreationWire {
     number: u32,
@@ -246,38 +200,6 @@ pub(super) struct QueueWire {
 pub(super) struct LimitsWire {
     ended_retention: u32,
     keys_max: u32,
-    more: More,
-}
-
-#[derive(Serialize, Deserialize)]
-pub(super) struct PricesWire {
-    by_grade: Vec<u64>,
-    best_first: Vec<u16>,
-    more: More<PricesMore>,
-}
-
-#[derive(Serialize, Deserialize)]
-pub(super) enum PricesMore {
-    /// The price types and the fees.
-    Tariff(Vec<PricedTypeWire>, Vec<FeeWire>),
-}
-
-/// A price type with its prices, by the grades of the layout.
-#[derive(Serialize, Deserialize)]
-pub(super) struct PricedTypeWire {
-    id: String,
-    name: String,
-    by_grade: Vec<Option<u64>>,
-    more: More,
-}
-
-#[derive(Serialize, Deserialize)]
-pub(super) struct FeeWire {
-    id: String,
-    name: String,
-    amount: u64,
-    per: u8,
-    refundable: bool,
     more: More,
 }
 
@@ -725,81 +647,6 @@ impl LimitsWire {
     }
 }
 
-impl PricesWire {
-    pub(super) fn from_domain(prices: &Prices) -> Self {
-        Self {
-            by_grade: prices.by_grade.iter().map(|price| price.minor()).collect(),
-            best_first: prices.best_first.to_vec(),
-            more: prices.tariff.iter().map(|tariff| tariff_out(tariff)).collect(),
-        }
-    }
-
-    pub(super) fn into_domain(self) -> Read<Prices> {
-        let by_grade = self.by_grade.into_iter().map(money).collect::<Read<_>>()?;
-        let mut tariff = None;
-        for field in self.more {
-            match field {
-                PricesMore::Tariff(types, fees) => tariff = Some(Box::new(tariff_in(types, fees)?)),
-            }
-        }
-        Ok(Prices { by_grade, best_first: self.best_first.into(), tariff })
-    }
-}
-
-fn tariff_out(tariff: &Tariff) -> PricesMore {
-    let priced = |priced: &PricedType| {
-        let by_grade = priced.by_grade.iter().map(|price| price.map(Money::minor)).collect();
-        let (id, name) = (priced.id.to_string(), priced.name.to_string());
-        PricedTypeWire { id, name, by_grade, more: More::default() }
-    };
-    PricesMore::Tariff(
-        tariff.types.iter().map(priced).collect(),
-        tariff.fees.iter().map(FeeWire::from_domain).collect(),
-    )
-}
-
-fn tariff_in(types: Vec<PricedTypeWire>, fees: Vec<FeeWire>) -> Read<Tariff> {
-    let priced = |PricedTypeWire { id, name, by_grade, more: _ }| {
-        let price = |price: Option<u64>| price.map(money).transpose();
-        let by_grade = by_grade.into_iter().map(price).collect::<Read<_>>()?;
-        Ok(PricedType { id: price_type_id(&id)?, name: name.into(), by_grade })
-    };
-    Ok(Tariff {
-        types: types.into_iter().map(priced).collect::<Read<_>>()?,
-        fees: fees.into_iter().map(FeeWire::into_domain).collect::<Read<_>>()?,
-    })
-}
-
-impl FeeWire {
-    pub(super) fn from_domain(fee: &Fee) -> Self {
-        Self {
-            id: fee.id.to_string(),
-            name: fee.name.to_string(),
-            amount: fee.amount.minor(),
-            per: match fee.per {
-                FeePer::Seat => 0,
-                FeePer::Reservation => 1,
-            },
-            refundable: fee.refundable,
-            more: More::default(),
-        }
-    }
-
-    pub(super) fn into_domain(self) -> Read<Fee> {
-        Ok(Fee {
-            id: fee_id(&self.id)?,
-            name: self.name.into(),
-            amount: money(self.amount)?,
-            per: match self.per {
-                0 => FeePer::Seat,
-                1 => FeePer::Reservation,
-                _ => return Err(DecodeError::Value("how often a fee counts")),
-            },
-            refundable: self.refundable,
-        })
-    }
-}
-
 impl ScheduleImageWire {
     pub(super) fn from_domain(image: &Image) -> Self {
         // Prices that can still change stand with the creation. Bound ones have a field of their own, which
@@ -960,145 +807,6 @@ fn user_or_nobody(text: &str) -> Read<Option<UserId>> {
 }
 
 /// Reads the terms of an order, which has them all.
-fn order_in(more: More<HeldMore>) -> Read<Arc<Terms>> {
-    let terms = terms_in(more)?.filter(|terms| terms.order.is_some());
-    terms.ok_or(DecodeError::Value("an order's terms"))
-}
-
-fn terms_out(terms: Option<&Terms>) -> More<HeldMore> {
-    terms.map(|terms| HeldMore::Terms(Box::new(TermsWire::from_domain(terms)))).into_iter().collect()
-}
-
-fn terms_in(more: More<HeldMore>) -> Read<Option<Arc<Terms>>> {
-    let mut terms = None;
-    for field in more {
-        match field {
-            HeldMore::Terms(set) => terms = Some(Arc::new(set.into_domain()?)),
-        }
-    }
-    Ok(terms)
-}
-
-impl TermsWire {
-    fn from_domain(terms: &Terms) -> Self {
-        let area = |places: &AreaPlaces| (places.area.0, places.price_type.0, places.count);
-        let text = |text: &Option<Arc<str>>| text.as_deref().map(str::to_owned);
-        Self {
-            areas: terms.areas.iter().map(area).collect(),
-            price_types: terms.price_types.iter().map(|price_type| price_type.0).collect(),
-            lines: terms.lines.iter().map(LineWire::from_domain).collect(),
-            code: text(&terms.code),
-            allotment: text(&terms.allotment),
-            more: terms
-                .order()
-                .map(|order| TermsMore::Order(OrderWire::from_domain(order)))
-                .into_iter()
-                .collect(),
-        }
-    }
-
-    fn into_domain(self) -> Read<Terms> {
-        let area = |(area, price_type, count)| AreaPlaces {
-            area: Area(area),
-            price_type: PriceType(price_type),
-            count,
-        };
-        let mut order = None;
-        for field in self.more {
-            match field {
-                TermsMore::Order(set) => order = Some(Box::new(set.into_domain()?)),
-            }
-        }
-        let terms = Terms {
-            order,
-            areas: self.areas.into_iter().map(area).collect(),
-            price_types: self.price_types.into_iter().map(PriceType).collect(),
-            lines: self.lines.into_iter().map(LineWire::into_domain).collect::<Read<_>>()?,
-            code: self.code.map(Into::into),
-            allotment: self.allotment.map(Into::into),
-        };
-
-        // Whoever adds them up later takes it for granted that they have a sum.
-        let bounded = i64::try_from(Money::MAX.minor()).expect("2^53 fits");
-        let sum = terms.lines.iter().try_fold(0_i64, |sum, line| sum.checked_add(line.amount));
-        let within = terms.lines.iter().all(|line| (-bounded..=bounded).contains(&line.amount));
-        if !within || sum.and_then(terms::money).is_none() {
-            return Err(DecodeError::Value("a reservation's lines"));
-        }
-        Ok(terms)
-    }
-}
-
-impl OrderWire {
-    fn from_domain(order: &Order) -> Self {
-        let text = |text: &Option<Box<str>>| text.as_deref().map(str::to_owned);
-        Self {
-            clerk: order.clerk.to_string(),
-            method: match order.method {
-                OrderMethod::Cash => 0,
-                OrderMethod::CardTerminal => 1,
-                OrderMethod::Invoice => 2,
-                OrderMethod::Complimentary => 3,
-            },
-            reference: text(&order.reference),
-            name: text(&order.name),
-            reason: text(&order.reason),
-            more: More::default(),
-        }
-    }
-
-    fn into_domain(self) -> Read<Order> {
-        Ok(Order {
-            clerk: user_id(&self.clerk)?,
-            method: match self.method {
-                0 => OrderMethod::Cash,
-                1 => OrderMethod::CardTerminal,
-                2 => OrderMethod::Invoice,
-                3 => OrderMethod::Complimentary,
-                _ => return Err(DecodeError::Value("how an order was paid")),
-            },
-            reference: self.reference.map(Into::into),
-            name: self.name.map(Into::into),
-            reason: self.reason.map(Into::into),
-        })
-    }
-}
-
-impl LineWire {
-    fn from_domain(line: &Line) -> Self {
-        Self {
-            kind: match line.kind {
-                LineKind::Seat => 0,
-                LineKind::Area => 1,
-                LineKind::Fee => 2,
-                LineKind::Discount => 3,
-            },
-            name: line.name.to_string(),
-            count: line.count,
-            unit_amount: line.unit_amount,
-            amount: line.amount,
-            refundable: line.refundable,
-        }
-    }
-
-    fn into_domain(self) -> Read<Line> {
-        Ok(Line {
-            kind: match self.kind {
-                0 => LineKind::Seat,
-                1 => LineKind::Area,
-                2 => LineKind::Fee,
-                3 => LineKind::Discount,
-                _ => return Err(DecodeError::Value("a line's kind")),
-            },
-            name: self.name.into(),
-            count: self.count,
-            unit_amount: self.unit_amount,
-            amount: self.amount,
-            refundable: self.refundable,
-        })
-    }
-}
-
 impl AnswerWire {
     fn from_domain(answer: &Answer) -> Self {
         match answer {
