@@ -80,6 +80,18 @@ fn an_order_is_a_confirmed_reservation_and_its_own_payment_in_one_event() {
 }
 
 #[test]
+fn an_order_keeps_its_user_from_more_seats_and_not_from_fewer_or_others() {
+    let mut sale = Sale::open_with(|plan| plan.policy.seats_per_user_max = 2);
+    let hold = sale.hold("ann", "A1 A2");
+    let order = OrderWish { user: Some(user("ann")), ..order_of(Wish::seats(sale.seats("B1 B2 B3"))) };
+    sale.try_order(order).unwrap();
+    sale.exchange("ann", hold, "A1 A3").unwrap();
+    sale.exchange("ann", hold, "A3").unwrap();
+    let refused = Err(Refusal::SeatLimitExceeded { max: 2 });
+    assert_eq!(sale.exchange("ann", hold, "A3 A4"), refused);
+}
+
+#[test]
 fn price_types_that_were_read_from_another_list_are_refused() {
     let mut sale = Sale::planned(plan());
     let read = |types: &[&str], sale: &Sale| {
