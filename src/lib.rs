@@ -29,6 +29,7 @@
 //! - [`migrate`]: a data directory of the format before, brought to today's;
 //! - [`gateway`]: payment gateways; `mock_gateway` (feature `demo`): one to try and test with;
 //! - [`engine`]: the actors;
+//! - [`cluster`]: who has the log, where several processes share one;
 //! - [`clock`], [`files`]: what surrounds them;
 //! - with the feature `http`: `http`, the routes, and `config`, `telemetry`, `outbound`.
 
@@ -54,6 +55,7 @@ pub mod engine;
 pub mod http;
 
 pub mod clock;
+pub mod cluster;
 #[cfg(feature = "http")]
 pub mod config;
 pub mod files;

@@ -1,0 +1,148 @@
+//! Who is in a cluster, and who serves: what those who find it out tell those who route by it.
+//!
+//! Several processes share one log (`journal`), and one of them has it. The others are there to take it over, and hand every request to
+//! the one that has it.
+
+use core::fmt;
+use core::sync::atomic::{AtomicU64, Ordering};
+use core::time::Duration;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// A node's record, as the cluster knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// Its name.
+    pub node: String,
+    /// Where other nodes reach its API, such as `http://10.0.0.1:8080`, without a slash at its end.
+    pub address: String,
+    /// The version of its program.
+    pub version: String,
+    /// Tells two processes of one name apart.
+    pub boot: u128,
+    /// Whether it renews its lease.
+    pub is_alive: bool,
+    /// Whether it hands over what it has, and takes nothing.
+    pub is_draining: bool,
+}
+
+/// Who has the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Owner {
+    /// Nobody whose lease counts: it is being taken over.
+    Nobody,
+    /// This process, and it serves.
+    Me,
+    /// Another one, at this address.
+    Peer {
+        /// Its name.
+        node: String,
+        /// See [`Member::address`].
+        address: String,
+    },
+}
+
+/// The cluster as one node sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct View {
+    /// This node's name.
+    pub me: String,
+    /// Who has the log.
+    pub owner: Owner,
+    /// The log's life that the owner began; 0 where none is known.
+    pub epoch: u64,
+    /// Every node that is known, by name. This one is among them.
+    pub members: Vec<Member>,
+}
+
+/// Until when this process may answer from its state: as long as nobody else can have acknowledged a change that it lacks.
+///
+/// A clone shows the same. The instant only grows, until [`Reads::end`].
+#[derive(Clone)]
+pub struct Reads(Arc<Inner>);
+
+struct Inner {
+    /// Instants are counted from it.
+    origin: Instant,
+    /// Nanoseconds behind the origin; 0 where nothing may be read.
+    until: AtomicU64,
+}
+
+/// Says "for good", as for a process whose log nobody else can have.
+const FOR_GOOD: u64 = u64::MAX;
+/// Says that they ended. It is above every instant, so that nothing brings reads back.
+const ENDED: u64 = FOR_GOOD - 1;
+/// The last instant that is one.
+const LAST: u64 = ENDED - 1;
+
+impl Reads {
+    /// Makes one that never ends.
+    #[must_use]
+    pub fn for_good() -> Self {
+        Self(Arc::new(Inner { origin: Instant::now(), until: AtomicU64::new(FOR_GOOD) }))
+    }
+
+    /// Makes one that has not begun.
+    #[must_use]
+    pub fn none() -> Self {
+        Self(Arc::new(Inner { origin: Instant::now(), until: AtomicU64::new(0) }))
+    }
+
+    /// Lets reads go on until an instant, unless they ended for good or go on for longer.
+    pub fn extend(&self, until: Instant) {
+        let until = nanos(until.saturating_duration_since(self.0.origin));
+        self.0.until.fetch_max(until, Ordering::Relaxed);
+    }
+
+    /// Ends them for good.
+    pub fn end(&self) {
+        self.0.until.store(ENDED, Ordering::Relaxed);
+    }
+
+    /// Tells whether what was read until now may be answered, or may be answered `grace` after it had to end.
+    #[must_use]
+    pub fn may_answer(&self, grace: Duration) -> bool {
+        match self.0.until.load(Ordering::Relaxed) {
+            FOR_GOOD => true,
+            ENDED => false,
+            until => nanos(self.0.origin.elapsed()) < until.saturating_add(nanos(grace)),
+        }
+    }
+}
+
+fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).map_or(LAST, |nanos| nanos.min(LAST))
+}
+
+impl fmt::Debug for Reads {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Reads").field("may_answer", &self.may_answer(Duration::ZERO)).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_go_on_until_an_instant_and_end_for_good() {
+        let reads = Reads::none();
+        assert!(!reads.may_answer(Duration::ZERO));
+        reads.extend(Instant::now() + Duration::from_secs(3_600));
+        assert!(reads.may_answer(Duration::ZERO));
+        reads.extend(Instant::now());
+        assert!(reads.may_answer(Duration::ZERO), "an earlier instant takes nothing away");
+        reads.clone().end();
+        reads.extend(Instant::now() + Duration::from_secs(3_600));
+        assert!(!reads.may_answer(Duration::from_secs(7_200)), "nothing brings them back");
+        assert!(Reads::for_good().may_answer(Duration::ZERO));
+    }
+
+    #[test]
+    fn what_is_shown_may_go_on_for_a_grace() {
+        let reads = Reads::none();
+        reads.extend(Instant::now());
+        assert!(!reads.may_answer(Duration::ZERO));
+        assert!(reads.may_answer(Duration::from_secs(3_600)));
+    }
+}
