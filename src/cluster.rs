@@ -7,7 +7,8 @@ use core::fmt;
 use core::sync::atomic::{AtomicU64, Ordering};
 use core::time::Duration;
 use std::sync::Arc;
-use std::time::Instant;
+
+use tokio::time::Instant;
 
 /// A node's record, as the cluster knows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -128,13 +129,13 @@ mod tests {
     fn reads_go_on_until_an_instant_and_end_for_good() {
         let reads = Reads::none();
         assert!(!reads.may_answer(Duration::ZERO));
-        reads.extend(Instant::now() + Duration::from_secs(3_600));
+        reads.extend(Instant::now() + Duration::from_hours(1));
         assert!(reads.may_answer(Duration::ZERO));
         reads.extend(Instant::now());
         assert!(reads.may_answer(Duration::ZERO), "an earlier instant takes nothing away");
         reads.clone().end();
-        reads.extend(Instant::now() + Duration::from_secs(3_600));
-        assert!(!reads.may_answer(Duration::from_secs(7_200)), "nothing brings them back");
+        reads.extend(Instant::now() + Duration::from_hours(1));
+        assert!(!reads.may_answer(Duration::from_hours(2)), "nothing brings them back");
         assert!(Reads::for_good().may_answer(Duration::ZERO));
     }
 
@@ -143,6 +144,6 @@ mod tests {
         let reads = Reads::none();
         reads.extend(Instant::now());
         assert!(!reads.may_answer(Duration::ZERO));
-        assert!(reads.may_answer(Duration::from_secs(3_600)));
+        assert!(reads.may_answer(Duration::from_hours(1)));
     }
 }

@@ -10,13 +10,12 @@ use super::fields::{
     KeyUseWire, KeyWire, More, Read, concert_id, currency_in, currency_out, grade_name, key_in, key_out,
     keys_in, keys_out, money, price_type_id, schedule_id, venue_id,
 };
-use super::prices::FeeWire;
-use super::schedule::{CreationWire, PlanWire};
+use super::schedule::{ArchivedWire, CreationWire, FeeWire, PlanWire};
 use crate::domain::catalogue::{Catalogue, CatalogueEvent, Listing, Replans};
 use crate::domain::concert::{Concert, NamedPriceType, PricedGrade};
 use crate::domain::ids::{ScheduleId, ScheduleNumber, SeatId};
 use crate::domain::keys::KeyList;
-use crate::domain::schedule::{Archived, Creation};
+use crate::domain::schedule::Creation;
 use crate::domain::time::Timestamp;
 use crate::domain::venue::{
     Coordinate, Layout, Line, ListedSeat, Outline, Point, Row, RowSeats, Seating, Section, Venue, VenueArea,
@@ -154,14 +153,6 @@ struct GradeWire {
 enum GradeMore {
     /// Those of other price types than the default.
     Prices(Vec<(String, u64)>),
-}
-
-#[derive(Serialize, Deserialize)]
-pub(super) struct ArchivedWire {
-    version: u64,
-    payments: u64,
-    opened: bool,
-    more: More,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -556,17 +547,6 @@ impl ConcertWire {
 fn non_empty<T>(items: impl Iterator<Item = T>) -> Option<Vec<T>> {
     let items: Vec<T> = items.collect();
     (!items.is_empty()).then_some(items)
-}
-
-impl ArchivedWire {
-    pub(super) fn from_domain(archived: Archived) -> Self {
-        let Archived { version, payments, opened } = archived;
-        Self { version, payments, opened, more: More::default() }
-    }
-
-    pub(super) fn into_domain(self) -> Archived {
-        Archived { version: self.version, payments: self.payments, opened: self.opened }
-    }
 }
 
 impl CatalogueImageWire {

@@ -13,14 +13,12 @@
 //! this folder only.
 
 mod catalogue;
+mod decode_error;
 mod fields;
 mod money;
-mod prices;
 mod room;
 mod schedule;
 mod section;
-mod selling;
-mod terms;
 mod users;
 pub mod v1;
 
@@ -48,6 +46,7 @@ use crate::domain::time::Timestamp;
 use crate::domain::users::{Event as UserEvent, UsersImage};
 use crate::domain::waiting_room::{self, RoomImage};
 
+pub use self::decode_error::DecodeError;
 pub use section::{decode_payments, decode_schedule, decode_sections, encode_payments, encode_schedule};
 
 /// The version of the format: 1 is format 2. It stands in every frame and snapshot, so a change of it is one of the journal's, too.
@@ -186,17 +185,6 @@ impl Section {
         let whole = core::iter::once_with(|| SectionWire::whole(self));
         people.chain(users).chain(whole).map(|section| section::encode(&section))
     }
-}
-
-/// Bytes that aren't a record of this format.
-#[derive(Debug, thiserror::Error)]
-pub enum DecodeError {
-    /// The codec doesn't read them.
-    #[error("the bytes are not of this format: {0}")]
-    Codec(#[from] bincode::Error),
-    /// They hold a value that can't be.
-    #[error("a field holds a value that cannot be: {0}")]
-    Value(&'static str),
 }
 
 #[derive(Serialize, Deserialize)]

@@ -1,27 +1,32 @@
 //! The wire format of schedules: their plans, their events, and their section of a snapshot.
 
+mod prices;
+mod selling;
+mod terms;
+
 use std::borrow::Cow;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+pub(super) use self::prices::FeeWire;
+use self::prices::PricesWire;
+use self::selling::{
+    AllotmentWire, CodeTermsWire, CodesWire, PhaseWire, allotment_id, aside_in, aside_out, code_in, phase_id,
+    prefix_in,
+};
+use self::terms::{HeldMore, order_in, terms_in, terms_out};
 use super::DecodeError;
-use super::catalogue::ArchivedWire;
 use super::fields::{
     KeyUseWire, KeyWire, More, Read, concert_id, currency_in, currency_out, instant_in, instant_out, key_in,
     key_out, keys_in, keys_out, pages, schedule_id, seats_in, seats_out, user_id, venue_id,
 };
-use super::prices::PricesWire;
-use super::selling::{
-    AllotmentWire, CodeTermsWire, CodesWire, PhaseWire, allotment_id, aside_in, aside_out, code_in, phase_id,
-    prefix_in,
-};
-use super::terms::{HeldMore, order_in, terms_in, terms_out};
+
 use crate::domain::ids::{PaymentId, ReservationNumber, ScheduleNumber, UserId};
 use crate::domain::schedule::policy::{Casting, Plan, Policy, QueueOrder, QueuePolicy};
 use crate::domain::schedule::{
-    Answer, Counts, Creation, End, Ended, Event, Image, Limits, Reservation, ReservationStatus, SaleStatus,
-    Summary,
+    Answer, Archived, Counts, Creation, End, Ended, Event, Image, Limits, Reservation, ReservationStatus,
+    SaleStatus, Summary,
 };
 use crate::domain::time::{Seconds, Timestamp};
 
@@ -238,6 +243,25 @@ pub(super) struct EndedWire {
     last_instant: u64,
     end: EndWire,
     more: More,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct ArchivedWire {
+    version: u64,
+    payments: u64,
+    opened: bool,
+    more: More,
+}
+
+impl ArchivedWire {
+    pub(super) fn from_domain(archived: Archived) -> Self {
+        let Archived { version, payments, opened } = archived;
+        Self { version, payments, opened, more: More::default() }
+    }
+
+    pub(super) fn into_domain(self) -> Archived {
+        Archived { version: self.version, payments: self.payments, opened: self.opened }
+    }
 }
 
 #[derive(Serialize, Deserialize)]

@@ -2,27 +2,27 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::DecodeError;
-use super::fields::{More, Read, fee_id, money, price_type_id};
+use super::super::DecodeError;
+use super::super::fields::{More, Read, fee_id, money, price_type_id};
 use crate::domain::concert::{Fee, FeePer, PricedType, Prices, Tariff};
 use crate::domain::money::Money;
 
 #[derive(Serialize, Deserialize)]
-pub(super) struct PricesWire {
+pub(in crate::record) struct PricesWire {
     by_grade: Vec<u64>,
     best_first: Vec<u16>,
     more: More<PricesMore>,
 }
 
 #[derive(Serialize, Deserialize)]
-pub(super) enum PricesMore {
+pub(in crate::record) enum PricesMore {
     /// The price types and the fees.
     Tariff(Vec<PricedTypeWire>, Vec<FeeWire>),
 }
 
 /// A price type with its prices, by the grades of the layout.
 #[derive(Serialize, Deserialize)]
-pub(super) struct PricedTypeWire {
+pub(in crate::record) struct PricedTypeWire {
     id: String,
     name: String,
     by_grade: Vec<Option<u64>>,
@@ -30,7 +30,7 @@ pub(super) struct PricedTypeWire {
 }
 
 #[derive(Serialize, Deserialize)]
-pub(super) struct FeeWire {
+pub(in crate::record) struct FeeWire {
     id: String,
     name: String,
     amount: u64,
@@ -40,7 +40,7 @@ pub(super) struct FeeWire {
 }
 
 impl PricesWire {
-    pub(super) fn from_domain(prices: &Prices) -> Self {
+    pub(in crate::record) fn from_domain(prices: &Prices) -> Self {
         Self {
             by_grade: prices.by_grade.iter().map(|price| price.minor()).collect(),
             best_first: prices.best_first.to_vec(),
@@ -48,7 +48,7 @@ impl PricesWire {
         }
     }
 
-    pub(super) fn into_domain(self) -> Read<Prices> {
+    pub(in crate::record) fn into_domain(self) -> Read<Prices> {
         let by_grade = self.by_grade.into_iter().map(money).collect::<Read<_>>()?;
         let mut tariff = None;
         for field in self.more {
@@ -85,7 +85,7 @@ fn tariff_in(types: Vec<PricedTypeWire>, fees: Vec<FeeWire>) -> Read<Tariff> {
 }
 
 impl FeeWire {
-    pub(super) fn from_domain(fee: &Fee) -> Self {
+    pub(in crate::record) fn from_domain(fee: &Fee) -> Self {
         Self {
             id: fee.id.to_string(),
             name: fee.name.to_string(),
@@ -99,7 +99,7 @@ impl FeeWire {
         }
     }
 
-    pub(super) fn into_domain(self) -> Read<Fee> {
+    pub(in crate::record) fn into_domain(self) -> Read<Fee> {
         Ok(Fee {
             id: fee_id(&self.id)?,
             name: self.name.into(),

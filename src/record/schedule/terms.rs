@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::DecodeError;
-use super::fields::{More, Read, user_id};
+use super::super::DecodeError;
+use super::super::fields::{More, Read, user_id};
 use crate::domain::money::Money;
 use crate::domain::schedule::orders::{Order, OrderMethod};
 use crate::domain::schedule::terms::{self, AreaPlaces, Line, LineKind, PriceType, Terms};
@@ -14,12 +14,12 @@ use crate::domain::venue::Area;
 
 /// What a reservation has beside seats, in an event as in an image.
 #[derive(Serialize, Deserialize)]
-pub(super) enum HeldMore {
+pub(in crate::record) enum HeldMore {
     Terms(Box<TermsWire>),
 }
 
 #[derive(Serialize, Deserialize)]
-pub(super) struct TermsWire {
+pub(in crate::record) struct TermsWire {
     /// The area, the price type, the count.
     areas: Vec<(u16, u8, u32)>,
     price_types: Vec<u8>,
@@ -54,16 +54,16 @@ struct LineWire {
     refundable: bool,
 }
 
-pub(super) fn order_in(more: More<HeldMore>) -> Read<Arc<Terms>> {
+pub(in crate::record) fn order_in(more: More<HeldMore>) -> Read<Arc<Terms>> {
     let terms = terms_in(more)?.filter(|terms| terms.order.is_some());
     terms.ok_or(DecodeError::Value("an order's terms"))
 }
 
-pub(super) fn terms_out(terms: Option<&Terms>) -> More<HeldMore> {
+pub(in crate::record) fn terms_out(terms: Option<&Terms>) -> More<HeldMore> {
     terms.map(|terms| HeldMore::Terms(Box::new(TermsWire::from_domain(terms)))).into_iter().collect()
 }
 
-pub(super) fn terms_in(more: More<HeldMore>) -> Read<Option<Arc<Terms>>> {
+pub(in crate::record) fn terms_in(more: More<HeldMore>) -> Read<Option<Arc<Terms>>> {
     let mut terms = None;
     for field in more {
         match field {

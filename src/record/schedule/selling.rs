@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::DecodeError;
-use super::fields::{More, Read, grade_name, instant_in, instant_out, money, seats_in, seats_out};
+use super::super::DecodeError;
+use super::super::fields::{More, Read, grade_name, instant_in, instant_out, money, seats_in, seats_out};
 use crate::domain::ids::{AllotmentId, GradeName, PhaseId};
 use crate::domain::schedule::allotments::{AllotmentTerms, AsidePlaces};
 use crate::domain::schedule::codes::{
@@ -16,7 +16,7 @@ use crate::domain::time::Timestamp;
 use crate::domain::venue::Area;
 
 #[derive(Serialize, Deserialize)]
-pub(super) struct PhaseWire {
+pub(in crate::record) struct PhaseWire {
     id: String,
     name: String,
     opens_at: u64,
@@ -27,7 +27,7 @@ pub(super) struct PhaseWire {
 }
 
 #[derive(Serialize, Deserialize)]
-pub(super) struct CodeTermsWire {
+pub(in crate::record) struct CodeTermsWire {
     phases: Vec<String>,
     allotment: Option<String>,
     discount: Option<DiscountWire>,
@@ -47,7 +47,7 @@ enum DiscountWire {
 }
 
 #[derive(Serialize, Deserialize)]
-pub(super) struct CodesWire {
+pub(in crate::record) struct CodesWire {
     named: Vec<NamedWire>,
     batches: Vec<BatchWire>,
     more: More,
@@ -74,7 +74,7 @@ struct BatchWire {
 }
 
 #[derive(Serialize, Deserialize)]
-pub(super) struct AllotmentWire {
+pub(in crate::record) struct AllotmentWire {
     id: String,
     name: String,
     reason: Option<String>,
@@ -89,31 +89,31 @@ enum AllotmentMore {
     Areas(Vec<(u16, u32)>),
 }
 
-pub(super) fn aside_out(areas: &[AsidePlaces]) -> Vec<(u16, u32)> {
+pub(in crate::record) fn aside_out(areas: &[AsidePlaces]) -> Vec<(u16, u32)> {
     areas.iter().map(|places| (places.area.0, places.count)).collect()
 }
 
-pub(super) fn aside_in(areas: Vec<(u16, u32)>) -> Read<Arc<[AsidePlaces]>> {
+pub(in crate::record) fn aside_in(areas: Vec<(u16, u32)>) -> Read<Arc<[AsidePlaces]>> {
     if !areas.is_sorted_by(|(one, _), (next, _)| one < next) {
         return Err(DecodeError::Value("the order of an allotment's areas"));
     }
     Ok(areas.into_iter().map(|(area, count)| AsidePlaces { area: Area(area), count }).collect())
 }
 
-pub(super) fn phase_id(text: &str) -> Read<PhaseId> {
+pub(in crate::record) fn phase_id(text: &str) -> Read<PhaseId> {
     PhaseId::parse(text).map_err(|_| DecodeError::Value("a phase's id"))
 }
 
-pub(super) fn allotment_id(text: &str) -> Read<AllotmentId> {
+pub(in crate::record) fn allotment_id(text: &str) -> Read<AllotmentId> {
     AllotmentId::parse(text).map_err(|_| DecodeError::Value("an allotment's id"))
 }
 
-pub(super) fn code_in(text: &str) -> Read<AccessCode> {
+pub(in crate::record) fn code_in(text: &str) -> Read<AccessCode> {
     let code = AccessCode::parse(text).ok().filter(|code| code.as_str() == text);
     code.ok_or(DecodeError::Value("a code"))
 }
 
-pub(super) fn prefix_in(text: &str) -> Read<CodePrefix> {
+pub(in crate::record) fn prefix_in(text: &str) -> Read<CodePrefix> {
     let prefix = CodePrefix::parse(text).ok().filter(|prefix| prefix.as_str() == text);
     prefix.ok_or(DecodeError::Value("a prefix of codes"))
 }
@@ -127,7 +127,7 @@ fn names_in(names: &[String]) -> Read<Vec<GradeName>> {
 }
 
 impl PhaseWire {
-    pub(super) fn from_domain(phase: &Phase) -> Self {
+    pub(in crate::record) fn from_domain(phase: &Phase) -> Self {
         Self {
             id: phase.id.to_string(),
             name: phase.name.clone(),
@@ -139,7 +139,7 @@ impl PhaseWire {
         }
     }
 
-    pub(super) fn into_domain(self) -> Read<Phase> {
+    pub(in crate::record) fn into_domain(self) -> Read<Phase> {
         Ok(Phase {
             id: phase_id(&self.id)?,
             name: self.name,
@@ -152,7 +152,7 @@ impl PhaseWire {
 }
 
 impl CodeTermsWire {
-    pub(super) fn from_domain(terms: &CodeTerms) -> Self {
+    pub(in crate::record) fn from_domain(terms: &CodeTerms) -> Self {
         Self {
             phases: terms.phases.iter().map(ToString::to_string).collect(),
             allotment: terms.allotment.as_ref().map(ToString::to_string),
@@ -173,7 +173,7 @@ impl CodeTermsWire {
         }
     }
 
-    pub(super) fn into_domain(self) -> Read<CodeTerms> {
+    pub(in crate::record) fn into_domain(self) -> Read<CodeTerms> {
         let discount = match self.discount {
             None => None,
             Some(DiscountWire::Percent(percent @ 1..=100)) => Some(Discount::Percent(percent)),
@@ -196,7 +196,7 @@ impl CodeTermsWire {
 }
 
 impl CodesWire {
-    pub(super) fn from_domain(codes: &Codes) -> Self {
+    pub(in crate::record) fn from_domain(codes: &Codes) -> Self {
         let (named, batches) = codes.image();
         let named = named.into_iter().map(|named| NamedWire {
             code: named.code.to_string(),
@@ -216,7 +216,7 @@ impl CodesWire {
         Self { named: named.collect(), batches: batches.collect(), more: More::default() }
     }
 
-    pub(super) fn into_domain(self) -> Read<Codes> {
+    pub(in crate::record) fn into_domain(self) -> Read<Codes> {
         let named = |named: NamedWire| {
             let (used, seats) = named.uses;
             Ok(NamedImage {
@@ -247,7 +247,7 @@ impl CodesWire {
 }
 
 impl AllotmentWire {
-    pub(super) fn from_domain(terms: &AllotmentTerms) -> Self {
+    pub(in crate::record) fn from_domain(terms: &AllotmentTerms) -> Self {
         Self {
             id: terms.id.to_string(),
             name: terms.name.clone(),
@@ -261,7 +261,7 @@ impl AllotmentWire {
         }
     }
 
-    pub(super) fn into_domain(self) -> Read<AllotmentTerms> {
+    pub(in crate::record) fn into_domain(self) -> Read<AllotmentTerms> {
         let seats = seats_in(self.seats);
         if !seats.is_sorted_by(|one, next| one < next) {
             return Err(DecodeError::Value("the order of an allotment's seats"));
