@@ -353,11 +353,13 @@ pub(crate) async fn make(engine: &Engine, call: &Call, key: Option<KeyUse>, nonc
         | Call::MakeCodes { .. }
         | Call::EndCode { .. }
         | Call::SetAside { .. }
-        | Call::GiveBack { .. } => unreachable!("it was asked before"),
+        | Call::GiveBack { .. }
+        | Call::Close { .. }
+        | Call::Cancel { .. }
+        | Call::Block { .. } => unreachable!("it was asked before"),
         Call::Hold { user: who, schedule, wish } => {
             let entry = find(schedule)?;
-            let (wish, _) = named(wish, &entry);
-            let command = Command::hold(who.clone(), wish, nonce);
+            let command = Command::hold(who.clone(), named(wish, &entry).0, nonce);
             Ok(acted(engine.act_by(&entry, command, user(key)).await?))
         }
         Call::Exchange { user: who, schedule, reservation, wish } => {
@@ -368,28 +370,13 @@ pub(crate) async fn make(engine: &Engine, call: &Call, key: Option<KeyUse>, nonc
         }
         Call::Order { schedule, wish, sale } => {
             let entry = find(schedule)?;
-            let (wish, types) = named(wish, &entry);
-            let Sale { user, allotment, amount, order } = (**sale).clone();
-            let payment_nonce = Dice::of(nonce, 2).next();
-            let order =
-                OrderWish { user, wish, types: Some(types), allotment, order, amount, nonce, payment_nonce };
-            Ok(acted(engine.act_by(&entry, Command::Order(Box::new(order)), admin()).await?))
+            let command = ordering(wish, sale, &entry, nonce);
+            Ok(acted(engine.act_by(&entry, command, admin()).await?))
         }
         Call::Release { caller, schedule, reservation } => {
             let cause = if let Caller::User(_) = caller { user(key) } else { admin() };
             let command = Command::Release { reservation: *reservation, caller: caller.clone() };
             Ok(acted(engine.act_by(&*find(schedule)?, command, cause).await?))
-        }
-        Call::Close { schedule } => {
-            Ok(acted(engine.act_by(&*find(schedule)?, Command::Close, admin()).await?))
-        }
-        Call::Cancel { schedule } => {
-            Ok(acted(engine.act_by(&*find(schedule)?, Command::Cancel, admin()).await?))
-        }
-        Call::Block { schedule, seats, free } => {
-            let seats = Arc::clone(seats);
-            let command = if *free { Command::Unblock { seats } } else { Command::Block { seats } };
-            Ok(acted(engine.act_by(&*find(schedule)?, command, admin()).await?))
         }
         Call::Pay { user, schedule, reservation, card } => {
             let method = if *card { Method::Card } else { Method::Balance };
@@ -465,6 +452,15 @@ fn named(wish: &Wish, entry: &ScheduleEntry) -> (Wish, Box<[PriceTypeId]>) {
     (read, types.collect())
 }
 
+/// Makes an order as the route does, which says by which list it has read the price types.
+fn ordering(wish: &Wish, sale: &Sale, entry: &ScheduleEntry, nonce: u64) -> Command {
+    let (wish, types) = named(wish, entry);
+    let Sale { user, allotment, amount, order } = sale.clone();
+    let payment_nonce = Dice::of(nonce, 2).next();
+    let types = Some(types);
+    Command::Order(Box::new(OrderWish { user, wish, types, allotment, order, amount, nonce, payment_nonce }))
+}
+
 fn acted(Done { answer, replayed }: Done<Answer>) -> Reply {
     let answer = match answer {
         Answer::Reservation(reservation) => Answered::Reservation(Box::new(reservation)),
@@ -473,7 +469,7 @@ fn acted(Done { answer, replayed }: Done<Answer>) -> Reply {
     Reply { answer, replayed }
 }
 
-/// Returns what an administrator asks of a schedule to prepare its sale. Codes are drawn from `nonce`.
+/// Returns what an administrator asks of a schedule. Codes are drawn from `nonce`.
 fn preparing(call: &Call, nonce: u64) -> Option<(&ScheduleId, Command)> {
     let parse = |code: &str| AccessCode::parse(code).expect("letters and digits");
     if let Call::PutCode { schedule, code, terms } = call {
@@ -493,6 +489,16 @@ fn preparing(call: &Call, nonce: u64) -> Option<(&ScheduleId, Command)> {
     }
     if let Call::GiveBack { schedule, id } = call {
         return Some((schedule, Command::ReleaseAllotment { id: id.clone() }));
+    }
+    if let Call::Close { schedule } = call {
+        return Some((schedule, Command::Close));
+    }
+    if let Call::Cancel { schedule } = call {
+        return Some((schedule, Command::Cancel));
+    }
+    if let Call::Block { schedule, seats, free } = call {
+        let seats = Arc::clone(seats);
+        return Some((schedule, if *free { Command::Unblock { seats } } else { Command::Block { seats } }));
     }
     None
 }

@@ -245,9 +245,10 @@ impl Book {
         }
         // Which attempt is answered isn't known: at the earliest, the first.
         let span = Span { since: asked.nonces.iter().map(|(_, at)| *at).min().unwrap_or(now), now };
-        let lie = match &asked.call {
-            Call::Order { sale, .. } => self.lie_of_office(&entry.read(), (wish, sale), refusal, span),
-            call => self.lie_of(&entry.read(), call.user(), wish, refusal, span),
+        let lie = if let Call::Order { sale, .. } = &asked.call {
+            self.lie_of_office(&entry.read(), (wish, sale), refusal, span)
+        } else {
+            self.lie_of(&entry.read(), asked.call.user(), wish, refusal, span)
         };
         if let Some((promise, why)) = lie {
             let codes = wish.code.as_deref().and_then(|code| self.code_known(id, code));

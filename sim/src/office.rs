@@ -3,7 +3,13 @@
 //! An order is sold while the sale is upcoming or closed, too, above users' limits, and never what somebody has, what is blocked, or what
 //! is set aside for others.
 
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "most calls and refusals have nothing to do with the box office"
+)]
+
 use onsale::domain::ids::ScheduleId;
+use onsale::domain::money::Money;
 use onsale::domain::payments::{OrderPayment, Payment, State};
 use onsale::domain::schedule::orders::OrderMethod;
 use onsale::domain::schedule::{Caller, Pick, Plan, Refusal, Reservation, ReservationStatus, Schedule, Wish};
@@ -14,7 +20,7 @@ use crate::door::{Lie, Source, Span};
 
 /// Returns what is taken for an order whose places cost so much; nothing for one that can't be.
 pub(crate) fn taken(sale: &Sale, cost: u64) -> Option<u64> {
-    let set = sale.amount.map(|amount| amount.minor());
+    let set = sale.amount.map(Money::minor);
     if sale.order.method == OrderMethod::Complimentary {
         return (set.unwrap_or(0) == 0).then_some(0);
     }

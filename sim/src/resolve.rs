@@ -89,29 +89,7 @@ fn call(world: &World, living: &Living, ask: Ask) -> Option<Call> {
             let caller = if admin { Caller::Admin } else { Caller::User(user(who)) };
             Call::Release { caller, schedule, reservation }
         }
-        Ask::Order { user: who, schedule, basket, sale } => {
-            let schedule = documents::schedule_id(schedule);
-            let wish = wish(world, &book, &schedule, Basket { code: CodePick::None, ..basket });
-            let sale = Sale {
-                user: who.map(user),
-                allotment: sale.allotment.map(documents::allotment_id),
-                amount: sale.amount.and_then(Money::new),
-                order: documents::order(sale.method, sale.reason),
-            };
-            Call::Order { schedule, wish, sale: Box::new(sale) }
-        }
-        Ask::CancelOrder { pick, by, any } => {
-            let sold = |kept: &Reservation| {
-                kept.status == ReservationStatus::Confirmed && (any || kept.order().is_some())
-            };
-            let (schedule, reservation, owner) = picked(living, &book, pick, sold)?;
-            let caller = match by {
-                Canceller::Clerk => Caller::Clerk,
-                Canceller::Admin => Caller::Admin,
-                Canceller::Owner => Caller::User(owner?),
-            };
-            Call::Release { caller, schedule, reservation }
-        }
+        Ask::Order { .. } | Ask::CancelOrder { .. } => at_box_office(world, living, &book, ask)?,
         Ask::Reprice { children } => Call::Reprice { concert: Box::new(documents::play(children)) },
         Ask::Pay { user: who, pick, card } => {
             let (schedule, reservation) =
@@ -184,6 +162,31 @@ fn call(world: &World, living: &Living, ask: Ask) -> Option<Call> {
         }
         Ask::Repeat { .. } => unreachable!("it makes no new request"),
     })
+}
+
+/// Makes what a clerk asks, or who cancels what a clerk sold.
+fn at_box_office(world: &World, living: &Living, book: &Book, ask: Ask) -> Option<Call> {
+    if let Ask::Order { user: who, schedule, basket, sale } = ask {
+        let schedule = documents::schedule_id(schedule);
+        let wish = wish(world, book, &schedule, Basket { code: CodePick::None, ..basket });
+        let sale = Sale {
+            user: who.map(user),
+            allotment: sale.allotment.map(documents::allotment_id),
+            amount: sale.amount.and_then(Money::new),
+            order: documents::order(sale.method, sale.reason),
+        };
+        return Some(Call::Order { schedule, wish, sale: Box::new(sale) });
+    }
+    let Ask::CancelOrder { pick, by, any } = ask else { return None };
+    let sold =
+        |kept: &Reservation| kept.status == ReservationStatus::Confirmed && (any || kept.order().is_some());
+    let (schedule, reservation, owner) = picked(living, book, pick, sold)?;
+    let caller = match by {
+        Canceller::Clerk => Caller::Clerk,
+        Canceller::Admin => Caller::Admin,
+        Canceller::Owner => Caller::User(owner?),
+    };
+    Some(Call::Release { caller, schedule, reservation })
 }
 
 /// Makes what an administrator asks to prepare a sale.

@@ -421,8 +421,8 @@ fn check_terms(schedule: &Schedule, kept: &Reservation, book: &mut Book) {
     let own = book.amounts(schedule, kept);
     let right = match (book.order_of(kept), kept.code()) {
         (Some(sale), _) => {
-            let same = kept.allotment() == sale.allotment.as_ref().map(AllotmentId::as_str);
-            same && kept.order() == Some(&sale.order) && own == [told]
+            let from = sale.allotment.as_ref().map(AllotmentId::as_str);
+            kept.allotment() == from && kept.order() == Some(&sale.order) && own == [told]
         }
         (None, None) => kept.allotment().is_none() && own == [told],
         (None, Some(code)) => {

@@ -380,7 +380,7 @@ fn price_types(dice: &mut Dice, setup: &Setup) -> Vec<Step> {
         seats: dice.between(1, 2),
         // The first row's, which are sold to both.
         first: first % usize::try_from(setup.row).expect("small"),
-        places: if dice.percent(30) { 1 } else { 0 },
+        places: u32::from(dice.percent(30)),
         youths: *dice.one(&[0, 0xff, if youths_only { 0xff } else { 0 }]) ^ youths(dice, 15),
         accessible: true,
         ..Basket::default()
