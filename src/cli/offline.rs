@@ -89,7 +89,8 @@ fn within<T>(
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let parts = HttpParts::new(&config, Arc::clone(&clock), CancellationToken::new())
             .map_err(Failure::settings)?;
-        let engine = Engine::open(engine_config(&config, clock)).await.map_err(|error| not_opened(&error))?;
+        let engine =
+            Engine::open(engine_config(&config, clock)).await.map_err(|error| not_opened(&error, &config))?;
         let site = App::new(engine.clone(), parts, None).site();
         let done = work(site, token).await;
 
@@ -192,8 +193,13 @@ fn machine() -> String {
 }
 
 /// Returns why the engine can't be opened, and what the operator can do.
-pub(super) fn not_opened(error: &EngineOpenError) -> Failure {
+pub(super) fn not_opened(error: &EngineOpenError, config: &Config) -> Failure {
     use journal::{OpenError, StoreError};
+    if error.is_deposed() {
+        return Failure::TakenOver(format!("the log was taken over while this process started: {error}"));
+    }
+
+    let is_local = config.cluster.log.is_empty();
     let what_to_do = match error {
         // Their own messages say what to do.
         EngineOpenError::Journal(
@@ -203,16 +209,19 @@ pub(super) fn not_opened(error: &EngineOpenError) -> Failure {
             | OpenError::Refused(_)
             | OpenError::Store { source: StoreError::Locked(_), .. },
         )
-        | EngineOpenError::Rebuild(_)
         | EngineOpenError::SnapshotAhead { .. }
         | EngineOpenError::Archive(_)
         | EngineOpenError::Clock { .. }
-        | EngineOpenError::Panicked => "",
+        | EngineOpenError::Deposed(_) => "",
+        _ if !is_local => {
+            ". What was acknowledged is kept, and nothing was deleted: look at the log's servers and at their newest data, and \
+             start again"
+        }
         EngineOpenError::Journal(_) | EngineOpenError::Snapshot(_) => {
             ". Nothing was changed: check that the directory is on a healthy disk with room left, and that this user may \
              read and write it, then start again"
         }
-        EngineOpenError::Read(_) => {
+        EngineOpenError::Read(_) | EngineOpenError::Rebuild(_) | EngineOpenError::Panicked => {
             ". Run `onsale verify` on the data directory to see what is wrong, and keep a copy of it"
         }
         EngineOpenError::Commit(_) => {

@@ -57,7 +57,8 @@ impl Source for Servers {
 
     fn at_leader(&self, from: u64) -> Result<Option<(u64, Bytes)>, NoAnswer> {
         let (session, Names { log, lane, .. }) = (Arc::clone(&self.session), self.names.clone());
-        self.session.block(async move { session.first_from(&log, &lane, from).await })
+        let found = self.session.block(async move { session.first_from(&log, &lane, from).await })?;
+        Ok(found.map(|found| (found.sequence, found.bytes)))
     }
 }
 
