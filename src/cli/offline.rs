@@ -231,3 +231,27 @@ pub(super) fn not_opened(error: &EngineOpenError, config: &Config) -> Failure {
 
     Failure::Failed(format!("the engine can't start: {error}{what_to_do}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use onsale::journal::CommitError;
+
+    use super::*;
+
+    #[test]
+    fn whoever_is_deposed_in_its_start_says_so_and_nobody_on_nats_is_sent_to_a_disk() {
+        let mut config = Config::defaults();
+        config.cluster.log = vec!["nats://127.0.0.1:4222".to_owned()];
+        let deposed = EngineOpenError::Deposed(Arc::from("node-b has taken the log over, as its life 2"));
+        let Failure::TakenOver(told) = not_opened(&deposed, &config) else { panic!("the exit code isn't 3") };
+        assert!(told.contains("was taken over") && told.contains("node-b"), "{told}");
+
+        for error in [EngineOpenError::Commit(CommitError::Unavailable), EngineOpenError::Panicked] {
+            let Failure::Failed(told) = not_opened(&error, &config) else { panic!("the exit code isn't 1") };
+            assert!(told.contains("servers"), "{told}");
+            assert!(!["verify", "disk", "directory"].iter().any(|word| told.contains(word)), "{told}");
+            let Failure::Failed(told) = not_opened(&error, &Config::defaults()) else { panic!() };
+            assert!(told.contains("verify") || told.contains("disk"), "{told}");
+        }
+    }
+}

@@ -281,7 +281,7 @@ impl Log {
         {
             return;
         }
-        core::future::pending().await
+        core::future::pending::<()>().await;
     }
 
     /// Waits until what keeps the log has been silent for too long, as [`LogHealth::is_silent`] says.

@@ -219,10 +219,7 @@ impl<P: Pen> Appender<P> {
         if !self.has_begun() {
             return true;
         }
-        let lost = match self.examine().await {
-            Err(_) => return false,
-            Ok(lost) => lost,
-        };
+        let Ok(lost) = self.examine().await else { return false };
         self.doubts = if lost.is_some() { self.doubts + 1 } else { 0 };
         match lost {
             None => self.vitals.lose(None),
@@ -457,7 +454,7 @@ impl<P: Pen> NatsLane<P> {
             match self.appender.pen.make_rest().await {
                 Ok(()) => (self.mark_last, self.without_rest) = (0, 0),
                 Err(why) => {
-                    tracing::error!(%why, "the stream of the log's snapshots is gone and can't be made anew")
+                    tracing::error!(%why, "the stream of the log's snapshots is gone and can't be made anew");
                 }
             }
         }

@@ -232,10 +232,10 @@ impl Claiming {
         let vitals = appender.vitals.clone();
         vitals.keep_from(oldest.sequence);
         let subject = names.frames(life.boot);
-        let shelf = Arc::new(Shelf { session, names, log_id, subject, vitals });
+        let snapshots = Arc::new(Shelf { session, names, log_id, subject, vitals });
         let Life { epoch, last: last_position, .. } = life;
         Ok(Claimed {
-            keeper: Arc::new(StreamKeeper { reader: Arc::new(reader), shelf }),
+            keeper: Arc::new(StreamKeeper { reader: Arc::new(reader), shelf: snapshots }),
             pen: StreamPen { appender, epoch, sight, seen },
             log_id,
             fingerprint_key: key,

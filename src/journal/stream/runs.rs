@@ -126,7 +126,10 @@ impl StreamReader {
         if sequence < self.oldest().sequence {
             return ReadError::Gone { oldest: Position::in_stream(self.oldest().sequence) };
         }
-        ReadError::Damaged { generation: 1, position: Position::in_stream(sequence), defect }
+        ReadError::Log {
+            position: Position::in_stream(sequence),
+            what: format!("message {sequence} is damaged: {defect}"),
+        }
     }
 }
 
@@ -303,6 +306,6 @@ mod tests {
     fn what_was_there_and_is_not_is_an_error() {
         let short = reader(4, 0);
         let runs = Runs::from(StreamRuns::new(short, Position::START, Position::in_stream(4)));
-        assert!(matches!(runs.last(), Some(Err(ReadError::Damaged { .. }))), "message 4 is another's");
+        assert!(matches!(runs.last(), Some(Err(ReadError::Log { .. }))), "message 4 is another's");
     }
 }

@@ -203,14 +203,20 @@ pub(super) fn check_history(shelf: &Shelf, sheet: &Sheet) -> Result<(), Snapshot
     }
 }
 
-/// Checks that the log has this life's last message: that its servers have forgotten nothing, and no other log is in its place.
+/// Checks that the log has this life's last message, and nothing of another life behind it: that its servers have forgotten nothing, no
+/// other log is in its place, and nobody has taken it over.
 pub(super) fn check_own(shelf: &Shelf) -> Result<(), SnapshotError> {
     let last = shelf.vitals.last();
-    let found = frame_from(shelf, last)?;
-    if found.is_some_and(|found| found.sequence == last && found.subject == shelf.subject) {
+    let is_own = |found: &Message| found.subject == shelf.subject;
+    let found = frame_from(shelf, last)?.filter(|found| found.sequence == last && is_own(found));
+    let what = if found.is_none() {
+        "the log's servers have lost what was acknowledged"
+    } else if frame_from(shelf, last + 1)?.is_some_and(|found| !is_own(&found)) {
+        "another process has taken the log over"
+    } else {
         return Ok(());
-    }
-    let source = io::Error::other("the log's servers have lost what was acknowledged");
+    };
+    let source = io::Error::other(what);
     Err(SnapshotError::Io { path: format!("{}, message {last}", shelf.names.log), source })
 }
 
