@@ -241,11 +241,12 @@ async fn close(engine: Engine) -> Result<(), Failure> {
     let closed = tokio::select! {
         closed = engine.close() => closed,
         () = journal.silent() => {
-            return Err(Failure::Failed(
-                "the log's servers don't answer, so it isn't known what became of the last changes, which nobody was acknowledged; \
-                 stopped without them. What was acknowledged is kept: look at the servers, and start again"
-                    .to_owned(),
-            ));
+            let lost = journal.health().lost;
+            let why = lost.map_or("don't answer".to_owned(), |lost| format!("have lost what was acknowledged ({lost})"));
+            return Err(Failure::Failed(format!(
+                "the log's servers {why}, so it isn't known what became of the last changes, which nobody was acknowledged; stopped \
+                 without them. Look at the servers and at their newest data, and start again"
+            )));
         }
     };
     closed.map_err(|error| match journal.failure() {

@@ -53,8 +53,7 @@ impl Pen for SessionPen {
     }
 
     async fn mark(&mut self, last: u64, mark: Bytes) -> Published {
-        let expected = Expected { in_stream: None, last, last_of: None };
-        self.session.publish(&self.names.mark(self.boot), expected, &[mark]).await
+        self.session.publish(&self.names.mark(self.boot), last, &[mark]).await
     }
 
     async fn marked(&mut self) -> Result<u64, String> {

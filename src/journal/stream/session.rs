@@ -137,6 +137,13 @@ pub(super) struct Expected<'a> {
     pub(super) last_of: Option<&'a str>,
 }
 
+impl From<u64> for Expected<'_> {
+    /// Expects that the last message of the subject that is written to has a sequence.
+    fn from(last: u64) -> Self {
+        Self { in_stream: None, last, last_of: None }
+    }
+}
+
 impl Expected<'_> {
     fn headers(self) -> HeaderMap {
         let mut headers = HeaderMap::new();
@@ -356,10 +363,11 @@ impl Session {
     pub(super) async fn publish(
         &self,
         subject: &str,
-        expected: Expected<'_>,
+        expected: impl Into<Expected<'_>>,
         messages: &[Bytes],
     ) -> Published {
         let mut batch = (messages.len() > 1).then(|| crate::random::name(""));
+        let expected = expected.into();
         let mut answer = Err(NoAnswer::new("nothing to publish"));
         for (index, message) in messages.iter().enumerate() {
             let mut headers = if index == 0 { expected.headers() } else { HeaderMap::new() };
