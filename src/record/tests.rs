@@ -596,6 +596,7 @@ fn image() -> Image {
         other_deadlines: vec![(1, AT), (2, AT.plus(Seconds::new(2)))],
         keys: keys.into_iter().collect(),
         version: 14,
+        part_refunds: vec![(7, Money::ZERO), (9, Money::MAX)],
         seats_version: 15,
         last_instant: AT,
     }
@@ -763,7 +764,7 @@ fn a_schedules_section_is_read_as_it_was_written() {
         Image { sale: SaleStatus::Upcoming, opened: false, ended: vec![], blocked: vec![], ..image() };
     let of_before = Image { prices: None, ..upcoming.clone() };
     let unmoved = Image { other_deadlines: vec![], ..image() };
-    let plain = Image { phase: None, codes: None, allotments: vec![], ..image() };
+    let plain = Image { phase: None, codes: None, allotments: vec![], part_refunds: vec![], ..image() };
     for image in [image(), closed, cancelled, upcoming, of_before, unmoved, plain] {
         assert_eq!(decode_schedule(&encode_schedule(&image)).unwrap(), image);
     }

@@ -372,6 +372,11 @@ impl Schedule {
     fn forget(&mut self, number: u32) {
         let reservation = self.reservations.remove(number).expect("what is forgotten was kept");
         assert!(reservation.order().is_none(), "an order is never forgotten");
+        let back = self.refund_of(&reservation);
+        if reservation.status == ReservationStatus::Cancelled && back < self.amount_of(&reservation) {
+            self.part_refunds.insert(number, back);
+        }
+
         let user = reservation.user.as_ref().expect("what isn't an order has a user");
         let entry = self.users.get_mut(user.as_str()).expect("a user with a reservation is known");
         entry.reservations.remove(number);
