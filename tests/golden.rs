@@ -347,6 +347,7 @@ async fn scenario_of_selling(config: EngineConfig, clock: &ManualClock) {
         seats: seats.into(),
         areas: [].into(),
         release_at,
+        life: 0,
     };
     let sponsors = allotment(&[Seat(10), Seat(11), Seat(12)], Some(opens(400)));
     act(Command::SetAllotment { terms: Arc::new(sponsors) }, None).await;
@@ -665,6 +666,7 @@ async fn scenario_of_orders(config: EngineConfig, clock: &ManualClock) {
         seats: [Seat(40), Seat(41)].into(),
         areas: [].into(),
         release_at: None,
+        life: 0,
     };
     let press_id = press.id.clone();
     engine.act(first, Command::SetAllotment { terms: Arc::new(press) }, None).await.unwrap();
@@ -844,6 +846,7 @@ async fn scenario_of_shares(config: EngineConfig, clock: &ManualClock) {
             seats: seats.iter().copied().map(Seat).collect(),
             areas: areas.collect(),
             release_at: release_after.map(|seconds| support::NOW.plus(Seconds::new(seconds))),
+            life: 0,
         };
         act(Command::SetAllotment { terms: Arc::new(terms) }, None).await;
         let code = AccessCode::parse(&format!("CODE-{id}")).unwrap();

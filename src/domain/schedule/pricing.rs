@@ -64,7 +64,7 @@ impl Schedule {
             price_types: if all_default { Box::default() } else { types.into() },
             lines: Box::default(),
             code: access.code.map(|(text, _)| Arc::clone(text)),
-            allotment: access.allotment.map(|(_, terms)| terms.id.as_str().into()),
+            allotment: access.allotment.map(|(_, terms)| terms.taken_from()),
             order: None,
         };
 

@@ -347,7 +347,7 @@ fn add_order(fields: &mut Value, order: Option<&Order>) {
 /// Adds the code that a hold used, and the allotment that it was taken from.
 fn brought(mut fields: Value, terms: Option<&Terms>) -> Value {
     let code = terms.and_then(|terms| terms.code.as_deref());
-    let allotment = terms.and_then(|terms| terms.allotment.as_deref());
+    let allotment = terms.and_then(|terms| terms.allotment.as_ref()).map(|from| &*from.id);
     for (name, value) in [("code", code), ("allotmentId", allotment)] {
         if let Some(value) = value {
             fields[name] = value.into();
