@@ -383,7 +383,7 @@ impl Drive<'_> {
         End::Settled
     }
 
-    /// Returns how much of a cancelled reservation's money goes back, as its lines say; nothing where it is forgotten, and so all of it.
+    /// Returns how much of a cancelled reservation's money goes back, where that isn't all.
     fn refundable(&self, payment: &Payment) -> Option<Money> {
         let entry = self.directory.schedule_by_number(payment.id.schedule)?;
         entry.read().refund_owed(payment.reservation)
