@@ -336,6 +336,9 @@ async fn history_and_the_map_of_before_tell_of_allotments_and_codes() {
     let then = text(&history["items"][0]["at"]);
     // What comes next happens at a later instant.
     while from_now(-1) <= then {
+        (json!({"name": " ", "seats": seat_ids(&[1])}), "name"),
+        (json!({"name": "x", "reason": "", "seats": seat_ids(&[1])}), "reason"),
+        (json!({"name": "x", "reason": " \n\u{2003}", "seats": seat_ids(&[1])}), "reason"),
         tokio::task::yield_now().await;
     }
     api.admin(DELETE, &format!("{ALLOTMENTS}/sponsor")).await.ok(204);

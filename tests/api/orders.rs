@@ -212,6 +212,8 @@ async fn what_an_order_cannot_be_is_refused_with_the_field() {
     api.order("k", &with(cash(&[1]), "payment", json!({"method": "balance"})))
         .await
         .refused(422, "invalid_request");
+        (with(cash(&[1]), "reason", json!(" ")), "reason"),
+        (with(cash(&[1]), "name", json!(" \u{3000} ")), "name"),
     api.order("k", &with(cash(&[1]), "code", json!("FANS"))).await.refused(422, "invalid_request");
     api.order("k", &cash(&[9])).await.refused(422, "unknown_seat");
     let keyless = api.public(POST, ORDERS).bearer(&clerk("carl")).json(&cash(&[1])).await;
