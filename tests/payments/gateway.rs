@@ -834,10 +834,10 @@ async fn a_free_ticket_by_card_completes_at_once_and_the_gateway_hears_nothing_o
     let (desk, medium) = (Desk::open().await, MemoryDisk::new());
     let opened = async || Engine::open(desk.with(on(&medium, dir.path()), PATIENCE)).await.unwrap();
     let engine = opened().await;
-    let mut free = super::concert();
-    free.grades[0].price = onsale::domain::money::Money::ZERO;
+    let mut free = concert();
+    free.grades[0].price = Money::ZERO;
     let id = onsale::domain::ids::ScheduleId::parse("s0").unwrap();
-    let plan = super::plan(engine.now(), onsale::domain::schedule::policy::Policy::default());
+    let plan = plan(engine.now(), Policy::default());
     for change in [
         CatalogueChange::PutVenue(super::support::venue(1, 50)),
         CatalogueChange::PutConcert(free.clone()),
