@@ -261,7 +261,10 @@ impl Tables {
         for payment in self.find(Table::Payments, "reservation_id", id) {
             let refunds = text(payment, "failure_code") == Some("reservation_cancelled");
             if cancelled && refunds && reservation["payment_id"] == payment["payment_id"] {
-                assert_eq!(payment["refund_amount"], reservation["refund_amount"], "{payment:?}");
+                let (back, owed) = (number(payment, "refund_amount"), number(reservation, "refund_amount"));
+                // Whoever has the money may have given more of it back.
+                let is_more = text(payment, "order_id").is_some() && number(payment, "amount") >= back;
+                assert!(back == owed || (is_more && back > owed), "{payment:?}: {owed}");
             }
         }
     }
