@@ -382,7 +382,7 @@ async fn what_is_no_report_is_refused_clearly() {
     let shop = Shop::open(json!({})).await;
     let (_, order) = shop.ready("ann", 1).await;
     let right = captured(&order, "pi_1", SEAT);
-    let with = |name: &str, value: Value| crate::with(right.clone(), name, value);
+    let with = |name: &str, value: Value| with(right.clone(), name, value);
     for (report, field) in [
         (with("type", json!("payment.unheard")), "type"),
         (with("type", Value::Null), "type"),

@@ -314,12 +314,9 @@ async fn nothing_that_a_theatre_sold_changes_in_the_archive() {
     }
     let refused = |refusal| Err(EngineError::Refused(Refusal::Payment(refusal)));
     let late = Report::Captured(taken("pi_2", 55_000));
-    assert_eq!(tell(&engine, external, late).await, refused(onsale::domain::payments::Refusal::NotReady));
+    assert_eq!(tell(&engine, external, late).await, refused(payments::Refusal::NotReady));
     let much = Report::Refunded { taken: taken("pi_1", 55_001), transaction: None };
-    assert_eq!(
-        tell(&engine, external, much).await,
-        refused(onsale::domain::payments::Refusal::MoreThanTaken)
-    );
+    assert_eq!(tell(&engine, external, much).await, refused(payments::Refusal::MoreThanTaken));
     assert_eq!(api.told().await, before);
     engine.close().await.unwrap();
 }

@@ -606,6 +606,34 @@ async fn whatever_somebody_gave_back_at_the_gateway_a_refund_gives_back_the_rest
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_capture_is_one_also_where_a_part_of_it_went_back_before_it_was_known() {
+    let (dir, desk) = (tempfile::tempdir().unwrap(), Desk::open().await);
+    let (engine, entries) = open_with(desk.with(config(dir.path()), PATIENCE), 2, 1).await;
+    let entry = &entries[0];
+    let held = hold(&engine, entry, "kim", &[1]).await.unwrap();
+    let payment = start(&engine, entry, "kim", &held).await.unwrap();
+    let payment_key = desk.agree(&payment).await;
+    desk.fault("confirm/drop-after", 1).await;
+    desk.fault("find/fail-before", 1_000).await;
+    let pending = confirm(&engine, "kim", &payment, &payment_key).await.unwrap();
+    assert_eq!(pending.state, State::Capturing);
+    desk.give_back_there(&payment_key, 10_000).await;
+    desk.mend().await;
+    assert!(engine.hint(payment.id), "it is being pursued");
+    engine.settled().await;
+    assert_eq!(engine.payment(payment.id).unwrap().state, State::Completed);
+    assert_eq!(status(entry, &held), ReservationStatus::Confirmed, "a person decides what becomes of it");
+
+    let release = Command::Release { reservation: reference(&held), caller: Caller::Admin };
+    engine.act(entry, release, None).await.unwrap();
+    engine.settled().await;
+    assert_eq!(engine.payment(payment.id).unwrap().state, State::Refunded);
+    let totals = desk.totals().await;
+    assert_eq!((&totals["captured"], &totals["cancelled"]), (&json!(SEAT), &json!(SEAT)));
+    engine.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_cancelled_schedule_gives_back_what_the_gateways_own_page_left() {
     let (dir, desk) = (tempfile::tempdir().unwrap(), Desk::open().await);
     let (engine, entry) = with_a_fee(&desk, dir.path()).await;
