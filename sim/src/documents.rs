@@ -277,6 +277,7 @@ pub(crate) fn allotment(
         seats: seats.into(),
         areas: [].into(),
         release_at,
+        life: 0,
     }
 }
 
