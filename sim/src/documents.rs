@@ -305,6 +305,7 @@ pub(crate) fn allotment(
         seats: seats.into(),
         areas: (places > 0).then_some(AsidePlaces { area, count: places }).into_iter().collect(),
         release_at,
+        life: 0,
     }
 }
 

@@ -138,6 +138,31 @@ async fn generated_codes_are_told_once_and_again_by_their_key_and_each_is_used_o
 }
 
 #[tokio::test]
+async fn whoever_follows_the_feed_learns_no_generated_code() {
+    let api = on_sale(json!({})).await;
+    let body = json!({"count": 1, "prefix": "fan", "discount": {"percent": 50}});
+    let made = api.admin(POST, CODES).key("k").json(&body).await.ok(201);
+    let code = text(&made["codes"][0]);
+    let held = api.hold_coded("kim", &[1], &code).await.ok(201);
+    assert_eq!((&held["code"], &held["lines"][1]["name"]), (&json!(code), &json!(code)), "its owner has it");
+    let exchange = json!({"seats": seat_ids(&[2])});
+    api.user("kim", PATCH, &path_of(&held)).json(&exchange).await.ok(200);
+    // Once the hold has ended, whoever knows the code could use it.
+    api.user("kim", DELETE, &path_of(&held)).await.ok(200);
+
+    let events = crate::feed::read(&api, 0).await;
+    let told = |kind: &str| events.iter().find(|event| event.kind == kind).unwrap().data["data"].clone();
+    for kind in ["SeatsHeld", "SeatsExchanged"] {
+        let told = told(kind);
+        let masked = json!("FAN-****-****-****");
+        assert_eq!((&told["code"], &told["lines"][1]["name"]), (&masked, &masked), "{told}");
+    }
+    assert!(events.iter().all(|event| !event.data.to_string().contains(&code)));
+    let history = api.admin(GET, "/admin/schedules/s/history?limit=1000").await.ok(200);
+    assert!(!history.to_string().contains(&code));
+}
+
+#[tokio::test]
 async fn ten_thousand_codes_are_generated_at_once() {
     let api = on_sale(json!({})).await;
     let made = api.admin(POST, CODES).json(&json!({"count": 10_000})).await.ok(201);
@@ -311,6 +336,9 @@ async fn what_an_allotment_cannot_be_is_refused_with_the_field() {
     let api = on_sale(json!({})).await;
     for (terms, field) in [
         (json!({"name": "", "seats": seat_ids(&[1])}), "name"),
+        (json!({"name": " ", "seats": seat_ids(&[1])}), "name"),
+        (json!({"name": "x", "reason": "", "seats": seat_ids(&[1])}), "reason"),
+        (json!({"name": "x", "reason": " \n\u{2003}", "seats": seat_ids(&[1])}), "reason"),
         (json!({"name": "x"}), "seats"),
         (json!({"name": "x", "seats": [seat_ids(&[1])[0], seat_ids(&[1])[0]]}), "seats[1]"),
         (json!({"name": "x", "seats": seat_ids(&[1]), "releaseAt": "2020-01-01T00:00:00.000Z"}), "releaseAt"),

@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 use super::checks::{Checks, NAME_LEN_MAX};
 use super::schedule::check_grades;
 use super::words::{
-    At, CatalogueId, CodeText, GradeText, InstantText, LinesText, NameText, PlaceText, SeatName,
+    At, CatalogueId, CodeText, GradeText, InstantText, NameText, PlaceText, ReasonText, SeatName,
 };
 use crate::domain::concert::PRICE_MAX;
 use crate::domain::ids::{AllotmentId, PhaseId};
@@ -262,7 +262,7 @@ pub struct AllotmentBody {
     #[schema(value_type = NameText)]
     pub name: String,
     /// Why they are set aside.
-    #[schema(value_type = Option<LinesText>)]
+    #[schema(value_type = Option<ReasonText>)]
     pub reason: Option<String>,
     /// The ids of the seats, each once.
     #[schema(value_type = Option<HashSet<SeatName>>)]
@@ -333,7 +333,7 @@ impl AllotmentBody {
         let mut checks = Checks::default();
         checks.text(format_args!("name"), &self.name, 1..=NAME_LEN_MAX);
         if let Some(reason) = &self.reason {
-            checks.lines(format_args!("reason"), reason);
+            checks.reason(format_args!("reason"), reason);
         }
         let release = checks.instant_or_none(format_args!("releaseAt"), self.release_at.as_deref());
         checks.finish(Some(release))

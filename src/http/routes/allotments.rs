@@ -57,12 +57,13 @@ async fn put(
     let areas = known_shares(entry.layout(), body.value.areas.as_deref().unwrap_or_default())?;
 
     let AllotmentBody { name, reason, .. } = body.value;
-    let terms = AllotmentTerms { id: allotment, name, reason, seats: seats.into(), areas, release_at };
-    let terms = Arc::new(terms);
-    let command = Command::SetAllotment { terms: Arc::clone(&terms) };
+    let terms =
+        AllotmentTerms { id: allotment, name, reason, seats: seats.into(), areas, release_at, life: 0 };
+    let command = Command::SetAllotment { terms: Arc::new(terms.clone()) };
     let status = changes::put_in(&app, &operator, &entry, command).await?;
     // It may have been released since.
-    Ok(Json(status, shown(&app, &entry, &terms)))
+    let life = entry.read().allotment(&terms.id).map_or(0, |standing| standing.life);
+    Ok(Json(status, shown(&app, &entry, &AllotmentTerms { life, ..terms })))
 }
 
 /// Finds the areas of which a body names places, in their order. Each must exist, none may come twice.
