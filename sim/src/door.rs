@@ -20,7 +20,7 @@ use onsale::engine::Engine;
 use crate::book::{Book, Op};
 use crate::calls::{Call, YOUTH};
 use crate::plan::{Moment, PLAY};
-use crate::prepared::share_of;
+use crate::prepared::{is_of, share_of};
 use crate::selling::{has_grades, may_be_blocked, places_in, places_wished};
 use crate::{documents, words};
 
@@ -493,7 +493,7 @@ impl Book {
             return false;
         }
 
-        let its = |kept: &&Reservation| of.is_none_or(|terms| kept.allotment() == Some(terms.id.as_str()));
+        let its = |kept: &&Reservation| of.is_none_or(|terms| is_of(schedule, kept, terms));
         let kept = schedule.reservations().filter(its).filter(|kept| may_have_lived(kept, span));
         let most: u32 = kept.map(|kept| places_in(kept, area)).sum();
         let lived = |kept: &&Reservation| kept.status.is_live() && kept.created_at.as_millis() < span.since;

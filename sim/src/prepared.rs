@@ -12,7 +12,7 @@ use std::sync::Arc;
 use onsale::domain::ids::{AllotmentId, ScheduleId};
 use onsale::domain::schedule::allotments::AllotmentTerms;
 use onsale::domain::schedule::codes::{AccessCode, CodeTerms};
-use onsale::domain::schedule::{ReservationStatus, Schedule};
+use onsale::domain::schedule::{Reservation, ReservationStatus, Schedule};
 use onsale::engine::Engine;
 
 use crate::book::{Book, Latest};
@@ -226,8 +226,14 @@ pub(crate) fn share_of(terms: &AllotmentTerms, area: usize) -> u32 {
 pub(crate) fn taken_from(schedule: &Schedule, terms: &AllotmentTerms, area: usize) -> [u32; 2] {
     let mut taken = [0, 0];
     let live = schedule.reservations().filter(|kept| kept.status.is_live());
-    for kept in live.filter(|kept| kept.allotment() == Some(terms.id.as_str())) {
+    for kept in live.filter(|kept| is_of(schedule, kept, terms)) {
         taken[usize::from(kept.status == ReservationStatus::Confirmed)] += places_in(kept, area);
     }
     taken
+}
+
+/// Tells whether a reservation was taken from the allotment that stands, and not from one that had its id before.
+pub(crate) fn is_of(schedule: &Schedule, kept: &Reservation, terms: &AllotmentTerms) -> bool {
+    let life = schedule.allotment(&terms.id).map(|told| told.life);
+    kept.taken_from().is_some_and(|from| *from.id == *terms.id.as_str() && Some(from.life) == life)
 }
