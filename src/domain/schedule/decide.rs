@@ -491,16 +491,23 @@ impl Schedule {
     /// # Errors
     /// [`Refusal::PricesFixed`].
     pub fn check_reprice(&self, now: Timestamp) -> Result<(), Refusal> {
-        let has_sold = !self.orders.is_empty();
-        if has_sold || self.has_opened_by(now.plus(REPRICE_MARGIN)) {
+        if self.has_sold() || self.has_opened_by(now.plus(REPRICE_MARGIN)) {
             Err(Refusal::PricesFixed)
         } else {
             Ok(())
         }
     }
 
+    /// Tells whether the box office has sold anything, maybe before the sale opens.
+    fn has_sold(&self) -> bool {
+        !self.orders.is_empty()
+    }
+
+    /// Sets the prices that the concert has. Those that something was sold at stand: an order may have come while the concert's change was
+    /// under way, and that may have come to nothing since.
     fn set_prices(&self, prices: &Arc<Prices>) -> Option<Event> {
-        let changes = !self.opened && self.prices.as_ref() != Some(prices);
+        let stand = self.opened || self.has_sold();
+        let changes = !stand && self.prices.as_ref() != Some(prices);
         changes.then(|| Event::PricesSet { prices: Arc::clone(prices) })
     }
 
