@@ -101,7 +101,13 @@ export const shop = {
   code: "Code",
   haveCode: "I have a code",
   codeOfPhase: (phase: string) => `${phase} is for people with a code. Enter yours.`,
-  codeLater: "What it takes off is shown in the next step. For seats that are set aside for you, take the best available.",
+  codeLater: "Apply it to see what it gives you.",
+  applyCode: "Apply",
+  offEach: (what: string) => `${what} off each place.`,
+  onlyGrades: (grades: string) => `For ${grades}.`,
+  setAside: "Places are set aside for you: those that are free now.",
+  codeWorks: "This code is valid.",
+  notForCode: "Your code isn't for this. Take the code out to buy it.",
 
   // The waiting room
   roomIntro: "Many people want these seats. The waiting room lets you in when it is your turn.",

@@ -100,7 +100,13 @@ export const shop: typeof en.shop = {
   code: "코드",
   haveCode: "코드가 있습니다",
   codeOfPhase: (phase) => `${phase}: 받으신 코드를 입력해 주세요.`,
-  codeLater: "할인은 다음 단계에서 보여 드립니다. 따로 마련된 좌석은 ‘좋은 자리 바로 잡기’로 잡아 주세요.",
+  codeLater: "적용하면 할인과 좌석을 바로 보여 드립니다.",
+  applyCode: "적용",
+  offEach: (what) => `한 매마다 ${what} 할인됩니다.`,
+  onlyGrades: (grades) => `${grades}에 쓸 수 있습니다.`,
+  setAside: "따로 마련된 좌석만 보여 드립니다.",
+  codeWorks: "쓸 수 있는 코드입니다.",
+  notForCode: "이 코드로는 살 수 없습니다. 코드를 지우면 살 수 있습니다.",
 
   // 대기실
   roomIntro: "찾는 분이 많은 공연입니다. 대기실에서 순서대로 입장합니다.",

@@ -1,4 +1,4 @@
-// What a hold or an exchange asks for, as the API takes it.
+// What a hold, an exchange or an order asks for, as the API takes it.
 /** Places of an area, of one price type. */
 export interface AreaPlaces {
   areaId: string;
