@@ -556,7 +556,7 @@ test("the counter has a price type for each seat and place, and says the exact s
   await page.goto(`${path}/counter`);
   await page.locator(".sections button", { hasText: "2층 B" }).click();
   for (const seat of [5, 6, 7]) await page.locator(`[role=gridcell][aria-label^="Row 1, seat ${seat},"]`).click();
-  const sum = (words) => page.locator(".counter-sum", { hasText: words }).waitFor();
+  const sum = (words) => page.locator("#counter", { hasText: words }).waitFor();
   await sum(/R 일반 × 3\s*₩297,000[\s\S]*예매 수수료 × 3\s*₩3,000[\s\S]*3 places\s*₩300,000/);
   await page.getByLabel("Price type of 2층 B, row 1, seat 6").selectOption("youth");
   await sum(/R 일반 × 2\s*₩198,000\s*R 청소년\s*₩79,000[\s\S]*₩280,000/);
@@ -566,7 +566,7 @@ test("the counter has a price type for each seat and place, and says the exact s
   await page.getByRole("button", { name: "Remove 2층 B, row 1, seat 7" }).click();
   await page.locator("#counter input[name=area-floor-adult]").fill("1");
   await page.locator("#counter input[name=area-floor-youth]").fill("2");
-  const shown = (await page.locator(".counter-sum .lines").innerText()).split("\n");
+  const shown = (await page.locator("#counter > .lines").innerText()).split("\n");
   await sum(/5 places\s*₩362,000/);
   await who.isAccessible("price types at the counter");
   await who.shoot("ops-counter-typed");

@@ -342,7 +342,7 @@ test("who has an allotment's code sees its places as free, and no others, with t
   assert.deepEqual([await isTaken(ann, 1), await isTaken(ann, 2)], [false, true]);
   await page.getByRole("button", { name: "Apply" }).click();
   await page.locator(".demo-fan button").click();
-  await page.locator(".code .hint", { hasText: "10% off each place. Places are set aside for you" }).waitFor();
+  await page.locator(".code .hint", { hasText: "10% off each place. What is free now is set aside for you" }).waitFor();
   await page.locator(".grid-row").first().waitFor();
   assert.deepEqual([await isTaken(ann, 1), await isTaken(ann, 2), await isTaken(ann, 3)], [true, false, false]);
   await page.locator(".area-name", { hasText: "4 left" }).waitFor();
@@ -367,7 +367,7 @@ test("who has an allotment's code sees its places as free, and no others, with t
 
   // Its exchange begins with its code, and the seat that is held.
   await page.getByRole("link", { name: "Change seats" }).click();
-  await page.locator(".code .hint", { hasText: "Places are set aside" }).waitFor();
+  await page.locator(".code .hint", { hasText: "is set aside for you" }).waitFor();
   await page.locator(".bar", { hasText: /3 places\s*₩150,000/ }).waitFor();
 
   // Without the code it is the hall of everyone else.

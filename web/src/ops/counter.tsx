@@ -30,6 +30,8 @@ const METHODS: Method[] = ["cash", "card_terminal", "invoice", "complimentary"];
 
 /** The most seats and places of one order. */
 const PLACES_MAX = 100;
+/** How many the best places begin with: most come in twos. */
+const BEST_FIRST = 2;
 const NONE: Allotment[] = [];
 
 type Wrong = Partial<Record<"places" | "amount" | "reason", string>>;
@@ -327,14 +329,12 @@ export function CounterPart(props: { sale: Sale }) {
               />
             </div>
           )}
+          {refusal.value && <Refused refusal={refusal.value} />}
+          {lines.length > 0 && <Lines lines={lines} currency={schedule.currency} texts={t.value} />}
           <div class="counter-sum">
-            {lines.length > 0 && <Lines lines={lines} currency={schedule.currency} texts={t.value} />}
             <p>
               {t.value.places(total)} <b>{money(sumOf(lines), schedule.currency)}</b>
             </p>
-          </div>
-          {refusal.value && <Refused refusal={refusal.value} />}
-          <div class="actions">
             <Button type="submit" look="main" id="sell" busy={busy.value}>
               {t.value.sellThem}
             </Button>
@@ -349,7 +349,8 @@ export function CounterPart(props: { sale: Sale }) {
 /** How many of each price type are wished. Of another grade only what is sold in it counts. */
 function countsOf({ counts }: Best, types: PriceType[]): Record<string, number> {
   const names = types.length > 0 ? types.map(({ priceType }) => priceType) : [""];
-  return Object.fromEntries(names.map((name) => [name, counts[name] ?? 0]));
+  const isNew = Object.keys(counts).length === 0;
+  return Object.fromEntries(names.map((name, place) => [name, counts[name] ?? (isNew && place === 0 ? BEST_FIRST : 0)]));
 }
 
 /** The best places of a grade that are left: how many of each price type. */
@@ -358,7 +359,7 @@ function BestFields(props: { sale: Sale; best: Signal<Best>; onChange: () => voi
   const { concert, schedule, seats } = props.sale;
   const types = typesFor(concert, best.value.grade);
   const set = (name: string, number: number) => {
-    best.value = { ...best.value, counts: { ...best.value.counts, [name]: number } };
+    best.value = { ...best.value, counts: { ...countsOf(best.value, types), [name]: number } };
     props.onChange();
   };
   const isKept = (marks: number) => (marks & (MARK.accessible | MARK.companion)) !== 0;
@@ -449,7 +450,7 @@ function ChosenSeats(props: {
                 <span class="number">{price(typeOf(seat))}</span>
               )}
               <button type="button" class="drop" aria-label={t.value.drop(name)} onClick={() => props.onDrop(seat)}>
-                <span aria-hidden="true">×</span>
+                <span aria-hidden="true">✕</span>
               </button>
             </li>
           );

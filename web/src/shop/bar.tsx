@@ -85,7 +85,7 @@ function Chip(props: { name: string; onDrop: () => void }) {
   return (
     <li>
       <button type="button" onClick={props.onDrop} aria-label={t.value.drop(props.name)}>
-        {props.name} <span aria-hidden="true">×</span>
+        {props.name} <span aria-hidden="true">✕</span>
       </button>
     </li>
   );
@@ -113,7 +113,7 @@ function Types(props: BarProps & { price: (minor: number) => string }) {
               ))}
             </select>
             <button type="button" class="drop" onClick={() => props.onDrop(seat)} aria-label={t.value.drop(name)}>
-              <span aria-hidden="true">×</span>
+              <span aria-hidden="true">✕</span>
             </button>
           </li>
         ))}

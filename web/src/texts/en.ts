@@ -105,7 +105,7 @@ export const shop = {
   applyCode: "Apply",
   offEach: (what: string) => `${what} off each place.`,
   onlyGrades: (grades: string) => `For ${grades}.`,
-  setAside: "Places are set aside for you: those that are free now.",
+  setAside: "What is free now is set aside for you.",
   codeWorks: "This code is valid.",
   notForCode: "Your code isn't for this. Take the code out to buy it.",
 

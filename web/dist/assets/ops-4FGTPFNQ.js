@@ -1,0 +1,1 @@
+import"./ops.chunk-JHP4UEKJ.js";import"./ops.chunk-EVMT2YCP.js";

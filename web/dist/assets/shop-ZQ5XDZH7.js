@@ -1,1 +1,0 @@
-import"./shop.chunk-67P3BEJW.js";import"./shop.chunk-NOV75CWV.js";
