@@ -117,11 +117,11 @@ export function inputAt(at: string | number | null | undefined): string {
   return new Date(date.getTime() - date.getTimezoneOffset() * 60_000).toISOString().slice(0, 19);
 }
 
-/** Reads the instant that a `datetime-local` has; null if it has none. One that wasn't touched stays as it was, to the millisecond. */
+/** Reads the instant that a `datetime-local` has; null if it has none. One of the same second stays as it was, to the millisecond. */
 export function instantOf(text: string, was?: string | null): string | null {
-  if (was && text === inputAt(was)) return was;
-  const date = new Date(text);
-  return text && !Number.isNaN(date.getTime()) ? date.toISOString() : null;
+  const at = text ? new Date(text).getTime() : NaN;
+  if (Number.isNaN(at)) return null;
+  return was && Math.floor(Date.parse(was) / 1000) * 1000 === at ? was : new Date(at).toISOString();
 }
 
 /** Several of a few, by boxes of a form. */

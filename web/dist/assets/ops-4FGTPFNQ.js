@@ -1,1 +1,0 @@
-import"./ops.chunk-JHP4UEKJ.js";import"./ops.chunk-EVMT2YCP.js";
