@@ -64,10 +64,11 @@ impl Payment {
         let more = Some(amount).filter(|amount| *amount > owed);
         match self.state {
             State::Refunding if amount < owed => Err(Refusal::LessThanOwed { back: amount, owed }),
-            State::Refunding => Ok(Some(Event::Refunded { number, transaction, amount: more })),
             // A word that was heard before, or that comes late.
             State::Refunded if amount <= self.back() => Ok(None),
-            State::Refunded => Ok(Some(Event::Refunded { number, transaction, amount: more })),
+            State::Refunding | State::Refunded => {
+                Ok(Some(Event::Refunded { number, transaction, amount: more }))
+            }
             State::Ready
             | State::Begun
             | State::Capturing

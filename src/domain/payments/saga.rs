@@ -675,19 +675,7 @@ impl Payments {
             }
 
             Event::Refunded { number, transaction, amount } => {
-                let before = self.numbered(*number).map_or(State::Refunding, |payment| payment.state);
-                let is_more = before == State::Refunded && amount.is_some();
-                assert!(is_more || before == State::Refunding, "M3: money is owed until it is back");
-                let payment = self.go(*number, before, State::Refunded, at);
-                payment.refunded_at = payment.refunded_at.or(Some(at));
-                if let Some(amount) = amount {
-                    assert!((payment.back()..=payment.amount).contains(amount), "M3: no more than was taken");
-                    payment.went_back = Some(*amount);
-                }
-                if transaction.is_some() {
-                    let answer = payment.answer.get_or_insert_default();
-                    Arc::make_mut(answer).refund.clone_from(transaction);
-                }
+                self.apply_refund(*number, transaction.as_ref(), *amount, at);
             }
 
             Event::KeyKept { .. } => {}
@@ -699,6 +687,30 @@ impl Payments {
             // An earlier version let keys of other payments go, too: in its journals a key may come again within its day.
             self.keys.forget(key.digest, |_| true);
             self.keys.keep(key, self.version, at, event.number());
+        }
+    }
+
+    /// Notes that money is back, or that more of it is.
+    fn apply_refund(
+        &mut self,
+        number: PaymentNumber,
+        transaction: Option<&Arc<str>>,
+        amount: Option<Money>,
+        at: Timestamp,
+    ) {
+        let before = self.numbered(number).map_or(State::Refunding, |payment| payment.state);
+        let is_more = before == State::Refunded && amount.is_some();
+        assert!(is_more || before == State::Refunding, "M3: money is owed until it is back");
+
+        let payment = self.go(number, before, State::Refunded, at);
+        payment.refunded_at = payment.refunded_at.or(Some(at));
+        if let Some(amount) = amount {
+            assert!((payment.back()..=payment.amount).contains(&amount), "M3: no more than was taken");
+            payment.went_back = Some(amount);
+        }
+        if let Some(transaction) = transaction {
+            let answer = payment.answer.get_or_insert_default();
+            Arc::make_mut(answer).refund = Some(Arc::clone(transaction));
         }
     }
 

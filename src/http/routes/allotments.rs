@@ -137,12 +137,14 @@ async fn list(
     let listed = all.filter(|terms| behind.as_deref().is_none_or(|behind| &*terms.id > behind));
     let listed = listed.map(|terms| {
         let counts = schedule.allotment_counts(&terms, now);
-        (terms.id.to_string(), AllotmentDocument::of(&terms, counts, entry.layout()))
+        let of_areas = schedule.allotment_areas(&terms.id);
+        (terms.id.to_string(), AllotmentDocument::of(&terms, counts, of_areas, entry.layout()))
     });
     Ok(Json(StatusCode::OK, List::of(&page, listed)))
 }
 
 fn shown(app: &App, entry: &ScheduleEntry, terms: &AllotmentTerms) -> AllotmentDocument {
-    let counts = entry.read().allotment_counts(terms, app.engine.now());
-    AllotmentDocument::of(terms, counts, entry.layout())
+    let schedule = entry.read();
+    let counts = schedule.allotment_counts(terms, app.engine.now());
+    AllotmentDocument::of(terms, counts, schedule.allotment_areas(&terms.id), entry.layout())
 }
