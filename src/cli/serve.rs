@@ -194,7 +194,8 @@ async fn serve(
             let node = joined.get_or_init(|| node);
             urls.tell(&config, "standing by")?;
             service_manager::tell_ready();
-            let open = async || open(&config, Arc::clone(&clock), gateways.clone(), Some(node), &shutdown).await;
+            let open =
+                async || open(&config, Arc::clone(&clock), gateways.clone(), Some(node), &shutdown).await;
             node::open_in_turn(node, &shutdown, open).await
         }
     };
