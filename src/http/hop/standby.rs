@@ -183,12 +183,15 @@ impl Standby {
         let (mut was_sent, mut pause) = (false, PAUSE_MIN);
         loop {
             let own_site = own.borrow_and_update().clone();
-            if let Some(site) = own_site {
+            let mut may_ask_again = own_site.is_some();
+            // A change isn't begun while its answer couldn't be given.
+            if let Some(site) = own_site
+                && self.0.node.reads.may_answer(Duration::ZERO)
+            {
                 let request = Request::from_parts(own_parts(&parts, context), load.take());
                 return Ok(site.answer(request, context.peer()).await);
             }
             let owner = view.borrow_and_update().owner.clone();
-            let mut may_ask_again = false;
             if let Owner::Peer { address, .. } = owner {
                 may_ask_again = true;
                 // A large body can be sent once: the node is asked first whether it serves.

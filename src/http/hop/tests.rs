@@ -20,7 +20,7 @@ use tower::ServiceExt;
 
 use super::Standby;
 use super::seal::HOP;
-use crate::cluster::{Drain, Member, Owner, Reads, View};
+use crate::cluster::{Drain, Member, Moment, Owner, Reads, View};
 use crate::config::Config;
 use crate::http::HttpParts;
 use crate::http::cluster::ClusterNode;
@@ -141,6 +141,7 @@ struct StandsBy {
     site: Site,
     view: watch::Sender<View>,
     drain: Drain,
+    reads: Reads,
 }
 
 struct Answer {
@@ -169,9 +170,10 @@ impl StandsBy {
     fn new(first: View, more: &[(&str, &str)]) -> Self {
         let (view, told) = watch::channel(first);
         let drain = Drain::default();
-        let node = ClusterNode { view: told, reads: Reads::none(), drain: drain.clone() };
+        let reads = Reads::none();
+        let node = ClusterNode { view: told, reads: reads.clone(), drain: drain.clone() };
         let standby = Standby::new(http(more), node, None).unwrap();
-        Self { site: standby.site(), standby, view, drain }
+        Self { site: standby.site(), standby, view, drain, reads }
     }
 
     async fn send(&self, request: Request<Body>) -> Answer {
@@ -461,6 +463,9 @@ async fn what_waits_is_answered_by_the_node_itself_once_it_has_the_log() {
     node.view.send_replace(view(Owner::Me));
     let own = http(&[]).dress(Routes::new().route("/{*path}", any(async || "own")), &());
     node.standby.succeed(own);
+    tokio::task::yield_now().await;
+    assert!(!waiting.is_finished(), "it may not answer yet");
+    node.reads.extend(Moment::now() + Duration::from_secs(3_600));
     assert_eq!(waiting.await.unwrap().body, "own");
     assert_eq!(node.send(read_of("/anything")).await.body, "own");
 }
