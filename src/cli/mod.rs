@@ -23,6 +23,7 @@ mod import;
 mod map;
 mod migrate;
 mod mock_gateway;
+mod node;
 mod not_ready_server;
 mod offline;
 mod openapi;

@@ -17,6 +17,8 @@ mod servers;
 mod crowd;
 mod faults;
 mod lost;
+mod nodes;
+mod relay;
 
 use std::collections::BTreeSet;
 use std::path::Path;
