@@ -35,6 +35,7 @@ mod replay;
 mod serve;
 mod service_manager;
 mod snapshot;
+mod standby_server;
 mod token;
 mod urls;
 mod verify;
