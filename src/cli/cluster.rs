@@ -1,5 +1,7 @@
 //! `onsale cluster`: the nodes that share a log, and how one of them hands over.
 
+use core::fmt::Write;
+
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use serde_json::Value;
 
@@ -114,9 +116,9 @@ fn table(shown: &Value) -> String {
     let mut lines = String::new();
     for [node, role, state, version, address] in &rows {
         let [a, b, c, d] = widths;
-        lines.push_str(&format!("{node:a$}  {role:b$}  {state:c$}  {version:d$}  {address}\n"));
+        let _ = writeln!(lines, "{node:a$}  {role:b$}  {state:c$}  {version:d$}  {address}");
     }
-    lines.push_str(&format!("the log was taken over {} times\n", shown["epoch"]));
+    let _ = writeln!(lines, "the log was taken over {} times", shown["epoch"]);
     lines
 }
 

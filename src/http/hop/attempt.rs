@@ -91,7 +91,7 @@ async fn judge(response: Response<Incoming>, is_head: bool, asked: Asked) -> Out
     // An answer to HEAD has none, whatever its length says.
     let Ok(body) = to_bytes(Body::new(body), KEPT_BODY_LEN_MAX).await else { return Outcome::Unknown };
     let code = problem_code(head.status, &head.headers, &body);
-    let is = |code_: Code| code.as_deref() == Some(code_.as_str());
+    let is = |wanted: Code| code.as_deref() == Some(wanted.as_str());
     if is(Code::NotReady) || (is_head && head.status == StatusCode::SERVICE_UNAVAILABLE) {
         return Outcome::Nothing { was_reached: true };
     }

@@ -10,6 +10,7 @@
 //! asked twice that could have two effects. What waits is bounded in number, bytes and time.
 
 mod attempt;
+mod load;
 mod repeat;
 mod seal;
 mod standby;

@@ -7,19 +7,20 @@
 //! most; at most [`HOPS_MAX`] requests with [`KEPT_KIB_MAX`] of bodies are under way.
 
 use core::fmt::Write;
+use core::net::IpAddr;
 use core::time::Duration;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use axum::body::{Body, HttpBody};
+use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::header::{
     ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS,
     AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, VARY,
 };
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use futures_util::{Stream, StreamExt, stream};
 use hyper::body::Incoming;
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -27,15 +28,16 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::attempt::{Asked, KEPT_BODY_LEN_MAX, Outcome, attempt, replaced};
+use super::attempt::{Asked, Outcome, attempt, replaced};
+use super::load::Load;
 use super::repeat::{has_one_effect, remove_hop_by_hop};
 use super::seal::{HOP, Hop, HopKey, target};
 use crate::cluster::Owner;
 use crate::domain::ids::UserId;
 use crate::http::HttpParts;
-use crate::http::auth::{Admin, Caller, Standing};
+use crate::http::auth::{Admin, Caller, Standing, changes};
 use crate::http::cluster::{CLUSTER, ClusterDocument, ClusterNode, DRAIN_PATH, DrainBegun};
-use crate::http::context::{Phase, RequestContext};
+use crate::http::context::RequestContext;
 use crate::http::json::Json;
 use crate::http::limits::LARGE_TIMEOUT_FACTOR;
 use crate::http::problem::{Code, Problem};
@@ -168,125 +170,99 @@ impl Standby {
 
     async fn carried(&self, request: Request, context: &RequestContext) -> Result<Response, Problem> {
         let started = Instant::now();
-        let turn = Arc::clone(&self.0.turns).try_acquire_owned().map_err(|_| Problem::overloaded())?;
+        let overloaded = |_| Problem::overloaded();
+        let turn = Arc::clone(&self.0.turns).try_acquire_owned().map_err(overloaded)?;
         let (parts, body) = request.into_parts();
-        let (mut load, _room) = self.load(body, context).await?;
+        let _room = self.0.room.try_acquire_many(Load::kib_max(&body)).map_err(overloaded)?;
+        let limits = self.0.parts.limits;
+        let load = Load::read(body, limits.large_body_bytes_max, context).await?;
 
-        let is_large = matches!(load, Load::Large(_));
-        let limit = self.0.parts.limits.request_timeout * if is_large { LARGE_TIMEOUT_FACTOR } else { 1 };
-        let deadline = started + limit.saturating_sub(ANSWER_AHEAD);
-        let client = client_address(context.peer(), &parts.headers, &self.0.parts.trusted_proxies);
-        let is_repeatable = !is_large && has_one_effect(&parts);
+        let factor = if load.is_large() { LARGE_TIMEOUT_FACTOR } else { 1 };
+        let limit = (limits.request_timeout * factor).saturating_sub(ANSWER_AHEAD);
+        let errand = Errand {
+            client: client_address(context.peer(), &parts.headers, &self.0.parts.trusted_proxies),
+            deadline: started + limit,
+            is_repeatable: !load.is_large() && has_one_effect(&parts),
+            was_sent: false,
+            load,
+            turn: Some(turn),
+            parts,
+            context,
+        };
+        self.run(errand).await
+    }
 
+    /// Tries until there is an answer, or the request's time is up.
+    async fn run(&self, mut errand: Errand<'_>) -> Result<Response, Problem> {
         let (mut view, mut own) = (self.0.node.view.clone(), self.0.own.subscribe());
-        let mut turn = Some(turn);
-        let (mut was_sent, mut pause) = (false, PAUSE_MIN);
+        let mut pause = PAUSE_MIN;
         loop {
             let own_site = own.borrow_and_update().clone();
-            let mut may_ask_again = own_site.is_some();
+            let mut is_somebody_there = own_site.is_some();
             // A change isn't begun while its answer couldn't be given.
             if let Some(site) = own_site
                 && self.0.node.reads.may_answer(Duration::ZERO)
             {
-                let request = Request::from_parts(own_parts(&parts, context), load.take());
-                return Ok(site.answer(request, context.peer()).await);
+                let peer = errand.context.peer();
+                return Ok(site.answer(errand.to_own_site(), peer).await);
             }
             let owner = view.borrow_and_update().owner.clone();
             if let Owner::Peer { address, .. } = owner {
-                may_ask_again = true;
-                // A large body can be sent once: the node is asked first whether it serves.
-                if !is_large || self.probe(&address).await {
-                    let hop = Hop { client, patience: until(deadline).saturating_sub(OWNER_AHEAD) };
-                    let request = self.outgoing(&address, &parts, context, hop, load.take())?;
-                    let asked = Asked { has_one_effect: is_repeatable, was_sent };
-                    let replaced_by = replaced(view.clone(), address.clone());
-                    match attempt(&self.0.client, request, asked, replaced_by, deadline).await {
-                        Outcome::Whole(response) => {
-                            self.note_reached(&address);
-                            return Ok(self.passed(response.map(Body::from)));
-                        }
-                        Outcome::GoesOn(response) => {
-                            self.note_reached(&address);
-                            let turn = turn.take().ok_or_else(Problem::overloaded)?;
-                            return Ok(self.passed(self.going_on(response, address, turn)));
-                        }
-                        Outcome::Nothing { was_reached } => {
-                            if was_reached {
-                                self.note_reached(&address);
-                            }
-                            if load.is_gone() {
-                                return Err(nobody_serves());
-                            }
-                        }
-                        Outcome::Unknown if is_repeatable => was_sent = true,
-                        Outcome::Unknown => return Err(Problem::outcome_unknown()),
-                    }
+                is_somebody_there = true;
+                if let Some(answer) = self.ask(&mut errand, address).await? {
+                    return Ok(answer);
                 }
             }
 
-            // Over, it may have had an effect only where it was sent and changes something.
-            let late = || match parts.method {
-                Method::GET | Method::HEAD | Method::OPTIONS => nobody_serves(),
-                _ if was_sent => Problem::outcome_unknown(),
-                _ => nobody_serves(),
-            };
             tokio::select! {
                 Ok(()) = view.changed() => {}
                 Ok(()) = own.changed() => {}
-                () = tokio::time::sleep(pause), if may_ask_again => pause = (pause * 2).min(PAUSE_MAX),
-                () = tokio::time::sleep_until(deadline) => return Err(late()),
-                () = self.0.parts.shutdown.cancelled() => return Err(late()),
+                () = tokio::time::sleep(pause), if is_somebody_there => pause = (pause * 2).min(PAUSE_MAX),
+                () = tokio::time::sleep_until(errand.deadline) => return Err(errand.late()),
+                () = self.0.parts.shutdown.cancelled() => return Err(errand.late()),
             }
         }
     }
 
-    /// Reads a body as far as it can be kept, and takes the room for it.
-    async fn load(
-        &self,
-        body: Body,
-        context: &RequestContext,
-    ) -> Result<(Load, OwnedSemaphorePermit), Problem> {
-        let hint = body.size_hint();
-        let most = usize::try_from(hint.upper().unwrap_or(u64::MAX)).unwrap_or(usize::MAX);
-        let kib = u32::try_from(most.min(KEPT_BODY_LEN_MAX).div_ceil(1 << 10)).expect("64 at most");
-        let room = Arc::clone(&self.0.room).try_acquire_many_owned(kib).map_err(|_| Problem::overloaded())?;
-        if body.is_end_stream() {
-            return Ok((Load::Whole(Bytes::new()), room));
+    /// Asks the node at an address. Without an answer it may be asked again, or another one.
+    async fn ask(&self, errand: &mut Errand<'_>, address: String) -> Result<Option<Response>, Problem> {
+        // A large body can be sent once: the node is asked first whether it serves.
+        if errand.load.is_large() && !self.probe(&address).await {
+            return Ok(None);
         }
-
-        context.enter(Phase::Body);
-        let mut chunks = body.into_data_stream();
-        let mut whole = BytesMut::new();
-        if hint.lower() <= u64::try_from(KEPT_BODY_LEN_MAX).expect("it fits") {
-            while let Some(chunk) = chunks.next().await {
-                let broken = |_| Problem::new(Code::MalformedRequest, "The body ended early or is broken.");
-                whole.extend_from_slice(&chunk.map_err(broken)?);
-                if whole.len() > KEPT_BODY_LEN_MAX {
-                    break;
-                }
+        let request = self.outgoing(&address, errand)?;
+        let asked = Asked { has_one_effect: errand.is_repeatable, was_sent: errand.was_sent };
+        let replaced = replaced(self.0.node.view.clone(), address.clone());
+        match attempt(&self.0.client, request, asked, replaced, errand.deadline).await {
+            Outcome::Whole(response) => {
+                self.note_reached(&address);
+                Ok(Some(self.passed(response.map(Body::from))))
             }
+            Outcome::GoesOn(response) => {
+                self.note_reached(&address);
+                let turn = errand.turn.take().ok_or_else(Problem::overloaded)?;
+                Ok(Some(self.passed(self.going_on(response, address, turn))))
+            }
+            Outcome::Nothing { was_reached } => {
+                if was_reached {
+                    self.note_reached(&address);
+                }
+                if errand.load.is_gone() { Err(nobody_serves()) } else { Ok(None) }
+            }
+            Outcome::Unknown if errand.is_repeatable => {
+                errand.was_sent = true;
+                Ok(None)
+            }
+            Outcome::Unknown => Err(Problem::outcome_unknown()),
         }
-        let is_more = whole.len() > KEPT_BODY_LEN_MAX || hint.lower() > 0 && whole.is_empty();
-        if !is_more {
-            context.enter(Phase::Handling);
-            return Ok((Load::Whole(whole.freeze()), room));
-        }
-
-        context.enter(Phase::LargeBody);
-        let most = self.0.parts.limits.large_body_bytes_max.saturating_add(KEPT_BODY_LEN_MAX);
-        Ok((Load::Large(Some(large(whole.freeze(), chunks, most, context.clone()))), room))
     }
 
     /// Makes the request to the owner.
-    fn outgoing(
-        &self,
-        address: &str,
-        parts: &Parts,
-        context: &RequestContext,
-        hop: Hop,
-        body: Body,
-    ) -> Result<Request, Problem> {
-        let mut request = Request::new(body);
+    fn outgoing(&self, address: &str, errand: &mut Errand<'_>) -> Result<Request, Problem> {
+        let parts = &errand.parts;
+        let patience = errand.deadline.saturating_duration_since(Instant::now()).saturating_sub(OWNER_AHEAD);
+        let hop = Hop { client: errand.client, patience };
+        let mut request = Request::new(Body::empty());
         *request.method_mut() = parts.method.clone();
         *request.uri_mut() = parts.uri.clone();
         *request.headers_mut() = parts.headers.clone();
@@ -297,16 +273,16 @@ impl Standby {
             nobody_serves()
         })?;
 
-        let is_large = request.body().size_hint().exact().is_none();
         let headers = request.headers_mut();
         remove_hop_by_hop(headers);
         headers.remove(EXPECT);
         headers.remove(X_FORWARDED_FOR);
-        if !is_large {
+        if !errand.load.is_large() {
             headers.remove(CONTENT_LENGTH);
         }
-        headers.insert(X_REQUEST_ID, context.id_header().clone());
+        headers.insert(X_REQUEST_ID, errand.context.id_header().clone());
         headers.insert(HOP, seal);
+        *request.body_mut() = errand.load.take();
         Ok(request)
     }
 
@@ -414,48 +390,6 @@ impl Standby {
     }
 }
 
-/// The body of a request.
-enum Load {
-    /// It can be sent again.
-    Whole(Bytes),
-    /// It is passed on while it comes, once.
-    Large(Option<Body>),
-}
-
-impl Load {
-    fn take(&mut self) -> Body {
-        match self {
-            Self::Whole(bytes) => Body::from(bytes.clone()),
-            Self::Large(body) => body.take().unwrap_or_default(),
-        }
-    }
-
-    fn is_gone(&self) -> bool {
-        matches!(self, Self::Large(None))
-    }
-}
-
-/// Makes one body of what was read and what comes, with a bound. At its end the request is no longer being read.
-fn large(
-    begun: Bytes,
-    rest: impl Stream<Item = Result<Bytes, axum::Error>> + Send + 'static,
-    bytes_max: usize,
-    context: RequestContext,
-) -> Body {
-    let mut left = bytes_max;
-    let bounded = move |chunk: Result<Bytes, axum::Error>| {
-        let chunk = chunk?;
-        left = left.checked_sub(chunk.len()).ok_or_else(|| axum::Error::new("the body is too large"))?;
-        Ok::<_, axum::Error>(chunk)
-    };
-    let end = stream::poll_fn(move |_| {
-        context.enter(Phase::LargeHandling);
-        core::task::Poll::Ready(None)
-    });
-    let begun = stream::iter((!begun.is_empty()).then_some(Ok(begun)));
-    Body::from_stream(begun.chain(rest).map(bounded).chain(end))
-}
-
 /// Passes chunks on, and keeps the request's turn until the last.
 fn chunks(
     of: impl Stream<Item = Result<Bytes, axum::Error>> + Send + Unpin + 'static,
@@ -468,15 +402,34 @@ fn chunks(
     })
 }
 
-/// Returns a request's head for this node's own site, with the id that it has already.
-fn own_parts(parts: &Parts, context: &RequestContext) -> Parts {
-    let mut own = parts.clone();
-    own.headers.insert(X_REQUEST_ID, context.id_header().clone());
-    own
+/// A request that is to be answered, and how far that is.
+struct Errand<'r> {
+    parts: Parts,
+    context: &'r RequestContext,
+    load: Load,
+    turn: Option<OwnedSemaphorePermit>,
+    client: IpAddr,
+    deadline: Instant,
+    is_repeatable: bool,
+    /// Whether it was sent, and it isn't known what became of it.
+    was_sent: bool,
 }
 
-fn until(deadline: Instant) -> Duration {
-    deadline.saturating_duration_since(Instant::now())
+impl Errand<'_> {
+    /// Makes the request for this node's own site, with the id that it has already.
+    fn to_own_site(mut self) -> Request {
+        self.parts.headers.insert(X_REQUEST_ID, self.context.id_header().clone());
+        Request::from_parts(self.parts, self.load.take())
+    }
+
+    /// Says what is known when its time is up: it may have had an effect only where it was sent and changes something.
+    fn late(&self) -> Problem {
+        if self.was_sent && changes(&self.parts.method) {
+            Problem::outcome_unknown()
+        } else {
+            nobody_serves()
+        }
+    }
 }
 
 fn nobody_serves() -> Problem {

@@ -783,6 +783,7 @@ async fn a_stream_of_events_ends_once_the_grace_is_over() {
 async fn a_node_that_hands_over_takes_nothing_new() {
     let (served, _view, shutdown) = node_whose(Reads::for_good()).await;
     assert_eq!(served.get("/api/v1/concerts").await.status, StatusCode::OK);
+    assert_eq!(served.get("/readyz").await.json(), json!({"status": "ready", "role": "owner"}));
     let asked = served.send("POST", "/api/v1/admin/cluster/drain", Value::Null).await;
     assert_eq!(
         (asked.status, asked.json()),
