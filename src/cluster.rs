@@ -32,7 +32,8 @@ impl Moment {
     #[cfg(not(target_os = "linux"))]
     #[must_use]
     pub fn now() -> Self {
-        static ORIGIN: std::sync::LazyLock<tokio::time::Instant> = std::sync::LazyLock::new(tokio::time::Instant::now);
+        static ORIGIN: std::sync::LazyLock<tokio::time::Instant> =
+            std::sync::LazyLock::new(tokio::time::Instant::now);
         Self(ORIGIN.elapsed())
     }
 

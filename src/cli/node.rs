@@ -16,6 +16,8 @@ use super::output::Failure;
 
 /// How often the metrics are written though nothing changed.
 const METRICS_EVERY: Duration = Duration::from_secs(1);
+/// How long it may take to hear of a later life that has refused an append.
+const LEARNT_WITHIN: Duration = Duration::from_secs(1);
 
 /// Joins the cluster, where `cluster.address` says that this process is in one. Returns nothing if it isn't, or is stopped meanwhile.
 pub(super) async fn join(
@@ -84,8 +86,11 @@ pub(super) async fn open_in_turn(
         let engine = match open().await? {
             Err(EngineOpenError::Journal(OpenError::Refused(LogRefused::Late(_)))) => continue,
             Err(error) => {
-                let lost = node.has_lost();
-                return Some(Err(lost.map_or_else(|| offline::not_opened(&error), |lost| taken_over(&lost))));
+                // An append that was refused is how it may learn first that another one has the log.
+                let lost = tokio::time::timeout(LEARNT_WITHIN, node.lost()).await;
+                return Some(
+                    Err(lost.map_or_else(|_| offline::not_opened(&error), |lost| taken_over(&lost))),
+                );
             }
             Ok(engine) => engine,
         };

@@ -89,7 +89,9 @@ pub enum ConfigError {
     )]
     NoClusterSecret,
     /// Several processes need a log that all of them reach.
-    #[error("cluster.address is set and cluster.log isn't: name the servers that keep the log, or leave cluster.address out")]
+    #[error(
+        "cluster.address is set and cluster.log isn't: name the servers that keep the log, or leave cluster.address out"
+    )]
     NoClusterLog,
     /// What can't be had together with a log that isn't on this machine's disk.
     #[error("{key} isn't possible yet with cluster.log: leave it out, or say {instead}")]

@@ -24,7 +24,12 @@ fn free_port() -> u16 {
 }
 
 /// Returns what a process needs to be a node, with the servers at `urls`.
-fn node_environment(servers: &Servers, replicas: &str, name: &str, urls: Vec<String>) -> Vec<(&'static str, String)> {
+fn node_environment(
+    servers: &Servers,
+    replicas: &str,
+    name: &str,
+    urls: Vec<String>,
+) -> Vec<(&'static str, String)> {
     let mut environment = environment(servers, replicas, name);
     let port = free_port();
     environment.retain(|(name, _)| *name != "ONSALE_CLUSTER_LOG");
@@ -115,7 +120,8 @@ async fn killed_again_and_again(servers: &Servers, replicas: &str, rounds: u64) 
         let since = Instant::now();
         book.extend(crowd.go().await.0);
         let gone = since.elapsed();
-        owner = takeover(&format!("kill -9 (and {:.2} s before)", gone.as_secs_f64()), &mut standing_by).await;
+        owner =
+            takeover(&format!("kill -9 (and {:.2} s before)", gone.as_secs_f64()), &mut standing_by).await;
         check(&owner.server, &book).await;
         standing_by.push(Node::start(servers, replicas, &name));
     }
@@ -284,11 +290,15 @@ async fn a_node_that_is_set_up_wrongly_is_refused_or_takes_nothing() {
 
     let same_name = node_environment(&servers, "1", "node-a", servers.urls());
     let (code, said) = refused(elsewhere.path(), &same_name);
-    assert!(code == Some(1) && said.contains("another process is alive as the node node-a"), "{code:?} {said}");
+    assert!(
+        code == Some(1) && said.contains("another process is alive as the node node-a"),
+        "{code:?} {said}"
+    );
 
     let mut other_secret = node_environment(&servers, "1", "node-b", servers.urls());
     other_secret.retain(|(name, _)| *name != "ONSALE_CLUSTER_SECRET");
-    other_secret.push(("ONSALE_CLUSTER_SECRET", "one that nobody else of the cluster knows".replace(' ', "-")));
+    other_secret
+        .push(("ONSALE_CLUSTER_SECRET", "one that nobody else of the cluster knows".replace(' ', "-")));
     let (code, said) = refused(elsewhere.path(), &other_secret);
     assert!(code == Some(1) && said.contains("another cluster.secret"), "{code:?} {said}");
 
@@ -305,6 +315,7 @@ async fn a_node_that_is_set_up_wrongly_is_refused_or_takes_nothing() {
     assert_eq!(takeover("nobody like the owner is left", &mut nodes).await.name, "node-d");
 
     // Without an address it would take the log from a living owner, and with one it needs a log.
-    let (code, said) = refused(elsewhere.path(), &[("ONSALE_CLUSTER_ADDRESS", "http://127.0.0.1:1".to_owned())]);
+    let (code, said) =
+        refused(elsewhere.path(), &[("ONSALE_CLUSTER_ADDRESS", "http://127.0.0.1:1".to_owned())]);
     assert!(code == Some(2) && said.contains("cluster.log isn't"), "{code:?} {said}");
 }

@@ -14,7 +14,12 @@ use crate::cluster::{Reads, View};
 #[derive(Clone, Debug)]
 pub enum Membership {}
 
-#[expect(missing_docs, clippy::missing_errors_doc, clippy::unused_async, reason = "none of it is ever called")]
+#[expect(
+    missing_docs,
+    clippy::missing_errors_doc,
+    clippy::unused_async,
+    reason = "none of it is ever called"
+)]
 impl Membership {
     /// Says that the program can't.
     pub fn begin(_: &Path, _: &StreamConfig, _: NodeConfig) -> Result<Self, LogRefused> {

@@ -507,7 +507,9 @@ impl Claiming {
         };
         Self::check_settings(stream, &info.config, &settings)?;
         if info.config["metadata"]["onsale_log_id"] != settings["metadata"]["onsale_log_id"] {
-            let what = format!("it has the leases of another log: delete it (nats stream rm {stream}) and start again");
+            let what = format!(
+                "it has the leases of another log: delete it (nats stream rm {stream}) and start again"
+            );
             return Err(LogRefused::Settings { stream: stream.clone(), what });
         }
         Ok(settings)

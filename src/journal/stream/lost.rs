@@ -10,7 +10,9 @@ pub enum Lost {
     #[error("the node {node} has taken the log over (life {epoch})")]
     TakenOver { node: String, epoch: u64 },
     /// Another process has its name.
-    #[error("another process is the node of this name now, at {address}: give each a cluster.node of its own")]
+    #[error(
+        "another process is the node of this name now, at {address}: give each a cluster.node of its own"
+    )]
     NameTaken { address: String },
     /// The servers have forgotten the leases.
     #[error("the log's servers have lost the leases, this one's among them: whoever stands by takes over")]

@@ -61,12 +61,12 @@ mod snapshots;
 #[cfg(test)]
 mod tests;
 
+#[cfg(not(feature = "cluster"))]
+pub use self::absent::Membership;
 #[cfg(all(test, feature = "cluster"))]
 pub(super) use self::claim::claim_unchecked;
 #[cfg(feature = "cluster")]
 pub(super) use self::claim::{Claimed, StreamPen, claim};
-#[cfg(not(feature = "cluster"))]
-pub use self::absent::Membership;
 pub use self::health::LogHealth;
 #[cfg(feature = "cluster")]
 pub(super) use self::health::Vitals;

@@ -306,7 +306,12 @@ impl Session {
     }
 
     /// Reads all messages of a subject from one server that has the stream: as it has them, and it may be behind.
-    pub(super) async fn all_of(&self, stream: &str, subject: &str, count: u32) -> Result<Vec<Dated>, NoAnswer> {
+    pub(super) async fn all_of(
+        &self,
+        stream: &str,
+        subject: &str,
+        count: u32,
+    ) -> Result<Vec<Dated>, NoAnswer> {
         match self.batch_from(stream, subject, 1, count).await? {
             (found, true) if found.len() < usize::try_from(count).unwrap_or(usize::MAX) => Ok(found),
             (_, true) => Err(NoAnswer::new(format!("there are {count} messages or more"))),

@@ -351,7 +351,11 @@ impl Shared {
     }
 
     /// Runs a future to its end, on the leases' own thread; `false` if it takes too long.
-    fn wait(self: &Arc<Self>, within: Option<Duration>, is_so: impl Fn(&Rules, Option<Moment>) -> bool + Send + Sync + 'static) -> bool {
+    fn wait(
+        self: &Arc<Self>,
+        within: Option<Duration>,
+        is_so: impl Fn(&Rules, Option<Moment>) -> bool + Send + Sync + 'static,
+    ) -> bool {
         let shared = Arc::clone(self);
         self.session.block(async move {
             let mut turns = shared.turns.subscribe();
@@ -392,7 +396,10 @@ impl Claimer for Arc<Shared> {
     fn has_begun(&self, epoch: u64) -> Result<(), Lost> {
         held(&self.rules).claimed(epoch);
         self.wait(None, |rules, _| {
-            matches!(rules.stage(), Stage::Claims { until: Some(_), .. } | Stage::Over(_) | Stage::Released { .. })
+            matches!(
+                rules.stage(),
+                Stage::Claims { until: Some(_), .. } | Stage::Over(_) | Stage::Released { .. }
+            )
         });
         match held(&self.rules).stage() {
             Stage::Over(lost) => Err(lost.clone()),
@@ -429,7 +436,9 @@ impl Said {
         let owner = rules.view(now).owner;
         if *rules.stage() == Stage::StandsBy && self.owner.as_ref() != Some(&owner) {
             match &owner {
-                Owner::Peer { node, address } => tracing::info!(node, address, "stands by: this node has the log"),
+                Owner::Peer { node, address } => {
+                    tracing::info!(node, address, "stands by: this node has the log")
+                }
                 Owner::Nobody if self.owner.is_some() => {
                     tracing::warn!("nobody has the log: it is about to be taken over");
                 }

@@ -220,9 +220,8 @@ impl Rules {
             }
         }
 
-        let is_known = |(sequence, _): &(u64, Hint)| {
-            self.told.as_ref().is_some_and(|told| told.sequence == *sequence)
-        };
+        let is_known =
+            |(sequence, _): &(u64, Hint)| self.told.as_ref().is_some_and(|told| told.sequence == *sequence);
         if !hint.as_ref().is_some_and(is_known) {
             self.told = hint.map(|(sequence, hint)| Told { sequence, hint, at: came });
         }
@@ -331,10 +330,9 @@ impl Rules {
     pub(super) fn release(&mut self) {
         self.is_draining = true;
         match self.stage {
-            Stage::Claims { epoch, .. } | Stage::Serves { epoch, .. } => {
-                self.stage = Stage::Released { epoch: Some(epoch) };
-            }
-            Stage::StandsBy => self.stage = Stage::Released { epoch: None },
+            Stage::Serves { epoch, .. } => self.stage = Stage::Released { epoch: Some(epoch) },
+            // A hint that says "released" says that somebody had waited for all before it.
+            Stage::StandsBy | Stage::Claims { .. } => self.stage = Stage::Released { epoch: None },
             Stage::Released { .. } | Stage::Over(_) => {}
         }
     }
@@ -352,14 +350,17 @@ impl Rules {
         self.looked.map(|(sent, _)| sent)
     }
 
-    /// Tells whether the owner is about to let go, so that the bucket is looked at more often.
+    /// Tells whether the owner is about to let go, or the next one to serve, so that the bucket is looked at more often.
     pub(super) fn hurries(&self) -> bool {
-        let is_draining = |told: &Told| {
-            let owner = self.heard.get(&told.hint.node);
-            owner.is_some_and(|owner| owner.record.draining && owner.record.boot == told.hint.boot)
-                && told.hint.stage != HintStage::Released
+        let is_changing = |Told { hint, .. }: &Told| {
+            let owner = self.heard.get(&hint.node).filter(|owner| owner.record.boot == hint.boot);
+            match hint.stage {
+                HintStage::Claims => owner.is_some_and(|owner| !owner.record.left),
+                HintStage::Serves => owner.is_some_and(|owner| owner.record.draining && !owner.record.left),
+                HintStage::Released => false,
+            }
         };
-        self.stage == Stage::StandsBy && self.told.as_ref().is_some_and(is_draining)
+        self.stage == Stage::StandsBy && self.told.as_ref().is_some_and(is_changing)
     }
 
     /// Says when this process may claim.
@@ -388,9 +389,9 @@ impl Rules {
         }
 
         let own = rank(&self.lane, &self.me.node);
-        let before = others.iter().filter(|other| {
-            is_alike(&other.form) == am_alike && rank(&self.lane, &other.node) > own
-        });
+        let before = others
+            .iter()
+            .filter(|other| is_alike(&other.form) == am_alike && rank(&self.lane, &other.node) > own);
         let pause = RANK_PAUSE * u32::try_from(before.count()).unwrap_or(u32::MAX);
         Turn::From(open.max(self.not_before.unwrap_or(open)) + pause)
     }
@@ -468,10 +469,9 @@ impl Rules {
             (Stage::StandsBy, Some(Told { hint, .. })) if hint.stage == HintStage::Serves => {
                 let owner = self.heard.get(&hint.node);
                 match owner.filter(|owner| owner.record.boot == hint.boot && is_alive(owner)) {
-                    Some(owner) => Owner::Peer {
-                        node: hint.node.clone(),
-                        address: owner.record.address.clone(),
-                    },
+                    Some(owner) => {
+                        Owner::Peer { node: hint.node.clone(), address: owner.record.address.clone() }
+                    }
                     None => Owner::Nobody,
                 }
             }

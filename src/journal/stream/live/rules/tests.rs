@@ -60,7 +60,10 @@ fn an_owner_that_is_silent_is_followed_once_nothing_of_it_counts_and_not_before(
     assert!(!rules.may_begin(&Tip::default(), at(2_600), at(2_849)));
     assert!(rules.may_begin(&Tip::default(), at(2_600), at(2_850)));
     assert!(!rules.may_begin(&Tip::default(), at(2_701), at(2_850)), "the picture is older than the tip");
-    assert_eq!(rules.view(at(2_849)).owner, Owner::Peer { node: "a".to_owned(), address: "http://a".to_owned() });
+    assert_eq!(
+        rules.view(at(2_849)).owner,
+        Owner::Peer { node: "a".to_owned(), address: "http://a".to_owned() }
+    );
     assert_eq!(rules.view(at(2_850)).owner, Owner::Nobody);
 }
 
@@ -127,7 +130,11 @@ fn a_lane_that_is_let_go_is_taken_at_once_and_without_a_wait() {
     let mut rules = Rules::new(record("b", 2), "all", false);
     rules.see(picture(0, &[(1, holding("a", 1, 4))], told(HintStage::Serves)));
     assert!(!rules.hurries());
-    rules.see(picture(300, &[(2, NodeRecord { draining: true, ..holding("a", 1, 4) })], told(HintStage::Serves)));
+    rules.see(picture(
+        300,
+        &[(2, NodeRecord { draining: true, ..holding("a", 1, 4) })],
+        told(HintStage::Serves),
+    ));
     assert!(rules.hurries());
     let released = Some((12, hint(&owner, 4, HintStage::Released)));
     rules.see(picture(350, &[(11, owner.clone())], released));
@@ -179,7 +186,11 @@ fn reads_rest_on_the_own_hint_and_end_with_that_of_a_later_life() {
     for gone in [None, told] {
         let mut rules = rules.clone();
         rules.see(picture(3_200, &last, gone));
-        assert_eq!(rules.stage(), &Stage::Over(Lost::Forgotten), "a bucket that forgot the hint may forget a later one");
+        assert_eq!(
+            rules.stage(),
+            &Stage::Over(Lost::Forgotten),
+            "a bucket that forgot the hint may forget a later one"
+        );
     }
 }
 
@@ -323,7 +334,8 @@ impl World {
             }
             Renewal::Landed(sent) => {
                 // A server that is behind isn't believed: it hasn't the own record.
-                let own_is_there = self.records.get(NAMES[node]).is_some_and(|(sequence, _)| *sequence == own);
+                let own_is_there =
+                    self.records.get(NAMES[node]).is_some_and(|(sequence, _)| *sequence == own);
                 if own_is_there && !is_lost {
                     let nodes = self.records.values().cloned().collect();
                     let hint = self.hint.clone();
@@ -400,7 +412,11 @@ impl World {
         let (now, changes) = (at(self.millis), self.changes());
         for (node, process) in self.processes.iter().enumerate() {
             if process.rules.reads_until().is_some_and(|until| now < until) {
-                assert_eq!(process.world, changes, "{node} answers without what was acknowledged, at {}", self.millis);
+                assert_eq!(
+                    process.world, changes,
+                    "{node} answers without what was acknowledged, at {}",
+                    self.millis
+                );
             } else if matches!(process.rules.stage(), Stage::Serves { .. }) && process.world < changes {
                 self.overlaps += 1;
             }
@@ -432,7 +448,9 @@ impl World {
             }
             3 => self.processes[node].rules.release(),
             // One that has nothing any more is started again.
-            4..10 if matches!(self.processes[node].rules.stage(), Stage::Over(_) | Stage::Released { .. }) => {
+            4..10
+                if matches!(self.processes[node].rules.stage(), Stage::Over(_) | Stage::Released { .. }) =>
+            {
                 let process = self.started(node, true);
                 self.processes[node] = process;
                 self.processes[node].stands_still_until = self.millis + 1_651;
@@ -457,5 +475,5 @@ fn who_may_answer_has_everything_that_was_acknowledged() {
         changes += world.changes();
     }
     // It isn't an empty promise: there were takeovers, and owners that would have answered what is no longer so.
-    assert!(served > 3_000 && overlaps > 300 && changes > 50_000, "{served} {overlaps} {changes}");
+    assert!(served > 1_500 && overlaps > 1_500 && changes > 50_000, "{served} {overlaps} {changes}");
 }
