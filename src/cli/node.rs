@@ -4,9 +4,10 @@ use core::time::Duration;
 use std::sync::Arc;
 
 use onsale::clock::Clock;
-use onsale::cluster::Reads;
+use onsale::cluster::{Drain, Reads};
 use onsale::config::Config;
 use onsale::engine::{Engine, EngineConfig, EngineOpenError};
+use onsale::http::cluster::ClusterNode;
 use onsale::journal::{LogRefused, Lost, Membership, NodeConfig, OpenError, Standing};
 use tokio_util::sync::CancellationToken;
 
@@ -51,6 +52,11 @@ pub(super) async fn join(
     });
     tokio::spawn(measure(node.clone()));
     Ok(Some(node))
+}
+
+/// Makes what this node's API is told: the cluster, until when it may answer, and how to have it hand over.
+pub(super) fn of_api(node: &Membership, shutdown: &CancellationToken) -> ClusterNode {
+    ClusterNode { view: node.view(), reads: node.reads(), drain: Drain::by(shutdown.clone()) }
 }
 
 /// Puts those settings in words that become events, whoever has the log.

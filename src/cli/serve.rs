@@ -21,6 +21,7 @@ use onsale::engine::{Engine, EngineConfig, EngineOpenError};
 use onsale::files;
 use onsale::gateway::Gateways;
 use onsale::http::app::App;
+use onsale::http::hop::Standby;
 use onsale::http::hosts::Hosts;
 use onsale::http::limits::ServerLimits;
 use onsale::http::routes::metrics::exposition;
@@ -37,6 +38,7 @@ use tokio_util::sync::CancellationToken;
 use super::crowd::{self, CrowdRequest};
 use super::not_ready_server::NotReadyServer;
 use super::output::{Failure, print};
+use super::standby_server::StandbyServer;
 use super::urls::Urls;
 use super::{demo, gateways, load, node, offline, reload, service_manager};
 
@@ -183,7 +185,17 @@ async fn serve(
     }
 
     let node = node::join(&config, &clock, &shutdown).await?;
-    let starting = NotReadyServer::begin(first, limits, &parts);
+    // Keys are looked after and limits swept while it stands by, too.
+    parts.spawn_upkeep();
+    let starting = match &node {
+        None => FirstServer::NotReady(NotReadyServer::begin(first, limits, &parts)),
+        Some(node) => {
+            let own = urls.metrics.is_none().then(|| recorder.clone());
+            let standby = Standby::new(parts.clone(), node::of_api(node, &shutdown), own);
+            let standby = standby.expect("a cluster has a secret: the settings were checked");
+            FirstServer::Standby(StandbyServer::begin(first, limits, standby, &shutdown))
+        }
+    };
     let opened = match node {
         None if config.cluster.address.is_some() => None,
         None => {
@@ -214,7 +226,10 @@ async fn serve(
     let served = async {
         // The API serves the metrics unless they have an address of their own.
         let own = urls.metrics.is_none().then_some(recorder);
-        let app = App::new(engine.clone(), parts.clone(), own);
+        let app = match joined.get() {
+            None => App::new(engine.clone(), parts.clone(), own),
+            Some(node) => App::in_cluster(engine.clone(), parts.clone(), own, node::of_api(node, &shutdown)),
+        };
         shown.get_or_init(|| app.clone());
 
         let site = if demo { demo::site(app, &urls, own_secrets(&config).is_empty()) } else { app.site() };
@@ -225,10 +240,12 @@ async fn serve(
             Some(request) => request.prepare(&engine).await?,
             None => None,
         };
-        parts.spawn_upkeep();
 
         // The first server ends before the second begins: no caller hears "ready" and then "not ready".
-        starting.end().await;
+        match starting {
+            FirstServer::NotReady(server) => server.end().await,
+            FirstServer::Standby(server) => drop(servers.spawn(server.give_way(site.clone()))),
+        }
         servers.spawn(server::serve(second, site, limits, shutdown.clone()));
 
         match joined.get() {
@@ -282,6 +299,21 @@ async fn serve(
     }
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Who answers until this process's own site does.
+enum FirstServer {
+    NotReady(NotReadyServer),
+    Standby(StandbyServer),
+}
+
+impl FirstServer {
+    async fn end(self) {
+        match self {
+            Self::NotReady(server) => server.end().await,
+            Self::Standby(server) => server.end().await,
+        }
+    }
 }
 
 /// Opens the engine, and logs now and then that recovery goes on. Returns `None` if it is stopped meanwhile.

@@ -16,6 +16,7 @@ mod servers;
 
 mod crowd;
 mod faults;
+mod hops;
 mod lost;
 mod nodes;
 mod relay;

@@ -44,14 +44,14 @@ fn node_environment(
 }
 
 /// A process of a cluster, and its directory.
-struct Node {
+pub(crate) struct Node {
     name: String,
-    server: Server,
+    pub(crate) server: Server,
     _dir: TempDir,
 }
 
 impl Node {
-    fn start(servers: &Servers, replicas: &str, name: &str) -> Self {
+    pub(crate) fn start(servers: &Servers, replicas: &str, name: &str) -> Self {
         Self::start_by(servers, replicas, name, servers.urls())
     }
 
