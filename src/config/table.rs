@@ -219,7 +219,7 @@ settings! {
         /// unset, the machine's.
         node: Option<String> = "cluster.node", "text", "", |t| value::optional(t, value::text), false;
         /// The URL at which the other processes of the cluster reach this one's API, such as
-        /// http://10.0.0.1:8080. With it several processes run at once: one has the log and serves, the
+        /// `http://10.0.0.1:8080`. With it several processes run at once: one has the log and serves, the
         /// others hand every request to it, and one of them takes over when it ends. If unset, who starts
         /// takes the log from whoever has it.
         address: Option<String> = "cluster.address", "URL", "", |t| value::optional(t, value::url), false;

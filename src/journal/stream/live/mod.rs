@@ -187,10 +187,7 @@ impl Membership {
     /// Returns why this process has lost what it had, if it has.
     #[must_use]
     pub fn has_lost(&self) -> Option<Lost> {
-        match held(&self.0.rules).stage() {
-            Stage::Over(lost) => Some(lost.clone()),
-            _ => None,
-        }
+        held(&self.0.rules).lost().cloned()
     }
 
     /// Says that it serves from now on: its answers count, and the others hand their requests to it.
@@ -233,7 +230,7 @@ impl Membership {
         loop {
             {
                 let rules = held(&self.0.rules);
-                if let Stage::Over(lost) = rules.stage() {
+                if let Some(lost) = rules.lost() {
                     return Err(lost.clone());
                 }
                 if is_so(&rules, Moment::now()) {
@@ -365,13 +362,11 @@ impl Shared {
                     let _ = turns.changed().await;
                 }
             };
-            match within {
-                Some(within) => tokio::time::timeout(within, all).await.is_ok(),
-                None => {
-                    all.await;
-                    true
-                }
+            if let Some(within) = within {
+                return tokio::time::timeout(within, all).await.is_ok();
             }
+            all.await;
+            true
         })
     }
 }
@@ -401,10 +396,7 @@ impl Claimer for Arc<Shared> {
                 Stage::Claims { until: Some(_), .. } | Stage::Over(_) | Stage::Released { .. }
             )
         });
-        match held(&self.rules).stage() {
-            Stage::Over(lost) => Err(lost.clone()),
-            _ => Ok(()),
-        }
+        held(&self.rules).lost().cloned().map_or(Ok(()), Err)
     }
 
     fn insists(&self) -> bool {
@@ -437,7 +429,7 @@ impl Said {
         if *rules.stage() == Stage::StandsBy && self.owner.as_ref() != Some(&owner) {
             match &owner {
                 Owner::Peer { node, address } => {
-                    tracing::info!(node, address, "stands by: this node has the log")
+                    tracing::info!(node, address, "stands by: this node has the log");
                 }
                 Owner::Nobody if self.owner.is_some() => {
                     tracing::warn!("nobody has the log: it is about to be taken over");

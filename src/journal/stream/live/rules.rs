@@ -169,6 +169,11 @@ impl Rules {
         &self.stage
     }
 
+    /// Returns why this process has nothing any more, if it hasn't.
+    pub(super) const fn lost(&self) -> Option<&Lost> {
+        if let Stage::Over(lost) = &self.stage { Some(lost) } else { None }
+    }
+
     pub(super) const fn clock_apart(&self) -> Duration {
         self.clock_apart
     }
@@ -310,12 +315,10 @@ impl Rules {
 
     /// Tells whether what was claimed may be served.
     pub(super) fn may_serve(&self, now: Moment) -> bool {
-        match self.stage {
-            Stage::Claims { until: Some(until), renewed: Some(renewed), .. } => {
-                now >= until && now < renewed + TTL
-            }
-            _ => false,
-        }
+        let Stage::Claims { until: Some(until), renewed: Some(renewed), .. } = self.stage else {
+            return false;
+        };
+        now >= until && now < renewed + TTL
     }
 
     /// Is told that it serves from now on.
@@ -339,10 +342,8 @@ impl Rules {
 
     /// Returns until when the lane's reads may be answered.
     pub(super) fn reads_until(&self) -> Option<Moment> {
-        match self.stage {
-            Stage::Serves { renewed, .. } => Some(renewed + TTL),
-            _ => None,
-        }
+        let Stage::Serves { renewed, .. } = self.stage else { return None };
+        Some(renewed + TTL)
     }
 
     /// Returns when the last renewal that counts was sent.
@@ -479,7 +480,9 @@ impl Rules {
         };
         let epoch = match self.stage {
             Stage::Claims { epoch, .. } | Stage::Serves { epoch, .. } => epoch,
-            _ => self.told.as_ref().map_or(0, |told| told.hint.epoch),
+            Stage::StandsBy | Stage::Released { .. } | Stage::Over(_) => {
+                self.told.as_ref().map_or(0, |told| told.hint.epoch)
+            }
         };
         View { me: self.me.node.clone(), owner, epoch, members }
     }

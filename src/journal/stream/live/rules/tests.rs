@@ -3,6 +3,8 @@
 //! The world has a log and a bucket of its own, and knows what was acknowledged; of the rules it asks what a process asks. Its promise: who
 //! may answer reads has everything that anyone acknowledged.
 
+use core::cmp::Ordering;
+
 use super::super::record::Boot;
 use super::*;
 
@@ -38,8 +40,11 @@ fn picture(millis: u64, nodes: &[(u64, NodeRecord)], hint: Option<(u64, Hint)>) 
     Picture { sent: at(millis), came: at(millis), nodes: nodes.to_vec(), hint, clock_apart: Duration::ZERO }
 }
 
+/// A node, and what the bucket has: the records, and the hint.
+type Known = (Rules, Vec<(u64, NodeRecord)>, Option<(u64, Hint)>);
+
 /// A node that has heard of an owner `a` at each of these instants, and never again.
-fn after_silence(me: &str, until: u64) -> (Rules, Vec<(u64, NodeRecord)>, Option<(u64, Hint)>) {
+fn after_silence(me: &str, until: u64) -> Known {
     let owner = holding("a", 1, 4);
     let told = Some((9, hint(&owner, 4, HintStage::Serves)));
     let mut rules = Rules::new(record(me, 2), "all", false);
@@ -179,8 +184,8 @@ fn reads_rest_on_the_own_hint_and_end_with_that_of_a_later_life() {
 
     let mut later = rules.clone();
     later.see(picture(3_200, &last, Some((41, hint(&record("c", 3), 6, HintStage::Claims)))));
-    let lost = Lost::TakenOver { node: "c".to_owned(), epoch: 6 };
-    assert_eq!((later.stage(), later.reads_until()), (&Stage::Over(lost), None));
+    let over = Stage::Over(Lost::TakenOver { node: "c".to_owned(), epoch: 6 });
+    assert_eq!((later.stage(), later.reads_until()), (&over, None));
     assert!(later.record().left);
 
     for gone in [None, told] {
@@ -317,19 +322,21 @@ impl World {
             }
             Renewal::Sent(sent, record) => {
                 let there = self.records.get(NAMES[node]).map_or(0, |(sequence, _)| *sequence);
-                if there == own {
-                    let sequence = self.next_sequence();
-                    self.records.insert(NAMES[node].to_owned(), (sequence, record));
-                    if !is_lost {
-                        self.processes[node].own = sequence;
-                        self.processes[node].renewal = Renewal::Landed(sent);
+                match there.cmp(&own) {
+                    Ordering::Equal => {
+                        let sequence = self.next_sequence();
+                        self.records.insert(NAMES[node].to_owned(), (sequence, record));
+                        if !is_lost {
+                            self.processes[node].own = sequence;
+                            self.processes[node].renewal = Renewal::Landed(sent);
+                        }
                     }
-                } else if there > own {
                     // An answer was lost.
-                    self.processes[node].own = there;
-                } else {
-                    self.processes[node].own = there;
-                    self.processes[node].rules.forgotten();
+                    Ordering::Greater => self.processes[node].own = there,
+                    Ordering::Less => {
+                        self.processes[node].own = there;
+                        self.processes[node].rules.forgotten();
+                    }
                 }
             }
             Renewal::Landed(sent) => {
@@ -455,7 +462,7 @@ impl World {
                 self.processes[node] = process;
                 self.processes[node].stands_still_until = self.millis + 1_651;
             }
-            _ if does % 3 == 0 => self.act(node),
+            _ if does.is_multiple_of(3) => self.act(node),
             _ => self.renew(node),
         }
         self.check();
