@@ -227,6 +227,15 @@ const METRICS: &[Metric] = &[
         "How far this node's clock is from the log's servers'",
     ),
     metric("onsale_cluster_takeovers_total", Counter, One, "How often this process took the log over"),
+    metric(
+        "onsale_hops_total",
+        Counter,
+        Each(&[(
+            "outcome",
+            &["answered", "not_ready", "outcome_unknown", "overloaded", "malformed_request"],
+        )]),
+        "Requests that this node handed to the one that serves, by what its clients were told",
+    ),
     // HTTP.
     metric(
         "onsale_http_requests_total",

@@ -28,7 +28,7 @@ pub(super) enum Outcome {
     /// An answer that goes on.
     GoesOn(Response<Incoming>),
     /// Nothing was done: no connection, or the node doesn't serve.
-    Nothing { was_reached: bool },
+    Nothing,
     /// It may or may not have been done.
     Unknown,
 }
@@ -56,7 +56,7 @@ pub(super) async fn attempt(
             Ok(response) => judge(response, is_head, asked).await,
             Err(error) if error.is_connect() => {
                 tracing::debug!(%error, "the node that has the log can't be reached");
-                Outcome::Nothing { was_reached: false }
+                Outcome::Nothing
             }
             Err(error) => {
                 tracing::debug!(%error, "the connection to the node that has the log broke");
@@ -78,7 +78,7 @@ pub(super) async fn attempt(
 
 async fn judge(response: Response<Incoming>, is_head: bool, asked: Asked) -> Outcome {
     if response.status() == StatusCode::MISDIRECTED_REQUEST {
-        return Outcome::Nothing { was_reached: true };
+        return Outcome::Nothing;
     }
     let (mut head, body) = response.into_parts();
     let len = len_of(&head.headers);
@@ -93,7 +93,7 @@ async fn judge(response: Response<Incoming>, is_head: bool, asked: Asked) -> Out
     let code = problem_code(head.status, &head.headers, &body);
     let is = |wanted: Code| code.as_deref() == Some(wanted.as_str());
     if is(Code::NotReady) || (is_head && head.status == StatusCode::SERVICE_UNAVAILABLE) {
-        return Outcome::Nothing { was_reached: true };
+        return Outcome::Nothing;
     }
     let may_be_found_out = asked.has_one_effect && is(Code::OutcomeUnknown);
     let may_be_itself = asked.was_sent && is(Code::RequestInProgress);

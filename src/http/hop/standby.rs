@@ -204,7 +204,7 @@ impl Standby {
                 && self.0.node.reads.may_answer(Duration::ZERO)
             {
                 let peer = errand.context.peer();
-                return Ok(site.answer(errand.to_own_site(), peer).await);
+                return Ok(site.answer(errand.into_request(), peer).await);
             }
             let owner = view.borrow_and_update().owner.clone();
             if let Owner::Peer { address, .. } = owner {
@@ -243,12 +243,8 @@ impl Standby {
                 let turn = errand.turn.take().ok_or_else(Problem::overloaded)?;
                 Ok(Some(self.passed(self.going_on(response, address, turn))))
             }
-            Outcome::Nothing { was_reached } => {
-                if was_reached {
-                    self.note_reached(&address);
-                }
-                if errand.load.is_gone() { Err(nobody_serves()) } else { Ok(None) }
-            }
+            Outcome::Nothing if errand.load.is_gone() => Err(nobody_serves()),
+            Outcome::Nothing => Ok(None),
             Outcome::Unknown if errand.is_repeatable => {
                 errand.was_sent = true;
                 Ok(None)
@@ -417,7 +413,7 @@ struct Errand<'r> {
 
 impl Errand<'_> {
     /// Makes the request for this node's own site, with the id that it has already.
-    fn to_own_site(mut self) -> Request {
+    fn into_request(mut self) -> Request {
         self.parts.headers.insert(X_REQUEST_ID, self.context.id_header().clone());
         Request::from_parts(self.parts, self.load.take())
     }
