@@ -214,6 +214,21 @@ fn a_bucket_that_forgot_ends_an_owner_and_makes_the_others_wait() {
     assert_eq!(owner.stage(), &Stage::Over(Lost::Forgotten));
 }
 
+#[test]
+fn a_claim_that_was_given_up_says_nothing_of_leases_in_a_bucket_before() {
+    let gone = NodeRecord { left: true, draining: true, ..record("c", 3) };
+    let mut rules = Rules::new(record("b", 2), "all", false);
+    rules.see(picture(2_900, &[(5, gone.clone())], Some((6, hint(&gone, 4, HintStage::Claims)))));
+    assert_eq!(rules.turn(at(2_900)), Turn::From(at(2_900)));
+    rules.claimed(5);
+    let own = Some((7, rules.wanted_hint().unwrap().1));
+    rules.see(picture(2_910, &[(5, gone)], own));
+    assert!(!rules.may_serve(at(2_920)));
+    rules.release();
+    assert_eq!(rules.wanted_hint(), None, "a hint that says released says that somebody had waited");
+    assert!(rules.record().left);
+}
+
 /// A process of the world.
 struct Process {
     rules: Rules,
