@@ -70,6 +70,7 @@ fn settings(engine: &EngineConfig) -> String {
 /// Opens the engine when it is this process's turn, and waits until nobody else answers. Returns nothing if it is stopped meanwhile.
 pub(super) async fn open_in_turn(
     node: &Membership,
+    config: &Config,
     shutdown: &CancellationToken,
     open: impl AsyncFn() -> Option<Result<Engine, EngineOpenError>>,
 ) -> Option<Result<Engine, Failure>> {
@@ -88,9 +89,9 @@ pub(super) async fn open_in_turn(
             Err(error) => {
                 // An append that was refused is how it may learn first that another one has the log.
                 let lost = tokio::time::timeout(LEARNT_WITHIN, node.lost()).await;
-                return Some(
-                    Err(lost.map_or_else(|_| offline::not_opened(&error), |lost| taken_over(&lost))),
-                );
+                return Some(Err(
+                    lost.map_or_else(|_| offline::not_opened(&error, config), |lost| taken_over(&lost))
+                ));
             }
             Ok(engine) => engine,
         };

@@ -13,7 +13,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::super::super::config::Clock;
-use super::super::super::lane::Published;
+use super::super::super::lane::{Message, Published};
 use super::super::names::Names;
 use super::super::session::{Dated, NO_STREAM, NoAnswer, Session};
 use super::record::{Boot, Hint, NodeRecord};
@@ -85,7 +85,8 @@ impl Bucket {
         let mut first: Option<(u64, Moment)> = None;
         loop {
             let (live, subject) = (self.names.live.clone(), self.names.node(&self.node));
-            let Some((sequence, bytes)) = in_time(self.session.last(&live, &subject)).await? else {
+            let Some(Message { sequence, bytes, .. }) = in_time(self.session.last(&live, &subject)).await?
+            else {
                 return Ok(Former::Unknown);
             };
             let record: NodeRecord =
@@ -123,7 +124,7 @@ impl Bucket {
             Ok(found) => found,
             Err(why) => return Renewed::Unknown(why),
         };
-        let Some((sequence, bytes)) = found else {
+        let Some(Message { sequence, bytes, .. }) = found else {
             self.own = 0;
             return Renewed::Forgotten;
         };
@@ -170,7 +171,7 @@ impl Bucket {
         let (live, all) = (&self.names.live, self.names.leases());
         for _ in 0..LOOKS_MAX {
             let found = in_time(self.session.all_of(live, &all, MESSAGES_MAX)).await?;
-            if let Some(own) = found.iter().find(|message| message.sequence == self.own) {
+            if let Some(own) = found.iter().find(|found| found.message.sequence == self.own) {
                 let clock_apart = apart(&own.stored_at, wall, (self.clock)());
                 return self.picture(sent, clock_apart, found);
             }
@@ -182,7 +183,7 @@ impl Bucket {
     fn picture(&self, sent: Moment, clock_apart: Duration, found: Vec<Dated>) -> Result<Picture, String> {
         let (mut nodes, mut hint) = (Vec::new(), None);
         let own = self.names.hint();
-        for Dated { sequence, subject, bytes, .. } in found {
+        for Dated { message: Message { sequence, subject, bytes }, .. } in found {
             let wrong = |error| format!("the message {sequence} ({subject}): {error}");
             if subject == own {
                 hint = Some((sequence, serde_json::from_slice(&bytes).map_err(wrong)?));
