@@ -16,6 +16,7 @@ use super::servers::{LOGIN, SYSTEM, Servers};
 use super::*;
 
 mod controls;
+mod nodes;
 
 fn login((user, password): (&str, &str)) -> StreamLogin {
     StreamLogin::Password { user: user.to_owned(), password: password.to_owned() }
