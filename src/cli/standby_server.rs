@@ -16,6 +16,8 @@ use tokio_util::sync::CancellationToken;
 /// The server of the time of standing by.
 pub(super) struct StandbyServer {
     standby: Standby,
+    /// From then on the application has the new connections.
+    full: CancellationToken,
     end: CancellationToken,
     server: JoinHandle<DrainReport>,
 }
@@ -28,15 +30,16 @@ impl StandbyServer {
         standby: Standby,
         shutdown: &CancellationToken,
     ) -> Self {
-        let end = shutdown.child_token();
-        let server = tokio::spawn(server::serve(listener, standby.site(), limits, end.clone()));
-        Self { standby, end, server }
+        let (full, end) = (shutdown.child_token(), shutdown.child_token());
+        let served = server::serve_until(listener, standby.site(), limits, full.clone(), end.clone());
+        Self { standby, full, end, server: tokio::spawn(served) }
     }
 
-    /// Has the application answer what waits here, and takes no more. What is returned ends once all of it is answered.
+    /// Has the application answer what waits here and what comes on these connections, and takes no new ones: a client that keeps its
+    /// connection notices nothing. What is returned ends with the last of them, or the process.
     pub(super) fn give_way(self, site: Site) -> impl Future<Output = DrainReport> + Send + use<> {
         self.standby.succeed(site);
-        self.end.cancel();
+        self.full.cancel();
         async move {
             self.server.await.unwrap_or_else(|error| {
                 tracing::error!(%error, "the server of the time of standing by ended early");
@@ -48,6 +51,7 @@ impl StandbyServer {
     /// Ends the server, after it has answered what is under way.
     pub(super) async fn end(self) {
         self.standby.end();
+        self.full.cancel();
         self.end.cancel();
         if let Err(error) = self.server.await {
             tracing::error!(%error, "the server of the time of standing by ended early");

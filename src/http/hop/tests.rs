@@ -6,7 +6,7 @@ use core::time::Duration;
 use std::sync::Arc;
 
 use axum::body::{Body, to_bytes};
-use axum::http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures_util::StreamExt;
@@ -40,7 +40,7 @@ fn http(more: &[(&str, &str)]) -> HttpParts {
 }
 
 /// Serves a site on a port of its own; returns its address.
-async fn serve(site: Site) -> String {
+fn serve(site: Site) -> String {
     let listener = server::bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let address = listener.local_addr().unwrap();
     let config = Config::defaults();
@@ -58,11 +58,11 @@ impl Has {
         self.0.load(Ordering::SeqCst)
     }
 
-    async fn serve(&self) -> String {
-        self.serve_as(&[]).await
+    fn serve(&self) -> String {
+        self.serve_as(&[])
     }
 
-    async fn serve_as(&self, more: &[(&str, &str)]) -> String {
+    fn serve_as(&self, more: &[(&str, &str)]) -> String {
         let http = http(more);
         let counted = self.0.clone();
         let echo = async move |context: RequestContext, request: Request<Body>| {
@@ -72,7 +72,7 @@ impl Has {
             let told = json!({
                 "method": head.method.as_str(), "target": head.uri.to_string(), "peer": context.peer().to_string(),
                 "id": context.id(), "body": String::from_utf8_lossy(&body[..body.len().min(64)]), "len": body.len(),
-                "headers": head.headers.keys().map(|name| name.as_str()).collect::<Vec<_>>(),
+                "headers": head.headers.keys().map(HeaderName::as_str).collect::<Vec<_>>(),
             });
             let mut response = axum::Json(told).into_response();
             *response.status_mut() = StatusCode::CREATED;
@@ -80,7 +80,7 @@ impl Has {
             response
         };
         let routes = Routes::new().route("/readyz", get(async || "ready")).route("/{*path}", any(echo));
-        serve(http.dress(routes, &())).await
+        serve(http.dress(routes, &()))
     }
 }
 
@@ -219,7 +219,7 @@ async fn nowhere() -> String {
 #[tokio::test]
 async fn an_answer_passes_as_it_is_and_so_does_what_was_asked() {
     let owner = Has::default();
-    let node = StandsBy::new(peer(&owner.serve().await), &[("ONSALE_TRUSTED_PROXIES", "0.0.0.0")]);
+    let node = StandsBy::new(peer(&owner.serve()), &[("ONSALE_TRUSTED_PROXIES", "0.0.0.0")]);
     let sent = Request::patch("/api/v1/concerts/%2e%2e/a%7Cb?x=%EC%83%A4&y=1")
         .header("x-request-id", "mine-1")
         .header("x-forwarded-for", "203.0.113.7")
@@ -249,7 +249,7 @@ async fn an_answer_passes_as_it_is_and_so_does_what_was_asked() {
 #[tokio::test]
 async fn a_head_is_answered_with_the_length_and_without_the_body() {
     let owner = Has::default();
-    let node = StandsBy::new(peer(&owner.serve().await), &[]);
+    let node = StandsBy::new(peer(&owner.serve()), &[]);
     let head = node.send(request(Method::HEAD, "/x", None, "")).await;
     assert_eq!((head.status, head.body.len()), (201, 0));
     let length: usize = head.headers[header::CONTENT_LENGTH].to_str().unwrap().parse().unwrap();
@@ -259,7 +259,7 @@ async fn a_head_is_answered_with_the_length_and_without_the_body() {
 #[tokio::test]
 async fn a_client_that_forges_a_hop_is_counted_as_itself() {
     let owner = Has::default();
-    let address = owner.serve().await;
+    let address = owner.serve();
     let mut stream = TcpStream::connect(address.strip_prefix("http://").unwrap()).await.unwrap();
     let forged = "1800000000000 203.0.113.7 9000 AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
     let sent = format!("GET /x HTTP/1.1\r\nhost: x\r\nonsale-hop: {forged}\r\nconnection: close\r\n\r\n");
@@ -277,7 +277,7 @@ async fn what_was_never_sent_waits_for_the_next_owner() {
         let node = StandsBy::new(first, &[]);
         let waiting = node.begin(hold(None));
         tokio::task::yield_now().await;
-        node.view.send_replace(peer(&owner.serve().await));
+        node.view.send_replace(peer(&owner.serve()));
         assert_eq!(waiting.await.unwrap().status, 201);
     }
     assert_eq!(owner.count(), 2, "each was carried out once");
@@ -294,7 +294,7 @@ async fn who_says_that_it_does_not_serve_is_asked_no_more_once_another_does() {
         let node = StandsBy::new(peer(&address), &[]);
         let waiting = node.begin(hold(None));
         reached(&seen, 2).await;
-        node.view.send_replace(peer(&owner.serve().await));
+        node.view.send_replace(peer(&owner.serve()));
         assert_eq!(waiting.await.unwrap().status, 201);
         assert_eq!(owner.count(), 1);
     }
@@ -331,7 +331,7 @@ async fn what_has_one_effect_is_asked_again_of_the_next_owner() {
             let node = StandsBy::new(peer(&address), &[]);
             let waiting = node.begin(request);
             reached(&seen, 1).await;
-            node.view.send_replace(peer(&owner.serve().await));
+            node.view.send_replace(peer(&owner.serve()));
             let answer = waiting.await.unwrap();
             assert_eq!((answer.status, owner.count()), (201, 1));
         }
@@ -354,7 +354,7 @@ async fn a_request_that_was_sent_before_waits_for_itself() {
     node.view.send_replace(peer(&address));
     reached(&seen, 2).await;
     let owner = Has::default();
-    node.view.send_replace(peer(&owner.serve().await));
+    node.view.send_replace(peer(&owner.serve()));
     assert_eq!(waiting.await.unwrap().status, 201);
 }
 
@@ -366,7 +366,7 @@ async fn an_owner_that_stands_still_is_left_once_another_has_the_log() {
         let node = StandsBy::new(peer(&address), &[]);
         let waiting = node.begin(request);
         reached(&seen, 1).await;
-        node.view.send_replace(peer(&owner.serve().await));
+        node.view.send_replace(peer(&owner.serve()));
         assert_eq!(waiting.await.unwrap().status, expected);
     }
 }
@@ -386,11 +386,9 @@ async fn without_an_owner_a_request_is_told_so_at_its_deadline() {
 #[tokio::test]
 async fn a_request_makes_no_second_hop() {
     let owner = Has::default();
-    let second = StandsBy::new(peer(&owner.serve().await), &[]);
-    let first = StandsBy::new(
-        peer(&serve(second.site.clone()).await),
-        &[("ONSALE_LIMITS_REQUEST_TIMEOUT_SECONDS", "1")],
-    );
+    let second = StandsBy::new(peer(&owner.serve()), &[]);
+    let first =
+        StandsBy::new(peer(&serve(second.site.clone())), &[("ONSALE_LIMITS_REQUEST_TIMEOUT_SECONDS", "1")]);
     let answer = first.send(hold(None)).await;
     assert_eq!(answer.code(), (503, "not_ready".to_owned()), "the 421 reaches no client");
     assert_eq!(owner.count(), 0);
@@ -402,7 +400,7 @@ async fn a_request_makes_no_second_hop() {
 #[tokio::test]
 async fn a_large_body_passes_while_it_comes_and_a_long_answer_too() {
     let owner = Has::default();
-    let node = StandsBy::new(peer(&owner.serve().await), &[]);
+    let node = StandsBy::new(peer(&owner.serve()), &[]);
     let chunks = (0..512).map(|_| Ok::<_, Infallible>(Bytes::from(vec![b'x'; 4096])));
     let body = Body::from_stream(futures_util::stream::iter(chunks));
     let answer = node.send(Request::put("/api/v1/venues/hall").body(body).unwrap()).await;
@@ -414,7 +412,7 @@ async fn a_large_body_passes_while_it_comes_and_a_long_answer_too() {
     let piece = || Ok::<_, Infallible>(Bytes::from(vec![b'z'; 8192]));
     let long = async move || Body::from_stream(futures_util::stream::iter((0..256).map(move |_| piece())));
     let site = http(&[]).dress(Routes::new().route("/long", get(long)), &());
-    let node = StandsBy::new(peer(&serve(site).await), &[]);
+    let node = StandsBy::new(peer(&serve(site)), &[]);
     assert_eq!(node.send(read_of("/long")).await.body.len(), 256 * 8192);
 }
 
@@ -425,7 +423,7 @@ async fn a_large_body_that_can_be_sent_once_is_refused_and_not_lost_where_nobody
     let waiting = node.begin(large());
     tokio::task::yield_now().await;
     let owner = Has::default();
-    node.view.send_replace(peer(&owner.serve().await));
+    node.view.send_replace(peer(&owner.serve()));
     assert_eq!(waiting.await.unwrap().status, 201, "the owner is asked first whether it serves");
 }
 
@@ -440,7 +438,7 @@ async fn events_pass_as_they_come_and_end_once_another_has_the_log() {
         crate::http::stream::of_events(chunks)
     };
     let site = http(&[]).dress(Routes::new().route("/events", get(follow)), &());
-    let node = StandsBy::new(peer(&serve(site).await), &[("ONSALE_LIMITS_REQUEST_TIMEOUT_SECONDS", "1")]);
+    let node = StandsBy::new(peer(&serve(site)), &[("ONSALE_LIMITS_REQUEST_TIMEOUT_SECONDS", "1")]);
     let response = node.site.clone().oneshot(read_of("/events")).await.unwrap();
     assert_eq!(response.headers()[header::CONTENT_TYPE], "text/event-stream");
     let mut chunks = response.into_body().into_data_stream();
@@ -465,7 +463,7 @@ async fn what_waits_is_answered_by_the_node_itself_once_it_has_the_log() {
     node.standby.succeed(own);
     tokio::task::yield_now().await;
     assert!(!waiting.is_finished(), "it may not answer yet");
-    node.reads.extend(Moment::now() + Duration::from_secs(3_600));
+    node.reads.extend(Moment::now() + Duration::from_hours(1));
     assert_eq!(waiting.await.unwrap().body, "own");
     assert_eq!(node.send(read_of("/anything")).await.body, "own");
 }
@@ -477,7 +475,7 @@ async fn it_is_ready_as_long_as_the_owner_answers() {
     assert_eq!(node.send(read_of("/readyz")).await.code(), (503, "not_ready".to_owned()));
     node.view.send_replace(peer(&nowhere().await));
     assert_eq!(node.send(read_of("/readyz")).await.status, 503);
-    node.view.send_replace(peer(&Has::default().serve().await));
+    node.view.send_replace(peer(&Has::default().serve()));
     let ready = node.send(read_of("/readyz")).await;
     assert_eq!((ready.status, &ready.json()["role"]), (200, &json!("standby")));
     node.drain.ask();
@@ -510,14 +508,14 @@ async fn it_shows_the_cluster_itself_and_asks_the_owner_who_may_see_it() {
     assert_eq!(node.send(by(Method::GET, path, &token("admin"))).await.code(), (503, "not_ready".to_owned()));
     let suspended = async || Problem::user_suspended();
     let owner = http(&[]).dress(Routes::new().route("/api/v1/admin/cluster", get(suspended)), &());
-    node.view.send_replace(peer(&serve(owner).await));
+    node.view.send_replace(peer(&serve(owner)));
     let refused = node.send(by(Method::GET, path, &token("admin"))).await;
     assert_eq!(refused.code(), (403, "user_suspended".to_owned()));
     let drain = "/api/v1/admin/cluster/drain";
     assert_eq!(node.send(by(Method::POST, drain, &token("admin"))).await.status, 403);
     assert!(!node.drain.is_asked());
     let well = http(&[]).dress(Routes::new().route("/api/v1/admin/cluster", get(async || "{}")), &());
-    node.view.send_replace(peer(&serve(well).await));
+    node.view.send_replace(peer(&serve(well)));
     let shown = node.send(by(Method::GET, path, &token("admin"))).await;
     assert_eq!(
         (shown.json()["owner"].as_str(), shown.json()["members"][0]["role"].as_str()),
@@ -533,7 +531,7 @@ async fn it_shows_the_cluster_itself_and_asks_the_owner_who_may_see_it() {
 #[tokio::test]
 async fn pages_of_other_origins_are_let_in_once() {
     let cors = [("ONSALE_CORS_ORIGINS", "https://shop.example")];
-    let node = StandsBy::new(peer(&Has::default().serve_as(&cors).await), &cors);
+    let node = StandsBy::new(peer(&Has::default().serve_as(&cors)), &cors);
     let sent = Request::get("/x").header("origin", "https://shop.example").body(Body::empty()).unwrap();
     let answer = node.send(sent).await;
     let all = |name: &str| answer.headers.get_all(name).iter().count();

@@ -768,7 +768,7 @@ async fn behind_a_closed_gate_no_route_shows_what_may_no_longer_be_so() {
 #[tokio::test]
 async fn a_stream_of_events_ends_once_the_grace_is_over() {
     let reads = Reads::none();
-    reads.extend(Moment::now() + core::time::Duration::from_secs(3_600));
+    reads.extend(Moment::now() + core::time::Duration::from_hours(1));
     let (served, _view, _) = node_whose(reads.clone()).await;
     let request = Request::get("/api/v1/schedules/show-1/seats/events").body(Body::empty()).unwrap();
     let response = served.site.clone().oneshot(request).await.unwrap();

@@ -7,7 +7,7 @@ use axum::http::StatusCode;
 
 use crate::http::app::App;
 use crate::http::auth::Admin;
-use crate::http::cluster::{ClusterDocument, DrainBegun};
+use crate::http::cluster::{ClusterDocument, ClusterNode, DrainBegun};
 use crate::http::json::Json;
 use crate::http::problem::{Code, Problem};
 
@@ -17,7 +17,7 @@ use crate::http::problem::{Code, Problem};
 #[utoipa::path(get, path = "/api/v1/admin/cluster", operation_id = "readCluster", tag = "Operations", security(("bearer" = [])),
     responses((status = 200, description = "The nodes", body = ClusterDocument)))]
 pub(super) async fn cluster(State(app): State<App>, _: Admin) -> Json<ClusterDocument> {
-    let document = app.cluster.as_ref().map_or_else(ClusterDocument::single, |node| node.document());
+    let document = app.cluster.as_ref().map_or_else(ClusterDocument::single, ClusterNode::document);
     Json(StatusCode::OK, document)
 }
 
