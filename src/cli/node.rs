@@ -1,11 +1,13 @@
 //! A process among several that share a log: it stands by, opens the engine when it is its turn, and lets go when it ends.
 
+use core::num::NonZero;
 use core::time::Duration;
 use std::sync::Arc;
 
 use onsale::clock::Clock;
 use onsale::cluster::{Drain, Reads};
 use onsale::config::Config;
+use onsale::domain::time::Seconds;
 use onsale::engine::{Engine, EngineConfig, EngineOpenError};
 use onsale::http::cluster::ClusterNode;
 use onsale::journal::{LogRefused, Lost, Membership, NodeConfig, OpenError, Standing};
@@ -62,8 +64,8 @@ pub(super) fn of_api(node: &Membership, shutdown: &CancellationToken) -> Cluster
 /// Puts those settings in words that become events, whoever has the log.
 fn settings(engine: &EngineConfig) -> String {
     let EngineConfig { ended_retention, keys_max, unpaid_holds_max, archive_after, .. } = engine;
-    let archive_after = archive_after.map_or(0, |after| after.get());
-    let unpaid = unpaid_holds_max.map_or(0, |max| max.get());
+    let archive_after = archive_after.map_or(0, Seconds::get);
+    let unpaid = unpaid_holds_max.map_or(0, NonZero::get);
     format!("{} {keys_max} {unpaid} {archive_after}", ended_retention.get())
 }
 

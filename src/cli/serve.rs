@@ -33,6 +33,7 @@ use onsale::telemetry::{self, Process};
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use super::crowd::{self, CrowdRequest};
@@ -135,7 +136,7 @@ fn runtime(config: &Config) -> Result<Runtime, Failure> {
 }
 
 async fn serve(
-    config: Config,
+    mut config: Config,
     matches: ArgMatches,
     demo: bool,
     crowd_request: Option<CrowdRequest>,
@@ -149,21 +150,20 @@ async fn serve(
     let recorder = telemetry::init_metrics(BUCKETS, shutdown.clone()).map_err(Failure::failed)?;
 
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-    let started = Duration::from_millis(clock.now().as_millis());
-    metrics::gauge!("onsale_process_start_time_seconds").set(started.as_secs_f64());
+    tell_start(clock.as_ref());
 
     let parts = HttpParts::new(&config, Arc::clone(&clock), shutdown.clone()).map_err(Failure::settings)?;
     reload::on_hangup(hangups, matches, config.clone(), Arc::clone(&parts.authenticator), shutdown.clone());
     allow_files(&config);
-    warn_of_open_secrets(&config);
-    warn_of_foreign_tokens(&config);
-    warn_of_trust(&config, demo);
+    warn(&config, demo);
 
     let (first, second) = bind_twice(config.server.listen)?;
-    let mut urls = Urls { api: address_of(&second)?, metrics: None, checkout: None };
+    // Bound now, so that a taken address is an error at once.
+    let metrics_listener = config.server.metrics_listen.map(bind).transpose()?;
+    let metrics = metrics_listener.as_ref().map(address_of).transpose()?;
+    let mut urls = Urls { api: address_of(&second)?, metrics, checkout: None };
 
     // The mock gateway's notices go to the API's URL, which is known only once the port is bound.
-    let mut config = config;
     let mock = if demo { demo::start_gateway(&mut config, &urls).await? } else { None };
     urls.checkout = mock.as_ref().map(|mock| mock.url().to_owned());
     let gateways = gateways::of(&config)?;
@@ -172,11 +172,7 @@ async fn serve(
     if demo {
         limits.hosts = Hosts::Loopback(urls.api.ip());
     }
-    let mut servers = tokio::task::JoinSet::new();
-
-    // Bound now, so that a taken address is an error at once. Served later, when there is an engine.
-    let metrics_listener = config.server.metrics_listen.map(bind).transpose()?;
-    urls.metrics = metrics_listener.as_ref().map(address_of).transpose()?;
+    let mut servers = JoinSet::new();
 
     let shown = Arc::new(OnceLock::new());
     if let Some(listener) = metrics_listener {
@@ -187,31 +183,15 @@ async fn serve(
     let node = node::join(&config, &clock, &shutdown).await?;
     // Keys are looked after and limits swept while it stands by, too.
     parts.spawn_upkeep();
-    let starting = match &node {
-        None => FirstServer::NotReady(NotReadyServer::begin(first, limits, &parts)),
-        Some(node) => {
-            let own = urls.metrics.is_none().then(|| recorder.clone());
-            let standby = Standby::new(parts.clone(), node::of_api(node, &shutdown), own);
-            let standby = standby.expect("a cluster has a secret: the settings were checked");
-            FirstServer::Standby(StandbyServer::begin(first, limits, standby, &shutdown))
-        }
-    };
-    let opened = match node {
-        None if config.cluster.address.is_some() => None,
-        None => {
-            let opened = open(&config, clock, gateways, None, &shutdown).await;
-            opened.map(|opened| opened.map_err(|error| offline::not_opened(&error, &config)))
-        }
-        Some(node) => {
-            let node = joined.get_or_init(|| node);
-            urls.tell(&config, "standing by")?;
-            service_manager::tell_ready();
-            let open =
-                async || open(&config, Arc::clone(&clock), gateways.clone(), Some(node), &shutdown).await;
-            node::open_in_turn(node, &config, &shutdown, open).await
-        }
-    };
-    let engine = match opened {
+    // The API serves the metrics unless they have an address of their own.
+    let own = urls.metrics.is_none().then_some(recorder);
+    let node = node.map(|node| joined.get_or_init(|| node));
+    let starting = FirstServer::begin(first, limits, &parts, node, own.clone());
+    if node.is_some() {
+        urls.tell(&config, "standing by")?;
+        service_manager::tell_ready();
+    }
+    let engine = match open_in_turn(&config, clock, gateways, node, &shutdown).await {
         Some(Ok(engine)) => engine,
         Some(Err(failure)) => return Err(failure),
         None => {
@@ -224,9 +204,7 @@ async fn serve(
     // One block, so that a failure in it still drains the servers and closes the engine.
     let mut fans = None;
     let served = async {
-        // The API serves the metrics unless they have an address of their own.
-        let own = urls.metrics.is_none().then_some(recorder);
-        let app = match joined.get() {
+        let app = match node {
             None => App::new(engine.clone(), parts.clone(), own),
             Some(node) => App::in_cluster(engine.clone(), parts.clone(), own, node::of_api(node, &shutdown)),
         };
@@ -248,7 +226,7 @@ async fn serve(
         }
         servers.spawn(server::serve(second, site, limits, shutdown.clone()));
 
-        match joined.get() {
+        match node {
             None => {
                 urls.tell(&config, "ready")?;
                 service_manager::tell_ready();
@@ -271,12 +249,7 @@ async fn serve(
     }
 
     // The engine closes last: until then requests and fans are still answered.
-    drain(servers).await;
-    if let Some(fans) = fans
-        && let Err(error) = fans.await
-    {
-        tracing::error!(%error, "the crowd ended early");
-    }
+    drain(servers, fans).await;
     let closed = close(engine).await;
     if let Some(mock) = mock {
         mock.stop().await;
@@ -284,11 +257,39 @@ async fn serve(
 
     served?;
     closed?;
-    if let Some(lost) = joined.get().and_then(Membership::has_lost) {
+    if let Some(lost) = node.and_then(Membership::has_lost) {
         return Err(node::taken_over(&lost));
     }
     tracing::info!("stopped");
     Ok(())
+}
+
+fn tell_start(clock: &dyn Clock) {
+    let started = Duration::from_millis(clock.now().as_millis());
+    metrics::gauge!("onsale_process_start_time_seconds").set(started.as_secs_f64());
+}
+
+/// Opens the engine: at once, or when it is this node's turn. Returns `None` if it is stopped meanwhile.
+async fn open_in_turn(
+    config: &Config,
+    clock: Arc<dyn Clock>,
+    gateways: Gateways,
+    node: Option<&Membership>,
+    shutdown: &CancellationToken,
+) -> Option<Result<Engine, Failure>> {
+    match node {
+        // It was stopped while it joined.
+        None if config.cluster.address.is_some() => None,
+        None => {
+            let opened = open(config, clock, gateways, None, shutdown).await?;
+            Some(opened.map_err(|error| offline::not_opened(&error, config)))
+        }
+        Some(node) => {
+            let open =
+                async || open(config, Arc::clone(&clock), gateways.clone(), Some(node), shutdown).await;
+            node::open_in_turn(node, config, shutdown, open).await
+        }
+    }
 }
 
 /// Who answers until this process's own site does.
@@ -298,6 +299,22 @@ enum FirstServer {
 }
 
 impl FirstServer {
+    /// Starts to answer on `listener`; `metrics` are shown by a node that stands by.
+    fn begin(
+        listener: TcpListener,
+        limits: ServerLimits,
+        parts: &HttpParts,
+        node: Option<&Membership>,
+        metrics: Option<PrometheusHandle>,
+    ) -> Self {
+        let Some(node) = node else {
+            return Self::NotReady(NotReadyServer::begin(listener, limits, parts));
+        };
+        let standby = Standby::new(parts.clone(), node::of_api(node, &parts.shutdown), metrics);
+        let standby = standby.expect("a cluster has a secret: the settings were checked");
+        Self::Standby(StandbyServer::begin(listener, limits, standby, &parts.shutdown))
+    }
+
     async fn end(self) {
         match self {
             Self::NotReady(server) => server.end().await,
@@ -376,7 +393,7 @@ fn stop_when_deposed(engine: &Engine, shutdown: CancellationToken) {
     });
 }
 
-async fn drain(mut servers: tokio::task::JoinSet<server::DrainReport>) {
+async fn drain(mut servers: JoinSet<server::DrainReport>, fans: Option<JoinHandle<()>>) {
     while let Some(ended) = servers.join_next().await {
         match ended {
             Ok(report) => {
@@ -385,6 +402,11 @@ async fn drain(mut servers: tokio::task::JoinSet<server::DrainReport>) {
             }
             Err(error) => tracing::error!(%error, "a server ended early"),
         }
+    }
+    if let Some(fans) = fans
+        && let Err(error) = fans.await
+    {
+        tracing::error!(%error, "the crowd ended early");
     }
 }
 
@@ -441,6 +463,13 @@ async fn next(terminate: &mut Signal, interrupt: &mut Signal) -> (&'static str, 
         _ = terminate.recv() => ("SIGTERM", 128 + 15),
         _ = interrupt.recv() => ("SIGINT", 128 + 2),
     }
+}
+
+/// Warns of settings that are allowed, and seldom meant.
+fn warn(config: &Config, demo: bool) {
+    warn_of_open_secrets(config);
+    warn_of_foreign_tokens(config);
+    warn_of_trust(config, demo);
 }
 
 /// Warns when no audience is set: a provider signs the tokens of all its applications with the same keys, and only

@@ -28,7 +28,7 @@ fn node_environment(
     servers: &Servers,
     replicas: &str,
     name: &str,
-    urls: Vec<String>,
+    urls: &[String],
 ) -> Vec<(&'static str, String)> {
     let mut environment = environment(servers, replicas, name);
     let port = free_port();
@@ -52,10 +52,10 @@ pub(crate) struct Node {
 
 impl Node {
     pub(crate) fn start(servers: &Servers, replicas: &str, name: &str) -> Self {
-        Self::start_by(servers, replicas, name, servers.urls())
+        Self::start_by(servers, replicas, name, &servers.urls())
     }
 
-    fn start_by(servers: &Servers, replicas: &str, name: &str, urls: Vec<String>) -> Self {
+    fn start_by(servers: &Servers, replicas: &str, name: &str, urls: &[String]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let server = serve(dir.path(), &node_environment(servers, replicas, name, urls));
         Self { name: name.to_owned(), server, _dir: dir }
@@ -206,7 +206,7 @@ fn ask(
 async fn an_owner_that_is_cut_off_from_the_servers_answers_no_longer_than_its_lease() {
     let Some(servers) = Servers::start(1) else { return };
     let relay = Relay::to(&servers.urls()[0]);
-    let first = Node::start_by(&servers, "1", "node-a", vec![relay.url()]);
+    let first = Node::start_by(&servers, "1", "node-a", &[relay.url()]);
     let mut nodes = vec![first];
     let first = owner(&mut nodes).await;
     prepare(&first.server).await;
@@ -292,14 +292,14 @@ async fn a_node_that_is_set_up_wrongly_is_refused_or_takes_nothing() {
     let first = owner(&mut nodes).await;
     let elsewhere = tempfile::tempdir().unwrap();
 
-    let same_name = node_environment(&servers, "1", "node-a", servers.urls());
+    let same_name = node_environment(&servers, "1", "node-a", &servers.urls());
     let (code, said) = refused(elsewhere.path(), &same_name);
     assert!(
         code == Some(1) && said.contains("another process is alive as the node node-a"),
         "{code:?} {said}"
     );
 
-    let mut other_secret = node_environment(&servers, "1", "node-b", servers.urls());
+    let mut other_secret = node_environment(&servers, "1", "node-b", &servers.urls());
     other_secret.retain(|(name, _)| *name != "ONSALE_CLUSTER_SECRET");
     other_secret
         .push(("ONSALE_CLUSTER_SECRET", "one that nobody else of the cluster knows".replace(' ', "-")));
@@ -307,7 +307,7 @@ async fn a_node_that_is_set_up_wrongly_is_refused_or_takes_nothing() {
     assert!(code == Some(1) && said.contains("another cluster.secret"), "{code:?} {said}");
 
     // One that would keep ended reservations for another time comes after one that wouldn't, whoever is first in line.
-    let mut differs = node_environment(&servers, "1", "node-d", servers.urls());
+    let mut differs = node_environment(&servers, "1", "node-d", &servers.urls());
     differs.push(("ONSALE_LIMITS_ENDED_RETENTION_DAYS", "9".to_owned()));
     let dir = tempfile::tempdir().unwrap();
     let differs = Node { name: "node-d".to_owned(), server: serve(dir.path(), &differs), _dir: dir };
