@@ -18,7 +18,7 @@
 //! | [`CaptureOutcome::Unknown`] | nothing | [`Gateway::find`] with backoff; [`Why::is_not_sent`] says that not even a request got there |
 //! | [`Found::Captured`] | the money is there, but for `cancelled_amount` | as after a capture; the amount is whatever the gateway has, so compare it |
 //! | [`Found::NotCaptured`] | nothing was captured up to now; for good where [`NotCaptured::is_final`] | final: the payment failed. [`NotCaptured::Open`]: ask again, or capture again under a new key |
-//! | [`Found::NoSuchOrder`] | the gateway knows of no such payment at this moment | not final while a request may still be on its way to it: ask again for as long as a checkout lives ([`Terms::checkout_life`]) |
+//! | [`Found::NoSuchOrder`] | the gateway knows of no such payment at this moment | not final while a request may still be on its way to it: ask again for as long as a checkout lives ([`Terms::checkout_life`]) by a clock that can't jump |
 //! | [`Found::Unknown`] | nothing | ask again, with backoff |
 //! | [`CancelOutcome::Cancelled`] | the amount went back, by this request or an earlier one | the payment is refunded |
 //! | [`CancelOutcome::Differs`] | another amount went back in all: somebody gave money back at the gateway's own page | less: cancel the rest, saying how much is back; more: the payment is refunded, and a person is told |

@@ -25,7 +25,8 @@ use onsale::mock_gateway::{DEMO_SECRET, MockConfig, MockGateway, RunningGateway}
 use serde_json::{Value, json};
 
 use super::support::{
-    NOW, concert, config, config_at_now, hold, key, open_schedule, open_with, payments_of, plan, user,
+    NOW, concert, config, config_at_now, hold, key, one_entry_a_sync, open_schedule, open_with, payments_of,
+    plan, user,
 };
 use super::{SEAT, balance, charge, check_money_with, on, pay, status};
 
@@ -806,6 +807,70 @@ async fn a_new_life_asks_what_became_of_a_capture_before_it_sends_another() {
     engine.settled().await;
     assert_eq!(engine.payment(payment.id).unwrap().state, State::Completed);
     assert_eq!(after.calls(), ["find"]);
+    engine.close().await.unwrap();
+}
+
+/// Starts again with a clock that is a year ahead while a capture is on its way of which the gateway knows nothing yet, and has the
+/// reservation's deadline pass half an hour later. What the gateway says when it is asked, `told` says.
+async fn restarted_a_year_ahead(
+    told: impl IntoIterator<Item = Found>,
+) -> (Engine, Arc<Scripted>, Arc<ScheduleEntry>, Reservation, Payment) {
+    const YEAR: u64 = 365 * 86_400_000;
+    let (dir, disk) = (tempfile::tempdir().unwrap(), MemoryDisk::new());
+    let at = |now: u64, disk: &MemoryDisk, gateway: &Arc<Scripted>| {
+        let clock = ManualClock::at(NOW);
+        clock.pass_millis(now);
+        let gateways = set(Arc::<Scripted>::clone(gateway));
+        let settings = EngineConfig { clock: Arc::new(clock.clone()), gateways, ..on(disk, dir.path()) };
+        (one_entry_a_sync(settings), clock)
+    };
+
+    let (engine, entries) = open_with(at(0, &disk, &Scripted::new([unknown()], [])).0, 2, 1).await;
+    let held = hold(&engine, &entries[0], "kim", &[1]).await.unwrap();
+    let payment = start(&engine, &entries[0], "kim", &held).await.unwrap();
+    let pending = confirm(&engine, "kim", &payment, &PaymentKey::parse("k").unwrap()).await.unwrap();
+    assert_eq!(pending.state, State::Capturing);
+    let left = disk.crashed();
+    engine.close().await.unwrap();
+
+    let gateway = Scripted::new([], told);
+    let (settings, clock) = at(YEAR, &left, &gateway);
+    let engine = Engine::open(settings).await.unwrap();
+    let entry = engine.schedule("s0").unwrap();
+    assert_eq!(status(&entry, &held), ReservationStatus::Paying, "it has the outage back");
+    tokio::time::sleep(Duration::from_mins(30)).await;
+    assert!(gateway.calls().contains(&"confirm"), "until then it is tried again");
+    clock.pass_millis(600_000);
+    (engine, gateway, entry, held, payment)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_gateway_that_knows_of_no_payment_is_believed_after_an_hour_that_has_really_passed() {
+    let nothing = std::iter::repeat_n(Found::NoSuchOrder, 1_000);
+    let (engine, gateway, entry, held, payment) = restarted_a_year_ahead(nothing).await;
+    let began = tokio::time::Instant::now();
+    engine.settled().await;
+    let ended = engine.payment(payment.id).unwrap();
+    assert_eq!((ended.state, status(&entry, &held)), (State::Failed, ReservationStatus::Expired));
+    assert!(matches!(ended.failure, Some(Failure::Declined { .. })), "{ended:?}");
+    // The last capture was sent up to a minute before the deadline; then it was asked every minute.
+    let minutes = began.elapsed().as_secs() / 60;
+    assert!((58..=61).contains(&minutes), "{minutes} minutes");
+    let calls = gateway.calls();
+    let asked = calls.iter().rev().take_while(|call| **call == "find").count();
+    assert!(asked > 50, "from the deadline on it is only asked: {calls:?}");
+    engine.close().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn money_that_a_gateway_takes_long_after_a_start_whose_clock_jumped_has_its_seat() {
+    // It knows of nothing for some forty minutes.
+    let told = std::iter::repeat_n(Found::NoSuchOrder, 50).chain([found(SEAT)]);
+    let (engine, _, entry, held, payment) = restarted_a_year_ahead(told).await;
+    assert_eq!(engine.payment(payment.id).unwrap().state, State::Capturing);
+    engine.settled().await;
+    assert_eq!(engine.payment(payment.id).unwrap().state, State::Completed);
+    assert_eq!(status(&entry, &held), ReservationStatus::Confirmed);
     engine.close().await.unwrap();
 }
 

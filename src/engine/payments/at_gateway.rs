@@ -3,16 +3,22 @@
 //! A capture is sent at once where surely none was sent before. Else the gateway is asked first what became of the payment, and a
 //! capture is sent again only while the reservation is `paying`: from its deadline on, the gateway is only asked. A refusal counts
 //! for good where no earlier capture is without an answer, or where the gateway says so when it is asked once more.
+//!
+//! That a gateway knows of no payment is believed only once nothing can be on its way to it any more. That takes time which has really
+//! passed, so it is counted by the monotonic clock, and begins anew with each process: the engine's own time may have jumped at a start.
 
+use core::time::Duration;
 use std::sync::Arc;
 
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
 
 use super::driver::{Drive, NotYet};
 use super::drives::Calls;
 use crate::domain::money::Money;
 use crate::domain::payments::{Failure, Outcome, Payment};
 use crate::domain::schedule::ReservationStatus;
+use crate::domain::time::Seconds;
 use crate::engine::error::EngineError;
 use crate::gateway::{
     Cancel, CancelOutcome, Capture, CaptureOutcome, Find, Found, Gateway, IdempotencyKey, NotCaptured,
@@ -41,11 +47,11 @@ impl Drive<'_> {
             )));
         };
 
-        if !self.unanswered && !self.may_capture(payment) {
+        if self.unanswered_since.is_none() && !self.may_capture(payment) {
             return Ok(Outcome::Declined(Failure::TooLate));
         }
 
-        if self.unanswered {
+        if self.unanswered_since.is_some() {
             let find = Find { order_id: order_id.clone(), payment_key: Some(payment_key.clone()) };
             match self.found(payment, terms, self.call(&self.calls().looks, gateway.find(find)).await) {
                 Finding::Final(outcome) => return Ok(outcome),
@@ -55,8 +61,7 @@ impl Drive<'_> {
         }
 
         // From here on a capture may be on its way.
-        let was_unanswered = self.unanswered;
-        self.unanswered = true;
+        let unanswered_before = self.unanswered_since.replace(Instant::now());
         let capture = Capture {
             payment_key: payment_key.clone(),
             order_id: order_id.clone(),
@@ -72,7 +77,7 @@ impl Drive<'_> {
 
             CaptureOutcome::Declined { code, reason } => {
                 let declined = Outcome::Declined(Failure::declined(code.as_str(), reason.as_str()));
-                if !was_unanswered {
+                if unanswered_before.is_none() {
                     return Ok(declined);
                 }
                 // An earlier one may be on its way yet: the gateway has the last word.
@@ -88,7 +93,8 @@ impl Drive<'_> {
             }
 
             CaptureOutcome::Unknown { why } => {
-                self.unanswered = was_unanswered || !why.is_not_sent();
+                self.unanswered_since =
+                    if why.is_not_sent() { unanswered_before } else { Some(Instant::now()) };
                 Err(NotYet::Gateway(why))
             }
         }
@@ -129,10 +135,8 @@ impl Drive<'_> {
                 declined(terms.codes.expired, "The payment was not confirmed in time.")
             }
 
-            // A client may be at the checkout yet: only a checkout that is over surely took nothing.
-            Found::NoSuchOrder
-                if payment.updated_at.plus(terms.checkout_life) <= self.directory.core.clock.now() =>
-            {
+            // A capture may be on its way yet: only a checkout that is over surely took nothing.
+            Found::NoSuchOrder if self.has_waited_for(terms.checkout_life) => {
                 declined(terms.codes.no_such_payment, "The gateway knows of no such payment.")
             }
             Found::NotCaptured(NotCaptured::Open) | Found::NoSuchOrder => Finding::Open(Why::UnderWay),
@@ -140,6 +144,12 @@ impl Drive<'_> {
             Found::Unknown { why: why @ (Why::Misconfigured | Why::NotUnderstood) } => Finding::Open(why),
             Found::Unknown { why } => Finding::Unknown(why),
         }
+    }
+
+    /// Tells whether so much time has really passed since a capture may have been sent.
+    fn has_waited_for(&self, time: Seconds) -> bool {
+        let time = Duration::from_secs(u64::from(time.get()));
+        self.unanswered_since.is_some_and(|since| since.elapsed() >= time)
     }
 
     pub(super) async fn give_back_at_gateway(&self, payment: &Payment) -> Result<Outcome, NotYet> {

@@ -20,6 +20,7 @@ use core::time::Duration;
 use std::sync::Arc;
 
 use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
 
 use super::at_gateway::names;
 use super::drives::{Driven, Drives, Pace, Until};
@@ -300,7 +301,7 @@ impl Driving {
             tell: &self.tell,
             hint: &hint,
             in_turn: pace == Pace::InTurn,
-            unanswered: true,
+            unanswered_since: Some(Instant::now()),
         };
         let end = tokio::select! {
             biased;
@@ -337,8 +338,9 @@ pub(super) struct Drive<'a> {
     tell: &'a watch::Sender<bool>,
     hint: &'a Notify,
     in_turn: bool,
-    /// Whether a capture may have been sent whose answer isn't known: so it is at first, as far as a new life knows.
-    pub(super) unanswered: bool,
+    /// When a capture may last have been sent whose answer isn't known; nothing where there is none. At first it is now: a life before
+    /// may have sent one just before it ended.
+    pub(super) unanswered_since: Option<Instant>,
 }
 
 impl Drive<'_> {
@@ -370,7 +372,7 @@ impl Drive<'_> {
                     again = AGAIN_FIRST;
                     // Announced just now, and by nobody else: nothing was sent before.
                     if capture_is_next {
-                        self.unanswered = false;
+                        self.unanswered_since = None;
                     }
                 }
                 Err(error) => {
