@@ -16,6 +16,8 @@ use super::servers::{LOGIN, SYSTEM, Servers};
 use super::*;
 
 mod controls;
+mod power;
+mod races;
 
 fn login((user, password): (&str, &str)) -> StreamLogin {
     StreamLogin::Password { user: user.to_owned(), password: password.to_owned() }

@@ -16,7 +16,7 @@ use super::*;
 
 #[path = "../../../../tests/support/device.rs"]
 #[allow(unreachable_pub, clippy::disallowed_methods, reason = "other tests share it")]
-mod device;
+pub(super) mod device;
 
 /// How to append.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
