@@ -4,6 +4,18 @@
 use core::fmt;
 use core::num::NonZeroU64;
 
+/// The digits of the numbers below a hundred.
+const PAIRS: [[u8; 2]; 100] = {
+    let mut pairs = [*b"00"; 100];
+    let mut number = 1;
+    while number < pairs.len() {
+        let [tens, ones] = pairs[number - 1];
+        pairs[number] = if ones < b'9' { [tens, ones + 1] } else { [tens + 1, b'0'] };
+        number += 1;
+    }
+    pairs
+};
+
 /// An instant: whole milliseconds since 1970-01-01T00:00:00Z. `Option<Timestamp>` is no larger, since one more than them is kept.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(NonZeroU64);
@@ -68,8 +80,8 @@ impl Timestamp {
     /// Returns RFC 3339 in UTC with milliseconds: `2026-11-20T12:00:00.000Z`.
     ///
     /// The date is computed with the days-from-civil algorithm run backwards (Howard Hinnant,
-    /// "chrono-compatible low-level date algorithms"), and the digits are written by hand, because this is on the
-    /// path of every answer.
+    /// "chrono-compatible low-level date algorithms"), and the digits are written two at a time, because this is on
+    /// the path of every answer.
     pub fn to_text(self) -> [u8; Self::TEXT_LEN] {
         let (days, millis) = (self.as_millis() / 86_400_000, self.as_millis() % 86_400_000);
         // Years begin in March here, so that a leap day is the last of its year: 719,468 days lie between
@@ -86,20 +98,20 @@ impl Timestamp {
         let year = year_of_era + era * 400 + u64::from(month <= 2);
 
         let mut text = *b"0000-00-00T00:00:00.000Z";
-        let mut put = |end: usize, digits: usize, mut number: u64| {
-            for place in (end - digits..end).rev() {
-                text[place] += u8::try_from(number % 10).expect("a digit");
-                number /= 10;
-            }
+        let mut put = |at: usize, number: u64| {
+            let pair = PAIRS[usize::try_from(number).expect("two digits")];
+            text[at..at + 2].copy_from_slice(&pair);
         };
 
-        put(4, 4, year);
-        put(7, 2, month);
-        put(10, 2, day);
-        put(13, 2, millis / 3_600_000);
-        put(16, 2, millis / 60_000 % 60);
-        put(19, 2, millis / 1_000 % 60);
-        put(23, 3, millis % 1_000);
+        put(0, year / 100);
+        put(2, year % 100);
+        put(5, month);
+        put(8, day);
+        put(11, millis / 3_600_000);
+        put(14, millis / 60_000 % 60);
+        put(17, millis / 1_000 % 60);
+        put(20, millis % 1_000 / 10);
+        text[22] = b'0' + u8::try_from(millis % 10).expect("a digit");
         text
     }
 }

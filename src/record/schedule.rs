@@ -21,7 +21,6 @@ use super::fields::{
     KeyUseWire, KeyWire, More, Read, concert_id, currency_in, currency_out, instant_in, instant_out, key_in,
     key_out, keys_in, keys_out, pages, schedule_id, seats_in, seats_out, user_id, venue_id,
 };
-
 use crate::domain::ids::{PaymentId, ReservationNumber, ScheduleNumber, UserId};
 use crate::domain::schedule::policy::{Casting, Plan, Policy, QueueOrder, QueuePolicy};
 use crate::domain::schedule::{
