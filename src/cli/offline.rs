@@ -89,7 +89,8 @@ fn within<T>(
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let parts = HttpParts::new(&config, Arc::clone(&clock), CancellationToken::new())
             .map_err(Failure::settings)?;
-        let engine = Engine::open(engine_config(&config, clock)).await.map_err(|error| not_opened(&error))?;
+        let engine =
+            Engine::open(engine_config(&config, clock)).await.map_err(|error| not_opened(&error, &config))?;
         let site = App::new(engine.clone(), parts, None).site();
         let done = work(site, token).await;
 
@@ -192,8 +193,13 @@ fn machine() -> String {
 }
 
 /// Returns why the engine can't be opened, and what the operator can do.
-pub(super) fn not_opened(error: &EngineOpenError) -> Failure {
+pub(super) fn not_opened(error: &EngineOpenError, config: &Config) -> Failure {
     use journal::{OpenError, StoreError};
+    if error.is_deposed() {
+        return Failure::TakenOver(format!("the log was taken over while this process started: {error}"));
+    }
+
+    let is_local = config.cluster.log.is_empty();
     let what_to_do = match error {
         // Their own messages say what to do.
         EngineOpenError::Journal(
@@ -203,16 +209,19 @@ pub(super) fn not_opened(error: &EngineOpenError) -> Failure {
             | OpenError::Refused(_)
             | OpenError::Store { source: StoreError::Locked(_), .. },
         )
-        | EngineOpenError::Rebuild(_)
         | EngineOpenError::SnapshotAhead { .. }
         | EngineOpenError::Archive(_)
         | EngineOpenError::Clock { .. }
-        | EngineOpenError::Panicked => "",
+        | EngineOpenError::Deposed(_) => "",
+        _ if !is_local => {
+            ". What was acknowledged is kept, and nothing was deleted: look at the log's servers and at their newest data, and \
+             start again"
+        }
         EngineOpenError::Journal(_) | EngineOpenError::Snapshot(_) => {
             ". Nothing was changed: check that the directory is on a healthy disk with room left, and that this user may \
              read and write it, then start again"
         }
-        EngineOpenError::Read(_) => {
+        EngineOpenError::Read(_) | EngineOpenError::Rebuild(_) | EngineOpenError::Panicked => {
             ". Run `onsale verify` on the data directory to see what is wrong, and keep a copy of it"
         }
         EngineOpenError::Commit(_) => {
@@ -221,4 +230,28 @@ pub(super) fn not_opened(error: &EngineOpenError) -> Failure {
     };
 
     Failure::Failed(format!("the engine can't start: {error}{what_to_do}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use onsale::journal::CommitError;
+
+    use super::*;
+
+    #[test]
+    fn whoever_is_deposed_in_its_start_says_so_and_nobody_on_nats_is_sent_to_a_disk() {
+        let mut config = Config::defaults();
+        config.cluster.log = vec!["nats://127.0.0.1:4222".to_owned()];
+        let deposed = EngineOpenError::Deposed(Arc::from("node-b has taken the log over, as its life 2"));
+        let Failure::TakenOver(told) = not_opened(&deposed, &config) else { panic!("the exit code isn't 3") };
+        assert!(told.contains("was taken over") && told.contains("node-b"), "{told}");
+
+        for error in [EngineOpenError::Commit(CommitError::Unavailable), EngineOpenError::Panicked] {
+            let Failure::Failed(told) = not_opened(&error, &config) else { panic!("the exit code isn't 1") };
+            assert!(told.contains("servers"), "{told}");
+            assert!(!["verify", "disk", "directory"].iter().any(|word| told.contains(word)), "{told}");
+            let Failure::Failed(told) = not_opened(&error, &Config::defaults()) else { panic!() };
+            assert!(told.contains("verify") || told.contains("disk"), "{told}");
+        }
+    }
 }

@@ -73,7 +73,7 @@ pub(super) fn command() -> Command {
              SIGNALS\n  SIGTERM or SIGINT stops it. SIGHUP reads the secrets, the administrators' tokens and the key file again\n\n\
              SYSTEMD\n  With Type=notify, the unit has started when /readyz is 200\n\n\
              EXIT CODES\n  0        stopped by SIGTERM or SIGINT: requests were answered, and all changes are kept\n  \
-             1        it can't start, or the journal failed: the reason is on standard error\n  \
+             1        it can't start, the journal failed, or its servers didn't answer at the stop: the reason is on standard error\n  \
              2        wrong usage or settings\n  \
              3        another process has taken the log over (--log): don't start this one again by itself\n  130/143  a second SIGINT/SIGTERM ended it at once",
         )
@@ -224,25 +224,38 @@ async fn serve(
     {
         tracing::error!(%error, "the crowd ended early");
     }
-    let journal = engine.journal().clone();
-    let closed = engine.close().await;
+    let closed = close(engine).await;
     if let Some(mock) = mock {
         mock.stop().await;
     }
 
     served?;
-    closed.map_err(|error| {
-        match journal.failure() {
-            Some(failure) if journal.is_deposed() => return Failure::TakenOver(failure.to_string()),
-            Some(failure) if !journal.is_local() => return Failure::Failed(failure.to_string()),
-            Some(_) | None => {}
-        }
-        Failure::Failed(format!(
-            "the journal had failed: {error}. What was acknowledged is kept: look for the disk's error in the log, mend it, and start again"
-        ))
-    })?;
+    closed?;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Closes the engine. Whoever keeps its log may say nothing: then nobody waits for ever.
+async fn close(engine: Engine) -> Result<(), Failure> {
+    let journal = engine.journal().clone();
+    let closed = tokio::select! {
+        closed = engine.close() => closed,
+        () = journal.silent() => {
+            let lost = journal.health().lost;
+            let why = lost.map_or("don't answer".to_owned(), |lost| format!("have lost what was acknowledged ({lost})"));
+            return Err(Failure::Failed(format!(
+                "the log's servers {why}, so it isn't known what became of the last changes, which nobody was acknowledged; stopped \
+                 without them. Look at the servers and at their newest data, and start again"
+            )));
+        }
+    };
+    closed.map_err(|error| match journal.failure() {
+        Some(failure) if journal.is_deposed() => Failure::TakenOver(failure.to_string()),
+        Some(failure) if !journal.is_local() => Failure::Failed(failure.to_string()),
+        Some(_) | None => Failure::Failed(format!(
+            "the journal had failed: {error}. What was acknowledged is kept: look for the disk's error in the log, mend it, and start again"
+        )),
+    })
 }
 
 /// Opens the engine, and logs now and then that recovery goes on. Returns `None` if it is stopped meanwhile.
@@ -268,7 +281,7 @@ async fn open(
     };
     tokio::select! {
         opened = Engine::open(EngineConfig { gateways: gateways.clone(), ..offline::engine_config(config, clock) }) => {
-            Some(opened.map_err(|error| offline::not_opened(&error)))
+            Some(opened.map_err(|error| offline::not_opened(&error, config)))
         }
         () = progress => None,
         () = shutdown.cancelled() => None,

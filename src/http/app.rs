@@ -103,12 +103,19 @@ impl App {
                 "The journal has failed, so nothing can be changed until the process is restarted.",
             ));
         }
-        if let Some(lost) = self.engine.journal().health().lost {
+        let health = self.engine.journal().health();
+        if let Some(lost) = &health.lost {
             return Err(Problem::new(
                 Code::LogLostData,
                 format!(
                     "The log's servers have lost what was acknowledged: {lost}. Stop the process, and look for their newest data."
                 ),
+            ));
+        }
+        if health.is_silent() {
+            return Err(Problem::new(
+                Code::JournalUnavailable,
+                "The log's servers don't answer, or take no changes: all changes wait for them. Reads go on.",
             ));
         }
         if self.parts.shutdown.is_cancelled() {

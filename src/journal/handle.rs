@@ -2,6 +2,7 @@
 
 use core::fmt;
 use core::ops::Deref;
+use core::time::Duration;
 use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot, watch};
@@ -271,6 +272,24 @@ impl Log {
     /// Says how the log is doing, beside [`Log::failure`].
     pub fn health(&self) -> LogHealth {
         self.shared.keeper.health()
+    }
+
+    /// Waits until the log's snapshots are lost, so that a new one is needed.
+    pub async fn snapshots_lost(&self) {
+        if let Some(mut lost) = self.shared.keeper.snapshots_lost()
+            && lost.wait_for(|lost| *lost).await.is_ok()
+        {
+            return;
+        }
+        core::future::pending::<()>().await;
+    }
+
+    /// Waits until what keeps the log has been silent for too long, as [`LogHealth::is_silent`] says.
+    pub async fn silent(&self) {
+        const LOOK_EVERY: Duration = Duration::from_millis(200);
+        while self.failure().is_some() || !self.health().is_silent() {
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
     }
 
     /// Tells whether another life of the log has begun elsewhere, as far as this one knows.

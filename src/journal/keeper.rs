@@ -9,6 +9,8 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use tokio::sync::watch;
+
 use super::config::Retain;
 use super::generations::Generations;
 use super::position::Position;
@@ -49,6 +51,11 @@ pub(super) trait Keeper: Send + Sync {
     /// Says how the log is doing, beside whether it has failed.
     fn health(&self) -> LogHealth {
         LogHealth::default()
+    }
+
+    /// Follows whether the log's snapshots are lost; nothing where that can't be while the process runs.
+    fn snapshots_lost(&self) -> Option<watch::Receiver<bool>> {
+        None
     }
 
     /// Returns the generations of a log on this machine's disk; nothing of any other.

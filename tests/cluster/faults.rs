@@ -11,16 +11,12 @@ use serde_json::{Value, json};
 
 use crate::crowd::{Book, Crowd, check};
 use crate::server::{Server, token};
-use crate::servers::{LOGIN, Servers};
-use crate::{ACKNOWLEDGED, environment, prepare, serve};
+use crate::servers::Servers;
+use crate::{ACKNOWLEDGED, ask, environment, prepare, serve};
 
 /// Returns which server leads the log's stream.
 async fn leader(servers: &Servers) -> usize {
-    let (user, password) = LOGIN;
-    let options = async_nats::ConnectOptions::with_user_and_password(user.to_owned(), password.to_owned());
-    let client = options.connect(servers.urls()).await.unwrap();
-    let told = client.request("$JS.API.STREAM.INFO.ONSALE_onsale", "".into()).await.unwrap();
-    let info: Value = serde_json::from_slice(&told.payload).unwrap();
+    let info = ask(servers, "STREAM.INFO.ONSALE_onsale", Value::Null).await;
     info["cluster"]["leader"].as_str().unwrap().strip_prefix("server-").unwrap().parse().unwrap()
 }
 
@@ -86,7 +82,7 @@ async fn the_sale_goes_on_when_the_only_server_was_killed_and_is_back() {
 }
 
 /// Holds a seat with a key.
-async fn hold(server: &Server, seat: u32, key: &str) -> (u16, Value) {
+pub(crate) async fn hold(server: &Server, seat: u32, key: &str) -> (u16, Value) {
     let body = json!({"scheduleId": "s", "seats": [format!("1-A-1-{seat}")]});
     let request = server.request(Method::POST, "/api/v1/reservations").bearer_auth(token("kim"));
     let answer = request.header("idempotency-key", key).json(&body).send().await.unwrap();
@@ -104,7 +100,7 @@ async fn find_out(server: &Server, seat: u32, key: &str) -> Value {
     }
 }
 
-async fn metric(server: &Server, name: &str) -> f64 {
+pub(crate) async fn metric(server: &Server, name: &str) -> f64 {
     let metrics = server.client.get(format!("{}/metrics", server.metrics)).send().await.unwrap();
     let metrics = metrics.text().await.unwrap();
     let value = metrics.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
@@ -130,12 +126,15 @@ async fn while_the_servers_say_nothing_an_outcome_is_unknown_and_its_key_finds_i
         (200, &json!("available")),
         "nothing is shown that isn't durable"
     );
-    assert_eq!(server.get("/readyz").await.0, 200, "reads go on");
+    assert_eq!(server.get("/readyz").await.0, 200, "an election may take as long");
     // Once a second went by without an answer.
     while metric(&server, "onsale_log_unknown_seconds").await <= 0.0 {
         tokio::task::yield_now().await;
     }
+    assert_eq!(becomes(&server, 503).await["code"], "journal_unavailable");
+    assert_eq!(server.get("/api/v1/schedules/s/seats").await.0, 200, "reads go on");
     servers.signal(0, "-CONT");
+    becomes(&server, 200).await;
 
     let held = find_out(&server, 2, "during").await;
     let again = find_out(&server, 2, "during").await;
@@ -145,6 +144,41 @@ async fn while_the_servers_say_nothing_an_outcome_is_unknown_and_its_key_finds_i
     let (_, map) = server.get("/api/v1/schedules/s/seats").await;
     let held = map["seats"].as_array().unwrap().iter().filter(|seat| seat["status"] == "held").count();
     assert_eq!(held, 2);
+    assert!(server.terminate().success());
+}
+
+/// Waits until the readiness probe has a status, and returns what it says then.
+pub(crate) async fn becomes(server: &Server, wanted: u16) -> Value {
+    loop {
+        let (status, told) = server.get("/readyz").await;
+        if status == wanted {
+            return told;
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stop_while_the_servers_say_nothing_ends_and_nothing_that_was_acknowledged_is_lost() {
+    let Some(servers) = Servers::start(1) else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let mut environment = environment(&servers, "1", "node-a");
+    environment.push(("ONSALE_LIMITS_REQUEST_TIMEOUT_SECONDS", "1".to_owned()));
+    let server = serve(dir.path(), &environment);
+    prepare(&server).await;
+    assert_eq!(hold(&server, 1, "before").await.0, 201);
+
+    servers.signal(0, "-STOP");
+    // Nothing is appended, and it is noticed all the same.
+    assert_eq!(becomes(&server, 503).await["code"], "journal_unavailable");
+    assert_eq!(hold(&server, 2, "during").await.1["code"], "outcome_unknown");
+    assert_eq!(server.terminate().code(), Some(1), "its last change is unknown");
+    servers.signal(0, "-CONT");
+
+    let server = serve(dir.path(), &environment);
+    let (_, map) = server.get("/api/v1/schedules/s/seats").await;
+    assert_eq!(map["seats"][0]["status"], "held");
+    find_out(&server, 2, "during").await;
     assert!(server.terminate().success());
 }
 

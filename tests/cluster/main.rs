@@ -17,6 +17,7 @@ mod servers;
 mod crowd;
 mod faults;
 mod lost;
+mod start;
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -43,6 +44,16 @@ fn environment(servers: &Servers, replicas: &str, node: &str) -> Vec<(&'static s
         ("ONSALE_CLUSTER_LOGIN", login(LOGIN)),
         ("ONSALE_CLUSTER_SYSTEM_LOGIN", login(SYSTEM)),
     ]
+}
+
+/// Asks the log's servers something, as whoever has the log's account can.
+async fn ask(servers: &Servers, api: &str, body: Value) -> Value {
+    let (user, password) = LOGIN;
+    let options = async_nats::ConnectOptions::with_user_and_password(user.to_owned(), password.to_owned());
+    let client = options.connect(servers.urls()).await.unwrap();
+    let body = if body.is_null() { String::new() } else { body.to_string() };
+    let told = client.request(format!("$JS.API.{api}"), body.into()).await.unwrap();
+    serde_json::from_slice(&told.payload).unwrap()
 }
 
 fn serve(data: &Path, environment: &[(&'static str, String)]) -> Server {

@@ -27,7 +27,7 @@ pub enum HistoryError {
     #[error(transparent)]
     Read(ReadError),
     /// The records can't be replayed.
-    #[error("{0}; run `onsale verify` on the data directory")]
+    #[error("{0}; a log in a data directory can be looked at with `onsale verify`")]
     Rebuild(#[from] RebuildError),
     /// The snapshots can't be read.
     #[error(transparent)]

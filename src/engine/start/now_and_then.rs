@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::engine::{Engine, EngineConfig};
 use crate::journal::Position;
 
-/// Takes a snapshot whenever enough has happened since the last, by count or by time.
+/// Takes a snapshot whenever enough has happened since the last, by count or by time, and when those that there were are lost.
 pub(super) async fn snapshot_now_and_then(engine: Engine, config: EngineConfig) {
     let journal = engine.journal();
     let mut durable = journal.watch();
@@ -13,8 +13,13 @@ pub(super) async fn snapshot_now_and_then(engine: Engine, config: EngineConfig) 
 
     loop {
         let enough = |_: &Position| journal.records() - counted_from >= config.snapshot_every_events;
-        let counted = async { durable.wait_for(enough).await.is_ok() };
-        match tokio::time::timeout(config.snapshot_every, counted).await {
+        let due = async {
+            tokio::select! {
+                counted = durable.wait_for(enough) => counted.is_ok(),
+                () = journal.snapshots_lost() => true,
+            }
+        };
+        match tokio::time::timeout(config.snapshot_every, due).await {
             Ok(false) => return,
             Err(_) if journal.durable() == last => continue,
             Ok(true) | Err(_) => {}

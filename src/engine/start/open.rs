@@ -24,7 +24,9 @@ use crate::engine::seal::Seal;
 use crate::engine::supervisor::Supervisor;
 use crate::engine::{Engine, EngineConfig, numbers};
 use crate::journal::snapshot::SnapshotError;
-use crate::journal::{CommitError, CommitStats, Hooks, Journal, OpenError, Position, ReadError, Recovering};
+use crate::journal::{
+    CommitError, CommitStats, Hooks, Journal, OpenError, Position, ReadError, Recovering, StoreError,
+};
 use crate::recovery::{RebuildError, Rebuilt, Start, Until, Visit, World, rebuild};
 
 /// How many messages may wait for the catalogue's actor.
@@ -56,7 +58,7 @@ pub enum EngineOpenError {
         journal: Position,
     },
     /// What is read can't be replayed.
-    #[error("{0}; run `onsale verify` on the data directory")]
+    #[error("{0}")]
     Rebuild(#[from] RebuildError),
     /// The archive can't be used, or lacks something that the journal says was moved there.
     #[error(transparent)]
@@ -76,9 +78,30 @@ pub enum EngineOpenError {
     /// The journal failed while the outage was bridged.
     #[error("the journal failed at start: {0}")]
     Commit(#[from] CommitError),
+    /// Another process took the log over meanwhile; says which one.
+    #[error("{0}")]
+    Deposed(Arc<str>),
     /// Recovery panicked.
-    #[error("recovery panicked: this is a bug; run `onsale verify` on the data directory")]
+    #[error("recovery panicked: this is a bug")]
     Panicked,
+}
+
+impl EngineOpenError {
+    /// Tells whether another process took the log over meanwhile.
+    pub const fn is_deposed(&self) -> bool {
+        matches!(
+            self,
+            Self::Deposed(_) | Self::Journal(OpenError::Store { source: StoreError::Deposed { .. }, .. })
+        )
+    }
+
+    /// Says why an entry of a start isn't in the log.
+    fn of_commit(error: CommitError, journal: &Journal) -> Self {
+        match journal.failure() {
+            Some(failure) if journal.is_deposed() => Self::Deposed(failure),
+            Some(_) | None => Self::Commit(error),
+        }
+    }
 }
 
 struct Recovered {
@@ -116,7 +139,8 @@ pub(in crate::engine) async fn open(config: EngineConfig) -> Result<Engine, Engi
     // Whatever is written from here on can be repeated by a start that follows one that died.
     let journal = recovering.start_down_since(hooks(&config.clock), down_since.as_millis())?;
     let bridge = Bridge { journal: &journal, limits: config.limits(), down_since };
-    bridge.cross(&mut world, config.clock.as_ref()).await?;
+    let crossed = bridge.cross(&mut world, config.clock.as_ref()).await;
+    crossed.map_err(|error| EngineOpenError::of_commit(error, &journal))?;
 
     let count = world.schedules.len();
     let directory = directory_of(&config, world, journal, &key, archive, (snapshot, replayed));

@@ -75,7 +75,8 @@ async fn try_take(directory: &Arc<Directory>) -> Result<Position, SnapshotFailed
     // Read first: what comes meanwhile may be in the snapshot, and is counted as if it weren't.
     let records = directory.core.journal.records();
     let position = directory.core.journal.barrier().await?;
-    if position.get() == directory.last_snapshot.load(Ordering::Relaxed) {
+    let is_there = !directory.core.journal.health().is_without_snapshots;
+    if is_there && position.get() == directory.last_snapshot.load(Ordering::Relaxed) {
         // Nothing has happened since the last snapshot, so it still stands for the present.
         return Ok(position);
     }

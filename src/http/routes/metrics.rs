@@ -154,7 +154,8 @@ impl Gauges {
     }
 
     fn write_log(&self, out: &mut String) -> fmt::Result {
-        let LogHealth { is_connected, unknown_answers, unknown_for, is_seen_kept, lost } = &self.log;
+        let LogHealth { is_connected, unknown_answers, unknown_for, silent_for, is_seen_kept, .. } =
+            &self.log;
         let one = |value: u64| [("", "", value)];
         let connected = one((*is_connected).into());
         gauge(out, "onsale_log_connected", "Whether what keeps the log can be reached", connected)?;
@@ -164,8 +165,12 @@ impl Gauges {
         gauge(out, "onsale_log_unknown_seconds", what, [("", "", unknown_for.as_secs_f64())])?;
         let what = "Whether it can be noted how far the log was seen";
         gauge(out, "onsale_log_seen_kept", what, one((*is_seen_kept).into()))?;
+        let what = "How long the log's servers haven't answered, or taken what isn't a change";
+        gauge(out, "onsale_log_silent_seconds", what, [("", "", silent_for.as_secs_f64())])?;
+        let what = "Whether the log's snapshots were lost, and there is no new one yet";
+        gauge(out, "onsale_log_without_snapshots", what, one(self.log.is_without_snapshots.into()))?;
         let what = "Whether the log's servers have lost what was acknowledged";
-        gauge(out, "onsale_log_lost_data", what, one(lost.is_some().into()))
+        gauge(out, "onsale_log_lost_data", what, one(self.log.lost.is_some().into()))
     }
 
     fn write(&self, out: &mut String) -> fmt::Result {

@@ -22,7 +22,7 @@ use core::time::Duration;
 
 pub(super) use self::local::{CLEAN, LocalLane, LocalParts};
 #[cfg(feature = "cluster")]
-pub(super) use self::nats::{Appender, NatsLane, NatsParts, Pen, Published};
+pub(super) use self::nats::{Appender, End, LogState, Message, NatsLane, NatsParts, Pen, Published};
 use super::frame::Header;
 use super::position::{Ordinal, Position};
 use super::store::StoreError;

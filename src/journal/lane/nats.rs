@@ -1,20 +1,28 @@
-//! The lane on a replicated log: frames are messages of one subject, and each append names the message that it stands behind.
+//! The lane on a replicated log: frames are messages, and each append names the log's last message: its sequence, and whose it is.
 //!
 //! ```text
 //! Idle(L) ── publish, expecting L ──▶ Sent ── stored as n ──▶ Idle(n)
 //! Sent ── no answer, or one that says nothing ──▶ Unknown ── the same bytes again, expecting the same L ──▶ Sent
-//! Sent, Unknown ── "L isn't the last" ──▶ look at the message right behind L, at the leader
-//!     it is ours, and the last ──▶ Idle(m)        it is ours, others behind it ──▶ acknowledged, then Deposed
-//!     it is another's ──▶ not there, Deposed      there is none: a leader that is behind said so ──▶ Unknown
+//! Sent, Unknown ── "L isn't the last" ──▶ look at L and at the message right behind it, at the leader
+//!     L is another's, or gone ──▶ the log has lost something: nothing is sent until L is there again
+//!     behind it is ours, and the last ──▶ Idle(m)     ours, others behind it ──▶ acknowledged, then Deposed
+//!     behind it is another's ──▶ not there, Deposed   there is none: a leader that is behind said so ──▶ Unknown
 //! ```
 //!
 //! The servers take one message behind L and refuse every other one. So a frame that was sent twice is there once, one that lands late is
 //! refused, and whoever appends the beginning of a life ([`Life`]) behind L has deposed everyone who still expects L.
 //!
-//! Absent on purpose: giving up. While no server answers, an append waits, and with it everything behind it; then permits run out.
+//! A sequence alone is no fence: servers that forgot, or a log that was made anew, count up to L again, by another's messages. So each life
+//! writes under a subject of its own, which nobody else can guess or would choose, and an append expects two things of the servers at
+//! once: L is the last message of the whole log, and L is the last one of the subject under which it was written. A log in which another
+//! message has the number L refuses the append, however late it comes; no check before it could race. Within a life, one sequence has one
+//! frame: what lands late on a log that was put back is what stood there.
+//!
+//! Absent on purpose: giving up. While no server answers, or the log has lost something, an append waits, and with it everything behind it;
+//! then permits run out.
 //!
 //! Invariants: an append returns only when its outcome is known; nobody is told "deposed" by what isn't in the log; one append is
-//! under way at a time.
+//! under way at a time; nothing is written to a log that is known to have lost something.
 
 use bytes::Bytes;
 use core::time::Duration;
@@ -36,8 +44,6 @@ const PAUSE_MAX: Duration = Duration::from_millis(500);
 const WARN_AFTER: Duration = Duration::from_secs(3);
 /// How long an outcome is unknown before the servers are asked whether they have lost the log: longer than an election.
 const DOUBT_AFTER: Duration = Duration::from_secs(10);
-/// At each how many-eth mark they are asked though nothing seems to be wrong.
-const CHECK_MARKS: u32 = 5;
 /// How many answers in a row have to say that they have. One may come from a leader that is behind.
 const DOUBTS: u32 = 2;
 
@@ -54,25 +60,57 @@ pub(in crate::journal) enum Published {
     Refused(String),
 }
 
+/// A message of the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::journal) struct Message {
+    pub(in crate::journal) sequence: u64,
+    /// Under which subject it was written: it says by which life.
+    pub(in crate::journal) subject: String,
+    pub(in crate::journal) bytes: Bytes,
+}
+
+/// The log's last message, behind which the next one goes. Of an empty log both are empty.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(in crate::journal) struct End {
+    pub(in crate::journal) sequence: u64,
+    pub(in crate::journal) subject: String,
+}
+
+/// The log's stream, as its leader describes it.
+#[derive(Clone, Debug)]
+pub(in crate::journal) struct LogState {
+    /// When it was made, if that is another time than it was when this life began.
+    pub(in crate::journal) made_anew: Option<String>,
+    /// The sequences of the first message and of the last.
+    pub(in crate::journal) first: u64,
+    pub(in crate::journal) last: u64,
+}
+
 /// What the lane asks of the servers. Each method waits a bounded time; its error says that nothing was learnt.
 pub(in crate::journal) trait Pen: Send + 'static {
-    /// Appends frames, all or none, behind the message with the sequence `last`.
-    fn publish(&mut self, last: u64, frames: &[Bytes]) -> impl Future<Output = Published> + Send;
-    /// Reads the first frame behind a sequence, from the leader.
-    fn behind(&mut self, sequence: u64) -> impl Future<Output = Result<Option<(u64, Bytes)>, String>> + Send;
-    /// Writes the mark in the place of the one with the sequence `last`.
+    /// The subject of this life.
+    fn subject(&self) -> String;
+    /// Appends frames, all or none, if this is the log's end.
+    fn publish(&mut self, end: &End, frames: &[Bytes]) -> impl Future<Output = Published> + Send;
+    /// Reads the first message at a sequence or behind it, from the leader.
+    fn from(&mut self, sequence: u64) -> impl Future<Output = Result<Option<Message>, String>> + Send;
+    /// Describes the log's stream; nothing where it is gone.
+    fn state(&mut self) -> impl Future<Output = Result<Option<LogState>, String>> + Send;
+    /// Writes this life's mark in the place of the one with the sequence `last`.
     fn mark(&mut self, last: u64, mark: Bytes) -> impl Future<Output = Published> + Send;
-    /// Asks what is lost of a log that had a message with the sequence `last`; nothing where nothing is.
-    fn lost_of(&mut self, last: u64) -> impl Future<Output = Result<Option<String>, String>> + Send;
-    /// Reads the mark.
-    fn marked(&mut self) -> impl Future<Output = Result<Option<(u64, Bytes)>, String>> + Send;
+    /// Returns the sequence of this life's mark; 0 where there is none.
+    fn marked(&mut self) -> impl Future<Output = Result<u64, String>> + Send;
+    /// Tells whether the stream of snapshots and marks is there.
+    fn has_rest(&mut self) -> impl Future<Output = Result<bool, String>> + Send;
+    /// Makes it anew.
+    fn make_rest(&mut self) -> impl Future<Output = Result<(), String>> + Send;
 }
 
 /// Appends to the log, and knows its last message.
 pub(in crate::journal) struct Appender<P> {
     pub(in crate::journal) pen: P,
-    /// The sequence of the last message, behind which the next one goes.
-    pub(in crate::journal) last: u64,
+    end: End,
+    subject: String,
     /// Set once another life has begun.
     deposed: Option<(u64, String)>,
     pub(in crate::journal) vitals: Vitals,
@@ -81,40 +119,54 @@ pub(in crate::journal) struct Appender<P> {
 }
 
 impl<P: Pen> Appender<P> {
-    pub(in crate::journal) fn new(pen: P, last: u64) -> Self {
-        Self { pen, last, deposed: None, vitals: Vitals::default(), doubts: 0 }
+    pub(in crate::journal) fn new(pen: P, end: End) -> Self {
+        let subject = pen.subject();
+        Self { pen, end, subject, deposed: None, vitals: Vitals::default(), doubts: 0 }
+    }
+
+    /// Returns the sequence of the last message.
+    pub(in crate::journal) const fn last(&self) -> u64 {
+        self.end.sequence
+    }
+
+    /// Tells whether a message of this life is there. Who has none of its own has lost nothing.
+    fn has_begun(&self) -> bool {
+        self.end.subject == self.subject
+    }
+
+    /// Refuses what a life that is over wants to write.
+    fn still_writes(&self) -> Result<(), StoreError> {
+        match &self.deposed {
+            Some((epoch, by)) => Err(StoreError::Deposed { epoch: *epoch, by: by.clone() }),
+            None => Ok(()),
+        }
     }
 
     /// Appends frames, all or none, and returns the first one's sequence.
     pub(in crate::journal) async fn append(&mut self, frames: &[Bytes]) -> Result<u64, StoreError> {
-        if let Some((epoch, by)) = &self.deposed {
-            return Err(StoreError::Deposed { epoch: *epoch, by: by.clone() });
-        }
+        self.still_writes()?;
 
         let behind_first = u64::try_from(frames.len()).expect("a usize fits in a u64") - 1;
         let (started, mut pause, mut is_warned) = (Instant::now(), PAUSE_MIN, false);
-        let known = loop {
-            let why = match self.pen.publish(self.last, frames).await {
-                Published::At(last) => {
-                    assert!(last > self.last + behind_first, "messages stand behind those before them");
-                    self.last = last;
-                    break Ok(last - behind_first);
+        let first = loop {
+            let why = match self.publish(frames).await {
+                Sent::At(last) => {
+                    assert!(
+                        last > self.end.sequence + behind_first,
+                        "messages stand behind those before them"
+                    );
+                    self.end = End { sequence: last, subject: self.subject.clone() };
+                    break last - behind_first;
                 }
-                Published::Refused(what) => break Err(StoreError::Log(what)),
-                Published::Unknown(why) => why,
-                Published::Behind => match self.look(&frames[0]).await {
-                    Looked::Ours(first) => {
-                        self.last = first + behind_first;
-                        self.look_for_others().await;
-                        break Ok(first);
-                    }
-                    Looked::Anothers(epoch, by) => {
-                        self.deposed = Some((epoch, by.clone()));
-                        break Err(StoreError::Deposed { epoch, by });
-                    }
-                    Looked::Nothing(why) => why,
-                },
+                Sent::Found(first) => {
+                    self.end = End { sequence: first + behind_first, subject: self.subject.clone() };
+                    self.look_for_others().await;
+                    break first;
+                }
+                Sent::Refused(what) => return Err(StoreError::Log(what)),
+                Sent::Unknown(why) => why,
             };
+            self.still_writes()?;
 
             self.vitals.unknown(started);
             let unknown_for = started.elapsed();
@@ -124,63 +176,172 @@ impl<P: Pen> Appender<P> {
             }
             if unknown_for >= DOUBT_AFTER {
                 self.check().await;
+                self.still_writes()?;
             }
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(PAUSE_MAX);
         };
-        // Most of them are known at once, and nothing was noted.
-        if pause > PAUSE_MIN {
-            self.vitals.known();
-        }
-        known
+        self.vitals.known(self.end.sequence);
+        Ok(first)
     }
 
-    /// Asks whether the servers still have the log. Whatever they say, no append is given up for it.
-    async fn check(&mut self) {
-        match self.pen.lost_of(self.last).await {
-            Err(_) => {}
-            Ok(None) => {
-                self.doubts = 0;
-                self.vitals.lost(None);
-            }
-            Ok(lost) => {
-                self.doubts += 1;
-                if self.doubts >= DOUBTS {
-                    self.vitals.lost(lost);
+    /// Sends frames once, and looks for them where they aren't taken. Nothing is sent to a log that has lost something.
+    async fn publish(&mut self, frames: &[Bytes]) -> Sent {
+        if self.vitals.is_lost() {
+            self.check().await;
+        }
+        if self.vitals.is_lost() {
+            return Sent::Unknown("the log has lost what was acknowledged".to_owned());
+        }
+        match self.pen.publish(&self.end, frames).await {
+            Published::At(last) => Sent::At(last),
+            Published::Refused(what) => Sent::Refused(what),
+            Published::Unknown(why) => Sent::Unknown(why),
+            Published::Behind => match self.look(&frames[0]).await {
+                Ok(Looked::Ours(first)) => Sent::Found(first),
+                Ok(Looked::Anothers(epoch, by)) => {
+                    self.deposed = Some((epoch, by));
+                    Sent::Unknown("another life has begun".to_owned())
+                }
+                Ok(Looked::Lost(what)) => {
+                    self.vitals.lose(Some(what.clone()));
+                    Sent::Unknown(what)
+                }
+                Ok(Looked::Nothing) => Sent::Unknown("a leader that is behind answered".to_owned()),
+                Err(why) => Sent::Unknown(why),
+            },
+        }
+    }
+
+    /// Asks whether the servers still have the log, and whether another life has begun; tells whether they answered. Whatever they say of
+    /// the log, no append is given up for it.
+    async fn check(&mut self) -> bool {
+        if !self.has_begun() {
+            return true;
+        }
+        let Ok(lost) = self.examine().await else { return false };
+        self.doubts = if lost.is_some() { self.doubts + 1 } else { 0 };
+        match lost {
+            None => self.vitals.lose(None),
+            Some(Lost { what, is_sure }) if is_sure || self.doubts >= DOUBTS => self.vitals.lose(Some(what)),
+            Some(_) => {}
+        }
+        true
+    }
+
+    /// Finds out what the log has lost, and notes whether anyone stands behind this life's last message.
+    async fn examine(&mut self) -> Result<Option<Lost>, String> {
+        let doubted = |what| Ok(Some(Lost { what, is_sure: false }));
+        let Some(LogState { made_anew, first, last }) = self.pen.state().await? else {
+            return doubted("its stream is gone".to_owned());
+        };
+        if let Some(made) = made_anew {
+            return doubted(format!("its stream was made anew at {made}"));
+        }
+
+        let end = self.end.sequence;
+        if last < end {
+            return doubted(format!("it ends at message {last}, and message {end} had been acknowledged"));
+        }
+        let oldest = self.vitals.oldest();
+        if oldest > 0 && first > oldest {
+            return doubted(format!(
+                "it begins at message {first}, and what stands from {oldest} on was to be kept"
+            ));
+        }
+        match self.pen.from(end).await? {
+            None => return doubted(format!("message {end} is gone")),
+            Some(found) => {
+                if let Some(what) = self.missing(&found) {
+                    return Ok(Some(Lost { what, is_sure: true }));
                 }
             }
         }
+        if last > end {
+            self.look_for_others().await;
+        }
+        Ok(None)
     }
 
-    /// Looks at what stands right behind the last message.
-    async fn look(&mut self, ours: &Bytes) -> Looked {
-        match self.pen.behind(self.last).await {
-            Err(why) => Looked::Nothing(why),
-            Ok(None) => Looked::Nothing("a leader that is behind answered".to_owned()),
-            // Life, ordinal and checksum are in the bytes: nobody else makes the same.
-            Ok(Some((sequence, bytes))) if bytes == *ours => Looked::Ours(sequence),
-            Ok(Some((_, bytes))) => {
-                let (epoch, by) = author(&bytes);
-                Looked::Anothers(epoch, by)
+    /// Says what is wrong where the first message at this life's last one or behind it is another.
+    fn missing(&self, found: &Message) -> Option<String> {
+        let end = self.end.sequence;
+        if found.sequence == end && found.subject == self.end.subject {
+            return None;
+        }
+        let (_, by) = author(&found.bytes);
+        Some(if found.sequence == end {
+            format!(
+                "message {end} is another than the one that had been acknowledged, and was written by {by}"
+            )
+        } else {
+            format!("message {end}, which had been acknowledged, is gone")
+        })
+    }
+
+    /// Looks at the last message, and at what stands right behind it.
+    async fn look(&mut self, ours: &Bytes) -> Result<Looked, String> {
+        if self.end.sequence > 0 {
+            let Some(found) = self.pen.from(self.end.sequence).await? else { return Ok(Looked::Nothing) };
+            if let Some(what) = self.missing(&found) {
+                if self.has_begun() {
+                    return Ok(Looked::Lost(what));
+                }
+                let (epoch, by) = author(&found.bytes);
+                return Ok(Looked::Anothers(epoch, by));
             }
         }
+        Ok(match self.pen.from(self.end.sequence + 1).await? {
+            None => Looked::Nothing,
+            // Nobody else writes under this subject, and one append is under way at a time.
+            Some(found) if found.subject == self.subject && found.bytes == *ours => {
+                Looked::Ours(found.sequence)
+            }
+            Some(found) => {
+                let (epoch, by) = author(&found.bytes);
+                Looked::Anothers(epoch, by)
+            }
+        })
     }
 
     /// Notes whether anyone stands behind the last message. What isn't learnt here, the next append learns.
     async fn look_for_others(&mut self) {
-        if let Ok(Some((_, bytes))) = self.pen.behind(self.last).await {
-            self.deposed = Some(author(&bytes));
+        if let Ok(Some(found)) = self.pen.from(self.end.sequence + 1).await
+            // An own one is an append whose outcome isn't known.
+            && found.subject != self.subject
+        {
+            self.deposed = Some(author(&found.bytes));
         }
     }
 }
 
+/// What became of an append that was sent once.
+enum Sent {
+    /// It is there; the last message's sequence.
+    At(u64),
+    /// It was there already; the first message's sequence.
+    Found(u64),
+    Unknown(String),
+    Refused(String),
+}
+
+/// What stands at the log's end.
 enum Looked {
     /// It is what was to be appended; its sequence.
     Ours(u64),
     /// It is of another life.
     Anothers(u64, String),
+    /// The log has lost this life's last message.
+    Lost(String),
     /// Nothing was learnt.
-    Nothing(String),
+    Nothing,
+}
+
+/// What the log has lost.
+struct Lost {
+    what: String,
+    /// Whether no leader that is behind could say the same.
+    is_sure: bool,
 }
 
 /// Returns whose frame it is: a life, and the node's name. The first frame behind another's last says it.
@@ -205,15 +366,14 @@ pub(in crate::journal) struct NatsLane<P> {
     /// What is seen, to be written at the next tick.
     sight: Sight,
     seen: Seen,
-    /// When the servers were last asked whether they have the log.
-    checked_at: Instant,
+    /// How many answers in a row said that the stream of snapshots and marks is gone.
+    without_rest: u32,
 }
 
 /// The parts of a [`NatsLane`].
 pub(in crate::journal) struct NatsParts<P> {
     pub(in crate::journal) appender: Appender<P>,
     pub(in crate::journal) mark: Mark,
-    pub(in crate::journal) mark_last: u64,
     pub(in crate::journal) idle_mark_interval: Duration,
     pub(in crate::journal) clock: Clock,
     pub(in crate::journal) sight: Sight,
@@ -223,62 +383,89 @@ pub(in crate::journal) struct NatsParts<P> {
 impl<P: Pen> NatsLane<P> {
     /// Makes the lane of a log whose life has begun.
     pub(in crate::journal) fn new(parts: NatsParts<P>) -> Self {
-        let NatsParts { appender, mark, mark_last, idle_mark_interval, clock, sight, seen } = parts;
-        let now = Instant::now();
+        let NatsParts { appender, mark, idle_mark_interval, clock, sight, seen } = parts;
         Self {
             appender,
             chain: Vec::new(),
             mark,
-            mark_last,
-            marked_at: now,
+            mark_last: 0,
+            marked_at: Instant::now(),
             idle_mark_interval,
             clock,
             sight,
             seen,
-            checked_at: now,
+            without_rest: 0,
         }
     }
 
-    /// Writes the mark; tells whether it is there.
+    /// Writes the mark; tells whether it is there. A log that has lost something gets none.
     async fn try_mark(&mut self, durable: Ordinal) -> Result<bool, StoreError> {
         assert!(durable >= self.mark.durable, "a mark never goes back");
+        self.marked_at = Instant::now();
+        if self.appender.vitals.is_lost() {
+            return Ok(false);
+        }
         self.mark.durable = durable;
         // Before the outage is crossed, the engine isn't alive: the mark still says since when it was down.
         if !self.mark.bridging {
             self.mark.instant = (self.clock)();
         }
         self.mark.sequence += 1;
-        self.marked_at = Instant::now();
 
         match self.appender.pen.mark(self.mark_last, Bytes::copy_from_slice(&self.mark.encode())).await {
             Published::At(sequence) => {
-                self.mark_last = sequence;
+                (self.mark_last, self.without_rest) = (sequence, 0);
                 return Ok(true);
             }
             Published::Refused(what) => return Err(StoreError::Log(what)),
-            Published::Unknown(_) => return Ok(false),
-            Published::Behind => {}
+            Published::Unknown(_) => self.look_after_rest().await,
+            Published::Behind => self.find_mark().await?,
         }
-
-        // It is an own one that landed late, or that of a life which has begun since.
-        let Ok(found) = self.appender.pen.marked().await else { return Ok(false) };
-        let Some((sequence, bytes)) = found else { return Ok(false) };
-        if let Some(mark) = Mark::decode(&bytes)
-            && mark.epoch > self.mark.epoch
-        {
-            let life = self.appender.pen.behind(self.appender.last).await.ok().flatten();
-            let (epoch, by) =
-                life.map_or((mark.epoch, "another node".to_owned()), |(_, bytes)| author(&bytes));
-            return Err(StoreError::Deposed { epoch, by });
-        }
-        self.mark_last = sequence;
         Ok(false)
+    }
+
+    /// Finds this life's mark, of which nobody else writes any: an own one landed late, or the one that was there is gone.
+    async fn find_mark(&mut self) -> Result<(), StoreError> {
+        // Whoever has taken the log over has deleted it.
+        if !self.appender.check().await {
+            return Ok(());
+        }
+        self.appender.still_writes()?;
+        if !self.appender.vitals.is_lost()
+            && let Ok(sequence) = self.appender.pen.marked().await
+        {
+            if sequence < self.mark_last {
+                self.appender.vitals.lose_snapshots(true);
+            }
+            self.mark_last = sequence;
+        }
+        Ok(())
+    }
+
+    /// Makes the stream of snapshots and marks anew where it is gone: this process has in memory all that was in it.
+    async fn look_after_rest(&mut self) {
+        match self.appender.pen.has_rest().await {
+            Err(_) => return,
+            Ok(true) => self.without_rest = 0,
+            Ok(false) => self.without_rest += 1,
+        }
+        if self.without_rest >= DOUBTS {
+            self.appender.vitals.lose_snapshots(true);
+            match self.appender.pen.make_rest().await {
+                Ok(()) => (self.mark_last, self.without_rest) = (0, 0),
+                Err(why) => {
+                    tracing::error!(%why, "the stream of the log's snapshots is gone and can't be made anew");
+                }
+            }
+        }
     }
 
     /// Writes the mark, however long it takes.
     pub(in crate::journal) async fn mark_surely(&mut self, durable: Ordinal) -> Result<Mark, StoreError> {
         let mut pause = PAUSE_MIN;
         while !self.try_mark(durable).await? {
+            self.appender.check().await;
+            self.appender.still_writes()?;
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(PAUSE_MAX);
         }
@@ -307,7 +494,7 @@ impl<P: Pen> Lane for NatsLane<P> {
         self.chain.push(Bytes::copy_from_slice(frame.bytes));
         if frame.header.more {
             // They go together with the last one, all or none.
-            let position = Position::in_stream(self.appender.last);
+            let position = Position::in_stream(self.appender.last());
             return Ok(Appended { position, wrote: Duration::ZERO, synced: Duration::ZERO });
         }
 
@@ -325,13 +512,12 @@ impl<P: Pen> Lane for NatsLane<P> {
 
     async fn tick(&mut self, durable: Ordinal) -> Result<(), StoreError> {
         self.write_seen();
-        if self.checked_at.elapsed() >= self.idle_mark_interval * CHECK_MARKS {
-            self.appender.check().await;
-            self.checked_at = Instant::now();
-        }
         if self.marked_at.elapsed() >= self.idle_mark_interval {
+            let is_heard = self.appender.check().await;
+            self.appender.still_writes()?;
             // One that isn't there is written at the next tick.
-            let _ = self.try_mark(durable).await?;
+            let is_marked = self.try_mark(durable).await?;
+            self.appender.vitals.hear(is_heard && is_marked);
         }
         Ok(())
     }
@@ -343,7 +529,7 @@ impl<P: Pen> Lane for NatsLane<P> {
 
     async fn rotate(&mut self, _: Ordinal) -> Result<Rotated, StoreError> {
         // The log has no parts: what isn't retained goes message by message.
-        Ok(Rotated { generation: 1, first: Position::in_stream(self.appender.last + 1) })
+        Ok(Rotated { generation: 1, first: Position::in_stream(self.appender.last() + 1) })
     }
 
     async fn close(mut self, durable: Ordinal) -> Result<(), StoreError> {

@@ -9,6 +9,7 @@
 //! own life's first frame, so that no server that is behind hides what was acknowledged.
 
 use core::time::Duration;
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
@@ -18,7 +19,7 @@ use serde_json::{Value, json};
 use super::super::config::{CODEC, Clock};
 use super::super::frame::{self, CRC_AT, Defect, u32_at};
 use super::super::keeper::Keeper;
-use super::super::lane::{Appender, NatsLane, NatsParts};
+use super::super::lane::{Appender, End, Message, NatsLane, NatsParts};
 use super::super::mark::Mark;
 use super::super::position::{Ordinal, Position};
 use super::super::store::StoreError;
@@ -39,7 +40,7 @@ const VERSION_MIN: (&str, [u64; 3]) = ("2.15.1", [2, 15, 1]);
 /// The least that a message may have to be able to have: a part of a snapshot in JetStream's JSON.
 const PAYLOAD_MIN: usize = 1_000_000;
 /// The format of the streams: what stands in them, and how they are named.
-const FORMAT: &str = "1";
+const FORMAT: &str = "2";
 /// How often a life is tried to begin while others begin theirs.
 const CLAIMS_MAX: u32 = 5;
 /// How long the servers may be without a leader before a start gives up.
@@ -66,7 +67,6 @@ pub(in crate::journal) struct Claimed {
 pub(in crate::journal) struct StreamPen {
     appender: Appender<SessionPen>,
     epoch: u64,
-    mark_last: u64,
     sight: Sight,
     seen: Seen,
 }
@@ -79,13 +79,21 @@ impl StreamPen {
         clock: Clock,
         idle_mark_interval: Duration,
     ) -> Result<(NatsLane<SessionPen>, Mark), StoreError> {
-        let Self { appender, epoch, mark_last, sight, seen } = self;
-        let session = Arc::clone(&appender.pen.session);
+        let Self { appender, epoch, sight, seen } = self;
+        let SessionPen { session, names, boot, .. } = appender.pen.clone();
         let mark = Mark { epoch, ..mark };
-        let parts = NatsParts { appender, mark, mark_last, idle_mark_interval, clock, sight, seen };
+        let parts = NatsParts { appender, mark, idle_mark_interval, clock, sight, seen };
         let mut lane = NatsLane::new(parts);
+        let marking = Arc::clone(&session);
         session.block(async move {
             let mark = lane.mark_surely(mark.durable).await?;
+            // Those of the lives before say nothing any more. What stays is deleted by the next start.
+            if let Ok(info) = marking.info(&names.rest, Some(&names.marks())).await {
+                let others = info.state.subjects.into_keys().filter(|subject| *subject != names.mark(boot));
+                for subject in others {
+                    drop(marking.purge(&names.rest, &subject, None).await);
+                }
+            }
             Ok((lane, mark))
         })
     }
@@ -180,10 +188,22 @@ struct LogIdentity {
     key: [u8; 32],
 }
 
+/// A life that has begun.
+struct Begun {
+    appender: Appender<SessionPen>,
+    life: Life,
+    frame: bytes::Bytes,
+    /// Its one record.
+    record: Ordinal,
+    /// The mark of the life before.
+    mark: Mark,
+}
+
 /// The last frame of the log; zeros where there is none.
-#[derive(Default)]
 struct Tip {
-    sequence: u64,
+    end: End,
+    /// What the life that wrote it noted last.
+    mark: Mark,
     epoch: u64,
     next: Ordinal,
     /// Where the last record stands that a reader is shown.
@@ -194,42 +214,41 @@ impl Claiming {
     fn claim(self) -> Result<Claimed, LogRefused> {
         let LogIdentity { log_id, created, key } = self.identity()?;
 
-        let (appender, life, first) = self.begin_life(log_id, created)?;
-        let sequence = appender.last;
-        let crc = u32_at(&life, CRC_AT).expect("a frame has a header");
-        let sight = Sight { log_id, created, sequence, ordinal: first, crc };
+        let Begun { appender, life, frame, record, mark } = self.begin_life(log_id, created)?;
+        let sequence = appender.last();
+        let crc = u32_at(&frame, CRC_AT).expect("a frame has a header");
+        let sight = Sight { log_id, created, sequence, ordinal: record, crc };
 
         let found =
             self.ask(|session, names| async move { session.first_from(&names.log, &names.lane, 1).await })?;
-        let (oldest, bytes) = found.ok_or_else(|| self.damaged("its first message is gone again"))?;
+        let Message { sequence: oldest, bytes, .. } =
+            found.ok_or_else(|| self.damaged("its first message is gone again"))?;
         let header = frame::open(&bytes, CODEC).map_err(|defect| self.defect(oldest, defect))?;
         let oldest = Oldest { sequence: oldest, ordinal: header.first };
 
-        let (mark_last, mark) = self.mark(log_id)?;
         let Self { session, names, seen, .. } = self;
         let servers = Servers { session: Arc::clone(&session), names: names.clone() };
         let reader = StreamReader { source: Box::new(servers), log_id, oldest: Mutex::new(oldest) };
-        let snapshots = Arc::new(Shelf { session, names, log_id });
         let vitals = appender.vitals.clone();
-        let Life { epoch, last: last_position, .. } = Life::read(&life).expect("it was just made");
+        vitals.keep_from(oldest.sequence);
+        let subject = names.frames(life.boot);
+        let snapshots = Arc::new(Shelf { session, names, log_id, subject, vitals });
+        let Life { epoch, last: last_position, .. } = life;
         Ok(Claimed {
-            keeper: Arc::new(StreamKeeper { reader: Arc::new(reader), shelf: snapshots, vitals }),
-            pen: StreamPen { appender, epoch, mark_last, sight, seen },
+            keeper: Arc::new(StreamKeeper { reader: Arc::new(reader), shelf: snapshots }),
+            pen: StreamPen { appender, epoch, sight, seen },
             log_id,
             fingerprint_key: key,
             mark,
-            last: first,
+            last: record,
             last_position,
             until: Position::in_stream(sequence),
         })
     }
 
-    /// Begins a life behind the last frame, whoever wrote that; returns its frame and its one record.
-    fn begin_life(
-        &self,
-        log_id: u128,
-        created: u64,
-    ) -> Result<(Appender<SessionPen>, bytes::Bytes, Ordinal), LogRefused> {
+    /// Begins a life behind the last frame, whoever wrote that.
+    fn begin_life(&self, log_id: u128, created: u64) -> Result<Begun, LogRefused> {
+        let rest = Arc::new(self.rest_settings(log_id));
         for _ in 0..CLAIMS_MAX {
             let tip = self.tip(log_id)?;
             let life = Life {
@@ -242,15 +261,15 @@ impl Claiming {
             let frame = life.frame(log_id, tip.next);
 
             let (session, names) = (Arc::clone(&self.session), self.names.clone());
-            let pen = SessionPen { session, names, created };
-            let mut appender = Appender::new(pen, tip.sequence);
+            let pen = SessionPen { session, names, boot: life.boot, created, rest: Arc::clone(&rest) };
+            let mut appender = Appender::new(pen, tip.end);
             let message = frame.clone();
             let (appender, outcome) = self.session.block(async move {
                 let outcome = appender.append(&[message]).await;
                 (appender, outcome)
             });
             match outcome {
-                Ok(_) => return Ok((appender, frame, tip.next)),
+                Ok(_) => return Ok(Begun { appender, life, frame, record: tip.next, mark: tip.mark }),
                 // The one before has appended once more, or another takes it over, too.
                 Err(StoreError::Deposed { .. }) => {}
                 Err(error) => {
@@ -265,16 +284,18 @@ impl Claiming {
     /// Finds the last frame, and checks that it isn't before what was seen.
     fn tip(&self, log_id: u128) -> Result<Tip, LogRefused> {
         // Read first: the log only grows meanwhile.
-        let (_, mark) = self.mark(log_id)?;
+        let marks = self.marks(log_id)?;
         let found = self.ask(|session, names| async move { session.last(&names.log, &names.lane).await })?;
-        let Some((sequence, bytes)) = found else {
+        let Some(Message { sequence, subject, bytes }) = found else {
+            let mark = newest(&marks).unwrap_or(Mark::empty(log_id));
             if mark.durable > Ordinal::START {
                 return Err(self.lost(format!("it is empty, and record {} had been durable", mark.durable)));
             }
             if let Some(seen) = self.seen.last {
                 return Err(self.lost(format!("it is empty, and message {} had been there", seen.sequence)));
             }
-            return Ok(Tip { next: Ordinal::START.next(), ..Tip::default() });
+            let (end, next, last) = (End::default(), Ordinal::START.next(), Position::START);
+            return Ok(Tip { end, mark, epoch: 0, next, last });
         };
 
         let header = frame::open(&bytes, CODEC).map_err(|defect| self.defect(sequence, defect))?;
@@ -286,6 +307,9 @@ impl Claiming {
         }
         self.check_seen(sequence)?;
         let next = header.first.advance(header.count);
+        // A life that ended before its first mark left that of the one before.
+        let own = Names::boot(&subject).and_then(|boot| marks.get(&boot).copied());
+        let mark = own.or_else(|| newest(&marks)).unwrap_or(Mark::empty(log_id));
         if mark.durable >= next {
             let (durable, last) = (mark.durable, next.previous());
             return Err(
@@ -296,7 +320,7 @@ impl Claiming {
             Some(life) => life.last,
             None => Position::in_stream(self.entry_of(sequence, header)?).plus(header.count - 1),
         };
-        Ok(Tip { sequence, epoch: header.epoch, next, last })
+        Ok(Tip { end: End { sequence, subject }, mark, epoch: header.epoch, next, last })
     }
 
     /// Finds the first message of the entry that ends with a message.
@@ -307,21 +331,33 @@ impl Claiming {
             let found = self.ask(move |session, names| async move {
                 session.first_from(&names.log, &names.lane, at).await
             })?;
-            let (_, bytes) = found
-                .filter(|(found, _)| *found == at)
+            let Message { bytes, .. } = found
+                .filter(|found| found.sequence == at)
                 .ok_or_else(|| self.defect(at, Defect::Gap(header.first)))?;
             header = frame::open(&bytes, CODEC).map_err(|defect| self.defect(at, defect))?;
         }
         Ok(sequence)
     }
 
-    /// Reads the mark, with its message's sequence.
-    fn mark(&self, log_id: u128) -> Result<(u64, Mark), LogRefused> {
-        let marked =
-            self.ask(|session, names| async move { session.last(&names.rest, &names.mark).await })?;
-        let Some((sequence, bytes)) = marked else { return Ok((0, Mark::empty(log_id))) };
-        let mark = Mark::decode(&bytes).filter(|mark| mark.log_id == log_id);
-        Ok((sequence, mark.ok_or_else(|| self.damaged("its mark is damaged, or another log's"))?))
+    /// Reads the marks of all lives that left one.
+    fn marks(&self, log_id: u128) -> Result<BTreeMap<u128, Mark>, LogRefused> {
+        let info =
+            self.ask(|session, names| async move { session.info(&names.rest, Some(&names.marks())).await })?;
+        let mut marks = BTreeMap::new();
+        for subject in info.state.subjects.into_keys() {
+            let at = subject.clone();
+            let found = self.ask(move |session, names| {
+                let at = at.clone();
+                async move { session.last(&names.rest, &at).await }
+            })?;
+            // The life that has begun meanwhile has deleted it.
+            let Some(found) = found else { continue };
+            let mark =
+                Mark::decode(&found.bytes).filter(|mark| mark.log_id == log_id).zip(Names::boot(&subject));
+            let (mark, boot) = mark.ok_or_else(|| self.damaged("a mark is damaged, or another log's"))?;
+            marks.insert(boot, mark);
+        }
+        Ok(marks)
     }
 
     /// Checks that the frame that was seen last is there, the same, unless it is no longer retained.
@@ -338,7 +374,7 @@ impl Claiming {
                 move |session, names| async move { session.first_from(&names.log, &names.lane, at).await },
             )?;
         match found {
-            Some((sequence, bytes)) if sequence == at && u32_at(&bytes, CRC_AT) != Some(seen.crc) => {
+            Some(found) if found.sequence == at && u32_at(&found.bytes, CRC_AT) != Some(seen.crc) => {
                 Err(self.lost(format!("message {at} is another than the one that was there")))
             }
             Some(_) | None => Ok(()),
@@ -528,6 +564,11 @@ impl Claiming {
     fn defect(&self, sequence: u64, defect: Defect) -> LogRefused {
         self.damaged(format!("message {sequence}: {defect}"))
     }
+}
+
+/// Returns the newest of some lives' marks.
+fn newest(marks: &BTreeMap<u128, Mark>) -> Option<Mark> {
+    marks.values().copied().max_by_key(|mark| (mark.epoch, mark.sequence))
 }
 
 /// Reads the system's clock, for people: no decision rests on it.

@@ -1,6 +1,6 @@
 //! How a log is doing, for probes and metrics: the lane of a replicated log writes it, and anyone reads it.
 //!
-//! Absent on purpose: decisions. What is said here may be over in a moment; the writer asks on, whatever it says.
+//! Absent on purpose: decisions about the log. What is said here may be over in a moment; the writer asks on, whatever it says.
 
 use core::time::Duration;
 use std::sync::Arc;
@@ -10,7 +10,13 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 #[cfg(feature = "cluster")]
+use tokio::sync::watch;
+#[cfg(feature = "cluster")]
 use tokio::time::Instant;
+
+/// How long what keeps a log may say nothing of use before the process takes no more work: longer than an election of its servers, which
+/// took up to 8.2 seconds, so that no election takes a sale off its balancer.
+const SILENT_MAX: Duration = Duration::from_secs(10);
 
 /// How a log is doing.
 #[derive(Clone, Debug)]
@@ -21,10 +27,21 @@ pub struct LogHealth {
     pub unknown_answers: u64,
     /// How long it hasn't been known what becomes of the append that is under way.
     pub unknown_for: Duration,
+    /// How long no question has been answered, or nothing could be written, though nothing is under way.
+    pub silent_for: Duration,
     /// Whether how far the log was seen can be kept in the data directory.
     pub is_seen_kept: bool,
+    /// Whether its snapshots were lost, and no new one has been taken since.
+    pub is_without_snapshots: bool,
     /// What its servers have lost of what was acknowledged, as far as they say.
     pub lost: Option<Arc<str>>,
+}
+
+impl LogHealth {
+    /// Tells whether what keeps it has said nothing of use for longer than an election takes.
+    pub fn is_silent(&self) -> bool {
+        self.unknown_for.max(self.silent_for) >= SILENT_MAX
+    }
 }
 
 impl Default for LogHealth {
@@ -34,7 +51,9 @@ impl Default for LogHealth {
             is_connected: true,
             unknown_answers: 0,
             unknown_for: Duration::ZERO,
+            silent_for: Duration::ZERO,
             is_seen_kept: true,
+            is_without_snapshots: false,
             lost: None,
         }
     }
@@ -42,21 +61,47 @@ impl Default for LogHealth {
 
 /// What the lane notes. Clones share it.
 #[cfg(feature = "cluster")]
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub(in crate::journal) struct Vitals(Arc<Noted>);
 
 #[cfg(feature = "cluster")]
-#[derive(Default)]
 struct Noted {
     unknown_answers: AtomicU64,
     unknown_since: Mutex<Option<Instant>>,
+    silent_since: Mutex<Option<Instant>>,
     is_blind: AtomicBool,
     lost: Mutex<Option<Arc<str>>>,
+    is_without_snapshots: watch::Sender<bool>,
+    /// The sequence of this life's last message.
+    last: AtomicU64,
+    /// The sequence of the first message that has to be there; 0 where nobody knows.
+    oldest: AtomicU64,
+}
+
+#[cfg(feature = "cluster")]
+impl Default for Vitals {
+    fn default() -> Self {
+        Self(Arc::new(Noted {
+            unknown_answers: AtomicU64::new(0),
+            unknown_since: Mutex::default(),
+            silent_since: Mutex::default(),
+            is_blind: AtomicBool::new(false),
+            lost: Mutex::default(),
+            is_without_snapshots: watch::Sender::new(false),
+            last: AtomicU64::new(0),
+            oldest: AtomicU64::new(0),
+        }))
+    }
 }
 
 #[cfg(feature = "cluster")]
 fn held<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
     of.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(feature = "cluster")]
+fn long(since: &Mutex<Option<Instant>>) -> Duration {
+    held(since).map_or(Duration::ZERO, |since| since.elapsed())
 }
 
 #[cfg(feature = "cluster")]
@@ -67,10 +112,21 @@ impl Vitals {
         *held(&self.0.unknown_since) = Some(since);
     }
 
-    /// Notes that the outcome of the append is known, and with it that the log is what it was.
-    pub(in crate::journal) fn known(&self) {
+    /// Notes that the outcome of the append is known; its last message is the log's.
+    pub(in crate::journal) fn known(&self, last: u64) {
         *held(&self.0.unknown_since) = None;
-        self.lost(None);
+        self.0.last.store(last, Ordering::Release);
+        self.hear(true);
+    }
+
+    /// Notes whether questions are answered, and what is to be written can be.
+    pub(in crate::journal) fn hear(&self, is_heard: bool) {
+        let mut since = held(&self.0.silent_since);
+        if is_heard {
+            *since = None;
+        } else {
+            since.get_or_insert_with(Instant::now);
+        }
     }
 
     /// Notes whether how far the log was seen can't be kept; tells whether that is news.
@@ -79,12 +135,13 @@ impl Vitals {
     }
 
     /// Notes what the servers have lost, or that they have all again.
-    pub(in crate::journal) fn lost(&self, what: Option<String>) {
+    pub(in crate::journal) fn lose(&self, what: Option<String>) {
         let mut lost = held(&self.0.lost);
         match (&what, &*lost) {
             (Some(what), None) => tracing::error!(
                 %what,
-                "the log's servers have lost what was acknowledged: stop this process, look for their newest data, and start again"
+                "the log's servers have lost what was acknowledged: nothing is appended until they have it again; stop this process, \
+                 look for their newest data, and start again"
             ),
             (None, Some(_)) => tracing::warn!("the log's servers have again what they had lost"),
             (Some(_), Some(_)) | (None, None) => {}
@@ -92,13 +149,54 @@ impl Vitals {
         *lost = what.map(Arc::from);
     }
 
+    /// Tells whether the servers have lost something.
+    pub(in crate::journal) fn is_lost(&self) -> bool {
+        held(&self.0.lost).is_some()
+    }
+
+    /// Notes whether the log's snapshots are lost.
+    pub(in crate::journal) fn lose_snapshots(&self, are_lost: bool) {
+        self.0.is_without_snapshots.send_if_modified(|before| {
+            let is_news = *before != are_lost;
+            if is_news && are_lost {
+                tracing::error!("the log's snapshots were lost: a new one is taken at once, since the next start may need it");
+            } else if is_news {
+                tracing::warn!("the log has a snapshot again");
+            }
+            *before = are_lost;
+            is_news
+        });
+    }
+
+    /// Follows whether the log's snapshots are lost.
+    pub(in crate::journal) fn snapshots_lost(&self) -> watch::Receiver<bool> {
+        self.0.is_without_snapshots.subscribe()
+    }
+
+    /// Returns the sequence of this life's last message.
+    pub(in crate::journal) fn last(&self) -> u64 {
+        self.0.last.load(Ordering::Acquire)
+    }
+
+    /// Returns the sequence of the first message that has to be there; 0 where nobody knows.
+    pub(in crate::journal) fn oldest(&self) -> u64 {
+        self.0.oldest.load(Ordering::Acquire)
+    }
+
+    /// Notes which is the first message that has to be there. Said before those before it are deleted.
+    pub(in crate::journal) fn keep_from(&self, oldest: u64) {
+        self.0.oldest.store(oldest, Ordering::Release);
+    }
+
     /// Shows it all; who has the connection says whether there is one.
     pub(in crate::journal) fn show(&self, is_connected: bool) -> LogHealth {
         LogHealth {
             is_connected,
             unknown_answers: self.0.unknown_answers.load(Ordering::Relaxed),
-            unknown_for: held(&self.0.unknown_since).map_or(Duration::ZERO, |since| since.elapsed()),
+            unknown_for: long(&self.0.unknown_since),
+            silent_for: long(&self.0.silent_since),
             is_seen_kept: !self.0.is_blind.load(Ordering::Relaxed),
+            is_without_snapshots: *self.0.is_without_snapshots.borrow(),
             lost: held(&self.0.lost).clone(),
         }
     }

@@ -8,6 +8,8 @@
 
 use std::sync::{Arc, PoisonError};
 
+use tokio::sync::watch;
+
 use super::super::config::Retain;
 use super::super::keeper::Keeper;
 use super::super::position::Position;
@@ -23,7 +25,6 @@ use super::snapshots::{self, Sheet, Shelf};
 pub(super) struct StreamKeeper {
     pub(super) reader: Arc<StreamReader>,
     pub(super) shelf: Arc<Shelf>,
-    pub(super) vitals: Vitals,
 }
 
 impl Keeper for StreamKeeper {
@@ -67,7 +68,11 @@ impl Keeper for StreamKeeper {
     }
 
     fn health(&self) -> LogHealth {
-        self.vitals.show(self.shelf.session.is_connected())
+        self.vitals().show(self.shelf.session.is_connected())
+    }
+
+    fn snapshots_lost(&self) -> Option<watch::Receiver<bool>> {
+        Some(self.vitals().snapshots_lost())
     }
 }
 
@@ -80,23 +85,34 @@ enum DeleteError {
 }
 
 impl StreamKeeper {
+    fn vitals(&self) -> &Vitals {
+        &self.shelf.vitals
+    }
+
     fn try_delete_old(&self, retain: Retain, now: u64) -> Result<(), DeleteError> {
-        let dated: Vec<(Position, u64)> = snapshots::list(&self.shelf)?
+        let sheets: Vec<Sheet> = snapshots::list(&self.shelf)?
             .into_iter()
             .filter_map(|position| snapshots::sheet(&self.shelf, position).ok())
-            .map(|Sheet { header, .. }| (header.position, header.instant))
             .collect();
+        let dated = |sheet: &Sheet| (sheet.header.position, sheet.header.instant);
 
-        let base = retention::base_of(&dated, retain, now);
+        // One of another history of the log is none to rest on; it goes when its time comes.
+        let of_this: Vec<_> = sheets
+            .iter()
+            .filter(|sheet| snapshots::check_history(&self.shelf, sheet).is_ok())
+            .map(dated)
+            .collect();
+        let base = retention::base_of(&of_this, retain, now);
         if let Some(base) = base {
             self.purge_before(base)?;
         }
-        snapshots::remove(&self.shelf, &retention::unwanted(&dated, base, now))?;
+        let all: Vec<_> = sheets.iter().map(dated).collect();
+        snapshots::remove(&self.shelf, &retention::unwanted(&all, base, now))?;
         Ok(())
     }
 
     /// Deletes the entries before the one that a position is in.
-    fn purge_before(&self, base: Position) -> Result<(), ReadError> {
+    fn purge_before(&self, base: Position) -> Result<(), DeleteError> {
         let (first, header) = self.reader.entry_of(base.sequence())?;
         let oldest = self.reader.oldest();
         if first <= oldest.sequence {
@@ -104,19 +120,30 @@ impl StreamKeeper {
         }
 
         // Said first: whoever finds less than this has come too late.
+        snapshots::check_own(&self.shelf)?;
         let next = Oldest { sequence: first, ordinal: header.first };
-        *self.reader.oldest.lock().unwrap_or_else(PoisonError::into_inner) = next;
+        self.keep_from(next);
         let (session, names) = (Arc::clone(&self.shelf.session), self.shelf.names.clone());
         let purged = self
             .shelf
             .session
             .block(async move { session.purge(&names.log, &names.lane, Some(first)).await });
-        if let Err(error) = purged {
-            tracing::warn!(error = %error.what, "what is no longer retained can't be deleted; the next snapshot tries again");
-            *self.reader.oldest.lock().unwrap_or_else(PoisonError::into_inner) = oldest;
-        } else {
-            tracing::info!(position = base.get(), "deleted what is no longer retained");
+        match purged {
+            Ok(()) => tracing::info!(position = base.get(), "deleted what is no longer retained"),
+            Err(error) => {
+                tracing::warn!(error = %error.what, "what is no longer retained can't be deleted; the next snapshot tries again");
+                // Without an answer it may be deleted, or will be.
+                if error.code.is_some() {
+                    self.keep_from(oldest);
+                }
+            }
         }
         Ok(())
+    }
+
+    /// Says which is the first message that has to be there.
+    fn keep_from(&self, oldest: Oldest) {
+        *self.reader.oldest.lock().unwrap_or_else(PoisonError::into_inner) = oldest;
+        self.vitals().keep_from(oldest.sequence);
     }
 }

@@ -1,13 +1,14 @@
 //! A log that isn't on this machine's disk: one stream of NATS JetStream, and a second one for what is not the log.
 //!
 //! ```text
-//! ONSALE_<cluster>        onsale.<cluster>.1.log.all                                    frames, one a message; never trimmed but by us
+//! ONSALE_<cluster>        onsale.<cluster>.1.log.all.<boot>                             frames, one a message; never trimmed but by us
 //! ONSALE_<cluster>_SNAP   onsale.<cluster>.1.snap.all.<position>.<attempt>.<part>       a snapshot's bytes
 //!                         onsale.<cluster>.1.snap.all.<position>.manifest               says that it is whole
-//!                         onsale.<cluster>.1.mark.all                                   when the engine was last alive
+//!                         onsale.<cluster>.1.mark.all.<boot>                            when the engine was last alive
 //! ```
 //!
-//! The `1` counts the log's regions, of which there is one so far. A record's position is made of its message's sequence, so
+//! The `1` counts the log's regions, of which there is one so far. Each life of the log has a subject of its own, named by 128 random bits:
+//! it says whose a message is, and is a part of the fence (`lane/nats.rs`). A record's position is made of its message's sequence, so
 //! positions have gaps.
 //!
 //! | file | what it does |

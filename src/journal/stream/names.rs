@@ -14,10 +14,8 @@ pub(super) struct Names {
     pub(super) log: String,
     /// The stream of snapshots and the mark.
     pub(super) rest: String,
-    /// Whose messages are the log's frames.
+    /// Matches the subjects of the log's frames: each life has one.
     pub(super) lane: String,
-    /// Whose last message is the mark.
-    pub(super) mark: String,
     prefix: String,
 }
 
@@ -27,10 +25,29 @@ impl Names {
         Self {
             log: format!("ONSALE_{cluster}"),
             rest: format!("ONSALE_{cluster}_SNAP"),
-            lane: format!("{prefix}.log.{LANE}"),
-            mark: format!("{prefix}.mark.{LANE}"),
+            lane: format!("{prefix}.log.{LANE}.>"),
             prefix,
         }
+    }
+
+    /// Returns the subject of the frames of one life.
+    pub(super) fn frames(&self, boot: u128) -> String {
+        format!("{}.log.{LANE}.{boot:032x}", self.prefix)
+    }
+
+    /// Returns the subject whose last message is the mark of a life.
+    pub(super) fn mark(&self, boot: u128) -> String {
+        format!("{}.mark.{LANE}.{boot:032x}", self.prefix)
+    }
+
+    /// Returns the subjects of all lives' marks.
+    pub(super) fn marks(&self) -> String {
+        format!("{}.mark.{LANE}.*", self.prefix)
+    }
+
+    /// Returns which life's frames or mark have this subject.
+    pub(super) fn boot(subject: &str) -> Option<u128> {
+        u128::from_str_radix(subject.rsplit('.').next()?, 16).ok()
     }
 
     /// Returns what the log's stream takes.

@@ -57,7 +57,8 @@ impl Source for Servers {
 
     fn at_leader(&self, from: u64) -> Result<Option<(u64, Bytes)>, NoAnswer> {
         let (session, Names { log, lane, .. }) = (Arc::clone(&self.session), self.names.clone());
-        self.session.block(async move { session.first_from(&log, &lane, from).await })
+        let found = self.session.block(async move { session.first_from(&log, &lane, from).await })?;
+        Ok(found.map(|found| (found.sequence, found.bytes)))
     }
 }
 
@@ -125,7 +126,10 @@ impl StreamReader {
         if sequence < self.oldest().sequence {
             return ReadError::Gone { oldest: Position::in_stream(self.oldest().sequence) };
         }
-        ReadError::Damaged { generation: 1, position: Position::in_stream(sequence), defect }
+        ReadError::Log {
+            position: Position::in_stream(sequence),
+            what: format!("message {sequence} is damaged: {defect}"),
+        }
     }
 }
 
@@ -302,6 +306,6 @@ mod tests {
     fn what_was_there_and_is_not_is_an_error() {
         let short = reader(4, 0);
         let runs = Runs::from(StreamRuns::new(short, Position::START, Position::in_stream(4)));
-        assert!(matches!(runs.last(), Some(Err(ReadError::Damaged { .. }))), "message 4 is another's");
+        assert!(matches!(runs.last(), Some(Err(ReadError::Log { .. }))), "message 4 is another's");
     }
 }

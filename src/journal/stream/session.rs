@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_nats::connection::State;
-use async_nats::{Client, ConnectOptions, Event, HeaderMap, Message};
+use async_nats::{Client, ConnectOptions, Event, HeaderMap};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
@@ -21,7 +21,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tokio::runtime::{Builder, Handle, Runtime};
 
-use super::super::lane::Published;
+use super::super::lane::{Message, Published};
 use super::settings::StreamLogin;
 
 /// How long a server may take to answer a request.
@@ -97,6 +97,8 @@ impl StreamInfo {
 /// How much is in a stream.
 #[derive(Debug, Deserialize)]
 pub(super) struct StreamState {
+    /// The sequence of the first message that is still there, or of the next one.
+    pub(super) first_seq: u64,
     /// The last message's sequence, whether or not it is still there.
     pub(super) last_seq: u64,
     /// Which subjects have messages, of those that were asked about.
@@ -112,6 +114,7 @@ struct Got {
 #[derive(Deserialize)]
 struct Stored {
     seq: u64,
+    subject: String,
     #[serde(default)]
     data: String,
 }
@@ -121,6 +124,38 @@ struct Ack {
     seq: u64,
     #[serde(default)]
     duplicate: bool,
+}
+
+/// What the servers have to find before they take messages.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Expected<'a> {
+    /// The sequence of the whole stream's last message, if that matters.
+    pub(super) in_stream: Option<u64>,
+    /// The sequence of a subject's last message; 0 where it has none.
+    pub(super) last: u64,
+    /// Which subject that is, if not the one that is written to.
+    pub(super) last_of: Option<&'a str>,
+}
+
+impl From<u64> for Expected<'_> {
+    /// Expects that the last message of the subject that is written to has a sequence.
+    fn from(last: u64) -> Self {
+        Self { in_stream: None, last, last_of: None }
+    }
+}
+
+impl Expected<'_> {
+    fn headers(self) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        if let Some(last) = self.in_stream {
+            headers.insert("Nats-Expected-Last-Sequence", last.to_string());
+        }
+        headers.insert("Nats-Expected-Last-Subject-Sequence", self.last.to_string());
+        if let Some(subject) = self.last_of {
+            headers.insert("Nats-Expected-Last-Subject-Sequence-Subject", subject);
+        }
+        headers
+    }
 }
 
 /// A server, as its system account describes it.
@@ -215,7 +250,7 @@ impl Session {
         subject: &str,
         headers: Option<HeaderMap>,
         payload: Bytes,
-    ) -> Result<Message, NoAnswer> {
+    ) -> Result<async_nats::Message, NoAnswer> {
         // While there is no connection, the client would keep requests and send all of them later.
         if !self.is_connected() {
             return Err(NoAnswer::new("not connected"));
@@ -254,26 +289,26 @@ impl Session {
         self.call::<Value>(&format!("STREAM.PURGE.{stream}"), &body).await.map(drop)
     }
 
-    /// Reads a subject's last message from the stream's leader.
-    pub(super) async fn last(&self, stream: &str, subject: &str) -> Result<Option<(u64, Bytes)>, NoAnswer> {
+    /// Reads the last message of the subjects that match, from the stream's leader.
+    pub(super) async fn last(&self, stream: &str, subject: &str) -> Result<Option<Message>, NoAnswer> {
         self.get(stream, &json!({ "last_by_subj": subject })).await
     }
 
-    /// Reads a subject's first message at a sequence or behind it, from the stream's leader.
+    /// Reads the first message of the subjects that match, at a sequence or behind it, from the stream's leader.
     pub(super) async fn first_from(
         &self,
         stream: &str,
         subject: &str,
         sequence: u64,
-    ) -> Result<Option<(u64, Bytes)>, NoAnswer> {
+    ) -> Result<Option<Message>, NoAnswer> {
         self.get(stream, &json!({ "next_by_subj": subject, "seq": sequence })).await
     }
 
-    async fn get(&self, stream: &str, body: &Value) -> Result<Option<(u64, Bytes)>, NoAnswer> {
+    async fn get(&self, stream: &str, body: &Value) -> Result<Option<Message>, NoAnswer> {
         match self.call::<Got>(&format!("STREAM.MSG.GET.{stream}"), body).await {
-            Ok(Got { message: Stored { seq, data } }) => {
+            Ok(Got { message: Stored { seq, subject, data } }) => {
                 let bytes = STANDARD.decode(data).map_err(NoAnswer::new)?;
-                Ok(Some((seq, bytes.into())))
+                Ok(Some(Message { sequence: seq, subject, bytes: bytes.into() }))
             }
             Err(NoAnswer { code: Some(NO_MESSAGE), .. }) => Ok(None),
             Err(error) => Err(error),
@@ -321,18 +356,21 @@ impl Session {
         }
     }
 
-    /// Appends messages to a subject, all or none, if its last one has the sequence `last`.
+    /// Appends messages to a subject, all or none, if the stream has what is expected.
     ///
-    /// No message carries an id for deduplication: servers look for that before they look at `last`, and would tell a writer who was
+    /// No message carries an id for deduplication: servers look for that before they look at anything else, and would tell a writer who was
     /// deposed that it is well.
-    pub(super) async fn publish(&self, subject: &str, last: u64, messages: &[Bytes]) -> Published {
+    pub(super) async fn publish(
+        &self,
+        subject: &str,
+        expected: impl Into<Expected<'_>>,
+        messages: &[Bytes],
+    ) -> Published {
         let mut batch = (messages.len() > 1).then(|| crate::random::name(""));
+        let expected = expected.into();
         let mut answer = Err(NoAnswer::new("nothing to publish"));
         for (index, message) in messages.iter().enumerate() {
-            let mut headers = HeaderMap::new();
-            if index == 0 {
-                headers.insert("Nats-Expected-Last-Subject-Sequence", last.to_string());
-            }
+            let mut headers = if index == 0 { expected.headers() } else { HeaderMap::new() };
             let is_last = index + 1 == messages.len();
             if let Some(batch) = &mut batch {
                 headers.insert("Nats-Batch-Id", batch.as_str());

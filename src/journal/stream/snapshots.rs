@@ -1,14 +1,18 @@
 //! Snapshots in a stream: parts of at most 512 kB, and a sheet that names them, last.
 //!
 //! ```text
-//! sheet    magic "OSSH", version u8, zero u8 x3, attempt u64, parts u32, zero u32, body length u64, sha256 of header, body and trailer,
+//! sheet    magic "OSSH", version u8, zero u8 x3, attempt u64, parts u32, frame u32, body length u64, sha256 of header, body and trailer,
 //!          header (48 bytes), trailer (8 bytes), crc32
 //! ```
 //!
 //! Header and trailer are those of a snapshot's file; the parts are what stands between. Each attempt writes under a name of its own, so
 //! that two that write at once don't mix.
 //!
-//! Invariants: without its sheet a snapshot isn't one; the sheet is stored only after everything was read back.
+//! `frame` is the checksum of the frame in which the snapshot's position is. Servers that forgot may number other records with the same
+//! positions: a snapshot of what was forgotten would be taken for one of those.
+//!
+//! Invariants: without its sheet a snapshot isn't one; the sheet is stored only after everything was read back,
+//! and while the log has this life's last message; a snapshot counts only for a log that has its frame.
 
 use core::time::Duration;
 use std::io::{self, Read};
@@ -19,11 +23,13 @@ use aws_lc_rs::digest;
 use bytes::Bytes;
 
 use super::super::config::CODEC;
-use super::super::frame::{u32_at, u64_at};
+use super::super::frame::{CRC_AT as FRAME_CRC_AT, u32_at, u64_at};
+use super::super::lane::Message;
 use super::super::position::Position;
 use super::super::snapshot::{
     HEADER_LEN, Sink, Snapshot, SnapshotError, SnapshotHeader, TRAILER_LEN, scan_from,
 };
+use super::health::Vitals;
 use super::names::Names;
 use super::session::{NoAnswer, Session};
 use crate::random;
@@ -32,6 +38,7 @@ use crate::random;
 const PART_LEN: usize = 512 << 10;
 const MAGIC: [u8; 4] = *b"OSSH";
 const VERSION: u8 = 1;
+const FRAME_AT: usize = 20;
 const HEADER_AT: usize = 64;
 const TRAILER_AT: usize = HEADER_AT + HEADER_LEN;
 const CRC_AT: usize = TRAILER_AT + TRAILER_LEN;
@@ -44,6 +51,9 @@ pub(super) struct Shelf {
     pub(super) session: Arc<Session>,
     pub(super) names: Names,
     pub(super) log_id: u128,
+    /// The subject of this life's frames.
+    pub(super) subject: String,
+    pub(super) vitals: Vitals,
 }
 
 /// Describes a whole snapshot.
@@ -51,6 +61,8 @@ pub(super) struct Shelf {
 pub(super) struct Sheet {
     attempt: u64,
     parts: u32,
+    /// The checksum of the frame in which its position is; 0 where it stands before the first.
+    frame: u32,
     body_len: u64,
     sha256: [u8; 32],
     pub(super) header: SnapshotHeader,
@@ -69,6 +81,7 @@ impl Sheet {
         sheet[4] = VERSION;
         sheet[8..16].copy_from_slice(&self.attempt.to_le_bytes());
         sheet[16..20].copy_from_slice(&self.parts.to_le_bytes());
+        sheet[FRAME_AT..24].copy_from_slice(&self.frame.to_le_bytes());
         sheet[24..32].copy_from_slice(&self.body_len.to_le_bytes());
         sheet[32..64].copy_from_slice(&self.sha256);
         sheet[HEADER_AT..TRAILER_AT].copy_from_slice(&self.header.encode());
@@ -92,6 +105,7 @@ impl Sheet {
         Ok(Self {
             attempt: u64_at(head, 8).ok_or(cut)?,
             parts: u32_at(head, 16).ok_or(cut)?,
+            frame: u32_at(head, FRAME_AT).ok_or(cut)?,
             body_len: u64_at(head, 24).ok_or(cut)?,
             sha256: *head[32..].first_chunk().ok_or(cut)?,
             header: SnapshotHeader::decode(header, CODEC)?,
@@ -133,7 +147,7 @@ async fn patiently<T, F: Future<Output = Result<T, NoAnswer>>>(
 fn last(shelf: &Shelf, subject: String) -> Result<Option<Bytes>, NoAnswer> {
     let (session, stream) = (Arc::clone(&shelf.session), shelf.names.rest.clone());
     let read = async move { patiently(|| session.last(&stream, &subject)).await };
-    shelf.session.block(read).map(|found| found.map(|(_, bytes)| bytes))
+    shelf.session.block(read).map(|found| found.map(|found| found.bytes))
 }
 
 /// Lists the positions of the snapshots, newest first.
@@ -164,9 +178,52 @@ pub(super) fn sheet(shelf: &Shelf, position: Position) -> Result<Sheet, Snapshot
         .ok_or_else(|| damaged(shelf, position, "it belongs to another log or another position"))
 }
 
+/// Reads the log's first frame at a sequence or behind it, from its leader.
+fn frame_from(shelf: &Shelf, sequence: u64) -> Result<Option<Message>, SnapshotError> {
+    let (session, Names { log, lane, .. }) = (Arc::clone(&shelf.session), shelf.names.clone());
+    let path = format!("{log}, message {sequence}");
+    let read = async move { patiently(|| session.first_from(&log, &lane, sequence)).await };
+    shelf.session.block(read).map_err(|error| failed(path, error))
+}
+
+/// Checks that a snapshot is of what the log has: that its frame is there. One that stands behind the log's end passes.
+pub(super) fn check_history(shelf: &Shelf, sheet: &Sheet) -> Result<(), SnapshotError> {
+    let position = sheet.header.position;
+    if position == Position::START {
+        return Ok(());
+    }
+    match frame_from(shelf, position.sequence())? {
+        Some(found)
+            if found.sequence != position.sequence()
+                || u32_at(&found.bytes, FRAME_CRC_AT) != Some(sheet.frame) =>
+        {
+            Err(damaged(shelf, position, "the log has other records where it stands"))
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// Checks that the log has this life's last message, and nothing of another life behind it: that its servers have forgotten nothing, no
+/// other log is in its place, and nobody has taken it over.
+pub(super) fn check_own(shelf: &Shelf) -> Result<(), SnapshotError> {
+    let last = shelf.vitals.last();
+    let is_own = |found: &Message| found.subject == shelf.subject;
+    let found = frame_from(shelf, last)?.filter(|found| found.sequence == last && is_own(found));
+    let what = if found.is_none() {
+        "the log's servers have lost what was acknowledged"
+    } else if frame_from(shelf, last + 1)?.is_some_and(|found| !is_own(&found)) {
+        "another process has taken the log over"
+    } else {
+        return Ok(());
+    };
+    let source = io::Error::other(what);
+    Err(SnapshotError::Io { path: format!("{}, message {last}", shelf.names.log), source })
+}
+
 /// Reads the snapshot at a position, and checks all of it.
 pub(super) fn read(shelf: &Arc<Shelf>, position: Position) -> Result<Snapshot, SnapshotError> {
     let sheet = sheet(shelf, position)?;
+    check_history(shelf, &sheet)?;
     let mut sections = Vec::new();
     check(shelf, &sheet, |section| sections.push(section))?;
     Ok(Snapshot { header: sheet.header, sections })
@@ -240,6 +297,19 @@ pub(super) struct PartsSink {
 }
 
 impl PartsSink {
+    /// Returns the checksum of the frame in which the position is.
+    fn frame(&self) -> Result<u32, SnapshotError> {
+        if self.position == Position::START {
+            return Ok(0);
+        }
+        let sequence = self.position.sequence();
+        let found = frame_from(&self.shelf, sequence)?.filter(|found| found.sequence == sequence);
+        let crc = found.and_then(|found| u32_at(&found.bytes, FRAME_CRC_AT));
+        crc.ok_or_else(|| {
+            damaged(&self.shelf, self.position, "the log doesn't have the records that it stands for")
+        })
+    }
+
     fn store(&self, subject: String, message: Vec<u8>) -> Result<(), SnapshotError> {
         let (session, message, path) =
             (Arc::clone(&self.shelf.session), Bytes::from(message), subject.clone());
@@ -286,7 +356,8 @@ impl Sink for PartsSink {
             self.store_part()?;
         }
         let Self { parts, body_len, attempt, .. } = *self;
-        let sheet = Sheet { attempt, parts, body_len, sha256: [0; 32], header: *header, trailer };
+        let frame = self.frame()?;
+        let sheet = Sheet { attempt, parts, frame, body_len, sha256: [0; 32], header: *header, trailer };
 
         // What is read back is what the sheet is made of: a digest of what was written would say less.
         let mut read = Parts::new(Arc::clone(&self.shelf), &sheet);
@@ -294,8 +365,11 @@ impl Sink for PartsSink {
         assert!(found == *header, "a snapshot reads back as it was written");
         let sha256 = *read.sum.finish().as_ref().first_chunk().expect("SHA-256 has 32 bytes");
 
+        // Behind everything that was read of the log: its frame is this life's.
+        check_own(&self.shelf)?;
         self.store(self.shelf.names.manifest(self.position), Sheet { sha256, ..sheet }.encode())?;
         self.finished = true;
+        self.shelf.vitals.lose_snapshots(false);
         Ok(sheet.bytes())
     }
 }

@@ -106,7 +106,10 @@ impl EventNames {
 
         match read {
             Ok(()) => {}
-            Err(error @ (HistoryError::Read(ReadError::Damaged { .. }) | HistoryError::Rebuild(_))) => {
+            Err(
+                error @ (HistoryError::Read(ReadError::Damaged { .. } | ReadError::Log { .. })
+                | HistoryError::Rebuild(_)),
+            ) => {
                 tracing::error!(%error, "the records of removed schedules are damaged, so some of their events have no names");
                 metrics::counter!("onsale_journal_read_failures_total").increment(1);
             }

@@ -42,9 +42,7 @@ pub(super) fn unreadable(error: &HistoryError, request_id: &str) -> Problem {
         HistoryError::Read(ReadError::Store { generation, .. }) => {
             format!("generation {generation} can't be opened; run `onsale verify` on the data directory")
         }
-        HistoryError::Snapshot(_) => {
-            "the snapshots can't be listed; run `onsale verify` on the data directory".to_owned()
-        }
+        HistoryError::Snapshot(_) => "the snapshots can't be listed; this process's log says why".to_owned(),
     };
 
     metrics::counter!("onsale_journal_read_failures_total").increment(1);

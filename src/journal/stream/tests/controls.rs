@@ -6,7 +6,7 @@ use async_nats::HeaderMap;
 use bytes::Bytes;
 
 use super::super::super::frame::{self, Header};
-use super::super::super::lane::{Appender, Lane, Pen, Published, Sealed};
+use super::super::super::lane::{Appender, End, Lane, LogState, Message, Pen, Published, Sealed};
 use super::super::super::mark::Mark;
 use super::super::super::position::Ordinal;
 use super::super::super::store::StoreError;
@@ -27,6 +27,8 @@ enum Way {
     Unfenced,
     /// With an id, by which the servers know a message that they have.
     WithIds,
+    /// Naming the last message's number alone, and not whose it is.
+    Counting,
 }
 
 struct TestPen {
@@ -35,55 +37,72 @@ struct TestPen {
 }
 
 impl Pen for TestPen {
-    async fn publish(&mut self, last: u64, frames: &[Bytes]) -> Published {
-        let SessionPen { session, names, .. } = &self.pen;
+    fn subject(&self) -> String {
+        self.pen.subject()
+    }
+
+    async fn publish(&mut self, end: &End, frames: &[Bytes]) -> Published {
+        let (session, subject) = (&self.pen.session, self.pen.subject());
         match self.way {
-            Way::Right => self.pen.publish(last, frames).await,
-            Way::Unfenced => match session.store(&names.lane, frames[0].clone()).await {
+            Way::Right => self.pen.publish(end, frames).await,
+            Way::Unfenced => match session.store(&subject, frames[0].clone()).await {
                 Ok(sequence) => Published::At(sequence),
                 Err(error) => Published::Unknown(error.what),
             },
-            Way::WithIds => {
+            Way::WithIds | Way::Counting => {
                 let mut headers = HeaderMap::new();
-                headers.insert("Nats-Expected-Last-Subject-Sequence", last.to_string());
-                headers.insert("Nats-Msg-Id", crc32fast::hash(&frames[0]).to_string());
-                let answer = session.request(&names.lane, Some(headers), frames[0].clone()).await.unwrap();
+                headers.insert("Nats-Expected-Last-Sequence", end.sequence.to_string());
+                if self.way == Way::WithIds {
+                    headers.insert("Nats-Msg-Id", crc32fast::hash(&frames[0]).to_string());
+                }
+                let answer = session.request(&subject, Some(headers), frames[0].clone()).await.unwrap();
                 let answer: serde_json::Value = serde_json::from_slice(&answer.payload).unwrap();
                 answer["seq"].as_u64().filter(|seq| *seq > 0).map_or(Published::Behind, Published::At)
             }
         }
     }
 
-    async fn behind(&mut self, sequence: u64) -> Result<Option<(u64, Bytes)>, String> {
-        self.pen.behind(sequence).await
+    async fn from(&mut self, sequence: u64) -> Result<Option<Message>, String> {
+        self.pen.from(sequence).await
     }
 
-    async fn lost_of(&mut self, last: u64) -> Result<Option<String>, String> {
-        self.pen.lost_of(last).await
+    async fn state(&mut self) -> Result<Option<LogState>, String> {
+        self.pen.state().await
     }
 
     async fn mark(&mut self, last: u64, mark: Bytes) -> Published {
         self.pen.mark(last, mark).await
     }
 
-    async fn marked(&mut self) -> Result<Option<(u64, Bytes)>, String> {
+    async fn marked(&mut self) -> Result<u64, String> {
         self.pen.marked().await
+    }
+
+    async fn has_rest(&mut self) -> Result<bool, String> {
+        self.pen.has_rest().await
+    }
+
+    async fn make_rest(&mut self) -> Result<(), String> {
+        self.pen.make_rest().await
     }
 }
 
 /// A connection to servers of whose log nobody knows more than its last message.
 fn connect(servers: &Servers) -> SessionPen {
     let session = Session::connect(&servers.urls(), Some(&login(LOGIN)), None, "test").unwrap();
-    SessionPen { session, names: Names::of("test"), created: 0 }
+    let rest = Arc::new(serde_json::Value::Null);
+    SessionPen { session, names: Names::of("test"), boot: 0, created: 0, rest }
 }
 
 /// A writer whose life has begun.
 async fn begun(pen: SessionPen, way: Way, epoch: u64) -> Appender<TestPen> {
     let (session, names) = (Arc::clone(&pen.session), pen.names.clone());
-    let (last, _) = session.last(&names.log, &names.lane).await.unwrap().unwrap();
-    let mut appender = Appender::new(TestPen { pen, way }, last);
-    let life = Life { epoch, instant: 1, boot: 2, last: Position::START, node: format!("node-{epoch}") };
-    appender.append(&[life.frame(7, Ordinal::new(last + 1))]).await.unwrap();
+    let Message { sequence, subject, .. } = session.last(&names.log, &names.lane).await.unwrap().unwrap();
+    let boot = u128::from(epoch);
+    let pen = SessionPen { boot, ..pen };
+    let mut appender = Appender::new(TestPen { pen, way }, End { sequence, subject });
+    let life = Life { epoch, instant: 1, boot, last: Position::START, node: format!("node-{epoch}") };
+    appender.append(&[life.frame(7, Ordinal::new(sequence + 1))]).await.unwrap();
     appender
 }
 
@@ -98,10 +117,10 @@ async fn takes_over(way: Way, replicas: u8) -> (Published, Result<u64, StoreErro
     let frame = |number: u8| [Bytes::from(vec![number; 8])];
 
     let mut first = begun(pen.clone(), way, 10).await;
-    let last = first.last;
-    assert!(matches!(first.pen.publish(last, &frame(1)).await, Published::At(_)), "the answer is lost");
+    let end = End { sequence: first.last(), subject: first.pen.subject() };
+    assert!(matches!(first.pen.publish(&end, &frame(1)).await, Published::At(_)), "the answer is lost");
     let _second = begun(pen, Way::Right, 11).await;
-    let told = first.pen.publish(last, &frame(1)).await;
+    let told = first.pen.publish(&end, &frame(1)).await;
     if told == Published::Behind {
         first.append(&frame(1)).await.expect("it is there, right behind the last");
     }
@@ -125,6 +144,48 @@ async fn without_the_fence_two_write_and_ids_for_deduplication_answer_before_it(
 
     let (told, _) = takes_over(Way::WithIds, 3).await;
     assert!(matches!(told, Published::At(_)), "the control: who was deposed is told that it is well");
+}
+
+/// A writer's servers are put back to what they had one message ago, and another life writes as many messages as they forgot. Says what the
+/// servers tell the first one when it asks again.
+async fn forgets(way: Way) -> Published {
+    let mut servers = Servers::start(1).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    start(JournalConfig { stream: Some(stream(servers.urls())), ..JournalConfig::new(dir.path()) })
+        .close()
+        .await
+        .unwrap();
+    let frame = |number: u8| [Bytes::from(vec![number; 8])];
+    let mut first = begun(connect(&servers), way, 10).await;
+
+    servers.kill(0);
+    let (store, before) = (servers.store(0), servers.dir().join("before"));
+    copy(&store, &before);
+    servers.run(0);
+    first.pen.pen.session = connect(&servers).session;
+    first.append(&frame(1)).await.unwrap();
+    servers.kill(0);
+    fs::remove_dir_all(&store).unwrap();
+    copy(&before, &store);
+    servers.run(0);
+
+    let second = begun(connect(&servers), Way::Right, 11).await;
+    assert_eq!(second.last(), first.last(), "another message has the number");
+    first.pen.pen.session = connect(&servers).session;
+    let end = End { sequence: first.last(), subject: first.pen.subject() };
+    first.pen.publish(&end, &frame(2)).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_number_alone_is_no_fence_where_the_servers_forgot() {
+    if servers::program().is_none() {
+        return;
+    }
+    assert_eq!(forgets(Way::Right).await, Published::Behind);
+    assert!(
+        matches!(forgets(Way::Counting).await, Published::At(_)),
+        "the control: it stands behind another's message"
+    );
 }
 
 /// Seals a frame with one record.
