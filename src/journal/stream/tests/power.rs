@@ -9,7 +9,6 @@ use std::path::{Path, PathBuf};
 use super::super::super::lane::{Lane, Sealed};
 use super::super::super::mark::Mark;
 use super::controls::device;
-use super::races::sealed;
 use super::*;
 
 const SERVERS: usize = 3;
@@ -141,6 +140,11 @@ async fn a_power_cut_of_all_servers_loses_nothing_that_was_synced_and_without_sy
     }
 
     let (acknowledged, found) = cut("sync_interval: 2m").await.unwrap();
-    eprintln!("power cut of three servers without syncs: of {acknowledged} records acknowledged, there are {found:?}");
-    assert!(found.is_err() || found.is_ok_and(|found| found < acknowledged), "the control lost nothing: the rig proves nothing");
+    eprintln!(
+        "power cut of three servers without syncs: of {acknowledged} records acknowledged, there are {found:?}"
+    );
+    assert!(
+        found.is_err() || found.is_ok_and(|found| found < acknowledged),
+        "the control lost nothing: the rig proves nothing"
+    );
 }

@@ -5,10 +5,9 @@
 
 use std::collections::BTreeMap;
 
-use super::super::super::frame::{self, Header};
+use super::super::super::frame;
 use super::super::super::lane::{Lane, NatsLane, Sealed};
 use super::super::super::mark::Mark;
-use super::super::super::position::Ordinal;
 use super::super::super::records::RecordSlices;
 use super::super::super::store::StoreError;
 use super::super::names::Names;
@@ -78,18 +77,6 @@ impl Owner {
         assert!(!self.append().await, "who was deposed stays so");
         self.told
     }
-}
-
-/// Seals a frame with one record.
-pub(super) fn sealed(log_id: u128, epoch: u64, first: Ordinal, record: &[u8]) -> (Header, Vec<u8>) {
-    let mut records = Records::new();
-    records.push(record).unwrap();
-    let mut bytes = Vec::new();
-    frame::begin(&mut bytes);
-    bytes.extend_from_slice(records.bytes());
-    let header = Header { more: false, log_id, epoch, first, chunk: 0, count: 1, life: false };
-    frame::seal(&mut bytes, &header);
-    (header, bytes)
 }
 
 /// What became of the races.
