@@ -16,7 +16,7 @@ use super::super::session::Session;
 use super::*;
 
 /// How many races there are unless it is said.
-const RACES: u32 = 150;
+const RACES: u32 = 300;
 /// How many records an owner has to have written before it is raced for: some races find it busy, some find it quiet.
 const APPENDS: u32 = 3;
 
